@@ -1,1 +1,22 @@
-//! x
+//! An audit filter for Envoy: it sees every HTTP request and gRPC call, and tells an audit cluster who did what.
+//!
+//! The crate never pauses, delays or changes user traffic, but for the control headers that it removes. It never
+//! forgets a record silently: each one ends acknowledged, rejected or dropped with a reason, and the latter two are
+//! reported by a record of their own. Its memory is bounded. Its core knows no proxy, no clock and no randomness:
+//! time and random bytes are parameters, so that everything but [`adapter`](self) runs in a native test.
+//!
+//! Modules in the order in which data flows: [`config`] sets up [`recorder`] (one exchange at a time) and
+//! [`pipeline`] (one worker's records on their way); between them goes a [`record`]; [`wire`] writes it; [`host`] is
+//! the port to the proxy, [`stats`] what is counted, [`time`] what is told of clocks. `adapter` exists on wasm32 only.
+
+pub mod config;
+pub mod host;
+pub mod pipeline;
+pub mod record;
+pub mod recorder;
+pub mod stats;
+pub mod time;
+pub mod wire;
+
+#[cfg(target_arch = "wasm32")]
+mod adapter;

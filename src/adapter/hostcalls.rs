@@ -1,0 +1,86 @@
+//! Host calls that never panic: raw bytes, and a status that is not expected is an absence.
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::MapType;
+
+use crate::host::{Property, Stream};
+use crate::pipeline::Callout;
+use crate::recorder::headers::Headers;
+use crate::wire::{SDK_NAME, SDK_VERSION};
+
+/// A header map as the SDK hands it out.
+pub(super) struct HeaderMap(Vec<(String, Vec<u8>)>);
+
+impl HeaderMap {
+    /// Reads a whole map; a map that is not there is empty.
+    pub(super) fn read(map: MapType) -> Self {
+        Self(hostcalls::get_map_bytes(map).unwrap_or_default())
+    }
+
+    /// Reads a whole map where it is known to be there; otherwise it is empty.
+    pub(super) fn read_if(there: bool, map: MapType) -> Self {
+        if there { Self::read(map) } else { Self(Vec::new()) }
+    }
+
+    pub(super) fn headers(&self) -> Headers<'_> {
+        self.0.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect()
+    }
+}
+
+/// Removes every value of the named headers.
+pub(super) fn remove(map: MapType, names: &[&str]) {
+    for name in names {
+        // A refusal means that the map is gone, and with it the header.
+        let _ = hostcalls::remove_map_value(map, name);
+    }
+}
+
+/// The stream whose callback is running.
+pub(super) struct CurrentStream;
+
+impl Stream for CurrentStream {
+    fn property(&self, property: Property) -> Option<Vec<u8>> {
+        hostcalls::get_property(path(property).to_vec()).ok().flatten()
+    }
+
+    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
+        hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name).ok().flatten()
+    }
+
+    fn response_trailer(&self, name: &str) -> Option<Vec<u8>> {
+        hostcalls::get_map_value_bytes(MapType::HttpResponseTrailers, name).ok().flatten()
+    }
+}
+
+/// Envoy's names of the properties (Envoy docs, "Attributes").
+fn path(property: Property) -> &'static [&'static str] {
+    match property {
+        Property::DirectPeer => &["filter_state", "audit.direct_peer"],
+        Property::SourceAddress => &["source", "address"],
+        Property::PeerUriSan => &["connection", "uri_san_peer_certificate"],
+        Property::Protocol => &["request", "protocol"],
+        Property::RequestTime => &["request", "time"],
+        Property::RequestDuration => &["request", "duration"],
+        Property::ResponseFlags => &["response", "flags"],
+        Property::ResponseCodeDetails => &["response", "code_details"],
+        Property::UpstreamCluster => &["xds", "cluster_name"],
+    }
+}
+
+/// Hands a callout to Envoy; `None` when Envoy refuses it at once.
+pub(super) fn dispatch(callout: &Callout<'_>) -> Option<u32> {
+    let target = callout.target;
+    let user_agent = format!("{SDK_NAME}/{SDK_VERSION}");
+    let key = format!("\"{}\"", callout.batch_id);
+    let mut headers = vec![
+        (":method", "POST"),
+        (":path", target.path.as_str()),
+        (":authority", target.authority.as_str()),
+        ("content-type", target.format.content_type()),
+        ("user-agent", user_agent.as_str()),
+        ("idempotency-key", key.as_str()),
+    ];
+    headers.extend(target.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    hostcalls::dispatch_http_call(&target.cluster, headers, Some(callout.body.as_bytes()), Vec::new(), target.timeout)
+        .ok()
+}

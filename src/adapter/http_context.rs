@@ -1,0 +1,95 @@
+//! One stream: hands its headers to the recorder, applies the removals, and offers the record when the stream has ended.
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::{Action, MapType};
+
+use super::clock::now;
+use super::hostcalls::{CurrentStream, HeaderMap, remove};
+use super::root_context::Worker;
+use crate::recorder::exchange::Exchange;
+
+/// The context of one stream.
+pub(super) struct Http {
+    worker: Option<Rc<Worker>>,
+    exchange: Exchange,
+}
+
+impl Http {
+    pub(super) fn new(worker: Option<Rc<Worker>>) -> Self {
+        Self { worker, exchange: Exchange::default() }
+    }
+
+    fn note_end(&mut self, end_of_stream: bool) {
+        if end_of_stream {
+            self.exchange.handle_response_complete();
+        }
+    }
+}
+
+impl Context for Http {}
+
+impl HttpContext for Http {
+    fn on_http_request_headers(&mut self, _num_headers: usize, _end_of_stream: bool) -> Action {
+        let Some(worker) = &self.worker else { return Action::Continue };
+        let map = HeaderMap::read(MapType::HttpRequestHeaders);
+        let exchange = &mut self.exchange;
+        let instructions = worker.with_pipeline(|pipeline| {
+            let stats = &mut pipeline.stats;
+            let instructions =
+                worker.recorder.handle_request_headers(exchange, &map.headers(), &CurrentStream, now, stats);
+            if instructions.peer_unknown {
+                pipeline.handle_unknown_peer();
+            }
+            instructions
+        });
+        remove(MapType::HttpRequestHeaders, &instructions.remove);
+        Action::Continue
+    }
+
+    fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
+        let Some(worker) = &self.worker else { return Action::Continue };
+        let map = HeaderMap::read(MapType::HttpRequestTrailers);
+        let exchange = &mut self.exchange;
+        let names = worker.with_pipeline(|pipeline| {
+            let stats = &mut pipeline.stats;
+            worker.recorder.handle_request_trailers(exchange, &map.headers(), &CurrentStream, stats)
+        });
+        remove(MapType::HttpRequestTrailers, &names);
+        Action::Continue
+    }
+
+    fn on_http_response_headers(&mut self, _num_headers: usize, end_of_stream: bool) -> Action {
+        self.note_end(end_of_stream);
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, _body_size: usize, end_of_stream: bool) -> Action {
+        self.note_end(end_of_stream);
+        Action::Continue
+    }
+
+    fn on_http_response_trailers(&mut self, _num_trailers: usize) -> Action {
+        self.note_end(true);
+        Action::Continue
+    }
+
+    /// Runs exactly once for every stream, also for those that ended before the filter saw them.
+    fn on_log(&mut self) {
+        let Some(worker) = &self.worker else { return };
+        let exchange = &mut self.exchange;
+        let unseen = (!exchange.is_seen()).then(|| HeaderMap::read(MapType::HttpRequestHeaders));
+        let wakes = worker.with_pipeline(|pipeline| {
+            let stats = &mut pipeline.stats;
+            if let Some(map) = &unseen {
+                worker.recorder.handle_unseen_request(exchange, &map.headers(), &CurrentStream, stats);
+            }
+            let record = worker.recorder.handle_end(exchange, &CurrentStream, now, stats);
+            record.is_some_and(|record| pipeline.handle_exchange(record, now()))
+        });
+        if wakes {
+            worker.wake();
+        }
+    }
+}

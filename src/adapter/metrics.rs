@@ -1,0 +1,64 @@
+//! Carries the counts of one worker to Envoy, where they are the process's.
+
+use std::time::Duration;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::MetricType;
+
+use crate::stats::{CALLOUT_HISTOGRAM, Counter, Gauge, Stats};
+
+/// Envoy's ids of the statistics, with what was last carried over.
+pub(super) struct Metrics {
+    counters: Vec<(Counter, Option<u32>, u64)>,
+    gauges: Vec<(Gauge, Option<u32>, u64)>,
+    callouts: Option<u32>,
+}
+
+impl Metrics {
+    /// Defines every statistic, so that all of them show from the start.
+    pub(super) fn define() -> Self {
+        let define = |kind, name| hostcalls::define_metric(kind, name).ok();
+        let counter = |(counter, name)| (counter, define(MetricType::Counter, name), 0);
+        let gauge = |(gauge, name)| (gauge, define(MetricType::Gauge, name), 0);
+        Self {
+            counters: Counter::ALL.into_iter().map(counter).collect(),
+            gauges: Gauge::ALL.into_iter().map(gauge).collect(),
+            callouts: define(MetricType::Histogram, CALLOUT_HISTOGRAM),
+        }
+    }
+
+    /// Carries over what has changed since the last time: one host call for each.
+    pub(super) fn publish(&mut self, stats: &mut Stats) {
+        for (counter, id, published) in &mut self.counters {
+            carry(*id, published, stats.counter(*counter));
+        }
+        for (gauge, id, published) in &mut self.gauges {
+            carry(*id, published, stats.gauge(*gauge));
+        }
+        for duration in stats.take_callouts() {
+            self.observe(duration);
+        }
+    }
+
+    /// Takes this worker's share out of the process-wide gauges.
+    pub(super) fn withdraw(&mut self) {
+        for (_, id, published) in &mut self.gauges {
+            carry(*id, published, 0);
+        }
+    }
+
+    fn observe(&self, duration: Duration) {
+        if let Some(id) = self.callouts {
+            // Nothing can be done about a count that the host does not take.
+            let _ = hostcalls::record_metric(id, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+        }
+    }
+}
+
+fn carry(id: Option<u32>, published: &mut u64, current: u64) {
+    let difference = i128::from(current) - i128::from(*published);
+    let (Some(id), Ok(offset @ (..=-1 | 1..))) = (id, i64::try_from(difference)) else { return };
+    if hostcalls::increment_metric(id, offset).is_ok() {
+        *published = current;
+    }
+}

@@ -1,0 +1,14 @@
+//! The adapter to proxy-wasm: translates host calls and decides nothing. Compiled for wasm32 only.
+
+mod clock;
+mod hostcalls;
+mod http_context;
+mod metrics;
+mod root_context;
+
+use proxy_wasm::types::LogLevel;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(root_context::Root::default()));
+}}

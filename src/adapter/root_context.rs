@@ -1,0 +1,196 @@
+//! One configuration in one worker: sets it up, and drives its pipeline on ticks, wake-ups and answers.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use log::Level as LogLevel;
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{BufferType, ContextType, MapType};
+use uuid::Builder;
+
+use super::clock::now;
+use super::hostcalls::{HeaderMap, dispatch};
+use super::http_context::Http;
+use super::metrics::Metrics;
+use crate::config::{self, Config};
+use crate::pipeline::Pipeline;
+use crate::pipeline::answer::{Answer, MAX_BODY_BYTES};
+use crate::pipeline::notices::Level;
+use crate::recorder::Recorder;
+
+/// What the root context and its streams share. Borrowed only inside one callback.
+pub(super) struct Worker {
+    pub(super) recorder: Recorder,
+    pipeline: RefCell<Pipeline>,
+    metrics: RefCell<Metrics>,
+    wake_queue: Option<u32>,
+}
+
+/// The root context; empty until its configuration is accepted.
+#[derive(Default)]
+pub(super) struct Root {
+    worker: Option<Rc<Worker>>,
+}
+
+/// Shortest and longest tick. The tick bounds how much later than `batch.max_delay` a batch leaves, and how much is
+/// lost when a process is killed; an idle tick costs microseconds.
+const TICK_RANGE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
+
+impl Root {
+    fn configure(&mut self, config: Config) -> Result<(), String> {
+        let mut random = [0; 24];
+        getrandom::fill(&mut random).map_err(|error| format!("no randomness from the host: {error}"))?;
+        let (id, seed) = random.split_at(16);
+        let stream_id = Builder::from_random_bytes(id.try_into().unwrap_or_default()).into_uuid();
+        let seed = u64::from_le_bytes(seed.try_into().unwrap_or_default());
+        let (shortest, longest) = TICK_RANGE;
+        let tick = (config.pipeline.batch.max_delay / 4).clamp(shortest, longest);
+        hostcalls::set_tick_period(tick).map_err(|status| format!("no tick from the host: {status:?}"))?;
+        log::info!("configured: stream {stream_id}, rules {}", config.recorder.policy.len());
+        self.worker = Some(Rc::new(Worker {
+            recorder: Recorder::new(config.recorder),
+            pipeline: RefCell::new(Pipeline::new(config.pipeline, stream_id, seed)),
+            metrics: RefCell::new(Metrics::define()),
+            // Named by the stream, since a queue wakes only the last of several that registered its name.
+            wake_queue: hostcalls::register_shared_queue(&format!("audit_filter.wake.{stream_id}")).ok(),
+        }));
+        Ok(())
+    }
+}
+
+impl Worker {
+    /// Runs `work` on the pipeline, alone: host calls that could come back are made after it.
+    pub(super) fn with_pipeline<T>(&self, work: impl FnOnce(&mut Pipeline) -> T) -> T {
+        work(&mut self.pipeline.borrow_mut())
+    }
+
+    /// Wakes the root context: only its callouts have their answers delivered when the stream is gone.
+    pub(super) fn wake(&self) {
+        if let Some(queue) = self.wake_queue {
+            // Without a wake-up the next tick sends the batch.
+            let _ = hostcalls::enqueue_shared_queue(queue, Some(b"w"));
+        }
+    }
+
+    /// Makes the callouts that are due, at most `limit`, then tells Envoy what was counted and noticed.
+    fn drive(&self, limit: usize) {
+        let mut pipeline = self.pipeline.borrow_mut();
+        for _ in 0..limit {
+            let now = now();
+            let Some(callout) = pipeline.poll_callout(now) else { break };
+            let token = dispatch(&callout);
+            pipeline.handle_dispatched(token, now);
+        }
+        self.metrics.borrow_mut().publish(&mut pipeline.stats);
+        for notice in pipeline.poll_notices() {
+            print(notice.level, &format!("stream {}: {}", pipeline.stream_id(), notice.text));
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        self.pipeline.borrow().is_drained(now())
+    }
+}
+
+fn print(level: Level, line: &str) {
+    let level = match level {
+        Level::Error => LogLevel::Error,
+        Level::Warn => LogLevel::Warn,
+        Level::Info => LogLevel::Info,
+    };
+    log::log!(level, "{line}");
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
+        let Some(worker) = &self.worker else { return };
+        // Without headers there is no map to read: the stream was reset.
+        let headers = HeaderMap::read_if(num_headers > 0, MapType::HttpCallResponseHeaders);
+        let headers = headers.headers();
+        let status = headers.first(":status").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+        let body = read_body(num_headers, body_size);
+        let answer = Answer { status, retry_after: headers.first("retry-after"), body: &body };
+        worker.with_pipeline(|pipeline| pipeline.handle_answer(token, &answer, now()));
+        worker.drive(usize::MAX);
+        finish_if_drained(worker);
+    }
+
+    /// The last chance: one callout with everything that is left, since a second one would not leave a process that
+    /// ends. False keeps the context alive where the VM survives, until everything is acknowledged.
+    fn on_done(&mut self) -> bool {
+        let Some(worker) = &self.worker else { return true };
+        let now = now();
+        worker.with_pipeline(|pipeline| {
+            pipeline.handle_shutdown(now);
+            if let Some(left) = pipeline.unacknowledged() {
+                let (count, first, last) = (left.count, left.first, left.last);
+                let text = format!("ends with {count} records not yet acknowledged, numbers {first} to {last}");
+                pipeline.say(Level::Warn, text);
+            }
+        });
+        worker.drive(1);
+        worker.is_drained()
+    }
+}
+
+fn read_body(num_headers: usize, body_size: usize) -> Vec<u8> {
+    if num_headers == 0 || body_size == 0 {
+        return Vec::new();
+    }
+    let size = body_size.min(MAX_BODY_BYTES);
+    hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok().flatten().unwrap_or_default()
+}
+
+fn finish_if_drained(worker: &Worker) {
+    if worker.is_drained() {
+        // A refusal means that the host has ended this context already.
+        let _ = hostcalls::done();
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, size: usize) -> bool {
+        let bytes = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size).ok().flatten().unwrap_or_default();
+        let environment = |name: &str| std::env::var(name).ok();
+        let parsed = config::parse(&bytes, &environment).map_err(|error| error.to_string());
+        match parsed.and_then(|config| self.configure(config)) {
+            Ok(()) => true,
+            Err(line) => {
+                log::error!("{line}");
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let Some(worker) = &self.worker else { return };
+        worker.with_pipeline(|pipeline| pipeline.handle_tick(now()));
+        worker.drive(usize::MAX);
+        finish_if_drained(worker);
+    }
+
+    fn on_queue_ready(&mut self, queue: u32) {
+        let Some(worker) = &self.worker else { return };
+        // The message says nothing but "wake up"; it is taken so that the queue stays empty.
+        let _ = hostcalls::dequeue_shared_queue(queue);
+        worker.drive(usize::MAX);
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Http::new(self.worker.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        if let Some(worker) = &self.worker {
+            worker.metrics.borrow_mut().withdraw();
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The filter's configuration: bytes in, settings of the rooms out, or every problem at once, each with its path.
+
+mod delivery;
+mod later;
+mod node;
+mod request;
+mod rules;
+mod source;
+mod text;
+mod units;
+
+use std::fmt;
+
+use node::{Node, Object, Problems};
+pub use source::Environment;
+
+use crate::{pipeline, recorder};
+
+/// A legal configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// For the per-request side.
+    pub recorder: recorder::Settings,
+    /// For the per-worker side.
+    pub pipeline: pipeline::settings::Settings,
+}
+
+/// Why a configuration is refused: all problems found, `path: sentence` each. Its text is one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// In the order in which they were found; never empty.
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = self.problems.join("; ").replace(['\n', '\r'], " ");
+        write!(f, "configuration refused: {line}")
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Reads a configuration: JSON text (`google.protobuf.StringValue`) or a serialized `google.protobuf.Struct`.
+/// `environment` resolves `${NAME}` inside string values.
+///
+/// # Errors
+/// All problems found: unknown keys, wrong types, values out of range, keys that have no effect in this version.
+pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Config, ConfigError> {
+    let mut value = source::decode(bytes)
+        .map_err(|sentence| ConfigError { problems: vec![format!("configuration: {sentence}")] })?;
+    let problems = Problems::default();
+    source::fill_variables(&mut value, "", environment, &problems);
+    let config = Node::root(&value, &problems).object().and_then(read);
+    match (config, problems.into_vec()) {
+        (Some(config), problems) if problems.is_empty() => Ok(config),
+        (_, problems) => Err(ConfigError { problems }),
+    }
+}
+
+/// `service.name` when none is configured.
+const DEFAULT_SERVICE: &str = "unknown-service";
+
+fn read(mut object: Object<'_>) -> Option<Config> {
+    let enabled = object.read("enabled", true, Node::boolean);
+    let service = object.read("service", String::new(), |node| node.text().map(str::to_owned));
+    let target = object.required("audit_cluster").and_then(|node| delivery::target(&node));
+    let policy = object.field("rules").map_or_else(rules::default_rules, |node| rules::rules(&node));
+    let correlation_headers = request::correlation(object.field("correlation"));
+    let tracking = request::tracking(object.field("tracking"), correlation_headers);
+    let trust = request::trust(object.field("trust"));
+    later::session(object.field("session"));
+    later::identity(object.field("identity"));
+    let batch = delivery::batch(object.field("batch"));
+    let buffer = delivery::buffer(object.field("buffer"));
+    let retry = delivery::retry(object.field("retry"));
+    object.finish();
+    let service = if service.is_empty() { DEFAULT_SERVICE.to_owned() } else { service };
+    Some(Config {
+        recorder: recorder::Settings { enabled, policy, tracking, trust },
+        pipeline: pipeline::settings::Settings { service, target: target?, batch, buffer, retry },
+    })
+}

@@ -1,0 +1,217 @@
+//! A configuration value with its path: typed readers that note every problem and go on.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::units;
+
+/// All problems found so far, each `path: sentence`, in the order of discovery.
+///
+/// A sentence never quotes a value: values may hold secrets, and the line ends in Envoy's log.
+#[derive(Debug, Default)]
+pub(super) struct Problems(RefCell<Vec<String>>);
+
+impl Problems {
+    pub(super) fn add(&self, path: &str, sentence: &str) {
+        let place = if path.is_empty() { "configuration" } else { path };
+        self.0.borrow_mut().push(format!("{place}: {sentence}"));
+    }
+
+    pub(super) fn into_vec(self) -> Vec<String> {
+        self.0.into_inner()
+    }
+}
+
+/// One value and where it stands, e.g. `rules[2].match.path.exact`.
+#[derive(Clone)]
+pub(super) struct Node<'a> {
+    path: String,
+    value: &'a Value,
+    problems: &'a Problems,
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn root(value: &'a Value, problems: &'a Problems) -> Self {
+        Self { path: String::new(), value, problems }
+    }
+
+    /// Notes a problem with this value.
+    pub(super) fn refuse(&self, sentence: &str) {
+        self.problems.add(&self.path, sentence);
+    }
+
+    fn wrong<T>(&self, sentence: &str) -> Option<T> {
+        self.refuse(sentence);
+        None
+    }
+
+    pub(super) fn text(&self) -> Option<&'a str> {
+        match self.value {
+            Value::String(text) => Some(text),
+            _ => self.wrong("must be a string"),
+        }
+    }
+
+    /// The text if it is a string; anything else is no problem yet.
+    pub(super) fn peek_text(&self) -> Option<&'a str> {
+        self.value.as_str()
+    }
+
+    pub(super) fn non_empty_text(&self) -> Option<&'a str> {
+        match self.text()? {
+            "" => self.wrong("must not be empty"),
+            text => Some(text),
+        }
+    }
+
+    pub(super) fn boolean(&self) -> Option<bool> {
+        match self.value {
+            Value::Bool(value) => Some(*value),
+            _ => self.wrong("must be true or false"),
+        }
+    }
+
+    /// An integer within `min..=max`; a string of digits counts, since Envoy's YAML reader makes such strings.
+    pub(super) fn integer(&self, min: u64, max: u64) -> Option<u64> {
+        let Some(number) = whole_number(self.value) else {
+            return self.wrong("must be an integer");
+        };
+        if number < min || number > max {
+            return self.wrong(&format!("must be between {min} and {max}"));
+        }
+        Some(number)
+    }
+
+    /// A duration such as `250ms` within `min..=max`.
+    pub(super) fn duration(&self, min: Duration, max: Duration) -> Option<Duration> {
+        let Some(duration) = self.value.as_str().and_then(units::duration) else {
+            return self.wrong(r#"must be a duration such as "250ms", "5s" or "1m""#);
+        };
+        if duration < min || duration > max {
+            return self.wrong(&format!("must be between {min:?} and {max:?}"));
+        }
+        Some(duration)
+    }
+
+    /// One of the listed words; yields the value that stands beside it.
+    pub(super) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        let found = self.value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
+        match found {
+            Some((_, value)) => Some(*value),
+            None => {
+                let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                self.wrong(&format!("must be one of {}", words.join(", ")))
+            }
+        }
+    }
+
+    pub(super) fn list(&self) -> Option<Vec<Node<'a>>> {
+        let Value::Array(items) = self.value else {
+            return self.wrong("must be a list");
+        };
+        let node = |(index, value)| Node { path: format!("{}[{index}]", self.path), value, problems: self.problems };
+        Some(items.iter().enumerate().map(node).collect())
+    }
+
+    pub(super) fn non_empty_list(&self) -> Option<Vec<Node<'a>>> {
+        let items = self.list()?;
+        if items.is_empty() {
+            return self.wrong("must have at least one entry");
+        }
+        Some(items)
+    }
+
+    /// Reads every entry with `read`; entries that fail are noted by `read` and left out.
+    pub(super) fn each<T>(&self, read: impl Fn(&Node<'a>) -> Option<T>) -> Vec<T> {
+        self.list().unwrap_or_default().iter().filter_map(read).collect()
+    }
+
+    /// Like [`Self::each`], and an empty list is a problem.
+    pub(super) fn each_of_some<T>(&self, read: impl Fn(&Node<'a>) -> Option<T>) -> Vec<T> {
+        self.non_empty_list().unwrap_or_default().iter().filter_map(read).collect()
+    }
+
+    pub(super) fn object(&self) -> Option<Object<'a>> {
+        let Value::Object(map) = self.value else {
+            return self.wrong("must be an object");
+        };
+        Some(Object { node: self.clone(), map, known: Vec::new() })
+    }
+
+    /// The entries of an object with free keys, such as `tags`.
+    pub(super) fn entries(&self) -> Option<Vec<(&'a str, Node<'a>)>> {
+        let Value::Object(map) = self.value else {
+            return self.wrong("must be an object");
+        };
+        Some(map.iter().map(|(key, value)| (key.as_str(), self.child(key, value))).collect())
+    }
+
+    fn child(&self, key: &str, value: &'a Value) -> Node<'a> {
+        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
+        Node { path, value, problems: self.problems }
+    }
+}
+
+/// An object whose keys are all known by name.
+pub(super) struct Object<'a> {
+    node: Node<'a>,
+    map: &'a Map<String, Value>,
+    known: Vec<&'static str>,
+}
+
+impl<'a> Object<'a> {
+    /// The value under `key`, if present.
+    pub(super) fn field(&mut self, key: &'static str) -> Option<Node<'a>> {
+        self.known.push(key);
+        self.map.get(key).map(|value| self.node.child(key, value))
+    }
+
+    /// The value under `key`; its absence is a problem.
+    pub(super) fn required(&mut self, key: &'static str) -> Option<Node<'a>> {
+        let field = self.field(key);
+        if field.is_none() {
+            self.node.problems.add(&self.node.child(key, &Value::Null).path, "is required");
+        }
+        field
+    }
+
+    /// Reads `key` with `read`, or yields the default when the key is absent or wrong.
+    pub(super) fn read<T>(&mut self, key: &'static str, default: T, read: impl Fn(&Node<'a>) -> Option<T>) -> T {
+        self.field(key).and_then(|node| read(&node)).unwrap_or(default)
+    }
+
+    /// Ends the reading of this object: every key that nobody asked for is a problem.
+    pub(super) fn finish(self) {
+        for (key, value) in self.map {
+            if !self.known.contains(&key.as_str()) {
+                self.node.child(key, value).refuse(&format!("unknown key (known here: {})", self.known.join(", ")));
+            }
+        }
+    }
+
+    pub(super) fn refuse(&self, sentence: &str) {
+        self.node.refuse(sentence);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.map.len()
+    }
+}
+
+/// Integers up to 2^53 arrive as doubles from a protobuf Struct.
+const MAX_EXACT_DOUBLE: f64 = 9_007_199_254_740_992.0;
+
+fn whole_number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().and_then(exact)),
+        Value::String(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok(),
+        _ => None,
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a whole number in range")]
+fn exact(number: f64) -> Option<u64> {
+    (number.fract() == 0.0 && (0.0..=MAX_EXACT_DOUBLE).contains(&number)).then_some(number as u64)
+}

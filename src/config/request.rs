@@ -1,0 +1,88 @@
+//! The sections about requests: `tracking`, `trust` and the names in `correlation`.
+
+use ipnet::IpNet;
+
+use super::later;
+use super::node::Node;
+use super::text::header_name;
+use crate::recorder::tracking::Settings;
+use crate::recorder::trust::Trust;
+
+/// Reads `tracking`.
+pub(super) fn tracking(node: Option<Node<'_>>, correlation_headers: [String; 2]) -> Settings {
+    let mut settings = Settings {
+        track_header: "x-session-track".to_owned(),
+        operation_header: "x-session-operation".to_owned(),
+        context_header: "x-session-context".to_owned(),
+        strip_context: false,
+        record_empty_context: false,
+        max_context_bytes: 8192,
+        correlation_headers,
+    };
+    let Some(mut object) = node.and_then(|node| node.object()) else { return settings };
+    settings.track_header = object.read("track_header", settings.track_header, header_name);
+    settings.operation_header = object.read("operation_header", settings.operation_header, header_name);
+    settings.context_header = object.read("context_header", settings.context_header, header_name);
+    settings.strip_context = object.read("strip_context", false, Node::boolean);
+    settings.record_empty_context =
+        object.read("on_empty_context", false, |node| node.one_of(&[("skip", false), ("record", true)]));
+    let max = object.read("max_context_bytes", 8192, |node| node.integer(1, 65_536));
+    settings.max_context_bytes = usize::try_from(max).unwrap_or(usize::MAX);
+    if has_duplicates(&[&settings.track_header, &settings.operation_header, &settings.context_header]) {
+        object.refuse("the three headers must have three names");
+    }
+    object.finish();
+    settings
+}
+
+fn has_duplicates(names: &[&String]) -> bool {
+    names.iter().enumerate().any(|(index, name)| names.iter().skip(index + 1).any(|other| other == name))
+}
+
+/// Loopback and the private networks (RFC 1918, RFC 4193): where a mesh's own proxies are.
+const DEFAULT_CIDRS: [&str; 6] =
+    ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"];
+
+/// Reads `trust`.
+pub(super) fn trust(node: Option<Node<'_>>) -> Trust {
+    let default_cidrs = || DEFAULT_CIDRS.iter().filter_map(|cidr| cidr.parse().ok()).collect();
+    let Some(mut object) = node.and_then(|node| node.object()) else {
+        return Trust { cidrs: default_cidrs(), uri_sans: Vec::new() };
+    };
+    let cidrs = object.field("cidrs").map_or_else(default_cidrs, |node| node.each(cidr));
+    let uri_sans = object.field("uri_sans").map(|node| node.each(uri_san)).unwrap_or_default();
+    object.finish();
+    Trust { cidrs, uri_sans }
+}
+
+fn cidr(node: &Node<'_>) -> Option<IpNet> {
+    let parsed = node.text()?.parse().ok();
+    if parsed.is_none() {
+        node.refuse("must be a network such as 10.0.0.0/8 or fc00::/7");
+    }
+    parsed
+}
+
+fn uri_san(node: &Node<'_>) -> Option<String> {
+    let text = node.non_empty_text()?;
+    if !text.contains("://") {
+        node.refuse("must be the start of a URI, such as spiffe://mesh.internal/");
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// Reads `correlation`: the two names are removed from every request, which is all that this version does with them.
+pub(super) fn correlation(node: Option<Node<'_>>) -> [String; 2] {
+    let mut names = ["x-audit-stream-id".to_owned(), "x-audit-sequence-number".to_owned()];
+    let Some(mut object) = node.and_then(|node| node.object()) else { return names };
+    let [session_id, sequence] = &mut names;
+    *session_id = object.read("session_id_header", session_id.clone(), header_name);
+    *sequence = object.read("sequence_header", sequence.clone(), header_name);
+    if session_id == sequence {
+        object.refuse("the two headers must have two names");
+    }
+    later::only_default(object.field("scope"), &["worker", "process"]);
+    object.finish();
+    names
+}

@@ -1,0 +1,248 @@
+//! The section `rules`: what a request must be like, and what is recorded of it.
+
+use std::rc::Rc;
+
+use super::later;
+use super::node::{Node, Object};
+use super::text::{header_name, header_value, is_label, method};
+use crate::record::{Outcome, Protocol};
+use crate::recorder::path::{self, Template};
+use crate::recorder::policy::{
+    Conditions, ExtraFields, HeaderCondition, HostPattern, PathPattern, Policy, Rule, StatusRange, ValuePattern,
+};
+use crate::recorder::tracking::MAX_OPERATION_BYTES;
+
+const OUTCOMES: [(&str, Outcome); 4] = [
+    ("success", Outcome::Success),
+    ("failure", Outcome::Failure),
+    ("denied", Outcome::Denied),
+    ("aborted", Outcome::Aborted),
+];
+
+/// The two rules that hold when none are configured: successful session checks, and what a gateway tracks.
+pub(super) fn default_rules() -> Policy {
+    let check = Conditions {
+        protocol: Some(Protocol::Http),
+        methods: vec!["GET".to_owned()],
+        path: Some(PathPattern::Exact("/check".to_owned())),
+        ..Conditions::default()
+    };
+    let tracked = Conditions { tracked: Some(true), ..Conditions::default() };
+    let check = Rule {
+        record_on: vec![Outcome::Success],
+        http_statuses: vec![StatusRange { first: 200, last: 200 }],
+        ..plain_rule("check", check)
+    };
+    vec![Rc::new(check), Rc::new(plain_rule("tracked", tracked))]
+}
+
+fn plain_rule(name: &str, conditions: Conditions) -> Rule {
+    Rule {
+        name: name.into(),
+        conditions,
+        recorded: true,
+        action: None,
+        record_on: OUTCOMES.map(|(_, outcome)| outcome).to_vec(),
+        http_statuses: Vec::new(),
+        tags: Rc::new([]),
+        extra_fields: ExtraFields::default(),
+    }
+}
+
+/// Reads `rules`.
+pub(super) fn rules(node: &Node<'_>) -> Policy {
+    let mut names: Vec<Rc<str>> = Vec::new();
+    let mut policy = Policy::new();
+    for entry in node.non_empty_list().unwrap_or_default() {
+        let Some(rule) = rule(&entry) else { continue };
+        if names.contains(&rule.name) {
+            entry.refuse("has the name of an earlier rule");
+        }
+        names.push(Rc::clone(&rule.name));
+        policy.push(Rc::new(rule));
+    }
+    policy
+}
+
+fn rule(node: &Node<'_>) -> Option<Rule> {
+    let mut object = node.object()?;
+    let name = object.required("name").and_then(|node| rule_name(&node));
+    let conditions = object.field("match").and_then(|node| conditions(&node)).unwrap_or_default();
+    let mut rule = plain_rule(name.unwrap_or_default(), conditions);
+    let levels = [("none", Level::None), ("metadata", Level::Metadata), ("request", Level::Request)];
+    if let Some(level) = object.field("level") {
+        rule.recorded = level.one_of(&levels) != Some(Level::None);
+        if level.one_of(&levels) == Some(Level::Request) {
+            level.refuse(later::NOT_SUPPORTED);
+        }
+    }
+    rule.action = object.field("action").and_then(|node| action(&node)).filter(|action| !action.is_empty());
+    rule.record_on =
+        object.read("record_on", rule.record_on, |node| Some(node.each_of_some(|entry| entry.one_of(&OUTCOMES))));
+    rule.http_statuses = object.read("http_statuses", Vec::new(), |node| Some(node.each(status_range)));
+    rule.tags = object.read("tags", Rc::new([]), tags);
+    rule.extra_fields = object.read("extra_fields", ExtraFields::default(), extra_fields);
+    read_later_keys(&mut object);
+    object.finish();
+    Some(rule)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    None,
+    Metadata,
+    Request,
+}
+
+fn read_later_keys(object: &mut Object<'_>) {
+    later::identity(object.field("identity"));
+    later::only_empty_list(object.field("immediate_on"), |entry| entry.one_of(&OUTCOMES));
+    later::only_default(object.field("require_audit"), &["none", "buffered", "acknowledged"]);
+    later::only_default(object.field("session"), &["none", "start", "end"]);
+    later::only_false(object.field("correlate"));
+    later::capture(object.field("capture"));
+    later::set_tracking(object.field("set_tracking"));
+}
+
+fn rule_name<'a>(node: &Node<'a>) -> Option<&'a str> {
+    let name = node.non_empty_text()?;
+    if !is_label(name, b"_-") {
+        node.refuse("must be made of [a-z0-9_-]");
+        return None;
+    }
+    Some(name)
+}
+
+fn action(node: &Node<'_>) -> Option<String> {
+    let text = node.text()?;
+    if text.len() > MAX_OPERATION_BYTES {
+        node.refuse(&format!("must not be longer than {MAX_OPERATION_BYTES} bytes"));
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn conditions(node: &Node<'_>) -> Option<Conditions> {
+    let mut object = node.object()?;
+    let protocols = [("any", None), ("http", Some(Protocol::Http)), ("grpc", Some(Protocol::Grpc))];
+    let conditions = Conditions {
+        protocol: object.read("protocol", None, |node| node.one_of(&protocols)),
+        hosts: object.read("hosts", Vec::new(), |node| Some(node.each_of_some(host))),
+        methods: object.read("methods", Vec::new(), |node| Some(node.each_of_some(method))),
+        path: object.field("path").and_then(|node| path_pattern(&node)),
+        headers: object.read("headers", Vec::new(), |node| Some(node.each_of_some(header))),
+        tracked: object.field("tracked").and_then(|node| node.boolean()),
+    };
+    object.finish();
+    Some(conditions)
+}
+
+fn host(node: &Node<'_>) -> Option<HostPattern> {
+    let text = node.non_empty_text()?.to_ascii_lowercase();
+    let (suffix, name) = match text.strip_prefix('*') {
+        Some(suffix) if suffix.starts_with('.') && suffix.len() > 1 => (true, suffix),
+        Some(_) => (true, ""),
+        None => (false, text.as_str()),
+    };
+    let has_port = name.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    if name.is_empty() || name.contains(['*', '/', ' ']) || has_port {
+        node.refuse(r#"must be a host without port, or "*." and the end of one"#);
+        return None;
+    }
+    Some(if suffix { HostPattern::Suffix(name.to_owned()) } else { HostPattern::Exact(name.to_owned()) })
+}
+
+fn path_pattern(node: &Node<'_>) -> Option<PathPattern> {
+    let mut object = node.object()?;
+    if object.len() != 1 {
+        object.refuse("must have exactly one of exact, prefix, suffix, template");
+    }
+    let exact = object.field("exact").and_then(|node| normal_path(&node)).map(PathPattern::Exact);
+    let prefix = object.field("prefix").and_then(|node| normal_path(&node)).map(PathPattern::Prefix);
+    let suffix = object.field("suffix").and_then(|node| path_end(&node)).map(PathPattern::Suffix);
+    let template = object.field("template").and_then(|node| template(&node)).map(PathPattern::Template);
+    object.finish();
+    exact.or(prefix).or(suffix).or(template)
+}
+
+/// A path that is not in normal form could never match.
+fn normal_path(node: &Node<'_>) -> Option<String> {
+    let text = node.non_empty_text()?;
+    if !text.starts_with('/') {
+        node.refuse(r#"must start with "/""#);
+        return None;
+    }
+    if *path::normalize(text.as_bytes()) != *text.as_bytes() {
+        node.refuse("must be in normal form: no query, no //, no dot segments, no needless percent-encoding");
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn path_end(node: &Node<'_>) -> Option<String> {
+    let text = node.non_empty_text()?;
+    if text.contains(['?', '#']) {
+        node.refuse("must not hold a query");
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn template(node: &Node<'_>) -> Option<Template> {
+    let text = normal_path(node)?;
+    Template::parse(&text).map_err(|sentence| node.refuse(sentence)).ok()
+}
+
+fn header(node: &Node<'_>) -> Option<HeaderCondition> {
+    let mut object = node.object()?;
+    let name = object.required("name").and_then(|node| header_name(&node));
+    if object.len() != 2 {
+        object.refuse("must have a name and exactly one of exact, prefix, suffix, contains, present");
+    }
+    let mut text = |key| object.field(key).and_then(|node| header_value(&node));
+    let value = text("exact").map(ValuePattern::Exact);
+    let value = value.or(text("prefix").map(ValuePattern::Prefix));
+    let value = value.or(text("suffix").map(ValuePattern::Suffix));
+    let value = value.or(text("contains").map(ValuePattern::Contains));
+    let value = value.or(object.field("present").and_then(|node| node.boolean()).map(ValuePattern::Present));
+    object.finish();
+    Some(HeaderCondition { name: name?, value: value? })
+}
+
+/// `200`, `"200"` or `"2xx"`.
+fn status_range(node: &Node<'_>) -> Option<StatusRange> {
+    if let Some(class) = node.peek_text().and_then(|text| text.strip_suffix("xx")) {
+        let first = class.parse::<u16>().ok().filter(|class| (1..=5).contains(class)).map(|class| class * 100);
+        if first.is_none() {
+            node.refuse("must be a status such as 200, or a class such as 2xx");
+        }
+        return first.map(|first| StatusRange { first, last: first + 99 });
+    }
+    let status = u16::try_from(node.integer(100, 599)?).ok()?;
+    Some(StatusRange { first: status, last: status })
+}
+
+fn tags(node: &Node<'_>) -> Option<Rc<[(String, String)]>> {
+    let tag = |(name, node): (&str, Node<'_>)| {
+        if !is_label(name, b"_-.") {
+            node.refuse("must have a name made of [a-z0-9_.-]");
+            return None;
+        }
+        Some((name.to_owned(), node.text()?.to_owned()))
+    };
+    Some(node.entries()?.into_iter().filter_map(tag).collect())
+}
+
+fn extra_fields(node: &Node<'_>) -> Option<ExtraFields> {
+    let mut fields = ExtraFields::default();
+    let words = [("upstream_cluster", 0), ("peer_uri_san", 1), ("response_flags", 2), ("response_code_details", 3)];
+    for index in node.each(|entry| entry.one_of(&words)) {
+        match index {
+            0 => fields.upstream_cluster = true,
+            1 => fields.peer_uri_san = true,
+            2 => fields.response_flags = true,
+            _ => fields.response_code_details = true,
+        }
+    }
+    Some(fields)
+}

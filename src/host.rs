@@ -1,0 +1,40 @@
+//! The port to the proxy: what can be asked about one stream. Each question costs one host call.
+
+/// A stream property; the adapter knows its name in Envoy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Property {
+    /// Address without port of the TCP peer, when a `set_filter_state` filter provides it as `audit.direct_peer`.
+    DirectPeer,
+    /// `ip:port` of the client as Envoy sees it; port 0 when taken from `x-forwarded-for`.
+    SourceAddress,
+    /// First URI SAN of the peer's certificate.
+    PeerUriSan,
+    /// `HTTP/1.1`, `HTTP/2`, `HTTP/3`.
+    Protocol,
+    /// Start of the request in nanoseconds since the Unix epoch, 8 bytes little-endian.
+    RequestTime,
+    /// Duration of the request in nanoseconds, 8 bytes little-endian.
+    RequestDuration,
+    /// Bit set of Envoy's response flags, 8 bytes little-endian.
+    ResponseFlags,
+    /// Why the response is what it is, e.g. `via_upstream`.
+    ResponseCodeDetails,
+    /// Name of the upstream cluster.
+    UpstreamCluster,
+}
+
+/// What one stream can be asked. `None` means: not there, or not there in this phase.
+pub trait Stream {
+    /// A property as raw bytes.
+    fn property(&self, property: Property) -> Option<Vec<u8>>;
+    /// First value of a response header.
+    fn response_header(&self, name: &str) -> Option<Vec<u8>>;
+    /// First value of a response trailer.
+    fn response_trailer(&self, name: &str) -> Option<Vec<u8>>;
+
+    /// A property that is a 64-bit integer; negative values count as absent.
+    fn number(&self, property: Property) -> Option<u64> {
+        let bytes = self.property(property)?;
+        u64::try_from(i64::from_le_bytes(bytes.try_into().ok()?)).ok()
+    }
+}

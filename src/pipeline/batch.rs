@@ -1,0 +1,148 @@
+//! A batch: its id, its bytes, and which records they hold. Bytes and id never change between attempts.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::buffer::Encoded;
+use crate::record::Loss;
+use crate::wire::Encoder;
+
+/// Records that travel together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// `audit.batch.id`, and the idempotency key.
+    pub id: Uuid,
+    /// Attempts so far.
+    pub attempts: u64,
+    /// Not to be sent before this moment.
+    pub not_before: Duration,
+    text: String,
+    items: Vec<Item>,
+}
+
+/// One record of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its number in the stream.
+    pub number: u64,
+    /// When it was made.
+    pub made: Duration,
+    /// What it is.
+    pub content: Content,
+    range: Range<usize>,
+}
+
+/// What a record of a batch is, as far as its end is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// An exchange: it takes a place in the buffer.
+    Exchange,
+    /// Start or end of the stream.
+    Lifecycle,
+    /// A report of losses: when it is lost, they must be reported again.
+    Loss(Loss),
+}
+
+impl Item {
+    /// Its bytes on the wire.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.range.len()
+    }
+}
+
+impl Batch {
+    /// Seals records into a batch.
+    #[must_use]
+    pub fn seal(id: Uuid, records: &[(Encoded, Content)], encoder: &Encoder) -> Self {
+        let body = encoder.batch(id, records.iter().map(|(record, _)| &*record.fragment));
+        let item = |((record, content), range): (&(Encoded, Content), Range<usize>)| Item {
+            number: record.number,
+            made: record.made,
+            content: *content,
+            range,
+        };
+        let items = records.iter().zip(body.fragments).map(item).collect();
+        Self { id, attempts: 0, not_before: Duration::ZERO, text: body.text, items }
+    }
+
+    /// What is sent.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Its records.
+    #[must_use]
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    /// Lowest and highest number in it.
+    #[must_use]
+    pub fn numbers(&self) -> Option<(u64, u64)> {
+        let numbers = || self.items.iter().map(|item| item.number);
+        Some((numbers().min()?, numbers().max()?))
+    }
+
+    /// When its newest record was made.
+    #[must_use]
+    pub fn newest(&self) -> Option<Duration> {
+        self.items.iter().map(|item| item.made).max()
+    }
+
+    /// Cuts it in halves with ids of their own; `None` for a single record.
+    #[must_use]
+    pub fn split(&self, mut new_id: impl FnMut() -> Uuid, encoder: &Encoder) -> Option<[Self; 2]> {
+        let (left, right) = self.items.split_at_checked(self.items.len() / 2)?;
+        if left.is_empty() {
+            return None;
+        }
+        Some([left, right].map(|half| Self::seal(new_id(), &self.records(half), encoder)))
+    }
+
+    fn records(&self, items: &[Item]) -> Vec<(Encoded, Content)> {
+        let record = |item: &Item| {
+            let fragment = self.text.get(item.range.clone()).unwrap_or_default().into();
+            (Encoded { number: item.number, made: item.made, fragment }, item.content)
+        };
+        items.iter().map(record).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Format, Resource};
+
+    fn encoder() -> Encoder {
+        Encoder::new(Format::Ndjson, Resource { service: "s".to_owned(), stream_id: Uuid::nil() })
+    }
+
+    fn batch(count: u64) -> Batch {
+        let record = |number: u64| {
+            let fragment = format!(r#"{{"n":{number}"#).into();
+            (Encoded { number, made: Duration::from_secs(number), fragment }, Content::Exchange)
+        };
+        Batch::seal(Uuid::nil(), &(0..count).map(record).collect::<Vec<_>>(), &encoder())
+    }
+
+    #[test]
+    fn halves_hold_the_same_records_under_new_ids() {
+        let whole = batch(5);
+        let mut ids = [Uuid::from_u128(1), Uuid::from_u128(2)].into_iter();
+        let [left, right] = whole.split(|| ids.next().unwrap(), &encoder()).unwrap();
+        assert_eq!((left.numbers(), right.numbers()), (Some((0, 1)), Some((2, 4))));
+        assert_eq!((left.id, right.id), (Uuid::from_u128(1), Uuid::from_u128(2)));
+        assert!(right.text().starts_with(r#"{"n":2,"#) && right.text().contains(&Uuid::from_u128(2).to_string()));
+        assert_eq!(right.newest(), Some(Duration::from_secs(4)));
+    }
+
+    #[test]
+    fn a_single_record_cannot_be_split() {
+        assert_eq!(batch(1).split(Uuid::nil, &encoder()), None);
+        assert_eq!(batch(0).split(Uuid::nil, &encoder()), None);
+    }
+}

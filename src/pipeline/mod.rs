@@ -1,0 +1,372 @@
+//! The per-worker hallway: records in, callouts out, answers in; every record ends acknowledged, rejected or dropped with a reason.
+//!
+//! Inputs are `handle_*`, outputs are `poll_*`. After any input, poll callouts until there is none, then notices.
+
+pub mod answer;
+pub mod backoff;
+pub mod batch;
+pub mod buffer;
+pub mod loss;
+pub mod notices;
+pub mod settings;
+mod settle;
+mod stream;
+pub mod window;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use uuid::{Builder, Uuid};
+
+use crate::record::{Event, ExchangeRecord, LossReason};
+use crate::stats::{Counter, Gauge, Stats};
+use crate::time::Now;
+use crate::wire::{Encoder, Resource};
+use answer::{Answer, Verdict};
+use batch::{Batch, Content};
+use buffer::{Buffer, Encoded, Push};
+use loss::LossLedger;
+use notices::{Kind, Level, Notice, Notices};
+use settings::{Settings, Target};
+use stream::Stream;
+use window::Window;
+
+/// How long a pipeline that was told to end goes on trying to deliver what it holds.
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(300);
+
+/// What to do when Envoy took the peer's address from a header.
+const UNKNOWN_PEER: &str = "control headers came from a peer that cannot be known, since its address was taken from \
+    x-forwarded-for: they count as absent; let a set_filter_state filter before this one provide audit.direct_peer";
+
+/// One callout to make.
+#[derive(Clone, Copy, Debug)]
+pub struct Callout<'p> {
+    /// Where it goes.
+    pub target: &'p Target,
+    /// The batch's id, the same at every attempt.
+    pub batch_id: Uuid,
+    /// The batch's bytes, the same at every attempt.
+    pub body: &'p str,
+}
+
+/// Records that would be lost if the worker ended now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unacknowledged {
+    /// How many.
+    pub count: u64,
+    /// Lowest number among them.
+    pub first: u64,
+    /// Highest number among them.
+    pub last: u64,
+}
+
+/// Everything between a finished record and its end. One for each worker and configuration.
+#[derive(Debug)]
+pub struct Pipeline {
+    settings: Settings,
+    encoder: Encoder,
+    stream: Stream,
+    buffer: Buffer,
+    losses: LossLedger,
+    /// Sealed batches that have to be sent (again), in the order in which they were given back.
+    waiting: VecDeque<Batch>,
+    /// The batch that [`Self::poll_callout`] has handed out, until [`Self::handle_dispatched`].
+    staged: Option<Batch>,
+    window: Window,
+    wake_requested: bool,
+    draining_since: Option<Duration>,
+    told_unknown_peer: bool,
+    random: fastrand::Rng,
+    notices: Notices,
+    /// What was counted; the adapter reads it.
+    pub stats: Stats,
+}
+
+impl Pipeline {
+    /// A pipeline for one stream. `seed` drives jitter and ids; it must come from the host's randomness.
+    #[must_use]
+    pub fn new(settings: Settings, stream_id: Uuid, seed: u64) -> Self {
+        let resource = Resource { service: settings.service.clone(), stream_id };
+        Self {
+            encoder: Encoder::new(settings.target.format, resource),
+            stream: Stream::new(stream_id),
+            buffer: Buffer::new(&settings.buffer),
+            losses: LossLedger::default(),
+            waiting: VecDeque::new(),
+            staged: None,
+            window: Window::new(),
+            wake_requested: false,
+            draining_since: None,
+            told_unknown_peer: false,
+            random: fastrand::Rng::with_seed(seed),
+            notices: Notices::default(),
+            stats: Stats::default(),
+            settings,
+        }
+    }
+
+    /// The stream's id.
+    #[must_use]
+    pub fn stream_id(&self) -> Uuid {
+        self.stream.id()
+    }
+
+    /// Takes a finished record. True: a batch is full and may leave, so wake the root context, which polls callouts.
+    /// True at most once until the next [`Self::poll_callout`].
+    #[must_use]
+    pub fn handle_exchange(&mut self, exchange: Box<ExchangeRecord>, now: Now) -> bool {
+        self.announce_stream(now);
+        let number = self.stream.next_number(&mut self.stats);
+        if self.buffer.refuses_all() {
+            self.lose(LossReason::BufferFull, number, now);
+        } else {
+            let start = exchange.start_unix_nanos;
+            let record = self.encode(number, start, &Event::Exchange(exchange), now);
+            self.push(record, now);
+        }
+        self.update_gauges();
+        let wakes = !self.wake_requested && self.is_full() && self.window.is_open(now.uptime);
+        self.wake_requested |= wakes;
+        wakes
+    }
+
+    /// Looks after deadlines: answers that are overdue, records that are too old, log lines that were held back.
+    pub fn handle_tick(&mut self, now: Now) {
+        while let Some(flight) = self.window.land_overdue(self.settings.target.timeout, now.uptime) {
+            self.handle_failure(flight, None, "no answer", now);
+        }
+        self.expire(now);
+        self.notices.release(now.uptime);
+        self.update_gauges();
+    }
+
+    /// The next callout to make; `None` when there is nothing to send or nothing may be sent yet.
+    /// Call [`Self::handle_dispatched`] with what became of it, then poll again.
+    pub fn poll_callout(&mut self, now: Now) -> Option<Callout<'_>> {
+        self.wake_requested = false;
+        if self.staged.is_none() {
+            self.staged = self.next_batch(now);
+        }
+        let batch = self.staged.as_ref()?;
+        Some(Callout { target: &self.settings.target, batch_id: batch.id, body: batch.text() })
+    }
+
+    /// What became of the callout that was polled last: Envoy's token, or `None` when Envoy refused it.
+    pub fn handle_dispatched(&mut self, token: Option<u32>, now: Now) {
+        let Some(mut batch) = self.staged.take() else { return };
+        batch.attempts += 1;
+        if let Some(token) = token {
+            self.stats.add(Counter::BatchesDispatched, 1);
+            self.stats.add(Counter::BatchesRetried, u64::from(batch.attempts > 1));
+            self.window.depart(token, batch, now.uptime);
+        } else {
+            let probed = self.window.is_down();
+            self.give_back(
+                batch,
+                probed,
+                None,
+                "refused by Envoy (no such cluster, no healthy host, or overflow)",
+                now,
+            );
+        }
+        self.update_gauges();
+    }
+
+    /// Takes the end of a callout. A token that is unknown or was given up changes nothing.
+    pub fn handle_answer(&mut self, token: u32, answer: &Answer<'_>, now: Now) {
+        let Some(flight) = self.window.land(token) else { return };
+        self.stats.observe_callout(now.uptime.saturating_sub(flight.departed));
+        match answer::classify(answer, self.encoder.format(), now.unix_nanos) {
+            Verdict::Acknowledged { rejected } => self.acknowledge(&flight.batch, rejected, now),
+            Verdict::Refused => self.refuse(flight.batch, answer.status, now),
+            Verdict::Retry { after } => {
+                let detail = answer.status.map_or("no response".to_owned(), |status| format!("status {status}"));
+                self.handle_failure(flight, after, &detail, now);
+            }
+        }
+        self.update_gauges();
+    }
+
+    /// The configuration is going away: from now on everything is due at once, and the stream's end is announced.
+    pub fn handle_shutdown(&mut self, now: Now) {
+        self.draining_since.get_or_insert(now.uptime);
+    }
+
+    /// Whether a pipeline that was told to end has nothing left to do, or has tried for [`DRAIN_LIMIT`].
+    #[must_use]
+    pub fn is_drained(&self, now: Now) -> bool {
+        let Some(since) = self.draining_since else { return false };
+        let is_idle = self.unacknowledged().is_none() && self.losses.oldest().is_none();
+        (is_idle && !self.owes_end()) || now.uptime.saturating_sub(since) >= DRAIN_LIMIT
+    }
+
+    /// What would be lost if the worker ended now.
+    #[must_use]
+    pub fn unacknowledged(&self) -> Option<Unacknowledged> {
+        let batches = self.batches().filter_map(Batch::numbers);
+        let waiting = self.buffer.oldest().map(|oldest| (oldest.number, self.stream.next() - 1));
+        let start = self.stream.pending_start().map(|start| (start.number, start.number));
+        let ranges: Vec<(u64, u64)> = batches.chain(waiting).chain(start).collect();
+        let first = ranges.iter().map(|(first, _)| *first).min()?;
+        let last = ranges.iter().map(|(_, last)| *last).max()?;
+        Some(Unacknowledged { count: self.held_records(), first, last })
+    }
+
+    /// Lines for the log.
+    #[must_use]
+    pub fn poll_notices(&mut self) -> Vec<Notice> {
+        self.notices.take()
+    }
+
+    /// Adds a line to the log.
+    pub fn say(&mut self, level: Level, text: String) {
+        self.notices.say(level, text);
+    }
+
+    /// Control headers came from a peer that cannot be known: tells the operator the remedy, once.
+    pub fn handle_unknown_peer(&mut self) {
+        if !std::mem::replace(&mut self.told_unknown_peer, true) {
+            self.say(Level::Warn, UNKNOWN_PEER.to_owned());
+        }
+    }
+
+    fn announce_stream(&mut self, now: Now) {
+        if !self.stream.is_announced() {
+            let number = self.stream.next_number(&mut self.stats);
+            let start = self.encode(number, now.unix_nanos, &Event::StreamStart, now);
+            self.stream.announce(start);
+        }
+    }
+
+    fn encode(&mut self, number: u64, time_unix_nanos: u64, event: &Event, now: Now) -> Encoded {
+        let observed_unix_nanos = now.unix_nanos.max(time_unix_nanos);
+        let uid = self.new_uid(observed_unix_nanos);
+        let record = crate::wire::Numbered { number, uid, time_unix_nanos, observed_unix_nanos, event };
+        Encoded { number, made: now.uptime, fragment: self.encoder.record(&record).into() }
+    }
+
+    /// UUIDv7 (RFC 9562 section 5.7): time-ordered for the store's index, random enough to be unique.
+    fn new_uid(&mut self, unix_nanos: u64) -> Uuid {
+        let mut random = [0; 10];
+        self.random.fill(&mut random);
+        Builder::from_unix_timestamp_millis(unix_nanos / 1_000_000, &random).into_uuid()
+    }
+
+    fn push(&mut self, record: Encoded, now: Now) {
+        let number = record.number;
+        match self.buffer.push(record) {
+            Push::Kept => {}
+            Push::Dropped(reason) => self.lose(reason, number, now),
+            Push::Evicted(records) => {
+                for evicted in records {
+                    self.lose(LossReason::BufferFull, evicted.number, now);
+                }
+            }
+        }
+    }
+
+    fn next_batch(&mut self, now: Now) -> Option<Batch> {
+        if !self.window.is_open(now.uptime) {
+            return None;
+        }
+        if let Some(index) = self.waiting.iter().position(|batch| batch.not_before <= now.uptime) {
+            return self.waiting.remove(index);
+        }
+        self.is_due(now).then(|| self.seal(now))
+    }
+
+    fn is_full(&self) -> bool {
+        let limits = &self.settings.batch;
+        self.buffer.waiting_records() >= limits.max_records || self.buffer.waiting_bytes() >= limits.max_bytes
+    }
+
+    fn is_due(&self, now: Now) -> bool {
+        let made = [self.buffer.oldest().map(|record| record.made), self.losses.oldest()];
+        let oldest = made.into_iter().flatten().min();
+        let is_old = oldest.is_some_and(|made| now.uptime.saturating_sub(made) >= self.settings.batch.max_delay);
+        let drains = self.draining_since.is_some() && (oldest.is_some() || self.owes_end());
+        self.is_full() || is_old || drains
+    }
+
+    /// Whether the stream was announced, and its end is still to be.
+    fn owes_end(&self) -> bool {
+        self.draining_since.is_some() && self.stream.is_announced() && !self.stream.has_ended()
+    }
+
+    /// Cuts the next batch: the stream's start, losses, then records as far as the limits allow. While draining
+    /// there are no limits but the buffer's, since only one callout may leave a worker that ends.
+    fn seal(&mut self, now: Now) -> Batch {
+        let drains = self.draining_since.is_some();
+        let max_records = if drains { usize::MAX } else { self.settings.batch.max_records };
+        let max_bytes = if drains { usize::MAX } else { self.settings.batch.max_bytes };
+        let mut records: Vec<(Encoded, Content)> = Vec::new();
+        records.extend(self.stream.take_start().map(|start| (start, Content::Lifecycle)));
+        for loss in self.losses.take(max_records.saturating_sub(records.len())) {
+            let number = self.stream.next_number(&mut self.stats);
+            records.push((self.encode(number, now.unix_nanos, &Event::Loss(loss), now), Content::Loss(loss)));
+        }
+        let mut bytes = 0;
+        while records.len() < max_records
+            && let Some(next) = self.buffer.oldest().map(|record| record.fragment.len())
+            && (bytes == 0 || bytes + next <= max_bytes)
+        {
+            bytes += next;
+            records.extend(self.buffer.pop_into_batch().map(|record| (record, Content::Exchange)));
+        }
+        if drains && self.buffer.oldest().is_none() {
+            records.extend(self.end_stream(now).map(|end| (end, Content::Lifecycle)));
+        }
+        Batch::seal(self.new_batch_id(), &records, &self.encoder)
+    }
+
+    fn end_stream(&mut self, now: Now) -> Option<Encoded> {
+        if !self.owes_end() {
+            return None;
+        }
+        self.stream.end();
+        let number = self.stream.next_number(&mut self.stats);
+        Some(self.encode(number, now.unix_nanos, &Event::StreamEnd { next: number + 1 }, now))
+    }
+
+    fn new_batch_id(&mut self) -> Uuid {
+        new_batch_id(&mut self.random)
+    }
+
+    fn batches(&self) -> impl Iterator<Item = &Batch> {
+        let in_flight = self.window.flights().iter().map(|flight| &flight.batch);
+        self.waiting.iter().chain(self.staged.as_ref()).chain(in_flight)
+    }
+
+    /// Records that are neither acknowledged nor rejected nor dropped.
+    fn held_records(&self) -> u64 {
+        let batched: usize = self.batches().map(|batch| batch.items().len()).sum();
+        let start = usize::from(self.stream.pending_start().is_some());
+        (batched + self.buffer.waiting_records() + start) as u64
+    }
+
+    fn update_gauges(&mut self) {
+        self.stats.set(Gauge::BufferRecords, self.held_records());
+        self.stats.set(Gauge::BufferBytes, self.buffer.bytes() as u64);
+        self.stats.set(Gauge::InFlightBatches, self.window.flights().len() as u64);
+    }
+
+    /// Counts and notes the loss of one record that is in no batch.
+    fn lose(&mut self, reason: LossReason, number: u64, now: Now) {
+        self.stats.add(reason.into(), 1);
+        self.losses.add_one(reason, number, now.uptime);
+        self.notices.count(Kind::Dropped, 1, reason.as_str(), now.uptime);
+    }
+
+    fn uptime_limit(&self, now: Now) -> Option<Duration> {
+        self.settings.retry.max_age.and_then(|age| now.uptime.checked_sub(age))
+    }
+
+    fn backoff(&mut self, failures: u32, retry_after: Option<Duration>) -> Duration {
+        let random = self.random.f64();
+        backoff::delay(&self.settings.retry, failures, retry_after, random)
+    }
+}
+
+fn new_batch_id(random: &mut fastrand::Rng) -> Uuid {
+    Builder::from_random_bytes(random.u128(..).to_be_bytes()).into_uuid()
+}

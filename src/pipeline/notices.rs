@@ -1,0 +1,130 @@
+//! Lines for the log: one per change of state, and at most one of a kind in ten seconds with a running count.
+
+use std::time::Duration;
+
+/// Shortest time between two lines of the same kind.
+pub const INTERVAL: Duration = Duration::from_secs(10);
+
+/// How serious a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Records were lost.
+    Error,
+    /// Trouble that the filter recovers from.
+    Warn,
+    /// Start, configuration, change of state.
+    Info,
+}
+
+/// A line to print.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// How serious.
+    pub level: Level,
+    /// The line. Holds no header value, token or payload.
+    pub text: String,
+}
+
+/// Kinds of lines that may come often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Attempts that failed.
+    Failing,
+    /// Records that were dropped.
+    Dropped,
+    /// Records that the audit cluster refused.
+    Rejected,
+}
+
+const KINDS: [Kind; 3] = [Kind::Failing, Kind::Dropped, Kind::Rejected];
+
+impl Kind {
+    fn notice(self, count: u64, detail: &str) -> Notice {
+        let (level, text) = match self {
+            Self::Failing => {
+                (Level::Warn, format!("audit cluster does not acknowledge, attempts failed: {count}, last: {detail}"))
+            }
+            Self::Dropped => (Level::Error, format!("records dropped: {count}, last reason: {detail}")),
+            Self::Rejected => (Level::Error, format!("records rejected by the audit cluster: {count}, last: {detail}")),
+        };
+        Notice { level, text }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Limiter {
+    next: Duration,
+    count: u64,
+    detail: String,
+}
+
+/// Lines that wait to be printed.
+#[derive(Debug, Default)]
+pub struct Notices {
+    ready: Vec<Notice>,
+    limiters: [Limiter; KINDS.len()],
+}
+
+impl Notices {
+    /// A line that cannot come often.
+    pub fn say(&mut self, level: Level, text: String) {
+        self.ready.push(Notice { level, text });
+    }
+
+    /// Something that may come often: printed at once, or counted until its kind's interval is over.
+    pub fn count(&mut self, kind: Kind, count: u64, detail: &str, uptime: Duration) {
+        if let Some(limiter) = self.limiters.get_mut(kind as usize) {
+            limiter.count += count;
+            limiter.detail.clear();
+            limiter.detail.push_str(detail);
+        }
+        self.release(uptime);
+    }
+
+    /// Lets out the lines whose interval is over.
+    pub fn release(&mut self, uptime: Duration) {
+        for (kind, limiter) in KINDS.into_iter().zip(&mut self.limiters) {
+            if limiter.count > 0 && uptime >= limiter.next {
+                limiter.next = uptime + INTERVAL;
+                self.ready.push(kind.notice(std::mem::take(&mut limiter.count), &limiter.detail));
+            }
+        }
+    }
+
+    /// The lines to print now.
+    #[must_use]
+    pub fn take(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.ready)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(notices: &mut Notices) -> Vec<String> {
+        notices.take().into_iter().map(|notice| notice.text).collect()
+    }
+
+    #[test]
+    fn one_line_of_a_kind_in_an_interval() {
+        let mut notices = Notices::default();
+        for second in 0..9 {
+            notices.count(Kind::Dropped, 2, "buffer_full", Duration::from_secs(second));
+        }
+        assert_eq!(texts(&mut notices), ["records dropped: 2, last reason: buffer_full"]);
+        notices.count(Kind::Failing, 1, "status 503", Duration::from_secs(9));
+        assert_eq!(texts(&mut notices).len(), 1, "kinds do not hold each other up");
+        notices.release(INTERVAL);
+        assert_eq!(texts(&mut notices), ["records dropped: 16, last reason: buffer_full"]);
+        notices.release(INTERVAL * 3);
+        assert!(texts(&mut notices).is_empty(), "nothing new, no line");
+    }
+
+    #[test]
+    fn kinds_are_in_the_order_of_their_enum() {
+        for (index, kind) in KINDS.into_iter().enumerate() {
+            assert_eq!(kind as usize, index);
+        }
+    }
+}

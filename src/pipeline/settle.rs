@@ -1,0 +1,125 @@
+//! How batches end: acknowledged, given back for another attempt, cut in halves, or dropped with a reason.
+
+use std::time::Duration;
+
+use super::batch::{Batch, Content, Item};
+use super::window::Flight;
+use super::{Kind, Level, Pipeline, new_batch_id};
+use crate::record::{Loss, LossReason};
+use crate::stats::Counter;
+use crate::time::Now;
+
+impl Pipeline {
+    /// 2xx: the records leave, but for those that the audit cluster says it did not take.
+    pub(super) fn acknowledge(&mut self, batch: &Batch, rejected: u64, now: Now) {
+        let count = batch.items().len() as u64;
+        let rejected = rejected.min(count);
+        self.stats.add(Counter::BatchesAcknowledged, 1);
+        self.stats.add(Counter::Acknowledged, count - rejected);
+        self.release(batch);
+        self.recover();
+        if let (1.., Some((first, last))) = (rejected, batch.numbers()) {
+            self.stats.add(Counter::Rejected, rejected);
+            self.losses.add(Loss { reason: LossReason::Rejected, count: rejected, first, last }, now.uptime);
+            self.notices.count(Kind::Rejected, rejected, "partial success", now.uptime);
+        }
+    }
+
+    /// The content is refused: halves go out again, a single record is rejected for good.
+    pub(super) fn refuse(&mut self, batch: Batch, status: Option<u16>, now: Now) {
+        self.stats.add(Counter::BatchesFailed, 1);
+        self.recover();
+        let random = &mut self.random;
+        if let Some(halves) = batch.split(|| new_batch_id(random), &self.encoder) {
+            self.stats.add(Counter::BatchesSplit, 1);
+            for half in halves.into_iter().rev() {
+                self.waiting.push_front(half);
+            }
+            return;
+        }
+        self.release(&batch);
+        self.stats.add(Counter::Rejected, batch.items().len() as u64);
+        let detail = status.map_or_else(String::new, |status| format!("status {status}"));
+        for item in batch.items() {
+            self.notices.count(Kind::Rejected, 1, &detail, now.uptime);
+            match item.content {
+                // Reporting the loss of a report that is refused by itself would go on for ever.
+                Content::Loss(loss) => self.say(Level::Error, unreported(&loss)),
+                _ => self.losses.add_one(LossReason::Rejected, item.number, now.uptime),
+            }
+        }
+    }
+
+    /// A flight that ended without an answer to act on.
+    pub(super) fn handle_failure(&mut self, flight: Flight, after: Option<Duration>, detail: &str, now: Now) {
+        let probed = flight.is_probe();
+        self.give_back(flight.batch, probed, after, detail, now);
+    }
+
+    /// Keeps a batch for another attempt, or drops it when its attempts are used up.
+    pub(super) fn give_back(
+        &mut self,
+        mut batch: Batch,
+        probed: bool,
+        after: Option<Duration>,
+        detail: &str,
+        now: Now,
+    ) {
+        self.stats.add(Counter::BatchesFailed, 1);
+        self.notices.count(Kind::Failing, 1, detail, now.uptime);
+        let failures = self.window.fail(probed);
+        let retry_at = now.uptime + self.backoff(failures, after);
+        self.window.hold_until(retry_at);
+        if self.settings.retry.max_attempts.is_some_and(|max| batch.attempts >= max) {
+            self.drop_batch(&batch, LossReason::MaxAttempts, now);
+        } else {
+            batch.not_before = retry_at;
+            self.waiting.push_back(batch);
+        }
+    }
+
+    /// Gives up what is older than `retry.max_age`: single records that wait, and batches of nothing else.
+    pub(super) fn expire(&mut self, now: Now) {
+        let Some(limit) = self.uptime_limit(now) else { return };
+        while self.buffer.oldest().is_some_and(|record| record.made <= limit) {
+            if let Some(record) = self.buffer.pop() {
+                self.lose(LossReason::MaxAge, record.number, now);
+            }
+        }
+        let is_old = |batch: &Batch| batch.newest().is_some_and(|made| made <= limit);
+        let (old, kept) = std::mem::take(&mut self.waiting).into_iter().partition(is_old);
+        self.waiting = kept;
+        for batch in Vec::from(old) {
+            self.drop_batch(&batch, LossReason::MaxAge, now);
+        }
+    }
+
+    fn drop_batch(&mut self, batch: &Batch, reason: LossReason, now: Now) {
+        self.release(batch);
+        for item in batch.items() {
+            self.lose(reason, item.number, now);
+            if let Content::Loss(loss) = item.content {
+                self.losses.add(loss, now.uptime);
+            }
+        }
+    }
+
+    fn release(&mut self, batch: &Batch) {
+        let takes_place = |item: &&Item| item.content == Content::Exchange;
+        for item in batch.items().iter().filter(takes_place) {
+            self.buffer.release(item.bytes());
+        }
+    }
+
+    fn recover(&mut self) {
+        if self.window.recover() {
+            self.say(Level::Info, "audit cluster answers again".to_owned());
+        }
+    }
+}
+
+fn unreported(loss: &Loss) -> String {
+    let Loss { reason, count, first, last } = loss;
+    let reason = reason.as_str();
+    format!("the audit cluster refuses a loss record: count {count}, numbers {first} to {last}, reason {reason}")
+}

@@ -1,0 +1,82 @@
+//! The stream of one worker: its id, its dense numbers, and the announcement of its start.
+
+use uuid::Uuid;
+
+use super::buffer::Encoded;
+use crate::stats::{Counter, Stats};
+
+/// One life of one filter instance.
+#[derive(Debug)]
+pub(super) struct Stream {
+    id: Uuid,
+    next: u64,
+    start: Start,
+    ended: bool,
+}
+
+/// The start is announced with the first record, not at configuration: most instances on the main thread never
+/// see a request.
+#[derive(Debug)]
+enum Start {
+    Unannounced,
+    Pending(Encoded),
+    Sealed,
+}
+
+impl Stream {
+    pub(super) fn new(id: Uuid) -> Self {
+        Self { id, next: 0, start: Start::Unannounced, ended: false }
+    }
+
+    pub(super) fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// The number that the next record will get.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Gives out a number. Whoever gets one is captured.
+    pub(super) fn next_number(&mut self, stats: &mut Stats) -> u64 {
+        stats.add(Counter::Captured, 1);
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+
+    pub(super) fn is_announced(&self) -> bool {
+        !matches!(self.start, Start::Unannounced)
+    }
+
+    /// Keeps the start for the next batch. It takes no place in the buffer.
+    pub(super) fn announce(&mut self, start: Encoded) {
+        self.start = Start::Pending(start);
+    }
+
+    pub(super) fn pending_start(&self) -> Option<&Encoded> {
+        match &self.start {
+            Start::Pending(start) => Some(start),
+            _ => None,
+        }
+    }
+
+    pub(super) fn take_start(&mut self) -> Option<Encoded> {
+        match std::mem::replace(&mut self.start, Start::Sealed) {
+            Start::Pending(start) => Some(start),
+            Start::Unannounced => {
+                self.start = Start::Unannounced;
+                None
+            }
+            Start::Sealed => None,
+        }
+    }
+
+    pub(super) fn end(&mut self) {
+        self.ended = true;
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+}

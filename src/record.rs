@@ -1,0 +1,174 @@
+//! A record: one audited exchange, or one event of the filter itself, complete but not yet encoded.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::recorder::grpc::StatusSource;
+use crate::recorder::tracking::Context;
+
+/// HTTP or gRPC, by the request's content type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Anything that is not gRPC.
+    Http,
+    /// `content-type: application/grpc*`
+    Grpc,
+}
+
+/// How an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// HTTP below 400; gRPC 0.
+    Success,
+    /// Other HTTP statuses from 400 on; other gRPC codes.
+    Failure,
+    /// HTTP 401, 403, 407; gRPC 7 and 16.
+    Denied,
+    /// No complete response; a gRPC stream that was reset without a status.
+    Aborted,
+}
+
+impl Outcome {
+    /// The word in configuration and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Denied => "denied",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+/// Everything that is recorded of one exchange. Bytes are as received; the wire makes them valid UTF-8.
+#[derive(Clone, Debug)]
+pub struct ExchangeRecord {
+    /// Name of the rule that matched.
+    pub rule: Rc<str>,
+    /// What was done.
+    pub action: Vec<u8>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// HTTP or gRPC.
+    pub protocol: Protocol,
+    /// Start of the request, nanoseconds since the Unix epoch.
+    pub start_unix_nanos: u64,
+    /// From request headers to the end of the stream.
+    pub duration: Duration,
+    /// Session context of a tracked request.
+    pub context: Option<Context>,
+    /// A control header came with more than one distinct value.
+    pub header_conflict: bool,
+    /// `:method`
+    pub method: Vec<u8>,
+    /// Normalized path without query.
+    pub path: Vec<u8>,
+    /// Template of the rule.
+    pub route: Option<String>,
+    /// Host without port.
+    pub host: Vec<u8>,
+    /// HTTP status, if any was sent.
+    pub http_status: Option<u16>,
+    /// gRPC status.
+    pub rpc: Option<RpcStatus>,
+    /// `1.1`, `2`, `3`
+    pub protocol_version: Option<Vec<u8>>,
+    /// `user-agent`, bounded.
+    pub user_agent: Option<Vec<u8>>,
+    /// The client as Envoy sees it, without port.
+    pub client_address: Option<Vec<u8>>,
+    /// `x-request-id`
+    pub request_id: Option<Vec<u8>>,
+    /// Trace and span of the caller.
+    pub trace: Option<TraceContext>,
+    /// First URI SAN of the peer's certificate.
+    pub peer_uri_san: Option<Vec<u8>>,
+    /// Upstream cluster.
+    pub upstream_cluster: Option<Vec<u8>>,
+    /// Response flags in Envoy's short form, comma-separated.
+    pub response_flags: Option<String>,
+    /// Envoy's response code details.
+    pub response_code_details: Option<Vec<u8>>,
+    /// Decoded `grpc-message`, bounded.
+    pub error_message: Option<Vec<u8>>,
+    /// Static attributes of the rule.
+    pub tags: Rc<[(String, String)]>,
+}
+
+/// A gRPC status and where it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RpcStatus {
+    /// `OK`, `PERMISSION_DENIED`, `CODE(17)`, ...
+    pub name: Cow<'static, str>,
+    /// Where it was found.
+    pub source: StatusSource,
+}
+
+/// Identifiers of a valid `traceparent`, as lower-case hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    /// 16 bytes.
+    pub trace_id: [u8; 32],
+    /// 8 bytes.
+    pub span_id: [u8; 16],
+}
+
+/// Why records were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LossReason {
+    /// The buffer was full.
+    BufferFull,
+    /// One record alone is larger than the buffer.
+    TooLarge,
+    /// `retry.max_attempts` attempts failed.
+    MaxAttempts,
+    /// Older than `retry.max_age`.
+    MaxAge,
+    /// The audit cluster refused it for good.
+    Rejected,
+}
+
+impl LossReason {
+    /// The word on the wire and in statistics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BufferFull => "buffer_full",
+            Self::TooLarge => "too_large",
+            Self::MaxAttempts => "max_attempts",
+            Self::MaxAge => "max_age",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// Records that were lost for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Why.
+    pub reason: LossReason,
+    /// How many; exact.
+    pub count: u64,
+    /// Lowest number among them.
+    pub first: u64,
+    /// Highest number among them. When `count` is less than the range holds, the others were not lost.
+    pub last: u64,
+}
+
+/// What a record tells.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// An audited exchange.
+    Exchange(Box<ExchangeRecord>),
+    /// The stream of records begins.
+    StreamStart,
+    /// The stream ends; `next` is the number that the next record would have got.
+    StreamEnd {
+        /// One more than the last number.
+        next: u64,
+    },
+    /// Records of this stream were lost.
+    Loss(Loss),
+}

@@ -1,0 +1,103 @@
+//! One exchange as far as it has come: what the filter keeps between its callbacks.
+
+use std::rc::Rc;
+
+use super::policy::{self, RequestHead, Rule};
+use super::trace;
+use super::tracking::{Tracking, clipped};
+use super::trust::Verdict;
+use crate::record::{Protocol, TraceContext};
+use crate::time::Now;
+
+/// The state of one stream. Nothing in it for a request that no rule matches.
+#[derive(Debug, Default)]
+pub struct Exchange {
+    seen: bool,
+    complete: bool,
+    verdict: Option<Verdict>,
+    audited: Option<Box<Audited>>,
+}
+
+/// A request that a rule matched, and that is recorded if it ends as the rule wants.
+#[derive(Debug)]
+pub(super) struct Audited {
+    pub(super) rule: Rc<Rule>,
+    /// When the headers came; zero for a request that the filter saw only after its end.
+    pub(super) start: Now,
+    pub(super) tracking: Tracking,
+    pub(super) request: Request,
+}
+
+/// What is recorded of the request itself, each value bounded.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) protocol: Protocol,
+    pub(super) method: Vec<u8>,
+    pub(super) path: Vec<u8>,
+    pub(super) host: Vec<u8>,
+    pub(super) user_agent: Option<Vec<u8>>,
+    pub(super) request_id: Option<Vec<u8>>,
+    pub(super) trace: Option<TraceContext>,
+}
+
+/// Longest path that is recorded, in bytes; the rest is cut.
+pub const MAX_PATH_BYTES: usize = 4096;
+/// Longest method, host and request id that are recorded, in bytes; the rest is cut. 253 is DNS's longest name.
+pub const MAX_NAME_BYTES: usize = 256;
+/// Longest `user_agent.original`, in bytes; the rest is cut.
+pub const MAX_USER_AGENT_BYTES: usize = 256;
+
+impl Exchange {
+    /// Whether the request headers have been handled.
+    #[must_use]
+    pub fn is_seen(&self) -> bool {
+        self.seen
+    }
+
+    /// Notes that the response has been sent whole, trailers included.
+    pub fn handle_response_complete(&mut self) {
+        self.complete = true;
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    pub(super) fn begin(&mut self, audited: Option<Box<Audited>>) {
+        self.seen = true;
+        self.audited = audited;
+    }
+
+    /// An answer that an earlier filter made is sent whole before this filter hears of it.
+    pub(super) fn begin_unseen(&mut self, audited: Option<Box<Audited>>) {
+        self.begin(audited);
+        self.complete = true;
+    }
+
+    pub(super) fn take(&mut self) -> Option<Box<Audited>> {
+        self.audited.take()
+    }
+
+    pub(super) fn verdict(&self) -> Option<Verdict> {
+        self.verdict
+    }
+
+    pub(super) fn verdict_or(&mut self, judge: impl FnOnce() -> Verdict) -> Verdict {
+        *self.verdict.get_or_insert_with(judge)
+    }
+}
+
+impl Request {
+    pub(super) fn read(head: &RequestHead<'_>) -> Self {
+        let bounded = |name: &str, max: usize| head.headers.first(name).map(|value| clipped(value, max).to_vec());
+        Self {
+            protocol: head.protocol,
+            method: clipped(head.method, MAX_NAME_BYTES).to_vec(),
+            path: clipped(head.path, MAX_PATH_BYTES).to_vec(),
+            host: clipped(policy::host(head.authority), MAX_NAME_BYTES).to_vec(),
+            user_agent: bounded("user-agent", MAX_USER_AGENT_BYTES),
+            request_id: bounded("x-request-id", MAX_NAME_BYTES),
+            trace: head.headers.first("traceparent").and_then(trace::parse),
+        }
+    }
+}

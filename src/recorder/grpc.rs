@@ -1,0 +1,167 @@
+//! gRPC as seen on the wire: what a gRPC request is, its status and where that was found, its message.
+
+use std::borrow::Cow;
+
+use super::path::escape;
+
+/// Whether a `content-type` announces gRPC (`application/grpc`, `application/grpc+proto`, ...).
+#[must_use]
+pub fn is_grpc(content_type: Option<&[u8]>) -> bool {
+    const PREFIX: &[u8] = b"application/grpc";
+    content_type.and_then(|value| value.get(..PREFIX.len())).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+}
+
+/// Where the status of a call was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusSource {
+    /// In the response trailers: the normal place.
+    Trailers,
+    /// In the response headers: a trailers-only answer, or one that Envoy made.
+    Headers,
+    /// Nowhere; derived from an HTTP status other than 200.
+    Http,
+    /// Nowhere; the stream ended early.
+    Reset,
+}
+
+impl StatusSource {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trailers => "trailers",
+            Self::Headers => "headers",
+            Self::Http => "http",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+/// A call's status; `None` for a number that is missing or cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status(Option<u32>);
+
+/// Names of the codes 0 to 16 (gRPC core, `doc/statuscodes.md`).
+const NAMES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+impl Status {
+    /// No status was sent.
+    pub const MISSING: Self = Self(None);
+    /// Code 0.
+    pub const OK: Self = Self(Some(0));
+    /// Code 7.
+    pub const PERMISSION_DENIED: Self = Self(Some(7));
+    /// Code 16.
+    pub const UNAUTHENTICATED: Self = Self(Some(16));
+
+    /// Reads the value of `grpc-status`.
+    #[must_use]
+    pub fn parse(value: &[u8]) -> Self {
+        let digits = value.iter().all(u8::is_ascii_digit);
+        Self(std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok()))
+    }
+
+    /// The status that a client derives from an HTTP status when `grpc-status` is missing
+    /// (gRPC core, `doc/http-grpc-status-mapping.md`).
+    #[must_use]
+    pub fn from_http(status: u16) -> Self {
+        Self(Some(match status {
+            400 => 13,
+            401 => 16,
+            403 => 7,
+            404 => 12,
+            429 | 502 | 503 | 504 => 14,
+            _ => 2,
+        }))
+    }
+
+    /// The name on the wire: `PERMISSION_DENIED`, `CODE(17)` for a number without a name, else `UNKNOWN`.
+    #[must_use]
+    pub fn name(self) -> Cow<'static, str> {
+        let Some(code) = self.0 else { return Cow::Borrowed("UNKNOWN") };
+        let known = usize::try_from(code).ok().and_then(|index| NAMES.get(index));
+        known.map_or_else(|| Cow::Owned(format!("CODE({code})")), |name| Cow::Borrowed(*name))
+    }
+}
+
+/// Longest `error.message` in bytes, after decoding.
+pub const MAX_MESSAGE_BYTES: usize = 512;
+
+/// Decodes a percent-encoded `grpc-message` (gRPC over HTTP/2, "Percent-Encoded"); bytes that are no escape stay.
+#[must_use]
+pub fn decode_message(value: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(value.len().min(MAX_MESSAGE_BYTES));
+    let mut rest = value;
+    while let (Some((&byte, tail)), true) = (rest.split_first(), out.len() < MAX_MESSAGE_BYTES) {
+        let decoded = escape(rest);
+        out.push(decoded.unwrap_or(byte));
+        rest = if decoded.is_some() { rest.get(3..).unwrap_or_default() } else { tail };
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_types() {
+        for (value, expected) in [
+            ("application/grpc", true),
+            ("application/grpc+proto", true),
+            ("Application/GRPC;charset=x", true),
+            ("application/json", false),
+            ("application/grp", false),
+            ("", false),
+        ] {
+            assert_eq!(is_grpc(Some(value.as_bytes())), expected, "{value}");
+        }
+        assert!(!is_grpc(None));
+    }
+
+    #[test]
+    fn status_names() {
+        for (value, expected) in [
+            ("0", "OK"),
+            ("7", "PERMISSION_DENIED"),
+            ("16", "UNAUTHENTICATED"),
+            ("17", "CODE(17)"),
+            ("4294967295", "CODE(4294967295)"),
+            ("99999999999", "UNKNOWN"),
+            ("+7", "UNKNOWN"),
+            ("-1", "UNKNOWN"),
+            ("x", "UNKNOWN"),
+            ("", "UNKNOWN"),
+        ] {
+            assert_eq!(Status::parse(value.as_bytes()).name(), expected, "{value}");
+        }
+        assert_eq!(Status::MISSING.name(), "UNKNOWN");
+        assert_eq!(Status::from_http(403), Status::PERMISSION_DENIED);
+        assert_eq!(Status::from_http(418).name(), "UNKNOWN");
+    }
+
+    #[test]
+    fn messages_are_decoded_and_bounded() {
+        assert_eq!(decode_message(b"bad t%C3%B6k%C3%A9n 100%25"), "bad t\u{f6}k\u{e9}n 100%".as_bytes());
+        assert_eq!(decode_message(b"50% off %zz"), b"50% off %zz");
+        assert_eq!(decode_message(&[b'x'; 9000]).len(), MAX_MESSAGE_BYTES);
+    }
+}

@@ -1,0 +1,189 @@
+//! The per-request hallway: request headers in, names of headers to remove out; at the end of the stream one record or none.
+
+pub mod exchange;
+mod finish;
+pub mod flags;
+pub mod grpc;
+pub mod headers;
+pub mod outcome;
+pub mod path;
+pub mod policy;
+pub mod trace;
+pub mod tracking;
+pub mod trust;
+
+#[cfg(test)]
+pub(crate) mod fake;
+
+use std::rc::Rc;
+
+use crate::host::Stream;
+use crate::record::{ExchangeRecord, Protocol};
+use crate::stats::{Counter, Stats};
+use crate::time::Now;
+use exchange::{Audited, Exchange, Request};
+use headers::Headers;
+use policy::{Policy, RequestHead, Rule};
+use tracking::{Presence, Tracking};
+use trust::{Trust, Verdict};
+
+/// What the recorder needs to know; fixed for the life of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// False: nothing is recorded, control headers are still removed.
+    pub enabled: bool,
+    /// The ordered rules.
+    pub policy: Policy,
+    /// The control headers.
+    pub tracking: tracking::Settings,
+    /// Whose control headers count.
+    pub trust: Trust,
+}
+
+/// What the host must do with a request.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Instructions<'s> {
+    /// Headers to remove, each with all its values.
+    pub remove: Vec<&'s str>,
+    /// Control headers came, and the direct peer cannot be known: the operator should hear of it.
+    pub peer_unknown: bool,
+}
+
+/// Decides and records, one exchange at a time. Holds no state between exchanges.
+#[derive(Debug)]
+pub struct Recorder {
+    settings: Settings,
+}
+
+impl Recorder {
+    /// A recorder for one configuration.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self { settings }
+    }
+
+    /// Takes the request headers: decides what to remove, and whether a rule may want a record.
+    ///
+    /// `clock` is read only for a request that a rule matches. Call [`Self::handle_end`] when the stream has ended.
+    pub fn handle_request_headers(
+        &self,
+        exchange: &mut Exchange,
+        headers: &Headers<'_>,
+        stream: &dyn Stream,
+        clock: impl FnOnce() -> Now,
+        stats: &mut Stats,
+    ) -> Instructions<'_> {
+        let presence = Presence::of(headers, &self.settings.tracking);
+        let trusted = self.judge(exchange, presence, stream, stats);
+        let remove = presence.to_remove(&self.settings.tracking, trusted);
+        stats.add(Counter::HeadersStripped, remove.len() as u64);
+        let tracking = self.tracking(headers, presence, trusted);
+        exchange.begin(self.audited(headers, tracking, clock, stats));
+        Instructions { remove, peer_unknown: exchange.verdict() == Some(Verdict::Unknown) }
+    }
+
+    /// Takes the request trailers: names the control headers to remove from them.
+    pub fn handle_request_trailers(
+        &self,
+        exchange: &mut Exchange,
+        trailers: &Headers<'_>,
+        stream: &dyn Stream,
+        stats: &mut Stats,
+    ) -> Vec<&str> {
+        let presence = Presence::of(trailers, &self.settings.tracking);
+        let trusted = self.judge(exchange, presence, stream, stats);
+        let remove = presence.to_remove(&self.settings.tracking, trusted);
+        stats.add(Counter::HeadersStripped, remove.len() as u64);
+        remove
+    }
+
+    /// Takes the headers of a request whose stream ended before the filter saw it (an earlier filter answered).
+    /// Nothing can be removed, since nothing went upstream.
+    pub fn handle_unseen_request(
+        &self,
+        exchange: &mut Exchange,
+        headers: &Headers<'_>,
+        stream: &dyn Stream,
+        stats: &mut Stats,
+    ) {
+        let presence = Presence::of(headers, &self.settings.tracking);
+        let trusted = self.judge(exchange, presence, stream, stats);
+        let tracking = self.tracking(headers, presence, trusted);
+        exchange.begin_unseen(self.audited(headers, tracking, Now::default, stats));
+    }
+
+    /// Makes the record of an exchange that has ended; `None` when no rule wants it. Later calls yield `None`.
+    pub fn handle_end(
+        &self,
+        exchange: &mut Exchange,
+        stream: &dyn Stream,
+        clock: impl FnOnce() -> Now,
+        stats: &mut Stats,
+    ) -> Option<Box<ExchangeRecord>> {
+        let audited = exchange.take()?;
+        let ending = finish::Ending::read(&audited, exchange.is_complete(), stream);
+        if !audited.rule.wants(audited.request.protocol, ending.outcome, ending.http_status) {
+            stats.add(Counter::Excluded, 1);
+            return None;
+        }
+        Some(Box::new(finish::record(audited, ending, stream, clock)))
+    }
+
+    /// Judges the peer at most once per exchange, and only when a control header asks for it.
+    fn judge(&self, exchange: &mut Exchange, presence: Presence, stream: &dyn Stream, stats: &mut Stats) -> bool {
+        if !presence.has_control() {
+            return true;
+        }
+        let trusted = exchange.verdict_or(|| self.settings.trust.judge(stream)) == Verdict::Trusted;
+        if !trusted {
+            stats.add(Counter::HeadersSpoofed, presence.control_count());
+        }
+        trusted
+    }
+
+    fn tracking(&self, headers: &Headers<'_>, presence: Presence, trusted: bool) -> Tracking {
+        if presence.has_control() && trusted {
+            Tracking::read(headers, &self.settings.tracking)
+        } else {
+            Tracking::default()
+        }
+    }
+
+    fn audited(
+        &self,
+        headers: &Headers<'_>,
+        tracking: Tracking,
+        clock: impl FnOnce() -> Now,
+        stats: &mut Stats,
+    ) -> Option<Box<Audited>> {
+        if !self.settings.enabled {
+            return None;
+        }
+        let path = path::normalize(headers.first(":path").unwrap_or_default());
+        let is_grpc = grpc::is_grpc(headers.first("content-type"));
+        let head = RequestHead {
+            headers,
+            method: headers.first(":method").unwrap_or_default(),
+            path: &path,
+            authority: headers.first(":authority").unwrap_or_default(),
+            protocol: if is_grpc { Protocol::Grpc } else { Protocol::Http },
+            tracked: tracking.tracked,
+        };
+        let rule = policy::first_match(&self.settings.policy, &head)?;
+        if let Some(counter) = self.refusal(rule, &tracking) {
+            stats.add(counter, 1);
+            return None;
+        }
+        Some(Box::new(Audited { rule: Rc::clone(rule), start: clock(), tracking, request: Request::read(&head) }))
+    }
+
+    /// The reasons to record nothing that are known before the exchange has ended.
+    fn refusal(&self, rule: &Rule, tracking: &Tracking) -> Option<Counter> {
+        if !rule.recorded {
+            return Some(Counter::Excluded);
+        }
+        let is_empty = rule.is_triggered_by_tracking() && tracking.context.is_none();
+        (is_empty && !self.settings.tracking.record_empty_context).then_some(Counter::SkippedEmptyContext)
+    }
+}

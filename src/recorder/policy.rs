@@ -1,0 +1,234 @@
+//! Ordered rules: the first one whose conditions all hold decides whether and how an exchange is recorded.
+
+use std::rc::Rc;
+
+use super::headers::Headers;
+use super::path::Template;
+use crate::record::{Outcome, Protocol};
+
+/// The rules in the order of the configuration.
+pub type Policy = Vec<Rc<Rule>>;
+
+/// One entry of the policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Unique name; recorded as `audit.rule`.
+    pub name: Rc<str>,
+    /// What a request must be like.
+    pub conditions: Conditions,
+    /// False for `level: none`: the request matches, and nothing is recorded.
+    pub recorded: bool,
+    /// Fixed action; otherwise it is derived from the request.
+    pub action: Option<String>,
+    /// Outcomes that are recorded.
+    pub record_on: Vec<Outcome>,
+    /// HTTP statuses that are recorded; empty: any. Not asked for gRPC.
+    pub http_statuses: Vec<StatusRange>,
+    /// Static attributes, `audit.tag.<name>`.
+    pub tags: Rc<[(String, String)]>,
+    /// Attributes that cost a host call each and are asked for.
+    pub extra_fields: ExtraFields,
+}
+
+/// Inclusive range of HTTP statuses: `200`, or `2xx` as 200 to 299.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusRange {
+    /// Lowest status.
+    pub first: u16,
+    /// Highest status.
+    pub last: u16,
+}
+
+/// Attributes that are recorded only on demand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExtraFields {
+    /// `audit.upstream.cluster`
+    pub upstream_cluster: bool,
+    /// `audit.peer.uri_san`
+    pub peer_uri_san: bool,
+    /// `audit.response.flags`, also on success.
+    pub response_flags: bool,
+    /// `audit.response.code_details`, also on success.
+    pub response_code_details: bool,
+}
+
+/// All of these must hold; an absent one always does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions {
+    /// HTTP or gRPC only.
+    pub protocol: Option<Protocol>,
+    /// One of these hosts.
+    pub hosts: Vec<HostPattern>,
+    /// One of these methods.
+    pub methods: Vec<String>,
+    /// The normalized path.
+    pub path: Option<PathPattern>,
+    /// Each of these headers.
+    pub headers: Vec<HeaderCondition>,
+    /// Whether the request is tracked.
+    pub tracked: Option<bool>,
+}
+
+/// A host name without port, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostPattern {
+    /// This host.
+    Exact(String),
+    /// Hosts that end so; from `*.internal`: `.internal`.
+    Suffix(String),
+}
+
+/// How a path is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathPattern {
+    /// The whole path.
+    Exact(String),
+    /// Its start.
+    Prefix(String),
+    /// Its end.
+    Suffix(String),
+    /// Its segments.
+    Template(Template),
+}
+
+/// A condition on one header; with several values one of them is enough.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderCondition {
+    /// Lower-case name.
+    pub name: String,
+    /// What its value must be like.
+    pub value: ValuePattern,
+}
+
+/// How a header value is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValuePattern {
+    /// The whole value.
+    Exact(String),
+    /// Its start.
+    Prefix(String),
+    /// Its end.
+    Suffix(String),
+    /// A part of it.
+    Contains(String),
+    /// Any value (true), or no such header (false).
+    Present(bool),
+}
+
+/// What the conditions look at.
+#[derive(Debug)]
+pub struct RequestHead<'a> {
+    /// All headers.
+    pub headers: &'a Headers<'a>,
+    /// `:method`
+    pub method: &'a [u8],
+    /// Normalized path.
+    pub path: &'a [u8],
+    /// `:authority` as received.
+    pub authority: &'a [u8],
+    /// By content type.
+    pub protocol: Protocol,
+    /// By the control headers of a trusted peer.
+    pub tracked: bool,
+}
+
+/// The first rule that matches.
+#[must_use]
+pub fn first_match<'p>(policy: &'p Policy, request: &RequestHead<'_>) -> Option<&'p Rc<Rule>> {
+    policy.iter().find(|rule| rule.conditions.hold(request))
+}
+
+impl Rule {
+    /// Whether an exchange that ended so is recorded.
+    #[must_use]
+    pub fn wants(&self, protocol: Protocol, outcome: Outcome, http_status: Option<u16>) -> bool {
+        let status_fits = |status: u16| self.http_statuses.iter().any(|range| range.contains(status));
+        let any_status = self.http_statuses.is_empty() || protocol == Protocol::Grpc;
+        self.record_on.contains(&outcome) && (any_status || http_status.is_some_and(status_fits))
+    }
+
+    /// Whether this rule was asked for by the track header.
+    #[must_use]
+    pub fn is_triggered_by_tracking(&self) -> bool {
+        self.conditions.tracked == Some(true)
+    }
+
+    /// The template that matched, for `http.route`.
+    #[must_use]
+    pub fn route(&self) -> Option<&str> {
+        match &self.conditions.path {
+            Some(PathPattern::Template(template)) => Some(template.text()),
+            _ => None,
+        }
+    }
+}
+
+impl StatusRange {
+    fn contains(self, status: u16) -> bool {
+        (self.first..=self.last).contains(&status)
+    }
+}
+
+impl Conditions {
+    fn hold(&self, request: &RequestHead<'_>) -> bool {
+        self.tracked.is_none_or(|tracked| tracked == request.tracked)
+            && self.protocol.is_none_or(|protocol| protocol == request.protocol)
+            && (self.methods.is_empty() || self.methods.iter().any(|method| method.as_bytes() == request.method))
+            && self.path.as_ref().is_none_or(|pattern| pattern.matches(request.path))
+            && (self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host(request.authority))))
+            && self.headers.iter().all(|condition| condition.holds(request.headers))
+    }
+}
+
+/// An authority without its port.
+#[must_use]
+pub fn host(authority: &[u8]) -> &[u8] {
+    let Some(colon) = authority.iter().rposition(|byte| *byte == b':') else { return authority };
+    let (name, port) = authority.split_at_checked(colon).unwrap_or((authority, b""));
+    let is_port = port.get(1..).is_some_and(|digits| digits.iter().all(u8::is_ascii_digit));
+    if is_port { name } else { authority }
+}
+
+impl HostPattern {
+    fn matches(&self, host: &[u8]) -> bool {
+        match self {
+            Self::Exact(name) => host.eq_ignore_ascii_case(name.as_bytes()),
+            Self::Suffix(end) => {
+                let start = host.len().checked_sub(end.len()).filter(|start| *start > 0);
+                start.and_then(|start| host.get(start..)).is_some_and(|rest| rest.eq_ignore_ascii_case(end.as_bytes()))
+            }
+        }
+    }
+}
+
+impl PathPattern {
+    fn matches(&self, path: &[u8]) -> bool {
+        match self {
+            Self::Exact(text) => path == text.as_bytes(),
+            Self::Prefix(text) => path.starts_with(text.as_bytes()),
+            Self::Suffix(text) => path.ends_with(text.as_bytes()),
+            Self::Template(template) => template.matches(path),
+        }
+    }
+}
+
+impl HeaderCondition {
+    fn holds(&self, headers: &Headers<'_>) -> bool {
+        match &self.value {
+            ValuePattern::Present(present) => headers.has(&self.name) == *present,
+            pattern => headers.all(&self.name).any(|value| pattern.matches(value)),
+        }
+    }
+}
+
+impl ValuePattern {
+    fn matches(&self, value: &[u8]) -> bool {
+        match self {
+            Self::Exact(text) => value == text.as_bytes(),
+            Self::Prefix(text) => value.starts_with(text.as_bytes()),
+            Self::Suffix(text) => value.ends_with(text.as_bytes()),
+            Self::Contains(text) => text.is_empty() || value.windows(text.len()).any(|part| part == text.as_bytes()),
+            Self::Present(present) => *present,
+        }
+    }
+}

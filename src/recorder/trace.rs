@@ -1,0 +1,52 @@
+//! The caller's trace context from `traceparent`.
+
+use crate::record::TraceContext;
+
+/// Reads a `traceparent` (W3C Trace Context, section 3.2); `None` when it is not valid.
+#[must_use]
+pub fn parse(value: &[u8]) -> Option<TraceContext> {
+    let mut parts = value.split(|byte| *byte == b'-');
+    let (version, trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let more_fields = parts.next().is_some();
+    let well_formed = [version, trace_id, span_id, flags].into_iter().all(is_lower_hex);
+    if !well_formed || version.len() != 2 || flags.len() != 2 || version == b"ff" || version == b"00" && more_fields {
+        return None;
+    }
+    let is_zero = |id: &[u8]| id.iter().all(|digit| *digit == b'0');
+    if is_zero(trace_id) || is_zero(span_id) {
+        return None;
+    }
+    Some(TraceContext { trace_id: trace_id.try_into().ok()?, span_id: span_id.try_into().ok()? })
+}
+
+fn is_lower_hex(text: &[u8]) -> bool {
+    text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_valid_ids_count() {
+        let trace = "0af7651916cd43dd8448eb211c80319c";
+        let span = "b7ad6b7169203331";
+        let valid = format!("00-{trace}-{span}-01");
+        let parsed = parse(valid.as_bytes()).unwrap();
+        assert_eq!(parsed.trace_id.as_slice(), trace.as_bytes());
+        assert_eq!(parsed.span_id.as_slice(), span.as_bytes());
+        assert!(parse(format!("01-{trace}-{span}-01-more").as_bytes()).is_some());
+        for bad in [
+            format!("00-{trace}-{span}-01-more"),
+            format!("ff-{trace}-{span}-01"),
+            format!("00-{}-{span}-01", trace.to_uppercase()),
+            format!("00-{}-{span}-01", "0".repeat(32)),
+            format!("00-{trace}-{}-01", "0".repeat(16)),
+            format!("00-{trace}-{span}"),
+            format!("00-{trace}a-{span}-01"),
+            String::new(),
+        ] {
+            assert_eq!(parse(bad.as_bytes()), None, "{bad}");
+        }
+    }
+}

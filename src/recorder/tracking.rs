@@ -1,0 +1,248 @@
+//! The session-tracking headers: reading them, and naming those that must not travel further.
+
+use sha2::{Digest, Sha256};
+
+use super::headers::Headers;
+
+/// Names of the control headers and what to do with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `true` in it makes a request tracked. Always removed.
+    pub track_header: String,
+    /// Label of the operation, recorded as the action. Always removed.
+    pub operation_header: String,
+    /// Opaque session context, recorded as received.
+    pub context_header: String,
+    /// Whether the context is removed too.
+    pub strip_context: bool,
+    /// Whether a tracked request without context is recorded.
+    pub record_empty_context: bool,
+    /// Longest context that is recorded as it is, in bytes.
+    pub max_context_bytes: usize,
+    /// The two correlation headers; removed from every request, since only this filter may set them.
+    pub correlation_headers: [String; 2],
+}
+
+/// Longest operation label that is recorded, in bytes; the rest is cut.
+pub const MAX_OPERATION_BYTES: usize = 256;
+
+/// Which of the names to look after are in one header map.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Presence {
+    control: [bool; 3],
+    correlation: [bool; 2],
+}
+
+impl Presence {
+    /// Looks for all five names.
+    #[must_use]
+    pub fn of(headers: &Headers<'_>, settings: &Settings) -> Self {
+        let [first, second] = &settings.correlation_headers;
+        Self {
+            control: settings.control_headers().map(|name| headers.has(name)),
+            correlation: [headers.has(first), headers.has(second)],
+        }
+    }
+
+    /// Whether track, operation or context is there, so that the peer must be judged.
+    #[must_use]
+    pub fn has_control(self) -> bool {
+        self.control.contains(&true)
+    }
+
+    /// How many of the three control headers are there.
+    #[must_use]
+    pub fn control_count(self) -> u64 {
+        self.control.iter().map(|present| u64::from(*present)).sum()
+    }
+
+    /// The names to remove. The context goes when configured, and when the peer is not trusted.
+    #[must_use]
+    pub fn to_remove(self, settings: &Settings, trusted: bool) -> Vec<&str> {
+        let [track, operation, context] = self.control;
+        let context = context && (settings.strip_context || !trusted);
+        let control = settings.control_headers().into_iter().zip([track, operation, context]);
+        let correlation = settings.correlation_headers.iter().map(String::as_str).zip(self.correlation);
+        control.chain(correlation).filter_map(|(name, remove)| remove.then_some(name)).collect()
+    }
+}
+
+impl Settings {
+    fn control_headers(&self) -> [&str; 3] {
+        [&self.track_header, &self.operation_header, &self.context_header]
+    }
+}
+
+/// What a trusted peer said through the control headers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tracking {
+    /// One of the track values is exactly `true`.
+    pub tracked: bool,
+    /// Last operation label, at most [`MAX_OPERATION_BYTES`]; `None` when absent or empty.
+    pub operation: Option<Vec<u8>>,
+    /// Last context; `None` when absent or empty.
+    pub context: Option<Context>,
+    /// One of the three headers came with more than one distinct value.
+    pub conflict: bool,
+}
+
+/// A session context, bounded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Context {
+    /// As received.
+    Whole(Vec<u8>),
+    /// Longer than the limit: SHA-256 in lower-case hexadecimal digits, and the length in bytes.
+    Hashed {
+        /// 64 hexadecimal digits.
+        sha256: String,
+        /// Length of the context as received.
+        length: usize,
+    },
+}
+
+impl Tracking {
+    /// Reads the control headers of a request from a trusted peer.
+    #[must_use]
+    pub fn read(headers: &Headers<'_>, settings: &Settings) -> Self {
+        let tracks: Vec<&[u8]> = headers.all(&settings.track_header).flat_map(list_items).collect();
+        let operations: Vec<&[u8]> = headers.all(&settings.operation_header).map(<[u8]>::trim_ascii).collect();
+        let contexts: Vec<&[u8]> = headers.all(&settings.context_header).map(<[u8]>::trim_ascii).collect();
+        Self {
+            tracked: tracks.iter().any(|value| *value == b"true"),
+            operation: last_value(&operations).map(|value| clipped(value, MAX_OPERATION_BYTES).to_vec()),
+            context: last_value(&contexts).map(|value| Context::bounded(value, settings.max_context_bytes)),
+            conflict: [tracks, operations, contexts].iter().any(|values| disagree(values)),
+        }
+    }
+}
+
+impl Context {
+    fn bounded(value: &[u8], max_bytes: usize) -> Self {
+        if value.len() <= max_bytes {
+            return Self::Whole(value.to_vec());
+        }
+        let digest = Sha256::digest(value);
+        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self::Hashed { sha256, length: value.len() }
+    }
+}
+
+fn list_items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}
+
+fn last_value<'a>(values: &[&'a [u8]]) -> Option<&'a [u8]> {
+    values.last().copied().filter(|value| !value.is_empty())
+}
+
+fn disagree(values: &[&[u8]]) -> bool {
+    values.first().is_some_and(|first| values.iter().any(|value| value != first))
+}
+
+/// The first `max_bytes` of a value.
+pub(super) fn clipped(value: &[u8], max_bytes: usize) -> &[u8] {
+    value.get(..max_bytes).unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn settings() -> Settings {
+        Settings {
+            track_header: "x-session-track".to_owned(),
+            operation_header: "x-session-operation".to_owned(),
+            context_header: "x-session-context".to_owned(),
+            strip_context: false,
+            record_empty_context: false,
+            max_context_bytes: 16,
+            correlation_headers: ["x-audit-stream-id".to_owned(), "x-audit-sequence-number".to_owned()],
+        }
+    }
+
+    fn headers<'a>(pairs: &[(&'a str, &'a [u8])]) -> Headers<'a> {
+        pairs.iter().map(|(name, value)| (name.as_bytes(), *value)).collect()
+    }
+
+    #[track_caller]
+    fn check_tracked(values: &[&str], tracked: bool, conflict: bool) {
+        let pairs: Vec<_> = values.iter().map(|value| ("x-session-track", value.as_bytes())).collect();
+        let tracking = Tracking::read(&headers(&pairs), &settings());
+        assert_eq!((tracking.tracked, tracking.conflict), (tracked, conflict), "{values:?}");
+    }
+
+    #[test]
+    fn only_an_exact_true_tracks() {
+        check_tracked(&["true"], true, false);
+        check_tracked(&[" true "], true, false);
+        check_tracked(&["false"], false, false);
+        check_tracked(&["TRUE"], false, false);
+        check_tracked(&["1"], false, false);
+        check_tracked(&[""], false, false);
+        check_tracked(&["false", "true"], true, true);
+        check_tracked(&["true", "false"], true, true);
+        check_tracked(&["false, true"], true, true);
+        check_tracked(&["true,true", "true"], true, false);
+        check_tracked(&["nottrue"], false, false);
+        check_tracked(&[], false, false);
+    }
+
+    #[test]
+    fn operation_and_context_use_the_last_value() {
+        let pairs: [(&str, &[u8]); 4] = [
+            ("x-session-operation", b"first"),
+            ("x-session-operation", b"last"),
+            ("x-session-context", b"same"),
+            ("x-session-context", b"same"),
+        ];
+        let tracking = Tracking::read(&headers(&pairs), &settings());
+        assert_eq!(tracking.operation.as_deref(), Some(b"last".as_slice()));
+        assert_eq!(tracking.context, Some(Context::Whole(b"same".to_vec())));
+        assert!(tracking.conflict);
+    }
+
+    #[test]
+    fn a_long_context_is_hashed() {
+        let tracking = Tracking::read(&headers(&[("x-session-context", &[b'a'; 17])]), &settings());
+        let expected = "b42ae9dab3b5e9d1de9c7b9e1eedf6db4e4d0a4e2d4a0b9f";
+        match tracking.context {
+            Some(Context::Hashed { sha256, length }) => {
+                assert_eq!((sha256.len(), length), (64, 17));
+                assert_ne!(sha256, expected);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn removal_depends_on_trust_and_configuration() {
+        let all: Vec<(&str, &[u8])> = vec![
+            ("x-session-track", b"x"),
+            ("x-session-operation", b"x"),
+            ("x-session-context", b"x"),
+            ("x-audit-stream-id", b"x"),
+        ];
+        let presence = Presence::of(&headers(&all), &settings());
+        let trusted = presence.to_remove(&settings(), true);
+        assert_eq!(trusted, ["x-session-track", "x-session-operation", "x-audit-stream-id"]);
+        assert_eq!(presence.to_remove(&settings(), false).len(), 4);
+        let strip = Settings { strip_context: true, ..settings() };
+        assert_eq!(presence.to_remove(&strip, true).len(), 4);
+        assert_eq!(presence.control_count(), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn removal_names_only_what_is_there(names in prop::collection::vec(0..7_usize, 0..6), trusted: bool, strip_context: bool) {
+            let settings = Settings { strip_context, ..settings() };
+            let pool = [":path", "cookie", "x-session-track", "x-session-operation", "x-session-context", "x-audit-stream-id", "x-audit-sequence-number"];
+            let pairs: Vec<(&str, &[u8])> = names.iter().map(|index| (pool[*index], b"v".as_slice())).collect();
+            let view = headers(&pairs);
+            let remove = Presence::of(&view, &settings).to_remove(&settings, trusted);
+            prop_assert!(remove.iter().all(|name| view.has(name) && name.starts_with("x-")));
+            let left: Vec<_> = pairs.iter().copied().filter(|(name, _)| !remove.contains(name)).collect();
+            prop_assert!(Presence::of(&headers(&left), &settings).to_remove(&settings, trusted).is_empty());
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What the filter counts, as plain numbers; the adapter carries the differences to the host.
+
+use std::time::Duration;
+
+use crate::record::LossReason;
+
+/// A number that only grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// Records that got a number.
+    Captured,
+    /// Records that the audit cluster has acknowledged.
+    Acknowledged,
+    /// Records that the audit cluster has refused for good.
+    Rejected,
+    /// Records dropped because the buffer was full.
+    DroppedBufferFull,
+    /// Records dropped because one alone is larger than the buffer.
+    DroppedTooLarge,
+    /// Records dropped after `retry.max_attempts`.
+    DroppedMaxAttempts,
+    /// Records dropped after `retry.max_age`.
+    DroppedMaxAge,
+    /// Exchanges that matched a rule which did not want them.
+    Excluded,
+    /// Tracked exchanges without a context.
+    SkippedEmptyContext,
+    /// Attempts that Envoy accepted.
+    BatchesDispatched,
+    /// Attempts answered 2xx.
+    BatchesAcknowledged,
+    /// Attempts after the first of a batch.
+    BatchesRetried,
+    /// Batches cut in two because the audit cluster refused their content.
+    BatchesSplit,
+    /// Attempts that ended without 2xx, or that Envoy did not accept.
+    BatchesFailed,
+    /// Headers removed from requests.
+    HeadersStripped,
+    /// Control headers from peers that are not trusted.
+    HeadersSpoofed,
+    /// Requests refused by `require_audit`.
+    RequestsRefused,
+}
+
+impl Counter {
+    /// All counters with their names in Envoy, in the order of the enum.
+    pub const ALL: [(Self, &'static str); 17] = [
+        (Self::Captured, "audit_filter.records.captured"),
+        (Self::Acknowledged, "audit_filter.records.acknowledged"),
+        (Self::Rejected, "audit_filter.records.rejected"),
+        (Self::DroppedBufferFull, "audit_filter.records.dropped.buffer_full"),
+        (Self::DroppedTooLarge, "audit_filter.records.dropped.too_large"),
+        (Self::DroppedMaxAttempts, "audit_filter.records.dropped.max_attempts"),
+        (Self::DroppedMaxAge, "audit_filter.records.dropped.max_age"),
+        (Self::Excluded, "audit_filter.records.excluded"),
+        (Self::SkippedEmptyContext, "audit_filter.records.skipped_empty_context"),
+        (Self::BatchesDispatched, "audit_filter.batches.dispatched"),
+        (Self::BatchesAcknowledged, "audit_filter.batches.acknowledged"),
+        (Self::BatchesRetried, "audit_filter.batches.retried"),
+        (Self::BatchesSplit, "audit_filter.batches.split"),
+        (Self::BatchesFailed, "audit_filter.batches.failed"),
+        (Self::HeadersStripped, "audit_filter.headers.stripped"),
+        (Self::HeadersSpoofed, "audit_filter.headers.spoofed"),
+        (Self::RequestsRefused, "audit_filter.requests.refused"),
+    ];
+}
+
+impl From<LossReason> for Counter {
+    fn from(reason: LossReason) -> Self {
+        match reason {
+            LossReason::BufferFull => Self::DroppedBufferFull,
+            LossReason::TooLarge => Self::DroppedTooLarge,
+            LossReason::MaxAttempts => Self::DroppedMaxAttempts,
+            LossReason::MaxAge => Self::DroppedMaxAge,
+            LossReason::Rejected => Self::Rejected,
+        }
+    }
+}
+
+/// A number that goes up and down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gauge {
+    /// Records that are neither acknowledged nor rejected nor dropped; in flight included.
+    BufferRecords,
+    /// Their encoded bytes.
+    BufferBytes,
+    /// Batches in flight.
+    InFlightBatches,
+}
+
+impl Gauge {
+    /// All gauges with their names in Envoy, in the order of the enum.
+    pub const ALL: [(Self, &'static str); 3] = [
+        (Self::BufferRecords, "audit_filter.buffer.records"),
+        (Self::BufferBytes, "audit_filter.buffer.bytes"),
+        (Self::InFlightBatches, "audit_filter.in_flight.batches"),
+    ];
+}
+
+/// Name of the histogram of callout durations, in milliseconds.
+pub const CALLOUT_HISTOGRAM: &str = "audit_filter.callout_ms";
+
+/// The counts of one worker since its configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    counters: [u64; Counter::ALL.len()],
+    gauges: [u64; Gauge::ALL.len()],
+    callouts: Vec<Duration>,
+}
+
+impl Stats {
+    /// Adds to a counter.
+    pub fn add(&mut self, counter: Counter, count: u64) {
+        if let Some(value) = self.counters.get_mut(counter as usize) {
+            *value = value.saturating_add(count);
+        }
+    }
+
+    /// A counter's value.
+    #[must_use]
+    pub fn counter(&self, counter: Counter) -> u64 {
+        self.counters.get(counter as usize).copied().unwrap_or_default()
+    }
+
+    /// Sets a gauge.
+    pub fn set(&mut self, gauge: Gauge, value: u64) {
+        if let Some(place) = self.gauges.get_mut(gauge as usize) {
+            *place = value;
+        }
+    }
+
+    /// A gauge's value.
+    #[must_use]
+    pub fn gauge(&self, gauge: Gauge) -> u64 {
+        self.gauges.get(gauge as usize).copied().unwrap_or_default()
+    }
+
+    /// Notes how long a callout took.
+    pub fn observe_callout(&mut self, duration: Duration) {
+        self.callouts.push(duration);
+    }
+
+    /// The callouts noted since the last call.
+    pub fn take_callouts(&mut self) -> Vec<Duration> {
+        std::mem::take(&mut self.callouts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tables_are_in_the_order_of_their_enums() {
+        for (index, (counter, _)) in Counter::ALL.into_iter().enumerate() {
+            assert_eq!(counter as usize, index);
+        }
+        for (index, (gauge, _)) in Gauge::ALL.into_iter().enumerate() {
+            assert_eq!(gauge as usize, index);
+        }
+    }
+
+    #[test]
+    fn counts_are_kept_apart() {
+        let mut stats = Stats::default();
+        stats.add(Counter::Captured, 2);
+        stats.add(Counter::RequestsRefused, 3);
+        stats.set(Gauge::InFlightBatches, 1);
+        assert_eq!(stats.counter(Counter::Captured), 2);
+        assert_eq!(stats.counter(Counter::RequestsRefused), 3);
+        assert_eq!(stats.counter(Counter::Rejected), 0);
+        assert_eq!((stats.gauge(Gauge::InFlightBatches), stats.gauge(Gauge::BufferBytes)), (1, 0));
+    }
+}

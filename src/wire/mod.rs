@@ -1,0 +1,153 @@
+//! The bytes on the wire: a record becomes a fragment once, and a batch joins fragments without touching them again.
+
+mod attributes;
+mod json;
+mod ndjson;
+mod otlp;
+
+use std::ops::Range;
+
+use uuid::Uuid;
+
+use crate::record::Event;
+
+/// `telemetry.sdk.name`, and the name of the OTLP scope.
+pub const SDK_NAME: &str = "audit-filter";
+/// `telemetry.sdk.version`
+pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// How a batch is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// OTLP/HTTP JSON logs.
+    OtlpJson,
+    /// One flat JSON object a line.
+    Ndjson,
+}
+
+impl Format {
+    /// The value of `content-type`.
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::OtlpJson => "application/json",
+            Self::Ndjson => "application/x-ndjson",
+        }
+    }
+}
+
+/// Who sends: the same for every batch of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// `service.name`
+    pub service: String,
+    /// `audit.stream.id` and `service.instance.id`
+    pub stream_id: Uuid,
+}
+
+impl Resource {
+    fn attributes(&self, batch_id: &str) -> [(&'static str, String); 6] {
+        let stream_id = self.stream_id.to_string();
+        [
+            ("service.name", self.service.clone()),
+            ("service.instance.id", stream_id.clone()),
+            ("audit.stream.id", stream_id),
+            ("audit.batch.id", batch_id.to_owned()),
+            ("telemetry.sdk.name", SDK_NAME.to_owned()),
+            ("telemetry.sdk.version", SDK_VERSION.to_owned()),
+        ]
+    }
+}
+
+/// An event with its place in the stream.
+#[derive(Clone, Copy, Debug)]
+pub struct Numbered<'e> {
+    /// `audit.sequence.number`
+    pub number: u64,
+    /// `log.record.uid` without its prefix.
+    pub uid: Uuid,
+    /// When it began, nanoseconds since the Unix epoch.
+    pub time_unix_nanos: u64,
+    /// When the record was made; not before `time_unix_nanos`.
+    pub observed_unix_nanos: u64,
+    /// What it tells.
+    pub event: &'e Event,
+}
+
+/// The body of a batch and where its records stand in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// What is sent, the same at every attempt.
+    pub text: String,
+    /// The range of each fragment, in the order given.
+    pub fragments: Vec<Range<usize>>,
+}
+
+/// Writes records and batches of one stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoder {
+    format: Format,
+    resource: Resource,
+}
+
+impl Encoder {
+    /// An encoder for one stream.
+    #[must_use]
+    pub fn new(format: Format, resource: Resource) -> Self {
+        Self { format, resource }
+    }
+
+    /// How batches are written.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Writes one record as a fragment: complete but for what belongs to its batch.
+    #[must_use]
+    pub fn record(&self, record: &Numbered<'_>) -> String {
+        let mut out = String::with_capacity(TYPICAL_RECORD_BYTES);
+        match self.format {
+            Format::OtlpJson => otlp::record(record, &mut out),
+            Format::Ndjson => ndjson::record(record, &mut out),
+        }
+        out
+    }
+
+    /// Joins fragments to the body of one batch.
+    #[must_use]
+    pub fn batch<'f>(&self, batch_id: Uuid, fragments: impl Iterator<Item = &'f str> + Clone) -> Body {
+        let frame = self.frame(&batch_id.to_string());
+        let bytes: usize = fragments.clone().map(|fragment| fragment.len() + frame.separator.len()).sum();
+        let mut text = String::with_capacity(frame.prefix.len() + bytes + frame.suffix.len());
+        text.push_str(&frame.prefix);
+        let mut ranges = Vec::new();
+        for fragment in fragments {
+            if !ranges.is_empty() {
+                text.push_str(&frame.separator);
+            }
+            let start = text.len();
+            text.push_str(fragment);
+            ranges.push(start..text.len());
+        }
+        text.push_str(&frame.suffix);
+        Body { text, fragments: ranges }
+    }
+
+    fn frame(&self, batch_id: &str) -> Frame {
+        match self.format {
+            Format::OtlpJson => otlp::frame(&self.resource, batch_id),
+            Format::Ndjson => ndjson::frame(&self.resource, batch_id),
+        }
+    }
+}
+
+/// What stands before, between and after the records of a batch.
+struct Frame {
+    prefix: String,
+    separator: String,
+    suffix: String,
+}
+
+/// Capacity that most records fit in, so that the text seldom grows twice.
+const TYPICAL_RECORD_BYTES: usize = 2048;

@@ -1,0 +1,65 @@
+//! NDJSON: one flat object a line, attribute names as keys, the resource's attributes repeated in every line.
+
+use std::time::Duration;
+
+use super::attributes::{self, Sink};
+use super::json::{push_int, push_millis, push_text};
+use super::{Frame, Numbered, Resource};
+use crate::record::Event;
+use crate::time::nanos;
+
+/// What ends every record: the resource's attributes and the end of the line.
+pub(super) fn frame(resource: &Resource, batch_id: &str) -> Frame {
+    let mut end = String::new();
+    for (name, value) in resource.attributes(batch_id) {
+        Members(&mut end).text(name, value.as_bytes());
+    }
+    end.push_str("}\n");
+    Frame { prefix: String::new(), separator: end.clone(), suffix: end }
+}
+
+/// One object, left open for the [`frame`].
+pub(super) fn record(record: &Numbered<'_>, out: &mut String) {
+    out.push_str(r#"{"time_unix_nano":"#);
+    push_int(out, record.time_unix_nanos);
+    let mut members = Members(out);
+    members.int("observed_time_unix_nano", record.observed_unix_nanos);
+    members.text("event_name", attributes::event_name(record.event).as_bytes());
+    members.int("severity_number", attributes::severity(record.event));
+    attributes::list(record, &mut members);
+    if let Event::Exchange(exchange) = record.event
+        && let Some(trace) = &exchange.trace
+    {
+        members.text("trace_id", &trace.trace_id);
+        members.text("span_id", &trace.span_id);
+    }
+}
+
+struct Members<'o>(&'o mut String);
+
+impl Members<'_> {
+    fn push(&mut self, name: &str, value: impl FnOnce(&mut String)) {
+        self.0.push(',');
+        push_text(self.0, name.as_bytes());
+        self.0.push(':');
+        value(self.0);
+    }
+}
+
+impl Sink for Members<'_> {
+    fn text(&mut self, name: &str, value: &[u8]) {
+        self.push(name, |out| push_text(out, value));
+    }
+
+    fn int(&mut self, name: &str, value: u64) {
+        self.push(name, |out| push_int(out, value));
+    }
+
+    fn flag(&mut self, name: &str, value: bool) {
+        self.push(name, |out| out.push_str(if value { "true" } else { "false" }));
+    }
+
+    fn millis(&mut self, name: &str, value: Duration) {
+        self.push(name, |out| push_millis(out, nanos(value) / 1000));
+    }
+}

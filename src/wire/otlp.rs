@@ -1,0 +1,101 @@
+//! OTLP/HTTP JSON logs: one `ExportLogsServiceRequest` with one resource and one scope.
+//!
+//! Field rules: opentelemetry-proto `docs/specification.md`, "JSON Protobuf Encoding" (lowerCamelCase names, 64-bit
+//! integers as decimal strings, ids as hexadecimal digits).
+
+use std::time::Duration;
+
+use super::attributes::{self, Sink};
+use super::json::{push_int, push_millis, push_text};
+use super::{Frame, Numbered, Resource, SDK_NAME, SDK_VERSION};
+use crate::record::Event;
+use crate::time::nanos;
+
+/// The request around the records of a batch.
+pub(super) fn frame(resource: &Resource, batch_id: &str) -> Frame {
+    Frame { prefix: prefix(resource, batch_id), separator: ",".to_owned(), suffix: "]}]}]}".to_owned() }
+}
+
+fn prefix(resource: &Resource, batch_id: &str) -> String {
+    let mut out = String::from(r#"{"resourceLogs":[{"resource":{"attributes":["#);
+    let mut attributes = Attributes { out: &mut out, is_first: true };
+    for (name, value) in resource.attributes(batch_id) {
+        attributes.text(name, value.as_bytes());
+    }
+    out.push_str(r#"]},"scopeLogs":[{"scope":{"name":""#);
+    out.push_str(SDK_NAME);
+    out.push_str(r#"","version":""#);
+    out.push_str(SDK_VERSION);
+    out.push_str(r#""},"logRecords":["#);
+    out
+}
+
+/// One `LogRecord`.
+pub(super) fn record(record: &Numbered<'_>, out: &mut String) {
+    out.push_str(r#"{"timeUnixNano":""#);
+    push_int(out, record.time_unix_nanos);
+    out.push_str(r#"","observedTimeUnixNano":""#);
+    push_int(out, record.observed_unix_nanos);
+    out.push_str(r#"","severityNumber":"#);
+    push_int(out, attributes::severity(record.event));
+    out.push_str(r#","eventName":""#);
+    out.push_str(attributes::event_name(record.event));
+    out.push_str(r#"","body":{"stringValue":"#);
+    push_text(out, &attributes::body(record.event));
+    out.push_str(r#"},"attributes":["#);
+    attributes::list(record, &mut Attributes { out, is_first: true });
+    out.push(']');
+    push_trace(record.event, out);
+    out.push('}');
+}
+
+fn push_trace(event: &Event, out: &mut String) {
+    let Event::Exchange(exchange) = event else { return };
+    let Some(trace) = &exchange.trace else { return };
+    out.push_str(r#","traceId":"#);
+    push_text(out, &trace.trace_id);
+    out.push_str(r#","spanId":"#);
+    push_text(out, &trace.span_id);
+}
+
+struct Attributes<'o> {
+    out: &'o mut String,
+    is_first: bool,
+}
+
+impl Attributes<'_> {
+    fn push(&mut self, name: &str, kind: &str, value: impl FnOnce(&mut String)) {
+        if !std::mem::take(&mut self.is_first) {
+            self.out.push(',');
+        }
+        self.out.push_str(r#"{"key":"#);
+        push_text(self.out, name.as_bytes());
+        self.out.push_str(r#","value":{""#);
+        self.out.push_str(kind);
+        self.out.push_str(r#"":"#);
+        value(self.out);
+        self.out.push_str("}}");
+    }
+}
+
+impl Sink for Attributes<'_> {
+    fn text(&mut self, name: &str, value: &[u8]) {
+        self.push(name, "stringValue", |out| push_text(out, value));
+    }
+
+    fn int(&mut self, name: &str, value: u64) {
+        self.push(name, "intValue", |out| {
+            out.push('"');
+            push_int(out, value);
+            out.push('"');
+        });
+    }
+
+    fn flag(&mut self, name: &str, value: bool) {
+        self.push(name, "boolValue", |out| out.push_str(if value { "true" } else { "false" }));
+    }
+
+    fn millis(&mut self, name: &str, value: Duration) {
+        self.push(name, "doubleValue", |out| push_millis(out, nanos(value) / 1000));
+    }
+}

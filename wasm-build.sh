@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Builds the filter for Envoy: target/audit_filter.wasm. The only way in which it is built.
+# Prints its size and sha256, and as the last line its path relative to the repository.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+target=wasm32-wasip1
+artefact=target/audit_filter.wasm
+
+if ! command -v cargo >/dev/null; then
+    echo "wasm-build.sh: cargo is not on PATH; install Rust by rustup" >&2
+    exit 1
+fi
+if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx "$target"; then
+    rustup target add "$target" >&2
+fi
+
+# The workspace's own target directory, whatever the caller's environment says, so that the path below holds.
+CARGO_TARGET_DIR=target cargo build --quiet --locked --release --package audit-filter --lib --target "$target" >&2
+
+# Replaced in one step: an Envoy that reads the file never sees half of it.
+cp "target/$target/release/audit_filter.wasm" "$artefact.$$"
+mv "$artefact.$$" "$artefact"
+
+echo "size   $(wc -c <"$artefact" | tr -d ' ') bytes"
+echo "sha256 $(sha256sum "$artefact" | cut -d ' ' -f 1)"
+echo "$artefact"
