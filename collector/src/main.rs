@@ -1,2 +1,136 @@
-//! x
-fn main(){}
+//! The `audit-collector` program: flags, logs, the listening socket and an orderly end.
+
+use std::future::Future;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use audit_collector::app::{AppState, app};
+use audit_collector::store::{self, OpenError};
+use axum::Router;
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+use tracing::level_filters::LevelFilter;
+use tracing::{info, warn};
+
+/// How long a shutdown waits for open requests, and again for the database; a hung client must not hold it for ever.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// Exit code for flags that cannot be used; the same that clap uses.
+const EXIT_USAGE: u8 = 2;
+
+/// Takes audit records over OTLP/HTTP and keeps each of them once.
+#[derive(Parser)]
+#[command(version)]
+struct Flags {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:4318")]
+    listen: SocketAddr,
+    /// Where to keep the records; the file is created when it is missing
+    #[arg(long, default_value = "sqlite://audit.db")]
+    database: String,
+    /// Most bytes of a request body, as sent and after decompression
+    #[arg(long, default_value_t = 16_777_216, value_name = "BYTES")]
+    max_body_bytes: usize,
+    /// Least important log lines to write to stderr: error, warn, info, debug, trace or off
+    #[arg(long, default_value = "info", value_name = "LEVEL")]
+    log_level: LevelFilter,
+}
+
+/// Why the program ended before it was asked to.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error("--database: {0}")]
+    Database(#[from] OpenError),
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    #[error("cannot run: {0}")]
+    Io(#[from] io::Error),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let flags = Flags::parse();
+    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_max_level(flags.log_level).init();
+    match run(flags).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell when stderr is closed.
+            let _ = writeln!(io::stderr(), "audit-collector: {error}");
+            exit_code(&error)
+        }
+    }
+}
+
+fn exit_code(error: &RunError) -> ExitCode {
+    match error {
+        RunError::Database(OpenError::Failed(_)) | RunError::Listen(..) | RunError::Io(_) => ExitCode::FAILURE,
+        RunError::Database(_) => ExitCode::from(EXIT_USAGE),
+    }
+}
+
+async fn run(flags: Flags) -> Result<(), RunError> {
+    let store = store::open(&flags.database).await?;
+    let listener = TcpListener::bind(flags.listen).await.map_err(|error| RunError::Listen(flags.listen, error))?;
+    // Before the line below: who read it may send a signal at once.
+    let signals = Signals::install()?;
+    writeln!(io::stdout(), "listening on http://{}", listener.local_addr()?)?;
+    let state = AppState { store: store.clone(), max_body_bytes: flags.max_body_bytes, now_unix_nano: clock };
+    serve(listener, app(state), signals.received()).await?;
+    if timeout(SHUTDOWN_GRACE, store.close()).await.is_err() {
+        warn!("the database was still in use at the end");
+    }
+    info!("stopped");
+    Ok(())
+}
+
+/// Serves until `shutdown` is ready, then for as long as accepted requests need, at most [`SHUTDOWN_GRACE`].
+async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    let (stop, stopping) = oneshot::channel::<()>();
+    let server = axum::serve(listener, router).with_graceful_shutdown(async {
+        // Ready when `stop` is dropped.
+        let _ = stopping.await;
+    });
+    let deadline = async {
+        shutdown.await;
+        info!("stopping");
+        drop(stop);
+        sleep(SHUTDOWN_GRACE).await;
+    };
+    tokio::select! {
+        result = server.into_future() => result,
+        () = deadline => {
+            warn!("stopped with requests still open");
+            Ok(())
+        }
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn install() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn received(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Nanoseconds since the Unix epoch; 0 when the clock stands before it.
+#[expect(clippy::disallowed_methods, reason = "the edge of the program, the only place that reads a clock")]
+fn clock() -> i64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX)
+}

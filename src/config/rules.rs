@@ -55,7 +55,7 @@ pub(super) fn rules(node: &Node<'_>) -> Policy {
     let mut policy = Policy::new();
     for entry in node.non_empty_list().unwrap_or_default() {
         let Some(rule) = rule(&entry) else { continue };
-        if names.contains(&rule.name) {
+        if !rule.name.is_empty() && names.contains(&rule.name) {
             entry.refuse("has the name of an earlier rule");
         }
         names.push(Rc::clone(&rule.name));
@@ -70,10 +70,11 @@ fn rule(node: &Node<'_>) -> Option<Rule> {
     let conditions = object.field("match").and_then(|node| conditions(&node)).unwrap_or_default();
     let mut rule = plain_rule(name.unwrap_or_default(), conditions);
     let levels = [("none", Level::None), ("metadata", Level::Metadata), ("request", Level::Request)];
-    if let Some(level) = object.field("level") {
-        rule.recorded = level.one_of(&levels) != Some(Level::None);
-        if level.one_of(&levels) == Some(Level::Request) {
-            level.refuse(later::NOT_SUPPORTED);
+    if let Some(node) = object.field("level") {
+        let level = node.one_of(&levels);
+        rule.recorded = level != Some(Level::None);
+        if level == Some(Level::Request) {
+            node.refuse(later::NOT_SUPPORTED);
         }
     }
     rule.action = object.field("action").and_then(|node| action(&node)).filter(|action| !action.is_empty());
@@ -212,11 +213,12 @@ fn header(node: &Node<'_>) -> Option<HeaderCondition> {
 /// `200`, `"200"` or `"2xx"`.
 fn status_range(node: &Node<'_>) -> Option<StatusRange> {
     if let Some(class) = node.peek_text().and_then(|text| text.strip_suffix("xx")) {
-        let first = class.parse::<u16>().ok().filter(|class| (1..=5).contains(class)).map(|class| class * 100);
+        let first =
+            [("1", 100), ("2", 200), ("3", 300), ("4", 400), ("5", 500)].iter().find(|(digit, _)| *digit == class);
         if first.is_none() {
             node.refuse("must be a status such as 200, or a class such as 2xx");
         }
-        return first.map(|first| StatusRange { first, last: first + 99 });
+        return first.map(|(_, first)| StatusRange { first: *first, last: first + 99 });
     }
     let status = u16::try_from(node.integer(100, 599)?).ok()?;
     Some(StatusRange { first: status, last: status })

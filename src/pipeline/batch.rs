@@ -51,6 +51,15 @@ impl Item {
     pub fn bytes(&self) -> usize {
         self.range.len()
     }
+
+    /// The losses that it reports.
+    #[must_use]
+    pub fn loss(&self) -> Option<Loss> {
+        match self.content {
+            Content::Loss(loss) => Some(loss),
+            Content::Exchange | Content::Lifecycle => None,
+        }
+    }
 }
 
 impl Batch {

@@ -6,6 +6,7 @@ pub mod answer;
 pub mod backoff;
 pub mod batch;
 pub mod buffer;
+mod cut;
 pub mod loss;
 pub mod notices;
 pub mod settings;
@@ -16,14 +17,14 @@ pub mod window;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use uuid::{Builder, Uuid};
+use uuid::Uuid;
 
 use crate::record::{Event, ExchangeRecord, LossReason};
 use crate::stats::{Counter, Gauge, Stats};
 use crate::time::Now;
 use crate::wire::{Encoder, Resource};
 use answer::{Answer, Verdict};
-use batch::{Batch, Content};
+use batch::Batch;
 use buffer::{Buffer, Encoded, Push};
 use loss::LossLedger;
 use notices::{Kind, Level, Notice, Notices};
@@ -146,6 +147,7 @@ impl Pipeline {
         self.wake_requested = false;
         if self.staged.is_none() {
             self.staged = self.next_batch(now);
+            self.update_gauges();
         }
         let batch = self.staged.as_ref()?;
         Some(Callout { target: &self.settings.target, batch_id: batch.id, body: batch.text() })
@@ -230,28 +232,6 @@ impl Pipeline {
         }
     }
 
-    fn announce_stream(&mut self, now: Now) {
-        if !self.stream.is_announced() {
-            let number = self.stream.next_number(&mut self.stats);
-            let start = self.encode(number, now.unix_nanos, &Event::StreamStart, now);
-            self.stream.announce(start);
-        }
-    }
-
-    fn encode(&mut self, number: u64, time_unix_nanos: u64, event: &Event, now: Now) -> Encoded {
-        let observed_unix_nanos = now.unix_nanos.max(time_unix_nanos);
-        let uid = self.new_uid(observed_unix_nanos);
-        let record = crate::wire::Numbered { number, uid, time_unix_nanos, observed_unix_nanos, event };
-        Encoded { number, made: now.uptime, fragment: self.encoder.record(&record).into() }
-    }
-
-    /// UUIDv7 (RFC 9562 section 5.7): time-ordered for the store's index, random enough to be unique.
-    fn new_uid(&mut self, unix_nanos: u64) -> Uuid {
-        let mut random = [0; 10];
-        self.random.fill(&mut random);
-        Builder::from_unix_timestamp_millis(unix_nanos / 1_000_000, &random).into_uuid()
-    }
-
     fn push(&mut self, record: Encoded, now: Now) {
         let number = record.number;
         match self.buffer.push(record) {
@@ -263,73 +243,6 @@ impl Pipeline {
                 }
             }
         }
-    }
-
-    fn next_batch(&mut self, now: Now) -> Option<Batch> {
-        if !self.window.is_open(now.uptime) {
-            return None;
-        }
-        if let Some(index) = self.waiting.iter().position(|batch| batch.not_before <= now.uptime) {
-            return self.waiting.remove(index);
-        }
-        self.is_due(now).then(|| self.seal(now))
-    }
-
-    fn is_full(&self) -> bool {
-        let limits = &self.settings.batch;
-        self.buffer.waiting_records() >= limits.max_records || self.buffer.waiting_bytes() >= limits.max_bytes
-    }
-
-    fn is_due(&self, now: Now) -> bool {
-        let made = [self.buffer.oldest().map(|record| record.made), self.losses.oldest()];
-        let oldest = made.into_iter().flatten().min();
-        let is_old = oldest.is_some_and(|made| now.uptime.saturating_sub(made) >= self.settings.batch.max_delay);
-        let drains = self.draining_since.is_some() && (oldest.is_some() || self.owes_end());
-        self.is_full() || is_old || drains
-    }
-
-    /// Whether the stream was announced, and its end is still to be.
-    fn owes_end(&self) -> bool {
-        self.draining_since.is_some() && self.stream.is_announced() && !self.stream.has_ended()
-    }
-
-    /// Cuts the next batch: the stream's start, losses, then records as far as the limits allow. While draining
-    /// there are no limits but the buffer's, since only one callout may leave a worker that ends.
-    fn seal(&mut self, now: Now) -> Batch {
-        let drains = self.draining_since.is_some();
-        let max_records = if drains { usize::MAX } else { self.settings.batch.max_records };
-        let max_bytes = if drains { usize::MAX } else { self.settings.batch.max_bytes };
-        let mut records: Vec<(Encoded, Content)> = Vec::new();
-        records.extend(self.stream.take_start().map(|start| (start, Content::Lifecycle)));
-        for loss in self.losses.take(max_records.saturating_sub(records.len())) {
-            let number = self.stream.next_number(&mut self.stats);
-            records.push((self.encode(number, now.unix_nanos, &Event::Loss(loss), now), Content::Loss(loss)));
-        }
-        let mut bytes = 0;
-        while records.len() < max_records
-            && let Some(next) = self.buffer.oldest().map(|record| record.fragment.len())
-            && (bytes == 0 || bytes + next <= max_bytes)
-        {
-            bytes += next;
-            records.extend(self.buffer.pop_into_batch().map(|record| (record, Content::Exchange)));
-        }
-        if drains && self.buffer.oldest().is_none() {
-            records.extend(self.end_stream(now).map(|end| (end, Content::Lifecycle)));
-        }
-        Batch::seal(self.new_batch_id(), &records, &self.encoder)
-    }
-
-    fn end_stream(&mut self, now: Now) -> Option<Encoded> {
-        if !self.owes_end() {
-            return None;
-        }
-        self.stream.end();
-        let number = self.stream.next_number(&mut self.stats);
-        Some(self.encode(number, now.unix_nanos, &Event::StreamEnd { next: number + 1 }, now))
-    }
-
-    fn new_batch_id(&mut self) -> Uuid {
-        new_batch_id(&mut self.random)
     }
 
     fn batches(&self) -> impl Iterator<Item = &Batch> {
@@ -365,8 +278,4 @@ impl Pipeline {
         let random = self.random.f64();
         backoff::delay(&self.settings.retry, failures, retry_after, random)
     }
-}
-
-fn new_batch_id(random: &mut fastrand::Rng) -> Uuid {
-    Builder::from_random_bytes(random.u128(..).to_be_bytes()).into_uuid()
 }

@@ -34,9 +34,11 @@ pub enum Kind {
     Dropped,
     /// Records that the audit cluster refused.
     Rejected,
+    /// Reports of losses that the audit cluster refused.
+    Unreported,
 }
 
-const KINDS: [Kind; 3] = [Kind::Failing, Kind::Dropped, Kind::Rejected];
+const KINDS: [Kind; 4] = [Kind::Failing, Kind::Dropped, Kind::Rejected, Kind::Unreported];
 
 impl Kind {
     fn notice(self, count: u64, detail: &str) -> Notice {
@@ -46,6 +48,9 @@ impl Kind {
             }
             Self::Dropped => (Level::Error, format!("records dropped: {count}, last reason: {detail}")),
             Self::Rejected => (Level::Error, format!("records rejected by the audit cluster: {count}, last: {detail}")),
+            Self::Unreported => {
+                (Level::Error, format!("loss records refused by the audit cluster: {count}, last: {detail}"))
+            }
         };
         Notice { level, text }
     }

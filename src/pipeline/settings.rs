@@ -61,11 +61,11 @@ pub struct BufferLimits {
 }
 
 impl BufferLimits {
-    /// What is left to records that are not immediate: records and bytes.
+    /// What is left to records that are not immediate: records, at least one, and bytes.
     #[must_use]
     pub fn for_bulk(&self) -> (usize, usize) {
         let share = 100 - self.immediate_reserve_percent.min(100);
-        (self.max_records * share / 100, self.max_bytes * share / 100)
+        ((self.max_records * share / 100).max(1), self.max_bytes * share / 100)
     }
 }
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::batch::{Batch, Content, Item};
+use super::cut::new_batch_id;
 use super::window::Flight;
-use super::{Kind, Level, Pipeline, new_batch_id};
+use super::{Kind, Level, Pipeline};
 use crate::record::{Loss, LossReason};
 use crate::stats::Counter;
 use crate::time::Now;
@@ -18,10 +19,10 @@ impl Pipeline {
         self.stats.add(Counter::Acknowledged, count - rejected);
         self.release(batch);
         self.recover();
-        if let (1.., Some((first, last))) = (rejected, batch.numbers()) {
+        if rejected > 0 {
             self.stats.add(Counter::Rejected, rejected);
-            self.losses.add(Loss { reason: LossReason::Rejected, count: rejected, first, last }, now.uptime);
             self.notices.count(Kind::Rejected, rejected, "partial success", now.uptime);
+            self.report_rejected(batch, rejected, now);
         }
     }
 
@@ -40,13 +41,20 @@ impl Pipeline {
         self.release(&batch);
         self.stats.add(Counter::Rejected, batch.items().len() as u64);
         let detail = status.map_or_else(String::new, |status| format!("status {status}"));
-        for item in batch.items() {
-            self.notices.count(Kind::Rejected, 1, &detail, now.uptime);
-            match item.content {
-                // Reporting the loss of a report that is refused by itself would go on for ever.
-                Content::Loss(loss) => self.say(Level::Error, unreported(&loss)),
-                _ => self.losses.add_one(LossReason::Rejected, item.number, now.uptime),
+        self.notices.count(Kind::Rejected, 1, &detail, now.uptime);
+        self.report_rejected(&batch, 1, now);
+    }
+
+    /// Notes that `count` records of a batch were rejected, for the next batch to report; any of them if not all.
+    /// To report the loss of reports that are refused by themselves would go on for ever: they end in the log.
+    fn report_rejected(&mut self, batch: &Batch, count: u64, now: Now) {
+        let reports = || batch.items().iter().filter_map(Item::loss);
+        if reports().count() == batch.items().len() {
+            for loss in reports() {
+                self.notices.count(Kind::Unreported, 1, &unreported(&loss), now.uptime);
             }
+        } else if let Some((first, last)) = batch.numbers() {
+            self.losses.add(Loss { reason: LossReason::Rejected, count, first, last }, now.uptime);
         }
     }
 
@@ -98,7 +106,7 @@ impl Pipeline {
         self.release(batch);
         for item in batch.items() {
             self.lose(reason, item.number, now);
-            if let Content::Loss(loss) = item.content {
+            if let Some(loss) = item.loss() {
                 self.losses.add(loss, now.uptime);
             }
         }
@@ -121,5 +129,5 @@ impl Pipeline {
 fn unreported(loss: &Loss) -> String {
     let Loss { reason, count, first, last } = loss;
     let reason = reason.as_str();
-    format!("the audit cluster refuses a loss record: count {count}, numbers {first} to {last}, reason {reason}")
+    format!("count {count}, numbers {first} to {last}, reason {reason}")
 }

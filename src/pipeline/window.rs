@@ -93,18 +93,18 @@ impl Window {
     /// do not count again. `probed`: the attempt was the probe, or could not even depart.
     #[must_use]
     pub fn fail(&mut self, probed: bool) -> u32 {
-        let failures = match self.health {
-            Health::Up => 1,
-            Health::Down { failures, .. } => failures.saturating_add(u32::from(probed)),
+        let (failures, retry_at) = match self.health {
+            Health::Up => (1, Duration::ZERO),
+            Health::Down { failures, retry_at } => (failures.saturating_add(u32::from(probed)), retry_at),
         };
-        self.health = Health::Down { failures, retry_at: Duration::MAX };
+        self.health = Health::Down { failures, retry_at };
         failures
     }
 
-    /// Sets when the next probe may leave, after [`Self::fail`].
+    /// Sets when the next probe may leave, after [`Self::fail`]; never earlier than another failure has asked for.
     pub fn hold_until(&mut self, moment: Duration) {
         if let Health::Down { retry_at, .. } = &mut self.health {
-            *retry_at = moment;
+            *retry_at = moment.max(*retry_at);
         }
     }
 }

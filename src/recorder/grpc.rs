@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::path::escape;
+use super::tracking::clipped;
 
 /// Whether a `content-type` announces gRPC (`application/grpc`, `application/grpc+proto`, ...).
 #[must_use]
@@ -108,13 +109,14 @@ pub const MAX_MESSAGE_BYTES: usize = 512;
 /// Decodes a percent-encoded `grpc-message` (gRPC over HTTP/2, "Percent-Encoded"); bytes that are no escape stay.
 #[must_use]
 pub fn decode_message(value: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(value.len().min(MAX_MESSAGE_BYTES));
+    let mut out = Vec::with_capacity(value.len().min(MAX_MESSAGE_BYTES + 1));
     let mut rest = value;
-    while let (Some((&byte, tail)), true) = (rest.split_first(), out.len() < MAX_MESSAGE_BYTES) {
+    while let (Some((&byte, tail)), true) = (rest.split_first(), out.len() <= MAX_MESSAGE_BYTES) {
         let decoded = escape(rest);
         out.push(decoded.unwrap_or(byte));
         rest = if decoded.is_some() { rest.get(3..).unwrap_or_default() } else { tail };
     }
+    out.truncate(clipped(&out, MAX_MESSAGE_BYTES).len());
     out
 }
 
@@ -163,5 +165,6 @@ mod tests {
         assert_eq!(decode_message(b"bad t%C3%B6k%C3%A9n 100%25"), "bad t\u{f6}k\u{e9}n 100%".as_bytes());
         assert_eq!(decode_message(b"50% off %zz"), b"50% off %zz");
         assert_eq!(decode_message(&[b'x'; 9000]).len(), MAX_MESSAGE_BYTES);
+        assert_eq!(decode_message("%E2%82%AC".repeat(300).as_bytes()), "\u{20ac}".repeat(170).as_bytes());
     }
 }

@@ -27,4 +27,11 @@ impl<'a> Headers<'a> {
     pub fn has(&self, name: &str) -> bool {
         self.first(name).is_some()
     }
+
+    /// The same headers but for those with one of these names.
+    #[must_use]
+    pub fn without(&self, names: &[&str]) -> Self {
+        let keeps = |name: &[u8]| names.iter().all(|gone| gone.as_bytes() != name);
+        self.0.iter().copied().filter(|(name, _)| keeps(name)).collect()
+    }
 }

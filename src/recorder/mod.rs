@@ -78,8 +78,7 @@ impl Recorder {
         let trusted = self.judge(exchange, presence, stream, stats);
         let remove = presence.to_remove(&self.settings.tracking, trusted);
         stats.add(Counter::HeadersStripped, remove.len() as u64);
-        let tracking = self.tracking(headers, presence, trusted);
-        exchange.begin(self.audited(headers, tracking, clock, stats));
+        exchange.begin(self.audited(headers, presence, trusted, clock, stats));
         Instructions { remove, peer_unknown: exchange.verdict() == Some(Verdict::Unknown) }
     }
 
@@ -109,8 +108,7 @@ impl Recorder {
     ) {
         let presence = Presence::of(headers, &self.settings.tracking);
         let trusted = self.judge(exchange, presence, stream, stats);
-        let tracking = self.tracking(headers, presence, trusted);
-        exchange.begin_unseen(self.audited(headers, tracking, Now::default, stats));
+        exchange.begin_unseen(self.audited(headers, presence, trusted, Now::default, stats));
     }
 
     /// Makes the record of an exchange that has ended; `None` when no rule wants it. Later calls yield `None`.
@@ -142,24 +140,22 @@ impl Recorder {
         trusted
     }
 
-    fn tracking(&self, headers: &Headers<'_>, presence: Presence, trusted: bool) -> Tracking {
-        if presence.has_control() && trusted {
-            Tracking::read(headers, &self.settings.tracking)
-        } else {
-            Tracking::default()
-        }
-    }
-
+    /// The control headers of a peer that is not trusted count as absent, also for the conditions of rules.
     fn audited(
         &self,
         headers: &Headers<'_>,
-        tracking: Tracking,
+        presence: Presence,
+        trusted: bool,
         clock: impl FnOnce() -> Now,
         stats: &mut Stats,
     ) -> Option<Box<Audited>> {
         if !self.settings.enabled {
             return None;
         }
+        let settings = &self.settings.tracking;
+        let visible = (!trusted).then(|| headers.without(&presence.to_remove(settings, trusted)));
+        let headers = visible.as_ref().unwrap_or(headers);
+        let tracking = if presence.has_control() { Tracking::read(headers, settings) } else { Tracking::default() };
         let path = path::normalize(headers.first(":path").unwrap_or_default());
         let is_grpc = grpc::is_grpc(headers.first("content-type"));
         let head = RequestHead {

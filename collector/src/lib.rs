@@ -1,0 +1,12 @@
+//! Reference collector for audit records: takes OTLP/HTTP JSON in, keeps each record once, lists what it has.
+//!
+//! It never answers 2xx before the records are durably committed, never stores a part of a request, and never changes
+//! or deletes a stored record.
+
+pub mod app;
+mod ingest;
+pub mod otlp;
+mod query;
+pub mod record;
+mod refusal;
+pub mod store;

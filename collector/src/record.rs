@@ -1,0 +1,137 @@
+//! The record as the collector keeps it, whatever encoding it came in.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+/// Attribute that makes a record unique over retries.
+pub const UID: &str = "log.record.uid";
+/// Prefix of a uid that the collector derived because the sender set none.
+pub const DERIVED_UID_PREFIX: &str = "sha256:";
+
+/// Attributes by name, those of the resource and of the record together.
+pub type Attributes = BTreeMap<String, Value>;
+
+/// What a sender said in one log record.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Content {
+    /// Nanoseconds since the Unix epoch, never negative; 0 when the sender gave none.
+    pub time_unix_nano: i64,
+    /// Nanoseconds since the Unix epoch, never negative; 0 when the sender gave none.
+    pub observed_time_unix_nano: i64,
+    /// OTLP severity; 0 when the sender gave none.
+    pub severity_number: i32,
+    /// Name of the event; empty when the sender gave none.
+    pub event_name: String,
+    /// 32 lowercase hex digits.
+    pub trace_id: Option<String>,
+    /// 16 lowercase hex digits.
+    pub span_id: Option<String>,
+    /// The body when it is a string, else its JSON text.
+    pub body: Option<String>,
+    /// All attributes. An attribute of the record wins over one of the resource with the same name.
+    pub attributes: Attributes,
+}
+
+/// A record that can be stored: it has a uid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Never empty.
+    pub uid: String,
+    /// What the sender said.
+    pub content: Content,
+}
+
+impl Content {
+    /// The value of a string attribute; `None` when it is absent or of another type.
+    pub fn text(&self, attribute: &str) -> Option<&str> {
+        self.attributes.get(attribute).and_then(Value::as_str)
+    }
+
+    /// The value of an integer attribute; `None` when it is absent or of another type.
+    pub fn integer(&self, attribute: &str) -> Option<i64> {
+        self.attributes.get(attribute).and_then(Value::as_i64)
+    }
+
+    /// All attributes and fields in one object, keys in byte order.
+    ///
+    /// Times are strings of digits because they exceed 2^53. A field wins over an attribute with the same name.
+    pub fn flat(&self) -> Map<String, Value> {
+        let mut flat = self.attributes.clone();
+        flat.extend(self.fields());
+        flat.into_iter().collect()
+    }
+
+    fn fields(&self) -> impl Iterator<Item = (String, Value)> {
+        [
+            ("time_unix_nano", Some(self.time_unix_nano.to_string().into())),
+            ("observed_time_unix_nano", Some(self.observed_time_unix_nano.to_string().into())),
+            ("severity_number", Some(self.severity_number.into())),
+            ("event_name", Some(self.event_name.clone().into())),
+            ("body", self.body.clone().map(Value::from)),
+            ("trace_id", self.trace_id.clone().map(Value::from)),
+            ("span_id", self.span_id.clone().map(Value::from)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    }
+}
+
+impl From<Content> for Record {
+    /// Takes the sender's uid, or derives one from the content, so that a replay has the same uid in both cases.
+    fn from(content: Content) -> Self {
+        let sent = content.text(UID).filter(|uid| !uid.is_empty());
+        let uid = sent.map_or_else(|| derived_uid(&content), ToOwned::to_owned);
+        Self { uid, content }
+    }
+}
+
+fn derived_uid(content: &Content) -> String {
+    let digest = Sha256::digest(Value::Object(content.flat()).to_string());
+    digest.iter().fold(DERIVED_UID_PREFIX.to_owned(), |mut uid, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(uid, "{byte:02x}");
+        uid
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn content(name: &str, value: Value) -> Content {
+        Content { attributes: Attributes::from([(name.to_owned(), value)]), ..Content::default() }
+    }
+
+    #[test]
+    fn the_senders_uid_is_kept() {
+        assert_eq!(Record::from(content(UID, "aud_1".into())).uid, "aud_1");
+    }
+
+    #[test]
+    fn a_missing_empty_or_non_string_uid_is_derived_from_the_content() {
+        for sent in [content("a", 1.into()), content(UID, "".into()), content(UID, 7.into())] {
+            let uid = Record::from(sent.clone()).uid;
+            assert_eq!(uid.len(), DERIVED_UID_PREFIX.len() + 64, "{uid}");
+            assert!(uid.starts_with(DERIVED_UID_PREFIX), "{uid}");
+            assert_eq!(uid, Record::from(sent).uid);
+        }
+    }
+
+    #[test]
+    fn another_content_gets_another_derived_uid() {
+        let first = Record::from(content("a", 1.into()));
+        let later = Content { time_unix_nano: 1, ..first.content.clone() };
+        assert_ne!(first.uid, Record::from(later).uid);
+        assert_ne!(first.uid, Record::from(content("a", 2.into())).uid);
+    }
+
+    #[test]
+    fn a_field_wins_over_an_attribute_of_the_same_name() {
+        let flat = Content { body: Some("b".to_owned()), ..content("body", "x".into()) }.flat();
+        assert_eq!(flat.get("body"), Some(&Value::from("b")));
+        assert!(!flat.contains_key("trace_id"));
+    }
+}

@@ -1,0 +1,80 @@
+//! The batch that the filter writes byte for byte, as the collector gives it back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::common::Collector;
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/otlp-batch.json");
+
+/// What an exchange must have; events of the filter have not all of them.
+const SEARCHED: [&str; 3] = ["audit.action", "audit.outcome", "audit.sequence.number"];
+
+fn items<'a>(parent: &'a Value, list: &str) -> &'a [Value] {
+    parent[list].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Plain value of an attribute; integers are strings of digits on the wire.
+fn plain(value: &Value) -> Value {
+    let (kind, inner) = value.as_object().unwrap().iter().next().unwrap();
+    match (kind.as_str(), inner) {
+        ("intValue", Value::String(digits)) => digits.parse::<i64>().unwrap().into(),
+        ("doubleValue", number) => number.as_f64().unwrap().into(),
+        (_, other) => other.clone(),
+    }
+}
+
+fn attributes(parent: &Value) -> BTreeMap<String, Value> {
+    let entries = items(parent, "attributes").iter();
+    entries.map(|entry| (entry["key"].as_str().unwrap().to_owned(), plain(&entry["value"]))).collect()
+}
+
+/// Every record of the file as the API should show it, without the time of receipt.
+fn expected(file: &Value) -> Vec<BTreeMap<String, Value>> {
+    let mut all = Vec::new();
+    for group in items(file, "resourceLogs") {
+        for scope in items(group, "scopeLogs") {
+            for log in items(scope, "logRecords") {
+                let mut flat = attributes(&group["resource"]);
+                flat.extend(attributes(log));
+                let fields = [
+                    ("time_unix_nano", &log["timeUnixNano"]),
+                    ("observed_time_unix_nano", &log["observedTimeUnixNano"]),
+                    ("severity_number", &log["severityNumber"]),
+                    ("event_name", &log["eventName"]),
+                    ("body", &log["body"]["stringValue"]),
+                    ("trace_id", &log["traceId"]),
+                    ("span_id", &log["spanId"]),
+                ];
+                let given = fields.into_iter().filter(|(_, value)| !value.is_null());
+                flat.extend(given.map(|(name, value)| (name.to_owned(), value.clone())));
+                all.push(flat);
+            }
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn every_record_of_the_filters_batch_comes_back_whole() {
+    let bytes = std::fs::read(GOLDEN).unwrap();
+    let expected = expected(&serde_json::from_slice(&bytes).unwrap());
+    assert!(!expected.is_empty());
+    let collector = Collector::start().await;
+    assert_eq!(collector.post(bytes).await.status, 200);
+    let mut records = collector.records().await;
+    records.reverse();
+    assert_eq!(records.len(), expected.len());
+    let mut seen = BTreeSet::new();
+    for (record, expected) in records.iter_mut().zip(expected) {
+        record.as_object_mut().unwrap().remove("received_at_unix_nano").unwrap();
+        let record: BTreeMap<String, Value> = serde_json::from_value(record.take()).unwrap();
+        assert_eq!(record, expected);
+        assert!(record["log.record.uid"].is_string(), "{record:?}");
+        for name in SEARCHED {
+            seen.extend(record.contains_key(name).then_some(name));
+        }
+    }
+    assert_eq!(seen, BTreeSet::from(SEARCHED));
+}

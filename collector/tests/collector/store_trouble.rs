@@ -1,0 +1,73 @@
+//! A store that is busy, broken or closed: 503, nothing half stored, no text of the database in the answer.
+
+use std::time::Duration;
+
+use audit_collector::store::sqlite::SqliteStore;
+use audit_collector::store::{OpenError, open};
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::common::{Answer, Collector, batch, database_url, record, router, send, uids};
+
+fn assert_unavailable(answer: &Answer, message: &str) {
+    assert_eq!((answer.status, &answer.body), (503, &json!({"code": 14, "message": message})));
+    assert_eq!(answer.headers["retry-after"], "1");
+}
+
+#[tokio::test]
+async fn a_locked_store_is_503_and_the_same_request_succeeds_later() {
+    let collector = Collector::start().await;
+    let sent = batch(&[record("aud_1", &[])]);
+    let mut other = collector.other_connection().await;
+    sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
+    assert_unavailable(&collector.post(sent.clone()).await, "the store is busy");
+    assert_eq!(collector.records().await.len(), 0, "reading goes on while another connection writes");
+    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    assert_eq!(collector.post(sent).await.status, 200);
+    assert_eq!(uids(&collector.records().await), ["aud_1"]);
+}
+
+#[tokio::test]
+async fn a_failure_halfway_stores_nothing_and_tells_no_detail() {
+    let collector = Collector::start().await;
+    let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON records WHEN NEW.uid = 'aud_2' \
+                   BEGIN SELECT RAISE(ABORT, 'inner detail'); END";
+    let mut other = collector.other_connection().await;
+    sqlx::query(trigger).execute(&mut other).await.unwrap();
+    let sent = batch(&[record("aud_1", &[]), record("aud_2", &[]), record("aud_3", &[])]);
+    assert_unavailable(&collector.post(sent.clone()).await, "the store is not available");
+    assert_eq!(collector.records().await.len(), 0);
+    sqlx::query("DROP TRIGGER refuse").execute(&mut other).await.unwrap();
+    assert_eq!(collector.post(sent).await.status, 200);
+    assert_eq!(collector.records().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_closed_store_is_503_everywhere() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&database_url(&directory)).await.unwrap();
+    let router = router(store.clone());
+    store.close().await.unwrap();
+    for path in ["/healthz", "/api/records"] {
+        let answer = send(&router, Request::get(path).body(Body::empty()).unwrap()).await;
+        assert_unavailable(&answer, "the store is not available");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_table_is_seen_by_the_health_check() {
+    let collector = Collector::start().await;
+    let mut other = collector.other_connection().await;
+    sqlx::query("DROP TABLE records").execute(&mut other).await.unwrap();
+    assert_unavailable(&collector.get("/healthz").await, "the store is not available");
+}
+
+#[tokio::test]
+async fn what_is_no_sqlite_file_is_refused_at_start() {
+    let directory = TempDir::new().unwrap();
+    std::fs::write(directory.path().join("audit.db"), "x".repeat(10_000)).unwrap();
+    let error = SqliteStore::open(&database_url(&directory), Duration::from_millis(50)).await.unwrap_err();
+    assert!(matches!(error, OpenError::Failed(_)), "{error}");
+}

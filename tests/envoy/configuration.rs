@@ -1,0 +1,135 @@
+//! Configurations that Envoy must refuse, and what its log says about them.
+
+use serde_json::{Value, json};
+
+use crate::support::bootstrap::Bootstrap;
+use crate::support::envoy::Envoy;
+use crate::support::sink::Sink;
+use crate::support::{Mesh, eventually};
+
+#[track_caller]
+fn assert_refused(bootstrap: &Bootstrap, sentences: &[&str]) {
+    let validation = Envoy::validate(bootstrap);
+    assert!(!validation.success, "Envoy accepts it: {}", validation.log);
+    let lines: Vec<&str> = validation.log.lines().filter(|line| line.contains("configuration refused")).collect();
+    assert!(!lines.is_empty(), "{}", validation.log);
+    for sentence in sentences {
+        assert!(lines.iter().all(|line| line.contains(sentence)), "{sentence:?} is not in {lines:?}");
+    }
+}
+
+#[test]
+fn mistakes_are_named_all_at_once_with_their_paths() {
+    let patch = json!({
+        "batch": {"max_dealy": "1s", "max_records": 100_000},
+        "retry": {"initial_backoff": "soon"},
+        "rules": [{"name": "a", "match": {"path": {"exact": "check"}}, "level": "request"}],
+        "audit_cluster": {"headers": {"authorization": "Bearer ${NOT_THERE}"}},
+    });
+    assert_refused(
+        &Bootstrap::shipped().with_plugin(&patch),
+        &[
+            "batch.max_dealy: unknown key",
+            "batch.max_records: must be between 1 and 1000",
+            "retry.initial_backoff: must be a duration",
+            r#"rules[0].match.path.exact: must start with "/""#,
+            "rules[0].level: not supported yet",
+            "audit_cluster.headers.authorization: environment variable NOT_THERE is not set",
+        ],
+    );
+}
+
+#[test]
+fn text_that_is_no_json_is_refused_with_its_place() {
+    let bootstrap = Bootstrap::shipped().with_plugin_text("{\"audit_cluster\": {\"cluster\": \"audit\"},}");
+    assert_refused(&bootstrap, &["neither JSON nor a protobuf Struct", "line 1 column"]);
+    assert_refused(&Bootstrap::shipped().with_plugin_text(""), &["audit_cluster: is required"]);
+}
+
+#[test]
+fn the_shipped_configuration_is_accepted_as_it_stands() {
+    let validation = Envoy::validate(&Bootstrap::shipped());
+    assert!(validation.success, "{}", validation.log);
+}
+
+#[tokio::test]
+async fn json_text_works_like_native_yaml() {
+    let text = json!({
+        "service": "text",
+        "audit_cluster": {"cluster": "audit", "format": "ndjson", "path": "/ingest", "headers": {"x-token": "t ${TOKEN}"}},
+        "batch": {"max_delay": "0.05s", "max_records": "100"},
+    });
+    let bootstrap = Bootstrap::shipped().with_plugin_text(&text.to_string()).with(|bootstrap| {
+        bootstrap.each_filter("audit", |filter| {
+            filter["typed_config"]["config"]["vm_config"]["environment_variables"] =
+                json!({"key_values": {"TOKEN": "s3cret"}});
+        });
+    });
+    let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
+    // The sink parses OTLP only; this one is read by hand.
+    mesh.sink.answer_all(Some(crate::support::sink::Answer::Status(204, "")));
+    mesh.get("/check", &[]).await;
+    let attempt = eventually("a batch arrives", || mesh.sink.attempts().into_iter().next()).await;
+    assert_eq!(attempt.path, "/ingest");
+    assert_eq!(attempt.header("content-type"), "application/x-ndjson");
+    assert_eq!(attempt.header("x-token"), "t s3cret");
+    let lines: Vec<Value> = String::from_utf8(attempt.body.to_vec())
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0]["event_name"], "audit.stream.start");
+    assert_eq!(lines[1]["audit.rule"], "check");
+    assert_eq!(lines[1]["service.name"], "text");
+    assert_eq!(lines[1]["http.response.status_code"], 200);
+    let id = lines[1]["audit.batch.id"].as_str().unwrap();
+    assert_eq!(attempt.header("idempotency-key"), format!("\"{id}\""));
+    assert!(!mesh.envoy.log().contains("s3cret"), "no secret in the log");
+}
+
+#[tokio::test]
+async fn a_bad_update_leaves_the_old_listener_serving() {
+    let mut bootstrap = Bootstrap::shipped().with_plugin(&json!({"batch": {"max_delay": "50ms"}}));
+    let upstream = audit_demo::upstream::Upstream::start().await.unwrap();
+    let sink = Sink::start().await;
+    bootstrap.point("demo_http", upstream.http_addr());
+    bootstrap.point("demo_grpc", upstream.grpc_addr());
+    bootstrap.point("audit", sink.addr());
+    let directory = tempfile::tempdir().unwrap();
+    let listeners = directory.path().join("lds.json");
+    let write = |bootstrap: &mut Bootstrap| {
+        let resources: Vec<Value> = bootstrap.listeners().iter().cloned().map(typed).collect();
+        let staged = directory.path().join("staged.json");
+        std::fs::write(&staged, json!({"resources": resources}).to_string()).unwrap();
+        std::fs::rename(&staged, &listeners).unwrap();
+    };
+    write(&mut bootstrap);
+    let mut dynamic = bootstrap.clone();
+    dynamic.0["static_resources"].as_object_mut().unwrap().remove("listeners");
+    dynamic.0["node"] = json!({"id": "n", "cluster": "c"});
+    dynamic.0["dynamic_resources"] =
+        json!({"lds_config": {"path_config_source": {"path": listeners.to_str().unwrap()}}});
+    let envoy = Envoy::start(&dynamic, 1).await;
+    let http = envoy.listener("http").await;
+
+    write(&mut bootstrap.clone().with_plugin(&json!({"rules": [{"name": "A"}]})));
+    let mut rejected = false;
+    for _ in 0..500 {
+        rejected = envoy.stats("listener_manager.lds.update_rejected").await.values().any(|count| *count > 0);
+        if rejected {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert!(rejected, "{}", envoy.log());
+    assert!(envoy.log().contains("rules[0].name: must be made of [a-z0-9_-]"), "{}", envoy.log());
+    let answer = audit_demo::client::http_get(http, "/check", [], &audit_demo::client::CallOptions::default()).await;
+    assert_eq!(answer.unwrap().status, 200);
+    assert_eq!(sink.wait_for(1).await.len(), 1);
+}
+
+fn typed(mut listener: Value) -> Value {
+    listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+    listener
+}

@@ -1,0 +1,176 @@
+//! Delivery under trouble: what was acknowledged once is enough, and what is lost is told.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::bootstrap::Bootstrap;
+use crate::support::sink::{Answer, Sink};
+use crate::support::{Mesh, Record, eventually};
+
+fn quick(patch: &serde_json::Value) -> Bootstrap {
+    let retry = json!({"batch": {"max_delay": "50ms"}, "retry": {"initial_backoff": "50ms", "max_backoff": "200ms"}});
+    Bootstrap::shipped().with_plugin(&retry).with_plugin(patch)
+}
+
+fn uids(records: &[Record]) -> BTreeSet<String> {
+    records.iter().map(Record::uid).collect()
+}
+
+#[tokio::test]
+async fn an_outage_loses_nothing_on_two_workers() {
+    let mut mesh = Mesh::with_bootstrap(quick(&json!({})), Sink::start_down(), 2).await;
+    let outage = tokio::time::sleep(Duration::from_secs(10));
+    tokio::pin!(outage);
+    for _ in 0..500 {
+        let answer = mesh.tracked_call("ok").await.unwrap();
+        assert_eq!(answer.grpc_status().as_deref(), Some("0"), "user traffic is untouched");
+    }
+    // The wait is the scenario: the audit cluster is away for ten seconds.
+    outage.await;
+    let stats = mesh.stat_at_least("records.captured", 501).await;
+    assert_eq!(stats["records.acknowledged"], 0);
+    assert_eq!(stats["buffer.records"], stats["records.captured"]);
+    mesh.sink.up().await;
+    let records = mesh.sink.wait_for(500).await;
+    assert_eq!(uids(&records).len(), 500);
+    let stats = mesh.stats_when("an empty buffer", |stats| stats["buffer.records"] == 0).await;
+    Mesh::assert_conserved(&stats);
+    assert_eq!(stats["records.acknowledged"], stats["records.captured"]);
+    assert!(stats["batches.failed"] > 0 && stats["batches.retried"] > 0, "{stats:#?}");
+    assert_eq!(stats["buffer.bytes"], 0);
+    assert_eq!(stats["in_flight.batches"], 0);
+}
+
+#[tokio::test]
+async fn three_refusals_are_four_attempts_of_one_batch() {
+    let mesh = Mesh::with_bootstrap(quick(&json!({})), Sink::start().await, 1).await;
+    mesh.sink.answer_next([503, 503, 503].map(|status| Answer::Status(status, "busy")));
+    mesh.get("/check", &[]).await;
+    mesh.sink.wait_for(1).await;
+    let attempts = mesh.sink.attempts();
+    assert_eq!(attempts.len(), 4);
+    for attempt in &attempts {
+        assert_eq!(attempt.body, attempts[0].body, "the same bytes");
+        assert_eq!(attempt.header("idempotency-key"), attempts[0].header("idempotency-key"));
+        assert_eq!(attempt.header("content-type"), "application/json");
+        assert_eq!(attempt.header("user-agent"), concat!("audit-filter/", env!("CARGO_PKG_VERSION")));
+        assert_eq!(attempt.path, "/v1/logs");
+    }
+    let stats = mesh.stat_at_least("records.acknowledged", 2).await;
+    Mesh::assert_conserved(&stats);
+    assert_eq!((stats["batches.dispatched"], stats["batches.retried"], stats["batches.failed"]), (4, 3, 3));
+    assert_eq!(stats["batches.acknowledged"], 1);
+}
+
+#[tokio::test]
+async fn a_hanging_audit_cluster_is_timed_out_and_tried_again() {
+    let mesh =
+        Mesh::with_bootstrap(quick(&json!({"audit_cluster": {"timeout": "300ms"}})), Sink::start().await, 1).await;
+    mesh.sink.answer_next([Answer::Hang]);
+    mesh.get("/check", &[]).await;
+    mesh.sink.wait_for(1).await;
+    let attempts = mesh.sink.attempts();
+    assert_eq!(attempts.len(), 2);
+    assert_eq!(attempts[0].body, attempts[1].body);
+    let log = mesh.envoy.log();
+    assert!(log.contains("audit cluster does not acknowledge") && log.contains("answers again"), "{log}");
+}
+
+#[tokio::test]
+async fn a_full_buffer_drops_the_newest_and_says_so() {
+    let patch = json!({"buffer": {"max_records": 100, "immediate_reserve_percent": 0}});
+    let mut mesh = Mesh::with_bootstrap(quick(&patch), Sink::start_down(), 1).await;
+    for _ in 0..300 {
+        mesh.get("/check", &[]).await;
+    }
+    let stats = mesh.stat_at_least("records.dropped.buffer_full", 200).await;
+    assert_eq!(stats["records.dropped.buffer_full"], 200);
+    Mesh::assert_conserved(&stats);
+    mesh.sink.up().await;
+    let records = mesh.sink.wait_for(100).await;
+    assert_eq!(uids(&records).len(), 100);
+    let losses =
+        eventually("the loss is reported", || Some(mesh.sink.events("audit.loss")).filter(|found| !found.is_empty()))
+            .await;
+    assert_eq!(losses.iter().map(|loss| loss.int("audit.loss.count")).sum::<u64>(), 200);
+    let mut numbers: Vec<u64> = mesh.sink.records().iter().map(|record| record.int("audit.sequence.number")).collect();
+    for loss in &losses {
+        assert_eq!(loss.text("audit.loss.reason"), "buffer_full");
+        numbers.extend(loss.int("audit.loss.first_number")..=loss.int("audit.loss.last_number"));
+    }
+    numbers.sort_unstable();
+    let dense: Vec<u64> = (0..numbers.len() as u64).collect();
+    assert_eq!(numbers, dense, "every number is delivered or reported, none twice");
+    let log = mesh.envoy.log();
+    assert!(log.matches("records dropped").count() <= 2, "{log}");
+}
+
+#[tokio::test]
+async fn a_full_batch_leaves_at_once() {
+    let patch = json!({"batch": {"max_records": 10, "max_delay": "1h"}});
+    let mesh = Mesh::with_bootstrap(quick(&patch), Sink::start().await, 1).await;
+    for _ in 0..29 {
+        mesh.get("/check", &[]).await;
+    }
+    let records = mesh.sink.wait_for(29).await;
+    assert_eq!(records.len(), 29);
+    let attempts = mesh.sink.attempts();
+    assert_eq!(attempts.len(), 3, "with the announcement of the stream: three times ten");
+    let stats = mesh.stat_at_least("records.acknowledged", 30).await;
+    assert_eq!(stats["records.captured"], 30);
+}
+
+#[tokio::test]
+async fn a_poisoned_batch_is_halved_and_the_good_records_arrive_once() {
+    let patch = json!({"batch": {"max_records": 8, "max_delay": "1h"}});
+    let mesh = Mesh::with_bootstrap(quick(&patch), Sink::start().await, 1).await;
+    // Whole, first half, its first quarter, that one's first record: refused. Everything else is taken.
+    mesh.sink.answer_next([400, 400, 400, 400].map(|status| Answer::Status(status, "{}")));
+    for _ in 0..7 {
+        mesh.get("/check", &[]).await;
+    }
+    let stats = mesh
+        .stats_when("an empty buffer", |stats| stats["records.captured"] >= 8 && stats["buffer.records"] == 0)
+        .await;
+    Mesh::assert_conserved(&stats);
+    assert_eq!((stats["records.rejected"], stats["batches.split"]), (1, 3));
+    assert_eq!(uids(&mesh.sink.exchanges()).len(), 7, "the announcement of the stream was the poison");
+    assert_eq!(mesh.sink.exchanges().len(), 7);
+}
+
+#[tokio::test]
+async fn a_delay_that_is_asked_for_is_kept() {
+    let mesh = Mesh::with_bootstrap(quick(&json!({})), Sink::start().await, 1).await;
+    mesh.sink.answer_next([Answer::RetryAfter(429, "1")]);
+    mesh.get("/check", &[]).await;
+    mesh.sink.wait_for(1).await;
+    let text = mesh.envoy.admin_get("/stats?filter=audit_filter").await;
+    assert!(text.contains("batches.retried: 1"), "{text}");
+}
+
+#[tokio::test]
+async fn termination_delivers_or_tells_what_was_left() {
+    let slow = json!({"batch": {"max_delay": "1h"}});
+    let mut mesh = Mesh::with_bootstrap(quick(&slow), Sink::start_down(), 1).await;
+    for _ in 0..5 {
+        mesh.get("/check", &[]).await;
+    }
+    assert!(mesh.envoy.terminate().await.success());
+    let log = mesh.envoy.log();
+    assert!(log.contains("ends with 6 records not yet acknowledged, numbers 0 to 5"), "{log}");
+}
+
+#[tokio::test]
+async fn draining_and_quitting_loses_nothing() {
+    let mut mesh = Mesh::with_bootstrap(quick(&json!({})), Sink::start().await, 2).await;
+    for _ in 0..50 {
+        mesh.get("/check", &[]).await;
+    }
+    mesh.envoy.admin_post("/drain_listeners?graceful").await;
+    mesh.stats_when("an empty buffer", |stats| stats["buffer.records"] == 0 && stats["records.captured"] > 50).await;
+    mesh.envoy.admin_post("/quitquitquit").await;
+    assert!(mesh.envoy.wait().await.success());
+    assert_eq!(uids(&mesh.sink.exchanges()).len(), 50);
+}

@@ -1,0 +1,86 @@
+//! Input that was made to break the filter: no trap, valid JSON, the VM lives on.
+
+use audit_demo::client::{CallOptions, GrpcOptions, grpc_call, http_get};
+use audit_demo::headers::Headers;
+use serde_json::json;
+
+use crate::support::Mesh;
+use crate::support::mesh::METHOD;
+
+async fn assert_vm_lives(mesh: &Mesh) {
+    let stats = mesh.envoy.stats("wasm").await;
+    let reloads: u64 = stats.iter().filter(|(name, _)| name.contains("vm_reload")).map(|(_, value)| value).sum();
+    assert_eq!(reloads, 0, "{stats:#?}");
+    let log = mesh.envoy.log();
+    assert!(!log.contains("panicked") && !log.contains("Function: proxy_on"), "{log}");
+}
+
+#[tokio::test]
+async fn bytes_that_are_not_utf8() {
+    let mesh = Mesh::with_plugin(&json!({"rules": [{"name": "all"}]})).await;
+    let evil = [b'a', 0xff, 0xfe, b'"', b'\\', 0x01_u8.wrapping_add(0x7f), b'b'];
+    let headers = Headers::new()
+        .with("x-session-track", "true")
+        .with("x-session-operation", evil)
+        .with("x-session-context", evil)
+        .with("user-agent", evil)
+        .with("x-other", evil);
+    let options = GrpcOptions::default();
+    grpc_call(mesh.grpc, METHOD, headers.clone(), &options).await.unwrap();
+    http_get(mesh.http, "/any", headers, &CallOptions::default()).await.unwrap();
+    let records = mesh.exchanges_until_marker().await;
+    assert_eq!(records.len(), 2);
+    for record in &records {
+        assert_eq!(record.text("audit.session.context"), String::from_utf8_lossy(&evil));
+        assert_eq!(record.text("audit.action"), String::from_utf8_lossy(&evil));
+    }
+    assert_vm_lives(&mesh).await;
+}
+
+#[tokio::test]
+async fn a_hundred_duplicates() {
+    let mesh = Mesh::start().await;
+    let mut headers = Headers::new();
+    for index in 0..30 {
+        headers = headers.with("x-session-track", "false").with("x-session-operation", format!("o{index}"));
+        headers = headers.with("x-session-context", format!("c{index}"));
+    }
+    headers = headers.with("x-session-track", "true");
+    grpc_call(mesh.grpc, METHOD, headers, &GrpcOptions::default()).await.unwrap();
+    let records = mesh.exchanges_until_marker().await;
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].text("audit.action"), "o29");
+    assert_eq!(records[0].text("audit.header_conflict"), "true");
+    let seen = mesh.upstream.seen().at_path(METHOD);
+    assert!(!seen[0].headers.contains("x-session-track") && !seen[0].headers.contains("x-session-operation"));
+    assert_vm_lives(&mesh).await;
+}
+
+#[tokio::test]
+async fn a_huge_context_is_recorded_by_its_hash() {
+    let mesh = Mesh::start().await;
+    let context = "x".repeat(50 * 1024);
+    mesh.get("/any", &[("x-session-track", "true"), ("x-session-context", &context)]).await;
+    let records = mesh.exchanges_until_marker().await;
+    assert_eq!(records.len(), 1);
+    let hash = records[0].text("audit.session.context");
+    assert!(hash.starts_with("sha256:") && hash.len() == 7 + 64, "{hash}");
+    assert_eq!(records[0].int("audit.session.context_length"), 50 * 1024);
+    assert_eq!(records[0].text("audit.session.context_hashed"), "true");
+    let seen = mesh.upstream.seen().at_path("/any");
+    assert_eq!(seen[0].headers.text("x-session-context").map(|kept| kept.len()), Some(50 * 1024));
+    assert_vm_lives(&mesh).await;
+}
+
+#[tokio::test]
+async fn traceparents_addresses_and_paths_without_sense() {
+    let mesh = Mesh::with_plugin(&json!({"rules": [{"name": "all"}]})).await;
+    let long = format!("/{}", "%2e/".repeat(8000));
+    for (path, traceparent) in [("/%", "00-x"), ("/..%2f..", "00"), (long.as_str(), "-"), ("/?", "")] {
+        mesh.get(path, &[("traceparent", traceparent), ("x-forwarded-for", "not an address")]).await;
+    }
+    let records = mesh.exchanges_until_marker().await;
+    assert_eq!(records.len(), 4);
+    assert!(records.iter().all(|record| record.raw.get("traceId").is_none()));
+    assert_vm_lives(&mesh).await;
+}

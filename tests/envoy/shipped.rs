@@ -1,0 +1,1 @@
+//! Other people's servers take what the filter sends.

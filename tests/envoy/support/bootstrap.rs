@@ -1,0 +1,114 @@
+//! The shipped bootstrap with other ports, and with what a scenario changes in it.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+
+use super::tools;
+
+/// An Envoy bootstrap.
+#[derive(Clone)]
+pub struct Bootstrap(pub Value);
+
+impl Bootstrap {
+    /// `envoy/envoy.yaml` with the filter's path made absolute, listeners and admin on free ports.
+    pub fn shipped() -> Self {
+        let text = std::fs::read_to_string(tools::root().join("envoy/envoy.yaml")).unwrap();
+        let mut bootstrap = Self(serde_yaml_ng::from_str(&text).unwrap());
+        bootstrap.0["admin"]["address"]["socket_address"]["port_value"] = json!(0);
+        for listener in bootstrap.listeners() {
+            listener["address"]["socket_address"]["port_value"] = json!(0);
+        }
+        let wasm = tools::wasm().to_str().unwrap();
+        bootstrap.each_filter("audit", |filter| {
+            filter["typed_config"]["config"]["vm_config"]["code"]["local"]["filename"] = json!(wasm);
+        });
+        bootstrap
+    }
+
+    pub fn listeners(&mut self) -> &mut Vec<Value> {
+        self.0["static_resources"]["listeners"].as_array_mut().unwrap()
+    }
+
+    pub fn clusters(&mut self) -> &mut Vec<Value> {
+        self.0["static_resources"]["clusters"].as_array_mut().unwrap()
+    }
+
+    pub fn cluster(&mut self, name: &str) -> &mut Value {
+        self.clusters().iter_mut().find(|cluster| cluster["name"] == name).expect("the cluster is in envoy.yaml")
+    }
+
+    /// Points a cluster at an address.
+    pub fn point(&mut self, cluster: &str, addr: SocketAddr) {
+        let endpoint = &mut self.cluster(cluster)["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
+        endpoint["address"]["socket_address"]["port_value"] = json!(addr.port());
+    }
+
+    /// The connection managers of all listeners.
+    pub fn connection_managers(&mut self) -> impl Iterator<Item = &mut Value> {
+        self.listeners().iter_mut().map(|listener| &mut listener["filter_chains"][0]["filters"][0]["typed_config"])
+    }
+
+    /// Changes every HTTP filter with this name.
+    pub fn each_filter(&mut self, name: &str, change: impl Fn(&mut Value)) {
+        for manager in self.connection_managers() {
+            let filters = manager["http_filters"].as_array_mut().unwrap();
+            filters.iter_mut().filter(|filter| filter["name"] == name).for_each(&change);
+        }
+    }
+
+    /// Removes every HTTP filter with this name.
+    pub fn without_filter(mut self, name: &str) -> Self {
+        for manager in self.connection_managers() {
+            manager["http_filters"].as_array_mut().unwrap().retain(|filter| filter["name"] != name);
+        }
+        self
+    }
+
+    /// Puts an HTTP filter at this place of every chain.
+    pub fn with_filter_at(mut self, index: usize, filter: &Value) -> Self {
+        for manager in self.connection_managers() {
+            manager["http_filters"].as_array_mut().unwrap().insert(index, filter.clone());
+        }
+        self
+    }
+
+    /// Merges into the filter's configuration (JSON merge patch: null removes a key).
+    pub fn with_plugin(mut self, patch: &Value) -> Self {
+        self.each_filter("audit", |filter| {
+            merge(&mut filter["typed_config"]["config"]["configuration"]["value"], patch);
+        });
+        self
+    }
+
+    /// Delivers the filter's configuration as JSON text, as Istio and Envoy Gateway do.
+    pub fn with_plugin_text(mut self, text: &str) -> Self {
+        let value = json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": text});
+        self.each_filter("audit", |filter| filter["typed_config"]["config"]["configuration"] = value.clone());
+        self
+    }
+
+    /// Changes anything.
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+}
+
+/// RFC 7396.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(members) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (key, value) in members {
+        if value.is_null() {
+            target.as_object_mut().unwrap().remove(key);
+        } else {
+            merge(&mut target[key.as_str()], value);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! One Envoy process with a directory of its own.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use audit_demo::client::{CallOptions, http_get, http_request};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::bootstrap::Bootstrap;
+use super::{eventually, tools};
+
+/// A running Envoy; killed when dropped.
+pub struct Envoy {
+    process: Child,
+    directory: TempDir,
+    admin: SocketAddr,
+}
+
+/// What `envoy --mode validate` said.
+pub struct Validation {
+    pub success: bool,
+    pub log: String,
+}
+
+impl Envoy {
+    /// Starts Envoy and waits until it serves.
+    pub async fn start(bootstrap: &Bootstrap, concurrency: usize) -> Self {
+        let directory = TempDir::with_prefix("audit-filter-envoy-").unwrap();
+        let admin_path = directory.path().join("admin");
+        let mut process = command(directory.path(), bootstrap)
+            .args(["--concurrency", &concurrency.to_string(), "--drain-time-s", "2"])
+            .arg("--admin-address-path")
+            .arg(&admin_path)
+            .spawn()
+            .unwrap();
+        let log = log_path(directory.path());
+        let admin = eventually("Envoy opens its admin interface", || {
+            let exited = process.try_wait().unwrap();
+            assert!(exited.is_none(), "Envoy ended: {}", fs::read_to_string(&log).unwrap_or_default());
+            fs::read_to_string(&admin_path).ok()?.trim().parse().ok()
+        })
+        .await;
+        let envoy = Self { process, directory, admin };
+        envoy.wait_until_live().await;
+        envoy
+    }
+
+    async fn wait_until_live(&self) {
+        for _ in 0..200 {
+            if self.admin_get("/ready").await.starts_with("LIVE") {
+                return;
+            }
+            tokio::time::sleep(super::POLL).await;
+        }
+        panic!("Envoy is not live: {}", self.log());
+    }
+
+    /// Runs `envoy --mode validate`.
+    pub fn validate(bootstrap: &Bootstrap) -> Validation {
+        let directory = TempDir::with_prefix("audit-filter-validate-").unwrap();
+        let status = command(directory.path(), bootstrap).args(["--mode", "validate"]).status().unwrap();
+        Validation { success: status.success(), log: fs::read_to_string(log_path(directory.path())).unwrap() }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The bound address of a listener.
+    pub async fn listener(&self, name: &str) -> SocketAddr {
+        let listeners: Value = serde_json::from_str(&self.admin_get("/listeners?format=json").await).unwrap();
+        let entry = listeners["listener_statuses"].as_array().unwrap().iter().find(|entry| entry["name"] == name);
+        let address = &entry.expect("the listener exists")["local_address"]["socket_address"];
+        let port = address["port_value"].as_u64().unwrap();
+        format!("{}:{port}", address["address"].as_str().unwrap()).parse().unwrap()
+    }
+
+    pub async fn admin_get(&self, path: &str) -> String {
+        http_get(self.admin, path, [], &CallOptions::default()).await.unwrap().text()
+    }
+
+    pub async fn admin_post(&self, path: &str) -> String {
+        http_request(self.admin, "POST", path, [], "", &CallOptions::default()).await.unwrap().text()
+    }
+
+    /// Statistics whose name contains `filter`.
+    pub async fn stats(&self, filter: &str) -> BTreeMap<String, u64> {
+        let text = self.admin_get(&format!("/stats?filter={filter}")).await;
+        let line = |line: &str| {
+            let (name, value) = line.split_once(": ")?;
+            Some((name.trim_start_matches("wasmcustom.audit_filter.").to_owned(), value.parse().ok()?))
+        };
+        text.lines().filter_map(line).collect()
+    }
+
+    /// Everything that Envoy has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(log_path(self.directory.path())).unwrap_or_default()
+    }
+
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.wait().await
+    }
+
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
+        assert!(status.success(), "kill -{name} failed");
+    }
+
+    pub async fn wait(&mut self) -> ExitStatus {
+        let process = &mut self.process;
+        eventually("Envoy ends", || process.try_wait().unwrap()).await
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if std::thread::panicking() {
+            eprintln!("--- Envoy's log\n{}", self.log());
+        }
+    }
+}
+
+fn log_path(directory: &Path) -> PathBuf {
+    directory.join("log")
+}
+
+fn command(directory: &Path, bootstrap: &Bootstrap) -> Command {
+    let config = directory.join("bootstrap.json");
+    fs::write(&config, serde_json::to_vec_pretty(&bootstrap.0).unwrap()).unwrap();
+    let log = File::create(log_path(directory)).unwrap();
+    let mut command = Command::new(tools::envoy());
+    command
+        .arg("--config-path")
+        .arg(config)
+        .args(["--use-dynamic-base-id", "--log-level", "warning", "--component-log-level", "wasm:info"])
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log);
+    command
+}

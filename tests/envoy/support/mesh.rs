@@ -1,0 +1,126 @@
+//! A small mesh: client, Envoy with the filter, upstream, audit cluster.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use audit_demo::client::{
+    CallError, CallOptions, GrpcAnswer, GrpcOptions, HttpAnswer, grpc_call, http_get, http_request,
+};
+use audit_demo::headers::Headers;
+use audit_demo::upstream::Upstream;
+use serde_json::{Value, json};
+
+use super::bootstrap::Bootstrap;
+use super::envoy::Envoy;
+use super::records::Record;
+use super::sink::Sink;
+
+/// Everything that a scenario talks to.
+pub struct Mesh {
+    pub envoy: Envoy,
+    pub upstream: Upstream,
+    pub sink: Sink,
+    pub http: SocketAddr,
+    pub grpc: SocketAddr,
+}
+
+/// A gRPC method of the demo upstream.
+pub const METHOD: &str = "/demo.Accounts/ChangePassword";
+
+impl Mesh {
+    /// The shipped configuration with a short `max_delay`, on one worker.
+    pub async fn start() -> Self {
+        Self::with_plugin(&json!({})).await
+    }
+
+    /// The shipped configuration merged with a patch of the filter's configuration, on one worker.
+    pub async fn with_plugin(patch: &Value) -> Self {
+        let quick = Bootstrap::shipped().with_plugin(&json!({"batch": {"max_delay": "50ms"}}));
+        Self::with_bootstrap(quick.with_plugin(patch), Sink::start().await, 1).await
+    }
+
+    /// Any bootstrap, on any number of workers; its clusters are pointed at the upstream and at `sink`.
+    pub async fn with_bootstrap(mut bootstrap: Bootstrap, sink: Sink, concurrency: usize) -> Self {
+        let upstream = Upstream::start().await.unwrap();
+        bootstrap.point("demo_http", upstream.http_addr());
+        bootstrap.point("demo_grpc", upstream.grpc_addr());
+        bootstrap.point("audit", sink.addr());
+        let envoy = Envoy::start(&bootstrap, concurrency).await;
+        let (http, grpc) = (envoy.listener("http").await, envoy.listener("grpc").await);
+        Self { envoy, upstream, sink, http, grpc }
+    }
+
+    pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> HttpAnswer {
+        http_get(self.http, path, list(headers), &CallOptions::default()).await.unwrap()
+    }
+
+    pub async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> HttpAnswer {
+        http_request(self.http, method, path, list(headers), "", &CallOptions::default()).await.unwrap()
+    }
+
+    pub async fn call(&self, headers: &[(&str, &str)]) -> Result<GrpcAnswer, CallError> {
+        grpc_call(self.grpc, METHOD, list(headers), &GrpcOptions::default()).await
+    }
+
+    /// A tracked call with a context, scripted for the upstream (`x-demo-grpc`).
+    pub async fn tracked_call(&self, script: &str) -> Result<GrpcAnswer, CallError> {
+        self.call(&[("x-session-track", "true"), ("x-session-context", "Y3R4"), ("x-demo-grpc", script)]).await
+    }
+
+    /// Sends one `/check` that is recorded, and waits until it has arrived: on one worker, everything that was
+    /// recorded before has arrived then too. Yields the exchanges before it.
+    pub async fn exchanges_until_marker(&self) -> Vec<Record> {
+        let marker = format!("marker-{}", self.sink.attempts().len());
+        self.get("/check", &[("user-agent", &marker)]).await;
+        let is_marker = |record: &Record| record.text("user_agent.original") == marker;
+        let mut records = super::eventually("the marker arrives", || {
+            Some(self.sink.exchanges()).filter(|found| found.iter().any(is_marker))
+        })
+        .await;
+        records.retain(|record| !record.text("user_agent.original").starts_with("marker-"));
+        records
+    }
+
+    /// The filter's statistics, as soon as they satisfy `probe`.
+    pub async fn stats_when(
+        &self,
+        what: &str,
+        probe: impl Fn(&BTreeMap<String, u64>) -> bool,
+    ) -> BTreeMap<String, u64> {
+        let mut last = BTreeMap::new();
+        for _ in 0..500 {
+            last = self.envoy.stats("audit_filter").await;
+            if probe(&last) {
+                return last;
+            }
+            tokio::time::sleep(super::POLL).await;
+        }
+        panic!("statistics never show {what}: {last:#?}");
+    }
+
+    /// Waits until a counter has at least this value.
+    pub async fn stat_at_least(&self, name: &str, value: u64) -> BTreeMap<String, u64> {
+        self.stats_when(&format!("{name} >= {value}"), |stats| stats.get(name).is_some_and(|found| *found >= value))
+            .await
+    }
+
+    /// The equation that always holds: captured = acknowledged + rejected + dropped + in the buffer.
+    pub fn assert_conserved(stats: &BTreeMap<String, u64>) {
+        let sum: u64 = stats
+            .iter()
+            .filter(|(name, _)| {
+                *name == "records.acknowledged"
+                    || *name == "records.rejected"
+                    || name.starts_with("records.dropped.")
+                    || *name == "buffer.records"
+            })
+            .map(|(_, value)| *value)
+            .sum();
+        assert_eq!(stats["records.captured"], sum, "{stats:#?}");
+    }
+}
+
+/// Header pairs as the clients take them.
+pub fn list(headers: &[(&str, &str)]) -> Headers {
+    headers.iter().fold(Headers::new(), |list, (name, value)| list.with(name, value))
+}

@@ -1,0 +1,36 @@
+//! What every scenario needs: tools, an Envoy, an audit cluster, and waiting without sleeping too long.
+
+pub mod bootstrap;
+pub mod envoy;
+pub mod mesh;
+pub mod records;
+pub mod sink;
+pub mod tools;
+
+use std::time::{Duration, Instant};
+
+pub use mesh::Mesh;
+pub use records::Record;
+
+/// How long a scenario waits for an effect before it fails.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(20);
+
+/// Waits until `probe` yields something, and fails with `what` after [`DEADLINE`].
+#[track_caller]
+pub fn eventually<T>(what: impl Into<String>, probe: impl FnMut() -> Option<T>) -> impl Future<Output = T> {
+    let caller = std::panic::Location::caller();
+    wait(format!("{} (waited for at {caller})", what.into()), probe)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a deadline needs a clock")]
+async fn wait<T>(what: String, mut probe: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
+        tokio::time::sleep(POLL).await;
+    }
+}

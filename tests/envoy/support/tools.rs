@@ -1,0 +1,38 @@
+//! The programs under test, fetched and built once a test run by the repository's own scripts.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// The top of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The Envoy binary.
+pub fn envoy() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| PathBuf::from(last_line("envoy/get-envoy.sh")))
+}
+
+/// The filter as shipped.
+pub fn wasm() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| root().join(last_line("wasm-build.sh")))
+}
+
+/// Python with the packages of `tests/requirements.txt`.
+pub fn python() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| PathBuf::from(last_line("tests/get-python.sh")))
+}
+
+fn last_line(script: &str) -> String {
+    let output = Command::new("bash")
+        .arg(root().join(script))
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap_or_else(|error| panic!("{script} cannot be run: {error}"));
+    assert!(output.status.success(), "{script} failed");
+    String::from_utf8(output.stdout).unwrap().lines().last().expect("the script prints a path").to_owned()
+}
