@@ -19,7 +19,7 @@ case "${1:-}" in
 esac
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-programs=${CARGO_TARGET_DIR:-target}/release
+programs=${CARGO_TARGET_DIR:-target}/debug
 patience=30 # seconds that one part may take to come up
 
 temp=$(mktemp -d)
@@ -89,7 +89,7 @@ await() {
 command -v curl >/dev/null || fail "curl is needed"
 say "building the filter, the collector and the demo programs"
 ./wasm-build.sh >&2
-cargo build --release -p audit-collector -p audit-demo >&2
+cargo build -p audit-collector -p audit-demo >&2
 envoy=$(envoy/get-envoy.sh)
 
 say "starting the collector, the upstream and Envoy"

@@ -23,7 +23,8 @@ impl Pipeline {
 
     pub(super) fn is_full(&self) -> bool {
         let limits = &self.settings.batch;
-        self.buffer.waiting_records() >= limits.max_records || self.buffer.waiting_bytes() >= limits.max_bytes
+        let records = self.buffer.waiting_records() + usize::from(self.stream.pending_start().is_some());
+        records >= limits.max_records || self.buffer.waiting_bytes() >= limits.max_bytes
     }
 
     fn is_due(&self, now: Now) -> bool {

@@ -1,6 +1,7 @@
 //! However a stream ends: exactly one record, with how it ended.
 
 use audit_demo::client::{CallOptions, GrpcOptions, grpc_call, raw_exchange};
+use audit_demo::upstream::Upstream;
 use serde_json::{Value, json};
 
 use crate::support::bootstrap::Bootstrap;
@@ -106,19 +107,10 @@ async fn grpc_upstream_resets() {
 
 #[tokio::test]
 async fn grpc_no_upstream() {
-    let mesh = mesh_with(|bootstrap| {
-        bootstrap.cluster("demo_grpc")["load_assignment"]["endpoints"] = json!([{
-            "lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 1}}}}]
-        }])
-    })
-    .await;
-    // The mesh points the cluster at the live upstream; closing it leaves nothing that listens.
-    let mesh = {
-        let mut mesh = mesh;
-        mesh.upstream = audit_demo::upstream::Upstream::start().await.unwrap();
-        mesh
-    };
-    let answer = mesh.tracked_call("ok").await.unwrap();
+    let mut mesh = mesh_with(|_| {}).await;
+    // Another upstream takes the place of the one that Envoy knows, which closes its ports.
+    mesh.upstream = Upstream::start().await.unwrap();
+    let answer = mesh.tracked_call("unary").await.unwrap();
     assert_eq!(answer.grpc_status().as_deref(), Some("14"));
     let records = mesh.sink.wait_for(1).await;
     assert_all(

@@ -9,7 +9,6 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stderr,
-    missing_docs,
     unreachable_pub,
     reason = "a test may panic, and documents itself"
 )]

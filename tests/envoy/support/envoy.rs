@@ -102,10 +102,6 @@ impl Envoy {
         fs::read_to_string(log_path(self.directory.path())).unwrap_or_default()
     }
 
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
-    }
-
     /// Sends SIGTERM and waits for the end.
     pub async fn terminate(&mut self) -> ExitStatus {
         self.signal("TERM");

@@ -67,14 +67,17 @@ impl Mesh {
         self.call(&[("x-session-track", "true"), ("x-session-context", "Y3R4"), ("x-demo-grpc", script)]).await
     }
 
-    /// Sends one `/check` that is recorded, and waits until it has arrived: on one worker, everything that was
-    /// recorded before has arrived then too. Yields the exchanges before it.
+    /// Sends one `/check` that is recorded through each listener, and waits until both have arrived: on one worker,
+    /// everything that was recorded before has arrived then too. Yields the exchanges before them.
     pub async fn exchanges_until_marker(&self) -> Vec<Record> {
         let marker = format!("marker-{}", self.sink.attempts().len());
-        self.get("/check", &[("user-agent", &marker)]).await;
-        let is_marker = |record: &Record| record.text("user_agent.original") == marker;
-        let mut records = super::eventually("the marker arrives", || {
-            Some(self.sink.exchanges()).filter(|found| found.iter().any(is_marker))
+        for listener in [self.http, self.grpc] {
+            let headers = list(&[("user-agent", &marker)]);
+            http_get(listener, "/check", headers, &CallOptions::default()).await.unwrap();
+        }
+        let is_marker = |record: &&Record| record.text("user_agent.original") == marker;
+        let mut records = super::eventually("both markers arrive", || {
+            Some(self.sink.exchanges()).filter(|found| found.iter().filter(is_marker).count() == 2)
         })
         .await;
         records.retain(|record| !record.text("user_agent.original").starts_with("marker-"));

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -33,6 +33,7 @@ pub struct Attempt {
     pub headers: HeaderMap,
     pub body: Bytes,
     pub status: Option<u16>,
+    pub at: Instant,
 }
 
 impl Attempt {
@@ -45,7 +46,18 @@ impl Attempt {
 struct Script {
     next: VecDeque<Answer>,
     otherwise: Option<Answer>,
+    poison: Option<&'static str>,
     attempts: Vec<Attempt>,
+}
+
+impl Script {
+    fn answer(&mut self, body: &Bytes) -> Answer {
+        let text = String::from_utf8_lossy(body);
+        if self.poison.is_some_and(|poison| text.contains(poison)) {
+            return Answer::Status(400, "{}");
+        }
+        self.next.pop_front().or(self.otherwise.clone()).unwrap_or(Answer::Status(200, "{}"))
+    }
 }
 
 /// A scripted audit cluster on a port of its own; the port stays its own while it is down.
@@ -75,6 +87,12 @@ impl Sink {
         self.addr
     }
 
+    /// Gives the port away: somebody else is going to listen there.
+    pub fn released(mut self) -> Self {
+        self.placeholder = None;
+        self
+    }
+
     /// Begins to listen.
     pub async fn up(&mut self) {
         self.placeholder = None;
@@ -90,6 +108,11 @@ impl Sink {
     /// Answers everything so that has no answer of its own; `None`: 200.
     pub fn answer_all(&self, answer: Option<Answer>) {
         self.script.lock().unwrap().otherwise = answer;
+    }
+
+    /// Answers 400 to every body that contains this text.
+    pub fn refuse_what_contains(&self, poison: &'static str) {
+        self.script.lock().unwrap().poison = Some(poison);
     }
 
     pub fn attempts(&self) -> Vec<Attempt> {
@@ -136,6 +159,11 @@ fn bound(addr: SocketAddr) -> TcpSocket {
     socket
 }
 
+#[expect(clippy::disallowed_methods, reason = "a test's edge")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 async fn serve(listener: TcpListener, script: Arc<Mutex<Script>>) {
     let router = Router::new().fallback(receive).with_state(script);
     axum::serve(listener, router).await.unwrap();
@@ -149,12 +177,12 @@ async fn receive(
 ) -> Response<Body> {
     let answer = {
         let mut script = script.lock().unwrap();
-        let answer = script.next.pop_front().or(script.otherwise.clone()).unwrap_or(Answer::Status(200, "{}"));
+        let answer = script.answer(&body);
         let status = match answer {
             Answer::Status(status, _) | Answer::RetryAfter(status, _) => Some(status),
             Answer::Hang => None,
         };
-        script.attempts.push(Attempt { path: uri.path().to_owned(), headers, body, status });
+        script.attempts.push(Attempt { path: uri.path().to_owned(), headers, body, status, at: now() });
         answer
     };
     let response = Response::builder();

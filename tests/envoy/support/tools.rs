@@ -21,8 +21,8 @@ pub fn wasm() -> &'static Path {
     PATH.get_or_init(|| root().join(last_line("wasm-build.sh")))
 }
 
-/// Python with the packages of `tests/requirements.txt`.
-pub fn python() -> &'static Path {
+/// The directory of the Python packages in `tests/requirements.txt`.
+pub fn python_packages() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| PathBuf::from(last_line("tests/get-python.sh")))
 }
