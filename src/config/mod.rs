@@ -9,6 +9,9 @@ mod source;
 mod text;
 mod units;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 use node::{Node, Object, Problems};

@@ -95,7 +95,7 @@ fn is_variable_name(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -114,7 +114,7 @@ mod tests {
         prost_types::Value { kind: Some(kind) }
     }
 
-    pub(crate) fn to_struct(map: &Map<String, Value>) -> prost_types::Struct {
+    pub(in crate::config) fn to_struct(map: &Map<String, Value>) -> prost_types::Struct {
         prost_types::Struct { fields: map.iter().map(|(key, value)| (key.clone(), to_value(value))).collect() }
     }
 

@@ -14,6 +14,9 @@ mod settle;
 mod stream;
 pub mod window;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 

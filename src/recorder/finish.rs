@@ -49,13 +49,13 @@ fn rpc_status(stream: &dyn Stream, http_status: Option<u16>, complete: bool) -> 
 
 /// Joins what was kept of the request with how it ended; asks the host only for what this record needs.
 pub(super) fn record(
-    audited: Box<Audited>,
+    audited: Audited,
     ending: Ending,
     stream: &dyn Stream,
     clock: impl FnOnce() -> Now,
 ) -> ExchangeRecord {
     let (start_unix_nanos, duration) = timing(audited.start, stream, clock);
-    let Audited { rule, tracking, request, .. } = *audited;
+    let Audited { rule, tracking, request, .. } = audited;
     let extra = rule.extra_fields;
     let unusual = ending.outcome != Outcome::Success;
     let when = |wanted: bool, property: Property| wanted.then(|| stream.property(property)).flatten();

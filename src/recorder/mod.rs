@@ -14,6 +14,8 @@ pub mod trust;
 
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(test)]
+mod tests;
 
 use std::rc::Rc;
 
@@ -125,7 +127,7 @@ impl Recorder {
             stats.add(Counter::Excluded, 1);
             return None;
         }
-        Some(Box::new(finish::record(audited, ending, stream, clock)))
+        Some(Box::new(finish::record(*audited, ending, stream, clock)))
     }
 
     /// Judges the peer at most once per exchange, and only when a control header asks for it.

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::bootstrap::Bootstrap;
 use crate::support::envoy::Envoy;
+use crate::support::lds::Listeners;
 use crate::support::sink::Sink;
 use crate::support::{Mesh, eventually};
 
@@ -90,46 +91,35 @@ async fn json_text_works_like_native_yaml() {
 
 #[tokio::test]
 async fn a_bad_update_leaves_the_old_listener_serving() {
-    let mut bootstrap = Bootstrap::shipped().with_plugin(&json!({"batch": {"max_delay": "50ms"}}));
-    let upstream = audit_demo::upstream::Upstream::start().await.unwrap();
-    let sink = Sink::start().await;
-    bootstrap.point("demo_http", upstream.http_addr());
-    bootstrap.point("demo_grpc", upstream.grpc_addr());
-    bootstrap.point("audit", sink.addr());
-    let directory = tempfile::tempdir().unwrap();
-    let listeners = directory.path().join("lds.json");
-    let write = |bootstrap: &mut Bootstrap| {
-        let resources: Vec<Value> = bootstrap.listeners().iter().cloned().map(typed).collect();
-        let staged = directory.path().join("staged.json");
-        std::fs::write(&staged, json!({"resources": resources}).to_string()).unwrap();
-        std::fs::rename(&staged, &listeners).unwrap();
-    };
-    write(&mut bootstrap);
-    let mut dynamic = bootstrap.clone();
-    dynamic.0["static_resources"].as_object_mut().unwrap().remove("listeners");
-    dynamic.0["node"] = json!({"id": "n", "cluster": "c"});
-    dynamic.0["dynamic_resources"] =
-        json!({"lds_config": {"path_config_source": {"path": listeners.to_str().unwrap()}}});
-    let envoy = Envoy::start(&dynamic, 1).await;
-    let http = envoy.listener("http").await;
-
-    write(&mut bootstrap.clone().with_plugin(&json!({"rules": [{"name": "A"}]})));
-    let mut rejected = false;
-    for _ in 0..500 {
-        rejected = envoy.stats("listener_manager.lds.update_rejected").await.values().any(|count| *count > 0);
-        if rejected {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    assert!(rejected, "{}", envoy.log());
-    assert!(envoy.log().contains("rules[0].name: must be made of [a-z0-9_-]"), "{}", envoy.log());
-    let answer = audit_demo::client::http_get(http, "/check", [], &audit_demo::client::CallOptions::default()).await;
-    assert_eq!(answer.unwrap().status, 200);
-    assert_eq!(sink.wait_for(1).await.len(), 1);
+    let bootstrap = Bootstrap::shipped().with_plugin(&json!({"batch": {"max_delay": "50ms"}}));
+    let (mesh, listeners) = Listeners::start(bootstrap, Sink::start().await).await;
+    listeners.update(&json!({"rules": [{"name": "A"}]}));
+    let log =
+        eventually("Envoy refuses the update", || Some(mesh.envoy.log()).filter(|log| log.contains("rejected"))).await;
+    assert!(log.contains("rules[0].name: must be made of [a-z0-9_-]"), "{log}");
+    assert_eq!(mesh.get("/check", &[]).await.status, 200);
+    assert_eq!(mesh.sink.wait_for(1).await.len(), 1);
 }
 
-fn typed(mut listener: Value) -> Value {
-    listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-    listener
+#[tokio::test]
+async fn a_good_update_delivers_what_the_old_configuration_holds() {
+    let bootstrap = Bootstrap::shipped().with_plugin(&json!({"batch": {"max_delay": "1h"}}));
+    let (mut mesh, listeners) = Listeners::start(bootstrap, Sink::start().await).await;
+    for _ in 0..5 {
+        mesh.get("/check", &[]).await;
+    }
+    listeners.update(&json!({"service": "updated", "batch": {"max_delay": "50ms"}}));
+    let old = mesh.sink.wait_for(5).await;
+    assert_eq!(old.len(), 5);
+    let end = eventually("the old stream ends", || mesh.sink.events("audit.stream.end").pop()).await;
+    assert_eq!(end.text("audit.stream.id"), old[0].text("audit.stream.id"));
+    assert_eq!(end.int("audit.sequence.number"), 6);
+    assert_eq!(end.int("audit.sequence.next"), 7);
+
+    mesh.http = mesh.envoy.listener("http").await;
+    mesh.get("/check", &[]).await;
+    let new = mesh.sink.wait_for(6).await.pop().unwrap();
+    assert_eq!(new.text("service.name"), "updated");
+    assert_ne!(new.text("audit.stream.id"), end.text("audit.stream.id"));
+    assert_eq!(mesh.sink.events("audit.stream.start").len(), 2, "each stream announces itself");
 }

@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 pub mod envoy;
+pub mod lds;
 pub mod mesh;
 pub mod records;
 pub mod sink;
