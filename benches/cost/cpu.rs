@@ -1,0 +1,23 @@
+//! CPU time of a process as the scheduler accounts it, and on which core it may run.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+/// CPU time that all threads of a process have had, in nanoseconds. Exact for threads that do not run now.
+pub fn nanos(pid: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs, on Linux");
+    tasks.map(|task| task_nanos(&fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap())).sum()
+}
+
+/// The first field of `schedstat`.
+fn task_nanos(schedstat: &str) -> u64 {
+    schedstat.split(' ').next().and_then(|digits| digits.parse().ok()).expect("schedstat starts with nanoseconds")
+}
+
+/// Keeps every thread of a process on one core; false where that cannot be had.
+pub fn pin(pid: u32, core: u32) -> bool {
+    let (pid, core) = (pid.to_string(), core.to_string());
+    let mut command = Command::new("taskset");
+    command.args(["--all-tasks", "--cpu-list", "--pid", &core, &pid]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}

@@ -1,0 +1,77 @@
+//! The table, the ratios and the sizes.
+
+use std::path::Path;
+
+use super::bench::Outcome;
+use super::rows::{Filter, Row, Traffic};
+
+/// What the audit filter may add, as a multiple of what the filter that does nothing adds to the same requests.
+const TARGETS: [(Traffic, Option<f64>); 4] = [
+    (Traffic::Untracked, Some(1.3)),
+    (Traffic::Check, None),
+    (Traffic::Tracked, Some(2.2)),
+    (Traffic::TrackedGrpc, None),
+];
+/// What the filter's file may have.
+const TARGET_BYTES: u64 = 409_600;
+
+/// Prints the table and the ratios.
+pub fn print(outcomes: &[Outcome]) {
+    println!("CPU time of Envoy a request, in microseconds");
+    println!("                                         median           lowest decile   records   Envoy");
+    println!("  requests             filter         in all    added    in all    added   a request    busy");
+    for outcome in outcomes {
+        let Outcome { row, micros, busy, recorded } = outcome;
+        let base = find(outcomes, row.traffic.base(), Filter::None);
+        let [median, low] = [0.5, 0.1].map(|share| quantile(micros, share));
+        let [added_median, added_low] = [0.5, 0.1].map(|share| quantile(micros, share) - quantile(base, share));
+        let (requests, filter) = (row.traffic.name(), row.filter.name());
+        print!("  {requests:<20} {filter:<12} ");
+        println!(
+            "{median:>8.2} {added_median:>8.2}  {low:>8.2} {added_low:>8.2}  {recorded:>8.2}   {:>5.0} %",
+            quantile(busy, 0.5) * 100.0
+        );
+    }
+    println!("\nadded by the audit filter / added by do-nothing, same requests");
+    println!("  requests               median   lowest decile   middle half of the rounds   target");
+    for (traffic, target) in TARGETS {
+        print_ratio(outcomes, traffic, target);
+    }
+}
+
+fn print_ratio(outcomes: &[Outcome], traffic: Traffic, target: Option<f64>) {
+    let audit = find(outcomes, traffic, Filter::Audit);
+    let [none, nothing] = [Filter::None, Filter::DoNothing].map(|filter| find(outcomes, traffic.base(), filter));
+    let ratio = |share| {
+        let [audit, none, nothing] = [audit, none, nothing].map(|micros| quantile(micros, share));
+        (audit - none) / (nothing - none)
+    };
+    let rounds: Vec<f64> = audit
+        .iter()
+        .zip(none.iter().zip(nothing))
+        .map(|(audit, (none, nothing))| (audit - none) / (nothing - none))
+        .collect();
+    let [first, third] = [0.25, 0.75].map(|share| quantile(&rounds, share));
+    let target = target.map_or("none".to_owned(), |target| format!("at most {target}"));
+    let (requests, median, low) = (traffic.name(), ratio(0.5), ratio(0.1));
+    println!("  {requests:<20} {median:>8.2}   {low:>13.2}   {first:>12.2} to {third:<10.2}   {target}");
+}
+
+/// Prints the sizes of both filters.
+pub fn print_sizes(audit: &Path, do_nothing: &Path) {
+    let [audit, do_nothing] = [audit, do_nothing].map(|path| std::fs::metadata(path).unwrap().len());
+    println!("\naudit_filter.wasm has {audit} bytes (target: at most {TARGET_BYTES}), do_nothing.wasm {do_nothing}");
+}
+
+fn find(outcomes: &[Outcome], traffic: Traffic, filter: Filter) -> &[f64] {
+    let row = Row { traffic, filter };
+    &outcomes.iter().find(|outcome| outcome.row == row).expect("the row is measured").micros
+}
+
+/// The value that this share of all values is not above.
+fn quantile(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let index = ((sorted.len() - 1) as f64 * share).round();
+    sorted[index as usize]
+}

@@ -1,0 +1,72 @@
+//! A TCP connection with a read buffer: as little client as possible, so that it adds little noise.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+
+use tokio::net::TcpStream;
+
+/// Bytes asked for in one read.
+const CHUNK: usize = 16 * 1024;
+
+/// A connection, and what has been read from it but not yet taken.
+pub struct Wire {
+    stream: TcpStream,
+    unread: Vec<u8>,
+}
+
+impl Wire {
+    pub async fn connect(addr: SocketAddr) -> Self {
+        Self::new(TcpStream::connect(addr).await.unwrap())
+    }
+
+    pub fn new(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).unwrap();
+        Self { stream, unread: Vec::new() }
+    }
+
+    pub async fn send(&self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            self.stream.writable().await.unwrap();
+            match self.stream.try_write(bytes) {
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => panic!("the connection broke while sending: {error}"),
+            }
+        }
+    }
+
+    /// Takes the next `length` bytes; `None` when the peer closes before.
+    pub async fn take(&mut self, length: usize) -> Option<Vec<u8>> {
+        while self.unread.len() < length {
+            self.fill().await?;
+        }
+        let rest = self.unread.split_off(length);
+        Some(std::mem::replace(&mut self.unread, rest))
+    }
+
+    /// Waits until `find` finds something in what has been read; `None` when the peer closes before.
+    pub async fn find<T>(&mut self, find: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
+        loop {
+            if let Some(found) = find(&self.unread) {
+                return Some(found);
+            }
+            self.fill().await?;
+        }
+    }
+
+    async fn fill(&mut self) -> Option<()> {
+        loop {
+            self.stream.readable().await.ok()?;
+            let mut chunk = [0; CHUNK];
+            match self.stream.try_read(&mut chunk) {
+                Ok(0) => return None,
+                Ok(read) => {
+                    self.unread.extend_from_slice(&chunk[..read]);
+                    return Some(());
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return None,
+            }
+        }
+    }
+}
