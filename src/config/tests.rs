@@ -252,8 +252,8 @@ mod forms {
             [&tracking.track_header, &tracking.operation_header, &tracking.context_header],
             ["x-track", "x-op", "x-ctx"]
         );
-        assert_eq!((tracking.max_context_bytes, &tracking.correlation_headers[0][..]), (100, "x-c-id"));
-        assert_eq!((recorder.trust.cidrs.len(), &recorder.trust.uri_sans[0][..]), (2, "spiffe://mesh.internal/"));
+        assert_eq!((tracking.max_context_bytes, tracking.correlation_headers[0].as_str()), (100, "x-c-id"));
+        assert_eq!((recorder.trust.cidrs.len(), recorder.trust.uri_sans[0].as_str()), (2, "spiffe://mesh.internal/"));
         let target = &pipeline.target;
         assert_eq!((target.format, target.timeout), (Format::Ndjson, Duration::from_millis(250)));
         let token = ("authorization".to_owned(), format!("Bearer {SECRET}"));
@@ -735,6 +735,10 @@ mod later {
                 r#"identity.user_id[0].response_json: must be a JSON pointer (RFC 6901): empty, or starting with "/""#,
                 "identity.user_id: not supported yet",
             ],
+        );
+        refused(
+            &with_one("/session/token", json!([{"bearer": false}])),
+            &["session.token[0].bearer: must be true", "session.token: not supported yet"],
         );
         refused(&with_one("/rules/0/correlate", json!("yes")), &["rules[0].correlate: must be true or false"]);
     }

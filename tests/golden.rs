@@ -1,0 +1,376 @@
+//! The bytes on the wire, fixed: what the filter writes today is what its readers were tested with.
+//!
+//! `UPDATE_GOLDEN=1` rewrites the files; read the difference before you commit it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test; the lint's exception covers test functions only, not their helpers"
+)]
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use audit_filter::pipeline::Pipeline;
+use audit_filter::record::{Event, ExchangeRecord, Loss, LossReason, Outcome, Protocol, RpcStatus, TraceContext};
+use audit_filter::recorder::grpc::StatusSource;
+use audit_filter::recorder::tracking::Context;
+use audit_filter::time::Now;
+use audit_filter::wire::{Encoder, Format, Numbered, Resource};
+use serde_json::Value;
+use uuid::Uuid;
+
+const STREAM: Uuid = Uuid::from_u128(0x7c9e_6679_7425_40de_944b_e07f_c1f9_0ae7);
+const BATCH: Uuid = Uuid::from_u128(0x0b4c_2f9e_5a1d_4d53_9a3e_2f3f_0f6f_7a10);
+/// UUIDv7 of the first record; the others count on.
+const FIRST_UID: u128 = 0x019f_2c4d_8f00_7000_8000_0000_0000_0000;
+/// More than a double holds exactly.
+const START: u64 = 1_783_072_800_000_000_001;
+
+const RESOURCE: [&str; 6] = [
+    "service.name",
+    "service.instance.id",
+    "audit.stream.id",
+    "audit.batch.id",
+    "telemetry.sdk.name",
+    "telemetry.sdk.version",
+];
+
+/// The attributes of the contract, section 4.
+const ATTRIBUTES: [&str; 42] = [
+    "log.record.uid",
+    "audit.rule",
+    "audit.action",
+    "audit.outcome",
+    "audit.stage",
+    "audit.sequence.number",
+    "audit.duration_ms",
+    "audit.session.context",
+    "audit.header_conflict",
+    "http.request.method",
+    "url.path",
+    "http.route",
+    "server.address",
+    "http.response.status_code",
+    "network.protocol.version",
+    "user_agent.original",
+    "rpc.system.name",
+    "rpc.method",
+    "rpc.response.status_code",
+    "audit.rpc.status_source",
+    "client.address",
+    "audit.peer.uri_san",
+    "audit.request_id",
+    "audit.upstream.cluster",
+    "audit.response.flags",
+    "audit.response.code_details",
+    "error.message",
+    "audit.tag.retention",
+    "audit.tag.owner.team",
+    "audit.sequence.next",
+    "audit.loss.reason",
+    "audit.loss.count",
+    "audit.loss.first_number",
+    "audit.loss.last_number",
+    // How a context is flagged that was longer than `tracking.max_context_bytes`.
+    "audit.session.context_hashed",
+    "audit.session.context_length",
+    // Beside the attributes in NDJSON.
+    "time_unix_nano",
+    "observed_time_unix_nano",
+    "event_name",
+    "severity_number",
+    "trace_id",
+    "span_id",
+];
+
+/// What every record of an exchange has.
+fn exchange(rule: &str, action: &str, outcome: Outcome) -> ExchangeRecord {
+    ExchangeRecord {
+        rule: Rc::from(rule),
+        action: action.as_bytes().to_vec(),
+        outcome,
+        protocol: Protocol::Http,
+        start_unix_nanos: START,
+        duration: Duration::from_nanos(1_250_999),
+        context: None,
+        header_conflict: false,
+        method: b"GET".to_vec(),
+        path: b"/check".to_vec(),
+        route: None,
+        host: b"api.example.com".to_vec(),
+        http_status: Some(200),
+        rpc: None,
+        protocol_version: Some(b"1.1".to_vec()),
+        user_agent: None,
+        client_address: Some(b"198.51.100.7".to_vec()),
+        request_id: None,
+        trace: None,
+        peer_uri_san: None,
+        upstream_cluster: None,
+        response_flags: None,
+        response_code_details: None,
+        error_message: None,
+        tags: Rc::new([]),
+    }
+}
+
+fn check() -> ExchangeRecord {
+    ExchangeRecord {
+        user_agent: Some(b"curl/8.5.0".to_vec()),
+        request_id: Some(b"2f4a6a1e-7d0f-4b0e-9b53-0a1d1c1b1a19".to_vec()),
+        trace: Some(TraceContext { trace_id: *b"0af7651916cd43dd8448eb211c80319c", span_id: *b"b7ad6b7169203331" }),
+        ..exchange("check", "GET /check", Outcome::Success)
+    }
+}
+
+fn denied_call() -> ExchangeRecord {
+    ExchangeRecord {
+        protocol: Protocol::Grpc,
+        duration: Duration::from_secs(3600),
+        context: Some(Context::Whole(b"device=1;app=\"shop\"".to_vec())),
+        header_conflict: true,
+        method: b"POST".to_vec(),
+        path: b"/shop.Users/Delete".to_vec(),
+        route: Some("/shop.Users/{method}".to_owned()),
+        rpc: Some(RpcStatus { name: Cow::Borrowed("PERMISSION_DENIED"), source: StatusSource::Trailers }),
+        protocol_version: Some(b"2".to_vec()),
+        user_agent: Some(b"grpc-rust/1.0".to_vec()),
+        client_address: Some(b"2001:db8::7".to_vec()),
+        request_id: Some(b"r-2".to_vec()),
+        trace: Some(TraceContext { trace_id: *b"5b8efff798038103d269b633813fc60c", span_id: *b"eee19b7ec3c1b174" }),
+        peer_uri_san: Some(b"spiffe://mesh.internal/ns/shop".to_vec()),
+        upstream_cluster: Some(b"shop-users".to_vec()),
+        response_flags: Some("UF,URX".to_owned()),
+        response_code_details: Some(b"via_upstream".to_vec()),
+        error_message: Some("kein Zugriff f\u{fc}r \u{4f60} \u{1f512}".into()),
+        tags: Rc::new([("retention".to_owned(), "7y".to_owned()), ("owner.team".to_owned(), "id & access".to_owned())]),
+        ..exchange("calls", "account.delete", Outcome::Denied)
+    }
+}
+
+fn hashed_context() -> ExchangeRecord {
+    ExchangeRecord {
+        context: Some(Context::Hashed {
+            sha256: "88d4266fd4e6338d13b845fcf289579d209c897823b9217da3e161936f031589".to_owned(),
+            length: 70_000,
+        }),
+        http_status: Some(503),
+        ..exchange("tracked", "backup", Outcome::Failure)
+    }
+}
+
+/// Quotes, backslashes, control characters, other scripts, and bytes that are no UTF-8.
+fn odd_bytes() -> ExchangeRecord {
+    ExchangeRecord {
+        context: Some(Context::Whole(b"a\xffb\xc3(\xe2\x82\xac\xf0\x9f".to_vec())),
+        path: "/\u{fc}/\u{4f60}/</script>".into(),
+        user_agent: Some(b"\"quoted\" back\\slash tab\t esc\x1b del\x7f one\x01 line\r\nend".to_vec()),
+        http_status: None,
+        ..exchange("tracked", "Pa\u{df}wort \u{e4}ndern \u{2713} \u{2028}", Outcome::Aborted)
+    }
+}
+
+fn events() -> Vec<Event> {
+    let exchange = |record: ExchangeRecord| Event::Exchange(Box::new(record));
+    vec![
+        Event::StreamStart,
+        exchange(check()),
+        exchange(denied_call()),
+        exchange(hashed_context()),
+        exchange(odd_bytes()),
+        Event::Loss(Loss { reason: LossReason::BufferFull, count: 3, first: 5, last: 9 }),
+        Event::StreamEnd { next: 7 },
+    ]
+}
+
+fn batch(format: Format) -> String {
+    let encoder = Encoder::new(format, Resource { service: "shop \"eins\"".to_owned(), stream_id: STREAM });
+    let fragments: Vec<String> = (0..)
+        .zip(events())
+        .map(|(number, event)| {
+            encoder.record(&Numbered {
+                number,
+                uid: Uuid::from_u128(FIRST_UID + u128::from(number)),
+                time_unix_nanos: START + number,
+                observed_unix_nanos: START + number + 10_000_000,
+                event: &event,
+            })
+        })
+        .collect();
+    let body = encoder.batch(BATCH, fragments.iter().map(String::as_str));
+    for (fragment, range) in fragments.iter().zip(body.fragments) {
+        assert_eq!(body.text.get(range), Some(fragment.as_str()));
+    }
+    body.text
+}
+
+#[track_caller]
+fn check_file(name: &str, written: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::write(&path, written).unwrap();
+    }
+    let golden = fs::read_to_string(&path).unwrap();
+    assert_eq!(written, golden, "{name} has changed; UPDATE_GOLDEN=1 rewrites it");
+}
+
+#[test]
+fn otlp_is_byte_for_byte_the_file() {
+    check_file("otlp-batch.json", &batch(Format::OtlpJson));
+}
+
+#[test]
+fn ndjson_is_byte_for_byte_the_file() {
+    check_file("batch.ndjson", &batch(Format::Ndjson));
+}
+
+fn otlp_records() -> (Value, Vec<Value>) {
+    let request: Value = serde_json::from_str(&batch(Format::OtlpJson)).unwrap();
+    let [group] = &request["resourceLogs"].as_array().unwrap()[..] else { panic!("{request}") };
+    let [scope] = &group["scopeLogs"].as_array().unwrap()[..] else { panic!("{request}") };
+    assert_eq!(scope["scope"]["name"], "audit-filter");
+    (group["resource"].clone(), scope["logRecords"].as_array().unwrap().clone())
+}
+
+fn keys(parent: &Value) -> Vec<String> {
+    parent["attributes"].as_array().unwrap().iter().map(|entry| entry["key"].as_str().unwrap().to_owned()).collect()
+}
+
+fn attribute<'v>(record: &'v Value, name: &str) -> Option<&'v Value> {
+    record["attributes"].as_array().unwrap().iter().find(|entry| entry["key"] == name).map(|entry| &entry["value"])
+}
+
+/// What an OTLP/JSON reader demands of a value: one member, integers as strings of digits.
+fn check_value(value: &Value) {
+    let members: Vec<_> = value.as_object().unwrap().iter().collect();
+    let [(kind, inner)] = members[..] else { panic!("{value}") };
+    let is_right = match kind.as_str() {
+        "stringValue" => inner.is_string(),
+        "boolValue" => inner.is_boolean(),
+        "doubleValue" => inner.is_number(),
+        "intValue" => inner.as_str().is_some_and(|digits| digits.parse::<i64>().is_ok()),
+        _ => false,
+    };
+    assert!(is_right, "{value}");
+}
+
+#[test]
+fn otlp_follows_the_contract() {
+    let (resource, records) = otlp_records();
+    assert_eq!(keys(&resource), RESOURCE);
+    for (number, record) in records.iter().enumerate() {
+        let digits = |name: &str| record[name].as_str().unwrap().parse::<u64>().unwrap();
+        assert_eq!(digits("timeUnixNano"), START + number as u64, "not rounded");
+        assert!(digits("observedTimeUnixNano") >= digits("timeUnixNano"));
+        let names = keys(record);
+        let unique: BTreeSet<&String> = names.iter().collect();
+        assert_eq!(unique.len(), names.len(), "{names:?}");
+        for name in &names {
+            assert!(ATTRIBUTES.contains(&name.as_str()), "{name} is not in the contract");
+            check_value(attribute(record, name).unwrap());
+        }
+        let uid = attribute(record, "log.record.uid").unwrap()["stringValue"].as_str().unwrap();
+        assert_eq!(Uuid::parse_str(uid.strip_prefix("aud_").unwrap()).unwrap().get_version_num(), 7);
+        for (name, digits) in [("traceId", 32), ("spanId", 16)] {
+            if let Some(id) = record.get(name).and_then(Value::as_str) {
+                assert!(id.len() == digits && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+            }
+        }
+    }
+}
+
+#[test]
+fn severities_bodies_and_names() {
+    let (_, records) = otlp_records();
+    let found: Vec<_> = records
+        .iter()
+        .map(|record| {
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (
+                record["severityNumber"].as_u64().unwrap(),
+                text(&record["eventName"]),
+                text(&record["body"]["stringValue"]),
+            )
+        })
+        .collect();
+    let expected = [
+        (9, "audit.stream.start", "audit.stream.start"),
+        (9, "audit.http", "GET /check success"),
+        (13, "audit.rpc", "account.delete denied"),
+        (17, "audit.http", "backup failure"),
+        (13, "audit.http", "Pa\u{df}wort \u{e4}ndern \u{2713} \u{2028} aborted"),
+        (17, "audit.loss", "audit.loss"),
+        (9, "audit.stream.end", "audit.stream.end"),
+    ];
+    assert_eq!(found, expected.map(|(severity, name, body)| (severity, name.to_owned(), body.to_owned())));
+}
+
+#[test]
+fn values_arrive_as_they_were() {
+    let (_, records) = otlp_records();
+    let text =
+        |index: usize, name: &str| attribute(&records[index], name).map(|value| value["stringValue"].as_str().unwrap());
+    assert_eq!(text(2, "rpc.method"), Some("shop.Users/Delete"));
+    assert_eq!(text(2, "error.message"), Some("kein Zugriff f\u{fc}r \u{4f60} \u{1f512}"));
+    assert_eq!(text(2, "audit.tag.owner.team"), Some("id & access"));
+    assert_eq!(attribute(&records[1], "audit.duration_ms").unwrap()["doubleValue"].as_f64(), Some(1.25));
+    assert_eq!(attribute(&records[3], "audit.session.context_length").unwrap()["intValue"], "70000");
+    assert_eq!(
+        text(4, "user_agent.original"),
+        Some("\"quoted\" back\\slash tab\t esc\u{1b} del\u{7f} one\u{1} line\r\nend")
+    );
+    assert_eq!(text(4, "audit.session.context"), Some("a\u{fffd}b\u{fffd}(\u{20ac}\u{fffd}"));
+    assert_eq!(attribute(&records[4], "http.response.status_code"), None);
+    assert_eq!(text(5, "audit.loss.reason"), Some("buffer_full"));
+    assert_eq!(attribute(&records[6], "audit.sequence.next").unwrap()["intValue"], "7");
+}
+
+/// The two formats tell the same, under the same names.
+#[test]
+fn ndjson_lines_are_the_otlp_records() {
+    let (resource, records) = otlp_records();
+    let text = batch(Format::Ndjson);
+    assert!(text.ends_with('\n'));
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), records.len());
+    for (line, record) in lines.iter().zip(&records) {
+        let line = line.as_object().unwrap();
+        for name in line.keys() {
+            assert!(ATTRIBUTES.contains(&name.as_str()) || RESOURCE.contains(&name.as_str()), "{name}");
+        }
+        let attributes = [&resource, record].into_iter().flat_map(|parent| parent["attributes"].as_array().unwrap());
+        for entry in attributes {
+            let plain = entry["value"].as_object().unwrap().values().next().unwrap();
+            let found = &line[entry["key"].as_str().unwrap()];
+            assert!(found == plain || Some(found.to_string().as_str()) == plain.as_str(), "{entry}: {found}");
+        }
+        assert_eq!(line["time_unix_nano"].to_string(), record["timeUnixNano"].as_str().unwrap());
+        assert_eq!(line["severity_number"], record["severityNumber"]);
+        assert_eq!(line["event_name"], record["eventName"]);
+        assert_eq!(line.get("trace_id"), record.get("traceId"));
+        assert_eq!(line.get("span_id"), record.get("spanId"));
+    }
+}
+
+/// One seed, one clock, one stream: one text.
+#[test]
+fn a_pipeline_writes_the_same_twice() {
+    let config = br#"{"audit_cluster": {"cluster": "audit"}, "service": "shop"}"#;
+    let settings = audit_filter::config::parse(config, &|_| None).unwrap().pipeline;
+    let write = |seed: u64| {
+        let mut pipeline = Pipeline::new(settings.clone(), STREAM, seed);
+        let now = |seconds| Now { unix_nanos: START, uptime: Duration::from_secs(seconds) };
+        let _ = pipeline.handle_exchange(Box::new(check()), now(1));
+        let callout = pipeline.poll_callout(now(5)).unwrap();
+        assert!(callout.body.contains(&callout.batch_id.to_string()));
+        assert_eq!(callout.batch_id.get_version_num(), 4);
+        callout.body.to_owned()
+    };
+    assert_eq!(write(7), write(7));
+    assert_ne!(write(7), write(8), "ids depend on the seed");
+}
