@@ -189,7 +189,7 @@ fn events() -> Vec<Event> {
 }
 
 fn batch(format: Format) -> String {
-    let encoder = Encoder::new(format, Resource { service: "shop \"eins\"".to_owned(), stream_id: STREAM });
+    let mut encoder = Encoder::new(format, Resource { service: "shop \"eins\"".to_owned(), stream_id: STREAM });
     let fragments: Vec<String> = (0..)
         .zip(events())
         .map(|(number, event)| {

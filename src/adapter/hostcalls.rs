@@ -3,27 +3,23 @@
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::MapType;
 
+use super::ffi;
 use crate::host::{Property, Stream};
 use crate::pipeline::Callout;
 use crate::recorder::headers::Headers;
 use crate::wire::{SDK_NAME, SDK_VERSION};
 
-/// A header map as the SDK hands it out.
-pub(super) struct HeaderMap(Vec<(String, Vec<u8>)>);
+/// A header map in the host's serialization; read in place.
+pub(super) struct HeaderMap(Vec<u8>);
 
 impl HeaderMap {
     /// Reads a whole map; a map that is not there is empty.
     pub(super) fn read(map: MapType) -> Self {
-        Self(hostcalls::get_map_bytes(map).unwrap_or_default())
-    }
-
-    /// Reads a whole map where it is known to be there; otherwise it is empty.
-    pub(super) fn read_if(there: bool, map: MapType) -> Self {
-        if there { Self::read(map) } else { Self(Vec::new()) }
+        Self(ffi::header_map(map).unwrap_or_default())
     }
 
     pub(super) fn headers(&self) -> Headers<'_> {
-        self.0.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())).collect()
+        Headers::parse(&self.0)
     }
 }
 
@@ -40,7 +36,7 @@ pub(super) struct CurrentStream;
 
 impl Stream for CurrentStream {
     fn property(&self, property: Property) -> Option<Vec<u8>> {
-        hostcalls::get_property(path(property).to_vec()).ok().flatten()
+        ffi::property(path(property))
     }
 
     fn response_header(&self, name: &str) -> Option<Vec<u8>> {
@@ -52,18 +48,18 @@ impl Stream for CurrentStream {
     }
 }
 
-/// Envoy's names of the properties (Envoy docs, "Attributes").
-fn path(property: Property) -> &'static [&'static str] {
+/// Envoy's names of the properties (Envoy docs, "Attributes"), the elements of each separated by NUL.
+fn path(property: Property) -> &'static str {
     match property {
-        Property::DirectPeer => &["filter_state", "audit.direct_peer"],
-        Property::SourceAddress => &["source", "address"],
-        Property::PeerUriSan => &["connection", "uri_san_peer_certificate"],
-        Property::Protocol => &["request", "protocol"],
-        Property::RequestTime => &["request", "time"],
-        Property::RequestDuration => &["request", "duration"],
-        Property::ResponseFlags => &["response", "flags"],
-        Property::ResponseCodeDetails => &["response", "code_details"],
-        Property::UpstreamCluster => &["xds", "cluster_name"],
+        Property::DirectPeer => "filter_state\0audit.direct_peer",
+        Property::SourceAddress => "source\0address",
+        Property::PeerUriSan => "connection\0uri_san_peer_certificate",
+        Property::Protocol => "request\0protocol",
+        Property::RequestTime => "request\0time",
+        Property::RequestDuration => "request\0duration",
+        Property::ResponseFlags => "response\0flags",
+        Property::ResponseCodeDetails => "response\0code_details",
+        Property::UpstreamCluster => "xds\0cluster_name",
     }
 }
 

@@ -1,11 +1,11 @@
 //! One stream: hands its headers to the recorder, applies the removals, and offers the record when the stream has ended.
 
+use std::cell::LazyCell;
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 
-use super::clock::now;
 use super::hostcalls::{CurrentStream, HeaderMap, remove};
 use super::root_context::Worker;
 use crate::recorder::exchange::Exchange;
@@ -37,8 +37,13 @@ impl HttpContext for Http {
         let exchange = &mut self.exchange;
         let instructions = worker.with_pipeline(|pipeline| {
             let stats = &mut pipeline.stats;
-            let instructions =
-                worker.recorder.handle_request_headers(exchange, &map.headers(), &CurrentStream, now, stats);
+            let instructions = worker.recorder.handle_request_headers(
+                exchange,
+                &map.headers(),
+                &CurrentStream,
+                || worker.clock.now(),
+                stats,
+            );
             if instructions.peer_unknown {
                 pipeline.handle_unknown_peer();
             }
@@ -80,13 +85,14 @@ impl HttpContext for Http {
         let Some(worker) = &self.worker else { return };
         let exchange = &mut self.exchange;
         let unseen = (!exchange.is_seen()).then(|| HeaderMap::read(MapType::HttpRequestHeaders));
+        let now = LazyCell::new(|| worker.clock.now());
         let wakes = worker.with_pipeline(|pipeline| {
             let stats = &mut pipeline.stats;
             if let Some(map) = &unseen {
                 worker.recorder.handle_unseen_request(exchange, &map.headers(), &CurrentStream, stats);
             }
-            let record = worker.recorder.handle_end(exchange, &CurrentStream, now, stats);
-            record.is_some_and(|record| pipeline.handle_exchange(record, now()))
+            let record = worker.recorder.handle_end(exchange, &CurrentStream, || *now, stats);
+            record.is_some_and(|record| pipeline.handle_exchange(record, *now))
         });
         if wakes {
             worker.wake();

@@ -1,6 +1,7 @@
 //! The adapter to proxy-wasm: translates host calls and decides nothing. Compiled for wasm32 only.
 
 mod clock;
+mod ffi;
 mod hostcalls;
 mod http_context;
 mod metrics;

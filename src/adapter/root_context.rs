@@ -10,7 +10,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, MapType};
 use uuid::Builder;
 
-use super::clock::now;
+use super::clock::Clock;
 use super::hostcalls::{HeaderMap, dispatch};
 use super::http_context::Http;
 use super::metrics::Metrics;
@@ -25,6 +25,7 @@ pub(super) struct Worker {
     pub(super) recorder: Recorder,
     pipeline: RefCell<Pipeline>,
     metrics: RefCell<Metrics>,
+    pub(super) clock: Clock,
     wake_queue: Option<u32>,
 }
 
@@ -53,6 +54,7 @@ impl Root {
             recorder: Recorder::new(config.recorder),
             pipeline: RefCell::new(Pipeline::new(config.pipeline, stream_id, seed)),
             metrics: RefCell::new(Metrics::define()),
+            clock: Clock::new(),
             // Named by the stream, since a queue wakes only the last of several that registered its name.
             wake_queue: hostcalls::register_shared_queue(&format!("audit_filter.wake.{stream_id}")).ok(),
         }));
@@ -78,7 +80,7 @@ impl Worker {
     fn drive(&self, limit: usize) {
         let mut pipeline = self.pipeline.borrow_mut();
         for _ in 0..limit {
-            let now = now();
+            let now = self.clock.now();
             let Some(callout) = pipeline.poll_callout(now) else { break };
             let token = dispatch(&callout);
             pipeline.handle_dispatched(token, now);
@@ -90,7 +92,7 @@ impl Worker {
     }
 
     fn is_drained(&self) -> bool {
-        self.pipeline.borrow().is_drained(now())
+        self.pipeline.borrow().is_drained(self.clock.now())
     }
 }
 
@@ -106,13 +108,13 @@ fn print(level: Level, line: &str) {
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
         let Some(worker) = &self.worker else { return };
-        // Without headers there is no map to read: the stream was reset.
-        let headers = HeaderMap::read_if(num_headers > 0, MapType::HttpCallResponseHeaders);
+        // Without headers the map is empty: the stream was reset.
+        let headers = HeaderMap::read(MapType::HttpCallResponseHeaders);
         let headers = headers.headers();
         let status = headers.first(":status").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
         let body = read_body(num_headers, body_size);
         let answer = Answer { status, retry_after: headers.first("retry-after"), body: &body };
-        worker.with_pipeline(|pipeline| pipeline.handle_answer(token, &answer, now()));
+        worker.with_pipeline(|pipeline| pipeline.handle_answer(token, &answer, worker.clock.now()));
         worker.drive(usize::MAX);
         finish_if_drained(worker);
     }
@@ -121,7 +123,7 @@ impl Context for Root {
     /// ends. False keeps the context alive where the VM survives, until everything is acknowledged.
     fn on_done(&mut self) -> bool {
         let Some(worker) = &self.worker else { return true };
-        let now = now();
+        let now = worker.clock.now();
         worker.with_pipeline(|pipeline| {
             pipeline.handle_shutdown(now);
             if let Some(left) = pipeline.unacknowledged() {
@@ -166,7 +168,8 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(worker) = &self.worker else { return };
-        worker.with_pipeline(|pipeline| pipeline.handle_tick(now()));
+        worker.clock.set();
+        worker.with_pipeline(|pipeline| pipeline.handle_tick(worker.clock.now()));
         worker.drive(usize::MAX);
         finish_if_drained(worker);
     }

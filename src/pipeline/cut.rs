@@ -87,7 +87,7 @@ impl Pipeline {
         let observed_unix_nanos = now.unix_nanos.max(time_unix_nanos);
         let uid = self.new_uid(observed_unix_nanos);
         let record = Numbered { number, uid, time_unix_nanos, observed_unix_nanos, event };
-        Encoded { number, made: now.uptime, fragment: self.encoder.record(&record).into() }
+        Encoded { number, made: now.uptime, fragment: self.encoder.record(&record) }
     }
 
     /// UUIDv7 (RFC 9562 section 5.7): time-ordered for the store's index, random enough to be unique.

@@ -6,10 +6,12 @@
 use std::time::Duration;
 
 use super::Numbered;
+use super::json::push_inside;
 use crate::record::{Event, ExchangeRecord, Loss, Outcome, Protocol};
 use crate::recorder::tracking::Context;
 
-/// Where attributes go: one implementation for each format.
+/// Where attributes go: one implementation for each format. Names need no escaping: they are this file's, or tags,
+/// which are made of `[a-z0-9_.-]`.
 pub(super) trait Sink {
     /// A string from raw bytes.
     fn text(&mut self, name: &str, value: &[u8]);
@@ -57,11 +59,15 @@ pub(super) fn severity(event: &Event) -> u64 {
     }
 }
 
-/// `<action> <outcome>`, or the event's name.
-pub(super) fn body(event: &Event) -> Vec<u8> {
+/// `<action> <outcome>`, or the event's name: written inside a string.
+pub(super) fn push_body(event: &Event, out: &mut String) {
     match event {
-        Event::Exchange(exchange) => [&exchange.action, b" ".as_slice(), exchange.outcome.as_str().as_bytes()].concat(),
-        _ => event_name(event).as_bytes().to_vec(),
+        Event::Exchange(exchange) => {
+            push_inside(out, &exchange.action);
+            out.push(' ');
+            out.push_str(exchange.outcome.as_str());
+        }
+        _ => out.push_str(event_name(event)),
     }
 }
 

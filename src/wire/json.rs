@@ -3,13 +3,30 @@
 /// Writes a string from raw bytes; what is not UTF-8 becomes U+FFFD.
 pub(super) fn push_text(out: &mut String, bytes: &[u8]) {
     out.push('"');
+    push_inside(out, bytes);
+    out.push('"');
+}
+
+/// Writes raw bytes inside a string.
+pub(super) fn push_inside(out: &mut String, bytes: &[u8]) {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if is_plain(bytes) => out.push_str(text),
+        _ => push_chunks(out, bytes),
+    }
+}
+
+/// Whether nothing in it must be escaped. Looks at every byte, without a way out: most texts are plain and short.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes.iter().fold(true, |plain, byte| plain & (*byte >= b' ') & (*byte != b'"') & (*byte != b'\\'))
+}
+
+fn push_chunks(out: &mut String, bytes: &[u8]) {
     for chunk in bytes.utf8_chunks() {
         push_escaped(out, chunk.valid());
         if !chunk.invalid().is_empty() {
             out.push(char::REPLACEMENT_CHARACTER);
         }
     }
-    out.push('"');
 }
 
 /// Escapes what RFC 8259 section 7 demands: quote, backslash and the control characters.

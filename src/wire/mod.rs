@@ -88,13 +88,15 @@ pub struct Body {
 pub struct Encoder {
     format: Format,
     resource: Resource,
+    /// Where a record is written before it is copied at its exact size: allocated once.
+    scratch: String,
 }
 
 impl Encoder {
     /// An encoder for one stream.
     #[must_use]
     pub fn new(format: Format, resource: Resource) -> Self {
-        Self { format, resource }
+        Self { format, resource, scratch: String::new() }
     }
 
     /// How batches are written.
@@ -105,13 +107,13 @@ impl Encoder {
 
     /// Writes one record as a fragment: complete but for what belongs to its batch.
     #[must_use]
-    pub fn record(&self, record: &Numbered<'_>) -> String {
-        let mut out = String::with_capacity(TYPICAL_RECORD_BYTES);
+    pub fn record(&mut self, record: &Numbered<'_>) -> Box<str> {
+        self.scratch.clear();
         match self.format {
-            Format::OtlpJson => otlp::record(record, &mut out),
-            Format::Ndjson => ndjson::record(record, &mut out),
+            Format::OtlpJson => otlp::record(record, &mut self.scratch),
+            Format::Ndjson => ndjson::record(record, &mut self.scratch),
         }
-        out
+        self.scratch.as_str().into()
     }
 
     /// Joins fragments to the body of one batch.
@@ -148,6 +150,3 @@ struct Frame {
     separator: String,
     suffix: String,
 }
-
-/// Capacity that most records fit in, so that the text seldom grows twice.
-const TYPICAL_RECORD_BYTES: usize = 2048;

@@ -38,28 +38,29 @@ pub(super) fn record(record: &Numbered<'_>, out: &mut String) {
 struct Members<'o>(&'o mut String);
 
 impl Members<'_> {
-    fn push(&mut self, name: &str, value: impl FnOnce(&mut String)) {
-        self.0.push(',');
-        push_text(self.0, name.as_bytes());
-        self.0.push(':');
-        value(self.0);
+    /// Writes a name; the caller writes its value.
+    fn open(&mut self, name: &str) -> &mut String {
+        self.0.push_str(",\"");
+        self.0.push_str(name);
+        self.0.push_str("\":");
+        self.0
     }
 }
 
 impl Sink for Members<'_> {
     fn text(&mut self, name: &str, value: &[u8]) {
-        self.push(name, |out| push_text(out, value));
+        push_text(self.open(name), value);
     }
 
     fn int(&mut self, name: &str, value: u64) {
-        self.push(name, |out| push_int(out, value));
+        push_int(self.open(name), value);
     }
 
     fn flag(&mut self, name: &str, value: bool) {
-        self.push(name, |out| out.push_str(if value { "true" } else { "false" }));
+        self.open(name).push_str(if value { "true" } else { "false" });
     }
 
     fn millis(&mut self, name: &str, value: Duration) {
-        self.push(name, |out| push_millis(out, nanos(value) / 1000));
+        push_millis(self.open(name), nanos(value) / 1000);
     }
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::attributes::{self, Sink};
-use super::json::{push_int, push_millis, push_text};
+use super::json::{push_inside, push_int, push_millis, push_text};
 use super::{Frame, Numbered, Resource, SDK_NAME, SDK_VERSION};
 use crate::record::Event;
 use crate::time::nanos;
@@ -40,9 +40,9 @@ pub(super) fn record(record: &Numbered<'_>, out: &mut String) {
     push_int(out, attributes::severity(record.event));
     out.push_str(r#","eventName":""#);
     out.push_str(attributes::event_name(record.event));
-    out.push_str(r#"","body":{"stringValue":"#);
-    push_text(out, &attributes::body(record.event));
-    out.push_str(r#"},"attributes":["#);
+    out.push_str(r#"","body":{"stringValue":""#);
+    attributes::push_body(record.event, out);
+    out.push_str(r#""},"attributes":["#);
     attributes::list(record, &mut Attributes { out, is_first: true });
     out.push(']');
     push_trace(record.event, out);
@@ -64,38 +64,36 @@ struct Attributes<'o> {
 }
 
 impl Attributes<'_> {
-    fn push(&mut self, name: &str, kind: &str, value: impl FnOnce(&mut String)) {
-        if !std::mem::take(&mut self.is_first) {
-            self.out.push(',');
-        }
-        self.out.push_str(r#"{"key":"#);
-        push_text(self.out, name.as_bytes());
-        self.out.push_str(r#","value":{""#);
+    /// Writes a name and the start of its value; the caller writes the rest, up to `}}`.
+    fn open(&mut self, name: &str, kind: &str) -> &mut String {
+        self.out.push_str(if std::mem::take(&mut self.is_first) { r#"{"key":""# } else { r#",{"key":""# });
+        self.out.push_str(name);
         self.out.push_str(kind);
-        self.out.push_str(r#"":"#);
-        value(self.out);
-        self.out.push_str("}}");
+        self.out
     }
 }
 
 impl Sink for Attributes<'_> {
     fn text(&mut self, name: &str, value: &[u8]) {
-        self.push(name, "stringValue", |out| push_text(out, value));
+        let out = self.open(name, r#"","value":{"stringValue":""#);
+        push_inside(out, value);
+        out.push_str(r#""}}"#);
     }
 
     fn int(&mut self, name: &str, value: u64) {
-        self.push(name, "intValue", |out| {
-            out.push('"');
-            push_int(out, value);
-            out.push('"');
-        });
+        let out = self.open(name, r#"","value":{"intValue":""#);
+        push_int(out, value);
+        out.push_str(r#""}}"#);
     }
 
     fn flag(&mut self, name: &str, value: bool) {
-        self.push(name, "boolValue", |out| out.push_str(if value { "true" } else { "false" }));
+        let out = self.open(name, r#"","value":{"boolValue":"#);
+        out.push_str(if value { "true}}" } else { "false}}" });
     }
 
     fn millis(&mut self, name: &str, value: Duration) {
-        self.push(name, "doubleValue", |out| push_millis(out, nanos(value) / 1000));
+        let out = self.open(name, r#"","value":{"doubleValue":"#);
+        push_millis(out, nanos(value) / 1000);
+        out.push_str("}}");
     }
 }

@@ -1,0 +1,41 @@
+//! Host calls without the SDK: its versions copy and allocate for every header, and panic on an answer they do not know.
+
+#![expect(unsafe_code, reason = "imports of the host and its buffers cannot be had otherwise")]
+
+use std::ptr::null_mut;
+
+use proxy_wasm::types::MapType;
+
+/// Proxy-wasm's status `Ok` (ABI 0.2.1, `proxy_result_t`).
+const OK: u32 = 0;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+}
+
+/// A whole header map in the host's serialization; `None` when there is none in this phase.
+pub(super) fn header_map(map: MapType) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: both pointers are valid for the call, and the host writes nothing else.
+    let status = unsafe { proxy_get_header_map_pairs(map as u32, &raw mut data, &raw mut size) };
+    taken(status, data, size)
+}
+
+/// A property by its path, whose elements are separated by NUL.
+pub(super) fn property(path: &str) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: the path outlives the call, both pointers are valid for it, and the host writes nothing else.
+    let status = unsafe { proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) };
+    taken(status, data, size)
+}
+
+fn taken(status: u32, data: *mut u8, size: usize) -> Option<Vec<u8>> {
+    if status != OK || data.is_null() {
+        return None;
+    }
+    // SAFETY: the host had `proxy_on_memory_allocate` of the SDK make this buffer, which is a boxed slice of `size`
+    // bytes of this module's allocator, and has given it away.
+    Some(unsafe { Vec::from_raw_parts(data, size, size) })
+}
