@@ -190,7 +190,7 @@ fn events() -> Vec<Event> {
 
 fn batch(format: Format) -> String {
     let mut encoder = Encoder::new(format, Resource { service: "shop \"eins\"".to_owned(), stream_id: STREAM });
-    let fragments: Vec<String> = (0..)
+    let fragments: Vec<Box<str>> = (0..)
         .zip(events())
         .map(|(number, event)| {
             encoder.record(&Numbered {
@@ -202,9 +202,9 @@ fn batch(format: Format) -> String {
             })
         })
         .collect();
-    let body = encoder.batch(BATCH, fragments.iter().map(String::as_str));
+    let body = encoder.batch(BATCH, fragments.iter().map(AsRef::as_ref));
     for (fragment, range) in fragments.iter().zip(body.fragments) {
-        assert_eq!(body.text.get(range), Some(fragment.as_str()));
+        assert_eq!(body.text.get(range), Some(fragment.as_ref()));
     }
     body.text
 }
