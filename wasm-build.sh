@@ -15,6 +15,9 @@ if command -v rustup >/dev/null && ! rustup target list --installed | grep -qx "
     rustup target add "$target" >&2
 fi
 
+# What is built depends on this repository alone: `.cargo/config.toml` has the flags.
+unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS
+
 # The workspace's own target directory, whatever the caller's environment says, so that the path below holds.
 CARGO_TARGET_DIR=target cargo build --quiet --locked --release --package audit-filter --lib --target "$target" >&2
 

@@ -120,6 +120,10 @@ fn error_message(source: StatusSource, stream: &dyn Stream) -> Option<Vec<u8>> {
 }
 
 /// `HTTP/1.1` as `1.1`, which is what `network.protocol.version` holds.
-fn version(protocol: Vec<u8>) -> Vec<u8> {
-    protocol.strip_prefix(b"HTTP/").map_or_else(|| protocol.clone(), <[u8]>::to_vec)
+fn version(mut protocol: Vec<u8>) -> Vec<u8> {
+    const PREFIX: &[u8] = b"HTTP/";
+    if protocol.starts_with(PREFIX) {
+        protocol.drain(..PREFIX.len());
+    }
+    protocol
 }
