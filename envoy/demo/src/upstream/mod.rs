@@ -18,7 +18,7 @@ pub use seen::{Protocol, Seen, SeenLog};
 
 /// How long a scripted break waits after the last bytes, so that they reach the peer before the break does (an HTTP/2
 /// reset overtakes frames that are still queued).
-const FLUSH_BEFORE_BREAK: Duration = Duration::from_millis(50);
+const FLUSH_BEFORE_BREAK: Duration = Duration::from_millis(300);
 
 /// A running upstream; dropping it closes both servers and every connection.
 #[derive(Debug)]
