@@ -97,6 +97,40 @@ pub struct ExchangeRecord {
     pub tags: Rc<[(String, String)]>,
 }
 
+impl ExchangeRecord {
+    /// A record of nothing but what every exchange has.
+    #[must_use]
+    pub fn new(rule: Rc<str>, protocol: Protocol, outcome: Outcome) -> Self {
+        Self {
+            rule,
+            action: Vec::new(),
+            outcome,
+            protocol,
+            start_unix_nanos: 0,
+            duration: Duration::ZERO,
+            context: None,
+            header_conflict: false,
+            method: Vec::new(),
+            path: Vec::new(),
+            route: None,
+            host: Vec::new(),
+            http_status: None,
+            rpc: None,
+            protocol_version: None,
+            user_agent: None,
+            client_address: None,
+            request_id: None,
+            trace: None,
+            peer_uri_san: None,
+            upstream_cluster: None,
+            response_flags: None,
+            response_code_details: None,
+            error_message: None,
+            tags: Rc::new([]),
+        }
+    }
+}
+
 /// A gRPC status and where it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RpcStatus {

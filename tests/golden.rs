@@ -91,31 +91,16 @@ const ATTRIBUTES: [&str; 42] = [
 /// What every record of an exchange has.
 fn exchange(rule: &str, action: &str, outcome: Outcome) -> ExchangeRecord {
     ExchangeRecord {
-        rule: Rc::from(rule),
         action: action.as_bytes().to_vec(),
-        outcome,
-        protocol: Protocol::Http,
         start_unix_nanos: START,
         duration: Duration::from_nanos(1_250_999),
-        context: None,
-        header_conflict: false,
         method: b"GET".to_vec(),
         path: b"/check".to_vec(),
-        route: None,
         host: b"api.example.com".to_vec(),
         http_status: Some(200),
-        rpc: None,
         protocol_version: Some(b"1.1".to_vec()),
-        user_agent: None,
         client_address: Some(b"198.51.100.7".to_vec()),
-        request_id: None,
-        trace: None,
-        peer_uri_san: None,
-        upstream_cluster: None,
-        response_flags: None,
-        response_code_details: None,
-        error_message: None,
-        tags: Rc::new([]),
+        ..ExchangeRecord::new(Rc::from(rule), Protocol::Http, outcome)
     }
 }
 

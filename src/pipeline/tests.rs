@@ -48,31 +48,12 @@ fn settings() -> Settings {
 
 fn exchange(path: &str) -> Box<ExchangeRecord> {
     Box::new(ExchangeRecord {
-        rule: Rc::from("r"),
         action: b"act".to_vec(),
-        outcome: Outcome::Success,
-        protocol: Protocol::Http,
         start_unix_nanos: 1,
-        duration: Duration::ZERO,
-        context: None,
-        header_conflict: false,
         method: b"GET".to_vec(),
         path: path.as_bytes().to_vec(),
-        route: None,
-        host: Vec::new(),
         http_status: Some(200),
-        rpc: None,
-        protocol_version: None,
-        user_agent: None,
-        client_address: None,
-        request_id: None,
-        trace: None,
-        peer_uri_san: None,
-        upstream_cluster: None,
-        response_flags: None,
-        response_code_details: None,
-        error_message: None,
-        tags: Rc::new([]),
+        ..ExchangeRecord::new(Rc::from("r"), Protocol::Http, Outcome::Success)
     })
 }
 

@@ -22,8 +22,8 @@ pub struct Exchange {
 #[derive(Debug)]
 pub(super) struct Audited {
     pub(super) rule: Rc<Rule>,
-    /// When the headers came; zero for a request that the filter saw only after its end.
-    pub(super) start: Now,
+    /// When the headers came; `None` for a request that the filter saw only after its end.
+    pub(super) start: Option<Now>,
     pub(super) tracking: Tracking,
     pub(super) request: Request,
 }

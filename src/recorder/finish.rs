@@ -91,8 +91,8 @@ pub(super) fn record(
 }
 
 /// Start and duration by the clocks; from Envoy where the filter did not see the request begin.
-fn timing(start: Now, stream: &dyn Stream, clock: impl FnOnce() -> Now) -> (u64, Duration) {
-    if start != Now::default() {
+fn timing(start: Option<Now>, stream: &dyn Stream, clock: impl FnOnce() -> Now) -> (u64, Duration) {
+    if let Some(start) = start {
         return (start.unix_nanos, clock().uptime.saturating_sub(start.uptime));
     }
     let begun = stream.number(Property::RequestTime).unwrap_or_else(|| clock().unix_nanos);

@@ -80,7 +80,7 @@ impl Recorder {
         let trusted = self.judge(exchange, presence, stream, stats);
         let remove = presence.to_remove(&self.settings.tracking, trusted);
         stats.add(Counter::HeadersStripped, remove.len() as u64);
-        exchange.begin(self.audited(headers, presence, trusted, clock, stats));
+        exchange.begin(self.audited(headers, presence, trusted, || Some(clock()), stats));
         Instructions { remove, peer_unknown: exchange.verdict() == Some(Verdict::Unknown) }
     }
 
@@ -110,7 +110,7 @@ impl Recorder {
     ) {
         let presence = Presence::of(headers, &self.settings.tracking);
         let trusted = self.judge(exchange, presence, stream, stats);
-        exchange.begin_unseen(self.audited(headers, presence, trusted, Now::default, stats));
+        exchange.begin_unseen(self.audited(headers, presence, trusted, || None, stats));
     }
 
     /// Makes the record of an exchange that has ended; `None` when no rule wants it. Later calls yield `None`.
@@ -148,7 +148,7 @@ impl Recorder {
         headers: &Headers<'_>,
         presence: Presence,
         trusted: bool,
-        clock: impl FnOnce() -> Now,
+        clock: impl FnOnce() -> Option<Now>,
         stats: &mut Stats,
     ) -> Option<Box<Audited>> {
         if !self.settings.enabled {
