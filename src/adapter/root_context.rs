@@ -123,15 +123,7 @@ impl Context for Root {
     /// ends. False keeps the context alive where the VM survives, until everything is acknowledged.
     fn on_done(&mut self) -> bool {
         let Some(worker) = &self.worker else { return true };
-        let now = worker.clock.now();
-        worker.with_pipeline(|pipeline| {
-            pipeline.handle_shutdown(now);
-            if let Some(left) = pipeline.unacknowledged() {
-                let (count, first, last) = (left.count, left.first, left.last);
-                let text = format!("ends with {count} records not yet acknowledged, numbers {first} to {last}");
-                pipeline.say(Level::Warn, text);
-            }
-        });
+        worker.with_pipeline(|pipeline| pipeline.handle_shutdown(worker.clock.now()));
         worker.drive(1);
         worker.is_drained()
     }

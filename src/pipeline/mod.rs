@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod batch;
 pub mod buffer;
 mod cut;
+pub mod drain;
 pub mod loss;
 pub mod notices;
 pub mod settings;
@@ -35,9 +36,6 @@ use settings::{Settings, Target};
 use stream::Stream;
 use window::Window;
 
-/// How long a pipeline that was told to end goes on trying to deliver what it holds.
-pub const DRAIN_LIMIT: Duration = Duration::from_secs(300);
-
 /// What to do when Envoy took the peer's address from a header.
 const UNKNOWN_PEER: &str = "control headers came from a peer that cannot be known, since its address was taken from \
     x-forwarded-for: they count as absent; let a set_filter_state filter before this one provide audit.direct_peer";
@@ -51,17 +49,6 @@ pub struct Callout<'p> {
     pub batch_id: Uuid,
     /// The batch's bytes, the same at every attempt.
     pub body: &'p str,
-}
-
-/// Records that would be lost if the worker ended now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unacknowledged {
-    /// How many.
-    pub count: u64,
-    /// Lowest number among them.
-    pub first: u64,
-    /// Highest number among them.
-    pub last: u64,
 }
 
 /// Everything between a finished record and its end. One for each worker and configuration.
@@ -140,6 +127,7 @@ impl Pipeline {
             self.handle_failure(flight, None, "no answer", now);
         }
         self.expire(now);
+        self.tell_what_is_given_up(now);
         self.notices.release(now.uptime);
         self.update_gauges();
     }
@@ -190,31 +178,6 @@ impl Pipeline {
             }
         }
         self.update_gauges();
-    }
-
-    /// The configuration is going away: from now on everything is due at once, and the stream's end is announced.
-    pub fn handle_shutdown(&mut self, now: Now) {
-        self.draining_since.get_or_insert(now.uptime);
-    }
-
-    /// Whether a pipeline that was told to end has nothing left to do, or has tried for [`DRAIN_LIMIT`].
-    #[must_use]
-    pub fn is_drained(&self, now: Now) -> bool {
-        let Some(since) = self.draining_since else { return false };
-        let is_idle = self.unacknowledged().is_none() && self.losses.oldest().is_none();
-        (is_idle && !self.owes_end()) || now.uptime.saturating_sub(since) >= DRAIN_LIMIT
-    }
-
-    /// What would be lost if the worker ended now.
-    #[must_use]
-    pub fn unacknowledged(&self) -> Option<Unacknowledged> {
-        let batches = self.batches().filter_map(Batch::numbers);
-        let waiting = self.buffer.oldest().map(|oldest| (oldest.number, self.stream.next() - 1));
-        let start = self.stream.pending_start().map(|start| (start.number, start.number));
-        let ranges: Vec<(u64, u64)> = batches.chain(waiting).chain(start).collect();
-        let first = ranges.iter().map(|(first, _)| *first).min()?;
-        let last = ranges.iter().map(|(_, last)| *last).max()?;
-        Some(Unacknowledged { count: self.held_records(), first, last })
     }
 
     /// Lines for the log.

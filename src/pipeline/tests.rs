@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::Pipeline;
 use super::answer::Answer;
+use super::drain::DRAIN_LIMIT;
 use super::notices::{Level, Notice};
 use super::settings::{BatchLimits, BufferLimits, OnFull, RetryPolicy, Settings, Target};
 use super::window::{ANSWER_GRACE, MAX_IN_FLIGHT};
-use super::{DRAIN_LIMIT, Pipeline};
 use crate::record::{ExchangeRecord, Outcome, Protocol};
 use crate::stats::{Counter, Gauge};
 use crate::time::Now;
@@ -689,8 +690,15 @@ mod shutdown {
         rig.pipeline.handle_shutdown(rig.now);
         rig.pass(DRAIN_LIMIT - Duration::from_nanos(1));
         assert!(!rig.pipeline.is_drained(rig.now));
+        assert!(given_up(&mut rig).is_empty(), "it still tries");
         rig.pass(Duration::from_nanos(1));
         assert!(rig.pipeline.is_drained(rig.now));
+        assert_eq!(given_up(&mut rig), ["gives up 2 records that were never acknowledged, numbers 0 to 1"]);
+    }
+
+    fn given_up(rig: &mut Rig) -> Vec<String> {
+        let errors = rig.pipeline.poll_notices().into_iter().filter(|notice| notice.level == Level::Error);
+        errors.map(|notice| notice.text).collect()
     }
 
     #[test]

@@ -1,0 +1,66 @@
+//! The end of a pipeline: what it still holds, how long it tries, and what it says about the rest.
+
+use std::time::Duration;
+
+use super::Pipeline;
+use super::batch::Batch;
+use super::notices::Level;
+use crate::time::Now;
+
+/// How long a pipeline that was told to end goes on trying to deliver what it holds.
+pub const DRAIN_LIMIT: Duration = Duration::from_secs(300);
+
+/// Records that would be lost if the worker ended now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unacknowledged {
+    /// How many.
+    pub count: u64,
+    /// Lowest number among them.
+    pub first: u64,
+    /// Highest number among them.
+    pub last: u64,
+}
+
+impl Pipeline {
+    /// The configuration is going away: from now on everything is due at once, and the stream's end is announced.
+    /// Says in one line what is not yet acknowledged, since the process may end before it is.
+    pub fn handle_shutdown(&mut self, now: Now) {
+        self.draining_since.get_or_insert(now.uptime);
+        if let Some(Unacknowledged { count, first, last }) = self.unacknowledged() {
+            let text = format!("ends with {count} records not yet acknowledged, numbers {first} to {last}");
+            self.say(Level::Warn, text);
+        }
+    }
+
+    /// Whether a pipeline that was told to end has nothing left to do, or has tried for [`DRAIN_LIMIT`].
+    #[must_use]
+    pub fn is_drained(&self, now: Now) -> bool {
+        let is_idle = self.unacknowledged().is_none() && self.losses.oldest().is_none() && !self.owes_end();
+        self.draining_since.is_some() && (is_idle || self.has_drained_long_enough(now))
+    }
+
+    /// What would be lost if the worker ended now.
+    #[must_use]
+    pub fn unacknowledged(&self) -> Option<Unacknowledged> {
+        let batches = self.batches().filter_map(Batch::numbers);
+        let waiting = self.buffer.oldest().map(|oldest| (oldest.number, self.stream.next() - 1));
+        let start = self.stream.pending_start().map(|start| (start.number, start.number));
+        let ranges: Vec<(u64, u64)> = batches.chain(waiting).chain(start).collect();
+        let first = ranges.iter().map(|(first, _)| *first).min()?;
+        let last = ranges.iter().map(|(_, last)| *last).max()?;
+        Some(Unacknowledged { count: self.held_records(), first, last })
+    }
+
+    pub(super) fn tell_what_is_given_up(&mut self, now: Now) {
+        if self.has_drained_long_enough(now)
+            && let Some(Unacknowledged { count, first, last }) = self.unacknowledged()
+        {
+            let text = format!("gives up {count} records that were never acknowledged, numbers {first} to {last}");
+            self.say(Level::Error, text);
+        }
+    }
+
+    fn has_drained_long_enough(&self, now: Now) -> bool {
+        self.draining_since.is_some_and(|since| now.uptime.saturating_sub(since) >= DRAIN_LIMIT)
+    }
+}
