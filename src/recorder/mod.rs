@@ -76,10 +76,8 @@ impl Recorder {
         clock: impl FnOnce() -> Now,
         stats: &mut Stats,
     ) -> Instructions<'_> {
-        let presence = Presence::of(headers, &self.settings.tracking);
-        let trusted = self.judge(exchange, presence, stream, stats);
-        let remove = presence.to_remove(&self.settings.tracking, trusted);
-        stats.add(Counter::HeadersStripped, remove.len() as u64);
+        let (presence, trusted) = self.judge(exchange, headers, stream, stats);
+        let remove = self.removals(presence, trusted, stats);
         exchange.begin(self.audited(headers, presence, trusted, || Some(clock()), stats));
         Instructions { remove, peer_unknown: exchange.verdict() == Some(Verdict::Unknown) }
     }
@@ -92,11 +90,8 @@ impl Recorder {
         stream: &dyn Stream,
         stats: &mut Stats,
     ) -> Vec<&str> {
-        let presence = Presence::of(trailers, &self.settings.tracking);
-        let trusted = self.judge(exchange, presence, stream, stats);
-        let remove = presence.to_remove(&self.settings.tracking, trusted);
-        stats.add(Counter::HeadersStripped, remove.len() as u64);
-        remove
+        let (presence, trusted) = self.judge(exchange, trailers, stream, stats);
+        self.removals(presence, trusted, stats)
     }
 
     /// Takes the headers of a request whose stream ended before the filter saw it (an earlier filter answered).
@@ -108,8 +103,7 @@ impl Recorder {
         stream: &dyn Stream,
         stats: &mut Stats,
     ) {
-        let presence = Presence::of(headers, &self.settings.tracking);
-        let trusted = self.judge(exchange, presence, stream, stats);
+        let (presence, trusted) = self.judge(exchange, headers, stream, stats);
         exchange.begin_unseen(self.audited(headers, presence, trusted, || None, stats));
     }
 
@@ -130,16 +124,30 @@ impl Recorder {
         Some(Box::new(finish::record(*audited, ending, stream, clock)))
     }
 
-    /// Judges the peer at most once per exchange, and only when a control header asks for it.
-    fn judge(&self, exchange: &mut Exchange, presence: Presence, stream: &dyn Stream, stats: &mut Stats) -> bool {
+    /// What of the names is there, and whether the peer may use them. The peer is judged at most once per exchange,
+    /// and only when a control header asks for it.
+    fn judge(
+        &self,
+        exchange: &mut Exchange,
+        headers: &Headers<'_>,
+        stream: &dyn Stream,
+        stats: &mut Stats,
+    ) -> (Presence, bool) {
+        let presence = Presence::of(headers, &self.settings.tracking);
         if !presence.has_control() {
-            return true;
+            return (presence, true);
         }
         let trusted = exchange.verdict_or(|| self.settings.trust.judge(stream)) == Verdict::Trusted;
         if !trusted {
             stats.add(Counter::HeadersSpoofed, presence.control_count());
         }
-        trusted
+        (presence, trusted)
+    }
+
+    fn removals(&self, presence: Presence, trusted: bool, stats: &mut Stats) -> Vec<&str> {
+        let remove = presence.to_remove(&self.settings.tracking, trusted);
+        stats.add(Counter::HeadersStripped, remove.len() as u64);
+        remove
     }
 
     /// The control headers of a peer that is not trusted count as absent, also for the conditions of rules.
