@@ -66,6 +66,18 @@ impl Counter {
     ];
 }
 
+impl Counter {
+    /// The ways in which a captured record can end. Captured is always the sum of these and of the records held.
+    pub const ENDS: [Self; 6] = [
+        Self::Acknowledged,
+        Self::Rejected,
+        Self::DroppedBufferFull,
+        Self::DroppedTooLarge,
+        Self::DroppedMaxAttempts,
+        Self::DroppedMaxAge,
+    ];
+}
+
 impl From<LossReason> for Counter {
     fn from(reason: LossReason) -> Self {
         match reason {

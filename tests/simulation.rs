@@ -294,15 +294,7 @@ impl World {
     #[track_caller]
     fn check(&self) {
         let gauge = |gauge| self.pipeline.stats.gauge(gauge);
-        let ends = [
-            Counter::Acknowledged,
-            Counter::Rejected,
-            Counter::DroppedBufferFull,
-            Counter::DroppedTooLarge,
-            Counter::DroppedMaxAttempts,
-            Counter::DroppedMaxAge,
-        ];
-        let ended: u64 = ends.iter().map(|counter| self.count(*counter)).sum();
+        let ended: u64 = Counter::ENDS.iter().map(|counter| self.count(*counter)).sum();
         assert_eq!(self.count(Counter::Captured), ended + gauge(Gauge::BufferRecords), "nothing vanishes");
         assert!(gauge(Gauge::BufferBytes) <= self.settings.buffer.max_bytes as u64, "too many bytes");
         let most = self.settings.buffer.max_records as u64 + MOST_REPORTS;

@@ -200,15 +200,7 @@ impl Rig {
     /// What was captured is acknowledged, rejected, dropped or held: after every step.
     #[track_caller]
     fn check(&self) {
-        let ends = [
-            Counter::Acknowledged,
-            Counter::Rejected,
-            Counter::DroppedBufferFull,
-            Counter::DroppedTooLarge,
-            Counter::DroppedMaxAttempts,
-            Counter::DroppedMaxAge,
-        ];
-        let ended: u64 = ends.iter().map(|counter| self.count(*counter)).sum();
+        let ended: u64 = Counter::ENDS.iter().map(|counter| self.count(*counter)).sum();
         assert_eq!(self.count(Counter::Captured), ended + self.pipeline.stats.gauge(Gauge::BufferRecords));
     }
 
