@@ -76,8 +76,8 @@ fn headers(node: &Node<'_>) -> Option<Vec<(String, String)>> {
 pub(super) fn batch(node: Option<Node<'_>>) -> BatchLimits {
     let mut limits = BatchLimits { max_records: 100, max_bytes: 262_144, max_delay: Duration::from_secs(1) };
     let Some(mut object) = node.and_then(|node| node.object()) else { return limits };
-    limits.max_records = object.read("max_records", limits.max_records, |node| size(node, 1, 1000));
-    limits.max_bytes = object.read("max_bytes", limits.max_bytes, |node| size(node, 1024, 16 << 20));
+    limits.max_records = object.read("max_records", limits.max_records, |node| node.size(1, 1000));
+    limits.max_bytes = object.read("max_bytes", limits.max_bytes, |node| node.size(1024, 16 << 20));
     limits.max_delay = object
         .read("max_delay", limits.max_delay, |node| node.duration(Duration::from_millis(1), Duration::from_secs(3600)));
     object.finish();
@@ -93,12 +93,12 @@ pub(super) fn buffer(node: Option<Node<'_>>) -> BufferLimits {
         immediate_reserve_percent: 10,
     };
     let Some(mut object) = node.and_then(|node| node.object()) else { return limits };
-    limits.max_records = object.read("max_records", limits.max_records, |node| size(node, 1, 1_000_000));
-    limits.max_bytes = object.read("max_bytes", limits.max_bytes, |node| size(node, 1024, 256 << 20));
+    limits.max_records = object.read("max_records", limits.max_records, |node| node.size(1, 1_000_000));
+    limits.max_bytes = object.read("max_bytes", limits.max_bytes, |node| node.size(1024, 256 << 20));
     let words = [("drop_newest", OnFull::DropNewest), ("drop_oldest", OnFull::DropOldest)];
     limits.on_full = object.read("on_full", limits.on_full, |node| node.one_of(&words));
     limits.immediate_reserve_percent =
-        object.read("immediate_reserve_percent", limits.immediate_reserve_percent, |node| size(node, 0, 90));
+        object.read("immediate_reserve_percent", limits.immediate_reserve_percent, |node| node.size(0, 90));
     object.finish();
     limits
 }
@@ -125,8 +125,4 @@ pub(super) fn retry(node: Option<Node<'_>>) -> RetryPolicy {
         .filter(|age| !age.is_zero());
     object.finish();
     policy
-}
-
-fn size(node: &Node<'_>, min: u64, max: u64) -> Option<usize> {
-    node.integer(min, max).and_then(|number| usize::try_from(number).ok())
 }

@@ -84,6 +84,11 @@ impl<'a> Node<'a> {
         Some(number)
     }
 
+    /// An [`Self::integer`] that counts things in memory.
+    pub(super) fn size(&self, min: u64, max: u64) -> Option<usize> {
+        self.integer(min, max).and_then(|number| usize::try_from(number).ok())
+    }
+
     /// A duration such as `250ms` within `min..=max`.
     pub(super) fn duration(&self, min: Duration, max: Duration) -> Option<Duration> {
         let Some(duration) = self.value.as_str().and_then(units::duration) else {

@@ -26,8 +26,8 @@ pub(super) fn tracking(node: Option<Node<'_>>, correlation_headers: [String; 2])
     settings.strip_context = object.read("strip_context", false, Node::boolean);
     settings.record_empty_context =
         object.read("on_empty_context", false, |node| node.one_of(&[("skip", false), ("record", true)]));
-    let max = object.read("max_context_bytes", 8192, |node| node.integer(1, 65_536));
-    settings.max_context_bytes = usize::try_from(max).unwrap_or(usize::MAX);
+    settings.max_context_bytes =
+        object.read("max_context_bytes", settings.max_context_bytes, |node| node.size(1, 65_536));
     if has_duplicates(&[&settings.track_header, &settings.operation_header, &settings.context_header]) {
         object.refuse("the three headers must have three names");
     }
