@@ -58,8 +58,10 @@ impl Source {
         self.path.split(['/', '.']).next().unwrap()
     }
 
+    /// A test file, or a part of one in the folder of its name.
     fn is_test(&self) -> bool {
-        TEST_FILES.contains(&self.path.as_str())
+        let is_part = |file: &str| self.path.strip_prefix(file).is_some_and(|rest| rest.starts_with('/'));
+        TEST_FILES.iter().any(|file| *file == self.path || file.strip_suffix(".rs").is_some_and(is_part))
     }
 }
 

@@ -1,0 +1,109 @@
+//! What holds when a key is not given.
+
+use super::*;
+
+#[test]
+fn of_the_pipeline() {
+    let pipeline = accepted(&minimal()).pipeline;
+    assert_eq!(pipeline.service, "unknown-service");
+    let target = Target {
+        cluster: "audit".to_owned(),
+        authority: "audit".to_owned(),
+        path: "/v1/logs".to_owned(),
+        format: Format::OtlpJson,
+        headers: Vec::new(),
+        timeout: Duration::from_secs(5),
+    };
+    assert_eq!(pipeline.target, target);
+    let batch = BatchLimits { max_records: 100, max_bytes: 262_144, max_delay: Duration::from_secs(1) };
+    assert_eq!(pipeline.batch, batch);
+    let buffer = BufferLimits {
+        max_records: 10_000,
+        max_bytes: 8_388_608,
+        on_full: OnFull::DropNewest,
+        immediate_reserve_percent: 10,
+    };
+    assert_eq!(pipeline.buffer, buffer);
+    let retry = RetryPolicy {
+        initial_backoff: Duration::from_millis(250),
+        max_backoff: Duration::from_secs(30),
+        max_attempts: None,
+        max_age: None,
+    };
+    assert_eq!(pipeline.retry, retry);
+}
+
+#[test]
+fn of_the_recorder() {
+    let recorder = accepted(&minimal()).recorder;
+    assert!(recorder.enabled);
+    let tracking = tracking::Settings {
+        track_header: "x-session-track".to_owned(),
+        operation_header: "x-session-operation".to_owned(),
+        context_header: "x-session-context".to_owned(),
+        strip_context: false,
+        record_empty_context: false,
+        max_context_bytes: 8192,
+        correlation_headers: ["x-audit-stream-id".to_owned(), "x-audit-sequence-number".to_owned()],
+    };
+    assert_eq!(recorder.tracking, tracking);
+    let cidrs: Vec<String> = recorder.trust.cidrs.iter().map(ToString::to_string).collect();
+    let expected = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"];
+    assert_eq!(cidrs, expected);
+    assert!(recorder.trust.uri_sans.is_empty());
+}
+
+/// Written out, the default rules are those of the contract but for `identity`, which comes later.
+#[test]
+fn of_the_rules() {
+    let written = with(
+        "/rules",
+        json!([
+            {
+                "name": "check",
+                "match": {"protocol": "http", "methods": ["GET"], "path": {"exact": "/check"}},
+                "record_on": ["success"],
+                "http_statuses": [200],
+            },
+            {"name": "tracked", "match": {"tracked": true}},
+        ]),
+    );
+    let rules = accepted(&minimal()).recorder.policy;
+    assert_eq!(rules, accepted(&written).recorder.policy);
+    assert_eq!(rules[0].record_on, [Outcome::Success]);
+    assert_eq!(rules[0].http_statuses, [StatusRange { first: 200, last: 200 }]);
+    let all = [Outcome::Success, Outcome::Failure, Outcome::Denied, Outcome::Aborted];
+    assert_eq!(rules[1].record_on, all);
+    assert!(rules.iter().all(|rule| rule.recorded && rule.action.is_none() && rule.tags.is_empty()));
+    assert!(rules.iter().all(|rule| rule.extra_fields == ExtraFields::default()));
+}
+
+#[test]
+fn written_out_they_change_nothing() {
+    let written = json!({
+        "enabled": true, "service": "",
+        "audit_cluster": {
+            "cluster": "audit", "authority": "", "path": "/v1/logs", "format": "otlp_json", "headers": {}, "timeout": "5s",
+        },
+        "tracking": {
+            "track_header": "x-session-track", "operation_header": "x-session-operation",
+            "context_header": "x-session-context", "strip_context": false, "on_empty_context": "skip",
+            "max_context_bytes": 8192,
+        },
+        "trust": {
+            "cidrs": ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"],
+            "uri_sans": [],
+        },
+        "session": {"id": [], "token": [], "token_mode": "omit", "hmac_key": "", "hmac_key_id": ""},
+        "identity": {"user_id": [], "user_name": [], "user_email": []},
+        "correlation": {
+            "session_id_header": "x-audit-stream-id", "sequence_header": "x-audit-sequence-number", "scope": "worker",
+        },
+        "batch": {"max_records": 100, "max_bytes": 262_144, "max_delay": "1s"},
+        "buffer": {
+            "max_records": 10_000, "max_bytes": 8_388_608, "on_full": "drop_newest", "immediate_reserve_percent": 10,
+        },
+        "retry": {"initial_backoff": "250ms", "max_backoff": "30s", "max_attempts": 0, "max_age": "0s"},
+    });
+    assert_eq!(accepted(&written), accepted(&minimal()));
+}

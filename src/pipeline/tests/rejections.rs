@@ -1,0 +1,96 @@
+//! What the audit cluster refuses for good.
+
+use super::*;
+
+#[test]
+fn halves_find_the_bad_record_and_the_others_arrive_once() {
+    for bad in 0..9 {
+        let mut rig = Rig::new(|settings| settings.batch.max_records = 9);
+        rig.offer(8);
+        let (mut arrived, mut ids) = (Vec::new(), Vec::new());
+        loop {
+            let sent = rig.send();
+            if sent.is_empty() {
+                break;
+            }
+            for sent in sent {
+                assert!(!ids.contains(&sent.id), "a half has an id of its own");
+                ids.push(sent.id);
+                if sent.numbers().contains(&bad) {
+                    rig.answer(&sent, 400);
+                } else {
+                    arrived.extend(sent.numbers());
+                    rig.answer(&sent, 200);
+                }
+            }
+        }
+        arrived.sort_unstable();
+        let others: Vec<u64> = (0..9).filter(|number| *number != bad).collect();
+        assert_eq!(arrived, others);
+        assert_eq!((rig.count(Counter::Rejected), rig.count(Counter::Acknowledged)), (1, 8));
+        assert!((3..=4).contains(&rig.count(Counter::BatchesSplit)));
+        let report = rig.pass(DELAY).send_one();
+        assert_eq!(report.losses(), [loss("rejected", 1, bad, bad)]);
+        rig.answer(&report, 200).is_empty();
+    }
+}
+
+#[test]
+fn other_statuses_about_content_split_too() {
+    for status in [400, 413, 415, 422] {
+        let mut rig = Rig::new(|_| {});
+        let sent = rig.offer(4).send_one();
+        assert_eq!(rig.answer(&sent, status).send().len(), 2, "{status}");
+    }
+}
+
+#[test]
+fn a_refused_loss_record_is_not_reported_again() {
+    let mut rig = Rig::new(|_| {});
+    rig.started().offer(1).pass(DELAY);
+    let sent = rig.send_one();
+    rig.answer(&sent, 400).pass(DELAY);
+    let report = rig.send_one();
+    assert_eq!(report.losses().len(), 1);
+    rig.answer(&report, 400).pass(DELAY * 100).send_none().is_empty();
+    assert_eq!(rig.count(Counter::Rejected), 2);
+    let lines: Vec<_> = rig.pipeline.poll_notices();
+    let line = "loss records refused by the audit cluster: 1, last: count 1, numbers 2 to 2, reason rejected";
+    assert!(lines.contains(&Notice { level: Level::Error, text: line.to_owned() }), "{lines:?}");
+}
+
+#[test]
+fn partial_success_counts_and_reports() {
+    let mut rig = Rig::new(|_| {});
+    rig.started();
+    let sent = rig.offer(4).send_one();
+    rig.answer_with(&sent, Some(200), None, r#"{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"x"}}"#);
+    assert_eq!((rig.count(Counter::Acknowledged), rig.count(Counter::Rejected)), (3, 3));
+    let report = rig.pass(DELAY).send_one();
+    assert_eq!(report.losses(), [loss("rejected", 3, 2, 5)]);
+    rig.answer(&report, 200).is_empty();
+}
+
+#[test]
+fn partial_success_cannot_reject_more_than_was_sent() {
+    let mut rig = Rig::new(|_| {});
+    let sent = rig.offer(1).pass(DELAY).send_one();
+    rig.answer_with(&sent, Some(200), None, r#"{"partialSuccess":{"rejectedLogRecords":99}}"#);
+    assert_eq!((rig.count(Counter::Acknowledged), rig.count(Counter::Rejected)), (0, 2));
+}
+
+#[test]
+fn an_audit_cluster_that_takes_nothing_does_not_keep_it_busy() {
+    let mut rig = Rig::new(|_| {});
+    rig.offer(1);
+    let all = r#"{"partialSuccess":{"rejectedLogRecords":"1000"}}"#;
+    let mut batches = 0;
+    for _ in 0..50 {
+        for sent in rig.pass(DELAY).send() {
+            rig.answer_with(&sent, Some(200), None, all);
+            batches += 1;
+        }
+    }
+    assert_eq!(batches, 2, "the records, and one report");
+    rig.is_empty();
+}

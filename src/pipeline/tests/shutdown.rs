@@ -1,0 +1,66 @@
+//! The end of a pipeline.
+
+use super::*;
+
+#[test]
+fn everything_leaves_in_one_batch_and_the_end_is_last() {
+    let mut rig = Rig::new(|settings| settings.buffer.max_records = 20);
+    rig.offer(22);
+    rig.pipeline.handle_shutdown(rig.now);
+    assert!(!rig.pipeline.is_drained(rig.now));
+    let sent = rig.send_one();
+    let records = sent.records();
+    assert_eq!(records.len(), 20 + 3, "start, loss and end beside the records");
+    let last = records.last().unwrap();
+    assert_eq!((last.event.as_str(), last.next), ("audit.stream.end", Some(last.number + 1)));
+    assert_eq!(rig.count(Counter::Captured), last.number + 1);
+    assert_eq!(rig.pipeline.unacknowledged().map(|left| left.count), Some(23));
+    assert!(!rig.pipeline.is_drained(rig.now));
+    rig.answer(&sent, 200).is_empty();
+    assert!(rig.pipeline.is_drained(rig.now));
+}
+
+#[test]
+fn the_end_leaves_alone_when_all_is_acknowledged() {
+    let mut rig = Rig::new(|_| {});
+    rig.started();
+    rig.pipeline.handle_shutdown(rig.now);
+    let sent = rig.send_one();
+    assert_eq!(sent.records()[0].next, Some(3));
+    rig.answer(&sent, 503).pass(DELAY);
+    let sent = rig.send_one();
+    rig.answer(&sent, 200);
+    assert!(rig.pipeline.is_drained(rig.now));
+    rig.pass(DELAY).send_none();
+}
+
+#[test]
+fn it_gives_up_after_a_while() {
+    let mut rig = Rig::new(|_| {});
+    rig.offer(1);
+    rig.pipeline.handle_shutdown(rig.now);
+    rig.pass(DRAIN_LIMIT - Duration::from_nanos(1));
+    assert!(!rig.pipeline.is_drained(rig.now));
+    assert!(given_up(&mut rig).is_empty(), "it still tries");
+    rig.pass(Duration::from_nanos(1));
+    assert!(rig.pipeline.is_drained(rig.now));
+    assert_eq!(given_up(&mut rig), ["gives up 2 records that were never acknowledged, numbers 0 to 1"]);
+}
+
+fn given_up(rig: &mut Rig) -> Vec<String> {
+    let errors = rig.pipeline.poll_notices().into_iter().filter(|notice| notice.level == Level::Error);
+    errors.map(|notice| notice.text).collect()
+}
+
+#[test]
+fn a_late_record_still_leaves() {
+    let mut rig = Rig::new(|_| {});
+    rig.started();
+    rig.pipeline.handle_shutdown(rig.now);
+    let end = rig.send_one();
+    rig.answer(&end, 200);
+    let late = rig.offer(1).send_one();
+    assert_eq!(late.numbers(), [3]);
+    rig.answer(&late, 200);
+    assert!(rig.pipeline.is_drained(rig.now));
+}
