@@ -34,6 +34,8 @@ impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _num_headers: usize, _end_of_stream: bool) -> Action {
         let Some(worker) = &self.worker else { return Action::Continue };
         let map = HeaderMap::read(MapType::HttpRequestHeaders);
+        #[cfg(feature = "crash-for-tests")]
+        super::crash::trap_if_asked(&map.headers(), "headers");
         let exchange = &mut self.exchange;
         let instructions = worker.with_pipeline(|pipeline| {
             let stats = &mut pipeline.stats;
@@ -83,6 +85,8 @@ impl HttpContext for Http {
     /// Runs exactly once for every stream, also for those that ended before the filter saw them.
     fn on_log(&mut self) {
         let Some(worker) = &self.worker else { return };
+        #[cfg(feature = "crash-for-tests")]
+        super::crash::trap_if_asked(&HeaderMap::read(MapType::HttpRequestHeaders).headers(), "log");
         let exchange = &mut self.exchange;
         let unseen = (!exchange.is_seen()).then(|| HeaderMap::read(MapType::HttpRequestHeaders));
         let now = LazyCell::new(|| worker.clock.now());

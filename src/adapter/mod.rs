@@ -1,6 +1,8 @@
 //! The adapter to proxy-wasm: translates host calls and decides nothing. Compiled for wasm32 only.
 
 mod clock;
+#[cfg(feature = "crash-for-tests")]
+mod crash;
 mod ffi;
 mod hostcalls;
 mod http_context;
