@@ -42,6 +42,18 @@ impl Outcome {
     }
 }
 
+/// What a rule demands before a request may go upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RequireAudit {
+    /// Nothing: audit trouble never touches the request.
+    #[default]
+    None,
+    /// A place in the buffer for its record.
+    Buffered,
+    /// That too, and the audit cluster's acknowledgement of a record that the request was received.
+    Acknowledged,
+}
+
 /// Everything that is recorded of one exchange. Bytes are as received; the wire makes them valid UTF-8.
 #[derive(Clone, Debug)]
 pub struct ExchangeRecord {
@@ -49,8 +61,10 @@ pub struct ExchangeRecord {
     pub rule: Rc<str>,
     /// What was done.
     pub action: Vec<u8>,
-    /// How it ended.
-    pub outcome: Outcome,
+    /// How it ended; `None` as long as the request was only received (`audit.stage`).
+    pub outcome: Option<Outcome>,
+    /// Whether the record waits for no timer: `audit.priority`.
+    pub immediate: bool,
     /// HTTP or gRPC.
     pub protocol: Protocol,
     /// Start of the request, nanoseconds since the Unix epoch.
@@ -100,11 +114,12 @@ pub struct ExchangeRecord {
 impl ExchangeRecord {
     /// A record of nothing but what every exchange has.
     #[must_use]
-    pub fn new(rule: Rc<str>, protocol: Protocol, outcome: Outcome) -> Self {
+    pub fn new(rule: Rc<str>, protocol: Protocol, outcome: Option<Outcome>) -> Self {
         Self {
             rule,
             action: Vec::new(),
             outcome,
+            immediate: false,
             protocol,
             start_unix_nanos: 0,
             duration: Duration::ZERO,
@@ -162,6 +177,8 @@ pub enum LossReason {
     MaxAge,
     /// The audit cluster refused it for good.
     Rejected,
+    /// The VM that held it has crashed before it was sealed into a batch.
+    VmCrash,
 }
 
 impl LossReason {
@@ -174,6 +191,7 @@ impl LossReason {
             Self::MaxAttempts => "max_attempts",
             Self::MaxAge => "max_age",
             Self::Rejected => "rejected",
+            Self::VmCrash => "vm_crash",
         }
     }
 }
@@ -183,7 +201,7 @@ impl LossReason {
 pub struct Loss {
     /// Why.
     pub reason: LossReason,
-    /// How many; exact.
+    /// How many; exact, but for [`LossReason::VmCrash`], where it is the most that can have been lost.
     pub count: u64,
     /// Lowest number among them.
     pub first: u64,

@@ -21,6 +21,8 @@ pub enum Counter {
     DroppedMaxAttempts,
     /// Records dropped after `retry.max_age`.
     DroppedMaxAge,
+    /// Records that a crashed VM had counted and not sealed into a batch.
+    DroppedVmCrash,
     /// Exchanges that matched a rule which did not want them.
     Excluded,
     /// Tracked exchanges without a context.
@@ -45,7 +47,7 @@ pub enum Counter {
 
 impl Counter {
     /// All counters with their names in Envoy, in the order of the enum.
-    pub const ALL: [(Self, &'static str); 17] = [
+    pub const ALL: [(Self, &'static str); 18] = [
         (Self::Captured, "audit_filter.records.captured"),
         (Self::Acknowledged, "audit_filter.records.acknowledged"),
         (Self::Rejected, "audit_filter.records.rejected"),
@@ -53,6 +55,7 @@ impl Counter {
         (Self::DroppedTooLarge, "audit_filter.records.dropped.too_large"),
         (Self::DroppedMaxAttempts, "audit_filter.records.dropped.max_attempts"),
         (Self::DroppedMaxAge, "audit_filter.records.dropped.max_age"),
+        (Self::DroppedVmCrash, "audit_filter.records.dropped.vm_crash"),
         (Self::Excluded, "audit_filter.records.excluded"),
         (Self::SkippedEmptyContext, "audit_filter.records.skipped_empty_context"),
         (Self::BatchesDispatched, "audit_filter.batches.dispatched"),
@@ -68,13 +71,14 @@ impl Counter {
 
 impl Counter {
     /// The ways in which a captured record can end. Captured is always the sum of these and of the records held.
-    pub const ENDS: [Self; 6] = [
+    pub const ENDS: [Self; 7] = [
         Self::Acknowledged,
         Self::Rejected,
         Self::DroppedBufferFull,
         Self::DroppedTooLarge,
         Self::DroppedMaxAttempts,
         Self::DroppedMaxAge,
+        Self::DroppedVmCrash,
     ];
 }
 
@@ -86,6 +90,7 @@ impl From<LossReason> for Counter {
             LossReason::MaxAttempts => Self::DroppedMaxAttempts,
             LossReason::MaxAge => Self::DroppedMaxAge,
             LossReason::Rejected => Self::Rejected,
+            LossReason::VmCrash => Self::DroppedVmCrash,
         }
     }
 }
@@ -95,7 +100,7 @@ impl From<LossReason> for Counter {
 pub enum Gauge {
     /// Records that are neither acknowledged nor rejected nor dropped; in flight included.
     BufferRecords,
-    /// Their encoded bytes.
+    /// Their encoded bytes, and what is kept free for the records of requests that `require_audit` has let through.
     BufferBytes,
     /// Batches in flight.
     InFlightBatches,

@@ -20,7 +20,7 @@ use audit_filter::record::{Event, ExchangeRecord, Loss, LossReason, Outcome, Pro
 use audit_filter::recorder::grpc::StatusSource;
 use audit_filter::recorder::tracking::Context;
 use audit_filter::time::Now;
-use audit_filter::wire::{Encoder, Format, Numbered, Resource};
+use audit_filter::wire::{Encoder, Format, Numbered, Origin};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -100,7 +100,7 @@ fn exchange(rule: &str, action: &str, outcome: Outcome) -> ExchangeRecord {
         http_status: Some(200),
         protocol_version: Some(b"1.1".to_vec()),
         client_address: Some(b"198.51.100.7".to_vec()),
-        ..ExchangeRecord::new(Rc::from(rule), Protocol::Http, outcome)
+        ..ExchangeRecord::new(Rc::from(rule), Protocol::Http, Some(outcome))
     }
 }
 
@@ -174,7 +174,7 @@ fn events() -> Vec<Event> {
 }
 
 fn batch(format: Format) -> String {
-    let mut encoder = Encoder::new(format, Resource { service: "shop \"eins\"".to_owned(), stream_id: STREAM });
+    let mut encoder = Encoder::new(format, "shop \"eins\"".to_owned());
     let fragments: Vec<Box<str>> = (0..)
         .zip(events())
         .map(|(number, event)| {
@@ -187,7 +187,8 @@ fn batch(format: Format) -> String {
             })
         })
         .collect();
-    let body = encoder.batch(BATCH, fragments.iter().map(AsRef::as_ref));
+    let body =
+        encoder.batch(Origin { stream_id: STREAM, recovered: false }, BATCH, fragments.iter().map(AsRef::as_ref));
     for (fragment, range) in fragments.iter().zip(body.fragments) {
         assert_eq!(body.text.get(range), Some(fragment.as_ref()));
     }
@@ -350,7 +351,7 @@ fn a_pipeline_writes_the_same_twice() {
     let write = |seed: u64| {
         let mut pipeline = Pipeline::new(settings.clone(), STREAM, seed);
         let now = |seconds| Now { unix_nanos: START, uptime: Duration::from_secs(seconds) };
-        let _ = pipeline.handle_exchange(Box::new(check()), now(1));
+        let _ = pipeline.handle_exchange(Box::new(check()), None, now(1));
         let callout = pipeline.poll_callout(now(5)).unwrap();
         assert!(callout.body.contains(&callout.batch_id.to_string()));
         assert_eq!(callout.batch_id.get_version_num(), 4);

@@ -177,7 +177,7 @@ impl World {
                 1 => format!("/{}", "x".repeat(self.rng.usize(..6000))),
                 _ => "/path".to_owned(),
             };
-            let wakes = self.pipeline.handle_exchange(exchange(&path), self.now);
+            let wakes = self.pipeline.handle_exchange(exchange(&path), None, self.now);
             if wakes && self.rng.bool() {
                 self.drive();
             }
@@ -433,6 +433,6 @@ fn exchange(path: &str) -> Box<ExchangeRecord> {
         method: b"GET".to_vec(),
         path: path.as_bytes().to_vec(),
         http_status: Some(200),
-        ..ExchangeRecord::new(Rc::from("r"), Protocol::Http, Outcome::Success)
+        ..ExchangeRecord::new(Rc::from("r"), Protocol::Http, Some(Outcome::Success))
     })
 }

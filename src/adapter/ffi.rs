@@ -13,6 +13,18 @@ const OK: u32 = 0;
 unsafe extern "C" {
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
 }
 
 /// A whole header map in the host's serialization; `None` when there is none in this phase.
@@ -29,6 +41,39 @@ pub(super) fn property(path: &str) -> Option<Vec<u8>> {
     // SAFETY: the path outlives the call, both pointers are valid for it, and the host writes nothing else.
     let status = unsafe { proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) };
     taken(status, data, size)
+}
+
+/// Makes the following host calls those of another context. False: there is none with this id.
+pub(super) fn set_effective_context(context: u32) -> bool {
+    // SAFETY: no memory is handed over.
+    unsafe { proxy_set_effective_context(context) == OK }
+}
+
+/// Lets the request of the effective context go on.
+pub(super) fn continue_request() {
+    /// Proxy-wasm's `proxy_stream_type_t`.
+    const HTTP_REQUEST: u32 = 0;
+    // SAFETY: no memory is handed over. A refusal means that the stream is gone.
+    let _ = unsafe { proxy_continue_stream(HTTP_REQUEST) };
+}
+
+/// Answers the request of the effective context; a gRPC call gets the gRPC status.
+pub(super) fn send_local_response(status: u32, grpc_status: i32, details: &str, body: &str) {
+    /// A serialized header map without headers.
+    const NO_HEADERS: [u8; 4] = [0; 4];
+    // SAFETY: all three buffers outlive the call. A refusal means that the stream is gone.
+    let _ = unsafe {
+        proxy_send_local_response(
+            status,
+            details.as_ptr(),
+            details.len(),
+            body.as_ptr(),
+            body.len(),
+            NO_HEADERS.as_ptr(),
+            NO_HEADERS.len(),
+            grpc_status,
+        )
+    };
 }
 
 fn taken(status: u32, data: *mut u8, size: usize) -> Option<Vec<u8>> {

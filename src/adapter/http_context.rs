@@ -1,4 +1,5 @@
-//! One stream: hands its headers to the recorder, applies the removals, and offers the record when the stream has ended.
+//! One stream: hands its headers to the recorder, applies the removals, holds or refuses the request where its record is
+//! required, and offers the record when the stream has ended.
 
 use std::cell::LazyCell;
 use std::rc::Rc;
@@ -6,19 +7,53 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 
+use super::held::refuse;
 use super::hostcalls::{CurrentStream, HeaderMap, remove};
 use super::root_context::Worker;
+use crate::pipeline::admission::Admission;
+use crate::pipeline::buffer::Place;
+use crate::record::RequireAudit;
 use crate::recorder::exchange::Exchange;
 
 /// The context of one stream.
 pub(super) struct Http {
+    id: u32,
     worker: Option<Rc<Worker>>,
     exchange: Exchange,
+    /// Kept free for the record, where one is required.
+    place: Option<Place>,
+    /// Named while the request is held.
+    ticket: Option<u64>,
 }
 
 impl Http {
-    pub(super) fn new(worker: Option<Rc<Worker>>) -> Self {
-        Self { worker, exchange: Exchange::default() }
+    pub(super) fn new(id: u32, worker: Option<Rc<Worker>>) -> Self {
+        Self { id, worker, exchange: Exchange::default(), place: None, ticket: None }
+    }
+
+    /// Lets a request go upstream, holds or refuses it, where its record is required.
+    fn admit(&mut self, required: RequireAudit) -> Action {
+        let Some(worker) = &self.worker else { return Action::Continue };
+        let Some(received) = worker.recorder.received(&self.exchange, &CurrentStream) else { return Action::Continue };
+        let now = worker.clock.now();
+        match worker.with_pipeline(|pipeline| pipeline.admit(required, received, now)) {
+            Admission::Proceed(place) => {
+                self.place = Some(place);
+                Action::Continue
+            }
+            Admission::Hold { ticket, place, wakes } => {
+                (self.place, self.ticket) = (Some(place), Some(ticket));
+                worker.held.hold(ticket, self.id);
+                if wakes {
+                    worker.wake();
+                }
+                Action::Pause
+            }
+            Admission::Refuse => {
+                refuse(required);
+                Action::Pause
+            }
+        }
     }
 
     fn note_end(&mut self, end_of_stream: bool) {
@@ -52,7 +87,8 @@ impl HttpContext for Http {
             instructions
         });
         remove(MapType::HttpRequestHeaders, &instructions.remove);
-        Action::Continue
+        let required = instructions.require_audit;
+        if required == RequireAudit::None { Action::Continue } else { self.admit(required) }
     }
 
     fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
@@ -96,7 +132,15 @@ impl HttpContext for Http {
                 worker.recorder.handle_unseen_request(exchange, &map.headers(), &CurrentStream, stats);
             }
             let record = worker.recorder.handle_end(exchange, &CurrentStream, || *now, stats);
-            record.is_some_and(|record| pipeline.handle_exchange(record, *now))
+            if let Some(ticket) = self.ticket {
+                pipeline.handle_request_gone(ticket);
+                worker.held.forget(ticket);
+            }
+            let Some(record) = record else {
+                pipeline.handle_no_exchange(self.place.take());
+                return false;
+            };
+            pipeline.handle_exchange(record, self.place.take(), *now)
         });
         if wakes {
             worker.wake();

@@ -4,6 +4,7 @@ mod clock;
 #[cfg(feature = "crash-for-tests")]
 mod crash;
 mod ffi;
+mod held;
 mod hostcalls;
 mod http_context;
 mod metrics;
@@ -13,5 +14,5 @@ use proxy_wasm::types::LogLevel;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(root_context::Root::default()));
+    proxy_wasm::set_root_context(|id| Box::new(root_context::Root::new(id)));
 }}

@@ -11,6 +11,7 @@ use proxy_wasm::types::{BufferType, ContextType, MapType};
 use uuid::Builder;
 
 use super::clock::Clock;
+use super::held::Held;
 use super::hostcalls::{HeaderMap, dispatch};
 use super::http_context::Http;
 use super::metrics::Metrics;
@@ -26,12 +27,15 @@ pub(super) struct Worker {
     pipeline: RefCell<Pipeline>,
     metrics: RefCell<Metrics>,
     pub(super) clock: Clock,
+    pub(super) held: Held,
     wake_queue: Option<u32>,
+    /// Envoy's id of the root context.
+    root: u32,
 }
 
 /// The root context; empty until its configuration is accepted.
-#[derive(Default)]
 pub(super) struct Root {
+    id: u32,
     worker: Option<Rc<Worker>>,
 }
 
@@ -40,6 +44,10 @@ pub(super) struct Root {
 const TICK_RANGE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 
 impl Root {
+    pub(super) fn new(id: u32) -> Self {
+        Self { id, worker: None }
+    }
+
     fn configure(&mut self, config: Config) -> Result<(), String> {
         let mut random = [0; 24];
         getrandom::fill(&mut random).map_err(|error| format!("no randomness from the host: {error}"))?;
@@ -55,6 +63,8 @@ impl Root {
             pipeline: RefCell::new(Pipeline::new(config.pipeline, stream_id, seed)),
             metrics: RefCell::new(Metrics::define()),
             clock: Clock::new(),
+            held: Held::default(),
+            root: self.id,
             // Named by the stream, since a queue wakes only the last of several that registered its name.
             wake_queue: hostcalls::register_shared_queue(&format!("audit_filter.wake.{stream_id}")).ok(),
         }));
@@ -76,18 +86,26 @@ impl Worker {
         }
     }
 
-    /// Makes the callouts that are due, at most `limit`, then tells Envoy what was counted and noticed.
+    /// Makes the callouts that are due, at most `limit`, then tells Envoy what was decided, counted and noticed.
     fn drive(&self, limit: usize) {
+        self.call_out(limit);
+        while let Some(decision) = self.with_pipeline(Pipeline::poll_decision) {
+            self.held.release(decision, self.root);
+        }
+        let mut pipeline = self.pipeline.borrow_mut();
+        self.metrics.borrow_mut().publish(&mut pipeline.stats);
+        for notice in pipeline.poll_notices() {
+            print(notice.level, &format!("stream {}: {}", pipeline.stream_id(), notice.text));
+        }
+    }
+
+    fn call_out(&self, limit: usize) {
         let mut pipeline = self.pipeline.borrow_mut();
         for _ in 0..limit {
             let now = self.clock.now();
             let Some(callout) = pipeline.poll_callout(now) else { break };
             let token = dispatch(&callout);
             pipeline.handle_dispatched(token, now);
-        }
-        self.metrics.borrow_mut().publish(&mut pipeline.stats);
-        for notice in pipeline.poll_notices() {
-            print(notice.level, &format!("stream {}: {}", pipeline.stream_id(), notice.text));
         }
     }
 
@@ -173,8 +191,8 @@ impl RootContext for Root {
         worker.drive(usize::MAX);
     }
 
-    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Http::new(self.worker.clone())))
+    fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Http::new(context_id, self.worker.clone())))
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::later;
 use super::node::{Node, Object};
 use super::text::{header_name, header_value, is_label, method};
-use crate::record::{Outcome, Protocol};
+use crate::record::{Outcome, Protocol, RequireAudit};
 use crate::recorder::path::{self, Template};
 use crate::recorder::policy::{
     Conditions, ExtraFields, HeaderCondition, HostPattern, PathPattern, Policy, Rule, StatusRange, ValuePattern,
@@ -44,6 +44,8 @@ fn plain_rule(name: &str, conditions: Conditions) -> Rule {
         action: None,
         record_on: OUTCOMES.map(|(_, outcome)| outcome).to_vec(),
         http_statuses: Vec::new(),
+        immediate_on: Vec::new(),
+        require_audit: RequireAudit::None,
         tags: Rc::new([]),
         extra_fields: ExtraFields::default(),
     }
@@ -81,6 +83,9 @@ fn rule(node: &Node<'_>) -> Option<Rule> {
     rule.record_on =
         object.read("record_on", rule.record_on, |node| Some(node.each_of_some(|entry| entry.one_of(&OUTCOMES))));
     rule.http_statuses = object.read("http_statuses", Vec::new(), |node| Some(node.each(status_range)));
+    rule.immediate_on =
+        object.read("immediate_on", Vec::new(), |node| Some(node.each(|entry| entry.one_of(&OUTCOMES))));
+    rule.require_audit = object.read("require_audit", RequireAudit::None, |node| require_audit(node, rule.recorded));
     rule.tags = object.read("tags", Rc::new([]), tags);
     rule.extra_fields = object.read("extra_fields", ExtraFields::default(), extra_fields);
     read_later_keys(&mut object);
@@ -95,10 +100,21 @@ enum Level {
     Request,
 }
 
+fn require_audit(node: &Node<'_>, recorded: bool) -> Option<RequireAudit> {
+    let words = [
+        ("none", RequireAudit::None),
+        ("buffered", RequireAudit::Buffered),
+        ("acknowledged", RequireAudit::Acknowledged),
+    ];
+    let required = node.one_of(&words)?;
+    if required != RequireAudit::None && !recorded {
+        node.refuse("must be none where level is none: there is no record to wait for");
+    }
+    Some(required)
+}
+
 fn read_later_keys(object: &mut Object<'_>) {
     later::identity(object.field("identity"));
-    later::only_empty_list(object.field("immediate_on"), |entry| entry.one_of(&OUTCOMES));
-    later::only_default(object.field("require_audit"), &["none", "buffered", "acknowledged"]);
     later::only_default(object.field("session"), &["none", "start", "end"]);
     later::only_false(object.field("correlate"));
     later::capture(object.field("capture"));

@@ -6,14 +6,21 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::buffer::Encoded;
+use super::lane::Lane;
 use crate::record::Loss;
-use crate::wire::Encoder;
+use crate::wire::{Encoder, Origin};
 
 /// Records that travel together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// `audit.batch.id`, and the idempotency key.
     pub id: Uuid,
+    /// Whose records it holds.
+    pub origin: Origin,
+    /// Which way it goes.
+    pub lane: Lane,
+    /// Where the journal keeps a copy of it.
+    pub slot: Option<usize>,
     /// Attempts so far.
     pub attempts: u64,
     /// Not to be sent before this moment.
@@ -29,6 +36,8 @@ pub struct Item {
     pub number: u64,
     /// When it was made.
     pub made: Duration,
+    /// In which lane it takes its place.
+    pub lane: Lane,
     /// What it is.
     pub content: Content,
     range: Range<usize>,
@@ -65,16 +74,17 @@ impl Item {
 impl Batch {
     /// Seals records into a batch.
     #[must_use]
-    pub fn seal(id: Uuid, records: &[(Encoded, Content)], encoder: &Encoder) -> Self {
-        let body = encoder.batch(id, records.iter().map(|(record, _)| &*record.fragment));
+    pub fn seal(id: Uuid, origin: Origin, lane: Lane, records: &[(Encoded, Content)], encoder: &Encoder) -> Self {
+        let body = encoder.batch(origin, id, records.iter().map(|(record, _)| &*record.fragment));
         let item = |((record, content), range): (&(Encoded, Content), Range<usize>)| Item {
             number: record.number,
             made: record.made,
+            lane: record.lane,
             content: *content,
             range,
         };
         let items = records.iter().zip(body.fragments).map(item).collect();
-        Self { id, attempts: 0, not_before: Duration::ZERO, text: body.text, items }
+        Self { id, origin, lane, slot: None, attempts: 0, not_before: Duration::ZERO, text: body.text, items }
     }
 
     /// What is sent.
@@ -109,13 +119,19 @@ impl Batch {
         if left.is_empty() {
             return None;
         }
-        Some([left, right].map(|half| Self::seal(new_id(), &self.records(half), encoder)))
+        Some([left, right].map(|half| Self::seal(new_id(), self.origin, self.lane, &self.records(half), encoder)))
+    }
+
+    /// Its records, to be sealed anew.
+    #[must_use]
+    pub fn unsealed(&self) -> Vec<(Encoded, Content)> {
+        self.records(&self.items)
     }
 
     fn records(&self, items: &[Item]) -> Vec<(Encoded, Content)> {
         let record = |item: &Item| {
             let fragment = self.text.get(item.range.clone()).unwrap_or_default().into();
-            (Encoded { number: item.number, made: item.made, fragment }, item.content)
+            (Encoded { number: item.number, made: item.made, lane: item.lane, fragment }, item.content)
         };
         items.iter().map(record).collect()
     }
@@ -124,18 +140,20 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Format, Resource};
+    use crate::wire::Format;
+
+    const ORIGIN: Origin = Origin { stream_id: Uuid::nil(), recovered: false };
 
     fn encoder() -> Encoder {
-        Encoder::new(Format::Ndjson, Resource { service: "s".to_owned(), stream_id: Uuid::nil() })
+        Encoder::new(Format::Ndjson, "s".to_owned())
     }
 
     fn batch(count: u64) -> Batch {
         let record = |number: u64| {
             let fragment = format!(r#"{{"n":{number}"#).into();
-            (Encoded { number, made: Duration::from_secs(number), fragment }, Content::Exchange)
+            (Encoded { number, made: Duration::from_secs(number), lane: Lane::Bulk, fragment }, Content::Exchange)
         };
-        Batch::seal(Uuid::nil(), &(0..count).map(record).collect::<Vec<_>>(), &encoder())
+        Batch::seal(Uuid::nil(), ORIGIN, Lane::Bulk, &(0..count).map(record).collect::<Vec<_>>(), &encoder())
     }
 
     #[test]

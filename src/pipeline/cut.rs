@@ -1,38 +1,59 @@
 //! How records become batches: numbered, encoded once, and cut when enough of them wait or the oldest has waited enough.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use uuid::{Builder, Uuid};
 
 use super::Pipeline;
 use super::batch::{Batch, Content};
 use super::buffer::Encoded;
+use super::lane::Lane;
+use super::settings::BatchLimits;
 use crate::record::Event;
 use crate::time::Now;
 use crate::wire::Numbered;
 
+/// What a loss record takes on the wire at most.
+const LOSS_BYTES: usize = 700;
+
 impl Pipeline {
-    /// What leaves next: a batch that has waited for its retry, else a new one if it is due.
-    pub(super) fn next_batch(&mut self, now: Now) -> Option<Batch> {
-        if !self.window.is_open(now.uptime) {
+    /// What leaves next in this lane: a batch that has waited for its retry, else a new one if it is due.
+    pub(super) fn next_batch(&mut self, lane: Lane, now: Now) -> Option<Batch> {
+        if !self.windows.of(lane).is_open(now.uptime) {
             return None;
         }
-        if let Some(index) = self.waiting.iter().position(|batch| batch.not_before <= now.uptime) {
-            return self.waiting.remove(index);
+        let waiting = self.waiting.of_mut(lane);
+        if let Some(index) = waiting.iter().position(|batch| batch.not_before <= now.uptime) {
+            return waiting.remove(index);
         }
-        self.is_due(now).then(|| self.seal(now))
+        self.is_due(lane, now).then(|| self.seal(lane, now))
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    /// Whether a batch may leave whatever its age; with a single immediate record it may.
+    pub(super) fn is_full(&self, lane: Lane) -> bool {
+        let waiting = self.buffer.waiting_records(lane);
+        if lane == Lane::Immediate {
+            return waiting > 0;
+        }
         let limits = &self.settings.batch;
-        let records = self.buffer.waiting_records() + usize::from(self.stream.pending_start().is_some());
-        records >= limits.max_records || self.buffer.waiting_bytes() >= limits.max_bytes
+        let records = waiting + usize::from(self.stream.pending_start().is_some());
+        records >= limits.max_records || self.buffer.waiting_bytes(lane) >= limits.max_bytes
     }
 
-    fn is_due(&self, now: Now) -> bool {
-        let made = [self.buffer.oldest().map(|record| record.made), self.losses.oldest()];
-        let oldest = made.into_iter().flatten().min();
+    fn is_due(&self, lane: Lane, now: Now) -> bool {
+        if lane == Lane::Immediate || self.is_full(lane) {
+            return self.is_full(lane);
+        }
+        let oldest = self.oldest_bulk();
         let is_old = oldest.is_some_and(|made| now.uptime.saturating_sub(made) >= self.settings.batch.max_delay);
-        let drains = self.draining_since.is_some() && (oldest.is_some() || self.owes_end());
-        self.is_full() || is_old || drains
+        is_old || (self.draining_since.is_some() && (oldest.is_some() || self.owes_end()))
+    }
+
+    /// When the oldest record or loss was made that waits for its batch.
+    fn oldest_bulk(&self) -> Option<Duration> {
+        let record = self.buffer.oldest(Lane::Bulk).map(|record| record.made);
+        [record, self.losses.oldest()].into_iter().flatten().min()
     }
 
     /// Whether the stream was announced, and its end is still to be.
@@ -40,36 +61,67 @@ impl Pipeline {
         self.draining_since.is_some() && self.stream.is_announced() && !self.stream.has_ended()
     }
 
-    /// Cuts the next batch: the stream's start, losses, then records as far as the limits allow. While draining
-    /// there are no limits but the buffer's, since only one callout may leave a worker that ends.
-    fn seal(&mut self, now: Now) -> Batch {
-        let drains = self.draining_since.is_some();
-        let max_records = if drains { usize::MAX } else { self.settings.batch.max_records };
-        let max_bytes = if drains { usize::MAX } else { self.settings.batch.max_bytes };
-        let mut records: Vec<(Encoded, Content)> = Vec::new();
+    /// Cuts the next batch: the stream's start, losses, then records as far as the limits allow, at least one.
+    fn seal(&mut self, lane: Lane, now: Now) -> Batch {
+        let BatchLimits { max_records, max_bytes, .. } = self.settings.batch;
+        let mut records = Vec::new();
         records.extend(self.stream.take_start().map(|start| (start, Content::Lifecycle)));
-        for loss in self.losses.take(max_records.saturating_sub(records.len())) {
-            let number = self.stream.next_number(&mut self.stats);
-            records.push((self.encode(number, now.unix_nanos, &Event::Loss(loss), now), Content::Loss(loss)));
+        if lane == Lane::Bulk {
+            let most = max_records.min((max_bytes / LOSS_BYTES).max(1));
+            self.take_losses(&mut records, most, now);
         }
-        let mut bytes = 0;
+        let mut bytes: usize = records.iter().map(|(record, _)| record.fragment.len()).sum();
         while records.len() < max_records
-            && let Some(next) = self.buffer.oldest().map(|record| record.fragment.len())
-            && (bytes == 0 || bytes + next <= max_bytes)
+            && let Some(next) = self.buffer.oldest(lane).map(|record| record.fragment.len())
+            && (records.is_empty() || bytes + next <= max_bytes)
         {
             bytes += next;
-            records.extend(self.buffer.pop_into_batch().map(|record| (record, Content::Exchange)));
+            records.extend(self.buffer.pop_into_batch(lane).map(|record| (record, Content::Exchange)));
         }
-        if drains && self.buffer.oldest().is_none() {
+        if lane == Lane::Bulk && self.buffer.oldest(lane).is_none() {
             records.extend(self.end_stream(now).map(|end| (end, Content::Lifecycle)));
         }
-        Batch::seal(new_batch_id(&mut self.random), &records, &self.encoder)
+        Batch::seal(new_batch_id(&mut self.random), self.origin(), lane, &records, &self.encoder)
+    }
+
+    /// Cuts everything that has to be sent, and is not on its way, into one batch without limits: batches that wait for
+    /// a retry, and what was not yet sealed. A worker that ends has one callout left.
+    pub(super) fn seal_the_rest(&mut self, now: Now) {
+        let mut records = Vec::new();
+        for lane in Lane::ALL {
+            let waiting = std::mem::take(self.waiting.of_mut(lane));
+            let (own, foreign): (VecDeque<Batch>, _) =
+                waiting.into_iter().partition(|batch| batch.origin == self.origin());
+            *self.waiting.of_mut(lane) = foreign;
+            records.extend(own.iter().flat_map(Batch::unsealed));
+        }
+        records.extend(self.stream.take_start().map(|start| (start, Content::Lifecycle)));
+        self.take_losses(&mut records, usize::MAX, now);
+        for lane in Lane::ALL {
+            while let Some(record) = self.buffer.pop_into_batch(lane) {
+                records.push((record, Content::Exchange));
+            }
+        }
+        records.extend(self.end_stream(now).map(|end| (end, Content::Lifecycle)));
+        if !records.is_empty() {
+            let id = new_batch_id(&mut self.random);
+            let batch = Batch::seal(id, self.origin(), Lane::Bulk, &records, &self.encoder);
+            self.waiting.bulk.push_front(batch);
+        }
+    }
+
+    fn take_losses(&mut self, records: &mut Vec<(Encoded, Content)>, max_records: usize, now: Now) {
+        for loss in self.losses.take(max_records.saturating_sub(records.len())) {
+            let number = self.stream.next_number(&mut self.stats);
+            let record = self.encode(number, Lane::Bulk, now.unix_nanos, &Event::Loss(loss), now);
+            records.push((record, Content::Loss(loss)));
+        }
     }
 
     pub(super) fn announce_stream(&mut self, now: Now) {
         if !self.stream.is_announced() {
             let number = self.stream.next_number(&mut self.stats);
-            let start = self.encode(number, now.unix_nanos, &Event::StreamStart, now);
+            let start = self.encode(number, Lane::Bulk, now.unix_nanos, &Event::StreamStart, now);
             self.stream.announce(start);
         }
     }
@@ -80,14 +132,14 @@ impl Pipeline {
         }
         self.stream.end();
         let number = self.stream.next_number(&mut self.stats);
-        Some(self.encode(number, now.unix_nanos, &Event::StreamEnd { next: number + 1 }, now))
+        Some(self.encode(number, Lane::Bulk, now.unix_nanos, &Event::StreamEnd { next: number + 1 }, now))
     }
 
-    pub(super) fn encode(&mut self, number: u64, time_unix_nanos: u64, event: &Event, now: Now) -> Encoded {
+    pub(super) fn encode(&mut self, number: u64, lane: Lane, time_unix_nanos: u64, event: &Event, now: Now) -> Encoded {
         let observed_unix_nanos = now.unix_nanos.max(time_unix_nanos);
         let uid = self.new_uid(observed_unix_nanos);
         let record = Numbered { number, uid, time_unix_nanos, observed_unix_nanos, event };
-        Encoded { number, made: now.uptime, fragment: self.encoder.record(&record) }
+        Encoded { number, made: now.uptime, lane, fragment: self.encoder.record(&record) }
     }
 
     /// UUIDv7 (RFC 9562 section 5.7): time-ordered for the store's index, random enough to be unique.

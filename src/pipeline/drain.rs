@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::Pipeline;
 use super::batch::Batch;
+use super::lane::Lane;
 use super::notices::Level;
+use super::window::Window;
 use crate::time::Now;
 
 /// How long a pipeline that was told to end goes on trying to deliver what it holds.
@@ -22,10 +24,13 @@ pub struct Unacknowledged {
 }
 
 impl Pipeline {
-    /// The configuration is going away: from now on everything is due at once, and the stream's end is announced.
-    /// Says in one line what is not yet acknowledged, since the process may end before it is.
+    /// The configuration is going away: everything that is left makes one batch, the stream's end in it, and from now on
+    /// nothing waits. Says in one line what is not yet acknowledged, since the process may end before it is.
     pub fn handle_shutdown(&mut self, now: Now) {
         self.draining_since.get_or_insert(now.uptime);
+        self.seal_the_rest(now);
+        self.windows.each_mut().for_each(Window::end_backoff);
+        self.update_gauges();
         if let Some(Unacknowledged { count, first, last }) = self.unacknowledged() {
             let text = format!("ends with {count} records not yet acknowledged, numbers {first} to {last}");
             self.say(Level::Warn, text);
@@ -42,8 +47,11 @@ impl Pipeline {
     /// What would be lost if the worker ended now.
     #[must_use]
     pub fn unacknowledged(&self) -> Option<Unacknowledged> {
-        let batches = self.batches().filter_map(Batch::numbers);
-        let waiting = self.buffer.oldest().map(|oldest| (oldest.number, self.stream.next() - 1));
+        let own = self.batches().filter(|batch| batch.origin == self.origin());
+        let batches = own.filter_map(Batch::numbers);
+        let waiting = Lane::ALL
+            .into_iter()
+            .filter_map(|lane| Some((self.buffer.oldest(lane)?.number, self.buffer.newest(lane)?.number)));
         let start = self.stream.pending_start().map(|start| (start.number, start.number));
         let ranges: Vec<(u64, u64)> = batches.chain(waiting).chain(start).collect();
         let first = ranges.iter().map(|(first, _)| *first).min()?;

@@ -2,12 +2,14 @@
 //!
 //! Inputs are `handle_*`, outputs are `poll_*`. After any input, poll callouts until there is none, then notices.
 
+pub mod admission;
 pub mod answer;
 pub mod backoff;
 pub mod batch;
 pub mod buffer;
 mod cut;
 pub mod drain;
+pub mod lane;
 pub mod loss;
 pub mod notices;
 pub mod settings;
@@ -26,15 +28,17 @@ use uuid::Uuid;
 use crate::record::{Event, ExchangeRecord, LossReason};
 use crate::stats::{Counter, Gauge, Stats};
 use crate::time::Now;
-use crate::wire::{Encoder, Resource};
+use crate::wire::{Encoder, Origin};
+use admission::Gate;
 use answer::{Answer, Verdict};
 use batch::Batch;
-use buffer::{Buffer, Encoded, Push};
+use buffer::{Buffer, Encoded, Place, Push};
+use lane::{Lane, PerLane};
 use loss::LossLedger;
 use notices::{Kind, Level, Notice, Notices};
 use settings::{Settings, Target};
 use stream::Stream;
-use window::Window;
+use window::{Flight, MAX_IN_FLIGHT, Window};
 
 /// What to do when Envoy took the peer's address from a header.
 const UNKNOWN_PEER: &str = "control headers came from a peer that cannot be known, since its address was taken from \
@@ -59,11 +63,12 @@ pub struct Pipeline {
     stream: Stream,
     buffer: Buffer,
     losses: LossLedger,
+    gate: Gate,
     /// Sealed batches that have to be sent (again), in the order in which they were given back.
-    waiting: VecDeque<Batch>,
+    waiting: PerLane<VecDeque<Batch>>,
     /// The batch that [`Self::poll_callout`] has handed out, until [`Self::handle_dispatched`].
     staged: Option<Batch>,
-    window: Window,
+    windows: PerLane<Window>,
     wake_requested: bool,
     draining_since: Option<Duration>,
     told_unknown_peer: bool,
@@ -77,15 +82,15 @@ impl Pipeline {
     /// A pipeline for one stream. `seed` drives jitter and ids; it must come from the host's randomness.
     #[must_use]
     pub fn new(settings: Settings, stream_id: Uuid, seed: u64) -> Self {
-        let resource = Resource { service: settings.service.clone(), stream_id };
         Self {
-            encoder: Encoder::new(settings.target.format, resource),
+            encoder: Encoder::new(settings.target.format, settings.service.clone()),
             stream: Stream::new(stream_id),
             buffer: Buffer::new(&settings.buffer),
             losses: LossLedger::default(),
-            waiting: VecDeque::new(),
+            gate: Gate::default(),
+            waiting: PerLane::default(),
             staged: None,
-            window: Window::new(),
+            windows: PerLane { bulk: Window::new(MAX_IN_FLIGHT.bulk), immediate: Window::new(MAX_IN_FLIGHT.immediate) },
             wake_requested: false,
             draining_since: None,
             told_unknown_peer: false,
@@ -102,31 +107,33 @@ impl Pipeline {
         self.stream.id()
     }
 
-    /// Takes a finished record. True: a batch is full and may leave, so wake the root context, which polls callouts.
-    /// True at most once until the next [`Self::poll_callout`].
+    /// Takes a finished record, and the place that was kept for it. True: something may leave now, so wake the root
+    /// context, which polls callouts. True at most once until the next [`Self::poll_callout`].
     #[must_use]
-    pub fn handle_exchange(&mut self, exchange: Box<ExchangeRecord>, now: Now) -> bool {
-        self.announce_stream(now);
-        let number = self.stream.next_number(&mut self.stats);
-        if self.buffer.refuses_all() {
-            self.lose(LossReason::BufferFull, number, now);
-        } else {
-            let start = exchange.start_unix_nanos;
-            let record = self.encode(number, start, &Event::Exchange(exchange), now);
-            self.push(record, now);
-        }
+    pub fn handle_exchange(&mut self, exchange: Box<ExchangeRecord>, place: Option<Place>, now: Now) -> bool {
+        self.handle_no_exchange(place);
+        let (lane, start) = (lane_of(&exchange), exchange.start_unix_nanos);
+        self.capture(lane, &Event::Exchange(exchange), start, now);
         self.update_gauges();
-        let wakes = !self.wake_requested && self.is_full() && self.window.is_open(now.uptime);
-        self.wake_requested |= wakes;
-        wakes
+        self.wakes(now)
     }
 
-    /// Looks after deadlines: answers that are overdue, records that are too old, log lines that were held back.
+    /// No rule wants a record of an exchange, for which a place may have been kept.
+    pub fn handle_no_exchange(&mut self, place: Option<Place>) {
+        if let Some(place) = place {
+            self.buffer.give_back(&place);
+            self.update_gauges();
+        }
+    }
+
+    /// Looks after deadlines: answers that are overdue, requests that have been held long enough, records that are too
+    /// old, log lines that were held back.
     pub fn handle_tick(&mut self, now: Now) {
-        while let Some(flight) = self.window.land_overdue(self.settings.target.timeout, now.uptime) {
+        while let Some(flight) = self.take_overdue(now) {
             self.handle_failure(flight, None, "no answer", now);
         }
         self.expire(now);
+        self.refuse_overdue(now);
         self.tell_what_is_given_up(now);
         self.notices.release(now.uptime);
         self.update_gauges();
@@ -137,7 +144,7 @@ impl Pipeline {
     pub fn poll_callout(&mut self, now: Now) -> Option<Callout<'_>> {
         self.wake_requested = false;
         if self.staged.is_none() {
-            self.staged = self.next_batch(now);
+            self.staged = Lane::ALL.into_iter().find_map(|lane| self.next_batch(lane, now));
             self.update_gauges();
         }
         let batch = self.staged.as_ref()?;
@@ -151,9 +158,9 @@ impl Pipeline {
         if let Some(token) = token {
             self.stats.add(Counter::BatchesDispatched, 1);
             self.stats.add(Counter::BatchesRetried, u64::from(batch.attempts > 1));
-            self.window.depart(token, batch, now.uptime);
+            self.windows.of_mut(batch.lane).depart(token, batch, now.uptime);
         } else {
-            let probed = self.window.is_down();
+            let probed = self.windows.of(batch.lane).is_down();
             self.give_back(
                 batch,
                 probed,
@@ -167,7 +174,7 @@ impl Pipeline {
 
     /// Takes the end of a callout. A token that is unknown or was given up changes nothing.
     pub fn handle_answer(&mut self, token: u32, answer: &Answer<'_>, now: Now) {
-        let Some(flight) = self.window.land(token) else { return };
+        let Some(flight) = self.windows.each_mut().find_map(|window| window.land(token)) else { return };
         self.stats.observe_callout(now.uptime.saturating_sub(flight.departed));
         match answer::classify(answer, self.encoder.format(), now.unix_nanos) {
             Verdict::Acknowledged { rejected } => self.acknowledge(&flight.batch, rejected, now),
@@ -198,35 +205,72 @@ impl Pipeline {
         }
     }
 
-    fn push(&mut self, record: Encoded, now: Now) {
-        let number = record.number;
-        match self.buffer.push(record) {
-            Push::Kept => {}
-            Push::Dropped(reason) => self.lose(reason, number, now),
-            Push::Evicted(records) => {
-                for evicted in records {
-                    self.lose(LossReason::BufferFull, evicted.number, now);
-                }
+    /// Whose records this pipeline makes.
+    fn origin(&self) -> Origin {
+        Origin { stream_id: self.stream.id(), recovered: false }
+    }
+
+    /// Gives a record its number and keeps it, or counts why it cannot be kept. Yields the number if it is kept.
+    fn capture(&mut self, lane: Lane, event: &Event, time_unix_nanos: u64, now: Now) -> Option<u64> {
+        self.announce_stream(now);
+        self.stream.reopen();
+        let number = self.stream.next_number(&mut self.stats);
+        let pushed = if self.buffer.refuses_all(lane) {
+            Push::Dropped(LossReason::BufferFull)
+        } else {
+            let record = self.encode(number, lane, time_unix_nanos, event, now);
+            self.buffer.push(record)
+        };
+        match pushed {
+            Push::Dropped(reason) => {
+                self.lose(reason, number, now);
+                return None;
             }
+            Push::Kept => {}
+            Push::Evicted(records) => self.lose_evicted(&records, now),
+        }
+        Some(number)
+    }
+
+    fn lose_evicted(&mut self, records: &[Encoded], now: Now) {
+        for evicted in records {
+            self.lose(LossReason::BufferFull, evicted.number, now);
         }
     }
 
+    fn wakes(&mut self, now: Now) -> bool {
+        let may_leave = |lane: &Lane| self.is_full(*lane) && self.windows.of(*lane).is_open(now.uptime);
+        let wakes = !self.wake_requested && Lane::ALL.iter().any(may_leave);
+        self.wake_requested |= wakes;
+        wakes
+    }
+
+    fn flights(&self) -> impl Iterator<Item = &Flight> {
+        self.windows.each().flat_map(Window::flights)
+    }
+
+    fn take_overdue(&mut self, now: Now) -> Option<Flight> {
+        let timeout = self.settings.target.timeout;
+        self.windows.each_mut().find_map(|window| window.land_overdue(timeout, now.uptime))
+    }
+
     fn batches(&self) -> impl Iterator<Item = &Batch> {
-        let in_flight = self.window.flights().iter().map(|flight| &flight.batch);
-        self.waiting.iter().chain(self.staged.as_ref()).chain(in_flight)
+        let waiting = self.waiting.each().flatten();
+        waiting.chain(self.staged.as_ref()).chain(self.flights().map(|flight| &flight.batch))
     }
 
     /// Records that are neither acknowledged nor rejected nor dropped.
     fn held_records(&self) -> u64 {
         let batched: usize = self.batches().map(|batch| batch.items().len()).sum();
+        let waiting: usize = Lane::ALL.into_iter().map(|lane| self.buffer.waiting_records(lane)).sum();
         let start = usize::from(self.stream.pending_start().is_some());
-        (batched + self.buffer.waiting_records() + start) as u64
+        (batched + waiting + start) as u64
     }
 
     fn update_gauges(&mut self) {
         self.stats.set(Gauge::BufferRecords, self.held_records());
         self.stats.set(Gauge::BufferBytes, self.buffer.bytes() as u64);
-        self.stats.set(Gauge::InFlightBatches, self.window.flights().len() as u64);
+        self.stats.set(Gauge::InFlightBatches, self.flights().count() as u64);
     }
 
     /// Counts and notes the loss of one record that is in no batch.
@@ -234,6 +278,7 @@ impl Pipeline {
         self.stats.add(reason.into(), 1);
         self.losses.add_one(reason, number, now.uptime);
         self.notices.count(Kind::Dropped, 1, reason.as_str(), now.uptime);
+        self.decide(number, false);
     }
 
     fn uptime_limit(&self, now: Now) -> Option<Duration> {
@@ -244,4 +289,8 @@ impl Pipeline {
         let random = self.random.f64();
         backoff::delay(&self.settings.retry, failures, retry_after, random)
     }
+}
+
+fn lane_of(exchange: &ExchangeRecord) -> Lane {
+    if exchange.immediate { Lane::Immediate } else { Lane::Bulk }
 }

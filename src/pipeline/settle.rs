@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::batch::{Batch, Content, Item};
 use super::cut::new_batch_id;
+use super::lane::Lane;
 use super::window::Flight;
 use super::{Kind, Level, Pipeline};
 use crate::record::{Loss, LossReason};
@@ -18,7 +19,8 @@ impl Pipeline {
         self.stats.add(Counter::BatchesAcknowledged, 1);
         self.stats.add(Counter::Acknowledged, count - rejected);
         self.release(batch);
-        self.recover();
+        self.recover(batch.lane);
+        self.decide_batch(batch, rejected == 0);
         if rejected > 0 {
             self.stats.add(Counter::Rejected, rejected);
             self.notices.count(Kind::Rejected, rejected, "partial success", now.uptime);
@@ -29,31 +31,37 @@ impl Pipeline {
     /// The content is refused: halves go out again, a single record is rejected for good.
     pub(super) fn refuse(&mut self, batch: Batch, status: Option<u16>, now: Now) {
         self.stats.add(Counter::BatchesFailed, 1);
-        self.recover();
+        self.recover(batch.lane);
         let random = &mut self.random;
         if let Some(halves) = batch.split(|| new_batch_id(random), &self.encoder) {
             self.stats.add(Counter::BatchesSplit, 1);
             for half in halves.into_iter().rev() {
-                self.waiting.push_front(half);
+                self.waiting.of_mut(half.lane).push_front(half);
             }
             return;
         }
         self.release(&batch);
+        self.decide_batch(&batch, false);
         self.stats.add(Counter::Rejected, batch.items().len() as u64);
         let detail = status.map_or_else(String::new, |status| format!("status {status}"));
         self.notices.count(Kind::Rejected, 1, &detail, now.uptime);
         self.report_rejected(&batch, 1, now);
     }
 
-    /// Notes that `count` records of a batch were rejected, for the next batch to report; any of them if not all.
+    /// Notes that `count` records of a batch were rejected, for the next batch to report; any of them if not all, so that
+    /// reports among them are made again: better told twice than not at all.
     /// To report the loss of reports that are refused by themselves would go on for ever: they end in the log.
     fn report_rejected(&mut self, batch: &Batch, count: u64, now: Now) {
-        let reports = || batch.items().iter().filter_map(Item::loss);
-        if reports().count() == batch.items().len() {
-            for loss in reports() {
+        let reports: Vec<Loss> = batch.items().iter().filter_map(Item::loss).collect();
+        let are_all = reports.len() == batch.items().len();
+        for loss in reports {
+            if are_all {
                 self.notices.count(Kind::Unreported, 1, &unreported(&loss), now.uptime);
+            } else {
+                self.losses.add(loss, now.uptime);
             }
-        } else if let Some((first, last)) = batch.numbers() {
+        }
+        if let Some((first, last)) = batch.numbers().filter(|_| !are_all) {
             self.losses.add(Loss { reason: LossReason::Rejected, count, first, last }, now.uptime);
         }
     }
@@ -75,30 +83,33 @@ impl Pipeline {
     ) {
         self.stats.add(Counter::BatchesFailed, 1);
         self.notices.count(Kind::Failing, 1, detail, now.uptime);
-        let failures = self.window.fail(probed);
+        let failures = self.windows.of_mut(batch.lane).fail(probed);
         let retry_at = now.uptime + self.backoff(failures, after);
-        self.window.hold_until(retry_at);
+        self.windows.of_mut(batch.lane).hold_until(retry_at);
         if self.settings.retry.max_attempts.is_some_and(|max| batch.attempts >= max) {
             self.drop_batch(&batch, LossReason::MaxAttempts, now);
         } else {
             batch.not_before = retry_at;
-            self.waiting.push_back(batch);
+            self.refuse_hopeless(&batch);
+            self.waiting.of_mut(batch.lane).push_back(batch);
         }
     }
 
     /// Gives up what is older than `retry.max_age`: single records that wait, and batches of nothing else.
     pub(super) fn expire(&mut self, now: Now) {
         let Some(limit) = self.uptime_limit(now) else { return };
-        while self.buffer.oldest().is_some_and(|record| record.made <= limit) {
-            if let Some(record) = self.buffer.pop() {
-                self.lose(LossReason::MaxAge, record.number, now);
+        for lane in Lane::ALL {
+            while self.buffer.oldest(lane).is_some_and(|record| record.made <= limit) {
+                if let Some(record) = self.buffer.pop(lane) {
+                    self.lose(LossReason::MaxAge, record.number, now);
+                }
             }
-        }
-        let is_old = |batch: &Batch| batch.newest().is_some_and(|made| made <= limit);
-        let (old, kept) = std::mem::take(&mut self.waiting).into_iter().partition(is_old);
-        self.waiting = kept;
-        for batch in Vec::from(old) {
-            self.drop_batch(&batch, LossReason::MaxAge, now);
+            let is_old = |batch: &Batch| batch.newest().is_some_and(|made| made <= limit);
+            let (old, kept) = std::mem::take(self.waiting.of_mut(lane)).into_iter().partition(is_old);
+            *self.waiting.of_mut(lane) = kept;
+            for batch in Vec::from(old) {
+                self.drop_batch(&batch, LossReason::MaxAge, now);
+            }
         }
     }
 
@@ -115,12 +126,12 @@ impl Pipeline {
     fn release(&mut self, batch: &Batch) {
         let takes_place = |item: &&Item| item.content == Content::Exchange;
         for item in batch.items().iter().filter(takes_place) {
-            self.buffer.release(item.bytes());
+            self.buffer.release(item.lane, item.bytes());
         }
     }
 
-    fn recover(&mut self) {
-        if self.window.recover() {
+    fn recover(&mut self, lane: Lane) {
+        if self.windows.of_mut(lane).recover() {
             self.say(Level::Info, "audit cluster answers again".to_owned());
         }
     }

@@ -32,11 +32,6 @@ impl Stream {
         self.id
     }
 
-    /// The number that the next record will get.
-    pub(super) fn next(&self) -> u64 {
-        self.next
-    }
-
     /// Gives out a number. Whoever gets one is captured.
     pub(super) fn next_number(&mut self, stats: &mut Stats) -> u64 {
         stats.add(Counter::Captured, 1);
@@ -74,6 +69,11 @@ impl Stream {
 
     pub(super) fn end(&mut self) {
         self.ended = true;
+    }
+
+    /// A record came after the end, which has to be told again.
+    pub(super) fn reopen(&mut self) {
+        self.ended = false;
     }
 
     pub(super) fn has_ended(&self) -> bool {

@@ -1,7 +1,9 @@
 //! The pipeline as its adapter drives it: records in, callouts out, scripted answers in, on a clock of the test's own.
 
+mod admission;
 mod batches;
 mod drops;
+mod immediate;
 mod lines;
 mod rejections;
 mod retries;
@@ -14,12 +16,13 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Pipeline;
+use super::admission::{Admission, Decision};
 use super::answer::Answer;
 use super::drain::DRAIN_LIMIT;
 use super::notices::{Level, Notice};
 use super::settings::{BatchLimits, BufferLimits, OnFull, RetryPolicy, Settings, Target};
 use super::window::{ANSWER_GRACE, MAX_IN_FLIGHT};
-use crate::record::{ExchangeRecord, Outcome, Protocol};
+use crate::record::{ExchangeRecord, Outcome, Protocol, RequireAudit};
 use crate::stats::{Counter, Gauge};
 use crate::time::Now;
 use crate::wire::Format;
@@ -61,7 +64,7 @@ fn exchange(path: &str) -> Box<ExchangeRecord> {
         method: b"GET".to_vec(),
         path: path.as_bytes().to_vec(),
         http_status: Some(200),
-        ..ExchangeRecord::new(Rc::from("r"), Protocol::Http, Outcome::Success)
+        ..ExchangeRecord::new(Rc::from("r"), Protocol::Http, Some(Outcome::Success))
     })
 }
 
@@ -145,7 +148,16 @@ impl Rig {
     /// Offers records.
     fn offer(&mut self, count: usize) -> &mut Self {
         for _ in 0..count {
-            self.wakes += u32::from(self.pipeline.handle_exchange(exchange("/"), self.now));
+            self.wakes += u32::from(self.pipeline.handle_exchange(exchange("/"), None, self.now));
+            self.check();
+        }
+        self
+    }
+
+    fn offer_immediate(&mut self, count: usize) -> &mut Self {
+        for _ in 0..count {
+            let exchange = Box::new(ExchangeRecord { immediate: true, ..*exchange("/") });
+            self.wakes += u32::from(self.pipeline.handle_exchange(exchange, None, self.now));
             self.check();
         }
         self

@@ -1,12 +1,14 @@
-//! What is in flight, and how much may be: several batches while the audit cluster answers, one probe while it does not.
+//! What one lane has in flight, and how much may be: several batches while the audit cluster answers, one probe while
+//! it does not.
 
 use std::time::Duration;
 
 use super::batch::Batch;
+use super::lane::PerLane;
 
 /// Batches in flight at once while the audit cluster answers. Bounds the memory that Envoy spends on copies of
-/// bodies, and lets a worker send while an answer is on its way.
-pub const MAX_IN_FLIGHT: usize = 4;
+/// bodies, and lets a worker send while an answer is on its way. Immediate batches are small, and must not wait.
+pub const MAX_IN_FLIGHT: PerLane<usize> = PerLane { bulk: 4, immediate: 16 };
 
 /// How much longer than the callout's own timeout the filter waits, before it takes the answer for lost.
 pub const ANSWER_GRACE: Duration = Duration::from_secs(1);
@@ -33,23 +35,33 @@ enum Health {
 /// Batches in flight and the state that bounds them.
 #[derive(Debug)]
 pub struct Window {
+    limit: usize,
     flights: Vec<Flight>,
     health: Health,
 }
 
 impl Window {
-    /// Nothing in flight, the audit cluster believed to answer.
+    /// Nothing in flight of at most `limit` batches, the audit cluster believed to answer.
     #[must_use]
-    pub fn new() -> Self {
-        Self { flights: Vec::new(), health: Health::Up }
+    pub fn new(limit: usize) -> Self {
+        Self { limit, flights: Vec::new(), health: Health::Up }
     }
 
     /// Whether a batch may leave now.
     #[must_use]
     pub fn is_open(&self, uptime: Duration) -> bool {
         match self.health {
-            Health::Up => self.flights.len() < MAX_IN_FLIGHT,
+            Health::Up => self.flights.len() < self.limit,
             Health::Down { retry_at, .. } => self.flights.is_empty() && uptime >= retry_at,
+        }
+    }
+
+    /// When the next batch may leave, as far as is known: in the past when nothing but the limit is in the way.
+    #[must_use]
+    pub fn opens_at(&self) -> Duration {
+        match self.health {
+            Health::Up => Duration::ZERO,
+            Health::Down { retry_at, .. } => retry_at,
         }
     }
 
@@ -101,17 +113,18 @@ impl Window {
         failures
     }
 
+    /// Lets the next probe leave at once: there may be no later.
+    pub fn end_backoff(&mut self) {
+        if let Health::Down { retry_at, .. } = &mut self.health {
+            *retry_at = Duration::ZERO;
+        }
+    }
+
     /// Sets when the next probe may leave, after [`Self::fail`]; never earlier than another failure has asked for.
     pub fn hold_until(&mut self, moment: Duration) {
         if let Health::Down { retry_at, .. } = &mut self.health {
             *retry_at = moment.max(*retry_at);
         }
-    }
-}
-
-impl Default for Window {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Exchange {
 }
 
 /// A request that a rule matched, and that is recorded if it ends as the rule wants.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Audited {
     pub(super) rule: Rc<Rule>,
     /// When the headers came; `None` for a request that the filter saw only after its end.
@@ -29,7 +29,7 @@ pub(super) struct Audited {
 }
 
 /// What is recorded of the request itself, each value bounded.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) protocol: Protocol,
     pub(super) method: Vec<u8>,
@@ -72,6 +72,10 @@ impl Exchange {
     pub(super) fn begin_unseen(&mut self, audited: Option<Box<Audited>>) {
         self.begin(audited);
         self.complete = true;
+    }
+
+    pub(super) fn audited(&self) -> Option<&Audited> {
+        self.audited.as_deref()
     }
 
     pub(super) fn take(&mut self) -> Option<Box<Audited>> {

@@ -3,8 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::exchange::{Audited, Request};
+use super::exchange::{Audited, MAX_NAME_BYTES, Request};
 use super::grpc::{self, Status, StatusSource};
+use super::tracking::clipped;
 use super::trust::address_without_port;
 use super::{flags, outcome};
 use crate::host::{Property, Stream};
@@ -55,39 +56,57 @@ pub(super) fn record(
     clock: impl FnOnce() -> Now,
 ) -> ExchangeRecord {
     let (start_unix_nanos, duration) = timing(audited.start, stream, clock);
-    let Audited { rule, tracking, request, .. } = audited;
-    let extra = rule.extra_fields;
+    let extra = audited.rule.extra_fields;
     let unusual = ending.outcome != Outcome::Success;
     let when = |wanted: bool, property: Property| wanted.then(|| stream.property(property)).flatten();
     ExchangeRecord {
-        action: action(rule.action.as_deref(), rule.route(), tracking.operation, &request),
-        rule: Rc::clone(&rule.name),
-        outcome: ending.outcome,
-        protocol: request.protocol,
-        start_unix_nanos,
+        outcome: Some(ending.outcome),
+        immediate: audited.rule.immediate_on.contains(&ending.outcome),
         duration,
+        http_status: ending.http_status,
+        error_message: ending.rpc.and_then(|(_, source)| error_message(source, stream)),
+        rpc: ending.rpc.map(|(status, source)| RpcStatus { name: status.name(), source }),
+        upstream_cluster: when(extra.upstream_cluster, Property::UpstreamCluster).map(bounded),
+        response_flags: (unusual || extra.response_flags)
+            .then(|| stream.number(Property::ResponseFlags).and_then(flags::to_text))
+            .flatten(),
+        response_code_details: when(unusual || extra.response_code_details, Property::ResponseCodeDetails).map(bounded),
+        ..of_request(audited, start_unix_nanos, stream)
+    }
+}
+
+/// What is known of an exchange before the request goes upstream. Immediate when the record of its end surely is.
+pub(super) fn received(audited: Audited, stream: &dyn Stream) -> ExchangeRecord {
+    let start_unix_nanos = audited.start.unwrap_or_default().unix_nanos;
+    ExchangeRecord { immediate: audited.rule.is_always_immediate(), ..of_request(audited, start_unix_nanos, stream) }
+}
+
+fn of_request(audited: Audited, start_unix_nanos: u64, stream: &dyn Stream) -> ExchangeRecord {
+    let Audited { rule, tracking, request, .. } = audited;
+    let peer_uri_san = rule.extra_fields.peer_uri_san;
+    ExchangeRecord {
+        action: action(rule.action.as_deref(), rule.route(), tracking.operation, &request),
+        start_unix_nanos,
         context: tracking.context,
         header_conflict: tracking.conflict,
         method: request.method,
         path: request.path,
         route: rule.route().map(str::to_owned),
         host: request.host,
-        http_status: ending.http_status,
-        error_message: ending.rpc.and_then(|(_, source)| error_message(source, stream)),
-        rpc: ending.rpc.map(|(status, source)| RpcStatus { name: status.name(), source }),
         protocol_version: stream.property(Property::Protocol).map(version),
         user_agent: request.user_agent,
         client_address: stream.property(Property::SourceAddress).map(|source| address_without_port(&source).to_vec()),
         request_id: request.request_id,
         trace: request.trace,
-        peer_uri_san: when(extra.peer_uri_san, Property::PeerUriSan),
-        upstream_cluster: when(extra.upstream_cluster, Property::UpstreamCluster),
-        response_flags: (unusual || extra.response_flags)
-            .then(|| stream.number(Property::ResponseFlags).and_then(flags::to_text))
-            .flatten(),
-        response_code_details: when(unusual || extra.response_code_details, Property::ResponseCodeDetails),
+        peer_uri_san: peer_uri_san.then(|| stream.property(Property::PeerUriSan)).flatten().map(bounded),
         tags: Rc::clone(&rule.tags),
+        ..ExchangeRecord::new(Rc::clone(&rule.name), request.protocol, None)
     }
+}
+
+/// What the proxy tells is not the client's, but nothing says how long it may be.
+fn bounded(value: Vec<u8>) -> Vec<u8> {
+    clipped(&value, MAX_NAME_BYTES).to_vec()
 }
 
 /// Start and duration by the clocks; from Envoy where the filter did not see the request begin.

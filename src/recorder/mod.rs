@@ -20,7 +20,7 @@ mod tests;
 use std::rc::Rc;
 
 use crate::host::Stream;
-use crate::record::{ExchangeRecord, Protocol};
+use crate::record::{ExchangeRecord, Protocol, RequireAudit};
 use crate::stats::{Counter, Stats};
 use crate::time::Now;
 use exchange::{Audited, Exchange, Request};
@@ -50,6 +50,8 @@ pub struct Instructions<'s> {
     pub remove: Vec<&'s str>,
     /// Control headers came, and the direct peer cannot be known: the operator should hear of it.
     pub peer_unknown: bool,
+    /// What is demanded before the request may go upstream. Other than nothing: ask for [`Recorder::received`].
+    pub require_audit: RequireAudit,
 }
 
 /// Decides and records, one exchange at a time. Holds no state between exchanges.
@@ -79,7 +81,17 @@ impl Recorder {
         let (presence, trusted) = self.judge(exchange, headers, stream, stats);
         let remove = self.removals(presence, trusted, stats);
         exchange.begin(self.audited(headers, presence, trusted, || Some(clock()), stats));
-        Instructions { remove, peer_unknown: exchange.verdict() == Some(Verdict::Unknown) }
+        Instructions {
+            remove,
+            peer_unknown: exchange.verdict() == Some(Verdict::Unknown),
+            require_audit: exchange.audited().map_or(RequireAudit::None, |audited| audited.rule.require_audit),
+        }
+    }
+
+    /// What can be recorded of a request that has not gone upstream yet; `None` when no rule wants a record.
+    #[must_use]
+    pub fn received(&self, exchange: &Exchange, stream: &dyn Stream) -> Option<Box<ExchangeRecord>> {
+        exchange.audited().map(|audited| Box::new(finish::received(audited.clone(), stream)))
     }
 
     /// Takes the request trailers: names the control headers to remove from them.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::headers::Headers;
 use super::path::Template;
-use crate::record::{Outcome, Protocol};
+use crate::record::{Outcome, Protocol, RequireAudit};
 
 /// The rules in the order of the configuration.
 pub type Policy = Vec<Rc<Rule>>;
@@ -24,6 +24,10 @@ pub struct Rule {
     pub record_on: Vec<Outcome>,
     /// HTTP statuses that are recorded; empty: any. Not asked for gRPC.
     pub http_statuses: Vec<StatusRange>,
+    /// Outcomes whose record waits for no timer.
+    pub immediate_on: Vec<Outcome>,
+    /// What is demanded before a request may go upstream.
+    pub require_audit: RequireAudit,
     /// Static attributes, `audit.tag.<name>`.
     pub tags: Rc<[(String, String)]>,
     /// Attributes that cost a host call each and are asked for.
@@ -145,6 +149,12 @@ impl Rule {
         let status_fits = |status: u16| self.http_statuses.iter().any(|range| range.contains(status));
         let any_status = self.http_statuses.is_empty() || protocol == Protocol::Grpc;
         self.record_on.contains(&outcome) && (any_status || http_status.is_some_and(status_fits))
+    }
+
+    /// Whether every record of this rule waits for no timer.
+    #[must_use]
+    pub fn is_always_immediate(&self) -> bool {
+        self.record_on.iter().all(|outcome| self.immediate_on.contains(outcome))
     }
 
     /// Whether this rule was asked for by the track header.

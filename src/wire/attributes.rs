@@ -10,6 +10,9 @@ use super::json::push_inside;
 use crate::record::{Event, ExchangeRecord, Loss, Outcome, Protocol};
 use crate::recorder::tracking::Context;
 
+/// `audit.stage` of a record that is made before the request goes upstream.
+const RECEIVED: &str = "received";
+
 /// Where attributes go: one implementation for each format. Names need no escaping: they are this file's, or tags,
 /// which are made of `[a-z0-9_.-]`.
 pub(super) trait Sink {
@@ -50,22 +53,22 @@ pub(super) fn event_name(event: &Event) -> &'static str {
 pub(super) fn severity(event: &Event) -> u64 {
     match event {
         Event::Exchange(exchange) => match exchange.outcome {
-            Outcome::Success => 9,
-            Outcome::Denied | Outcome::Aborted => 13,
-            Outcome::Failure => 17,
+            None | Some(Outcome::Success) => 9,
+            Some(Outcome::Denied | Outcome::Aborted) => 13,
+            Some(Outcome::Failure) => 17,
         },
         Event::Loss(_) => 17,
         Event::StreamStart | Event::StreamEnd { .. } => 9,
     }
 }
 
-/// `<action> <outcome>`, or the event's name: written inside a string.
+/// `<action> <outcome>`, `<action> received`, or the event's name: written inside a string.
 pub(super) fn push_body(event: &Event, out: &mut String) {
     match event {
         Event::Exchange(exchange) => {
             push_inside(out, &exchange.action);
             out.push(' ');
-            out.push_str(exchange.outcome.as_str());
+            out.push_str(exchange.outcome.map_or(RECEIVED, Outcome::as_str));
         }
         _ => out.push_str(event_name(event)),
     }
@@ -104,9 +107,17 @@ fn list_loss(loss: &Loss, sink: &mut impl Sink) {
 fn list_exchange(exchange: &ExchangeRecord, sink: &mut impl Sink) {
     sink.text("audit.rule", exchange.rule.as_bytes());
     sink.text("audit.action", &exchange.action);
-    sink.text("audit.outcome", exchange.outcome.as_str().as_bytes());
-    sink.text("audit.stage", b"complete");
-    sink.millis("audit.duration_ms", exchange.duration);
+    match exchange.outcome {
+        None => sink.text("audit.stage", RECEIVED.as_bytes()),
+        Some(outcome) => {
+            sink.text("audit.outcome", outcome.as_str().as_bytes());
+            sink.text("audit.stage", b"complete");
+            sink.millis("audit.duration_ms", exchange.duration);
+        }
+    }
+    if exchange.immediate {
+        sink.text("audit.priority", b"immediate");
+    }
     list_session(exchange, sink);
     list_request(exchange, sink);
     list_response(exchange, sink);

@@ -36,26 +36,34 @@ impl Format {
     }
 }
 
-/// Who sends: the same for every batch of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resource {
-    /// `service.name`
-    pub service: String,
+/// Whose records a batch holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
     /// `audit.stream.id` and `service.instance.id`
     pub stream_id: Uuid,
+    /// Whether they are sent by another stream than their own, because that one has crashed: `audit.recovered`.
+    pub recovered: bool,
 }
 
-impl Resource {
-    fn attributes(&self, batch_id: &str) -> [(&'static str, String); 6] {
-        let stream_id = self.stream_id.to_string();
-        [
-            ("service.name", self.service.clone()),
-            ("service.instance.id", stream_id.clone()),
-            ("audit.stream.id", stream_id),
-            ("audit.batch.id", batch_id.to_owned()),
-            ("telemetry.sdk.name", SDK_NAME.to_owned()),
-            ("telemetry.sdk.version", SDK_VERSION.to_owned()),
-        ]
+/// What is said once of all records of a batch.
+struct Resource<'e> {
+    service: &'e str,
+    origin: Origin,
+    batch_id: Uuid,
+}
+
+impl Resource<'_> {
+    fn list(&self, sink: &mut impl attributes::Sink) {
+        let stream_id = self.origin.stream_id.to_string();
+        sink.text("service.name", self.service.as_bytes());
+        sink.text("service.instance.id", stream_id.as_bytes());
+        sink.text("audit.stream.id", stream_id.as_bytes());
+        sink.text("audit.batch.id", self.batch_id.to_string().as_bytes());
+        sink.text("telemetry.sdk.name", SDK_NAME.as_bytes());
+        sink.text("telemetry.sdk.version", SDK_VERSION.as_bytes());
+        if self.origin.recovered {
+            sink.flag("audit.recovered", true);
+        }
     }
 }
 
@@ -83,20 +91,21 @@ pub struct Body {
     pub fragments: Vec<Range<usize>>,
 }
 
-/// Writes records and batches of one stream.
+/// Writes records and batches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoder {
     format: Format,
-    resource: Resource,
+    /// `service.name`
+    service: String,
     /// Where a record is written before it is copied at its exact size: allocated once.
     scratch: String,
 }
 
 impl Encoder {
-    /// An encoder for one stream.
+    /// An encoder for one `service.name`.
     #[must_use]
-    pub fn new(format: Format, resource: Resource) -> Self {
-        Self { format, resource, scratch: String::new() }
+    pub fn new(format: Format, service: String) -> Self {
+        Self { format, service, scratch: String::new() }
     }
 
     /// How batches are written.
@@ -118,8 +127,8 @@ impl Encoder {
 
     /// Joins fragments to the body of one batch.
     #[must_use]
-    pub fn batch<'f>(&self, batch_id: Uuid, fragments: impl Iterator<Item = &'f str> + Clone) -> Body {
-        let frame = self.frame(&batch_id.to_string());
+    pub fn batch<'f>(&self, origin: Origin, batch_id: Uuid, fragments: impl Iterator<Item = &'f str> + Clone) -> Body {
+        let frame = self.frame(&Resource { service: &self.service, origin, batch_id });
         let bytes: usize = fragments.clone().map(|fragment| fragment.len() + frame.separator.len()).sum();
         let mut text = String::with_capacity(frame.prefix.len() + bytes + frame.suffix.len());
         text.push_str(&frame.prefix);
@@ -136,10 +145,10 @@ impl Encoder {
         Body { text, fragments: ranges }
     }
 
-    fn frame(&self, batch_id: &str) -> Frame {
+    fn frame(&self, resource: &Resource<'_>) -> Frame {
         match self.format {
-            Format::OtlpJson => otlp::frame(&self.resource, batch_id),
-            Format::Ndjson => ndjson::frame(&self.resource, batch_id),
+            Format::OtlpJson => otlp::frame(resource),
+            Format::Ndjson => ndjson::frame(resource),
         }
     }
 }

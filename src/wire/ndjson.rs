@@ -9,11 +9,9 @@ use crate::record::Event;
 use crate::time::nanos;
 
 /// What ends every record: the resource's attributes and the end of the line.
-pub(super) fn frame(resource: &Resource, batch_id: &str) -> Frame {
+pub(super) fn frame(resource: &Resource<'_>) -> Frame {
     let mut end = String::new();
-    for (name, value) in resource.attributes(batch_id) {
-        Members(&mut end).text(name, value.as_bytes());
-    }
+    resource.list(&mut Members(&mut end));
     end.push_str("}\n");
     Frame { prefix: String::new(), separator: end.clone(), suffix: end }
 }

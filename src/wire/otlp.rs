@@ -12,16 +12,13 @@ use crate::record::Event;
 use crate::time::nanos;
 
 /// The request around the records of a batch.
-pub(super) fn frame(resource: &Resource, batch_id: &str) -> Frame {
-    Frame { prefix: prefix(resource, batch_id), separator: ",".to_owned(), suffix: "]}]}]}".to_owned() }
+pub(super) fn frame(resource: &Resource<'_>) -> Frame {
+    Frame { prefix: prefix(resource), separator: ",".to_owned(), suffix: "]}]}]}".to_owned() }
 }
 
-fn prefix(resource: &Resource, batch_id: &str) -> String {
+fn prefix(resource: &Resource<'_>) -> String {
     let mut out = String::from(r#"{"resourceLogs":[{"resource":{"attributes":["#);
-    let mut attributes = Attributes { out: &mut out, is_first: true };
-    for (name, value) in resource.attributes(batch_id) {
-        attributes.text(name, value.as_bytes());
-    }
+    resource.list(&mut Attributes { out: &mut out, is_first: true });
     out.push_str(r#"]},"scopeLogs":[{"scope":{"name":""#);
     out.push_str(SDK_NAME);
     out.push_str(r#"","version":""#);

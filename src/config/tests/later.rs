@@ -16,8 +16,6 @@ fn keys() -> Vec<(&'static str, Value, Value)> {
         ("/correlation/scope", json!("process"), json!("worker")),
         ("/rules/0/level", json!("request"), json!("metadata")),
         ("/rules/0/identity/user_id", json!([{"response_json": "/UserId"}]), json!([])),
-        ("/rules/0/immediate_on", json!(["denied"]), json!([])),
-        ("/rules/0/require_audit", json!("buffered"), json!("none")),
         ("/rules/0/session", json!("start"), json!("none")),
         ("/rules/0/correlate", json!(true), json!(false)),
         ("/rules/0/capture/query", json!(["q"]), json!([])),

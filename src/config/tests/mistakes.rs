@@ -124,19 +124,14 @@ fn bad_words() {
             "extra_fields[0]: must be one of upstream_cluster, peer_uri_san, response_flags, response_code_details",
         ),
     ] {
-        let mut value = with_rule(&json!({"name": "r", key: value}));
-        if key == "immediate_on" {
-            // The list itself is refused too: it asks for something that comes later.
-            put(&mut value, "/rules/0/record_on", json!(["denied"]));
-            let problems = parse_json(&value).unwrap_err();
-            assert_eq!(
-                problems,
-                [format!("rules[0].{problem}"), "rules[0].immediate_on: not supported yet".to_owned()]
-            );
-        } else {
-            refused(&value, &[&format!("rules[0].{problem}")]);
-        }
+        refused(&with_rule(&json!({"name": "r", key: value})), &[&format!("rules[0].{problem}")]);
     }
+}
+
+#[test]
+fn a_record_is_required_that_is_never_made() {
+    let problem = "rules[0].require_audit: must be none where level is none: there is no record to wait for";
+    refused(&with_rule(&json!({"name": "r", "level": "none", "require_audit": "buffered"})), &[problem]);
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn by_bytes_and_the_first_always_fits() {
     assert_eq!(sent.numbers().len(), fit, "as many as fit");
     rig.answer(&sent, 200).pass(DELAY);
     assert_eq!(rig.send_one().numbers().len(), 1);
-    assert!(rig.pipeline.handle_exchange(exchange(&"x".repeat(4000)), rig.now), "full at once");
+    assert!(rig.pipeline.handle_exchange(exchange(&"x".repeat(4000)), None, rig.now), "full at once");
     assert_eq!(rig.send_one().numbers().len(), 1, "one that is too long for a batch still moves");
 }
 
@@ -65,7 +65,7 @@ fn one_wake_up_for_a_full_batch() {
     assert_eq!(rig.wakes, 0, "the stream's start is the third of four");
     rig.offer(20);
     assert_eq!(rig.wakes, 1, "not again before the root has polled");
-    assert_eq!(rig.send().len(), MAX_IN_FLIGHT);
+    assert_eq!(rig.send().len(), MAX_IN_FLIGHT.bulk);
     rig.offer(20);
     assert_eq!(rig.wakes, 1, "nothing may leave, so nobody is woken");
 }
@@ -75,8 +75,8 @@ fn at_most_a_window_in_flight() {
     let mut rig = Rig::new(|_| {});
     rig.offer(40);
     let sent = rig.send();
-    assert_eq!(sent.len(), MAX_IN_FLIGHT);
-    assert_eq!(rig.pipeline.stats.gauge(Gauge::InFlightBatches), MAX_IN_FLIGHT as u64);
+    assert_eq!(sent.len(), MAX_IN_FLIGHT.bulk);
+    assert_eq!(rig.pipeline.stats.gauge(Gauge::InFlightBatches), MAX_IN_FLIGHT.bulk as u64);
     rig.answer(&sent[2], 200);
     assert_eq!(rig.send().len(), 1);
 }

@@ -94,7 +94,7 @@ fn by_bytes() {
     rig.started().offer(9);
     assert!(rig.pipeline.stats.gauge(Gauge::BufferBytes) <= 3000);
     assert!(rig.count(Counter::DroppedBufferFull) > 0);
-    let _ = rig.pipeline.handle_exchange(exchange(&"x".repeat(3000)), rig.now);
+    let _ = rig.pipeline.handle_exchange(exchange(&"x".repeat(3000)), None, rig.now);
     assert_eq!(rig.count(Counter::DroppedTooLarge), 1);
 }
 

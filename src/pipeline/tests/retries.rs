@@ -67,7 +67,7 @@ fn one_probe_while_it_is_down_then_all_again() {
     rig.answer(&probe, 503).pass(Duration::from_secs(1));
     let probe = rig.send_one();
     rig.answer(&probe, 200);
-    assert_eq!(rig.send().len(), MAX_IN_FLIGHT, "recovered");
+    assert_eq!(rig.send().len(), MAX_IN_FLIGHT.bulk, "recovered");
     let lines: Vec<_> = rig.pipeline.poll_notices();
     assert!(lines.iter().any(|line| line.level == Level::Info && line.text == "audit cluster answers again"));
 }

@@ -44,7 +44,7 @@ fn it_gives_up_after_a_while() {
     assert!(given_up(&mut rig).is_empty(), "it still tries");
     rig.pass(Duration::from_nanos(1));
     assert!(rig.pipeline.is_drained(rig.now));
-    assert_eq!(given_up(&mut rig), ["gives up 2 records that were never acknowledged, numbers 0 to 1"]);
+    assert_eq!(given_up(&mut rig), ["gives up 3 records that were never acknowledged, numbers 0 to 2"]);
 }
 
 fn given_up(rig: &mut Rig) -> Vec<String> {
@@ -53,14 +53,28 @@ fn given_up(rig: &mut Rig) -> Vec<String> {
 }
 
 #[test]
-fn a_late_record_still_leaves() {
+fn a_late_record_still_leaves_and_the_end_is_told_again() {
     let mut rig = Rig::new(|_| {});
     rig.started();
     rig.pipeline.handle_shutdown(rig.now);
     let end = rig.send_one();
     rig.answer(&end, 200);
     let late = rig.offer(1).send_one();
-    assert_eq!(late.numbers(), [3]);
+    assert_eq!((late.numbers(), late.records()[1].next), (vec![3, 4], Some(5)));
     rig.answer(&late, 200);
     assert!(rig.pipeline.is_drained(rig.now));
+}
+
+#[test]
+fn batches_that_wait_for_a_retry_leave_with_the_rest_whatever_their_backoff() {
+    let mut rig = Rig::new(|_| {});
+    rig.started().offer(4);
+    let sent = rig.send_one();
+    rig.answer_with(&sent, Some(503), Some("60"), "").offer(1).offer_immediate(1).send_one();
+    rig.offer(1);
+    rig.pipeline.handle_shutdown(rig.now);
+    let last = rig.send_one();
+    assert_eq!(last.numbers(), [2, 3, 4, 5, 6, 8, 9], "all but the one that is in flight, and the end");
+    assert_ne!(last.id, sent.id);
+    rig.send_none();
 }

@@ -6,7 +6,7 @@ use super::*;
 fn a_check_is_recorded() {
     let record = Case::new("GET", "/check").recorded();
     assert_eq!((&*record.rule, text(&record.action)), ("check", "GET /check"));
-    assert_eq!((record.outcome, record.protocol), (Outcome::Success, Protocol::Http));
+    assert_eq!((record.outcome, record.protocol), (Some(Outcome::Success), Protocol::Http));
     assert_eq!((text(&record.method), text(&record.path), text(&record.host)), ("GET", "/check", "api.example.com"));
     assert_eq!((record.http_status, record.rpc, record.route), (Some(200), None, None));
     assert_eq!((record.start_unix_nanos, record.duration), (START.unix_nanos, Duration::from_millis(250)));

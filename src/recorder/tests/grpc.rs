@@ -13,7 +13,7 @@ fn check(case: Case, name: &'static str, source: StatusSource, outcome: Outcome)
     let expected = Expected { name, source, outcome };
     let record = case.recorded();
     let rpc = record.rpc.unwrap();
-    assert_eq!((&*rpc.name, rpc.source, record.outcome), (expected.name, expected.source, expected.outcome));
+    assert_eq!((&*rpc.name, rpc.source, record.outcome), (expected.name, expected.source, Some(expected.outcome)));
     assert_eq!(record.protocol, Protocol::Grpc);
 }
 

@@ -23,7 +23,7 @@ fn no_utf8_anywhere() {
     let record = case.recorded();
     assert_eq!((record.path.as_slice(), record.action.as_slice()), (&evil[..], &evil[..]));
     assert_eq!(record.context, Some(Context::Whole(evil.to_vec())));
-    assert_eq!((record.outcome, record.response_flags), (Outcome::Aborted, None));
+    assert_eq!((record.outcome, record.response_flags), (Some(Outcome::Aborted), None));
 }
 
 fn name() -> impl Strategy<Value = Vec<u8>> {

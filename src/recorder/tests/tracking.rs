@@ -8,7 +8,7 @@ fn a_tracked_request_is_recorded_with_its_context() {
     let case = Case::new("POST", "/login").headers(&headers).status("401");
     let run = case.run();
     let record = run.record.unwrap();
-    assert_eq!((&*record.rule, record.outcome), ("tracked", Outcome::Denied));
+    assert_eq!((&*record.rule, record.outcome), ("tracked", Some(Outcome::Denied)));
     assert_eq!(record.context, Some(Context::Whole(b"device=1".to_vec())));
     assert_eq!((text(&record.action), record.header_conflict), ("password.change", false));
     assert_eq!(run.removed, ["x-session-track", "x-session-operation"], "the context is for the upstream");

@@ -1,0 +1,145 @@
+//! Requests that may not go upstream before their record is safe (`require_audit`): each is let through, held until
+//! the audit cluster has acknowledged it, or refused.
+
+use std::time::Duration;
+
+use super::batch::Batch;
+use super::buffer::Place;
+use super::lane::Lane;
+use super::{Pipeline, lane_of};
+use crate::record::{Event, ExchangeRecord, RequireAudit};
+use crate::stats::Counter;
+use crate::time::Now;
+
+/// What to do with a request.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Admission {
+    /// Let it go upstream. The place is for the record of its end.
+    Proceed(Place),
+    /// Hold it until [`Pipeline::poll_decision`] names the ticket, or the stream ends.
+    Hold {
+        /// Names the request.
+        ticket: u64,
+        /// For the record of its end.
+        place: Place,
+        /// The record of its receipt may leave: wake the root context.
+        wakes: bool,
+    },
+    /// Answer it: its record cannot be kept, or cannot be acknowledged in time.
+    Refuse,
+}
+
+/// What is to be done with a request that was held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Names the request.
+    pub ticket: u64,
+    /// Let it go upstream, or answer it.
+    pub proceed: bool,
+}
+
+/// Requests that are held. A ticket is the number of the record that waits for its acknowledgement.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    held: Vec<Held>,
+    decisions: Vec<Decision>,
+}
+
+#[derive(Debug)]
+struct Held {
+    ticket: u64,
+    deadline: Duration,
+}
+
+/// Room for what the end of an exchange adds to its record: names and values of the outcome, of the status, of flags and
+/// details (256 bytes each, every byte six when escaped), and the error message (512).
+const ENDING_BYTES: usize = 8192;
+
+impl Pipeline {
+    /// Decides about a request by what can be recorded of it before it goes upstream.
+    pub fn admit(&mut self, required: RequireAudit, mut received: Box<ExchangeRecord>, now: Now) -> Admission {
+        let lane = lane_of(&received);
+        received.immediate = true;
+        let start = received.start_unix_nanos;
+        let event = Event::Exchange(received);
+        let most_bytes = self.encode(0, lane, start, &event, now).fragment.len() + ENDING_BYTES;
+        let admission = match self.buffer.reserve(lane, most_bytes) {
+            None => Admission::Refuse,
+            Some((place, evicted)) => {
+                self.lose_evicted(&evicted, now);
+                if required == RequireAudit::Acknowledged {
+                    self.hold(place, &event, start, now)
+                } else {
+                    Admission::Proceed(place)
+                }
+            }
+        };
+        self.stats.add(Counter::RequestsRefused, u64::from(admission == Admission::Refuse));
+        self.update_gauges();
+        admission
+    }
+
+    /// Sends the record of the receipt ahead. Refused at once where it could not be acknowledged before the deadline.
+    fn hold(&mut self, place: Place, received: &Event, start: u64, now: Now) -> Admission {
+        let deadline = now.uptime + self.settings.target.timeout;
+        let is_hopeless = self.windows.immediate.opens_at() > deadline;
+        let sent = if is_hopeless { None } else { self.capture(Lane::Immediate, received, start, now) };
+        let Some(ticket) = sent else {
+            self.buffer.give_back(&place);
+            return Admission::Refuse;
+        };
+        self.gate.held.push(Held { ticket, deadline });
+        Admission::Hold { ticket, place, wakes: self.wakes(now) }
+    }
+
+    /// The next request that need not be held any longer.
+    pub fn poll_decision(&mut self) -> Option<Decision> {
+        self.gate.decisions.pop()
+    }
+
+    /// The stream of a request that was held has ended.
+    pub fn handle_request_gone(&mut self, ticket: u64) {
+        self.gate.held.retain(|held| held.ticket != ticket);
+        self.gate.decisions.retain(|decision| decision.ticket != ticket);
+    }
+
+    /// What became of the record with this number decides about the request that waits for it, if one does.
+    pub(super) fn decide(&mut self, number: u64, proceed: bool) {
+        let before = self.gate.held.len();
+        self.gate.held.retain(|held| held.ticket != number);
+        if self.gate.held.len() < before {
+            self.stats.add(Counter::RequestsRefused, u64::from(!proceed));
+            self.gate.decisions.push(Decision { ticket: number, proceed });
+        }
+    }
+
+    /// The same for every record of a batch.
+    pub(super) fn decide_batch(&mut self, batch: &Batch, proceed: bool) {
+        if self.gate.held.is_empty() || batch.origin != self.origin() {
+            return;
+        }
+        for item in batch.items() {
+            self.decide(item.number, proceed);
+        }
+    }
+
+    /// Refuses what waits for a batch that cannot be acknowledged before the deadline.
+    pub(super) fn refuse_hopeless(&mut self, batch: &Batch) {
+        let is_late =
+            |number: u64| self.gate.held.iter().any(|held| held.ticket == number && held.deadline < batch.not_before);
+        let late: Vec<u64> = batch.items().iter().map(|item| item.number).filter(|number| is_late(*number)).collect();
+        for number in late {
+            self.decide(number, false);
+        }
+    }
+
+    /// Refuses what has been held up to its deadline.
+    pub(super) fn refuse_overdue(&mut self, now: Now) {
+        let overdue = |held: &Held| (held.deadline <= now.uptime).then_some(held.ticket);
+        let tickets: Vec<u64> = self.gate.held.iter().filter_map(overdue).collect();
+        for ticket in tickets {
+            self.decide(ticket, false);
+        }
+    }
+}

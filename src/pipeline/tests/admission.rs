@@ -1,0 +1,160 @@
+//! Requests that wait for their record.
+
+use super::*;
+
+impl Rig {
+    fn admit(&mut self, required: RequireAudit) -> Admission {
+        let received = Box::new(ExchangeRecord { outcome: None, http_status: None, ..*exchange("/") });
+        let admission = self.pipeline.admit(required, received, self.now);
+        self.check();
+        admission
+    }
+
+    #[track_caller]
+    fn hold(&mut self) -> u64 {
+        let Admission::Hold { ticket, .. } = self.admit(RequireAudit::Acknowledged) else { panic!("not held") };
+        ticket
+    }
+
+    fn decisions(&mut self) -> Vec<(u64, bool)> {
+        let decisions = std::iter::from_fn(|| self.pipeline.poll_decision());
+        decisions.map(|Decision { ticket, proceed }| (ticket, proceed)).collect()
+    }
+}
+
+#[test]
+fn a_place_is_kept_for_the_record_of_the_end() {
+    let mut rig = Rig::new(|settings| settings.buffer.max_records = 2);
+    rig.refuses = true;
+    let Admission::Proceed(place) = rig.admit(RequireAudit::Buffered) else { panic!("refused") };
+    rig.offer(5);
+    assert_eq!(rig.count(Counter::DroppedBufferFull), 4);
+    assert_eq!(rig.admit(RequireAudit::Buffered), Admission::Refuse, "full");
+    assert_eq!(rig.count(Counter::RequestsRefused), 1);
+    let _ = rig.pipeline.handle_exchange(exchange("/"), Some(place), rig.now);
+    assert_eq!(rig.count(Counter::DroppedBufferFull), 4, "its place was kept");
+}
+
+#[test]
+fn a_place_that_is_not_needed_is_given_back() {
+    let mut rig = Rig::new(|settings| settings.buffer.max_records = 1);
+    let Admission::Proceed(place) = rig.admit(RequireAudit::Buffered) else { panic!("refused") };
+    rig.pipeline.handle_no_exchange(Some(place));
+    assert!(matches!(rig.admit(RequireAudit::Buffered), Admission::Proceed(_)));
+    assert_eq!(rig.count(Counter::Captured), 0, "nothing was captured");
+}
+
+#[test]
+fn the_place_is_large_enough_for_what_the_end_adds() {
+    let long = || Some(vec![1; 256]);
+    let end = ExchangeRecord {
+        duration: Duration::from_secs(1 << 40),
+        upstream_cluster: long(),
+        response_code_details: long(),
+        response_flags: Some("DC,".repeat(30)),
+        error_message: Some(vec![1; 512]),
+        ..*exchange(&"\u{1}".repeat(4096))
+    };
+    let received = ExchangeRecord { outcome: None, http_status: None, ..*exchange(&"\u{1}".repeat(4096)) };
+    let mut rig = Rig::new(|_| {});
+    let Admission::Proceed(place) = rig.pipeline.admit(RequireAudit::Buffered, Box::new(received), rig.now) else {
+        panic!("refused")
+    };
+    let reserved = rig.pipeline.stats.gauge(Gauge::BufferBytes);
+    let _ = rig.pipeline.handle_exchange(Box::new(end), Some(place), rig.now);
+    let used = rig.pipeline.stats.gauge(Gauge::BufferBytes);
+    assert!(used <= reserved, "{used} of {reserved}");
+}
+
+#[test]
+fn a_request_is_held_until_its_receipt_is_acknowledged() {
+    let mut rig = Rig::new(|_| {});
+    rig.started();
+    let Admission::Hold { ticket, wakes, .. } = rig.admit(RequireAudit::Acknowledged) else { panic!("not held") };
+    assert!(wakes);
+    let sent = rig.send_one();
+    assert_eq!(sent.numbers(), [ticket]);
+    assert!(sent.body.contains(r#""key":"audit.stage","value":{"stringValue":"received"}"#), "{}", sent.body);
+    assert!(!sent.body.contains("audit.outcome") && !sent.body.contains("audit.duration_ms"), "{}", sent.body);
+    assert!(rig.decisions().is_empty());
+    rig.answer(&sent, 200);
+    assert_eq!(rig.decisions(), [(ticket, true)]);
+    assert!(rig.decisions().is_empty(), "decided once");
+}
+
+#[test]
+fn a_retry_within_the_deadline_saves_it() {
+    let mut rig = Rig::new(|_| {});
+    let ticket = rig.started().hold();
+    let sent = rig.send_one();
+    rig.answer(&sent, 503);
+    assert!(rig.decisions().is_empty());
+    let again = rig.pass(Duration::from_secs(1)).send_one();
+    rig.answer(&again, 200);
+    assert_eq!(rig.decisions(), [(ticket, true)]);
+}
+
+#[test]
+fn it_is_refused_at_the_deadline_whatever_became_of_the_callout() {
+    let mut rig = Rig::new(|_| {});
+    let ticket = rig.started().hold();
+    let sent = rig.send_one();
+    rig.pass(TIMEOUT - Duration::from_nanos(1));
+    assert!(rig.decisions().is_empty());
+    rig.pass(Duration::from_nanos(1));
+    assert_eq!((rig.decisions(), rig.count(Counter::RequestsRefused)), (vec![(ticket, false)], 1));
+    rig.answer(&sent, 200);
+    assert_eq!(rig.pipeline.unacknowledged(), None);
+    assert!(rig.decisions().is_empty(), "too late");
+}
+
+#[test]
+fn it_is_refused_at_once_when_no_retry_can_be_in_time() {
+    let mut rig = Rig::new(|_| {});
+    let ticket = rig.started().hold();
+    let sent = rig.send_one();
+    rig.answer_with(&sent, Some(429), Some("6"), "");
+    assert_eq!(rig.decisions(), [(ticket, false)]);
+    assert_eq!(rig.admit(RequireAudit::Acknowledged), Admission::Refuse, "before a record is made");
+    assert_eq!((rig.count(Counter::Captured), rig.count(Counter::RequestsRefused)), (3, 2));
+    rig.pass(Duration::from_secs(2)).hold();
+}
+
+#[test]
+fn it_is_refused_when_its_receipt_is_rejected_or_maybe_rejected() {
+    let mut rig = Rig::new(|_| {});
+    let first = rig.started().hold();
+    let sent = rig.send_one();
+    rig.answer(&sent, 400);
+    assert_eq!(rig.decisions(), [(first, false)]);
+    let tickets = [rig.hold(), rig.hold()];
+    let sent = rig.send_one();
+    rig.answer_with(&sent, Some(200), None, r#"{"partialSuccess":{"rejectedLogRecords":1}}"#);
+    let mut refused = rig.decisions();
+    refused.sort_unstable();
+    assert_eq!(refused, tickets.map(|ticket| (ticket, false)));
+}
+
+#[test]
+fn it_is_refused_when_its_receipt_is_dropped() {
+    let mut rig = Rig::new(|settings| settings.retry.max_attempts = Some(1));
+    let ticket = rig.started().hold();
+    let sent = rig.send_one();
+    rig.answer(&sent, 503);
+    assert_eq!(rig.decisions(), [(ticket, false)]);
+
+    let mut rig = Rig::new(|settings| settings.buffer.max_records = 1);
+    rig.refuses = true;
+    assert_eq!(rig.admit(RequireAudit::Acknowledged), Admission::Refuse, "a place for one, and two are needed");
+    assert_eq!(rig.count(Counter::DroppedBufferFull), 1);
+}
+
+#[test]
+fn a_request_that_is_gone_is_not_decided() {
+    let mut rig = Rig::new(|_| {});
+    let ticket = rig.started().hold();
+    let sent = rig.send_one();
+    rig.pipeline.handle_request_gone(ticket);
+    rig.answer(&sent, 200).pass(TIMEOUT);
+    assert!(rig.decisions().is_empty());
+}
