@@ -1,4 +1,6 @@
-//! The port to the proxy: what can be asked about one stream. Each question costs one host call.
+//! The port to the proxy: what can be asked about one stream, and what outlives a VM. Each question costs one host call.
+
+use std::fmt;
 
 /// A stream property; the adapter knows its name in Envoy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,4 +39,14 @@ pub trait Stream {
         let bytes = self.property(property)?;
         u64::try_from(i64::from_le_bytes(bytes.try_into().ok()?)).ok()
     }
+}
+
+/// Values that outlive this VM: all VMs of a process with the same `vm_id` share them.
+pub trait SharedData: fmt::Debug {
+    /// A value and its version.
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)>;
+    /// Sets a value, whatever was there.
+    fn set(&self, key: &str, value: &[u8]);
+    /// Sets a value if its version is still this one; with `None`, if there is none yet. False: somebody was faster.
+    fn replace(&self, key: &str, value: &[u8], version: Option<u32>) -> bool;
 }

@@ -123,6 +123,7 @@ pub const CALLOUT_HISTOGRAM: &str = "audit_filter.callout_ms";
 pub struct Stats {
     counters: [u64; Counter::ALL.len()],
     gauges: [u64; Gauge::ALL.len()],
+    inherited: [u64; Gauge::ALL.len()],
     callouts: Vec<Duration>,
 }
 
@@ -151,6 +152,19 @@ impl Stats {
     #[must_use]
     pub fn gauge(&self, gauge: Gauge) -> u64 {
         self.gauges.get(gauge as usize).copied().unwrap_or_default()
+    }
+
+    /// Takes over what a crashed VM had put into the gauges: they are the process's, and nobody else will take it out.
+    pub fn inherit(&mut self, gauges: [u64; Gauge::ALL.len()]) {
+        for (inherited, gauge) in self.inherited.iter_mut().zip(gauges) {
+            *inherited += gauge;
+        }
+    }
+
+    /// All that was taken over so far. With it, captured is what has ended and what is held.
+    #[must_use]
+    pub fn inherited(&self, gauge: Gauge) -> u64 {
+        self.inherited.get(gauge as usize).copied().unwrap_or_default()
     }
 
     /// Notes how long a callout took.

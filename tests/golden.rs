@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
+use audit_filter::host::SharedData;
 use audit_filter::pipeline::Pipeline;
 use audit_filter::record::{Event, ExchangeRecord, Loss, LossReason, Outcome, Protocol, RpcStatus, TraceContext};
 use audit_filter::recorder::grpc::StatusSource;
@@ -87,6 +88,22 @@ const ATTRIBUTES: [&str; 42] = [
     "trace_id",
     "span_id",
 ];
+
+/// A host that keeps nothing: no batch of the test outlives its VM.
+#[derive(Debug)]
+struct NoSharedData;
+
+impl SharedData for NoSharedData {
+    fn get(&self, _key: &str) -> Option<(Vec<u8>, u32)> {
+        None
+    }
+
+    fn set(&self, _key: &str, _value: &[u8]) {}
+
+    fn replace(&self, _key: &str, _value: &[u8], _version: Option<u32>) -> bool {
+        false
+    }
+}
 
 /// What every record of an exchange has.
 fn exchange(rule: &str, action: &str, outcome: Outcome) -> ExchangeRecord {
@@ -349,7 +366,7 @@ fn a_pipeline_writes_the_same_twice() {
     let config = br#"{"audit_cluster": {"cluster": "audit"}, "service": "shop"}"#;
     let settings = audit_filter::config::parse(config, &|_| None).unwrap().pipeline;
     let write = |seed: u64| {
-        let mut pipeline = Pipeline::new(settings.clone(), STREAM, seed);
+        let mut pipeline = Pipeline::new(settings.clone(), STREAM, seed, Uuid::nil(), Rc::new(NoSharedData));
         let now = |seconds| Now { unix_nanos: START, uptime: Duration::from_secs(seconds) };
         let _ = pipeline.handle_exchange(Box::new(check()), None, now(1));
         let callout = pipeline.poll_callout(now(5)).unwrap();

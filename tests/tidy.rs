@@ -24,7 +24,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
     ("stats", &["record"]),
     ("recorder", &["host", "record", "stats", "time"]),
     ("wire", &["record", "time", "recorder::tracking::Context"]),
-    ("pipeline", &["record", "stats", "time", "wire"]),
+    ("pipeline", &["host", "record", "stats", "time", "wire"]),
     ("config", &["pipeline", "record", "recorder", "wire"]),
     ("adapter", &["config", "host", "pipeline", "record", "recorder", "stats", "time", "wire"]),
     // The crate's root only lists the rooms.

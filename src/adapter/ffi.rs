@@ -13,6 +13,15 @@ const OK: u32 = 0;
 unsafe extern "C" {
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        version: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(key: *const u8, key_size: usize, value: *const u8, value_size: usize, version: u32)
+    -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_send_local_response(
@@ -41,6 +50,25 @@ pub(super) fn property(path: &str) -> Option<Vec<u8>> {
     // SAFETY: the path outlives the call, both pointers are valid for it, and the host writes nothing else.
     let status = unsafe { proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) };
     taken(status, data, size)
+}
+
+/// A value that the VMs of the process share, and its version.
+pub(super) fn shared_data(key: &str) -> Option<(Vec<u8>, u32)> {
+    let (mut data, mut size, mut version) = (null_mut(), 0, 0);
+    // SAFETY: the key outlives the call, all pointers are valid for it, and the host writes nothing else.
+    let status =
+        unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), &raw mut data, &raw mut size, &raw mut version) };
+    match status {
+        // An empty value comes without a buffer.
+        OK => Some((taken(status, data, size).unwrap_or_default(), version)),
+        _ => None,
+    }
+}
+
+/// Sets such a value if it has this version, or is not there; whatever is there with version 0.
+pub(super) fn set_shared_data(key: &str, value: &[u8], version: u32) -> bool {
+    // SAFETY: both buffers outlive the call.
+    unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version) == OK }
 }
 
 /// Makes the following host calls those of another context. False: there is none with this id.

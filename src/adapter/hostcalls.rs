@@ -4,7 +4,7 @@ use proxy_wasm::hostcalls;
 use proxy_wasm::types::MapType;
 
 use super::ffi;
-use crate::host::{Property, Stream};
+use crate::host::{Property, SharedData, Stream};
 use crate::pipeline::Callout;
 use crate::recorder::headers::Headers;
 use crate::wire::{SDK_NAME, SDK_VERSION};
@@ -45,6 +45,27 @@ impl Stream for CurrentStream {
 
     fn response_trailer(&self, name: &str) -> Option<Vec<u8>> {
         hostcalls::get_map_value_bytes(MapType::HttpResponseTrailers, name).ok().flatten()
+    }
+}
+
+/// The shared data of the process.
+#[derive(Debug)]
+pub(super) struct ProcessData;
+
+impl SharedData for ProcessData {
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        ffi::shared_data(key)
+    }
+
+    fn set(&self, key: &str, value: &[u8]) {
+        // Without shared data nothing outlives the VM; that is no reason to do without the filter.
+        let _ = ffi::set_shared_data(key, value, 0);
+    }
+
+    fn replace(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+        /// Envoy compares versions only where there is a value, and counts them from 1: no value has this one.
+        const ABSENT: u32 = u32::MAX;
+        ffi::set_shared_data(key, value, version.unwrap_or(ABSENT))
     }
 }
 

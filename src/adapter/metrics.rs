@@ -11,6 +11,8 @@ use crate::stats::{CALLOUT_HISTOGRAM, Counter, Gauge, Stats};
 pub(super) struct Metrics {
     counters: Vec<(Counter, Option<u32>, u64)>,
     gauges: Vec<(Gauge, Option<u32>, u64)>,
+    /// What a crashed VM had carried over counts as carried over by this one.
+    inherited: [u64; Gauge::ALL.len()],
     callouts: Option<u32>,
 }
 
@@ -23,6 +25,7 @@ impl Metrics {
         Self {
             counters: Counter::ALL.into_iter().map(counter).collect(),
             gauges: Gauge::ALL.into_iter().map(gauge).collect(),
+            inherited: [0; Gauge::ALL.len()],
             callouts: define(MetricType::Histogram, CALLOUT_HISTOGRAM),
         }
     }
@@ -32,7 +35,9 @@ impl Metrics {
         for (counter, id, published) in &mut self.counters {
             carry(*id, published, stats.counter(*counter));
         }
-        for (gauge, id, published) in &mut self.gauges {
+        for ((gauge, id, published), inherited) in self.gauges.iter_mut().zip(&mut self.inherited) {
+            let taken_over = stats.inherited(*gauge);
+            *published += taken_over - std::mem::replace(inherited, taken_over);
             carry(*id, published, stats.gauge(*gauge));
         }
         for duration in stats.take_callouts() {

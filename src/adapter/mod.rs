@@ -9,6 +9,7 @@ mod hostcalls;
 mod http_context;
 mod metrics;
 mod root_context;
+mod vm;
 
 use proxy_wasm::types::LogLevel;
 

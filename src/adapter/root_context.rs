@@ -1,6 +1,6 @@
 //! One configuration in one worker: sets it up, and drives its pipeline on ticks, wake-ups and answers.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,9 +12,10 @@ use uuid::Builder;
 
 use super::clock::Clock;
 use super::held::Held;
-use super::hostcalls::{HeaderMap, dispatch};
+use super::hostcalls::{HeaderMap, ProcessData, dispatch};
 use super::http_context::Http;
 use super::metrics::Metrics;
+use super::vm;
 use crate::config::{self, Config};
 use crate::pipeline::Pipeline;
 use crate::pipeline::answer::{Answer, MAX_BODY_BYTES};
@@ -31,6 +32,8 @@ pub(super) struct Worker {
     wake_queue: Option<u32>,
     /// Envoy's id of the root context.
     root: u32,
+    /// Crashed VMs that the pipeline was told of; `None` before the first tick.
+    heard_of: Cell<Option<usize>>,
 }
 
 /// The root context; empty until its configuration is accepted.
@@ -49,22 +52,26 @@ impl Root {
     }
 
     fn configure(&mut self, config: Config) -> Result<(), String> {
-        let mut random = [0; 24];
-        getrandom::fill(&mut random).map_err(|error| format!("no randomness from the host: {error}"))?;
-        let (id, seed) = random.split_at(16);
-        let stream_id = Builder::from_random_bytes(id.try_into().unwrap_or_default()).into_uuid();
-        let seed = u64::from_le_bytes(seed.try_into().unwrap_or_default());
+        let [stream_id, vm] = [random()?, random()?].map(|bytes| Builder::from_random_bytes(bytes).into_uuid());
+        let seed = u64::from_le_bytes(random()?);
         let (shortest, longest) = TICK_RANGE;
         let tick = (config.pipeline.batch.max_delay / 4).clamp(shortest, longest);
         hostcalls::set_tick_period(tick).map_err(|status| format!("no tick from the host: {status:?}"))?;
         log::info!("configured: stream {stream_id}, rules {}", config.recorder.policy.len());
         self.worker = Some(Rc::new(Worker {
             recorder: Recorder::new(config.recorder),
-            pipeline: RefCell::new(Pipeline::new(config.pipeline, stream_id, seed)),
+            pipeline: RefCell::new(Pipeline::new(
+                config.pipeline,
+                stream_id,
+                seed,
+                vm::enlist(vm, self.id),
+                Rc::new(ProcessData),
+            )),
             metrics: RefCell::new(Metrics::define()),
             clock: Clock::new(),
             held: Held::default(),
             root: self.id,
+            heard_of: Cell::new(None),
             // Named by the stream, since a queue wakes only the last of several that registered its name.
             wake_queue: hostcalls::register_shared_queue(&format!("audit_filter.wake.{stream_id}")).ok(),
         }));
@@ -86,17 +93,37 @@ impl Worker {
         }
     }
 
-    /// Makes the callouts that are due, at most `limit`, then tells Envoy what was decided, counted and noticed.
+    /// Makes the callouts that are due, at most `limit`, then tells Envoy what was decided and noticed.
     fn drive(&self, limit: usize) {
         self.call_out(limit);
         while let Some(decision) = self.with_pipeline(Pipeline::poll_decision) {
             self.held.release(decision, self.root);
         }
         let mut pipeline = self.pipeline.borrow_mut();
-        self.metrics.borrow_mut().publish(&mut pipeline.stats);
         for notice in pipeline.poll_notices() {
             print(notice.level, &format!("stream {}: {}", pipeline.stream_id(), notice.text));
         }
+    }
+
+    /// Tells Envoy what was counted.
+    fn publish(&self) {
+        let mut pipeline = self.pipeline.borrow_mut();
+        self.metrics.borrow_mut().publish(&mut pipeline.stats);
+        pipeline.handle_published();
+    }
+
+    /// Tells the pipeline of crashed VMs. The roll is called at the first tick: the instances that configure and never
+    /// run do not come so far.
+    fn look_for_crashes(&self) {
+        let Some(mut index) = self.heard_of.get() else {
+            vm::call_the_roll(self.root);
+            return self.heard_of.set(Some(0));
+        };
+        while let Some(crashed) = vm::crashed(index) {
+            index += 1;
+            self.with_pipeline(|pipeline| pipeline.handle_crash(crashed));
+        }
+        self.heard_of.set(Some(index));
     }
 
     fn call_out(&self, limit: usize) {
@@ -109,9 +136,21 @@ impl Worker {
         }
     }
 
-    fn is_drained(&self) -> bool {
-        self.pipeline.borrow().is_drained(self.clock.now())
+    /// Whether everything is delivered that a pipeline that ends has had. Then nothing is left to take over.
+    fn ends(&self) -> bool {
+        let is_drained = self.pipeline.borrow().is_drained(self.clock.now());
+        if is_drained {
+            self.publish();
+            self.with_pipeline(Pipeline::close);
+        }
+        is_drained
     }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], String> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| format!("no randomness from the host: {error}"))?;
+    Ok(bytes)
 }
 
 fn print(level: Level, line: &str) {
@@ -143,7 +182,8 @@ impl Context for Root {
         let Some(worker) = &self.worker else { return true };
         worker.with_pipeline(|pipeline| pipeline.handle_shutdown(worker.clock.now()));
         worker.drive(1);
-        worker.is_drained()
+        worker.publish();
+        worker.ends()
     }
 }
 
@@ -156,7 +196,7 @@ fn read_body(num_headers: usize, body_size: usize) -> Vec<u8> {
 }
 
 fn finish_if_drained(worker: &Worker) {
-    if worker.is_drained() {
+    if worker.ends() {
         // A refusal means that the host has ended this context already.
         let _ = hostcalls::done();
     }
@@ -179,16 +219,22 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         let Some(worker) = &self.worker else { return };
         worker.clock.set();
+        worker.look_for_crashes();
         worker.with_pipeline(|pipeline| pipeline.handle_tick(worker.clock.now()));
         worker.drive(usize::MAX);
+        worker.publish();
         finish_if_drained(worker);
     }
 
     fn on_queue_ready(&mut self, queue: u32) {
         let Some(worker) = &self.worker else { return };
-        // The message says nothing but "wake up"; it is taken so that the queue stays empty.
+        // The message says nothing but that it was sent; it is taken so that the queue stays empty.
         let _ = hostcalls::dequeue_shared_queue(queue);
-        worker.drive(usize::MAX);
+        if worker.wake_queue == Some(queue) {
+            worker.drive(usize::MAX);
+        } else {
+            vm::hear(queue);
+        }
     }
 
     fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use super::Pipeline;
 use super::batch::Batch;
 use super::buffer::Place;
+use super::capture::lane_of;
 use super::lane::Lane;
-use super::{Pipeline, lane_of};
 use crate::record::{Event, ExchangeRecord, RequireAudit};
 use crate::stats::Counter;
 use crate::time::Now;

@@ -61,6 +61,12 @@ impl Item {
         self.range.len()
     }
 
+    /// Where they stand in the batch's text.
+    #[must_use]
+    pub fn range(&self) -> Range<usize> {
+        self.range.clone()
+    }
+
     /// The losses that it reports.
     #[must_use]
     pub fn loss(&self) -> Option<Loss> {
@@ -104,6 +110,19 @@ impl Batch {
     pub fn numbers(&self) -> Option<(u64, u64)> {
         let numbers = || self.items.iter().map(|item| item.number);
         Some((numbers().min()?, numbers().max()?))
+    }
+
+    /// Its numbers as ranges without gaps.
+    #[must_use]
+    pub fn ranges(&self) -> Vec<(u64, u64)> {
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        for item in &self.items {
+            match ranges.last_mut() {
+                Some((_, last)) if last.checked_add(1) == Some(item.number) => *last = item.number,
+                _ => ranges.push((item.number, item.number)),
+            }
+        }
+        ranges
     }
 
     /// When its newest record was made.

@@ -106,6 +106,14 @@ impl Buffer {
         Some((Place { lane, bytes }, evicted))
     }
 
+    /// The same without dropping other records.
+    pub fn reserve_without_eviction(&mut self, lane: Lane, bytes: usize) -> Option<Place> {
+        self.fits(lane, bytes).then(|| {
+            self.occupy(lane, bytes);
+            Place { lane, bytes }
+        })
+    }
+
     /// Gives a reserved place back.
     pub fn give_back(&mut self, place: &Place) {
         self.release(place.lane, place.bytes);

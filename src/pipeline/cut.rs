@@ -1,6 +1,5 @@
 //! How records become batches: numbered, encoded once, and cut when enough of them wait or the oldest has waited enough.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use uuid::{Builder, Uuid};
@@ -27,7 +26,8 @@ impl Pipeline {
         if let Some(index) = waiting.iter().position(|batch| batch.not_before <= now.uptime) {
             return waiting.remove(index);
         }
-        self.is_due(lane, now).then(|| self.seal(lane, now))
+        let foreign = if lane == Lane::Bulk { self.seal_foreign_losses(now) } else { None };
+        foreign.or_else(|| self.is_due(lane, now).then(|| self.seal(lane, now)))
     }
 
     /// Whether a batch may leave whatever its age; with a single immediate record it may.
@@ -81,20 +81,27 @@ impl Pipeline {
         if lane == Lane::Bulk && self.buffer.oldest(lane).is_none() {
             records.extend(self.end_stream(now).map(|end| (end, Content::Lifecycle)));
         }
-        Batch::seal(new_batch_id(&mut self.random), self.origin(), lane, &records, &self.encoder)
+        self.seal_records(lane, &records)
+    }
+
+    fn seal_records(&mut self, lane: Lane, records: &[(Encoded, Content)]) -> Batch {
+        let id = new_batch_id(&mut self.random);
+        let mut batch = Batch::seal(id, self.origin(), lane, records, &self.encoder);
+        self.journal.keep(&mut batch);
+        batch
     }
 
     /// Cuts everything that has to be sent, and is not on its way, into one batch without limits: batches that wait for
     /// a retry, and what was not yet sealed. A worker that ends has one callout left.
     pub(super) fn seal_the_rest(&mut self, now: Now) {
-        let mut records = Vec::new();
-        for lane in Lane::ALL {
-            let waiting = std::mem::take(self.waiting.of_mut(lane));
-            let (own, foreign): (VecDeque<Batch>, _) =
-                waiting.into_iter().partition(|batch| batch.origin == self.origin());
-            *self.waiting.of_mut(lane) = foreign;
-            records.extend(own.iter().flat_map(Batch::unsealed));
+        let origin = self.origin();
+        let mut merged = Vec::new();
+        for waiting in self.waiting.each_mut() {
+            let (own, foreign): (Vec<Batch>, Vec<Batch>) = waiting.drain(..).partition(|batch| batch.origin == origin);
+            *waiting = foreign.into();
+            merged.extend(own);
         }
+        let mut records: Vec<(Encoded, Content)> = merged.iter().flat_map(Batch::unsealed).collect();
         records.extend(self.stream.take_start().map(|start| (start, Content::Lifecycle)));
         self.take_losses(&mut records, usize::MAX, now);
         for lane in Lane::ALL {
@@ -104,15 +111,15 @@ impl Pipeline {
         }
         records.extend(self.end_stream(now).map(|end| (end, Content::Lifecycle)));
         if !records.is_empty() {
-            let id = new_batch_id(&mut self.random);
-            let batch = Batch::seal(id, self.origin(), Lane::Bulk, &records, &self.encoder);
+            let batch = self.seal_records(Lane::Bulk, &records);
             self.waiting.bulk.push_front(batch);
         }
+        merged.iter().for_each(|batch| self.journal.forget(batch));
     }
 
     fn take_losses(&mut self, records: &mut Vec<(Encoded, Content)>, max_records: usize, now: Now) {
         for loss in self.losses.take(max_records.saturating_sub(records.len())) {
-            let number = self.stream.next_number(&mut self.stats);
+            let number = self.next_number();
             let record = self.encode(number, Lane::Bulk, now.unix_nanos, &Event::Loss(loss), now);
             records.push((record, Content::Loss(loss)));
         }
@@ -120,7 +127,7 @@ impl Pipeline {
 
     pub(super) fn announce_stream(&mut self, now: Now) {
         if !self.stream.is_announced() {
-            let number = self.stream.next_number(&mut self.stats);
+            let number = self.next_number();
             let start = self.encode(number, Lane::Bulk, now.unix_nanos, &Event::StreamStart, now);
             self.stream.announce(start);
         }
@@ -131,7 +138,7 @@ impl Pipeline {
             return None;
         }
         self.stream.end();
-        let number = self.stream.next_number(&mut self.stats);
+        let number = self.next_number();
         Some(self.encode(number, Lane::Bulk, now.unix_nanos, &Event::StreamEnd { next: number + 1 }, now))
     }
 

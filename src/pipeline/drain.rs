@@ -12,7 +12,7 @@ use crate::time::Now;
 /// How long a pipeline that was told to end goes on trying to deliver what it holds.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(300);
 
-/// Records that would be lost if the worker ended now.
+/// Records of the stream that would be lost if the worker ended now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unacknowledged {
     /// How many.
@@ -40,23 +40,24 @@ impl Pipeline {
     /// Whether a pipeline that was told to end has nothing left to do, or has tried for [`DRAIN_LIMIT`].
     #[must_use]
     pub fn is_drained(&self, now: Now) -> bool {
-        let is_idle = self.unacknowledged().is_none() && self.losses.oldest().is_none() && !self.owes_end();
+        let is_idle =
+            self.held_records() == 0 && self.losses.oldest().is_none() && !self.owes_end() && self.recovery.is_done();
         self.draining_since.is_some() && (is_idle || self.has_drained_long_enough(now))
     }
 
     /// What would be lost if the worker ended now.
     #[must_use]
     pub fn unacknowledged(&self) -> Option<Unacknowledged> {
-        let own = self.batches().filter(|batch| batch.origin == self.origin());
-        let batches = own.filter_map(Batch::numbers);
+        let own = || self.batches().filter(|batch| batch.origin == self.origin());
+        let count: usize = own().map(|batch| batch.items().len()).sum();
         let waiting = Lane::ALL
             .into_iter()
             .filter_map(|lane| Some((self.buffer.oldest(lane)?.number, self.buffer.newest(lane)?.number)));
         let start = self.stream.pending_start().map(|start| (start.number, start.number));
-        let ranges: Vec<(u64, u64)> = batches.chain(waiting).chain(start).collect();
+        let ranges: Vec<(u64, u64)> = own().filter_map(Batch::numbers).chain(waiting).chain(start).collect();
         let first = ranges.iter().map(|(first, _)| *first).min()?;
         let last = ranges.iter().map(|(_, last)| *last).max()?;
-        Some(Unacknowledged { count: self.held_records(), first, last })
+        Some(Unacknowledged { count: count as u64 + self.unsealed_records(), first, last })
     }
 
     pub(super) fn tell_what_is_given_up(&mut self, now: Now) {

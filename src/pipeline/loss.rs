@@ -38,6 +38,12 @@ impl LossLedger {
         self.oldest
     }
 
+    /// The lowest number among them.
+    #[must_use]
+    pub fn first_number(&self) -> Option<u64> {
+        self.ranges.iter().map(|range| range.first).min()
+    }
+
     /// Hands out the oldest ranges, at most `limit`, to be put into a batch.
     #[must_use]
     pub fn take(&mut self, limit: usize) -> Vec<Loss> {

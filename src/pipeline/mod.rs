@@ -7,11 +7,14 @@ pub mod answer;
 pub mod backoff;
 pub mod batch;
 pub mod buffer;
+mod capture;
 mod cut;
 pub mod drain;
+pub mod journal;
 pub mod lane;
 pub mod loss;
 pub mod notices;
+mod recovery;
 pub mod settings;
 mod settle;
 mod stream;
@@ -21,21 +24,26 @@ pub mod window;
 mod tests;
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::record::{Event, ExchangeRecord, LossReason};
+use crate::host::SharedData;
+use crate::record::{Event, ExchangeRecord};
 use crate::stats::{Counter, Gauge, Stats};
 use crate::time::Now;
 use crate::wire::{Encoder, Origin};
 use admission::Gate;
 use answer::{Answer, Verdict};
 use batch::Batch;
-use buffer::{Buffer, Encoded, Place, Push};
+use buffer::{Buffer, Place};
+use capture::lane_of;
+use journal::{Identity, Journal};
 use lane::{Lane, PerLane};
 use loss::LossLedger;
 use notices::{Kind, Level, Notice, Notices};
+use recovery::Recovery;
 use settings::{Settings, Target};
 use stream::Stream;
 use window::{Flight, MAX_IN_FLIGHT, Window};
@@ -64,6 +72,8 @@ pub struct Pipeline {
     buffer: Buffer,
     losses: LossLedger,
     gate: Gate,
+    journal: Journal,
+    recovery: Recovery,
     /// Sealed batches that have to be sent (again), in the order in which they were given back.
     waiting: PerLane<VecDeque<Batch>>,
     /// The batch that [`Self::poll_callout`] has handed out, until [`Self::handle_dispatched`].
@@ -79,15 +89,18 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline for one stream. `seed` drives jitter and ids; it must come from the host's randomness.
+    /// A pipeline for one stream in one VM. `seed` drives jitter and ids; it must come from the host's randomness.
     #[must_use]
-    pub fn new(settings: Settings, stream_id: Uuid, seed: u64) -> Self {
+    pub fn new(settings: Settings, stream_id: Uuid, seed: u64, vm: Uuid, shared: Rc<dyn SharedData>) -> Self {
+        let identity = Identity { vm, stream: stream_id, kin: settings.kin() };
         Self {
             encoder: Encoder::new(settings.target.format, settings.service.clone()),
             stream: Stream::new(stream_id),
             buffer: Buffer::new(&settings.buffer),
             losses: LossLedger::default(),
             gate: Gate::default(),
+            journal: Journal::new(shared, identity),
+            recovery: Recovery::default(),
             waiting: PerLane::default(),
             staged: None,
             windows: PerLane { bulk: Window::new(MAX_IN_FLIGHT.bulk), immediate: Window::new(MAX_IN_FLIGHT.immediate) },
@@ -105,6 +118,12 @@ impl Pipeline {
     #[must_use]
     pub fn stream_id(&self) -> Uuid {
         self.stream.id()
+    }
+
+    /// How many numbers the stream has given out: every one below is acknowledged, rejected, dropped or held.
+    #[must_use]
+    pub fn numbers_given_out(&self) -> u64 {
+        self.stream.next()
     }
 
     /// Takes a finished record, and the place that was kept for it. True: something may leave now, so wake the root
@@ -127,11 +146,12 @@ impl Pipeline {
     }
 
     /// Looks after deadlines: answers that are overdue, requests that have been held long enough, records that are too
-    /// old, log lines that were held back.
+    /// old, log lines that were held back. Takes over what a crashed VM has left, as far as there is room.
     pub fn handle_tick(&mut self, now: Now) {
         while let Some(flight) = self.take_overdue(now) {
             self.handle_failure(flight, None, "no answer", now);
         }
+        self.inherit(now);
         self.expire(now);
         self.refuse_overdue(now);
         self.tell_what_is_given_up(now);
@@ -210,34 +230,6 @@ impl Pipeline {
         Origin { stream_id: self.stream.id(), recovered: false }
     }
 
-    /// Gives a record its number and keeps it, or counts why it cannot be kept. Yields the number if it is kept.
-    fn capture(&mut self, lane: Lane, event: &Event, time_unix_nanos: u64, now: Now) -> Option<u64> {
-        self.announce_stream(now);
-        self.stream.reopen();
-        let number = self.stream.next_number(&mut self.stats);
-        let pushed = if self.buffer.refuses_all(lane) {
-            Push::Dropped(LossReason::BufferFull)
-        } else {
-            let record = self.encode(number, lane, time_unix_nanos, event, now);
-            self.buffer.push(record)
-        };
-        match pushed {
-            Push::Dropped(reason) => {
-                self.lose(reason, number, now);
-                return None;
-            }
-            Push::Kept => {}
-            Push::Evicted(records) => self.lose_evicted(&records, now),
-        }
-        Some(number)
-    }
-
-    fn lose_evicted(&mut self, records: &[Encoded], now: Now) {
-        for evicted in records {
-            self.lose(LossReason::BufferFull, evicted.number, now);
-        }
-    }
-
     fn wakes(&mut self, now: Now) -> bool {
         let may_leave = |lane: &Lane| self.is_full(*lane) && self.windows.of(*lane).is_open(now.uptime);
         let wakes = !self.wake_requested && Lane::ALL.iter().any(may_leave);
@@ -262,23 +254,19 @@ impl Pipeline {
     /// Records that are neither acknowledged nor rejected nor dropped.
     fn held_records(&self) -> u64 {
         let batched: usize = self.batches().map(|batch| batch.items().len()).sum();
+        batched as u64 + self.unsealed_records() + self.recovery.records()
+    }
+
+    fn unsealed_records(&self) -> u64 {
         let waiting: usize = Lane::ALL.into_iter().map(|lane| self.buffer.waiting_records(lane)).sum();
         let start = usize::from(self.stream.pending_start().is_some());
-        (batched + waiting + start) as u64
+        (waiting + start) as u64
     }
 
     fn update_gauges(&mut self) {
         self.stats.set(Gauge::BufferRecords, self.held_records());
         self.stats.set(Gauge::BufferBytes, self.buffer.bytes() as u64);
         self.stats.set(Gauge::InFlightBatches, self.flights().count() as u64);
-    }
-
-    /// Counts and notes the loss of one record that is in no batch.
-    fn lose(&mut self, reason: LossReason, number: u64, now: Now) {
-        self.stats.add(reason.into(), 1);
-        self.losses.add_one(reason, number, now.uptime);
-        self.notices.count(Kind::Dropped, 1, reason.as_str(), now.uptime);
-        self.decide(number, false);
     }
 
     fn uptime_limit(&self, now: Now) -> Option<Duration> {
@@ -289,8 +277,4 @@ impl Pipeline {
         let random = self.random.f64();
         backoff::delay(&self.settings.retry, failures, retry_after, random)
     }
-}
-
-fn lane_of(exchange: &ExchangeRecord) -> Lane {
-    if exchange.immediate { Lane::Immediate } else { Lane::Bulk }
 }

@@ -1,5 +1,6 @@
 //! Limits of the pipeline, each for one worker. A value that exists is legal.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use crate::wire::Format;
@@ -19,8 +20,18 @@ pub struct Settings {
     pub retry: RetryPolicy,
 }
 
+impl Settings {
+    /// Equal for configurations whose batches are written alike and go to the same place.
+    #[must_use]
+    pub fn kin(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (&self.service, &self.target).hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
 /// Where batches go and how they are written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Target {
     /// Envoy's name of the audit cluster.
     pub cluster: String,

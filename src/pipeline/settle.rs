@@ -35,9 +35,11 @@ impl Pipeline {
         let random = &mut self.random;
         if let Some(halves) = batch.split(|| new_batch_id(random), &self.encoder) {
             self.stats.add(Counter::BatchesSplit, 1);
-            for half in halves.into_iter().rev() {
+            for mut half in halves.into_iter().rev() {
+                self.journal.keep(&mut half);
                 self.waiting.of_mut(half.lane).push_front(half);
             }
+            self.journal.forget(&batch);
             return;
         }
         self.release(&batch);
@@ -52,17 +54,26 @@ impl Pipeline {
     /// reports among them are made again: better told twice than not at all.
     /// To report the loss of reports that are refused by themselves would go on for ever: they end in the log.
     fn report_rejected(&mut self, batch: &Batch, count: u64, now: Now) {
-        let reports: Vec<Loss> = batch.items().iter().filter_map(Item::loss).collect();
-        let are_all = reports.len() == batch.items().len();
-        for loss in reports {
-            if are_all {
+        let are_reports = |batch: &Batch| batch.items().iter().all(|item| item.loss().is_some());
+        if are_reports(batch) {
+            for loss in batch.items().iter().filter_map(Item::loss) {
                 self.notices.count(Kind::Unreported, 1, &unreported(&loss), now.uptime);
-            } else {
-                self.losses.add(loss, now.uptime);
             }
+        } else if let Some((first, last)) = batch.numbers() {
+            self.report(batch, Loss { reason: LossReason::Rejected, count, first, last }, now);
         }
-        if let Some((first, last)) = batch.numbers().filter(|_| !are_all) {
-            self.losses.add(Loss { reason: LossReason::Rejected, count, first, last }, now.uptime);
+        self.write_note(self.stream.next(), self.journal.told_gauges());
+    }
+
+    /// Reports a loss in the name of the batch's stream, and what the batch itself was to report.
+    fn report(&mut self, batch: &Batch, loss: Loss, now: Now) {
+        let stream = batch.origin.stream_id;
+        for loss in batch.items().iter().filter_map(Item::loss).chain([loss]) {
+            if batch.origin == self.origin() {
+                self.losses.add(loss, now.uptime);
+            } else if !self.add_foreign_loss(stream, loss, now) {
+                self.notices.count(Kind::Unreported, 1, &unreported(&loss), now.uptime);
+            }
         }
     }
 
@@ -115,19 +126,23 @@ impl Pipeline {
 
     fn drop_batch(&mut self, batch: &Batch, reason: LossReason, now: Now) {
         self.release(batch);
-        for item in batch.items() {
-            self.lose(reason, item.number, now);
-            if let Some(loss) = item.loss() {
-                self.losses.add(loss, now.uptime);
-            }
+        self.decide_batch(batch, false);
+        let count = batch.items().len() as u64;
+        self.stats.add(reason.into(), count);
+        self.notices.count(Kind::Dropped, count, reason.as_str(), now.uptime);
+        for (first, last) in batch.ranges() {
+            self.report(batch, Loss { reason, count: last - first + 1, first, last }, now);
         }
+        self.write_note(self.stream.next(), self.journal.told_gauges());
     }
 
+    /// The end of a batch is known: its records take no place any longer, and nobody has to take it over.
     fn release(&mut self, batch: &Batch) {
         let takes_place = |item: &&Item| item.content == Content::Exchange;
         for item in batch.items().iter().filter(takes_place) {
             self.buffer.release(item.lane, item.bytes());
         }
+        self.journal.forget(batch);
     }
 
     fn recover(&mut self, lane: Lane) {

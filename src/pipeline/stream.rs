@@ -32,6 +32,11 @@ impl Stream {
         self.id
     }
 
+    /// The number that the next record will get.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Gives out a number. Whoever gets one is captured.
     pub(super) fn next_number(&mut self, stats: &mut Stats) -> u64 {
         stats.add(Counter::Captured, 1);

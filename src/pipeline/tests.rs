@@ -5,10 +5,13 @@ mod batches;
 mod drops;
 mod immediate;
 mod lines;
+mod recovery;
 mod rejections;
 mod retries;
 mod shutdown;
 
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,6 +25,7 @@ use super::drain::DRAIN_LIMIT;
 use super::notices::{Level, Notice};
 use super::settings::{BatchLimits, BufferLimits, OnFull, RetryPolicy, Settings, Target};
 use super::window::{ANSWER_GRACE, MAX_IN_FLIGHT};
+use crate::host::SharedData;
 use crate::record::{ExchangeRecord, Outcome, Protocol, RequireAudit};
 use crate::stats::{Counter, Gauge};
 use crate::time::Now;
@@ -128,7 +132,43 @@ fn loss(reason: &str, count: u64, first: u64, last: u64) -> (String, u64, u64, u
     (reason.to_owned(), count, first, last)
 }
 
+/// The shared data of one process, and how often it was written.
+#[derive(Debug, Default)]
+struct Shared {
+    values: RefCell<HashMap<String, (Vec<u8>, u32)>>,
+    writes: Cell<u32>,
+}
+
+impl SharedData for Shared {
+    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.values.borrow().get(key).cloned()
+    }
+
+    fn set(&self, key: &str, value: &[u8]) {
+        self.writes.set(self.writes.get() + 1);
+        self.values.borrow_mut().insert(key.to_owned(), (value.to_vec(), self.writes.get()));
+    }
+
+    fn replace(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+        let is_current = self.get(key).map(|(_, current)| current) == version;
+        if is_current {
+            self.set(key, value);
+        }
+        is_current
+    }
+}
+
+impl Shared {
+    fn bytes(&self) -> usize {
+        self.values.borrow().values().map(|(value, _)| value.len()).sum()
+    }
+}
+
+const STREAM: Uuid = Uuid::from_u128(7);
+const VM: Uuid = Uuid::from_u128(70);
+
 struct Rig {
+    shared: Rc<Shared>,
     pipeline: Pipeline,
     now: Now,
     tokens: u32,
@@ -138,11 +178,17 @@ struct Rig {
 
 impl Rig {
     fn new(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::in_vm(STREAM, VM, &Rc::default(), change)
+    }
+
+    /// A stream in one of the VMs of a process.
+    fn in_vm(stream: Uuid, vm: Uuid, shared: &Rc<Shared>, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = settings();
         change(&mut settings);
         let now = Now { unix_nanos: 1_700_000_000_000_000_000, uptime: Duration::from_secs(1000) };
-        let pipeline = Pipeline::new(settings, Uuid::from_u128(7), 42);
-        Self { pipeline, now, tokens: 0, refuses: false, wakes: 0 }
+        let shared = Rc::clone(shared);
+        let pipeline = Pipeline::new(settings, stream, 42, vm, Rc::<Shared>::clone(&shared));
+        Self { shared, pipeline, now, tokens: 0, refuses: false, wakes: 0 }
     }
 
     /// Offers records.
@@ -220,7 +266,9 @@ impl Rig {
     #[track_caller]
     fn check(&self) {
         let ended: u64 = Counter::ENDS.iter().map(|counter| self.count(*counter)).sum();
-        assert_eq!(self.count(Counter::Captured), ended + self.pipeline.stats.gauge(Gauge::BufferRecords));
+        let taken_over = self.pipeline.stats.inherited(Gauge::BufferRecords);
+        let captured = self.count(Counter::Captured) + taken_over;
+        assert_eq!(captured, ended + self.pipeline.stats.gauge(Gauge::BufferRecords));
     }
 
     fn count(&self, counter: Counter) -> u64 {

@@ -17,7 +17,7 @@ pub const SDK_NAME: &str = "audit-filter";
 pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// How a batch is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// OTLP/HTTP JSON logs.
     OtlpJson,

@@ -1,0 +1,150 @@
+//! Notes and batches as bytes in shared data: read by the same module that wrote them, in another VM.
+
+use std::ops::Range;
+
+use uuid::Uuid;
+
+use super::{GAUGES, Note};
+use crate::pipeline::batch::{Batch, Content};
+use crate::pipeline::lane::Lane;
+use crate::record::{Loss, LossReason};
+
+/// A batch as it was found.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::pipeline) struct Saved {
+    pub(in crate::pipeline) id: Uuid,
+    pub(in crate::pipeline) stream: Uuid,
+    pub(in crate::pipeline) lane: Lane,
+    pub(in crate::pipeline) records: Vec<SavedRecord>,
+}
+
+/// One record of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::pipeline) struct SavedRecord {
+    pub(in crate::pipeline) number: u64,
+    pub(in crate::pipeline) lane: Lane,
+    pub(in crate::pipeline) content: Content,
+    pub(in crate::pipeline) fragment: Box<str>,
+}
+
+/// Numbers in a row, each 8 bytes little-endian.
+pub(super) fn write_note(note: &Note) -> Vec<u8> {
+    [note.oldest, note.lease_end].iter().chain(&note.gauges).flat_map(|number| number.to_le_bytes()).collect()
+}
+
+pub(super) fn read_note(mut bytes: &[u8]) -> Option<Note> {
+    let bytes = &mut bytes;
+    let (oldest, lease_end) = (next_number(bytes)?, next_number(bytes)?);
+    let mut gauges = [0; GAUGES];
+    for gauge in &mut gauges {
+        *gauge = next_number(bytes)?;
+    }
+    Some(Note { oldest, lease_end, gauges })
+}
+
+/// Id, stream, lane, how many records; then of each record its number, lane, content and range; then the batch's text.
+pub(super) fn write_batch(batch: &Batch) -> Vec<u8> {
+    let text = batch.text().as_bytes();
+    let mut out = Vec::with_capacity(40 + batch.items().len() * 64 + text.len());
+    out.extend(batch.id.as_bytes());
+    out.extend(batch.origin.stream_id.as_bytes());
+    push(&mut out, [lane_code(batch.lane), batch.items().len() as u64]);
+    for item in batch.items() {
+        let Range { start, end } = item.range();
+        push(&mut out, [item.number, lane_code(item.lane), start as u64, end as u64]);
+        push(&mut out, content_code(&item.content));
+    }
+    out.extend(text);
+    out
+}
+
+/// `None`: there is none, or not a whole one.
+pub(super) fn read_batch(mut bytes: &[u8]) -> Option<Saved> {
+    let bytes = &mut bytes;
+    let (id, stream) = (next_uuid(bytes)?, next_uuid(bytes)?);
+    let (lane, count) = (lane_of(next_number(bytes)?), next_number(bytes)?);
+    let mut headers = Vec::new();
+    for _ in 0..count {
+        headers.push(Header::read(bytes)?);
+    }
+    let text = std::str::from_utf8(bytes).ok()?;
+    let records = headers.into_iter().map(|header| header.with_text(text)).collect::<Option<_>>()?;
+    Some(Saved { id, stream, lane, records })
+}
+
+struct Header {
+    number: u64,
+    lane: Lane,
+    content: Content,
+    range: Range<usize>,
+}
+
+impl Header {
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let (number, lane) = (next_number(bytes)?, lane_of(next_number(bytes)?));
+        let range = usize::try_from(next_number(bytes)?).ok()?..usize::try_from(next_number(bytes)?).ok()?;
+        Some(Self { number, lane, content: next_content(bytes)?, range })
+    }
+
+    fn with_text(self, text: &str) -> Option<SavedRecord> {
+        let Self { number, lane, content, range } = self;
+        Some(SavedRecord { number, lane, content, fragment: text.get(range)?.into() })
+    }
+}
+
+const REASONS: [LossReason; 6] = [
+    LossReason::BufferFull,
+    LossReason::TooLarge,
+    LossReason::MaxAttempts,
+    LossReason::MaxAge,
+    LossReason::Rejected,
+    LossReason::VmCrash,
+];
+
+/// Codes of what is not a loss; those of losses are the places of their reasons after these.
+const EXCHANGE: u64 = 0;
+const LIFECYCLE: u64 = 1;
+const FIRST_LOSS: u64 = 2;
+
+fn content_code(content: &Content) -> [u64; 4] {
+    match content {
+        Content::Exchange => [EXCHANGE, 0, 0, 0],
+        Content::Lifecycle => [LIFECYCLE, 0, 0, 0],
+        Content::Loss(loss) => [FIRST_LOSS + loss.reason as u64, loss.count, loss.first, loss.last],
+    }
+}
+
+fn next_content(bytes: &mut &[u8]) -> Option<Content> {
+    let (code, count, first, last) =
+        (next_number(bytes)?, next_number(bytes)?, next_number(bytes)?, next_number(bytes)?);
+    match code {
+        EXCHANGE => Some(Content::Exchange),
+        LIFECYCLE => Some(Content::Lifecycle),
+        _ => {
+            let reason = *REASONS.get(usize::try_from(code - FIRST_LOSS).ok()?)?;
+            Some(Content::Loss(Loss { reason, count, first, last }))
+        }
+    }
+}
+
+fn lane_code(lane: Lane) -> u64 {
+    lane as u64
+}
+
+fn lane_of(code: u64) -> Lane {
+    if code == lane_code(Lane::Immediate) { Lane::Immediate } else { Lane::Bulk }
+}
+
+fn push<const N: usize>(out: &mut Vec<u8>, numbers: [u64; N]) {
+    for number in numbers {
+        out.extend(number.to_le_bytes());
+    }
+}
+
+fn next_number(bytes: &mut &[u8]) -> Option<u64> {
+    bytes.split_off(..8)?.try_into().ok().map(u64::from_le_bytes)
+}
+
+fn next_uuid(bytes: &mut &[u8]) -> Option<Uuid> {
+    bytes.split_off(..16)?.try_into().ok().map(Uuid::from_bytes)
+}

@@ -1,0 +1,205 @@
+//! Taking over from a crashed VM: its sealed batches go out under their old ids, and loss records of its streams cover the
+//! rest.
+
+use uuid::Uuid;
+
+use super::Pipeline;
+use super::batch::{Batch, Content};
+use super::buffer::Encoded;
+use super::cut::new_batch_id;
+use super::journal::{Estate, LEASE, Note, Saved, SavedRecord};
+use super::lane::Lane;
+use super::loss::LossLedger;
+use super::notices::Level;
+use crate::record::{Event, Loss, LossReason};
+use crate::stats::{Counter, Gauge};
+use crate::time::Now;
+use crate::wire::Origin;
+
+/// The streams of crashed VMs, until nothing of them is left.
+#[derive(Debug, Default)]
+pub(super) struct Recovery {
+    streams: Vec<Crashed>,
+}
+
+/// A stream whose VM has crashed.
+#[derive(Debug)]
+struct Crashed {
+    estate: Estate,
+    /// Records that the crashed VM had counted as held, and that have not been found yet.
+    missing: u64,
+    /// Whether all that was sealed has been found.
+    is_complete: bool,
+    /// The number that its next loss record gets.
+    next: u64,
+    losses: LossLedger,
+}
+
+impl Recovery {
+    /// Whether everything of crashed VMs has been taken over.
+    pub(super) fn is_done(&self) -> bool {
+        self.streams.iter().all(|crashed| crashed.is_complete && crashed.losses.oldest().is_none())
+    }
+
+    /// Records of crashed VMs that are counted as held, and not taken over yet.
+    pub(super) fn records(&self) -> u64 {
+        self.streams.iter().map(|crashed| crashed.missing).sum()
+    }
+
+    fn find(&mut self, stream: Uuid) -> Option<&mut Crashed> {
+        self.streams.iter_mut().find(|crashed| crashed.estate.stream == stream)
+    }
+}
+
+impl Crashed {
+    fn new(estate: Estate) -> Self {
+        let missing = estate.note.gauges.get(Gauge::BufferRecords as usize).copied().unwrap_or_default();
+        let next = estate.note.lease_end;
+        Self { estate, missing, is_complete: false, next, losses: LossLedger::default() }
+    }
+
+    /// What the heir of the heir has to know.
+    fn note(&self) -> Note {
+        let untold = (!self.is_complete).then_some(self.estate.note.oldest);
+        let oldest = untold.into_iter().chain(self.losses.first_number()).fold(self.next, u64::min);
+        Note { oldest, lease_end: self.next, gauges: Default::default() }
+    }
+}
+
+impl Pipeline {
+    /// A VM is known to have crashed. Takes over from those of its streams that send the same to the same place; their
+    /// batches follow with the next ticks.
+    pub fn handle_crash(&mut self, vm: Uuid) {
+        for estate in self.journal.claim(vm) {
+            self.stats.inherit(estate.note.gauges);
+            self.recovery.streams.push(Crashed::new(estate));
+        }
+        self.update_gauges();
+    }
+
+    /// The statistics have been told to the host: whoever takes over after a crash has to know what they said.
+    pub fn handle_published(&mut self) {
+        self.journal.sweep();
+        self.write_note(self.stream.next(), Gauge::ALL.map(|(gauge, _)| self.stats.gauge(gauge)));
+    }
+
+    /// A pipeline that has ended leaves nothing for anybody to take over.
+    pub fn close(&mut self) {
+        for crashed in std::mem::take(&mut self.recovery.streams) {
+            self.journal.settle(&crashed.estate);
+        }
+        self.journal.close();
+    }
+
+    /// Notes which numbers are in no batch. `next` is the number that is given out next, or just was.
+    pub(super) fn write_note(&mut self, next: u64, gauges: [u64; Gauge::ALL.len()]) {
+        // A stream that takes over from another one may have no record of its own.
+        let lease_end = if self.stream.next() > 0 { next + LEASE } else { 0 };
+        let waiting = Lane::ALL.into_iter().filter_map(|lane| self.buffer.oldest(lane)).map(|record| record.number);
+        let start = self.stream.pending_start().map(|start| start.number);
+        let oldest = waiting.chain(start).chain(self.losses.first_number()).fold(next, u64::min);
+        self.journal.write(Note { oldest, lease_end, gauges });
+    }
+
+    /// Takes over batch by batch, as long as there is room.
+    pub(super) fn inherit(&mut self, now: Now) {
+        let mut streams = std::mem::take(&mut self.recovery.streams);
+        for crashed in &mut streams {
+            if !crashed.is_complete {
+                self.take_over_all(crashed, now);
+            }
+        }
+        // One that was an heir itself holds batches of those before it.
+        if streams.iter().all(|crashed| crashed.is_complete) {
+            streams.retain(|crashed| {
+                let is_held = self.batches().any(|batch| batch.origin.stream_id == crashed.estate.stream);
+                let is_left = is_held || crashed.losses.oldest().is_some();
+                if !is_left {
+                    self.journal.settle(&crashed.estate);
+                }
+                is_left
+            });
+        }
+        self.recovery.streams = streams;
+    }
+
+    fn take_over_all(&mut self, crashed: &mut Crashed, now: Now) {
+        while let Some(saved) = self.journal.next_saved(&mut crashed.estate) {
+            if !self.take_over(crashed, saved, now) {
+                return;
+            }
+        }
+        crashed.is_complete = true;
+        self.stats.add(Counter::DroppedVmCrash, std::mem::take(&mut crashed.missing));
+        let Estate { stream, note: Note { oldest, lease_end, .. }, .. } = crashed.estate;
+        if oldest < lease_end {
+            let (count, last) = (lease_end - oldest, lease_end - 1);
+            crashed.losses.add(Loss { reason: LossReason::VmCrash, count, first: oldest, last }, now.uptime);
+            let text = format!(
+                "takes over from stream {stream}, whose VM has crashed: what was in no batch is lost, some of the numbers \
+                 {oldest} to {last}"
+            );
+            self.say(Level::Error, text);
+        }
+    }
+
+    /// False: there is no room for it yet.
+    fn take_over(&mut self, crashed: &mut Crashed, saved: Saved, now: Now) -> bool {
+        let mut places = Vec::new();
+        for record in saved.records.iter().filter(|record| record.content == Content::Exchange) {
+            let Some(place) = self.buffer.reserve_without_eviction(record.lane, record.fragment.len()) else {
+                places.iter().for_each(|place| self.buffer.give_back(place));
+                return false;
+            };
+            places.push(place);
+        }
+        let count = saved.records.len() as u64;
+        let counted = count.min(crashed.missing);
+        crashed.missing -= counted;
+        self.stats.add(Counter::Captured, count - counted);
+        let mut batch = self.reseal(saved, now);
+        self.journal.take_over(&mut crashed.estate, &mut batch);
+        self.waiting.of_mut(batch.lane).push_back(batch);
+        true
+    }
+
+    fn reseal(&self, saved: Saved, now: Now) -> Batch {
+        let Saved { id, stream, lane, records } = saved;
+        let record = |SavedRecord { number, lane, content, fragment }: SavedRecord| {
+            (Encoded { number, made: now.uptime, lane, fragment }, content)
+        };
+        let records: Vec<(Encoded, Content)> = records.into_iter().map(record).collect();
+        Batch::seal(id, Origin { stream_id: stream, recovered: true }, lane, &records, &self.encoder)
+    }
+
+    /// Notes a loss of a crashed stream. False: nothing is known of that stream.
+    pub(super) fn add_foreign_loss(&mut self, stream: Uuid, loss: Loss, now: Now) -> bool {
+        let Some(crashed) = self.recovery.find(stream) else { return false };
+        crashed.losses.add(loss, now.uptime);
+        self.journal.rewrite(&crashed.estate, crashed.note());
+        true
+    }
+
+    /// The losses of a crashed stream in a batch of their own.
+    pub(super) fn seal_foreign_losses(&mut self, now: Now) -> Option<Batch> {
+        let limit = self.settings.batch.max_records;
+        let crashed = self.recovery.streams.iter_mut().find(|crashed| crashed.losses.oldest().is_some())?;
+        let losses = crashed.losses.take(limit);
+        let (stream_id, first) = (crashed.estate.stream, crashed.next);
+        crashed.next += losses.len() as u64;
+        self.stats.add(Counter::Captured, losses.len() as u64);
+        let mut records = Vec::new();
+        for (number, loss) in (first..).zip(losses) {
+            let record = self.encode(number, Lane::Bulk, now.unix_nanos, &Event::Loss(loss), now);
+            records.push((record, Content::Loss(loss)));
+        }
+        let origin = Origin { stream_id, recovered: true };
+        let id = new_batch_id(&mut self.random);
+        let mut batch = Batch::seal(id, origin, Lane::Bulk, &records, &self.encoder);
+        self.journal.keep(&mut batch);
+        if let Some(crashed) = self.recovery.find(stream_id) {
+            self.journal.rewrite(&crashed.estate, crashed.note());
+        }
+        Some(batch)
+    }
+}

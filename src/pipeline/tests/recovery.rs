@@ -1,0 +1,239 @@
+//! What outlives a crash of the VM, and who takes it over.
+
+use super::*;
+
+const HEIR: Uuid = Uuid::from_u128(71);
+
+/// The stream of another VM of the same process.
+fn sibling(rig: &Rig, number: u128, change: impl FnOnce(&mut Settings)) -> Rig {
+    let mut sibling = Rig::in_vm(Uuid::from_u128(8 + number), Uuid::from_u128(71 + number), &rig.shared, change);
+    sibling.tokens = 1000;
+    sibling
+}
+
+/// The VM that is loaded in the place of a crashed one.
+fn heir(crashed: &Rig) -> Rig {
+    let mut heir = sibling(crashed, 0, |_| {});
+    heir.pipeline.handle_crash(VM);
+    heir.check();
+    heir
+}
+
+impl Rig {
+    /// What the adapter does at every tick.
+    fn tick(&mut self) -> &mut Self {
+        self.pass(Duration::from_millis(250));
+        self.pipeline.handle_published();
+        self
+    }
+}
+
+fn is_recovered(sent: &Sent) -> bool {
+    sent.body.contains(r#"{"key":"audit.recovered","value":{"boolValue":true}}"#)
+        && sent.body.contains(&format!(r#""key":"audit.stream.id","value":{{"stringValue":"{STREAM}"}}"#))
+}
+
+#[test]
+fn sealed_batches_leave_again_under_their_ids_and_the_rest_is_told_as_lost() {
+    let mut rig = Rig::new(|_| {});
+    rig.started().offer(4);
+    let in_flight = rig.send_one();
+    rig.offer(2);
+    let mut heir = heir(&rig);
+    let sent = heir.tick().send();
+    assert_eq!(sent.len(), 2);
+    assert_eq!((sent[0].id, sent[0].numbers()), (in_flight.id, in_flight.numbers()));
+    assert!(sent.iter().all(is_recovered));
+    let unchanged = |body: &str| body.split_once("logRecords").unwrap().1.to_owned();
+    assert_eq!(unchanged(&sent[0].body), unchanged(&in_flight.body), "the records have the same bytes");
+    let report = &sent[1].records()[0];
+    let (reason, _, first, last) = report.loss.clone().unwrap();
+    assert_eq!((reason.as_str(), first), ("vm_crash", 0), "the last note was written before anything was sealed");
+    assert!(last > 7 && report.number == last + 1, "{report:?}");
+    heir.answer(&sent[0], 200).answer(&sent[1], 200).is_empty();
+}
+
+#[test]
+fn what_was_acknowledged_is_not_sent_again() {
+    let mut rig = Rig::new(|_| {});
+    rig.started().tick();
+    let sent = heir(&rig).tick().send_one();
+    assert_eq!(sent.losses().len(), 1, "only the report, from the first number that is not known");
+    assert_eq!(sent.losses()[0].2, 2);
+}
+
+#[test]
+fn nothing_of_a_living_sibling_is_taken() {
+    let mut rig = Rig::new(|_| {});
+    rig.offer(4).send_one();
+    let mut other = sibling(&rig, 0, |_| {});
+    other.offer(4).send_one();
+    let mut third = sibling(&rig, 1, |_| {});
+    third.pipeline.handle_crash(VM);
+    let recovered = third.tick().send();
+    assert!(recovered.iter().all(is_recovered), "only the crashed one's");
+    assert_eq!(recovered[0].numbers(), [0, 1, 2, 3]);
+    third.pipeline.handle_crash(VM);
+    third.tick().send_none();
+}
+
+#[test]
+fn only_a_stream_that_sends_to_the_same_place_takes_over() {
+    let mut rig = Rig::new(|_| {});
+    rig.offer(4).send_one();
+    let mut stranger = sibling(&rig, 1, |settings| settings.target.cluster = "other".to_owned());
+    stranger.pipeline.handle_crash(VM);
+    stranger.tick().send_none().is_empty();
+    assert_eq!(heir(&rig).tick().send().len(), 2);
+}
+
+#[test]
+fn a_second_crash_loses_nothing_of_what_was_taken_over() {
+    let mut rig = Rig::new(|_| {});
+    rig.offer(4).send_one();
+    let mut first = heir(&rig);
+    let sent = first.tick().send();
+    first.tick();
+    let mut second = sibling(&rig, 1, |_| {});
+    second.pipeline.handle_crash(HEIR);
+    let again = second.tick().send();
+    let of_crashed: Vec<_> = again.iter().filter(|sent| is_recovered(sent)).map(|sent| sent.id).collect();
+    assert_eq!(of_crashed, sent.iter().map(|sent| sent.id).collect::<Vec<_>>());
+}
+
+#[test]
+fn loss_reports_in_a_batch_outlive_it_too() {
+    let mut rig = Rig::new(|settings| settings.buffer.max_records = 4);
+    rig.started().offer(6);
+    let sent = rig.pass(DELAY).send();
+    assert_eq!(sent[0].losses(), [loss("buffer_full", 2, 6, 7)]);
+    let recovered = heir(&rig).tick().send();
+    assert_eq!(recovered[0].losses(), sent[0].losses());
+}
+
+#[test]
+fn a_loss_that_is_in_no_batch_yet_is_covered() {
+    let mut rig = Rig::new(|_| {});
+    rig.started().offer(4);
+    let sent = rig.send_one();
+    rig.tick().answer_with(&sent, Some(200), None, r#"{"partialSuccess":{"rejectedLogRecords":1}}"#);
+    let sent = heir(&rig).tick().send();
+    let report = sent.last().unwrap().losses();
+    assert!(report[0].2 <= 2, "{report:?}");
+}
+
+#[test]
+fn what_the_audit_cluster_refuses_of_it_is_told_in_its_name() {
+    let mut rig = Rig::new(|_| {});
+    rig.offer(4).send_one();
+    let mut heir = heir(&rig);
+    let sent = heir.tick().send();
+    let halves = heir.answer(&sent[1], 200).answer(&sent[0], 400).send();
+    assert!(halves.len() == 2 && halves.iter().all(is_recovered));
+    heir.answer(&halves[0], 200);
+    let singles = heir.answer(&halves[1], 400).send();
+    heir.answer(&singles[0], 200).answer(&singles[1], 400);
+    let report = heir.tick().send_one();
+    assert!(is_recovered(&report));
+    assert_eq!(report.losses(), [loss("rejected", 1, 3, 3)]);
+    assert_eq!(report.numbers()[0], sent[1].numbers()[0] + 1, "after the report of the crash");
+    heir.answer(&report, 200).is_empty();
+}
+
+#[test]
+fn it_waits_until_there_is_room() {
+    let change = |settings: &mut Settings| settings.buffer.max_records = 8;
+    let mut rig = Rig::in_vm(STREAM, VM, &Rc::default(), change);
+    rig.offer(8).send();
+    let mut heir = sibling(&rig, 0, change);
+    heir.refuses = true;
+    heir.offer(6);
+    heir.pipeline.handle_crash(VM);
+    heir.tick().send_none();
+    assert_eq!(heir.count(Counter::DroppedBufferFull), 0, "nobody is pushed out");
+    heir.refuses = false;
+    for _ in 0..20 {
+        for sent in heir.pass(Duration::from_secs(31)).send() {
+            heir.answer(&sent, 200);
+        }
+    }
+    heir.is_empty();
+    assert_eq!(heir.count(Counter::DroppedVmCrash), 0);
+}
+
+#[test]
+fn statistics_go_on_where_the_crashed_vm_has_left_them() {
+    let mut rig = Rig::new(|_| {});
+    rig.started().offer(4);
+    rig.send_one();
+    rig.offer(3).tick();
+    let told = Gauge::ALL.map(|(gauge, _)| rig.pipeline.stats.gauge(gauge));
+    assert_eq!(told[0], 7);
+    let mut heir = heir(&rig);
+    assert_eq!(Gauge::ALL.map(|(gauge, _)| heir.pipeline.stats.inherited(gauge)), told);
+    for sent in heir.tick().send() {
+        heir.answer(&sent, 200);
+    }
+    assert_eq!(heir.count(Counter::DroppedVmCrash), 3, "those that the crashed VM had counted and not sealed");
+    assert_eq!(
+        (heir.count(Counter::Captured), heir.count(Counter::Acknowledged)),
+        (1, 5),
+        "the report, and what was sealed"
+    );
+    heir.is_empty();
+}
+
+#[test]
+fn a_batch_costs_one_write_and_a_record_none() {
+    let mut rig = Rig::new(|settings| settings.batch.max_records = 50);
+    rig.started().tick();
+    let before = rig.shared.writes.get();
+    for _ in 0..20 {
+        rig.offer(50);
+        let sent = rig.send_one();
+        rig.answer(&sent, 200);
+    }
+    let written = rig.shared.writes.get() - before;
+    assert!(written <= 20 + 20 * 50 / 100, "{written} writes: one for a batch, and one for a hundred numbers");
+    rig.tick();
+    let idle = rig.shared.writes.get();
+    rig.tick().tick();
+    assert_eq!(rig.shared.writes.get(), idle, "an idle stream writes nothing");
+}
+
+#[test]
+fn its_memory_is_freed() {
+    let mut rig = Rig::new(|_| {});
+    for _ in 0..5 {
+        rig.offer(40);
+        for sent in rig.send() {
+            rig.answer(&sent, 200);
+        }
+        rig.pass(DELAY);
+    }
+    for sent in rig.pass(DELAY).send() {
+        rig.answer(&sent, 200);
+    }
+    rig.tick();
+    assert!(rig.shared.bytes() < 200, "{} bytes: no batch is kept", rig.shared.bytes());
+    rig.pipeline.handle_shutdown(rig.now);
+    let end = rig.send_one();
+    rig.answer(&end, 200);
+    rig.pipeline.close();
+    assert_eq!(rig.shared.values.borrow().values().filter(|(value, _)| value.iter().any(|byte| *byte != 0)).count(), 0);
+    let keys = rig.shared.values.borrow().len();
+    sibling(&rig, 0, |_| {}).offer(4).send_one();
+    assert_eq!(rig.shared.values.borrow().len(), keys, "the seat and its keys are used again");
+}
+
+#[test]
+fn a_copy_that_is_cut_short_is_passed_over() {
+    let mut rig = Rig::new(|_| {});
+    rig.offer(8).send();
+    let key = "audit_filter.seat.0.0";
+    let (mut value, _) = rig.shared.get(key).unwrap();
+    value.truncate(100);
+    rig.shared.set(key, &value);
+    let sent = heir(&rig).tick().send();
+    assert_eq!(sent[0].numbers(), [4, 5, 6, 7]);
+}

@@ -1,0 +1,114 @@
+//! The audit cluster's side: what arrived, what was taken, and what it said.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::rc::Rc;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::settings::POISON;
+
+/// Reason, count, first and last number.
+pub type Loss = (String, u64, u64, u64);
+
+/// One record as it was sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub stream: String,
+    pub uid: String,
+    pub number: u64,
+    pub is_poison: bool,
+    pub loss: Option<Loss>,
+}
+
+/// The body of a first attempt, and what it holds.
+type Attempt = (String, Rc<[Sent]>);
+
+/// What the audit cluster has taken, deduplicated by `log.record.uid`.
+#[derive(Default)]
+pub struct Collector {
+    pub taken: HashMap<String, Sent>,
+    /// Loss records that it refused: what they tell ends in the filter's log.
+    pub refused_reports: Vec<Sent>,
+    /// uid of every number of a stream that was ever sent.
+    uids: BTreeMap<(String, u64), String>,
+    /// Body of every batch id, apart for those that were recovered.
+    bodies: HashMap<(Uuid, bool), Attempt>,
+    /// Acknowledgements that a pipeline has heard of, by its stream.
+    pub acknowledged: BTreeSet<(Uuid, String)>,
+}
+
+impl Collector {
+    /// Every attempt of a batch must have the bytes of the first.
+    pub fn see_attempt(&mut self, id: Uuid, body: &str) -> Rc<[Sent]> {
+        let is_recovered = body.contains("\"audit.recovered\"");
+        if let Some((first, records)) = self.bodies.get(&(id, is_recovered)) {
+            assert_eq!(first, body, "a batch's bytes changed between attempts");
+            return Rc::clone(records);
+        }
+        assert!(body.contains(&id.to_string()), "a batch names itself");
+        let records: Rc<[Sent]> = records(body).into();
+        for record in &*records {
+            let place = (record.stream.clone(), record.number);
+            let uid = self.uids.entry(place).or_insert_with(|| record.uid.clone());
+            assert_eq!(*uid, record.uid, "a record's uid changed");
+        }
+        self.bodies.insert((id, is_recovered), (body.to_owned(), Rc::clone(&records)));
+        records
+    }
+
+    pub fn take(&mut self, records: &[Sent]) {
+        self.taken.extend(records.iter().map(|record| (record.uid.clone(), record.clone())));
+    }
+
+    /// Every number below `captured` of a stream must have been taken, or be told as lost; yields the most that was told.
+    pub fn check_stream(&self, stream: Uuid, captured: u64) -> u64 {
+        let stream = stream.to_string();
+        let of_stream = |record: &&Sent| record.stream == stream;
+        let taken: Vec<&Sent> = self.taken.values().filter(of_stream).collect();
+        let delivered: BTreeSet<u64> = taken.iter().map(|record| record.number).collect();
+        assert_eq!(delivered.len(), taken.len(), "two records have one number");
+        let refused: Vec<&Sent> = self.refused_reports.iter().filter(of_stream).collect();
+        let told: Vec<&Loss> = taken.iter().chain(&refused).filter_map(|record| record.loss.as_ref()).collect();
+        for number in 0..captured {
+            let is_told = told.iter().any(|(_, _, first, last)| (*first..=*last).contains(&number))
+                || refused.iter().any(|record| record.number == number);
+            assert!(delivered.contains(&number) || is_told, "number {number} of {captured} of {stream} vanished");
+        }
+        told.iter().map(|(_, count, _, _)| count).sum::<u64>() + refused.len() as u64
+    }
+}
+
+fn records(body: &str) -> Vec<Sent> {
+    let body: Value = serde_json::from_str(body).unwrap();
+    let resource = &body["resourceLogs"][0];
+    let stream = attributes(&resource["resource"])["audit.stream.id"].as_str().unwrap().to_owned();
+    let list = resource["scopeLogs"][0]["logRecords"].as_array().unwrap();
+    assert!(!list.is_empty(), "an empty batch");
+    list.iter().map(|record| read(&stream, record)).collect()
+}
+
+fn read(stream: &str, record: &Value) -> Sent {
+    let attributes = attributes(record);
+    let int = |name: &str| attributes.get(name).map(|value| value.as_str().unwrap().parse::<u64>().unwrap());
+    let loss = attributes.get("audit.loss.reason").map(|reason| {
+        let [count, first, last] =
+            ["count", "first_number", "last_number"].map(|name| int(&format!("audit.loss.{name}")).unwrap());
+        assert!(count > 0 && first <= last, "{record}");
+        (reason.as_str().unwrap().to_owned(), count, first, last)
+    });
+    Sent {
+        stream: stream.to_owned(),
+        uid: attributes["log.record.uid"].as_str().unwrap().to_owned(),
+        number: int("audit.sequence.number").unwrap(),
+        is_poison: attributes.get("url.path").is_some_and(|path| *path == POISON),
+        loss,
+    }
+}
+
+fn attributes(of: &Value) -> HashMap<&str, &Value> {
+    let entries = of["attributes"].as_array().unwrap().iter();
+    entries
+        .map(|entry| (entry["key"].as_str().unwrap(), entry["value"].as_object().unwrap().values().next().unwrap()))
+        .collect()
+}

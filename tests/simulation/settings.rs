@@ -1,0 +1,60 @@
+//! Random limits, and the traffic that meets them.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use audit_filter::pipeline::settings::{BatchLimits, BufferLimits, OnFull, RetryPolicy, Settings, Target};
+use audit_filter::record::{ExchangeRecord, Outcome, Protocol};
+use audit_filter::wire::Format;
+use fastrand::Rng;
+
+/// In the path of a record that the audit cluster does not accept.
+pub const POISON: &str = "/poison";
+
+pub fn settings(rng: &mut Rng) -> Settings {
+    Settings {
+        service: "simulation".to_owned(),
+        target: Target {
+            cluster: "audit".to_owned(),
+            authority: "audit".to_owned(),
+            path: "/v1/logs".to_owned(),
+            format: Format::OtlpJson,
+            headers: Vec::new(),
+            timeout: Duration::from_secs(rng.u64(1..10)),
+        },
+        batch: BatchLimits {
+            max_records: rng.usize(1..30),
+            max_bytes: rng.usize(1024..40_000),
+            max_delay: Duration::from_millis(rng.u64(1..2000)),
+        },
+        buffer: BufferLimits {
+            max_records: rng.usize(1..60),
+            max_bytes: rng.usize(1024..50_000),
+            on_full: if rng.bool() { OnFull::DropNewest } else { OnFull::DropOldest },
+            immediate_reserve_percent: rng.usize(..91),
+        },
+        retry: RetryPolicy {
+            initial_backoff: Duration::from_millis(rng.u64(1..500)),
+            max_backoff: Duration::from_millis(rng.u64(500..30_000)),
+            max_attempts: rng.bool().then(|| rng.u64(1..6)),
+            max_age: rng.bool().then(|| Duration::from_millis(rng.u64(1..100_000))),
+        },
+    }
+}
+
+pub fn exchange(rng: &mut Rng) -> Box<ExchangeRecord> {
+    let path = match rng.u8(..40) {
+        0 => POISON.to_owned(),
+        1 => format!("/{}", "x".repeat(rng.usize(..6000))),
+        _ => "/path".to_owned(),
+    };
+    Box::new(ExchangeRecord {
+        action: b"act".to_vec(),
+        start_unix_nanos: 1,
+        immediate: rng.u8(..10) == 0,
+        method: b"GET".to_vec(),
+        path: path.into_bytes(),
+        http_status: Some(200),
+        ..ExchangeRecord::new(Rc::from("r"), Protocol::Http, Some(Outcome::Success))
+    })
+}
