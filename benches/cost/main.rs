@@ -22,7 +22,7 @@ mod sink;
 mod wire;
 
 #[path = "../../tests/envoy/support/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the scenarios use all of it, the benchmark a part")]
+#[expect(dead_code, unused_imports, reason = "the scenarios and the fault matrix use the rest")]
 mod support;
 
 use std::io::Write;

@@ -1,10 +1,12 @@
 //! The shipped bootstrap with other ports, and with what a scenario changes in it.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::tools;
+use super::xds::Resources;
 
 /// An Envoy bootstrap.
 #[derive(Clone)]
@@ -19,11 +21,15 @@ impl Bootstrap {
         for listener in bootstrap.listeners() {
             listener["address"]["socket_address"]["port_value"] = json!(0);
         }
-        let wasm = tools::wasm().to_str().unwrap();
-        bootstrap.each_filter("audit", |filter| {
-            filter["typed_config"]["config"]["vm_config"]["code"]["local"]["filename"] = json!(wasm);
-        });
+        bootstrap.run(tools::wasm());
         bootstrap
+    }
+
+    /// Lets Envoy run this `.wasm`.
+    pub fn run(&mut self, wasm: &Path) {
+        self.each_filter("audit", |filter| {
+            filter["typed_config"]["config"]["vm_config"]["code"]["local"]["filename"] = json!(wasm.to_str().unwrap());
+        });
     }
 
     pub fn listeners(&mut self) -> &mut Vec<Value> {
@@ -42,6 +48,17 @@ impl Bootstrap {
     pub fn point(&mut self, cluster: &str, addr: SocketAddr) {
         let endpoint = &mut self.cluster(cluster)["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
         endpoint["address"]["socket_address"]["port_value"] = json!(addr.port());
+    }
+
+    /// Takes resources from a file: `lds_config` or `cds_config`.
+    pub fn discover(&mut self, kind: &str, file: &Resources) {
+        self.identify();
+        self.0["dynamic_resources"][kind] = file.source();
+    }
+
+    /// Names the node, as everything that discovers something must.
+    pub fn identify(&mut self) {
+        self.0["node"] = json!({"id": "scenario", "cluster": "scenario"});
     }
 
     /// The connection managers of all listeners.

@@ -1,12 +1,15 @@
 //! What every scenario needs: tools, an Envoy, an audit cluster, and waiting without sleeping too long.
 
+pub mod answer;
 pub mod bootstrap;
 pub mod envoy;
 pub mod lds;
 pub mod mesh;
 pub mod records;
+pub mod request;
 pub mod sink;
 pub mod tools;
+pub mod xds;
 
 use std::time::{Duration, Instant};
 

@@ -3,60 +3,60 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, Response, Uri};
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::task::JoinHandle;
+use audit_demo::headers::Headers;
+use bytes::Bytes;
+use tokio::io::BufReader;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
 
+pub use super::answer::Answer;
 use super::eventually;
 use super::records::{self, Record};
-
-/// How the audit cluster answers.
-#[derive(Clone, Debug)]
-pub enum Answer {
-    /// This status and body.
-    Status(u16, &'static str),
-    /// This status with `retry-after`.
-    RetryAfter(u16, &'static str),
-    /// Nothing, ever.
-    Hang,
-}
+use super::request::Request;
 
 /// One request that arrived.
 #[derive(Clone, Debug)]
 pub struct Attempt {
     pub path: String,
-    pub headers: HeaderMap,
+    pub headers: Headers,
     pub body: Bytes,
-    pub status: Option<u16>,
+    /// Whether the audit cluster has kept the batch.
+    pub is_stored: bool,
     pub at: Instant,
 }
 
 impl Attempt {
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers.first(name).map_or("", |value| std::str::from_utf8(value).unwrap())
     }
 }
+
+/// Whether a body is refused, whatever the script says.
+type Refuses = dyn Fn(&[u8]) -> bool + Send;
 
 #[derive(Default)]
 struct Script {
     next: VecDeque<Answer>,
     otherwise: Option<Answer>,
-    poison: Option<&'static str>,
+    refusal: Option<(u16, Box<Refuses>)>,
     attempts: Vec<Attempt>,
 }
 
 impl Script {
-    fn answer(&mut self, body: &Bytes) -> Answer {
-        let text = String::from_utf8_lossy(body);
-        if self.poison.is_some_and(|poison| text.contains(poison)) {
-            return Answer::Status(400, "{}");
+    fn answer(&mut self, body: &[u8]) -> Answer {
+        match &self.refusal {
+            Some((status, refuses)) if refuses(body) => Answer::Status(*status, "{}"),
+            _ => self.next.pop_front().or(self.otherwise.clone()).unwrap_or(Answer::Status(200, "{}")),
         }
-        self.next.pop_front().or(self.otherwise.clone()).unwrap_or(Answer::Status(200, "{}"))
+    }
+
+    fn take(&mut self, request: Request) -> Answer {
+        let answer = self.answer(&request.body);
+        let Request { path, headers, body } = request;
+        self.attempts.push(Attempt { path, headers, body, is_stored: answer.is_stored(), at: now() });
+        answer
     }
 }
 
@@ -100,6 +100,16 @@ impl Sink {
         self.server = Some(tokio::spawn(serve(listener, Arc::clone(&self.script))));
     }
 
+    /// Stops listening and closes every connection; connections are refused until [`Self::up`].
+    pub async fn down(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.abort();
+            // Aborted or not, it has let go of the port.
+            let _ = server.await;
+        }
+        self.placeholder = Some(bound(self.addr));
+    }
+
     /// Answers the next requests so, one each, and 200 afterwards.
     pub fn answer_next(&self, answers: impl IntoIterator<Item = Answer>) {
         self.script.lock().unwrap().next.extend(answers);
@@ -112,18 +122,23 @@ impl Sink {
 
     /// Answers 400 to every body that contains this text.
     pub fn refuse_what_contains(&self, poison: &'static str) {
-        self.script.lock().unwrap().poison = Some(poison);
+        self.refuse(400, move |body| body.windows(poison.len()).any(|window| window == poison.as_bytes()));
+    }
+
+    /// Answers this status to every body for which `refuses` is true.
+    pub fn refuse(&self, status: u16, refuses: impl Fn(&[u8]) -> bool + Send + 'static) {
+        self.script.lock().unwrap().refusal = Some((status, Box::new(refuses)));
     }
 
     pub fn attempts(&self) -> Vec<Attempt> {
         self.script.lock().unwrap().attempts.clone()
     }
 
-    /// The records of all batches that were answered 200, in the order of arrival.
+    /// The records of all batches that were kept, in the order of arrival.
     pub fn records(&self) -> Vec<Record> {
         let attempts = self.attempts();
-        let answered = attempts.iter().filter(|attempt| attempt.status == Some(200));
-        answered.flat_map(|attempt| records::parse(&attempt.body)).collect()
+        let kept = attempts.iter().filter(|attempt| attempt.is_stored);
+        kept.flat_map(|attempt| records::parse(&attempt.body)).collect()
     }
 
     pub fn exchanges(&self) -> Vec<Record> {
@@ -164,36 +179,28 @@ fn now() -> Instant {
     Instant::now()
 }
 
+/// Serves until it is aborted, and its connections with it.
 async fn serve(listener: TcpListener, script: Arc<Mutex<Script>>) {
-    let router = Router::new().fallback(receive).with_state(script);
-    axum::serve(listener, router).await.unwrap();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, _) = accepted.unwrap();
+                connections.spawn(converse(stream, Arc::clone(&script)));
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
 }
 
-async fn receive(
-    State(script): State<Arc<Mutex<Script>>>,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response<Body> {
-    let answer = {
-        let mut script = script.lock().unwrap();
-        let answer = script.answer(&body);
-        let status = match answer {
-            Answer::Status(status, _) | Answer::RetryAfter(status, _) => Some(status),
-            Answer::Hang => None,
-        };
-        script.attempts.push(Attempt { path: uri.path().to_owned(), headers, body, status, at: now() });
-        answer
-    };
-    let response = Response::builder();
-    match answer {
-        Answer::Status(status, text) => response.status(status).body(Body::from(text)).unwrap(),
-        Answer::RetryAfter(status, value) => {
-            response.status(status).header("retry-after", value).body(Body::empty()).unwrap()
-        }
-        Answer::Hang => {
-            tokio::time::sleep(Duration::from_secs(3600)).await;
-            response.body(Body::empty()).unwrap()
+/// Takes one request after the other, until the peer goes away or the script breaks the connection.
+async fn converse(stream: TcpStream, script: Arc<Mutex<Script>>) {
+    stream.set_nodelay(true).unwrap();
+    let mut stream = BufReader::new(stream);
+    while let Some(request) = Request::read(&mut stream).await {
+        let answer = script.lock().unwrap().take(request);
+        if !answer.give(&mut stream).await {
+            break;
         }
     }
 }

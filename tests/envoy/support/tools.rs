@@ -21,6 +21,12 @@ pub fn wasm() -> &'static Path {
     PATH.get_or_init(|| root().join(last_line("wasm-build.sh")))
 }
 
+/// The filter that traps when a header asks for it.
+pub fn crashing_wasm() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| root().join(last_line_of("wasm-build.sh", &["--crashing"])))
+}
+
 /// The directory of the Python packages in `tests/requirements.txt`.
 pub fn python_packages() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
@@ -28,8 +34,13 @@ pub fn python_packages() -> &'static Path {
 }
 
 fn last_line(script: &str) -> String {
+    last_line_of(script, &[])
+}
+
+fn last_line_of(script: &str, arguments: &[&str]) -> String {
     let output = Command::new("bash")
         .arg(root().join(script))
+        .args(arguments)
         .stderr(Stdio::inherit())
         .output()
         .unwrap_or_else(|error| panic!("{script} cannot be run: {error}"));

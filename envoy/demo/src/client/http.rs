@@ -1,6 +1,7 @@
-//! One HTTP/1.1 request.
+//! HTTP/1.1 requests: one on a connection of its own, or many on one connection.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -37,23 +38,69 @@ pub async fn http_request(
     body: impl Into<Bytes>,
     options: &CallOptions,
 ) -> Result<HttpAnswer, CallError> {
-    let mut request = Request::builder().method(method).uri(path).body(Full::new(body.into()))?;
-    *request.headers_mut() = headers.into().to_map()?;
-    if !request.headers().contains_key(HOST) {
-        let host = HeaderValue::from_str(&addr.to_string()).map_err(hyper::http::Error::from)?;
-        request.headers_mut().insert(HOST, host);
-    }
-    within(options.timeout, send(addr, request, options)).await
+    within(options.timeout, async {
+        let mut connection = HttpConnection::open_from(addr, options.source_ip).await?;
+        connection.exchange(method, path, headers.into(), body.into()).await
+    })
+    .await
 }
 
-async fn send(addr: SocketAddr, request: Request<Full<Bytes>>, options: &CallOptions) -> Result<HttpAnswer, CallError> {
-    let stream = connect(addr, options.source_ip).await?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(None, &error))?;
-    // The request side reports what goes wrong; the task ends when the sender is dropped.
-    tokio::spawn(connection);
-    let response = sender.send_request(request).await.map_err(|error| broken(None, &error))?;
-    let (parts, body) = response.into_parts();
-    let body = body.collect().await.map_err(|error| broken(Some(parts.status), &error))?;
-    Ok(HttpAnswer { status: parts.status.as_u16(), headers: Headers::from(&parts.headers), body: body.to_bytes() })
+/// A connection that stays open from one request to the next.
+#[derive(Debug)]
+pub struct HttpConnection {
+    addr: SocketAddr,
+    sender: http1::SendRequest<Full<Bytes>>,
+}
+
+impl HttpConnection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the connection cannot be made within `timeout`.
+    pub async fn open(addr: SocketAddr, timeout: Duration) -> Result<Self, CallError> {
+        within(timeout, Self::open_from(addr, None)).await
+    }
+
+    /// One request, when the one before it has been answered. After an error the connection is of no more use.
+    ///
+    /// # Errors
+    /// When there is no complete answer within `timeout`, see [`CallError`].
+    pub async fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: impl Into<Headers>,
+        timeout: Duration,
+    ) -> Result<HttpAnswer, CallError> {
+        within(timeout, self.exchange(method, path, headers.into(), Bytes::new())).await
+    }
+
+    async fn open_from(addr: SocketAddr, source_ip: Option<IpAddr>) -> Result<Self, CallError> {
+        let stream = connect(addr, source_ip).await?;
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(None, &error))?;
+        // The request side reports what goes wrong; the task ends when the sender is dropped.
+        tokio::spawn(connection);
+        Ok(Self { addr, sender })
+    }
+
+    async fn exchange(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: Headers,
+        body: Bytes,
+    ) -> Result<HttpAnswer, CallError> {
+        let mut request = Request::builder().method(method).uri(path).body(Full::new(body))?;
+        *request.headers_mut() = headers.to_map()?;
+        if !request.headers().contains_key(HOST) {
+            let host = HeaderValue::from_str(&self.addr.to_string()).map_err(hyper::http::Error::from)?;
+            request.headers_mut().insert(HOST, host);
+        }
+        self.sender.ready().await.map_err(|error| broken(None, &error))?;
+        let response = self.sender.send_request(request).await.map_err(|error| broken(None, &error))?;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.map_err(|error| broken(Some(parts.status), &error))?;
+        Ok(HttpAnswer { status: parts.status.as_u16(), headers: Headers::from(&parts.headers), body: body.to_bytes() })
+    }
 }

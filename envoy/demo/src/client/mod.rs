@@ -1,4 +1,5 @@
-//! Plain clients: HTTP/1.1, raw TCP, and gRPC over HTTP/2 cleartext. One connection a call, every call with a deadline.
+//! Plain clients: HTTP/1.1, raw TCP, and gRPC over HTTP/2 cleartext. Every call has a deadline, and a connection of its own unless
+//! it is made on an [`HttpConnection`].
 
 mod grpc;
 mod http;
@@ -13,7 +14,7 @@ use hyper::StatusCode;
 use tokio::net::{TcpSocket, TcpStream};
 
 pub use grpc::{GrpcOptions, grpc_call};
-pub use http::{http_get, http_request};
+pub use http::{HttpConnection, http_get, http_request};
 pub use raw::raw_exchange;
 
 use crate::headers::{Headers, InvalidField};

@@ -92,7 +92,7 @@ impl SeenLog {
 
     /// Completes an entry; one that has been cleared meanwhile stays gone.
     pub(super) fn body_read(&self, id: u64, body_bytes: usize, trailers: Headers) {
-        if let Some((_, seen)) = self.entries().list.iter_mut().find(|(found, _)| *found == id) {
+        if let Some((_, seen)) = self.entries().list.iter_mut().rev().find(|(found, _)| *found == id) {
             seen.body_bytes = body_bytes;
             seen.trailers = trailers;
         }

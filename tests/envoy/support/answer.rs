@@ -1,0 +1,84 @@
+//! How an audit cluster answers a batch, properly or not at all.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+/// One answer.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// This status and body.
+    Status(u16, &'static str),
+    /// This status with `retry-after`.
+    RetryAfter(u16, &'static str),
+    /// 200, this much later.
+    Late(Duration),
+    /// 200 with a body of this many bytes.
+    Huge(usize),
+    /// Nothing, ever.
+    Hang,
+    /// Headers of a 200 and a part of its body, then a reset; the batch is not kept.
+    CutOff,
+    /// Something that is not HTTP.
+    Garbage,
+    /// The batch is kept, and the connection closed without a word.
+    Lost,
+}
+
+/// How long the start of an answer that is cut off has to arrive: a reset overtakes what the peer has not read yet.
+const BEFORE_RESET: Duration = Duration::from_millis(20);
+const OK_BODY: &str = "{}";
+
+impl Answer {
+    /// Whether the audit cluster keeps the batch.
+    pub fn is_stored(&self) -> bool {
+        match self {
+            Self::Status(status, _) | Self::RetryAfter(status, _) => (200..300).contains(status),
+            Self::Late(_) | Self::Huge(_) | Self::Lost => true,
+            Self::Hang | Self::CutOff | Self::Garbage => false,
+        }
+    }
+
+    /// Gives the answer. False: the connection is to be closed.
+    pub async fn give(&self, stream: &mut BufReader<TcpStream>) -> bool {
+        self.try_give(stream).await.unwrap_or(false)
+    }
+
+    async fn try_give(&self, stream: &mut BufReader<TcpStream>) -> io::Result<bool> {
+        match self {
+            Self::Status(status, body) => write(stream, *status, "", body.as_bytes()).await?,
+            Self::RetryAfter(status, value) => {
+                write(stream, *status, &format!("retry-after: {value}\r\n"), &[]).await?;
+            }
+            Self::Late(delay) => {
+                tokio::time::sleep(*delay).await;
+                write(stream, 200, "", OK_BODY.as_bytes()).await?;
+            }
+            Self::Huge(size) => write(stream, 200, "", &vec![b' '; *size]).await?,
+            Self::Hang => {
+                // Until the peer gives up.
+                stream.read_u8().await?;
+            }
+            Self::CutOff => cut_off(stream).await?,
+            Self::Garbage => stream.write_all(b"\x16\x03\x01 this is not HTTP\r\n\r\n").await?,
+            Self::Lost => {}
+        }
+        Ok(!matches!(self, Self::Hang | Self::CutOff | Self::Garbage | Self::Lost))
+    }
+}
+
+async fn write(stream: &mut BufReader<TcpStream>, status: u16, header: &str, body: &[u8]) -> io::Result<()> {
+    // A 204 must not have a length.
+    let length = if status == 204 { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+    let head = format!("HTTP/1.1 {status} scripted\r\ncontent-type: application/json\r\n{header}{length}\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body).await
+}
+
+async fn cut_off(stream: &mut BufReader<TcpStream>) -> io::Result<()> {
+    stream.write_all(b"HTTP/1.1 200 scripted\r\ncontent-length: 1000\r\n\r\n{\"partial").await?;
+    tokio::time::sleep(BEFORE_RESET).await;
+    stream.get_ref().set_zero_linger()
+}

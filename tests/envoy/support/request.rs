@@ -1,0 +1,44 @@
+//! An HTTP/1.1 request as Envoy writes it: a body has a `content-length`.
+
+use audit_demo::headers::Headers;
+use bytes::Bytes;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::TcpStream;
+
+/// One whole request.
+pub struct Request {
+    pub path: String,
+    pub headers: Headers,
+    pub body: Bytes,
+}
+
+impl Request {
+    /// Reads the next one; `None` when the peer has closed, or sends something else.
+    pub async fn read(stream: &mut BufReader<TcpStream>) -> Option<Self> {
+        let path = read_line(stream).await?.split(' ').nth(1)?.to_owned();
+        let headers = read_headers(stream).await?;
+        let length = headers.text("content-length").map_or(Some(0), |digits| digits.parse().ok())?;
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await.ok()?;
+        Some(Self { path, headers, body: body.into() })
+    }
+}
+
+async fn read_headers(stream: &mut BufReader<TcpStream>) -> Option<Headers> {
+    let mut headers = Headers::new();
+    loop {
+        let line = read_line(stream).await?;
+        if line.is_empty() {
+            return Some(headers);
+        }
+        let (name, value) = line.split_once(": ")?;
+        headers = headers.with(name, value);
+    }
+}
+
+/// A line without its end.
+async fn read_line(stream: &mut BufReader<TcpStream>) -> Option<String> {
+    let mut line = String::new();
+    stream.read_line(&mut line).await.ok()?;
+    line.strip_suffix("\r\n").map(str::to_owned)
+}

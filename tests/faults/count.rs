@@ -1,0 +1,119 @@
+//! What became of everything that was sent: the join of the clients' answers with what the audit cluster has kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::load::Call;
+use crate::support::Record;
+
+/// The columns of a row, and what explains them.
+#[derive(Debug, Default)]
+pub struct Count {
+    /// Requests that were answered by the upstream.
+    pub sent: usize,
+    /// Exchanges that the audit cluster has kept, each once.
+    pub stored: usize,
+    /// Exchanges that it has kept again.
+    pub duplicates: usize,
+    /// Exchanges that it has under more than one id.
+    pub split: usize,
+    /// Requests without a record, as far as reports of losses explain them.
+    pub accounted: usize,
+    /// Requests without a record beyond that.
+    pub unaccounted: usize,
+    /// Numbers that are neither stored nor reported as lost, all streams together.
+    pub gaps: usize,
+    /// Numbers that more than one record has.
+    pub reused: usize,
+    /// Streams of which the audit cluster has a record.
+    pub streams: usize,
+    /// Streams whose end was announced.
+    pub ends: usize,
+    /// Records of all kinds that it has kept, each once.
+    pub records: usize,
+    /// Names of the requests without a record.
+    pub missing: BTreeSet<String>,
+}
+
+/// One stream as the audit cluster knows it.
+#[derive(Default)]
+struct Stream {
+    stored: Vec<u64>,
+    /// First number, last number, count.
+    losses: Vec<(u64, u64, u64)>,
+}
+
+impl Count {
+    pub fn of(calls: &[Call], arrived: &[Record]) -> Self {
+        let records: BTreeMap<String, &Record> = arrived.iter().map(|record| (record.uid(), record)).collect();
+        let exchanges: Vec<&Record> = records.values().copied().filter(|record| record.is_exchange()).collect();
+        let names: BTreeSet<String> = exchanges.iter().map(|record| record.text("user_agent.original")).collect();
+        let sent = calls.iter().filter(|call| call.is_answered);
+        let missing: BTreeSet<String> =
+            sent.clone().map(|call| call.name.clone()).filter(|name| !names.contains(name)).collect();
+        let streams = streams(records.values().copied());
+        let reported: usize = streams.values().map(Stream::reported).sum();
+        let accounted = missing.len().min(reported);
+        Self {
+            sent: sent.count(),
+            stored: exchanges.len(),
+            duplicates: arrived.iter().filter(|record| record.is_exchange()).count() - exchanges.len(),
+            split: exchanges.len() - names.len(),
+            accounted,
+            unaccounted: missing.len() - accounted,
+            gaps: streams.values().map(Stream::gaps).sum(),
+            reused: streams.values().map(Stream::reused).sum(),
+            streams: streams.len(),
+            ends: records.values().filter(|record| record.event == "audit.stream.end").count(),
+            records: records.len(),
+            missing,
+        }
+    }
+
+    /// Everything that must not be.
+    pub fn unexplained(&self) -> usize {
+        self.unaccounted + self.gaps + self.reused + self.split
+    }
+}
+
+fn streams<'r>(records: impl Iterator<Item = &'r Record>) -> BTreeMap<String, Stream> {
+    let mut streams: BTreeMap<String, Stream> = BTreeMap::new();
+    for record in records {
+        let stream = streams.entry(record.text("audit.stream.id")).or_default();
+        stream.stored.push(record.int("audit.sequence.number"));
+        if record.event == "audit.loss" {
+            let [first, last, count] =
+                ["first_number", "last_number", "count"].map(|name| record.int(&format!("audit.loss.{name}")));
+            stream.losses.push((first, last, count));
+        }
+    }
+    streams
+}
+
+impl Stream {
+    fn numbers(&self) -> BTreeSet<u64> {
+        self.stored.iter().copied().collect()
+    }
+
+    /// Numbers that are reported as lost and not stored. A range may be wider than its count.
+    fn reported(&self) -> usize {
+        let stored = self.numbers();
+        let reported = |(first, last, count): &(u64, u64, u64)| {
+            let absent = (*first..=*last).filter(|number| !stored.contains(number)).count();
+            absent.min(usize::try_from(*count).unwrap())
+        };
+        self.losses.iter().map(reported).sum()
+    }
+
+    /// Numbers up to the highest known that are neither stored nor reported as lost.
+    fn gaps(&self) -> usize {
+        let stored = self.numbers();
+        let is_reported = |number: &u64| self.losses.iter().any(|(first, last, _)| (first..=last).contains(&number));
+        let highest = self.stored.iter().chain(self.losses.iter().map(|(_, last, _)| last)).max();
+        let Some(highest) = highest else { return 0 };
+        (0..=*highest).filter(|number| !stored.contains(number) && !is_reported(number)).count()
+    }
+
+    fn reused(&self) -> usize {
+        self.stored.len() - self.numbers().len()
+    }
+}

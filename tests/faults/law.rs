@@ -1,0 +1,84 @@
+//! What must hold in a row, and what is said when it does not.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::count::Count;
+use crate::load::POISON;
+use crate::play::Observed;
+use crate::stage::reloads;
+use crate::support::Mesh;
+
+/// One law.
+#[derive(Clone, Copy, Debug)]
+pub enum Law {
+    /// Every request answered has a record, or a report tells of its loss; every number is stored or reported.
+    Accounted,
+    /// Users notice nothing.
+    Undisturbed,
+    /// The statistics add up, agree with the audit cluster, and show an empty buffer.
+    Conserved,
+    /// Every request answered has a record.
+    NothingLost,
+    /// The records with poison are lost, and no others.
+    OnlyPoison,
+    /// Nothing is lost that was older than a flush interval when Envoy was killed.
+    AtMostOneInterval,
+    /// The audit cluster can see that the streams were cut.
+    Cut,
+    /// The fault was felt: attempts have failed.
+    Failing,
+    /// The fault was felt: batches came twice.
+    Duplicating,
+    /// The fault was felt: records were dropped.
+    Dropping,
+    /// The fault was felt: streams have ended, and others begun.
+    Renewing,
+    /// The fault was felt: both VMs that trapped were built anew.
+    Reloading,
+}
+
+/// `batch.max_delay` and a tick, and as much again for a machine that is busy.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+impl Law {
+    /// What breaks the law, if anything does.
+    pub fn breach(self, seen: &Observed) -> Option<String> {
+        let count = &seen.count;
+        let holds = match self {
+            Self::Accounted => count.unexplained() == 0,
+            Self::Undisturbed => seen.disturbed() == 0,
+            Self::Conserved => seen.stats.as_ref().is_some_and(|stats| is_conserved(stats, count)),
+            Self::NothingLost => count.missing.is_empty(),
+            Self::OnlyPoison => {
+                seen.calls.iter().all(|call| count.missing.contains(&call.name) == call.name.starts_with(POISON))
+            }
+            Self::AtMostOneInterval => {
+                seen.killed.is_some_and(|killed| seen.missing().all(|call| call.ended > killed - INTERVAL))
+            }
+            Self::Cut => count.reused == 0 && count.ends == 0,
+            Self::Failing => seen.stat("batches.failed") > 0,
+            Self::Duplicating => count.duplicates > 0,
+            Self::Dropping => count.accounted > 0 && seen.stat("records.dropped.buffer_full") > 0,
+            Self::Renewing => count.ends > 0 && count.streams > count.ends,
+            Self::Reloading => seen.stats.as_ref().is_some_and(|stats| reloads(stats) >= 2),
+        };
+        (!holds).then(|| format!("{self:?}: {}", self.evidence(seen)))
+    }
+
+    fn evidence(self, seen: &Observed) -> String {
+        let count = &seen.count;
+        match self {
+            Self::Undisturbed => format!("{} requests were not answered by the upstream", seen.disturbed()),
+            Self::Conserved | Self::Failing | Self::Reloading => {
+                format!("{} records arrived; {:#?}", count.records, seen.stats)
+            }
+            _ => format!("{count:?}"),
+        }
+    }
+}
+
+/// The statistics add up, and what was acknowledged is what the audit cluster has.
+fn is_conserved(stats: &BTreeMap<String, u64>, count: &Count) -> bool {
+    Mesh::is_conserved(stats) && stats["buffer.records"] == 0 && stats["records.acknowledged"] == count.records as u64
+}

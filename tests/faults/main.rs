@@ -1,0 +1,50 @@
+//! The fault matrix: what is lost under each trouble of the audit cluster, of Envoy and of the filter, on a real Envoy.
+//!
+//! Each row runs the same steady load on two workers, lets one thing go wrong for a while, and joins what the clients
+//! were answered with what the audit cluster has kept. `cargo test --test faults` plays all rows, prints the table, and
+//! fails when a row breaks one of its laws. `-- --seconds 30` makes every row longer, `-- --only down` picks rows.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "a test may panic, and documents itself"
+)]
+
+mod args;
+mod count;
+mod fault;
+mod law;
+mod load;
+mod matrix;
+mod play;
+mod report;
+mod stage;
+
+#[path = "../envoy/support/mod.rs"]
+#[expect(dead_code, reason = "the scenarios use the rest")]
+mod support;
+
+use std::process::ExitCode;
+
+use args::Args;
+
+// The load must not wait while the audit cluster writes an answer.
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    let args = match Args::read(std::env::args().skip(1)) {
+        Ok(args) => args,
+        Err(mistake) => {
+            eprintln!("{mistake}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let results = play::all(&args).await;
+    report::print(&results);
+    let is_broken = results.iter().any(|result| !result.breaches().is_empty());
+    if is_broken { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

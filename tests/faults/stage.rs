@@ -1,0 +1,136 @@
+//! Where a row is played: the mesh with what its fault needs, and what can be seen of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::fault::Fault;
+use crate::support::bootstrap::Bootstrap;
+use crate::support::lds::Listeners;
+use crate::support::sink::Sink;
+use crate::support::xds::Resources;
+use crate::support::{DEADLINE, Mesh, tools};
+
+const WORKERS: usize = 2;
+/// From one look at Envoy's statistics to the next.
+pub const POLL: Duration = Duration::from_millis(100);
+
+/// A running mesh.
+pub struct Stage {
+    pub mesh: Mesh,
+    pub held: Held,
+    /// When Envoy was killed.
+    pub killed: Option<Instant>,
+}
+
+/// What a row holds in its hand, to show it to Envoy later.
+pub enum Held {
+    Nothing,
+    Listeners(Listeners),
+    /// A file, and the resource that is not yet in it.
+    Resource(Resources, Value),
+}
+
+impl Stage {
+    pub async fn set(fault: &Fault) -> Self {
+        let sink = Sink::start().await;
+        let bootstrap = bootstrap(fault);
+        let (mesh, held) = match fault {
+            Fault::Updated => {
+                let (mesh, listeners) = Listeners::start_on(bootstrap, sink, WORKERS).await;
+                (mesh, Held::Listeners(listeners))
+            }
+            Fault::NoHost => without(Resources::endpoints(), bootstrap, sink, take_hosts).await,
+            Fault::NoCluster => without(Resources::clusters(), bootstrap, sink, take_cluster).await,
+            _ => (Mesh::with_bootstrap(bootstrap, sink, WORKERS).await, Held::Nothing),
+        };
+        if let Fault::Refuses(status, refuses) = fault {
+            mesh.sink.refuse(*status, *refuses);
+        }
+        Self { mesh, held, killed: None }
+    }
+
+    /// Shows Envoy what was held back.
+    pub fn appear(&self) {
+        if let Held::Resource(file, resource) = &self.held {
+            file.replace([resource.clone()]);
+        }
+    }
+
+    pub async fn kill(&mut self) {
+        self.mesh.envoy.signal("KILL");
+        self.killed = Some(Instant::now());
+        self.mesh.envoy.wait().await;
+    }
+
+    /// Lets Envoy quit by itself.
+    pub async fn quit(&mut self) {
+        self.mesh.envoy.admin_post("/quitquitquit").await;
+        assert!(self.mesh.envoy.wait().await.success(), "Envoy quits cleanly");
+    }
+
+    pub async fn wait_for_reloads(&self, count: u64) {
+        let end = Instant::now() + DEADLINE;
+        while self.stats().await.is_none_or(|stats| reloads(&stats) < count) {
+            assert!(Instant::now() < end, "no VM was built anew for the {count}. time");
+            sleep(POLL).await;
+        }
+    }
+
+    /// The filter's statistics and those of Envoy about its VMs; none when Envoy was killed.
+    pub async fn stats(&self) -> Option<BTreeMap<String, u64>> {
+        if self.killed.is_some() {
+            return None;
+        }
+        Some(self.mesh.envoy.stats("audit_filter%7Cvm_reload").await)
+    }
+}
+
+/// How often Envoy has built a VM anew.
+pub fn reloads(stats: &BTreeMap<String, u64>) -> u64 {
+    stats.iter().filter(|(name, _)| name.ends_with("vm_reload_success")).map(|(_, count)| count).sum()
+}
+
+/// Quick batches and quick retries, and every exchange is recorded.
+fn bootstrap(fault: &Fault) -> Bootstrap {
+    let bootstrap = Bootstrap::shipped().with_plugin(&json!({
+        "audit_cluster": {"timeout": "1s"},
+        "rules": [{"name": "all"}],
+        "batch": {"max_records": 50, "max_delay": "200ms"},
+        "retry": {"initial_backoff": "50ms", "max_backoff": "500ms"},
+    }));
+    match fault {
+        Fault::SmallBuffer => bootstrap.with_plugin(&json!({"buffer": {"max_records": 100}})),
+        Fault::Crashed => bootstrap.with(|bootstrap| bootstrap.run(tools::crashing_wasm())),
+        _ => bootstrap,
+    }
+}
+
+/// A mesh whose Envoy looks for something of the audit cluster in a file, where it is not yet.
+async fn without(
+    file: Resources,
+    bootstrap: Bootstrap,
+    sink: Sink,
+    take: fn(&mut Bootstrap, &Resources) -> Value,
+) -> (Mesh, Held) {
+    let mut taken = Value::Null;
+    let mesh = Mesh::with_last_change(bootstrap, sink, WORKERS, |bootstrap| taken = take(bootstrap, &file)).await;
+    (mesh, Held::Resource(file, taken))
+}
+
+fn take_hosts(bootstrap: &mut Bootstrap, file: &Resources) -> Value {
+    bootstrap.identify();
+    let cluster = bootstrap.cluster("audit").as_object_mut().unwrap();
+    cluster.insert("type".to_owned(), json!("EDS"));
+    cluster.insert("eds_cluster_config".to_owned(), json!({"eds_config": file.source()}));
+    cluster.remove("load_assignment").unwrap()
+}
+
+fn take_cluster(bootstrap: &mut Bootstrap, file: &Resources) -> Value {
+    bootstrap.discover("cds_config", file);
+    let clusters = bootstrap.clusters();
+    let index = clusters.iter().position(|cluster| cluster["name"] == "audit").unwrap();
+    clusters.remove(index)
+}
