@@ -5,6 +5,22 @@ use std::time::Duration;
 /// How long a row's load lasts unless the caller says so.
 const SECONDS: f64 = 3.0;
 
+const USAGE: &str = "known are --seconds N, --only TEXT and --list";
+
+/// Flags of cargo's own test programs, which mean nothing here, and those of them that take a value.
+const FLAGS: [&str; 9] = [
+    "--nocapture",
+    "--no-capture",
+    "--show-output",
+    "--quiet",
+    "-q",
+    "--exact",
+    "--ignored",
+    "--include-ignored",
+    "--test",
+];
+const OPTIONS: [&str; 5] = ["--test-threads", "--format", "--color", "--skip", "-Z"];
+
 /// What the caller asks for.
 pub struct Args {
     /// Length of a row's load.
@@ -22,11 +38,11 @@ impl Args {
                 "--seconds" => args.length = length(words.next())?,
                 "--only" => args.only.push(words.next().ok_or("--only takes a part of a row's name")?),
                 "--list" => args.is_listing = true,
-                // Flags of cargo's own test programs: these take a value, the others do not.
-                "--test-threads" | "--format" | "--color" | "--logfile" | "--skip" | "-Z" => {
+                flag if FLAGS.contains(&flag) => {}
+                option if OPTIONS.contains(&option) => {
                     words.next();
                 }
-                flag if flag.starts_with('-') => {}
+                unknown if unknown.starts_with('-') => return Err(format!("unknown argument {unknown}; {USAGE}")),
                 filter => args.only.push(filter.to_owned()),
             }
         }

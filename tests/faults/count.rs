@@ -30,8 +30,31 @@ pub struct Count {
     pub ends: usize,
     /// Records of all kinds that it has kept, each once.
     pub records: usize,
-    /// Names of the requests without a record.
-    pub missing: BTreeSet<String>,
+    /// Exchanges that came from a VM that had crashed.
+    pub recovered: usize,
+    /// The requests without a record.
+    pub missing: Names,
+}
+
+/// Names of requests.
+#[derive(Default)]
+pub struct Names(BTreeSet<String>);
+
+impl Names {
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains(name)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl std::fmt::Debug for Names {
+    /// A few of them tell when and where.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} requests, among them {:?}", self.0.len(), self.0.iter().take(5).collect::<Vec<_>>())
+    }
 }
 
 /// One stream as the audit cluster knows it.
@@ -65,7 +88,8 @@ impl Count {
             streams: streams.len(),
             ends: records.values().filter(|record| record.event == "audit.stream.end").count(),
             records: records.len(),
-            missing,
+            recovered: exchanges.iter().filter(|record| record.text("audit.recovered") == "true").count(),
+            missing: Names(missing),
         }
     }
 

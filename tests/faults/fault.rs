@@ -34,9 +34,14 @@ pub enum Fault {
     Drained,
     /// Envoy is killed.
     Killed,
-    /// The VM of a worker traps: once when a stream ends, and once when one begins.
+    /// The VM of a worker traps, then that of any worker once more.
     Crashed,
+    /// The same while nothing listens where the audit cluster was.
+    CrashedInOutage,
 }
+
+/// The callbacks that trap: when a stream has ended, and when one begins.
+pub const TRAPS: [&str; 2] = ["log", "headers"];
 
 /// How long the audit cluster that is restarted is away, and how long it is there.
 const RESTART: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(800));
@@ -70,6 +75,12 @@ impl Fault {
                 stage.kill().await;
             }
             Self::Crashed => crash(stage, span).await,
+            Self::CrashedInOutage => {
+                stage.mesh.sink.down().await;
+                sleep(span / 2).await;
+                crash(stage, span / 2).await;
+                stage.mesh.sink.up().await;
+            }
             Self::None | Self::Refuses(..) => sleep(span).await,
         }
     }
@@ -94,9 +105,9 @@ async fn update(stage: &Stage, load: &Load, span: Duration) {
 
 /// Traps, and waits until the load has made Envoy build the VM anew.
 async fn crash(stage: &Stage, span: Duration) {
-    for (reloads, callback) in (1..).zip(["log", "headers"]) {
+    for (reloads, callback) in (1..).zip(TRAPS) {
         stage.mesh.get("/check", &[("x-audit-crash-for-tests", callback)]).await;
-        sleep(span / 2).await;
+        sleep(span / TRAPS.len() as u32).await;
         stage.wait_for_reloads(reloads).await;
     }
 }

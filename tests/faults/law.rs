@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::count::Count;
+use crate::fault::TRAPS;
 use crate::load::POISON;
 use crate::play::Observed;
 use crate::stage::reloads;
@@ -16,8 +16,10 @@ pub enum Law {
     Accounted,
     /// Users notice nothing.
     Undisturbed,
-    /// The statistics add up, agree with the audit cluster, and show an empty buffer.
+    /// The statistics add up, and show an empty buffer.
     Conserved,
+    /// What was acknowledged is what the audit cluster has kept.
+    Agreed,
     /// Every request answered has a record.
     NothingLost,
     /// The records with poison are lost, and no others.
@@ -34,8 +36,10 @@ pub enum Law {
     Dropping,
     /// The fault was felt: streams have ended, and others begun.
     Renewing,
-    /// The fault was felt: both VMs that trapped were built anew.
+    /// The fault was felt: a VM was built anew after each trap.
     Reloading,
+    /// The fault was felt: batches of a VM that had crashed were sent by another one.
+    Recovering,
 }
 
 /// `batch.max_delay` and a tick, and as much again for a machine that is busy.
@@ -48,7 +52,8 @@ impl Law {
         let holds = match self {
             Self::Accounted => count.unexplained() == 0,
             Self::Undisturbed => seen.disturbed() == 0,
-            Self::Conserved => seen.stats.as_ref().is_some_and(|stats| is_conserved(stats, count)),
+            Self::Conserved => seen.stats.as_ref().is_some_and(is_conserved),
+            Self::Agreed => seen.stat("records.acknowledged") == count.records as u64,
             Self::NothingLost => count.missing.is_empty(),
             Self::OnlyPoison => {
                 seen.calls.iter().all(|call| count.missing.contains(&call.name) == call.name.starts_with(POISON))
@@ -61,7 +66,8 @@ impl Law {
             Self::Duplicating => count.duplicates > 0,
             Self::Dropping => count.accounted > 0 && seen.stat("records.dropped.buffer_full") > 0,
             Self::Renewing => count.ends > 0 && count.streams > count.ends,
-            Self::Reloading => seen.stats.as_ref().is_some_and(|stats| reloads(stats) >= 2),
+            Self::Recovering => count.recovered > 0,
+            Self::Reloading => seen.stats.as_ref().is_some_and(|stats| reloads(stats) >= TRAPS.len() as u64),
         };
         (!holds).then(|| format!("{self:?}: {}", self.evidence(seen)))
     }
@@ -70,7 +76,7 @@ impl Law {
         let count = &seen.count;
         match self {
             Self::Undisturbed => format!("{} requests were not answered by the upstream", seen.disturbed()),
-            Self::Conserved | Self::Failing | Self::Reloading => {
+            Self::Conserved | Self::Agreed | Self::Failing | Self::Dropping | Self::Reloading => {
                 format!("{} records arrived; {:#?}", count.records, seen.stats)
             }
             _ => format!("{count:?}"),
@@ -78,7 +84,6 @@ impl Law {
     }
 }
 
-/// The statistics add up, and what was acknowledged is what the audit cluster has.
-fn is_conserved(stats: &BTreeMap<String, u64>, count: &Count) -> bool {
-    Mesh::is_conserved(stats) && stats["buffer.records"] == 0 && stats["records.acknowledged"] == count.records as u64
+fn is_conserved(stats: &BTreeMap<String, u64>) -> bool {
+    Mesh::is_conserved(stats) && stats["buffer.records"] == 0
 }

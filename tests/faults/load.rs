@@ -90,9 +90,10 @@ async fn send(
     name: &str,
     request: usize,
 ) -> Result<HttpAnswer, CallError> {
+    // Envoy may close a connection between two requests; any client then takes a new one.
     let connection = match connection {
-        Some(open) => open,
-        None => connection.insert(HttpConnection::open(addr, CONNECT_DEADLINE).await?),
+        Some(open) if open.is_open() => open,
+        _ => connection.insert(HttpConnection::open(addr, CONNECT_DEADLINE).await?),
     };
     let (method, path) = if request.is_multiple_of(2) { ("GET", "/check") } else { ("POST", "/orders/7/items") };
     connection.request(method, path, [("user-agent", name)], DEADLINE).await

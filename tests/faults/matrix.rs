@@ -15,9 +15,20 @@ pub struct Row {
 }
 
 /// What holds whatever the audit cluster does.
-const CALM: &[Law] = &[Accounted, Undisturbed, Conserved, NothingLost];
+const CALM: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost];
 /// The same, and attempts must have failed, or the row has shown nothing.
-const OUTAGE: &[Law] = &[Accounted, Undisturbed, Conserved, NothingLost, Failing];
+const OUTAGE: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Failing];
+/// The same but for bad records.
+const POISONED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, OnlyPoison, Failing];
+const APPLIED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Failing, Duplicating];
+const DROPPING: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, Failing, Dropping];
+const UPDATED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Renewing];
+/// Envoy refuses users at the end of a drain.
+const DRAINED: &[Law] = &[Accounted, Conserved, Agreed, NothingLost];
+/// Users of the worker whose VM is gone are refused, and what it counted since its last tick is not in the statistics.
+const CRASHED: &[Law] = &[Accounted, Conserved, Reloading];
+const RECOVERED: &[Law] = &[Accounted, Conserved, Reloading, Failing, Recovering];
+const KILLED: &[Law] = &[AtMostOneInterval, Cut];
 /// Larger bodies are refused by the row in which the audit cluster takes small ones only.
 const MAX_BODY: usize = 10_000;
 
@@ -33,20 +44,21 @@ pub fn rows() -> Vec<Row> {
         row("429, retry after 1 s", answers(Answer::RetryAfter(429, "1")), OUTAGE),
         row("500", answers(Answer::Status(500, "")), OUTAGE),
         row("503", answers(Answer::Status(503, "")), OUTAGE),
-        row("400 for one record", Fault::Refuses(400, has_poison), &[Accounted, Undisturbed, Conserved, OnlyPoison]),
+        row("400 for one record", Fault::Refuses(400, has_poison), POISONED),
         row("413 for large batches", Fault::Refuses(413, is_large), OUTAGE),
         row("reset in the answer", answers(Answer::CutOff), OUTAGE),
         row("garbage for an answer", answers(Answer::Garbage), OUTAGE),
         row("answer of 10 MiB", answers(Answer::Huge(10 << 20)), CALM),
-        row("answer lost", answers(Answer::Lost), &[Accounted, Undisturbed, Conserved, NothingLost, Duplicating]),
+        row("answer lost", answers(Answer::Lost), APPLIED),
         row("cluster without hosts", Fault::NoHost, OUTAGE),
         row("cluster unknown", Fault::NoCluster, OUTAGE),
         row("restarted every second", Fault::Restarted, OUTAGE),
-        row("down, small buffer", Fault::SmallBuffer, &[Accounted, Undisturbed, Conserved, Failing, Dropping]),
-        row("configuration updated", Fault::Updated, &[Accounted, Conserved, NothingLost, Renewing]),
-        row("drained, then quit", Fault::Drained, &[Accounted, Conserved, NothingLost]),
-        row("VM crashed", Fault::Crashed, &[Accounted, Conserved, Reloading]),
-        row("killed", Fault::Killed, &[AtMostOneInterval, Cut]),
+        row("down, small buffer", Fault::SmallBuffer, DROPPING),
+        row("configuration updated", Fault::Updated, UPDATED),
+        row("drained, then quit", Fault::Drained, DRAINED),
+        row("VM crashed", Fault::Crashed, CRASHED),
+        row("VM crashed while down", Fault::CrashedInOutage, RECOVERED),
+        row("killed", Fault::Killed, KILLED),
     ]
 }
 

@@ -4,16 +4,21 @@ use std::time::Duration;
 
 use crate::play::{Observed, Played};
 
-const COLUMNS: [&str; 8] = ["fault", "sent", "stored", "dupl.", "accounted", "unaccounted", "p99 +ms", "laws"];
+const COLUMNS: [&str; 8] = ["sent", "stored", "twice", "accounted", "unaccounted", "p99 +ms", "unanswered", "laws"];
 
 /// Prints a line for each row, and below what breaks a law.
 pub fn print(results: &[Played]) {
-    let baseline = results.first().and_then(|first| first.seen.as_ref()).map(p99);
-    println!("{}", line(COLUMNS.map(str::to_owned)));
+    let Some(first) = results.first() else {
+        println!("no row of the fault matrix is asked for");
+        return;
+    };
+    let baseline = first.seen.as_ref().map(p99).unwrap_or_default();
+    println!("{}", line("fault", &COLUMNS.map(str::to_owned)));
     for result in results {
-        println!("{}", line(cells(result, baseline)));
+        println!("{}", line(result.row.name, &cells(result, baseline)));
     }
-    println!("\np99 +ms: 99th percentile of user requests, less that of the first row ({baseline:?})");
+    println!("\np99 +ms: 99th percentile of the time of user requests, less the {baseline:.1?} of the first row");
+    println!("unanswered: user requests that the upstream's answer did not reach; they are not counted as sent");
     for result in results {
         for breach in result.breaches() {
             println!("\nbroken in \"{}\": {breach}", result.row.name);
@@ -21,23 +26,26 @@ pub fn print(results: &[Played]) {
     }
 }
 
-fn cells(result: &Played, baseline: Option<Duration>) -> [String; 8] {
+fn cells(result: &Played, baseline: Duration) -> [String; 8] {
     let verdict = if result.breaches().is_empty() { "hold" } else { "BROKEN" }.to_owned();
     let Some(seen) = &result.seen else {
-        let [sent, stored, duplicates, accounted, unaccounted, slower] = std::array::from_fn(|_| String::new());
-        return [result.row.name.to_owned(), sent, stored, duplicates, accounted, unaccounted, slower, verdict];
+        let mut empty: [String; 8] = std::array::from_fn(|_| String::new());
+        empty[7] = verdict;
+        return empty;
     };
     let count = &seen.count;
-    let [sent, stored, duplicates, accounted, unaccounted] =
-        [count.sent, count.stored, count.duplicates, count.accounted, count.unaccounted].map(|cell| cell.to_string());
-    let slower = (p99(seen).as_secs_f64() - baseline.unwrap_or_default().as_secs_f64()) * 1000.0;
-    let slower = format!("{slower:+.1}");
-    [result.row.name.to_owned(), sent, stored, duplicates, accounted, unaccounted, slower, verdict]
+    let [sent, stored, twice, accounted, unaccounted, unanswered] =
+        [count.sent, count.stored, count.duplicates, count.accounted, count.unaccounted, seen.disturbed()]
+            .map(|number| number.to_string());
+    let slower = (p99(seen).as_secs_f64() - baseline.as_secs_f64()) * 1000.0;
+    [sent, stored, twice, accounted, unaccounted, format!("{slower:+.1}"), unanswered, verdict]
 }
 
-fn line(cells: [String; 8]) -> String {
-    let [fault, sent, stored, duplicates, accounted, unaccounted, slower, laws] = cells;
-    format!("{fault:<24} {sent:>6} {stored:>6} {duplicates:>6} {accounted:>9} {unaccounted:>11} {slower:>8}  {laws}")
+fn line(name: &str, cells: &[String; 8]) -> String {
+    let [sent, stored, twice, accounted, unaccounted, slower, unanswered, laws] = cells;
+    format!(
+        "{name:<24} {sent:>6} {stored:>6} {twice:>6} {accounted:>10} {unaccounted:>12} {slower:>8} {unanswered:>11}  {laws}"
+    )
 }
 
 /// Of the requests that the upstream has answered.

@@ -60,8 +60,8 @@ impl Stage {
     }
 
     pub async fn kill(&mut self) {
-        self.mesh.envoy.signal("KILL");
         self.killed = Some(Instant::now());
+        self.mesh.envoy.signal("KILL");
         self.mesh.envoy.wait().await;
     }
 
@@ -103,7 +103,7 @@ fn bootstrap(fault: &Fault) -> Bootstrap {
     }));
     match fault {
         Fault::SmallBuffer => bootstrap.with_plugin(&json!({"buffer": {"max_records": 100}})),
-        Fault::Crashed => bootstrap.with(|bootstrap| bootstrap.run(tools::crashing_wasm())),
+        Fault::Crashed | Fault::CrashedInOutage => bootstrap.with(|bootstrap| bootstrap.run(tools::crashing_wasm())),
         _ => bootstrap,
     }
 }

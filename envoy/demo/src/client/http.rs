@@ -61,6 +61,12 @@ impl HttpConnection {
         within(timeout, Self::open_from(addr, None)).await
     }
 
+    /// Whether it may be used again: the peer has not closed it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.sender.is_closed()
+    }
+
     /// One request, when the one before it has been answered. After an error the connection is of no more use.
     ///
     /// # Errors
