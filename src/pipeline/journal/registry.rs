@@ -83,10 +83,12 @@ impl Registry<'_> {
 
 /// The VMs that streams with records live in, this one apart.
 pub fn other_vms(shared: &dyn SharedData, own: Uuid) -> Vec<Uuid> {
-    let mut vms: Vec<Uuid> = Registry(shared).read().0.into_iter().map(|entry| entry.vm).collect();
-    vms.sort_unstable();
-    vms.dedup();
-    vms.retain(|vm| *vm != own && !vm.is_nil());
+    let mut vms = Vec::new();
+    for Entry { vm, .. } in Registry(shared).read().0 {
+        if vm != own && !vm.is_nil() && !vms.contains(&vm) {
+            vms.push(vm);
+        }
+    }
     vms
 }
 
