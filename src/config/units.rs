@@ -2,21 +2,34 @@
 
 use std::time::Duration;
 
-/// Suffixes and their length in seconds; `ms` stands before `s`, which is its ending too.
-const UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+/// Suffixes and their length in nanoseconds; `ms` stands before `s`, which is its ending too.
+const UNITS: [(&str, u64); 4] =
+    [("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60 * 1_000_000_000), ("h", 3600 * 1_000_000_000)];
 
 /// Longest duration that is accepted: one year; longer ones are typing errors.
-const MAX_SECONDS: f64 = 365.0 * 24.0 * 3600.0;
+const MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Reads a duration; `None` when the text is not digits, an optional fraction and a unit.
+///
+/// In integers: the tables with which floating point is read would be the largest of the whole module.
 pub(super) fn duration(text: &str) -> Option<Duration> {
-    let (number, seconds) = UNITS.iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, unit)))?;
-    let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    if !plain || !number.starts_with(|c: char| c.is_ascii_digit()) || number.ends_with('.') {
+    let (number, unit) = UNITS.iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit)))?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    if !is_digits(whole) || !is_digits(fraction) {
         return None;
     }
-    let total = number.parse::<f64>().ok()? * seconds;
-    (total <= MAX_SECONDS).then(|| Duration::from_secs_f64(total))
+    let nanos = whole.parse::<u64>().ok()?.checked_mul(unit)?.checked_add(part(fraction, unit))?;
+    Some(Duration::from_nanos(nanos)).filter(|duration| *duration <= MAX)
+}
+
+/// The decimals of a unit, cut at the nanosecond.
+fn part(decimals: &str, unit: u64) -> u64 {
+    let places = std::iter::successors(Some(unit / 10), |place| Some(place / 10));
+    decimals.bytes().zip(places).map(|(digit, place)| u64::from(digit - b'0') * place).sum()
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -31,6 +44,10 @@ mod tests {
             ("1m", Some(Duration::from_secs(60))),
             ("0.5s", Some(Duration::from_millis(500))),
             ("2h", Some(Duration::from_secs(7200))),
+            ("1.25h", Some(Duration::from_secs(4500))),
+            ("0.0000019ms", Some(Duration::from_nanos(1))),
+            ("8760h", Some(MAX)),
+            ("8760.1h", None),
             ("0s", Some(Duration::ZERO)),
             ("5", None),
             ("s", None),
@@ -41,6 +58,8 @@ mod tests {
             ("5.s", None),
             ("1.2.3s", None),
             ("999999h", None),
+            ("99999999999999999999s", None),
+            ("+5s", None),
             ("", None),
         ];
         for (text, expected) in cases {
