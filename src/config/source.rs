@@ -33,7 +33,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Value, String> {
 const STRUCT_FIRST_BYTE: u8 = 0x0a;
 
 fn from_struct(fields: prost_types::Struct) -> Value {
-    Value::Object(fields.fields.into_iter().map(|(key, value)| (key, from_value(value))).collect())
+    let mut map = Map::new();
+    // One by one: `collect` would bring a sorting algorithm along, for entries that are sorted already.
+    map.extend(fields.fields.into_iter().map(|(key, value)| (key, from_value(value))));
+    Value::Object(map)
 }
 
 fn from_value(value: prost_types::Value) -> Value {
