@@ -24,22 +24,29 @@ impl Problems {
     }
 }
 
-/// One value and where it stands, e.g. `rules[2].match.path.exact`.
-#[derive(Clone)]
+/// One value of the configuration. Where it stands is searched when there is something to say about it, so that
+/// reading carries no text along.
+#[derive(Clone, Copy)]
 pub(super) struct Node<'a> {
-    path: String,
+    root: &'a Value,
     value: &'a Value,
     problems: &'a Problems,
 }
 
 impl<'a> Node<'a> {
     pub(super) fn root(value: &'a Value, problems: &'a Problems) -> Self {
-        Self { path: String::new(), value, problems }
+        Self { root: value, value, problems }
     }
 
     /// Notes a problem with this value.
     pub(super) fn refuse(&self, sentence: &str) {
-        self.problems.add(&self.path, sentence);
+        self.refuse_below("", sentence);
+    }
+
+    /// Notes a problem with what should stand below this value.
+    fn refuse_below(&self, below: &str, sentence: &str) {
+        let path = path_to(self.value, self.root).unwrap_or_default() + below;
+        self.problems.add(path.strip_prefix('.').unwrap_or(&path), sentence);
     }
 
     fn wrong<T>(&self, sentence: &str) -> Option<T> {
@@ -116,8 +123,7 @@ impl<'a> Node<'a> {
         let Value::Array(items) = self.value else {
             return self.wrong("must be a list");
         };
-        let node = |(index, value)| Node { path: format!("{}[{index}]", self.path), value, problems: self.problems };
-        Some(items.iter().enumerate().map(node).collect())
+        Some(items.iter().map(|value| self.at(value)).collect())
     }
 
     pub(super) fn non_empty_list(&self) -> Option<Vec<Node<'a>>> {
@@ -142,7 +148,7 @@ impl<'a> Node<'a> {
         let Value::Object(map) = self.value else {
             return self.wrong("must be an object");
         };
-        Some(Object { node: self.clone(), map, known: Vec::new() })
+        Some(Object { node: *self, map, known: Vec::new() })
     }
 
     /// The entries of an object with free keys, such as `tags`.
@@ -150,12 +156,27 @@ impl<'a> Node<'a> {
         let Value::Object(map) = self.value else {
             return self.wrong("must be an object");
         };
-        Some(map.iter().map(|(key, value)| (key.as_str(), self.child(key, value))).collect())
+        Some(map.iter().map(|(key, value)| (key.as_str(), self.at(value))).collect())
     }
 
-    fn child(&self, key: &str, value: &'a Value) -> Node<'a> {
-        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
-        Node { path, value, problems: self.problems }
+    fn at(&self, value: &'a Value) -> Self {
+        Self { value, ..*self }
+    }
+}
+
+/// Where a value stands below another one, e.g. `.rules[2].match.path.exact`: values are told apart by their place in
+/// memory.
+fn path_to(sought: &Value, from: &Value) -> Option<String> {
+    if std::ptr::eq(sought, from) {
+        return Some(String::new());
+    }
+    match from {
+        Value::Array(items) => {
+            let below = |(index, item)| Some(format!("[{index}]{}", path_to(sought, item)?));
+            items.iter().enumerate().find_map(below)
+        }
+        Value::Object(map) => map.iter().find_map(|(key, item)| Some(format!(".{key}{}", path_to(sought, item)?))),
+        _ => None,
     }
 }
 
@@ -170,14 +191,14 @@ impl<'a> Object<'a> {
     /// The value under `key`, if present.
     pub(super) fn field(&mut self, key: &'static str) -> Option<Node<'a>> {
         self.known.push(key);
-        self.map.get(key).map(|value| self.node.child(key, value))
+        self.map.get(key).map(|value| self.node.at(value))
     }
 
     /// The value under `key`; its absence is a problem.
     pub(super) fn required(&mut self, key: &'static str) -> Option<Node<'a>> {
         let field = self.field(key);
         if field.is_none() {
-            self.node.problems.add(&self.node.child(key, &Value::Null).path, "is required");
+            self.node.refuse_below(&format!(".{key}"), "is required");
         }
         field
     }
@@ -191,7 +212,7 @@ impl<'a> Object<'a> {
     pub(super) fn finish(self) {
         for (key, value) in self.map {
             if !self.known.contains(&key.as_str()) {
-                self.node.child(key, value).refuse(&format!("unknown key (known here: {})", self.known.join(", ")));
+                self.node.at(value).refuse(&format!("unknown key (known here: {})", self.known.join(", ")));
             }
         }
     }
