@@ -109,14 +109,14 @@ impl<'a> Node<'a> {
 
     /// One of the listed words; yields the value that stands beside it.
     pub(super) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
-        let found = self.value.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
-        match found {
-            Some((_, value)) => Some(*value),
-            None => {
-                let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-                self.wrong(&format!("must be one of {}", words.join(", ")))
-            }
-        }
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        Some(words.get(self.index_in(&names)?)?.1)
+    }
+
+    /// One of the listed words, by its place in the list.
+    fn index_in(&self, words: &[&str]) -> Option<usize> {
+        let found = self.value.as_str().and_then(|text| words.iter().position(|word| *word == text));
+        found.or_else(|| self.wrong(&format!("must be one of {}", words.join(", "))))
     }
 
     pub(super) fn list(&self) -> Option<Vec<Node<'a>>> {
@@ -136,12 +136,12 @@ impl<'a> Node<'a> {
 
     /// Reads every entry with `read`; entries that fail are noted by `read` and left out.
     pub(super) fn each<T>(&self, read: impl Fn(&Node<'a>) -> Option<T>) -> Vec<T> {
-        self.list().unwrap_or_default().iter().filter_map(read).collect()
+        read_all(self.list(), read)
     }
 
     /// Like [`Self::each`], and an empty list is a problem.
     pub(super) fn each_of_some<T>(&self, read: impl Fn(&Node<'a>) -> Option<T>) -> Vec<T> {
-        self.non_empty_list().unwrap_or_default().iter().filter_map(read).collect()
+        read_all(self.non_empty_list(), read)
     }
 
     pub(super) fn object(&self) -> Option<Object<'a>> {
@@ -162,6 +162,14 @@ impl<'a> Node<'a> {
     fn at(&self, value: &'a Value) -> Self {
         Self { value, ..*self }
     }
+}
+
+fn read_all<'a, T>(nodes: Option<Vec<Node<'a>>>, read: impl Fn(&Node<'a>) -> Option<T>) -> Vec<T> {
+    let mut found = Vec::new();
+    for node in nodes.unwrap_or_default() {
+        found.extend(read(&node));
+    }
+    found
 }
 
 /// Where a value stands below another one, e.g. `.rules[2].match.path.exact`: values are told apart by their place in
