@@ -22,27 +22,31 @@ use audit_filter::recorder::grpc::StatusSource;
 use audit_filter::recorder::tracking::Context;
 use audit_filter::time::Now;
 use audit_filter::wire::{Encoder, Format, Numbered, Origin};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 const STREAM: Uuid = Uuid::from_u128(0x7c9e_6679_7425_40de_944b_e07f_c1f9_0ae7);
 const BATCH: Uuid = Uuid::from_u128(0x0b4c_2f9e_5a1d_4d53_9a3e_2f3f_0f6f_7a10);
+const OWN: Origin = Origin { stream_id: STREAM, recovered: false };
+const RECOVERED: Origin = Origin { stream_id: STREAM, recovered: true };
 /// UUIDv7 of the first record; the others count on.
 const FIRST_UID: u128 = 0x019f_2c4d_8f00_7000_8000_0000_0000_0000;
 /// More than a double holds exactly.
 const START: u64 = 1_783_072_800_000_000_001;
 
-const RESOURCE: [&str; 6] = [
+const RESOURCE: [&str; 7] = [
     "service.name",
     "service.instance.id",
     "audit.stream.id",
     "audit.batch.id",
     "telemetry.sdk.name",
     "telemetry.sdk.version",
+    // Only of a batch that is sent in the place of a stream whose VM has crashed.
+    "audit.recovered",
 ];
 
 /// The attributes of the contract, section 4.
-const ATTRIBUTES: [&str; 42] = [
+const ATTRIBUTES: [&str; 43] = [
     "log.record.uid",
     "audit.rule",
     "audit.action",
@@ -52,6 +56,7 @@ const ATTRIBUTES: [&str; 42] = [
     "audit.duration_ms",
     "audit.session.context",
     "audit.header_conflict",
+    "audit.priority",
     "http.request.method",
     "url.path",
     "http.route",
@@ -177,6 +182,16 @@ fn odd_bytes() -> ExchangeRecord {
     }
 }
 
+/// What is acknowledged before the request goes upstream.
+fn received() -> ExchangeRecord {
+    ExchangeRecord {
+        outcome: None,
+        immediate: true,
+        http_status: None,
+        ..exchange("change-password", "POST /v1/password", Outcome::Success)
+    }
+}
+
 fn events() -> Vec<Event> {
     let exchange = |record: ExchangeRecord| Event::Exchange(Box::new(record));
     vec![
@@ -185,8 +200,9 @@ fn events() -> Vec<Event> {
         exchange(denied_call()),
         exchange(hashed_context()),
         exchange(odd_bytes()),
+        exchange(received()),
         Event::Loss(Loss { reason: LossReason::BufferFull, count: 3, first: 5, last: 9 }),
-        Event::StreamEnd { next: 7 },
+        Event::StreamEnd { next: 8 },
     ]
 }
 
@@ -204,8 +220,7 @@ fn batch(format: Format) -> String {
             })
         })
         .collect();
-    let body =
-        encoder.batch(Origin { stream_id: STREAM, recovered: false }, BATCH, fragments.iter().map(AsRef::as_ref));
+    let body = encoder.batch(OWN, BATCH, fragments.iter().map(AsRef::as_ref));
     for (fragment, range) in fragments.iter().zip(body.fragments) {
         assert_eq!(body.text.get(range), Some(fragment.as_ref()));
     }
@@ -265,7 +280,13 @@ fn check_value(value: &Value) {
 #[test]
 fn otlp_follows_the_contract() {
     let (resource, records) = otlp_records();
-    assert_eq!(keys(&resource), RESOURCE);
+    let (recovered, always) = RESOURCE.split_last().unwrap();
+    assert_eq!(keys(&resource), always);
+    let body = Encoder::new(Format::OtlpJson, String::new()).batch(RECOVERED, BATCH, std::iter::once("{}"));
+    let body: Value = serde_json::from_str(&body.text).unwrap();
+    let resource = &body["resourceLogs"][0]["resource"];
+    assert_eq!(keys(resource), RESOURCE);
+    assert_eq!(attribute(resource, recovered), Some(&json!({"boolValue": true})));
     for (number, record) in records.iter().enumerate() {
         let digits = |name: &str| record[name].as_str().unwrap().parse::<u64>().unwrap();
         assert_eq!(digits("timeUnixNano"), START + number as u64, "not rounded");
@@ -307,6 +328,7 @@ fn severities_bodies_and_names() {
         (13, "audit.rpc", "account.delete denied"),
         (17, "audit.http", "backup failure"),
         (13, "audit.http", "Pa\u{df}wort \u{e4}ndern \u{2713} \u{2028} aborted"),
+        (9, "audit.http", "POST /v1/password received"),
         (17, "audit.loss", "audit.loss"),
         (9, "audit.stream.end", "audit.stream.end"),
     ];
@@ -329,8 +351,10 @@ fn values_arrive_as_they_were() {
     );
     assert_eq!(text(4, "audit.session.context"), Some("a\u{fffd}b\u{fffd}(\u{20ac}\u{fffd}"));
     assert_eq!(attribute(&records[4], "http.response.status_code"), None);
-    assert_eq!(text(5, "audit.loss.reason"), Some("buffer_full"));
-    assert_eq!(attribute(&records[6], "audit.sequence.next").unwrap()["intValue"], "7");
+    assert_eq!((text(5, "audit.stage"), text(5, "audit.priority")), (Some("received"), Some("immediate")));
+    assert!(attribute(&records[5], "audit.outcome").is_none() && attribute(&records[5], "audit.duration_ms").is_none());
+    assert_eq!(text(6, "audit.loss.reason"), Some("buffer_full"));
+    assert_eq!(attribute(&records[7], "audit.sequence.next").unwrap()["intValue"], "8");
 }
 
 /// The two formats tell the same, under the same names.
