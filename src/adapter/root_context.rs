@@ -180,8 +180,8 @@ impl Context for Root {
     /// ends. False keeps the context alive where the VM survives, until everything is acknowledged.
     fn on_done(&mut self) -> bool {
         let Some(worker) = &self.worker else { return true };
-        worker.with_pipeline(|pipeline| pipeline.handle_shutdown(worker.clock.now()));
-        worker.drive(1);
+        let is_worth_it = worker.with_pipeline(|pipeline| pipeline.handle_shutdown(worker.clock.now()));
+        worker.drive(usize::from(is_worth_it));
         worker.publish();
         worker.ends()
     }

@@ -24,17 +24,25 @@ pub struct Unacknowledged {
 }
 
 impl Pipeline {
-    /// The configuration is going away: everything that is left makes one batch, the stream's end in it, and from now on
-    /// nothing waits. Says in one line what is not yet acknowledged, since the process may end before it is.
-    pub fn handle_shutdown(&mut self, now: Now) {
+    /// The configuration is going away: everything that is not on its way makes one batch, the stream's end in it, and from
+    /// now on nothing waits. Says in one line what is not yet acknowledged, since the process may end before it is.
+    ///
+    /// True: a callout is worth the connection that it takes. For the end alone it is not, since another configuration
+    /// of the same worker may have records for that connection; the end leaves at a tick, if one comes.
+    pub fn handle_shutdown(&mut self, now: Now) -> bool {
         self.draining_since.get_or_insert(now.uptime);
-        self.seal_the_rest(now);
         self.windows.each_mut().for_each(Window::end_backoff);
-        self.update_gauges();
+        let waits = self.waiting.each().any(|waiting| !waiting.is_empty());
+        let is_worth_it = waits || self.unsealed_records() > 0 || self.losses.oldest().is_some();
+        if is_worth_it {
+            self.seal_the_rest(now);
+            self.update_gauges();
+        }
         if let Some(Unacknowledged { count, first, last }) = self.unacknowledged() {
             let text = format!("ends with {count} records not yet acknowledged, numbers {first} to {last}");
             self.say(Level::Warn, text);
         }
+        is_worth_it
     }
 
     /// Whether a pipeline that was told to end has nothing left to do, or has tried for [`DRAIN_LIMIT`].

@@ -74,8 +74,11 @@ async fn a_hanging_audit_cluster_is_timed_out_and_tried_again() {
     let attempts = mesh.sink.attempts();
     assert_eq!(attempts.len(), 2);
     assert_eq!(attempts[0].body, attempts[1].body);
-    let log = mesh.envoy.log();
-    assert!(log.contains("audit cluster does not acknowledge") && log.contains("answers again"), "{log}");
+    let log = eventually("the filter notes the answer", || {
+        Some(mesh.envoy.log()).filter(|log| log.contains("answers again"))
+    })
+    .await;
+    assert!(log.contains("audit cluster does not acknowledge"), "{log}");
 }
 
 #[tokio::test]
@@ -149,29 +152,4 @@ async fn a_delay_that_is_asked_for_is_kept() {
     assert_eq!(attempts.len(), 2);
     let waited = attempts[1].at - attempts[0].at;
     assert!(waited >= Duration::from_secs(1), "{waited:?}");
-}
-
-#[tokio::test]
-async fn termination_delivers_or_tells_what_was_left() {
-    let slow = json!({"batch": {"max_delay": "1h"}});
-    let mut mesh = Mesh::with_bootstrap(quick(&slow), Sink::start_down(), 1).await;
-    for _ in 0..5 {
-        mesh.get("/check", &[]).await;
-    }
-    assert!(mesh.envoy.terminate().await.success());
-    let log = mesh.envoy.log();
-    assert!(log.contains("ends with 6 records not yet acknowledged, numbers 0 to 5"), "{log}");
-}
-
-#[tokio::test]
-async fn draining_and_quitting_loses_nothing() {
-    let mut mesh = Mesh::with_bootstrap(quick(&json!({})), Sink::start().await, 2).await;
-    for _ in 0..50 {
-        mesh.get("/check", &[]).await;
-    }
-    mesh.envoy.admin_post("/drain_listeners?graceful").await;
-    mesh.stats_when("an empty buffer", |stats| stats["buffer.records"] == 0 && stats["records.captured"] > 50).await;
-    mesh.envoy.admin_post("/quitquitquit").await;
-    assert!(mesh.envoy.wait().await.success());
-    assert_eq!(uids(&mesh.sink.exchanges()).len(), 50);
 }

@@ -18,8 +18,10 @@ mod configuration;
 mod delivery;
 mod endings;
 mod hostile;
+mod lifecycle;
 mod shipped;
 #[expect(dead_code, reason = "the fault matrix uses what the scenarios do not")]
 mod support;
+mod termination;
 mod tracking;
 mod trust;

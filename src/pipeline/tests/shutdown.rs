@@ -21,10 +21,11 @@ fn everything_leaves_in_one_batch_and_the_end_is_last() {
 }
 
 #[test]
-fn the_end_leaves_alone_when_all_is_acknowledged() {
+fn the_end_leaves_alone_when_all_is_acknowledged_but_is_not_worth_the_last_connection() {
     let mut rig = Rig::new(|_| {});
     rig.started();
-    rig.pipeline.handle_shutdown(rig.now);
+    assert!(!rig.pipeline.handle_shutdown(rig.now));
+    assert!(rig.pipeline.poll_notices().is_empty(), "nothing is lost");
     let sent = rig.send_one();
     assert_eq!(sent.records()[0].next, Some(3));
     rig.answer(&sent, 503).pass(DELAY);

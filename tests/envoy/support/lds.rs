@@ -33,6 +33,11 @@ impl Listeners {
         self.file.replace(bootstrap.listeners().iter().cloned());
     }
 
+    /// Takes all listeners away.
+    pub fn remove(&self) {
+        self.file.replace([]);
+    }
+
     fn dynamic(&self, mut bootstrap: Bootstrap) -> Bootstrap {
         bootstrap.0["static_resources"].as_object_mut().unwrap().remove("listeners");
         bootstrap.discover("lds_config", &self.file);

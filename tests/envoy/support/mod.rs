@@ -4,6 +4,7 @@ pub mod answer;
 pub mod bootstrap;
 pub mod envoy;
 pub mod lds;
+pub mod ledger;
 pub mod mesh;
 pub mod records;
 pub mod request;

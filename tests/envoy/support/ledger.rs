@@ -1,0 +1,87 @@
+//! What became of every number of every stream: stored by the audit cluster, or named in Envoy's log as not acknowledged.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+
+use super::Mesh;
+use super::records::Record;
+
+/// One stream as an auditor sees it who has the store and the log.
+#[derive(Debug, Default)]
+pub struct Account {
+    /// Numbers that were stored.
+    pub stored: BTreeSet<u64>,
+    /// The numbers in the stream's warning at its end.
+    pub named: Option<RangeInclusive<u64>>,
+    /// `audit.sequence.next` of the stream's end, when that was stored.
+    pub next: Option<u64>,
+}
+
+impl Account {
+    /// Every number that is stored or named; dense, or the account is wrong.
+    pub fn known(&self) -> BTreeSet<u64> {
+        let known: BTreeSet<u64> =
+            self.stored.iter().copied().chain(self.named.clone().into_iter().flatten()).collect();
+        let dense: BTreeSet<u64> = (0..known.len() as u64).collect();
+        assert_eq!(known, dense, "a gap that nothing explains: {self:?}");
+        known
+    }
+
+    /// How many requests were recorded: all that is known but the announcements of start and end.
+    fn requests(&self) -> usize {
+        let announcements = 1 + usize::from(self.named.is_some() || self.next.is_some());
+        self.known().len() - announcements
+    }
+
+    fn store(&mut self, record: &Record) {
+        let is_new = self.stored.insert(record.int("audit.sequence.number"));
+        assert!(is_new, "stored twice: {record:?}");
+        if record.event == "audit.stream.end" {
+            self.next = Some(record.int("audit.sequence.next"));
+        }
+    }
+}
+
+/// The accounts of all streams by their ids.
+#[derive(Debug, Default)]
+pub struct Ledger(pub BTreeMap<String, Account>);
+
+impl Ledger {
+    /// The books as they stand.
+    pub fn of(mesh: &Mesh) -> Self {
+        let mut ledger = Self::default();
+        for record in mesh.sink.records() {
+            ledger.0.entry(record.text("audit.stream.id")).or_default().store(&record);
+        }
+        for line in mesh.envoy.log().lines().filter(|line| is_last_warning(line)) {
+            let (stream, named) = read_warning(line).unwrap_or_else(|| panic!("not understood: {line}"));
+            let account = ledger.0.entry(stream).or_default();
+            assert!(account.named.replace(named).is_none(), "a stream warns once: {line}");
+        }
+        ledger
+    }
+
+    /// Fails unless each of so many requests is stored, or its number is named.
+    pub fn assert_accounts_for(&self, requests: usize) {
+        let recorded: usize = self.0.values().map(Account::requests).sum();
+        assert_eq!(recorded, requests, "{self:#?}");
+    }
+
+    /// The warnings of all streams.
+    pub fn named(&self) -> Vec<RangeInclusive<u64>> {
+        self.0.values().filter_map(|account| account.named.clone()).collect()
+    }
+}
+
+fn is_last_warning(line: &str) -> bool {
+    line.contains("[warning]") && line.contains("not yet acknowledged")
+}
+
+/// `… stream <id>: ends with <count> records not yet acknowledged, numbers <first> to <last>`.
+fn read_warning(line: &str) -> Option<(String, RangeInclusive<u64>)> {
+    let (_, told) = line.split_once("stream ")?;
+    let (stream, told) = told.split_once(": ends with ")?;
+    let (_, numbers) = told.split_once("numbers ")?;
+    let (first, last) = numbers.split_once(" to ")?;
+    Some((stream.to_owned(), first.parse().ok()?..=last.parse().ok()?))
+}
