@@ -175,3 +175,25 @@ async fn requests_in_flight_are_recorded_when_the_process_ends() {
     let ledger = assert_told(&mesh, &callouts, 3);
     assert_eq!(ledger.named().len(), 2, "one line for each root");
 }
+
+#[tokio::test]
+async fn nothing_held_nothing_said() {
+    let mut mesh = mesh_with(10, Sink::start().await).await;
+    fill_a_batch(&mesh, 10).await;
+    let callouts = terminate(&mut mesh).await;
+    assert_eq!(assert_told(&mesh, &callouts, 9).named(), []);
+}
+
+#[tokio::test]
+async fn a_root_that_holds_nothing_leaves_the_connection_to_one_that_does() {
+    let mut mesh = mesh_with(10, Sink::start().await).await;
+    fill_a_batch(&mesh, 10).await;
+    for _ in 0..9 {
+        mesh.tracked_call("unary").await.unwrap();
+    }
+    mesh.stat_at_least("records.acknowledged", 20).await;
+    get(&mesh, 5).await;
+    let callouts = terminate(&mut mesh).await;
+    mesh.sink.wait_for(23).await;
+    assert_told(&mesh, &callouts, 23);
+}
