@@ -1,6 +1,7 @@
 //! The `audit-collector` program: flags, logs, the listening socket and an orderly end.
 
-use std::future::Future;
+mod serve;
+
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -8,12 +9,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use audit_collector::app::{AppState, app};
 use audit_collector::store::{self, OpenError};
-use axum::Router;
 use clap::Parser;
+use serve::serve;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tracing::level_filters::LevelFilter;
 use tracing::{info, warn};
 
@@ -80,34 +80,12 @@ async fn run(flags: Flags) -> Result<(), RunError> {
     let signals = Signals::install()?;
     writeln!(io::stdout(), "listening on http://{}", listener.local_addr()?)?;
     let state = AppState { store: store.clone(), max_body_bytes: flags.max_body_bytes, now_unix_nano: clock };
-    serve(listener, app(state), signals.received()).await?;
+    serve(listener, app(state), signals.received(), SHUTDOWN_GRACE).await;
     if timeout(SHUTDOWN_GRACE, store.close()).await.is_err() {
         warn!("the database was still in use at the end");
     }
     info!("stopped");
     Ok(())
-}
-
-/// Serves until `shutdown` is ready, then for as long as accepted requests need, at most [`SHUTDOWN_GRACE`].
-async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-    let (stop, stopping) = oneshot::channel::<()>();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async {
-        // Ready when `stop` is dropped.
-        let _ = stopping.await;
-    });
-    let deadline = async {
-        shutdown.await;
-        info!("stopping");
-        drop(stop);
-        sleep(SHUTDOWN_GRACE).await;
-    };
-    tokio::select! {
-        result = server.into_future() => result,
-        () = deadline => {
-            warn!("stopped with requests still open");
-            Ok(())
-        }
-    }
 }
 
 struct Signals {

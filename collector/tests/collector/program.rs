@@ -178,6 +178,27 @@ fn an_accepted_request_is_finished_after_the_signal() {
     assert_eq!(uids(&Program::start(&directory, &[]).records()), ["aud_1"]);
 }
 
+/// As a proxy does that ends: the request is sent, and the connection closed behind it.
+#[test]
+fn a_request_whose_sender_has_closed_is_stored() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(&directory, &[]);
+    for index in 0..20 {
+        let body = batch(&[record(&format!("aud_{index}"), &[])]);
+        let mut stream = program.connect();
+        let head = format!("host: c\r\ncontent-type: application/json\r\ncontent-length: {}", body.len());
+        stream.write_all(format!("POST /v1/logs HTTP/1.1\r\n{head}\r\n\r\n{body}").as_bytes()).unwrap();
+        drop(stream);
+    }
+    for _ in 0..DEADLINE.as_millis() / 10 {
+        if program.records().len() == 20 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("only {} of 20 requests were stored", program.records().len());
+}
+
 /// Waits until nobody accepts connections any more.
 fn until_refused(address: SocketAddr) {
     for _ in 0..DEADLINE.as_millis() / 10 {
