@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::source::tests::to_struct;
 use super::{Config, parse};
 use crate::pipeline::settings::{BatchLimits, BufferLimits, OnFull, RetryPolicy, Target};
-use crate::record::{Outcome, Protocol};
+use crate::record::{Outcome, Protocol, RequireAudit};
 use crate::recorder::path::Template;
 use crate::recorder::policy::{
     Conditions, ExtraFields, HeaderCondition, HostPattern, PathPattern, StatusRange, ValuePattern,
@@ -118,11 +118,13 @@ fn everything() -> Value {
                 "action": "password.change",
                 "record_on": ["failure", "denied"],
                 "http_statuses": [400, "403", "5xx"],
+                "immediate_on": ["denied"],
+                "require_audit": "acknowledged",
                 "tags": {"retention": "7y"},
                 "extra_fields": ["upstream_cluster", "peer_uri_san", "response_flags", "response_code_details"],
             },
             {"name": "health", "match": {"path": {"exact": "/health"}}, "level": "none"},
-            {"name": "api", "match": {"protocol": "grpc", "path": {"prefix": "/shop."}, "tracked": true}},
+            {"name": "api", "match": {"protocol": "grpc", "path": {"prefix": "/shop."}, "tracked": true}, "require_audit": "buffered"},
             {"name": "rest", "match": {"protocol": "any", "path": {"suffix": ".json"}}},
         ],
         "tracking": {
@@ -132,7 +134,7 @@ fn everything() -> Value {
         "trust": {"cidrs": ["192.0.2.0/24", "2001:db8::/32"], "uri_sans": ["spiffe://mesh.internal/"]},
         "correlation": {"session_id_header": "x-c-id", "sequence_header": "x-c-seq", "scope": "worker"},
         "batch": {"max_records": "${MAX_RECORDS}", "max_bytes": 4096, "max_delay": "0.5s"},
-        "buffer": {"max_records": "200", "max_bytes": 8192, "on_full": "drop_oldest", "immediate_reserve_percent": 0},
+        "buffer": {"max_records": "200", "max_bytes": 8192, "on_full": "drop_oldest", "immediate_reserve_percent": 25},
         "retry": {"initial_backoff": "10ms", "max_backoff": "1m", "max_attempts": 9, "max_age": "1h"},
     })
 }

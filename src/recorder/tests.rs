@@ -8,6 +8,7 @@ mod grpc;
 mod hostile_bytes;
 mod matching;
 mod peers;
+mod required;
 mod tracking;
 
 use std::time::Duration;
@@ -22,7 +23,7 @@ use super::headers::Headers;
 use super::tracking::Context;
 use super::{Recorder, exchange};
 use crate::host::Property;
-use crate::record::{ExchangeRecord, Outcome, Protocol};
+use crate::record::{ExchangeRecord, Outcome, Protocol, RequireAudit};
 use crate::stats::{Counter, Stats};
 use crate::time::Now;
 
@@ -47,6 +48,9 @@ struct Case {
 /// What became of it.
 struct Run {
     record: Option<Box<ExchangeRecord>>,
+    required: RequireAudit,
+    /// What could be recorded before, where it was required.
+    received: Option<Box<ExchangeRecord>>,
     removed: Vec<String>,
     peer_unknown: bool,
     removed_from_trailers: Vec<String>,
@@ -131,6 +135,8 @@ impl Case {
         let (headers, trailers) = (view(&self.headers), view(&self.trailers));
         let mut run = Run {
             record: None,
+            required: RequireAudit::None,
+            received: None,
             removed: Vec::new(),
             peer_unknown: false,
             removed_from_trailers: Vec::new(),
@@ -143,6 +149,10 @@ impl Case {
                 self.recorder.handle_request_headers(&mut exchange, &headers, &self.stream, || START, &mut stats);
             run.removed = texts(instructions.remove);
             run.peer_unknown = instructions.peer_unknown;
+            run.required = instructions.require_audit;
+            if run.required != RequireAudit::None {
+                run.received = self.recorder.received(&exchange, &self.stream);
+            }
             if !self.trailers.is_empty() {
                 let names = self.recorder.handle_request_trailers(&mut exchange, &trailers, &self.stream, &mut stats);
                 run.removed_from_trailers = texts(names);

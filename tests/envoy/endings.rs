@@ -4,7 +4,7 @@ use audit_demo::client::{CallOptions, GrpcOptions, grpc_call, raw_exchange};
 use audit_demo::upstream::Upstream;
 use serde_json::{Value, json};
 
-use crate::support::bootstrap::Bootstrap;
+use crate::support::bootstrap::{self, Bootstrap};
 use crate::support::mesh::{METHOD, list};
 use crate::support::sink::Sink;
 use crate::support::{Mesh, Record};
@@ -124,18 +124,10 @@ async fn grpc_no_upstream() {
     );
 }
 
-/// A filter that answers `/forbidden` with 403.
-fn rbac() -> Value {
-    json!({"name": "envoy.filters.http.rbac", "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
-        "rules": {"action": "DENY", "policies": {"no": {
-            "permissions": [{"url_path": {"path": {"exact": "/forbidden"}}}], "principals": [{"any": true}]}}},
-    }})
-}
-
 #[tokio::test]
 async fn http_refused_by_an_earlier_filter() {
-    let bootstrap = Bootstrap::shipped().with_plugin(&everything()).with_filter_at(0, &rbac());
+    let bootstrap =
+        Bootstrap::shipped().with_plugin(&everything()).with_filter_at(0, &bootstrap::forbidding("/forbidden"));
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
     assert_eq!(mesh.get("/forbidden", &[("user-agent", "tester/1")]).await.status, 403);
     let record = only_record(&mesh).await;
@@ -154,7 +146,8 @@ async fn http_refused_by_an_earlier_filter() {
 
 #[tokio::test]
 async fn http_refused_by_a_later_filter() {
-    let bootstrap = Bootstrap::shipped().with_plugin(&everything()).with_filter_at(2, &rbac());
+    let bootstrap =
+        Bootstrap::shipped().with_plugin(&everything()).with_filter_at(2, &bootstrap::forbidding("/forbidden"));
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
     assert_eq!(mesh.get("/forbidden", &[]).await.status, 403);
     assert_all(&only_record(&mesh).await, &[("http.response.status_code", "403"), ("audit.outcome", "denied")]);

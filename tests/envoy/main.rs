@@ -18,7 +18,9 @@ mod configuration;
 mod delivery;
 mod endings;
 mod hostile;
+mod immediate;
 mod lifecycle;
+mod required;
 mod shipped;
 #[expect(dead_code, reason = "the fault matrix uses what the scenarios do not")]
 mod support;

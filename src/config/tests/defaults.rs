@@ -76,6 +76,7 @@ fn of_the_rules() {
     assert_eq!(rules[1].record_on, all);
     assert!(rules.iter().all(|rule| rule.recorded && rule.action.is_none() && rule.tags.is_empty()));
     assert!(rules.iter().all(|rule| rule.extra_fields == ExtraFields::default()));
+    assert!(rules.iter().all(|rule| rule.immediate_on.is_empty() && rule.require_audit == RequireAudit::None));
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn every_key_is_read() {
     assert_eq!(target.headers, [token, ("x-tenant".to_owned(), "a b".to_owned())]);
     assert_eq!((pipeline.batch.max_records, pipeline.batch.max_delay), (7, Duration::from_millis(500)));
     assert_eq!((pipeline.buffer.max_records, pipeline.buffer.on_full), (200, OnFull::DropOldest));
+    assert_eq!(pipeline.buffer.immediate_reserve_percent, 25);
     assert_eq!((pipeline.retry.max_attempts, pipeline.retry.max_age), (Some(9), Some(Duration::from_secs(3600))));
 }
 
@@ -51,6 +52,8 @@ fn every_key_of_a_rule_is_read() {
     assert_eq!(change.record_on, [Outcome::Failure, Outcome::Denied]);
     let ranges = [(400, 400), (403, 403), (500, 599)].map(|(first, last)| StatusRange { first, last });
     assert_eq!(change.http_statuses, ranges);
+    assert_eq!((&change.immediate_on[..], change.require_audit), (&[Outcome::Denied][..], RequireAudit::Acknowledged));
+    assert_eq!((api.require_audit, rest.require_audit), (RequireAudit::Buffered, RequireAudit::None));
     assert_eq!(*change.tags, [("retention".to_owned(), "7y".to_owned())]);
     let extra = change.extra_fields;
     assert!(extra.upstream_cluster && extra.peer_uri_san && extra.response_flags && extra.response_code_details);

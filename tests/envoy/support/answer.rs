@@ -1,10 +1,12 @@
 //! How an audit cluster answers a batch, properly or not at all.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 /// One answer.
 #[derive(Clone, Debug)]
@@ -15,6 +17,8 @@ pub enum Answer {
     RetryAfter(u16, &'static str),
     /// 200, this much later.
     Late(Duration),
+    /// 200 as soon as the gate is open; the batch is kept then.
+    Behind(Gate),
     /// 200 with a body of this many bytes.
     Huge(usize),
     /// Nothing, ever.
@@ -31,13 +35,40 @@ pub enum Answer {
 const BEFORE_RESET: Duration = Duration::from_millis(20);
 const OK_BODY: &str = "{}";
 
+/// Keeps answers back until the scenario opens it.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub fn closed() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    /// Lets everything pass, from now on.
+    pub fn open(&self) {
+        self.0.close();
+    }
+
+    async fn passed(&self) {
+        // Nothing is ever acquired: the error tells that the gate is open.
+        let _ = self.0.acquire().await;
+    }
+}
+
 impl Answer {
     /// Whether the audit cluster keeps the batch.
     pub fn is_stored(&self) -> bool {
         match self {
             Self::Status(status, _) | Self::RetryAfter(status, _) => (200..300).contains(status),
-            Self::Late(_) | Self::Huge(_) | Self::Lost => true,
+            Self::Late(_) | Self::Behind(_) | Self::Huge(_) | Self::Lost => true,
             Self::Hang | Self::CutOff | Self::Garbage => false,
+        }
+    }
+
+    /// Waits until the answer may be given.
+    pub async fn ready(&self) {
+        if let Self::Behind(gate) = self {
+            gate.passed().await;
         }
     }
 
@@ -56,6 +87,7 @@ impl Answer {
                 tokio::time::sleep(*delay).await;
                 write(stream, 200, "", OK_BODY.as_bytes()).await?;
             }
+            Self::Behind(_) => write(stream, 200, "", OK_BODY.as_bytes()).await?,
             Self::Huge(size) => write(stream, 200, "", &vec![b' '; *size]).await?,
             Self::Hang => {
                 // Until the peer gives up.

@@ -112,6 +112,15 @@ impl Bootstrap {
     }
 }
 
+/// An HTTP filter that answers requests for this path with 403.
+pub fn forbidding(path: &str) -> Value {
+    json!({"name": "envoy.filters.http.rbac", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+        "rules": {"action": "DENY", "policies": {"no": {
+            "permissions": [{"url_path": {"path": {"exact": path}}}], "principals": [{"any": true}]}}},
+    }})
+}
+
 /// RFC 7396.
 fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(members) = patch else {

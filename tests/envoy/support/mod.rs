@@ -28,14 +28,19 @@ pub fn eventually<T>(what: impl Into<String>, probe: impl FnMut() -> Option<T>) 
     wait(format!("{} (waited for at {caller})", what.into()), probe)
 }
 
+/// The clock of the scenarios.
 #[expect(clippy::disallowed_methods, reason = "a deadline needs a clock")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
 async fn wait<T>(what: String, mut probe: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + DEADLINE;
+    let end = now() + DEADLINE;
     loop {
         if let Some(found) = probe() {
             return found;
         }
-        assert!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
+        assert!(now() < end, "not within {DEADLINE:?}: {what}");
         tokio::time::sleep(POLL).await;
     }
 }

@@ -11,10 +11,10 @@ use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-pub use super::answer::Answer;
-use super::eventually;
+pub use super::answer::{Answer, Gate};
 use super::records::{self, Record};
 use super::request::Request;
+use super::{eventually, now};
 
 /// One request that arrived.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct Attempt {
     pub path: String,
     pub headers: Headers,
     pub body: Bytes,
-    /// Whether the audit cluster has kept the batch.
+    /// Whether the audit cluster has kept the batch by now.
     pub is_stored: bool,
     pub at: Instant,
 }
@@ -52,11 +52,12 @@ impl Script {
         }
     }
 
-    fn take(&mut self, request: Request) -> Answer {
+    /// Yields the answer, and the place of the attempt among all.
+    fn take(&mut self, request: Request) -> (Answer, usize) {
         let answer = self.answer(&request.body);
         let Request { path, headers, body } = request;
-        self.attempts.push(Attempt { path, headers, body, is_stored: answer.is_stored(), at: now() });
-        answer
+        self.attempts.push(Attempt { path, headers, body, is_stored: false, at: now() });
+        (answer, self.attempts.len() - 1)
     }
 }
 
@@ -134,6 +135,11 @@ impl Sink {
         self.script.lock().unwrap().attempts.clone()
     }
 
+    /// The records of all batches, at every attempt and whatever became of it, in the order of arrival.
+    pub fn arrived(&self) -> Vec<Record> {
+        self.attempts().iter().flat_map(|attempt| records::parse(&attempt.body)).collect()
+    }
+
     /// The records of all batches that were kept, in the order of arrival.
     pub fn records(&self) -> Vec<Record> {
         let attempts = self.attempts();
@@ -174,11 +180,6 @@ fn bound(addr: SocketAddr) -> TcpSocket {
     socket
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test's edge")]
-fn now() -> Instant {
-    Instant::now()
-}
-
 /// Serves until it is aborted, and its connections with it.
 async fn serve(listener: TcpListener, script: Arc<Mutex<Script>>) {
     let mut connections = JoinSet::new();
@@ -198,7 +199,9 @@ async fn converse(stream: TcpStream, script: Arc<Mutex<Script>>) {
     stream.set_nodelay(true).unwrap();
     let mut stream = BufReader::new(stream);
     while let Some(request) = Request::read(&mut stream).await {
-        let answer = script.lock().unwrap().take(request);
+        let (answer, index) = script.lock().unwrap().take(request);
+        answer.ready().await;
+        script.lock().unwrap().attempts[index].is_stored = answer.is_stored();
         if !answer.give(&mut stream).await {
             break;
         }

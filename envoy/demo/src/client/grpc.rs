@@ -9,6 +9,7 @@ use hyper::client::conn::http2;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, TE};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::task::JoinHandle;
 
 use super::{CallError, CallOptions, GrpcAnswer, broken, connect, within};
 use crate::headers::Headers;
@@ -41,10 +42,7 @@ impl Default for GrpcOptions {
     }
 }
 
-/// Calls `path` (`/pkg.Service/Method`) on a connection of its own.
-///
-/// `content-type: application/grpc` and `te: trailers` are added when the headers have none; a `host` field becomes the
-/// `:authority`. Every gRPC status is an answer; an error means that there was no complete answer.
+/// Calls `path` (`/pkg.Service/Method`) on a connection of its own, see [`GrpcConnection::call`].
 ///
 /// # Errors
 /// When there is no complete answer, see [`CallError`].
@@ -54,8 +52,68 @@ pub async fn grpc_call(
     headers: impl Into<Headers>,
     options: &GrpcOptions,
 ) -> Result<GrpcAnswer, CallError> {
-    let request = build(addr, path, &headers.into(), options)?;
-    within(options.call.timeout, exchange(addr, request, options)).await
+    let headers = headers.into();
+    let exchange = async {
+        let connection = GrpcConnection::connect(addr, &options.call).await?;
+        let answer = connection.exchange(path, &headers, options).await;
+        connection.close().await;
+        answer
+    };
+    within(options.call.timeout, exchange).await
+}
+
+/// A connection for any number of calls, one after another or at once; dropping it and all calls closes it.
+#[derive(Debug)]
+pub struct GrpcConnection {
+    addr: SocketAddr,
+    sender: http2::SendRequest<ScriptBody>,
+    task: JoinHandle<hyper::Result<()>>,
+}
+
+impl GrpcConnection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the connection cannot be made before the deadline.
+    pub async fn open(addr: SocketAddr, options: &CallOptions) -> Result<Self, CallError> {
+        within(options.timeout, Self::connect(addr, options)).await
+    }
+
+    /// Calls `path` (`/pkg.Service/Method`).
+    ///
+    /// `content-type: application/grpc` and `te: trailers` are added when the headers have none; a `host` field becomes
+    /// the `:authority`. Every gRPC status is an answer; an error means that there was no complete answer.
+    ///
+    /// # Errors
+    /// When there is no complete answer, see [`CallError`].
+    pub async fn call(
+        &self,
+        path: &str,
+        headers: impl Into<Headers>,
+        options: &GrpcOptions,
+    ) -> Result<GrpcAnswer, CallError> {
+        within(options.call.timeout, self.exchange(path, &headers.into(), options)).await
+    }
+
+    async fn connect(addr: SocketAddr, options: &CallOptions) -> Result<Self, CallError> {
+        let stream = connect(addr, options.source_ip).await?;
+        let (sender, connection) =
+            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(|error| broken(None, &error))?;
+        Ok(Self { addr, sender, task: tokio::spawn(connection) })
+    }
+
+    async fn exchange(&self, path: &str, headers: &Headers, options: &GrpcOptions) -> Result<GrpcAnswer, CallError> {
+        let request = build(self.addr, path, headers, options)?;
+        let mut sender = self.sender.clone();
+        let response = sender.send_request(request).await.map_err(|error| broken(None, &error))?;
+        read_answer(response, options.cancel_after_first_message).await
+    }
+
+    /// Writes what is left, a cancelling RST_STREAM among it. The connection ends once the sender is gone.
+    async fn close(self) {
+        drop(self.sender);
+        let _ = self.task.await;
+    }
 }
 
 fn build(
@@ -79,23 +137,6 @@ fn build(
     fields.entry(TE).or_insert(HeaderValue::from_static("trailers"));
     *request.headers_mut() = fields;
     Ok(request)
-}
-
-async fn exchange(
-    addr: SocketAddr,
-    request: Request<ScriptBody>,
-    options: &GrpcOptions,
-) -> Result<GrpcAnswer, CallError> {
-    let stream = connect(addr, options.call.source_ip).await?;
-    let (mut sender, connection) =
-        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(|error| broken(None, &error))?;
-    let connection = tokio::spawn(connection);
-    let response = sender.send_request(request).await.map_err(|error| broken(None, &error))?;
-    let answer = read_answer(response, options.cancel_after_first_message).await;
-    // The connection writes what is left, a cancelling RST_STREAM among it, and ends once the sender is gone.
-    drop(sender);
-    let _ = connection.await;
-    answer
 }
 
 async fn read_answer(response: Response<Incoming>, cancel_after_first_message: bool) -> Result<GrpcAnswer, CallError> {

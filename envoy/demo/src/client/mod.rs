@@ -13,9 +13,9 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use tokio::net::{TcpSocket, TcpStream};
 
-pub use grpc::{GrpcOptions, grpc_call};
+pub use grpc::{GrpcConnection, GrpcOptions, grpc_call};
 pub use http::{HttpConnection, http_get, http_request};
-pub use raw::raw_exchange;
+pub use raw::{RawConnection, raw_exchange};
 
 use crate::headers::{Headers, InvalidField};
 

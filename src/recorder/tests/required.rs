@@ -1,0 +1,72 @@
+//! What is demanded and known of a request before it goes upstream, and which records wait for nothing.
+
+use super::*;
+
+fn rule(more: &Value) -> Value {
+    let mut rule = json!({"name": "r", "match": {"path": {"template": "/users/{id}"}}, "tags": {"retention": "7y"}});
+    rule.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    json!([rule])
+}
+
+fn required(word: &str) -> Value {
+    rule(&json!({"require_audit": word}))
+}
+
+#[test]
+fn only_the_rule_that_matches_demands() {
+    for (word, expected) in [
+        ("none", RequireAudit::None),
+        ("buffered", RequireAudit::Buffered),
+        ("acknowledged", RequireAudit::Acknowledged),
+    ] {
+        let run = Case::new("GET", "/users/7").rules(&required(word)).run();
+        assert_eq!((run.required, run.received.is_some()), (expected, expected != RequireAudit::None));
+        assert_eq!(Case::new("GET", "/other").rules(&required(word)).run().required, RequireAudit::None);
+    }
+}
+
+#[test]
+fn nothing_is_demanded_where_no_record_would_be_made() {
+    let disabled = json!({"enabled": false, "rules": required("acknowledged")});
+    assert_eq!(Case::new("GET", "/users/7").config(&disabled).run().required, RequireAudit::None);
+    let tracked = json!([{"name": "r", "match": {"tracked": true}, "require_audit": "acknowledged"}]);
+    let without_context = Case::new("GET", "/").rules(&tracked).headers(&[TRACK]);
+    assert_eq!(without_context.run().required, RequireAudit::None);
+    let with_context = Case::new("GET", "/").rules(&tracked).headers(&[TRACK, CONTEXT]);
+    assert_eq!(with_context.run().required, RequireAudit::Acknowledged);
+}
+
+#[test]
+fn a_receipt_says_what_the_end_will_say_of_the_request() {
+    let headers = [CONTEXT, ("user-agent", "a"), ("x-request-id", "id-1"), ("x-session-operation", "said")];
+    let run = Case::new("PUT", "/users/7").rules(&required("acknowledged")).headers(&headers).status("403").run();
+    let (receipt, end) = (run.received.unwrap(), run.record.unwrap());
+    assert_eq!((receipt.outcome, receipt.http_status, receipt.duration), (None, None, Duration::ZERO));
+    let without_its_end = ExchangeRecord { outcome: None, http_status: None, duration: Duration::ZERO, ..*end };
+    assert_eq!(format!("{receipt:?}"), format!("{without_its_end:?}"));
+    assert_eq!((text(&receipt.action), receipt.start_unix_nanos), ("said", START.unix_nanos));
+}
+
+#[test]
+fn a_record_waits_for_nothing_when_its_outcome_says_so() {
+    let rules = rule(&json!({"immediate_on": ["denied", "aborted"]}));
+    for (status, expected) in [("200", false), ("500", false), ("401", true), ("", true)] {
+        let record = Case::new("GET", "/users/7").rules(&rules).status(status).recorded();
+        assert_eq!(record.immediate, expected, "{status}");
+    }
+    assert!(Case::new("GET", "/users/7").rules(&rules).broken_off().recorded().immediate);
+}
+
+/// The place that is kept for the end must be one that the end may take.
+#[test]
+fn a_receipt_is_immediate_when_every_end_that_is_recorded_is() {
+    for (record_on, immediate_on, expected) in [
+        (json!(["denied"]), json!(["denied", "failure"]), true),
+        (json!(["denied", "success"]), json!(["denied"]), false),
+        (json!(["success", "failure", "denied", "aborted"]), json!([]), false),
+    ] {
+        let keys = json!({"require_audit": "buffered", "record_on": record_on, "immediate_on": immediate_on});
+        let run = Case::new("GET", "/users/7").rules(&rule(&keys)).run();
+        assert_eq!(run.received.unwrap().immediate, expected, "{keys}");
+    }
+}
