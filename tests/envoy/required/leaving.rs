@@ -5,13 +5,15 @@ use crate::support::lds::Listeners;
 
 #[tokio::test]
 async fn a_client_that_goes_away_leaves_one_end() {
-    let (mesh, gate) = gated(&json!({})).await;
+    let (mesh, gate) = gated(&json!({"audit_cluster": {"timeout": "2s"}})).await;
     let request = post(mesh.http, PATH, Bytes::from(vec![b'x'; 300_000]));
     let called = call(mesh.grpc, "unary", GrpcOptions::default());
     are_held(&mesh, 2).await;
     request.abort();
     called.abort();
     mesh.stats_when("both ends", |stats| stats["records.captured"] == 2 + 2 + 2).await;
+    // Their deadlines pass with the timeouts of their callouts.
+    mesh.stat_at_least("batches.failed", 2).await;
     gate.open();
     let records = mesh.exchanges_until_marker().await;
     let (receipts, ends): (Vec<Record>, Vec<Record>) = records.into_iter().partition(is_receipt);
