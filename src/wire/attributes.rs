@@ -157,9 +157,11 @@ fn list_response(exchange: &ExchangeRecord, sink: &mut impl Sink) {
     if let Some(status) = exchange.http_status {
         sink.int("http.response.status_code", u64::from(status));
     }
-    if let Some(rpc) = &exchange.rpc {
+    if exchange.protocol == Protocol::Grpc {
         sink.text("rpc.system.name", b"grpc");
         sink.present("rpc.method", exchange.path.strip_prefix(b"/").unwrap_or(&exchange.path));
+    }
+    if let Some(rpc) = &exchange.rpc {
         sink.text("rpc.response.status_code", rpc.name.as_bytes());
         sink.text("audit.rpc.status_source", rpc.source.as_str().as_bytes());
     }

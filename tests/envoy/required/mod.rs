@@ -9,12 +9,13 @@ use std::net::SocketAddr;
 
 use audit_demo::client::{CallError, CallOptions, GrpcAnswer, GrpcOptions, HttpAnswer, grpc_call, http_request};
 use audit_demo::headers::Headers;
-use axum::body::Bytes;
+use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+use crate::support::answer::Gate;
 use crate::support::bootstrap::Bootstrap;
-use crate::support::sink::{Answer, Gate, Sink};
+use crate::support::sink::{Answer, Sink};
 use crate::support::{Mesh, Record, eventually};
 
 /// An HTTP path and a gRPC method whose record is required.

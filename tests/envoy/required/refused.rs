@@ -55,7 +55,7 @@ async fn the_deadline_is_the_filters_own() {
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
     mesh.sink.answer_all(Some(Answer::Hang));
     assert_refuses_in_time(&mesh, "hangs, and Envoy waits").await;
-    assert!(mesh.sink.attempts().iter().all(|attempt| attempt.status.is_none()));
+    assert!(mesh.sink.attempts().iter().all(|attempt| !attempt.is_stored));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-pub use super::answer::{Answer, Gate};
+pub use super::answer::Answer;
 use super::records::{self, Record};
 use super::request::Request;
 use super::{eventually, now};
