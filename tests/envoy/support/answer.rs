@@ -65,10 +65,12 @@ impl Answer {
         }
     }
 
-    /// Waits until the answer may be given.
-    pub async fn ready(&self) {
-        if let Self::Behind(gate) = self {
-            gate.passed().await;
+    /// Waits until the answer may be given. False: the peer has given up before.
+    pub async fn is_awaited(&self, stream: &mut BufReader<TcpStream>) -> bool {
+        let Self::Behind(gate) = self else { return true };
+        tokio::select! {
+            () = gate.passed() => true,
+            _ = stream.read_u8() => false,
         }
     }
 

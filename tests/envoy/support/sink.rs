@@ -200,7 +200,9 @@ async fn converse(stream: TcpStream, script: Arc<Mutex<Script>>) {
     let mut stream = BufReader::new(stream);
     while let Some(request) = Request::read(&mut stream).await {
         let (answer, index) = script.lock().unwrap().take(request);
-        answer.ready().await;
+        if !answer.is_awaited(&mut stream).await {
+            break;
+        }
         script.lock().unwrap().attempts[index].is_stored = answer.is_stored();
         if !answer.give(&mut stream).await {
             break;
