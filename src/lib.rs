@@ -1,8 +1,9 @@
 //! An audit filter for Envoy: it sees every HTTP request and gRPC call, and tells an audit cluster who did what.
 //!
-//! The crate never pauses, delays or changes user traffic, but for the control headers that it removes. It never
-//! forgets a record silently: each one ends acknowledged, rejected or dropped with a reason, and the latter two are
-//! reported by a record of their own. Its memory is bounded. Its core knows no proxy, no clock and no randomness:
+//! The crate never pauses, delays or changes user traffic, but for the control headers that it removes, and for rules
+//! that demand a record before the request. It never forgets a record silently: each one ends acknowledged, rejected or
+//! dropped with a reason, and the latter two are reported by a record of their own, also when the VM crashes. Its memory
+//! is bounded. Its core knows no proxy, no clock and no randomness:
 //! time and random bytes are parameters, so that everything but [`adapter`](self) runs in a native test.
 //!
 //! Modules in the order in which data flows: [`config`] sets up [`recorder`] (one exchange at a time) and
