@@ -9,7 +9,8 @@ use crate::wire::Format;
 /// How one attempt ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Answer<'a> {
-    /// The status; `None` when Envoy refused the callout, the stream was reset, or nothing came.
+    /// The status; `None` when Envoy refused the callout, the stream was reset (an answer without headers), or nothing
+    /// came in time.
     pub status: Option<u16>,
     /// The raw value of `retry-after`.
     pub retry_after: Option<&'a [u8]>,

@@ -52,6 +52,9 @@ use window::{Flight, MAX_IN_FLIGHT, Window};
 const UNKNOWN_PEER: &str = "control headers came from a peer that cannot be known, since its address was taken from \
     x-forwarded-for: they count as absent; let a set_filter_state filter before this one provide audit.direct_peer";
 
+/// Why an attempt never left.
+const NOT_DISPATCHED: &str = "refused by Envoy (no such cluster, no healthy host, or overflow)";
+
 /// One callout to make.
 #[derive(Clone, Copy, Debug)]
 pub struct Callout<'p> {
@@ -149,7 +152,7 @@ impl Pipeline {
     /// old, log lines that were held back. Takes over what a crashed VM has left, as far as there is room.
     pub fn handle_tick(&mut self, now: Now) {
         while let Some(flight) = self.take_overdue(now) {
-            self.handle_failure(flight, None, "no answer", now);
+            self.conclude(flight.is_probe(), flight.batch, &Answer::default(), "no answer", now);
         }
         self.inherit(now);
         self.expire(now);
@@ -181,13 +184,7 @@ impl Pipeline {
             self.windows.of_mut(batch.lane).depart(token, batch, now.uptime);
         } else {
             let probed = self.windows.of(batch.lane).is_down();
-            self.give_back(
-                batch,
-                probed,
-                None,
-                "refused by Envoy (no such cluster, no healthy host, or overflow)",
-                now,
-            );
+            self.conclude(probed, batch, &Answer::default(), NOT_DISPATCHED, now);
         }
         self.update_gauges();
     }
@@ -196,14 +193,7 @@ impl Pipeline {
     pub fn handle_answer(&mut self, token: u32, answer: &Answer<'_>, now: Now) {
         let Some(flight) = self.windows.each_mut().find_map(|window| window.land(token)) else { return };
         self.stats.observe_callout(now.uptime.saturating_sub(flight.departed));
-        match answer::classify(answer, self.encoder.format(), now.unix_nanos) {
-            Verdict::Acknowledged { rejected } => self.acknowledge(&flight.batch, rejected, now),
-            Verdict::Refused => self.refuse(flight.batch, answer.status, now),
-            Verdict::Retry { after } => {
-                let detail = answer.status.map_or("no response".to_owned(), |status| format!("status {status}"));
-                self.handle_failure(flight, after, &detail, now);
-            }
-        }
+        self.conclude(flight.is_probe(), flight.batch, answer, "no response", now);
         self.update_gauges();
     }
 
@@ -222,6 +212,18 @@ impl Pipeline {
     pub fn handle_unknown_peer(&mut self) {
         if !std::mem::replace(&mut self.told_unknown_peer, true) {
             self.say(Level::Warn, UNKNOWN_PEER.to_owned());
+        }
+    }
+
+    /// Every end of an attempt comes here, also of one that never left. `silence` names the reason where no status does.
+    fn conclude(&mut self, probed: bool, batch: Batch, answer: &Answer<'_>, silence: &str, now: Now) {
+        match answer::classify(answer, self.encoder.format(), now.unix_nanos) {
+            Verdict::Acknowledged { rejected } => self.acknowledge(&batch, rejected, now),
+            Verdict::Refused => self.refuse(batch, answer.status, now),
+            Verdict::Retry { after } => {
+                let detail = answer.status.map_or(silence.to_owned(), |status| format!("status {status}"));
+                self.give_back(batch, probed, after, &detail, now);
+            }
         }
     }
 

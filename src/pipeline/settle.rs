@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::batch::{Batch, Content, Item};
 use super::cut::new_batch_id;
 use super::lane::Lane;
-use super::window::Flight;
 use super::{Kind, Level, Pipeline};
 use crate::record::{Loss, LossReason};
 use crate::stats::Counter;
@@ -75,12 +74,6 @@ impl Pipeline {
                 self.notices.count(Kind::Unreported, 1, &unreported(&loss), now.uptime);
             }
         }
-    }
-
-    /// A flight that ended without an answer to act on.
-    pub(super) fn handle_failure(&mut self, flight: Flight, after: Option<Duration>, detail: &str, now: Now) {
-        let probed = flight.is_probe();
-        self.give_back(flight.batch, probed, after, detail, now);
     }
 
     /// Keeps a batch for another attempt, or drops it when its attempts are used up.
