@@ -7,7 +7,7 @@ use super::Pipeline;
 use super::batch::{Batch, Content};
 use super::buffer::Encoded;
 use super::cut::new_batch_id;
-use super::journal::{Estate, LEASE, Note, Saved, SavedRecord};
+use super::journal::{Estate, Journal, LEASE, Note, Saved, SavedRecord};
 use super::lane::Lane;
 use super::loss::LossLedger;
 use super::notices::Level;
@@ -20,14 +20,17 @@ use crate::wire::Origin;
 #[derive(Debug, Default)]
 pub(super) struct Recovery {
     streams: Vec<Crashed>,
+    /// Records that the crashed VMs had counted as held, and that have not been found yet. One sum for all streams: a
+    /// VM that was an heir itself had counted those of the streams before it.
+    missing: u64,
 }
 
 /// A stream whose VM has crashed.
 #[derive(Debug)]
 struct Crashed {
     estate: Estate,
-    /// Records that the crashed VM had counted as held, and that have not been found yet.
-    missing: u64,
+    /// Its note as it stands.
+    note: Note,
     /// Whether all that was sealed has been found.
     is_complete: bool,
     /// The number that its next loss record gets.
@@ -43,7 +46,7 @@ impl Recovery {
 
     /// Records of crashed VMs that are counted as held, and not taken over yet.
     pub(super) fn records(&self) -> u64 {
-        self.streams.iter().map(|crashed| crashed.missing).sum()
+        self.missing
     }
 
     fn find(&mut self, stream: Uuid) -> Option<&mut Crashed> {
@@ -53,16 +56,19 @@ impl Recovery {
 
 impl Crashed {
     fn new(estate: Estate) -> Self {
-        let missing = estate.note.gauges.get(Gauge::BufferRecords as usize).copied().unwrap_or_default();
-        let next = estate.note.lease_end;
-        Self { estate, missing, is_complete: false, next, losses: LossLedger::default() }
+        let note = estate.note;
+        Self { estate, note, is_complete: false, next: note.lease_end, losses: LossLedger::default() }
     }
 
-    /// What the heir of the heir has to know.
-    fn note(&self) -> Note {
+    /// Tells the heir of the heir what it has to know. `gauges`: what nobody else has in its share yet.
+    fn rewrite(&mut self, journal: &Journal, gauges: [u64; Gauge::ALL.len()]) {
         let untold = (!self.is_complete).then_some(self.estate.note.oldest);
         let oldest = untold.into_iter().chain(self.losses.first_number()).fold(self.next, u64::min);
-        Note { oldest, lease_end: self.next, gauges: Default::default() }
+        let note = Note { oldest, lease_end: self.next, gauges };
+        if note != self.note {
+            self.note = note;
+            journal.rewrite(&self.estate, note);
+        }
     }
 }
 
@@ -72,6 +78,7 @@ impl Pipeline {
     pub fn handle_crash(&mut self, vm: Uuid) {
         for estate in self.journal.claim(vm) {
             self.stats.inherit(estate.note.gauges);
+            self.recovery.missing += estate.note.gauges.get(Gauge::BufferRecords as usize).copied().unwrap_or_default();
             self.recovery.streams.push(Crashed::new(estate));
         }
         self.update_gauges();
@@ -81,6 +88,10 @@ impl Pipeline {
     pub fn handle_published(&mut self) {
         self.journal.sweep();
         self.write_note(self.stream.next(), Gauge::ALL.map(|(gauge, _)| self.stats.gauge(gauge)));
+        // What was inherited is in that share now.
+        for crashed in &mut self.recovery.streams {
+            crashed.rewrite(&self.journal, Default::default());
+        }
     }
 
     /// A pipeline that has ended leaves nothing for anybody to take over.
@@ -111,6 +122,7 @@ impl Pipeline {
         }
         // One that was an heir itself holds batches of those before it.
         if streams.iter().all(|crashed| crashed.is_complete) {
+            self.stats.add(Counter::DroppedVmCrash, std::mem::take(&mut self.recovery.missing));
             streams.retain(|crashed| {
                 let is_held = self.batches().any(|batch| batch.origin.stream_id == crashed.estate.stream);
                 let is_left = is_held || crashed.losses.oldest().is_some();
@@ -130,7 +142,6 @@ impl Pipeline {
             }
         }
         crashed.is_complete = true;
-        self.stats.add(Counter::DroppedVmCrash, std::mem::take(&mut crashed.missing));
         let Estate { stream, note: Note { oldest, lease_end, .. }, .. } = crashed.estate;
         if oldest < lease_end {
             let (count, last) = (lease_end - oldest, lease_end - 1);
@@ -154,8 +165,8 @@ impl Pipeline {
             places.push(place);
         }
         let count = saved.records.len() as u64;
-        let counted = count.min(crashed.missing);
-        crashed.missing -= counted;
+        let counted = count.min(self.recovery.missing);
+        self.recovery.missing -= counted;
         self.stats.add(Counter::Captured, count - counted);
         let mut batch = self.reseal(saved, now);
         self.journal.take_over(&mut crashed.estate, &mut batch);
@@ -176,7 +187,7 @@ impl Pipeline {
     pub(super) fn add_foreign_loss(&mut self, stream: Uuid, loss: Loss, now: Now) -> bool {
         let Some(crashed) = self.recovery.find(stream) else { return false };
         crashed.losses.add(loss, now.uptime);
-        self.journal.rewrite(&crashed.estate, crashed.note());
+        crashed.rewrite(&self.journal, crashed.note.gauges);
         true
     }
 
@@ -198,7 +209,7 @@ impl Pipeline {
         let mut batch = Batch::seal(id, origin, Lane::Bulk, &records, &self.encoder);
         self.journal.keep(&mut batch);
         if let Some(crashed) = self.recovery.find(stream_id) {
-            self.journal.rewrite(&crashed.estate, crashed.note());
+            crashed.rewrite(&self.journal, crashed.note.gauges);
         }
         Some(batch)
     }

@@ -12,6 +12,7 @@
 )]
 
 mod collector;
+mod host;
 mod settings;
 mod shared;
 mod worker;

@@ -16,6 +16,7 @@ use fastrand::Rng;
 use uuid::Uuid;
 
 use crate::collector::{Collector, Sent};
+use crate::host::{Carried, Host};
 use crate::settings::exchange;
 use crate::shared::Shared;
 
@@ -71,6 +72,7 @@ pub struct Worker {
     pending: Vec<Pending>,
     open: Vec<Open>,
     tokens: u32,
+    carried: Carried,
 }
 
 impl Worker {
@@ -78,7 +80,16 @@ impl Worker {
         let (vm, stream) = (Uuid::from_u128(rng.u128(1..)), Uuid::from_u128(rng.u128(1..)));
         let shared = Rc::<Shared>::clone(shared);
         let pipeline = Pipeline::new(settings.clone(), stream, rng.u64(..), vm, shared);
-        Self { vm, stream, pipeline, settings: settings.clone(), pending: Vec::new(), open: Vec::new(), tokens: 0 }
+        Self {
+            vm,
+            stream,
+            pipeline,
+            settings: settings.clone(),
+            pending: Vec::new(),
+            open: Vec::new(),
+            tokens: 0,
+            carried: Carried::default(),
+        }
     }
 
     pub fn count(&self, counter: Counter) -> u64 {
@@ -145,6 +156,12 @@ impl Worker {
         let waits_too_long =
             |open: &Open| open.ticket.is_some() && now.uptime >= open.since + self.settings.target.timeout;
         assert!(!self.open.iter().any(waits_too_long), "a request is held beyond the deadline");
+    }
+
+    /// Tells the host what was counted.
+    pub fn publish(&mut self, host: &mut Host) {
+        host.publish(&mut self.carried, &self.pipeline.stats);
+        self.pipeline.handle_published();
     }
 
     pub fn drive(&mut self, rng: &mut Rng, mood: Mood, collector: &mut Collector, now: Now) {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::Totals;
 use crate::collector::Collector;
+use crate::host::Host;
 use crate::shared::Shared;
 use crate::worker::{MOODS, Mood, Worker};
 
@@ -22,6 +23,7 @@ pub struct World {
     /// Streams whose VM has crashed, with how many numbers they had given out.
     crashed: Vec<(Uuid, u64)>,
     past: Totals,
+    host: Host,
     collector: Collector,
     now: Now,
     mood: Mood,
@@ -41,6 +43,7 @@ impl World {
             workers,
             crashed: Vec::new(),
             past: Totals::default(),
+            host: Host::default(),
             collector: Collector::default(),
             now,
             mood: Mood::Healthy,
@@ -99,8 +102,9 @@ impl World {
         self.answer_due();
         self.drive();
         for worker in &mut self.workers {
-            worker.pipeline.handle_published();
+            worker.publish(&mut self.host);
         }
+        self.host.check();
         self.check_shared();
     }
 
@@ -145,8 +149,10 @@ impl World {
             assert_eq!(worker.pipeline.unacknowledged(), None);
             assert_eq!(Gauge::ALL.map(|(gauge, _)| worker.pipeline.stats.gauge(gauge)), [0; 3], "places leak");
             self.collector.check_stream(worker.stream, worker.pipeline.numbers_given_out());
+            worker.publish(&mut self.host);
             worker.pipeline.close();
         }
+        self.host.check_end();
         for (stream, captured) in &self.crashed {
             self.collector.check_stream(*stream, *captured);
         }

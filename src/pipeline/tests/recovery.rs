@@ -101,6 +101,28 @@ fn a_second_crash_loses_nothing_of_what_was_taken_over() {
     assert_eq!(of_crashed, sent.iter().map(|sent| sent.id).collect::<Vec<_>>());
 }
 
+/// What a VM has told the host is in one share after any number of crashes.
+#[test]
+fn a_second_crash_inherits_nothing_twice() {
+    let mut rig = Rig::new(|_| {});
+    rig.started().offer(4);
+    rig.send_one();
+    rig.offer(3).tick();
+    let mut first = heir(&rig);
+    first.refuses = true;
+    first.tick().send_none().tick();
+    let told = Gauge::ALL.map(|(gauge, _)| first.pipeline.stats.gauge(gauge));
+    assert_eq!(told[0], 4, "what was sealed; the rest is lost");
+    let mut second = sibling(&rig, 1, |_| {});
+    second.pipeline.handle_crash(HEIR);
+    assert_eq!(Gauge::ALL.map(|(gauge, _)| second.pipeline.stats.inherited(gauge)), told);
+    for sent in second.tick().send() {
+        second.answer(&sent, 200);
+    }
+    second.is_empty();
+    assert_eq!((first.count(Counter::DroppedVmCrash), second.count(Counter::DroppedVmCrash)), (3, 0));
+}
+
 #[test]
 fn loss_reports_in_a_batch_outlive_it_too() {
     let mut rig = Rig::new(|settings| settings.buffer.max_records = 4);

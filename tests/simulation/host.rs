@@ -1,0 +1,49 @@
+//! The statistics of the process as Envoy keeps them: what the VMs have told it, whatever has become of them.
+
+use audit_filter::stats::{Counter, Gauge, Stats};
+
+/// What one VM has carried over.
+#[derive(Default)]
+pub struct Carried {
+    counters: [u64; Counter::ALL.len()],
+    gauges: [u64; Gauge::ALL.len()],
+    inherited: [u64; Gauge::ALL.len()],
+}
+
+/// What all VMs have carried over.
+#[derive(Default)]
+pub struct Host {
+    counters: [u64; Counter::ALL.len()],
+    gauges: [u64; Gauge::ALL.len()],
+}
+
+impl Host {
+    /// A VM carries over what has changed, as the adapter does.
+    pub fn publish(&mut self, carried: &mut Carried, stats: &Stats) {
+        for (counter, _) in Counter::ALL {
+            let told = &mut carried.counters[counter as usize];
+            self.counters[counter as usize] += stats.counter(counter) - std::mem::replace(told, stats.counter(counter));
+        }
+        for (gauge, name) in Gauge::ALL {
+            let (told, inherited) = (&mut carried.gauges[gauge as usize], &mut carried.inherited[gauge as usize]);
+            *told += stats.inherited(gauge) - std::mem::replace(inherited, stats.inherited(gauge));
+            let raised = self.gauges[gauge as usize] + stats.gauge(gauge);
+            self.gauges[gauge as usize] = raised
+                .checked_sub(std::mem::replace(told, stats.gauge(gauge)))
+                .unwrap_or_else(|| panic!("{name} wraps"));
+        }
+    }
+
+    /// The equation that always holds.
+    pub fn check(&self) {
+        let ended: u64 = Counter::ENDS.iter().map(|counter| self.counters[*counter as usize]).sum();
+        let held = self.gauges[Gauge::BufferRecords as usize];
+        assert_eq!(self.counters[Counter::Captured as usize], ended + held, "the process's statistics do not add up");
+    }
+
+    /// The same when everything has ended.
+    pub fn check_end(&self) {
+        assert_eq!(self.gauges, [0; Gauge::ALL.len()], "the process's gauges are off");
+        self.check();
+    }
+}
