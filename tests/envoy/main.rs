@@ -15,6 +15,7 @@
 
 mod check;
 mod configuration;
+mod crash;
 mod delivery;
 mod endings;
 mod hostile;
