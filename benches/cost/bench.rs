@@ -16,15 +16,14 @@ use super::support::eventually;
 const WARM_UP: usize = 9000;
 /// How long a slice lasts after its last answer, so that Envoy's threads have gone to sleep when they are looked at.
 const SETTLE: Duration = Duration::from_millis(10);
-/// Envoy's core, and the one of everything else.
-const CORES: [u32; 2] = [0, 1];
 
 /// Every row's Envoy, and what they talk to.
 pub struct Bench {
     rows: Vec<Running>,
     sink: Sink,
     upstream: Upstream,
-    is_pinned: bool,
+    /// On which cores everything runs.
+    pub cores: String,
 }
 
 struct Running {
@@ -62,18 +61,8 @@ impl Bench {
             let load = row.traffic.load(envoy.listener(row.traffic.listener()).await).await;
             rows.push(Running { row, envoy, load, sent: 0, micros: Vec::new(), busy: Vec::new() });
         }
-        let [envoys, rest] = CORES;
-        let is_pinned =
-            rows.iter().all(|running| cpu::pin(running.envoy.pid(), envoys)) && cpu::pin(std::process::id(), rest);
-        Self { rows, sink, upstream, is_pinned }
-    }
-
-    pub fn pinned(&self) -> String {
-        let [envoys, rest] = CORES;
-        match self.is_pinned {
-            true => format!("Envoy on core {envoys}, load on core {rest}"),
-            false => "Envoy and load not pinned to cores".to_owned(),
-        }
+        let cores = cpu::part(rows.iter().map(|running| running.envoy.pid()));
+        Self { rows, sink, upstream, cores }
     }
 
     pub async fn warm_up(&mut self) {

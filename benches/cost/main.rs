@@ -16,6 +16,7 @@ mod cpu;
 mod http1;
 mod http2;
 mod load;
+mod quantile;
 mod report;
 mod rows;
 mod sink;
@@ -67,7 +68,7 @@ async fn main() {
         bench.round(round, size.requests).await;
     }
     eprintln!();
-    println!("{} rounds of {} requests a row; {}\n", size.rounds, size.requests, bench.pinned());
+    println!("{} rounds of {} requests a row; {}\n", size.rounds, size.requests, bench.cores);
     report::print(&bench.results().await);
     report::print_sizes(support::tools::wasm(), rows::do_nothing());
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::bench::Outcome;
+use super::quantile::quantile;
 use super::rows::{Filter, Row, Traffic};
 
 /// What the audit filter may add, as a multiple of what the filter that does nothing adds to the same requests.
@@ -66,12 +67,4 @@ pub fn print_sizes(audit: &Path, do_nothing: &Path) {
 fn find(outcomes: &[Outcome], traffic: Traffic, filter: Filter) -> &[f64] {
     let row = Row { traffic, filter };
     &outcomes.iter().find(|outcome| outcome.row == row).expect("the row is measured").micros
-}
-
-/// The value that this share of all values is not above.
-fn quantile(values: &[f64], share: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let index = ((sorted.len() - 1) as f64 * share).round();
-    sorted[index as usize]
 }

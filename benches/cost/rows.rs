@@ -64,7 +64,7 @@ impl Traffic {
         if self == Self::Check { Self::Untracked } else { self }
     }
 
-    fn headers(self) -> Vec<(&'static str, &'static str)> {
+    pub fn headers(self) -> Vec<(&'static str, &'static str)> {
         let (ordinary, control): (&Headers, &Headers) = match self {
             Self::Untracked | Self::Check => (&PLAIN, &[]),
             Self::Tracked => (&PLAIN, &TRACKING),

@@ -1,0 +1,90 @@
+//! What users wait for a tracked request while the audit cluster hangs, in short slices by turns.
+
+use super::case::{Case, Clusters};
+use super::quantile::quantile;
+use super::subject::Subject;
+use super::users::Users;
+use super::{cpu, progress};
+
+const CASES: [Case; 3] = [Case::NoFilter, Case::Up, Case::Hung];
+/// What is looked at in every slice.
+const PERCENTILES: [(&str, f64); 2] = [("p50", 0.5), ("p99", 0.99)];
+
+/// One case, and the percentiles of its slices.
+struct Measured {
+    subject: Subject,
+    users: Users,
+    /// Microseconds, one list for each of [`PERCENTILES`] with one entry a round.
+    micros: [Vec<f64>; PERCENTILES.len()],
+}
+
+impl Measured {
+    async fn start(mut subject: Subject, clusters: &Clusters) -> Self {
+        subject.prepare(clusters).await;
+        let users = Users::connect(subject.addr).await;
+        Self { subject, users, micros: Default::default() }
+    }
+
+    async fn slice(&mut self, requests: usize, clusters: &Clusters) {
+        let times = self.users.run(requests).await;
+        self.subject.sent += requests;
+        self.subject.settle(clusters).await;
+        for (micros, (_, share)) in self.micros.iter_mut().zip(PERCENTILES) {
+            micros.push(quantile(&times, share));
+        }
+    }
+}
+
+/// Measures this many rounds, and prints.
+pub async fn run(rounds: usize, requests: usize) {
+    let clusters = Clusters::start().await;
+    let subjects = Subject::start_all(&CASES, &clusters).await;
+    let cores = cpu::part(subjects.iter().map(|subject| subject.envoy.pid()));
+    let mut all = Vec::new();
+    for subject in subjects {
+        all.push(Measured::start(subject, &clusters).await);
+    }
+    for round in 0..rounds {
+        progress::show(&format!("latency: round {} of {rounds}", round + 1));
+        for measured in &mut all {
+            measured.slice(requests, &clusters).await;
+        }
+        // Every other round goes in the opposite order.
+        all.reverse();
+    }
+    progress::end();
+    println!("Time of a tracked request, in microseconds; {rounds} rounds of {requests} requests; {cores}");
+    print_times(&all);
+    print_ratios(&all);
+}
+
+fn print_times(all: &[Measured]) {
+    println!("  median of the rounds (middle half)");
+    println!("  filter                    p50                      p99");
+    for case in CASES {
+        let cells = find(all, case).each_ref().map(|micros| {
+            let [first, median, third] = [0.25, 0.5, 0.75].map(|share| quantile(micros, share));
+            format!("{median:>8.1} ({first:.1} to {third:.1})")
+        });
+        println!("  {:<16} {:<24} {:<24}", case.name(), cells[0], cells[1]);
+    }
+}
+
+fn print_ratios(all: &[Measured]) {
+    println!("\ncollector hung, compared with");
+    println!("                      median     middle half of the rounds");
+    for base in [Case::NoFilter, Case::Up] {
+        for (index, (name, _)) in PERCENTILES.into_iter().enumerate() {
+            let [hung, other] = [Case::Hung, base].map(|case| &find(all, case)[index]);
+            let median = quantile(hung, 0.5) / quantile(other, 0.5);
+            let rounds: Vec<f64> = hung.iter().zip(other).map(|(hung, other)| hung / other).collect();
+            let [first, third] = [0.25, 0.75].map(|share| quantile(&rounds, share));
+            println!("  {:<14} {name} {median:>8.2}   {first:>12.2} to {third:.2}", base.name());
+        }
+    }
+    println!();
+}
+
+fn find(all: &[Measured], case: Case) -> &[Vec<f64>; PERCENTILES.len()] {
+    &all.iter().find(|measured| measured.subject.case == case).expect("every case is measured").micros
+}

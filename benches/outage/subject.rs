@@ -1,0 +1,113 @@
+//! One case under load: its Envoy, and what was sent through it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::case::{Case, Clusters, TRAFFIC};
+use super::load::Load;
+use super::support::envoy::Envoy;
+use super::support::eventually;
+
+/// Requests that warm up a case: V8 compiles the code that is used often anew while it runs.
+const WARM_UP: usize = 9000;
+/// Requests after which it is looked whether the buffer is full.
+const FILLING: usize = 2000;
+/// Far more of them than any buffer takes.
+const MOST_FILLINGS: usize = 50;
+/// How long the filter takes at most to tell Envoy what it has counted.
+const PUBLISHED: Duration = Duration::from_millis(300);
+/// How long after its last answer Envoy's threads have gone to sleep.
+const SETTLE: Duration = Duration::from_millis(10);
+
+/// A case with an Envoy of its own.
+pub struct Subject {
+    pub case: Case,
+    pub envoy: Envoy,
+    pub addr: SocketAddr,
+    /// Requests so far.
+    pub sent: usize,
+    /// How long they took at full speed.
+    pub loaded: Duration,
+    load: Load,
+}
+
+/// What became of the records so far.
+#[derive(Clone, Copy, Default)]
+pub struct Counts {
+    pub captured: u64,
+    pub acknowledged: u64,
+    /// Because the buffer was full.
+    pub dropped: u64,
+    /// Held in the buffer now.
+    pub held: u64,
+    pub held_bytes: u64,
+}
+
+impl Subject {
+    pub async fn start(case: Case, clusters: &Clusters) -> Self {
+        let envoy = Envoy::start(&clusters.bootstrap(case), 1).await;
+        let addr = envoy.listener(TRAFFIC.listener()).await;
+        Self { case, envoy, addr, sent: 0, loaded: Duration::ZERO, load: TRAFFIC.load(addr).await }
+    }
+
+    pub async fn start_all(cases: &[Case], clusters: &Clusters) -> Vec<Self> {
+        let mut subjects = Vec::new();
+        for case in cases {
+            subjects.push(Self::start(*case, clusters).await);
+        }
+        subjects
+    }
+
+    /// Sends this many requests at full speed.
+    pub async fn run(&mut self, requests: usize) {
+        let start = Instant::now();
+        self.load.run(requests).await;
+        self.loaded += start.elapsed();
+        self.sent += requests;
+    }
+
+    /// Brings it to the state that lasts: warm, and the buffer full where records pile up.
+    pub async fn prepare(&mut self, clusters: &Clusters) {
+        self.run(WARM_UP).await;
+        if self.case.piles_up() {
+            self.fill().await;
+        }
+        self.settle(clusters).await;
+    }
+
+    /// Sends requests until the filter drops records.
+    pub async fn fill(&mut self) {
+        for _ in 0..MOST_FILLINGS {
+            if self.counts().await.dropped > 0 {
+                return;
+            }
+            self.run(FILLING).await;
+        }
+        panic!("the buffer is never full: {}", self.envoy.log());
+    }
+
+    /// Waits until everything is delivered, where anything is, and Envoy is idle.
+    pub async fn settle(&self, clusters: &Clusters) {
+        if self.case == Case::Up {
+            eventually("all records arrive", || (clusters.up.exchanges() >= self.sent).then_some(())).await;
+        }
+        tokio::time::sleep(SETTLE).await;
+    }
+
+    /// What the filter has counted; all zero without one.
+    pub async fn counts(&self) -> Counts {
+        tokio::time::sleep(PUBLISHED).await;
+        let stats: BTreeMap<String, u64> = self.envoy.stats("audit_filter").await;
+        let count = |name: &str| stats.get(name).copied().unwrap_or(0);
+        Counts {
+            captured: count("records.captured"),
+            acknowledged: count("records.acknowledged"),
+            dropped: count("records.dropped.buffer_full"),
+            held: count("buffer.records"),
+            held_bytes: count("buffer.bytes"),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Users: a few connections that stay open, with a request on each at a steady pace.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use super::case::TRAFFIC;
+use super::http1;
+use super::wire::Wire;
+
+const CONNECTIONS: u32 = 4;
+/// From one request on a connection to the next: 1000 requests a second in all, so that Envoy has time to spare.
+const PERIOD: Duration = Duration::from_millis(4);
+
+/// The users of one Envoy.
+pub struct Users(Vec<Wire>);
+
+impl Users {
+    pub async fn connect(addr: SocketAddr) -> Self {
+        let mut wires = Vec::new();
+        for _ in 0..CONNECTIONS {
+            wires.push(Wire::connect(addr).await);
+        }
+        Self(wires)
+    }
+
+    /// Sends this many requests in all, and yields how long each took, in microseconds.
+    pub async fn run(&mut self, requests: usize) -> Vec<f64> {
+        let mut running = JoinSet::new();
+        for (index, mut wire) in (0..).zip(self.0.drain(..)) {
+            let share = (requests + index as usize) / CONNECTIONS as usize;
+            running.spawn(async move {
+                let times = run(&mut wire, share, PERIOD * index / CONNECTIONS).await;
+                (wire, times)
+            });
+        }
+        let (wires, times): (Vec<Wire>, Vec<Vec<f64>>) = running.join_all().await.into_iter().unzip();
+        self.0 = wires;
+        times.concat()
+    }
+}
+
+/// A request that was held up by the one before it has waited since it was due. Of others only the time from sending
+/// counts, since a timer is late by up to a millisecond.
+async fn run(wire: &mut Wire, requests: usize, offset: Duration) -> Vec<f64> {
+    let request = http1::get("/other", &TRAFFIC.headers());
+    let mut ticks = interval_at(Instant::now() + offset, PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut times = Vec::with_capacity(requests);
+    let mut free = Instant::now();
+    for _ in 0..requests {
+        let due = ticks.tick().await;
+        let start = if free > due { due } else { Instant::now() };
+        http1::exchange(wire, &request).await;
+        free = Instant::now();
+        times.push((free - start).as_nanos() as f64 / 1000.0);
+    }
+    times
+}
