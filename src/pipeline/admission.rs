@@ -127,6 +127,9 @@ impl Pipeline {
 
     /// Refuses what waits for a batch that cannot be acknowledged before the deadline.
     pub(super) fn refuse_hopeless(&mut self, batch: &Batch) {
+        if batch.origin != self.origin() {
+            return;
+        }
         let is_late =
             |number: u64| self.gate.held.iter().any(|held| held.ticket == number && held.deadline < batch.not_before);
         let late: Vec<u64> = batch.items().iter().map(|item| item.number).filter(|number| is_late(*number)).collect();

@@ -21,17 +21,19 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Equal for configurations whose batches are written alike and go to the same place.
+    /// Equal for configurations whose batches are written alike and go to the same place, however long that may take. A
+    /// header can name another tenant there.
     #[must_use]
     pub fn kin(&self) -> u64 {
+        let Target { cluster, authority, path, format, headers, timeout: _ } = &self.target;
         let mut hasher = DefaultHasher::new();
-        (&self.service, &self.target).hash(&mut hasher);
+        (&self.service, cluster, authority, path, format, headers).hash(&mut hasher);
         hasher.finish()
     }
 }
 
 /// Where batches go and how they are written.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Envoy's name of the audit cluster.
     pub cluster: String,

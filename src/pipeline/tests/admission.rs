@@ -3,7 +3,7 @@
 use super::*;
 
 impl Rig {
-    fn admit(&mut self, required: RequireAudit) -> Admission {
+    pub(super) fn admit(&mut self, required: RequireAudit) -> Admission {
         let received = Box::new(ExchangeRecord { outcome: None, http_status: None, ..*exchange("/") });
         let admission = self.pipeline.admit(required, received, self.now);
         self.check();
@@ -16,7 +16,7 @@ impl Rig {
         ticket
     }
 
-    fn decisions(&mut self) -> Vec<(u64, bool)> {
+    pub(super) fn decisions(&mut self) -> Vec<(u64, bool)> {
         let decisions = std::iter::from_fn(|| self.pipeline.poll_decision());
         decisions.map(|Decision { ticket, proceed }| (ticket, proceed)).collect()
     }

@@ -81,10 +81,22 @@ fn nothing_of_a_living_sibling_is_taken() {
 fn only_a_stream_that_sends_to_the_same_place_takes_over() {
     let mut rig = Rig::new(|_| {});
     rig.offer(4).send_one();
-    let mut stranger = sibling(&rig, 1, |settings| settings.target.cluster = "other".to_owned());
-    stranger.pipeline.handle_crash(VM);
-    stranger.tick().send_none().is_empty();
-    assert_eq!(heir(&rig).tick().send().len(), 2);
+    let elsewhere: [fn(&mut Settings); 6] = [
+        |settings| settings.service = "other".to_owned(),
+        |settings| settings.target.cluster = "other".to_owned(),
+        |settings| settings.target.authority = "other".to_owned(),
+        |settings| settings.target.path = "/other".to_owned(),
+        |settings| settings.target.format = Format::Ndjson,
+        |settings| settings.target.headers = vec![("x-tenant".to_owned(), "other".to_owned())],
+    ];
+    for (number, change) in (1..).zip(elsewhere) {
+        let mut stranger = sibling(&rig, number, change);
+        stranger.pipeline.handle_crash(VM);
+        stranger.tick().send_none().is_empty();
+    }
+    let mut heir = sibling(&rig, 0, |settings| settings.target.timeout *= 2);
+    heir.pipeline.handle_crash(VM);
+    assert_eq!(heir.tick().send().len(), 2);
 }
 
 #[test]
@@ -258,4 +270,17 @@ fn a_copy_that_is_cut_short_is_passed_over() {
     rig.shared.set(key, &value);
     let sent = heir(&rig).tick().send();
     assert_eq!(sent[0].numbers(), [4, 5, 6, 7]);
+}
+
+#[test]
+fn what_becomes_of_it_decides_about_no_request_of_the_heir() {
+    let mut rig = Rig::new(|_| {});
+    rig.offer(4).send_one();
+    let mut heir = heir(&rig);
+    let Admission::Hold { ticket, .. } = heir.admit(RequireAudit::Acknowledged) else { panic!("not held") };
+    let sent = heir.tick().send();
+    let of_crashed = sent.iter().find(|sent| is_recovered(sent) && sent.losses().is_empty()).unwrap();
+    assert!(of_crashed.numbers().contains(&ticket), "a number of another stream");
+    heir.answer_with(of_crashed, Some(429), Some("60"), "");
+    assert_eq!(heir.decisions(), []);
 }
