@@ -51,7 +51,7 @@ struct Share {
 /// The bounded buffer of one worker.
 ///
 /// Invariant: waiting, batched and reserved records together stay within both limits, and those that are not
-/// immediate within what the reserve leaves them.
+/// immediate within what the reserve leaves them; but for places that were asked for beyond the limits.
 #[derive(Debug)]
 pub struct Buffer {
     limits: PerLane<Share>,
@@ -108,10 +108,13 @@ impl Buffer {
 
     /// The same without dropping other records.
     pub fn reserve_without_eviction(&mut self, lane: Lane, bytes: usize) -> Option<Place> {
-        self.fits(lane, bytes).then(|| {
-            self.occupy(lane, bytes);
-            Place { lane, bytes }
-        })
+        self.fits(lane, bytes).then(|| self.reserve_beyond_limits(lane, bytes))
+    }
+
+    /// The same whatever the limits say.
+    pub fn reserve_beyond_limits(&mut self, lane: Lane, bytes: usize) -> Place {
+        self.occupy(lane, bytes);
+        Place { lane, bytes }
     }
 
     /// Gives a reserved place back.

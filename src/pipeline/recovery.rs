@@ -156,13 +156,8 @@ impl Pipeline {
 
     /// False: there is no room for it yet.
     fn take_over(&mut self, crashed: &mut Crashed, saved: Saved, now: Now) -> bool {
-        let mut places = Vec::new();
-        for record in saved.records.iter().filter(|record| record.content == Content::Exchange) {
-            let Some(place) = self.buffer.reserve_without_eviction(record.lane, record.fragment.len()) else {
-                places.iter().for_each(|place| self.buffer.give_back(place));
-                return false;
-            };
-            places.push(place);
+        if !self.make_room_for(&saved) {
+            return false;
         }
         let count = saved.records.len() as u64;
         let counted = count.min(self.recovery.missing);
@@ -172,6 +167,26 @@ impl Pipeline {
         self.journal.take_over(&mut crashed.estate, &mut batch);
         self.waiting.of_mut(batch.lane).push_back(batch);
         true
+    }
+
+    /// One batch at a time is taken over whatever the limits say: it may be larger than this buffer, and a buffer that
+    /// is always full must not keep it out for ever.
+    fn make_room_for(&mut self, saved: &Saved) -> bool {
+        let is_only = !self.batches().any(|batch| batch.origin.recovered);
+        let mut places = Vec::new();
+        for record in saved.records.iter().filter(|record| record.content == Content::Exchange) {
+            let (lane, bytes) = (record.lane, record.fragment.len());
+            places.push(if is_only {
+                Some(self.buffer.reserve_beyond_limits(lane, bytes))
+            } else {
+                self.buffer.reserve_without_eviction(lane, bytes)
+            });
+        }
+        let has_room = places.iter().all(Option::is_some);
+        if !has_room {
+            places.iter().flatten().for_each(|place| self.buffer.give_back(place));
+        }
+        has_room
     }
 
     fn reseal(&self, saved: Saved, now: Now) -> Batch {

@@ -18,6 +18,8 @@ use crate::worker::{MOODS, Mood, Worker};
 pub struct World {
     rng: Rng,
     settings: Settings,
+    /// Of all buffers so far.
+    most_bytes: usize,
     shared: Rc<Shared>,
     workers: [Worker; 2],
     /// Streams whose VM has crashed, with how many numbers they had given out.
@@ -34,10 +36,11 @@ impl World {
         let mut rng = Rng::with_seed(seed);
         let settings = crate::settings::settings(&mut rng);
         let shared = Rc::default();
-        let workers = [Worker::new(&mut rng, &settings, &shared), Worker::new(&mut rng, &settings, &shared)];
+        let workers = [Worker::new(&mut rng, &settings, &shared, 0), Worker::new(&mut rng, &settings, &shared, 0)];
         let now = Now { unix_nanos: 1_700_000_000_000_000_000, uptime: Duration::from_secs(5000) };
         Self {
             rng,
+            most_bytes: settings.buffer.max_bytes,
             settings,
             shared,
             workers,
@@ -78,10 +81,15 @@ impl World {
         self.workers[index].admit(&mut self.rng, self.now);
     }
 
-    /// A VM is gone with all that it had in memory; another one is loaded in its place, and hears of it.
+    /// A VM is gone with all that it had in memory; another one is loaded in its place, and hears of it. Its limits may
+    /// be others.
     fn crash(&mut self) {
         let index = self.rng.usize(..2);
-        let heir = Worker::new(&mut self.rng, &self.settings, &self.shared);
+        if self.rng.u8(..3) == 0 {
+            self.settings.buffer = crate::settings::settings(&mut self.rng).buffer;
+            self.most_bytes = self.most_bytes.max(self.settings.buffer.max_bytes);
+        }
+        let heir = Worker::new(&mut self.rng, &self.settings, &self.shared, self.most_bytes);
         let crashed = std::mem::replace(&mut self.workers[index], heir);
         self.crashed.push((crashed.stream, crashed.pipeline.numbers_given_out()));
         add_counts(&mut self.past, &crashed);
@@ -111,7 +119,7 @@ impl World {
     /// What survives a crash is bounded as the buffers are.
     fn check_shared(&self) {
         let streams = self.workers.len() + self.crashed.len();
-        let most = streams * (self.settings.buffer.max_bytes + 300_000);
+        let most = streams * (self.most_bytes + 300_000);
         assert!(self.shared.bytes() <= most, "{} bytes are shared", self.shared.bytes());
     }
 

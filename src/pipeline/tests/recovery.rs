@@ -175,16 +175,18 @@ fn what_the_audit_cluster_refuses_of_it_is_told_in_its_name() {
 }
 
 #[test]
-fn it_waits_until_there_is_room() {
+fn all_but_one_wait_until_there_is_room() {
     let change = |settings: &mut Settings| settings.buffer.max_records = 8;
     let mut rig = Rig::in_vm(STREAM, VM, &Rc::default(), change);
-    rig.offer(8).send();
+    rig.offer(7).send();
     let mut heir = sibling(&rig, 0, change);
     heir.refuses = true;
     heir.offer(6);
     heir.pipeline.handle_crash(VM);
     heir.tick().send_none();
     assert_eq!(heir.count(Counter::DroppedBufferFull), 0, "nobody is pushed out");
+    let held = heir.pipeline.stats.gauge(Gauge::BufferRecords);
+    assert_eq!(held, 7 + 4, "one batch is there, and the other where it was");
     heir.refuses = false;
     for _ in 0..20 {
         for sent in heir.pass(Duration::from_secs(31)).send() {
@@ -193,6 +195,21 @@ fn it_waits_until_there_is_room() {
     }
     heir.is_empty();
     assert_eq!(heir.count(Counter::DroppedVmCrash), 0);
+}
+
+#[test]
+fn a_batch_that_is_larger_than_the_heirs_buffer_arrives() {
+    let mut rig = Rig::new(|_| {});
+    rig.offer(4).send_one();
+    let mut heir = sibling(&rig, 0, |settings| settings.buffer.max_records = 2);
+    heir.offer(3);
+    heir.pipeline.handle_crash(VM);
+    let sent = heir.tick().send();
+    assert_eq!(sent[0].numbers(), [0, 1, 2, 3]);
+    heir.offer(1);
+    assert_eq!(heir.count(Counter::DroppedBufferFull), 2, "there is no room for more");
+    heir.answer(&sent[0], 200).offer(1);
+    assert_eq!(heir.count(Counter::DroppedBufferFull), 3, "its own wait");
 }
 
 #[test]
