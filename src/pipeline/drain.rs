@@ -69,11 +69,17 @@ impl Pipeline {
     }
 
     pub(super) fn tell_what_is_given_up(&mut self, now: Now) {
-        if self.has_drained_long_enough(now)
-            && let Some(Unacknowledged { count, first, last }) = self.unacknowledged()
-        {
+        if !self.has_drained_long_enough(now) {
+            return;
+        }
+        if let Some(Unacknowledged { count, first, last }) = self.unacknowledged() {
             let text = format!("gives up {count} records that were never acknowledged, numbers {first} to {last}");
             self.say(Level::Error, text);
+        }
+        let foreign = self.batches().filter(|batch| batch.origin.recovered).map(|batch| batch.items().len());
+        let count = foreign.sum::<usize>() as u64 + self.recovery.records();
+        if count > 0 {
+            self.say(Level::Error, format!("gives up {count} records of streams whose VM has crashed"));
         }
     }
 

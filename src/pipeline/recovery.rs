@@ -1,6 +1,8 @@
 //! Taking over from a crashed VM: its sealed batches go out under their old ids, and loss records of its streams cover the
 //! rest.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use super::Pipeline;
@@ -31,6 +33,8 @@ struct Crashed {
     estate: Estate,
     /// Its note as it stands.
     note: Note,
+    /// Its numbers that have been found in batches.
+    sealed: BTreeSet<u64>,
     /// Whether all that was sealed has been found.
     is_complete: bool,
     /// The number that its next loss record gets.
@@ -57,7 +61,17 @@ impl Recovery {
 impl Crashed {
     fn new(estate: Estate) -> Self {
         let note = estate.note;
-        Self { estate, note, is_complete: false, next: note.lease_end, losses: LossLedger::default() }
+        let (sealed, losses) = (BTreeSet::new(), LossLedger::default());
+        Self { estate, note, sealed, is_complete: false, next: note.lease_end, losses }
+    }
+
+    /// What has to be told as lost: the numbers that may have been given out, and are in no batch. `None`: there are none.
+    fn untold(&mut self) -> Option<Loss> {
+        let sealed = std::mem::take(&mut self.sealed);
+        let Note { oldest, lease_end, .. } = self.estate.note;
+        let first = (oldest..lease_end).find(|number| !sealed.contains(number))?;
+        let count = lease_end - first - sealed.range(first..lease_end).count() as u64;
+        Some(Loss { reason: LossReason::VmCrash, count, first, last: lease_end - 1 })
     }
 
     /// Tells the heir of the heir what it has to know. `gauges`: what nobody else has in its share yet.
@@ -142,13 +156,12 @@ impl Pipeline {
             }
         }
         crashed.is_complete = true;
-        let Estate { stream, note: Note { oldest, lease_end, .. }, .. } = crashed.estate;
-        if oldest < lease_end {
-            let (count, last) = (lease_end - oldest, lease_end - 1);
-            crashed.losses.add(Loss { reason: LossReason::VmCrash, count, first: oldest, last }, now.uptime);
+        if let Some(loss) = crashed.untold() {
+            crashed.losses.add(loss, now.uptime);
+            let (stream, Loss { first, last, .. }) = (crashed.estate.stream, loss);
             let text = format!(
                 "takes over from stream {stream}, whose VM has crashed: what was in no batch is lost, some of the numbers \
-                 {oldest} to {last}"
+                 {first} to {last}"
             );
             self.say(Level::Error, text);
         }
@@ -163,6 +176,9 @@ impl Pipeline {
         let counted = count.min(self.recovery.missing);
         self.recovery.missing -= counted;
         self.stats.add(Counter::Captured, count - counted);
+        if saved.stream == crashed.estate.stream {
+            crashed.sealed.extend(saved.records.iter().map(|record| record.number));
+        }
         let mut batch = self.reseal(saved, now);
         self.journal.take_over(&mut crashed.estate, &mut batch);
         self.waiting.of_mut(batch.lane).push_back(batch);

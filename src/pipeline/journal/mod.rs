@@ -172,8 +172,13 @@ impl Journal {
         self.shared.set(&note_key(estate.seat), &codec::write_note(&note));
     }
 
-    /// Nothing of an estate is left.
+    /// Nothing of an estate is left, or nothing more is to be had of it.
     pub(super) fn settle(&self, estate: &Estate) {
+        let slots =
+            (0..).map(|slot| slot_key(estate.seat, slot)).map_while(|key| Some((self.shared.get(&key)?.0, key)));
+        for (_, key) in slots.filter(|(left, _)| !left.is_empty()) {
+            self.shared.set(&key, &[]);
+        }
         self.shared.set(&note_key(estate.seat), &[]);
         self.registry().leave_seat(estate.seat);
     }

@@ -1,5 +1,6 @@
 //! What outlives a crash of the VM, and who takes it over.
 
+use super::super::journal::LEASE;
 use super::*;
 
 const HEIR: Uuid = Uuid::from_u128(71);
@@ -149,11 +150,14 @@ fn loss_reports_in_a_batch_outlive_it_too() {
 fn a_loss_that_is_in_no_batch_yet_is_covered() {
     let mut rig = Rig::new(|_| {});
     rig.started().offer(4);
-    let sent = rig.send_one();
-    rig.tick().answer_with(&sent, Some(200), None, r#"{"partialSuccess":{"rejectedLogRecords":1}}"#);
+    let sent = rig.tick().send_one();
+    rig.answer_with(&sent, Some(200), None, r#"{"partialSuccess":{"rejectedLogRecords":1}}"#);
+    // Its copy makes room for one that has nothing to report.
+    rig.offer_immediate(1).send_one();
     let sent = heir(&rig).tick().send();
-    let report = sent.last().unwrap().losses();
-    assert!(report[0].2 <= 2, "{report:?}");
+    assert_eq!(sent.iter().map(|sent| sent.numbers()[0]).collect::<Vec<_>>(), [6, 6 + LEASE]);
+    let report = sent[1].losses();
+    assert_eq!(report[0].2, 2, "{report:?}");
 }
 
 #[test]
@@ -300,4 +304,32 @@ fn what_becomes_of_it_decides_about_no_request_of_the_heir() {
     assert!(of_crashed.numbers().contains(&ticket), "a number of another stream");
     heir.answer_with(of_crashed, Some(429), Some("60"), "");
     assert_eq!(heir.decisions(), []);
+}
+
+#[test]
+fn what_is_given_up_of_it_is_told_and_leaves_nothing_behind() {
+    let mut rig = Rig::new(|settings| settings.buffer.max_records = 8);
+    rig.offer(8).send();
+    rig.tick();
+    let mut heir = sibling(&rig, 0, |settings| settings.buffer.max_records = 2);
+    heir.refuses = true;
+    heir.pipeline.handle_crash(VM);
+    heir.tick();
+    heir.pipeline.handle_shutdown(heir.now);
+    heir.pass(DRAIN_LIMIT);
+    assert!(heir.pipeline.is_drained(heir.now));
+    let told = heir.pipeline.poll_notices();
+    let expected = "gives up 9 records of streams whose VM has crashed";
+    assert!(told.iter().any(|notice| notice.level == Level::Error && notice.text == expected), "{told:?}");
+    heir.pipeline.close();
+    assert_eq!(rig.shared.values.borrow().values().filter(|(value, _)| value.iter().any(|byte| *byte != 0)).count(), 0);
+}
+
+#[test]
+fn what_was_sealed_is_not_counted_as_lost() {
+    let mut rig = Rig::new(|_| {});
+    rig.offer(8).send();
+    let sent = heir(&rig).tick().send();
+    let report = sent.last().unwrap().losses();
+    assert_eq!(report, [loss("vm_crash", LEASE - 8, 8, LEASE - 1)], "the ninth, and numbers that nobody may have got");
 }
