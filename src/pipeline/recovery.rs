@@ -1,8 +1,6 @@
 //! Taking over from a crashed VM: its sealed batches go out under their old ids, and loss records of its streams cover the
 //! rest.
 
-use std::collections::BTreeSet;
-
 use uuid::Uuid;
 
 use super::Pipeline;
@@ -33,8 +31,8 @@ struct Crashed {
     estate: Estate,
     /// Its note as it stands.
     note: Note,
-    /// Its numbers that have been found in batches.
-    sealed: BTreeSet<u64>,
+    /// Ranges of its numbers that have been found in batches.
+    sealed: Vec<(u64, u64)>,
     /// Whether all that was sealed has been found.
     is_complete: bool,
     /// The number that its next loss record gets.
@@ -61,7 +59,7 @@ impl Recovery {
 impl Crashed {
     fn new(estate: Estate) -> Self {
         let note = estate.note;
-        let (sealed, losses) = (BTreeSet::new(), LossLedger::default());
+        let (sealed, losses) = (Vec::new(), LossLedger::default());
         Self { estate, note, sealed, is_complete: false, next: note.lease_end, losses }
     }
 
@@ -69,9 +67,19 @@ impl Crashed {
     fn untold(&mut self) -> Option<Loss> {
         let sealed = std::mem::take(&mut self.sealed);
         let Note { oldest, lease_end, .. } = self.estate.note;
-        let first = (oldest..lease_end).find(|number| !sealed.contains(number))?;
-        let count = lease_end - first - sealed.range(first..lease_end).count() as u64;
-        Some(Loss { reason: LossReason::VmCrash, count, first, last: lease_end - 1 })
+        let (mut number, mut count, mut first) = (oldest, 0, None);
+        while number < lease_end {
+            // A batch and its halves may both be there, so that ranges overlap.
+            if let Some((_, end)) = sealed.iter().find(|(start, end)| (*start..=*end).contains(&number)) {
+                number = end + 1;
+                continue;
+            }
+            let next = sealed.iter().map(|(start, _)| *start).filter(|start| *start > number).fold(lease_end, u64::min);
+            first.get_or_insert(number);
+            count += next - number;
+            number = next;
+        }
+        Some(Loss { reason: LossReason::VmCrash, count, first: first?, last: lease_end - 1 })
     }
 
     /// Tells the heir of the heir what it has to know. `gauges`: what nobody else has in its share yet.
@@ -176,10 +184,10 @@ impl Pipeline {
         let counted = count.min(self.recovery.missing);
         self.recovery.missing -= counted;
         self.stats.add(Counter::Captured, count - counted);
-        if saved.stream == crashed.estate.stream {
-            crashed.sealed.extend(saved.records.iter().map(|record| record.number));
-        }
         let mut batch = self.reseal(saved, now);
+        if batch.origin.stream_id == crashed.estate.stream {
+            crashed.sealed.extend(batch.ranges());
+        }
         self.journal.take_over(&mut crashed.estate, &mut batch);
         self.waiting.of_mut(batch.lane).push_back(batch);
         true
