@@ -148,3 +148,36 @@ fn next_number(bytes: &mut &[u8]) -> Option<u64> {
 fn next_uuid(bytes: &mut &[u8]) -> Option<Uuid> {
     bytes.split_off(..16)?.try_into().ok().map(Uuid::from_bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::pipeline::buffer::Encoded;
+    use crate::wire::{Encoder, Format, Origin};
+
+    #[test]
+    fn a_batch_reads_as_it_was_written() {
+        let losses = REASONS.map(|reason| Content::Loss(Loss { reason, count: 2, first: 3, last: 5 }));
+        let contents = [Content::Exchange, Content::Lifecycle].into_iter().chain(losses);
+        let records: Vec<(Encoded, Content)> = (7..)
+            .zip(contents)
+            .map(|(number, content)| {
+                let lane = if number % 2 == 0 { Lane::Immediate } else { Lane::Bulk };
+                let fragment = format!(r#"{{"n":{number}"#).into();
+                (Encoded { number, made: Duration::ZERO, lane, fragment }, content)
+            })
+            .collect();
+        let (id, stream) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let (origin, encoder) =
+            (Origin { stream_id: stream, recovered: false }, Encoder::new(Format::Ndjson, String::new()));
+        for lane in Lane::ALL {
+            let bytes = write_batch(&Batch::seal(id, origin, lane, &records, &encoder));
+            let expected = records.iter().cloned().map(|(Encoded { number, lane, fragment, .. }, content)| {
+                SavedRecord { number, lane, content, fragment }
+            });
+            assert_eq!(read_batch(&bytes), Some(Saved { id, stream, lane, records: expected.collect() }));
+        }
+    }
+}

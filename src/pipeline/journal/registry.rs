@@ -104,3 +104,77 @@ impl Entry {
         [self.vm.as_bytes().as_slice(), self.stream.as_bytes(), &self.kin.to_le_bytes()].concat()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    /// The list, while so many others are always faster than whoever changes it.
+    #[derive(Debug, Default)]
+    struct Contended {
+        list: RefCell<Option<(Vec<u8>, u32)>>,
+        rivals: Cell<u128>,
+    }
+
+    impl SharedData for Contended {
+        fn get(&self, _key: &str) -> Option<(Vec<u8>, u32)> {
+            self.list.borrow().clone()
+        }
+
+        fn set(&self, key: &str, value: &[u8]) {
+            let version = self.get(key).map_or(1, |(_, version)| version + 1);
+            self.list.replace(Some((value.to_vec(), version)));
+        }
+
+        fn replace(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+            let rival = self.rivals.get();
+            if rival > 0 {
+                self.rivals.set(rival - 1);
+                assert!(Registry(self).take_seat(entry(rival)).is_some());
+            }
+            let is_current = self.get(key).map(|(_, current)| current) == version;
+            if is_current {
+                self.set(key, value);
+            }
+            is_current
+        }
+    }
+
+    fn entry(vm: u128) -> Entry {
+        Entry { vm: Uuid::from_u128(vm), stream: Uuid::from_u128(vm + 100), kin: 1 }
+    }
+
+    fn vms(shared: &Contended) -> Vec<u128> {
+        other_vms(shared, Uuid::from_u128(7)).into_iter().map(|vm| vm.as_u128()).collect()
+    }
+
+    #[test]
+    fn nobody_takes_a_seat_that_somebody_else_was_faster_to_take() {
+        let shared = Contended::default();
+        shared.rivals.set(3);
+        assert_eq!(Registry(&shared).take_seat(entry(7)), Some(3));
+        assert_eq!(vms(&shared), [1, 2, 3], "all others, and not oneself");
+        shared.rivals.set(1);
+        Registry(&shared).leave_seat(1);
+        assert_eq!(Registry(&shared).take_seat(entry(9)), Some(1), "a free seat is taken again");
+        assert_eq!(vms(&shared), [1, 9, 3]);
+    }
+
+    #[test]
+    fn what_a_crashed_vm_has_left_is_claimed_once() {
+        let shared = Contended::default();
+        for vm in [1, 2, 1] {
+            let _ = Registry(&shared).take_seat(entry(vm));
+        }
+        shared.rivals.set(1);
+        let heir = Identity { vm: Uuid::from_u128(8), stream: Uuid::nil(), kin: 1 };
+        let claimed_seats = || -> Vec<usize> {
+            Registry(&shared).claim(Uuid::from_u128(1), &heir).into_iter().map(|(seat, _)| seat).collect()
+        };
+        assert_eq!(claimed_seats(), [0, 2, 3], "the rival's, too");
+        assert_eq!(claimed_seats(), [0; 0]);
+        assert_eq!(vms(&shared), [8, 2]);
+    }
+}

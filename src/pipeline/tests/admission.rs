@@ -3,7 +3,7 @@
 use super::*;
 
 impl Rig {
-    pub(super) fn admit(&mut self, required: RequireAudit) -> Admission {
+    fn admit(&mut self, required: RequireAudit) -> Admission {
         let received = Box::new(ExchangeRecord { outcome: None, http_status: None, ..*exchange("/") });
         let admission = self.pipeline.admit(required, received, self.now);
         self.check();
@@ -11,7 +11,7 @@ impl Rig {
     }
 
     #[track_caller]
-    fn hold(&mut self) -> u64 {
+    pub(super) fn hold(&mut self) -> u64 {
         let Admission::Hold { ticket, .. } = self.admit(RequireAudit::Acknowledged) else { panic!("not held") };
         ticket
     }
@@ -147,6 +147,16 @@ fn it_is_refused_when_its_receipt_is_dropped() {
     rig.refuses = true;
     assert_eq!(rig.admit(RequireAudit::Acknowledged), Admission::Refuse, "a place for one, and two are needed");
     assert_eq!(rig.count(Counter::DroppedBufferFull), 1);
+}
+
+#[test]
+fn it_is_refused_when_its_receipt_is_pushed_out() {
+    let mut rig = Rig::new(|settings| (settings.buffer.max_records, settings.buffer.on_full) = (3, OnFull::DropOldest));
+    let ticket = rig.hold();
+    rig.offer_immediate(1);
+    assert_eq!(rig.decisions(), []);
+    rig.offer_immediate(1);
+    assert_eq!(rig.decisions(), [(ticket, false)]);
 }
 
 #[test]

@@ -51,6 +51,7 @@ fn sealed_batches_leave_again_under_their_ids_and_the_rest_is_told_as_lost() {
     let (reason, _, first, last) = report.loss.clone().unwrap();
     assert_eq!((reason.as_str(), first), ("vm_crash", 0), "the last note was written before anything was sealed");
     assert!(last > 7 && report.number == last + 1, "{report:?}");
+    assert_eq!(heir.pipeline.unacknowledged(), None, "of its own");
     heir.answer(&sent[0], 200).answer(&sent[1], 200).is_empty();
 }
 
@@ -146,18 +147,28 @@ fn loss_reports_in_a_batch_outlive_it_too() {
     assert_eq!(recovered[0].losses(), sent[0].losses());
 }
 
+/// A batch has ended badly, and its copy has made room for one that has nothing to report.
+fn first_number_told_lost(rig: &mut Rig, end_badly: impl FnOnce(&mut Rig, &Sent)) -> u64 {
+    rig.started().offer(4);
+    let sent = rig.send_one();
+    rig.tick();
+    end_badly(rig, &sent);
+    rig.offer_immediate(1).send_one();
+    let sent = heir(rig).tick().send();
+    assert_eq!(sent.iter().map(|sent| sent.numbers()[0]).collect::<Vec<_>>(), [6, 6 + LEASE]);
+    sent[1].losses()[0].2
+}
+
 #[test]
 fn a_loss_that_is_in_no_batch_yet_is_covered() {
-    let mut rig = Rig::new(|_| {});
-    rig.started().offer(4);
-    let sent = rig.tick().send_one();
-    rig.answer_with(&sent, Some(200), None, r#"{"partialSuccess":{"rejectedLogRecords":1}}"#);
-    // Its copy makes room for one that has nothing to report.
-    rig.offer_immediate(1).send_one();
-    let sent = heir(&rig).tick().send();
-    assert_eq!(sent.iter().map(|sent| sent.numbers()[0]).collect::<Vec<_>>(), [6, 6 + LEASE]);
-    let report = sent[1].losses();
-    assert_eq!(report[0].2, 2, "{report:?}");
+    let rejected = first_number_told_lost(&mut Rig::new(|_| {}), |rig, sent| {
+        rig.answer_with(sent, Some(200), None, r#"{"partialSuccess":{"rejectedLogRecords":1}}"#);
+    });
+    let mut impatient = Rig::new(|settings| settings.retry.max_attempts = Some(1));
+    let dropped = first_number_told_lost(&mut impatient, |rig, sent| {
+        rig.answer(sent, 503);
+    });
+    assert_eq!((rejected, dropped), (2, 2));
 }
 
 #[test]
@@ -282,6 +293,18 @@ fn its_memory_is_freed() {
 }
 
 #[test]
+fn the_copies_of_what_is_joined_at_the_end_are_freed() {
+    let mut rig = Rig::new(|_| {});
+    rig.refuses = true;
+    rig.offer(8).send();
+    rig.refuses = false;
+    rig.pipeline.handle_shutdown(rig.now);
+    let sent = rig.send_one();
+    rig.answer(&sent, 200).pipeline.handle_published();
+    assert!(rig.shared.bytes() < 200, "{} bytes: no batch is kept", rig.shared.bytes());
+}
+
+#[test]
 fn a_copy_that_is_cut_short_is_passed_over() {
     let mut rig = Rig::new(|_| {});
     rig.offer(8).send();
@@ -295,15 +318,17 @@ fn a_copy_that_is_cut_short_is_passed_over() {
 
 #[test]
 fn what_becomes_of_it_decides_about_no_request_of_the_heir() {
-    let mut rig = Rig::new(|_| {});
-    rig.offer(4).send_one();
-    let mut heir = heir(&rig);
-    let Admission::Hold { ticket, .. } = heir.admit(RequireAudit::Acknowledged) else { panic!("not held") };
-    let sent = heir.tick().send();
-    let of_crashed = sent.iter().find(|sent| is_recovered(sent) && sent.losses().is_empty()).unwrap();
-    assert!(of_crashed.numbers().contains(&ticket), "a number of another stream");
-    heir.answer_with(of_crashed, Some(429), Some("60"), "");
-    assert_eq!(heir.decisions(), []);
+    for (status, retry_after) in [(200, None), (429, Some("60"))] {
+        let mut rig = Rig::new(|_| {});
+        rig.offer(4).send_one();
+        let mut heir = heir(&rig);
+        let ticket = heir.hold();
+        let sent = heir.tick().send();
+        let of_crashed = sent.iter().find(|sent| is_recovered(sent) && sent.losses().is_empty()).unwrap();
+        assert!(of_crashed.numbers().contains(&ticket), "a number of another stream");
+        heir.answer_with(of_crashed, Some(status), retry_after, "");
+        assert_eq!(heir.decisions(), [], "{status}");
+    }
 }
 
 #[test]
