@@ -358,3 +358,14 @@ fn what_was_sealed_is_not_counted_as_lost() {
     let report = sent.last().unwrap().losses();
     assert_eq!(report, [loss("vm_crash", LEASE - 8, 8, LEASE - 1)], "the ninth, and numbers that nobody may have got");
 }
+
+#[test]
+fn a_number_that_is_found_twice_is_one_number() {
+    let mut rig = Rig::new(|_| {});
+    rig.offer(4);
+    let sent = rig.send_one();
+    rig.answer(&sent, 400);
+    let sent = heir(&rig).tick().send();
+    assert_eq!(sent.len(), 3 + 1, "the halves, and what they were halves of");
+    assert_eq!(sent[3].losses(), [loss("vm_crash", LEASE - 4, 4, LEASE - 1)]);
+}
