@@ -59,15 +59,15 @@ impl Pipeline {
                 self.notices.count(Kind::Unreported, 1, &unreported(&loss), now.uptime);
             }
         } else if let Some((first, last)) = batch.numbers() {
-            self.report(batch, Loss { reason: LossReason::Rejected, count, first, last }, now);
+            self.report(batch, [Loss { reason: LossReason::Rejected, count, first, last }], now);
         }
         self.write_note(self.stream.next(), self.journal.told_gauges());
     }
 
-    /// Reports a loss in the name of the batch's stream, and what the batch itself was to report.
-    fn report(&mut self, batch: &Batch, loss: Loss, now: Now) {
+    /// Reports losses in the name of the batch's stream, and what the batch itself was to report.
+    fn report(&mut self, batch: &Batch, losses: impl IntoIterator<Item = Loss>, now: Now) {
         let stream = batch.origin.stream_id;
-        for loss in batch.items().iter().filter_map(Item::loss).chain([loss]) {
+        for loss in batch.items().iter().filter_map(Item::loss).chain(losses) {
             if batch.origin == self.origin() {
                 self.losses.add(loss, now.uptime);
             } else if !self.add_foreign_loss(stream, loss, now) {
@@ -123,9 +123,8 @@ impl Pipeline {
         let count = batch.items().len() as u64;
         self.stats.add(reason.into(), count);
         self.notices.count(Kind::Dropped, count, reason.as_str(), now.uptime);
-        for (first, last) in batch.ranges() {
-            self.report(batch, Loss { reason, count: last - first + 1, first, last }, now);
-        }
+        let loss = |(first, last)| Loss { reason, count: last - first + 1, first, last };
+        self.report(batch, batch.ranges().into_iter().map(loss), now);
         self.write_note(self.stream.next(), self.journal.told_gauges());
     }
 

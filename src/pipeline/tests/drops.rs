@@ -116,3 +116,19 @@ fn a_buffer_for_one_record_holds_one_despite_the_reserve() {
     rig.offer(1);
     assert_eq!(rig.count(Counter::DroppedBufferFull), 0);
 }
+
+#[test]
+fn what_a_dropped_batch_was_to_report_is_reported_once() {
+    let mut rig = Rig::new(|settings| {
+        settings.buffer.max_records = 3;
+        settings.retry.max_attempts = Some(1);
+    });
+    rig.started().offer(4);
+    let sent = rig.pass(DELAY).send_one();
+    assert_eq!((sent.numbers(), sent.losses()), (vec![6, 2, 3, 4], vec![loss("buffer_full", 1, 5, 5)]));
+    let report = rig.answer(&sent, 503).pass(Duration::from_secs(31)).send_one();
+    assert_eq!(
+        report.losses(),
+        [loss("buffer_full", 1, 5, 5), loss("max_attempts", 1, 6, 6), loss("max_attempts", 3, 2, 4)]
+    );
+}
