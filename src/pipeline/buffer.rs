@@ -102,8 +102,7 @@ impl Buffer {
     /// `None`: there is no room.
     pub fn reserve(&mut self, lane: Lane, bytes: usize) -> Option<(Place, Vec<Encoded>)> {
         let evicted = self.make_room(lane, bytes)?;
-        self.occupy(lane, bytes);
-        Some((Place { lane, bytes }, evicted))
+        Some((self.reserve_beyond_limits(lane, bytes), evicted))
     }
 
     /// The same without dropping other records.

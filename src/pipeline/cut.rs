@@ -11,7 +11,7 @@ use super::lane::Lane;
 use super::settings::BatchLimits;
 use crate::record::Event;
 use crate::time::Now;
-use crate::wire::Numbered;
+use crate::wire::{Numbered, Origin};
 
 /// What a loss record takes on the wire at most.
 const LOSS_BYTES: usize = 700;
@@ -42,8 +42,9 @@ impl Pipeline {
     }
 
     fn is_due(&self, lane: Lane, now: Now) -> bool {
-        if lane == Lane::Immediate || self.is_full(lane) {
-            return self.is_full(lane);
+        let is_full = self.is_full(lane);
+        if is_full || lane == Lane::Immediate {
+            return is_full;
         }
         let oldest = self.oldest_bulk();
         let is_old = oldest.is_some_and(|made| now.uptime.saturating_sub(made) >= self.settings.batch.max_delay);
@@ -81,12 +82,13 @@ impl Pipeline {
         if lane == Lane::Bulk && self.buffer.oldest(lane).is_none() {
             records.extend(self.end_stream(now).map(|end| (end, Content::Lifecycle)));
         }
-        self.seal_records(lane, &records)
+        self.seal_records(self.origin(), lane, &records)
     }
 
-    fn seal_records(&mut self, lane: Lane, records: &[(Encoded, Content)]) -> Batch {
+    /// A new batch, of which the journal keeps a copy.
+    pub(super) fn seal_records(&mut self, origin: Origin, lane: Lane, records: &[(Encoded, Content)]) -> Batch {
         let id = new_batch_id(&mut self.random);
-        let mut batch = Batch::seal(id, self.origin(), lane, records, &self.encoder);
+        let mut batch = Batch::seal(id, origin, lane, records, &self.encoder);
         self.journal.keep(&mut batch);
         batch
     }
@@ -111,7 +113,7 @@ impl Pipeline {
         }
         records.extend(self.end_stream(now).map(|end| (end, Content::Lifecycle)));
         if !records.is_empty() {
-            let batch = self.seal_records(Lane::Bulk, &records);
+            let batch = self.seal_records(origin, Lane::Bulk, &records);
             self.waiting.bulk.push_front(batch);
         }
         merged.iter().for_each(|batch| self.journal.forget(batch));

@@ -6,7 +6,6 @@ use uuid::Uuid;
 use super::Pipeline;
 use super::batch::{Batch, Content};
 use super::buffer::Encoded;
-use super::cut::new_batch_id;
 use super::journal::{Estate, Journal, LEASE, Note, Saved, SavedRecord};
 use super::lane::Lane;
 use super::loss::LossLedger;
@@ -244,9 +243,7 @@ impl Pipeline {
             records.push((record, Content::Loss(loss)));
         }
         let origin = Origin { stream_id, recovered: true };
-        let id = new_batch_id(&mut self.random);
-        let mut batch = Batch::seal(id, origin, Lane::Bulk, &records, &self.encoder);
-        self.journal.keep(&mut batch);
+        let batch = self.seal_records(origin, Lane::Bulk, &records);
         if let Some(crashed) = self.recovery.find(stream_id) {
             crashed.rewrite(&self.journal, crashed.note.gauges);
         }
