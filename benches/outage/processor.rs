@@ -52,15 +52,10 @@ pub async fn run(rounds: usize, requests: usize) {
     for subject in subjects {
         all.push(Measured::start(subject, &clusters).await);
     }
-    for round in 0..rounds {
-        progress::show(&format!("CPU time: round {} of {rounds}", round + 1));
-        for measured in &mut all {
-            measured.slice(requests, &clusters).await;
-        }
-        // Every other round goes in the opposite order.
-        all.reverse();
-    }
-    progress::end();
+    progress::rounds("CPU time", rounds, &mut all, async |measured: &mut Measured| {
+        measured.slice(requests, &clusters).await;
+    })
+    .await;
     println!("CPU time of Envoy a tracked request, in microseconds; {rounds} rounds of {requests} requests; {cores}");
     print_costs(&all).await;
     print_ratios(&all);

@@ -1,4 +1,4 @@
-//! A line that tells how far it is, overwritten each time.
+//! A line that tells how far it is, overwritten each time, and the rounds that it tells of.
 
 use std::io::Write;
 
@@ -10,4 +10,16 @@ pub fn show(text: &str) {
 /// Leaves the line.
 pub fn end() {
     eprintln!();
+}
+
+/// Gives every case its slice, round by round, every other round in the opposite order.
+pub async fn rounds<Case>(what: &str, rounds: usize, cases: &mut [Case], mut slice: impl AsyncFnMut(&mut Case)) {
+    for round in 0..rounds {
+        show(&format!("{what}: round {} of {rounds}", round + 1));
+        for case in &mut *cases {
+            slice(case).await;
+        }
+        cases.reverse();
+    }
+    end();
 }
