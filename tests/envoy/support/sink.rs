@@ -88,12 +88,6 @@ impl Sink {
         self.addr
     }
 
-    /// Gives the port away: somebody else is going to listen there.
-    pub fn released(mut self) -> Self {
-        self.placeholder = None;
-        self
-    }
-
     /// Begins to listen.
     pub async fn up(&mut self) {
         self.placeholder = None;
