@@ -1,6 +1,6 @@
 //! The sections about requests: `tracking`, `trust` and the names in `correlation`.
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::later;
 use super::node::Node;
@@ -56,11 +56,22 @@ pub(super) fn trust(node: Option<Node<'_>>) -> Trust {
 }
 
 fn cidr(node: &Node<'_>) -> Option<IpNet> {
-    let parsed = node.text()?.parse().ok();
+    let parsed = network(node.text()?);
     if parsed.is_none() {
         node.refuse("must be a network such as 10.0.0.0/8 or fc00::/7");
     }
     parsed
+}
+
+/// IPv4-mapped addresses count as IPv4 addresses, so a network of them is an IPv4 network. One that is wider than all of them
+/// is none at all: `::ffff:10.0.0.0/8` would trust a part of IPv6, `::1` included.
+fn network(text: &str) -> Option<IpNet> {
+    /// What is before the IPv4 address in a mapped one, in bits.
+    const MAPPED: u8 = 96;
+    let network = text.parse().ok()?;
+    let IpNet::V6(v6) = network else { return Some(network) };
+    let Some(v4) = v6.addr().to_ipv4_mapped() else { return Some(network) };
+    Ipv4Net::new(v4, v6.prefix_len().checked_sub(MAPPED)?).ok().map(IpNet::V4)
 }
 
 fn uri_san(node: &Node<'_>) -> Option<String> {
@@ -85,4 +96,35 @@ pub(super) fn correlation(node: Option<Node<'_>>) -> [String; 2] {
     later::only_default(object.field("scope"), &["worker", "process"]);
     object.finish();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_mapped_addresses_is_an_ipv4_network() {
+        for (text, expected) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::FFFF:a00:0/104", "10.0.0.0/8"),
+            ("::ffff:10.1.2.3/128", "10.1.2.3/32"),
+            ("::ffff:0:0/96", "0.0.0.0/0"),
+            ("::/0", "::/0"),
+            ("::/95", "::/95"),
+            ("::fffe:10.0.0.0/104", "::fffe:a00:0/104"),
+            ("::1/128", "::1/128"),
+        ] {
+            assert_eq!(network(text), Some(expected.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_network_wider_than_the_mapped_addresses_is_none() {
+        for text in
+            ["::ffff:0:0/95", "::ffff:10.0.0.0/8", "::ffff:10.0.0.0/0", "::ffff:10.0.0.0/129", "::ffff:10.0.0.0"]
+        {
+            assert_eq!(network(text), None, "{text}");
+        }
+    }
 }
