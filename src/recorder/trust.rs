@@ -9,9 +9,19 @@ use crate::host::{Property, Stream};
 /// Whom to believe.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
-    /// Networks of the direct peer.
+    /// Networks of the direct peer. An IPv4-mapped peer (`::ffff:10.1.2.3`) is in IPv4 networks only.
     pub cidrs: Vec<IpNet>,
-    /// Prefixes of the URI SAN of the peer's certificate; a prefix ends at a `/` of the SAN.
+    /// Prefixes of the URI SAN of the peer's certificate, compared byte by byte: case, percent-encoding and dot segments
+    /// are taken as they are. A prefix ends where a part of the name ends: `spiffe://mesh` and `spiffe://mesh/` match
+    /// `spiffe://mesh/x`, and neither matches `spiffe://mesh.evil/x` or `spiffe://mesh:1/x`.
+    ///
+    /// The listener must verify the certificate: a `trusted_ca` and no `trust_chain_verification: ACCEPT_UNTRUSTED`, with
+    /// which Envoy yields the SAN of a certificate that anybody made. Envoy 1.40 tells the difference by
+    /// `connection.peer_certificate_valid`, but says false for every resumed session, too, so it is not asked.
+    /// Without a `trusted_ca` Envoy asks for no certificate, and nobody matches.
+    ///
+    /// Of several URI SANs Envoy yields the first in the order of the certificate, and that one decides. SPIFFE (X.509-SVID,
+    /// section 2) demands exactly one; its authorities sign no other certificate.
     pub uri_sans: Vec<String>,
 }
 
@@ -27,7 +37,8 @@ pub enum Verdict {
 }
 
 impl Trust {
-    /// Judges the direct peer of a stream: one or two host calls, plus one when URI SANs are configured.
+    /// Judges the direct peer of a stream: one or two host calls, plus one when URI SANs are configured; that one alone
+    /// when it decides.
     pub fn judge(&self, stream: &dyn Stream) -> Verdict {
         if !self.uri_sans.is_empty() && self.trusts_certificate(stream) {
             return Verdict::Trusted;
@@ -50,6 +61,8 @@ fn has_prefix(san: &[u8], prefix: &[u8]) -> bool {
     san.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || prefix.ends_with(b"/") || rest.starts_with(b"/"))
 }
 
+/// What `audit.direct_peer` says; without it the address of the source, if that is a connection's: port 0 is an address that
+/// Envoy took from a header. A claim in a PROXY line has a port, and only `audit.direct_peer` sees behind it.
 fn direct_peer(stream: &dyn Stream) -> Option<IpAddr> {
     if let Some(provided) = stream.property(Property::DirectPeer).filter(|value| !value.is_empty()) {
         return parse_ip(&provided);
@@ -105,11 +118,15 @@ mod tests {
         check(&[(SourceAddress, "192.168.1.1:4567")], Verdict::Untrusted);
         check(&[(SourceAddress, "10.1.2.3:0")], Verdict::Unknown);
         check(&[(SourceAddress, "[::1]:4567")], Verdict::Trusted);
+        check(&[(SourceAddress, "[::1]:0")], Verdict::Unknown);
+        check(&[(SourceAddress, "[::2]:4567")], Verdict::Untrusted);
         check(&[(SourceAddress, "[::ffff:10.1.2.3]:4567")], Verdict::Trusted);
+        check(&[(SourceAddress, "[::ffff:192.168.1.1]:4567")], Verdict::Untrusted);
         check(&[(DirectPeer, "10.1.2.3"), (SourceAddress, "8.8.8.8:0")], Verdict::Trusted);
         check(&[(DirectPeer, "8.8.8.8"), (SourceAddress, "10.1.2.3:4567")], Verdict::Untrusted);
         check(&[(DirectPeer, "::1")], Verdict::Trusted);
-        check(&[(DirectPeer, "/run/peer.sock")], Verdict::Unknown);
+        check(&[(DirectPeer, "::ffff:10.1.2.3")], Verdict::Trusted);
+        check(&[(DirectPeer, "/run/peer.sock"), (SourceAddress, "10.1.2.3:4567")], Verdict::Unknown);
         check(&[], Verdict::Unknown);
     }
 
@@ -117,8 +134,50 @@ mod tests {
     fn certificate_decides_in_any_case() {
         use Property::{PeerUriSan, SourceAddress};
         check(&[(SourceAddress, "8.8.8.8:0"), (PeerUriSan, "spiffe://mesh.internal/ns/a")], Verdict::Trusted);
-        check(&[(PeerUriSan, "spiffe://mesh.internal")], Verdict::Trusted);
+        check(&[(SourceAddress, "8.8.8.8:1"), (PeerUriSan, "spiffe://mesh.internal/ns/a")], Verdict::Trusted);
+        check(&[(SourceAddress, "10.1.2.3:1"), (PeerUriSan, "spiffe://evil/")], Verdict::Trusted);
         check(&[(SourceAddress, "8.8.8.8:1"), (PeerUriSan, "spiffe://mesh.internal.evil/")], Verdict::Untrusted);
+        check(&[(PeerUriSan, "spiffe://mesh.internal.evil/")], Verdict::Unknown);
+    }
+
+    #[test]
+    fn a_prefix_ends_at_a_part_of_the_name() {
+        for (prefix, san, expected) in [
+            ("spiffe://mesh", "spiffe://mesh", true),
+            ("spiffe://mesh", "spiffe://mesh/", true),
+            ("spiffe://mesh", "spiffe://mesh/x", true),
+            ("spiffe://mesh/", "spiffe://mesh/x", true),
+            ("spiffe://mesh/", "spiffe://mesh/", true),
+            ("spiffe://mesh/a", "spiffe://mesh/a/b", true),
+            ("spiffe://mesh", "spiffe://mesh.evil/", false),
+            ("spiffe://mesh", "spiffe://mesh@evil/", false),
+            ("spiffe://mesh", "spiffe://mesh:1/", false),
+            ("spiffe://mesh", "spiffe://mesh\0/", false),
+            ("spiffe://mesh/", "spiffe://mesh", false),
+            ("spiffe://mesh/a", "spiffe://mesh/ab", false),
+            ("spiffe://mesh", "spiffe://mes", false),
+            ("spiffe://mesh", "spiffe://evil/spiffe://mesh/", false),
+            ("spiffe://mesh", "SPIFFE://mesh/", false),
+            ("spiffe://mesh", "spiffe://MESH/", false),
+            ("spiffe://mesh", "", false),
+        ] {
+            assert_eq!(has_prefix(san.as_bytes(), prefix.as_bytes()), expected, "{prefix} {san}");
+        }
+    }
+
+    #[test]
+    fn it_asks_for_nothing_that_does_not_matter() {
+        use Property::{DirectPeer, PeerUriSan, SourceAddress};
+        let asked = |trust: &Trust, properties: &[(Property, &str)]| {
+            let stream = FakeStream::default().with_properties(properties);
+            trust.judge(&stream);
+            stream.asked.into_inner()
+        };
+        let by_address = Trust { uri_sans: Vec::new(), ..trust() };
+        assert_eq!(asked(&by_address, &[(DirectPeer, "8.8.8.8")]), [DirectPeer]);
+        assert_eq!(asked(&by_address, &[(SourceAddress, "8.8.8.8:1")]), [DirectPeer, SourceAddress]);
+        assert_eq!(asked(&trust(), &[(PeerUriSan, "spiffe://mesh.internal/x")]), [PeerUriSan]);
+        assert_eq!(asked(&trust(), &[(DirectPeer, "10.1.2.3")]), [PeerUriSan, DirectPeer]);
     }
 
     #[test]
