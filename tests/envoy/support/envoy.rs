@@ -75,8 +75,8 @@ impl Envoy {
         let listeners: Value = serde_json::from_str(&self.admin_get("/listeners?format=json").await).unwrap();
         let entry = listeners["listener_statuses"].as_array().unwrap().iter().find(|entry| entry["name"] == name);
         let address = &entry.expect("the listener exists")["local_address"]["socket_address"];
-        let port = address["port_value"].as_u64().unwrap();
-        format!("{}:{port}", address["address"].as_str().unwrap()).parse().unwrap()
+        let port = address["port_value"].as_u64().unwrap().try_into().unwrap();
+        SocketAddr::new(address["address"].as_str().unwrap().parse().unwrap(), port)
     }
 
     pub async fn admin_get(&self, path: &str) -> String {

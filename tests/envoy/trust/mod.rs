@@ -1,0 +1,46 @@
+//! Whose control headers count: decided by the direct peer's address or certificate, whatever any header says.
+
+mod addresses;
+mod forwarded;
+
+use std::net::Ipv4Addr;
+
+use audit_demo::client::{CallOptions, GrpcOptions, grpc_call};
+use serde_json::json;
+
+use crate::support::Mesh;
+use crate::support::bootstrap::Bootstrap;
+use crate::support::mesh::{METHOD, list};
+use crate::support::sink::Sink;
+
+const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const ALL: [(&str, &str); 3] =
+    [("x-session-track", "true"), ("x-session-operation", "forged"), ("x-session-context", "Zm9yZ2Vk")];
+
+async fn call_from(mesh: &Mesh, peer: Ipv4Addr, more: &[(&str, &str)]) {
+    let options = GrpcOptions { call: CallOptions::from_ip(peer), ..GrpcOptions::default() };
+    grpc_call(mesh.grpc, METHOD, list(&[&ALL, more].concat()), &options).await.unwrap();
+}
+
+fn assert_nothing_reached_the_upstream(mesh: &Mesh) {
+    let seen = mesh.upstream.seen().at_path(METHOD);
+    assert!(!seen.is_empty());
+    for (name, _) in ALL {
+        assert!(!seen.iter().any(|seen| seen.headers.contains(name)), "{name} reached the upstream");
+    }
+}
+
+/// Fails unless so many requests with [`ALL`] came, none was heard, and their headers were removed and counted.
+async fn assert_not_heard(mesh: &Mesh, requests: u64) {
+    assert_eq!(mesh.exchanges_until_marker().await, []);
+    assert_nothing_reached_the_upstream(mesh);
+    let spoofed = requests * ALL.len() as u64;
+    assert_eq!(mesh.stat_at_least("headers.spoofed", spoofed).await["headers.spoofed"], spoofed);
+}
+
+#[tokio::test]
+async fn a_peer_outside_the_networks_is_not_heard() {
+    let mesh = Mesh::start().await;
+    call_from(&mesh, STRANGER, &[]).await;
+    assert_not_heard(&mesh, 1).await;
+}
