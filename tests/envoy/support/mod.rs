@@ -9,6 +9,7 @@ pub mod mesh;
 pub mod records;
 pub mod request;
 pub mod sink;
+pub mod tls;
 pub mod tools;
 pub mod xds;
 

@@ -1,7 +1,10 @@
 //! Whose control headers count: decided by the direct peer's address or certificate, whatever any header says.
 
 mod addresses;
+mod certificates;
 mod forwarded;
+mod mutual;
+mod unverified;
 
 use std::net::Ipv4Addr;
 
