@@ -50,7 +50,8 @@ async fn an_ipv6_peer_is_heard_from_its_network_only() {
     assert_not_heard(&mesh, 1).await;
 }
 
-/// The listener is an IPv6 socket on the mapped loopback address, so that its peers have mapped addresses.
+/// The listener is an IPv6 socket on the mapped loopback address, so that the kernel knows its peers by mapped addresses.
+/// Envoy writes them as IPv4 addresses.
 #[tokio::test]
 async fn an_ipv4_peer_of_an_ipv6_socket_is_an_ipv4_peer() {
     if !has_ipv6() {
