@@ -8,6 +8,7 @@ pub mod headers;
 pub mod outcome;
 pub mod path;
 pub mod policy;
+pub mod token;
 pub mod trace;
 pub mod tracking;
 pub mod trust;

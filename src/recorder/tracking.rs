@@ -1,8 +1,7 @@
 //! The session-tracking headers: reading them, and naming those that must not travel further.
 
-use sha2::{Digest, Sha256};
-
 use super::headers::Headers;
+use super::token::sha256_hex;
 
 /// Names of the control headers and what to do with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,9 +120,7 @@ impl Context {
         if value.len() <= max_bytes {
             return Self::Whole(value.to_vec());
         }
-        let digest = Sha256::digest(value);
-        let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self::Hashed { sha256, length: value.len() }
+        Self::Hashed { sha256: sha256_hex(value), length: value.len() }
     }
 }
 
