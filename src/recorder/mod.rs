@@ -1,5 +1,6 @@
 //! The per-request hallway: request headers in, names of headers to remove out; at the end of the stream one record or none.
 
+pub mod correlation;
 pub mod exchange;
 mod finish;
 pub mod flags;
