@@ -11,7 +11,7 @@ use crate::host::SharedData;
 pub struct Correlation {
     /// A session of numbers.
     pub session_id: Uuid,
-    /// Dense in the session, from 0 to [`LAST_NUMBER`]: a non-negative int32.
+    /// Dense in the session, from 0 to 2^31 - 2: a non-negative int32.
     pub number: u32,
 }
 
@@ -26,7 +26,7 @@ pub enum Scope {
 }
 
 /// Last number of a session, 2^31 - 2: before a number would be 2^31 - 1, the largest int32, the session changes.
-pub const LAST_NUMBER: u32 = i32::MAX.cast_unsigned() - 1;
+const LAST_NUMBER: u32 = i32::MAX.cast_unsigned() - 1;
 
 /// Key of the process's next pair in shared data.
 const KEY: &str = "audit_filter.correlation";
@@ -113,5 +113,58 @@ impl Correlation {
         let (session_id, number) = rest.split_first_chunk()?;
         let number = u32::from_le_bytes(number.try_into().ok()?);
         (version == FORMAT_VERSION).then_some(Self { session_id: Uuid::from_bytes(*session_id), number })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STREAM: Uuid = Uuid::from_u128(7);
+
+    /// Scope worker must not ask it.
+    #[derive(Debug)]
+    struct NotShared;
+
+    impl SharedData for NotShared {
+        fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+            panic!("{key} was read");
+        }
+
+        fn set(&self, key: &str, _value: &[u8]) {
+            panic!("{key} was set");
+        }
+
+        fn replace(&self, key: &str, _value: &[u8], _version: Option<u32>) -> bool {
+            panic!("{key} was replaced");
+        }
+    }
+
+    fn correlator() -> Correlator {
+        Correlator::new(Scope::default(), STREAM, Rc::new(NotShared))
+    }
+
+    fn pair(session: u128, number: u32) -> Option<Correlation> {
+        Some(Correlation { session_id: Uuid::from_u128(session), number })
+    }
+
+    #[test]
+    fn a_worker_counts_from_zero_in_its_stream() {
+        let mut correlator = correlator();
+        for number in 0..1000 {
+            assert_eq!(correlator.next(&mut || None), pair(7, number));
+        }
+    }
+
+    #[test]
+    fn a_workers_session_changes_before_the_largest_int32() {
+        const LAST: u32 = 2_147_483_646;
+        let mut correlator = correlator();
+        correlator.next.number = LAST - 1;
+        assert_eq!(correlator.next(&mut || None), pair(7, LAST - 1));
+        assert_eq!(correlator.next(&mut || None), pair(7, LAST));
+        assert_eq!(correlator.next(&mut || None), None, "both or none");
+        assert_eq!(correlator.next(&mut || Some(Uuid::from_u128(8))), pair(8, 0), "a later call succeeds");
+        assert_eq!(correlator.next(&mut || None), pair(8, 1));
     }
 }
