@@ -36,15 +36,19 @@ impl Process {
         Correlator::new(Scope::Process, STREAM, Rc::new(self.clone()))
     }
 
+    fn read(&self) -> Option<(Vec<u8>, u32)> {
+        self.value.lock().unwrap().clone()
+    }
+
     fn value(&self) -> Vec<u8> {
-        self.value.lock().unwrap().clone().unwrap().0
+        self.read().unwrap().0
     }
 }
 
 impl SharedData for Process {
     fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
         assert_eq!(key, KEY);
-        let found = self.value.lock().unwrap().clone();
+        let found = self.read();
         // What can happen between reading and replacing should happen.
         thread::yield_now();
         found
@@ -217,13 +221,13 @@ enum Meanwhile {
 struct Scripted {
     process: Process,
     script: RefCell<Vec<Meanwhile>>,
-    sessions: Rc<Cell<u128>>,
+    sessions: Cell<u128>,
     taken_by_rivals: RefCell<Vec<Correlation>>,
 }
 
 impl SharedData for Scripted {
-    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
-        self.process.get(key)
+    fn get(&self, _key: &str) -> Option<(Vec<u8>, u32)> {
+        self.process.read()
     }
 
     fn set(&self, key: &str, value: &[u8]) {
@@ -235,7 +239,7 @@ impl SharedData for Scripted {
         match meanwhile {
             Meanwhile::Nothing | Meanwhile::Refusal => {}
             Meanwhile::Rival => {
-                let pair = self.process.correlator().next(&mut || made(&self.sessions));
+                let pair = self.process.correlator().next(&mut || self.fresh());
                 self.taken_by_rivals.borrow_mut().extend(pair);
             }
             Meanwhile::Foreign => self.set(key, &[2; 40]),
@@ -244,9 +248,32 @@ impl SharedData for Scripted {
     }
 }
 
-fn made(sessions: &Cell<u128>) -> Option<Uuid> {
-    sessions.set(sessions.get() + 1);
-    Some(Uuid::from_u128(sessions.get()))
+impl Scripted {
+    /// The last step of the script comes first.
+    fn new(script: Vec<Meanwhile>) -> Rc<Self> {
+        Rc::new(Self {
+            process: Process::default(),
+            script: RefCell::new(script),
+            sessions: Cell::default(),
+            taken_by_rivals: RefCell::default(),
+        })
+    }
+
+    fn correlator(self: &Rc<Self>) -> Correlator {
+        Correlator::new(Scope::Process, STREAM, Rc::<Self>::clone(self))
+    }
+
+    fn fresh(&self) -> Option<Uuid> {
+        self.sessions.set(self.sessions.get() + 1);
+        Some(Uuid::from_u128(self.sessions.get()))
+    }
+}
+
+#[test]
+fn a_worker_that_was_overtaken_tries_again() {
+    let shared = Scripted::new(vec![Meanwhile::Rival; 10]);
+    let first = shared.correlator().next(&mut || shared.fresh());
+    assert_eq!(first.map(|pair| pair.number), Some(10), "the rivals have the ten before");
 }
 
 /// Mostly refusals, so that attempts come to an end, too.
@@ -266,15 +293,9 @@ proptest! {
         has_fresh in proptest::collection::vec(any::<bool>(), 50),
     ) {
         let foreign = script.iter().filter(|step| **step == Meanwhile::Foreign).count();
-        let sessions = Rc::new(Cell::new(0));
-        let shared = Rc::new(Scripted {
-            process: Process::default(),
-            script: RefCell::new(script),
-            sessions: Rc::clone(&sessions),
-            taken_by_rivals: RefCell::default(),
-        });
-        let mut correlator = Correlator::new(Scope::Process, STREAM, Rc::<Scripted>::clone(&shared));
-        let fresh = |has_fresh: bool| if has_fresh { made(&sessions) } else { None };
+        let shared = Scripted::new(script);
+        let mut correlator = shared.correlator();
+        let fresh = |has_fresh: bool| if has_fresh { shared.fresh() } else { None };
         let own = has_fresh.into_iter().filter_map(|has_fresh| correlator.next(&mut || fresh(has_fresh)));
         let mut pairs: Vec<_> = own.collect();
         pairs.extend(shared.taken_by_rivals.borrow().iter());
