@@ -1,6 +1,7 @@
 //! The `audit-collector` program: flags, logs, the listening socket and an orderly end.
 
 mod serve;
+mod token_ref;
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -9,8 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use audit_collector::app::{AppState, app};
 use audit_collector::store::{self, OpenError};
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 use serve::serve;
+use token_ref::TokenRefError;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
@@ -25,7 +27,23 @@ const EXIT_USAGE: u8 = 2;
 
 /// Takes audit records over OTLP/HTTP and keeps each of them once.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// What else the program does.
+#[derive(Subcommand)]
+enum Command {
+    /// Prints the reference of a token that stdin holds, to search the records for it
+    TokenRef(token_ref::Flags),
+}
+
+// No doc comment: clap would print it in the place of the one above.
+#[derive(Args)]
 struct Flags {
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:4318")]
@@ -48,15 +66,20 @@ enum RunError {
     Database(#[from] OpenError),
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
+    #[error("token-ref: {0}")]
+    TokenRef(#[from] TokenRefError),
     #[error("cannot run: {0}")]
     Io(#[from] io::Error),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse();
-    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_max_level(flags.log_level).init();
-    match run(flags).await {
+    let CommandLine { command, flags } = CommandLine::parse();
+    let result = match command {
+        Some(Command::TokenRef(flags)) => token_ref::run(flags).map_err(RunError::from),
+        None => run(flags).await,
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody is left to tell when stderr is closed.
@@ -69,11 +92,13 @@ async fn main() -> ExitCode {
 fn exit_code(error: &RunError) -> ExitCode {
     match error {
         RunError::Database(OpenError::Failed(_)) | RunError::Listen(..) | RunError::Io(_) => ExitCode::FAILURE,
-        RunError::Database(_) => ExitCode::from(EXIT_USAGE),
+        RunError::TokenRef(TokenRefError::Stdin(_) | TokenRefError::Stdout(_)) => ExitCode::FAILURE,
+        RunError::Database(_) | RunError::TokenRef(_) => ExitCode::from(EXIT_USAGE),
     }
 }
 
 async fn run(flags: Flags) -> Result<(), RunError> {
+    tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_max_level(flags.log_level).init();
     let store = store::open(&flags.database).await?;
     let listener = TcpListener::bind(flags.listen).await.map_err(|error| RunError::Listen(flags.listen, error))?;
     // Before the line below: who read it may send a signal at once.

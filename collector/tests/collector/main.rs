@@ -8,3 +8,4 @@ mod list;
 mod program;
 mod refusals;
 mod store_trouble;
+mod token_ref;
