@@ -115,7 +115,8 @@ fn a_token_is_read_from_stdin_only() {
 
 #[test]
 fn flags_that_cannot_be_used_are_refused() {
-    let two_keys = ["--key-id", "2026-08", "--key-env", "NAME", "--key-file", "key"];
+    // A file that would do for a key.
+    let two_keys = ["--key-id", "2026-08", "--key-env", "AUDIT_HMAC_KEY", "--key-file", "Cargo.toml"];
     for flags in [&two_keys[..], &["--mode", "clear"], &["--mode", "omit"], &["--listen", "127.0.0.1:0"]] {
         let (code, stdout, _) = token_ref(flags, &[("AUDIT_HMAC_KEY", KEY)], TOKEN);
         assert_eq!((code, stdout), (Some(2), String::new()), "{flags:?}");
