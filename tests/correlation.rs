@@ -18,10 +18,13 @@ const KEY: &str = "audit_filter.correlation";
 const STREAM: Uuid = Uuid::from_u128(u128::MAX);
 const LAST: u32 = 2_147_483_646;
 
+/// A value and its version.
+type Versioned = (Vec<u8>, u32);
+
 /// Shared data as the host has it: one for all threads, each of which makes a [`SharedData`] of its own of it.
 #[derive(Clone, Debug, Default)]
 struct Process {
-    value: Arc<Mutex<Option<(Vec<u8>, u32)>>>,
+    value: Arc<Mutex<Option<Versioned>>>,
     lost_races: Arc<AtomicU64>,
 }
 
@@ -36,7 +39,7 @@ impl Process {
         Correlator::new(Scope::Process, STREAM, Rc::new(self.clone()))
     }
 
-    fn read(&self) -> Option<(Vec<u8>, u32)> {
+    fn read(&self) -> Option<Versioned> {
         self.value.lock().unwrap().clone()
     }
 
@@ -46,7 +49,7 @@ impl Process {
 }
 
 impl SharedData for Process {
-    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+    fn get(&self, key: &str) -> Option<Versioned> {
         assert_eq!(key, KEY);
         let found = self.read();
         // What can happen between reading and replacing should happen.
@@ -138,7 +141,7 @@ fn without_shared_data_there_is_no_pair_and_an_end_of_attempts() {
     struct Refusing(Cell<u32>);
 
     impl SharedData for Refusing {
-        fn get(&self, _key: &str) -> Option<(Vec<u8>, u32)> {
+        fn get(&self, _key: &str) -> Option<Versioned> {
             None
         }
 
@@ -226,7 +229,7 @@ struct Scripted {
 }
 
 impl SharedData for Scripted {
-    fn get(&self, _key: &str) -> Option<(Vec<u8>, u32)> {
+    fn get(&self, _key: &str) -> Option<Versioned> {
         self.process.read()
     }
 
@@ -287,6 +290,9 @@ fn meanwhile() -> impl Strategy<Value = Meanwhile> {
 }
 
 proptest! {
+    // A case has some hundred steps.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn no_pair_is_handed_out_twice_and_none_is_left_out(
         script in proptest::collection::vec(meanwhile(), 0..400),

@@ -7,6 +7,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
+const SHORT_KEY: &str = "0123456789abcdef0123456789abcde";
 const TOKEN: &[u8] = b"s3cr3t-token";
 /// `printf s3cr3t-token | openssl dgst -sha256 -hmac 0123456789abcdef0123456789abcdef`
 const HMAC: &str = "hmac-sha256:2026-08:0ea892ea17498776be5226513dbdd420bc2a52ebacae77c5b422b13443cbe3b4\n";
@@ -87,7 +88,7 @@ fn a_missing_or_short_key_is_refused() {
     // Somebody has taken the flag's value for the key.
     assert_eq!(token_ref(&["--key-id", "2026-08", "--key-env", KEY], &[], TOKEN), refused(no_variable));
     let short = "the key has 31 bytes, and must have at least 32";
-    assert_eq!(token_ref(&KEY_ID, &[("AUDIT_HMAC_KEY", &KEY[1..])], TOKEN), refused(short));
+    assert_eq!(token_ref(&KEY_ID, &[("AUDIT_HMAC_KEY", SHORT_KEY)], TOKEN), refused(short));
     let no_id = "--key-id is missing; it is the filter's session.hmac_key_id";
     assert_eq!(token_ref(&[], &[("AUDIT_HMAC_KEY", KEY)], TOKEN), refused(no_id));
 }
@@ -100,7 +101,7 @@ fn a_key_file_that_is_missing_or_short_is_refused() {
     let variables = [("AUDIT_HMAC_KEY", KEY)];
     let missing = "--key-file: No such file or directory (os error 2)";
     assert_eq!(token_ref(&flags, &variables, TOKEN), refused(missing));
-    fs::write(&path, format!("{}\n", &KEY[1..])).unwrap();
+    fs::write(&path, format!("{SHORT_KEY}\n")).unwrap();
     assert_eq!(token_ref(&flags, &variables, TOKEN), refused("the key has 31 bytes, and must have at least 32"));
 }
 
