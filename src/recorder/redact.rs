@@ -1,10 +1,179 @@
 //! Names whose values must not be recorded.
+//!
+//! Names are judged by word, so that `session_key` is a secret and `monkey` is none. Where somebody has written the words
+//! together in lower case, only endings and parts tell that no other word has. When in doubt a name is a secret: too
+//! much redacted is seen and mended, too little is not.
 
 /// What is recorded in place of a value whose name looks secret.
 pub const REDACTED: &str = "[REDACTED]";
 
+/// Words that make a secret of any name with them, also in the plural.
+const WORDS: &str = "pass pw pin pincode otp totp hotp key authn authz authorization authentication authenticate \
+    session sess sid bearer signature sig hmac saml assertion verifier csrf xsrf cred salt cvv cvc cvn ssn";
+
+/// The same for the ends of words, as in `csrfmiddlewaretoken`.
+const ENDINGS: &str = "token secret cookie pwd auth jwt";
+
+/// The same for parts of words, as in `newpasswordhash` and `ASPSESSIONIDQQSRTABC`.
+const PARTS: &str = "password passwd passphrase passcode credential sessionid sessid apikey appkey authkey accesskey \
+    secretkey privatekey sharedkey signingkey encryptionkey";
+
 /// Whether the name of a header, query parameter, cookie or context field looks as if its value were a secret.
+///
+/// Letters and digits in a row make a word, and so do the parts of it that start at a capital letter (`accessToken`,
+/// `APIKey`) or where letters and digits meet (`oauth2`). What is not ASCII stands between words.
 #[must_use]
 pub fn looks_secret(name: &str) -> bool {
-    name.eq_ignore_ascii_case("authorization")
+    let mut runs = name.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
+    runs.any(|run| is_secret(run) || has_secret_word(run))
+}
+
+fn has_secret_word(mut run: &[u8]) -> bool {
+    while let Some((word, rest)) = run.split_at_checked(first_word(run))
+        && !word.is_empty()
+    {
+        if is_secret(word) {
+            return true;
+        }
+        run = rest;
+    }
+    false
+}
+
+/// The length of the first word, capitals and digits considered.
+fn first_word(run: &[u8]) -> usize {
+    let ends = |at: &usize| match run.get(at - 1..).unwrap_or_default() {
+        [before, after, ..] if before.is_ascii_digit() != after.is_ascii_digit() => true,
+        [before, after, ..] if before.is_ascii_lowercase() && after.is_ascii_uppercase() => true,
+        [before, after, next, ..] => {
+            before.is_ascii_uppercase() && after.is_ascii_uppercase() && next.is_ascii_lowercase()
+        }
+        _ => false,
+    };
+    (1..run.len()).find(ends).unwrap_or(run.len())
+}
+
+fn is_secret(word: &[u8]) -> bool {
+    let lists = [(WORDS, Place::Whole), (ENDINGS, Place::End), (PARTS, Place::Anywhere)];
+    lists.iter().any(|(list, place)| list.as_bytes().split(|byte| *byte == b' ').any(|known| place.has(word, known)))
+}
+
+/// Where in a word a known one must stand.
+#[derive(Clone, Copy)]
+enum Place {
+    Whole,
+    End,
+    Anywhere,
+}
+
+impl Place {
+    fn has(self, word: &[u8], known: &[u8]) -> bool {
+        word.windows(known.len()).enumerate().any(|(before, part)| {
+            let after = word.get(before + known.len()..).unwrap_or_default();
+            let is_end = matches!(after, [] | [b's' | b'S']);
+            let is_here = match self {
+                Self::Whole => before == 0 && is_end,
+                Self::End => is_end,
+                Self::Anywhere => true,
+            };
+            is_here && part.eq_ignore_ascii_case(known)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn check(names: &str, expected: bool) {
+        for name in names.split_whitespace() {
+            assert_eq!(looks_secret(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_of_secrets() {
+        check("authorization Proxy-Authorization www-authenticate cookie Set-Cookie set-cookie2 x-auth-token", true);
+        check(
+            "password PASSWD new_password user[password] passwordHash old.pwd passphrase passcode pass pin otp",
+            true,
+        );
+        check(
+            "api_key X-API-Key key keyId client_secret id_token refresh-token csrf-token xsrf _csrf sid jwt bearer",
+            true,
+        );
+        check("x-hub-signature-256 X-Amz-Credential X-Amz-Signature sig session x-session-context cvv cvc2 ssn", true);
+        check("SAMLResponse client_assertion code_verifier oauth_verifier hmac totp", true);
+    }
+
+    #[test]
+    fn words_begin_at_capitals_and_digits() {
+        check(
+            "accessToken APIKey XAuthToken userPIN PINCode sessionID oauth2 token2 2token OAuth2Key myKeyV2 jwtX",
+            true,
+        );
+        check("PassWord toKen ACCESS_TOKEN", true);
+    }
+
+    #[test]
+    fn plurals_are_secrets_too() {
+        check("tokens apiKeys API_KEYS cookies credentials passwords creds accesstokens sigs", true);
+    }
+
+    #[test]
+    fn words_written_together() {
+        check("userpassword accesstoken apikey x-apikey sessionid phpsessid JSESSIONID PHPSESSID clientsecret", true);
+        check("csrfmiddlewaretoken newpasswordhash ASPSESSIONIDQQSRTABC basicauth userjwt xauth aspcookie", true);
+    }
+
+    #[test]
+    fn names_of_no_secrets() {
+        check("monkey turkey keyboard tokenizer secretary author authority obsession pinned assignment spin", false);
+        check(
+            "x-request-id user user_id device_id traceparent content-type :path :authority accept host status",
+            false,
+        );
+        check("bypass compass passenger access design signal side possession shipping Pinterest hotkey keynote", false);
+        check("address class s ss _ - 42 x-1 countryCode page sort country_code", false);
+    }
+
+    #[test]
+    fn text_that_is_not_ascii_stands_between_words() {
+        assert!(looks_secret("f\u{fc}r_key"));
+        assert!(looks_secret("\u{20ac}pin\u{20ac}"));
+        assert!(!looks_secret("\u{fc}"));
+        assert!(!looks_secret(""));
+    }
+
+    fn known() -> Vec<&'static str> {
+        [WORDS, ENDINGS, PARTS].iter().flat_map(|list| list.split(' ')).collect()
+    }
+
+    #[test]
+    fn the_lists_are_plain_words() {
+        for word in known() {
+            assert!(!word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()), "{word:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_known_word_is_found_in_any_company(
+            before in "([a-z0-9]{0,6}[-_. \\[:])?", word in prop::sample::select(known()), plural: bool, after in "([-_. \\]:][a-z0-9]{0,6})?"
+        ) {
+            let word = if plural { format!("{word}s") } else { word.to_owned() };
+            let name = format!("{before}{word}{after}");
+            prop_assert!(looks_secret(&name), "{}", name);
+            prop_assert!(looks_secret(&name.to_ascii_uppercase()), "{}", name);
+            let (first, rest) = word.split_at(1);
+            prop_assert!(looks_secret(&format!("my{}{rest}Of", first.to_ascii_uppercase())), "{}", word);
+        }
+
+        #[test]
+        fn any_name_is_judged(name in "\\PC{0,12}") {
+            let _ = looks_secret(&name);
+        }
+    }
 }
