@@ -1,6 +1,11 @@
-//! An identity from a JSON response body, kept while the stream goes on.
+//! An identity from a JSON response body, of which a bounded copy is kept while the stream goes on.
+
+mod document;
+#[cfg(test)]
+mod tests;
 
 use super::headers::Headers;
+use document::Miss;
 
 /// Why a value could not be had; word of `audit.identity.source` after `unavailable:`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,9 +14,9 @@ pub enum Unavailable {
     Encoded,
     /// The body is longer than the limit.
     TooLarge,
-    /// By its content type or by its bytes the body is no JSON document, or not all of it was read.
+    /// By its content type or by its bytes the body is no JSON text, or not all of it was read.
     NotJson,
-    /// The document has no string that is not empty and no number at the pointer.
+    /// At the pointer is no number, and no string but the empty one.
     Absent,
 }
 
@@ -33,57 +38,127 @@ impl Unavailable {
 pub struct Pointer(Vec<String>);
 
 impl Pointer {
-    /// Reads a pointer; `None` when it is none. The empty text points at the whole document.
+    /// Reads a pointer: empty for the whole document, or `/` and a name for each level, with `~0` for `~` and `~1` for
+    /// `/`. `None` when it is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        text.is_empty().then(|| Self(Vec::new()))
+        if text.is_empty() {
+            return Some(Self(Vec::new()));
+        }
+        text.strip_prefix('/')?.split('/').map(unescaped).collect::<Option<_>>().map(Self)
     }
 }
 
-/// What is kept of one response body.
+fn unescaped(name: &str) -> Option<String> {
+    let mut out = String::with_capacity(name.len());
+    let mut characters = name.chars();
+    while let Some(character) = characters.next() {
+        out.push(match character {
+            '~' => match characters.next()? {
+                '0' => '~',
+                '1' => '/',
+                _ => return None,
+            },
+            other => other,
+        });
+    }
+    Some(out)
+}
+
+/// What is kept of one response body: all of it or nothing.
 #[derive(Debug)]
 pub struct Body {
     max_bytes: usize,
+    /// Length by the headers, when they tell; else 0.
+    announced_bytes: usize,
     kept: Result<Vec<u8>, Unavailable>,
 }
 
 impl Body {
-    /// Decides by the response headers whether reading is worth it; a body of more than `max_bytes` is not.
+    /// Decides by the response headers whether reading is worth it: for JSON by its content type, not encoded, of no more
+    /// than `max_bytes`. Memory is taken when the first chunk comes.
     #[must_use]
-    pub fn begin(_headers: &Headers<'_>, max_bytes: usize) -> Self {
-        Self { max_bytes, kept: Ok(Vec::new()) }
+    pub fn begin(headers: &Headers<'_>, max_bytes: usize) -> Self {
+        let announced_bytes = headers.first("content-length").and_then(length).unwrap_or_default();
+        let kept = match refusal(headers) {
+            None if announced_bytes > max_bytes => Err(Unavailable::TooLarge),
+            None => Ok(Vec::new()),
+            Some(why) => Err(why),
+        };
+        Self { max_bytes, announced_bytes, kept }
     }
 
-    /// How many bytes of a chunk of this size should be fetched from the host. 0: no host call is needed, but
-    /// [`Self::push`] is, with nothing fetched: it learns so that the body has grown too large.
+    /// How many bytes of a chunk of this size should be fetched from the host: all or none.
+    ///
+    /// 0: no host call is needed. [`Self::push`] is, with nothing fetched: it learns so that the body is too large.
     #[must_use]
     pub fn wants(&self, chunk_bytes: usize) -> usize {
         match &self.kept {
-            Ok(kept) if kept.len().saturating_add(chunk_bytes) <= self.max_bytes => chunk_bytes,
+            Ok(kept) if chunk_bytes <= self.max_bytes - kept.len() => chunk_bytes,
             _ => 0,
         }
     }
 
-    /// Takes the next chunk: what was fetched of it, and its real size. Less than all of a chunk makes a body with a hole,
-    /// which is no JSON.
+    /// Takes the next chunk: what was fetched of it, and its real size. With less than was wanted the body would have a
+    /// hole, so that it is given up as [`Unavailable::NotJson`].
     pub fn push(&mut self, fetched: &[u8], chunk_bytes: usize) {
         let Ok(kept) = &mut self.kept else { return };
-        if kept.len().saturating_add(chunk_bytes) > self.max_bytes {
+        let room = self.max_bytes - kept.len();
+        if chunk_bytes > room {
             self.kept = Err(Unavailable::TooLarge);
-            return;
+        } else if fetched.len() != chunk_bytes {
+            self.kept = Err(Unavailable::NotJson);
+        } else {
+            reserve(kept, chunk_bytes, self.announced_bytes, room);
+            kept.extend_from_slice(fetched);
         }
-        kept.extend_from_slice(fetched);
     }
 
-    /// The value at the pointer: a string's content or a number's exact text.
+    /// The value at the pointer: a string's content or a number's exact text. Half a surrogate pair is read as U+FFFD; of
+    /// a key that comes twice, the last value counts.
     ///
     /// # Errors
     /// Why there is none.
     pub fn find(&self, pointer: &Pointer) -> Result<Vec<u8>, Unavailable> {
-        match &self.kept {
-            Ok(_) if pointer.0.is_empty() => Err(Unavailable::NotJson),
-            Ok(_) => Err(Unavailable::Absent),
-            Err(why) => Err(*why),
-        }
+        let text = self.kept.as_ref().map_err(|why| *why)?;
+        document::value_at(text, &pointer.0).map_err(|miss| match miss {
+            Miss::Malformed => Unavailable::NotJson,
+            Miss::Absent => Unavailable::Absent,
+        })
     }
+}
+
+/// Room for `bytes` more: as much as was announced, else twice as much as is kept, but never more than `room`.
+fn reserve(kept: &mut Vec<u8>, bytes: usize, announced_bytes: usize, room: usize) {
+    if bytes > kept.capacity() - kept.len() {
+        let more = announced_bytes.saturating_sub(kept.len()).max(kept.len()).max(bytes);
+        kept.reserve_exact(more.min(room));
+    }
+}
+
+fn refusal(headers: &Headers<'_>) -> Option<Unavailable> {
+    if !headers.first("content-type").is_some_and(is_json) {
+        return Some(Unavailable::NotJson);
+    }
+    let is_plain = |coding: &[u8]| coding.is_empty() || is(coding, b"identity");
+    (!headers.all("content-encoding").all(is_plain)).then_some(Unavailable::Encoded)
+}
+
+fn is_json(content_type: &[u8]) -> bool {
+    let parameters = content_type.iter().position(|byte| matches!(byte, b';' | b' ' | b'\t'));
+    let media_type = content_type.get(..parameters.unwrap_or(content_type.len())).unwrap_or_default();
+    let suffix = media_type.len().checked_sub(b"+json".len()).and_then(|at| media_type.get(at..));
+    is(media_type, b"application/json") || suffix.is_some_and(|suffix| is(suffix, b"+json"))
+}
+
+/// Equality without regard to case. Where it is inlined it is unrolled to the length of the word, which costs a kilobyte.
+#[inline(never)]
+fn is(text: &[u8], word: &[u8]) -> bool {
+    text.eq_ignore_ascii_case(word)
+}
+
+/// `None` for what is no number; the body's real length counts then.
+fn length(content_length: &[u8]) -> Option<usize> {
+    let length: u64 = str::from_utf8(content_length).ok()?.parse().ok()?;
+    Some(usize::try_from(length).unwrap_or(usize::MAX))
 }
