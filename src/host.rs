@@ -33,6 +33,10 @@ pub trait Stream {
     fn response_header(&self, name: &str) -> Option<Vec<u8>>;
     /// First value of a response trailer.
     fn response_trailer(&self, name: &str) -> Option<Vec<u8>>;
+    /// All response headers in the serialization of proxy-wasm hosts.
+    fn response_headers(&self) -> Vec<u8>;
+    /// A property by its path, whose elements are separated by NUL: where configuration says which one.
+    fn metadata(&self, path: &str) -> Option<Vec<u8>>;
 
     /// A property that is a 64-bit integer; negative values count as absent.
     fn number(&self, property: Property) -> Option<u64> {

@@ -8,10 +8,12 @@
 //!
 //! Modules in the order in which data flows: [`config`] sets up [`recorder`] (one exchange at a time) and
 //! [`pipeline`] (one worker's records on their way); between them goes a [`record`]; [`wire`] writes it; [`host`] is
-//! the port to the proxy, [`stats`] what is counted, [`time`] what is told of clocks. `adapter` exists on wasm32 only.
+//! the port to the proxy, [`stats`] what is counted, [`time`] what is told of clocks, `json` how text becomes JSON.
+//! `adapter` exists on wasm32 only.
 
 pub mod config;
 pub mod host;
+mod json;
 pub mod pipeline;
 pub mod record;
 pub mod recorder;

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::recorder::correlation::Correlation;
 use crate::recorder::grpc::StatusSource;
+use crate::recorder::identity::Identity;
+use crate::recorder::session::{Session, SessionEvent};
 use crate::recorder::tracking::Context;
 
 /// HTTP or gRPC, by the request's content type.
@@ -54,6 +57,15 @@ pub enum RequireAudit {
     Acknowledged,
 }
 
+/// What can be recorded of a request before it goes upstream.
+#[derive(Debug)]
+pub struct Received {
+    /// Its record, without an outcome.
+    pub record: Box<ExchangeRecord>,
+    /// Most bytes by which the encoded record of its end can be longer.
+    pub most_ending_bytes: usize,
+}
+
 /// Everything that is recorded of one exchange. Bytes are as received; the wire makes them valid UTF-8.
 #[derive(Clone, Debug)]
 pub struct ExchangeRecord {
@@ -75,6 +87,14 @@ pub struct ExchangeRecord {
     pub context: Option<Context>,
     /// A control header came with more than one distinct value.
     pub header_conflict: bool,
+    /// Session id, reference of the session token, kind of authentication.
+    pub session: Session,
+    /// What the rule says about the session.
+    pub session_event: Option<SessionEvent>,
+    /// Who did it.
+    pub identity: Identity,
+    /// What was injected upstream.
+    pub correlation: Option<Correlation>,
     /// `:method`
     pub method: Vec<u8>,
     /// Normalized path without query.
@@ -107,6 +127,8 @@ pub struct ExchangeRecord {
     pub response_code_details: Option<Vec<u8>>,
     /// Decoded `grpc-message`, bounded.
     pub error_message: Option<Vec<u8>>,
+    /// What the rule's allow-lists asked for, by attribute name, each value bounded.
+    pub captured: Vec<(Rc<str>, Vec<u8>)>,
     /// Static attributes of the rule.
     pub tags: Rc<[(String, String)]>,
 }
@@ -125,6 +147,10 @@ impl ExchangeRecord {
             duration: Duration::ZERO,
             context: None,
             header_conflict: false,
+            session: Session::default(),
+            session_event: None,
+            identity: Identity::default(),
+            correlation: None,
             method: Vec::new(),
             path: Vec::new(),
             route: None,
@@ -141,6 +167,7 @@ impl ExchangeRecord {
             response_flags: None,
             response_code_details: None,
             error_message: None,
+            captured: Vec::new(),
             tags: Rc::new([]),
         }
     }

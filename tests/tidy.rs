@@ -22,14 +22,35 @@ const TEST_FILES: [&str; 5] = [
 ];
 
 /// What a room may import with `crate::`, itself apart: modules, or single items where the rest of a module is not for it.
-const MAY_IMPORT: [(&str, &[&str]); 10] = [
+const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("time", &[]),
+    ("json", &[]),
     ("host", &[]),
     // Value types of the per-request rooms stand in a record as they are.
-    ("record", &["recorder::grpc::StatusSource", "recorder::tracking::Context"]),
+    (
+        "record",
+        &[
+            "recorder::correlation::Correlation",
+            "recorder::grpc::StatusSource",
+            "recorder::identity::Identity",
+            "recorder::session::Session",
+            "recorder::session::SessionEvent",
+            "recorder::tracking::Context",
+        ],
+    ),
     ("stats", &["record"]),
-    ("recorder", &["host", "record", "stats", "time"]),
-    ("wire", &["record", "time", "recorder::tracking::Context"]),
+    ("recorder", &["host", "json", "record", "stats", "time"]),
+    (
+        "wire",
+        &[
+            "json",
+            "record",
+            "time",
+            "recorder::identity::Identity",
+            "recorder::session::SessionId",
+            "recorder::tracking::Context",
+        ],
+    ),
     ("pipeline", &["host", "record", "stats", "time", "wire"]),
     ("config", &["pipeline", "record", "recorder", "wire"]),
     ("adapter", &["config", "host", "pipeline", "record", "recorder", "stats", "time", "wire"]),

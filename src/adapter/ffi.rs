@@ -12,6 +12,13 @@ const OK: u32 = 0;
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
@@ -42,6 +49,12 @@ pub(super) fn header_map(map: MapType) -> Option<Vec<u8>> {
     // SAFETY: both pointers are valid for the call, and the host writes nothing else.
     let status = unsafe { proxy_get_header_map_pairs(map as u32, &raw mut data, &raw mut size) };
     taken(status, data, size)
+}
+
+/// Sets a header instead of all values that it has. False: there is no such map in this phase.
+pub(super) fn set_header(map: MapType, name: &str, value: &[u8]) -> bool {
+    // SAFETY: both buffers outlive the call.
+    unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
 }
 
 /// A property by its path, whose elements are separated by NUL.

@@ -1,7 +1,7 @@
 //! Host calls that never panic: raw bytes, and a status that is not expected is an absence.
 
 use proxy_wasm::hostcalls;
-use proxy_wasm::types::MapType;
+use proxy_wasm::types::{BufferType, MapType};
 
 use super::ffi;
 use crate::host::{Property, SharedData, Stream};
@@ -31,6 +31,22 @@ pub(super) fn remove(map: MapType, names: &[&str]) {
     }
 }
 
+/// Sets headers, each instead of all values that it has.
+pub(super) fn set(map: MapType, headers: &[(&str, Vec<u8>)]) {
+    for (name, value) in headers {
+        // A refusal means that the map is gone, and with it the request or response.
+        let _ = ffi::set_header(map, name, value);
+    }
+}
+
+/// At most this many bytes of the current chunk of the response's body.
+pub(super) fn response_chunk(max_bytes: usize) -> Vec<u8> {
+    if max_bytes == 0 {
+        return Vec::new();
+    }
+    hostcalls::get_buffer(BufferType::HttpResponseBody, 0, max_bytes).ok().flatten().unwrap_or_default()
+}
+
 /// The stream whose callback is running.
 pub(super) struct CurrentStream;
 
@@ -41,6 +57,14 @@ impl Stream for CurrentStream {
 
     fn response_header(&self, name: &str) -> Option<Vec<u8>> {
         hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name).ok().flatten()
+    }
+
+    fn response_headers(&self) -> Vec<u8> {
+        ffi::header_map(MapType::HttpResponseHeaders).unwrap_or_default()
+    }
+
+    fn metadata(&self, path: &str) -> Option<Vec<u8>> {
+        ffi::property(path)
     }
 
     fn response_trailer(&self, name: &str) -> Option<Vec<u8>> {

@@ -8,12 +8,14 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 
 use super::held::refuse;
-use super::hostcalls::{CurrentStream, HeaderMap, remove};
+use super::hostcalls::{CurrentStream, HeaderMap, remove, response_chunk, set};
+use super::random;
 use super::root_context::Worker;
 use crate::pipeline::admission::Admission;
 use crate::pipeline::buffer::Place;
 use crate::record::RequireAudit;
 use crate::recorder::exchange::Exchange;
+use crate::recorder::session;
 
 /// The context of one stream.
 pub(super) struct Http {
@@ -73,20 +75,16 @@ impl HttpContext for Http {
         super::crash::trap_if_asked(&map.headers(), "headers");
         let exchange = &mut self.exchange;
         let instructions = worker.with_pipeline(|pipeline| {
-            let stats = &mut pipeline.stats;
-            let instructions = worker.recorder.handle_request_headers(
-                exchange,
-                &map.headers(),
-                &CurrentStream,
-                || worker.clock.now(),
-                stats,
-            );
+            let instructions = worker.with_host(&mut pipeline.stats, &|| worker.clock.now(), |host| {
+                worker.recorder.handle_request_headers(exchange, &map.headers(), host)
+            });
             if instructions.peer_unknown {
                 pipeline.handle_unknown_peer();
             }
             instructions
         });
         remove(MapType::HttpRequestHeaders, &instructions.remove);
+        set(MapType::HttpRequestHeaders, &instructions.set);
         let required = instructions.require_audit;
         if required == RequireAudit::None { Action::Continue } else { self.admit(required) }
     }
@@ -96,8 +94,9 @@ impl HttpContext for Http {
         let map = HeaderMap::read(MapType::HttpRequestTrailers);
         let exchange = &mut self.exchange;
         let names = worker.with_pipeline(|pipeline| {
-            let stats = &mut pipeline.stats;
-            worker.recorder.handle_request_trailers(exchange, &map.headers(), &CurrentStream, stats)
+            worker.with_host(&mut pipeline.stats, &|| worker.clock.now(), |host| {
+                worker.recorder.handle_request_trailers(exchange, &map.headers(), host)
+            })
         });
         remove(MapType::HttpRequestTrailers, &names);
         Action::Continue
@@ -105,10 +104,22 @@ impl HttpContext for Http {
 
     fn on_http_response_headers(&mut self, _num_headers: usize, end_of_stream: bool) -> Action {
         self.note_end(end_of_stream);
+        let Some(worker) = &self.worker else { return Action::Continue };
+        if worker.recorder.wants_response_headers(&self.exchange) {
+            let map = HeaderMap::read(MapType::HttpResponseHeaders);
+            let fresh_id = &|| random::uuid().ok();
+            let made = worker.recorder.handle_response_headers(&mut self.exchange, &map.headers(), fresh_id);
+            if let Some(id) = made {
+                set(MapType::HttpResponseHeaders, &[(session::ID_HEADER, id.into_bytes())]);
+            }
+        }
         Action::Continue
     }
 
-    fn on_http_response_body(&mut self, _body_size: usize, end_of_stream: bool) -> Action {
+    /// Never pauses: each callback sees one chunk, which goes on to the client at once.
+    fn on_http_response_body(&mut self, body_size: usize, end_of_stream: bool) -> Action {
+        let chunk = response_chunk(self.exchange.wants_of_chunk(body_size));
+        self.exchange.handle_response_chunk(&chunk, body_size);
         self.note_end(end_of_stream);
         Action::Continue
     }
@@ -127,11 +138,12 @@ impl HttpContext for Http {
         let unseen = (!exchange.is_seen()).then(|| HeaderMap::read(MapType::HttpRequestHeaders));
         let now = LazyCell::new(|| worker.clock.now());
         let wakes = worker.with_pipeline(|pipeline| {
-            let stats = &mut pipeline.stats;
             if let Some(map) = &unseen {
-                worker.recorder.handle_unseen_request(exchange, &map.headers(), &CurrentStream, stats);
+                worker.with_host(&mut pipeline.stats, &|| *now, |host| {
+                    worker.recorder.handle_unseen_request(exchange, &map.headers(), host);
+                });
             }
-            let record = worker.recorder.handle_end(exchange, &CurrentStream, || *now, stats);
+            let record = worker.recorder.handle_end(exchange, &CurrentStream, &|| *now, &mut pipeline.stats);
             if let Some(ticket) = self.ticket {
                 pipeline.handle_request_gone(ticket);
                 worker.held.forget(ticket);

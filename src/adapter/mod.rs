@@ -8,6 +8,7 @@ mod held;
 mod hostcalls;
 mod http_context;
 mod metrics;
+mod random;
 mod root_context;
 mod vm;
 

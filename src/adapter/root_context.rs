@@ -8,19 +8,21 @@ use log::Level as LogLevel;
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, MapType};
-use uuid::Builder;
 
 use super::clock::Clock;
 use super::held::Held;
-use super::hostcalls::{HeaderMap, ProcessData, dispatch};
+use super::hostcalls::{CurrentStream, HeaderMap, ProcessData, dispatch};
 use super::http_context::Http;
 use super::metrics::Metrics;
-use super::vm;
+use super::{random, vm};
 use crate::config::{self, Config};
 use crate::pipeline::Pipeline;
 use crate::pipeline::answer::{Answer, MAX_BODY_BYTES};
 use crate::pipeline::notices::Level;
-use crate::recorder::Recorder;
+use crate::recorder::correlation::Correlator;
+use crate::recorder::{Host, Recorder};
+use crate::stats::Stats;
+use crate::time::Now;
 
 /// What the root context and its streams share. Borrowed only inside one callback.
 pub(super) struct Worker {
@@ -29,6 +31,7 @@ pub(super) struct Worker {
     metrics: RefCell<Metrics>,
     pub(super) clock: Clock,
     pub(super) held: Held,
+    pub(super) correlator: RefCell<Correlator>,
     wake_queue: Option<u32>,
     /// Envoy's id of the root context.
     root: u32,
@@ -52,13 +55,18 @@ impl Root {
     }
 
     fn configure(&mut self, config: Config) -> Result<(), String> {
-        let [stream_id, vm] = [random()?, random()?].map(|bytes| Builder::from_random_bytes(bytes).into_uuid());
-        let seed = u64::from_le_bytes(random()?);
+        let (stream_id, vm) = (random::uuid()?, random::uuid()?);
+        let seed = u64::from_le_bytes(random::bytes()?);
         let (shortest, longest) = TICK_RANGE;
         let tick = (config.pipeline.batch.max_delay / 4).clamp(shortest, longest);
         hostcalls::set_tick_period(tick).map_err(|status| format!("no tick from the host: {status:?}"))?;
         log::info!("configured: stream {stream_id}, rules {}", config.recorder.policy.len());
+        for warning in config.warnings() {
+            log::warn!("{warning}");
+        }
+        let scope = config.recorder.correlation_scope;
         self.worker = Some(Rc::new(Worker {
+            correlator: RefCell::new(Correlator::new(scope, stream_id, Rc::new(ProcessData))),
             recorder: Recorder::new(config.recorder),
             pipeline: RefCell::new(Pipeline::new(
                 config.pipeline,
@@ -83,6 +91,18 @@ impl Worker {
     /// Runs `work` on the pipeline, alone: host calls that could come back are made after it.
     pub(super) fn with_pipeline<T>(&self, work: impl FnOnce(&mut Pipeline) -> T) -> T {
         work(&mut self.pipeline.borrow_mut())
+    }
+
+    /// Runs `work` with what the recorder may use in a callback of the stream that is running.
+    pub(super) fn with_host<T>(
+        &self,
+        stats: &mut Stats,
+        clock: &dyn Fn() -> Now,
+        work: impl FnOnce(&mut Host<'_>) -> T,
+    ) -> T {
+        let mut correlator = self.correlator.borrow_mut();
+        let fresh_id = &|| random::uuid().ok();
+        work(&mut Host { stream: &CurrentStream, clock, fresh_id, correlator: &mut correlator, stats })
     }
 
     /// Wakes the root context: only its callouts have their answers delivered when the stream is gone.
@@ -145,12 +165,6 @@ impl Worker {
         }
         is_drained
     }
-}
-
-fn random<const N: usize>() -> Result<[u8; N], String> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| format!("no randomness from the host: {error}"))?;
-    Ok(bytes)
 }
 
 fn print(level: Level, line: &str) {

@@ -1,11 +1,14 @@
 //! The filter's configuration: bytes in, settings of the rooms out, or every problem at once, each with its path.
 
+mod capture;
 mod delivery;
-mod later;
+mod identity;
 mod node;
 mod request;
 mod rules;
+mod session;
 mod source;
+mod sources;
 mod text;
 mod units;
 
@@ -17,6 +20,7 @@ use std::fmt;
 use node::{Node, Object, Problems};
 pub use source::Environment;
 
+use crate::recorder::token::TokenMode;
 use crate::{pipeline, recorder};
 
 /// A legal configuration.
@@ -26,6 +30,16 @@ pub struct Config {
     pub recorder: recorder::Settings,
     /// For the per-worker side.
     pub pipeline: pipeline::settings::Settings,
+}
+
+impl Config {
+    /// What an operator should hear of at the start, a sentence each.
+    pub fn warnings(&self) -> impl Iterator<Item = &'static str> {
+        let is_clear = self.recorder.session.token_mode == TokenMode::Clear;
+        is_clear
+            .then_some("session.token_mode is clear: whoever reads the records can use the session tokens")
+            .into_iter()
+    }
 }
 
 /// Why a configuration is refused: all problems found, `path: sentence` each. Its text is one line.
@@ -48,7 +62,7 @@ impl std::error::Error for ConfigError {}
 /// `environment` resolves `${NAME}` inside string values.
 ///
 /// # Errors
-/// All problems found: unknown keys, wrong types, values out of range, keys that have no effect in this version.
+/// All problems found: unknown keys, wrong types, values out of range.
 pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Config, ConfigError> {
     let mut value = source::decode(bytes)
         .map_err(|sentence| ConfigError { problems: vec![format!("configuration: {sentence}")] })?;
@@ -68,19 +82,20 @@ fn read(mut object: Object<'_>) -> Option<Config> {
     let enabled = object.read("enabled", true, Node::boolean);
     let service = object.read("service", String::new(), |node| node.text().map(str::to_owned));
     let target = object.required("audit_cluster").and_then(|node| delivery::target(&node));
-    let policy = object.field("rules").map_or_else(rules::default_rules, |node| rules::rules(&node));
-    let correlation_headers = request::correlation(object.field("correlation"));
+    let identity = identity::global(object.field("identity"));
+    let policy =
+        object.field("rules").map_or_else(|| rules::default_rules(&identity), |node| rules::rules(&node, &identity));
+    let (correlation_headers, correlation_scope) = request::correlation(object.field("correlation"));
     let tracking = request::tracking(object.field("tracking"), correlation_headers);
     let trust = request::trust(object.field("trust"));
-    later::session(object.field("session"));
-    later::identity(object.field("identity"));
+    let session = session::session(object.field("session"));
     let batch = delivery::batch(object.field("batch"));
     let buffer = delivery::buffer(object.field("buffer"));
     let retry = delivery::retry(object.field("retry"));
     object.finish();
     let service = if service.is_empty() { DEFAULT_SERVICE.to_owned() } else { service };
     Some(Config {
-        recorder: recorder::Settings { enabled, policy, tracking, trust },
+        recorder: recorder::Settings { enabled, policy, tracking, trust, session, correlation_scope },
         pipeline: pipeline::settings::Settings { service, target: target?, batch, buffer, retry },
     })
 }

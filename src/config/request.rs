@@ -1,10 +1,10 @@
-//! The sections about requests: `tracking`, `trust` and the names in `correlation`.
+//! The sections about requests: `tracking`, `trust` and `correlation`.
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::later;
 use super::node::Node;
 use super::text::header_name;
+use crate::recorder::correlation::Scope;
 use crate::recorder::tracking::Settings;
 use crate::recorder::trust::Trust;
 
@@ -76,26 +76,28 @@ fn network(text: &str) -> Option<IpNet> {
 
 fn uri_san(node: &Node<'_>) -> Option<String> {
     let text = node.non_empty_text()?;
-    if !text.contains("://") {
-        node.refuse("must be the start of a URI, such as spiffe://mesh.internal/");
+    // Without a name behind the scheme every trust domain would be meant.
+    if !text.split_once("://").is_some_and(|(scheme, name)| !scheme.is_empty() && !name.is_empty()) {
+        node.refuse("must be the start of a URI with its trust domain, such as spiffe://mesh.internal/");
         return None;
     }
     Some(text.to_owned())
 }
 
-/// Reads `correlation`: the two names are removed from every request, which is all that this version does with them.
-pub(super) fn correlation(node: Option<Node<'_>>) -> [String; 2] {
+/// Reads `correlation`: the two names, and who shares a session of numbers.
+pub(super) fn correlation(node: Option<Node<'_>>) -> ([String; 2], Scope) {
     let mut names = ["x-audit-stream-id".to_owned(), "x-audit-sequence-number".to_owned()];
-    let Some(mut object) = node.and_then(|node| node.object()) else { return names };
+    let Some(mut object) = node.and_then(|node| node.object()) else { return (names, Scope::Worker) };
     let [session_id, sequence] = &mut names;
     *session_id = object.read("session_id_header", session_id.clone(), header_name);
     *sequence = object.read("sequence_header", sequence.clone(), header_name);
     if session_id == sequence {
         object.refuse("the two headers must have two names");
     }
-    later::only_default(object.field("scope"), &["worker", "process"]);
+    let words = [("worker", Scope::Worker), ("process", Scope::Process)];
+    let scope = object.read("scope", Scope::Worker, |node| node.one_of(&words));
     object.finish();
-    names
+    (names, scope)
 }
 
 #[cfg(test)]

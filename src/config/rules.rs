@@ -2,14 +2,18 @@
 
 use std::rc::Rc;
 
-use super::later;
-use super::node::{Node, Object};
+use super::capture::{capture, set_tracking};
+use super::identity;
+use super::node::Node;
 use super::text::{header_name, header_value, is_label, method};
 use crate::record::{Outcome, Protocol, RequireAudit};
+use crate::recorder::capture::Capture;
+use crate::recorder::identity::Settings;
 use crate::recorder::path::{self, Template};
 use crate::recorder::policy::{
     Conditions, ExtraFields, HeaderCondition, HostPattern, PathPattern, Policy, Rule, StatusRange, ValuePattern,
 };
+use crate::recorder::session::SessionEvent;
 use crate::recorder::tracking::MAX_OPERATION_BYTES;
 
 const OUTCOMES: [(&str, Outcome); 4] = [
@@ -20,7 +24,7 @@ const OUTCOMES: [(&str, Outcome); 4] = [
 ];
 
 /// The two rules that hold when none are configured: successful session checks, and what a gateway tracks.
-pub(super) fn default_rules() -> Policy {
+pub(super) fn default_rules(identity: &Rc<Settings>) -> Policy {
     let check = Conditions {
         protocol: Some(Protocol::Http),
         methods: vec!["GET".to_owned()],
@@ -31,12 +35,13 @@ pub(super) fn default_rules() -> Policy {
     let check = Rule {
         record_on: vec![Outcome::Success],
         http_statuses: vec![StatusRange { first: 200, last: 200 }],
-        ..plain_rule("check", check)
+        identity: identity::of_check(identity),
+        ..plain_rule("check", check, identity)
     };
-    vec![Rc::new(check), Rc::new(plain_rule("tracked", tracked))]
+    vec![Rc::new(check), Rc::new(plain_rule("tracked", tracked, identity))]
 }
 
-fn plain_rule(name: &str, conditions: Conditions) -> Rule {
+fn plain_rule(name: &str, conditions: Conditions, identity: &Rc<Settings>) -> Rule {
     Rule {
         name: name.into(),
         conditions,
@@ -46,17 +51,22 @@ fn plain_rule(name: &str, conditions: Conditions) -> Rule {
         http_statuses: Vec::new(),
         immediate_on: Vec::new(),
         require_audit: RequireAudit::None,
+        identity: Rc::clone(identity),
+        session: None,
+        correlate: false,
+        capture: Capture::default(),
+        set_tracking: None,
         tags: Rc::new([]),
         extra_fields: ExtraFields::default(),
     }
 }
 
 /// Reads `rules`.
-pub(super) fn rules(node: &Node<'_>) -> Policy {
+pub(super) fn rules(node: &Node<'_>, identity: &Rc<Settings>) -> Policy {
     let mut names: Vec<Rc<str>> = Vec::new();
     let mut policy = Policy::new();
     for entry in node.non_empty_list().unwrap_or_default() {
-        let Some(rule) = rule(&entry) else { continue };
+        let Some(rule) = rule(&entry, identity) else { continue };
         if !rule.name.is_empty() && names.contains(&rule.name) {
             entry.refuse("has the name of an earlier rule");
         }
@@ -66,19 +76,17 @@ pub(super) fn rules(node: &Node<'_>) -> Policy {
     policy
 }
 
-fn rule(node: &Node<'_>) -> Option<Rule> {
+fn rule(node: &Node<'_>, identity: &Rc<Settings>) -> Option<Rule> {
     let mut object = node.object()?;
     let name = object.required("name").and_then(|node| rule_name(&node));
     let conditions = object.field("match").and_then(|node| conditions(&node)).unwrap_or_default();
-    let mut rule = plain_rule(name.unwrap_or_default(), conditions);
+    let mut rule = plain_rule(name.unwrap_or_default(), conditions, identity);
+    rule.set_tracking = set_tracking(object.field("set_tracking"));
+    // The next hop records what this one tells it, so that there is one record.
+    let default_level = if rule.set_tracking.is_some() { Level::None } else { Level::Metadata };
     let levels = [("none", Level::None), ("metadata", Level::Metadata), ("request", Level::Request)];
-    if let Some(node) = object.field("level") {
-        let level = node.one_of(&levels);
-        rule.recorded = level != Some(Level::None);
-        if level == Some(Level::Request) {
-            node.refuse(later::NOT_SUPPORTED);
-        }
-    }
+    let level = object.read("level", default_level, |node| node.one_of(&levels));
+    rule.recorded = level != Level::None;
     rule.action = object.field("action").and_then(|node| action(&node)).filter(|action| !action.is_empty());
     rule.record_on =
         object.read("record_on", rule.record_on, |node| Some(node.each_of_some(|entry| entry.one_of(&OUTCOMES))));
@@ -88,7 +96,11 @@ fn rule(node: &Node<'_>) -> Option<Rule> {
     rule.require_audit = object.read("require_audit", RequireAudit::None, |node| require_audit(node, rule.recorded));
     rule.tags = object.read("tags", Rc::new([]), tags);
     rule.extra_fields = object.read("extra_fields", ExtraFields::default(), extra_fields);
-    read_later_keys(&mut object);
+    rule.identity = identity::of_rule(object.field("identity"), identity);
+    let events = [("none", None), ("start", Some(SessionEvent::Start)), ("end", Some(SessionEvent::End))];
+    rule.session = object.read("session", None, |node| recorded_only(node, node.one_of(&events)?, rule.recorded));
+    rule.correlate = object.read("correlate", false, |node| recorded_only(node, node.boolean()?, rule.recorded));
+    rule.capture = capture(object.field("capture"), level == Level::Request);
     object.finish();
     Some(rule)
 }
@@ -106,19 +118,15 @@ fn require_audit(node: &Node<'_>, recorded: bool) -> Option<RequireAudit> {
         ("buffered", RequireAudit::Buffered),
         ("acknowledged", RequireAudit::Acknowledged),
     ];
-    let required = node.one_of(&words)?;
-    if required != RequireAudit::None && !recorded {
-        node.refuse("must be none where level is none: there is no record to wait for");
-    }
-    Some(required)
+    recorded_only(node, node.one_of(&words)?, recorded)
 }
 
-fn read_later_keys(object: &mut Object<'_>) {
-    later::identity(object.field("identity"));
-    later::only_default(object.field("session"), &["none", "start", "end"]);
-    later::only_false(object.field("correlate"));
-    later::capture(object.field("capture"));
-    later::set_tracking(object.field("set_tracking"));
+/// A value that asks for something that only a record can give.
+fn recorded_only<T: Default + PartialEq>(node: &Node<'_>, value: T, recorded: bool) -> Option<T> {
+    if value != T::default() && !recorded {
+        node.refuse("needs a record, and level is none (its default where set_tracking is given)");
+    }
+    Some(value)
 }
 
 fn rule_name<'a>(node: &Node<'a>) -> Option<&'a str> {

@@ -2,7 +2,7 @@
 
 mod defaults;
 mod forms;
-mod later;
+mod identity;
 mod laws;
 mod mistakes;
 mod secrecy;
@@ -17,10 +17,12 @@ use super::source::tests::to_struct;
 use super::{Config, parse};
 use crate::pipeline::settings::{BatchLimits, BufferLimits, OnFull, RetryPolicy, Target};
 use crate::record::{Outcome, Protocol, RequireAudit};
+use crate::recorder::correlation::Scope;
 use crate::recorder::path::Template;
 use crate::recorder::policy::{
     Conditions, ExtraFields, HeaderCondition, HostPattern, PathPattern, StatusRange, ValuePattern,
 };
+use crate::recorder::token::TokenMode;
 use crate::recorder::tracking;
 use crate::wire::Format;
 
@@ -114,17 +116,32 @@ fn everything() -> Value {
                     ],
                     "tracked": false,
                 },
-                "level": "metadata",
+                "level": "request",
+                "capture": {"query": ["q"], "request_headers": ["X-Tenant"], "response_headers": ["x-cache"]},
                 "action": "password.change",
                 "record_on": ["failure", "denied"],
                 "http_statuses": [400, "403", "5xx"],
                 "immediate_on": ["denied"],
                 "require_audit": "acknowledged",
+                "identity": {"user_id": [{"response_json": "/user/id"}], "max_body_bytes": 1000},
+                "session": "start",
+                "correlate": true,
                 "tags": {"retention": "7y"},
                 "extra_fields": ["upstream_cluster", "peer_uri_san", "response_flags", "response_code_details"],
             },
             {"name": "health", "match": {"path": {"exact": "/health"}}, "level": "none"},
             {"name": "api", "match": {"protocol": "grpc", "path": {"prefix": "/shop."}, "tracked": true}, "require_audit": "buffered"},
+            {
+                "name": "edge",
+                "match": {"hosts": ["edge"]},
+                "set_tracking": {
+                    "operation": "edge",
+                    "context": {
+                        "device": {"header": "X-Device"}, "theme": {"cookie": "theme"}, "peer": {"peer_uri_san": true},
+                        "address": {"peer_address": true}, "sub": {"metadata": "ns:jwt:sub"},
+                    },
+                },
+            },
             {"name": "rest", "match": {"protocol": "any", "path": {"suffix": ".json"}}},
         ],
         "tracking": {
@@ -132,7 +149,15 @@ fn everything() -> Value {
             "on_empty_context": "record", "max_context_bytes": 100,
         },
         "trust": {"cidrs": ["192.0.2.0/24", "2001:db8::/32"], "uri_sans": ["spiffe://mesh.internal/"]},
-        "correlation": {"session_id_header": "x-c-id", "sequence_header": "x-c-seq", "scope": "worker"},
+        "correlation": {"session_id_header": "x-c-id", "sequence_header": "x-c-seq", "scope": "process"},
+        "session": {
+            "id": [{"cookie": "sid"}], "token": [{"header": "X-Token"}, {"bearer": true}], "token_mode": "hmac",
+            "hmac_key": "0123456789abcdef0123456789abcdef", "hmac_key_id": "k1",
+        },
+        "identity": {
+            "user_id": [{"response_header": "X-User"}, {"header": "x-user"}], "user_name": [{"peer_uri_san": true}],
+            "user_email": [{"metadata": ["ns", "https://example.com/mail"]}],
+        },
         "batch": {"max_records": "${MAX_RECORDS}", "max_bytes": 4096, "max_delay": "0.5s"},
         "buffer": {"max_records": "200", "max_bytes": 8192, "on_full": "drop_oldest", "immediate_reserve_percent": 25},
         "retry": {"initial_backoff": "10ms", "max_backoff": "1m", "max_attempts": 9, "max_age": "1h"},

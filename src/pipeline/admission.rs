@@ -8,7 +8,7 @@ use super::batch::Batch;
 use super::buffer::Place;
 use super::capture::lane_of;
 use super::lane::Lane;
-use crate::record::{Event, ExchangeRecord, RequireAudit};
+use crate::record::{Event, Received, RequireAudit};
 use crate::stats::Counter;
 use crate::time::Now;
 
@@ -53,18 +53,15 @@ struct Held {
     deadline: Duration,
 }
 
-/// Room for what the end of an exchange adds to its record: names and values of the outcome, of the status, of flags and
-/// details (256 bytes each, every byte six when escaped), and the error message (512).
-const ENDING_BYTES: usize = 8192;
-
 impl Pipeline {
     /// Decides about a request by what can be recorded of it before it goes upstream.
-    pub fn admit(&mut self, required: RequireAudit, mut received: Box<ExchangeRecord>, now: Now) -> Admission {
-        let lane = lane_of(&received);
-        received.immediate = true;
-        let start = received.start_unix_nanos;
-        let event = Event::Exchange(received);
-        let most_bytes = self.encode(0, lane, start, &event, now).fragment.len() + ENDING_BYTES;
+    pub fn admit(&mut self, required: RequireAudit, received: Received, now: Now) -> Admission {
+        let Received { mut record, most_ending_bytes } = received;
+        let lane = lane_of(&record);
+        record.immediate = true;
+        let start = record.start_unix_nanos;
+        let event = Event::Exchange(record);
+        let most_bytes = self.encode(0, lane, start, &event, now).fragment.len() + most_ending_bytes;
         let admission = match self.buffer.reserve(lane, most_bytes) {
             None => Admission::Refuse,
             Some((place, evicted)) => {

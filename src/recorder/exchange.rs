@@ -2,7 +2,12 @@
 
 use std::rc::Rc;
 
+use super::capture::Captured;
+use super::correlation::Correlation;
+use super::identity::Claims;
 use super::policy::{self, RequestHead, Rule};
+use super::response_json::Body;
+use super::session::Session;
 use super::trace;
 use super::tracking::{Tracking, clipped};
 use super::trust::Verdict;
@@ -16,6 +21,8 @@ pub struct Exchange {
     complete: bool,
     verdict: Option<Verdict>,
     audited: Option<Box<Audited>>,
+    /// What is read of the response, where the user is to be found in it.
+    body: Option<Box<Body>>,
 }
 
 /// A request that a rule matched, and that is recorded if it ends as the rule wants.
@@ -26,6 +33,10 @@ pub(super) struct Audited {
     pub(super) start: Option<Now>,
     pub(super) tracking: Tracking,
     pub(super) request: Request,
+    pub(super) session: Session,
+    pub(super) claims: Claims,
+    pub(super) captured: Captured,
+    pub(super) correlation: Option<Correlation>,
 }
 
 /// What is recorded of the request itself, each value bounded.
@@ -54,28 +65,51 @@ impl Exchange {
         self.seen
     }
 
-    /// Notes that the response has been sent whole, trailers included.
+    /// Notes that the response has been sent whole, trailers included. One that an earlier filter made is sent before
+    /// this filter hears of it.
     pub fn handle_response_complete(&mut self) {
         self.complete = true;
+    }
+
+    /// How many bytes of a chunk of the response's body are needed; for none of them the host need not be asked.
+    #[must_use]
+    pub fn wants_of_chunk(&self, chunk_bytes: usize) -> usize {
+        self.body.as_ref().map_or(0, |body| body.wants(chunk_bytes))
+    }
+
+    /// Takes what was needed of a chunk of this size.
+    pub fn handle_response_chunk(&mut self, needed: &[u8], chunk_bytes: usize) {
+        if let Some(body) = &mut self.body {
+            body.push(needed, chunk_bytes);
+        }
+    }
+
+    pub(super) fn read_body(&mut self, body: Body) {
+        self.body = Some(Box::new(body));
+    }
+
+    pub(super) fn body(&self) -> Option<&Body> {
+        self.body.as_deref()
     }
 
     pub(super) fn is_complete(&self) -> bool {
         self.complete
     }
 
-    pub(super) fn begin(&mut self, audited: Option<Box<Audited>>) {
+    pub(super) fn begin(&mut self) {
         self.seen = true;
-        self.audited = audited;
     }
 
-    /// An answer that an earlier filter made is sent whole before this filter hears of it.
-    pub(super) fn begin_unseen(&mut self, audited: Option<Box<Audited>>) {
-        self.begin(audited);
-        self.complete = true;
+    pub(super) fn audit(&mut self, audited: Audited) {
+        self.audited = Some(Box::new(audited));
     }
 
     pub(super) fn audited(&self) -> Option<&Audited> {
         self.audited.as_deref()
+    }
+
+    pub(super) fn audited_mut(&mut self) -> Option<&mut Audited> {
+        self.audited.as_deref_mut()
     }
 
     pub(super) fn take(&mut self) -> Option<Box<Audited>> {

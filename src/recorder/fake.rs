@@ -11,6 +11,7 @@ pub(crate) struct FakeStream {
     pub(crate) properties: HashMap<Property, Vec<u8>>,
     pub(crate) response_headers: HashMap<String, Vec<u8>>,
     pub(crate) response_trailers: HashMap<String, Vec<u8>>,
+    pub(crate) metadata: HashMap<String, Vec<u8>>,
     pub(crate) asked: RefCell<Vec<Property>>,
 }
 
@@ -41,6 +42,19 @@ fn owned(pairs: &[(&str, &str)]) -> HashMap<String, Vec<u8>> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
 }
 
+/// A header map as a proxy-wasm host writes it.
+pub(crate) fn serialized(pairs: &[(&str, &[u8])]) -> Vec<u8> {
+    let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap().to_le_bytes();
+    let mut out = u32::try_from(pairs.len()).unwrap().to_le_bytes().to_vec();
+    for (name, value) in pairs {
+        out.extend([length(name.as_bytes()), length(value)].concat());
+    }
+    for (name, value) in pairs {
+        out.extend([name.as_bytes(), b"\0", value, b"\0"].concat());
+    }
+    out
+}
+
 impl Stream for FakeStream {
     fn property(&self, property: Property) -> Option<Vec<u8>> {
         self.asked.borrow_mut().push(property);
@@ -49,6 +63,16 @@ impl Stream for FakeStream {
 
     fn response_header(&self, name: &str) -> Option<Vec<u8>> {
         self.response_headers.get(name).cloned()
+    }
+
+    fn response_headers(&self) -> Vec<u8> {
+        let pairs: Vec<(&str, &[u8])> =
+            self.response_headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+        serialized(&pairs)
+    }
+
+    fn metadata(&self, path: &str) -> Option<Vec<u8>> {
+        self.metadata.get(path).cloned()
     }
 
     fn response_trailer(&self, name: &str) -> Option<Vec<u8>> {

@@ -1,15 +1,18 @@
 //! The end of an exchange: how it ended, and the record that is made of it.
 
+use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::exchange::{Audited, MAX_NAME_BYTES, Request};
 use super::grpc::{self, Status, StatusSource};
+use super::headers::Headers;
+use super::response_json::Body;
 use super::tracking::clipped;
 use super::trust::address_without_port;
 use super::{flags, outcome};
 use crate::host::{Property, Stream};
-use crate::record::{ExchangeRecord, Outcome, Protocol, RpcStatus};
+use crate::record::{ExchangeRecord, Outcome, Protocol, Received, RpcStatus};
 use crate::time::Now;
 
 /// How an exchange ended, before it is known whether a record is wanted.
@@ -50,12 +53,18 @@ fn rpc_status(stream: &dyn Stream, http_status: Option<u16>, complete: bool) -> 
 
 /// Joins what was kept of the request with how it ended; asks the host only for what this record needs.
 pub(super) fn record(
-    audited: Audited,
+    mut audited: Audited,
     ending: Ending,
+    body: Option<&Body>,
     stream: &dyn Stream,
-    clock: impl FnOnce() -> Now,
+    clock: &dyn Fn() -> Now,
 ) -> ExchangeRecord {
     let (start_unix_nanos, duration) = timing(audited.start, stream, clock);
+    let identity = audited.rule.identity.resolve(mem::take(&mut audited.claims), body, stream);
+    if !audited.rule.capture.response_headers.is_empty() {
+        let headers = stream.response_headers();
+        audited.rule.capture.of_response(&Headers::parse(&headers), &mut audited.captured);
+    }
     let extra = audited.rule.extra_fields;
     let unusual = ending.outcome != Outcome::Success;
     let when = |wanted: bool, property: Property| wanted.then(|| stream.property(property)).flatten();
@@ -63,6 +72,8 @@ pub(super) fn record(
         outcome: Some(ending.outcome),
         immediate: audited.rule.immediate_on.contains(&ending.outcome),
         duration,
+        identity,
+        session_event: audited.rule.session.filter(|_| ending.outcome == Outcome::Success),
         http_status: ending.http_status,
         error_message: ending.rpc.and_then(|(_, source)| error_message(source, stream)),
         rpc: ending.rpc.map(|(status, source)| RpcStatus { name: status.name(), source }),
@@ -75,20 +86,38 @@ pub(super) fn record(
     }
 }
 
+/// Room for what every end adds to a record: names and values of the outcome, of the status, of flags and details (256
+/// bytes each, every byte six when escaped), the error message (512), and the id of a session that begins.
+const ENDING_BYTES: usize = 8192;
+/// Room for a value that only the response has, and its name: a field of the identity, a captured header.
+const RESPONSE_VALUE_BYTES: usize = 6 * MAX_NAME_BYTES + 256;
+
 /// What is known of an exchange before the request goes upstream. Immediate when the record of its end surely is.
-pub(super) fn received(audited: Audited, stream: &dyn Stream) -> ExchangeRecord {
+pub(super) fn received(audited: Audited, stream: &dyn Stream) -> Received {
+    let rule = &audited.rule;
+    let values = rule.identity.count_fields() + rule.capture.response_headers.len();
+    let most_ending_bytes = ENDING_BYTES + values * RESPONSE_VALUE_BYTES;
+    Received { record: Box::new(receipt(audited, stream)), most_ending_bytes }
+}
+
+fn receipt(mut audited: Audited, stream: &dyn Stream) -> ExchangeRecord {
     let start_unix_nanos = audited.start.unwrap_or_default().unix_nanos;
-    ExchangeRecord { immediate: audited.rule.is_always_immediate(), ..of_request(audited, start_unix_nanos, stream) }
+    let identity = audited.rule.identity.resolve_received(mem::take(&mut audited.claims), stream);
+    let immediate = audited.rule.is_always_immediate();
+    ExchangeRecord { identity, immediate, ..of_request(audited, start_unix_nanos, stream) }
 }
 
 fn of_request(audited: Audited, start_unix_nanos: u64, stream: &dyn Stream) -> ExchangeRecord {
-    let Audited { rule, tracking, request, .. } = audited;
+    let Audited { rule, tracking, request, session, captured, correlation, .. } = audited;
     let peer_uri_san = rule.extra_fields.peer_uri_san;
     ExchangeRecord {
         action: action(rule.action.as_deref(), rule.route(), tracking.operation, &request),
         start_unix_nanos,
         context: tracking.context,
         header_conflict: tracking.conflict,
+        session,
+        correlation,
+        captured,
         method: request.method,
         path: request.path,
         route: rule.route().map(str::to_owned),
@@ -110,7 +139,7 @@ fn bounded(value: Vec<u8>) -> Vec<u8> {
 }
 
 /// Start and duration by the clocks; from Envoy where the filter did not see the request begin.
-fn timing(start: Option<Now>, stream: &dyn Stream, clock: impl FnOnce() -> Now) -> (u64, Duration) {
+fn timing(start: Option<Now>, stream: &dyn Stream, clock: &dyn Fn() -> Now) -> (u64, Duration) {
     if let Some(start) = start {
         return (start.unix_nanos, clock().uptime.saturating_sub(start.uptime));
     }

@@ -2,8 +2,12 @@
 
 use std::rc::Rc;
 
+use super::capture::Capture;
+use super::gateway::SetTracking;
 use super::headers::Headers;
 use super::path::Template;
+use super::session::SessionEvent;
+use super::{identity, outcome};
 use crate::record::{Outcome, Protocol, RequireAudit};
 
 /// The rules in the order of the configuration.
@@ -28,6 +32,16 @@ pub struct Rule {
     pub immediate_on: Vec<Outcome>,
     /// What is demanded before a request may go upstream.
     pub require_audit: RequireAudit,
+    /// Where the user comes from.
+    pub identity: Rc<identity::Settings>,
+    /// What a request that succeeds is to its session.
+    pub session: Option<SessionEvent>,
+    /// Whether the correlation headers are set.
+    pub correlate: bool,
+    /// Values that are asked for by name.
+    pub capture: Capture,
+    /// What the next hop is told; `None` but in the gateway role.
+    pub set_tracking: Option<SetTracking>,
     /// Static attributes, `audit.tag.<name>`.
     pub tags: Rc<[(String, String)]>,
     /// Attributes that cost a host call each and are asked for.
@@ -149,6 +163,13 @@ impl Rule {
         let status_fits = |status: u16| self.http_statuses.iter().any(|range| range.contains(status));
         let any_status = self.http_statuses.is_empty() || protocol == Protocol::Grpc;
         self.record_on.contains(&outcome) && (any_status || http_status.is_some_and(status_fits))
+    }
+
+    /// Whether an HTTP response with this status can still become a record that [`Self::wants`] it.
+    #[must_use]
+    pub fn may_want(&self, http_status: Option<u16>) -> bool {
+        let ends = [outcome::of_http(http_status, true), Outcome::Aborted];
+        ends.into_iter().any(|outcome| self.wants(Protocol::Http, outcome, http_status))
     }
 
     /// Whether every record of this rule waits for no timer.

@@ -1,28 +1,35 @@
 //! Whole exchanges through the recorder, with configurations as an operator writes them.
 
 mod actions;
+mod captures;
 mod default_rules;
 mod endings;
 mod fields;
+mod gateway;
 mod grpc;
 mod hostile_bytes;
+mod identity;
 mod matching;
 mod peers;
 mod required;
+mod sessions;
 mod tracking;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
+use super::correlation::{Correlator, Scope};
 use super::exchange::Exchange;
 use super::fake::FakeStream;
 use super::grpc::StatusSource;
 use super::headers::Headers;
 use super::tracking::Context;
-use super::{Recorder, exchange};
-use crate::host::Property;
+use super::{Host, Recorder, exchange};
+use crate::host::{Property, SharedData, Stream as _};
 use crate::record::{ExchangeRecord, Outcome, Protocol, RequireAudit};
 use crate::stats::{Counter, Stats};
 use crate::time::Now;
@@ -35,12 +42,34 @@ const UNKNOWN: &str = "10.1.2.3:0";
 const TRACK: (&str, &str) = ("x-session-track", "true");
 const CONTEXT: (&str, &str) = ("x-session-context", "device=1");
 
+/// The stream's id, and the id of a session that begins.
+const STREAM: Uuid = Uuid::from_u128(1);
+const FRESH: Uuid = Uuid::from_u128(2);
+
+/// Recorders of one worker need none.
+#[derive(Debug)]
+struct NoSharedData;
+
+impl SharedData for NoSharedData {
+    fn get(&self, _key: &str) -> Option<(Vec<u8>, u32)> {
+        None
+    }
+
+    fn set(&self, _key: &str, _value: &[u8]) {}
+
+    fn replace(&self, _key: &str, _value: &[u8], _version: Option<u32>) -> bool {
+        false
+    }
+}
+
 /// One exchange: what the client sends, what the stream answers, how it ends.
 struct Case {
     recorder: Recorder,
     headers: Vec<(Vec<u8>, Vec<u8>)>,
     trailers: Vec<(Vec<u8>, Vec<u8>)>,
     stream: FakeStream,
+    /// The response's body, chunk by chunk.
+    body: Vec<Vec<u8>>,
     is_complete: bool,
     is_seen: bool,
 }
@@ -51,7 +80,12 @@ struct Run {
     required: RequireAudit,
     /// What could be recorded before, where it was required.
     received: Option<Box<ExchangeRecord>>,
+    most_ending_bytes: usize,
     removed: Vec<String>,
+    /// Request headers that were set.
+    set: Vec<(String, Vec<u8>)>,
+    /// The session id that goes back to the client.
+    returned: Option<String>,
     peer_unknown: bool,
     removed_from_trailers: Vec<String>,
     asked: Vec<Property>,
@@ -76,6 +110,7 @@ impl Case {
             stream: FakeStream::default()
                 .with_properties(&[(Property::SourceAddress, TRUSTED)])
                 .with_headers(&[(":status", "200")]),
+            body: Vec::new(),
             is_complete: true,
             is_seen: true,
         }
@@ -125,6 +160,18 @@ impl Case {
         self
     }
 
+    /// A JSON response, in chunks of this size.
+    fn json_body(mut self, body: &str, chunk_bytes: usize) -> Self {
+        self.stream.response_headers.insert("content-type".to_owned(), b"application/json".to_vec());
+        self.body = body.as_bytes().chunks(chunk_bytes).map(<[u8]>::to_vec).collect();
+        self
+    }
+
+    fn response_header(mut self, name: &str, value: &str) -> Self {
+        self.stream.response_headers.insert(name.to_owned(), value.as_bytes().to_vec());
+        self
+    }
+
     fn unseen(mut self) -> Self {
         self.is_seen = false;
         self
@@ -132,12 +179,23 @@ impl Case {
 
     fn run(self) -> Run {
         let (mut exchange, mut stats) = (Exchange::default(), Stats::default());
+        let mut correlator = Correlator::new(Scope::Worker, STREAM, Rc::new(NoSharedData));
+        let mut host = Host {
+            stream: &self.stream,
+            clock: &|| START,
+            fresh_id: &|| Some(FRESH),
+            correlator: &mut correlator,
+            stats: &mut stats,
+        };
         let (headers, trailers) = (view(&self.headers), view(&self.trailers));
         let mut run = Run {
             record: None,
             required: RequireAudit::None,
             received: None,
+            most_ending_bytes: 0,
             removed: Vec::new(),
+            set: Vec::new(),
+            returned: None,
             peer_unknown: false,
             removed_from_trailers: Vec::new(),
             asked: Vec::new(),
@@ -145,31 +203,49 @@ impl Case {
         };
         let texts = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
         if self.is_seen {
-            let instructions =
-                self.recorder.handle_request_headers(&mut exchange, &headers, &self.stream, || START, &mut stats);
+            let instructions = self.recorder.handle_request_headers(&mut exchange, &headers, &mut host);
+            run.set = instructions.set.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
             run.removed = texts(instructions.remove);
             run.peer_unknown = instructions.peer_unknown;
             run.required = instructions.require_audit;
-            if run.required != RequireAudit::None {
-                run.received = self.recorder.received(&exchange, &self.stream);
+            if run.required != RequireAudit::None
+                && let Some(received) = self.recorder.received(&exchange, &self.stream)
+            {
+                run.most_ending_bytes = received.most_ending_bytes;
+                run.received = Some(received.record);
             }
             if !self.trailers.is_empty() {
-                let names = self.recorder.handle_request_trailers(&mut exchange, &trailers, &self.stream, &mut stats);
+                let names = self.recorder.handle_request_trailers(&mut exchange, &trailers, &mut host);
                 run.removed_from_trailers = texts(names);
             }
-            if self.is_complete {
-                exchange.handle_response_complete();
-            }
+            run.returned = self.answer(&mut exchange);
         } else {
-            self.recorder.handle_unseen_request(&mut exchange, &headers, &self.stream, &mut stats);
+            self.recorder.handle_unseen_request(&mut exchange, &headers, &mut host);
         }
         assert!(exchange.is_seen());
-        run.record = self.recorder.handle_end(&mut exchange, &self.stream, || END, &mut stats);
-        let again = self.recorder.handle_end(&mut exchange, &self.stream, || END, &mut stats);
+        run.record = self.recorder.handle_end(&mut exchange, &self.stream, &|| END, &mut stats);
+        let again = self.recorder.handle_end(&mut exchange, &self.stream, &|| END, &mut stats);
         assert!(again.is_none(), "a second end makes a second record");
         run.asked = self.stream.asked.take();
         run.stats = stats;
         run
+    }
+
+    /// Hands the response to the recorder; yields the session id that it returns.
+    fn answer(&self, exchange: &mut Exchange) -> Option<String> {
+        let mut returned = None;
+        if self.recorder.wants_response_headers(exchange) {
+            let map = self.stream.response_headers();
+            returned = self.recorder.handle_response_headers(exchange, &Headers::parse(&map), &|| Some(FRESH));
+        }
+        for chunk in &self.body {
+            let needed = exchange.wants_of_chunk(chunk.len());
+            exchange.handle_response_chunk(&chunk[..needed], chunk.len());
+        }
+        if self.is_complete {
+            exchange.handle_response_complete();
+        }
+        returned
     }
 
     #[track_caller]

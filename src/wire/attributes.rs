@@ -6,8 +6,10 @@
 use std::time::Duration;
 
 use super::Numbered;
-use super::json::push_inside;
+use crate::json::push_inside;
 use crate::record::{Event, ExchangeRecord, Loss, Outcome, Protocol};
+use crate::recorder::identity::Identity;
+use crate::recorder::session::SessionId;
 use crate::recorder::tracking::Context;
 
 /// `audit.stage` of a record that is made before the request goes upstream.
@@ -118,15 +120,20 @@ fn list_exchange(exchange: &ExchangeRecord, sink: &mut impl Sink) {
     if exchange.immediate {
         sink.text("audit.priority", b"immediate");
     }
+    list_context(exchange, sink);
     list_session(exchange, sink);
+    list_identity(&exchange.identity, sink);
     list_request(exchange, sink);
     list_response(exchange, sink);
+    for (name, value) in &exchange.captured {
+        sink.text(name, value);
+    }
     for (name, value) in exchange.tags.iter() {
         sink.text(&["audit.tag.", name].concat(), value.as_bytes());
     }
 }
 
-fn list_session(exchange: &ExchangeRecord, sink: &mut impl Sink) {
+fn list_context(exchange: &ExchangeRecord, sink: &mut impl Sink) {
     match &exchange.context {
         None => {}
         Some(Context::Whole(context)) => sink.text("audit.session.context", context),
@@ -139,6 +146,35 @@ fn list_session(exchange: &ExchangeRecord, sink: &mut impl Sink) {
     if exchange.header_conflict {
         sink.flag("audit.header_conflict", true);
     }
+}
+
+fn list_session(exchange: &ExchangeRecord, sink: &mut impl Sink) {
+    match &exchange.session.id {
+        None => {}
+        Some(SessionId::Whole(id)) => sink.text("session.id", id),
+        Some(SessionId::Hashed(hash)) => {
+            sink.text("session.id", hash.as_bytes());
+            sink.flag("audit.session.id_hashed", true);
+        }
+    }
+    sink.optional("session.token_ref", exchange.session.token_ref.as_deref().map(str::as_bytes));
+    if let Some(event) = exchange.session_event {
+        sink.text("audit.session.event", event.as_str().as_bytes());
+    }
+    if exchange.session.is_basic {
+        sink.text("audit.auth", b"basic");
+    }
+    if let Some(pair) = exchange.correlation {
+        sink.text("audit.correlation.session_id", pair.session_id.to_string().as_bytes());
+        sink.int("audit.correlation.number", u64::from(pair.number));
+    }
+}
+
+fn list_identity(identity: &Identity, sink: &mut impl Sink) {
+    sink.optional("user.id", identity.user_id.as_deref());
+    sink.optional("user.name", identity.user_name.as_deref());
+    sink.optional("user.email", identity.user_email.as_deref());
+    sink.optional("audit.identity.source", identity.source.as_deref().map(str::as_bytes));
 }
 
 fn list_request(exchange: &ExchangeRecord, sink: &mut impl Sink) {

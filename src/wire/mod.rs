@@ -1,7 +1,6 @@
 //! The bytes on the wire: a record becomes a fragment once, and a batch joins fragments without touching them again.
 
 mod attributes;
-mod json;
 mod ndjson;
 mod otlp;
 

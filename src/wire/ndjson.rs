@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::attributes::{self, Sink};
-use super::json::{push_int, push_millis, push_text};
 use super::{Frame, Numbered, Resource};
+use crate::json::{push_int, push_millis, push_text};
 use crate::record::Event;
 use crate::time::nanos;
 

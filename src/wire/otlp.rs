@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::attributes::{self, Sink};
-use super::json::{push_inside, push_int, push_millis, push_text};
 use super::{Frame, Numbered, Resource, SDK_NAME, SDK_VERSION};
+use crate::json::{push_inside, push_int, push_millis, push_text};
 use crate::record::Event;
 use crate::time::nanos;
 

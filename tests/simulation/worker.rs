@@ -9,7 +9,7 @@ use audit_filter::pipeline::answer::Answer;
 use audit_filter::pipeline::buffer::Place;
 use audit_filter::pipeline::settings::Settings;
 use audit_filter::pipeline::window::MAX_IN_FLIGHT;
-use audit_filter::record::{ExchangeRecord, RequireAudit};
+use audit_filter::record::{ExchangeRecord, Received, RequireAudit};
 use audit_filter::stats::{Counter, Gauge};
 use audit_filter::time::Now;
 use fastrand::Rng;
@@ -103,7 +103,11 @@ impl Worker {
     pub fn admit(&mut self, rng: &mut Rng, now: Now) {
         let required = if rng.bool() { RequireAudit::Buffered } else { RequireAudit::Acknowledged };
         let received = ExchangeRecord { outcome: None, ..*exchange(rng) };
-        let ticket = match self.pipeline.admit(required, Box::new(received), now) {
+        let ticket = match self.pipeline.admit(
+            required,
+            Received { record: Box::new(received), most_ending_bytes: 8192 },
+            now,
+        ) {
             Admission::Refuse => return,
             Admission::Proceed(place) => (None, place),
             Admission::Hold { ticket, place, .. } => (Some(ticket), place),

@@ -51,9 +51,22 @@ fn of_the_recorder() {
     let expected = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"];
     assert_eq!(cidrs, expected);
     assert!(recorder.trust.uri_sans.is_empty());
+    assert_eq!(recorder.session.token_mode, TokenMode::Omit);
+    assert_eq!(recorder.correlation_scope, Scope::Worker);
 }
 
-/// Written out, the default rules are those of the contract but for `identity`, which comes later.
+#[test]
+fn a_rule_asks_for_nothing_that_it_does_not_name() {
+    let empty = json!({
+        "name": "r", "match": {}, "level": "metadata", "action": "", "http_statuses": [], "identity": {}, "immediate_on": [],
+        "require_audit": "none", "session": "none", "correlate": false,
+        "capture": {"query": [], "request_headers": [], "response_headers": []}, "set_tracking": {}, "tags": {},
+        "extra_fields": [], "record_on": ["success", "failure", "denied", "aborted"],
+    });
+    assert_eq!(accepted(&with_rule(&empty)), accepted(&with_rule(&json!({"name": "r"}))));
+}
+
+/// Written out, the default rules are those of the contract.
 #[test]
 fn of_the_rules() {
     let written = with(
@@ -64,6 +77,7 @@ fn of_the_rules() {
                 "match": {"protocol": "http", "methods": ["GET"], "path": {"exact": "/check"}},
                 "record_on": ["success"],
                 "http_statuses": [200],
+                "identity": {"user_id": [{"response_json": "/UserId"}]},
             },
             {"name": "tracked", "match": {"tracked": true}},
         ]),
@@ -95,8 +109,14 @@ fn written_out_they_change_nothing() {
             "cidrs": ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"],
             "uri_sans": [],
         },
-        "session": {"id": [], "token": [], "token_mode": "omit", "hmac_key": "", "hmac_key_id": ""},
-        "identity": {"user_id": [], "user_name": [], "user_email": []},
+        "session": {
+            "id": [{"header": "x-audit-session-id"}, {"header": "x-session-id"}],
+            "token": [{"cookie": "session"}, {"bearer": true}], "token_mode": "omit", "hmac_key": "", "hmac_key_id": "",
+        },
+        "identity": {
+            "user_id": [{"response_header": "x-user-id"}, {"header": "x-user-id"}], "user_name": [], "user_email": [],
+            "max_body_bytes": 65_536,
+        },
         "correlation": {
             "session_id_header": "x-audit-stream-id", "sequence_header": "x-audit-sequence-number", "scope": "worker",
         },

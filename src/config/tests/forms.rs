@@ -1,6 +1,10 @@
 //! Both delivery forms of one configuration give the same settings.
 
 use super::*;
+use crate::recorder::metadata::MetadataPath;
+use crate::recorder::response_json::Pointer;
+use crate::recorder::token::HmacKey;
+use crate::recorder::{gateway, identity, session};
 
 #[test]
 fn every_key_is_read() {
@@ -46,7 +50,7 @@ fn every_key_of_a_rule_is_read() {
         ],
         tracked: Some(false),
     };
-    let [change, health, api, rest] = &policy[..] else { panic!("{policy:?}") };
+    let [change, health, api, _, rest] = &policy[..] else { panic!("{policy:?}") };
     assert_eq!(change.conditions, conditions);
     assert_eq!(change.action.as_deref(), Some("password.change"));
     assert_eq!(change.record_on, [Outcome::Failure, Outcome::Denied]);
@@ -60,6 +64,44 @@ fn every_key_of_a_rule_is_read() {
     assert!(!health.recorded && api.recorded);
     assert_eq!(api.conditions.protocol, Some(Protocol::Grpc));
     assert_eq!(rest.conditions.path, Some(PathPattern::Suffix(".json".to_owned())));
+}
+
+#[test]
+fn every_source_is_read() {
+    use gateway::ContextSource;
+    use identity::Source;
+    let header = |name: &str| name.to_owned();
+    let metadata = |path: [&str; 3]| MetadataPath::new(path.into_iter().filter(|key| !key.is_empty())).unwrap();
+    let recorder = accepted(&everything()).recorder;
+    let [change, health, _, edge, _] = &recorder.policy[..] else { panic!("{recorder:?}") };
+    let name = vec![Source::PeerUriSan];
+    let mail = vec![Source::Metadata(metadata(["ns", "https://example.com/mail", ""]))];
+    let id = vec![Source::ResponseHeader(header("x-user")), Source::Header(header("x-user"))];
+    let global = identity::Settings { fields: [id, name.clone(), mail.clone()], max_body_bytes: 65_536 };
+    assert_eq!(*health.identity, global);
+    let of_change = vec![Source::ResponseJson(Pointer::parse("/user/id").unwrap())];
+    let of_change = identity::Settings { fields: [of_change, name, mail], max_body_bytes: 1000 };
+    assert_eq!(*change.identity, of_change);
+    let context = vec![
+        ("address".to_owned(), ContextSource::PeerAddress),
+        ("device".to_owned(), ContextSource::Header(header("x-device"))),
+        ("peer".to_owned(), ContextSource::PeerUriSan),
+        ("sub".to_owned(), ContextSource::Metadata(metadata(["ns", "jwt", "sub"]))),
+        ("theme".to_owned(), ContextSource::Cookie(header("theme"))),
+    ];
+    assert_eq!(edge.set_tracking, Some(gateway::SetTracking { operation: Some("edge".to_owned()), context }));
+    let key = HmacKey::new("k1", b"0123456789abcdef0123456789abcdef");
+    let session = session::Settings {
+        id: vec![session::Source::Cookie(header("sid"))],
+        token: vec![session::Source::Header(header("x-token")), session::Source::Bearer],
+        token_mode: TokenMode::Hmac(key),
+    };
+    assert_eq!((recorder.session, recorder.correlation_scope), (session, Scope::Process));
+    assert_eq!((change.session, change.correlate), (Some(session::SessionEvent::Start), true));
+    let names = [&change.capture.query, &change.capture.request_headers, &change.capture.response_headers];
+    let attributes: Vec<&str> = names.iter().flat_map(|list| list.iter().map(|wanted| &*wanted.attribute)).collect();
+    let expected = ["query.q", "request_headers.x-tenant", "response_headers.x-cache"];
+    assert_eq!(attributes, expected.map(|name| format!("audit.capture.{name}")));
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn bad_words() {
 
 #[test]
 fn a_record_is_required_that_is_never_made() {
-    let problem = "rules[0].require_audit: must be none where level is none: there is no record to wait for";
+    let problem = "rules[0].require_audit: needs a record, and level is none (its default where set_tracking is given)";
     refused(&with_rule(&json!({"name": "r", "level": "none", "require_audit": "buffered"})), &[problem]);
 }
 
@@ -244,8 +244,10 @@ fn networks_and_certificates() {
     for cidr in ["10.0.0.0/33", "10.0.0.1", "localhost", ""] {
         refused(&with("/trust/cidrs", json!(["::1/128", cidr])), &[&format!("trust.cidrs[1]: {network}")]);
     }
-    let uri = "trust.uri_sans[0]: must be the start of a URI, such as spiffe://mesh.internal/";
-    refused(&with("/trust/uri_sans", json!(["mesh.internal"])), &[uri]);
+    let uri = "trust.uri_sans[0]: must be the start of a URI with its trust domain, such as spiffe://mesh.internal/";
+    for name in ["mesh.internal", "spiffe://", "://mesh.internal"] {
+        refused(&with("/trust/uri_sans", json!([name])), &[uri]);
+    }
     refused(&with("/trust/uri_sans", json!([""])), &["trust.uri_sans[0]: must not be empty"]);
 }
 

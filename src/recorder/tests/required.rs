@@ -1,6 +1,9 @@
 //! What is demanded and known of a request before it goes upstream, and which records wait for nothing.
 
 use super::*;
+use crate::record::Event;
+use crate::recorder::identity::Identity;
+use crate::wire::{Encoder, Format, Numbered};
 
 fn rule(more: &Value) -> Value {
     let mut rule = json!({"name": "r", "match": {"path": {"template": "/users/{id}"}}, "tags": {"retention": "7y"}});
@@ -42,7 +45,8 @@ fn a_receipt_says_what_the_end_will_say_of_the_request() {
     let run = Case::new("PUT", "/users/7").rules(&required("acknowledged")).headers(&headers).status("403").run();
     let (receipt, end) = (run.received.unwrap(), run.record.unwrap());
     assert_eq!((receipt.outcome, receipt.http_status, receipt.duration), (None, None, Duration::ZERO));
-    let without_its_end = ExchangeRecord { outcome: None, http_status: None, duration: Duration::ZERO, ..*end };
+    let (outcome, http_status, identity) = (None, None, Identity::default());
+    let without_its_end = ExchangeRecord { outcome, http_status, identity, duration: Duration::ZERO, ..*end };
     assert_eq!(format!("{receipt:?}"), format!("{without_its_end:?}"));
     assert_eq!((text(&receipt.action), receipt.start_unix_nanos), ("said", START.unix_nanos));
 }
@@ -69,4 +73,39 @@ fn a_receipt_is_immediate_when_every_end_that_is_recorded_is() {
         let run = Case::new("GET", "/users/7").rules(&rule(&keys)).run();
         assert_eq!(run.received.unwrap().immediate, expected, "{keys}");
     }
+}
+
+/// Every byte is escaped, so that it takes six.
+const LONG: &str = "\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}";
+
+#[test]
+fn the_place_is_large_enough_for_what_the_end_adds() {
+    let long = LONG.repeat(128);
+    let names: Vec<String> = (0..32).map(|index| format!("x-{index}")).collect();
+    let rules = rule(&json!({
+        "require_audit": "buffered", "level": "request", "session": "start",
+        "extra_fields": ["upstream_cluster", "response_flags", "response_code_details"],
+        "capture": {"response_headers": names},
+        "identity": {"user_id": [{"response_header": "x-a"}], "user_name": [{"response_header": "x-a"}],
+            "user_email": [{"response_header": "x-a"}]},
+    }));
+    let mut case = Case::new("GET", "/users/7").rules(&rules).headers(&[("content-type", "application/grpc")]);
+    for name in names.iter().map(String::as_str).chain(["x-a", "x-audit-session-id"]) {
+        case = case.response_header(name, &long);
+    }
+    case.stream = case
+        .stream
+        .with_trailers(&[("grpc-status", "7"), ("grpc-message", &long)])
+        .with_number(Property::ResponseFlags, i64::MAX);
+    case.stream =
+        case.stream.with_properties(&[(Property::ResponseCodeDetails, &long), (Property::UpstreamCluster, &long)]);
+    let run = case.run();
+    let mut encoder = Encoder::new(Format::OtlpJson, "shop".to_owned());
+    let mut bytes = |record: Box<ExchangeRecord>| {
+        let event = &Event::Exchange(record);
+        let (time_unix_nanos, observed_unix_nanos) = (0, 0);
+        encoder.record(&Numbered { number: 0, uid: STREAM, time_unix_nanos, observed_unix_nanos, event }).len()
+    };
+    let added = bytes(run.record.unwrap()) - bytes(run.received.unwrap());
+    assert!((40_000..=run.most_ending_bytes).contains(&added), "{added} of {}", run.most_ending_bytes);
 }

@@ -1,14 +1,14 @@
-//! JSON text written straight into a string: nothing but what the two formats need.
+//! JSON text written straight into a string: nothing but what records and contexts need.
 
 /// Writes a string from raw bytes; what is not UTF-8 becomes U+FFFD.
-pub(super) fn push_text(out: &mut String, bytes: &[u8]) {
+pub(crate) fn push_text(out: &mut String, bytes: &[u8]) {
     out.push('"');
     push_inside(out, bytes);
     out.push('"');
 }
 
 /// Writes raw bytes inside a string.
-pub(super) fn push_inside(out: &mut String, bytes: &[u8]) {
+pub(crate) fn push_inside(out: &mut String, bytes: &[u8]) {
     match std::str::from_utf8(bytes) {
         Ok(text) if is_plain(bytes) => out.push_str(text),
         _ => push_chunks(out, bytes),
@@ -62,12 +62,12 @@ fn push_escape(out: &mut String, byte: u8) {
 }
 
 /// Writes an integer.
-pub(super) fn push_int(out: &mut String, number: u64) {
+pub(crate) fn push_int(out: &mut String, number: u64) {
     out.push_str(itoa::Buffer::new().format(number));
 }
 
 /// Writes microseconds as milliseconds with three decimals.
-pub(super) fn push_millis(out: &mut String, micros: u64) {
+pub(crate) fn push_millis(out: &mut String, micros: u64) {
     push_int(out, micros / 1000);
     out.push('.');
     for place in [100, 10, 1] {

@@ -8,7 +8,8 @@
     reason = "a test; the lint's exception covers test functions only, not their helpers"
 )]
 
-use std::borrow::Cow;
+mod records;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
@@ -17,13 +18,13 @@ use std::time::Duration;
 
 use audit_filter::host::SharedData;
 use audit_filter::pipeline::Pipeline;
-use audit_filter::record::{Event, ExchangeRecord, Loss, LossReason, Outcome, Protocol, RpcStatus, TraceContext};
-use audit_filter::recorder::grpc::StatusSource;
-use audit_filter::recorder::tracking::Context;
+use audit_filter::record::{Event, ExchangeRecord, Loss, LossReason};
 use audit_filter::time::Now;
 use audit_filter::wire::{Encoder, Format, Numbered, Origin};
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+use records::{check, denied_call, hashed_context, login, nobody, odd_bytes, received};
 
 const STREAM: Uuid = Uuid::from_u128(0x7c9e_6679_7425_40de_944b_e07f_c1f9_0ae7);
 const BATCH: Uuid = Uuid::from_u128(0x0b4c_2f9e_5a1d_4d53_9a3e_2f3f_0f6f_7a10);
@@ -46,7 +47,7 @@ const RESOURCE: [&str; 7] = [
 ];
 
 /// The attributes of the contract, section 4.
-const ATTRIBUTES: [&str; 43] = [
+const ATTRIBUTES: [&str; 56] = [
     "log.record.uid",
     "audit.rule",
     "audit.action",
@@ -82,6 +83,20 @@ const ATTRIBUTES: [&str; 43] = [
     "audit.loss.count",
     "audit.loss.first_number",
     "audit.loss.last_number",
+    "audit.correlation.session_id",
+    "audit.correlation.number",
+    "session.id",
+    "session.token_ref",
+    "audit.session.event",
+    "user.id",
+    "user.name",
+    "user.email",
+    "audit.identity.source",
+    "audit.auth",
+    "audit.capture.query.lang",
+    "audit.capture.request_headers.authorization",
+    // How a session id is flagged that is not printable or too long.
+    "audit.session.id_hashed",
     // How a context is flagged that was longer than `tracking.max_context_bytes`.
     "audit.session.context_hashed",
     "audit.session.context_length",
@@ -110,88 +125,6 @@ impl SharedData for NoSharedData {
     }
 }
 
-/// What every record of an exchange has.
-fn exchange(rule: &str, action: &str, outcome: Outcome) -> ExchangeRecord {
-    ExchangeRecord {
-        action: action.as_bytes().to_vec(),
-        start_unix_nanos: START,
-        duration: Duration::from_nanos(1_250_999),
-        method: b"GET".to_vec(),
-        path: b"/check".to_vec(),
-        host: b"api.example.com".to_vec(),
-        http_status: Some(200),
-        protocol_version: Some(b"1.1".to_vec()),
-        client_address: Some(b"198.51.100.7".to_vec()),
-        ..ExchangeRecord::new(Rc::from(rule), Protocol::Http, Some(outcome))
-    }
-}
-
-fn check() -> ExchangeRecord {
-    ExchangeRecord {
-        user_agent: Some(b"curl/8.5.0".to_vec()),
-        request_id: Some(b"2f4a6a1e-7d0f-4b0e-9b53-0a1d1c1b1a19".to_vec()),
-        trace: Some(TraceContext { trace_id: *b"0af7651916cd43dd8448eb211c80319c", span_id: *b"b7ad6b7169203331" }),
-        ..exchange("check", "GET /check", Outcome::Success)
-    }
-}
-
-fn denied_call() -> ExchangeRecord {
-    ExchangeRecord {
-        protocol: Protocol::Grpc,
-        duration: Duration::from_secs(3600),
-        context: Some(Context::Whole(b"device=1;app=\"shop\"".to_vec())),
-        header_conflict: true,
-        method: b"POST".to_vec(),
-        path: b"/shop.Users/Delete".to_vec(),
-        route: Some("/shop.Users/{method}".to_owned()),
-        rpc: Some(RpcStatus { name: Cow::Borrowed("PERMISSION_DENIED"), source: StatusSource::Trailers }),
-        protocol_version: Some(b"2".to_vec()),
-        user_agent: Some(b"grpc-rust/1.0".to_vec()),
-        client_address: Some(b"2001:db8::7".to_vec()),
-        request_id: Some(b"r-2".to_vec()),
-        trace: Some(TraceContext { trace_id: *b"5b8efff798038103d269b633813fc60c", span_id: *b"eee19b7ec3c1b174" }),
-        peer_uri_san: Some(b"spiffe://mesh.internal/ns/shop".to_vec()),
-        upstream_cluster: Some(b"shop-users".to_vec()),
-        response_flags: Some("UF,URX".to_owned()),
-        response_code_details: Some(b"via_upstream".to_vec()),
-        error_message: Some("kein Zugriff f\u{fc}r \u{4f60} \u{1f512}".into()),
-        tags: Rc::new([("retention".to_owned(), "7y".to_owned()), ("owner.team".to_owned(), "id & access".to_owned())]),
-        ..exchange("calls", "account.delete", Outcome::Denied)
-    }
-}
-
-fn hashed_context() -> ExchangeRecord {
-    ExchangeRecord {
-        context: Some(Context::Hashed {
-            sha256: "88d4266fd4e6338d13b845fcf289579d209c897823b9217da3e161936f031589".to_owned(),
-            length: 70_000,
-        }),
-        http_status: Some(503),
-        ..exchange("tracked", "backup", Outcome::Failure)
-    }
-}
-
-/// Quotes, backslashes, control characters, other scripts, and bytes that are no UTF-8.
-fn odd_bytes() -> ExchangeRecord {
-    ExchangeRecord {
-        context: Some(Context::Whole(b"a\xffb\xc3(\xe2\x82\xac\xf0\x9f".to_vec())),
-        path: "/\u{fc}/\u{4f60}/</script>".into(),
-        user_agent: Some(b"\"quoted\" back\\slash tab\t esc\x1b del\x7f one\x01 line\r\nend".to_vec()),
-        http_status: None,
-        ..exchange("tracked", "Pa\u{df}wort \u{e4}ndern \u{2713} \u{2028}", Outcome::Aborted)
-    }
-}
-
-/// What is acknowledged before the request goes upstream.
-fn received() -> ExchangeRecord {
-    ExchangeRecord {
-        outcome: None,
-        immediate: true,
-        http_status: None,
-        ..exchange("change-password", "POST /v1/password", Outcome::Success)
-    }
-}
-
 fn events() -> Vec<Event> {
     let exchange = |record: ExchangeRecord| Event::Exchange(Box::new(record));
     vec![
@@ -201,6 +134,8 @@ fn events() -> Vec<Event> {
         exchange(hashed_context()),
         exchange(odd_bytes()),
         exchange(received()),
+        exchange(login()),
+        exchange(nobody()),
         Event::Loss(Loss { reason: LossReason::BufferFull, count: 3, first: 5, last: 9 }),
         Event::StreamEnd { next: 8 },
     ]
@@ -329,6 +264,8 @@ fn severities_bodies_and_names() {
         (17, "audit.http", "backup failure"),
         (13, "audit.http", "Pa\u{df}wort \u{e4}ndern \u{2713} \u{2028} aborted"),
         (9, "audit.http", "POST /v1/password received"),
+        (9, "audit.http", "POST /token success"),
+        (9, "audit.http", "POST /logout success"),
         (17, "audit.loss", "audit.loss"),
         (9, "audit.stream.end", "audit.stream.end"),
     ];
@@ -353,8 +290,11 @@ fn values_arrive_as_they_were() {
     assert_eq!(attribute(&records[4], "http.response.status_code"), None);
     assert_eq!((text(5, "audit.stage"), text(5, "audit.priority")), (Some("received"), Some("immediate")));
     assert!(attribute(&records[5], "audit.outcome").is_none() && attribute(&records[5], "audit.duration_ms").is_none());
-    assert_eq!(text(6, "audit.loss.reason"), Some("buffer_full"));
-    assert_eq!(attribute(&records[7], "audit.sequence.next").unwrap()["intValue"], "8");
+    assert_eq!((text(6, "user.id"), text(6, "user.name")), (Some("9007199254740993"), Some("J\u{f6}rg \"O\"")));
+    assert_eq!(attribute(&records[6], "audit.correlation.number").unwrap()["intValue"], "2147483646");
+    assert_eq!(attribute(&records[7], "audit.session.id_hashed").unwrap()["boolValue"], true);
+    assert_eq!(text(8, "audit.loss.reason"), Some("buffer_full"));
+    assert_eq!(attribute(&records[9], "audit.sequence.next").unwrap()["intValue"], "8");
 }
 
 /// The two formats tell the same, under the same names.

@@ -1,0 +1,120 @@
+//! Where a value comes from: an object with exactly one key, such as `{header: x-user-id}`.
+
+use super::node::Node;
+use super::text::header_name;
+use crate::recorder::metadata::MetadataPath;
+use crate::recorder::response_json::Pointer;
+use crate::recorder::{gateway, identity, session};
+
+/// Any source; which of them may stand in a list depends on the list.
+enum Source {
+    Header(String),
+    Cookie(String),
+    Bearer,
+    ResponseHeader(String),
+    ResponseJson(Pointer),
+    Metadata(MetadataPath),
+    PeerUriSan,
+    PeerAddress,
+}
+
+/// An entry of `session.id` or `session.token`.
+pub(super) fn session_source(node: &Node<'_>) -> Option<session::Source> {
+    match source(node, &["header", "cookie", "bearer"])? {
+        Source::Header(name) => Some(session::Source::Header(name)),
+        Source::Cookie(name) => Some(session::Source::Cookie(name)),
+        Source::Bearer => Some(session::Source::Bearer),
+        _ => None,
+    }
+}
+
+/// An entry of a field of `identity`.
+pub(super) fn identity_source(node: &Node<'_>) -> Option<identity::Source> {
+    match source(node, &["header", "response_header", "response_json", "metadata", "peer_uri_san"])? {
+        Source::Header(name) => Some(identity::Source::Header(name)),
+        Source::ResponseHeader(name) => Some(identity::Source::ResponseHeader(name)),
+        Source::ResponseJson(pointer) => Some(identity::Source::ResponseJson(pointer)),
+        Source::Metadata(path) => Some(identity::Source::Metadata(path)),
+        Source::PeerUriSan => Some(identity::Source::PeerUriSan),
+        _ => None,
+    }
+}
+
+/// A field of `set_tracking.context`.
+pub(super) fn context_source(node: &Node<'_>) -> Option<gateway::ContextSource> {
+    match source(node, &["header", "cookie", "metadata", "peer_uri_san", "peer_address"])? {
+        Source::Header(name) => Some(gateway::ContextSource::Header(name)),
+        Source::Cookie(name) => Some(gateway::ContextSource::Cookie(name)),
+        Source::Metadata(path) => Some(gateway::ContextSource::Metadata(path)),
+        Source::PeerUriSan => Some(gateway::ContextSource::PeerUriSan),
+        Source::PeerAddress => Some(gateway::ContextSource::PeerAddress),
+        _ => None,
+    }
+}
+
+fn source(node: &Node<'_>, keys: &[&'static str]) -> Option<Source> {
+    let mut object = node.object()?;
+    if object.len() != 1 {
+        object.refuse(&format!("must have exactly one of {}", keys.join(", ")));
+    }
+    let mut found = None;
+    for key in keys {
+        if let Some(value) = object.field(key) {
+            found = found.or(of_key(key, &value));
+        }
+    }
+    object.finish();
+    found
+}
+
+fn of_key(key: &str, value: &Node<'_>) -> Option<Source> {
+    match key {
+        "header" => header_name(value).map(Source::Header),
+        "cookie" => cookie_name(value).map(Source::Cookie),
+        "response_header" => header_name(value).map(Source::ResponseHeader),
+        "response_json" => pointer(value).map(Source::ResponseJson),
+        "metadata" => metadata(value).map(Source::Metadata),
+        "bearer" => on(value).map(|()| Source::Bearer),
+        "peer_uri_san" => on(value).map(|()| Source::PeerUriSan),
+        _ => on(value).map(|()| Source::PeerAddress),
+    }
+}
+
+/// A source that is either there or not.
+fn on(node: &Node<'_>) -> Option<()> {
+    if node.boolean()? {
+        return Some(());
+    }
+    node.refuse("must be true");
+    None
+}
+
+/// A cookie's name is an RFC 9110 token (RFC 6265 section 4.1.1), and case-sensitive.
+fn cookie_name(node: &Node<'_>) -> Option<String> {
+    let name = node.non_empty_text()?;
+    if !super::text::is_header_name(name) {
+        node.refuse("must be the name of a cookie");
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+fn pointer(node: &Node<'_>) -> Option<Pointer> {
+    let pointer = Pointer::parse(node.text()?);
+    if pointer.is_none() {
+        node.refuse(r#"must be a JSON pointer (RFC 6901): empty, or starting with "/""#);
+    }
+    pointer
+}
+
+/// `namespace:key:key`, as Envoy writes it in `%DYNAMIC_METADATA(...)%`; or a list, for keys that hold a colon.
+fn metadata(node: &Node<'_>) -> Option<MetadataPath> {
+    let path = match node.peek_text() {
+        Some(text) => MetadataPath::new(text.split(':')),
+        None => MetadataPath::new(node.each_of_some(|entry| entry.non_empty_text()).into_iter()),
+    };
+    if path.is_none() {
+        node.refuse(r#"must be a namespace and at least one key: "namespace:key", or a list of both"#);
+    }
+    path
+}

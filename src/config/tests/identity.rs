@@ -1,0 +1,134 @@
+//! Where users, sessions and contexts come from, and what of a request is recorded of them.
+
+use super::*;
+use crate::recorder::capture::MAX_NAMES;
+use crate::recorder::gateway::MAX_CONTEXT_FIELDS;
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+fn rule(key: &str, value: Value) -> Value {
+    with_rule(&json!({"name": "r", key: value}))
+}
+
+#[test]
+fn a_source_is_exactly_one_of_those_that_its_list_knows() {
+    let session = "must have exactly one of header, cookie, bearer";
+    refused(&with("/session/id", json!([{}])), &[&format!("session.id[0]: {session}")]);
+    let two = json!([{"cookie": "a", "bearer": true}]);
+    refused(&with("/session/token", two), &[&format!("session.token[0]: {session}")]);
+    refused(
+        &with("/session/id", json!([{"metadata": "ns:key"}])),
+        &["session.id[0].metadata: unknown key (known here: header, cookie, bearer)"],
+    );
+    let known = "header, response_header, response_json, metadata, peer_uri_san";
+    refused(
+        &with("/identity/user_id", json!([{"cookie": "a"}])),
+        &[&format!("identity.user_id[0].cookie: unknown key (known here: {known})")],
+    );
+    let context = json!({"context": {"d": {"response_header": "a"}}});
+    let known = "header, cookie, metadata, peer_uri_san, peer_address";
+    let path = "rules[0].set_tracking.context.d.response_header";
+    refused(&rule("set_tracking", context), &[&format!("{path}: unknown key (known here: {known})")]);
+}
+
+#[test]
+fn the_name_of_a_source_is_checked() {
+    for (source, path, sentence) in [
+        (json!({"header": "a b"}), "header", "must be a header name"),
+        (json!({"response_header": ""}), "response_header", "must not be empty"),
+        (
+            json!({"response_json": "UserId"}),
+            "response_json",
+            r#"must be a JSON pointer (RFC 6901): empty, or starting with "/""#,
+        ),
+        (
+            json!({"response_json": "/a~2"}),
+            "response_json",
+            r#"must be a JSON pointer (RFC 6901): empty, or starting with "/""#,
+        ),
+        (json!({"peer_uri_san": false}), "peer_uri_san", "must be true"),
+        (json!({"peer_uri_san": "yes"}), "peer_uri_san", "must be true or false"),
+        (
+            json!({"metadata": "ns"}),
+            "metadata",
+            r#"must be a namespace and at least one key: "namespace:key", or a list of both"#,
+        ),
+        (
+            json!({"metadata": ["ns"]}),
+            "metadata",
+            r#"must be a namespace and at least one key: "namespace:key", or a list of both"#,
+        ),
+    ] {
+        refused(&with("/identity/user_id", json!([source])), &[&format!("identity.user_id[0].{path}: {sentence}")]);
+    }
+    refused(
+        &with("/session/token", json!([{"cookie": "a=b"}])),
+        &["session.token[0].cookie: must be the name of a cookie"],
+    );
+    refused(&with("/identity/max_body_bytes", json!(0)), &["identity.max_body_bytes: must be between 1 and 1048576"]);
+}
+
+#[test]
+fn a_key_makes_references_and_no_mode_does_without_one_that_needs_it() {
+    let mode = |section: Value| accepted(&with("/session", section)).recorder.session.token_mode;
+    assert!(matches!(mode(json!({"hmac_key": KEY})), TokenMode::Hmac(_)));
+    assert_eq!(mode(json!({"hmac_key": KEY, "token_mode": "omit"})), TokenMode::Omit);
+    assert_eq!(mode(json!({"token_mode": "sha256"})), TokenMode::Sha256);
+    let needs = "session.token_mode: needs a valid session.hmac_key";
+    refused(&with("/session/token_mode", json!("hmac")), &[needs]);
+    let short = json!({"token_mode": "hmac", "hmac_key": "short"});
+    refused(&with("/session", short), &["session.hmac_key: must have at least 32 bytes", needs]);
+    let id = "session.hmac_key_id: must be made of at most 64 of [A-Za-z0-9_.-]";
+    for bad in ["a:b".to_owned(), "x".repeat(65)] {
+        refused(&with("/session/hmac_key_id", json!(bad)), &[id]);
+    }
+}
+
+#[test]
+fn tokens_in_clear_are_worth_a_warning() {
+    let warnings = |mode: &str| accepted(&with("/session/token_mode", json!(mode))).warnings().count();
+    assert_eq!((warnings("clear"), warnings("sha256"), warnings("omit")), (1, 0, 0));
+}
+
+#[test]
+fn capture_needs_its_level_and_is_bounded() {
+    let capture = json!({"query": ["q"]});
+    refused(&rule("capture", capture.clone()), &["rules[0].capture: needs level: request"]);
+    accepted(&with_rule(&json!({"name": "r", "level": "request", "capture": capture})));
+    let names: Vec<String> = (0..=MAX_NAMES).map(|index| format!("x-{index}")).collect();
+    let many = json!({"name": "r", "level": "request", "capture": {"response_headers": names}});
+    refused(&with_rule(&many), &["rules[0].capture.response_headers: must have at most 32 entries"]);
+    let odd = json!({"name": "r", "level": "request", "capture": {"query": ["a\"b"]}});
+    refused(&with_rule(&odd), &[r#"rules[0].capture.query[0]: must be made of visible ASCII other than " and \"#]);
+}
+
+#[test]
+fn a_gateway_does_not_record_unless_it_says_so() {
+    let recorded = |level: Value| {
+        let mut entry = json!({"name": "r", "set_tracking": {"operation": "o"}});
+        entry.as_object_mut().unwrap().extend(level.as_object().unwrap().clone());
+        accepted(&with_rule(&entry)).recorder.policy[0].recorded
+    };
+    assert_eq!((recorded(json!({})), recorded(json!({"level": "metadata"}))), (false, true));
+    let fields: serde_json::Map<String, Value> =
+        (0..=MAX_CONTEXT_FIELDS).map(|index| (format!("f{index}"), json!({"header": "x-a"}))).collect();
+    refused(
+        &rule("set_tracking", json!({"context": fields})),
+        &["rules[0].set_tracking.context: must have at most 16 fields"],
+    );
+    refused(
+        &rule("set_tracking", json!({"operation": "a\nb"})),
+        &["rules[0].set_tracking.operation: must be a header value: printable ASCII without spaces at its ends"],
+    );
+}
+
+#[test]
+fn what_needs_a_record_is_refused_without_one() {
+    let sentence = "needs a record, and level is none (its default where set_tracking is given)";
+    for (key, value) in [("session", json!("end")), ("correlate", json!(true)), ("require_audit", json!("buffered"))] {
+        let none = json!({"name": "r", "level": "none", key: value});
+        refused(&with_rule(&none), &[&format!("rules[0].{key}: {sentence}")]);
+        let gateway = json!({"name": "r", "set_tracking": {"operation": "o"}, key: value});
+        refused(&with_rule(&gateway), &[&format!("rules[0].{key}: {sentence}")]);
+    }
+}

@@ -1,0 +1,86 @@
+//! The gateway role: the first hop says what the next one records, through the control headers.
+
+use base64ct::{Base64, Encoding};
+
+use super::credentials::cookie;
+use super::exchange::MAX_NAME_BYTES;
+use super::headers::Headers;
+use super::metadata::MetadataPath;
+use super::tracking::{self, clipped};
+use super::trust::address_without_port;
+use crate::host::{Property, Stream};
+use crate::json::push_text;
+
+/// `set_tracking` of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetTracking {
+    /// Label of the operation; without one, none is sent.
+    pub operation: Option<String>,
+    /// Fields of the context, in the order of their names.
+    pub context: Vec<(String, ContextSource)>,
+}
+
+/// Where a field of the context comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContextSource {
+    /// A request header.
+    Header(String),
+    /// A cookie.
+    Cookie(String),
+    /// A value of the dynamic metadata, set by a filter that runs before.
+    Metadata(MetadataPath),
+    /// First URI SAN of the peer's certificate.
+    PeerUriSan,
+    /// The client's address as Envoy sees it, without port.
+    PeerAddress,
+}
+
+/// Most fields of a context. With values of at most [`MAX_NAME_BYTES`] the header stays far below Envoy's limits.
+pub const MAX_CONTEXT_FIELDS: usize = 16;
+
+impl SetTracking {
+    /// The headers to set: track, operation, context. The context is base64 (RFC 4648 section 4) of a JSON object with
+    /// the fields that have a value.
+    pub(super) fn headers<'s>(
+        &'s self,
+        settings: &'s tracking::Settings,
+        headers: &Headers<'_>,
+        stream: &dyn Stream,
+    ) -> Vec<(&'s str, Vec<u8>)> {
+        let mut set = vec![(settings.track_header.as_str(), b"true".to_vec())];
+        if let Some(operation) = &self.operation {
+            set.push((&settings.operation_header, operation.as_bytes().to_vec()));
+        }
+        let context = Base64::encode_string(self.context(headers, stream).as_bytes());
+        set.push((&settings.context_header, context.into_bytes()));
+        set
+    }
+
+    fn context(&self, headers: &Headers<'_>, stream: &dyn Stream) -> String {
+        let mut json = String::from("{");
+        for (name, source) in &self.context {
+            let Some(value) = source.value(headers, stream) else { continue };
+            if json.len() > 1 {
+                json.push(',');
+            }
+            push_text(&mut json, name.as_bytes());
+            json.push(':');
+            push_text(&mut json, clipped(&value, MAX_NAME_BYTES));
+        }
+        json.push('}');
+        json
+    }
+}
+
+impl ContextSource {
+    fn value(&self, headers: &Headers<'_>, stream: &dyn Stream) -> Option<Vec<u8>> {
+        let value = match self {
+            Self::Header(name) => headers.first(name)?.trim_ascii().to_vec(),
+            Self::Cookie(name) => cookie(headers, name)?.to_vec(),
+            Self::Metadata(path) => path.read(stream)?,
+            Self::PeerUriSan => stream.property(Property::PeerUriSan)?,
+            Self::PeerAddress => address_without_port(&stream.property(Property::SourceAddress)?).to_vec(),
+        };
+        (!value.is_empty()).then_some(value)
+    }
+}

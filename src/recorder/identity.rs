@@ -1,0 +1,189 @@
+//! Who did it: the user's id, name and e-mail, each from the first of its sources that has a value.
+
+use std::borrow::Cow;
+
+use super::exchange::MAX_NAME_BYTES;
+use super::headers::Headers;
+use super::metadata::MetadataPath;
+use super::response_json::{Body, Pointer, Unavailable};
+use super::tracking::clipped;
+use crate::host::{Property, Stream};
+
+/// Where a value may come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A request header; counts from a trusted peer only.
+    Header(String),
+    /// A response header.
+    ResponseHeader(String),
+    /// A value of the response's JSON body.
+    ResponseJson(Pointer),
+    /// A value of the dynamic metadata.
+    Metadata(MetadataPath),
+    /// First URI SAN of the peer's certificate.
+    PeerUriSan,
+}
+
+impl Source {
+    /// The word in configuration and on the wire.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Header(_) => "header",
+            Self::ResponseHeader(_) => "response_header",
+            Self::ResponseJson(_) => "response_json",
+            Self::Metadata(_) => "metadata",
+            Self::PeerUriSan => "peer_uri_san",
+        }
+    }
+}
+
+/// How many fields there are.
+const FIELDS: usize = 3;
+
+/// The sources of each field, in the order in which they are tried.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Of the user's id, name and e-mail.
+    pub fields: [Vec<Source>; FIELDS],
+    /// How much of a response's body is read for [`Source::ResponseJson`], in bytes; a longer one is not read.
+    pub max_body_bytes: usize,
+}
+
+/// Who did it. Values are at most [`MAX_NAME_BYTES`] long; the rest is cut.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// `user.id`
+    pub user_id: Option<Vec<u8>>,
+    /// `user.name`
+    pub user_name: Option<Vec<u8>>,
+    /// `user.email`
+    pub user_email: Option<Vec<u8>>,
+    /// Where the first field that has sources came from, or `unavailable:<why>`.
+    pub source: Option<Cow<'static, str>>,
+}
+
+/// What a trusted peer said in request headers: of each field the source and its value.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Claims([Option<(usize, Vec<u8>)>; FIELDS]);
+
+impl Settings {
+    /// How many of the request headers that are sources are there, so that the peer must be judged.
+    pub(super) fn count_claims(&self, headers: &Headers<'_>) -> u64 {
+        let is_there = |source: &&Source| matches!(source, Source::Header(name) if headers.has(name));
+        self.fields.iter().flatten().filter(is_there).count() as u64
+    }
+
+    /// Reads the request headers of a trusted peer.
+    pub(super) fn claims(&self, headers: &Headers<'_>) -> Claims {
+        let claim = |(index, source): (usize, &Source)| match source {
+            Source::Header(name) => Some((index, value(headers.first(name)?)?)),
+            _ => None,
+        };
+        Claims([0, 1, 2].map(|field| self.fields.get(field)?.iter().enumerate().find_map(claim)))
+    }
+
+    /// Whether the response's body must be read: a field has a source in it, and none before it has a value yet.
+    pub(super) fn needs_body(&self, claims: &Claims, response: &Headers<'_>) -> bool {
+        let is_open = |(sources, claim): (&Vec<Source>, &Option<(usize, Vec<u8>)>)| {
+            let Some(at) = sources.iter().position(|source| matches!(source, Source::ResponseJson(_))) else {
+                return false;
+            };
+            let is_claimed = claim.as_ref().is_some_and(|(index, _)| *index < at);
+            let is_answered = |source: &Source| match source {
+                Source::ResponseHeader(name) => response.first(name).is_some_and(|value| !value.is_empty()),
+                _ => false,
+            };
+            !is_claimed && !sources.iter().take(at).any(is_answered)
+        };
+        self.fields.iter().zip(&claims.0).any(is_open)
+    }
+
+    /// How many fields have sources.
+    pub(super) fn count_fields(&self) -> usize {
+        self.fields.iter().filter(|sources| !sources.is_empty()).count()
+    }
+
+    /// Whether any field has a source in the response's body.
+    pub(super) fn reads_body(&self) -> bool {
+        self.fields.iter().flatten().any(|source| matches!(source, Source::ResponseJson(_)))
+    }
+
+    /// Tries the sources when the exchange has ended.
+    pub(super) fn resolve(&self, mut claims: Claims, body: Option<&Body>, stream: &dyn Stream) -> Identity {
+        let ask = |source: &Source| match source {
+            Source::ResponseHeader(name) => Ok(stream.response_header(name)),
+            Source::ResponseJson(pointer) => body.map(|body| body.find(pointer)).transpose(),
+            source => Ok(of_request(source, stream)),
+        };
+        self.identity(&mut claims, &ask)
+    }
+
+    /// The same before the request goes upstream, when no source in the response can have a value. What is missing then
+    /// may still come, so nothing is said about it.
+    pub(super) fn resolve_received(&self, mut claims: Claims, stream: &dyn Stream) -> Identity {
+        let identity = self.identity(&mut claims, &|source| Ok(of_request(source, stream)));
+        let is_known = identity.user_id.is_some() || identity.user_name.is_some() || identity.user_email.is_some();
+        if is_known { identity } else { Identity::default() }
+    }
+
+    fn identity(&self, claims: &mut Claims, ask: &Ask<'_>) -> Identity {
+        let mut source = None;
+        let [id, name, email] = &self.fields;
+        let Claims([id_claim, name_claim, email_claim]) = claims;
+        let mut field = |sources: &[Source], claim: &mut Option<(usize, Vec<u8>)>| {
+            let (value, from) = first_value(sources, claim, ask);
+            source = source.take().or(from);
+            value
+        };
+        Identity {
+            user_id: field(id, id_claim),
+            user_name: field(name, name_claim),
+            user_email: field(email, email_claim),
+            source,
+        }
+    }
+}
+
+/// Asks a source other than a request header.
+type Ask<'a> = dyn Fn(&Source) -> Result<Option<Vec<u8>>, Unavailable> + 'a;
+
+/// The first value and where it came from; without one, why. The reason of a body is more telling than an absence.
+fn first_value(
+    sources: &[Source],
+    claim: &mut Option<(usize, Vec<u8>)>,
+    ask: &Ask<'_>,
+) -> (Option<Vec<u8>>, Option<Cow<'static, str>>) {
+    let mut why = Unavailable::Absent;
+    for (index, source) in sources.iter().enumerate() {
+        let found = match claim.take_if(|(claimed, _)| *claimed == index) {
+            Some((_, value)) => Ok(Some(value)),
+            None => ask(source),
+        };
+        match found {
+            Ok(found) => {
+                if let Some(value) = found.as_deref().and_then(value) {
+                    return (Some(value), Some(Cow::Borrowed(source.as_str())));
+                }
+            }
+            Err(reason) if why == Unavailable::Absent => why = reason,
+            Err(_) => {}
+        }
+    }
+    let reason = || Cow::Owned(["unavailable:", why.as_str()].concat());
+    (None, (!sources.is_empty()).then(reason))
+}
+
+fn of_request(source: &Source, stream: &dyn Stream) -> Option<Vec<u8>> {
+    match source {
+        Source::Metadata(path) => path.read(stream),
+        Source::PeerUriSan => stream.property(Property::PeerUriSan),
+        Source::Header(_) | Source::ResponseHeader(_) | Source::ResponseJson(_) => None,
+    }
+}
+
+/// What is recorded of a value; `None` when nothing is left of it.
+fn value(bytes: &[u8]) -> Option<Vec<u8>> {
+    let bytes = clipped(bytes.trim_ascii(), MAX_NAME_BYTES);
+    (!bytes.is_empty()).then(|| bytes.to_vec())
+}

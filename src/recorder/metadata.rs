@@ -1,0 +1,88 @@
+//! Dynamic metadata that other filters set, such as the verified claims of `envoy.filters.http.jwt_authn`.
+
+use crate::host::Stream;
+
+/// Where a value stands in the dynamic metadata, as the property path that Envoy understands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetadataPath(String);
+
+/// Envoy's properties of dynamic metadata start so (Envoy docs, "Attributes"); elements are separated by NUL.
+const ROOT: &str = "metadata\0filter_metadata";
+
+impl MetadataPath {
+    /// The path of a namespace, the first element, and the keys below it. `None` without a key, or when an element is
+    /// empty or holds a NUL.
+    pub fn new<'e>(elements: impl Iterator<Item = &'e str>) -> Option<Self> {
+        let (mut path, mut count) = (ROOT.to_owned(), 0);
+        for element in elements {
+            if element.is_empty() || element.bytes().any(|byte| byte == 0) {
+                return None;
+            }
+            path.push('\0');
+            path.push_str(element);
+            count += 1;
+        }
+        (count >= 2).then_some(Self(path))
+    }
+
+    /// The string or whole number that stands there: one host call. Anything else is absent.
+    #[must_use]
+    pub fn read(&self, stream: &dyn Stream) -> Option<Vec<u8>> {
+        scalar(stream.metadata(&self.0)?)
+    }
+}
+
+/// Envoy does not say of what type a value is. A number comes as the eight bytes of a double, those of a whole number
+/// begin or end with zeros; lists and objects are serialized with lengths, which hold zeros; a string has none.
+fn scalar(value: Vec<u8>) -> Option<Vec<u8>> {
+    match <[u8; 8]>::try_from(value.as_slice()) {
+        Ok(double) if value.iter().any(|byte| *byte < b' ') => whole(f64::from_le_bytes(double)),
+        _ => Some(value).filter(|value| !value.is_empty() && !value.contains(&0)),
+    }
+}
+
+/// Whole numbers up to 2^53 are exact in a double.
+#[expect(clippy::cast_possible_truncation, reason = "checked to be a whole number in range")]
+fn whole(number: f64) -> Option<Vec<u8>> {
+    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+    let is_whole = number.fract() == 0.0 && number.abs() <= MAX_EXACT;
+    is_whole.then(|| itoa::Buffer::new().format(number as i64).as_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_a_namespace_and_a_key() {
+        let path = |elements: &[&str]| MetadataPath::new(elements.iter().copied()).map(|path| path.0);
+        let whole = path(&["envoy.filters.http.jwt_authn", "jwt", "sub"]);
+        assert_eq!(whole.as_deref(), Some("metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt\0sub"));
+        for bad in [&["ns"][..], &[], &["ns", ""], &["", "key"], &["ns", "a\0b"]] {
+            assert_eq!(path(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_strings_and_whole_numbers_are_read() {
+        let number = |number: f64| number.to_le_bytes().to_vec();
+        for (value, expected) in [
+            (b"alice".to_vec(), Some("alice")),
+            (b"12345678".to_vec(), Some("12345678")),
+            (number(7.0), Some("7")),
+            (number(-7.0), Some("-7")),
+            (number(4_503_599_627_370_497.0), Some("4503599627370497")),
+            (number(0.0), Some("0")),
+            (number(0.5), None),
+            (number(1e300), None),
+            (number(f64::NAN), None),
+            (vec![1], Some("\u{1}")),
+            (vec![0], None),
+            (b"\x01\0\0\0\x01\0\0\0\x01\0\0\0a\0b\0".to_vec(), None),
+            (Vec::new(), None),
+        ] {
+            let found = scalar(value.clone());
+            assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{value:?}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Sample records: between them they have every attribute of an exchange, and bytes of every kind.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::time::Duration;
+
+use audit_filter::record::{ExchangeRecord, Outcome, Protocol, RpcStatus, TraceContext};
+use audit_filter::recorder::correlation::Correlation;
+use audit_filter::recorder::grpc::StatusSource;
+use audit_filter::recorder::identity::Identity;
+use audit_filter::recorder::session::{Session, SessionEvent, SessionId};
+use audit_filter::recorder::tracking::Context;
+
+use crate::{START, STREAM};
+
+/// What every record of an exchange has.
+fn exchange(rule: &str, action: &str, outcome: Outcome) -> ExchangeRecord {
+    ExchangeRecord {
+        action: action.as_bytes().to_vec(),
+        start_unix_nanos: START,
+        duration: Duration::from_nanos(1_250_999),
+        method: b"GET".to_vec(),
+        path: b"/check".to_vec(),
+        host: b"api.example.com".to_vec(),
+        http_status: Some(200),
+        protocol_version: Some(b"1.1".to_vec()),
+        client_address: Some(b"198.51.100.7".to_vec()),
+        ..ExchangeRecord::new(Rc::from(rule), Protocol::Http, Some(outcome))
+    }
+}
+
+pub(crate) fn check() -> ExchangeRecord {
+    ExchangeRecord {
+        user_agent: Some(b"curl/8.5.0".to_vec()),
+        request_id: Some(b"2f4a6a1e-7d0f-4b0e-9b53-0a1d1c1b1a19".to_vec()),
+        trace: Some(TraceContext { trace_id: *b"0af7651916cd43dd8448eb211c80319c", span_id: *b"b7ad6b7169203331" }),
+        ..exchange("check", "GET /check", Outcome::Success)
+    }
+}
+
+pub(crate) fn denied_call() -> ExchangeRecord {
+    ExchangeRecord {
+        protocol: Protocol::Grpc,
+        duration: Duration::from_secs(3600),
+        context: Some(Context::Whole(b"device=1;app=\"shop\"".to_vec())),
+        header_conflict: true,
+        method: b"POST".to_vec(),
+        path: b"/shop.Users/Delete".to_vec(),
+        route: Some("/shop.Users/{method}".to_owned()),
+        rpc: Some(RpcStatus { name: Cow::Borrowed("PERMISSION_DENIED"), source: StatusSource::Trailers }),
+        protocol_version: Some(b"2".to_vec()),
+        user_agent: Some(b"grpc-rust/1.0".to_vec()),
+        client_address: Some(b"2001:db8::7".to_vec()),
+        request_id: Some(b"r-2".to_vec()),
+        trace: Some(TraceContext { trace_id: *b"5b8efff798038103d269b633813fc60c", span_id: *b"eee19b7ec3c1b174" }),
+        peer_uri_san: Some(b"spiffe://mesh.internal/ns/shop".to_vec()),
+        upstream_cluster: Some(b"shop-users".to_vec()),
+        response_flags: Some("UF,URX".to_owned()),
+        response_code_details: Some(b"via_upstream".to_vec()),
+        error_message: Some("kein Zugriff f\u{fc}r \u{4f60} \u{1f512}".into()),
+        tags: Rc::new([("retention".to_owned(), "7y".to_owned()), ("owner.team".to_owned(), "id & access".to_owned())]),
+        ..exchange("calls", "account.delete", Outcome::Denied)
+    }
+}
+
+pub(crate) fn hashed_context() -> ExchangeRecord {
+    ExchangeRecord {
+        context: Some(Context::Hashed {
+            sha256: "88d4266fd4e6338d13b845fcf289579d209c897823b9217da3e161936f031589".to_owned(),
+            length: 70_000,
+        }),
+        http_status: Some(503),
+        ..exchange("tracked", "backup", Outcome::Failure)
+    }
+}
+
+/// Quotes, backslashes, control characters, other scripts, and bytes that are no UTF-8.
+pub(crate) fn odd_bytes() -> ExchangeRecord {
+    ExchangeRecord {
+        context: Some(Context::Whole(b"a\xffb\xc3(\xe2\x82\xac\xf0\x9f".to_vec())),
+        path: "/\u{fc}/\u{4f60}/</script>".into(),
+        user_agent: Some(b"\"quoted\" back\\slash tab\t esc\x1b del\x7f one\x01 line\r\nend".to_vec()),
+        http_status: None,
+        ..exchange("tracked", "Pa\u{df}wort \u{e4}ndern \u{2713} \u{2028}", Outcome::Aborted)
+    }
+}
+
+/// What is acknowledged before the request goes upstream.
+pub(crate) fn received() -> ExchangeRecord {
+    ExchangeRecord {
+        outcome: None,
+        immediate: true,
+        http_status: None,
+        ..exchange("change-password", "POST /v1/password", Outcome::Success)
+    }
+}
+
+/// A login: the session that it begins, who it was, what was asked for.
+pub(crate) fn login() -> ExchangeRecord {
+    ExchangeRecord {
+        session: Session {
+            id: Some(SessionId::Whole(b"6a1e9c52-4c5e-4a6b-9d5f-0f6f7a10b4c2".to_vec())),
+            token_ref: Some(format!("hmac-sha256:k1:{}", "0f".repeat(32))),
+            is_basic: true,
+        },
+        session_event: Some(SessionEvent::Start),
+        identity: Identity {
+            user_id: Some(b"9007199254740993".to_vec()),
+            user_name: Some("J\u{f6}rg \"O\"".into()),
+            user_email: Some(b"j@example.com".to_vec()),
+            source: Some(Cow::Borrowed("response_json")),
+        },
+        correlation: Some(Correlation { session_id: STREAM, number: 2_147_483_646 }),
+        captured: vec![
+            (Rc::from("audit.capture.query.lang"), b"de".to_vec()),
+            (Rc::from("audit.capture.request_headers.authorization"), b"[REDACTED]".to_vec()),
+        ],
+        ..exchange("login", "POST /token", Outcome::Success)
+    }
+}
+
+/// Nobody can be named, and the session id is none that may be recorded.
+pub(crate) fn nobody() -> ExchangeRecord {
+    let hash = "88d4266fd4e6338d13b845fcf289579d209c897823b9217da3e161936f031589";
+    ExchangeRecord {
+        session: Session { id: Some(SessionId::Hashed(format!("sha256:{hash}"))), ..Session::default() },
+        session_event: Some(SessionEvent::End),
+        identity: Identity { source: Some(Cow::Borrowed("unavailable:absent")), ..Identity::default() },
+        ..exchange("logout", "POST /logout", Outcome::Success)
+    }
+}
