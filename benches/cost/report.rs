@@ -13,21 +13,27 @@ const TARGETS: [(Traffic, Option<f64>); 4] = [
     (Traffic::Tracked, Some(2.2)),
     (Traffic::TrackedGrpc, None),
 ];
+/// What is measured by a row with it and a row without it.
+const FEATURES: [(Traffic, &str, Filter, Filter); 3] = [
+    (Traffic::Check, "response_json", Filter::Audit, Filter::AuditWithoutUser),
+    (Traffic::Tracked, "hmac of the token", Filter::AuditWithHmac, Filter::Audit),
+    (Traffic::TrackedGrpc, "hmac of the token", Filter::AuditWithHmac, Filter::Audit),
+];
 /// What the filter's file may have.
 const TARGET_BYTES: u64 = 409_600;
 
 /// Prints the table and the ratios.
 pub fn print(outcomes: &[Outcome]) {
     println!("CPU time of Envoy a request, in microseconds");
-    println!("                                         median           lowest decile   records   Envoy");
-    println!("  requests             filter         in all    added    in all    added   a request    busy");
+    println!("                                           median           lowest decile   records   Envoy");
+    println!("  requests             filter           in all    added    in all    added   a request    busy");
     for outcome in outcomes {
         let Outcome { row, micros, busy, recorded } = outcome;
         let base = find(outcomes, row.traffic.base(), Filter::None);
         let [median, low] = [0.5, 0.1].map(|share| quantile(micros, share));
         let [added_median, added_low] = [0.5, 0.1].map(|share| quantile(micros, share) - quantile(base, share));
         let (requests, filter) = (row.traffic.name(), row.filter.name());
-        print!("  {requests:<20} {filter:<12} ");
+        print!("  {requests:<20} {filter:<14} ");
         println!(
             "{median:>8.2} {added_median:>8.2}  {low:>8.2} {added_low:>8.2}  {recorded:>8.2}   {:>5.0} %",
             quantile(busy, 0.5) * 100.0
@@ -37,6 +43,17 @@ pub fn print(outcomes: &[Outcome]) {
     println!("  requests               median   lowest decile   middle half of the rounds   target");
     for (traffic, target) in TARGETS {
         print_ratio(outcomes, traffic, target);
+    }
+    println!("\nadded by one feature, in microseconds of CPU time a request");
+    println!("  requests               feature                  median   lowest decile   middle half of the rounds");
+    for (traffic, feature, with, without) in FEATURES {
+        let [with, without] = [with, without].map(|filter| find(outcomes, traffic, filter));
+        let rounds: Vec<f64> = with.iter().zip(without).map(|(with, without)| with - without).collect();
+        let difference = |share| quantile(with, share) - quantile(without, share);
+        let [median, low, first, third] =
+            [difference(0.5), difference(0.1), quantile(&rounds, 0.25), quantile(&rounds, 0.75)];
+        let requests = traffic.name();
+        println!("  {requests:<20}   {feature:<22} {median:>8.2}   {low:>13.2}   {first:>12.2} to {third:.2}");
     }
 }
 

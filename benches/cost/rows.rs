@@ -93,6 +93,10 @@ pub enum Filter {
     None,
     DoNothing,
     Audit,
+    /// Looks for no user in the response.
+    AuditWithoutUser,
+    /// Records the reference of the session token.
+    AuditWithHmac,
 }
 
 impl Filter {
@@ -101,7 +105,31 @@ impl Filter {
             Self::None => "no filter",
             Self::DoNothing => "do-nothing",
             Self::Audit => "audit",
+            Self::AuditWithoutUser => "audit, no user",
+            Self::AuditWithHmac => "audit, hmac",
         }
+    }
+}
+
+impl Filter {
+    fn is_audit(self) -> bool {
+        !matches!(self, Self::None | Self::DoNothing)
+    }
+
+    /// The defaults but for what the row is about.
+    fn configuration(self) -> Value {
+        let mut configuration = json!({"audit_cluster": {"cluster": "audit"}, "trust": {"cidrs": ["127.0.0.0/8"]}});
+        match self {
+            Self::AuditWithoutUser => {
+                configuration["rules"] =
+                    json!([{"name": "check", "match": {"path": {"exact": "/check"}}, "identity": {"user_id": []}}]);
+            }
+            Self::AuditWithHmac => {
+                configuration["session"] = json!({"hmac_key": "0123456789abcdef0123456789abcdef", "hmac_key_id": "k1"});
+            }
+            Self::None | Self::DoNothing | Self::Audit => {}
+        }
+        configuration
     }
 }
 
@@ -115,15 +143,21 @@ pub struct Row {
 impl Row {
     pub fn all() -> Vec<Self> {
         let filters = |traffic: Traffic| {
-            let others: &[Filter] = if traffic.base() == traffic { &[Filter::None, Filter::DoNothing] } else { &[] };
-            others.iter().chain(&[Filter::Audit]).map(move |filter| Self { traffic, filter: *filter })
+            let filters: &[Filter] = match traffic {
+                Traffic::Untracked => &[Filter::None, Filter::DoNothing, Filter::Audit],
+                Traffic::Check => &[Filter::AuditWithoutUser, Filter::Audit],
+                Traffic::Tracked | Traffic::TrackedGrpc => {
+                    &[Filter::None, Filter::DoNothing, Filter::Audit, Filter::AuditWithHmac]
+                }
+            };
+            filters.iter().map(move |filter| Self { traffic, filter: *filter })
         };
         Traffic::ALL.into_iter().flat_map(filters).collect()
     }
 
     /// Whether every request leaves a record.
     pub fn records(self) -> bool {
-        self.filter == Filter::Audit && self.traffic != Traffic::Untracked
+        self.filter.is_audit() && self.traffic != Traffic::Untracked
     }
 
     /// The shipped bootstrap with the listener and the filter of this row. HTTP is answered by Envoy itself.
@@ -142,19 +176,24 @@ impl Row {
                 config.remove("configuration");
                 config["vm_config"]["code"]["local"]["filename"] = json!(do_nothing());
             }),
-            Filter::Audit => bootstrap.each_filter("audit", |filter| {
-                filter["typed_config"]["config"]["configuration"]["value"] =
-                    json!({"audit_cluster": {"cluster": "audit"}, "trust": {"cidrs": ["127.0.0.0/8"]}});
-            }),
+            Filter::Audit | Filter::AuditWithoutUser | Filter::AuditWithHmac => {
+                bootstrap.each_filter("audit", |filter| {
+                    filter["typed_config"]["config"]["configuration"]["value"] = self.filter.configuration();
+                });
+            }
         }
         bootstrap
     }
 }
 
 fn answer_directly(manager: &mut Value) {
-    let answer = json!({"status": 200, "body": {"inline_string": r#"{"account": 4711, "state": "open"}"#}});
-    manager["route_config"]["virtual_hosts"][0]["routes"] =
-        json!([{"match": {"prefix": "/"}, "direct_response": answer}]);
+    let body = r#"{"UserId": 4711, "Identity": "alice@example.com", "Roles": ["1", "2"], "state": "open"}"#;
+    let answer = json!({"status": 200, "body": {"inline_string": body}});
+    let content_type = json!({"header": {"key": "content-type", "value": "application/json"},
+        "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"});
+    manager["route_config"]["virtual_hosts"][0]["routes"] = json!([
+        {"match": {"prefix": "/"}, "direct_response": answer, "response_headers_to_add": [content_type]},
+    ]);
 }
 
 /// The filter that does nothing, built once.
