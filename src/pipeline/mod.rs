@@ -49,8 +49,8 @@ use stream::Stream;
 use window::{Flight, MAX_IN_FLIGHT, Window};
 
 /// What to do when Envoy took the peer's address from a header.
-const UNKNOWN_PEER: &str = "control headers came from a peer that cannot be known, since its address was taken from \
-    x-forwarded-for: they count as absent; let a set_filter_state filter before this one provide audit.direct_peer";
+const UNKNOWN_PEER: &str = "control or identity headers came from a peer that cannot be known, since its address was \
+    taken from x-forwarded-for: they count as absent; let a set_filter_state filter before this one provide audit.direct_peer";
 
 /// Why an attempt never left.
 const NOT_DISPATCHED: &str = "refused by Envoy (no such cluster, no healthy host, or overflow)";
@@ -208,7 +208,7 @@ impl Pipeline {
         self.notices.say(level, text);
     }
 
-    /// Control headers came from a peer that cannot be known: tells the operator the remedy, once.
+    /// Such headers came from a peer that cannot be known: tells the operator the remedy, once.
     pub fn handle_unknown_peer(&mut self) {
         if !std::mem::replace(&mut self.told_unknown_peer, true) {
             self.say(Level::Warn, UNKNOWN_PEER.to_owned());

@@ -83,7 +83,7 @@ pub struct Instructions<'s> {
     pub remove: Vec<&'s str>,
     /// Headers to set, after that.
     pub set: Vec<(&'s str, Vec<u8>)>,
-    /// Control headers came, and the direct peer cannot be known: the operator should hear of it.
+    /// Headers that only a trusted peer may use came, and the direct peer cannot be known: the operator should hear of it.
     pub peer_unknown: bool,
     /// What is demanded before the request may go upstream. Other than nothing: ask for [`Recorder::received`].
     pub require_audit: RequireAudit,
