@@ -13,9 +13,19 @@ use super::xds::Resources;
 pub struct Bootstrap(pub Value);
 
 impl Bootstrap {
-    /// `envoy/envoy.yaml` with the filter's path made absolute, listeners and admin on free ports.
+    /// `envoy/envoy.yaml`, read as [`Self::read`] does.
     pub fn shipped() -> Self {
-        let text = std::fs::read_to_string(tools::root().join("envoy/envoy.yaml")).unwrap();
+        Self::read(&tools::root().join("envoy/envoy.yaml"))
+    }
+
+    /// `envoy/examples/<name>.yaml`, read as [`Self::read`] does.
+    pub fn example(name: &str) -> Self {
+        Self::read(&tools::root().join(format!("envoy/examples/{name}.yaml")))
+    }
+
+    /// A file with the filter's path made absolute, listeners and admin on free ports.
+    pub fn read(file: &Path) -> Self {
+        let text = std::fs::read_to_string(file).unwrap();
         let mut bootstrap = Self(serde_yaml_ng::from_str(&text).unwrap());
         bootstrap.0["admin"]["address"]["socket_address"]["port_value"] = json!(0);
         for listener in bootstrap.listeners() {
@@ -44,10 +54,24 @@ impl Bootstrap {
         self.clusters().iter_mut().find(|cluster| cluster["name"] == name).expect("the cluster is in envoy.yaml")
     }
 
-    /// Points a cluster at an address.
-    pub fn point(&mut self, cluster: &str, addr: SocketAddr) {
-        let endpoint = &mut self.cluster(cluster)["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
-        endpoint["address"]["socket_address"]["port_value"] = json!(addr.port());
+    /// Points the cluster with this name at an address, if there is one.
+    pub fn point(&mut self, name: &str, addr: SocketAddr) {
+        for cluster in self.clusters().iter_mut().filter(|cluster| cluster["name"] == name) {
+            let endpoint = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
+            endpoint["address"]["socket_address"]["port_value"] = json!(addr.port());
+        }
+    }
+
+    /// The variables that filters ask of Envoy's own environment.
+    pub fn environment(&self) -> Vec<String> {
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let filters = list(&self.0["static_resources"]["listeners"])
+            .into_iter()
+            .flat_map(|listener| list(&listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]));
+        let keys = filters.flat_map(|filter| {
+            list(&filter["typed_config"]["config"]["vm_config"]["environment_variables"]["host_env_keys"])
+        });
+        keys.map(|key| key.as_str().unwrap().to_owned()).collect()
     }
 
     /// Takes resources from a file: `lds_config` or `cds_config`.

@@ -70,10 +70,11 @@ impl Envoy {
         self.process.id()
     }
 
-    /// The bound address of a listener.
+    /// The bound address of the listener with this name, or of the only one.
     pub async fn listener(&self, name: &str) -> SocketAddr {
-        let listeners: Value = serde_json::from_str(&self.admin_get("/listeners?format=json").await).unwrap();
-        let entry = listeners["listener_statuses"].as_array().unwrap().iter().find(|entry| entry["name"] == name);
+        let status: Value = serde_json::from_str(&self.admin_get("/listeners?format=json").await).unwrap();
+        let listeners = status["listener_statuses"].as_array().unwrap();
+        let entry = listeners.iter().find(|entry| entry["name"] == name || listeners.len() == 1);
         let address = &entry.expect("the listener exists")["local_address"]["socket_address"];
         let port = address["port_value"].as_u64().unwrap().try_into().unwrap();
         SocketAddr::new(address["address"].as_str().unwrap().parse().unwrap(), port)
@@ -133,6 +134,11 @@ fn log_path(directory: &Path) -> PathBuf {
     directory.join("log")
 }
 
+/// What a variable of the environment is set to; long enough for a key.
+pub fn variable(name: &str) -> String {
+    format!("{name} as all scenarios have it")
+}
+
 fn command(directory: &Path, bootstrap: &Bootstrap) -> Command {
     let config = directory.join("bootstrap.json");
     fs::write(&config, serde_json::to_vec_pretty(&bootstrap.0).unwrap()).unwrap();
@@ -142,6 +148,7 @@ fn command(directory: &Path, bootstrap: &Bootstrap) -> Command {
         .arg("--config-path")
         .arg(config)
         .args(["--use-dynamic-base-id", "--log-level", "warning", "--component-log-level", "wasm:info"])
+        .envs(bootstrap.environment().iter().map(|name| (name, variable(name))))
         .current_dir(directory)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `x-demo-status: 401` | status of the answer |
 //! | `x-demo-delay-ms: 200` | waits before the answer |
-//! | `x-demo-body: <text>` | body of the answer |
+//! | `x-demo-body: <text>` | body of the answer; JSON when it starts with `{` |
 //! | `x-demo-response-header: <name>: <value>` | one more header in the answer; may be repeated |
 //! | `x-demo-reset: before` | closes the connection without an answer |
 //! | `x-demo-reset: after-headers` | closes it in the middle of the body |
@@ -49,9 +49,9 @@ enum Ending {
 
 fn scripted(request: &HeaderMap, path: &str, ending: Ending) -> Response<ScriptBody> {
     let status = script(request, "x-demo-status").and_then(|text| text.parse().ok()).unwrap_or(StatusCode::OK);
-    let (default_body, content_type) =
-        if path == "/check" { (CHECK_BODY, "application/json") } else { (OTHER_BODY, "text/plain") };
+    let default_body = if path == "/check" { CHECK_BODY } else { OTHER_BODY };
     let body = script(request, "x-demo-body").unwrap_or(default_body);
+    let content_type = if body.starts_with('{') { "application/json" } else { "text/plain" };
     let mut steps = vec![Step::Data(Bytes::copy_from_slice(body.as_bytes()))];
     if matches!(ending, Ending::Break) {
         steps.extend([Step::Wait(FLUSH_BEFORE_BREAK), Step::Break]);
