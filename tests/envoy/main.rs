@@ -18,6 +18,7 @@ mod configuration;
 mod crash;
 mod delivery;
 mod endings;
+mod examples;
 mod hostile;
 mod immediate;
 mod lifecycle;
