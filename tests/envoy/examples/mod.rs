@@ -3,6 +3,7 @@
 
 mod check_usage;
 mod grpc_session_tracking;
+mod session_audit;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
