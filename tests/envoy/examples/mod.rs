@@ -1,6 +1,7 @@
 //! The configurations in `envoy/` and `envoy/examples/`: all of them are valid, and each example does by configuration alone
 //! what the system does that it is named after. A scenario says which test of that system it stands for.
 
+mod all_calls;
 mod check_usage;
 mod correlation_headers;
 mod grpc_session_tracking;
