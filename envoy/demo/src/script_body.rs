@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::HeaderMap;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Sleep, sleep};
 
 /// One step of a [`ScriptBody`].
@@ -22,6 +23,8 @@ pub(crate) enum Step {
     Wait(Duration),
     /// Send nothing any more and do not end either.
     Hang,
+    /// Play the steps that come from elsewhere, as they come, until their sender is gone.
+    Follow(UnboundedReceiver<Step>),
     /// Fail: hyper closes an HTTP/1.1 connection and resets an HTTP/2 stream.
     Break,
 }
@@ -66,6 +69,17 @@ impl Body for ScriptBody {
                     self.steps.push_front(Step::Hang);
                     return Poll::Pending;
                 }
+                Step::Follow(mut more) => match more.poll_recv(cx) {
+                    Poll::Ready(Some(step)) => {
+                        self.steps.push_front(Step::Follow(more));
+                        self.steps.push_front(step);
+                    }
+                    Poll::Ready(None) => {}
+                    Poll::Pending => {
+                        self.steps.push_front(Step::Follow(more));
+                        return Poll::Pending;
+                    }
+                },
                 Step::Break => {
                     return Poll::Ready(Some(Err(io::Error::other("the script breaks the body here"))));
                 }

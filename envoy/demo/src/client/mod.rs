@@ -4,6 +4,7 @@
 mod grpc;
 mod http;
 mod raw;
+mod stream;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,6 +17,7 @@ use tokio::net::{TcpSocket, TcpStream};
 pub use grpc::{GrpcConnection, GrpcOptions, grpc_call};
 pub use http::{HttpConnection, http_get, http_request};
 pub use raw::{RawConnection, raw_exchange};
+pub use stream::{AnswerStream, Version};
 
 use crate::headers::{Headers, InvalidField};
 

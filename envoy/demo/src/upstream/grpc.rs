@@ -21,9 +21,9 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Request, Response};
 
-use super::seen::{Protocol, SeenLog};
+use super::seen::Protocol;
 use super::serve::read_request;
-use super::{FLUSH_BEFORE_BREAK, script, scripted_delay, scripted_headers};
+use super::{FLUSH_BEFORE_BREAK, Shared, script, scripted_delay, scripted_headers};
 use crate::script_body::{ScriptBody, Step};
 
 /// One uncompressed message of length 0.
@@ -50,9 +50,12 @@ struct Status<'a> {
 const OK: Status<'static> = Status { code: "0", message: "" };
 
 /// Answers one call.
-pub(super) async fn answer(request: Request<Incoming>, seen: SeenLog) -> Response<ScriptBody> {
-    let (parts, _) = read_request(Protocol::Grpc, request, &seen).await;
+pub(super) async fn answer(request: Request<Incoming>, shared: Shared) -> Response<ScriptBody> {
+    let (parts, _) = read_request(Protocol::Grpc, request, &shared.seen).await;
     scripted_delay(&parts.headers).await;
+    if let Some(prepared) = shared.prepared.take(parts.uri.path()) {
+        return prepared;
+    }
     let mut response = play(read_script(&parts.headers, parts.uri.path()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     scripted_headers(&parts.headers, response.headers_mut());

@@ -18,7 +18,7 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::seen::{Protocol, SeenLog};
 use super::serve::read_request;
-use super::{FLUSH_BEFORE_BREAK, script, scripted_delay, scripted_headers};
+use super::{FLUSH_BEFORE_BREAK, Shared, script, scripted_delay, scripted_headers};
 use crate::script_body::{ScriptBody, Step};
 
 const CHECK_BODY: &str = r#"{"UserId":42,"Identity":"ada","Email":"ada@example.com"}"#;
@@ -26,15 +26,18 @@ const OTHER_BODY: &str = "hello from the demo upstream\n";
 const SEEN_PATH: &str = "/_seen";
 
 /// Answers one request; an error makes hyper close the connection without an answer.
-pub(super) async fn answer(request: Request<Incoming>, seen: SeenLog) -> io::Result<Response<ScriptBody>> {
+pub(super) async fn answer(request: Request<Incoming>, shared: Shared) -> io::Result<Response<ScriptBody>> {
     if request.uri().path() == SEEN_PATH {
-        return Ok(seen_answer(request.method(), &seen));
+        return Ok(seen_answer(request.method(), &shared.seen));
     }
-    let (parts, complete) = read_request(Protocol::Http, request, &seen).await;
+    let (parts, complete) = read_request(Protocol::Http, request, &shared.seen).await;
     if !complete {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     scripted_delay(&parts.headers).await;
+    if let Some(prepared) = shared.prepared.take(parts.uri.path()) {
+        return Ok(prepared);
+    }
     match script(&parts.headers, "x-demo-reset") {
         Some("before") => Err(io::ErrorKind::ConnectionReset.into()),
         Some("after-headers") => Ok(scripted(&parts.headers, parts.uri.path(), Ending::Break)),

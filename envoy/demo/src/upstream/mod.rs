@@ -3,6 +3,7 @@
 
 mod grpc;
 mod http;
+mod prepared;
 mod seen;
 mod serve;
 
@@ -14,6 +15,8 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use prepared::Prepared;
+pub use prepared::{Feed, PreparedAnswer};
 pub use seen::{Protocol, Seen, SeenLog};
 
 /// How long a scripted break waits after the last bytes, so that they reach the peer before the break does (an HTTP/2
@@ -25,8 +28,15 @@ const FLUSH_BEFORE_BREAK: Duration = Duration::from_millis(300);
 pub struct Upstream {
     http_addr: SocketAddr,
     grpc_addr: SocketAddr,
-    seen: SeenLog,
+    shared: Shared,
     servers: [JoinHandle<()>; 2],
+}
+
+/// What both servers know.
+#[derive(Clone, Debug, Default)]
+struct Shared {
+    seen: SeenLog,
+    prepared: Prepared,
 }
 
 impl Upstream {
@@ -46,9 +56,10 @@ impl Upstream {
     pub async fn start_on(http: SocketAddr, grpc: SocketAddr) -> io::Result<Self> {
         let (http, grpc) = (TcpListener::bind(http).await?, TcpListener::bind(grpc).await?);
         let (http_addr, grpc_addr) = (http.local_addr()?, grpc.local_addr()?);
-        let seen = SeenLog::default();
-        let servers = [tokio::spawn(serve::http1(http, seen.clone())), tokio::spawn(serve::grpc(grpc, seen.clone()))];
-        Ok(Self { http_addr, grpc_addr, seen, servers })
+        let shared = Shared::default();
+        let servers =
+            [tokio::spawn(serve::http1(http, shared.clone())), tokio::spawn(serve::grpc(grpc, shared.clone()))];
+        Ok(Self { http_addr, grpc_addr, shared, servers })
     }
 
     /// Where the HTTP/1.1 server listens.
@@ -66,7 +77,12 @@ impl Upstream {
     /// The requests that both servers have seen.
     #[must_use]
     pub fn seen(&self) -> &SeenLog {
-        &self.seen
+        &self.shared.seen
+    }
+
+    /// Answers the next request for this path so, query excluded; each prepared answer is given once.
+    pub fn prepare(&self, path: &str, answer: PreparedAnswer) {
+        self.shared.prepared.add(path, answer);
     }
 }
 

@@ -10,15 +10,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use super::Shared;
 use super::seen::SeenLog;
 use crate::headers::Headers;
 
 /// Serves HTTP/1.1 until the task is aborted.
-pub(super) async fn http1(listener: TcpListener, seen: SeenLog) {
+pub(super) async fn http1(listener: TcpListener, shared: Shared) {
     accept(listener, move |stream| {
-        let seen = seen.clone();
+        let shared = shared.clone();
         async move {
-            let service = service_fn(move |request| super::http::answer(request, seen.clone()));
+            let service = service_fn(move |request| super::http::answer(request, shared.clone()));
             // A broken connection is the client's business, and sometimes the script's.
             let _ = server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         }
@@ -27,13 +28,13 @@ pub(super) async fn http1(listener: TcpListener, seen: SeenLog) {
 }
 
 /// Serves gRPC over HTTP/2 with prior knowledge until the task is aborted.
-pub(super) async fn grpc(listener: TcpListener, seen: SeenLog) {
+pub(super) async fn grpc(listener: TcpListener, shared: Shared) {
     accept(listener, move |stream| {
-        let seen = seen.clone();
+        let shared = shared.clone();
         async move {
             let service = service_fn(move |request| {
-                let seen = seen.clone();
-                async move { Ok::<_, Infallible>(super::grpc::answer(request, seen).await) }
+                let shared = shared.clone();
+                async move { Ok::<_, Infallible>(super::grpc::answer(request, shared).await) }
             });
             let http2 = server::conn::http2::Builder::new(TokioExecutor::new());
             let _ = http2.serve_connection(TokioIo::new(stream), service).await;
