@@ -32,19 +32,22 @@ impl MetadataPath {
     }
 }
 
-/// Envoy does not say of what type a value is. A number comes as the eight bytes of a double, those of a whole number
-/// begin or end with zeros; lists and objects are serialized with lengths, which hold zeros; a string has none.
+/// Envoy does not say of what type a value is. A number comes as the eight bytes of a double: those of a whole number
+/// begin or end with zeros, those of a fraction are hardly ever UTF-8, which a string always is. Lists and objects are
+/// serialized with lengths, which hold zeros; a string has none. `true` is one byte 1.
 fn scalar(value: Vec<u8>) -> Option<Vec<u8>> {
     match <[u8; 8]>::try_from(value.as_slice()) {
-        Ok(double) if value.iter().any(|byte| *byte < b' ') => whole(f64::from_le_bytes(double)),
-        _ => Some(value).filter(|value| !value.is_empty() && !value.contains(&0)),
+        Ok(double) if value.iter().any(|byte| *byte < b' ') || str::from_utf8(&value).is_err() => {
+            whole(f64::from_le_bytes(double))
+        }
+        _ => Some(value).filter(|value| !value.is_empty() && value != &[1] && !value.contains(&0)),
     }
 }
 
-/// Whole numbers up to 2^53 are exact in a double.
+/// Whole numbers below 2^53 are exact in a double; 2^53 itself may have been 2^53 + 1, somebody else's id.
 #[expect(clippy::cast_possible_truncation, reason = "checked to be a whole number in range")]
 fn whole(number: f64) -> Option<Vec<u8>> {
-    const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
+    const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
     let is_whole = number.fract() == 0.0 && number.abs() <= MAX_EXACT;
     is_whole.then(|| itoa::Buffer::new().format(number as i64).as_bytes().to_vec())
 }
@@ -73,10 +76,13 @@ mod tests {
             (number(-7.0), Some("-7")),
             (number(4_503_599_627_370_497.0), Some("4503599627370497")),
             (number(0.0), Some("0")),
+            (number(9_007_199_254_740_991.0), Some("9007199254740991")),
+            (number(9_007_199_254_740_992.0), None),
             (number(0.5), None),
+            (number(1.1), None),
             (number(1e300), None),
             (number(f64::NAN), None),
-            (vec![1], Some("\u{1}")),
+            (vec![1], None),
             (vec![0], None),
             (b"\x01\0\0\0\x01\0\0\0\x01\0\0\0a\0b\0".to_vec(), None),
             (Vec::new(), None),
