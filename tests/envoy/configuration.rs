@@ -24,7 +24,7 @@ fn mistakes_are_named_all_at_once_with_their_paths() {
     let patch = json!({
         "batch": {"max_dealy": "1s", "max_records": 100_000},
         "retry": {"initial_backoff": "soon"},
-        "rules": [{"name": "a", "match": {"path": {"exact": "check"}}, "level": "request"}],
+        "rules": [{"name": "a", "match": {"path": {"exact": "check"}}, "capture": {"query": ["q"]}}],
         "audit_cluster": {"headers": {"authorization": "Bearer ${NOT_THERE}"}},
     });
     assert_refused(
@@ -34,7 +34,7 @@ fn mistakes_are_named_all_at_once_with_their_paths() {
             "batch.max_records: must be between 1 and 1000",
             "retry.initial_backoff: must be a duration",
             r#"rules[0].match.path.exact: must start with "/""#,
-            "rules[0].level: not supported yet",
+            "rules[0].capture: needs level: request",
             "audit_cluster.headers.authorization: environment variable NOT_THERE is not set",
         ],
     );
