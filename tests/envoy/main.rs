@@ -20,6 +20,7 @@ mod delivery;
 mod endings;
 mod examples;
 mod hostile;
+mod identity;
 mod immediate;
 mod lifecycle;
 mod required;
