@@ -9,7 +9,7 @@ use crate::support::bootstrap::Bootstrap;
 use crate::support::mesh::METHOD;
 use crate::support::sink::Sink;
 
-async fn assert_vm_lives(mesh: &Mesh) {
+pub async fn assert_vm_lives(mesh: &Mesh) {
     let stats = mesh.envoy.stats("wasm").await;
     let reloads: u64 = stats.iter().filter(|(name, _)| name.contains("vm_reload")).map(|(_, value)| value).sum();
     assert_eq!(reloads, 0, "{stats:#?}");

@@ -24,6 +24,7 @@ mod identity;
 mod immediate;
 mod lifecycle;
 mod required;
+mod sessions;
 mod shipped;
 #[expect(dead_code, reason = "the fault matrix uses what the scenarios do not")]
 mod support;
