@@ -23,6 +23,7 @@ mod examples;
 mod hostile;
 mod identity;
 mod immediate;
+mod leaks;
 mod lifecycle;
 mod required;
 mod sessions;
