@@ -1,6 +1,8 @@
 //! Tracked gRPC calls: who asks by header is recorded, and the headers go no further.
 
-use audit_demo::client::{GrpcOptions, grpc_call};
+use std::net::Ipv4Addr;
+
+use audit_demo::client::{CallOptions, GrpcOptions, grpc_call, raw_exchange};
 use audit_demo::headers::Headers;
 use audit_demo::upstream::Seen;
 use serde_json::json;
@@ -112,6 +114,42 @@ async fn duplicates_cannot_switch_the_audit_off() {
     assert_eq!(records[0].text("audit.session.context"), "last");
     assert!(records.iter().all(|record| record.text("audit.header_conflict") == "true"));
     assert!(!mesh.upstream.seen().at_path(METHOD).iter().any(has_control));
+}
+
+#[tokio::test]
+async fn equal_values_are_no_conflict_and_only_the_track_header_is_a_list() {
+    let mesh = Mesh::start().await;
+    let headers = [
+        ("x-session-track", "true"),
+        ("x-session-track", "true ,\ttrue"),
+        ("x-session-operation", "pay, then run"),
+        ("x-session-context", "a,b"),
+        ("x-session-context", "a,b"),
+    ];
+    mesh.call(&headers).await.unwrap();
+    let records = mesh.exchanges_until_marker().await;
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].text("audit.action"), "pay, then run");
+    assert_eq!(records[0].text("audit.session.context"), "a,b");
+    assert!(!records[0].has("audit.header_conflict"), "{records:#?}");
+}
+
+#[tokio::test]
+async fn capital_letters_change_nothing() {
+    let mesh = Mesh::start().await;
+    let head = "GET /any HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-SESSION-TRACK: true\r\nX-Session-Operation: shout\r\n\
+                X-SESSION-CONTEXT: Y3R4\r\nX-Audit-Stream-Id: forged\r\n\r\n";
+    for (peer, forwarded) in [(Ipv4Addr::LOCALHOST, true), (Ipv4Addr::new(127, 0, 0, 2), false)] {
+        mesh.upstream.seen().clear();
+        raw_exchange(mesh.http, head.as_bytes(), &CallOptions::from_ip(peer)).await.unwrap();
+        let seen = &mesh.upstream.seen().at_path("/any")[0];
+        assert!(!has_control(seen) && !seen.headers.contains("x-audit-stream-id"), "{seen:#?}");
+        assert_eq!(seen.headers.contains("x-session-context"), forwarded, "a stranger's context is removed, too");
+    }
+    let records = mesh.exchanges_until_marker().await;
+    assert_eq!(records.len(), 1, "only a trusted peer is heard");
+    assert_eq!(records[0].text("audit.action"), "shout");
+    assert_eq!(mesh.stat_at_least("headers.spoofed", 3).await["headers.spoofed"], 3);
 }
 
 #[tokio::test]
