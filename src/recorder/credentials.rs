@@ -29,11 +29,20 @@ impl<'h> Authorization<'h> {
 /// header in several (RFC 9113 section 8.2.3).
 #[must_use]
 pub fn cookie<'h>(headers: &Headers<'h>, name: &str) -> Option<&'h [u8]> {
-    let pairs = headers.all("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
-    pairs.map(<[u8]>::trim_ascii).find_map(|pair| {
-        let value = pair.strip_prefix(name.as_bytes())?.trim_ascii_start().strip_prefix(b"=")?.trim_ascii();
-        Some(value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value))
-    })
+    let mut pairs = headers.all("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
+    pairs.find_map(|pair| value_of(pair, name))
+}
+
+/// The value that a response gives to a cookie of this name (RFC 6265 section 4.1).
+#[must_use]
+pub fn set_cookie<'h>(headers: &Headers<'h>, name: &str) -> Option<&'h [u8]> {
+    let mut pairs = headers.all("set-cookie").filter_map(|value| value.split(|byte| *byte == b';').next());
+    pairs.find_map(|pair| value_of(pair, name))
+}
+
+fn value_of<'h>(pair: &'h [u8], name: &str) -> Option<&'h [u8]> {
+    let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.trim_ascii_start().strip_prefix(b"=")?.trim_ascii();
+    Some(value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value))
 }
 
 #[cfg(test)]
@@ -57,6 +66,16 @@ mod tests {
             assert_eq!(of(other), None, "{other}");
         }
         assert_eq!(Authorization::of(&headers(&[])), None);
+    }
+
+    #[test]
+    fn a_response_sets_a_cookie_in_the_first_pair() {
+        let find = |value: &str| {
+            let found = set_cookie(&headers(&[("set-cookie", "a=1"), ("set-cookie", value)]), "sid")?;
+            Some(String::from_utf8(found.to_vec()).unwrap())
+        };
+        assert_eq!(find("sid=x; Path=/; HttpOnly").as_deref(), Some("x"));
+        assert_eq!(find("other=x; sid=y"), None, "an attribute is no cookie");
     }
 
     #[test]

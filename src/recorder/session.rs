@@ -1,6 +1,6 @@
 //! Whose session it is: an id that may be recorded, and the reference of a token that must not be.
 
-use super::credentials::{Authorization, cookie};
+use super::credentials::{Authorization, cookie, set_cookie};
 use super::headers::Headers;
 use super::token::{TokenMode, sha256_hex};
 
@@ -62,7 +62,7 @@ pub struct Session {
 pub enum SessionId {
     /// As received.
     Whole(Vec<u8>),
-    /// One that may not be recorded as it is: `sha256:` and 64 hexadecimal digits.
+    /// One that may not be recorded as it is: `sha256:` and 64 hexadecimal digits, or the reference of a bearer token.
     Hashed(String),
 }
 
@@ -85,6 +85,14 @@ impl SessionId {
         }
     }
 
+    /// An id that is the reference of a secret, keyed where the token is.
+    fn of_secret(value: &[u8], token_mode: &TokenMode) -> Self {
+        match token_mode {
+            TokenMode::Hmac(key) => Self::Hashed(key.reference(value)),
+            TokenMode::Omit | TokenMode::Sha256 | TokenMode::Clear => Self::hashed(value),
+        }
+    }
+
     fn hashed(value: &[u8]) -> Self {
         Self::Hashed(["sha256:", &sha256_hex(value)].concat())
     }
@@ -98,7 +106,7 @@ impl Settings {
             |sources: &[Source]| sources.iter().find_map(|source| Some((is_secret(source), source.value(headers)?)));
         Session {
             id: find(&self.id).and_then(|(is_secret, value)| {
-                if is_secret { Some(SessionId::hashed(value)) } else { SessionId::checked(value) }
+                if is_secret { Some(SessionId::of_secret(value, &self.token_mode)) } else { SessionId::checked(value) }
             }),
             token_ref: match self.token_mode {
                 TokenMode::Omit => None,
@@ -108,11 +116,12 @@ impl Settings {
         }
     }
 
-    /// The session id that a response has of its own, in one of the headers that carry it.
+    /// The session id that a response has of its own, in one of the headers or cookies that carry it.
     pub(super) fn of_response(&self, headers: &Headers<'_>) -> Option<SessionId> {
         let named = |source: &Source| match source {
             Source::Header(name) => SessionId::checked(headers.first(name)?),
-            Source::Cookie(_) | Source::Bearer => None,
+            Source::Cookie(name) => SessionId::checked(set_cookie(headers, name)?),
+            Source::Bearer => None,
         };
         self.id.iter().find_map(named).or_else(|| SessionId::checked(headers.first(ID_HEADER)?))
     }

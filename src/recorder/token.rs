@@ -55,7 +55,8 @@ impl HmacKey {
         Self { id: id.to_owned(), key: key.into(), state }
     }
 
-    fn reference(&self, token: &[u8]) -> String {
+    /// `hmac-sha256:<key id>:<hex>` of a token.
+    pub(super) fn reference(&self, token: &[u8]) -> String {
         let tag = self.state.clone().chain_update(token).finalize().into_bytes();
         ["hmac-sha256:", &self.id, ":", &hex(&tag)].concat()
     }

@@ -41,8 +41,13 @@ fn an_id_that_is_no_id_is_hashed() {
 fn an_id_can_come_from_a_cookie_and_is_hashed_when_it_is_a_bearer_token() {
     let config = json!({"session": {"id": [{"cookie": "sid"}, {"bearer": true}]}});
     assert_eq!(session(&config, &[("cookie", "a=1; sid=c"), ("authorization", "Bearer t")]).id, whole("c"));
-    let hashed = session(&config, &[("authorization", "Bearer t")]).id;
-    assert!(matches!(hashed, Some(SessionId::Hashed(_))), "{hashed:?}");
+    let hashed = |config: &Value| match session(config, &[("authorization", "Bearer t")]).id {
+        Some(SessionId::Hashed(text)) => text,
+        other => panic!("{other:?}"),
+    };
+    assert!(hashed(&config).starts_with("sha256:"));
+    let keyed = json!({"session": {"id": [{"bearer": true}], "hmac_key": KEY, "hmac_key_id": "k1"}});
+    assert!(hashed(&keyed).starts_with("hmac-sha256:k1:"), "who has no key can try out nothing");
 }
 
 #[test]
@@ -96,9 +101,14 @@ fn a_login_whose_answer_has_an_id_keeps_it() {
         let run = login("start").response_header(header, "theirs").run();
         assert_eq!((run.returned, run.record.unwrap().session.id), (None, whole("theirs")), "{header}");
     }
-    let config = json!({"session": {"id": [{"header": "x-own"}]}, "rules": [{"name": "r", "session": "start"}]});
-    let run = login("start").config(&config).response_header("x-own", "theirs").run();
-    assert_eq!((run.returned, run.record.unwrap().session.id), (None, whole("theirs")));
+    for (source, header, value) in [
+        (json!({"header": "x-own"}), "x-own", "theirs"),
+        (json!({"cookie": "sid"}), "set-cookie", "sid=theirs; Path=/"),
+    ] {
+        let config = json!({"session": {"id": [source]}, "rules": [{"name": "r", "session": "start"}]});
+        let run = login("start").config(&config).response_header(header, value).run();
+        assert_eq!((run.returned, run.record.unwrap().session.id), (None, whole("theirs")), "{header}");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ struct Expected {
     action: &'static str,
     outcome: &'static str,
     status: &'static str,
+    user: &'static str,
     context: &'static str,
 }
 
@@ -29,7 +30,7 @@ const EXPECTED: [Expected; 4] = [
 ];
 
 const fn check_record() -> Expected {
-    Expected { rule: "check", action: "GET /check", outcome: "success", status: "200", context: "" }
+    Expected { rule: "check", action: "GET /check", outcome: "success", status: "200", user: "42", context: "" }
 }
 
 const fn tracked_record(
@@ -38,7 +39,7 @@ const fn tracked_record(
     status: &'static str,
     context: &'static str,
 ) -> Expected {
-    Expected { rule: "tracked", action, outcome, status, context }
+    Expected { rule: "tracked", action, outcome, status, user: "", context }
 }
 
 /// The records of exchanges, oldest first.
@@ -72,7 +73,7 @@ fn parse(answer: &Value) -> Result<Records, Failure> {
 impl Records {
     /// One line a record.
     pub(super) fn table(&self) -> String {
-        let heading = ["time (UTC)", "rule", "action", "outcome", "status", "ms", "client", "context"];
+        let heading = ["time (UTC)", "rule", "action", "outcome", "status", "ms", "user", "client", "context"];
         aligned(heading, &self.0.iter().map(row).collect::<Vec<_>>())
     }
 
@@ -100,13 +101,14 @@ impl Expected {
             text(record, "audit.action"),
             text(record, "audit.outcome"),
             status(record),
+            text(record, "user.id"),
             text(record, "audit.session.context"),
         ];
-        found == [self.rule, self.action, self.outcome, self.status, self.context]
+        found == [self.rule, self.action, self.outcome, self.status, self.user, self.context]
     }
 }
 
-fn row(record: &Value) -> [String; 8] {
+fn row(record: &Value) -> [String; 9] {
     let duration = record.get("audit.duration_ms").and_then(Value::as_f64);
     [
         time_of_day(start_time(record)),
@@ -115,6 +117,7 @@ fn row(record: &Value) -> [String; 8] {
         text(record, "audit.outcome"),
         status(record),
         duration.map_or_else(String::new, |ms| format!("{ms:.1}")),
+        text(record, "user.id"),
         text(record, "client.address"),
         text(record, "audit.session.context"),
     ]
@@ -153,7 +156,8 @@ mod tests {
 
     fn answer() -> Value {
         let check = json!({"event_name": "audit.http", "time_unix_nano": "1000000000", "audit.rule": "check",
-            "audit.action": "GET /check", "audit.outcome": "success", "http.response.status_code": 200});
+            "audit.action": "GET /check", "audit.outcome": "success", "http.response.status_code": 200,
+            "user.id": "42"});
         let tracked = |time: &str, action: &str, outcome: &str, status: &str, context: &str| {
             json!({"event_name": "audit.rpc", "time_unix_nano": time, "audit.rule": "tracked",
                 "audit.action": action, "audit.outcome": outcome, "rpc.response.status_code": status,
