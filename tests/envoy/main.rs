@@ -16,10 +16,12 @@
 mod captures;
 mod check;
 mod configuration;
+mod correlation;
 mod crash;
 mod delivery;
 mod endings;
 mod examples;
+mod gateway;
 mod hostile;
 mod identity;
 mod immediate;

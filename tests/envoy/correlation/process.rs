@@ -1,0 +1,190 @@
+//! `scope: process`: one session for all workers, which outlives a configuration and a VM.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use audit_demo::client::HttpConnection;
+
+use super::*;
+use crate::support::lds::Listeners;
+use crate::support::{DEADLINE, tools};
+
+fn process_wide() -> Bootstrap {
+    bootstrap(&json!({"correlation": {"scope": "process"}}))
+}
+
+/// The one session of these pairs, and their numbers.
+#[track_caller]
+fn session_and_numbers<'p>(pairs: impl IntoIterator<Item = &'p Option<Pair>>) -> (String, Vec<usize>) {
+    let (sessions, numbers): (BTreeSet<&str>, Vec<usize>) = pairs
+        .into_iter()
+        .flatten()
+        .map(|(session, number)| (session.as_str(), number.parse::<usize>().unwrap()))
+        .unzip();
+    assert_eq!(sessions.len(), 1, "{sessions:?}");
+    (sessions.into_iter().collect(), numbers)
+}
+
+fn streams(records: &[Record]) -> BTreeSet<String> {
+    records.iter().map(|record| record.text("audit.stream.id")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_workers_hand_out_each_number_once() {
+    const CONNECTIONS: usize = 50;
+    const REQUESTS: usize = 200;
+    const ALL: usize = CONNECTIONS * REQUESTS;
+    let mesh = Mesh::with_bootstrap(process_wide(), Sink::start().await, 4).await;
+    let clients: Vec<_> = (0..CONNECTIONS).map(|client| tokio::spawn(send(mesh.http, client, REQUESTS))).collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    let seen = pairs_seen(&mesh);
+    let (session, mut numbers) = session_and_numbers(seen.values());
+    numbers.sort_unstable();
+    assert!(numbers.iter().copied().eq(0..ALL), "{} of {ALL} requests have a number of their own", numbers.len());
+
+    let stats = mesh.stats_when("all acknowledged", |stats| stats["records.acknowledged"] > ALL as u64).await;
+    let records = mesh.sink.exchanges();
+    assert_eq!(pairs_recorded(&records), seen, "each pair stands in one record: {stats:#?}");
+    let streams = streams(&records);
+    assert!(streams.len() > 1 && !streams.contains(&session), "{streams:?}");
+}
+
+/// Sends so many requests on one connection, one after the other.
+async fn send(addr: std::net::SocketAddr, client: usize, requests: usize) {
+    let mut connection = HttpConnection::open(addr, DEADLINE).await.unwrap();
+    for index in 0..requests {
+        let path = format!("/joined/{client}/{index}");
+        assert_eq!(connection.request("GET", &path, [], DEADLINE).await.unwrap().status, 200);
+    }
+}
+
+/// One request after the other, so that the next number is known.
+struct Sequence {
+    sent: usize,
+    mesh: Mesh,
+}
+
+impl Sequence {
+    /// One by HTTP and one by gRPC: the two listeners have a stream each.
+    async fn go_on(&mut self) {
+        let path = self.next_path();
+        assert_eq!(self.mesh.get(&path, &[]).await.status, 200);
+        let path = self.next_path();
+        call(&self.mesh, &path, Headers::new(), Headers::new()).await;
+    }
+
+    fn next_path(&mut self) -> String {
+        self.sent += 1;
+        format!("/joined.Service/{}", self.sent - 1)
+    }
+
+    /// What the upstream has seen of the sequence, by path and in the order of arrival.
+    fn seen(&self) -> Vec<(String, Option<Pair>)> {
+        let mut seen = self.mesh.upstream.seen().all();
+        seen.retain(|seen| seen.path.starts_with("/joined"));
+        seen.iter().map(|seen| (seen.path.clone(), pair_seen_by(seen, NAMES))).collect()
+    }
+
+    /// Each request had the next number of one session.
+    #[track_caller]
+    fn assert_dense(&self) {
+        let seen = self.seen();
+        let (_, numbers) = session_and_numbers(seen.iter().map(|(_, pair)| pair));
+        assert!(numbers.into_iter().eq(0..self.sent), "{seen:#?}");
+    }
+
+    /// Every request has one record, with the pair that went upstream.
+    async fn assert_recorded(&self) -> Vec<Record> {
+        let records = self.mesh.sink.wait_for(self.sent).await;
+        assert_eq!(pairs_recorded(&records), self.seen().into_iter().collect());
+        records
+    }
+}
+
+/// Waits until new connections get the second configuration, and those that are open still have the first.
+async fn updated(mesh: &Mesh, workers_listeners: u64) {
+    let served = async {
+        while mesh.envoy.stats("listener_create_success").await.values().sum::<u64>() < 2 * workers_listeners {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, served).await.expect("every worker has the new listeners");
+}
+
+/// Envoy changes the filter chain in its place, so an open connection keeps the old one until it is drained.
+#[tokio::test]
+async fn the_session_goes_on_under_another_configuration() {
+    let (mesh, listeners) = Listeners::start_on(process_wide(), Sink::start().await, 2).await;
+    let mut sequence = Sequence { sent: 0, mesh };
+    let mut old = HttpConnection::open(sequence.mesh.http, DEADLINE).await.unwrap();
+    for _ in 0..5 {
+        sequence.go_on().await;
+    }
+    listeners.update(&json!({"service": "second"}));
+    updated(&sequence.mesh, 4).await;
+    let path = sequence.next_path();
+    assert_eq!(old.request("GET", &path, [], DEADLINE).await.unwrap().status, 200);
+    for _ in 0..5 {
+        sequence.go_on().await;
+    }
+    sequence.assert_dense();
+    let records = sequence.assert_recorded().await;
+    let of = |service: &str| records.iter().filter(|record| record.text("service.name") == service).count();
+    assert_eq!((of("demo"), of("second")), (11, 10), "both configurations took part, one after the other and by turns");
+}
+
+/// A bootstrap whose VMs trap on demand, and are loaded anew at once.
+fn crashing(scope: &str) -> Bootstrap {
+    bootstrap(&json!({"correlation": {"scope": scope}})).with(|bootstrap| {
+        bootstrap.run(tools::crashing_wasm());
+        bootstrap.each_filter("audit", |filter| {
+            filter["typed_config"]["config"]["reload_config"] = json!({"backoff": {"base_interval": "0.05s"}});
+        });
+    })
+}
+
+/// Traps the VM of the one worker in this callback, and waits until another one is in its place for both listeners.
+async fn crash(mesh: &Mesh, callback: &str) {
+    mesh.get("/", &[("x-audit-crash-for-tests", callback)]).await;
+    let serves = async {
+        while mesh.get("/", &[]).await.status != 200
+            || mesh.call(&[]).await.unwrap().grpc_status().as_deref() != Some("0")
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, serves).await.expect("requests load the VM anew");
+}
+
+/// A sequence through three VMs, the first two of which crash when everything has been recorded.
+async fn through_crashes(scope: &str) -> (Sequence, Vec<Record>) {
+    let mesh = Mesh::with_bootstrap(crashing(scope), Sink::start().await, 1).await;
+    let mut sequence = Sequence { sent: 0, mesh };
+    for callback in ["headers", "log"] {
+        sequence.go_on().await;
+        sequence.go_on().await;
+        sequence.assert_recorded().await;
+        crash(&sequence.mesh, callback).await;
+    }
+    sequence.go_on().await;
+    sequence.go_on().await;
+    let records = sequence.assert_recorded().await;
+    assert_eq!(streams(&records).len(), 6, "three VMs with two streams each");
+    (sequence, records)
+}
+
+#[tokio::test]
+async fn the_session_goes_on_in_the_place_of_a_crashed_vm() {
+    let (sequence, _) = through_crashes("process").await;
+    sequence.assert_dense();
+}
+
+#[tokio::test]
+async fn a_session_of_a_worker_ends_with_its_vm() {
+    let (_, records) = through_crashes("worker").await;
+    let pairs: BTreeSet<_> = records.iter().map(pair_of).collect();
+    let expected = streams(&records).into_iter().flat_map(|stream| [0, 1].map(|number| pair(&stream, number)));
+    assert_eq!(pairs, expected.collect());
+}
