@@ -35,12 +35,13 @@ pub enum ContextSource {
     PeerAddress,
 }
 
-/// Most fields of a context. With values of at most [`MAX_NAME_BYTES`] the header stays far below Envoy's limits.
+/// Most fields of a context; each value is at most [`MAX_NAME_BYTES`] long, the rest is cut.
 pub const MAX_CONTEXT_FIELDS: usize = 16;
 
 impl SetTracking {
     /// The headers to set: track, operation, context. The context is base64 (RFC 4648 section 4) of a JSON object with
-    /// the fields that have a value.
+    /// the fields that have a value. One with which it would be longer than `max_context_bytes` is left out: a context
+    /// that is too long is recorded as a hash.
     pub(super) fn headers<'s>(
         &'s self,
         settings: &'s tracking::Settings,
@@ -51,21 +52,26 @@ impl SetTracking {
         if let Some(operation) = &self.operation {
             set.push((&settings.operation_header, operation.as_bytes().to_vec()));
         }
-        let context = Base64::encode_string(self.context(headers, stream).as_bytes());
+        let max_json_bytes = settings.max_context_bytes / 4 * 3;
+        let context = Base64::encode_string(self.context(headers, stream, max_json_bytes).as_bytes());
         set.push((&settings.context_header, context.into_bytes()));
         set
     }
 
-    fn context(&self, headers: &Headers<'_>, stream: &dyn Stream) -> String {
+    fn context(&self, headers: &Headers<'_>, stream: &dyn Stream, max_bytes: usize) -> String {
         let mut json = String::from("{");
         for (name, source) in &self.context {
             let Some(value) = source.value(headers, stream) else { continue };
+            let before = json.len();
             if json.len() > 1 {
                 json.push(',');
             }
             push_text(&mut json, name.as_bytes());
             json.push(':');
             push_text(&mut json, clipped(&value, MAX_NAME_BYTES));
+            if json.len() >= max_bytes {
+                json.truncate(before);
+            }
         }
         json.push('}');
         json

@@ -46,6 +46,23 @@ fn a_context_without_values_is_still_a_context() {
 }
 
 #[test]
+fn a_field_that_would_make_the_context_too_long_is_left_out() {
+    let context = json!({"a": {"header": "x-long"}, "b": {"header": "x-short"}, "c": {"header": "x-long"}});
+    let with_limit = |max_context_bytes: usize| {
+        let config = json!({"rules": edge(&context), "tracking": {"max_context_bytes": max_context_bytes}});
+        let headers = [("x-long", "0123456789"), ("x-short", "s")];
+        let run = Case::new("POST", "/account").config(&config).headers(&headers).not_recorded();
+        set(&run)[2].1.to_owned()
+    };
+    let whole = base64(r#"{"a":"0123456789","b":"s","c":"0123456789"}"#);
+    assert_eq!(with_limit(whole.len()), whole);
+    let shorter = with_limit(whole.len() - 1);
+    assert_eq!(shorter, base64(r#"{"a":"0123456789","b":"s"}"#));
+    assert_eq!(with_limit(shorter.len() - 1), base64(r#"{"a":"0123456789"}"#));
+    assert_eq!(with_limit(20), base64(r#"{"b":"s"}"#), "what is short may still fit");
+}
+
+#[test]
 fn the_gateway_speaks_for_everybody_and_only_where_its_rule_says_so() {
     let forged = [TRACK, CONTEXT, ("x-session-operation", "forged")];
     let run = Case::new("POST", "/account").rules(&edge(&json!({}))).headers(&forged).peer(UNTRUSTED).not_recorded();
