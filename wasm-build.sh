@@ -28,8 +28,15 @@ fi
 # What is built depends on this repository alone: `.cargo/config.toml` has the flags.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS
 
+# No path of this machine goes into the module: it would make it larger, and different on every machine.
+paths=
+for root in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/ "$PWD/"; do
+    paths+="\"--remap-path-prefix=$root=\", "
+done
+
 # The workspace's own target directory, whatever the caller's environment says, so that the path below holds.
 CARGO_TARGET_DIR=$home cargo build --quiet --locked --release --package audit-filter --lib --target "$target" \
+    --config "target.$target.rustflags = [$paths]" \
     ${features[@]+"${features[@]}"} >&2
 
 # Replaced in one step: an Envoy that reads the file never sees half of it.

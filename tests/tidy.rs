@@ -52,7 +52,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
         ],
     ),
     ("pipeline", &["host", "record", "stats", "time", "wire"]),
-    ("config", &["pipeline", "record", "recorder", "wire"]),
+    ("config", &["pipeline", "record", "recorder", "time", "wire"]),
     ("adapter", &["config", "host", "pipeline", "record", "recorder", "stats", "time", "wire"]),
     // The crate's root only lists the rooms.
     ("lib", &[]),

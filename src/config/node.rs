@@ -102,7 +102,7 @@ impl<'a> Node<'a> {
             return self.wrong(r#"must be a duration such as "250ms", "5s" or "1m""#);
         };
         if duration < min || duration > max {
-            return self.wrong(&format!("must be between {min:?} and {max:?}"));
+            return self.wrong(&format!("must be between {} and {}", units::text(min), units::text(max)));
         }
         Some(duration)
     }

@@ -56,7 +56,7 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// Replaces `${NAME}` in every string value; problems are noted with the value's path.
 pub(super) fn fill_variables(value: &mut Value, path: &str, environment: Environment<'_>, problems: &Problems) {
     match value {
-        Value::String(text) if text.contains("${") => match filled(text, environment) {
+        Value::String(text) if text.contains('$') => match filled(text, environment) {
             Ok(new) => *text = new,
             Err(sentence) => problems.add(path, &sentence),
         },
@@ -78,12 +78,17 @@ pub(super) fn fill_variables(value: &mut Value, path: &str, environment: Environ
 fn filled(text: &str, environment: Environment<'_>) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once("${") {
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let Some(after) = after.strip_prefix('{') else {
+            out.push('$');
+            rest = after;
+            continue;
+        };
         let (name, tail) = after.split_once('}').ok_or(r#"has a "${" without "}""#)?;
         if !is_variable_name(name) {
             return Err(r#"has a "${...}" whose name is not [A-Za-z_][A-Za-z0-9_]*"#.to_owned());
         }
-        out.push_str(before);
         out.push_str(&environment(name).ok_or(format!("environment variable {name} is not set"))?);
         rest = tail;
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::time::nanos;
+
 /// Suffixes and their length in nanoseconds; `ms` stands before `s`, which is its ending too.
 const UNITS: [(&str, u64); 4] =
     [("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60 * 1_000_000_000), ("h", 3600 * 1_000_000_000)];
@@ -22,6 +24,15 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     Some(Duration::from_nanos(nanos)).filter(|duration| *duration <= MAX)
 }
 
+/// Writes a duration in the largest unit of which it is a multiple.
+///
+/// In place of its `Debug`, for the same reason.
+pub(super) fn text(duration: Duration) -> String {
+    let nanos = nanos(duration);
+    let unit = UNITS.iter().rev().find(|(_, unit)| nanos > 0 && nanos.is_multiple_of(*unit));
+    unit.map_or_else(|| "0s".to_owned(), |(suffix, unit)| format!("{}{suffix}", nanos / unit))
+}
+
 /// The decimals of a unit, cut at the nanosecond.
 fn part(decimals: &str, unit: u64) -> u64 {
     let places = std::iter::successors(Some(unit / 10), |place| Some(place / 10));
@@ -35,6 +46,13 @@ fn is_digits(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn writes_what_it_reads() {
+        for written in ["1ms", "250ms", "1500ms", "5s", "10m", "1h", "8760h", "0s"] {
+            assert_eq!(text(duration(written).unwrap()), written);
+        }
+    }
 
     #[test]
     fn reads_each_unit() {
