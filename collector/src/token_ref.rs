@@ -79,7 +79,7 @@ fn key(flags: Flags) -> Result<HmacKey, TokenRefError> {
     if key.len() < MIN_HMAC_KEY_BYTES {
         return Err(TokenRefError::ShortKey(key.len()));
     }
-    Ok(HmacKey::new(&id, &key))
+    HmacKey::new(&id, &key).ok_or(TokenRefError::ShortKey(key.len()))
 }
 
 fn token() -> Result<Vec<u8>, TokenRefError> {

@@ -4,7 +4,7 @@
 
 use std::ptr::null_mut;
 
-use proxy_wasm::types::MapType;
+use proxy_wasm::types::{BufferType, MapType};
 
 /// Proxy-wasm's status `Ok` (ABI 0.2.1, `proxy_result_t`).
 const OK: u32 = 0;
@@ -19,6 +19,8 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
     ) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
+    fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
@@ -55,6 +57,20 @@ pub(super) fn header_map(map: MapType) -> Option<Vec<u8>> {
 pub(super) fn set_header(map: MapType, name: &str, value: &[u8]) -> bool {
     // SAFETY: both buffers outlive the call.
     unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
+}
+
+/// Removes all values of a header. False: there is no such map in this phase.
+pub(super) fn remove_header(map: MapType, name: &str) -> bool {
+    // SAFETY: the name outlives the call.
+    unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) == OK }
+}
+
+/// At most `max_bytes` from the start of a buffer; `None` when there is none in this phase.
+pub(super) fn buffer(buffer: BufferType, max_bytes: usize) -> Option<Vec<u8>> {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: both pointers are valid for the call, and the host writes nothing else.
+    let status = unsafe { proxy_get_buffer_bytes(buffer as u32, 0, max_bytes, &raw mut data, &raw mut size) };
+    taken(status, data, size)
 }
 
 /// A property by its path, whose elements are separated by NUL.

@@ -27,7 +27,7 @@ impl HeaderMap {
 pub(super) fn remove(map: MapType, names: &[&str]) {
     for name in names {
         // A refusal means that the map is gone, and with it the header.
-        let _ = hostcalls::remove_map_value(map, name);
+        let _ = ffi::remove_header(map, name);
     }
 }
 
@@ -44,7 +44,7 @@ pub(super) fn response_chunk(max_bytes: usize) -> Vec<u8> {
     if max_bytes == 0 {
         return Vec::new();
     }
-    hostcalls::get_buffer(BufferType::HttpResponseBody, 0, max_bytes).ok().flatten().unwrap_or_default()
+    ffi::buffer(BufferType::HttpResponseBody, max_bytes).unwrap_or_default()
 }
 
 /// The stream whose callback is running.

@@ -105,10 +105,11 @@ impl HttpContext for Http {
     fn on_http_response_headers(&mut self, _num_headers: usize, end_of_stream: bool) -> Action {
         self.note_end(end_of_stream);
         let Some(worker) = &self.worker else { return Action::Continue };
-        if worker.recorder.wants_response_headers(&self.exchange) {
+        let recorder = &worker.recorder;
+        if recorder.wants_response_headers(&self.exchange) {
             let map = HeaderMap::read(MapType::HttpResponseHeaders);
             let fresh_id = &|| random::uuid().ok();
-            let made = worker.recorder.handle_response_headers(&mut self.exchange, &map.headers(), fresh_id);
+            let made = recorder.handle_response_headers(&mut self.exchange, &map.headers(), &CurrentStream, fresh_id);
             if let Some(id) = made {
                 set(MapType::HttpResponseHeaders, &[(session::ID_HEADER, id.into_bytes())]);
             }

@@ -36,6 +36,10 @@ fn wanted(node: &Node<'_>, kind: &str, read: fn(&Node<'_>) -> Option<String>) ->
         let attribute = Rc::from(["audit.capture.", kind, ".", &name].concat());
         Some(Wanted { is_secret: looks_secret(&name), attribute, name })
     });
+    let is_repeated = |(index, name): (usize, &Wanted)| wanted.iter().take(index).any(|other| other.name == name.name);
+    if wanted.iter().enumerate().any(is_repeated) {
+        node.refuse("must not have an entry twice");
+    }
     if wanted.len() > MAX_NAMES {
         node.refuse(&format!("must have at most {MAX_NAMES} entries"));
     }

@@ -20,6 +20,7 @@ use std::fmt;
 use node::{Node, Object, Problems};
 pub use source::Environment;
 
+use crate::recorder::gateway::SetTracking;
 use crate::recorder::token::TokenMode;
 use crate::{pipeline, recorder};
 
@@ -34,11 +35,18 @@ pub struct Config {
 
 impl Config {
     /// What an operator should hear of at the start, a sentence each.
-    pub fn warnings(&self) -> impl Iterator<Item = &'static str> {
-        let is_clear = self.recorder.session.token_mode == TokenMode::Clear;
-        is_clear
-            .then_some("session.token_mode is clear: whoever reads the records can use the session tokens")
-            .into_iter()
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.recorder.session.token_mode == TokenMode::Clear {
+            warnings.push("session.token_mode is clear: whoever reads records can use the session tokens".to_owned());
+        }
+        for rule in &self.recorder.policy {
+            if rule.set_tracking.as_ref().is_some_and(SetTracking::hands_on_secrets) {
+                warnings.push(["rule ", &rule.name, ": set_tracking.context hands on what looks secret"].concat());
+            }
+        }
+        warnings
     }
 }
 
@@ -87,6 +95,7 @@ fn read(mut object: Object<'_>) -> Option<Config> {
         object.field("rules").map_or_else(|| rules::default_rules(&identity), |node| rules::rules(&node, &identity));
     let (correlation_headers, correlation_scope) = request::correlation(object.field("correlation"));
     let tracking = request::tracking(object.field("tracking"), correlation_headers);
+    request::check_names(&tracking, &object);
     let trust = request::trust(object.field("trust"));
     let session = session::session(object.field("session"));
     let batch = delivery::batch(object.field("batch"));

@@ -2,9 +2,10 @@
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::node::Node;
+use super::node::{Node, Object};
 use super::text::header_name;
 use crate::recorder::correlation::Scope;
+use crate::recorder::session::ID_HEADER;
 use crate::recorder::tracking::Settings;
 use crate::recorder::trust::Trust;
 
@@ -28,11 +29,23 @@ pub(super) fn tracking(node: Option<Node<'_>>, correlation_headers: [String; 2])
         object.read("on_empty_context", false, |node| node.one_of(&[("skip", false), ("record", true)]));
     settings.max_context_bytes =
         object.read("max_context_bytes", settings.max_context_bytes, |node| node.size(1, 65_536));
-    if has_duplicates(&[&settings.track_header, &settings.operation_header, &settings.context_header]) {
-        object.refuse("the three headers must have three names");
-    }
     object.finish();
     settings
+}
+
+/// The headers that are removed and set must have names of their own: not each other's, nor that in which a new session id
+/// is returned, nor one that HTTP gives a meaning to.
+pub(super) fn check_names(settings: &Settings, root: &Object<'_>) {
+    const RESERVED: [&str; 7] =
+        [ID_HEADER, "authorization", "content-length", "content-type", "cookie", "host", "transfer-encoding"];
+    let [session_id, sequence] = &settings.correlation_headers;
+    let names = [&settings.track_header, &settings.operation_header, &settings.context_header, session_id, sequence];
+    if has_duplicates(&names) {
+        root.refuse("the headers of tracking and correlation must have five names");
+    }
+    if names.iter().any(|name| RESERVED.contains(&name.as_str())) {
+        root.refuse("no header of tracking and correlation may be x-audit-session-id, or one that HTTP needs");
+    }
 }
 
 fn has_duplicates(names: &[&String]) -> bool {
@@ -77,7 +90,9 @@ fn network(text: &str) -> Option<IpNet> {
 fn uri_san(node: &Node<'_>) -> Option<String> {
     let text = node.non_empty_text()?;
     // Without a name behind the scheme every trust domain would be meant.
-    if !text.split_once("://").is_some_and(|(scheme, name)| !scheme.is_empty() && !name.is_empty()) {
+    let name =
+        text.split_once(':').filter(|(scheme, _)| !scheme.is_empty()).and_then(|(_, rest)| rest.strip_prefix("//"));
+    if name.is_none_or(str::is_empty) {
         node.refuse("must be the start of a URI with its trust domain, such as spiffe://mesh.internal/");
         return None;
     }
@@ -91,9 +106,6 @@ pub(super) fn correlation(node: Option<Node<'_>>) -> ([String; 2], Scope) {
     let [session_id, sequence] = &mut names;
     *session_id = object.read("session_id_header", session_id.clone(), header_name);
     *sequence = object.read("sequence_header", sequence.clone(), header_name);
-    if session_id == sequence {
-        object.refuse("the two headers must have two names");
-    }
     let words = [("worker", Scope::Worker), ("process", Scope::Process)];
     let scope = object.read("scope", Scope::Worker, |node| node.one_of(&words));
     object.finish();

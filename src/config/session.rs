@@ -39,15 +39,13 @@ fn token_mode(object: &mut Object<'_>) -> TokenMode {
     let mode = object.field("token_mode").map(|node| (node.one_of(&words), node));
     let key = object.field("hmac_key").and_then(|node| hmac_key(&node));
     let id = object.field("hmac_key_id").and_then(|node| key_id(&node)).unwrap_or_default();
+    let keyed = key.and_then(|key| HmacKey::new(id, key)).map(TokenMode::Hmac);
     match mode {
-        None => key.map_or(TokenMode::Omit, |key| TokenMode::Hmac(HmacKey::new(id, key))),
-        Some((Some(Mode::Hmac), node)) => {
-            let Some(key) = key else {
-                node.refuse("needs a valid session.hmac_key");
-                return TokenMode::Omit;
-            };
-            TokenMode::Hmac(HmacKey::new(id, key))
-        }
+        None => keyed.unwrap_or(TokenMode::Omit),
+        Some((Some(Mode::Hmac), node)) => keyed.unwrap_or_else(|| {
+            node.refuse("needs a valid session.hmac_key");
+            TokenMode::Omit
+        }),
         Some((Some(Mode::Sha256), _)) => TokenMode::Sha256,
         Some((Some(Mode::Clear), _)) => TokenMode::Clear,
         Some((Some(Mode::Omit) | None, _)) => TokenMode::Omit,

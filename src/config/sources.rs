@@ -69,15 +69,26 @@ fn source(node: &Node<'_>, keys: &[&'static str]) -> Option<Source> {
 
 fn of_key(key: &str, value: &Node<'_>) -> Option<Source> {
     match key {
-        "header" => header_name(value).map(Source::Header),
+        "header" => plain_header(value).map(Source::Header),
         "cookie" => cookie_name(value).map(Source::Cookie),
-        "response_header" => header_name(value).map(Source::ResponseHeader),
+        "response_header" => plain_header(value).map(Source::ResponseHeader),
         "response_json" => pointer(value).map(Source::ResponseJson),
         "metadata" => metadata(value).map(Source::Metadata),
         "bearer" => on(value).map(|()| Source::Bearer),
         "peer_uri_san" => on(value).map(|()| Source::PeerUriSan),
         _ => on(value).map(|()| Source::PeerAddress),
     }
+}
+
+/// A header whose value is not a secret as a whole.
+fn plain_header(node: &Node<'_>) -> Option<String> {
+    const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+    let name = header_name(node)?;
+    if SECRET.contains(&name.as_str()) {
+        node.refuse("must not be a header of credentials: cookie and bearer are sources of their own");
+        return None;
+    }
+    Some(name)
 }
 
 /// A source that is either there or not.

@@ -56,7 +56,7 @@ impl Recorder {
     }
 
     /// Finds the rule of a request and yields the headers to set. The control headers of a peer that is not trusted
-    /// count as absent, also for the conditions of rules.
+    /// count as absent, also for the conditions of rules, and so do the correlation headers of anybody.
     pub(super) fn begin(
         &self,
         exchange: &mut Exchange,
@@ -69,15 +69,19 @@ impl Recorder {
             return Vec::new();
         }
         let settings = &self.settings.tracking;
-        let visible = (!sighting.trusted).then(|| headers.without(&sighting.presence.to_remove(settings, false)));
+        let hidden = sighting.presence.hidden(settings, sighting.trusted);
+        let visible = (!hidden.is_empty()).then(|| headers.without(&hidden));
         let headers = visible.as_ref().unwrap_or(headers);
-        let has_control = sighting.presence.control_count() > 0;
-        let tracking = if has_control { Tracking::read(headers, settings) } else { Tracking::default() };
+        let mut tracking =
+            if sighting.presence.has_control() { Tracking::read(headers, settings) } else { Tracking::default() };
         let path = path::normalize(headers.first(":path").unwrap_or_default());
         let head = request_head(headers, &path, tracking.tracked);
         let Some(rule) = policy::first_match(&self.settings.policy, &head) else { return Vec::new() };
         let mut set = match &rule.set_tracking {
-            Some(gateway) if sighting.seen => gateway.headers(settings, headers, host.stream),
+            Some(gateway) if sighting.seen => {
+                exchange.speak_for();
+                gateway.headers(settings, headers, host.stream)
+            }
             _ => Vec::new(),
         };
         if let Some(counter) = self.refusal(rule, &tracking) {
@@ -85,7 +89,8 @@ impl Recorder {
             return set;
         }
         let claims = self.claims(rule, exchange, headers, host);
-        let audited = self.audited(rule, &head, tracking, claims, sighting.seen, host);
+        tracking.conflict |= claims.is_some() && rule.identity.claims_conflict(headers);
+        let audited = self.audited(rule, &head, tracking, claims.unwrap_or_default(), sighting.seen, host);
         set.extend(audited.correlation.into_iter().flat_map(|pair| self.correlation_headers(pair)));
         exchange.audit(audited);
         set
@@ -108,6 +113,7 @@ impl Recorder {
             tracking,
             request: Request::read(head),
             session: self.settings.session.read(head.headers),
+            begun: None,
             claims,
             captured: rule.capture.of_request(head.headers),
             correlation: (seen && rule.correlate).then(|| host.correlator.next(&mut || fresh_id())).flatten(),
@@ -123,11 +129,17 @@ impl Recorder {
         (is_empty && !self.settings.tracking.record_empty_context).then_some(Counter::SkippedEmptyContext)
     }
 
-    /// What the request says of its user, if the peer may say so.
-    fn claims(&self, rule: &Rule, exchange: &mut Exchange, headers: &Headers<'_>, host: &mut Host<'_>) -> Claims {
+    /// What the request says of its user, if it says anything and the peer may say so.
+    fn claims(
+        &self,
+        rule: &Rule,
+        exchange: &mut Exchange,
+        headers: &Headers<'_>,
+        host: &mut Host<'_>,
+    ) -> Option<Claims> {
         let count = rule.identity.count_claims(headers);
         let counts = count > 0 && self.is_believed(exchange, count, host);
-        if counts { rule.identity.claims(headers) } else { Claims::default() }
+        counts.then(|| rule.identity.claims(headers))
     }
 
     fn correlation_headers(&self, pair: Correlation) -> [(&str, Vec<u8>); 2] {

@@ -33,11 +33,11 @@ pub fn cookie<'h>(headers: &Headers<'h>, name: &str) -> Option<&'h [u8]> {
     pairs.find_map(|pair| value_of(pair, name))
 }
 
-/// The value that a response gives to a cookie of this name (RFC 6265 section 4.1).
+/// The value that a response leaves in a cookie of this name: that of the last `set-cookie` (RFC 6265 section 5.3).
 #[must_use]
 pub fn set_cookie<'h>(headers: &Headers<'h>, name: &str) -> Option<&'h [u8]> {
-    let mut pairs = headers.all("set-cookie").filter_map(|value| value.split(|byte| *byte == b';').next());
-    pairs.find_map(|pair| value_of(pair, name))
+    let pairs = headers.all("set-cookie").filter_map(|value| value.split(|byte| *byte == b';').next());
+    pairs.filter_map(|pair| value_of(pair, name)).last()
 }
 
 fn value_of<'h>(pair: &'h [u8], name: &str) -> Option<&'h [u8]> {
@@ -69,13 +69,14 @@ mod tests {
     }
 
     #[test]
-    fn a_response_sets_a_cookie_in_the_first_pair() {
+    fn the_last_line_that_sets_a_cookie_counts() {
         let find = |value: &str| {
-            let found = set_cookie(&headers(&[("set-cookie", "a=1"), ("set-cookie", value)]), "sid")?;
+            let lines = [("set-cookie", "a=1"), ("set-cookie", "sid=old; Max-Age=0"), ("set-cookie", value)];
+            let found = set_cookie(&headers(&lines), "sid")?;
             Some(String::from_utf8(found.to_vec()).unwrap())
         };
         assert_eq!(find("sid=x; Path=/; HttpOnly").as_deref(), Some("x"));
-        assert_eq!(find("other=x; sid=y"), None, "an attribute is no cookie");
+        assert_eq!(find("other=x; sid=y").as_deref(), Some("old"), "an attribute is no cookie");
     }
 
     #[test]

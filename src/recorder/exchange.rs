@@ -7,7 +7,7 @@ use super::correlation::Correlation;
 use super::identity::Claims;
 use super::policy::{self, RequestHead, Rule};
 use super::response_json::Body;
-use super::session::Session;
+use super::session::{Session, SessionId};
 use super::trace;
 use super::tracking::{Tracking, clipped};
 use super::trust::Verdict;
@@ -20,6 +20,8 @@ pub struct Exchange {
     seen: bool,
     complete: bool,
     verdict: Option<Verdict>,
+    /// The gateway role has said what the next hop records, so the client does not.
+    spoken_for: bool,
     audited: Option<Box<Audited>>,
     /// What is read of the response, where the user is to be found in it.
     body: Option<Box<Body>>,
@@ -34,6 +36,8 @@ pub(super) struct Audited {
     pub(super) tracking: Tracking,
     pub(super) request: Request,
     pub(super) session: Session,
+    /// The id of the session that the response begins.
+    pub(super) begun: Option<SessionId>,
     pub(super) claims: Claims,
     pub(super) captured: Captured,
     pub(super) correlation: Option<Correlation>,
@@ -88,8 +92,9 @@ impl Exchange {
         self.body = Some(Box::new(body));
     }
 
-    pub(super) fn body(&self) -> Option<&Body> {
-        self.body.as_deref()
+    /// What was read of the response, which is kept no longer.
+    pub(super) fn take_body(&mut self) -> Option<Box<Body>> {
+        self.body.take()
     }
 
     pub(super) fn is_complete(&self) -> bool {
@@ -98,6 +103,14 @@ impl Exchange {
 
     pub(super) fn begin(&mut self) {
         self.seen = true;
+    }
+
+    pub(super) fn speak_for(&mut self) {
+        self.spoken_for = true;
+    }
+
+    pub(super) fn is_spoken_for(&self) -> bool {
+        self.spoken_for
     }
 
     pub(super) fn audit(&mut self, audited: Audited) {

@@ -1,6 +1,6 @@
 //! A stream whose properties and response are given by the test.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use crate::host::{Property, Stream};
@@ -12,6 +12,8 @@ pub(crate) struct FakeStream {
     pub(crate) response_headers: HashMap<String, Vec<u8>>,
     pub(crate) response_trailers: HashMap<String, Vec<u8>>,
     pub(crate) metadata: HashMap<String, Vec<u8>>,
+    /// How often all response headers were asked for.
+    pub(crate) maps: Cell<u32>,
     pub(crate) asked: RefCell<Vec<Property>>,
 }
 
@@ -66,6 +68,7 @@ impl Stream for FakeStream {
     }
 
     fn response_headers(&self) -> Vec<u8> {
+        self.maps.set(self.maps.get() + 1);
         let pairs: Vec<(&str, &[u8])> =
             self.response_headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         serialized(&pairs)

@@ -8,6 +8,7 @@ use super::exchange::{Audited, MAX_NAME_BYTES, Request};
 use super::grpc::{self, Status, StatusSource};
 use super::headers::Headers;
 use super::response_json::Body;
+use super::session::SessionEvent;
 use super::tracking::clipped;
 use super::trust::address_without_port;
 use super::{flags, outcome};
@@ -34,7 +35,16 @@ impl Ending {
 }
 
 fn http_status(stream: &dyn Stream) -> Option<u16> {
-    std::str::from_utf8(&stream.response_header(":status")?).ok()?.parse().ok()
+    parse_status(&stream.response_header(":status")?)
+}
+
+/// The status among the headers of a response.
+pub(super) fn status(headers: &Headers<'_>) -> Option<u16> {
+    parse_status(headers.first(":status")?)
+}
+
+fn parse_status(value: &[u8]) -> Option<u16> {
+    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// Trailers, else headers, else what a client makes of the HTTP status; a broken-off stream has none.
@@ -65,6 +75,11 @@ pub(super) fn record(
         let headers = stream.response_headers();
         audited.rule.capture.of_response(&Headers::parse(&headers), &mut audited.captured);
     }
+    let session_event = audited.rule.session.filter(|_| ending.outcome == Outcome::Success);
+    // A session that begins has not the id of the request: that is an earlier session's, or chosen by an attacker.
+    if audited.begun.is_some() || session_event == Some(SessionEvent::Start) {
+        audited.session.id = audited.begun.take();
+    }
     let extra = audited.rule.extra_fields;
     let unusual = ending.outcome != Outcome::Success;
     let when = |wanted: bool, property: Property| wanted.then(|| stream.property(property)).flatten();
@@ -73,7 +88,7 @@ pub(super) fn record(
         immediate: audited.rule.immediate_on.contains(&ending.outcome),
         duration,
         identity,
-        session_event: audited.rule.session.filter(|_| ending.outcome == Outcome::Success),
+        session_event,
         http_status: ending.http_status,
         error_message: ending.rpc.and_then(|(_, source)| error_message(source, stream)),
         rpc: ending.rpc.map(|(status, source)| RpcStatus { name: status.name(), source }),

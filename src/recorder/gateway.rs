@@ -6,6 +6,7 @@ use super::credentials::cookie;
 use super::exchange::MAX_NAME_BYTES;
 use super::headers::Headers;
 use super::metadata::MetadataPath;
+use super::redact::looks_secret;
 use super::tracking::{self, clipped};
 use super::trust::address_without_port;
 use crate::host::{Property, Stream};
@@ -39,6 +40,15 @@ pub enum ContextSource {
 pub const MAX_CONTEXT_FIELDS: usize = 16;
 
 impl SetTracking {
+    /// Whether a field comes from a header or cookie whose name looks secret. The next hop records it as it is.
+    #[must_use]
+    pub fn hands_on_secrets(&self) -> bool {
+        self.context.iter().any(|(_, source)| match source {
+            ContextSource::Header(name) | ContextSource::Cookie(name) => looks_secret(name),
+            ContextSource::Metadata(_) | ContextSource::PeerUriSan | ContextSource::PeerAddress => false,
+        })
+    }
+
     /// The headers to set: track, operation, context. The context is base64 (RFC 4648 section 4) of a JSON object with
     /// the fields that have a value. One with which it would be longer than `max_context_bytes` is left out: a context
     /// that is too long is recorded as a hash.
@@ -81,7 +91,8 @@ impl SetTracking {
 impl ContextSource {
     fn value(&self, headers: &Headers<'_>, stream: &dyn Stream) -> Option<Vec<u8>> {
         let value = match self {
-            Self::Header(name) => headers.first(name)?.trim_ascii().to_vec(),
+            // Of several values the last one was added by the nearest hop.
+            Self::Header(name) => headers.all(name).last()?.trim_ascii().to_vec(),
             Self::Cookie(name) => cookie(headers, name)?.to_vec(),
             Self::Metadata(path) => path.read(stream)?,
             Self::PeerUriSan => stream.property(Property::PeerUriSan)?,

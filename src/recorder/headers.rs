@@ -42,6 +42,14 @@ impl<'a> Headers<'a> {
         self.0.iter().filter(move |(found, _)| *found == name.as_bytes()).map(|(_, value)| *value)
     }
 
+    /// Whether `name` has more than one distinct value.
+    #[must_use]
+    pub fn disagree(&self, name: &str) -> bool {
+        let mut values = self.all(name);
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    }
+
     /// Whether `name` is there at all.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

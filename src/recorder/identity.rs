@@ -74,27 +74,32 @@ impl Settings {
         self.fields.iter().flatten().filter(is_there).count() as u64
     }
 
-    /// Reads the request headers of a trusted peer.
+    /// Whether one of those headers has more than one distinct value.
+    pub(super) fn claims_conflict(&self, headers: &Headers<'_>) -> bool {
+        self.fields.iter().flatten().any(|source| matches!(source, Source::Header(name) if headers.disagree(name)))
+    }
+
+    /// Reads the request headers of a trusted peer. Of several values the last counts, which the nearest hop has added.
     pub(super) fn claims(&self, headers: &Headers<'_>) -> Claims {
         let claim = |(index, source): (usize, &Source)| match source {
-            Source::Header(name) => Some((index, value(headers.first(name)?)?)),
+            Source::Header(name) => Some((index, value(headers.all(name).last()?)?)),
             _ => None,
         };
         Claims([0, 1, 2].map(|field| self.fields.get(field)?.iter().enumerate().find_map(claim)))
     }
 
     /// Whether the response's body must be read: a field has a source in it, and none before it has a value yet.
-    pub(super) fn needs_body(&self, claims: &Claims, response: &Headers<'_>) -> bool {
+    pub(super) fn needs_body(&self, claims: &Claims, response: &Headers<'_>, stream: &dyn Stream) -> bool {
         let is_open = |(sources, claim): (&Vec<Source>, &Option<(usize, Vec<u8>)>)| {
             let Some(at) = sources.iter().position(|source| matches!(source, Source::ResponseJson(_))) else {
                 return false;
             };
             let is_claimed = claim.as_ref().is_some_and(|(index, _)| *index < at);
-            let is_answered = |source: &Source| match source {
-                Source::ResponseHeader(name) => response.first(name).is_some_and(|value| !value.is_empty()),
-                _ => false,
+            let answer = |source: &Source| match source {
+                Source::ResponseHeader(name) => value(response.first(name)?),
+                source => value(&of_request(source, stream)?),
             };
-            !is_claimed && !sources.iter().take(at).any(is_answered)
+            !is_claimed && sources.iter().take(at).find_map(answer).is_none()
         };
         self.fields.iter().zip(&claims.0).any(is_open)
     }

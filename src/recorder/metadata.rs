@@ -32,15 +32,17 @@ impl MetadataPath {
     }
 }
 
-/// Envoy does not say of what type a value is. A number comes as the eight bytes of a double: those of a whole number
-/// begin or end with zeros, those of a fraction are hardly ever UTF-8, which a string always is. Lists and objects are
-/// serialized with lengths, which hold zeros; a string has none. `true` is one byte 1.
+/// Envoy does not say of what type a value is. A number comes as the eight bytes of a double. One of the whole numbers
+/// below about 2^46 has a NUL among them, which no string has; a larger one is no UTF-8, or may as well be a string of eight
+/// bytes, and then counts as absent: nobody is named rather than somebody else. Lists and objects are serialized with
+/// lengths, which hold NULs. `true` is one byte 1.
 fn scalar(value: Vec<u8>) -> Option<Vec<u8>> {
-    match <[u8; 8]>::try_from(value.as_slice()) {
-        Ok(double) if value.iter().any(|byte| *byte < b' ') || str::from_utf8(&value).is_err() => {
-            whole(f64::from_le_bytes(double))
-        }
-        _ => Some(value).filter(|value| !value.is_empty() && value != &[1] && !value.contains(&0)),
+    let number = <[u8; 8]>::try_from(value.as_slice()).ok().map(|double| whole(f64::from_le_bytes(double)));
+    let is_text = !value.contains(&0) && str::from_utf8(&value).is_ok();
+    match number {
+        Some(number) if !is_text => number,
+        Some(Some(_)) => None,
+        _ => Some(value).filter(|value| is_text && !value.is_empty() && value != &[1]),
     }
 }
 

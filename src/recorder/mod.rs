@@ -128,7 +128,8 @@ impl Recorder {
         exchange.audited().map(|audited| finish::received(audited.clone(), stream))
     }
 
-    /// Takes the request trailers: names the control headers to remove from them.
+    /// Takes the request trailers: names the control headers to remove from them; the context, too, where the gateway
+    /// role has set one.
     pub fn handle_request_trailers(
         &self,
         exchange: &mut Exchange,
@@ -136,7 +137,7 @@ impl Recorder {
         host: &mut Host<'_>,
     ) -> Vec<&str> {
         let (presence, trusted) = self.judge(exchange, trailers, host);
-        self.removals(presence, trusted, host.stats)
+        self.removals(presence, trusted && !exchange.is_spoken_for(), host.stats)
     }
 
     /// Takes the headers of a request whose stream ended before the filter saw it (an earlier filter answered).
@@ -159,9 +160,10 @@ impl Recorder {
         &self,
         exchange: &mut Exchange,
         headers: &Headers<'_>,
+        stream: &dyn Stream,
         fresh_id: &dyn Fn() -> Option<Uuid>,
     ) -> Option<String> {
-        response::begin_body(exchange, headers);
+        response::begin_body(exchange, headers, stream);
         response::begin_session(exchange, headers, &self.settings.session, fresh_id)
     }
 
@@ -173,12 +175,18 @@ impl Recorder {
         clock: &dyn Fn() -> Now,
         stats: &mut Stats,
     ) -> Option<Box<ExchangeRecord>> {
+        let mut body = exchange.take_body();
         let audited = exchange.take()?;
+        if let Some(body) = &mut body
+            && !exchange.is_complete()
+        {
+            body.break_off();
+        }
         let ending = finish::Ending::read(&audited, exchange.is_complete(), stream);
         if !audited.rule.wants(audited.request.protocol, ending.outcome, ending.http_status) {
             stats.add(Counter::Excluded, 1);
             return None;
         }
-        Some(Box::new(finish::record(*audited, ending, exchange.body(), stream, clock)))
+        Some(Box::new(finish::record(*audited, ending, body.as_deref(), stream, clock)))
     }
 }

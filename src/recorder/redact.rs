@@ -18,7 +18,7 @@ const ENDINGS: &str = "token secret cookie pwd auth jwt";
 const PARTS: &str = "password passwd passphrase passcode credential sessionid sessid apikey appkey authkey accesskey \
     secretkey privatekey sharedkey signingkey encryptionkey";
 
-/// Whether the name of a header, query parameter, cookie or context field looks as if its value were a secret.
+/// Whether the name of a header, query parameter or cookie looks as if its value were a secret.
 ///
 /// Letters and digits in a row make a word, and so do the parts of it that start at a capital letter (`accessToken`,
 /// `APIKey`) or where letters and digits meet (`oauth2`). What is not ASCII stands between words.

@@ -5,8 +5,9 @@ use uuid::Uuid;
 use super::exchange::{Audited, Exchange};
 use super::headers::Headers;
 use super::response_json::Body;
-use super::session::{Session, SessionEvent, SessionId, Settings};
-use super::{grpc, outcome};
+use super::session::{SessionEvent, SessionId, Settings};
+use super::{finish, grpc, outcome};
+use crate::host::Stream;
 use crate::record::{Outcome, Protocol};
 
 /// Whether the headers of a response are needed before its end.
@@ -15,18 +16,18 @@ pub(super) fn wants_headers(audited: &Audited) -> bool {
 }
 
 /// Begins to read the body where the user may be found in it and the response may be recorded.
-pub(super) fn begin_body(exchange: &mut Exchange, headers: &Headers<'_>) {
+pub(super) fn begin_body(exchange: &mut Exchange, headers: &Headers<'_>, stream: &dyn Stream) {
     let Some(audited) = exchange.audited() else { return };
     let identity = &audited.rule.identity;
-    let may_be_wanted = audited.request.protocol == Protocol::Http && audited.rule.may_want(status(headers));
-    if identity.reads_body() && may_be_wanted && identity.needs_body(&audited.claims, headers) {
+    let may_be_wanted = audited.request.protocol == Protocol::Http && audited.rule.may_want(finish::status(headers));
+    if identity.reads_body() && may_be_wanted && identity.needs_body(&audited.claims, headers, stream) {
         let body = Body::begin(headers, identity.max_body_bytes);
         exchange.read_body(body);
     }
 }
 
 /// The session that a login begins: the id that the response has of its own, else a new one, which is returned so that
-/// it can be sent to the client. The id in the request is of an earlier session, or chosen by an attacker.
+/// it can be sent to the client.
 pub(super) fn begin_session(
     exchange: &mut Exchange,
     headers: &Headers<'_>,
@@ -34,27 +35,23 @@ pub(super) fn begin_session(
     fresh_id: &dyn Fn() -> Option<Uuid>,
 ) -> Option<String> {
     let audited = exchange.audited_mut()?;
-    if audited.rule.session != Some(SessionEvent::Start) || !succeeds(audited.request.protocol, headers) {
+    let is_recorded = || audited.rule.wants(audited.request.protocol, Outcome::Success, finish::status(headers));
+    let begins = audited.rule.session == Some(SessionEvent::Start) && is_recorded();
+    if !begins || !succeeds(audited.request.protocol, headers) {
         return None;
     }
-    let (id, made) = match settings.of_response(headers) {
-        Some(id) => (id, None),
-        None => {
-            let made = fresh_id()?.to_string();
-            (SessionId::Whole(made.clone().into_bytes()), Some(made))
-        }
-    };
-    audited.session = Session { id: Some(id), ..std::mem::take(&mut audited.session) };
-    made
-}
-
-fn status(headers: &Headers<'_>) -> Option<u16> {
-    std::str::from_utf8(headers.first(":status")?).ok()?.parse().ok()
+    audited.begun = settings.of_response(headers);
+    if audited.begun.is_some() {
+        return None;
+    }
+    let made = fresh_id()?.to_string();
+    audited.begun = Some(SessionId::Whole(made.clone().into_bytes()));
+    Some(made)
 }
 
 /// As far as the headers tell: a gRPC call may still fail in its trailers.
 fn succeeds(protocol: Protocol, headers: &Headers<'_>) -> bool {
-    let is_success = outcome::of_http(status(headers), true) == Outcome::Success;
+    let is_success = outcome::of_http(finish::status(headers), true) == Outcome::Success;
     let fails_already =
         headers.first("grpc-status").is_some_and(|value| grpc::Status::parse(value) != grpc::Status::OK);
     is_success && !(protocol == Protocol::Grpc && fails_already)

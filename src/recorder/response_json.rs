@@ -72,6 +72,7 @@ pub struct Body {
     /// Length by the headers, when they tell; else 0.
     announced_bytes: usize,
     kept: Result<Vec<u8>, Unavailable>,
+    is_broken_off: bool,
 }
 
 impl Body {
@@ -85,7 +86,7 @@ impl Body {
             None => Ok(Vec::new()),
             Some(why) => Err(why),
         };
-        Self { max_bytes, announced_bytes, kept }
+        Self { max_bytes, announced_bytes, kept, is_broken_off: false }
     }
 
     /// How many bytes of a chunk of this size should be fetched from the host: all or none.
@@ -114,6 +115,11 @@ impl Body {
         }
     }
 
+    /// The response has ended before its end. A document that is a number may then be the start of another one.
+    pub fn break_off(&mut self) {
+        self.is_broken_off = true;
+    }
+
     /// The value at the pointer: a string's content or a number's exact text. Half a surrogate pair is read as U+FFFD; of
     /// a key that comes twice, the last value counts.
     ///
@@ -121,6 +127,9 @@ impl Body {
     /// Why there is none.
     pub fn find(&self, pointer: &Pointer) -> Result<Vec<u8>, Unavailable> {
         let text = self.kept.as_ref().map_err(|why| *why)?;
+        if self.is_broken_off && pointer.0.is_empty() {
+            return Err(Unavailable::NotJson);
+        }
         document::value_at(text, &pointer.0).map_err(|miss| match miss {
             Miss::Malformed => Unavailable::NotJson,
             Miss::Absent => Unavailable::Absent,

@@ -62,7 +62,7 @@ pub struct Session {
 pub enum SessionId {
     /// As received.
     Whole(Vec<u8>),
-    /// One that may not be recorded as it is: `sha256:` and 64 hexadecimal digits, or the reference of a bearer token.
+    /// One that may not be recorded as it is: `sha256:` and 64 hexadecimal digits, or the reference of a cookie or token.
     Hashed(String),
 }
 
@@ -85,7 +85,7 @@ impl SessionId {
         }
     }
 
-    /// An id that is the reference of a secret, keyed where the token is.
+    /// The reference of an id that lets whoever has it in, as a cookie or a token does; keyed where tokens are.
     fn of_secret(value: &[u8], token_mode: &TokenMode) -> Self {
         match token_mode {
             TokenMode::Hmac(key) => Self::Hashed(key.reference(value)),
@@ -101,35 +101,36 @@ impl SessionId {
 impl Settings {
     /// Reads the session of a request.
     pub(super) fn read(&self, headers: &Headers<'_>) -> Session {
-        let authorization = Authorization::of(headers);
-        let find =
-            |sources: &[Source]| sources.iter().find_map(|source| Some((is_secret(source), source.value(headers)?)));
+        let id = self.id.iter().find_map(|source| self.id_of(source, source.value(headers)?));
+        let token = || self.token.iter().find_map(|source| source.value(headers));
         Session {
-            id: find(&self.id).and_then(|(is_secret, value)| {
-                if is_secret { Some(SessionId::of_secret(value, &self.token_mode)) } else { SessionId::checked(value) }
-            }),
+            id,
             token_ref: match self.token_mode {
                 TokenMode::Omit => None,
-                _ => find(&self.token).and_then(|(_, token)| self.token_mode.reference(token)),
+                _ => token().and_then(|token| self.token_mode.reference(token)),
             },
-            is_basic: matches!(authorization, Some(Authorization::Basic)),
+            is_basic: matches!(Authorization::of(headers), Some(Authorization::Basic)),
         }
     }
 
     /// The session id that a response has of its own, in one of the headers or cookies that carry it.
     pub(super) fn of_response(&self, headers: &Headers<'_>) -> Option<SessionId> {
-        let named = |source: &Source| match source {
-            Source::Header(name) => SessionId::checked(headers.first(name)?),
-            Source::Cookie(name) => SessionId::checked(set_cookie(headers, name)?),
+        let own = |source: &Source| match source {
+            Source::Header(name) => self.id_of(source, headers.first(name)?),
+            Source::Cookie(name) => self.id_of(source, set_cookie(headers, name)?),
             Source::Bearer => None,
         };
-        self.id.iter().find_map(named).or_else(|| SessionId::checked(headers.first(ID_HEADER)?))
+        self.id.iter().find_map(own).or_else(|| SessionId::checked(headers.first(ID_HEADER)?))
     }
-}
 
-/// A bearer token lets whoever has it in, so it is no id that may be read.
-fn is_secret(source: &Source) -> bool {
-    *source == Source::Bearer
+    fn id_of(&self, source: &Source, value: &[u8]) -> Option<SessionId> {
+        let is_secret = !matches!(source, Source::Header(_)) || self.token.contains(source);
+        match value {
+            b"" => None,
+            _ if is_secret => Some(SessionId::of_secret(value, &self.token_mode)),
+            _ => SessionId::checked(value),
+        }
+    }
 }
 
 impl Source {

@@ -89,6 +89,8 @@ struct Run {
     peer_unknown: bool,
     removed_from_trailers: Vec<String>,
     asked: Vec<Property>,
+    /// How often all response headers were asked for at the end.
+    maps: u32,
     stats: Stats,
 }
 
@@ -199,6 +201,7 @@ impl Case {
             peer_unknown: false,
             removed_from_trailers: Vec::new(),
             asked: Vec::new(),
+            maps: 0,
             stats: Stats::default(),
         };
         let texts = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
@@ -227,6 +230,7 @@ impl Case {
         let again = self.recorder.handle_end(&mut exchange, &self.stream, &|| END, &mut stats);
         assert!(again.is_none(), "a second end makes a second record");
         run.asked = self.stream.asked.take();
+        run.maps = self.stream.maps.get();
         run.stats = stats;
         run
     }
@@ -236,7 +240,9 @@ impl Case {
         let mut returned = None;
         if self.recorder.wants_response_headers(exchange) {
             let map = self.stream.response_headers();
-            returned = self.recorder.handle_response_headers(exchange, &Headers::parse(&map), &|| Some(FRESH));
+            self.stream.maps.set(0);
+            returned =
+                self.recorder.handle_response_headers(exchange, &Headers::parse(&map), &self.stream, &|| Some(FRESH));
         }
         for chunk in &self.body {
             let needed = exchange.wants_of_chunk(chunk.len());

@@ -55,6 +55,14 @@ impl Presence {
         self.control.iter().map(|present| u64::from(*present)).sum()
     }
 
+    /// The names that count as absent: nobody but this filter sets the correlation headers, and only a trusted peer the
+    /// others.
+    #[must_use]
+    pub fn hidden(self, settings: &Settings, trusted: bool) -> Vec<&str> {
+        let control = if trusted { [false; 3] } else { self.control };
+        Self { control, ..self }.to_remove(settings, trusted)
+    }
+
     /// The names to remove. The context goes when configured, and when the peer is not trusted.
     #[must_use]
     pub fn to_remove(self, settings: &Settings, trusted: bool) -> Vec<&str> {

@@ -1,4 +1,4 @@
-//! Who may speak through control headers: decided by the direct peer's address or its certificate.
+//! Who may speak through control and identity headers: decided by the direct peer's address or its certificate.
 
 use std::net::IpAddr;
 

@@ -93,3 +93,26 @@ async fn traceparents_addresses_and_paths_without_sense() {
     assert!(records.iter().all(|record| record.raw.get("traceId").is_none()));
     assert_vm_lives(&mesh).await;
 }
+
+/// As many as Envoy can be told to accept, and more than proxy-wasm hosts take back.
+#[tokio::test]
+async fn more_than_a_thousand_headers() {
+    const GONE: [&str; 4] = ["x-session-track", "x-session-operation", "x-audit-stream-id", "x-audit-sequence-number"];
+    let mut bootstrap = Bootstrap::shipped().with_plugin(&json!({"batch": {"max_delay": "50ms"}}));
+    for manager in bootstrap.connection_managers() {
+        manager["common_http_protocol_options"] = json!({"max_headers_count": 4096});
+    }
+    let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
+    let many = (0..1100).fold(Headers::new(), |headers, index| headers.with(&format!("h{index}"), "v"));
+    let headers = GONE.iter().fold(many, |headers, name| headers.with(name, "true")).with("x-session-context", "c");
+    let answer = http_get(mesh.http, "/many", headers, &CallOptions::default()).await.unwrap();
+    assert_eq!(answer.status, 200);
+    let seen = mesh.upstream.seen().at_path("/many");
+    assert!(seen[0].headers.contains("h1099"), "Envoy let them through");
+    for name in GONE {
+        assert!(!seen[0].headers.contains(name), "{name} has passed");
+    }
+    let records = mesh.exchanges_until_marker().await;
+    assert_eq!((records.len(), records[0].text("audit.session.context").as_str()), (1, "c"));
+    assert_vm_lives(&mesh).await;
+}

@@ -90,7 +90,7 @@ fn every_source_is_read() {
         ("theme".to_owned(), ContextSource::Cookie(header("theme"))),
     ];
     assert_eq!(edge.set_tracking, Some(gateway::SetTracking { operation: Some("edge".to_owned()), context }));
-    let key = HmacKey::new("k1", b"0123456789abcdef0123456789abcdef");
+    let key = HmacKey::new("k1", b"0123456789abcdef0123456789abcdef").unwrap();
     let session = session::Settings {
         id: vec![session::Source::Cookie(header("sid"))],
         token: vec![session::Source::Header(header("x-token")), session::Source::Bearer],

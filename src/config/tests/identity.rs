@@ -61,6 +61,10 @@ fn the_name_of_a_source_is_checked() {
     ] {
         refused(&with("/identity/user_id", json!([source])), &[&format!("identity.user_id[0].{path}: {sentence}")]);
     }
+    let credentials = "must not be a header of credentials: cookie and bearer are sources of their own";
+    for name in ["authorization", "Cookie", "proxy-authorization"] {
+        refused(&with("/session/id", json!([{"header": name}])), &[&format!("session.id[0].header: {credentials}")]);
+    }
     refused(
         &with("/session/token", json!([{"cookie": "a=b"}])),
         &["session.token[0].cookie: must be the name of a cookie"],
@@ -85,9 +89,17 @@ fn a_key_makes_references_and_no_mode_does_without_one_that_needs_it() {
 }
 
 #[test]
-fn tokens_in_clear_are_worth_a_warning() {
-    let warnings = |mode: &str| accepted(&with("/session/token_mode", json!(mode))).warnings().count();
+fn secrets_in_clear_are_worth_a_warning() {
+    let warnings = |mode: &str| accepted(&with("/session/token_mode", json!(mode))).warnings().len();
     assert_eq!((warnings("clear"), warnings("sha256"), warnings("omit")), (1, 0, 0));
+    let handed_on = |source: Value| {
+        let gateway = json!({"name": "edge", "set_tracking": {"context": {"field": source}}});
+        accepted(&with_rule(&gateway)).warnings()
+    };
+    let expected = ["rule edge: set_tracking.context hands on what looks secret"];
+    assert_eq!(handed_on(json!({"cookie": "session"})), expected);
+    assert_eq!(handed_on(json!({"header": "x-api-key"})), expected);
+    assert!(handed_on(json!({"cookie": "theme"})).is_empty());
 }
 
 #[test]
@@ -98,6 +110,8 @@ fn capture_needs_its_level_and_is_bounded() {
     let names: Vec<String> = (0..=MAX_NAMES).map(|index| format!("x-{index}")).collect();
     let many = json!({"name": "r", "level": "request", "capture": {"response_headers": names}});
     refused(&with_rule(&many), &["rules[0].capture.response_headers: must have at most 32 entries"]);
+    let twice = json!({"name": "r", "level": "request", "capture": {"request_headers": ["X-A", "x-b", "x-a"]}});
+    refused(&with_rule(&twice), &["rules[0].capture.request_headers: must not have an entry twice"]);
     let odd = json!({"name": "r", "level": "request", "capture": {"query": ["a\"b"]}});
     refused(&with_rule(&odd), &[r#"rules[0].capture.query[0]: must be made of visible ASCII other than " and \"#]);
 }

@@ -76,6 +76,17 @@ fn the_gateway_speaks_for_everybody_and_only_where_its_rule_says_so() {
 }
 
 #[test]
+fn a_context_in_trailers_gives_way_to_that_of_the_gateway() {
+    let with_trailers = |path: &'static str| {
+        let mut case = Case::new("POST", path).rules(&edge(&json!({})));
+        case.trailers = owned(&[TRACK, CONTEXT]);
+        case.run().removed_from_trailers
+    };
+    assert_eq!(with_trailers("/account"), ["x-session-track", "x-session-context"]);
+    assert_eq!(with_trailers("/other"), ["x-session-track"]);
+}
+
+#[test]
 fn a_gateway_records_only_when_told_to() {
     let rules = |more: Value| {
         let mut rule = edge(&json!({}))[0].clone();

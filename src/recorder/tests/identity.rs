@@ -47,10 +47,10 @@ fn a_response_that_no_rule_wants_is_not_read() {
     let _ = unwanted.recorder.handle_request_headers(&mut exchange, &view(&unwanted.headers), &mut host);
     assert!(unwanted.recorder.wants_response_headers(&exchange));
     let answer = owned(&[(":status", "401"), ("content-type", "application/json")]);
-    unwanted.recorder.handle_response_headers(&mut exchange, &view(&answer), &|| None);
+    unwanted.recorder.handle_response_headers(&mut exchange, &view(&answer), &unwanted.stream, &|| None);
     assert_eq!(exchange.wants_of_chunk(100), 0);
     let answer = owned(&[(":status", "200"), ("content-type", "application/json")]);
-    unwanted.recorder.handle_response_headers(&mut exchange, &view(&answer), &|| None);
+    unwanted.recorder.handle_response_headers(&mut exchange, &view(&answer), &unwanted.stream, &|| None);
     assert_eq!(exchange.wants_of_chunk(100), 100);
 }
 

@@ -38,16 +38,21 @@ fn an_id_that_is_no_id_is_hashed() {
 }
 
 #[test]
-fn an_id_can_come_from_a_cookie_and_is_hashed_when_it_is_a_bearer_token() {
-    let config = json!({"session": {"id": [{"cookie": "sid"}, {"bearer": true}]}});
-    assert_eq!(session(&config, &[("cookie", "a=1; sid=c"), ("authorization", "Bearer t")]).id, whole("c"));
-    let hashed = |config: &Value| match session(config, &[("authorization", "Bearer t")]).id {
-        Some(SessionId::Hashed(text)) => text,
-        other => panic!("{other:?}"),
+fn an_id_that_lets_whoever_has_it_in_is_a_reference() {
+    let hashed = |section: Value| {
+        let headers = [("cookie", "a=1; sid=c"), ("authorization", "Bearer t"), ("x-token", "t")];
+        match session(&json!({"session": section}), &headers).id {
+            Some(SessionId::Hashed(text)) => text,
+            other => panic!("{other:?}"),
+        }
     };
-    assert!(hashed(&config).starts_with("sha256:"));
-    let keyed = json!({"session": {"id": [{"bearer": true}], "hmac_key": KEY, "hmac_key_id": "k1"}});
-    assert!(hashed(&keyed).starts_with("hmac-sha256:k1:"), "who has no key can try out nothing");
+    assert!(hashed(json!({"id": [{"cookie": "sid"}]})).starts_with("sha256:"));
+    let bearer = hashed(json!({"id": [{"bearer": true}]}));
+    assert!(bearer.starts_with("sha256:"));
+    let token = json!([{"header": "x-token"}]);
+    assert_eq!(hashed(json!({"id": token, "token": token})), bearer, "a header that is a source of tokens");
+    let keyed = hashed(json!({"id": [{"bearer": true}], "hmac_key": KEY, "hmac_key_id": "k1"}));
+    assert!(keyed.starts_with("hmac-sha256:k1:"), "who has no key can try out nothing");
 }
 
 #[test]
@@ -101,14 +106,30 @@ fn a_login_whose_answer_has_an_id_keeps_it() {
         let run = login("start").response_header(header, "theirs").run();
         assert_eq!((run.returned, run.record.unwrap().session.id), (None, whole("theirs")), "{header}");
     }
-    for (source, header, value) in [
-        (json!({"header": "x-own"}), "x-own", "theirs"),
-        (json!({"cookie": "sid"}), "set-cookie", "sid=theirs; Path=/"),
-    ] {
+    let own = |source: Value, header: &str, value: &str| {
         let config = json!({"session": {"id": [source]}, "rules": [{"name": "r", "session": "start"}]});
         let run = login("start").config(&config).response_header(header, value).run();
-        assert_eq!((run.returned, run.record.unwrap().session.id), (None, whole("theirs")), "{header}");
+        (run.returned, run.record.unwrap().session.id)
+    };
+    assert_eq!(own(json!({"header": "x-own"}), "x-own", "theirs"), (None, whole("theirs")));
+    let (returned, id) = own(json!({"cookie": "sid"}), "set-cookie", "sid=theirs; Path=/");
+    let later = json!({"session": {"id": [{"cookie": "sid"}]}});
+    assert_eq!((returned, id), (None, session(&later, &[("cookie", "sid=theirs")]).id), "the next request's");
+}
+
+#[test]
+fn a_login_that_nobody_records_begins_nothing() {
+    for rule in [json!({"http_statuses": [201]}), json!({"record_on": ["failure"]})] {
+        let mut entry = json!({"name": "r", "session": "start"});
+        entry.as_object_mut().unwrap().extend(rule.as_object().unwrap().clone());
+        assert_eq!(Case::new("POST", "/login").rules(&json!([entry])).run().returned, None, "{rule}");
     }
+}
+
+#[test]
+fn the_id_in_a_login_is_never_that_of_the_session_that_begins() {
+    let unseen = login("start").headers(&[("x-session-id", "fixed")]).unseen().recorded();
+    assert_eq!((unseen.session_event, unseen.session.id), (Some(SessionEvent::Start), None));
 }
 
 #[test]

@@ -14,6 +14,9 @@ use super::Shared;
 use super::seen::SeenLog;
 use crate::headers::Headers;
 
+/// What a proxy lets through is not for this upstream to refuse.
+const MAX_HEADERS: usize = 4096;
+
 /// Serves HTTP/1.1 until the task is aborted.
 pub(super) async fn http1(listener: TcpListener, shared: Shared) {
     accept(listener, move |stream| {
@@ -21,7 +24,10 @@ pub(super) async fn http1(listener: TcpListener, shared: Shared) {
         async move {
             let service = service_fn(move |request| super::http::answer(request, shared.clone()));
             // A broken connection is the client's business, and sometimes the script's.
-            let _ = server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let _ = server::conn::http1::Builder::new()
+                .max_headers(MAX_HEADERS)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         }
     })
     .await;
