@@ -57,7 +57,7 @@ pub(super) struct Request {
 
 /// Longest path that is recorded, in bytes; the rest is cut.
 pub const MAX_PATH_BYTES: usize = 4096;
-/// Longest method, host and request id that are recorded, in bytes; the rest is cut. 253 is DNS's longest name.
+/// Longest method, host, request id, user, and other name that is recorded, in bytes; the rest is cut. 253 is DNS's longest.
 pub const MAX_NAME_BYTES: usize = 256;
 /// Longest `user_agent.original`, in bytes; the rest is cut.
 pub const MAX_USER_AGENT_BYTES: usize = 256;

@@ -62,7 +62,7 @@ pub struct Session {
 pub enum SessionId {
     /// As received.
     Whole(Vec<u8>),
-    /// One that may not be recorded as it is: `sha256:` and 64 hexadecimal digits, or the reference of a cookie or token.
+    /// One that may not be recorded as it is: `sha256:` and 64 hexadecimal digits, or the reference of a token.
     Hashed(String),
 }
 
@@ -85,7 +85,7 @@ impl SessionId {
         }
     }
 
-    /// The reference of an id that lets whoever has it in, as a cookie or a token does; keyed where tokens are.
+    /// The reference of an id that is a token, too; keyed where tokens are.
     fn of_secret(value: &[u8], token_mode: &TokenMode) -> Self {
         match token_mode {
             TokenMode::Hmac(key) => Self::Hashed(key.reference(value)),
@@ -124,7 +124,7 @@ impl Settings {
     }
 
     fn id_of(&self, source: &Source, value: &[u8]) -> Option<SessionId> {
-        let is_secret = !matches!(source, Source::Header(_)) || self.token.contains(source);
+        let is_secret = *source == Source::Bearer || self.token.contains(source);
         match value {
             b"" => None,
             _ if is_secret => Some(SessionId::of_secret(value, &self.token_mode)),

@@ -28,9 +28,9 @@ pub struct Trust {
 /// What is known about the direct peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Its control headers count.
+    /// Its control and identity headers count.
     Trusted,
-    /// Its control headers count as absent.
+    /// They count as absent.
     Untrusted,
     /// Envoy took the address from `x-forwarded-for`, which a client can write; treated as untrusted.
     Unknown,

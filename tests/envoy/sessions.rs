@@ -118,22 +118,18 @@ async fn a_grpc_login_begins_a_session() {
     assert!(!record.has("audit.session.event"), "it fails when the headers are gone already: {record:#?}");
 }
 
-/// SHA-256 of `in-a-cookie`.
-const IN_A_COOKIE: &str = "sha256:99227ac1ac986a8cd5e04050d7401288b18a5c643257173eb1642a26fa251b76";
-
 #[tokio::test]
 async fn an_id_comes_from_a_header_or_a_cookie() {
     let mesh = start(&json!({"session": {"id": [{"header": "x-own"}, {"cookie": "sid"}, {"bearer": true}]}})).await;
     for (headers, id) in [
         (&[("x-own", " mine "), ("cookie", "sid=other")][..], "mine"),
-        (&[("x-own", ""), ("cookie", "a=b; sid=\"in-a-cookie\"; c=d")], IN_A_COOKIE),
-        (&[("cookie", "a=b"), ("cookie", "sid=in-a-cookie")], IN_A_COOKIE),
+        (&[("x-own", ""), ("cookie", "a=b; sid=\"in-a-cookie\"; c=d")], "in-a-cookie"),
+        (&[("cookie", "a=b"), ("cookie", "sid=in-a-cookie")], "in-a-cookie"),
         (&[("cookie", "xsid=no; SID=no"), (ID, "not-asked-for")], ""),
     ] {
         mesh.get("/any", headers).await;
         let record = last_record(&mesh).await;
-        let is_hashed = id == IN_A_COOKIE;
-        assert_eq!((record.text("session.id").as_str(), record.has("audit.session.id_hashed")), (id, is_hashed));
+        assert_eq!((record.text("session.id").as_str(), record.has("audit.session.id_hashed")), (id, false));
     }
     mesh.get("/any", &[("authorization", "Bearer s3cret")]).await;
     assert_hashed(&last_record(&mesh).await);
@@ -154,8 +150,7 @@ async fn odd_ids_are_recorded_as_they_are_or_by_their_hash() {
     for id in plain {
         mesh.get("/any", &[(ID, id)]).await;
         let record = last_record(&mesh).await;
-        let is_hashed = id == IN_A_COOKIE;
-        assert_eq!((record.text("session.id").as_str(), record.has("audit.session.id_hashed")), (id, is_hashed));
+        assert_eq!((record.text("session.id").as_str(), record.has("audit.session.id_hashed")), (id, false));
     }
     let huge = "x".repeat(60 * 1024);
     let odd: [&[u8]; 6] =

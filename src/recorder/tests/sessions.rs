@@ -46,7 +46,10 @@ fn an_id_that_lets_whoever_has_it_in_is_a_reference() {
             other => panic!("{other:?}"),
         }
     };
-    assert!(hashed(json!({"id": [{"cookie": "sid"}]})).starts_with("sha256:"));
+    let cookie = json!([{"cookie": "sid"}]);
+    assert!(hashed(json!({"id": cookie, "token": cookie})).starts_with("sha256:"));
+    let plain = json!({"session": {"id": cookie}});
+    assert_eq!(session(&plain, &[("cookie", "sid=c")]).id, whole("c"), "a cookie that is no token");
     let bearer = hashed(json!({"id": [{"bearer": true}]}));
     assert!(bearer.starts_with("sha256:"));
     let token = json!([{"header": "x-token"}]);
