@@ -28,7 +28,9 @@ fi
 # What is built depends on this repository alone: `.cargo/config.toml` has the flags.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS
 
-# No path of this machine goes into the module: it would make it larger, and different on every machine.
+# No path of this machine goes into the module: it would make it larger, and different on every machine. The sources are
+# fetched first, so that it is known where they are.
+cargo fetch --quiet --locked --target "$target"
 paths=
 for root in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/ "$PWD/"; do
     paths+="\"--remap-path-prefix=$root=\", "
