@@ -2,14 +2,14 @@
 
 use super::node::{Node, Object};
 use super::sources::session_source;
-use crate::recorder::session::{Settings, Source};
+use crate::recorder::session::{ID_HEADER, Settings, Source};
 use crate::recorder::token::{HmacKey, MIN_HMAC_KEY_BYTES, TokenMode};
 
 /// Reads `session`.
 pub(super) fn session(node: Option<Node<'_>>) -> Settings {
     let header = |name: &str| Source::Header(name.to_owned());
     let mut settings = Settings {
-        id: vec![header("x-audit-session-id"), header("x-session-id")],
+        id: vec![header(ID_HEADER), header("x-session-id")],
         token: vec![Source::Cookie("session".to_owned()), Source::Bearer],
         token_mode: TokenMode::Omit,
     };

@@ -20,7 +20,7 @@ pub(super) fn begin_body(exchange: &mut Exchange, headers: &Headers<'_>, stream:
     let Some(audited) = exchange.audited() else { return };
     let identity = &audited.rule.identity;
     let may_be_wanted = audited.request.protocol == Protocol::Http && audited.rule.may_want(finish::status(headers));
-    if identity.reads_body() && may_be_wanted && identity.needs_body(&audited.claims, headers, stream) {
+    if may_be_wanted && identity.needs_body(&audited.claims, headers, stream) {
         let body = Body::begin(headers, identity.max_body_bytes);
         exchange.read_body(body);
     }
