@@ -7,15 +7,15 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use crate::ledger::Ledger;
 use crate::refusal::Refusal;
-use crate::store::Store;
 use crate::{ingest, query};
 
 /// What every request handler needs.
 #[derive(Clone)]
 pub struct AppState {
     /// Where records are kept.
-    pub store: Arc<dyn Store>,
+    pub ledger: Arc<Ledger>,
     /// Most bytes of a request body, as sent and after decompression; more is answered with 413.
     pub max_body_bytes: usize,
     /// Reads the time of receipt, in nanoseconds since the Unix epoch.
@@ -32,6 +32,6 @@ pub fn app(state: AppState) -> Router {
 }
 
 async fn healthz(State(state): State<AppState>) -> Result<Json<Value>, Refusal> {
-    state.store.check().await?;
+    state.ledger.check().await?;
     Ok(Json(json!({"status": "ok"})))
 }

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use tracing::debug;
 
 use crate::app::AppState;
+use crate::ledger::Appended;
+use crate::ledger::entry::Entry;
 use crate::otlp;
 use crate::refusal::Refusal;
 
@@ -25,9 +27,25 @@ pub(crate) async fn post_logs(State(state): State<AppState>, request: Request) -
     let sent = read_body(body, state.max_body_bytes).await?;
     let body = encoding.decode(sent, state.max_body_bytes)?;
     let records = otlp::decode_json(&body)?;
-    let inserted = state.store.insert(&records, (state.now_unix_nano)()).await?;
-    debug!(records = records.len(), inserted, "request stored");
-    Ok(Json(json!({})))
+    let received_at = (state.now_unix_nano)();
+    let skew = state.ledger.settings().skew;
+    let entries: Vec<_> = records.into_iter().map(|record| Entry::new(record, received_at, skew)).collect();
+    let appended = state.ledger.append(entries).await?;
+    debug!(stored = appended.stored, duplicates = appended.duplicates, "request stored");
+    answer(&appended)
+}
+
+/// OTLP knows no answer for a contradiction that is kept and flagged, but a warning beside success.
+fn answer(appended: &Appended) -> Result<Json<Value>, Refusal> {
+    if appended.conflict_count == 0 {
+        return Ok(Json(json!({})));
+    }
+    let (count, uids) = (appended.conflict_count, appended.conflicts.join(", "));
+    let message = format!("{count} records are known with another content: {uids}");
+    if appended.refused {
+        return Err(Refusal::conflict(message));
+    }
+    Ok(Json(json!({"partialSuccess": {"rejectedLogRecords": "0", "errorMessage": message}})))
 }
 
 /// How the bytes of a body are to be read.

@@ -4,9 +4,11 @@
 //! or deletes a stored record.
 
 pub mod app;
+pub mod completeness;
+pub mod db;
 mod ingest;
+pub mod ledger;
 pub mod otlp;
 mod query;
 pub mod record;
 mod refusal;
-pub mod store;

@@ -5,16 +5,23 @@ mod token_ref;
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use audit_collector::app::{AppState, app};
-use audit_collector::store::{self, OpenError};
+use audit_collector::db::{self, OpenError};
+use audit_collector::ledger::checkpoint::Schedule;
+use audit_collector::ledger::entry::Skew;
+use audit_collector::ledger::signing::{Key, KeyError};
+use audit_collector::ledger::{Ledger, Settings};
 use clap::{Args, Parser, Subcommand};
 use serve::serve;
 use token_ref::TokenRefError;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::level_filters::LevelFilter;
 use tracing::{info, warn};
@@ -51,6 +58,13 @@ struct Flags {
     /// Where to keep the records; the file is created when it is missing
     #[arg(long, default_value = "sqlite://audit.db")]
     database: String,
+    /// Answer 409 to a batch that contradicts what is kept, instead of flagging it
+    #[arg(long)]
+    strict: bool,
+    /// Ed25519 key (PKCS #8, PEM) that signs checkpoints, made when missing [default: the database file with .key, or
+    /// audit.key]
+    #[arg(long, value_name = "FILE")]
+    signing_key: Option<PathBuf>,
     /// Most bytes of a request body, as sent and after decompression
     #[arg(long, default_value_t = 16_777_216, value_name = "BYTES")]
     max_body_bytes: usize,
@@ -64,6 +78,8 @@ struct Flags {
 enum RunError {
     #[error("--database: {0}")]
     Database(#[from] OpenError),
+    #[error("--signing-key: {0}")]
+    Key(#[from] KeyError),
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
     #[error("token-ref: {0}")]
@@ -91,7 +107,9 @@ async fn main() -> ExitCode {
 
 fn exit_code(error: &RunError) -> ExitCode {
     match error {
-        RunError::Database(OpenError::Failed(_)) | RunError::Listen(..) | RunError::Io(_) => ExitCode::FAILURE,
+        RunError::Database(OpenError::Failed(_)) | RunError::Key(_) | RunError::Listen(..) | RunError::Io(_) => {
+            ExitCode::FAILURE
+        }
         RunError::TokenRef(TokenRefError::Stdin(_) | TokenRefError::Stdout(_)) => ExitCode::FAILURE,
         RunError::Database(_) | RunError::TokenRef(_) => ExitCode::from(EXIT_USAGE),
     }
@@ -99,18 +117,44 @@ fn exit_code(error: &RunError) -> ExitCode {
 
 async fn run(flags: Flags) -> Result<(), RunError> {
     tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_max_level(flags.log_level).init();
-    let store = store::open(&flags.database).await?;
+    let ledger = Arc::new(open(&flags).await?);
     let listener = TcpListener::bind(flags.listen).await.map_err(|error| RunError::Listen(flags.listen, error))?;
     // Before the line below: who read it may send a signal at once.
     let signals = Signals::install()?;
     writeln!(io::stdout(), "listening on http://{}", listener.local_addr()?)?;
-    let state = AppState { store: store.clone(), max_body_bytes: flags.max_body_bytes, now_unix_nano: clock };
+    let state = AppState { ledger: ledger.clone(), max_body_bytes: flags.max_body_bytes, now_unix_nano: clock };
     serve(listener, app(state), signals.received(), SHUTDOWN_GRACE).await;
-    if timeout(SHUTDOWN_GRACE, store.close()).await.is_err() {
+    if timeout(SHUTDOWN_GRACE, ledger.close()).await.is_err() {
         warn!("the database was still in use at the end");
     }
     info!("stopped");
     Ok(())
+}
+
+/// Opens the database and the key; both may block.
+async fn open(flags: &Flags) -> Result<Ledger, RunError> {
+    let (url, key, strict) = (flags.database.clone(), flags.signing_key.clone(), flags.strict);
+    let opening = spawn_blocking(move || {
+        let opened = db::open(&url)?;
+        let key = Key::load_or_create(&key.unwrap_or_else(|| beside(opened.file)))?;
+        let settings = Settings {
+            strict,
+            skew: Skew::default(),
+            key: Arc::new(key),
+            checkpoints: Schedule::default(),
+            now: clock,
+        };
+        Ok(Ledger::open(opened.database, settings, Vec::new()).map_err(OpenError::from)?)
+    });
+    opening.await.map_err(io::Error::other)?
+}
+
+/// The default place of the key.
+fn beside(file: Option<PathBuf>) -> PathBuf {
+    let Some(file) = file else { return PathBuf::from("audit.key") };
+    let mut name = file.into_os_string();
+    name.push(".key");
+    PathBuf::from(name)
 }
 
 struct Signals {

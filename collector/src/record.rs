@@ -11,6 +11,9 @@ pub const UID: &str = "log.record.uid";
 /// Prefix of a uid that the collector derived because the sender set none.
 pub const DERIVED_UID_PREFIX: &str = "sha256:";
 
+/// Most bytes of a sender's uid; PostgreSQL's index takes no more than 2704. The filter's have 40.
+pub const MAX_UID_BYTES: usize = 256;
+
 /// Attributes by name, those of the resource and of the record together.
 pub type Attributes = BTreeMap<String, Value>;
 
@@ -80,16 +83,24 @@ impl Content {
 }
 
 impl From<Content> for Record {
-    /// Takes the sender's uid, or derives one from the content, so that a replay has the same uid in both cases.
+    /// Takes the sender's uid, or derives one from the content when it is missing or too long, so that a replay has the
+    /// same uid in both cases.
     fn from(content: Content) -> Self {
-        let sent = content.text(UID).filter(|uid| !uid.is_empty());
+        let sent = content.text(UID).filter(|uid| (1..=MAX_UID_BYTES).contains(&uid.len()));
         let uid = sent.map_or_else(|| derived_uid(&content), ToOwned::to_owned);
         Self { uid, content }
     }
 }
 
+/// Whether an attribute tells of the way that a record took, which is another one at a replay: a batch that is cut in
+/// halves, or recovered from a crash, comes under other names.
+pub(crate) fn is_of_transport(attribute: &str) -> bool {
+    matches!(attribute, "audit.batch.id" | "audit.recovered")
+}
+
 fn derived_uid(content: &Content) -> String {
-    let digest = Sha256::digest(Value::Object(content.flat()).to_string());
+    let said = content.flat().into_iter().filter(|(name, _)| !is_of_transport(name));
+    let digest = Sha256::digest(Value::Object(said.collect()).to_string());
     digest.iter().fold(DERIVED_UID_PREFIX.to_owned(), |mut uid, byte| {
         // Writing to a `String` cannot fail.
         let _ = write!(uid, "{byte:02x}");

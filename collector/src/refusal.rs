@@ -6,11 +6,13 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tracing::{debug, warn};
 
+use crate::db::DbError;
+use crate::ledger::AppendError;
 use crate::otlp::DecodeError;
-use crate::store::StoreError;
 
 /// Codes of `google.rpc.Code` that the collector answers with.
 const INVALID_ARGUMENT: i32 = 3;
+const ALREADY_EXISTS: i32 = 6;
 const RESOURCE_EXHAUSTED: i32 = 8;
 const UNAVAILABLE: i32 = 14;
 
@@ -34,6 +36,11 @@ impl Refusal {
     /// The body is larger than allowed: 413.
     pub(crate) fn too_large(message: impl Into<String>) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, RESOURCE_EXHAUSTED, message)
+    }
+
+    /// A record contradicts a kept one: 409.
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, ALREADY_EXISTS, message)
     }
 
     /// The body is of a kind that the collector does not read: 415.
@@ -60,18 +67,29 @@ impl From<DecodeError> for Refusal {
     }
 }
 
-impl From<StoreError> for Refusal {
+impl From<DbError> for Refusal {
+    fn from(error: DbError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&DbError> for Refusal {
     /// The text of the database goes to the log only.
-    fn from(error: StoreError) -> Self {
+    fn from(error: &DbError) -> Self {
+        warn!("{error}");
         match error {
-            StoreError::Busy(detail) => {
-                warn!(%detail, "the store is busy");
-                Self::unavailable("the store is busy")
-            }
-            StoreError::Failed(detail) => {
-                warn!(%detail, "the store failed");
-                Self::unavailable("the store is not available")
-            }
+            DbError::Busy(_) => Self::unavailable("the store is busy"),
+            DbError::Failed(_) => Self::unavailable("the store is not available"),
+        }
+    }
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Full => Self::unavailable("too many batches wait for the store"),
+            AppendError::Closed => Self::unavailable("the store is not available"),
+            AppendError::Database(error) => Self::from(&*error),
         }
     }
 }

@@ -5,20 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audit_collector::app::{AppState, app};
-use audit_collector::store::Store;
-use audit_collector::store::sqlite::SqliteStore;
+use audit_collector::db::sqlite::SqliteDatabase;
+use audit_collector::db::{Database, open};
+use audit_collector::ledger::checkpoint::Schedule;
+use audit_collector::ledger::entry::Skew;
+use audit_collector::ledger::signing::Key;
+use audit_collector::ledger::{Ledger, Settings};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, SqliteConnection};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-pub(crate) const RECEIVED_AT: i64 = 1_800_000_000_000_000_001;
+/// One second after the records of the tests.
+pub(crate) const RECEIVED_AT: i64 = 1_783_072_801_000_000_001;
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// One test makes the store wait for it; all others must never need as long, also on a loaded machine.
@@ -39,8 +42,10 @@ pub(crate) struct Answer {
 impl Collector {
     pub(crate) async fn start() -> Self {
         let directory = TempDir::new().unwrap();
-        let store = SqliteStore::open(&database_url(&directory), BUSY_TIMEOUT).await.unwrap();
-        Self { router: router(Arc::new(store)), directory }
+        let url = database_url(&directory);
+        open(&url).unwrap();
+        let database = SqliteDatabase::new(&url).unwrap().with_busy_timeout(BUSY_TIMEOUT);
+        Self { router: router(Arc::new(ledger(Arc::new(database), &directory))), directory }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -73,14 +78,25 @@ impl Collector {
     }
 
     /// A connection of somebody else to the same file.
-    pub(crate) async fn other_connection(&self) -> SqliteConnection {
-        let file = self.directory.path().join("audit.db");
-        SqliteConnectOptions::new().filename(file).connect().await.unwrap()
+    pub(crate) fn other_connection(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.directory.path().join("audit.db")).unwrap()
     }
 }
 
-pub(crate) fn router(store: Arc<dyn Store>) -> Router {
-    app(AppState { store, max_body_bytes: MAX_BODY_BYTES, now_unix_nano: || RECEIVED_AT })
+/// A ledger with a key of its own in `directory`.
+pub(crate) fn ledger(database: Arc<dyn Database>, directory: &TempDir) -> Ledger {
+    let settings = Settings {
+        strict: false,
+        skew: Skew::default(),
+        key: Arc::new(Key::load_or_create(&directory.path().join("audit.key")).unwrap()),
+        checkpoints: Schedule::default(),
+        now: || RECEIVED_AT,
+    };
+    Ledger::open(database, settings, Vec::new()).unwrap()
+}
+
+pub(crate) fn router(ledger: Arc<Ledger>) -> Router {
+    app(AppState { ledger, max_body_bytes: MAX_BODY_BYTES, now_unix_nano: || RECEIVED_AT })
 }
 
 pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
@@ -112,6 +128,13 @@ pub(crate) fn record(uid: &str, attributes: &[(&str, &str)]) -> Value {
         .map(|(key, value)| json!({"key": key, "value": {"stringValue": value}}))
         .collect();
     json!({"timeUnixNano": "1783072800000000001", "eventName": "audit.http", "attributes": all})
+}
+
+/// Takes the fields that the ledger adds out of a listed record: position, hash, flags, and time of receipt.
+pub(crate) fn without_place(record: &mut Value) {
+    for name in ["position", "hash", "flags", "received_at_unix_nano"] {
+        record.as_object_mut().unwrap().remove(name).unwrap();
+    }
 }
 
 /// The uids of `records`, in their order.

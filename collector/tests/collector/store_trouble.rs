@@ -1,15 +1,14 @@
 //! A store that is busy, broken or closed: 503, nothing half stored, no text of the database in the answer.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use audit_collector::store::sqlite::SqliteStore;
-use audit_collector::store::{OpenError, open};
+use audit_collector::db::{OpenError, open};
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::common::{Answer, Collector, batch, database_url, record, router, send, uids};
+use crate::common::{Answer, Collector, batch, database_url, ledger, record, router, send, uids};
 
 fn assert_unavailable(answer: &Answer, message: &str) {
     assert_eq!((answer.status, &answer.body), (503, &json!({"code": 14, "message": message})));
@@ -20,11 +19,11 @@ fn assert_unavailable(answer: &Answer, message: &str) {
 async fn a_locked_store_is_503_and_the_same_request_succeeds_later() {
     let collector = Collector::start().await;
     let sent = batch(&[record("aud_1", &[])]);
-    let mut other = collector.other_connection().await;
-    sqlx::query("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
+    let other = collector.other_connection();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     assert_unavailable(&collector.post(sent.clone()).await, "the store is busy");
     assert_eq!(collector.records().await.len(), 0, "reading goes on while another connection writes");
-    sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+    other.execute_batch("COMMIT").unwrap();
     assert_eq!(collector.post(sent).await.status, 200);
     assert_eq!(uids(&collector.records().await), ["aud_1"]);
 }
@@ -34,12 +33,12 @@ async fn a_failure_halfway_stores_nothing_and_tells_no_detail() {
     let collector = Collector::start().await;
     let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON records WHEN NEW.uid = 'aud_2' \
                    BEGIN SELECT RAISE(ABORT, 'inner detail'); END";
-    let mut other = collector.other_connection().await;
-    sqlx::query(trigger).execute(&mut other).await.unwrap();
+    let other = collector.other_connection();
+    other.execute_batch(trigger).unwrap();
     let sent = batch(&[record("aud_1", &[]), record("aud_2", &[]), record("aud_3", &[])]);
     assert_unavailable(&collector.post(sent.clone()).await, "the store is not available");
     assert_eq!(collector.records().await.len(), 0);
-    sqlx::query("DROP TRIGGER refuse").execute(&mut other).await.unwrap();
+    other.execute_batch("DROP TRIGGER refuse").unwrap();
     assert_eq!(collector.post(sent).await.status, 200);
     assert_eq!(collector.records().await.len(), 3);
 }
@@ -47,9 +46,10 @@ async fn a_failure_halfway_stores_nothing_and_tells_no_detail() {
 #[tokio::test]
 async fn a_closed_store_is_503_everywhere() {
     let directory = TempDir::new().unwrap();
-    let store = open(&database_url(&directory)).await.unwrap();
-    let router = router(store.clone());
-    store.close().await.unwrap();
+    let opened = open(&database_url(&directory)).unwrap();
+    let ledger = Arc::new(ledger(opened.database, &directory));
+    let router = router(ledger.clone());
+    ledger.close().await.unwrap();
     for path in ["/healthz", "/api/records"] {
         let answer = send(&router, Request::get(path).body(Body::empty()).unwrap()).await;
         assert_unavailable(&answer, "the store is not available");
@@ -59,15 +59,14 @@ async fn a_closed_store_is_503_everywhere() {
 #[tokio::test]
 async fn a_lost_table_is_seen_by_the_health_check() {
     let collector = Collector::start().await;
-    let mut other = collector.other_connection().await;
-    sqlx::query("DROP TABLE records").execute(&mut other).await.unwrap();
+    let other = collector.other_connection();
+    other.execute_batch("DROP TABLE records").unwrap();
     assert_unavailable(&collector.get("/healthz").await, "the store is not available");
 }
 
-#[tokio::test]
-async fn what_is_no_sqlite_file_is_refused_at_start() {
+#[test]
+fn what_is_no_sqlite_file_is_refused_at_start() {
     let directory = TempDir::new().unwrap();
     std::fs::write(directory.path().join("audit.db"), "x".repeat(10_000)).unwrap();
-    let error = SqliteStore::open(&database_url(&directory), Duration::from_millis(50)).await.unwrap_err();
-    assert!(matches!(error, OpenError::Failed(_)), "{error}");
+    assert!(matches!(open(&database_url(&directory)).err(), Some(OpenError::Failed(_))));
 }

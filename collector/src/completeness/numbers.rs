@@ -1,0 +1,137 @@
+//! A set of numbers as ranges, each with the moment since which there is something in it.
+
+use serde::{Deserialize, Serialize};
+
+/// Numbers that are neighbours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(i64, i64, i64)", into = "(i64, i64, i64)")]
+pub struct Range {
+    /// First number.
+    pub first: i64,
+    /// Last number, not below the first.
+    pub last: i64,
+    /// When the earliest of them came.
+    pub since: i64,
+}
+
+impl From<(i64, i64, i64)> for Range {
+    fn from((first, last, since): (i64, i64, i64)) -> Self {
+        Self { first, last, since }
+    }
+}
+
+impl From<Range> for (i64, i64, i64) {
+    fn from(range: Range) -> Self {
+        (range.first, range.last, range.since)
+    }
+}
+
+/// How many numbers a range has; senders can name ranges as large as the type.
+pub(super) fn length(first: i64, last: i64) -> i64 {
+    last.saturating_sub(first).saturating_add(1)
+}
+
+/// A sum that stops at the largest number.
+pub(super) fn total(counts: impl Iterator<Item = i64>) -> i64 {
+    counts.fold(0, i64::saturating_add)
+}
+
+/// A set of numbers that are not negative; in ascending order, with a hole between any two ranges.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Numbers(Vec<Range>);
+
+impl Numbers {
+    /// The ranges in ascending order.
+    pub fn ranges(&self) -> &[Range] {
+        &self.0
+    }
+
+    /// How many numbers there are.
+    pub fn count(&self) -> i64 {
+        total(self.0.iter().map(|range| length(range.first, range.last)))
+    }
+
+    /// Adds one number that came at `since`; a negative one is left out.
+    pub fn add(&mut self, number: i64, since: i64) {
+        self.add_range(Range { first: number, last: number, since });
+    }
+
+    /// Adds all numbers of a range; one that begins below 0 is left out.
+    pub fn add_range(&mut self, range: Range) {
+        if range.first < 0 || range.last < range.first {
+            return;
+        }
+        // The last range is where almost every number belongs.
+        if let Some(last) = self.0.last_mut()
+            && range.first >= last.first
+            && range.first - 1 <= last.last
+        {
+            last.last = last.last.max(range.last);
+            last.since = last.since.min(range.since);
+            return;
+        }
+        let from = self.0.partition_point(|other| other.last < range.first - 1);
+        let to = self.0.partition_point(|other| other.first - 1 <= range.last).max(from);
+        let joined = self.0.drain(from..to).fold(range, |joined, other| Range {
+            first: joined.first.min(other.first),
+            last: joined.last.max(other.last),
+            since: joined.since.min(other.since),
+        });
+        self.0.insert(from, joined);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(list: &[i64]) -> Numbers {
+        list.iter().fold(Numbers::default(), |mut numbers, number| {
+            numbers.add(*number, 100 - number);
+            numbers
+        })
+    }
+
+    fn bounds(numbers: &Numbers) -> Vec<(i64, i64)> {
+        numbers.ranges().iter().map(|range| (range.first, range.last)).collect()
+    }
+
+    #[test]
+    fn neighbours_are_joined_in_whatever_order_they_come() {
+        for list in [[0, 1, 2, 5], [5, 2, 1, 0], [2, 0, 5, 1], [1, 0, 2, 5], [0, 2, 1, 5]] {
+            assert_eq!(bounds(&numbers(&list)), [(0, 2), (5, 5)], "{list:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_twice_counts_once_and_a_negative_one_not_at_all() {
+        let numbers = numbers(&[3, 3, -1, 3]);
+        assert_eq!((bounds(&numbers), numbers.count()), (vec![(3, 3)], 1));
+    }
+
+    #[test]
+    fn a_range_swallows_what_it_covers_and_what_it_touches() {
+        let mut numbers = numbers(&[0, 4, 6, 10, 20]);
+        numbers.add_range(Range { first: 3, last: 9, since: 50 });
+        assert_eq!(bounds(&numbers), [(0, 0), (3, 10), (20, 20)]);
+        assert_eq!(numbers.ranges()[1].since, 50);
+    }
+
+    #[test]
+    fn a_range_is_as_old_as_its_oldest_number() {
+        let mut numbers = Numbers::default();
+        numbers.add(7, 70);
+        numbers.add(6, 90);
+        numbers.add(8, 60);
+        assert_eq!(numbers.ranges(), [Range { first: 6, last: 8, since: 60 }]);
+    }
+
+    #[test]
+    fn the_largest_number_does_no_harm() {
+        let mut numbers = numbers(&[0]);
+        numbers.add(i64::MAX, 1);
+        numbers.add(i64::MAX - 1, 1);
+        assert_eq!(bounds(&numbers), [(0, 0), (i64::MAX - 1, i64::MAX)]);
+    }
+}

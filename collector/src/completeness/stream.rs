@@ -1,0 +1,193 @@
+//! One stream: what of it was received, and what it said about itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::numbers::{Numbers, Range};
+use super::{Event, Sighting};
+
+/// What a loss record says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// First number of the range.
+    pub first: i64,
+    /// Last number of the range.
+    pub last: i64,
+    /// How many records were lost; less than the range is long when the range was widened.
+    pub count: i64,
+    /// Why.
+    pub reason: String,
+    /// When the loss record was received.
+    pub since: i64,
+}
+
+/// What is known of a stream, whatever the order in which its records came.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Stream {
+    /// `service.name`.
+    pub service: Option<String>,
+    /// Numbers that were received.
+    pub received: Numbers,
+    /// What the filter itself reports as lost.
+    pub losses: Vec<Loss>,
+    /// Whether its start was received.
+    pub started: bool,
+    /// Whether its end was received.
+    pub ended: bool,
+    /// The number that would have come next, by its end, and when that was received.
+    pub next: Option<(i64, i64)>,
+    /// When its first record was received.
+    pub first_seen: i64,
+    /// When its last record was received.
+    pub last_seen: i64,
+}
+
+impl Stream {
+    /// Takes one record into account.
+    pub fn see(&mut self, sighting: Sighting<'_>) {
+        self.seen(sighting.received_at, sighting.received_at);
+        if self.service.as_deref() != sighting.service {
+            self.service = sighting.service.map(ToOwned::to_owned).or(self.service.take());
+        }
+        self.received.add(sighting.number, sighting.received_at);
+        match sighting.event {
+            Event::Other => {}
+            Event::Start => self.started = true,
+            Event::End(next) => {
+                self.ended = true;
+                self.next = next.map(|next| (next, sighting.received_at)).or(self.next);
+            }
+            Event::Loss(loss) => self.losses.push(loss),
+        }
+    }
+
+    /// Takes over what is known of other records of the same stream.
+    pub fn merge(&mut self, other: Self) {
+        if other.last_seen > 0 {
+            self.seen(other.first_seen, other.last_seen);
+        }
+        self.service = self.service.take().or(other.service);
+        for range in other.received.ranges() {
+            self.received.add_range(*range);
+        }
+        self.losses.extend(other.losses);
+        self.started |= other.started;
+        self.ended |= other.ended;
+        self.next = self.next.or(other.next);
+    }
+
+    fn seen(&mut self, first: i64, last: i64) {
+        self.first_seen = if self.last_seen == 0 { first } else { self.first_seen.min(first) };
+        self.last_seen = self.last_seen.max(last);
+    }
+
+    /// Everything that is received or explained.
+    fn covered(&self) -> Numbers {
+        let mut covered = self.received.clone();
+        for loss in &self.losses {
+            covered.add_range(Range { first: loss.first, last: loss.last, since: loss.since });
+        }
+        covered
+    }
+
+    /// How many numbers were not received, but are explained by losses.
+    pub fn explained(&self) -> i64 {
+        self.covered().count() - self.received.count()
+    }
+
+    /// Ranges of numbers that were neither received nor explained, each with the moment since which that is known.
+    pub fn missing(&self) -> Vec<Range> {
+        let covered = self.covered();
+        let end = self.next.map(|(next, since)| Range { first: next, last: next, since });
+        let mut expected = 0;
+        let mut missing = Vec::new();
+        for range in covered.ranges().iter().chain(&end) {
+            if range.first > expected {
+                missing.push(Range { first: expected, last: range.first - 1, since: range.since });
+            }
+            expected = expected.max(range.last.saturating_add(1));
+        }
+        missing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(numbers: &[(i64, i64)]) -> Stream {
+        let mut stream = Stream::default();
+        for &(number, received_at) in numbers {
+            stream.see(Sighting { service: Some("shop"), number, received_at, event: Event::Other });
+        }
+        stream
+    }
+
+    fn event(stream: &mut Stream, number: i64, received_at: i64, event: Event) {
+        stream.see(Sighting { service: None, number, received_at, event });
+    }
+
+    fn loss(first: i64, last: i64) -> Event {
+        Event::Loss(Loss { first, last, count: last - first + 1, reason: "buffer_full".to_owned(), since: 9 })
+    }
+
+    #[test]
+    fn a_dense_stream_misses_nothing() {
+        assert_eq!(stream(&[(0, 1), (1, 2), (2, 3)]).missing(), []);
+    }
+
+    #[test]
+    fn a_hole_is_known_since_something_beyond_it_came() {
+        let stream = stream(&[(0, 1), (3, 7), (2, 8), (9, 20)]);
+        let expected = [Range { first: 1, last: 1, since: 7 }, Range { first: 4, last: 8, since: 20 }];
+        assert_eq!(stream.missing(), expected);
+    }
+
+    #[test]
+    fn a_stream_that_does_not_begin_with_0_misses_its_beginning() {
+        assert_eq!(stream(&[(2, 5)]).missing(), [Range { first: 0, last: 1, since: 5 }]);
+    }
+
+    #[test]
+    fn a_loss_record_explains_what_was_not_received() {
+        let mut stream = stream(&[(0, 1), (5, 2)]);
+        event(&mut stream, 6, 9, loss(1, 5));
+        assert_eq!((stream.missing(), stream.explained()), (vec![], 4));
+        assert_eq!(stream.service.as_deref(), Some("shop"));
+    }
+
+    #[test]
+    fn losses_that_overlap_are_counted_once() {
+        let mut stream = stream(&[(0, 1)]);
+        event(&mut stream, 6, 9, loss(1, 4));
+        event(&mut stream, 7, 9, loss(3, 5));
+        assert_eq!((stream.missing(), stream.explained()), (vec![], 5));
+    }
+
+    #[test]
+    fn the_end_tells_what_came_before_it() {
+        let mut stream = stream(&[(0, 1)]);
+        event(&mut stream, 4, 6, Event::End(Some(5)));
+        assert_eq!(stream.missing(), [Range { first: 1, last: 3, since: 6 }]);
+        event(&mut stream, 1, 7, Event::Other);
+        event(&mut stream, 2, 7, Event::Other);
+        event(&mut stream, 3, 7, Event::Other);
+        assert_eq!(stream.missing(), []);
+    }
+
+    #[test]
+    fn an_end_that_promises_more_than_came_leaves_a_gap() {
+        let mut stream = stream(&[(0, 1)]);
+        event(&mut stream, 1, 6, Event::End(Some(4)));
+        assert_eq!(stream.missing(), [Range { first: 2, last: 3, since: 6 }]);
+    }
+
+    #[test]
+    fn merging_is_seeing_all_records() {
+        let (all, mut first) = (stream(&[(0, 1), (1, 2), (4, 3)]), stream(&[(4, 3)]));
+        first.merge(stream(&[(0, 1), (1, 2)]));
+        assert_eq!(first, all);
+        first.merge(Stream::default());
+        assert_eq!(first, all);
+    }
+}

@@ -1,0 +1,187 @@
+//! The seam between the collector and a database: statements in, rows out, one transaction at a time.
+//!
+//! All SQL of the collector is written once, for both databases: parameters are `$1`, `$2`, ... in the order of their
+//! first use, numbers are `BIGINT`, and text never holds NUL, which PostgreSQL refuses.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+mod migrations;
+pub mod postgres;
+pub mod sqlite;
+
+use postgres::PostgresDatabase;
+use sqlite::SqliteDatabase;
+
+/// A value given to a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cell<'a> {
+    /// No value.
+    Null,
+    /// `BIGINT`.
+    Integer(i64),
+    /// `TEXT`, without NUL.
+    Text(&'a str),
+    /// `BLOB`, `BYTEA`.
+    Bytes(&'a [u8]),
+}
+
+/// A row of an answer; columns count from 0. A getter fails when the column holds another type.
+pub trait Row {
+    /// The number in a column, `None` for NULL.
+    fn integer(&self, column: usize) -> Result<Option<i64>, DbError>;
+    /// The text in a column, `None` for NULL.
+    fn text(&self, column: usize) -> Result<Option<&str>, DbError>;
+    /// The bytes in a column, `None` for NULL.
+    fn bytes(&self, column: usize) -> Result<Option<&[u8]>, DbError>;
+}
+
+/// What is called for each row of an answer; an error ends the statement.
+pub type EachRow<'a> = &'a mut dyn FnMut(&dyn Row) -> Result<(), DbError>;
+
+/// Where many rows are inserted at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    /// Its name.
+    pub name: &'static str,
+    /// Its columns in the order of the cells.
+    pub columns: &'static [Column],
+}
+
+/// A column of a [`Table`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds beside NULL.
+    pub kind: Kind,
+}
+
+/// Type of a [`Column`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// [`Cell::Integer`].
+    Integer,
+    /// [`Cell::Text`].
+    Text,
+    /// [`Cell::Bytes`].
+    Bytes,
+}
+
+/// One connection. Its calls block; none waits for a lock for longer than its database allows.
+pub trait Connection: Send {
+    /// Runs a statement and returns how many rows it changed.
+    fn execute(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<u64, DbError>;
+    /// Runs a query; rows are handed on as they come.
+    fn query(&mut self, sql: &str, cells: &[Cell<'_>], each: EachRow<'_>) -> Result<(), DbError>;
+    /// Inserts all rows of `cells`, which are `table.columns.len()` cells each, one row after the other.
+    fn insert(&mut self, table: &Table, cells: &[Cell<'_>]) -> Result<(), DbError>;
+    /// Begins a transaction that writes: the only one of its kind, whoever else is connected.
+    fn begin_write(&mut self) -> Result<(), DbError>;
+    /// Begins a transaction that sees one state of the database in all its queries.
+    fn begin_read(&mut self) -> Result<(), DbError>;
+    /// Ends the transaction; what it wrote is durable when this returns `Ok`.
+    fn commit(&mut self) -> Result<(), DbError>;
+    /// Ends the transaction without a trace. Fails silently: a lost connection rolls back by itself.
+    fn rollback(&mut self);
+    /// Whether the connection is lost and another one is needed.
+    fn is_lost(&self) -> bool;
+}
+
+/// A database that can be connected to.
+pub trait Database: Send + Sync {
+    /// Opens one more connection.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be reached.
+    fn connect(&self) -> Result<Box<dyn Connection>, DbError>;
+}
+
+/// Cause of a failed call, in the words of the database; for logs, never for clients.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// Somebody else held a lock for longer than the database waits; the same call may succeed later.
+    #[error("the database is busy: {0}")]
+    Busy(Cause),
+    /// Anything else, such as a full disk or a lost connection.
+    #[error("the database failed: {0}")]
+    Failed(Cause),
+}
+
+impl DbError {
+    /// A failure that the collector itself noticed.
+    pub(crate) fn failed(cause: impl Into<Cause>) -> Self {
+        Self::Failed(cause.into())
+    }
+}
+
+/// Why no database could be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The scheme of the URL belongs to no database that the collector knows. The URL itself may hold a password.
+    #[error("unknown database scheme \"{0}\", expected sqlite://FILE or postgres://...")]
+    UnknownScheme(String),
+    /// An in-memory database would break the promise that a 2xx answer makes.
+    #[error("an in-memory database keeps nothing, use sqlite://FILE")]
+    InMemory,
+    /// The URL cannot be read.
+    #[error("the URL cannot be used: {0}")]
+    Url(Cause),
+    /// The file is one of another program, or of a version that kept no chain.
+    #[error("the database holds tables that this version did not make: {0}")]
+    Foreign(String),
+    /// The database could not be opened or its schema could not be brought up to date.
+    #[error("the database could not be opened: {0}")]
+    Failed(#[from] DbError),
+}
+
+/// What a database URL names.
+#[derive(Clone)]
+pub struct Opened {
+    /// The database, its schema up to date.
+    pub database: Arc<dyn Database>,
+    /// The file, when it is one.
+    pub file: Option<PathBuf>,
+}
+
+/// Opens the database that `url` names, creates a SQLite file when it is missing, and brings the schema up to date.
+///
+/// # Errors
+///
+/// See [`OpenError`]; no variant repeats the URL beyond its scheme.
+pub fn open(url: &str) -> Result<Opened, OpenError> {
+    let (database, file): (Arc<dyn Database>, _) = match url.split_once(':').map_or("", |(scheme, _)| scheme) {
+        "sqlite" => {
+            let database = SqliteDatabase::new(url)?;
+            let file = database.file().to_owned();
+            (Arc::new(database), Some(file))
+        }
+        "postgres" | "postgresql" => (Arc::new(PostgresDatabase::new(url)?), None),
+        other => return Err(OpenError::UnknownScheme(other.to_owned())),
+    };
+    let kind = if file.is_some() { migrations::SQLITE } else { migrations::POSTGRES };
+    migrations::run(&mut *database.connect()?, kind)?;
+    Ok(Opened { database, file })
+}
+
+/// Runs `work` in a transaction that writes; its changes are durable when this returns `Ok`, and undone otherwise.
+///
+/// # Errors
+///
+/// Those of `work`, of the beginning and of the end of the transaction.
+pub fn write<T, E: From<DbError>>(
+    connection: &mut dyn Connection,
+    work: impl FnOnce(&mut dyn Connection) -> Result<T, E>,
+) -> Result<T, E> {
+    connection.begin_write()?;
+    let result = work(connection).and_then(|value| Ok(connection.commit().map(|()| value)?));
+    if result.is_err() {
+        connection.rollback();
+    }
+    result
+}

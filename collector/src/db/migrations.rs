@@ -1,0 +1,105 @@
+//! The schema: numbered scripts, embedded, each run once and in order.
+
+use super::{Connection, DbError, OpenError};
+
+/// The scripts of one database, oldest first; a script is never changed once it was released.
+pub(super) struct Scripts {
+    /// Names the tables that exist.
+    tables: &'static str,
+    list: &'static [&'static str],
+}
+
+pub(super) const SQLITE: &Scripts = &Scripts {
+    tables: "SELECT name FROM sqlite_master WHERE type = 'table'",
+    list: &[include_str!("../../migrations/sqlite/0001_ledger.sql")],
+};
+
+pub(super) const POSTGRES: &Scripts = &Scripts {
+    tables: "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = current_schema()",
+    list: &[include_str!("../../migrations/postgres/0001_ledger.sql")],
+};
+
+/// Brings the schema up to date, in one transaction.
+pub(super) fn run(connection: &mut dyn Connection, scripts: &Scripts) -> Result<(), OpenError> {
+    connection.begin_write()?;
+    let result = missing(connection, scripts).and_then(|missing| {
+        for script in missing {
+            apply(connection, script)?;
+        }
+        Ok(connection.commit()?)
+    });
+    if result.is_err() {
+        connection.rollback();
+    }
+    result
+}
+
+fn missing<'s>(connection: &mut dyn Connection, scripts: &'s Scripts) -> Result<&'s [&'static str], OpenError> {
+    let done = applied(connection, scripts)?;
+    scripts.list.get(done..).ok_or_else(|| OpenError::Foreign("its schema is of a later version".to_owned()))
+}
+
+/// How many scripts have been run.
+fn applied(connection: &mut dyn Connection, scripts: &Scripts) -> Result<usize, OpenError> {
+    let mut tables = Vec::new();
+    connection.query(scripts.tables, &[], &mut |row| {
+        tables.extend(row.text(0)?.map(ToOwned::to_owned));
+        Ok(())
+    })?;
+    if tables.iter().any(|name| name == "schema_versions") {
+        let mut done = 0;
+        connection.query("SELECT COUNT(*) FROM schema_versions", &[], &mut |row| {
+            done = usize::try_from(row.integer(0)?.unwrap_or_default()).unwrap_or(usize::MAX);
+            Ok(())
+        })?;
+        return Ok(done);
+    }
+    match tables.iter().find(|name| *name == "records") {
+        Some(name) => Err(OpenError::Foreign(name.clone())),
+        None => {
+            connection.execute("CREATE TABLE schema_versions (script BIGINT PRIMARY KEY)", &[])?;
+            Ok(0)
+        }
+    }
+}
+
+/// Statements end with a semicolon at the end of a line.
+fn apply(connection: &mut dyn Connection, script: &str) -> Result<(), DbError> {
+    for statement in script.split(";\n").filter(|statement| !statement.trim().is_empty()) {
+        connection.execute(statement, &[])?;
+    }
+    connection.execute("INSERT INTO schema_versions SELECT COUNT(*) + 1 FROM schema_versions", &[])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::*;
+
+    #[test]
+    fn a_table_of_somebody_else_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("audit.db").display());
+        let mut connection = SqliteDatabase::new(&url).unwrap().connect().unwrap();
+        connection.execute("CREATE TABLE records (id INTEGER PRIMARY KEY)", &[]).unwrap();
+        assert!(matches!(open(&url).err(), Some(OpenError::Foreign(name)) if name == "records"));
+    }
+
+    #[test]
+    fn a_schema_of_a_later_version_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("audit.db").display());
+        let opened = open(&url).unwrap();
+        let mut connection = opened.database.connect().unwrap();
+        connection.execute("INSERT INTO schema_versions VALUES (99)", &[]).unwrap();
+        assert!(matches!(open(&url).err(), Some(OpenError::Foreign(_))));
+    }
+
+    #[test]
+    fn a_second_opening_changes_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("audit.db").display());
+        open(&url).unwrap();
+        open(&url).unwrap();
+    }
+}

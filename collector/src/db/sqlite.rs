@@ -1,0 +1,185 @@
+//! One SQLite file, with a write-ahead log and a sync to disk for every commit.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{ErrorCode, params_from_iter};
+
+use super::{Cell, Connection, Database, DbError, EachRow, OpenError, Row, Table};
+
+/// How long a call waits for a lock by default: short enough that the answer is out before a sender's usual timeout
+/// of 5 s, with the wait for the writer included.
+pub const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Statements that a connection keeps prepared; more than the collector has.
+const PREPARED: usize = 128;
+
+/// Journal and durability: a commit is synced before it returns. 64 MiB of cache keep the upper levels of the indexes.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; \
+    PRAGMA temp_store = MEMORY";
+
+/// A [`Database`] in one SQLite file.
+#[derive(Debug)]
+pub struct SqliteDatabase {
+    file: PathBuf,
+    busy_timeout: Duration,
+}
+
+impl SqliteDatabase {
+    /// The file that `url`, `sqlite://FILE`, names. What follows a `?` is refused: the collector sets what it needs.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::InMemory`] when `url` names no file, [`OpenError::Url`] when it cannot be read.
+    pub fn new(url: &str) -> Result<Self, OpenError> {
+        let rest = url.strip_prefix("sqlite:").unwrap_or(url);
+        let file = rest.strip_prefix("//").unwrap_or(rest);
+        if file.is_empty() || file.contains(":memory:") || file.contains("mode=memory") {
+            return Err(OpenError::InMemory);
+        }
+        if file.contains('?') {
+            return Err(OpenError::Url("a SQLite URL takes no parameters".into()));
+        }
+        Ok(Self { file: PathBuf::from(file), busy_timeout: DEFAULT_BUSY_TIMEOUT })
+    }
+
+    /// The same with another longest wait for a lock.
+    #[must_use]
+    pub fn with_busy_timeout(self, busy_timeout: Duration) -> Self {
+        Self { busy_timeout, ..self }
+    }
+
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+}
+
+impl Database for SqliteDatabase {
+    fn connect(&self) -> Result<Box<dyn Connection>, DbError> {
+        let connection = rusqlite::Connection::open(&self.file)?;
+        connection.busy_timeout(self.busy_timeout)?;
+        connection.execute_batch(PRAGMAS)?;
+        connection.set_prepared_statement_cache_capacity(PREPARED);
+        Ok(Box::new(SqliteConnection(connection)))
+    }
+}
+
+struct SqliteConnection(rusqlite::Connection);
+
+impl Connection for SqliteConnection {
+    fn execute(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<u64, DbError> {
+        let changed = self.0.prepare_cached(sql)?.execute(params_from_iter(cells))?;
+        Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+    }
+
+    fn query(&mut self, sql: &str, cells: &[Cell<'_>], each: EachRow<'_>) -> Result<(), DbError> {
+        let mut statement = self.0.prepare_cached(sql)?;
+        let mut rows = statement.query(params_from_iter(cells))?;
+        while let Some(row) = rows.next()? {
+            each(row)?;
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, table: &Table, cells: &[Cell<'_>]) -> Result<(), DbError> {
+        let mut statement = self.0.prepare_cached(&insert_text(table))?;
+        for row in cells.chunks(table.columns.len()) {
+            statement.execute(params_from_iter(row))?;
+        }
+        Ok(())
+    }
+
+    fn begin_write(&mut self) -> Result<(), DbError> {
+        // Taking the write lock at once means waiting for it here, not failing halfway.
+        Ok(self.0.execute_batch("BEGIN IMMEDIATE")?)
+    }
+
+    fn begin_read(&mut self) -> Result<(), DbError> {
+        Ok(self.0.execute_batch("BEGIN")?)
+    }
+
+    fn commit(&mut self) -> Result<(), DbError> {
+        Ok(self.0.execute_batch("COMMIT")?)
+    }
+
+    fn rollback(&mut self) {
+        // A failed statement may have ended the transaction already.
+        let _ = self.0.execute_batch("ROLLBACK");
+    }
+
+    fn is_lost(&self) -> bool {
+        false
+    }
+}
+
+/// `INSERT INTO table (a, b) VALUES ($1, $2)`.
+pub fn insert_text(table: &Table) -> String {
+    let names: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+    let places: Vec<_> = (1..=names.len()).map(|number| format!("${number}")).collect();
+    format!("INSERT INTO {} ({}) VALUES ({})", table.name, names.join(", "), places.join(", "))
+}
+
+impl ToSql for Cell<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match *self {
+            Cell::Null => ValueRef::Null,
+            Cell::Integer(number) => ValueRef::Integer(number),
+            Cell::Text(text) => ValueRef::Text(text.as_bytes()),
+            Cell::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+impl Row for rusqlite::Row<'_> {
+    fn integer(&self, column: usize) -> Result<Option<i64>, DbError> {
+        self.get_ref(column)?.as_i64_or_null().map_err(DbError::failed)
+    }
+
+    fn text(&self, column: usize) -> Result<Option<&str>, DbError> {
+        self.get_ref(column)?.as_str_or_null().map_err(DbError::failed)
+    }
+
+    fn bytes(&self, column: usize) -> Result<Option<&[u8]>, DbError> {
+        self.get_ref(column)?.as_blob_or_null().map_err(DbError::failed)
+    }
+}
+
+impl From<rusqlite::Error> for DbError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy(error.into()),
+            _ => Self::Failed(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_commit_is_synced_to_disk() {
+        const FULL: i64 = 2;
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("audit.db").display());
+        let mut connection = SqliteDatabase::new(&url).unwrap().connect().unwrap();
+        let mut seen = Vec::new();
+        connection
+            .query("SELECT journal_mode, synchronous FROM pragma_journal_mode, pragma_synchronous", &[], &mut |row| {
+                seen.push((row.text(0)?.map(ToOwned::to_owned), row.integer(1)?));
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(seen, [(Some("wal".to_owned()), Some(FULL))]);
+    }
+
+    #[test]
+    fn an_in_memory_database_is_refused() {
+        for url in ["sqlite::memory:", "sqlite://:memory:", "sqlite://audit?mode=memory", "sqlite://"] {
+            assert!(matches!(SqliteDatabase::new(url), Err(OpenError::InMemory)), "{url}");
+        }
+        assert!(matches!(SqliteDatabase::new("sqlite://audit.db?cache=shared"), Err(OpenError::Url(_))));
+    }
+}

@@ -1,0 +1,139 @@
+//! The ledger: every record once, in the order in which it came, each row chained to the one before it.
+//!
+//! One thread writes; what it has acknowledged is durable. Questions are answered by other connections meanwhile.
+
+pub mod append;
+pub mod chain;
+pub mod checkpoint;
+pub mod cut;
+pub mod entry;
+pub mod list;
+mod readers;
+pub mod signing;
+pub mod verify;
+mod writer;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::task::spawn_blocking;
+
+pub use append::Appended;
+pub use list::{Cursor, Filter, Kept, Start};
+pub use writer::{AppendError, Chore};
+
+use crate::db::{Connection, Database, DbError};
+use checkpoint::{Checkpoints, Schedule};
+use entry::{Entry, Skew};
+use readers::Readers;
+use signing::Key;
+use writer::{Work, Writer};
+
+/// How a ledger is kept.
+#[derive(Clone)]
+pub struct Settings {
+    /// Whether a batch is refused when one of its records contradicts a kept one.
+    pub strict: bool,
+    /// When the clock of a sender is not believed.
+    pub skew: Skew,
+    /// What signs checkpoints and cuts.
+    pub key: Arc<Key>,
+    /// When checkpoints are made.
+    pub checkpoints: Schedule,
+    /// Reads the time, in nanoseconds since the Unix epoch.
+    pub now: fn() -> i64,
+}
+
+/// A ledger that is open.
+pub struct Ledger {
+    settings: Settings,
+    writer: Mutex<Option<Arc<Writer>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    readers: Arc<Readers>,
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Ledger").finish_non_exhaustive()
+    }
+}
+
+impl Ledger {
+    /// Opens the ledger in `database` and starts its writer, which looks after `chores` beside its own.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be connected to.
+    pub fn open(
+        database: Arc<dyn Database>,
+        settings: Settings,
+        mut chores: Vec<Box<dyn Chore>>,
+    ) -> Result<Self, DbError> {
+        let readers = Arc::new(Readers::new(database.clone()));
+        let checkpoints = Checkpoints::new(settings.key.clone(), settings.checkpoints, settings.now);
+        chores.push(Box::new(checkpoints));
+        let (writer, thread) = Writer::start(Work { database, strict: settings.strict, chores })?;
+        let writer = Mutex::new(Some(Arc::new(writer)));
+        Ok(Self { settings, writer, thread: Mutex::new(Some(thread)), readers })
+    }
+
+    /// How it is kept.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Waits until all new records of `entries` are durable, or refused as a whole.
+    ///
+    /// # Errors
+    ///
+    /// See [`AppendError`]; none of the new records is then kept, and the same call may be made again.
+    pub async fn append(&self, entries: Vec<Entry>) -> Result<Appended, AppendError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let answer = writer.ok_or(AppendError::Closed)?.append(entries)?;
+        answer.await.map_err(|_| AppendError::Closed)?
+    }
+
+    /// The records that `filter` lets through, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn list(&self, filter: Filter, start: Start, limit: i64) -> Result<Vec<Kept>, DbError> {
+        self.ask(move |connection| list::list(connection, &filter, start, limit)).await
+    }
+
+    /// Asks the database something; all queries of `ask` see one state of it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `ask`, or when no connection can be had.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, DbError> {
+        self.readers.ask(ask).await
+    }
+
+    /// Succeeds when the database answers a query on the records.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn check(&self) -> Result<(), DbError> {
+        self.ask(|connection| connection.query("SELECT position FROM records LIMIT 1", &[], &mut |_| Ok(()))).await
+    }
+
+    /// Waits for everything that was accepted, and for the chores; later calls fail.
+    ///
+    /// # Errors
+    ///
+    /// When the writer ended badly.
+    pub async fn close(&self) -> Result<(), DbError> {
+        self.readers.close();
+        drop(self.writer.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
+        let joined = spawn_blocking(move || thread.join()).await.map_err(DbError::failed)?;
+        joined.map_err(|_| DbError::failed("the writer of the ledger panicked"))
+    }
+}

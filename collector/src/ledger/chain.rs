@@ -1,0 +1,143 @@
+//! The hash chain: every row's hash is over the row and over the hash before it.
+
+use sha2::{Digest, Sha256};
+
+use super::entry::{RECORDS, UNHASHED};
+use crate::db::{Cell, DbError, Kind, Row};
+
+/// SHA-256.
+pub type Hash = [u8; 32];
+
+/// The hash before the first row.
+pub const GENESIS: Hash = [0; 32];
+
+/// Keeps these hashes apart from all others.
+const DOMAIN: &[u8] = b"audit-ledger-row-v1";
+
+/// Computes hashes; keeps its buffer from one row to the next.
+#[derive(Debug, Default)]
+pub struct Hasher {
+    bytes: Vec<u8>,
+}
+
+/// A place in the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Position of the row, 0 before the first one.
+    pub position: i64,
+    /// Its hash.
+    pub hash: Hash,
+}
+
+impl Head {
+    /// Where every chain begins.
+    pub const START: Self = Self { position: 0, hash: GENESIS };
+}
+
+impl Hasher {
+    /// The hash of the row at `position`, which holds `cells`, after a row with the hash `previous`.
+    ///
+    /// Over the domain's name, `previous`, the position in 8 bytes, and for each cell: 0 for NULL; 1 and 8 bytes for an
+    /// integer; 2 (text) or 3 (bytes), the length in 8 bytes, and the content. Integers are big-endian.
+    pub fn row<'a>(&mut self, previous: &Hash, position: i64, cells: impl IntoIterator<Item = Cell<'a>>) -> Hash {
+        self.begin(previous, position);
+        for cell in cells {
+            self.push(cell);
+        }
+        Sha256::digest(&self.bytes).into()
+    }
+
+    /// The same for a row that was read with all columns of [`RECORDS`].
+    ///
+    /// # Errors
+    ///
+    /// When a column holds another type.
+    pub fn kept_row(&mut self, previous: &Hash, position: i64, row: &dyn Row) -> Result<Hash, DbError> {
+        self.begin(previous, position);
+        for (index, column) in RECORDS.columns.iter().enumerate().skip(UNHASHED) {
+            self.push(match column.kind {
+                Kind::Integer => row.integer(index)?.map_or(Cell::Null, Cell::Integer),
+                Kind::Text => row.text(index)?.map_or(Cell::Null, Cell::Text),
+                Kind::Bytes => row.bytes(index)?.map_or(Cell::Null, Cell::Bytes),
+            });
+        }
+        Ok(Sha256::digest(&self.bytes).into())
+    }
+
+    fn begin(&mut self, previous: &Hash, position: i64) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(DOMAIN);
+        self.bytes.extend_from_slice(previous);
+        self.bytes.extend_from_slice(&position.to_be_bytes());
+    }
+
+    fn push(&mut self, cell: Cell<'_>) {
+        match cell {
+            Cell::Null => self.bytes.push(0),
+            Cell::Integer(number) => {
+                self.bytes.push(1);
+                self.bytes.extend_from_slice(&number.to_be_bytes());
+            }
+            Cell::Text(text) => self.push_bytes(2, text.as_bytes()),
+            Cell::Bytes(bytes) => self.push_bytes(3, bytes),
+        }
+    }
+
+    fn push_bytes(&mut self, kind: u8, bytes: &[u8]) {
+        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.bytes.push(kind);
+        self.bytes.extend_from_slice(&length.to_be_bytes());
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+/// A hash as it was kept.
+///
+/// # Errors
+///
+/// When it is not 32 bytes long.
+pub fn hash(bytes: Option<&[u8]>) -> Result<Hash, DbError> {
+    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| DbError::failed("a hash is not 32 bytes long"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_row_counts() {
+        let mut hasher = Hasher::default();
+        let cells = [Cell::Text("ab"), Cell::Integer(1), Cell::Null];
+        let hash = hasher.row(&GENESIS, 1, cells);
+        assert_eq!(hash, hasher.row(&GENESIS, 1, cells), "the buffer leaves no trace");
+        assert_ne!(hash, hasher.row(&[1; 32], 1, cells));
+        assert_ne!(hash, hasher.row(&GENESIS, 2, cells));
+        for other in [
+            [Cell::Text("a"), Cell::Integer(1), Cell::Null],
+            [Cell::Bytes(b"ab"), Cell::Integer(1), Cell::Null],
+            [Cell::Text("ab"), Cell::Integer(2), Cell::Null],
+            [Cell::Text("ab"), Cell::Null, Cell::Integer(1)],
+            [Cell::Text("ab"), Cell::Integer(1), Cell::Text("")],
+        ] {
+            assert_ne!(hash, hasher.row(&GENESIS, 1, other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn text_does_not_move_from_one_cell_to_the_next() {
+        let mut hasher = Hasher::default();
+        let first = hasher.row(&GENESIS, 1, [Cell::Text("ab"), Cell::Text("c")]);
+        assert_ne!(first, hasher.row(&GENESIS, 1, [Cell::Text("a"), Cell::Text("bc")]));
+    }
+
+    #[test]
+    fn the_hash_of_a_known_row_never_changes() {
+        let hash = Hasher::default().row(&GENESIS, 1, [Cell::Text("aud_1"), Cell::Integer(-1), Cell::Null]);
+        let mut bytes = b"audit-ledger-row-v1".to_vec();
+        bytes.extend([0; 32]);
+        bytes.extend([0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 5]);
+        bytes.extend(b"aud_1");
+        bytes.extend([1, 255, 255, 255, 255, 255, 255, 255, 255, 0]);
+        assert_eq!(hash, Hash::from(Sha256::digest(&bytes)));
+    }
+}

@@ -1,0 +1,133 @@
+//! Signed statements about rows that retention has deleted: they bridge the holes in the chain, and remember what the
+//! rows told of their streams.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::chain::Hash;
+use super::signing::{Key, PublicKey};
+use crate::completeness::{Stream, Streams};
+use crate::db::{Cell, Connection, DbError};
+
+/// What is signed, as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Statement {
+    /// Always [`Statement::KIND`].
+    pub kind: String,
+    /// First row that was deleted.
+    pub first_position: i64,
+    /// Last row that was deleted; all between them are, too.
+    pub last_position: i64,
+    /// Hash of the row before the first, in hex.
+    pub hash_before: String,
+    /// Hash of the last row, in hex.
+    pub hash_after: String,
+    /// When it was made, in nanoseconds since the Unix epoch.
+    pub made_at_unix_nano: i64,
+    /// Whose signature it has.
+    pub key_id: String,
+    /// What the rows told of their streams.
+    pub streams: BTreeMap<String, Stream>,
+}
+
+impl Statement {
+    /// Tells a cut from all other statements.
+    pub const KIND: &str = "audit-cut-v1";
+
+    /// The hash before the hole; `None` when the statement is damaged.
+    pub fn before(&self) -> Option<Hash> {
+        hex::decode(&self.hash_before).ok()?.try_into().ok()
+    }
+
+    /// The hash at the end of the hole; `None` when the statement is damaged.
+    pub fn after(&self) -> Option<Hash> {
+        hex::decode(&self.hash_after).ok()?.try_into().ok()
+    }
+
+    /// What the rows told of their streams.
+    pub fn streams(&self) -> Streams {
+        Streams { by_id: self.streams.clone().into_iter().collect() }
+    }
+}
+
+/// A statement as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// First row that was deleted.
+    pub first_position: i64,
+    /// The text that is signed.
+    pub text: String,
+    /// Whose signature it has.
+    pub key_id: String,
+    /// Ed25519, 64 bytes, over the text.
+    pub signature: Vec<u8>,
+}
+
+impl Cut {
+    /// Signs a statement.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written as JSON.
+    pub fn sign(statement: &Statement, key: &Key) -> Result<Self, DbError> {
+        let text = serde_json::to_string(statement).map_err(DbError::failed)?;
+        let signature = key.sign(text.as_bytes()).to_vec();
+        Ok(Self { first_position: statement.first_position, text, key_id: key.id().to_owned(), signature })
+    }
+
+    /// Whether the signature is that of `key`.
+    pub fn is_signed_by(&self, key: &PublicKey) -> bool {
+        self.key_id == key.id() && key.verifies(self.text.as_bytes(), &self.signature)
+    }
+
+    /// What it says; `None` when it is damaged or about another place.
+    pub fn statement(&self) -> Option<Statement> {
+        let statement: Statement = serde_json::from_str(&self.text).ok()?;
+        let sound = statement.kind == Statement::KIND
+            && statement.first_position == self.first_position
+            && statement.first_position <= statement.last_position;
+        sound.then_some(statement)
+    }
+
+    /// All cuts, in the order of the chain.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub fn list(connection: &mut dyn Connection) -> Result<Vec<Self>, DbError> {
+        const LIST: &str = "SELECT first_position, statement, key_id, signature FROM cuts ORDER BY first_position";
+        let mut list = Vec::new();
+        connection.query(LIST, &[], &mut |row| {
+            list.push(Self {
+                first_position: row.integer(0)?.unwrap_or_default(),
+                text: row.text(1)?.unwrap_or_default().to_owned(),
+                key_id: row.text(2)?.unwrap_or_default().to_owned(),
+                signature: row.bytes(3)?.unwrap_or_default().to_vec(),
+            });
+            Ok(())
+        })?;
+        Ok(list)
+    }
+
+    /// Keeps the cut, in the place of one that begins at the same position.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub fn keep(&self, connection: &mut dyn Connection) -> Result<(), DbError> {
+        const KEEP: &str = "INSERT INTO cuts (first_position, statement, key_id, signature) VALUES ($1, $2, $3, $4) \
+            ON CONFLICT (first_position) DO UPDATE SET statement = excluded.statement, key_id = excluded.key_id, \
+            signature = excluded.signature";
+        connection.execute(
+            KEEP,
+            &[
+                Cell::Integer(self.first_position),
+                Cell::Text(&self.text),
+                Cell::Text(&self.key_id),
+                Cell::Bytes(&self.signature),
+            ],
+        )?;
+        Ok(())
+    }
+}

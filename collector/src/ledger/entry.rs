@@ -1,0 +1,345 @@
+//! A record as a row of the ledger.
+
+use serde_json::{Map, Value};
+
+use crate::db::{Cell, Column, DbError, Kind, Row, Table};
+use crate::record::{Attributes, Content, Record};
+
+/// Most bytes of a column that is searched for. PostgreSQL refuses an index entry beyond 2704 bytes (`nbtree.h`,
+/// `BTMaxItemSize`), and one such record would hold up its whole batch.
+pub const MAX_SEARCHED_BYTES: usize = 256;
+
+/// [`Entry::flags`]: the record's time is too far from the time of receipt to be believed.
+pub const CLOCK_SKEW: i64 = 1;
+
+/// How far the clock of a sender may be off before its records are flagged, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Skew {
+    /// Ahead of the collector's clock.
+    pub ahead: i64,
+    /// Behind it; records that had to wait for an outage to end come late, too.
+    pub behind: i64,
+}
+
+impl Default for Skew {
+    /// One minute ahead, seven days behind.
+    fn default() -> Self {
+        const SECOND: i64 = 1_000_000_000;
+        Self { ahead: 60 * SECOND, behind: 7 * 86_400 * SECOND }
+    }
+}
+
+/// What is kept of a record, column by column. No text holds NUL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Unique over all records.
+    pub uid: String,
+    /// When the collector received it.
+    pub received_at: i64,
+    /// When it happened, as far as can be believed: its time, else the time of receipt.
+    pub at: i64,
+    /// As sent.
+    pub time: i64,
+    /// As sent.
+    pub observed_time: i64,
+    /// As sent.
+    pub severity: i64,
+    /// [`CLOCK_SKEW`] or 0.
+    pub flags: i64,
+    /// As sent.
+    pub event_name: String,
+    /// `audit.stream.id`.
+    pub stream_id: Option<String>,
+    /// `audit.sequence.number`.
+    pub sequence_number: Option<i64>,
+    /// `service.name`.
+    pub service_name: Option<String>,
+    /// `audit.rule`.
+    pub rule: Option<String>,
+    /// `audit.action`.
+    pub action: Option<String>,
+    /// `audit.outcome`.
+    pub outcome: Option<String>,
+    /// `user.id`.
+    pub user_id: Option<String>,
+    /// `session.id`.
+    pub session_id: Option<String>,
+    /// `session.token_ref`.
+    pub token_ref: Option<String>,
+    /// 32 hex digits.
+    pub trace_id: Option<String>,
+    /// 16 hex digits.
+    pub span_id: Option<String>,
+    /// The body's text.
+    pub body: Option<String>,
+    /// All attributes as a JSON object, names in byte order.
+    pub attributes: String,
+}
+
+const fn integer(name: &'static str) -> Column {
+    Column { name, kind: Kind::Integer }
+}
+
+const fn text(name: &'static str) -> Column {
+    Column { name, kind: Kind::Text }
+}
+
+/// The ledger: position, hash, and then what is hashed, in the order of [`Entry::cells`].
+pub const RECORDS: Table = Table {
+    name: "records",
+    columns: &[
+        integer("position"),
+        Column { name: "hash", kind: Kind::Bytes },
+        text("uid"),
+        integer("received_at_unix_nano"),
+        integer("at_unix_nano"),
+        integer("time_unix_nano"),
+        integer("observed_time_unix_nano"),
+        integer("severity_number"),
+        integer("flags"),
+        text("event_name"),
+        text("stream_id"),
+        integer("sequence_number"),
+        text("service_name"),
+        text("rule"),
+        text("action"),
+        text("outcome"),
+        text("user_id"),
+        text("session_id"),
+        text("token_ref"),
+        text("trace_id"),
+        text("span_id"),
+        text("body"),
+        text("attributes"),
+    ],
+};
+
+/// How many columns of [`RECORDS`] come before what is hashed.
+pub const UNHASHED: usize = 2;
+
+/// How many columns are hashed.
+pub const HASHED: usize = RECORDS.columns.len() - UNHASHED;
+
+impl Entry {
+    /// What is kept of `record` when it comes at `received_at`.
+    pub fn new(record: Record, received_at: i64, skew: Skew) -> Self {
+        let content = record.content;
+        let searched = |name: &str| content.text(name).map(|text| cut(without_nul(text.to_owned())));
+        let skewed = is_skewed(content.time_unix_nano, received_at, skew);
+        let believed = content.time_unix_nano != 0 && !skewed;
+        Self {
+            uid: without_nul(record.uid),
+            received_at,
+            at: if believed { content.time_unix_nano } else { received_at },
+            time: content.time_unix_nano,
+            observed_time: content.observed_time_unix_nano,
+            severity: content.severity_number.into(),
+            flags: if skewed { CLOCK_SKEW } else { 0 },
+            stream_id: searched("audit.stream.id"),
+            sequence_number: content.integer("audit.sequence.number"),
+            service_name: searched("service.name"),
+            rule: searched("audit.rule"),
+            action: searched("audit.action"),
+            outcome: searched("audit.outcome"),
+            user_id: searched("user.id"),
+            session_id: searched("session.id"),
+            token_ref: searched("session.token_ref"),
+            attributes: Value::Object(content.attributes.into_iter().collect()).to_string(),
+            event_name: without_nul(content.event_name),
+            trace_id: content.trace_id,
+            span_id: content.span_id,
+            body: content.body.map(without_nul),
+        }
+    }
+
+    /// Reads a row that begins with the columns of [`RECORDS`] from `uid` on, at column `from`.
+    ///
+    /// # Errors
+    ///
+    /// When a column holds another type.
+    pub fn read(row: &dyn Row, from: usize) -> Result<Self, DbError> {
+        let mut columns = Columns { row, next: from };
+        Ok(Self {
+            uid: columns.text()?,
+            received_at: columns.integer()?,
+            at: columns.integer()?,
+            time: columns.integer()?,
+            observed_time: columns.integer()?,
+            severity: columns.integer()?,
+            flags: columns.integer()?,
+            event_name: columns.text()?,
+            stream_id: columns.optional_text()?,
+            sequence_number: columns.optional_integer()?,
+            service_name: columns.optional_text()?,
+            rule: columns.optional_text()?,
+            action: columns.optional_text()?,
+            outcome: columns.optional_text()?,
+            user_id: columns.optional_text()?,
+            session_id: columns.optional_text()?,
+            token_ref: columns.optional_text()?,
+            trace_id: columns.optional_text()?,
+            span_id: columns.optional_text()?,
+            body: columns.optional_text()?,
+            attributes: columns.text()?,
+        })
+    }
+
+    /// The cells of its row from `uid` on.
+    pub fn cells(&self) -> [Cell<'_>; HASHED] {
+        [
+            Cell::Text(&self.uid),
+            Cell::Integer(self.received_at),
+            Cell::Integer(self.at),
+            Cell::Integer(self.time),
+            Cell::Integer(self.observed_time),
+            Cell::Integer(self.severity),
+            Cell::Integer(self.flags),
+            Cell::Text(&self.event_name),
+            optional(&self.stream_id),
+            self.sequence_number.map_or(Cell::Null, Cell::Integer),
+            optional(&self.service_name),
+            optional(&self.rule),
+            optional(&self.action),
+            optional(&self.outcome),
+            optional(&self.user_id),
+            optional(&self.session_id),
+            optional(&self.token_ref),
+            optional(&self.trace_id),
+            optional(&self.span_id),
+            optional(&self.body),
+            Cell::Text(&self.attributes),
+        ]
+    }
+
+    /// The attributes by name.
+    ///
+    /// # Errors
+    ///
+    /// When they are no JSON object, so that somebody else has changed them.
+    pub fn attributes(&self) -> Result<Attributes, DbError> {
+        serde_json::from_str(&self.attributes).map_err(DbError::failed)
+    }
+
+    /// All attributes and fields as one flat object, as the API shows them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Entry::attributes`].
+    pub fn flat(&self) -> Result<Map<String, Value>, DbError> {
+        let content = Content {
+            time_unix_nano: self.time,
+            observed_time_unix_nano: self.observed_time,
+            severity_number: i32::try_from(self.severity).unwrap_or_default(),
+            event_name: self.event_name.clone(),
+            trace_id: self.trace_id.clone(),
+            span_id: self.span_id.clone(),
+            body: self.body.clone(),
+            attributes: self.attributes()?,
+        };
+        Ok(content.flat())
+    }
+
+    /// What the session views call a session: its id, or the reference of its token.
+    pub fn session_key(&self) -> Option<&str> {
+        self.session_id.as_deref().or(self.token_ref.as_deref())
+    }
+}
+
+fn optional(text: &Option<String>) -> Cell<'_> {
+    text.as_deref().map_or(Cell::Null, Cell::Text)
+}
+
+/// Reads the columns of a row one after the other.
+struct Columns<'r> {
+    row: &'r dyn Row,
+    next: usize,
+}
+
+impl Columns<'_> {
+    fn column(&mut self) -> usize {
+        let column = self.next;
+        self.next += 1;
+        column
+    }
+
+    fn optional_text(&mut self) -> Result<Option<String>, DbError> {
+        let column = self.column();
+        Ok(self.row.text(column)?.map(ToOwned::to_owned))
+    }
+
+    fn optional_integer(&mut self) -> Result<Option<i64>, DbError> {
+        let column = self.column();
+        self.row.integer(column)
+    }
+
+    fn text(&mut self) -> Result<String, DbError> {
+        self.optional_text()?.ok_or_else(|| DbError::failed("a column is NULL"))
+    }
+
+    fn integer(&mut self) -> Result<i64, DbError> {
+        self.optional_integer()?.ok_or_else(|| DbError::failed("a column is NULL"))
+    }
+}
+
+/// A time that was not given is not skewed.
+fn is_skewed(time: i64, received_at: i64, skew: Skew) -> bool {
+    let latest = received_at.saturating_add(skew.ahead);
+    let earliest = received_at.saturating_sub(skew.behind);
+    time != 0 && !(earliest..=latest).contains(&time)
+}
+
+fn without_nul(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+}
+
+/// Cut to what is searched for, between characters.
+pub(crate) fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_SEARCHED_BYTES));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_800_000_000_000_000_000;
+
+    fn entry(attributes: &[(&str, &str)], time: i64) -> Entry {
+        let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
+        let content = Content { time_unix_nano: time, attributes, ..Content::default() };
+        Entry::new(Record::from(content), NOW, Skew::default())
+    }
+
+    #[test]
+    fn a_nul_is_replaced_where_a_database_would_refuse_it() {
+        let entry = entry(&[("log.record.uid", "a\0b"), ("user.id", "c\0")], NOW);
+        assert_eq!((entry.uid.as_str(), entry.user_id.as_deref()), ("a\u{fffd}b", Some("c\u{fffd}")));
+        assert!(entry.attributes.contains(r"a\u0000b"), "{}", entry.attributes);
+    }
+
+    #[test]
+    fn what_is_searched_for_is_cut_between_characters_and_kept_whole_in_the_attributes() {
+        let long = "é".repeat(200);
+        let entry = entry(&[("audit.action", &long)], NOW);
+        assert_eq!(entry.action.as_deref(), Some("é".repeat(128).as_str()));
+        assert!(entry.attributes.contains(&long));
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_believed_is_flagged_and_replaced_for_ordering() {
+        let skew = Skew::default();
+        for (time, flags, at) in [
+            (NOW, 0, NOW),
+            (NOW + skew.ahead, 0, NOW + skew.ahead),
+            (NOW + skew.ahead + 1, CLOCK_SKEW, NOW),
+            (i64::MAX, CLOCK_SKEW, NOW),
+            (NOW - skew.behind, 0, NOW - skew.behind),
+            (NOW - skew.behind - 1, CLOCK_SKEW, NOW),
+            (1, CLOCK_SKEW, NOW),
+            (0, 0, NOW),
+        ] {
+            let entry = entry(&[], time);
+            assert_eq!((entry.flags, entry.at, entry.time), (flags, at, time), "{time}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Which records are asked for, and the query that finds them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::chain::{self, Hash};
+use super::entry::{CLOCK_SKEW, Entry, RECORDS, UNHASHED};
+use crate::db::{Cell, Connection, DbError};
+
+/// Conditions that must all hold. Text longer than what is searched for is compared by its beginning.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Earliest time, in nanoseconds since the Unix epoch.
+    pub from: Option<i64>,
+    /// Latest time, itself excluded.
+    pub to: Option<i64>,
+    /// `user.id`.
+    pub user: Option<String>,
+    /// `session.id`.
+    pub session: Option<String>,
+    /// `session.token_ref`.
+    pub token_ref: Option<String>,
+    /// `audit.action`.
+    pub action: Option<String>,
+    /// `audit.rule`.
+    pub rule: Option<String>,
+    /// `audit.outcome`.
+    pub outcome: Option<String>,
+    /// `service.name`.
+    pub service: Option<String>,
+    /// `audit.stream.id`.
+    pub stream: Option<String>,
+    /// A part of `audit.action`, whatever the case of its ASCII letters.
+    pub text: Option<String>,
+}
+
+/// Where a page begins, and in which order it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// The newest first, from the newest or from what a page has ended with.
+    Newest(Option<Cursor>),
+    /// The oldest first, from the oldest or from what a page has ended with.
+    Oldest(Option<Cursor>),
+    /// In the order in which they were stored, after this position.
+    After(i64),
+}
+
+/// A place in the order of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// [`Entry::at`] of the record.
+    pub at: i64,
+    /// Its position.
+    pub position: i64,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}-{}", self.at, self.position)
+    }
+}
+
+/// The text is no cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a cursor that an answer gave")]
+pub struct NoCursor;
+
+impl FromStr for Cursor {
+    type Err = NoCursor;
+
+    fn from_str(text: &str) -> Result<Self, NoCursor> {
+        let (at, position) = text.split_once('-').ok_or(NoCursor)?;
+        let number = |digits: &str| digits.parse::<i64>().map_err(|_| NoCursor);
+        Ok(Self { at: number(at)?, position: number(position)? })
+    }
+}
+
+/// A row of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its position in the chain, from 1.
+    pub position: i64,
+    /// Its hash.
+    pub hash: Hash,
+    /// What it holds.
+    pub entry: Entry,
+    /// Whether another record came under its uid.
+    pub conflict: bool,
+}
+
+impl Kept {
+    /// Where it is in the order of time.
+    pub fn cursor(&self) -> Cursor {
+        Cursor { at: self.entry.at, position: self.position }
+    }
+
+    /// Whether its time cannot be believed.
+    pub fn is_skewed(&self) -> bool {
+        self.entry.flags & CLOCK_SKEW != 0
+    }
+}
+
+/// The records that `filter` lets through, at most `limit`.
+///
+/// # Errors
+///
+/// Those of the database.
+pub fn list(connection: &mut dyn Connection, filter: &Filter, start: Start, limit: i64) -> Result<Vec<Kept>, DbError> {
+    let texts = Texts::of(filter);
+    let mut query = Query::default();
+    texts.restrict(filter, &mut query);
+    start.restrict(&mut query);
+    query.push(" LIMIT ", Cell::Integer(limit));
+    let mut list = Vec::new();
+    connection.query(&query.text(), &query.cells, &mut |row| {
+        list.push(Kept {
+            position: row.integer(0)?.unwrap_or_default(),
+            hash: chain::hash(row.bytes(1)?)?,
+            entry: Entry::read(row, UNHASHED)?,
+            conflict: row.integer(RECORDS.columns.len())?.unwrap_or_default() > 0,
+        });
+        Ok(())
+    })?;
+    Ok(list)
+}
+
+/// The values of a filter as columns hold them.
+struct Texts(Vec<(&'static str, String)>);
+
+impl Texts {
+    fn of(filter: &Filter) -> Self {
+        let cut = |text: &String| super::entry::cut(text.replace('\0', "\u{fffd}"));
+        let equal = [
+            (" AND user_id = ", &filter.user),
+            (" AND session_id = ", &filter.session),
+            (" AND token_ref = ", &filter.token_ref),
+            (" AND action = ", &filter.action),
+            (" AND rule = ", &filter.rule),
+            (" AND outcome = ", &filter.outcome),
+            (" AND service_name = ", &filter.service),
+            (" AND stream_id = ", &filter.stream),
+        ];
+        let mut texts: Vec<_> =
+            equal.into_iter().filter_map(|(condition, text)| Some((condition, cut(text.as_ref()?)))).collect();
+        texts.extend(filter.text.as_ref().map(|text| (LIKE, like(&cut(text)))));
+        Self(texts)
+    }
+
+    fn restrict<'t>(&'t self, filter: &Filter, query: &mut Query<'t>) {
+        for (condition, text) in &self.0 {
+            query.push(condition, Cell::Text(text));
+            if *condition == LIKE {
+                query.text.push_str(" ESCAPE '\\'");
+            }
+        }
+        for (condition, time) in [(" AND at_unix_nano >= ", filter.from), (" AND at_unix_nano < ", filter.to)] {
+            if let Some(time) = time {
+                query.push(condition, Cell::Integer(time));
+            }
+        }
+    }
+}
+
+const LIKE: &str = " AND lower(action) LIKE ";
+
+/// A pattern for a part of a text, without wildcards of its own.
+fn like(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character.to_ascii_lowercase());
+    }
+    pattern.push('%');
+    pattern
+}
+
+impl Start {
+    fn restrict(self, query: &mut Query<'_>) {
+        let (cursor, beyond, order) = match self {
+            Self::Newest(cursor) => (cursor, "<", " ORDER BY at_unix_nano DESC, position DESC"),
+            Self::Oldest(cursor) => (cursor, ">", " ORDER BY at_unix_nano, position"),
+            Self::After(position) => {
+                query.push(" AND position > ", Cell::Integer(position));
+                query.text.push_str(" ORDER BY position");
+                return;
+            }
+        };
+        if let Some(Cursor { at, position }) = cursor {
+            query.push(&format!(" AND (at_unix_nano, position) {beyond} ("), Cell::Integer(at));
+            query.push(", ", Cell::Integer(position));
+            query.text.push(')');
+        }
+        query.text.push_str(order);
+    }
+}
+
+/// Conditions as text and the values of their parameters.
+#[derive(Default)]
+pub(crate) struct Query<'c> {
+    pub(crate) text: String,
+    pub(crate) cells: Vec<Cell<'c>>,
+}
+
+impl<'c> Query<'c> {
+    /// `condition` and a parameter.
+    pub(crate) fn push(&mut self, condition: &str, cell: Cell<'c>) {
+        self.cells.push(cell);
+        self.text.push_str(condition);
+        self.text.push_str(&format!("${}", self.cells.len()));
+    }
+
+    fn text(&self) -> String {
+        let names: Vec<_> = RECORDS.columns.iter().map(|column| column.name).collect();
+        let conflicts = "(SELECT COUNT(*) FROM conflicts WHERE conflicts.position = records.position)";
+        let (names, conditions) = (names.join(", "), &self.text);
+        format!("SELECT {names}, {conflicts} FROM records WHERE 1 = 1{conditions}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_from_its_text() {
+        let cursor = Cursor { at: i64::MAX, position: 7 };
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for text in ["", "7", "a-b", "1-", "-1", "1-2-3"] {
+            assert_eq!(text.parse::<Cursor>(), Err(NoCursor), "{text}");
+        }
+    }
+
+    #[test]
+    fn wildcards_of_the_reader_are_plain_characters() {
+        assert_eq!(like(r"GET /50%_\x"), r"%get /50\%\_\\x%");
+    }
+}

@@ -1,0 +1,63 @@
+//! A few connections for questions, each used by one question at a time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::db::{Connection, Database, DbError};
+
+/// Questions that are answered at once; writing goes on meanwhile.
+const MAX_READERS: usize = 4;
+
+/// How long a question waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// See the module.
+pub(super) struct Readers {
+    database: Arc<dyn Database>,
+    idle: Mutex<Vec<Box<dyn Connection>>>,
+    places: Semaphore,
+}
+
+impl Readers {
+    pub(super) fn new(database: Arc<dyn Database>) -> Self {
+        Self { database, idle: Mutex::default(), places: Semaphore::new(MAX_READERS) }
+    }
+
+    /// Runs `ask` on a thread where it may block. It sees one state of the database.
+    pub(super) async fn ask<T: Send + 'static>(
+        self: &Arc<Self>,
+        ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, DbError> {
+        let place = timeout(PATIENCE, self.places.acquire()).await;
+        let _place = place.map_err(|_| DbError::Busy("all readers are in use".into()))?.map_err(DbError::failed)?;
+        let readers = self.clone();
+        spawn_blocking(move || readers.run(ask)).await.map_err(DbError::failed)?
+    }
+
+    fn run<T>(&self, ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError>) -> Result<T, DbError> {
+        let mut connection = match self.take() {
+            Some(connection) => connection,
+            None => self.database.connect()?,
+        };
+        let result = connection.begin_read().and_then(|()| ask(&mut *connection));
+        connection.rollback();
+        if !connection.is_lost() && !self.places.is_closed() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        }
+        result
+    }
+
+    fn take(&self) -> Option<Box<dyn Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    /// Later questions fail; the connections are closed.
+    pub(super) fn close(&self) {
+        self.places.close();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}

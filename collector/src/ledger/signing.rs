@@ -1,0 +1,176 @@
+//! The key that signs checkpoints and cuts, in a file as OpenSSL writes it (PKCS #8, PEM).
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use ed25519_dalek::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, Verifier as _, VerifyingKey};
+use sha2::{Digest as _, Sha256};
+
+/// Why a key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be read or written.
+    #[error("{}: {cause}", file.display())]
+    File {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The file holds something else.
+    #[error("{}: not an Ed25519 key in PKCS #8 PEM", .0.display())]
+    Format(PathBuf),
+    /// The system gives no randomness.
+    #[error("no randomness for a new key: {0}")]
+    Randomness(String),
+    /// A public key is not 64 hex digits that name a point of the curve.
+    #[error("a public key is 64 hex digits")]
+    Public,
+}
+
+/// A key that signs.
+#[derive(Clone)]
+pub struct Key {
+    key: SigningKey,
+    id: String,
+}
+
+/// A key that checks signatures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicKey(VerifyingKey);
+
+impl Key {
+    /// Reads the key in `file`, and makes one when there is no such file; only its owner may read that.
+    ///
+    /// # Errors
+    ///
+    /// See [`KeyError`].
+    pub fn load_or_create(file: &Path) -> Result<Self, KeyError> {
+        match fs::read_to_string(file) {
+            Ok(pem) => SigningKey::from_pkcs8_pem(&pem).map(Self::from).map_err(|_| KeyError::Format(file.to_owned())),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Self::create(file),
+            Err(cause) => Err(KeyError::File { file: file.to_owned(), cause }),
+        }
+    }
+
+    fn create(file: &Path) -> Result<Self, KeyError> {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| KeyError::Randomness(error.to_string()))?;
+        let key = SigningKey::from_bytes(&seed);
+        let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|_| KeyError::Format(file.to_owned()))?;
+        write_new(file, pem.as_bytes()).map_err(|cause| KeyError::File { file: file.to_owned(), cause })?;
+        Ok(Self::from(key))
+    }
+
+    /// The key that checks what this one signs.
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.key.verifying_key())
+    }
+
+    /// See [`PublicKey::id`].
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Signs `statement` (RFC 8032, Ed25519).
+    pub fn sign(&self, statement: &[u8]) -> [u8; 64] {
+        self.key.sign(statement).to_bytes()
+    }
+}
+
+impl From<SigningKey> for Key {
+    fn from(key: SigningKey) -> Self {
+        let id = PublicKey(key.verifying_key()).id();
+        Self { key, id }
+    }
+}
+
+impl PublicKey {
+    /// Reads 64 hex digits.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::Public`].
+    pub fn from_hex(text: &str) -> Result<Self, KeyError> {
+        let bytes: [u8; 32] = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(KeyError::Public)?;
+        VerifyingKey::from_bytes(&bytes).map(Self).map_err(|_| KeyError::Public)
+    }
+
+    /// 64 hex digits.
+    pub fn to_hex(&self) -> String {
+        hex::encode(self.0.as_bytes())
+    }
+
+    /// Names the key: the first 16 hex digits of its SHA-256.
+    pub fn id(&self) -> String {
+        let mut id = hex::encode(Sha256::digest(self.0.as_bytes()));
+        id.truncate(16);
+        id
+    }
+
+    /// Whether `signature` is this key's over `statement`.
+    pub fn verifies(&self, statement: &[u8], signature: &[u8]) -> bool {
+        Signature::from_slice(signature).is_ok_and(|signature| self.0.verify(statement, &signature).is_ok())
+    }
+}
+
+/// A half-written key would be worse than none: the file gets its name when it is whole.
+fn write_new(file: &Path, content: &[u8]) -> io::Result<()> {
+    let mut unfinished = file.as_os_str().to_owned();
+    unfinished.push(format!(".{}", std::process::id()));
+    let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    let written = new.write_all(content).and_then(|()| new.sync_all());
+    // Unlike a renaming this does not replace the key that another process has just made.
+    let named = written.and_then(|()| fs::hard_link(&unfinished, file));
+    fs::remove_file(&unfinished)?;
+    named
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_new_key_is_kept_and_only_its_owner_can_read_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("key.pem");
+        let made = Key::load_or_create(&file).unwrap();
+        let read = Key::load_or_create(&file).unwrap();
+        assert_eq!(made.public(), read.public());
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_no_key_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("key.pem");
+        fs::write(&file, "").unwrap();
+        assert!(matches!(Key::load_or_create(&file), Err(KeyError::Format(_))));
+    }
+
+    #[test]
+    fn a_signature_is_of_one_key_and_one_statement() {
+        let key = Key::from(SigningKey::from_bytes(&[7; 32]));
+        let signature = key.sign(b"statement");
+        assert!(key.public().verifies(b"statement", &signature));
+        assert!(!key.public().verifies(b"statement.", &signature));
+        assert!(!key.public().verifies(b"statement", &signature[..63]));
+        assert!(!Key::from(SigningKey::from_bytes(&[8; 32])).public().verifies(b"statement", &signature));
+    }
+
+    #[test]
+    fn a_public_key_comes_back_from_its_digits() {
+        let public = Key::from(SigningKey::from_bytes(&[7; 32])).public();
+        assert_eq!(PublicKey::from_hex(&public.to_hex()).unwrap(), public);
+        for text in ["", "zz", "00", &format!("{}00", public.to_hex())] {
+            assert!(PublicKey::from_hex(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The one thread that writes: it puts all batches that wait into one transaction, and does the chores in between.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tracing::{error, warn};
+
+use super::append::{Appended, append};
+use super::entry::Entry;
+use crate::db::{self, Connection, Database, DbError};
+
+/// Batches that may wait for the writer; the senders' memory is bounded where their requests are admitted.
+const QUEUE: usize = 1024;
+
+/// A transaction takes no further batch once it has this many records: others wait for it.
+const GROUP_RECORDS: usize = 5000;
+
+/// How often the chores are looked after while nothing comes in.
+const IDLE: Duration = Duration::from_millis(250);
+
+/// Under load the chores get one step for this many transactions, so that they fall behind but do not stop.
+const LOADED_GROUPS: u32 = 32;
+
+/// Something that the writer does beside appending: views, checkpoints, retention.
+pub trait Chore: Send {
+    /// Does a small part of what is due, in a transaction of its own, and says whether more is due at once.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database; it is called again later.
+    fn step(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError>;
+
+    /// Does what must not be left undone when the ledger is closed.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    fn finish(&mut self, connection: &mut dyn Connection) -> Result<(), DbError> {
+        let _ = connection;
+        Ok(())
+    }
+}
+
+/// Why a batch was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Too many batches wait already.
+    #[error("too many batches wait for the database")]
+    Full,
+    /// The ledger is closed.
+    #[error("the ledger is closed")]
+    Closed,
+    /// The database did not take it.
+    #[error(transparent)]
+    Database(Arc<DbError>),
+}
+
+struct Job {
+    entries: Vec<Entry>,
+    reply: oneshot::Sender<Result<Appended, AppendError>>,
+}
+
+/// The way to the writer.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: SyncSender<Job>,
+}
+
+/// What the thread works with.
+pub(super) struct Work {
+    pub(super) database: Arc<dyn Database>,
+    pub(super) strict: bool,
+    pub(super) chores: Vec<Box<dyn Chore>>,
+}
+
+impl Writer {
+    /// Starts the thread; it ends when the writer is dropped and everything that waits is done.
+    pub(super) fn start(work: Work) -> Result<(Self, JoinHandle<()>), DbError> {
+        let connection = work.database.connect()?;
+        let (queue, jobs) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new().name("ledger".to_owned());
+        let mut run = Run { connection, work, jobs, groups: 0, next: None };
+        let handle = thread.spawn(move || run.serve()).map_err(DbError::failed)?;
+        Ok((Self { queue }, handle))
+    }
+
+    /// Waits until all of `entries` are durable, or none of them is.
+    pub(super) fn append(
+        &self,
+        entries: Vec<Entry>,
+    ) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
+        let (reply, answer) = oneshot::channel();
+        match self.queue.try_send(Job { entries, reply }) {
+            Ok(()) => Ok(answer),
+            Err(TrySendError::Full(_)) => Err(AppendError::Full),
+            Err(TrySendError::Disconnected(_)) => Err(AppendError::Closed),
+        }
+    }
+}
+
+struct Run {
+    connection: Box<dyn Connection>,
+    work: Work,
+    jobs: Receiver<Job>,
+    groups: u32,
+    /// A job that came while the chores were done.
+    next: Option<Job>,
+}
+
+impl Run {
+    fn serve(&mut self) {
+        loop {
+            let waiting = self.next.take().map_or_else(|| self.jobs.recv_timeout(IDLE), Ok);
+            match waiting {
+                Ok(first) => self.group(first),
+                Err(RecvTimeoutError::Timeout) => self.chores(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.finish();
+    }
+
+    fn group(&mut self, first: Job) {
+        let mut records = first.entries.len();
+        let mut group = vec![first];
+        while records < GROUP_RECORDS {
+            let Ok(job) = self.jobs.try_recv() else { break };
+            records += job.entries.len();
+            group.push(job);
+        }
+        self.store(group);
+        self.groups = self.groups.wrapping_add(1);
+        if self.groups.is_multiple_of(LOADED_GROUPS) {
+            self.step();
+        }
+        self.chores();
+    }
+
+    /// One bad batch must not fail the others: when the group fails, each is tried by itself.
+    fn store(&mut self, group: Vec<Job>) {
+        self.reconnect();
+        let batches: Vec<_> = group.iter().map(|job| job.entries.as_slice()).collect();
+        match self.transaction(&batches) {
+            Ok(results) => {
+                for (job, result) in group.into_iter().zip(results) {
+                    // The sender may be gone.
+                    let _ = job.reply.send(Ok(result));
+                }
+            }
+            Err(error) if group.len() == 1 || self.is_hopeless(&error) => refuse(group, error),
+            Err(_) => group.into_iter().for_each(|job| self.store(vec![job])),
+        }
+    }
+
+    /// Whether the error has nothing to do with what was to be stored.
+    fn is_hopeless(&self, error: &DbError) -> bool {
+        matches!(error, DbError::Busy(_)) || self.connection.is_lost()
+    }
+
+    fn transaction(&mut self, batches: &[&[Entry]]) -> Result<Vec<Appended>, DbError> {
+        let strict = self.work.strict;
+        db::write(&mut *self.connection, |connection| append(connection, batches, strict)).map(|(results, _)| results)
+    }
+
+    /// A lost connection is replaced; when that fails, the call that follows says so.
+    fn reconnect(&mut self) {
+        if self.connection.is_lost() {
+            match self.work.database.connect() {
+                Ok(connection) => self.connection = connection,
+                Err(error) => warn!("cannot reconnect: {error}"),
+            }
+        }
+    }
+
+    /// Works on what is due until a batch comes.
+    fn chores(&mut self) {
+        while self.next.is_none() {
+            match self.jobs.try_recv() {
+                Ok(job) => self.next = Some(job),
+                Err(TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Empty) => {
+                    if !self.step() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One step of each chore; whether one of them has more to do.
+    fn step(&mut self) -> bool {
+        self.reconnect();
+        let mut more = false;
+        for chore in &mut self.work.chores {
+            match chore.step(&mut *self.connection) {
+                Ok(again) => more |= again,
+                Err(error) => warn!("a chore of the ledger failed: {error}"),
+            }
+        }
+        more
+    }
+
+    fn finish(&mut self) {
+        for chore in &mut self.work.chores {
+            if let Err(error) = chore.finish(&mut *self.connection) {
+                error!("a chore of the ledger failed at the end: {error}");
+            }
+        }
+    }
+}
+
+fn refuse(group: Vec<Job>, error: DbError) {
+    let error = Arc::new(error);
+    for job in group {
+        let _ = job.reply.send(Err(AppendError::Database(error.clone())));
+    }
+}
