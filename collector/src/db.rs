@@ -11,6 +11,7 @@ mod migrations;
 pub mod postgres;
 pub mod sqlite;
 
+use migrations::Scripts;
 use postgres::PostgresDatabase;
 use sqlite::SqliteDatabase;
 
@@ -135,6 +136,9 @@ pub enum OpenError {
     /// The file is one of another program, or of a version that kept no chain.
     #[error("the database holds tables that this version did not make: {0}")]
     Foreign(String),
+    /// There is no such file.
+    #[error("there is no file {}", .0.display())]
+    Missing(PathBuf),
     /// The database could not be opened or its schema could not be brought up to date.
     #[error("the database could not be opened: {0}")]
     Failed(#[from] DbError),
@@ -155,18 +159,38 @@ pub struct Opened {
 ///
 /// See [`OpenError`]; no variant repeats the URL beyond its scheme.
 pub fn open(url: &str) -> Result<Opened, OpenError> {
-    let (database, file): (Arc<dyn Database>, _) = match url.split_once(':').map_or("", |(scheme, _)| scheme) {
+    let (opened, scripts) = named(url)?;
+    migrations::run(&mut *opened.database.connect()?, scripts)?;
+    Ok(opened)
+}
+
+fn named(url: &str) -> Result<(Opened, &'static Scripts), OpenError> {
+    match url.split_once(':').map_or("", |(scheme, _)| scheme) {
         "sqlite" => {
             let database = SqliteDatabase::new(url)?;
-            let file = database.file().to_owned();
-            (Arc::new(database), Some(file))
+            let file = Some(database.file().to_owned());
+            Ok((Opened { database: Arc::new(database), file }, migrations::SQLITE))
         }
-        "postgres" | "postgresql" => (Arc::new(PostgresDatabase::new(url)?), None),
-        other => return Err(OpenError::UnknownScheme(other.to_owned())),
-    };
-    let kind = if file.is_some() { migrations::SQLITE } else { migrations::POSTGRES };
-    migrations::run(&mut *database.connect()?, kind)?;
-    Ok(Opened { database, file })
+        "postgres" | "postgresql" => {
+            let database = Arc::new(PostgresDatabase::new(url)?);
+            Ok((Opened { database, file: None }, migrations::POSTGRES))
+        }
+        other => Err(OpenError::UnknownScheme(other.to_owned())),
+    }
+}
+
+/// Opens a database that a collector has made, and changes nothing in it.
+///
+/// # Errors
+///
+/// See [`OpenError`]; also when its schema is not that of this version.
+pub fn open_existing(url: &str) -> Result<Opened, OpenError> {
+    let (opened, scripts) = named(url)?;
+    if let Some(file) = opened.file.as_ref().filter(|file| !file.exists()) {
+        return Err(OpenError::Missing(file.clone()));
+    }
+    migrations::check(&mut *opened.database.connect()?, scripts)?;
+    Ok(opened)
 }
 
 /// Runs `work` in a transaction that writes; its changes are durable when this returns `Ok`, and undone otherwise.

@@ -1,5 +1,6 @@
 //! The `audit-collector` program: flags, logs, the listening socket and an orderly end.
 
+mod offline;
 mod serve;
 mod token_ref;
 
@@ -17,6 +18,7 @@ use audit_collector::ledger::entry::Skew;
 use audit_collector::ledger::signing::{Key, KeyError};
 use audit_collector::ledger::{Ledger, Settings};
 use clap::{Args, Parser, Subcommand};
+use offline::default_key_file;
 use serve::serve;
 use token_ref::TokenRefError;
 use tokio::net::TcpListener;
@@ -47,6 +49,12 @@ struct CommandLine {
 enum Command {
     /// Prints the reference of a token that stdin holds, to search the records for it
     TokenRef(token_ref::Flags),
+    /// Tells whether records are missing and whether the ledger was tampered with; exit code 1 if so
+    Verify(offline::verify::Flags),
+    /// Prints the signed checkpoints, one JSON object a line, to be kept elsewhere
+    Checkpoints(offline::checkpoints::Flags),
+    /// Prints all records, one JSON object a line, in the order in which they were stored
+    Export(offline::export::Flags),
 }
 
 // No doc comment: clap would print it in the place of the one above.
@@ -84,6 +92,8 @@ enum RunError {
     Listen(SocketAddr, io::Error),
     #[error("token-ref: {0}")]
     TokenRef(#[from] TokenRefError),
+    #[error("{0}")]
+    Offline(#[from] offline::OfflineError),
     #[error("cannot run: {0}")]
     Io(#[from] io::Error),
 }
@@ -92,11 +102,12 @@ enum RunError {
 async fn main() -> ExitCode {
     let CommandLine { command, flags } = CommandLine::parse();
     let result = match command {
-        Some(Command::TokenRef(flags)) => token_ref::run(flags).map_err(RunError::from),
-        None => run(flags).await,
+        Some(command) => blocking(move || run_command(command)).await,
+        None => run(flags).await.map(|()| true),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             // Nobody is left to tell when stderr is closed.
             let _ = writeln!(io::stderr(), "audit-collector: {error}");
@@ -105,13 +116,31 @@ async fn main() -> ExitCode {
     }
 }
 
+/// Whether all is well.
+fn run_command(command: Command) -> Result<bool, RunError> {
+    match command {
+        Command::TokenRef(flags) => token_ref::run(flags)?,
+        Command::Verify(flags) => return Ok(offline::verify::run(flags, clock())?),
+        Command::Checkpoints(flags) => offline::checkpoints::run(&flags)?,
+        Command::Export(flags) => offline::export::run(&flags)?,
+    }
+    Ok(true)
+}
+
+/// Runs `work` where it may block; PostgreSQL's driver has a runtime of its own.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, RunError> + Send + 'static,
+) -> Result<T, RunError> {
+    spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
 fn exit_code(error: &RunError) -> ExitCode {
     match error {
         RunError::Database(OpenError::Failed(_)) | RunError::Key(_) | RunError::Listen(..) | RunError::Io(_) => {
             ExitCode::FAILURE
         }
         RunError::TokenRef(TokenRefError::Stdin(_) | TokenRefError::Stdout(_)) => ExitCode::FAILURE,
-        RunError::Database(_) | RunError::TokenRef(_) => ExitCode::from(EXIT_USAGE),
+        RunError::Database(_) | RunError::TokenRef(_) | RunError::Offline(_) => ExitCode::from(EXIT_USAGE),
     }
 }
 
@@ -134,9 +163,9 @@ async fn run(flags: Flags) -> Result<(), RunError> {
 /// Opens the database and the key; both may block.
 async fn open(flags: &Flags) -> Result<Ledger, RunError> {
     let (url, key, strict) = (flags.database.clone(), flags.signing_key.clone(), flags.strict);
-    let opening = spawn_blocking(move || {
+    blocking(move || {
         let opened = db::open(&url)?;
-        let key = Key::load_or_create(&key.unwrap_or_else(|| beside(opened.file)))?;
+        let key = Key::load_or_create(&key.unwrap_or_else(|| default_key_file(&opened)))?;
         let settings = Settings {
             strict,
             skew: Skew::default(),
@@ -145,16 +174,8 @@ async fn open(flags: &Flags) -> Result<Ledger, RunError> {
             now: clock,
         };
         Ok(Ledger::open(opened.database, settings, Vec::new()).map_err(OpenError::from)?)
-    });
-    opening.await.map_err(io::Error::other)?
-}
-
-/// The default place of the key.
-fn beside(file: Option<PathBuf>) -> PathBuf {
-    let Some(file) = file else { return PathBuf::from("audit.key") };
-    let mut name = file.into_os_string();
-    name.push(".key");
-    PathBuf::from(name)
+    })
+    .await
 }
 
 struct Signals {

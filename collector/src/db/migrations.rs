@@ -34,13 +34,35 @@ pub(super) fn run(connection: &mut dyn Connection, scripts: &Scripts) -> Result<
     result
 }
 
+/// Fails unless the schema is up to date.
+pub(super) fn check(connection: &mut dyn Connection, scripts: &Scripts) -> Result<(), OpenError> {
+    connection.begin_read()?;
+    let done = versions(connection, scripts);
+    connection.rollback();
+    match done? {
+        Some(done) if done == scripts.list.len() => Ok(()),
+        _ => Err(OpenError::Foreign("its schema is not of this version".to_owned())),
+    }
+}
+
 fn missing<'s>(connection: &mut dyn Connection, scripts: &'s Scripts) -> Result<&'s [&'static str], OpenError> {
     let done = applied(connection, scripts)?;
     scripts.list.get(done..).ok_or_else(|| OpenError::Foreign("its schema is of a later version".to_owned()))
 }
 
-/// How many scripts have been run.
+/// How many scripts have been run; the first run makes the table that counts them.
 fn applied(connection: &mut dyn Connection, scripts: &Scripts) -> Result<usize, OpenError> {
+    match versions(connection, scripts)? {
+        Some(done) => Ok(done),
+        None => {
+            connection.execute("CREATE TABLE schema_versions (script BIGINT PRIMARY KEY)", &[])?;
+            Ok(0)
+        }
+    }
+}
+
+/// How many scripts have been run; `None` in an empty database.
+fn versions(connection: &mut dyn Connection, scripts: &Scripts) -> Result<Option<usize>, OpenError> {
     let mut tables = Vec::new();
     connection.query(scripts.tables, &[], &mut |row| {
         tables.extend(row.text(0)?.map(ToOwned::to_owned));
@@ -52,14 +74,11 @@ fn applied(connection: &mut dyn Connection, scripts: &Scripts) -> Result<usize, 
             done = usize::try_from(row.integer(0)?.unwrap_or_default()).unwrap_or(usize::MAX);
             Ok(())
         })?;
-        return Ok(done);
+        return Ok(Some(done));
     }
     match tables.iter().find(|name| *name == "records") {
         Some(name) => Err(OpenError::Foreign(name.clone())),
-        None => {
-            connection.execute("CREATE TABLE schema_versions (script BIGINT PRIMARY KEY)", &[])?;
-            Ok(0)
-        }
+        None => Ok(None),
     }
 }
 

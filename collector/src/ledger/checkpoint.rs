@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::append::head;
 use super::chain::{self, Head};
 use super::signing::{Key, PublicKey};
@@ -77,6 +79,53 @@ impl Checkpoint {
             ],
         )?;
         Ok(())
+    }
+}
+
+/// A checkpoint as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Position in the chain.
+    pub position: i64,
+    /// Hash of that row, 64 hex digits.
+    pub hash: String,
+    /// When it was made, in nanoseconds since the Unix epoch, as digits.
+    pub made_at_unix_nano: String,
+    /// Whose signature it has.
+    pub key_id: String,
+    /// Ed25519, 128 hex digits.
+    pub signature: String,
+}
+
+impl From<&Checkpoint> for Line {
+    fn from(checkpoint: &Checkpoint) -> Self {
+        Self {
+            position: checkpoint.head.position,
+            hash: hex::encode(checkpoint.head.hash),
+            made_at_unix_nano: checkpoint.made_at.to_string(),
+            key_id: checkpoint.key_id.clone(),
+            signature: hex::encode(&checkpoint.signature),
+        }
+    }
+}
+
+/// A line has something else where digits belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a checkpoint")]
+pub struct NoCheckpoint;
+
+impl TryFrom<Line> for Checkpoint {
+    type Error = NoCheckpoint;
+
+    fn try_from(line: Line) -> Result<Self, NoCheckpoint> {
+        let bytes = |digits: &str| hex::decode(digits).map_err(|_| NoCheckpoint);
+        let hash = bytes(&line.hash)?.try_into().map_err(|_| NoCheckpoint)?;
+        Ok(Self {
+            head: Head { position: line.position, hash },
+            made_at: line.made_at_unix_nano.parse().map_err(|_| NoCheckpoint)?,
+            signature: bytes(&line.signature)?,
+            key_id: line.key_id,
+        })
     }
 }
 

@@ -45,6 +45,23 @@ impl Statement {
         hex::decode(&self.hash_after).ok()?.try_into().ok()
     }
 
+    /// One statement about what this one and the one right after it speak of; the later one's time and key count.
+    #[must_use]
+    pub fn join(self, after: Self) -> Self {
+        let mut streams = self.streams();
+        streams.merge(after.streams());
+        Self {
+            kind: self.kind,
+            first_position: self.first_position,
+            last_position: after.last_position,
+            hash_before: self.hash_before,
+            hash_after: after.hash_after,
+            made_at_unix_nano: self.made_at_unix_nano.max(after.made_at_unix_nano),
+            key_id: after.key_id,
+            streams: streams.by_id.into_iter().collect(),
+        }
+    }
+
     /// What the rows told of their streams.
     pub fn streams(&self) -> Streams {
         Streams { by_id: self.streams.clone().into_iter().collect() }
@@ -96,9 +113,18 @@ impl Cut {
     ///
     /// Those of the database.
     pub fn list(connection: &mut dyn Connection) -> Result<Vec<Self>, DbError> {
-        const LIST: &str = "SELECT first_position, statement, key_id, signature FROM cuts ORDER BY first_position";
+        Self::list_where(connection, "first_position > $1 ORDER BY first_position", &[Cell::Integer(0)])
+    }
+
+    /// The cuts that `conditions` let through.
+    pub(super) fn list_where(
+        connection: &mut dyn Connection,
+        conditions: &str,
+        cells: &[Cell<'_>],
+    ) -> Result<Vec<Self>, DbError> {
+        let text = format!("SELECT first_position, statement, key_id, signature FROM cuts WHERE {conditions}");
         let mut list = Vec::new();
-        connection.query(LIST, &[], &mut |row| {
+        connection.query(&text, cells, &mut |row| {
             list.push(Self {
                 first_position: row.integer(0)?.unwrap_or_default(),
                 text: row.text(1)?.unwrap_or_default().to_owned(),

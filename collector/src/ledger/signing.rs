@@ -50,11 +50,20 @@ impl Key {
     ///
     /// See [`KeyError`].
     pub fn load_or_create(file: &Path) -> Result<Self, KeyError> {
-        match fs::read_to_string(file) {
-            Ok(pem) => SigningKey::from_pkcs8_pem(&pem).map(Self::from).map_err(|_| KeyError::Format(file.to_owned())),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Self::create(file),
-            Err(cause) => Err(KeyError::File { file: file.to_owned(), cause }),
+        match Self::load(file) {
+            Err(KeyError::File { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => Self::create(file),
+            loaded => loaded,
         }
+    }
+
+    /// Reads the key in `file`.
+    ///
+    /// # Errors
+    ///
+    /// See [`KeyError`].
+    pub fn load(file: &Path) -> Result<Self, KeyError> {
+        let pem = fs::read_to_string(file).map_err(|cause| KeyError::File { file: file.to_owned(), cause })?;
+        SigningKey::from_pkcs8_pem(&pem).map(Self::from).map_err(|_| KeyError::Format(file.to_owned()))
     }
 
     fn create(file: &Path) -> Result<Self, KeyError> {

@@ -24,6 +24,9 @@ const IDLE: Duration = Duration::from_millis(250);
 /// Under load the chores get one step for this many transactions, so that they fall behind but do not stop.
 const LOADED_GROUPS: u32 = 32;
 
+/// Steps that a chore is left alone after it has failed: some ten seconds while nothing comes in.
+const FAILED_PAUSE: u32 = 40;
+
 /// Something that the writer does beside appending: views, checkpoints, retention.
 pub trait Chore: Send {
     /// Does a small part of what is due, in a transaction of its own, and says whether more is due at once.
@@ -82,7 +85,8 @@ impl Writer {
         let connection = work.database.connect()?;
         let (queue, jobs) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new().name("ledger".to_owned());
-        let mut run = Run { connection, work, jobs, groups: 0, next: None };
+        let pauses = vec![0; work.chores.len()];
+        let mut run = Run { connection, work, jobs, groups: 0, pauses, next: None };
         let handle = thread.spawn(move || run.serve()).map_err(DbError::failed)?;
         Ok((Self { queue }, handle))
     }
@@ -106,6 +110,8 @@ struct Run {
     work: Work,
     jobs: Receiver<Job>,
     groups: u32,
+    /// For each chore, how many steps it is left alone after it has failed.
+    pauses: Vec<u32>,
     /// A job that came while the chores were done.
     next: Option<Job>,
 }
@@ -194,10 +200,17 @@ impl Run {
     fn step(&mut self) -> bool {
         self.reconnect();
         let mut more = false;
-        for chore in &mut self.work.chores {
+        for (chore, pause) in self.work.chores.iter_mut().zip(&mut self.pauses) {
+            if *pause > 0 {
+                *pause -= 1;
+                continue;
+            }
             match chore.step(&mut *self.connection) {
                 Ok(again) => more |= again,
-                Err(error) => warn!("a chore of the ledger failed: {error}"),
+                Err(error) => {
+                    warn!("a chore of the ledger failed: {error}");
+                    *pause = FAILED_PAUSE;
+                }
             }
         }
         more

@@ -1,0 +1,231 @@
+//! Deletes what is old, unless a tag holds it; every hole in the chain is bridged by a signed cut.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::chain::{self, GENESIS, Hash, Hasher};
+use super::cut::{Cut, Statement};
+use super::export::ExportDirectory;
+use super::list::{self, Filter, Kept, Start};
+use super::signing::{Key, PublicKey};
+use super::writer::Chore;
+use crate::completeness::Streams;
+use crate::db::{self, Cell, Connection, DbError};
+
+/// Rows that are looked at, and at most deleted, in one transaction.
+const SLICE: i64 = 1000;
+
+/// How often it is looked for rows that have become old.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// A tag that keeps a record for as long as the hold is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Name of the tag: the attribute is `audit.tag.<name>`.
+    pub tag: String,
+    /// The value it must have; any without one.
+    pub value: Option<String>,
+}
+
+/// What is deleted when.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// How long a record is kept after it was received.
+    pub retain: Duration,
+    /// What is kept nevertheless.
+    pub holds: Vec<Hold>,
+    /// Where rows are written to before they are deleted.
+    pub export: Option<PathBuf>,
+}
+
+/// Called with the time before which everything has become old, when a pass has deleted all of it.
+pub type Expire = fn(&mut dyn Connection, i64) -> Result<(), DbError>;
+
+/// Does what a [`Policy`] says.
+pub struct Retention {
+    policy: Policy,
+    key: Arc<Key>,
+    now: fn() -> i64,
+    expire: Expire,
+    /// The position up to which this pass has come; `None` between two passes.
+    passed: Option<i64>,
+    /// When the next pass begins.
+    next: i64,
+}
+
+impl Retention {
+    /// A pass begins at once. Views are told what has expired by `expire`.
+    ///
+    /// # Errors
+    ///
+    /// When the directory for exports cannot be made.
+    pub fn new(policy: Policy, key: Arc<Key>, now: fn() -> i64, expire: Expire) -> io::Result<Self> {
+        if let Some(directory) = &policy.export {
+            std::fs::create_dir_all(directory)?;
+        }
+        Ok(Self { policy, key, now, expire, passed: None, next: i64::MIN })
+    }
+
+    fn oldest_kept(&self) -> i64 {
+        (self.now)().saturating_sub(nanos(self.policy.retain))
+    }
+
+    /// Looks at the next rows; whether there may be more.
+    fn slice(&mut self, connection: &mut dyn Connection, passed: i64) -> Result<bool, DbError> {
+        let before = self.oldest_kept();
+        let rows = list::list(connection, &Filter::default(), Start::After(passed), SLICE)?;
+        let old: Vec<_> = rows.iter().take_while(|row| row.entry.received_at < before).collect();
+        let Some(last) = old.last() else {
+            self.pause(connection, before)?;
+            return Ok(false);
+        };
+        let runs = runs(&old, &self.policy.holds)?;
+        if let Some(directory) = &self.policy.export {
+            ExportDirectory::new(directory).write(runs.iter().flatten().copied()).map_err(DbError::failed)?;
+        }
+        let (key, now) = (&self.key, (self.now)());
+        db::write(connection, |connection| runs.iter().try_for_each(|run| cut(connection, run, key, now)))?;
+        self.passed = Some(last.position);
+        Ok(true)
+    }
+
+    fn pause(&mut self, connection: &mut dyn Connection, before: i64) -> Result<(), DbError> {
+        self.passed = None;
+        self.next = (self.now)().saturating_add(nanos(PAUSE));
+        db::write(connection, |connection| (self.expire)(connection, before))
+    }
+}
+
+impl Chore for Retention {
+    fn step(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError> {
+        match self.passed {
+            None if (self.now)() < self.next => Ok(false),
+            None => self.slice(connection, 0),
+            Some(passed) => self.slice(connection, passed),
+        }
+    }
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// The rows that may go, in runs of neighbours.
+fn runs<'r>(rows: &[&'r Kept], holds: &[Hold]) -> Result<Vec<Vec<&'r Kept>>, DbError> {
+    let mut runs: Vec<Vec<&Kept>> = Vec::new();
+    for row in rows {
+        if is_held(row, holds)? {
+            continue;
+        }
+        match runs.last_mut() {
+            Some(run) if run.last().is_some_and(|last| last.position + 1 == row.position) => run.push(row),
+            _ => runs.push(vec![row]),
+        }
+    }
+    Ok(runs)
+}
+
+fn is_held(row: &Kept, holds: &[Hold]) -> Result<bool, DbError> {
+    if holds.is_empty() || !row.entry.attributes.contains("audit.tag.") {
+        return Ok(false);
+    }
+    let attributes = row.entry.attributes()?;
+    Ok(holds.iter().any(|hold| {
+        let value = attributes.get(&format!("audit.tag.{}", hold.tag));
+        value.is_some_and(|value| hold.value.as_ref().is_none_or(|held| value.as_str() == Some(held)))
+    }))
+}
+
+/// Deletes a run of neighbours, and says so by a cut that takes in the ones before and after it.
+fn cut(connection: &mut dyn Connection, run: &[&Kept], key: &Key, now: i64) -> Result<(), DbError> {
+    let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+    let before = hash_before(connection, first.position)?;
+    check(before, run)?;
+    let mut streams = Streams::default();
+    for row in run {
+        streams.add(&row.entry)?;
+    }
+    let statement = Statement {
+        kind: Statement::KIND.to_owned(),
+        first_position: first.position,
+        last_position: last.position,
+        hash_before: hex::encode(before),
+        hash_after: hex::encode(last.hash),
+        made_at_unix_nano: now,
+        key_id: key.id().to_owned(),
+        streams: streams.by_id.into_iter().collect(),
+    };
+    let statement = joined(connection, statement, &key.public())?;
+    Cut::sign(&statement, key)?.keep(connection)?;
+    delete(connection, first.position, last.position)
+}
+
+/// What was changed must be found by `verify`, and not vanish under a new signature.
+fn check(mut before: Hash, run: &[&Kept]) -> Result<(), DbError> {
+    let mut hasher = Hasher::default();
+    for row in run {
+        if hasher.row(&before, row.position, row.entry.cells()) != row.hash {
+            let position = row.position;
+            return Err(DbError::failed(format!("row {position} does not match its hash and is not deleted")));
+        }
+        before = row.hash;
+    }
+    Ok(())
+}
+
+fn delete(connection: &mut dyn Connection, first: i64, last: i64) -> Result<(), DbError> {
+    let range = [Cell::Integer(first), Cell::Integer(last)];
+    connection.execute("DELETE FROM conflicts WHERE position >= $1 AND position <= $2", &range)?;
+    connection.execute("DELETE FROM records WHERE position >= $1 AND position <= $2", &range)?;
+    Ok(())
+}
+
+/// The hash of what is right before a position: of a row, at the end of a cut, or of the beginning.
+fn hash_before(connection: &mut dyn Connection, position: i64) -> Result<Hash, DbError> {
+    const ROW: &str = "SELECT hash FROM records WHERE position = $1";
+    if position == 1 {
+        return Ok(GENESIS);
+    }
+    let mut before = None;
+    connection.query(ROW, &[Cell::Integer(position - 1)], &mut |row| {
+        before = Some(chain::hash(row.bytes(0)?)?);
+        Ok(())
+    })?;
+    if let Some(hash) = before {
+        return Ok(hash);
+    }
+    let cut = neighbour(connection, BEFORE, position)?.and_then(|cut| cut.statement());
+    let statement = cut.filter(|statement| statement.last_position == position - 1);
+    statement.and_then(|statement| statement.after()).ok_or_else(|| {
+        DbError::failed(format!("the row before row {position} is missing, and nothing is deleted from there on"))
+    })
+}
+
+const BEFORE: &str = "first_position < $1 ORDER BY first_position DESC";
+const FROM: &str = "first_position >= $1 ORDER BY first_position";
+
+/// Joins a cut with the ones that it touches, so that their number does not grow with time. One that is not signed by
+/// `key` stays for itself, since it would get a good signature by being joined.
+fn joined(connection: &mut dyn Connection, cut: Statement, key: &PublicKey) -> Result<Statement, DbError> {
+    let signed = |cut: Option<Cut>| cut.filter(|cut| cut.is_signed_by(key)).and_then(|cut| cut.statement());
+    let before = signed(neighbour(connection, BEFORE, cut.first_position)?);
+    let cut = match before {
+        Some(before) if before.last_position + 1 == cut.first_position => before.join(cut),
+        _ => cut,
+    };
+    let after = signed(neighbour(connection, FROM, cut.last_position + 1)?);
+    match after {
+        Some(after) if after.first_position == cut.last_position + 1 => {
+            let place = [Cell::Integer(after.first_position)];
+            connection.execute("DELETE FROM cuts WHERE first_position = $1", &place)?;
+            Ok(cut.join(after))
+        }
+        _ => Ok(cut),
+    }
+}
+
+fn neighbour(connection: &mut dyn Connection, place: &str, position: i64) -> Result<Option<Cut>, DbError> {
+    Ok(Cut::list_where(connection, place, &[Cell::Integer(position)])?.into_iter().next())
+}

@@ -1,0 +1,55 @@
+//! What the program does with a ledger beside serving it.
+
+pub(crate) mod checkpoints;
+pub(crate) mod export;
+pub(crate) mod verify;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use audit_collector::db::{self, DbError, OpenError, Opened};
+use audit_collector::ledger::signing::{Key, KeyError};
+
+/// Why such a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OfflineError {
+    #[error("--database: {0}")]
+    Open(#[from] OpenError),
+    #[error("{0}")]
+    Database(#[from] DbError),
+    #[error("--public-key: {0}")]
+    PublicKey(KeyError),
+    #[error("--signing-key: {0}")]
+    SigningKey(KeyError),
+    #[error("{file}: {cause}", file = .0.display(), cause = .1)]
+    File(PathBuf, io::Error),
+    #[error("{file}: line {line}: not a checkpoint", file = .0.display(), line = .1)]
+    Checkpoint(PathBuf, usize),
+    #[error("cannot write to stdout: {0}")]
+    Stdout(#[from] io::Error),
+}
+
+/// Runs `ask` on one state of the ledger that `url` names; another program may go on writing.
+fn ask<T>(opened: &Opened, ask: impl FnOnce(&mut dyn db::Connection) -> Result<T, DbError>) -> Result<T, OfflineError> {
+    let mut connection = opened.database.connect()?;
+    connection.begin_read()?;
+    let result = ask(&mut *connection);
+    connection.rollback();
+    Ok(result?)
+}
+
+/// Where the key is when no flag says so: beside the database file, or in the working directory.
+pub(crate) fn default_key_file(opened: &Opened) -> PathBuf {
+    opened.file.as_deref().map_or_else(|| PathBuf::from("audit.key"), beside)
+}
+
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".key");
+    PathBuf::from(name)
+}
+
+/// The key in `file`, which must exist.
+fn read_key(file: &Path) -> Result<Key, OfflineError> {
+    Key::load(file).map_err(OfflineError::SigningKey)
+}

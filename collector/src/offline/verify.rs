@@ -1,0 +1,128 @@
+//! `audit-collector verify`: whether anything is missing or was tampered with.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use audit_collector::completeness::{Gap, GapState, Moment, StreamReport};
+use audit_collector::db::{self, Opened};
+use audit_collector::ledger::signing::PublicKey;
+use audit_collector::ledger::verify::{Fault, Trust, Verification, verify};
+use clap::{Args, ValueEnum};
+
+use super::{OfflineError, ask, checkpoints, default_key_file, read_key};
+
+/// How long a number may be missing before it counts as lost: a filter's longest backoff, several times.
+pub(crate) const DEFAULT_GRACE: &str = "5m";
+
+// No doc comment: clap would print it in the place of the one above.
+#[derive(Args)]
+pub(crate) struct Flags {
+    /// The ledger to verify; nothing in it is changed, and a collector may go on writing
+    #[arg(long, default_value = "sqlite://audit.db")]
+    database: String,
+    /// How long a number may be missing before it counts as lost
+    #[arg(long, default_value = DEFAULT_GRACE, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    grace: Duration,
+    /// Public key whose signatures count, 64 hex digits; may be given several times
+    #[arg(long, value_name = "HEX")]
+    public_key: Vec<String>,
+    /// Key file whose signatures count [default without --public-key: the one beside the database, if it is there]
+    #[arg(long, value_name = "FILE")]
+    signing_key: Option<PathBuf>,
+    /// Checkpoints that were kept elsewhere, as `audit-collector checkpoints` prints them
+    #[arg(long, value_name = "FILE")]
+    checkpoints: Option<PathBuf>,
+    /// What to print
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Prints what was found; whether all is well.
+pub(crate) fn run(flags: Flags, now: i64) -> Result<bool, OfflineError> {
+    let opened = db::open_existing(&flags.database)?;
+    let trust = trust(&flags, &opened)?;
+    let grace = i64::try_from(flags.grace.as_nanos()).unwrap_or(i64::MAX);
+    let found = ask(&opened, |connection| verify(connection, &trust, Moment { now, grace }))?;
+    let mut out = io::stdout().lock();
+    match flags.format {
+        Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&found).map_err(io::Error::other)?)?,
+        Format::Text => print(&mut out, &found)?,
+    }
+    Ok(found.is_sound())
+}
+
+fn trust(flags: &Flags, opened: &Opened) -> Result<Trust, OfflineError> {
+    let mut trust = Trust::default();
+    for text in &flags.public_key {
+        trust.keys.push(PublicKey::from_hex(text).map_err(OfflineError::PublicKey)?);
+    }
+    let default = Some(default_key_file(opened)).filter(|file| flags.public_key.is_empty() && file.exists());
+    if let Some(file) = flags.signing_key.clone().or(default) {
+        trust.keys.push(read_key(&file)?.public());
+    }
+    if let Some(file) = &flags.checkpoints {
+        trust.checkpoints = checkpoints::read(file)?;
+    }
+    Ok(trust)
+}
+
+fn print(out: &mut dyn Write, found: &Verification) -> io::Result<()> {
+    let signatures =
+        if found.signatures_checked { "signatures checked" } else { "signatures NOT checked: no key given" };
+    writeln!(out, "chain: {} rows, {} deleted by retention", found.rows, found.deleted_rows)?;
+    writeln!(out, "checkpoints: {}, {signatures}", found.checkpoints)?;
+    writeln!(out, "faults: {}", found.fault_count)?;
+    for fault in &found.faults {
+        writeln!(out, "  {}", describe(fault))?;
+    }
+    let report = &found.completeness;
+    writeln!(out, "streams: {}", report.streams.len())?;
+    writeln!(out, "records: {}, conflicts: {}", report.records, report.conflicts)?;
+    writeln!(out, "explained losses: {}", report.explained_losses)?;
+    writeln!(out, "open numbers: {}", report.open_numbers)?;
+    writeln!(out, "unexplained gaps: {}", report.unexplained_numbers)?;
+    for stream in &report.streams {
+        print_gaps(out, stream)?;
+    }
+    writeln!(out, "{}", if found.is_sound() { "sound" } else { "NOT SOUND" })
+}
+
+fn print_gaps(out: &mut dyn Write, stream: &StreamReport) -> io::Result<()> {
+    let service = stream.service.as_deref().unwrap_or("unknown service");
+    for Gap { first_number, last_number, state, .. } in &stream.gaps {
+        let state = match state {
+            GapState::Open => "open",
+            GapState::Gap => "missing",
+        };
+        writeln!(out, "  stream {} ({service}): {first_number} to {last_number} {state}", stream.stream_id)?;
+    }
+    Ok(())
+}
+
+fn describe(fault: &Fault) -> String {
+    match fault {
+        Fault::Row { position, uid } => {
+            format!(
+                "row {position} ({uid}) does not match its hash: it was changed or moved, or the hash before it was"
+            )
+        }
+        Fault::Missing { first_position, last_position } => {
+            format!("rows {first_position} to {last_position} are missing, and no signed cut speaks of them")
+        }
+        Fault::Cut { first_position } => format!("the cut at row {first_position} does not fit the chain"),
+        Fault::Head { head_position, last_position } => {
+            format!("the ledger ends with row {last_position}, but its head is row {head_position} or has another hash")
+        }
+        Fault::Checkpoint { position } => format!("the checkpoint at row {position} does not fit the chain"),
+        Fault::Signature { position, key_id } => {
+            format!("the checkpoint or cut at row {position} is not signed by a trusted key (it names key {key_id})")
+        }
+    }
+}
