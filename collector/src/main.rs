@@ -1,24 +1,19 @@
 //! The `audit-collector` program: flags, logs, the listening socket and an orderly end.
 
+mod ledger_flags;
 mod offline;
 mod serve;
 mod token_ref;
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use audit_collector::app::{AppState, app};
-use audit_collector::db::{self, OpenError};
-use audit_collector::ledger::checkpoint::Schedule;
-use audit_collector::ledger::entry::Skew;
-use audit_collector::ledger::signing::{Key, KeyError};
-use audit_collector::ledger::{Ledger, Settings};
 use clap::{Args, Parser, Subcommand};
-use offline::default_key_file;
+use ledger_flags::{LedgerError, LedgerFlags};
 use serve::serve;
 use token_ref::TokenRefError;
 use tokio::net::TcpListener;
@@ -63,16 +58,8 @@ struct Flags {
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:4318")]
     listen: SocketAddr,
-    /// Where to keep the records; the file is created when it is missing
-    #[arg(long, default_value = "sqlite://audit.db")]
-    database: String,
-    /// Answer 409 to a batch that contradicts what is kept, instead of flagging it
-    #[arg(long)]
-    strict: bool,
-    /// Ed25519 key (PKCS #8, PEM) that signs checkpoints, made when missing [default: the database file with .key, or
-    /// audit.key]
-    #[arg(long, value_name = "FILE")]
-    signing_key: Option<PathBuf>,
+    #[command(flatten)]
+    ledger: LedgerFlags,
     /// Most bytes of a request body, as sent and after decompression
     #[arg(long, default_value_t = 16_777_216, value_name = "BYTES")]
     max_body_bytes: usize,
@@ -84,10 +71,8 @@ struct Flags {
 /// Why the program ended before it was asked to.
 #[derive(Debug, thiserror::Error)]
 enum RunError {
-    #[error("--database: {0}")]
-    Database(#[from] OpenError),
-    #[error("--signing-key: {0}")]
-    Key(#[from] KeyError),
+    #[error("{0}")]
+    Ledger(#[from] LedgerError),
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
     #[error("token-ref: {0}")]
@@ -136,17 +121,17 @@ async fn blocking<T: Send + 'static>(
 
 fn exit_code(error: &RunError) -> ExitCode {
     match error {
-        RunError::Database(OpenError::Failed(_)) | RunError::Key(_) | RunError::Listen(..) | RunError::Io(_) => {
-            ExitCode::FAILURE
-        }
+        RunError::Listen(..) | RunError::Io(_) => ExitCode::FAILURE,
         RunError::TokenRef(TokenRefError::Stdin(_) | TokenRefError::Stdout(_)) => ExitCode::FAILURE,
-        RunError::Database(_) | RunError::TokenRef(_) | RunError::Offline(_) => ExitCode::from(EXIT_USAGE),
+        RunError::Ledger(error) if !error.is_usage() => ExitCode::FAILURE,
+        RunError::Ledger(_) | RunError::TokenRef(_) | RunError::Offline(_) => ExitCode::from(EXIT_USAGE),
     }
 }
 
 async fn run(flags: Flags) -> Result<(), RunError> {
     tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_max_level(flags.log_level).init();
-    let ledger = Arc::new(open(&flags).await?);
+    let keep = flags.ledger;
+    let ledger = Arc::new(blocking(move || Ok(keep.open(clock)?)).await?);
     let listener = TcpListener::bind(flags.listen).await.map_err(|error| RunError::Listen(flags.listen, error))?;
     // Before the line below: who read it may send a signal at once.
     let signals = Signals::install()?;
@@ -158,24 +143,6 @@ async fn run(flags: Flags) -> Result<(), RunError> {
     }
     info!("stopped");
     Ok(())
-}
-
-/// Opens the database and the key; both may block.
-async fn open(flags: &Flags) -> Result<Ledger, RunError> {
-    let (url, key, strict) = (flags.database.clone(), flags.signing_key.clone(), flags.strict);
-    blocking(move || {
-        let opened = db::open(&url)?;
-        let key = Key::load_or_create(&key.unwrap_or_else(|| default_key_file(&opened)))?;
-        let settings = Settings {
-            strict,
-            skew: Skew::default(),
-            key: Arc::new(key),
-            checkpoints: Schedule::default(),
-            now: clock,
-        };
-        Ok(Ledger::open(opened.database, settings, Vec::new()).map_err(OpenError::from)?)
-    })
-    .await
 }
 
 struct Signals {

@@ -38,17 +38,6 @@ fn ask<T>(opened: &Opened, ask: impl FnOnce(&mut dyn db::Connection) -> Result<T
     Ok(result?)
 }
 
-/// Where the key is when no flag says so: beside the database file, or in the working directory.
-pub(crate) fn default_key_file(opened: &Opened) -> PathBuf {
-    opened.file.as_deref().map_or_else(|| PathBuf::from("audit.key"), beside)
-}
-
-fn beside(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(".key");
-    PathBuf::from(name)
-}
-
 /// The key in `file`, which must exist.
 fn read_key(file: &Path) -> Result<Key, OfflineError> {
     Key::load(file).map_err(OfflineError::SigningKey)

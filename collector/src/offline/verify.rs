@@ -10,7 +10,8 @@ use audit_collector::ledger::signing::PublicKey;
 use audit_collector::ledger::verify::{Fault, Trust, Verification, verify};
 use clap::{Args, ValueEnum};
 
-use super::{OfflineError, ask, checkpoints, default_key_file, read_key};
+use super::{OfflineError, ask, checkpoints, read_key};
+use crate::ledger_flags::default_key_file;
 
 /// How long a number may be missing before it counts as lost: a filter's longest backoff, several times.
 pub(crate) const DEFAULT_GRACE: &str = "5m";

@@ -1,0 +1,138 @@
+//! Flags that say how the ledger is kept, and the opening of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use audit_collector::db::{self, OpenError, Opened};
+use audit_collector::ledger::checkpoint::Schedule;
+use audit_collector::ledger::entry::Skew;
+use audit_collector::ledger::retention::{Hold, Policy, Retention};
+use audit_collector::ledger::signing::{Key, KeyError};
+use audit_collector::ledger::{Chore, Ledger, Settings};
+use clap::Args;
+
+// No doc comment: clap would print it in the place of the one of the program.
+#[derive(Args)]
+pub(crate) struct LedgerFlags {
+    /// Where to keep the records: sqlite://FILE, created when it is missing, or postgres://USER:PASSWORD@HOST/NAME
+    #[arg(long, default_value = "sqlite://audit.db", value_name = "URL")]
+    database: String,
+    /// File that holds the database URL instead, so that a password is not seen among the processes
+    #[arg(long, value_name = "FILE", conflicts_with = "database")]
+    database_file: Option<PathBuf>,
+    /// Answer 409 to a batch that contradicts what is kept, instead of flagging it
+    #[arg(long)]
+    strict: bool,
+    /// Ed25519 key (PKCS #8, PEM) that signs checkpoints, made when missing [default: the database file with .key, or
+    /// audit.key]
+    #[arg(long, value_name = "FILE")]
+    signing_key: Option<PathBuf>,
+    /// Sign a checkpoint after this time, if records have come
+    #[arg(long, default_value = "1m", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    checkpoint_interval: Duration,
+    /// Sign a checkpoint after this many records
+    #[arg(long, default_value_t = 10_000, value_name = "RECORDS", value_parser = clap::value_parser!(i64).range(1..))]
+    checkpoint_records: i64,
+    /// Flag records whose time is further ahead of the time of receipt
+    #[arg(long, default_value = "1m", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    skew_ahead: Duration,
+    /// Flag records whose time is further behind the time of receipt
+    #[arg(long, default_value = "7d", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    skew_behind: Duration,
+    /// Delete records this long after their receipt, such as 90d [default: never]
+    #[arg(long, value_name = "DURATION", value_parser = retention)]
+    retain: Option<Duration>,
+    /// Keep records with this tag nevertheless: NAME or NAME=VALUE of a rule's `tags`; may be given several times
+    #[arg(long, value_name = "TAG", value_parser = hold, requires = "retain")]
+    legal_hold: Vec<Hold>,
+    /// Write records to files in this directory before they are deleted
+    #[arg(long, value_name = "DIRECTORY", requires = "retain")]
+    export_before_delete: Option<PathBuf>,
+}
+
+/// Why the ledger could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LedgerError {
+    #[error("--database: {0}")]
+    Database(#[from] OpenError),
+    #[error("--database-file: {}: {cause}", file.display())]
+    DatabaseFile { file: PathBuf, cause: std::io::Error },
+    #[error("--signing-key: {0}")]
+    Key(#[from] KeyError),
+    #[error("--export-before-delete: {0}")]
+    Export(std::io::Error),
+}
+
+impl LedgerError {
+    /// Whether the flags are to blame, and not the state of the machine.
+    pub(crate) fn is_usage(&self) -> bool {
+        matches!(self, Self::Database(error) if !matches!(error, OpenError::Failed(_)))
+    }
+}
+
+impl LedgerFlags {
+    /// Opens database and key. May block.
+    pub(crate) fn open(self, now: fn() -> i64) -> Result<Ledger, LedgerError> {
+        let opened = db::open(&self.url()?)?;
+        let file = self.signing_key.clone().unwrap_or_else(|| default_key_file(&opened));
+        let key = Arc::new(Key::load_or_create(&file)?);
+        let settings = self.settings(key, now);
+        let chores = self.chores(&settings)?;
+        Ok(Ledger::open(opened.database, settings, chores).map_err(OpenError::from)?)
+    }
+
+    fn url(&self) -> Result<String, LedgerError> {
+        let Some(file) = &self.database_file else { return Ok(self.database.clone()) };
+        let read = fs::read_to_string(file).map_err(|cause| LedgerError::DatabaseFile { file: file.clone(), cause })?;
+        Ok(read.trim_end_matches(['\r', '\n']).to_owned())
+    }
+
+    fn settings(&self, key: Arc<Key>, now: fn() -> i64) -> Settings {
+        Settings {
+            strict: self.strict,
+            skew: Skew { ahead: nanos(self.skew_ahead), behind: nanos(self.skew_behind) },
+            key,
+            checkpoints: Schedule { records: self.checkpoint_records, interval: self.checkpoint_interval },
+            now,
+        }
+    }
+
+    fn chores(self, settings: &Settings) -> Result<Vec<Box<dyn Chore>>, LedgerError> {
+        let mut chores: Vec<Box<dyn Chore>> = Vec::new();
+        if let Some(retain) = self.retain {
+            let policy = Policy { retain, holds: self.legal_hold, export: self.export_before_delete };
+            let retention = Retention::new(policy, settings.key.clone(), settings.now, |_, _| Ok(()));
+            chores.push(Box::new(retention.map_err(LedgerError::Export)?));
+        }
+        Ok(chores)
+    }
+}
+
+/// Where the key is when no flag says so: beside the database file, or in the working directory.
+pub(crate) fn default_key_file(opened: &Opened) -> PathBuf {
+    opened.file.as_deref().map_or_else(|| PathBuf::from("audit.key"), beside)
+}
+
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".key");
+    PathBuf::from(name)
+}
+
+fn nanos(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// A typing error such as `90ms` must not empty the ledger.
+fn retention(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_secs(1);
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration < SHORTEST { Err("less than a second".to_owned()) } else { Ok(duration) }
+}
+
+fn hold(text: &str) -> Result<Hold, String> {
+    let (tag, value) = text.split_once('=').map_or((text, None), |(tag, value)| (tag, Some(value.to_owned())));
+    if tag.is_empty() { Err("the tag has no name".to_owned()) } else { Ok(Hold { tag: tag.to_owned(), value }) }
+}
