@@ -1,0 +1,96 @@
+//! A real PostgreSQL in a temporary directory, which does not outlive the process that started it.
+
+use std::io::{BufRead, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use postgres::{Client, NoTls};
+
+const SUPPORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support");
+
+/// A server on a free port of 127.0.0.1 with the settings of a real one: fsync, passwords, a language's order of text.
+///
+/// A script supervises it and removes it when the pipe from this process closes: on drop, and after any kind of end.
+pub(crate) struct Postgres {
+    supervisor: Child,
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    url: String,
+    databases: AtomicU32,
+}
+
+impl Postgres {
+    /// A server of its own; takes about three seconds.
+    pub(crate) fn start() -> Self {
+        let mut supervisor = Command::new(format!("{SUPPORT}/serve-postgres.sh"))
+            .arg(programs())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Ctrl-C is for this process; the supervisor has still to clean up.
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let orders = supervisor.stdin.take();
+        let mut answers = BufReader::new(supervisor.stdout.take().unwrap());
+        let url = line(&mut answers);
+        assert!(url.starts_with("postgres://"), "the server did not start; why stands above");
+        Self { supervisor, orders, answers, url, databases: AtomicU32::new(0) }
+    }
+
+    /// The server that all tests of this process share.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Postgres> = OnceLock::new();
+        SHARED.get_or_init(Self::start)
+    }
+
+    /// Makes an empty database and returns its URL.
+    pub(crate) fn new_database(&self) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let statement = format!("CREATE DATABASE {name}");
+        let admin = format!("{}/postgres", self.url);
+        // On a thread of its own: the driver has a runtime inside, which cannot start in that of an async test.
+        thread::spawn(move || Client::connect(&admin, NoTls).unwrap().batch_execute(&statement).unwrap())
+            .join()
+            .unwrap();
+        format!("{}/{name}", self.url)
+    }
+
+    /// Ends the server as a crash does: nothing is written any more, connections break.
+    pub(crate) fn crash(&mut self) {
+        self.order("crash");
+    }
+
+    /// Starts a crashed server again at the same address; it recovers from its log first.
+    pub(crate) fn start_again(&mut self) {
+        self.order("start");
+    }
+
+    fn order(&mut self, order: &str) {
+        writeln!(self.orders.as_mut().unwrap(), "{order}").unwrap();
+        assert_eq!(line(&mut self.answers), order, "the order was not carried out; why stands above");
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        let _ = self.supervisor.wait();
+    }
+}
+
+/// The directory of `initdb`, `pg_ctl` and `postgres`.
+fn programs() -> String {
+    let script = format!("{SUPPORT}/get-postgres.sh");
+    let output = Command::new(script).stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "there is no PostgreSQL; why stands above");
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+fn line(answers: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    answers.read_line(&mut line).unwrap();
+    line.trim_end().to_owned()
+}
