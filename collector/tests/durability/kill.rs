@@ -1,0 +1,57 @@
+//! SIGKILL in the middle of the load, many times, on one database.
+
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::load::{Load, Progress};
+use crate::support::postgres::Postgres;
+use crate::support::program::Program;
+use crate::verify::verify;
+
+const ROUNDS: usize = 24;
+
+/// At every other round some time after the load began, else just when another batch was acknowledged: then the other
+/// senders' batches are on their way into the database.
+fn await_moment(round: usize, progress: &Progress) {
+    // Neighbouring rounds are far apart, no two are alike.
+    let spread = round * 7 % ROUNDS;
+    if round.is_multiple_of(2) {
+        thread::sleep(Duration::from_micros(500 + 12_300 * spread as u64));
+    } else {
+        progress.wait_for_acknowledged(1 + 5 * spread);
+    }
+}
+
+fn rounds_of_kills(database: &str) {
+    let mut load = Load::new();
+    let mut cut_rounds = 0;
+    for round in 0..ROUNDS {
+        let program = Program::start(database);
+        load.check_new(&program);
+        let cut = load.during(program.address, |progress| {
+            await_moment(round, progress);
+            program.kill();
+        });
+        cut_rounds += usize::from(cut > 0);
+        verify(database);
+    }
+    let program = Program::start(database);
+    let records = load.check_all(&program);
+    println!("{ROUNDS} kills, {cut_rounds} of them amid a batch, {records} acknowledged records");
+    assert!(records > 10_000, "only {records} records were acknowledged: that was no load");
+    assert!(cut_rounds > ROUNDS / 2, "only {cut_rounds} kills came amid a batch");
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_by_a_kill_on_sqlite() {
+    let directory = TempDir::new().unwrap();
+    rounds_of_kills(&format!("sqlite://{}/audit.db", directory.path().display()));
+}
+
+#[test]
+#[ignore = "there is no store for PostgreSQL yet"]
+fn nothing_acknowledged_is_lost_by_a_kill_on_postgres() {
+    rounds_of_kills(&Postgres::shared().new_database());
+}

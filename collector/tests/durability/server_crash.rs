@@ -1,0 +1,33 @@
+//! The PostgreSQL server crashes under load, and starts again: the collector waits for it, and loses nothing.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::load::Load;
+use crate::support::postgres::Postgres;
+use crate::support::program::Program;
+use crate::verify::verify;
+
+const ROUNDS: u64 = 5;
+
+#[test]
+#[ignore = "there is no store for PostgreSQL yet"]
+fn nothing_acknowledged_is_lost_by_a_crash_of_the_server() {
+    let mut server = Postgres::start();
+    let database = server.new_database();
+    let program = Program::start(&database);
+    let mut load = Load::new();
+    for round in 0..ROUNDS {
+        load.during(program.address, |progress| {
+            thread::sleep(Duration::from_millis(50 + 70 * round));
+            server.crash();
+            progress.wait_for_refused(10);
+            server.start_again();
+            progress.wait_for_acknowledged(10);
+        });
+        load.check_new(&program);
+        verify(&database);
+    }
+    let records = load.check_all(&program);
+    assert!(records > 1000, "only {records} records were acknowledged: that was no load");
+}

@@ -1,0 +1,38 @@
+//! SIGTERM under load: what was accepted is finished, what is refused after it is whole elsewhere or nowhere.
+
+use tempfile::TempDir;
+
+use crate::load::Load;
+use crate::support::postgres::Postgres;
+use crate::support::program::Program;
+use crate::verify::verify;
+
+const ROUNDS: usize = 6;
+
+fn rounds_of_ends(database: &str) {
+    let mut load = Load::new();
+    for round in 0..ROUNDS {
+        let program = Program::start(database);
+        load.check_new(&program);
+        let mut exit_code = None;
+        load.during(program.address, |progress| {
+            progress.wait_for_acknowledged(1 + 20 * round);
+            exit_code = program.terminate();
+        });
+        assert_eq!(exit_code, Some(0));
+        verify(database);
+    }
+    assert!(load.check_all(&Program::start(database)) > 1000);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_by_an_orderly_end_on_sqlite() {
+    let directory = TempDir::new().unwrap();
+    rounds_of_ends(&format!("sqlite://{}/audit.db", directory.path().display()));
+}
+
+#[test]
+#[ignore = "there is no store for PostgreSQL yet"]
+fn nothing_acknowledged_is_lost_by_an_orderly_end_on_postgres() {
+    rounds_of_ends(&Postgres::shared().new_database());
+}

@@ -1,0 +1,79 @@
+//! The collector as it is run: a process that is started, asked to end, or killed.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use super::http::Client;
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_audit-collector");
+
+/// How long a program may take to end when it was asked to.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Program {
+    child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Program {
+    /// Starts the collector on a free port and waits until it is ready.
+    pub(crate) fn start(database: &str) -> Self {
+        Self::start_by(Command::new(BINARY).args(flags(database)))
+    }
+
+    /// Starts it by a command that becomes the collector, see [`flags`].
+    pub(crate) fn start_by(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.strip_prefix("listening on http://").and_then(|rest| rest.trim_end().parse().ok());
+        let Some(address) = address else {
+            let _ = child.kill();
+            panic!("the collector did not start ({:?}); why stands above", child.wait());
+        };
+        Self { child, address }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address).unwrap()
+    }
+
+    /// SIGKILL: the program can do nothing any more.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and the exit code of an orderly end.
+    pub(crate) fn terminate(mut self) -> Option<i32> {
+        let status = Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+        for _ in 0..DEADLINE.as_millis() / 10 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the program did not end");
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Fails when the program has ended, as it should have.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The flags of a collector on this database, which takes a free port and is silent unless it cannot start.
+pub(crate) fn flags(database: &str) -> [String; 6] {
+    ["--listen", "127.0.0.1:0", "--database", database, "--log-level", "off"].map(str::to_owned)
+}
