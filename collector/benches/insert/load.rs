@@ -1,0 +1,65 @@
+//! The load on the collector: four connections that stay open, one batch at a time on each.
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::batch::Batches;
+use crate::cpu;
+use crate::support::http::{Client, post};
+use crate::support::program::Program;
+
+pub const CONNECTIONS: u64 = 4;
+
+/// How long the collector must be quiet until it has nothing left to do, and what quiet is.
+const QUIET: Duration = Duration::from_millis(100);
+const QUIET_CPU_NANOS: u64 = 2_000_000;
+
+/// What one round of load has cost.
+pub struct Cost {
+    /// From the first request to the last answer.
+    pub wall: Duration,
+    /// CPU time of the threads that send.
+    pub load_nanos: u64,
+    /// CPU time of the collector until the last answer.
+    pub collector_nanos: u64,
+    /// From the last answer until the collector had nothing left to do.
+    pub settled_after: Duration,
+}
+
+/// Sends batches `first` up to `first + batches` of every connection's stream, and waits until they are acknowledged.
+pub fn round(program: &Program, texts: &Batches, first: u64, batches: u64) -> Cost {
+    let before = cpu::of_process(program.id());
+    let start = Instant::now();
+    let load_nanos = thread::scope(|scope| {
+        let send = |stream| scope.spawn(move || send(program.address, texts, stream, first, batches));
+        let threads: Vec<_> = (0..CONNECTIONS).map(send).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    let wall = start.elapsed();
+    let collector_nanos = cpu::of_process(program.id()) - before;
+    let settled_after = settle(program.id());
+    Cost { wall, load_nanos, collector_nanos, settled_after }
+}
+
+fn send(address: SocketAddr, texts: &Batches, stream: u64, first: u64, batches: u64) -> u64 {
+    let mut client = Client::connect(address).unwrap();
+    for index in first..first + batches {
+        let request = post(&texts.body(stream, index));
+        let answer = client.exchange(&request).unwrap();
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    }
+    cpu::of_this_thread()
+}
+
+/// Waits until the collector does nothing any more, so that it does not disturb what is measured next.
+fn settle(id: u32) -> Duration {
+    let start = Instant::now();
+    loop {
+        let before = cpu::of_process(id);
+        thread::sleep(QUIET);
+        if cpu::of_process(id).saturating_sub(before) < QUIET_CPU_NANOS {
+            return start.elapsed() - QUIET;
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! What is said of many values that hardly any of them disturbs.
+
+/// The value that this share of all values is not above.
+pub fn quantile(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let index = ((sorted.len() - 1) as f64 * share).round();
+    sorted[index as usize]
+}
