@@ -4,6 +4,7 @@
 //! store's own tests look at its settings.
 #![cfg(test)]
 
+mod first_start;
 mod full_disk;
 mod kill;
 mod load;

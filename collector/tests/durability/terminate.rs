@@ -1,4 +1,4 @@
-//! SIGTERM under load: what was accepted is finished, what is refused after it is whole elsewhere or nowhere.
+//! SIGTERM under load: what was accepted is answered, and what was answered is kept.
 
 use tempfile::TempDir;
 

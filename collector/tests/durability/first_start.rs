@@ -1,0 +1,47 @@
+//! SIGKILL while the database is being made.
+
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::load::Load;
+use crate::support::postgres::Postgres;
+use crate::support::program::{BINARY, Program, flags};
+use crate::verify::verify;
+
+/// How often, and how much later each time: the last one comes when the collector is ready, also on a slow machine.
+const KILLS: u32 = 30;
+const STEP: Duration = Duration::from_millis(3);
+
+fn a_kill_after(delay: Duration, database: &str) {
+    let mut command = Command::new(BINARY);
+    command.args(flags(database)).stdin(Stdio::null()).stdout(Stdio::null());
+    let mut program = command.spawn().unwrap();
+    thread::sleep(delay);
+    program.kill().unwrap();
+    program.wait().unwrap();
+    let program = Program::start(database);
+    let mut load = Load::new();
+    load.during(program.address, |progress| progress.wait_for_acknowledged(1));
+    load.check_all(&program);
+    program.kill();
+    verify(database);
+}
+
+#[test]
+fn a_database_half_made_on_sqlite_is_finished_by_the_next_start() {
+    for kill in 0..KILLS {
+        let directory = TempDir::new().unwrap();
+        a_kill_after(kill * STEP, &format!("sqlite://{}/audit.db", directory.path().display()));
+    }
+}
+
+#[test]
+#[ignore = "there is no store for PostgreSQL yet"]
+fn a_database_half_made_on_postgres_is_finished_by_the_next_start() {
+    for kill in 0..KILLS {
+        a_kill_after(kill * STEP, &Postgres::shared().new_database());
+    }
+}
