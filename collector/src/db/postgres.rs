@@ -55,24 +55,38 @@ impl Database for PostgresDatabase {
             None => self.config.connect(NoTls)?,
         };
         client.batch_execute(SETTINGS)?;
-        Ok(Box::new(PostgresConnection { client, prepared: HashMap::new() }))
+        Ok(Box::new(PostgresConnection { client: Some(client), prepared: HashMap::new() }))
     }
 }
 
 struct PostgresConnection {
-    client: Client,
+    /// Only absent while it is dropped.
+    client: Option<Client>,
     prepared: HashMap<String, Statement>,
+}
+
+impl Drop for PostgresConnection {
+    /// The driver waits for the server in a runtime of its own, which panics on a thread of another one.
+    fn drop(&mut self) {
+        if let Some(client) = self.client.take() {
+            std::thread::spawn(move || drop(client));
+        }
+    }
 }
 
 /// Statements that a connection keeps prepared; queries with many optional conditions have many texts.
 const PREPARED: usize = 256;
 
 impl PostgresConnection {
+    fn client(&mut self) -> Result<&mut Client, DbError> {
+        self.client.as_mut().ok_or_else(|| DbError::failed("the connection is closed"))
+    }
+
     fn prepared(&mut self, sql: &str) -> Result<Statement, DbError> {
         if let Some(statement) = self.prepared.get(sql) {
             return Ok(statement.clone());
         }
-        let statement = self.client.prepare(sql)?;
+        let statement = self.client()?.prepare(sql)?;
         if self.prepared.len() >= PREPARED {
             self.prepared.clear();
         }
@@ -85,12 +99,12 @@ impl Connection for PostgresConnection {
     fn execute(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<u64, DbError> {
         let statement = self.prepared(sql)?;
         let cells: Vec<&(dyn ToSql + Sync)> = cells.iter().map(|cell| cell as _).collect();
-        Ok(self.client.execute(&statement, &cells)?)
+        Ok(self.client()?.execute(&statement, &cells)?)
     }
 
     fn query(&mut self, sql: &str, cells: &[Cell<'_>], each: EachRow<'_>) -> Result<(), DbError> {
         let statement = self.prepared(sql)?;
-        let mut rows = self.client.query_raw(&statement, cells.iter().copied())?;
+        let mut rows = self.client()?.query_raw(&statement, cells.iter().copied())?;
         while let Some(row) = rows.next()? {
             each(&row)?;
         }
@@ -99,7 +113,7 @@ impl Connection for PostgresConnection {
 
     fn insert(&mut self, table: &Table, cells: &[Cell<'_>]) -> Result<(), DbError> {
         let types: Vec<Type> = table.columns.iter().map(|column| column.kind.into()).collect();
-        let copy = self.client.copy_in(&copy_text(table))?;
+        let copy = self.client()?.copy_in(&copy_text(table))?;
         let mut writer = BinaryCopyInWriter::new(copy, &types);
         for row in cells.chunks(table.columns.len()) {
             writer.write_raw(row.iter().copied())?;
@@ -109,25 +123,25 @@ impl Connection for PostgresConnection {
     }
 
     fn begin_write(&mut self) -> Result<(), DbError> {
-        self.client.batch_execute("BEGIN")?;
+        self.client()?.batch_execute("BEGIN")?;
         self.execute("SELECT pg_advisory_xact_lock($1)", &[Cell::Integer(WRITER_LOCK)])?;
         Ok(())
     }
 
     fn begin_read(&mut self) -> Result<(), DbError> {
-        Ok(self.client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?)
+        Ok(self.client()?.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?)
     }
 
     fn commit(&mut self) -> Result<(), DbError> {
-        Ok(self.client.batch_execute("COMMIT")?)
+        Ok(self.client()?.batch_execute("COMMIT")?)
     }
 
     fn rollback(&mut self) {
-        let _ = self.client.batch_execute("ROLLBACK");
+        let _ = self.client().and_then(|client| Ok(client.batch_execute("ROLLBACK")?));
     }
 
     fn is_lost(&self) -> bool {
-        self.client.is_closed()
+        self.client.as_ref().is_none_or(Client::is_closed)
     }
 }
 

@@ -1,0 +1,207 @@
+//! A database, ledgers on it, and records to put into them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use audit_collector::completeness::Moment;
+use audit_collector::db::{self, Cell, Connection, DbError, Opened};
+use audit_collector::ledger::checkpoint::{Checkpoint, Schedule};
+use audit_collector::ledger::entry::{Entry, Skew};
+use audit_collector::ledger::retention::{Policy, Retention};
+use audit_collector::ledger::signing::Key;
+use audit_collector::ledger::verify::{Trust, Verification, verify};
+use audit_collector::ledger::{Chore, Filter, Kept, Ledger, Settings, Start};
+use audit_collector::record::{Content, Record};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+use crate::postgres::Postgres;
+
+/// When the tests begin.
+pub(crate) const NOW: i64 = 1_800_000_000_000_000_000;
+pub(crate) const SECOND: i64 = 1_000_000_000;
+
+/// Every effect of a test is there long before.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A database of its own.
+pub(crate) struct Fixture {
+    pub(crate) url: String,
+    pub(crate) directory: TempDir,
+    opened: OnceCell<Opened>,
+}
+
+impl Fixture {
+    pub(crate) fn sqlite() -> Self {
+        let directory = TempDir::new().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("audit.db").display());
+        Self { url, directory, opened: OnceCell::new() }
+    }
+
+    pub(crate) fn postgres() -> Self {
+        let (url, directory) = (Postgres::shared().new_database(), TempDir::new().unwrap());
+        Self { url, directory, opened: OnceCell::new() }
+    }
+
+    pub(crate) async fn opened(&self) -> Opened {
+        let url = self.url.clone();
+        self.opened.get_or_init(|| blocking(move || db::open(&url).unwrap())).await.clone()
+    }
+
+    pub(crate) fn key(&self) -> Arc<Key> {
+        Arc::new(Key::load_or_create(&self.directory.path().join("audit.key")).unwrap())
+    }
+
+    fn settings(&self, strict: bool) -> Settings {
+        Settings { strict, skew: Skew::default(), key: self.key(), checkpoints: Schedule::default(), now: || NOW }
+    }
+
+    /// A ledger that flags conflicts.
+    pub(crate) async fn ledger(&self) -> Ledger {
+        self.ledger_with(self.settings(false), Vec::new()).await
+    }
+
+    /// A ledger that refuses them.
+    pub(crate) async fn strict_ledger(&self) -> Ledger {
+        self.ledger_with(self.settings(true), Vec::new()).await
+    }
+
+    /// A ledger that deletes what `policy` says, at the time that `now` reads.
+    pub(crate) async fn ledger_with_retention(&self, policy: Policy, now: fn() -> i64) -> Ledger {
+        let retention = Retention::new(policy, self.key(), now, |_, _| Ok(())).unwrap();
+        self.ledger_with(Settings { now, ..self.settings(false) }, vec![Box::new(retention)]).await
+    }
+
+    async fn ledger_with(&self, settings: Settings, chores: Vec<Box<dyn Chore>>) -> Ledger {
+        let opened = self.opened().await;
+        blocking(move || Ledger::open(opened.database, settings, chores).unwrap()).await
+    }
+
+    /// Runs `work` on a connection of its own, as somebody would who can write to the database.
+    pub(crate) async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Connection) -> Result<T, DbError> + Send + 'static,
+    ) -> T {
+        let opened = self.opened().await;
+        blocking(move || work(&mut *opened.database.connect().unwrap()).unwrap()).await
+    }
+
+    /// Changes something behind the ledger's back; returns how many rows that were.
+    pub(crate) async fn change(&self, sql: &'static str) -> u64 {
+        self.with(move |connection| connection.execute(sql, &[])).await
+    }
+
+    /// What `verify` finds when it trusts the key and these checkpoints.
+    pub(crate) async fn verify_with(&self, checkpoints: Vec<Checkpoint>) -> Verification {
+        let trust = Trust { keys: vec![self.key().public()], checkpoints };
+        self.with(move |connection| verify(connection, &trust, Moment { now: NOW + 3600 * SECOND, grace: SECOND }))
+            .await
+    }
+
+    pub(crate) async fn verify(&self) -> Verification {
+        self.verify_with(Vec::new()).await
+    }
+
+    pub(crate) async fn checkpoints(&self) -> Vec<Checkpoint> {
+        self.with(|connection| Checkpoint::list(connection, 0, i64::MAX)).await
+    }
+
+    /// The number that a query gives.
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        self.with(move |connection| {
+            let mut count = 0;
+            connection.query(sql, &[] as &[Cell<'_>], &mut |row| {
+                count = row.integer(0)?.unwrap_or_default();
+                Ok(())
+            })?;
+            Ok(count)
+        })
+        .await
+    }
+}
+
+/// All rows, in the order of the chain.
+pub(crate) async fn rows(ledger: &Ledger) -> Vec<Kept> {
+    ledger.list(Filter::default(), Start::After(0), 100_000).await.unwrap()
+}
+
+pub(crate) fn uids(rows: &[Kept]) -> Vec<&str> {
+    rows.iter().map(|row| row.entry.uid.as_str()).collect()
+}
+
+/// A record of stream `s` with a number and further attributes, received at [`NOW`].
+pub(crate) fn entry(uid: &str, number: i64, attributes: &[(&str, Value)]) -> Entry {
+    entry_at(NOW, uid, number, attributes)
+}
+
+pub(crate) fn entry_at(received_at: i64, uid: &str, number: i64, attributes: &[(&str, Value)]) -> Entry {
+    let fixed = [
+        ("log.record.uid", Value::from(uid)),
+        ("audit.stream.id", "s".into()),
+        ("audit.sequence.number", number.into()),
+        ("service.name", "shop".into()),
+        ("audit.action", "GET /check".into()),
+        ("user.id", "Größe 😀".into()),
+    ];
+    let all = fixed.iter().chain(attributes);
+    let content = Content {
+        time_unix_nano: received_at - SECOND,
+        observed_time_unix_nano: received_at,
+        severity_number: 9,
+        event_name: "audit.http".to_owned(),
+        trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
+        span_id: Some("b7ad6b7169203331".to_owned()),
+        body: Some("GET /check success".to_owned()),
+        attributes: all.map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+    };
+    Entry::new(Record::from(content), received_at, Skew::default())
+}
+
+/// Records with the numbers `range`, named by them.
+pub(crate) fn entries(range: std::ops::Range<i64>) -> Vec<Entry> {
+    range.map(|number| entry(&format!("aud_{number}"), number, &[])).collect()
+}
+
+/// Polls until `check` holds.
+pub(crate) async fn eventually(mut check: impl AsyncFnMut() -> bool) {
+    let waited = tokio::time::timeout(DEADLINE, async {
+        while !check().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    waited.await.expect("it did not happen in time");
+}
+
+/// PostgreSQL's driver blocks, and has a runtime of its own.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
+}
+
+/// A clock that a test moves. It is a static, since a ledger takes a function; so the two databases take turns.
+pub(crate) struct Clock {
+    now: AtomicI64,
+    turn: Mutex<()>,
+}
+
+impl Clock {
+    pub(crate) const fn new() -> Self {
+        Self { now: AtomicI64::new(NOW), turn: Mutex::const_new(()) }
+    }
+
+    /// Sets it to [`NOW`]; it is the caller's until the guard goes.
+    pub(crate) async fn turn(&self) -> MutexGuard<'_, ()> {
+        let turn = self.turn.lock().await;
+        self.now.store(NOW, Ordering::SeqCst);
+        turn
+    }
+
+    pub(crate) fn read(&self) -> i64 {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn advance(&self, nanos: i64) {
+        self.now.fetch_add(nanos, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,30 @@
+//! What a ledger promises, on a real SQLite and on a real PostgreSQL: one suite for both.
+
+#[path = "../support/postgres.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod postgres;
+
+mod append;
+mod fixture;
+mod retention;
+mod streams;
+mod tamper;
+
+/// Runs each test on both databases.
+macro_rules! on_both {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(crate::fixture::Fixture::sqlite()).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(crate::fixture::Fixture::postgres()).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both;

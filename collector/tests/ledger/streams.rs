@@ -1,0 +1,60 @@
+//! Completeness as `verify` tells it from real rows.
+
+use audit_collector::completeness::Status;
+use serde_json::json;
+
+use crate::fixture::{Fixture, NOW, entry, entry_at};
+use crate::on_both;
+
+on_both![
+    losses_explain_what_is_missing,
+    numbers_that_nobody_explains_are_gaps,
+    records_without_a_stream_count_as_records,
+];
+
+fn event(name: &str, number: i64, attributes: &[(&str, serde_json::Value)]) -> audit_collector::ledger::entry::Entry {
+    let mut entry = entry_at(NOW, &format!("aud_{number}"), number, attributes);
+    entry.event_name = name.to_owned();
+    entry
+}
+
+async fn losses_explain_what_is_missing(fixture: Fixture) {
+    let ledger = fixture.ledger().await;
+    let loss = [
+        ("audit.loss.reason", json!("buffer_full")),
+        ("audit.loss.count", json!(3)),
+        ("audit.loss.first_number", json!(2)),
+        ("audit.loss.last_number", json!(4)),
+    ];
+    let batch = vec![
+        event("audit.stream.start", 0, &[]),
+        entry("aud_1", 1, &[]),
+        event("audit.loss", 5, &loss),
+        event("audit.stream.end", 6, &[("audit.sequence.next", json!(7))]),
+    ];
+    ledger.append(batch).await.unwrap();
+    let found = fixture.verify().await;
+    let stream = &found.completeness.streams[0];
+    assert_eq!((stream.status, stream.explained_losses, stream.next_number), (Status::Complete, 3, Some(7)));
+    assert!(stream.started && stream.ended && found.is_sound());
+    assert_eq!((stream.losses[0].reason.as_str(), stream.losses[0].count), ("buffer_full", 3));
+}
+
+async fn numbers_that_nobody_explains_are_gaps(fixture: Fixture) {
+    let ledger = fixture.ledger().await;
+    let batch = vec![entry("aud_1", 1, &[]), event("audit.stream.end", 4, &[("audit.sequence.next", json!(9))])];
+    ledger.append(batch).await.unwrap();
+    let found = fixture.verify().await;
+    let gaps: Vec<_> =
+        found.completeness.streams[0].gaps.iter().map(|gap| (gap.first_number, gap.last_number)).collect();
+    assert_eq!((gaps, found.is_sound()), (vec![(0, 0), (2, 3), (5, 8)], false));
+}
+
+async fn records_without_a_stream_count_as_records(fixture: Fixture) {
+    let ledger = fixture.ledger().await;
+    let mut stray = entry("aud_x", 0, &[]);
+    stray.stream_id = None;
+    ledger.append(vec![stray]).await.unwrap();
+    let found = fixture.verify().await;
+    assert_eq!((found.completeness.records, found.completeness.streams.len(), found.is_sound()), (1, 0, true));
+}

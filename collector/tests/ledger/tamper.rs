@@ -1,0 +1,177 @@
+//! Whoever can write to the database changes something: `verify` finds it and names the row.
+
+use audit_collector::db::{Cell, Kind};
+use audit_collector::ledger::chain::Hasher;
+use audit_collector::ledger::checkpoint::Checkpoint;
+use audit_collector::ledger::entry::{Entry, RECORDS, UNHASHED};
+use audit_collector::ledger::verify::Fault;
+
+use crate::fixture::{Fixture, entries, rows};
+use crate::on_both;
+
+on_both![
+    every_column_counts,
+    a_removed_row_is_missing,
+    removed_rows_at_the_end_contradict_the_head,
+    rows_that_are_exchanged_are_both_named,
+    an_inserted_row_is_found,
+    a_changed_hash_is_found,
+    a_rewritten_end_contradicts_a_checkpoint_from_elsewhere,
+    a_shortened_ledger_contradicts_a_checkpoint_from_elsewhere,
+    a_forged_checkpoint_is_found,
+    a_gap_that_was_made_by_deletion_is_no_gap_that_passes,
+];
+
+/// Ten rows and a checkpoint.
+async fn filled(fixture: &Fixture) -> Vec<Checkpoint> {
+    let ledger = fixture.ledger().await;
+    ledger.append(entries(0..10)).await.unwrap();
+    ledger.close().await.unwrap();
+    assert!(fixture.verify().await.is_sound());
+    fixture.checkpoints().await
+}
+
+fn row(position: i64) -> Fault {
+    Fault::Row { position, uid: format!("aud_{}", position - 1) }
+}
+
+async fn every_column_counts(fixture: Fixture) {
+    filled(&fixture).await;
+    for column in RECORDS.columns.iter().skip(UNHASHED) {
+        let name = column.name;
+        let value = if column.kind == Kind::Text { "'forged'" } else { "7777" };
+        let change = format!("UPDATE records SET {name} = {value} WHERE position = 4");
+        let keep = format!("CREATE TABLE kept AS SELECT {name} AS kept FROM records WHERE position = 4");
+        let restore = format!("UPDATE records SET {name} = (SELECT kept FROM kept) WHERE position = 4");
+        fixture
+            .with(move |connection| connection.execute(&keep, &[]).and_then(|_| connection.execute(&change, &[])))
+            .await;
+        let found = fixture.verify().await;
+        let named = |fault: &Fault| matches!(fault, Fault::Row { position: 4, .. });
+        assert!(found.fault_count == 1 && found.faults.iter().all(named), "{name}: {found:?}");
+        fixture
+            .with(move |connection| {
+                connection.execute(&restore, &[]).and_then(|_| connection.execute("DROP TABLE kept", &[]))
+            })
+            .await;
+        assert_eq!(fixture.verify().await.fault_count, 0, "{name}");
+    }
+}
+
+async fn a_removed_row_is_missing(fixture: Fixture) {
+    filled(&fixture).await;
+    fixture.change("DELETE FROM records WHERE position IN (4, 5, 8)").await;
+    let found = fixture.verify().await;
+    let missing = |first_position, last_position| Fault::Missing { first_position, last_position };
+    assert_eq!(found.faults, [missing(4, 5), missing(8, 8)]);
+    assert_eq!(found.completeness.unexplained_numbers, 3, "the stream misses the numbers, too");
+}
+
+async fn removed_rows_at_the_end_contradict_the_head(fixture: Fixture) {
+    filled(&fixture).await;
+    fixture.change("DELETE FROM records WHERE position > 7").await;
+    let found = fixture.verify().await;
+    assert_eq!(found.faults, [Fault::Head { head_position: 10, last_position: 7 }, Fault::Checkpoint { position: 10 }]);
+}
+
+async fn rows_that_are_exchanged_are_both_named(fixture: Fixture) {
+    filled(&fixture).await;
+    for change in [
+        "UPDATE records SET position = 100 WHERE position = 3",
+        "UPDATE records SET position = 3 WHERE position = 6",
+        "UPDATE records SET position = 6 WHERE position = 100",
+    ] {
+        fixture.change(change).await;
+    }
+    let found = fixture.verify().await;
+    let uids: Vec<_> = found
+        .faults
+        .iter()
+        .filter_map(|fault| match fault {
+            Fault::Row { position, uid } => Some((*position, uid.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert!(uids.contains(&(3, "aud_5")) && uids.contains(&(6, "aud_2")), "{found:?}");
+}
+
+async fn an_inserted_row_is_found(fixture: Fixture) {
+    filled(&fixture).await;
+    let names: Vec<_> = RECORDS.columns.iter().skip(3).map(|column| column.name).collect();
+    let names = names.join(", ");
+    let insert = format!(
+        "INSERT INTO records (position, hash, uid, {names}) SELECT 11, hash, 'aud_x', {names} FROM records WHERE position = 10"
+    );
+    fixture.with(move |connection| connection.execute(&insert, &[])).await;
+    let found = fixture.verify().await;
+    assert!(found.faults.contains(&Fault::Row { position: 11, uid: "aud_x".to_owned() }), "{found:?}");
+    assert!(found.faults.contains(&Fault::Head { head_position: 10, last_position: 11 }), "{found:?}");
+}
+
+async fn a_changed_hash_is_found(fixture: Fixture) {
+    filled(&fixture).await;
+    fixture.change("UPDATE records SET hash = (SELECT hash FROM records WHERE position = 1) WHERE position = 5").await;
+    let found = fixture.verify().await;
+    assert_eq!(found.faults, [row(5), row(6)]);
+}
+
+/// Rewrites the ledger from a row on so that the chain holds: what everybody can do who can write to the database.
+async fn rewrite(fixture: &Fixture, from: i64) {
+    let ledger = fixture.ledger().await;
+    let rows = rows(&ledger).await;
+    ledger.close().await.unwrap();
+    fixture
+        .with(move |connection| {
+            let (mut hasher, mut previous) = (Hasher::default(), rows[usize::try_from(from).unwrap() - 2].hash);
+            for row in rows.into_iter().filter(|row| row.position >= from) {
+                let entry = Entry { user_id: Some("somebody else".to_owned()), ..row.entry };
+                previous = hasher.row(&previous, row.position, entry.cells());
+                let cells = [Cell::Bytes(&previous), Cell::Integer(row.position)];
+                connection
+                    .execute("UPDATE records SET user_id = 'somebody else', hash = $1 WHERE position = $2", &cells)?;
+            }
+            connection.execute("UPDATE head SET hash = $1", &[Cell::Bytes(&previous)])
+        })
+        .await;
+}
+
+async fn a_rewritten_end_contradicts_a_checkpoint_from_elsewhere(fixture: Fixture) {
+    let elsewhere = filled(&fixture).await;
+    rewrite(&fixture, 6).await;
+    assert_eq!(fixture.verify().await.faults, [Fault::Checkpoint { position: 10 }]);
+    fixture.change("DELETE FROM checkpoints").await;
+    assert_eq!(fixture.verify().await.fault_count, 0, "by itself the ledger cannot know");
+    assert_eq!(fixture.verify_with(elsewhere).await.faults, [Fault::Checkpoint { position: 10 }]);
+}
+
+async fn a_shortened_ledger_contradicts_a_checkpoint_from_elsewhere(fixture: Fixture) {
+    let elsewhere = filled(&fixture).await;
+    for change in [
+        "DELETE FROM records WHERE position > 7",
+        "UPDATE head SET position = 7, hash = (SELECT hash FROM records WHERE position = 7)",
+        "DELETE FROM checkpoints",
+    ] {
+        fixture.change(change).await;
+    }
+    assert!(fixture.verify().await.is_sound(), "by itself the ledger cannot know");
+    assert_eq!(fixture.verify_with(elsewhere).await.faults, [Fault::Checkpoint { position: 10 }]);
+}
+
+async fn a_forged_checkpoint_is_found(fixture: Fixture) {
+    filled(&fixture).await;
+    rewrite(&fixture, 6).await;
+    fixture
+        .change("UPDATE checkpoints SET hash = (SELECT hash FROM records WHERE position = 10) WHERE position = 10")
+        .await;
+    let found = fixture.verify().await;
+    let key_id = fixture.key().id().to_owned();
+    assert_eq!(found.faults, [Fault::Signature { position: 10, key_id }]);
+}
+
+async fn a_gap_that_was_made_by_deletion_is_no_gap_that_passes(fixture: Fixture) {
+    filled(&fixture).await;
+    fixture.change("DELETE FROM records WHERE position = 1").await;
+    let found = fixture.verify().await;
+    assert_eq!(found.faults, [Fault::Missing { first_position: 1, last_position: 1 }]);
+    assert!(!found.is_sound());
+}
