@@ -1,20 +1,42 @@
-//! From the bytes of an OTLP request to records.
+//! From the bytes of a request to records, in each of the formats that the collector reads.
 
 mod json;
 pub mod limits;
+mod ndjson;
+mod numbers;
+mod protobuf;
+mod scan;
 
 use serde_json::Value;
 
 use crate::record::{Attributes, Content, Record};
-use json::{AnyValue, KeyValue, LogRecord, Logs, Message, ResourceLogs};
 
 /// Most characters of a decoder's message that are repeated to the client; a message can quote the client's own text.
 const MAX_MESSAGE_CHARS: usize = 200;
 
+/// How the records of a body are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// OTLP logs in protobuf's JSON encoding.
+    Json,
+    /// OTLP logs in protobuf's own encoding.
+    Protobuf,
+    /// One flat JSON object a line, as the filter's `format: ndjson` writes it.
+    Ndjson,
+}
+
+/// A body that keeps the [`limits`] which can be seen without reading its records.
+#[derive(Clone, Copy, Debug)]
+pub struct Checked<'a> {
+    format: Format,
+    body: &'a [u8],
+    values: usize,
+}
+
 /// Why a body was not read, with the sentence that the client gets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// It is not an OTLP logs request; the sentence says where and why.
+    /// It is not what its format says; the sentence says where and why.
     #[error("{0}")]
     Invalid(String),
     /// It would cost more than one request may, see [`limits`].
@@ -22,53 +44,70 @@ pub enum DecodeError {
     TooLarge(String),
 }
 
-/// Reads an OTLP logs request in its JSON encoding; the records come in the order of the request.
+impl Format {
+    /// Looks at a body without taking memory for what it holds.
+    ///
+    /// # Errors
+    ///
+    /// When it exceeds one of [`limits`], or cannot be read at all.
+    pub fn check(self, body: &[u8]) -> Result<Checked<'_>, DecodeError> {
+        let values = match self {
+            Self::Json => limits::check_json(json::text(body)?)?,
+            Self::Protobuf => scan::check(body)?,
+            Self::Ndjson => limits::check_lines(body)?,
+        };
+        Ok(Checked { format: self, body, values })
+    }
+}
+
+impl Checked<'_> {
+    /// How many values the body holds, each of which will take memory.
+    pub fn values(&self) -> usize {
+        self.values
+    }
+
+    /// Reads all records, in the order of the body.
+    ///
+    /// # Errors
+    ///
+    /// When a field has a wrong type or a limit is exceeded. The message names the place of a wrong field as well as
+    /// the format can, and is bounded in length.
+    pub fn decode(self) -> Result<Vec<Record>, DecodeError> {
+        match self.format {
+            Format::Json => json::decode(self.body),
+            Format::Protobuf => protobuf::decode(self.body),
+            Format::Ndjson => ndjson::decode(self.body),
+        }
+    }
+}
+
+/// Checks and reads an OTLP logs request in its JSON encoding.
 ///
 /// # Errors
 ///
-/// When `body` is not JSON, a field has a wrong type, or one of [`limits`] is exceeded. The message names the place of
-/// a wrong field and is bounded in length.
+/// See [`Format::check`] and [`Checked::decode`].
 pub fn decode_json(body: &[u8]) -> Result<Vec<Record>, DecodeError> {
-    // The JSON reader would not look into the strings that it skips.
-    let text =
-        str::from_utf8(body).map_err(|error| DecodeError::Invalid(format!("body is not valid UTF-8: {error}")))?;
-    limits::check_text(text)?;
-    let Message(logs) = serde_json::from_str::<Message<Logs>>(text).map_err(|error| refusal(&error))?;
-    limits::check_logs(&logs)?;
-    Ok(logs.resource_logs.into_iter().flat_map(|Message(group)| records(group)).collect())
+    Format::Json.check(body)?.decode()
 }
 
-fn refusal(error: &serde_json::Error) -> DecodeError {
-    let kind = if error.is_data() { "not an OTLP logs request" } else { "not valid JSON" };
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    let text = error.to_string();
-    let message: String = text.strip_suffix(&place).unwrap_or(&text).chars().take(MAX_MESSAGE_CHARS).collect();
-    DecodeError::Invalid(format!("body is {kind}: {message}{place}"))
+/// The records of one resource, each still as its format reads it.
+struct Group<L> {
+    resource: Attributes,
+    logs: Vec<L>,
 }
 
-fn records(group: ResourceLogs) -> impl Iterator<Item = Record> {
-    let resource = attributes(group.resource.0.attributes);
-    let logs = group.scope_logs.into_iter().flat_map(|Message(scope)| scope.log_records);
-    logs.map(move |Message(log)| record(&resource, log))
-}
-
-fn record(resource: &Attributes, log: LogRecord) -> Record {
-    let mut all = resource.clone();
-    all.extend(attributes(log.attributes));
-    Record::from(Content {
-        time_unix_nano: log.time_unix_nano.0,
-        observed_time_unix_nano: log.observed_time_unix_nano.0,
-        severity_number: log.severity_number,
-        event_name: log.event_name,
-        trace_id: hex_id(&log.trace_id, 32),
-        span_id: hex_id(&log.span_id, 16),
-        body: body_text(log.body),
-        attributes: all,
-    })
-}
-
-fn attributes(list: Vec<Message<KeyValue>>) -> Attributes {
-    list.into_iter().map(|Message(entry)| (entry.key, entry.value.0)).collect()
+/// Gives each record the attributes of its resource; its own win over those.
+fn records<L>(groups: Vec<Group<L>>, content: fn(L) -> Content) -> Result<Vec<Record>, DecodeError> {
+    limits::check_groups(&groups)?;
+    let each = groups.into_iter().flat_map(|Group { resource, logs }| {
+        logs.into_iter().map(move |log| {
+            let mut content = content(log);
+            let own = std::mem::replace(&mut content.attributes, resource.clone());
+            content.attributes.extend(own);
+            Record::from(content)
+        })
+    });
+    Ok(each.collect())
 }
 
 /// OTLP wants an invalid id to be read as no id (`logs.proto`, `trace_id`), and all zeros is invalid.
@@ -78,12 +117,17 @@ fn hex_id(text: &str, digits: usize) -> Option<String> {
     valid.then(|| text.to_ascii_lowercase())
 }
 
-fn body_text(AnyValue(body): AnyValue) -> Option<String> {
+fn body_text(body: Value) -> Option<String> {
     match body {
         Value::Null => None,
         Value::String(text) => Some(text),
         other => Some(other.to_string()),
     }
+}
+
+/// The beginning of a decoder's message, without the place at its end.
+fn excerpt(message: &str, place: &str) -> String {
+    message.strip_suffix(place).unwrap_or(message).chars().take(MAX_MESSAGE_CHARS).collect()
 }
 
 #[cfg(test)]

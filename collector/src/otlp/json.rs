@@ -1,4 +1,4 @@
-//! Reader types for the JSON encoding of OTLP logs: unknown fields are ignored, absent and null fields are empty.
+//! The JSON encoding of OTLP logs: unknown fields are ignored, absent and null fields are empty.
 //!
 //! The serde support of the `opentelemetry-proto` crate refuses an empty `arrayValue`, `"NaN"` and nulls, and takes an
 //! array where a message belongs; all of that is on the wire of other senders, so the types are our own.
@@ -8,75 +8,122 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+
+use super::numbers::{Double, Integer, UnixNano, double};
+use super::{DecodeError, Group, body_text, excerpt, hex_id};
+use crate::record::{Attributes, Content, Record};
+
+/// The body as text.
+pub(super) fn text(body: &[u8]) -> Result<&str, DecodeError> {
+    // The JSON reader would not look into the strings that it skips.
+    str::from_utf8(body).map_err(|error| DecodeError::Invalid(format!("body is not valid UTF-8: {error}")))
+}
+
+/// Reads the records of a checked body.
+pub(super) fn decode(body: &[u8]) -> Result<Vec<Record>, DecodeError> {
+    let Message(logs) = serde_json::from_str::<Message<Logs>>(text(body)?).map_err(|error| refusal(&error))?;
+    super::records(logs.resource_logs.into_iter().map(|Message(group)| group.into()).collect(), content)
+}
+
+fn refusal(error: &serde_json::Error) -> DecodeError {
+    let kind = if error.is_data() { "not an OTLP logs request" } else { "not valid JSON" };
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let message = excerpt(&error.to_string(), &place);
+    DecodeError::Invalid(format!("body is {kind}: {message}{place}"))
+}
+
+impl From<ResourceLogs> for Group<LogRecord> {
+    fn from(group: ResourceLogs) -> Self {
+        let logs = group.scope_logs.into_iter().flat_map(|Message(scope)| scope.log_records);
+        Self { resource: attributes(group.resource.0.attributes), logs: logs.map(|Message(log)| log).collect() }
+    }
+}
+
+fn content(log: LogRecord) -> Content {
+    Content {
+        time_unix_nano: log.time_unix_nano.0,
+        observed_time_unix_nano: log.observed_time_unix_nano.0,
+        severity_number: log.severity_number,
+        event_name: log.event_name,
+        trace_id: hex_id(&log.trace_id, 32),
+        span_id: hex_id(&log.span_id, 16),
+        body: body_text(log.body.0),
+        attributes: attributes(log.attributes),
+    }
+}
+
+fn attributes(list: Vec<Message<KeyValue>>) -> Attributes {
+    list.into_iter().map(|Message(entry)| (entry.key, entry.value.0)).collect()
+}
 
 /// `ExportLogsServiceRequest`.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Logs {
+struct Logs {
     #[serde(deserialize_with = "null_is_empty")]
-    pub(super) resource_logs: Vec<Message<ResourceLogs>>,
+    resource_logs: Vec<Message<ResourceLogs>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct ResourceLogs {
+struct ResourceLogs {
     #[serde(deserialize_with = "null_is_empty")]
-    pub(super) resource: Message<Resource>,
+    resource: Message<Resource>,
     #[serde(deserialize_with = "null_is_empty")]
-    pub(super) scope_logs: Vec<Message<ScopeLogs>>,
+    scope_logs: Vec<Message<ScopeLogs>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Resource {
+struct Resource {
     #[serde(deserialize_with = "null_is_empty")]
-    pub(super) attributes: Vec<Message<KeyValue>>,
+    attributes: Vec<Message<KeyValue>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct ScopeLogs {
+struct ScopeLogs {
     #[serde(deserialize_with = "null_is_empty")]
-    pub(super) log_records: Vec<Message<LogRecord>>,
+    log_records: Vec<Message<LogRecord>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct LogRecord {
+struct LogRecord {
     #[serde(deserialize_with = "null_is_empty")]
-    pub(super) time_unix_nano: UnixNano,
+    time_unix_nano: UnixNano,
     #[serde(deserialize_with = "null_is_empty")]
-    pub(super) observed_time_unix_nano: UnixNano,
+    observed_time_unix_nano: UnixNano,
     #[serde(deserialize_with = "null_is_empty")]
-    pub(super) severity_number: i32,
+    severity_number: i32,
     #[serde(deserialize_with = "null_is_empty")]
-    pub(super) event_name: String,
+    event_name: String,
     #[serde(deserialize_with = "null_is_empty")]
-    pub(super) trace_id: String,
+    trace_id: String,
     #[serde(deserialize_with = "null_is_empty")]
-    pub(super) span_id: String,
+    span_id: String,
     #[serde(deserialize_with = "null_is_empty")]
-    pub(super) body: AnyValue,
+    body: AnyValue,
     #[serde(deserialize_with = "null_is_empty")]
-    pub(super) attributes: Vec<Message<KeyValue>>,
+    attributes: Vec<Message<KeyValue>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct KeyValue {
+struct KeyValue {
     #[serde(deserialize_with = "null_is_empty")]
-    pub(super) key: String,
+    key: String,
     #[serde(deserialize_with = "null_is_empty")]
-    pub(super) value: AnyValue,
+    value: AnyValue,
 }
 
 /// An attribute's value as plain JSON: bytes stay base64 text, NaN and the infinities are strings, empty is null.
 #[derive(Default, Deserialize)]
 #[serde(try_from = "Message<AnyValueFields>")]
-pub(super) struct AnyValue(pub(super) Value);
+struct AnyValue(Value);
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -127,103 +174,15 @@ impl TryFrom<Message<AnyValueFields>> for AnyValue {
     }
 }
 
-fn double(value: f64) -> Value {
-    match value {
-        value if value.is_nan() => "NaN".into(),
-        f64::INFINITY => "Infinity".into(),
-        f64::NEG_INFINITY => "-Infinity".into(),
-        value => value.into(),
-    }
-}
-
 fn object(list: KeyValueList) -> Value {
     // Sorted first, so that equal lists have equal JSON text whatever order the sender used.
     let sorted: BTreeMap<_, _> = list.values.into_iter().map(|Message(entry)| (entry.key, entry.value.0)).collect();
     Value::Object(sorted.into_iter().collect())
 }
 
-/// Nanoseconds since the Unix epoch, not negative.
-#[derive(Default, Deserialize)]
-#[serde(try_from = "Integer")]
-pub(super) struct UnixNano(pub(super) i64);
-
-impl TryFrom<Integer> for UnixNano {
-    type Error = &'static str;
-
-    fn try_from(Integer(value): Integer) -> Result<Self, Self::Error> {
-        if value < 0 { Err("a time is negative") } else { Ok(Self(value)) }
-    }
-}
-
-/// An int64, written as a string of digits or as a number.
-struct Integer(i64);
-
-impl<'de> Deserialize<'de> for Integer {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(IntegerVisitor)
-    }
-}
-
-struct IntegerVisitor;
-
-impl Visitor<'_> for IntegerVisitor {
-    type Value = Integer;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a signed 64-bit integer, as a number or as a string of digits")
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Integer, E> {
-        Ok(Integer(value))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Integer, E> {
-        i64::try_from(value).map(Integer).map_err(|_| E::invalid_value(serde::de::Unexpected::Unsigned(value), &self))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Integer, E> {
-        value.parse().map(Integer).map_err(|_| E::invalid_value(serde::de::Unexpected::Str(value), &self))
-    }
-}
-
-/// A double, written as a number or as a string such as `"NaN"`.
-struct Double(f64);
-
-impl<'de> Deserialize<'de> for Double {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(DoubleVisitor)
-    }
-}
-
-struct DoubleVisitor;
-
-impl Visitor<'_> for DoubleVisitor {
-    type Value = Double;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a number, as a number or as a string")
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Double, E> {
-        Ok(Double(value))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Double, E> {
-        Ok(Double(value as f64))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Double, E> {
-        Ok(Double(value as f64))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Double, E> {
-        value.parse().map(Double).map_err(|_| E::invalid_value(serde::de::Unexpected::Str(value), &self))
-    }
-}
-
 /// A protobuf message: a JSON object and nothing else. Derived readers alone would take an array for it.
 #[derive(Default)]
-pub(super) struct Message<T>(pub(super) T);
+struct Message<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Message<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,51 +1,67 @@
-//! What one request may cost beyond its bytes: a few bytes of JSON can stand for much memory and many rows.
+//! What one request may cost beyond its bytes: a few bytes can stand for much memory and many rows.
 
-use super::DecodeError;
-use super::json::{KeyValue, Logs, Message, ResourceLogs};
+use super::{DecodeError, Group};
+use crate::record::Attributes;
 
 /// Most records in one request; keeps its transaction well below the time for which others wait.
 pub const MAX_RECORDS: usize = 10_000;
 
-/// Most opening braces in one request. Each object costs memory, an empty record a hundred times its three bytes.
-/// The smallest sensible attributes reach this number in about 16 MiB.
-pub const MAX_BRACES: usize = 1_000_000;
+/// Most values in one request: opening braces in JSON, messages in protobuf, values in NDJSON. Each costs memory, an
+/// empty record a hundred times its two or three bytes. The smallest sensible attributes reach this number in about
+/// 16 MiB.
+pub const MAX_VALUES: usize = 1_000_000;
 
 /// Most bytes by which a request may grow because each record is kept with the attributes of its resource.
 pub const MAX_REPEATED_BYTES: usize = 16 * 1024 * 1024;
 
-/// To be called before `text` is parsed.
-pub(super) fn check_text(text: &str) -> Result<(), DecodeError> {
+/// To be called before `text` is parsed; returns the number of its opening braces.
+pub(super) fn check_json(text: &str) -> Result<usize, DecodeError> {
     let braces = text.bytes().filter(|byte| *byte == b'{').count();
-    if braces > MAX_BRACES {
-        return Err(DecodeError::TooLarge(format!("body has more than {MAX_BRACES} opening braces")));
+    if braces > MAX_VALUES {
+        return Err(DecodeError::TooLarge(format!("body has more than {MAX_VALUES} opening braces")));
     }
-    Ok(())
+    Ok(braces)
+}
+
+/// To be called before a line of `body` is parsed; returns the number of its values, an upper bound of it where texts
+/// hold commas.
+pub(super) fn check_lines(body: &[u8]) -> Result<usize, DecodeError> {
+    if super::ndjson::lines(body).count() > MAX_RECORDS {
+        return Err(too_many_records());
+    }
+    let values = body.iter().filter(|byte| matches!(byte, b'{' | b'[' | b',')).count();
+    if values > MAX_VALUES {
+        return Err(too_many_values());
+    }
+    Ok(values)
 }
 
 /// To be called before the attributes of resources are copied to records.
-pub(super) fn check_logs(logs: &Logs) -> Result<(), DecodeError> {
-    let groups = || logs.resource_logs.iter().map(|Message(group)| group);
-    if groups().map(records).sum::<usize>() > MAX_RECORDS {
-        return Err(DecodeError::TooLarge(format!("body has more than {MAX_RECORDS} records")));
+pub(super) fn check_groups<L>(groups: &[Group<L>]) -> Result<(), DecodeError> {
+    if groups.iter().map(|group| group.logs.len()).sum::<usize>() > MAX_RECORDS {
+        return Err(too_many_records());
     }
-    if groups().map(repeated_bytes).sum::<usize>() > MAX_REPEATED_BYTES {
+    if groups.iter().map(repeated_bytes).sum::<usize>() > MAX_REPEATED_BYTES {
         let message = "resource attributes are too large for that many records";
         return Err(DecodeError::TooLarge(format!("{message}, together more than {MAX_REPEATED_BYTES} bytes")));
     }
     Ok(())
 }
 
-fn records(group: &ResourceLogs) -> usize {
-    group.scope_logs.iter().map(|Message(scope)| scope.log_records.len()).sum()
+pub(super) fn too_many_records() -> DecodeError {
+    DecodeError::TooLarge(format!("body has more than {MAX_RECORDS} records"))
 }
 
-fn repeated_bytes(group: &ResourceLogs) -> usize {
-    let copies = records(group).saturating_sub(1);
-    let attributes = group.resource.0.attributes.iter();
-    copies.saturating_mul(attributes.map(|Message(attribute)| text_bytes(attribute)).sum())
+pub(super) fn too_many_values() -> DecodeError {
+    DecodeError::TooLarge(format!("body has more than {MAX_VALUES} values"))
 }
 
-/// Size of the attribute as JSON text, without escapes in its name.
-fn text_bytes(attribute: &KeyValue) -> usize {
-    attribute.key.len() + attribute.value.0.to_string().len()
+fn repeated_bytes<L>(group: &Group<L>) -> usize {
+    let copies = group.logs.len().saturating_sub(1);
+    if copies == 0 { 0 } else { copies.saturating_mul(text_bytes(&group.resource)) }
+}
+
+/// Size of the attributes as JSON text, without escapes in their names.
+fn text_bytes(attributes: &Attributes) -> usize {
+    attributes.iter().map(|(name, value)| name.len() + value.to_string().len()).sum()
 }

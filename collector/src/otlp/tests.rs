@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::limits::{MAX_BRACES, MAX_RECORDS, MAX_REPEATED_BYTES};
+use super::limits::{MAX_RECORDS, MAX_REPEATED_BYTES, MAX_VALUES};
 use super::*;
 
 fn one_record(record: &str) -> Record {
@@ -124,6 +124,15 @@ fn a_derived_uid_does_not_depend_on_the_order_of_attributes() {
 }
 
 #[test]
+fn a_time_beyond_the_year_2262_is_the_last_one() {
+    for time in ["\"9223372036854775808\"", "9223372036854775808", "\"18446744073709551615\"", "18446744073709551615"] {
+        let content = one_record(&format!(r#"{{"timeUnixNano":{time},"observedTimeUnixNano":{time}}}"#)).content;
+        assert_eq!((content.time_unix_nano, content.observed_time_unix_nano), (i64::MAX, i64::MAX), "{time}");
+    }
+    assert_eq!(one_record(r#"{"timeUnixNano":"9223372036854775806"}"#).content.time_unix_nano, i64::MAX - 1);
+}
+
+#[test]
 fn wrong_shapes_are_refused_with_their_place() {
     let record = |record: &str| format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{record}]}}]}}]}}"#);
     let value = |value: &str| record(&format!(r#"{{"attributes":[{{"key":"k","value":{value}}}]}}"#));
@@ -137,7 +146,9 @@ fn wrong_shapes_are_refused_with_their_place() {
         record("null"),
         record(r#"{"timeUnixNano":"soon"}"#),
         record(r#"{"timeUnixNano":"-1"}"#),
-        record(r#"{"timeUnixNano":"9223372036854775808"}"#),
+        record(r#"{"timeUnixNano":-1}"#),
+        record(r#"{"timeUnixNano":1.5}"#),
+        record(r#"{"timeUnixNano":"18446744073709551616"}"#),
         record(r#"{"severityNumber":"INFO"}"#),
         record(r#"{"attributes":{"k":"v"}}"#),
         value(r#""bare""#),
@@ -201,8 +212,8 @@ fn the_number_of_records_is_bounded() {
 #[test]
 fn the_number_of_objects_is_bounded_before_they_are_read() {
     let objects = |number| format!(r#"{{"resourceLogs":[{}]}}"#, vec!["{}"; number].join(","));
-    assert_eq!(decode_json(objects(MAX_BRACES - 1).as_bytes()), Ok(Vec::new()));
-    assert_too_large(&objects(MAX_BRACES), "body has more than 1000000 opening braces");
+    assert_eq!(decode_json(objects(MAX_VALUES - 1).as_bytes()), Ok(Vec::new()));
+    assert_too_large(&objects(MAX_VALUES), "body has more than 1000000 opening braces");
 }
 
 #[test]

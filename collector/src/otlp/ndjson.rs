@@ -1,0 +1,104 @@
+//! NDJSON: one flat JSON object a line, fields and attributes under their names, as the filter's `format: ndjson`
+//! writes it. What is no field is an attribute.
+
+use std::fmt;
+
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::numbers::UnixNano;
+use super::{DecodeError, body_text, excerpt, hex_id};
+use crate::record::{Content, Record};
+
+/// Events of the filter, whose lines have no body: it says nothing that is not in their attributes.
+const FILTER_EVENTS: &str = "audit.";
+
+/// Reads the records of a checked body.
+pub(super) fn decode(body: &[u8]) -> Result<Vec<Record>, DecodeError> {
+    lines(body).map(|(number, line)| record(number, line)).collect()
+}
+
+/// The lines that are not blank, with their numbers from 1.
+pub(super) fn lines(body: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let lines = body.split(|byte| *byte == b'\n').enumerate();
+    lines.map(|(index, line)| (index + 1, line)).filter(|(_, line)| !line.trim_ascii().is_empty())
+}
+
+fn record(number: usize, line: &[u8]) -> Result<Record, DecodeError> {
+    let invalid = |why: String| DecodeError::Invalid(format!("line {number} is not {why}"));
+    let text = str::from_utf8(line).map_err(|error| invalid(format!("valid UTF-8: {error}")))?;
+    let Line(content) = serde_json::from_str(text).map_err(|error| invalid(reason(&error)))?;
+    Ok(with_body(content).into())
+}
+
+fn reason(error: &serde_json::Error) -> String {
+    let kind = if error.is_data() { "a record" } else { "valid JSON" };
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let message = excerpt(&error.to_string(), &place);
+    format!("{kind}: {message} at column {}", error.column())
+}
+
+/// Adds the body that the filter gives the same record in OTLP, so that both formats keep equal records.
+fn with_body(mut content: Content) -> Content {
+    if content.body.is_none() && content.event_name.starts_with(FILTER_EVENTS) {
+        content.body = Some(filters_body(&content));
+    }
+    content
+}
+
+fn filters_body(content: &Content) -> String {
+    let Some(action) = content.text("audit.action") else {
+        return content.event_name.clone();
+    };
+    // A record that was acknowledged before its request went on has a stage in the place of an outcome.
+    match content.text("audit.outcome").or_else(|| content.text("audit.stage")) {
+        Some(outcome) => format!("{action} {outcome}"),
+        None => action.to_owned(),
+    }
+}
+
+struct Line(Content);
+
+impl<'de> Deserialize<'de> for Line {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(LineVisitor)
+    }
+}
+
+struct LineVisitor;
+
+impl<'de> Visitor<'de> for LineVisitor {
+    type Value = Line;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Line, A::Error> {
+        let mut content = Content::default();
+        while let Some(name) = map.next_key::<String>()? {
+            match name.as_str() {
+                "time_unix_nano" => content.time_unix_nano = value::<UnixNano, A>(&mut map)?.0,
+                "observed_time_unix_nano" => content.observed_time_unix_nano = value::<UnixNano, A>(&mut map)?.0,
+                "severity_number" => content.severity_number = value(&mut map)?,
+                "event_name" => content.event_name = value(&mut map)?,
+                "trace_id" => content.trace_id = hex_id(&value::<String, A>(&mut map)?, 32),
+                "span_id" => content.span_id = hex_id(&value::<String, A>(&mut map)?, 16),
+                "body" => content.body = body_text(value(&mut map)?),
+                _ => {
+                    content.attributes.insert(name, map.next_value::<Value>()?);
+                }
+            }
+        }
+        Ok(Line(content))
+    }
+}
+
+/// The value of a field; null is an absent field, as in OTLP.
+fn value<'de, T: Default + Deserialize<'de>, A: MapAccess<'de>>(map: &mut A) -> Result<T, A::Error> {
+    Ok(map.next_value::<Option<T>>()?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! Counts the messages of an OTLP request in protobuf before the reader makes them: two bytes on the wire are an empty
+//! record, which takes two hundred in memory.
+
+use prost::DecodeError as WireError;
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+
+use super::DecodeError;
+use super::limits::{MAX_RECORDS, MAX_VALUES, too_many_records, too_many_values};
+use super::protobuf::refusal;
+
+/// Most messages within each other; `prost` refuses deeper ones too, but only when it has made the outer ones.
+const MAX_DEPTH: usize = 100;
+
+/// Messages of `logs.proto`, `common.proto` and `resource.proto` that can hold others.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Logs,
+    ResourceLogs,
+    Resource,
+    EntityRef,
+    ScopeLogs,
+    Scope,
+    LogRecord,
+    KeyValue,
+    AnyValue,
+    ArrayValue,
+    KeyValueList,
+    /// One text of a repeated field.
+    Text,
+}
+
+impl Kind {
+    /// What a field holds; `None` when it takes no memory that grows with its number.
+    fn of_field(self, tag: u32) -> Option<Self> {
+        match (self, tag) {
+            (Self::Logs, 1) => Some(Self::ResourceLogs),
+            (Self::ResourceLogs, 1) => Some(Self::Resource),
+            (Self::ResourceLogs, 2) => Some(Self::ScopeLogs),
+            (Self::Resource, 1) | (Self::Scope, 3) | (Self::LogRecord, 6) | (Self::KeyValueList, 1) => {
+                Some(Self::KeyValue)
+            }
+            (Self::Resource, 3) => Some(Self::EntityRef),
+            (Self::EntityRef, 3 | 4) => Some(Self::Text),
+            (Self::ScopeLogs, 1) => Some(Self::Scope),
+            (Self::ScopeLogs, 2) => Some(Self::LogRecord),
+            (Self::LogRecord, 5) | (Self::KeyValue, 2) | (Self::ArrayValue, 1) => Some(Self::AnyValue),
+            (Self::AnyValue, 5) => Some(Self::ArrayValue),
+            (Self::AnyValue, 6) => Some(Self::KeyValueList),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Counts {
+    values: usize,
+    records: usize,
+}
+
+impl Counts {
+    fn add(&mut self, kind: Kind) -> Result<(), DecodeError> {
+        self.values += 1;
+        self.records += usize::from(kind == Kind::LogRecord);
+        if self.records > MAX_RECORDS {
+            return Err(too_many_records());
+        }
+        if self.values > MAX_VALUES {
+            return Err(too_many_values());
+        }
+        Ok(())
+    }
+}
+
+/// Returns the number of messages in the request.
+pub(super) fn check(body: &[u8]) -> Result<usize, DecodeError> {
+    let mut counts = Counts::default();
+    scan(Kind::Logs, body, MAX_DEPTH, &mut counts)?;
+    Ok(counts.values)
+}
+
+fn scan(kind: Kind, mut rest: &[u8], depth: usize, counts: &mut Counts) -> Result<(), DecodeError> {
+    let inner_depth = depth.checked_sub(1).ok_or_else(|| refusal("messages are nested too deep"))?;
+    while !rest.is_empty() {
+        let (tag, wire_type) = decode_key(&mut rest).map_err(wire)?;
+        let inner = kind.of_field(tag).filter(|_| wire_type == WireType::LengthDelimited);
+        let Some(inner) = inner else {
+            skip_field(wire_type, tag, &mut rest, DecodeContext::default()).map_err(wire)?;
+            continue;
+        };
+        counts.add(inner)?;
+        let bytes = take_delimited(&mut rest)?;
+        if inner != Kind::Text {
+            scan(inner, bytes, inner_depth, counts)?;
+        }
+    }
+    Ok(())
+}
+
+fn take_delimited<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
+    let length = decode_varint(rest).map_err(wire)?;
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let (bytes, behind) = rest.split_at_checked(length).ok_or_else(|| refusal("a field ends behind the body"))?;
+    *rest = behind;
+    Ok(bytes)
+}
+
+fn wire(error: WireError) -> DecodeError {
+    refusal(&error.to_string())
+}
