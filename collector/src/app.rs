@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use crate::admission::Admission;
+use crate::auth::{self, Access};
 use crate::ledger::Ledger;
-use crate::refusal::Refusal;
+use crate::logs::{self, RefusalLog};
+use crate::metrics::{self, Metrics};
+use crate::refusal::{Reason, Refusal};
 use crate::{ingest, query};
 
 /// What every request handler needs.
@@ -16,8 +21,14 @@ use crate::{ingest, query};
 pub struct AppState {
     /// Where records are kept.
     pub ledger: Arc<Ledger>,
-    /// Most bytes of a request body, as sent and after decompression; more is answered with 413.
-    pub max_body_bytes: usize,
+    /// What requests may take together.
+    pub admission: Admission,
+    /// Who may write and who may read.
+    pub access: Access,
+    /// Counts for `/metrics`.
+    pub metrics: Metrics,
+    /// When refusals were told last.
+    pub refusals: Arc<RefusalLog>,
     /// Reads the time of receipt, in nanoseconds since the Unix epoch.
     pub now_unix_nano: fn() -> i64,
 }
@@ -25,10 +36,21 @@ pub struct AppState {
 /// Builds the router of the collector.
 pub fn app(state: AppState) -> Router {
     Router::new()
+        .merge(for_readers(&state))
         .route("/v1/logs", post(ingest::post_logs))
-        .route("/api/records", get(query::list_records))
         .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics::show))
+        .method_not_allowed_fallback(async || Refusal::new(Reason::MethodNotAllowed, "the path has no such method"))
+        .layer(from_fn_with_state(state.clone(), logs::note_refusals))
         .with_state(state)
+}
+
+/// What needs the token of readers, if there is one; unknown paths too, so that nobody else learns which there are.
+fn for_readers(state: &AppState) -> Router<AppState> {
+    Router::new()
+        .route("/api/records", get(query::list_records))
+        .fallback(async || Refusal::not_found("there is no such path"))
+        .layer(from_fn_with_state(state.clone(), auth::require_read))
 }
 
 async fn healthz(State(state): State<AppState>) -> Result<Json<Value>, Refusal> {

@@ -1,133 +1,103 @@
-//! `POST /v1/logs`: checks the request, decodes it, stores it, and only then answers.
+//! `POST /v1/logs`: admits the request, reads it, stores it, and only then answers.
 
-use std::io::Read as _;
+mod answer;
+mod body;
 
-use axum::Json;
-use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
-use flate2::read::MultiGzDecoder;
-use http_body_util::BodyExt as _;
-use serde_json::{Value, json};
+use axum::response::Response;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use crate::app::AppState;
 use crate::ledger::Appended;
 use crate::ledger::entry::Entry;
-use crate::otlp;
-use crate::refusal::Refusal;
+use crate::otlp::Format;
+use crate::refusal::{PROTOBUF, Reason, Refusal};
+use answer::Encoded;
+use body::{Compression, Incoming};
 
-const JSON: &str = "application/json";
-
-/// Stores all records of the request, or none; `{}` is OTLP's answer for "all accepted".
-pub(crate) async fn post_logs(State(state): State<AppState>, request: Request) -> Result<Json<Value>, Refusal> {
+/// Stores all records of the request, or none.
+pub(crate) async fn post_logs(State(state): State<AppState>, request: Request) -> Response {
+    let started = Instant::now();
     let (parts, body) = request.into_parts();
-    check_content_type(&parts.headers)?;
-    let encoding = Encoding::of(&parts.headers)?;
-    let sent = read_body(body, state.max_body_bytes).await?;
-    let body = encoding.decode(sent, state.max_body_bytes)?;
-    let records = otlp::decode_json(&body)?;
-    let received_at = (state.now_unix_nano)();
-    let skew = state.ledger.settings().skew;
-    let entries: Vec<_> = records.into_iter().map(|record| Entry::new(record, received_at, skew)).collect();
+    let encoded = Encoded::of(format(&parts.headers).ok());
+    let mut incoming = Incoming::new(body, &parts.headers, state.admission.limits());
+    let result = take_in(&state, &parts.headers, &mut incoming).await;
+    if result.is_err() {
+        incoming.discard().await;
+    }
+    let response = match result {
+        Ok(Stored { warning }) => encoded.stored(warning),
+        Err(refusal) => encoded.refused(refusal),
+    };
+    state.metrics.answered(encoded.label(), response.status(), started.elapsed());
+    response
+}
+
+async fn take_in(state: &AppState, headers: &HeaderMap, incoming: &mut Incoming) -> Result<Stored, Refusal> {
+    state.access.check_ingest(headers)?;
+    let _place = state.admission.enter()?;
+    let format = format(headers)?;
+    let compression = Compression::of(headers)?;
+    let limits = state.admission.limits();
+    let max_bytes = limits.max_body_bytes;
+    let mut reservation = state.admission.reserve(incoming.length()?.unwrap_or(max_bytes))?;
+    let sent = timeout(limits.body_timeout, incoming.read()).await.map_err(|_| incoming.too_slow())??;
+    state.metrics.body_read(sent.len());
+    reservation.shrink_to(sent.len());
+    let (received_at, skew) = ((state.now_unix_nano)(), state.ledger.settings().skew);
+    let decoder = state.admission.decoder().await;
+    let decoding = tokio::task::spawn_blocking(move || {
+        let _decoder = decoder;
+        let body = compression.undo(sent, max_bytes, &mut reservation)?;
+        let checked = format.check(&body)?;
+        reservation.grow_to_values(checked.values())?;
+        let records = checked.decode()?.into_iter();
+        let entries: Vec<_> = records.map(|record| Entry::new(record, received_at, skew)).collect();
+        Ok::<_, Refusal>((entries, reservation))
+    });
+    let failed = |_| Refusal::new(Reason::Internal, "the body could not be read by a fault of the collector");
+    let (entries, _reservation) = decoding.await.map_err(failed)??;
+    store(state, entries).await
+}
+
+/// What became of the records of a request.
+struct Stored {
+    /// What the sender should know although all is stored.
+    warning: Option<String>,
+}
+
+/// The one place where records are stored. OTLP knows no answer for a contradiction that is kept and flagged, but a
+/// warning beside success.
+async fn store(state: &AppState, entries: Vec<Entry>) -> Result<Stored, Refusal> {
+    state.metrics.records_received(entries.len());
     let appended = state.ledger.append(entries).await?;
+    state.metrics.records_stored(appended.stored);
+    state.metrics.records_duplicate(appended.duplicates);
+    state.metrics.records_conflict(appended.conflict_count);
     debug!(stored = appended.stored, duplicates = appended.duplicates, "request stored");
-    answer(&appended)
-}
-
-/// OTLP knows no answer for a contradiction that is kept and flagged, but a warning beside success.
-fn answer(appended: &Appended) -> Result<Json<Value>, Refusal> {
-    if appended.conflict_count == 0 {
-        return Ok(Json(json!({})));
-    }
-    let (count, uids) = (appended.conflict_count, appended.conflicts.join(", "));
-    let message = format!("{count} records are known with another content: {uids}");
+    let warning = contradictions(&appended);
     if appended.refused {
-        return Err(Refusal::conflict(message));
+        return Err(Refusal::conflict(warning.unwrap_or_default()));
     }
-    Ok(Json(json!({"partialSuccess": {"rejectedLogRecords": "0", "errorMessage": message}})))
+    Ok(Stored { warning })
 }
 
-/// How the bytes of a body are to be read.
-#[derive(Clone, Copy, Debug)]
-enum Encoding {
-    Identity,
-    Gzip,
+fn contradictions(appended: &Appended) -> Option<String> {
+    let (count, uids) = (appended.conflict_count, appended.conflicts.join(", "));
+    (count > 0).then(|| format!("{count} records are known with another content: {uids}"))
 }
 
-impl Encoding {
-    fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
-        let Some(value) = headers.get(header::CONTENT_ENCODING) else {
-            return Ok(Self::Identity);
-        };
-        match value.to_str().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-            "identity" => Ok(Self::Identity),
-            "gzip" => Ok(Self::Gzip),
-            _ => Err(Refusal::unsupported("content-encoding must be gzip, identity or absent")),
-        }
-    }
-
-    fn decode(self, sent: Vec<u8>, max_bytes: usize) -> Result<Vec<u8>, Refusal> {
-        match self {
-            Self::Identity => Ok(sent),
-            Self::Gzip => inflate(&sent, max_bytes),
-        }
-    }
-}
-
-/// Stops one byte after the limit, whatever the body would inflate to.
-fn inflate(sent: &[u8], max_bytes: usize) -> Result<Vec<u8>, Refusal> {
-    let one_more = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
-    let mut inflated = Vec::new();
-    MultiGzDecoder::new(sent)
-        .take(one_more)
-        .read_to_end(&mut inflated)
-        .map_err(|_| Refusal::invalid("body is not valid gzip"))?;
-    if inflated.len() > max_bytes {
-        return Err(Refusal::too_large(format!("body is larger than {max_bytes} bytes after decompression")));
-    }
-    Ok(inflated)
-}
-
-fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
+fn format(headers: &HeaderMap) -> Result<Format, Refusal> {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type = value.and_then(|value| value.split(';').next()).unwrap_or_default();
-    if media_type.trim().eq_ignore_ascii_case(JSON) {
-        return Ok(());
+    match media_type.trim().to_ascii_lowercase().as_str() {
+        "application/json" => Ok(Format::Json),
+        PROTOBUF => Ok(Format::Protobuf),
+        "application/x-ndjson" => Ok(Format::Ndjson),
+        _ => Err(Refusal::unsupported(
+            "content-type must be application/json, application/x-protobuf or application/x-ndjson",
+        )),
     }
-    Err(Refusal::unsupported(format!("content-type must be {JSON}")))
-}
-
-async fn read_body(mut body: Body, max_bytes: usize) -> Result<Vec<u8>, Refusal> {
-    let mut sent = Vec::new();
-    while let Some(data) = next_data(&mut body).await? {
-        if data.len() > max_bytes - sent.len() {
-            drop(sent);
-            discard(body, max_bytes).await;
-            return Err(Refusal::too_large(format!("body is larger than {max_bytes} bytes")));
-        }
-        sent.extend_from_slice(&data);
-    }
-    Ok(sent)
-}
-
-/// Throws away up to `max_bytes` more: a client that is still writing when the connection closes may miss the answer.
-async fn discard(mut body: Body, max_bytes: usize) {
-    let mut seen = 0;
-    while seen < max_bytes
-        && let Ok(Some(data)) = next_data(&mut body).await
-    {
-        seen += data.len();
-    }
-}
-
-/// The next data of the body, `None` at its end; trailers are skipped.
-async fn next_data(body: &mut Body) -> Result<Option<Bytes>, Refusal> {
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Refusal::invalid("body ended before it was complete"))?;
-        if let Ok(data) = frame.into_data() {
-            return Ok(Some(data));
-        }
-    }
-    Ok(None)
 }

@@ -1,14 +1,19 @@
-//! Reference collector for audit records: takes OTLP/HTTP JSON in, keeps each record once, lists what it has.
+//! Reference collector for audit records: takes OTLP/HTTP in, keeps each record once, lists what it has.
 //!
 //! It never answers 2xx before the records are durably committed, never stores a part of a request, and never changes
 //! or deletes a stored record.
 
+pub mod admission;
 pub mod app;
+pub mod auth;
 pub mod completeness;
 pub mod db;
 mod ingest;
 pub mod ledger;
+pub mod logs;
+pub mod metrics;
 pub mod otlp;
 mod query;
 pub mod record;
 mod refusal;
+pub mod tls;

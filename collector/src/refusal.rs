@@ -3,58 +3,116 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use prost::Message as _;
 use serde_json::json;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::db::DbError;
 use crate::ledger::AppendError;
 use crate::otlp::DecodeError;
 
-/// Codes of `google.rpc.Code` that the collector answers with.
-const INVALID_ARGUMENT: i32 = 3;
-const ALREADY_EXISTS: i32 = 6;
-const RESOURCE_EXHAUSTED: i32 = 8;
-const UNAVAILABLE: i32 = 14;
+mod reason;
 
-/// Seconds a client should wait after 503; the write lock is held for far less than this.
+pub(crate) use reason::Reason;
+
+/// Seconds a client should wait after 429 and 503; requests are answered and locks held for far less than this.
 const RETRY_AFTER_SECONDS: &str = "1";
 
+/// Media type of protobuf, of requests and of answers to them.
+pub(crate) const PROTOBUF: &str = "application/x-protobuf";
+
 /// A request that was not served, with the one sentence that the client gets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Refusal {
-    status: StatusCode,
+    reason: Reason,
+    message: String,
+    /// What is for the log only.
+    detail: Option<String>,
+    /// How the client can prove who it is; for [`Reason::Unauthenticated`].
+    challenge: Option<&'static str>,
+}
+
+/// `google.rpc.Status`, without its details.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Status {
+    #[prost(int32, tag = "1")]
     code: i32,
+    #[prost(string, tag = "2")]
     message: String,
 }
 
 impl Refusal {
+    /// A refusal for this reason.
+    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), detail: None, challenge: None }
+    }
+
     /// The request is wrong and will stay wrong: 400.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, INVALID_ARGUMENT, message)
+        Self::new(Reason::Invalid, message)
+    }
+
+    /// The client has not proved that it may ask: 401, with a `www-authenticate` header that says how to.
+    pub(crate) fn unauthenticated(challenge: &'static str, message: impl Into<String>) -> Self {
+        Self { challenge: Some(challenge), ..Self::new(Reason::Unauthenticated, message) }
+    }
+
+    /// There is no such thing: 404.
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(Reason::NotFound, message)
+    }
+
+    /// What is kept already contradicts the request, which was not stored: 409.
+    pub(crate) fn conflict(message: impl Into<String>) -> Self {
+        Self::new(Reason::Conflict, message)
     }
 
     /// The body is larger than allowed: 413.
     pub(crate) fn too_large(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, RESOURCE_EXHAUSTED, message)
-    }
-
-    /// A record contradicts a kept one: 409.
-    pub(crate) fn conflict(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::CONFLICT, ALREADY_EXISTS, message)
+        Self::new(Reason::TooLarge, message)
     }
 
     /// The body is of a kind that the collector does not read: 415.
     pub(crate) fn unsupported(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, INVALID_ARGUMENT, message)
+        Self::new(Reason::Unsupported, message)
     }
 
     /// The store cannot take or give records now, the same request may succeed later: 503.
-    pub(crate) fn unavailable(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE, message)
+    ///
+    /// `detail` is for the log only.
+    pub(crate) fn unavailable(reason: Reason, message: impl Into<String>, detail: impl ToString) -> Self {
+        Self { detail: Some(detail.to_string()), ..Self::new(reason, message) }
     }
 
-    fn new(status: StatusCode, code: i32, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+    /// Why the request was refused.
+    pub(crate) fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// What is for the log only.
+    pub(crate) fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+
+    /// The answer with a protobuf body, for a request with one.
+    pub(crate) fn into_protobuf_response(self) -> Response {
+        let body = Status { code: self.reason.code(), message: self.message.clone() }.encode_to_vec();
+        self.respond(([(header::CONTENT_TYPE, PROTOBUF)], body))
+    }
+
+    /// The refusal itself stays with the response, so that it can be counted and logged in one place.
+    fn respond(self, body: impl IntoResponse) -> Response {
+        let status = self.reason.status();
+        debug!(status = status.as_u16(), "request refused");
+        let mut response = (status, body).into_response();
+        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        if let Some(challenge) = self.challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        response.extensions_mut().insert(self);
+        response
     }
 }
 
@@ -76,10 +134,9 @@ impl From<DbError> for Refusal {
 impl From<&DbError> for Refusal {
     /// The text of the database goes to the log only.
     fn from(error: &DbError) -> Self {
-        warn!("{error}");
         match error {
-            DbError::Busy(_) => Self::unavailable("the store is busy"),
-            DbError::Failed(_) => Self::unavailable("the store is not available"),
+            DbError::Busy(detail) => Self::unavailable(Reason::StoreBusy, "the store is busy", detail),
+            DbError::Failed(detail) => Self::unavailable(Reason::StoreFailed, "the store is not available", detail),
         }
     }
 }
@@ -87,8 +144,8 @@ impl From<&DbError> for Refusal {
 impl From<AppendError> for Refusal {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::Full => Self::unavailable("too many batches wait for the store"),
-            AppendError::Closed => Self::unavailable("the store is not available"),
+            AppendError::Full => Self::unavailable(Reason::StoreBusy, "too many batches wait for the store", error),
+            AppendError::Closed => Self::unavailable(Reason::StoreFailed, "the store is not available", error),
             AppendError::Database(error) => Self::from(&*error),
         }
     }
@@ -96,13 +153,7 @@ impl From<AppendError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        debug!(status = self.status.as_u16(), "request refused");
-        let body = Json(json!({"code": self.code, "message": self.message}));
-        let mut response = (self.status, body).into_response();
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);
-            response.headers_mut().insert(header::RETRY_AFTER, seconds);
-        }
-        response
+        let body = Json(json!({"code": self.reason.code(), "message": self.message}));
+        self.respond(body)
     }
 }

@@ -56,6 +56,13 @@ pub(crate) enum TokenRefError {
     Stdout(io::Error),
 }
 
+impl TokenRefError {
+    /// Whether other flags or another input are needed.
+    pub(crate) fn is_usage(&self) -> bool {
+        !matches!(self, Self::Stdin(_) | Self::Stdout(_))
+    }
+}
+
 /// Prints the reference of the token that stdin holds.
 pub(crate) fn run(flags: Flags) -> Result<(), TokenRefError> {
     if flags.token.is_some() {

@@ -4,13 +4,16 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use audit_collector::admission::{Admission, Limits};
 use audit_collector::app::{AppState, app};
+use audit_collector::auth::Access;
 use audit_collector::db::sqlite::SqliteDatabase;
 use audit_collector::db::{Database, open};
 use audit_collector::ledger::checkpoint::Schedule;
 use audit_collector::ledger::entry::Skew;
 use audit_collector::ledger::signing::Key;
 use audit_collector::ledger::{Ledger, Settings};
+use audit_collector::metrics::Metrics;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
@@ -23,6 +26,8 @@ use tower::ServiceExt as _;
 /// One second after the records of the tests.
 pub(crate) const RECEIVED_AT: i64 = 1_783_072_801_000_000_001;
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
+
+pub(crate) const LIMITS: Limits = Limits { max_body_bytes: MAX_BODY_BYTES, ..Limits::DEFAULT };
 
 /// One test makes the store wait for it; all others must never need as long, also on a loaded machine.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -96,7 +101,18 @@ pub(crate) fn ledger(database: Arc<dyn Database>, directory: &TempDir) -> Ledger
 }
 
 pub(crate) fn router(ledger: Arc<Ledger>) -> Router {
-    app(AppState { ledger, max_body_bytes: MAX_BODY_BYTES, now_unix_nano: || RECEIVED_AT })
+    router_with(ledger, LIMITS, Access::default())
+}
+
+pub(crate) fn router_with(ledger: Arc<Ledger>, limits: Limits, access: Access) -> Router {
+    app(AppState {
+        ledger,
+        admission: Admission::new(limits),
+        access,
+        metrics: Metrics::default(),
+        refusals: Arc::default(),
+        now_unix_nano: || RECEIVED_AT,
+    })
 }
 
 pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {

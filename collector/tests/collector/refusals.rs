@@ -58,9 +58,10 @@ async fn one_bad_record_keeps_the_good_ones_of_its_request_out() {
 #[tokio::test]
 async fn another_content_type_is_refused() {
     let sent = batch(&[record("aud_1", &[])]);
-    for headers in [&[][..], &[("content-type", "text/plain")], &[("content-type", "application/x-protobuf")]] {
+    let sentence = "content-type must be application/json, application/x-protobuf or application/x-ndjson";
+    for headers in [&[][..], &[("content-type", "text/plain")], &[("content-type", "application/grpc")]] {
         let answer = refused(headers, sent.clone()).await;
-        assert_eq!(status(&answer), (415, 3, "content-type must be application/json"), "{headers:?}");
+        assert_eq!(status(&answer), (415, 3, sentence), "{headers:?}");
     }
 }
 

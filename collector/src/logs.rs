@@ -1,0 +1,98 @@
+//! Log lines: their form, and how often trouble that repeats is told.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use tokio::time::Instant;
+use tracing::level_filters::LevelFilter;
+use tracing::warn;
+
+use crate::app::AppState;
+use crate::refusal::{Reason, Refusal};
+
+/// Trouble of one kind is told at most once in this time, with its count.
+pub const QUIET: Duration = Duration::from_secs(10);
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Sends log lines to stderr from now on. To be called once.
+pub fn init(form: Form, level: LevelFilter) {
+    let lines = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_max_level(level);
+    match form {
+        Form::Text => lines.init(),
+        Form::Json => lines.json().flatten_event(true).init(),
+    }
+}
+
+/// Says when to tell of trouble that repeats.
+#[derive(Debug, Default)]
+pub struct Throttle(Mutex<Option<Instant>>);
+
+impl Throttle {
+    /// Whether the last time was [`QUIET`] ago or longer; then this is the new last time.
+    pub fn is_due(&self, now: Instant) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| now.saturating_duration_since(last) >= QUIET);
+        if is_due {
+            *last = Some(now);
+        }
+        is_due
+    }
+}
+
+/// When each reason of refusals was told last.
+#[derive(Debug, Default)]
+pub struct RefusalLog([Throttle; Reason::ALL.len()]);
+
+impl RefusalLog {
+    fn is_due(&self, reason: Reason, now: Instant) -> bool {
+        let mut throttles = Reason::ALL.iter().zip(&self.0);
+        throttles.find(|(one, _)| **one == reason).is_some_and(|(_, throttle)| throttle.is_due(now))
+    }
+}
+
+/// A middleware: counts refusals, and tells of them now and then.
+pub(crate) async fn note_refusals(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    if let Some(refusal) = response.extensions().get::<Refusal>() {
+        let reason = refusal.reason();
+        let count = state.metrics.refused(reason);
+        if state.refusals.is_due(reason, Instant::now()) {
+            let detail = refusal.detail();
+            warn!(reason = reason.label(), status = reason.status().as_u16(), count, detail, "requests refused");
+        }
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_is_told_at_once_and_then_every_ten_seconds() {
+        let throttle = Throttle::default();
+        let start = Instant::now();
+        let due = |seconds| throttle.is_due(start + Duration::from_secs(seconds));
+        assert_eq!([0, 0, 9, 10, 11, 19, 40].map(due), [true, false, false, true, false, false, true]);
+    }
+
+    #[test]
+    fn each_reason_is_told_by_itself() {
+        let log = RefusalLog::default();
+        let now = Instant::now();
+        assert!(Reason::ALL.iter().all(|reason| log.is_due(*reason, now)));
+        assert!(!Reason::ALL.iter().any(|reason| log.is_due(*reason, now)));
+    }
+}

@@ -1,0 +1,138 @@
+//! The collector as a program: opens what its flags name, says that it is ready, serves until it is told to end.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use audit_collector::admission::Admission;
+use audit_collector::app::{AppState, app};
+use audit_collector::auth::{Access, Token, TokenError};
+use audit_collector::logs;
+use audit_collector::metrics::Metrics;
+use audit_collector::tls::{self, TlsError};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use crate::clock;
+use crate::flags::{AccessFlags, ServeFlags};
+use crate::ledger_flags::LedgerError;
+use crate::serve::Server;
+
+/// How long a shutdown waits for open requests, and again for the database; a hung client must not hold it for ever.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// Why the program did not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("--max-inflight-bytes must be at least --max-body-bytes, or a large body would never be taken")]
+    Limits,
+    #[error("{0}: {1}")]
+    Token(&'static str, TokenError),
+    #[error("{0}")]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    #[error("cannot run: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl StartError {
+    /// Whether other flags are needed.
+    pub(crate) fn is_usage(&self) -> bool {
+        match self {
+            Self::Ledger(error) => error.is_usage(),
+            Self::Listen(..) | Self::Io(_) => false,
+            Self::Limits | Self::Token(..) | Self::Tls(_) => true,
+        }
+    }
+}
+
+/// Runs until SIGTERM or SIGINT.
+#[tokio::main]
+pub(crate) async fn run(flags: ServeFlags) -> Result<(), StartError> {
+    logs::init(flags.logs.form(), flags.logs.log_level);
+    if flags.limits.max_inflight_bytes < flags.limits.max_body_bytes {
+        return Err(StartError::Limits);
+    }
+    let access = access(&flags.access)?;
+    let limits = flags.limits.limits();
+    let files = flags.tls.files();
+    let tls = files.as_ref().map(tls::acceptor).transpose()?;
+    let has_client_ca = files.is_some_and(|files| files.client_ca.is_some());
+    let keep = flags.ledger;
+    let opening = spawn_blocking(move || keep.open(clock::now_unix_nano));
+    let ledger = Arc::new(opening.await.map_err(io::Error::other)??);
+    let listener = TcpListener::bind(flags.listen).await.map_err(|error| StartError::Listen(flags.listen, error))?;
+    let address = listener.local_addr()?;
+    // Before the line below: who read it may send a signal at once.
+    let signals = Signals::install()?;
+    writeln!(io::stdout(), "listening on {}://{address}", if tls.is_some() { "https" } else { "http" })?;
+    info!(version = env!("CARGO_PKG_VERSION"), %address, tls = tls.is_some(), "started");
+    warn_of_open_port(address, &access, has_client_ca);
+    let metrics = Metrics::default();
+    let state = AppState {
+        ledger: ledger.clone(),
+        admission: Admission::new(limits),
+        access,
+        metrics: metrics.clone(),
+        refusals: Arc::default(),
+        now_unix_nano: clock::now_unix_nano,
+    };
+    let server = Server { router: app(state), tls, metrics, max_connections: flags.limits.max_connections };
+    server.run(listener, signals.received(), SHUTDOWN_GRACE).await;
+    if timeout(SHUTDOWN_GRACE, ledger.close()).await.is_err() {
+        warn!("the database was still in use at the end");
+    }
+    info!("stopped");
+    Ok(())
+}
+
+fn access(flags: &AccessFlags) -> Result<Access, StartError> {
+    Ok(Access {
+        ingest: token("--ingest-token-file", flags.ingest_token_file.as_deref())?,
+        read: token("--read-token-file", flags.read_token_file.as_deref())?,
+    })
+}
+
+fn token(flag: &'static str, file: Option<&Path>) -> Result<Option<Token>, StartError> {
+    file.map(Token::from_file).transpose().map_err(|error| StartError::Token(flag, error))
+}
+
+/// One line for who has opened the port to others without asking them who they are.
+fn warn_of_open_port(address: SocketAddr, access: &Access, has_client_ca: bool) {
+    if address.ip().is_loopback() || has_client_ca {
+        return;
+    }
+    let open = match (&access.ingest, &access.read) {
+        (None, None) => "write and read",
+        (None, Some(_)) => "write",
+        (Some(_), None) => "read",
+        (Some(_), Some(_)) => return,
+    };
+    warn!("everybody who can reach {address} can {open}; see --ingest-token-file, --read-token-file, --client-ca");
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn install() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn received(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
