@@ -75,7 +75,10 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<(), StartError> {
     let signals = Signals::install()?;
     writeln!(io::stdout(), "listening on {}://{address}", if tls.is_some() { "https" } else { "http" })?;
     info!(version = env!("CARGO_PKG_VERSION"), %address, tls = tls.is_some(), "started");
-    warn_of_open_port(address, &access, has_client_ca);
+    if let Some(open) = open_to_all(address, &access, has_client_ca) {
+        let remedy = "--ingest-token-file, --read-token-file or --client-ca";
+        warn!("everybody who can reach {address} can {open}, without {remedy}");
+    }
     let metrics = Metrics::default();
     let state = AppState {
         ledger: ledger.clone(),
@@ -105,18 +108,17 @@ fn token(flag: &'static str, file: Option<&Path>) -> Result<Option<Token>, Start
     file.map(Token::from_file).transpose().map_err(|error| StartError::Token(flag, error))
 }
 
-/// One line for who has opened the port to others without asking them who they are.
-fn warn_of_open_port(address: SocketAddr, access: &Access, has_client_ca: bool) {
-    if address.ip().is_loopback() || has_client_ca {
-        return;
+/// What everybody can do who can reach the port from another machine; `None` when nobody can do anything.
+fn open_to_all(address: SocketAddr, access: &Access, has_client_ca: bool) -> Option<&'static str> {
+    if address.ip().to_canonical().is_loopback() || has_client_ca {
+        return None;
     }
-    let open = match (&access.ingest, &access.read) {
-        (None, None) => "write and read",
-        (None, Some(_)) => "write",
-        (Some(_), None) => "read",
-        (Some(_), Some(_)) => return,
-    };
-    warn!("everybody who can reach {address} can {open}; see --ingest-token-file, --read-token-file, --client-ca");
+    match (&access.ingest, &access.read) {
+        (None, None) => Some("write and read"),
+        (None, Some(_)) => Some("write"),
+        (Some(_), None) => Some("read"),
+        (Some(_), Some(_)) => None,
+    }
 }
 
 struct Signals {
@@ -133,6 +135,32 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_others_can_reach_is_open_without_tokens_or_certificates() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("token");
+        std::fs::write(&file, "s3cr3t").unwrap();
+        let token = || Token::from_file(&file).ok();
+        let open = |address: &str, ingest, read, has_client_ca| {
+            open_to_all(address.parse().unwrap(), &Access { ingest, read }, has_client_ca)
+        };
+        for loopback in ["127.0.0.1:1", "127.0.0.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert_eq!(open(loopback, None, None, false), None, "{loopback}");
+        }
+        for address in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1"] {
+            assert_eq!(open(address, None, None, false), Some("write and read"), "{address}");
+            assert_eq!(open(address, token(), None, false), Some("read"));
+            assert_eq!(open(address, None, token(), false), Some("write"));
+            assert_eq!(open(address, token(), token(), false), None);
+            assert_eq!(open(address, None, None, true), None);
         }
     }
 }

@@ -73,7 +73,7 @@ impl Incoming {
     /// The refusal of a body that did not arrive in time; nothing more of it is read.
     pub(super) fn too_slow(&mut self) -> Refusal {
         self.is_pushed = false;
-        Refusal::new(Reason::Timeout, format!("body was not sent within {} s", self.time.as_secs()))
+        Refusal::new(Reason::Timeout, format!("body was not sent within {} s", self.time.as_secs_f64()))
     }
 
     fn too_large(&self) -> Refusal {

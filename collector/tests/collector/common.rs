@@ -19,6 +19,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use prost::Message as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -34,6 +36,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(crate) struct Collector {
     pub(crate) directory: TempDir,
+    pub(crate) admission: Admission,
     router: Router,
 }
 
@@ -41,16 +44,24 @@ pub(crate) struct Collector {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
+    /// Null when it is not JSON.
     pub(crate) body: Value,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Collector {
     pub(crate) async fn start() -> Self {
+        Self::start_with(LIMITS, Access::default()).await
+    }
+
+    pub(crate) async fn start_with(limits: Limits, access: Access) -> Self {
         let directory = TempDir::new().unwrap();
         let url = database_url(&directory);
         open(&url).unwrap();
         let database = SqliteDatabase::new(&url).unwrap().with_busy_timeout(BUSY_TIMEOUT);
-        Self { router: router(Arc::new(ledger(Arc::new(database), &directory))), directory }
+        let ledger = Arc::new(ledger(Arc::new(database), &directory));
+        let admission = Admission::new(limits);
+        Self { router: router_with(ledger, admission.clone(), access), admission, directory }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -101,13 +112,13 @@ pub(crate) fn ledger(database: Arc<dyn Database>, directory: &TempDir) -> Ledger
 }
 
 pub(crate) fn router(ledger: Arc<Ledger>) -> Router {
-    router_with(ledger, LIMITS, Access::default())
+    router_with(ledger, Admission::new(LIMITS), Access::default())
 }
 
-pub(crate) fn router_with(ledger: Arc<Ledger>, limits: Limits, access: Access) -> Router {
+fn router_with(ledger: Arc<Ledger>, admission: Admission, access: Access) -> Router {
     app(AppState {
         ledger,
-        admission: Admission::new(limits),
+        admission,
         access,
         metrics: Metrics::default(),
         refusals: Arc::default(),
@@ -117,9 +128,9 @@ pub(crate) fn router_with(ledger: Arc<Ledger>, limits: Limits, access: Access) -
 
 pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
     let (parts, body) = router.clone().oneshot(request).await.unwrap().into_parts();
-    let bytes = to_bytes(body, usize::MAX).await.unwrap();
+    let bytes = to_bytes(body, usize::MAX).await.unwrap().to_vec();
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    Answer { status: parts.status.as_u16(), headers: parts.headers, body }
+    Answer { status: parts.status.as_u16(), headers: parts.headers, body, bytes }
 }
 
 pub(crate) fn database_url(directory: &TempDir) -> String {
@@ -151,6 +162,11 @@ pub(crate) fn without_place(record: &mut Value) {
     for name in ["position", "hash", "flags", "received_at_unix_nano"] {
         record.as_object_mut().unwrap().remove(name).unwrap();
     }
+}
+
+/// The same request in protobuf, by the reader of another project.
+pub(crate) fn protobuf(otlp_json: &[u8]) -> Vec<u8> {
+    serde_json::from_slice::<ExportLogsServiceRequest>(otlp_json).unwrap().encode_to_vec()
 }
 
 /// The uids of `records`, in their order.
