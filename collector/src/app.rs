@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::logs::{self, RefusalLog};
 use crate::metrics::{self, Metrics};
 use crate::refusal::{Reason, Refusal};
-use crate::{ingest, query};
+use crate::{ingest, page, query};
 
 /// What every request handler needs.
 #[derive(Clone)]
@@ -49,6 +49,7 @@ pub fn app(state: AppState) -> Router {
 fn for_readers(state: &AppState) -> Router<AppState> {
     Router::new()
         .route("/api/records", get(query::list_records))
+        .merge(page::router())
         .fallback(async || Refusal::not_found("there is no such path"))
         .layer(from_fn_with_state(state.clone(), auth::require_read))
 }

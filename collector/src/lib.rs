@@ -13,6 +13,7 @@ pub mod ledger;
 pub mod logs;
 pub mod metrics;
 pub mod otlp;
+pub mod page;
 mod query;
 pub mod record;
 mod refusal;

@@ -1,0 +1,146 @@
+// The live view: the newest records, more on top as they come, older ones on demand.
+
+import { address, file, get, token } from './api.js';
+import { el, icon, notice, show } from './dom.js';
+import { detailPanel } from './detail.js';
+import { filterForm, query } from './filters.js';
+import { counted } from './format.js';
+import { repeat } from './poll.js';
+import { keepReachable, row, table } from './records.js';
+
+const PAGE = 100;
+/** Milliseconds between two looks for new records. */
+const EVERY = 2000;
+/** More new records than these at once, or rows in all, and the list starts anew with the newest. */
+const MOST_NEW = 500;
+const MOST_ROWS = 3000;
+
+export function live(root) {
+  const { whole, body } = table('Records, newest first');
+  const state = el('div', { class: 'list-state' });
+  const older = el('button', { type: 'button', class: 'button older', hidden: true }, 'Older records');
+  const pause = el('button', { type: 'button', class: 'button pause', 'aria-pressed': 'false' });
+  const summary = el('span', { class: 'muted summary' });
+  const exports = el('span', { class: 'exports' });
+  const filters = filterForm();
+  const records = new Map();
+  const detail = detailPanel((position) => records.get(position));
+  let cursor = null;
+  let newest = null;
+  let asked = null;
+  let paused = false;
+
+  /** One look: the first page, or what has come since. */
+  async function look(signal) {
+    if (newest === null) return restart(signal);
+    if (paused) return;
+    const { records: found } = await get('/api/records', { ...query(), after: newest, limit: MOST_NEW }, signal);
+    if (found.length === MOST_NEW || records.size > MOST_ROWS) return restart(signal);
+    for (const record of found) add(record, true);
+    settle();
+  }
+
+  async function restart(signal) {
+    try {
+      const answer = await get('/api/records', { ...query(), limit: PAGE }, signal);
+      clear();
+      append(answer);
+    } catch (error) {
+      if (!signal.aborted && records.size === 0) show(state, notice('error', 'No records can be shown', error.message));
+      throw error;
+    }
+  }
+
+  function append({ records: found, next_cursor: next }) {
+    for (const record of found) add(record, false);
+    cursor = next;
+    settle();
+  }
+
+  function add(record, isNew) {
+    const key = String(record.position);
+    if (records.has(key)) return;
+    records.set(key, record);
+    newest = Math.max(newest ?? 0, Number(record.position));
+    const line = row(record, detail.open);
+    if (isNew) line.classList.add('new');
+    body[isNew ? 'prepend' : 'append'](line);
+  }
+
+  function clear() {
+    records.clear();
+    body.replaceChildren();
+    newest = cursor = null;
+  }
+
+  function settle() {
+    keepReachable(body);
+    detail.mark();
+    older.hidden = cursor === null;
+    whole.hidden = records.size === 0;
+    const filtered = Object.keys(query()).length > 0;
+    show(state, records.size > 0 ? null : notice('empty', filtered ? 'No record matches' : 'No records yet',
+      filtered ? 'Records that match will appear here as they come.' : 'They will appear here as they come.'));
+    describe();
+  }
+
+  function describe() {
+    summary.textContent = `${counted(records.size, 'record')} shown, ${paused ? 'paused' : 'live'}`;
+    pause.setAttribute('aria-pressed', String(paused));
+    show(pause, icon(paused ? 'play' : 'pause'), paused ? 'Resume' : 'Pause');
+  }
+
+  async function showOlder() {
+    older.disabled = true;
+    const mine = cursor;
+    try {
+      const answer = await get('/api/records', { ...query(), limit: PAGE, cursor });
+      // Another filter has been set meanwhile, or the list has started anew.
+      if (mine === cursor) append(answer);
+    } catch (error) {
+      show(state, notice('error', 'No older records can be shown', error.message));
+    } finally {
+      older.disabled = false;
+    }
+  }
+
+  function update() {
+    filters.update();
+    detail.update();
+    const now = JSON.stringify(query());
+    if (now === asked) return;
+    asked = now;
+    clear();
+    older.hidden = whole.hidden = true;
+    show(state, notice('loading', 'Loading'));
+    show(exports, 'Export ', exportLink('csv'), exportLink('ndjson'));
+    polling.now();
+  }
+
+  pause.addEventListener('click', () => {
+    paused = !paused;
+    describe();
+    if (!paused) polling.now();
+  });
+  older.addEventListener('click', showOlder);
+  show(root, el('h1', { class: 'hidden' }, 'Live records'), filters.form,
+    el('div', { class: 'toolbar' }, pause, summary, exports),
+    el('div', { class: 'split' }, el('div', { class: 'list' }, whole, state, older), detail.panel));
+  describe();
+  const polling = repeat(EVERY, look);
+  update();
+  return { update, stop: () => { polling.stop(); detail.stop(); } };
+}
+
+function exportLink(format) {
+  const url = address('/api/records', { ...query(), format });
+  const link = el('a', { href: url, download: `audit.${format}` }, format.toUpperCase());
+  link.addEventListener('click', async (event) => {
+    if (!token()) return;
+    event.preventDefault();
+    const blob = URL.createObjectURL(await file(url));
+    el('a', { href: blob, download: `audit.${format}` }).click();
+    setTimeout(() => URL.revokeObjectURL(blob), 60000);
+  });
+  return link;
+}
