@@ -1,7 +1,7 @@
 // Everything that is known of one record, beside the list it was opened from.
 
 import { get } from './api.js';
-import { el, icon, notice, show } from './dom.js';
+import { breakable, el, icon, notice, show } from './dom.js';
 import { context, utc } from './format.js';
 import { action, flags, outcome, sessionKey, time } from './records.js';
 import { changed, go, href, params } from './url.js';
@@ -85,7 +85,7 @@ function bar(title, close, ...more) {
 }
 
 function content(record, close) {
-  const rest = new Map(Object.entries(record));
+  const rest = new Map(Object.entries(record).filter(([name, value]) => name !== 'flags' || value.length > 0));
   const groups = GROUPS.map(([title, belongs]) => {
     const names = [...rest.keys()].filter(belongs).sort();
     const rows = names.map((name) => field(name, rest.get(name)));
@@ -113,7 +113,7 @@ function field(name, value) {
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
   const parameter = FILTERS[name];
   return el('div', { class: 'field' },
-    el('dt', null, name),
+    el('dt', null, breakable(name)),
     el('dd', null,
       el('span', { class: 'value' }, text === '' ? '(empty)' : text),
       name.endsWith('_unix_nano') ? el('span', { class: 'muted' }, utc(text)) : null,

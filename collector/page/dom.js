@@ -29,7 +29,7 @@ const ICONS = {
   success: ['M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8z', 'm5.2 8.2 2 2 3.6-4.2'],
   denied: ['M8 1.5 13.5 3.5v4c0 3.4-2.3 5.8-5.5 7-3.2-1.2-5.5-3.6-5.5-7v-4z', 'M5.5 8h5'],
   failure: ['M5.4 1.8h5.2l3.6 3.6v5.2l-3.6 3.6H5.4l-3.6-3.6V5.4z', 'm6 6 4 4m0-4-4 4'],
-  aborted: ['M2 8h2m2 0h1.5m3-4.5L6.5 12.5M10.5 8H14'],
+  aborted: ['M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8z', 'm6 6 4 4m0-4-4 4'],
   complete: ['M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8z', 'm5.2 8.2 2 2 3.6-4.2'],
   open: ['M4 1.8h8M4 14.2h8M5 1.8v2.7L8 8l3-3.5V1.8M5 14.2v-2.7L8 8l3 3.5v2.7'],
   gap: ['M8 1.8 14.7 13.7H1.3z', 'M8 6.2v3.6m0 1.8v.2'],
@@ -44,6 +44,11 @@ const ICONS = {
 export function icon(name) {
   const paths = (ICONS[name] ?? ICONS.event).map((d) => svg('path', { d }));
   return svg('svg', { class: `icon icon-${name in ICONS ? name : 'event'}`, viewBox: '0 0 16 16', 'aria-hidden': 'true' }, paths);
+}
+
+/** A name in which a line may end where its parts end. */
+export function breakable(name) {
+  return name.split(/(?<=[./_])/).flatMap((part) => [part, el('wbr')]);
 }
 
 /** Replaces what is in a node. */

@@ -52,12 +52,22 @@ export function filterForm() {
     assign(from.control, toLocal(now.get('from')));
     assign(to.control, toLocal(now.get('to')));
     show(chips, CHIPS.filter((name) => now.get(name)).map((name) => chip(name, now.get(name))));
-    clear.disabled = NAMES.every((name) => !now.get(name));
+    const set = NAMES.filter((name) => now.get(name)).length;
+    clear.disabled = set === 0;
+    toggle.textContent = set > 0 ? `Filters (${set})` : 'Filters';
   }
 
-  const form = el('form', { class: 'filters', role: 'search', 'aria-label': 'Filter the records', on: { submit: (event) => event.preventDefault() } },
+  // Where the screen is narrow the list comes first, and the form on demand.
+  const toggle = el('button', { type: 'button', class: 'button filters-toggle', 'aria-expanded': 'false', on: { click: () => reveal(!form.classList.contains('shown')) } });
+
+  function reveal(isShown) {
+    form.classList.toggle('shown', isShown);
+    toggle.setAttribute('aria-expanded', String(isShown));
+  }
+
+  const form = el('form', { class: 'filters filters-live', role: 'search', 'aria-label': 'Filter the records', on: { submit: (event) => event.preventDefault() } },
     Object.values(inputs).map((input) => input.whole), range.whole, from.whole, to.whole, clear, chips);
-  return { form, update };
+  return { form, toggle, update };
 }
 
 /** A text counts when nobody has typed for a moment; what is typed in one go is one entry of the history. */

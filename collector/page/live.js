@@ -124,7 +124,7 @@ export function live(root) {
   });
   older.addEventListener('click', showOlder);
   show(root, el('h1', { class: 'hidden' }, 'Live records'), filters.form,
-    el('div', { class: 'toolbar' }, pause, summary, exports),
+    el('div', { class: 'toolbar' }, pause, filters.toggle, summary, exports),
     el('div', { class: 'split' }, el('div', { class: 'list' }, whole, state, older), detail.panel));
   describe();
   const polling = repeat(EVERY, look);

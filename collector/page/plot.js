@@ -5,9 +5,9 @@ import { count, day, millis } from './format.js';
 
 const LEFT = 52;
 const RIGHT = 12;
-const TOP = 22;
+const TOP = 30;
 const BARS = 170;
-const BETWEEN = 40;
+const BETWEEN = 46;
 const LINE = 80;
 const BOTTOM = 26;
 const HEIGHT = TOP + BARS + BETWEEN + LINE + BOTTOM;
@@ -97,6 +97,7 @@ function picture(slots, width, bucketSeconds) {
   return svg('svg', { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, 'aria-hidden': 'true' },
     axis(bars, width, 'Requests'), axis(users, width, 'Unique users'), times(slots, width, bucketSeconds),
     svg('line', { class: 'cross', y1: TOP, y2: users.base, hidden: true }), drawn,
+    svg('polygon', { class: 'users-area', points: `${LEFT},${users.base} ${points.join(' ')} ${width - RIGHT},${users.base}` }),
     svg('polyline', { class: 'users', points: points.join(' ') }));
 }
 
@@ -113,7 +114,7 @@ function scale(most, top, height) {
 
 function axis(measure, width, title) {
   return [
-    svg('text', { class: 'axis-title', x: 0, y: measure.top - 9 }, title),
+    svg('text', { class: 'axis-title', x: 0, y: measure.top - 16 }, title),
     measure.ticks.map((tick) => [
       svg('line', { class: tick === 0 ? 'axis' : 'grid', x1: LEFT, x2: width - RIGHT, y1: measure.y(tick), y2: measure.y(tick) }),
       svg('text', { class: 'tick', x: LEFT - 8, y: measure.y(tick) + 4, 'text-anchor': 'end' }, count(tick)),

@@ -1,6 +1,6 @@
 // How a record looks in a list.
 
-import { el, icon } from './dom.js';
+import { breakable, el, icon } from './dom.js';
 import { clock, counted, short, span, utc } from './format.js';
 
 /** The outcomes, with what they are called. */
@@ -22,8 +22,9 @@ export function place(record) {
   if (record.event_name === 'audit.loss') return lossText(record);
   const method = record['http.request.method'];
   const path = record['rpc.method'] ?? record['url.path'];
-  if (!path) return String(record['audit.stream.id'] ?? '');
-  return record['rpc.method'] || !method ? String(path) : `${method} ${path}`;
+  if (!path) return record['audit.action'] ? '' : String(record['audit.stream.id'] ?? '');
+  const whole = record['rpc.method'] || !method ? String(path) : `${method} ${path}`;
+  return whole === action(record) ? '' : whole;
 }
 
 function lossText(record) {
@@ -63,7 +64,9 @@ export function flags(record) {
 
 /** A time that shows UTC when pointed at. */
 export function time(nanos, fraction = true) {
-  return el('time', { datetime: utc(nanos), title: utc(nanos) }, clock(nanos, fraction));
+  const [whole, milliseconds] = clock(nanos, fraction).split('.');
+  return el('time', { datetime: utc(nanos), title: utc(nanos) }, whole,
+    milliseconds ? el('span', { class: 'fraction' }, `.${milliseconds}`) : null);
 }
 
 /** One row; `open(record)` is called when it is chosen. */
@@ -75,11 +78,11 @@ export function row(record, open) {
     el('td', { class: 'c-outcome' }, outcome(record)),
     el('td', { class: 'c-action' },
       el('span', { class: 'action' }, action(record)), flags(record),
-      el('span', { class: 'place' }, place(record))),
+      el('span', { class: 'place' }, breakable(place(record)))),
     el('td', { class: 'c-user' }, user(record)),
     el('td', { class: 'c-session mono', title: session }, session === null ? null : short(session)),
     el('td', { class: 'c-rule' }, record['audit.rule']),
-    el('td', { class: 'c-status mono' }, status(record)),
+    el('td', { class: 'c-status mono' }, breakable(status(record))),
     el('td', { class: 'c-duration mono' }, span(record['audit.duration_ms'])));
   return line;
 }

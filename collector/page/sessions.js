@@ -105,8 +105,8 @@ function line(session) {
     el('td', { class: 'c-user' }, session.user_name ?? session.user_id ?? el('span', { class: 'muted' }, 'unknown')),
     el('td', { class: 'c-key' }, el('a', { class: 'mono', href: address, 'data-link': true, title: session.key }, short(session.key))),
     el('td', { class: 'c-start' }, time(session.start_unix_nano, false)),
-    el('td', { class: 'c-span mono' }, span(session.duration_ms)),
-    el('td', { class: 'c-events mono' }, session.events),
+    el('td', { class: 'c-span' }, span(session.duration_ms)),
+    el('td', { class: 'c-events' }, session.events),
     el('td', { class: 'c-last' }, lastAction(session)),
     el('td', { class: 'c-state' }, sessionState(session)));
 }
@@ -125,7 +125,7 @@ export function sessionState(session) {
 
 function filterForm() {
   const user = el('input', { id: 'filter-user', type: 'text', autocomplete: 'off', spellcheck: 'false' });
-  const state = choice('state', 'State', [['', 'Open and ended'], ['open', 'Open'], ['ended', 'Ended']]);
+  const state = choice('state', 'State', [['', 'Any state'], ['open', 'Open'], ['ended', 'Ended']]);
   const range = choice('range', 'Last seen', [['', 'Any time'], ['1h', 'Last hour'], ['1d', 'Last day'], ['7d', 'Last 7 days']]);
   let timer = null;
   const set = (changes) => go(href(changed(changes)));

@@ -2,7 +2,7 @@
 
 import { get } from './api.js';
 import { detailPanel } from './detail.js';
-import { el, icon, notice, show } from './dom.js';
+import { breakable, el, icon, notice, show } from './dom.js';
 import { millis, span } from './format.js';
 import { repeat } from './poll.js';
 import { action, flags, outcome, place, status, time } from './records.js';
@@ -134,5 +134,5 @@ function recordItem(record, open) {
     el('button', { type: 'button', class: 'what', on: { click: () => open(record) } },
       el('span', { class: 'what-line' }, el('span', { class: 'action' }, action(record)), outcome(record),
         event ? el('span', { class: 'flag' }, `session ${event}`) : null, flags(record), el('span', { class: 'muted' }, answer)),
-      el('span', { class: 'place' }, place(record))));
+      el('span', { class: 'place' }, breakable(place(record)))));
 }

@@ -1,0 +1,272 @@
+//! A headless Chromium of a test's own, and what a person does with it.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use base64ct::{Base64, Encoding as _};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::supervised::{End, Supervised};
+use crate::webdriver::Session;
+
+/// How long a test waits for an effect before it fails.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(50);
+
+/// Quiet and without a trace: no requests of the browser's own, no sandbox (containers have none), no GPU.
+const FLAGS: [&str; 11] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--force-color-profile=srgb",
+    "--lang=en",
+];
+
+/// Keys as WebDriver writes them.
+pub(crate) mod key {
+    pub(crate) const TAB: &str = "\u{e004}";
+    pub(crate) const ENTER: &str = "\u{e007}";
+    pub(crate) const ESCAPE: &str = "\u{e00c}";
+    pub(crate) const LEFT: &str = "\u{e012}";
+    pub(crate) const DOWN: &str = "\u{e015}";
+}
+
+/// A browser; it and all its processes end when this is dropped.
+pub(crate) struct Browser {
+    session: Session,
+    origin: String,
+    // Dropped in this order: the profile goes when nobody writes there any more.
+    _driver: Supervised,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Opens the page of a collector, `http://<address>`.
+    pub(crate) async fn open(origin: &str) -> Self {
+        let (driver, chromium) = programs();
+        let profile = TempDir::with_prefix("audit-page-").unwrap();
+        let mut driver = Supervised::start(End::Kill, driver, &["--port=0"]);
+        let port: u16 = driver.printed(DEADLINE, |line| {
+            line.strip_prefix("ChromeDriver was started successfully on port ")?.trim_end_matches('.').parse().ok()
+        });
+        let mut flags: Vec<String> = FLAGS.map(str::to_owned).to_vec();
+        flags.push(format!("--user-data-dir={}", profile.path().display()));
+        let capabilities = json!({
+            "goog:chromeOptions": {"binary": chromium, "args": flags},
+            "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
+        });
+        let session = Session::open(([127, 0, 0, 1], port).into(), &capabilities).await;
+        let browser = Self { session, origin: origin.to_owned(), _driver: driver, _profile: profile };
+        browser.resize(1280, 800).await;
+        browser.theme("light").await;
+        browser.go("/").await;
+        browser
+    }
+
+    pub(crate) async fn go(&self, path: &str) {
+        self.session.post("url", &json!({"url": format!("{}{path}", self.origin)})).await.unwrap();
+    }
+
+    pub(crate) async fn back(&self) {
+        self.session.post("back", &json!({})).await.unwrap();
+    }
+
+    pub(crate) async fn reload(&self) {
+        self.session.post("refresh", &json!({})).await.unwrap();
+    }
+
+    /// Path and query of the address.
+    pub(crate) async fn address(&self) -> String {
+        let url = self.session.get("url").await;
+        url.as_str().unwrap().strip_prefix(&self.origin).expect("still the same origin").to_owned()
+    }
+
+    /// Sets the size of what is shown, in CSS pixels; windows cannot be as narrow as phones.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+    }
+
+    /// Lets the system prefer `light` or `dark`.
+    pub(crate) async fn theme(&self, name: &str) {
+        let features = json!({"features": [{"name": "prefers-color-scheme", "value": name}]});
+        self.devtools("Emulation.setEmulatedMedia", features).await;
+    }
+
+    async fn devtools(&self, command: &str, parameters: Value) {
+        self.session.post("goog/cdp/execute", &json!({"cmd": command, "params": parameters})).await.unwrap();
+    }
+
+    /// The value of a JavaScript expression.
+    pub(crate) async fn eval(&self, expression: &str) -> Value {
+        self.session.run(&format!("return ({expression});"), json!([])).await
+    }
+
+    /// The visible text of the first element that matches.
+    pub(crate) async fn text(&self, css: &str) -> String {
+        let text =
+            self.session.run("return document.querySelector(arguments[0])?.innerText ?? '';", json!([css])).await;
+        text.as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn count(&self, css: &str) -> u64 {
+        let script = "return document.querySelectorAll(arguments[0]).length;";
+        self.session.run(script, json!([css])).await.as_u64().unwrap()
+    }
+
+    /// Waits until a JavaScript expression is true.
+    pub(crate) async fn until(&self, expression: &str) {
+        let end = now() + DEADLINE;
+        while self.eval(&format!("Boolean({expression})")).await != true {
+            if now() > end {
+                self.screenshot("failed").await;
+                panic!("never true: {expression}\n{}", self.text("body").await);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Waits until the element has this text in it.
+    pub(crate) async fn until_text(&self, css: &str, text: &str) {
+        let (css, text) = (json!(css), json!(text));
+        self.until(&format!("document.querySelector({css})?.innerText.includes({text})")).await;
+    }
+
+    /// Clicks as a person does: where the element is, when nothing covers it. Repeats while it is not there yet.
+    pub(crate) async fn click(&self, css: &str) {
+        let end = now() + DEADLINE;
+        loop {
+            let clicked = match self.session.find(css).await {
+                Ok(element) => self.session.click(&element).await,
+                Err(refusal) => Err(refusal),
+            };
+            let Err(refusal) = clicked else { return };
+            if now() > end {
+                self.screenshot("failed").await;
+                panic!("cannot click {css}: {refusal}");
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Empties an input and types.
+    pub(crate) async fn fill(&self, css: &str, text: &str) {
+        self.until(&format!("document.querySelector({})", json!(css))).await;
+        let element = self.session.find(css).await.unwrap();
+        self.session.clear(&element).await.unwrap();
+        self.session.type_into(&element, text).await.unwrap();
+    }
+
+    /// Chooses an option of a select by its value.
+    pub(crate) async fn choose(&self, css: &str, value: &str) {
+        self.click(&format!("{css} option[value='{value}']")).await;
+    }
+
+    /// Presses keys, one after another, wherever the focus is.
+    pub(crate) async fn press(&self, keys: &[&str]) {
+        let strokes: Vec<Value> =
+            keys.iter().flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key}))).collect();
+        let actions = json!({"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]});
+        self.session.post("actions", &actions).await.unwrap();
+    }
+
+    /// Moves the mouse to the middle of an element, and then this many pixels aside.
+    pub(crate) async fn hover(&self, css: &str, aside: (i32, i32)) {
+        let script = "const box = document.querySelector(arguments[0]).getBoundingClientRect();
+            return [Math.round(box.x + box.width / 2), Math.round(box.y + box.height / 2)];";
+        let place = self.session.run(script, json!([css])).await;
+        let at = |index: usize, more: i32| place[index].as_i64().unwrap() + i64::from(more);
+        let step = json!({"type": "pointerMove", "duration": 0, "x": at(0, aside.0), "y": at(1, aside.1)});
+        let actions = json!({"actions": [{"type": "pointer", "id": "mouse", "actions": [step]}]});
+        self.session.post("actions", &actions).await.unwrap();
+    }
+
+    /// Keeps what is shown as `target/page-screenshots/<name>.png`.
+    pub(crate) async fn screenshot(&self, name: &str) {
+        let picture = Base64::decode_vec(self.session.get("screenshot").await.as_str().unwrap()).unwrap();
+        let folder = root().join("target/page-screenshots");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
+    }
+
+    /// What is wider than the screen; nothing may be.
+    pub(crate) async fn assert_fits(&self) {
+        let script = "const width = innerWidth;
+            const wide = [...document.querySelectorAll('body *')].filter((node) => {
+              const box = node.getBoundingClientRect();
+              return box.width > 0 && box.right > width + 1 && !node.closest('.hidden, .records thead, .sessions thead');
+            });
+            return [Math.max(document.documentElement.scrollWidth - innerWidth, 0), wide.slice(0, 3).map((node) => node.outerHTML.slice(0, 120))];";
+        let found = self.session.run(script, json!([])).await;
+        assert_eq!(found, json!([0, []]), "wider than the screen at {}", self.address().await);
+    }
+
+    /// Errors, warnings and violations of the content security policy that the browser has noted since the last call.
+    pub(crate) async fn complaints(&self) -> Vec<String> {
+        let entries = self.log("browser").await;
+        let is_serious = |entry: &&Value| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING"));
+        entries.iter().filter(is_serious).map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The page is as it should be: it has complained of nothing, and asked nobody but its collector.
+    pub(crate) async fn assert_clean(&self) {
+        assert_eq!(self.complaints().await, Vec::<String>::new());
+        let elsewhere: Vec<String> = self.requests().await.into_iter().filter(|url| !self.is_own(url)).collect();
+        assert_eq!(elsewhere, Vec::<String>::new(), "requests to other origins");
+    }
+
+    fn is_own(&self, url: &str) -> bool {
+        url.strip_prefix(&self.origin).is_some_and(|rest| rest.starts_with('/')) || url.starts_with("data:")
+    }
+
+    /// The URLs that the page has asked for since the last call.
+    async fn requests(&self) -> Vec<String> {
+        let sent = self.log("performance").await.into_iter().filter_map(|entry| {
+            let event: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
+            let event = &event["message"];
+            let is_request = event["method"] == "Network.requestWillBeSent";
+            // The browser's own start page is no matter of the page's.
+            let is_start_page = event["params"]["documentURL"].as_str()?.starts_with("chrome://");
+            (is_request && !is_start_page).then(|| event["params"]["request"]["url"].as_str().unwrap().to_owned())
+        });
+        sent.collect()
+    }
+
+    async fn log(&self, kind: &str) -> Vec<Value> {
+        let entries = self.session.post("se/log", &json!({"type": kind})).await.unwrap();
+        entries.as_array().unwrap().clone()
+    }
+}
+
+/// The top of the repository.
+pub(crate) fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// ChromeDriver and Chromium.
+fn programs() -> (&'static str, &'static str) {
+    static PATHS: OnceLock<(String, String)> = OnceLock::new();
+    let (driver, chromium) = PATHS.get_or_init(|| {
+        let script = root().join("collector/tests/page/get-chromium.sh");
+        let output = Command::new("bash").arg(script).stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success(), "no browser");
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let (driver, chromium) = printed.trim_end().split_once('\n').unwrap();
+        (driver.to_owned(), chromium.to_owned())
+    });
+    (driver, chromium)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a deadline needs a clock")]
+fn now() -> Instant {
+    Instant::now()
+}

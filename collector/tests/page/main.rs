@@ -1,0 +1,12 @@
+//! The page in a real browser: headless Chromium, driven through ChromeDriver.
+//!
+//! `journeys` runs on the whole product, a real Envoy included; `states` on a collector that is made to answer as seldom
+//! happens. Screenshots land in `target/page-screenshots/`.
+#![cfg(test)]
+
+mod browser;
+mod fake;
+mod supervised;
+mod webdriver;
+
+mod states;

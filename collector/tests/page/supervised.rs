@@ -1,0 +1,86 @@
+//! Programs that end with this test process, however it ends.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// Ends its program when stdin is closed, which the end of the test process does, too, also by a signal. `$1` says how:
+/// KILL ends the whole process group at once, TERM lets the program clean up.
+const SUPERVISOR: &str = r#"
+how=$1; shift
+"$@" </dev/null & pid=$!
+cat >/dev/null
+if [[ $how == KILL ]]; then kill -KILL 0; fi
+kill -TERM "$pid"; wait "$pid"
+"#;
+
+/// How a program is ended.
+#[derive(Clone, Copy)]
+pub(crate) enum End {
+    /// With all that it has started, at once.
+    Kill,
+    /// By a signal that lets it clean up.
+    Terminate,
+}
+
+/// A running program.
+pub(crate) struct Supervised {
+    child: Child,
+    lines: Receiver<String>,
+    log: File,
+}
+
+impl Supervised {
+    pub(crate) fn start(end: End, program: &str, arguments: &[&str]) -> Self {
+        let how = match end {
+            End::Kill => "KILL",
+            End::Terminate => "TERM",
+        };
+        let log = tempfile::tempfile().unwrap();
+        let mut child = Command::new("bash")
+            .args(["-c", SUPERVISOR, "supervisor", how, program])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log.try_clone().unwrap())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { child, lines, log }
+    }
+
+    /// What `pick` takes from the first line it wants; fails with the program's log when there is none in time.
+    pub(crate) fn printed<T>(&mut self, patience: Duration, mut pick: impl FnMut(&str) -> Option<T>) -> T {
+        loop {
+            match self.lines.recv_timeout(patience) {
+                Ok(line) => {
+                    if let Some(found) = pick(&line) {
+                        return found;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => panic!("nothing for {patience:?}; its log:\n{}", self.log()),
+                Err(RecvTimeoutError::Disconnected) => panic!("it has ended; its log:\n{}", self.log()),
+            }
+        }
+    }
+
+    fn log(&mut self) -> String {
+        let mut text = String::new();
+        self.log.rewind().unwrap();
+        self.log.read_to_string(&mut text).unwrap();
+        text
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
