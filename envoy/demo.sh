@@ -3,7 +3,8 @@
 # Envoy on free ports of 127.0.0.1, sends a handful of requests, and prints what was audited.
 #
 #   envoy/demo.sh           runs the demo and stops everything; exit code 0 means that every check passed
-#   envoy/demo.sh --serve   leaves everything running afterwards, until Ctrl-C
+#   envoy/demo.sh --serve   leaves everything running afterwards, with traffic, until Ctrl-C; the last line it prints
+#                           is the address of the collector's page
 #
 # Needs: a Rust toolchain, curl, and Envoy (see get-envoy.sh). Everything written lands in target/ and in a temporary
 # directory that is removed at the end.
@@ -131,8 +132,9 @@ say "sending requests"
   --collector "http://$collector" --admin "$admin"
 
 if [[ $serve == yes ]]; then
+  start traffic "$programs/audit-demo" traffic --http "$envoy_http" --grpc "$envoy_grpc"
   cat <<END
-Everything keeps running until Ctrl-C.
+Everything keeps running until Ctrl-C, and a handful of users keep working.
 
   HTTP through Envoy   http://$envoy_http     e.g. curl http://$envoy_http/check
   gRPC through Envoy   $envoy_grpc
@@ -140,6 +142,10 @@ Everything keeps running until Ctrl-C.
   seen by the upstream curl http://$upstream_http/_seen
   statistics           curl 'http://$admin/stats?filter=audit_filter'
   logs                 $temp
+
+The page, with all that is audited as it happens:
+
+http://$collector/
 END
   wait -n "${pids[@]}" || true
   fail "one of the parts ended"

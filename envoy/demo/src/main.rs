@@ -1,6 +1,8 @@
-//! Command line of the demo: `upstream` answers behind Envoy, `drive` sends requests through it and checks the trail.
+//! Command line of the demo: `upstream` answers behind Envoy, `drive` sends requests through it and checks the trail,
+//! `traffic` sends more of them until it is stopped.
 
 mod drive;
+mod traffic;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -8,7 +10,7 @@ use std::process::ExitCode;
 
 use audit_demo::upstream::Upstream;
 use clap::{Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Demo upstream and demo client for audit-filter.
 #[derive(Debug, Parser)]
@@ -31,6 +33,8 @@ enum Command {
     },
     /// Sends a handful of requests through Envoy, prints what was audited, and fails when something is missing.
     Drive(drive::Targets),
+    /// Sends the traffic of a handful of users through Envoy, until SIGTERM or SIGINT.
+    Traffic(traffic::Targets),
 }
 
 #[tokio::main]
@@ -40,6 +44,7 @@ async fn main() -> ExitCode {
             serve(http, grpc).await.map_err(|error| format!("the upstream cannot run: {error}"))
         }
         Command::Drive(targets) => drive::run(&targets, &mut io::stdout()).await,
+        Command::Traffic(targets) => send(targets).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -51,13 +56,36 @@ async fn main() -> ExitCode {
 }
 
 async fn serve(http: SocketAddr, grpc: SocketAddr) -> io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut signals = Signals::install()?;
     let upstream = Upstream::start_on(http, grpc).await?;
     let lines = format!("http {}\ngrpc {}\n", upstream.http_addr(), upstream.grpc_addr());
     io::stdout().lock().write_all(lines.as_bytes())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    signals.received().await;
     Ok(())
+}
+
+async fn send(targets: traffic::Targets) -> Result<(), String> {
+    let mut signals = Signals::install().map_err(|error| format!("no traffic: {error}"))?;
+    tokio::select! {
+        result = traffic::run(targets) => result,
+        () = signals.received() => Ok(()),
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn install() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
