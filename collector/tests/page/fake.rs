@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use audit_collector::page;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
@@ -59,9 +59,30 @@ impl Fake {
         format!("http://{}", self.address)
     }
 
+    /// Ends the fake; `start_again` brings it back where it was.
+    pub(crate) async fn stop(self) -> Stopped {
+        self.server.abort();
+        while !self.server.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        Stopped { world: self.world.clone(), address: self.address }
+    }
+
     /// Changes what the collector has.
     pub(crate) fn change(&self, change: impl FnOnce(&mut World)) {
         change(&mut self.world.lock().unwrap());
+    }
+}
+
+/// A fake that is away for a while.
+pub(crate) struct Stopped {
+    world: Shared,
+    address: SocketAddr,
+}
+
+impl Stopped {
+    pub(crate) async fn start_again(self) -> Fake {
+        Fake::serve(self.world, self.address).await
     }
 }
 
@@ -85,7 +106,13 @@ fn router(world: Shared) -> Router {
         .route("/api/sessions", get(sessions))
         .route("/api/sessions/{key}", get(session))
         .layer(middleware::from_fn_with_state(world.clone(), refuse));
-    api.merge(page::router()).with_state(world)
+    api.merge(page::router()).layer(middleware::map_response(close)).with_state(world)
+}
+
+/// No connection outlives the fake.
+async fn close(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 async fn refuse(State(world): State<Shared>, request: Request, next: Next) -> Response {

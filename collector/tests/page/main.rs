@@ -4,9 +4,11 @@
 //! happens. Screenshots land in `target/page-screenshots/`.
 #![cfg(test)]
 
+mod access;
 mod browser;
+mod demo;
 mod fake;
+mod journeys;
+mod states;
 mod supervised;
 mod webdriver;
-
-mod states;
