@@ -47,5 +47,5 @@ function set(badge, status, words, title) {
   badge.dataset.status = status;
   badge.title = title;
   badge.setAttribute('aria-label', `Completeness: ${words}. ${title}`);
-  show(badge, icon(status), words);
+  show(badge, icon(status in STATUS ? status : 'unknown'), words);
 }

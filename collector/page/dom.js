@@ -35,6 +35,7 @@ const ICONS = {
   gap: ['M8 1.8 14.7 13.7H1.3z', 'M8 6.2v3.6m0 1.8v.2'],
   signal: ['M8 2 14 8 8 14 2 8z'],
   event: ['M2.5 8h11M8 2.5v11'],
+  unknown: ['M5.6 6a2.4 2.4 0 1 1 3.4 2.2c-.7.4-1 .8-1 1.6', 'M8 12.4v.2'],
   close: ['m4 4 8 8m0-8-8 8'],
   pause: ['M5.5 3v10M10.5 3v10'],
   play: ['M5 3v10l8-5z'],
@@ -48,7 +49,7 @@ export function icon(name) {
 
 /** A name in which a line may end where its parts end. */
 export function breakable(name) {
-  return name.split(/(?<=[./_])/).flatMap((part) => [part, el('wbr')]);
+  return name.split(/(?<=[./_])(?!$)/).flatMap((part, index) => (index === 0 ? [part] : [el('wbr'), part]));
 }
 
 /** Replaces what is in a node. */

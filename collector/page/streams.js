@@ -33,11 +33,11 @@ export function streams(root) {
 }
 
 function tiles(answer) {
-  const tile = (name, number) => el('div', { class: 'tile' }, el('dt', null, name), el('dd', null, count(number)));
+  const tile = (name, number, worth) => el('div', { class: 'tile', 'data-worth': number > 0 ? worth : null }, el('dt', null, name), el('dd', null, count(number)));
   return [
     el('p', { class: 'verdict', 'data-status': answer.status }, badge(answer.status), explained(answer)),
     el('dl', { class: 'tiles' }, tile('Records', answer.records), tile('Losses explained', answer.explained_losses),
-      tile('Numbers open', answer.open_numbers), tile('Numbers unexplained', answer.unexplained_numbers), tile('Conflicts', answer.conflicts)),
+      tile('Numbers open', answer.open_numbers, 'look'), tile('Numbers unexplained', answer.unexplained_numbers, 'alarm'), tile('Conflicts', answer.conflicts, 'alarm')),
   ];
 }
 
