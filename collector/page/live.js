@@ -36,7 +36,7 @@ export function live(root) {
     if (paused) return;
     const { records: found } = await get('/api/records', { ...query(), after: newest, limit: MOST_NEW }, signal);
     if (found.length === MOST_NEW || records.size > MOST_ROWS) return restart(signal);
-    for (const record of found) add(record, true);
+    for (const record of found) insert(record);
     settle();
   }
 
@@ -52,19 +52,30 @@ export function live(root) {
   }
 
   function append({ records: found, next_cursor: next }) {
-    for (const record of found) add(record, false);
+    for (const record of found) body.append(...line(record));
     cursor = next;
     settle();
   }
 
-  function add(record, isNew) {
-    const key = String(record.position);
-    if (records.has(key)) return;
-    records.set(key, record);
+  /** The row of a record, if it has none yet. */
+  function line(record) {
     newest = Math.max(newest ?? 0, Number(record.position));
-    const line = row(record, detail.open);
-    if (isNew) line.classList.add('new');
-    body[isNew ? 'prepend' : 'append'](line);
+    const key = String(record.position);
+    if (records.has(key)) return [];
+    records.set(key, record);
+    return [row(record, detail.open)];
+  }
+
+  /** Puts a record that has just been stored where its time belongs, which is the top or near it. */
+  function insert(record) {
+    const older = [...body.rows].find((other) => !isNewer(records.get(other.dataset.position), record));
+    newest = Math.max(newest, Number(record.position));
+    // It has been late, and its place is on a page that is not shown yet.
+    if (!older && cursor !== null) return;
+    for (const added of line(record)) {
+      added.classList.add('new');
+      body.insertBefore(added, older ?? null);
+    }
   }
 
   function clear() {
@@ -130,6 +141,11 @@ export function live(root) {
   const polling = repeat(EVERY, look);
   update();
   return { update, stop: () => { polling.stop(); detail.stop(); } };
+}
+
+function isNewer(one, other) {
+  const difference = BigInt(one.time_unix_nano) - BigInt(other.time_unix_nano);
+  return difference > 0n || (difference === 0n && one.position > other.position);
 }
 
 function exportLink(format) {

@@ -37,13 +37,13 @@ export function timeline(root, key) {
   }
 
   function take(answer) {
-    const before = records.size;
+    const before = records.size + signals.length;
     for (const record of answer.records) records.set(String(record.position), record);
     signals = answer.signals;
     show(head, summary(answer.session, signals));
     show(state);
     earlier.hidden = !cursor;
-    if (records.size !== before) draw();
+    if (records.size + signals.length !== before) draw();
   }
 
   function draw() {

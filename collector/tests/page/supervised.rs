@@ -12,6 +12,7 @@ use std::time::Duration;
 const SUPERVISOR: &str = r#"
 how=$1; shift
 "$@" </dev/null & pid=$!
+exec >&-
 cat >/dev/null
 if [[ $how == KILL ]]; then kill -KILL 0; fi
 kill -TERM "$pid"; wait "$pid"
@@ -55,17 +56,26 @@ impl Supervised {
         Self { child, lines, log }
     }
 
-    /// What `pick` takes from the first line it wants; fails with the program's log when there is none in time.
-    pub(crate) fn printed<T>(&mut self, patience: Duration, mut pick: impl FnMut(&str) -> Option<T>) -> T {
+    /// What `pick` takes from the first line it wants.
+    ///
+    /// # Errors
+    /// The program's log when it has ended, or prints no line in time.
+    pub(crate) fn printed<T>(
+        &mut self,
+        patience: Duration,
+        mut pick: impl FnMut(&str) -> Option<T>,
+    ) -> Result<T, String> {
         loop {
             match self.lines.recv_timeout(patience) {
                 Ok(line) => {
                     if let Some(found) = pick(&line) {
-                        return found;
+                        return Ok(found);
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => panic!("nothing for {patience:?}; its log:\n{}", self.log()),
-                Err(RecvTimeoutError::Disconnected) => panic!("it has ended; its log:\n{}", self.log()),
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(format!("nothing for {patience:?}; its log:\n{}", self.log()));
+                }
+                Err(RecvTimeoutError::Disconnected) => return Err(format!("it has ended; its log:\n{}", self.log())),
             }
         }
     }
