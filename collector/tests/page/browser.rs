@@ -54,10 +54,7 @@ impl Browser {
     pub(crate) async fn open(origin: &str) -> Self {
         let (driver, chromium) = programs();
         let profile = TempDir::with_prefix("audit-page-").unwrap();
-        let mut driver = Supervised::start(End::Kill, driver, &["--port=0"]);
-        let port: u16 = driver.printed(DEADLINE, |line| {
-            line.strip_prefix("ChromeDriver was started successfully on port ")?.trim_end_matches('.').parse().ok()
-        });
+        let (driver, port) = start_driver(driver);
         let mut flags: Vec<String> = FLAGS.map(str::to_owned).to_vec();
         flags.push(format!("--user-data-dir={}", profile.path().display()));
         let capabilities = json!({
@@ -126,7 +123,7 @@ impl Browser {
     /// Waits until a JavaScript expression is true.
     pub(crate) async fn until(&self, expression: &str) {
         let end = now() + DEADLINE;
-        while self.eval(&format!("Boolean({expression})")).await != true {
+        while self.eval(&format!("Boolean(({expression}))")).await != true {
             if now() > end {
                 self.screenshot("failed").await;
                 panic!("never true: {expression}\n{}", self.text("body").await);
@@ -242,6 +239,22 @@ impl Browser {
         let entries = self.session.post("se/log", &json!({"type": kind})).await.unwrap();
         entries.as_array().unwrap().clone()
     }
+}
+
+/// ChromeDriver on a free port. It looks for one and then binds it twice, so it can lose that to another program.
+fn start_driver(program: &str) -> (Supervised, u16) {
+    let port = |line: &str| {
+        line.strip_prefix("ChromeDriver was started successfully on port ")?.trim_end_matches('.').parse().ok()
+    };
+    let mut log = String::new();
+    for _ in 0..5 {
+        let mut driver = Supervised::start(End::Kill, program, &["--port=0"]);
+        match driver.printed(DEADLINE, port) {
+            Ok(port) => return (driver, port),
+            Err(said) => log = said,
+        }
+    }
+    panic!("ChromeDriver: {log}");
 }
 
 /// The top of the repository.

@@ -9,8 +9,9 @@ use crate::browser::{Browser, key};
 use crate::demo::demo;
 
 const ROWS: &str = ".records tbody tr";
-/// Position of the newest record in the list.
-const NEWEST: &str = "Number(document.querySelector('.records tbody tr')?.dataset.position ?? 0)";
+/// Position of the record in the list that was stored last.
+const NEWEST: &str =
+    "Math.max(0, ...[...document.querySelectorAll('.records tbody tr')].map((row) => Number(row.dataset.position)))";
 const USERS: &str =
     "[...new Set([...document.querySelectorAll('.records tbody .c-user')].map((cell) => cell.textContent))]";
 
@@ -30,9 +31,9 @@ async fn new_records_come_on_top_until_the_list_is_paused() {
     let browser = open().await;
     let first = browser.eval(NEWEST).await;
     browser.until(&format!("{NEWEST} > {first} + 3")).await;
-    let positions = format!("[...document.querySelectorAll('{ROWS}')].map((row) => Number(row.dataset.position))");
-    let positions: Vec<u64> = serde_json::from_value(browser.eval(&positions).await).unwrap();
-    assert!(positions.is_sorted_by(|newer, older| newer > older), "{positions:?}");
+    let times = format!("[...document.querySelectorAll('{ROWS} time')].map((time) => time.dateTime)");
+    let times: Vec<String> = serde_json::from_value(browser.eval(&times).await).unwrap();
+    assert!(times.is_sorted_by(|newer, older| newer >= older), "{times:?}");
 
     browser.click(".pause").await;
     browser.until_text(".summary", "paused").await;
@@ -81,18 +82,19 @@ async fn filters_stand_in_the_address() {
 
 #[tokio::test]
 async fn an_export_has_what_the_list_has() {
-    let browser = open().await;
-    browser.go("/?action=login&to=1m").await;
-    browser.until("document.querySelector('.exports a')").await;
-    let script = "Promise.all([...document.querySelectorAll('.exports a')].map((link) => fetch(link.href).then((answer) => answer.text())))
-        .then((texts) => { window.exported = texts; }), window.exported";
-    browser.until(script).await;
-    let lines = browser.eval("window.exported.map((text) => text.trim().split('\\n').length)").await;
-    let actions = "[...new Set(window.exported[1].trim().split('\\n').filter(Boolean).map((line) => JSON.parse(line)['audit.action']))]";
-    if browser.count(ROWS).await > 0 {
-        assert_eq!(browser.eval(actions).await, json!(["login"]));
-        assert_eq!(lines[0].as_u64().unwrap(), lines[1].as_u64().unwrap() + 1, "CSV has a line of names more");
+    for _ in 0..3 {
+        let tracked = [("x-session-track", "true"), ("x-session-operation", "exported"), ("x-session-context", "e30=")];
+        get(demo().envoy, "/exported", &tracked).await;
     }
+    let browser = open().await;
+    browser.go("/?action=exported").await;
+    browser.until(&format!("document.querySelectorAll('{ROWS}').length === 3")).await;
+    let fetched = "(Promise.all([...document.querySelectorAll('.exports a')].map((link) => fetch(link.href).then((answer) => answer.text())))
+        .then((texts) => { window.exported = texts.map((text) => text.trim().split('\\n')); }), window.exported)";
+    browser.until(fetched).await;
+    assert_eq!(browser.eval("window.exported.map((lines) => lines.length)").await, json!([4, 3]), "CSV has a head");
+    let actions = "window.exported[1].map((line) => JSON.parse(line)['audit.action'])";
+    assert_eq!(browser.eval(actions).await, json!(["exported", "exported", "exported"]));
 }
 
 #[tokio::test]
