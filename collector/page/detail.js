@@ -105,7 +105,7 @@ function content(record, close) {
 
 function sessionLink(record) {
   const key = sessionKey(record);
-  if (key === null) return null;
+  if (key === null || params().get('key') === key) return null;
   return el('p', null, el('a', { href: href({ view: 'sessions', key: String(key) }), 'data-link': true }, 'Timeline of this session'));
 }
 

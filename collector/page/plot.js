@@ -11,6 +11,8 @@ const BETWEEN = 46;
 const LINE = 80;
 const BOTTOM = 26;
 const HEIGHT = TOP + BARS + BETWEEN + LINE + BOTTOM;
+/** Most pixels of a bar. */
+const WIDEST = 44;
 /** Steps between labels of the time axis, in seconds. */
 const STEPS = [300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800];
 /** Least distance of two labels of the time axis, in pixels. */
@@ -44,7 +46,10 @@ export function plot(answer, range) {
     cross.setAttribute('x2', x);
     show(tip, el('strong', null, stamp(slot.at)), el('span', null, `${count(slot.requests)} requests`), el('span', null, `${count(slot.users)} unique users`),
       slot.users > 0 ? el('span', { class: 'muted' }, `${slot.mean.toFixed(1)} per user`) : null);
-    tip.style.setProperty('left', `${Math.min(Math.max(x - tip.offsetWidth / 2, 0), node.clientWidth - tip.offsetWidth)}px`);
+    const beside = pitch(slots, node.clientWidth) / 2 + 8;
+    const right = x + beside;
+    const fits = right + tip.offsetWidth <= node.clientWidth;
+    tip.style.setProperty('left', `${fits ? right : Math.max(x - beside - tip.offsetWidth, 0)}px`);
     if (aloud) live.textContent = tip.innerText;
   }
 
@@ -89,15 +94,15 @@ function picture(slots, width, bucketSeconds) {
   const step = pitch(slots, width);
   const bars = scale(Math.max(...slots.map((slot) => slot.requests)), TOP, BARS);
   const users = scale(Math.max(...slots.map((slot) => slot.users)), TOP + BARS + BETWEEN, LINE);
-  const gap = step > 4 ? Math.min(2, step / 4) : 0;
+  const bar = Math.min(step > 4 ? step - Math.min(2, step / 4) : step, WIDEST);
   const drawn = slots.map((slot, index) => slot.requests > 0 && svg('rect', {
-    class: 'requests', x: LEFT + index * step + gap / 2, width: Math.max(step - gap, 1), y: bars.y(slot.requests), height: bars.base - bars.y(slot.requests), rx: step > 8 ? 1.5 : 0,
+    class: 'requests', x: centre(slots, index, width) - bar / 2, width: bar, y: bars.y(slot.requests), height: bars.base - bars.y(slot.requests), rx: step > 8 ? 1.5 : 0,
   }));
   const points = slots.map((slot, index) => `${centre(slots, index, width).toFixed(1)},${users.y(slot.users).toFixed(1)}`);
   return svg('svg', { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, 'aria-hidden': 'true' },
     axis(bars, width, 'Requests'), axis(users, width, 'Unique users'), times(slots, width, bucketSeconds),
     svg('line', { class: 'cross', y1: TOP, y2: users.base, hidden: true }), drawn,
-    svg('polygon', { class: 'users-area', points: `${LEFT},${users.base} ${points.join(' ')} ${width - RIGHT},${users.base}` }),
+    svg('polygon', { class: 'users-area', points: `${centre(slots, 0, width)},${users.base} ${points.join(' ')} ${centre(slots, slots.length - 1, width)},${users.base}` }),
     svg('polyline', { class: 'users', points: points.join(' ') }));
 }
 
