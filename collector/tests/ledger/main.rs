@@ -1,5 +1,7 @@
 //! What a ledger promises, on a real SQLite and on a real PostgreSQL: one suite for both.
 
+#![cfg(test)]
+
 #[path = "../support/postgres.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod postgres;
