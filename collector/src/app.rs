@@ -14,13 +14,15 @@ use crate::ledger::Ledger;
 use crate::logs::{self, RefusalLog};
 use crate::metrics::{self, Metrics};
 use crate::refusal::{Reason, Refusal};
-use crate::{ingest, page, query};
+use crate::{ingest, page, query, views};
 
 /// What every request handler needs.
 #[derive(Clone)]
 pub struct AppState {
     /// Where records are kept.
     pub ledger: Arc<Ledger>,
+    /// How its views are read.
+    pub views: Arc<views::Settings>,
     /// What requests may take together.
     pub admission: Admission,
     /// Who may write and who may read.

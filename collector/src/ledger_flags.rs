@@ -11,6 +11,7 @@ use audit_collector::ledger::entry::Skew;
 use audit_collector::ledger::retention::{Hold, Policy, Retention};
 use audit_collector::ledger::signing::{Key, KeyError};
 use audit_collector::ledger::{Chore, Ledger, Settings};
+use audit_collector::views;
 use clap::Args;
 
 // No doc comment: clap would print it in the place of the one of the program.
@@ -41,6 +42,8 @@ pub(crate) struct LedgerFlags {
     /// Flag records whose time is further behind the time of receipt
     #[arg(long, default_value = "7d", value_name = "DURATION", value_parser = humantime::parse_duration)]
     skew_behind: Duration,
+    #[command(flatten)]
+    views: ViewFlags,
     /// Delete records this long after their receipt, such as 90d [default: never]
     #[arg(long, value_name = "DURATION", value_parser = retention)]
     retain: Option<Duration>,
@@ -51,6 +54,25 @@ pub(crate) struct LedgerFlags {
     #[arg(long, value_name = "DIRECTORY", requires = "retain")]
     export_before_delete: Option<PathBuf>,
 }
+
+#[derive(Args)]
+struct ViewFlags {
+    /// How long a number of a stream may be missing before it counts as lost
+    #[arg(long, default_value = DEFAULT_GRACE, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    grace: Duration,
+    /// A session without a record for this long has ended
+    #[arg(long, default_value = "30m", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    session_idle: Duration,
+    /// An audit.action that ends its session; may be given several times
+    #[arg(long, value_name = "ACTION")]
+    logout_action: Vec<String>,
+    /// A field of the session context whose changes are kept; may be given several times
+    #[arg(long, value_name = "FIELD", default_values_t = ["device_id".to_owned(), "country".to_owned()])]
+    signal: Vec<String>,
+}
+
+/// How long a number may be missing before it counts as lost: a filter's longest backoff, several times.
+pub(crate) const DEFAULT_GRACE: &str = "5m";
 
 /// Why the ledger could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +111,13 @@ impl LedgerFlags {
         Ok(read.trim_end_matches(['\r', '\n']).to_owned())
     }
 
+    /// What the views are made for.
+    pub(crate) fn views(&self) -> views::Settings {
+        let ViewFlags { grace, session_idle: idle, logout_action, signal } = &self.views;
+        let (logout_actions, signals) = (logout_action.clone(), signal.clone());
+        views::Settings { idle: *idle, grace: *grace, logout_actions, signals }
+    }
+
     fn settings(&self, key: Arc<Key>, now: fn() -> i64) -> Settings {
         Settings {
             strict: self.strict,
@@ -100,10 +129,10 @@ impl LedgerFlags {
     }
 
     fn chores(self, settings: &Settings) -> Result<Vec<Box<dyn Chore>>, LedgerError> {
-        let mut chores: Vec<Box<dyn Chore>> = Vec::new();
+        let mut chores = vec![views::chore(self.views())];
         if let Some(retain) = self.retain {
             let policy = Policy { retain, holds: self.legal_hold, export: self.export_before_delete };
-            let retention = Retention::new(policy, settings.key.clone(), settings.now, |_, _| Ok(()));
+            let retention = Retention::new(policy, settings.key.clone(), settings.now, views::expire);
             chores.push(Box::new(retention.map_err(LedgerError::Export)?));
         }
         Ok(chores)

@@ -18,3 +18,4 @@ mod query;
 pub mod record;
 mod refusal;
 pub mod tls;
+pub mod views;

@@ -67,6 +67,7 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<(), StartError> {
     let tls = files.as_ref().map(tls::acceptor).transpose()?;
     let has_client_ca = files.is_some_and(|files| files.client_ca.is_some());
     let keep = flags.ledger;
+    let views = Arc::new(keep.views());
     let opening = spawn_blocking(move || keep.open(clock::now_unix_nano));
     let ledger = Arc::new(opening.await.map_err(io::Error::other)??);
     let listener = TcpListener::bind(flags.listen).await.map_err(|error| StartError::Listen(flags.listen, error))?;
@@ -82,6 +83,7 @@ pub(crate) async fn run(flags: ServeFlags) -> Result<(), StartError> {
     let metrics = Metrics::default();
     let state = AppState {
         ledger: ledger.clone(),
+        views,
         admission: Admission::new(limits),
         access,
         metrics: metrics.clone(),

@@ -86,12 +86,18 @@ CREATE TABLE streams (
     state TEXT NOT NULL
 );
 
+-- One row per session: sums and latest values, whatever the order in which its records came. What the latest record tells
+-- of has the time of the record that told it; `user_name_of` is the user whose name it is.
 CREATE TABLE sessions (
     session_key TEXT PRIMARY KEY,
     session_id TEXT,
     token_ref TEXT,
+    token_at_unix_nano BIGINT,
     user_id TEXT,
+    user_at_unix_nano BIGINT,
     user_name TEXT,
+    user_name_of TEXT,
+    user_name_at_unix_nano BIGINT,
     start_unix_nano BIGINT NOT NULL,
     last_seen_unix_nano BIGINT NOT NULL,
     end_unix_nano BIGINT,
@@ -101,8 +107,9 @@ CREATE TABLE sessions (
     last_outcome TEXT
 );
 
-CREATE INDEX sessions_by_time ON sessions (last_seen_unix_nano);
-CREATE INDEX sessions_by_user ON sessions (user_id, last_seen_unix_nano);
+CREATE INDEX sessions_by_time ON sessions (last_seen_unix_nano, session_key);
+CREATE INDEX sessions_by_user ON sessions (user_id, last_seen_unix_nano, session_key) WHERE user_id IS NOT NULL;
+CREATE INDEX sessions_by_token ON sessions (token_ref, last_seen_unix_nano, session_key) WHERE token_ref IS NOT NULL;
 
 -- Fields of the session context, one row for each change.
 CREATE TABLE signals (
@@ -115,7 +122,8 @@ CREATE TABLE signals (
     PRIMARY KEY (session_key, name, position)
 );
 
--- Requests of a rule by user and bucket of five minutes; an unknown user is ''.
+-- Requests of a rule by user and bucket, which is the number of the five minutes since the Unix epoch; an unknown user
+-- is ''.
 CREATE TABLE usage_users (
     rule TEXT NOT NULL,
     bucket BIGINT NOT NULL,

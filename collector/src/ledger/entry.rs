@@ -124,7 +124,7 @@ impl Entry {
     /// What is kept of `record` when it comes at `received_at`.
     pub fn new(record: Record, received_at: i64, skew: Skew) -> Self {
         let content = record.content;
-        let searched = |name: &str| content.text(name).map(|text| cut(without_nul(text.to_owned())));
+        let searched = |name: &str| content.text(name).map(searched);
         let skewed = is_skewed(content.time_unix_nano, received_at, skew);
         let believed = content.time_unix_nano != 0 && !skewed;
         Self {
@@ -292,8 +292,13 @@ fn without_nul(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
+/// A text as the columns that are searched for hold it.
+pub(crate) fn searched(text: &str) -> String {
+    cut(without_nul(text.to_owned()))
+}
+
 /// Cut to what is searched for, between characters.
-pub(crate) fn cut(mut text: String) -> String {
+fn cut(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(MAX_SEARCHED_BYTES));
     text
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::chain::{self, Hash};
-use super::entry::{CLOCK_SKEW, Entry, RECORDS, UNHASHED};
+use super::entry::{CLOCK_SKEW, Entry, RECORDS, UNHASHED, searched};
 use crate::db::{Cell, Connection, DbError};
 
 /// Conditions that must all hold. Text longer than what is searched for is compared by its beginning.
@@ -20,6 +20,8 @@ pub struct Filter {
     pub session: Option<String>,
     /// `session.token_ref`.
     pub token_ref: Option<String>,
+    /// Only records without `session.id`.
+    pub without_session: bool,
     /// `audit.action`.
     pub action: Option<String>,
     /// `audit.rule`.
@@ -129,7 +131,6 @@ struct Texts(Vec<(&'static str, String)>);
 
 impl Texts {
     fn of(filter: &Filter) -> Self {
-        let cut = |text: &String| super::entry::cut(text.replace('\0', "\u{fffd}"));
         let equal = [
             (" AND user_id = ", &filter.user),
             (" AND session_id = ", &filter.session),
@@ -141,8 +142,8 @@ impl Texts {
             (" AND stream_id = ", &filter.stream),
         ];
         let mut texts: Vec<_> =
-            equal.into_iter().filter_map(|(condition, text)| Some((condition, cut(text.as_ref()?)))).collect();
-        texts.extend(filter.text.as_ref().map(|text| (LIKE, like(&cut(text)))));
+            equal.into_iter().filter_map(|(condition, text)| Some((condition, searched(text.as_ref()?)))).collect();
+        texts.extend(filter.text.as_ref().map(|text| (LIKE, like(&searched(text)))));
         Self(texts)
     }
 
@@ -152,6 +153,9 @@ impl Texts {
             if *condition == LIKE {
                 query.text.push_str(" ESCAPE '\\'");
             }
+        }
+        if filter.without_session {
+            query.text.push_str(" AND session_id IS NULL");
         }
         for (condition, time) in [(" AND at_unix_nano >= ", filter.from), (" AND at_unix_nano < ", filter.to)] {
             if let Some(time) = time {

@@ -11,10 +11,7 @@ use audit_collector::ledger::verify::{Fault, Trust, Verification, verify};
 use clap::{Args, ValueEnum};
 
 use super::{OfflineError, ask, checkpoints, read_key};
-use crate::ledger_flags::default_key_file;
-
-/// How long a number may be missing before it counts as lost: a filter's longest backoff, several times.
-pub(crate) const DEFAULT_GRACE: &str = "5m";
+use crate::ledger_flags::{DEFAULT_GRACE, default_key_file};
 
 // No doc comment: clap would print it in the place of the one above.
 #[derive(Args)]

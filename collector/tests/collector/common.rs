@@ -14,6 +14,7 @@ use audit_collector::ledger::entry::Skew;
 use audit_collector::ledger::signing::Key;
 use audit_collector::ledger::{Ledger, Settings};
 use audit_collector::metrics::Metrics;
+use audit_collector::views;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
@@ -99,16 +100,25 @@ impl Collector {
     }
 }
 
-/// A ledger with a key of its own in `directory`.
-pub(crate) fn ledger(database: Arc<dyn Database>, directory: &TempDir) -> Ledger {
-    let settings = Settings {
+/// With a key of its own in `directory`.
+pub(crate) fn ledger_settings(directory: &TempDir) -> Settings {
+    Settings {
         strict: false,
         skew: Skew::default(),
         key: Arc::new(Key::load_or_create(&directory.path().join("audit.key")).unwrap()),
         checkpoints: Schedule::default(),
         now: || RECEIVED_AT,
-    };
-    Ledger::open(database, settings, Vec::new()).unwrap()
+    }
+}
+
+/// A ledger with views.
+pub(crate) fn ledger(database: Arc<dyn Database>, directory: &TempDir) -> Ledger {
+    Ledger::open(database, ledger_settings(directory), vec![views::chore(view_settings())]).unwrap()
+}
+
+/// The defaults, and a logout.
+pub(crate) fn view_settings() -> views::Settings {
+    views::Settings { logout_actions: vec!["logout".to_owned()], ..views::Settings::default() }
 }
 
 pub(crate) fn router(ledger: Arc<Ledger>) -> Router {
@@ -118,6 +128,7 @@ pub(crate) fn router(ledger: Arc<Ledger>) -> Router {
 fn router_with(ledger: Arc<Ledger>, admission: Admission, access: Access) -> Router {
     app(AppState {
         ledger,
+        views: Arc::new(view_settings()),
         admission,
         access,
         metrics: Metrics::default(),

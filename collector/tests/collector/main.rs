@@ -18,3 +18,4 @@ mod sockets;
 mod store_trouble;
 mod tls;
 mod token_ref;
+mod views;

@@ -1,0 +1,78 @@
+//! The chore that follows the ledger.
+
+use super::said::Exchange;
+use super::{Settings, sessions, signals, streams, usage};
+use crate::db::{self, Cell, Connection, DbError};
+use crate::ledger::Chore;
+use crate::ledger::append::head;
+use crate::ledger::list::{Filter, Kept, Start, list};
+
+/// Rows that are folded in one transaction: few enough that a batch does not wait long for its turn.
+pub const SLICE: i64 = 1000;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Follower {
+    settings: Settings,
+    slice: i64,
+}
+
+impl Follower {
+    /// A follower that folds at most `slice` rows in one step.
+    pub fn new(settings: Settings, slice: i64) -> Self {
+        Self { settings, slice }
+    }
+
+    fn advance(&self, connection: &mut dyn Connection) -> Result<bool, DbError> {
+        let begin = position(connection)?;
+        let rows = list(connection, &Filter::default(), Start::After(begin), self.slice)?;
+        let full = i64::try_from(rows.len()).is_ok_and(|number| number >= self.slice);
+        let end = match rows.last() {
+            Some(last) if full => last.position,
+            // Rows at the end may have been deleted.
+            _ => head(connection)?.position,
+        };
+        self.fold(connection, &rows)?;
+        set_position(connection, end)?;
+        Ok(full)
+    }
+
+    fn fold(&self, connection: &mut dyn Connection, rows: &[Kept]) -> Result<(), DbError> {
+        let exchanges: Vec<_> = rows.iter().filter_map(Exchange::read).collect();
+        streams::fold(connection, rows)?;
+        sessions::fold(connection, &exchanges, &self.settings.logout_actions)?;
+        signals::fold(connection, &exchanges, &self.settings.signals)?;
+        usage::fold(connection, &exchanges)
+    }
+}
+
+impl Chore for Follower {
+    /// Asks first whether anything is new: an idle collector writes nothing.
+    fn step(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError> {
+        if head(connection)?.position <= position(connection)? {
+            return Ok(false);
+        }
+        db::write(connection, |connection| self.advance(connection))
+    }
+}
+
+/// Up to which position of the ledger the views have been made.
+///
+/// # Errors
+///
+/// Those of the database.
+pub fn position(connection: &mut dyn Connection) -> Result<i64, DbError> {
+    let mut position = 0;
+    connection.query("SELECT position FROM views", &[], &mut |row| {
+        position = row.integer(0)?.unwrap_or_default();
+        Ok(())
+    })?;
+    Ok(position)
+}
+
+pub(super) fn set_position(connection: &mut dyn Connection, position: i64) -> Result<(), DbError> {
+    const SET: &str = "INSERT INTO views (id, position) VALUES (1, $1) \
+        ON CONFLICT (id) DO UPDATE SET position = excluded.position";
+    connection.execute(SET, &[Cell::Integer(position)])?;
+    Ok(())
+}

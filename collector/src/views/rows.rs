@@ -1,0 +1,82 @@
+//! Reading and writing many rows of a view with few statements.
+
+use crate::db::{Cell, Column, Connection, DbError, EachRow, Kind, Table};
+
+/// Most keys of one query.
+const MAX_ASKED: usize = 512;
+
+/// Most rows of one statement; powers of two, so that few texts have to be prepared.
+const MAX_ROWS: usize = 64;
+
+pub(super) const fn integer(name: &'static str) -> Column {
+    Column { name, kind: Kind::Integer }
+}
+
+pub(super) const fn text(name: &'static str) -> Column {
+    Column { name, kind: Kind::Text }
+}
+
+/// Asks for the rows whose key is one of `keys`; `select` ends where their list begins, and `fixed` are the parameters
+/// that it has before that.
+pub(super) fn load(
+    connection: &mut dyn Connection,
+    (select, fixed): (&str, &[Cell<'_>]),
+    keys: &[&str],
+    each: EachRow<'_>,
+) -> Result<(), DbError> {
+    for asked in keys.chunks(MAX_ASKED) {
+        let number = asked.len().next_power_of_two();
+        let last = asked.last().copied().unwrap_or_default();
+        let listed = asked.iter().copied().chain(std::iter::repeat(last)).take(number).map(Cell::Text);
+        let cells: Vec<_> = fixed.iter().copied().chain(listed).collect();
+        connection.query(&format!("{select} {}", places(fixed.len() + 1, number)), &cells, each)?;
+    }
+    Ok(())
+}
+
+/// Writes rows, one after the other in `cells`, in the place of those with the same key, which is the first `key`
+/// columns. No key may come twice.
+pub(super) fn save(
+    connection: &mut dyn Connection,
+    table: &Table,
+    key: usize,
+    cells: &[Cell<'_>],
+) -> Result<(), DbError> {
+    let width = table.columns.len();
+    let mut left = cells;
+    while !left.is_empty() {
+        let rows = (left.len() / width).min(MAX_ROWS);
+        let rows = 1 << rows.checked_ilog2().unwrap_or_default();
+        let (now, later) = left.split_at_checked(rows * width).ok_or_else(|| DbError::failed("a row is not whole"))?;
+        connection.execute(&save_text(table, key, rows), now)?;
+        left = later;
+    }
+    Ok(())
+}
+
+fn save_text(table: &Table, key: usize, rows: usize) -> String {
+    let names: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+    let width = names.len();
+    let values: Vec<_> = (0..rows).map(|row| places(row * width + 1, width)).collect();
+    let keys: Vec<_> = names.iter().take(key).copied().collect();
+    let others: Vec<_> = names.iter().skip(key).map(|name| format!("{name} = excluded.{name}")).collect();
+    format!(
+        "INSERT INTO {} ({}) VALUES {} ON CONFLICT ({}) DO UPDATE SET {}",
+        table.name,
+        names.join(", "),
+        values.join(", "),
+        keys.join(", "),
+        others.join(", ")
+    )
+}
+
+/// `($first, ...)` with `number` parameters.
+fn places(first: usize, number: usize) -> String {
+    let places: Vec<_> = (first..first + number).map(|place| format!("${place}")).collect();
+    format!("({})", places.join(", "))
+}
+
+/// NULL for nothing.
+pub(super) fn optional(text: Option<&str>) -> Cell<'_> {
+    text.map_or(Cell::Null, Cell::Text)
+}

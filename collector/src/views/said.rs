@@ -1,0 +1,62 @@
+//! What a record of an exchange says beyond the columns of its row.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::ledger::Kept;
+
+/// A record of an exchange; the filter's records of itself are none.
+pub(super) struct Exchange<'k> {
+    pub(super) kept: &'k Kept,
+    pub(super) said: Said,
+}
+
+/// Attributes of any type, as a sender may send them.
+#[derive(Default, Deserialize)]
+pub(super) struct Said {
+    #[serde(rename = "audit.stage")]
+    stage: Option<Value>,
+    #[serde(rename = "audit.session.event")]
+    event: Option<Value>,
+    #[serde(rename = "user.name")]
+    user_name: Option<Value>,
+    #[serde(rename = "audit.session.context")]
+    context: Option<Value>,
+    #[serde(rename = "audit.session.context_hashed")]
+    hashed: Option<Value>,
+}
+
+impl<'k> Exchange<'k> {
+    /// `None` when `kept` is no record of an exchange.
+    pub(super) fn read(kept: &'k Kept) -> Option<Self> {
+        if !matches!(kept.entry.event_name.as_str(), "audit.http" | "audit.rpc") {
+            return None;
+        }
+        Some(Self { kept, said: serde_json::from_str(&kept.entry.attributes).unwrap_or_default() })
+    }
+
+    /// Whether it stands for its exchange: one that was acknowledged before it was forwarded has two records.
+    pub(super) fn counts(&self) -> bool {
+        text(&self.said.stage) != Some("received")
+    }
+
+    /// Whether its rule ends the session.
+    pub(super) fn ends_session(&self) -> bool {
+        text(&self.said.event) == Some("end")
+    }
+
+    /// `user.name`.
+    pub(super) fn user_name(&self) -> Option<&str> {
+        text(&self.said.user_name)
+    }
+
+    /// The session context, unless only its hash was recorded.
+    pub(super) fn context(&self) -> Option<&str> {
+        let hashed = self.said.hashed.as_ref().is_some_and(|value| value != &Value::Bool(false));
+        text(&self.said.context).filter(|_| !hashed)
+    }
+}
+
+fn text(value: &Option<Value>) -> Option<&str> {
+    value.as_ref().and_then(Value::as_str)
+}

@@ -1,0 +1,71 @@
+//! Sessions: one row for all records with the same session id, or without one but with the same token.
+
+mod fold;
+mod list;
+mod row;
+
+pub use list::{Asked, Place, list, one};
+pub(super) use row::fold;
+
+use crate::db::{Cell, Connection, DbError};
+
+/// A session as it stands at some moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its id, else the reference of its token.
+    pub key: String,
+    /// `session.id`.
+    pub session_id: Option<String>,
+    /// `session.token_ref`, the latest.
+    pub token_ref: Option<String>,
+    /// `user.id`, the latest that is known.
+    pub user_id: Option<String>,
+    /// `user.name` of that user.
+    pub user_name: Option<String>,
+    /// Time of its first record.
+    pub start: i64,
+    /// Time of its last record.
+    pub last_seen: i64,
+    /// When and by what it has ended.
+    pub end: Option<(i64, EndedBy)>,
+    /// How many exchanges it had.
+    pub events: i64,
+    /// `audit.action` of its last record.
+    pub last_action: Option<String>,
+    /// `audit.outcome` of its last record.
+    pub last_outcome: Option<String>,
+}
+
+/// What ends a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// A rule of the filter said so.
+    Rule,
+    /// An action that the collector is told to take for a logout.
+    Logout,
+    /// Nothing came for too long.
+    Idle,
+}
+
+impl EndedBy {
+    /// Its name in the API and in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Logout => "logout",
+            Self::Idle => "idle",
+        }
+    }
+
+    fn named(name: &str) -> Self {
+        match name {
+            "rule" => Self::Rule,
+            _ => Self::Logout,
+        }
+    }
+}
+
+pub(super) fn expire(connection: &mut dyn Connection, before: i64) -> Result<(), DbError> {
+    connection.execute("DELETE FROM sessions WHERE last_seen_unix_nano < $1", &[Cell::Integer(before)])?;
+    Ok(())
+}
