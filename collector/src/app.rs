@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::logs::{self, RefusalLog};
 use crate::metrics::{self, Metrics};
 use crate::refusal::{Reason, Refusal};
-use crate::{ingest, page, query, views};
+use crate::{api, ingest, page, views};
 
 /// What every request handler needs.
 #[derive(Clone)]
@@ -50,7 +50,7 @@ pub fn app(state: AppState) -> Router {
 /// What needs the token of readers, if there is one; unknown paths too, so that nobody else learns which there are.
 fn for_readers(state: &AppState) -> Router<AppState> {
     Router::new()
-        .route("/api/records", get(query::list_records))
+        .merge(api::routes())
         .merge(page::router())
         .fallback(async || Refusal::not_found("there is no such path"))
         .layer(from_fn_with_state(state.clone(), auth::require_read))

@@ -4,6 +4,7 @@
 //! or deletes a stored record.
 
 pub mod admission;
+mod api;
 pub mod app;
 pub mod auth;
 pub mod completeness;
@@ -14,7 +15,6 @@ pub mod logs;
 pub mod metrics;
 pub mod otlp;
 pub mod page;
-mod query;
 pub mod record;
 mod refusal;
 pub mod tls;

@@ -4,9 +4,9 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prost::Message as _;
-use serde_json::json;
 use tracing::debug;
 
+use crate::api::Error;
 use crate::db::DbError;
 use crate::ledger::AppendError;
 use crate::otlp::DecodeError;
@@ -153,7 +153,7 @@ impl From<AppendError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = Json(json!({"code": self.reason.code(), "message": self.message}));
+        let body = Json(Error { code: self.reason.code(), message: self.message.clone() });
         self.respond(body)
     }
 }

@@ -1,6 +1,7 @@
 //! What `GET /api/streams` and `audit-collector verify` say about the streams.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Streams;
 use super::numbers::{length, total};
@@ -10,7 +11,7 @@ use super::stream::Stream;
 const MAX_LISTED: usize = 100;
 
 /// How a stream, or all of them, stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Every number is received or explained.
@@ -23,7 +24,7 @@ pub enum Status {
 }
 
 /// What a range of missing numbers is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GapState {
     /// Known for less than the grace period.
@@ -33,7 +34,7 @@ pub enum GapState {
 }
 
 /// Numbers that were neither received nor explained.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Gap {
     /// First number.
     pub first_number: i64,
@@ -43,11 +44,13 @@ pub struct Gap {
     pub state: GapState,
     /// Since when it is known, in nanoseconds since the Unix epoch.
     #[serde(serialize_with = "digits")]
+    #[schema(value_type = String, pattern = "^[0-9]+$")]
     pub since_unix_nano: i64,
 }
 
 /// A loss that the filter reported.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Loss)]
 pub struct LossReport {
     /// First number.
     pub first_number: i64,
@@ -60,11 +63,13 @@ pub struct LossReport {
 }
 
 /// One stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Stream)]
 pub struct StreamReport {
     /// `audit.stream.id`.
     pub stream_id: String,
     /// `service.name`.
+    #[schema(required)]
     pub service: Option<String>,
     /// The worst of its gaps.
     pub status: Status,
@@ -75,6 +80,7 @@ pub struct StreamReport {
     /// Highest number that was received.
     pub last_number: i64,
     /// The number that would have come next, when its end was received.
+    #[schema(required)]
     pub next_number: Option<i64>,
     /// Numbers that were not received, and are explained by losses.
     pub explained_losses: i64,
@@ -88,9 +94,11 @@ pub struct StreamReport {
     pub ended: bool,
     /// When its first record was received.
     #[serde(serialize_with = "digits")]
+    #[schema(value_type = String, pattern = "^[0-9]+$")]
     pub first_seen_unix_nano: i64,
     /// When its last record was received.
     #[serde(serialize_with = "digits")]
+    #[schema(value_type = String, pattern = "^[0-9]+$")]
     pub last_seen_unix_nano: i64,
     /// The first 100 gaps.
     pub gaps: Vec<Gap>,
@@ -99,7 +107,8 @@ pub struct StreamReport {
 }
 
 /// All streams.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Streams)]
 pub struct Report {
     /// The worst of the streams.
     pub status: Status,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::append::head;
 use super::chain::{self, Head};
@@ -52,17 +53,18 @@ impl Checkpoint {
     pub fn list(connection: &mut dyn Connection, after: i64, limit: i64) -> Result<Vec<Self>, DbError> {
         const LIST: &str = "SELECT position, hash, made_at_unix_nano, key_id, signature FROM checkpoints \
             WHERE position > $1 ORDER BY position, key_id LIMIT $2";
-        let mut list = Vec::new();
-        connection.query(LIST, &[Cell::Integer(after), Cell::Integer(limit)], &mut |row| {
-            list.push(Self {
-                head: Head { position: row.integer(0)?.unwrap_or_default(), hash: chain::hash(row.bytes(1)?)? },
-                made_at: row.integer(2)?.unwrap_or_default(),
-                key_id: row.text(3)?.unwrap_or_default().to_owned(),
-                signature: row.bytes(4)?.unwrap_or_default().to_vec(),
-            });
-            Ok(())
-        })?;
-        Ok(list)
+        read(connection, LIST, &[Cell::Integer(after), Cell::Integer(limit)])
+    }
+
+    /// The latest checkpoints, newest first, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub fn latest(connection: &mut dyn Connection, limit: i64) -> Result<Vec<Self>, DbError> {
+        const LATEST: &str = "SELECT position, hash, made_at_unix_nano, key_id, signature FROM checkpoints \
+            ORDER BY position DESC, key_id DESC LIMIT $1";
+        read(connection, LATEST, &[Cell::Integer(limit)])
     }
 
     fn keep(&self, connection: &mut dyn Connection) -> Result<(), DbError> {
@@ -82,8 +84,24 @@ impl Checkpoint {
     }
 }
 
+/// Rows of position, hash, time, key and signature.
+fn read(connection: &mut dyn Connection, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Checkpoint>, DbError> {
+    let mut list = Vec::new();
+    connection.query(sql, cells, &mut |row| {
+        list.push(Checkpoint {
+            head: Head { position: row.integer(0)?.unwrap_or_default(), hash: chain::hash(row.bytes(1)?)? },
+            made_at: row.integer(2)?.unwrap_or_default(),
+            key_id: row.text(3)?.unwrap_or_default().to_owned(),
+            signature: row.bytes(4)?.unwrap_or_default().to_vec(),
+        });
+        Ok(())
+    })?;
+    Ok(list)
+}
+
 /// A checkpoint as JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Checkpoint)]
 pub struct Line {
     /// Position in the chain.
     pub position: i64,

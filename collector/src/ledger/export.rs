@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::list::{self, Filter, Kept, Start};
 use crate::db::{Connection, DbError};
-use crate::query::flat;
 
 /// Rows that are read at once.
 const PAGE: i64 = 1000;
@@ -19,7 +18,7 @@ const PAGE: i64 = 1000;
 ///
 /// When the row's attributes are no JSON, or the line cannot be written.
 pub fn write_row(out: &mut dyn Write, row: &Kept) -> io::Result<()> {
-    let flat = flat(row).map_err(io::Error::other)?;
+    let flat = row.flat().map_err(io::Error::other)?;
     writeln!(out, "{}", Value::Object(flat))
 }
 

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use super::chain::{self, Hash};
 use super::entry::{CLOCK_SKEW, Entry, RECORDS, UNHASHED, searched};
 use crate::db::{Cell, Connection, DbError};
+use crate::record::UID;
+use serde_json::{Map, Value};
 
 /// Conditions that must all hold. Text longer than what is searched for is compared by its beginning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,6 +101,27 @@ impl Kept {
     /// Whether its time cannot be believed.
     pub fn is_skewed(&self) -> bool {
         self.entry.flags & CLOCK_SKEW != 0
+    }
+
+    /// All attributes and fields as one flat object, as the API and the exports show them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Entry::attributes`].
+    pub fn flat(&self) -> Result<Map<String, Value>, DbError> {
+        let mut flat = self.entry.flat()?;
+        flat.insert(UID.to_owned(), self.entry.uid.clone().into());
+        flat.insert("received_at_unix_nano".to_owned(), self.entry.received_at.to_string().into());
+        flat.insert("position".to_owned(), self.position.into());
+        flat.insert("hash".to_owned(), hex::encode(self.hash).into());
+        flat.insert("flags".to_owned(), self.flags().into());
+        Ok(flat)
+    }
+
+    /// Names of what a reader should know before believing the record.
+    pub fn flags(&self) -> Vec<&'static str> {
+        let flags = [(self.is_skewed(), "clock_skew"), (self.conflict, "conflict")];
+        flags.into_iter().filter_map(|(set, name)| set.then_some(name)).collect()
     }
 }
 

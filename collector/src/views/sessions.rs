@@ -7,6 +7,9 @@ mod row;
 pub use list::{Asked, Place, list, one};
 pub(super) use row::fold;
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::db::{Cell, Connection, DbError};
 
 /// A session as it stands at some moment.
@@ -37,7 +40,8 @@ pub struct Session {
 }
 
 /// What ends a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum EndedBy {
     /// A rule of the filter said so.
     Rule,
@@ -48,8 +52,8 @@ pub enum EndedBy {
 }
 
 impl EndedBy {
-    /// Its name in the API and in the database.
-    pub fn name(self) -> &'static str {
+    /// Its name in the database.
+    fn name(self) -> &'static str {
         match self {
             Self::Rule => "rule",
             Self::Logout => "logout",

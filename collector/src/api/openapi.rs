@@ -1,0 +1,52 @@
+//! `GET /openapi.json`: the description of the API, made from what the questions read and what their answers are.
+
+mod operations;
+
+use axum::Json;
+use utoipa::ToSchema;
+use utoipa::openapi::path::{PathItem, PathsBuilder};
+use utoipa::openapi::schema::ComponentsBuilder;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
+
+use super::answer::{Error, Record};
+use super::{checkpoints, records, sessions, usage};
+use crate::completeness::Report;
+
+pub(super) const PATH: &str = "/openapi.json";
+
+pub(super) async fn get() -> Json<OpenApi> {
+    let paths = operations::all().into_iter().fold(PathsBuilder::new(), |paths, (path, method, operation)| {
+        paths.path(path, PathItem::new(method, operation))
+    });
+    let info = InfoBuilder::new().title("audit-collector").version(env!("CARGO_PKG_VERSION"));
+    let document = OpenApiBuilder::new().info(info.build()).paths(paths.build());
+    Json(document.components(Some(components().build())).security(Some(security())).build())
+}
+
+fn components() -> ComponentsBuilder {
+    let certificate = SecurityScheme::MutualTls { description: None, extensions: None };
+    let components = ComponentsBuilder::new()
+        .security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
+        .security_scheme("certificate", certificate);
+    let components = with::<Error>(with::<Record>(components));
+    let components = with::<sessions::Timeline>(with::<sessions::Sessions>(with::<records::Records>(components)));
+    with::<checkpoints::Checkpoints>(with::<Report>(with::<usage::UsageAnswer>(components)))
+}
+
+/// Adds the schema of an answer, and those of what it is made of.
+fn with<T: ToSchema>(components: ComponentsBuilder) -> ComponentsBuilder {
+    let mut parts = Vec::new();
+    T::schemas(&mut parts);
+    components.schemas_from_iter(parts).schema(T::name(), T::schema())
+}
+
+/// A collector asks for a token, for a certificate, or for nothing, as it is told to.
+fn security() -> [SecurityRequirement; 3] {
+    let scopes: [&str; 0] = [];
+    [
+        SecurityRequirement::default(),
+        SecurityRequirement::new("bearer", scopes),
+        SecurityRequirement::new("certificate", scopes),
+    ]
+}

@@ -1,0 +1,21 @@
+//! `GET /api/streams`: what of the streams has arrived.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::parameters::{Given, Parameter, Sent};
+use crate::app::AppState;
+use crate::completeness::{Moment, Report};
+use crate::refusal::Refusal;
+use crate::views::{nanoseconds, streams};
+
+pub(super) const PATH: &str = "/api/streams";
+
+pub(super) const PARAMETERS: &[Parameter] = &[];
+
+pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Json<Report>, Refusal> {
+    let now = (state.now_unix_nano)();
+    Given::read(sent, PARAMETERS, now)?;
+    let moment = Moment { now, grace: nanoseconds(state.views.grace) };
+    Ok(Json(state.ledger.ask(move |connection| streams::report(connection, moment)).await?))
+}
