@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Checkpoints(offline::checkpoints::Flags),
     /// Prints all records, one JSON object a line, in the order in which they were stored
     Export(offline::export::Flags),
+    /// Empties the views (sessions, signals, usage, streams), so that the collector makes them anew from the records
+    RebuildViews(offline::rebuild::Flags),
 }
 
 // No doc comments on these: clap would print them in the place of the one of the program.

@@ -50,6 +50,7 @@ fn run(CommandLine { command, flags }: CommandLine) -> Result<bool, RunError> {
         Some(Command::Verify(flags)) => return Ok(offline::verify::run(flags, clock::now_unix_nano())?),
         Some(Command::Checkpoints(flags)) => offline::checkpoints::run(&flags)?,
         Some(Command::Export(flags)) => offline::export::run(&flags)?,
+        Some(Command::RebuildViews(flags)) => offline::rebuild::run(&flags)?,
         None => program::run(flags)?,
     }
     Ok(true)

@@ -2,6 +2,7 @@
 
 pub(crate) mod checkpoints;
 pub(crate) mod export;
+pub(crate) mod rebuild;
 pub(crate) mod verify;
 
 use std::io;
