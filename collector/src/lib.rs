@@ -15,6 +15,8 @@ pub mod logs;
 pub mod metrics;
 pub mod otlp;
 pub mod page;
+#[cfg(test)]
+mod plans;
 pub mod record;
 mod refusal;
 pub mod tls;

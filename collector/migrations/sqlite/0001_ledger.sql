@@ -114,12 +114,12 @@ CREATE INDEX sessions_by_token ON sessions (token_ref, last_seen_unix_nano, sess
 -- Fields of the session context, one row for each change.
 CREATE TABLE signals (
     session_key TEXT NOT NULL,
-    name TEXT NOT NULL,
     position INTEGER NOT NULL,
+    name TEXT NOT NULL,
     value TEXT NOT NULL,
     since_unix_nano INTEGER NOT NULL,
     uid TEXT NOT NULL,
-    PRIMARY KEY (session_key, name, position)
+    PRIMARY KEY (session_key, position, name)
 );
 
 -- Requests of a rule by user and bucket, which is the number of the five minutes since the Unix epoch; an unknown user

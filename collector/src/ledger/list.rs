@@ -133,7 +133,7 @@ impl Kept {
 pub fn list(connection: &mut dyn Connection, filter: &Filter, start: Start, limit: i64) -> Result<Vec<Kept>, DbError> {
     let texts = Texts::of(filter);
     let mut query = Query::default();
-    texts.restrict(filter, &mut query);
+    texts.restrict(filter, start, &mut query);
     start.restrict(&mut query);
     query.push(" LIMIT ", Cell::Integer(limit));
     let mut list = Vec::new();
@@ -149,46 +149,49 @@ pub fn list(connection: &mut dyn Connection, filter: &Filter, start: Start, limi
     Ok(list)
 }
 
-/// The values of a filter as columns hold them.
-struct Texts(Vec<(&'static str, String)>);
+/// Columns that must have a value, with the value as they hold it, and the pattern for the action.
+struct Texts {
+    equal: Vec<(&'static str, String)>,
+    like: Option<String>,
+}
 
 impl Texts {
     fn of(filter: &Filter) -> Self {
         let equal = [
-            (" AND user_id = ", &filter.user),
-            (" AND session_id = ", &filter.session),
-            (" AND token_ref = ", &filter.token_ref),
-            (" AND action = ", &filter.action),
-            (" AND rule = ", &filter.rule),
-            (" AND outcome = ", &filter.outcome),
-            (" AND service_name = ", &filter.service),
-            (" AND stream_id = ", &filter.stream),
+            ("user_id", &filter.user),
+            ("session_id", &filter.session),
+            ("token_ref", &filter.token_ref),
+            ("action", &filter.action),
+            ("rule", &filter.rule),
+            ("outcome", &filter.outcome),
+            ("service_name", &filter.service),
+            ("stream_id", &filter.stream),
         ];
-        let mut texts: Vec<_> =
-            equal.into_iter().filter_map(|(condition, text)| Some((condition, searched(text.as_ref()?)))).collect();
-        texts.extend(filter.text.as_ref().map(|text| (LIKE, like(&searched(text)))));
-        Self(texts)
+        let equal = equal.into_iter().filter_map(|(column, text)| Some((column, searched(text.as_ref()?))));
+        Self { equal: equal.collect(), like: filter.text.as_ref().map(|text| like(&searched(text))) }
     }
 
-    fn restrict<'t>(&'t self, filter: &Filter, query: &mut Query<'t>) {
-        for (condition, text) in &self.0 {
-            query.push(condition, Cell::Text(text));
-            if *condition == LIKE {
-                query.text.push_str(" ESCAPE '\\'");
-            }
+    /// What is stored after a position is read in the order of positions, without an index: a database would rather read
+    /// all records of an outcome, and sort them. An expression in the place of a column keeps it from that.
+    fn restrict<'t>(&'t self, filter: &Filter, start: Start, query: &mut Query<'t>) {
+        let (text, number) = if matches!(start, Start::After(_)) { (" || ''", " + 0") } else { ("", "") };
+        for (column, value) in &self.equal {
+            query.push(&format!(" AND {column}{text} = "), Cell::Text(value));
+        }
+        if let Some(pattern) = &self.like {
+            query.push(" AND lower(action) LIKE ", Cell::Text(pattern));
+            query.text.push_str(" ESCAPE '\\'");
         }
         if filter.without_session {
             query.text.push_str(" AND session_id IS NULL");
         }
-        for (condition, time) in [(" AND at_unix_nano >= ", filter.from), (" AND at_unix_nano < ", filter.to)] {
+        for (comparison, time) in [(">=", filter.from), ("<", filter.to)] {
             if let Some(time) = time {
-                query.push(condition, Cell::Integer(time));
+                query.push(&format!(" AND at_unix_nano{number} {comparison} "), Cell::Integer(time));
             }
         }
     }
 }
-
-const LIKE: &str = " AND lower(action) LIKE ";
 
 /// A pattern for a part of a text, without wildcards of its own.
 fn like(text: &str) -> String {

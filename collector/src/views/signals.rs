@@ -11,8 +11,8 @@ const SIGNALS: Table = Table {
     name: "signals",
     columns: &[
         text("session_key"),
-        text("name"),
         integer("position"),
+        text("name"),
         text("value"),
         integer("since_unix_nano"),
         text("uid"),
@@ -80,8 +80,8 @@ fn row<'s>(
     let (position, entry) = (exchange.kept.position, &exchange.kept.entry);
     [
         Cell::Text(key),
-        Cell::Text(name),
         Cell::Integer(position),
+        Cell::Text(name),
         Cell::Text(value),
         Cell::Integer(entry.at),
         Cell::Text(&entry.uid),
@@ -97,9 +97,9 @@ fn read<'k>(exchange: &'k Exchange<'k>, names: &'k [String]) -> Option<Seen<'k>>
 
 /// What was kept last, by session and name.
 fn latest(connection: &mut dyn Connection, keys: &[&str]) -> Result<HashMap<String, HashMap<String, String>>, DbError> {
-    const SELECT: &str = "SELECT session_key, name, value FROM signals WHERE position = (SELECT MAX(other.position) \
-        FROM signals AS other WHERE other.session_key = signals.session_key AND other.name = signals.name) \
-        AND session_key IN";
+    const SELECT: &str = "SELECT session_key, name, value FROM signals WHERE position = (SELECT other.position \
+        FROM signals AS other WHERE other.session_key = signals.session_key AND other.name = signals.name \
+        ORDER BY other.position DESC LIMIT 1) AND session_key IN";
     let mut latest: HashMap<String, HashMap<String, String>> = HashMap::new();
     load(connection, (SELECT, &[]), keys, &mut |row| {
         let text = |column: usize| Ok::<_, DbError>(row.text(column)?.unwrap_or_default().to_owned());

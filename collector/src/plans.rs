@@ -1,0 +1,179 @@
+//! How SQLite answers the questions of the API: with ten million rows, none may be sorted or walked through as a whole.
+
+use crate::completeness::Moment;
+use crate::db::sqlite::SqliteDatabase;
+use crate::db::{Cell, Connection, Database as _, DbError, EachRow, Table, open};
+use crate::ledger::checkpoint::Checkpoint;
+use crate::ledger::list::{Cursor, Filter, Start, list};
+use crate::views::{sessions, signals, streams, usage};
+
+/// Notes the plan of each query.
+struct Planner {
+    inner: Box<dyn Connection>,
+    plans: Vec<String>,
+}
+
+impl Connection for Planner {
+    fn execute(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<u64, DbError> {
+        self.inner.execute(sql, cells)
+    }
+
+    fn query(&mut self, sql: &str, cells: &[Cell<'_>], each: EachRow<'_>) -> Result<(), DbError> {
+        let mut plan = Vec::new();
+        self.inner.query(&format!("EXPLAIN QUERY PLAN {sql}"), cells, &mut |row| {
+            plan.extend(row.text(3)?.map(ToOwned::to_owned));
+            Ok(())
+        })?;
+        self.plans.push(plan.join("; "));
+        self.inner.query(sql, cells, each)
+    }
+
+    fn insert(&mut self, table: &Table, cells: &[Cell<'_>]) -> Result<(), DbError> {
+        self.inner.insert(table, cells)
+    }
+
+    fn begin_write(&mut self) -> Result<(), DbError> {
+        self.inner.begin_write()
+    }
+
+    fn begin_read(&mut self) -> Result<(), DbError> {
+        self.inner.begin_read()
+    }
+
+    fn commit(&mut self) -> Result<(), DbError> {
+        self.inner.commit()
+    }
+
+    fn rollback(&mut self) {
+        self.inner.rollback();
+    }
+
+    fn is_lost(&self) -> bool {
+        self.inner.is_lost()
+    }
+}
+
+/// The plans of the queries that `ask` makes, one after the other.
+fn plans<T>(ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError>) -> Vec<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", directory.path().join("audit.db").display());
+    open(&url).unwrap();
+    let inner = SqliteDatabase::new(&url).unwrap().connect().unwrap();
+    let mut planner = Planner { inner, plans: Vec::new() };
+    ask(&mut planner).unwrap();
+    planner.plans
+}
+
+/// The plan of the only query uses `index`, and sorts nothing.
+fn assert_uses(plans: &[String], index: &str, what: &str) {
+    let [plan] = plans else { panic!("{what}: {plans:?}") };
+    assert!(plan.contains(index), "{what}: {plan}");
+    assert!(!plan.contains("TEMP B-TREE"), "{what}: {plan}");
+}
+
+fn filter(name: &str) -> Filter {
+    let mut filter = Filter::default();
+    let field = match name {
+        "user" => &mut filter.user,
+        "session" => &mut filter.session,
+        "token_ref" => &mut filter.token_ref,
+        "action" => &mut filter.action,
+        "rule" => &mut filter.rule,
+        "outcome" => &mut filter.outcome,
+        "stream" => &mut filter.stream,
+        "service" => &mut filter.service,
+        "q" => &mut filter.text,
+        _ => return filter,
+    };
+    *field = Some("x".to_owned());
+    filter
+}
+
+const SHAPES: [(&str, &str); 10] = [
+    ("", "records_by_time"),
+    ("user", "records_by_user"),
+    ("session", "records_by_session"),
+    ("token_ref", "records_by_token"),
+    ("action", "records_by_action"),
+    ("rule", "records_by_rule"),
+    ("outcome", "records_by_outcome"),
+    ("stream", "records_by_stream"),
+    ("service", "records_by_time"),
+    ("q", "records_by_time"),
+];
+
+#[test]
+fn every_list_of_records_is_read_from_an_index_in_its_order() {
+    let cursor = Some(Cursor { at: 1, position: 1 });
+    let starts = [Start::Newest(None), Start::Newest(cursor), Start::Oldest(None), Start::Oldest(cursor)];
+    for (name, index) in SHAPES {
+        for start in starts {
+            for (from, to) in [(None, None), (Some(1), None), (Some(1), Some(2))] {
+                let filter = Filter { from, to, ..filter(name) };
+                let plans = plans(|connection| list(connection, &filter, start, 50));
+                assert_uses(&plans, index, &format!("{name} {start:?} {from:?} {to:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_live_tail_reads_what_is_new_whatever_it_looks_for() {
+    for (name, _) in SHAPES {
+        for from in [None, Some(1)] {
+            let filter = Filter { from, ..filter(name) };
+            let plans = plans(|connection| list(connection, &filter, Start::After(7), 50));
+            assert_uses(&plans, "records USING INTEGER PRIMARY KEY (rowid>?)", name);
+        }
+    }
+}
+
+#[test]
+fn every_list_of_sessions_is_read_from_an_index_in_its_order() {
+    let some = || Some("x".to_owned());
+    let asked = sessions::Asked::default;
+    let before = Some(sessions::Place { last_seen: 1, key: "x".to_owned() });
+    let user = || sessions::Asked { user: some(), ..asked() };
+    for (asked, index) in [
+        (asked(), "sessions_by_time"),
+        (sessions::Asked { before: before.clone(), ..asked() }, "sessions_by_time"),
+        (sessions::Asked { from: Some(1), to: Some(2), ..asked() }, "sessions_by_time"),
+        (sessions::Asked { open: Some(true), ..asked() }, "sessions_by_time"),
+        (sessions::Asked { open: Some(false), ..asked() }, "sessions_by_time"),
+        (user(), "sessions_by_user"),
+        (sessions::Asked { before, from: Some(1), ..user() }, "sessions_by_user"),
+        (sessions::Asked { session: some(), ..asked() }, "sqlite_autoindex_sessions_1"),
+        (sessions::Asked { token_ref: some(), ..asked() }, "sessions_by_token"),
+    ] {
+        let moment = (10, std::time::Duration::from_nanos(1));
+        let plans = plans(|connection| sessions::list(connection, &asked, moment, 20));
+        assert_uses(&plans, index, &format!("{asked:?}"));
+    }
+    assert_uses(&plans(|connection| signals::list(connection, "x")), "session_key=?", "signals");
+}
+
+#[test]
+fn usage_reads_the_range_that_is_asked_for() {
+    let asked = |factor| usage::Asked { rule: "check".to_owned(), factor, from: 1, to: 2 };
+    let short = plans(|connection| usage::report(connection, &asked(1)));
+    assert_uses(
+        &short[..1],
+        "usage_buckets USING INDEX sqlite_autoindex_usage_buckets_1 (rule=? AND bucket>? AND bucket<?)",
+        "5m",
+    );
+    for plan in plans(|connection| usage::report(connection, &asked(12))).iter().chain(&short[1..]) {
+        assert!(plan.contains("(rule=? AND bucket>? AND bucket<?)"), "{plan}");
+    }
+}
+
+#[test]
+fn the_state_of_the_streams_needs_no_look_at_the_records() {
+    let plans = plans(|connection| streams::report(connection, Moment { now: 1, grace: 1 }));
+    assert!(plans.iter().all(|plan| !plan.contains("records")), "{plans:?}");
+}
+
+#[test]
+fn the_latest_checkpoints_are_read_from_their_key() {
+    let plans = plans(|connection| Checkpoint::latest(connection, 100));
+    assert_uses(&plans, "sqlite_autoindex_checkpoints_1", "checkpoints");
+}
