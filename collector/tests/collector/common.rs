@@ -9,6 +9,7 @@ use audit_collector::app::{AppState, app};
 use audit_collector::auth::Access;
 use audit_collector::db::sqlite::SqliteDatabase;
 use audit_collector::db::{Database, open};
+use audit_collector::ledger::append::head;
 use audit_collector::ledger::checkpoint::Schedule;
 use audit_collector::ledger::entry::Skew;
 use audit_collector::ledger::signing::Key;
@@ -24,6 +25,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use prost::Message as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
 
 /// One second after the records of the tests.
@@ -35,9 +37,13 @@ pub(crate) const LIMITS: Limits = Limits { max_body_bytes: MAX_BODY_BYTES, ..Lim
 /// One test makes the store wait for it; all others must never need as long, also on a loaded machine.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long anything that the collector does by itself may take, also on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 pub(crate) struct Collector {
     pub(crate) directory: TempDir,
     pub(crate) admission: Admission,
+    pub(crate) ledger: Arc<Ledger>,
     router: Router,
 }
 
@@ -50,6 +56,12 @@ pub(crate) struct Answer {
     pub(crate) bytes: Vec<u8>,
 }
 
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.bytes.clone()).unwrap()
+    }
+}
+
 impl Collector {
     pub(crate) async fn start() -> Self {
         Self::start_with(LIMITS, Access::default()).await
@@ -57,12 +69,16 @@ impl Collector {
 
     pub(crate) async fn start_with(limits: Limits, access: Access) -> Self {
         let directory = TempDir::new().unwrap();
-        let url = database_url(&directory);
-        open(&url).unwrap();
-        let database = SqliteDatabase::new(&url).unwrap().with_busy_timeout(BUSY_TIMEOUT);
-        let ledger = Arc::new(ledger(Arc::new(database), &directory));
+        let ledger = Arc::new(ledger(database(&directory), &directory));
         let admission = Admission::new(limits);
-        Self { router: router_with(ledger, admission.clone(), access), admission, directory }
+        Self { router: router_with(ledger.clone(), admission.clone(), access), admission, ledger, directory }
+    }
+
+    /// Ends the collector in an orderly way, and starts another one on the same database.
+    pub(crate) async fn restart(self) -> Self {
+        self.ledger.close().await.unwrap();
+        let ledger = Arc::new(ledger(database(&self.directory), &self.directory));
+        Self { router: router(ledger.clone()), ledger, ..self }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -94,10 +110,55 @@ impl Collector {
         answer.body["records"].as_array().unwrap().clone()
     }
 
+    /// Stores these records, and waits until the views have followed.
+    pub(crate) async fn keep(&self, records: &[Value]) {
+        for some in records.chunks(100) {
+            let answer = self.post(batch(some)).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+        self.views_follow().await;
+    }
+
+    /// Waits until the views hold everything that is stored.
+    pub(crate) async fn views_follow(&self) {
+        timeout(PATIENCE, async {
+            while self.views_lag().await > 0 {
+                sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .expect("the views follow in time");
+    }
+
+    /// How many records the views have still to see.
+    async fn views_lag(&self) -> i64 {
+        self.ledger.ask(|connection| Ok(head(connection)?.position - views::position(connection)?)).await.unwrap()
+    }
+
+    /// The answer to a question that must succeed.
+    pub(crate) async fn ask(&self, path: &str) -> Value {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        answer.body
+    }
+
+    /// The question must be refused with 400 and this message.
+    pub(crate) async fn assert_refused(&self, path: &str, message: &str) {
+        let answer = self.get(path).await;
+        assert_eq!((answer.status, answer.body), (400, json!({"code": 3, "message": message})), "{path}");
+    }
+
     /// A connection of somebody else to the same file.
     pub(crate) fn other_connection(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.directory.path().join("audit.db")).unwrap()
     }
+}
+
+/// The database of a collector whose files are in `directory`.
+pub(crate) fn database(directory: &TempDir) -> Arc<dyn Database> {
+    let url = database_url(directory);
+    open(&url).unwrap();
+    Arc::new(SqliteDatabase::new(&url).unwrap().with_busy_timeout(BUSY_TIMEOUT))
 }
 
 /// With a key of its own in `directory`.
@@ -166,6 +227,20 @@ pub(crate) fn record(uid: &str, attributes: &[(&str, &str)]) -> Value {
         .map(|(key, value)| json!({"key": key, "value": {"stringValue": value}}))
         .collect();
     json!({"timeUnixNano": "1783072800000000001", "eventName": "audit.http", "attributes": all})
+}
+
+/// A record with this uid, this many seconds before it is received, and these attributes of any type.
+pub(crate) fn record_at(uid: &str, seconds_ago: i64, attributes: &Value) -> Value {
+    let value = |value: &Value| match value {
+        Value::Number(number) if number.is_i64() => json!({"intValue": number}),
+        Value::Bool(flag) => json!({"boolValue": flag}),
+        other => json!({"stringValue": other}),
+    };
+    let mut record = record(uid, &[]);
+    let list = record["attributes"].as_array_mut().unwrap();
+    list.extend(attributes.as_object().unwrap().iter().map(|(key, given)| json!({"key": key, "value": value(given)})));
+    record["timeUnixNano"] = (RECEIVED_AT - seconds_ago * 1_000_000_000).to_string().into();
+    record
 }
 
 /// Takes the fields that the ledger adds out of a listed record: position, hash, flags, and time of receipt.

@@ -1,0 +1,129 @@
+//! `GET /api/records?format=ndjson` and `format=csv`: everything, oldest first.
+
+use serde_json::{Value, json};
+
+use crate::common::{Collector, RECEIVED_AT, record, record_at, uids};
+
+async fn export(collector: &Collector, query: &str) -> String {
+    let answer = collector.get(&format!("/api/records?{query}")).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.text()
+}
+
+async fn lines(collector: &Collector, query: &str) -> Vec<Value> {
+    let text = export(collector, &format!("format=ndjson&{query}")).await;
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Rows as maps from the name of their column.
+async fn rows(collector: &Collector, query: &str) -> Vec<Value> {
+    let text = export(collector, &format!("format=csv&{query}")).await;
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let rows = reader.deserialize::<std::collections::HashMap<String, String>>();
+    rows.map(|row| json!(row.unwrap())).collect()
+}
+
+/// More than two pages, three of which are of the same time.
+async fn with_2500_records() -> Collector {
+    let collector = Collector::start().await;
+    let all: Vec<_> = (0..2500)
+        .map(|number| {
+            record_at(
+                &format!("aud_{number}"),
+                (2500 - number) / 3,
+                &json!({"user.id": if number % 2 == 0 { "even" } else { "odd" }}),
+            )
+        })
+        .collect();
+    collector.keep(&all).await;
+    collector
+}
+
+#[tokio::test]
+async fn an_export_is_complete_and_in_order() {
+    let collector = with_2500_records().await;
+    let expected: Vec<_> = (0..2500).map(|number| format!("aud_{number}")).collect();
+    let found = lines(&collector, "").await;
+    assert_eq!(uids(&found), expected);
+    assert_eq!(found[2499..], collector.list("limit=1").await, "a line is what the list shows");
+    let found = rows(&collector, "").await;
+    assert_eq!(uids(&found), expected);
+    let even: Vec<_> = expected.iter().step_by(2).collect();
+    assert_eq!(uids(&lines(&collector, "user=even").await).iter().collect::<Vec<_>>(), even);
+    let after = lines(&collector, "after=1200").await;
+    assert_eq!(uids(&after), expected[1200..]);
+}
+
+#[tokio::test]
+async fn an_export_has_no_more_than_its_limit() {
+    let collector = with_2500_records().await;
+    for limit in [1, 999, 1000, 1001, 2000, 2500, 9999] {
+        assert_eq!(lines(&collector, &format!("limit={limit}")).await.len(), limit.min(2500), "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_export_has_its_head() {
+    let collector = Collector::start().await;
+    assert_eq!(export(&collector, "format=ndjson").await, "");
+    assert!(export(&collector, "format=csv").await.starts_with("position,log.record.uid,time,"));
+}
+
+#[tokio::test]
+async fn an_export_is_a_file_of_its_kind() {
+    let collector = Collector::start().await;
+    for (format, content_type) in
+        [("ndjson", "application/x-ndjson"), ("csv", "text/csv; charset=utf-8; header=present")]
+    {
+        let answer = collector.get(&format!("/api/records?format={format}")).await;
+        assert_eq!(answer.headers["content-type"], content_type);
+        assert_eq!(answer.headers["content-disposition"], format!("attachment; filename=\"records.{format}\""));
+    }
+}
+
+#[tokio::test]
+async fn a_row_has_the_fields_and_all_attributes() {
+    let collector = Collector::start().await;
+    let said = json!({"audit.action": "say \"a\",\nb; é", "audit.sequence.number": 7, "audit.header_conflict": true});
+    collector.keep(&[record_at("aud_1", 1, &said)]).await;
+    let [row] = rows(&collector, "").await.try_into().unwrap();
+    for (column, expected) in [
+        ("position", "1"),
+        ("time", "2026-07-03T10:00:00.000000001Z"),
+        ("time_unix_nano", &(RECEIVED_AT - 1_000_000_000).to_string()),
+        ("audit.action", "say \"a\",\nb; é"),
+        ("audit.sequence.number", "7"),
+        ("service.name", "shop"),
+        ("user.id", ""),
+        ("flags", ""),
+    ] {
+        assert_eq!(row[column], expected, "{column}");
+    }
+    let attributes: Value = serde_json::from_str(row["attributes"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&attributes["audit.header_conflict"], &attributes["audit.action"]),
+        (&json!(true), &said["audit.action"])
+    );
+}
+
+#[tokio::test]
+async fn a_spreadsheet_takes_no_text_for_a_formula() {
+    let collector = Collector::start().await;
+    let evil = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"];
+    let all: Vec<_> = evil
+        .iter()
+        .enumerate()
+        .map(|(number, text)| record(&format!("aud_{number}"), &[("user.id", text), ("audit.action", text)]))
+        .collect();
+    collector.keep(&all).await;
+    let rows = rows(&collector, "").await;
+    for (row, text) in rows.iter().zip(evil) {
+        assert_eq!((&row["user.id"], &row["audit.action"]), (&json!(format!("'{text}")), &json!(format!("'{text}"))));
+    }
+    assert_eq!(rows.len(), evil.len());
+    assert_eq!(
+        lines(&collector, "limit=1").await[0]["user.id"],
+        "=1+1",
+        "only what is made for spreadsheets is changed"
+    );
+}

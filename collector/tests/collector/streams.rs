@@ -1,0 +1,82 @@
+//! `GET /api/streams` and `GET /api/checkpoints`.
+
+use audit_collector::ledger::checkpoint::{Checkpoint, Line};
+use audit_collector::ledger::signing::PublicKey;
+use serde_json::{Value, json};
+
+use crate::common::{Collector, RECEIVED_AT, record_at};
+
+/// A record of the stream with this number.
+fn numbered(number: i64) -> Value {
+    record_at(&format!("aud_{number}"), 9, &json!({"audit.sequence.number": number}))
+}
+
+#[tokio::test]
+async fn nothing_is_complete() {
+    let expected = json!({
+        "status": "complete", "records": 0, "explained_losses": 0, "open_numbers": 0, "unexplained_numbers": 0,
+        "conflicts": 0, "streams": [],
+    });
+    assert_eq!(Collector::start().await.ask("/api/streams").await, expected);
+}
+
+#[tokio::test]
+async fn a_stream_tells_what_is_missing_and_what_explains_it() {
+    let collector = Collector::start().await;
+    let mut start = numbered(0);
+    start["eventName"] = "audit.stream.start".into();
+    let mut loss = numbered(4);
+    loss["eventName"] = "audit.loss".into();
+    for (name, value) in [("first_number", 2), ("last_number", 3), ("count", 2)] {
+        let attribute = json!({"key": format!("audit.loss.{name}"), "value": {"intValue": value}});
+        loss["attributes"].as_array_mut().unwrap().push(attribute);
+    }
+    let reason = json!({"key": "audit.loss.reason", "value": {"stringValue": "buffer_full"}});
+    loss["attributes"].as_array_mut().unwrap().push(reason);
+    let mut end = numbered(7);
+    end["eventName"] = "audit.stream.end".into();
+    end["attributes"].as_array_mut().unwrap().push(json!({"key": "audit.sequence.next", "value": {"intValue": 8}}));
+    collector.keep(&[start, numbered(1)]).await;
+    collector.keep(&[loss, end]).await;
+    collector
+        .keep(&[record_at("aud_x", 9, &json!({})), record_at("aud_1", 8, &json!({"audit.sequence.number": 1}))])
+        .await;
+    let received = RECEIVED_AT.to_string();
+    let expected = json!({
+        "status": "open", "records": 5, "explained_losses": 2, "open_numbers": 2, "unexplained_numbers": 0, "conflicts": 1,
+        "streams": [{
+            "stream_id": "stream-1", "service": "shop", "status": "open", "received": 4,
+            "first_number": 0, "last_number": 7, "next_number": 8,
+            "explained_losses": 2, "open_numbers": 2, "unexplained_numbers": 0, "started": true, "ended": true,
+            "first_seen_unix_nano": received, "last_seen_unix_nano": received,
+            "gaps": [{"first_number": 5, "last_number": 6, "state": "open", "since_unix_nano": received}],
+            "losses": [{"first_number": 2, "last_number": 3, "count": 2, "reason": "buffer_full"}],
+        }],
+    });
+    assert_eq!(collector.ask("/api/streams").await, expected);
+    collector.keep(&[numbered(6), numbered(5)]).await;
+    assert_eq!(collector.ask("/api/streams").await["status"], "complete");
+}
+
+#[tokio::test]
+async fn checkpoints_are_signed_with_the_key_that_is_shown() {
+    let mut collector = Collector::start().await;
+    for number in 0..3 {
+        collector.keep(&[numbered(number)]).await;
+        // The end of a collector is signed.
+        collector = collector.restart().await;
+    }
+    let answer = collector.ask("/api/checkpoints").await;
+    let key = PublicKey::from_hex(answer["public_key"].as_str().unwrap()).unwrap();
+    let list = answer["checkpoints"].as_array().unwrap();
+    assert_eq!(list.iter().map(|line| line["position"].as_i64().unwrap()).collect::<Vec<_>>(), [3, 2, 1]);
+    for line in list {
+        let line: Line = serde_json::from_value(line.clone()).unwrap();
+        assert!(Checkpoint::try_from(line).unwrap().is_signed_by(&key));
+    }
+    let exported = collector.get("/api/checkpoints?format=ndjson").await;
+    assert_eq!(exported.headers["content-type"], "application/x-ndjson");
+    let mut exported: Vec<Value> = exported.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    exported.reverse();
+    assert_eq!(&exported, list);
+}
