@@ -54,7 +54,8 @@ async function fetched(url, signal) {
   const headers = secret ? { authorization: `Bearer ${secret}` } : {};
   const limits = [AbortSignal.timeout(PATIENCE), signal].filter(Boolean);
   try {
-    const response = await fetch(url, { headers, signal: AbortSignal.any(limits) });
+    // The origin has no name and password in it, as the page's own address may; with them browsers refuse to ask.
+    const response = await fetch(new URL(url, location.origin), { headers, signal: AbortSignal.any(limits) });
     if (!response.ok) throw await refusal(response);
     connection.dispatchEvent(new Event('connected'));
     return response;

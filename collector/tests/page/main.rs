@@ -11,4 +11,5 @@ mod fake;
 mod journeys;
 mod states;
 mod supervised;
+mod token;
 mod webdriver;
