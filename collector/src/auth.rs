@@ -7,7 +7,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use base64ct::{Base64, Encoding as _};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -112,7 +113,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// The password of Basic credentials (RFC 7617); the name before the first colon may be any.
 fn password(headers: &HeaderMap) -> Option<Vec<u8>> {
-    let mut decoded = Base64::decode_vec(credentials(headers, "basic")?).ok()?;
+    let mut decoded = BASE64_STANDARD.decode(credentials(headers, "basic")?).ok()?;
     let colon = decoded.iter().position(|byte| *byte == b':')?;
     Some(decoded.split_off(colon + 1))
 }

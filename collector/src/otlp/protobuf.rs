@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use base64ct::{Base64, Encoding as _};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Typed;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
@@ -61,7 +62,7 @@ fn plain(value: Option<AnyValue>) -> Value {
         Some(Typed::BoolValue(value)) => value.into(),
         Some(Typed::IntValue(value)) => value.into(),
         Some(Typed::DoubleValue(value)) => double(value),
-        Some(Typed::BytesValue(bytes)) => Base64::encode_string(&bytes).into(),
+        Some(Typed::BytesValue(bytes)) => BASE64_STANDARD.encode(&bytes).into(),
         Some(Typed::ArrayValue(array)) => array.values.into_iter().map(|value| plain(Some(value))).collect(),
         Some(Typed::KvlistValue(list)) => object(list.values),
     }

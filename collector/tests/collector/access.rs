@@ -3,7 +3,8 @@
 use audit_collector::auth::{Access, Token};
 use axum::body::Body;
 use axum::http::Request;
-use base64ct::{Base64, Encoding as _};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -31,7 +32,7 @@ async fn get(collector: &Collector, path: &str, authorization: &str) -> Answer {
 }
 
 fn basic(credentials: &str) -> String {
-    format!("Basic {}", Base64::encode_string(credentials.as_bytes()))
+    format!("Basic {}", BASE64_STANDARD.encode(credentials))
 }
 
 #[tokio::test]

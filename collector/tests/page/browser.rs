@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use base64ct::{Base64, Encoding as _};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -189,7 +190,7 @@ impl Browser {
 
     /// Keeps what is shown as `target/page-screenshots/<name>.png`.
     pub(crate) async fn screenshot(&self, name: &str) {
-        let picture = Base64::decode_vec(self.session.get("screenshot").await.as_str().unwrap()).unwrap();
+        let picture = BASE64_STANDARD.decode(self.session.get("screenshot").await.as_str().unwrap()).unwrap();
         let folder = root().join("target/page-screenshots");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
