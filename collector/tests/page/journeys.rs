@@ -153,7 +153,7 @@ async fn a_session_is_told_from_its_beginning_with_what_changed() {
     browser.until("document.querySelectorAll('.sessions tbody tr').length === 1").await;
     browser.click(".sessions tbody a").await;
     browser.until("document.querySelectorAll('.timeline .event').length === 3").await;
-    assert_eq!(browser.address().await, "/?view=sessions&user=joan&key=s-journey");
+    assert_eq!(browser.address().await, "/?view=sessions&key=s-journey");
     let story = "[...document.querySelectorAll('.timeline li')].map((item) => item.className.split(' ')[0] === 'event' ? item.querySelector('.action').textContent : item.querySelector('.what').textContent)";
     browser.until_text(".timeline .signal-changed", "country changed from NL to BR").await;
     let story: Vec<String> = serde_json::from_value(browser.eval(story).await).unwrap();
