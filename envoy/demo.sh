@@ -94,7 +94,8 @@ cargo build -p audit-collector -p audit-demo >&2
 envoy=$(envoy/get-envoy.sh)
 
 say "starting the collector, the upstream and Envoy"
-start collector "$programs/audit-collector" --listen 127.0.0.1:0 --database "sqlite://$temp/audit.db"
+start collector "$programs/audit-collector" --listen 127.0.0.1:0 --database "sqlite://$temp/audit.db" \
+  --logout-action logout
 await collector sed -n 's|^listening on http://||p' "$temp/collector.out"
 collector=$answer
 
