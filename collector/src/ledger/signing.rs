@@ -32,6 +32,12 @@ pub enum KeyError {
     Public,
 }
 
+impl KeyError {
+    fn is(&self, kind: io::ErrorKind) -> bool {
+        matches!(self, Self::File { cause, .. } if cause.kind() == kind)
+    }
+}
+
 /// A key that signs.
 #[derive(Clone)]
 pub struct Key {
@@ -51,7 +57,11 @@ impl Key {
     /// See [`KeyError`].
     pub fn load_or_create(file: &Path) -> Result<Self, KeyError> {
         match Self::load(file) {
-            Err(KeyError::File { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => Self::create(file),
+            Err(error) if error.is(io::ErrorKind::NotFound) => match Self::create(file) {
+                // Somebody else was quicker.
+                Err(error) if error.is(io::ErrorKind::AlreadyExists) => Self::load(file),
+                created => created,
+            },
             loaded => loaded,
         }
     }
@@ -67,11 +77,11 @@ impl Key {
     }
 
     fn create(file: &Path) -> Result<Self, KeyError> {
-        let mut seed = [0; 32];
-        getrandom::fill(&mut seed).map_err(|error| KeyError::Randomness(error.to_string()))?;
-        let key = SigningKey::from_bytes(&seed);
+        let key = SigningKey::from_bytes(&random()?);
         let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|_| KeyError::Format(file.to_owned()))?;
-        write_new(file, pem.as_bytes()).map_err(|cause| KeyError::File { file: file.to_owned(), cause })?;
+        let unfinished = hex::encode(random::<8>()?);
+        write_new(file, &unfinished, pem.as_bytes())
+            .map_err(|cause| KeyError::File { file: file.to_owned(), cause })?;
         Ok(Self::from(key))
     }
 
@@ -127,10 +137,17 @@ impl PublicKey {
     }
 }
 
-/// A half-written key would be worse than none: the file gets its name when it is whole.
-fn write_new(file: &Path, content: &[u8]) -> io::Result<()> {
+fn random<const N: usize>() -> Result<[u8; N], KeyError> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| KeyError::Randomness(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// A half-written key would be worse than none: the file gets its name when it is whole. Until then it has one of its own,
+/// which no process id can give: in a container a program that was killed has the same one again.
+fn write_new(file: &Path, suffix: &str, content: &[u8]) -> io::Result<()> {
     let mut unfinished = file.as_os_str().to_owned();
-    unfinished.push(format!(".{}", std::process::id()));
+    unfinished.push(format!(".{suffix}"));
     let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
     let written = new.write_all(content).and_then(|()| new.sync_all());
     // Unlike a renaming this does not replace the key that another process has just made.
@@ -154,6 +171,27 @@ mod tests {
         assert_eq!(made.public(), read.public());
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn keys_that_are_made_at_once_are_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("key.pem");
+        let make = || Key::load_or_create(&file).unwrap().public();
+        let made: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(made.iter().all(|key| *key == make()), "{made:?}");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_key_that_was_half_made_by_a_process_with_the_same_id_is_no_hindrance() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("key.pem");
+        fs::write(directory.path().join(format!("key.pem.{}", std::process::id())), "-----BEGIN").unwrap();
+        Key::load_or_create(&file).unwrap();
     }
 
     #[test]
