@@ -68,32 +68,29 @@ impl Retention {
         Ok(Self { policy, key, now, expire, passed: None, next: i64::MIN })
     }
 
-    fn oldest_kept(&self) -> i64 {
-        (self.now)().saturating_sub(nanos(self.policy.retain))
-    }
-
     /// Looks at the next rows; whether there may be more.
     fn slice(&mut self, connection: &mut dyn Connection, passed: i64) -> Result<bool, DbError> {
-        let before = self.oldest_kept();
+        let now = (self.now)();
+        let before = now.saturating_sub(nanos(self.policy.retain));
         let rows = list::list(connection, &Filter::default(), Start::After(passed), SLICE)?;
         let old: Vec<_> = rows.iter().take_while(|row| row.entry.received_at < before).collect();
         let Some(last) = old.last() else {
-            self.pause(connection, before)?;
+            self.pause(connection, now, before)?;
             return Ok(false);
         };
         let runs = runs(&old, &self.policy.holds)?;
         if let Some(directory) = &self.policy.export {
             ExportDirectory::new(directory).write(runs.iter().flatten().copied()).map_err(DbError::failed)?;
         }
-        let (key, now) = (&self.key, (self.now)());
+        let key = &self.key;
         db::write(connection, |connection| runs.iter().try_for_each(|run| cut(connection, run, key, now)))?;
         self.passed = Some(last.position);
         Ok(true)
     }
 
-    fn pause(&mut self, connection: &mut dyn Connection, before: i64) -> Result<(), DbError> {
+    fn pause(&mut self, connection: &mut dyn Connection, now: i64, before: i64) -> Result<(), DbError> {
         self.passed = None;
-        self.next = (self.now)().saturating_add(nanos(PAUSE));
+        self.next = now.saturating_add(nanos(PAUSE));
         db::write(connection, |connection| (self.expire)(connection, before))
     }
 }
