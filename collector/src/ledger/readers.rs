@@ -39,16 +39,27 @@ impl Readers {
     }
 
     fn run<T>(&self, ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError>) -> Result<T, DbError> {
-        let mut connection = match self.take() {
-            Some(connection) => connection,
-            None => self.database.connect()?,
-        };
-        let result = connection.begin_read().and_then(|()| ask(&mut *connection));
+        let mut connection = self.begin()?;
+        let result = ask(&mut *connection);
         connection.rollback();
         if !connection.is_lost() && !self.places.is_closed() {
             self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         }
         result
+    }
+
+    /// A connection that sees one state of the database from now on. That an idle one was lost shows when it is used.
+    fn begin(&self) -> Result<Box<dyn Connection>, DbError> {
+        while let Some(mut idle) = self.take() {
+            match idle.begin_read() {
+                Ok(()) => return Ok(idle),
+                Err(_) if idle.is_lost() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut new = self.database.connect()?;
+        new.begin_read()?;
+        Ok(new)
     }
 
     fn take(&self) -> Option<Box<dyn Connection>> {
