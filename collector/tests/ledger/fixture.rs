@@ -23,6 +23,9 @@ use crate::postgres::Postgres;
 pub(crate) const NOW: i64 = 1_800_000_000_000_000_000;
 pub(crate) const SECOND: i64 = 1_000_000_000;
 
+/// When they are verified: a missing number is a gap by then.
+pub(crate) const LATER: Moment = Moment { now: NOW + 3600 * SECOND, grace: SECOND };
+
 /// Every effect of a test is there long before.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -93,11 +96,15 @@ impl Fixture {
         self.with(move |connection| connection.execute(sql, &[])).await
     }
 
+    /// Trust in the key and in these checkpoints.
+    pub(crate) fn trust(&self, checkpoints: Vec<Checkpoint>) -> Trust {
+        Trust { keys: vec![self.key().public()], checkpoints }
+    }
+
     /// What `verify` finds when it trusts the key and these checkpoints.
     pub(crate) async fn verify_with(&self, checkpoints: Vec<Checkpoint>) -> Verification {
-        let trust = Trust { keys: vec![self.key().public()], checkpoints };
-        self.with(move |connection| verify(connection, &trust, Moment { now: NOW + 3600 * SECOND, grace: SECOND }))
-            .await
+        let trust = self.trust(checkpoints);
+        self.with(move |connection| verify(connection, &trust, LATER)).await
     }
 
     pub(crate) async fn verify(&self) -> Verification {
