@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use crate::load::Load;
 use crate::support::postgres::Postgres;
-use crate::support::program::{BINARY, Program, flags};
+use crate::support::program::{BINARY, DIRECTORY, Program, flags};
 use crate::verify::verify;
 
 /// How often, and how much later each time: the last one comes when the collector is ready, also on a slow machine.
@@ -17,7 +17,7 @@ const STEP: Duration = Duration::from_millis(3);
 
 fn a_kill_after(delay: Duration, database: &str) {
     let mut command = Command::new(BINARY);
-    command.args(flags(database)).stdin(Stdio::null()).stdout(Stdio::null());
+    command.args(flags(database)).current_dir(DIRECTORY).stdin(Stdio::null()).stdout(Stdio::null());
     let mut program = command.spawn().unwrap();
     thread::sleep(delay);
     program.kill().unwrap();
@@ -39,7 +39,6 @@ fn a_database_half_made_on_sqlite_is_finished_by_the_next_start() {
 }
 
 #[test]
-#[ignore = "there is no store for PostgreSQL yet"]
 fn a_database_half_made_on_postgres_is_finished_by_the_next_start() {
     for kill in 0..KILLS {
         a_kill_after(kill * STEP, &Postgres::shared().new_database());

@@ -51,7 +51,6 @@ fn nothing_acknowledged_is_lost_by_a_kill_on_sqlite() {
 }
 
 #[test]
-#[ignore = "there is no store for PostgreSQL yet"]
 fn nothing_acknowledged_is_lost_by_a_kill_on_postgres() {
     rounds_of_kills(&Postgres::shared().new_database());
 }

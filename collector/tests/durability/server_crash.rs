@@ -11,7 +11,6 @@ use crate::verify::verify;
 const ROUNDS: u64 = 5;
 
 #[test]
-#[ignore = "there is no store for PostgreSQL yet"]
 fn nothing_acknowledged_is_lost_by_a_crash_of_the_server() {
     let mut server = Postgres::start();
     let database = server.new_database();

@@ -32,7 +32,6 @@ fn nothing_acknowledged_is_lost_by_an_orderly_end_on_sqlite() {
 }
 
 #[test]
-#[ignore = "there is no store for PostgreSQL yet"]
 fn nothing_acknowledged_is_lost_by_an_orderly_end_on_postgres() {
     rounds_of_ends(&Postgres::shared().new_database());
 }

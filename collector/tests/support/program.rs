@@ -10,6 +10,9 @@ use super::http::Client;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_audit-collector");
 
+/// Where it runs, and keeps the key of a ledger in PostgreSQL.
+pub(crate) const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
+
 /// How long a program may take to end when it was asked to.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -26,7 +29,7 @@ impl Program {
 
     /// Starts it by a command that becomes the collector, see [`flags`].
     pub(crate) fn start_by(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.current_dir(DIRECTORY).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.strip_prefix("listening on http://").and_then(|rest| rest.trim_end().parse().ok());
