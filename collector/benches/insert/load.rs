@@ -11,10 +11,6 @@ use crate::support::program::Program;
 
 pub const CONNECTIONS: u64 = 4;
 
-/// How long the collector must be quiet until it has nothing left to do, and what quiet is.
-const QUIET: Duration = Duration::from_millis(100);
-const QUIET_CPU_NANOS: u64 = 2_000_000;
-
 /// What one round of load has cost.
 pub struct Cost {
     /// From the first request to the last answer.
@@ -38,7 +34,7 @@ pub fn round(program: &Program, texts: &Batches, first: u64, batches: u64) -> Co
     });
     let wall = start.elapsed();
     let collector_nanos = cpu::of_process(program.id()) - before;
-    let settled_after = settle(program.id());
+    let settled_after = cpu::settle(program.id());
     Cost { wall, load_nanos, collector_nanos, settled_after }
 }
 
@@ -50,16 +46,4 @@ fn send(address: SocketAddr, texts: &Batches, stream: u64, first: u64, batches: 
         assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
     }
     cpu::of_this_thread()
-}
-
-/// Waits until the collector does nothing any more, so that it does not disturb what is measured next.
-fn settle(id: u32) -> Duration {
-    let start = Instant::now();
-    loop {
-        let before = cpu::of_process(id);
-        thread::sleep(QUIET);
-        if cpu::of_process(id).saturating_sub(before) < QUIET_CPU_NANOS {
-            return start.elapsed() - QUIET;
-        }
-    }
 }

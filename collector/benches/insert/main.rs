@@ -1,4 +1,4 @@
-//! Records a second that the collector stores durably, against a bare loop of the same inserts in the same run.
+//! Records a second that the collector stores durably, against bare loops of the same inserts in the same run.
 //!
 //!     cargo bench -p audit-collector --bench insert -- --rounds 9 --batches 60
 
@@ -25,17 +25,21 @@ mod batch;
 mod cpu;
 #[path = "../support/quantile.rs"]
 mod quantile;
+#[path = "../support/rows.rs"]
+mod rows;
 #[path = "../../tests/support/mod.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod support;
 
 use std::time::Duration;
 
-use audit_collector::otlp::decode_json;
-use bare::{Bare, Row, Sqlite};
+use audit_collector::ledger::chain::Head;
+use bare::{Bare, Way};
 use batch::{Batches, RECORDS};
 use load::CONNECTIONS;
 use report::Round;
+use rows::Rows;
+use support::postgres::Postgres;
 use support::program::Program;
 use tempfile::TempDir;
 
@@ -50,30 +54,45 @@ struct Size {
 fn main() {
     let [rounds, batches] = args::numbers([("--rounds", 9), ("--batches", 60)]);
     let size = Size { rounds, batches };
-    let directory = TempDir::new().unwrap();
-    let file = |name: &str| directory.path().join(name);
-    let database = format!("sqlite://{}", file("collector.db").display());
-    measure("SQLite", size, &database, &mut Sqlite::create(&file("bare.db")));
+    on_sqlite(size);
+    on_postgres(size);
 }
 
-/// By turns one round of load and one of the bare loop, so that a busy neighbour hits both alike. The first is not counted.
-fn measure(name: &str, size: Size, database: &str, bare: &mut impl Bare) {
+fn on_sqlite(size: Size) {
+    let directory = TempDir::new().unwrap();
+    let url = |name: &str| format!("sqlite://{}/{name}.db", directory.path().display());
+    measure("SQLite", size, &url("collector"), &mut [Bare::new("prepared INSERT", Way::Batch, &url("bare"))]);
+}
+
+fn on_postgres(size: Size) {
+    let server = Postgres::start();
+    let mut bare = [
+        Bare::new("COPY", Way::Batch, &server.new_database()),
+        Bare::new("prepared INSERT", Way::Single, &server.new_database()),
+    ];
+    measure("PostgreSQL", size, &server.new_database(), &mut bare);
+}
+
+/// By turns one round of load and one of each bare loop, so that a busy neighbour hits all alike. The first is not counted.
+fn measure(name: &str, size: Size, database: &str, bare: &mut [Bare]) {
     let texts = Batches::new(Duration::from_secs(3600), (size.rounds + 1) * size.batches * RECORDS);
     let program = Program::start(database);
+    let mut head = Head::START;
     let mut rounds = Vec::new();
     for round in 0..=size.rounds {
         let first = round * size.batches;
-        let rows = rows(&texts, first, size.batches);
+        let rows = rows(&mut head, &texts, first, size.batches);
+        let batches: Vec<_> = rows.iter().map(Rows::cells).collect();
         let load = load::round(&program, &texts, first, size.batches);
-        rounds.push(Round { load, bare: bare.round(&rows) });
+        rounds.push(Round { load, bare: bare.iter_mut().map(|bare| bare.round(&batches)).collect() });
     }
     let records = CONNECTIONS * size.batches * RECORDS;
-    report::print(name, records, rounds.get(1..).unwrap_or_default());
+    let names: Vec<_> = bare.iter().map(|bare| bare.name).collect();
+    report::print(name, records, &names, rounds.get(1..).unwrap_or_default());
 }
 
 /// The rows of the same batches that the load sends, in the order of one connection after the other at each turn.
-fn rows(texts: &Batches, first: u64, batches: u64) -> Vec<Vec<Row>> {
+fn rows(head: &mut Head, texts: &Batches, first: u64, batches: u64) -> Vec<Rows> {
     let turns = (first..first + batches).flat_map(|index| (0..CONNECTIONS).map(move |stream| (stream, index)));
-    let decode = |(stream, index)| decode_json(&texts.body(stream, index)).unwrap();
-    turns.map(decode).map(|records| records.into_iter().map(Row::new).collect()).collect()
+    turns.map(|(stream, index)| Rows::follow(head, &texts.body(stream, index))).collect()
 }

@@ -5,23 +5,29 @@ use std::time::Duration;
 use crate::load::{CONNECTIONS, Cost};
 use crate::quantile::quantile;
 
-/// The collector under load, and then the bare loop.
+/// The collector under load, and then each bare loop.
 pub struct Round {
     pub load: Cost,
-    pub bare: Duration,
+    pub bare: Vec<Duration>,
 }
 
 /// Prints medians, and the quartiles of the ratio within each round: when they are far apart, the machine was too busy.
-pub fn print(name: &str, records: u64, rounds: &[Round]) {
+pub fn print(name: &str, records: u64, bare: &[&str], rounds: &[Round]) {
     let per_second = |wall: Duration| records as f64 / wall.as_secs_f64();
     let micros = |nanos: u64| nanos as f64 / 1000.0 / records as f64;
     let of = |value: &dyn Fn(&Round) -> f64| rounds.iter().map(value).collect::<Vec<_>>();
-    let ratios = of(&|round| round.bare.as_secs_f64() / round.load.wall.as_secs_f64());
     println!("{name}: {} rounds of {records} records, batches of 100, {CONNECTIONS} connections", rounds.len());
-    println!("  collector   {:8.0} records/s (median)", quantile(&of(&|round| per_second(round.load.wall)), 0.5));
-    println!("  bare loop   {:8.0} records/s (median)", quantile(&of(&|round| per_second(round.bare)), 0.5));
-    let [low, middle, high] = [0.25, 0.5, 0.75].map(|share| quantile(&ratios, share));
-    println!("  ratio       {middle:8.2} (median; middle half of the rounds {low:.2} to {high:.2})");
+    println!(
+        "  collector                  {:8.0} records/s (median)",
+        quantile(&of(&|round| per_second(round.load.wall)), 0.5)
+    );
+    for (index, bare) in bare.iter().enumerate() {
+        let ratios = of(&|round| round.bare[index].as_secs_f64() / round.load.wall.as_secs_f64());
+        let [low, middle, high] = [0.25, 0.5, 0.75].map(|share| quantile(&ratios, share));
+        let median = quantile(&of(&|round| per_second(round.bare[index])), 0.5);
+        println!("  bare loop, {bare:15} {median:8.0} records/s (median)");
+        println!("    ratio                    {middle:8.2} (median; middle half of the rounds {low:.2} to {high:.2})");
+    }
     let collector = quantile(&of(&|round| micros(round.load.collector_nanos)), 0.5);
     let load = quantile(&of(&|round| micros(round.load.load_nanos)), 0.5);
     println!("  CPU a record: collector {collector:.1} us, load generator {load:.1} us");

@@ -1,7 +1,13 @@
 //! CPU time as the scheduler accounts it, in nanoseconds.
 
-use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+/// How long a process must be quiet until it has nothing left to do, and what quiet is. The collector looks for chores
+/// every 250 ms.
+const QUIET: Duration = Duration::from_millis(300);
+const QUIET_NANOS: u64 = 6_000_000;
 
 /// What all threads of a process have had that are still there.
 pub fn of_process(id: u32) -> u64 {
@@ -18,4 +24,16 @@ pub fn of_this_thread() -> u64 {
 fn read(task: &Path) -> u64 {
     let text = fs::read_to_string(task.join("schedstat")).unwrap_or_default();
     text.split(' ').next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
+
+/// Waits until a process does nothing any more, and returns how long it went on.
+pub fn settle(id: u32) -> Duration {
+    let start = Instant::now();
+    loop {
+        let before = of_process(id);
+        thread::sleep(QUIET);
+        if of_process(id).saturating_sub(before) < QUIET_NANOS {
+            return start.elapsed() - QUIET;
+        }
+    }
 }

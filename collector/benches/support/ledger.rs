@@ -1,14 +1,18 @@
-//! A large database, built once through the library and kept in `target/`.
+//! A large ledger, built once through the library, then opened by the program, which makes the views.
 
+use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use std::{fs, io::Write as _};
 
-use audit_collector::otlp::decode_json;
-use audit_collector::record::Record;
-use audit_collector::store::open;
+use audit_collector::db::{Cell, Connection, open};
+use audit_collector::ledger::chain::Head;
+use audit_collector::ledger::entry::RECORDS as TABLE;
 
 use crate::batch::{Batches, RECORDS};
+use crate::cpu;
+use crate::rows::Rows;
+use crate::support::program::Program;
 
 const TARGET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target");
 /// Workers of the proxies whose records these are.
@@ -16,49 +20,67 @@ const STREAMS: u64 = 50;
 /// The records are of this time up to now.
 const SPAN: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Batches that are stored in one transaction: it is not the storing that is measured.
-const BATCHES_AT_ONCE: u64 = 100;
+const BATCHES_AT_ONCE: u64 = 1000;
 
-/// The file with this many records, a multiple of 5000; takes long when it is not there yet.
-pub fn of(records: u64) -> PathBuf {
+/// The SQLite file with this many records, a multiple of 5000, in `target/`; takes long when it is not there yet.
+pub fn file(records: u64) -> PathBuf {
     let file = PathBuf::from(format!("{TARGET}/bench-{records}.db"));
     if !file.exists() {
         let unfinished = file.with_extension("unfinished");
         remove(&unfinished);
-        build(&unfinished, records);
+        build(&url(&unfinished), records);
         fs::rename(&unfinished, &file).unwrap();
+        let key = |file: &Path| format!("{}.key", file.display());
+        fs::rename(key(&unfinished), key(&file)).unwrap();
     }
     file
 }
 
+/// Its URL.
 pub fn url(file: &Path) -> String {
     format!("sqlite://{}", file.display())
 }
 
 fn remove(file: &Path) {
-    for suffix in ["", "-wal", "-shm"] {
+    for suffix in ["", "-wal", "-shm", ".key"] {
         let _ = fs::remove_file(format!("{}{suffix}", file.display()));
     }
 }
 
-fn build(file: &Path, records: u64) {
+/// Fills the new database that `url` names.
+pub fn build(url: &str, records: u64) {
     let start = Instant::now();
-    let batches = records / RECORDS;
+    let mut connection = open(url).unwrap().database.connect().unwrap();
     let texts = Batches::new(SPAN, records / STREAMS);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let store = runtime.block_on(open(&url(file))).unwrap();
+    let mut head = Head::START;
+    let batches = records / RECORDS;
     for first in (0..batches).step_by(BATCHES_AT_ONCE as usize) {
-        let some: Vec<_> =
-            (first..batches.min(first + BATCHES_AT_ONCE)).flat_map(|index| decode(&texts, index)).collect();
-        let received_at = some.last().map_or(0, |record| record.content.time_unix_nano);
-        runtime.block_on(store.insert(&some, received_at)).unwrap();
-        eprint!("\rbuilding {}: {} of {records} records ", file.display(), (first + BATCHES_AT_ONCE) * RECORDS);
+        let last = batches.min(first + BATCHES_AT_ONCE);
+        connection.begin_write().unwrap();
+        for index in first..last {
+            // The streams take turns, as the workers of a proxy do.
+            let rows = Rows::follow(&mut head, &texts.body(index % STREAMS, index / STREAMS));
+            connection.insert(&TABLE, &rows.cells()).unwrap();
+        }
+        set_head(&mut *connection, head);
+        connection.commit().unwrap();
+        eprint!("\rbuilding: {} of {records} records ", last * RECORDS);
         std::io::stderr().flush().unwrap();
     }
-    runtime.block_on(store.close()).unwrap();
+    drop(connection);
+    make_views(url);
     eprintln!("in {} s", start.elapsed().as_secs());
 }
 
-/// The streams take turns, as the workers of a proxy do.
-fn decode(texts: &Batches, index: u64) -> Vec<Record> {
-    decode_json(&texts.body(index % STREAMS, index / STREAMS)).unwrap()
+fn set_head(connection: &mut dyn Connection, head: Head) {
+    connection.execute("DELETE FROM head", &[]).unwrap();
+    let cells = [Cell::Integer(head.position), Cell::Bytes(&head.hash)];
+    connection.execute("INSERT INTO head (id, position, hash) VALUES (1, $1, $2)", &cells).unwrap();
+}
+
+/// Lets the program follow the ledger until it has nothing left to do.
+fn make_views(url: &str) {
+    let program = Program::start(url);
+    cpu::settle(program.id());
+    assert_eq!(program.terminate(), Some(0));
 }
