@@ -156,7 +156,7 @@ fn cut(connection: &mut dyn Connection, run: &[&Kept], key: &Key, now: i64) -> R
     };
     let statement = joined(connection, statement, &key.public())?;
     Cut::sign(&statement, key)?.keep(connection)?;
-    delete(connection, first.position, last.position)
+    delete(connection, run)
 }
 
 /// What was changed must be found by `verify`, and not vanish under a new signature.
@@ -172,11 +172,16 @@ fn check(mut before: Hash, run: &[&Kept]) -> Result<(), DbError> {
     Ok(())
 }
 
-fn delete(connection: &mut dyn Connection, first: i64, last: i64) -> Result<(), DbError> {
-    let range = [Cell::Integer(first), Cell::Integer(last)];
+/// Fails when another collector has deleted some of the rows since they were read: its cut must not be replaced.
+fn delete(connection: &mut dyn Connection, run: &[&Kept]) -> Result<(), DbError> {
+    let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+    let range = [Cell::Integer(first.position), Cell::Integer(last.position)];
     connection.execute("DELETE FROM conflicts WHERE position >= $1 AND position <= $2", &range)?;
-    connection.execute("DELETE FROM records WHERE position >= $1 AND position <= $2", &range)?;
-    Ok(())
+    let deleted = connection.execute("DELETE FROM records WHERE position >= $1 AND position <= $2", &range)?;
+    if usize::try_from(deleted) == Ok(run.len()) {
+        return Ok(());
+    }
+    Err(DbError::Busy("another collector deletes the same rows".into()))
 }
 
 /// The hash of what is right before a position: of a row, at the end of a cut, or of the beginning.

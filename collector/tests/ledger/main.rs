@@ -1,6 +1,5 @@
 //! What a ledger promises, on a real SQLite and on a real PostgreSQL: one suite for both.
 #![cfg(test)]
-
 #![cfg(test)]
 
 #[path = "../support/postgres.rs"]
