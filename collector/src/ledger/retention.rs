@@ -231,3 +231,36 @@ fn joined(connection: &mut dyn Connection, cut: Statement, key: &PublicKey) -> R
 fn neighbour(connection: &mut dyn Connection, place: &str, position: i64) -> Result<Option<Cut>, DbError> {
     Ok(Cut::list_where(connection, place, &[Cell::Integer(position)])?.into_iter().next())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::append::append;
+    use super::super::entry::{Entry, Skew};
+    use super::*;
+    use crate::record::{Attributes, Content, Record, UID};
+
+    fn entry(number: i64) -> Entry {
+        let attributes = Attributes::from([(UID.to_owned(), format!("aud_{number}").into())]);
+        Entry::new(Record::from(Content { attributes, ..Content::default() }), 1, Skew::default())
+    }
+
+    #[test]
+    fn rows_that_another_collector_has_deleted_meanwhile_are_not_cut_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("audit.db").display());
+        let key = Key::load_or_create(&directory.path().join("key")).unwrap();
+        let connection = &mut *db::open(&url).unwrap().database.connect().unwrap();
+        let entries: Vec<_> = (0..4).map(entry).collect();
+        db::write(connection, |connection| append(connection, &[&entries], false)).unwrap();
+        let rows = list::list(connection, &Filter::default(), Start::After(0), 10).unwrap();
+        let rows: Vec<_> = rows.iter().collect();
+        let (early, late) = rows.split_at(2);
+        for run in [early, late] {
+            db::write(connection, |connection| cut(connection, run, &key, 1)).unwrap();
+        }
+        let again = db::write(connection, |connection| cut(connection, early, &key, 2));
+        assert!(matches!(again, Err(DbError::Busy(_))), "{again:?}");
+        let cuts = Cut::list(connection).unwrap();
+        assert_eq!(cuts.iter().map(|cut| cut.statement().unwrap().last_position).collect::<Vec<_>>(), [4]);
+    }
+}

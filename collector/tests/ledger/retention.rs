@@ -20,7 +20,6 @@ on_both![
     a_forged_cut_is_found,
     a_cut_that_was_removed_leaves_missing_rows,
     what_was_missing_is_still_missing_after_the_rows_around_it_are_gone,
-    two_collectors_can_delete_from_one_database,
 ];
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -165,15 +164,4 @@ async fn what_was_missing_is_still_missing_after_the_rows_around_it_are_gone(fix
     let found = fixture.verify().await;
     assert_eq!((found.fault_count, found.completeness.unexplained_numbers), (0, 1));
     assert!(!found.is_sound());
-}
-
-async fn two_collectors_can_delete_from_one_database(fixture: Fixture) {
-    let one = expire(&fixture, entries(0..6000), policy()).await;
-    let other = fixture.ledger_with_retention(policy(), later).await;
-    left(&one, 0).await;
-    one.close().await.unwrap();
-    other.close().await.unwrap();
-    let found = fixture.verify().await;
-    assert!(found.is_sound(), "{found:?}");
-    assert_eq!((found.deleted_rows, fixture.count("SELECT COUNT(*) FROM cuts").await), (6000, 1));
 }
