@@ -16,7 +16,7 @@ CREATE TABLE records (
     sequence_number BIGINT,
     service_name TEXT,
     rule TEXT,
-    action TEXT,
+    action TEXT COLLATE "C",
     outcome TEXT,
     user_id TEXT,
     session_id TEXT,
