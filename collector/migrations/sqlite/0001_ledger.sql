@@ -130,7 +130,7 @@ CREATE TABLE usage_users (
     user_id TEXT NOT NULL,
     requests INTEGER NOT NULL,
     PRIMARY KEY (rule, bucket, user_id)
-);
+) WITHOUT ROWID;
 
 -- The sums of the same over users; `square_sum` is the sum over known users of the square of their requests.
 CREATE TABLE usage_buckets (
@@ -141,4 +141,4 @@ CREATE TABLE usage_buckets (
     user_requests INTEGER NOT NULL,
     square_sum INTEGER NOT NULL,
     PRIMARY KEY (rule, bucket)
-);
+) WITHOUT ROWID;
