@@ -1,5 +1,6 @@
 //! A collector on a temporary database, and the requests that tests send.
 
+use std::fs;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +26,11 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use prost::Message as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
+
+use crate::postgres::Postgres;
 
 /// One second after the records of the tests.
 pub(crate) const RECEIVED_AT: i64 = 1_783_072_801_000_000_001;
@@ -68,8 +72,7 @@ impl Collector {
     }
 
     pub(crate) async fn start_with(limits: Limits, access: Access) -> Self {
-        let directory = TempDir::new().unwrap();
-        let ledger = Arc::new(ledger(database(&directory), &directory));
+        let (ledger, directory) = open_ledger(TempDir::new().unwrap()).await;
         let admission = Admission::new(limits);
         Self { router: router_with(ledger.clone(), admission.clone(), access), admission, ledger, directory }
     }
@@ -77,8 +80,8 @@ impl Collector {
     /// Ends the collector in an orderly way, and starts another one on the same database.
     pub(crate) async fn restart(self) -> Self {
         self.ledger.close().await.unwrap();
-        let ledger = Arc::new(ledger(database(&self.directory), &self.directory));
-        Self { router: router(ledger.clone()), ledger, ..self }
+        let (ledger, directory) = open_ledger(self.directory).await;
+        Self { router: router(ledger.clone()), ledger, directory, admission: self.admission }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -154,11 +157,30 @@ impl Collector {
     }
 }
 
-/// The database of a collector whose files are in `directory`.
+/// The database of a collector whose files are in `directory`: a file beside them, or one of a real PostgreSQL when
+/// `COLLECTOR_TEST_DATABASE` is `postgres`. Must run where it may block.
 pub(crate) fn database(directory: &TempDir) -> Arc<dyn Database> {
+    if std::env::var_os("COLLECTOR_TEST_DATABASE").is_some_and(|kind| kind == "postgres") {
+        return open(&postgres_url(directory)).unwrap().database;
+    }
     let url = database_url(directory);
     open(&url).unwrap();
     Arc::new(SqliteDatabase::new(&url).unwrap().with_busy_timeout(BUSY_TIMEOUT))
+}
+
+/// The same for each collector with the same directory.
+fn postgres_url(directory: &TempDir) -> String {
+    let file = directory.path().join("postgres.url");
+    if !file.exists() {
+        fs::write(&file, Postgres::shared().new_database()).unwrap();
+    }
+    fs::read_to_string(&file).unwrap()
+}
+
+/// Opens a ledger on a thread where it may block.
+async fn open_ledger(directory: TempDir) -> (Arc<Ledger>, TempDir) {
+    let opening = spawn_blocking(move || (Arc::new(ledger(database(&directory), &directory)), directory));
+    opening.await.unwrap()
 }
 
 /// With a key of its own in `directory`.

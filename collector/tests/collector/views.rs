@@ -1,8 +1,6 @@
 //! The views as folds: the same whatever the slices in which the ledger is followed, and whatever the order of arrival.
 
-use std::sync::Arc;
-
-use audit_collector::db::{Connection, Database, Row, open, write};
+use audit_collector::db::{Connection, Row, write};
 use audit_collector::ledger::Chore as _;
 use audit_collector::ledger::entry::{Entry, Skew};
 use audit_collector::ledger::{Ledger, Settings};
@@ -12,7 +10,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::common::{RECEIVED_AT, database_url, ledger_settings, view_settings};
+use crate::common::{RECEIVED_AT, database, ledger_settings, view_settings};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -32,7 +30,7 @@ struct Room {
 impl Room {
     fn new() -> Self {
         let directory = TempDir::new().unwrap();
-        let database: Arc<dyn Database> = open(&database_url(&directory)).unwrap().database;
+        let database = database(&directory);
         let settings: Settings = ledger_settings(&directory);
         let connection = database.connect().unwrap();
         Self { ledger: Ledger::open(database, settings, Vec::new()).unwrap(), connection, _directory: directory }
