@@ -14,7 +14,7 @@ pub use report::{Gap, GapState, LossReport, Moment, Report, Status, StreamReport
 pub use stream::{Loss, Stream};
 
 use crate::db::DbError;
-use crate::ledger::entry::Entry;
+use crate::ledger::entry::{Entry, searched};
 
 /// What a record says about its stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Event {
                         first,
                         last,
                         count,
-                        reason: reason.unwrap_or_default().to_owned(),
+                        reason: searched(reason.unwrap_or_default()),
                         since: received_at,
                     })
                 }
@@ -89,16 +89,12 @@ pub struct Streams {
 
 impl Streams {
     /// Takes one more record of the ledger into account; a record without a stream or a number counts nowhere.
-    ///
-    /// # Errors
-    ///
-    /// When the attributes of the record are no JSON object.
-    pub fn add(&mut self, entry: &Entry) -> Result<(), DbError> {
-        let (Some(stream), Some(number)) = (&entry.stream_id, entry.sequence_number) else { return Ok(()) };
-        let event = Event::of(&entry.event_name, &entry.attributes, entry.received_at)?;
+    /// Of one whose attributes were damaged only the number is known.
+    pub fn add(&mut self, entry: &Entry) {
+        let (Some(stream), Some(number)) = (&entry.stream_id, entry.sequence_number) else { return };
+        let event = Event::of(&entry.event_name, &entry.attributes, entry.received_at).unwrap_or(Event::Other);
         let service = entry.service_name.as_deref();
         self.see(stream, Sighting { service, number, received_at: entry.received_at, event });
-        Ok(())
     }
 
     /// The same for a record that has been read already.

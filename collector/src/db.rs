@@ -202,8 +202,9 @@ pub fn write<T, E: From<DbError>>(
     connection: &mut dyn Connection,
     work: impl FnOnce(&mut dyn Connection) -> Result<T, E>,
 ) -> Result<T, E> {
-    connection.begin_write()?;
-    let result = work(connection).and_then(|value| Ok(connection.commit().map(|()| value)?));
+    let begun = connection.begin_write().map_err(E::from);
+    let result = begun.and_then(|()| work(connection)).and_then(|value| Ok(connection.commit().map(|()| value)?));
+    // Also when only the lock could not be had: the transaction may have begun.
     if result.is_err() {
         connection.rollback();
     }

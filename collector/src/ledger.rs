@@ -18,11 +18,13 @@ mod writer;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 pub use append::Appended;
-pub use list::{Cursor, Filter, Kept, Start};
+pub use list::{Cursor, Filter, Kept, Page, Start};
 pub use writer::{AppendError, Chore};
 
 use crate::db::{Connection, Database, DbError};
@@ -47,12 +49,20 @@ pub struct Settings {
     pub now: fn() -> i64,
 }
 
+/// Questions that are answered at once.
+const MAX_READERS: usize = 4;
+
+/// How long a batch waits for the database: a sender has given up by then, and sends it again.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A ledger that is open.
 pub struct Ledger {
     settings: Settings,
     writer: Mutex<Option<Arc<Writer>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: Arc<Readers>,
+    /// For the question whether the database answers: long questions of others must not be in its way.
+    health: Arc<Readers>,
 }
 
 impl fmt::Debug for Ledger {
@@ -72,12 +82,13 @@ impl Ledger {
         settings: Settings,
         mut chores: Vec<Box<dyn Chore>>,
     ) -> Result<Self, DbError> {
-        let readers = Arc::new(Readers::new(database.clone()));
+        let readers = Arc::new(Readers::new(database.clone(), MAX_READERS));
+        let health = Arc::new(Readers::new(database.clone(), 1));
         let checkpoints = Checkpoints::new(settings.key.clone(), settings.checkpoints, settings.now);
         chores.push(Box::new(checkpoints));
         let (writer, thread) = Writer::start(Work { database, strict: settings.strict, chores })?;
         let writer = Mutex::new(Some(Arc::new(writer)));
-        Ok(Self { settings, writer, thread: Mutex::new(Some(thread)), readers })
+        Ok(Self { settings, writer, thread: Mutex::new(Some(thread)), readers, health })
     }
 
     /// How it is kept.
@@ -89,19 +100,21 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// See [`AppendError`]; none of the new records is then kept, and the same call may be made again.
+    /// See [`AppendError`]; the same call may be made again. None of the new records is then kept, unless the database did
+    /// not answer for ten seconds, when nobody knows.
     pub async fn append(&self, entries: Vec<Entry>) -> Result<Appended, AppendError> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let answer = writer.ok_or(AppendError::Closed)?.append(entries)?;
-        answer.await.map_err(|_| AppendError::Closed)?
+        let late = |_| AppendError::Database(Arc::new(DbError::Busy("it does not answer in time".into())));
+        timeout(PATIENCE, answer).await.map_err(late)?.map_err(|_| AppendError::Closed)?
     }
 
-    /// The records that `filter` lets through, at most `limit`.
+    /// The records that `filter` lets through, see [`list::list`].
     ///
     /// # Errors
     ///
     /// Those of the database.
-    pub async fn list(&self, filter: Filter, start: Start, limit: i64) -> Result<Vec<Kept>, DbError> {
+    pub async fn list(&self, filter: Filter, start: Start, limit: i64) -> Result<Page, DbError> {
         self.ask(move |connection| list::list(connection, &filter, start, limit)).await
     }
 
@@ -123,7 +136,10 @@ impl Ledger {
     ///
     /// Those of the database.
     pub async fn check(&self) -> Result<(), DbError> {
-        self.ask(|connection| connection.query("SELECT position FROM records LIMIT 1", &[], &mut |_| Ok(()))).await
+        let ask = |connection: &mut dyn Connection| {
+            connection.query("SELECT position FROM records LIMIT 1", &[], &mut |_| Ok(()))
+        };
+        self.health.ask(ask).await
     }
 
     /// Waits for everything that was accepted, and for the chores; later calls fail.
@@ -133,6 +149,7 @@ impl Ledger {
     /// When the writer ended badly.
     pub async fn close(&self) -> Result<(), DbError> {
         self.readers.close();
+        self.health.close();
         drop(self.writer.lock().unwrap_or_else(PoisonError::into_inner).take());
         let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
         let joined = spawn_blocking(move || thread.join()).await.map_err(DbError::failed)?;

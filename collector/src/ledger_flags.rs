@@ -1,6 +1,5 @@
 //! Flags that say how the ledger is kept, and the opening of it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,15 +13,13 @@ use audit_collector::ledger::{Chore, Ledger, Settings};
 use audit_collector::views;
 use clap::Args;
 
+use crate::database_flags::{DatabaseFileError, DatabaseFlags};
+
 // No doc comment: clap would print it in the place of the one of the program.
 #[derive(Args)]
 pub(crate) struct LedgerFlags {
-    /// Where to keep the records: sqlite://FILE, created when it is missing, or postgres://USER:PASSWORD@HOST/NAME
-    #[arg(long, default_value = "sqlite://audit.db", value_name = "URL")]
-    database: String,
-    /// File that holds the database URL instead, so that a password is not seen among the processes
-    #[arg(long, value_name = "FILE", conflicts_with = "database")]
-    database_file: Option<PathBuf>,
+    #[command(flatten)]
+    database: DatabaseFlags,
     /// Answer 409 to a batch that contradicts what is kept, instead of flagging it
     #[arg(long)]
     strict: bool,
@@ -79,8 +76,8 @@ pub(crate) const DEFAULT_GRACE: &str = "5m";
 pub(crate) enum LedgerError {
     #[error("--database: {0}")]
     Database(#[from] OpenError),
-    #[error("--database-file: {}: {cause}", file.display())]
-    DatabaseFile { file: PathBuf, cause: std::io::Error },
+    #[error(transparent)]
+    DatabaseFile(#[from] DatabaseFileError),
     #[error("--signing-key: {0}")]
     Key(#[from] KeyError),
     #[error("--export-before-delete: {0}")]
@@ -90,25 +87,19 @@ pub(crate) enum LedgerError {
 impl LedgerError {
     /// Whether the flags are to blame, and not the state of the machine.
     pub(crate) fn is_usage(&self) -> bool {
-        matches!(self, Self::Database(error) if !matches!(error, OpenError::Failed(_)))
+        !matches!(self, Self::Database(OpenError::Failed(_)) | Self::Export(_))
     }
 }
 
 impl LedgerFlags {
     /// Opens database and key. May block.
     pub(crate) fn open(self, now: fn() -> i64) -> Result<Ledger, LedgerError> {
-        let opened = db::open(&self.url()?)?;
+        let opened = db::open(&self.database.url()?)?;
         let file = self.signing_key.clone().unwrap_or_else(|| default_key_file(&opened));
         let key = Arc::new(Key::load_or_create(&file)?);
         let settings = self.settings(key, now);
         let chores = self.chores(&settings)?;
         Ok(Ledger::open(opened.database, settings, chores).map_err(OpenError::from)?)
-    }
-
-    fn url(&self) -> Result<String, LedgerError> {
-        let Some(file) = &self.database_file else { return Ok(self.database.clone()) };
-        let read = fs::read_to_string(file).map_err(|cause| LedgerError::DatabaseFile { file: file.clone(), cause })?;
-        Ok(read.trim_end_matches(['\r', '\n']).to_owned())
     }
 
     /// What the views are made for.

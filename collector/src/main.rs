@@ -1,6 +1,7 @@
 //! The `audit-collector` program: reads its command line and ends with an exit code that says what happened.
 
 mod clock;
+mod database_flags;
 mod flags;
 mod ledger_flags;
 mod offline;

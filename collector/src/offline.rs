@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use audit_collector::db::{self, DbError, OpenError, Opened};
 use audit_collector::ledger::signing::{Key, KeyError};
 
+use crate::database_flags::DatabaseFileError;
+
 /// Why such a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OfflineError {
@@ -18,6 +20,10 @@ pub(crate) enum OfflineError {
     Open(#[from] OpenError),
     #[error("{0}")]
     Database(#[from] DbError),
+    #[error(transparent)]
+    DatabaseFile(#[from] DatabaseFileError),
+    #[error("there is no key to check signatures with: give --signing-key, --public-key, or --no-signatures")]
+    NoKey,
     #[error("--public-key: {0}")]
     PublicKey(KeyError),
     #[error("--signing-key: {0}")]

@@ -55,8 +55,15 @@ impl StartError {
 }
 
 /// Runs until SIGTERM or SIGINT.
-#[tokio::main]
-pub(crate) async fn run(flags: ServeFlags) -> Result<(), StartError> {
+pub(crate) fn run(flags: ServeFlags) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(serve(flags));
+    // A question that the database does not answer must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(flags: ServeFlags) -> Result<(), StartError> {
     logs::init(flags.logs.form(), flags.logs.log_level);
     if flags.limits.max_inflight_bytes < flags.limits.max_body_bytes {
         return Err(StartError::Limits);

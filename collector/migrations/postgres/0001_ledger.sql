@@ -2,7 +2,7 @@
 -- attributes of resource and record as one JSON object; the columns between `event_name` and `span_id` repeat those that are
 -- searched for, cut to 256 bytes. `at_unix_nano` is `time_unix_nano`, or the time of receipt where that cannot be believed.
 CREATE TABLE records (
-    position BIGINT PRIMARY KEY,
+    position BIGINT PRIMARY KEY CHECK (position > 0),
     hash BYTEA NOT NULL,
     uid TEXT NOT NULL UNIQUE,
     received_at_unix_nano BIGINT NOT NULL,

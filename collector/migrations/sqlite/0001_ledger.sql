@@ -2,7 +2,7 @@
 -- attributes of resource and record as one JSON object; the columns between `event_name` and `span_id` repeat those that are
 -- searched for, cut to 256 bytes. `at_unix_nano` is `time_unix_nano`, or the time of receipt where that cannot be believed.
 CREATE TABLE records (
-    position INTEGER PRIMARY KEY,
+    position INTEGER PRIMARY KEY CHECK (position > 0),
     hash BLOB NOT NULL,
     uid TEXT NOT NULL UNIQUE,
     received_at_unix_nano INTEGER NOT NULL,

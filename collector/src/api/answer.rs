@@ -6,7 +6,6 @@ use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder,
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::db::DbError;
 use crate::ledger::Kept;
 
 /// Nanoseconds since the Unix epoch as digits: they exceed what a JSON number holds exactly.
@@ -26,8 +25,8 @@ impl Serialize for Nanos {
 pub(super) struct Record(Map<String, Value>);
 
 impl Record {
-    pub(super) fn all(kept: &[Kept]) -> Result<Vec<Self>, DbError> {
-        kept.iter().map(|kept| kept.flat().map(Self)).collect()
+    pub(super) fn all(kept: &[Kept]) -> Vec<Self> {
+        kept.iter().map(|kept| Self(kept.flat())).collect()
     }
 }
 

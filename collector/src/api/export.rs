@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::csv;
 use crate::db::DbError;
-use crate::ledger::{Filter, Kept, Ledger, Start};
+use crate::ledger::{Filter, Kept, Ledger, Page, Start};
 use crate::refusal::Refusal;
 
 /// Records that are read and written at once.
@@ -58,7 +58,7 @@ impl Format {
 fn ndjson(rows: &[Kept]) -> Result<Vec<u8>, DbError> {
     let mut lines = Vec::new();
     for row in rows {
-        serde_json::to_writer(&mut lines, &Value::Object(row.flat()?)).map_err(DbError::failed)?;
+        serde_json::to_writer(&mut lines, &Value::Object(row.flat())).map_err(DbError::failed)?;
         lines.push(b'\n');
     }
     Ok(lines)
@@ -106,14 +106,14 @@ impl Export {
         if limit == 0 {
             return Ok(None);
         }
-        let rows = self.ledger.list(self.filter.clone(), self.start, limit).await?;
+        let Page { rows, more } = self.ledger.list(self.filter.clone(), self.start, limit).await?;
         let Some(last) = rows.last() else { return Ok(None) };
         self.start = match self.start {
             Start::After(_) => Start::After(last.position),
             _ => Start::Oldest(Some(last.cursor())),
         };
-        let full = i64::try_from(rows.len()).is_ok_and(|number| number == limit);
-        self.left = if full { self.left - limit } else { 0 };
+        let written = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        self.left = if more { self.left.saturating_sub(written) } else { 0 };
         self.format.write(&rows).map(Some)
     }
 }

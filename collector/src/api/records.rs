@@ -10,7 +10,7 @@ use super::answer::Record;
 use super::export::{self, Format};
 use super::parameters::{Given, Kind, Parameter, Sent};
 use crate::app::AppState;
-use crate::ledger::{Filter, Kept, Start};
+use crate::ledger::{Filter, Page, Start};
 use crate::refusal::Refusal;
 
 pub(super) const PATH: &str = "/api/records";
@@ -88,18 +88,14 @@ async fn page(state: &AppState, given: &mut Given) -> Result<Records, Refusal> {
         (Some(position), None) => Start::After(position),
         (None, cursor) => Start::Newest(cursor),
     };
-    // One more tells whether there is a next page.
-    let mut kept = state.ledger.list(filter(given)?, start, limit + 1).await?;
-    let next_cursor = cut(&mut kept, limit).filter(|_| !matches!(start, Start::After(_)));
-    Ok(Records { records: Record::all(&kept)?, next_cursor })
+    let page = state.ledger.list(filter(given)?, start, limit).await?;
+    let next_cursor = next(&page).filter(|_| !matches!(start, Start::After(_)));
+    Ok(Records { records: Record::all(&page.rows), next_cursor })
 }
 
-/// Takes away what is beyond the page, and returns the cursor for it.
-pub(super) fn cut(kept: &mut Vec<Kept>, limit: i64) -> Option<String> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = kept.len() > limit;
-    kept.truncate(limit);
-    kept.last().filter(|_| more).map(|last| last.cursor().to_string())
+/// The cursor for what is beyond the page.
+pub(super) fn next(page: &Page) -> Option<String> {
+    page.rows.last().filter(|_| page.more).map(|last| last.cursor().to_string())
 }
 
 fn export_start(given: &Given) -> Result<Start, Refusal> {

@@ -12,11 +12,11 @@ use utoipa::ToSchema;
 
 use super::answer::Record;
 use super::parameters::{Given, Kind, Parameter, Sent};
-use super::records::{DEFAULT_LIMIT, MAX_LIMIT, cut};
+use super::records::{DEFAULT_LIMIT, MAX_LIMIT, next};
 use crate::app::AppState;
 use crate::db::{Connection, DbError};
 use crate::ledger::list::list as list_records;
-use crate::ledger::{Cursor, Filter, Kept, Start};
+use crate::ledger::{Cursor, Filter, Page, Start};
 use crate::refusal::Refusal;
 use crate::views::sessions::{Asked, Session, list, one};
 use crate::views::signals::{self, Signal};
@@ -96,19 +96,18 @@ pub(super) async fn get_one(
     let (limit, cursor) = (limit(&given)?, given.cursor()?);
     let idle = state.views.idle;
     let found = state.ledger.ask(move |connection| find(connection, &key, (now, idle), (cursor, limit))).await?;
-    let (session, signals, mut kept) = found.ok_or_else(|| Refusal::not_found("there is no session with this key"))?;
-    let next_cursor = cut(&mut kept, limit);
+    let (session, signals, page) = found.ok_or_else(|| Refusal::not_found("there is no session with this key"))?;
     Ok(Json(Timeline {
         session: session.into(),
         signals: signals.into_iter().map(SignalAnswer::from).collect(),
-        records: Record::all(&kept)?,
-        next_cursor,
+        next_cursor: next(&page),
+        records: Record::all(&page.rows),
     }))
 }
 
-type Found = (Session, Vec<Signal>, Vec<Kept>);
+type Found = (Session, Vec<Signal>, Page);
 
-/// The session and one record more than the page has.
+/// The session, what it was told of its client, and a page of its records.
 fn find(
     connection: &mut dyn Connection,
     key: &str,
@@ -121,7 +120,7 @@ fn find(
         None => Filter { token_ref: session.token_ref.clone(), without_session: true, ..Filter::default() },
     };
     let signals = signals::list(connection, &session.key)?;
-    let records = list_records(connection, &filter, Start::Newest(cursor), limit.saturating_add(1))?;
+    let records = list_records(connection, &filter, Start::Newest(cursor), limit)?;
     Ok(Some((session, signals, records)))
 }
 

@@ -36,6 +36,9 @@ pub(super) fn total(counts: impl Iterator<Item = i64>) -> i64 {
     counts.fold(0, i64::saturating_add)
 }
 
+/// Most ranges of a set. A stream of a filter has a handful.
+const MAX_RANGES: usize = 10_000;
+
 /// A set of numbers that are not negative; in ascending order, with a hole between any two ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -55,6 +58,13 @@ impl Numbers {
     /// Adds one number that came at `since`; a negative one is left out.
     pub fn add(&mut self, number: i64, since: i64) {
         self.add_range(Range { first: number, last: number, since });
+    }
+
+    /// Adds all numbers of another set.
+    pub fn add_all(&mut self, other: &Self) {
+        for range in &other.0 {
+            self.add_range(*range);
+        }
     }
 
     /// Adds all numbers of a range; one that begins below 0 is left out.
@@ -78,7 +88,10 @@ impl Numbers {
             last: joined.last.max(other.last),
             since: joined.since.min(other.since),
         });
-        self.0.insert(from, joined);
+        // Left out, it counts as missing, which somebody will look at; kept, a stream of holes would take all memory.
+        if from < to || self.0.len() < MAX_RANGES {
+            self.0.insert(from, joined);
+        }
     }
 }
 
@@ -125,6 +138,17 @@ mod tests {
         numbers.add(6, 90);
         numbers.add(8, 60);
         assert_eq!(numbers.ranges(), [Range { first: 6, last: 8, since: 60 }]);
+    }
+
+    #[test]
+    fn a_set_of_holes_stops_growing_and_counts_the_rest_as_missing() {
+        let mut numbers = Numbers::default();
+        for number in 0..30_000 {
+            numbers.add(number * 2, 1);
+        }
+        assert_eq!(numbers.ranges().len(), MAX_RANGES);
+        numbers.add(1, 1);
+        assert_eq!(bounds(&numbers)[0], (0, 2), "what joins is still taken");
     }
 
     #[test]

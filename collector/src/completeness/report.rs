@@ -7,7 +7,7 @@ use super::Streams;
 use super::numbers::{length, total};
 use super::stream::Stream;
 
-/// Most gaps and losses that are listed for one stream; the sums count all of them.
+/// Most gaps that are listed for one stream, as many as losses are kept; the sums count all of them.
 const MAX_LISTED: usize = 100;
 
 /// How a stream, or all of them, stands.
@@ -171,7 +171,7 @@ fn stream_report(id: &str, stream: &Stream, moment: Moment) -> StreamReport {
         first_number: ranges.first().map_or(0, |range| range.first),
         last_number: ranges.last().map_or(0, |range| range.last),
         next_number: stream.next.map(|(next, _)| next),
-        explained_losses: stream.explained(),
+        explained_losses: stream.explained_count(),
         open_numbers,
         unexplained_numbers,
         started: stream.started,
@@ -207,7 +207,7 @@ fn gaps(stream: &Stream, moment: Moment) -> Vec<Gap> {
 }
 
 fn losses(stream: &Stream) -> Vec<LossReport> {
-    let listed = stream.losses.iter().take(MAX_LISTED);
+    let listed = stream.losses.iter();
     listed
         .map(|loss| LossReport {
             first_number: loss.first,

@@ -20,6 +20,9 @@ pub struct Loss {
     pub since: i64,
 }
 
+/// Reports of losses that are kept one by one.
+const MAX_LOSSES: usize = 100;
+
 /// What is known of a stream, whatever the order in which its records came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -28,7 +31,9 @@ pub struct Stream {
     pub service: Option<String>,
     /// Numbers that were received.
     pub received: Numbers,
-    /// What the filter itself reports as lost.
+    /// Numbers that the filter itself reports as lost.
+    pub explained: Numbers,
+    /// The first 100 of these reports.
     pub losses: Vec<Loss>,
     /// Whether its start was received.
     pub started: bool,
@@ -57,7 +62,9 @@ impl Stream {
                 self.ended = true;
                 self.next = next.map(|next| (next, sighting.received_at)).or(self.next);
             }
-            Event::Loss(loss) => self.losses.push(loss),
+            // A filter reports a loss after it has happened: the numbers lie before its own.
+            Event::Loss(loss) if loss.last < sighting.number => self.lost(loss),
+            Event::Loss(_) => {}
         }
     }
 
@@ -67,10 +74,10 @@ impl Stream {
             self.seen(other.first_seen, other.last_seen);
         }
         self.service = self.service.take().or(other.service);
-        for range in other.received.ranges() {
-            self.received.add_range(*range);
-        }
+        self.received.add_all(&other.received);
+        self.explained.add_all(&other.explained);
         self.losses.extend(other.losses);
+        self.losses.truncate(MAX_LOSSES);
         self.started |= other.started;
         self.ended |= other.ended;
         self.next = self.next.or(other.next);
@@ -81,17 +88,22 @@ impl Stream {
         self.last_seen = self.last_seen.max(last);
     }
 
+    fn lost(&mut self, loss: Loss) {
+        self.explained.add_range(Range { first: loss.first, last: loss.last, since: loss.since });
+        if self.losses.len() < MAX_LOSSES {
+            self.losses.push(loss);
+        }
+    }
+
     /// Everything that is received or explained.
     fn covered(&self) -> Numbers {
         let mut covered = self.received.clone();
-        for loss in &self.losses {
-            covered.add_range(Range { first: loss.first, last: loss.last, since: loss.since });
-        }
+        covered.add_all(&self.explained);
         covered
     }
 
     /// How many numbers were not received, but are explained by losses.
-    pub fn explained(&self) -> i64 {
+    pub fn explained_count(&self) -> i64 {
         self.covered().count() - self.received.count()
     }
 
@@ -152,8 +164,15 @@ mod tests {
     fn a_loss_record_explains_what_was_not_received() {
         let mut stream = stream(&[(0, 1), (5, 2)]);
         event(&mut stream, 6, 9, loss(1, 5));
-        assert_eq!((stream.missing(), stream.explained()), (vec![], 4));
+        assert_eq!((stream.missing(), stream.explained_count()), (vec![], 4));
         assert_eq!(stream.service.as_deref(), Some("shop"));
+    }
+
+    #[test]
+    fn a_loss_record_explains_nothing_that_comes_after_it() {
+        let mut stream = stream(&[(0, 1), (9, 2)]);
+        event(&mut stream, 2, 9, loss(1, i64::MAX));
+        assert_eq!((stream.missing().len(), stream.explained_count()), (2, 0));
     }
 
     #[test]
@@ -161,7 +180,7 @@ mod tests {
         let mut stream = stream(&[(0, 1)]);
         event(&mut stream, 6, 9, loss(1, 4));
         event(&mut stream, 7, 9, loss(3, 5));
-        assert_eq!((stream.missing(), stream.explained()), (vec![], 5));
+        assert_eq!((stream.missing(), stream.explained_count()), (vec![], 5));
     }
 
     #[test]

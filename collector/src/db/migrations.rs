@@ -1,6 +1,7 @@
 //! The schema: numbered scripts, embedded, each run once and in order.
 
 use super::{Connection, DbError, OpenError};
+use crate::db;
 
 /// The scripts of one database, oldest first; a script is never changed once it was released.
 pub(super) struct Scripts {
@@ -21,17 +22,12 @@ pub(super) const POSTGRES: &Scripts = &Scripts {
 
 /// Brings the schema up to date, in one transaction.
 pub(super) fn run(connection: &mut dyn Connection, scripts: &Scripts) -> Result<(), OpenError> {
-    connection.begin_write()?;
-    let result = missing(connection, scripts).and_then(|missing| {
-        for script in missing {
+    db::write(connection, |connection| {
+        for script in missing(connection, scripts)? {
             apply(connection, script)?;
         }
-        Ok(connection.commit()?)
-    });
-    if result.is_err() {
-        connection.rollback();
-    }
-    result
+        Ok(())
+    })
 }
 
 /// Fails unless the schema is up to date.

@@ -18,6 +18,9 @@ use super::{Cell, Connection, Database, DbError, EachRow, Kind, OpenError, Row, 
 /// How long a connection may take; a sender's usual timeout is 5 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long a server that has vanished is waited for.
+const TCP_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// `synchronous_commit` may be off by the server's settings; nothing is acknowledged before it is durable. Whoever
 /// holds a lock for longer makes the call fail as busy.
 const SETTINGS: &str = "SET synchronous_commit = on; SET lock_timeout = '2s'; SET client_min_messages = 'warning'";
@@ -39,7 +42,7 @@ impl PostgresDatabase {
     /// [`OpenError::Url`] when it cannot be read, or asks for TLS on a system that trusts no certificate.
     pub fn new(url: &str) -> Result<Self, OpenError> {
         let mut config = Config::from_str(url).map_err(|error| OpenError::Url(error.into()))?;
-        config.connect_timeout(CONNECT_TIMEOUT).application_name("audit-collector");
+        config.connect_timeout(CONNECT_TIMEOUT).tcp_user_timeout(TCP_TIMEOUT).application_name("audit-collector");
         let tls = MakeRustlsConnect::with_native_certs().ok().map(|(tls, _)| tls);
         if tls.is_none() && config.get_ssl_mode() == SslMode::Require {
             return Err(OpenError::Url("sslmode=require, but the system trusts no certificate".into()));

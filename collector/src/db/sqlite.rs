@@ -17,6 +17,7 @@ const PREPARED: usize = 128;
 
 /// Journal and durability: a commit is synced before it returns. 64 MiB of cache keep the upper levels of the indexes.
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; \
+    PRAGMA journal_size_limit = 67108864; \
     PRAGMA temp_store = MEMORY";
 
 /// A [`Database`] in one SQLite file.

@@ -244,7 +244,7 @@ fn keep_conflict(connection: &mut dyn Connection, conflict: &Conflict<'_>, rows:
     const KEEP: &str = "INSERT INTO conflicts (position, digest, uid, received_at_unix_nano, content) \
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (position, digest) DO NOTHING";
     let entry = conflict.entry;
-    let content = Value::Object(entry.flat()?).to_string();
+    let content = Value::Object(entry.flat()).to_string();
     let digest: Hash = Sha256::digest(&content).into();
     connection.execute(
         KEEP,

@@ -211,7 +211,7 @@ impl Chore for Checkpoints {
         let new = head(connection)?.position - position;
         let age = (self.now)().saturating_sub(made_at);
         let interval = i64::try_from(self.schedule.interval.as_nanos()).unwrap_or(i64::MAX);
-        if new > 0 && (new >= self.schedule.records || age >= interval) {
+        if new > 0 && (new >= self.schedule.records || !(0..interval).contains(&age)) {
             self.make(connection)?;
         }
         Ok(false)

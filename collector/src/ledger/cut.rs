@@ -103,7 +103,7 @@ impl Cut {
         let statement: Statement = serde_json::from_str(&self.text).ok()?;
         let sound = statement.kind == Statement::KIND
             && statement.first_position == self.first_position
-            && statement.first_position <= statement.last_position;
+            && (1..=statement.last_position).contains(&statement.first_position);
         sound.then_some(statement)
     }
 
@@ -113,7 +113,7 @@ impl Cut {
     ///
     /// Those of the database.
     pub fn list(connection: &mut dyn Connection) -> Result<Vec<Self>, DbError> {
-        Self::list_where(connection, "first_position > $1 ORDER BY first_position", &[Cell::Integer(0)])
+        Self::list_where(connection, "first_position >= $1 ORDER BY first_position", &[Cell::Integer(i64::MIN)])
     }
 
     /// The cuts that `conditions` let through.

@@ -220,12 +220,8 @@ impl Entry {
         serde_json::from_str(&self.attributes).map_err(DbError::failed)
     }
 
-    /// All attributes and fields as one flat object, as the API shows them.
-    ///
-    /// # Errors
-    ///
-    /// As [`Entry::attributes`].
-    pub fn flat(&self) -> Result<Map<String, Value>, DbError> {
+    /// All attributes and fields as one flat object. Attributes that somebody has damaged are left out.
+    pub fn flat(&self) -> Map<String, Value> {
         let content = Content {
             time_unix_nano: self.time,
             observed_time_unix_nano: self.observed_time,
@@ -234,9 +230,14 @@ impl Entry {
             trace_id: self.trace_id.clone(),
             span_id: self.span_id.clone(),
             body: self.body.clone(),
-            attributes: self.attributes()?,
+            attributes: self.attributes().unwrap_or_default(),
         };
-        Ok(content.flat())
+        content.flat()
+    }
+
+    /// Bytes of what can be large.
+    pub fn size(&self) -> usize {
+        self.attributes.len() + self.body.as_ref().map_or(0, String::len)
     }
 
     /// What the session views call a session: its id, or the reference of its token.

@@ -18,8 +18,7 @@ const PAGE: i64 = 1000;
 ///
 /// When the row's attributes are no JSON, or the line cannot be written.
 pub fn write_row(out: &mut dyn Write, row: &Kept) -> io::Result<()> {
-    let flat = row.flat().map_err(io::Error::other)?;
-    writeln!(out, "{}", Value::Object(flat))
+    writeln!(out, "{}", Value::Object(row.flat()))
 }
 
 /// Writes all rows, in the order of the chain, within the transaction that `connection` is in.
@@ -30,7 +29,7 @@ pub fn write_row(out: &mut dyn Write, row: &Kept) -> io::Result<()> {
 pub fn write_all(connection: &mut dyn Connection, out: &mut dyn Write) -> Result<u64, DbError> {
     let (mut position, mut written) = (0, 0);
     loop {
-        let rows = list::list(connection, &Filter::default(), Start::After(position), PAGE)?;
+        let rows = list::list(connection, &Filter::default(), Start::After(position), PAGE)?.rows;
         let Some(last) = rows.last() else { return Ok(written) };
         for row in &rows {
             write_row(out, row).map_err(DbError::failed)?;
@@ -52,7 +51,9 @@ impl<'p> ExportDirectory<'p> {
     /// stopped before the rows were deleted; it is written anew.
     pub(super) fn write<'r>(&self, rows: impl Iterator<Item = &'r Kept> + Clone) -> io::Result<()> {
         let (Some(first), Some(last)) = (rows.clone().next(), rows.clone().last()) else { return Ok(()) };
-        let file = self.0.join(format!("records-{:012}-{:012}.ndjson", first.position, last.position));
+        // The hash keeps the files of two ledgers apart.
+        let hash: String = hex::encode(last.hash).chars().take(8).collect();
+        let file = self.0.join(format!("records-{:012}-{:012}-{hash}.ndjson", first.position, last.position));
         let unfinished = unfinished(&file);
         let mut out = io::BufWriter::new(create(&unfinished)?);
         for row in rows {

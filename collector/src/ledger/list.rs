@@ -104,49 +104,66 @@ impl Kept {
     }
 
     /// All attributes and fields as one flat object, as the API and the exports show them.
-    ///
-    /// # Errors
-    ///
-    /// As [`Entry::attributes`].
-    pub fn flat(&self) -> Result<Map<String, Value>, DbError> {
-        let mut flat = self.entry.flat()?;
+    /// Attributes that somebody has damaged are left out.
+    pub fn flat(&self) -> Map<String, Value> {
+        let mut flat = self.entry.flat();
         flat.insert(UID.to_owned(), self.entry.uid.clone().into());
         flat.insert("received_at_unix_nano".to_owned(), self.entry.received_at.to_string().into());
         flat.insert("position".to_owned(), self.position.into());
         flat.insert("hash".to_owned(), hex::encode(self.hash).into());
         flat.insert("flags".to_owned(), self.flags().into());
-        Ok(flat)
+        flat
     }
 
     /// Names of what a reader should know before believing the record.
     pub fn flags(&self) -> Vec<&'static str> {
-        let flags = [(self.is_skewed(), "clock_skew"), (self.conflict, "conflict")];
+        let damaged = self.entry.attributes().is_err();
+        let flags = [(self.is_skewed(), "clock_skew"), (self.conflict, "conflict"), (damaged, "damaged")];
         flags.into_iter().filter_map(|(set, name)| set.then_some(name)).collect()
     }
 }
 
-/// The records that `filter` lets through, at most `limit`.
+/// What is not on a page any more once this many bytes are on it: a record can have as many as a request.
+const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Some of the records that were asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// In the order that was asked for.
+    pub rows: Vec<Kept>,
+    /// Whether there are more of them.
+    pub more: bool,
+}
+
+/// The records that `filter` lets through: at most `limit`, and no further one when they take 16 MiB.
 ///
 /// # Errors
 ///
 /// Those of the database.
-pub fn list(connection: &mut dyn Connection, filter: &Filter, start: Start, limit: i64) -> Result<Vec<Kept>, DbError> {
+pub fn list(connection: &mut dyn Connection, filter: &Filter, start: Start, limit: i64) -> Result<Page, DbError> {
     let texts = Texts::of(filter);
     let mut query = Query::default();
     texts.restrict(filter, start, &mut query);
     start.restrict(&mut query);
-    query.push(" LIMIT ", Cell::Integer(limit));
-    let mut list = Vec::new();
-    connection.query(&query.text(), &query.cells, &mut |row| {
-        list.push(Kept {
+    // One more tells whether there is a next page.
+    query.push(" LIMIT ", Cell::Integer(limit.saturating_add(1)));
+    let (limit, mut bytes) = (usize::try_from(limit).unwrap_or(usize::MAX), 0);
+    let mut page = Page::default();
+    let read = connection.query(&query.text(), &query.cells, &mut |row| {
+        if page.rows.len() >= limit || bytes >= MAX_PAGE_BYTES {
+            page.more = true;
+            return Err(DbError::failed("the page is full"));
+        }
+        page.rows.push(Kept {
             position: row.integer(0)?.unwrap_or_default(),
             hash: chain::hash(row.bytes(1)?)?,
             entry: Entry::read(row, UNHASHED)?,
             conflict: row.integer(RECORDS.columns.len())?.unwrap_or_default() > 0,
         });
+        bytes += page.rows.last().map_or(0, |row| row.entry.size());
         Ok(())
-    })?;
-    Ok(list)
+    });
+    if page.more { Ok(page) } else { read.map(|()| page) }
 }
 
 /// Columns that must have a value, with the value as they hold it, and the pattern for the action.

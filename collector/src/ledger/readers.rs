@@ -9,9 +9,6 @@ use tokio::time::timeout;
 
 use crate::db::{Connection, Database, DbError};
 
-/// Questions that are answered at once; writing goes on meanwhile.
-const MAX_READERS: usize = 4;
-
 /// How long a question waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -23,8 +20,9 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn new(database: Arc<dyn Database>) -> Self {
-        Self { database, idle: Mutex::default(), places: Semaphore::new(MAX_READERS) }
+    /// So many questions are answered at once; writing goes on meanwhile.
+    pub(super) fn new(database: Arc<dyn Database>, places: usize) -> Self {
+        Self { database, idle: Mutex::default(), places: Semaphore::new(places) }
     }
 
     /// Runs `ask` on a thread where it may block. It sees one state of the database.

@@ -72,7 +72,7 @@ impl Retention {
     fn slice(&mut self, connection: &mut dyn Connection, passed: i64) -> Result<bool, DbError> {
         let now = (self.now)();
         let before = now.saturating_sub(nanos(self.policy.retain));
-        let rows = list::list(connection, &Filter::default(), Start::After(passed), SLICE)?;
+        let rows = list::list(connection, &Filter::default(), Start::After(passed), SLICE)?.rows;
         let old: Vec<_> = rows.iter().take_while(|row| row.entry.received_at < before).collect();
         let Some(last) = old.last() else {
             self.pause(connection, now, before)?;
@@ -142,7 +142,7 @@ fn cut(connection: &mut dyn Connection, run: &[&Kept], key: &Key, now: i64) -> R
     check(before, run)?;
     let mut streams = Streams::default();
     for row in run {
-        streams.add(&row.entry)?;
+        streams.add(&row.entry);
     }
     let statement = Statement {
         kind: Statement::KIND.to_owned(),
@@ -252,7 +252,7 @@ mod tests {
         let connection = &mut *db::open(&url).unwrap().database.connect().unwrap();
         let entries: Vec<_> = (0..4).map(entry).collect();
         db::write(connection, |connection| append(connection, &[&entries], false)).unwrap();
-        let rows = list::list(connection, &Filter::default(), Start::After(0), 10).unwrap();
+        let rows = list::list(connection, &Filter::default(), Start::After(0), 10).unwrap().rows;
         let rows: Vec<_> = rows.iter().collect();
         let (early, late) = rows.split_at(2);
         for run in [early, late] {

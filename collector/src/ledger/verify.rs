@@ -160,7 +160,7 @@ impl Walk {
         let mut walk = Self {
             hasher: Hasher::default(),
             reached: Head { position: 0, hash: GENESIS },
-            read_up_to: 0,
+            read_up_to: i64::MIN,
             cuts: Vec::new().into_iter().peekable(),
             checkpoints: BTreeMap::new(),
             streams: Streams::default(),
@@ -198,20 +198,31 @@ impl Walk {
     /// Takes the next row in the order of positions; its columns are those of [`RECORDS`].
     fn row(&mut self, row: &dyn Row) -> Result<(), DbError> {
         let position = row.integer(0)?.unwrap_or_default();
-        let kept = chain::hash(row.bytes(1)?)?;
-        self.cross_cuts(position);
-        let next = self.reached.position + 1;
-        if position > next {
-            self.fault(Fault::Missing { first_position: next, last_position: position - 1 });
-        } else if self.hasher.kept_row(&self.reached.hash, position, row)? != kept {
-            let uid = row.text(UID)?.unwrap_or_default().to_owned();
-            self.fault(Fault::Row { position, uid });
-        }
-        self.reach(Head { position, hash: kept });
-        self.see(row)?;
         self.rows += 1;
         self.read_up_to = position;
+        if position <= 0 {
+            // No chain begins there.
+            self.row_fault(position, row);
+            return Ok(());
+        }
+        self.cross_cuts(position);
+        let next = self.reached.position.saturating_add(1);
+        // A column of another type is a change like any other.
+        let kept = row.bytes(1).and_then(chain::hash).ok();
+        if position > next {
+            self.fault(Fault::Missing { first_position: next, last_position: position - 1 });
+        } else if kept.is_none() || self.hasher.kept_row(&self.reached.hash, position, row).ok() != kept {
+            self.row_fault(position, row);
+        }
+        self.reach(Head { position, hash: kept.unwrap_or_default() });
+        // What such a row tells of its stream cannot be known; the row itself is named above.
+        let _ = self.see(row);
         Ok(())
+    }
+
+    fn row_fault(&mut self, position: i64, row: &dyn Row) {
+        let uid = row.text(UID).ok().flatten().unwrap_or_default().to_owned();
+        self.fault(Fault::Row { position, uid });
     }
 
     /// Follows the cuts that lie before the row at `position`.
@@ -227,13 +238,14 @@ impl Walk {
         let (Some(statement), Some(after)) = (statement, after) else {
             return self.fault(Fault::Cut { first_position: cut.first_position });
         };
-        let next = self.reached.position + 1;
+        let next = self.reached.position.saturating_add(1);
         if cut.first_position > next {
             self.fault(Fault::Missing { first_position: next, last_position: cut.first_position - 1 });
         } else if cut.first_position < next || statement.before() != Some(self.reached.hash) {
             self.fault(Fault::Cut { first_position: cut.first_position });
         }
-        self.result.deleted_rows += statement.last_position - statement.first_position + 1;
+        let deleted = statement.last_position.saturating_sub(statement.first_position).saturating_add(1);
+        self.result.deleted_rows = self.result.deleted_rows.saturating_add(deleted);
         self.streams.merge(statement.streams());
         self.reach(Head { position: statement.last_position, hash: after });
     }
@@ -270,7 +282,8 @@ impl Walk {
             self.fault(Fault::Checkpoint { position });
         }
         self.result.rows = self.rows;
-        self.result.completeness = self.streams.report(moment, self.rows + self.result.deleted_rows, conflicts);
+        self.result.completeness =
+            self.streams.report(moment, self.rows.saturating_add(self.result.deleted_rows), conflicts);
         self.result
     }
 }

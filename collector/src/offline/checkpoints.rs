@@ -9,13 +9,13 @@ use audit_collector::ledger::checkpoint::{Checkpoint, Line};
 use clap::Args;
 
 use super::{OfflineError, ask};
+use crate::database_flags::DatabaseFlags;
 
 // No doc comment: clap would print it in the place of the one above.
 #[derive(Args)]
 pub(crate) struct Flags {
-    /// The ledger to read
-    #[arg(long, default_value = "sqlite://audit.db")]
-    database: String,
+    #[command(flatten)]
+    database: DatabaseFlags,
     /// Only those after this position
     #[arg(long, default_value_t = 0, value_name = "POSITION")]
     after: i64,
@@ -23,7 +23,7 @@ pub(crate) struct Flags {
 
 /// Prints one JSON object a line, oldest first.
 pub(crate) fn run(flags: &Flags) -> Result<(), OfflineError> {
-    let opened = db::open_existing(&flags.database)?;
+    let opened = db::open_existing(&flags.database.url()?)?;
     let list = ask(&opened, |connection| Checkpoint::list(connection, flags.after, i64::MAX))?;
     let mut out = io::stdout().lock();
     for checkpoint in &list {

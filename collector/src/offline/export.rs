@@ -7,18 +7,18 @@ use audit_collector::ledger::export::write_all;
 use clap::Args;
 
 use super::{OfflineError, ask};
+use crate::database_flags::DatabaseFlags;
 
 // No doc comment: clap would print it in the place of the one above.
 #[derive(Args)]
 pub(crate) struct Flags {
-    /// The ledger to read
-    #[arg(long, default_value = "sqlite://audit.db")]
-    database: String,
+    #[command(flatten)]
+    database: DatabaseFlags,
 }
 
 /// Prints one JSON object a line, in the order of the chain.
 pub(crate) fn run(flags: &Flags) -> Result<(), OfflineError> {
-    let opened = db::open_existing(&flags.database)?;
+    let opened = db::open_existing(&flags.database.url()?)?;
     let mut out = BufWriter::new(io::stdout().lock());
     ask(&opened, |connection| write_all(connection, &mut out))?;
     Ok(out.flush()?)

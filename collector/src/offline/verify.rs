@@ -11,14 +11,14 @@ use audit_collector::ledger::verify::{Fault, Trust, Verification, verify};
 use clap::{Args, ValueEnum};
 
 use super::{OfflineError, ask, checkpoints, read_key};
+use crate::database_flags::DatabaseFlags;
 use crate::ledger_flags::{DEFAULT_GRACE, default_key_file};
 
 // No doc comment: clap would print it in the place of the one above.
 #[derive(Args)]
 pub(crate) struct Flags {
-    /// The ledger to verify; nothing in it is changed, and a collector may go on writing
-    #[arg(long, default_value = "sqlite://audit.db")]
-    database: String,
+    #[command(flatten)]
+    database: DatabaseFlags,
     /// How long a number may be missing before it counts as lost
     #[arg(long, default_value = DEFAULT_GRACE, value_name = "DURATION", value_parser = humantime::parse_duration)]
     grace: Duration,
@@ -28,6 +28,9 @@ pub(crate) struct Flags {
     /// Key file whose signatures count [default without --public-key: the one beside the database, if it is there]
     #[arg(long, value_name = "FILE")]
     signing_key: Option<PathBuf>,
+    /// Do not check signatures: who can write to the database can then forge cuts and checkpoints
+    #[arg(long, conflicts_with_all = ["public_key", "signing_key"])]
+    no_signatures: bool,
     /// Checkpoints that were kept elsewhere, as `audit-collector checkpoints` prints them
     #[arg(long, value_name = "FILE")]
     checkpoints: Option<PathBuf>,
@@ -44,7 +47,7 @@ enum Format {
 
 /// Prints what was found; whether all is well.
 pub(crate) fn run(flags: Flags, now: i64) -> Result<bool, OfflineError> {
-    let opened = db::open_existing(&flags.database)?;
+    let opened = db::open_existing(&flags.database.url()?)?;
     let trust = trust(&flags, &opened)?;
     let grace = i64::try_from(flags.grace.as_nanos()).unwrap_or(i64::MAX);
     let found = ask(&opened, |connection| verify(connection, &trust, Moment { now, grace }))?;
@@ -61,9 +64,13 @@ fn trust(flags: &Flags, opened: &Opened) -> Result<Trust, OfflineError> {
     for text in &flags.public_key {
         trust.keys.push(PublicKey::from_hex(text).map_err(OfflineError::PublicKey)?);
     }
-    let default = Some(default_key_file(opened)).filter(|file| flags.public_key.is_empty() && file.exists());
+    let default = Some(default_key_file(opened))
+        .filter(|file| flags.public_key.is_empty() && !flags.no_signatures && file.exists());
     if let Some(file) = flags.signing_key.clone().or(default) {
         trust.keys.push(read_key(&file)?.public());
+    }
+    if trust.keys.is_empty() && !flags.no_signatures {
+        return Err(OfflineError::NoKey);
     }
     if let Some(file) = &flags.checkpoints {
         trust.checkpoints = checkpoints::read(file)?;
@@ -72,8 +79,7 @@ fn trust(flags: &Flags, opened: &Opened) -> Result<Trust, OfflineError> {
 }
 
 fn print(out: &mut dyn Write, found: &Verification) -> io::Result<()> {
-    let signatures =
-        if found.signatures_checked { "signatures checked" } else { "signatures NOT checked: no key given" };
+    let signatures = if found.signatures_checked { "signatures checked" } else { "signatures NOT checked" };
     writeln!(out, "chain: {} rows, {} deleted by retention", found.rows, found.deleted_rows)?;
     writeln!(out, "checkpoints: {}, {signatures}", found.checkpoints)?;
     writeln!(out, "faults: {}", found.fault_count)?;

@@ -5,7 +5,7 @@ use super::{Settings, sessions, signals, streams, usage};
 use crate::db::{self, Cell, Connection, DbError};
 use crate::ledger::Chore;
 use crate::ledger::append::head;
-use crate::ledger::list::{Filter, Kept, Start, list};
+use crate::ledger::list::{Filter, Kept, Page, Start, list};
 
 /// Rows that are folded in one transaction: few enough that a batch does not wait long for its turn.
 pub const SLICE: i64 = 1000;
@@ -25,16 +25,15 @@ impl Follower {
 
     fn advance(&self, connection: &mut dyn Connection) -> Result<bool, DbError> {
         let begin = position(connection)?;
-        let rows = list(connection, &Filter::default(), Start::After(begin), self.slice)?;
-        let full = i64::try_from(rows.len()).is_ok_and(|number| number >= self.slice);
+        let Page { rows, more } = list(connection, &Filter::default(), Start::After(begin), self.slice)?;
         let end = match rows.last() {
-            Some(last) if full => last.position,
+            Some(last) if more => last.position,
             // Rows at the end may have been deleted.
             _ => head(connection)?.position,
         };
         self.fold(connection, &rows)?;
         set_position(connection, end)?;
-        Ok(full)
+        Ok(more)
     }
 
     fn fold(&self, connection: &mut dyn Connection, rows: &[Kept]) -> Result<(), DbError> {

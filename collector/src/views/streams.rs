@@ -16,7 +16,7 @@ pub(super) fn fold(connection: &mut dyn Connection, rows: &[Kept]) -> Result<(),
     ids.dedup();
     let mut streams = known(connection, &ids)?;
     for kept in rows {
-        streams.add(&kept.entry)?;
+        streams.add(&kept.entry);
     }
     keep(connection, &streams)
 }

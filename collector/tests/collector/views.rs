@@ -37,7 +37,7 @@ impl Room {
     }
 
     fn append(&self, entries: Vec<Entry>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(self.ledger.append(entries)).unwrap();
     }
 

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use audit_collector::db::DbError;
+use audit_collector::ledger::AppendError;
 use audit_collector::ledger::append::Appended;
 use serde_json::json;
 
-use crate::fixture::{Fixture, entries, entry, rows, uids};
+use crate::fixture::{Fixture, blocking, entries, entry, rows, uids};
 use crate::on_both;
 
 on_both![
@@ -23,6 +25,7 @@ on_both![
     the_chain_goes_on_after_a_restart,
     hostile_text_is_kept,
     closing_makes_a_checkpoint,
+    a_lock_of_somebody_else_is_waited_for_and_then_forgotten,
 ];
 
 fn stored(stored: u64, duplicates: u64) -> Appended {
@@ -188,4 +191,22 @@ async fn closing_makes_a_checkpoint(fixture: Fixture) {
     assert_eq!((checkpoints[0].head.position, checkpoints[0].head.hash), (3, head));
     assert!(checkpoints[0].is_signed_by(&fixture.key().public()));
     assert!(ledger.append(entries(3..4)).await.is_err());
+}
+
+async fn a_lock_of_somebody_else_is_waited_for_and_then_forgotten(fixture: Fixture) {
+    let ledger = fixture.ledger().await;
+    let opened = fixture.opened().await;
+    let mut other = blocking(move || {
+        let mut other = opened.database.connect().unwrap();
+        other.begin_write().unwrap();
+        other
+    })
+    .await;
+    let refused = ledger.append(entries(0..1)).await;
+    assert!(
+        matches!(&refused, Err(AppendError::Database(error)) if matches!(**error, DbError::Busy(_))),
+        "{refused:?}"
+    );
+    blocking(move || other.rollback()).await;
+    assert_eq!(ledger.append(entries(0..1)).await.unwrap(), stored(1, 0));
 }

@@ -131,7 +131,7 @@ impl Fixture {
 
 /// All rows, in the order of the chain.
 pub(crate) async fn rows(ledger: &Ledger) -> Vec<Kept> {
-    ledger.list(Filter::default(), Start::After(0), 100_000).await.unwrap()
+    ledger.list(Filter::default(), Start::After(0), 100_000).await.unwrap().rows
 }
 
 pub(crate) fn uids(rows: &[Kept]) -> Vec<&str> {

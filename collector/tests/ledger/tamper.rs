@@ -16,6 +16,8 @@ on_both![
     rows_that_are_exchanged_are_both_named,
     an_inserted_row_is_found,
     a_changed_hash_is_found,
+    a_hash_of_another_length_is_found_and_the_walk_goes_on,
+    a_row_before_the_first_is_found,
     a_rewritten_end_contradicts_a_checkpoint_from_elsewhere,
     a_shortened_ledger_contradicts_a_checkpoint_from_elsewhere,
     a_forged_checkpoint_is_found,
@@ -172,4 +174,34 @@ async fn a_gap_that_was_made_by_deletion_is_no_gap_that_passes(fixture: Fixture)
     let found = fixture.verify().await;
     assert_eq!(found.faults, [Fault::Missing { first_position: 1, last_position: 1 }]);
     assert!(!found.is_sound());
+}
+
+async fn a_hash_of_another_length_is_found_and_the_walk_goes_on(fixture: Fixture) {
+    filled(&fixture).await;
+    let shorten = "UPDATE records SET hash = $1 WHERE position = 5";
+    fixture.with(move |connection| connection.execute(shorten, &[Cell::Bytes(&[0])])).await;
+    fixture.change("DELETE FROM records WHERE position = 9").await;
+    let missing = Fault::Missing { first_position: 9, last_position: 9 };
+    assert_eq!(fixture.verify().await.faults, [row(5), row(6), missing]);
+}
+
+async fn a_row_before_the_first_is_found(fixture: Fixture) {
+    filled(&fixture).await;
+    let allow = match fixture.url.starts_with("postgres") {
+        true => "ALTER TABLE records DROP CONSTRAINT records_position_check",
+        false => "PRAGMA ignore_check_constraints = ON",
+    };
+    let names: Vec<_> = RECORDS.columns.iter().skip(3).map(|column| column.name).collect();
+    let names = names.join(", ");
+    let insert = format!(
+        "INSERT INTO records (position, hash, uid, {names}) SELECT -1, hash, 'aud_x', {names} FROM records WHERE position = 1"
+    );
+    fixture
+        .with(move |connection| {
+            // One of them is a query for SQLite.
+            connection.query(allow, &[], &mut |_| Ok(()))?;
+            connection.execute(&insert, &[])
+        })
+        .await;
+    assert_eq!(fixture.verify().await.faults, [Fault::Row { position: -1, uid: "aud_x".to_owned() }]);
 }
