@@ -21,6 +21,10 @@ const GROUP_RECORDS: usize = 5000;
 /// How often the chores are looked after while nothing comes in.
 const IDLE: Duration = Duration::from_millis(250);
 
+/// How soon they are looked after when a transaction is done. Senders that have just had their answer need longer than no
+/// time to send again, and would wait for a chore that is begun at once.
+const BREATH: Duration = Duration::from_millis(20);
+
 /// Under load the chores get one step for this many transactions, so that they fall behind but do not stop.
 const LOADED_GROUPS: u32 = 32;
 
@@ -118,11 +122,18 @@ struct Run {
 
 impl Run {
     fn serve(&mut self) {
+        let mut patience = IDLE;
         loop {
-            let waiting = self.next.take().map_or_else(|| self.jobs.recv_timeout(IDLE), Ok);
+            let waiting = self.next.take().map_or_else(|| self.jobs.recv_timeout(patience), Ok);
             match waiting {
-                Ok(first) => self.group(first),
-                Err(RecvTimeoutError::Timeout) => self.chores(),
+                Ok(first) => {
+                    self.group(first);
+                    patience = BREATH;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.chores();
+                    patience = IDLE;
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -142,7 +153,6 @@ impl Run {
         if self.groups.is_multiple_of(LOADED_GROUPS) {
             self.step();
         }
-        self.chores();
     }
 
     /// One bad batch must not fail the others: when the group fails, each is tried by itself.
