@@ -12,8 +12,11 @@ use crate::support::program::{BINARY, DIRECTORY, Program, flags};
 use crate::verify::verify;
 
 /// How often, and how much later each time: the last one comes when the collector is ready, also on a slow machine.
-const KILLS: u32 = 30;
-const STEP: Duration = Duration::from_millis(3);
+const KILLS: u32 = 15;
+const STEP: Duration = Duration::from_millis(6);
+/// The server answers later than a file.
+const KILLS_ON_POSTGRES: u32 = 8;
+const STEP_ON_POSTGRES: Duration = Duration::from_millis(20);
 
 fn a_kill_after(delay: Duration, database: &str) {
     let mut command = Command::new(BINARY);
@@ -40,7 +43,7 @@ fn a_database_half_made_on_sqlite_is_finished_by_the_next_start() {
 
 #[test]
 fn a_database_half_made_on_postgres_is_finished_by_the_next_start() {
-    for kill in 0..KILLS {
-        a_kill_after(kill * STEP, &Postgres::shared().new_database());
+    for kill in 0..KILLS_ON_POSTGRES {
+        a_kill_after(kill * STEP_ON_POSTGRES, &Postgres::shared().new_database());
     }
 }

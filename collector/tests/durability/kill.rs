@@ -10,13 +10,15 @@ use crate::support::postgres::Postgres;
 use crate::support::program::Program;
 use crate::verify::verify;
 
-const ROUNDS: usize = 24;
+const ROUNDS: usize = 16;
+/// A start takes longer there, and what a kill cuts off is the same.
+const ROUNDS_ON_POSTGRES: usize = 6;
 
 /// At every other round some time after the load began, else just when another batch was acknowledged: then the other
 /// senders' batches are on their way into the database.
-fn await_moment(round: usize, progress: &Progress) {
+fn await_moment(round: usize, rounds: usize, progress: &Progress) {
     // Neighbouring rounds are far apart, no two are alike.
-    let spread = round * 7 % ROUNDS;
+    let spread = round * 7 % rounds;
     if round.is_multiple_of(2) {
         thread::sleep(Duration::from_micros(500 + 12_300 * spread as u64));
     } else {
@@ -24,14 +26,14 @@ fn await_moment(round: usize, progress: &Progress) {
     }
 }
 
-fn rounds_of_kills(database: &str) {
+fn rounds_of_kills(database: &str, rounds: usize) {
     let mut load = Load::new();
     let mut cut_rounds = 0;
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let program = Program::start(database);
         load.check_new(&program);
         let cut = load.during(program.address, |progress| {
-            await_moment(round, progress);
+            await_moment(round, rounds, progress);
             program.kill();
         });
         cut_rounds += usize::from(cut > 0);
@@ -39,18 +41,18 @@ fn rounds_of_kills(database: &str) {
     }
     let program = Program::start(database);
     let records = load.check_all(&program);
-    println!("{ROUNDS} kills, {cut_rounds} of them amid a batch, {records} acknowledged records");
-    assert!(records > 10_000, "only {records} records were acknowledged: that was no load");
-    assert!(cut_rounds > ROUNDS / 2, "only {cut_rounds} kills came amid a batch");
+    println!("{rounds} kills, {cut_rounds} of them amid a batch, {records} acknowledged records");
+    assert!(records > 400 * rounds as u64, "only {records} records were acknowledged: that was no load");
+    assert!(cut_rounds > rounds / 2, "only {cut_rounds} kills came amid a batch");
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_by_a_kill_on_sqlite() {
     let directory = TempDir::new().unwrap();
-    rounds_of_kills(&format!("sqlite://{}/audit.db", directory.path().display()));
+    rounds_of_kills(&format!("sqlite://{}/audit.db", directory.path().display()), ROUNDS);
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_by_a_kill_on_postgres() {
-    rounds_of_kills(&Postgres::shared().new_database());
+    rounds_of_kills(&Postgres::shared().new_database(), ROUNDS_ON_POSTGRES);
 }

@@ -8,7 +8,7 @@ use crate::support::postgres::Postgres;
 use crate::support::program::Program;
 use crate::verify::verify;
 
-const ROUNDS: u64 = 5;
+const ROUNDS: u64 = 3;
 
 #[test]
 fn nothing_acknowledged_is_lost_by_a_crash_of_the_server() {

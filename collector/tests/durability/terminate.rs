@@ -7,7 +7,7 @@ use crate::support::postgres::Postgres;
 use crate::support::program::Program;
 use crate::verify::verify;
 
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 4;
 
 fn rounds_of_ends(database: &str) {
     let mut load = Load::new();
