@@ -130,16 +130,24 @@ impl Ledger {
         self.readers.ask(ask).await
     }
 
-    /// Succeeds when the database answers a query on the records.
+    /// Succeeds when the database answers a query on the records, and the writer is there.
     ///
     /// # Errors
     ///
     /// Those of the database.
     pub async fn check(&self) -> Result<(), DbError> {
+        if self.has_ended() {
+            return Err(DbError::failed("the writer of the ledger has ended"));
+        }
         let ask = |connection: &mut dyn Connection| {
             connection.query("SELECT position FROM records LIMIT 1", &[], &mut |_| Ok(()))
         };
         self.health.ask(ask).await
+    }
+
+    fn has_ended(&self) -> bool {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Waits for everything that was accepted, and for the chores; later calls fail.

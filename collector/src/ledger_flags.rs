@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audit_collector::db::{self, OpenError, Opened};
-use audit_collector::ledger::checkpoint::Schedule;
+use audit_collector::ledger::checkpoint::{Checkpoint, Schedule};
 use audit_collector::ledger::entry::Skew;
 use audit_collector::ledger::retention::{Hold, Policy, Retention};
 use audit_collector::ledger::signing::{Key, KeyError};
 use audit_collector::ledger::{Chore, Ledger, Settings};
 use audit_collector::views;
 use clap::Args;
+use tracing::warn;
 
 use crate::database_flags::{DatabaseFileError, DatabaseFlags};
 
@@ -96,7 +97,14 @@ impl LedgerFlags {
     pub(crate) fn open(self, now: fn() -> i64) -> Result<Ledger, LedgerError> {
         let opened = db::open(&self.database.url()?)?;
         let file = self.signing_key.clone().unwrap_or_else(|| default_key_file(&opened));
+        let is_new = !file.exists();
         let key = Arc::new(Key::load_or_create(&file)?);
+        if is_new && has_checkpoints(&opened)? {
+            let (id, file) = (key.id(), file.display());
+            warn!(
+                "a new key {id} was made in {file}, but others have signed this ledger: verify needs all of their keys"
+            );
+        }
         let settings = self.settings(key, now);
         let chores = self.chores(&settings)?;
         Ok(Ledger::open(opened.database, settings, chores).map_err(OpenError::from)?)
@@ -128,6 +136,10 @@ impl LedgerFlags {
         }
         Ok(chores)
     }
+}
+
+fn has_checkpoints(opened: &Opened) -> Result<bool, OpenError> {
+    Ok(!Checkpoint::list(&mut *opened.database.connect()?, 0, 1)?.is_empty())
 }
 
 /// Where the key is when no flag says so: beside the database file, or in the working directory.
