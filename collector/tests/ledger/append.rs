@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use audit_collector::db::DbError;
-use audit_collector::ledger::AppendError;
 use audit_collector::ledger::append::Appended;
+use audit_collector::ledger::{AppendError, Filter, Start};
 use serde_json::json;
 
 use crate::fixture::{Fixture, blocking, entries, entry, rows, uids};
@@ -25,6 +25,7 @@ on_both![
     the_chain_goes_on_after_a_restart,
     hostile_text_is_kept,
     closing_makes_a_checkpoint,
+    large_records_make_short_pages,
     a_lock_of_somebody_else_is_waited_for_and_then_forgotten,
 ];
 
@@ -209,4 +210,14 @@ async fn a_lock_of_somebody_else_is_waited_for_and_then_forgotten(fixture: Fixtu
     );
     blocking(move || other.rollback()).await;
     assert_eq!(ledger.append(entries(0..1)).await.unwrap(), stored(1, 0));
+}
+
+async fn large_records_make_short_pages(fixture: Fixture) {
+    let ledger = fixture.ledger().await;
+    let large = |number| entry(&format!("aud_{number}"), number, &[("k", "x".repeat(3_000_000).into())]);
+    ledger.append((0..10).map(large).collect()).await.unwrap();
+    let first = ledger.list(Filter::default(), Start::After(0), 100).await.unwrap();
+    assert_eq!((first.rows.len(), first.more), (6, true), "16 MiB and the record that crosses them");
+    let rest = ledger.list(Filter::default(), Start::After(6), 100).await.unwrap();
+    assert_eq!((uids(&rest.rows), rest.more), (vec!["aud_6", "aud_7", "aud_8", "aud_9"], false));
 }

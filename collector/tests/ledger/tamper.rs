@@ -18,6 +18,7 @@ on_both![
     a_changed_hash_is_found,
     a_hash_of_another_length_is_found_and_the_walk_goes_on,
     a_row_before_the_first_is_found,
+    a_damaged_row_is_listed_and_flagged,
     a_rewritten_end_contradicts_a_checkpoint_from_elsewhere,
     a_shortened_ledger_contradicts_a_checkpoint_from_elsewhere,
     a_forged_checkpoint_is_found,
@@ -204,4 +205,14 @@ async fn a_row_before_the_first_is_found(fixture: Fixture) {
         })
         .await;
     assert_eq!(fixture.verify().await.faults, [Fault::Row { position: -1, uid: "aud_x".to_owned() }]);
+}
+
+async fn a_damaged_row_is_listed_and_flagged(fixture: Fixture) {
+    filled(&fixture).await;
+    fixture.change("UPDATE records SET attributes = '[]' WHERE position = 4").await;
+    let ledger = fixture.ledger().await;
+    let rows = rows(&ledger).await;
+    let flags: Vec<_> = rows.iter().map(|row| row.flags()).collect();
+    assert_eq!((flags[2].as_slice(), flags[3].as_slice(), rows.len()), (&[][..], &["damaged"][..], 10));
+    assert_eq!(rows[3].flat()["log.record.uid"], "aud_3");
 }
