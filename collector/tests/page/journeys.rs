@@ -140,14 +140,17 @@ async fn a_session_is_told_from_its_beginning_with_what_changed() {
         "eyJjb3VudHJ5IjoiTkwiLCJkZXZpY2VfaWQiOiJsYXB0b3AtMSJ9",
         "eyJjb3VudHJ5IjoiQlIiLCJkZXZpY2VfaWQiOiJsYXB0b3AtMSJ9",
     ];
-    for (operation, context, status) in
-        [("login", contexts[0], "200"), ("transfer", contexts[0], "403"), ("transfer", contexts[1], "200")]
-    {
+    let browser = open().await;
+    browser.go("/?session=s-journey").await;
+    let requests = [("login", contexts[0], "200"), ("transfer", contexts[0], "403"), ("transfer", contexts[1], "200")];
+    for ((operation, context, status), number) in requests.into_iter().zip(1..) {
         let tracked = [("x-session-track", "true"), ("x-session-operation", operation), ("x-session-context", context)];
         let more = [session, ("x-user-id", "joan"), ("x-demo-status", status)];
         get(envoy, "/journey", &[&tracked[..], &more[..]].concat()).await;
+        // Changes are told in the order of arrival, and each of Envoy's workers sends for itself.
+        browser.until(&format!("document.querySelectorAll('{ROWS}').length === {number}")).await;
     }
-    let browser = open().await;
+    browser.go("/").await;
     browser.click("nav [data-view=sessions]").await;
     browser.fill("#filter-user", "joan").await;
     browser.until("document.querySelectorAll('.sessions tbody tr').length === 1").await;
