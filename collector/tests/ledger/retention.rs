@@ -74,7 +74,7 @@ async fn everything_can_go(fixture: Fixture) {
     left(&ledger, 0).await;
     let found = fixture.verify().await;
     assert!(found.is_sound(), "{found:?}");
-    assert_eq!((found.rows, found.deleted_rows), (0, 2500));
+    assert_eq!((found.rows, found.deleted_rows, found.completeness.streams[0].received), (0, 2500, 2500));
     let fresh = entry_at(later(), "aud_new", 2500, &[]);
     ledger.append(vec![fresh]).await.unwrap();
     let found = fixture.verify().await;
@@ -121,8 +121,11 @@ async fn a_row_that_was_changed_is_not_deleted(fixture: Fixture) {
     ledger.append(entries(0..5)).await.unwrap();
     ledger.close().await.unwrap();
     fixture.change("UPDATE records SET user_id = 'forged' WHERE position = 3").await;
-    let ledger = fixture.ledger_with_retention(policy(), later).await;
-    // The writer does its chores before it ends.
+    let directory = fixture.directory.path().join("export");
+    let policy = Policy { export: Some(directory.clone()), ..policy() };
+    let ledger = fixture.ledger_with_retention(policy, later).await;
+    // They are exported right before they would be deleted.
+    eventually(async || fs::read_dir(&directory).unwrap().count() > 0).await;
     ledger.append(vec![entry_at(later(), "aud_5", 5, &[])]).await.unwrap();
     ledger.close().await.unwrap();
     let found = fixture.verify().await;
