@@ -59,6 +59,31 @@ pub struct Column {
     pub kind: Kind,
 }
 
+impl Column {
+    /// A column of numbers.
+    pub const fn integer(name: &'static str) -> Self {
+        Self { name, kind: Kind::Integer }
+    }
+
+    /// A column of text.
+    pub const fn text(name: &'static str) -> Self {
+        Self { name, kind: Kind::Text }
+    }
+
+    /// A column of bytes.
+    pub const fn bytes(name: &'static str) -> Self {
+        Self { name, kind: Kind::Bytes }
+    }
+}
+
+impl Table {
+    /// The names of its columns, with commas between them.
+    pub fn names(&self) -> String {
+        let names: Vec<_> = self.columns.iter().map(|column| column.name).collect();
+        names.join(", ")
+    }
+}
+
 /// Type of a [`Column`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -10,6 +10,7 @@ use audit_collector::ledger::entry::Skew;
 use audit_collector::ledger::retention::{Hold, Policy, Retention};
 use audit_collector::ledger::signing::{Key, KeyError};
 use audit_collector::ledger::{Chore, Ledger, Settings};
+use audit_collector::nanos::nanos;
 use audit_collector::views;
 use clap::Args;
 use tracing::warn;
@@ -151,10 +152,6 @@ fn beside(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".key");
     PathBuf::from(name)
-}
-
-fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// A typing error such as `90ms` must not empty the ledger.

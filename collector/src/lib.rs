@@ -13,6 +13,7 @@ mod ingest;
 pub mod ledger;
 pub mod logs;
 pub mod metrics;
+pub mod nanos;
 pub mod otlp;
 pub mod page;
 #[cfg(test)]

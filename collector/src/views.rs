@@ -82,8 +82,3 @@ pub fn expire(connection: &mut dyn Connection, before: i64) -> Result<(), DbErro
     sessions::expire(connection, before)?;
     usage::expire(connection, before)
 }
-
-/// A duration of the settings in nanoseconds, as times are counted.
-pub(crate) fn nanoseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
-}

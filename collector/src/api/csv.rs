@@ -44,7 +44,7 @@ pub(super) fn head() -> Result<Vec<u8>, DbError> {
 }
 
 pub(super) fn write(rows: &[Kept]) -> Result<Vec<u8>, DbError> {
-    let cells = rows.iter().map(cells).collect::<Result<Vec<_>, _>>()?;
+    let cells: Vec<_> = rows.iter().map(cells).collect();
     lines(cells.iter())
 }
 
@@ -56,16 +56,16 @@ fn lines<'l>(cells: impl Iterator<Item = &'l [String; COLUMNS.len()]>) -> Result
     writer.into_inner().map_err(|error| DbError::failed(error.to_string()))
 }
 
-fn cells(kept: &Kept) -> Result<[String; COLUMNS.len()], DbError> {
+fn cells(kept: &Kept) -> [String; COLUMNS.len()] {
     let flat = kept.flat();
-    Ok(COLUMNS.map(|column| {
+    COLUMNS.map(|column| {
         harmless(match column {
             "time" => time::text(kept.entry.time),
             "flags" => kept.flags().join(" "),
             "attributes" => kept.entry.attributes.clone(),
             name => cell(&flat, name),
         })
-    }))
+    })
 }
 
 fn cell(flat: &Map<String, Value>, name: &str) -> String {

@@ -6,10 +6,10 @@ use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, Stream};
-use serde_json::Value;
 
 use super::csv;
 use crate::db::DbError;
+use crate::ledger::export::write_row;
 use crate::ledger::{Filter, Kept, Ledger, Page, Start};
 use crate::refusal::Refusal;
 
@@ -58,8 +58,7 @@ impl Format {
 fn ndjson(rows: &[Kept]) -> Result<Vec<u8>, DbError> {
     let mut lines = Vec::new();
     for row in rows {
-        serde_json::to_writer(&mut lines, &Value::Object(row.flat())).map_err(DbError::failed)?;
-        lines.push(b'\n');
+        write_row(&mut lines, row).map_err(DbError::failed)?;
     }
     Ok(lines)
 }

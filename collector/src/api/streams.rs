@@ -6,8 +6,9 @@ use axum::extract::State;
 use super::parameters::{Given, Parameter, Sent};
 use crate::app::AppState;
 use crate::completeness::{Moment, Report};
+use crate::nanos::nanos;
 use crate::refusal::Refusal;
-use crate::views::{nanoseconds, streams};
+use crate::views::streams;
 
 pub(super) const PATH: &str = "/api/streams";
 
@@ -16,6 +17,6 @@ pub(super) const PARAMETERS: &[Parameter] = &[];
 pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Json<Report>, Refusal> {
     let now = (state.now_unix_nano)();
     Given::read(sent, PARAMETERS, now)?;
-    let moment = Moment { now, grace: nanoseconds(state.views.grace) };
+    let moment = Moment { now, grace: nanos(state.views.grace) };
     Ok(Json(state.ledger.ask(move |connection| streams::report(connection, moment)).await?))
 }

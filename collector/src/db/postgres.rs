@@ -150,8 +150,7 @@ impl Connection for PostgresConnection {
 
 /// `COPY table (a, b) FROM STDIN (FORMAT binary)`.
 fn copy_text(table: &Table) -> String {
-    let names: Vec<_> = table.columns.iter().map(|column| column.name).collect();
-    format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.name, names.join(", "))
+    format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.name, table.names())
 }
 
 impl From<Kind> for Type {

@@ -117,9 +117,8 @@ impl Connection for SqliteConnection {
 
 /// `INSERT INTO table (a, b) VALUES ($1, $2)`.
 pub fn insert_text(table: &Table) -> String {
-    let names: Vec<_> = table.columns.iter().map(|column| column.name).collect();
-    let places: Vec<_> = (1..=names.len()).map(|number| format!("${number}")).collect();
-    format!("INSERT INTO {} ({}) VALUES ({})", table.name, names.join(", "), places.join(", "))
+    let places: Vec<_> = (1..=table.columns.len()).map(|number| format!("${number}")).collect();
+    format!("INSERT INTO {} ({}) VALUES ({})", table.name, table.names(), places.join(", "))
 }
 
 impl ToSql for Cell<'_> {

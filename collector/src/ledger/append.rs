@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::chain::{self, GENESIS, Hash, Hasher, Head};
+use super::chain::{self, Hash, Hasher, Head};
 use super::entry::{Entry, HASHED, RECORDS, UNHASHED};
 use crate::db::{Cell, Connection, DbError};
 use crate::record::is_of_transport;
@@ -32,7 +32,7 @@ pub const MAX_NAMED: usize = 10;
 const MAX_ASKED: usize = 1024;
 
 /// Appends all `batches` within the transaction that `connection` is in. With `strict`, a batch with a conflict is refused
-/// as a whole. Returns what became of each batch, and the new end of the chain.
+/// as a whole. Returns what became of each batch.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ pub(super) fn append(
     connection: &mut dyn Connection,
     batches: &[&[Entry]],
     strict: bool,
-) -> Result<(Vec<Appended>, Head), DbError> {
+) -> Result<Vec<Appended>, DbError> {
     let known = Known::load(connection, batches)?;
     let mut plan = Plan { known, new: Vec::new(), conflicts: Vec::new() };
     let results = batches.iter().map(|batch| plan.add(batch, strict)).collect::<Result<Vec<_>, _>>()?;
@@ -54,7 +54,7 @@ pub(super) fn append(
     for conflict in &plan.conflicts {
         keep_conflict(connection, conflict, &rows)?;
     }
-    Ok((results, rows.head))
+    Ok(results)
 }
 
 /// The end of the chain.
@@ -63,12 +63,26 @@ pub(super) fn append(
 ///
 /// Those of the database.
 pub fn head(connection: &mut dyn Connection) -> Result<Head, DbError> {
-    let mut head = Head { position: 0, hash: GENESIS };
+    let mut head = Head::START;
     connection.query("SELECT position, hash FROM head", &[], &mut |row| {
         head = Head { position: row.integer(0)?.unwrap_or_default(), hash: chain::hash(row.bytes(1)?)? };
         Ok(())
     })?;
     Ok(head)
+}
+
+/// How many records came under the uid of another one.
+///
+/// # Errors
+///
+/// Those of the database.
+pub fn conflicts(connection: &mut dyn Connection) -> Result<i64, DbError> {
+    let mut count = 0;
+    connection.query("SELECT COUNT(*) FROM conflicts", &[], &mut |row| {
+        count = row.integer(0)?.unwrap_or_default();
+        Ok(())
+    })?;
+    Ok(count)
 }
 
 fn set_head(connection: &mut dyn Connection, head: Head) -> Result<(), DbError> {
@@ -187,15 +201,16 @@ impl<'b> Plan<'b> {
 
 /// Whether two records say the same, however they came.
 fn same(kept: &Entry, sent: &Entry) -> Result<bool, DbError> {
-    let fields = |entry: &Entry| (entry.time, entry.observed_time, entry.severity);
-    let texts = |entry: &Entry| {
-        [Some(&entry.event_name), entry.trace_id.as_ref(), entry.span_id.as_ref(), entry.body.as_ref()]
-            .map(|text| text.cloned())
-    };
-    if fields(kept) != fields(sent) || texts(kept) != texts(sent) {
+    if fields(kept) != fields(sent) {
         return Ok(false);
     }
     Ok(kept.attributes == sent.attributes || said(kept)? == said(sent)?)
+}
+
+/// What a record says beside its attributes.
+fn fields(entry: &Entry) -> impl PartialEq {
+    let Entry { time, observed_time, severity, event_name, trace_id, span_id, body, .. } = entry;
+    (time, observed_time, severity, event_name, trace_id, span_id, body)
 }
 
 /// The attributes without those that tell of the way that a record took.

@@ -12,6 +12,7 @@ use super::chain::{self, Head};
 use super::signing::{Key, PublicKey};
 use super::writer::Chore;
 use crate::db::{self, Cell, Connection, DbError};
+use crate::nanos::nanos;
 
 /// A checkpoint as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -210,7 +211,7 @@ impl Chore for Checkpoints {
         let (position, made_at) = self.last(connection)?;
         let new = head(connection)?.position - position;
         let age = (self.now)().saturating_sub(made_at);
-        let interval = i64::try_from(self.schedule.interval.as_nanos()).unwrap_or(i64::MAX);
+        let interval = nanos(self.schedule.interval);
         if new > 0 && (new >= self.schedule.records || !(0..interval).contains(&age)) {
             self.make(connection)?;
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::db::{Cell, Column, DbError, Kind, Row, Table};
+use crate::db::{Cell, Column, DbError, Row, Table};
 use crate::record::{Attributes, Content, Record};
 
 /// Most bytes of a column that is searched for. PostgreSQL refuses an index entry beyond 2704 bytes (`nbtree.h`,
@@ -76,41 +76,33 @@ pub struct Entry {
     pub attributes: String,
 }
 
-const fn integer(name: &'static str) -> Column {
-    Column { name, kind: Kind::Integer }
-}
-
-const fn text(name: &'static str) -> Column {
-    Column { name, kind: Kind::Text }
-}
-
 /// The ledger: position, hash, and then what is hashed, in the order of [`Entry::cells`].
 pub const RECORDS: Table = Table {
     name: "records",
     columns: &[
-        integer("position"),
-        Column { name: "hash", kind: Kind::Bytes },
-        text("uid"),
-        integer("received_at_unix_nano"),
-        integer("at_unix_nano"),
-        integer("time_unix_nano"),
-        integer("observed_time_unix_nano"),
-        integer("severity_number"),
-        integer("flags"),
-        text("event_name"),
-        text("stream_id"),
-        integer("sequence_number"),
-        text("service_name"),
-        text("rule"),
-        text("action"),
-        text("outcome"),
-        text("user_id"),
-        text("session_id"),
-        text("token_ref"),
-        text("trace_id"),
-        text("span_id"),
-        text("body"),
-        text("attributes"),
+        Column::integer("position"),
+        Column::bytes("hash"),
+        Column::text("uid"),
+        Column::integer("received_at_unix_nano"),
+        Column::integer("at_unix_nano"),
+        Column::integer("time_unix_nano"),
+        Column::integer("observed_time_unix_nano"),
+        Column::integer("severity_number"),
+        Column::integer("flags"),
+        Column::text("event_name"),
+        Column::text("stream_id"),
+        Column::integer("sequence_number"),
+        Column::text("service_name"),
+        Column::text("rule"),
+        Column::text("action"),
+        Column::text("outcome"),
+        Column::text("user_id"),
+        Column::text("session_id"),
+        Column::text("token_ref"),
+        Column::text("trace_id"),
+        Column::text("span_id"),
+        Column::text("body"),
+        Column::text("attributes"),
     ],
 };
 

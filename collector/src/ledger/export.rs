@@ -16,7 +16,7 @@ const PAGE: i64 = 1000;
 ///
 /// # Errors
 ///
-/// When the row's attributes are no JSON, or the line cannot be written.
+/// When the line cannot be written.
 pub fn write_row(out: &mut dyn Write, row: &Kept) -> io::Result<()> {
     writeln!(out, "{}", Value::Object(row.flat()))
 }

@@ -259,9 +259,8 @@ impl<'c> Query<'c> {
     }
 
     fn text(&self) -> String {
-        let names: Vec<_> = RECORDS.columns.iter().map(|column| column.name).collect();
         let conflicts = "(SELECT COUNT(*) FROM conflicts WHERE conflicts.position = records.position)";
-        let (names, conditions) = (names.join(", "), &self.text);
+        let (names, conditions) = (RECORDS.names(), &self.text);
         format!("SELECT {names}, {conflicts} FROM records WHERE 1 = 1{conditions}")
     }
 }

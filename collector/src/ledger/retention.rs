@@ -13,6 +13,7 @@ use super::signing::{Key, PublicKey};
 use super::writer::Chore;
 use crate::completeness::Streams;
 use crate::db::{self, Cell, Connection, DbError};
+use crate::nanos::nanos;
 
 /// Rows that are looked at, and at most deleted, in one transaction.
 const SLICE: i64 = 1000;
@@ -103,10 +104,6 @@ impl Chore for Retention {
             Some(passed) => self.slice(connection, passed),
         }
     }
-}
-
-fn nanos(duration: Duration) -> i64 {
-    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// The rows that may go, in runs of neighbours.

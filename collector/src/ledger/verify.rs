@@ -6,8 +6,8 @@ use std::vec::IntoIter;
 
 use serde::Serialize;
 
-use super::append::head;
-use super::chain::{self, GENESIS, Hash, Hasher, Head};
+use super::append::{conflicts, head};
+use super::chain::{self, Hash, Hasher, Head};
 use super::checkpoint::Checkpoint;
 use super::cut::Cut;
 use super::entry::RECORDS;
@@ -116,27 +116,12 @@ pub fn verify(connection: &mut dyn Connection, trust: &Trust, moment: Moment) ->
         }
     }
     let head = head(connection)?;
-    let conflicts = count(connection, "SELECT COUNT(*) FROM conflicts")?;
+    let conflicts = conflicts(connection)?;
     Ok(walk.end(head, moment, conflicts))
 }
 
 fn chunk() -> String {
-    let names: Vec<_> = RECORDS.columns.iter().map(|column| column.name).collect();
-    format!("SELECT {} FROM records WHERE position > $1 ORDER BY position LIMIT $2", names.join(", "))
-}
-
-/// The number that a query returns.
-///
-/// # Errors
-///
-/// Those of the database.
-pub(crate) fn count(connection: &mut dyn Connection, sql: &str) -> Result<i64, DbError> {
-    let mut count = 0;
-    connection.query(sql, &[], &mut |row| {
-        count = row.integer(0)?.unwrap_or_default();
-        Ok(())
-    })?;
-    Ok(count)
+    format!("SELECT {} FROM records WHERE position > $1 ORDER BY position LIMIT $2", RECORDS.names())
 }
 
 struct Walk {
@@ -159,7 +144,7 @@ impl Walk {
         checkpoints.extend(trust.checkpoints.iter().cloned());
         let mut walk = Self {
             hasher: Hasher::default(),
-            reached: Head { position: 0, hash: GENESIS },
+            reached: Head::START,
             read_up_to: i64::MIN,
             cuts: Vec::new().into_iter().peekable(),
             checkpoints: BTreeMap::new(),

@@ -178,7 +178,7 @@ impl Run {
 
     fn transaction(&mut self, batches: &[&[Entry]]) -> Result<Vec<Appended>, DbError> {
         let strict = self.work.strict;
-        db::write(&mut *self.connection, |connection| append(connection, batches, strict)).map(|(results, _)| results)
+        db::write(&mut *self.connection, |connection| append(connection, batches, strict))
     }
 
     /// A lost connection is replaced; when that fails, the call that follows says so.

@@ -8,6 +8,7 @@ use audit_collector::completeness::{Gap, GapState, Moment, StreamReport};
 use audit_collector::db::{self, Opened};
 use audit_collector::ledger::signing::PublicKey;
 use audit_collector::ledger::verify::{Fault, Trust, Verification, verify};
+use audit_collector::nanos::nanos;
 use clap::{Args, ValueEnum};
 
 use super::{OfflineError, ask, checkpoints, read_key};
@@ -49,7 +50,7 @@ enum Format {
 pub(crate) fn run(flags: Flags, now: i64) -> Result<bool, OfflineError> {
     let opened = db::open_existing(&flags.database.url()?)?;
     let trust = trust(&flags, &opened)?;
-    let grace = i64::try_from(flags.grace.as_nanos()).unwrap_or(i64::MAX);
+    let grace = nanos(flags.grace);
     let found = ask(&opened, |connection| verify(connection, &trust, Moment { now, grace }))?;
     let mut out = io::stdout().lock();
     match flags.format {

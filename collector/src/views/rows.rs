@@ -1,20 +1,12 @@
 //! Reading and writing many rows of a view with few statements.
 
-use crate::db::{Cell, Column, Connection, DbError, EachRow, Kind, Table};
+use crate::db::{Cell, Connection, DbError, EachRow, Table};
 
 /// Most keys of one query.
 const MAX_ASKED: usize = 512;
 
 /// Most rows of one statement; powers of two, so that few texts have to be prepared.
 const MAX_ROWS: usize = 64;
-
-pub(super) const fn integer(name: &'static str) -> Column {
-    Column { name, kind: Kind::Integer }
-}
-
-pub(super) const fn text(name: &'static str) -> Column {
-    Column { name, kind: Kind::Text }
-}
 
 /// Asks for the rows whose key is one of `keys`; `select` ends where their list begins, and `fixed` are the parameters
 /// that it has before that.
@@ -63,7 +55,7 @@ fn save_text(table: &Table, key: usize, rows: usize) -> String {
     format!(
         "INSERT INTO {} ({}) VALUES {} ON CONFLICT ({}) DO UPDATE SET {}",
         table.name,
-        names.join(", "),
+        table.names(),
         values.join(", "),
         keys.join(", "),
         others.join(", ")

@@ -3,19 +3,19 @@
 use std::collections::HashMap;
 
 use super::context;
-use super::rows::{integer, load, save, text};
+use super::rows::{load, save};
 use super::said::Exchange;
-use crate::db::{Cell, Connection, DbError, Table};
+use crate::db::{Cell, Column, Connection, DbError, Table};
 
 const SIGNALS: Table = Table {
     name: "signals",
     columns: &[
-        text("session_key"),
-        integer("position"),
-        text("name"),
-        text("value"),
-        integer("since_unix_nano"),
-        text("uid"),
+        Column::text("session_key"),
+        Column::integer("position"),
+        Column::text("name"),
+        Column::text("value"),
+        Column::integer("since_unix_nano"),
+        Column::text("uid"),
     ],
 };
 

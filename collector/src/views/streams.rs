@@ -1,13 +1,15 @@
 //! What of the streams has arrived; see [`completeness`](crate::completeness).
 
-use super::rows::{integer, load, save, text};
+use super::rows::{load, save};
 use crate::completeness::{Moment, Report, Streams};
-use crate::db::{Cell, Connection, DbError, Row, Table};
+use crate::db::{Cell, Column, Connection, DbError, Row, Table};
 use crate::ledger::Kept;
-use crate::ledger::append::head;
+use crate::ledger::append::{conflicts, head};
 
-const STREAMS: Table =
-    Table { name: "streams", columns: &[text("stream_id"), integer("last_seen_unix_nano"), text("state")] };
+const STREAMS: Table = Table {
+    name: "streams",
+    columns: &[Column::text("stream_id"), Column::integer("last_seen_unix_nano"), Column::text("state")],
+};
 
 /// Takes more records of the ledger into account.
 pub(super) fn fold(connection: &mut dyn Connection, rows: &[Kept]) -> Result<(), DbError> {
@@ -64,10 +66,6 @@ fn keep(connection: &mut dyn Connection, streams: &Streams) -> Result<(), DbErro
 pub fn report(connection: &mut dyn Connection, moment: Moment) -> Result<Report, DbError> {
     let mut streams = Streams::default();
     connection.query("SELECT stream_id, state FROM streams", &[], &mut |row| read(row, &mut streams))?;
-    let mut conflicts = 0;
-    connection.query("SELECT COUNT(*) FROM conflicts", &[], &mut |row| {
-        conflicts = row.integer(0)?.unwrap_or_default();
-        Ok(())
-    })?;
+    let conflicts = conflicts(connection)?;
     Ok(streams.report(moment, head(connection)?.position, conflicts))
 }

@@ -6,25 +6,27 @@ use std::collections::BTreeMap;
 
 pub use report::{Asked, Bucket, TOP, Usage, UserRequests, report};
 
-use super::rows::{integer, load, save, text};
+use super::rows::{load, save};
 use super::said::Exchange;
-use crate::db::{Cell, Connection, DbError, Table};
+use crate::db::{Cell, Column, Connection, DbError, Table};
 
 /// Length of a bucket, in nanoseconds.
 pub const BUCKET: i64 = 300 * 1_000_000_000;
 
-const USERS: Table =
-    Table { name: "usage_users", columns: &[text("rule"), integer("bucket"), text("user_id"), integer("requests")] };
+const USERS: Table = Table {
+    name: "usage_users",
+    columns: &[Column::text("rule"), Column::integer("bucket"), Column::text("user_id"), Column::integer("requests")],
+};
 
 const BUCKETS: Table = Table {
     name: "usage_buckets",
     columns: &[
-        text("rule"),
-        integer("bucket"),
-        integer("requests"),
-        integer("users"),
-        integer("user_requests"),
-        integer("square_sum"),
+        Column::text("rule"),
+        Column::integer("bucket"),
+        Column::integer("requests"),
+        Column::integer("users"),
+        Column::integer("user_requests"),
+        Column::integer("square_sum"),
     ],
 };
 

@@ -10,7 +10,7 @@ use super::{EndedBy, Session};
 use crate::db::{Cell, Connection, DbError};
 use crate::ledger::entry::searched;
 use crate::ledger::list::{NoCursor, Query};
-use crate::views::nanoseconds;
+use crate::nanos::nanos;
 
 /// Conditions that must all hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,7 +98,7 @@ pub fn list(
     (now, idle): (i64, Duration),
     limit: i64,
 ) -> Result<Vec<Session>, DbError> {
-    let idle_since = now.saturating_sub(nanoseconds(idle));
+    let idle_since = now.saturating_sub(nanos(idle));
     let texts = [&asked.user, &asked.session, &asked.token_ref].map(|text| text.as_deref().map(searched));
     let mut query = Query { text: format!("{} WHERE 1 = 1", select()), ..Query::default() };
     for (condition, text) in [" AND user_id = ", " AND session_key = ", " AND token_ref = "].iter().zip(&texts) {
@@ -162,5 +162,5 @@ pub fn one(
     let key = searched(key);
     let mut query = Query { text: select(), ..Query::default() };
     query.push(" WHERE session_key = ", Cell::Text(&key));
-    Ok(ask(connection, &query, now.saturating_sub(nanoseconds(idle)))?.pop())
+    Ok(ask(connection, &query, now.saturating_sub(nanos(idle)))?.pop())
 }

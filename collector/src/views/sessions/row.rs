@@ -4,29 +4,29 @@ use std::collections::BTreeMap;
 
 use super::EndedBy;
 use super::fold::{Fold, Last, Latest, Name};
-use crate::db::{Cell, Connection, DbError, Row, Table};
-use crate::views::rows::{integer, load, optional, save, text};
+use crate::db::{Cell, Column, Connection, DbError, Row, Table};
+use crate::views::rows::{load, optional, save};
 use crate::views::said::Exchange;
 
 const SESSIONS: Table = Table {
     name: "sessions",
     columns: &[
-        text("session_key"),
-        text("session_id"),
-        text("token_ref"),
-        integer("token_at_unix_nano"),
-        text("user_id"),
-        integer("user_at_unix_nano"),
-        text("user_name"),
-        text("user_name_of"),
-        integer("user_name_at_unix_nano"),
-        integer("start_unix_nano"),
-        integer("last_seen_unix_nano"),
-        integer("end_unix_nano"),
-        text("ended_by"),
-        integer("events"),
-        text("last_action"),
-        text("last_outcome"),
+        Column::text("session_key"),
+        Column::text("session_id"),
+        Column::text("token_ref"),
+        Column::integer("token_at_unix_nano"),
+        Column::text("user_id"),
+        Column::integer("user_at_unix_nano"),
+        Column::text("user_name"),
+        Column::text("user_name_of"),
+        Column::integer("user_name_at_unix_nano"),
+        Column::integer("start_unix_nano"),
+        Column::integer("last_seen_unix_nano"),
+        Column::integer("end_unix_nano"),
+        Column::text("ended_by"),
+        Column::integer("events"),
+        Column::text("last_action"),
+        Column::text("last_outcome"),
     ],
 };
 
