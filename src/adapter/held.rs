@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::ffi;
+use super::imports;
 use crate::pipeline::admission::Decision;
 use crate::record::RequireAudit;
 
@@ -25,13 +25,13 @@ impl Held {
     pub(super) fn release(&self, decision: Decision, root: u32) {
         let context = self.0.borrow().iter().find(|(held, _)| *held == decision.ticket).map(|(_, context)| *context);
         self.forget(decision.ticket);
-        if context.is_some_and(ffi::set_effective_context) {
+        if context.is_some_and(imports::set_effective_context) {
             if decision.proceed {
-                ffi::continue_request();
+                imports::continue_request();
             } else {
                 refuse(RequireAudit::Acknowledged);
             }
-            ffi::set_effective_context(root);
+            imports::set_effective_context(root);
         }
     }
 }
@@ -43,5 +43,5 @@ pub(super) fn refuse(required: RequireAudit) {
     } else {
         "request refused: its audit record cannot be buffered"
     };
-    ffi::send_local_response(503, 14, "audit_record_required", body);
+    imports::send_local_response(503, 14, "audit_record_required", body);
 }

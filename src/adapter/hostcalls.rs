@@ -1,9 +1,9 @@
 //! Host calls that never panic: raw bytes, and a status that is not expected is an absence.
 
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, MapType};
-
-use super::ffi;
+#[cfg(not(feature = "lean"))]
+use super::abi::Buffer;
+use super::abi::Map;
+use super::imports;
 use crate::host::{Property, SharedData, Stream};
 use crate::pipeline::Callout;
 use crate::recorder::headers::Headers;
@@ -14,8 +14,8 @@ pub(super) struct HeaderMap(Vec<u8>);
 
 impl HeaderMap {
     /// Reads a whole map; a map that is not there is empty.
-    pub(super) fn read(map: MapType) -> Self {
-        Self(ffi::header_map(map).unwrap_or_default())
+    pub(super) fn read(map: Map) -> Self {
+        Self(imports::header_map(map).unwrap_or_default())
     }
 
     pub(super) fn headers(&self) -> Headers<'_> {
@@ -24,27 +24,28 @@ impl HeaderMap {
 }
 
 /// Removes every value of the named headers.
-pub(super) fn remove(map: MapType, names: &[&str]) {
+pub(super) fn remove(map: Map, names: &[&str]) {
     for name in names {
         // A refusal means that the map is gone, and with it the header.
-        let _ = ffi::remove_header(map, name);
+        let _ = imports::remove_header(map, name);
     }
 }
 
 /// Sets headers, each instead of all values that it has.
-pub(super) fn set(map: MapType, headers: &[(&str, Vec<u8>)]) {
+pub(super) fn set(map: Map, headers: &[(&str, Vec<u8>)]) {
     for (name, value) in headers {
         // A refusal means that the map is gone, and with it the request or response.
-        let _ = ffi::set_header(map, name, value);
+        let _ = imports::set_header(map, name, value);
     }
 }
 
 /// At most this many bytes of the current chunk of the response's body.
+#[cfg(not(feature = "lean"))]
 pub(super) fn response_chunk(max_bytes: usize) -> Vec<u8> {
     if max_bytes == 0 {
         return Vec::new();
     }
-    ffi::buffer(BufferType::HttpResponseBody, max_bytes).unwrap_or_default()
+    imports::buffer(Buffer::ResponseBody, max_bytes).unwrap_or_default()
 }
 
 /// The stream whose callback is running.
@@ -52,23 +53,23 @@ pub(super) struct CurrentStream;
 
 impl Stream for CurrentStream {
     fn property(&self, property: Property) -> Option<Vec<u8>> {
-        ffi::property(path(property))
+        imports::property(path(property))
     }
 
     fn response_header(&self, name: &str) -> Option<Vec<u8>> {
-        hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name).ok().flatten()
+        imports::header(Map::ResponseHeaders, name)
     }
 
     fn response_headers(&self) -> Vec<u8> {
-        ffi::header_map(MapType::HttpResponseHeaders).unwrap_or_default()
+        imports::header_map(Map::ResponseHeaders).unwrap_or_default()
     }
 
     fn metadata(&self, path: &str) -> Option<Vec<u8>> {
-        ffi::property(path)
+        imports::property(path)
     }
 
     fn response_trailer(&self, name: &str) -> Option<Vec<u8>> {
-        hostcalls::get_map_value_bytes(MapType::HttpResponseTrailers, name).ok().flatten()
+        imports::header(Map::ResponseTrailers, name)
     }
 }
 
@@ -78,18 +79,18 @@ pub(super) struct ProcessData;
 
 impl SharedData for ProcessData {
     fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
-        ffi::shared_data(key)
+        imports::shared_data(key)
     }
 
     fn set(&self, key: &str, value: &[u8]) {
         // Without shared data nothing outlives the VM; that is no reason to do without the filter.
-        let _ = ffi::set_shared_data(key, value, 0);
+        let _ = imports::set_shared_data(key, value, 0);
     }
 
     fn replace(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
         /// Envoy compares versions only where there is a value, and counts them from 1: no value has this one.
         const ABSENT: u32 = u32::MAX;
-        ffi::set_shared_data(key, value, version.unwrap_or(ABSENT))
+        imports::set_shared_data(key, value, version.unwrap_or(ABSENT))
     }
 }
 
@@ -122,6 +123,23 @@ pub(super) fn dispatch(callout: &Callout<'_>) -> Option<u32> {
         ("idempotency-key", key.as_str()),
     ];
     headers.extend(target.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    hostcalls::dispatch_http_call(&target.cluster, headers, Some(callout.body.as_bytes()), Vec::new(), target.timeout)
-        .ok()
+    imports::http_call(&target.cluster, &serialized(&headers), callout.body.as_bytes(), target.timeout)
+}
+
+/// Headers as the host reads them; [`crate::recorder::headers::Headers::parse`] describes the form.
+fn serialized(headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let length = |out: &mut Vec<u8>, length: usize| {
+        out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+    };
+    length(&mut out, headers.len());
+    for (name, value) in headers {
+        length(&mut out, name.len());
+        length(&mut out, value.len());
+    }
+    for text in headers.iter().flat_map(|(name, value)| [name, value]) {
+        out.extend_from_slice(text.as_bytes());
+        out.push(0);
+    }
+    out
 }

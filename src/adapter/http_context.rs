@@ -4,24 +4,21 @@
 use std::cell::LazyCell;
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::{Action, MapType};
-
+use super::abi::{Action, Map};
 use super::held::refuse;
-use super::hostcalls::{CurrentStream, HeaderMap, remove, response_chunk, set};
-use super::random;
+use super::hostcalls::{CurrentStream, HeaderMap, remove, set};
 use super::root_context::Worker;
 use crate::pipeline::admission::Admission;
 use crate::pipeline::buffer::Place;
 use crate::record::RequireAudit;
 use crate::recorder::exchange::Exchange;
-use crate::recorder::session;
 
 /// The context of one stream.
 pub(super) struct Http {
     id: u32,
-    worker: Option<Rc<Worker>>,
-    exchange: Exchange,
+    /// `None` while the root context has no configuration: nothing is done then.
+    pub(super) worker: Option<Rc<Worker>>,
+    pub(super) exchange: Exchange,
     /// Kept free for the record, where one is required.
     place: Option<Place>,
     /// Named while the request is held.
@@ -31,6 +28,27 @@ pub(super) struct Http {
 impl Http {
     pub(super) fn new(id: u32, worker: Option<Rc<Worker>>) -> Self {
         Self { id, worker, exchange: Exchange::default(), place: None, ticket: None }
+    }
+
+    pub(super) fn on_request_headers(&mut self) -> Action {
+        let Some(worker) = &self.worker else { return Action::Continue };
+        let map = HeaderMap::read(Map::RequestHeaders);
+        #[cfg(feature = "crash-for-tests")]
+        super::crash::trap_if_asked(&map.headers(), "headers");
+        let exchange = &mut self.exchange;
+        let instructions = worker.with_pipeline(|pipeline| {
+            let instructions = worker.with_host(&mut pipeline.stats, &|| worker.clock.now(), |host| {
+                worker.recorder.handle_request_headers(exchange, &map.headers(), host)
+            });
+            if instructions.peer_unknown {
+                pipeline.handle_unknown_peer();
+            }
+            instructions
+        });
+        remove(Map::RequestHeaders, &instructions.remove);
+        set(Map::RequestHeaders, &instructions.set);
+        let required = instructions.require_audit;
+        if required == RequireAudit::None { Action::Continue } else { self.admit(required) }
     }
 
     /// Lets a request go upstream, holds or refuses it, where its record is required.
@@ -58,85 +76,24 @@ impl Http {
         }
     }
 
-    fn note_end(&mut self, end_of_stream: bool) {
-        if end_of_stream {
-            self.exchange.handle_response_complete();
-        }
-    }
-}
-
-impl Context for Http {}
-
-impl HttpContext for Http {
-    fn on_http_request_headers(&mut self, _num_headers: usize, _end_of_stream: bool) -> Action {
-        let Some(worker) = &self.worker else { return Action::Continue };
-        let map = HeaderMap::read(MapType::HttpRequestHeaders);
-        #[cfg(feature = "crash-for-tests")]
-        super::crash::trap_if_asked(&map.headers(), "headers");
-        let exchange = &mut self.exchange;
-        let instructions = worker.with_pipeline(|pipeline| {
-            let instructions = worker.with_host(&mut pipeline.stats, &|| worker.clock.now(), |host| {
-                worker.recorder.handle_request_headers(exchange, &map.headers(), host)
-            });
-            if instructions.peer_unknown {
-                pipeline.handle_unknown_peer();
-            }
-            instructions
-        });
-        remove(MapType::HttpRequestHeaders, &instructions.remove);
-        set(MapType::HttpRequestHeaders, &instructions.set);
-        let required = instructions.require_audit;
-        if required == RequireAudit::None { Action::Continue } else { self.admit(required) }
-    }
-
-    fn on_http_request_trailers(&mut self, _num_trailers: usize) -> Action {
-        let Some(worker) = &self.worker else { return Action::Continue };
-        let map = HeaderMap::read(MapType::HttpRequestTrailers);
+    pub(super) fn on_request_trailers(&mut self) {
+        let Some(worker) = &self.worker else { return };
+        let map = HeaderMap::read(Map::RequestTrailers);
         let exchange = &mut self.exchange;
         let names = worker.with_pipeline(|pipeline| {
             worker.with_host(&mut pipeline.stats, &|| worker.clock.now(), |host| {
                 worker.recorder.handle_request_trailers(exchange, &map.headers(), host)
             })
         });
-        remove(MapType::HttpRequestTrailers, &names);
-        Action::Continue
+        remove(Map::RequestTrailers, &names);
     }
 
-    fn on_http_response_headers(&mut self, _num_headers: usize, end_of_stream: bool) -> Action {
-        self.note_end(end_of_stream);
-        let Some(worker) = &self.worker else { return Action::Continue };
-        let recorder = &worker.recorder;
-        if recorder.wants_response_headers(&self.exchange) {
-            let map = HeaderMap::read(MapType::HttpResponseHeaders);
-            let fresh_id = &|| random::uuid().ok();
-            let made = recorder.handle_response_headers(&mut self.exchange, &map.headers(), &CurrentStream, fresh_id);
-            if let Some(id) = made {
-                set(MapType::HttpResponseHeaders, &[(session::ID_HEADER, id.into_bytes())]);
-            }
-        }
-        Action::Continue
-    }
-
-    /// Never pauses: each callback sees one chunk, which goes on to the client at once.
-    fn on_http_response_body(&mut self, body_size: usize, end_of_stream: bool) -> Action {
-        let chunk = response_chunk(self.exchange.wants_of_chunk(body_size));
-        self.exchange.handle_response_chunk(&chunk, body_size);
-        self.note_end(end_of_stream);
-        Action::Continue
-    }
-
-    fn on_http_response_trailers(&mut self, _num_trailers: usize) -> Action {
-        self.note_end(true);
-        Action::Continue
-    }
-
-    /// Runs exactly once for every stream, also for those that ended before the filter saw them.
-    fn on_log(&mut self) {
+    pub(super) fn on_log(&mut self) {
         let Some(worker) = &self.worker else { return };
         #[cfg(feature = "crash-for-tests")]
-        super::crash::trap_if_asked(&HeaderMap::read(MapType::HttpRequestHeaders).headers(), "log");
+        super::crash::trap_if_asked(&HeaderMap::read(Map::RequestHeaders).headers(), "log");
         let exchange = &mut self.exchange;
-        let unseen = (!exchange.is_seen()).then(|| HeaderMap::read(MapType::HttpRequestHeaders));
+        let unseen = (!exchange.is_seen()).then(|| HeaderMap::read(Map::RequestHeaders));
         let now = LazyCell::new(|| worker.clock.now());
         let wakes = worker.with_pipeline(|pipeline| {
             if let Some(map) = &unseen {

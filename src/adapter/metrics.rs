@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::MetricType;
-
+use super::abi::Metric;
+use super::imports;
 use crate::stats::{CALLOUT_HISTOGRAM, Counter, Gauge, Stats};
 
 /// Envoy's ids of the statistics, with what was last carried over.
@@ -19,14 +18,14 @@ pub(super) struct Metrics {
 impl Metrics {
     /// Defines every statistic, so that all of them show from the start.
     pub(super) fn define() -> Self {
-        let define = |kind, name| hostcalls::define_metric(kind, name).ok();
-        let counter = |(counter, name)| (counter, define(MetricType::Counter, name), 0);
-        let gauge = |(gauge, name)| (gauge, define(MetricType::Gauge, name), 0);
+        let define = |kind, name| imports::define_metric(kind, name);
+        let counter = |(counter, name)| (counter, define(Metric::Counter, name), 0);
+        let gauge = |(gauge, name)| (gauge, define(Metric::Gauge, name), 0);
         Self {
             counters: Counter::ALL.into_iter().map(counter).collect(),
             gauges: Gauge::ALL.into_iter().map(gauge).collect(),
             inherited: [0; Gauge::ALL.len()],
-            callouts: define(MetricType::Histogram, CALLOUT_HISTOGRAM),
+            callouts: define(Metric::Histogram, CALLOUT_HISTOGRAM),
         }
     }
 
@@ -54,8 +53,7 @@ impl Metrics {
 
     fn observe(&self, duration: Duration) {
         if let Some(id) = self.callouts {
-            // Nothing can be done about a count that the host does not take.
-            let _ = hostcalls::record_metric(id, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+            imports::record_metric(id, u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
         }
     }
 }
@@ -63,7 +61,7 @@ impl Metrics {
 fn carry(id: Option<u32>, published: &mut u64, current: u64) {
     let difference = i128::from(current) - i128::from(*published);
     let (Some(id), Ok(offset @ (..=-1 | 1..))) = (id, i64::try_from(difference)) else { return };
-    if hostcalls::increment_metric(id, offset).is_ok() {
+    if imports::increment_metric(id, offset) {
         *published = current;
     }
 }

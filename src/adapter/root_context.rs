@@ -4,17 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use log::Level as LogLevel;
-use proxy_wasm::hostcalls;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{BufferType, ContextType, MapType};
-
+use super::abi::{Buffer, LogLevel, Map};
 use super::clock::Clock;
+use super::contexts::forget_root;
 use super::held::Held;
 use super::hostcalls::{CurrentStream, HeaderMap, ProcessData, dispatch};
-use super::http_context::Http;
 use super::metrics::Metrics;
-use super::{random, vm};
+use super::{imports, random, vm};
 use crate::config::{self, Config};
 use crate::pipeline::Pipeline;
 use crate::pipeline::answer::{Answer, MAX_BODY_BYTES};
@@ -42,7 +38,7 @@ pub(super) struct Worker {
 /// The root context; empty until its configuration is accepted.
 pub(super) struct Root {
     id: u32,
-    worker: Option<Rc<Worker>>,
+    worker: RefCell<Option<Rc<Worker>>>,
 }
 
 /// Shortest and longest tick. The tick bounds how much later than `batch.max_delay` a batch leaves, and how much is
@@ -51,21 +47,32 @@ const TICK_RANGE: (Duration, Duration) = (Duration::from_millis(10), Duration::f
 
 impl Root {
     pub(super) fn new(id: u32) -> Self {
-        Self { id, worker: None }
+        Self { id, worker: RefCell::default() }
     }
 
-    fn configure(&mut self, config: Config) -> Result<(), String> {
+    pub(super) fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub(super) fn worker(&self) -> Option<Rc<Worker>> {
+        self.worker.borrow().clone()
+    }
+
+    fn configure(&self, config: Config) -> Result<(), String> {
         let (stream_id, vm) = (random::uuid()?, random::uuid()?);
         let seed = u64::from_le_bytes(random::bytes()?);
         let (shortest, longest) = TICK_RANGE;
         let tick = (config.pipeline.batch.max_delay / 4).clamp(shortest, longest);
-        hostcalls::set_tick_period(tick).map_err(|status| format!("no tick from the host: {status:?}"))?;
-        log::info!("configured: stream {stream_id}, rules {}", config.recorder.policy.len());
+        if !imports::set_tick_period(tick) {
+            return Err("no tick from the host".to_owned());
+        }
+        let rules = config.recorder.policy.len();
+        imports::log(LogLevel::Info, &format!("configured: stream {stream_id}, rules {rules}"));
         for warning in config.warnings() {
-            log::warn!("{warning}");
+            imports::log(LogLevel::Warn, &warning);
         }
         let scope = config.recorder.correlation_scope;
-        self.worker = Some(Rc::new(Worker {
+        let worker = Rc::new(Worker {
             correlator: RefCell::new(Correlator::new(scope, stream_id, Rc::new(ProcessData))),
             recorder: Recorder::new(config.recorder),
             pipeline: RefCell::new(Pipeline::new(
@@ -81,8 +88,9 @@ impl Root {
             root: self.id,
             heard_of: Cell::new(None),
             // Named by the stream, since a queue wakes only the last of several that registered its name.
-            wake_queue: hostcalls::register_shared_queue(&format!("audit_filter.wake.{stream_id}")).ok(),
-        }));
+            wake_queue: imports::register_shared_queue(&format!("audit_filter.wake.{stream_id}")),
+        });
+        self.worker.replace(Some(worker));
         Ok(())
     }
 }
@@ -109,7 +117,7 @@ impl Worker {
     pub(super) fn wake(&self) {
         if let Some(queue) = self.wake_queue {
             // Without a wake-up the next tick sends the batch.
-            let _ = hostcalls::enqueue_shared_queue(queue, Some(b"w"));
+            let _ = imports::enqueue_shared_queue(queue, b"w");
         }
     }
 
@@ -173,77 +181,39 @@ fn print(level: Level, line: &str) {
         Level::Warn => LogLevel::Warn,
         Level::Info => LogLevel::Info,
     };
-    log::log!(level, "{line}");
+    imports::log(level, line);
 }
 
-impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, num_headers: usize, body_size: usize, _num_trailers: usize) {
-        let Some(worker) = &self.worker else { return };
-        // Without headers the map is empty: the stream was reset.
-        let headers = HeaderMap::read(MapType::HttpCallResponseHeaders);
-        let headers = headers.headers();
-        let status = headers.first(":status").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
-        let body = read_body(num_headers, body_size);
-        let answer = Answer { status, retry_after: headers.first("retry-after"), body: &body };
-        worker.with_pipeline(|pipeline| pipeline.handle_answer(token, &answer, worker.clock.now()));
-        worker.drive(usize::MAX);
-        finish_if_drained(worker);
-    }
-
-    /// The last chance: one callout with everything that is left, since a second one would not leave a process that
-    /// ends. False keeps the context alive where the VM survives, until everything is acknowledged.
-    fn on_done(&mut self) -> bool {
-        let Some(worker) = &self.worker else { return true };
-        let is_worth_it = worker.with_pipeline(|pipeline| pipeline.handle_shutdown(worker.clock.now()));
-        worker.drive(usize::from(is_worth_it));
-        worker.publish();
-        worker.ends()
-    }
-}
-
-fn read_body(num_headers: usize, body_size: usize) -> Vec<u8> {
-    if num_headers == 0 || body_size == 0 {
-        return Vec::new();
-    }
-    let size = body_size.min(MAX_BODY_BYTES);
-    hostcalls::get_buffer(BufferType::HttpCallResponseBody, 0, size).ok().flatten().unwrap_or_default()
-}
-
-fn finish_if_drained(worker: &Worker) {
-    if worker.ends() {
-        // A refusal means that the host has ended this context already.
-        let _ = hostcalls::done();
-    }
-}
-
-impl RootContext for Root {
-    fn on_configure(&mut self, size: usize) -> bool {
-        let bytes = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size).ok().flatten().unwrap_or_default();
+impl Root {
+    pub(super) fn on_configure(&self, size: usize) -> bool {
+        let bytes = imports::buffer(Buffer::PluginConfiguration, size).unwrap_or_default();
         let environment = |name: &str| std::env::var(name).ok();
-        let parsed = config::parse(&bytes, &environment).map_err(|error| error.to_string());
-        match parsed.and_then(|config| self.configure(config)) {
+        let parsed = config::parse(&bytes, &environment);
+        #[cfg(feature = "lean")]
+        let parsed = parsed.and_then(config::lean::check);
+        match parsed.map_err(|error| error.to_string()).and_then(|config| self.configure(config)) {
             Ok(()) => true,
             Err(line) => {
-                log::error!("{line}");
+                imports::log(LogLevel::Error, &line);
                 false
             }
         }
     }
 
-    fn on_tick(&mut self) {
-        let Some(worker) = &self.worker else { return };
+    pub(super) fn on_tick(&self) {
+        let Some(worker) = &self.worker() else { return };
         worker.clock.set();
         worker.look_for_crashes();
         worker.with_pipeline(|pipeline| pipeline.handle_tick(worker.clock.now()));
         worker.drive(usize::MAX);
         worker.publish();
-        finish_if_drained(worker);
+        self.finish_if_drained(worker);
     }
 
-    fn on_queue_ready(&mut self, queue: u32) {
-        let Some(worker) = &self.worker else { return };
+    pub(super) fn on_queue_ready(&self, queue: u32) {
+        let Some(worker) = &self.worker() else { return };
         // The message says nothing but that it was sent; it is taken so that the queue stays empty.
-        let _ = hostcalls::dequeue_shared_queue(queue);
+        let _ = imports::dequeue_shared_queue(queue);
         if worker.wake_queue == Some(queue) {
             worker.drive(usize::MAX);
         } else {
@@ -251,18 +221,47 @@ impl RootContext for Root {
         }
     }
 
-    fn create_http_context(&self, context_id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Http::new(context_id, self.worker.clone())))
+    pub(super) fn on_http_call_response(&self, token: u32, num_headers: usize, body_size: usize) {
+        let Some(worker) = &self.worker() else { return };
+        // Without headers the map is empty: the stream was reset.
+        let headers = HeaderMap::read(Map::CallResponseHeaders);
+        let headers = headers.headers();
+        let status = headers.first(":status").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+        let body = read_body(num_headers, body_size);
+        let answer = Answer { status, retry_after: headers.first("retry-after"), body: &body };
+        worker.with_pipeline(|pipeline| pipeline.handle_answer(token, &answer, worker.clock.now()));
+        worker.drive(usize::MAX);
+        self.finish_if_drained(worker);
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    /// The last chance: one callout with everything that is left, since a second one would not leave a process that
+    /// ends. False keeps the context alive where the VM survives, until everything is acknowledged.
+    pub(super) fn on_done(&self) -> bool {
+        let Some(worker) = &self.worker() else { return true };
+        let is_worth_it = worker.with_pipeline(|pipeline| pipeline.handle_shutdown(worker.clock.now()));
+        worker.drive(usize::from(is_worth_it));
+        worker.publish();
+        worker.ends()
     }
+
+    fn finish_if_drained(&self, worker: &Worker) {
+        if worker.ends() {
+            imports::done();
+            forget_root(self.id);
+        }
+    }
+}
+
+fn read_body(num_headers: usize, body_size: usize) -> Vec<u8> {
+    if num_headers == 0 || body_size == 0 {
+        return Vec::new();
+    }
+    imports::buffer(Buffer::CallResponseBody, body_size.min(MAX_BODY_BYTES)).unwrap_or_default()
 }
 
 impl Drop for Root {
     fn drop(&mut self) {
-        if let Some(worker) = &self.worker {
+        if let Some(worker) = self.worker.get_mut() {
             worker.metrics.borrow_mut().withdraw();
         }
     }

@@ -7,11 +7,10 @@
 
 use std::cell::{OnceCell, RefCell};
 
-use proxy_wasm::hostcalls;
 use uuid::Uuid;
 
-use super::ffi;
 use super::hostcalls::ProcessData;
+use super::imports;
 use crate::pipeline::journal::other_vms;
 
 /// The context that hears the messages: the first of a VM is always a root context, and no stream can have its id.
@@ -36,7 +35,7 @@ pub(super) fn enlist(fresh: Uuid, root: u32) -> Uuid {
         *vm.id.get_or_init(|| {
             if root == FIRST_CONTEXT {
                 // Without a queue nobody takes over from this VM.
-                let _ = hostcalls::register_shared_queue(&queue_name(fresh));
+                let _ = imports::register_shared_queue(&queue_name(fresh));
             }
             fresh
         })
@@ -48,14 +47,13 @@ pub(super) fn call_the_roll(root: u32) {
     if root != FIRST_CONTEXT {
         return;
     }
-    let vm_id = ffi::property("plugin_vm_id").unwrap_or_default();
-    let vm_id = String::from_utf8_lossy(&vm_id);
+    let vm_id = imports::property("plugin_vm_id").unwrap_or_default();
     VM.with(|vm| {
         for other in other_vms(&ProcessData, vm.id.get().copied().unwrap_or_default()) {
-            if let Ok(Some(queue)) = hostcalls::resolve_shared_queue(&vm_id, &queue_name(other)) {
+            if let Some(queue) = imports::resolve_shared_queue(&vm_id, &queue_name(other)) {
                 vm.called.borrow_mut().push((queue, other));
                 // Without a message nobody takes over from that VM.
-                let _ = hostcalls::enqueue_shared_queue(queue, Some(b"?"));
+                let _ = imports::enqueue_shared_queue(queue, b"?");
             }
         }
     });

@@ -3,6 +3,7 @@
 mod capture;
 mod delivery;
 mod identity;
+pub mod lean;
 mod node;
 mod request;
 mod rules;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::capture::Captured;
 use super::correlation::Correlation;
+use super::downstream::PeerNote;
 use super::identity::Claims;
 use super::policy::{self, RequestHead, Rule};
 use super::response_json::Body;
@@ -18,8 +19,9 @@ use crate::time::Now;
 #[derive(Debug, Default)]
 pub struct Exchange {
     seen: bool,
-    complete: bool,
     verdict: Option<Verdict>,
+    /// `None` until it has been asked for.
+    peer: Option<PeerNote>,
     /// The gateway role has said what the next hop records, so the client does not.
     spoken_for: bool,
     audited: Option<Box<Audited>>,
@@ -69,12 +71,6 @@ impl Exchange {
         self.seen
     }
 
-    /// Notes that the response has been sent whole, trailers included. One that an earlier filter made is sent before
-    /// this filter hears of it.
-    pub fn handle_response_complete(&mut self) {
-        self.complete = true;
-    }
-
     /// How many bytes of a chunk of the response's body are needed; for none of them the host need not be asked.
     #[must_use]
     pub fn wants_of_chunk(&self, chunk_bytes: usize) -> usize {
@@ -95,10 +91,6 @@ impl Exchange {
     /// What was read of the response, which is kept no longer.
     pub(super) fn take_body(&mut self) -> Option<Box<Body>> {
         self.body.take()
-    }
-
-    pub(super) fn is_complete(&self) -> bool {
-        self.complete
     }
 
     pub(super) fn begin(&mut self) {
@@ -133,8 +125,15 @@ impl Exchange {
         self.verdict
     }
 
-    pub(super) fn verdict_or(&mut self, judge: impl FnOnce() -> Verdict) -> Verdict {
-        *self.verdict.get_or_insert_with(judge)
+    /// The verdict on the direct peer, who is judged once.
+    pub(super) fn verdict_or(&mut self, judge: impl FnOnce(&mut Option<PeerNote>) -> Verdict) -> Verdict {
+        let Self { verdict, peer, .. } = self;
+        *verdict.get_or_insert_with(|| judge(peer))
+    }
+
+    /// What has been asked of the client's side so far.
+    pub(super) fn peer(&self) -> Option<&PeerNote> {
+        self.peer.as_ref()
     }
 }
 

@@ -4,13 +4,14 @@ use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::downstream::PeerNote;
 use super::exchange::{Audited, MAX_NAME_BYTES, Request};
 use super::grpc::{self, Status, StatusSource};
 use super::headers::Headers;
 use super::response_json::Body;
 use super::session::SessionEvent;
 use super::tracking::clipped;
-use super::trust::address_without_port;
+use super::wholeness::Wholeness;
 use super::{flags, outcome};
 use crate::host::{Property, Stream};
 use crate::record::{ExchangeRecord, Outcome, Protocol, Received, RpcStatus};
@@ -21,16 +22,25 @@ pub(super) struct Ending {
     pub(super) outcome: Outcome,
     pub(super) http_status: Option<u16>,
     rpc: Option<(Status, StatusSource)>,
+    wholeness: Wholeness,
 }
 
 impl Ending {
-    pub(super) fn read(audited: &Audited, complete: bool, stream: &dyn Stream) -> Self {
-        let http_status = http_status(stream);
+    pub(super) fn read(audited: &Audited, stream: &dyn Stream) -> Self {
+        let (http_status, wholeness) = (http_status(stream), Wholeness::default());
+        // An answer that an earlier filter made was sent before this one heard of the request.
+        let is_unseen = audited.start.is_none();
+        let is_whole = || http_status.is_some_and(|status| is_unseen || wholeness.is_whole(status, stream));
         if audited.request.protocol == Protocol::Http {
-            return Self { outcome: outcome::of_http(http_status, complete), http_status, rpc: None };
+            return Self { outcome: outcome::of_http(http_status, is_whole()), http_status, rpc: None, wholeness };
         }
-        let (status, source) = rpc_status(stream, http_status, complete);
-        Self { outcome: outcome::of_grpc(status, source), http_status, rpc: Some((status, source)) }
+        let (status, source) = rpc_status(stream, http_status, is_whole);
+        Self { outcome: outcome::of_grpc(status, source), http_status, rpc: Some((status, source)), wholeness }
+    }
+
+    /// Whether the response came to its end.
+    pub(super) fn is_whole(&self) -> bool {
+        self.outcome != Outcome::Aborted
     }
 }
 
@@ -48,7 +58,11 @@ fn parse_status(value: &[u8]) -> Option<u16> {
 }
 
 /// Trailers, else headers, else what a client makes of the HTTP status; a broken-off stream has none.
-fn rpc_status(stream: &dyn Stream, http_status: Option<u16>, complete: bool) -> (Status, StatusSource) {
+fn rpc_status(
+    stream: &dyn Stream,
+    http_status: Option<u16>,
+    is_whole: impl FnOnce() -> bool,
+) -> (Status, StatusSource) {
     if let Some(value) = stream.response_trailer("grpc-status") {
         return (Status::parse(&value), StatusSource::Trailers);
     }
@@ -56,7 +70,7 @@ fn rpc_status(stream: &dyn Stream, http_status: Option<u16>, complete: bool) -> 
         return (Status::parse(&value), StatusSource::Headers);
     }
     match http_status {
-        Some(status) if complete || status != 200 => (Status::from_http(status), StatusSource::Http),
+        Some(status) if status != 200 || is_whole() => (Status::from_http(status), StatusSource::Http),
         _ => (Status::MISSING, StatusSource::Reset),
     }
 }
@@ -65,6 +79,7 @@ fn rpc_status(stream: &dyn Stream, http_status: Option<u16>, complete: bool) -> 
 pub(super) fn record(
     mut audited: Audited,
     ending: Ending,
+    peer: Option<&PeerNote>,
     body: Option<&Body>,
     stream: &dyn Stream,
     clock: &dyn Fn() -> Now,
@@ -92,12 +107,14 @@ pub(super) fn record(
         http_status: ending.http_status,
         error_message: ending.rpc.and_then(|(_, source)| error_message(source, stream)),
         rpc: ending.rpc.map(|(status, source)| RpcStatus { name: status.name(), source }),
-        upstream_cluster: when(extra.upstream_cluster, Property::UpstreamCluster).map(bounded),
+        upstream_cluster: when(extra.upstream_cluster, Property::UpstreamCluster).map(|value| bounded(&value)),
         response_flags: (unusual || extra.response_flags)
-            .then(|| stream.number(Property::ResponseFlags).and_then(flags::to_text))
+            .then(|| flags::to_text(ending.wholeness.flags(stream)))
             .flatten(),
-        response_code_details: when(unusual || extra.response_code_details, Property::ResponseCodeDetails).map(bounded),
-        ..of_request(audited, start_unix_nanos, stream)
+        response_code_details: (unusual || extra.response_code_details)
+            .then(|| ending.wholeness.details(stream).map(bounded))
+            .flatten(),
+        ..of_request(audited, start_unix_nanos, peer, stream)
     }
 }
 
@@ -108,21 +125,22 @@ const ENDING_BYTES: usize = 8192;
 const RESPONSE_VALUE_BYTES: usize = 6 * MAX_NAME_BYTES + 256;
 
 /// What is known of an exchange before the request goes upstream. Immediate when the record of its end surely is.
-pub(super) fn received(audited: Audited, stream: &dyn Stream) -> Received {
+pub(super) fn received(audited: Audited, peer: Option<&PeerNote>, stream: &dyn Stream) -> Received {
     let rule = &audited.rule;
     let values = rule.identity.count_fields() + rule.capture.response_headers.len();
     let most_ending_bytes = ENDING_BYTES + values * RESPONSE_VALUE_BYTES;
-    Received { record: Box::new(receipt(audited, stream)), most_ending_bytes }
+    Received { record: Box::new(receipt(audited, peer, stream)), most_ending_bytes }
 }
 
-fn receipt(mut audited: Audited, stream: &dyn Stream) -> ExchangeRecord {
+fn receipt(mut audited: Audited, peer: Option<&PeerNote>, stream: &dyn Stream) -> ExchangeRecord {
     let start_unix_nanos = audited.start.unwrap_or_default().unix_nanos;
     let identity = audited.rule.identity.resolve_received(mem::take(&mut audited.claims), stream);
     let immediate = audited.rule.is_always_immediate();
-    ExchangeRecord { identity, immediate, ..of_request(audited, start_unix_nanos, stream) }
+    ExchangeRecord { identity, immediate, ..of_request(audited, start_unix_nanos, peer, stream) }
 }
 
-fn of_request(audited: Audited, start_unix_nanos: u64, stream: &dyn Stream) -> ExchangeRecord {
+fn of_request(audited: Audited, start_unix_nanos: u64, peer: Option<&PeerNote>, stream: &dyn Stream) -> ExchangeRecord {
+    let (client_address, protocol_version) = peer.cloned().unwrap_or_else(|| PeerNote::read(stream)).client(stream);
     let Audited { rule, tracking, request, session, captured, correlation, .. } = audited;
     let peer_uri_san = rule.extra_fields.peer_uri_san;
     ExchangeRecord {
@@ -137,20 +155,23 @@ fn of_request(audited: Audited, start_unix_nanos: u64, stream: &dyn Stream) -> E
         path: request.path,
         route: rule.route().map(str::to_owned),
         host: request.host,
-        protocol_version: stream.property(Property::Protocol).map(version),
+        protocol_version,
         user_agent: request.user_agent,
-        client_address: stream.property(Property::SourceAddress).map(|source| address_without_port(&source).to_vec()),
+        client_address,
         request_id: request.request_id,
         trace: request.trace,
-        peer_uri_san: peer_uri_san.then(|| stream.property(Property::PeerUriSan)).flatten().map(bounded),
+        peer_uri_san: peer_uri_san
+            .then(|| stream.property(Property::PeerUriSan))
+            .flatten()
+            .map(|value| bounded(&value)),
         tags: Rc::clone(&rule.tags),
         ..ExchangeRecord::new(Rc::clone(&rule.name), request.protocol, None)
     }
 }
 
 /// What the proxy tells is not the client's, but nothing says how long it may be.
-fn bounded(value: Vec<u8>) -> Vec<u8> {
-    clipped(&value, MAX_NAME_BYTES).to_vec()
+fn bounded(value: &[u8]) -> Vec<u8> {
+    clipped(value, MAX_NAME_BYTES).to_vec()
 }
 
 /// Start and duration by the clocks; from Envoy where the filter did not see the request begin.
@@ -180,13 +201,4 @@ fn error_message(source: StatusSource, stream: &dyn Stream) -> Option<Vec<u8>> {
         StatusSource::Http | StatusSource::Reset => None,
     }?;
     (!value.is_empty()).then(|| grpc::decode_message(&value))
-}
-
-/// `HTTP/1.1` as `1.1`, which is what `network.protocol.version` holds.
-fn version(mut protocol: Vec<u8>) -> Vec<u8> {
-    const PREFIX: &[u8] = b"HTTP/";
-    if protocol.starts_with(PREFIX) {
-        protocol.drain(..PREFIX.len());
-    }
-    protocol
 }

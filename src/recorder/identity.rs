@@ -110,7 +110,7 @@ impl Settings {
     }
 
     /// Whether any field has a source in the response's body.
-    pub(super) fn reads_body(&self) -> bool {
+    pub fn reads_body(&self) -> bool {
         self.fields.iter().flatten().any(|source| matches!(source, Source::ResponseJson(_)))
     }
 

@@ -5,6 +5,7 @@ mod begin;
 pub mod capture;
 pub mod correlation;
 pub mod credentials;
+pub mod downstream;
 pub mod exchange;
 mod finish;
 pub mod flags;
@@ -25,6 +26,7 @@ pub mod token;
 pub mod trace;
 pub mod tracking;
 pub mod trust;
+mod wholeness;
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -125,7 +127,7 @@ impl Recorder {
     /// What can be recorded of a request that has not gone upstream yet; `None` when no rule wants a record.
     #[must_use]
     pub fn received(&self, exchange: &Exchange, stream: &dyn Stream) -> Option<Received> {
-        exchange.audited().map(|audited| finish::received(audited.clone(), stream))
+        exchange.audited().map(|audited| finish::received(audited.clone(), exchange.peer(), stream))
     }
 
     /// Takes the request trailers: names the control headers to remove from them; the context, too, where the gateway
@@ -145,7 +147,6 @@ impl Recorder {
     pub fn handle_unseen_request(&self, exchange: &mut Exchange, headers: &Headers<'_>, host: &mut Host<'_>) {
         let (presence, trusted) = self.judge(exchange, headers, host);
         self.begin(exchange, headers, Sighting { presence, trusted, seen: false }, host);
-        exchange.handle_response_complete();
     }
 
     /// Whether [`Self::handle_response_headers`] has anything to do, so that the headers are worth a host call.
@@ -177,16 +178,16 @@ impl Recorder {
     ) -> Option<Box<ExchangeRecord>> {
         let mut body = exchange.take_body();
         let audited = exchange.take()?;
+        let ending = finish::Ending::read(&audited, stream);
         if let Some(body) = &mut body
-            && !exchange.is_complete()
+            && !ending.is_whole()
         {
             body.break_off();
         }
-        let ending = finish::Ending::read(&audited, exchange.is_complete(), stream);
         if !audited.rule.wants(audited.request.protocol, ending.outcome, ending.http_status) {
             stats.add(Counter::Excluded, 1);
             return None;
         }
-        Some(Box::new(finish::record(*audited, ending, body.as_deref(), stream, clock)))
+        Some(Box::new(finish::record(*audited, ending, exchange.peer(), body.as_deref(), stream, clock)))
     }
 }

@@ -70,7 +70,6 @@ struct Case {
     stream: FakeStream,
     /// The response's body, chunk by chunk.
     body: Vec<Vec<u8>>,
-    is_complete: bool,
     is_seen: bool,
 }
 
@@ -113,7 +112,6 @@ impl Case {
                 .with_properties(&[(Property::SourceAddress, TRUSTED)])
                 .with_headers(&[(":status", "200")]),
             body: Vec::new(),
-            is_complete: true,
             is_seen: true,
         }
     }
@@ -157,8 +155,9 @@ impl Case {
         self
     }
 
+    /// The client goes away before the response is complete (`DC`).
     fn broken_off(mut self) -> Self {
-        self.is_complete = false;
+        self.stream = self.stream.with_number(Property::ResponseFlags, 1 << 14);
         self
     }
 
@@ -247,9 +246,6 @@ impl Case {
         for chunk in &self.body {
             let needed = exchange.wants_of_chunk(chunk.len());
             exchange.handle_response_chunk(&chunk[..needed], chunk.len());
-        }
-        if self.is_complete {
-            exchange.handle_response_complete();
         }
         returned
     }

@@ -70,12 +70,12 @@ impl Vm {
     }
 
     fn call(&mut self, name: &str, arguments: impl WasmParams) {
-        let function = self.instance.get_typed_func::<_, ()>(&self.store, name).unwrap();
+        let Ok(function) = self.instance.get_typed_func::<_, ()>(&self.store, name) else { return };
         function.call(&mut self.store, arguments).unwrap();
     }
 
     fn ask(&mut self, name: &str, arguments: impl WasmParams) -> i32 {
-        let function = self.instance.get_typed_func::<_, i32>(&self.store, name).unwrap();
+        let Ok(function) = self.instance.get_typed_func::<_, i32>(&self.store, name) else { return 1 };
         function.call(&mut self.store, arguments).unwrap()
     }
 

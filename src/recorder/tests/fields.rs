@@ -28,6 +28,7 @@ fn flags_and_details_tell_of_outcomes_other_than_success() {
 
 #[test]
 fn extra_fields_are_asked_for_one_by_one() {
+    let plain = Case::new("GET", "/").rules(&json!([{"name": "r"}])).stream(full_stream).run().asked;
     for (field, property) in [
         ("upstream_cluster", Property::UpstreamCluster),
         ("peer_uri_san", Property::PeerUriSan),
@@ -37,7 +38,8 @@ fn extra_fields_are_asked_for_one_by_one() {
         let rules = json!([{"name": "r", "extra_fields": [field]}]);
         let run = Case::new("GET", "/").rules(&rules).stream(full_stream).run();
         assert_eq!(run.asked.iter().filter(|asked| **asked == property).count(), 1, "{field}");
-        assert_eq!(run.asked.len(), 3, "{field}: {:?}", run.asked);
+        let more = usize::from(!plain.contains(&property));
+        assert_eq!(run.asked.len(), plain.len() + more, "{field}: {:?}", run.asked);
         let record = run.record.unwrap();
         let found = [
             optional(record.upstream_cluster.as_ref()),

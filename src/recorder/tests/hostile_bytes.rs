@@ -61,7 +61,8 @@ proptest! {
         source in value(),
         status in value(),
         seen: bool,
-        complete: bool,
+        flags: i64,
+        details in value(),
     ) {
         let mut case = Case::new("GET", "/check");
         case.headers = pairs.clone();
@@ -69,7 +70,9 @@ proptest! {
         case.stream.properties.insert(Property::SourceAddress, source);
         case.stream.response_trailers.insert("grpc-status".to_owned(), status.clone());
         case.stream.response_trailers.insert("grpc-message".to_owned(), status);
-        (case.is_seen, case.is_complete) = (seen, complete);
+        case.stream = case.stream.with_number(Property::ResponseFlags, flags);
+        case.stream.properties.insert(Property::ResponseCodeDetails, details);
+        case.is_seen = seen;
         let has = |name: &str| case.headers.iter().any(|(found, _)| found == name.as_bytes());
         let must_go: Vec<&str> =
             ["x-session-track", "x-session-operation", "x-audit-stream-id"].into_iter().filter(|name| has(name)).collect();

@@ -1,0 +1,47 @@
+//! Numbers of the proxy-wasm ABI 0.2.1, as far as the filter uses them.
+
+/// `proxy_log_level_t`.
+#[derive(Clone, Copy)]
+pub(super) enum LogLevel {
+    Info = 2,
+    Warn = 3,
+    Error = 4,
+    Critical = 5,
+}
+
+/// `proxy_map_type_t`.
+#[derive(Clone, Copy)]
+pub(super) enum Map {
+    RequestHeaders = 0,
+    RequestTrailers = 1,
+    ResponseHeaders = 2,
+    ResponseTrailers = 3,
+    CallResponseHeaders = 6,
+}
+
+/// `proxy_buffer_type_t`.
+#[derive(Clone, Copy)]
+pub(super) enum Buffer {
+    #[cfg(not(feature = "lean"))]
+    ResponseBody = 1,
+    CallResponseBody = 4,
+    PluginConfiguration = 7,
+}
+
+/// `proxy_metric_type_t`.
+#[derive(Clone, Copy)]
+pub(super) enum Metric {
+    Counter = 0,
+    Gauge = 1,
+    Histogram = 2,
+}
+
+/// `proxy_action_t`: what becomes of a request whose headers have been handled.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(super) enum Action {
+    /// It goes on.
+    Continue = 0,
+    /// It waits until it is continued or answered.
+    Pause = 1,
+}

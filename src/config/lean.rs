@@ -1,0 +1,27 @@
+//! What the lean artefact cannot do: it has no callbacks on responses.
+
+use super::{Config, ConfigError};
+use crate::recorder::session::SessionEvent;
+
+/// Refuses what needs the response on its way. What is read of it at its end (status, headers, trailers) needs nothing.
+///
+/// # Errors
+/// Every rule that asks for it, and the name of the artefact that can.
+pub fn check(config: Config) -> Result<Config, ConfigError> {
+    let mut problems = Vec::new();
+    for (index, rule) in config.recorder.policy.iter().enumerate() {
+        let mut refuse = |what: &str| {
+            let name = &rule.name;
+            problems.push(format!(
+                "rules[{index}] ({name}): {what} needs audit_filter.wasm; this is audit_filter_lean.wasm"
+            ));
+        };
+        if rule.identity.reads_body() {
+            refuse("identity from response_json");
+        }
+        if rule.session == Some(SessionEvent::Start) {
+            refuse("session: start");
+        }
+    }
+    if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
+}
