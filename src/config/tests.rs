@@ -4,6 +4,7 @@ mod defaults;
 mod forms;
 mod identity;
 mod laws;
+mod lean;
 mod mistakes;
 mod secrecy;
 

@@ -9,7 +9,7 @@ use crate::support::sink::Sink;
 use crate::support::{Mesh, eventually};
 
 #[track_caller]
-fn assert_refused(bootstrap: &Bootstrap, sentences: &[&str]) {
+pub fn assert_refused(bootstrap: &Bootstrap, sentences: &[&str]) {
     let validation = Envoy::validate(bootstrap);
     assert!(!validation.success, "Envoy accepts it: {}", validation.log);
     let lines: Vec<&str> = validation.log.lines().filter(|line| line.contains("configuration refused")).collect();

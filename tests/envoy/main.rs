@@ -26,6 +26,7 @@ mod hostile;
 mod identity;
 mod immediate;
 mod leaks;
+mod lean;
 mod lifecycle;
 mod required;
 mod sessions;

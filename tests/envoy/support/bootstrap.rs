@@ -8,6 +8,13 @@ use serde_json::{Value, json};
 use super::tools;
 use super::xds::Resources;
 
+/// The default rules without what the lean artefact refuses.
+fn lean_rules() -> Value {
+    let is_check = json!({"protocol": "http", "methods": ["GET"], "path": {"exact": "/check"}});
+    let check = json!({"name": "check", "match": is_check, "record_on": ["success"], "http_statuses": [200]});
+    json!({"rules": [check, {"name": "tracked", "match": {"tracked": true}}]})
+}
+
 /// An Envoy bootstrap.
 #[derive(Clone)]
 pub struct Bootstrap(pub Value);
@@ -32,7 +39,7 @@ impl Bootstrap {
             listener["address"]["socket_address"]["port_value"] = json!(0);
         }
         bootstrap.run(tools::wasm());
-        bootstrap
+        if tools::is_lean() { bootstrap.with_plugin(&lean_rules()) } else { bootstrap }
     }
 
     /// Lets Envoy run this `.wasm`.

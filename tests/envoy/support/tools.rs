@@ -18,7 +18,18 @@ pub fn envoy() -> &'static Path {
 /// The filter as shipped.
 pub fn wasm() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| root().join(last_line("wasm-build.sh")))
+    if is_lean() { lean_wasm() } else { PATH.get_or_init(|| root().join(last_line("wasm-build.sh"))) }
+}
+
+/// Whether the scenarios run the lean artefact.
+pub fn is_lean() -> bool {
+    std::env::var_os("AUDIT_FILTER_ARTEFACT").is_some_and(|artefact| artefact == "lean")
+}
+
+/// The filter without callbacks on responses.
+pub fn lean_wasm() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| root().join(last_line_of("wasm-build.sh", &["--lean"])))
 }
 
 /// The filter that traps when a header asks for it.
