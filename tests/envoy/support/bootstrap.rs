@@ -22,7 +22,8 @@ pub struct Bootstrap(pub Value);
 impl Bootstrap {
     /// `envoy/envoy.yaml`, read as [`Self::read`] does.
     pub fn shipped() -> Self {
-        Self::read(&tools::root().join("envoy/envoy.yaml"))
+        let shipped = Self::read(&tools::root().join("envoy/envoy.yaml"));
+        if tools::is_lean() { shipped.with_plugin(&lean_rules()) } else { shipped }
     }
 
     /// `envoy/examples/<name>.yaml`, read as [`Self::read`] does.
@@ -39,7 +40,7 @@ impl Bootstrap {
             listener["address"]["socket_address"]["port_value"] = json!(0);
         }
         bootstrap.run(tools::wasm());
-        if tools::is_lean() { bootstrap.with_plugin(&lean_rules()) } else { bootstrap }
+        bootstrap
     }
 
     /// Lets Envoy run this `.wasm`.
