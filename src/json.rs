@@ -1,79 +1,259 @@
-//! JSON text written straight into a string: nothing but what records and contexts need.
+//! JSON text as bytes, written with few instructions: nothing but what records and contexts need.
+//!
+//! Without bulk memory every copy of a few bytes would be a call of a loop, and with it one out of the sandbox; so bytes are
+//! moved here, eight at a time. What is written is always UTF-8.
 
-/// Writes a string from raw bytes; what is not UTF-8 becomes U+FFFD.
-pub(crate) fn push_text(out: &mut String, bytes: &[u8]) {
-    out.push('"');
-    push_inside(out, bytes);
-    out.push('"');
+/// Where text is written, one piece behind the other. Keeps its memory when it is cleared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Writer {
+    /// What is written, and behind it room.
+    bytes: Vec<u8>,
+    length: usize,
 }
 
-/// Writes raw bytes inside a string.
-pub(crate) fn push_inside(out: &mut String, bytes: &[u8]) {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if is_plain(bytes) => out.push_str(text),
-        _ => push_chunks(out, bytes),
+impl Writer {
+    /// What was written.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
     }
-}
 
-/// Whether nothing in it must be escaped. Looks at every byte, without a way out: most texts are plain and short.
-fn is_plain(bytes: &[u8]) -> bool {
-    bytes.iter().fold(true, |plain, byte| plain & (*byte >= b' ') & (*byte != b'"') & (*byte != b'\\'))
-}
+    /// How many bytes were written.
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
 
-fn push_chunks(out: &mut String, bytes: &[u8]) {
-    for chunk in bytes.utf8_chunks() {
-        push_escaped(out, chunk.valid());
-        if !chunk.invalid().is_empty() {
-            out.push(char::REPLACEMENT_CHARACTER);
+    /// Forgets all but the first bytes.
+    pub(crate) fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
+    }
+
+    /// Room of this size behind what is written.
+    #[inline(always)]
+    fn room(&mut self, bytes: usize) -> &mut [u8] {
+        let end = self.length + bytes;
+        if end > self.bytes.len() {
+            self.grow(bytes);
+        }
+        self.bytes.get_mut(self.length..end).unwrap_or_default()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, bytes: usize) {
+        const LEAST: usize = 1024;
+        let wanted = (self.length + bytes).max(2 * self.bytes.len()).max(LEAST);
+        self.bytes.resize(wanted, 0);
+    }
+
+    /// Writes one byte of ASCII.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, byte: u8) {
+        if let Some(place) = self.room(1).first_mut() {
+            *place = byte;
+            self.length += 1;
         }
     }
-}
 
-/// Escapes what RFC 8259 section 7 demands: quote, backslash and the control characters.
-fn push_escaped(out: &mut String, text: &str) {
-    let mut rest = text;
-    while let Some((clean, special, tail)) = split_at_special(rest) {
-        out.push_str(clean);
-        push_escape(out, special);
-        rest = tail;
+    /// Writes text as it is.
+    #[inline(always)]
+    pub(crate) fn push_str(&mut self, text: &str) {
+        self.push_bytes(text.as_bytes());
     }
-    out.push_str(rest);
-}
 
-fn split_at_special(text: &str) -> Option<(&str, u8, &str)> {
-    let at = text.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\')?;
-    Some((text.get(..at)?, *text.as_bytes().get(at)?, text.get(at + 1..)?))
-}
+    /// Writes UTF-8 as it is.
+    #[inline(never)]
+    pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
+        copy(self.room(bytes.len()), bytes);
+        self.length += bytes.len();
+    }
 
-fn push_escape(out: &mut String, byte: u8) {
-    match byte {
-        b'"' => out.push_str("\\\""),
-        b'\\' => out.push_str("\\\\"),
-        b'\n' => out.push_str("\\n"),
-        b'\r' => out.push_str("\\r"),
-        b'\t' => out.push_str("\\t"),
-        _ => {
-            out.push_str("\\u00");
-            for digit in [byte >> 4, byte & 0xf] {
-                out.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+    /// Writes a string from raw bytes; what is not UTF-8 becomes U+FFFD.
+    pub(crate) fn push_text(&mut self, bytes: &[u8]) {
+        self.push(b'"');
+        self.push_inside(bytes);
+        self.push(b'"');
+    }
+
+    /// Writes raw bytes inside a string.
+    #[inline(never)]
+    pub(crate) fn push_inside(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        loop {
+            rest = self.push_plain(rest);
+            let Some((&byte, tail)) = rest.split_first() else { return };
+            if !byte.is_ascii() {
+                return self.push_chunks(rest);
+            }
+            self.push_escape(byte);
+            rest = tail;
+        }
+    }
+
+    /// Writes the start of it up to the first byte that cannot stay as it is, and yields the rest.
+    fn push_plain<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let plain = copy_plain(self.room(bytes.len()), bytes);
+        self.length += plain;
+        bytes.get(plain..).unwrap_or_default()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_chunks(&mut self, bytes: &[u8]) {
+        for chunk in bytes.utf8_chunks() {
+            self.push_escaped(chunk.valid().as_bytes());
+            if !chunk.invalid().is_empty() {
+                self.push_str("\u{fffd}");
             }
         }
     }
-}
 
-/// Writes an integer.
-pub(crate) fn push_int(out: &mut String, number: u64) {
-    out.push_str(itoa::Buffer::new().format(number));
-}
-
-/// Writes microseconds as milliseconds with three decimals.
-pub(crate) fn push_millis(out: &mut String, micros: u64) {
-    push_int(out, micros / 1000);
-    out.push('.');
-    for place in [100, 10, 1] {
-        let digit = u32::try_from(micros / place % 10).unwrap_or_default();
-        out.push(char::from_digit(digit, 10).unwrap_or('0'));
+    fn push_escaped(&mut self, text: &[u8]) {
+        let mut rest = text;
+        while let Some(at) = rest.iter().position(|byte| byte.is_ascii() && !is_plain_byte(*byte)) {
+            let (clean, tail) = rest.split_at_checked(at).unwrap_or((rest, b""));
+            self.push_bytes(clean);
+            let Some((&special, tail)) = tail.split_first() else { return };
+            self.push_escape(special);
+            rest = tail;
+        }
+        self.push_bytes(rest);
     }
+
+    /// Escapes what RFC 8259 section 7 demands: quote, backslash and the control characters.
+    #[inline(never)]
+    fn push_escape(&mut self, byte: u8) {
+        match byte {
+            b'"' => self.push_str("\\\""),
+            b'\\' => self.push_str("\\\\"),
+            b'\n' => self.push_str("\\n"),
+            b'\r' => self.push_str("\\r"),
+            b'\t' => self.push_str("\\t"),
+            _ => {
+                let digits = hex(u32::from(byte));
+                self.push_str("\\u");
+                self.push_bytes(digits.last_chunk::<4>().unwrap_or(b"0000"));
+            }
+        }
+    }
+
+    /// Writes an integer.
+    #[inline(never)]
+    pub(crate) fn push_int(&mut self, number: u64) {
+        let mut digits = [0; MAX_DIGITS];
+        let (mut rest, mut at) = (number, MAX_DIGITS);
+        for place in digits.iter_mut().rev() {
+            *place = last_digit(rest);
+            rest /= 10;
+            at -= 1;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.push_bytes(digits.get(at..).unwrap_or_default());
+    }
+
+    /// Writes microseconds as milliseconds with three decimals.
+    pub(crate) fn push_millis(&mut self, micros: u64) {
+        self.push_int(micros / 1000);
+        self.push_bytes(&[b'.', last_digit(micros / 100), last_digit(micros / 10), last_digit(micros)]);
+    }
+
+    /// Writes the 36 characters of a UUID.
+    #[inline(never)]
+    pub(crate) fn push_uuid(&mut self, uuid: u128) {
+        let [first, second, third, fourth] = [96, 64, 32, 0].map(|shift| hex((uuid >> shift) as u32));
+        let (second, third) = (second.split_at(4), third.split_at(4));
+        let mut text = [b'-'; 36];
+        let mut place = |at: usize, digits: &[u8]| copy(text.get_mut(at..at + digits.len()).unwrap_or_default(), digits);
+        place(0, &first);
+        place(9, second.0);
+        place(14, second.1);
+        place(19, third.0);
+        place(24, third.1);
+        place(28, &fourth);
+        self.push_bytes(&text);
+    }
+}
+
+/// Of the largest `u64`.
+const MAX_DIGITS: usize = 20;
+
+fn last_digit(number: u64) -> u8 {
+    b'0' + (number % 10) as u8
+}
+
+/// The same byte eight times.
+const fn all(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
+
+/// Whether eight bytes are ASCII of which nothing must be escaped. Subtraction sets the highest bit of bytes that are less,
+/// and perhaps of those above such a byte.
+fn is_plain(word: u64) -> bool {
+    let controls = word.wrapping_sub(all(b' '));
+    let quotes = (word ^ all(b'"')).wrapping_sub(all(1));
+    let backslashes = (word ^ all(b'\\')).wrapping_sub(all(1));
+    (word | controls | quotes | backslashes) & all(0x80) == 0
+}
+
+fn is_plain_byte(byte: u8) -> bool {
+    (b' '..0x80).contains(&byte) && byte != b'"' && byte != b'\\'
+}
+
+/// Eight lower-case hexadecimal digits, all at once: each half byte is moved to a byte of its own.
+fn hex(number: u32) -> [u8; 8] {
+    let mut halves = u64::from(number);
+    halves = (halves | halves << 16) & 0x0000_ffff_0000_ffff;
+    halves = (halves | halves << 8) & 0x00ff_00ff_00ff_00ff;
+    halves = (halves | halves << 4) & all(0x0f);
+    let letters = (halves + all(6)) >> 4 & all(1);
+    (halves + all(b'0') + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
+}
+
+/// Copies between pieces of the same size. Words may overlap at the end, so that few bytes are moved alone.
+#[inline(always)]
+fn copy(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.as_chunks_mut::<8>().0.iter_mut().zip(from.as_chunks::<8>().0) {
+        *to = *from;
+    }
+    if let (Some(to), Some(from)) = (to.last_chunk_mut::<8>(), from.last_chunk::<8>()) {
+        *to = *from;
+        return;
+    }
+    if let (Some(to), Some(from)) = (to.last_chunk_mut::<4>(), from.last_chunk::<4>()) {
+        *to = *from;
+    }
+    for (to, from) in to.iter_mut().zip(from).take(4) {
+        *to = *from;
+    }
+}
+
+/// The same up to a byte that cannot stay as it is. Yields how many were copied.
+#[inline(always)]
+fn copy_plain(to: &mut [u8], from: &[u8]) -> usize {
+    let (mut copied, length) = (0, from.len());
+    for (to, from) in to.as_chunks_mut::<8>().0.iter_mut().zip(from.as_chunks::<8>().0) {
+        if !is_plain(u64::from_le_bytes(*from)) {
+            break;
+        }
+        *to = *from;
+        copied += 8;
+    }
+    if length - copied < 8
+        && let (Some(to), Some(from)) = (to.last_chunk_mut::<8>(), from.last_chunk::<8>())
+        && is_plain(u64::from_le_bytes(*from))
+    {
+        *to = *from;
+        return length;
+    }
+    for (to, from) in to.iter_mut().zip(from).skip(copied) {
+        if !is_plain_byte(*from) {
+            break;
+        }
+        *to = *from;
+        copied += 1;
+    }
+    copied
 }
 
 #[cfg(test)]
@@ -81,28 +261,77 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn text(bytes: &[u8]) -> String {
-        let mut out = String::new();
-        push_text(&mut out, bytes);
-        out
+    fn written(write: impl Fn(&mut Writer)) -> String {
+        let mut out = Writer::default();
+        write(&mut out);
+        String::from_utf8(out.as_bytes().to_vec()).unwrap()
+    }
+
+    /// Text in which little is needed to make long plain runs, escapes and broken characters.
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        let part = prop_oneof![
+            4 => "[ -~]{0,20}".prop_map(String::into_bytes),
+            1 => "\\PC{0,4}".prop_map(String::into_bytes),
+            1 => prop::collection::vec(prop_oneof![any::<u8>(), 0..0x23_u8, Just(b'\\')], 0..4),
+        ];
+        prop::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
     }
 
     proptest! {
         #[test]
-        fn any_bytes_become_the_string_they_lossily_are(bytes in prop::collection::vec(prop_oneof![any::<u8>(), 0..0x23_u8, Just(b'\\')], 0..60)) {
-            let parsed: String = serde_json::from_str(&text(&bytes)).unwrap();
+        fn any_bytes_become_the_string_they_lossily_are(bytes in text()) {
+            let parsed: String = serde_json::from_str(&written(|out| out.push_text(&bytes))).unwrap();
             prop_assert_eq!(parsed, String::from_utf8_lossy(&bytes));
         }
 
         #[test]
+        fn every_byte_is_judged_alone_as_among_eight(bytes: [u8; 8]) {
+            prop_assert_eq!(is_plain(u64::from_le_bytes(bytes)), bytes.iter().all(|byte| is_plain_byte(*byte)));
+        }
+
+        #[test]
+        fn pieces_stand_behind_each_other(pieces in prop::collection::vec("[a-z]{0,70}", 0..70)) {
+            let text = written(|out| pieces.iter().for_each(|piece| out.push_str(piece)));
+            prop_assert_eq!(text, pieces.concat());
+        }
+
+        #[test]
+        fn numbers_are_exact(number: u64, bits in 0..64_u32) {
+            let number = number >> bits;
+            prop_assert_eq!(written(|out| out.push_int(number)), number.to_string());
+        }
+
+        #[test]
+        fn uuids_are_written_as_everywhere(id: u128) {
+            prop_assert_eq!(written(|out| out.push_uuid(id)), uuid::Uuid::from_u128(id).to_string());
+        }
+
+        #[test]
         fn millis_are_exact(micros in 0..u64::MAX) {
-            let mut out = String::new();
-            push_millis(&mut out, micros);
+            let out = written(|out| out.push_millis(micros));
             let (whole, fraction) = out.split_once('.').unwrap();
             prop_assert_eq!(fraction.len(), 3);
             let parsed: u128 = format!("{whole}{fraction}").parse().unwrap();
             prop_assert_eq!(parsed, u128::from(micros));
             prop_assert!(serde_json::from_str::<f64>(&out).is_ok());
         }
+    }
+
+    #[test]
+    fn escapes_are_the_short_ones() {
+        let all = b"\"\\\n\r\t\x08\x1f\x7f/";
+        let expected = concat!(r#""\"\\\n\r\t\u0008\u001f"#, "\u{7f}/\"");
+        assert_eq!(written(|out| out.push_text(all)), expected);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_written_over() {
+        let mut out = Writer::default();
+        out.push_str("abc");
+        out.truncate(1);
+        out.push_str("d");
+        assert_eq!((out.as_bytes(), out.len()), (b"ad".as_slice(), 2));
+        out.truncate(9);
+        assert_eq!(out.as_bytes(), b"ad");
     }
 }

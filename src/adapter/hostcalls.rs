@@ -123,7 +123,7 @@ pub(super) fn dispatch(callout: &Callout<'_>) -> Option<u32> {
         ("idempotency-key", key.as_str()),
     ];
     headers.extend(target.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    imports::http_call(&target.cluster, &serialized(&headers), callout.body.as_bytes(), target.timeout)
+    imports::http_call(&target.cluster, &serialized(&headers), callout.body, target.timeout)
 }
 
 /// Headers as the host reads them; [`crate::recorder::headers::Headers::parse`] describes the form.

@@ -25,7 +25,7 @@ pub struct Batch {
     pub attempts: u64,
     /// Not to be sent before this moment.
     pub not_before: Duration,
-    text: String,
+    text: Vec<u8>,
     items: Vec<Item>,
 }
 
@@ -95,7 +95,7 @@ impl Batch {
 
     /// What is sent.
     #[must_use]
-    pub fn text(&self) -> &str {
+    pub fn text(&self) -> &[u8] {
         &self.text
     }
 
@@ -169,7 +169,7 @@ mod tests {
 
     fn batch(count: u64) -> Batch {
         let record = |number: u64| {
-            let fragment = format!(r#"{{"n":{number}"#).into();
+            let fragment = format!(r#"{{"n":{number}"#).into_bytes().into();
             (Encoded { number, made: Duration::from_secs(number), lane: Lane::Bulk, fragment }, Content::Exchange)
         };
         Batch::seal(Uuid::nil(), ORIGIN, Lane::Bulk, &(0..count).map(record).collect::<Vec<_>>(), &encoder())
@@ -182,7 +182,8 @@ mod tests {
         let [left, right] = whole.split(|| ids.next().unwrap(), &encoder()).unwrap();
         assert_eq!((left.numbers(), right.numbers()), (Some((0, 1)), Some((2, 4))));
         assert_eq!((left.id, right.id), (Uuid::from_u128(1), Uuid::from_u128(2)));
-        assert!(right.text().starts_with(r#"{"n":2,"#) && right.text().contains(&Uuid::from_u128(2).to_string()));
+        let text = str::from_utf8(right.text()).unwrap();
+        assert!(text.starts_with(r#"{"n":2,"#) && text.contains(&Uuid::from_u128(2).to_string()));
         assert_eq!(right.newest(), Some(Duration::from_secs(4)));
     }
 

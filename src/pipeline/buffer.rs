@@ -18,7 +18,7 @@ pub struct Encoded {
     /// Which way it goes.
     pub lane: Lane,
     /// Its bytes on the wire.
-    pub fragment: Box<str>,
+    pub fragment: Box<[u8]>,
 }
 
 /// What became of a record that was offered.
@@ -238,7 +238,7 @@ mod tests {
     }
 
     fn record_in(lane: Lane, number: u64, bytes: usize) -> Encoded {
-        Encoded { number, made: Duration::ZERO, lane, fragment: "x".repeat(bytes).into() }
+        Encoded { number, made: Duration::ZERO, lane, fragment: vec![b'x'; bytes].into() }
     }
 
     #[test]

@@ -62,8 +62,8 @@ pub struct Callout<'p> {
     pub target: &'p Target,
     /// The batch's id, the same at every attempt.
     pub batch_id: Uuid,
-    /// The batch's bytes, the same at every attempt.
-    pub body: &'p str,
+    /// The batch's bytes, UTF-8, the same at every attempt.
+    pub body: &'p [u8],
 }
 
 /// Everything between a finished record and its end. One for each worker and configuration.

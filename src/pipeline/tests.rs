@@ -221,7 +221,7 @@ impl Rig {
     fn send(&mut self) -> Vec<Sent> {
         let mut sent = Vec::new();
         while let Some(callout) = self.pipeline.poll_callout(self.now) {
-            let (id, body) = (callout.batch_id, callout.body.to_owned());
+            let (id, body) = (callout.batch_id, String::from_utf8(callout.body.to_vec()).unwrap());
             self.tokens += 1;
             let token = (!self.refuses).then_some(self.tokens);
             sent.extend(token.map(|token| Sent { token, id, body }));

@@ -10,7 +10,7 @@ use super::redact::looks_secret;
 use super::tracking::{self, clipped};
 use super::trust::address_without_port;
 use crate::host::{Property, Stream};
-use crate::json::push_text;
+use crate::json::Writer;
 
 /// `set_tracking` of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,22 +68,23 @@ impl SetTracking {
         set
     }
 
-    fn context(&self, headers: &Headers<'_>, stream: &dyn Stream, max_bytes: usize) -> String {
-        let mut json = String::from("{");
+    fn context(&self, headers: &Headers<'_>, stream: &dyn Stream, max_bytes: usize) -> Writer {
+        let mut json = Writer::default();
+        json.push(b'{');
         for (name, source) in &self.context {
             let Some(value) = source.value(headers, stream) else { continue };
             let before = json.len();
             if json.len() > 1 {
-                json.push(',');
+                json.push(b',');
             }
-            push_text(&mut json, name.as_bytes());
-            json.push(':');
-            push_text(&mut json, clipped(&value, MAX_NAME_BYTES));
+            json.push_text(name.as_bytes());
+            json.push(b':');
+            json.push_text(clipped(&value, MAX_NAME_BYTES));
             if json.len() >= max_bytes {
                 json.truncate(before);
             }
         }
-        json.push('}');
+        json.push(b'}');
         json
     }
 }

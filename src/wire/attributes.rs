@@ -3,10 +3,9 @@
 //! Names follow the OpenTelemetry semantic conventions where they have one (registry of 2026-08, `rpc.*` as release
 //! candidate); the rest is `audit.*`.
 
-use std::time::Duration;
-
 use super::Numbered;
-use crate::json::push_inside;
+use super::sink::{Sink, name};
+use crate::json::Writer;
 use crate::record::{Event, ExchangeRecord, Loss, Outcome, Protocol};
 use crate::recorder::identity::Identity;
 use crate::recorder::session::SessionId;
@@ -14,31 +13,6 @@ use crate::recorder::tracking::Context;
 
 /// `audit.stage` of a record that is made before the request goes upstream.
 const RECEIVED: &str = "received";
-
-/// Where attributes go: one implementation for each format. Names need no escaping: they are this file's, or tags,
-/// which are made of `[a-z0-9_.-]`.
-pub(super) trait Sink {
-    /// A string from raw bytes.
-    fn text(&mut self, name: &str, value: &[u8]);
-    /// An integer.
-    fn int(&mut self, name: &str, value: u64);
-    /// A boolean.
-    fn flag(&mut self, name: &str, value: bool);
-    /// A duration in milliseconds, exact to the microsecond.
-    fn millis(&mut self, name: &str, value: Duration);
-
-    /// A string if there is one.
-    fn optional(&mut self, name: &str, value: Option<&[u8]>) {
-        if let Some(value) = value {
-            self.text(name, value);
-        }
-    }
-
-    /// A string if it is not empty.
-    fn present(&mut self, name: &str, value: &[u8]) {
-        self.optional(name, Some(value).filter(|value| !value.is_empty()));
-    }
-}
 
 /// The event's name.
 pub(super) fn event_name(event: &Event) -> &'static str {
@@ -65,11 +39,11 @@ pub(super) fn severity(event: &Event) -> u64 {
 }
 
 /// `<action> <outcome>`, `<action> received`, or the event's name: written inside a string.
-pub(super) fn push_body(event: &Event, out: &mut String) {
+pub(super) fn push_body(event: &Event, out: &mut Writer) {
     match event {
         Event::Exchange(exchange) => {
-            push_inside(out, &exchange.action);
-            out.push(' ');
+            out.push_inside(&exchange.action);
+            out.push(b' ');
             out.push_str(exchange.outcome.map_or(RECEIVED, Outcome::as_str));
         }
         _ => out.push_str(event_name(event)),
@@ -77,48 +51,37 @@ pub(super) fn push_body(event: &Event, out: &mut String) {
 }
 
 /// Lists all attributes of a record.
-pub(super) fn list(record: &Numbered<'_>, sink: &mut impl Sink) {
-    let mut uid = [0; UID_BYTES];
-    sink.text("log.record.uid", uid_text(record, &mut uid));
-    sink.int("audit.sequence.number", record.number);
+pub(super) fn list(record: &Numbered<'_>, sink: &mut Sink<'_>) {
+    sink.uuid(name!(text "log.record.uid"), "aud_", record.uid);
+    sink.int(name!(int "audit.sequence.number"), record.number);
     match record.event {
         Event::Exchange(exchange) => list_exchange(exchange, sink),
         Event::StreamStart => {}
-        Event::StreamEnd { next } => sink.int("audit.sequence.next", *next),
+        Event::StreamEnd { next } => sink.int(name!(int "audit.sequence.next"), *next),
         Event::Loss(loss) => list_loss(loss, sink),
     }
 }
 
-const UID_PREFIX: &[u8] = b"aud_";
-const UID_BYTES: usize = UID_PREFIX.len() + uuid::fmt::Hyphenated::LENGTH;
-
-fn uid_text<'b>(record: &Numbered<'_>, buffer: &'b mut [u8; UID_BYTES]) -> &'b [u8] {
-    let (prefix, rest) = buffer.split_at_mut(UID_PREFIX.len());
-    prefix.copy_from_slice(UID_PREFIX);
-    record.uid.hyphenated().encode_lower(rest);
-    buffer
+fn list_loss(loss: &Loss, sink: &mut Sink<'_>) {
+    sink.word(name!(text "audit.loss.reason"), loss.reason.as_str());
+    sink.int(name!(int "audit.loss.count"), loss.count);
+    sink.int(name!(int "audit.loss.first_number"), loss.first);
+    sink.int(name!(int "audit.loss.last_number"), loss.last);
 }
 
-fn list_loss(loss: &Loss, sink: &mut impl Sink) {
-    sink.text("audit.loss.reason", loss.reason.as_str().as_bytes());
-    sink.int("audit.loss.count", loss.count);
-    sink.int("audit.loss.first_number", loss.first);
-    sink.int("audit.loss.last_number", loss.last);
-}
-
-fn list_exchange(exchange: &ExchangeRecord, sink: &mut impl Sink) {
-    sink.text("audit.rule", exchange.rule.as_bytes());
-    sink.text("audit.action", &exchange.action);
+fn list_exchange(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
+    sink.word(name!(text "audit.rule"), &exchange.rule);
+    sink.text(name!(text "audit.action"), &exchange.action);
     match exchange.outcome {
-        None => sink.text("audit.stage", RECEIVED.as_bytes()),
+        None => sink.word(name!(text "audit.stage"), RECEIVED),
         Some(outcome) => {
-            sink.text("audit.outcome", outcome.as_str().as_bytes());
-            sink.text("audit.stage", b"complete");
-            sink.millis("audit.duration_ms", exchange.duration);
+            sink.word(name!(text "audit.outcome"), outcome.as_str());
+            sink.word(name!(text "audit.stage"), "complete");
+            sink.millis(name!(millis "audit.duration_ms"), exchange.duration);
         }
     }
     if exchange.immediate {
-        sink.text("audit.priority", b"immediate");
+        sink.word(name!(text "audit.priority"), "immediate");
     }
     list_context(exchange, sink);
     list_session(exchange, sink);
@@ -126,83 +89,83 @@ fn list_exchange(exchange: &ExchangeRecord, sink: &mut impl Sink) {
     list_request(exchange, sink);
     list_response(exchange, sink);
     for (name, value) in &exchange.captured {
-        sink.text(name, value);
+        sink.named("", name, value);
     }
     for (name, value) in exchange.tags.iter() {
-        sink.text(&["audit.tag.", name].concat(), value.as_bytes());
+        sink.named("audit.tag.", name, value.as_bytes());
     }
 }
 
-fn list_context(exchange: &ExchangeRecord, sink: &mut impl Sink) {
+fn list_context(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
     match &exchange.context {
         None => {}
-        Some(Context::Whole(context)) => sink.text("audit.session.context", context),
+        Some(Context::Whole(context)) => sink.text(name!(text "audit.session.context"), context),
         Some(Context::Hashed { sha256, length }) => {
-            sink.text("audit.session.context", ["sha256:", sha256].concat().as_bytes());
-            sink.flag("audit.session.context_hashed", true);
-            sink.int("audit.session.context_length", *length as u64);
+            sink.text(name!(text "audit.session.context"), ["sha256:", sha256].concat().as_bytes());
+            sink.flag(name!(flag "audit.session.context_hashed"), true);
+            sink.int(name!(int "audit.session.context_length"), *length as u64);
         }
     }
     if exchange.header_conflict {
-        sink.flag("audit.header_conflict", true);
+        sink.flag(name!(flag "audit.header_conflict"), true);
     }
 }
 
-fn list_session(exchange: &ExchangeRecord, sink: &mut impl Sink) {
+fn list_session(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
     match &exchange.session.id {
         None => {}
-        Some(SessionId::Whole(id)) => sink.text("session.id", id),
+        Some(SessionId::Whole(id)) => sink.text(name!(text "session.id"), id),
         Some(SessionId::Hashed(hash)) => {
-            sink.text("session.id", hash.as_bytes());
-            sink.flag("audit.session.id_hashed", true);
+            sink.word(name!(text "session.id"), hash);
+            sink.flag(name!(flag "audit.session.id_hashed"), true);
         }
     }
-    sink.optional("session.token_ref", exchange.session.token_ref.as_deref().map(str::as_bytes));
+    sink.optional(name!(text "session.token_ref"), exchange.session.token_ref.as_deref().map(str::as_bytes));
     if let Some(event) = exchange.session_event {
-        sink.text("audit.session.event", event.as_str().as_bytes());
+        sink.word(name!(text "audit.session.event"), event.as_str());
     }
     if exchange.session.is_basic {
-        sink.text("audit.auth", b"basic");
+        sink.word(name!(text "audit.auth"), "basic");
     }
     if let Some(pair) = exchange.correlation {
-        sink.text("audit.correlation.session_id", pair.session_id.to_string().as_bytes());
-        sink.int("audit.correlation.number", u64::from(pair.number));
+        sink.uuid(name!(text "audit.correlation.session_id"), "", pair.session_id);
+        sink.int(name!(int "audit.correlation.number"), u64::from(pair.number));
     }
 }
 
-fn list_identity(identity: &Identity, sink: &mut impl Sink) {
-    sink.optional("user.id", identity.user_id.as_deref());
-    sink.optional("user.name", identity.user_name.as_deref());
-    sink.optional("user.email", identity.user_email.as_deref());
-    sink.optional("audit.identity.source", identity.source.as_deref().map(str::as_bytes));
+fn list_identity(identity: &Identity, sink: &mut Sink<'_>) {
+    sink.optional(name!(text "user.id"), identity.user_id.as_deref());
+    sink.optional(name!(text "user.name"), identity.user_name.as_deref());
+    sink.optional(name!(text "user.email"), identity.user_email.as_deref());
+    sink.optional(name!(text "audit.identity.source"), identity.source.as_deref().map(str::as_bytes));
 }
 
-fn list_request(exchange: &ExchangeRecord, sink: &mut impl Sink) {
-    sink.present("http.request.method", &exchange.method);
-    sink.present("url.path", &exchange.path);
-    sink.optional("http.route", exchange.route.as_deref().map(str::as_bytes));
-    sink.present("server.address", &exchange.host);
-    sink.optional("network.protocol.version", exchange.protocol_version.as_deref());
-    sink.optional("user_agent.original", exchange.user_agent.as_deref());
-    sink.optional("client.address", exchange.client_address.as_deref());
-    sink.optional("audit.peer.uri_san", exchange.peer_uri_san.as_deref());
-    sink.optional("audit.request_id", exchange.request_id.as_deref());
+fn list_request(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
+    sink.present(name!(text "http.request.method"), &exchange.method);
+    sink.present(name!(text "url.path"), &exchange.path);
+    sink.optional(name!(text "http.route"), exchange.route.as_deref().map(str::as_bytes));
+    sink.present(name!(text "server.address"), &exchange.host);
+    sink.optional(name!(text "network.protocol.version"), exchange.protocol_version.as_deref());
+    sink.optional(name!(text "user_agent.original"), exchange.user_agent.as_deref());
+    sink.optional(name!(text "client.address"), exchange.client_address.as_deref());
+    sink.optional(name!(text "audit.peer.uri_san"), exchange.peer_uri_san.as_deref());
+    sink.optional(name!(text "audit.request_id"), exchange.request_id.as_deref());
 }
 
-fn list_response(exchange: &ExchangeRecord, sink: &mut impl Sink) {
+fn list_response(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
     if let Some(status) = exchange.http_status {
-        sink.int("http.response.status_code", u64::from(status));
+        sink.int(name!(int "http.response.status_code"), u64::from(status));
     }
     if exchange.protocol == Protocol::Grpc {
-        sink.text("rpc.system.name", b"grpc");
-        sink.present("rpc.method", exchange.path.strip_prefix(b"/").unwrap_or(&exchange.path));
+        sink.word(name!(text "rpc.system.name"), "grpc");
+        sink.present(name!(text "rpc.method"), exchange.path.strip_prefix(b"/").unwrap_or(&exchange.path));
     }
     if let Some(rpc) = &exchange.rpc {
-        sink.text("rpc.response.status_code", rpc.name.as_bytes());
-        sink.text("audit.rpc.status_source", rpc.source.as_str().as_bytes());
+        sink.word(name!(text "rpc.response.status_code"), &rpc.name);
+        sink.word(name!(text "audit.rpc.status_source"), rpc.source.as_str());
     }
-    sink.optional("audit.upstream.cluster", exchange.upstream_cluster.as_deref());
-    sink.optional("audit.response.flags", exchange.response_flags.as_deref().map(str::as_bytes));
-    sink.optional("audit.response.code_details", exchange.response_code_details.as_deref());
-    sink.optional("error.message", exchange.error_message.as_deref());
+    sink.optional(name!(text "audit.upstream.cluster"), exchange.upstream_cluster.as_deref());
+    sink.optional(name!(text "audit.response.flags"), exchange.response_flags.as_deref().map(str::as_bytes));
+    sink.optional(name!(text "audit.response.code_details"), exchange.response_code_details.as_deref());
+    sink.optional(name!(text "error.message"), exchange.error_message.as_deref());
 }

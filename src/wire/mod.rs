@@ -3,12 +3,15 @@
 mod attributes;
 mod ndjson;
 mod otlp;
+mod sink;
 
 use std::ops::Range;
 
 use uuid::Uuid;
 
+use crate::json::Writer;
 use crate::record::Event;
+use sink::{Sink, name};
 
 /// `telemetry.sdk.name`, and the name of the OTLP scope.
 pub const SDK_NAME: &str = "audit-filter";
@@ -52,17 +55,18 @@ struct Resource<'e> {
 }
 
 impl Resource<'_> {
-    fn list(&self, sink: &mut impl attributes::Sink) {
-        let stream_id = self.origin.stream_id.to_string();
-        sink.text("service.name", self.service.as_bytes());
-        sink.text("service.instance.id", stream_id.as_bytes());
-        sink.text("audit.stream.id", stream_id.as_bytes());
-        sink.text("audit.batch.id", self.batch_id.to_string().as_bytes());
-        sink.text("telemetry.sdk.name", SDK_NAME.as_bytes());
-        sink.text("telemetry.sdk.version", SDK_VERSION.as_bytes());
+    fn list(&self, mut sink: Sink<'_>) {
+        let stream_id = self.origin.stream_id;
+        sink.text(name!(text "service.name"), self.service.as_bytes());
+        sink.uuid(name!(text "service.instance.id"), "", stream_id);
+        sink.uuid(name!(text "audit.stream.id"), "", stream_id);
+        sink.uuid(name!(text "audit.batch.id"), "", self.batch_id);
+        sink.word(name!(text "telemetry.sdk.name"), SDK_NAME);
+        sink.word(name!(text "telemetry.sdk.version"), SDK_VERSION);
         if self.origin.recovered {
-            sink.flag("audit.recovered", true);
+            sink.flag(name!(flag "audit.recovered"), true);
         }
+        sink.close();
     }
 }
 
@@ -84,8 +88,8 @@ pub struct Numbered<'e> {
 /// The body of a batch and where its records stand in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
-    /// What is sent, the same at every attempt.
-    pub text: String,
+    /// What is sent, the same at every attempt: UTF-8.
+    pub text: Vec<u8>,
     /// The range of each fragment, in the order given.
     pub fragments: Vec<Range<usize>>,
 }
@@ -97,14 +101,14 @@ pub struct Encoder {
     /// `service.name`
     service: String,
     /// Where a record is written before it is copied at its exact size: allocated once.
-    scratch: String,
+    scratch: Writer,
 }
 
 impl Encoder {
     /// An encoder for one `service.name`.
     #[must_use]
     pub fn new(format: Format, service: String) -> Self {
-        Self { format, service, scratch: String::new() }
+        Self { format, service, scratch: Writer::default() }
     }
 
     /// How batches are written.
@@ -115,32 +119,33 @@ impl Encoder {
 
     /// Writes one record as a fragment: complete but for what belongs to its batch.
     #[must_use]
-    pub fn record(&mut self, record: &Numbered<'_>) -> Box<str> {
-        self.scratch.clear();
+    pub fn record(&mut self, record: &Numbered<'_>) -> Box<[u8]> {
+        self.scratch.truncate(0);
         match self.format {
             Format::OtlpJson => otlp::record(record, &mut self.scratch),
             Format::Ndjson => ndjson::record(record, &mut self.scratch),
         }
-        self.scratch.as_str().into()
+        self.scratch.as_bytes().into()
     }
 
     /// Joins fragments to the body of one batch.
     #[must_use]
-    pub fn batch<'f>(&self, origin: Origin, batch_id: Uuid, fragments: impl Iterator<Item = &'f str> + Clone) -> Body {
+    pub fn batch<'f>(&self, origin: Origin, batch_id: Uuid, fragments: impl Iterator<Item = &'f [u8]> + Clone) -> Body {
         let frame = self.frame(&Resource { service: &self.service, origin, batch_id });
-        let bytes: usize = fragments.clone().map(|fragment| fragment.len() + frame.separator.len()).sum();
-        let mut text = String::with_capacity(frame.prefix.len() + bytes + frame.suffix.len());
-        text.push_str(&frame.prefix);
+        let [prefix, separator, suffix] = [&frame.prefix, &frame.separator, &frame.suffix].map(Writer::as_bytes);
+        let bytes: usize = fragments.clone().map(|fragment| fragment.len() + separator.len()).sum();
+        let mut text = Vec::with_capacity(prefix.len() + bytes + suffix.len());
+        text.extend_from_slice(prefix);
         let mut ranges = Vec::new();
         for fragment in fragments {
             if !ranges.is_empty() {
-                text.push_str(&frame.separator);
+                text.extend_from_slice(separator);
             }
             let start = text.len();
-            text.push_str(fragment);
+            text.extend_from_slice(fragment);
             ranges.push(start..text.len());
         }
-        text.push_str(&frame.suffix);
+        text.extend_from_slice(suffix);
         Body { text, fragments: ranges }
     }
 
@@ -154,7 +159,7 @@ impl Encoder {
 
 /// What stands before, between and after the records of a batch.
 struct Frame {
-    prefix: String,
-    separator: String,
-    suffix: String,
+    prefix: Writer,
+    separator: Writer,
+    suffix: Writer,
 }

@@ -173,7 +173,7 @@ impl Worker {
 
     pub fn drive(&mut self, rng: &mut Rng, mood: Mood, collector: &mut Collector, now: Now) {
         while let Some(callout) = self.pipeline.poll_callout(now) {
-            let records = collector.see_attempt(callout.batch_id, callout.body);
+            let records = collector.see_attempt(callout.batch_id, str::from_utf8(callout.body).unwrap());
             let token = (!matches!(mood, Mood::Refusing)).then(|| {
                 self.tokens += 1;
                 self.tokens

@@ -24,7 +24,7 @@ pub(in crate::pipeline) struct SavedRecord {
     pub(in crate::pipeline) number: u64,
     pub(in crate::pipeline) lane: Lane,
     pub(in crate::pipeline) content: Content,
-    pub(in crate::pipeline) fragment: Box<str>,
+    pub(in crate::pipeline) fragment: Box<[u8]>,
 }
 
 /// Numbers in a row, each 8 bytes little-endian.
@@ -44,7 +44,7 @@ pub(super) fn read_note(mut bytes: &[u8]) -> Option<Note> {
 
 /// Id, stream, lane, how many records; then of each record its number, lane, content and range; then the batch's text.
 pub(super) fn write_batch(batch: &Batch) -> Vec<u8> {
-    let text = batch.text().as_bytes();
+    let text = batch.text();
     let mut out = Vec::with_capacity(40 + batch.items().len() * 64 + text.len());
     out.extend(batch.id.as_bytes());
     out.extend(batch.origin.stream_id.as_bytes());
@@ -88,7 +88,7 @@ impl Header {
 
     fn with_text(self, text: &str) -> Option<SavedRecord> {
         let Self { number, lane, content, range } = self;
-        Some(SavedRecord { number, lane, content, fragment: text.get(range)?.into() })
+        Some(SavedRecord { number, lane, content, fragment: text.get(range)?.as_bytes().into() })
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
             .zip(contents)
             .map(|(number, content)| {
                 let lane = if number % 2 == 0 { Lane::Immediate } else { Lane::Bulk };
-                let fragment = format!(r#"{{"n":{number}"#).into();
+                let fragment = format!(r#"{{"n":{number}"#).into_bytes().into();
                 (Encoded { number, made: Duration::ZERO, lane, fragment }, content)
             })
             .collect();
