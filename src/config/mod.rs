@@ -42,7 +42,7 @@ impl Config {
         if self.recorder.session.token_mode == TokenMode::Clear {
             warnings.push("session.token_mode is clear: whoever reads records can use the session tokens".to_owned());
         }
-        for rule in &self.recorder.policy {
+        for rule in self.recorder.policy.iter() {
             if rule.set_tracking.as_ref().is_some_and(SetTracking::hands_on_secrets) {
                 warnings.push(["rule ", &rule.name, ": set_tracking.context hands on what looks secret"].concat());
             }

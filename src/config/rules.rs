@@ -38,7 +38,7 @@ pub(super) fn default_rules(identity: &Rc<Settings>) -> Policy {
         identity: identity::of_check(identity),
         ..plain_rule("check", check, identity)
     };
-    vec![Rc::new(check), Rc::new(plain_rule("tracked", tracked, identity))]
+    Policy::new(vec![Rc::new(check), Rc::new(plain_rule("tracked", tracked, identity))])
 }
 
 fn plain_rule(name: &str, conditions: Conditions, identity: &Rc<Settings>) -> Rule {
@@ -64,16 +64,16 @@ fn plain_rule(name: &str, conditions: Conditions, identity: &Rc<Settings>) -> Ru
 /// Reads `rules`.
 pub(super) fn rules(node: &Node<'_>, identity: &Rc<Settings>) -> Policy {
     let mut names: Vec<Rc<str>> = Vec::new();
-    let mut policy = Policy::new();
+    let mut rules = Vec::new();
     for entry in node.non_empty_list().unwrap_or_default() {
         let Some(rule) = rule(&entry, identity) else { continue };
         if !rule.name.is_empty() && names.contains(&rule.name) {
             entry.refuse("has the name of an earlier rule");
         }
         names.push(Rc::clone(&rule.name));
-        policy.push(Rc::new(rule));
+        rules.push(Rc::new(rule));
     }
-    policy
+    Policy::new(rules)
 }
 
 fn rule(node: &Node<'_>, identity: &Rc<Settings>) -> Option<Rule> {

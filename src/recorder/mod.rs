@@ -13,6 +13,7 @@ pub mod gateway;
 pub mod grpc;
 pub mod headers;
 pub mod identity;
+mod matcher;
 pub mod metadata;
 pub mod outcome;
 pub mod path;

@@ -4,14 +4,12 @@ use std::rc::Rc;
 
 use super::capture::Capture;
 use super::gateway::SetTracking;
-use super::headers::Headers;
+use super::headers::{Headers, is_same};
+pub use super::matcher::{Policy, first_match};
 use super::path::Template;
 use super::session::SessionEvent;
 use super::{identity, outcome};
 use crate::record::{Outcome, Protocol, RequireAudit};
-
-/// The rules in the order of the configuration.
-pub type Policy = Vec<Rc<Rule>>;
 
 /// One entry of the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,12 +148,6 @@ pub struct RequestHead<'a> {
     pub tracked: bool,
 }
 
-/// The first rule that matches.
-#[must_use]
-pub fn first_match<'p>(policy: &'p Policy, request: &RequestHead<'_>) -> Option<&'p Rc<Rule>> {
-    policy.iter().find(|rule| rule.conditions.hold(request))
-}
-
 impl Rule {
     /// Whether an exchange that ended so is recorded.
     #[must_use]
@@ -201,7 +193,7 @@ impl StatusRange {
 }
 
 impl Conditions {
-    fn hold(&self, request: &RequestHead<'_>) -> bool {
+    pub(super) fn hold(&self, request: &RequestHead<'_>) -> bool {
         self.tracked.is_none_or(|tracked| tracked == request.tracked)
             && self.protocol.is_none_or(|protocol| protocol == request.protocol)
             && (self.methods.is_empty() || self.methods.iter().any(|method| method.as_bytes() == request.method))
@@ -214,10 +206,9 @@ impl Conditions {
 /// An authority without its port.
 #[must_use]
 pub fn host(authority: &[u8]) -> &[u8] {
-    let Some(colon) = authority.iter().rposition(|byte| *byte == b':') else { return authority };
-    let (name, port) = authority.split_at_checked(colon).unwrap_or((authority, b""));
-    let is_port = port.get(1..).is_some_and(|digits| digits.iter().all(u8::is_ascii_digit));
-    if is_port { name } else { authority }
+    let digits = authority.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let end = authority.len().saturating_sub(digits);
+    authority.get(..end).and_then(|start| start.strip_suffix(b":")).unwrap_or(authority)
 }
 
 impl HostPattern {
@@ -235,7 +226,7 @@ impl HostPattern {
 impl PathPattern {
     fn matches(&self, path: &[u8]) -> bool {
         match self {
-            Self::Exact(text) => path == text.as_bytes(),
+            Self::Exact(text) => is_same(path, text.as_bytes()),
             Self::Prefix(text) => path.starts_with(text.as_bytes()),
             Self::Suffix(text) => path.ends_with(text.as_bytes()),
             Self::Template(template) => template.matches(path),
