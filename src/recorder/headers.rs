@@ -2,11 +2,24 @@
 
 /// Pairs of lower-case names and raw values, borrowed from the buffer that the host filled.
 #[derive(Debug, Default)]
-pub struct Headers<'a>(Vec<(&'a [u8], &'a [u8])>);
+pub struct Headers<'a> {
+    pairs: Vec<Pair<'a>>,
+    /// One bit for the marks of names that are there: most names that are looked for are not.
+    marks: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pair<'a> {
+    mark: u32,
+    name: &'a [u8],
+    value: &'a [u8],
+}
 
 impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Headers<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a [u8], &'a [u8])>>(pairs: I) -> Self {
-        Self(pairs.into_iter().collect())
+        let mut headers = Self::default();
+        pairs.into_iter().for_each(|(name, value)| headers.push(name, value));
+        headers
     }
 }
 
@@ -17,18 +30,24 @@ impl<'a> Headers<'a> {
     /// What goes beyond the end of the buffer is left out.
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Self {
-        let Some((count, rest)) = length(bytes) else { return Self::default() };
-        let (mut lengths, mut text) = rest.split_at_checked(count.saturating_mul(8)).unwrap_or((rest, b""));
-        let mut pairs = Vec::with_capacity(lengths.len() / 8);
-        while let Some((name_length, after_name)) = length(lengths)
-            && let Some((value_length, after_value)) = length(after_name)
-            && let Some((name, after)) = terminated(text, name_length)
-            && let Some((value, after)) = terminated(after, value_length)
-        {
-            pairs.push((name, value));
-            (lengths, text) = (after_value, after);
+        let mut headers = Self::default();
+        let Some((count, rest)) = bytes.split_first_chunk::<4>() else { return headers };
+        let Some((lengths, mut text)) = rest.split_at_checked(size(*count).saturating_mul(8)) else { return headers };
+        headers.pairs.reserve_exact(lengths.len() / 8);
+        for [name, value] in lengths.as_chunks::<4>().0.as_chunks::<2>().0 {
+            let Some((name, after)) = terminated(text, size(*name)) else { break };
+            let Some((value, after)) = terminated(after, size(*value)) else { break };
+            headers.push(name, value);
+            text = after;
         }
-        Self(pairs)
+        headers
+    }
+
+    #[inline(always)]
+    fn push(&mut self, name: &'a [u8], value: &'a [u8]) {
+        let mark = mark(name);
+        self.marks |= bit(mark);
+        self.pairs.push(Pair { mark, name, value });
     }
 
     /// The first value of `name`.
@@ -39,7 +58,10 @@ impl<'a> Headers<'a> {
 
     /// Every value of `name`.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.0.iter().filter(move |(found, _)| *found == name.as_bytes()).map(|(_, value)| *value)
+        let mark = mark(name.as_bytes());
+        let pairs = if self.marks & bit(mark) == 0 { &[] } else { self.pairs.as_slice() };
+        let found = pairs.iter().filter(move |pair| pair.mark == mark && is_same(pair.name, name.as_bytes()));
+        found.map(|pair| pair.value)
     }
 
     /// Whether `name` has more than one distinct value.
@@ -59,14 +81,42 @@ impl<'a> Headers<'a> {
     /// The same headers but for those with one of these names.
     #[must_use]
     pub fn without(&self, names: &[&str]) -> Self {
-        let keeps = |name: &[u8]| names.iter().all(|gone| gone.as_bytes() != name);
-        self.0.iter().copied().filter(|(name, _)| keeps(name)).collect()
+        let keeps = |name: &[u8]| names.iter().all(|gone| !is_same(gone.as_bytes(), name));
+        self.pairs.iter().filter(|pair| keeps(pair.name)).map(|pair| (pair.name, pair.value)).collect()
     }
 }
 
-fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<4>()?;
-    Some((usize::try_from(u32::from_le_bytes(*length)).ok()?, rest))
+/// Equal for equal names, and seldom for others: of the length and the last bytes.
+#[inline(always)]
+fn mark(name: &[u8]) -> u32 {
+    /// 2^32 divided by the golden ratio: spreads to the highest bits.
+    const SPREAD: u32 = 0x9e37_79b9;
+    let end = name.last_chunk::<4>().map_or(0, |end| u32::from_le_bytes(*end));
+    (end ^ name.len() as u32).wrapping_mul(SPREAD)
+}
+
+#[inline(always)]
+fn bit(mark: u32) -> u64 {
+    1 << (mark >> 26)
+}
+
+/// Equality of names and paths, eight bytes at a time: what the language has here goes byte by byte.
+#[must_use]
+pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    if one.len() < 8 {
+        return one.iter().zip(other).all(|(one, other)| one == other);
+    }
+    let mut words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
+    words.all(|(one, other)| u64::from_le_bytes(*one) == u64::from_le_bytes(*other))
+        && one.last_chunk::<8>().map(|last| u64::from_le_bytes(*last))
+            == other.last_chunk::<8>().map(|last| u64::from_le_bytes(*last))
+}
+
+fn size(length: [u8; 4]) -> usize {
+    usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX)
 }
 
 fn terminated(text: &[u8], length: usize) -> Option<(&[u8], &[u8])> {
@@ -95,20 +145,47 @@ mod tests {
         prop::collection::vec(any::<u8>(), 0..12)
     }
 
+    fn read<'a>(headers: &Headers<'a>) -> Vec<(&'a [u8], &'a [u8])> {
+        headers.pairs.iter().map(|pair| (pair.name, pair.value)).collect()
+    }
+
     proptest! {
+        #[test]
+        fn values_are_found_as_by_looking_at_every_name(
+            pairs in prop::collection::vec(("[ab]{0,2}(ab|-session-track|x-user-id)?", bytes()), 0..12), name in "[ab]{0,2}(ab|-session-track|x-user-id)?"
+        ) {
+            let headers: Headers = pairs.iter().map(|(name, value)| (name.as_bytes(), &value[..])).collect();
+            let expected: Vec<&[u8]> = pairs.iter().filter(|(found, _)| *found == name).map(|(_, value)| &value[..]).collect();
+            prop_assert_eq!(headers.all(&name).collect::<Vec<_>>(), expected.clone());
+            prop_assert_eq!(headers.first(&name), expected.first().copied());
+            prop_assert!(!headers.without(&[&name]).has(&name));
+            prop_assert_eq!(read(&headers.without(&[&name])).len() + expected.len(), pairs.len());
+        }
+
+        #[test]
+        fn texts_are_the_same_when_every_byte_is(one in prop::collection::vec(0..2_u8, 0..40), at in 0..40_usize, bit in 0..2_u8) {
+            let mut other = one.clone();
+            if let Some(byte) = other.get_mut(at) {
+                *byte ^= bit;
+            }
+            prop_assert_eq!(is_same(&one, &other), one == other);
+            other.push(0);
+            prop_assert!(!is_same(&one, &other));
+        }
+
         #[test]
         fn every_pair_is_read_as_it_is(pairs in prop::collection::vec((bytes(), bytes()), 0..12)) {
             let buffer = serialized(&pairs);
             let expected: Vec<(&[u8], &[u8])> = pairs.iter().map(|(name, value)| (&name[..], &value[..])).collect();
-            prop_assert_eq!(Headers::parse(&buffer).0, expected);
+            prop_assert_eq!(read(&Headers::parse(&buffer)), expected);
         }
 
         #[test]
         fn a_buffer_that_breaks_off_yields_its_whole_pairs(pairs in prop::collection::vec((bytes(), bytes()), 0..12), cut in 0..200_usize) {
             let whole = serialized(&pairs);
             let cut = cut.min(whole.len());
-            let read = Headers::parse(&whole[..cut]);
-            prop_assert!(read.0.len() <= pairs.len());
+            let expected: Vec<(&[u8], &[u8])> = pairs.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+            prop_assert!(expected.starts_with(&read(&Headers::parse(&whole[..cut]))));
         }
 
         #[test]

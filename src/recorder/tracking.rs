@@ -66,11 +66,16 @@ impl Presence {
     /// The names to remove. The context goes when configured, and when the peer is not trusted.
     #[must_use]
     pub fn to_remove(self, settings: &Settings, trusted: bool) -> Vec<&str> {
+        let mut names = Vec::new();
+        if self == Self::default() {
+            return names;
+        }
         let [track, operation, context] = self.control;
         let context = context && (settings.strip_context || !trusted);
         let control = settings.control_headers().into_iter().zip([track, operation, context]);
         let correlation = settings.correlation_headers.iter().map(String::as_str).zip(self.correlation);
-        control.chain(correlation).filter_map(|(name, remove)| remove.then_some(name)).collect()
+        names.extend(control.chain(correlation).filter_map(|(name, remove)| remove.then_some(name)));
+        names
     }
 }
 
@@ -111,15 +116,47 @@ impl Tracking {
     /// Reads the control headers of a request from a trusted peer.
     #[must_use]
     pub fn read(headers: &Headers<'_>, settings: &Settings) -> Self {
-        let tracks: Vec<&[u8]> = headers.all(&settings.track_header).flat_map(list_items).collect();
-        let operations: Vec<&[u8]> = headers.all(&settings.operation_header).map(<[u8]>::trim_ascii).collect();
-        let contexts: Vec<&[u8]> = headers.all(&settings.context_header).map(<[u8]>::trim_ascii).collect();
-        Self {
-            tracked: tracks.iter().any(|value| *value == b"true"),
-            operation: last_value(&operations).map(|value| clipped(value, MAX_OPERATION_BYTES).to_vec()),
-            context: last_value(&contexts).map(|value| Context::bounded(value, settings.max_context_bytes)),
-            conflict: [tracks, operations, contexts].iter().any(|values| disagree(values)),
+        let (mut tracked, mut track) = (false, Values::default());
+        for value in headers.all(&settings.track_header).flat_map(list_items) {
+            tracked |= value == b"true";
+            track.add(value);
         }
+        let operation = Values::of(headers, &settings.operation_header);
+        let context = Values::of(headers, &settings.context_header);
+        Self {
+            tracked,
+            operation: operation.last().map(|value| clipped(value, MAX_OPERATION_BYTES).to_vec()),
+            context: context.last().map(|value| Context::bounded(value, settings.max_context_bytes)),
+            conflict: track.disagree || operation.disagree || context.disagree,
+        }
+    }
+}
+
+/// What the values of one name are together.
+#[derive(Default)]
+struct Values<'h> {
+    first: Option<&'h [u8]>,
+    last: Option<&'h [u8]>,
+    disagree: bool,
+}
+
+impl<'h> Values<'h> {
+    fn of(headers: &Headers<'h>, name: &str) -> Self {
+        let mut values = Self::default();
+        headers.all(name).for_each(|value| values.add(value.trim_ascii()));
+        values
+    }
+
+    fn add(&mut self, value: &'h [u8]) {
+        match self.first {
+            None => self.first = Some(value),
+            Some(first) => self.disagree |= value != first,
+        }
+        self.last = Some(value);
+    }
+
+    fn last(&self) -> Option<&'h [u8]> {
+        self.last.filter(|value| !value.is_empty())
     }
 }
 
@@ -136,16 +173,11 @@ fn list_items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
-fn last_value<'a>(values: &[&'a [u8]]) -> Option<&'a [u8]> {
-    values.last().copied().filter(|value| !value.is_empty())
-}
-
-fn disagree(values: &[&[u8]]) -> bool {
-    values.first().is_some_and(|first| values.iter().any(|value| value != first))
-}
-
 /// The start of a value, at most `max_bytes`; a UTF-8 character is not cut in two.
 pub(super) fn clipped(value: &[u8], max_bytes: usize) -> &[u8] {
+    if value.len() <= max_bytes {
+        return value;
+    }
     let continues = |at: &usize| value.get(*at).is_some_and(|byte| byte & 0b1100_0000 == 0b1000_0000);
     let boundary = (max_bytes.saturating_sub(3)..=max_bytes).rev().find(|at| !continues(at));
     value.get(..boundary.unwrap_or(max_bytes)).unwrap_or(value)
