@@ -164,7 +164,8 @@ impl Writer {
         let [first, second, third, fourth] = [96, 64, 32, 0].map(|shift| hex((uuid >> shift) as u32));
         let (second, third) = (second.split_at(4), third.split_at(4));
         let mut text = [b'-'; 36];
-        let mut place = |at: usize, digits: &[u8]| copy(text.get_mut(at..at + digits.len()).unwrap_or_default(), digits);
+        let mut place =
+            |at: usize, digits: &[u8]| copy(text.get_mut(at..at + digits.len()).unwrap_or_default(), digits);
         place(0, &first);
         place(9, second.0);
         place(14, second.1);
@@ -210,22 +211,33 @@ fn hex(number: u32) -> [u8; 8] {
     (halves + all(b'0') + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
 }
 
-/// Copies between pieces of the same size. Words may overlap at the end, so that few bytes are moved alone.
+/// Copies between pieces of the same size, in words that may overlap at the end.
 #[inline(always)]
 fn copy(to: &mut [u8], from: &[u8]) {
-    for (to, from) in to.as_chunks_mut::<8>().0.iter_mut().zip(from.as_chunks::<8>().0) {
-        *to = *from;
+    if let (Some(last_to), Some(last_from)) = (to.last_chunk_mut::<16>(), from.last_chunk::<16>()) {
+        *last_to = *last_from;
+        for (to, from) in to.as_chunks_mut::<16>().0.iter_mut().zip(from.as_chunks::<16>().0) {
+            *to = *from;
+        }
+    } else if !copy_ends::<8>(to, from) && !copy_ends::<4>(to, from) {
+        for (to, from) in to.iter_mut().zip(from) {
+            *to = *from;
+        }
     }
-    if let (Some(to), Some(from)) = (to.last_chunk_mut::<8>(), from.last_chunk::<8>()) {
-        *to = *from;
-        return;
+}
+
+/// Copies the first and the last bytes, which are everything of a piece that is at most twice as long. False: the piece
+/// is too short.
+#[inline(always)]
+fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
+    let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else { return false };
+    if let Some(to) = to.first_chunk_mut::<N>() {
+        *to = *first;
     }
-    if let (Some(to), Some(from)) = (to.last_chunk_mut::<4>(), from.last_chunk::<4>()) {
-        *to = *from;
+    if let Some(to) = to.last_chunk_mut::<N>() {
+        *to = *last;
     }
-    for (to, from) in to.iter_mut().zip(from).take(4) {
-        *to = *from;
-    }
+    true
 }
 
 /// The same up to a byte that cannot stay as it is. Yields how many were copied.

@@ -14,5 +14,23 @@ pub struct Now {
 /// A duration in whole nanoseconds; 584 years at most, longer ones are cut there.
 #[must_use]
 pub fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(duration.subsec_nanos()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nanoseconds_are_exact_up_to_the_largest() {
+        for duration in [
+            Duration::ZERO,
+            Duration::new(1, 1),
+            Duration::from_nanos(u64::MAX),
+            Duration::from_nanos(u64::MAX) + Duration::from_nanos(1),
+            Duration::MAX,
+        ] {
+            assert_eq!(nanos(duration), u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX), "{duration:?}");
+        }
+    }
 }

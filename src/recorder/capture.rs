@@ -37,9 +37,11 @@ pub(super) type Captured = Vec<(Rc<str>, Vec<u8>)>;
 
 impl Capture {
     pub(super) fn of_request(&self, headers: &Headers<'_>) -> Captured {
-        let query = headers.first(":path").and_then(query::of_path).unwrap_or_default();
         let mut captured = Captured::new();
-        collect(&self.query, |name| query::values(query, name), &mut captured);
+        if !self.query.is_empty() {
+            let query = headers.first(":path").and_then(query::of_path).unwrap_or_default();
+            collect(&self.query, |name| query::values(query, name), &mut captured);
+        }
         collect(&self.request_headers, |name| joined(headers, name), &mut captured);
         captured
     }

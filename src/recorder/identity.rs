@@ -175,8 +175,7 @@ fn first_value(
             Err(_) => {}
         }
     }
-    let reason = || Cow::Owned(["unavailable:", why.as_str()].concat());
-    (None, (!sources.is_empty()).then(reason))
+    (None, (!sources.is_empty()).then(|| Cow::Borrowed(why.as_str())))
 }
 
 fn of_request(source: &Source, stream: &dyn Stream) -> Option<Vec<u8>> {

@@ -9,9 +9,9 @@ pub const MAX_CAPTURED_BYTES: usize = 256;
 /// The query of a `:path`: what follows the first `?`, without a fragment. `None` without a `?`.
 #[must_use]
 pub fn of_path(path: &[u8]) -> Option<&[u8]> {
-    let path = path.split(|byte| *byte == b'#').next()?;
-    let at = path.iter().position(|byte| *byte == b'?')?;
-    path.get(at + 1..)
+    let at = path.iter().position(|byte| matches!(byte, b'?' | b'#'))?;
+    let query = path.get(at..)?.strip_prefix(b"?")?;
+    query.split(|byte| *byte == b'#').next()
 }
 
 /// All values of the parameter `name`, decoded and joined with `, `; at most [`MAX_CAPTURED_BYTES`].

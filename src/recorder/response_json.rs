@@ -7,7 +7,7 @@ mod tests;
 use super::headers::Headers;
 use document::Miss;
 
-/// Why a value could not be had; word of `audit.identity.source` after `unavailable:`.
+/// Why a value could not be had; value of `audit.identity.source`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unavailable {
     /// The body has a content encoding.
@@ -25,10 +25,10 @@ impl Unavailable {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Encoded => "encoded",
-            Self::TooLarge => "too_large",
-            Self::NotJson => "not_json",
-            Self::Absent => "absent",
+            Self::Encoded => "unavailable:encoded",
+            Self::TooLarge => "unavailable:too_large",
+            Self::NotJson => "unavailable:not_json",
+            Self::Absent => "unavailable:absent",
         }
     }
 }

@@ -146,7 +146,10 @@ fn pointers() {
 #[test]
 fn words_of_the_wire() {
     let all = [Unavailable::Encoded, Unavailable::TooLarge, Unavailable::NotJson, Unavailable::Absent];
-    assert_eq!(all.map(Unavailable::as_str), ["encoded", "too_large", "not_json", "absent"]);
+    assert_eq!(
+        all.map(Unavailable::as_str),
+        ["unavailable:encoded", "unavailable:too_large", "unavailable:not_json", "unavailable:absent"]
+    );
 }
 
 /// Chunks of a text that is cut at these places.
