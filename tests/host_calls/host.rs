@@ -1,35 +1,95 @@
-//! A proxy-wasm host that answers from tables and counts what it is asked for.
+//! A proxy-wasm host that answers from tables, and counts what it is asked for and what is copied.
 
 use std::collections::BTreeMap;
 
-use wasmi::{Caller, Engine, Error, Extern, Linker, Memory, Module, Val, ValType};
+use wasmtime::{Caller, Engine, Linker, Module, Result, Val};
+
+use super::guest::{Guest, size};
+use super::tally::Tally;
+use super::vm::number;
 
 /// `proxy_result_t` of ABI 0.2.1.
-const OK: i32 = 0;
-const NOT_FOUND: i32 = 1;
+pub(crate) const OK: i32 = 0;
+pub(crate) const NOT_FOUND: i32 = 1;
+const EMPTY: i32 = 7;
 
 /// Header maps by their number in the ABI.
 pub(crate) const REQUEST_HEADERS: i32 = 0;
 pub(crate) const RESPONSE_HEADERS: i32 = 2;
 pub(crate) const RESPONSE_TRAILERS: i32 = 3;
+const CALL_RESPONSE_HEADERS: i32 = 6;
+
+/// `proxy_buffer_type_t`
+const PLUGIN_CONFIGURATION: i32 = 7;
+
+/// When the clock starts: times of as many digits as in life.
+const START_NANOS: u64 = 1_795_327_495_874_873_000;
+
+pub(crate) type Pairs = Vec<(String, Vec<u8>)>;
+
+/// A batch on its way, until it is answered.
+pub(crate) struct Callout {
+    pub(crate) token: u32,
+    /// Serialized request headers.
+    pub(crate) header_bytes: usize,
+    pub(crate) body: Vec<u8>,
+}
 
 /// What the host knows, and what it was asked.
-#[derive(Default)]
 pub(crate) struct Host {
-    pub(crate) maps: BTreeMap<i32, Vec<(String, Vec<u8>)>>,
+    pub(crate) maps: BTreeMap<i32, Pairs>,
     pub(crate) properties: BTreeMap<String, Vec<u8>>,
     pub(crate) configuration: Vec<u8>,
     pub(crate) body: Vec<u8>,
     pub(crate) log: Vec<String>,
+    pub(crate) tally: Tally,
+    pub(crate) callouts: Vec<Callout>,
+    /// Messages that the VM was not yet woken for, by queue.
+    pub(crate) messages: Vec<i32>,
     shared: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
-    clock: u64,
-    calls: BTreeMap<String, u32>,
+    queues: Vec<Vec<u8>>,
+    clock_nanos: u64,
+    ids: u32,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        let call_response = vec![(":status".to_owned(), b"200".to_vec())];
+        Self {
+            maps: BTreeMap::from([(CALL_RESPONSE_HEADERS, call_response)]),
+            properties: BTreeMap::new(),
+            configuration: Vec::new(),
+            body: Vec::new(),
+            log: Vec::new(),
+            tally: Tally::default(),
+            callouts: Vec::new(),
+            messages: Vec::new(),
+            shared: BTreeMap::new(),
+            queues: Vec::new(),
+            clock_nanos: START_NANOS,
+            ids: 0,
+        }
+    }
 }
 
 impl Host {
-    /// What was called since the last time, by the function's name without `proxy_`.
-    pub(crate) fn take_calls(&mut self) -> BTreeMap<String, u32> {
-        std::mem::take(&mut self.calls)
+    pub(crate) fn advance_clock(&mut self, seconds: u64) {
+        self.clock_nanos += seconds * 1_000_000_000;
+    }
+
+    /// Time passes while a request runs.
+    fn now(&mut self) -> [u8; 8] {
+        self.clock_nanos += 1_000_000;
+        self.clock_nanos.to_le_bytes()
+    }
+
+    fn fresh_id(&mut self) -> u32 {
+        self.ids += 1;
+        self.ids
+    }
+
+    fn header(&self, map: i32, name: &str) -> Option<Vec<u8>> {
+        self.maps.get(&map)?.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
     }
 }
 
@@ -40,9 +100,9 @@ pub(crate) fn linker(engine: &Engine, module: &Module) -> Linker<Host> {
         let (Some(ty), name) = (import.ty().func().cloned(), import.name().to_owned()) else { continue };
         let answer = move |mut caller: Caller<'_, Host>, arguments: &[Val], results: &mut [Val]| {
             let kind = name.strip_prefix("proxy_").unwrap_or(&name);
-            *caller.data_mut().calls.entry(kind.to_owned()).or_default() += 1;
+            caller.data_mut().tally.note_call(kind);
             let arguments: Vec<i64> = arguments.iter().map(number).collect();
-            let status = answer(kind, &mut caller, &arguments)?;
+            let status = answer(kind, &mut Guest { caller: &mut caller }, &arguments)?;
             if let Some(result) = results.first_mut() {
                 *result = Val::I32(status);
             }
@@ -53,55 +113,46 @@ pub(crate) fn linker(engine: &Engine, module: &Module) -> Linker<Host> {
     linker
 }
 
-fn number(value: &Val) -> i64 {
-    match value.ty() {
-        ValType::I32 => value.i32().unwrap().into(),
-        _ => value.i64().unwrap_or_default(),
-    }
-}
-
-fn answer(kind: &str, caller: &mut Caller<'_, Host>, arguments: &[i64]) -> Result<i32, Error> {
+fn answer(kind: &str, guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Result<i32> {
     let at = |index: usize| i32::try_from(arguments[index]).unwrap();
-    let mut guest = Guest { caller };
     match kind {
         "get_header_map_pairs" => {
-            let pairs = guest.caller.data().maps.get(&at(0)).cloned().unwrap_or_default();
-            guest.give(&serialized(&pairs), at(1), at(2))
+            let pairs = guest.host().maps.get(&at(0)).map(|pairs| serialized(pairs));
+            guest.give(&pairs.unwrap_or_else(|| serialized(&[])), at(1), at(2))
         }
         "get_header_map_value" => {
             let name = guest.text(at(1), at(2));
-            let pairs = guest.caller.data().maps.get(&at(0)).cloned().unwrap_or_default();
-            let found = pairs.into_iter().find(|(key, _)| *key == name).map(|(_, value)| value);
+            let found = guest.host().header(at(0), &name);
             guest.give_if(found, at(3), at(4))
+        }
+        "replace_header_map_value" | "add_header_map_value" => {
+            guest.bytes(at(1), at(2));
+            guest.bytes(at(3), at(4));
+            Ok(OK)
+        }
+        "remove_header_map_value" => {
+            guest.bytes(at(1), at(2));
+            Ok(OK)
         }
         "get_property" => {
             let path = guest.text(at(0), at(1));
-            let found = guest.caller.data().properties.get(&path).cloned();
+            let found = guest.host().properties.get(&path).cloned();
             guest.give_if(found, at(2), at(3))
         }
         "get_buffer_bytes" => {
-            let host = guest.caller.data();
+            let host = guest.host();
             let from = if at(0) == PLUGIN_CONFIGURATION { &host.configuration } else { &host.body };
             let bytes: Vec<u8> = from.iter().skip(size(at(1))).take(size(at(2))).copied().collect();
             guest.give(&bytes, at(3), at(4))
         }
-        "get_shared_data" => {
-            let key = guest.bytes(at(0), at(1));
-            let Some((value, version)) = guest.caller.data().shared.get(&key).cloned() else { return Ok(NOT_FOUND) };
-            guest.write(at(4), &version.to_le_bytes());
-            guest.give(&value, at(2), at(3))
-        }
-        "set_shared_data" => {
-            let (key, value) = (guest.bytes(at(0), at(1)), guest.bytes(at(2), at(3)));
-            let shared = &mut guest.caller.data_mut().shared;
-            let version = shared.get(&key).map_or(1, |(_, version)| version + 1);
-            shared.insert(key, (value, version));
+        "clock_time_get" => {
+            let now = guest.host().now();
+            guest.write(at(2), &now);
             Ok(OK)
         }
-        "clock_time_get" => {
-            guest.caller.data_mut().clock += 1_000_000;
-            let now = guest.caller.data().clock;
-            guest.write(at(2), &now.to_le_bytes());
+        "get_current_time_nanoseconds" => {
+            let now = guest.host().now();
+            guest.write(at(0), &now);
             Ok(OK)
         }
         "random_get" => {
@@ -115,18 +166,64 @@ fn answer(kind: &str, caller: &mut Caller<'_, Host>, arguments: &[i64]) -> Resul
         }
         "log" => {
             let line = guest.text(at(1), at(2));
-            guest.caller.data_mut().log.push(line);
+            guest.host().log.push(line);
+            Ok(OK)
+        }
+        _ => answer_of_the_process(kind, guest, at),
+    }
+}
+
+/// What the workers of a process share, and callouts.
+fn answer_of_the_process(kind: &str, guest: &mut Guest<'_, '_>, at: impl Fn(usize) -> i32) -> Result<i32> {
+    match kind {
+        "get_shared_data" => {
+            let key = guest.bytes(at(0), at(1));
+            let Some((value, version)) = guest.host().shared.get(&key).cloned() else { return Ok(NOT_FOUND) };
+            guest.write(at(4), &version.to_le_bytes());
+            guest.give(&value, at(2), at(3))
+        }
+        "set_shared_data" => {
+            let (key, value) = (guest.bytes(at(0), at(1)), guest.bytes(at(2), at(3)));
+            let shared = &mut guest.host().shared;
+            let version = shared.get(&key).map_or(1, |(_, version)| version + 1);
+            shared.insert(key, (value, version));
+            Ok(OK)
+        }
+        "register_shared_queue" => {
+            let name = guest.bytes(at(0), at(1));
+            let queues = &mut guest.host().queues;
+            let known = queues.iter().position(|queue| *queue == name);
+            let index = known.unwrap_or(queues.len());
+            if known.is_none() {
+                queues.push(name);
+            }
+            guest.write(at(2), &u32::try_from(index + 1).unwrap().to_le_bytes());
+            Ok(OK)
+        }
+        "resolve_shared_queue" => Ok(NOT_FOUND),
+        "enqueue_shared_queue" => {
+            guest.bytes(at(1), at(2));
+            guest.host().messages.push(at(0));
+            Ok(OK)
+        }
+        "dequeue_shared_queue" => Ok(EMPTY),
+        "define_metric" => {
+            guest.bytes(at(1), at(2));
+            let id = guest.host().fresh_id();
+            guest.write(at(3), &id.to_le_bytes());
+            Ok(OK)
+        }
+        "http_call" => {
+            guest.bytes(at(0), at(1));
+            let header_bytes = guest.bytes(at(2), at(3)).len();
+            let body = guest.bytes(at(4), at(5));
+            let token = guest.host().fresh_id();
+            guest.host().callouts.push(Callout { token, header_bytes, body });
+            guest.write(at(9), &token.to_le_bytes());
             Ok(OK)
         }
         _ => Ok(OK),
     }
-}
-
-/// `proxy_buffer_type_t`
-const PLUGIN_CONFIGURATION: i32 = 7;
-
-fn size(value: i32) -> usize {
-    usize::try_from(value).unwrap()
 }
 
 /// A header map as a proxy-wasm host writes it.
@@ -140,48 +237,4 @@ fn serialized(pairs: &[(String, Vec<u8>)]) -> Vec<u8> {
         out.extend([name.as_bytes(), b"\0", value, b"\0"].concat());
     }
     out
-}
-
-/// The memory of the module.
-struct Guest<'c, 'h> {
-    caller: &'c mut Caller<'h, Host>,
-}
-
-impl Guest<'_, '_> {
-    fn memory(&self) -> Memory {
-        self.caller.get_export("memory").and_then(Extern::into_memory).unwrap()
-    }
-
-    fn bytes(&self, pointer: i32, length: i32) -> Vec<u8> {
-        let mut bytes = vec![0; size(length)];
-        self.memory().read(&*self.caller, size(pointer), &mut bytes).unwrap();
-        bytes
-    }
-
-    fn text(&self, pointer: i32, length: i32) -> String {
-        String::from_utf8(self.bytes(pointer, length)).unwrap()
-    }
-
-    fn write(&mut self, pointer: i32, bytes: &[u8]) {
-        self.memory().write(&mut *self.caller, size(pointer), bytes).unwrap();
-    }
-
-    fn give_if(&mut self, bytes: Option<Vec<u8>>, pointer: i32, length: i32) -> Result<i32, Error> {
-        match bytes {
-            Some(bytes) => self.give(&bytes, pointer, length),
-            None => Ok(NOT_FOUND),
-        }
-    }
-
-    /// Hands bytes over in a buffer that the module allocates, as a host does.
-    fn give(&mut self, bytes: &[u8], pointer: i32, length: i32) -> Result<i32, Error> {
-        let allocate = self.caller.get_export("proxy_on_memory_allocate").and_then(Extern::into_func).unwrap();
-        let allocate = allocate.typed::<i32, i32>(&*self.caller)?;
-        let count = i32::try_from(bytes.len()).unwrap();
-        let buffer = if count > 0 { allocate.call(&mut *self.caller, count)? } else { 0 };
-        self.write(buffer, bytes);
-        self.write(pointer, &buffer.to_le_bytes());
-        self.write(length, &count.to_le_bytes());
-        Ok(OK)
-    }
 }

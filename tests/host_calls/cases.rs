@@ -1,0 +1,73 @@
+//! Kinds of requests, each with the configuration that it meets.
+
+use serde_json::{Value, json};
+
+use super::exchange::Exchange;
+
+const KEY: &str = "0123456789abcdef0123456789abcdef";
+const METHOD: &str = "/demo.Accounts/ChangePassword";
+
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) sections: Value,
+    pub(crate) exchange: Exchange,
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    default_rules().into_iter().chain(single_keys()).collect()
+}
+
+/// With the rules that hold when none are configured.
+fn default_rules() -> Vec<Case> {
+    let of = |name, exchange| Case { name, sections: json!({}), exchange };
+    let hmac = |name, exchange| Case { name, sections: hmac(), exchange };
+    let check = || Exchange::http("/check").json();
+    let tracked = || Exchange::http(METHOD).tracked();
+    let unary = || Exchange::grpc(METHOD).tracked();
+    vec![
+        of("untracked", Exchange::http("/other")),
+        of("check", check()),
+        hmac("check, hmac", check()),
+        of("tracked", tracked()),
+        hmac("tracked, hmac", tracked()),
+        of("tracked unary", unary()),
+        hmac("tracked unary, hmac", unary()),
+    ]
+}
+
+/// The section that makes references of session tokens.
+pub(crate) fn hmac() -> Value {
+    json!({"session": {"hmac_key": KEY, "hmac_key_id": "k1"}})
+}
+
+/// What a rule asks for, one thing at a time, over a rule that asks for nothing.
+fn single_keys() -> Vec<Case> {
+    let captures = json!({"level": "request", "capture": {"query": ["q"], "request_headers": ["accept"]}});
+    let of_response = json!({"level": "request", "capture": {"response_headers": ["server"]}});
+    let absent = json!({"identity": {"user_id": [{"header": "x-user-id"}]}});
+    let metadata = json!({"identity": {"user_id": [{"metadata": "ns:key"}]}});
+    let edge = json!({"set_tracking": {"operation": "o", "context": {"device": {"header": "accept"}}}});
+    let mut cases = vec![
+        any("plain record", &json!({})),
+        any("identity, absent header", &absent),
+        any("identity, metadata", &metadata),
+        any("capture of the request", &captures),
+        any("capture of the response", &of_response),
+        any("correlate, worker", &json!({"correlate": true})),
+        any("correlate, process", &json!({"correlate": true})),
+        any("session end", &json!({"session": "end"})),
+        any("session start", &json!({"session": "start"})),
+        any("set_tracking", &edge),
+    ];
+    for case in cases.iter_mut().filter(|case| case.name == "correlate, process") {
+        case.sections["correlation"] = json!({"scope": "process"});
+    }
+    cases
+}
+
+/// A rule that asks for nothing but what it is given.
+fn any(name: &'static str, more: &Value) -> Case {
+    let mut rule = json!({"name": "any", "identity": {"user_id": []}});
+    rule.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    Case { name, sections: json!({"rules": [rule]}), exchange: Exchange::http("/any?q=1") }
+}
