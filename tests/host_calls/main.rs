@@ -13,6 +13,7 @@ mod artefact;
 mod budgets;
 mod cases;
 mod exchange;
+mod growth;
 mod guest;
 mod host;
 mod tally;
