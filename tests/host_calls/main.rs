@@ -12,6 +12,7 @@
 mod artefact;
 mod budgets;
 mod cases;
+mod delivery;
 mod exchange;
 mod growth;
 mod guest;
