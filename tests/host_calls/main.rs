@@ -17,6 +17,7 @@ mod exchange;
 mod growth;
 mod guest;
 mod host;
+mod memory;
 mod tally;
 mod vm;
 

@@ -1,0 +1,54 @@
+//! The VM's linear memory, which never shrinks: what a full buffer takes, and that it does not grow for ever.
+
+use serde_json::json;
+
+use super::artefact::full;
+use super::exchange::Exchange;
+use super::vm::Vm;
+
+/// As many records as the default buffer holds at most; it is full by its bytes earlier.
+const REQUESTS: usize = 10_000;
+
+fn fill(vm: &mut Vm) {
+    let tracked = Exchange::http("/demo.Accounts/ChangePassword").tracked();
+    for _ in 0..REQUESTS {
+        vm.exchange(&tracked);
+        vm.wake();
+    }
+}
+
+/// Acknowledges everything.
+fn drain(vm: &mut Vm) -> usize {
+    let mut batches = 0;
+    loop {
+        vm.host().advance_clock(60);
+        vm.tick();
+        match vm.acknowledge().len() {
+            0 => return batches,
+            sent => batches += sent,
+        }
+    }
+}
+
+/// Times that the buffer is filled and drained. Blocks of other sizes may take a second round to find their places.
+const ROUNDS: usize = 4;
+
+/// Half as much as the default buffer over it: its records, and a batch as it is made and handed over.
+const MOST_BYTES: usize = 12 << 20;
+
+#[test]
+fn memory_stops_growing_when_the_buffer_is_filled_again_and_again() {
+    let mut vm = Vm::start(full(), &json!({}));
+    println!("linear memory at rest: {} KiB", vm.memory_bytes() / 1024);
+    let mut after = Vec::new();
+    for round in 1..=ROUNDS {
+        fill(&mut vm);
+        let full = vm.memory_bytes() / 1024;
+        let batches = drain(&mut vm);
+        assert!(batches > 20, "only {batches} batches left a full buffer");
+        after.push(vm.memory_bytes());
+        println!("round {round}: {full} KiB with a full buffer, {} KiB drained", vm.memory_bytes() / 1024);
+    }
+    assert!(after[1..].iter().all(|bytes| *bytes == after[1]), "{after:?}");
+    assert!(after[1] <= MOST_BYTES, "{after:?}");
+}
