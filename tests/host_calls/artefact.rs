@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use wasmtime::{Config, Engine, Module};
 
-use super::budgets::{Budget, FULL};
+use super::budgets::{Budget, FULL, LEAN};
 
 pub(crate) struct Artefact {
     pub(crate) name: &'static str,
@@ -24,7 +24,7 @@ pub(crate) fn artefacts() -> &'static [Artefact] {
             let module = Module::new(&engine, build(flags)).unwrap();
             Artefact { name, module, budgets }
         };
-        vec![artefact("full", &[], FULL)]
+        vec![artefact("full", &[], FULL), artefact("lean", &["--lean"], LEAN)]
     })
 }
 

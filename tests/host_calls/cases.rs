@@ -14,7 +14,7 @@ pub(crate) struct Case {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    default_rules().into_iter().chain(single_keys()).collect()
+    default_rules().into_iter().chain(tracked_rule()).chain(single_keys()).collect()
 }
 
 /// With the rules that hold when none are configured.
@@ -32,6 +32,22 @@ fn default_rules() -> Vec<Case> {
         hmac("tracked, hmac", tracked()),
         of("tracked unary", unary()),
         hmac("tracked unary, hmac", unary()),
+    ]
+}
+
+/// With a rule for what is tracked alone: the lean module refuses the default ones.
+fn tracked_rule() -> Vec<Case> {
+    let of = |name, exchange, mut sections: Value| {
+        sections["rules"] = json!([{"name": "tracked", "match": {"tracked": true}}]);
+        Case { name, sections, exchange }
+    };
+    let (tracked, unary) = (Exchange::http(METHOD).tracked(), Exchange::grpc(METHOD).tracked());
+    vec![
+        of("one rule: untracked", Exchange::http("/other"), json!({})),
+        of("one rule: tracked", tracked.clone(), json!({})),
+        of("one rule: tracked, hmac", tracked, hmac()),
+        of("one rule: unary", unary.clone(), json!({})),
+        of("one rule: unary, hmac", unary, hmac()),
     ]
 }
 
