@@ -27,14 +27,17 @@ impl Writer {
         self.length = self.length.min(length);
     }
 
-    /// Room of this size behind what is written.
+    /// Lets `write` fill room of this size, and adds as many bytes as it says.
     #[inline(always)]
-    fn room(&mut self, bytes: usize) -> &mut [u8] {
+    fn fill(&mut self, bytes: usize, write: impl FnOnce(&mut [u8]) -> usize) -> usize {
         let end = self.length + bytes;
         if end > self.bytes.len() {
             self.grow(bytes);
         }
-        self.bytes.get_mut(self.length..end).unwrap_or_default()
+        let Some(room) = self.bytes.get_mut(self.length..end) else { return 0 };
+        let written = write(room);
+        self.length += written;
+        written
     }
 
     #[cold]
@@ -48,7 +51,10 @@ impl Writer {
     /// Writes one byte of ASCII.
     #[inline(always)]
     pub(crate) fn push(&mut self, byte: u8) {
-        if let Some(place) = self.room(1).first_mut() {
+        if self.length == self.bytes.len() {
+            self.grow(1);
+        }
+        if let Some(place) = self.bytes.get_mut(self.length) {
             *place = byte;
             self.length += 1;
         }
@@ -63,8 +69,10 @@ impl Writer {
     /// Writes UTF-8 as it is.
     #[inline(never)]
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
-        copy(self.room(bytes.len()), bytes);
-        self.length += bytes.len();
+        self.fill(bytes.len(), |room| {
+            copy(room, bytes);
+            bytes.len()
+        });
     }
 
     /// Writes a string from raw bytes; what is not UTF-8 becomes U+FFFD.
@@ -91,8 +99,7 @@ impl Writer {
 
     /// Writes the start of it up to the first byte that cannot stay as it is, and yields the rest.
     fn push_plain<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        let plain = copy_plain(self.room(bytes.len()), bytes);
-        self.length += plain;
+        let plain = self.fill(bytes.len(), |room| copy_plain(room, bytes));
         bytes.get(plain..).unwrap_or_default()
     }
 
@@ -141,15 +148,17 @@ impl Writer {
     pub(crate) fn push_int(&mut self, number: u64) {
         let mut digits = [0; MAX_DIGITS];
         let (mut rest, mut at) = (number, MAX_DIGITS);
-        for place in digits.iter_mut().rev() {
-            *place = last_digit(rest);
-            rest /= 10;
-            at -= 1;
+        for pair in digits.as_chunks_mut::<2>().0.iter_mut().rev() {
+            let two = (rest % 100) as u32;
+            *pair = [b'0' + (two / 10) as u8, b'0' + (two % 10) as u8];
+            rest /= 100;
+            at -= 2;
             if rest == 0 {
                 break;
             }
         }
-        self.push_bytes(digits.get(at..).unwrap_or_default());
+        let text = digits.get(at..).unwrap_or_default();
+        self.push_bytes(text.strip_prefix(b"0").unwrap_or(text));
     }
 
     /// Writes microseconds as milliseconds with three decimals.
@@ -251,11 +260,7 @@ fn copy_plain(to: &mut [u8], from: &[u8]) -> usize {
         *to = *from;
         copied += 8;
     }
-    if length - copied < 8
-        && let (Some(to), Some(from)) = (to.last_chunk_mut::<8>(), from.last_chunk::<8>())
-        && is_plain(u64::from_le_bytes(*from))
-    {
-        *to = *from;
+    if length - copied < 8 && copy_plain_end(to, from) {
         return length;
     }
     for (to, from) in to.iter_mut().zip(from).skip(copied) {
@@ -266,6 +271,18 @@ fn copy_plain(to: &mut [u8], from: &[u8]) -> usize {
         copied += 1;
     }
     copied
+}
+
+/// Copies the last eight bytes, or all of four to eight, if they are plain.
+#[inline(always)]
+fn copy_plain_end(to: &mut [u8], from: &[u8]) -> bool {
+    if let (Some(to), Some(last)) = (to.last_chunk_mut::<8>(), from.last_chunk::<8>()) {
+        *to = *last;
+        return is_plain(u64::from_le_bytes(*last));
+    }
+    let (Some(first), Some(last)) = (from.first_chunk::<4>(), from.last_chunk::<4>()) else { return false };
+    let both = u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last));
+    is_plain(both) && copy_ends::<4>(to, from)
 }
 
 #[cfg(test)]
