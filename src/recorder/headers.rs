@@ -17,9 +17,9 @@ struct Pair<'a> {
 
 impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Headers<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a [u8], &'a [u8])>>(pairs: I) -> Self {
-        let mut headers = Self::default();
-        pairs.into_iter().for_each(|(name, value)| headers.push(name, value));
-        headers
+        let pairs: Vec<_> = pairs.into_iter().map(|(name, value)| Pair { mark: mark(name), name, value }).collect();
+        let marks = pairs.iter().fold(0, |marks, pair| marks | bit(pair.mark));
+        Self { pairs, marks }
     }
 }
 
@@ -30,30 +30,34 @@ impl<'a> Headers<'a> {
     /// What goes beyond the end of the buffer is left out.
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Self {
-        let mut headers = Self::default();
-        let Some((count, rest)) = bytes.split_first_chunk::<4>() else { return headers };
-        let Some((lengths, mut text)) = rest.split_at_checked(size(*count).saturating_mul(8)) else { return headers };
-        headers.pairs.reserve_exact(lengths.len() / 8);
+        let (count, rest) = bytes.split_first_chunk::<4>().unwrap_or((&[0; 4], &[]));
+        let (lengths, mut text) = rest.split_at_checked(size(*count).saturating_mul(8)).unwrap_or_default();
+        let (mut pairs, mut marks) = (Vec::with_capacity(lengths.len() / 8), 0);
         for [name, value] in lengths.as_chunks::<4>().0.as_chunks::<2>().0 {
             let Some((name, after)) = terminated(text, size(*name)) else { break };
             let Some((value, after)) = terminated(after, size(*value)) else { break };
-            headers.push(name, value);
+            let mark = mark(name);
+            marks |= bit(mark);
+            pairs.push(Pair { mark, name, value });
             text = after;
         }
-        headers
-    }
-
-    #[inline(always)]
-    fn push(&mut self, name: &'a [u8], value: &'a [u8]) {
-        let mark = mark(name);
-        self.marks |= bit(mark);
-        self.pairs.push(Pair { mark, name, value });
+        Self { pairs, marks }
     }
 
     /// The first value of `name`.
     #[must_use]
+    #[inline(never)]
     pub fn first(&self, name: &str) -> Option<&'a [u8]> {
-        self.all(name).next()
+        let mark = mark(name.as_bytes());
+        if self.marks & bit(mark) == 0 {
+            return None;
+        }
+        for pair in &self.pairs {
+            if pair.mark == mark && is_same(pair.name, name.as_bytes()) {
+                return Some(pair.value);
+            }
+        }
+        None
     }
 
     /// Every value of `name`.
@@ -106,19 +110,27 @@ pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
     }
-    if one.len() < 8 {
+    let (Some(end), Some(other_end)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) else {
         return one.iter().zip(other).all(|(one, other)| one == other);
+    };
+    let differs = |one: &[u8; 8], other: &[u8; 8]| u64::from_le_bytes(*one) != u64::from_le_bytes(*other);
+    if differs(end, other_end) {
+        return false;
     }
-    let mut words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
-    words.all(|(one, other)| u64::from_le_bytes(*one) == u64::from_le_bytes(*other))
-        && one.last_chunk::<8>().map(|last| u64::from_le_bytes(*last))
-            == other.last_chunk::<8>().map(|last| u64::from_le_bytes(*last))
+    for (one, other) in one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0) {
+        if differs(one, other) {
+            return false;
+        }
+    }
+    true
 }
 
+#[inline(always)]
 fn size(length: [u8; 4]) -> usize {
     usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX)
 }
 
+#[inline(always)]
 fn terminated(text: &[u8], length: usize) -> Option<(&[u8], &[u8])> {
     let (value, rest) = text.split_at_checked(length)?;
     Some((value, rest.get(1..)?))
