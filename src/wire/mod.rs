@@ -136,7 +136,7 @@ impl Encoder {
         let bytes: usize = fragments.clone().map(|fragment| fragment.len() + separator.len()).sum();
         let mut text = Vec::with_capacity(prefix.len() + bytes + suffix.len());
         text.extend_from_slice(prefix);
-        let mut ranges = Vec::new();
+        let mut ranges = Vec::with_capacity(fragments.clone().count());
         for fragment in fragments {
             if !ranges.is_empty() {
                 text.extend_from_slice(separator);

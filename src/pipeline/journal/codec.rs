@@ -46,15 +46,15 @@ pub(super) fn read_note(mut bytes: &[u8]) -> Option<Note> {
 pub(super) fn write_batch(batch: &Batch) -> Vec<u8> {
     let text = batch.text();
     let mut out = Vec::with_capacity(40 + batch.items().len() * 64 + text.len());
-    out.extend(batch.id.as_bytes());
-    out.extend(batch.origin.stream_id.as_bytes());
+    out.extend_from_slice(batch.id.as_bytes());
+    out.extend_from_slice(batch.origin.stream_id.as_bytes());
     push(&mut out, [lane_code(batch.lane), batch.items().len() as u64]);
     for item in batch.items() {
         let Range { start, end } = item.range();
         push(&mut out, [item.number, lane_code(item.lane), start as u64, end as u64]);
         push(&mut out, content_code(&item.content));
     }
-    out.extend(text);
+    out.extend_from_slice(text);
     out
 }
 
@@ -136,9 +136,7 @@ fn lane_of(code: u64) -> Lane {
 }
 
 fn push<const N: usize>(out: &mut Vec<u8>, numbers: [u64; N]) {
-    for number in numbers {
-        out.extend(number.to_le_bytes());
-    }
+    out.extend_from_slice(numbers.map(u64::to_le_bytes).as_flattened());
 }
 
 fn next_number(bytes: &mut &[u8]) -> Option<u64> {
