@@ -1,4 +1,4 @@
-//! What the filter costs on a real Envoy, in CPU time per request. `benches/README.md` says how to read it.
+//! What the filter costs on a real Envoy, beside what Envoy has of its own. `benches/README.md` says how to read it.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,64 +11,50 @@
     reason = "a benchmark prints, and ends at the first trouble"
 )]
 
-mod bench;
-mod cpu;
-mod http1;
-mod http2;
-mod load;
-mod quantile;
-mod report;
-mod rows;
-mod sink;
-mod wire;
-
+mod agreement;
+#[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "other benchmarks use the rest")]
+mod common;
+mod groups;
+mod own;
+mod ratios;
 #[path = "../../tests/envoy/support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the scenarios and the fault matrix use the rest")]
 mod support;
 
-use std::io::Write;
+use std::path::Path;
 
-use bench::Bench;
+use common::args::Args;
+use common::bench::{Measured, Size, measure};
+use common::{artefacts, table};
 
-/// How much is measured.
-#[derive(Clone, Copy)]
-struct Size {
-    rounds: usize,
-    requests: usize,
-}
-
-impl Size {
-    /// Reads `--rounds N` and `--requests N`; cargo adds a `--bench` of its own.
-    fn from_args() -> Self {
-        let mut size = Self { rounds: 40, requests: 3000 };
-        let mut args = std::env::args().skip(1);
-        while let Some(arg) = args.next() {
-            let slot = match arg.as_str() {
-                "--rounds" => &mut size.rounds,
-                "--requests" => &mut size.requests,
-                "--bench" => continue,
-                other => panic!("unknown argument {other}; known are --rounds N and --requests N"),
-            };
-            let number = args.next().and_then(|text| text.parse().ok()).filter(|number| *number > 0);
-            *slot = number.unwrap_or_else(|| panic!("{arg} takes a number above 0"));
-        }
-        size
-    }
-}
+/// What the filter's file may have.
+const TARGET_BYTES: u64 = 409_600;
 
 // One thread: load generator, sink and upstream share one core, Envoy has the other.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let size = Size::from_args();
-    let mut bench = Bench::start().await;
-    bench.warm_up().await;
-    for round in 0..size.rounds {
-        eprint!("\rround {} of {} ", round + 1, size.rounds);
-        std::io::stderr().flush().unwrap();
-        bench.round(round, size.requests).await;
+    let args = Args::read(&[("--rounds", 20), ("--requests", 2000), ("--repeat", 1)]);
+    let (size, repeat) = (Size::of(&args), args.number("--repeat"));
+    println!("{size}");
+    print_sizes();
+    for group in groups::ALL.iter().filter(|(name, _)| args.wants(name)) {
+        let mut runs = Vec::new();
+        for _ in 0..repeat {
+            let measured = measure(groups::group(group), size).await;
+            table::print(&measured);
+            ratios::print(&measured);
+            runs.push(measured);
+        }
+        if repeat > 1 {
+            agreement::print(&runs.iter().collect::<Vec<&Measured>>());
+        }
     }
-    eprintln!();
-    println!("{} rounds of {} requests a row; {}\n", size.rounds, size.requests, bench.cores);
-    report::print(&bench.results().await);
-    report::print_sizes(support::tools::wasm(), rows::do_nothing());
+}
+
+fn print_sizes() {
+    let size = |path: &Path| std::fs::metadata(path).unwrap().len();
+    let lean = artefacts::lean().map_or("cannot be built".to_owned(), |path| format!("{} bytes", size(path)));
+    let [full, do_nothing] = [artefacts::full(), artefacts::do_nothing()].map(size);
+    println!("audit: {full} bytes (target: at most {TARGET_BYTES}); lean: {lean}; do-nothing: {do_nothing} bytes\n");
 }

@@ -2,13 +2,19 @@
 
 use std::net::SocketAddr;
 
-use super::rows::{Filter, Row, Traffic};
-use super::sink::Sink;
+use super::common::audit::{self, USER_HEADER};
+use super::common::bootstrap::{self, AUDIT};
+use super::common::requests::{Requests, Traffic};
+use super::common::{artefacts, sink::Sink};
 use super::support::bootstrap::Bootstrap;
 use super::support::sink::{Answer, Sink as Scripted};
 
 /// The requests of every case: recorded, whatever the answer.
 pub const TRAFFIC: Traffic = Traffic::Tracked;
+
+pub fn requests() -> Requests {
+    Requests::new(TRAFFIC)
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Case {
@@ -40,7 +46,7 @@ impl Case {
 /// The audit clusters of all cases.
 pub struct Clusters {
     pub up: Sink,
-    down: Scripted,
+    pub down: Scripted,
     hung: Scripted,
 }
 
@@ -48,13 +54,19 @@ impl Clusters {
     pub async fn start() -> Self {
         let hung = Scripted::start().await;
         hung.answer_all(Some(Answer::Hang));
-        Self { up: Sink::start().await, down: Scripted::start_down(), hung }
+        Self { up: Sink::start(TRAFFIC.event()).await, down: Scripted::start_down(), hung }
     }
 
-    /// The Envoy of a case. Its upstream is Envoy itself, so the gRPC cluster is nobody's.
+    /// The Envoy of a case. Its upstream is Envoy itself.
     pub fn bootstrap(&self, case: Case) -> Bootstrap {
-        let filter = if case == Case::NoFilter { Filter::None } else { Filter::Audit };
-        Row { traffic: TRAFFIC, filter }.bootstrap(self.addr(case), self.down.addr())
+        let mut bootstrap = match case {
+            Case::NoFilter => bootstrap::no_filter(TRAFFIC),
+            Case::Up | Case::Down | Case::Hung => {
+                bootstrap::audit(TRAFFIC, artefacts::full(), &audit::usual(USER_HEADER))
+            }
+        };
+        bootstrap.point(AUDIT, self.addr(case));
+        bootstrap
     }
 
     fn addr(&self, case: Case) -> SocketAddr {

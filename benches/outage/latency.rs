@@ -1,10 +1,11 @@
 //! What users wait for a tracked request while the audit cluster hangs, in short slices by turns.
 
 use super::case::{Case, Clusters};
-use super::quantile::quantile;
+use super::common::bench::Size;
+use super::common::quantile::quantile;
+use super::common::{cpu, progress};
 use super::subject::Subject;
 use super::users::Users;
-use super::{cpu, progress};
 
 const CASES: [Case; 3] = [Case::NoFilter, Case::Up, Case::Hung];
 /// What is looked at in every slice.
@@ -36,7 +37,7 @@ impl Measured {
 }
 
 /// Measures this many rounds, and prints.
-pub async fn run(rounds: usize, requests: usize) {
+pub async fn run(size: Size) {
     let clusters = Clusters::start().await;
     let subjects = Subject::start_all(&CASES, &clusters).await;
     let cores = cpu::part(subjects.iter().map(|subject| subject.envoy.pid()));
@@ -44,11 +45,11 @@ pub async fn run(rounds: usize, requests: usize) {
     for subject in subjects {
         all.push(Measured::start(subject, &clusters).await);
     }
-    progress::rounds("latency", rounds, &mut all, async |measured: &mut Measured| {
-        measured.slice(requests, &clusters).await;
+    progress::rounds("latency", size.rounds, &mut all, async |measured: &mut Measured| {
+        measured.slice(size.requests, &clusters).await;
     })
     .await;
-    println!("Time of a tracked request, in microseconds; {rounds} rounds of {requests} requests; {cores}");
+    println!("Time of a tracked request, in microseconds; {size}; {cores}");
     print_times(&all);
     print_ratios(&all);
 }

@@ -12,49 +12,33 @@
     reason = "a benchmark prints, and ends at the first trouble"
 )]
 
-mod args;
 mod case;
+#[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "other benchmarks use the rest")]
+mod common;
 mod latency;
 mod memory;
 mod processor;
-mod progress;
 mod subject;
-mod users;
-
-#[path = "../cost/cpu.rs"]
-mod cpu;
-#[path = "../cost/http1.rs"]
-mod http1;
-#[path = "../cost/http2.rs"]
-mod http2;
-#[path = "../cost/load.rs"]
-mod load;
-#[path = "../cost/quantile.rs"]
-mod quantile;
-#[path = "../cost/rows.rs"]
-#[expect(dead_code, reason = "`cost` uses the other rows")]
-mod rows;
-#[path = "../cost/sink.rs"]
-mod sink;
 #[path = "../../tests/envoy/support/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the scenarios and the fault matrix use the rest")]
 mod support;
-#[path = "../cost/wire.rs"]
-mod wire;
+mod users;
 
-use args::{Args, Part};
+use common::args::Args;
+use common::bench::Size;
 
 // One thread: load generator and audit clusters share one core, Envoy has the other.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let args = Args::read();
-    if args.wants(Part::Memory) {
-        memory::run(args.minutes).await;
+    let args = Args::read(&[("--minutes", 5), ("--rounds", 60), ("--requests", 1000)]);
+    if args.wants("memory") {
+        memory::run(args.number("--minutes")).await;
     }
-    if args.wants(Part::Cpu) {
-        processor::run(args.rounds, args.requests).await;
+    if args.wants("cpu") {
+        processor::run(Size::of(&args)).await;
     }
-    if args.wants(Part::Latency) {
-        latency::run(args.rounds, args.requests).await;
+    if args.wants("latency") {
+        latency::run(Size::of(&args)).await;
     }
 }

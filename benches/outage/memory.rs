@@ -1,16 +1,21 @@
-//! Memory of Envoy with the audit cluster down, beside an Envoy without the filter that has had as many requests.
+//! Memory of Envoy with the audit cluster up, down, and up again, beside an Envoy without the filter that has had as many requests.
 
 use std::fs;
 use std::time::Duration;
 
 use super::case::{Case, Clusters};
+use super::common::{cpu, progress};
 use super::subject::{Counts, Subject};
-use super::{cpu, progress};
+use super::support::now;
 
 /// Requests to one Envoy until it is the other's turn.
 const TURN: usize = 2000;
 /// Minutes of load at which is looked, and at the last one.
 const MARKS: [usize; 2] = [1, 2];
+/// Requests at full speed while the audit cluster answers.
+const DELIVERED: usize = 20_000;
+/// How long the buffer may take to run empty: the filter tries again after 30 seconds at most.
+const DRAINED: Duration = Duration::from_secs(60);
 const KIB_PER_MIB: f64 = 1024.0;
 const BYTES_PER_MIB: f64 = 1024.0 * 1024.0;
 
@@ -48,25 +53,46 @@ impl Watched {
     }
 }
 
-/// Watches for this many minutes of load on the Envoy with the filter.
+/// Watches for this many minutes of load on the Envoy with the filter while the audit cluster is down.
 pub async fn run(minutes: usize) {
-    let clusters = Clusters::start().await;
+    let mut clusters = Clusters::start().await;
+    clusters.down.up().await;
     let mut audit = Watched::start(Case::Down, &clusters).await;
     let mut none = Watched::start(Case::NoFilter, &clusters).await;
     let cores = cpu::part([audit.subject.envoy.pid(), none.subject.envoy.pid()]);
     print_head(&cores);
-    print_sights("before the load", &mut audit, &mut none).await;
-    audit.subject.fill().await;
-    none.subject.run(audit.subject.sent).await;
-    for watched in [&mut audit, &mut none] {
-        watched.full = Some(resident(watched.subject.envoy.pid()));
-    }
-    print_sights("buffer full", &mut audit, &mut none).await;
+    print_sights("at rest", &mut audit, &mut none).await;
+    audit.subject.run(DELIVERED).await;
+    none.subject.run(DELIVERED).await;
+    print_sights("up, under load", &mut audit, &mut none).await;
+    clusters.down.down().await;
+    fill(&mut audit, &mut none).await;
+    print_sights("down, buffer full", &mut audit, &mut none).await;
     for mark in MARKS.into_iter().filter(|mark| *mark < minutes).chain([minutes]) {
         load_until(mark, &mut audit, &mut none).await;
-        print_sights(&format!("{mark} min of load"), &mut audit, &mut none).await;
+        print_sights(&format!("down, {mark} min"), &mut audit, &mut none).await;
     }
+    clusters.down.up().await;
+    drain(&audit).await;
+    print_sights("up, drained", &mut audit, &mut none).await;
     println!("\n  the memory of the filter's VM is part of Envoy's RSS, and not visible by itself\n");
+}
+
+async fn fill(audit: &mut Watched, none: &mut Watched) {
+    audit.subject.fill().await;
+    none.subject.run(audit.subject.sent - none.subject.sent).await;
+    for watched in [audit, none] {
+        watched.full = Some(resident(watched.subject.envoy.pid()));
+        watched.subject.loaded = Duration::ZERO;
+        watched.last.1 = Duration::ZERO;
+    }
+}
+
+async fn drain(audit: &Watched) {
+    let end = now() + DRAINED;
+    while audit.subject.counts().await.held > 0 {
+        assert!(now() < end, "the buffer is not empty after {DRAINED:?}");
+    }
 }
 
 /// By turns, so that each is loaded at full speed, and both have had as many requests.
@@ -84,17 +110,17 @@ async fn load_until(mark: usize, audit: &mut Watched, none: &mut Watched) {
 fn print_head(cores: &str) {
     println!("Memory of Envoy (VmRSS) under tracked requests at full speed, one worker; {cores}");
     println!(
-        "                    collector down                                                                no filter"
+        "                      audit filter                                                                  no filter"
     );
     let sight = format!("{:>9} {:>11} {:>10}", "RSS", "since full", "requests/s");
-    println!("  {:<16} {sight}  {:>9} {:>9}  {:>16}   {sight}", "moment", "captured", "dropped", "in the buffer");
+    println!("  {:<18} {sight}  {:>9} {:>9}  {:>16}   {sight}", "moment", "captured", "dropped", "in the buffer");
 }
 
 async fn print_sights(moment: &str, audit: &mut Watched, none: &mut Watched) {
     let Counts { captured, dropped, held, held_bytes, .. } = audit.subject.counts().await;
     let held = format!("{held} ({:.1} MiB)", held_bytes as f64 / BYTES_PER_MIB);
     let [with, without] = [audit, none].map(|watched| sight(&watched.look()));
-    println!("  {moment:<16} {with}  {captured:>9} {dropped:>9}  {held:>16}   {without}");
+    println!("  {moment:<18} {with}  {captured:>9} {dropped:>9}  {held:>16}   {without}");
 }
 
 fn sight(Sight { rss, growth, rate }: &Sight) -> String {

@@ -1,9 +1,10 @@
 //! CPU time of Envoy a request while the audit cluster is up, down and hung, in short slices by turns.
 
 use super::case::{Case, Clusters};
-use super::quantile::quantile;
+use super::common::bench::Size;
+use super::common::quantile::quantile;
+use super::common::{cpu, progress};
 use super::subject::{Counts, Subject};
-use super::{cpu, progress};
 
 const CASES: [Case; 4] = [Case::NoFilter, Case::Up, Case::Down, Case::Hung];
 /// What a request may cost, as a multiple of what it costs while the audit cluster is up.
@@ -44,7 +45,7 @@ impl Measured {
 }
 
 /// Measures this many rounds, and prints.
-pub async fn run(rounds: usize, requests: usize) {
+pub async fn run(size: Size) {
     let clusters = Clusters::start().await;
     let subjects = Subject::start_all(&CASES, &clusters).await;
     let cores = cpu::part(subjects.iter().map(|subject| subject.envoy.pid()));
@@ -52,11 +53,11 @@ pub async fn run(rounds: usize, requests: usize) {
     for subject in subjects {
         all.push(Measured::start(subject, &clusters).await);
     }
-    progress::rounds("CPU time", rounds, &mut all, async |measured: &mut Measured| {
-        measured.slice(requests, &clusters).await;
+    progress::rounds("CPU time", size.rounds, &mut all, async |measured: &mut Measured| {
+        measured.slice(size.requests, &clusters).await;
     })
     .await;
-    println!("CPU time of Envoy a tracked request, in microseconds; {rounds} rounds of {requests} requests; {cores}");
+    println!("CPU time of Envoy a tracked request, in microseconds; {size}; {cores}");
     print_costs(&all).await;
     print_ratios(&all);
 }

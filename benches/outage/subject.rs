@@ -6,21 +6,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::case::{Case, Clusters, TRAFFIC};
-use super::load::Load;
+use super::case::{Case, Clusters, TRAFFIC, requests};
+use super::common::bench::WARM_UP;
+use super::common::load::Load;
+use super::common::subject::SETTLE;
 use super::support::envoy::Envoy;
 use super::support::eventually;
 
-/// Requests that warm up a case: V8 compiles the code that is used often anew while it runs.
-const WARM_UP: usize = 9000;
 /// Requests after which it is looked whether the buffer is full.
 const FILLING: usize = 2000;
 /// Far more of them than any buffer takes.
 const MOST_FILLINGS: usize = 50;
 /// How long the filter takes at most to tell Envoy what it has counted.
 const PUBLISHED: Duration = Duration::from_millis(300);
-/// How long after its last answer Envoy's threads have gone to sleep.
-const SETTLE: Duration = Duration::from_millis(10);
 
 /// A case with an Envoy of its own.
 pub struct Subject {
@@ -50,7 +48,7 @@ impl Subject {
     pub async fn start(case: Case, clusters: &Clusters) -> Self {
         let envoy = Envoy::start(&clusters.bootstrap(case), 1).await;
         let addr = envoy.listener(TRAFFIC.listener()).await;
-        Self { case, envoy, addr, sent: 0, loaded: Duration::ZERO, load: TRAFFIC.load(addr).await }
+        Self { case, envoy, addr, sent: 0, loaded: Duration::ZERO, load: requests().load(addr).await }
     }
 
     pub async fn start_all(cases: &[Case], clusters: &Clusters) -> Vec<Self> {

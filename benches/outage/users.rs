@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::case::TRAFFIC;
-use super::http1;
-use super::wire::Wire;
+use super::case;
+use super::common::http1;
+use super::common::wire::Wire;
 
 const CONNECTIONS: u32 = 4;
 /// From one request on a connection to the next: 1000 requests a second in all, so that Envoy has time to spare.
@@ -45,7 +45,7 @@ impl Users {
 /// A request that was held up by the one before it has waited since it was due. Of others only the time from sending
 /// counts, since a timer is late by up to a millisecond.
 async fn run(wire: &mut Wire, requests: usize, offset: Duration) -> Vec<f64> {
-    let request = http1::get("/other", &TRAFFIC.headers());
+    let request = http1::get("/other", &case::requests().headers());
     let mut ticks = interval_at(Instant::now() + offset, PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut times = Vec::with_capacity(requests);

@@ -16,10 +16,10 @@ pub fn end() {
 pub async fn rounds<Case>(what: &str, rounds: usize, cases: &mut [Case], mut slice: impl AsyncFnMut(&mut Case)) {
     for round in 0..rounds {
         show(&format!("{what}: round {} of {rounds}", round + 1));
-        for case in &mut *cases {
-            slice(case).await;
+        let last = cases.len() - 1;
+        for turn in 0..=last {
+            slice(&mut cases[if round.is_multiple_of(2) { turn } else { last - turn }]).await;
         }
-        cases.reverse();
     }
     end();
 }

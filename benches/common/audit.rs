@@ -1,0 +1,53 @@
+//! Configurations of the audit filter. Each says its rules itself, so that both artefacts take it.
+
+use serde_json::{Value, json};
+
+use super::bootstrap::AUDIT;
+
+/// The user from the response's header.
+pub const USER_HEADER: &str = "response_header";
+/// The user from the response's body.
+pub const USER_JSON: &str = "response_json";
+
+/// A rule for `/check`, the user from one of [`USER_HEADER`] and [`USER_JSON`], and one for tracked requests. All control
+/// headers are removed, as other filters remove them.
+pub fn usual(user: &str) -> Value {
+    let source = if user == USER_JSON { json!({user: "/UserId"}) } else { json!({user: "x-user-id"}) };
+    let check = json!({
+        "name": "check",
+        "match": {"protocol": "http", "methods": ["GET"], "path": {"exact": "/check"}},
+        "record_on": ["success"], "http_statuses": [200], "identity": {"user_id": [source]},
+    });
+    with_rules(&[check, json!({"name": "tracked", "match": {"tracked": true}})])
+}
+
+/// As [`usual`], with the reference of the session token.
+pub fn hmac() -> Value {
+    let mut configuration = usual(USER_HEADER);
+    configuration["session"] = json!({"hmac_key": "0123456789abcdef0123456789abcdef", "hmac_key_id": "k1"});
+    configuration
+}
+
+/// This many rules, none of which matches: paths of every kind by turns.
+pub fn unmatched(rules: usize) -> Value {
+    let rule = |index: usize| {
+        let path = match index % 4 {
+            0 => json!({"exact": format!("/v1/resources-{index}")}),
+            1 => json!({"prefix": format!("/v1/resources-{index}/")}),
+            2 => json!({"template": format!("/v1/resources-{index}/{{id}}/password")}),
+            _ => json!({"suffix": format!("/password-{index}")}),
+        };
+        json!({"name": format!("rule-{index}"), "match": {"path": path}})
+    };
+    with_rules(&(0..rules).map(rule).collect::<Vec<_>>())
+}
+
+fn with_rules(rules: &[Value]) -> Value {
+    json!({
+        "service": "bench",
+        "audit_cluster": {"cluster": AUDIT},
+        "trust": {"cidrs": ["127.0.0.0/8"]},
+        "tracking": {"strip_context": true},
+        "rules": rules,
+    })
+}

@@ -1,0 +1,105 @@
+//! Runs the rows of a group by turns.
+
+use audit_demo::upstream::Upstream;
+
+use super::args::Args;
+use super::requests::Requests;
+use super::row::Row;
+use super::subject::{Slice, Subject};
+use super::{cpu, progress};
+
+/// Requests that warm up a row: V8 compiles the code that is used often anew while it runs.
+pub const WARM_UP: usize = 9000;
+
+/// Rows that are compared with each other.
+pub struct Group {
+    pub name: &'static str,
+    pub rows: Vec<Row>,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy)]
+pub struct Size {
+    pub rounds: usize,
+    /// Requests of a row in each round.
+    pub requests: usize,
+}
+
+impl Size {
+    /// From the flags `--rounds` and `--requests`.
+    pub fn of(args: &Args) -> Self {
+        Self { rounds: args.number("--rounds"), requests: args.number("--requests") }
+    }
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} rounds of {} requests a row", self.rounds, self.requests)
+    }
+}
+
+/// What one row has cost.
+pub struct Outcome {
+    pub name: String,
+    pub requests: Requests,
+    pub workers: usize,
+    /// One entry a round.
+    pub slices: Vec<Slice>,
+    /// Records that arrived, a request.
+    pub recorded: f64,
+    /// Bytes that arrived at the audit cluster, a request.
+    pub bytes: f64,
+}
+
+/// The rows of one group in one run.
+pub struct Measured {
+    pub group: &'static str,
+    /// On which cores everything ran.
+    pub cores: String,
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Starts an Envoy for every row, and gives each its slice, round by round, every other round in the opposite order.
+pub async fn measure(group: Group, size: Size) -> Measured {
+    let upstream = Upstream::start().await.unwrap();
+    let mut running = Vec::new();
+    for row in group.rows {
+        progress::show(&format!("{}: starting {}", group.name, row.name));
+        running.push((Subject::start(row, upstream.grpc_addr()).await, Vec::new()));
+    }
+    let cores = cpu::part(running.iter().map(|(subject, _)| subject.envoy.pid()));
+    for (subject, _) in &mut running {
+        progress::show(&format!("{}: warming up {}", group.name, subject.row.name));
+        subject.slice(WARM_UP).await;
+    }
+    progress::rounds(group.name, size.rounds, &mut running, async |(subject, slices)| {
+        slices.push(subject.slice(size.requests).await);
+        upstream.seen().clear();
+    })
+    .await;
+    let mut outcomes = Vec::new();
+    for (subject, slices) in running {
+        outcomes.push(outcome(subject, slices).await);
+    }
+    Measured { group: group.name, cores, outcomes }
+}
+
+async fn outcome(subject: Subject, slices: Vec<Slice>) -> Outcome {
+    let (recorded, bytes) = (subject.recorded().await, subject.bytes());
+    let Row { name, requests, workers, .. } = subject.row;
+    Outcome { name, requests, workers, slices, recorded, bytes }
+}
+
+impl Measured {
+    /// The row without a filter that has the same requests.
+    pub fn base(&self, of: &Outcome) -> &Outcome {
+        self.find("no filter", of).expect("every group has its rows without a filter")
+    }
+
+    /// The row with this name that has the same requests and workers.
+    pub fn find(&self, name: &str, of: &Outcome) -> Option<&Outcome> {
+        self.outcomes.iter().find(|outcome| {
+            outcome.name == name && outcome.requests == of.requests.base() && outcome.workers == of.workers
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! The shipped bootstrap with the requests' listener and with what stands between it and the router.
+
+use serde_json::{Value, json};
+
+use super::artefacts;
+use super::requests::Traffic;
+use super::support::bootstrap::Bootstrap;
+
+/// Where the audit filter sends its records, over HTTP/1.1.
+pub const AUDIT: &str = "audit";
+/// The same sink, over HTTP/2.
+pub const AUDIT_GRPC: &str = "audit_grpc";
+/// The shipped filter that notes the direct peer for the audit filter.
+const PEER_NOTE: &str = "envoy.filters.http.set_filter_state";
+/// What HTTP requests are answered with.
+const BODY: &str = r#"{"UserId": 4711, "Identity": "alice@example.com", "Roles": ["1", "2"], "state": "open"}"#;
+
+/// As shipped: the note of the peer, and the audit filter. HTTP is answered by Envoy itself.
+fn shipped(traffic: Traffic) -> Bootstrap {
+    let mut bootstrap = Bootstrap::shipped();
+    bootstrap.listeners().retain(|listener| listener["name"] == traffic.listener());
+    if traffic != Traffic::TrackedGrpc {
+        bootstrap.connection_managers().for_each(answer_directly);
+    }
+    bootstrap
+}
+
+fn answer_directly(manager: &mut Value) {
+    let header = |name: &str, value: &str| json!({"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"});
+    manager["route_config"]["virtual_hosts"][0]["routes"] = json!([{
+        "match": {"prefix": "/"},
+        "direct_response": {"status": 200, "body": {"inline_string": BODY}},
+        "response_headers_to_add": [header("content-type", "application/json"), header("x-user-id", "4711")],
+    }]);
+}
+
+/// Nothing but the router.
+pub fn no_filter(traffic: Traffic) -> Bootstrap {
+    peer_note(traffic).without_filter(PEER_NOTE)
+}
+
+/// Only the filter that the audit filter needs before it.
+pub fn peer_note(traffic: Traffic) -> Bootstrap {
+    shipped(traffic).without_filter("audit")
+}
+
+/// The filter that does nothing.
+pub fn do_nothing(traffic: Traffic) -> Bootstrap {
+    let mut bootstrap = shipped(traffic).without_filter(PEER_NOTE);
+    bootstrap.run(artefacts::do_nothing());
+    bootstrap.each_filter("audit", |filter| {
+        filter["typed_config"]["config"].as_object_mut().unwrap().remove("configuration");
+    });
+    bootstrap
+}
+
+/// The audit filter with this configuration, and the note of the peer before it.
+pub fn audit(traffic: Traffic, artefact: &std::path::Path, configuration: &Value) -> Bootstrap {
+    let mut bootstrap = shipped(traffic);
+    bootstrap.run(artefact);
+    bootstrap.each_filter("audit", |filter| {
+        filter["typed_config"]["config"]["configuration"]["value"] = configuration.clone();
+    });
+    bootstrap
+}
+
+/// HTTP filters and access logs of Envoy's own.
+pub fn own(traffic: Traffic, filters: &[Value], access_log: &[Value]) -> Bootstrap {
+    let mut bootstrap = no_filter(traffic);
+    for (index, filter) in filters.iter().enumerate() {
+        bootstrap = bootstrap.with_filter_at(index, filter);
+    }
+    for manager in bootstrap.connection_managers() {
+        manager["access_log"] = json!(access_log);
+    }
+    let mut cluster = bootstrap.cluster("demo_grpc").clone();
+    cluster["name"] = json!(AUDIT_GRPC);
+    cluster["load_assignment"]["cluster_name"] = json!(AUDIT_GRPC);
+    bootstrap.clusters().push(cluster);
+    bootstrap
+}

@@ -1,0 +1,71 @@
+//! HTTP/2 by hand: frames (RFC 9113) and header fields that are written out (RFC 7541).
+
+use super::wire::Wire;
+
+/// What a client says first.
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The frame types in use.
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
+/// The frame flags in use.
+pub const END_STREAM: u8 = 1;
+pub const ACK: u8 = 1;
+pub const END_HEADERS: u8 = 4;
+/// What the connection's window is raised by: far more than all messages together.
+const WINDOW: u32 = 0x7fff_0000;
+const SETTINGS_INITIAL_WINDOW_SIZE: u16 = 4;
+
+/// One frame as it came.
+pub struct Frame {
+    pub kind: u8,
+    pub flags: u8,
+    pub stream: u32,
+    pub payload: Vec<u8>,
+}
+
+impl Frame {
+    /// Reads the next one; `None` when the peer closes.
+    pub async fn read(wire: &mut Wire) -> Option<Self> {
+        let head = wire.take(9).await?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        Some(Self { kind: head[3], flags: head[4], stream, payload: wire.take(length as usize).await? })
+    }
+
+    /// Whether it is the last one of its stream.
+    pub fn ends_stream(&self) -> bool {
+        matches!(self.kind, HEADERS | DATA) && self.flags & END_STREAM != 0
+    }
+
+    /// What the connection itself asks to be answered.
+    pub fn reply(&self) -> Option<Vec<u8>> {
+        match self.kind {
+            SETTINGS if self.flags & ACK == 0 => Some(frame(SETTINGS, ACK, 0, &[])),
+            PING if self.flags & ACK == 0 => Some(frame(PING, ACK, 0, &self.payload)),
+            _ => None,
+        }
+    }
+}
+
+/// The bytes of a frame.
+pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("frames are short").to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// What either side says at once: that windows are never to be waited for.
+pub fn settings() -> Vec<u8> {
+    let window = [&SETTINGS_INITIAL_WINDOW_SIZE.to_be_bytes()[..], &WINDOW.to_be_bytes()].concat();
+    [frame(SETTINGS, 0, 0, &window), frame(WINDOW_UPDATE, 0, 0, &WINDOW.to_be_bytes())].concat()
+}
+
+/// A literal field without indexing, its name written out.
+pub fn field(name: &str, value: &str) -> Vec<u8> {
+    let length = |text: &str| u8::try_from(text.len()).ok().filter(|length| *length < 127).expect("fields are short");
+    [&[0, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
+}

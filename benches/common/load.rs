@@ -1,0 +1,107 @@
+//! The load on one row: a few connections that stay open, one request at a time on each.
+
+use std::net::SocketAddr;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::http1;
+use super::http2::Calls;
+use super::requests::{SESSION, SESSION_DIGITS};
+use super::wire::Wire;
+
+/// Enough to keep Envoy's worker busy.
+const CONNECTIONS: usize = 4;
+
+/// One connection and what it sends.
+enum Connection {
+    Http1(Http1),
+    Grpc(Calls),
+}
+
+struct Http1 {
+    wire: Wire,
+    request: Vec<u8>,
+    sessions: Option<Sessions>,
+}
+
+/// Where in the request the id of the session is, and which one is next.
+#[derive(Clone, Copy)]
+struct Sessions {
+    at: usize,
+    count: u64,
+    next: u64,
+}
+
+impl Http1 {
+    async fn exchange(&mut self) {
+        if let Some(sessions) = &mut self.sessions {
+            let digits = format!("{:0SESSION_DIGITS$}", sessions.next % sessions.count);
+            self.request[sessions.at..][..SESSION_DIGITS].copy_from_slice(digits.as_bytes());
+            sessions.next += CONNECTIONS as u64;
+        }
+        http1::exchange(&mut self.wire, &self.request).await;
+    }
+}
+
+impl Connection {
+    /// Yields how long each request took, in microseconds.
+    async fn run(&mut self, requests: usize) -> Vec<f64> {
+        let mut times = Vec::with_capacity(requests);
+        for _ in 0..requests {
+            let start = Instant::now();
+            match self {
+                Self::Http1(http1) => http1.exchange().await,
+                Self::Grpc(calls) => calls.exchange().await,
+            }
+            times.push(start.elapsed().as_nanos() as f64 / 1000.0);
+        }
+        times
+    }
+}
+
+/// The connections of one row.
+pub struct Load(Vec<Connection>);
+
+impl Load {
+    /// With `sessions`, the request has a header for their id.
+    pub async fn http1(addr: SocketAddr, path: &str, headers: &[(&str, String)], sessions: Option<u64>) -> Self {
+        let request = http1::get(path, headers);
+        let mut connections = Vec::new();
+        for next in 0..CONNECTIONS as u64 {
+            let sessions = sessions.map(|count| Sessions { at: session_at(&request), count, next });
+            let wire = Wire::connect(addr).await;
+            connections.push(Connection::Http1(Http1 { wire, request: request.clone(), sessions }));
+        }
+        Self(connections)
+    }
+
+    pub async fn grpc(addr: SocketAddr, path: &str, headers: &[(&str, String)]) -> Self {
+        let mut connections = Vec::new();
+        for _ in 0..CONNECTIONS {
+            connections.push(Connection::Grpc(Calls::connect(addr, path, headers).await));
+        }
+        Self(connections)
+    }
+
+    /// Sends this many requests in all, waits for their answers, and yields how long each took, in microseconds.
+    pub async fn run(&mut self, requests: usize) -> Vec<f64> {
+        let mut running = JoinSet::new();
+        for (index, mut connection) in self.0.drain(..).enumerate() {
+            let share = (requests + index) / CONNECTIONS;
+            running.spawn(async move {
+                let times = connection.run(share).await;
+                (connection, times)
+            });
+        }
+        let (connections, times): (Vec<Connection>, Vec<Vec<f64>>) = running.join_all().await.into_iter().unzip();
+        self.0 = connections;
+        times.concat()
+    }
+}
+
+fn session_at(request: &[u8]) -> usize {
+    let name = format!("{SESSION}: ");
+    let found = request.windows(name.len()).position(|window| window == name.as_bytes());
+    found.expect("the request has the header") + name.len()
+}

@@ -1,0 +1,115 @@
+//! The requests of a row: where they go, and their headers.
+
+use std::net::SocketAddr;
+
+use super::load::Load;
+use super::support::mesh::METHOD;
+
+type Headers = [(&'static str, &'static str)];
+
+const PLAIN: [(&str, &str); 7] = [
+    ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+    ("accept", "application/json, text/plain, */*"),
+    ("accept-language", "en-GB,en;q=0.7,de;q=0.3"),
+    ("accept-encoding", "gzip, deflate, br, zstd"),
+    ("referer", "https://bench.test/accounts/settings"),
+    ("cookie", "session=Zm9vYmFyYmF6cXV4cXV1eGNvcmdlZ3JhdWx0Z2FycGx5d2FsZG8; theme=dark"),
+    ("cache-control", "no-cache"),
+];
+const GRPC: [(&str, &str); 5] = [
+    ("content-type", "application/grpc"),
+    ("te", "trailers"),
+    ("user-agent", "grpc-go/1.76.0"),
+    ("authorization", "Bearer Zm9vYmFyYmF6cXV4cXV1eGNvcmdlZ3JhdWx0Z2FycGx5d2FsZG8"),
+    ("grpc-timeout", "10S"),
+];
+/// The operation of every tracked request, which every record of one has once.
+pub const OPERATION: &str = "change-password";
+/// The control headers, in this order: track, operation, context.
+pub const CONTROL: [&str; 3] = ["x-session-track", "x-session-operation", "x-session-context"];
+const CONTEXT: &str = "eyJzdWIiOiJhbGljZSIsInNpZCI6IjZmMWQ4MmMwIiwidGVuYW50IjoiYWNtZSIsImFtciI6WyJwd2QiLCJvdHAiXX0";
+/// Carries the id of a session, [`SESSION_DIGITS`] long.
+pub const SESSION: &str = "x-session-id";
+/// Digits of a session's id, leading zeros included.
+pub const SESSION_DIGITS: usize = 16;
+
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Traffic {
+    Untracked,
+    Check,
+    Tracked,
+    TrackedGrpc,
+}
+
+impl Traffic {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Untracked => "GET /other",
+            Self::Check => "GET /check",
+            Self::Tracked => "GET /other, tracked",
+            Self::TrackedGrpc => "gRPC call, tracked",
+        }
+    }
+
+    /// The listener of `envoy/envoy.yaml` that takes them.
+    pub fn listener(self) -> &'static str {
+        if self == Self::TrackedGrpc { "grpc" } else { "http" }
+    }
+
+    /// What this filter's records of them have once, and nothing else in a batch has.
+    pub fn event(self) -> &'static str {
+        if self == Self::TrackedGrpc { r#""eventName":"audit.rpc""# } else { r#""eventName":"audit.http""# }
+    }
+}
+
+/// All that makes two rows comparable.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Requests {
+    pub traffic: Traffic,
+    /// Bytes of the context of tracked ones; `None`: one of ordinary length.
+    pub context: Option<usize>,
+    /// Over how many session ids they are spread; `None`: they carry none.
+    pub sessions: Option<u64>,
+}
+
+impl Requests {
+    pub fn new(traffic: Traffic) -> Self {
+        Self { traffic, context: None, sessions: None }
+    }
+
+    /// The requests to compare with: `/check` is as long as `/other`, so to all other filters they are the same, and what a
+    /// session's id is makes no difference to them.
+    pub fn base(mut self) -> Self {
+        if self.traffic == Traffic::Check {
+            self.traffic = Traffic::Untracked;
+        }
+        self.sessions = self.sessions.map(|_| 1);
+        self
+    }
+
+    pub fn headers(self) -> Vec<(&'static str, String)> {
+        let ordinary: &Headers = if self.traffic == Traffic::TrackedGrpc { &GRPC } else { &PLAIN };
+        let ordinary = ordinary.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let session = self.sessions.map(|_| (SESSION, "0".repeat(SESSION_DIGITS)));
+        ordinary.chain(self.control()).chain(session).collect()
+    }
+
+    fn control(self) -> Vec<(&'static str, String)> {
+        if matches!(self.traffic, Traffic::Untracked | Traffic::Check) {
+            return Vec::new();
+        }
+        let context = self.context.map_or(CONTEXT.to_owned(), |bytes| CONTEXT.chars().cycle().take(bytes).collect());
+        CONTROL.into_iter().zip(["true".to_owned(), OPERATION.to_owned(), context]).collect()
+    }
+
+    /// Connects, and is ready to send them.
+    pub async fn load(self, addr: SocketAddr) -> Load {
+        let headers = self.headers();
+        match self.traffic {
+            Traffic::Check => Load::http1(addr, "/check", &headers, self.sessions).await,
+            Traffic::Untracked | Traffic::Tracked => Load::http1(addr, "/other", &headers, self.sessions).await,
+            Traffic::TrackedGrpc => Load::grpc(addr, METHOD, &headers).await,
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! One line of a table: which requests go through which Envoy.
+
+use serde_json::Value;
+
+use super::audit;
+use super::requests::{OPERATION, Requests};
+use super::support::bootstrap::Bootstrap;
+use super::{artefacts, bootstrap};
+
+/// How the records of a row reach whom.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// No request leaves a record.
+    Nothing,
+    /// Every request leaves one that has this text once, and it arrives at the sink soon.
+    Sink(&'static str),
+    /// Every request leaves a line in this file of Envoy's directory, at the latest after Envoy's flush interval.
+    File(&'static str),
+}
+
+/// An Envoy to be, and the requests that it gets.
+pub struct Row {
+    /// What stands in the place of the filter.
+    pub name: String,
+    pub requests: Requests,
+    pub workers: usize,
+    pub delivery: Delivery,
+    pub bootstrap: Bootstrap,
+}
+
+impl Row {
+    fn new(name: &str, requests: Requests, delivery: Delivery, bootstrap: Bootstrap) -> Self {
+        Self { name: name.to_owned(), requests, workers: 1, delivery, bootstrap }
+    }
+
+    pub fn no_filter(requests: Requests) -> Self {
+        Self::new("no filter", requests, Delivery::Nothing, bootstrap::no_filter(requests.traffic))
+    }
+
+    pub fn peer_note(requests: Requests) -> Self {
+        Self::new("no filter + peer note", requests, Delivery::Nothing, bootstrap::peer_note(requests.traffic))
+    }
+
+    pub fn do_nothing(requests: Requests) -> Self {
+        Self::new("do-nothing", requests, Delivery::Nothing, bootstrap::do_nothing(requests.traffic))
+    }
+
+    /// The audit filter with this configuration; every request is recorded.
+    pub fn audit(name: &str, requests: Requests, configuration: &Value) -> Self {
+        let bootstrap = bootstrap::audit(requests.traffic, artefacts::full(), configuration);
+        Self::new(&format!("audit{name}"), requests, Delivery::Sink(requests.traffic.event()), bootstrap)
+    }
+
+    /// The same with the lean artefact, where it can be built.
+    pub fn lean(name: &str, requests: Requests, configuration: &Value) -> Option<Self> {
+        let mut row = Self::audit(name, requests, configuration);
+        row.name = format!("lean{name}");
+        row.bootstrap.run(artefacts::lean()?);
+        Some(row)
+    }
+
+    /// HTTP filters and access logs of Envoy's own.
+    pub fn own(name: &str, requests: Requests, filters: &[Value], access_log: &[Value]) -> Self {
+        let bootstrap = bootstrap::own(requests.traffic, filters, access_log);
+        Self::new(name, requests, Delivery::Sink(OPERATION), bootstrap)
+    }
+
+    /// The audit filter with so many rules that match nothing.
+    pub fn rules(count: usize, requests: Requests) -> Self {
+        let row = Self::audit(&rules(count), requests, &audit::unmatched(count));
+        row.delivering(Delivery::Nothing)
+    }
+
+    /// The same with the lean artefact.
+    pub fn lean_rules(count: usize, requests: Requests) -> Option<Self> {
+        let row = Self::lean(&rules(count), requests, &audit::unmatched(count))?;
+        Some(row.delivering(Delivery::Nothing))
+    }
+
+    pub fn delivering(self, delivery: Delivery) -> Self {
+        Self { delivery, ..self }
+    }
+
+    pub fn with_workers(self, workers: usize) -> Self {
+        Self { workers, ..self }
+    }
+}
+
+fn rules(count: usize) -> String {
+    format!(", {count} rule{}", if count == 1 { "" } else { "s" })
+}

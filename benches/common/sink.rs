@@ -1,0 +1,152 @@
+//! A cheap audit cluster, for every way in which records come: HTTP/1.1 requests are answered 200 at once, gRPC streams
+//! only when they end. It counts records when it is asked.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::frame::{DATA, END_HEADERS, END_STREAM, Frame, HEADERS, PREFACE, field, frame, settings};
+use super::http1::read_message;
+use super::wire::Wire;
+
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+
+/// A running sink; it ends with the runtime.
+pub struct Sink {
+    addr: SocketAddr,
+    mark: &'static str,
+    arrived: Arc<Mutex<Arrived>>,
+    hangs: watch::Sender<bool>,
+}
+
+/// What came is not looked into while it comes: the load runs on the same thread, and would wait.
+#[derive(Default)]
+struct Arrived {
+    /// One list of bytes for each connection.
+    uncounted: Vec<Vec<u8>>,
+    exchanges: usize,
+    bytes: usize,
+}
+
+impl Arrived {
+    fn count(&mut self, mark: &[u8]) {
+        for bytes in &mut self.uncounted {
+            self.exchanges += bytes.windows(mark.len()).filter(|window| *window == mark).count();
+            // Less than a mark is left, since its rest may be on its way.
+            let counted = bytes.len().saturating_sub(mark.len() - 1);
+            self.bytes += counted;
+            bytes.drain(..counted);
+        }
+    }
+}
+
+impl Sink {
+    /// Counts a record wherever it finds this text.
+    pub async fn start(mark: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (addr, arrived) = (listener.local_addr().unwrap(), Arc::<Mutex<Arrived>>::default());
+        let (hangs, hanging) = watch::channel(false);
+        tokio::spawn(accept(listener, Arc::clone(&arrived), hanging));
+        Self { addr, mark, arrived, hangs }
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Leaves requests without an answer until it is told otherwise, and answers them then.
+    pub fn hang(&self, hangs: bool) {
+        self.hangs.send_replace(hangs);
+    }
+
+    /// Whether it is told to leave requests without an answer.
+    pub fn hangs(&self) -> bool {
+        *self.hangs.borrow()
+    }
+
+    /// The records that have arrived so far.
+    pub fn exchanges(&self) -> usize {
+        self.counted().exchanges
+    }
+
+    /// The bytes that have arrived so far, HTTP/1.1 heads included.
+    pub fn bytes(&self) -> usize {
+        self.counted().bytes
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Arrived> {
+        let mut arrived = self.arrived.lock().unwrap();
+        arrived.count(self.mark.as_bytes());
+        arrived
+    }
+}
+
+async fn accept(listener: TcpListener, arrived: Arc<Mutex<Arrived>>, hanging: watch::Receiver<bool>) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let connection = Connection::new(Wire::new(stream), &arrived);
+        tokio::spawn(connection.serve(hanging.clone()));
+    }
+}
+
+struct Connection {
+    wire: Wire,
+    arrived: Arc<Mutex<Arrived>>,
+    index: usize,
+}
+
+impl Connection {
+    fn new(wire: Wire, arrived: &Arc<Mutex<Arrived>>) -> Self {
+        let uncounted = &mut arrived.lock().unwrap().uncounted;
+        uncounted.push(Vec::new());
+        Self { wire, index: uncounted.len() - 1, arrived: Arc::clone(arrived) }
+    }
+
+    async fn serve(mut self, hanging: watch::Receiver<bool>) {
+        let start = self.wire.find(|bytes| bytes.get(..3).map(|start| start == &PREFACE[..3])).await;
+        match start {
+            Some(true) => self.serve_streams().await,
+            Some(false) => self.serve_requests(hanging).await,
+            None => {}
+        }
+    }
+
+    async fn serve_requests(mut self, mut hanging: watch::Receiver<bool>) {
+        while let Some(message) = read_message(&mut self.wire).await {
+            self.keep(&message);
+            if hanging.wait_for(|hangs| !hangs).await.is_err() {
+                return;
+            }
+            self.wire.send(ANSWER).await;
+        }
+    }
+
+    async fn serve_streams(mut self) {
+        self.wire.take(PREFACE.len()).await;
+        self.wire.send(&settings()).await;
+        while let Some(frame) = Frame::read(&mut self.wire).await {
+            if let Some(reply) = frame.reply() {
+                self.wire.send(&reply).await;
+            }
+            if frame.kind == DATA {
+                self.keep(&frame.payload);
+            }
+            if frame.ends_stream() {
+                self.wire.send(&end(frame.stream)).await;
+            }
+        }
+    }
+
+    fn keep(&self, bytes: &[u8]) {
+        self.arrived.lock().unwrap().uncounted[self.index].extend_from_slice(bytes);
+    }
+}
+
+/// A stream's answer: no message, and success.
+fn end(stream: u32) -> Vec<u8> {
+    let fields = [(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "0")];
+    let fields: Vec<u8> = fields.into_iter().flat_map(|(name, value)| field(name, value)).collect();
+    frame(HEADERS, END_HEADERS | END_STREAM, stream, &fields)
+}

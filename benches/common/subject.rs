@@ -1,0 +1,94 @@
+//! A row under load: its Envoy, its audit cluster, and what a slice of requests costs.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::bootstrap::{AUDIT, AUDIT_GRPC};
+use super::cpu;
+use super::load::Load;
+use super::quantile::quantile;
+use super::row::{Delivery, Row};
+use super::sink::Sink;
+use super::support::envoy::Envoy;
+use super::support::eventually;
+
+/// How long a slice lasts after its last answer, so that Envoy's threads have gone to sleep when they are looked at.
+pub const SETTLE: Duration = Duration::from_millis(10);
+
+/// A running row.
+pub struct Subject {
+    pub row: Row,
+    pub envoy: Envoy,
+    pub sink: Sink,
+    load: Load,
+    sent: usize,
+}
+
+/// What one slice of a row has cost.
+pub struct Slice {
+    /// CPU time a request, in microseconds.
+    pub micros: f64,
+    /// How much of the time Envoy was at work.
+    pub busy: f64,
+    /// Time of the requests, in microseconds.
+    pub p50: f64,
+    pub p99: f64,
+}
+
+impl Subject {
+    /// `grpc` answers the calls.
+    pub async fn start(mut row: Row, grpc: SocketAddr) -> Self {
+        let mark = if let Delivery::Sink(mark) = row.delivery { mark } else { row.requests.traffic.event() };
+        let sink = Sink::start(mark).await;
+        for (cluster, addr) in [(AUDIT, sink.addr()), (AUDIT_GRPC, sink.addr()), ("demo_grpc", grpc)] {
+            row.bootstrap.point(cluster, addr);
+        }
+        let envoy = Envoy::start(&row.bootstrap, row.workers).await;
+        let load = row.requests.load(envoy.listener(row.requests.traffic.listener()).await).await;
+        Self { row, envoy, sink, load, sent: 0 }
+    }
+
+    /// Sends the requests, waits until their records have been delivered, and looks at the CPU time of all that.
+    pub async fn slice(&mut self, requests: usize) -> Slice {
+        let (before, start) = (cpu::nanos(self.envoy.pid()), Instant::now());
+        let times = self.load.run(requests).await;
+        let wall = start.elapsed();
+        self.sent += requests;
+        self.deliver().await;
+        tokio::time::sleep(SETTLE).await;
+        let nanos = (cpu::nanos(self.envoy.pid()) - before) as f64;
+        let [p50, p99] = [0.5, 0.99].map(|share| quantile(&times, share));
+        Slice { micros: nanos / 1000.0 / requests as f64, busy: nanos / wall.as_nanos() as f64, p50, p99 }
+    }
+
+    /// A sink that hangs is not waited for.
+    async fn deliver(&self) {
+        if matches!(self.row.delivery, Delivery::Sink(_)) && !self.sink.hangs() {
+            let arrived = || (self.sink.exchanges() >= self.sent).then_some(());
+            eventually(format!("all records arrive: {}", self.row.name), arrived).await;
+        }
+    }
+
+    /// Records that have arrived, a request.
+    pub async fn recorded(&self) -> f64 {
+        let records = match self.row.delivery {
+            Delivery::File(name) => self.lines(name).await,
+            Delivery::Nothing | Delivery::Sink(_) => self.sink.exchanges(),
+        };
+        records as f64 / self.sent as f64
+    }
+
+    /// Bytes that have arrived at the sink, a request.
+    pub fn bytes(&self) -> f64 {
+        self.sink.bytes() as f64 / self.sent as f64
+    }
+
+    /// Waits until Envoy has written a line for each request.
+    async fn lines(&self, name: &str) -> usize {
+        let path = format!("/proc/{}/cwd/{name}", self.envoy.pid());
+        let count = || std::fs::read(&path).unwrap().iter().filter(|byte| **byte == b'\n').count();
+        eventually(format!("all lines are written: {name}"), || Some(count()).filter(|lines| *lines >= self.sent)).await
+    }
+}

@@ -1,0 +1,74 @@
+//! The rows, in groups that are measured one after the other. Only rows of one group are compared.
+
+use serde_json::{Value, json};
+
+use super::common::audit::{self, USER_HEADER, USER_JSON};
+use super::common::bench::Group;
+use super::common::requests::{Requests, Traffic};
+use super::common::row::Row;
+use super::own;
+
+/// How many rules there are, none of which matches.
+const RULES: [usize; 3] = [1, 10, 100];
+/// How many records a batch has.
+const BATCHES: [usize; 4] = [1, 10, 100, 1000];
+/// Enough for the longest batch.
+const BATCH_BYTES: u32 = 4 << 20;
+
+/// A name of a group, and what makes its rows.
+pub type Named = (&'static str, fn() -> Vec<Row>);
+
+/// `plain` is what carries no control headers, `http` and `grpc` are tracked requests.
+pub const ALL: [Named; 4] = [("plain", plain), ("http", http), ("grpc", grpc), ("delivery", delivery)];
+
+/// Makes the rows of a group, which builds what they run.
+pub fn group((name, rows): &Named) -> Group {
+    Group { name, rows: rows() }
+}
+
+fn plain() -> Vec<Row> {
+    let [other, check] = [Traffic::Untracked, Traffic::Check].map(Requests::new);
+    let user = ", user of header";
+    let mut rows = vec![Row::no_filter(other), Row::peer_note(other), Row::do_nothing(other)];
+    rows.extend(RULES.map(|count| Row::rules(count, other)));
+    rows.extend(RULES.into_iter().filter_map(|count| Row::lean_rules(count, other)));
+    rows.push(Row::audit(", user of JSON", check, &audit::usual(USER_JSON)));
+    rows.push(Row::audit(user, check, &audit::usual(USER_HEADER)));
+    rows.extend(Row::lean(user, check, &audit::usual(USER_HEADER)));
+    rows
+}
+
+fn http() -> Vec<Row> {
+    let requests = Requests::new(Traffic::Tracked);
+    let mut rows = recorded(requests);
+    rows.extend(own::rows(requests));
+    rows
+}
+
+fn grpc() -> Vec<Row> {
+    recorded(Requests::new(Traffic::TrackedGrpc))
+}
+
+/// What is compared for every kind of tracked request.
+fn recorded(requests: Requests) -> Vec<Row> {
+    let usual = audit::usual(USER_HEADER);
+    let mut rows = vec![Row::no_filter(requests), Row::do_nothing(requests), Row::audit("", requests, &usual)];
+    rows.extend(Row::lean("", requests, &usual));
+    rows.push(Row::audit(", hmac", requests, &audit::hmac()));
+    rows
+}
+
+fn delivery() -> Vec<Row> {
+    let requests = Requests::new(Traffic::Tracked);
+    let batch = |count: usize| {
+        let name = format!(", batches of {count}");
+        Row::audit(&name, requests, &batches_of(count))
+    };
+    std::iter::once(Row::no_filter(requests)).chain(BATCHES.map(batch)).collect()
+}
+
+fn batches_of(count: usize) -> Value {
+    let mut configuration = audit::usual(USER_HEADER);
+    configuration["batch"] = json!({"max_records": count, "max_bytes": BATCH_BYTES});
+    configuration
+}

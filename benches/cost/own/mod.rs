@@ -1,0 +1,101 @@
+//! What Envoy has of its own for the same task: the control headers are removed, and a record with the same fields is
+//! delivered.
+
+mod fields;
+
+use serde_json::{Value, json};
+
+use super::common::bootstrap::{AUDIT, AUDIT_GRPC};
+use super::common::requests::{CONTROL, Requests};
+use super::common::row::{Delivery, Row};
+
+/// As many bytes as about a hundred of their records have, which are a batch of the audit filter.
+const BATCH_BYTES: u32 = 64 * 1024;
+/// Where the file access log goes, in the directory of its Envoy.
+const FILE: &str = "access.log";
+
+/// All rows for these requests.
+pub fn rows(requests: Requests) -> Vec<Row> {
+    let lua = |name: &str, script: &str| Row::own(name, requests, &[lua(script)], &[]);
+    let log = |name: &str, log: Value| Row::own(name, requests, &[header_to_metadata()], &[log]);
+    vec![
+        lua("Lua, strips", include_str!("strip.lua")).delivering(Delivery::Nothing),
+        lua("Lua, strips and posts", include_str!("post.lua")),
+        log("OTel access log", otel(None)),
+        log("OTel access log, 64 KB", otel(Some(BATCH_BYTES))),
+        log("gRPC access log", grpc(None)),
+        log("gRPC access log, 64 KB", grpc(Some(BATCH_BYTES))),
+        log("file access log", file()).delivering(Delivery::File(FILE)),
+        Row::own("ext_proc, observing", requests, &[ext_proc(), header_to_metadata()], &[]),
+    ]
+}
+
+fn lua(script: &str) -> Value {
+    json!({"name": "envoy.filters.http.lua", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+        "default_source_code": {"inline_string": script},
+    }})
+}
+
+/// Keeps the values of the control headers in dynamic metadata, and removes them.
+fn header_to_metadata() -> Value {
+    let rule = |header: &str| {
+        let value = json!({"metadata_namespace": fields::NAMESPACE, "key": header});
+        json!({"header": header, "on_header_present": value, "remove": true})
+    };
+    json!({"name": "envoy.filters.http.header_to_metadata", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.header_to_metadata.v3.Config",
+        "request_rules": CONTROL.map(rule),
+    }})
+}
+
+/// Envoy's OpenTelemetry access log over HTTP; `None`: batches have 16 KB.
+fn otel(buffer_size_bytes: Option<u32>) -> Value {
+    let attributes: Vec<Value> =
+        fields::FIELDS.iter().map(|(key, value)| json!({"key": key, "value": {"string_value": value}})).collect();
+    let service = json!({"key": "service.name", "value": {"string_value": "bench"}});
+    json!({"name": "envoy.access_loggers.open_telemetry", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig",
+        "http_service": {"http_uri": {"uri": "http://audit/v1/logs", "cluster": AUDIT, "timeout": "5s"}},
+        "resource_attributes": {"values": [service]},
+        "attributes": {"values": attributes},
+        "buffer_size_bytes": buffer_size_bytes,
+    }})
+}
+
+/// Envoy's gRPC access log service. The removed headers are in its records with the rest of the dynamic metadata.
+fn grpc(buffer_size_bytes: Option<u32>) -> Value {
+    let common = json!({
+        "log_name": "audit", "transport_api_version": "V3", "grpc_service": grpc_service(),
+        "buffer_size_bytes": buffer_size_bytes,
+    });
+    json!({"name": "envoy.access_loggers.http_grpc", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
+        "common_config": common,
+        "additional_response_headers_to_log": ["x-user-id"],
+    }})
+}
+
+fn file() -> Value {
+    let fields: serde_json::Map<_, _> =
+        fields::FIELDS.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
+    json!({"name": "envoy.access_loggers.file", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+        "path": FILE, "log_format": {"json_format": fields},
+    }})
+}
+
+/// An external processor that is sent the headers of request and response, and is not waited for. Its streams are closed
+/// soon, since Envoy would keep them for 5 seconds.
+fn ext_proc() -> Value {
+    json!({"name": "envoy.filters.http.ext_proc", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
+        "grpc_service": grpc_service(), "observability_mode": true, "deferred_close_timeout": "0.1s",
+        "failure_mode_allow": true,
+        "processing_mode": {"request_header_mode": "SEND", "response_header_mode": "SEND"},
+    }})
+}
+
+fn grpc_service() -> Value {
+    json!({"envoy_grpc": {"cluster_name": AUDIT_GRPC}})
+}
