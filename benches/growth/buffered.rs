@@ -1,0 +1,92 @@
+//! What a request costs while the audit cluster hangs and the buffer fills.
+
+use std::time::Duration;
+
+use audit_demo::upstream::Upstream;
+use serde_json::json;
+
+use super::common::audit::{self, USER_HEADER};
+use super::common::bench::WARM_UP;
+use super::common::quantile::quantile;
+use super::common::requests::{Requests, Traffic};
+use super::common::row::Row;
+use super::common::subject::Subject;
+use super::common::{cpu, progress};
+use super::support::now;
+
+pub const NAME: &str = "buffered";
+
+/// Records that the buffer takes.
+const RECORDS: usize = 10_000;
+/// Requests of a slice, each of which leaves a record.
+const STEP: usize = 1000;
+/// Slices until the buffer is full, and one more, whose records are dropped.
+const STEPS: usize = RECORDS / STEP + 1;
+/// Bytes that are never the limit.
+const BYTES: u32 = 64 << 20;
+/// How long the buffer may take to run empty.
+const DEADLINE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(100);
+
+/// CPU time a request in microseconds, for each step one entry a round.
+type Steps = [Vec<f64>; STEPS];
+
+/// Measures this many times how the buffer fills, and prints.
+pub async fn run(rounds: usize) {
+    let upstream = Upstream::start().await.unwrap();
+    let requests = Requests::new(Traffic::Tracked);
+    let mut none = Subject::start(Row::no_filter(requests), upstream.grpc_addr()).await;
+    let mut audit = Subject::start(row(requests), upstream.grpc_addr()).await;
+    let cores = cpu::part([none.envoy.pid(), audit.envoy.pid()]);
+    for subject in [&mut none, &mut audit] {
+        subject.slice(WARM_UP).await;
+    }
+    let (mut base, mut with) = (Steps::default(), Steps::default());
+    for round in 0..rounds {
+        progress::show(&format!("{NAME}: round {} of {rounds}", round + 1));
+        audit.sink.hang(true);
+        for (base, with) in base.iter_mut().zip(&mut with) {
+            base.push(none.slice(STEP).await.micros);
+            with.push(audit.slice(STEP).await.micros);
+        }
+        until(&audit, "full", |held| held >= RECORDS as u64).await;
+        audit.sink.hang(false);
+        until(&audit, "empty", |held| held == 0).await;
+    }
+    progress::end();
+    println!("{NAME}; {cores}; {rounds} rounds");
+    print(&base, &with);
+}
+
+/// Attempts that hang are not given up.
+fn row(requests: Requests) -> Row {
+    let mut configuration = audit::usual(USER_HEADER);
+    configuration["buffer"] = json!({"max_records": RECORDS, "max_bytes": BYTES, "immediate_reserve_percent": 0});
+    configuration["audit_cluster"]["timeout"] = json!("10m");
+    Row::audit("", requests, &configuration)
+}
+
+/// Waits until the filter says that it holds so many records.
+async fn until(audit: &Subject, state: &str, is_so: fn(u64) -> bool) {
+    let end = now() + DEADLINE;
+    while !audit.envoy.stats("audit_filter.buffer.records").await.values().copied().any(is_so) {
+        assert!(now() < end, "the buffer is not {state} within {DEADLINE:?}: {}", audit.envoy.log());
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn print(base: &Steps, with: &Steps) {
+    println!("  in the buffer before       no filter       added, us   added / added with an empty buffer");
+    println!("                      median   decile   median   decile   median   decile");
+    let added = |step: usize, share| quantile(&with[step], share) - quantile(&base[step], share);
+    for step in 0..STEPS {
+        let [none, none_low] = [0.5, 0.1].map(|share| quantile(&base[step], share));
+        let [median, low] = [0.5, 0.1].map(|share| added(step, share));
+        let [ratio, ratio_low] = [0.5, 0.1].map(|share| added(step, share) / added(0, share));
+        let records = step * STEP;
+        println!(
+            "  {records:>18}  {none:>7.2}  {none_low:>7.2}  {median:>7.2}  {low:>7.2}  {ratio:>7.2}  {ratio_low:>7.2}"
+        );
+    }
+    println!();
+}

@@ -1,0 +1,59 @@
+//! What grows, each in a group of its own: rows without the filter, and rows with it in the order of the curve.
+
+use serde_json::json;
+
+use super::common::audit::{self, USER_HEADER};
+use super::common::bench::Group;
+use super::common::requests::{Requests, Traffic};
+use super::common::row::Row;
+
+const RULES: [usize; 5] = [1, 10, 30, 100, 1000];
+/// Ids over which the requests are spread; the last one: each has its own.
+const SESSIONS: [u64; 4] = [1, 100, 10_000, u64::MAX];
+/// Bytes.
+const CONTEXTS: [usize; 4] = [0, 512, 2048, 8192];
+const WORKERS: [usize; 2] = [1, 2];
+
+/// A name of a group, and what makes its rows.
+pub type Named = (&'static str, fn() -> Vec<Row>);
+
+pub const ALL: [Named; 4] = [("rules", rules), ("sessions", sessions), ("context", context), ("workers", workers)];
+
+/// Makes the rows of a group, which builds what they run.
+pub fn group((name, rows): &Named) -> Group {
+    Group { name, rows: rows() }
+}
+
+fn rules() -> Vec<Row> {
+    let requests = Requests::new(Traffic::Untracked);
+    let with = RULES.map(|count| Row::rules(count, requests));
+    std::iter::once(Row::no_filter(requests)).chain(with).collect()
+}
+
+fn sessions() -> Vec<Row> {
+    let requests = |count| Requests { sessions: Some(count), ..Requests::new(Traffic::Tracked) };
+    let with = SESSIONS.map(|count| {
+        let name = if count == u64::MAX { ", each its own".to_owned() } else { format!(", {count}") };
+        Row::audit(&name, requests(count), &audit::usual(USER_HEADER))
+    });
+    std::iter::once(Row::no_filter(requests(1))).chain(with).collect()
+}
+
+fn context() -> Vec<Row> {
+    let mut configuration = audit::usual(USER_HEADER);
+    configuration["tracking"]["on_empty_context"] = json!("record");
+    let both = |bytes| {
+        let requests = Requests { context: Some(bytes), ..Requests::new(Traffic::Tracked) };
+        [Row::no_filter(requests), Row::audit(&format!(", {bytes} bytes"), requests, &configuration)]
+    };
+    CONTEXTS.into_iter().flat_map(both).collect()
+}
+
+fn workers() -> Vec<Row> {
+    let requests = Requests::new(Traffic::Tracked);
+    let both = |count| {
+        let rows = [Row::no_filter(requests), Row::audit("", requests, &audit::usual(USER_HEADER))];
+        rows.map(|row| row.with_workers(count))
+    };
+    WORKERS.into_iter().flat_map(both).collect()
+}

@@ -1,0 +1,42 @@
+//! How the cost of the filter grows with what it has to do. `benches/README.md` says how to read it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "a benchmark prints, and ends at the first trouble"
+)]
+
+mod buffered;
+#[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "other benchmarks use the rest")]
+mod common;
+mod curve;
+mod groups;
+#[path = "../../tests/envoy/support/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the scenarios and the fault matrix use the rest")]
+mod support;
+
+use common::args::Args;
+use common::bench::{Size, measure};
+use common::table;
+
+// One thread: load generator, sink and upstream share one core, Envoy has the other.
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let args = Args::read(&[("--rounds", 20), ("--requests", 2000)]);
+    let size = Size::of(&args);
+    println!("{size}\n");
+    for group in groups::ALL.iter().filter(|(name, _)| args.wants(name)) {
+        let measured = measure(groups::group(group), size).await;
+        table::print(&measured);
+        curve::print(&measured);
+    }
+    if args.wants(buffered::NAME) {
+        buffered::run(size.rounds).await;
+    }
+}
