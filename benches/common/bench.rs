@@ -14,7 +14,8 @@ pub const WARM_UP: usize = 9000;
 /// Rows that are compared with each other.
 pub struct Group {
     pub name: &'static str,
-    pub rows: Vec<Row>,
+    /// Makes the rows, which builds what they run.
+    pub rows: fn() -> Vec<Row>,
 }
 
 /// How much is measured.
@@ -60,10 +61,10 @@ pub struct Measured {
 }
 
 /// Starts an Envoy for every row, and gives each its slice, round by round, every other round in the opposite order.
-pub async fn measure(group: Group, size: Size) -> Measured {
+pub async fn measure(group: &Group, size: Size) -> Measured {
     let upstream = Upstream::start().await.unwrap();
     let mut running = Vec::new();
-    for row in group.rows {
+    for row in (group.rows)() {
         progress::show(&format!("{}: starting {}", group.name, row.name));
         running.push((Subject::start(row, upstream.grpc_addr()).await, Vec::new()));
     }

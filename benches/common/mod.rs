@@ -16,7 +16,7 @@ pub mod requests;
 pub mod row;
 pub mod sink;
 pub mod subject;
+#[path = "../../tests/envoy/support/mod.rs"]
+pub mod support;
 pub mod table;
 pub mod wire;
-
-use super::support;

@@ -15,16 +15,13 @@ const BATCHES: [usize; 4] = [1, 10, 100, 1000];
 /// Enough for the longest batch.
 const BATCH_BYTES: u32 = 4 << 20;
 
-/// A name of a group, and what makes its rows.
-pub type Named = (&'static str, fn() -> Vec<Row>);
-
 /// `plain` is what carries no control headers, `http` and `grpc` are tracked requests.
-pub const ALL: [Named; 4] = [("plain", plain), ("http", http), ("grpc", grpc), ("delivery", delivery)];
-
-/// Makes the rows of a group, which builds what they run.
-pub fn group((name, rows): &Named) -> Group {
-    Group { name, rows: rows() }
-}
+pub const ALL: [Group; 4] = [
+    Group { name: "plain", rows: plain },
+    Group { name: "http", rows: http },
+    Group { name: "grpc", rows: grpc },
+    Group { name: "delivery", rows: delivery },
+];
 
 fn plain() -> Vec<Row> {
     let [other, check] = [Traffic::Untracked, Traffic::Check].map(Requests::new);

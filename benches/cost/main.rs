@@ -13,14 +13,11 @@
 
 mod agreement;
 #[path = "../common/mod.rs"]
-#[expect(dead_code, reason = "other benchmarks use the rest")]
+#[expect(dead_code, unused_imports, reason = "other benchmarks and the scenarios use the rest")]
 mod common;
 mod groups;
 mod own;
 mod ratios;
-#[path = "../../tests/envoy/support/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the scenarios and the fault matrix use the rest")]
-mod support;
 
 use std::path::Path;
 
@@ -38,10 +35,10 @@ async fn main() {
     let (size, repeat) = (Size::of(&args), args.number("--repeat"));
     println!("{size}");
     print_sizes();
-    for group in groups::ALL.iter().filter(|(name, _)| args.wants(name)) {
+    for group in groups::ALL.iter().filter(|group| args.wants(group.name)) {
         let mut runs = Vec::new();
         for _ in 0..repeat {
-            let measured = measure(groups::group(group), size).await;
+            let measured = measure(group, size).await;
             table::print(&measured);
             ratios::print(&measured);
             runs.push(measured);

@@ -11,8 +11,8 @@ use super::common::quantile::quantile;
 use super::common::requests::{Requests, Traffic};
 use super::common::row::Row;
 use super::common::subject::Subject;
+use super::common::support::now;
 use super::common::{cpu, progress};
-use super::support::now;
 
 pub const NAME: &str = "buffered";
 
@@ -78,14 +78,16 @@ async fn until(audit: &Subject, state: &str, is_so: fn(u64) -> bool) {
 fn print(base: &Steps, with: &Steps) {
     println!("  in the buffer before       no filter       added, us   added / added with an empty buffer");
     println!("                      median   decile   median   decile   median   decile");
-    let added = |step: usize, share| quantile(&with[step], share) - quantile(&base[step], share);
-    for step in 0..STEPS {
-        let [none, none_low] = [0.5, 0.1].map(|share| quantile(&base[step], share));
-        let [median, low] = [0.5, 0.1].map(|share| added(step, share));
-        let [ratio, ratio_low] = [0.5, 0.1].map(|share| added(step, share) / added(0, share));
-        let records = step * STEP;
+    let values = |share| {
+        let both = base.iter().zip(with).map(|(base, with)| [base, with].map(|micros| quantile(micros, share)));
+        both.map(|[none, with]| (none, with - none)).collect::<Vec<_>>()
+    };
+    let (medians, lows) = (values(0.5), values(0.1));
+    for (step, ((none, added), (none_low, added_low))) in medians.iter().zip(&lows).enumerate() {
+        let [ratio, ratio_low] = [added / medians[0].1, added_low / lows[0].1];
         println!(
-            "  {records:>18}  {none:>7.2}  {none_low:>7.2}  {median:>7.2}  {low:>7.2}  {ratio:>7.2}  {ratio_low:>7.2}"
+            "  {:>18}  {none:>7.2}  {none_low:>7.2}  {added:>7.2}  {added_low:>7.2}  {ratio:>7.2}  {ratio_low:>7.2}",
+            step * STEP
         );
     }
     println!();

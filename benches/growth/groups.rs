@@ -14,15 +14,12 @@ const SESSIONS: [u64; 4] = [1, 100, 10_000, u64::MAX];
 const CONTEXTS: [usize; 4] = [0, 512, 2048, 8192];
 const WORKERS: [usize; 2] = [1, 2];
 
-/// A name of a group, and what makes its rows.
-pub type Named = (&'static str, fn() -> Vec<Row>);
-
-pub const ALL: [Named; 4] = [("rules", rules), ("sessions", sessions), ("context", context), ("workers", workers)];
-
-/// Makes the rows of a group, which builds what they run.
-pub fn group((name, rows): &Named) -> Group {
-    Group { name, rows: rows() }
-}
+pub const ALL: [Group; 4] = [
+    Group { name: "rules", rows: rules },
+    Group { name: "sessions", rows: sessions },
+    Group { name: "context", rows: context },
+    Group { name: "workers", rows: workers },
+];
 
 fn rules() -> Vec<Row> {
     let requests = Requests::new(Traffic::Untracked);

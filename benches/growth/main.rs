@@ -13,13 +13,10 @@
 
 mod buffered;
 #[path = "../common/mod.rs"]
-#[expect(dead_code, reason = "other benchmarks use the rest")]
+#[expect(dead_code, unused_imports, reason = "other benchmarks and the scenarios use the rest")]
 mod common;
 mod curve;
 mod groups;
-#[path = "../../tests/envoy/support/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the scenarios and the fault matrix use the rest")]
-mod support;
 
 use common::args::Args;
 use common::bench::{Size, measure};
@@ -31,8 +28,8 @@ async fn main() {
     let args = Args::read(&[("--rounds", 20), ("--requests", 2000)]);
     let size = Size::of(&args);
     println!("{size}\n");
-    for group in groups::ALL.iter().filter(|(name, _)| args.wants(name)) {
-        let measured = measure(groups::group(group), size).await;
+    for group in groups::ALL.iter().filter(|group| args.wants(group.name)) {
+        let measured = measure(group, size).await;
         table::print(&measured);
         curve::print(&measured);
     }

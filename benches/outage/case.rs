@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use super::common::audit::{self, USER_HEADER};
 use super::common::bootstrap::{self, AUDIT};
 use super::common::requests::{Requests, Traffic};
+use super::common::support::bootstrap::Bootstrap;
+use super::common::support::sink::{Answer, Sink as Scripted};
 use super::common::{artefacts, sink::Sink};
-use super::support::bootstrap::Bootstrap;
-use super::support::sink::{Answer, Sink as Scripted};
 
 /// The requests of every case: recorded, whatever the answer.
 pub const TRAFFIC: Traffic = Traffic::Tracked;

@@ -14,15 +14,12 @@
 
 mod case;
 #[path = "../common/mod.rs"]
-#[expect(dead_code, reason = "other benchmarks use the rest")]
+#[expect(dead_code, unused_imports, reason = "other benchmarks and the scenarios use the rest")]
 mod common;
 mod latency;
 mod memory;
 mod processor;
 mod subject;
-#[path = "../../tests/envoy/support/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the scenarios and the fault matrix use the rest")]
-mod support;
 mod users;
 
 use common::args::Args;

@@ -4,9 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use super::case::{Case, Clusters};
+use super::common::support::now;
 use super::common::{cpu, progress};
 use super::subject::{Counts, Subject};
-use super::support::now;
 
 /// Requests to one Envoy until it is the other's turn.
 const TURN: usize = 2000;

@@ -10,8 +10,8 @@ use super::case::{Case, Clusters, TRAFFIC, requests};
 use super::common::bench::WARM_UP;
 use super::common::load::Load;
 use super::common::subject::SETTLE;
-use super::support::envoy::Envoy;
-use super::support::eventually;
+use super::common::support::envoy::Envoy;
+use super::common::support::eventually;
 
 /// Requests after which it is looked whether the buffer is full.
 const FILLING: usize = 2000;
