@@ -62,8 +62,9 @@ pub async fn run(minutes: usize) {
     let cores = cpu::part([audit.subject.envoy.pid(), none.subject.envoy.pid()]);
     print_head(&cores);
     print_sights("at rest", &mut audit, &mut none).await;
-    audit.subject.run(DELIVERED).await;
-    none.subject.run(DELIVERED).await;
+    for _ in 0..DELIVERED / TURN {
+        turn(&mut audit, &mut none).await;
+    }
     print_sights("up, under load", &mut audit, &mut none).await;
     clusters.down.down().await;
     fill(&mut audit, &mut none).await;
@@ -95,13 +96,17 @@ async fn drain(audit: &Watched) {
     }
 }
 
+async fn turn(audit: &mut Watched, none: &mut Watched) {
+    for watched in [audit, none] {
+        watched.subject.run(TURN).await;
+    }
+}
+
 /// By turns, so that each is loaded at full speed, and both have had as many requests.
 async fn load_until(mark: usize, audit: &mut Watched, none: &mut Watched) {
     let end = Duration::from_secs(60 * mark as u64);
     while audit.subject.loaded < end {
-        for watched in [&mut *audit, &mut *none] {
-            watched.subject.run(TURN).await;
-        }
+        turn(audit, none).await;
         progress::show(&format!("memory: {} of {} s", audit.subject.loaded.as_secs(), end.as_secs()));
     }
     progress::end();
