@@ -309,7 +309,7 @@ mod tests {
     /// Mostly plain, so that a single other byte decides.
     fn near_a_bound() -> impl Strategy<Value = u8> {
         let bounds = vec![0, 0x1f, b' ', b'!', b'"', b'#', b'[', b'\\', b']', 0x7f, 0x80, 0xff];
-        prop_oneof![8 => b'a'..b'z', 1 => prop::sample::select(bounds)]
+        prop_oneof![8 => b'a'..=b'z', 1 => prop::sample::select(bounds)]
     }
 
     proptest! {
