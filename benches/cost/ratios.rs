@@ -100,8 +100,13 @@ impl Ratio {
         self.row_micros.iter().zip(both).map(|(row, (none, other))| self.divide(*row, *none, *other)).collect()
     }
 
+    /// Infinite where noise has hidden what the other row adds.
     fn divide(&self, row: f64, none: f64, other: f64) -> f64 {
-        if self.against == Against::NoFilter { row / none } else { (row - none) / (other - none) }
+        match self.against {
+            Against::NoFilter => row / none,
+            _ if other <= none => f64::INFINITY,
+            _ => (row - none) / (other - none),
+        }
     }
 }
 
@@ -124,7 +129,12 @@ fn print_ratio(ratio: &Ratio) {
     let [median, low] = [0.5, 0.1].map(|share| ratio.value(share, rounds.len()));
     let [first, third] = [0.25, 0.75].map(|share| quantile(&rounds, share));
     let verdict = ratio.target.map_or(String::new(), |target| {
-        format!("at most {target:.2}: {}", if median <= target { "met" } else { "missed" })
+        let verdict = match median {
+            _ if median.is_infinite() => "not to be told",
+            _ if median <= target => "met",
+            _ => "missed",
+        };
+        format!("at most {target:.2}: {verdict}")
     });
     println!("    {:<44} {median:>7.2} ({low:>5.2})   {first:>6.2} to {third:<6.2}   {verdict}", ratio.row);
 }
