@@ -10,8 +10,6 @@ use super::support::bootstrap::Bootstrap;
 pub const AUDIT: &str = "audit";
 /// The same sink, over HTTP/2.
 pub const AUDIT_GRPC: &str = "audit_grpc";
-/// The shipped filter that notes the direct peer for the audit filter.
-const PEER_NOTE: &str = "envoy.filters.http.set_filter_state";
 /// What HTTP requests are answered with.
 const BODY: &str = r#"{"UserId": 4711, "Identity": "alice@example.com", "Roles": ["1", "2"], "state": "open"}"#;
 
@@ -36,7 +34,7 @@ fn answer_directly(manager: &mut Value) {
 
 /// Nothing but the router.
 pub fn no_filter(traffic: Traffic) -> Bootstrap {
-    peer_note(traffic).without_filter(PEER_NOTE)
+    peer_note(traffic).without_peer_note()
 }
 
 /// Only the filter that the audit filter needs before it.
@@ -46,7 +44,7 @@ pub fn peer_note(traffic: Traffic) -> Bootstrap {
 
 /// The filter that does nothing.
 pub fn do_nothing(traffic: Traffic) -> Bootstrap {
-    let mut bootstrap = shipped(traffic).without_filter(PEER_NOTE);
+    let mut bootstrap = shipped(traffic).without_peer_note();
     bootstrap.run(artefacts::do_nothing());
     bootstrap.each_filter("audit", |filter| {
         filter["typed_config"]["config"].as_object_mut().unwrap().remove("configuration");

@@ -42,7 +42,7 @@ impl Recorder {
         if count == 0 {
             return true;
         }
-        let trusted = exchange.verdict_or(|peer| self.settings.trust.judge(host.stream, peer)) == Verdict::Trusted;
+        let trusted = exchange.verdict_or(|| self.settings.trust.judge(host.stream)) == Verdict::Trusted;
         if !trusted {
             host.stats.add(Counter::HeadersSpoofed, count);
         }

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use super::capture::Captured;
 use super::correlation::Correlation;
-use super::downstream::PeerNote;
 use super::identity::Claims;
 use super::policy::{self, RequestHead, Rule};
 use super::response_json::Body;
@@ -20,8 +19,6 @@ use crate::time::Now;
 pub struct Exchange {
     seen: bool,
     verdict: Option<Verdict>,
-    /// `None` until it has been asked for.
-    peer: Option<PeerNote>,
     /// The gateway role has said what the next hop records, so the client does not.
     spoken_for: bool,
     audited: Option<Box<Audited>>,
@@ -126,14 +123,8 @@ impl Exchange {
     }
 
     /// The verdict on the direct peer, who is judged once.
-    pub(super) fn verdict_or(&mut self, judge: impl FnOnce(&mut Option<PeerNote>) -> Verdict) -> Verdict {
-        let Self { verdict, peer, .. } = self;
-        *verdict.get_or_insert_with(|| judge(peer))
-    }
-
-    /// What has been asked of the client's side so far.
-    pub(super) fn peer(&self) -> Option<&PeerNote> {
-        self.peer.as_ref()
+    pub(super) fn verdict_or(&mut self, judge: impl FnOnce() -> Verdict) -> Verdict {
+        *self.verdict.get_or_insert_with(judge)
     }
 }
 

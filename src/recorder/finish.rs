@@ -4,13 +4,13 @@ use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::downstream::PeerNote;
 use super::exchange::{Audited, MAX_NAME_BYTES, Request};
 use super::grpc::{self, Status, StatusSource};
 use super::headers::Headers;
 use super::response_json::Body;
 use super::session::SessionEvent;
 use super::tracking::clipped;
+use super::trust::address_without_port;
 use super::wholeness::Wholeness;
 use super::{flags, outcome};
 use crate::host::{Property, Stream};
@@ -79,7 +79,6 @@ fn rpc_status(
 pub(super) fn record(
     mut audited: Audited,
     ending: Ending,
-    peer: Option<&PeerNote>,
     body: Option<&Body>,
     stream: &dyn Stream,
     clock: &dyn Fn() -> Now,
@@ -114,7 +113,7 @@ pub(super) fn record(
         response_code_details: (unusual || extra.response_code_details)
             .then(|| ending.wholeness.details(stream).map(bounded))
             .flatten(),
-        ..of_request(audited, start_unix_nanos, peer, stream)
+        ..of_request(audited, start_unix_nanos, stream)
     }
 }
 
@@ -125,22 +124,21 @@ const ENDING_BYTES: usize = 8192;
 const RESPONSE_VALUE_BYTES: usize = 6 * MAX_NAME_BYTES + 256;
 
 /// What is known of an exchange before the request goes upstream. Immediate when the record of its end surely is.
-pub(super) fn received(audited: Audited, peer: Option<&PeerNote>, stream: &dyn Stream) -> Received {
+pub(super) fn received(audited: Audited, stream: &dyn Stream) -> Received {
     let rule = &audited.rule;
     let values = rule.identity.count_fields() + rule.capture.response_headers.len();
     let most_ending_bytes = ENDING_BYTES + values * RESPONSE_VALUE_BYTES;
-    Received { record: Box::new(receipt(audited, peer, stream)), most_ending_bytes }
+    Received { record: Box::new(receipt(audited, stream)), most_ending_bytes }
 }
 
-fn receipt(mut audited: Audited, peer: Option<&PeerNote>, stream: &dyn Stream) -> ExchangeRecord {
+fn receipt(mut audited: Audited, stream: &dyn Stream) -> ExchangeRecord {
     let start_unix_nanos = audited.start.unwrap_or_default().unix_nanos;
     let identity = audited.rule.identity.resolve_received(mem::take(&mut audited.claims), stream);
     let immediate = audited.rule.is_always_immediate();
-    ExchangeRecord { identity, immediate, ..of_request(audited, start_unix_nanos, peer, stream) }
+    ExchangeRecord { identity, immediate, ..of_request(audited, start_unix_nanos, stream) }
 }
 
-fn of_request(audited: Audited, start_unix_nanos: u64, peer: Option<&PeerNote>, stream: &dyn Stream) -> ExchangeRecord {
-    let (client_address, protocol_version) = peer.cloned().unwrap_or_else(|| PeerNote::read(stream)).client(stream);
+fn of_request(audited: Audited, start_unix_nanos: u64, stream: &dyn Stream) -> ExchangeRecord {
     let Audited { rule, tracking, request, session, captured, correlation, .. } = audited;
     let peer_uri_san = rule.extra_fields.peer_uri_san;
     ExchangeRecord {
@@ -155,9 +153,9 @@ fn of_request(audited: Audited, start_unix_nanos: u64, peer: Option<&PeerNote>, 
         path: request.path,
         route: rule.route().map(str::to_owned),
         host: request.host,
-        protocol_version,
+        protocol_version: stream.property(Property::Protocol).map(version),
         user_agent: request.user_agent,
-        client_address,
+        client_address: stream.property(Property::SourceAddress).map(|source| address_without_port(&source).to_vec()),
         request_id: request.request_id,
         trace: request.trace,
         peer_uri_san: peer_uri_san
@@ -201,4 +199,13 @@ fn error_message(source: StatusSource, stream: &dyn Stream) -> Option<Vec<u8>> {
         StatusSource::Http | StatusSource::Reset => None,
     }?;
     (!value.is_empty()).then(|| grpc::decode_message(&value))
+}
+
+/// `HTTP/1.1` as `1.1`, which is what `network.protocol.version` holds.
+fn version(mut protocol: Vec<u8>) -> Vec<u8> {
+    const PREFIX: &[u8] = b"HTTP/";
+    if protocol.starts_with(PREFIX) {
+        protocol.drain(..PREFIX.len());
+    }
+    protocol
 }

@@ -5,7 +5,6 @@ mod begin;
 pub mod capture;
 pub mod correlation;
 pub mod credentials;
-pub mod downstream;
 pub mod exchange;
 mod finish;
 pub mod flags;
@@ -128,7 +127,7 @@ impl Recorder {
     /// What can be recorded of a request that has not gone upstream yet; `None` when no rule wants a record.
     #[must_use]
     pub fn received(&self, exchange: &Exchange, stream: &dyn Stream) -> Option<Received> {
-        exchange.audited().map(|audited| finish::received(audited.clone(), exchange.peer(), stream))
+        exchange.audited().map(|audited| finish::received(audited.clone(), stream))
     }
 
     /// Takes the request trailers: names the control headers to remove from them; the context, too, where the gateway
@@ -189,6 +188,6 @@ impl Recorder {
             stats.add(Counter::Excluded, 1);
             return None;
         }
-        Some(Box::new(finish::record(*audited, ending, exchange.peer(), body.as_deref(), stream, clock)))
+        Some(Box::new(finish::record(*audited, ending, body.as_deref(), stream, clock)))
     }
 }

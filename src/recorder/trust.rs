@@ -4,7 +4,6 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::downstream::PeerNote;
 use crate::host::{Property, Stream};
 
 /// Whom to believe.
@@ -40,12 +39,11 @@ pub enum Verdict {
 impl Trust {
     /// Judges the direct peer of a stream: one or two host calls, plus one when URI SANs are configured; that one alone
     /// when it decides.
-    /// The note is kept for those who ask after it.
-    pub fn judge(&self, stream: &dyn Stream, note: &mut Option<PeerNote>) -> Verdict {
+    pub fn judge(&self, stream: &dyn Stream) -> Verdict {
         if !self.uri_sans.is_empty() && self.trusts_certificate(stream) {
             return Verdict::Trusted;
         }
-        match direct_peer(stream, note.get_or_insert_with(|| PeerNote::read(stream))) {
+        match direct_peer(stream) {
             None => Verdict::Unknown,
             Some(address) if self.cidrs.iter().any(|cidr| cidr.contains(&address)) => Verdict::Trusted,
             Some(_) => Verdict::Untrusted,
@@ -65,9 +63,9 @@ fn has_prefix(san: &[u8], prefix: &[u8]) -> bool {
 
 /// What `audit.direct_peer` says; without it the address of the source, if that is a connection's: port 0 is an address that
 /// Envoy took from a header. A claim in a PROXY line has a port, and only `audit.direct_peer` sees behind it.
-fn direct_peer(stream: &dyn Stream, note: &PeerNote) -> Option<IpAddr> {
-    if let Some(provided) = &note.direct {
-        return parse_ip(provided);
+fn direct_peer(stream: &dyn Stream) -> Option<IpAddr> {
+    if let Some(provided) = stream.property(Property::DirectPeer).filter(|value| !value.is_empty()) {
+        return parse_ip(&provided);
     }
     let source = stream.property(Property::SourceAddress)?;
     let (address, port) = split_port(&source)?;
@@ -110,7 +108,7 @@ mod tests {
     #[track_caller]
     fn check(properties: &[(Property, &str)], expected: Verdict) {
         let stream = FakeStream::default().with_properties(properties);
-        assert_eq!(trust().judge(&stream, &mut None), expected, "{properties:?}");
+        assert_eq!(trust().judge(&stream), expected, "{properties:?}");
     }
 
     #[test]
@@ -172,7 +170,7 @@ mod tests {
         use Property::{DirectPeer, PeerUriSan, SourceAddress};
         let asked = |trust: &Trust, properties: &[(Property, &str)]| {
             let stream = FakeStream::default().with_properties(properties);
-            trust.judge(&stream, &mut None);
+            trust.judge(&stream);
             stream.asked.into_inner()
         };
         let by_address = Trust { uri_sans: Vec::new(), ..trust() };

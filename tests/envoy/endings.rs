@@ -148,7 +148,7 @@ async fn http_refused_by_an_earlier_filter() {
 #[tokio::test]
 async fn http_refused_by_a_later_filter() {
     let bootstrap =
-        Bootstrap::shipped().with_plugin(&everything()).with_filter_at(2, &bootstrap::forbidding("/forbidden"));
+        Bootstrap::shipped().with_plugin(&everything()).with_filter_at(1, &bootstrap::forbidding("/forbidden"));
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
     assert_eq!(mesh.get("/forbidden", &[]).await.status, 403);
     assert_all(&only_record(&mesh).await, &[("http.response.status_code", "403"), ("audit.outcome", "denied")]);

@@ -48,12 +48,6 @@ fn only_a_control_header_makes_it_ask() {
     let run = case.run();
     assert_eq!(run.asked, [Property::DirectPeer, Property::SourceAddress], "judged once per exchange");
     let run = Case::new("GET", "/check").run();
-    let of_record = [Property::ResponseFlags, Property::DirectPeer, Property::SourceAddress, Property::Protocol];
+    let of_record = [Property::ResponseFlags, Property::Protocol, Property::SourceAddress];
     assert_eq!(run.asked, of_record, "a plain record asks for what it holds");
-    let noted = |stream: FakeStream| stream.with_properties(&[(Property::DirectPeer, "10.1.2.3 8.8.8.8 HTTP/2")]);
-    let run = Case::new("GET", "/check").headers(&[TRACK]).stream(noted).run();
-    assert_eq!(run.asked, [Property::DirectPeer, Property::ResponseFlags], "the note says all of the client");
-    let record = run.record.unwrap();
-    assert_eq!(optional(record.client_address.as_ref()), Some("8.8.8.8"));
-    assert_eq!(optional(record.protocol_version.as_ref()), Some("2"));
 }

@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use super::{JSON, assert_named, default_rules, last_record, mesh_of};
 use crate::support::Mesh;
 
-const DIRECT_PEER: usize = 0;
-const AUDIT: usize = 1;
+const AUDIT: usize = 0;
 
 fn compressor() -> Value {
     let gzip = "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip";
@@ -35,7 +34,7 @@ async fn compressed_at(index: usize) -> Mesh {
 
 #[tokio::test]
 async fn before_the_filter_the_user_is_named() {
-    let mesh = compressed_at(DIRECT_PEER + 1).await;
+    let mesh = compressed_at(AUDIT).await;
     assert_named(&last_record(&mesh).await, "42", "response_json");
 }
 

@@ -32,7 +32,7 @@ const UNSIGNED: &str = concat!(
 );
 
 /// The place before the audit filter, and the one after it.
-const PLACES: [usize; 2] = [1, 2];
+const PLACES: [usize; 2] = [0, 1];
 
 fn jwt_authn() -> Value {
     json!({"name": "envoy.filters.http.jwt_authn", "typed_config": {

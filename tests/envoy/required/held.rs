@@ -129,7 +129,7 @@ async fn many_at_once() {
 
 #[tokio::test]
 async fn a_later_filter_has_its_say() {
-    let bootstrap = bootstrap("acknowledged", &json!({})).with_filter_at(2, &bootstrap::forbidding(PATH));
+    let bootstrap = bootstrap("acknowledged", &json!({})).with_filter_at(1, &bootstrap::forbidding(PATH));
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
     assert_eq!(answer(post(mesh.http, PATH, Bytes::from_static(b"body"))).await.status, 403);
     let records = mesh.exchanges_until_marker().await;

@@ -75,7 +75,8 @@ impl Bootstrap {
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let filters = list(&self.0["static_resources"]["listeners"])
             .into_iter()
-            .flat_map(|listener| list(&listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"]));
+            .flat_map(|listener| list(&listener["filter_chains"][0]["filters"]))
+            .flat_map(|filter| list(&filter["typed_config"]["http_filters"]));
         let keys = filters.flat_map(|filter| {
             list(&filter["typed_config"]["config"]["vm_config"]["environment_variables"]["host_env_keys"])
         });
@@ -95,7 +96,10 @@ impl Bootstrap {
 
     /// The connection managers of all listeners.
     pub fn connection_managers(&mut self) -> impl Iterator<Item = &mut Value> {
-        self.listeners().iter_mut().map(|listener| &mut listener["filter_chains"][0]["filters"][0]["typed_config"])
+        self.listeners().iter_mut().map(|listener| {
+            let filters = listener["filter_chains"][0]["filters"].as_array_mut().unwrap();
+            &mut filters.last_mut().expect("a connection manager")["typed_config"]
+        })
     }
 
     /// Changes every HTTP filter with this name.
@@ -114,7 +118,16 @@ impl Bootstrap {
         self
     }
 
-    /// Puts an HTTP filter at this place of every chain.
+    /// Removes the note of the direct peer, which the shipped files make for each connection.
+    pub fn without_peer_note(mut self) -> Self {
+        for listener in self.listeners() {
+            let filters = listener["filter_chains"][0]["filters"].as_array_mut().unwrap();
+            filters.retain(|filter| filter["name"] != "envoy.filters.network.set_filter_state");
+        }
+        self
+    }
+
+    /// Puts an HTTP filter at this place of every chain. The audit filter is at 0.
     pub fn with_filter_at(mut self, index: usize, filter: &Value) -> Self {
         for manager in self.connection_managers() {
             manager["http_filters"].as_array_mut().unwrap().insert(index, filter.clone());

@@ -11,7 +11,7 @@ use super::*;
 async fn mesh_at(address: &str, cidrs: &Value, has_direct_peer: bool) -> Mesh {
     let mut bootstrap = Bootstrap::shipped();
     if !has_direct_peer {
-        bootstrap = bootstrap.without_filter("envoy.filters.http.set_filter_state");
+        bootstrap = bootstrap.without_peer_note();
     }
     let socket = &mut bootstrap.listeners()[0]["address"]["socket_address"];
     socket["address"] = json!(address);

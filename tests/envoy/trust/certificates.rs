@@ -164,7 +164,7 @@ async fn over_tls_a_forged_forwarded_address_does_not_help() {
         let mutual = MutualMesh::start(&trust, Authority::validation, |bootstrap| {
             *bootstrap = forwarded::believing(bootstrap.clone());
             if !has_direct_peer {
-                *bootstrap = bootstrap.clone().without_filter("envoy.filters.http.set_filter_state");
+                *bootstrap = bootstrap.clone().without_peer_note();
             }
         })
         .await;

@@ -30,7 +30,7 @@ async fn a_forged_forwarded_address_does_not_help() {
 #[tokio::test]
 async fn without_the_direct_peer_a_forwarded_address_is_unknown() {
     let wide = json!({"trust": {"cidrs": ["10.0.0.0/8", "127.0.0.0/8"]}});
-    let bootstrap = Bootstrap::shipped().without_filter("envoy.filters.http.set_filter_state").with_plugin(&wide);
+    let bootstrap = Bootstrap::shipped().without_peer_note().with_plugin(&wide);
     let mesh = believing_mesh(bootstrap).await;
     call_from(&mesh, STRANGER, &[("x-forwarded-for", "10.0.0.1")]).await;
     call_from(&mesh, STRANGER, &[("x-forwarded-for", "10.0.0.1")]).await;
@@ -43,15 +43,28 @@ async fn without_the_direct_peer_a_forwarded_address_is_unknown() {
     assert_eq!(records.len(), 1, "without x-forwarded-for the address is the peer's own");
 }
 
+/// The peer is noted for each request instead of each connection.
+fn noted_by_an_http_filter() -> Bootstrap {
+    let note = json!({"name": "envoy.filters.http.set_filter_state", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config",
+        "on_request_headers": [{"object_key": "audit.direct_peer", "factory_key": "envoy.string", "format_string": {
+            "text_format_source": {"inline_string": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"},
+        }}],
+    }});
+    Bootstrap::shipped().without_peer_note().with_filter_at(0, &note)
+}
+
 #[tokio::test]
 async fn a_trusted_gateway_stays_trusted_when_it_forwards_a_stranger() {
-    let mesh = believing_mesh(Bootstrap::shipped()).await;
-    call_from(&mesh, Ipv4Addr::LOCALHOST, &[("x-forwarded-for", "8.8.8.8")]).await;
-    let records = mesh.exchanges_until_marker().await;
-    assert_eq!(records.len(), 1);
-    assert_eq!(records[0].text("client.address"), "8.8.8.8");
-    assert_eq!(records[0].text("audit.action"), "forged");
-    assert_eq!(mesh.envoy.stats("audit_filter").await["headers.spoofed"], 0);
+    for bootstrap in [Bootstrap::shipped(), noted_by_an_http_filter()] {
+        let mesh = believing_mesh(bootstrap).await;
+        call_from(&mesh, Ipv4Addr::LOCALHOST, &[("x-forwarded-for", "8.8.8.8")]).await;
+        let records = mesh.exchanges_until_marker().await;
+        assert_eq!(records.len(), 1);
+        assert_eq!(records[0].text("client.address"), "8.8.8.8");
+        assert_eq!(records[0].text("audit.action"), "forged");
+        assert_eq!(mesh.envoy.stats("audit_filter").await["headers.spoofed"], 0);
+    }
 }
 
 /// Every way to write an address that Envoy may believe and that may hide its port 0.
@@ -70,7 +83,7 @@ async fn assert_no_claim_helps(mesh: &Mesh, header: &str) {
 
 #[tokio::test]
 async fn no_way_to_write_a_forwarded_address_helps() {
-    let bootstrap = Bootstrap::shipped().without_filter("envoy.filters.http.set_filter_state");
+    let bootstrap = Bootstrap::shipped().without_peer_note();
     let mesh = believing_mesh(bootstrap.with_plugin(&only_loopback())).await;
     assert_no_claim_helps(&mesh, "x-forwarded-for").await;
 }
@@ -82,7 +95,7 @@ async fn an_address_from_a_header_of_the_operators_choice_does_not_help() {
         "header_name": "x-real-ip",
         "allow_extension_to_set_address_as_trusted": true,
     }}]);
-    let mut bootstrap = Bootstrap::shipped().without_filter("envoy.filters.http.set_filter_state");
+    let mut bootstrap = Bootstrap::shipped().without_peer_note();
     for manager in bootstrap.connection_managers() {
         manager["original_ip_detection_extensions"] = detection.clone();
     }
@@ -128,7 +141,7 @@ async fn a_forged_proxy_line_does_not_help() {
 /// What the direct peer's filter is good for: no port tells that this address was claimed.
 #[tokio::test]
 async fn without_the_direct_peer_a_proxy_line_is_believed() {
-    let bootstrap = Bootstrap::shipped().without_filter("envoy.filters.http.set_filter_state");
+    let bootstrap = Bootstrap::shipped().without_peer_note();
     let mesh = believing_mesh(behind_a_balancer(bootstrap)).await;
     claim_in_a_proxy_line(&mesh).await;
     let records = mesh.exchanges_until_marker().await;
