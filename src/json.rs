@@ -4,7 +4,7 @@
 //! moved here, eight at a time. What is written is always UTF-8.
 
 /// Where text is written, one piece behind the other. Keeps its memory when it is cleared.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Writer {
     /// What is written, and behind it room.
     bytes: Vec<u8>,

@@ -1,8 +1,8 @@
 //! What the host calls in the filter: the exports of the proxy-wasm ABI 0.2.1.
 //!
-//! A callback that is exported is called for every stream and costs it some 2 us, also when nothing is to be done in it.
-//! So only those are here that something needs: no request bodies, no end of responses, no deletion of contexts. The
-//! response's own two are left out of the lean artefact.
+//! A callback that is exported is called for every stream, that of a body for every chunk, and costs it some 2 us, also
+//! when nothing is to be done in it. So only those are here that something needs: no request bodies, no end of responses,
+//! no deletion of contexts. The response's own two are left out of the lean artefact.
 
 #![expect(unsafe_code, reason = "an export is unsafe, since its name could be another's")]
 
@@ -24,7 +24,7 @@ extern "C" fn proxy_abi_version_0_2_1() {}
 
 #[unsafe(no_mangle)]
 extern "C" fn _initialize() {
-    // SAFETY: called once, before anything else.
+    // SAFETY: the host calls it once, before anything else.
     unsafe { __wasm_call_ctors() };
     std::panic::set_hook(Box::new(|panic| imports::log(LogLevel::Critical, &panic.to_string())));
 }

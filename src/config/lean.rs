@@ -9,7 +9,8 @@ use crate::recorder::session::SessionEvent;
 /// Every rule that asks for it, and the name of the artefact that can.
 pub fn check(config: Config) -> Result<Config, ConfigError> {
     let mut problems = Vec::new();
-    for (index, rule) in config.recorder.policy.iter().enumerate() {
+    let rules = config.recorder.policy.iter().enumerate().filter(|(_, rule)| config.recorder.enabled && rule.recorded);
+    for (index, rule) in rules {
         let mut refuse = |what: &str| {
             let name = &rule.name;
             problems.push(format!(

@@ -227,8 +227,11 @@ impl PathPattern {
     fn matches(&self, path: &[u8]) -> bool {
         match self {
             Self::Exact(text) => is_same(path, text.as_bytes()),
-            Self::Prefix(text) => path.starts_with(text.as_bytes()),
-            Self::Suffix(text) => path.ends_with(text.as_bytes()),
+            Self::Prefix(text) => path.get(..text.len()).is_some_and(|start| is_same(start, text.as_bytes())),
+            Self::Suffix(text) => {
+                let start = path.len().checked_sub(text.len());
+                start.and_then(|start| path.get(start..)).is_some_and(|end| is_same(end, text.as_bytes()))
+            }
             Self::Template(template) => template.matches(path),
         }
     }

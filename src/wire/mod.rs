@@ -95,7 +95,7 @@ pub struct Body {
 }
 
 /// Writes records and batches.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Encoder {
     format: Format,
     /// `service.name`

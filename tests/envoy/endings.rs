@@ -96,6 +96,20 @@ async fn grpc_client_cancels() {
 }
 
 #[tokio::test]
+async fn envoys_limit_breaks_off_what_has_begun() {
+    let mesh = mesh_with(|bootstrap| {
+        for manager in bootstrap.connection_managers() {
+            manager["common_http_protocol_options"] = json!({"max_stream_duration": "0.5s"});
+        }
+    })
+    .await;
+    let _ = mesh.tracked_call("hang").await;
+    let record = only_record(&mesh).await;
+    assert_all(&record, &[("audit.rpc.status_source", "reset"), ("audit.outcome", "aborted")]);
+    assert_eq!(record.text("audit.response.code_details"), "max_duration_timeout");
+}
+
+#[tokio::test]
 async fn grpc_upstream_resets() {
     let mesh = mesh_with(|_| {}).await;
     // What the client sees of it is Envoy's business.

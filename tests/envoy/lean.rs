@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::configuration::assert_refused;
 use crate::support::bootstrap::Bootstrap;
-use crate::support::mesh::list;
+use crate::support::mesh::{METHOD, list};
 use crate::support::sink::Sink;
 use crate::support::{Mesh, tools};
 
@@ -53,10 +53,10 @@ async fn answers_errors_and_broken_answers_are_told_apart() {
     assert_eq!(
         told,
         [
-            ["", "OK", "success", ""],
-            ["", "PERMISSION_DENIED", "denied", ""],
-            ["", "UNKNOWN", "aborted", ""],
             ["/broken", "", "aborted", ""],
+            [METHOD, "OK", "success", ""],
+            [METHOD, "PERMISSION_DENIED", "denied", ""],
+            [METHOD, "UNKNOWN", "aborted", ""],
             ["/denied", "", "denied", ""],
             ["/whole", "", "success", "4711"],
         ]

@@ -30,6 +30,13 @@ fn all_that_needs_responses_is_named_in_one_line() {
 }
 
 #[test]
+fn what_records_nothing_needs_nothing() {
+    assert_eq!(check(&json!({"enabled": false})), Ok(()));
+    let identity = json!({"user_id": [{"response_json": "/id"}]});
+    assert_eq!(check(&json!({"identity": identity, "rules": [{"name": "a", "level": "none"}]})), Ok(()));
+}
+
+#[test]
 fn a_global_source_counts_where_a_rule_uses_it() {
     let identity = json!({"user_id": [{"response_json": "/id"}]});
     assert!(check(&json!({"identity": identity, "rules": [{"name": "a"}]})).is_err());

@@ -47,7 +47,8 @@ fn only_a_control_header_makes_it_ask() {
     case.trailers = owned(&[TRACK]);
     let run = case.run();
     assert_eq!(run.asked, [Property::DirectPeer, Property::SourceAddress], "judged once per exchange");
-    let run = Case::new("GET", "/check").run();
-    let of_record = [Property::ResponseFlags, Property::Protocol, Property::SourceAddress];
+    let undisturbed = |stream: FakeStream| stream.with_properties(&[(Property::ResponseCodeDetails, "via_upstream")]);
+    let run = Case::new("GET", "/check").stream(undisturbed).run();
+    let of_record = [Property::ResponseCodeDetails, Property::Protocol, Property::SourceAddress];
     assert_eq!(run.asked, of_record, "a plain record asks for what it holds");
 }
