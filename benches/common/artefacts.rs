@@ -1,7 +1,7 @@
 //! The `.wasm` files that are compared, each built once.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use super::support::tools;
@@ -11,17 +11,9 @@ pub fn full() -> &'static Path {
     tools::wasm()
 }
 
-/// The filter without what costs every request; `None` where `wasm-build.sh` cannot build it.
-pub fn lean() -> Option<&'static Path> {
-    static PATH: OnceLock<Option<PathBuf>> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let mut build = Command::new("bash");
-        build.arg(tools::root().join("wasm-build.sh")).arg("--lean").stderr(Stdio::inherit());
-        let output = build.output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        text.lines().last().filter(|_| output.status.success()).map(|path| tools::root().join(path))
-    })
-    .as_deref()
+/// The filter without callbacks on responses.
+pub fn lean() -> &'static Path {
+    tools::lean_wasm()
 }
 
 /// The filter that does nothing.

@@ -10,6 +10,8 @@ use super::support::bootstrap::Bootstrap;
 pub const AUDIT: &str = "audit";
 /// The same sink, over HTTP/2.
 pub const AUDIT_GRPC: &str = "audit_grpc";
+/// More requests than a slice has.
+const MANY: u32 = 1_000_000;
 /// What HTTP requests are answered with.
 const BODY: &str = r#"{"UserId": 4711, "Identity": "alice@example.com", "Roles": ["1", "2"], "state": "open"}"#;
 
@@ -74,6 +76,8 @@ pub fn own(traffic: Traffic, filters: &[Value], access_log: &[Value]) -> Bootstr
     let mut cluster = bootstrap.cluster("demo_grpc").clone();
     cluster["name"] = json!(AUDIT_GRPC);
     cluster["load_assignment"]["cluster_name"] = json!(AUDIT_GRPC);
+    // A stream for each request is open until its answer comes: more than the 1024 that Envoy allows by default.
+    cluster["circuit_breakers"] = json!({"thresholds": [{"max_requests": MANY, "max_pending_requests": MANY}]});
     bootstrap.clusters().push(cluster);
     bootstrap
 }

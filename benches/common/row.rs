@@ -51,12 +51,12 @@ impl Row {
         Self::new(&format!("audit{name}"), requests, Delivery::Sink(requests.traffic.event()), bootstrap)
     }
 
-    /// The same with the lean artefact, where it can be built.
-    pub fn lean(name: &str, requests: Requests, configuration: &Value) -> Option<Self> {
+    /// The same with the lean artefact.
+    pub fn lean(name: &str, requests: Requests, configuration: &Value) -> Self {
         let mut row = Self::audit(name, requests, configuration);
         row.name = format!("lean{name}");
-        row.bootstrap.run(artefacts::lean()?);
-        Some(row)
+        row.bootstrap.run(artefacts::lean());
+        row
     }
 
     /// HTTP filters and access logs of Envoy's own.
@@ -72,9 +72,9 @@ impl Row {
     }
 
     /// The same with the lean artefact.
-    pub fn lean_rules(count: usize, requests: Requests) -> Option<Self> {
-        let row = Self::lean(&rules(count), requests, &audit::unmatched(count))?;
-        Some(row.delivering(Delivery::Nothing))
+    pub fn lean_rules(count: usize, requests: Requests) -> Self {
+        let row = Self::lean(&rules(count), requests, &audit::unmatched(count));
+        row.delivering(Delivery::Nothing)
     }
 
     pub fn delivering(self, delivery: Delivery) -> Self {

@@ -8,23 +8,18 @@ use super::Format;
 use crate::json::Writer;
 use crate::time::nanos;
 
-/// The name of an attribute and the kind of its value, in one piece with what OTLP writes around them: `,{"key":"`, the
-/// name, and the start of the value. Names need no escaping.
+/// The name of an attribute, and in one piece with what OTLP writes around it: the end of the attribute before, the name,
+/// and the start of the value. Names need no escaping.
 #[derive(Clone, Copy)]
 pub(super) struct Name {
+    plain: &'static str,
     piece: &'static str,
-    /// What ends the piece.
-    kind: &'static str,
 }
 
 impl Name {
     /// One of the names that [`name`] makes.
-    pub(super) const fn new(piece: &'static str, kind: &'static str) -> Self {
-        Self { piece, kind }
-    }
-
-    fn plain(self) -> &'static str {
-        self.piece.strip_prefix(OPEN).and_then(|rest| rest.strip_suffix(self.kind)).unwrap_or_default()
+    pub(super) const fn new(plain: &'static str, piece: &'static str) -> Self {
+        Self { plain, piece }
     }
 }
 
@@ -50,7 +45,7 @@ macro_rules! name {
         name!($name, r#"","value":{"doubleValue":"#)
     };
     ($name:literal, $kind:literal) => {
-        $crate::wire::sink::Name::new(concat!(r#"}},{"key":""#, $name, $kind), $kind)
+        $crate::wire::sink::Name::new($name, concat!(r#"}},{"key":""#, $name, $kind))
     };
 }
 pub(super) use name;
@@ -152,7 +147,7 @@ impl<'o> Sink<'o> {
             }
             Format::Ndjson => {
                 self.out.push_str(",\"");
-                self.out.push_str(name.plain());
+                self.out.push_str(name.plain);
                 self.out.push_str("\":");
             }
         }
