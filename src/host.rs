@@ -9,6 +9,8 @@ pub enum Property {
     DirectPeer,
     /// `ip:port` of the client as Envoy sees it; port 0 when taken from `x-forwarded-for`.
     SourceAddress,
+    /// The connection's number, which no other connection of the process has, 8 bytes little-endian.
+    ConnectionId,
     /// First URI SAN of the peer's certificate.
     PeerUriSan,
     /// `HTTP/1.1`, `HTTP/2`, `HTTP/3`.
@@ -29,8 +31,6 @@ pub enum Property {
 pub trait Stream {
     /// A property as raw bytes.
     fn property(&self, property: Property) -> Option<Vec<u8>>;
-    /// First value of a response header.
-    fn response_header(&self, name: &str) -> Option<Vec<u8>>;
     /// First value of a response trailer.
     fn response_trailer(&self, name: &str) -> Option<Vec<u8>>;
     /// All response headers in the serialization of proxy-wasm hosts.

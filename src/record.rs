@@ -108,7 +108,7 @@ pub struct ExchangeRecord {
     /// gRPC status.
     pub rpc: Option<RpcStatus>,
     /// `1.1`, `2`, `3`
-    pub protocol_version: Option<Vec<u8>>,
+    pub protocol_version: Option<Cow<'static, [u8]>>,
     /// `user-agent`, bounded.
     pub user_agent: Option<Vec<u8>>,
     /// The client as Envoy sees it, without port.

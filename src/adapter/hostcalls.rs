@@ -56,10 +56,6 @@ impl Stream for CurrentStream {
         imports::property(path(property))
     }
 
-    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
-        imports::header(Map::ResponseHeaders, name)
-    }
-
     fn response_headers(&self) -> Vec<u8> {
         imports::header_map(Map::ResponseHeaders).unwrap_or_default()
     }
@@ -99,6 +95,7 @@ fn path(property: Property) -> &'static str {
     match property {
         Property::DirectPeer => "filter_state\0audit.direct_peer",
         Property::SourceAddress => "source\0address",
+        Property::ConnectionId => "connection_id",
         Property::PeerUriSan => "connection\0uri_san_peer_certificate",
         Property::Protocol => "request\0protocol",
         Property::RequestTime => "request\0time",

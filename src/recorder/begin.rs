@@ -10,6 +10,7 @@ use super::policy::{self, RequestHead, Rule};
 use super::tracking::{Presence, Tracking};
 use super::trust::Verdict;
 use super::{Host, Recorder, grpc, path};
+use crate::host::{Property, Stream};
 use crate::record::Protocol;
 use crate::stats::{Counter, Stats};
 
@@ -42,11 +43,22 @@ impl Recorder {
         if count == 0 {
             return true;
         }
-        let trusted = exchange.verdict_or(|| self.settings.trust.judge(host.stream)) == Verdict::Trusted;
+        let trusted = self.verdict(exchange, host.stream) == Verdict::Trusted;
         if !trusted {
             host.stats.add(Counter::HeadersSpoofed, count);
         }
         trusted
+    }
+
+    /// Asks no more than the connection's number where another of its requests was judged.
+    fn verdict(&self, exchange: &mut Exchange, stream: &dyn Stream) -> Verdict {
+        if let Some(verdict) = exchange.verdict() {
+            return verdict;
+        }
+        let id = exchange.connection_or(|| stream.number(Property::ConnectionId));
+        let verdict = self.connections.verdict(id, || self.settings.trust.judge(stream));
+        exchange.judge(verdict);
+        verdict
     }
 
     pub(super) fn removals(&self, presence: Presence, trusted: bool, stats: &mut Stats) -> Vec<&str> {

@@ -18,6 +18,8 @@ use crate::time::Now;
 #[derive(Debug, Default)]
 pub struct Exchange {
     seen: bool,
+    /// The connection's number, where the host has one; `None`: not asked yet.
+    connection: Option<Option<u64>>,
     verdict: Option<Verdict>,
     /// The gateway role has said what the next hop records, so the client does not.
     spoken_for: bool,
@@ -52,6 +54,8 @@ pub(super) struct Request {
     pub(super) user_agent: Option<Vec<u8>>,
     pub(super) request_id: Option<Vec<u8>>,
     pub(super) trace: Option<TraceContext>,
+    /// `x-forwarded-for`, where it has one value that is no longer than an address.
+    pub(super) forwarded_for: Option<Vec<u8>>,
 }
 
 /// Longest path that is recorded, in bytes; the rest is cut.
@@ -122,9 +126,13 @@ impl Exchange {
         self.verdict
     }
 
-    /// The verdict on the direct peer, who is judged once.
-    pub(super) fn verdict_or(&mut self, judge: impl FnOnce() -> Verdict) -> Verdict {
-        *self.verdict.get_or_insert_with(judge)
+    /// The number of the stream's connection, which is asked for once.
+    pub(super) fn connection_or(&mut self, ask: impl FnOnce() -> Option<u64>) -> Option<u64> {
+        *self.connection.get_or_insert_with(ask)
+    }
+
+    pub(super) fn judge(&mut self, verdict: Verdict) {
+        self.verdict = Some(verdict);
     }
 }
 
@@ -139,6 +147,12 @@ impl Request {
             user_agent: bounded("user-agent", MAX_USER_AGENT_BYTES),
             request_id: bounded("x-request-id", MAX_NAME_BYTES),
             trace: head.headers.first("traceparent").and_then(trace::parse),
+            forwarded_for: head.headers.only("x-forwarded-for").filter(|value| may_be_address(value)).map(<[u8]>::to_vec),
         }
     }
+}
+
+/// By its length: the longest IPv6 address, with an IPv4 one in it, has 45 characters (RFC 4291, section 2.2).
+fn may_be_address(value: &[u8]) -> bool {
+    value.len() <= 45
 }

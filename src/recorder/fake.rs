@@ -63,10 +63,6 @@ impl Stream for FakeStream {
         self.properties.get(&property).cloned()
     }
 
-    fn response_header(&self, name: &str) -> Option<Vec<u8>> {
-        self.response_headers.get(name).cloned()
-    }
-
     fn response_headers(&self) -> Vec<u8> {
         self.maps.set(self.maps.get() + 1);
         let pairs: Vec<(&str, &[u8])> =

@@ -1,5 +1,6 @@
 //! The end of an exchange: how it ended, and the record that is made of it.
 
+use std::borrow::Cow;
 use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,7 +11,6 @@ use super::headers::Headers;
 use super::response_json::Body;
 use super::session::SessionEvent;
 use super::tracking::clipped;
-use super::trust::address_without_port;
 use super::wholeness::Wholeness;
 use super::{flags, outcome};
 use crate::host::{Property, Stream};
@@ -26,15 +26,15 @@ pub(super) struct Ending {
 }
 
 impl Ending {
-    pub(super) fn read(audited: &Audited, stream: &dyn Stream) -> Self {
-        let (http_status, wholeness) = (http_status(stream), Wholeness::default());
+    pub(super) fn read(audited: &Audited, response: &Headers<'_>, stream: &dyn Stream) -> Self {
+        let (http_status, wholeness) = (status(response), Wholeness::default());
         // An answer that an earlier filter made was sent before this one heard of the request.
         let is_unseen = audited.start.is_none();
         let is_whole = || http_status.is_some_and(|status| is_unseen || wholeness.is_whole(status, stream));
         if audited.request.protocol == Protocol::Http {
             return Self { outcome: outcome::of_http(http_status, is_whole()), http_status, rpc: None, wholeness };
         }
-        let (status, source) = rpc_status(stream, http_status, is_whole);
+        let (status, source) = rpc_status(response, stream, http_status, is_whole);
         Self { outcome: outcome::of_grpc(status, source), http_status, rpc: Some((status, source)), wholeness }
     }
 
@@ -44,21 +44,14 @@ impl Ending {
     }
 }
 
-fn http_status(stream: &dyn Stream) -> Option<u16> {
-    parse_status(&stream.response_header(":status")?)
-}
-
 /// The status among the headers of a response.
 pub(super) fn status(headers: &Headers<'_>) -> Option<u16> {
-    parse_status(headers.first(":status")?)
-}
-
-fn parse_status(value: &[u8]) -> Option<u16> {
-    std::str::from_utf8(value).ok()?.parse().ok()
+    std::str::from_utf8(headers.first(":status")?).ok()?.parse().ok()
 }
 
 /// Trailers, else headers, else what a client makes of the HTTP status; a broken-off stream has none.
 fn rpc_status(
+    response: &Headers<'_>,
     stream: &dyn Stream,
     http_status: Option<u16>,
     is_whole: impl FnOnce() -> bool,
@@ -66,8 +59,8 @@ fn rpc_status(
     if let Some(value) = stream.response_trailer("grpc-status") {
         return (Status::parse(&value), StatusSource::Trailers);
     }
-    if let Some(value) = stream.response_header("grpc-status") {
-        return (Status::parse(&value), StatusSource::Headers);
+    if let Some(value) = response.first("grpc-status") {
+        return (Status::parse(value), StatusSource::Headers);
     }
     match http_status {
         Some(status) if status != 200 || is_whole() => (Status::from_http(status), StatusSource::Http),
@@ -75,20 +68,27 @@ fn rpc_status(
     }
 }
 
+/// What is recorded of the other end of the connection.
+pub(super) struct Peer {
+    pub(super) protocol_version: Option<Cow<'static, [u8]>>,
+    pub(super) client_address: Option<Vec<u8>>,
+}
+
+/// What is at hand when a stream has ended.
+pub(super) struct End<'e> {
+    pub(super) response: &'e Headers<'e>,
+    pub(super) body: Option<&'e Body>,
+    pub(super) peer: Peer,
+    pub(super) stream: &'e dyn Stream,
+    pub(super) clock: &'e dyn Fn() -> Now,
+}
+
 /// Joins what was kept of the request with how it ended; asks the host only for what this record needs.
-pub(super) fn record(
-    mut audited: Audited,
-    ending: Ending,
-    body: Option<&Body>,
-    stream: &dyn Stream,
-    clock: &dyn Fn() -> Now,
-) -> ExchangeRecord {
+pub(super) fn record(mut audited: Audited, ending: Ending, end: End<'_>) -> ExchangeRecord {
+    let End { response, body, peer, stream, clock } = end;
     let (start_unix_nanos, duration) = timing(audited.start, stream, clock);
-    let identity = audited.rule.identity.resolve(mem::take(&mut audited.claims), body, stream);
-    if !audited.rule.capture.response_headers.is_empty() {
-        let headers = stream.response_headers();
-        audited.rule.capture.of_response(&Headers::parse(&headers), &mut audited.captured);
-    }
+    let identity = audited.rule.identity.resolve(mem::take(&mut audited.claims), response, body, stream);
+    audited.rule.capture.of_response(response, &mut audited.captured);
     let session_event = audited.rule.session.filter(|_| ending.outcome == Outcome::Success);
     // A session that begins has not the id of the request: that is an earlier session's, or chosen by an attacker.
     if audited.begun.is_some() || session_event == Some(SessionEvent::Start) {
@@ -104,7 +104,7 @@ pub(super) fn record(
         identity,
         session_event,
         http_status: ending.http_status,
-        error_message: ending.rpc.and_then(|(_, source)| error_message(source, stream)),
+        error_message: ending.rpc.and_then(|(_, source)| error_message(source, response, stream)),
         rpc: ending.rpc.map(|(status, source)| RpcStatus { name: status.name(), source }),
         upstream_cluster: when(extra.upstream_cluster, Property::UpstreamCluster).map(|value| bounded(&value)),
         response_flags: (unusual || extra.response_flags)
@@ -113,7 +113,7 @@ pub(super) fn record(
         response_code_details: (unusual || extra.response_code_details)
             .then(|| ending.wholeness.details(stream).map(bounded))
             .flatten(),
-        ..of_request(audited, start_unix_nanos, stream)
+        ..of_request(audited, start_unix_nanos, peer, stream)
     }
 }
 
@@ -124,21 +124,21 @@ const ENDING_BYTES: usize = 8192;
 const RESPONSE_VALUE_BYTES: usize = 6 * MAX_NAME_BYTES + 256;
 
 /// What is known of an exchange before the request goes upstream. Immediate when the record of its end surely is.
-pub(super) fn received(audited: Audited, stream: &dyn Stream) -> Received {
+pub(super) fn received(audited: Audited, peer: Peer, stream: &dyn Stream) -> Received {
     let rule = &audited.rule;
     let values = rule.identity.count_fields() + rule.capture.response_headers.len();
     let most_ending_bytes = ENDING_BYTES + values * RESPONSE_VALUE_BYTES;
-    Received { record: Box::new(receipt(audited, stream)), most_ending_bytes }
+    Received { record: Box::new(receipt(audited, peer, stream)), most_ending_bytes }
 }
 
-fn receipt(mut audited: Audited, stream: &dyn Stream) -> ExchangeRecord {
+fn receipt(mut audited: Audited, peer: Peer, stream: &dyn Stream) -> ExchangeRecord {
     let start_unix_nanos = audited.start.unwrap_or_default().unix_nanos;
     let identity = audited.rule.identity.resolve_received(mem::take(&mut audited.claims), stream);
     let immediate = audited.rule.is_always_immediate();
-    ExchangeRecord { identity, immediate, ..of_request(audited, start_unix_nanos, stream) }
+    ExchangeRecord { identity, immediate, ..of_request(audited, start_unix_nanos, peer, stream) }
 }
 
-fn of_request(audited: Audited, start_unix_nanos: u64, stream: &dyn Stream) -> ExchangeRecord {
+fn of_request(audited: Audited, start_unix_nanos: u64, peer: Peer, stream: &dyn Stream) -> ExchangeRecord {
     let Audited { rule, tracking, request, session, captured, correlation, .. } = audited;
     let peer_uri_san = rule.extra_fields.peer_uri_san;
     ExchangeRecord {
@@ -153,9 +153,9 @@ fn of_request(audited: Audited, start_unix_nanos: u64, stream: &dyn Stream) -> E
         path: request.path,
         route: rule.route().map(str::to_owned),
         host: request.host,
-        protocol_version: stream.property(Property::Protocol).map(version),
+        protocol_version: peer.protocol_version,
         user_agent: request.user_agent,
-        client_address: stream.property(Property::SourceAddress).map(|source| address_without_port(&source).to_vec()),
+        client_address: peer.client_address,
         request_id: request.request_id,
         trace: request.trace,
         peer_uri_san: peer_uri_san
@@ -192,20 +192,11 @@ fn action(fixed: Option<&str>, route: Option<&str>, operation: Option<Vec<u8>>, 
     fixed.map(|text| text.as_bytes().to_vec()).or(operation).unwrap_or_else(derived)
 }
 
-fn error_message(source: StatusSource, stream: &dyn Stream) -> Option<Vec<u8>> {
-    let value = match source {
-        StatusSource::Trailers => stream.response_trailer("grpc-message"),
-        StatusSource::Headers => stream.response_header("grpc-message"),
+fn error_message(source: StatusSource, response: &Headers<'_>, stream: &dyn Stream) -> Option<Vec<u8>> {
+    let decoded = |value: &[u8]| (!value.is_empty()).then(|| grpc::decode_message(value));
+    match source {
+        StatusSource::Trailers => decoded(&stream.response_trailer("grpc-message")?),
+        StatusSource::Headers => decoded(response.first("grpc-message")?),
         StatusSource::Http | StatusSource::Reset => None,
-    }?;
-    (!value.is_empty()).then(|| grpc::decode_message(&value))
-}
-
-/// `HTTP/1.1` as `1.1`, which is what `network.protocol.version` holds.
-fn version(mut protocol: Vec<u8>) -> Vec<u8> {
-    const PREFIX: &[u8] = b"HTTP/";
-    if protocol.starts_with(PREFIX) {
-        protocol.drain(..PREFIX.len());
     }
-    protocol
 }

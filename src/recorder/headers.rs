@@ -68,6 +68,14 @@ impl<'a> Headers<'a> {
         found.map(|pair| pair.value)
     }
 
+    /// The value of `name`, if it has one and no other.
+    #[must_use]
+    pub fn only(&self, name: &str) -> Option<&'a [u8]> {
+        let mut values = self.all(name);
+        let first = values.next()?;
+        values.next().is_none().then_some(first)
+    }
+
     /// Whether `name` has more than one distinct value.
     #[must_use]
     pub fn disagree(&self, name: &str) -> bool {

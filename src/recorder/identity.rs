@@ -115,9 +115,15 @@ impl Settings {
     }
 
     /// Tries the sources when the exchange has ended.
-    pub(super) fn resolve(&self, mut claims: Claims, body: Option<&Body>, stream: &dyn Stream) -> Identity {
+    pub(super) fn resolve(
+        &self,
+        mut claims: Claims,
+        response: &Headers<'_>,
+        body: Option<&Body>,
+        stream: &dyn Stream,
+    ) -> Identity {
         let ask = |source: &Source| match source {
-            Source::ResponseHeader(name) => Ok(stream.response_header(name)),
+            Source::ResponseHeader(name) => Ok(response.first(name).map(<[u8]>::to_vec)),
             Source::ResponseJson(pointer) => body.map(|body| body.find(pointer)).transpose(),
             source => Ok(of_request(source, stream)),
         };

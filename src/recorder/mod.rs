@@ -3,6 +3,7 @@
 
 mod begin;
 pub mod capture;
+mod connections;
 pub mod correlation;
 pub mod credentials;
 pub mod exchange;
@@ -35,13 +36,15 @@ mod tests;
 
 use uuid::Uuid;
 
-use crate::host::Stream;
+use crate::host::{Property, Stream};
 use crate::record::{ExchangeRecord, Received, RequireAudit};
 use crate::stats::{Counter, Stats};
 use crate::time::Now;
 use begin::Sighting;
+use connections::Connections;
 use correlation::Correlator;
 use exchange::Exchange;
+use finish::{End, Peer};
 use headers::Headers;
 use policy::Policy;
 use trust::{Trust, Verdict};
@@ -91,17 +94,19 @@ pub struct Instructions<'s> {
     pub require_audit: RequireAudit,
 }
 
-/// Decides and records, one exchange at a time. Holds no state between exchanges.
+/// Decides and records, one exchange at a time. Between exchanges it remembers only what is the same for all requests of
+/// a connection.
 #[derive(Debug)]
 pub struct Recorder {
     settings: Settings,
+    connections: Connections,
 }
 
 impl Recorder {
     /// A recorder for one configuration.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
-        Self { settings }
+        Self { settings, connections: Connections::default() }
     }
 
     /// Takes the request headers: decides what to remove and to set, and whether a rule may want a record.
@@ -126,8 +131,10 @@ impl Recorder {
 
     /// What can be recorded of a request that has not gone upstream yet; `None` when no rule wants a record.
     #[must_use]
-    pub fn received(&self, exchange: &Exchange, stream: &dyn Stream) -> Option<Received> {
-        exchange.audited().map(|audited| finish::received(audited.clone(), stream))
+    pub fn received(&self, exchange: &mut Exchange, stream: &dyn Stream) -> Option<Received> {
+        let audited = exchange.audited()?.clone();
+        let peer = self.peer(exchange, &audited.request, stream);
+        Some(finish::received(audited, peer, stream))
     }
 
     /// Takes the request trailers: names the control headers to remove from them; the context, too, where the gateway
@@ -178,7 +185,9 @@ impl Recorder {
     ) -> Option<Box<ExchangeRecord>> {
         let mut body = exchange.take_body();
         let audited = exchange.take()?;
-        let ending = finish::Ending::read(&audited, stream);
+        let response = stream.response_headers();
+        let response = Headers::parse(&response);
+        let ending = finish::Ending::read(&audited, &response, stream);
         if let Some(body) = &mut body
             && !ending.is_whole()
         {
@@ -188,6 +197,18 @@ impl Recorder {
             stats.add(Counter::Excluded, 1);
             return None;
         }
-        Some(Box::new(finish::record(*audited, ending, body.as_deref(), stream, clock)))
+        let peer = self.peer(exchange, &audited.request, stream);
+        let end = End { response: &response, body: body.as_deref(), peer, stream, clock };
+        Some(Box::new(finish::record(*audited, ending, end)))
+    }
+
+    /// What is recorded of the other end of the connection.
+    fn peer(&self, exchange: &mut Exchange, request: &exchange::Request, stream: &dyn Stream) -> Peer {
+        let id = exchange.connection_or(|| stream.number(Property::ConnectionId));
+        let source = || stream.property(Property::SourceAddress);
+        Peer {
+            protocol_version: self.connections.version(id, || stream.property(Property::Protocol)),
+            client_address: self.connections.address(id, request.forwarded_for.as_deref(), source),
+        }
     }
 }

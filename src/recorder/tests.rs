@@ -211,7 +211,7 @@ impl Case {
             run.peer_unknown = instructions.peer_unknown;
             run.required = instructions.require_audit;
             if run.required != RequireAudit::None
-                && let Some(received) = self.recorder.received(&exchange, &self.stream)
+                && let Some(received) = self.recorder.received(&mut exchange, &self.stream)
             {
                 run.most_ending_bytes = received.most_ending_bytes;
                 run.received = Some(received.record);

@@ -39,11 +39,21 @@ pub enum Verdict {
 impl Trust {
     /// Judges the direct peer of a stream: one or two host calls, plus one when URI SANs are configured; that one alone
     /// when it decides.
-    pub fn judge(&self, stream: &dyn Stream) -> Verdict {
+    ///
+    /// True: the verdict is that on all requests of the connection. A certificate and `audit.direct_peer` stay as they are;
+    /// another address may be known of one request and not of the next.
+    pub fn judge(&self, stream: &dyn Stream) -> (Verdict, bool) {
         if !self.uri_sans.is_empty() && self.trusts_certificate(stream) {
-            return Verdict::Trusted;
+            return (Verdict::Trusted, true);
         }
-        match direct_peer(stream) {
+        match stream.property(Property::DirectPeer).filter(|value| !value.is_empty()) {
+            Some(provided) => (self.verdict(parse_ip(&provided)), true),
+            None => (self.verdict(source_address(stream)), false),
+        }
+    }
+
+    fn verdict(&self, peer: Option<IpAddr>) -> Verdict {
+        match peer {
             None => Verdict::Unknown,
             Some(address) if self.cidrs.iter().any(|cidr| cidr.contains(&address)) => Verdict::Trusted,
             Some(_) => Verdict::Untrusted,
@@ -61,15 +71,18 @@ fn has_prefix(san: &[u8], prefix: &[u8]) -> bool {
     san.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || prefix.ends_with(b"/") || rest.starts_with(b"/"))
 }
 
-/// What `audit.direct_peer` says; without it the address of the source, if that is a connection's: port 0 is an address that
-/// Envoy took from a header. A claim in a PROXY line has a port, and only `audit.direct_peer` sees behind it.
-fn direct_peer(stream: &dyn Stream) -> Option<IpAddr> {
-    if let Some(provided) = stream.property(Property::DirectPeer).filter(|value| !value.is_empty()) {
-        return parse_ip(&provided);
-    }
+/// The address of the source, if that is a connection's. A claim in a PROXY line has a port, and only `audit.direct_peer`
+/// sees behind it.
+fn source_address(stream: &dyn Stream) -> Option<IpAddr> {
     let source = stream.property(Property::SourceAddress)?;
-    let (address, port) = split_port(&source)?;
-    (port != b"0").then_some(address).and_then(parse_ip)
+    let (address, _) = split_port(&source)?;
+    (!is_of_header(&source)).then_some(address).and_then(parse_ip)
+}
+
+/// Whether Envoy took this `ip:port` from a header: port 0 gives it away.
+#[must_use]
+pub fn is_of_header(source: &[u8]) -> bool {
+    split_port(source).is_some_and(|(_, port)| port == b"0")
 }
 
 /// The IP address in `ip:port` or `[ip]:port` text, without its port.
@@ -108,7 +121,7 @@ mod tests {
     #[track_caller]
     fn check(properties: &[(Property, &str)], expected: Verdict) {
         let stream = FakeStream::default().with_properties(properties);
-        assert_eq!(trust().judge(&stream), expected, "{properties:?}");
+        assert_eq!(trust().judge(&stream).0, expected, "{properties:?}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ fn exchange(rule: &str, action: &str, outcome: Outcome) -> ExchangeRecord {
         path: b"/check".to_vec(),
         host: b"api.example.com".to_vec(),
         http_status: Some(200),
-        protocol_version: Some(b"1.1".to_vec()),
+        protocol_version: Some(b"1.1".into()),
         client_address: Some(b"198.51.100.7".to_vec()),
         ..ExchangeRecord::new(Rc::from(rule), Protocol::Http, Some(outcome))
     }
@@ -48,7 +48,7 @@ pub(crate) fn denied_call() -> ExchangeRecord {
         path: b"/shop.Users/Delete".to_vec(),
         route: Some("/shop.Users/{method}".to_owned()),
         rpc: Some(RpcStatus { name: Cow::Borrowed("PERMISSION_DENIED"), source: StatusSource::Trailers }),
-        protocol_version: Some(b"2".to_vec()),
+        protocol_version: Some(b"2".into()),
         user_agent: Some(b"grpc-rust/1.0".to_vec()),
         client_address: Some(b"2001:db8::7".to_vec()),
         request_id: Some(b"r-2".to_vec()),

@@ -32,6 +32,7 @@ impl Exchange {
             ("accept", "*/*"),
             ("cookie", "theme=dark; session=s3cret"),
             ("x-request-id", "5f0c1f8a-6d0e-4c58-9a3d-2b1f0e9d8c7b"),
+            ("x-forwarded-for", "10.1.2.3"),
         ];
         let response = [(":status", "200"), ("server", "envoy"), ("date", "Sun, 22 Nov 2026 12:00:00 GMT")];
         Self {
@@ -82,7 +83,7 @@ fn properties(protocol: &str) -> BTreeMap<String, Vec<u8>> {
         ("request\0protocol", protocol),
         ("response\0code_details", "via_upstream"),
     ];
-    let numbers = [("response\0flags", 0_i64), ("response\0code", 200)];
+    let numbers = [("response\0flags", 0_i64), ("response\0code", 200), ("connection_id", 7)];
     let texts = texts.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     let numbers = numbers.map(|(name, value)| (name.to_owned(), value.to_le_bytes().to_vec()));
     texts.into_iter().chain(numbers).collect()

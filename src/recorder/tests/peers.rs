@@ -46,9 +46,15 @@ fn only_a_control_header_makes_it_ask() {
     let mut case = Case::new("POST", "/login").headers(&[("x-session-track", "x")]);
     case.trailers = owned(&[TRACK]);
     let run = case.run();
-    assert_eq!(run.asked, [Property::DirectPeer, Property::SourceAddress], "judged once per exchange");
+    let of_verdict = [Property::ConnectionId, Property::DirectPeer, Property::SourceAddress];
+    assert_eq!(run.asked, of_verdict, "judged once per exchange");
     let undisturbed = |stream: FakeStream| stream.with_properties(&[(Property::ResponseCodeDetails, "via_upstream")]);
     let run = Case::new("GET", "/check").stream(undisturbed).run();
-    let of_record = [Property::ResponseCodeDetails, Property::Protocol, Property::SourceAddress];
+    let of_record = [
+        Property::ResponseCodeDetails,
+        Property::ConnectionId,
+        Property::Protocol,
+        Property::SourceAddress,
+    ];
     assert_eq!(run.asked, of_record, "a plain record asks for what it holds");
 }

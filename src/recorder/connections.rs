@@ -1,0 +1,193 @@
+//! What is the same for all requests of a connection, so that the host is asked once: whether the peer is believed, the
+//! version of HTTP, and the client's address where no header decides it.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+
+use super::headers::is_same;
+use super::trust::{Verdict, address_without_port, is_of_header};
+
+/// Connections that are remembered at once, in one worker. One that is pushed out is asked about again.
+const SEATS: usize = 1024;
+
+/// What was told of some connections.
+#[derive(Debug, Default)]
+pub(super) struct Connections(RefCell<Vec<Known>>);
+
+/// What was told of one connection; `None`: nothing yet, or nothing that lasts.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    id: u64,
+    verdict: Option<Verdict>,
+    version: Option<&'static str>,
+    /// What `x-forwarded-for` said when the client's address was the connection's own, and that address without port.
+    address: Option<(Box<[u8]>, Box<[u8]>)>,
+}
+
+impl Connections {
+    /// Whether the peer is believed. `judge` yields the verdict, and whether it holds for the whole connection.
+    pub(super) fn verdict(&self, id: Option<u64>, judge: impl FnOnce() -> (Verdict, bool)) -> Verdict {
+        self.known(id, |known| {
+            known.verdict.unwrap_or_else(|| {
+                let (verdict, lasts) = judge();
+                known.verdict = lasts.then_some(verdict);
+                verdict
+            })
+        })
+    }
+
+    /// `network.protocol.version` of a request, from what Envoy calls the protocol: `HTTP/1.1` is `1.1`.
+    ///
+    /// A connection that goes on with HTTP/1.0 after HTTP/1.1, which Envoy takes only with `accept_http_10`, keeps its
+    /// first version here.
+    pub(super) fn version(
+        &self,
+        id: Option<u64>,
+        protocol: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> Option<Cow<'static, [u8]>> {
+        self.known(id, |known| {
+            if known.version.is_none() {
+                let protocol = protocol()?;
+                known.version = lasting_version(&protocol);
+                if known.version.is_none() {
+                    return Some(Cow::Owned(protocol.strip_prefix(b"HTTP/").unwrap_or(&protocol).to_vec()));
+                }
+            }
+            known.version.map(|version| Cow::Borrowed(version.as_bytes()))
+        })
+    }
+
+    /// The client's address without port. `source` is what Envoy calls the source of this request.
+    ///
+    /// Envoy may take it from `x-forwarded-for`, for every request anew. Where it does not (`use_remote_address`), it adds an
+    /// entry to that header, which is then the same in every request that came without: these have the address of the
+    /// first of them.
+    pub(super) fn address(
+        &self,
+        id: Option<u64>,
+        forwarded_for: Option<&[u8]>,
+        source: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> Option<Vec<u8>> {
+        self.known(id, |known| {
+            if let (Some((said, own)), Some(says)) = (&known.address, forwarded_for)
+                && is_same(said, says)
+            {
+                return Some(own.to_vec());
+            }
+            let source = source()?;
+            let address = address_without_port(&source);
+            if let Some(says) = forwarded_for.filter(|_| !is_of_header(&source)) {
+                known.address = Some((says.into(), address.into()));
+            }
+            Some(address.to_vec())
+        })
+    }
+
+    /// Without an id nothing is known, and nothing remembered.
+    fn known<T>(&self, id: Option<u64>, work: impl FnOnce(&mut Known) -> T) -> T {
+        let Some(id) = id else { return work(&mut Known::default()) };
+        let mut seats = self.0.borrow_mut();
+        if seats.is_empty() {
+            seats.resize(SEATS, Known::default());
+        }
+        let seat = usize::try_from(id % SEATS as u64).unwrap_or_default();
+        let Some(known) = seats.get_mut(seat) else { return work(&mut Known::default()) };
+        if known.id != id {
+            *known = Known { id, ..Known::default() };
+        }
+        work(known)
+    }
+}
+
+/// The version of a protocol that no later request of the connection changes.
+fn lasting_version(protocol: &[u8]) -> Option<&'static str> {
+    match protocol {
+        b"HTTP/1.1" => Some("1.1"),
+        b"HTTP/2" => Some("2"),
+        b"HTTP/3" => Some("3"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &[u8] = b"10.0.0.1";
+
+    fn not_asked<T>() -> T {
+        panic!("asked again")
+    }
+
+    fn address(connections: &Connections, id: Option<u64>, forwarded_for: &str, source: &str) -> String {
+        let source = || Some(source.as_bytes().to_vec());
+        let forwarded_for = Some(forwarded_for.as_bytes()).filter(|value| !value.is_empty());
+        String::from_utf8(connections.address(id, forwarded_for, source).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_connection_is_asked_about_once() {
+        let connections = Connections::default();
+        for ask in [true, false, false] {
+            let verdict = connections.verdict(Some(7), || if ask { (Verdict::Trusted, true) } else { not_asked() });
+            assert_eq!(verdict, Verdict::Trusted);
+            let version = connections.version(Some(7), || if ask { Some(b"HTTP/2".to_vec()) } else { not_asked() });
+            assert_eq!(version.as_deref(), Some(b"2".as_slice()));
+            let source = || if ask { Some(b"10.0.0.1:4711".to_vec()) } else { not_asked() };
+            assert_eq!(connections.address(Some(7), Some(OWN), source).as_deref(), Some(OWN));
+        }
+    }
+
+    #[test]
+    fn another_connection_is_another_matter() {
+        let connections = Connections::default();
+        for (id, expected) in [(1, Verdict::Trusted), (1 + SEATS as u64, Verdict::Untrusted), (1, Verdict::Unknown)] {
+            assert_eq!(connections.verdict(Some(id), || (expected, true)), expected, "{id}");
+        }
+        assert_eq!(connections.verdict(None, || (Verdict::Trusted, true)), Verdict::Trusted);
+        assert_eq!(connections.verdict(None, || (Verdict::Unknown, true)), Verdict::Unknown);
+    }
+
+    #[test]
+    fn what_does_not_last_is_asked_for_again() {
+        let connections = Connections::default();
+        for verdict in [Verdict::Trusted, Verdict::Unknown] {
+            assert_eq!(connections.verdict(Some(1), || (verdict, false)), verdict);
+        }
+        for (protocol, version) in [("HTTP/1.0", "1.0"), ("HTTP/1.1", "1.1"), ("HTTP/1.0", "1.1")] {
+            let told = connections.version(Some(1), || Some(protocol.as_bytes().to_vec()));
+            assert_eq!(told.as_deref(), Some(version.as_bytes()));
+        }
+        assert_eq!(connections.version(Some(2), || None), None);
+        assert_eq!(connections.version(Some(2), || Some(b"QUIC".to_vec())).as_deref(), Some(b"QUIC".as_slice()));
+    }
+
+    #[test]
+    fn an_address_that_a_header_decides_is_never_remembered() {
+        let connections = Connections::default();
+        let requests = [
+            ("10.0.0.1", "10.0.0.1:4711", "10.0.0.1"),
+            ("10.0.0.1", "remembered", "10.0.0.1"),
+            ("198.51.100.7", "198.51.100.7:0", "198.51.100.7"),
+            ("198.51.100.7, 10.0.0.1", "198.51.100.7:0", "198.51.100.7"),
+            ("", "203.0.113.1:0", "203.0.113.1"),
+            ("10.0.0.1", "remembered", "10.0.0.1"),
+        ];
+        for (forwarded_for, source, expected) in requests {
+            assert_eq!(address(&connections, Some(1), forwarded_for, source), expected, "{forwarded_for}");
+        }
+        for (forwarded_for, source) in [("10.0.0.1", "10.0.0.1:0"), ("", "10.0.0.1:4711"), ("10.0.0.2", "10.0.0.1:4711")] {
+            let connections = Connections::default();
+            assert_eq!(address(&connections, Some(1), forwarded_for, source), "10.0.0.1");
+            assert_eq!(address(&connections, Some(1), "10.0.0.1", "192.0.2.1:0"), "192.0.2.1", "{forwarded_for} {source}");
+        }
+    }
+
+    #[test]
+    fn an_ipv6_address_stands_without_brackets() {
+        let connections = Connections::default();
+        for source in ["[2001:db8::1]:4711", "remembered"] {
+            assert_eq!(address(&connections, Some(1), "2001:db8::1", source), "2001:db8::1");
+        }
+    }
+}
