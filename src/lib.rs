@@ -11,6 +11,8 @@
 //! the port to the proxy, [`stats`] what is counted, [`time`] what is told of clocks, `json` how text becomes JSON.
 //! `adapter` exists on wasm32 only.
 
+#[cfg(any(target_arch = "wasm32", test))]
+mod allocator;
 pub mod config;
 pub mod host;
 mod json;
@@ -23,3 +25,7 @@ pub mod wire;
 
 #[cfg(target_arch = "wasm32")]
 mod adapter;
+
+#[cfg(target_arch = "wasm32")]
+#[global_allocator]
+static ALLOCATOR: allocator::Allocator = allocator::Allocator::new();
