@@ -3,6 +3,7 @@
 pub mod args;
 pub mod artefacts;
 pub mod audit;
+pub mod awake;
 pub mod bench;
 pub mod bootstrap;
 pub mod cpu;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::awake::awake;
 use super::bootstrap::{AUDIT, AUDIT_GRPC};
 use super::cpu;
 use super::load::Load;
@@ -53,7 +54,7 @@ impl Subject {
     /// Sends the requests, waits until their records have been delivered, and looks at the CPU time of all that.
     pub async fn slice(&mut self, requests: usize) -> Slice {
         let (before, start) = (cpu::nanos(self.envoy.pid()), Instant::now());
-        let times = self.load.run(requests).await;
+        let times = awake(self.load.run(requests)).await;
         let wall = start.elapsed();
         self.sent += requests;
         self.deliver().await;
