@@ -13,7 +13,7 @@ use std::ptr::null_mut;
 /// What the sizes of pieces are multiples of, in bytes; also the largest alignment.
 const STEP: usize = 16;
 /// The largest piece that is kept here, in bytes.
-const LARGEST: usize = 256;
+const LARGEST: usize = 512;
 /// What is taken of the other allocator at once, in bytes.
 const CHUNK: usize = 8192;
 

@@ -146,25 +146,33 @@ impl Writer {
     /// Writes an integer.
     #[inline(never)]
     pub(crate) fn push_int(&mut self, number: u64) {
-        let mut digits = [0; MAX_DIGITS];
-        let (mut rest, mut at) = (number, MAX_DIGITS);
-        for pair in digits.as_chunks_mut::<2>().0.iter_mut().rev() {
-            let two = (rest % 100) as u32;
-            *pair = [b'0' + (two / 10) as u8, b'0' + (two % 10) as u8];
-            rest /= 100;
-            at -= 2;
-            if rest == 0 {
-                break;
-            }
+        let (high, low) = (number / EIGHT_DIGITS, (number % EIGHT_DIGITS) as u32);
+        if high == 0 {
+            return self.push_short(low);
         }
-        let text = digits.get(at..).unwrap_or_default();
-        self.push_bytes(text.strip_prefix(b"0").unwrap_or(text));
+        // The rest has at most twelve digits.
+        let (highest, middle) = (high / EIGHT_DIGITS, (high % EIGHT_DIGITS) as u32);
+        if highest == 0 {
+            self.push_short(middle);
+        } else {
+            self.push_short(highest as u32);
+            self.push_bytes(&decimal(middle));
+        }
+        self.push_bytes(&decimal(low));
+    }
+
+    /// Writes an integer of at most eight digits.
+    fn push_short(&mut self, number: u32) {
+        let digits = decimal(number);
+        let zeros = (u64::from_le_bytes(digits) ^ all(b'0')).trailing_zeros() / 8;
+        self.push_bytes(digits.get(zeros.min(7) as usize..).unwrap_or_default());
     }
 
     /// Writes microseconds as milliseconds with three decimals.
     pub(crate) fn push_millis(&mut self, micros: u64) {
         self.push_int(micros / 1000);
-        self.push_bytes(&[b'.', last_digit(micros / 100), last_digit(micros / 10), last_digit(micros)]);
+        self.push(b'.');
+        self.push_bytes(decimal((micros % 1000) as u32).last_chunk::<3>().unwrap_or(b"000"));
     }
 
     /// Writes the 36 characters of a UUID.
@@ -185,11 +193,19 @@ impl Writer {
     }
 }
 
-/// Of the largest `u64`.
-const MAX_DIGITS: usize = 20;
+/// The first number with nine digits.
+const EIGHT_DIGITS: u64 = 100_000_000;
 
-fn last_digit(number: u64) -> u8 {
-    b'0' + (number % 10) as u8
+/// Eight decimal digits of a number that has no more, all at once: each half, quarter and eighth of them is divided at
+/// the same time, by a multiplication with the inverse of the divisor.
+fn decimal(number: u32) -> [u8; 8] {
+    let (high, low) = (u64::from(number) / 10_000, u64::from(number) % 10_000);
+    let fours = high | low << 32;
+    let hundreds = (fours * 10_486 >> 20) & 0x0000_007f_0000_007f;
+    let twos = hundreds | (fours - hundreds * 100) << 16;
+    let tens = (twos * 103 >> 10) & 0x000f_000f_000f_000f;
+    let ones = tens | (twos - tens * 10) << 8;
+    (ones | all(b'0')).to_le_bytes()
 }
 
 /// The same byte eight times.
@@ -337,6 +353,11 @@ mod tests {
         }
 
         #[test]
+        fn eight_digits_are_exact(number in 0..100_000_000_u32) {
+            prop_assert_eq!(String::from_utf8(decimal(number).to_vec()).unwrap(), format!("{number:08}"));
+        }
+
+        #[test]
         fn uuids_are_written_as_everywhere(id: u128) {
             prop_assert_eq!(written(|out| out.push_uuid(id)), uuid::Uuid::from_u128(id).to_string());
         }
@@ -349,6 +370,23 @@ mod tests {
             let parsed: u128 = format!("{whole}{fraction}").parse().unwrap();
             prop_assert_eq!(parsed, u128::from(micros));
             prop_assert!(serde_json::from_str::<f64>(&out).is_ok());
+        }
+    }
+
+    #[test]
+    fn each_length_of_a_number_has_its_digits() {
+        let mut power = 1_u64;
+        while let Some(next) = power.checked_mul(10) {
+            for number in [power, next - 1] {
+                assert_eq!(written(|out| out.push_int(number)), number.to_string());
+            }
+            power = next;
+        }
+        for number in [0, u64::MAX] {
+            assert_eq!(written(|out| out.push_int(number)), number.to_string());
+        }
+        for number in (0..10_000).flat_map(|four| [four, four * 10_000]) {
+            assert_eq!(decimal(number), *format!("{number:08}").as_bytes());
         }
     }
 
