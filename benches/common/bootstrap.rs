@@ -54,6 +54,17 @@ pub fn do_nothing(traffic: Traffic) -> Bootstrap {
     bootstrap
 }
 
+/// The filter that makes so many steps of host calls.
+pub fn bare_calls(traffic: Traffic, steps: u8) -> Bootstrap {
+    let mut bootstrap = shipped(traffic).without_peer_note();
+    bootstrap.run(artefacts::bare_calls());
+    bootstrap.each_filter("audit", |filter| {
+        filter["typed_config"]["config"]["configuration"] =
+            json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": steps.to_string()});
+    });
+    bootstrap
+}
+
 /// The audit filter with this configuration, and the note of the peer before it.
 pub fn audit(traffic: Traffic, artefact: &std::path::Path, configuration: &Value) -> Bootstrap {
     let mut bootstrap = shipped(traffic);

@@ -45,6 +45,12 @@ impl Row {
         Self::new("do-nothing", requests, Delivery::Nothing, bootstrap::do_nothing(requests.traffic))
     }
 
+    /// The filter that makes host calls and nothing else.
+    pub fn bare_calls(name: &str, requests: Requests, steps: u8) -> Self {
+        let name = format!("bare calls: {name}");
+        Self::new(&name, requests, Delivery::Nothing, bootstrap::bare_calls(requests.traffic, steps))
+    }
+
     /// The audit filter with this configuration; every request is recorded.
     pub fn audit(name: &str, requests: Requests, configuration: &Value) -> Self {
         let bootstrap = bootstrap::audit(requests.traffic, artefacts::full(), configuration);

@@ -16,10 +16,11 @@ const BATCHES: [usize; 4] = [1, 10, 100, 1000];
 const BATCH_BYTES: u32 = 4 << 20;
 
 /// `plain` is what carries no control headers, `http` and `grpc` are tracked requests.
-pub const ALL: [Group; 4] = [
+pub const ALL: [Group; 5] = [
     Group { name: "plain", rows: plain },
     Group { name: "http", rows: http },
     Group { name: "grpc", rows: grpc },
+    Group { name: "bare", rows: bare },
     Group { name: "delivery", rows: delivery },
 ];
 
@@ -44,6 +45,16 @@ fn http() -> Vec<Row> {
 
 fn grpc() -> Vec<Row> {
     recorded(Requests::new(Traffic::TrackedGrpc))
+}
+
+/// The host calls by themselves, one step more in each row.
+fn bare() -> Vec<Row> {
+    let requests = Requests::new(Traffic::Tracked);
+    let steps = ["callbacks", "+ request's headers", "+ three removals", "+ connection, clock", "+ response, details"];
+    let mut rows = vec![Row::no_filter(requests), Row::do_nothing(requests)];
+    rows.extend((0..).zip(steps).map(|(step, name)| Row::bare_calls(name, requests, step)));
+    rows.push(Row::lean("", requests, &audit::usual(USER_HEADER)));
+    rows
 }
 
 /// What is compared for every kind of tracked request.
