@@ -21,6 +21,11 @@ pub fn usual(user: &str) -> Value {
     with_rules(&[check, json!({"name": "tracked", "match": {"tracked": true}})])
 }
 
+/// As [`usual`], but tracked requests are not recorded.
+pub fn excluded() -> Value {
+    with_rules(&[json!({"name": "tracked", "match": {"tracked": true}, "level": "none"})])
+}
+
 /// As [`usual`], with the reference of the session token.
 pub fn hmac() -> Value {
     let mut configuration = usual(USER_HEADER);

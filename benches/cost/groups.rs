@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::common::audit::{self, USER_HEADER, USER_JSON};
 use super::common::bench::Group;
 use super::common::requests::{Requests, Traffic};
-use super::common::row::Row;
+use super::common::row::{Delivery, Row};
 use super::own;
 
 /// How many rules there are, none of which matches.
@@ -47,12 +47,14 @@ fn grpc() -> Vec<Row> {
     recorded(Requests::new(Traffic::TrackedGrpc))
 }
 
-/// The host calls by themselves, one step more in each row.
+/// The host calls by themselves, one step more in each row; then the filter without a record, and with one.
 fn bare() -> Vec<Row> {
     let requests = Requests::new(Traffic::Tracked);
     let steps = ["callbacks", "+ request's headers", "+ three removals", "+ connection, clock", "+ response, details"];
     let mut rows = vec![Row::no_filter(requests), Row::do_nothing(requests)];
     rows.extend((0..).zip(steps).map(|(step, name)| Row::bare_calls(name, requests, step)));
+    let excluded = Row::lean(", excluded by its rule", requests, &audit::excluded());
+    rows.push(excluded.delivering(Delivery::Nothing));
     rows.push(Row::lean("", requests, &audit::usual(USER_HEADER)));
     rows
 }
