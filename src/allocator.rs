@@ -38,11 +38,7 @@ unsafe impl Sync for Allocator {}
 
 impl Allocator {
     pub(crate) const fn new() -> Self {
-        Self {
-            free: [const { Cell::new(null_mut()) }; CLASSES],
-            rest: Cell::new(null_mut()),
-            rest_bytes: Cell::new(0),
-        }
+        Self { free: [const { Cell::new(null_mut()) }; CLASSES], rest: Cell::new(null_mut()), rest_bytes: Cell::new(0) }
     }
 
     /// The list of pieces of this layout; `None`: it is not for here.

@@ -201,9 +201,9 @@ const EIGHT_DIGITS: u64 = 100_000_000;
 fn decimal(number: u32) -> [u8; 8] {
     let (high, low) = (u64::from(number) / 10_000, u64::from(number) % 10_000);
     let fours = high | low << 32;
-    let hundreds = (fours * 10_486 >> 20) & 0x0000_007f_0000_007f;
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
     let twos = hundreds | (fours - hundreds * 100) << 16;
-    let tens = (twos * 103 >> 10) & 0x000f_000f_000f_000f;
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
     let ones = tens | (twos - tens * 10) << 8;
     (ones | all(b'0')).to_le_bytes()
 }

@@ -1,12 +1,15 @@
 //! A TCP connection with a read buffer: as little client as possible, so that it adds little noise.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// Bytes asked for in one read.
 const CHUNK: usize = 16 * 1024;
+
+/// This machine under a name that Envoy does not take for this machine.
+const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 /// A connection, and what has been read from it but not yet taken.
 pub struct Wire {
@@ -15,8 +18,12 @@ pub struct Wire {
 }
 
 impl Wire {
+    /// Connects as a client from elsewhere does: for one from 127.0.0.1 Envoy adds another address to `x-forwarded-for`
+    /// than the client's own (Envoy `source/common/http/conn_manager_utility.cc`).
     pub async fn connect(addr: SocketAddr) -> Self {
-        Self::new(TcpStream::connect(addr).await.unwrap())
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((ELSEWHERE, 0).into()).unwrap();
+        Self::new(socket.connect(addr).await.unwrap())
     }
 
     pub fn new(stream: TcpStream) -> Self {

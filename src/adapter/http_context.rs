@@ -54,7 +54,9 @@ impl Http {
     /// Lets a request go upstream, holds or refuses it, where its record is required.
     fn admit(&mut self, required: RequireAudit) -> Action {
         let Some(worker) = &self.worker else { return Action::Continue };
-        let Some(received) = worker.recorder.received(&mut self.exchange, &CurrentStream) else { return Action::Continue };
+        let Some(received) = worker.recorder.received(&mut self.exchange, &CurrentStream) else {
+            return Action::Continue;
+        };
         let now = worker.clock.now();
         match worker.with_pipeline(|pipeline| pipeline.admit(required, received, now)) {
             Admission::Proceed(place) => {

@@ -20,8 +20,8 @@ struct Known {
     id: u64,
     verdict: Option<Verdict>,
     version: Option<&'static str>,
-    /// What `x-forwarded-for` said when the client's address was the connection's own, and that address without port.
-    address: Option<(Box<[u8]>, Box<[u8]>)>,
+    /// The connection's own address, without port.
+    address: Option<Box<[u8]>>,
 }
 
 impl Connections {
@@ -59,9 +59,8 @@ impl Connections {
 
     /// The client's address without port. `source` is what Envoy calls the source of this request.
     ///
-    /// Envoy may take it from `x-forwarded-for`, for every request anew. Where it does not (`use_remote_address`), it adds an
-    /// entry to that header, which is then the same in every request that came without: these have the address of the
-    /// first of them.
+    /// Envoy may take it from a header, for every request anew. Where it does not (`use_remote_address`), it adds the
+    /// connection's own address to `x-forwarded-for`: only where that is all that the header says, an earlier answer counts.
     pub(super) fn address(
         &self,
         id: Option<u64>,
@@ -69,15 +68,15 @@ impl Connections {
         source: impl FnOnce() -> Option<Vec<u8>>,
     ) -> Option<Vec<u8>> {
         self.known(id, |known| {
-            if let (Some((said, own)), Some(says)) = (&known.address, forwarded_for)
-                && is_same(said, says)
+            if let (Some(own), Some(forwarded_for)) = (&known.address, forwarded_for)
+                && is_same(own, forwarded_for)
             {
                 return Some(own.to_vec());
             }
             let source = source()?;
             let address = address_without_port(&source);
-            if let Some(says) = forwarded_for.filter(|_| !is_of_header(&source)) {
-                known.address = Some((says.into(), address.into()));
+            if !is_of_header(&source) && forwarded_for == Some(address) {
+                known.address = Some(address.into());
             }
             Some(address.to_vec())
         })
@@ -176,10 +175,16 @@ mod tests {
         for (forwarded_for, source, expected) in requests {
             assert_eq!(address(&connections, Some(1), forwarded_for, source), expected, "{forwarded_for}");
         }
-        for (forwarded_for, source) in [("10.0.0.1", "10.0.0.1:0"), ("", "10.0.0.1:4711"), ("10.0.0.2", "10.0.0.1:4711")] {
+        for (forwarded_for, source) in
+            [("10.0.0.1", "10.0.0.1:0"), ("", "10.0.0.1:4711"), ("10.0.0.2", "10.0.0.1:4711")]
+        {
             let connections = Connections::default();
             assert_eq!(address(&connections, Some(1), forwarded_for, source), "10.0.0.1");
-            assert_eq!(address(&connections, Some(1), "10.0.0.1", "192.0.2.1:0"), "192.0.2.1", "{forwarded_for} {source}");
+            assert_eq!(
+                address(&connections, Some(1), "10.0.0.1", "192.0.2.1:0"),
+                "192.0.2.1",
+                "{forwarded_for} {source}"
+            );
         }
     }
 

@@ -147,7 +147,11 @@ impl Request {
             user_agent: bounded("user-agent", MAX_USER_AGENT_BYTES),
             request_id: bounded("x-request-id", MAX_NAME_BYTES),
             trace: head.headers.first("traceparent").and_then(trace::parse),
-            forwarded_for: head.headers.only("x-forwarded-for").filter(|value| may_be_address(value)).map(<[u8]>::to_vec),
+            forwarded_for: head
+                .headers
+                .only("x-forwarded-for")
+                .filter(|value| may_be_address(value))
+                .map(<[u8]>::to_vec),
         }
     }
 }

@@ -88,17 +88,22 @@ async fn no_way_to_write_a_forwarded_address_helps() {
     assert_no_claim_helps(&mesh, "x-forwarded-for").await;
 }
 
-#[tokio::test]
-async fn an_address_from_a_header_of_the_operators_choice_does_not_help() {
+/// Envoy takes the client's address from `x-real-ip`.
+pub fn detecting_by_header(mut bootstrap: Bootstrap) -> Bootstrap {
     let detection = json!([{"name": "custom", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.http.original_ip_detection.custom_header.v3.CustomHeaderConfig",
         "header_name": "x-real-ip",
         "allow_extension_to_set_address_as_trusted": true,
     }}]);
-    let mut bootstrap = Bootstrap::shipped().without_peer_note();
     for manager in bootstrap.connection_managers() {
         manager["original_ip_detection_extensions"] = detection.clone();
     }
+    bootstrap
+}
+
+#[tokio::test]
+async fn an_address_from_a_header_of_the_operators_choice_does_not_help() {
+    let bootstrap = detecting_by_header(Bootstrap::shipped().without_peer_note());
     let mesh = believing_mesh(bootstrap.with_plugin(&only_loopback())).await;
     assert_no_claim_helps(&mesh, "x-real-ip").await;
 }
@@ -127,7 +132,7 @@ fn tracked_request(proxy_line: &str) -> String {
     format!("{proxy_line}POST {METHOD} HTTP/1.1\r\nhost: a\r\n{fields}connection: close\r\n\r\n")
 }
 
-fn assert_is_answer(bytes: &[u8]) {
+pub fn assert_is_answer(bytes: &[u8]) {
     assert!(bytes.starts_with(b"HTTP/1.1 200 "), "{}", bytes.escape_ascii());
 }
 

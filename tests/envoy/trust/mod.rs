@@ -2,6 +2,7 @@
 
 mod addresses;
 mod certificates;
+mod connection;
 mod forwarded;
 mod mutual;
 mod unverified;
