@@ -1,43 +1,76 @@
-//! Finds the first rule that matches, without asking every one: those with an exact path are found by a hash of it.
+//! Finds the first rule that matches, without asking every one: a rule that demands a certain piece of the path, or a certain
+//! value of a header, is found by a hash of it.
 
 use std::ops::Deref;
 use std::rc::Rc;
 
-use super::policy::{PathPattern, RequestHead, Rule};
+use super::policy::{HeaderCondition, PathPattern, RequestHead, Rule, ValuePattern};
 
 /// The rules in the order of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     rules: Vec<Rc<Rule>>,
-    /// Places of the rules with an exact path, by its hash; as many as a power of two, or none.
-    exact: Vec<Vec<usize>>,
-    /// Places of all others.
+    indexes: Vec<Index>,
+    /// Places of the rules that demand no such piece: they are asked one by one.
     others: Vec<usize>,
+}
+
+/// Where a request has the piece that a rule demands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    /// The path.
+    Whole,
+    /// So many bytes at its start.
+    Start(usize),
+    /// So many bytes at its end.
+    End(usize),
+    /// A value of this header.
+    Header(String),
+}
+
+/// Rules that demand the same part: the place of each, and what the part must be.
+struct Group<'r> {
+    part: Part,
+    pieces: Vec<(usize, &'r [u8])>,
+}
+
+/// Places of the rules that demand the same part, by the hash of what it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Index {
+    part: Part,
+    /// As many as a power of two.
+    buckets: Vec<Vec<usize>>,
 }
 
 impl Policy {
     /// Sets up the search.
     #[must_use]
     pub fn new(rules: Vec<Rc<Rule>>) -> Self {
-        let mut exact = vec![Vec::new(); rules.len().next_power_of_two()];
-        let mut others = Vec::new();
+        let mut policy = Self::default();
+        let mut groups: Vec<Group<'_>> = Vec::new();
         for (place, rule) in rules.iter().enumerate() {
-            let bucket = match &rule.conditions.path {
-                Some(PathPattern::Exact(path)) => {
-                    bucket(&exact, path.as_bytes()).and_then(|index| exact.get_mut(index))
-                }
-                _ => None,
+            let Some((part, piece)) = demand(rule) else {
+                policy.others.push(place);
+                continue;
             };
-            bucket.unwrap_or(&mut others).push(place);
+            match groups.iter_mut().find(|group| group.part == part) {
+                Some(group) => group.pieces.push((place, piece)),
+                None => groups.push(Group { part, pieces: vec![(place, piece)] }),
+            }
         }
-        if others.len() == rules.len() {
-            exact.clear();
-        }
-        Self { rules, exact, others }
+        policy.indexes = groups.into_iter().map(Index::new).collect();
+        policy.rules = rules;
+        policy
     }
 
     fn holds(&self, place: usize, request: &RequestHead<'_>) -> bool {
         self.rules.get(place).is_some_and(|rule| rule.conditions.hold(request))
+    }
+
+    /// The first of these places before `end` whose rule holds, else `end`.
+    fn first_of(&self, places: &[usize], end: usize, request: &RequestHead<'_>) -> usize {
+        let mut before = places.iter().copied().take_while(|place| *place < end);
+        before.find(|place| self.holds(*place, request)).unwrap_or(end)
     }
 }
 
@@ -52,33 +85,79 @@ impl Deref for Policy {
 /// The first rule that matches.
 #[must_use]
 pub fn first_match<'p>(policy: &'p Policy, request: &RequestHead<'_>) -> Option<&'p Rc<Rule>> {
-    let Policy { rules, exact, others } = policy;
-    let holds = |place: &&usize| policy.holds(**place, request);
-    let of_path = bucket(exact, request.path).and_then(|index| exact.get(index));
-    let exact = of_path.and_then(|places| places.iter().find(holds)).copied();
-    let end = exact.unwrap_or(rules.len());
-    let other = others.iter().take_while(|place| **place < end).find(holds).copied();
-    rules.get(other.or(exact)?)
+    let mut first = policy.rules.len();
+    for index in &policy.indexes {
+        index.pieces(request, |piece| first = policy.first_of(index.places(piece), first, request));
+    }
+    policy.rules.get(policy.first_of(&policy.others, first, request))
 }
 
-/// Which of these buckets is the path's.
-fn bucket(buckets: &[Vec<usize>], path: &[u8]) -> Option<usize> {
-    let mask = buckets.len().checked_sub(1)?;
-    Some(hash(path) & mask)
+impl Index {
+    fn new(Group { part, pieces }: Group<'_>) -> Self {
+        let mut index = Self { part, buckets: vec![Vec::new(); pieces.len().next_power_of_two()] };
+        for (place, piece) in pieces {
+            let bucket = index.bucket(piece);
+            if let Some(places) = index.buckets.get_mut(bucket) {
+                places.push(place);
+            }
+        }
+        index
+    }
+
+    /// Hands over what the request has at this part, if it has it.
+    fn pieces(&self, request: &RequestHead<'_>, mut look: impl FnMut(&[u8])) {
+        let path = request.path;
+        let piece = match &self.part {
+            Part::Whole => Some(path),
+            Part::Start(bytes) => path.get(..*bytes),
+            Part::End(bytes) => path.len().checked_sub(*bytes).and_then(|start| path.get(start..)),
+            Part::Header(name) => return request.headers.all(name).for_each(look),
+        };
+        if let Some(piece) = piece {
+            look(piece);
+        }
+    }
+
+    fn places(&self, piece: &[u8]) -> &[usize] {
+        self.buckets.get(self.bucket(piece)).map_or(&[], Vec::as_slice)
+    }
+
+    fn bucket(&self, piece: &[u8]) -> usize {
+        hash(piece) & self.buckets.len().wrapping_sub(1)
+    }
+}
+
+/// The piece that a request must have so that the rule can match, if there is one that tells much.
+fn demand<'r>(rule: &'r Rule) -> Option<(Part, &'r [u8])> {
+    let path = rule.conditions.path.as_ref().map(|pattern| match pattern {
+        PathPattern::Exact(text) => (Part::Whole, text.as_bytes()),
+        PathPattern::Prefix(text) => (Part::Start(text.len()), text.as_bytes()),
+        PathPattern::Suffix(text) => (Part::End(text.len()), text.as_bytes()),
+        PathPattern::Template(template) => match template.ends() {
+            (start, end) if start.len() < end.len() => (Part::End(end.len()), end.as_bytes()),
+            (start, _) => (Part::Start(start.len()), start.as_bytes()),
+        },
+    });
+    let header = |condition: &'r HeaderCondition| match &condition.value {
+        ValuePattern::Exact(text) => Some((Part::Header(condition.name.clone()), text.as_bytes())),
+        _ => None,
+    };
+    path.or_else(|| rule.conditions.headers.iter().find_map(header))
 }
 
 /// Of all bytes, eight at a time; the last eight once more, since they may be no whole word.
-fn hash(path: &[u8]) -> usize {
+fn hash(piece: &[u8]) -> usize {
     /// 2^64 divided by the golden ratio.
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| (hash.rotate_left(29) ^ word).wrapping_mul(SPREAD);
-    let (words, rest) = path.as_chunks::<8>();
-    let hash = words.iter().fold(path.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-    let hash = match path.last_chunk::<8>() {
+    let (words, rest) = piece.as_chunks::<8>();
+    let hash = words.iter().fold(piece.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let hash = match piece.last_chunk::<8>() {
         Some(last) => mix(hash, u64::from_le_bytes(*last)),
         None => rest.iter().fold(hash, |hash, byte| mix(hash, u64::from(*byte))),
     };
-    (hash >> 32) as usize
+    // A byte at the end of a word has reached the highest bits only. Half way down, it reaches all above.
+    ((hash ^ (hash >> 32)).wrapping_mul(SPREAD) >> 32) as usize
 }
 
 #[cfg(test)]
@@ -88,6 +167,8 @@ mod tests {
     use crate::recorder::headers::Headers;
     use crate::recorder::path::Template;
     use crate::recorder::policy::Conditions;
+
+    const NAMES: [&str; 2] = ["x-a", "x-b"];
     use proptest::prelude::*;
 
     /// Paths of few letters, so that many meet.
@@ -96,19 +177,34 @@ mod tests {
     }
 
     fn pattern() -> impl Strategy<Value = Option<PathPattern>> {
-        let template = Template::parse("/a/{x}").unwrap();
+        let templates =
+            ["/a/{x}", "/{x}", "/{x}/{y}", "/{x}/ab", "/a/{x}/b"].map(|text| Template::parse(text).unwrap());
         prop_oneof![
             4 => path().prop_map(|path| Some(PathPattern::Exact(path))),
-            1 => path().prop_map(|path| Some(PathPattern::Prefix(path))),
-            1 => "[ab]{2}".prop_map(|end| Some(PathPattern::Suffix(end))),
-            1 => Just(Some(PathPattern::Template(template))),
-            1 => Just(None),
+            2 => path().prop_map(|path| Some(PathPattern::Prefix(path))),
+            1 => Just(Some(PathPattern::Prefix(String::new()))),
+            2 => "[ab]{0,3}".prop_map(|end| Some(PathPattern::Suffix(end))),
+            2 => prop::sample::select(templates.to_vec()).prop_map(|template| Some(PathPattern::Template(template))),
+            2 => Just(None),
         ]
     }
 
+    fn header_conditions() -> impl Strategy<Value = Vec<HeaderCondition>> {
+        let value = prop_oneof![
+            3 => "[ab]{1,2}".prop_map(ValuePattern::Exact),
+            1 => "[ab]".prop_map(ValuePattern::Prefix),
+            1 => any::<bool>().prop_map(ValuePattern::Present),
+        ];
+        let condition = (prop::sample::select(NAMES.to_vec()), value)
+            .prop_map(|(name, value)| HeaderCondition { name: name.to_owned(), value });
+        prop::collection::vec(condition, 0..3)
+    }
+
     fn conditions() -> impl Strategy<Value = Conditions> {
-        (pattern(), prop::option::of(any::<bool>()), prop::collection::vec("(GET|PUT)", 0..2))
-            .prop_map(|(path, tracked, methods)| Conditions { path, tracked, methods, ..Conditions::default() })
+        let methods = prop::collection::vec("(GET|PUT)", 0..2);
+        (pattern(), prop::option::of(any::<bool>()), methods, header_conditions()).prop_map(
+            |(path, tracked, methods, headers)| Conditions { path, tracked, methods, headers, ..Conditions::default() },
+        )
     }
 
     /// Rules with these conditions; for the rest like a default one.
@@ -121,9 +217,10 @@ mod tests {
     proptest! {
         #[test]
         fn the_first_rule_that_holds_wins_however_it_is_found(
-            conditions in prop::collection::vec(conditions(), 0..40), path in path(), tracked: bool, is_get: bool
+            conditions in prop::collection::vec(conditions(), 0..40), path in path(), tracked: bool, is_get: bool,
+            values in prop::collection::vec((prop::sample::select(NAMES.to_vec()), "[ab]{1,2}"), 0..4)
         ) {
-            let headers = Headers::default();
+            let headers: Headers<'_> = values.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
             let method: &[u8] = if is_get { b"GET" } else { b"PUT" };
             let (path, protocol) = (path.as_bytes(), Protocol::Http);
             let request = RequestHead { headers: &headers, method, path, authority: b"", protocol, tracked };

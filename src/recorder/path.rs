@@ -116,6 +116,13 @@ impl Template {
         &self.text
     }
 
+    /// What stands before the first variable, and what behind the last one; twice the whole where there is none.
+    pub(super) fn ends(&self) -> (&str, &str) {
+        let start = self.text.split_once('{').map_or(self.text.as_str(), |(start, _)| start);
+        let end = self.text.rsplit_once('}').map_or(self.text.as_str(), |(_, end)| end);
+        (start, end)
+    }
+
     /// Whether a normalized path has this form.
     #[must_use]
     pub fn matches(&self, path: &[u8]) -> bool {

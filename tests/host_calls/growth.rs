@@ -54,7 +54,8 @@ struct Rules {
     matching: fn(usize) -> Value,
     /// What meets the rule of this number.
     request: fn(usize) -> Exchange,
-    /// Fuel that one more rule may cost a request that meets none, and one that is recorded.
+    /// Fuel that one more rule may cost a request that meets none, and one that is recorded: now and then two rules have
+    /// one hash.
     each: [u64; 2],
 }
 
@@ -69,19 +70,19 @@ const RULES: [Rules; 4] = [
         kind: "prefixes",
         matching: |number| json!({"path": {"prefix": format!("/api/v1/area-{number:03}/")}}),
         request: |number| Exchange::http(&format!("/api/v1/area-{number:03}/list")),
-        each: [150, 155],
+        each: [5, 15],
     },
     Rules {
         kind: "templates",
         matching: |number| json!({"path": {"template": format!("/api/v1/{{id}}/part-{number:03}")}}),
         request: |number| Exchange::http(&format!("/api/v1/17/part-{number:03}")),
-        each: [900, 925],
+        each: [5, 15],
     },
     Rules {
         kind: "header rules",
         matching: |number| json!({"headers": [{"name": "x-env", "exact": format!("env-{number:03}")}]}),
         request: |number| Exchange::http("/api/v1/item").with("x-env", &format!("env-{number:03}")),
-        each: [585, 620],
+        each: [5, 15],
     },
 ];
 
@@ -164,5 +165,5 @@ fn one_more_header_costs_little() {
     let counts = [12, 16, 32, 64];
     let of = |exchange: &dyn Fn() -> Exchange| counts.map(|count| (count, fuel(&json!({}), &with(exchange(), count))));
     assert_each("request headers, untracked", &of(&|| Exchange::http("/other")), 150);
-    assert_each("request headers, tracked", &of(&|| Exchange::http(METHOD).tracked()), 265);
+    assert_each("request headers, tracked", &of(&|| Exchange::http(METHOD).tracked()), 280);
 }
