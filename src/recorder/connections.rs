@@ -26,13 +26,17 @@ struct Known {
 
 impl Connections {
     /// Whether the peer is believed. `judge` yields the verdict, and whether it holds for the whole connection.
+    ///
+    /// It is remembered where the version is, too: the number of a TCP connection is never given to another one, while that
+    /// of a QUIC connection comes from an id that a client has a say in.
     pub(super) fn verdict(&self, id: Option<u64>, judge: impl FnOnce() -> (Verdict, bool)) -> Verdict {
-        self.known(id, |known| {
-            known.verdict.unwrap_or_else(|| {
+        self.known(id, |known| match known.verdict {
+            Some(verdict) if known.version.is_some() => verdict,
+            _ => {
                 let (verdict, lasts) = judge();
                 known.verdict = lasts.then_some(verdict);
                 verdict
-            })
+            }
         })
     }
 
@@ -98,12 +102,11 @@ impl Connections {
     }
 }
 
-/// The version of a protocol that no later request of the connection changes.
+/// The version of a protocol over TCP that no later request of the connection changes.
 fn lasting_version(protocol: &[u8]) -> Option<&'static str> {
     match protocol {
         b"HTTP/1.1" => Some("1.1"),
         b"HTTP/2" => Some("2"),
-        b"HTTP/3" => Some("3"),
         _ => None,
     }
 }
@@ -129,7 +132,7 @@ mod tests {
         let connections = Connections::default();
         for ask in [true, false, false] {
             let verdict = connections.verdict(Some(7), || if ask { (Verdict::Trusted, true) } else { not_asked() });
-            assert_eq!(verdict, Verdict::Trusted);
+            assert_eq!(verdict, Verdict::Trusted, "the version is known when the next request comes");
             let version = connections.version(Some(7), || if ask { Some(b"HTTP/2".to_vec()) } else { not_asked() });
             assert_eq!(version.as_deref(), Some(b"2".as_slice()));
             let source = || if ask { Some(b"10.0.0.1:4711".to_vec()) } else { not_asked() };
@@ -142,6 +145,7 @@ mod tests {
         let connections = Connections::default();
         for (id, expected) in [(1, Verdict::Trusted), (1 + SEATS as u64, Verdict::Untrusted), (1, Verdict::Unknown)] {
             assert_eq!(connections.verdict(Some(id), || (expected, true)), expected, "{id}");
+            connections.version(Some(id), || Some(b"HTTP/2".to_vec()));
         }
         assert_eq!(connections.verdict(None, || (Verdict::Trusted, true)), Verdict::Trusted);
         assert_eq!(connections.verdict(None, || (Verdict::Unknown, true)), Verdict::Unknown);
@@ -150,9 +154,15 @@ mod tests {
     #[test]
     fn what_does_not_last_is_asked_for_again() {
         let connections = Connections::default();
+        for verdict in [Verdict::Trusted, Verdict::Untrusted] {
+            assert_eq!(connections.verdict(Some(3), || (verdict, true)), verdict, "over QUIC");
+            connections.version(Some(3), || Some(b"HTTP/3".to_vec()));
+        }
         for verdict in [Verdict::Trusted, Verdict::Unknown] {
             assert_eq!(connections.verdict(Some(1), || (verdict, false)), verdict);
+            connections.version(Some(1), || Some(b"HTTP/1.1".to_vec()));
         }
+        let connections = Connections::default();
         for (protocol, version) in [("HTTP/1.0", "1.0"), ("HTTP/1.1", "1.1"), ("HTTP/1.0", "1.1")] {
             let told = connections.version(Some(1), || Some(protocol.as_bytes().to_vec()));
             assert_eq!(told.as_deref(), Some(version.as_bytes()));

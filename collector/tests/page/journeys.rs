@@ -100,7 +100,8 @@ async fn an_export_has_what_the_list_has() {
 #[tokio::test]
 async fn a_row_opens_everything_that_is_known_of_the_record() {
     let browser = open().await;
-    browser.go("/?rule=tracked").await;
+    // What other tests send has no such context.
+    browser.go("/?action=open_document").await;
     browser.click(ROWS).await;
     browser.until("document.querySelector('.detail dl')").await;
     let field = |name: &str| {
@@ -109,7 +110,7 @@ async fn a_row_opens_everything_that_is_known_of_the_record() {
         )
     };
     let position = browser.eval(&field("position")).await;
-    assert_eq!(browser.address().await, format!("/?rule=tracked&record={}", position.as_str().unwrap()));
+    assert_eq!(browser.address().await, format!("/?action=open_document&record={}", position.as_str().unwrap()));
     assert_eq!(browser.eval(&field("hash")).await.as_str().unwrap().len(), 64);
     assert!(browser.eval(&field("log.record.uid")).await.as_str().unwrap().starts_with("aud_"));
     assert_ne!(browser.eval(&field("device_id")).await, json!(null), "the context is decoded");
@@ -119,7 +120,7 @@ async fn a_row_opens_everything_that_is_known_of_the_record() {
 
     let address = browser.address().await;
     browser.go("/").await;
-    browser.go(&address.replace("rule=tracked&", "")).await;
+    browser.go(&address.replace("action=open_document&", "")).await;
     browser.until(&format!("{} === '{}'", field("position"), position.as_str().unwrap())).await;
     browser.click(".close").await;
     browser.until("document.querySelector('.detail').hidden").await;
