@@ -22,7 +22,8 @@ const TEST_FILES: [&str; 5] = [
 ];
 
 /// What a room may import with `crate::`, itself apart: modules, or single items where the rest of a module is not for it.
-const MAY_IMPORT: [(&str, &[&str]); 11] = [
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
+    ("allocator", &[]),
     ("time", &[]),
     ("json", &[]),
     ("host", &[]),
