@@ -56,7 +56,8 @@ impl Recorder {
             return verdict;
         }
         let id = exchange.connection_or(|| stream.number(Property::ConnectionId));
-        let verdict = self.connections.verdict(id, || self.settings.trust.judge(stream));
+        let protocol = || stream.property(Property::Protocol);
+        let verdict = self.connections.verdict(id, || self.settings.trust.judge(stream), protocol);
         exchange.judge(verdict);
         verdict
     }

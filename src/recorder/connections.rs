@@ -27,16 +27,24 @@ struct Known {
 impl Connections {
     /// Whether the peer is believed. `judge` yields the verdict, and whether it holds for the whole connection.
     ///
-    /// It is remembered where the version is, too: the number of a TCP connection is never given to another one, while that
-    /// of a QUIC connection comes from an id that a client has a say in.
-    pub(super) fn verdict(&self, id: Option<u64>, judge: impl FnOnce() -> (Verdict, bool)) -> Verdict {
-        self.known(id, |known| match known.verdict {
-            Some(verdict) if known.version.is_some() => verdict,
-            _ => {
-                let (verdict, lasts) = judge();
-                known.verdict = lasts.then_some(verdict);
-                verdict
+    /// It is remembered where the protocol is one over TCP, whose connections' numbers are never given out again. That of a
+    /// QUIC connection comes from an id that a client has a say in.
+    pub(super) fn verdict(
+        &self,
+        id: Option<u64>,
+        judge: impl FnOnce() -> (Verdict, bool),
+        protocol: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> Verdict {
+        self.known(id, |known| {
+            if let Some(verdict) = known.verdict {
+                return verdict;
             }
+            let (verdict, lasts) = judge();
+            if lasts && id.is_some() {
+                known.version = known.version.or_else(|| lasting_version(&protocol()?));
+                known.verdict = known.version.map(|_| verdict);
+            }
+            verdict
         })
     }
 
@@ -117,6 +125,10 @@ mod tests {
 
     const OWN: &[u8] = b"10.0.0.1";
 
+    fn http2() -> Option<Vec<u8>> {
+        Some(b"HTTP/2".to_vec())
+    }
+
     fn not_asked<T>() -> T {
         panic!("asked again")
     }
@@ -131,10 +143,10 @@ mod tests {
     fn a_connection_is_asked_about_once() {
         let connections = Connections::default();
         for ask in [true, false, false] {
-            let verdict = connections.verdict(Some(7), || if ask { (Verdict::Trusted, true) } else { not_asked() });
-            assert_eq!(verdict, Verdict::Trusted, "the version is known when the next request comes");
-            let version = connections.version(Some(7), || if ask { Some(b"HTTP/2".to_vec()) } else { not_asked() });
-            assert_eq!(version.as_deref(), Some(b"2".as_slice()));
+            let judge = || if ask { (Verdict::Trusted, true) } else { not_asked() };
+            let protocol = || if ask { Some(b"HTTP/2".to_vec()) } else { not_asked() };
+            assert_eq!(connections.verdict(Some(7), judge, protocol), Verdict::Trusted);
+            assert_eq!(connections.version(Some(7), not_asked).as_deref(), Some(b"2".as_slice()));
             let source = || if ask { Some(b"10.0.0.1:4711".to_vec()) } else { not_asked() };
             assert_eq!(connections.address(Some(7), Some(OWN), source).as_deref(), Some(OWN));
         }
@@ -144,25 +156,24 @@ mod tests {
     fn another_connection_is_another_matter() {
         let connections = Connections::default();
         for (id, expected) in [(1, Verdict::Trusted), (1 + SEATS as u64, Verdict::Untrusted), (1, Verdict::Unknown)] {
-            assert_eq!(connections.verdict(Some(id), || (expected, true)), expected, "{id}");
-            connections.version(Some(id), || Some(b"HTTP/2".to_vec()));
+            assert_eq!(connections.verdict(Some(id), || (expected, true), http2), expected, "{id}");
         }
-        assert_eq!(connections.verdict(None, || (Verdict::Trusted, true)), Verdict::Trusted);
-        assert_eq!(connections.verdict(None, || (Verdict::Unknown, true)), Verdict::Unknown);
+        assert_eq!(connections.verdict(None, || (Verdict::Trusted, true), not_asked), Verdict::Trusted);
+        assert_eq!(connections.verdict(None, || (Verdict::Unknown, true), not_asked), Verdict::Unknown);
     }
 
     #[test]
     fn what_does_not_last_is_asked_for_again() {
         let connections = Connections::default();
         for verdict in [Verdict::Trusted, Verdict::Untrusted] {
-            assert_eq!(connections.verdict(Some(3), || (verdict, true)), verdict, "over QUIC");
-            connections.version(Some(3), || Some(b"HTTP/3".to_vec()));
+            let over_quic = || Some(b"HTTP/3".to_vec());
+            assert_eq!(connections.verdict(Some(3), || (verdict, true), over_quic), verdict);
+            assert_eq!(connections.version(Some(3), over_quic).as_deref(), Some(b"3".as_slice()));
         }
         for verdict in [Verdict::Trusted, Verdict::Unknown] {
-            assert_eq!(connections.verdict(Some(1), || (verdict, false)), verdict);
-            connections.version(Some(1), || Some(b"HTTP/1.1".to_vec()));
+            assert_eq!(connections.verdict(Some(4), || (verdict, false), http2), verdict);
+            connections.version(Some(4), http2);
         }
-        let connections = Connections::default();
         for (protocol, version) in [("HTTP/1.0", "1.0"), ("HTTP/1.1", "1.1"), ("HTTP/1.0", "1.1")] {
             let told = connections.version(Some(1), || Some(protocol.as_bytes().to_vec()));
             assert_eq!(told.as_deref(), Some(version.as_bytes()));

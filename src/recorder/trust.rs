@@ -40,8 +40,8 @@ impl Trust {
     /// Judges the direct peer of a stream: one or two host calls, plus one when URI SANs are configured; that one alone
     /// when it decides.
     ///
-    /// True: the verdict is that on all requests of the connection. A certificate and `audit.direct_peer` stay as they are;
-    /// another address may be known of one request and not of the next.
+    /// With the verdict comes whether it is the one on every request of the connection: a certificate and `audit.direct_peer`
+    /// stay as they are, while another address may be known for one request and not for the next.
     pub fn judge(&self, stream: &dyn Stream) -> (Verdict, bool) {
         if !self.uri_sans.is_empty() && self.trusts_certificate(stream) {
             return (Verdict::Trusted, true);
