@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::case::{Case, Clusters, TRAFFIC, requests};
+use super::common::awake::awake;
 use super::common::bench::WARM_UP;
 use super::common::load::Load;
 use super::common::subject::SETTLE;
@@ -62,7 +63,7 @@ impl Subject {
     /// Sends this many requests at full speed.
     pub async fn run(&mut self, requests: usize) {
         let start = Instant::now();
-        self.load.run(requests).await;
+        awake(self.load.run(requests)).await;
         self.loaded += start.elapsed();
         self.sent += requests;
     }
