@@ -49,7 +49,10 @@ fn grpc() -> Vec<Row> {
 
 /// The host calls by themselves, one step more in each row; then the filter without a record, and with one.
 fn bare() -> Vec<Row> {
-    let requests = Requests::new(Traffic::Tracked);
+    [Traffic::Tracked, Traffic::TrackedGrpc].map(Requests::new).into_iter().flat_map(bare_of).collect()
+}
+
+fn bare_of(requests: Requests) -> Vec<Row> {
     let steps = ["callbacks", "+ request's headers", "+ three removals", "+ connection, clock", "+ response, details"];
     let mut rows = vec![Row::no_filter(requests), Row::do_nothing(requests)];
     rows.extend((0..).zip(steps).map(|(step, name)| Row::bare_calls(name, requests, step)));
