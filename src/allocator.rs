@@ -1,8 +1,8 @@
 //! Small pieces of memory in few instructions. A record takes some twenty of them and gives them back at its end, and the
 //! allocator of wasi-libc has a tenth of a record's instructions.
 //!
-//! Pieces that were given back wait in lists by size, and are never joined again. So only sizes that no buffered record
-//! has are kept here: what they take stays as small as what is needed at once.
+//! Pieces that were given back wait in lists by size, and are never joined again. So nothing is kept here that a buffered
+//! record could be: what the lists take stays as small as what is needed at once.
 
 #![expect(unsafe_code, reason = "an allocator hands out raw memory")]
 
@@ -14,6 +14,8 @@ use std::ptr::null_mut;
 const STEP: usize = 16;
 /// The largest piece that is kept here, in bytes.
 const LARGEST: usize = 512;
+/// The largest piece of bytes, which need no alignment: a buffered record is one, and always larger.
+const LARGEST_TEXT: usize = 256;
 /// What is taken of the other allocator at once, in bytes.
 const CHUNK: usize = 8192;
 
@@ -44,7 +46,8 @@ impl Allocator {
     /// The list of pieces of this layout; `None`: it is not for here.
     #[inline(always)]
     fn list(&self, layout: Layout) -> Option<&Cell<*mut Free>> {
-        if layout.align() > STEP {
+        let is_long_text = layout.align() == 1 && layout.size() > LARGEST_TEXT;
+        if is_long_text || layout.align() > STEP {
             return None;
         }
         self.free.get(layout.size().wrapping_sub(1) / STEP)
@@ -79,6 +82,23 @@ impl Allocator {
         self.rest.set(chunk);
         self.rest_bytes.set(CHUNK);
         true
+    }
+
+    /// Moves what is in a piece to another one.
+    ///
+    /// # Safety
+    /// As for [`GlobalAlloc::realloc`].
+    unsafe fn move_to(&self, piece: *mut u8, old: Layout, new: Layout) -> *mut u8 {
+        // SAFETY: the caller promises that the new layout is not empty.
+        let moved = unsafe { self.alloc(new) };
+        if !moved.is_null() {
+            // SAFETY: both have as many bytes, and are not the same; the old one is its owner's to give back.
+            unsafe {
+                moved.copy_from_nonoverlapping(piece, old.size().min(new.size()));
+                self.dealloc(piece, old);
+            }
+        }
+        moved
     }
 }
 
@@ -135,29 +155,13 @@ unsafe impl GlobalAlloc for Allocator {
     }
 }
 
-impl Allocator {
-    /// Moves what is in a piece to another one.
-    ///
-    /// # Safety
-    /// As for [`GlobalAlloc::realloc`].
-    unsafe fn move_to(&self, piece: *mut u8, old: Layout, new: Layout) -> *mut u8 {
-        // SAFETY: the caller promises that the new layout is not empty.
-        let moved = unsafe { self.alloc(new) };
-        if !moved.is_null() {
-            // SAFETY: both have as many bytes, and are not the same; the old one is its owner's to give back.
-            unsafe {
-                moved.copy_from_nonoverlapping(piece, old.size().min(new.size()));
-                self.dealloc(piece, old);
-            }
-        }
-        moved
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{Event, ExchangeRecord, Protocol};
+    use crate::wire::{Encoder, Format, Numbered};
     use proptest::prelude::*;
+    use uuid::Uuid;
 
     /// A piece with an owner, filled with a mark of its own.
     struct Owned {
@@ -207,7 +211,8 @@ mod tests {
     }
 
     fn sizes() -> impl Strategy<Value = usize> {
-        prop_oneof![6 => 1..=LARGEST, 2 => LARGEST - 2..LARGEST + 3, 1 => LARGEST..3 * CHUNK]
+        let near = |size: usize| size - 2..size + 3;
+        prop_oneof![6 => 1..=LARGEST, 1 => near(LARGEST), 1 => near(LARGEST_TEXT), 1 => LARGEST..3 * CHUNK]
     }
 
     proptest! {
@@ -240,5 +245,24 @@ mod tests {
         assert_ne!(other_size.piece, place);
         let again = Owned::take(&allocator, 33, 1, 3);
         assert_eq!(again.piece, place, "the same size after rounding");
+    }
+
+    /// Lists of the sizes of buffered records could hold the whole buffer once for each size.
+    #[test]
+    fn no_exchange_is_as_small_as_what_is_kept() {
+        for format in [Format::OtlpJson, Format::Ndjson] {
+            let mut least = ExchangeRecord::new("a".into(), Protocol::Http, None);
+            least.action = b"a".to_vec();
+            let event = Event::Exchange(Box::new(least));
+            let numbered = Numbered {
+                number: 0,
+                uid: Uuid::nil(),
+                time_unix_nanos: 1_700_000_000_000_000_000,
+                observed_unix_nanos: 1_700_000_000_000_000_000,
+                event: &event,
+            };
+            let bytes = Encoder::new(format, String::new()).record(&numbered).len();
+            assert!(bytes > LARGEST_TEXT, "{format:?}: {bytes}");
+        }
     }
 }
