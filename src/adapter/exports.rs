@@ -1,8 +1,8 @@
 //! What the host calls in the filter: the exports of the proxy-wasm ABI 0.2.1.
 //!
 //! A callback that is exported is called for every stream, that of a body for every chunk, and costs it some tenths of a
-//! microsecond, also when nothing is to be done in it. So only those are here that something needs: no request bodies, no end of responses,
-//! no deletion of contexts. The response's own two are left out of the lean artefact.
+//! microsecond, also when nothing is to be done in it. So only those are here that something needs: no request bodies, no
+//! end of responses, no deletion of contexts. The response's own two are left out of the lean artefact.
 
 #![expect(unsafe_code, reason = "an export is unsafe, since its name could be another's")]
 

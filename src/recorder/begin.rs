@@ -55,7 +55,7 @@ impl Recorder {
         if let Some(verdict) = exchange.verdict() {
             return verdict;
         }
-        let id = exchange.connection_or(|| stream.number(Property::ConnectionId));
+        let id = exchange.connection(stream);
         let protocol = || stream.property(Property::Protocol);
         let verdict = self.connections.verdict(id, || self.settings.trust.judge(stream), protocol);
         exchange.judge(verdict);

@@ -11,6 +11,7 @@ use super::session::{Session, SessionId};
 use super::trace;
 use super::tracking::{Tracking, clipped};
 use super::trust::Verdict;
+use crate::host::{Property, Stream};
 use crate::record::{Protocol, TraceContext};
 use crate::time::Now;
 
@@ -127,8 +128,8 @@ impl Exchange {
     }
 
     /// The number of the stream's connection, which is asked for once.
-    pub(super) fn connection_or(&mut self, ask: impl FnOnce() -> Option<u64>) -> Option<u64> {
-        *self.connection.get_or_insert_with(ask)
+    pub(super) fn connection(&mut self, stream: &dyn Stream) -> Option<u64> {
+        *self.connection.get_or_insert_with(|| stream.number(Property::ConnectionId))
     }
 
     pub(super) fn judge(&mut self, verdict: Verdict) {

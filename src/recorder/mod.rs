@@ -204,7 +204,7 @@ impl Recorder {
 
     /// What is recorded of the other end of the connection.
     fn peer(&self, exchange: &mut Exchange, request: &exchange::Request, stream: &dyn Stream) -> Peer {
-        let id = exchange.connection_or(|| stream.number(Property::ConnectionId));
+        let id = exchange.connection(stream);
         let source = || stream.property(Property::SourceAddress);
         Peer {
             protocol_version: self.connections.version(id, || stream.property(Property::Protocol)),

@@ -1,12 +1,10 @@
 //! Requests that share a connection: what is remembered of one connection is told of no other, and what a header decides is
 //! not remembered.
 
-use std::fmt::Write as _;
-
 use audit_demo::client::raw_exchange;
 use serde_json::Value;
 
-use super::forwarded::{assert_is_answer, believing, detecting_by_header};
+use super::forwarded::{CLOSE, assert_is_answer, believing, detecting_by_header, tracked_request};
 use super::*;
 
 const SELF: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -16,12 +14,9 @@ const PEER: Ipv4Addr = STRANGER;
 
 /// One tracked request for each line of more fields, all on one connection from this address.
 async fn requests_on_one_connection(mesh: &Mesh, from: Ipv4Addr, fields: &[&str]) {
-    let mut text = String::new();
-    for (index, more) in fields.iter().enumerate() {
-        let close = if index + 1 == fields.len() { "connection: close\r\n" } else { "" };
-        let control: String = ALL.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        write!(text, "POST {METHOD} HTTP/1.1\r\nhost: a\r\n{control}{more}{close}\r\n").unwrap();
-    }
+    let (last, others) = fields.split_last().unwrap();
+    let mut text: String = others.iter().map(|more| tracked_request(more)).collect();
+    text += &tracked_request(&[last, CLOSE].concat());
     let answers = raw_exchange(mesh.http, text.as_bytes(), &CallOptions::from_ip(from)).await.unwrap();
     assert_is_answer(&answers);
     assert_eq!(answers.windows(9).filter(|part| part == b"HTTP/1.1 ").count(), fields.len());

@@ -123,13 +123,17 @@ fn behind_a_balancer(mut bootstrap: Bootstrap) -> Bootstrap {
 const PROXY_LINE: &str = "PROXY TCP4 127.0.0.1 127.0.0.1 4567 80\r\n";
 
 async fn claim_in_a_proxy_line(mesh: &Mesh) {
-    let request = tracked_request(PROXY_LINE);
+    let request = [PROXY_LINE, &tracked_request(CLOSE)].concat();
     assert_is_answer(&raw_exchange(mesh.http, request.as_bytes(), &CallOptions::from_ip(STRANGER)).await.unwrap());
 }
 
-fn tracked_request(proxy_line: &str) -> String {
+/// The field of the last request on a connection.
+pub const CLOSE: &str = "connection: close\r\n";
+
+/// A request with [`ALL`] and these lines more.
+pub fn tracked_request(more: &str) -> String {
     let fields: String = ALL.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    format!("{proxy_line}POST {METHOD} HTTP/1.1\r\nhost: a\r\n{fields}connection: close\r\n\r\n")
+    format!("POST {METHOD} HTTP/1.1\r\nhost: a\r\n{fields}{more}\r\n")
 }
 
 pub fn assert_is_answer(bytes: &[u8]) {
@@ -164,7 +168,7 @@ async fn a_peer_of_a_unix_socket_is_unknown_whatever_it_claims() {
     let mesh = believing_mesh(bootstrap).await;
     for line in ["", PROXY_LINE] {
         let mut stream = UnixStream::connect(&path).await.unwrap();
-        stream.write_all(tracked_request(line).as_bytes()).await.unwrap();
+        stream.write_all([line, &tracked_request(CLOSE)].concat().as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
         assert_is_answer(&answer);
