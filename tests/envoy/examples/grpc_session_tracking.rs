@@ -122,7 +122,9 @@ async fn an_error_is_recorded_by_name_and_still_returned() {
 async fn streams_and_calls_that_break_off_are_tracked_too() {
     let mesh = example(NAME).await;
     assert_eq!(mesh.tracked_call("stream:3").await.unwrap().messages.len(), 3);
-    assert!(mesh.tracked_call("reset").await.is_err());
+    // Envoy 1.36 ends such a stream without an error, but still without a status.
+    let broken_off = mesh.tracked_call("reset").await;
+    assert_eq!(broken_off.ok().and_then(|answer| answer.grpc_status()), None);
     let records = mesh.settled(2).await;
     assert_eq!(texts(&records, "audit.outcome"), ["success", "aborted"]);
     assert!(!mesh.upstream.seen().at_path(METHOD).iter().any(has_control));
