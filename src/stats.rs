@@ -115,6 +115,9 @@ impl Gauge {
     ];
 }
 
+/// A value of each gauge, in the order of [`Gauge::ALL`].
+pub type Gauges = [u64; Gauge::ALL.len()];
+
 /// Name of the histogram of callout durations, in milliseconds.
 pub const CALLOUT_HISTOGRAM: &str = "audit_filter.callout_ms";
 
@@ -122,8 +125,7 @@ pub const CALLOUT_HISTOGRAM: &str = "audit_filter.callout_ms";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     counters: [u64; Counter::ALL.len()],
-    gauges: [u64; Gauge::ALL.len()],
-    inherited: [u64; Gauge::ALL.len()],
+    inherited: Gauges,
     callouts: Vec<Duration>,
 }
 
@@ -141,21 +143,8 @@ impl Stats {
         self.counters.get(counter as usize).copied().unwrap_or_default()
     }
 
-    /// Sets a gauge.
-    pub fn set(&mut self, gauge: Gauge, value: u64) {
-        if let Some(place) = self.gauges.get_mut(gauge as usize) {
-            *place = value;
-        }
-    }
-
-    /// A gauge's value.
-    #[must_use]
-    pub fn gauge(&self, gauge: Gauge) -> u64 {
-        self.gauges.get(gauge as usize).copied().unwrap_or_default()
-    }
-
     /// Takes over what a crashed VM had put into the gauges: they are the process's, and nobody else will take it out.
-    pub fn inherit(&mut self, gauges: [u64; Gauge::ALL.len()]) {
+    pub fn inherit(&mut self, gauges: Gauges) {
         for (inherited, gauge) in self.inherited.iter_mut().zip(gauges) {
             *inherited += gauge;
         }
@@ -197,10 +186,8 @@ mod tests {
         let mut stats = Stats::default();
         stats.add(Counter::Captured, 2);
         stats.add(Counter::RequestsRefused, 3);
-        stats.set(Gauge::InFlightBatches, 1);
         assert_eq!(stats.counter(Counter::Captured), 2);
         assert_eq!(stats.counter(Counter::RequestsRefused), 3);
         assert_eq!(stats.counter(Counter::Rejected), 0);
-        assert_eq!((stats.gauge(Gauge::InFlightBatches), stats.gauge(Gauge::BufferBytes)), (1, 0));
     }
 }

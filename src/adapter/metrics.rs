@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::abi::Metric;
 use super::imports;
-use crate::stats::{CALLOUT_HISTOGRAM, Counter, Gauge, Stats};
+use crate::stats::{CALLOUT_HISTOGRAM, Counter, Gauge, Gauges, Stats};
 
 /// Envoy's ids of the statistics, with what was last carried over.
 pub(super) struct Metrics {
     counters: Vec<(Counter, Option<u32>, u64)>,
     gauges: Vec<(Gauge, Option<u32>, u64)>,
     /// What a crashed VM had carried over counts as carried over by this one.
-    inherited: [u64; Gauge::ALL.len()],
+    inherited: Gauges,
     callouts: Option<u32>,
 }
 
@@ -30,14 +30,14 @@ impl Metrics {
     }
 
     /// Carries over what has changed since the last time: one host call for each.
-    pub(super) fn publish(&mut self, stats: &mut Stats) {
+    pub(super) fn publish(&mut self, stats: &mut Stats, gauges: Gauges) {
         for (counter, id, published) in &mut self.counters {
             carry(*id, published, stats.counter(*counter));
         }
-        for ((gauge, id, published), inherited) in self.gauges.iter_mut().zip(&mut self.inherited) {
+        for (((gauge, id, published), inherited), now) in self.gauges.iter_mut().zip(&mut self.inherited).zip(gauges) {
             let taken_over = stats.inherited(*gauge);
             *published += taken_over - std::mem::replace(inherited, taken_over);
-            carry(*id, published, stats.gauge(*gauge));
+            carry(*id, published, now);
         }
         for duration in stats.take_callouts() {
             self.observe(duration);

@@ -141,7 +141,8 @@ impl Worker {
     /// Tells Envoy what was counted.
     fn publish(&self) {
         let mut pipeline = self.pipeline.borrow_mut();
-        self.metrics.borrow_mut().publish(&mut pipeline.stats);
+        let gauges = pipeline.gauges();
+        self.metrics.borrow_mut().publish(&mut pipeline.stats, gauges);
         pipeline.handle_published();
     }
 

@@ -74,7 +74,6 @@ impl Pipeline {
             }
         };
         self.stats.add(Counter::RequestsRefused, u64::from(admission == Admission::Refuse));
-        self.update_gauges();
         admission
     }
 

@@ -36,7 +36,6 @@ impl Pipeline {
         let is_worth_it = waits || self.unsealed_records() > 0 || self.losses.oldest().is_some();
         if is_worth_it {
             self.seal_the_rest(now);
-            self.update_gauges();
         }
         if let Some(Unacknowledged { count, first, last }) = self.unacknowledged() {
             let text = format!("ends with {count} records not yet acknowledged, numbers {first} to {last}");

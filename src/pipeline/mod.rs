@@ -31,7 +31,7 @@ use uuid::Uuid;
 
 use crate::host::SharedData;
 use crate::record::{Event, ExchangeRecord};
-use crate::stats::{Counter, Gauge, Stats};
+use crate::stats::{Counter, Gauge, Gauges, Stats};
 use crate::time::Now;
 use crate::wire::{Encoder, Origin};
 use admission::Gate;
@@ -129,6 +129,16 @@ impl Pipeline {
         self.stream.next()
     }
 
+    /// What the gauges are now.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        Gauge::ALL.map(|(gauge, _)| match gauge {
+            Gauge::BufferRecords => self.held_records(),
+            Gauge::BufferBytes => self.buffer.bytes() as u64,
+            Gauge::InFlightBatches => self.flights().count() as u64,
+        })
+    }
+
     /// Takes a finished record, and the place that was kept for it. True: something may leave now, so wake the root
     /// context, which polls callouts. True at most once until the next [`Self::poll_callout`].
     #[must_use]
@@ -136,7 +146,6 @@ impl Pipeline {
         self.handle_no_exchange(place);
         let (lane, start) = (lane_of(&exchange), exchange.start_unix_nanos);
         self.capture(lane, &Event::Exchange(exchange), start, now);
-        self.update_gauges();
         self.wakes(now)
     }
 
@@ -144,7 +153,6 @@ impl Pipeline {
     pub fn handle_no_exchange(&mut self, place: Option<Place>) {
         if let Some(place) = place {
             self.buffer.give_back(&place);
-            self.update_gauges();
         }
     }
 
@@ -159,7 +167,6 @@ impl Pipeline {
         self.refuse_overdue(now);
         self.tell_what_is_given_up(now);
         self.notices.release(now.uptime);
-        self.update_gauges();
     }
 
     /// The next callout to make; `None` when there is nothing to send or nothing may be sent yet.
@@ -168,7 +175,6 @@ impl Pipeline {
         self.wake_requested = false;
         if self.staged.is_none() {
             self.staged = Lane::ALL.into_iter().find_map(|lane| self.next_batch(lane, now));
-            self.update_gauges();
         }
         let batch = self.staged.as_ref()?;
         Some(Callout { target: &self.settings.target, batch_id: batch.id, body: batch.text() })
@@ -186,7 +192,6 @@ impl Pipeline {
             let probed = self.windows.of(batch.lane).is_down();
             self.conclude(probed, batch, &Answer::default(), NOT_DISPATCHED, now);
         }
-        self.update_gauges();
     }
 
     /// Takes the end of a callout. A token that is unknown or was given up changes nothing.
@@ -194,7 +199,6 @@ impl Pipeline {
         let Some(flight) = self.windows.each_mut().find_map(|window| window.land(token)) else { return };
         self.stats.observe_callout(now.uptime.saturating_sub(flight.departed));
         self.conclude(flight.is_probe(), flight.batch, answer, "no response", now);
-        self.update_gauges();
     }
 
     /// Lines for the log.
@@ -263,12 +267,6 @@ impl Pipeline {
         let waiting: usize = Lane::ALL.into_iter().map(|lane| self.buffer.waiting_records(lane)).sum();
         let start = usize::from(self.stream.pending_start().is_some());
         (waiting + start) as u64
-    }
-
-    fn update_gauges(&mut self) {
-        self.stats.set(Gauge::BufferRecords, self.held_records());
-        self.stats.set(Gauge::BufferBytes, self.buffer.bytes() as u64);
-        self.stats.set(Gauge::InFlightBatches, self.flights().count() as u64);
     }
 
     fn uptime_limit(&self, now: Now) -> Option<Duration> {

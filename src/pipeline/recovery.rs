@@ -11,7 +11,7 @@ use super::lane::Lane;
 use super::loss::LossLedger;
 use super::notices::Level;
 use crate::record::{Event, Loss, LossReason};
-use crate::stats::{Counter, Gauge};
+use crate::stats::{Counter, Gauge, Gauges};
 use crate::time::Now;
 use crate::wire::Origin;
 
@@ -82,7 +82,7 @@ impl Crashed {
     }
 
     /// Tells the heir of the heir what it has to know. `gauges`: what nobody else has in its share yet.
-    fn rewrite(&mut self, journal: &Journal, gauges: [u64; Gauge::ALL.len()]) {
+    fn rewrite(&mut self, journal: &Journal, gauges: Gauges) {
         let untold = (!self.is_complete).then_some(self.estate.note.oldest);
         let oldest = untold.into_iter().chain(self.losses.first_number()).fold(self.next, u64::min);
         let note = Note { oldest, lease_end: self.next, gauges };
@@ -102,13 +102,12 @@ impl Pipeline {
             self.recovery.missing += estate.note.gauges.get(Gauge::BufferRecords as usize).copied().unwrap_or_default();
             self.recovery.streams.push(Crashed::new(estate));
         }
-        self.update_gauges();
     }
 
     /// The statistics have been told to the host: whoever takes over after a crash has to know what they said.
     pub fn handle_published(&mut self) {
         self.journal.sweep();
-        self.write_note(self.stream.next(), Gauge::ALL.map(|(gauge, _)| self.stats.gauge(gauge)));
+        self.write_note(self.stream.next(), self.gauges());
         // What was inherited is in that share now.
         for crashed in &mut self.recovery.streams {
             crashed.rewrite(&self.journal, Default::default());
@@ -124,7 +123,7 @@ impl Pipeline {
     }
 
     /// Notes which numbers are in no batch. `next` is the number that is given out next, or just was.
-    pub(super) fn write_note(&mut self, next: u64, gauges: [u64; Gauge::ALL.len()]) {
+    pub(super) fn write_note(&mut self, next: u64, gauges: Gauges) {
         // A stream that takes over from another one may have no record of its own.
         let lease_end = if self.stream.next() > 0 { next + LEASE } else { 0 };
         let waiting = Lane::ALL.into_iter().filter_map(|lane| self.buffer.oldest(lane)).map(|record| record.number);

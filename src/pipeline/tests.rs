@@ -268,17 +268,20 @@ impl Rig {
         let ended: u64 = Counter::ENDS.iter().map(|counter| self.count(*counter)).sum();
         let taken_over = self.pipeline.stats.inherited(Gauge::BufferRecords);
         let captured = self.count(Counter::Captured) + taken_over;
-        assert_eq!(captured, ended + self.pipeline.stats.gauge(Gauge::BufferRecords));
+        assert_eq!(captured, ended + self.gauge(Gauge::BufferRecords));
     }
 
     fn count(&self, counter: Counter) -> u64 {
         self.pipeline.stats.counter(counter)
     }
 
+    fn gauge(&self, gauge: Gauge) -> u64 {
+        self.pipeline.gauges()[gauge as usize]
+    }
+
     #[track_caller]
     fn is_empty(&self) {
         assert_eq!(self.pipeline.unacknowledged(), None);
-        let gauges = Gauge::ALL.map(|(gauge, _)| self.pipeline.stats.gauge(gauge));
-        assert_eq!(gauges, [0; 3]);
+        assert_eq!(self.pipeline.gauges(), [0; 3]);
     }
 }

@@ -1,36 +1,35 @@
 //! The statistics of the process as Envoy keeps them: what the VMs have told it, whatever has become of them.
 
-use audit_filter::stats::{Counter, Gauge, Stats};
+use audit_filter::stats::{Counter, Gauge, Gauges, Stats};
 
 /// What one VM has carried over.
 #[derive(Default)]
 pub struct Carried {
     counters: [u64; Counter::ALL.len()],
-    gauges: [u64; Gauge::ALL.len()],
-    inherited: [u64; Gauge::ALL.len()],
+    gauges: Gauges,
+    inherited: Gauges,
 }
 
 /// What all VMs have carried over.
 #[derive(Default)]
 pub struct Host {
     counters: [u64; Counter::ALL.len()],
-    gauges: [u64; Gauge::ALL.len()],
+    gauges: Gauges,
 }
 
 impl Host {
     /// A VM carries over what has changed, as the adapter does.
-    pub fn publish(&mut self, carried: &mut Carried, stats: &Stats) {
+    pub fn publish(&mut self, carried: &mut Carried, stats: &Stats, gauges: Gauges) {
         for (counter, _) in Counter::ALL {
             let told = &mut carried.counters[counter as usize];
             self.counters[counter as usize] += stats.counter(counter) - std::mem::replace(told, stats.counter(counter));
         }
-        for (gauge, name) in Gauge::ALL {
+        for ((gauge, name), now) in Gauge::ALL.into_iter().zip(gauges) {
             let (told, inherited) = (&mut carried.gauges[gauge as usize], &mut carried.inherited[gauge as usize]);
             *told += stats.inherited(gauge) - std::mem::replace(inherited, stats.inherited(gauge));
-            let raised = self.gauges[gauge as usize] + stats.gauge(gauge);
-            self.gauges[gauge as usize] = raised
-                .checked_sub(std::mem::replace(told, stats.gauge(gauge)))
-                .unwrap_or_else(|| panic!("{name} wraps"));
+            let raised = self.gauges[gauge as usize] + now;
+            self.gauges[gauge as usize] =
+                raised.checked_sub(std::mem::replace(told, now)).unwrap_or_else(|| panic!("{name} wraps"));
         }
     }
 

@@ -167,7 +167,7 @@ impl Worker {
 
     /// Tells the host what was counted.
     pub fn publish(&mut self, host: &mut Host) {
-        host.publish(&mut self.carried, &self.pipeline.stats);
+        host.publish(&mut self.carried, &self.pipeline.stats, self.pipeline.gauges());
         self.pipeline.handle_published();
     }
 
@@ -281,14 +281,14 @@ impl Worker {
     /// The invariants that hold after every step.
     #[track_caller]
     pub fn check(&self) {
-        let stats = &self.pipeline.stats;
+        let [records, bytes, in_flight] = self.pipeline.gauges();
+        let inherited = self.pipeline.stats.inherited(Gauge::BufferRecords);
         let ended: u64 = Counter::ENDS.iter().map(|counter| self.count(*counter)).sum();
-        let captured = self.count(Counter::Captured) + stats.inherited(Gauge::BufferRecords);
-        assert_eq!(captured, ended + stats.gauge(Gauge::BufferRecords), "nothing vanishes");
+        assert_eq!(self.count(Counter::Captured) + inherited, ended + records, "nothing vanishes");
         let most = (self.settings.buffer.max_bytes + self.beyond) as u64;
-        assert!(stats.gauge(Gauge::BufferBytes) <= most, "too many bytes: {}", stats.gauge(Gauge::BufferBytes));
-        let most = self.settings.buffer.max_records as u64 + MOST_REPORTS + stats.inherited(Gauge::BufferRecords);
-        assert!(stats.gauge(Gauge::BufferRecords) <= most, "too many records: {}", stats.gauge(Gauge::BufferRecords));
-        assert!(stats.gauge(Gauge::InFlightBatches) <= (MAX_IN_FLIGHT.bulk + MAX_IN_FLIGHT.immediate) as u64);
+        assert!(bytes <= most, "too many bytes: {bytes}");
+        let most = self.settings.buffer.max_records as u64 + MOST_REPORTS + inherited;
+        assert!(records <= most, "too many records: {records}");
+        assert!(in_flight <= (MAX_IN_FLIGHT.bulk + MAX_IN_FLIGHT.immediate) as u64);
     }
 }

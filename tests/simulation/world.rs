@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use audit_filter::pipeline::settings::Settings;
-use audit_filter::stats::{Counter, Gauge};
+use audit_filter::stats::Counter;
 use audit_filter::time::Now;
 use fastrand::Rng;
 use uuid::Uuid;
@@ -155,7 +155,7 @@ impl World {
     pub fn check_end(&mut self) {
         for worker in &mut self.workers {
             assert_eq!(worker.pipeline.unacknowledged(), None);
-            assert_eq!(Gauge::ALL.map(|(gauge, _)| worker.pipeline.stats.gauge(gauge)), [0; 3], "places leak");
+            assert_eq!(worker.pipeline.gauges(), [0; 3], "places leak");
             self.collector.check_stream(worker.stream, worker.pipeline.numbers_given_out());
             worker.publish(&mut self.host);
             worker.pipeline.close();

@@ -40,7 +40,7 @@ fn by_bytes_and_the_first_always_fits() {
         settings.batch = BatchLimits { max_records: 1000, max_bytes: 2500, max_delay: DELAY };
     });
     rig.started().offer(1).send_none();
-    let one = usize::try_from(rig.pipeline.stats.gauge(Gauge::BufferBytes)).unwrap();
+    let one = usize::try_from(rig.gauge(Gauge::BufferBytes)).unwrap();
     let fit = 2500 / one;
     assert!((1..=5).contains(&fit), "{one}");
     let sent = rig.offer(fit).send_one();
@@ -76,7 +76,7 @@ fn at_most_a_window_in_flight() {
     rig.offer(40);
     let sent = rig.send();
     assert_eq!(sent.len(), MAX_IN_FLIGHT.bulk);
-    assert_eq!(rig.pipeline.stats.gauge(Gauge::InFlightBatches), MAX_IN_FLIGHT.bulk as u64);
+    assert_eq!(rig.gauge(Gauge::InFlightBatches), MAX_IN_FLIGHT.bulk as u64);
     rig.answer(&sent[2], 200);
     assert_eq!(rig.send().len(), 1);
 }

@@ -90,7 +90,7 @@ fn in_flight_records_take_their_place() {
 fn by_bytes() {
     let mut rig = Rig::new(|settings| settings.buffer.max_bytes = 3000);
     rig.started().offer(9);
-    assert!(rig.pipeline.stats.gauge(Gauge::BufferBytes) <= 3000);
+    assert!(rig.gauge(Gauge::BufferBytes) <= 3000);
     assert!(rig.count(Counter::DroppedBufferFull) > 0);
     let _ = rig.pipeline.handle_exchange(exchange(&"x".repeat(3000)), None, rig.now);
     assert_eq!(rig.count(Counter::DroppedTooLarge), 1);

@@ -75,7 +75,7 @@ fn they_leave_a_wide_window_and_then_together() {
         rig.offer_immediate(1).send_one();
     }
     rig.offer_immediate(3).send_none();
-    assert_eq!(rig.pipeline.stats.gauge(Gauge::InFlightBatches), MAX_IN_FLIGHT.immediate as u64);
+    assert_eq!(rig.gauge(Gauge::InFlightBatches), MAX_IN_FLIGHT.immediate as u64);
 }
 
 #[test]

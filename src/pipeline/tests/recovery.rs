@@ -125,7 +125,7 @@ fn a_second_crash_inherits_nothing_twice() {
     let mut first = heir(&rig);
     first.refuses = true;
     first.tick().send_none().tick();
-    let told = Gauge::ALL.map(|(gauge, _)| first.pipeline.stats.gauge(gauge));
+    let told = first.pipeline.gauges();
     assert_eq!(told[0], 4, "what was sealed; the rest is lost");
     let mut second = sibling(&rig, 1, |_| {});
     second.pipeline.handle_crash(HEIR);
@@ -200,7 +200,7 @@ fn all_but_one_wait_until_there_is_room() {
     heir.pipeline.handle_crash(VM);
     heir.tick().send_none();
     assert_eq!(heir.count(Counter::DroppedBufferFull), 0, "nobody is pushed out");
-    let held = heir.pipeline.stats.gauge(Gauge::BufferRecords);
+    let held = heir.gauge(Gauge::BufferRecords);
     assert_eq!(held, 7 + 4, "one batch is there, and the other where it was");
     heir.refuses = false;
     for _ in 0..20 {
@@ -233,7 +233,7 @@ fn statistics_go_on_where_the_crashed_vm_has_left_them() {
     rig.started().offer(4);
     rig.send_one();
     rig.offer(3).tick();
-    let told = Gauge::ALL.map(|(gauge, _)| rig.pipeline.stats.gauge(gauge));
+    let told = rig.pipeline.gauges();
     assert_eq!(told[0], 7);
     let mut heir = heir(&rig);
     assert_eq!(Gauge::ALL.map(|(gauge, _)| heir.pipeline.stats.inherited(gauge)), told);
