@@ -36,6 +36,15 @@ pub(super) enum Metric {
     Histogram = 2,
 }
 
+/// `clockid` of WASI (`wasi_snapshot_preview1`).
+#[derive(Clone, Copy)]
+pub(super) enum ClockId {
+    /// The wall clock: time since the Unix epoch.
+    Realtime = 0,
+    /// Never goes back.
+    Monotonic = 1,
+}
+
 /// `proxy_action_t`: what becomes of a request whose headers have been handled.
 #[derive(Clone, Copy)]
 #[repr(u32)]

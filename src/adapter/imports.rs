@@ -6,7 +6,7 @@
 use std::ptr::null_mut;
 use std::time::Duration;
 
-use super::abi::{Buffer, LogLevel, Map, Metric};
+use super::abi::{Buffer, ClockId, LogLevel, Map, Metric};
 
 /// `proxy_result_t`.
 const OK: u32 = 0;
@@ -82,6 +82,11 @@ unsafe extern "C" {
     ) -> u32;
 }
 
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
+unsafe extern "C" {
+    fn clock_time_get(clock: u32, precision: u64, nanos: *mut u64) -> u16;
+}
+
 /// Writes a line into the host's log.
 pub(super) fn log(level: LogLevel, line: &str) {
     // SAFETY: the line outlives the call. Nothing can be done about a line that the host does not take.
@@ -98,6 +103,14 @@ pub(super) fn set_tick_period(period: Duration) -> bool {
 pub(super) fn done() {
     // SAFETY: no memory is handed over. A refusal means that the host has ended the context already.
     let _ = unsafe { proxy_done() };
+}
+
+/// A clock of the host, in nanoseconds; 0 when it has none.
+pub(super) fn clock(clock: ClockId) -> u64 {
+    let mut nanos = 0;
+    // SAFETY: the pointer is valid for the call. A refusal leaves the zero.
+    let _ = unsafe { clock_time_get(clock as u32, 1, &raw mut nanos) };
+    nanos
 }
 
 /// A whole header map in the host's serialization; `None` when there is none in this phase.
