@@ -64,6 +64,23 @@ impl Writer {
         }
     }
 
+    /// Writes text of a length that the compiler knows, at least eight bytes, so that nothing is asked of it.
+    #[inline(always)]
+    pub(crate) fn push_piece<const N: usize>(&mut self, piece: &[u8; N]) {
+        const { assert!(N >= 8) };
+        if self.bytes.len() - self.length < N {
+            self.grow(N);
+        }
+        if let Some(room) = self.bytes.get_mut(self.length..).and_then(|room| room.first_chunk_mut::<N>()) {
+            if N < 32 {
+                copy_chunks::<8>(room, piece)
+            } else {
+                copy_chunks::<32>(room, piece)
+            }
+            self.length += N;
+        }
+    }
+
     /// Writes text as it is.
     #[inline(always)]
     pub(crate) fn push_str(&mut self, text: &str) {
@@ -218,15 +235,23 @@ fn is_plain_byte(byte: u8) -> bool {
 /// Copies between pieces of the same size, in words that may overlap at the end.
 #[inline(always)]
 fn copy(to: &mut [u8], from: &[u8]) {
-    if let (Some(last_to), Some(last_from)) = (to.last_chunk_mut::<16>(), from.last_chunk::<16>()) {
-        *last_to = *last_from;
-        for (to, from) in to.as_chunks_mut::<16>().0.iter_mut().zip(from.as_chunks::<16>().0) {
-            *to = *from;
-        }
+    if from.len() >= 16 {
+        copy_chunks::<16>(to, from);
     } else if !copy_ends::<8>(to, from) && !copy_ends::<4>(to, from) {
         for (to, from) in to.iter_mut().zip(from) {
             *to = *from;
         }
+    }
+}
+
+/// Copies a whole piece of at least `C` bytes, so many at a time; the last may overlap those before.
+#[inline(always)]
+fn copy_chunks<const C: usize>(to: &mut [u8], from: &[u8]) {
+    for (to, from) in to.as_chunks_mut::<C>().0.iter_mut().zip(from.as_chunks::<C>().0) {
+        *to = *from;
+    }
+    if let (Some(to), Some(from)) = (to.last_chunk_mut::<C>(), from.last_chunk::<C>()) {
+        *to = *from;
     }
 }
 

@@ -33,17 +33,17 @@ fn prefix(resource: &Resource<'_>) -> Writer {
 
 /// One `LogRecord`.
 pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
-    out.push_str(r#"{"timeUnixNano":""#);
+    out.push_piece(br#"{"timeUnixNano":""#);
     out.push_int(record.time_unix_nanos);
-    out.push_str(r#"","observedTimeUnixNano":""#);
+    out.push_piece(br#"","observedTimeUnixNano":""#);
     out.push_int(record.observed_unix_nanos);
-    out.push_str(r#"","severityNumber":"#);
+    out.push_piece(br#"","severityNumber":"#);
     out.push_int(attributes::severity(record.event));
-    out.push_str(r#","eventName":""#);
+    out.push_piece(br#","eventName":""#);
     out.push_str(attributes::event_name(record.event));
-    out.push_str(r#"","body":{"stringValue":""#);
+    out.push_piece(br#"","body":{"stringValue":""#);
     attributes::push_body(record.event, out);
-    out.push_str(r#""},"attributes":["#);
+    out.push_piece(br#""},"attributes":["#);
     let mut sink = Sink::new(out, Format::OtlpJson);
     attributes::list(record, &mut sink);
     sink.close();
@@ -55,8 +55,8 @@ pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
 fn push_trace(event: &Event, out: &mut Writer) {
     let Event::Exchange(exchange) = event else { return };
     let Some(trace) = &exchange.trace else { return };
-    out.push_str(r#","traceId":"#);
+    out.push_piece(br#","traceId":"#);
     out.push_text(&trace.trace_id);
-    out.push_str(r#","spanId":"#);
+    out.push_piece(br#","spanId":"#);
     out.push_text(&trace.span_id);
 }

@@ -11,15 +11,16 @@ use crate::time::nanos;
 /// The name of an attribute, and in one piece with what OTLP writes around it: the end of the attribute before, the name,
 /// and the start of the value. Names need no escaping.
 #[derive(Clone, Copy)]
-pub(super) struct Name {
+pub(super) struct Name<const N: usize> {
     plain: &'static str,
-    piece: &'static str,
+    piece: [u8; N],
 }
 
-impl Name {
-    /// One of the names that [`name`] makes.
+impl<const N: usize> Name<N> {
+    /// One of the names that [`name`] makes, which knows how long the piece is.
     pub(super) const fn new(plain: &'static str, piece: &'static str) -> Self {
-        Self { plain, piece }
+        let Some(piece) = piece.as_bytes().first_chunk() else { unreachable!() };
+        Self { plain, piece: *piece }
     }
 }
 
@@ -44,9 +45,11 @@ macro_rules! name {
     (millis $name:literal) => {
         name!($name, r#"","value":{"doubleValue":"#)
     };
-    ($name:literal, $kind:literal) => {
-        $crate::wire::sink::Name::new($name, concat!(r#"}},{"key":""#, $name, $kind))
-    };
+    ($name:literal, $kind:literal) => {{
+        const PIECE: &str = concat!(r#"}},{"key":""#, $name, $kind);
+        const NAME: $crate::wire::sink::Name<{ PIECE.len() }> = $crate::wire::sink::Name::new($name, PIECE);
+        NAME
+    }};
 }
 pub(super) use name;
 
@@ -72,29 +75,51 @@ impl<'o> Sink<'o> {
     }
 
     /// A string from raw bytes.
-    pub(super) fn text(&mut self, name: Name, value: &[u8]) {
-        self.open(name);
-        self.quoted(|out| out.push_inside(value));
+    #[inline(always)]
+    pub(super) fn text<const N: usize>(&mut self, name: Name<N>, value: &[u8]) {
+        self.open(&name);
+        self.string(value);
+    }
+
+    #[inline(never)]
+    fn string(&mut self, value: &[u8]) {
+        self.open_string();
+        self.out.push_inside(value);
+        self.out.push(b'"');
     }
 
     /// A string that needs no escaping.
-    pub(super) fn word(&mut self, name: Name, value: &str) {
-        self.open(name);
-        self.quoted(|out| out.push_str(value));
+    #[inline(always)]
+    pub(super) fn word<const N: usize>(&mut self, name: Name<N>, value: &str) {
+        self.open(&name);
+        self.plain_string(value);
+    }
+
+    #[inline(never)]
+    fn plain_string(&mut self, value: &str) {
+        self.open_string();
+        self.out.push_str(value);
+        self.out.push(b'"');
     }
 
     /// A UUID with a word before it.
-    pub(super) fn uuid(&mut self, name: Name, prefix: &str, value: Uuid) {
-        self.open(name);
-        self.quoted(|out| {
-            out.push_str(prefix);
-            out.push_uuid(value.as_u128());
-        });
+    pub(super) fn uuid<const N: usize>(&mut self, name: Name<N>, prefix: &str, value: Uuid) {
+        self.open(&name);
+        self.open_string();
+        self.out.push_str(prefix);
+        self.out.push_uuid(value.as_u128());
+        self.out.push(b'"');
     }
 
     /// An integer, which OTLP writes as a string.
-    pub(super) fn int(&mut self, name: Name, value: u64) {
-        self.open(name);
+    #[inline(always)]
+    pub(super) fn int<const N: usize>(&mut self, name: Name<N>, value: u64) {
+        self.open(&name);
+        self.int_value(value);
+    }
+
+    #[inline(never)]
+    fn int_value(&mut self, value: u64) {
         self.out.push_int(value);
         if self.format == Format::OtlpJson {
             self.out.push(b'"');
@@ -102,14 +127,14 @@ impl<'o> Sink<'o> {
     }
 
     /// A boolean.
-    pub(super) fn flag(&mut self, name: Name, value: bool) {
-        self.open(name);
+    pub(super) fn flag<const N: usize>(&mut self, name: Name<N>, value: bool) {
+        self.open(&name);
         self.out.push_str(if value { "true" } else { "false" });
     }
 
     /// A duration in milliseconds, exact to the microsecond.
-    pub(super) fn millis(&mut self, name: Name, value: Duration) {
-        self.open(name);
+    pub(super) fn millis<const N: usize>(&mut self, name: Name<N>, value: Duration) {
+        self.open(&name);
         self.out.push_millis(nanos(value) / 1000);
     }
 
@@ -122,32 +147,43 @@ impl<'o> Sink<'o> {
         for piece in [open, prefix, name, kind] {
             self.out.push_str(piece);
         }
-        self.quoted(|out| out.push_inside(value));
+        self.string(value);
     }
 
     /// A string if there is one.
-    pub(super) fn optional(&mut self, name: Name, value: Option<&[u8]>) {
+    #[inline(always)]
+    pub(super) fn optional<const N: usize>(&mut self, name: Name<N>, value: Option<&[u8]>) {
         if let Some(value) = value {
             self.text(name, value);
         }
     }
 
     /// A string if it is not empty.
-    pub(super) fn present(&mut self, name: Name, value: &[u8]) {
+    #[inline(always)]
+    pub(super) fn present<const N: usize>(&mut self, name: Name<N>, value: &[u8]) {
         self.optional(name, Some(value).filter(|value| !value.is_empty()));
     }
 
     /// Writes a name; the caller writes its value.
     #[inline(always)]
-    fn open(&mut self, name: Name) {
+    fn open<const N: usize>(&mut self, name: &Name<N>) {
+        if self.format == Format::OtlpJson && !self.is_first {
+            self.out.push_piece(&name.piece);
+        } else {
+            self.open_otherwise(name.plain, &name.piece);
+        }
+    }
+
+    #[inline(never)]
+    fn open_otherwise(&mut self, plain: &str, piece: &[u8]) {
         match self.format {
             Format::OtlpJson => {
-                let piece = self.skip_end(name.piece);
-                self.out.push_str(piece);
+                self.is_first = false;
+                self.out.push_bytes(piece.get(END.len()..).unwrap_or_default());
             }
             Format::Ndjson => {
                 self.out.push_str(",\"");
-                self.out.push_str(name.plain);
+                self.out.push_str(plain);
                 self.out.push_str("\":");
             }
         }
@@ -159,13 +195,11 @@ impl<'o> Sink<'o> {
         if std::mem::take(&mut self.is_first) { piece.get(END.len()..).unwrap_or_default() } else { piece }
     }
 
-    /// Writes a string; in OTLP the name has opened it.
+    /// Starts a string; in OTLP the name has done it.
     #[inline(always)]
-    fn quoted(&mut self, write: impl FnOnce(&mut Writer)) {
+    fn open_string(&mut self) {
         if self.format == Format::Ndjson {
             self.out.push(b'"');
         }
-        write(self.out);
-        self.out.push(b'"');
     }
 }
