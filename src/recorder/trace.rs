@@ -5,22 +5,23 @@ use crate::record::TraceContext;
 /// Reads a `traceparent` (W3C Trace Context, section 3.2); `None` when it is not valid.
 #[must_use]
 pub fn parse(value: &[u8]) -> Option<TraceContext> {
-    let mut parts = value.split(|byte| *byte == b'-');
-    let (version, trace_id, span_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let more_fields = parts.next().is_some();
-    let well_formed = [version, trace_id, span_id, flags].into_iter().all(is_lower_hex);
-    if !well_formed || version.len() != 2 || flags.len() != 2 || version == b"ff" || version == b"00" && more_fields {
-        return None;
-    }
+    let (version, rest) = field::<2>(value)?;
+    let (trace_id, rest) = field::<32>(rest.strip_prefix(b"-")?)?;
+    let (span_id, rest) = field::<16>(rest.strip_prefix(b"-")?)?;
+    let (_flags, rest) = field::<2>(rest.strip_prefix(b"-")?)?;
+    // Later versions may have more fields.
+    let is_whole = rest.is_empty() || version != b"00" && rest.starts_with(b"-");
     let is_zero = |id: &[u8]| id.iter().all(|digit| *digit == b'0');
-    if is_zero(trace_id) || is_zero(span_id) {
+    if !is_whole || version == b"ff" || is_zero(trace_id) || is_zero(span_id) {
         return None;
     }
-    Some(TraceContext { trace_id: trace_id.try_into().ok()?, span_id: span_id.try_into().ok()? })
+    Some(TraceContext { trace_id: *trace_id, span_id: *span_id })
 }
 
-fn is_lower_hex(text: &[u8]) -> bool {
-    text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+/// So many lower-case hexadecimal digits, and what follows them.
+fn field<const N: usize>(text: &[u8]) -> Option<(&[u8; N], &[u8])> {
+    let (digits, rest) = text.split_first_chunk()?;
+    digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).then_some((digits, rest))
 }
 
 #[cfg(test)]
