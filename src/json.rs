@@ -64,18 +64,18 @@ impl Writer {
         }
     }
 
-    /// Writes text of a length that the compiler knows, at least eight bytes, so that nothing is asked of it.
+    /// Writes text of a length that the compiler knows, at least four bytes, so that nothing is asked of it.
     #[inline(always)]
     pub(crate) fn push_piece<const N: usize>(&mut self, piece: &[u8; N]) {
-        const { assert!(N >= 8) };
+        const { assert!(N >= 4) };
         if self.bytes.len() - self.length < N {
             self.grow(N);
         }
         if let Some(room) = self.bytes.get_mut(self.length..).and_then(|room| room.first_chunk_mut::<N>()) {
-            if N < 32 {
-                copy_chunks::<8>(room, piece)
-            } else {
-                copy_chunks::<32>(room, piece)
+            match N {
+                ..8 => copy_chunks::<4>(room, piece),
+                8..32 => copy_chunks::<8>(room, piece),
+                _ => copy_chunks::<32>(room, piece),
             }
             self.length += N;
         }
@@ -164,22 +164,15 @@ impl Writer {
         }
     }
 
-    /// Writes an integer.
+    /// Writes an integer: at most twenty digits, so at most three rounds.
     #[inline(never)]
     pub(crate) fn push_int(&mut self, number: u64) {
         let (high, low) = (number / EIGHT_DIGITS, (number % EIGHT_DIGITS) as u32);
         if high == 0 {
             return self.push_short(low);
         }
-        // The rest has at most twelve digits.
-        let (highest, middle) = (high / EIGHT_DIGITS, (high % EIGHT_DIGITS) as u32);
-        if highest == 0 {
-            self.push_short(middle);
-        } else {
-            self.push_short(highest as u32);
-            self.push_bytes(&decimal(middle));
-        }
-        self.push_bytes(&decimal(low));
+        self.push_int(high);
+        self.push_piece(&decimal(low));
     }
 
     /// Writes an integer of at most eight digits.
@@ -192,8 +185,8 @@ impl Writer {
     /// Writes microseconds as milliseconds with three decimals.
     pub(crate) fn push_millis(&mut self, micros: u64) {
         self.push_int(micros / 1000);
-        self.push(b'.');
-        self.push_bytes(decimal((micros % 1000) as u32).last_chunk::<3>().unwrap_or(b"000"));
+        let [.., hundreds, tens, ones] = decimal((micros % 1000) as u32);
+        self.push_piece(&[b'.', hundreds, tens, ones]);
     }
 
     /// Writes the 36 characters of a UUID.
@@ -210,7 +203,7 @@ impl Writer {
         place(19, third.0);
         place(24, third.1);
         place(28, &fourth);
-        self.push_bytes(&text);
+        self.push_piece(&text);
     }
 }
 
@@ -348,6 +341,29 @@ mod tests {
         fn pieces_stand_behind_each_other(pieces in prop::collection::vec("[a-z]{0,70}", 0..70)) {
             let text = written(|out| pieces.iter().for_each(|piece| out.push_str(piece)));
             prop_assert_eq!(text, pieces.concat());
+        }
+
+        #[test]
+        fn pieces_of_a_known_length_are_whole(bytes in prop::array::uniform32(b' '..b'~'), before in "[a-z]{0,9}") {
+            // Around the sizes at which they are copied in another way, and none of them aligned.
+            fn check<const N: usize>(bytes: &[u8], before: &str) {
+                let piece: &[u8; N] = bytes.first_chunk().unwrap();
+                let text = written(|out| {
+                    out.push_str(before);
+                    out.push_piece(piece);
+                    out.push(b'.');
+                });
+                assert_eq!(text.as_bytes(), [before.as_bytes(), piece, b"."].concat());
+            }
+            let bytes = [bytes; 3].concat();
+            check::<4>(&bytes, &before);
+            check::<7>(&bytes, &before);
+            check::<8>(&bytes, &before);
+            check::<31>(&bytes, &before);
+            check::<32>(&bytes, &before);
+            check::<33>(&bytes, &before);
+            check::<64>(&bytes, &before);
+            check::<70>(&bytes, &before);
         }
 
         #[test]

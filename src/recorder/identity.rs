@@ -123,9 +123,9 @@ impl Settings {
         stream: &dyn Stream,
     ) -> Identity {
         let ask = |source: &Source| match source {
-            Source::ResponseHeader(name) => Ok(response.first(name).map(<[u8]>::to_vec)),
-            Source::ResponseJson(pointer) => body.map(|body| body.find(pointer)).transpose(),
-            source => Ok(of_request(source, stream)),
+            Source::ResponseHeader(name) => Ok(response.first(name).map(Cow::Borrowed)),
+            Source::ResponseJson(pointer) => body.map(|body| body.find(pointer).map(Cow::Owned)).transpose(),
+            source => Ok(of_request(source, stream).map(Cow::Owned)),
         };
         self.identity(&mut claims, &ask)
     }
@@ -133,7 +133,7 @@ impl Settings {
     /// The same before the request goes upstream, when no source in the response can have a value. What is missing then
     /// may still come, so nothing is said about it.
     pub(super) fn resolve_received(&self, mut claims: Claims, stream: &dyn Stream) -> Identity {
-        let identity = self.identity(&mut claims, &|source| Ok(of_request(source, stream)));
+        let identity = self.identity(&mut claims, &|source| Ok(of_request(source, stream).map(Cow::Owned)));
         let is_known = identity.user_id.is_some() || identity.user_name.is_some() || identity.user_email.is_some();
         if is_known { identity } else { Identity::default() }
     }
@@ -157,7 +157,7 @@ impl Settings {
 }
 
 /// Asks a source other than a request header.
-type Ask<'a> = dyn Fn(&Source) -> Result<Option<Vec<u8>>, Unavailable> + 'a;
+type Ask<'a> = dyn Fn(&Source) -> Result<Option<Cow<'a, [u8]>>, Unavailable> + 'a;
 
 /// The first value and where it came from; without one, why. The reason of a body is more telling than an absence.
 fn first_value(
@@ -168,7 +168,7 @@ fn first_value(
     let mut why = Unavailable::Absent;
     for (index, source) in sources.iter().enumerate() {
         let found = match claim.take_if(|(claimed, _)| *claimed == index) {
-            Some((_, value)) => Ok(Some(value)),
+            Some((_, value)) => Ok(Some(Cow::Owned(value))),
             None => ask(source),
         };
         match found {

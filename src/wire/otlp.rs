@@ -55,8 +55,9 @@ pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
 fn push_trace(event: &Event, out: &mut Writer) {
     let Event::Exchange(exchange) = event else { return };
     let Some(trace) = &exchange.trace else { return };
-    out.push_piece(br#","traceId":"#);
-    out.push_text(&trace.trace_id);
-    out.push_piece(br#","spanId":"#);
-    out.push_text(&trace.span_id);
+    out.push_piece(br#","traceId":""#);
+    out.push_piece(&trace.trace_id);
+    out.push_piece(br#"","spanId":""#);
+    out.push_piece(&trace.span_id);
+    out.push(b'"');
 }
