@@ -7,8 +7,11 @@ use super::support::mesh::METHOD;
 
 type Headers = [(&'static str, &'static str)];
 
+/// Who asks: a record of Envoy's own has it once.
+pub const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+
 const PLAIN: [(&str, &str); 7] = [
-    ("user-agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+    ("user-agent", USER_AGENT),
     ("accept", "application/json, text/plain, */*"),
     ("accept-language", "en-GB,en;q=0.7,de;q=0.3"),
     ("accept-encoding", "gzip, deflate, br, zstd"),
@@ -23,8 +26,8 @@ const GRPC: [(&str, &str); 5] = [
     ("authorization", "Bearer Zm9vYmFyYmF6cXV4cXV1eGNvcmdlZ3JhdWx0Z2FycGx5d2FsZG8"),
     ("grpc-timeout", "10S"),
 ];
-/// The operation of every tracked request, which every record of one has once.
-pub const OPERATION: &str = "change-password";
+/// The operation of every tracked request.
+const OPERATION: &str = "change-password";
 /// The control headers, in this order: track, operation, context.
 pub const CONTROL: [&str; 3] = ["x-session-track", "x-session-operation", "x-session-context"];
 const CONTEXT: &str = "eyJzdWIiOiJhbGljZSIsInNpZCI6IjZmMWQ4MmMwIiwidGVuYW50IjoiYWNtZSIsImFtciI6WyJwd2QiLCJvdHAiXX0";

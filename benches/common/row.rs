@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::audit;
-use super::requests::{OPERATION, Requests};
+use super::requests::{Requests, USER_AGENT};
 use super::support::bootstrap::Bootstrap;
 use super::{artefacts, bootstrap};
 
@@ -68,7 +68,7 @@ impl Row {
     /// HTTP filters and access logs of Envoy's own.
     pub fn own(name: &str, requests: Requests, filters: &[Value], access_log: &[Value]) -> Self {
         let bootstrap = bootstrap::own(requests.traffic, filters, access_log);
-        Self::new(name, requests, Delivery::Sink(OPERATION), bootstrap)
+        Self::new(name, requests, Delivery::Sink(USER_AGENT), bootstrap)
     }
 
     /// The audit filter with so many rules that match nothing.

@@ -4,10 +4,12 @@
 pub const NAMESPACE: &str = "audit";
 
 /// What the audit filter records of a tracked request.
-pub const FIELDS: [(&str, &str); 16] = [
+pub const FIELDS: [(&str, &str); 17] = [
     ("log.record.uid", "aud_%UNIQUE_ID%"),
     ("audit.rule", "tracked"),
     ("audit.action", "%DYNAMIC_METADATA(audit:x-session-operation)%"),
+    // Envoy has no word for it: from these details, and the status, the audit filter tells the outcome.
+    ("audit.outcome", "%RESPONSE_CODE_DETAILS%"),
     ("audit.stage", "complete"),
     ("audit.duration_ms", "%DURATION%"),
     ("audit.session.context", "%DYNAMIC_METADATA(audit:x-session-context)%"),
@@ -22,3 +24,6 @@ pub const FIELDS: [(&str, &str); 16] = [
     ("audit.request_id", "%REQ(X-REQUEST-ID)%"),
     ("http.response.status_code", "%RESPONSE_CODE%"),
 ];
+
+/// The body of a record: what was done, and how it ended.
+pub const BODY: &str = "%DYNAMIC_METADATA(audit:x-session-operation)% %RESPONSE_CODE%";

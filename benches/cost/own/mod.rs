@@ -58,6 +58,7 @@ fn otel(buffer_size_bytes: Option<u32>) -> Value {
         "@type": "type.googleapis.com/envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig",
         "http_service": {"http_uri": {"uri": "http://audit/v1/logs", "cluster": AUDIT, "timeout": "5s"}},
         "resource_attributes": {"values": [service]},
+        "body": {"string_value": fields::BODY},
         "attributes": {"values": attributes},
         "buffer_size_bytes": buffer_size_bytes,
     }})
