@@ -1,5 +1,7 @@
 //! The shipped bootstrap with the requests' listener and with what stands between it and the router.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::artefacts;
@@ -17,7 +19,10 @@ const BODY: &str = r#"{"UserId": 4711, "Identity": "alice@example.com", "Roles":
 
 /// As shipped: the note of the peer, and the audit filter. HTTP is answered by Envoy itself.
 fn shipped(traffic: Traffic) -> Bootstrap {
-    let mut bootstrap = Bootstrap::shipped();
+    of(Bootstrap::shipped(), traffic)
+}
+
+fn of(mut bootstrap: Bootstrap, traffic: Traffic) -> Bootstrap {
     bootstrap.listeners().retain(|listener| listener["name"] == traffic.listener());
     if traffic != Traffic::TrackedGrpc {
         bootstrap.connection_managers().for_each(answer_directly);
@@ -27,11 +32,12 @@ fn shipped(traffic: Traffic) -> Bootstrap {
 
 fn answer_directly(manager: &mut Value) {
     let header = |name: &str, value: &str| json!({"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"});
-    manager["route_config"]["virtual_hosts"][0]["routes"] = json!([{
-        "match": {"prefix": "/"},
-        "direct_response": {"status": 200, "body": {"inline_string": BODY}},
-        "response_headers_to_add": [header("content-type", "application/json"), header("x-user-id", "4711")],
-    }]);
+    for route in manager["route_config"]["virtual_hosts"][0]["routes"].as_array_mut().unwrap() {
+        route.as_object_mut().unwrap().remove("route");
+        route["direct_response"] = json!({"status": 200, "body": {"inline_string": BODY}});
+        route["response_headers_to_add"] =
+            json!([header("content-type", "application/json"), header("x-user-id", "4711")]);
+    }
 }
 
 /// Nothing but the router.
@@ -66,8 +72,16 @@ pub fn bare_calls(traffic: Traffic, steps: u8) -> Bootstrap {
 }
 
 /// The audit filter with this configuration, and the note of the peer before it.
-pub fn audit(traffic: Traffic, artefact: &std::path::Path, configuration: &Value) -> Bootstrap {
-    let mut bootstrap = shipped(traffic);
+pub fn audit(traffic: Traffic, artefact: &Path, configuration: &Value) -> Bootstrap {
+    configured(shipped(traffic), artefact, configuration)
+}
+
+/// The same with the routes of the example `by-route.yaml`, most of which do without the filter.
+pub fn by_route(traffic: Traffic, artefact: &Path, configuration: &Value) -> Bootstrap {
+    configured(of(Bootstrap::example("by-route"), traffic), artefact, configuration)
+}
+
+fn configured(mut bootstrap: Bootstrap, artefact: &Path, configuration: &Value) -> Bootstrap {
     bootstrap.run(artefact);
     bootstrap.each_filter("audit", |filter| {
         filter["typed_config"]["config"]["configuration"]["value"] = configuration.clone();

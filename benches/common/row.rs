@@ -65,6 +65,12 @@ impl Row {
         row
     }
 
+    /// The audit filter on the routes of requests that may need a record, and disabled on all others.
+    pub fn by_route(requests: Requests, configuration: &Value) -> Self {
+        let bootstrap = bootstrap::by_route(requests.traffic, artefacts::full(), configuration);
+        Self::new("audit, by route", requests, Delivery::Sink(requests.traffic.event()), bootstrap)
+    }
+
     /// HTTP filters and access logs of Envoy's own.
     pub fn own(name: &str, requests: Requests, filters: &[Value], access_log: &[Value]) -> Self {
         let bootstrap = bootstrap::own(requests.traffic, filters, access_log);

@@ -30,6 +30,7 @@ fn plain() -> Vec<Row> {
     let mut rows = vec![Row::no_filter(other), Row::peer_note(other), Row::do_nothing(other)];
     rows.extend(RULES.map(|count| Row::rules(count, other)));
     rows.extend(RULES.map(|count| Row::lean_rules(count, other)));
+    rows.push(Row::by_route(other, &audit::usual(USER_JSON)).delivering(Delivery::Nothing));
     rows.push(Row::audit(", user of JSON", check, &audit::usual(USER_JSON)));
     rows.push(Row::audit(user, check, &audit::usual(USER_HEADER)));
     rows.push(Row::lean(user, check, &audit::usual(USER_HEADER)));
@@ -39,6 +40,7 @@ fn plain() -> Vec<Row> {
 fn http() -> Vec<Row> {
     let requests = Requests::new(Traffic::Tracked);
     let mut rows = recorded(requests);
+    rows.push(Row::by_route(requests, &audit::usual(USER_HEADER)));
     rows.extend(own::rows(requests));
     rows
 }

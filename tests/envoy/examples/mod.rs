@@ -2,6 +2,7 @@
 //! what the system does that it is named after. A scenario says which test of that system it stands for.
 
 mod all_calls;
+mod by_route;
 mod check_usage;
 mod correlation_headers;
 mod grpc_session_tracking;
