@@ -45,6 +45,10 @@ mod tests {
             format!("00-{trace}-{}-01", "0".repeat(16)),
             format!("00-{trace}-{span}"),
             format!("00-{trace}a-{span}-01"),
+            format!("00-{trace}-{span}-0"),
+            format!("00-{trace}-{span}-011"),
+            format!("01-{trace}-{span}-01more"),
+            format!("0-{trace}-{span}-01"),
             String::new(),
         ] {
             assert_eq!(parse(bad.as_bytes()), None, "{bad}");
