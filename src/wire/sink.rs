@@ -53,7 +53,8 @@ macro_rules! name {
 }
 pub(super) use name;
 
-/// Writes attributes one after the other.
+/// Writes attributes one after the other. A name is written where it is asked for, since its length is known only there; what
+/// follows it in one place for all, to keep the module small.
 pub(super) struct Sink<'o> {
     out: &'o mut Writer,
     format: Format,
