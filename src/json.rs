@@ -66,7 +66,8 @@ impl Writer {
         }
     }
 
-    /// Writes text of a length that the compiler knows, at least four bytes, so that nothing is asked of it.
+    /// Writes text of a length that the compiler knows, at least four bytes, so that nothing is asked of it. In [`Self::fill`] the
+    /// length would be forgotten: 3 % more instructions a record.
     #[inline(always)]
     pub(crate) fn push_piece<const N: usize>(&mut self, piece: &[u8; N]) {
         const { assert!(N >= 4) };

@@ -143,7 +143,7 @@ impl Worker {
         let mut pipeline = self.pipeline.borrow_mut();
         let gauges = pipeline.gauges();
         self.metrics.borrow_mut().publish(&mut pipeline.stats, gauges);
-        pipeline.handle_published();
+        pipeline.handle_published(gauges);
     }
 
     /// Tells the pipeline of crashed VMs. The roll is called at the first tick: the instances that configure and never

@@ -55,7 +55,7 @@ fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
     true
 }
 
-/// The same up to a byte that cannot stay as it is. Yields how many were copied.
+/// Copies up to a byte that cannot stay as it is. Yields how many were copied.
 #[inline(always)]
 pub(super) fn copy_plain(to: &mut [u8], from: &[u8]) -> usize {
     let (mut copied, length) = (0, from.len());

@@ -104,10 +104,10 @@ impl Pipeline {
         }
     }
 
-    /// The statistics have been told to the host: whoever takes over after a crash has to know what they said.
-    pub fn handle_published(&mut self) {
+    /// The statistics have been told to the host, these gauges among them: whoever takes over after a crash has to know.
+    pub fn handle_published(&mut self, told: Gauges) {
         self.journal.sweep();
-        self.write_note(self.stream.next(), self.gauges());
+        self.write_note(self.stream.next(), told);
         // What was inherited is in that share now.
         for crashed in &mut self.recovery.streams {
             crashed.rewrite(&self.journal, Default::default());

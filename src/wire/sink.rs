@@ -84,9 +84,7 @@ impl<'o> Sink<'o> {
 
     #[inline(never)]
     fn string(&mut self, value: &[u8]) {
-        self.open_string();
-        self.out.push_inside(value);
-        self.out.push(b'"');
+        self.quoted(|out| out.push_inside(value));
     }
 
     /// A string that needs no escaping.
@@ -98,18 +96,16 @@ impl<'o> Sink<'o> {
 
     #[inline(never)]
     fn plain_string(&mut self, value: &str) {
-        self.open_string();
-        self.out.push_str(value);
-        self.out.push(b'"');
+        self.quoted(|out| out.push_str(value));
     }
 
     /// A UUID with a word before it.
     pub(super) fn uuid<const N: usize>(&mut self, name: Name<N>, prefix: &str, value: Uuid) {
         self.open(&name);
-        self.open_string();
-        self.out.push_str(prefix);
-        self.out.push_uuid(value.as_u128());
-        self.out.push(b'"');
+        self.quoted(|out| {
+            out.push_str(prefix);
+            out.push_uuid(value.as_u128());
+        });
     }
 
     /// An integer, which OTLP writes as a string.
@@ -142,10 +138,11 @@ impl<'o> Sink<'o> {
     /// A string from raw bytes, by a name that only the configuration knows, in two parts. It needs no escaping.
     pub(super) fn named(&mut self, prefix: &str, name: &str, value: &[u8]) {
         let (open, kind) = match self.format {
-            Format::OtlpJson => (self.skip_end(OPEN), TEXT),
-            Format::Ndjson => (",\"", "\":"),
+            Format::OtlpJson => (self.skip_end(OPEN.as_bytes()), TEXT),
+            Format::Ndjson => (b",\"".as_slice(), "\":"),
         };
-        for piece in [open, prefix, name, kind] {
+        self.out.push_bytes(open);
+        for piece in [prefix, name, kind] {
             self.out.push_str(piece);
         }
         self.string(value);
@@ -179,8 +176,8 @@ impl<'o> Sink<'o> {
     fn open_otherwise(&mut self, plain: &str, piece: &[u8]) {
         match self.format {
             Format::OtlpJson => {
-                self.is_first = false;
-                self.out.push_bytes(piece.get(END.len()..).unwrap_or_default());
+                let piece = self.skip_end(piece);
+                self.out.push_bytes(piece);
             }
             Format::Ndjson => {
                 self.out.push_str(",\"");
@@ -192,15 +189,17 @@ impl<'o> Sink<'o> {
 
     /// Leaves out what would end the attribute before the first.
     #[inline(always)]
-    fn skip_end<'p>(&mut self, piece: &'p str) -> &'p str {
+    fn skip_end<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
         if std::mem::take(&mut self.is_first) { piece.get(END.len()..).unwrap_or_default() } else { piece }
     }
 
-    /// Starts a string; in OTLP the name has done it.
+    /// Writes a string; in OTLP the name has opened it.
     #[inline(always)]
-    fn open_string(&mut self) {
+    fn quoted(&mut self, write: impl FnOnce(&mut Writer)) {
         if self.format == Format::Ndjson {
             self.out.push(b'"');
         }
+        write(self.out);
+        self.out.push(b'"');
     }
 }

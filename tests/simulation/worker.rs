@@ -167,8 +167,9 @@ impl Worker {
 
     /// Tells the host what was counted.
     pub fn publish(&mut self, host: &mut Host) {
-        host.publish(&mut self.carried, &self.pipeline.stats, self.pipeline.gauges());
-        self.pipeline.handle_published();
+        let gauges = self.pipeline.gauges();
+        host.publish(&mut self.carried, &self.pipeline.stats, gauges);
+        self.pipeline.handle_published(gauges);
     }
 
     pub fn drive(&mut self, rng: &mut Rng, mood: Mood, collector: &mut Collector, now: Now) {

@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use uuid::Uuid;
 
-use super::{GAUGES, Note};
+use super::Note;
 use crate::pipeline::batch::{Batch, Content};
 use crate::pipeline::lane::Lane;
 use crate::record::{Loss, LossReason};
+use crate::stats::Gauges;
 
 /// A batch as it was found.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub(super) fn write_note(note: &Note) -> Vec<u8> {
 pub(super) fn read_note(mut bytes: &[u8]) -> Option<Note> {
     let bytes = &mut bytes;
     let (oldest, lease_end) = (next_number(bytes)?, next_number(bytes)?);
-    let mut gauges = [0; GAUGES];
+    let mut gauges = Gauges::default();
     for gauge in &mut gauges {
         *gauge = next_number(bytes)?;
     }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::batch::Batch;
 use crate::host::SharedData;
-use crate::stats::Gauge;
+use crate::stats::Gauges;
 pub(super) use codec::{Saved, SavedRecord};
 pub use registry::other_vms;
 use registry::{Entry, Registry};
@@ -21,9 +21,6 @@ use registry::{Entry, Registry};
 /// Numbers that a stream may give out between two notes. The next note is written when they are used up, so that a crash
 /// leaves no number beyond the last note unexplained.
 pub const LEASE: u64 = 100;
-
-/// How many gauges a note keeps.
-const GAUGES: usize = Gauge::ALL.len();
 
 /// What is known of a stream at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +30,7 @@ pub(super) struct Note {
     /// No number from this one on was given out.
     pub(super) lease_end: u64,
     /// The stream's share of the process-wide gauges.
-    pub(super) gauges: [u64; GAUGES],
+    pub(super) gauges: Gauges,
 }
 
 /// Who a stream is, to those who may take over from it.
@@ -86,7 +83,7 @@ impl Journal {
     }
 
     /// The gauges as they were last told to the host.
-    pub(super) fn told_gauges(&self) -> [u64; GAUGES] {
+    pub(super) fn told_gauges(&self) -> Gauges {
         self.note.gauges
     }
 

@@ -24,8 +24,13 @@ impl Rig {
     /// What the adapter does at every tick.
     fn tick(&mut self) -> &mut Self {
         self.pass(Duration::from_millis(250));
-        self.pipeline.handle_published();
+        self.publish();
         self
+    }
+
+    fn publish(&mut self) {
+        let told = self.pipeline.gauges();
+        self.pipeline.handle_published(told);
     }
 }
 
@@ -300,7 +305,7 @@ fn the_copies_of_what_is_joined_at_the_end_are_freed() {
     rig.refuses = false;
     rig.pipeline.handle_shutdown(rig.now);
     let sent = rig.send_one();
-    rig.answer(&sent, 200).pipeline.handle_published();
+    rig.answer(&sent, 200).publish();
     assert!(rig.shared.bytes() < 200, "{} bytes: no batch is kept", rig.shared.bytes());
 }
 

@@ -3,7 +3,7 @@
 use audit_demo::client::{CallOptions, raw_exchange};
 use serde_json::json;
 
-use super::{example, texts};
+use super::{example, example_with, texts};
 use crate::support::bootstrap::Bootstrap;
 use crate::support::sink::Sink;
 use crate::support::{Mesh, tools};
@@ -40,8 +40,7 @@ async fn what_no_rule_names_is_not_seen_by_the_filter() {
 /// Each of them by itself brings the request to the filter.
 #[tokio::test]
 async fn no_header_that_the_filter_removes_slips_past_it() {
-    let plugin = json!({"tracking": {"strip_context": true}});
-    let mesh = Mesh::with_bootstrap(Bootstrap::example(NAME).with_plugin(&plugin), Sink::start().await, 1).await;
+    let mesh = example_with(NAME, &json!({"tracking": {"strip_context": true}})).await;
     for name in LOOKED_FOR {
         assert_eq!(mesh.get(&format!("/{name}"), &[(name, "forged")]).await.status, 200);
     }
