@@ -23,6 +23,8 @@ pub enum Property {
     ResponseFlags,
     /// Why the response is what it is, e.g. `via_upstream`.
     ResponseCodeDetails,
+    /// Status of the response, 8 bytes little-endian; 0 when there is none.
+    ResponseCode,
     /// Name of the upstream cluster.
     UpstreamCluster,
 }
@@ -33,8 +35,12 @@ pub trait Stream {
     fn property(&self, property: Property) -> Option<Vec<u8>>;
     /// First value of a response trailer.
     fn response_trailer(&self, name: &str) -> Option<Vec<u8>>;
+    /// All request headers in the serialization of proxy-wasm hosts, as filters have left them.
+    fn request_headers(&self) -> Vec<u8>;
     /// All response headers in the serialization of proxy-wasm hosts.
     fn response_headers(&self) -> Vec<u8>;
+    /// A part of the current chunk of the response's body: at most `max_bytes` from `start` on.
+    fn response_body(&self, start: usize, max_bytes: usize) -> Vec<u8>;
     /// A property by its path, whose elements are separated by NUL: where configuration says which one.
     fn metadata(&self, path: &str) -> Option<Vec<u8>>;
 
@@ -42,6 +48,36 @@ pub trait Stream {
     fn number(&self, property: Property) -> Option<u64> {
         let bytes = self.property(property)?;
         u64::try_from(i64::from_le_bytes(bytes.try_into().ok()?)).ok()
+    }
+}
+
+/// A stream that is gone: nothing is known of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Gone;
+
+impl Stream for Gone {
+    fn property(&self, _property: Property) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn response_trailer(&self, _name: &str) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn request_headers(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn response_headers(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn response_body(&self, _start: usize, _max_bytes: usize) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn metadata(&self, _path: &str) -> Option<Vec<u8>> {
+        None
     }
 }
 

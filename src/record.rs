@@ -5,21 +5,21 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::recorder::correlation::Correlation;
-use crate::recorder::grpc::StatusSource;
 use crate::recorder::identity::Identity;
+use crate::recorder::rpc::{Dialect, StatusSource};
 use crate::recorder::session::{Session, SessionEvent};
 use crate::recorder::tracking::Context;
 
-/// HTTP or gRPC, by the request's content type.
+/// How an exchange is read: what the server spoke decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Anything that is not gRPC.
     Http,
-    /// `content-type: application/grpc*`
+    /// gRPC in any [`Dialect`].
     Grpc,
 }
 
-/// How an exchange ended.
+/// What the server did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// HTTP below 400; gRPC 0.
@@ -28,7 +28,7 @@ pub enum Outcome {
     Failure,
     /// HTTP 401, 403, 407; gRPC 7 and 16.
     Denied,
-    /// No complete response; a gRPC stream that was reset without a status.
+    /// No status, or an answer that the upstream or Envoy broke off.
     Aborted,
 }
 
@@ -45,8 +45,61 @@ impl Outcome {
     }
 }
 
-/// What a rule demands before a request may go upstream.
+/// How the stream of an exchange ended: `audit.termination`. Independent of the outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Termination {
+    /// With everything that the server sent.
+    #[default]
+    Complete,
+    /// The client left, or broke the protocol.
+    Client,
+    /// The upstream broke off.
+    Upstream,
+    /// A time limit of Envoy's.
+    Timeout,
+    /// Envoy, for another reason.
+    Proxy,
+}
+
+impl Termination {
+    /// The word on the wire; `None` for a complete stream, which is not mentioned.
+    #[must_use]
+    pub fn as_str(self) -> Option<&'static str> {
+        match self {
+            Self::Complete => None,
+            Self::Client => Some("client"),
+            Self::Upstream => Some("upstream"),
+            Self::Timeout => Some("timeout"),
+            Self::Proxy => Some("proxy"),
+        }
+    }
+}
+
+/// Which part of an exchange a record is about: `audit.stage`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Before it goes upstream, where a rule demands an acknowledgement first.
+    Received,
+    /// It is still going on after `stages.started_after`.
+    Started,
+    /// Its end.
+    Complete,
+}
+
+impl Stage {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Started => "started",
+            Self::Complete => "complete",
+        }
+    }
+}
+
+/// What a rule demands before a request may go upstream; a later one is stricter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RequireAudit {
     /// Nothing: audit trouble never touches the request.
     #[default]
@@ -73,12 +126,20 @@ pub struct ExchangeRecord {
     pub rule: Rc<str>,
     /// What was done.
     pub action: Vec<u8>,
-    /// How it ended; `None` as long as the request was only received (`audit.stage`).
+    /// Which part of the exchange this is.
+    pub stage: Stage,
+    /// Number of the record that says that it had started, where there is one.
+    pub started_number: Option<u64>,
+    /// What the server did; `None` before the end.
     pub outcome: Option<Outcome>,
+    /// How the stream ended.
+    pub termination: Termination,
     /// Whether the record waits for no timer: `audit.priority`.
     pub immediate: bool,
     /// HTTP or gRPC.
     pub protocol: Protocol,
+    /// How gRPC was spoken.
+    pub dialect: Dialect,
     /// Start of the request, nanoseconds since the Unix epoch.
     pub start_unix_nanos: u64,
     /// From request headers to the end of the stream.
@@ -103,10 +164,14 @@ pub struct ExchangeRecord {
     pub route: Option<String>,
     /// Host without port.
     pub host: Vec<u8>,
+    /// Port of a tunnel's target.
+    pub port: Option<u16>,
     /// HTTP status, if any was sent.
     pub http_status: Option<u16>,
     /// gRPC status.
     pub rpc: Option<RpcStatus>,
+    /// `pkg.Service/Method` where the path does not name it: the call was translated behind the filter, or before it.
+    pub rpc_method: Option<Vec<u8>>,
     /// `1.1`, `2`, `3`
     pub protocol_version: Option<Cow<'static, [u8]>>,
     /// `user-agent`, bounded.
@@ -140,9 +205,13 @@ impl ExchangeRecord {
         Self {
             rule,
             action: Vec::new(),
+            stage: if outcome.is_some() { Stage::Complete } else { Stage::Received },
+            started_number: None,
             outcome,
+            termination: Termination::Complete,
             immediate: false,
             protocol,
+            dialect: Dialect::Grpc,
             start_unix_nanos: 0,
             duration: Duration::ZERO,
             context: None,
@@ -155,8 +224,10 @@ impl ExchangeRecord {
             path: Vec::new(),
             route: None,
             host: Vec::new(),
+            port: None,
             http_status: None,
             rpc: None,
+            rpc_method: None,
             protocol_version: None,
             user_agent: None,
             client_address: None,

@@ -25,6 +25,8 @@ pub enum Counter {
     DroppedVmCrash,
     /// Exchanges that matched a rule which did not want them.
     Excluded,
+    /// Exchanges whose request claims a protocol that the answer is not of.
+    Ambiguous,
     /// Tracked exchanges without a context.
     SkippedEmptyContext,
     /// Attempts that Envoy accepted.
@@ -47,7 +49,7 @@ pub enum Counter {
 
 impl Counter {
     /// All counters with their names in Envoy, in the order of the enum.
-    pub const ALL: [(Self, &'static str); 18] = [
+    pub const ALL: [(Self, &'static str); 19] = [
         (Self::Captured, "audit_filter.records.captured"),
         (Self::Acknowledged, "audit_filter.records.acknowledged"),
         (Self::Rejected, "audit_filter.records.rejected"),
@@ -57,6 +59,7 @@ impl Counter {
         (Self::DroppedMaxAge, "audit_filter.records.dropped.max_age"),
         (Self::DroppedVmCrash, "audit_filter.records.dropped.vm_crash"),
         (Self::Excluded, "audit_filter.records.excluded"),
+        (Self::Ambiguous, "audit_filter.records.ambiguous"),
         (Self::SkippedEmptyContext, "audit_filter.records.skipped_empty_context"),
         (Self::BatchesDispatched, "audit_filter.batches.dispatched"),
         (Self::BatchesAcknowledged, "audit_filter.batches.acknowledged"),

@@ -32,8 +32,9 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
         "record",
         &[
             "recorder::correlation::Correlation",
-            "recorder::grpc::StatusSource",
             "recorder::identity::Identity",
+            "recorder::rpc::Dialect",
+            "recorder::rpc::StatusSource",
             "recorder::session::Session",
             "recorder::session::SessionEvent",
             "recorder::tracking::Context",
@@ -48,6 +49,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
             "record",
             "time",
             "recorder::identity::Identity",
+            "recorder::rpc::Dialect",
             "recorder::session::SessionId",
             "recorder::tracking::Context",
         ],

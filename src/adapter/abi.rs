@@ -22,7 +22,6 @@ pub(super) enum Map {
 /// `proxy_buffer_type_t`.
 #[derive(Clone, Copy)]
 pub(super) enum Buffer {
-    #[cfg(not(feature = "lean"))]
     ResponseBody = 1,
     CallResponseBody = 4,
     PluginConfiguration = 7,

@@ -54,7 +54,8 @@ pub(super) fn with_stream<T>(context: u32, call: impl FnOnce(&mut Http) -> T) ->
 /// Forgets a stream; asks a root context whether it may be deleted, which the host does then. The host is not asked to
 /// say when it deletes a context: that would be another call for every stream.
 pub(super) fn done(context: u32) -> bool {
-    if CONTEXTS.with_borrow_mut(|contexts| contexts.streams.remove(&context)).is_some() {
+    if let Some(mut stream) = CONTEXTS.with_borrow_mut(|contexts| contexts.streams.remove(&context)) {
+        stream.on_done();
         return true;
     }
     let is_done = with_root(context, Root::on_done).unwrap_or(true);

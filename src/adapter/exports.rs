@@ -2,7 +2,7 @@
 //!
 //! A callback that is exported is called for every stream, that of a body for every chunk, and costs it some tenths of a
 //! microsecond, also when nothing is to be done in it. So only those are here that something needs: no request bodies, no
-//! end of responses, no deletion of contexts. The response's own two are left out of the lean artefact.
+//! deletion of contexts. Those of the response's headers and body are left out of the lean artefact.
 
 #![expect(unsafe_code, reason = "an export is unsafe, since its name could be another's")]
 
@@ -89,16 +89,23 @@ extern "C" fn proxy_on_request_trailers(context: u32, _trailers: usize) -> Actio
 
 #[cfg(not(feature = "lean"))]
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_response_headers(context: u32, _headers: usize, _end_of_stream: bool) -> Action {
-    with_stream(context, |stream| stream.on_response_headers());
+extern "C" fn proxy_on_response_headers(context: u32, _headers: usize, end_of_stream: bool) -> Action {
+    with_stream(context, |stream| stream.on_response_headers(end_of_stream));
     Action::Continue
 }
 
 /// Never pauses: each call sees one chunk, which goes on to the client at once.
 #[cfg(not(feature = "lean"))]
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_response_body(context: u32, body_size: usize, _end_of_stream: bool) -> Action {
-    with_stream(context, |stream| stream.on_response_body(body_size));
+extern "C" fn proxy_on_response_body(context: u32, body_size: usize, end_of_stream: bool) -> Action {
+    with_stream(context, |stream| stream.on_response_body(body_size, end_of_stream));
+    Action::Continue
+}
+
+/// Only for a response that has trailers, as nearly every one of gRPC and hardly any other.
+#[unsafe(no_mangle)]
+extern "C" fn proxy_on_response_trailers(context: u32, _trailers: usize) -> Action {
+    with_stream(context, |stream| stream.on_response_trailers());
     Action::Continue
 }
 

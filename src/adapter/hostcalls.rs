@@ -1,8 +1,6 @@
 //! Host calls that never panic: raw bytes, and a status that is not expected is an absence.
 
-#[cfg(not(feature = "lean"))]
-use super::abi::Buffer;
-use super::abi::Map;
+use super::abi::{Buffer, Map};
 use super::imports;
 use crate::host::{Property, SharedData, Stream};
 use crate::pipeline::Callout;
@@ -20,6 +18,12 @@ impl HeaderMap {
 
     pub(super) fn headers(&self) -> Headers<'_> {
         Headers::parse(&self.0)
+    }
+
+    /// As the host has written it.
+    #[cfg(not(feature = "lean"))]
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
     }
 }
 
@@ -39,15 +43,6 @@ pub(super) fn set(map: Map, headers: &[(&str, Vec<u8>)]) {
     }
 }
 
-/// At most this many bytes of the current chunk of the response's body.
-#[cfg(not(feature = "lean"))]
-pub(super) fn response_chunk(max_bytes: usize) -> Vec<u8> {
-    if max_bytes == 0 {
-        return Vec::new();
-    }
-    imports::buffer(Buffer::ResponseBody, max_bytes).unwrap_or_default()
-}
-
 /// The stream whose callback is running.
 pub(super) struct CurrentStream;
 
@@ -56,8 +51,16 @@ impl Stream for CurrentStream {
         imports::property(path(property))
     }
 
+    fn request_headers(&self) -> Vec<u8> {
+        imports::header_map(Map::RequestHeaders).unwrap_or_default()
+    }
+
     fn response_headers(&self) -> Vec<u8> {
         imports::header_map(Map::ResponseHeaders).unwrap_or_default()
+    }
+
+    fn response_body(&self, start: usize, max_bytes: usize) -> Vec<u8> {
+        imports::buffer(Buffer::ResponseBody, start, max_bytes).unwrap_or_default()
     }
 
     fn metadata(&self, path: &str) -> Option<Vec<u8>> {
@@ -101,6 +104,7 @@ fn path(property: Property) -> &'static str {
         Property::RequestTime => "request\0time",
         Property::RequestDuration => "request\0duration",
         Property::ResponseFlags => "response\0flags",
+        Property::ResponseCode => "response\0code",
         Property::ResponseCodeDetails => "response\0code_details",
         Property::UpstreamCluster => "xds\0cluster_name",
     }

@@ -2,16 +2,21 @@
 //! required, and offers the record when the stream has ended.
 
 use std::cell::LazyCell;
+use std::mem;
 use std::rc::Rc;
 
 use super::abi::{Action, Map};
 use super::held::refuse;
 use super::hostcalls::{CurrentStream, HeaderMap, remove, set};
 use super::root_context::Worker;
+use crate::host::{Property, Stream};
+use crate::pipeline::Pipeline;
 use crate::pipeline::admission::Admission;
 use crate::pipeline::buffer::Place;
-use crate::record::RequireAudit;
+use crate::record::{ExchangeRecord, RequireAudit};
 use crate::recorder::exchange::Exchange;
+use crate::recorder::headers::Headers;
+use crate::time::Now;
 
 /// The context of one stream.
 pub(super) struct Http {
@@ -23,22 +28,31 @@ pub(super) struct Http {
     place: Option<Place>,
     /// Named while the request is held.
     ticket: Option<u64>,
+    /// Its end was logged.
+    has_ended: bool,
 }
 
 impl Http {
     pub(super) fn new(id: u32, worker: Option<Rc<Worker>>) -> Self {
-        Self { id, worker, exchange: Exchange::default(), place: None, ticket: None }
+        Self { id, worker, exchange: Exchange::default(), place: None, ticket: None, has_ended: false }
     }
 
     pub(super) fn on_request_headers(&mut self) -> Action {
-        let Some(worker) = &self.worker else { return Action::Continue };
+        let Some(worker) = self.worker.clone() else { return Action::Continue };
         let map = HeaderMap::read(Map::RequestHeaders);
+        let headers = map.headers();
         #[cfg(feature = "crash-for-tests")]
-        super::crash::trap_if_asked(&map.headers(), "headers");
+        super::crash::trap_if_asked(&headers, "headers");
+
+        let is_recreated = self.resume(&worker, &headers);
         let exchange = &mut self.exchange;
         let instructions = worker.with_pipeline(|pipeline| {
             let instructions = worker.with_host(&mut pipeline.stats, &|| worker.clock.now(), |host| {
-                worker.recorder.handle_request_headers(exchange, &map.headers(), host)
+                if is_recreated {
+                    worker.recorder.handle_recreated_request(exchange, &headers, host)
+                } else {
+                    worker.recorder.handle_request_headers(exchange, &headers, host)
+                }
             });
             if instructions.peer_unknown {
                 pipeline.handle_unknown_peer();
@@ -47,8 +61,38 @@ impl Http {
         });
         remove(Map::RequestHeaders, &instructions.remove);
         set(Map::RequestHeaders, &instructions.set);
+        self.watch(&worker);
         let required = instructions.require_audit;
         if required == RequireAudit::None { Action::Continue } else { self.admit(required) }
+    }
+
+    /// Goes on with the exchange of another stream that Envoy has recreated as this one.
+    fn resume(&mut self, worker: &Worker, headers: &Headers<'_>) -> bool {
+        let mut recreated = worker.recreated.borrow_mut();
+        if recreated.is_empty() {
+            return false;
+        }
+        let connection = CurrentStream.number(Property::ConnectionId);
+        let Some((exchange, place)) = recreated.resume(headers, connection) else { return false };
+        (self.exchange, self.place) = (exchange, place);
+        true
+    }
+
+    /// Has the exchange reported if it goes on for long.
+    fn watch(&mut self, worker: &Worker) {
+        if let Some(start) = worker.recorder.watched_from(&self.exchange) {
+            let slot = worker.ongoing.borrow_mut().add(self.id, start);
+            self.exchange.watch(slot);
+        }
+    }
+
+    /// The exchange has gone on for long.
+    pub(super) fn report_started(&mut self) {
+        let Some(worker) = &self.worker else { return };
+        let now = worker.clock.now();
+        let record = worker.recorder.started(&mut self.exchange, &CurrentStream);
+        let number = record.and_then(|record| worker.with_pipeline(|pipeline| pipeline.handle_started(record, now)));
+        self.exchange.started(number);
     }
 
     /// Lets a request go upstream, holds or refuses it, where its record is required.
@@ -90,32 +134,111 @@ impl Http {
         remove(Map::RequestTrailers, &names);
     }
 
-    pub(super) fn on_log(&mut self) {
+    pub(super) fn on_response_trailers(&mut self) {
         let Some(worker) = &self.worker else { return };
+        if worker.recorder.wants_response_trailers(&self.exchange) {
+            let map = HeaderMap::read(Map::ResponseTrailers);
+            worker.recorder.handle_response_trailers(&mut self.exchange, &map.headers());
+        }
+    }
+
+    pub(super) fn on_log(&mut self) {
         #[cfg(feature = "crash-for-tests")]
         super::crash::trap_if_asked(&HeaderMap::read(Map::RequestHeaders).headers(), "log");
+        if self.exchange.is_over() {
+            return;
+        }
+        let Some(worker) = self.worker.clone() else { return };
+        if !self.exchange.is_seen() {
+            self.begin_at_the_end(&worker);
+        }
+        self.end(&worker);
+    }
+
+    /// The last call of a stream. Over HTTP/3 it is the only one at its end.
+    pub(super) fn on_done(&mut self) {
+        if self.exchange.is_over() && self.place.is_none() && self.ticket.is_none() {
+            return;
+        }
+        let Some(worker) = self.worker.clone() else { return };
+        if !self.has_ended && self.exchange.is_quic() {
+            self.end(&worker);
+        }
+        self.release(&worker);
+        let place = self.place.take();
+        worker.with_pipeline(|pipeline| pipeline.handle_no_exchange(place));
+    }
+
+    /// Takes the request of a stream that an earlier filter has answered.
+    fn begin_at_the_end(&mut self, worker: &Worker) {
+        let map = HeaderMap::read(Map::RequestHeaders);
+        let headers = map.headers();
+        if self.resume(worker, &headers) {
+            return;
+        }
         let exchange = &mut self.exchange;
-        let unseen = (!exchange.is_seen()).then(|| HeaderMap::read(Map::RequestHeaders));
-        let now = LazyCell::new(|| worker.clock.now());
-        let wakes = worker.with_pipeline(|pipeline| {
-            if let Some(map) = &unseen {
-                worker.with_host(&mut pipeline.stats, &|| *now, |host| {
-                    worker.recorder.handle_unseen_request(exchange, &map.headers(), host);
-                });
-            }
-            let record = worker.recorder.handle_end(exchange, &CurrentStream, &|| *now, &mut pipeline.stats);
-            if let Some(ticket) = self.ticket {
-                pipeline.handle_request_gone(ticket);
-                worker.held.forget(ticket);
-            }
-            let Some(record) = record else {
-                pipeline.handle_no_exchange(self.place.take());
-                return false;
-            };
-            pipeline.handle_exchange(record, self.place.take(), *now)
+        worker.with_pipeline(|pipeline| {
+            worker.with_host(&mut pipeline.stats, &|| worker.clock.now(), |host| {
+                worker.recorder.handle_unseen_request(exchange, &headers, host);
+            });
         });
+    }
+
+    fn end(&mut self, worker: &Worker) {
+        self.has_ended = true;
+        self.release(worker);
+        let now = LazyCell::new(|| worker.clock.now());
+        let (exchange, place) = (&mut self.exchange, &mut self.place);
+        let (wakes, is_recreated) = worker.with_pipeline(|pipeline| {
+            let ended = worker.recorder.handle_end(exchange, &CurrentStream, &|| *now, &mut pipeline.stats);
+            let goes_on = ended.is_recreated && ended.record.is_none();
+            let place = if goes_on { None } else { place.take() };
+            (offer(pipeline, ended.record, place, &|| *now), ended.is_recreated)
+        });
+        if is_recreated {
+            self.suspend(worker);
+        }
         if wakes {
             worker.wake();
         }
     }
+
+    /// Keeps the exchange for the stream as which this one is recreated. A request that an earlier filter has answered
+    /// has not reached this one: it begins with the new stream.
+    fn suspend(&mut self, worker: &Worker) {
+        if !self.exchange.is_on_request_path() {
+            return;
+        }
+        let (exchange, place) = (mem::take(&mut self.exchange), self.place.take());
+        let now = worker.clock.now().uptime;
+        let lost = worker.recreated.borrow_mut().suspend(exchange, place, &CurrentStream, now);
+        if let Some((exchange, place)) = lost {
+            worker.end_lost(exchange, place);
+        }
+    }
+
+    /// Leaves the lists of what is going on.
+    fn release(&mut self, worker: &Worker) {
+        if let Some(slot) = self.exchange.unwatch() {
+            worker.ongoing.borrow_mut().remove(slot);
+        }
+        if let Some(ticket) = self.ticket.take() {
+            worker.with_pipeline(|pipeline| pipeline.handle_request_gone(ticket));
+            worker.held.forget(ticket);
+        }
+    }
+}
+
+/// Offers the record of an exchange that has ended, if there is one. True: wake the root context.
+pub(super) fn offer(
+    pipeline: &mut Pipeline,
+    record: Option<Box<ExchangeRecord>>,
+    place: Option<Place>,
+    now: &dyn Fn() -> Now,
+) -> bool {
+    let Some(record) = record else {
+        pipeline.handle_no_exchange(place);
+        return false;
+    };
+    pipeline.handle_exchange(record, place, now())
 }

@@ -137,10 +137,10 @@ pub(super) fn remove_header(map: Map, name: &str) -> bool {
     unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) == OK }
 }
 
-/// At most `max_bytes` from the start of a buffer; `None` when there is none in this phase.
-pub(super) fn buffer(buffer: Buffer, max_bytes: usize) -> Option<Vec<u8>> {
+/// At most `max_bytes` of a buffer from `start` on; `None` when there is none in this phase.
+pub(super) fn buffer(buffer: Buffer, start: usize, max_bytes: usize) -> Option<Vec<u8>> {
     // SAFETY: both pointers are valid for the call, and the host writes nothing else.
-    taken(|data, size| unsafe { proxy_get_buffer_bytes(buffer as u32, 0, max_bytes, data, size) })
+    taken(|data, size| unsafe { proxy_get_buffer_bytes(buffer as u32, start, max_bytes, data, size) })
 }
 
 /// A property by its path, whose elements are separated by NUL.

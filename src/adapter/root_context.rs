@@ -6,16 +6,22 @@ use std::time::Duration;
 
 use super::abi::{Buffer, LogLevel, Map};
 use super::clock::Clock;
-use super::contexts::forget_root;
+use super::contexts::{forget_root, with_stream};
 use super::held::Held;
 use super::hostcalls::{CurrentStream, HeaderMap, ProcessData, dispatch};
+use super::http_context::offer;
 use super::metrics::Metrics;
 use super::{imports, random, vm};
 use crate::config::{self, Config};
+use crate::host::Gone;
 use crate::pipeline::Pipeline;
 use crate::pipeline::answer::{Answer, MAX_BODY_BYTES};
+use crate::pipeline::buffer::Place;
 use crate::pipeline::notices::Level;
 use crate::recorder::correlation::Correlator;
+use crate::recorder::exchange::Exchange;
+use crate::recorder::ongoing::Ongoing;
+use crate::recorder::recreated::Recreated;
 use crate::recorder::{Host, Recorder};
 use crate::stats::Stats;
 use crate::time::Now;
@@ -28,6 +34,8 @@ pub(super) struct Worker {
     pub(super) clock: Clock,
     pub(super) held: Held,
     pub(super) correlator: RefCell<Correlator>,
+    pub(super) ongoing: RefCell<Ongoing>,
+    pub(super) recreated: RefCell<Recreated<Option<Place>>>,
     wake_queue: Option<u32>,
     /// Envoy's id of the root context.
     root: u32,
@@ -90,6 +98,8 @@ impl Root {
             metrics: RefCell::new(Metrics::define()),
             clock: Clock::new(),
             held: Held::default(),
+            ongoing: RefCell::default(),
+            recreated: RefCell::default(),
             root: self.id,
             heard_of: Cell::new(None),
             // Named by the stream, since a queue wakes only the last of several that registered its name.
@@ -160,6 +170,39 @@ impl Worker {
         self.heard_of.set(Some(index));
     }
 
+    /// Has the exchanges recorded that have gone on for long, each in the context of its stream.
+    fn report_long_exchanges(&self) {
+        let Some(age) = self.recorder.started_after() else { return };
+        let next = || self.ongoing.borrow_mut().pop_older(age, self.clock.now().uptime);
+        let mut has_switched = false;
+        while let Some(context) = next() {
+            if imports::set_effective_context(context) {
+                has_switched = true;
+                with_stream(context, |stream| stream.report_started());
+            }
+        }
+        if has_switched {
+            imports::set_effective_context(self.root);
+        }
+    }
+
+    /// Ends the exchanges that have waited until now for their stream to be recreated.
+    fn end_what_was_not_recreated(&self, now: Duration) {
+        let next = || self.recreated.borrow_mut().expire(now);
+        while let Some((exchange, place)) = next() {
+            self.end_lost(exchange, place);
+        }
+    }
+
+    /// Ends an exchange whose stream is gone. Its record leaves with the next tick.
+    pub(super) fn end_lost(&self, mut exchange: Exchange, place: Option<Place>) {
+        let now = self.clock.now();
+        self.with_pipeline(|pipeline| {
+            let ended = self.recorder.handle_end(&mut exchange, &Gone, &|| now, &mut pipeline.stats);
+            offer(pipeline, ended.record, place, &|| now);
+        });
+    }
+
     fn call_out(&self, limit: usize) {
         let mut pipeline = self.pipeline.borrow_mut();
         for _ in 0..limit {
@@ -192,7 +235,7 @@ fn print(level: Level, line: &str) {
 
 impl Root {
     pub(super) fn on_configure(&self, size: usize) -> bool {
-        let bytes = imports::buffer(Buffer::PluginConfiguration, size).unwrap_or_default();
+        let bytes = imports::buffer(Buffer::PluginConfiguration, 0, size).unwrap_or_default();
         let environment = |name: &str| std::env::var(name).ok();
         let parsed = config::parse(&bytes, &environment);
         #[cfg(feature = "lean")]
@@ -210,6 +253,8 @@ impl Root {
         let Some(worker) = &self.worker() else { return };
         worker.clock.set();
         worker.look_for_crashes();
+        worker.report_long_exchanges();
+        worker.end_what_was_not_recreated(worker.clock.now().uptime);
         worker.with_pipeline(|pipeline| pipeline.handle_tick(worker.clock.now()));
         worker.drive(usize::MAX);
         worker.publish();
@@ -244,6 +289,7 @@ impl Root {
     /// ends. False keeps the context alive where the VM survives, until everything is acknowledged.
     pub(super) fn on_done(&self) -> bool {
         let Some(worker) = &self.worker() else { return true };
+        worker.end_what_was_not_recreated(Duration::MAX);
         let is_worth_it = worker.with_pipeline(|pipeline| pipeline.handle_shutdown(worker.clock.now()));
         worker.drive(usize::from(is_worth_it));
         worker.publish();
@@ -262,7 +308,7 @@ fn read_body(num_headers: usize, body_size: usize) -> Vec<u8> {
     if num_headers == 0 || body_size == 0 {
         return Vec::new();
     }
-    imports::buffer(Buffer::CallResponseBody, body_size.min(MAX_BODY_BYTES)).unwrap_or_default()
+    imports::buffer(Buffer::CallResponseBody, 0, body_size.min(MAX_BODY_BYTES)).unwrap_or_default()
 }
 
 impl Drop for Root {

@@ -99,13 +99,14 @@ fn read(mut object: Object<'_>) -> Option<Config> {
     request::check_names(&tracking, &object);
     let trust = request::trust(object.field("trust"));
     let session = session::session(object.field("session"));
+    let started_after = request::stages(object.field("stages"));
     let batch = delivery::batch(object.field("batch"));
     let buffer = delivery::buffer(object.field("buffer"));
     let retry = delivery::retry(object.field("retry"));
     object.finish();
     let service = if service.is_empty() { DEFAULT_SERVICE.to_owned() } else { service };
     Some(Config {
-        recorder: recorder::Settings { enabled, policy, tracking, trust, session, correlation_scope },
+        recorder: recorder::Settings { enabled, policy, tracking, trust, session, correlation_scope, started_after },
         pipeline: pipeline::settings::Settings { service, target: target?, batch, buffer, retry },
     })
 }

@@ -1,5 +1,7 @@
 //! The sections about requests: `tracking`, `trust` and `correlation`.
 
+use std::time::Duration;
+
 use ipnet::{IpNet, Ipv4Net};
 
 use super::node::{Node, Object};
@@ -31,6 +33,19 @@ pub(super) fn tracking(node: Option<Node<'_>>, correlation_headers: [String; 2])
         object.read("max_context_bytes", settings.max_context_bytes, |node| node.size(1, 65_536));
     object.finish();
     settings
+}
+
+/// Reads `stages`: after how long an exchange that is going on has a record of its own. `None` for `0s`.
+///
+/// A day at the most: time is kept in milliseconds of 32 bits, which is 49 days.
+pub(super) fn stages(node: Option<Node<'_>>) -> Option<Duration> {
+    /// Long enough that ordinary requests have none.
+    const DEFAULT: Duration = Duration::from_secs(60);
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let Some(mut object) = node.and_then(|node| node.object()) else { return Some(DEFAULT) };
+    let started_after = object.read("started_after", DEFAULT, |node| node.duration(Duration::ZERO, DAY));
+    object.finish();
+    Some(started_after).filter(|after| !after.is_zero())
 }
 
 /// The headers that are removed and set must have names of their own: not each other's, nor that in which a new session id

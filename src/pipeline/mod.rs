@@ -149,6 +149,12 @@ impl Pipeline {
         self.wakes(now)
     }
 
+    /// Takes a record of an exchange that is going on. Yields its number when it is kept.
+    pub fn handle_started(&mut self, exchange: Box<ExchangeRecord>, now: Now) -> Option<u64> {
+        let (lane, start) = (lane_of(&exchange), exchange.start_unix_nanos);
+        self.capture(lane, &Event::Exchange(exchange), start, now)
+    }
+
     /// No rule wants a record of an exchange, for which a place may have been kept.
     pub fn handle_no_exchange(&mut self, place: Option<Place>) {
         if let Some(place) = place {

@@ -1,33 +1,42 @@
-//! The beginning of an exchange: whether the peer is believed, what is removed and set, and which rule may want a record.
+//! The beginning of an exchange: whether the peer is trusted, what is removed and set, and which rules may want a record.
 
+use std::mem;
 use std::rc::Rc;
 
 use super::correlation::Correlation;
-use super::exchange::{Audited, Exchange, Request};
+use super::exchange::{Audited, Candidate, Exchange, Request, Seen, Subject};
 use super::headers::Headers;
 use super::identity::Claims;
-use super::policy::{self, RequestHead, Rule};
+use super::policy::{RequestHead, Rule};
+use super::rpc::Claim;
 use super::tracking::{Presence, Tracking};
 use super::trust::Verdict;
-use super::{Host, Recorder, grpc, path};
+use super::{Host, Recorder, path, query};
 use crate::host::{Property, Stream};
-use crate::record::Protocol;
 use crate::stats::{Counter, Stats};
 
 /// What is known of a request before its rule is.
 #[derive(Clone, Copy)]
-pub(super) struct Sighting {
+pub(super) struct RequestContext {
     /// Which of the control and correlation headers it has.
     pub(super) presence: Presence,
     /// Whether its control headers count.
     pub(super) trusted: bool,
     /// Whether it is still to go upstream.
-    pub(super) seen: bool,
+    pub(super) on_request_path: bool,
+}
+
+/// A request for which there are rules.
+struct Arrival<'r> {
+    head: RequestHead<'r>,
+    claim: Claim,
+    tracking: Tracking,
+    context: RequestContext,
 }
 
 impl Recorder {
-    /// What of the names is there, and whether the peer may use them. The peer is judged only when a control header
-    /// asks for it.
+    /// What of the names is there, and whether the peer may use them. The peer is judged only when there is a control
+    /// header.
     pub(super) fn judge(
         &self,
         exchange: &mut Exchange,
@@ -50,7 +59,7 @@ impl Recorder {
         trusted
     }
 
-    /// Asks no more than the connection's number where another of its requests was judged.
+    /// Makes no host call but that for the connection's number where another of its requests was judged.
     fn verdict(&self, exchange: &mut Exchange, stream: &dyn Stream) -> Verdict {
         if let Some(verdict) = exchange.verdict() {
             return verdict;
@@ -68,69 +77,139 @@ impl Recorder {
         remove
     }
 
-    /// Finds the rule of a request and yields the headers to set. The control headers of a peer that is not trusted
-    /// count as absent, also for the conditions of rules, and so do the correlation headers of anybody.
+    /// Finds the rules of a request and yields the headers to set. The control headers of a peer that is not trusted
+    /// count as absent, also for the conditions of rules, and so do the correlation headers of any peer.
     pub(super) fn begin(
         &self,
         exchange: &mut Exchange,
         headers: &Headers<'_>,
-        sighting: Sighting,
+        context: RequestContext,
         host: &mut Host<'_>,
     ) -> Vec<(&str, Vec<u8>)> {
         exchange.begin();
         if !self.settings.enabled {
             return Vec::new();
         }
+
         let settings = &self.settings.tracking;
-        let hidden = sighting.presence.hidden(settings, sighting.trusted);
+        let hidden = context.presence.hidden(settings, context.trusted);
         let visible = (!hidden.is_empty()).then(|| headers.without(&hidden));
         let headers = visible.as_ref().unwrap_or(headers);
-        let mut tracking =
-            if sighting.presence.has_control() { Tracking::read(headers, settings) } else { Tracking::default() };
-        let path = path::normalize(headers.first(":path").unwrap_or_default());
-        let head = request_head(headers, &path, tracking.tracked);
-        let Some(rule) = policy::first_match(&self.settings.policy, &head) else { return Vec::new() };
-        let mut set = match &rule.set_tracking {
-            Some(gateway) if sighting.seen => {
-                exchange.speak_for();
-                gateway.headers(settings, headers, host.stream)
-            }
-            _ => Vec::new(),
+        let tracking = match exchange.take_mark() {
+            Some(marked) => *marked,
+            None if context.presence.has_control() => Tracking::read(headers, settings),
+            None => Tracking::default(),
         };
-        if let Some(counter) = self.refusal(rule, &tracking) {
-            host.stats.add(counter, 1);
+
+        let target = headers.first(":path").unwrap_or_default();
+        let path = path::normalize(target);
+        let head = request_head(headers, &path, tracking.tracked);
+        let rules = self.settings.policy.candidates(&head);
+        if rules.is_empty() {
+            if tracking.tracked {
+                exchange.mark(tracking);
+            }
+            return Vec::new();
+        }
+        let has_query = target.len() > path.len();
+        let query = has_query.then(|| query::of_path(target)).flatten().unwrap_or_default();
+        let claim = Claim::of(&head, query);
+        self.begin_with(&rules, &mut Arrival { head, claim, tracking, context }, exchange, host)
+    }
+
+    fn begin_with<'s>(
+        &'s self,
+        rules: &[&'s Rc<Rule>],
+        arrival: &mut Arrival<'_>,
+        exchange: &mut Exchange,
+        host: &mut Host<'_>,
+    ) -> Vec<(&'s str, Vec<u8>)> {
+        let mut set = self.set_by_gateway(rules, arrival, exchange, host);
+
+        let (mut candidates, mut first_refusal) = (Vec::new(), None);
+        for rule in rules {
+            if let Some(counter) = self.refusal(rule, &arrival.tracking) {
+                first_refusal = first_refusal.or(Some(counter));
+                continue;
+            }
+            candidates.push(self.candidate(rule, arrival, exchange, host));
+        }
+        if candidates.is_empty() {
+            host.stats.add(first_refusal.unwrap_or(Counter::Excluded), 1);
             return set;
         }
-        let claims = self.claims(rule, exchange, headers, host);
-        tracking.conflict |= claims.is_some() && rule.identity.claims_conflict(headers);
-        let audited = self.audited(rule, &head, tracking, claims.unwrap_or_default(), sighting.seen, host);
-        set.extend(audited.correlation.into_iter().flat_map(|pair| self.correlation_headers(pair)));
+
+        let audited = self.audited(candidates, arrival, exchange, host);
+        set.extend(audited.subject.correlation.into_iter().flat_map(|pair| self.correlation_headers(pair)));
         exchange.audit(audited);
         set
     }
 
-    /// What is kept of a request until its end. One that is not `seen` before its end goes nowhere: no pair names it.
-    fn audited(
+    /// The control headers that the gateway role sets: those of the first rule that the request may be for.
+    fn set_by_gateway<'s>(
+        &'s self,
+        rules: &[&'s Rc<Rule>],
+        arrival: &Arrival<'_>,
+        exchange: &mut Exchange,
+        host: &Host<'_>,
+    ) -> Vec<(&'s str, Vec<u8>)> {
+        let mut expected = rules.iter().filter(|rule| arrival.claim.expects(rule));
+        let Some(gateway) = expected.find_map(|rule| rule.set_tracking.as_ref()) else { return Vec::new() };
+        if !arrival.context.on_request_path {
+            return Vec::new();
+        }
+        exchange.set_by_gateway();
+        gateway.headers(&self.settings.tracking, arrival.head.headers, host.stream)
+    }
+
+    fn candidate(
         &self,
         rule: &Rc<Rule>,
-        head: &RequestHead<'_>,
-        tracking: Tracking,
-        claims: Claims,
-        seen: bool,
+        arrival: &mut Arrival<'_>,
+        exchange: &mut Exchange,
         host: &mut Host<'_>,
-    ) -> Audited {
-        let fresh_id = host.fresh_id;
-        Audited {
+    ) -> Candidate {
+        let headers = arrival.head.headers;
+        let claims = self.claims(rule, exchange, headers, host);
+        arrival.tracking.conflict |= claims.is_some() && rule.identity.claims_conflict(headers);
+        Candidate {
             rule: Rc::clone(rule),
-            start: seen.then(|| (host.clock)()),
-            tracking,
-            request: Request::read(head),
-            session: self.settings.session.read(head.headers),
-            begun: None,
-            claims,
-            captured: rule.capture.of_request(head.headers),
-            correlation: (seen && rule.correlate).then(|| host.correlator.next(&mut || fresh_id())).flatten(),
+            claims: claims.unwrap_or_default(),
+            captured: rule.capture.of_request(headers),
         }
+    }
+
+    /// What is kept of a request until its end. One that does not go upstream has no correlation pair.
+    fn audited(
+        &self,
+        candidates: Vec<Candidate>,
+        arrival: &mut Arrival<'_>,
+        exchange: &mut Exchange,
+        host: &mut Host<'_>,
+    ) -> Box<Audited> {
+        let Arrival { head, claim, tracking, context } = arrival;
+        let claim = *claim;
+        let (fresh_id, stream) = (host.fresh_id, host.stream);
+        let start = context.on_request_path.then(|| (host.clock)());
+        let correlates = candidates.iter().any(|candidate| claim.expects(&candidate.rule) && candidate.rule.correlate);
+        let correlates = correlates && context.on_request_path;
+        let id = exchange.connection(stream);
+        Box::new(Audited {
+            subject: Subject {
+                candidates,
+                claim,
+                start,
+                has_deadline: has_deadline(claim, head.headers),
+                tracking: mem::take(tracking),
+                request: Request::read(head),
+                session: self.settings.session.read(head.headers),
+                correlation: if correlates { host.correlator.next(&mut || fresh_id()) } else { None },
+                version: self.connections.version(id, || stream.property(Property::Protocol)),
+                started_number: None,
+            },
+            seen: Seen::default(),
+            slot: None,
+        })
     }
 
     /// The reasons to record nothing that are known before the exchange has ended.
@@ -155,21 +234,27 @@ impl Recorder {
         counts.then(|| rule.identity.claims(headers))
     }
 
-    fn correlation_headers(&self, pair: Correlation) -> [(&str, Vec<u8>); 2] {
+    pub(super) fn correlation_headers(&self, pair: Correlation) -> [(&str, Vec<u8>); 2] {
         let [session_id, sequence] = &self.settings.tracking.correlation_headers;
         let number = itoa::Buffer::new().format(pair.number).as_bytes().to_vec();
         [(session_id, pair.session_id.to_string().into_bytes()), (sequence, number)]
     }
 }
 
+/// Whether the request has a header with which a client can set a limit to the time that Envoy waits (Envoy docs, "HTTP
+/// header manipulation", `grpc-timeout` and the router's `x-envoy-upstream-rq-*`).
+fn has_deadline(claim: Claim, headers: &Headers<'_>) -> bool {
+    claim.is_rpc() && headers.has("grpc-timeout")
+        || headers.has("x-envoy-upstream-rq-timeout-ms")
+        || headers.has("x-envoy-upstream-rq-per-try-timeout-ms")
+}
+
 fn request_head<'r>(headers: &'r Headers<'r>, path: &'r [u8], tracked: bool) -> RequestHead<'r> {
-    let is_grpc = grpc::is_grpc(headers.first("content-type"));
     RequestHead {
         headers,
         method: headers.first(":method").unwrap_or_default(),
         path,
         authority: headers.first(":authority").unwrap_or_default(),
-        protocol: if is_grpc { Protocol::Grpc } else { Protocol::Http },
         tracked,
     }
 }

@@ -12,6 +12,12 @@ pub(crate) struct FakeStream {
     pub(crate) response_headers: HashMap<String, Vec<u8>>,
     pub(crate) response_trailers: HashMap<String, Vec<u8>>,
     pub(crate) metadata: HashMap<String, Vec<u8>>,
+    /// Request headers as they are at the end.
+    pub(crate) request_headers: Vec<(String, Vec<u8>)>,
+    /// The current chunk of the response's body.
+    pub(crate) chunk: RefCell<Vec<u8>>,
+    /// How many bytes of all chunks were fetched.
+    pub(crate) fetched: Cell<usize>,
     /// How often all response headers were asked for.
     pub(crate) maps: Cell<u32>,
     pub(crate) asked: RefCell<Vec<Property>>,
@@ -68,6 +74,18 @@ impl Stream for FakeStream {
         let pairs: Vec<(&str, &[u8])> =
             self.response_headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         serialized(&pairs)
+    }
+
+    fn request_headers(&self) -> Vec<u8> {
+        let pairs = self.request_headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+        serialized(&pairs.collect::<Vec<_>>())
+    }
+
+    fn response_body(&self, start: usize, max_bytes: usize) -> Vec<u8> {
+        let chunk = self.chunk.borrow();
+        let part: Vec<u8> = chunk.get(start..).unwrap_or_default().iter().take(max_bytes).copied().collect();
+        self.fetched.set(self.fetched.get() + part.len());
+        part
     }
 
     fn metadata(&self, path: &str) -> Option<Vec<u8>> {

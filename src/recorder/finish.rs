@@ -1,120 +1,78 @@
-//! The end of an exchange: how it ended, and the record that is made of it.
+//! The record that is made of an exchange, at its end or before.
 
-use std::borrow::Cow;
 use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::exchange::{Audited, MAX_NAME_BYTES, Request};
-use super::grpc::{self, Status, StatusSource};
+use super::ending::Ending;
+use super::exchange::{Audited, Candidate, MAX_NAME_BYTES, Request, Subject};
+use super::flags;
 use super::headers::Headers;
-use super::response_json::Body;
+use super::rpc::{Claim, Dialect, Found};
 use super::session::SessionEvent;
 use super::tracking::clipped;
-use super::wholeness::Wholeness;
-use super::{flags, outcome};
+use super::tunnel::Tunnel;
 use crate::host::{Property, Stream};
-use crate::record::{ExchangeRecord, Outcome, Protocol, Received, RpcStatus};
+use crate::record::{ExchangeRecord, Outcome, Protocol, Received, RpcStatus, Stage};
 use crate::time::Now;
-
-/// How an exchange ended, before it is known whether a record is wanted.
-pub(super) struct Ending {
-    pub(super) outcome: Outcome,
-    pub(super) http_status: Option<u16>,
-    rpc: Option<(Status, StatusSource)>,
-    wholeness: Wholeness,
-}
-
-impl Ending {
-    pub(super) fn read(audited: &Audited, response: &Headers<'_>, stream: &dyn Stream) -> Self {
-        let (http_status, wholeness) = (status(response), Wholeness::default());
-        // An answer that an earlier filter made was sent before this one heard of the request.
-        let is_unseen = audited.start.is_none();
-        let is_whole = || http_status.is_some_and(|status| is_unseen || wholeness.is_whole(status, stream));
-        if audited.request.protocol == Protocol::Http {
-            return Self { outcome: outcome::of_http(http_status, is_whole()), http_status, rpc: None, wholeness };
-        }
-        let (status, source) = rpc_status(response, stream, http_status, is_whole);
-        Self { outcome: outcome::of_grpc(status, source), http_status, rpc: Some((status, source)), wholeness }
-    }
-
-    /// Whether the response came to its end.
-    pub(super) fn is_whole(&self) -> bool {
-        self.outcome != Outcome::Aborted
-    }
-}
-
-/// The status among the headers of a response.
-pub(super) fn status(headers: &Headers<'_>) -> Option<u16> {
-    std::str::from_utf8(headers.first(":status")?).ok()?.parse().ok()
-}
-
-/// Trailers, else headers, else what a client makes of the HTTP status; a broken-off stream has none.
-fn rpc_status(
-    response: &Headers<'_>,
-    stream: &dyn Stream,
-    http_status: Option<u16>,
-    is_whole: impl FnOnce() -> bool,
-) -> (Status, StatusSource) {
-    if let Some(value) = stream.response_trailer("grpc-status") {
-        return (Status::parse(&value), StatusSource::Trailers);
-    }
-    if let Some(value) = response.first("grpc-status") {
-        return (Status::parse(value), StatusSource::Headers);
-    }
-    match http_status {
-        Some(status) if status != 200 || is_whole() => (Status::from_http(status), StatusSource::Http),
-        _ => (Status::MISSING, StatusSource::Reset),
-    }
-}
-
-/// What is recorded of the other end of the connection.
-pub(super) struct Peer {
-    pub(super) protocol_version: Option<Cow<'static, [u8]>>,
-    pub(super) client_address: Option<Vec<u8>>,
-}
 
 /// What is at hand when a stream has ended.
 pub(super) struct End<'e> {
+    /// Place of the candidate that decides.
+    pub(super) place: usize,
+    /// What the exchange is taken for.
+    pub(super) protocol: Protocol,
     pub(super) response: &'e Headers<'e>,
-    pub(super) body: Option<&'e Body>,
-    pub(super) peer: Peer,
+    pub(super) client_address: Option<Vec<u8>>,
     pub(super) stream: &'e dyn Stream,
     pub(super) clock: &'e dyn Fn() -> Now,
 }
 
-/// Joins what was kept of the request with how it ended; asks the host only for what this record needs.
-pub(super) fn record(mut audited: Audited, ending: Ending, end: End<'_>) -> ExchangeRecord {
-    let End { response, body, peer, stream, clock } = end;
-    let (start_unix_nanos, duration) = timing(audited.start, stream, clock);
-    let identity = audited.rule.identity.resolve(mem::take(&mut audited.claims), response, body, stream);
-    audited.rule.capture.of_response(response, &mut audited.captured);
-    let session_event = audited.rule.session.filter(|_| ending.outcome == Outcome::Success);
+/// Joins what was kept of the request with how it ended; makes only the host calls that this record needs. What was kept
+/// is taken, not copied.
+pub(super) fn record(audited: &mut Audited, ending: Ending, end: End<'_>) -> Option<Box<ExchangeRecord>> {
+    let End { place, protocol, response, client_address, stream, clock } = end;
+    let Audited { subject, seen, .. } = audited;
+    let outcome = ending.end(protocol).outcome;
+    let read = Read { place, protocol, dialect: ending.dialect };
+    let mut record = of_request(subject, read, client_address, stream)?;
+    let Candidate { rule, claims, captured } = subject.candidates.get_mut(place)?;
+
+    (record.start_unix_nanos, record.duration) = timing(subject.start, stream, clock);
+    record.identity = rule.identity.resolve(mem::take(claims), response, seen.body.as_deref(), stream);
+    rule.capture.of_response(response, captured);
+    record.captured = mem::take(captured);
+
+    record.session_event = rule.session.filter(|_| outcome == Outcome::Success);
     // A session that begins has not the id of the request: that is an earlier session's, or chosen by an attacker.
-    if audited.begun.is_some() || session_event == Some(SessionEvent::Start) {
-        audited.session.id = audited.begun.take();
+    if rule.session == Some(SessionEvent::Start) && (seen.begun.is_some() || record.session_event.is_some()) {
+        record.session.id = seen.begun.take();
     }
-    let extra = audited.rule.extra_fields;
-    let unusual = ending.outcome != Outcome::Success;
-    let when = |wanted: bool, property: Property| wanted.then(|| stream.property(property)).flatten();
-    ExchangeRecord {
-        outcome: Some(ending.outcome),
-        immediate: audited.rule.immediate_on.contains(&ending.outcome),
-        duration,
-        identity,
-        session_event,
-        http_status: ending.http_status,
-        error_message: ending.rpc.and_then(|(_, source)| error_message(source, response, stream)),
-        rpc: ending.rpc.map(|(status, source)| RpcStatus { name: status.name(), source }),
-        upstream_cluster: when(extra.upstream_cluster, Property::UpstreamCluster).map(|value| bounded(&value)),
-        response_flags: (unusual || extra.response_flags)
-            .then(|| flags::to_text(ending.wholeness.flags(stream)))
-            .flatten(),
-        response_code_details: (unusual || extra.response_code_details)
-            .then(|| ending.wholeness.details(stream).map(bounded))
-            .flatten(),
-        ..of_request(audited, start_unix_nanos, peer, stream)
+
+    let extra = rule.extra_fields;
+    let is_unusual = outcome != Outcome::Success || ending.is_local;
+    if extra.response_flags || is_unusual && !ending.completeness.is_direct_response(stream) {
+        record.response_flags = flags::to_text(ending.completeness.flags(stream));
     }
+    if extra.response_code_details || is_unusual {
+        record.response_code_details = ending.completeness.details(stream).map(bounded);
+    }
+    if extra.upstream_cluster {
+        record.upstream_cluster = stream.property(Property::UpstreamCluster).map(|value| bounded(&value));
+    }
+
+    record.stage = Stage::Complete;
+    record.started_number = subject.started_number;
+    record.outcome = Some(outcome);
+    record.termination = ending.termination;
+    record.immediate = rule.immediate_on.contains(&outcome);
+    record.http_status = ending.http_status;
+    if protocol == Protocol::Grpc {
+        let Found { status, source, message } = ending.status();
+        record.rpc = Some(RpcStatus { name: status.name(), source });
+        record.error_message = message;
+    }
+    Some(record)
 }
 
 /// Room for what every end adds to a record: names and values of the outcome, of the status, of flags and details (256
@@ -124,50 +82,93 @@ const ENDING_BYTES: usize = 8192;
 const RESPONSE_VALUE_BYTES: usize = 6 * MAX_NAME_BYTES + 256;
 
 /// What is known of an exchange before the request goes upstream. Immediate when the record of its end surely is.
-pub(super) fn received(audited: Audited, peer: Peer, stream: &dyn Stream) -> Received {
-    let rule = &audited.rule;
-    let values = rule.identity.count_fields() + rule.capture.response_headers.len();
-    let most_ending_bytes = ENDING_BYTES + values * RESPONSE_VALUE_BYTES;
-    Received { record: Box::new(receipt(audited, peer, stream)), most_ending_bytes }
+pub(super) fn received(
+    subject: &mut Subject,
+    client_address: Option<Vec<u8>>,
+    stream: &dyn Stream,
+) -> Option<Received> {
+    let counts =
+        |candidate: &Candidate| candidate.rule.identity.count_fields() + candidate.rule.capture.response_headers.len();
+    let values = subject.candidates.iter().map(counts).max().unwrap_or_default();
+    let immediate = subject.candidates.iter().all(|candidate| candidate.rule.is_always_immediate());
+    let mut record = before_the_end(subject, Stage::Received, client_address, stream)?;
+    record.immediate = immediate;
+    Some(Received { record, most_ending_bytes: ENDING_BYTES + values * RESPONSE_VALUE_BYTES })
 }
 
-fn receipt(mut audited: Audited, peer: Peer, stream: &dyn Stream) -> ExchangeRecord {
-    let start_unix_nanos = audited.start.unwrap_or_default().unix_nanos;
-    let identity = audited.rule.identity.resolve_received(mem::take(&mut audited.claims), stream);
-    let immediate = audited.rule.is_always_immediate();
-    ExchangeRecord { identity, immediate, ..of_request(audited, start_unix_nanos, peer, stream) }
+/// A record of an exchange that has not ended.
+pub(super) fn before_the_end(
+    subject: &mut Subject,
+    stage: Stage,
+    client_address: Option<Vec<u8>>,
+    stream: &dyn Stream,
+) -> Option<Box<ExchangeRecord>> {
+    let read = Read { place: subject.likely(), protocol: subject.claim.protocol(), dialect: subject.claim.dialect() };
+    let mut record = of_request(subject, read, client_address, stream)?;
+    let Candidate { rule, claims, captured } = subject.candidates.get_mut(read.place)?;
+    record.stage = stage;
+    record.start_unix_nanos = subject.start.unwrap_or_default().unix_nanos;
+    record.identity = rule.identity.resolve_received(mem::take(claims), stream);
+    record.captured = mem::take(captured);
+    Some(record)
 }
 
-fn of_request(audited: Audited, start_unix_nanos: u64, peer: Peer, stream: &dyn Stream) -> ExchangeRecord {
-    let Audited { rule, tracking, request, session, captured, correlation, .. } = audited;
-    let peer_uri_san = rule.extra_fields.peer_uri_san;
-    ExchangeRecord {
-        action: action(rule.action.as_deref(), rule.route(), tracking.operation, &request),
-        start_unix_nanos,
-        context: tracking.context,
-        header_conflict: tracking.conflict,
-        session,
-        correlation,
-        captured,
-        method: request.method,
-        path: request.path,
-        route: rule.route().map(str::to_owned),
-        host: request.host,
-        protocol_version: peer.protocol_version,
-        user_agent: request.user_agent,
-        client_address: peer.client_address,
-        request_id: request.request_id,
-        trace: request.trace,
-        peer_uri_san: peer_uri_san
-            .then(|| stream.property(Property::PeerUriSan))
-            .flatten()
-            .map(|value| bounded(&value)),
-        tags: Rc::clone(&rule.tags),
-        ..ExchangeRecord::new(Rc::clone(&rule.name), request.protocol, None)
+/// What the exchange is taken for, and by which candidate.
+#[derive(Clone, Copy)]
+struct Read {
+    place: usize,
+    protocol: Protocol,
+    dialect: Dialect,
+}
+
+/// Takes what is kept of the request into a record.
+fn of_request(
+    subject: &mut Subject,
+    Read { place, protocol, dialect }: Read,
+    client_address: Option<Vec<u8>>,
+    stream: &dyn Stream,
+) -> Option<Box<ExchangeRecord>> {
+    let Subject { claim, tracking, request, .. } = subject;
+    let rule = &subject.candidates.get(place)?.rule;
+    let mut record = Box::new(ExchangeRecord::new(Rc::clone(&rule.name), protocol, None));
+    if protocol == Protocol::Grpc {
+        record.dialect = dialect;
+        record.rpc_method = method_of_call(*claim, dialect, stream);
     }
+
+    record.action = match (&rule.action, tracking.operation.take()) {
+        (Some(fixed), _) => fixed.as_bytes().to_vec(),
+        (None, Some(operation)) => operation,
+        (None, None) => derived_action(&record, rule.route(), request),
+    };
+    record.context = tracking.context.take();
+    record.header_conflict = tracking.conflict;
+    record.session = mem::take(&mut subject.session);
+    record.correlation = subject.correlation;
+    record.tags = Rc::clone(&rule.tags);
+    record.route = rule.route().map(str::to_owned);
+    if rule.extra_fields.peer_uri_san {
+        record.peer_uri_san = stream.property(Property::PeerUriSan).map(|value| bounded(&value));
+    }
+
+    record.method = mem::take(&mut request.method);
+    record.path = mem::take(&mut request.path);
+    record.host = mem::take(&mut request.host);
+    if let Some(tunnel) = &request.tunnel {
+        record.port = tunnel.port;
+        if let Some(target) = tunnel.target() {
+            record.host = target.to_vec();
+        }
+    }
+    record.user_agent = request.user_agent.take();
+    record.request_id = request.request_id.take();
+    record.trace = request.trace.take();
+    record.protocol_version = subject.version.take();
+    record.client_address = client_address;
+    Some(record)
 }
 
-/// What the proxy tells is not the client's, but nothing says how long it may be.
+/// What the proxy says is not the client's, but nothing limits its length.
 fn bounded(value: &[u8]) -> Vec<u8> {
     clipped(value, MAX_NAME_BYTES).to_vec()
 }
@@ -181,22 +182,29 @@ fn timing(start: Option<Now>, stream: &dyn Stream, clock: &dyn Fn() -> Now) -> (
     (begun, Duration::from_nanos(stream.number(Property::RequestDuration).unwrap_or_default()))
 }
 
-/// The rule's action, else the trusted operation label, else the gRPC full method, else `METHOD /path`.
-fn action(fixed: Option<&str>, route: Option<&str>, operation: Option<Vec<u8>>, request: &Request) -> Vec<u8> {
-    let derived = || match request.protocol {
-        Protocol::Grpc => request.path.clone(),
-        Protocol::Http => {
-            [request.method.as_slice(), b" ", route.map_or(request.path.as_slice(), str::as_bytes)].concat()
-        }
-    };
-    fixed.map(|text| text.as_bytes().to_vec()).or(operation).unwrap_or_else(derived)
+/// `pkg.Service/Method` of a call that another filter translates: behind this one into gRPC, so that the path names it at
+/// the end, or before this one out of gRPC, so that Envoy has kept the client's path.
+fn method_of_call(claim: Claim, dialect: Dialect, stream: &dyn Stream) -> Option<Vec<u8>> {
+    if claim.is_rpc() {
+        return None;
+    }
+    let name = if dialect == Dialect::Transcoded { ":path" } else { "x-envoy-original-path" };
+    let map = stream.request_headers();
+    let headers = Headers::parse(&map);
+    let path = headers.first(name)?.split(|byte| *byte == b'?').next()?.strip_prefix(b"/")?;
+    Some(clipped(path, MAX_NAME_BYTES).to_vec())
 }
 
-fn error_message(source: StatusSource, response: &Headers<'_>, stream: &dyn Stream) -> Option<Vec<u8>> {
-    let decoded = |value: &[u8]| (!value.is_empty()).then(|| grpc::decode_message(value));
-    match source {
-        StatusSource::Trailers => decoded(&stream.response_trailer("grpc-message")?),
-        StatusSource::Headers => decoded(response.first("grpc-message")?),
-        StatusSource::Http | StatusSource::Reset => None,
+/// The gRPC full method, the target of a tunnel, else `METHOD /path`.
+fn derived_action(record: &ExchangeRecord, route: Option<&str>, request: &Request) -> Vec<u8> {
+    if let Some(method) = &record.rpc_method {
+        return [b"/", method.as_slice()].concat();
     }
+    if record.protocol == Protocol::Grpc {
+        return request.path.clone();
+    }
+    if let Some(target) = request.tunnel.as_ref().and_then(Tunnel::action) {
+        return target;
+    }
+    [request.method.as_slice(), b" ", route.map_or(request.path.as_slice(), str::as_bytes)].concat()
 }

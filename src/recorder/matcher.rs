@@ -1,8 +1,10 @@
-//! Finds the first rule that matches, without asking every one: a rule that demands a certain piece of the path, or a certain
-//! value of a header, is found by a hash of it.
+//! Finds the rules that match first, without trying every one: a rule that demands a certain piece of the path, or a
+//! certain value of a header, is found by a hash of it.
 
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::rc::Rc;
+
+use crate::record::Protocol;
 
 use super::policy::{HeaderCondition, PathPattern, RequestHead, Rule, ValuePattern};
 
@@ -67,10 +69,69 @@ impl Policy {
         self.rules.get(place).is_some_and(|rule| rule.conditions.hold(request))
     }
 
-    /// The first of these places before `end` whose rule holds, else `end`.
-    fn first_of(&self, places: &[usize], end: usize, request: &RequestHead<'_>) -> usize {
-        let mut before = places.iter().copied().take_while(|place| *place < end);
-        before.find(|place| self.holds(*place, request)).unwrap_or(end)
+    /// The first of these places within `range` whose rule holds, else the range's end.
+    fn first_of(&self, places: &[usize], range: Range<usize>, request: &RequestHead<'_>) -> usize {
+        let mut before = places.iter().copied().take_while(|place| *place < range.end);
+        before.find(|place| *place >= range.start && self.holds(*place, request)).unwrap_or(range.end)
+    }
+
+    /// The place of the first rule from `start` on that matches, whatever protocol it is for.
+    fn next_match(&self, start: usize, request: &RequestHead<'_>) -> Option<(usize, &Rc<Rule>)> {
+        let mut first = self.rules.len();
+        for index in &self.indexes {
+            index.pieces(request, |piece| first = self.first_of(index.places(piece), start..first, request));
+        }
+        let place = self.first_of(&self.others, start..first, request);
+        Some((place, self.rules.get(place)?))
+    }
+
+    /// The rules that can decide about an exchange, in their order. Which of them does is known at its end.
+    ///
+    /// For each protocol that is the first rule that matches. Of a tracked request they are all rules up to the first one
+    /// that wants every end, since a later rule records what an earlier one does not want.
+    pub(super) fn candidates(&self, request: &RequestHead<'_>) -> Vec<&Rc<Rule>> {
+        let mut found = Vec::new();
+        let (mut open, mut start) = (Readings::ALL, 0);
+        while !open.is_empty()
+            && let Some((place, rule)) = self.next_match(start, request)
+        {
+            let readings = open.both(Readings::of(rule.conditions.protocol));
+            if !readings.is_empty() {
+                found.push(rule);
+            }
+            if !(request.tracked && rule.may_not_want()) {
+                open = open.without(readings);
+            }
+            start = place + 1;
+        }
+        found
+    }
+}
+
+/// The protocols by which a request can still be read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Readings {
+    http: bool,
+    grpc: bool,
+}
+
+impl Readings {
+    const ALL: Self = Self { http: true, grpc: true };
+
+    fn of(protocol: Option<Protocol>) -> Self {
+        Self { http: protocol != Some(Protocol::Grpc), grpc: protocol != Some(Protocol::Http) }
+    }
+
+    fn both(self, other: Self) -> Self {
+        Self { http: self.http && other.http, grpc: self.grpc && other.grpc }
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self { http: self.http && !other.http, grpc: self.grpc && !other.grpc }
+    }
+
+    fn is_empty(self) -> bool {
+        !self.http && !self.grpc
     }
 }
 
@@ -80,16 +141,6 @@ impl Deref for Policy {
     fn deref(&self) -> &Self::Target {
         &self.rules
     }
-}
-
-/// The first rule that matches.
-#[must_use]
-pub fn first_match<'p>(policy: &'p Policy, request: &RequestHead<'_>) -> Option<&'p Rc<Rule>> {
-    let mut first = policy.rules.len();
-    for index in &policy.indexes {
-        index.pieces(request, |piece| first = policy.first_of(index.places(piece), first, request));
-    }
-    policy.rules.get(policy.first_of(&policy.others, first, request))
 }
 
 impl Index {
@@ -163,7 +214,7 @@ fn hash(piece: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Protocol;
+    use crate::record::Outcome;
     use crate::recorder::headers::Headers;
     use crate::recorder::path::Template;
     use crate::recorder::policy::Conditions;
@@ -222,12 +273,48 @@ mod tests {
         ) {
             let headers: Headers<'_> = values.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
             let method: &[u8] = if is_get { b"GET" } else { b"PUT" };
-            let (path, protocol) = (path.as_bytes(), Protocol::Http);
-            let request = RequestHead { headers: &headers, method, path, authority: b"", protocol, tracked };
-            let expected = conditions.iter().position(|conditions| conditions.hold(&request));
+            let path = path.as_bytes();
+            let request = RequestHead { headers: &headers, method, path, authority: b"", tracked };
             let policy = Policy::new(rules(&conditions));
-            let found = first_match(&policy, &request);
-            prop_assert_eq!(found.and_then(|rule| policy.iter().position(|other| Rc::ptr_eq(other, rule))), expected);
+            for start in [0, 3] {
+                let expected = conditions.iter().skip(start).position(|conditions| conditions.hold(&request));
+                let found = policy.next_match(start, &request).map(|(place, _)| place);
+                prop_assert_eq!(found, expected.map(|place| place + start));
+            }
+        }
+
+        #[test]
+        fn each_protocol_has_its_first_rule(
+            rules_of in prop::collection::vec((0..3_usize, any::<bool>()), 0..8), tracked: bool
+        ) {
+            let protocols = [None, Some(Protocol::Http), Some(Protocol::Grpc)];
+            let conditions: Vec<Conditions> =
+                rules_of.iter().map(|(of, _)| Conditions { protocol: protocols[*of], ..Conditions::default() }).collect();
+            let mut rules = rules(&conditions);
+            for (rule, (_, restricted)) in rules.iter_mut().zip(&rules_of) {
+                let rule = Rc::make_mut(rule);
+                rule.http_statuses.clear();
+                if !restricted {
+                    rule.record_on = vec![Outcome::Success, Outcome::Failure, Outcome::Denied, Outcome::Aborted];
+                }
+            }
+            let policy = Policy::new(rules);
+            let headers = Headers::default();
+            let request = RequestHead { headers: &headers, method: b"GET", path: b"/", authority: b"", tracked };
+            let found: Vec<usize> = policy.candidates(&request).into_iter()
+                .map(|rule| policy.iter().position(|other| Rc::ptr_eq(other, rule)).unwrap()).collect();
+            let mut expected = std::collections::BTreeSet::new();
+            for protocol in [Protocol::Http, Protocol::Grpc] {
+                for (place, rule) in policy.iter().enumerate() {
+                    if rule.conditions.protocol.is_none_or(|of| of == protocol) {
+                        expected.insert(place);
+                        if !(tracked && rules_of[place].1) {
+                            break;
+                        }
+                    }
+                }
+            }
+            prop_assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
         }
     }
 }

@@ -3,48 +3,56 @@
 
 mod begin;
 pub mod capture;
+mod completeness;
 mod connections;
 pub mod correlation;
 pub mod credentials;
+mod ending;
 pub mod exchange;
 mod finish;
 pub mod flags;
 pub mod gateway;
-pub mod grpc;
 pub mod headers;
 pub mod identity;
 mod matcher;
 pub mod metadata;
+pub mod ongoing;
 pub mod outcome;
 pub mod path;
 pub mod policy;
 pub mod query;
+pub mod recreated;
 pub mod redact;
 mod response;
 pub mod response_json;
+pub mod rpc;
 pub mod session;
 pub mod token;
 pub mod trace;
 pub mod tracking;
 pub mod trust;
-mod wholeness;
+mod tunnel;
 
 #[cfg(test)]
 pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use crate::host::{Property, Stream};
-use crate::record::{ExchangeRecord, Received, RequireAudit};
+use crate::record::{ExchangeRecord, Outcome, Received, RequireAudit, Stage};
 use crate::stats::{Counter, Stats};
 use crate::time::Now;
-use begin::Sighting;
+use begin::RequestContext;
+use completeness::Completeness;
 use connections::Connections;
 use correlation::Correlator;
-use exchange::Exchange;
-use finish::{End, Peer};
+use ending::{Answer, Ending};
+use exchange::{Audited, Exchange, Subject};
+use finish::End;
 use headers::Headers;
 use policy::Policy;
 use trust::{Trust, Verdict};
@@ -64,6 +72,8 @@ pub struct Settings {
     pub session: session::Settings,
     /// Who shares a session of correlation numbers.
     pub correlation_scope: correlation::Scope,
+    /// After this long an exchange that is going on has a record of its own (`stages.started_after`); `None`: never.
+    pub started_after: Option<Duration>,
 }
 
 /// What the recorder may use while it handles one callback of a stream.
@@ -94,6 +104,16 @@ pub struct Instructions<'s> {
     pub require_audit: RequireAudit,
 }
 
+/// What became of an exchange whose stream has ended.
+#[derive(Debug)]
+#[must_use]
+pub struct Ended {
+    /// Its record, where a rule wants one.
+    pub record: Option<Box<ExchangeRecord>>,
+    /// The exchange goes on in another stream: keep it in [`recreated::Recreated`].
+    pub is_recreated: bool,
+}
+
 /// Decides and records, one exchange at a time. Between exchanges it remembers only what is the same for all requests of
 /// a connection.
 #[derive(Debug)]
@@ -120,21 +140,68 @@ impl Recorder {
     ) -> Instructions<'_> {
         let (presence, trusted) = self.judge(exchange, headers, host);
         let remove = self.removals(presence, trusted, host.stats);
-        let set = self.begin(exchange, headers, Sighting { presence, trusted, seen: true }, host);
+        let set = self.begin(exchange, headers, RequestContext { presence, trusted, on_request_path: true }, host);
         Instructions {
             remove,
             set,
             peer_unknown: exchange.verdict() == Some(Verdict::Unknown),
-            require_audit: exchange.audited().map_or(RequireAudit::None, |audited| audited.rule.require_audit),
+            require_audit: exchange.audited().map_or(RequireAudit::None, |audited| audited.subject.required()),
         }
+    }
+
+    /// Takes the request headers of a recreated stream, whose exchange has come from another one. What this filter has
+    /// removed is gone, and what it has set is its own.
+    pub fn handle_recreated_request(
+        &self,
+        exchange: &mut Exchange,
+        headers: &Headers<'_>,
+        host: &mut Host<'_>,
+    ) -> Instructions<'_> {
+        if !exchange.is_decided() {
+            return self.handle_request_headers(exchange, headers, host);
+        }
+        // The control headers are still there where an earlier filter had answered the first stream.
+        let mut remove = Vec::new();
+        if !exchange.is_set_by_gateway() {
+            let (presence, trusted) = self.judge(exchange, headers, host);
+            remove = self.removals(presence, trusted, host.stats);
+        }
+        let pair = exchange.audited().and_then(|audited| audited.subject.correlation);
+        let set = pair.into_iter().flat_map(|pair| self.correlation_headers(pair)).collect();
+        Instructions { remove, set, peer_unknown: false, require_audit: RequireAudit::None }
     }
 
     /// What can be recorded of a request that has not gone upstream yet; `None` when no rule wants a record.
     #[must_use]
     pub fn received(&self, exchange: &mut Exchange, stream: &dyn Stream) -> Option<Received> {
-        let audited = exchange.audited()?.clone();
-        let peer = self.peer(exchange, &audited.request, stream);
-        Some(finish::received(audited, peer, stream))
+        let mut subject = exchange.audited()?.subject.clone();
+        let client_address = self.client_address(exchange, &subject, stream);
+        finish::received(&mut subject, client_address, stream)
+    }
+
+    /// After how long an exchange that is going on is due to have a record of its own.
+    #[must_use]
+    pub fn started_after(&self) -> Option<Duration> {
+        self.settings.started_after
+    }
+
+    /// When an exchange began of which a record is due if it goes on for long: one of its rules wants a success, or what
+    /// is broken off.
+    #[must_use]
+    pub fn watched_from(&self, exchange: &Exchange) -> Option<Duration> {
+        self.settings.started_after?;
+        let subject = &exchange.audited()?.subject;
+        let wants = |outcome: &Outcome| matches!(outcome, Outcome::Success | Outcome::Aborted);
+        let is_wanted = subject.expected().any(|candidate| candidate.rule.record_on.iter().any(wants));
+        is_wanted.then_some(subject.start?.uptime)
+    }
+
+    /// What can be recorded of an exchange that is going on. Its number is to be noted by [`Exchange::started`].
+    #[must_use]
+    pub fn started(&self, exchange: &mut Exchange, stream: &dyn Stream) -> Option<Box<ExchangeRecord>> {
+        let mut subject = exchange.audited()?.subject.clone();
+        let client_address = self.client_address(exchange, &subject, stream);
+        finish::before_the_end(&mut subject, Stage::Started, client_address, stream)
     }
 
     /// Takes the request trailers: names the control headers to remove from them; the context, too, where the gateway
@@ -146,69 +213,140 @@ impl Recorder {
         host: &mut Host<'_>,
     ) -> Vec<&str> {
         let (presence, trusted) = self.judge(exchange, trailers, host);
-        self.removals(presence, trusted && !exchange.is_spoken_for(), host.stats)
+        self.removals(presence, trusted && !exchange.is_set_by_gateway(), host.stats)
     }
 
     /// Takes the headers of a request whose stream ended before the filter saw it (an earlier filter answered).
     /// Nothing can be removed or set, since nothing went upstream.
     pub fn handle_unseen_request(&self, exchange: &mut Exchange, headers: &Headers<'_>, host: &mut Host<'_>) {
         let (presence, trusted) = self.judge(exchange, headers, host);
-        self.begin(exchange, headers, Sighting { presence, trusted, seen: false }, host);
+        self.begin(exchange, headers, RequestContext { presence, trusted, on_request_path: false }, host);
     }
 
-    /// Whether [`Self::handle_response_headers`] has anything to do, so that the headers are worth a host call.
-    #[must_use]
-    pub fn wants_response_headers(&self, exchange: &Exchange) -> bool {
-        exchange.audited().is_some_and(response::wants_headers)
+    /// Takes the beginning of the response. `end_of_stream`: its headers are all of it. True: they are wanted, so that
+    /// they are worth a host call and [`Self::handle_response_headers`].
+    pub fn handle_response(&self, exchange: &mut Exchange, end_of_stream: bool) -> bool {
+        exchange.answer();
+        let Some(audited) = exchange.audited_mut() else { return false };
+        audited.seen.is_whole |= end_of_stream;
+        audited.wants_response_headers(end_of_stream)
     }
 
-    /// Takes the response headers, where they are wanted: decides whether the body is read, and yields the id of a
-    /// session that begins and has none, to be returned in [`session::ID_HEADER`].
+    /// Takes the response headers, in the serialization of proxy-wasm hosts: decides what is read of the body, and yields
+    /// the id of a session that begins and has none, to be returned in [`session::ID_HEADER`].
     pub fn handle_response_headers(
         &self,
         exchange: &mut Exchange,
-        headers: &Headers<'_>,
+        map: Vec<u8>,
         stream: &dyn Stream,
         fresh_id: &dyn Fn() -> Option<Uuid>,
     ) -> Option<String> {
-        response::begin_body(exchange, headers, stream);
-        response::begin_session(exchange, headers, &self.settings.session, fresh_id)
+        let audited = exchange.audited_mut()?;
+        let headers = Headers::parse(&map);
+        audited.handle_response_headers(&headers, stream);
+        let made = response::begin_session(audited, &headers, &self.settings.session, fresh_id);
+        if audited.subject.is_quic() {
+            audited.seen.headers = Some(map);
+        }
+        made
     }
 
-    /// Makes the record of an exchange that has ended; `None` when no rule wants it. Later calls yield `None`.
+    /// Takes a chunk of the response's body, of this size. Only what is needed of it is fetched.
+    pub fn handle_response_body(
+        &self,
+        exchange: &mut Exchange,
+        bytes: usize,
+        end_of_stream: bool,
+        stream: &dyn Stream,
+    ) {
+        if let Some(audited) = exchange.audited_mut() {
+            audited.handle_response_body(bytes, end_of_stream, stream);
+        }
+    }
+
+    /// Whether [`Self::handle_response_trailers`] has anything to do, so that the trailers are worth a host call.
+    #[must_use]
+    pub fn wants_response_trailers(&self, exchange: &Exchange) -> bool {
+        exchange.audited().is_some()
+    }
+
+    /// Takes the response trailers, where the status of a call is.
+    pub fn handle_response_trailers(&self, exchange: &mut Exchange, trailers: &Headers<'_>) {
+        if let Some(audited) = exchange.audited_mut() {
+            audited.handle_response_trailers(trailers);
+        }
+    }
+
+    /// Makes the record of an exchange whose stream has ended. Later calls make none.
     pub fn handle_end(
         &self,
         exchange: &mut Exchange,
         stream: &dyn Stream,
         clock: &dyn Fn() -> Now,
         stats: &mut Stats,
+    ) -> Ended {
+        let completeness = Completeness::default();
+        if exchange.may_be_recreated() && completeness.is_recreated(stream) {
+            return self.handle_recreated(exchange, completeness, stream, clock, stats);
+        }
+        Ended { record: self.end(exchange, completeness, stream, clock, stats), is_recreated: false }
+    }
+
+    /// The stream goes on as another one. A redirect, and a stream that was recreated before there was an answer, are
+    /// not the end of the exchange. Any other answer is: `custom_response` sends another one in its place.
+    fn handle_recreated(
+        &self,
+        exchange: &mut Exchange,
+        completeness: Completeness,
+        stream: &dyn Stream,
+        clock: &dyn Fn() -> Now,
+        stats: &mut Stats,
+    ) -> Ended {
+        let map = stream.response_headers();
+        let is_answered = ending::status(&Headers::parse(&map)).is_some_and(|status| !(300..400).contains(&status));
+        let mut record = None;
+        if is_answered {
+            record = self.end(exchange, completeness, stream, clock, stats);
+            exchange.conclude();
+        }
+        Ended { record, is_recreated: true }
+    }
+
+    fn end(
+        &self,
+        exchange: &mut Exchange,
+        completeness: Completeness,
+        stream: &dyn Stream,
+        clock: &dyn Fn() -> Now,
+        stats: &mut Stats,
     ) -> Option<Box<ExchangeRecord>> {
-        let mut body = exchange.take_body();
-        let audited = exchange.take()?;
-        let response = stream.response_headers();
-        let response = Headers::parse(&response);
-        let ending = finish::Ending::read(&audited, &response, stream);
-        if let Some(body) = &mut body
+        let mut audited = exchange.take()?;
+        let Audited { subject, seen, .. } = &mut *audited;
+        let map = seen.headers.take().unwrap_or_else(|| stream.response_headers());
+        let headers = Headers::parse(&map);
+        let status = seen.status.take().or_else(|| seen.body_end.take().and_then(|end| end.status()));
+        let answer = Answer { headers: &headers, is_whole: seen.is_whole, status };
+        let ending = Ending::read(subject, answer, completeness, stream);
+        stats.add(Counter::Ambiguous, u64::from(ending.belies(subject.claim)));
+
+        let Some((place, protocol)) = ending.choose(subject) else {
+            stats.add(Counter::Excluded, 1);
+            return None;
+        };
+        if let Some(body) = &mut seen.body
             && !ending.is_whole()
         {
             body.break_off();
         }
-        if !audited.rule.wants(audited.request.protocol, ending.outcome, ending.http_status) {
-            stats.add(Counter::Excluded, 1);
-            return None;
-        }
-        let peer = self.peer(exchange, &audited.request, stream);
-        let end = End { response: &response, body: body.as_deref(), peer, stream, clock };
-        Some(Box::new(finish::record(*audited, ending, end)))
+        let client_address = self.client_address(exchange, subject, stream);
+        let end = End { place, protocol, response: &headers, client_address, stream, clock };
+        finish::record(&mut audited, ending, end)
     }
 
-    /// What is recorded of the other end of the connection.
-    fn peer(&self, exchange: &mut Exchange, request: &exchange::Request, stream: &dyn Stream) -> Peer {
+    /// The client as Envoy sees it.
+    fn client_address(&self, exchange: &mut Exchange, subject: &Subject, stream: &dyn Stream) -> Option<Vec<u8>> {
         let id = exchange.connection(stream);
         let source = || stream.property(Property::SourceAddress);
-        Peer {
-            protocol_version: self.connections.version(id, || stream.property(Property::Protocol)),
-            client_address: self.connections.address(id, request.forwarded_for.as_deref(), source),
-        }
+        self.connections.address(id, subject.request.forwarded_for.as_deref(), source)
     }
 }

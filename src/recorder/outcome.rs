@@ -1,30 +1,96 @@
-//! How an exchange ended, from what the response told and whether it was complete.
+//! What the server did, from what its answer says.
 
-use super::grpc::{Status, StatusSource};
+use super::rpc::Status;
 use crate::record::Outcome;
 
-/// HTTP: a response that is missing or broken off is an aborted exchange, whatever its status said.
+/// An HTTP status that has arrived.
 #[must_use]
-pub fn of_http(status: Option<u16>, complete: bool) -> Outcome {
+pub fn of_status(status: u16) -> Outcome {
     match status {
-        Some(status) if complete => match status {
-            401 | 403 | 407 => Outcome::Denied,
-            400.. => Outcome::Failure,
-            _ => Outcome::Success,
-        },
-        _ => Outcome::Aborted,
+        401 | 403 | 407 => Outcome::Denied,
+        400.. => Outcome::Failure,
+        _ => Outcome::Success,
     }
 }
 
-/// gRPC: the status decides; a stream that was reset without one is aborted.
+/// The status of a call.
 #[must_use]
-pub fn of_grpc(status: Status, source: StatusSource) -> Outcome {
+pub fn of_call(status: Status) -> Outcome {
     match status {
-        _ if source == StatusSource::Reset => Outcome::Aborted,
         Status::OK => Outcome::Success,
         Status::PERMISSION_DENIED | Status::UNAUTHENTICATED => Outcome::Denied,
         _ => Outcome::Failure,
     }
+}
+
+/// Starts of the details with which filters of Envoy's refuse a caller, whatever status the answer then has (Envoy
+/// `source/extensions/filters/http/`: `rbac`, `ext_authz`, `jwt_authn`, `csrf`, `basic_auth`, `api_key_auth`, whose
+/// spelling of "unknown" is wrong in the releases that have it).
+const REFUSALS: [&[u8]; 14] = [
+    b"rbac_access_denied",
+    b"ext_authz_denied",
+    b"jwt_authn_access_denied",
+    b"csrf_origin_mismatch",
+    b"no_credential_for_basic_auth",
+    b"invalid_scheme_for_basic_auth",
+    b"invalid_format_for_basic_auth",
+    b"invalid_credential_for_basic_auth",
+    b"missing_key_sources",
+    b"missing_credentials",
+    b"missing_api_key",
+    b"unkonwn_api_key",
+    b"unknown_api_key",
+    b"client_not_allowed",
+];
+/// Flag of a refusal by external authorization: UAEX.
+const REFUSED: u64 = 1 << 12;
+/// Flags of failures (bits as in [`super::flags`]): all but those that delay (DI) or name a cache (RFCF), and DC and DR,
+/// which are the client's.
+const FAILED: u64 = ((1 << 30) - 1) & !(1 << 9 | 1 << 12 | 1 << 14 | 1 << 20 | 1 << 28);
+/// Starts of details of failures that set no flag (Envoy `envoy/stream_info/stream_info.h`, `ResponseCodeDetailValues`;
+/// the transcoder's, that of a wasm filter that has crashed, and this filter's own refusal).
+const FAILURES: [&[u8]; 26] = [
+    b"absolute_path_rejected",
+    b"audit_record_required",
+    b"cluster_not_found",
+    b"codec_error",
+    b"drop_overload",
+    b"duration_timeout",
+    b"early_connect_data",
+    b"filter_",
+    b"grpc_json_transcode_failure",
+    b"http1.",
+    b"http2.",
+    b"http3.",
+    b"invalid_path",
+    b"low_version",
+    b"maintenance_mode",
+    b"max_duration_timeout",
+    b"missing_host_header",
+    b"missing_path_rejected",
+    b"overload",
+    b"path_normalization_failed",
+    b"rejecting_because_detection_failed",
+    b"request_",
+    b"response_payload_too_large",
+    b"route_",
+    b"upgrade_failed",
+    b"wasm_fail_stream",
+];
+
+/// Why Envoy made or rewrote an answer, where that was a refusal or a failure. Configuration can give such an answer any
+/// status (`local_reply_config`, `custom_response`), also one of success.
+///
+/// `details` is `None` for an answer that `custom_response` has made instead of another one: it is configured for errors,
+/// so that is a failure.
+#[must_use]
+pub fn of_cause(details: Option<&[u8]>, flags: u64) -> Option<Outcome> {
+    let starts_in = |list: &[&[u8]]| details.is_some_and(|details| list.iter().any(|start| details.starts_with(start)));
+    if flags & REFUSED != 0 || starts_in(&REFUSALS) {
+        return Some(Outcome::Denied);
+    }
+    let failed = details.is_none() || flags & FAILED != 0 || starts_in(&FAILURES);
+    failed.then_some(Outcome::Failure)
 }
 
 #[cfg(test)]
@@ -32,38 +98,57 @@ mod tests {
     use super::*;
 
     #[test]
-    fn http() {
-        for (status, complete, expected) in [
-            (Some(200), true, Outcome::Success),
-            (Some(101), true, Outcome::Success),
-            (Some(302), true, Outcome::Success),
-            (Some(399), true, Outcome::Success),
-            (Some(400), true, Outcome::Failure),
-            (Some(401), true, Outcome::Denied),
-            (Some(403), true, Outcome::Denied),
-            (Some(404), true, Outcome::Failure),
-            (Some(407), true, Outcome::Denied),
-            (Some(503), true, Outcome::Failure),
-            (Some(200), false, Outcome::Aborted),
-            (None, true, Outcome::Aborted),
-            (None, false, Outcome::Aborted),
+    fn statuses() {
+        for (status, expected) in [
+            (101, Outcome::Success),
+            (200, Outcome::Success),
+            (302, Outcome::Success),
+            (399, Outcome::Success),
+            (400, Outcome::Failure),
+            (401, Outcome::Denied),
+            (403, Outcome::Denied),
+            (404, Outcome::Failure),
+            (407, Outcome::Denied),
+            (503, Outcome::Failure),
         ] {
-            assert_eq!(of_http(status, complete), expected, "{status:?} {complete}");
+            assert_eq!(of_status(status), expected, "{status}");
         }
     }
 
     #[test]
-    fn grpc() {
-        for (value, source, expected) in [
-            ("0", StatusSource::Trailers, Outcome::Success),
-            ("7", StatusSource::Trailers, Outcome::Denied),
-            ("16", StatusSource::Headers, Outcome::Denied),
-            ("14", StatusSource::Headers, Outcome::Failure),
-            ("17", StatusSource::Trailers, Outcome::Failure),
-            ("x", StatusSource::Trailers, Outcome::Failure),
-            ("", StatusSource::Reset, Outcome::Aborted),
+    fn calls() {
+        for (value, expected) in [
+            ("0", Outcome::Success),
+            ("7", Outcome::Denied),
+            ("16", Outcome::Denied),
+            ("14", Outcome::Failure),
+            ("17", Outcome::Failure),
+            ("x", Outcome::Failure),
         ] {
-            assert_eq!(of_grpc(Status::parse(value.as_bytes()), source), expected, "{value}");
+            assert_eq!(of_call(Status::parse(value.as_bytes())), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn causes_of_answers_that_envoy_made() {
+        for (details, flags, expected) in [
+            (Some("rbac_access_denied_matched_policy[p]"), 0, Some(Outcome::Denied)),
+            (Some("ext_authz_denied"), 1 << 12, Some(Outcome::Denied)),
+            (Some("ext_authz_error"), 1 << 12, Some(Outcome::Denied)),
+            (Some("jwt_authn_access_denied{Jwt_is_missing}"), 0, Some(Outcome::Denied)),
+            (Some("upstream_reset_before_response_started{remote_connection_failure}"), 1 << 5, Some(Outcome::Failure)),
+            (Some("route_not_found"), 1 << 8, Some(Outcome::Failure)),
+            (Some("local_rate_limited"), 1 << 11, Some(Outcome::Failure)),
+            (Some("fault_filter_abort"), 1 << 10, Some(Outcome::Failure)),
+            (Some("request_payload_too_large"), 0, Some(Outcome::Failure)),
+            (Some("cors_response"), 0, None),
+            (Some("health_check_ok"), 0, None),
+            (Some("cache.response_from_cache_filter"), 1 << 20, None),
+            (Some("lua_response"), 0, None),
+            (Some("direct_response"), 1 << 9, None),
+            (None, 0, Some(Outcome::Failure)),
+        ] {
+            assert_eq!(of_cause(details.map(str::as_bytes), flags), expected, "{details:?}");
         }
     }
 }

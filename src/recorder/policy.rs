@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::capture::Capture;
 use super::gateway::SetTracking;
 use super::headers::{Headers, is_same};
-pub use super::matcher::{Policy, first_match};
+pub use super::matcher::Policy;
 use super::path::Template;
 use super::session::SessionEvent;
 use super::{identity, outcome};
@@ -44,6 +44,18 @@ pub struct Rule {
     pub tags: Rc<[(String, String)]>,
     /// Attributes that cost a host call each and are asked for.
     pub extra_fields: ExtraFields,
+}
+
+/// How an exchange ended, as far as rules look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// What the server did.
+    pub outcome: Outcome,
+    /// Its HTTP status, where it has answered.
+    pub http_status: Option<u16>,
+    /// The outcome says less than what the server may have done: the client left before a status, or the status cannot
+    /// be read.
+    pub may_be_success: bool,
 }
 
 /// Inclusive range of HTTP statuses: `200`, or `2xx` as 200 to 299.
@@ -142,26 +154,47 @@ pub struct RequestHead<'a> {
     pub path: &'a [u8],
     /// `:authority` as received.
     pub authority: &'a [u8],
-    /// By content type.
-    pub protocol: Protocol,
     /// By the control headers of a trusted peer.
     pub tracked: bool,
 }
 
 impl Rule {
     /// Whether an exchange that ended so is recorded.
+    ///
+    /// `may_be_success`: what the server did is not known, and may have been a success. Then a rule that wants successes
+    /// wants it too, or a client could avoid a record by leaving early.
     #[must_use]
-    pub fn wants(&self, protocol: Protocol, outcome: Outcome, http_status: Option<u16>) -> bool {
-        let status_fits = |status: u16| self.http_statuses.iter().any(|range| range.contains(status));
-        let any_status = self.http_statuses.is_empty() || protocol == Protocol::Grpc;
-        self.record_on.contains(&outcome) && (any_status || http_status.is_some_and(status_fits))
+    pub fn wants(&self, protocol: Protocol, end: &End) -> bool {
+        let fits = self.record_on.contains(&end.outcome);
+        let may_fit = end.may_be_success && self.record_on.contains(&Outcome::Success);
+        (fits || may_fit) && (protocol == Protocol::Grpc || self.wants_status(end))
     }
 
-    /// Whether an HTTP response with this status can still become a record that [`Self::wants`] it.
+    fn wants_status(&self, end: &End) -> bool {
+        let fits = |status: u16| self.http_statuses.iter().any(|range| range.contains(status));
+        self.http_statuses.is_empty() || end.http_status.map_or(end.may_be_success, fits)
+    }
+
+    /// Whether an answer with this HTTP status can still become a record.
     #[must_use]
     pub fn may_want(&self, http_status: Option<u16>) -> bool {
-        let ends = [outcome::of_http(http_status, true), Outcome::Aborted];
-        ends.into_iter().any(|outcome| self.wants(Protocol::Http, outcome, http_status))
+        let outcome = http_status.map_or(Outcome::Aborted, outcome::of_status);
+        let ends = [outcome, Outcome::Aborted].map(|outcome| End { outcome, http_status, may_be_success: false });
+        ends.iter().any(|end| self.wants(Protocol::Http, end))
+    }
+
+    /// Whether some end of an exchange is not recorded.
+    #[must_use]
+    pub fn may_not_want(&self) -> bool {
+        /// All of [`Outcome`].
+        const OUTCOMES: usize = 4;
+        self.record_on.len() < OUTCOMES || !self.http_statuses.is_empty()
+    }
+
+    /// Whether the rule is for exchanges that are read so.
+    #[must_use]
+    pub fn is_for(&self, protocol: Protocol) -> bool {
+        self.conditions.protocol.is_none_or(|of| of == protocol)
     }
 
     /// Whether every record of this rule waits for no timer.
@@ -193,9 +226,9 @@ impl StatusRange {
 }
 
 impl Conditions {
+    /// Whether all hold but the protocol, which is known at the end of an exchange.
     pub(super) fn hold(&self, request: &RequestHead<'_>) -> bool {
         self.tracked.is_none_or(|tracked| tracked == request.tracked)
-            && self.protocol.is_none_or(|protocol| protocol == request.protocol)
             && (self.methods.is_empty() || self.methods.iter().any(|method| method.as_bytes() == request.method))
             && self.path.as_ref().is_none_or(|pattern| pattern.matches(request.path))
             && (self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host(request.authority))))
@@ -209,6 +242,13 @@ pub fn host(authority: &[u8]) -> &[u8] {
     let digits = authority.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let end = authority.len().saturating_sub(digits);
     authority.get(..end).and_then(|start| start.strip_suffix(b":")).unwrap_or(authority)
+}
+
+/// Host and port of an authority.
+pub(super) fn host_and_port(authority: &[u8]) -> (&[u8], Option<u16>) {
+    let host = host(authority);
+    let port = authority.get(host.len() + 1..).and_then(|port| str::from_utf8(port).ok()?.parse().ok());
+    (host, port)
 }
 
 impl HostPattern {

@@ -1,58 +1,119 @@
-//! The beginning of a response: whether its body is read for the user, and whether it begins a session.
+//! The answer on its way: whether its body is read for the user or for a status, and whether it begins a session.
 
 use uuid::Uuid;
 
-use super::exchange::{Audited, Exchange};
+use super::ending::status;
+use super::exchange::{Audited, Candidate, Seen, Subject};
 use super::headers::Headers;
+use super::outcome;
+use super::policy::End;
 use super::response_json::Body;
+use super::rpc::{BodyEnd, Claim, Found, Status, StatusSource, Wire};
 use super::session::{SessionEvent, SessionId, Settings};
-use super::{finish, grpc, outcome};
 use crate::host::Stream;
 use crate::record::{Outcome, Protocol};
 
-/// Whether the headers of a response are needed before its end.
-pub(super) fn wants_headers(audited: &Audited) -> bool {
-    audited.rule.session == Some(SessionEvent::Start) || audited.rule.identity.reads_body()
+impl Audited {
+    /// Whether the headers of the answer are needed before its end. `is_whole`: nothing follows them.
+    pub(super) fn wants_response_headers(&self, is_whole: bool) -> bool {
+        let may_have_status = match self.subject.claim {
+            // A status among the headers of an answer that is nothing else. Another filter may take it away.
+            Claim::Rpc(Wire::Grpc | Wire::GrpcWithCodec) => is_whole,
+            Claim::Rpc(_) => true,
+            Claim::Http | Claim::Contradictory => false,
+        };
+        may_have_status || self.subject.is_quic() || self.subject.candidates.iter().any(wants_headers)
+    }
+
+    /// Takes the headers of the answer.
+    pub(super) fn handle_response_headers(&mut self, headers: &Headers<'_>, stream: &dyn Stream) {
+        let Self { subject, seen, .. } = self;
+        if seen.is_whole {
+            seen.status = Found::in_map(headers, StatusSource::Headers);
+            return;
+        }
+        begin_body(subject, seen, headers, stream);
+        if let Claim::Rpc(_) = subject.claim {
+            seen.body_end = body_end(headers);
+        }
+    }
+
+    /// Takes a chunk of the body, of this size.
+    pub(super) fn handle_response_body(&mut self, bytes: usize, is_last: bool, stream: &dyn Stream) {
+        self.seen.is_whole |= is_last;
+        if let Some(body) = &mut self.seen.body {
+            let wanted = body.wants(bytes);
+            let chunk = if wanted > 0 { stream.response_body(0, wanted) } else { Vec::new() };
+            body.push(&chunk, bytes);
+        }
+        if let Some(end) = &mut self.seen.body_end {
+            end.handle_chunk(bytes, stream);
+        }
+    }
+
+    /// Takes the trailers of the answer. Their status counts before one among the headers.
+    pub(super) fn handle_response_trailers(&mut self, trailers: &Headers<'_>) {
+        self.seen.is_whole = true;
+        if let Some(found) = Found::in_map(trailers, StatusSource::Trailers) {
+            self.seen.status = Some(found);
+        }
+    }
+}
+
+fn wants_headers(candidate: &Candidate) -> bool {
+    candidate.rule.session == Some(SessionEvent::Start) || candidate.rule.identity.reads_body()
 }
 
 /// Begins to read the body where the user may be found in it and the response may be recorded.
-pub(super) fn begin_body(exchange: &mut Exchange, headers: &Headers<'_>, stream: &dyn Stream) {
-    let Some(audited) = exchange.audited() else { return };
-    let identity = &audited.rule.identity;
-    let may_be_wanted = audited.request.protocol == Protocol::Http && audited.rule.may_want(finish::status(headers));
-    if may_be_wanted && identity.needs_body(&audited.claims, headers, stream) {
-        let body = Body::begin(headers, identity.max_body_bytes);
-        exchange.read_body(body);
-    }
+fn begin_body(subject: &Subject, seen: &mut Seen, headers: &Headers<'_>, stream: &dyn Stream) {
+    let status = status(headers);
+    let needs = |candidate: &&Candidate| {
+        candidate.rule.may_want(status) && candidate.rule.identity.needs_body(&candidate.claims, headers, stream)
+    };
+    let limit = subject.candidates.iter().filter(needs).map(|candidate| candidate.rule.identity.max_body_bytes).max();
+    seen.body = limit.map(|limit| Box::new(Body::begin(headers, limit)));
+}
+
+/// Begins to read the end of the body where it has the status of a call.
+fn body_end(headers: &Headers<'_>) -> Option<Box<BodyEnd>> {
+    let content_type = headers.first("content-type")?;
+    let is_encoded = headers.all("content-encoding").any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+    let is_error = status(headers).is_some_and(|status| status >= 400);
+    BodyEnd::begin(content_type, is_encoded, is_error).map(Box::new)
 }
 
 /// The session that a login begins: the id that the response has of its own, else a new one, which is returned so that
 /// it can be sent to the client.
 pub(super) fn begin_session(
-    exchange: &mut Exchange,
+    audited: &mut Audited,
     headers: &Headers<'_>,
     settings: &Settings,
     fresh_id: &dyn Fn() -> Option<Uuid>,
 ) -> Option<String> {
-    let audited = exchange.audited_mut()?;
-    let is_recorded = || audited.rule.wants(audited.request.protocol, Outcome::Success, finish::status(headers));
-    let begins = audited.rule.session == Some(SessionEvent::Start) && is_recorded();
-    if !begins || !succeeds(audited.request.protocol, headers) {
+    let http_status = status(headers);
+    let end = End { outcome: Outcome::Success, http_status, may_be_success: false };
+    let is_call = Wire::of_content_type(headers.first("content-type").unwrap_or_default()).is_some();
+    let answered = if is_call { Protocol::Grpc } else { Protocol::Http };
+    let begins = |candidate: &Candidate| {
+        let rule = &candidate.rule;
+        let protocol = rule.conditions.protocol.unwrap_or(answered);
+        rule.session == Some(SessionEvent::Start) && rule.wants(protocol, &end)
+    };
+    if !audited.subject.candidates.iter().any(begins) || !succeeds(http_status, headers) {
         return None;
     }
-    audited.begun = settings.of_response(headers);
-    if audited.begun.is_some() {
+
+    audited.seen.begun = settings.of_response(headers);
+    if audited.seen.begun.is_some() {
         return None;
     }
     let made = fresh_id()?.to_string();
-    audited.begun = Some(SessionId::Whole(made.clone().into_bytes()));
+    audited.seen.begun = Some(SessionId::Whole(made.clone().into_bytes()));
     Some(made)
 }
 
-/// As far as the headers tell: a gRPC call may still fail in its trailers.
-fn succeeds(protocol: Protocol, headers: &Headers<'_>) -> bool {
-    let is_success = outcome::of_http(finish::status(headers), true) == Outcome::Success;
-    let fails_already =
-        headers.first("grpc-status").is_some_and(|value| grpc::Status::parse(value) != grpc::Status::OK);
-    is_success && !(protocol == Protocol::Grpc && fails_already)
+/// As far as the headers show: a gRPC call may still fail in its trailers.
+fn succeeds(http_status: Option<u16>, headers: &Headers<'_>) -> bool {
+    let is_success = http_status.map(outcome::of_status) == Some(Outcome::Success);
+    is_success && headers.first("grpc-status").is_none_or(|value| Status::parse(value) == Status::OK)
 }

@@ -137,6 +137,22 @@ impl Body {
     }
 }
 
+/// `code` and `message` of an error that is a JSON object; each `None` where there is no such string.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct JsonError {
+    pub(super) code: Option<Vec<u8>>,
+    pub(super) message: Option<Vec<u8>>,
+}
+
+/// The error at this place of a JSON text whose outermost value is an object. `None`: it is no such text. `Some(None)`:
+/// there is no error, or it is null.
+pub(super) fn error_of_json(text: &[u8], path: &[String]) -> Option<Option<JsonError>> {
+    document::raw_at(text, &[]).ok().filter(|value| value.starts_with(b"{"))?;
+    let found = document::raw_at(text, path).ok().filter(|value| *value != b"null");
+    let [code, message] = ["code", "message"].map(|name| document::string_in(found?, name));
+    Some(found.map(|_| JsonError { code, message }))
+}
+
 /// Room for `bytes` more: as much as was announced, else twice as much as is kept, but never more than `room`.
 fn reserve(kept: &mut Vec<u8>, bytes: usize, announced_bytes: usize, room: usize) {
     if bytes > kept.capacity() - kept.len() {

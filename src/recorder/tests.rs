@@ -25,8 +25,8 @@ use uuid::Uuid;
 use super::correlation::{Correlator, Scope};
 use super::exchange::Exchange;
 use super::fake::FakeStream;
-use super::grpc::StatusSource;
 use super::headers::Headers;
+use super::rpc::StatusSource;
 use super::tracking::Context;
 use super::{Host, Recorder, exchange};
 use crate::host::{Property, SharedData, Stream as _};
@@ -70,6 +70,12 @@ struct Case {
     stream: FakeStream,
     /// The response's body, chunk by chunk.
     body: Vec<Vec<u8>>,
+    /// Nothing follows the response's headers.
+    ends_with_headers: bool,
+    /// Nothing follows the last chunk.
+    ends_with_body: bool,
+    /// What the callback for trailers sees; no later filter may have them.
+    seen_trailers: Option<Vec<(Vec<u8>, Vec<u8>)>>,
     is_seen: bool,
 }
 
@@ -91,6 +97,7 @@ struct Run {
     /// How often all response headers were asked for at the end.
     maps: u32,
     stats: Stats,
+    is_recreated: bool,
 }
 
 fn owned(pairs: &[(&str, &str)]) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -109,15 +116,24 @@ impl Case {
             headers: owned(&[(":method", method), (":path", path), (":authority", "api.example.com")]),
             trailers: Vec::new(),
             stream: FakeStream::default()
-                .with_properties(&[(Property::SourceAddress, TRUSTED)])
+                .with_properties(&[(Property::SourceAddress, TRUSTED), (Property::ResponseCodeDetails, "via_upstream")])
                 .with_headers(&[(":status", "200")]),
             body: Vec::new(),
+            ends_with_headers: false,
+            ends_with_body: false,
+            seen_trailers: None,
             is_seen: true,
         }
     }
 
     fn grpc() -> Self {
-        Self::new("POST", "/shop.Users/Delete").headers(&[("content-type", "application/grpc"), TRACK, CONTEXT])
+        Self::call("application/grpc").headers(&[TRACK, CONTEXT])
+    }
+
+    /// A call that is asked and answered with this content type.
+    fn call(content_type: &str) -> Self {
+        let case = Self::new("POST", "/shop.Users/Delete").headers(&[("content-type", content_type)]);
+        case.response_header("content-type", content_type)
     }
 
     /// The sections of a configuration beside `audit_cluster`.
@@ -145,8 +161,26 @@ impl Case {
         self
     }
 
-    fn status(mut self, status: &str) -> Self {
-        self.stream = self.stream.with_headers(&[(":status", status)]);
+    fn status(self, status: &str) -> Self {
+        self.response_header(":status", status)
+    }
+
+    /// With no response but these headers.
+    fn answer_headers(mut self, headers: &[(&str, &str)]) -> Self {
+        self.stream = self.stream.with_headers(headers);
+        self
+    }
+
+    /// With these trailers, as their callback sees them.
+    fn answer_trailers(mut self, trailers: &[(&str, &str)]) -> Self {
+        self.seen_trailers = Some(owned(trailers));
+        self
+    }
+
+    /// With this body, which is all of it, in chunks of this size.
+    fn answer_body(mut self, body: &[u8], chunk_bytes: usize) -> Self {
+        self.body = body.chunks(chunk_bytes).map(<[u8]>::to_vec).collect();
+        self.ends_with_body = true;
         self
     }
 
@@ -155,9 +189,20 @@ impl Case {
         self
     }
 
-    /// The client goes away before the response is complete (`DC`).
-    fn broken_off(mut self) -> Self {
-        self.stream = self.stream.with_number(Property::ResponseFlags, 1 << 14);
+    /// The client leaves before the response is complete (`DC`).
+    fn client_leaves(self) -> Self {
+        self.ends(1 << 14, "downstream_remote_disconnect")
+    }
+
+    /// The upstream breaks off the response (`UC`).
+    fn broken_off(self) -> Self {
+        self.ends(1 << 6, "upstream_reset_after_response_started{connection_termination}")
+    }
+
+    /// With these flags and details.
+    fn ends(mut self, flags: i64, details: &str) -> Self {
+        let details = [(Property::ResponseCodeDetails, details)];
+        self.stream = self.stream.with_number(Property::ResponseFlags, flags).with_properties(&details);
         self
     }
 
@@ -202,6 +247,7 @@ impl Case {
             asked: Vec::new(),
             maps: 0,
             stats: Stats::default(),
+            is_recreated: false,
         };
         let texts = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
         if self.is_seen {
@@ -225,9 +271,12 @@ impl Case {
             self.recorder.handle_unseen_request(&mut exchange, &headers, &mut host);
         }
         assert!(exchange.is_seen());
-        run.record = self.recorder.handle_end(&mut exchange, &self.stream, &|| END, &mut stats);
-        let again = self.recorder.handle_end(&mut exchange, &self.stream, &|| END, &mut stats);
-        assert!(again.is_none(), "a second end makes a second record");
+        let ended = self.recorder.handle_end(&mut exchange, &self.stream, &|| END, &mut stats);
+        (run.record, run.is_recreated) = (ended.record, ended.is_recreated);
+        if !run.is_recreated {
+            let again = self.recorder.handle_end(&mut exchange, &self.stream, &|| END, &mut stats);
+            assert!(again.record.is_none(), "a second end makes a second record");
+        }
         run.asked = self.stream.asked.take();
         run.maps = self.stream.maps.get();
         run.stats = stats;
@@ -237,15 +286,19 @@ impl Case {
     /// Hands the response to the recorder; yields the session id that it returns.
     fn answer(&self, exchange: &mut Exchange) -> Option<String> {
         let mut returned = None;
-        if self.recorder.wants_response_headers(exchange) {
+        let is_whole = self.body.is_empty() && self.ends_with_headers;
+        if self.recorder.handle_response(exchange, is_whole) {
             let map = self.stream.response_headers();
             self.stream.maps.set(0);
-            returned =
-                self.recorder.handle_response_headers(exchange, &Headers::parse(&map), &self.stream, &|| Some(FRESH));
+            returned = self.recorder.handle_response_headers(exchange, map, &self.stream, &|| Some(FRESH));
         }
-        for chunk in &self.body {
-            let needed = exchange.wants_of_chunk(chunk.len());
-            exchange.handle_response_chunk(&chunk[..needed], chunk.len());
+        for (place, chunk) in self.body.iter().enumerate() {
+            self.stream.chunk.replace(chunk.clone());
+            let is_last = self.ends_with_body && place + 1 == self.body.len();
+            self.recorder.handle_response_body(exchange, chunk.len(), is_last, &self.stream);
+        }
+        if let Some(trailers) = &self.seen_trailers {
+            self.recorder.handle_response_trailers(exchange, &view(trailers));
         }
         returned
     }

@@ -6,13 +6,11 @@
 use super::Numbered;
 use super::sink::{Sink, name};
 use crate::json::Writer;
-use crate::record::{Event, ExchangeRecord, Loss, Outcome, Protocol};
+use crate::record::{Event, ExchangeRecord, Loss, Outcome, Protocol, RpcStatus};
 use crate::recorder::identity::Identity;
+use crate::recorder::rpc::Dialect;
 use crate::recorder::session::SessionId;
 use crate::recorder::tracking::Context;
-
-/// `audit.stage` of a record that is made before the request goes upstream.
-const RECEIVED: &str = "received";
 
 /// The event's name.
 pub(super) fn event_name(event: &Event) -> &'static str {
@@ -31,6 +29,7 @@ pub(super) fn severity(event: &Event) -> u64 {
         Event::Exchange(exchange) => match exchange.outcome {
             None | Some(Outcome::Success) => 9,
             Some(Outcome::Denied | Outcome::Aborted) => 13,
+            Some(Outcome::Failure) if is_of_client(exchange) => 13,
             Some(Outcome::Failure) => 17,
         },
         Event::Loss(_) => 17,
@@ -38,13 +37,33 @@ pub(super) fn severity(event: &Event) -> u64 {
     }
 }
 
-/// `<action> <outcome>`, `<action> received`, or the event's name: written inside a string.
+/// Codes of failures that a client causes: those that make no error of a server's span (OpenTelemetry semantic
+/// conventions, "gRPC").
+const CLIENT_CODES: [&str; 8] = [
+    "CANCELLED",
+    "INVALID_ARGUMENT",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+];
+
+/// Whether a client can cause such a failure as often as it likes, so that it is no error of the server's.
+fn is_of_client(exchange: &ExchangeRecord) -> bool {
+    let is_code = |rpc: &RpcStatus| CLIENT_CODES.contains(&&*rpc.name);
+    exchange.http_status.is_some_and(|status| (400..500).contains(&status))
+        || exchange.rpc.as_ref().is_some_and(is_code)
+}
+
+/// `<action> <outcome>`, `<action> <stage>` before there is one, or the event's name: written inside a string.
 pub(super) fn push_body(event: &Event, out: &mut Writer) {
     match event {
         Event::Exchange(exchange) => {
             out.push_inside(&exchange.action);
             out.push(b' ');
-            out.push_str(exchange.outcome.map_or(RECEIVED, Outcome::as_str));
+            out.push_str(exchange.outcome.map_or(exchange.stage.as_str(), Outcome::as_str));
         }
         _ => out.push_str(event_name(event)),
     }
@@ -72,13 +91,18 @@ fn list_loss(loss: &Loss, sink: &mut Sink<'_>) {
 fn list_exchange(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
     sink.word(name!(text "audit.rule"), &exchange.rule);
     sink.text(name!(text "audit.action"), &exchange.action);
-    match exchange.outcome {
-        None => sink.word(name!(text "audit.stage"), RECEIVED),
-        Some(outcome) => {
-            sink.word(name!(text "audit.outcome"), outcome.as_str());
-            sink.word(name!(text "audit.stage"), "complete");
-            sink.millis(name!(millis "audit.duration_ms"), exchange.duration);
-        }
+    if let Some(outcome) = exchange.outcome {
+        sink.word(name!(text "audit.outcome"), outcome.as_str());
+    }
+    sink.word(name!(text "audit.stage"), exchange.stage.as_str());
+    if exchange.outcome.is_some() {
+        sink.millis(name!(millis "audit.duration_ms"), exchange.duration);
+    }
+    if let Some(termination) = exchange.termination.as_str() {
+        sink.word(name!(text "audit.termination"), termination);
+    }
+    if let Some(number) = exchange.started_number {
+        sink.int(name!(int "audit.started.number"), number);
     }
     if exchange.immediate {
         sink.word(name!(text "audit.priority"), "immediate");
@@ -145,6 +169,9 @@ fn list_request(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
     sink.present(name!(text "url.path"), &exchange.path);
     sink.optional(name!(text "http.route"), exchange.route.as_deref().map(str::as_bytes));
     sink.present(name!(text "server.address"), &exchange.host);
+    if let Some(port) = exchange.port {
+        sink.int(name!(int "server.port"), u64::from(port));
+    }
     sink.optional(name!(text "network.protocol.version"), exchange.protocol_version.as_deref());
     sink.optional(name!(text "user_agent.original"), exchange.user_agent.as_deref());
     sink.optional(name!(text "client.address"), exchange.client_address.as_deref());
@@ -158,7 +185,11 @@ fn list_response(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
     }
     if exchange.protocol == Protocol::Grpc {
         sink.word(name!(text "rpc.system.name"), "grpc");
-        sink.present(name!(text "rpc.method"), exchange.path.strip_prefix(b"/").unwrap_or(&exchange.path));
+        let of_path = || exchange.path.strip_prefix(b"/").unwrap_or(&exchange.path);
+        sink.present(name!(text "rpc.method"), exchange.rpc_method.as_deref().unwrap_or_else(of_path));
+        if exchange.dialect != Dialect::Grpc {
+            sink.word(name!(text "audit.rpc.dialect"), exchange.dialect.as_str());
+        }
     }
     if let Some(rpc) = &exchange.rpc {
         sink.word(name!(text "rpc.response.status_code"), &rpc.name);

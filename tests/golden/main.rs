@@ -18,13 +18,13 @@ use std::time::Duration;
 
 use audit_filter::host::SharedData;
 use audit_filter::pipeline::Pipeline;
-use audit_filter::record::{Event, ExchangeRecord, Loss, LossReason};
+use audit_filter::record::{Event, ExchangeRecord, Loss, LossReason, Stage};
 use audit_filter::time::Now;
 use audit_filter::wire::{Encoder, Format, Numbered, Origin};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use records::{check, denied_call, hashed_context, login, nobody, odd_bytes, received};
+use records::{check, denied_call, hashed_context, login, nobody, odd_bytes, received, transcoded_call, tunnel};
 
 const STREAM: Uuid = Uuid::from_u128(0x7c9e_6679_7425_40de_944b_e07f_c1f9_0ae7);
 const BATCH: Uuid = Uuid::from_u128(0x0b4c_2f9e_5a1d_4d53_9a3e_2f3f_0f6f_7a10);
@@ -47,12 +47,14 @@ const RESOURCE: [&str; 7] = [
 ];
 
 /// The attributes of the contract, section 4.
-const ATTRIBUTES: [&str; 56] = [
+const ATTRIBUTES: [&str; 60] = [
     "log.record.uid",
     "audit.rule",
     "audit.action",
     "audit.outcome",
     "audit.stage",
+    "audit.started.number",
+    "audit.termination",
     "audit.sequence.number",
     "audit.duration_ms",
     "audit.session.context",
@@ -62,6 +64,8 @@ const ATTRIBUTES: [&str; 56] = [
     "url.path",
     "http.route",
     "server.address",
+    // Only of tunnels.
+    "server.port",
     "http.response.status_code",
     "network.protocol.version",
     "user_agent.original",
@@ -69,6 +73,7 @@ const ATTRIBUTES: [&str; 56] = [
     "rpc.method",
     "rpc.response.status_code",
     "audit.rpc.status_source",
+    "audit.rpc.dialect",
     "client.address",
     "audit.peer.uri_san",
     "audit.request_id",
@@ -136,8 +141,11 @@ fn events() -> Vec<Event> {
         exchange(received()),
         exchange(login()),
         exchange(nobody()),
+        exchange(transcoded_call()),
+        exchange(tunnel(Stage::Started)),
+        exchange(tunnel(Stage::Complete)),
         Event::Loss(Loss { reason: LossReason::BufferFull, count: 3, first: 5, last: 9 }),
-        Event::StreamEnd { next: 8 },
+        Event::StreamEnd { next: 11 },
     ]
 }
 
@@ -266,6 +274,9 @@ fn severities_bodies_and_names() {
         (9, "audit.http", "POST /v1/password received"),
         (9, "audit.http", "POST /token success"),
         (9, "audit.http", "POST /logout success"),
+        (13, "audit.rpc", "/shop.Users/Get failure"),
+        (9, "audit.http", "CONNECT target.example:443 started"),
+        (9, "audit.http", "CONNECT target.example:443 success"),
         (17, "audit.loss", "audit.loss"),
         (9, "audit.stream.end", "audit.stream.end"),
     ];
@@ -293,8 +304,14 @@ fn values_arrive_as_they_were() {
     assert_eq!((text(6, "user.id"), text(6, "user.name")), (Some("9007199254740993"), Some("J\u{f6}rg \"O\"")));
     assert_eq!(attribute(&records[6], "audit.correlation.number").unwrap()["intValue"], "2147483646");
     assert_eq!(attribute(&records[7], "audit.session.id_hashed").unwrap()["boolValue"], true);
-    assert_eq!(text(8, "audit.loss.reason"), Some("buffer_full"));
-    assert_eq!(attribute(&records[9], "audit.sequence.next").unwrap()["intValue"], "8");
+    assert_eq!((text(8, "rpc.method"), text(8, "audit.rpc.dialect")), (Some("shop.Users/Get"), Some("transcoded")));
+    assert_eq!((text(9, "audit.stage"), text(9, "audit.termination")), (Some("started"), None));
+    assert_eq!((text(10, "audit.stage"), text(10, "audit.termination")), (Some("complete"), Some("client")));
+    for (name, digits) in [("audit.started.number", "9"), ("server.port", "443")] {
+        assert_eq!(attribute(&records[10], name).unwrap()["intValue"], digits);
+    }
+    assert_eq!(text(11, "audit.loss.reason"), Some("buffer_full"));
+    assert_eq!(attribute(&records[12], "audit.sequence.next").unwrap()["intValue"], "11");
 }
 
 /// The two formats tell the same, under the same names.

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
-use audit_filter::record::{ExchangeRecord, Outcome, Protocol, RpcStatus, TraceContext};
+use audit_filter::record::{ExchangeRecord, Outcome, Protocol, RpcStatus, Stage, Termination, TraceContext};
 use audit_filter::recorder::correlation::Correlation;
-use audit_filter::recorder::grpc::StatusSource;
 use audit_filter::recorder::identity::Identity;
+use audit_filter::recorder::rpc::{Dialect, StatusSource};
 use audit_filter::recorder::session::{Session, SessionEvent, SessionId};
 use audit_filter::recorder::tracking::Context;
 
@@ -85,9 +85,40 @@ pub(crate) fn odd_bytes() -> ExchangeRecord {
     }
 }
 
+/// A call in JSON that another filter translated, and that did not find what it looked for.
+pub(crate) fn transcoded_call() -> ExchangeRecord {
+    ExchangeRecord {
+        protocol: Protocol::Grpc,
+        dialect: Dialect::Transcoded,
+        path: b"/v1/users/ann".to_vec(),
+        http_status: Some(404),
+        rpc: Some(RpcStatus { name: Cow::Borrowed("NOT_FOUND"), source: StatusSource::Trailers }),
+        rpc_method: Some(b"shop.Users/Get".to_vec()),
+        ..exchange("calls", "/shop.Users/Get", Outcome::Failure)
+    }
+}
+
+/// A tunnel that goes on, and its end.
+pub(crate) fn tunnel(stage: Stage) -> ExchangeRecord {
+    let has_ended = stage == Stage::Complete;
+    ExchangeRecord {
+        stage,
+        outcome: has_ended.then_some(Outcome::Success),
+        started_number: has_ended.then_some(9),
+        termination: if has_ended { Termination::Client } else { Termination::Complete },
+        method: b"CONNECT".to_vec(),
+        path: Vec::new(),
+        host: b"target.example".to_vec(),
+        port: Some(443),
+        http_status: has_ended.then_some(200),
+        ..exchange("tunnels", "CONNECT target.example:443", Outcome::Success)
+    }
+}
+
 /// What is acknowledged before the request goes upstream.
 pub(crate) fn received() -> ExchangeRecord {
     ExchangeRecord {
+        stage: Stage::Received,
         outcome: None,
         immediate: true,
         http_status: None,

@@ -49,6 +49,7 @@ impl Exchange {
     pub(crate) fn grpc(path: &str) -> Self {
         let mut exchange = Self::http(path).with("content-type", "application/grpc").with(":method", "POST");
         exchange.request_body = vec![0; 32];
+        exchange.response.extend(owned(&[("content-type", "application/grpc")]));
         exchange.trailers = owned(&[("grpc-status", "0")]);
         exchange.properties = properties("HTTP/2");
         exchange

@@ -24,8 +24,13 @@ use world::World;
 const DEFAULT_SEEDS: u64 = 10_000;
 const STEPS: usize = 100;
 /// Counted by the recorder, which has no part in this.
-const OF_REQUESTS: [Counter; 4] =
-    [Counter::Excluded, Counter::SkippedEmptyContext, Counter::HeadersStripped, Counter::HeadersSpoofed];
+const OF_REQUESTS: [Counter; 5] = [
+    Counter::Excluded,
+    Counter::Ambiguous,
+    Counter::SkippedEmptyContext,
+    Counter::HeadersStripped,
+    Counter::HeadersSpoofed,
+];
 
 type Totals = [u64; Counter::ALL.len()];
 

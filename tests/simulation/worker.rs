@@ -9,7 +9,7 @@ use audit_filter::pipeline::answer::Answer;
 use audit_filter::pipeline::buffer::Place;
 use audit_filter::pipeline::settings::Settings;
 use audit_filter::pipeline::window::MAX_IN_FLIGHT;
-use audit_filter::record::{ExchangeRecord, Received, RequireAudit};
+use audit_filter::record::{ExchangeRecord, Received, RequireAudit, Stage};
 use audit_filter::stats::{Counter, Gauge};
 use audit_filter::time::Now;
 use fastrand::Rng;
@@ -102,7 +102,7 @@ impl Worker {
     /// A request comes whose rule requires a record.
     pub fn admit(&mut self, rng: &mut Rng, now: Now) {
         let required = if rng.bool() { RequireAudit::Buffered } else { RequireAudit::Acknowledged };
-        let received = ExchangeRecord { outcome: None, ..*exchange(rng) };
+        let received = ExchangeRecord { stage: Stage::Received, outcome: None, ..*exchange(rng) };
         let ticket = match self.pipeline.admit(
             required,
             Received { record: Box::new(received), most_ending_bytes: 8192 },

@@ -2,10 +2,12 @@
 
 use super::*;
 use crate::record::Received;
+use crate::record::Stage;
 
 impl Rig {
     fn admit(&mut self, required: RequireAudit) -> Admission {
-        let record = Box::new(ExchangeRecord { outcome: None, http_status: None, ..*exchange("/") });
+        let record =
+            Box::new(ExchangeRecord { stage: Stage::Received, outcome: None, http_status: None, ..*exchange("/") });
         let admission = self.pipeline.admit(required, Received { record, most_ending_bytes: 8192 }, self.now);
         self.check();
         admission

@@ -17,11 +17,22 @@ pub(super) enum Miss {
 /// The value at the end of `path`, which names an object's key or an array's index at each level: a string's content or
 /// a number's text. Of a key that comes twice the last value counts, as for most readers.
 pub(super) fn value_at(text: &[u8], path: &[String]) -> Result<Vec<u8>, Miss> {
+    let value = raw_at(text, path)?;
+    scalar(value).filter(|content| !content.is_empty()).ok_or(Miss::Absent)
+}
+
+/// The text of any value at the end of `path`.
+pub(super) fn raw_at<'a>(text: &'a [u8], path: &[String]) -> Result<&'a [u8], Miss> {
     let mut value = whole(text).ok_or(Miss::Malformed)?;
     for name in path {
         value = child(value, name).ok_or(Miss::Absent)?;
     }
-    scalar(value).filter(|content| !content.is_empty()).ok_or(Miss::Absent)
+    Ok(value)
+}
+
+/// The string of this name in the text of an object.
+pub(super) fn string_in(object: &[u8], name: &str) -> Option<Vec<u8>> {
+    child(object, name).filter(|value| value.starts_with(b"\"")).and_then(scalar)
 }
 
 /// The document's value, when there is nothing but white space around it.

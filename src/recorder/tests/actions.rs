@@ -10,6 +10,7 @@ fn check(rule: &Value, operation: Option<&str>, grpc: bool, expected: &str) {
     if let Some(operation) = operation {
         case = case.headers(&[("x-session-operation", operation)]);
     }
+    let case = if grpc { case.answer_trailers(&[("grpc-status", "0")]) } else { case };
     assert_eq!(text(&case.recorded().action), expected);
 }
 

@@ -43,7 +43,6 @@ fn what_no_rule_matches_is_not_even_excluded() {
         assert_eq!(run.stats, Stats::default(), "{method} {path}");
         assert_eq!((run.asked, run.removed), (vec![], vec![]), "{method} {path}");
     }
-    Case::new("GET", "/check").headers(&[("content-type", "application/grpc")]).rule(None);
 }
 
 #[test]

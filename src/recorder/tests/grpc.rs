@@ -18,11 +18,11 @@ fn check(case: Case, name: &'static str, source: StatusSource, outcome: Outcome)
 }
 
 fn trailers(status: &str) -> Case {
-    Case::grpc().stream(|stream| stream.with_trailers(&[("grpc-status", status)]))
+    Case::grpc().answer_trailers(&[("grpc-status", status)])
 }
 
 fn headers(http: &str, status: &str) -> Case {
-    Case::grpc().stream(|stream| stream.with_headers(&[(":status", http), ("grpc-status", status)]))
+    Case::grpc().status(http).response_header("grpc-status", status)
 }
 
 #[test]
@@ -49,8 +49,14 @@ fn in_headers_of_an_answer_without_trailers() {
 
 #[test]
 fn trailers_come_first() {
-    let both = headers("200", "0").stream(|stream| stream.with_trailers(&[("grpc-status", "13")]));
+    let both = headers("200", "0").answer_trailers(&[("grpc-status", "13")]);
     check(both, "INTERNAL", StatusSource::Trailers, Outcome::Failure);
+}
+
+#[test]
+fn trailers_that_only_the_end_shows() {
+    let at_the_end = |status| Case::grpc().stream(|stream| stream.with_trailers(&[("grpc-status", status)]));
+    check(at_the_end("7"), "PERMISSION_DENIED", StatusSource::Trailers, Outcome::Denied);
 }
 
 #[test]
@@ -58,6 +64,7 @@ fn nowhere_but_in_the_http_status() {
     use StatusSource::Http;
     check(Case::grpc().status("403"), "PERMISSION_DENIED", Http, Outcome::Denied);
     check(Case::grpc().status("401"), "UNAUTHENTICATED", Http, Outcome::Denied);
+    check(Case::grpc().status("407"), "UNKNOWN", Http, Outcome::Denied);
     check(Case::grpc().status("503").broken_off(), "UNAVAILABLE", Http, Outcome::Failure);
     check(Case::grpc().status("404"), "UNIMPLEMENTED", Http, Outcome::Failure);
     check(Case::grpc().status("200"), "UNKNOWN", Http, Outcome::Failure);
@@ -68,8 +75,8 @@ fn nowhere_but_in_the_http_status() {
 fn nowhere_since_it_was_reset() {
     use StatusSource::Reset;
     check(Case::grpc().broken_off(), "UNKNOWN", Reset, Outcome::Aborted);
-    let silent = Case::grpc().stream(|stream| stream.with_headers(&[])).broken_off();
-    check(silent, "UNKNOWN", Reset, Outcome::Aborted);
+    check(Case::grpc().client_leaves(), "UNKNOWN", Reset, Outcome::Aborted);
+    check(Case::grpc().answer_headers(&[]).client_leaves(), "UNKNOWN", Reset, Outcome::Aborted);
 }
 
 #[test]
@@ -79,7 +86,7 @@ fn the_message_is_decoded_and_bounded() {
         [("no t%C3%B6ken", Some("no t\u{f6}ken")), ("", None), (&long, Some(&*"\u{20ac}".repeat(170)))]
     {
         let pairs = [("grpc-status", "7"), ("grpc-message", message)];
-        let record = Case::grpc().stream(|stream| stream.with_trailers(&pairs)).recorded();
+        let record = Case::grpc().answer_trailers(&pairs).recorded();
         assert_eq!(optional(record.error_message.as_ref()), expected);
     }
     let pairs = [(":status", "200"), ("grpc-status", "7"), ("grpc-message", "from headers")];

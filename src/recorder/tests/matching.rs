@@ -116,24 +116,6 @@ fn headers() {
 }
 
 #[test]
-fn protocols() {
-    for (protocol, content_type, expected) in [
-        ("http", "application/json", true),
-        ("http", "application/grpc", false),
-        ("grpc", "application/grpc", true),
-        ("grpc", "application/grpc+proto", true),
-        ("grpc", "Application/gRPC-Web", true),
-        ("grpc", "text/application/grpc", false),
-        ("any", "application/grpc", true),
-        ("any", "text/plain", true),
-    ] {
-        let case = Case::new("POST", "/a.B/C").headers(&[("content-type", content_type)]);
-        check(&json!({"protocol": protocol}), case, expected);
-    }
-    check(&json!({"protocol": "grpc"}), Case::new("POST", "/a.B/C"), false);
-}
-
-#[test]
 fn tracked() {
     let tracked = || Case::new("GET", "/").headers(&[TRACK, CONTEXT]);
     check(&json!({"tracked": true}), tracked(), true);
@@ -166,7 +148,7 @@ fn outcomes_and_statuses_of_a_rule() {
         assert_eq!(run.record.is_some(), expected, "{status}");
         assert_eq!(run.stats.counter(Counter::Excluded), u64::from(!expected), "{status}");
     }
-    let denied = Case::grpc().rules(&rules).stream(|stream| stream.with_trailers(&[("grpc-status", "7")]));
+    let denied = Case::grpc().rules(&rules).answer_trailers(&[("grpc-status", "7")]);
     denied.rule(Some("r"));
 }
 

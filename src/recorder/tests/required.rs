@@ -1,7 +1,7 @@
 //! What is demanded and known of a request before it goes upstream, and which records wait for nothing.
 
 use super::*;
-use crate::record::Event;
+use crate::record::{Event, Stage};
 use crate::recorder::identity::Identity;
 use crate::wire::{Encoder, Format, Numbered};
 
@@ -45,8 +45,10 @@ fn a_receipt_says_what_the_end_will_say_of_the_request() {
     let run = Case::new("PUT", "/users/7").rules(&required("acknowledged")).headers(&headers).status("403").run();
     let (receipt, end) = (run.received.unwrap(), run.record.unwrap());
     assert_eq!((receipt.outcome, receipt.http_status, receipt.duration), (None, None, Duration::ZERO));
-    let (outcome, http_status, identity) = (None, None, Identity::default());
-    let without_its_end = ExchangeRecord { outcome, http_status, identity, duration: Duration::ZERO, ..*end };
+    let (stage, outcome, http_status, identity) = (Stage::Received, None, None, Identity::default());
+    let (response_code_details, duration) = (None, Duration::ZERO);
+    let without_its_end =
+        ExchangeRecord { stage, outcome, http_status, identity, response_code_details, duration, ..*end };
     assert_eq!(format!("{receipt:?}"), format!("{without_its_end:?}"));
     assert_eq!((text(&receipt.action), receipt.start_unix_nanos), ("said", START.unix_nanos));
 }

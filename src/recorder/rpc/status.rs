@@ -1,16 +1,9 @@
-//! gRPC as seen on the wire: what a gRPC request is, its status and where that was found, its message.
+//! The status of a call: its number and name, where it was found, and its message.
 
 use std::borrow::Cow;
 
-use super::path::escape;
-use super::tracking::clipped;
-
-/// Whether a `content-type` announces gRPC (`application/grpc`, `application/grpc+proto`, ...).
-#[must_use]
-pub fn is_grpc(content_type: Option<&[u8]>) -> bool {
-    const PREFIX: &[u8] = b"application/grpc";
-    content_type.and_then(|value| value.get(..PREFIX.len())).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
-}
+use crate::recorder::path::escape;
+use crate::recorder::tracking::clipped;
 
 /// Where the status of a call was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +12,14 @@ pub enum StatusSource {
     Trailers,
     /// In the response headers: a trailers-only answer, or one that Envoy made.
     Headers,
-    /// Nowhere; derived from an HTTP status other than 200.
+    /// In the body: the last frame of gRPC-Web or of a Connect stream, the JSON of a unary Connect error.
+    Body,
+    /// Nowhere; derived from the HTTP status.
     Http,
     /// Nowhere; the stream ended early.
     Reset,
+    /// It was sent where it cannot be read: a malformed, compressed or over-long end of the body.
+    Unavailable,
 }
 
 impl StatusSource {
@@ -32,8 +29,10 @@ impl StatusSource {
         match self {
             Self::Trailers => "trailers",
             Self::Headers => "headers",
+            Self::Body => "body",
             Self::Http => "http",
             Self::Reset => "reset",
+            Self::Unavailable => "unavailable",
         }
     }
 }
@@ -68,6 +67,8 @@ impl Status {
     pub const MISSING: Self = Self(None);
     /// Code 0.
     pub const OK: Self = Self(Some(0));
+    /// Code 2.
+    pub const UNKNOWN: Self = Self(Some(2));
     /// Code 7.
     pub const PERMISSION_DENIED: Self = Self(Some(7));
     /// Code 16.
@@ -78,6 +79,18 @@ impl Status {
     pub fn parse(value: &[u8]) -> Self {
         let digits = value.iter().all(u8::is_ascii_digit);
         Self(std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok()))
+    }
+
+    /// Reads a code of the Connect protocol ("Error Codes"): the names of gRPC in lower case, `canceled` with one `l`.
+    /// `None` for any other word.
+    #[must_use]
+    pub fn of_connect(code: &[u8]) -> Option<Self> {
+        if code == b"canceled" {
+            return Some(Self(Some(1)));
+        }
+        let is_lower = !code.iter().any(u8::is_ascii_uppercase);
+        let index = NAMES.iter().position(|name| is_lower && code.eq_ignore_ascii_case(name.as_bytes()))?;
+        Some(Self(u32::try_from(index).ok().filter(|code| *code > 1)?.into()))
     }
 
     /// The status that a client derives from an HTTP status when `grpc-status` is missing
@@ -125,21 +138,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_types() {
-        for (value, expected) in [
-            ("application/grpc", true),
-            ("application/grpc+proto", true),
-            ("Application/GRPC;charset=x", true),
-            ("application/json", false),
-            ("application/grp", false),
-            ("", false),
-        ] {
-            assert_eq!(is_grpc(Some(value.as_bytes())), expected, "{value}");
-        }
-        assert!(!is_grpc(None));
-    }
-
-    #[test]
     fn status_names() {
         for (value, expected) in [
             ("0", "OK"),
@@ -158,6 +156,22 @@ mod tests {
         assert_eq!(Status::MISSING.name(), "UNKNOWN");
         assert_eq!(Status::from_http(403), Status::PERMISSION_DENIED);
         assert_eq!(Status::from_http(418).name(), "UNKNOWN");
+    }
+
+    #[test]
+    fn connect_has_its_own_spelling() {
+        for (code, expected) in [
+            ("permission_denied", Some("PERMISSION_DENIED")),
+            ("canceled", Some("CANCELLED")),
+            ("unauthenticated", Some("UNAUTHENTICATED")),
+            ("ok", None),
+            ("PERMISSION_DENIED", None),
+            ("x", None),
+            ("", None),
+        ] {
+            let found = Status::of_connect(code.as_bytes()).map(Status::name);
+            assert_eq!(found.as_deref(), expected, "{code}");
+        }
     }
 
     #[test]

@@ -1,0 +1,189 @@
+//! What a request claims to speak. A client writes it, so it decides nothing: the answer does.
+
+use super::Dialect;
+use crate::recorder::policy::RequestHead;
+
+/// How RPC is written on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::recorder) enum Wire {
+    /// `application/grpc`: gRPC over HTTP/2 (grpc/grpc `doc/PROTOCOL-HTTP2.md`).
+    Grpc,
+    /// `application/grpc+proto` and the like. Envoy's Connect bridge writes its requests so, the JSON transcoder does not.
+    GrpcWithCodec,
+    /// `application/grpc-web` (grpc/grpc `doc/PROTOCOL-WEB.md`).
+    GrpcWeb,
+    /// `application/grpc-web-text`: the same in base64.
+    GrpcWebText,
+    /// `application/connect+proto` and the like: a stream of the Connect protocol.
+    ConnectStream,
+    /// `application/proto`, or JSON: a unary call of the Connect protocol.
+    ConnectUnary,
+}
+
+/// What a request claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::recorder) enum Claim {
+    /// Nothing: plain HTTP.
+    Http,
+    /// Its content type begins as that of gRPC, and the request cannot be a call: plain HTTP.
+    Contradictory,
+    /// A call.
+    Rpc(Wire),
+}
+
+impl Wire {
+    /// Reads a content type; parameters and case do not count. `None` for any that is not of an RPC.
+    pub(in crate::recorder) fn of_content_type(value: &[u8]) -> Option<Self> {
+        /// Of `application/grpc`.
+        const SHORTEST: usize = 16;
+        if value.len() < SHORTEST {
+            return None;
+        }
+        let subtype = subtype(value)?;
+        let is = |word: &str| subtype.eq_ignore_ascii_case(word.as_bytes());
+        let (start, has_codec) = match subtype.iter().position(|byte| *byte == b'+') {
+            Some(at) => (subtype.get(..at)?, at + 1 < subtype.len()),
+            None => (subtype, false),
+        };
+        let starts = |word: &str| start.eq_ignore_ascii_case(word.as_bytes());
+        if starts("grpc") {
+            return Some(if has_codec { Self::GrpcWithCodec } else { Self::Grpc });
+        }
+        if starts("grpc-web") {
+            return Some(Self::GrpcWeb);
+        }
+        if starts("grpc-web-text") {
+            return Some(Self::GrpcWebText);
+        }
+        if starts("connect") && has_codec {
+            return Some(Self::ConnectStream);
+        }
+        is("proto").then_some(Self::ConnectUnary)
+    }
+}
+
+impl Claim {
+    /// Reads a request. A call is a POST, but for the unary calls without side effects of the Connect protocol, which
+    /// may be a GET with `connect=v1` in its query (Connect protocol, "Unary-Get-Request").
+    ///
+    /// A unary call with JSON looks like any other request with JSON: it is taken for one only where the path could name
+    /// a method, too.
+    pub(in crate::recorder) fn of(head: &RequestHead<'_>, query: &[u8]) -> Self {
+        let content_type = head.headers.first("content-type").unwrap_or_default();
+        let has_version = || head.headers.has("connect-protocol-version");
+        match (head.method, Wire::of_content_type(content_type)) {
+            (b"POST", Some(wire)) => Self::Rpc(wire),
+            (b"POST", None) if has_version() && is_method(head.path) => Self::Rpc(Wire::ConnectUnary),
+            (b"GET", _) if is_connect_get(query) && is_method(head.path) => Self::Rpc(Wire::ConnectUnary),
+            _ if begins_as_grpc(content_type) => Self::Contradictory,
+            _ => Self::Http,
+        }
+    }
+
+    /// How the call would be spoken.
+    pub(in crate::recorder) fn dialect(self) -> Dialect {
+        match self {
+            Self::Rpc(Wire::GrpcWeb | Wire::GrpcWebText) => Dialect::GrpcWeb,
+            Self::Rpc(Wire::ConnectStream | Wire::ConnectUnary) => Dialect::Connect,
+            Self::Rpc(Wire::Grpc | Wire::GrpcWithCodec) | Self::Http | Self::Contradictory => Dialect::Grpc,
+        }
+    }
+
+    /// Whether the request claims to be a call.
+    pub(in crate::recorder) fn is_rpc(self) -> bool {
+        matches!(self, Self::Rpc(_))
+    }
+}
+
+/// The subtype of an `application/` type, without parameters.
+fn subtype(value: &[u8]) -> Option<&[u8]> {
+    const TYPE: &[u8] = b"application/";
+    let (main, rest) = value.split_at_checked(TYPE.len())?;
+    if !main.eq_ignore_ascii_case(TYPE) {
+        return None;
+    }
+    let end = rest.iter().position(|byte| *byte == b';').unwrap_or(rest.len());
+    rest.get(..end).map(<[u8]>::trim_ascii_end)
+}
+
+fn begins_as_grpc(content_type: &[u8]) -> bool {
+    const START: &[u8] = b"application/grpc";
+    content_type.get(..START.len()).is_some_and(|start| start.eq_ignore_ascii_case(START))
+}
+
+/// `/package.Service/Method`.
+fn is_method(path: &[u8]) -> bool {
+    let mut parts = path.split(|byte| *byte == b'/');
+    let start = parts.next();
+    let (service, method, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next());
+    start == Some(b"") && service.contains(&b'.') && !method.is_empty() && rest.is_none()
+}
+
+fn is_connect_get(query: &[u8]) -> bool {
+    const PARAMETER: &[u8] = b"connect=v1";
+    query.len() >= PARAMETER.len() && query.split(|byte| *byte == b'&').any(|pair| pair == PARAMETER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recorder::headers::Headers;
+
+    #[test]
+    fn content_types() {
+        for (value, expected) in [
+            ("application/grpc", Some(Wire::Grpc)),
+            ("application/grpc+proto", Some(Wire::GrpcWithCodec)),
+            ("Application/GRPC+JSON", Some(Wire::GrpcWithCodec)),
+            ("application/grpc;charset=x", Some(Wire::Grpc)),
+            ("application/grpc ; x=y", Some(Wire::Grpc)),
+            ("application/grpc-web", Some(Wire::GrpcWeb)),
+            ("application/grpc-web+proto", Some(Wire::GrpcWeb)),
+            ("application/grpc-web-text", Some(Wire::GrpcWebText)),
+            ("application/grpc-web-text+proto", Some(Wire::GrpcWebText)),
+            ("application/connect+proto", Some(Wire::ConnectStream)),
+            ("application/connect+json; charset=utf-8", Some(Wire::ConnectStream)),
+            ("application/proto", Some(Wire::ConnectUnary)),
+            ("application/connect", None),
+            ("application/connect+", None),
+            ("application/proto+x", None),
+            ("application/grpcx", None),
+            ("application/grpc,application/json", None),
+            ("application/grpc-websocket", None),
+            ("application/json", None),
+            ("application/", None),
+            ("text/plain", None),
+            ("", None),
+        ] {
+            assert_eq!(Wire::of_content_type(value.as_bytes()), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn only_what_can_be_a_call_claims_to_be_one() {
+        let grpc = ("content-type", "application/grpc");
+        let json = [("content-type", "application/json"), ("connect-protocol-version", "1")];
+        let (unary, method) = (Claim::Rpc(Wire::ConnectUnary), "/acme.User/Get");
+        for (verb, path, headers, query, expected) in [
+            ("POST", "/any", &[grpc][..], "", Claim::Rpc(Wire::Grpc)),
+            ("GET", method, &[grpc], "", Claim::Contradictory),
+            ("PUT", method, &[("content-type", "application/grpc-web")], "", Claim::Contradictory),
+            ("POST", method, &[("content-type", "application/grpcx")], "", Claim::Contradictory),
+            ("POST", method, &json, "", unary),
+            ("POST", "/v1/users", &json, "", Claim::Http),
+            ("POST", "/acme.User/Get/x", &json, "", Claim::Http),
+            ("POST", method, &json[..1], "", Claim::Http),
+            ("GET", method, &json[1..], "", Claim::Http),
+            ("GET", method, &[], "a=b&connect=v1", unary),
+            ("GET", "/check", &[], "connect=v1", Claim::Http),
+            ("GET", method, &[], "connect=v10", Claim::Http),
+            ("POST", method, &[], "connect=v1", Claim::Http),
+        ] {
+            let headers: Headers<'_> =
+                headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+            let (method, path) = (verb.as_bytes(), path.as_bytes());
+            let head = RequestHead { headers: &headers, method, path, authority: b"", tracked: false };
+            assert_eq!(Claim::of(&head, query.as_bytes()), expected, "{verb} {query} {headers:?}");
+        }
+    }
+}

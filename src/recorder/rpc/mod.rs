@@ -1,0 +1,66 @@
+//! RPC on the wire: what a request claims to speak, and what its answer shows to have been spoken.
+//!
+//! Three protocols carry the same calls: gRPC (status in HTTP trailers), gRPC-Web (status in the last frame of the body)
+//! and Connect (status in the last frame of a stream, or in HTTP status and JSON of a unary answer). Envoy translates
+//! between them, and between them and plain JSON, before and behind this filter.
+
+mod base64_text;
+mod body_end;
+mod claim;
+mod frames;
+mod status;
+
+pub(super) use body_end::BodyEnd;
+pub(super) use claim::{Claim, Wire};
+pub use status::{MAX_MESSAGE_BYTES, Status, StatusSource, decode_message};
+
+use super::headers::Headers;
+
+/// How the client spoke RPC: `audit.rpc.dialect`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// gRPC itself; not mentioned in records.
+    Grpc,
+    /// gRPC-Web, binary or text.
+    GrpcWeb,
+    /// The Connect protocol.
+    Connect,
+    /// Plain HTTP with JSON, translated by Envoy.
+    Transcoded,
+}
+
+impl Dialect {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::GrpcWeb => "grpc-web",
+            Self::Connect => "connect",
+            Self::Transcoded => "transcoded",
+        }
+    }
+}
+
+/// A status that was found, and what was said about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) status: Status,
+    pub(super) source: StatusSource,
+    /// Decoded, at most [`MAX_MESSAGE_BYTES`]; `None` when there is none.
+    pub(super) message: Option<Vec<u8>>,
+}
+
+impl Found {
+    /// Reads `grpc-status` and `grpc-message` of one header map.
+    pub(super) fn in_map(map: &Headers<'_>, source: StatusSource) -> Option<Self> {
+        let status = Status::parse(map.first("grpc-status")?);
+        Some(Self::new(status, source, map.first("grpc-message").unwrap_or_default()))
+    }
+
+    /// A status with a percent-encoded message.
+    pub(super) fn new(status: Status, source: StatusSource, message: &[u8]) -> Self {
+        let message = Some(decode_message(message)).filter(|message| !message.is_empty());
+        Self { status, source, message }
+    }
+}

@@ -1,0 +1,120 @@
+//! Tunnels: CONNECT, CONNECT-UDP and upgrades such as WebSocket, whose target is what was done.
+
+use super::exchange::MAX_NAME_BYTES;
+use super::path::escape;
+use super::policy::{self, RequestHead};
+use super::tracking::clipped;
+
+/// A request for a tunnel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tunnel {
+    /// The word of its action; `None`: the method, as for any request (an upgrade).
+    word: Option<&'static str>,
+    /// Host of the target, without port.
+    host: Vec<u8>,
+    /// Port of the target.
+    pub(super) port: Option<u16>,
+}
+
+/// Paths of CONNECT-UDP in the default template, before host and port (RFC 9298 section 3).
+const UDP_PATH: &[u8] = b"/.well-known/masque/udp/";
+
+impl Tunnel {
+    /// Reads a request; `None` for one that is none for a tunnel.
+    ///
+    /// Envoy shows a filter the extended CONNECT of HTTP/2 and HTTP/3 as the upgrade of HTTP/1.1 that it stands for.
+    pub(super) fn of(head: &RequestHead<'_>) -> Option<Self> {
+        let to_authority = |word| {
+            let (host, port) = policy::host_and_port(head.authority);
+            Some(Self { word, host: clipped(host, MAX_NAME_BYTES).to_vec(), port })
+        };
+        if head.method == b"CONNECT" {
+            return to_authority(Some("CONNECT"));
+        }
+        let upgrade = head.headers.first("upgrade")?;
+        if upgrade.eq_ignore_ascii_case(b"connect-udp") {
+            return Self::of_udp(head.path).or_else(|| to_authority(Some("CONNECT-UDP")));
+        }
+        to_authority(None)
+    }
+
+    fn of_udp(path: &[u8]) -> Option<Self> {
+        let mut parts = path.strip_prefix(UDP_PATH)?.split(|byte| *byte == b'/');
+        let (host, port) = (decoded(parts.next()?), parts.next()?);
+        let port = str::from_utf8(port).ok()?.parse().ok()?;
+        Some(Self { word: Some("CONNECT-UDP"), host: clipped(&host, MAX_NAME_BYTES).to_vec(), port: Some(port) })
+    }
+
+    /// Whether its target is another one than the authority that it was sent to.
+    pub(super) fn target(&self) -> Option<&[u8]> {
+        self.word.map(|_| self.host.as_slice())
+    }
+
+    /// `CONNECT host:port`; `None` for an upgrade, whose method and path name it.
+    pub(super) fn action(&self) -> Option<Vec<u8>> {
+        let word = self.word?.as_bytes();
+        let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
+        let has_colon = self.host.contains(&b':') && !self.host.starts_with(b"[");
+        let [open, close]: [&[u8]; 2] = if has_colon { [b"[", b"]"] } else { [b"", b""] };
+        Some([word, b" ", open, &self.host, close, port.as_bytes()].concat())
+    }
+}
+
+/// Percent-encoding removed: the colons of an IPv6 address must be encoded in a path of CONNECT-UDP.
+fn decoded(segment: &[u8]) -> Vec<u8> {
+    let (mut out, mut rest) = (Vec::with_capacity(segment.len()), segment);
+    while let Some((&byte, tail)) = rest.split_first() {
+        let decoded = escape(rest);
+        out.push(decoded.unwrap_or(byte));
+        rest = if decoded.is_some() { rest.get(3..).unwrap_or_default() } else { tail };
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recorder::headers::Headers;
+
+    fn tunnel(method: &str, authority: &str, path: &str, upgrade: Option<&str>) -> Option<Tunnel> {
+        let headers: Headers<'_> = upgrade.iter().map(|value| (b"upgrade".as_slice(), value.as_bytes())).collect();
+        let (method, path, authority) = (method.as_bytes(), path.as_bytes(), authority.as_bytes());
+        Tunnel::of(&RequestHead { headers: &headers, method, path, authority, tracked: false })
+    }
+
+    fn action(tunnel: &Tunnel) -> Option<String> {
+        tunnel.action().map(|action| String::from_utf8(action).unwrap())
+    }
+
+    #[test]
+    fn connect_names_its_target() {
+        for (authority, expected, port) in [
+            ("target.example:443", "CONNECT target.example:443", Some(443)),
+            ("target.example", "CONNECT target.example", None),
+            ("[::1]:80", "CONNECT [::1]:80", Some(80)),
+            ("target.example:99999", "CONNECT target.example", None),
+        ] {
+            let found = tunnel("CONNECT", authority, "", None).unwrap();
+            assert_eq!((action(&found).as_deref(), found.port), (Some(expected), port), "{authority}");
+        }
+    }
+
+    #[test]
+    fn connect_udp_names_the_target_in_its_path() {
+        let udp = |path| tunnel("GET", "proxy.example:443", path, Some("connect-udp")).unwrap();
+        let found = udp("/.well-known/masque/udp/192.0.2.6/443/");
+        assert_eq!((action(&found).as_deref(), found.port), (Some("CONNECT-UDP 192.0.2.6:443"), Some(443)));
+        assert_eq!(found.target(), Some(b"192.0.2.6".as_slice()));
+        let found = udp("/.well-known/masque/udp/2001%3Adb8%3A%3A42/53/");
+        assert_eq!(action(&found).as_deref(), Some("CONNECT-UDP [2001:db8::42]:53"));
+        let other = udp("/udp?h=192.0.2.6");
+        assert_eq!(action(&other).as_deref(), Some("CONNECT-UDP proxy.example:443"));
+    }
+
+    #[test]
+    fn an_upgrade_is_named_by_its_method_and_path() {
+        let found = tunnel("GET", "chat.example:8080", "/ws", Some("websocket")).unwrap();
+        assert_eq!((action(&found), found.port, found.target()), (None, Some(8080), None));
+        assert_eq!(tunnel("GET", "chat.example:8080", "/ws", None), None);
+    }
+}
