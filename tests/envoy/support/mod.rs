@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod bootstrap;
 pub mod envoy;
+pub mod http3;
 pub mod lds;
 pub mod ledger;
 pub mod mesh;

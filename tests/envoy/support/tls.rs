@@ -14,7 +14,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName}
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// The name in the listener's certificate.
-const SERVER: &str = "envoy.test";
+pub const SERVER: &str = "envoy.test";
 
 /// Issues certificates that a listener may believe or not.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -43,7 +43,16 @@ impl Authority {
         json!({"trusted_ca": {"inline_string": self.0.pem()}})
     }
 
-    fn roots(&self) -> RootCertStore {
+    /// A certificate of this authority for a listener, with its key.
+    pub fn listener_certificate(&self) -> Value {
+        let own = self.issue([dns(SERVER)]);
+        json!({
+            "certificate_chain": {"inline_string": own.pem},
+            "private_key": {"inline_string": own.key.serialize_pem()},
+        })
+    }
+
+    pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
         roots
@@ -69,7 +78,6 @@ pub struct Identity {
 
 /// Lets a listener of the bootstrap speak TLS 1.2 and later, and demand a certificate that passes `validation`.
 pub fn demand_certificate(listener: &mut Value, server: &Authority, validation: &Value) {
-    let own = server.issue([dns(SERVER)]);
     listener["filter_chains"][0]["transport_socket"] = json!({
         "name": "envoy.transport_sockets.tls",
         "typed_config": {
@@ -77,10 +85,7 @@ pub fn demand_certificate(listener: &mut Value, server: &Authority, validation: 
             "require_client_certificate": true,
             "common_tls_context": {
                 "alpn_protocols": ["h2", "http/1.1"],
-                "tls_certificates": [{
-                    "certificate_chain": {"inline_string": own.pem},
-                    "private_key": {"inline_string": own.key.serialize_pem()},
-                }],
+                "tls_certificates": [server.listener_certificate()],
                 "validation_context": validation,
             },
         },

@@ -1,10 +1,12 @@
 //! Plain clients: HTTP/1.1, raw TCP, and gRPC over HTTP/2 cleartext. Every call has a deadline, and a connection of its own unless
 //! it is made on an [`HttpConnection`].
 
+mod exchange;
 mod grpc;
 mod http;
 mod raw;
 mod stream;
+mod tunnel;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -14,10 +16,12 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use tokio::net::{TcpSocket, TcpStream};
 
+pub use exchange::{End, Leave, Message, Reply, exchange};
 pub use grpc::{GrpcConnection, GrpcOptions, grpc_call};
 pub use http::{HttpConnection, http_get, http_request};
 pub use raw::{RawConnection, raw_exchange};
 pub use stream::{AnswerStream, Version};
+pub use tunnel::Tunnel;
 
 use crate::headers::{Headers, InvalidField};
 

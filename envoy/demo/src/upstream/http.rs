@@ -8,6 +8,8 @@
 //! | `x-demo-response-header: <name>: <value>` | one more header in the answer; may be repeated |
 //! | `x-demo-reset: before` | closes the connection without an answer |
 //! | `x-demo-reset: after-headers` | closes it in the middle of the body |
+//!
+//! A request with an `upgrade` header and no `x-demo-status` is answered 101, see [`super::tunnel`].
 
 use std::io;
 
@@ -18,6 +20,7 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::seen::{Protocol, SeenLog};
 use super::serve::read_request;
+use super::tunnel::Upgrade;
 use super::{FLUSH_BEFORE_BREAK, Shared, script, scripted_delay, scripted_headers};
 use crate::script_body::{ScriptBody, Step};
 
@@ -26,15 +29,23 @@ const OTHER_BODY: &str = "hello from the demo upstream\n";
 const SEEN_PATH: &str = "/_seen";
 
 /// Answers one request; an error makes hyper close the connection without an answer.
-pub(super) async fn answer(request: Request<Incoming>, shared: Shared) -> io::Result<Response<ScriptBody>> {
+pub(super) async fn answer(
+    mut request: Request<Incoming>,
+    shared: Shared,
+    upgrade: Upgrade,
+) -> io::Result<Response<ScriptBody>> {
     if request.uri().path() == SEEN_PATH {
         return Ok(seen_answer(request.method(), &shared.seen));
     }
+    let switched = upgrade.accept(&mut request);
     let (parts, complete) = read_request(Protocol::Http, request, &shared.seen).await;
     if !complete {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     scripted_delay(&parts.headers).await;
+    if let Some(switched) = switched {
+        return Ok(switched);
+    }
     if let Some(prepared) = shared.prepared.take(parts.uri.path()) {
         return Ok(prepared);
     }

@@ -6,6 +6,7 @@ mod http;
 mod prepared;
 mod seen;
 mod serve;
+mod tunnel;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::Shared;
 use super::seen::SeenLog;
+use super::tunnel::Upgrade;
 use crate::headers::Headers;
 
 /// What a proxy lets through is not for this upstream to refuse.
@@ -22,12 +23,16 @@ pub(super) async fn http1(listener: TcpListener, shared: Shared) {
     accept(listener, move |stream| {
         let shared = shared.clone();
         async move {
-            let service = service_fn(move |request| super::http::answer(request, shared.clone()));
+            let upgrade = Upgrade::default();
+            let accepted = upgrade.clone();
+            let service = service_fn(move |request| super::http::answer(request, shared.clone(), accepted.clone()));
             // A broken connection is the client's business, and sometimes the script's.
             let _ = server::conn::http1::Builder::new()
                 .max_headers(MAX_HEADERS)
                 .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades()
                 .await;
+            upgrade.play().await;
         }
     })
     .await;
