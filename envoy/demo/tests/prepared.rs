@@ -60,3 +60,12 @@ async fn a_body_breaks_off() {
         assert_eq!(answer.rest().await, (Vec::new(), false));
     }
 }
+
+#[tokio::test]
+async fn an_answer_is_cut() {
+    let upstream = Upstream::start().await.unwrap();
+    for server in servers(&upstream) {
+        upstream.prepare("/a", PreparedAnswer::cut(200, [], "ab").unwrap());
+        assert_eq!(get(server, "/a").await.rest().await, (b"ab".to_vec(), false));
+    }
+}

@@ -29,9 +29,14 @@ pub struct Validation {
 impl Envoy {
     /// Starts Envoy and waits until it serves.
     pub async fn start(bootstrap: &Bootstrap, concurrency: usize) -> Self {
+        Self::run(tools::envoy(), bootstrap, concurrency).await
+    }
+
+    /// The same with this binary.
+    pub async fn run(binary: &Path, bootstrap: &Bootstrap, concurrency: usize) -> Self {
         let directory = TempDir::with_prefix("audit-filter-envoy-").unwrap();
         let admin_path = directory.path().join("admin");
-        let mut process = command(directory.path(), bootstrap)
+        let mut process = command(binary, directory.path(), bootstrap)
             .args(["--concurrency", &concurrency.to_string(), "--drain-time-s", "2"])
             .arg("--admin-address-path")
             .arg(&admin_path)
@@ -62,7 +67,8 @@ impl Envoy {
     /// Runs `envoy --mode validate`.
     pub fn validate(bootstrap: &Bootstrap) -> Validation {
         let directory = TempDir::with_prefix("audit-filter-validate-").unwrap();
-        let status = command(directory.path(), bootstrap).args(["--mode", "validate"]).status().unwrap();
+        let status =
+            command(tools::envoy(), directory.path(), bootstrap).args(["--mode", "validate"]).status().unwrap();
         Validation { success: status.success(), log: fs::read_to_string(log_path(directory.path())).unwrap() }
     }
 
@@ -72,12 +78,21 @@ impl Envoy {
 
     /// The bound address of the listener with this name, or of the only one.
     pub async fn listener(&self, name: &str) -> SocketAddr {
+        let listeners = self.listeners().await;
+        let only = listeners.values().next().filter(|_| listeners.len() == 1);
+        *listeners.get(name).or(only).expect("the listener exists")
+    }
+
+    /// The bound addresses of all listeners by their names.
+    pub async fn listeners(&self) -> BTreeMap<String, SocketAddr> {
         let status: Value = serde_json::from_str(&self.admin_get("/listeners?format=json").await).unwrap();
-        let listeners = status["listener_statuses"].as_array().unwrap();
-        let entry = listeners.iter().find(|entry| entry["name"] == name || listeners.len() == 1);
-        let address = &entry.expect("the listener exists")["local_address"]["socket_address"];
-        let port = address["port_value"].as_u64().unwrap().try_into().unwrap();
-        SocketAddr::new(address["address"].as_str().unwrap().parse().unwrap(), port)
+        let entry = |entry: &Value| {
+            let address = &entry["local_address"]["socket_address"];
+            let port = address["port_value"].as_u64().unwrap().try_into().unwrap();
+            let addr = SocketAddr::new(address["address"].as_str().unwrap().parse().unwrap(), port);
+            (entry["name"].as_str().unwrap().to_owned(), addr)
+        };
+        status["listener_statuses"].as_array().unwrap().iter().map(entry).collect()
     }
 
     pub async fn admin_get(&self, path: &str) -> String {
@@ -139,11 +154,11 @@ pub fn variable(name: &str) -> String {
     format!("{name} as all scenarios have it")
 }
 
-fn command(directory: &Path, bootstrap: &Bootstrap) -> Command {
+fn command(binary: &Path, directory: &Path, bootstrap: &Bootstrap) -> Command {
     let config = directory.join("bootstrap.json");
     fs::write(&config, serde_json::to_vec_pretty(&bootstrap.0).unwrap()).unwrap();
     let log = File::create(log_path(directory)).unwrap();
-    let mut command = Command::new(tools::envoy());
+    let mut command = Command::new(binary);
     command
         .arg("--config-path")
         .arg(config)

@@ -8,7 +8,6 @@ use audit_demo::client::{End, Leave, Message, Reply};
 use audit_demo::headers::Headers;
 use bytes::{Buf, Bytes};
 use h3::client::{RequestStream, SendRequest};
-use h3::error::Code;
 use h3_quinn::{BidiStream, OpenStreams};
 use http::{HeaderMap, Request};
 use quinn::crypto::rustls::QuicClientConfig;
@@ -62,16 +61,12 @@ impl Http3 {
         Self { addr, sender, connection, endpoint }
     }
 
-    /// Sends a message on a stream of its own. Leaving means H3_REQUEST_CANCELLED in both directions.
+    /// Sends a message on a stream of its own. Leaving drops the stream, which sends STOP_SENDING: the `stop_sending`
+    /// of h3-quinn panics while a read is pending.
     pub async fn exchange(&mut self, message: &Message, leave: Leave) -> Reply {
         let exchanging = async {
             let mut stream = self.send(message).await?;
-            let (reply, has_left) = read(&mut stream, leave).await;
-            if has_left {
-                stream.stop_sending(Code::H3_REQUEST_CANCELLED);
-                stream.stop_stream(Code::H3_REQUEST_CANCELLED);
-            }
-            Ok(reply)
+            Ok(read(&mut stream, leave).await)
         };
         let reply: Result<Reply, h3::error::StreamError> =
             timeout(DEADLINE, exchanging).await.expect("an answer in time");
@@ -105,7 +100,7 @@ impl Http3 {
 }
 
 /// Reads until the end, or until the client is to leave.
-async fn read(stream: &mut Stream, leave: Leave) -> (Reply, bool) {
+async fn read(stream: &mut Stream, leave: Leave) -> Reply {
     let (signal, limit) = match leave {
         Leave::Never => (None, None),
         Leave::OnSignal(signal) => (Some(signal), None),
@@ -119,10 +114,10 @@ async fn read(stream: &mut Stream, leave: Leave) -> (Reply, bool) {
     };
     let response = tokio::select! {
         response = stream.recv_response() => response,
-        () = pin!(signal) => return (Reply::none(End::Left), true),
+        () = pin!(signal) => return Reply::none(End::Left),
     };
     match response {
-        Err(error) => (Reply::none(End::Broken(error.to_string())), false),
+        Err(error) => Reply::none(End::Broken(error.to_string())),
         Ok(response) => {
             let mut reply = Reply::none(End::Complete);
             reply.status = Some(response.status().as_u16());
@@ -132,7 +127,7 @@ async fn read(stream: &mut Stream, leave: Leave) -> (Reply, bool) {
     }
 }
 
-async fn read_body(stream: &mut Stream, mut reply: Reply, limit: Option<usize>) -> (Reply, bool) {
+async fn read_body(stream: &mut Stream, mut reply: Reply, limit: Option<usize>) -> Reply {
     let mut body = Vec::new();
     let end = loop {
         if limit.is_some_and(|limit| body.len() >= limit) {
@@ -148,7 +143,6 @@ async fn read_body(stream: &mut Stream, mut reply: Reply, limit: Option<usize>) 
         let trailers = stream.recv_trailers().await.ok().flatten();
         reply.trailers = trailers.as_ref().map_or_else(Headers::new, |trailers: &HeaderMap| Headers::from(trailers));
     }
-    let has_left = end == End::Left;
     (reply.end, reply.body) = (end, body.into());
-    (reply, has_left)
+    reply
 }

@@ -15,6 +15,11 @@ pub fn envoy() -> &'static Path {
     PATH.get_or_init(|| PathBuf::from(last_line("envoy/get-envoy.sh")))
 }
 
+/// The Envoy binary of this version, pinned like the other.
+pub fn envoy_of(version: &str) -> PathBuf {
+    PathBuf::from(last_line_of("envoy/get-envoy.sh", &[version]))
+}
+
 /// The filter as shipped.
 pub fn wasm() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();

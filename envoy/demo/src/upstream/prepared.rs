@@ -9,6 +9,7 @@ use hyper::Response;
 use hyper::http::Error;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use super::FLUSH_BEFORE_BREAK;
 use crate::headers::Headers;
 use crate::script_body::{ScriptBody, Step};
 
@@ -23,6 +24,14 @@ impl PreparedAnswer {
     /// A status or header that HTTP does not allow.
     pub fn whole(status: u16, headers: impl Into<Headers>, body: impl Into<Bytes>) -> Result<Self, Error> {
         build(status, &headers.into(), Some(Step::Data(body.into())).filter(|step| !is_nothing(step)))
+    }
+
+    /// An answer that breaks off after this much of its body, without a `content-length` unless the headers have one.
+    ///
+    /// # Errors
+    /// A status or header that HTTP does not allow.
+    pub fn cut(status: u16, headers: impl Into<Headers>, body: impl Into<Bytes>) -> Result<Self, Error> {
+        build(status, &headers.into(), [Step::Data(body.into()), Step::Wait(FLUSH_BEFORE_BREAK), Step::Break])
     }
 
     /// An answer whose body comes from the [`Feed`]: over HTTP/1.1 it is chunked, unless the headers have a
@@ -69,10 +78,10 @@ impl Prepared {
     }
 }
 
-fn build(status: u16, headers: &Headers, step: Option<Step>) -> Result<PreparedAnswer, Error> {
+fn build(status: u16, headers: &Headers, steps: impl IntoIterator<Item = Step>) -> Result<PreparedAnswer, Error> {
     let builder = Response::builder().status(status);
     let builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(name, value));
-    builder.body(ScriptBody::new(step)).map(PreparedAnswer)
+    builder.body(ScriptBody::new(steps)).map(PreparedAnswer)
 }
 
 /// An empty chunk would not tell the server that there is no body.

@@ -1,0 +1,72 @@
+//! The truth table of protocols, filter orders and endings, on a real Envoy in two versions.
+//!
+//! `cargo test --test protocols -- --nocapture` plays every row on each version, prints what was recorded, and fails
+//! when a row is not as expected or the table in `docs/protocols.md` is not up to date. `-- --only TEXT` picks rows,
+//! `-- --envoy 1.36.4` a version, `-- --write` rewrites the document's table.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "a test may panic, and documents itself"
+)]
+
+mod args;
+mod client;
+mod descriptor;
+mod document;
+mod expect;
+mod filters;
+mod order;
+mod play;
+mod report;
+mod row;
+mod rows;
+mod stage;
+mod traffic;
+
+#[path = "../envoy/support/mod.rs"]
+#[expect(dead_code, reason = "the scenarios use the rest")]
+mod support;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use args::Args;
+
+/// The versions of Envoy, the newest first.
+const VERSIONS: [&str; 2] = ["1.40.0", "1.36.4"];
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    let args = match Args::read(std::env::args().skip(1)) {
+        Ok(args) => args,
+        Err(mistake) => {
+            eprintln!("{mistake}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let table = Arc::new(rows::table());
+    let rows: Vec<usize> =
+        (0..table.rows.len()).filter(|row| args.wants(&report::name(&table, &table.rows[*row]))).collect();
+    if args.is_listing {
+        report::list(&table, &rows);
+        return ExitCode::SUCCESS;
+    }
+    let mut wrong = 0;
+    for version in VERSIONS.into_iter().filter(|version| args.wants_envoy(version)) {
+        let played = play::all(version, &table, &rows).await;
+        wrong += report::print(version, &table, &played);
+    }
+    if args.writes {
+        document::write(&table);
+    }
+    let stale = document::check(&table);
+    stale.iter().for_each(|text| println!("{text}"));
+    if wrong == 0 && stale.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,107 @@
+//! A filter order: one listener of the Envoy that all rows share, with an audit filter of its own.
+
+use serde_json::{Value, json};
+
+use crate::filters;
+use crate::support::bootstrap::{Bootstrap, merge};
+use crate::support::http3::speak_http3;
+use crate::support::tls::Authority;
+
+/// The audit filter's place in an order.
+pub const AUDIT: &str = "audit";
+
+/// What a listener is made of.
+#[derive(Clone)]
+pub struct Order {
+    filters: Vec<&'static str>,
+    cluster: &'static str,
+    routes: Vec<Value>,
+    manager: Value,
+    is_http3: bool,
+}
+
+impl Order {
+    /// Filters from the client to the upstream; requests go to the upstream's HTTP/1.1 server.
+    pub fn http(filters: &[&'static str]) -> Self {
+        Self {
+            filters: filters.to_vec(),
+            cluster: "demo_http",
+            routes: Vec::new(),
+            manager: json!({}),
+            is_http3: false,
+        }
+    }
+
+    /// The same, and requests go to the upstream's gRPC server.
+    pub fn grpc(filters: &[&'static str]) -> Self {
+        Self { cluster: "demo_grpc", ..Self::http(filters) }
+    }
+
+    /// Requests go to an address where nothing listens.
+    pub fn dead(filters: &[&'static str]) -> Self {
+        Self { cluster: "dead", ..Self::http(filters) }
+    }
+
+    /// A route before the one for everything; an array `routes` of Envoy's has such entries.
+    pub fn route(mut self, route: Value) -> Self {
+        self.routes.push(route);
+        self
+    }
+
+    /// A change of the connection manager (JSON merge patch).
+    pub fn manager(mut self, patch: Value) -> Self {
+        merge(&mut self.manager, &patch);
+        self
+    }
+
+    /// The listener speaks HTTP/3.
+    pub fn http3(mut self) -> Self {
+        self.is_http3 = true;
+        self
+    }
+
+    pub fn is_http3(&self) -> bool {
+        self.is_http3
+    }
+
+    /// Whether a request gets as far as the audit filter at all. Over HTTP/3 Envoy shows a filter nothing of what an
+    /// earlier one refuses.
+    pub fn is_seen(&self) -> bool {
+        !self.is_http3 || self.filters.first() == Some(&AUDIT)
+    }
+
+    /// As users read it.
+    pub fn label(&self) -> String {
+        self.filters.join(", ")
+    }
+
+    /// Makes the listener out of the shipped one for HTTP. Its name is that of the audit filter's root, too.
+    pub fn listener(&self, name: &str, shipped: &Bootstrap, server: &Authority) -> Value {
+        let mut bootstrap = shipped.clone();
+        let mut listener = bootstrap.listeners().swap_remove(0);
+        listener["name"] = json!(name);
+        let filters = listener["filter_chains"][0]["filters"].as_array_mut().unwrap();
+        let manager = &mut filters.last_mut().unwrap()["typed_config"];
+        self.fill(manager, name);
+        if self.is_http3 {
+            speak_http3(&mut listener, server);
+        }
+        listener
+    }
+
+    fn fill(&self, manager: &mut Value, name: &str) {
+        let shipped = manager["http_filters"].as_array().unwrap().clone();
+        let (mut audit, router) = (shipped[0].clone(), shipped[1].clone());
+        for key in ["name", "root_id"] {
+            audit["typed_config"]["config"][key] = json!(name);
+        }
+        let filter = |short: &&'static str| if *short == AUDIT { audit.clone() } else { filters::by_name(short) };
+        let filters: Vec<Value> = self.filters.iter().map(filter).chain([router]).collect();
+        manager["http_filters"] = json!(filters);
+
+        let mut routes = self.routes.clone();
+        routes.push(json!({"match": {"prefix": "/"}, "route": {"cluster": self.cluster, "timeout": "0s"}}));
+        manager["route_config"]["virtual_hosts"][0]["routes"] = json!(routes);
+        merge(manager, &self.manager);
+    }
+}

@@ -1,0 +1,211 @@
+//! The traffic of a row: what the client sends, when it leaves, and what the upstream answers.
+
+use audit_demo::client::Message;
+use base64ct::{Base64, Encoding};
+use bytes::Bytes;
+
+/// In paths and header values: the row's number, so that no two rows share what the upstream holds ready.
+pub const ROW: &str = "{row}";
+
+/// A method of the service in [`crate::descriptor`].
+pub const METHOD: &str = "/demo.Accounts/ChangePassword";
+
+/// One empty gRPC message: flags and length.
+pub const MESSAGE: [u8; 5] = [0; 5];
+
+/// What carries a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    Http1,
+    Http2,
+    Http3,
+}
+
+/// When the client leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaveAt {
+    Never,
+    /// When the upstream has the request.
+    BeforeAnswer,
+    /// When so many bytes of the body have come; 0: the headers.
+    Bytes(usize),
+}
+
+/// An answer that the upstream holds ready.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub path: String,
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+    pub then: Then,
+}
+
+/// What follows a prepared body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    End,
+    Silence,
+    Break,
+}
+
+/// One request with a plain body.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub wire: Wire,
+    pub message: Message,
+    pub leave: LeaveAt,
+    pub prepared: Vec<Prepared>,
+}
+
+/// How a tunnel is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    WebSocket,
+    WebSocketHttp2,
+    Connect,
+    ConnectHttp2,
+    ConnectUdp,
+}
+
+/// Who ends a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ender {
+    ClientFinishes,
+    ClientResets,
+    /// The client waits until the tunnel has ended.
+    Other,
+}
+
+/// A tunnel in which something is sent and answered.
+#[derive(Clone, Debug)]
+pub struct Dig {
+    pub kind: Kind,
+    pub headers: Vec<(&'static str, &'static str)>,
+    pub sends: &'static str,
+    pub ender: Ender,
+}
+
+#[derive(Clone, Debug)]
+pub enum Traffic {
+    Call(Box<Call>),
+    Dig(Dig),
+}
+
+impl From<Call> for Traffic {
+    fn from(call: Call) -> Self {
+        Self::Call(Box::new(call))
+    }
+}
+
+impl From<Dig> for Traffic {
+    fn from(dig: Dig) -> Self {
+        Self::Dig(dig)
+    }
+}
+
+impl Call {
+    pub fn new(wire: Wire, method: &str, path: &str) -> Self {
+        Self { wire, message: Message::new(method, path), leave: LeaveAt::Never, prepared: Vec::new() }
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.message = self.message.header(name, value);
+        self
+    }
+
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.message = self.message.body(body);
+        self
+    }
+
+    pub fn leave(mut self, leave: LeaveAt) -> Self {
+        self.leave = leave;
+        self
+    }
+
+    /// Lets the body come a few bytes at a time.
+    pub fn window(mut self, bytes: u32) -> Self {
+        self.message.window = Some(bytes);
+        self
+    }
+
+    /// The upstream's HTTP/1.1 server has this answer ready for the request's own path.
+    pub fn answered(self, status: u16, headers: &[(&str, &str)], body: impl Into<Bytes>, then: Then) -> Self {
+        let path = self.message.path.clone();
+        self.answered_at(&path, status, headers, body, then)
+    }
+
+    /// The same for another path, to which something leads the request.
+    pub fn answered_at(
+        mut self,
+        path: &str,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+        then: Then,
+    ) -> Self {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let path = path.split('?').next().unwrap().to_owned();
+        self.prepared.push(Prepared { path, status, headers, body: body.into(), then });
+        self
+    }
+}
+
+/// A request without a body.
+pub fn get(wire: Wire, path: &str) -> Call {
+    Call::new(wire, "GET", path)
+}
+
+/// A native gRPC call with one message; `script` is for the demo upstream (`x-demo-grpc`).
+pub fn grpc(script: &str) -> Call {
+    grpc_over(Wire::Http2, script)
+}
+
+pub fn grpc_over(wire: Wire, script: &str) -> Call {
+    let call = Call::new(wire, "POST", METHOD).header("content-type", "application/grpc");
+    call.header("te", "trailers").header("x-demo-grpc", script).body(MESSAGE.to_vec())
+}
+
+/// A gRPC-Web call of a browser.
+pub fn grpc_web(script: &str) -> Call {
+    let call = Call::new(Wire::Http1, "POST", METHOD).header("content-type", "application/grpc-web+proto");
+    call.header("x-grpc-web", "1").header("x-demo-grpc", script).body(MESSAGE.to_vec())
+}
+
+/// The same in base64.
+pub fn grpc_web_text(script: &str) -> Call {
+    let call = Call::new(Wire::Http1, "POST", METHOD).header("content-type", "application/grpc-web-text+proto");
+    let call = call.header("accept", "application/grpc-web-text+proto").header("x-grpc-web", "1");
+    call.header("x-demo-grpc", script).body(Base64::encode_string(&MESSAGE))
+}
+
+/// A Connect call with one message.
+pub fn connect_unary(script: &str) -> Call {
+    let call = Call::new(Wire::Http1, "POST", METHOD).header("content-type", "application/proto");
+    call.header("connect-protocol-version", "1").header("x-demo-grpc", script)
+}
+
+/// A Connect call in the query of a GET.
+pub fn connect_get(script: &str) -> Call {
+    let path = format!("{METHOD}?connect=v1&encoding=proto&base64=1&message=");
+    Call::new(Wire::Http1, "GET", &path).header("x-demo-grpc", script)
+}
+
+/// A Connect call with streams.
+pub fn connect_stream(script: &str) -> Call {
+    let call = Call::new(Wire::Http1, "POST", METHOD).header("content-type", "application/connect+proto");
+    let call = call.header("connect-protocol-version", "1");
+    call.header("x-demo-grpc", script).body(MESSAGE.to_vec())
+}
+
+/// JSON for the REST path of [`METHOD`].
+pub fn rest(script: &str) -> Call {
+    let call = Call::new(Wire::Http1, "POST", "/v1/users/ann/password").header("content-type", "application/json");
+    call.header("x-demo-grpc", script).body(r#"{"password":"x"}"#)
+}
+
+/// The REST path of the method that streams.
+pub fn rest_stream(script: &str) -> Call {
+    get(Wire::Http1, "/v1/list").header("x-demo-grpc", script)
+}
