@@ -52,6 +52,10 @@ async fn send(stage: &Stage, listener: SocketAddr, row: usize, call: &Call) -> R
             Wire::Http3 => {
                 let mut client = Http3::connect(listener, &stage.authority).await;
                 let reply = client.exchange(&message, leave).await;
+                if reply.end == End::Left && !call.hangs_up {
+                    // A connection that is closed says nothing of its streams. When this is answered, Envoy has the reset.
+                    client.exchange(&Message::new("GET", "/after"), Leave::Never).await;
+                }
                 client.close().await;
                 reply
             }

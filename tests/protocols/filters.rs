@@ -37,6 +37,12 @@ pub fn by_name(name: &str) -> Value {
             &format!("{filters}.fault.v3.HTTPFault"),
             json!({"abort": {"http_status": 503, "percentage": {"numerator": 100}}}),
         ),
+        "fault (delayed)" => filter(
+            "fault",
+            &format!("{filters}.fault.v3.HTTPFault"),
+            json!({"delay": {"fixed_delay": "0.2s", "percentage": {"numerator": 100}},
+                "abort": {"http_status": 503, "percentage": {"numerator": 100}}}),
+        ),
         "custom_response" => {
             custom_response("local_response_policy.v3.LocalResponsePolicy", json!({"status_code": 200}))
         }

@@ -55,6 +55,8 @@ pub struct Call {
     pub wire: Wire,
     pub message: Message,
     pub leave: LeaveAt,
+    /// Over HTTP/3, leaving closes the connection instead of resetting the stream.
+    pub hangs_up: bool,
     pub prepared: Vec<Prepared>,
 }
 
@@ -106,7 +108,7 @@ impl From<Dig> for Traffic {
 
 impl Call {
     pub fn new(wire: Wire, method: &str, path: &str) -> Self {
-        Self { wire, message: Message::new(method, path), leave: LeaveAt::Never, prepared: Vec::new() }
+        Self { wire, message: Message::new(method, path), leave: LeaveAt::Never, hangs_up: false, prepared: Vec::new() }
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -121,6 +123,11 @@ impl Call {
 
     pub fn leave(mut self, leave: LeaveAt) -> Self {
         self.leave = leave;
+        self
+    }
+
+    pub fn hang_up(mut self) -> Self {
+        self.hangs_up = true;
         self
     }
 

@@ -8,6 +8,7 @@ use audit_demo::client::{End, Leave, Message, Reply};
 use audit_demo::headers::Headers;
 use bytes::{Buf, Bytes};
 use h3::client::{RequestStream, SendRequest};
+use h3::error::StreamError;
 use h3_quinn::{BidiStream, OpenStreams};
 use http::{HeaderMap, Request};
 use quinn::crypto::rustls::QuicClientConfig;
@@ -68,8 +69,7 @@ impl Http3 {
             let mut stream = self.send(message).await?;
             Ok(read(&mut stream, leave).await)
         };
-        let reply: Result<Reply, h3::error::StreamError> =
-            timeout(DEADLINE, exchanging).await.expect("an answer in time");
+        let reply: Result<Reply, StreamError> = timeout(DEADLINE, exchanging).await.expect("an answer in time");
         reply.unwrap_or_else(|error| Reply::none(End::Broken(error.to_string())))
     }
 
@@ -80,7 +80,7 @@ impl Http3 {
         let _ = timeout(DEADLINE, self.endpoint.wait_idle()).await;
     }
 
-    async fn send(&mut self, message: &Message) -> Result<Stream, h3::error::StreamError> {
+    async fn send(&mut self, message: &Message) -> Result<Stream, StreamError> {
         let authority = message.headers.text("host").unwrap_or_else(|| self.addr.to_string());
         let request = Request::builder().method(message.method.as_str());
         let mut request = request.uri(format!("https://{authority}{}", message.path)).body(()).unwrap();
@@ -88,15 +88,20 @@ impl Http3 {
         request.headers_mut().remove("host");
 
         let mut stream = self.sender.send_request(request).await?;
-        if !message.body.is_empty() {
-            stream.send_data(message.body.clone()).await?;
-        }
-        if !message.trailers.is_empty() {
-            stream.send_trailers(message.trailers.to_map().unwrap()).await?;
-        }
-        stream.finish().await?;
+        // A peer that answers early may refuse the rest.
+        let _ = send_rest(&mut stream, message).await;
         Ok(stream)
     }
+}
+
+async fn send_rest(stream: &mut Stream, message: &Message) -> Result<(), StreamError> {
+    if !message.body.is_empty() {
+        stream.send_data(message.body.clone()).await?;
+    }
+    if !message.trailers.is_empty() {
+        stream.send_trailers(message.trailers.to_map().unwrap()).await?;
+    }
+    stream.finish().await
 }
 
 /// Reads until the end, or until the client is to leave.

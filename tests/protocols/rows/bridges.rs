@@ -10,7 +10,7 @@ pub fn add(table: &mut Table) {
         for (ending, status, client, record) in [
             ("upstream answers JSON, 200", 200, "200 grpc=0", "success 200 OK/trailers"),
             ("upstream answers JSON, 403", 403, "200 grpc=7", "denied 200 PERMISSION_DENIED/trailers"),
-            ("upstream answers JSON, 404", 404, "200 grpc=5", "failure 200 NOT_FOUND/trailers"),
+            ("upstream answers JSON, 404", 404, "200 grpc=12", "failure 200 UNIMPLEMENTED/trailers"),
         ] {
             let call = json(status);
             table.row(order, ending, call, client, &format!("rpc {record}"));

@@ -39,13 +39,7 @@ fn by_envoy(table: &mut Table) {
     let timeout = json!({"match": {"prefix": "/"}, "route": {"cluster": "demo_grpc", "timeout": "0.3s"}});
     let order = ("gRPC", table.order(Order::grpc(&["audit"]).route(timeout)));
     let late = grpc("unary").header("x-demo-delay-ms", "60000");
-    table.row(
-        order,
-        "route timeout before the answer",
-        late,
-        "200 grpc=4",
-        "rpc failure 200 DEADLINE_EXCEEDED/headers",
-    );
+    table.row(order, "route timeout before the answer", late, "200 grpc=14", "rpc failure 200 UNAVAILABLE/headers");
     let limit = json!({"common_http_protocol_options": {"max_stream_duration": "0.3s"}});
     let order = ("gRPC", table.order(Order::grpc(&["audit"]).manager(limit)));
     table.row(

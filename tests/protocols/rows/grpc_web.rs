@@ -6,7 +6,10 @@ use crate::order::Order;
 use crate::row::Table;
 use crate::traffic::{Call, LeaveAt, MESSAGE, METHOD, Then, grpc, grpc_web, grpc_web_text};
 
-const KINDS: [(&str, fn(&str) -> Call); 2] = [("gRPC-Web", grpc_web), ("gRPC-Web text", grpc_web_text)];
+/// Makes a call out of the upstream's script.
+type Make = fn(&str) -> Call;
+
+const KINDS: [(&str, Make); 2] = [("gRPC-Web", grpc_web), ("gRPC-Web text", grpc_web_text)];
 
 pub fn add(table: &mut Table) {
     for (filters, source) in [(["grpc_web", "audit"], "trailers"), (["audit", "grpc_web"], "body")] {
@@ -31,7 +34,7 @@ pub fn add(table: &mut Table) {
     own(table);
 }
 
-fn translated(table: &mut Table, order: (&'static str, usize), call: fn(&str) -> Call, source: &str) {
+fn translated(table: &mut Table, order: (&'static str, usize), call: Make, source: &str) {
     for (ending, script, client, record) in [
         ("OK", "unary", "200 grpc=0", format!("success 200 OK/{source}")),
         ("denied in trailers", "status:7:no", "200 grpc=7", format!("denied 200 PERMISSION_DENIED/{source}")),

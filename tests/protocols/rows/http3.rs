@@ -4,6 +4,9 @@ use crate::order::Order;
 use crate::row::Table;
 use crate::traffic::{Call, LeaveAt, Then, Wire, get, grpc_over};
 
+/// More than a QUIC client may send before it has heard from the server.
+const LARGE: usize = 1 << 20;
+
 pub fn add(table: &mut Table) {
     let order = ("HTTP/3", table.order(Order::http(&["audit"]).http3()));
     table.row(order, "200", get(Wire::Http3, "/a"), "200", "http success 200").is("network.protocol.version", "3");
@@ -12,13 +15,40 @@ pub fn add(table: &mut Table) {
     let cut = get(Wire::Http3, "/cut{row}").answered(200, &[], "some", Then::Break);
     table.row(order, "upstream breaks off within the body", cut, "200 broken", "http aborted 200 by upstream");
     let stuck = get(Wire::Http3, "/stuck{row}").answered(200, &[], "some", Then::Silence).leave(LeaveAt::Bytes(1));
-    table.row(order, "client leaves within the body", stuck, "200 left", "http success 200 by client");
+    let gone = stuck.clone().hang_up();
+    table.row(order, "client resets within the body", stuck, "200 left", "http success 200 by client");
+    table.row(order, "client closes within the body", gone, "200 left", "http success 200 by client");
     let late = get(Wire::Http3, "/a").header("x-demo-delay-ms", "60000").leave(LeaveAt::BeforeAnswer);
-    table.row(order, "client leaves before the answer", late, "left", "http aborted by client");
+    let gone = late.clone().hang_up();
+    table.row(order, "client resets before the answer", late, "left", "http aborted by client");
+    table.row(order, "client closes before the answer", gone, "left", "http aborted by client");
     let after = table.order(Order::http(&["audit", "rbac"]).http3());
     table.row(("HTTP/3", after), "refused after", get(Wire::Http3, "/a"), "403", "http denied 403");
     let before = table.order(Order::http(&["rbac", "audit"]).http3());
-    table.row(("HTTP/3", before), "refused before", get(Wire::Http3, "/a"), "403", "none");
+    let large = Call::new(Wire::Http3, "POST", "/a").body(vec![b'x'; LARGE]);
+    table.row(
+        ("HTTP/3", before),
+        "refused before, when more of the request is to come",
+        large,
+        "403",
+        "http denied 403",
+    );
+    let before = table.order(Order::http(&["fault (delayed)", "audit"]).http3());
+    table.row(
+        ("HTTP/3", before),
+        "refused before, when the request is complete",
+        get(Wire::Http3, "/a"),
+        "503",
+        "none",
+    );
+    let after = table.order(Order::http(&["audit", "fault (delayed)"]).http3());
+    table.row(
+        ("HTTP/3", after),
+        "refused after, when the request is complete",
+        get(Wire::Http3, "/a"),
+        "503",
+        "http failure 503",
+    );
 
     let order = ("gRPC over HTTP/3", table.order(Order::grpc(&["audit"]).http3()));
     let grpc = |script| grpc_over(Wire::Http3, script);
@@ -28,5 +58,8 @@ pub fn add(table: &mut Table) {
     let expected = "rpc denied 200 PERMISSION_DENIED/headers";
     table.row(order, "denied, trailers-only", grpc("trailers-only:7:no"), "200 grpc=7", expected);
     let leaving = grpc("hang").leave(LeaveAt::Bytes(5));
-    table.row(order, "client leaves within the stream", leaving, "200 left", "rpc aborted 200 UNKNOWN/reset by client");
+    let gone = leaving.clone().hang_up();
+    let expected = "rpc aborted 200 UNKNOWN/reset by client";
+    table.row(order, "client resets within the stream", leaving, "200 left", expected);
+    table.row(order, "client closes within the stream", gone, "200 left", expected);
 }

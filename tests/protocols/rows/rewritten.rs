@@ -55,6 +55,6 @@ fn custom_response(table: &mut Table) {
     for filters in [["custom_response (redirect)", "audit"], ["audit", "custom_response (redirect)"]] {
         let order = table.order(Order::http(&filters));
         let ending = "403 of the upstream, custom_response sends a page instead";
-        table.row(("HTTP/1.1", order), ending, page.clone(), "200", "http denied 403");
+        table.row(("HTTP/1.1", order), ending, page.clone(), "403", "http denied 403");
     }
 }

@@ -33,8 +33,8 @@ pub fn add(table: &mut Table) {
         table.row(order, "refused before it is gRPC", rest("unary"), "403", "http denied 403");
     }
     let order = (PROTOCOL, table.order(Order::grpc(&[TRANSCODER, "audit", "rbac"])));
-    let expected = "rpc denied 403 PERMISSION_DENIED/headers transcoded";
-    table.row(order, "refused after", rest("unary"), "403 grpc=7", expected);
+    let expected = "rpc denied 403 PERMISSION_DENIED/http transcoded";
+    table.row(order, "refused after", rest("unary"), "403", expected);
 }
 
 fn statuses(table: &mut Table, order: (&'static str, usize), ok: &'static str, clients: [&'static str; 3]) {
