@@ -126,6 +126,12 @@ fn describe(reply: &Reply) -> String {
     let body = plain(reply);
     let status = reply.trailers.text("grpc-status").or_else(|| reply.headers.text("grpc-status"));
     let status = status.or_else(|| after(&body, "grpc-status:", |c| c.is_ascii_digit()));
+    let is_grpc = reply.headers.text("content-type").is_some_and(|kind| kind == "application/grpc");
+    if is_grpc && status.is_none() && reply.end != End::Left {
+        // Envoy may reset an HTTP/2 stream with NO_ERROR, which the client takes for its end.
+        words.truncate(1);
+        words.push("without status".to_owned());
+    }
     words.extend(status.map(|status| format!("grpc={status}")));
     let code = after(&body, "\"code\":\"", |c| c.is_ascii_lowercase() || c == '_');
     words.extend(code.map(|code| format!("connect={code}")));

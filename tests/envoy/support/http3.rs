@@ -9,7 +9,7 @@ use audit_demo::headers::Headers;
 use bytes::{Buf, Bytes};
 use h3::client::{RequestStream, SendRequest};
 use h3::error::StreamError;
-use h3_quinn::{BidiStream, OpenStreams};
+use h3_quinn::{BidiStream, OpenStreams, RecvStream, SendStream};
 use http::{HeaderMap, Request};
 use quinn::crypto::rustls::QuicClientConfig;
 use serde_json::{Value, json};
@@ -44,7 +44,8 @@ pub struct Http3 {
     endpoint: quinn::Endpoint,
 }
 
-type Stream = RequestStream<BidiStream<Bytes>, Bytes>;
+type Sending = RequestStream<SendStream<Bytes>, Bytes>;
+type Receiving = RequestStream<RecvStream, Bytes>;
 
 impl Http3 {
     /// Connects to a listener whose certificate is from this authority.
@@ -66,8 +67,12 @@ impl Http3 {
     /// of h3-quinn panics while a read is pending.
     pub async fn exchange(&mut self, message: &Message, leave: Leave) -> Reply {
         let exchanging = async {
-            let mut stream = self.send(message).await?;
-            Ok(read(&mut stream, leave).await)
+            let (sending, mut receiving) = self.open(message).await?.split();
+            // By itself: a peer that answers early may never take the rest.
+            let sending = tokio::spawn(send(sending, message.clone()));
+            let reply = read(&mut receiving, leave).await;
+            sending.abort();
+            Ok(reply)
         };
         let reply: Result<Reply, StreamError> = timeout(DEADLINE, exchanging).await.expect("an answer in time");
         reply.unwrap_or_else(|error| Reply::none(End::Broken(error.to_string())))
@@ -80,23 +85,22 @@ impl Http3 {
         let _ = timeout(DEADLINE, self.endpoint.wait_idle()).await;
     }
 
-    async fn send(&mut self, message: &Message) -> Result<Stream, StreamError> {
+    /// Opens a stream with the request's headers.
+    async fn open(&mut self, message: &Message) -> Result<RequestStream<BidiStream<Bytes>, Bytes>, StreamError> {
         let authority = message.headers.text("host").unwrap_or_else(|| self.addr.to_string());
         let request = Request::builder().method(message.method.as_str());
         let mut request = request.uri(format!("https://{authority}{}", message.path)).body(()).unwrap();
         *request.headers_mut() = message.headers.to_map().unwrap();
         request.headers_mut().remove("host");
 
-        let mut stream = self.sender.send_request(request).await?;
-        // A peer that answers early may refuse the rest.
-        let _ = send_rest(&mut stream, message).await;
-        Ok(stream)
+        self.sender.send_request(request).await
     }
 }
 
-async fn send_rest(stream: &mut Stream, message: &Message) -> Result<(), StreamError> {
+/// Sends what follows the headers.
+async fn send(mut stream: Sending, message: Message) -> Result<(), StreamError> {
     if !message.body.is_empty() {
-        stream.send_data(message.body.clone()).await?;
+        stream.send_data(message.body).await?;
     }
     if !message.trailers.is_empty() {
         stream.send_trailers(message.trailers.to_map().unwrap()).await?;
@@ -105,7 +109,7 @@ async fn send_rest(stream: &mut Stream, message: &Message) -> Result<(), StreamE
 }
 
 /// Reads until the end, or until the client is to leave.
-async fn read(stream: &mut Stream, leave: Leave) -> Reply {
+async fn read(stream: &mut Receiving, leave: Leave) -> Reply {
     let (signal, limit) = match leave {
         Leave::Never => (None, None),
         Leave::OnSignal(signal) => (Some(signal), None),
@@ -132,7 +136,7 @@ async fn read(stream: &mut Stream, leave: Leave) -> Reply {
     }
 }
 
-async fn read_body(stream: &mut Stream, mut reply: Reply, limit: Option<usize>) -> Reply {
+async fn read_body(stream: &mut Receiving, mut reply: Reply, limit: Option<usize>) -> Reply {
     let mut body = Vec::new();
     let end = loop {
         if limit.is_some_and(|limit| body.len() >= limit) {

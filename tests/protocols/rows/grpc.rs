@@ -15,8 +15,8 @@ pub fn add(table: &mut Table) {
         ("failed", "status:5:none", "200 grpc=5", "rpc failure 200 NOT_FOUND/trailers"),
         ("stream that fails", "stream-error:2:8:full", "200 grpc=8", "rpc failure 200 RESOURCE_EXHAUSTED/trailers"),
         ("unknown code", "status:42:x", "200 grpc=42", "rpc failure 200 CODE(42)/trailers"),
-        ("no status at all", "no-status", "200", "rpc failure 200 UNKNOWN/http"),
-        ("upstream breaks off", "reset", "200 broken", "rpc aborted 200 UNKNOWN/reset by upstream"),
+        ("no status at all", "no-status", "200 without status", "rpc failure 200 UNKNOWN/http"),
+        ("upstream breaks off", "reset", "200 without status", "rpc aborted 200 UNKNOWN/reset by upstream"),
     ] {
         table.row(order, ending, grpc(script), client, expected).is("rpc.method", &METHOD[1..]);
     }
@@ -46,7 +46,7 @@ fn by_envoy(table: &mut Table) {
         order,
         "max_stream_duration within the stream",
         grpc("hang"),
-        "200 broken",
+        "200 without status",
         "rpc aborted 200 UNKNOWN/reset by timeout",
     );
     for (filters, ending) in [(["rbac", "audit"], "refused before"), (["audit", "rbac"], "refused after")] {

@@ -4,9 +4,6 @@ use crate::order::Order;
 use crate::row::Table;
 use crate::traffic::{Call, LeaveAt, Then, Wire, get, grpc_over};
 
-/// More than a QUIC client may send before it has heard from the server.
-const LARGE: usize = 1 << 20;
-
 pub fn add(table: &mut Table) {
     let order = ("HTTP/3", table.order(Order::http(&["audit"]).http3()));
     table.row(order, "200", get(Wire::Http3, "/a"), "200", "http success 200").is("network.protocol.version", "3");
@@ -24,15 +21,6 @@ pub fn add(table: &mut Table) {
     table.row(order, "client closes before the answer", gone, "left", "http aborted by client");
     let after = table.order(Order::http(&["audit", "rbac"]).http3());
     table.row(("HTTP/3", after), "refused after", get(Wire::Http3, "/a"), "403", "http denied 403");
-    let before = table.order(Order::http(&["rbac", "audit"]).http3());
-    let large = Call::new(Wire::Http3, "POST", "/a").body(vec![b'x'; LARGE]);
-    table.row(
-        ("HTTP/3", before),
-        "refused before, when more of the request is to come",
-        large,
-        "403",
-        "http denied 403",
-    );
     let before = table.order(Order::http(&["fault (delayed)", "audit"]).http3());
     table.row(
         ("HTTP/3", before),
