@@ -8,7 +8,7 @@ use super::ending::Ending;
 use super::exchange::{Audited, Candidate, MAX_NAME_BYTES, Request, Subject};
 use super::flags;
 use super::headers::Headers;
-use super::rpc::{Claim, Dialect, Found};
+use super::rpc::{Dialect, Found};
 use super::session::SessionEvent;
 use super::tracking::clipped;
 use super::tunnel::Tunnel;
@@ -30,11 +30,12 @@ pub(super) struct End<'e> {
 
 /// Joins what was kept of the request with how it ended; makes only the host calls that this record needs. What was kept
 /// is taken, not copied.
-pub(super) fn record(audited: &mut Audited, ending: Ending, end: End<'_>) -> Option<Box<ExchangeRecord>> {
+pub(super) fn record(audited: &mut Audited, mut ending: Ending, end: End<'_>) -> Option<Box<ExchangeRecord>> {
     let End { place, protocol, response, client_address, stream, clock } = end;
     let Audited { subject, seen, .. } = audited;
     let outcome = ending.end(protocol).outcome;
-    let read = Read { place, protocol, dialect: ending.dialect };
+    let rpc_method = ending.rpc_method.take().filter(|_| protocol == Protocol::Grpc);
+    let read = Read { place, protocol, dialect: ending.dialect, rpc_method };
     let mut record = of_request(subject, read, client_address, stream)?;
     let Candidate { rule, claims, captured } = subject.candidates.get_mut(place)?;
 
@@ -68,7 +69,7 @@ pub(super) fn record(audited: &mut Audited, ending: Ending, end: End<'_>) -> Opt
     record.immediate = rule.immediate_on.contains(&outcome);
     record.http_status = ending.http_status;
     if protocol == Protocol::Grpc {
-        let Found { status, source, message } = ending.status();
+        let Found { status, source, message } = ending.into_status();
         record.rpc = Some(RpcStatus { name: status.name(), source });
         record.error_message = message;
     }
@@ -103,9 +104,10 @@ pub(super) fn before_the_end(
     client_address: Option<Vec<u8>>,
     stream: &dyn Stream,
 ) -> Option<Box<ExchangeRecord>> {
-    let read = Read { place: subject.likely(), protocol: subject.claim.protocol(), dialect: subject.claim.dialect() };
+    let (place, protocol, dialect) = (subject.likely(), subject.claim.protocol(), subject.claim.dialect());
+    let read = Read { place, protocol, dialect, rpc_method: None };
     let mut record = of_request(subject, read, client_address, stream)?;
-    let Candidate { rule, claims, captured } = subject.candidates.get_mut(read.place)?;
+    let Candidate { rule, claims, captured } = subject.candidates.get_mut(place)?;
     record.stage = stage;
     record.start_unix_nanos = subject.start.unwrap_or_default().unix_nanos;
     record.identity = rule.identity.resolve_received(mem::take(claims), stream);
@@ -114,27 +116,27 @@ pub(super) fn before_the_end(
 }
 
 /// What the exchange is taken for, and by which candidate.
-#[derive(Clone, Copy)]
 struct Read {
     place: usize,
     protocol: Protocol,
     dialect: Dialect,
+    rpc_method: Option<Vec<u8>>,
 }
 
 /// Takes what is kept of the request into a record.
 fn of_request(
     subject: &mut Subject,
-    Read { place, protocol, dialect }: Read,
+    Read { place, protocol, dialect, rpc_method }: Read,
     client_address: Option<Vec<u8>>,
     stream: &dyn Stream,
 ) -> Option<Box<ExchangeRecord>> {
-    let Subject { claim, tracking, request, .. } = subject;
+    let Subject { tracking, request, .. } = subject;
     let rule = &subject.candidates.get(place)?.rule;
     let mut record = Box::new(ExchangeRecord::new(Rc::clone(&rule.name), protocol, None));
     if protocol == Protocol::Grpc {
         record.dialect = dialect;
-        record.rpc_method = method_of_call(*claim, dialect, stream);
     }
+    record.rpc_method = rpc_method;
 
     record.action = match (&rule.action, tracking.operation.take()) {
         (Some(fixed), _) => fixed.as_bytes().to_vec(),
@@ -180,19 +182,6 @@ fn timing(start: Option<Now>, stream: &dyn Stream, clock: &dyn Fn() -> Now) -> (
     }
     let begun = stream.number(Property::RequestTime).unwrap_or_else(|| clock().unix_nanos);
     (begun, Duration::from_nanos(stream.number(Property::RequestDuration).unwrap_or_default()))
-}
-
-/// `pkg.Service/Method` of a call that another filter translates: behind this one into gRPC, so that the path names it at
-/// the end, or before this one out of gRPC, so that Envoy has kept the client's path.
-fn method_of_call(claim: Claim, dialect: Dialect, stream: &dyn Stream) -> Option<Vec<u8>> {
-    if claim.is_rpc() {
-        return None;
-    }
-    let name = if dialect == Dialect::Transcoded { ":path" } else { "x-envoy-original-path" };
-    let map = stream.request_headers();
-    let headers = Headers::parse(&map);
-    let path = headers.first(name)?.split(|byte| *byte == b'?').next()?.strip_prefix(b"/")?;
-    Some(clipped(path, MAX_NAME_BYTES).to_vec())
 }
 
 /// The gRPC full method, the target of a tunnel, else `METHOD /path`.

@@ -4,10 +4,12 @@
 mod begin;
 pub mod capture;
 mod completeness;
+mod completion;
 mod connections;
 pub mod correlation;
 pub mod credentials;
 mod ending;
+mod evidence;
 pub mod exchange;
 mod finish;
 pub mod flags;
@@ -44,15 +46,12 @@ use uuid::Uuid;
 
 use crate::host::{Property, Stream};
 use crate::record::{ExchangeRecord, Outcome, Received, RequireAudit, Stage};
-use crate::stats::{Counter, Stats};
+use crate::stats::Stats;
 use crate::time::Now;
 use begin::RequestContext;
-use completeness::Completeness;
 use connections::Connections;
 use correlation::Correlator;
-use ending::{Answer, Ending};
-use exchange::{Audited, Exchange, Subject};
-use finish::End;
+use exchange::{Exchange, Subject};
 use headers::Headers;
 use policy::Policy;
 use trust::{Trust, Verdict};
@@ -221,126 +220,6 @@ impl Recorder {
     pub fn handle_unseen_request(&self, exchange: &mut Exchange, headers: &Headers<'_>, host: &mut Host<'_>) {
         let (presence, trusted) = self.judge(exchange, headers, host);
         self.begin(exchange, headers, RequestContext { presence, trusted, on_request_path: false }, host);
-    }
-
-    /// Takes the beginning of the response. `end_of_stream`: its headers are all of it. True: they are wanted, so that
-    /// they are worth a host call and [`Self::handle_response_headers`].
-    pub fn handle_response(&self, exchange: &mut Exchange, end_of_stream: bool) -> bool {
-        exchange.answer();
-        let Some(audited) = exchange.audited_mut() else { return false };
-        audited.seen.is_whole |= end_of_stream;
-        audited.wants_response_headers(end_of_stream)
-    }
-
-    /// Takes the response headers, in the serialization of proxy-wasm hosts: decides what is read of the body, and yields
-    /// the id of a session that begins and has none, to be returned in [`session::ID_HEADER`].
-    pub fn handle_response_headers(
-        &self,
-        exchange: &mut Exchange,
-        map: Vec<u8>,
-        stream: &dyn Stream,
-        fresh_id: &dyn Fn() -> Option<Uuid>,
-    ) -> Option<String> {
-        let audited = exchange.audited_mut()?;
-        let headers = Headers::parse(&map);
-        audited.handle_response_headers(&headers, stream);
-        let made = response::begin_session(audited, &headers, &self.settings.session, fresh_id);
-        if audited.subject.is_quic() {
-            audited.seen.headers = Some(map);
-        }
-        made
-    }
-
-    /// Takes a chunk of the response's body, of this size. Only what is needed of it is fetched.
-    pub fn handle_response_body(
-        &self,
-        exchange: &mut Exchange,
-        bytes: usize,
-        end_of_stream: bool,
-        stream: &dyn Stream,
-    ) {
-        if let Some(audited) = exchange.audited_mut() {
-            audited.handle_response_body(bytes, end_of_stream, stream);
-        }
-    }
-
-    /// Whether [`Self::handle_response_trailers`] has anything to do, so that the trailers are worth a host call.
-    #[must_use]
-    pub fn wants_response_trailers(&self, exchange: &Exchange) -> bool {
-        exchange.audited().is_some()
-    }
-
-    /// Takes the response trailers, where the status of a call is.
-    pub fn handle_response_trailers(&self, exchange: &mut Exchange, trailers: &Headers<'_>) {
-        if let Some(audited) = exchange.audited_mut() {
-            audited.handle_response_trailers(trailers);
-        }
-    }
-
-    /// Makes the record of an exchange whose stream has ended. Later calls make none.
-    pub fn handle_end(
-        &self,
-        exchange: &mut Exchange,
-        stream: &dyn Stream,
-        clock: &dyn Fn() -> Now,
-        stats: &mut Stats,
-    ) -> Ended {
-        let completeness = Completeness::default();
-        if exchange.may_be_recreated() && completeness.is_recreated(stream) {
-            return self.handle_recreated(exchange, completeness, stream, clock, stats);
-        }
-        Ended { record: self.end(exchange, completeness, stream, clock, stats), is_recreated: false }
-    }
-
-    /// The stream goes on as another one. A redirect, and a stream that was recreated before there was an answer, are
-    /// not the end of the exchange. Any other answer is: `custom_response` sends another one in its place.
-    fn handle_recreated(
-        &self,
-        exchange: &mut Exchange,
-        completeness: Completeness,
-        stream: &dyn Stream,
-        clock: &dyn Fn() -> Now,
-        stats: &mut Stats,
-    ) -> Ended {
-        let map = stream.response_headers();
-        let is_answered = ending::status(&Headers::parse(&map)).is_some_and(|status| !(300..400).contains(&status));
-        let mut record = None;
-        if is_answered {
-            record = self.end(exchange, completeness, stream, clock, stats);
-            exchange.conclude();
-        }
-        Ended { record, is_recreated: true }
-    }
-
-    fn end(
-        &self,
-        exchange: &mut Exchange,
-        completeness: Completeness,
-        stream: &dyn Stream,
-        clock: &dyn Fn() -> Now,
-        stats: &mut Stats,
-    ) -> Option<Box<ExchangeRecord>> {
-        let mut audited = exchange.take()?;
-        let Audited { subject, seen, .. } = &mut *audited;
-        let map = seen.headers.take().unwrap_or_else(|| stream.response_headers());
-        let headers = Headers::parse(&map);
-        let status = seen.status.take().or_else(|| seen.body_end.take().and_then(|end| end.status()));
-        let answer = Answer { headers: &headers, is_whole: seen.is_whole, status };
-        let ending = Ending::read(subject, answer, completeness, stream);
-        stats.add(Counter::Ambiguous, u64::from(ending.belies(subject.claim)));
-
-        let Some((place, protocol)) = ending.choose(subject) else {
-            stats.add(Counter::Excluded, 1);
-            return None;
-        };
-        if let Some(body) = &mut seen.body
-            && !ending.is_whole()
-        {
-            body.break_off();
-        }
-        let client_address = self.client_address(exchange, subject, stream);
-        let end = End { place, protocol, response: &headers, client_address, stream, clock };
-        finish::record(&mut audited, ending, end)
     }
 
     /// The client as Envoy sees it.

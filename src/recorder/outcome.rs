@@ -93,6 +93,14 @@ pub fn of_cause(details: Option<&[u8]>, flags: u64) -> Option<Outcome> {
     failed.then_some(Outcome::Failure)
 }
 
+/// The status that Envoy's JSON transcoder puts into the details of a request that it refuses, as in
+/// `grpc_json_transcode_failure{INVALID_ARGUMENT}`.
+pub(super) fn status_of_transcoder(details: &[u8]) -> Option<Status> {
+    let name =
+        details.strip_prefix(b"grpc_json_transcode_failure{")?.split(|byte| matches!(byte, b'}' | b':')).next()?;
+    Status::of_name(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,9 @@
 
 use uuid::Uuid;
 
-use super::ending::status;
-use super::exchange::{Audited, Candidate, Seen, Subject};
+use super::Recorder;
+use super::evidence::http_status;
+use super::exchange::{Audited, Candidate, Exchange, Seen, Subject};
 use super::headers::Headers;
 use super::outcome;
 use super::policy::End;
@@ -13,12 +14,68 @@ use super::session::{SessionEvent, SessionId, Settings};
 use crate::host::Stream;
 use crate::record::{Outcome, Protocol};
 
+impl Recorder {
+    /// Takes the beginning of the response. `end_of_stream`: its headers are all of it. True: they are wanted, so that
+    /// they are worth a host call and [`Self::handle_response_headers`].
+    pub fn handle_response(&self, exchange: &mut Exchange, end_of_stream: bool) -> bool {
+        exchange.answer();
+        let Some(audited) = exchange.audited_mut() else { return false };
+        audited.seen.is_whole |= end_of_stream;
+        audited.wants_response_headers(end_of_stream)
+    }
+
+    /// Takes the response headers, in the serialization of proxy-wasm hosts: decides what is read of the body, and yields
+    /// the id of a session that begins and has none, to be returned in [`super::session::ID_HEADER`].
+    pub fn handle_response_headers(
+        &self,
+        exchange: &mut Exchange,
+        map: Vec<u8>,
+        stream: &dyn Stream,
+        fresh_id: &dyn Fn() -> Option<Uuid>,
+    ) -> Option<String> {
+        let audited = exchange.audited_mut()?;
+        let headers = Headers::parse(&map);
+        audited.handle_response_headers(&headers, stream);
+        let made = begin_session(audited, &headers, &self.settings.session, fresh_id);
+        if audited.subject.is_quic() {
+            audited.seen.headers = Some(map);
+        }
+        made
+    }
+
+    /// Takes a chunk of the response's body, of this size. Only what is needed of it is fetched.
+    pub fn handle_response_body(
+        &self,
+        exchange: &mut Exchange,
+        bytes: usize,
+        end_of_stream: bool,
+        stream: &dyn Stream,
+    ) {
+        if let Some(audited) = exchange.audited_mut() {
+            audited.handle_response_body(bytes, end_of_stream, stream);
+        }
+    }
+
+    /// Whether [`Self::handle_response_trailers`] has anything to do, so that the trailers are worth a host call.
+    #[must_use]
+    pub fn wants_response_trailers(&self, exchange: &Exchange) -> bool {
+        exchange.audited().is_some()
+    }
+
+    /// Takes the response trailers, where the status of a call is.
+    pub fn handle_response_trailers(&self, exchange: &mut Exchange, trailers: &Headers<'_>) {
+        if let Some(audited) = exchange.audited_mut() {
+            audited.handle_response_trailers(trailers);
+        }
+    }
+}
+
 impl Audited {
     /// Whether the headers of the answer are needed before its end. `is_whole`: nothing follows them.
     pub(super) fn wants_response_headers(&self, is_whole: bool) -> bool {
         let may_have_status = match self.subject.claim {
             // A status among the headers of an answer that is nothing else. Another filter may take it away.
-            Claim::Rpc(Wire::Grpc | Wire::GrpcWithCodec) => is_whole,
+            Claim::Rpc(Wire::Grpc | Wire::GrpcWithCodec | Wire::Transcoded) => is_whole,
             Claim::Rpc(_) => true,
             Claim::Http | Claim::Contradictory => false,
         };
@@ -66,7 +123,7 @@ fn wants_headers(candidate: &Candidate) -> bool {
 
 /// Begins to read the body where the user may be found in it and the response may be recorded.
 fn begin_body(subject: &Subject, seen: &mut Seen, headers: &Headers<'_>, stream: &dyn Stream) {
-    let status = status(headers);
+    let status = http_status(headers);
     let needs = |candidate: &&Candidate| {
         candidate.rule.may_want(status) && candidate.rule.identity.needs_body(&candidate.claims, headers, stream)
     };
@@ -78,19 +135,19 @@ fn begin_body(subject: &Subject, seen: &mut Seen, headers: &Headers<'_>, stream:
 fn body_end(headers: &Headers<'_>) -> Option<Box<BodyEnd>> {
     let content_type = headers.first("content-type")?;
     let is_encoded = headers.all("content-encoding").any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
-    let is_error = status(headers).is_some_and(|status| status >= 400);
+    let is_error = http_status(headers).is_some_and(|status| status >= 400);
     BodyEnd::begin(content_type, is_encoded, is_error).map(Box::new)
 }
 
 /// The session that a login begins: the id that the response has of its own, else a new one, which is returned so that
 /// it can be sent to the client.
-pub(super) fn begin_session(
+fn begin_session(
     audited: &mut Audited,
     headers: &Headers<'_>,
     settings: &Settings,
     fresh_id: &dyn Fn() -> Option<Uuid>,
 ) -> Option<String> {
-    let http_status = status(headers);
+    let http_status = http_status(headers);
     let end = End { outcome: Outcome::Success, http_status, may_be_success: false };
     let is_call = Wire::of_content_type(headers.first("content-type").unwrap_or_default()).is_some();
     let answered = if is_call { Protocol::Grpc } else { Protocol::Http };

@@ -2,6 +2,7 @@
 
 use crate::play::Played;
 use crate::row::{Row, Table};
+use crate::support::Record;
 
 /// Prints a line for each row, marks those that are wrong, and says what is wrong with them; yields how many are.
 pub fn print(version: &str, table: &Table, played: &[Played]) -> usize {
@@ -14,10 +15,22 @@ pub fn print(version: &str, table: &Table, played: &[Played]) -> usize {
         for breach in &breaches {
             println!("       {breach}");
         }
+        if !breaches.is_empty() {
+            println!("       {}", causes(result));
+        }
         wrong += usize::from(!breaches.is_empty());
     }
     println!("Envoy {version}: {} rows, {wrong} wrong", played.len());
     wrong
+}
+
+/// Why the streams of a row ended, as the records say.
+fn causes(result: &Played) -> String {
+    let of = |record: &Record| {
+        let [flags, details] = ["audit.response.flags", "audit.response.code_details"].map(|name| record.text(name));
+        format!("flags {flags:?}, details {details:?}")
+    };
+    result.records.iter().map(of).collect::<Vec<_>>().join("; ")
 }
 
 fn line(table: &Table, row: &Row, result: &Played) -> String {

@@ -8,8 +8,11 @@ use crate::recorder::policy::RequestHead;
 pub(in crate::recorder) enum Wire {
     /// `application/grpc`: gRPC over HTTP/2 (grpc/grpc `doc/PROTOCOL-HTTP2.md`).
     Grpc,
-    /// `application/grpc+proto` and the like. Envoy's Connect bridge writes its requests so, the JSON transcoder does not.
+    /// `application/grpc+proto` and the like. Envoy's Connect bridge writes its requests so.
     GrpcWithCodec,
+    /// `application/grpc` as Envoy's JSON transcoder writes it, beside `x-envoy-original-method`. A client can write that
+    /// header, too: it changes the name of the dialect and nothing else.
+    Transcoded,
     /// `application/grpc-web` (grpc/grpc `doc/PROTOCOL-WEB.md`).
     GrpcWeb,
     /// `application/grpc-web-text`: the same in base64.
@@ -62,6 +65,13 @@ impl Wire {
     }
 }
 
+impl Wire {
+    /// Whether it is gRPC itself.
+    pub(in crate::recorder) fn is_grpc(self) -> bool {
+        matches!(self, Self::Grpc | Self::GrpcWithCodec)
+    }
+}
+
 impl Claim {
     /// Reads a request. A call is a POST, but for the unary calls without side effects of the Connect protocol, which
     /// may be a GET with `connect=v1` in its query (Connect protocol, "Unary-Get-Request").
@@ -72,6 +82,7 @@ impl Claim {
         let content_type = head.headers.first("content-type").unwrap_or_default();
         let has_version = || head.headers.has("connect-protocol-version");
         match (head.method, Wire::of_content_type(content_type)) {
+            (b"POST", Some(Wire::Grpc)) if head.headers.has("x-envoy-original-method") => Self::Rpc(Wire::Transcoded),
             (b"POST", Some(wire)) => Self::Rpc(wire),
             (b"POST", None) if has_version() && is_method(head.path) => Self::Rpc(Wire::ConnectUnary),
             (b"GET", _) if is_connect_get(query) && is_method(head.path) => Self::Rpc(Wire::ConnectUnary),
@@ -85,6 +96,7 @@ impl Claim {
         match self {
             Self::Rpc(Wire::GrpcWeb | Wire::GrpcWebText) => Dialect::GrpcWeb,
             Self::Rpc(Wire::ConnectStream | Wire::ConnectUnary) => Dialect::Connect,
+            Self::Rpc(Wire::Transcoded) => Dialect::Transcoded,
             Self::Rpc(Wire::Grpc | Wire::GrpcWithCodec) | Self::Http | Self::Contradictory => Dialect::Grpc,
         }
     }

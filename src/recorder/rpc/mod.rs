@@ -9,10 +9,12 @@ mod body_end;
 mod claim;
 mod frames;
 mod status;
+mod translated;
 
 pub(super) use body_end::BodyEnd;
 pub(super) use claim::{Claim, Wire};
 pub use status::{MAX_MESSAGE_BYTES, Status, StatusSource, decode_message};
+pub(super) use translated::Translated;
 
 use super::headers::Headers;
 

@@ -89,8 +89,15 @@ impl Status {
             return Some(Self(Some(1)));
         }
         let is_lower = !code.iter().any(u8::is_ascii_uppercase);
-        let index = NAMES.iter().position(|name| is_lower && code.eq_ignore_ascii_case(name.as_bytes()))?;
-        Some(Self(u32::try_from(index).ok().filter(|code| *code > 1)?.into()))
+        let status = Self::of_name(&code.to_ascii_uppercase())?;
+        (is_lower && status != Self::OK && status.0 != Some(1)).then_some(status)
+    }
+
+    /// Reads a name such as `PERMISSION_DENIED`.
+    #[must_use]
+    pub fn of_name(name: &[u8]) -> Option<Self> {
+        let index = NAMES.iter().position(|known| known.as_bytes() == name)?;
+        Some(Self(u32::try_from(index).ok()))
     }
 
     /// The status that a client derives from an HTTP status when `grpc-status` is missing

@@ -1,0 +1,83 @@
+//! The end of a stream: of the exchange, or of one that goes on as another stream.
+
+use super::completeness::Completeness;
+use super::ending::Ending;
+use super::evidence::{self, Answer};
+use super::exchange::{Audited, Exchange};
+use super::finish::{self, End};
+use super::headers::Headers;
+use super::{Ended, Recorder};
+use crate::host::Stream;
+use crate::record::ExchangeRecord;
+use crate::stats::{Counter, Stats};
+use crate::time::Now;
+
+impl Recorder {
+    /// Makes the record of an exchange whose stream has ended. Later calls make none.
+    pub fn handle_end(
+        &self,
+        exchange: &mut Exchange,
+        stream: &dyn Stream,
+        clock: &dyn Fn() -> Now,
+        stats: &mut Stats,
+    ) -> Ended {
+        let completeness = Completeness::default();
+        if exchange.may_be_recreated() && completeness.is_recreated(stream) {
+            return self.handle_recreated(exchange, completeness, stream, clock, stats);
+        }
+        Ended { record: self.end(exchange, completeness, stream, clock, stats), is_recreated: false }
+    }
+
+    /// The stream goes on as another one. A redirect, and a stream that was recreated before there was an answer, are
+    /// not the end of the exchange. Any other answer is: `custom_response` sends another one in its place.
+    fn handle_recreated(
+        &self,
+        exchange: &mut Exchange,
+        completeness: Completeness,
+        stream: &dyn Stream,
+        clock: &dyn Fn() -> Now,
+        stats: &mut Stats,
+    ) -> Ended {
+        let map = stream.response_headers();
+        let is_answered =
+            evidence::http_status(&Headers::parse(&map)).is_some_and(|status| !(300..400).contains(&status));
+        let mut record = None;
+        if is_answered {
+            record = self.end(exchange, completeness, stream, clock, stats);
+            exchange.conclude();
+        }
+        Ended { record, is_recreated: true }
+    }
+
+    fn end(
+        &self,
+        exchange: &mut Exchange,
+        completeness: Completeness,
+        stream: &dyn Stream,
+        clock: &dyn Fn() -> Now,
+        stats: &mut Stats,
+    ) -> Option<Box<ExchangeRecord>> {
+        let mut audited = exchange.take()?;
+        let Audited { subject, seen, .. } = &mut *audited;
+        let was_seen = seen.headers.is_some();
+        let map = seen.headers.take().unwrap_or_else(|| stream.response_headers());
+        let headers = Headers::parse(&map);
+        let status = seen.status.take().or_else(|| seen.body_end.take().and_then(|end| end.status()));
+        let answer = Answer { headers: &headers, was_seen, is_whole: seen.is_whole, status };
+        let ending = Ending::read(subject, answer, completeness, stream);
+        stats.add(Counter::Ambiguous, u64::from(ending.belies(subject.claim)));
+
+        let Some((place, protocol)) = ending.choose(subject) else {
+            stats.add(Counter::Excluded, 1);
+            return None;
+        };
+        if let Some(body) = &mut seen.body
+            && !ending.is_whole()
+        {
+            body.break_off();
+        }
+        let client_address = self.client_address(exchange, subject, stream);
+        let end = End { place, protocol, response: &headers, client_address, stream, clock };
+        finish::record(&mut audited, ending, end)
+    }
+}

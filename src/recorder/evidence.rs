@@ -1,0 +1,250 @@
+//! What the end of a stream shows: what was spoken, what the server did, and how the stream came to its end.
+
+use super::completeness::Completeness;
+use super::exchange::Subject;
+use super::headers::Headers;
+use super::outcome;
+use super::policy::End;
+use super::rpc::{Claim, Dialect, Found, Status, StatusSource, Translated, Wire};
+use crate::host::{Property, Stream};
+use crate::record::{Outcome, Protocol, Termination};
+
+/// What an answer shows to have been spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spoken {
+    /// This.
+    Certain(Protocol),
+    /// This, and on the other side of a translation the other one; or the answer of a server that does not speak what
+    /// the request claims.
+    Rather(Protocol),
+    /// Nothing: there is no answer, or it is Envoy's own.
+    Unknown,
+}
+
+/// What is at hand of the answer at the end.
+pub(super) struct Answer<'a> {
+    pub(super) headers: &'a Headers<'a>,
+    /// The headers were seen on their way.
+    pub(super) was_seen: bool,
+    /// All of it has come as far as this filter.
+    pub(super) is_whole: bool,
+    /// The status of a call, where it was found on the way.
+    pub(super) status: Option<Found>,
+}
+
+/// The status among the headers of a response.
+pub(super) fn http_status(headers: &Headers<'_>) -> Option<u16> {
+    std::str::from_utf8(headers.first(":status")?).ok()?.parse().ok()
+}
+
+/// Looks for the status of a call where it is at the end of the stream: in the trailers of an answer that a filter has
+/// turned into one of gRPC, or among the headers that go to the client.
+pub(super) fn status_at_the_end(answer: &Answer<'_>, stream: &dyn Stream) -> Option<Found> {
+    let content_type = answer.headers.first("content-type").unwrap_or_default();
+    let in_trailers = || {
+        let status = Status::parse(&stream.response_trailer("grpc-status")?);
+        let message = stream.response_trailer("grpc-message").unwrap_or_default();
+        Some(Found::new(status, StatusSource::Trailers, &message))
+    };
+    let in_headers = || Found::in_map(answer.headers, StatusSource::Headers);
+    let is_grpc = Wire::of_content_type(content_type).is_some_and(Wire::is_grpc);
+    is_grpc.then(in_trailers).flatten().or_else(in_headers)
+}
+
+/// What the end of a stream shows, read once.
+pub(super) struct Evidence {
+    claim: Claim,
+    /// How the answer is written that goes to the client.
+    wire: Option<Wire>,
+    is_json: bool,
+    has_status: bool,
+    has_deadline: bool,
+    is_tunnel: bool,
+    /// The upstream or Envoy broke the answer off.
+    is_broken: bool,
+    /// Envoy made the answer.
+    pub(super) is_local: bool,
+    pub(super) http_status: Option<u16>,
+    pub(super) termination: Termination,
+    pub(super) completeness: Completeness,
+    /// Of a request that claims nothing: how another filter has translated it.
+    pub(super) translated: Option<Translated>,
+}
+
+impl Evidence {
+    pub(super) fn new(
+        subject: &Subject,
+        answer: &Answer<'_>,
+        found: Option<&Found>,
+        completeness: Completeness,
+        stream: &dyn Stream,
+    ) -> Self {
+        let http_status = http_status(answer.headers).or_else(|| status_by_property(subject, stream));
+        let termination = termination(subject, answer, found, http_status, &completeness, stream);
+        let is_cut = !matches!(termination, Termination::Complete | Termination::Client);
+        let is_unseen = subject.start.is_none();
+        let content_type = answer.headers.first("content-type").unwrap_or_default();
+
+        // A request that claims nothing may be a call all the same, by its status or where the status is cut off.
+        let is_cut_off = termination != Termination::Complete && http_status.is_some();
+        let may_be_call = !subject.claim.is_rpc() && (found.is_some() || is_cut_off);
+        let translated = may_be_call.then(|| Translated::read(stream)).filter(|by| found.is_some() || by.is_to_grpc);
+        Self {
+            claim: subject.claim,
+            wire: Wire::of_content_type(content_type),
+            is_json: content_type.starts_with(b"application/json"),
+            has_status: found.is_some(),
+            has_deadline: subject.has_deadline,
+            is_tunnel: is_tunnel(&subject.request.method, http_status),
+            is_broken: is_cut && !answer.is_whole,
+            is_local: is_unseen || termination == Termination::Complete && !completeness.is_via_upstream(stream),
+            http_status,
+            termination,
+            completeness,
+            translated,
+        }
+    }
+
+    pub(super) fn spoken(&self) -> Spoken {
+        if self.translated.is_some() {
+            return Spoken::Rather(Protocol::Grpc);
+        }
+        if self.has_status {
+            return if self.is_local { Spoken::Unknown } else { Spoken::Certain(Protocol::Grpc) };
+        }
+        let is_call = self.wire.is_some_and(|wire| wire != Wire::ConnectUnary);
+        match (self.claim, self.http_status) {
+            (Claim::Http | Claim::Contradictory, _) if is_call => Spoken::Rather(Protocol::Grpc),
+            (Claim::Http | Claim::Contradictory, _) => Spoken::Certain(Protocol::Http),
+            (Claim::Rpc(_), None) => Spoken::Unknown,
+            _ if self.is_local => Spoken::Unknown,
+            _ if self.wire.is_some() => Spoken::Certain(Protocol::Grpc),
+            // JSON is what both a unary Connect call and any other request may be answered with.
+            (Claim::Rpc(Wire::ConnectUnary), Some(200)) if self.is_json => Spoken::Unknown,
+            // The status of a call in JSON comes at the very end.
+            (Claim::Rpc(Wire::Transcoded), Some(200)) if self.termination != Termination::Complete => Spoken::Unknown,
+            (_, Some(400..)) => Spoken::Rather(Protocol::Http),
+            _ => Spoken::Certain(Protocol::Http),
+        }
+    }
+
+    /// How the client spoke. What it sent may have been translated before this filter, and the answer says so.
+    pub(super) fn dialect(&self) -> Dialect {
+        if let Some(translated) = &self.translated {
+            return if translated.is_to_grpc { Dialect::Transcoded } else { Dialect::Grpc };
+        }
+        match (self.claim, self.wire) {
+            (Claim::Rpc(wire), _) if !wire.is_grpc() => self.claim.dialect(),
+            (_, Some(wire)) if !wire.is_grpc() => Claim::Rpc(wire).dialect(),
+            // The bridge writes its requests so, and its answers in JSON.
+            (Claim::Rpc(Wire::GrpcWithCodec), None) if self.has_status && self.is_json => Dialect::Connect,
+            _ => Dialect::Grpc,
+        }
+    }
+
+    /// The end of the exchange read as plain HTTP.
+    pub(super) fn http(&self, stream: &dyn Stream) -> End {
+        let outcome = match self.http_status {
+            None => Outcome::Aborted,
+            Some(_) if self.is_tunnel => Outcome::Success,
+            Some(_) if self.is_broken => Outcome::Aborted,
+            Some(status) => self.by_cause(outcome::of_status(status), stream),
+        };
+        self.end_with(outcome, false, stream)
+    }
+
+    /// The end of the exchange read as a call.
+    pub(super) fn call(&self, found: Option<Found>, stream: &dyn Stream) -> (Found, End) {
+        let found = found.unwrap_or_else(|| self.status_without_one(stream));
+        let outcome = match (found.source, self.http_status) {
+            (StatusSource::Reset, _) => Outcome::Aborted,
+            (StatusSource::Http, Some(status @ 400..)) => outcome::of_status(status),
+            _ => outcome::of_call(found.status),
+        };
+        let is_unavailable = found.source == StatusSource::Unavailable;
+        let end = self.end_with(self.by_cause(outcome, stream), is_unavailable, stream);
+        (found, end)
+    }
+
+    /// What a client makes of an answer without a status.
+    fn status_without_one(&self, stream: &dyn Stream) -> Found {
+        let is_unary = self.claim == Claim::Rpc(Wire::ConnectUnary);
+        let ends_in_body = matches!(self.wire, Some(Wire::GrpcWeb | Wire::GrpcWebText | Wire::ConnectStream));
+        let left = self.termination == Termination::Client && !is_unary;
+        let by_transcoder = || outcome::status_of_transcoder(self.completeness.details(stream)?);
+        let (status, source) = match self.http_status {
+            None => (Status::MISSING, StatusSource::Reset),
+            Some(200) if self.is_broken || left => (Status::MISSING, StatusSource::Reset),
+            Some(200) if is_unary => (Status::OK, StatusSource::Http),
+            Some(200) if ends_in_body => (Status::MISSING, StatusSource::Unavailable),
+            Some(status) => (by_transcoder().unwrap_or(Status::from_http(status)), StatusSource::Http),
+        };
+        Found { status, source, message: None }
+    }
+
+    /// The outcome with regard to why Envoy made or rewrote the answer. A refusal is one whatever the status says; any
+    /// other cause counts where the status is one of success.
+    fn by_cause(&self, outcome: Outcome, stream: &dyn Stream) -> Outcome {
+        if !self.is_local || outcome == Outcome::Aborted {
+            return outcome;
+        }
+        let details = self.completeness.details(stream);
+        let has_flags = outcome == Outcome::Success && !self.completeness.is_direct_response(stream);
+        let flags = if has_flags { self.completeness.flags(stream) } else { 0 };
+        match outcome::of_cause(details, flags) {
+            Some(Outcome::Denied) => Outcome::Denied,
+            Some(cause) if outcome == Outcome::Success => cause,
+            _ => outcome,
+        }
+    }
+
+    fn end_with(&self, outcome: Outcome, is_unavailable: bool, stream: &dyn Stream) -> End {
+        let was_left = matches!(self.termination, Termination::Client | Termination::Timeout);
+        let is_no_error = self.http_status.is_none_or(|status| status < 400);
+        let by_leaving = outcome == Outcome::Aborted && was_left && is_no_error;
+        // Envoy has answered in place of the server, because of a limit that the client has set.
+        let by_deadline =
+            self.has_deadline && outcome != Outcome::Success && self.is_local && self.completeness.is_timeout(stream);
+        let http_status = if by_deadline { None } else { self.http_status };
+        End { outcome, http_status, may_be_success: is_unavailable || by_leaving || by_deadline }
+    }
+}
+
+/// Over HTTP/3 headers are gone when the stream ends.
+fn status_by_property(subject: &Subject, stream: &dyn Stream) -> Option<u16> {
+    let number = subject.is_quic().then(|| stream.number(Property::ResponseCode)).flatten()?;
+    u16::try_from(number).ok().filter(|status| *status > 0)
+}
+
+fn termination(
+    subject: &Subject,
+    answer: &Answer<'_>,
+    found: Option<&Found>,
+    http_status: Option<u16>,
+    completeness: &Completeness,
+    stream: &dyn Stream,
+) -> Termination {
+    // An earlier filter's answer was sent before this filter was called.
+    if subject.start.is_none() && http_status.is_some() {
+        return Termination::Complete;
+    }
+    let termination = completeness.termination(http_status, stream);
+    // Envoy's own answer to a call has the HTTP status of success, also when it was made for want of another one.
+    let is_own = found.is_some_and(|found| found.source == StatusSource::Headers);
+    if is_own && termination != Termination::Client {
+        return Termination::Complete;
+    }
+    // Over HTTP/3 Envoy does not say that the client has left, and what breaks off otherwise is logged with its reason.
+    let is_known = termination != Termination::Complete && http_status.is_some();
+    let is_cut = http_status.is_none() || answer.was_seen && !answer.is_whole;
+    if subject.is_quic() && is_cut && !is_known { Termination::Client } else { termination }
+}
+
+/// Whether the answer opens a tunnel, which is complete with it (RFC 9110, sections 9.3.6 and 15.2.2).
+fn is_tunnel(method: &[u8], http_status: Option<u16>) -> bool {
+    match http_status {
+        Some(101) => true,
+        Some(200..=299) => method == b"CONNECT",
+        _ => false,
+    }
+}

@@ -1,0 +1,30 @@
+//! Calls that another filter of Envoy's translates: into gRPC behind this filter, or out of gRPC before it.
+
+use super::Wire;
+use crate::host::Stream;
+use crate::recorder::exchange::MAX_NAME_BYTES;
+use crate::recorder::headers::Headers;
+use crate::recorder::tracking::clipped;
+
+/// What the request is at the end of its stream, when it was no call for this filter: one host call.
+#[derive(Debug)]
+pub(in crate::recorder) struct Translated {
+    /// It has become a call of gRPC. Otherwise it was one, for the client.
+    pub(in crate::recorder) is_to_grpc: bool,
+    /// `pkg.Service/Method`, at most [`MAX_NAME_BYTES`] long; `None` when the path that this filter saw names it.
+    pub(in crate::recorder) method: Option<Vec<u8>>,
+}
+
+impl Translated {
+    /// Reads the request headers as the later filters have left them. Envoy keeps the client's path in
+    /// `x-envoy-original-path` where a filter has changed it.
+    pub(in crate::recorder) fn read(stream: &dyn Stream) -> Self {
+        let map = stream.request_headers();
+        let headers = Headers::parse(&map);
+        let content_type = headers.first("content-type").unwrap_or_default();
+        let is_to_grpc = Wire::of_content_type(content_type).is_some_and(Wire::is_grpc);
+        let path = headers.first(if is_to_grpc { ":path" } else { "x-envoy-original-path" });
+        let path = path.and_then(|path| path.split(|byte| *byte == b'?').next()?.strip_prefix(b"/"));
+        Self { is_to_grpc, method: path.map(|path| clipped(path, MAX_NAME_BYTES).to_vec()) }
+    }
+}
