@@ -97,7 +97,7 @@ async fn tunnel(upstream: &Upstream, script: &str) -> Tunnel {
 async fn a_tunnel_echoes_until_the_client_ends_it() {
     let upstream = Upstream::start().await.unwrap();
     let mut tunnel = tunnel(&upstream, "x-a: 1").await;
-    assert_eq!(tunnel.status(), 101);
+    assert_eq!((tunnel.status(), tunnel.headers().text("Upgrade").as_deref()), (101, Some("websocket")));
     for bytes in [b"one", b"two"] {
         tunnel.send(bytes).await.unwrap();
         assert_eq!(tunnel.receive().await.unwrap(), bytes);

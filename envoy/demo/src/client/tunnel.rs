@@ -22,6 +22,7 @@ const MAX_HEAD: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Tunnel {
     status: u16,
+    headers: Headers,
     stream: Option<Stream>,
     options: CallOptions,
 }
@@ -41,8 +42,8 @@ impl Tunnel {
         let opening = async {
             let mut stream = connect(addr, options.source_ip).await?;
             stream.write_all(head.as_bytes()).await.map_err(CallError::Connect)?;
-            let status = read_head(&mut stream).await?;
-            Ok(Self { status, stream: Some(Stream::Tcp(stream)), options: *options })
+            let (status, headers) = read_head(&mut stream).await?;
+            Ok(Self { status, headers, stream: Some(Stream::Tcp(stream)), options: *options })
         };
         within(options.timeout, opening).await
     }
@@ -72,6 +73,12 @@ impl Tunnel {
     #[must_use]
     pub fn status(&self) -> u16 {
         self.status
+    }
+
+    /// The headers of the answer.
+    #[must_use]
+    pub fn headers(&self) -> &Headers {
+        &self.headers
     }
 
     /// Sends bytes through the tunnel.
@@ -137,22 +144,25 @@ async fn connect_http2(
     tokio::spawn(connection);
     // RFC 8441 wants the peer's SETTINGS first. hyper does not show them, and Envoy does not mind.
     let response = sender.send_request(request).await.map_err(|error| broken(None, &error))?;
-    let status = response.status();
+    let (status, headers) = (response.status(), Headers::from(response.headers()));
     let stream = match status.is_success() {
         false => None,
         true => Some(hyper::upgrade::on(response).await.map_err(|error| broken(Some(status), &error))?),
     };
     let stream = stream.map(|stream| Stream::Http2(Box::new(TokioIo::new(stream))));
-    Ok(Tunnel { status: status.as_u16(), stream, options: *options })
+    Ok(Tunnel { status: status.as_u16(), headers, stream, options: *options })
 }
 
-/// Reads up to the empty line, and no further; yields the status.
-async fn read_head(stream: &mut TcpStream) -> Result<u16, CallError> {
+/// Reads up to the empty line, and no further; yields status and headers.
+async fn read_head(stream: &mut TcpStream) -> Result<(u16, Headers), CallError> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") && head.len() < MAX_HEAD {
         head.push(stream.read_u8().await.map_err(|error| broken(None, &error))?);
     }
     let head = String::from_utf8_lossy(&head);
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    status.ok_or_else(|| CallError::Broken { status: None, reason: format!("no HTTP answer: {head}") })
+    let mut lines = head.lines();
+    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
+    let status = status.ok_or_else(|| CallError::Broken { status: None, reason: format!("no HTTP answer: {head}") })?;
+    let fields = lines.filter_map(|line| line.split_once(':'));
+    Ok((status, fields.fold(Headers::new(), |headers, (name, value)| headers.with(name, value.trim()))))
 }
