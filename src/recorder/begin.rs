@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::correlation::Correlation;
 use super::exchange::{Audited, Candidate, Exchange, Request, Seen, Subject};
+use super::gateway::SetTracking;
 use super::headers::Headers;
 use super::identity::Claims;
 use super::policy::{RequestHead, Rule};
@@ -28,10 +29,18 @@ pub(super) struct RequestContext {
 
 /// A request for which there are rules.
 struct Arrival<'r> {
-    head: RequestHead<'r>,
+    head: &'r RequestHead<'r>,
     claim: Claim,
     tracking: Tracking,
     context: RequestContext,
+}
+
+impl Arrival<'_> {
+    /// The control headers that the gateway role sets: those of the first rule that the request may be for.
+    fn gateway_of<'r>(&self, rule: &'r Rule, exchange: &Exchange) -> Option<&'r SetTracking> {
+        let is_first = self.context.on_request_path && !exchange.is_set_by_gateway();
+        rule.set_tracking.as_ref().filter(|_| is_first && self.claim.expects(rule))
+    }
 }
 
 impl Recorder {
@@ -104,62 +113,48 @@ impl Recorder {
         let target = headers.first(":path").unwrap_or_default();
         let path = path::normalize(target);
         let head = request_head(headers, &path, tracking.tracked);
-        let rules = self.settings.policy.candidates(&head);
-        if rules.is_empty() {
+        let mut rules = self.settings.policy.candidates(&head);
+        let Some(first) = rules.next() else {
             if tracking.tracked {
                 exchange.mark(tracking);
             }
             return Vec::new();
-        }
+        };
         let has_query = target.len() > path.len();
         let query = has_query.then(|| query::of_path(target)).flatten().unwrap_or_default();
         let claim = Claim::of(&head, query);
-        self.begin_with(&rules, &mut Arrival { head, claim, tracking, context }, exchange, host)
+        self.begin_with(first, rules, Arrival { head: &head, claim, tracking, context }, exchange, host)
     }
 
     fn begin_with<'s>(
         &'s self,
-        rules: &[&'s Rc<Rule>],
-        arrival: &mut Arrival<'_>,
+        first: &'s Rc<Rule>,
+        others: impl Iterator<Item = &'s Rc<Rule>>,
+        mut arrival: Arrival<'_>,
         exchange: &mut Exchange,
         host: &mut Host<'_>,
     ) -> Vec<(&'s str, Vec<u8>)> {
-        let mut set = self.set_by_gateway(rules, arrival, exchange, host);
-
-        let (mut candidates, mut first_refusal) = (Vec::new(), None);
-        for rule in rules {
-            if let Some(counter) = self.refusal(rule, &arrival.tracking) {
-                first_refusal = first_refusal.or(Some(counter));
-                continue;
+        let (mut set, mut first_refusal) = (Vec::new(), None);
+        let mut candidates = Vec::with_capacity(1);
+        for rule in std::iter::once(first).chain(others) {
+            if let Some(gateway) = arrival.gateway_of(rule, exchange) {
+                exchange.set_by_gateway();
+                set = gateway.headers(&self.settings.tracking, arrival.head.headers, host.stream);
             }
-            candidates.push(self.candidate(rule, arrival, exchange, host));
+            match self.refusal(rule, &arrival.tracking) {
+                Some(counter) => first_refusal = first_refusal.or(Some(counter)),
+                None => candidates.push(self.candidate(rule, &mut arrival, exchange, host)),
+            }
         }
         if candidates.is_empty() {
             host.stats.add(first_refusal.unwrap_or(Counter::Excluded), 1);
             return set;
         }
 
-        let audited = self.audited(candidates, arrival, exchange, host);
+        let audited = self.audited(candidates, &mut arrival, exchange, host);
         set.extend(audited.subject.correlation.into_iter().flat_map(|pair| self.correlation_headers(pair)));
         exchange.audit(audited);
         set
-    }
-
-    /// The control headers that the gateway role sets: those of the first rule that the request may be for.
-    fn set_by_gateway<'s>(
-        &'s self,
-        rules: &[&'s Rc<Rule>],
-        arrival: &Arrival<'_>,
-        exchange: &mut Exchange,
-        host: &Host<'_>,
-    ) -> Vec<(&'s str, Vec<u8>)> {
-        let mut expected = rules.iter().filter(|rule| arrival.claim.expects(rule));
-        let Some(gateway) = expected.find_map(|rule| rule.set_tracking.as_ref()) else { return Vec::new() };
-        if !arrival.context.on_request_path {
-            return Vec::new();
-        }
-        exchange.set_by_gateway();
-        gateway.headers(&self.settings.tracking, arrival.head.headers, host.stream)
     }
 
     fn candidate(

@@ -89,22 +89,25 @@ impl Policy {
     ///
     /// For each protocol that is the first rule that matches. Of a tracked request they are all rules up to the first one
     /// that wants every end, since a later rule records what an earlier one does not want.
-    pub(super) fn candidates(&self, request: &RequestHead<'_>) -> Vec<&Rc<Rule>> {
-        let mut found = Vec::new();
+    pub(super) fn candidates<'p, 'r>(
+        &'p self,
+        request: &'r RequestHead<'r>,
+    ) -> impl Iterator<Item = &'p Rc<Rule>> + use<'p, 'r> {
         let (mut open, mut start) = (Readings::ALL, 0);
-        while !open.is_empty()
-            && let Some((place, rule)) = self.next_match(start, request)
-        {
-            let readings = open.both(Readings::of(rule.conditions.protocol));
-            if !readings.is_empty() {
-                found.push(rule);
+        std::iter::from_fn(move || {
+            while !open.is_empty() {
+                let (place, rule) = self.next_match(start, request)?;
+                start = place + 1;
+                let readings = open.both(Readings::of(rule.conditions.protocol));
+                if !(request.tracked && rule.may_not_want()) {
+                    open = open.without(readings);
+                }
+                if !readings.is_empty() {
+                    return Some(rule);
+                }
             }
-            if !(request.tracked && rule.may_not_want()) {
-                open = open.without(readings);
-            }
-            start = place + 1;
-        }
-        found
+            None
+        })
     }
 }
 
@@ -301,7 +304,7 @@ mod tests {
             let policy = Policy::new(rules);
             let headers = Headers::default();
             let request = RequestHead { headers: &headers, method: b"GET", path: b"/", authority: b"", tracked };
-            let found: Vec<usize> = policy.candidates(&request).into_iter()
+            let found: Vec<usize> = policy.candidates(&request)
                 .map(|rule| policy.iter().position(|other| Rc::ptr_eq(other, rule)).unwrap()).collect();
             let mut expected = std::collections::BTreeSet::new();
             for protocol in [Protocol::Http, Protocol::Grpc] {

@@ -85,12 +85,10 @@ impl Audited {
     /// Takes the headers of the answer.
     pub(super) fn handle_response_headers(&mut self, headers: &Headers<'_>, stream: &dyn Stream) {
         let Self { subject, seen, .. } = self;
+        begin_body(subject, seen, headers, stream);
         if seen.is_whole {
             seen.status = Found::in_map(headers, StatusSource::Headers);
-            return;
-        }
-        begin_body(subject, seen, headers, stream);
-        if let Claim::Rpc(_) = subject.claim {
+        } else if subject.claim.is_rpc() {
             seen.body_end = body_end(headers);
         }
     }
@@ -147,16 +145,21 @@ fn begin_session(
     settings: &Settings,
     fresh_id: &dyn Fn() -> Option<Uuid>,
 ) -> Option<String> {
+    let is_start = |candidate: &&Candidate| candidate.rule.session == Some(SessionEvent::Start);
+    if !audited.subject.candidates.iter().any(|candidate| is_start(&candidate)) {
+        return None;
+    }
+
     let http_status = http_status(headers);
     let end = End { outcome: Outcome::Success, http_status, may_be_success: false };
     let is_call = Wire::of_content_type(headers.first("content-type").unwrap_or_default()).is_some();
     let answered = if is_call { Protocol::Grpc } else { Protocol::Http };
-    let begins = |candidate: &Candidate| {
+    let wants = |candidate: &Candidate| {
         let rule = &candidate.rule;
-        let protocol = rule.conditions.protocol.unwrap_or(answered);
-        rule.session == Some(SessionEvent::Start) && rule.wants(protocol, &end)
+        rule.wants(rule.conditions.protocol.unwrap_or(answered), &end)
     };
-    if !audited.subject.candidates.iter().any(begins) || !succeeds(http_status, headers) {
+    let begins = audited.subject.candidates.iter().filter(is_start).any(wants);
+    if !begins || !succeeds(http_status, headers) {
         return None;
     }
 

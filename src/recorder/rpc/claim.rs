@@ -37,9 +37,8 @@ pub(in crate::recorder) enum Claim {
 impl Wire {
     /// Reads a content type; parameters and case do not count. `None` for any that is not of an RPC.
     pub(in crate::recorder) fn of_content_type(value: &[u8]) -> Option<Self> {
-        /// Of `application/grpc`.
-        const SHORTEST: usize = 16;
-        if value.len() < SHORTEST {
+        // Most content types differ here: the subtypes begin with g, c or p.
+        if !matches!(value.get(TYPE.len())?, b'g' | b'G' | b'c' | b'C' | b'p' | b'P') {
             return None;
         }
         let subtype = subtype(value)?;
@@ -107,9 +106,10 @@ impl Claim {
     }
 }
 
+const TYPE: &[u8] = b"application/";
+
 /// The subtype of an `application/` type, without parameters.
 fn subtype(value: &[u8]) -> Option<&[u8]> {
-    const TYPE: &[u8] = b"application/";
     let (main, rest) = value.split_at_checked(TYPE.len())?;
     if !main.eq_ignore_ascii_case(TYPE) {
         return None;

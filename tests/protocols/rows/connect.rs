@@ -83,7 +83,7 @@ fn own(table: &mut Table) {
     let expected = "rpc failure 400 FAILED_PRECONDITION/body connect";
     table.row(connect, "failed", failed, "400 connect=failed_precondition", expected);
     let proxy = unary(503, "no upstream", "text/plain");
-    table.row(connect, "503 of something in between", proxy, "503", "rpc failure 503 UNAVAILABLE/http connect");
+    table.row(connect, "503 of something in between", proxy, "503", "http failure 503");
 
     let stream = |end: &str| {
         let length = u32::try_from(end.len()).unwrap().to_be_bytes();
