@@ -12,7 +12,7 @@ use super::policy::{RequestHead, Rule};
 use super::rpc::Claim;
 use super::tracking::{Presence, Tracking};
 use super::trust::Verdict;
-use super::{Host, Recorder, path, query};
+use super::{Host, Recorder, path};
 use crate::host::{Property, Stream};
 use crate::stats::{Counter, Stats};
 
@@ -120,9 +120,7 @@ impl Recorder {
             }
             return Vec::new();
         };
-        let has_query = target.len() > path.len();
-        let query = has_query.then(|| query::of_path(target)).flatten().unwrap_or_default();
-        let claim = Claim::of(&head, query);
+        let claim = Claim::of(&head, target);
         self.begin_with(first, rules, Arrival { head: &head, claim, tracking, context }, exchange, host)
     }
 

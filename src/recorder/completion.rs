@@ -63,7 +63,8 @@ impl Recorder {
         let map = seen.headers.take().unwrap_or_else(|| stream.response_headers());
         let headers = Headers::parse(&map);
         let status = seen.status.take().or_else(|| seen.body_end.take().and_then(|end| end.status()));
-        let answer = Answer { headers: &headers, was_seen, is_whole: seen.is_whole, status };
+        let content_type = headers.first("content-type").unwrap_or_default();
+        let answer = Answer { headers: &headers, content_type, was_seen, is_whole: seen.is_whole, status };
         let ending = Ending::read(subject, answer, completeness, stream);
         stats.add(Counter::Ambiguous, u64::from(ending.belies(subject.claim)));
 

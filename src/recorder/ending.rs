@@ -21,9 +21,10 @@ pub(super) struct Ending {
     /// `pkg.Service/Method` of a call whose path, as this filter saw it, does not name it.
     pub(super) rpc_method: Option<Vec<u8>>,
     spoken: Spoken,
-    http: End,
-    call: End,
-    status: Found,
+    /// Read as plain HTTP, where it may have been.
+    http: Option<End>,
+    /// Read as a call, where it may have been one, with its status.
+    call: Option<(Found, End)>,
 }
 
 impl Ending {
@@ -36,23 +37,27 @@ impl Ending {
         let found = answer.status.take().or_else(|| status_at_the_end(&answer, stream));
         let evidence = Evidence::new(subject, &answer, found.as_ref(), completeness, stream);
         let (spoken, dialect) = (evidence.spoken(), evidence.dialect());
-        let (status, call) = evidence.call(found, stream);
-        let http = evidence.http(stream);
+        let is_call = spoken == Spoken::Certain(Protocol::Grpc);
+        let is_http = spoken == Spoken::Certain(Protocol::Http);
+        let call = (!is_http).then(|| evidence.call(found, stream));
+        let http = (!is_call).then(|| evidence.http(stream));
         let Evidence { http_status, termination, completeness, is_local, translated, .. } = evidence;
         let rpc_method = translated.and_then(|translated| translated.method);
-        Self { http_status, termination, completeness, dialect, is_local, rpc_method, spoken, http, call, status }
+        Self { http_status, termination, completeness, dialect, is_local, rpc_method, spoken, http, call }
     }
 
     /// Whether the answer came to its end, as far as the server and Envoy are concerned.
     pub(super) fn is_whole(&self) -> bool {
-        self.http.outcome != Outcome::Aborted && self.termination == Termination::Complete
+        let is_aborted = self.http.is_some_and(|end| end.outcome == Outcome::Aborted);
+        !is_aborted && self.termination == Termination::Complete
     }
 
     /// The place of the candidate that decides, and how the exchange is read for it. `None`: no candidate wants a record.
     ///
     /// The end of an exchange is always wanted when there is a record that it had started.
     pub(super) fn choose(&self, subject: &Subject) -> Option<(usize, Protocol)> {
-        let wants = |candidate: &Candidate, protocol| candidate.rule.wants(protocol, self.end(protocol));
+        let wants =
+            |candidate: &Candidate, protocol| self.end(protocol).is_some_and(|end| candidate.rule.wants(protocol, end));
         let found = self.first(subject, wants);
         let is_owed = found.is_none() && subject.started_number.is_some();
         if is_owed { self.first(subject, |_, _| true) } else { found }
@@ -83,15 +88,16 @@ impl Ending {
         claim == Claim::Contradictory || claim.is_rpc() && is_http
     }
 
-    pub(super) fn end(&self, protocol: Protocol) -> &End {
+    /// The end of the exchange read so; `None` where it was surely something else.
+    pub(super) fn end(&self, protocol: Protocol) -> Option<&End> {
         match protocol {
-            Protocol::Http => &self.http,
-            Protocol::Grpc => &self.call,
+            Protocol::Http => self.http.as_ref(),
+            Protocol::Grpc => self.call.as_ref().map(|(_, end)| end),
         }
     }
 
     /// The status of the call that it was.
-    pub(super) fn into_status(self) -> Found {
-        self.status
+    pub(super) fn into_status(self) -> Option<Found> {
+        self.call.map(|(status, _)| status)
     }
 }

@@ -24,6 +24,7 @@ pub(super) enum Spoken {
 /// What is at hand of the answer at the end.
 pub(super) struct Answer<'a> {
     pub(super) headers: &'a Headers<'a>,
+    pub(super) content_type: &'a [u8],
     /// The headers were seen on their way.
     pub(super) was_seen: bool,
     /// All of it has come as far as this filter.
@@ -32,22 +33,26 @@ pub(super) struct Answer<'a> {
     pub(super) status: Option<Found>,
 }
 
-/// The status among the headers of a response.
+/// The status among the headers of a response: three digits (RFC 9110 section 15).
 pub(super) fn http_status(headers: &Headers<'_>) -> Option<u16> {
-    std::str::from_utf8(headers.first(":status")?).ok()?.parse().ok()
+    let digits: &[u8; 3] = headers.first(":status")?.try_into().ok()?;
+    let mut status = 0;
+    for digit in digits {
+        status = status * 10 + u16::from(digit.checked_sub(b'0').filter(|digit| *digit < 10)?);
+    }
+    Some(status)
 }
 
 /// Looks for the status of a call where it is at the end of the stream: in the trailers of an answer that a filter has
 /// turned into one of gRPC, or among the headers that go to the client.
 pub(super) fn status_at_the_end(answer: &Answer<'_>, stream: &dyn Stream) -> Option<Found> {
-    let content_type = answer.headers.first("content-type").unwrap_or_default();
     let in_trailers = || {
         let status = Status::parse(&stream.response_trailer("grpc-status")?);
         let message = stream.response_trailer("grpc-message").unwrap_or_default();
         Some(Found::new(status, StatusSource::Trailers, &message))
     };
     let in_headers = || Found::in_map(answer.headers, StatusSource::Headers);
-    let is_grpc = Wire::of_content_type(content_type).is_some_and(Wire::is_grpc);
+    let is_grpc = Wire::of_content_type(answer.content_type).is_some_and(Wire::is_grpc);
     is_grpc.then(in_trailers).flatten().or_else(in_headers)
 }
 
@@ -82,22 +87,25 @@ impl Evidence {
         let http_status = http_status(answer.headers).or_else(|| status_by_property(subject, stream));
         let termination = termination(subject, answer, found, http_status, &completeness, stream);
         let is_cut = !matches!(termination, Termination::Complete | Termination::Client);
+        let is_own = is_whole_call(answer, found);
         let is_unseen = subject.start.is_none();
-        let content_type = answer.headers.first("content-type").unwrap_or_default();
 
         // A request that claims nothing may be a call all the same, by its status or where the status is cut off.
         let is_cut_off = termination != Termination::Complete && http_status.is_some();
         let may_be_call = !subject.claim.is_rpc() && (found.is_some() || is_cut_off);
-        let translated = may_be_call.then(|| Translated::read(stream)).filter(|by| found.is_some() || by.is_to_grpc);
+        let is_post = subject.request.method == b"POST";
+        let was_call = |by: &Translated| by.is_to_grpc || found.is_some() && (is_post || by.method.is_some());
+        let translated = may_be_call.then(|| Translated::read(stream)).filter(was_call);
         Self {
             claim: subject.claim,
-            wire: Wire::of_content_type(content_type),
-            is_json: content_type.starts_with(b"application/json"),
+            wire: Wire::of_content_type(answer.content_type),
+            is_json: answer.content_type.starts_with(b"application/json"),
             has_status: found.is_some(),
             has_deadline: subject.has_deadline,
             is_tunnel: is_tunnel(&subject.request.method, http_status),
             is_broken: is_cut && !answer.is_whole,
-            is_local: is_unseen || termination == Termination::Complete && !completeness.is_via_upstream(stream),
+            is_local: is_unseen
+                || termination == Termination::Complete && !is_own && !completeness.is_via_upstream(stream),
             http_status,
             termination,
             completeness,
@@ -109,13 +117,9 @@ impl Evidence {
         if self.translated.is_some() {
             return Spoken::Rather(Protocol::Grpc);
         }
-        if self.has_status {
-            return if self.is_local { Spoken::Unknown } else { Spoken::Certain(Protocol::Grpc) };
-        }
-        let is_call = self.wire.is_some_and(|wire| wire != Wire::ConnectUnary);
         match (self.claim, self.http_status) {
-            (Claim::Http | Claim::Contradictory, _) if is_call => Spoken::Rather(Protocol::Grpc),
             (Claim::Http | Claim::Contradictory, _) => Spoken::Certain(Protocol::Http),
+            _ if self.has_status && !self.is_local => Spoken::Certain(Protocol::Grpc),
             (Claim::Rpc(_), None) => Spoken::Unknown,
             _ if self.is_local => Spoken::Unknown,
             _ if self.wire.is_some() => Spoken::Certain(Protocol::Grpc),
@@ -210,6 +214,12 @@ impl Evidence {
     }
 }
 
+/// Whether a call has come to its end with trailers, which Envoy's own answers never have. Its details are not looked at:
+/// that the client leaves between the trailers and their delivery goes unnoticed, for a host call less.
+fn is_whole_call(answer: &Answer<'_>, found: Option<&Found>) -> bool {
+    answer.is_whole && found.is_some_and(|found| found.source == StatusSource::Trailers)
+}
+
 /// Over HTTP/3 headers are gone when the stream ends.
 fn status_by_property(subject: &Subject, stream: &dyn Stream) -> Option<u16> {
     let number = subject.is_quic().then(|| stream.number(Property::ResponseCode)).flatten()?;
@@ -226,6 +236,9 @@ fn termination(
 ) -> Termination {
     // An earlier filter's answer was sent before this filter was called.
     if subject.start.is_none() && http_status.is_some() {
+        return Termination::Complete;
+    }
+    if is_whole_call(answer, found) {
         return Termination::Complete;
     }
     let termination = completeness.termination(http_status, stream);

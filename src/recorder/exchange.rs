@@ -80,6 +80,8 @@ pub(super) struct Candidate {
 pub(super) struct Seen {
     /// All of it has come as far as this filter.
     pub(super) is_whole: bool,
+    /// It has ended with trailers that have the status of a call.
+    pub(super) has_trailers: bool,
     /// The status of a call, where it was found before the end of the stream.
     pub(super) status: Option<Found>,
     /// The id of the session that the answer begins.
@@ -140,7 +142,10 @@ impl Exchange {
     /// Whether the end of its stream must be looked at, since it may not be the end of the exchange. A response that has
     /// begun is no redirect; that of an audited exchange is looked at anyway.
     pub(super) fn may_be_recreated(&self) -> bool {
-        self.audited.is_some() || self.outlives_its_stream() && !self.answered
+        match &self.audited {
+            Some(audited) => !audited.seen.has_trailers,
+            None => self.outlives_its_stream() && !self.answered,
+        }
     }
 
     pub(super) fn answer(&mut self) {

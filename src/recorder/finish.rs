@@ -33,7 +33,7 @@ pub(super) struct End<'e> {
 pub(super) fn record(audited: &mut Audited, mut ending: Ending, end: End<'_>) -> Option<Box<ExchangeRecord>> {
     let End { place, protocol, response, client_address, stream, clock } = end;
     let Audited { subject, seen, .. } = audited;
-    let outcome = ending.end(protocol).outcome;
+    let outcome = ending.end(protocol)?.outcome;
     let rpc_method = ending.rpc_method.take().filter(|_| protocol == Protocol::Grpc);
     let read = Read { place, protocol, dialect: ending.dialect, rpc_method };
     let mut record = of_request(subject, read, client_address, stream)?;
@@ -68,8 +68,9 @@ pub(super) fn record(audited: &mut Audited, mut ending: Ending, end: End<'_>) ->
     record.termination = ending.termination;
     record.immediate = rule.immediate_on.contains(&outcome);
     record.http_status = ending.http_status;
-    if protocol == Protocol::Grpc {
-        let Found { status, source, message } = ending.into_status();
+    if protocol == Protocol::Grpc
+        && let Some(Found { status, source, message }) = ending.into_status()
+    {
         record.rpc = Some(RpcStatus { name: status.name(), source });
         record.error_message = message;
     }

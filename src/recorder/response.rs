@@ -111,6 +111,7 @@ impl Audited {
         self.seen.is_whole = true;
         if let Some(found) = Found::in_map(trailers, StatusSource::Trailers) {
             self.seen.status = Some(found);
+            self.seen.has_trailers = true;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Dialect;
 use crate::recorder::policy::RequestHead;
+use crate::recorder::query;
 
 /// How RPC is written on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,17 +78,24 @@ impl Claim {
     ///
     /// A unary call with JSON looks like any other request with JSON: it is taken for one only where the path could name
     /// a method, too.
-    pub(in crate::recorder) fn of(head: &RequestHead<'_>, query: &[u8]) -> Self {
+    pub(in crate::recorder) fn of(head: &RequestHead<'_>, target: &[u8]) -> Self {
         let content_type = head.headers.first("content-type").unwrap_or_default();
-        let has_version = || head.headers.has("connect-protocol-version");
-        match (head.method, Wire::of_content_type(content_type)) {
-            (b"POST", Some(Wire::Grpc)) if head.headers.has("x-envoy-original-method") => Self::Rpc(Wire::Transcoded),
-            (b"POST", Some(wire)) => Self::Rpc(wire),
-            (b"POST", None) if has_version() && is_method(head.path) => Self::Rpc(Wire::ConnectUnary),
-            (b"GET", _) if is_connect_get(query) && is_method(head.path) => Self::Rpc(Wire::ConnectUnary),
-            _ if begins_as_grpc(content_type) => Self::Contradictory,
-            _ => Self::Http,
+        let wire = Wire::of_content_type(content_type);
+        let is_unary = match head.method {
+            b"POST" => {
+                if let Some(wire) = wire {
+                    let is_transcoded = wire == Wire::Grpc && head.headers.has("x-envoy-original-method");
+                    return Self::Rpc(if is_transcoded { Wire::Transcoded } else { wire });
+                }
+                head.headers.has("connect-protocol-version") && is_method(head.path)
+            }
+            b"GET" => target.len() > head.path.len() && is_method(head.path) && is_connect_get(target),
+            _ => false,
+        };
+        if is_unary {
+            return Self::Rpc(Wire::ConnectUnary);
         }
+        if wire.is_some() || begins_as_grpc(content_type) { Self::Contradictory } else { Self::Http }
     }
 
     /// How the call would be spoken.
@@ -125,15 +133,18 @@ fn begins_as_grpc(content_type: &[u8]) -> bool {
 
 /// `/package.Service/Method`.
 fn is_method(path: &[u8]) -> bool {
+    if !path.contains(&b'.') {
+        return false;
+    }
     let mut parts = path.split(|byte| *byte == b'/');
     let start = parts.next();
     let (service, method, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next());
     start == Some(b"") && service.contains(&b'.') && !method.is_empty() && rest.is_none()
 }
 
-fn is_connect_get(query: &[u8]) -> bool {
-    const PARAMETER: &[u8] = b"connect=v1";
-    query.len() >= PARAMETER.len() && query.split(|byte| *byte == b'&').any(|pair| pair == PARAMETER)
+fn is_connect_get(target: &[u8]) -> bool {
+    let query = query::of_path(target).unwrap_or_default();
+    query.split(|byte| *byte == b'&').any(|pair| pair == b"connect=v1")
 }
 
 #[cfg(test)]
@@ -195,7 +206,8 @@ mod tests {
                 headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
             let (method, path) = (verb.as_bytes(), path.as_bytes());
             let head = RequestHead { headers: &headers, method, path, authority: b"", tracked: false };
-            assert_eq!(Claim::of(&head, query.as_bytes()), expected, "{verb} {query} {headers:?}");
+            let target = [path, b"?", query.as_bytes()].concat();
+            assert_eq!(Claim::of(&head, &target), expected, "{verb} {query} {headers:?}");
         }
     }
 }

@@ -62,7 +62,7 @@ impl Found {
 
     /// A status with a percent-encoded message.
     pub(super) fn new(status: Status, source: StatusSource, message: &[u8]) -> Self {
-        let message = Some(decode_message(message)).filter(|message| !message.is_empty());
+        let message = (!message.is_empty()).then(|| decode_message(message));
         Self { status, source, message }
     }
 }
