@@ -1,9 +1,12 @@
 //! Internal redirects: what Envoy makes two or more requests of is one exchange for the client, and for the audit.
 
+use std::sync::Arc;
+
 use audit_demo::client::{CallOptions, GrpcConnection, GrpcOptions, HttpConnection};
 use audit_demo::headers::Headers;
 use audit_demo::upstream::PreparedAnswer;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::support::bootstrap::Bootstrap;
 use crate::support::mesh::list;
@@ -135,7 +138,7 @@ async fn both_legs_carry_the_pair_of_the_one_record() {
     }
 }
 
-/// In the gateway role the second leg carries what the filter itself has set. That is nobody's forgery.
+/// In the gateway role the second leg carries what the filter itself has set.
 #[tokio::test]
 async fn the_gateway_does_not_take_its_own_headers_for_forged_ones() {
     let tracking = json!({"operation": "change_password", "context": {"device": {"header": "x-device-id"}}});
@@ -211,13 +214,13 @@ async fn the_next_request_of_a_connection_is_another_exchange() {
 async fn redirects_at_once_are_not_mixed_up() {
     const COUNT: u16 = 20;
     let mesh = start(&json!({"rules": [{"name": "all"}]})).await;
-    let connection = std::sync::Arc::new(GrpcConnection::open(mesh.grpc, &CallOptions::default()).await.unwrap());
+    let connection = Arc::new(GrpcConnection::open(mesh.grpc, &CallOptions::default()).await.unwrap());
     let id = [("x-request-id", "11111111-2222-4333-8444-555555555555"), ("content-type", "text/plain")];
-    let mut calls = tokio::task::JoinSet::new();
+    let mut calls = JoinSet::new();
     for number in 0..COUNT {
         lead(&mesh, &format!("/first/{number}"), &format!("/second/{number}"));
         answer(&mesh, &format!("/second/{number}"), 400 + number);
-        let connection = std::sync::Arc::clone(&connection);
+        let connection = Arc::clone(&connection);
         calls.spawn(async move {
             let path = format!("/first/{number}");
             connection.call(&path, list(&id), &GrpcOptions::default()).await.unwrap().http_status

@@ -41,12 +41,14 @@ async fn send(stage: &Stage, listener: SocketAddr, row: usize, call: &Call) -> R
     let message = addressed(&call.message, row);
     // Held until the end: a feed that is dropped ends the body.
     let _feeds: Vec<Feed> = call.prepared.iter().filter_map(|prepared| prepare(stage, prepared, row)).collect();
+
     let (signal, received) = oneshot::channel();
     let leave = match call.leave {
         LeaveAt::Never => Leave::Never,
         LeaveAt::Bytes(count) => Leave::AfterBytes(count),
         LeaveAt::BeforeAnswer => Leave::OnSignal(received),
     };
+
     let exchanging = async {
         match call.wire {
             Wire::Http3 => {
@@ -63,6 +65,7 @@ async fn send(stage: &Stage, listener: SocketAddr, row: usize, call: &Call) -> R
             Wire::Http2 => over_tcp(listener, Version::Http2, message, leave).await,
         }
     };
+
     let leaving = async {
         if call.leave == LeaveAt::BeforeAnswer {
             arrives(stage, row).await;
@@ -102,6 +105,7 @@ fn prepare(stage: &Stage, prepared: &Prepared, row: usize) -> Option<Feed> {
     let headers = prepared.headers.iter();
     let headers =
         headers.fold(Headers::new(), |headers, (name, value)| headers.with(name, value.replace(ROW, &number)));
+
     let body = prepared.body.clone();
     let (answer, feed) = match prepared.then {
         Then::End => (PreparedAnswer::whole(prepared.status, headers, body).unwrap(), None),
@@ -123,6 +127,7 @@ fn describe(reply: &Reply) -> String {
         End::Left => words.push("left".to_owned()),
         End::Broken(_) => words.push("broken".to_owned()),
     }
+
     let body = plain(reply);
     let status = reply.trailers.text("grpc-status").or_else(|| reply.headers.text("grpc-status"));
     let status = status.or_else(|| after(&body, "grpc-status:", |c| c.is_ascii_digit()));
@@ -133,6 +138,7 @@ fn describe(reply: &Reply) -> String {
         words.push("without status".to_owned());
     }
     words.extend(status.map(|status| format!("grpc={status}")));
+
     let code = after(&body, "\"code\":\"", |c| c.is_ascii_lowercase() || c == '_');
     words.extend(code.map(|code| format!("connect={code}")));
     words.join(" ")
@@ -163,10 +169,12 @@ async fn tunnel(listener: SocketAddr, row: usize, dig: &Dig) -> Result<String, C
     if !(status == 101 || status == 200) {
         return Ok(status.to_string());
     }
+
     tunnel.send(dig.sends.as_bytes()).await?;
     if tunnel.receive().await?.is_empty() {
         return Ok(format!("{status} closed"));
     }
+
     match dig.ender {
         Ender::ClientFinishes => tunnel.finish().await,
         Ender::ClientResets => {
@@ -185,6 +193,7 @@ async fn open(listener: SocketAddr, row: usize, dig: &Dig) -> Result<Tunnel, Cal
         .headers
         .iter()
         .fold(Headers::from([("user-agent", agent.as_str())]), |headers, (name, value)| headers.with(name, value));
+
     let extended = Some(("websocket", "/socket"));
     let options = CallOptions::default();
     let head = match dig.kind {
@@ -196,6 +205,7 @@ async fn open(listener: SocketAddr, row: usize, dig: &Dig) -> Result<Tunnel, Cal
         }
         Kind::Connect => format!("CONNECT {TARGET} HTTP/1.1\r\nhost: {TARGET}\r\n"),
     };
+
     let lines = headers.iter().map(|(name, value)| format!("{name}: {}\r\n", String::from_utf8_lossy(value)));
     Tunnel::open_http1(listener, &format!("{head}{}\r\n", lines.collect::<String>()), &options).await
 }

@@ -27,6 +27,7 @@ pub fn base64() -> String {
         method("ChangePassword", &[text(POST, "/v1/users/{user}/password"), text(7, "*")].concat(), false),
         method("List", &text(GET, "/v1/list"), true),
     ];
+
     let service = [text(1, "Accounts"), nested(2, &methods[0]), nested(2, &methods[1])].concat();
     let file = [
         text(1, "demo.proto"),

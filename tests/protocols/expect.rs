@@ -28,6 +28,7 @@ impl Cells {
             Some(event @ ("http" | "rpc")) => format!("audit.{event}"),
             other => panic!("no event: {other:?} of {short:?}"),
         };
+
         let outcome = words.next().expect("an outcome").to_owned();
         let mut cells = Self { records: 1, event, outcome, ..Self::default() };
         while let Some(word) = words.next() {

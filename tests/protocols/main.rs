@@ -51,18 +51,25 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+
     let table = Arc::new(rows::table());
     let rows: Vec<usize> =
         (0..table.rows.len()).filter(|row| args.wants(&report::name(&table, &table.rows[*row]))).collect();
+    if rows.is_empty() {
+        eprintln!("no row has this text");
+        return ExitCode::FAILURE;
+    }
     if args.is_listing {
         report::list(&table, &rows);
         return ExitCode::SUCCESS;
     }
+
     let mut wrong = 0;
     for version in VERSIONS.into_iter().filter(|version| args.wants_envoy(version)) {
         let played = play::all(version, &table, &rows).await;
         wrong += report::print(version, &table, &played);
     }
+
     if args.writes {
         document::write(&table);
     }

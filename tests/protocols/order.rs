@@ -42,6 +42,11 @@ impl Order {
         Self { cluster: "dead", ..Self::http(filters) }
     }
 
+    /// A limit of 0.3 s for the whole exchange.
+    pub fn limited(self) -> Self {
+        self.manager(json!({"common_http_protocol_options": {"max_stream_duration": "0.3s"}}))
+    }
+
     /// A route before the one for everything; an array `routes` of Envoy's has such entries.
     pub fn route(mut self, route: Value) -> Self {
         self.routes.push(route);

@@ -43,6 +43,7 @@ impl Played {
             let expected = row.expected.columns().join(" | ");
             breaches.push(format!("the record should be {expected}"));
         }
+
         if let Some(record) = self.records.last() {
             breaches.extend(row.attributes.iter().filter_map(|attribute| attribute.breach(record, self.row)));
         }

@@ -57,6 +57,7 @@ impl Stage {
         for (index, (order, listener)) in orders.iter().zip(&self.listeners).enumerate() {
             let agent = format!("marker-{index}");
             let headers = [("user-agent", agent.as_str())];
+
             if order.is_http3() {
                 let message = Message::new("GET", "/marker").header("user-agent", &agent);
                 let mut client = Http3::connect(*listener, &self.authority).await;
@@ -66,6 +67,7 @@ impl Stage {
                 // Whatever comes of it, it is recorded.
                 let _ = http_get(*listener, "/marker", headers, &CallOptions::default()).await;
             }
+
             if order.is_seen() {
                 names.push(agent);
             }

@@ -19,6 +19,7 @@ pub fn add(table: &mut Table) {
     ] {
         unary(table, before, (ending, script, client), record);
     }
+
     let after = table.order(Order::grpc(&["audit", "connect_grpc_bridge"]));
     for (ending, script, client, record) in [
         ("OK", "unary", "200", "success 200 OK/http"),
@@ -33,10 +34,25 @@ pub fn add(table: &mut Table) {
     ] {
         unary(table, after, (ending, script, client), record);
     }
+
     for (order, source) in [(before, "trailers"), (after, "body")] {
         streams(table, ("Connect stream", order), source);
     }
+    by_envoy(table);
     own(table);
+}
+
+fn by_envoy(table: &mut Table) {
+    for filters in [["connect_grpc_bridge", "audit"], ["audit", "connect_grpc_bridge"]] {
+        let dead = table.order(Order::dead(&filters));
+        for (protocol, call) in [("Connect", connect_unary("unary")), ("Connect stream", connect_stream("unary"))] {
+            let expected = "rpc failure 503 UNAVAILABLE/http connect";
+            table.row((protocol, dead), "nothing listens upstream", call, "503", expected);
+        }
+        let order = ("Connect stream", table.order(Order::grpc(&filters).limited()));
+        let expected = "rpc aborted 200 UNKNOWN/reset connect by timeout";
+        table.row(order, "max_stream_duration within the stream", connect_stream("hang"), "200 broken", expected);
+    }
 }
 
 fn unary(table: &mut Table, order: usize, (ending, script, client): (&'static str, &str, &'static str), record: &str) {
@@ -67,7 +83,7 @@ fn streams(table: &mut Table, order: (&'static str, usize), source: &str) {
     table.row(order, "client leaves within the stream", leaving, "200 left", expected);
 }
 
-/// The upstream speaks Connect, and Envoy knows nothing of it.
+/// The upstream speaks Connect, and no filter of Envoy does.
 fn own(table: &mut Table) {
     let order = table.order(Order::http(&["audit"]));
     let unary = |status, body: &str, kind: &str| {

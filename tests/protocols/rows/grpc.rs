@@ -20,6 +20,7 @@ pub fn add(table: &mut Table) {
     ] {
         table.row(order, ending, grpc(script), client, expected).is("rpc.method", &METHOD[1..]);
     }
+
     let leaving = grpc("hang").leave(LeaveAt::Bytes(5));
     table.row(
         order,
@@ -36,12 +37,12 @@ pub fn add(table: &mut Table) {
 fn by_envoy(table: &mut Table) {
     let dead = ("gRPC", table.order(Order::dead(&["audit"])));
     table.row(dead, "nothing listens upstream", grpc("unary"), "200 grpc=14", "rpc failure 200 UNAVAILABLE/headers");
+
     let timeout = json!({"match": {"prefix": "/"}, "route": {"cluster": "demo_grpc", "timeout": "0.3s"}});
     let order = ("gRPC", table.order(Order::grpc(&["audit"]).route(timeout)));
     let late = grpc("unary").header("x-demo-delay-ms", "60000");
     table.row(order, "route timeout before the answer", late, "200 grpc=14", "rpc failure 200 UNAVAILABLE/headers");
-    let limit = json!({"common_http_protocol_options": {"max_stream_duration": "0.3s"}});
-    let order = ("gRPC", table.order(Order::grpc(&["audit"]).manager(limit)));
+    let order = ("gRPC", table.order(Order::grpc(&["audit"]).limited()));
     table.row(
         order,
         "max_stream_duration within the stream",
@@ -49,6 +50,7 @@ fn by_envoy(table: &mut Table) {
         "200 without status",
         "rpc aborted 200 UNKNOWN/reset by timeout",
     );
+
     for (filters, ending) in [(["rbac", "audit"], "refused before"), (["audit", "rbac"], "refused after")] {
         let order = ("gRPC", table.order(Order::grpc(&filters)));
         table.row(order, ending, grpc("unary"), "200 grpc=7", "rpc denied 200 PERMISSION_DENIED/headers");

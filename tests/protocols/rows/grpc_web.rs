@@ -20,6 +20,7 @@ pub fn add(table: &mut Table) {
         let expected = "rpc denied 200 PERMISSION_DENIED/trailers";
         table.row(("gRPC", order), "denied in trailers", grpc("status:7:no"), "200 grpc=7", expected);
     }
+
     let order = table.order(Order::grpc(&["grpc_web", "audit"]));
     let mut bare = grpc_web("unary");
     bare.message.headers = [("content-type", "application/grpc-web+proto"), ("x-demo-grpc", "unary")].into();
@@ -31,6 +32,7 @@ pub fn add(table: &mut Table) {
         "rpc success 200 OK/trailers grpc-web",
     );
     refused(table);
+    by_envoy(table);
     own(table);
 }
 
@@ -60,6 +62,7 @@ fn translated(table: &mut Table, order: (&'static str, usize), call: Make, sourc
             row.is("error.message", "no");
         }
     }
+
     let leaving = call("hang").leave(LeaveAt::Bytes(5));
     let expected = "rpc aborted 200 UNKNOWN/reset grpc-web by client";
     table.row(order, "client leaves within the stream", leaving, "200 left", expected);
@@ -87,7 +90,18 @@ fn refused(table: &mut Table) {
     }
 }
 
-/// The upstream speaks gRPC-Web, and Envoy knows nothing of it.
+fn by_envoy(table: &mut Table) {
+    for filters in [["grpc_web", "audit"], ["audit", "grpc_web"]] {
+        let order = ("gRPC-Web", table.order(Order::dead(&filters)));
+        let expected = "rpc failure 503 UNAVAILABLE/headers grpc-web";
+        table.row(order, "nothing listens upstream", grpc_web("unary"), "503 grpc=14", expected);
+        let order = ("gRPC-Web", table.order(Order::grpc(&filters).limited()));
+        let expected = "rpc aborted 200 UNKNOWN/reset grpc-web by timeout";
+        table.row(order, "max_stream_duration within the stream", grpc_web("hang"), "200 broken", expected);
+    }
+}
+
+/// The upstream speaks gRPC-Web, and no filter of Envoy does.
 fn own(table: &mut Table) {
     let order = table.order(Order::http(&["audit"]));
     for (ending, trailers, client, record) in [
@@ -104,6 +118,7 @@ fn own(table: &mut Table) {
         let call = at_row(grpc_web_text("")).answered(200, &answer, Base64::encode_string(&body), Then::End);
         table.row(("gRPC-Web text", order), ending, call, client, &expected);
     }
+
     let answer = [("content-type", "application/grpc-web+proto"), ("grpc-status", "7")];
     let call = at_row(grpc_web("")).answered(200, &answer, "", Then::End);
     let expected = "rpc denied 200 PERMISSION_DENIED/headers grpc-web";

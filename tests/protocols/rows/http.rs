@@ -57,8 +57,7 @@ fn by_envoy(table: &mut Table) {
     let stuck = get(Wire::Http1, "/stuck{row}").answered(200, &[], "some", Then::Silence);
     table.row(order, "route timeout within the body", stuck.clone(), "200 broken", "http aborted 200 by timeout");
 
-    let limit = json!({"common_http_protocol_options": {"max_stream_duration": "0.3s"}});
-    let order = ("HTTP/1.1", table.order(Order::http(&["audit"]).manager(limit)));
+    let order = ("HTTP/1.1", table.order(Order::http(&["audit"]).limited()));
     table.row(order, "max_stream_duration within the body", stuck.clone(), "200 broken", "http aborted 200 by timeout");
     let idle = table.order(Order::http(&["audit"]).manager(json!({"stream_idle_timeout": "0.3s"})));
     table.row(("HTTP/1.1", idle), "idle timeout within the body", stuck, "200 broken", "http aborted 200 by timeout");
@@ -66,9 +65,13 @@ fn by_envoy(table: &mut Table) {
     let dead = table.order(Order::dead(&["audit"]));
     table.row(("HTTP/1.1", dead), "nothing listens upstream", get(Wire::Http1, "/a"), "503", "http failure 503");
     let nowhere = json!({"match": {"path": "/nowhere"}, "route": {"cluster": "unknown"}});
-    let nowhere = table
-        .order(Order::http(&["audit"]).route(nowhere).manager(json!({"route_config": {"validate_clusters": false}})));
+    let unchecked = json!({"route_config": {"validate_clusters": false}});
+    let nowhere = table.order(Order::http(&["audit"]).route(nowhere).manager(unchecked));
     table.row(("HTTP/1.1", nowhere), "no such cluster", get(Wire::Http1, "/nowhere"), "503", "http failure 503");
+    refused(table);
+}
+
+fn refused(table: &mut Table) {
     for (filters, ending) in [(["rbac", "audit"], "refused before"), (["audit", "rbac"], "refused after")] {
         let order = table.order(Order::http(&filters));
         table.row(("HTTP/1.1", order), ending, get(Wire::Http1, "/a"), "403", "http denied 403");

@@ -19,6 +19,7 @@ pub fn add(table: &mut Table) {
         table.row(("HTTP/1.1", order), ending, get(Wire::Http1, "/a"), "200", "http denied 200").has(DETAILS);
         table.row(("gRPC", order), ending, grpc("unary"), "200 grpc=2", "rpc denied 200 UNKNOWN/headers").has(DETAILS);
     }
+
     let unavailable = json!({"local_reply_config": rewritten(503, 200)});
     let dead = table.order(Order::dead(&["audit"]).manager(unavailable));
     table
@@ -31,6 +32,7 @@ pub fn add(table: &mut Table) {
         )
         .is("audit.response.flags", "UF")
         .has(DETAILS);
+
     let order = table.order(Order::http(&["audit"]).manager(to_200));
     let own = get(Wire::Http1, "/a").header("x-demo-status", "403");
     table.row(

@@ -21,13 +21,28 @@ pub fn add(table: &mut Table) {
         let order = (PROTOCOL, table.order(Order::grpc(&filters)));
         statuses(table, order, "200 grpc=0", ["401", "404", "429"]);
     }
+    for filters in [[TRANSCODER, "audit"], ["audit", TRANSCODER]] {
+        by_envoy(table, filters);
+    }
+    refused(table);
+}
+
+fn by_envoy(table: &mut Table, filters: [&'static str; 2]) {
+    let dead = (PROTOCOL, table.order(Order::dead(&filters)));
+    let expected = "rpc failure 503 UNAVAILABLE/http transcoded";
+    table.row(dead, "nothing listens upstream", rest("unary"), "503", expected);
+
+    let limited = (PROTOCOL, table.order(Order::grpc(&filters).limited()));
+    let expected = "rpc aborted 200 UNKNOWN/reset transcoded by timeout";
+    table.row(limited, "max_stream_duration within the stream", rest_stream("hang"), "200 broken", expected);
+
     let bad = Call::new(Wire::Http1, "POST", "/v1/users/ann/password").header("content-type", "application/json");
-    let bad = bad.body("{not json");
-    let before = (PROTOCOL, table.order(Order::grpc(&[TRANSCODER, "audit"])));
+    let order = (PROTOCOL, table.order(Order::grpc(&filters)));
     let expected = "rpc failure 400 INVALID_ARGUMENT/http transcoded";
-    table.row(before, "bad JSON, which the transcoder refuses", bad.clone(), "400", expected);
-    let after = (PROTOCOL, table.order(Order::grpc(&["audit", TRANSCODER])));
-    table.row(after, "bad JSON, which the transcoder refuses", bad, "400", "http failure 400");
+    table.row(order, "bad JSON, which the transcoder refuses", bad.body("{not json"), "400", expected);
+}
+
+fn refused(table: &mut Table) {
     for filters in [["rbac", TRANSCODER, "audit"], ["audit", "rbac", TRANSCODER]] {
         let order = (PROTOCOL, table.order(Order::grpc(&filters)));
         table.row(order, "refused before it is gRPC", rest("unary"), "403", "http denied 403");

@@ -1,4 +1,4 @@
-//! WebSocket, CONNECT and CONNECT-UDP: complete when accepted, whoever ends the tunnel.
+//! WebSocket, CONNECT and CONNECT-UDP: complete when accepted, however the tunnel ends.
 
 use serde_json::json;
 
@@ -65,6 +65,7 @@ fn websocket(table: &mut Table) {
 fn connect(table: &mut Table) {
     let options = json!({"upgrade_configs": [{"upgrade_type": "CONNECT"}],
         "http2_protocol_options": {"allow_connect": true}});
+
     let route = |cluster| {
         json!({"match": {"connect_matcher": {}}, "route": {"cluster": cluster,
             "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}]}})
@@ -86,6 +87,7 @@ fn connect(table: &mut Table) {
         );
         targets(row, "CONNECT");
     }
+
     let asking = dig(Kind::Connect, "", KEPT, Ender::Other);
     let dead = table.order(order(&["audit"], "dead"));
     targets(
