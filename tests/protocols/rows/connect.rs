@@ -43,11 +43,12 @@ pub fn add(table: &mut Table) {
 }
 
 fn by_envoy(table: &mut Table) {
-    for filters in [["connect_grpc_bridge", "audit"], ["audit", "connect_grpc_bridge"]] {
+    // Behind the bridge nothing but its translation of the answer shows that the client speaks Connect.
+    for (filters, dialect) in [(["connect_grpc_bridge", "audit"], ""), (["audit", "connect_grpc_bridge"], " connect")] {
         let dead = table.order(Order::dead(&filters));
         for (protocol, call) in [("Connect", connect_unary("unary")), ("Connect stream", connect_stream("unary"))] {
-            let expected = "rpc failure 503 UNAVAILABLE/http connect";
-            table.row((protocol, dead), "nothing listens upstream", call, "503", expected);
+            let expected = format!("rpc failure 503 UNAVAILABLE/http{dialect}");
+            table.row((protocol, dead), "nothing listens upstream", call, "503", &expected);
         }
         let order = ("Connect stream", table.order(Order::grpc(&filters).limited()));
         let expected = "rpc aborted 200 UNKNOWN/reset connect by timeout";
@@ -99,7 +100,7 @@ fn own(table: &mut Table) {
     let expected = "rpc failure 400 FAILED_PRECONDITION/body connect";
     table.row(connect, "failed", failed, "400 connect=failed_precondition", expected);
     let proxy = unary(503, "no upstream", "text/plain");
-    table.row(connect, "503 of something in between", proxy, "503", "http failure 503");
+    table.row(connect, "503 of something that speaks no Connect", proxy, "503", "http failure 503");
 
     let stream = |end: &str| {
         let length = u32::try_from(end.len()).unwrap().to_be_bytes();

@@ -27,19 +27,22 @@ pub fn add(table: &mut Table) {
     refused(table);
 }
 
+/// What Envoy answers without an upstream is gRPC only where the call was when it passed the audit filter.
 fn by_envoy(table: &mut Table, filters: [&'static str; 2]) {
+    let is_grpc = filters[0] == TRANSCODER;
+    let expected = |rpc, http| if is_grpc { rpc } else { http };
     let dead = (PROTOCOL, table.order(Order::dead(&filters)));
-    let expected = "rpc failure 503 UNAVAILABLE/http transcoded";
-    table.row(dead, "nothing listens upstream", rest("unary"), "503", expected);
-
-    let limited = (PROTOCOL, table.order(Order::grpc(&filters).limited()));
-    let expected = "rpc aborted 200 UNKNOWN/reset transcoded by timeout";
-    table.row(limited, "max_stream_duration within the stream", rest_stream("hang"), "200 broken", expected);
+    let unavailable = expected("rpc failure 503 UNAVAILABLE/http transcoded", "http failure 503");
+    table.row(dead, "nothing listens upstream", rest("unary"), "503", unavailable);
 
     let bad = Call::new(Wire::Http1, "POST", "/v1/users/ann/password").header("content-type", "application/json");
     let order = (PROTOCOL, table.order(Order::grpc(&filters)));
-    let expected = "rpc failure 400 INVALID_ARGUMENT/http transcoded";
-    table.row(order, "bad JSON, which the transcoder refuses", bad.body("{not json"), "400", expected);
+    let invalid = expected("rpc failure 400 INVALID_ARGUMENT/http transcoded", "http failure 400");
+    table.row(order, "bad JSON, which the transcoder refuses", bad.body("{not json"), "400", invalid);
+
+    let limited = (PROTOCOL, table.order(Order::grpc(&filters).limited()));
+    let cut = "rpc aborted 200 UNKNOWN/reset transcoded by timeout";
+    table.row(limited, "max_stream_duration within the stream", rest_stream("hang"), "200 broken", cut);
 }
 
 fn refused(table: &mut Table) {
