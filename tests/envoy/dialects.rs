@@ -108,6 +108,7 @@ async fn malformed_ends_are_unknown() {
         assert_eq!(record.text("rpc.response.status_code"), "UNKNOWN", "{:?}", body.get(..40));
         assert_eq!(record.text("audit.outcome"), "failure", "{record:#?}");
     }
+
     let garbage = frame(2, br#"{"error":"#);
     let lying = [&[2, 0x7f, 0xff, 0xff, 0xff][..], b"{}"].concat();
     for body in [&garbage[..], &lying, b"", b"\x02"] {
@@ -130,6 +131,7 @@ async fn rules_for_grpc_match_grpc_web_and_its_outcome() {
             let message = message.header("content-type", WEB).header("x-demo-grpc", script);
             exchange(mesh.grpc, Version::Http1, message, Leave::Never, &CallOptions::default()).await.unwrap();
         }
+
         let records = mesh.exchanges_until_marker().await;
         assert_eq!(records.len(), 1, "grpc_web at {index}: {records:#?}");
         assert_eq!(
@@ -170,6 +172,7 @@ async fn a_content_type_that_lies_changes_nothing() {
         {"name": "pay", "match": {"protocol": "http", "path": {"exact": "/pay"}}},
         {"name": "check", "match": {"path": {"exact": "/check"}}}]});
     let mesh = start(&rules).await;
+
     let version = ("connect-protocol-version", "1");
     for headers in [
         &[("content-type", "application/grpc")][..],
@@ -209,6 +212,7 @@ async fn a_content_type_that_lies_does_not_avoid_a_required_record() {
             "buffer": {"max_records": 10}, "batch": {"max_delay": "1h"}, "retry": {"initial_backoff": "10s"}});
         let bootstrap = Bootstrap::shipped().with_plugin(&rules);
         let mesh = Mesh::with_bootstrap(bootstrap, Sink::start_down(), 1).await;
+
         let mut refused = 0;
         for _ in 0..20 {
             let reply = post(&mesh, METHOD, &[("content-type", "application/grpc")], &frame(0, b"")).await;

@@ -127,6 +127,7 @@ async fn both_legs_carry_the_pair_of_the_one_record() {
     let mesh = start(&json!({"rules": [{"name": "all", "correlate": true}]})).await;
     lead(&mesh, "/first", "/second");
     assert_eq!(mesh.get("/first", &[(PAIR[1], "7")]).await.status, 200);
+
     let record = only_record(&mesh).await;
     let pair = ["session_id", "number"].map(|name| record.text(&format!("audit.correlation.{name}")));
     assert!(!pair[0].is_empty() && !pair[1].is_empty(), "{record:#?}");
@@ -206,6 +207,7 @@ async fn the_next_request_of_a_connection_is_another_exchange() {
         let other = format!("/other{path}");
         assert_eq!(connection.request("GET", &other, list(&id), DEADLINE).await.unwrap().status, 200);
     }
+
     let records = mesh.exchanges_until_marker().await;
     let paths: Vec<String> = records.iter().map(|record| record.text("url.path")).collect();
     assert_eq!(paths, ["/first", "/other/second", "/first", "/other/third"]);

@@ -49,6 +49,7 @@ fn markdown(table: &Table) -> String {
 fn line(table: &Table, row: &Row) -> String {
     let [records, event, outcome, http, rpc, source, dialect, termination] = row.expected.columns();
     let order = table.orders[row.order].label();
+
     let cells = [
         row.protocol,
         &order,

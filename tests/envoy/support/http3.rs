@@ -30,6 +30,7 @@ pub fn speak_http3(listener: &mut Value, server: &Authority) {
             "downstream_tls_context": {"common_tls_context": {"tls_certificates": [server.listener_certificate()]}},
         },
     });
+
     let filters = listener["filter_chains"][0]["filters"].as_array_mut().unwrap();
     let manager = &mut filters.last_mut().expect("a connection manager")["typed_config"];
     manager["codec_type"] = json!("HTTP3");
@@ -121,6 +122,7 @@ async fn read(stream: &mut Receiving, leave: Leave) -> Reply {
             None => std::future::pending().await,
         }
     };
+
     let response = tokio::select! {
         response = stream.recv_response() => response,
         () = pin!(signal) => return Reply::none(End::Left),
@@ -148,6 +150,7 @@ async fn read_body(stream: &mut Receiving, mut reply: Reply, limit: Option<usize
             Err(error) => break End::Broken(error.to_string()),
         }
     };
+
     if end == End::Complete {
         let trailers = stream.recv_trailers().await.ok().flatten();
         reply.trailers = trailers.as_ref().map_or_else(Headers::new, |trailers: &HeaderMap| Headers::from(trailers));

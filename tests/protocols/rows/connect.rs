@@ -77,6 +77,7 @@ fn streams(table: &mut Table, order: (&'static str, usize), source: &str) {
     ] {
         table.row(order, ending, connect_stream(script), client, &format!("rpc {record} connect"));
     }
+
     let expected = "rpc aborted 200 UNKNOWN/reset connect by upstream";
     table.row(order, "upstream breaks off", connect_stream("reset"), "200 broken", expected);
     let leaving = connect_stream("hang").leave(LeaveAt::Bytes(5));

@@ -175,12 +175,14 @@ async fn read(response: impl Future<Output = hyper::Result<Response<Incoming>>>,
         Leave::OnSignal(signal) => (Some(signal), None),
         Leave::AfterBytes(limit) => (None, Some(limit)),
     };
+
     // Dropped when the client leaves: hyper then resets the stream.
     let mut response = Box::pin(response);
     let response = tokio::select! {
         response = &mut response => response,
         () = pin!(sent(signal)) => return Reply::none(End::Left),
     };
+
     match response {
         Ok(response) => read_body(response, limit).await,
         Err(error) => Reply::none(End::Broken(broken(None, &error).to_string())),
@@ -217,6 +219,7 @@ async fn read_body(response: Response<Incoming>, limit: Option<usize>) -> Reply 
             },
         }
     }
+
     let headers = Headers::from(&parts.headers);
     Reply { status: Some(parts.status.as_u16()), headers, body: bytes.into(), trailers, end }
 }

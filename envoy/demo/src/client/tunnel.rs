@@ -63,6 +63,7 @@ impl Tunnel {
         let uri = extended.map_or_else(|| authority.to_owned(), |(_, path)| format!("http://{authority}{path}"));
         *request.uri_mut() = uri.parse().map_err(hyper::http::Error::from)?;
         *request.headers_mut() = headers.into().to_map()?;
+
         if let Some((protocol, _)) = extended {
             request.extensions_mut().insert(Protocol::from_static(protocol));
         }
@@ -144,6 +145,7 @@ async fn connect_http2(
     tokio::spawn(connection);
     // RFC 8441 wants the peer's SETTINGS first. hyper does not show them, and Envoy does not mind.
     let response = sender.send_request(request).await.map_err(|error| broken(None, &error))?;
+
     let (status, headers) = (response.status(), Headers::from(response.headers()));
     let stream = match status.is_success() {
         false => None,

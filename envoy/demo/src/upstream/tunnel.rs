@@ -69,6 +69,7 @@ async fn play(upgraded: Upgraded, script: Script) -> io::Result<()> {
         return Err(io::ErrorKind::Unsupported.into());
     };
     let mut stream = parts.io.into_inner();
+
     let mut bytes = BytesMut::from(&parts.read_buf[..]);
     loop {
         if !bytes.is_empty() {
