@@ -9,6 +9,11 @@ mod digits;
 use copy::{all, copy, copy_chunks, copy_plain, is_plain_byte};
 use digits::{EIGHT_DIGITS, decimal, hex};
 
+/// A JSON text without a byte-order mark before it, which a reader may ignore (RFC 8259 section 8.1).
+pub(crate) fn without_bom(text: &[u8]) -> &[u8] {
+    text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
+}
+
 /// Where text is written, one piece behind the other. Keeps its memory when it is cleared.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Writer {

@@ -54,8 +54,8 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
             "recorder::tracking::Context",
         ],
     ),
-    ("pipeline", &["host", "record", "stats", "time", "wire"]),
-    ("config", &["pipeline", "record", "recorder", "time", "wire"]),
+    ("pipeline", &["host", "json", "record", "stats", "time", "wire"]),
+    ("config", &["json", "pipeline", "record", "recorder", "time", "wire"]),
     ("adapter", &["config", "host", "pipeline", "record", "recorder", "stats", "time", "wire"]),
     // The crate's root only lists the rooms.
     ("lib", &[]),

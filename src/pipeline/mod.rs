@@ -14,6 +14,7 @@ pub mod journal;
 pub mod lane;
 pub mod loss;
 pub mod notices;
+mod partial_success;
 mod recovery;
 pub mod settings;
 mod settle;

@@ -143,6 +143,36 @@ async fn a_poisoned_batch_is_halved_and_the_good_records_arrive_once() {
 }
 
 #[tokio::test]
+async fn a_partial_success_is_understood_in_every_form() {
+    let mesh = Mesh::with_bootstrap(quick(&json!({})), Sink::start().await, 1).await;
+    let forms = [
+        Answer::Status(200, r#"{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"why"}}"#),
+        Answer::Status(200, r#"{"partialSuccess":{"rejectedLogRecords":1e0}}"#),
+        Answer::Status(202, r#"{"partial_success":{"error_message":null,"rejected_log_records":"1.0"}}"#),
+        Answer::Protobuf(b"\n\x07\x08\x01\x12\x03why"),
+        // Protobuf under the media type of the request.
+        Answer::Status(200, "\n\x02\x08\x01"),
+    ];
+    for (form, count) in forms.iter().zip(1..) {
+        mesh.sink.answer_next([form.clone()]);
+        mesh.get("/check", &[]).await;
+        let losses = eventually(format!("the loss by {form:?} is reported"), || {
+            Some(mesh.sink.events("audit.loss")).filter(|found| found.len() == count)
+        })
+        .await;
+        let loss = losses.last().unwrap();
+        assert_eq!(
+            (loss.text("audit.loss.reason").as_str(), loss.int("audit.loss.count")),
+            ("rejected", 1),
+            "{form:?}"
+        );
+    }
+    let settled = |stats: &BTreeMap<String, u64>| stats["buffer.records"] == 0 && Mesh::is_conserved(stats);
+    let stats = mesh.stats_when("an empty buffer", settled).await;
+    assert_eq!(stats["records.rejected"], forms.len() as u64);
+}
+
+#[tokio::test]
 async fn a_delay_that_is_asked_for_is_kept() {
     let mesh = Mesh::with_bootstrap(quick(&json!({})), Sink::start().await, 1).await;
     mesh.sink.answer_next([Answer::RetryAfter(429, "1")]);

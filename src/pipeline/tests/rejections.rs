@@ -61,14 +61,17 @@ fn a_refused_loss_record_is_not_reported_again() {
 
 #[test]
 fn partial_success_counts_and_reports() {
-    let mut rig = Rig::new(|_| {});
-    rig.started();
-    let sent = rig.offer(4).send_one();
-    rig.answer_with(&sent, Some(200), None, r#"{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"x"}}"#);
-    assert_eq!((rig.count(Counter::Acknowledged), rig.count(Counter::Rejected)), (3, 3));
-    let report = rig.pass(DELAY).send_one();
-    assert_eq!(report.losses(), [loss("rejected", 3, 2, 5)]);
-    rig.answer(&report, 200).is_empty();
+    let json = r#"{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"x"}}"#;
+    for body in [json, "\n\x05\x08\x03\x12\x01x"] {
+        let mut rig = Rig::new(|_| {});
+        rig.started();
+        let sent = rig.offer(4).send_one();
+        rig.answer_with(&sent, Some(200), None, body);
+        assert_eq!((rig.count(Counter::Acknowledged), rig.count(Counter::Rejected)), (3, 3));
+        let report = rig.pass(DELAY).send_one();
+        assert_eq!(report.losses(), [loss("rejected", 3, 2, 5)]);
+        rig.answer(&report, 200).is_empty();
+    }
 }
 
 #[test]

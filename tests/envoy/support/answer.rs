@@ -13,6 +13,8 @@ use tokio::sync::Semaphore;
 pub enum Answer {
     /// This status and body.
     Status(u16, &'static str),
+    /// 200 with this body as `application/x-protobuf`.
+    Protobuf(&'static [u8]),
     /// This status with `retry-after`.
     RetryAfter(u16, &'static str),
     /// 200, this much later.
@@ -60,7 +62,7 @@ impl Answer {
     pub fn is_stored(&self) -> bool {
         match self {
             Self::Status(status, _) | Self::RetryAfter(status, _) => (200..300).contains(status),
-            Self::Late(_) | Self::Behind(_) | Self::Huge(_) | Self::Lost => true,
+            Self::Protobuf(_) | Self::Late(_) | Self::Behind(_) | Self::Huge(_) | Self::Lost => true,
             Self::Hang | Self::CutOff | Self::Garbage => false,
         }
     }
@@ -82,6 +84,7 @@ impl Answer {
     async fn try_give(&self, stream: &mut BufReader<TcpStream>) -> io::Result<bool> {
         match self {
             Self::Status(status, body) => write(stream, *status, "", body.as_bytes()).await?,
+            Self::Protobuf(body) => write_typed(stream, 200, "application/x-protobuf", "", body).await?,
             Self::RetryAfter(status, value) => {
                 write(stream, *status, &format!("retry-after: {value}\r\n"), &[]).await?;
             }
@@ -104,9 +107,19 @@ impl Answer {
 }
 
 async fn write(stream: &mut BufReader<TcpStream>, status: u16, header: &str, body: &[u8]) -> io::Result<()> {
+    write_typed(stream, status, "application/json", header, body).await
+}
+
+async fn write_typed(
+    stream: &mut BufReader<TcpStream>,
+    status: u16,
+    media_type: &str,
+    header: &str,
+    body: &[u8],
+) -> io::Result<()> {
     // A 204 must not have a length.
     let length = if status == 204 { String::new() } else { format!("content-length: {}\r\n", body.len()) };
-    let head = format!("HTTP/1.1 {status} scripted\r\ncontent-type: application/json\r\n{header}{length}\r\n");
+    let head = format!("HTTP/1.1 {status} scripted\r\ncontent-type: {media_type}\r\n{header}{length}\r\n");
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body).await
 }
