@@ -9,8 +9,15 @@ use serde_json::Value;
 
 use crate::json::without_bom;
 
+/// Length of the shortest message with a count, in bytes: two keys, a length and a varint.
+const SHORTEST_COUNT: usize = 4;
+
 /// The rejected records that the answer reports. 0 for one that reports none, fewer than none, or cannot be read.
 pub(super) fn rejected(body: &[u8]) -> u64 {
+    // An empty message, by far the most frequent answer: `{}` or nothing.
+    if body.len() < SHORTEST_COUNT {
+        return 0;
+    }
     let count = match serde_json::from_slice(without_bom(body)) {
         Ok(answer) => in_json(&answer),
         Err(_) => in_protobuf(body),
