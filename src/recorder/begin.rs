@@ -164,7 +164,8 @@ impl Recorder {
     ) -> Candidate {
         let headers = arrival.head.headers;
         let claims = self.claims(rule, exchange, headers, host);
-        arrival.tracking.conflict |= claims.is_some() && rule.identity.claims_conflict(headers);
+        arrival.tracking.conflict |= claims.as_ref().is_some_and(|claims| claims.conflict);
+        arrival.tracking.conflict |= rule.set_tracking.as_ref().is_some_and(|gateway| gateway.conflicts(headers));
         Candidate {
             rule: Rc::clone(rule),
             claims: claims.unwrap_or_default(),
@@ -187,6 +188,8 @@ impl Recorder {
         let correlates = candidates.iter().any(|candidate| claim.expects(&candidate.rule) && candidate.rule.correlate);
         let correlates = correlates && context.on_request_path;
         let id = exchange.connection(stream);
+        let (session, conflict) = self.settings.session.read(head.headers);
+        tracking.conflict |= conflict;
         Box::new(Audited {
             subject: Subject {
                 candidates,
@@ -195,7 +198,7 @@ impl Recorder {
                 has_deadline: has_deadline(claim, head.headers),
                 tracking: mem::take(tracking),
                 request: Request::read(head),
-                session: self.settings.session.read(head.headers),
+                session,
                 correlation: if correlates { host.correlator.next(&mut || fresh_id()) } else { None },
                 version: self.connections.version(id, || stream.property(Property::Protocol)),
                 started_number: None,

@@ -1,48 +1,63 @@
-//! What a request shows of its sender's credentials: cookies and the scheme of `authorization`.
+//! What a request shows of its sender's credentials: cookies and `authorization`.
 
 use super::headers::Headers;
+use super::values::Values;
 
-/// What `authorization` holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Authorization<'h> {
-    /// A bearer token (RFC 6750).
-    Bearer(&'h [u8]),
-    /// A user name and a password (RFC 7617), which nobody needs to see.
-    Basic,
-}
-
-impl<'h> Authorization<'h> {
-    /// Reads the first `authorization`; a scheme is case-insensitive (RFC 9110 section 11.1). `None` for other schemes.
-    #[must_use]
-    pub fn of(headers: &Headers<'h>) -> Option<Self> {
-        let value = headers.first("authorization")?.trim_ascii();
-        let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
-        let (scheme, rest) = value.split_at_checked(end)?;
-        if scheme.eq_ignore_ascii_case(b"bearer") {
-            return Some(Self::Bearer(rest.trim_ascii()));
-        }
-        scheme.eq_ignore_ascii_case(b"basic").then_some(Self::Basic)
-    }
-}
-
-/// The value of the first cookie of this name (RFC 6265 section 5.4), without quotes around it. HTTP/2 may split the
-/// header in several (RFC 9113 section 8.2.3).
+/// Whether a field of `authorization` has a user name and a password (RFC 7617), which are not to be recorded.
 #[must_use]
-pub fn cookie<'h>(headers: &Headers<'h>, name: &str) -> Option<&'h [u8]> {
-    let mut pairs = headers.all("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
-    pairs.find_map(|pair| value_of(pair, name))
+pub fn is_basic(headers: &Headers<'_>) -> bool {
+    headers.all("authorization").any(|value| of_scheme(value, b"basic").is_some())
 }
 
-/// The value that a response leaves in a cookie of this name: that of the last `set-cookie` (RFC 6265 section 5.3).
+/// The bearer tokens (RFC 6750). Envoy joins several fields of `authorization` with commas, which no token holds (section
+/// 2.1).
 #[must_use]
-pub fn set_cookie<'h>(headers: &Headers<'h>, name: &str) -> Option<&'h [u8]> {
-    let pairs = headers.all("set-cookie").filter_map(|value| value.split(|byte| *byte == b';').next());
-    pairs.filter_map(|pair| value_of(pair, name)).last()
+pub(super) fn bearer<'h>(headers: &Headers<'h>) -> Values<&'h [u8]> {
+    let credentials = headers.all("authorization").flat_map(|value| value.split(|byte| *byte == b','));
+    credentials.filter_map(|value| of_scheme(value, b"bearer")).filter(|token| !token.is_empty()).collect()
+}
+
+/// What follows the scheme, which is case-insensitive (RFC 9110 section 11.1); `None` for another one.
+fn of_scheme<'h>(credentials: &'h [u8], scheme: &[u8]) -> Option<&'h [u8]> {
+    let (start, rest) = credentials.trim_ascii_start().split_at_checked(scheme.len())?;
+    let ends = rest.first().is_none_or(u8::is_ascii_whitespace);
+    (ends && start.eq_ignore_ascii_case(scheme)).then(|| rest.trim_ascii())
+}
+
+/// The values of the cookies of this name, without quotes around them. A client sends several that hold for different paths
+/// or domains (RFC 6265 section 5.4), and HTTP/2 may split the header in several (RFC 9113 section 8.2.3).
+#[must_use]
+pub(super) fn cookies<'h>(headers: &Headers<'h>, name: &str) -> Values<&'h [u8]> {
+    let pairs = headers.all("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
+    pairs.filter_map(|pair| value_of(pair, name)).filter(|value| !value.is_empty()).collect()
+}
+
+/// The values that a response gives to cookies of this name: of several `set-cookie` the last stays (RFC 6265 section 5.3).
+/// One that removes the cookie gives none.
+#[must_use]
+pub(super) fn set_cookies<'h>(headers: &Headers<'h>, name: &str) -> Values<&'h [u8]> {
+    let value = |line: &'h [u8]| {
+        let mut parts = line.split(|byte| *byte == b';');
+        let value = value_of(parts.next()?, name)?;
+        (!value.is_empty() && !parts.any(is_over)).then_some(value)
+    };
+    headers.all("set-cookie").filter_map(value).collect()
+}
+
+/// Whether an attribute ends a cookie at once: `Max-Age` of no second or fewer (RFC 6265 section 5.2.2).
+fn is_over(attribute: &[u8]) -> bool {
+    let mut words = attribute.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
+    let is_age = words.next().is_some_and(|name| name.eq_ignore_ascii_case(b"max-age"));
+    is_age
+        && words
+            .next()
+            .is_some_and(|age| age.starts_with(b"-") || !age.is_empty() && age.iter().all(|digit| *digit == b'0'))
 }
 
 fn value_of<'h>(pair: &'h [u8], name: &str) -> Option<&'h [u8]> {
     let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.trim_ascii_start().strip_prefix(b"=")?.trim_ascii();
-    Some(value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value))
+    let content = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    Some(content.map_or(value, <[u8]>::trim_ascii))
 }
 
 #[cfg(test)]
@@ -53,54 +68,92 @@ mod tests {
         pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect()
     }
 
+    fn texts(values: Values<&[u8]>) -> (Option<&str>, bool) {
+        (values.last.map(|value| str::from_utf8(value).unwrap()), values.disagree)
+    }
+
     #[test]
-    fn schemes_are_told_apart() {
-        let of = |value| Authorization::of(&headers(&[("authorization", value)])).map(|found| format!("{found:?}"));
-        let bearer = |token: &str| Some(format!("{:?}", Authorization::Bearer(token.as_bytes())));
-        assert_eq!(of("Bearer abc.def"), bearer("abc.def"));
-        assert_eq!(of("bearer   abc "), bearer("abc"));
-        assert_eq!(of("BEARER"), bearer(""));
-        assert_eq!(of("Basic dXNlcjpwdw=="), Some("Basic".to_owned()));
-        assert_eq!(of("bAsIc"), Some("Basic".to_owned()));
-        for other in ["Digest x", "Bearerx y", "", "xBasic y"] {
-            assert_eq!(of(other), None, "{other}");
+    fn bearer_tokens_are_found_by_their_scheme() {
+        for (value, expected, conflict) in [
+            ("Bearer abc.def", Some("abc.def"), false),
+            ("bearer   abc ", Some("abc"), false),
+            ("Bearer a,Bearer b", Some("b"), true),
+            ("Bearer a, bearer a", Some("a"), false),
+            ("Bearer a,Bearer ", Some("a"), false),
+            ("Bearer a,Basic dXNlcjpwdw==", Some("a"), false),
+            ("Basic dXNlcjpwdw==,Bearer a", Some("a"), false),
+            ("Digest username=\"u\", realm=\"r\"", None, false),
+            ("BEARER", None, false),
+            ("Bearerx y", None, false),
+            ("xBearer y", None, false),
+            ("", None, false),
+        ] {
+            let headers = headers(&[("authorization", value)]);
+            assert_eq!(texts(bearer(&headers)), (expected, conflict), "{value}");
         }
-        assert_eq!(Authorization::of(&headers(&[])), None);
+        let fields = headers(&[("authorization", "Bearer a"), ("authorization", "Bearer b"), ("authorization", "")]);
+        assert_eq!(texts(bearer(&fields)), (Some("b"), true));
+        assert_eq!(texts(bearer(&headers(&[]))), (None, false));
+    }
+
+    #[test]
+    fn basic_credentials_are_found_by_their_scheme() {
+        for value in ["Basic dXNlcjpwdw==", "bAsIc", " basic\tx"] {
+            assert!(is_basic(&headers(&[("authorization", "Bearer a"), ("authorization", value)])), "{value}");
+        }
+        for value in ["Digest x", "Basicx y", "", "xBasic y", "Bearer basic"] {
+            assert!(!is_basic(&headers(&[("authorization", value)])), "{value}");
+        }
     }
 
     #[test]
     fn the_last_line_that_sets_a_cookie_counts() {
-        let find = |value: &str| {
-            let lines = [("set-cookie", "a=1"), ("set-cookie", "sid=old; Max-Age=0"), ("set-cookie", value)];
-            let found = set_cookie(&headers(&lines), "sid")?;
-            Some(String::from_utf8(found.to_vec()).unwrap())
-        };
-        assert_eq!(find("sid=x; Path=/; HttpOnly").as_deref(), Some("x"));
-        assert_eq!(find("other=x; sid=y").as_deref(), Some("old"), "an attribute is no cookie");
+        for (last, expected, conflict) in [
+            ("sid=x; Path=/; HttpOnly", "x", true),
+            ("sid=first; Path=/", "first", false),
+            ("other=x; sid=y", "first", false),
+            ("sid=", "first", false),
+            ("sid=deleted; Max-Age=0", "first", false),
+            ("sid=deleted; Path=/; max-age = -1", "first", false),
+            ("sid=deleted;MAX-AGE=00", "first", false),
+            ("sid=x; Max-Age=10; Max-Age", "x", true),
+            ("sid=x; Max-Age=", "x", true),
+            ("sid=x; xMax-Age=0", "x", true),
+        ] {
+            let lines =
+                headers(&[("set-cookie", "a=1"), ("set-cookie", "sid=first; Max-Age=60"), ("set-cookie", last)]);
+            assert_eq!(texts(set_cookies(&lines, "sid")), (Some(expected), conflict), "{last}");
+        }
+        let lines = headers(&[("set-cookie", "sid=deleted; Max-Age=0"), ("set-cookie", "sid=new")]);
+        assert_eq!(texts(set_cookies(&lines, "sid")), (Some("new"), false));
+        assert_eq!(texts(set_cookies(&headers(&[("set-cookie", "sid=deleted; Max-Age=0")]), "sid")), (None, false));
     }
 
     #[test]
     fn a_cookie_is_found_by_its_whole_name() {
-        let find = |values: &[&str]| {
-            let pairs: Vec<(&str, &str)> = values.iter().map(|value| ("cookie", *value)).collect();
-            cookie(&headers(&pairs), "session").map(|value| String::from_utf8(value.to_vec()).unwrap())
-        };
-        for (values, expected) in [
-            (&["session=a"][..], Some("a")),
-            (&["x=1; session=a; session=b"], Some("a")),
-            (&["x=1;session=a"], Some("a")),
-            (&["x=1", "session=a"], Some("a")),
-            (&["session = \"a b\" "], Some("a b")),
-            (&["session=a=b=="], Some("a=b==")),
-            (&["session=\""], Some("\"")),
-            (&["session="], Some("")),
-            (&["xsession=a; session2=b; Session=c"], None),
-            (&["session"], None),
-            (&["x=session=a"], None),
-            (&[""], None),
-            (&[], None),
+        for (values, expected, conflict) in [
+            (&["session=a"][..], Some("a"), false),
+            (&["x=1; session=a; session=b"], Some("b"), true),
+            (&["session=a; session=a"], Some("a"), false),
+            (&["session=a; session=\"a\""], Some("a"), false),
+            (&["session=a", "session=b"], Some("b"), true),
+            (&["session=a; session="], Some("a"), false),
+            (&["session=; session=a"], Some("a"), false),
+            (&["x=1;session=a"], Some("a"), false),
+            (&["x=1", "session=a"], Some("a"), false),
+            (&["session = \"a b\" "], Some("a b"), false),
+            (&["session=a=b=="], Some("a=b=="), false),
+            (&["session=\""], Some("\""), false),
+            (&["session="], None, false),
+            (&["session=\" \""], None, false),
+            (&["xsession=a; session2=b; Session=c"], None, false),
+            (&["session"], None, false),
+            (&["x=session=a"], None, false),
+            (&[""], None, false),
+            (&[], None, false),
         ] {
-            assert_eq!(find(values).as_deref(), expected, "{values:?}");
+            let pairs: Vec<(&str, &str)> = values.iter().map(|value| ("cookie", *value)).collect();
+            assert_eq!(texts(cookies(&headers(&pairs), "session")), (expected, conflict), "{values:?}");
         }
     }
 }

@@ -283,9 +283,11 @@ impl Request {
             path: clipped(head.path, MAX_PATH_BYTES).to_vec(),
             host: clipped(policy::host(head.authority), MAX_NAME_BYTES).to_vec(),
             tunnel: Tunnel::of(head),
+            // Of these two there is one: Envoy joins several.
             user_agent: bounded("user-agent", MAX_USER_AGENT_BYTES),
             request_id: bounded("x-request-id", MAX_NAME_BYTES),
-            trace: head.headers.first("traceparent").and_then(trace::parse),
+            // It is no list (W3C Trace Context, section 3.2): several are no trace context.
+            trace: head.headers.only("traceparent").and_then(trace::parse),
             forwarded_for: head
                 .headers
                 .only("x-forwarded-for")

@@ -10,6 +10,8 @@ use crate::host::{Property, Stream};
 pub(crate) struct FakeStream {
     pub(crate) properties: HashMap<Property, Vec<u8>>,
     pub(crate) response_headers: HashMap<String, Vec<u8>>,
+    /// Response headers that come behind those, several of a name or not.
+    pub(crate) repeated_response_headers: Vec<(String, Vec<u8>)>,
     pub(crate) response_trailers: HashMap<String, Vec<u8>>,
     pub(crate) metadata: HashMap<String, Vec<u8>>,
     /// Request headers as they are at the end.
@@ -71,8 +73,9 @@ impl Stream for FakeStream {
 
     fn response_headers(&self) -> Vec<u8> {
         self.maps.set(self.maps.get() + 1);
-        let pairs: Vec<(&str, &[u8])> =
-            self.response_headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+        let repeated = self.repeated_response_headers.iter().map(|(name, value)| (name, value));
+        let all = self.response_headers.iter().chain(repeated);
+        let pairs: Vec<(&str, &[u8])> = all.map(|(name, value)| (name.as_str(), value.as_slice())).collect();
         serialized(&pairs)
     }
 

@@ -40,7 +40,9 @@ pub(super) fn record(audited: &mut Audited, mut ending: Ending, end: End<'_>) ->
     let Candidate { rule, claims, captured } = subject.candidates.get_mut(place)?;
 
     (record.start_unix_nanos, record.duration) = timing(subject.start, stream, clock);
-    record.identity = rule.identity.resolve(mem::take(claims), response, seen.body.as_deref(), stream);
+    let (identity, conflict) = rule.identity.resolve(mem::take(claims), response, seen.body.as_deref(), stream);
+    record.identity = identity;
+    record.header_conflict |= conflict;
     rule.capture.of_response(response, captured);
     record.captured = mem::take(captured);
 

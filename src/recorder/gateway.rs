@@ -2,13 +2,14 @@
 
 use base64ct::{Base64, Encoding};
 
-use super::credentials::cookie;
+use super::credentials::cookies;
 use super::exchange::MAX_NAME_BYTES;
 use super::headers::Headers;
 use super::metadata::MetadataPath;
 use super::redact::looks_secret;
 use super::tracking::{self, clipped};
 use super::trust::address_without_port;
+use super::values::Values;
 use crate::host::{Property, Stream};
 use crate::json::Writer;
 
@@ -47,6 +48,11 @@ impl SetTracking {
             ContextSource::Header(name) | ContextSource::Cookie(name) => looks_secret(name),
             ContextSource::Metadata(_) | ContextSource::PeerUriSan | ContextSource::PeerAddress => false,
         })
+    }
+
+    /// Whether a source of a field has values that differ.
+    pub(super) fn conflicts(&self, headers: &Headers<'_>) -> bool {
+        self.context.iter().any(|(_, source)| source.in_request(headers).disagree)
     }
 
     /// The headers to set: track, operation, context. The context is base64 (RFC 4648 section 4) of a JSON object with
@@ -90,11 +96,17 @@ impl SetTracking {
 }
 
 impl ContextSource {
+    fn in_request<'h>(&self, headers: &Headers<'h>) -> Values<&'h [u8]> {
+        match self {
+            Self::Header(name) => headers.values(name),
+            Self::Cookie(name) => cookies(headers, name),
+            Self::Metadata(_) | Self::PeerUriSan | Self::PeerAddress => Values::default(),
+        }
+    }
+
     fn value(&self, headers: &Headers<'_>, stream: &dyn Stream) -> Option<Vec<u8>> {
         let value = match self {
-            // Of several values the last one was added by the nearest hop.
-            Self::Header(name) => headers.all(name).last()?.trim_ascii().to_vec(),
-            Self::Cookie(name) => cookie(headers, name)?.to_vec(),
+            Self::Header(_) | Self::Cookie(_) => self.in_request(headers).last?.to_vec(),
             Self::Metadata(path) => path.read(stream)?,
             Self::PeerUriSan => stream.property(Property::PeerUriSan)?,
             Self::PeerAddress => address_without_port(&stream.property(Property::SourceAddress)?).to_vec(),

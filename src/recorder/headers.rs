@@ -1,5 +1,7 @@
 //! A read-only view of one header map: raw bytes, duplicates kept, in the order of arrival.
 
+use super::values::Values;
+
 /// Pairs of lower-case names and raw values, borrowed from the buffer that the host filled.
 #[derive(Debug, Default)]
 pub struct Headers<'a> {
@@ -68,20 +70,28 @@ impl<'a> Headers<'a> {
         found.map(|pair| pair.value)
     }
 
+    /// What the values of `name` come to, without white space around each.
+    #[inline(never)]
+    pub(super) fn values(&self, name: &str) -> Values<&'a [u8]> {
+        let mut values = Values::default();
+        let mark = mark(name.as_bytes());
+        if self.marks & bit(mark) == 0 {
+            return values;
+        }
+        for pair in &self.pairs {
+            if pair.mark == mark && is_same(pair.name, name.as_bytes()) {
+                values.add_text(pair.value);
+            }
+        }
+        values
+    }
+
     /// The value of `name`, if it has one and no other.
     #[must_use]
     pub fn only(&self, name: &str) -> Option<&'a [u8]> {
         let mut values = self.all(name);
         let first = values.next()?;
         values.next().is_none().then_some(first)
-    }
-
-    /// Whether `name` has more than one distinct value.
-    #[must_use]
-    pub fn disagree(&self, name: &str) -> bool {
-        let mut values = self.all(name);
-        let first = values.next();
-        values.any(|value| Some(value) != first)
     }
 
     /// Whether `name` is there at all.

@@ -1,6 +1,7 @@
 //! Who did it: the user's id, name and e-mail, each from the first of its sources that has a value.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use super::exchange::MAX_NAME_BYTES;
 use super::headers::Headers;
@@ -63,9 +64,14 @@ pub struct Identity {
     pub source: Option<Cow<'static, str>>,
 }
 
-/// What a trusted peer said in request headers: of each field the source and its value.
+/// What a trusted peer said in request headers.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Claims([Option<(usize, Vec<u8>)>; FIELDS]);
+pub(super) struct Claims {
+    /// Of each field the source and its value.
+    fields: [Option<(usize, Vec<u8>)>; FIELDS],
+    /// A source that was read has values that differ.
+    pub(super) conflict: bool,
+}
 
 impl Settings {
     /// How many of the request headers that are sources are there, so that the peer must be judged.
@@ -74,18 +80,15 @@ impl Settings {
         self.fields.iter().flatten().filter(is_there).count() as u64
     }
 
-    /// Whether one of those headers has more than one distinct value.
-    pub(super) fn claims_conflict(&self, headers: &Headers<'_>) -> bool {
-        self.fields.iter().flatten().any(|source| matches!(source, Source::Header(name) if headers.disagree(name)))
-    }
-
-    /// Reads the request headers of a trusted peer. Of several values the last counts, which the nearest hop has added.
+    /// Reads the request headers of a trusted peer.
     pub(super) fn claims(&self, headers: &Headers<'_>) -> Claims {
-        let claim = |(index, source): (usize, &Source)| match source {
-            Source::Header(name) => Some((index, value(headers.all(name).last()?)?)),
+        let mut conflict = false;
+        let mut claim = |(index, source): (usize, &Source)| match source {
+            Source::Header(name) => Some((index, value(headers.values(name).noting(&mut conflict)?)?)),
             _ => None,
         };
-        Claims([0, 1, 2].map(|field| self.fields.get(field)?.iter().enumerate().find_map(claim)))
+        let fields = [0, 1, 2].map(|field| self.fields.get(field)?.iter().enumerate().find_map(&mut claim));
+        Claims { fields, conflict }
     }
 
     /// Whether the response's body must be read: a field has a source in it, and none before it has a value yet.
@@ -96,12 +99,12 @@ impl Settings {
             };
             let is_claimed = claim.as_ref().is_some_and(|(index, _)| *index < at);
             let answer = |source: &Source| match source {
-                Source::ResponseHeader(name) => value(response.first(name)?),
+                Source::ResponseHeader(name) => value(response.values(name).last?),
                 source => value(&of_request(source, stream)?),
             };
             !is_claimed && sources.iter().take(at).find_map(answer).is_none()
         };
-        self.fields.iter().zip(&claims.0).any(is_open)
+        self.fields.iter().zip(&claims.fields).any(is_open)
     }
 
     /// How many fields have sources.
@@ -114,20 +117,26 @@ impl Settings {
         self.fields.iter().flatten().any(|source| matches!(source, Source::ResponseJson(_)))
     }
 
-    /// Tries the sources when the exchange has ended.
+    /// Tries the sources when the exchange has ended. The second value: a response header that was read has values that
+    /// differ.
     pub(super) fn resolve(
         &self,
         mut claims: Claims,
         response: &Headers<'_>,
         body: Option<&Body>,
         stream: &dyn Stream,
-    ) -> Identity {
+    ) -> (Identity, bool) {
+        let has_conflict = Cell::new(false);
         let ask = |source: &Source| match source {
-            Source::ResponseHeader(name) => Ok(response.first(name).map(Cow::Borrowed)),
+            Source::ResponseHeader(name) => {
+                let values = response.values(name);
+                has_conflict.set(has_conflict.get() | values.disagree);
+                Ok(values.last.map(Cow::Borrowed))
+            }
             Source::ResponseJson(pointer) => body.map(|body| body.find(pointer).map(Cow::Owned)).transpose(),
             source => Ok(of_request(source, stream).map(Cow::Owned)),
         };
-        self.identity(&mut claims, &ask)
+        (self.identity(&mut claims, &ask), has_conflict.get())
     }
 
     /// The same before the request goes upstream, when no source in the response can have a value. What is missing then
@@ -141,7 +150,7 @@ impl Settings {
     fn identity(&self, claims: &mut Claims, ask: &Ask<'_>) -> Identity {
         let mut source = None;
         let [id, name, email] = &self.fields;
-        let Claims([id_claim, name_claim, email_claim]) = claims;
+        let [id_claim, name_claim, email_claim] = &mut claims.fields;
         let mut field = |sources: &[Source], claim: &mut Option<(usize, Vec<u8>)>| {
             let (value, from) = first_value(sources, claim, ask);
             source = source.take().or(from);

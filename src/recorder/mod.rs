@@ -34,6 +34,7 @@ pub mod trace;
 pub mod tracking;
 pub mod trust;
 mod tunnel;
+mod values;
 
 #[cfg(test)]
 pub(crate) mod fake;

@@ -164,7 +164,9 @@ fn begin_session(
         return None;
     }
 
-    audited.seen.begun = settings.of_response(headers);
+    let (own, conflict) = settings.of_response(headers);
+    audited.seen.begun = own;
+    audited.subject.tracking.conflict |= conflict;
     if audited.seen.begun.is_some() {
         return None;
     }

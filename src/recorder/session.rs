@@ -1,8 +1,9 @@
 //! Whose session it is: an id that may be recorded, and the reference of a token that must not be.
 
-use super::credentials::{Authorization, cookie, set_cookie};
+use super::credentials::{bearer, cookies, is_basic, set_cookies};
 use super::headers::Headers;
 use super::token::{TokenMode, sha256_hex};
+use super::values::Values;
 
 /// Where a session id or token may come from: the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,50 +100,46 @@ impl SessionId {
 }
 
 impl Settings {
-    /// Reads the session of a request.
-    pub(super) fn read(&self, headers: &Headers<'_>) -> Session {
-        let id = self.id.iter().find_map(|source| self.id_of(source, source.value(headers)?));
-        let token = || self.token.iter().find_map(|source| source.value(headers));
-        Session {
-            id,
-            token_ref: match self.token_mode {
-                TokenMode::Omit => None,
-                _ => token().and_then(|token| self.token_mode.reference(token)),
-            },
-            is_basic: matches!(Authorization::of(headers), Some(Authorization::Basic)),
-        }
+    /// Reads the session of a request. The second value: a source that was read has values that differ.
+    pub(super) fn read(&self, headers: &Headers<'_>) -> (Session, bool) {
+        let mut conflict = false;
+        let mut value = |source: &Source| source.values(headers).noting(&mut conflict);
+        let id = self.id.iter().find_map(|source| self.id_of(source, value(source)?));
+        let token_ref = match self.token_mode {
+            TokenMode::Omit => None,
+            _ => self.token.iter().find_map(value).and_then(|token| self.token_mode.reference(token)),
+        };
+        (Session { id, token_ref, is_basic: is_basic(headers) }, conflict)
     }
 
-    /// The session id that a response has of its own, in one of the headers or cookies that carry it.
-    pub(super) fn of_response(&self, headers: &Headers<'_>) -> Option<SessionId> {
-        let own = |source: &Source| match source {
-            Source::Header(name) => self.id_of(source, headers.first(name)?),
-            Source::Cookie(name) => self.id_of(source, set_cookie(headers, name)?),
-            Source::Bearer => None,
+    /// The session id that a response has of its own, in one of the headers or cookies that carry it. The second value is
+    /// that of [`Self::read`].
+    pub(super) fn of_response(&self, headers: &Headers<'_>) -> (Option<SessionId>, bool) {
+        let mut conflict = false;
+        let mut own = |source: &Source| {
+            let values = match source {
+                Source::Header(name) => headers.values(name),
+                Source::Cookie(name) => set_cookies(headers, name),
+                Source::Bearer => Values::default(),
+            };
+            self.id_of(source, values.noting(&mut conflict)?)
         };
-        self.id.iter().find_map(own).or_else(|| SessionId::checked(headers.first(ID_HEADER)?))
+        let id = self.id.iter().find_map(&mut own).or_else(|| own(&Source::Header(ID_HEADER.to_owned())));
+        (id, conflict)
     }
 
     fn id_of(&self, source: &Source, value: &[u8]) -> Option<SessionId> {
         let is_secret = *source == Source::Bearer || self.token.contains(source);
-        match value {
-            b"" => None,
-            _ if is_secret => Some(SessionId::of_secret(value, &self.token_mode)),
-            _ => SessionId::checked(value),
-        }
+        if is_secret { Some(SessionId::of_secret(value, &self.token_mode)) } else { SessionId::checked(value) }
     }
 }
 
 impl Source {
-    fn value<'h>(&self, headers: &Headers<'h>) -> Option<&'h [u8]> {
-        let value = match self {
-            Self::Header(name) => headers.all(name).map(<[u8]>::trim_ascii).find(|value| !value.is_empty()),
-            Self::Cookie(name) => cookie(headers, name),
-            Self::Bearer => match Authorization::of(headers) {
-                Some(Authorization::Bearer(token)) => Some(token),
-                _ => None,
-            },
-        };
-        value.filter(|value| !value.is_empty())
+    fn values<'h>(&self, headers: &Headers<'h>) -> Values<&'h [u8]> {
+        match self {
+            Self::Header(name) => headers.values(name),
+            Self::Cookie(name) => cookies(headers, name),
+            Self::Bearer => bearer(headers),
+        }
     }
 }

@@ -13,6 +13,7 @@ mod matching;
 mod peers;
 mod required;
 mod sessions;
+mod several_values;
 mod tracking;
 
 use std::rc::Rc;
@@ -215,6 +216,11 @@ impl Case {
 
     fn response_header(mut self, name: &str, value: &str) -> Self {
         self.stream.response_headers.insert(name.to_owned(), value.as_bytes().to_vec());
+        self
+    }
+
+    fn repeated_response_header(mut self, name: &str, value: &str) -> Self {
+        self.stream.repeated_response_headers.push((name.to_owned(), value.as_bytes().to_vec()));
         self
     }
 

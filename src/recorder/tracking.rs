@@ -2,6 +2,7 @@
 
 use super::headers::Headers;
 use super::token::sha256_hex;
+use super::values::Values;
 
 /// Names of the control headers and what to do with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,11 +91,11 @@ impl Settings {
 pub struct Tracking {
     /// One of the track values is exactly `true`.
     pub tracked: bool,
-    /// Last operation label, at most [`MAX_OPERATION_BYTES`]; `None` when absent or empty.
+    /// Last operation label that is not empty, at most [`MAX_OPERATION_BYTES`]; `None` when there is none.
     pub operation: Option<Vec<u8>>,
-    /// Last context; `None` when absent or empty.
+    /// Last context that is not empty; `None` when there is none.
     pub context: Option<Context>,
-    /// One of the three headers came with more than one distinct value.
+    /// A source of the record had more than one distinct value.
     pub conflict: bool,
 }
 
@@ -121,42 +122,15 @@ impl Tracking {
             tracked |= value == b"true";
             track.add(value);
         }
-        let operation = Values::of(headers, &settings.operation_header);
-        let context = Values::of(headers, &settings.context_header);
+        let mut conflict = track.disagree;
+        let operation = headers.values(&settings.operation_header).noting(&mut conflict);
+        let context = headers.values(&settings.context_header).noting(&mut conflict);
         Self {
             tracked,
-            operation: operation.last().map(|value| clipped(value, MAX_OPERATION_BYTES).to_vec()),
-            context: context.last().map(|value| Context::bounded(value, settings.max_context_bytes)),
-            conflict: track.disagree || operation.disagree || context.disagree,
+            operation: operation.map(|value| clipped(value, MAX_OPERATION_BYTES).to_vec()),
+            context: context.map(|value| Context::bounded(value, settings.max_context_bytes)),
+            conflict,
         }
-    }
-}
-
-/// What the values of one name are together.
-#[derive(Default)]
-struct Values<'h> {
-    first: Option<&'h [u8]>,
-    last: Option<&'h [u8]>,
-    disagree: bool,
-}
-
-impl<'h> Values<'h> {
-    fn of(headers: &Headers<'h>, name: &str) -> Self {
-        let mut values = Self::default();
-        headers.all(name).for_each(|value| values.add(value.trim_ascii()));
-        values
-    }
-
-    fn add(&mut self, value: &'h [u8]) {
-        match self.first {
-            None => self.first = Some(value),
-            Some(first) => self.disagree |= value != first,
-        }
-        self.last = Some(value);
-    }
-
-    fn last(&self) -> Option<&'h [u8]> {
-        self.last.filter(|value| !value.is_empty())
     }
 }
 
@@ -169,8 +143,9 @@ impl Context {
     }
 }
 
+/// The items of a list (RFC 9110 section 5.6.1), which may be empty: those do not count.
 fn list_items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|item| !item.is_empty())
 }
 
 /// The start of a value, at most `max_bytes`; a UTF-8 character is not cut in two.
@@ -225,6 +200,7 @@ mod tests {
         check_tracked(&["true", "false"], true, true);
         check_tracked(&["false, true"], true, true);
         check_tracked(&["true,true", "true"], true, false);
+        check_tracked(&["true, ,", ""], true, false);
         check_tracked(&["nottrue"], false, false);
         check_tracked(&[], false, false);
     }

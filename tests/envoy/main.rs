@@ -33,6 +33,7 @@ mod lifecycle;
 mod recreated;
 mod required;
 mod sessions;
+mod several_values;
 mod shipped;
 #[expect(dead_code, reason = "the fault matrix uses what the scenarios do not")]
 mod support;

@@ -55,8 +55,7 @@ fn extra_fields_are_asked_for_one_by_one() {
 fn what_the_request_told() {
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let agent = "\u{f6}".repeat(200);
-    let headers =
-        [("user-agent", agent.as_str()), ("x-request-id", "id-1"), ("traceparent", trace), ("x-request-id", "id-2")];
+    let headers = [("user-agent", agent.as_str()), ("x-request-id", "id-1"), ("traceparent", trace)];
     let record = Case::new("GET", "/check").headers(&headers).stream(full_stream).status("200").recorded();
     assert_eq!(optional(record.user_agent.as_ref()), Some(&*"\u{f6}".repeat(128)));
     assert_eq!(optional(record.request_id.as_ref()), Some("id-1"));

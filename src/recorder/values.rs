@@ -1,0 +1,67 @@
+//! What several values from one source come to: the last counts, since a proxy appends its own behind what it received.
+
+/// The values of one source in the order of arrival, as far as they matter. Empty ones are to be left out before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Values<T> {
+    /// The value that counts; `None` when there is none.
+    pub(super) last: Option<T>,
+    /// Whether another one differs from it: `audit.header_conflict`.
+    pub(super) disagree: bool,
+}
+
+impl<T> Default for Values<T> {
+    fn default() -> Self {
+        Self { last: None, disagree: false }
+    }
+}
+
+impl<T: Copy + PartialEq> Values<T> {
+    pub(super) fn add(&mut self, value: T) {
+        self.disagree |= self.last.is_some_and(|last| last != value);
+        self.last = Some(value);
+    }
+
+    /// The value that counts; notes a conflict where there is one.
+    pub(super) fn noting(self, conflict: &mut bool) -> Option<T> {
+        *conflict |= self.disagree;
+        self.last
+    }
+}
+
+impl<'h> Values<&'h [u8]> {
+    /// Adds what is left of a value without white space around it, if anything is.
+    pub(super) fn add_text(&mut self, value: &'h [u8]) {
+        let value = value.trim_ascii();
+        if !value.is_empty() {
+            self.add(value);
+        }
+    }
+}
+
+impl<T: Copy + PartialEq> FromIterator<T> for Values<T> {
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
+        let mut all = Self::default();
+        values.into_iter().for_each(|value| all.add(value));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_last_counts_and_any_other_is_a_conflict(list in prop::collection::vec(0..3_u8, 0..5)) {
+            let values: Values<u8> = list.iter().copied().collect();
+            prop_assert_eq!(values.last, list.last().copied());
+            prop_assert_eq!(values.disagree, list.iter().any(|value| Some(value) != list.last()));
+            let mut conflict = false;
+            prop_assert_eq!((values.noting(&mut conflict), conflict), (values.last, values.disagree));
+            conflict = true;
+            let _ = Values::<u8>::default().noting(&mut conflict);
+            prop_assert!(conflict, "it is not taken back");
+        }
+    }
+}
