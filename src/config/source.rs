@@ -5,6 +5,7 @@ use prost_types::value::Kind;
 use serde_json::{Map, Number, Value};
 
 use super::node::Problems;
+use crate::json::without_bom;
 
 /// Turns the delivered bytes into a value.
 ///
@@ -17,7 +18,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Value, String> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Value::Object(Map::new()));
     }
-    let json_error = match serde_json::from_slice(bytes) {
+    let json_error = match serde_json::from_slice(without_bom(bytes)) {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
@@ -148,7 +149,8 @@ pub(super) mod tests {
             let text = serde_json::to_vec_pretty(&map).unwrap();
             let packed = to_struct(&map).encode_to_vec();
             prop_assert_eq!(decode(&packed).unwrap(), Value::Object(map.clone()));
-            prop_assert_eq!(decode(&[b"\n", text.as_slice()].concat()).unwrap(), Value::Object(map));
+            prop_assert_eq!(decode(&[b"\n", text.as_slice()].concat()).unwrap(), Value::Object(map.clone()));
+            prop_assert_eq!(decode(&[b"\xef\xbb\xbf", text.as_slice()].concat()).unwrap(), Value::Object(map));
         }
 
         #[test]

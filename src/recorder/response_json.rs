@@ -76,8 +76,8 @@ pub struct Body {
 }
 
 impl Body {
-    /// Decides by the response headers whether reading is worth it: for JSON by its content type, not encoded, of no more
-    /// than `max_bytes`. Memory is taken when the first chunk comes.
+    /// Decides by the response headers whether reading is worth it: for JSON by its content type, or for a body that has
+    /// none, not encoded, of no more than `max_bytes`. Memory is taken when the first chunk comes.
     #[must_use]
     pub fn begin(headers: &Headers<'_>, max_bytes: usize) -> Self {
         let announced_bytes = headers.first("content-length").and_then(length).unwrap_or_default();
@@ -162,18 +162,29 @@ fn reserve(kept: &mut Vec<u8>, bytes: usize, announced_bytes: usize, room: usize
 }
 
 fn refusal(headers: &Headers<'_>) -> Option<Unavailable> {
-    if !headers.first("content-type").is_some_and(is_json) {
+    // Without a content type the bytes decide, as RFC 9110 section 8.3 allows.
+    let is_other = headers.first("content-type").is_some_and(|types| !is_json(types) && !items(types).any(is_json));
+    if is_other {
         return Some(Unavailable::NotJson);
     }
     let is_plain = |coding: &[u8]| coding.is_empty() || is(coding, b"identity");
-    (!headers.all("content-encoding").all(is_plain)).then_some(Unavailable::Encoded)
+    let is_encoded = headers.all("content-encoding").any(|codings| !items(codings).all(is_plain));
+    is_encoded.then_some(Unavailable::Encoded)
 }
 
+/// The items of a list: Envoy joins several content types and content codings with commas.
+fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}
+
+/// The JSON media types of the WHATWG's MIME Sniffing Standard.
 fn is_json(content_type: &[u8]) -> bool {
     let parameters = content_type.iter().position(|byte| matches!(byte, b';' | b' ' | b'\t'));
     let media_type = content_type.get(..parameters.unwrap_or(content_type.len())).unwrap_or_default();
     let suffix = media_type.len().checked_sub(b"+json".len()).and_then(|at| media_type.get(at..));
-    is(media_type, b"application/json") || suffix.is_some_and(|suffix| is(suffix, b"+json"))
+    is(media_type, b"application/json")
+        || is(media_type, b"text/json")
+        || suffix.is_some_and(|suffix| is(suffix, b"+json"))
 }
 
 /// Equality without regard to case. Where it is inlined it is unrolled to the length of the word, which costs a kilobyte.

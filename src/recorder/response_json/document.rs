@@ -3,6 +3,7 @@
 //! Written by hand for two reasons: a number must keep its text, and the module must stay small. Nothing recurses, so no
 //! nesting overflows the stack.
 
+use crate::json::without_bom;
 use crate::recorder::path::escape;
 
 /// Why there is no value.
@@ -35,10 +36,10 @@ pub(super) fn string_in(object: &[u8], name: &str) -> Option<Vec<u8>> {
     child(object, name).filter(|value| value.starts_with(b"\"")).and_then(scalar)
 }
 
-/// The document's value, when there is nothing but white space around it.
+/// The document's value, when there is nothing but white space around it, and at most a byte-order mark before that.
 fn whole(text: &[u8]) -> Option<&[u8]> {
     str::from_utf8(text).ok()?;
-    let mut reader = Reader { rest: text };
+    let mut reader = Reader { rest: without_bom(text) };
     let value = reader.value()?;
     reader.skip_space();
     reader.rest.is_empty().then_some(value)

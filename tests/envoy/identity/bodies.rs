@@ -99,11 +99,12 @@ async fn what_is_no_json_or_holds_no_id_names_nobody() {
         (&JSON[..], &br#"{"UserId":42"#[..], "not_json"),
         (&JSON, br#"{"UserId":42}}"#, "not_json"),
         (&JSON, &GZIPPED, "not_json"),
-        (&JSON, b"\xef\xbb\xbf{}", "not_json"),
+        (&JSON, b"\xef\xbb\xbf{}", "absent"),
+        (&JSON, b"\xff\xfe{\0}\0", "not_json"),
         (&JSON, &nested, "not_json"),
         (&JSON, b"", "not_json"),
         (&[("content-type", "text/html")], br#"{"UserId":42}"#, "not_json"),
-        (&[], br#"{"UserId":42}"#, "not_json"),
+        (&[], b"UserId: 42", "not_json"),
         (&JSON, br#"{"userid":42}"#, "absent"),
         (&JSON, br#"{"UserId":null}"#, "absent"),
         (&JSON, br#"{"UserId":{"id":42}}"#, "absent"),
@@ -114,6 +115,24 @@ async fn what_is_no_json_or_holds_no_id_names_nobody() {
         assert_eq!(record.text("audit.outcome"), "success");
     }
     assert_named(&passed(&mesh, &JSON, b" ", How::Chunks(1)).await, "", "unavailable:not_json");
+}
+
+#[tokio::test]
+async fn json_is_read_however_it_is_announced() {
+    let mesh = small_mesh().await;
+    for media_type in ["application/json;charset=UTF-8", "APPLICATION/JSON", "text/json", "application/hal+json"] {
+        let record = passed(&mesh, &[("content-type", media_type)], br#"{"UserId":42}"#, How::Whole).await;
+        assert_named(&record, "42", "response_json");
+    }
+    assert_named(&passed(&mesh, &[], br#"{"UserId":42}"#, How::Whole).await, "42", "response_json");
+    let marked = b"\xef\xbb\xbf\r\n{\"UserId\":1.0}";
+    for how in [How::Whole, How::Chunks(1)] {
+        assert_named(&passed(&mesh, &JSON, marked, how).await, "1.0", "response_json");
+    }
+    let twice = [JSON[0], JSON[0]];
+    prepare(&mesh, 200, &twice, br#"{"UserId":42}"#, How::Whole);
+    assert_eq!(ask(&mesh, "GET").await.status(), 200);
+    assert_named(&last_record(&mesh).await, "42", "response_json");
 }
 
 #[tokio::test]

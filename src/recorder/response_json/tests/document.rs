@@ -31,6 +31,20 @@ fn a_number_keeps_its_text() {
 }
 
 #[test]
+fn a_byte_order_mark_is_ignored_at_the_start_only() {
+    check("\u{feff}{\"id\":42}", &["id"], "42");
+    check("\u{feff} 42", &[], "42");
+    check("\"\u{feff}a\"", &[], "\u{feff}a");
+    check("{\"\u{feff}id\":1,\"id\":2}", &["id"], "2");
+    for text in ["\u{feff}", "\u{feff}\u{feff}42", " \u{feff}42", "42\u{feff}", "[\u{feff}42]"] {
+        check_miss(text, &[], Miss::Malformed);
+    }
+    for start in [&b"\xef\xbb"[..], b"\xfe\xff", b"\xff\xfe"] {
+        check_miss([start, b"42"].concat(), &[], Miss::Malformed);
+    }
+}
+
+#[test]
 fn a_string_is_decoded() {
     check(r#""plain""#, &[], "plain");
     check(r#""\"\\\/\b\f\n\r\t""#, &[], "\"\\/\u{8}\u{c}\n\r\t");
@@ -136,7 +150,6 @@ fn the_whole_text_must_be_json() {
         r#""\u12"#,
         "\"a\nb\"",
         "\"\u{1}\"",
-        "\u{feff}1",
         "// a\n1",
         "\u{a0}1",
         r#"{"id":1}}"#,
