@@ -17,11 +17,14 @@ mod units;
 mod tests;
 
 use std::fmt;
+use std::rc::Rc;
 
 use node::{Node, Object, Problems};
 pub use source::Environment;
 
+use crate::record::RequireAudit;
 use crate::recorder::gateway::SetTracking;
+use crate::recorder::policy::Rule;
 use crate::recorder::token::TokenMode;
 use crate::{pipeline, recorder};
 
@@ -41,6 +44,10 @@ impl Config {
         let mut warnings = Vec::new();
         if self.recorder.session.token_mode == TokenMode::Clear {
             warnings.push("session.token_mode is clear: whoever reads records can use the session tokens".to_owned());
+        }
+        let requires = |rule: &Rc<Rule>| rule.require_audit != RequireAudit::None;
+        if !self.recorder.enabled && self.recorder.policy.iter().any(requires) {
+            warnings.push("enabled is false: no request is held for require_audit".to_owned());
         }
         for rule in self.recorder.policy.iter() {
             if rule.set_tracking.as_ref().is_some_and(SetTracking::hands_on_secrets) {
@@ -92,11 +99,12 @@ fn read(mut object: Object<'_>) -> Option<Config> {
     let service = object.read("service", String::new(), |node| node.text().map(str::to_owned));
     let target = object.required("audit_cluster").and_then(|node| delivery::target(&node));
     let identity = identity::global(object.field("identity"));
-    let policy =
-        object.field("rules").map_or_else(|| rules::default_rules(&identity), |node| rules::rules(&node, &identity));
     let (correlation_headers, correlation_scope) = request::correlation(object.field("correlation"));
     let tracking = request::tracking(object.field("tracking"), correlation_headers);
     request::check_names(&tracking, &object);
+    let policy = object
+        .field("rules")
+        .map_or_else(|| rules::default_rules(&identity), |node| rules::rules(&node, &identity, &tracking));
     let trust = request::trust(object.field("trust"));
     let session = session::session(object.field("session"));
     let started_after = request::stages(object.field("stages"));

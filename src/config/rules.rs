@@ -14,7 +14,7 @@ use crate::recorder::policy::{
     Conditions, ExtraFields, HeaderCondition, HostPattern, PathPattern, Policy, Rule, StatusRange, ValuePattern,
 };
 use crate::recorder::session::SessionEvent;
-use crate::recorder::tracking::MAX_OPERATION_BYTES;
+use crate::recorder::tracking::{self, MAX_OPERATION_BYTES};
 
 const OUTCOMES: [(&str, Outcome); 4] = [
     ("success", Outcome::Success),
@@ -62,11 +62,11 @@ fn plain_rule(name: &str, conditions: Conditions, identity: &Rc<Settings>) -> Ru
 }
 
 /// Reads `rules`.
-pub(super) fn rules(node: &Node<'_>, identity: &Rc<Settings>) -> Policy {
+pub(super) fn rules(node: &Node<'_>, identity: &Rc<Settings>, tracking: &tracking::Settings) -> Policy {
     let mut names: Vec<Rc<str>> = Vec::new();
     let mut rules = Vec::new();
     for entry in node.non_empty_list().unwrap_or_default() {
-        let Some(rule) = rule(&entry, identity) else { continue };
+        let Some(rule) = rule(&entry, identity, tracking) else { continue };
         if !rule.name.is_empty() && names.contains(&rule.name) {
             entry.refuse("has the name of an earlier rule");
         }
@@ -76,7 +76,7 @@ pub(super) fn rules(node: &Node<'_>, identity: &Rc<Settings>) -> Policy {
     Policy::new(rules)
 }
 
-fn rule(node: &Node<'_>, identity: &Rc<Settings>) -> Option<Rule> {
+fn rule(node: &Node<'_>, identity: &Rc<Settings>, tracking: &tracking::Settings) -> Option<Rule> {
     let mut object = node.object()?;
     let name = object.required("name").and_then(|node| rule_name(&node));
     let conditions = object.field("match").and_then(|node| conditions(&node)).unwrap_or_default();
@@ -93,7 +93,7 @@ fn rule(node: &Node<'_>, identity: &Rc<Settings>) -> Option<Rule> {
     rule.http_statuses = object.read("http_statuses", Vec::new(), |node| Some(node.each(status_range)));
     rule.immediate_on =
         object.read("immediate_on", Vec::new(), |node| Some(node.each(|entry| entry.one_of(&OUTCOMES))));
-    rule.require_audit = object.read("require_audit", RequireAudit::None, |node| require_audit(node, rule.recorded));
+    rule.require_audit = object.read("require_audit", RequireAudit::None, |node| require_audit(node, &rule, tracking));
     rule.tags = object.read("tags", Rc::new([]), tags);
     rule.extra_fields = object.read("extra_fields", ExtraFields::default(), extra_fields);
     rule.identity = identity::of_rule(object.field("identity"), identity);
@@ -112,13 +112,22 @@ enum Level {
     Request,
 }
 
-fn require_audit(node: &Node<'_>, recorded: bool) -> Option<RequireAudit> {
+/// A record that is required must be made of every request that the rule matches. `record_on` and `http_statuses` do no
+/// harm: the request has its place in the buffer, or its receipt, before its end is known.
+fn require_audit(node: &Node<'_>, rule: &Rule, tracking: &tracking::Settings) -> Option<RequireAudit> {
     let words = [
         ("none", RequireAudit::None),
         ("buffered", RequireAudit::Buffered),
         ("acknowledged", RequireAudit::Acknowledged),
     ];
-    recorded_only(node, node.one_of(&words)?, recorded)
+    let required = recorded_only(node, node.one_of(&words)?, rule.recorded)?;
+    let may_skip = rule.is_triggered_by_tracking() && !tracking.record_empty_context;
+    if required != RequireAudit::None && rule.recorded && may_skip {
+        node.refuse(
+            "needs a record, and a tracked request without context has none: set tracking.on_empty_context to record",
+        );
+    }
+    Some(required)
 }
 
 /// A value that asks for something that only a record can give.

@@ -32,11 +32,28 @@ fn only_the_rule_that_matches_demands() {
 fn nothing_is_demanded_where_no_record_would_be_made() {
     let disabled = json!({"enabled": false, "rules": required("acknowledged")});
     assert_eq!(Case::new("GET", "/users/7").config(&disabled).run().required, RequireAudit::None);
-    let tracked = json!([{"name": "r", "match": {"tracked": true}, "require_audit": "acknowledged"}]);
-    let without_context = Case::new("GET", "/").rules(&tracked).headers(&[TRACK]);
-    assert_eq!(without_context.run().required, RequireAudit::None);
-    let with_context = Case::new("GET", "/").rules(&tracked).headers(&[TRACK, CONTEXT]);
-    assert_eq!(with_context.run().required, RequireAudit::Acknowledged);
+}
+
+#[test]
+fn a_tracked_request_is_held_with_and_without_a_context() {
+    let tracked = json!({
+        "tracking": {"on_empty_context": "record"},
+        "rules": [{"name": "r", "match": {"tracked": true}, "require_audit": "acknowledged"}],
+    });
+    for headers in [&[TRACK][..], &[TRACK, ("x-session-context", "")], &[TRACK, CONTEXT]] {
+        let run = Case::new("GET", "/").config(&tracked).headers(headers).run();
+        assert_eq!((run.required, run.received.is_some()), (RequireAudit::Acknowledged, true), "{headers:?}");
+    }
+}
+
+#[test]
+fn a_receipt_is_made_whatever_ends_are_recorded() {
+    for limit in [json!({"record_on": ["denied"]}), json!({"http_statuses": [404]})] {
+        let mut keys = json!({"require_audit": "acknowledged"});
+        keys.as_object_mut().unwrap().extend(limit.as_object().unwrap().clone());
+        let run = Case::new("GET", "/users/7").rules(&rule(&keys)).run();
+        assert_eq!((run.received.is_some(), run.record.is_some()), (true, false), "{limit}");
+    }
 }
 
 #[test]
