@@ -2,15 +2,19 @@
 
 mod actions;
 mod captures;
+mod claims;
 mod default_rules;
+mod dialects;
 mod endings;
 mod fields;
 mod gateway;
 mod grpc;
 mod hostile_bytes;
 mod identity;
+mod leaving;
 mod matching;
 mod peers;
+mod recreated;
 mod required;
 mod sessions;
 mod several_values;
@@ -27,7 +31,7 @@ use super::correlation::{Correlator, Scope};
 use super::exchange::Exchange;
 use super::fake::FakeStream;
 use super::headers::Headers;
-use super::rpc::StatusSource;
+use super::rpc::{Dialect, StatusSource};
 use super::tracking::Context;
 use super::{Host, Recorder, exchange};
 use crate::host::{Property, SharedData, Stream as _};

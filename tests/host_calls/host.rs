@@ -102,16 +102,6 @@ pub(crate) fn linker(engine: &Engine, module: &Module) -> Linker<Host> {
             let kind = name.strip_prefix("proxy_").unwrap_or(&name);
             caller.data_mut().tally.note_call(kind);
             let arguments: Vec<i64> = arguments.iter().map(number).collect();
-            if std::env::var_os("FUELTRACE").is_some() {
-                let fuel = u64::MAX - caller.get_fuel().unwrap();
-                let mut guest = Guest { caller: &mut caller };
-                let what = if kind == "get_property" {
-                    guest.text(arguments[0] as i32, arguments[1] as i32)
-                } else {
-                    String::new()
-                };
-                println!("TRACE {fuel} {kind} {}", what.replace(char::from(0), "."));
-            }
             let status = answer(kind, &mut Guest { caller: &mut caller }, &arguments)?;
             if let Some(result) = results.first_mut() {
                 *result = Val::I32(status);

@@ -130,7 +130,7 @@ fn of_end_message(text: &[u8]) -> Option<Found> {
 fn of_error(text: &[u8], path: &[String]) -> Option<Found> {
     let Some(error) = error_of_json(text, path)? else {
         let is_end = !path.is_empty();
-        return is_end.then(|| Found { status: Status::OK, source: StatusSource::Body, message: None });
+        return is_end.then_some(Found { status: Status::OK, source: StatusSource::Body, message: None });
     };
     // A stream's error with a code that is missing or unknown is `unknown`; a unary answer is then no Connect error.
     let status = Status::of_connect(&error.code.unwrap_or_default());

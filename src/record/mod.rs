@@ -1,8 +1,14 @@
 //! A record: one audited exchange, or one event of the filter itself, complete but not yet encoded.
 
+mod ending;
+mod loss;
+
 use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
+
+pub use ending::{Outcome, Stage, Termination};
+pub use loss::{Loss, LossReason};
 
 use crate::recorder::correlation::Correlation;
 use crate::recorder::identity::Identity;
@@ -17,85 +23,6 @@ pub enum Protocol {
     Http,
     /// gRPC in any [`Dialect`].
     Grpc,
-}
-
-/// What the server did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// HTTP below 400; gRPC 0.
-    Success,
-    /// Other HTTP statuses from 400 on; other gRPC codes.
-    Failure,
-    /// HTTP 401, 403, 407; gRPC 7 and 16.
-    Denied,
-    /// No status, or an answer that the upstream or Envoy broke off.
-    Aborted,
-}
-
-impl Outcome {
-    /// The word in configuration and on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::Denied => "denied",
-            Self::Aborted => "aborted",
-        }
-    }
-}
-
-/// How the stream of an exchange ended: `audit.termination`. Independent of the outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Termination {
-    /// With everything that the server sent.
-    #[default]
-    Complete,
-    /// The client left, or broke the protocol.
-    Client,
-    /// The upstream broke off.
-    Upstream,
-    /// A time limit of Envoy's.
-    Timeout,
-    /// Envoy, for another reason.
-    Proxy,
-}
-
-impl Termination {
-    /// The word on the wire; `None` for a complete stream, which is not mentioned.
-    #[must_use]
-    pub fn as_str(self) -> Option<&'static str> {
-        match self {
-            Self::Complete => None,
-            Self::Client => Some("client"),
-            Self::Upstream => Some("upstream"),
-            Self::Timeout => Some("timeout"),
-            Self::Proxy => Some("proxy"),
-        }
-    }
-}
-
-/// Which part of an exchange a record is about: `audit.stage`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Before it goes upstream, where a rule demands an acknowledgement first.
-    Received,
-    /// It is still going on after `stages.started_after`.
-    Started,
-    /// Its end.
-    Complete,
-}
-
-impl Stage {
-    /// The word on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Received => "received",
-            Self::Started => "started",
-            Self::Complete => "complete",
-        }
-    }
 }
 
 /// What a rule demands before a request may go upstream; a later one is stricter.
@@ -260,51 +187,6 @@ pub struct TraceContext {
     pub trace_id: [u8; 32],
     /// 8 bytes.
     pub span_id: [u8; 16],
-}
-
-/// Why records were lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum LossReason {
-    /// The buffer was full.
-    BufferFull,
-    /// One record alone is larger than the buffer.
-    TooLarge,
-    /// `retry.max_attempts` attempts failed.
-    MaxAttempts,
-    /// Older than `retry.max_age`.
-    MaxAge,
-    /// The audit cluster refused it for good.
-    Rejected,
-    /// The VM that held it has crashed before it was sealed into a batch.
-    VmCrash,
-}
-
-impl LossReason {
-    /// The word on the wire and in statistics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BufferFull => "buffer_full",
-            Self::TooLarge => "too_large",
-            Self::MaxAttempts => "max_attempts",
-            Self::MaxAge => "max_age",
-            Self::Rejected => "rejected",
-            Self::VmCrash => "vm_crash",
-        }
-    }
-}
-
-/// Records that were lost for one reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Loss {
-    /// Why.
-    pub reason: LossReason,
-    /// How many; exact, but for [`LossReason::VmCrash`], where it is the most that can have been lost.
-    pub count: u64,
-    /// Lowest number among them.
-    pub first: u64,
-    /// Highest number among them. When `count` is less than the range holds, the others were not lost.
-    pub last: u64,
 }
 
 /// What a record tells.

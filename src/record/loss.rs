@@ -1,0 +1,46 @@
+//! Records that were lost.
+
+/// Why records were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LossReason {
+    /// The buffer was full.
+    BufferFull,
+    /// One record alone is larger than the buffer.
+    TooLarge,
+    /// `retry.max_attempts` attempts failed.
+    MaxAttempts,
+    /// Older than `retry.max_age`.
+    MaxAge,
+    /// The audit cluster refused it for good.
+    Rejected,
+    /// The VM that held it has crashed before it was sealed into a batch.
+    VmCrash,
+}
+
+impl LossReason {
+    /// The word on the wire and in statistics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BufferFull => "buffer_full",
+            Self::TooLarge => "too_large",
+            Self::MaxAttempts => "max_attempts",
+            Self::MaxAge => "max_age",
+            Self::Rejected => "rejected",
+            Self::VmCrash => "vm_crash",
+        }
+    }
+}
+
+/// Records that were lost for one reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Why.
+    pub reason: LossReason,
+    /// How many; exact, but for [`LossReason::VmCrash`], where it is the most that can have been lost.
+    pub count: u64,
+    /// Lowest number among them.
+    pub first: u64,
+    /// Highest number among them. When `count` is less than the range holds, the others were not lost.
+    pub last: u64,
+}
