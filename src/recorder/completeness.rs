@@ -50,20 +50,24 @@ impl Completeness {
         self.details.get_or_init(|| stream.property(Property::ResponseCodeDetails)).as_deref()
     }
 
+    fn is(&self, known: &[u8], stream: &dyn Stream) -> bool {
+        self.details(stream) == Some(known)
+    }
+
     /// Whether the answer is the upstream's, as far as the details say: nothing has happened to it.
     pub(super) fn is_via_upstream(&self, stream: &dyn Stream) -> bool {
-        self.details(stream) == Some(VIA_UPSTREAM)
+        self.is(VIA_UPSTREAM, stream)
     }
 
     /// Whether a route gave the answer. No flag belongs to it.
     pub(super) fn is_direct_response(&self, stream: &dyn Stream) -> bool {
-        self.details(stream) == Some(DIRECT_RESPONSE)
+        self.is(DIRECT_RESPONSE, stream)
     }
 
     /// Whether the stream was recreated, so that its end is not that of the exchange (Envoy
     /// `source/common/http/filter_manager.cc`, `recreateStream`).
     pub(super) fn is_recreated(&self, stream: &dyn Stream) -> bool {
-        self.details(stream) == Some(RECREATED)
+        self.is(RECREATED, stream)
     }
 
     /// Whether Envoy gave up waiting.

@@ -4,22 +4,13 @@ use super::completeness::Completeness;
 use super::evidence::{Answer, Evidence, Spoken, status_at_the_end};
 use super::exchange::{Candidate, Subject};
 use super::policy::End;
-use super::rpc::{Claim, Dialect, Found};
+use super::rpc::{Claim, Found};
 use crate::host::Stream;
 use crate::record::{Outcome, Protocol, Termination};
 
 /// How one exchange ended, before it is known whether a record is wanted.
-#[derive(Debug)]
 pub(super) struct Ending {
-    pub(super) http_status: Option<u16>,
-    pub(super) termination: Termination,
-    pub(super) completeness: Completeness,
-    /// How the call was spoken, if it was one.
-    pub(super) dialect: Dialect,
-    /// Envoy made the answer.
-    pub(super) is_local: bool,
-    /// `pkg.Service/Method` of a call whose path, as this filter saw it, does not name it.
-    pub(super) rpc_method: Option<Vec<u8>>,
+    pub(super) evidence: Evidence,
     spoken: Spoken,
     /// Read as plain HTTP, where it may have been.
     http: Option<End>,
@@ -36,20 +27,18 @@ impl Ending {
     ) -> Self {
         let found = answer.status.take().or_else(|| status_at_the_end(&answer, stream));
         let evidence = Evidence::new(subject, &answer, found.as_ref(), completeness, stream);
-        let (spoken, dialect) = (evidence.spoken(), evidence.dialect());
+        let spoken = evidence.spoken();
         let is_call = spoken == Spoken::Certain(Protocol::Grpc);
         let is_http = spoken == Spoken::Certain(Protocol::Http);
         let call = (!is_http).then(|| evidence.call(found, stream));
         let http = (!is_call).then(|| evidence.http(stream));
-        let Evidence { http_status, termination, completeness, is_local, translated, .. } = evidence;
-        let rpc_method = translated.and_then(|translated| translated.method);
-        Self { http_status, termination, completeness, dialect, is_local, rpc_method, spoken, http, call }
+        Self { evidence, spoken, http, call }
     }
 
     /// Whether the answer came to its end, as far as the server and Envoy are concerned.
     pub(super) fn is_whole(&self) -> bool {
         let is_aborted = self.http.is_some_and(|end| end.outcome == Outcome::Aborted);
-        !is_aborted && self.termination == Termination::Complete
+        !is_aborted && self.evidence.termination == Termination::Complete
     }
 
     /// The place of the candidate that decides, and how the exchange is read for it. `None`: no candidate wants a record.
@@ -96,8 +85,8 @@ impl Ending {
         }
     }
 
-    /// The status of the call that it was.
-    pub(super) fn into_status(self) -> Option<Found> {
-        self.call.map(|(status, _)| status)
+    /// Takes the status of the call that it was.
+    pub(super) fn take_status(&mut self) -> Option<Found> {
+        self.call.take().map(|(status, _)| status)
     }
 }

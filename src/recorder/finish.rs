@@ -34,8 +34,11 @@ pub(super) fn record(audited: &mut Audited, mut ending: Ending, end: End<'_>) ->
     let End { place, protocol, response, client_address, stream, clock } = end;
     let Audited { subject, seen, .. } = audited;
     let outcome = ending.end(protocol)?.outcome;
-    let rpc_method = ending.rpc_method.take().filter(|_| protocol == Protocol::Grpc);
-    let read = Read { place, protocol, dialect: ending.dialect, rpc_method };
+    let evidence = &ending.evidence;
+    let is_call = protocol == Protocol::Grpc;
+    let dialect = if is_call { evidence.dialect() } else { Dialect::Grpc };
+    let translated = evidence.translated.as_ref().filter(|_| is_call);
+    let read = Read { place, protocol, dialect, rpc_method: translated.and_then(|by| by.method.clone()) };
     let mut record = of_request(subject, read, client_address, stream)?;
     let Candidate { rule, claims, captured } = subject.candidates.get_mut(place)?;
 
@@ -53,12 +56,12 @@ pub(super) fn record(audited: &mut Audited, mut ending: Ending, end: End<'_>) ->
     }
 
     let extra = rule.extra_fields;
-    let is_unusual = outcome != Outcome::Success || ending.is_local;
-    if extra.response_flags || is_unusual && !ending.completeness.is_direct_response(stream) {
-        record.response_flags = flags::to_text(ending.completeness.flags(stream));
+    let is_unusual = outcome != Outcome::Success || evidence.is_local;
+    if extra.response_flags || is_unusual && !evidence.completeness.is_direct_response(stream) {
+        record.response_flags = flags::to_text(evidence.completeness.flags(stream));
     }
     if extra.response_code_details || is_unusual {
-        record.response_code_details = ending.completeness.details(stream).map(bounded);
+        record.response_code_details = evidence.completeness.details(stream).map(bounded);
     }
     if extra.upstream_cluster {
         record.upstream_cluster = stream.property(Property::UpstreamCluster).map(|value| bounded(&value));
@@ -67,12 +70,10 @@ pub(super) fn record(audited: &mut Audited, mut ending: Ending, end: End<'_>) ->
     record.stage = Stage::Complete;
     record.started_number = subject.started_number;
     record.outcome = Some(outcome);
-    record.termination = ending.termination;
+    record.termination = evidence.termination;
     record.immediate = rule.immediate_on.contains(&outcome);
-    record.http_status = ending.http_status;
-    if protocol == Protocol::Grpc
-        && let Some(Found { status, source, message }) = ending.into_status()
-    {
+    record.http_status = evidence.http_status;
+    if is_call && let Some(Found { status, source, message }) = ending.take_status() {
         record.rpc = Some(RpcStatus { name: status.name(), source });
         record.error_message = message;
     }

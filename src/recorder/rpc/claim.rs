@@ -1,6 +1,7 @@
 //! What a request claims to speak. A client writes it, so it decides nothing: the answer does.
 
 use super::Dialect;
+use crate::recorder::headers::is_same;
 use crate::recorder::policy::RequestHead;
 use crate::recorder::query;
 
@@ -38,6 +39,9 @@ pub(in crate::recorder) enum Claim {
 impl Wire {
     /// Reads a content type; parameters and case do not count. `None` for any that is not of an RPC.
     pub(in crate::recorder) fn of_content_type(value: &[u8]) -> Option<Self> {
+        if is_same(value, b"application/grpc") {
+            return Some(Self::Grpc);
+        }
         // Most content types differ here: the subtypes begin with g, c or p.
         if !matches!(value.get(TYPE.len())?, b'g' | b'G' | b'c' | b'C' | b'p' | b'P') {
             return None;
