@@ -35,9 +35,10 @@ impl<'k> Exchange<'k> {
         Some(Self { kept, said: serde_json::from_str(&kept.entry.attributes).unwrap_or_default() })
     }
 
-    /// Whether it stands for its exchange: one that was acknowledged before it was forwarded has two records.
+    /// Whether it stands for its exchange: one that was acknowledged before it was forwarded has a record of that, too, and
+    /// one that goes on for long a record of its start.
     pub(super) fn counts(&self) -> bool {
-        text(&self.said.stage) != Some("received")
+        !matches!(text(&self.said.stage), Some("received" | "started"))
     }
 
     /// Whether its rule ends the session.

@@ -168,7 +168,7 @@ async fn a_session_that_nobody_knows_is_404() {
 }
 
 #[tokio::test]
-async fn an_acknowledged_exchange_counts_once_and_the_filters_own_records_do_not() {
+async fn an_exchange_with_several_stages_counts_once_and_the_filters_own_records_do_not() {
     let collector = Collector::start().await;
     let mut own = record_at("aud_3", 7, &json!({"session.id": "s1"}));
     own["eventName"] = "audit.loss".into();
@@ -178,6 +178,7 @@ async fn an_acknowledged_exchange_counts_once_and_the_filters_own_records_do_not
         .keep(&[
             record_at("aud_1", 9, &json!({"session.id": "s1", "audit.stage": "received"})),
             record_at("aud_2", 9, &json!({"session.id": "s1", "audit.stage": "complete"})),
+            record_at("aud_5", 8, &json!({"session.id": "s1", "audit.stage": "started"})),
             own,
             rpc,
         ])

@@ -117,6 +117,7 @@ async fn an_acknowledged_exchange_is_one_request_and_a_record_without_a_rule_non
         .keep(&[
             record_at("aud_1", 9, &json!({"audit.rule": "check", "audit.stage": "received"})),
             record_at("aud_2", 9, &json!({"audit.rule": "check", "audit.stage": "complete"})),
+            record_at("aud_4", 9, &json!({"audit.rule": "check", "audit.stage": "started"})),
             record_at("aud_3", 9, &json!({"user.id": "u1"})),
         ])
         .await;
