@@ -5,6 +5,7 @@ mod delivery;
 mod identity;
 pub mod lean;
 mod node;
+mod patterns;
 mod request;
 mod rules;
 mod session;

@@ -5,13 +5,13 @@ use std::rc::Rc;
 use super::capture::{capture, set_tracking};
 use super::identity;
 use super::node::Node;
+use super::patterns::{check_exclusion, host, path_pattern};
 use super::text::{header_name, header_value, is_label, method};
 use crate::record::{Outcome, Protocol, RequireAudit};
 use crate::recorder::capture::Capture;
 use crate::recorder::identity::Settings;
-use crate::recorder::path::{self, Template};
 use crate::recorder::policy::{
-    Conditions, ExtraFields, HeaderCondition, HostPattern, PathPattern, Policy, Rule, StatusRange, ValuePattern,
+    Conditions, ExtraFields, HeaderCondition, PathPattern, Policy, Rule, StatusRange, ValuePattern,
 };
 use crate::recorder::session::SessionEvent;
 use crate::recorder::tracking::{self, MAX_OPERATION_BYTES};
@@ -79,7 +79,8 @@ pub(super) fn rules(node: &Node<'_>, identity: &Rc<Settings>, tracking: &trackin
 fn rule(node: &Node<'_>, identity: &Rc<Settings>, tracking: &tracking::Settings) -> Option<Rule> {
     let mut object = node.object()?;
     let name = object.required("name").and_then(|node| rule_name(&node));
-    let conditions = object.field("match").and_then(|node| conditions(&node)).unwrap_or_default();
+    let match_node = object.field("match");
+    let conditions = match_node.and_then(|node| conditions(&node)).unwrap_or_default();
     let mut rule = plain_rule(name.unwrap_or_default(), conditions, identity);
     rule.set_tracking = set_tracking(object.field("set_tracking"));
     // The next hop records what this one tells it, so that there is one record.
@@ -101,6 +102,9 @@ fn rule(node: &Node<'_>, identity: &Rc<Settings>, tracking: &tracking::Settings)
     rule.session = object.read("session", None, |node| recorded_only(node, node.one_of(&events)?, rule.recorded));
     rule.correlate = object.read("correlate", false, |node| recorded_only(node, node.boolean()?, rule.recorded));
     rule.capture = capture(object.field("capture"), level == Level::Request);
+    if let Some(node) = match_node.filter(|_| rule.excludes()) {
+        check_exclusion(&node, &rule.conditions);
+    }
     object.finish();
     Some(rule)
 }
@@ -169,62 +173,6 @@ fn conditions(node: &Node<'_>) -> Option<Conditions> {
     };
     object.finish();
     Some(conditions)
-}
-
-fn host(node: &Node<'_>) -> Option<HostPattern> {
-    let text = node.non_empty_text()?.to_ascii_lowercase();
-    let (suffix, name) = match text.strip_prefix('*') {
-        Some(suffix) if suffix.starts_with('.') && suffix.len() > 1 => (true, suffix),
-        Some(_) => (true, ""),
-        None => (false, text.as_str()),
-    };
-    let has_port = name.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
-    if name.is_empty() || name.contains(['*', '/', ' ']) || has_port {
-        node.refuse(r#"must be a host without port, or "*." and the end of one"#);
-        return None;
-    }
-    Some(if suffix { HostPattern::Suffix(name.to_owned()) } else { HostPattern::Exact(name.to_owned()) })
-}
-
-fn path_pattern(node: &Node<'_>) -> Option<PathPattern> {
-    let mut object = node.object()?;
-    if object.len() != 1 {
-        object.refuse("must have exactly one of exact, prefix, suffix, template");
-    }
-    let exact = object.field("exact").and_then(|node| normal_path(&node)).map(PathPattern::Exact);
-    let prefix = object.field("prefix").and_then(|node| normal_path(&node)).map(PathPattern::Prefix);
-    let suffix = object.field("suffix").and_then(|node| path_end(&node)).map(PathPattern::Suffix);
-    let template = object.field("template").and_then(|node| template(&node)).map(PathPattern::Template);
-    object.finish();
-    exact.or(prefix).or(suffix).or(template)
-}
-
-/// A path that is not in normal form could never match.
-fn normal_path(node: &Node<'_>) -> Option<String> {
-    let text = node.non_empty_text()?;
-    if !text.starts_with('/') {
-        node.refuse(r#"must start with "/""#);
-        return None;
-    }
-    if *path::normalize(text.as_bytes()) != *text.as_bytes() {
-        node.refuse("must be in normal form: no query, no //, no dot segments, no needless percent-encoding");
-        return None;
-    }
-    Some(text.to_owned())
-}
-
-fn path_end(node: &Node<'_>) -> Option<String> {
-    let text = node.non_empty_text()?;
-    if text.contains(['?', '#']) {
-        node.refuse("must not hold a query");
-        return None;
-    }
-    Some(text.to_owned())
-}
-
-fn template(node: &Node<'_>) -> Option<Template> {
-    let text = normal_path(node)?;
-    Template::parse(&text).map_err(|sentence| node.refuse(sentence)).ok()
 }
 
 fn header(node: &Node<'_>) -> Option<HeaderCondition> {

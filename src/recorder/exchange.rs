@@ -7,14 +7,14 @@ use super::capture::Captured;
 use super::correlation::Correlation;
 use super::identity::Claims;
 use super::ongoing::Slot;
-use super::policy::{self, RequestHead, Rule};
+use super::policy::{RequestHead, Rule};
 use super::response_json::Body;
 use super::rpc::{BodyEnd, Claim, Found};
 use super::session::{Session, SessionId};
-use super::trace;
 use super::tracking::{Tracking, clipped};
 use super::trust::Verdict;
 use super::tunnel::Tunnel;
+use super::{authority, trace};
 use crate::host::{Property, Stream};
 use crate::record::{Protocol, RequireAudit, TraceContext};
 use crate::time::Now;
@@ -281,7 +281,7 @@ impl Request {
         Self {
             method: clipped(head.method, MAX_NAME_BYTES).to_vec(),
             path: clipped(head.path, MAX_PATH_BYTES).to_vec(),
-            host: clipped(policy::host(head.authority), MAX_NAME_BYTES).to_vec(),
+            host: clipped(&authority::host_name(head.authority), MAX_NAME_BYTES).to_vec(),
             tunnel: Tunnel::of(head),
             // Of these two there is one: Envoy joins several.
             user_agent: bounded("user-agent", MAX_USER_AGENT_BYTES),

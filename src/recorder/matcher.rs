@@ -66,7 +66,7 @@ impl Policy {
     }
 
     fn holds(&self, place: usize, request: &RequestHead<'_>) -> bool {
-        self.rules.get(place).is_some_and(|rule| rule.conditions.hold(request))
+        self.rules.get(place).is_some_and(|rule| rule.matches(request))
     }
 
     /// The first of these places within `range` whose rule holds, else the range's end.

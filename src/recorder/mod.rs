@@ -1,7 +1,9 @@
 //! The per-request hallway: request headers in, headers to remove and to set out; at the end of the stream one record or
 //! none.
 
+pub mod authority;
 mod begin;
+mod bytes;
 pub mod capture;
 mod completeness;
 mod completion;
@@ -21,6 +23,7 @@ pub mod metadata;
 pub mod ongoing;
 pub mod outcome;
 pub mod path;
+mod patterns;
 pub mod policy;
 pub mod query;
 pub mod recreated;

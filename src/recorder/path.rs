@@ -1,56 +1,79 @@
-//! Request paths: one normal form for matching, and templates such as `/v1/users/{id}`.
+//! Request paths: their normal form, which of them have a second reading, and templates such as `/v1/users/{id}`.
 
 use std::borrow::Cow;
 
-/// The path of a request target in normal form: no query, no fragment, percent-encoded unreserved characters
-/// decoded (RFC 3986 section 2.3), `//` merged, `.` and `..` resolved (section 5.2.4).
+/// The path of a request target in normal form: no query, no fragment, every byte spelled as by [`respelled`], `//`
+/// merged, `.` and `..` resolved (RFC 3986, section 5.2.4). The normal form of a normal form is itself.
 ///
 /// A target that does not start with `/` (`*`, authority form) only loses its query.
 #[must_use]
 pub fn normalize(target: &[u8]) -> Cow<'_, [u8]> {
-    if let Some(end) = normal_end(target) {
-        return Cow::Borrowed(target.get(..end).unwrap_or(target));
+    match normal_end(target) {
+        Some(end) => Cow::Borrowed(target.get(..end).unwrap_or(target)),
+        None => changed(without_query(target)),
     }
-    let end = target.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(target.len());
-    let path = target.get(..end).unwrap_or(target);
+}
+
+/// Nearly all paths are in normal form.
+#[cold]
+#[inline(never)]
+fn changed(path: &[u8]) -> Cow<'_, [u8]> {
     if path.first() != Some(&b'/') {
         return Cow::Borrowed(path);
     }
-    Cow::Owned(resolve(&decode_unreserved(path)))
+    Cow::Owned(resolve(&respelled(path)))
 }
 
-/// Where the path of a target ends, in one pass. `None` when [`normalize`] may have to change the path; nearly all stay.
+/// Where the path of a target ends, in one pass. `None` when [`normalize`] may have to change it; nearly all stay.
 fn normal_end(target: &[u8]) -> Option<usize> {
-    let mut before = 0;
-    for (at, &byte) in target.iter().enumerate() {
-        match byte {
-            b'@'.. => {}
-            b'?' | b'#' => return Some(at),
-            b'%' => return None,
-            b'/' | b'.' if before == b'/' => return None,
-            _ => {}
+    let mut rest = target.iter();
+    while let Some(&byte) = rest.next() {
+        if is_pchar(byte) {
+            continue;
         }
-        before = byte;
+        match byte {
+            b'/' if !matches!(rest.as_slice().first(), Some(b'/' | b'.')) => {}
+            b'?' | b'#' => return Some(target.len() - rest.len() - 1),
+            _ => return None,
+        }
     }
+
     Some(target.len())
 }
 
-fn decode_unreserved(path: &[u8]) -> Vec<u8> {
+fn without_query(target: &[u8]) -> &[u8] {
+    let end = target.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(target.len());
+    target.get(..end).unwrap_or(target)
+}
+
+/// A path in which every byte has its one spelling: what may stand in a segment (RFC 3986, section 3.3, `pchar`) is not
+/// encoded, everything else but `/` is, with upper-case digits (section 6.2.2.1). An encoded slash stays encoded; a `%` that
+/// begins no escape is an encoded percent sign.
+///
+/// Envoy forwards much that must be encoded and is not: `"<>[\]^{|}` and the backquote, a lone `%`, and over HTTP/2 every
+/// byte that is not ASCII.
+#[must_use]
+pub fn respelled(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((&byte, tail)) = rest.split_first() {
-        match escape(rest).filter(|decoded| is_unreserved(*decoded)) {
-            Some(decoded) => {
-                out.push(decoded);
-                rest = rest.get(3..).unwrap_or_default();
-            }
-            None => {
-                out.push(byte);
-                rest = tail;
-            }
+    for (byte, is_encoded) in decoded(path) {
+        if is_pchar(byte) || byte == b'/' && !is_encoded {
+            out.push(byte);
+        } else {
+            out.extend_from_slice(&escaped(byte));
         }
     }
     out
+}
+
+/// The bytes that a path stands for, each with whether it is encoded.
+fn decoded(path: &[u8]) -> impl Iterator<Item = (u8, bool)> {
+    let mut rest = path;
+    std::iter::from_fn(move || {
+        let (&first, tail) = rest.split_first()?;
+        let byte = escape(rest);
+        rest = if byte.is_some() { rest.get(3..).unwrap_or_default() } else { tail };
+        Some((byte.unwrap_or(first), byte.is_some()))
+    })
 }
 
 /// The byte that a leading `%XX` stands for.
@@ -60,30 +83,76 @@ pub(super) fn escape(bytes: &[u8]) -> Option<u8> {
     Some(digit(high)? << 4 | digit(low)?)
 }
 
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+/// The escape of a byte.
+fn escaped(byte: u8) -> [u8; 3] {
+    let digit = |half: u8| if half < 10 { b'0' + half } else { b'A' - 10 + half };
+    [b'%', digit(byte >> 4), digit(byte & 0xf)]
 }
 
+/// RFC 3986, section 3.3: unreserved characters, sub-delims, `:` and `@`.
+fn is_pchar(byte: u8) -> bool {
+    PCHARS.get(usize::from(byte)).is_some_and(|is_pchar| *is_pchar)
+}
+
+/// By byte: every path of every request is looked through, and one load costs less than comparisons.
+const PCHARS: [bool; 256] = {
+    let mut table = [false; 256];
+    let (mut rest, mut byte) = (table.as_mut_slice(), 0_u8);
+    while let Some((entry, tail)) = rest.split_first_mut() {
+        *entry = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b':' | b';' | b'=' | b'@');
+        byte = byte.wrapping_add(1);
+        rest = tail;
+    }
+    table
+};
+
 fn resolve(path: &[u8]) -> Vec<u8> {
-    let mut kept: Vec<&[u8]> = Vec::new();
+    let mut out = Vec::with_capacity(path.len());
     let mut ends_in_slash = false;
+
     for segment in path.split(|byte| *byte == b'/') {
         ends_in_slash = matches!(segment, b"" | b"." | b"..");
-        match segment {
-            b"" | b"." => {}
-            b".." => drop(kept.pop()),
-            _ => kept.push(segment),
+        if segment == b".." {
+            out.truncate(out.iter().rposition(|byte| *byte == b'/').unwrap_or_default());
+        } else if !ends_in_slash {
+            out.push(b'/');
+            out.extend_from_slice(segment);
         }
     }
-    let mut out = Vec::with_capacity(path.len());
-    for segment in &kept {
-        out.push(b'/');
-        out.extend_from_slice(segment);
-    }
-    if ends_in_slash || kept.is_empty() {
+
+    if ends_in_slash || out.is_empty() {
         out.push(b'/');
     }
     out
+}
+
+/// Whether an upstream may take the path of this target for another one than [`normalize`] does, because of
+///
+/// - segments that have to be merged or resolved: not every server does so, and not all do it alike (`//healthz/admin` is
+///   `/admin` on the host `healthz` where a server reads the target as a relative reference);
+/// - `;`: servlet containers cut path parameters off, and resolve `..` after that;
+/// - a segment that starts with `..`;
+/// - an encoded byte that separates or ends something (`/`, `\`, `?`, `#`, `%`, a control character): some servers decode
+///   before they split, and some twice;
+/// - bytes that are not UTF-8: lenient decoders accept overlong forms of `/` and `.`.
+#[must_use]
+pub fn is_ambiguous(target: &[u8]) -> bool {
+    if let Some(end) = normal_end(target) {
+        return target.iter().take(end).any(|byte| *byte == b';');
+    }
+    let path = without_query(target);
+    let (mut text, mut has_separator) = (Vec::with_capacity(path.len()), false);
+    for (byte, is_encoded) in decoded(path) {
+        has_separator |= byte.is_ascii_control() || b";\\?#%".contains(&byte) || is_encoded && byte == b'/';
+        text.push(byte);
+    }
+
+    let mut segments = text.split(|byte| *byte == b'/');
+    has_separator
+        || segments.any(|segment| segment == b"." || segment.starts_with(b".."))
+        || text.windows(2).any(|pair| pair == b"//")
+        || std::str::from_utf8(&text).is_err()
 }
 
 /// A path with `{name}` segments, each of which stands for one segment that is not empty.
@@ -173,15 +242,100 @@ mod tests {
         check("/a/./b/", "/a/b/");
         check("/a/..", "/");
         check("/../../a", "/a");
-        check("/a%2Fb", "/a%2Fb");
-        check("/a%2", "/a%2");
-        check("/%", "/%");
+        check("/a/b/../c/../d", "/a/d");
         check("/.hidden", "/.hidden");
+        check("/...", "/...");
         check("/a/b/..", "/a/");
         check("/", "/");
         check("*", "*");
         check("", "");
         check("?x", "");
+    }
+
+    #[test]
+    fn one_spelling_for_each_byte() {
+        check("/orders%3Acancel", "/orders:cancel");
+        check("/%21%24%26%27%28%29%2A%2b%2C%3b%3d%40", "/!$&'()*+,;=@");
+        check("/%41%7a%30%2d%2E%5f%7E", "/Az0-._~");
+        check("/a%2fb", "/a%2Fb");
+        check("/a%2Fb", "/a%2Fb");
+        check("/m%c3%bcller", "/m%C3%BCller");
+        check("/m\u{fc}ller", "/m%C3%BCller");
+        check(r#"/ "<>[\]^`{|}"#, "/%20%22%3C%3E%5B%5C%5D%5E%60%7B%7C%7D");
+        check("/%", "/%25");
+        check("/a%2", "/a%252");
+        check("/%%36%31", "/%2561");
+        check("/a%3Fb?c", "/a%3Fb");
+        check("/\t\u{7f}%00", "/%09%7F%00");
+    }
+
+    #[test]
+    fn every_byte_alone() {
+        // RFC 3986, section 3.3.
+        let pchars = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@";
+        for byte in u8::MIN..=u8::MAX {
+            let escaped = format!("/%{byte:02X}");
+            let expected = if pchars.contains(&byte) { vec![b'/', byte] } else { escaped.clone().into_bytes() };
+            assert_eq!(respelled(escaped.as_bytes()), expected, "{byte:#x}");
+            assert_eq!(respelled(escaped.to_ascii_lowercase().as_bytes()), expected, "{byte:#x}");
+            let raw = if byte == b'/' { b"//".to_vec() } else { expected };
+            assert_eq!(respelled(&[b'/', byte]), raw, "{byte:#x}");
+        }
+    }
+
+    #[test]
+    fn ambiguous_targets() {
+        for target in [
+            "/healthz/..%2fadmin",
+            "/healthz/%2e%2e%2fadmin",
+            "/healthz/..;/admin",
+            "/healthz\\..\\admin",
+            "/healthz/..%5Cadmin",
+            "/healthz;x=1",
+            "/healthz%3bx",
+            "/healthz/%252e%252e/admin",
+            "/healthz/%%32%65%%32%65/admin",
+            "/healthz/%",
+            "/admin%00.png",
+            "/admin%3f.png",
+            "/admin%23.png",
+            "/admin%0A.png",
+            "/admin%7f",
+            "/healthz/%c0%ae%C0%AE/admin",
+            "/healthz/%e0%80%af",
+            "/healthz/..%20/admin",
+            "/healthz/...",
+            "/a/../healthz",
+            "/a/%2e%2e/healthz",
+            "/./healthz",
+            "//healthz/admin",
+            "/healthz//x",
+            "/admin/..",
+        ] {
+            assert!(is_ambiguous(target.as_bytes()), "{target}");
+        }
+    }
+
+    #[test]
+    fn targets_with_one_reading() {
+        for target in [
+            "/healthz",
+            "/healthz?x=..%2f;//",
+            "/%68ealthz",
+            "/healthz/",
+            "/",
+            "*",
+            "",
+            "/a:b@c,d=e+f!",
+            "/my%20file.png",
+            "/m%C3%BCller",
+            "/m\u{fc}ller",
+            "/%22%3C%3E%5B%5D%5E%60%7B%7C%7D",
+            "/.well-known/x",
+            "/a..b/c.",
+        ] {
+            assert!(!is_ambiguous(target.as_bytes()), "{target}");
+        }
     }
 
     #[test]
@@ -197,27 +351,51 @@ mod tests {
         }
     }
 
+    /// Targets in which all that matters is frequent.
+    fn target() -> impl Strategy<Value = Vec<u8>> {
+        let part = prop_oneof![
+            4 => "[a-z@_]{0,3}[/.%;?#~-]{0,2}".prop_map(String::into_bytes),
+            2 => prop::sample::select(vec!["/../", "%2e", "%2F", "%41", "%%36", "%25", "\\", "/..;", "%c3%bc", "//"])
+                .prop_map(|text| text.as_bytes().to_vec()),
+            1 => prop::collection::vec(any::<u8>(), 0..3),
+        ];
+        prop::collection::vec(part, 0..8).prop_map(|parts| [b"/", parts.concat().as_slice()].concat())
+    }
+
     proptest! {
         #[test]
-        fn the_short_way_ends_where_the_long_one_does(target in "/?([a-z@]{0,3}[/.%?#~-]{0,2}){0,6}") {
-            let path = target.split(['?', '#']).next().unwrap().as_bytes();
-            let expected = if path.starts_with(b"/") { resolve(&decode_unreserved(path)) } else { path.to_vec() };
-            prop_assert_eq!(normalize(target.as_bytes()).into_owned(), expected);
+        fn the_short_way_ends_where_the_long_one_does(target in target(), skip in 0..2_usize) {
+            let target = &target[skip..];
+            let path = target.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap();
+            let expected = if path.starts_with(b"/") { resolve(&respelled(path)) } else { path.to_vec() };
+            prop_assert_eq!(normalize(target).into_owned(), expected);
         }
 
         #[test]
-        fn normalizing_is_idempotent_and_leaves_no_dots(segments in prop::collection::vec(r"(\.|\.\.|%2e|%2E%2e|[a-z%]{0,3}|%41|%2F)", 0..8)) {
-            prop_assume!(segments.iter().all(|s| !s.ends_with('%') && !s.contains("%%")));
-            let target = format!("/{}", segments.join("/"));
-            let once = normalize(target.as_bytes()).into_owned();
+        fn a_normal_form_is_its_own_and_has_one_spelling(target in target()) {
+            let once = normalize(&target).into_owned();
             prop_assert_eq!(normalize(&once).into_owned(), once.clone());
-            let clean = once.split(|b| *b == b'/').all(|s| s != b"." && s != b"..");
-            prop_assert!(clean && !once.windows(2).any(|pair| pair == b"//"));
+            prop_assert!(once.split(|byte| *byte == b'/').all(|segment| segment != b"." && segment != b".."));
+            prop_assert!(once.starts_with(b"/") && !once.windows(2).any(|pair| pair == b"//"));
+            let escapes = once.split(|byte| *byte == b'%').skip(1);
+            for escape in escapes {
+                let byte = u8::from_str_radix(std::str::from_utf8(&escape[..2]).unwrap(), 16).unwrap();
+                prop_assert!(!is_pchar(byte) && !escape[..2].iter().any(u8::is_ascii_lowercase));
+            }
+            prop_assert!(once.iter().all(|byte| is_pchar(*byte) || b"/%".contains(byte)));
+        }
+
+        #[test]
+        fn encoding_what_needs_none_changes_nothing(path in "/[a-z.:;@/]{0,12}", at in any::<prop::sample::Index>()) {
+            let byte = path.as_bytes()[at.index(path.len())];
+            prop_assume!(byte != b'/');
+            let encoded = path.replace(char::from(byte), &format!("%{byte:02x}"));
+            prop_assert_eq!(normalize(encoded.as_bytes()), normalize(path.as_bytes()));
         }
 
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            let _ = normalize(&bytes);
+            let _ = (normalize(&bytes), is_ambiguous(&bytes));
         }
     }
 }

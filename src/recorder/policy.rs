@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use super::capture::Capture;
 use super::gateway::SetTracking;
-use super::headers::{Headers, is_same};
+use super::headers::Headers;
 pub use super::matcher::Policy;
-use super::path::Template;
+use super::path;
+pub use super::patterns::{HeaderCondition, HostPattern, PathPattern, ValuePattern};
 use super::session::SessionEvent;
-use super::{identity, outcome};
+use super::{authority, identity, outcome};
 use crate::record::{Outcome, Protocol, RequireAudit};
 
 /// One entry of the policy.
@@ -97,52 +98,6 @@ pub struct Conditions {
     pub tracked: Option<bool>,
 }
 
-/// A host name without port, in lower case.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostPattern {
-    /// This host.
-    Exact(String),
-    /// Hosts that end so; from `*.internal`: `.internal`.
-    Suffix(String),
-}
-
-/// How a path is compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PathPattern {
-    /// The whole path.
-    Exact(String),
-    /// Its start.
-    Prefix(String),
-    /// Its end.
-    Suffix(String),
-    /// Its segments.
-    Template(Template),
-}
-
-/// A condition on one header; with several values one of them is enough.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeaderCondition {
-    /// Lower-case name.
-    pub name: String,
-    /// What its value must be like.
-    pub value: ValuePattern,
-}
-
-/// How a header value is compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ValuePattern {
-    /// The whole value.
-    Exact(String),
-    /// Its start.
-    Prefix(String),
-    /// Its end.
-    Suffix(String),
-    /// A part of it.
-    Contains(String),
-    /// Any value (true), or no such header (false).
-    Present(bool),
-}
-
 /// What the conditions look at.
 #[derive(Debug)]
 pub struct RequestHead<'a> {
@@ -159,6 +114,22 @@ pub struct RequestHead<'a> {
 }
 
 impl Rule {
+    /// Whether this rule keeps requests out of the records.
+    ///
+    /// A rule of the gateway role does not, though its level is none by default: it makes the next hop record.
+    #[must_use]
+    pub fn excludes(&self) -> bool {
+        !self.recorded && self.set_tracking.is_none()
+    }
+
+    /// Whether this rule decides about a request, if no earlier one does.
+    ///
+    /// A rule that excludes leaves what is ambiguous to later rules, or a client could hide behind it what the upstream
+    /// takes for something else. For all other rules to match is the careful side.
+    pub(super) fn matches(&self, request: &RequestHead<'_>) -> bool {
+        self.conditions.hold(request) && !(self.excludes() && self.conditions.are_ambiguous_for(request))
+    }
+
     /// Whether an exchange that ended so is recorded.
     ///
     /// `may_be_success`: what the server did is not known, and may have been a success. Then a rule that wants successes
@@ -231,69 +202,23 @@ impl Conditions {
         self.tracked.is_none_or(|tracked| tracked == request.tracked)
             && (self.methods.is_empty() || self.methods.iter().any(|method| method.as_bytes() == request.method))
             && self.path.as_ref().is_none_or(|pattern| pattern.matches(request.path))
-            && (self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.matches(host(request.authority))))
+            && (self.hosts.is_empty() || self.hold_for_host(request.authority))
             && self.headers.iter().all(|condition| condition.holds(request.headers))
     }
-}
 
-/// An authority without its port.
-#[must_use]
-pub fn host(authority: &[u8]) -> &[u8] {
-    let digits = authority.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let end = authority.len().saturating_sub(digits);
-    authority.get(..end).and_then(|start| start.strip_suffix(b":")).unwrap_or(authority)
-}
-
-/// Host and port of an authority.
-pub(super) fn host_and_port(authority: &[u8]) -> (&[u8], Option<u16>) {
-    let host = host(authority);
-    let port = authority.get(host.len() + 1..).and_then(|port| str::from_utf8(port).ok()?.parse().ok());
-    (host, port)
-}
-
-impl HostPattern {
-    fn matches(&self, host: &[u8]) -> bool {
-        match self {
-            Self::Exact(name) => host.eq_ignore_ascii_case(name.as_bytes()),
-            Self::Suffix(end) => {
-                let start = host.len().checked_sub(end.len()).filter(|start| *start > 0);
-                start.and_then(|start| host.get(start..)).is_some_and(|rest| rest.eq_ignore_ascii_case(end.as_bytes()))
-            }
-        }
+    #[inline(never)]
+    fn hold_for_host(&self, authority: &[u8]) -> bool {
+        let host = authority::host_name(authority);
+        self.hosts.iter().any(|pattern| pattern.matches(&host))
     }
-}
 
-impl PathPattern {
-    fn matches(&self, path: &[u8]) -> bool {
-        match self {
-            Self::Exact(text) => is_same(path, text.as_bytes()),
-            Self::Prefix(text) => path.get(..text.len()).is_some_and(|start| is_same(start, text.as_bytes())),
-            Self::Suffix(text) => {
-                let start = path.len().checked_sub(text.len());
-                start.and_then(|start| path.get(start..)).is_some_and(|end| is_same(end, text.as_bytes()))
-            }
-            Self::Template(template) => template.matches(path),
-        }
-    }
-}
+    /// Whether a path or host that these conditions look at has a second reading, in which they may not hold.
+    #[cold]
+    #[inline(never)]
+    fn are_ambiguous_for(&self, request: &RequestHead<'_>) -> bool {
+        let target = || request.headers.first(":path").unwrap_or(request.path);
 
-impl HeaderCondition {
-    fn holds(&self, headers: &Headers<'_>) -> bool {
-        match &self.value {
-            ValuePattern::Present(present) => headers.has(&self.name) == *present,
-            pattern => headers.all(&self.name).any(|value| pattern.matches(value)),
-        }
-    }
-}
-
-impl ValuePattern {
-    fn matches(&self, value: &[u8]) -> bool {
-        match self {
-            Self::Exact(text) => value == text.as_bytes(),
-            Self::Prefix(text) => value.starts_with(text.as_bytes()),
-            Self::Suffix(text) => value.ends_with(text.as_bytes()),
-            Self::Contains(text) => text.is_empty() || value.windows(text.len()).any(|part| part == text.as_bytes()),
-            Self::Present(present) => *present,
-        }
+        self.path.is_some() && path::is_ambiguous(target())
+            || !self.hosts.is_empty() && authority::is_ambiguous(request.authority)
     }
 }

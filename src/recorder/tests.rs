@@ -18,6 +18,7 @@ mod recreated;
 mod required;
 mod sessions;
 mod several_values;
+mod spellings;
 mod tracking;
 
 use std::rc::Rc;
@@ -159,6 +160,11 @@ impl Case {
     fn raw(mut self, name: &str, value: &[u8]) -> Self {
         self.headers.push((name.as_bytes().to_vec(), value.to_vec()));
         self
+    }
+
+    fn authority(mut self, authority: &str) -> Self {
+        self.headers.retain(|(name, _)| name != b":authority");
+        self.raw(":authority", authority.as_bytes())
     }
 
     fn peer(mut self, source: &str) -> Self {

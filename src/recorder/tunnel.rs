@@ -1,8 +1,9 @@
 //! Tunnels: CONNECT, CONNECT-UDP and upgrades such as WebSocket, whose target is what was done.
 
+use super::authority;
 use super::exchange::MAX_NAME_BYTES;
 use super::path::escape;
-use super::policy::{self, RequestHead};
+use super::policy::RequestHead;
 use super::tracking::clipped;
 
 /// A request for a tunnel.
@@ -25,8 +26,9 @@ impl Tunnel {
     /// Envoy shows a filter the extended CONNECT of HTTP/2 and HTTP/3 as the upgrade of HTTP/1.1 that it stands for.
     pub(super) fn of(head: &RequestHead<'_>) -> Option<Self> {
         let to_authority = |word| {
-            let (host, port) = policy::host_and_port(head.authority);
-            Some(Self { word, host: clipped(host, MAX_NAME_BYTES).to_vec(), port })
+            let host = authority::host_name(head.authority);
+            let port = authority::split_authority(head.authority).port;
+            Some(Self { word, host: clipped(&host, MAX_NAME_BYTES).to_vec(), port })
         };
         if head.method == b"CONNECT" {
             return to_authority(Some("CONNECT"));

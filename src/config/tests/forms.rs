@@ -36,7 +36,7 @@ fn every_key_of_a_rule_is_read() {
         hosts: vec![
             HostPattern::Exact("api.example.com".to_owned()),
             HostPattern::Suffix(".internal".to_owned()),
-            HostPattern::Exact("[::1]".to_owned()),
+            HostPattern::Literal("::1".parse().unwrap()),
         ],
         methods: vec!["POST".to_owned(), "PUT".to_owned()],
         path: Some(PathPattern::Template(Template::parse("/v1/users/{id}/password").unwrap())),
