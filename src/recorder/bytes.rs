@@ -4,6 +4,11 @@
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
+/// Whether `bytes` has the byte `sought`.
+pub(super) fn has(bytes: &[u8], sought: u8) -> bool {
+    any_word(bytes, |word| has_in(word, sought))
+}
+
 /// Whether a host may be spelled otherwise than in its usual form: it has `%`, `:`, a byte from `@` to `_` (capitals and
 /// `[` among them), or one that is not ASCII.
 pub(super) fn has_odd_host_byte(bytes: &[u8]) -> bool {
@@ -49,6 +54,11 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn a_byte_is_found_wherever_it_is(bytes in prop::collection::vec(prop_oneof![0x38..0x40_u8, any::<u8>()], 0..40), sought in 0x38..0x40_u8) {
+            prop_assert_eq!(has(&bytes, sought), bytes.contains(&sought));
+        }
+
         #[test]
         fn odd_bytes_are_found_wherever_they_are(bytes in prop::collection::vec(prop_oneof![8 => b'a'..=b'z', 1 => any::<u8>()], 0..40)) {
             let is_odd = |byte: &u8| matches!(byte, b'%' | b':' | b'@'..=b'_' | 0x80..);

@@ -14,7 +14,7 @@ use super::session::{Session, SessionId};
 use super::tracking::{Tracking, clipped};
 use super::trust::Verdict;
 use super::tunnel::Tunnel;
-use super::{authority, trace};
+use super::{authority, path_parameters, trace};
 use crate::host::{Property, Stream};
 use crate::record::{Protocol, RequireAudit, TraceContext};
 use crate::time::Now;
@@ -280,7 +280,7 @@ impl Request {
         let bounded = |name: &str, max: usize| head.headers.first(name).map(|value| clipped(value, max).to_vec());
         Self {
             method: clipped(head.method, MAX_NAME_BYTES).to_vec(),
-            path: clipped(head.path, MAX_PATH_BYTES).to_vec(),
+            path: clipped(&path_parameters::redacted(head.path), MAX_PATH_BYTES).to_vec(),
             host: clipped(&authority::host_name(head.authority), MAX_NAME_BYTES).to_vec(),
             tunnel: Tunnel::of(head),
             // Of these two there is one: Envoy joins several.

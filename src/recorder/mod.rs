@@ -23,6 +23,7 @@ pub mod metadata;
 pub mod ongoing;
 pub mod outcome;
 pub mod path;
+mod path_parameters;
 mod patterns;
 pub mod policy;
 pub mod query;

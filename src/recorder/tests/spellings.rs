@@ -1,4 +1,4 @@
-//! Other spellings of a path or host: they evade no rule, and hide behind no rule that excludes.
+//! Other spellings of a path or host: they evade no rule, hide behind no rule that excludes, and record no secret.
 
 use super::*;
 use crate::recorder::path;
@@ -147,6 +147,35 @@ fn a_host_is_recorded_by_its_name() {
     let long = format!("{}@app.example.com", "s".repeat(exchange::MAX_NAME_BYTES));
     let record = Case::new("GET", "/").authority(&long).rules(&rules).recorded();
     assert_eq!(text(&record.host), "app.example.com", "user information is removed before a name is cut");
+}
+
+#[test]
+fn path_parameters_with_secrets_are_matched_and_not_recorded() {
+    let path = "/shop;jsessionid=1F2E.node1/cart%3Btoken%3Dabc;page=2?x";
+    let rules = |pattern: &Value| json!([{"name": "r", "match": {"path": pattern}, "require_audit": "buffered"}]);
+    for pattern in [json!({"prefix": "/shop;jsessionid=1F2E"}), json!({"suffix": "token=abc;page=2"})] {
+        let run = Case::new("GET", path).rules(&rules(&pattern)).run();
+        for record in [run.record.unwrap(), run.received.unwrap()] {
+            let redacted = "/shop;jsessionid=[REDACTED]/cart;token=[REDACTED];page=2";
+            assert_eq!(text(&record.path), redacted);
+            assert_eq!(text(&record.action), format!("GET {redacted}"));
+        }
+    }
+    let grpc = Case::grpc().headers(&[]).rules(&json!([{"name": "r"}]));
+    let mut grpc = grpc;
+    grpc.headers[1].1 = b"/shop.Users/Delete;sid=secret".to_vec();
+    let record = grpc.recorded();
+    assert_eq!(text(&record.path), "/shop.Users/Delete;sid=[REDACTED]");
+    assert_eq!(text(&record.action), "/shop.Users/Delete;sid=[REDACTED]");
+}
+
+#[test]
+fn a_secret_that_the_bound_cuts_is_not_recorded() {
+    for before in exchange::MAX_PATH_BYTES - 40..exchange::MAX_PATH_BYTES {
+        let path = format!("/{};jsessionid=SECRET", "a".repeat(before));
+        let record = Case::new("GET", &path).rules(&json!([{"name": "r"}])).recorded();
+        assert!(record.path.len() <= exchange::MAX_PATH_BYTES && !text(&record.path).contains('S'), "{before}");
+    }
 }
 
 /// How servers are known to read a path, each to the segments that it decides by.
