@@ -157,6 +157,10 @@ fn action(node: &Node<'_>) -> Option<String> {
         node.refuse(&format!("must not be longer than {MAX_OPERATION_BYTES} bytes"));
         return None;
     }
+    if text.trim() != text {
+        node.refuse("must not start or end with white space");
+        return None;
+    }
     Some(text.to_owned())
 }
 

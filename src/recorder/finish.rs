@@ -4,14 +4,14 @@ use std::mem;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::action::action;
 use super::ending::Ending;
-use super::exchange::{Audited, Candidate, MAX_NAME_BYTES, Request, Subject};
+use super::exchange::{Audited, Candidate, MAX_NAME_BYTES, Subject};
 use super::flags;
 use super::headers::Headers;
 use super::rpc::{Dialect, Found};
 use super::session::SessionEvent;
 use super::tracking::clipped;
-use super::tunnel::Tunnel;
 use crate::host::{Property, Stream};
 use crate::record::{ExchangeRecord, Outcome, Protocol, Received, RpcStatus, Stage};
 use crate::time::Now;
@@ -142,11 +142,7 @@ fn of_request(
     }
     record.rpc_method = rpc_method;
 
-    record.action = match (&rule.action, tracking.operation.take()) {
-        (Some(fixed), _) => fixed.as_bytes().to_vec(),
-        (None, Some(operation)) => operation,
-        (None, None) => derived_action(&record, rule.route(), request),
-    };
+    record.action = action(rule, tracking.operation.take(), record.rpc_method.as_deref(), protocol, request);
     record.context = tracking.context.take();
     record.header_conflict = tracking.conflict;
     record.session = mem::take(&mut subject.session);
@@ -186,18 +182,4 @@ fn timing(start: Option<Now>, stream: &dyn Stream, clock: &dyn Fn() -> Now) -> (
     }
     let begun = stream.number(Property::RequestTime).unwrap_or_else(|| clock().unix_nanos);
     (begun, Duration::from_nanos(stream.number(Property::RequestDuration).unwrap_or_default()))
-}
-
-/// The gRPC full method, the target of a tunnel, else `METHOD /path`.
-fn derived_action(record: &ExchangeRecord, route: Option<&str>, request: &Request) -> Vec<u8> {
-    if let Some(method) = &record.rpc_method {
-        return [b"/", method.as_slice()].concat();
-    }
-    if record.protocol == Protocol::Grpc {
-        return request.path.clone();
-    }
-    if let Some(target) = request.tunnel.as_ref().and_then(Tunnel::action) {
-        return target;
-    }
-    [request.method.as_slice(), b" ", route.map_or(request.path.as_slice(), str::as_bytes)].concat()
 }

@@ -1,6 +1,7 @@
 //! The per-request hallway: request headers in, headers to remove and to set out; at the end of the stream one record or
 //! none.
 
+mod action;
 pub mod authority;
 mod begin;
 mod bytes;

@@ -363,6 +363,15 @@ fn hosts_that_match_nothing() {
 }
 
 #[test]
+fn actions_with_white_space_at_their_ends() {
+    for action in [" ", " a", "a ", "a\n", "\u{a0}"] {
+        let rule = json!({"name": "r", "action": action});
+        refused(&with_rule(&rule), &["rules[0].action: must not start or end with white space"]);
+    }
+    accepted(&with_rule(&json!({"name": "r", "action": "change password"})));
+}
+
+#[test]
 fn other_conditions_of_rules() {
     for method in ["get", "GE T", "G\u{c9}T", "GET/1", " GET"] {
         let problem = "rules[0].match.methods[0]: must be a method in upper case";

@@ -4,6 +4,7 @@ use super::Wire;
 use crate::host::Stream;
 use crate::recorder::exchange::MAX_NAME_BYTES;
 use crate::recorder::headers::Headers;
+use crate::recorder::path_parameters::redacted;
 use crate::recorder::tracking::clipped;
 
 /// What the request is at the end of its stream, when it was no call for this filter: one host call.
@@ -25,6 +26,6 @@ impl Translated {
         let is_to_grpc = Wire::of_content_type(content_type).is_some_and(Wire::is_grpc);
         let path = headers.first(if is_to_grpc { ":path" } else { "x-envoy-original-path" });
         let path = path.and_then(|path| path.split(|byte| *byte == b'?').next()?.strip_prefix(b"/"));
-        Self { is_to_grpc, method: path.map(|path| clipped(path, MAX_NAME_BYTES).to_vec()) }
+        Self { is_to_grpc, method: path.map(|path| clipped(&redacted(path), MAX_NAME_BYTES).to_vec()) }
     }
 }

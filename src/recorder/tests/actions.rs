@@ -25,6 +25,36 @@ fn in_order_of_precedence() {
     check(&json!({"match": {"path": {"prefix": "/users"}}}), None, false, "PUT /users/42");
 }
 
+/// A record of a request that has only these of `:method`, `:path`.
+fn of_parts(rule: &Value, parts: &[(&str, &str)]) -> ExchangeRecord {
+    let mut case = Case::new("", "").rules(&json!([rule])).headers(parts);
+    case.headers.drain(..3);
+    case.recorded()
+}
+
+#[test]
+fn never_blank() {
+    let (plain, route) = (json!({"name": "r"}), json!({"name": "r", "match": {"path": {"template": "/{id}"}}}));
+    for (rule, parts, expected) in [
+        (&plain, &[][..], "HTTP"),
+        (&plain, &[(":method", "GET")], "GET"),
+        (&plain, &[(":method", ""), (":path", "")], "HTTP"),
+        (&plain, &[(":path", "/path")], "HTTP /path"),
+        (&plain, &[(":method", "GET"), (":path", "/path?x")], "GET /path"),
+        (&plain, &[(":method", "OPTIONS"), (":path", "*")], "OPTIONS *"),
+        (&plain, &[(":method", "GET"), (":path", "?x")], "GET"),
+        (&plain, &[(":method", "GET"), (":path", " x ")], "GET x"),
+        (&plain, &[(":method", "GET"), (":path", "  ")], "GET"),
+        (&plain, &[(":method", "GET"), (":path", "/ ")], "GET /%20"),
+        (&route, &[(":path", "/path")], "HTTP /{id}"),
+        (&plain, &[("content-type", "application/grpc")], "HTTP"),
+        (&plain, &[("content-type", "application/grpc"), (":method", "POST")], "POST"),
+        (&plain, &[("content-type", "application/grpc"), (":path", "/a.B/C")], "/a.B/C"),
+    ] {
+        assert_eq!(text(&of_parts(rule, parts).action), expected, "{parts:?}");
+    }
+}
+
 #[test]
 fn an_untrusted_operation_is_not_said() {
     let case = Case::new("GET", "/check").headers(&[("x-session-operation", "forged")]).peer(UNTRUSTED);

@@ -1,0 +1,47 @@
+//! What is recorded as `audit.action`.
+
+use super::exchange::Request;
+use super::policy::Rule;
+use super::tunnel::Tunnel;
+use crate::record::Protocol;
+
+/// The method of a request that has none, as in span names of OpenTelemetry (semantic conventions for HTTP spans). Envoy
+/// refuses a malformed request before it has read a method.
+const UNKNOWN_METHOD: &[u8] = b"HTTP";
+
+/// The rule's action, else the trusted operation label, else what [`derived`] yields. Never empty, and without white space
+/// at its ends.
+///
+/// `rpc_method`: that of a call whose path does not name it.
+pub(super) fn action(
+    rule: &Rule,
+    operation: Option<Vec<u8>>,
+    rpc_method: Option<&[u8]>,
+    protocol: Protocol,
+    request: &Request,
+) -> Vec<u8> {
+    match &rule.action {
+        Some(text) => text.as_bytes().to_vec(),
+        None => operation.unwrap_or_else(|| derived(rule.route(), rpc_method, protocol, request)),
+    }
+}
+
+/// The gRPC full method, the target of a tunnel, else `METHOD /path`.
+fn derived(route: Option<&str>, rpc_method: Option<&[u8]>, protocol: Protocol, request: &Request) -> Vec<u8> {
+    if let Some(rpc_method) = rpc_method {
+        return [b"/", rpc_method].concat();
+    }
+    // A path in normal form has no white space; what does not start with `/` may be anything.
+    let path = if request.path.starts_with(b"/") { &request.path } else { request.path.trim_ascii() };
+    if protocol == Protocol::Grpc && !path.is_empty() {
+        return path.to_vec();
+    }
+    if let Some(target) = request.tunnel.as_ref().and_then(Tunnel::action) {
+        return target;
+    }
+
+    let method = if request.method.is_empty() { UNKNOWN_METHOD } else { &request.method };
+    let target = route.map_or(path, str::as_bytes);
+    let separator: &[u8] = if target.is_empty() { b"" } else { b" " };
+    [method, separator, target].concat()
+}
