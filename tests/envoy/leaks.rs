@@ -108,7 +108,7 @@ async fn send_everything(mesh: &Mesh, authorization: &str) {
 }
 
 /// All that the audit cluster was sent, byte by byte.
-fn sent(mesh: &Mesh) -> String {
+pub fn sent(mesh: &Mesh) -> String {
     let mut all = Vec::new();
     for attempt in mesh.sink.attempts() {
         all.extend_from_slice(attempt.path.as_bytes());
@@ -121,7 +121,7 @@ fn sent(mesh: &Mesh) -> String {
 }
 
 /// Whether a text stands in a place, in capitals or not.
-fn finds(place: &str, text: &str) -> bool {
+pub fn finds(place: &str, text: &str) -> bool {
     place.to_ascii_lowercase().contains(&text.to_ascii_lowercase())
 }
 

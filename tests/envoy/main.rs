@@ -35,6 +35,7 @@ mod required;
 mod sessions;
 mod several_values;
 mod shipped;
+mod spellings;
 #[expect(dead_code, reason = "the fault matrix uses what the scenarios do not")]
 mod support;
 mod termination;
