@@ -49,7 +49,7 @@ fn never_blank() {
         (&route, &[(":path", "/path")], "HTTP /{id}"),
         (&plain, &[("content-type", "application/grpc")], "HTTP"),
         (&plain, &[("content-type", "application/grpc"), (":method", "POST")], "POST"),
-        (&plain, &[("content-type", "application/grpc"), (":path", "/a.B/C")], "/a.B/C"),
+        (&plain, &[("content-type", "application/grpc"), (":path", "/a.B/C")], "HTTP /a.B/C"),
     ] {
         assert_eq!(text(&of_parts(rule, parts).action), expected, "{parts:?}");
     }
