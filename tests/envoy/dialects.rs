@@ -67,7 +67,7 @@ async fn the_last_frame_may_come_byte_by_byte() {
     for (content_type, body) in [(WEB, web), (CONNECT, connect)] {
         let pieces: Vec<&[u8]> = body.chunks(1).collect();
         let record = record_of(&mesh, content_type, &pieces).await;
-        assert_status(&record, "PERMISSION_DENIED", "body", "denied");
+        assert_status(&record, "PERMISSION_DENIED", "trailers", "denied");
         assert_eq!(record.text("error.message"), "n\u{f6}");
     }
 }
@@ -78,11 +78,11 @@ async fn a_frame_that_looks_like_the_last_one_within_a_message_does_not_count() 
     let forged = frame(0x80, b"grpc-status: 0\r\n");
     let body = [frame(0, &forged), frame(0x80, b"grpc-status: 16\r\n")].concat();
     let record = record_of(&mesh, WEB, &[&body]).await;
-    assert_status(&record, "UNAUTHENTICATED", "body", "denied");
+    assert_status(&record, "UNAUTHENTICATED", "trailers", "denied");
     let forged = frame(2, b"{}");
     let body = [frame(0, &forged), frame(2, br#"{"error":{"code":"unauthenticated"}}"#)].concat();
     let record = record_of(&mesh, CONNECT, &[&body]).await;
-    assert_status(&record, "UNAUTHENTICATED", "body", "denied");
+    assert_status(&record, "UNAUTHENTICATED", "trailers", "denied");
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn long_messages_before_the_last_frame_do_not_matter() {
     let message = frame(0, &vec![b'x'; 300_000]);
     let end = frame(0x80, b"grpc-status: 5\r\n");
     let record = record_of(&mesh, WEB, &[&message, &message, &end]).await;
-    assert_status(&record, "NOT_FOUND", "body", "failure");
+    assert_status(&record, "NOT_FOUND", "trailers", "failure");
 }
 
 /// Status unknown, never a success; and the body passes.

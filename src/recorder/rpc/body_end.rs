@@ -117,7 +117,7 @@ fn of_trailers(block: &[u8]) -> Option<Found> {
         lines.next().map(<[u8]>::trim_ascii)
     };
     let status = Status::parse(value("grpc-status")?);
-    Some(Found::new(status, StatusSource::Body, value("grpc-message").unwrap_or_default()))
+    Some(Found::new(status, StatusSource::Trailers, value("grpc-message").unwrap_or_default()))
 }
 
 /// The last message of a Connect stream (Connect protocol, "EndStreamResponse"): a JSON object, with `error` if there was
@@ -130,11 +130,12 @@ fn of_end_message(text: &[u8]) -> Option<Found> {
 fn of_error(text: &[u8], path: &[String]) -> Option<Found> {
     let Some(error) = error_of_json(text, path)? else {
         let is_end = !path.is_empty();
-        return is_end.then_some(Found { status: Status::OK, source: StatusSource::Body, message: None });
+        return is_end.then_some(Found { status: Status::OK, source: StatusSource::Trailers, message: None });
     };
     // A stream's error with a code that is missing or unknown is `unknown`; a unary answer is then no Connect error.
     let status = Status::of_connect(&error.code.unwrap_or_default());
     let status = if path.is_empty() { status? } else { status.unwrap_or(Status::UNKNOWN) };
     let message = error.message.filter(|message| !message.is_empty());
-    Some(Found { status, source: StatusSource::Body, message })
+    let source = if path.is_empty() { StatusSource::Http } else { StatusSource::Trailers };
+    Some(Found { status, source, message })
 }

@@ -8,13 +8,12 @@ use crate::recorder::tracking::clipped;
 /// Where the status of a call was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusSource {
-    /// In the response trailers: the normal place.
+    /// In the response trailers, the normal place; also where a protocol has these at the end of its body: gRPC-Web, and
+    /// streams of the Connect protocol.
     Trailers,
     /// In the response headers: a trailers-only answer, or one that Envoy made.
     Headers,
-    /// In the body: the last frame of gRPC-Web or of a Connect stream, the JSON of a unary Connect error.
-    Body,
-    /// Nowhere; derived from the HTTP status.
+    /// In the HTTP answer itself: the JSON of a unary Connect error, else derived from the HTTP status.
     Http,
     /// Nowhere; the stream ended early.
     Reset,
@@ -29,7 +28,6 @@ impl StatusSource {
         match self {
             Self::Trailers => "trailers",
             Self::Headers => "headers",
-            Self::Body => "body",
             Self::Http => "http",
             Self::Reset => "reset",
             Self::Unavailable => "unavailable",

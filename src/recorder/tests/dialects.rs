@@ -27,13 +27,13 @@ fn grpc_web_ends_in_its_body() {
     let web = |end: &str, chunk| Case::call("application/grpc-web+proto").answer_body(&body(0x80, end), chunk);
     for chunk in [1, 7, 5000] {
         let denied = web("grpc-status:7\r\ngrpc-message:no%20entry\r\n", chunk);
-        let record = check(denied, ("PERMISSION_DENIED", "body", Outcome::Denied, Dialect::GrpcWeb));
+        let record = check(denied, ("PERMISSION_DENIED", "trailers", Outcome::Denied, Dialect::GrpcWeb));
         assert_eq!(optional(record.error_message.as_ref()), Some("no entry"));
-        check(web("Grpc-Status: 0\r\n", chunk), ("OK", "body", Outcome::Success, Dialect::GrpcWeb));
+        check(web("Grpc-Status: 0\r\n", chunk), ("OK", "trailers", Outcome::Success, Dialect::GrpcWeb));
 
         let text = Base64::encode_string(&frame(0, b"x")) + &Base64::encode_string(&frame(0x80, b"grpc-status:5\r\n"));
         let case = Case::call("application/grpc-web-text").answer_body(text.as_bytes(), chunk);
-        check(case, ("NOT_FOUND", "body", Outcome::Failure, Dialect::GrpcWeb));
+        check(case, ("NOT_FOUND", "trailers", Outcome::Failure, Dialect::GrpcWeb));
     }
 }
 
@@ -62,13 +62,13 @@ fn a_body_whose_end_cannot_be_read_has_no_status() {
 #[test]
 fn connect_streams_end_in_their_body() {
     let stream = |end: &str| Case::call("application/connect+json").answer_body(&body(0x02, end), 64);
-    check(stream("{}"), ("OK", "body", Outcome::Success, Dialect::Connect));
-    check(stream(r#"{"metadata":{"a":["b"]}}"#), ("OK", "body", Outcome::Success, Dialect::Connect));
+    check(stream("{}"), ("OK", "trailers", Outcome::Success, Dialect::Connect));
+    check(stream(r#"{"metadata":{"a":["b"]}}"#), ("OK", "trailers", Outcome::Success, Dialect::Connect));
     let denied = stream(r#"{"error":{"code":"permission_denied","message":"no \"entry\""}}"#);
-    let record = check(denied, ("PERMISSION_DENIED", "body", Outcome::Denied, Dialect::Connect));
+    let record = check(denied, ("PERMISSION_DENIED", "trailers", Outcome::Denied, Dialect::Connect));
     assert_eq!(optional(record.error_message.as_ref()), Some("no \"entry\""));
-    check(stream(r#"{"error":{}}"#), ("UNKNOWN", "body", Outcome::Failure, Dialect::Connect));
-    check(stream(r#"{"error":{"code":"strange"}}"#), ("UNKNOWN", "body", Outcome::Failure, Dialect::Connect));
+    check(stream(r#"{"error":{}}"#), ("UNKNOWN", "trailers", Outcome::Failure, Dialect::Connect));
+    check(stream(r#"{"error":{"code":"strange"}}"#), ("UNKNOWN", "trailers", Outcome::Failure, Dialect::Connect));
     for malformed in ["", "[]", "{", "{\"error\":"] {
         check(stream(malformed), ("UNKNOWN", "unavailable", Outcome::Failure, Dialect::Connect));
     }
@@ -84,9 +84,9 @@ fn unary_connect_calls_have_their_status_in_http_or_in_json() {
         case.answer_body(body.as_bytes(), 8)
     };
     let denied = error("403", r#"{"code":"permission_denied","message":"no"}"#);
-    check(denied, ("PERMISSION_DENIED", "body", Outcome::Denied, Dialect::Connect));
+    check(denied, ("PERMISSION_DENIED", "http", Outcome::Denied, Dialect::Connect));
     let failed = error("400", r#"{"code":"failed_precondition"}"#);
-    check(failed, ("FAILED_PRECONDITION", "body", Outcome::Failure, Dialect::Connect));
+    check(failed, ("FAILED_PRECONDITION", "http", Outcome::Failure, Dialect::Connect));
     let other = error("404", r#"{"error":"no such page"}"#).rules(&json!([{"name": "all"}])).recorded();
     assert_eq!((other.protocol, other.outcome), (Protocol::Http, Some(Outcome::Failure)), "no Connect error");
 }

@@ -23,20 +23,20 @@ pub fn add(table: &mut Table) {
     let after = table.order(Order::grpc(&["audit", "connect_grpc_bridge"]));
     for (ending, script, client, record) in [
         ("OK", "unary", "200", "success 200 OK/http"),
-        ("denied", "status:7:no", "403 connect=permission_denied", "denied 403 PERMISSION_DENIED/body"),
+        ("denied", "status:7:no", "403 connect=permission_denied", "denied 403 PERMISSION_DENIED/http"),
         (
             "denied, trailers-only",
             "trailers-only:7:no",
             "403 connect=permission_denied",
-            "denied 403 PERMISSION_DENIED/body",
+            "denied 403 PERMISSION_DENIED/http",
         ),
-        ("failed", "status:5:none", "404 connect=not_found", "failure 404 NOT_FOUND/body"),
+        ("failed", "status:5:none", "404 connect=not_found", "failure 404 NOT_FOUND/http"),
     ] {
         unary(table, after, (ending, script, client), record);
     }
 
-    for (order, source) in [(before, "trailers"), (after, "body")] {
-        streams(table, ("Connect stream", order), source);
+    for order in [before, after] {
+        streams(table, ("Connect stream", order), "trailers");
     }
     by_envoy(table);
     own(table);
@@ -95,10 +95,10 @@ fn own(table: &mut Table) {
     let connect = ("Connect", order);
     table.row(connect, "OK", unary(200, "", "application/proto"), "200", "rpc success 200 OK/http connect");
     let denied = unary(403, &error("permission_denied"), "application/json");
-    let expected = "rpc denied 403 PERMISSION_DENIED/body connect";
+    let expected = "rpc denied 403 PERMISSION_DENIED/http connect";
     table.row(connect, "denied", denied, "403 connect=permission_denied", expected).is("error.message", "no");
     let failed = unary(400, &error("failed_precondition"), "application/json");
-    let expected = "rpc failure 400 FAILED_PRECONDITION/body connect";
+    let expected = "rpc failure 400 FAILED_PRECONDITION/http connect";
     table.row(connect, "failed", failed, "400 connect=failed_precondition", expected);
     let proxy = unary(503, "no upstream", "text/plain");
     table.row(connect, "503 of something that speaks no Connect", proxy, "503", "http failure 503");
@@ -109,9 +109,9 @@ fn own(table: &mut Table) {
         at_row(connect_stream("")).answered(200, &[("content-type", "application/connect+proto")], body, Then::End)
     };
     let streams = ("Connect stream", order);
-    table.row(streams, "OK", stream("{}"), "200", "rpc success 200 OK/body connect");
+    table.row(streams, "OK", stream("{}"), "200", "rpc success 200 OK/trailers connect");
     let denied = stream(r#"{"error":{"code":"permission_denied","message":"no"}}"#);
-    let expected = "rpc denied 200 PERMISSION_DENIED/body connect";
+    let expected = "rpc denied 200 PERMISSION_DENIED/trailers connect";
     table.row(streams, "denied after messages", denied, "200 connect=permission_denied", expected);
     let headless = at_row(connect_stream("")).answered(
         200,

@@ -12,10 +12,10 @@ type Make = fn(&str) -> Call;
 const KINDS: [(&str, Make); 2] = [("gRPC-Web", grpc_web), ("gRPC-Web text", grpc_web_text)];
 
 pub fn add(table: &mut Table) {
-    for (filters, source) in [(["grpc_web", "audit"], "trailers"), (["audit", "grpc_web"], "body")] {
+    for filters in [["grpc_web", "audit"], ["audit", "grpc_web"]] {
         let order = table.order(Order::grpc(&filters));
         for (protocol, call) in KINDS {
-            translated(table, (protocol, order), call, source);
+            translated(table, (protocol, order), call, "trailers");
         }
         let expected = "rpc denied 200 PERMISSION_DENIED/trailers";
         table.row(("gRPC", order), "denied in trailers", grpc("status:7:no"), "200 grpc=7", expected);
@@ -105,9 +105,9 @@ fn by_envoy(table: &mut Table) {
 fn own(table: &mut Table) {
     let order = table.order(Order::http(&["audit"]));
     for (ending, trailers, client, record) in [
-        ("OK", "grpc-status:0\r\n", "200 grpc=0", "success 200 OK/body"),
-        ("denied", "grpc-status:7\r\ngrpc-message:no\r\n", "200 grpc=7", "denied 200 PERMISSION_DENIED/body"),
-        ("failed", "Grpc-Status: 5\r\n", "200", "failure 200 NOT_FOUND/body"),
+        ("OK", "grpc-status:0\r\n", "200 grpc=0", "success 200 OK/trailers"),
+        ("denied", "grpc-status:7\r\ngrpc-message:no\r\n", "200 grpc=7", "denied 200 PERMISSION_DENIED/trailers"),
+        ("failed", "Grpc-Status: 5\r\n", "200", "failure 200 NOT_FOUND/trailers"),
     ] {
         let expected = format!("rpc {record} grpc-web");
         let body = body(trailers);
