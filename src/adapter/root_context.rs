@@ -53,6 +53,10 @@ pub(super) struct Root {
 /// lost when a process is killed; an idle tick costs microseconds.
 const TICK_RANGE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 
+/// Most long exchanges that one tick reports. The others follow with the next one, so that exchanges that have begun
+/// together hold up no others, and leave room in the buffer.
+const MAX_REPORTS: usize = 200;
+
 impl Root {
     pub(super) fn new(id: u32) -> Self {
         Self { id, worker: RefCell::default() }
@@ -173,9 +177,9 @@ impl Worker {
     /// Has the exchanges recorded that have gone on for long, each in the context of its stream.
     fn report_long_exchanges(&self) {
         let Some(age) = self.recorder.started_after() else { return };
-        let next = || self.ongoing.borrow_mut().pop_older(age, self.clock.now().uptime);
+        let next = |_| self.ongoing.borrow_mut().pop_older(age, self.clock.now().uptime);
         let mut has_switched = false;
-        while let Some(context) = next() {
+        for context in (0..MAX_REPORTS).map_while(next) {
             if imports::set_effective_context(context) {
                 has_switched = true;
                 with_stream(context, |stream| stream.report_started());

@@ -8,7 +8,7 @@ use super::exchange::{Audited, Candidate, Exchange, Request, Seen, Subject};
 use super::gateway::SetTracking;
 use super::headers::Headers;
 use super::identity::Claims;
-use super::policy::{RequestHead, Rule};
+use super::policy::{Readings, RequestHead, Rule};
 use super::rpc::Claim;
 use super::tracking::{Presence, Tracking};
 use super::trust::Verdict;
@@ -37,9 +37,9 @@ struct Arrival<'r> {
 
 impl Arrival<'_> {
     /// The control headers that the gateway role sets: those of the first rule that the request may be for.
-    fn gateway_of<'r>(&self, rule: &'r Rule, exchange: &Exchange) -> Option<&'r SetTracking> {
+    fn gateway_of<'r>(&self, rule: &'r Rule, readings: Readings, exchange: &Exchange) -> Option<&'r SetTracking> {
         let is_first = self.context.on_request_path && !exchange.is_set_by_gateway();
-        rule.set_tracking.as_ref().filter(|_| is_first && self.claim.expects(rule))
+        rule.set_tracking.as_ref().filter(|_| is_first && self.claim.expects(readings))
     }
 }
 
@@ -126,22 +126,22 @@ impl Recorder {
 
     fn begin_with<'s>(
         &'s self,
-        first: &'s Rc<Rule>,
-        others: impl Iterator<Item = &'s Rc<Rule>>,
+        first: (&'s Rc<Rule>, Readings),
+        others: impl Iterator<Item = (&'s Rc<Rule>, Readings)>,
         mut arrival: Arrival<'_>,
         exchange: &mut Exchange,
         host: &mut Host<'_>,
     ) -> Vec<(&'s str, Vec<u8>)> {
         let (mut set, mut first_refusal) = (Vec::new(), None);
         let mut candidates = Vec::with_capacity(1);
-        for rule in std::iter::once(first).chain(others) {
-            if let Some(gateway) = arrival.gateway_of(rule, exchange) {
+        for (rule, readings) in std::iter::once(first).chain(others) {
+            if let Some(gateway) = arrival.gateway_of(rule, readings, exchange) {
                 exchange.set_by_gateway();
                 set = gateway.headers(&self.settings.tracking, arrival.head.headers, host.stream);
             }
             match self.refusal(rule, &arrival.tracking) {
                 Some(counter) => first_refusal = first_refusal.or(Some(counter)),
-                None => candidates.push(self.candidate(rule, &mut arrival, exchange, host)),
+                None => candidates.push(self.candidate(rule, readings, &mut arrival, exchange, host)),
             }
         }
         if candidates.is_empty() {
@@ -158,6 +158,7 @@ impl Recorder {
     fn candidate(
         &self,
         rule: &Rc<Rule>,
+        readings: Readings,
         arrival: &mut Arrival<'_>,
         exchange: &mut Exchange,
         host: &mut Host<'_>,
@@ -168,6 +169,7 @@ impl Recorder {
         arrival.tracking.conflict |= rule.set_tracking.as_ref().is_some_and(|gateway| gateway.conflicts(headers));
         Candidate {
             rule: Rc::clone(rule),
+            readings,
             claims: claims.unwrap_or_default(),
             captured: rule.capture.of_request(headers),
         }
@@ -185,7 +187,8 @@ impl Recorder {
         let claim = *claim;
         let (fresh_id, stream) = (host.fresh_id, host.stream);
         let start = context.on_request_path.then(|| (host.clock)());
-        let correlates = candidates.iter().any(|candidate| claim.expects(&candidate.rule) && candidate.rule.correlate);
+        let correlates =
+            candidates.iter().any(|candidate| claim.expects(candidate.readings) && candidate.rule.correlate);
         let correlates = correlates && context.on_request_path;
         let id = exchange.connection(stream);
         let (session, conflict) = self.settings.session.read(head.headers);
@@ -195,7 +198,7 @@ impl Recorder {
                 candidates,
                 claim,
                 start,
-                has_deadline: has_deadline(claim, head.headers),
+                has_deadline: has_deadline(head.headers),
                 tracking: mem::take(tracking),
                 request: Request::read(head),
                 session,
@@ -237,12 +240,18 @@ impl Recorder {
     }
 }
 
-/// Whether the request has a header with which a client can set a limit to the time that Envoy waits (Envoy docs, "HTTP
-/// header manipulation", `grpc-timeout` and the router's `x-envoy-upstream-rq-*`).
-fn has_deadline(claim: Claim, headers: &Headers<'_>) -> bool {
-    claim.is_rpc() && headers.has("grpc-timeout")
-        || headers.has("x-envoy-upstream-rq-timeout-ms")
-        || headers.has("x-envoy-upstream-rq-per-try-timeout-ms")
+/// Whether the request has a header with which a client can set a limit to the time that Envoy waits (Envoy
+/// `source/common/router/router.cc`, `FilterUtility::finalTimeout` and `setTimeoutHeaders`; `grpc-timeout` counts for
+/// plain requests, too, where a route limits it).
+fn has_deadline(headers: &Headers<'_>) -> bool {
+    const NAMES: [&str; 5] = [
+        "grpc-timeout",
+        "x-envoy-expected-rq-timeout-ms",
+        "x-envoy-upstream-rq-per-try-timeout-ms",
+        "x-envoy-upstream-rq-timeout-ms",
+        "x-envoy-upstream-stream-duration-ms",
+    ];
+    NAMES.iter().any(|name| headers.has(name))
 }
 
 fn request_head<'r>(headers: &'r Headers<'r>, path: &'r [u8], tracked: bool) -> RequestHead<'r> {

@@ -70,6 +70,11 @@ impl Completeness {
         self.is(RECREATED, stream)
     }
 
+    /// Whether the client broke the protocol.
+    pub(super) fn is_client_error(&self, stream: &dyn Stream) -> bool {
+        self.flags(stream) & CLIENT_ERROR != 0
+    }
+
     /// Whether Envoy gave up waiting.
     pub(super) fn is_timeout(&self, stream: &dyn Stream) -> bool {
         let details = self.details(stream).unwrap_or_default();

@@ -62,9 +62,19 @@ impl Recorder {
         let was_seen = seen.headers.is_some();
         let map = seen.headers.take().unwrap_or_else(|| stream.response_headers());
         let headers = Headers::parse(&map);
+        let has_body_end = seen.status.is_none() && seen.body_end.is_some();
         let status = seen.status.take().or_else(|| seen.body_end.take().and_then(|end| end.status()));
         let content_type = headers.first("content-type").unwrap_or_default();
-        let answer = Answer { headers: &headers, content_type, was_seen, is_whole: seen.is_whole, status };
+        let answer = Answer {
+            headers: &headers,
+            content_type,
+            was_seen,
+            is_whole: seen.is_whole,
+            has_body_end,
+            is_grpc: seen.is_grpc,
+            status,
+            has_seen_status: false,
+        };
         let ending = Ending::read(subject, answer, completeness, stream);
         stats.add(Counter::Ambiguous, u64::from(ending.belies(subject.claim)));
 

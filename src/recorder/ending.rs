@@ -25,6 +25,7 @@ impl Ending {
         completeness: Completeness,
         stream: &dyn Stream,
     ) -> Self {
+        answer.has_seen_status = answer.status.is_some();
         let found = answer.status.take().or_else(|| status_at_the_end(&answer, stream));
         let evidence = Evidence::new(subject, &answer, found.as_ref(), completeness, stream);
         let spoken = evidence.spoken();
@@ -55,7 +56,7 @@ impl Ending {
     /// The first candidate that is for what was spoken and passes the test.
     fn first(&self, subject: &Subject, test: impl Fn(&Candidate, Protocol) -> bool) -> Option<(usize, Protocol)> {
         let of = |protocol| {
-            let passes = |candidate: &Candidate| candidate.rule.is_for(protocol) && test(candidate, protocol);
+            let passes = |candidate: &Candidate| candidate.readings.has(protocol) && test(candidate, protocol);
             subject.candidates.iter().position(passes).map(|place| (place, protocol))
         };
         let other = |protocol| if protocol == Protocol::Http { Protocol::Grpc } else { Protocol::Http };

@@ -29,8 +29,14 @@ pub(super) struct Answer<'a> {
     pub(super) was_seen: bool,
     /// All of it has come as far as this filter.
     pub(super) is_whole: bool,
+    /// The status was in the body.
+    pub(super) has_body_end: bool,
+    /// The upstream has answered in gRPC.
+    pub(super) is_grpc: bool,
     /// The status of a call, where it was found on the way.
     pub(super) status: Option<Found>,
+    /// It was: what is found later, a filter nearer the client may have written.
+    pub(super) has_seen_status: bool,
 }
 
 /// The status among the headers of a response: three digits (RFC 9110 section 15).
@@ -63,7 +69,13 @@ pub(super) struct Evidence {
     wire: Option<Wire>,
     is_json: bool,
     has_status: bool,
+    /// The status came from behind this filter.
+    is_of_upstream: bool,
+    /// It came in fields of HTTP, not in a body.
+    has_fields: bool,
+    is_grpc: bool,
     has_deadline: bool,
+    is_on_path: bool,
     is_tunnel: bool,
     /// The upstream or Envoy broke the answer off.
     is_broken: bool,
@@ -92,16 +104,20 @@ impl Evidence {
 
         // A request that claims nothing may be a call all the same, by its status or where the status is cut off.
         let is_cut_off = termination != Termination::Complete && http_status.is_some();
-        let may_be_call = !subject.claim.is_rpc() && (found.is_some() || is_cut_off);
+        let may_be_call = subject.claim == Claim::Http && (found.is_some() || is_cut_off);
         let is_post = subject.request.method == b"POST";
         let was_call = |by: &Translated| by.is_to_grpc || found.is_some() && (is_post || by.method.is_some());
-        let translated = may_be_call.then(|| Translated::read(stream)).filter(was_call);
+        let translated = may_be_call.then(|| Translated::read(&subject.request.path, stream)).filter(was_call);
         Self {
             claim: subject.claim,
             wire: Wire::of_content_type(answer.content_type),
             is_json: answer.content_type.starts_with(b"application/json"),
             has_status: found.is_some(),
+            is_of_upstream: answer.has_seen_status,
+            has_fields: found.is_some_and(|found| found.source != StatusSource::Http) && !answer.has_body_end,
+            is_grpc: answer.is_grpc,
             has_deadline: subject.has_deadline,
+            is_on_path: subject.start.is_some(),
             is_tunnel: is_tunnel(&subject.request.method, http_status),
             is_broken: is_cut && !answer.is_whole,
             is_local: is_unseen
@@ -119,14 +135,19 @@ impl Evidence {
         }
         match (self.claim, self.http_status) {
             (Claim::Http | Claim::Contradictory, _) => Spoken::Certain(Protocol::Http),
-            _ if self.has_status && !self.is_local => Spoken::Certain(Protocol::Grpc),
+            // Whether a JSON error is one of Connect, or of a service that names its errors alike, cannot be known.
+            (Claim::Rpc(Wire::ConnectUnary | Wire::Json), _) if self.has_status && !self.has_fields => {
+                Spoken::Rather(Protocol::Grpc)
+            }
+            _ if self.has_status && self.is_of_upstream && !self.is_local => Spoken::Certain(Protocol::Grpc),
+            _ if self.has_status => Spoken::Unknown,
             (Claim::Rpc(_), None) => Spoken::Unknown,
             _ if self.is_local => Spoken::Unknown,
             _ if self.wire.is_some() => Spoken::Certain(Protocol::Grpc),
             // JSON is what both a unary Connect call and any other request may be answered with.
-            (Claim::Rpc(Wire::ConnectUnary), Some(200)) if self.is_json => Spoken::Unknown,
+            (Claim::Rpc(Wire::ConnectUnary | Wire::Json), Some(200)) if self.is_json => Spoken::Unknown,
             // The status of a call in JSON comes at the very end.
-            (Claim::Rpc(Wire::Transcoded), Some(200)) if self.termination != Termination::Complete => Spoken::Unknown,
+            (Claim::Rpc(Wire::Transcoded), Some(200)) if self.is_grpc => Spoken::Certain(Protocol::Grpc),
             (_, Some(400..)) => Spoken::Rather(Protocol::Http),
             _ => Spoken::Certain(Protocol::Http),
         }
@@ -138,6 +159,7 @@ impl Evidence {
             return if translated.is_to_grpc { Dialect::Transcoded } else { Dialect::Grpc };
         }
         match (self.claim, self.wire) {
+            (Claim::Rpc(Wire::ConnectUnary | Wire::Json), _) if self.has_fields => Dialect::Transcoded,
             (Claim::Rpc(wire), _) if !wire.is_grpc() => self.claim.dialect(),
             (_, Some(wire)) if !wire.is_grpc() => Claim::Rpc(wire).dialect(),
             // The bridge writes its requests so, and its answers in JSON.
@@ -172,7 +194,7 @@ impl Evidence {
 
     /// What a client makes of an answer without a status.
     fn status_without_one(&self, stream: &dyn Stream) -> Found {
-        let is_unary = self.claim == Claim::Rpc(Wire::ConnectUnary);
+        let is_unary = matches!(self.claim, Claim::Rpc(Wire::ConnectUnary | Wire::Json));
         let ends_in_body = matches!(self.wire, Some(Wire::GrpcWeb | Wire::GrpcWebText | Wire::ConnectStream));
         let left = self.termination == Termination::Client && !is_unary;
         let by_transcoder = || outcome::status_of_transcoder(self.completeness.details(stream)?);
@@ -203,14 +225,17 @@ impl Evidence {
     }
 
     fn end_with(&self, outcome: Outcome, is_unavailable: bool, stream: &dyn Stream) -> End {
-        let was_left = matches!(self.termination, Termination::Client | Termination::Timeout);
+        // Without a status, of a stream that Envoy has lost, nothing is known.
+        let was_left = match self.termination {
+            Termination::Client | Termination::Timeout => true,
+            Termination::Proxy => self.http_status.is_none(),
+            Termination::Complete | Termination::Upstream => false,
+        };
         let is_no_error = self.http_status.is_none_or(|status| status < 400);
         let by_leaving = outcome == Outcome::Aborted && was_left && is_no_error;
-        // Envoy has answered in place of the server, because of a limit that the client has set.
-        let by_deadline =
-            self.has_deadline && outcome != Outcome::Success && self.is_local && self.completeness.is_timeout(stream);
-        let http_status = if by_deadline { None } else { self.http_status };
-        End { outcome, http_status, may_be_success: is_unavailable || by_leaving || by_deadline }
+        let is_provoked = outcome != Outcome::Success && self.is_provoked(stream);
+        let http_status = if is_provoked { None } else { self.http_status };
+        End { outcome, http_status, may_be_success: is_unavailable || by_leaving || is_provoked }
     }
 }
 
@@ -218,6 +243,20 @@ impl Evidence {
 /// that the client leaves between the trailers and their delivery goes unnoticed, for a host call less.
 fn is_whole_call(answer: &Answer<'_>, found: Option<&Found>) -> bool {
     answer.is_whole && found.is_some_and(|found| found.source == StatusSource::Trailers)
+}
+
+impl Evidence {
+    /// Whether Envoy has answered in place of the server because of what the client has done: a limit that it has set,
+    /// a request that it does not finish, a mistake. The server may have done its work by then.
+    fn is_provoked(&self, stream: &dyn Stream) -> bool {
+        /// Request Timeout: Envoy answers so when a request does not come to its end.
+        const REQUEST_TIMEOUT: u16 = 408;
+        self.is_local
+            && self.is_on_path
+            && (self.http_status == Some(REQUEST_TIMEOUT)
+                || self.has_deadline && self.completeness.is_timeout(stream)
+                || self.completeness.is_client_error(stream))
+    }
 }
 
 /// Over HTTP/3 headers are gone when the stream ends.

@@ -7,9 +7,9 @@ use super::capture::Captured;
 use super::correlation::Correlation;
 use super::identity::Claims;
 use super::ongoing::Slot;
-use super::policy::{RequestHead, Rule};
+use super::policy::{Readings, RequestHead, Rule};
 use super::response_json::Body;
-use super::rpc::{BodyEnd, Claim, Found};
+use super::rpc::{BodyEnd, Claim, Found, Wire};
 use super::session::{Session, SessionId};
 use super::tracking::{Tracking, clipped};
 use super::trust::Verdict;
@@ -71,6 +71,8 @@ pub(super) struct Subject {
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     pub(super) rule: Rc<Rule>,
+    /// The protocols for which it is the rule that matches.
+    pub(super) readings: Readings,
     pub(super) claims: Claims,
     pub(super) captured: Captured,
 }
@@ -82,6 +84,8 @@ pub(super) struct Seen {
     pub(super) is_whole: bool,
     /// It has ended with trailers that have the status of a call.
     pub(super) has_trailers: bool,
+    /// The upstream has answered in gRPC, where that was looked at.
+    pub(super) is_grpc: bool,
     /// The status of a call, where it was found before the end of the stream.
     pub(super) status: Option<Found>,
     /// The id of the session that the answer begins.
@@ -246,13 +250,13 @@ impl Subject {
 
     /// The candidates for the protocols that the request allows for.
     pub(super) fn expected(&self) -> impl Iterator<Item = &Candidate> {
-        self.candidates.iter().filter(|candidate| self.claim.expects(&candidate.rule))
+        self.candidates.iter().filter(|candidate| self.claim.expects(candidate.readings))
     }
 
     /// The place of the candidate that speaks for the exchange before its end: the first for what the request claims.
     pub(super) fn likely(&self) -> usize {
         let protocol = self.claim.protocol();
-        self.candidates.iter().position(|candidate| candidate.rule.is_for(protocol)).unwrap_or_default()
+        self.candidates.iter().position(|candidate| candidate.readings.has(protocol)).unwrap_or_default()
     }
 
     /// Whether `on_log` is not called for the stream: Envoy logs it when its filters are gone (Envoy
@@ -263,15 +267,15 @@ impl Subject {
 }
 
 impl Claim {
-    /// The protocol that the request claims.
+    /// The protocol that the request claims. JSON without a word of Connect is plain until its answer says otherwise.
     pub(super) fn protocol(self) -> Protocol {
-        if self.is_rpc() { Protocol::Grpc } else { Protocol::Http }
+        if self.is_rpc() && self != Self::Rpc(Wire::Json) { Protocol::Grpc } else { Protocol::Http }
     }
 
     /// Whether an exchange with such a request may turn out to be one for this rule, as far as its filters are not
     /// translated by others. Any request may turn out to be plain HTTP.
-    pub(super) fn expects(self, rule: &Rule) -> bool {
-        rule.is_for(Protocol::Http) || self.is_rpc()
+    pub(super) fn expects(self, readings: Readings) -> bool {
+        readings.has(Protocol::Http) || self.is_rpc()
     }
 }
 

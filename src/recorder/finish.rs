@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::action::action;
 use super::ending::Ending;
 use super::exchange::{Audited, Candidate, MAX_NAME_BYTES, Subject};
-use super::flags;
 use super::headers::Headers;
 use super::rpc::{Dialect, Found};
 use super::session::SessionEvent;
 use super::tracking::clipped;
+use super::{evidence, flags};
 use crate::host::{Property, Stream};
 use crate::record::{ExchangeRecord, Outcome, Protocol, Received, RpcStatus, Stage};
 use crate::time::Now;
@@ -38,9 +38,10 @@ pub(super) fn record(audited: &mut Audited, mut ending: Ending, end: End<'_>) ->
     let is_call = protocol == Protocol::Grpc;
     let dialect = if is_call { evidence.dialect() } else { Dialect::Grpc };
     let translated = evidence.translated.as_ref().filter(|_| is_call);
-    let read = Read { place, protocol, dialect, rpc_method: translated.and_then(|by| by.method.clone()) };
+    let rpc_method = translated.and_then(|by| by.method.clone());
+    let read = Read { place, protocol, dialect, rpc_method, http_status: evidence.http_status };
     let mut record = of_request(subject, read, client_address, stream)?;
-    let Candidate { rule, claims, captured } = subject.candidates.get_mut(place)?;
+    let Candidate { rule, claims, captured, .. } = subject.candidates.get_mut(place)?;
 
     (record.start_unix_nanos, record.duration) = timing(subject.start, stream, clock);
     let (identity, conflict) = rule.identity.resolve(mem::take(claims), response, seen.body.as_deref(), stream);
@@ -109,9 +110,12 @@ pub(super) fn before_the_end(
     stream: &dyn Stream,
 ) -> Option<Box<ExchangeRecord>> {
     let (place, protocol, dialect) = (subject.likely(), subject.claim.protocol(), subject.claim.dialect());
-    let read = Read { place, protocol, dialect, rpc_method: None };
+    // An upgrade is one when it was accepted.
+    let is_open = stage == Stage::Started && subject.request.tunnel.is_some();
+    let http_status = is_open.then(|| evidence::http_status(&Headers::parse(&stream.response_headers()))).flatten();
+    let read = Read { place, protocol, dialect, rpc_method: None, http_status };
     let mut record = of_request(subject, read, client_address, stream)?;
-    let Candidate { rule, claims, captured } = subject.candidates.get_mut(place)?;
+    let Candidate { rule, claims, captured, .. } = subject.candidates.get_mut(place)?;
     record.stage = stage;
     record.start_unix_nanos = subject.start.unwrap_or_default().unix_nanos;
     record.identity = rule.identity.resolve_received(mem::take(claims), stream);
@@ -125,12 +129,13 @@ struct Read {
     protocol: Protocol,
     dialect: Dialect,
     rpc_method: Option<Vec<u8>>,
+    http_status: Option<u16>,
 }
 
 /// Takes what is kept of the request into a record.
 fn of_request(
     subject: &mut Subject,
-    Read { place, protocol, dialect, rpc_method }: Read,
+    Read { place, protocol, dialect, rpc_method, http_status }: Read,
     client_address: Option<Vec<u8>>,
     stream: &dyn Stream,
 ) -> Option<Box<ExchangeRecord>> {
@@ -141,6 +146,7 @@ fn of_request(
         record.dialect = dialect;
     }
     record.rpc_method = rpc_method;
+    request.tunnel = request.tunnel.take().filter(|tunnel| tunnel.is_open(http_status));
 
     record.action = action(rule, tracking.operation.take(), record.rpc_method.as_deref(), protocol, request);
     record.context = tracking.context.take();

@@ -92,7 +92,7 @@ impl Policy {
     pub(super) fn candidates<'p, 'r>(
         &'p self,
         request: &'r RequestHead<'r>,
-    ) -> impl Iterator<Item = &'p Rc<Rule>> + use<'p, 'r> {
+    ) -> impl Iterator<Item = (&'p Rc<Rule>, Readings)> + use<'p, 'r> {
         let (mut open, mut start) = (Readings::ALL, 0);
         std::iter::from_fn(move || {
             while !open.is_empty() {
@@ -103,7 +103,7 @@ impl Policy {
                     open = open.without(readings);
                 }
                 if !readings.is_empty() {
-                    return Some(rule);
+                    return Some((rule, readings));
                 }
             }
             None
@@ -111,9 +111,9 @@ impl Policy {
     }
 }
 
-/// The protocols by which a request can still be read.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Readings {
+/// The protocols by which an exchange may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Readings {
     http: bool,
     grpc: bool,
 }
@@ -123,6 +123,14 @@ impl Readings {
 
     fn of(protocol: Option<Protocol>) -> Self {
         Self { http: protocol != Some(Protocol::Grpc), grpc: protocol != Some(Protocol::Http) }
+    }
+
+    /// Whether this is one of them.
+    pub(super) fn has(self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::Http => self.http,
+            Protocol::Grpc => self.grpc,
+        }
     }
 
     fn both(self, other: Self) -> Self {
@@ -304,20 +312,25 @@ mod tests {
             let policy = Policy::new(rules);
             let headers = Headers::default();
             let request = RequestHead { headers: &headers, method: b"GET", path: b"/", authority: b"", tracked };
-            let found: Vec<usize> = policy.candidates(&request)
-                .map(|rule| policy.iter().position(|other| Rc::ptr_eq(other, rule)).unwrap()).collect();
-            let mut expected = std::collections::BTreeSet::new();
+            let found: Vec<(usize, Protocol)> = policy.candidates(&request)
+                .flat_map(|(rule, readings)| {
+                    let place = policy.iter().position(|other| Rc::ptr_eq(other, rule)).unwrap();
+                    [Protocol::Http, Protocol::Grpc].into_iter().filter(move |of| readings.has(*of)).map(move |of| (place, of))
+                })
+                .collect();
+            let mut expected = Vec::new();
             for protocol in [Protocol::Http, Protocol::Grpc] {
                 for (place, rule) in policy.iter().enumerate() {
                     if rule.conditions.protocol.is_none_or(|of| of == protocol) {
-                        expected.insert(place);
+                        expected.push((place, protocol));
                         if !(tracked && rules_of[place].1) {
                             break;
                         }
                     }
                 }
             }
-            prop_assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
+            expected.sort_by_key(|(place, protocol)| (*place, *protocol == Protocol::Grpc));
+            prop_assert_eq!(found, expected);
         }
     }
 }

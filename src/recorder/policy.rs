@@ -6,6 +6,7 @@ use super::capture::Capture;
 use super::gateway::SetTracking;
 use super::headers::Headers;
 pub use super::matcher::Policy;
+pub(super) use super::matcher::Readings;
 use super::path;
 pub use super::patterns::{HeaderCondition, HostPattern, PathPattern, ValuePattern};
 use super::session::SessionEvent;
@@ -160,12 +161,6 @@ impl Rule {
         /// All of [`Outcome`].
         const OUTCOMES: usize = 4;
         self.record_on.len() < OUTCOMES || !self.http_statuses.is_empty()
-    }
-
-    /// Whether the rule is for exchanges that are read so.
-    #[must_use]
-    pub fn is_for(&self, protocol: Protocol) -> bool {
-        self.conditions.protocol.is_none_or(|of| of == protocol)
     }
 
     /// Whether every record of this rule waits for no timer.

@@ -59,17 +59,14 @@ impl<T> Recreated<T> {
         full.map(|oldest| (oldest.exchange, oldest.kept))
     }
 
-    /// The exchange that a request goes on with: of the same connection and with the same `x-request-id`. Where that is
-    /// not one alone, the path decides, too.
+    /// The exchange that a request goes on with: of the same connection, with the same `x-request-id` and path. A client
+    /// may choose the id, so it is not enough.
     pub fn resume(&mut self, headers: &Headers<'_>, connection: Option<u64>) -> Option<(Exchange, T)> {
         let [request_id, path] = ["x-request-id", ":path"].map(|name| headers.first(name).unwrap_or_default());
-        let is_it = |waiting: &Waiting<T>| waiting.connection == connection && waiting.request_id == request_id;
-        let is_exact = |waiting: &Waiting<T>| is_it(waiting) && waiting.path == path;
-
-        let exact = self.waiting.iter().position(is_exact);
-        let is_alone = !request_id.is_empty() && self.waiting.iter().filter(|waiting| is_it(waiting)).count() == 1;
-        let alone = || if is_alone { self.waiting.iter().position(is_it) } else { None };
-        let place = exact.or_else(alone)?;
+        let is_it = |waiting: &Waiting<T>| {
+            waiting.connection == connection && waiting.request_id == request_id && waiting.path == path
+        };
+        let place = self.waiting.iter().position(is_it)?;
         let Waiting { exchange, kept, .. } = self.waiting.remove(place);
         Some((exchange, kept))
     }

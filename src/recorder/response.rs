@@ -75,7 +75,8 @@ impl Audited {
     pub(super) fn wants_response_headers(&self, is_whole: bool) -> bool {
         let may_have_status = match self.subject.claim {
             // A status among the headers of an answer that is nothing else. Another filter may take it away.
-            Claim::Rpc(Wire::Grpc | Wire::GrpcWithCodec | Wire::Transcoded) => is_whole,
+            Claim::Rpc(Wire::Grpc | Wire::GrpcWithCodec) => is_whole,
+            // Of the others the answer's content type says more than the request.
             Claim::Rpc(_) => true,
             Claim::Http | Claim::Contradictory => false,
         };
@@ -86,10 +87,12 @@ impl Audited {
     pub(super) fn handle_response_headers(&mut self, headers: &Headers<'_>, stream: &dyn Stream) {
         let Self { subject, seen, .. } = self;
         begin_body(subject, seen, headers, stream);
+        let wire = Wire::of_content_type(headers.first("content-type").unwrap_or_default());
+        seen.is_grpc = wire.is_some_and(Wire::is_grpc);
         if seen.is_whole {
             seen.status = Found::in_map(headers, StatusSource::Headers);
         } else if subject.claim.is_rpc() {
-            seen.body_end = body_end(headers);
+            seen.body_end = body_end(subject.claim, headers);
         }
     }
 
@@ -131,10 +134,11 @@ fn begin_body(subject: &Subject, seen: &mut Seen, headers: &Headers<'_>, stream:
 }
 
 /// Begins to read the end of the body where it has the status of a call.
-fn body_end(headers: &Headers<'_>) -> Option<Box<BodyEnd>> {
+fn body_end(claim: Claim, headers: &Headers<'_>) -> Option<Box<BodyEnd>> {
     let content_type = headers.first("content-type")?;
     let is_encoded = headers.all("content-encoding").any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
-    let is_error = http_status(headers).is_some_and(|status| status >= 400);
+    let is_unary = matches!(claim, Claim::Rpc(Wire::ConnectUnary | Wire::Json));
+    let is_error = is_unary && http_status(headers).is_some_and(|status| status >= 400);
     BodyEnd::begin(content_type, is_encoded, is_error).map(Box::new)
 }
 
@@ -153,11 +157,14 @@ fn begin_session(
 
     let http_status = http_status(headers);
     let end = End { outcome: Outcome::Success, http_status, may_be_success: false };
-    let is_call = Wire::of_content_type(headers.first("content-type").unwrap_or_default()).is_some();
-    let answered = if is_call { Protocol::Grpc } else { Protocol::Http };
+    let content_type = headers.first("content-type").unwrap_or_default();
+    let is_unary = matches!(audited.subject.claim, Claim::Rpc(Wire::ConnectUnary | Wire::Json));
+    let is_call = Wire::of_content_type(content_type).is_some() || is_unary;
+    let may_be =
+        |protocol: Protocol| if is_call { protocol == Protocol::Grpc || is_unary } else { protocol == Protocol::Http };
     let wants = |candidate: &Candidate| {
-        let rule = &candidate.rule;
-        rule.wants(rule.conditions.protocol.unwrap_or(answered), &end)
+        let mut readings = [Protocol::Http, Protocol::Grpc].into_iter().filter(|of| candidate.readings.has(*of));
+        readings.any(|of| may_be(of) && candidate.rule.wants(of, &end))
     };
     let begins = audited.subject.candidates.iter().filter(is_start).any(wants);
     if !begins || !succeeds(http_status, headers) {

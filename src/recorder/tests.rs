@@ -1,6 +1,7 @@
 //! Whole exchanges through the recorder, with configurations as an operator writes them.
 
 mod actions;
+mod attacks;
 mod captures;
 mod claims;
 mod default_rules;

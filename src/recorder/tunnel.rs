@@ -47,6 +47,14 @@ impl Tunnel {
         Some(Self { word: Some("CONNECT-UDP"), host: clipped(&host, MAX_NAME_BYTES).to_vec(), port: Some(port) })
     }
 
+    /// Whether it is a tunnel with this answer: CONNECT asks for nothing else, and an upgrade is one when the server makes
+    /// it.
+    pub(super) fn is_open(&self, http_status: Option<u16>) -> bool {
+        /// Switching Protocols (RFC 9110 section 15.2.2).
+        const ACCEPTED: u16 = 101;
+        self.word == Some("CONNECT") || http_status == Some(ACCEPTED)
+    }
+
     /// Whether its target is another one than the authority that it was sent to.
     pub(super) fn target(&self) -> Option<&[u8]> {
         self.word.map(|_| self.host.as_slice())

@@ -13,6 +13,7 @@
     reason = "a test may panic, and documents itself"
 )]
 
+mod attacks;
 mod captures;
 mod check;
 mod configuration;

@@ -26,7 +26,8 @@ enum Form {
 impl BodyEnd {
     /// Decides by what the answer says of its body. `None`: it has no status in its body.
     ///
-    /// `is_error`: the HTTP status is one, as that of every unary Connect error is.
+    /// `is_error`: the request may be a unary call of Connect, and the HTTP status is an error, as that of each of its
+    /// errors is.
     pub(in crate::recorder) fn begin(content_type: &[u8], is_encoded: bool, is_error: bool) -> Option<Self> {
         if is_encoded {
             return None;

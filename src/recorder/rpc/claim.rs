@@ -21,8 +21,11 @@ pub(in crate::recorder) enum Wire {
     GrpcWebText,
     /// `application/connect+proto` and the like: a stream of the Connect protocol.
     ConnectStream,
-    /// `application/proto`, or JSON: a unary call of the Connect protocol.
+    /// `application/proto`, or JSON with `connect-protocol-version`: a unary call of the Connect protocol.
     ConnectUnary,
+    /// JSON to a path that could name a method: a unary call of the Connect protocol, whose header servers do not
+    /// demand, or plain HTTP, or what a filter behind this one transcodes.
+    Json,
 }
 
 /// What a request claims.
@@ -86,27 +89,32 @@ impl Claim {
         let content_type = head.headers.first("content-type").unwrap_or_default();
         let wire = Wire::of_content_type(content_type);
         let is_unary = match head.method {
-            b"POST" => {
-                if let Some(wire) = wire {
-                    let is_transcoded = wire == Wire::Grpc && head.headers.has("x-envoy-original-method");
-                    return Self::Rpc(if is_transcoded { Wire::Transcoded } else { wire });
+            b"POST" => match wire {
+                Some(Wire::Grpc) if head.headers.has("x-envoy-original-method") => return Self::Rpc(Wire::Transcoded),
+                Some(Wire::ConnectUnary) => is_method(head.path),
+                Some(wire) => return Self::Rpc(wire),
+                None if head.headers.has("connect-protocol-version") => {
+                    return if is_method(head.path) { Self::Rpc(Wire::ConnectUnary) } else { Self::Contradictory };
                 }
-                head.headers.has("connect-protocol-version") && is_method(head.path)
-            }
+                None if !is_method(head.path) => false,
+                None if content_type.starts_with(b"application/json") => return Self::Rpc(Wire::Json),
+                None => false,
+            },
             b"GET" => target.len() > head.path.len() && is_method(head.path) && is_connect_get(target),
             _ => false,
         };
         if is_unary {
             return Self::Rpc(Wire::ConnectUnary);
         }
-        if wire.is_some() || begins_as_grpc(content_type) { Self::Contradictory } else { Self::Http }
+        let is_odd = wire.is_some_and(|wire| wire != Wire::ConnectUnary) || begins_as_grpc(content_type);
+        if is_odd { Self::Contradictory } else { Self::Http }
     }
 
     /// How the call would be spoken.
     pub(in crate::recorder) fn dialect(self) -> Dialect {
         match self {
             Self::Rpc(Wire::GrpcWeb | Wire::GrpcWebText) => Dialect::GrpcWeb,
-            Self::Rpc(Wire::ConnectStream | Wire::ConnectUnary) => Dialect::Connect,
+            Self::Rpc(Wire::ConnectStream | Wire::ConnectUnary | Wire::Json) => Dialect::Connect,
             Self::Rpc(Wire::Transcoded) => Dialect::Transcoded,
             Self::Rpc(Wire::Grpc | Wire::GrpcWithCodec) | Self::Http | Self::Contradictory => Dialect::Grpc,
         }
@@ -136,14 +144,21 @@ fn begins_as_grpc(content_type: &[u8]) -> bool {
 }
 
 /// `/package.Service/Method`.
-fn is_method(path: &[u8]) -> bool {
+pub(in crate::recorder) fn is_method(path: &[u8]) -> bool {
     if !path.contains(&b'.') {
         return false;
     }
     let mut parts = path.split(|byte| *byte == b'/');
     let start = parts.next();
     let (service, method, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next());
-    start == Some(b"") && service.contains(&b'.') && !method.is_empty() && rest.is_none()
+    let is_service = service.contains(&b'.') && service.split(|byte| *byte == b'.').all(is_identifier);
+    start == Some(b"") && is_service && is_identifier(method) && rest.is_none()
+}
+
+/// A name of protobuf (Protocol Buffers language specification, "Identifiers").
+fn is_identifier(name: &[u8]) -> bool {
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
+    name.first().is_some_and(is_letter) && name.iter().all(|byte| is_letter(byte) || byte.is_ascii_digit())
 }
 
 fn is_connect_get(target: &[u8]) -> bool {
@@ -197,9 +212,13 @@ mod tests {
             ("PUT", method, &[("content-type", "application/grpc-web")], "", Claim::Contradictory),
             ("POST", method, &[("content-type", "application/grpcx")], "", Claim::Contradictory),
             ("POST", method, &json, "", unary),
-            ("POST", "/v1/users", &json, "", Claim::Http),
-            ("POST", "/acme.User/Get/x", &json, "", Claim::Http),
-            ("POST", method, &json[..1], "", Claim::Http),
+            ("POST", "/v1/users", &json, "", Claim::Contradictory),
+            ("POST", "/acme.User/Get/x", &json, "", Claim::Contradictory),
+            ("POST", method, &json[..1], "", Claim::Rpc(Wire::Json)),
+            ("POST", "/v1.0/pay", &json, "", Claim::Contradictory),
+            ("POST", "/v1.0/pay", &json[..1], "", Claim::Http),
+            ("POST", "/pay", &[("content-type", "application/proto")], "", Claim::Http),
+            ("POST", method, &[("content-type", "application/proto")], "", unary),
             ("GET", method, &json[1..], "", Claim::Http),
             ("GET", method, &[], "a=b&connect=v1", unary),
             ("GET", "/check", &[], "connect=v1", Claim::Http),

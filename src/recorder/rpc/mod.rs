@@ -12,7 +12,7 @@ mod status;
 mod translated;
 
 pub(super) use body_end::BodyEnd;
-pub(super) use claim::{Claim, Wire};
+pub(super) use claim::{Claim, Wire, is_method};
 pub use status::{MAX_MESSAGE_BYTES, Status, StatusSource, decode_message};
 pub(super) use translated::Translated;
 

@@ -1,6 +1,6 @@
 //! Calls that another filter of Envoy's translates: into gRPC behind this filter, or out of gRPC before it.
 
-use super::Wire;
+use super::{Wire, is_method};
 use crate::host::Stream;
 use crate::recorder::exchange::MAX_NAME_BYTES;
 use crate::recorder::headers::Headers;
@@ -19,12 +19,16 @@ pub(in crate::recorder) struct Translated {
 impl Translated {
     /// Reads the request headers as the later filters have left them. Envoy keeps the client's path in
     /// `x-envoy-original-path` where a filter has changed it.
-    pub(in crate::recorder) fn read(stream: &dyn Stream) -> Self {
+    ///
+    /// A client can write that header, too: where the path that this filter saw names a method, that is the method.
+    pub(in crate::recorder) fn read(seen_path: &[u8], stream: &dyn Stream) -> Self {
         let map = stream.request_headers();
         let headers = Headers::parse(&map);
         let content_type = headers.first("content-type").unwrap_or_default();
         let is_to_grpc = Wire::of_content_type(content_type).is_some_and(Wire::is_grpc);
-        let path = headers.first(if is_to_grpc { ":path" } else { "x-envoy-original-path" });
+        let is_named = !is_to_grpc && is_method(seen_path);
+        let name = if is_to_grpc { ":path" } else { "x-envoy-original-path" };
+        let path = if is_named { None } else { headers.first(name) };
         let path = path.and_then(|path| path.split(|byte| *byte == b'?').next()?.strip_prefix(b"/"));
         Self { is_to_grpc, method: path.map(|path| clipped(&redacted(path), MAX_NAME_BYTES).to_vec()) }
     }
