@@ -13,7 +13,7 @@ pub(in crate::recorder) enum Wire {
     /// `application/grpc+proto` and the like. Envoy's Connect bridge writes its requests so.
     GrpcWithCodec,
     /// `application/grpc` as Envoy's JSON transcoder writes it, beside `x-envoy-original-method`. A client can write that
-    /// header, too: it changes the name of the dialect and nothing else.
+    /// header, too: it counts as a call only where the upstream's answer is seen to be gRPC.
     Transcoded,
     /// `application/grpc-web` (grpc/grpc `doc/PROTOCOL-WEB.md`).
     GrpcWeb,
