@@ -44,7 +44,8 @@ impl Tunnel {
         let mut parts = path.strip_prefix(UDP_PATH)?.split(|byte| *byte == b'/');
         let (host, port) = (decoded(parts.next()?), parts.next()?);
         let port = str::from_utf8(port).ok()?.parse().ok()?;
-        Some(Self { word: Some("CONNECT-UDP"), host: clipped(&host, MAX_NAME_BYTES).to_vec(), port: Some(port) })
+        let host = clipped(&authority::host_name(&host), MAX_NAME_BYTES).to_vec();
+        Some(Self { word: Some("CONNECT-UDP"), host, port: Some(port) })
     }
 
     /// Whether it is a tunnel with this answer: CONNECT asks for nothing else, and an upgrade is one when the server makes
@@ -103,6 +104,7 @@ mod tests {
             ("target.example", "CONNECT target.example", None),
             ("[::1]:80", "CONNECT [::1]:80", Some(80)),
             ("target.example:99999", "CONNECT target.example", None),
+            ("x:secret@Target.example.:443", "CONNECT target.example:443", Some(443)),
         ] {
             let found = tunnel("CONNECT", authority, "", None).unwrap();
             assert_eq!((action(&found).as_deref(), found.port), (Some(expected), port), "{authority}");
@@ -117,6 +119,8 @@ mod tests {
         assert_eq!(found.target(), Some(b"192.0.2.6".as_slice()));
         let found = udp("/.well-known/masque/udp/2001%3Adb8%3A%3A42/53/");
         assert_eq!(action(&found).as_deref(), Some("CONNECT-UDP [2001:db8::42]:53"));
+        let found = udp("/.well-known/masque/udp/x:secret@Target.example./53/");
+        assert_eq!(action(&found).as_deref(), Some("CONNECT-UDP target.example:53"));
         let other = udp("/udp?h=192.0.2.6");
         assert_eq!(action(&other).as_deref(), Some("CONNECT-UDP proxy.example:443"));
     }

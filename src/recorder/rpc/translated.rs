@@ -4,6 +4,7 @@ use super::{Wire, is_method};
 use crate::host::Stream;
 use crate::recorder::exchange::MAX_NAME_BYTES;
 use crate::recorder::headers::Headers;
+use crate::recorder::path;
 use crate::recorder::path_parameters::redacted;
 use crate::recorder::tracking::clipped;
 
@@ -29,7 +30,31 @@ impl Translated {
         let is_named = !is_to_grpc && is_method(seen_path);
         let name = if is_to_grpc { ":path" } else { "x-envoy-original-path" };
         let path = if is_named { None } else { headers.first(name) };
-        let path = path.and_then(|path| path.split(|byte| *byte == b'?').next()?.strip_prefix(b"/"));
-        Self { is_to_grpc, method: path.map(|path| clipped(&redacted(path), MAX_NAME_BYTES).to_vec()) }
+        Self { is_to_grpc, method: path.and_then(method) }
+    }
+}
+
+/// The method that a path names, in the form in which paths are recorded.
+fn method(path: &[u8]) -> Option<Vec<u8>> {
+    let path = path::normalize(path);
+    let method = redacted(path.strip_prefix(b"/")?);
+    Some(clipped(&method, MAX_NAME_BYTES).to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_is_recorded_as_paths_are() {
+        for (path, expected) in [
+            ("/acme.Users/Rename", Some("acme.Users/Rename")),
+            ("/acme.Users/Rename?x", Some("acme.Users/Rename")),
+            ("//acme.Users/./%52ename", Some("acme.Users/Rename")),
+            ("/acme.Users/Rename%3Bsid%3Dsecret", Some("acme.Users/Rename;sid=[REDACTED]")),
+            ("acme.Users/Rename", None),
+        ] {
+            assert_eq!(method(path.as_bytes()).as_deref(), expected.map(str::as_bytes), "{path}");
+        }
     }
 }
