@@ -53,6 +53,10 @@ fn never_blank() {
     ] {
         assert_eq!(text(&of_parts(rule, parts).action), expected, "{parts:?}");
     }
+    let mut call = Case::grpc().rules(&json!([plain])).answer_trailers(&[("grpc-status", "0")]);
+    call.headers.retain(|(name, _)| name != b":path");
+    let record = call.recorded();
+    assert_eq!((record.protocol, text(&record.action)), (Protocol::Grpc, "POST"));
 }
 
 #[test]

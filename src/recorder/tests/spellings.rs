@@ -161,10 +161,10 @@ fn path_parameters_with_secrets_are_matched_and_not_recorded() {
             assert_eq!(text(&record.action), format!("GET {redacted}"));
         }
     }
-    let grpc = Case::grpc().headers(&[]).rules(&json!([{"name": "r"}]));
-    let mut grpc = grpc;
-    grpc.headers[1].1 = b"/shop.Users/Delete;sid=secret".to_vec();
-    let record = grpc.recorded();
+    let mut call = Case::grpc().rules(&json!([{"name": "r"}])).answer_trailers(&[("grpc-status", "0")]);
+    call.headers[1].1 = b"/shop.Users/Delete;sid=secret".to_vec();
+    let record = call.recorded();
+    assert_eq!(record.protocol, Protocol::Grpc);
     assert_eq!(text(&record.path), "/shop.Users/Delete;sid=[REDACTED]");
     assert_eq!(text(&record.action), "/shop.Users/Delete;sid=[REDACTED]");
 }
