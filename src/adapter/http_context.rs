@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::abi::{Action, Map};
 use super::held::refuse;
 use super::hostcalls::{CurrentStream, HeaderMap, remove, set};
-use super::root_context::Worker;
+use super::worker::Worker;
 use crate::host::{Property, Stream};
 use crate::pipeline::Pipeline;
 use crate::pipeline::admission::Admission;

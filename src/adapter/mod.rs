@@ -20,3 +20,4 @@ mod random;
 mod response;
 mod root_context;
 mod vm;
+mod worker;

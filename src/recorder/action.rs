@@ -1,7 +1,7 @@
 //! What is recorded as `audit.action`.
 
-use super::exchange::Request;
 use super::policy::Rule;
+use super::request::Request;
 use super::tunnel::Tunnel;
 use crate::record::Protocol;
 

@@ -4,11 +4,12 @@ use std::mem;
 use std::rc::Rc;
 
 use super::correlation::Correlation;
-use super::exchange::{Audited, Candidate, Exchange, Request, Seen, Subject};
+use super::exchange::{Audited, Candidate, Exchange, Seen, Subject};
 use super::gateway::SetTracking;
 use super::headers::Headers;
 use super::identity::Claims;
 use super::policy::{Readings, RequestHead, Rule};
+use super::request::Request;
 use super::rpc::Claim;
 use super::tracking::{Presence, Tracking};
 use super::trust::Verdict;

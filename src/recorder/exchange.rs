@@ -7,16 +7,15 @@ use super::capture::Captured;
 use super::correlation::Correlation;
 use super::identity::Claims;
 use super::ongoing::Slot;
-use super::policy::{Readings, RequestHead, Rule};
+use super::policy::{Readings, Rule};
+use super::request::Request;
 use super::response_json::Body;
 use super::rpc::{BodyEnd, Claim, Found, Wire};
 use super::session::{Session, SessionId};
-use super::tracking::{Tracking, clipped};
+use super::tracking::Tracking;
 use super::trust::Verdict;
-use super::tunnel::Tunnel;
-use super::{authority, path_parameters, trace};
 use crate::host::{Property, Stream};
-use crate::record::{Protocol, RequireAudit, TraceContext};
+use crate::record::{Protocol, RequireAudit};
 use crate::time::Now;
 
 /// The state of one stream. Little in it for a request that no rule matches.
@@ -97,27 +96,6 @@ pub(super) struct Seen {
     /// The end of the body, where the status of a call is to be found in it.
     pub(super) body_end: Option<Box<BodyEnd>>,
 }
-
-/// What is recorded of the request itself, each value bounded.
-#[derive(Clone, Debug)]
-pub(super) struct Request {
-    pub(super) method: Vec<u8>,
-    pub(super) path: Vec<u8>,
-    pub(super) host: Vec<u8>,
-    pub(super) tunnel: Option<Tunnel>,
-    pub(super) user_agent: Option<Vec<u8>>,
-    pub(super) request_id: Option<Vec<u8>>,
-    pub(super) trace: Option<TraceContext>,
-    /// `x-forwarded-for`, where it has one value that is no longer than an address.
-    pub(super) forwarded_for: Option<Vec<u8>>,
-}
-
-/// Longest path that is recorded, in bytes; the rest is cut.
-pub const MAX_PATH_BYTES: usize = 4096;
-/// Longest method, host, request id, user, and other name that is recorded, in bytes; the rest is cut. 253 is DNS's longest.
-pub const MAX_NAME_BYTES: usize = 256;
-/// Longest `user_agent.original`, in bytes; the rest is cut.
-pub const MAX_USER_AGENT_BYTES: usize = 256;
 
 impl Exchange {
     /// Whether the request headers have been handled.
@@ -277,31 +255,4 @@ impl Claim {
     pub(super) fn expects(self, readings: Readings) -> bool {
         readings.has(Protocol::Http) || self.is_rpc()
     }
-}
-
-impl Request {
-    pub(super) fn read(head: &RequestHead<'_>) -> Self {
-        let bounded = |name: &str, max: usize| head.headers.first(name).map(|value| clipped(value, max).to_vec());
-        Self {
-            method: clipped(head.method, MAX_NAME_BYTES).to_vec(),
-            path: clipped(&path_parameters::redacted(head.path), MAX_PATH_BYTES).to_vec(),
-            host: clipped(&authority::host_name(head.authority), MAX_NAME_BYTES).to_vec(),
-            tunnel: Tunnel::of(head),
-            // Of these two there is one: Envoy joins several.
-            user_agent: bounded("user-agent", MAX_USER_AGENT_BYTES),
-            request_id: bounded("x-request-id", MAX_NAME_BYTES),
-            // It is no list (W3C Trace Context, section 3.2): several are no trace context.
-            trace: head.headers.only("traceparent").and_then(trace::parse),
-            forwarded_for: head
-                .headers
-                .only("x-forwarded-for")
-                .filter(|value| may_be_address(value))
-                .map(<[u8]>::to_vec),
-        }
-    }
-}
-
-/// By its length: the longest IPv6 address, with an IPv4 one in it, has 45 characters (RFC 4291, section 2.2).
-fn may_be_address(value: &[u8]) -> bool {
-    value.len() <= 45
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::action::action;
 use super::ending::Ending;
-use super::exchange::{Audited, Candidate, MAX_NAME_BYTES, Subject};
+use super::exchange::{Audited, Candidate, Subject};
 use super::headers::Headers;
+use super::request::MAX_NAME_BYTES;
 use super::rpc::{Dialect, Found};
 use super::session::SessionEvent;
 use super::tracking::clipped;

@@ -3,10 +3,10 @@
 use base64ct::{Base64, Encoding};
 
 use super::credentials::cookies;
-use super::exchange::MAX_NAME_BYTES;
 use super::headers::Headers;
 use super::metadata::MetadataPath;
 use super::redact::looks_secret;
+use super::request::MAX_NAME_BYTES;
 use super::tracking::{self, clipped};
 use super::trust::address_without_port;
 use super::values::Values;

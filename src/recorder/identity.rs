@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use super::exchange::MAX_NAME_BYTES;
 use super::headers::Headers;
 use super::metadata::MetadataPath;
+use super::request::MAX_NAME_BYTES;
 use super::response_json::{Body, Pointer, Unavailable};
 use super::tracking::clipped;
 use crate::host::{Property, Stream};

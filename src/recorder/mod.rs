@@ -30,6 +30,7 @@ pub mod policy;
 pub mod query;
 pub mod recreated;
 pub mod redact;
+pub mod request;
 mod response;
 pub mod response_json;
 pub mod rpc;

@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 
 use super::bytes;
-use super::exchange::MAX_PATH_BYTES;
 use super::redact::{REDACTED, looks_secret};
+use super::request::MAX_PATH_BYTES;
 
 /// Longest name of a parameter, in bytes, that is judged by its words; a longer one counts as secret. It bounds the work
 /// that a client can cause.

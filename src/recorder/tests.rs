@@ -35,7 +35,7 @@ use super::fake::FakeStream;
 use super::headers::Headers;
 use super::rpc::{Dialect, StatusSource};
 use super::tracking::Context;
-use super::{Host, Recorder, exchange};
+use super::{Host, Recorder, request};
 use crate::host::{Property, SharedData, Stream as _};
 use crate::record::{ExchangeRecord, Outcome, Protocol, RequireAudit};
 use crate::stats::{Counter, Stats};

@@ -1,9 +1,9 @@
 //! Tunnels: CONNECT, CONNECT-UDP and upgrades such as WebSocket, whose target is what was done.
 
 use super::authority;
-use super::exchange::MAX_NAME_BYTES;
 use super::path::escape;
 use super::policy::RequestHead;
+use super::request::MAX_NAME_BYTES;
 use super::tracking::clipped;
 
 /// A request for a tunnel.

@@ -2,10 +2,10 @@
 
 use super::{Wire, is_method};
 use crate::host::Stream;
-use crate::recorder::exchange::MAX_NAME_BYTES;
 use crate::recorder::headers::Headers;
 use crate::recorder::path;
 use crate::recorder::path_parameters::redacted;
+use crate::recorder::request::MAX_NAME_BYTES;
 use crate::recorder::tracking::clipped;
 
 /// What the request is at the end of its stream, when it was no call for this filter: one host call.

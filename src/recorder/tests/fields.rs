@@ -74,7 +74,7 @@ fn every_value_is_bounded() {
     let mut case = Case::new(&long, &path).headers(&headers);
     case.headers[2].1 = long.as_bytes().to_vec();
     let record = case.recorded();
-    assert_eq!((record.path.len(), record.method.len()), (exchange::MAX_PATH_BYTES, exchange::MAX_NAME_BYTES));
-    assert_eq!((record.host.len(), record.action.len()), (exchange::MAX_NAME_BYTES, 256));
-    assert_eq!((record.user_agent.unwrap().len(), record.request_id.unwrap().len()), (256, exchange::MAX_NAME_BYTES));
+    assert_eq!((record.path.len(), record.method.len()), (request::MAX_PATH_BYTES, request::MAX_NAME_BYTES));
+    assert_eq!((record.host.len(), record.action.len()), (request::MAX_NAME_BYTES, 256));
+    assert_eq!((record.user_agent.unwrap().len(), record.request_id.unwrap().len()), (256, request::MAX_NAME_BYTES));
 }

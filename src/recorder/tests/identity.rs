@@ -165,8 +165,8 @@ fn a_receipt_names_whom_the_request_names() {
 fn values_are_bounded() {
     let long = "x".repeat(10_000);
     let case = Case::new("GET", "/").rules(&json!([{"name": "r"}])).headers(&[("x-user-id", &long)]);
-    assert_eq!(case.recorded().identity.user_id.unwrap().len(), exchange::MAX_NAME_BYTES);
+    assert_eq!(case.recorded().identity.user_id.unwrap().len(), request::MAX_NAME_BYTES);
     let body = format!(r#"{{"UserId":"{}"}}"#, "\u{f6}".repeat(10_000));
     let user = checked(&body).recorded().identity.user_id.unwrap();
-    assert_eq!(text(&user), "\u{f6}".repeat(exchange::MAX_NAME_BYTES / 2));
+    assert_eq!(text(&user), "\u{f6}".repeat(request::MAX_NAME_BYTES / 2));
 }

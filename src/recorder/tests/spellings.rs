@@ -144,7 +144,7 @@ fn a_host_is_recorded_by_its_name() {
         let record = Case::new("GET", "/").authority(authority).rules(&rules).recorded();
         assert_eq!((&*record.rule, text(&record.host)), (rule, host), "{authority}");
     }
-    let long = format!("{}@app.example.com", "s".repeat(exchange::MAX_NAME_BYTES));
+    let long = format!("{}@app.example.com", "s".repeat(request::MAX_NAME_BYTES));
     let record = Case::new("GET", "/").authority(&long).rules(&rules).recorded();
     assert_eq!(text(&record.host), "app.example.com", "user information is removed before a name is cut");
 }
@@ -171,10 +171,10 @@ fn path_parameters_with_secrets_are_matched_and_not_recorded() {
 
 #[test]
 fn a_secret_that_the_bound_cuts_is_not_recorded() {
-    for before in exchange::MAX_PATH_BYTES - 40..exchange::MAX_PATH_BYTES {
+    for before in request::MAX_PATH_BYTES - 40..request::MAX_PATH_BYTES {
         let path = format!("/{};jsessionid=SECRET", "a".repeat(before));
         let record = Case::new("GET", &path).rules(&json!([{"name": "r"}])).recorded();
-        assert!(record.path.len() <= exchange::MAX_PATH_BYTES && !text(&record.path).contains('S'), "{before}");
+        assert!(record.path.len() <= request::MAX_PATH_BYTES && !text(&record.path).contains('S'), "{before}");
     }
 }
 

@@ -1,0 +1,210 @@
+//! One configuration at work in one Envoy worker: the recorder, the pipeline, and what streams share.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::abi::LogLevel;
+use super::clock::Clock;
+use super::contexts::with_stream;
+use super::held::Held;
+use super::hostcalls::{CurrentStream, ProcessData, dispatch};
+use super::http_context::offer;
+use super::metrics::Metrics;
+use super::{imports, random, vm};
+use crate::config::Config;
+use crate::host::Gone;
+use crate::pipeline::Pipeline;
+use crate::pipeline::buffer::Place;
+use crate::pipeline::notices::Level;
+use crate::recorder::correlation::Correlator;
+use crate::recorder::exchange::Exchange;
+use crate::recorder::ongoing::Ongoing;
+use crate::recorder::recreated::Recreated;
+use crate::recorder::{Host, Recorder};
+use crate::stats::Stats;
+use crate::time::Now;
+
+/// Most long exchanges that one tick reports. The others follow with the next one, so that exchanges that have begun
+/// together hold up no others, and leave room in the buffer.
+const MAX_REPORTS: usize = 200;
+
+/// What the root context and its streams share. Borrowed only inside one callback.
+pub(super) struct Worker {
+    pub(super) recorder: Recorder,
+    pipeline: RefCell<Pipeline>,
+    metrics: RefCell<Metrics>,
+    pub(super) clock: Clock,
+    pub(super) held: Held,
+    pub(super) correlator: RefCell<Correlator>,
+    pub(super) ongoing: RefCell<Ongoing>,
+    pub(super) recreated: RefCell<Recreated<Option<Place>>>,
+    wake_queue: Option<u32>,
+    /// Envoy's id of the root context.
+    root: u32,
+    /// Crashed VMs that the pipeline was told of; `None` before the first tick.
+    heard_of: Cell<Option<usize>>,
+}
+
+impl Worker {
+    /// A worker of its own stream for the root context `root`, or why the host does not let it be.
+    pub(super) fn new(root: u32, config: Config) -> Result<Self, String> {
+        let (stream_id, vm) = (random::uuid()?, random::uuid()?);
+        let seed = u64::from_le_bytes(random::bytes()?);
+        let rules = config.recorder.policy.len();
+        imports::log(LogLevel::Info, &format!("configured: stream {stream_id}, rules {rules}"));
+        for warning in config.warnings() {
+            imports::log(LogLevel::Warn, &warning);
+        }
+        let enlisted = vm::enlist(vm, root);
+        Ok(Self {
+            correlator: RefCell::new(Correlator::new(
+                config.recorder.correlation_scope,
+                stream_id,
+                Rc::new(ProcessData),
+            )),
+            recorder: Recorder::new(config.recorder),
+            pipeline: RefCell::new(Pipeline::new(config.pipeline, stream_id, seed, enlisted, Rc::new(ProcessData))),
+            metrics: RefCell::new(Metrics::define()),
+            clock: Clock::new(),
+            held: Held::default(),
+            ongoing: RefCell::default(),
+            recreated: RefCell::default(),
+            root,
+            heard_of: Cell::new(None),
+            // Named by the stream, since a queue wakes only the last of several that registered its name.
+            wake_queue: imports::register_shared_queue(&format!("audit_filter.wake.{stream_id}")),
+        })
+    }
+
+    /// Whether the queue is the one that [`Self::wake`] uses.
+    pub(super) fn is_woken_by(&self, queue: u32) -> bool {
+        self.wake_queue == Some(queue)
+    }
+
+    /// Takes its share out of the gauges.
+    pub(super) fn withdraw(&self) {
+        self.metrics.borrow_mut().withdraw();
+    }
+
+    /// Runs `work` on the pipeline, alone: host calls that could come back are made after it.
+    pub(super) fn with_pipeline<T>(&self, work: impl FnOnce(&mut Pipeline) -> T) -> T {
+        work(&mut self.pipeline.borrow_mut())
+    }
+
+    /// Runs `work` with what the recorder may use in a callback of the stream that is running.
+    pub(super) fn with_host<T>(
+        &self,
+        stats: &mut Stats,
+        clock: &dyn Fn() -> Now,
+        work: impl FnOnce(&mut Host<'_>) -> T,
+    ) -> T {
+        let mut correlator = self.correlator.borrow_mut();
+        let fresh_id = &|| random::uuid().ok();
+        work(&mut Host { stream: &CurrentStream, clock, fresh_id, correlator: &mut correlator, stats })
+    }
+
+    /// Wakes the root context: only its callouts have their answers delivered when the stream is gone.
+    pub(super) fn wake(&self) {
+        if let Some(queue) = self.wake_queue {
+            // Without a wake-up the next tick sends the batch.
+            let _ = imports::enqueue_shared_queue(queue, b"w");
+        }
+    }
+
+    /// Makes the callouts that are due, at most `limit`, then tells Envoy what was decided and noticed.
+    pub(super) fn drive(&self, limit: usize) {
+        self.call_out(limit);
+        while let Some(decision) = self.with_pipeline(Pipeline::poll_decision) {
+            self.held.release(decision, self.root);
+        }
+        let mut pipeline = self.pipeline.borrow_mut();
+        for notice in pipeline.poll_notices() {
+            print(notice.level, &format!("stream {}: {}", pipeline.stream_id(), notice.text));
+        }
+    }
+
+    /// Tells Envoy what was counted.
+    pub(super) fn publish(&self) {
+        let mut pipeline = self.pipeline.borrow_mut();
+        let gauges = pipeline.gauges();
+        self.metrics.borrow_mut().publish(&mut pipeline.stats, gauges);
+        pipeline.handle_published(gauges);
+    }
+
+    /// Tells the pipeline of crashed VMs. The roll is called at the first tick: the instances that configure and never
+    /// run do not come so far.
+    pub(super) fn look_for_crashes(&self) {
+        let Some(mut index) = self.heard_of.get() else {
+            vm::call_the_roll(self.root);
+            return self.heard_of.set(Some(0));
+        };
+        while let Some(crashed) = vm::crashed(index) {
+            index += 1;
+            self.with_pipeline(|pipeline| pipeline.handle_crash(crashed));
+        }
+        self.heard_of.set(Some(index));
+    }
+
+    /// Has the exchanges recorded that have gone on for long, each in the context of its stream.
+    pub(super) fn report_long_exchanges(&self) {
+        let Some(age) = self.recorder.started_after() else { return };
+        let next = |_| self.ongoing.borrow_mut().pop_older(age, self.clock.now().uptime);
+        let mut has_switched = false;
+        for context in (0..MAX_REPORTS).map_while(next) {
+            if imports::set_effective_context(context) {
+                has_switched = true;
+                with_stream(context, |stream| stream.report_started());
+            }
+        }
+        if has_switched {
+            imports::set_effective_context(self.root);
+        }
+    }
+
+    /// Ends the exchanges that have waited until now for their stream to be recreated.
+    pub(super) fn end_what_was_not_recreated(&self, now: Duration) {
+        let next = || self.recreated.borrow_mut().expire(now);
+        while let Some((exchange, place)) = next() {
+            self.end_lost(exchange, place);
+        }
+    }
+
+    /// Ends an exchange whose stream is gone. Its record leaves with the next tick.
+    pub(super) fn end_lost(&self, mut exchange: Exchange, place: Option<Place>) {
+        let now = self.clock.now();
+        self.with_pipeline(|pipeline| {
+            let ended = self.recorder.handle_end(&mut exchange, &Gone, &|| now, &mut pipeline.stats);
+            offer(pipeline, ended.record, place, &|| now);
+        });
+    }
+
+    fn call_out(&self, limit: usize) {
+        let mut pipeline = self.pipeline.borrow_mut();
+        for _ in 0..limit {
+            let now = self.clock.now();
+            let Some(callout) = pipeline.poll_callout(now) else { break };
+            let token = dispatch(&callout);
+            pipeline.handle_dispatched(token, now);
+        }
+    }
+
+    /// Whether everything is delivered that a pipeline that ends has had. Then nothing is left to take over.
+    pub(super) fn ends(&self) -> bool {
+        let is_drained = self.pipeline.borrow().is_drained(self.clock.now());
+        if is_drained {
+            self.publish();
+            self.with_pipeline(Pipeline::close);
+        }
+        is_drained
+    }
+}
+
+fn print(level: Level, line: &str) {
+    let level = match level {
+        Level::Error => LogLevel::Error,
+        Level::Warn => LogLevel::Warn,
+        Level::Info => LogLevel::Info,
+    };
+    imports::log(level, line);
+}
