@@ -1,8 +1,8 @@
 //! The end of a stream: of the exchange, or of one that goes on as another stream.
 
+use super::answer::{self, Answer};
 use super::completeness::Completeness;
 use super::ending::Ending;
-use super::evidence::{self, Answer};
 use super::exchange::{Audited, Exchange};
 use super::finish::{self, End};
 use super::headers::Headers;
@@ -40,7 +40,7 @@ impl Recorder {
     ) -> Ended {
         let map = stream.response_headers();
         let is_answered =
-            evidence::http_status(&Headers::parse(&map)).is_some_and(|status| !(300..400).contains(&status));
+            answer::http_status(&Headers::parse(&map)).is_some_and(|status| !(300..400).contains(&status));
         let mut record = None;
         if is_answered {
             record = self.end(exchange, completeness, stream, clock, stats);

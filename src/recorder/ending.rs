@@ -1,7 +1,8 @@
 //! How an exchange ended, and which rule decides about it: for what was spoken, as far as that is known.
 
+use super::answer::{Answer, status_at_the_end};
 use super::completeness::Completeness;
-use super::evidence::{Answer, Evidence, Spoken, status_at_the_end};
+use super::evidence::{Evidence, Spoken};
 use super::exchange::{Candidate, Subject};
 use super::policy::End;
 use super::rpc::{Claim, Found};

@@ -12,7 +12,7 @@ use super::request::MAX_NAME_BYTES;
 use super::rpc::{Dialect, Found};
 use super::session::SessionEvent;
 use super::tracking::clipped;
-use super::{evidence, flags};
+use super::{answer, flags};
 use crate::host::{Property, Stream};
 use crate::record::{ExchangeRecord, Outcome, Protocol, Received, RpcStatus, Stage};
 use crate::time::Now;
@@ -113,7 +113,7 @@ pub(super) fn before_the_end(
     let (place, protocol, dialect) = (subject.likely(), subject.claim.protocol(), subject.claim.dialect());
     // An upgrade is one when it was accepted.
     let is_open = stage == Stage::Started && subject.request.tunnel.is_some();
-    let http_status = is_open.then(|| evidence::http_status(&Headers::parse(&stream.response_headers()))).flatten();
+    let http_status = is_open.then(|| answer::http_status(&Headers::parse(&stream.response_headers()))).flatten();
     let read = Read { place, protocol, dialect, rpc_method: None, http_status };
     let mut record = of_request(subject, read, client_address, stream)?;
     let Candidate { rule, claims, captured, .. } = subject.candidates.get_mut(place)?;

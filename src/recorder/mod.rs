@@ -2,6 +2,7 @@
 //! none.
 
 mod action;
+mod answer;
 pub mod authority;
 mod begin;
 mod bytes;

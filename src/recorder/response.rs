@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::Recorder;
-use super::evidence::http_status;
+use super::answer::http_status;
 use super::exchange::{Audited, Candidate, Exchange, Seen, Subject};
 use super::headers::Headers;
 use super::outcome;
