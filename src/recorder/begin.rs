@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::correlation::Correlation;
 use super::exchange::{Audited, Candidate, Exchange, Seen, Subject};
 use super::gateway::SetTracking;
-use super::headers::Headers;
+use super::headers::{Headers, Names};
 use super::identity::Claims;
 use super::policy::{Readings, RequestHead, Rule};
 use super::request::Request;
@@ -245,14 +245,14 @@ impl Recorder {
 /// `source/common/router/router.cc`, `FilterUtility::finalTimeout` and `setTimeoutHeaders`; `grpc-timeout` counts for
 /// plain requests, too, where a route limits it).
 fn has_deadline(headers: &Headers<'_>) -> bool {
-    const NAMES: [&str; 5] = [
+    const NAMES: Names<5> = Names::new([
         "grpc-timeout",
         "x-envoy-expected-rq-timeout-ms",
         "x-envoy-upstream-rq-per-try-timeout-ms",
         "x-envoy-upstream-rq-timeout-ms",
         "x-envoy-upstream-stream-duration-ms",
-    ];
-    NAMES.iter().any(|name| headers.has(name))
+    ]);
+    headers.has_any(&NAMES)
 }
 
 fn request_head<'r>(headers: &'r Headers<'r>, path: &'r [u8], tracked: bool) -> RequestHead<'r> {

@@ -100,6 +100,15 @@ impl<'a> Headers<'a> {
         self.first(name).is_some()
     }
 
+    /// Whether one of these names is there; for one pass over the headers, whatever their number.
+    #[must_use]
+    pub(super) fn has_any<const N: usize>(&self, names: &Names<N>) -> bool {
+        self.marks & names.marks != 0
+            && self.pairs.iter().any(|pair| {
+                bit(pair.mark) & names.marks != 0 && names.names.iter().any(|name| is_same(pair.name, name.as_bytes()))
+            })
+    }
+
     /// The same headers but for those with one of these names.
     #[must_use]
     pub fn without(&self, names: &[&str]) -> Self {
@@ -108,17 +117,38 @@ impl<'a> Headers<'a> {
     }
 }
 
+/// Names that are looked for together.
+pub(super) struct Names<const N: usize> {
+    names: [&'static str; N],
+    marks: u64,
+}
+
+impl<const N: usize> Names<N> {
+    /// Names in lower case.
+    pub(super) const fn new(names: [&'static str; N]) -> Self {
+        let (mut marks, mut rest): (_, &[&str]) = (0, &names);
+        while let [name, others @ ..] = rest {
+            marks |= bit(mark(name.as_bytes()));
+            rest = others;
+        }
+        Self { names, marks }
+    }
+}
+
 /// Equal for equal names, and seldom for others: of the length and the last bytes.
 #[inline(always)]
-fn mark(name: &[u8]) -> u32 {
+const fn mark(name: &[u8]) -> u32 {
     /// 2^32 divided by the golden ratio: spreads to the highest bits.
     const SPREAD: u32 = 0x9e37_79b9;
-    let end = name.last_chunk::<4>().map_or(0, |end| u32::from_le_bytes(*end));
+    let end = match name.last_chunk::<4>() {
+        Some(end) => u32::from_le_bytes(*end),
+        None => 0,
+    };
     (end ^ name.len() as u32).wrapping_mul(SPREAD)
 }
 
 #[inline(always)]
-fn bit(mark: u32) -> u64 {
+const fn bit(mark: u32) -> u64 {
     1 << (mark >> 26)
 }
 
