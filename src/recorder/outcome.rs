@@ -25,7 +25,7 @@ pub fn of_call(status: Status) -> Outcome {
 
 /// Starts of the details with which filters of Envoy's refuse a caller, whatever status the answer then has (Envoy
 /// `source/extensions/filters/http/`: `rbac`, `ext_authz`, `jwt_authn`, `csrf`, `basic_auth`, `api_key_auth`, whose
-/// spelling of "unknown" is wrong in the releases that have it).
+/// "unknown" has two spellings: that of 1.36 is wrong).
 const REFUSALS: [&[u8]; 14] = [
     b"rbac_access_denied",
     b"ext_authz_denied",
