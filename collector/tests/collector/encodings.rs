@@ -20,6 +20,9 @@ pub(crate) struct Status {
     pub(crate) message: String,
 }
 
+/// Records in the batch of [`golden`].
+pub(crate) const GOLDEN_RECORDS: usize = 13;
+
 /// The batch that the filter writes byte for byte, in each format.
 pub(crate) fn golden() -> [((&'static str, &'static str), Vec<u8>); 3] {
     let file = |name: &str| std::fs::read(format!("{}/../tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
@@ -43,7 +46,7 @@ async fn the_filters_batch_gives_equal_records_in_all_formats() {
         assert_eq!(collector.post_with(&[format], body).await.status, 200, "{format:?}");
         stored.push(collector.records().await);
     }
-    assert_eq!(stored[0].len(), 10);
+    assert_eq!(stored[0].len(), GOLDEN_RECORDS);
     assert_eq!(stored[1], stored[0], "protobuf");
     assert_eq!(stored[2], stored[0], "ndjson");
 }
@@ -53,7 +56,7 @@ async fn a_batch_sent_again_in_another_format_adds_nothing() {
     let collector = Collector::start().await;
     for (format, body) in golden() {
         assert_eq!(collector.post_with(&[format], body).await.status, 200);
-        assert_eq!(collector.records().await.len(), 10, "{format:?}");
+        assert_eq!(collector.records().await.len(), GOLDEN_RECORDS, "{format:?}");
     }
 }
 
@@ -81,7 +84,7 @@ async fn gzip_is_read_in_all_formats() {
     for (format, body) in golden() {
         let collector = Collector::start().await;
         assert_eq!(collector.post_with(&[format, GZIP], gzip(&body)).await.status, 200, "{format:?}");
-        assert_eq!(collector.records().await.len(), 10, "{format:?}");
+        assert_eq!(collector.records().await.len(), GOLDEN_RECORDS, "{format:?}");
     }
 }
 
