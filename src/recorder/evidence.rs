@@ -153,7 +153,7 @@ impl Evidence {
 
     /// What a client makes of an answer without a status.
     fn status_without_one(&self, stream: &dyn Stream) -> Found {
-        let is_unary = matches!(self.claim, Claim::Rpc(Wire::ConnectUnary | Wire::Json));
+        let is_unary = self.claim.may_be_unary_connect();
         let ends_in_body = matches!(self.wire, Some(Wire::GrpcWeb | Wire::GrpcWebText | Wire::ConnectStream));
         let left = self.termination == Termination::Client && !is_unary;
         let by_transcoder = || outcome::status_of_transcoder(self.completeness.details(stream)?);

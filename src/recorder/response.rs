@@ -137,7 +137,7 @@ fn begin_body(subject: &Subject, seen: &mut Seen, headers: &Headers<'_>, stream:
 fn body_end(claim: Claim, headers: &Headers<'_>) -> Option<Box<BodyEnd>> {
     let content_type = headers.first("content-type")?;
     let is_encoded = headers.all("content-encoding").any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
-    let is_unary = matches!(claim, Claim::Rpc(Wire::ConnectUnary | Wire::Json));
+    let is_unary = claim.may_be_unary_connect();
     let is_error = is_unary && http_status(headers).is_some_and(|status| status >= 400);
     BodyEnd::begin(content_type, is_encoded, is_error).map(Box::new)
 }
@@ -158,7 +158,7 @@ fn begin_session(
     let http_status = http_status(headers);
     let end = End { outcome: Outcome::Success, http_status, may_be_success: false };
     let content_type = headers.first("content-type").unwrap_or_default();
-    let is_unary = matches!(audited.subject.claim, Claim::Rpc(Wire::ConnectUnary | Wire::Json));
+    let is_unary = audited.subject.claim.may_be_unary_connect();
     let is_call = Wire::of_content_type(content_type).is_some() || is_unary;
     let may_be =
         |protocol: Protocol| if is_call { protocol == Protocol::Grpc || is_unary } else { protocol == Protocol::Http };

@@ -120,6 +120,11 @@ impl Claim {
         }
     }
 
+    /// Whether it may be a unary call of the Connect protocol, which is answered like any other request.
+    pub(in crate::recorder) fn may_be_unary_connect(self) -> bool {
+        matches!(self, Self::Rpc(Wire::ConnectUnary | Wire::Json))
+    }
+
     /// Whether the request claims to be a call.
     pub(in crate::recorder) fn is_rpc(self) -> bool {
         matches!(self, Self::Rpc(_))
