@@ -18,7 +18,7 @@ pub(super) struct Answer<'a> {
     pub(super) is_grpc: bool,
     /// The status of a call, where it was found on the way.
     pub(super) status: Option<Found>,
-    /// It was: what is found later, a filter nearer the client may have written.
+    /// It was found there. What is found later, a filter nearer the client may have written.
     pub(super) has_seen_status: bool,
 }
 

@@ -72,8 +72,8 @@ impl Recorder {
             is_whole: seen.is_whole,
             has_body_end,
             is_grpc: seen.is_grpc,
+            has_seen_status: status.is_some(),
             status,
-            has_seen_status: false,
         };
         let ending = Ending::read(subject, answer, completeness, stream);
         stats.add(Counter::Ambiguous, u64::from(ending.belies(subject.claim)));

@@ -26,7 +26,6 @@ impl Ending {
         completeness: Completeness,
         stream: &dyn Stream,
     ) -> Self {
-        answer.has_seen_status = answer.status.is_some();
         let found = answer.status.take().or_else(|| status_at_the_end(&answer, stream));
         let evidence = Evidence::new(subject, &answer, found.as_ref(), completeness, stream);
         let spoken = evidence.spoken();
