@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Envoy, envoy.filters.http.api_key_auth: the response code details of a request with an unknown key are
-# `unkonwn_api_key` in 1.36.4, with two letters changed round, and `unknown_api_key` in 1.40.0. Whoever tells refusals by
-# their details (an access log, a filter) needs both words to see the same refusal across an upgrade.
+# `unkonwn_api_key` in 1.36.4, with two letters changed round, and `unknown_api_key` in 1.40.0. An
+# access log or a filter that classifies refusals by their details needs both words to see the same refusal across an
+# upgrade.
 #
 # Source: envoyproxy/envoy, source/extensions/filters/http/api_key_auth/api_key_auth.cc, in both releases.
 # Seen: `401 missing_api_key`, then the 401 with the word above, then `200 direct_response`.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Envoy 1.40.0, envoy.filters.http.grpc_web: the filter believes the request's content type whatever the server is. A
+# Envoy 1.40.0, envoy.filters.http.grpc_web: the filter relies on the request's content type whatever the server is. A
 # plain server that answers a request of type `application/grpc-web+proto` with 200 and JSON has its answer rewritten:
 # the client gets `grpc-status: 2` (UNKNOWN), the JSON as `grpc-message`, the request's content type and no body, and
 # the access log's %GRPC_STATUS% is Unknown. So a success of the server shows as a failed call.
@@ -47,7 +47,7 @@ static_resources:
           route_config:
             virtual_hosts:
             - {name: all, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: server}}]}
-  # A server that does not know gRPC.
+  # A server that does not speak gRPC.
   - address: {socket_address: {address: 127.0.0.1, port_value: $server}}
     filter_chains:
     - filters:

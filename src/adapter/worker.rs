@@ -42,7 +42,7 @@ pub(super) struct Worker {
     wake_queue: Option<u32>,
     /// Envoy's id of the root context.
     root: u32,
-    /// Crashed VMs that the pipeline was told of; `None` before the first tick.
+    /// Crashed VMs that were reported to the pipeline; `None` before the first tick.
     heard_of: Cell<Option<usize>>,
 }
 
@@ -112,7 +112,7 @@ impl Worker {
         }
     }
 
-    /// Makes the callouts that are due, at most `limit`, then tells Envoy what was decided and noticed.
+    /// Makes the callouts that are due, at most `limit`, then passes decisions and notices on to Envoy.
     pub(super) fn drive(&self, limit: usize) {
         self.call_out(limit);
         while let Some(decision) = self.with_pipeline(Pipeline::poll_decision) {
@@ -124,7 +124,7 @@ impl Worker {
         }
     }
 
-    /// Tells Envoy what was counted.
+    /// Publishes what was counted.
     pub(super) fn publish(&self) {
         let mut pipeline = self.pipeline.borrow_mut();
         let gauges = pipeline.gauges();
@@ -132,7 +132,7 @@ impl Worker {
         pipeline.handle_published(gauges);
     }
 
-    /// Tells the pipeline of crashed VMs. The roll is called at the first tick: the instances that configure and never
+    /// Reports crashed VMs to the pipeline. The roll is called at the first tick: the instances that configure and never
     /// run do not come so far.
     pub(super) fn look_for_crashes(&self) {
         let Some(mut index) = self.heard_of.get() else {

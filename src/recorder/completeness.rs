@@ -1,4 +1,4 @@
-//! How a stream ended, from what Envoy knows at its end.
+//! How a stream ended, from what Envoy shows at its end.
 
 use std::cell::OnceCell;
 
@@ -32,7 +32,7 @@ const UPSTREAM: u64 = 1 << 3 | 1 << 4 | 1 << 6 | 1 << 23;
 /// Envoy is short of memory: OM.
 const OVERLOAD: u64 = 1 << 25;
 
-/// What Envoy knows of the end of one stream; each host call is made once, and only when it is needed.
+/// What Envoy shows of the end of one stream; each host call is made once, and only when it is needed.
 #[derive(Debug, Default)]
 pub(super) struct Completeness {
     flags: OnceCell<u64>,
@@ -84,7 +84,7 @@ impl Completeness {
     /// How a stream ended whose answer began with this status: one host call for the usual end, two for others.
     ///
     /// An answer of Envoy's own is complete, whatever it was made for. An upstream that begins an error response, and is
-    /// then cut off by a limit of Envoy's, cannot be told from Envoy's own error: it counts as complete. So does a
+    /// then cut off by a limit of Envoy's, looks like Envoy's own error: it counts as complete. So does a
     /// response that a filter resets without details.
     pub(super) fn termination(&self, status: Option<u16>, stream: &dyn Stream) -> Termination {
         let details = self.details(stream).unwrap_or_default();

@@ -66,7 +66,7 @@ pub(super) struct Subject {
     pub(super) started_number: Option<u64>,
 }
 
-/// A rule that may decide about an exchange, and what it asks for of the request.
+/// A rule that may decide about an exchange, and what it takes from the request.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     pub(super) rule: Rc<Rule>,

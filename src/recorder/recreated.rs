@@ -1,5 +1,5 @@
 //! Exchanges whose stream has ended and that go on: Envoy has recreated the stream, for an internal redirect or since a
-//! filter asked for it. The new stream begins as a request of its own.
+//! filter demanded it. The new stream begins as a request of its own.
 
 use std::time::Duration;
 

@@ -137,7 +137,7 @@ impl Case {
         Self::call("application/grpc").headers(&[TRACK, CONTEXT])
     }
 
-    /// A call that is asked and answered with this content type.
+    /// A call whose request and answer have this content type.
     fn call(content_type: &str) -> Self {
         let case = Self::new("POST", "/shop.Users/Delete").headers(&[("content-type", content_type)]);
         case.response_header("content-type", content_type)

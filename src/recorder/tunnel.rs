@@ -48,7 +48,7 @@ impl Tunnel {
         Some(Self { word: Some("CONNECT-UDP"), host, port: Some(port) })
     }
 
-    /// Whether it is a tunnel with this answer: CONNECT asks for nothing else, and an upgrade is one when the server makes
+    /// Whether it is a tunnel with this answer: CONNECT is for nothing else, and an upgrade is one when the server makes
     /// it.
     pub(super) fn is_open(&self, http_status: Option<u16>) -> bool {
         /// Switching Protocols (RFC 9110 section 15.2.2).

@@ -103,7 +103,7 @@ async fn a_stream_duration_of_the_clients_own() {
     limited(("x-envoy-upstream-stream-duration-ms", "200"), json!({})).await;
 }
 
-/// A server that does not know the upgrade answers as to any other request.
+/// A server that does not support the upgrade answers as to any other request.
 #[tokio::test]
 async fn an_upgrade_to_udp_that_was_not_made() {
     let all = json!({"rules": [{"name": "all"}]});

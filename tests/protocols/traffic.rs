@@ -60,7 +60,7 @@ pub struct Call {
     pub prepared: Vec<Prepared>,
 }
 
-/// How a tunnel is asked for.
+/// How a tunnel is requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     WebSocket,

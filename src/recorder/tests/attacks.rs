@@ -77,7 +77,7 @@ fn a_unary_connect_call_without_the_optional_header_is_no_way_round_a_rule_of_ca
     assert_eq!((run.record.is_some(), run.required), (true, RequireAudit::Buffered));
 }
 
-/// What a rule of calls asks for is not for plain answers.
+/// What a rule of calls demands is not for plain answers.
 #[test]
 fn a_session_of_calls_is_not_handed_out_to_a_page() {
     let rules = json!([{"name": "login", "match": {"protocol": "grpc"}, "session": "start"}, {"name": "all"}]);

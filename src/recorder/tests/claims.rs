@@ -6,7 +6,7 @@ const GRPC: (&str, &str) = ("content-type", "application/grpc");
 const GRPC_JSON: (&str, &str) = ("content-type", "application/grpc+json");
 const CONNECT: (&str, &str) = ("connect-protocol-version", "1");
 
-/// A request that is answered by a server that knows nothing of gRPC.
+/// A request that is answered by a server that does not speak gRPC.
 fn plain(method: &str, path: &str, rules: &Value) -> Case {
     Case::new(method, path).rules(rules).response_header("content-type", "application/json")
 }

@@ -23,7 +23,7 @@ pub fn add(table: &mut Table) {
     }
 }
 
-/// Ending, what the client got, who ends it, the upstream's script, and what the record says of it.
+/// Ending, what the client got, which side ends it, the upstream's script, and what the record says of it.
 const ENDINGS: [(&str, &str, Ender, &str, &str); 4] = [
     ("client closes in order", "101", Ender::ClientFinishes, "echo", " by client"),
     ("client breaks the connection", "101 left", Ender::ClientResets, "echo", " by client"),
