@@ -8,6 +8,7 @@ export const OUTCOMES = ['success', 'failure', 'denied', 'aborted'];
 
 const EVENTS = {
   'audit.stream.start': 'stream started',
+  'audit.stream.alive': 'stream alive',
   'audit.stream.end': 'stream ended',
   'audit.loss': 'records lost',
 };

@@ -37,7 +37,8 @@ function tiles(answer) {
   return [
     el('p', { class: 'verdict', 'data-status': answer.status }, badge(answer.status), explained(answer)),
     el('dl', { class: 'tiles' }, tile('Records', answer.records), tile('Losses explained', answer.explained_losses),
-      tile('Numbers open', answer.open_numbers, 'look'), tile('Numbers unexplained', answer.unexplained_numbers, 'alarm'), tile('Conflicts', answer.conflicts, 'alarm')),
+      tile('Numbers open', answer.open_numbers, 'look'), tile('Numbers unexplained', answer.unexplained_numbers, 'alarm'), tile('Conflicts', answer.conflicts, 'alarm'),
+      tile('Streams silent', answer.silent_streams, 'look')),
   ];
 }
 
@@ -59,8 +60,11 @@ function mark(kind, x, width) {
   return [svg('rect', { class: 'hole', x, y: 0, width, height: 12 }), svg('rect', { class: kind, x, y, width, height })];
 }
 
+/** The words for the life of a stream. */
+const LIFE = { ended: 'ended', crashed: 'ended by a crash of its VM', alive: 'alive', silent: 'silent', unknown: 'no end yet' };
+
 function card(stream) {
-  const life = [stream.started ? 'start seen' : 'start not seen', stream.ended ? 'ended' : 'no end yet'].join(', ');
+  const life = [stream.started ? 'start seen' : 'start not seen', LIFE[stream.life] ?? 'no end yet'].join(', ');
   return el('article', { class: 'stream', 'data-stream': stream.stream_id },
     el('header', null,
       el('h2', null, stream.service || 'unnamed service'), badge(stream.status),
@@ -69,7 +73,15 @@ function card(stream) {
     el('p', { class: 'muted facts' },
       `${counted(stream.received, 'record')}, numbers ${count(stream.first_number)} to ${count(stream.last_number)}; ${life}; `,
       `seen ${clock(stream.first_seen_unix_nano, false)} to ${clock(stream.last_seen_unix_nano, false)}`),
-    holes(stream));
+    silence(stream), holes(stream));
+}
+
+/** What cannot be known of a stream that promised to be heard of, and is not. */
+function silence(stream) {
+  if (stream.life !== 'silent') return null;
+  const most = stream.unknown_at_most === null ? 'It is not known how many records' : `No more than ${counted(stream.unknown_at_most, 'record')}`;
+  return el('p', { class: 'silence' }, icon('open'),
+    `Killed, or it cannot reach the collector. ${most} that it made after ${clock(stream.unknown_since_unix_nano, false)} are unknown.`);
 }
 
 function bar(stream) {

@@ -12,7 +12,8 @@ use crate::refusal::{Reason, Refusal};
 /// Limits of `POST /v1/logs`.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Most bytes of a request body, as sent and after decompression; more is answered with 413.
+    /// Most bytes of a request body, as sent and after decompression; more is answered with 413. The filter's buffer holds
+    /// 12 MiB by default, all of which a proxy that ends may send in one batch.
     pub max_body_bytes: usize,
     /// Most requests at once; more are answered with 429.
     pub max_requests: usize,
@@ -26,7 +27,7 @@ pub struct Limits {
 impl Limits {
     /// Limits that suit a machine with 1 GiB of memory.
     pub const DEFAULT: Self = Self {
-        max_body_bytes: 16 * 1024 * 1024,
+        max_body_bytes: 32 * 1024 * 1024,
         max_requests: 64,
         max_inflight_bytes: 64 * 1024 * 1024,
         body_timeout: Duration::from_secs(30),

@@ -90,24 +90,34 @@ pub fn decode_json(body: &[u8]) -> Result<Vec<Record>, DecodeError> {
     Format::Json.check(body)?.decode()
 }
 
-/// The records of one resource, each still as its format reads it.
+/// The records of one resource.
 struct Group<L> {
     resource: Attributes,
+    scopes: Vec<Scope<L>>,
+}
+
+/// The records of one scope, each still as its format reads it.
+struct Scope<L> {
+    attributes: Attributes,
     logs: Vec<L>,
 }
 
-/// Gives each record the attributes of its resource; its own win over those.
+/// Gives each record the attributes of its scope and of its resource; what is nearer to the record wins.
 fn records<L>(groups: Vec<Group<L>>, content: fn(L) -> Content) -> Result<Vec<Record>, DecodeError> {
     limits::check_groups(&groups)?;
-    let each = groups.into_iter().flat_map(|Group { resource, logs }| {
-        logs.into_iter().map(move |log| {
-            let mut content = content(log);
-            let own = std::mem::replace(&mut content.attributes, resource.clone());
-            content.attributes.extend(own);
-            Record::from(content)
-        })
-    });
-    Ok(each.collect())
+    let mut records = Vec::new();
+    for Group { resource, scopes } in groups {
+        for Scope { attributes, logs } in scopes {
+            records.extend(logs.into_iter().map(|log| {
+                let mut content = content(log);
+                let own = std::mem::replace(&mut content.attributes, resource.clone());
+                content.attributes.extend(attributes.clone());
+                content.attributes.extend(own);
+                Record::from(content)
+            }));
+        }
+    }
+    Ok(records)
 }
 
 /// OTLP wants an invalid id to be read as no id (`logs.proto`, `trace_id`), and all zeros is invalid.

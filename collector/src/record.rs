@@ -14,7 +14,7 @@ pub const DERIVED_UID_PREFIX: &str = "sha256:";
 /// Most bytes of a sender's uid; PostgreSQL's index takes no more than 2704. The filter's have 40.
 pub const MAX_UID_BYTES: usize = 256;
 
-/// Attributes by name, those of the resource and of the record together.
+/// Attributes by name, those of the resource, of the scope and of the record together.
 pub type Attributes = BTreeMap<String, Value>;
 
 /// What a sender said in one log record.
@@ -34,7 +34,8 @@ pub struct Content {
     pub span_id: Option<String>,
     /// The body when it is a string, else its JSON text.
     pub body: Option<String>,
-    /// All attributes. An attribute of the record wins over one of the resource with the same name.
+    /// All attributes. An attribute of the record wins over one of the scope with the same name, and that
+    /// over one of the resource.
     pub attributes: Attributes,
 }
 
@@ -92,14 +93,21 @@ impl From<Content> for Record {
     }
 }
 
-/// Whether an attribute tells of the way that a record took, which is another one at a replay: a batch that is cut in
-/// halves, or recovered from a crash, comes under other names.
-pub(crate) fn is_of_transport(attribute: &str) -> bool {
-    matches!(attribute, "audit.batch.id" | "audit.recovered")
+/// The event whose own `audit.sequence.next` is a part of what it says.
+pub(crate) const STREAM_END: &str = "audit.stream.end";
+
+/// Whether an attribute of an event describes the way that a record took, which is another one at a replay: a batch that is cut
+/// in halves, or recovered from a crash, comes under other names.
+pub(crate) fn is_of_transport(attribute: &str, event_name: &str) -> bool {
+    match attribute {
+        "audit.batch.id" | "audit.recovered" => true,
+        "audit.sequence.next" => event_name != STREAM_END,
+        _ => false,
+    }
 }
 
 fn derived_uid(content: &Content) -> String {
-    let said = content.flat().into_iter().filter(|(name, _)| !is_of_transport(name));
+    let said = content.flat().into_iter().filter(|(name, _)| !is_of_transport(name, &content.event_name));
     let digest = Sha256::digest(Value::Object(said.collect()).to_string());
     digest.iter().fold(DERIVED_UID_PREFIX.to_owned(), |mut uid, byte| {
         // Writing to a `String` cannot fail.

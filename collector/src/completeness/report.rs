@@ -23,6 +23,22 @@ pub enum Status {
     Gap,
 }
 
+/// Whether more can come of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Life {
+    /// Its end was received, and nothing is known to come after it.
+    Ended,
+    /// The report of the crash of its VM was received: it explains every number that may have been given out.
+    Crashed,
+    /// A record of it was received within twice its longest announced interval.
+    Alive,
+    /// It was not: it was killed, or cannot reach the collector.
+    Silent,
+    /// It never said how often it says something (`stages.alive_interval: 0s`, or nothing that announces it was received).
+    Unknown,
+}
+
 /// What a range of missing numbers is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -79,7 +95,8 @@ pub struct StreamReport {
     pub first_number: i64,
     /// Highest number that was received.
     pub last_number: i64,
-    /// The number that would have come next, when its end was received.
+    /// The number that comes next as far as is known: every batch says how far the numbers had come when it was sealed, and
+    /// the end of the stream does. All below were given out.
     #[schema(required)]
     pub next_number: Option<i64>,
     /// Numbers that were not received, and are explained by losses.
@@ -92,6 +109,21 @@ pub struct StreamReport {
     pub started: bool,
     /// Whether its end was received.
     pub ended: bool,
+    /// Whether more can come of it.
+    pub life: Life,
+    /// It says something at least this often, in milliseconds; 0: it may be silent for ever.
+    #[schema(required)]
+    pub alive_interval_ms: Option<i64>,
+    /// Records that were made after this may be lost without a trace, in nanoseconds since the Unix epoch, by the clock of
+    /// their sender. Null when it has ended or crashed.
+    #[serde(serialize_with = "optional_digits")]
+    #[schema(required, value_type = Option<String>, pattern = "^[0-9]+$")]
+    pub unknown_since_unix_nano: Option<i64>,
+    /// At most so many records of exchanges the filter can have held then (`buffer.max_records`). What it dropped since
+    /// comes on top: each batch reports what was dropped before it, so that this is much only where it could not reach the
+    /// collector from then on. Null when the limit was never announced.
+    #[schema(required)]
+    pub unknown_at_most: Option<i64>,
     /// When its first record was received.
     #[serde(serialize_with = "digits")]
     #[schema(value_type = String, pattern = "^[0-9]+$")]
@@ -122,6 +154,8 @@ pub struct Report {
     pub unexplained_numbers: i64,
     /// Records that came under the uid of another one.
     pub conflicts: i64,
+    /// Streams without an end of which no record came for longer than they announce.
+    pub silent_streams: i64,
     /// The streams, last seen first.
     pub streams: Vec<StreamReport>,
 }
@@ -149,6 +183,7 @@ impl Streams {
             open_numbers: total(streams.iter().map(|stream| stream.open_numbers)),
             unexplained_numbers: total(streams.iter().map(|stream| stream.unexplained_numbers)),
             conflicts,
+            silent_streams: total(streams.iter().map(|stream| i64::from(stream.life == Life::Silent))),
             streams,
         }
     }
@@ -176,11 +211,25 @@ fn stream_report(id: &str, stream: &Stream, moment: Moment) -> StreamReport {
         unexplained_numbers,
         started: stream.started,
         ended: stream.ended,
+        life: life(stream, moment),
+        alive_interval_ms: stream.alive_interval_ms,
+        unknown_since_unix_nano: (!stream.is_over()).then_some(stream.made),
+        unknown_at_most: if stream.is_over() { Some(0) } else { stream.buffer_records },
         first_seen_unix_nano: stream.first_seen,
         last_seen_unix_nano: stream.last_seen,
         gaps,
         losses: losses(stream),
     }
+}
+
+fn life(stream: &Stream, moment: Moment) -> Life {
+    const NANOS_PER_MILLI: i64 = 1_000_000;
+    if stream.is_over() {
+        return if stream.crashed { Life::Crashed } else { Life::Ended };
+    }
+    let Some(interval) = stream.alive_interval_ms.filter(|interval| *interval > 0) else { return Life::Unknown };
+    let patience = interval.saturating_mul(2 * NANOS_PER_MILLI);
+    if moment.now.saturating_sub(stream.last_seen) <= patience { Life::Alive } else { Life::Silent }
 }
 
 fn status(open: i64, unexplained: i64) -> Status {
@@ -218,6 +267,13 @@ fn losses(stream: &Stream) -> Vec<LossReport> {
         .collect()
 }
 
+fn optional_digits<S: serde::Serializer>(number: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
+    match number {
+        Some(number) => digits(number, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// Nanoseconds exceed what a JSON number holds exactly.
 fn digits<S: serde::Serializer>(number: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(number)
@@ -225,15 +281,19 @@ fn digits<S: serde::Serializer>(number: &i64, serializer: S) -> Result<S::Ok, S:
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Event, Sighting};
+    use super::super::{Event, Limits, Loss, Said, Sighting};
     use super::*;
 
     const GRACE: i64 = 10;
 
+    fn sighting(number: i64, received_at: i64, said: Said) -> Sighting<'static> {
+        Sighting { service: None, number, received_at, observed_at: received_at - 1, said }
+    }
+
     fn streams(numbers: &[(&str, i64, i64)]) -> Streams {
         let mut streams = Streams::default();
         for &(id, number, received_at) in numbers {
-            streams.see(id, Sighting { service: None, number, received_at, event: Event::Other });
+            streams.see(id, sighting(number, received_at, Said::default()));
         }
         streams
     }
@@ -245,6 +305,57 @@ mod tests {
             let report = streams.report(Moment { now, grace: GRACE }, 2, 0);
             assert_eq!((report.status, report.open_numbers, report.unexplained_numbers), (status, open, unexplained));
         }
+    }
+
+    /// What is known of stream `a` at `now`: its life, since when it is not known what it does, and how much that is.
+    fn known(streams: &Streams, now: i64) -> (Life, Option<i64>, Option<i64>) {
+        let report = streams.report(Moment { now, grace: GRACE }, 0, 0);
+        assert_eq!(report.silent_streams, i64::from(report.streams[0].life == Life::Silent));
+        let stream = &report.streams[0];
+        (stream.life, stream.unknown_since_unix_nano, stream.unknown_at_most)
+    }
+
+    const MILLI: i64 = 1_000_000;
+
+    fn started(alive_interval_ms: i64) -> Streams {
+        let limits = Limits { alive_interval_ms: Some(alive_interval_ms), buffer_records: Some(100) };
+        let mut streams = Streams::default();
+        streams.see("a", sighting(0, 1000 * MILLI, Said { next: Some(2), event: Event::Start(limits) }));
+        streams.see("a", sighting(1, 1001 * MILLI, Said { next: Some(2), event: Event::Other }));
+        streams
+    }
+
+    #[test]
+    fn a_stream_is_silent_after_twice_the_interval() {
+        let streams = started(30);
+        let since = Some(1001 * MILLI - 1);
+        assert_eq!(known(&streams, 1061 * MILLI), (Life::Alive, since, Some(100)));
+        assert_eq!(known(&streams, 1061 * MILLI + 1), (Life::Silent, since, Some(100)));
+    }
+
+    #[test]
+    fn a_stream_that_promises_nothing_is_neither_alive_nor_silent() {
+        assert_eq!(known(&started(0), i64::MAX).0, Life::Unknown);
+        assert_eq!(known(&self::streams(&[("a", 0, 7)]), 8), (Life::Unknown, Some(6), None));
+    }
+
+    #[test]
+    fn nothing_is_unknown_behind_the_end_until_something_comes_behind_it() {
+        let mut streams = started(30);
+        streams.see("a", sighting(2, 1002 * MILLI, Said { next: Some(3), event: Event::End }));
+        assert_eq!(known(&streams, i64::MAX), (Life::Ended, None, Some(0)));
+        streams.see("a", sighting(3, 1003 * MILLI, Said { next: Some(4), event: Event::Other }));
+        assert_eq!(known(&streams, i64::MAX), (Life::Silent, Some(1003 * MILLI - 1), Some(100)));
+        streams.see("a", sighting(4, 1004 * MILLI, Said { next: Some(5), event: Event::End }));
+        assert_eq!(known(&streams, i64::MAX).0, Life::Ended);
+    }
+
+    #[test]
+    fn the_report_of_a_crash_ends_a_stream() {
+        let mut streams = started(30);
+        let loss = Loss { first: 2, last: 101, count: 100, reason: "vm_crash".to_owned(), since: 1 };
+        streams.see("a", sighting(102, 1002 * MILLI, Said { next: Some(103), event: Event::Loss(loss) }));
+        assert_eq!(known(&streams, i64::MAX), (Life::Crashed, None, Some(0)));
     }
 
     #[test]

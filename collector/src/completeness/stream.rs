@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Sighting;
 use super::numbers::{Numbers, Range};
-use super::{Event, Sighting};
+use super::said::{Event, Limits, Said};
 
 /// What a loss record says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct Loss {
     /// When the loss record was received.
     pub since: i64,
 }
+
+/// The reason of the loss that ends a stream whose VM has crashed.
+const VM_CRASH: &str = "vm_crash";
 
 /// Reports of losses that are kept one by one.
 const MAX_LOSSES: usize = 100;
@@ -39,8 +43,19 @@ pub struct Stream {
     pub started: bool,
     /// Whether its end was received.
     pub ended: bool,
-    /// The number that would have come next, by its end, and when that was received.
+    /// The number that comes next, as far as any of its batches or its end has said, and when that was received first.
     pub next: Option<(i64, i64)>,
+    /// The same by its end alone: nothing is known to come after it.
+    pub end: Option<i64>,
+    /// Whether its VM has crashed: the report of that covers every number that may have been given out.
+    pub crashed: bool,
+    /// How often it sends something at least, in milliseconds; 0: it may be silent for ever.
+    pub alive_interval_ms: Option<i64>,
+    /// Most records of exchanges that it holds unacknowledged.
+    pub buffer_records: Option<i64>,
+    /// When its latest record was made that was received: by its sender's clock, but not after its receipt. A number that
+    /// is not known of was given out later.
+    pub made: i64,
     /// When its first record was received.
     pub first_seen: i64,
     /// When its last record was received.
@@ -55,17 +70,37 @@ impl Stream {
             self.service = sighting.service.map(ToOwned::to_owned).or(self.service.take());
         }
         self.received.add(sighting.number, sighting.received_at);
-        match sighting.event {
+        let observed_at = if sighting.observed_at > 0 { sighting.observed_at } else { sighting.received_at };
+        self.made = self.made.max(observed_at.min(sighting.received_at));
+        let Said { next, event } = sighting.said;
+        self.promise(next.map(|next| (next, sighting.received_at)));
+        match event {
             Event::Other => {}
-            Event::Start => self.started = true,
-            Event::End(next) => {
+            Event::Start(limits) => {
+                self.started = true;
+                self.announce(limits);
+            }
+            Event::Alive(limits) => self.announce(limits),
+            Event::End => {
                 self.ended = true;
-                self.next = next.map(|next| (next, sighting.received_at)).or(self.next);
+                self.end = self.end.max(next);
             }
             // A filter reports a loss after it has happened: the numbers lie before its own.
             Event::Loss(loss) if loss.last < sighting.number => self.lost(loss),
             Event::Loss(_) => {}
         }
+    }
+
+    /// Every number below was given out: what says most counts, and of those that say the same the first.
+    fn promise(&mut self, next: Option<(i64, i64)>) {
+        let rank = |(next, since): (i64, i64)| (next, std::cmp::Reverse(since));
+        self.next = self.next.into_iter().chain(next).max_by_key(|next| rank(*next));
+    }
+
+    /// All records of a stream announce the same.
+    fn announce(&mut self, limits: Limits) {
+        self.alive_interval_ms = limits.alive_interval_ms.max(self.alive_interval_ms);
+        self.buffer_records = limits.buffer_records.max(self.buffer_records);
     }
 
     /// Takes over what is known of other records of the same stream.
@@ -80,7 +115,17 @@ impl Stream {
         self.losses.truncate(MAX_LOSSES);
         self.started |= other.started;
         self.ended |= other.ended;
-        self.next = self.next.or(other.next);
+        self.promise(other.next);
+        self.end = self.end.max(other.end);
+        self.crashed |= other.crashed;
+        self.announce(Limits { alive_interval_ms: other.alive_interval_ms, buffer_records: other.buffer_records });
+        self.made = self.made.max(other.made);
+    }
+
+    /// Whether every number that it has ever given out is known: by its end, or by the report of its crash.
+    pub fn is_over(&self) -> bool {
+        let has_ended = self.ended && self.end.is_none_or(|end| self.next.is_none_or(|(next, _)| next <= end));
+        has_ended || self.crashed
     }
 
     fn seen(&mut self, first: i64, last: i64) {
@@ -89,6 +134,7 @@ impl Stream {
     }
 
     fn lost(&mut self, loss: Loss) {
+        self.crashed |= loss.reason == VM_CRASH;
         self.explained.add_range(Range { first: loss.first, last: loss.last, since: loss.since });
         if self.losses.len() < MAX_LOSSES {
             self.losses.push(loss);
@@ -130,13 +176,26 @@ mod tests {
     fn stream(numbers: &[(i64, i64)]) -> Stream {
         let mut stream = Stream::default();
         for &(number, received_at) in numbers {
-            stream.see(Sighting { service: Some("shop"), number, received_at, event: Event::Other });
+            stream.see(sighting(Some("shop"), number, received_at, Said::default()));
         }
         stream
     }
 
+    fn sighting(service: Option<&str>, number: i64, received_at: i64, said: Said) -> Sighting<'_> {
+        Sighting { service, number, received_at, observed_at: 0, said }
+    }
+
     fn event(stream: &mut Stream, number: i64, received_at: i64, event: Event) {
-        stream.see(Sighting { service: None, number, received_at, event });
+        stream.see(sighting(None, number, received_at, Said { next: None, event }));
+    }
+
+    /// A record of a batch that says how far the numbers had come.
+    fn batched(stream: &mut Stream, number: i64, received_at: i64, next: i64) {
+        stream.see(sighting(None, number, received_at, Said { next: Some(next), event: Event::Other }));
+    }
+
+    fn end(stream: &mut Stream, number: i64, received_at: i64, next: i64) {
+        stream.see(sighting(None, number, received_at, Said { next: Some(next), event: Event::End }));
     }
 
     fn loss(first: i64, last: i64) -> Event {
@@ -186,7 +245,7 @@ mod tests {
     #[test]
     fn the_end_tells_what_came_before_it() {
         let mut stream = stream(&[(0, 1)]);
-        event(&mut stream, 4, 6, Event::End(Some(5)));
+        end(&mut stream, 4, 6, 5);
         assert_eq!(stream.missing(), [Range { first: 1, last: 3, since: 6 }]);
         event(&mut stream, 1, 7, Event::Other);
         event(&mut stream, 2, 7, Event::Other);
@@ -197,16 +256,48 @@ mod tests {
     #[test]
     fn an_end_that_promises_more_than_came_leaves_a_gap() {
         let mut stream = stream(&[(0, 1)]);
-        event(&mut stream, 1, 6, Event::End(Some(4)));
+        end(&mut stream, 1, 6, 4);
         assert_eq!(stream.missing(), [Range { first: 2, last: 3, since: 6 }]);
     }
 
     #[test]
+    fn a_batch_tells_what_existed_when_it_was_sealed() {
+        let mut stream = stream(&[(0, 1)]);
+        batched(&mut stream, 1, 6, 5);
+        assert_eq!(stream.missing(), [Range { first: 2, last: 4, since: 6 }]);
+        batched(&mut stream, 4, 8, 5);
+        assert_eq!(stream.missing(), [Range { first: 2, last: 3, since: 8 }]);
+        // One that was sealed earlier and comes later has a lower number.
+        batched(&mut stream, 2, 9, 3);
+        assert_eq!((stream.next, stream.missing().len()), (Some((5, 6)), 1));
+    }
+
+    #[test]
+    fn the_unknown_begins_with_the_latest_record_but_not_in_the_future() {
+        let mut stream = Stream::default();
+        for (number, received_at, observed_at) in [(0, 10, 8), (1, 20, 14), (2, 30, 12), (3, 31, 99)] {
+            stream.see(Sighting { observed_at, ..sighting(None, number, received_at, Said::default()) });
+        }
+        assert_eq!(stream.made, 31, "a clock that is ahead is not believed");
+    }
+
+    #[test]
     fn merging_is_seeing_all_records() {
-        let (all, mut first) = (stream(&[(0, 1), (1, 2), (4, 3)]), stream(&[(4, 3)]));
+        let (mut all, mut first) = (stream(&[(0, 1), (1, 2), (4, 3)]), stream(&[(4, 3)]));
         first.merge(stream(&[(0, 1), (1, 2)]));
         assert_eq!(first, all);
         first.merge(Stream::default());
+        assert_eq!(first, all);
+        let told = |stream: &mut Stream| {
+            batched(stream, 5, 7, 9);
+            batched(stream, 6, 8, 9);
+            event(stream, 7, 8, Event::Start(Limits { alive_interval_ms: Some(1), buffer_records: Some(2) }));
+            end(stream, 8, 9, 9);
+        };
+        let mut later = Stream::default();
+        told(&mut later);
+        told(&mut all);
+        first.merge(later);
         assert_eq!(first, all);
     }
 }

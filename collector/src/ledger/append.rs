@@ -215,7 +215,8 @@ fn fields(entry: &Entry) -> impl PartialEq {
 
 /// The attributes without those that tell of the way that a record took.
 fn said(entry: &Entry) -> Result<Map<String, Value>, DbError> {
-    Ok(entry.attributes()?.into_iter().filter(|(name, _)| !is_of_transport(name)).collect())
+    let of_transport = |name: &str| is_of_transport(name, &entry.event_name);
+    Ok(entry.attributes()?.into_iter().filter(|(name, _)| !of_transport(name)).collect())
 }
 
 /// The new rows with their places in the chain.

@@ -12,7 +12,7 @@ use super::checkpoint::Checkpoint;
 use super::cut::Cut;
 use super::entry::RECORDS;
 use super::signing::PublicKey;
-use crate::completeness::{Event, Moment, Report, Sighting, Streams};
+use crate::completeness::{Moment, Report, Said, Sighting, Streams};
 use crate::db::{Cell, Connection, DbError, Row};
 
 /// Most faults that are named; all are counted.
@@ -252,9 +252,10 @@ impl Walk {
     fn see(&mut self, row: &dyn Row) -> Result<(), DbError> {
         let (Some(stream), Some(number)) = (row.text(STREAM)?, row.integer(NUMBER)?) else { return Ok(()) };
         let received_at = row.integer(RECEIVED_AT)?.unwrap_or_default();
-        let event = row.text(EVENT_NAME)?.unwrap_or_default();
-        let event = Event::of(event, row.text(ATTRIBUTES)?.unwrap_or_default(), received_at).unwrap_or(Event::Other);
-        self.streams.see(stream, Sighting { service: row.text(SERVICE)?, number, received_at, event });
+        let observed_at = row.integer(OBSERVED_AT)?.unwrap_or_default();
+        let event_name = row.text(EVENT_NAME)?.unwrap_or_default();
+        let said = Said::read(event_name, row.text(ATTRIBUTES)?.unwrap_or_default(), received_at);
+        self.streams.see(stream, Sighting { service: row.text(SERVICE)?, number, received_at, observed_at, said });
         Ok(())
     }
 
@@ -276,6 +277,7 @@ impl Walk {
 /// Columns of [`RECORDS`].
 const UID: usize = 2;
 const RECEIVED_AT: usize = 3;
+const OBSERVED_AT: usize = 6;
 const EVENT_NAME: usize = 9;
 const STREAM: usize = 10;
 const NUMBER: usize = 11;
@@ -291,6 +293,7 @@ mod tests {
         let names = [
             (UID, "uid"),
             (RECEIVED_AT, "received_at_unix_nano"),
+            (OBSERVED_AT, "observed_time_unix_nano"),
             (EVENT_NAME, "event_name"),
             (STREAM, "stream_id"),
             (NUMBER, "sequence_number"),

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use audit_collector::completeness::{Gap, GapState, Moment, StreamReport};
+use audit_collector::completeness::{Gap, GapState, Life, Moment, StreamReport};
 use audit_collector::db::{self, Opened};
 use audit_collector::ledger::signing::PublicKey;
 use audit_collector::ledger::verify::{Fault, Trust, Verification, verify};
@@ -96,6 +96,10 @@ fn print(out: &mut dyn Write, found: &Verification) -> io::Result<()> {
     for stream in &report.streams {
         print_gaps(out, stream)?;
     }
+    writeln!(out, "silent streams: {}", report.silent_streams)?;
+    for stream in report.streams.iter().filter(|stream| stream.life == Life::Silent) {
+        print_silence(out, stream)?;
+    }
     writeln!(out, "{}", if found.is_sound() { "sound" } else { "NOT SOUND" })
 }
 
@@ -109,6 +113,18 @@ fn print_gaps(out: &mut dyn Write, stream: &StreamReport) -> io::Result<()> {
         writeln!(out, "  stream {} ({service}): {first_number} to {last_number} {state}", stream.stream_id)?;
     }
     Ok(())
+}
+
+fn print_silence(out: &mut dyn Write, stream: &StreamReport) -> io::Result<()> {
+    let service = stream.service.as_deref().unwrap_or("unknown service");
+    let since = u64::try_from(stream.unknown_since_unix_nano.unwrap_or_default()).unwrap_or_default();
+    let since = humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_nanos(since));
+    let bound = match stream.unknown_at_most {
+        Some(most) => format!("no more than {most} records"),
+        None => "it is not known how many records".to_owned(),
+    };
+    let id = &stream.stream_id;
+    writeln!(out, "  stream {id} ({service}): silent, {bound} that were made after {since} are unknown")
 }
 
 fn describe(fault: &Fault) -> String {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::numbers::{Double, Integer, UnixNano, double};
-use super::{DecodeError, Group, body_text, excerpt, hex_id};
+use super::{DecodeError, Group, Scope, body_text, excerpt, hex_id};
 use crate::record::{Attributes, Content, Record};
 
 /// The body as text.
@@ -37,8 +37,15 @@ fn refusal(error: &serde_json::Error) -> DecodeError {
 
 impl From<ResourceLogs> for Group<LogRecord> {
     fn from(group: ResourceLogs) -> Self {
-        let logs = group.scope_logs.into_iter().flat_map(|Message(scope)| scope.log_records);
-        Self { resource: attributes(group.resource.0.attributes), logs: logs.map(|Message(log)| log).collect() }
+        let scopes = group.scope_logs.into_iter().map(|Message(scope)| scope.into());
+        Self { resource: attributes(group.resource.0.attributes), scopes: scopes.collect() }
+    }
+}
+
+impl From<ScopeLogs> for Scope<LogRecord> {
+    fn from(scope: ScopeLogs) -> Self {
+        let logs = scope.log_records.into_iter().map(|Message(log)| log);
+        Self { attributes: attributes(scope.scope.0.attributes), logs: logs.collect() }
     }
 }
 
@@ -71,14 +78,15 @@ struct Logs {
 #[serde(default, rename_all = "camelCase")]
 struct ResourceLogs {
     #[serde(deserialize_with = "null_is_empty")]
-    resource: Message<Resource>,
+    resource: Message<Attributed>,
     #[serde(deserialize_with = "null_is_empty")]
     scope_logs: Vec<Message<ScopeLogs>>,
 }
 
+/// A resource or a scope.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Resource {
+struct Attributed {
     #[serde(deserialize_with = "null_is_empty")]
     attributes: Vec<Message<KeyValue>>,
 }
@@ -86,6 +94,8 @@ struct Resource {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct ScopeLogs {
+    #[serde(deserialize_with = "null_is_empty")]
+    scope: Message<Attributed>,
     #[serde(deserialize_with = "null_is_empty")]
     log_records: Vec<Message<LogRecord>>,
 }

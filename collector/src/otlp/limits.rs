@@ -3,15 +3,16 @@
 use super::{DecodeError, Group};
 use crate::record::Attributes;
 
-/// Most records in one request; keeps its transaction well below the time for which others wait.
-pub const MAX_RECORDS: usize = 10_000;
+/// Most records in one request: more than the filter's buffer holds by default, all of which a proxy that ends may send in
+/// one batch. Keeps its transaction well below the time for which others wait.
+pub const MAX_RECORDS: usize = 20_000;
 
 /// Most values in one request: opening braces in JSON, messages in protobuf, values in NDJSON. Each costs memory, an
 /// empty record a hundred times its two or three bytes. The smallest sensible attributes reach this number in about
 /// 16 MiB.
 pub const MAX_VALUES: usize = 1_000_000;
 
-/// Most bytes by which a request may grow because each record is kept with the attributes of its resource.
+/// Most bytes by which a request may grow because each record is kept with the attributes of its resource and scope.
 pub const MAX_REPEATED_BYTES: usize = 16 * 1024 * 1024;
 
 /// To be called before `text` is parsed; returns the number of its opening braces.
@@ -36,13 +37,13 @@ pub(super) fn check_lines(body: &[u8]) -> Result<usize, DecodeError> {
     Ok(values)
 }
 
-/// To be called before the attributes of resources are copied to records.
+/// To be called before the attributes of resources and scopes are copied to records.
 pub(super) fn check_groups<L>(groups: &[Group<L>]) -> Result<(), DecodeError> {
-    if groups.iter().map(|group| group.logs.len()).sum::<usize>() > MAX_RECORDS {
+    if groups.iter().map(Group::records).sum::<usize>() > MAX_RECORDS {
         return Err(too_many_records());
     }
-    if groups.iter().map(repeated_bytes).sum::<usize>() > MAX_REPEATED_BYTES {
-        let message = "resource attributes are too large for that many records";
+    if groups.iter().map(repeated_bytes).fold(0, usize::saturating_add) > MAX_REPEATED_BYTES {
+        let message = "attributes of resource and scope are too large for that many records";
         return Err(DecodeError::TooLarge(format!("{message}, together more than {MAX_REPEATED_BYTES} bytes")));
     }
     Ok(())
@@ -56,9 +57,21 @@ pub(super) fn too_many_values() -> DecodeError {
     DecodeError::TooLarge(format!("body has more than {MAX_VALUES} values"))
 }
 
+impl<L> Group<L> {
+    fn records(&self) -> usize {
+        self.scopes.iter().map(|scope| scope.logs.len()).sum()
+    }
+}
+
 fn repeated_bytes<L>(group: &Group<L>) -> usize {
-    let copies = group.logs.len().saturating_sub(1);
-    if copies == 0 { 0 } else { copies.saturating_mul(text_bytes(&group.resource)) }
+    let of_scopes = group.scopes.iter().map(|scope| copied_bytes(&scope.attributes, scope.logs.len()));
+    of_scopes.fold(copied_bytes(&group.resource, group.records()), usize::saturating_add)
+}
+
+/// What the copies for all records but the first take.
+fn copied_bytes(attributes: &Attributes, records: usize) -> usize {
+    let copies = records.saturating_sub(1);
+    if copies == 0 { 0 } else { copies.saturating_mul(text_bytes(attributes)) }
 }
 
 /// Size of the attributes as JSON text, without escapes in their names.

@@ -8,12 +8,12 @@ use base64::prelude::BASE64_STANDARD;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Typed;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs};
+use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use prost::Message as _;
 use serde_json::Value;
 
 use super::numbers::{UnixNano, double};
-use super::{DecodeError, Group, body_text, excerpt, hex_id};
+use super::{DecodeError, Group, Scope, body_text, excerpt, hex_id};
 use crate::record::{Attributes, Content, Record};
 
 /// Reads the records of a checked body.
@@ -31,8 +31,14 @@ impl From<ResourceLogs> for Group<LogRecord> {
     fn from(group: ResourceLogs) -> Self {
         Self {
             resource: attributes(group.resource.unwrap_or_default().attributes),
-            logs: group.scope_logs.into_iter().flat_map(|scope| scope.log_records).collect(),
+            scopes: group.scope_logs.into_iter().map(Scope::from).collect(),
         }
+    }
+}
+
+impl From<ScopeLogs> for Scope<LogRecord> {
+    fn from(scope: ScopeLogs) -> Self {
+        Self { attributes: attributes(scope.scope.unwrap_or_default().attributes), logs: scope.log_records }
     }
 }
 

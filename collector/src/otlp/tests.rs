@@ -101,6 +101,32 @@ fn the_attribute_of_the_record_wins_over_that_of_the_resource() {
 }
 
 #[test]
+fn the_attributes_of_a_scope_are_kept_between_those_of_resource_and_record() {
+    let body = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"a","value":{"intValue":1}}]},"scopeLogs":[
+        {"scope":{"attributes":[{"key":"a","value":{"intValue":2}},{"key":"b","value":{"intValue":2}}]},
+         "logRecords":[{},{"attributes":[{"key":"a","value":{"intValue":3}}]}]},
+        {"scope":null,"logRecords":[{}]}]}]}"#;
+    let records = decode_json(body.as_bytes()).unwrap();
+    let numbers = |index: usize| (records[index].content.integer("a"), records[index].content.integer("b"));
+    assert_eq!((numbers(0), numbers(1), numbers(2)), ((Some(2), Some(2)), (Some(3), Some(2)), (Some(1), None)));
+}
+
+#[test]
+fn the_copies_of_scope_attributes_are_bounded() {
+    let body = |bytes: usize| {
+        let attribute = format!(r#"{{"key":"k","value":{{"stringValue":"{}"}}}}"#, "x".repeat(bytes));
+        format!(
+            r#"{{"resourceLogs":[{{"scopeLogs":[{{"scope":{{"attributes":[{attribute}]}},"logRecords":[{{}},{{}},{{}}]}}]}}]}}"#
+        )
+    };
+    let largest = MAX_REPEATED_BYTES / 2 - 3;
+    assert_eq!(decode_json(body(largest).as_bytes()).unwrap().len(), 3);
+    let message =
+        "attributes of resource and scope are too large for that many records, together more than 16777216 bytes";
+    assert_too_large(&body(largest + 1), message);
+}
+
+#[test]
 fn an_invalid_trace_id_is_no_trace_id() {
     for id in ["", "W47/95gDgQPSabYzgT/GDA==", "00000000000000000000000000000000", "5b8efff798038103d269b633813fc6"] {
         assert_eq!(one_record(&format!(r#"{{"traceId":"{id}"}}"#)).content.trace_id, None, "{id}");
@@ -206,7 +232,7 @@ fn assert_too_large(body: &str, message: &str) {
 #[test]
 fn the_number_of_records_is_bounded() {
     assert_eq!(decode_json(request(1, MAX_RECORDS / 2).as_bytes()).unwrap().len(), MAX_RECORDS);
-    assert_too_large(&request(1, MAX_RECORDS / 2 + 1), "body has more than 10000 records");
+    assert_too_large(&request(1, MAX_RECORDS / 2 + 1), "body has more than 20000 records");
 }
 
 #[test]
@@ -221,6 +247,7 @@ fn the_copies_of_resource_attributes_are_bounded() {
     // Name and quotes count too; the first of the 4 records is no copy.
     let largest = MAX_REPEATED_BYTES / 3 - 3;
     assert_eq!(decode_json(request(largest, 2).as_bytes()).unwrap().len(), 4);
-    let message = "resource attributes are too large for that many records, together more than 16777216 bytes";
+    let message =
+        "attributes of resource and scope are too large for that many records, together more than 16777216 bytes";
     assert_too_large(&request(largest + 1, 2), message);
 }

@@ -91,12 +91,12 @@ async fn deep_protobuf_is_refused() {
 
 #[tokio::test]
 async fn too_many_records_are_refused_in_all_formats() {
-    let scope = ScopeLogs { log_records: vec![LogRecord::default(); 10_001], ..ScopeLogs::default() };
+    let scope = ScopeLogs { log_records: vec![LogRecord::default(); 20_001], ..ScopeLogs::default() };
     let group = ResourceLogs { scope_logs: vec![scope], ..ResourceLogs::default() };
     let protobuf = ExportLogsServiceRequest { resource_logs: vec![group] }.encode_to_vec();
-    assert!(protobuf.len() < 3 * 10_001 + 10, "two bytes stand for a record");
+    assert!(protobuf.len() < 3 * 20_001 + 10, "two bytes stand for a record");
     assert_eq!(refused(&[PROTOBUF], protobuf).await.status, 413);
-    assert_eq!(refused(&[NDJSON], "{}\n".repeat(10_001).into_bytes()).await.status, 413);
+    assert_eq!(refused(&[NDJSON], "{}\n".repeat(20_001).into_bytes()).await.status, 413);
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ fn expected(file: &Value) -> Vec<BTreeMap<String, Value>> {
         for scope in items(group, "scopeLogs") {
             for log in items(scope, "logRecords") {
                 let mut flat = attributes(&group["resource"]);
+                flat.extend(attributes(&scope["scope"]));
                 flat.extend(attributes(log));
                 let fields = [
                     ("time_unix_nano", &log["timeUnixNano"]),

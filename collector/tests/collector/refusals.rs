@@ -124,9 +124,9 @@ async fn a_gzip_bomb_is_not_inflated_to_its_end() {
 
 #[tokio::test]
 async fn too_many_records_are_refused() {
-    let sent = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{}]}}]}}]}}"#, vec!["{}"; 10_001].join(","));
+    let sent = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{}]}}]}}]}}"#, vec!["{}"; 20_001].join(","));
     let answer = refused(&[JSON], sent).await;
-    assert_eq!(status(&answer), (413, 8, "body has more than 10000 records"));
+    assert_eq!(status(&answer), (413, 8, "body has more than 20000 records"));
 }
 
 #[tokio::test]

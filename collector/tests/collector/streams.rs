@@ -15,7 +15,7 @@ fn numbered(number: i64) -> Value {
 async fn nothing_is_complete() {
     let expected = json!({
         "status": "complete", "records": 0, "explained_losses": 0, "open_numbers": 0, "unexplained_numbers": 0,
-        "conflicts": 0, "streams": [],
+        "conflicts": 0, "silent_streams": 0, "streams": [],
     });
     assert_eq!(Collector::start().await.ask("/api/streams").await, expected);
 }
@@ -44,10 +44,12 @@ async fn a_stream_tells_what_is_missing_and_what_explains_it() {
     let received = RECEIVED_AT.to_string();
     let expected = json!({
         "status": "open", "records": 5, "explained_losses": 2, "open_numbers": 2, "unexplained_numbers": 0, "conflicts": 1,
+        "silent_streams": 0,
         "streams": [{
             "stream_id": "stream-1", "service": "shop", "status": "open", "received": 4,
             "first_number": 0, "last_number": 7, "next_number": 8,
             "explained_losses": 2, "open_numbers": 2, "unexplained_numbers": 0, "started": true, "ended": true,
+            "life": "ended", "alive_interval_ms": null, "unknown_since_unix_nano": null, "unknown_at_most": 0,
             "first_seen_unix_nano": received, "last_seen_unix_nano": received,
             "gaps": [{"first_number": 5, "last_number": 6, "state": "open", "since_unix_nano": received}],
             "losses": [{"first_number": 2, "last_number": 3, "count": 2, "reason": "buffer_full"}],
@@ -56,6 +58,42 @@ async fn a_stream_tells_what_is_missing_and_what_explains_it() {
     assert_eq!(collector.ask("/api/streams").await, expected);
     collector.keep(&[numbered(6), numbered(5)]).await;
     assert_eq!(collector.ask("/api/streams").await["status"], "complete");
+}
+
+/// A batch of one record, which says how far the numbers of the stream had come.
+fn batch(record: &Value, next: i64) -> Vec<u8> {
+    let attribute = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    json!({"resourceLogs": [{
+        "resource": {"attributes": [attribute("audit.stream.id", "stream-1"), attribute("audit.sequence.next", "of the resource")]},
+        "scopeLogs": [{
+            "scope": {"attributes": [{"key": "audit.sequence.next", "value": {"intValue": next.to_string()}}]},
+            "logRecords": [record],
+        }],
+    }]})
+    .to_string()
+    .into_bytes()
+}
+
+#[tokio::test]
+async fn a_stream_without_an_end_tells_what_existed_and_what_is_unknown() {
+    let collector = Collector::start().await;
+    let mut start = numbered(0);
+    start["eventName"] = "audit.stream.start".into();
+    start["observedTimeUnixNano"] = (RECEIVED_AT - 5).to_string().into();
+    for (name, value) in [("audit.stream.alive_interval_ms", 30_000), ("audit.buffer.max_records", 100)] {
+        start["attributes"].as_array_mut().unwrap().push(json!({"key": name, "value": {"intValue": value}}));
+    }
+    assert_eq!(collector.post(batch(&start, 3)).await.status, 200);
+    collector.views_follow().await;
+    let answer = collector.ask("/api/streams").await;
+    let stream = &answer["streams"][0];
+    assert_eq!((&stream["life"], &stream["alive_interval_ms"]), (&json!("alive"), &json!(30_000)));
+    assert_eq!(stream["unknown_since_unix_nano"], (RECEIVED_AT - 5).to_string());
+    assert_eq!((&stream["unknown_at_most"], &stream["next_number"]), (&json!(100), &json!(3)));
+    assert_eq!((&stream["open_numbers"], &stream["gaps"][0]["last_number"]), (&json!(2), &json!(2)));
+    // Another batch of the same record is no conflict, whatever it says of the numbers.
+    assert_eq!(collector.post(batch(&start, 4)).await.status, 200);
+    assert_eq!(collector.ask("/api/streams").await["conflicts"], 0);
 }
 
 #[tokio::test]

@@ -1,15 +1,19 @@
 //! Completeness as `verify` tells it from real rows.
 
-use audit_collector::completeness::Status;
+use std::process::Command;
+
+use audit_collector::completeness::{Life, Status};
 use serde_json::json;
 
-use crate::fixture::{Fixture, NOW, entry, entry_at};
+use crate::fixture::{Fixture, NOW, blocking, entry, entry_at};
 use crate::on_both;
 
 on_both![
     losses_explain_what_is_missing,
     numbers_that_nobody_explains_are_gaps,
     records_without_a_stream_count_as_records,
+    a_silent_stream_is_told_with_its_bound,
+    verify_prints_the_bound_of_a_silent_stream,
 ];
 
 fn event(name: &str, number: i64, attributes: &[(&str, serde_json::Value)]) -> audit_collector::ledger::entry::Entry {
@@ -48,6 +52,44 @@ async fn numbers_that_nobody_explains_are_gaps(fixture: Fixture) {
     let gaps: Vec<_> =
         found.completeness.streams[0].gaps.iter().map(|gap| (gap.first_number, gap.last_number)).collect();
     assert_eq!((gaps, found.is_sound()), (vec![(0, 0), (2, 3), (5, 8)], false));
+}
+
+async fn a_silent_stream_is_told_with_its_bound(fixture: Fixture) {
+    let ledger = fixture.ledger().await;
+    let next = ("audit.sequence.next", json!(5));
+    let limits =
+        [("audit.stream.alive_interval_ms", json!(30_000)), ("audit.buffer.max_records", json!(100)), next.clone()];
+    ledger.append(vec![event("audit.stream.start", 0, &limits), entry("aud_1", 1, &[next])]).await.unwrap();
+    let found = fixture.verify().await;
+    let stream = &found.completeness.streams[0];
+    assert_eq!((stream.life, found.completeness.silent_streams), (Life::Silent, 1));
+    assert_eq!((stream.unknown_at_most, stream.unknown_since_unix_nano), (Some(100), Some(NOW)));
+    let gaps: Vec<_> = stream.gaps.iter().map(|gap| (gap.first_number, gap.last_number)).collect();
+    assert_eq!((gaps, found.is_sound()), (vec![(2, 4)], false), "what a batch tells of existed");
+}
+
+async fn verify_prints_the_bound_of_a_silent_stream(fixture: Fixture) {
+    /// 2023-11-14T22:13:20.5Z
+    const LONG_AGO: i64 = 1_700_000_000_500_000_000;
+    let ledger = fixture.ledger().await;
+    let limits = [
+        ("audit.stream.alive_interval_ms", json!(30_000)),
+        ("audit.buffer.max_records", json!(100)),
+        ("audit.sequence.next", json!(1)),
+    ];
+    let mut start = entry_at(LONG_AGO, "aud_0", 0, &limits);
+    start.event_name = "audit.stream.start".to_owned();
+    ledger.append(vec![start]).await.unwrap();
+    let url = fixture.url.clone();
+    let output = blocking(move || {
+        let mut verify = Command::new(env!("CARGO_BIN_EXE_audit-collector"));
+        verify.args(["verify", "--no-signatures", "--database", &url]).output().unwrap()
+    })
+    .await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    let expected = "silent streams: 1\n  stream s (shop): silent, no more than 100 records that were made after \
+        2023-11-14T22:13:20.500Z are unknown\nsound\n";
+    assert!(text.ends_with(expected) && output.status.success(), "{text}");
 }
 
 async fn records_without_a_stream_count_as_records(fixture: Fixture) {

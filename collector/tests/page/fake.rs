@@ -212,11 +212,12 @@ pub(crate) fn streams(status: &str, gaps: &Value, losses: &Value) -> Value {
         "stream_id": "0b51a9c2-8d1f-4c3e-9b7a-1f2e3d4c5b6a", "service": "demo", "status": status,
         "received": 100 - missing - lost, "first_number": 0, "last_number": 99, "next_number": null,
         "explained_losses": lost, "open_numbers": open, "unexplained_numbers": unexplained,
-        "started": true, "ended": false, "first_seen_unix_nano": ago(900), "last_seen_unix_nano": ago(2),
+        "started": true, "ended": false, "life": "alive", "alive_interval_ms": 30_000,
+        "unknown_since_unix_nano": ago(2), "unknown_at_most": 10_000, "first_seen_unix_nano": ago(900), "last_seen_unix_nano": ago(2),
         "gaps": gaps, "losses": losses,
     });
     json!({"status": status, "records": 100 - missing - lost, "explained_losses": lost, "open_numbers": open,
-        "unexplained_numbers": unexplained, "conflicts": 0, "streams": [stream]})
+        "unexplained_numbers": unexplained, "conflicts": 0, "silent_streams": 0, "streams": [stream]})
 }
 
 impl World {

@@ -38,6 +38,22 @@ async fn numbers_that_may_still_come_are_open_and_then_complete() {
 }
 
 #[tokio::test]
+async fn a_silent_stream_is_told_with_what_it_can_have_held() {
+    let mut silent = streams("complete", &json!([]), &json!([]));
+    silent["silent_streams"] = 1.into();
+    silent["streams"][0]["life"] = "silent".into();
+    let fake = Fake::start(World { streams: silent, ..World::usual() }).await;
+    let browser = Browser::open(&fake.origin()).await;
+    browser.until_text("#completeness", "complete").await;
+    browser.click("#completeness").await;
+    browser.until_text(".stream .silence", "No more than 10,000 records that it made after").await;
+    browser.until_text(".stream .facts", "start seen, silent").await;
+    fake.change(|world| world.streams = streams("complete", &json!([]), &json!([])));
+    browser.until("document.querySelector('.silence') === null").await;
+    browser.assert_clean().await;
+}
+
+#[tokio::test]
 async fn a_collector_that_is_gone_is_told_and_what_is_shown_stays() {
     let fake = Fake::start(World::usual()).await;
     let browser = Browser::open(&fake.origin()).await;

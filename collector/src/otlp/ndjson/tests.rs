@@ -138,7 +138,7 @@ fn the_number_of_records_and_of_values_is_bounded_before_they_are_read() {
     assert_eq!(read(body.as_bytes()).unwrap().len(), MAX_RECORDS);
     // No JSON, which would be found if a line was read.
     let too_large = |message: &str| Err(DecodeError::TooLarge(message.to_owned()));
-    assert_eq!(read((body + "oops").as_bytes()), too_large("body has more than 10000 records"));
+    assert_eq!(read((body + "oops").as_bytes()), too_large("body has more than 20000 records"));
     let values = |number: usize| format!(r#"{{"a":[0{}"#, ",0".repeat(number - 2));
     assert!(error(values(MAX_VALUES)).starts_with("line 1 is not valid JSON"));
     assert_eq!(read(values(MAX_VALUES + 1).as_bytes()), too_large("body has more than 1000000 values"));

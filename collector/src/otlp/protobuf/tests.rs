@@ -1,7 +1,6 @@
 //! What is read from OTLP in protobuf: the same as from its JSON.
 
-use opentelemetry_proto::tonic::common::v1::{ArrayValue, EntityRef, KeyValueList};
-use opentelemetry_proto::tonic::logs::v1::ScopeLogs;
+use opentelemetry_proto::tonic::common::v1::{ArrayValue, EntityRef, InstrumentationScope, KeyValueList};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use serde_json::json;
 
@@ -139,6 +138,18 @@ fn the_attribute_of_the_record_wins_over_that_of_the_resource() {
 }
 
 #[test]
+fn the_attributes_of_a_scope_are_kept_between_those_of_resource_and_record() {
+    let resource = Resource { attributes: vec![attribute("a", Typed::IntValue(1))], ..Resource::default() };
+    let log = LogRecord { attributes: vec![attribute("c", Typed::IntValue(3))], ..LogRecord::default() };
+    let attributes = ["a", "b", "c"].map(|name| attribute(name, Typed::IntValue(2))).to_vec();
+    let mut group = ResourceLogs { resource: Some(resource), ..group(vec![log]) };
+    group.scope_logs[0].scope = Some(InstrumentationScope { attributes, ..InstrumentationScope::default() });
+    let records = read(&request(vec![group])).unwrap();
+    let numbers = ["a", "b", "c"].map(|name| records[0].content.integer(name));
+    assert_eq!(numbers, [Some(2), Some(2), Some(3)]);
+}
+
+#[test]
 fn what_is_not_protobuf_is_refused() {
     let cut = request(vec![group(vec![LogRecord { event_name: "e".to_owned(), ..LogRecord::default() }])]);
     let not_text = delimited(1, &delimited(2, &delimited(2, &delimited(12, b"\xff"))));
@@ -167,7 +178,7 @@ fn the_number_of_records_is_bounded_before_they_are_made() {
     assert_eq!(read(&request(vec![group(vec![LogRecord::default(); MAX_RECORDS])])).unwrap().len(), MAX_RECORDS);
     let half = || group(vec![LogRecord::default(); MAX_RECORDS / 2 + 1]);
     let body = request(vec![half(), half()]);
-    assert_eq!(Format::Protobuf.check(&body).map(|_| ()), too_large("body has more than 10000 records"));
+    assert_eq!(Format::Protobuf.check(&body).map(|_| ()), too_large("body has more than 20000 records"));
 }
 
 #[test]
@@ -192,6 +203,7 @@ fn the_copies_of_resource_attributes_are_bounded() {
     // Name and quotes count too; the first of the 4 records is no copy.
     let largest = MAX_REPEATED_BYTES / 3 - 3;
     assert_eq!(read(&body(largest)).unwrap().len(), 4);
-    let message = "resource attributes are too large for that many records, together more than 16777216 bytes";
+    let message =
+        "attributes of resource and scope are too large for that many records, together more than 16777216 bytes";
     assert_eq!(read(&body(largest + 1)), too_large(message));
 }

@@ -1,0 +1,121 @@
+//! What a record says of its stream beside its number.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::numbers::length;
+use super::stream::Loss;
+use crate::ledger::entry::searched;
+use crate::record::STREAM_END;
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// `audit.sequence.next`: every number below was given out when the record's batch was sealed.
+    pub next: Option<i64>,
+    /// What the record is.
+    pub event: Event,
+}
+
+/// What the record of a stream is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Event {
+    /// An exchange, or something that is not known.
+    #[default]
+    Other,
+    /// `audit.stream.start`.
+    Start(Limits),
+    /// `audit.stream.alive`.
+    Alive(Limits),
+    /// `audit.stream.end`; [`Said::next`] is the number that would have come next.
+    End,
+    /// `audit.loss`.
+    Loss(Loss),
+}
+
+/// What a stream announces of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// It sends something at least this often, in milliseconds; 0: it may be silent for ever.
+    pub alive_interval_ms: Option<i64>,
+    /// Most records of exchanges that it holds unacknowledged.
+    pub buffer_records: Option<i64>,
+}
+
+/// Attributes of any type, as a sender may send them.
+#[derive(Default, Deserialize)]
+struct Attributes {
+    #[serde(rename = "audit.sequence.next")]
+    next: Option<Value>,
+    #[serde(rename = "audit.stream.alive_interval_ms")]
+    alive_interval_ms: Option<Value>,
+    #[serde(rename = "audit.buffer.max_records")]
+    buffer_records: Option<Value>,
+    #[serde(rename = "audit.loss.first_number")]
+    first: Option<Value>,
+    #[serde(rename = "audit.loss.last_number")]
+    last: Option<Value>,
+    #[serde(rename = "audit.loss.count")]
+    count: Option<Value>,
+    #[serde(rename = "audit.loss.reason")]
+    reason: Option<Value>,
+}
+
+impl Said {
+    /// What a record with this name and these attributes, a JSON object, says. One whose attributes were damaged says nothing.
+    pub fn read(event_name: &str, attributes: &str, received_at: i64) -> Self {
+        let attributes: Attributes = serde_json::from_str(attributes).unwrap_or_default();
+        let event = match event_name {
+            "audit.stream.start" => Event::Start(attributes.limits()),
+            "audit.stream.alive" => Event::Alive(attributes.limits()),
+            STREAM_END => Event::End,
+            "audit.loss" => attributes.loss(received_at).map_or(Event::Other, Event::Loss),
+            _ => Event::Other,
+        };
+        Self { next: count(&attributes.next), event }
+    }
+}
+
+impl Attributes {
+    fn limits(&self) -> Limits {
+        Limits { alive_interval_ms: count(&self.alive_interval_ms), buffer_records: count(&self.buffer_records) }
+    }
+
+    fn loss(&self, received_at: i64) -> Option<Loss> {
+        let (first, last) = (count(&self.first)?, count(&self.last)?);
+        let reason = self.reason.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let lost = self.count.as_ref().and_then(Value::as_i64).unwrap_or_else(|| length(first, last));
+        (first <= last).then(|| Loss { first, last, count: lost, reason: searched(reason), since: received_at })
+    }
+}
+
+/// A number that is not negative.
+fn count(value: &Option<Value>) -> Option<i64> {
+    value.as_ref().and_then(Value::as_i64).filter(|number| *number >= 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_count_says_nothing() {
+        for next in ["-1", "\"7\"", "7.5", "null", "9223372036854775808", "[7]"] {
+            let said = Said::read("audit.http", &format!(r#"{{"audit.sequence.next":{next}}}"#), 1);
+            assert_eq!(said, Said::default(), "{next}");
+        }
+        assert_eq!(Said::read("audit.http", r#"{"audit.sequence.next":7,"#, 1), Said::default(), "damaged");
+    }
+
+    #[test]
+    fn a_sign_of_life_announces_what_the_start_does() {
+        let attributes =
+            r#"{"audit.buffer.max_records":10000,"audit.sequence.next":7,"audit.stream.alive_interval_ms":30000}"#;
+        let limits = Limits { alive_interval_ms: Some(30_000), buffer_records: Some(10_000) };
+        for (name, event) in
+            [("audit.stream.start", Event::Start(limits)), ("audit.stream.alive", Event::Alive(limits))]
+        {
+            assert_eq!(Said::read(name, attributes, 1), Said { next: Some(7), event });
+        }
+    }
+}
