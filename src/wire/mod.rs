@@ -1,17 +1,21 @@
 //! The bytes on the wire: a record becomes a fragment once, and a batch joins fragments without touching them again.
 
 mod attributes;
+mod name;
 mod ndjson;
-mod otlp;
+mod otlp_json;
+mod otlp_protobuf;
+mod protobuf;
 mod sink;
 
 use std::ops::Range;
 
 use uuid::Uuid;
 
-use crate::json::Writer;
 use crate::record::Event;
-use sink::{Sink, name};
+use crate::writer::Writer;
+use name::name;
+use sink::Sink;
 
 /// `telemetry.sdk.name`, and the name of the OTLP scope.
 pub const SDK_NAME: &str = "audit-filter";
@@ -21,6 +25,8 @@ pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How a batch is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
+    /// OTLP/HTTP protobuf logs.
+    OtlpProtobuf,
     /// OTLP/HTTP JSON logs.
     OtlpJson,
     /// One flat JSON object a line.
@@ -32,6 +38,7 @@ impl Format {
     #[must_use]
     pub fn content_type(self) -> &'static str {
         match self {
+            Self::OtlpProtobuf => "application/x-protobuf",
             Self::OtlpJson => "application/json",
             Self::Ndjson => "application/x-ndjson",
         }
@@ -52,21 +59,26 @@ struct Resource<'e> {
     service: &'e str,
     origin: Origin,
     batch_id: Uuid,
+    /// In OTLP an attribute of the scope.
+    next: u64,
 }
 
 impl Resource<'_> {
-    fn list(&self, mut sink: Sink<'_>) {
+    fn list(&self, sink: &mut Sink<'_>) {
         let stream_id = self.origin.stream_id;
-        sink.text(name!(text "service.name"), self.service.as_bytes());
-        sink.uuid(name!(text "service.instance.id"), "", stream_id);
-        sink.uuid(name!(text "audit.stream.id"), "", stream_id);
-        sink.uuid(name!(text "audit.batch.id"), "", self.batch_id);
-        sink.word(name!(text "telemetry.sdk.name"), SDK_NAME);
-        sink.word(name!(text "telemetry.sdk.version"), SDK_VERSION);
+        sink.text(name!("service.name"), self.service.as_bytes());
+        sink.uuid(name!("service.instance.id"), "", stream_id);
+        sink.uuid(name!("audit.stream.id"), "", stream_id);
+        sink.uuid(name!("audit.batch.id"), "", self.batch_id);
+        sink.word(name!("telemetry.sdk.name"), SDK_NAME);
+        sink.word(name!("telemetry.sdk.version"), SDK_VERSION);
         if self.origin.recovered {
-            sink.flag(name!(flag "audit.recovered"), true);
+            sink.flag(name!("audit.recovered"), true);
         }
-        sink.close();
+    }
+
+    fn list_scope(&self, sink: &mut Sink<'_>) {
+        sink.int(name!("audit.sequence.next"), self.next);
     }
 }
 
@@ -88,8 +100,8 @@ pub struct Numbered<'e> {
 /// The body of a batch and where its records stand in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
-    /// What is sent, the same at every attempt: UTF-8.
-    pub text: Vec<u8>,
+    /// What is sent, the same at every attempt.
+    pub bytes: Vec<u8>,
     /// The range of each fragment, in the order given.
     pub fragments: Vec<Range<usize>>,
 }
@@ -122,44 +134,55 @@ impl Encoder {
     pub fn record(&mut self, record: &Numbered<'_>) -> Box<[u8]> {
         self.scratch.truncate(0);
         match self.format {
-            Format::OtlpJson => otlp::record(record, &mut self.scratch),
+            Format::OtlpProtobuf => otlp_protobuf::record(record, &mut self.scratch),
+            Format::OtlpJson => otlp_json::record(record, &mut self.scratch),
             Format::Ndjson => ndjson::record(record, &mut self.scratch),
         }
         self.scratch.as_bytes().into()
     }
 
-    /// Joins fragments to the body of one batch.
+    /// Joins fragments to the body of one batch. Every number of the stream below `next` was given out before that:
+    /// `audit.sequence.next`.
     #[must_use]
-    pub fn batch<'f>(&self, origin: Origin, batch_id: Uuid, fragments: impl Iterator<Item = &'f [u8]> + Clone) -> Body {
-        let frame = self.frame(&Resource { service: &self.service, origin, batch_id });
-        let [prefix, separator, suffix] = [&frame.prefix, &frame.separator, &frame.suffix].map(Writer::as_bytes);
-        let bytes: usize = fragments.clone().map(|fragment| fragment.len() + separator.len()).sum();
-        let mut text = Vec::with_capacity(prefix.len() + bytes + suffix.len());
-        text.extend_from_slice(prefix);
-        let mut ranges = Vec::with_capacity(fragments.clone().count());
-        for fragment in fragments {
-            if !ranges.is_empty() {
-                text.extend_from_slice(separator);
-            }
-            let start = text.len();
-            text.extend_from_slice(fragment);
-            ranges.push(start..text.len());
-        }
-        text.extend_from_slice(suffix);
-        Body { text, fragments: ranges }
-    }
-
-    fn frame(&self, resource: &Resource<'_>) -> Frame {
+    pub fn batch<'f>(
+        &self,
+        origin: Origin,
+        next: u64,
+        batch_id: Uuid,
+        fragments: impl Iterator<Item = &'f [u8]> + Clone,
+    ) -> Body {
+        let resource = Resource { service: &self.service, origin, batch_id, next };
         match self.format {
-            Format::OtlpJson => otlp::frame(resource),
-            Format::Ndjson => ndjson::frame(resource),
+            Format::OtlpProtobuf => otlp_protobuf::batch(&resource, fragments),
+            Format::OtlpJson => otlp_json::frame(&resource).around(fragments),
+            Format::Ndjson => ndjson::frame(&resource).around(fragments),
         }
     }
 }
 
-/// What stands before, between and after the records of a batch.
+/// What stands before, between and after the records of a batch of text.
 struct Frame {
     prefix: Writer,
     separator: Writer,
     suffix: Writer,
+}
+
+impl Frame {
+    fn around<'f>(&self, fragments: impl Iterator<Item = &'f [u8]> + Clone) -> Body {
+        let [prefix, separator, suffix] = [&self.prefix, &self.separator, &self.suffix].map(Writer::as_bytes);
+        let length: usize = fragments.clone().map(|fragment| fragment.len() + separator.len()).sum();
+        let mut bytes = Vec::with_capacity(prefix.len() + length + suffix.len());
+        bytes.extend_from_slice(prefix);
+        let mut ranges = Vec::with_capacity(fragments.clone().count());
+        for fragment in fragments {
+            if !ranges.is_empty() {
+                bytes.extend_from_slice(separator);
+            }
+            let start = bytes.len();
+            bytes.extend_from_slice(fragment);
+            ranges.push(start..bytes.len());
+        }
+        bytes.extend_from_slice(suffix);
+        Body { bytes, fragments: ranges }
+    }
 }

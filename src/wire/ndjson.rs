@@ -1,15 +1,18 @@
-//! NDJSON: one flat object a line, attribute names as keys, the resource's attributes repeated in every line.
+//! NDJSON: one flat object a line, attribute names as keys, the attributes of resource and scope repeated in every line.
 
 use super::attributes;
-use super::sink::{Sink, name};
-use super::{Format, Frame, Numbered, Resource};
-use crate::json::Writer;
+use super::name::name;
+use super::sink::{Sink, Value};
+use super::{Frame, Numbered, Resource};
 use crate::record::Event;
+use crate::writer::Writer;
 
-/// What ends every record: the resource's attributes and the end of the line.
+/// What ends every record: the attributes of resource and scope, and the end of the line.
 pub(super) fn frame(resource: &Resource<'_>) -> Frame {
     let mut end = Writer::default();
-    resource.list(Sink::new(&mut end, Format::Ndjson));
+    let mut sink = Sink::flat(&mut end);
+    resource.list(&mut sink);
+    resource.list_scope(&mut sink);
     end.push_str("}\n");
     Frame { prefix: Writer::default(), separator: end.clone(), suffix: end }
 }
@@ -18,15 +21,24 @@ pub(super) fn frame(resource: &Resource<'_>) -> Frame {
 pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
     out.push_str(r#"{"time_unix_nano":"#);
     out.push_int(record.time_unix_nanos);
-    let mut sink = Sink::new(out, Format::Ndjson);
-    sink.int(name!(int "observed_time_unix_nano"), record.observed_unix_nanos);
-    sink.word(name!(text "event_name"), attributes::event_name(record.event));
-    sink.int(name!(int "severity_number"), attributes::severity(record.event));
+    let mut sink = Sink::flat(out);
+    sink.int(name!("observed_time_unix_nano"), record.observed_unix_nanos);
+    sink.word(name!("event_name"), attributes::event_name(record.event));
+    sink.int(name!("severity_number"), attributes::severity(record.event));
     attributes::list(record, &mut sink);
     if let Event::Exchange(exchange) = record.event
         && let Some(trace) = &exchange.trace
     {
-        sink.text(name!(text "trace_id"), &trace.trace_id);
-        sink.text(name!(text "span_id"), &trace.span_id);
+        sink.text(name!("trace_id"), &trace.trace_id);
+        sink.text(name!("span_id"), &trace.span_id);
     }
+}
+
+/// One member, behind others.
+pub(super) fn push_member(out: &mut Writer, [prefix, name]: [&str; 2], value: Value<'_>) {
+    out.push_str(",\"");
+    out.push_str(prefix);
+    out.push_str(name);
+    out.push_str("\":");
+    value.push_json(out);
 }

@@ -1,151 +1,156 @@
-//! Where the attributes of a record or of a batch go, in either format.
+//! Where the attributes of a record or of a batch go, in each format.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::Format;
-use crate::json::Writer;
+use super::name::{Name, RECORD_ATTRIBUTES};
+use super::protobuf::{self, Field, STRING_VALUE, bool_value, double_value, int_value};
+use super::{ndjson, otlp_json};
+use crate::copy::copy_ascii;
 use crate::time::nanos;
+use crate::writer::{UUID_LENGTH, Writer, uuid_text};
 
-/// The name of an attribute, and in one piece with what OTLP writes around it: the end of the attribute before, the name,
-/// and the start of the value. Names need no escaping.
-#[derive(Clone, Copy)]
-pub(super) struct Name<const N: usize> {
-    plain: &'static str,
-    piece: [u8; N],
+/// The longest text before a UUID.
+const MAX_UUID_PREFIX: usize = 4;
+
+/// The largest length that takes one byte in protobuf.
+const MAX_SHORT: usize = 0x7f;
+
+/// The value of an attribute.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Value<'v> {
+    /// A string from raw bytes; what is not UTF-8 becomes U+FFFD.
+    Text(&'v [u8]),
+    /// A string of UTF-8 that needs no escaping.
+    Word(&'v [u8]),
+    /// An integer.
+    Int(u64),
+    /// A boolean.
+    Flag(bool),
+    /// Microseconds, written as milliseconds.
+    Micros(u64),
 }
 
-impl<const N: usize> Name<N> {
-    /// One of the names that [`name`] makes, which knows how long the piece is.
-    pub(super) const fn new(plain: &'static str, piece: &'static str) -> Self {
-        let Some(piece) = piece.as_bytes().first_chunk() else { unreachable!() };
-        Self { plain, piece: *piece }
+impl Value<'_> {
+    /// Writes it as JSON has it.
+    pub(super) fn push_json(self, out: &mut Writer) {
+        match self {
+            Self::Text(bytes) => out.push_text(bytes),
+            Self::Word(word) => {
+                out.push(b'"');
+                out.push_bytes(word);
+                out.push(b'"');
+            }
+            Self::Int(number) => out.push_int(number),
+            Self::Flag(flag) => out.push_str(if flag { "true" } else { "false" }),
+            Self::Micros(micros) => out.push_millis(micros),
+        }
     }
 }
 
-/// What ends an attribute of OTLP, and begins the next.
-const END: &str = "}},";
-/// What stands before a name in OTLP.
-const OPEN: &str = r#"}},{"key":""#;
-/// What stands between the name and the value of a string.
-pub(super) const TEXT: &str = r#"","value":{"stringValue":""#;
-
-/// The [`Name`] of a value of this kind.
-macro_rules! name {
-    (text $name:literal) => {
-        name!($name, r#"","value":{"stringValue":""#)
-    };
-    (int $name:literal) => {
-        name!($name, r#"","value":{"intValue":""#)
-    };
-    (flag $name:literal) => {
-        name!($name, r#"","value":{"boolValue":"#)
-    };
-    (millis $name:literal) => {
-        name!($name, r#"","value":{"doubleValue":"#)
-    };
-    ($name:literal, $kind:literal) => {{
-        const PIECE: &str = concat!(r#"}},{"key":""#, $name, $kind);
-        const NAME: $crate::wire::sink::Name<{ PIECE.len() }> = $crate::wire::sink::Name::new($name, PIECE);
-        NAME
-    }};
+/// How attributes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// As messages `KeyValue` of a log record.
+    Record,
+    /// As messages `KeyValue` of another parent, each with this key.
+    Protobuf(u8),
+    /// As objects of OTLP/JSON; the first has no comma before it.
+    Json { is_first: bool },
+    /// As members of an object that goes on.
+    Flat,
 }
-pub(super) use name;
 
-/// Writes attributes one after the other. A name is written where it is asked for, since its length is known only there; what
-/// follows it in one place for all, to keep the module small.
+/// Writes attributes one after the other.
+///
+/// Most are written in protobuf, for a record, and are short: for those the name is written where it is given, since its
+/// length is known only there, and what follows it in one place for all, to keep the module small.
 pub(super) struct Sink<'o> {
     out: &'o mut Writer,
-    format: Format,
-    /// In OTLP the next piece ends the attribute before it; nothing stands before the first.
-    is_first: bool,
+    form: Form,
 }
 
 impl<'o> Sink<'o> {
-    /// Starts a list of attributes; in NDJSON they go on with an object that is not empty.
-    pub(super) fn new(out: &'o mut Writer, format: Format) -> Self {
-        Self { out, format, is_first: true }
+    /// Attributes of a record in protobuf.
+    pub(super) fn record(out: &'o mut Writer) -> Self {
+        Self { out, form: Form::Record }
     }
 
-    /// Ends the list.
-    pub(super) fn close(self) {
-        if self.format == Format::OtlpJson && !self.is_first {
-            self.out.push_str("}}");
-        }
+    /// Attributes as messages; `list` is the key of the field in their parent.
+    pub(super) fn protobuf(out: &'o mut Writer, list: u8) -> Self {
+        Self { out, form: Form::Protobuf(list) }
+    }
+
+    /// Attributes as elements of an array of OTLP/JSON.
+    pub(super) fn json(out: &'o mut Writer) -> Self {
+        Self { out, form: Form::Json { is_first: true } }
+    }
+
+    /// Attributes as members of an object that has others before them.
+    pub(super) fn flat(out: &'o mut Writer) -> Self {
+        Self { out, form: Form::Flat }
+    }
+
+    /// Whether the attributes of a record, of its scope and of its resource stand in one object.
+    pub(super) fn is_flat(&self) -> bool {
+        self.form == Form::Flat
     }
 
     /// A string from raw bytes.
     #[inline(always)]
     pub(super) fn text<const N: usize>(&mut self, name: Name<N>, value: &[u8]) {
-        self.open(&name);
-        self.string(value);
-    }
-
-    #[inline(never)]
-    fn string(&mut self, value: &[u8]) {
-        self.quoted(|out| out.push_inside(value));
+        self.string(name, value, Value::Text);
     }
 
     /// A string that needs no escaping.
     #[inline(always)]
     pub(super) fn word<const N: usize>(&mut self, name: Name<N>, value: &str) {
-        self.open(&name);
-        self.plain_string(value);
+        self.string(name, value.as_bytes(), Value::Word);
     }
 
-    #[inline(never)]
-    fn plain_string(&mut self, value: &str) {
-        self.quoted(|out| out.push_str(value));
-    }
-
-    /// A UUID with a word before it.
+    /// A UUID, with at most four characters before it.
     pub(super) fn uuid<const N: usize>(&mut self, name: Name<N>, prefix: &str, value: Uuid) {
-        self.open(&name);
-        self.quoted(|out| {
-            out.push_str(prefix);
-            out.push_uuid(value.as_u128());
-        });
+        let mut text = [0; MAX_UUID_PREFIX + UUID_LENGTH];
+        let length = prefix.len() + UUID_LENGTH;
+        if let Some((before, digits)) = text.split_at_mut_checked(prefix.len()) {
+            before.copy_from_slice(prefix.as_bytes());
+            if let Some(digits) = digits.first_chunk_mut() {
+                *digits = uuid_text(value.as_u128());
+            }
+        }
+        self.string(name, text.get(..length).unwrap_or_default(), Value::Word);
     }
 
-    /// An integer, which OTLP writes as a string.
+    /// An integer.
     #[inline(always)]
     pub(super) fn int<const N: usize>(&mut self, name: Name<N>, value: u64) {
-        self.open(&name);
-        self.int_value(value);
-    }
-
-    #[inline(never)]
-    fn int_value(&mut self, value: u64) {
-        self.out.push_int(value);
-        if self.format == Format::OtlpJson {
-            self.out.push(b'"');
+        if self.opens(&name) {
+            self.close_int(N, value);
+        } else {
+            self.put(["", name.plain], Value::Int(value));
         }
     }
 
     /// A boolean.
     pub(super) fn flag<const N: usize>(&mut self, name: Name<N>, value: bool) {
-        self.open(&name);
-        self.out.push_str(if value { "true" } else { "false" });
+        self.put(["", name.plain], Value::Flag(value));
     }
 
     /// A duration in milliseconds, exact to the microsecond.
     pub(super) fn millis<const N: usize>(&mut self, name: Name<N>, value: Duration) {
-        self.open(&name);
-        self.out.push_millis(nanos(value) / 1000);
+        let micros = nanos(value) / 1000;
+        if self.opens(&name) {
+            self.close_number(N, &milliseconds(micros));
+        } else {
+            self.put(["", name.plain], Value::Micros(micros));
+        }
     }
 
     /// A string from raw bytes, by a name that only the configuration knows, in two parts. It needs no escaping.
     pub(super) fn named(&mut self, prefix: &str, name: &str, value: &[u8]) {
-        let (open, kind) = match self.format {
-            Format::OtlpJson => (self.skip_end(OPEN.as_bytes()), TEXT),
-            Format::Ndjson => (b",\"".as_slice(), "\":"),
-        };
-        self.out.push_bytes(open);
-        for piece in [prefix, name, kind] {
-            self.out.push_str(piece);
-        }
-        self.string(value);
+        self.put([prefix, name], Value::Text(value));
     }
 
     /// A string if there is one.
@@ -162,44 +167,102 @@ impl<'o> Sink<'o> {
         self.optional(name, Some(value).filter(|value| !value.is_empty()));
     }
 
-    /// Writes a name; the caller writes its value.
+    /// A string; `kind` says what it is made of.
     #[inline(always)]
-    fn open<const N: usize>(&mut self, name: &Name<N>) {
-        if self.format == Format::OtlpJson && !self.is_first {
-            self.out.push_piece(&name.piece);
+    fn string<'v, const N: usize>(&mut self, name: Name<N>, text: &'v [u8], kind: fn(&'v [u8]) -> Value<'v>) {
+        if self.opens(&name) {
+            self.close_text(name.plain, text);
         } else {
-            self.open_otherwise(name.plain, &name.piece);
+            self.put(["", name.plain], kind(text));
+        }
+    }
+
+    /// Writes what stands before the value, where the attribute is one of a record in protobuf.
+    #[inline(always)]
+    fn opens<const N: usize>(&mut self, name: &Name<N>) -> bool {
+        let is_record = self.form == Form::Record;
+        if is_record {
+            self.out.push_piece(&name.piece);
+        }
+        is_record
+    }
+
+    /// Writes a string behind its name.
+    #[inline(never)]
+    fn close_text(&mut self, name: &str, text: &[u8]) {
+        const HEAD: usize = 3;
+        // What stands behind the length of the whole: key, length and text of the name, key of the value.
+        let open = 3 + name.len();
+        let pair = open + HEAD + text.len();
+        let mut is_ascii = false;
+        if pair <= MAX_SHORT {
+            self.out.fill(HEAD + text.len(), |room| {
+                if let Some((head, room)) = room.split_first_chunk_mut::<HEAD>() {
+                    *head = [text.len() as u8 + 2, STRING_VALUE, text.len() as u8];
+                    is_ascii = copy_ascii(room, text);
+                }
+                HEAD + text.len()
+            });
+        }
+        if is_ascii {
+            self.out.replace_back(pair + 1, pair as u8);
+        } else {
+            let written = if pair <= MAX_SHORT { pair } else { open };
+            self.out.take_back(written + 2);
+            self.put(["", name], Value::Text(text));
         }
     }
 
     #[inline(never)]
-    fn open_otherwise(&mut self, plain: &str, piece: &[u8]) {
-        match self.format {
-            Format::OtlpJson => {
-                let piece = self.skip_end(piece);
-                self.out.push_bytes(piece);
-            }
-            Format::Ndjson => {
-                self.out.push_str(",\"");
-                self.out.push_str(plain);
-                self.out.push_str("\":");
-            }
-        }
+    fn close_int(&mut self, piece: usize, number: u64) {
+        self.close_number(piece, &int_value(number));
     }
 
-    /// Leaves out what would end the attribute before the first.
-    #[inline(always)]
-    fn skip_end<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
-        if std::mem::take(&mut self.is_first) { piece.get(END.len()..).unwrap_or_default() } else { piece }
+    /// Writes a number behind its name.
+    fn close_number(&mut self, piece: usize, number: &Field) {
+        let any = number.as_bytes();
+        self.out.push(any.len() as u8);
+        self.out.push_bytes(any);
+        let pair = piece - 2 + 1 + any.len();
+        self.out.replace_back(pair + 1, pair as u8);
     }
 
-    /// Writes a string; in OTLP the name has opened it.
-    #[inline(always)]
-    fn quoted(&mut self, write: impl FnOnce(&mut Writer)) {
-        if self.format == Format::Ndjson {
-            self.out.push(b'"');
+    /// Names need no escaping.
+    #[inline(never)]
+    fn put(&mut self, name: [&str; 2], value: Value<'_>) {
+        match &mut self.form {
+            Form::Record => put_protobuf(self.out, RECORD_ATTRIBUTES, name, value),
+            Form::Protobuf(list) => put_protobuf(self.out, *list, name, value),
+            Form::Json { is_first } => {
+                if !std::mem::take(is_first) {
+                    self.out.push(b',');
+                }
+                otlp_json::push_attribute(self.out, name, value);
+            }
+            Form::Flat => ndjson::push_member(self.out, name, value),
         }
-        write(self.out);
-        self.out.push(b'"');
+    }
+}
+
+fn put_protobuf(out: &mut Writer, list: u8, name: [&str; 2], value: Value<'_>) {
+    let number = match value {
+        Value::Text(bytes) => return protobuf::push_text(out, list, name, &utf8(bytes)),
+        Value::Word(word) => return protobuf::push_text(out, list, name, word),
+        Value::Int(number) => int_value(number),
+        Value::Flag(flag) => bool_value(flag),
+        Value::Micros(micros) => milliseconds(micros),
+    };
+    protobuf::push_number(out, list, name, &number);
+}
+
+fn milliseconds(micros: u64) -> Field {
+    double_value(micros as f64 / 1000.0)
+}
+
+/// The bytes as they are where they are UTF-8, which `String::from_utf8_lossy` finds out byte by byte.
+pub(super) fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
+    match str::from_utf8(bytes) {
+        Ok(_) => Cow::Borrowed(bytes),
+        Err(_) => Cow::Owned(String::from_utf8_lossy(bytes).into_owned().into_bytes()),
     }
 }

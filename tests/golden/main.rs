@@ -18,9 +18,13 @@ use std::time::Duration;
 
 use audit_filter::host::SharedData;
 use audit_filter::pipeline::Pipeline;
-use audit_filter::record::{Event, ExchangeRecord, Loss, LossReason, Stage};
+use audit_filter::pipeline::journal::{Authenticated, Identity, Key};
+use audit_filter::record::{Action, Event, ExchangeRecord, Loss, LossReason, Stage, StreamLimits};
+use audit_filter::recorder::tracking::Context;
 use audit_filter::time::Now;
 use audit_filter::wire::{Encoder, Format, Numbered, Origin};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use prost::Message as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -46,8 +50,16 @@ const RESOURCE: [&str; 7] = [
     "audit.recovered",
 ];
 
+/// Attributes of the scope: what a batch says of its stream.
+const SCOPE: [&str; 1] = ["audit.sequence.next"];
+
+/// One more than the number of the last record.
+const NEXT: u64 = 14;
+
+const LIMITS: StreamLimits = StreamLimits { alive_interval_ms: 30_000, buffer_records: 10_000 };
+
 /// The attributes of the contract, section 4.
-const ATTRIBUTES: [&str; 60] = [
+const ATTRIBUTES: [&str; 62] = [
     "log.record.uid",
     "audit.rule",
     "audit.action",
@@ -84,6 +96,9 @@ const ATTRIBUTES: [&str; 60] = [
     "audit.tag.retention",
     "audit.tag.owner.team",
     "audit.sequence.next",
+    // Of the start of a stream and of its signs of life.
+    "audit.stream.alive_interval_ms",
+    "audit.buffer.max_records",
     "audit.loss.reason",
     "audit.loss.count",
     "audit.loss.first_number",
@@ -133,7 +148,7 @@ impl SharedData for NoSharedData {
 fn events() -> Vec<Event> {
     let exchange = |record: ExchangeRecord| Event::Exchange(Box::new(record));
     vec![
-        Event::StreamStart,
+        Event::StreamStart(LIMITS),
         exchange(check()),
         exchange(denied_call()),
         exchange(hashed_context()),
@@ -145,11 +160,12 @@ fn events() -> Vec<Event> {
         exchange(tunnel(Stage::Started)),
         exchange(tunnel(Stage::Complete)),
         Event::Loss(Loss { reason: LossReason::BufferFull, count: 3, first: 5, last: 9 }),
-        Event::StreamEnd { next: 11 },
+        Event::StreamAlive(LIMITS),
+        Event::StreamEnd { next: NEXT },
     ]
 }
 
-fn batch(format: Format) -> String {
+fn batch(format: Format) -> Vec<u8> {
     let mut encoder = Encoder::new(format, "shop \"eins\"".to_owned());
     let fragments: Vec<Box<[u8]>> = (0..)
         .zip(events())
@@ -163,25 +179,30 @@ fn batch(format: Format) -> String {
             })
         })
         .collect();
-    let body = encoder.batch(OWN, BATCH, fragments.iter().map(AsRef::as_ref));
+    let body = encoder.batch(OWN, NEXT, BATCH, fragments.iter().map(AsRef::as_ref));
     for (fragment, range) in fragments.iter().zip(body.fragments) {
-        assert_eq!(body.text.get(range), Some(fragment.as_ref()));
+        assert_eq!(body.bytes.get(range), Some(fragment.as_ref()));
     }
-    String::from_utf8(body.text).unwrap()
+    body.bytes
 }
 
 #[track_caller]
-fn check_file(name: &str, written: &str) {
+fn check_file(name: &str, written: &[u8]) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&path, written).unwrap();
     }
-    let golden = fs::read_to_string(&path).unwrap();
-    assert_eq!(written, golden, "{name} has changed; UPDATE_GOLDEN=1 rewrites it");
+    let golden = fs::read(&path).unwrap();
+    assert!(written == golden, "{name} has changed; UPDATE_GOLDEN=1 rewrites it");
 }
 
 #[test]
-fn otlp_is_byte_for_byte_the_file() {
+fn protobuf_is_byte_for_byte_the_file() {
+    check_file("otlp-batch.binpb", &batch(Format::OtlpProtobuf));
+}
+
+#[test]
+fn otlp_json_is_byte_for_byte_the_file() {
     check_file("otlp-batch.json", &batch(Format::OtlpJson));
 }
 
@@ -190,12 +211,13 @@ fn ndjson_is_byte_for_byte_the_file() {
     check_file("batch.ndjson", &batch(Format::Ndjson));
 }
 
-fn otlp_records() -> (Value, Vec<Value>) {
-    let request: Value = serde_json::from_str(&batch(Format::OtlpJson)).unwrap();
+/// The resource, the scope and the records.
+fn otlp_records() -> (Value, Value, Vec<Value>) {
+    let request: Value = serde_json::from_slice(&batch(Format::OtlpJson)).unwrap();
     let [group] = &request["resourceLogs"].as_array().unwrap()[..] else { panic!("{request}") };
     let [scope] = &group["scopeLogs"].as_array().unwrap()[..] else { panic!("{request}") };
     assert_eq!(scope["scope"]["name"], "audit-filter");
-    (group["resource"].clone(), scope["logRecords"].as_array().unwrap().clone())
+    (group["resource"].clone(), scope["scope"].clone(), scope["logRecords"].as_array().unwrap().clone())
 }
 
 fn keys(parent: &Value) -> Vec<String> {
@@ -222,11 +244,14 @@ fn check_value(value: &Value) {
 
 #[test]
 fn otlp_follows_the_contract() {
-    let (resource, records) = otlp_records();
+    let (resource, scope, records) = otlp_records();
+    assert_eq!(keys(&scope), SCOPE);
+    assert_eq!(attribute(&scope, "audit.sequence.next"), Some(&json!({"intValue": NEXT.to_string()})));
     let (recovered, always) = RESOURCE.split_last().unwrap();
     assert_eq!(keys(&resource), always);
-    let body = Encoder::new(Format::OtlpJson, String::new()).batch(RECOVERED, BATCH, std::iter::once(b"{}".as_slice()));
-    let body: Value = serde_json::from_slice(&body.text).unwrap();
+    let body =
+        Encoder::new(Format::OtlpJson, String::new()).batch(RECOVERED, 1, BATCH, std::iter::once(b"{}".as_slice()));
+    let body: Value = serde_json::from_slice(&body.bytes).unwrap();
     let resource = &body["resourceLogs"][0]["resource"];
     assert_eq!(keys(resource), RESOURCE);
     assert_eq!(attribute(resource, recovered), Some(&json!({"boolValue": true})));
@@ -253,7 +278,7 @@ fn otlp_follows_the_contract() {
 
 #[test]
 fn severities_bodies_and_names() {
-    let (_, records) = otlp_records();
+    let (_, _, records) = otlp_records();
     let found: Vec<_> = records
         .iter()
         .map(|record| {
@@ -278,6 +303,7 @@ fn severities_bodies_and_names() {
         (9, "audit.http", "CONNECT target.example:443 started"),
         (9, "audit.http", "CONNECT target.example:443 success"),
         (17, "audit.loss", "audit.loss"),
+        (9, "audit.stream.alive", "audit.stream.alive"),
         (9, "audit.stream.end", "audit.stream.end"),
     ];
     assert_eq!(found, expected.map(|(severity, name, body)| (severity, name.to_owned(), body.to_owned())));
@@ -285,7 +311,7 @@ fn severities_bodies_and_names() {
 
 #[test]
 fn values_arrive_as_they_were() {
-    let (_, records) = otlp_records();
+    let (_, _, records) = otlp_records();
     let text =
         |index: usize, name: &str| attribute(&records[index], name).map(|value| value["stringValue"].as_str().unwrap());
     assert_eq!(text(2, "rpc.method"), Some("shop.Users/Delete"));
@@ -311,15 +337,55 @@ fn values_arrive_as_they_were() {
         assert_eq!(attribute(&records[10], name).unwrap()["intValue"], digits);
     }
     assert_eq!(text(11, "audit.loss.reason"), Some("buffer_full"));
-    assert_eq!(attribute(&records[12], "audit.sequence.next").unwrap()["intValue"], "11");
+    for index in [0, 12] {
+        assert_eq!(attribute(&records[index], "audit.stream.alive_interval_ms").unwrap()["intValue"], "30000");
+        assert_eq!(attribute(&records[index], "audit.buffer.max_records").unwrap()["intValue"], "10000");
+    }
+    assert_eq!(attribute(&records[13], "audit.sequence.next").unwrap()["intValue"], "14");
+}
+
+/// Protobuf and JSON are two encodings of one message: a reader of both, which is not ours, finds the same in them.
+#[test]
+fn the_protobuf_is_the_json() {
+    let from_json: ExportLogsServiceRequest = serde_json::from_slice(&batch(Format::OtlpJson)).unwrap();
+    let from_protobuf = ExportLogsServiceRequest::decode(batch(Format::OtlpProtobuf).as_slice()).unwrap();
+    assert_eq!(from_protobuf, from_json);
+}
+
+/// Lengths of all sizes, and text that is not UTF-8, are the same in both encodings.
+#[test]
+fn long_values_are_the_same_in_protobuf_and_in_json() {
+    for length in [0, 1, 60, 90, 100, 110, 120, 127, 128, 200, 16_383, 16_384, 70_000] {
+        let mut record = check();
+        record.captured = vec![("audit.capture.query.x".into(), vec![0xff; length])];
+        record.context = Some(Context::Whole(vec![b'x'; length]));
+        record.action = Action::Text(vec![b'"'; length]);
+        let event = Event::Exchange(Box::new(record));
+        let [from_json, from_protobuf] = [Format::OtlpJson, Format::OtlpProtobuf].map(|format| one(format, &event));
+        let from_json: ExportLogsServiceRequest = serde_json::from_slice(&from_json).unwrap();
+        assert_eq!(ExportLogsServiceRequest::decode(from_protobuf.as_slice()).unwrap(), from_json, "{length}");
+    }
+}
+
+/// A batch of one record.
+fn one(format: Format, event: &Event) -> Vec<u8> {
+    let mut encoder = Encoder::new(format, "shop".to_owned());
+    let uid = Uuid::from_u128(FIRST_UID);
+    let numbered = Numbered { number: u64::MAX >> 1, uid, time_unix_nanos: START, observed_unix_nanos: START, event };
+    let fragment = encoder.record(&numbered);
+    encoder.batch(RECOVERED, NEXT, BATCH, std::iter::once(&*fragment)).bytes
 }
 
 /// The two formats tell the same, under the same names.
 #[test]
 fn ndjson_lines_are_the_otlp_records() {
-    let (resource, records) = otlp_records();
-    let text = batch(Format::Ndjson);
+    let (resource, scope, records) = otlp_records();
+    let text = String::from_utf8(batch(Format::Ndjson)).unwrap();
     assert!(text.ends_with('\n'));
+    assert!(
+        text.lines().all(|line| line.matches("\"audit.sequence.next\":").count() == 1),
+        "a name stands once in an object"
+    );
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), records.len());
     for (line, record) in lines.iter().zip(&records) {
@@ -327,7 +393,8 @@ fn ndjson_lines_are_the_otlp_records() {
         for name in line.keys() {
             assert!(ATTRIBUTES.contains(&name.as_str()) || RESOURCE.contains(&name.as_str()), "{name}");
         }
-        let attributes = [&resource, record].into_iter().flat_map(|parent| parent["attributes"].as_array().unwrap());
+        let attributes =
+            [&resource, &scope, record].into_iter().flat_map(|parent| parent["attributes"].as_array().unwrap());
         for entry in attributes {
             let plain = entry["value"].as_object().unwrap().values().next().unwrap();
             let found = &line[entry["key"].as_str().unwrap()];
@@ -347,12 +414,15 @@ fn a_pipeline_writes_the_same_twice() {
     let config = br#"{"audit_cluster": {"cluster": "audit"}, "service": "shop"}"#;
     let settings = audit_filter::config::parse(config, &|_| None).unwrap().pipeline;
     let write = |seed: u64| {
-        let mut pipeline = Pipeline::new(settings.clone(), STREAM, seed, Uuid::nil(), Rc::new(NoSharedData));
+        let identity = Identity::new(Uuid::nil(), STREAM, b"plugin", &settings);
+        let shared = Authenticated::new(Rc::new(NoSharedData), &[], Key::of_secret(b"process"));
+        let mut pipeline = Pipeline::new(settings.clone(), identity, seed, Rc::new(shared), Rc::default());
         let now = |seconds| Now { unix_nanos: START, uptime: Duration::from_secs(seconds) };
         let _ = pipeline.handle_exchange(Box::new(check()), None, now(1));
         let callout = pipeline.poll_callout(now(5)).unwrap();
-        let body = String::from_utf8(callout.body.to_vec()).unwrap();
-        assert!(body.contains(&callout.batch_id.to_string()));
+        let body = callout.body.to_vec();
+        let id = callout.batch_id.to_string();
+        assert!(body.windows(id.len()).any(|window| window == id.as_bytes()));
         assert_eq!(callout.batch_id.get_version_num(), 4);
         body
     };

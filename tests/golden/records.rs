@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::rc::Rc;
 use std::time::Duration;
 
-use audit_filter::record::{ExchangeRecord, Outcome, Protocol, RpcStatus, Stage, Termination, TraceContext};
+use audit_filter::record::{
+    Action, ExchangeRecord, Outcome, Protocol, RequestParts, RequestText, RpcStatus, Stage, Termination, TraceContext,
+};
 use audit_filter::recorder::correlation::Correlation;
 use audit_filter::recorder::identity::Identity;
 use audit_filter::recorder::rpc::{Dialect, StatusSource};
@@ -13,15 +15,22 @@ use audit_filter::recorder::tracking::Context;
 
 use crate::{START, STREAM};
 
+const GET_CHECK: RequestParts<'_> = RequestParts {
+    method: b"GET",
+    path: b"/check",
+    host: b"api.example.com",
+    user_agent: None,
+    request_id: None,
+    forwarded_for: None,
+};
+
 /// What every record of an exchange has.
 fn exchange(rule: &str, action: &str, outcome: Outcome) -> ExchangeRecord {
     ExchangeRecord {
-        action: action.as_bytes().to_vec(),
+        action: Action::Text(action.as_bytes().to_vec()),
         start_unix_nanos: START,
         duration: Duration::from_nanos(1_250_999),
-        method: b"GET".to_vec(),
-        path: b"/check".to_vec(),
-        host: b"api.example.com".to_vec(),
+        request: RequestText::new(&GET_CHECK),
         http_status: Some(200),
         protocol_version: Some(b"1.1".into()),
         client_address: Some(b"198.51.100.7".to_vec()),
@@ -31,10 +40,17 @@ fn exchange(rule: &str, action: &str, outcome: Outcome) -> ExchangeRecord {
 
 pub(crate) fn check() -> ExchangeRecord {
     ExchangeRecord {
-        user_agent: Some(b"curl/8.5.0".to_vec()),
-        request_id: Some(b"2f4a6a1e-7d0f-4b0e-9b53-0a1d1c1b1a19".to_vec()),
-        trace: Some(TraceContext { trace_id: *b"0af7651916cd43dd8448eb211c80319c", span_id: *b"b7ad6b7169203331" }),
-        ..exchange("check", "GET /check", Outcome::Success)
+        action: Action::MethodAndPath,
+        request: RequestText::new(&RequestParts {
+            user_agent: Some(b"curl/8.5.0"),
+            request_id: Some(b"2f4a6a1e-7d0f-4b0e-9b53-0a1d1c1b1a19"),
+            ..GET_CHECK
+        }),
+        trace: Some(Box::new(TraceContext {
+            trace_id: *b"0af7651916cd43dd8448eb211c80319c",
+            span_id: *b"b7ad6b7169203331",
+        })),
+        ..exchange("check", "", Outcome::Success)
     }
 }
 
@@ -44,21 +60,30 @@ pub(crate) fn denied_call() -> ExchangeRecord {
         duration: Duration::from_secs(3600),
         context: Some(Context::Whole(b"device=1;app=\"shop\"".to_vec())),
         header_conflict: true,
-        method: b"POST".to_vec(),
-        path: b"/shop.Users/Delete".to_vec(),
+        request: RequestText::new(&RequestParts {
+            method: b"POST",
+            path: b"/shop.Users/Delete",
+            user_agent: Some(b"grpc-rust/1.0"),
+            request_id: Some(b"r-2"),
+            ..GET_CHECK
+        }),
         route: Some("/shop.Users/{method}".to_owned()),
         rpc: Some(RpcStatus { name: Cow::Borrowed("PERMISSION_DENIED"), source: StatusSource::Trailers }),
         protocol_version: Some(b"2".into()),
-        user_agent: Some(b"grpc-rust/1.0".to_vec()),
         client_address: Some(b"2001:db8::7".to_vec()),
-        request_id: Some(b"r-2".to_vec()),
-        trace: Some(TraceContext { trace_id: *b"5b8efff798038103d269b633813fc60c", span_id: *b"eee19b7ec3c1b174" }),
+        trace: Some(Box::new(TraceContext {
+            trace_id: *b"5b8efff798038103d269b633813fc60c",
+            span_id: *b"eee19b7ec3c1b174",
+        })),
         peer_uri_san: Some(b"spiffe://mesh.internal/ns/shop".to_vec()),
         upstream_cluster: Some(b"shop-users".to_vec()),
         response_flags: Some("UF,URX".to_owned()),
         response_code_details: Some(b"via_upstream".to_vec()),
         error_message: Some("kein Zugriff f\u{fc}r \u{4f60} \u{1f512}".into()),
-        tags: Rc::new([("retention".to_owned(), "7y".to_owned()), ("owner.team".to_owned(), "id & access".to_owned())]),
+        tags: Some(Rc::new([
+            ("retention".to_owned(), "7y".to_owned()),
+            ("owner.team".to_owned(), "id & access".to_owned()),
+        ])),
         ..exchange("calls", "account.delete", Outcome::Denied)
     }
 }
@@ -78,8 +103,11 @@ pub(crate) fn hashed_context() -> ExchangeRecord {
 pub(crate) fn odd_bytes() -> ExchangeRecord {
     ExchangeRecord {
         context: Some(Context::Whole(b"a\xffb\xc3(\xe2\x82\xac\xf0\x9f".to_vec())),
-        path: "/\u{fc}/\u{4f60}/</script>".into(),
-        user_agent: Some(b"\"quoted\" back\\slash tab\t esc\x1b del\x7f one\x01 line\r\nend".to_vec()),
+        request: RequestText::new(&RequestParts {
+            path: "/\u{fc}/\u{4f60}/</script>".as_bytes(),
+            user_agent: Some(b"\"quoted\" back\\slash tab\t esc\x1b del\x7f one\x01 line\r\nend"),
+            ..GET_CHECK
+        }),
         http_status: None,
         ..exchange("tracked", "Pa\u{df}wort \u{e4}ndern \u{2713} \u{2028}", Outcome::Aborted)
     }
@@ -90,7 +118,7 @@ pub(crate) fn transcoded_call() -> ExchangeRecord {
     ExchangeRecord {
         protocol: Protocol::Grpc,
         dialect: Dialect::Transcoded,
-        path: b"/v1/users/ann".to_vec(),
+        request: RequestText::new(&RequestParts { path: b"/v1/users/ann", ..GET_CHECK }),
         http_status: Some(404),
         rpc: Some(RpcStatus { name: Cow::Borrowed("NOT_FOUND"), source: StatusSource::Trailers }),
         rpc_method: Some(b"shop.Users/Get".to_vec()),
@@ -106,9 +134,12 @@ pub(crate) fn tunnel(stage: Stage) -> ExchangeRecord {
         outcome: has_ended.then_some(Outcome::Success),
         started_number: has_ended.then_some(9),
         termination: if has_ended { Termination::Client } else { Termination::Complete },
-        method: b"CONNECT".to_vec(),
-        path: Vec::new(),
-        host: b"target.example".to_vec(),
+        request: RequestText::new(&RequestParts {
+            method: b"CONNECT",
+            path: b"",
+            host: b"target.example",
+            ..GET_CHECK
+        }),
         port: Some(443),
         http_status: has_ended.then_some(200),
         ..exchange("tunnels", "CONNECT target.example:443", Outcome::Success)

@@ -1,13 +1,18 @@
 //! Digits of numbers, eight at once in one word.
 
-use super::all;
+use crate::copy::copy;
+
+/// The same byte eight times.
+pub(crate) const fn all(byte: u8) -> u64 {
+    u64::from_le_bytes([byte; 8])
+}
 
 /// The first number with nine digits.
 pub(super) const EIGHT_DIGITS: u64 = 100_000_000;
 
 /// Eight decimal digits of a number that has no more, all at once: each half, quarter and eighth of them is divided at
 /// the same time, by a multiplication with the inverse of the divisor.
-pub(super) fn decimal(number: u32) -> [u8; 8] {
+pub(crate) fn decimal(number: u32) -> [u8; 8] {
     let (high, low) = (u64::from(number) / 10_000, u64::from(number) % 10_000);
     let fours = high | low << 32;
     let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
@@ -18,13 +23,31 @@ pub(super) fn decimal(number: u32) -> [u8; 8] {
 }
 
 /// Eight lower-case hexadecimal digits, all at once: each half byte is moved to a byte of its own.
-pub(super) fn hex(number: u32) -> [u8; 8] {
+pub(crate) fn hex(number: u32) -> [u8; 8] {
     let mut halves = u64::from(number);
     halves = (halves | halves << 16) & 0x0000_ffff_0000_ffff;
     halves = (halves | halves << 8) & 0x00ff_00ff_00ff_00ff;
     halves = (halves | halves << 4) & all(0x0f);
     let letters = (halves + all(6)) >> 4 & all(1);
     (halves + all(b'0') + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
+}
+
+/// Characters of a UUID.
+pub(crate) const UUID_LENGTH: usize = 36;
+
+/// A UUID in lower case (RFC 9562 section 4).
+pub(crate) fn uuid_text(uuid: u128) -> [u8; UUID_LENGTH] {
+    let [first, second, third, fourth] = [96, 64, 32, 0].map(|shift| hex((uuid >> shift) as u32));
+    let (second, third) = (second.split_at(4), third.split_at(4));
+    let mut text = [b'-'; UUID_LENGTH];
+    let mut place = |at: usize, digits: &[u8]| copy(text.get_mut(at..at + digits.len()).unwrap_or_default(), digits);
+    place(0, &first);
+    place(9, second.0);
+    place(14, second.1);
+    place(19, third.0);
+    place(24, third.1);
+    place(28, &fourth);
+    text
 }
 
 #[cfg(test)]
@@ -37,6 +60,13 @@ mod tests {
         fn eight_digits_are_exact(number in 0..100_000_000_u32, other: u32) {
             prop_assert_eq!(decimal(number).to_vec(), format!("{number:08}").into_bytes());
             prop_assert_eq!(hex(other).to_vec(), format!("{other:08x}").into_bytes());
+        }
+    }
+
+    #[test]
+    fn a_uuid_is_written_as_everywhere() {
+        for id in [0, 1, u128::MAX, 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210] {
+            assert_eq!(uuid_text(id), *uuid::Uuid::from_u128(id).to_string().as_bytes());
         }
     }
 

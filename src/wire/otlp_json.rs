@@ -4,10 +4,10 @@
 //! integers as decimal strings, ids as hexadecimal digits).
 
 use super::attributes;
-use super::sink::Sink;
-use super::{Format, Frame, Numbered, Resource, SDK_NAME, SDK_VERSION};
-use crate::json::Writer;
+use super::sink::{Sink, Value};
+use super::{Frame, Numbered, Resource, SDK_NAME, SDK_VERSION};
 use crate::record::Event;
+use crate::writer::Writer;
 
 /// The request around the records of a batch.
 pub(super) fn frame(resource: &Resource<'_>) -> Frame {
@@ -22,12 +22,14 @@ fn piece(text: &str) -> Writer {
 
 fn prefix(resource: &Resource<'_>) -> Writer {
     let mut out = piece(r#"{"resourceLogs":[{"resource":{"attributes":["#);
-    resource.list(Sink::new(&mut out, Format::OtlpJson));
+    resource.list(&mut Sink::json(&mut out));
     out.push_str(r#"]},"scopeLogs":[{"scope":{"name":""#);
     out.push_str(SDK_NAME);
     out.push_str(r#"","version":""#);
     out.push_str(SDK_VERSION);
-    out.push_str(r#""},"logRecords":["#);
+    out.push_str(r#"","attributes":["#);
+    resource.list_scope(&mut Sink::json(&mut out));
+    out.push_str(r#"]},"logRecords":["#);
     out
 }
 
@@ -42,11 +44,12 @@ pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
     out.push_piece(br#","eventName":""#);
     out.push_str(attributes::event_name(record.event));
     out.push_piece(br#"","body":{"stringValue":""#);
-    attributes::push_body(record.event, out);
+    let [action, space, word] = attributes::body(record.event);
+    out.push_inside(action);
+    out.push_bytes(space);
+    out.push_bytes(word);
     out.push_piece(br#""},"attributes":["#);
-    let mut sink = Sink::new(out, Format::OtlpJson);
-    attributes::list(record, &mut sink);
-    sink.close();
+    attributes::list(record, &mut Sink::json(out));
     out.push(b']');
     push_trace(record.event, out);
     out.push(b'}');
@@ -60,4 +63,28 @@ fn push_trace(event: &Event, out: &mut Writer) {
     out.push_piece(br#"","spanId":""#);
     out.push_piece(&trace.span_id);
     out.push(b'"');
+}
+
+/// One `KeyValue`.
+pub(super) fn push_attribute(out: &mut Writer, [prefix, name]: [&str; 2], value: Value<'_>) {
+    out.push_piece(br#"{"key":""#);
+    out.push_str(prefix);
+    out.push_str(name);
+    out.push_piece(br#"","value":{""#);
+    push_value(out, value);
+    out.push_str("}}");
+}
+
+/// The only member of an `AnyValue`, whose name is open. A 64-bit integer is a string.
+fn push_value(out: &mut Writer, value: Value<'_>) {
+    out.push_str(match value {
+        Value::Text(_) | Value::Word(_) => r#"stringValue":"#,
+        Value::Int(_) => r#"intValue":"#,
+        Value::Flag(_) => r#"boolValue":"#,
+        Value::Micros(_) => r#"doubleValue":"#,
+    });
+    let quote = if let Value::Int(_) = value { "\"" } else { "" };
+    out.push_str(quote);
+    value.push_json(out);
+    out.push_str(quote);
 }

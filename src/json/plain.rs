@@ -1,9 +1,7 @@
-//! Bytes moved in words, and judged on the way: whether they may stand in a JSON string as they are.
+//! Bytes copied in words, and judged on the way: whether they may stand in a JSON string as they are.
 
-/// The same byte eight times.
-pub(super) const fn all(byte: u8) -> u64 {
-    u64::from_le_bytes([byte; 8])
-}
+use crate::copy::copy_ends;
+use crate::writer::all;
 
 /// Whether eight bytes are ASCII of which nothing must be escaped. Subtraction sets the highest bit of bytes that are less,
 /// and perhaps of those above such a byte.
@@ -16,43 +14,6 @@ fn is_plain(word: u64) -> bool {
 
 pub(super) fn is_plain_byte(byte: u8) -> bool {
     (b' '..0x80).contains(&byte) && byte != b'"' && byte != b'\\'
-}
-
-/// Copies between pieces of the same size, in words that may overlap at the end.
-#[inline(always)]
-pub(super) fn copy(to: &mut [u8], from: &[u8]) {
-    if from.len() >= 16 {
-        copy_chunks::<16>(to, from);
-    } else if !copy_ends::<8>(to, from) && !copy_ends::<4>(to, from) {
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = *from;
-        }
-    }
-}
-
-/// Copies a whole piece of at least `C` bytes, so many at a time; the last may overlap those before.
-#[inline(always)]
-pub(super) fn copy_chunks<const C: usize>(to: &mut [u8], from: &[u8]) {
-    for (to, from) in to.as_chunks_mut::<C>().0.iter_mut().zip(from.as_chunks::<C>().0) {
-        *to = *from;
-    }
-    if let (Some(to), Some(from)) = (to.last_chunk_mut::<C>(), from.last_chunk::<C>()) {
-        *to = *from;
-    }
-}
-
-/// Copies the first and the last bytes, which are everything of a piece that is at most twice as long. False: the piece
-/// is too short.
-#[inline(always)]
-fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
-    let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else { return false };
-    if let Some(to) = to.first_chunk_mut::<N>() {
-        *to = *first;
-    }
-    if let Some(to) = to.last_chunk_mut::<N>() {
-        *to = *last;
-    }
-    true
 }
 
 /// Copies up to a byte that cannot stay as it is. Yields how many were copied.
