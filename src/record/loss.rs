@@ -15,6 +15,8 @@ pub enum LossReason {
     Rejected,
     /// The VM that held it has crashed before it was sealed into a batch.
     VmCrash,
+    /// Its configuration has ended, and no other one has taken it over.
+    Abandoned,
 }
 
 impl LossReason {
@@ -28,6 +30,7 @@ impl LossReason {
             Self::MaxAge => "max_age",
             Self::Rejected => "rejected",
             Self::VmCrash => "vm_crash",
+            Self::Abandoned => "abandoned",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod ending;
 mod loss;
+mod request;
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 pub use ending::{Outcome, Stage, Termination};
 pub use loss::{Loss, LossReason};
+pub use request::{Action, RequestParts, RequestText};
 
 use crate::recorder::correlation::Correlation;
 use crate::recorder::identity::Identity;
@@ -42,6 +44,8 @@ pub enum RequireAudit {
 pub struct Received {
     /// Its record, without an outcome.
     pub record: Box<ExchangeRecord>,
+    /// Number of the client's connection; `None` where the host has none.
+    pub connection: Option<u64>,
     /// Most bytes by which the encoded record of its end can be longer.
     pub most_ending_bytes: usize,
 }
@@ -52,7 +56,7 @@ pub struct ExchangeRecord {
     /// Name of the rule that matched.
     pub rule: Rc<str>,
     /// What was done.
-    pub action: Vec<u8>,
+    pub action: Action,
     /// Which part of the exchange this is.
     pub stage: Stage,
     /// Number of the record that says that it had started, where there is one.
@@ -83,14 +87,10 @@ pub struct ExchangeRecord {
     pub identity: Identity,
     /// What was injected upstream.
     pub correlation: Option<Correlation>,
-    /// `:method`
-    pub method: Vec<u8>,
-    /// Normalized path without query.
-    pub path: Vec<u8>,
+    /// What the request says of itself.
+    pub request: RequestText,
     /// Template of the rule.
     pub route: Option<String>,
-    /// Host without port.
-    pub host: Vec<u8>,
     /// Port of a tunnel's target.
     pub port: Option<u16>,
     /// HTTP status, if any was sent.
@@ -101,14 +101,10 @@ pub struct ExchangeRecord {
     pub rpc_method: Option<Vec<u8>>,
     /// `1.1`, `2`, `3`
     pub protocol_version: Option<Cow<'static, [u8]>>,
-    /// `user-agent`, bounded.
-    pub user_agent: Option<Vec<u8>>,
     /// The client as Envoy sees it, without port.
     pub client_address: Option<Vec<u8>>,
-    /// `x-request-id`
-    pub request_id: Option<Vec<u8>>,
     /// Trace and span of the caller.
-    pub trace: Option<TraceContext>,
+    pub trace: Option<Box<TraceContext>>,
     /// First URI SAN of the peer's certificate.
     pub peer_uri_san: Option<Vec<u8>>,
     /// Upstream cluster.
@@ -121,17 +117,18 @@ pub struct ExchangeRecord {
     pub error_message: Option<Vec<u8>>,
     /// What the rule's allow-lists asked for, by attribute name, each value bounded.
     pub captured: Vec<(Rc<str>, Vec<u8>)>,
-    /// Static attributes of the rule.
-    pub tags: Rc<[(String, String)]>,
+    /// Static attributes of the rule, where it has some.
+    pub tags: Option<Rc<[(String, String)]>>,
 }
 
 impl ExchangeRecord {
-    /// A record of nothing but what every exchange has.
+    /// A record of nothing but what every exchange has. Inlined, since most fields are then overwritten.
     #[must_use]
+    #[inline(always)]
     pub fn new(rule: Rc<str>, protocol: Protocol, outcome: Option<Outcome>) -> Self {
         Self {
             rule,
-            action: Vec::new(),
+            action: Action::Text(Vec::new()),
             stage: if outcome.is_some() { Stage::Complete } else { Stage::Received },
             started_number: None,
             outcome,
@@ -147,18 +144,14 @@ impl ExchangeRecord {
             session_event: None,
             identity: Identity::default(),
             correlation: None,
-            method: Vec::new(),
-            path: Vec::new(),
+            request: RequestText::default(),
             route: None,
-            host: Vec::new(),
             port: None,
             http_status: None,
             rpc: None,
             rpc_method: None,
             protocol_version: None,
-            user_agent: None,
             client_address: None,
-            request_id: None,
             trace: None,
             peer_uri_san: None,
             upstream_cluster: None,
@@ -166,8 +159,14 @@ impl ExchangeRecord {
             response_code_details: None,
             error_message: None,
             captured: Vec::new(),
-            tags: Rc::new([]),
+            tags: None,
         }
+    }
+
+    /// The text of its action.
+    #[must_use]
+    pub fn action(&self) -> &[u8] {
+        self.action.of(&self.request)
     }
 }
 
@@ -189,13 +188,24 @@ pub struct TraceContext {
     pub span_id: [u8; 16],
 }
 
+/// What a stream announces of itself, so that a store can bound what it cannot know of a stream that falls silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// While the audit cluster answers it is never silent for longer than twice this, in milliseconds; 0: it may be for ever.
+    pub alive_interval_ms: u64,
+    /// `buffer.max_records`: most records of exchanges that it holds unacknowledged.
+    pub buffer_records: u64,
+}
+
 /// What a record tells.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// An audited exchange.
     Exchange(Box<ExchangeRecord>),
     /// The stream of records begins.
-    StreamStart,
+    StreamStart(StreamLimits),
+    /// The stream goes on, and has sent nothing else for a while.
+    StreamAlive(StreamLimits),
     /// The stream ends; `next` is the number that the next record would have got.
     StreamEnd {
         /// One more than the last number.

@@ -3,7 +3,7 @@
 use super::policy::Rule;
 use super::request::Request;
 use super::tunnel::Tunnel;
-use crate::record::Protocol;
+use crate::record::{Action, Protocol};
 
 /// The method of a request that has none, as in span names of OpenTelemetry (semantic conventions for HTTP spans). Envoy
 /// refuses a malformed request before it has read a method.
@@ -19,29 +19,34 @@ pub(super) fn action(
     rpc_method: Option<&[u8]>,
     protocol: Protocol,
     request: &Request,
-) -> Vec<u8> {
+) -> Action {
     match &rule.action {
-        Some(text) => text.as_bytes().to_vec(),
-        None => operation.unwrap_or_else(|| derived(rule.route(), rpc_method, protocol, request)),
+        Some(text) => Action::Text(text.as_bytes().to_vec()),
+        None => operation.map_or_else(|| derived(rule.route(), rpc_method, protocol, request), Action::Text),
     }
 }
 
 /// The gRPC full method, the target of a tunnel, else `METHOD /path`.
-fn derived(route: Option<&str>, rpc_method: Option<&[u8]>, protocol: Protocol, request: &Request) -> Vec<u8> {
+fn derived(route: Option<&str>, rpc_method: Option<&[u8]>, protocol: Protocol, request: &Request) -> Action {
     if let Some(rpc_method) = rpc_method {
-        return [b"/", rpc_method].concat();
+        return Action::Text([b"/", rpc_method].concat());
     }
+    let text = &request.text;
     // A path in normal form has no white space; what does not start with `/` may be anything.
-    let path = if request.path.starts_with(b"/") { &request.path } else { request.path.trim_ascii() };
+    let is_normal = text.path().starts_with(b"/");
+    let path = if is_normal { text.path() } else { text.path().trim_ascii() };
     if protocol == Protocol::Grpc && !path.is_empty() {
-        return path.to_vec();
+        return if is_normal { Action::Path } else { Action::Text(path.to_vec()) };
     }
     if let Some(target) = request.tunnel.as_ref().and_then(Tunnel::action) {
-        return target;
+        return Action::Text(target);
+    }
+    if is_normal && route.is_none() && !text.method().is_empty() {
+        return Action::MethodAndPath;
     }
 
-    let method = if request.method.is_empty() { UNKNOWN_METHOD } else { &request.method };
+    let method = if text.method().is_empty() { UNKNOWN_METHOD } else { text.method() };
     let target = route.map_or(path, str::as_bytes);
     let separator: &[u8] = if target.is_empty() { b"" } else { b" " };
-    [method, separator, target].concat()
+    Action::Text([method, separator, target].concat())
 }

@@ -53,7 +53,7 @@ impl Recorder {
         headers: &Headers<'_>,
         host: &mut Host<'_>,
     ) -> (Presence, bool) {
-        let presence = Presence::of(headers, &self.settings.tracking);
+        let presence = Presence::of(headers, &self.tracking_names);
         (presence, self.is_believed(exchange, presence.control_count(), host))
     }
 
@@ -145,7 +145,7 @@ impl Recorder {
                 None => candidates.push(self.candidate(rule, readings, &mut arrival, exchange, host)),
             }
         }
-        if candidates.is_empty() {
+        if candidates.is_empty() || self.is_own_batch(arrival.head, exchange, host) {
             host.stats.add(first_refusal.unwrap_or(Counter::Excluded), 1);
             return set;
         }
@@ -212,6 +212,21 @@ impl Recorder {
         })
     }
 
+    /// Whether the request is a batch of a filter of this deployment. A record of it would make another batch.
+    fn is_own_batch(&self, head: &RequestHead<'_>, exchange: &mut Exchange, host: &mut Host<'_>) -> bool {
+        let own_batch = &self.settings.own_batch;
+        if !own_batch.resembles(head) {
+            return false;
+        }
+
+        let comes_from_trusted = || self.verdict(exchange, host.stream) == Verdict::Trusted;
+        let is_own = own_batch.is_proven(head.headers).unwrap_or_else(comes_from_trusted);
+        if !is_own {
+            host.stats.note_unproven_batch();
+        }
+        is_own
+    }
+
     /// The reasons to record nothing that are known before the exchange has ended.
     fn refusal(&self, rule: &Rule, tracking: &Tracking) -> Option<Counter> {
         if !rule.recorded {
@@ -252,7 +267,7 @@ fn has_deadline(headers: &Headers<'_>) -> bool {
         "x-envoy-upstream-rq-timeout-ms",
         "x-envoy-upstream-stream-duration-ms",
     ]);
-    headers.has_any(&NAMES)
+    headers.which(&NAMES).contains(&true)
 }
 
 fn request_head<'r>(headers: &'r Headers<'r>, path: &'r [u8], tracked: bool) -> RequestHead<'r> {

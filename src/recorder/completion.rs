@@ -75,7 +75,7 @@ impl Recorder {
             has_seen_status: status.is_some(),
             status,
         };
-        let ending = Ending::read(subject, answer, completeness, stream);
+        let mut ending = Ending::read(subject, answer, completeness, stream);
         stats.add(Counter::Ambiguous, u64::from(ending.belies(subject.claim)));
 
         let Some((place, protocol)) = ending.choose(subject) else {
@@ -89,6 +89,6 @@ impl Recorder {
         }
         let client_address = self.client_address(exchange, subject, stream);
         let end = End { place, protocol, response: &headers, client_address, stream, clock };
-        finish::record(&mut audited, ending, end)
+        finish::record(&mut audited, &mut ending, end)
     }
 }

@@ -64,9 +64,9 @@ impl Evidence {
         // A request that claims nothing may be a call all the same, by its status or where the status is cut off.
         let is_cut_off = termination != Termination::Complete && http_status.is_some();
         let may_be_call = subject.claim == Claim::Http && (found.is_some() || is_cut_off);
-        let is_post = subject.request.method == b"POST";
+        let is_post = subject.request.text.method() == b"POST";
         let was_call = |by: &Translated| by.is_to_grpc || found.is_some() && (is_post || by.method.is_some());
-        let translated = may_be_call.then(|| Translated::read(&subject.request.path, stream)).filter(was_call);
+        let translated = may_be_call.then(|| Translated::read(subject.request.text.path(), stream)).filter(was_call);
         Self {
             claim: subject.claim,
             wire: Wire::of_content_type(answer.content_type),
@@ -77,7 +77,7 @@ impl Evidence {
             is_grpc: answer.is_grpc,
             has_deadline: subject.has_deadline,
             is_on_path: subject.start.is_some(),
-            is_tunnel: is_tunnel(&subject.request.method, http_status),
+            is_tunnel: is_tunnel(subject.request.text.method(), http_status),
             is_broken: is_cut && !answer.is_whole,
             is_local: is_unseen
                 || termination == Termination::Complete && !is_own && !completeness.is_via_upstream(stream),

@@ -8,10 +8,11 @@ use super::action::action;
 use super::ending::Ending;
 use super::exchange::{Audited, Candidate, Subject};
 use super::headers::Headers;
-use super::request::MAX_NAME_BYTES;
+use super::request::{MAX_NAME_BYTES, Request};
 use super::rpc::{Dialect, Found};
 use super::session::SessionEvent;
 use super::tracking::clipped;
+use super::tunnel::Tunnel;
 use super::{answer, flags};
 use crate::host::{Property, Stream};
 use crate::record::{ExchangeRecord, Outcome, Protocol, Received, RpcStatus, Stage};
@@ -31,7 +32,7 @@ pub(super) struct End<'e> {
 
 /// Joins what was kept of the request with how it ended; makes only the host calls that this record needs. What was kept
 /// is taken, not copied.
-pub(super) fn record(audited: &mut Audited, mut ending: Ending, end: End<'_>) -> Option<Box<ExchangeRecord>> {
+pub(super) fn record(audited: &mut Audited, ending: &mut Ending, end: End<'_>) -> Option<Box<ExchangeRecord>> {
     let End { place, protocol, response, client_address, stream, clock } = end;
     let Audited { subject, seen, .. } = audited;
     let outcome = ending.end(protocol)?.outcome;
@@ -88,19 +89,18 @@ const ENDING_BYTES: usize = 8192;
 /// Room for a value that only the response has, and its name: a field of the identity, a captured header.
 const RESPONSE_VALUE_BYTES: usize = 6 * MAX_NAME_BYTES + 256;
 
-/// What is known of an exchange before the request goes upstream. Immediate when the record of its end surely is.
+/// What is known of an exchange before the request goes upstream.
 pub(super) fn received(
     subject: &mut Subject,
+    connection: Option<u64>,
     client_address: Option<Vec<u8>>,
     stream: &dyn Stream,
 ) -> Option<Received> {
     let counts =
         |candidate: &Candidate| candidate.rule.identity.count_fields() + candidate.rule.capture.response_headers.len();
     let values = subject.candidates.iter().map(counts).max().unwrap_or_default();
-    let immediate = subject.candidates.iter().all(|candidate| candidate.rule.is_always_immediate());
-    let mut record = before_the_end(subject, Stage::Received, client_address, stream)?;
-    record.immediate = immediate;
-    Some(Received { record, most_ending_bytes: ENDING_BYTES + values * RESPONSE_VALUE_BYTES })
+    let record = before_the_end(subject, Stage::Received, client_address, stream)?;
+    Some(Received { record, connection, most_ending_bytes: ENDING_BYTES + values * RESPONSE_VALUE_BYTES })
 }
 
 /// A record of an exchange that has not ended.
@@ -140,41 +140,35 @@ fn of_request(
     client_address: Option<Vec<u8>>,
     stream: &dyn Stream,
 ) -> Option<Box<ExchangeRecord>> {
-    let Subject { tracking, request, .. } = subject;
-    let rule = &subject.candidates.get(place)?.rule;
-    let mut record = Box::new(ExchangeRecord::new(Rc::clone(&rule.name), protocol, None));
-    if protocol == Protocol::Grpc {
-        record.dialect = dialect;
-    }
-    record.rpc_method = rpc_method;
+    let Subject { candidates, tracking, request, .. } = subject;
+    let rule = &candidates.get(place)?.rule;
     request.tunnel = request.tunnel.take().filter(|tunnel| tunnel.is_open(http_status));
-
-    record.action = action(rule, tracking.operation.take(), record.rpc_method.as_deref(), protocol, request);
-    record.context = tracking.context.take();
-    record.header_conflict = tracking.conflict;
-    record.session = mem::take(&mut subject.session);
-    record.correlation = subject.correlation;
-    record.tags = Rc::clone(&rule.tags);
-    record.route = rule.route().map(str::to_owned);
-    if rule.extra_fields.peer_uri_san {
-        record.peer_uri_san = stream.property(Property::PeerUriSan).map(|value| bounded(&value));
+    let action = action(rule, tracking.operation.take(), rpc_method.as_deref(), protocol, request);
+    let Request { text, tunnel, trace } = request;
+    let mut text = mem::take(text);
+    if let Some(target) = tunnel.as_ref().and_then(Tunnel::target) {
+        text = text.with_host(target);
     }
+    let peer_uri_san = if rule.extra_fields.peer_uri_san { stream.property(Property::PeerUriSan) } else { None };
 
-    record.method = mem::take(&mut request.method);
-    record.path = mem::take(&mut request.path);
-    record.host = mem::take(&mut request.host);
-    if let Some(tunnel) = &request.tunnel {
-        record.port = tunnel.port;
-        if let Some(target) = tunnel.target() {
-            record.host = target.to_vec();
-        }
-    }
-    record.user_agent = request.user_agent.take();
-    record.request_id = request.request_id.take();
-    record.trace = request.trace.take();
-    record.protocol_version = subject.version.take();
-    record.client_address = client_address;
-    Some(record)
+    Some(Box::new(ExchangeRecord {
+        action,
+        dialect: if protocol == Protocol::Grpc { dialect } else { Dialect::Grpc },
+        rpc_method,
+        context: tracking.context.take(),
+        header_conflict: tracking.conflict,
+        session: mem::take(&mut subject.session),
+        correlation: subject.correlation,
+        tags: (!rule.tags.is_empty()).then(|| Rc::clone(&rule.tags)),
+        route: rule.route().map(str::to_owned),
+        peer_uri_san: peer_uri_san.map(|value| bounded(&value)),
+        port: tunnel.as_ref().and_then(|tunnel| tunnel.port),
+        request: text,
+        trace: trace.take(),
+        protocol_version: subject.version.take(),
+        client_address,
+        ..ExchangeRecord::new(Rc::clone(&rule.name), protocol, None)
+    }))
 }
 
 /// What the proxy says is not the client's, but nothing limits its length.

@@ -11,7 +11,7 @@ use super::tracking::{self, clipped};
 use super::trust::address_without_port;
 use super::values::Values;
 use crate::host::{Property, Stream};
-use crate::json::Writer;
+use crate::writer::Writer;
 
 /// `set_tracking` of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]

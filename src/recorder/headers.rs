@@ -32,16 +32,12 @@ impl<'a> Headers<'a> {
     /// What goes beyond the end of the buffer is left out.
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Self {
-        let (count, rest) = bytes.split_first_chunk::<4>().unwrap_or((&[0; 4], &[]));
-        let (lengths, mut text) = rest.split_at_checked(size(*count).saturating_mul(8)).unwrap_or_default();
-        let (mut pairs, mut marks) = (Vec::with_capacity(lengths.len() / 8), 0);
-        for [name, value] in lengths.as_chunks::<4>().0.as_chunks::<2>().0 {
-            let Some((name, after)) = terminated(text, size(*name)) else { break };
-            let Some((value, after)) = terminated(after, size(*value)) else { break };
+        let (lengths, text) = lengths_and_text(bytes);
+        let (mut pairs, mut marks) = (Vec::with_capacity(lengths.len()), 0);
+        for (name, value) in pairs_of(lengths, text) {
             let mark = mark(name);
             marks |= bit(mark);
             pairs.push(Pair { mark, name, value });
-            text = after;
         }
         Self { pairs, marks }
     }
@@ -88,10 +84,19 @@ impl<'a> Headers<'a> {
 
     /// The value of `name`, if it has one and no other.
     #[must_use]
+    #[inline(never)]
     pub fn only(&self, name: &str) -> Option<&'a [u8]> {
-        let mut values = self.all(name);
-        let first = values.next()?;
-        values.next().is_none().then_some(first)
+        let mark = mark(name.as_bytes());
+        if self.marks & bit(mark) == 0 {
+            return None;
+        }
+        let mut only = None;
+        for pair in &self.pairs {
+            if pair.mark == mark && is_same(pair.name, name.as_bytes()) && only.replace(pair.value).is_some() {
+                return None;
+            }
+        }
+        only
     }
 
     /// Whether `name` is there at all.
@@ -100,13 +105,15 @@ impl<'a> Headers<'a> {
         self.first(name).is_some()
     }
 
-    /// Whether one of these names is there; for one pass over the headers, whatever their number.
+    /// Which of these names are there: one pass over the headers, whatever their number.
     #[must_use]
-    pub(super) fn has_any<const N: usize>(&self, names: &Names<N>) -> bool {
-        self.marks & names.marks != 0
-            && self.pairs.iter().any(|pair| {
-                bit(pair.mark) & names.marks != 0 && names.names.iter().any(|name| is_same(pair.name, name.as_bytes()))
-            })
+    pub(super) fn which<const N: usize, S: AsRef<str>>(&self, names: &Names<N, S>) -> [bool; N] {
+        let mut found = [false; N];
+        if self.marks & names.bits != 0 {
+            let may_be = |pair: &&Pair<'_>| bit(pair.mark) & names.bits != 0;
+            self.pairs.iter().filter(may_be).for_each(|pair| names.note(pair, &mut found));
+        }
+        found
     }
 
     /// The same headers but for those with one of these names.
@@ -117,21 +124,73 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// Names that are looked for together.
-pub(super) struct Names<const N: usize> {
-    names: [&'static str; N],
-    marks: u64,
+/// The first value of each of these names, in a map in the serialization that [`Headers::parse`] reads. Cheaper than that
+/// for maps that are looked at once.
+#[must_use]
+pub(super) fn first_values<'m, const N: usize>(map: &'m [u8], names: [&str; N]) -> [Option<&'m [u8]>; N] {
+    let mut found = [None; N];
+    let (lengths, text) = lengths_and_text(map);
+    for (name, value) in pairs_of(lengths, text) {
+        let place = names.iter().zip(&mut found).find(|(sought, _)| is_same(name, sought.as_bytes()));
+        if let Some((_, first)) = place {
+            first.get_or_insert(value);
+        }
+    }
+    found
+}
+
+/// The lengths of a name and of its value.
+type Lengths = [[u8; 4]; 2];
+
+fn lengths_and_text(map: &[u8]) -> (&[Lengths], &[u8]) {
+    let (count, rest) = map.split_first_chunk::<4>().unwrap_or((&[0; 4], &[]));
+    let (lengths, text) = rest.split_at_checked(size(*count).saturating_mul(8)).unwrap_or_default();
+    (lengths.as_chunks::<4>().0.as_chunks::<2>().0, text)
+}
+
+fn pairs_of<'m>(lengths: &'m [Lengths], mut text: &'m [u8]) -> impl Iterator<Item = (&'m [u8], &'m [u8])> {
+    lengths.iter().map_while(move |[name, value]| {
+        let (name, after) = terminated(text, size(*name))?;
+        let (value, after) = terminated(after, size(*value))?;
+        text = after;
+        Some((name, value))
+    })
+}
+
+/// Names that are looked for together, in lower case.
+#[derive(Clone, Debug)]
+pub(super) struct Names<const N: usize, S = &'static str> {
+    names: [S; N],
+    marks: [u32; N],
+    bits: u64,
 }
 
 impl<const N: usize> Names<N> {
-    /// Names in lower case.
     pub(super) const fn new(names: [&'static str; N]) -> Self {
-        let (mut marks, mut rest): (_, &[&str]) = (0, &names);
-        while let [name, others @ ..] = rest {
-            marks |= bit(mark(name.as_bytes()));
-            rest = others;
+        let (mut marks, mut bits) = ([0; N], 0);
+        let (mut marks_left, mut names_left): (&mut [u32], &[&str]) = (&mut marks, &names);
+        while let ([first, others @ ..], [name, other_names @ ..]) = (marks_left, names_left) {
+            *first = mark(name.as_bytes());
+            bits |= bit(*first);
+            (marks_left, names_left) = (others, other_names);
         }
-        Self { names, marks }
+        Self { names, marks, bits }
+    }
+}
+
+impl<const N: usize> Names<N, String> {
+    pub(super) fn configured(names: [String; N]) -> Self {
+        let marks = names.each_ref().map(|name| mark(name.as_bytes()));
+        let bits = marks.iter().fold(0, |bits, mark| bits | bit(*mark));
+        Self { names, marks, bits }
+    }
+}
+
+impl<const N: usize, S: AsRef<str>> Names<N, S> {
+    fn note(&self, pair: &Pair<'_>, found: &mut [bool; N]) {
+        for ((mark, name), found) in self.marks.iter().zip(&self.names).zip(found) {
+            *found |= *mark == pair.mark && is_same(pair.name, name.as_ref().as_bytes());
+        }
     }
 }
 
@@ -159,7 +218,7 @@ pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
         return false;
     }
     let (Some(end), Some(other_end)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) else {
-        return one.iter().zip(other).all(|(one, other)| one == other);
+        return is_same_short(one, other);
     };
     let differs = |one: &[u8; 8], other: &[u8; 8]| u64::from_le_bytes(*one) != u64::from_le_bytes(*other);
     if differs(end, other_end) {
@@ -171,6 +230,15 @@ pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
         }
     }
     true
+}
+
+/// The same for texts of one length of less than eight bytes: the names that begin with a colon.
+fn is_same_short(one: &[u8], other: &[u8]) -> bool {
+    let ends = |text: &[u8]| Some([*text.first_chunk::<4>()?, *text.last_chunk::<4>()?].map(u32::from_le_bytes));
+    match (ends(one), ends(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one.iter().zip(other).all(|(one, other)| one == other),
+    }
 }
 
 #[inline(always)]
@@ -241,6 +309,16 @@ mod tests {
         }
 
         #[test]
+        fn first_values_are_those_of_all_headers(
+            pairs in prop::collection::vec(("[ab]{1,2}".prop_map(String::into_bytes), bytes()), 0..12), cut in 0..200_usize
+        ) {
+            let whole = serialized(&pairs);
+            let map = &whole[..cut.min(whole.len())];
+            let headers = Headers::parse(map);
+            prop_assert_eq!(first_values(map, ["a", "bb", "ab"]), ["a", "bb", "ab"].map(|name| headers.first(name)));
+        }
+
+        #[test]
         fn a_buffer_that_breaks_off_yields_its_whole_pairs(pairs in prop::collection::vec((bytes(), bytes()), 0..12), cut in 0..200_usize) {
             let whole = serialized(&pairs);
             let cut = cut.min(whole.len());
@@ -250,7 +328,7 @@ mod tests {
 
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            let _ = Headers::parse(&bytes);
+            let _ = (Headers::parse(&bytes), first_values(&bytes, ["a", ""]));
         }
     }
 }

@@ -24,6 +24,7 @@ mod matcher;
 pub mod metadata;
 pub mod ongoing;
 pub mod outcome;
+pub mod own_batch;
 pub mod path;
 mod path_parameters;
 mod patterns;
@@ -48,11 +49,13 @@ pub(crate) mod fake;
 #[cfg(test)]
 mod tests;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::host::{Property, Stream};
+use crate::quota::Quota;
 use crate::record::{ExchangeRecord, Outcome, Received, RequireAudit, Stage};
 use crate::stats::Stats;
 use crate::time::Now;
@@ -61,7 +64,9 @@ use connections::Connections;
 use correlation::Correlator;
 use exchange::{Exchange, Subject};
 use headers::Headers;
+use own_batch::OwnBatch;
 use policy::Policy;
+use tracking::TrackingNames;
 use trust::{Trust, Verdict};
 
 /// What the recorder needs to know; fixed for the life of a configuration.
@@ -75,6 +80,8 @@ pub struct Settings {
     pub tracking: tracking::Settings,
     /// Whose control headers count.
     pub trust: Trust,
+    /// The requests that make no record, since they carry records.
+    pub own_batch: OwnBatch,
     /// Session ids and tokens.
     pub session: session::Settings,
     /// Who shares a session of correlation numbers.
@@ -121,19 +128,28 @@ pub struct Ended {
     pub is_recreated: bool,
 }
 
+/// What may be kept of the bodies of responses that are going on, in bytes: 512 of the default `identity.max_body_bytes`,
+/// and a thirty-second of the 1 GiB that Envoy lets a VM have (proxy-wasm-cpp-host `limits.h`,
+/// `PROXY_WASM_HOST_MAX_WASM_MEMORY_SIZE_BYTES`).
+pub const MAX_BODIES_BYTES: usize = 32 << 20;
+
 /// Decides and records, one exchange at a time. Between exchanges it remembers only what is the same for all requests of
 /// a connection.
 #[derive(Debug)]
 pub struct Recorder {
     settings: Settings,
+    tracking_names: TrackingNames,
     connections: Connections,
+    /// Of the bodies of all responses that are going on.
+    bodies: Rc<Quota>,
 }
 
 impl Recorder {
-    /// A recorder for one configuration.
+    /// A recorder for one configuration. `bodies` is what all recorders of the VM may keep of responses together: a quota of
+    /// [`MAX_BODIES_BYTES`].
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
-        Self { settings, connections: Connections::default() }
+    pub fn new(settings: Settings, bodies: Rc<Quota>) -> Self {
+        Self { tracking_names: settings.tracking.names(), settings, connections: Connections::default(), bodies }
     }
 
     /// Takes the request headers: decides what to remove and to set, and whether a rule may want a record.
@@ -183,7 +199,7 @@ impl Recorder {
     pub fn received(&self, exchange: &mut Exchange, stream: &dyn Stream) -> Option<Received> {
         let mut subject = exchange.audited()?.subject.clone();
         let client_address = self.client_address(exchange, &subject, stream);
-        finish::received(&mut subject, client_address, stream)
+        finish::received(&mut subject, exchange.connection(stream), client_address, stream)
     }
 
     /// After how long an exchange that is going on is due to have a record of its own.
@@ -234,6 +250,6 @@ impl Recorder {
     fn client_address(&self, exchange: &mut Exchange, subject: &Subject, stream: &dyn Stream) -> Option<Vec<u8>> {
         let id = exchange.connection(stream);
         let source = || stream.property(Property::SourceAddress);
-        self.connections.address(id, subject.request.forwarded_for.as_deref(), source)
+        self.connections.address(id, subject.request.text.forwarded_for(), source)
     }
 }

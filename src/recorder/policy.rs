@@ -163,12 +163,6 @@ impl Rule {
         self.record_on.len() < OUTCOMES || !self.http_statuses.is_empty()
     }
 
-    /// Whether every record of this rule waits for no timer.
-    #[must_use]
-    pub fn is_always_immediate(&self) -> bool {
-        self.record_on.iter().all(|outcome| self.immediate_on.contains(outcome))
-    }
-
     /// Whether this rule was asked for by the track header.
     #[must_use]
     pub fn is_triggered_by_tracking(&self) -> bool {

@@ -4,7 +4,7 @@ use super::policy::RequestHead;
 use super::tracking::clipped;
 use super::tunnel::Tunnel;
 use super::{authority, path_parameters, trace};
-use crate::record::TraceContext;
+use crate::record::{RequestParts, RequestText, TraceContext};
 
 /// Longest path that is recorded, in bytes; the rest is cut.
 pub const MAX_PATH_BYTES: usize = 4096;
@@ -16,36 +16,27 @@ pub const MAX_USER_AGENT_BYTES: usize = 256;
 /// The fields of a record that the request gives, each value bounded.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
-    pub(super) method: Vec<u8>,
-    pub(super) path: Vec<u8>,
-    pub(super) host: Vec<u8>,
+    pub(super) text: RequestText,
     pub(super) tunnel: Option<Tunnel>,
-    pub(super) user_agent: Option<Vec<u8>>,
-    pub(super) request_id: Option<Vec<u8>>,
-    pub(super) trace: Option<TraceContext>,
-    /// `x-forwarded-for`, where it has one value that is no longer than an address.
-    pub(super) forwarded_for: Option<Vec<u8>>,
+    pub(super) trace: Option<Box<TraceContext>>,
 }
 
 impl Request {
     pub(super) fn read(head: &RequestHead<'_>) -> Self {
-        let bounded = |name: &str, max: usize| head.headers.first(name).map(|value| clipped(value, max).to_vec());
-        Self {
-            method: clipped(head.method, MAX_NAME_BYTES).to_vec(),
-            path: clipped(&path_parameters::redacted(head.path), MAX_PATH_BYTES).to_vec(),
-            host: clipped(&authority::host_name(head.authority), MAX_NAME_BYTES).to_vec(),
-            tunnel: Tunnel::of(head),
+        let headers = head.headers;
+        let bounded = |name: &str, max: usize| headers.first(name).map(|value| clipped(value, max));
+        let text = RequestText::new(&RequestParts {
+            method: clipped(head.method, MAX_NAME_BYTES),
+            path: clipped(&path_parameters::redacted(head.path), MAX_PATH_BYTES),
+            host: clipped(&authority::host_name(head.authority), MAX_NAME_BYTES),
             // Of these two there is one: Envoy joins several.
             user_agent: bounded("user-agent", MAX_USER_AGENT_BYTES),
             request_id: bounded("x-request-id", MAX_NAME_BYTES),
-            // It is no list (W3C Trace Context, section 3.2): several are no trace context.
-            trace: head.headers.only("traceparent").and_then(trace::parse),
-            forwarded_for: head
-                .headers
-                .only("x-forwarded-for")
-                .filter(|value| may_be_address(value))
-                .map(<[u8]>::to_vec),
-        }
+            forwarded_for: headers.only("x-forwarded-for").filter(|value| may_be_address(value)),
+        });
+        // It is no list (W3C Trace Context, section 3.2): several are no trace context.
+        let trace = headers.only("traceparent").and_then(trace::parse).map(Box::new);
+        Self { text, tunnel: Tunnel::of(head), trace }
     }
 }
 

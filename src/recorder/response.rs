@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::Recorder;
 use super::answer::http_status;
-use super::exchange::{Audited, Candidate, Exchange, Seen, Subject};
+use super::exchange::{Audited, Candidate, Exchange, Subject};
 use super::headers::Headers;
 use super::outcome;
 use super::policy::End;
@@ -12,6 +12,7 @@ use super::response_json::Body;
 use super::rpc::{BodyEnd, Claim, Found, Status, StatusSource, Wire};
 use super::session::{SessionEvent, SessionId, Settings};
 use crate::host::Stream;
+use crate::quota::Lease;
 use crate::record::{Outcome, Protocol};
 
 impl Recorder {
@@ -33,9 +34,10 @@ impl Recorder {
         stream: &dyn Stream,
         fresh_id: &dyn Fn() -> Option<Uuid>,
     ) -> Option<String> {
+        let connection = exchange.connection(stream);
         let audited = exchange.audited_mut()?;
         let headers = Headers::parse(&map);
-        audited.handle_response_headers(&headers, stream);
+        audited.handle_response_headers(&headers, stream, || self.bodies.lease(connection));
         let made = begin_session(audited, &headers, &self.settings.session, fresh_id);
         if audited.subject.is_quic() {
             audited.seen.headers = Some(map);
@@ -62,8 +64,8 @@ impl Recorder {
         exchange.audited().is_some()
     }
 
-    /// Takes the response trailers, where the status of a call is.
-    pub fn handle_response_trailers(&self, exchange: &mut Exchange, trailers: &Headers<'_>) {
+    /// Takes the response trailers, where the status of a call is, in the serialization of proxy-wasm hosts.
+    pub fn handle_response_trailers(&self, exchange: &mut Exchange, trailers: &[u8]) {
         if let Some(audited) = exchange.audited_mut() {
             audited.handle_response_trailers(trailers);
         }
@@ -84,15 +86,17 @@ impl Audited {
     }
 
     /// Takes the headers of the answer.
-    pub(super) fn handle_response_headers(&mut self, headers: &Headers<'_>, stream: &dyn Stream) {
+    fn handle_response_headers(&mut self, headers: &Headers<'_>, stream: &dyn Stream, lease: impl Fn() -> Lease) {
         let Self { subject, seen, .. } = self;
-        begin_body(subject, seen, headers, stream);
+        let limit = body_limit(subject, headers, stream);
+        seen.body = limit.map(|limit| Box::new(Body::begin(headers, limit, lease())));
+
         let wire = Wire::of_content_type(headers.first("content-type").unwrap_or_default());
         seen.is_grpc = wire.is_some_and(Wire::is_grpc);
         if seen.is_whole {
             seen.status = Found::in_map(headers, StatusSource::Headers);
         } else if subject.claim.is_rpc() {
-            seen.body_end = body_end(subject.claim, headers);
+            seen.body_end = body_end(subject.claim, headers, lease());
         }
     }
 
@@ -110,9 +114,9 @@ impl Audited {
     }
 
     /// Takes the trailers of the answer. Their status counts before one among the headers.
-    pub(super) fn handle_response_trailers(&mut self, trailers: &Headers<'_>) {
+    pub(super) fn handle_response_trailers(&mut self, trailers: &[u8]) {
         self.seen.is_whole = true;
-        if let Some(found) = Found::in_map(trailers, StatusSource::Trailers) {
+        if let Some(found) = Found::in_trailers(trailers) {
             self.seen.status = Some(found);
             self.seen.has_trailers = true;
         }
@@ -123,23 +127,22 @@ fn wants_headers(candidate: &Candidate) -> bool {
     candidate.rule.session == Some(SessionEvent::Start) || candidate.rule.identity.reads_body()
 }
 
-/// Begins to read the body where the user may be found in it and the response may be recorded.
-fn begin_body(subject: &Subject, seen: &mut Seen, headers: &Headers<'_>, stream: &dyn Stream) {
+/// How much is read of the body. `None`: nothing, since the user is not to be found in it, or the response is not recorded.
+fn body_limit(subject: &Subject, headers: &Headers<'_>, stream: &dyn Stream) -> Option<usize> {
     let status = http_status(headers);
     let needs = |candidate: &&Candidate| {
         candidate.rule.may_want(status) && candidate.rule.identity.needs_body(&candidate.claims, headers, stream)
     };
-    let limit = subject.candidates.iter().filter(needs).map(|candidate| candidate.rule.identity.max_body_bytes).max();
-    seen.body = limit.map(|limit| Box::new(Body::begin(headers, limit)));
+    subject.candidates.iter().filter(needs).map(|candidate| candidate.rule.identity.max_body_bytes).max()
 }
 
 /// Begins to read the end of the body where it has the status of a call.
-fn body_end(claim: Claim, headers: &Headers<'_>) -> Option<Box<BodyEnd>> {
+fn body_end(claim: Claim, headers: &Headers<'_>, lease: Lease) -> Option<Box<BodyEnd>> {
     let content_type = headers.first("content-type")?;
     let is_encoded = headers.all("content-encoding").any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
     let is_unary = claim.may_be_unary_connect();
     let is_error = is_unary && http_status(headers).is_some_and(|status| status >= 400);
-    BodyEnd::begin(content_type, is_encoded, is_error).map(Box::new)
+    BodyEnd::begin(content_type, is_encoded, is_error, lease).map(Box::new)
 }
 
 /// The session that a login begins: the id that the response has of its own, else a new one, which is returned so that

@@ -5,6 +5,7 @@ mod document;
 mod tests;
 
 use super::headers::Headers;
+use crate::quota::Lease;
 use document::Miss;
 
 /// Why a value could not be had; value of `audit.identity.source`.
@@ -12,7 +13,7 @@ use document::Miss;
 pub enum Unavailable {
     /// The body has a content encoding.
     Encoded,
-    /// The body is longer than the limit.
+    /// The body is longer than the limit, or there is no room for it beside those of other exchanges.
     TooLarge,
     /// By its content type or by its bytes the body is no JSON text, or not all of it was read.
     NotJson,
@@ -72,21 +73,24 @@ pub struct Body {
     /// Length by the headers, when they tell; else 0.
     announced_bytes: usize,
     kept: Result<Vec<u8>, Unavailable>,
+    /// The memory of what is kept, a part of what all exchanges may keep.
+    lease: Lease,
     is_broken_off: bool,
 }
 
 impl Body {
     /// Decides by the response headers whether reading is worth it: for JSON by its content type, or for a body that has
-    /// none, not encoded, of no more than `max_bytes`. Memory is taken when the first chunk comes.
+    /// none, not encoded, of no more than `max_bytes`. Memory is taken when the first chunk comes, as far as `lease` can have
+    /// it; beyond that the body is [`Unavailable::TooLarge`].
     #[must_use]
-    pub fn begin(headers: &Headers<'_>, max_bytes: usize) -> Self {
+    pub fn begin(headers: &Headers<'_>, max_bytes: usize, lease: Lease) -> Self {
         let announced_bytes = headers.first("content-length").and_then(length).unwrap_or_default();
         let kept = match refusal(headers) {
             None if announced_bytes > max_bytes => Err(Unavailable::TooLarge),
             None => Ok(Vec::new()),
             Some(why) => Err(why),
         };
-        Self { max_bytes, announced_bytes, kept, is_broken_off: false }
+        Self { max_bytes, announced_bytes, kept, lease, is_broken_off: false }
     }
 
     /// How many bytes of a chunk of this size should be fetched from the host: all or none.
@@ -105,14 +109,18 @@ impl Body {
     pub fn push(&mut self, fetched: &[u8], chunk_bytes: usize) {
         let Ok(kept) = &mut self.kept else { return };
         let room = self.max_bytes - kept.len();
-        if chunk_bytes > room {
-            self.kept = Err(Unavailable::TooLarge);
+        let why = if chunk_bytes > room || !self.lease.resize(capacity(kept, chunk_bytes, self.announced_bytes, room)) {
+            Unavailable::TooLarge
         } else if fetched.len() != chunk_bytes {
-            self.kept = Err(Unavailable::NotJson);
+            Unavailable::NotJson
         } else {
-            reserve(kept, chunk_bytes, self.announced_bytes, room);
+            kept.reserve_exact(self.lease.bytes() - kept.len());
             kept.extend_from_slice(fetched);
-        }
+            return;
+        };
+
+        self.kept = Err(why);
+        self.lease.end();
     }
 
     /// The response has ended before its end. A document that is a number may then be the start of another one.
@@ -153,12 +161,13 @@ pub(super) fn error_of_json(text: &[u8], path: &[String]) -> Option<Option<JsonE
     Some(found.map(|_| JsonError { code, message }))
 }
 
-/// Room for `bytes` more: as much as was announced, else twice as much as is kept, but never more than `room`.
-fn reserve(kept: &mut Vec<u8>, bytes: usize, announced_bytes: usize, room: usize) {
-    if bytes > kept.capacity() - kept.len() {
-        let more = announced_bytes.saturating_sub(kept.len()).max(kept.len()).max(bytes);
-        kept.reserve_exact(more.min(room));
+/// The memory for `bytes` more: as much as was announced, else twice as much as is kept, but never more than `room`.
+fn capacity(kept: &Vec<u8>, bytes: usize, announced_bytes: usize, room: usize) -> usize {
+    if bytes <= kept.capacity() - kept.len() {
+        return kept.capacity();
     }
+    let more = announced_bytes.saturating_sub(kept.len()).max(kept.len()).max(bytes);
+    kept.len() + more.min(room)
 }
 
 fn refusal(headers: &Headers<'_>) -> Option<Unavailable> {

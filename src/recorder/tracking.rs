@@ -1,6 +1,6 @@
 //! The session-tracking headers: reading them, and naming those that must not travel further.
 
-use super::headers::Headers;
+use super::headers::{Headers, Names, is_same};
 use super::token::sha256_hex;
 use super::values::Values;
 
@@ -23,6 +23,9 @@ pub struct Settings {
     pub correlation_headers: [String; 2],
 }
 
+/// What the track header says of a tracked request.
+const TRACKED: &[u8] = b"true";
+
 /// Longest operation label that is recorded, in bytes; the rest is cut.
 pub const MAX_OPERATION_BYTES: usize = 256;
 
@@ -36,12 +39,9 @@ pub struct Presence {
 impl Presence {
     /// Looks for all five names.
     #[must_use]
-    pub fn of(headers: &Headers<'_>, settings: &Settings) -> Self {
-        let [first, second] = &settings.correlation_headers;
-        Self {
-            control: settings.control_headers().map(|name| headers.has(name)),
-            correlation: [headers.has(first), headers.has(second)],
-        }
+    pub(super) fn of(headers: &Headers<'_>, names: &TrackingNames) -> Self {
+        let [track, operation, context, session_id, sequence] = headers.which(names);
+        Self { control: [track, operation, context], correlation: [session_id, sequence] }
     }
 
     /// Whether track, operation or context is there, so that the peer must be judged.
@@ -80,7 +80,17 @@ impl Presence {
     }
 }
 
+/// Names of the control headers and of the correlation headers.
+pub(super) type TrackingNames = Names<5, String>;
+
 impl Settings {
+    /// All five names.
+    pub(super) fn names(&self) -> TrackingNames {
+        let [session_id, sequence] = self.correlation_headers.clone();
+        let [track, operation, context] = self.control_headers().map(str::to_owned);
+        Names::configured([track, operation, context, session_id, sequence])
+    }
+
     fn control_headers(&self) -> [&str; 3] {
         [&self.track_header, &self.operation_header, &self.context_header]
     }
@@ -118,9 +128,17 @@ impl Tracking {
     #[must_use]
     pub fn read(headers: &Headers<'_>, settings: &Settings) -> Self {
         let (mut tracked, mut track) = (false, Values::default());
-        for value in headers.all(&settings.track_header).flat_map(list_items) {
-            tracked |= value == b"true";
-            track.add(value);
+        for value in headers.all(&settings.track_header) {
+            // Nearly always it is no list.
+            if is_same(value, TRACKED) {
+                tracked = true;
+                track.add(value);
+                continue;
+            }
+            for item in list_items(value) {
+                tracked |= item == TRACKED;
+                track.add(item);
+            }
         }
         let mut conflict = track.disagree;
         let operation = headers.values(&settings.operation_header).noting(&mut conflict);
@@ -253,7 +271,7 @@ mod tests {
             ("x-audit-stream-id", b"x"),
         ];
         let keep = settings();
-        let presence = Presence::of(&headers(&all), &keep);
+        let presence = Presence::of(&headers(&all), &keep.names());
         let trusted = presence.to_remove(&keep, true);
         assert_eq!(trusted, ["x-session-track", "x-session-operation", "x-audit-stream-id"]);
         assert_eq!(presence.to_remove(&keep, false).len(), 4);
@@ -269,10 +287,10 @@ mod tests {
             let pool = [":path", "cookie", "x-session-track", "x-session-operation", "x-session-context", "x-audit-stream-id", "x-audit-sequence-number"];
             let pairs: Vec<(&str, &[u8])> = names.iter().map(|index| (pool[*index], b"v".as_slice())).collect();
             let view = headers(&pairs);
-            let remove = Presence::of(&view, &settings).to_remove(&settings, trusted);
+            let remove = Presence::of(&view, &settings.names()).to_remove(&settings, trusted);
             prop_assert!(remove.iter().all(|name| view.has(name) && name.starts_with("x-")));
             let left: Vec<_> = pairs.iter().copied().filter(|(name, _)| !remove.contains(name)).collect();
-            prop_assert!(Presence::of(&headers(&left), &settings).to_remove(&settings, trusted).is_empty());
+            prop_assert!(Presence::of(&headers(&left), &settings.names()).to_remove(&settings, trusted).is_empty());
         }
     }
 }

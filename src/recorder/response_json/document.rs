@@ -23,9 +23,23 @@ pub(super) fn value_at(text: &[u8], path: &[String]) -> Result<Vec<u8>, Miss> {
 }
 
 /// The text of any value at the end of `path`.
+///
+/// The members of the document's object are read once: whether it is JSON shows on the way to the value.
 pub(super) fn raw_at<'a>(text: &'a [u8], path: &[String]) -> Result<&'a [u8], Miss> {
-    let mut value = whole(text).ok_or(Miss::Malformed)?;
-    for name in path {
+    str::from_utf8(text).map_err(|_| Miss::Malformed)?;
+    let mut reader = Reader { rest: without_bom(text) };
+    let mut names = path.iter();
+    let found = match names.as_slice() {
+        [name, ..] if reader.finds(b'{') => {
+            names.next();
+            reader.members(name)
+        }
+        _ => reader.value().map(Some),
+    };
+    let is_whole = reader.is_at_end();
+
+    let mut value = found.filter(|_| is_whole).ok_or(Miss::Malformed)?.ok_or(Miss::Absent)?;
+    for name in names {
         value = child(value, name).ok_or(Miss::Absent)?;
     }
     Ok(value)
@@ -36,35 +50,14 @@ pub(super) fn string_in(object: &[u8], name: &str) -> Option<Vec<u8>> {
     child(object, name).filter(|value| value.starts_with(b"\"")).and_then(scalar)
 }
 
-/// The document's value, when there is nothing but white space around it, and at most a byte-order mark before that.
-fn whole(text: &[u8]) -> Option<&[u8]> {
-    str::from_utf8(text).ok()?;
-    let mut reader = Reader { rest: without_bom(text) };
-    let value = reader.value()?;
-    reader.skip_space();
-    reader.rest.is_empty().then_some(value)
-}
-
 fn child<'a>(value: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let (kind, rest) = value.split_first()?;
-    let reader = Reader { rest };
+    let mut reader = Reader { rest };
     match kind {
-        b'{' => member(reader, name),
+        b'{' => reader.members(name)?,
         b'[' => element(reader, index(name)?),
         _ => None,
     }
-}
-
-fn member<'a>(mut reader: Reader<'a>, name: &str) -> Option<&'a [u8]> {
-    let mut found = None;
-    while let Some(key) = reader.key() {
-        let value = reader.value()?;
-        if is_key(key, name) {
-            found = Some(value);
-        }
-        reader.finds(b',');
-    }
-    found
 }
 
 fn is_key(raw: &[u8], name: &str) -> bool {
@@ -142,6 +135,26 @@ impl<'a> Reader<'a> {
                 open.pop();
             }
         }
+    }
+
+    /// The members of an object behind its first brace, to its last: the value of this name, if there is one.
+    fn members(&mut self, name: &str) -> Option<Option<&'a [u8]>> {
+        let mut found = None;
+        let mut is_closed = self.finds(b'}');
+        while !is_closed {
+            let (key, value) = (self.key()?, self.value()?);
+            if is_key(key, name) {
+                found = Some(value);
+            }
+            is_closed = !self.finds(b',') && self.finds(b'}').then_some(true)?;
+        }
+        Some(found)
+    }
+
+    /// Whether nothing but white space is left.
+    fn is_at_end(&mut self) -> bool {
+        self.skip_space();
+        self.rest.is_empty()
     }
 
     /// The start of an array or object, as the byte that ends it.

@@ -2,15 +2,23 @@
 
 mod document;
 
+use std::rc::Rc;
+
 use super::*;
+use crate::quota::Quota;
 use proptest::prelude::*;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const TEXT: &[u8] = br#"{"user":{"id":42,"a/b":"c~d"}}"#;
 
 fn begin(headers: &[(&str, &str)], max_bytes: usize) -> Body {
+    begin_within(&Quota::new(usize::MAX), headers, max_bytes)
+}
+
+/// A body of connection 1.
+fn begin_within(quota: &Rc<Quota>, headers: &[(&str, &str)], max_bytes: usize) -> Body {
     let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-    Body::begin(&headers, max_bytes)
+    Body::begin(&headers, max_bytes, quota.lease(Some(1)))
 }
 
 /// Gives a chunk as the adapter does.
@@ -212,5 +220,43 @@ proptest! {
         let tildes_are_escapes = !text.replace("~0", "x").replace("~1", "x").contains('~');
         let is_pointer = (text.is_empty() || text.starts_with('/')) && tildes_are_escapes;
         prop_assert_eq!(Pointer::parse(&text).is_some(), is_pointer);
+    }
+}
+
+#[test]
+fn what_all_bodies_keep_is_bounded() {
+    let quota = Quota::new(4000);
+    let announced = [JSON, ("content-length", "400")];
+    let mut bodies: Vec<Body> = (0..4).map(|_| begin_within(&quota, &announced, 1000)).collect();
+    bodies.iter_mut().for_each(|body| give(body, TEXT));
+    let found: Vec<_> = bodies.iter().map(user_id).collect();
+    let kept = || Ok("42".to_owned());
+    assert_eq!(
+        found,
+        [kept(), kept(), Err(Unavailable::TooLarge), Err(Unavailable::TooLarge)],
+        "a quarter: 1000 bytes"
+    );
+    assert_eq!(quota.used(), 800, "what is announced is taken at once");
+    assert_eq!(bodies[3].wants(1), 0, "no more is read");
+
+    bodies.remove(0);
+    let mut next = begin_within(&quota, &[JSON], 1000);
+    give(&mut next, &[b' '; 590]);
+    assert_eq!((next.kept.is_ok(), quota.used()), (true, 990));
+    give(&mut next, &[b' '; 20]);
+    assert_eq!((user_id(&next), quota.used()), (Err(Unavailable::TooLarge), 400), "what was kept of it is given back");
+    drop((bodies, next));
+    assert_eq!(quota.used(), 0);
+}
+
+#[test]
+fn a_body_that_is_given_up_keeps_nothing() {
+    let quota = Quota::new(usize::MAX);
+    for spoil in [|body: &mut Body| body.push(&[], 1), |body: &mut Body| give(body, &[b' '; 100])] {
+        let mut body = begin_within(&quota, &[JSON], 100);
+        give(&mut body, TEXT);
+        assert_eq!(quota.used(), TEXT.len());
+        spoil(&mut body);
+        assert_eq!((capacity(&body), quota.used()), (0, 0));
     }
 }

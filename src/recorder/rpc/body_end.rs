@@ -5,6 +5,7 @@ use super::base64_text::Base64Text;
 use super::frames::{EndFrame, Frames, MAX_END_BYTES};
 use super::{Found, Status, StatusSource, Wire};
 use crate::host::Stream;
+use crate::quota::Lease;
 use crate::recorder::response_json::error_of_json;
 
 /// How much of a chunk is fetched at once, in bytes: enough for the last frames of most bodies, small beside a chunk.
@@ -12,7 +13,11 @@ const READ_BYTES: usize = 4096;
 
 /// Reads the end of one response body while it passes. Nothing of the messages is kept.
 #[derive(Debug)]
-pub(in crate::recorder) struct BodyEnd(Form);
+pub(in crate::recorder) struct BodyEnd {
+    form: Form,
+    /// The memory of what is kept, a part of what all exchanges may keep.
+    lease: Lease,
+}
 
 #[derive(Debug)]
 enum Form {
@@ -28,17 +33,23 @@ impl BodyEnd {
     ///
     /// `is_error`: the request may be a unary call of Connect, and the HTTP status is an error, as that of each of its
     /// errors is.
-    pub(in crate::recorder) fn begin(content_type: &[u8], is_encoded: bool, is_error: bool) -> Option<Self> {
+    pub(in crate::recorder) fn begin(
+        content_type: &[u8],
+        is_encoded: bool,
+        is_error: bool,
+        lease: Lease,
+    ) -> Option<Self> {
         if is_encoded {
             return None;
         }
-        Some(Self(match Wire::of_content_type(content_type) {
+        let form = match Wire::of_content_type(content_type) {
             Some(Wire::GrpcWeb) => Form::GrpcWeb(Frames::new(0x80)),
             Some(Wire::GrpcWebText) => Form::GrpcWebText(Frames::new(0x80), Base64Text::default()),
             Some(Wire::ConnectStream) => Form::Connect(Frames::new(0x02)),
             None if is_error && content_type.starts_with(b"application/json") => Form::Json(Some(Vec::new())),
             _ => return None,
-        }))
+        };
+        Some(Self { form, lease })
     }
 
     /// Takes the next chunk of the body, of this size, of which it fetches what it needs.
@@ -56,12 +67,23 @@ impl BodyEnd {
             }
             at += fetched.len();
             self.push(&fetched);
+            if !self.lease.resize(self.kept_bytes()) {
+                return self.lose();
+            }
+        }
+    }
+
+    /// The memory that is taken.
+    fn kept_bytes(&self) -> usize {
+        match &self.form {
+            Form::GrpcWeb(frames) | Form::GrpcWebText(frames, _) | Form::Connect(frames) => frames.kept_bytes(),
+            Form::Json(kept) => kept.as_ref().map_or(0, Vec::capacity),
         }
     }
 
     /// Passes over what need not be read, and yields how much that is. In text, no byte says how many others follow.
     fn skip(&mut self, bytes: usize) -> usize {
-        match &mut self.0 {
+        match &mut self.form {
             Form::GrpcWeb(frames) | Form::Connect(frames) => {
                 let skipped = frames.skippable().min(bytes);
                 frames.skip(skipped);
@@ -74,7 +96,7 @@ impl BodyEnd {
     }
 
     fn push(&mut self, bytes: &[u8]) {
-        match &mut self.0 {
+        match &mut self.form {
             Form::GrpcWeb(frames) | Form::Connect(frames) => frames.push(bytes),
             Form::GrpcWebText(frames, text) => match text.push(bytes) {
                 Some(decoded) => frames.push(&decoded),
@@ -86,15 +108,16 @@ impl BodyEnd {
     }
 
     fn lose(&mut self) {
-        match &mut self.0 {
+        match &mut self.form {
             Form::GrpcWeb(frames) | Form::GrpcWebText(frames, _) | Form::Connect(frames) => frames.lose(),
             Form::Json(kept) => *kept = None,
         }
+        self.lease.end();
     }
 
     /// The status, when the whole end has come and can be read.
     pub(in crate::recorder) fn status(self) -> Option<Found> {
-        match self.0 {
+        match self.form {
             Form::GrpcWeb(frames) | Form::GrpcWebText(frames, _) => of_trailers(&readable(frames)?),
             Form::Connect(frames) => of_end_message(&readable(frames)?),
             Form::Json(kept) => of_error(&kept?, &[]),

@@ -63,6 +63,14 @@ impl Frames {
         }
     }
 
+    /// The memory that the last frame takes.
+    pub(super) fn kept_bytes(&self) -> usize {
+        match &self.state {
+            State::End(end, _) => end.content.capacity(),
+            State::Head(_) | State::Message(_) | State::Lost => 0,
+        }
+    }
+
     /// Gives up: the body cannot be read.
     pub(super) fn lose(&mut self) {
         self.state = State::Lost;

@@ -16,7 +16,7 @@ pub(super) use claim::{Claim, Wire, is_method};
 pub use status::{MAX_MESSAGE_BYTES, Status, StatusSource, decode_message};
 pub(super) use translated::Translated;
 
-use super::headers::Headers;
+use super::headers::{Headers, first_values};
 
 /// How the client spoke RPC: `audit.rpc.dialect`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +53,20 @@ pub(super) struct Found {
     pub(super) message: Option<Vec<u8>>,
 }
 
+const STATUS: &str = "grpc-status";
+const MESSAGE: &str = "grpc-message";
+
 impl Found {
     /// Reads `grpc-status` and `grpc-message` of one header map.
     pub(super) fn in_map(map: &Headers<'_>, source: StatusSource) -> Option<Self> {
-        let status = Status::parse(map.first("grpc-status")?);
-        Some(Self::new(status, source, map.first("grpc-message").unwrap_or_default()))
+        let status = Status::parse(map.first(STATUS)?);
+        Some(Self::new(status, source, map.first(MESSAGE).unwrap_or_default()))
+    }
+
+    /// Reads those of trailers, in the serialization of proxy-wasm hosts.
+    pub(super) fn in_trailers(map: &[u8]) -> Option<Self> {
+        let [status, message] = first_values(map, [STATUS, MESSAGE]);
+        Some(Self::new(Status::parse(status?), StatusSource::Trailers, message.unwrap_or_default()))
     }
 
     /// A status with a percent-encoded message.

@@ -11,7 +11,7 @@ fn check(rule: &Value, operation: Option<&str>, grpc: bool, expected: &str) {
         case = case.headers(&[("x-session-operation", operation)]);
     }
     let case = if grpc { case.answer_trailers(&[("grpc-status", "0")]) } else { case };
-    assert_eq!(text(&case.recorded().action), expected);
+    assert_eq!(text(case.recorded().action()), expected);
 }
 
 #[test]
@@ -51,23 +51,23 @@ fn never_blank() {
         (&plain, &[("content-type", "application/grpc"), (":method", "POST")], "POST"),
         (&plain, &[("content-type", "application/grpc"), (":path", "/a.B/C")], "HTTP /a.B/C"),
     ] {
-        assert_eq!(text(&of_parts(rule, parts).action), expected, "{parts:?}");
+        assert_eq!(text(of_parts(rule, parts).action()), expected, "{parts:?}");
     }
     let mut call = Case::grpc().rules(&json!([plain])).answer_trailers(&[("grpc-status", "0")]);
     call.headers.retain(|(name, _)| name != b":path");
     let record = call.recorded();
-    assert_eq!((record.protocol, text(&record.action)), (Protocol::Grpc, "POST"));
+    assert_eq!((record.protocol, text(record.action())), (Protocol::Grpc, "POST"));
 }
 
 #[test]
 fn an_untrusted_operation_is_not_said() {
     let case = Case::new("GET", "/check").headers(&[("x-session-operation", "forged")]).peer(UNTRUSTED);
-    assert_eq!(text(&case.recorded().action), "GET /check");
+    assert_eq!(text(case.recorded().action()), "GET /check");
 }
 
 #[test]
 fn a_long_operation_is_cut() {
     let long = "\u{f6}".repeat(300);
     let case = Case::new("GET", "/").headers(&[TRACK, CONTEXT, ("x-session-operation", &long)]);
-    assert_eq!(text(&case.recorded().action), "\u{f6}".repeat(128));
+    assert_eq!(text(case.recorded().action()), "\u{f6}".repeat(128));
 }

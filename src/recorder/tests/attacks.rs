@@ -29,7 +29,7 @@ fn a_get_that_claims_grpc_and_leaves_is_plain() {
         stream
     });
     let record = record.recorded();
-    let found = (record.protocol, record.outcome, text(&record.action));
+    let found = (record.protocol, record.outcome, text(record.action()));
     assert_eq!(found, (Protocol::Http, Some(Outcome::Success), "GET /pay"));
 }
 
@@ -53,7 +53,7 @@ fn the_name_of_a_call_is_not_taken_from_a_header_of_the_client() {
         stream
     });
     let record = case.answer_trailers(&[("grpc-status", "0")]).recorded();
-    assert_eq!(text(&record.action), "/acme.Users/Delete");
+    assert_eq!(text(record.action()), "/acme.Users/Delete");
 }
 
 /// A service under `/v1.0/` is no gRPC service.
@@ -64,7 +64,7 @@ fn a_dot_in_the_path_and_a_header_do_not_make_a_call_of_json() {
     let run = case.response_header("content-type", "application/json").run();
     let ambiguous = run.stats.counter(Counter::Ambiguous);
     let record = run.record.unwrap();
-    let found = (record.protocol, text(&record.action), ambiguous);
+    let found = (record.protocol, text(record.action()), ambiguous);
     assert_eq!(found, (Protocol::Http, "POST /v1.0/pay", 1));
 }
 
@@ -117,7 +117,10 @@ fn an_upgrade_to_udp_that_was_not_made_names_no_target() {
     let path = "/.well-known/masque/udp/victim.example/443/";
     for path in ["/pay", path] {
         let record = Case::new("GET", path).rules(&all()).headers(&[("upgrade", "connect-udp")]).recorded();
-        assert_eq!((text(&record.action), text(&record.host)), (format!("GET {path}").as_str(), "api.example.com"));
+        assert_eq!(
+            (text(record.action()), text(record.request.host())),
+            (format!("GET {path}").as_str(), "api.example.com")
+        );
     }
 }
 

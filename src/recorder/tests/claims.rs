@@ -14,7 +14,7 @@ fn plain(method: &str, path: &str, rules: &Value) -> Case {
 /// Contents of a record that no claim may change.
 fn essence(run: Run) -> Option<(String, Protocol, Option<Outcome>, String, u64)> {
     let record = run.record?;
-    let action = text(&record.action).to_owned();
+    let action = text(record.action()).to_owned();
     Some((record.rule.to_string(), record.protocol, record.outcome, action, run.stats.counter(Counter::Excluded)))
 }
 

@@ -5,9 +5,12 @@ use super::*;
 #[test]
 fn a_check_is_recorded() {
     let record = Case::new("GET", "/check").recorded();
-    assert_eq!((&*record.rule, text(&record.action)), ("check", "GET /check"));
+    assert_eq!((&*record.rule, text(record.action())), ("check", "GET /check"));
     assert_eq!((record.outcome, record.protocol), (Some(Outcome::Success), Protocol::Http));
-    assert_eq!((text(&record.method), text(&record.path), text(&record.host)), ("GET", "/check", "api.example.com"));
+    assert_eq!(
+        (text(record.request.method()), text(record.request.path()), text(record.request.host())),
+        ("GET", "/check", "api.example.com")
+    );
     assert_eq!((record.http_status, record.rpc, record.route), (Some(200), None, None));
     assert_eq!((record.start_unix_nanos, record.duration), (START.unix_nanos, Duration::from_millis(250)));
     assert_eq!(optional(record.client_address.as_ref()), Some("10.1.2.3"));
@@ -49,7 +52,7 @@ fn what_no_rule_matches_is_not_even_excluded() {
 fn other_spellings_of_the_path_are_the_same_path() {
     for path in ["/check?x=1", "//check", "/%63heck", "/a/../check", "/./check", "/a/%2e%2e/check#top", "/../check"] {
         let record = Case::new("GET", path).recorded();
-        assert_eq!((text(&record.path), text(&record.action)), ("/check", "GET /check"), "{path}");
+        assert_eq!((text(record.request.path()), text(record.action())), ("/check", "GET /check"), "{path}");
     }
 }
 

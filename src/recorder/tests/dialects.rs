@@ -117,7 +117,7 @@ fn a_request_that_becomes_a_call_behind_the_filter_is_one() {
     };
     let denied = rest().answer_trailers(&[("grpc-status", "7"), ("grpc-message", "no")]);
     let record = check(denied, ("PERMISSION_DENIED", "trailers", Outcome::Denied, Dialect::Transcoded));
-    assert_eq!((text(&record.action), text(&record.path)), ("/acme.Users/Rename", "/v1/users/7"));
+    assert_eq!((text(record.action()), text(record.request.path())), ("/acme.Users/Rename", "/v1/users/7"));
     assert_eq!(optional(record.rpc_method.as_ref()), Some("acme.Users/Rename"));
     for protocol in ["grpc", "http"] {
         let rules = json!([{"name": "r", "match": {"protocol": protocol}}]);
@@ -133,4 +133,30 @@ fn a_client_of_grpc_whose_call_was_turned_into_json_is_native() {
     let case = case.stream(|stream| stream.with_trailers(&[("grpc-status", "7")]));
     let record = check(case, ("PERMISSION_DENIED", "trailers", Outcome::Denied, Dialect::Grpc));
     assert_eq!(optional(record.rpc_method.as_ref()), Some("acme.Users/Rename"));
+}
+
+/// What is kept of the ends of bodies of one connection, as much of it as there is room for.
+#[test]
+fn ends_of_bodies_are_kept_as_far_as_there_is_room() {
+    let end = |flags| frame(flags, &[b' '; 60_000])[..50_000].to_vec();
+    let error = [b"{".as_slice(), &[b' '; 50_000]].concat();
+    for (content_type, status, body) in [
+        ("application/grpc-web", "200", end(0x80)),
+        ("application/connect+proto", "200", end(0x02)),
+        ("application/json", "500", error),
+    ] {
+        let case = Case::call(content_type).status(status);
+        let case = case.stream(|stream| stream.with_number(Property::ConnectionId, 7));
+        let case = case.answer_body(&body, 5000).rules(&json!([{"name": "all"}]));
+        let mut exchanges: Vec<Exchange> = (0..300).map(|_| case.answered()).collect();
+        let kept = case.recorder.bodies.used();
+        assert!((50_000 * 100..=MAX_BODIES_BYTES / 4).contains(&kept), "{content_type}: {kept}");
+        let ended = case.recorder.handle_end(&mut exchanges[299], &case.stream, &|| END, &mut Stats::default());
+        if status == "200" {
+            let rpc = ended.record.unwrap().rpc.unwrap();
+            assert_eq!((&*rpc.name, rpc.source.as_str()), ("UNKNOWN", "unavailable"));
+        }
+        exchanges.clear();
+        assert_eq!(case.recorder.bodies.used(), 0, "{content_type}");
+    }
 }

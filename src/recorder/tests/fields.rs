@@ -57,8 +57,8 @@ fn what_the_request_told() {
     let agent = "\u{f6}".repeat(200);
     let headers = [("user-agent", agent.as_str()), ("x-request-id", "id-1"), ("traceparent", trace)];
     let record = Case::new("GET", "/check").headers(&headers).stream(full_stream).status("200").recorded();
-    assert_eq!(optional(record.user_agent.as_ref()), Some(&*"\u{f6}".repeat(128)));
-    assert_eq!(optional(record.request_id.as_ref()), Some("id-1"));
+    assert_eq!(optional(record.request.user_agent()), Some(&*"\u{f6}".repeat(128)));
+    assert_eq!(optional(record.request.request_id()), Some("id-1"));
     assert_eq!(record.trace.unwrap().span_id, *b"b7ad6b7169203331");
     assert_eq!(record.protocol_version.as_deref().map(text), Some("2"));
     assert_eq!(optional(record.client_address.as_ref()), Some("2001:db8::7"));
@@ -74,7 +74,13 @@ fn every_value_is_bounded() {
     let mut case = Case::new(&long, &path).headers(&headers);
     case.headers[2].1 = long.as_bytes().to_vec();
     let record = case.recorded();
-    assert_eq!((record.path.len(), record.method.len()), (request::MAX_PATH_BYTES, request::MAX_NAME_BYTES));
-    assert_eq!((record.host.len(), record.action.len()), (request::MAX_NAME_BYTES, 256));
-    assert_eq!((record.user_agent.unwrap().len(), record.request_id.unwrap().len()), (256, request::MAX_NAME_BYTES));
+    assert_eq!(
+        (record.request.path().len(), record.request.method().len()),
+        (request::MAX_PATH_BYTES, request::MAX_NAME_BYTES)
+    );
+    assert_eq!((record.request.host().len(), record.action().len()), (request::MAX_NAME_BYTES, 256));
+    assert_eq!(
+        (record.request.user_agent().unwrap().len(), record.request.request_id().unwrap().len()),
+        (256, request::MAX_NAME_BYTES)
+    );
 }

@@ -21,7 +21,7 @@ fn no_utf8_anywhere() {
     case.stream.properties.extend(properties.map(|property| (property, evil.to_vec())));
     case.stream.response_headers.insert(":status".to_owned(), evil.to_vec());
     let record = case.recorded();
-    assert_eq!((record.path.as_slice(), record.action.as_slice()), (&evil[..], &evil[..]));
+    assert_eq!((record.request.path(), record.action()), (&evil[..], &evil[..]));
     assert_eq!(record.context, Some(Context::Whole(evil.to_vec())));
     assert_eq!((record.outcome, record.response_flags), (Some(Outcome::Aborted), None));
 }

@@ -74,8 +74,8 @@ fn tunnels_are_complete_with_their_answer() {
     let mut connect = Case::new("CONNECT", "").broken_off();
     connect.headers[2].1 = b"target.example:443".to_vec();
     let record = connect.rules(&json!([{"name": "all"}])).recorded();
-    assert_eq!((record.outcome, text(&record.action)), (Some(Outcome::Success), "CONNECT target.example:443"));
-    assert_eq!((text(&record.host), record.port), ("target.example", Some(443)));
+    assert_eq!((record.outcome, text(record.action())), (Some(Outcome::Success), "CONNECT target.example:443"));
+    assert_eq!((text(record.request.host()), record.port), ("target.example", Some(443)));
 }
 
 #[test]

@@ -64,7 +64,7 @@ fn the_second_stream_goes_on_with_the_first_request() {
     assert_eq!(set, ["x-audit-stream-id", "x-audit-sequence-number"], "the same pair");
     let ended = case.recorder.handle_end(&mut exchange, &case.stream, &|| END, &mut Stats::default());
     let record = ended.record.unwrap();
-    assert_eq!((&*record.rule, text(&record.path), record.outcome), ("r", "/login", Some(Outcome::Denied)));
+    assert_eq!((&*record.rule, text(record.request.path()), record.outcome), ("r", "/login", Some(Outcome::Denied)));
     assert_eq!(record.correlation.map(|pair| pair.number), Some(0));
 }
 
@@ -152,7 +152,7 @@ fn a_long_exchange_has_a_record_of_its_start() {
     assert_eq!(case.recorder.started_after(), Some(Duration::from_secs(60)));
     assert_eq!(case.recorder.watched_from(&exchange), Some(START.uptime));
     let started = case.recorder.started(&mut exchange, &case.stream).unwrap();
-    assert_eq!((started.stage, started.outcome, text(&started.action)), (Stage::Started, None, "GET /login"));
+    assert_eq!((started.stage, started.outcome, text(started.action())), (Stage::Started, None, "GET /login"));
 
     exchange.started(Some(41));
     let ended = case.recorder.handle_end(&mut exchange, &case.stream, &|| END, &mut Stats::default());

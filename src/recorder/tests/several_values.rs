@@ -35,7 +35,7 @@ fn request(sections: &Value, name: &str, before: &str, values: &[&str]) -> Case 
     Case::new("POST", "/login").config(&config).headers(&fields)
 }
 
-fn owned_text(bytes: Option<&Vec<u8>>) -> Option<String> {
+fn owned_text<B: AsRef<[u8]> + ?Sized>(bytes: Option<&B>) -> Option<String> {
     optional(bytes).map(str::to_owned)
 }
 
@@ -121,7 +121,7 @@ fn control_headers() {
     let tracking = |name, values: &[&str]| request(&json!({}), name, "", values).recorded();
     check("operation", |values| {
         let record = tracking("x-session-operation", values);
-        (owned_text(Some(&record.action)), record)
+        (owned_text(Some(record.action())), record)
     });
     check("context", |values| {
         let record = tracking("x-session-context", values);

@@ -10,7 +10,7 @@ fn a_tracked_request_is_recorded_with_its_context() {
     let record = run.record.unwrap();
     assert_eq!((&*record.rule, record.outcome), ("tracked", Some(Outcome::Denied)));
     assert_eq!(record.context, Some(Context::Whole(b"device=1".to_vec())));
-    assert_eq!((text(&record.action), record.header_conflict), ("password.change", false));
+    assert_eq!((text(record.action()), record.header_conflict), ("password.change", false));
     assert_eq!(run.removed, ["x-session-track", "x-session-operation"], "the context is for the upstream");
     assert_eq!(run.stats.counter(Counter::HeadersStripped), 2);
     assert_eq!(run.stats.counter(Counter::HeadersSpoofed), 0);
@@ -58,7 +58,7 @@ fn duplicates() {
         [TRACK, CONTEXT, ("x-session-context", "last"), ("x-session-operation", "a"), ("x-session-operation", "b")];
     let record = Case::new("GET", "/").headers(&doubled).recorded();
     assert_eq!(record.context, Some(Context::Whole(b"last".to_vec())));
-    assert_eq!((text(&record.action), record.header_conflict), ("b", true));
+    assert_eq!((text(record.action()), record.header_conflict), ("b", true));
     let same = [TRACK, CONTEXT, CONTEXT];
     assert!(!Case::new("GET", "/").headers(&same).recorded().header_conflict);
 }
@@ -89,7 +89,7 @@ fn names_are_configured() {
     let headers = [("x-t", "true"), ("x-o", "o"), ("x-c", "c"), TRACK];
     let run = Case::new("GET", "/").config(&names).headers(&headers).run();
     assert_eq!(run.removed, ["x-t", "x-o"]);
-    assert_eq!(text(&run.record.unwrap().action), "o");
+    assert_eq!(text(run.record.unwrap().action()), "o");
 }
 
 #[test]
