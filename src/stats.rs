@@ -23,6 +23,8 @@ pub enum Counter {
     DroppedMaxAge,
     /// Records that a crashed VM had counted and not sealed into a batch.
     DroppedVmCrash,
+    /// Records of a configuration that has ended, which no other one has taken over.
+    DroppedAbandoned,
     /// Exchanges that matched a rule which did not want them.
     Excluded,
     /// Exchanges whose request claims a protocol that the answer is not of.
@@ -45,11 +47,13 @@ pub enum Counter {
     HeadersSpoofed,
     /// Requests refused by `require_audit`.
     RequestsRefused,
+    /// Entries of the journal in shared data that are damaged, or not this plugin's.
+    JournalRefused,
 }
 
 impl Counter {
     /// All counters with their names in Envoy, in the order of the enum.
-    pub const ALL: [(Self, &'static str); 19] = [
+    pub const ALL: [(Self, &'static str); 21] = [
         (Self::Captured, "audit_filter.records.captured"),
         (Self::Acknowledged, "audit_filter.records.acknowledged"),
         (Self::Rejected, "audit_filter.records.rejected"),
@@ -58,6 +62,7 @@ impl Counter {
         (Self::DroppedMaxAttempts, "audit_filter.records.dropped.max_attempts"),
         (Self::DroppedMaxAge, "audit_filter.records.dropped.max_age"),
         (Self::DroppedVmCrash, "audit_filter.records.dropped.vm_crash"),
+        (Self::DroppedAbandoned, "audit_filter.records.dropped.abandoned"),
         (Self::Excluded, "audit_filter.records.excluded"),
         (Self::Ambiguous, "audit_filter.records.ambiguous"),
         (Self::SkippedEmptyContext, "audit_filter.records.skipped_empty_context"),
@@ -69,12 +74,13 @@ impl Counter {
         (Self::HeadersStripped, "audit_filter.headers.stripped"),
         (Self::HeadersSpoofed, "audit_filter.headers.spoofed"),
         (Self::RequestsRefused, "audit_filter.requests.refused"),
+        (Self::JournalRefused, "audit_filter.journal.refused"),
     ];
 }
 
 impl Counter {
     /// The ways in which a captured record can end. Captured is always the sum of these and of the records held.
-    pub const ENDS: [Self; 7] = [
+    pub const ENDS: [Self; 8] = [
         Self::Acknowledged,
         Self::Rejected,
         Self::DroppedBufferFull,
@@ -82,6 +88,7 @@ impl Counter {
         Self::DroppedMaxAttempts,
         Self::DroppedMaxAge,
         Self::DroppedVmCrash,
+        Self::DroppedAbandoned,
     ];
 }
 
@@ -94,6 +101,7 @@ impl From<LossReason> for Counter {
             LossReason::MaxAge => Self::DroppedMaxAge,
             LossReason::Rejected => Self::Rejected,
             LossReason::VmCrash => Self::DroppedVmCrash,
+            LossReason::Abandoned => Self::DroppedAbandoned,
         }
     }
 }
@@ -116,6 +124,12 @@ impl Gauge {
         (Self::BufferBytes, "audit_filter.buffer.bytes"),
         (Self::InFlightBatches, "audit_filter.in_flight.batches"),
     ];
+
+    /// Its value among those of all.
+    #[must_use]
+    pub fn of(self, gauges: &Gauges) -> u64 {
+        gauges.get(self as usize).copied().unwrap_or_default()
+    }
 }
 
 /// A value of each gauge, in the order of [`Gauge::ALL`].
@@ -130,6 +144,7 @@ pub struct Stats {
     counters: [u64; Counter::ALL.len()],
     inherited: Gauges,
     callouts: Vec<Duration>,
+    unproven_batches: u64,
 }
 
 impl Stats {
@@ -149,19 +164,37 @@ impl Stats {
     /// Takes over what a crashed VM had put into the gauges: they are the process's, and nobody else will take it out.
     pub fn inherit(&mut self, gauges: Gauges) {
         for (inherited, gauge) in self.inherited.iter_mut().zip(gauges) {
-            *inherited += gauge;
+            *inherited = inherited.wrapping_add(gauge);
         }
     }
 
-    /// All that was taken over so far. With it, captured is what has ended and what is held.
+    /// Another VM has taken over what this one had put into the gauges: the opposite of [`Self::inherit`].
+    pub fn forfeit(&mut self, gauges: Gauges) {
+        for (inherited, gauge) in self.inherited.iter_mut().zip(gauges) {
+            *inherited = inherited.wrapping_sub(gauge);
+        }
+    }
+
+    /// All that was taken over so far, less what was forfeited; modulo 2^64. With it, captured is what has ended and what is
+    /// held.
     #[must_use]
     pub fn inherited(&self, gauge: Gauge) -> u64 {
-        self.inherited.get(gauge as usize).copied().unwrap_or_default()
+        gauge.of(&self.inherited)
     }
 
     /// Notes how long a callout took.
     pub fn observe_callout(&mut self, duration: Duration) {
         self.callouts.push(duration);
+    }
+
+    /// Notes a request that looked like a batch of this filter and did not prove to be one.
+    pub fn note_unproven_batch(&mut self) {
+        self.unproven_batches += 1;
+    }
+
+    /// How many of these were noted since the last call.
+    pub fn take_unproven_batches(&mut self) -> u64 {
+        std::mem::take(&mut self.unproven_batches)
     }
 
     /// The callouts noted since the last call.

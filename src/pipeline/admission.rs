@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::Pipeline;
 use super::batch::Batch;
 use super::buffer::Place;
-use super::capture::lane_of;
 use super::lane::Lane;
 use crate::record::{Event, Received, RequireAudit};
 use crate::stats::Counter;
@@ -56,13 +55,12 @@ struct Held {
 impl Pipeline {
     /// Decides about a request by what can be recorded of it before it goes upstream.
     pub fn admit(&mut self, required: RequireAudit, received: Received, now: Now) -> Admission {
-        let Received { mut record, most_ending_bytes } = received;
-        let lane = lane_of(&record);
+        let Received { mut record, connection, most_ending_bytes } = received;
         record.immediate = true;
         let start = record.start_unix_nanos;
         let event = Event::Exchange(record);
-        let most_bytes = self.encode(0, lane, start, &event, now).fragment.len() + most_ending_bytes;
-        let admission = match self.buffer.reserve(lane, most_bytes) {
+        let most_bytes = self.encode(0, Lane::Immediate, start, &event, now).fragment.len() + most_ending_bytes;
+        let admission = match self.buffer.reserve(connection, most_bytes) {
             None => Admission::Refuse,
             Some((place, evicted)) => {
                 self.lose_evicted(&evicted, now);
@@ -83,7 +81,7 @@ impl Pipeline {
         let is_hopeless = self.windows.immediate.opens_at() > deadline;
         let sent = if is_hopeless { None } else { self.capture(Lane::Immediate, received, start, now) };
         let Some(ticket) = sent else {
-            self.buffer.give_back(&place);
+            self.handle_no_exchange(Some(place));
             return Admission::Refuse;
         };
         self.gate.held.push(Held { ticket, deadline });

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::partial_success;
+use super::trial::Blame;
 use crate::wire::Format;
 
 /// How one attempt ended.
@@ -15,6 +16,8 @@ pub struct Answer<'a> {
     pub retry_after: Option<&'a [u8]>,
     /// The start of the body, at most [`MAX_BODY_BYTES`].
     pub body: &'a [u8],
+    /// Envoy made the answer itself, and no host of the cluster.
+    pub is_of_envoy: bool,
 }
 
 /// How much of an answer's body is worth reading; a `partialSuccess` is far shorter.
@@ -29,31 +32,35 @@ pub enum Verdict {
         /// From `partialSuccess.rejectedLogRecords`.
         rejected: u64,
     },
-    /// Send the same bytes again, not before this long.
-    Retry {
-        /// From `Retry-After`.
+    /// Not acknowledged.
+    Failed {
+        /// What that is about.
+        blame: Blame,
+        /// From `Retry-After`: no further attempt before this long.
         after: Option<Duration>,
     },
-    /// The content is refused: cut it in halves to find the bad record.
-    Refused,
 }
 
 /// Classifies the end of an attempt. `now` is the wall clock, for a `Retry-After` that is a date.
 ///
-/// OTLP forbids to retry most 4xx; 401, 403, 404 and the like are retried all the same, since they tell of a
-/// configuration that an operator will mend, and not of the records.
+/// OTLP forbids to retry most 4xx. Those that are about the configuration are retried all the same, since an operator will
+/// mend it. 403 is not among them: a firewall in front of the audit cluster gives it for the content of a batch. Neither is
+/// 500, by which an OpenTelemetry Collector reports a permanent error of an exporter
+/// (receiver/otlpreceiver/internal/errors/errors.go).
 pub fn classify(answer: &Answer<'_>, format: Format, now_unix_nanos: u64) -> Verdict {
-    match answer.status {
+    let after = answer.retry_after.and_then(|value| retry_after(value, now_unix_nanos));
+    let blame = match answer.status {
         // NDJSON has no answer of its own: every 2xx takes the whole batch.
-        Some(200..=299) if format == Format::Ndjson => Verdict::Acknowledged { rejected: 0 },
-        Some(200..=299) => Verdict::Acknowledged { rejected: partial_success::rejected(answer.body) },
-        // The content itself is refused: malformed, conflicting, too large, wrong type, unprocessable.
-        Some(400 | 409 | 413 | 415 | 422) => Verdict::Refused,
-        // Trouble of the audit cluster, of the way to it, or of the configuration.
-        Some(_) | None => {
-            Verdict::Retry { after: answer.retry_after.and_then(|value| retry_after(value, now_unix_nanos)) }
-        }
-    }
+        Some(200..=299) if format == Format::Ndjson => return Verdict::Acknowledged { rejected: 0 },
+        Some(200..=299) => return Verdict::Acknowledged { rejected: partial_success::rejected(answer.body) },
+        // A 413 that has it is temporary (RFC 9110 section 15.5.14).
+        Some(413 | 503) if after.is_some() => Blame::Load,
+        Some(429) => Blame::Load,
+        Some(400 | 409 | 413 | 422) => Blame::Content,
+        Some(300..=399 | 401 | 404 | 405 | 407 | 415) => Blame::Setup,
+        Some(_) | None => Blame::Unknown,
+    };
+    Verdict::Failed { blame, after }
 }
 
 /// `Retry-After` (RFC 9110 section 10.2.3): seconds, or an HTTP date; a date that has passed asks for no delay.
@@ -71,12 +78,15 @@ fn retry_after(value: &[u8], now_unix_nanos: u64) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    const RETRY: Verdict = Verdict::Retry { after: None };
     const ACK: Verdict = Verdict::Acknowledged { rejected: 0 };
+
+    fn failed(blame: Blame) -> Verdict {
+        Verdict::Failed { blame, after: None }
+    }
 
     #[track_caller]
     fn check(status: Option<u16>, body: &str, expected: Verdict) {
-        let answer = Answer { status, retry_after: None, body: body.as_bytes() };
+        let answer = Answer { status, body: body.as_bytes(), ..Answer::default() };
         assert_eq!(classify(&answer, Format::OtlpJson, 0), expected, "{status:?} {body}");
     }
 
@@ -85,13 +95,27 @@ mod tests {
         for status in [200, 202, 204, 299] {
             check(Some(status), "", ACK);
         }
-        for status in [400, 409, 413, 415, 422] {
-            check(Some(status), "", Verdict::Refused);
+        for status in [400, 409, 413, 422] {
+            check(Some(status), "", failed(Blame::Content));
         }
-        for status in [100, 301, 302, 401, 403, 404, 405, 408, 425, 429, 500, 502, 503, 504, 599, 0, 999] {
-            check(Some(status), "", RETRY);
+        for status in [301, 302, 401, 404, 405, 407, 415] {
+            check(Some(status), "", failed(Blame::Setup));
         }
-        check(None, "", RETRY);
+        check(Some(429), "", failed(Blame::Load));
+        for status in [100, 403, 408, 425, 500, 502, 503, 504, 599, 0, 999] {
+            check(Some(status), "", failed(Blame::Unknown));
+        }
+        check(None, "", failed(Blame::Unknown));
+    }
+
+    #[test]
+    fn a_retry_after_speaks_of_load() {
+        for (status, expected) in [(503, Blame::Load), (413, Blame::Load), (500, Blame::Unknown), (400, Blame::Content)]
+        {
+            let answer = Answer { status: Some(status), retry_after: Some(b"1"), ..Answer::default() };
+            let after = Some(Duration::from_secs(1));
+            assert_eq!(classify(&answer, Format::OtlpJson, 0), Verdict::Failed { blame: expected, after }, "{status}");
+        }
     }
 
     #[test]
@@ -100,8 +124,8 @@ mod tests {
         check(Some(200), r#"{"partialSuccess":{"rejectedLogRecords":"3"}}"#, Verdict::Acknowledged { rejected: 3 });
         check(Some(202), "\n\u{2}\u{8}\u{3}", Verdict::Acknowledged { rejected: 3 });
         check(Some(200), "garbage", ACK);
-        let answer =
-            Answer { status: Some(200), retry_after: None, body: br#"{"partialSuccess":{"rejectedLogRecords":3}}"# };
+        let body = br#"{"partialSuccess":{"rejectedLogRecords":3}}"#;
+        let answer = Answer { status: Some(200), body, ..Answer::default() };
         assert_eq!(classify(&answer, Format::Ndjson, 0), ACK);
     }
 
@@ -119,8 +143,8 @@ mod tests {
             ("-1", None),
             ("", None),
         ] {
-            let answer = Answer { status: Some(429), retry_after: Some(value.as_bytes()), body: b"" };
-            let expected = Verdict::Retry { after: seconds.map(Duration::from_secs) };
+            let answer = Answer { status: Some(429), retry_after: Some(value.as_bytes()), ..Answer::default() };
+            let expected = Verdict::Failed { blame: Blame::Load, after: seconds.map(Duration::from_secs) };
             assert_eq!(classify(&answer, Format::OtlpJson, nanos), expected, "{value:?}");
         }
     }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::buffer::Encoded;
 use super::lane::Lane;
+use super::trial::Trial;
 use crate::record::Loss;
 use crate::wire::{Encoder, Origin};
 
@@ -17,6 +18,8 @@ pub struct Batch {
     pub id: Uuid,
     /// Whose records it holds.
     pub origin: Origin,
+    /// How far the stream's numbers had come when its records were sealed, `audit.sequence.next`: all below were given out.
+    pub next: u64,
     /// Which way it goes.
     pub lane: Lane,
     /// Where the journal keeps a copy of it.
@@ -25,7 +28,11 @@ pub struct Batch {
     pub attempts: u64,
     /// Not to be sent before this moment.
     pub not_before: Duration,
-    text: Vec<u8>,
+    /// What its failures prove.
+    pub trial: Trial,
+    /// Whether it was cut from a larger batch.
+    pub is_piece: bool,
+    bytes: Vec<u8>,
     items: Vec<Item>,
 }
 
@@ -61,7 +68,7 @@ impl Item {
         self.range.len()
     }
 
-    /// Where they stand in the batch's text.
+    /// Where they stand among the batch's.
     #[must_use]
     pub fn range(&self) -> Range<usize> {
         self.range.clone()
@@ -80,8 +87,15 @@ impl Item {
 impl Batch {
     /// Seals records into a batch.
     #[must_use]
-    pub fn seal(id: Uuid, origin: Origin, lane: Lane, records: &[(Encoded, Content)], encoder: &Encoder) -> Self {
-        let body = encoder.batch(origin, id, records.iter().map(|(record, _)| &*record.fragment));
+    pub fn seal(
+        id: Uuid,
+        origin: Origin,
+        next: u64,
+        lane: Lane,
+        records: &[(Encoded, Content)],
+        encoder: &Encoder,
+    ) -> Self {
+        let body = encoder.batch(origin, next, id, records.iter().map(|(record, _)| &*record.fragment));
         let item = |((record, content), range): (&(Encoded, Content), Range<usize>)| Item {
             number: record.number,
             made: record.made,
@@ -90,13 +104,25 @@ impl Batch {
             range,
         };
         let items = records.iter().zip(body.fragments).map(item).collect();
-        Self { id, origin, lane, slot: None, attempts: 0, not_before: Duration::ZERO, text: body.text, items }
+        Self {
+            id,
+            origin,
+            next,
+            lane,
+            slot: None,
+            attempts: 0,
+            not_before: Duration::ZERO,
+            trial: Trial::default(),
+            is_piece: false,
+            bytes: body.bytes,
+            items,
+        }
     }
 
     /// What is sent.
     #[must_use]
-    pub fn text(&self) -> &[u8] {
-        &self.text
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Its records.
@@ -138,7 +164,13 @@ impl Batch {
         if left.is_empty() {
             return None;
         }
-        Some([left, right].map(|half| Self::seal(new_id(), self.origin, self.lane, &self.records(half), encoder)))
+        Some([left, right].map(|half| self.reseal(new_id(), &self.records(half), encoder)))
+    }
+
+    /// Some of its records under another id; the rest of what it says is kept.
+    #[must_use]
+    pub fn reseal(&self, id: Uuid, records: &[(Encoded, Content)], encoder: &Encoder) -> Self {
+        Self::seal(id, self.origin, self.next, self.lane, records, encoder)
     }
 
     /// Its records, to be sealed anew.
@@ -149,7 +181,7 @@ impl Batch {
 
     fn records(&self, items: &[Item]) -> Vec<(Encoded, Content)> {
         let record = |item: &Item| {
-            let fragment = self.text.get(item.range.clone()).unwrap_or_default().into();
+            let fragment = self.bytes.get(item.range.clone()).unwrap_or_default().into();
             (Encoded { number: item.number, made: item.made, lane: item.lane, fragment }, item.content)
         };
         items.iter().map(record).collect()
@@ -172,7 +204,7 @@ mod tests {
             let fragment = format!(r#"{{"n":{number}"#).into_bytes().into();
             (Encoded { number, made: Duration::from_secs(number), lane: Lane::Bulk, fragment }, Content::Exchange)
         };
-        Batch::seal(Uuid::nil(), ORIGIN, Lane::Bulk, &(0..count).map(record).collect::<Vec<_>>(), &encoder())
+        Batch::seal(Uuid::nil(), ORIGIN, 9, Lane::Bulk, &(0..count).map(record).collect::<Vec<_>>(), &encoder())
     }
 
     #[test]
@@ -182,7 +214,8 @@ mod tests {
         let [left, right] = whole.split(|| ids.next().unwrap(), &encoder()).unwrap();
         assert_eq!((left.numbers(), right.numbers()), (Some((0, 1)), Some((2, 4))));
         assert_eq!((left.id, right.id), (Uuid::from_u128(1), Uuid::from_u128(2)));
-        let text = str::from_utf8(right.text()).unwrap();
+        assert_eq!((left.next, right.next), (9, 9), "what the whole said is still so");
+        let text = str::from_utf8(right.bytes()).unwrap();
         assert!(text.starts_with(r#"{"n":2,"#) && text.contains(&Uuid::from_u128(2).to_string()));
         assert_eq!(right.newest(), Some(Duration::from_secs(4)));
     }

@@ -1,7 +1,7 @@
 //! A record comes: it gets a number, and a place in the buffer or a loss that is told.
 
 use super::Pipeline;
-use super::buffer::{Encoded, Push};
+use super::buffer::{Encoded, Place, Push};
 use super::lane::Lane;
 use super::notices::Kind;
 use crate::record::{Event, ExchangeRecord, LossReason};
@@ -10,9 +10,7 @@ use crate::time::Now;
 impl Pipeline {
     /// Gives a record its number and keeps it, or counts why it cannot be kept. Yields the number if it is kept.
     pub(super) fn capture(&mut self, lane: Lane, event: &Event, time_unix_nanos: u64, now: Now) -> Option<u64> {
-        self.announce_stream(now);
-        self.stream.reopen();
-        let number = self.next_number();
+        let number = self.begin_record(now);
         let pushed = if self.buffer.refuses_all(lane) {
             Push::Dropped(LossReason::BufferFull)
         } else {
@@ -28,6 +26,20 @@ impl Pipeline {
             Push::Evicted(records) => self.lose_evicted(&records, now),
         }
         Some(number)
+    }
+
+    /// The same for a record for which a place was kept.
+    pub(super) fn capture_in(&mut self, place: Place, lane: Lane, event: &Event, time_unix_nanos: u64, now: Now) {
+        let number = self.begin_record(now);
+        let record = self.encode(number, lane, time_unix_nanos, event, now);
+        self.buffer.fill(place, record);
+    }
+
+    /// The number of a record that comes; the stream is announced before its first one.
+    fn begin_record(&mut self, now: Now) -> u64 {
+        self.announce_stream(now);
+        self.stream.reopen();
+        self.next_number()
     }
 
     pub(super) fn lose_evicted(&mut self, records: &[Encoded], now: Now) {
@@ -47,10 +59,15 @@ impl Pipeline {
 
     /// Counts and notes the loss of one record that is in no batch.
     pub(super) fn lose(&mut self, reason: LossReason, number: u64, now: Now) {
-        self.stats.add(reason.into(), 1);
+        self.count_dropped(reason, 1, now);
         self.losses.add_one(reason, number, now.uptime);
-        self.notices.count(Kind::Dropped, 1, reason.as_str(), now.uptime);
         self.decide(number, false);
+    }
+
+    /// Counts dropped records, in the statistics and for the log.
+    pub(super) fn count_dropped(&mut self, reason: LossReason, count: u64, now: Now) {
+        self.stats.add(reason.into(), count);
+        self.notices.count(Kind::Dropped, count, reason.as_str(), now.uptime);
     }
 }
 

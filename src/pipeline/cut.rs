@@ -8,26 +8,71 @@ use super::Pipeline;
 use super::batch::{Batch, Content};
 use super::buffer::Encoded;
 use super::lane::Lane;
-use super::settings::BatchLimits;
 use crate::record::Event;
 use crate::time::Now;
 use crate::wire::{Numbered, Origin};
 
+/// Probes that have failed before another batch is tried: most trouble is over by then.
+const FAILURES_BEFORE_OTHERS: u32 = 2;
+
+/// Batches in a lane that have failed as a whole, before others are tried with a single record only.
+const MAX_OTHERS: usize = 4;
+
+/// Failed probes for each such record: in an outage one in two minutes at the default `retry.max_backoff`.
+const FAILURES_PER_RECORD: u32 = 8;
+
 /// What a loss record takes on the wire at most.
 const LOSS_BYTES: usize = 700;
 
+/// Failures of a batch of several records after which a stream that has ended makes traffic for its sake. More than most
+/// troubles of the audit cluster take, so that these leave one end of the stream.
+const FAILURES_OF_STUCK: u32 = 3;
+
 impl Pipeline {
-    /// What leaves next in this lane: a batch that has waited for its retry, else a new one if it is due.
+    /// What leaves next in this lane: a batch that has waited for its retry, else a new one if it is due. While the lane is
+    /// closed a new one may be first: only another batch can show that the waiting ones themselves are the trouble.
     pub(super) fn next_batch(&mut self, lane: Lane, now: Now) -> Option<Batch> {
         if !self.windows.of(lane).is_open(now.uptime) {
             return None;
         }
+
+        let other = self.size_of_other_probe(lane).and_then(|most| self.new_batch(lane, most, now));
+        let next = other.or_else(|| self.next_waiting(lane, now));
+        next.or_else(|| self.new_batch(lane, self.settings.batch.max_records, now))
+    }
+
+    /// The batch that has waited longest for its retry. Of those that may take a whole time-out one is on its way at most:
+    /// the other places are for batches that succeed.
+    fn next_waiting(&mut self, lane: Lane, now: Now) -> Option<Batch> {
+        let may_hang = |batch: &Batch| batch.trial.may_hang();
+        let is_taken = self.windows.of(lane).flights().iter().any(|flight| may_hang(&flight.batch));
+        let is_ready = |batch: &Batch| batch.not_before <= now.uptime && !(is_taken && may_hang(batch));
         let waiting = self.waiting.of_mut(lane);
-        if let Some(index) = waiting.iter().position(|batch| batch.not_before <= now.uptime) {
-            return waiting.remove(index);
+        waiting.remove(waiting.iter().position(is_ready)?)
+    }
+
+    /// How many records a new batch may have that is to be the next probe; `None`: one that waits is to be. In an outage the
+    /// records are to stay where `drop_oldest` reaches them, so that there are few such batches, and small ones later.
+    fn size_of_other_probe(&self, lane: Lane) -> Option<usize> {
+        let failures = self.windows.of(lane).failures();
+        let wholes = self.waiting.of(lane).iter().filter(|batch| !batch.is_piece).count();
+        match failures {
+            FAILURES_BEFORE_OTHERS.. if wholes < MAX_OTHERS => Some(self.settings.batch.max_records),
+            1.. if failures.is_multiple_of(FAILURES_PER_RECORD) => Some(1),
+            _ => None,
         }
-        let foreign = if lane == Lane::Bulk { self.seal_foreign_losses(now) } else { None };
-        foreign.or_else(|| self.is_due(lane, now).then(|| self.seal(lane, now)))
+    }
+
+    fn new_batch(&mut self, lane: Lane, most: usize, now: Now) -> Option<Batch> {
+        if lane == Lane::Immediate {
+            return self.seal_due(lane, most, now);
+        }
+        let foreign = self.seal_foreign_losses(now);
+        foreign.or_else(|| self.seal_due(lane, most, now)).or_else(|| self.seal_sign_of_life(now))
+    }
+
+    fn seal_due(&mut self, lane: Lane, most: usize, now: Now) -> Option<Batch> {
+        self.is_due(lane, now).then(|| self.seal(lane, most, now))
     }
 
     /// Whether a batch may leave whatever its age; with a single immediate record it may.
@@ -62,9 +107,24 @@ impl Pipeline {
         self.draining_since.is_some() && self.stream.is_announced() && !self.stream.has_ended()
     }
 
+    /// Cuts everything that is in no batch into batches of the usual size.
+    pub(super) fn seal_all(&mut self, now: Now) {
+        for lane in Lane::ALL {
+            while self.has_unsealed(lane) {
+                let batch = self.seal(lane, self.settings.batch.max_records, now);
+                self.waiting.of_mut(lane).push_back(batch);
+            }
+        }
+    }
+
+    fn has_unsealed(&self, lane: Lane) -> bool {
+        let has_other = self.losses.oldest().is_some() || self.stream.pending_start().is_some() || self.owes_end();
+        self.buffer.oldest(lane).is_some() || lane == Lane::Bulk && has_other
+    }
+
     /// Cuts the next batch: the stream's start, losses, then records as far as the limits allow, at least one.
-    fn seal(&mut self, lane: Lane, now: Now) -> Batch {
-        let BatchLimits { max_records, max_bytes, .. } = self.settings.batch;
+    fn seal(&mut self, lane: Lane, max_records: usize, now: Now) -> Batch {
+        let max_bytes = self.settings.batch.max_bytes;
         let mut records = Vec::new();
         records.extend(self.stream.take_start().map(|start| (start, Content::Lifecycle)));
         if lane == Lane::Bulk {
@@ -82,25 +142,33 @@ impl Pipeline {
         if lane == Lane::Bulk && self.buffer.oldest(lane).is_none() {
             records.extend(self.end_stream(now).map(|end| (end, Content::Lifecycle)));
         }
-        self.seal_records(self.origin(), lane, &records)
+        self.seal_records(self.origin(), self.stream.next(), lane, &records)
     }
 
-    /// A new batch, of which the journal keeps a copy.
-    pub(super) fn seal_records(&mut self, origin: Origin, lane: Lane, records: &[(Encoded, Content)]) -> Batch {
+    /// A new batch, of which the journal keeps a copy. `next`: what the stream's next record gets.
+    pub(super) fn seal_records(
+        &mut self,
+        origin: Origin,
+        next: u64,
+        lane: Lane,
+        records: &[(Encoded, Content)],
+    ) -> Batch {
         let id = new_batch_id(&mut self.random);
-        let mut batch = Batch::seal(id, origin, lane, records, &self.encoder);
+        let mut batch = Batch::seal(id, origin, next, lane, records, &self.encoder);
         self.journal.keep(&mut batch);
         batch
     }
 
     /// Cuts everything that has to be sent, and is not on its way, into one batch without limits: batches that wait for
-    /// a retry, and what was not yet sealed. A worker that ends has one callout left.
+    /// a retry, and what was not yet sealed. A worker that ends has one callout left. A batch that failed while others were
+    /// acknowledged would spoil it.
     pub(super) fn seal_the_rest(&mut self, now: Now) {
         let origin = self.origin();
         let mut merged = Vec::new();
         for waiting in self.waiting.each_mut() {
-            let (own, foreign): (Vec<Batch>, Vec<Batch>) = waiting.drain(..).partition(|batch| batch.origin == origin);
-            *waiting = foreign.into();
+            let is_to_join = |batch: &Batch| batch.origin == origin && batch.trial.strikes() == 0;
+            let (own, others): (Vec<Batch>, Vec<Batch>) = waiting.drain(..).partition(is_to_join);
+            *waiting = others.into();
             merged.extend(own);
         }
         let mut records: Vec<(Encoded, Content)> = merged.iter().flat_map(Batch::unsealed).collect();
@@ -113,7 +181,7 @@ impl Pipeline {
         }
         records.extend(self.end_stream(now).map(|end| (end, Content::Lifecycle)));
         if !records.is_empty() {
-            let batch = self.seal_records(origin, Lane::Bulk, &records);
+            let batch = self.seal_records(origin, self.stream.next(), Lane::Bulk, &records);
             self.waiting.bulk.push_front(batch);
         }
         merged.iter().for_each(|batch| self.journal.forget(batch));
@@ -129,9 +197,27 @@ impl Pipeline {
 
     pub(super) fn announce_stream(&mut self, now: Now) {
         if !self.stream.is_announced() {
-            let number = self.next_number();
-            let start = self.encode(number, Lane::Bulk, now.unix_nanos, &Event::StreamStart, now);
-            self.stream.announce(start);
+            self.make_start(now);
+        }
+    }
+
+    /// Apart, so that a record of a stream that was announced costs one comparison.
+    #[cold]
+    fn make_start(&mut self, now: Now) {
+        let number = self.next_number();
+        let event = Event::StreamStart(self.settings.stream_limits());
+        let start = self.encode(number, Lane::Bulk, now.unix_nanos, &event, now);
+        self.stream.announce(start);
+    }
+
+    /// Lets the stream's end be recorded once more, when nothing is left but batches of exchanges that fail: no traffic is to come
+    /// whose acknowledgement could show that they themselves are the trouble.
+    pub(super) fn repeat_end(&mut self, failed: &Batch, now: Now) {
+        let is_of_exchanges = |batch: &Batch| batch.items().iter().any(|item| item.content == Content::Exchange);
+        let is_stuck = failed.items().len() == 1 || failed.trial.failures() >= FAILURES_OF_STUCK;
+        if is_stuck && is_of_exchanges(failed) && self.batches().all(is_of_exchanges) {
+            self.announce_stream(now);
+            self.stream.reopen();
         }
     }
 

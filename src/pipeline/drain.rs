@@ -1,12 +1,18 @@
 //! The end of a pipeline: what it still holds, how long it tries, and what it says about the rest.
 
+use std::collections::VecDeque;
 use std::time::Duration;
+
+use uuid::Uuid;
 
 use super::Pipeline;
 use super::batch::Batch;
 use super::lane::Lane;
-use super::notices::Level;
-use super::window::Window;
+use super::notices::{Kind, Level};
+use super::recovery::Predecessor;
+use super::settle::unreported;
+use super::window::{Flight, Window};
+use crate::stats::Counter;
 use crate::time::Now;
 
 /// How long a pipeline that was told to end goes on trying to deliver what it holds.
@@ -17,31 +23,83 @@ pub const DRAIN_LIMIT: Duration = Duration::from_secs(300);
 pub struct Unacknowledged {
     /// How many.
     pub count: u64,
-    /// Lowest number among them.
+    /// Lowest number among them, and among those of which they report the loss.
     pub first: u64,
-    /// Highest number among them.
+    /// Highest one.
     pub last: u64,
 }
 
+impl Unacknowledged {
+    /// All records of these batches and the numbers of which they report the loss, these ranges, and `more` records in
+    /// them. `None`: there are no numbers.
+    fn of<'b>(
+        batches: impl Iterator<Item = &'b Batch>,
+        ranges: impl Iterator<Item = (u64, u64)>,
+        more: u64,
+    ) -> Option<Self> {
+        let mut left = Self { count: more, first: u64::MAX, last: 0 };
+        for item in batches.flat_map(Batch::items) {
+            left.count += 1;
+            left.cover((item.number, item.number));
+            item.loss().into_iter().for_each(|loss| left.cover((loss.first, loss.last)));
+        }
+        ranges.for_each(|range| left.cover(range));
+        (left.first <= left.last).then_some(left)
+    }
+
+    fn cover(&mut self, (first, last): (u64, u64)) {
+        self.first = self.first.min(first);
+        self.last = self.last.max(last);
+    }
+}
+
 impl Pipeline {
-    /// The configuration is going away: everything that is not on its way makes one batch, the stream's end in it, and from
-    /// now on nothing waits. Says in one line what is not yet acknowledged, since the process may end before it is.
+    /// The configuration is going away. Nothing waits from now on.
+    pub fn handle_end(&mut self, now: Now) {
+        self.check_seats(now);
+        self.draining_since.get_or_insert(now.uptime);
+        self.windows.each_mut().for_each(Window::end_backoff);
+    }
+
+    /// The configuration is going away, and perhaps the process: everything that is not on its way makes one batch, the
+    /// stream's end in it.
     ///
     /// True: a callout is worth the connection that it takes. For the end alone it is not, since another configuration
     /// of the same worker may have records for that connection; the end leaves at a tick, if one comes.
     pub fn handle_shutdown(&mut self, now: Now) -> bool {
-        self.draining_since.get_or_insert(now.uptime);
-        self.windows.each_mut().for_each(Window::end_backoff);
+        self.handle_end(now);
         let waits = self.waiting.each().any(|waiting| !waiting.is_empty());
         let is_worth_it = waits || self.unsealed_records() > 0 || self.losses.oldest().is_some();
         if is_worth_it {
             self.seal_the_rest(now);
         }
+        is_worth_it
+    }
+
+    /// The same without a successor: how many callouts are worth it. Logs what is not yet acknowledged.
+    pub fn handle_last_chance(&mut self, now: Now) -> usize {
+        let is_worth_it = self.handle_shutdown(now);
+        self.warn_of_unacknowledged();
+        if is_worth_it { self.waiting.each().map(VecDeque::len).sum() } else { 0 }
+    }
+
+    /// Logs in a line for each stream what is not yet acknowledged, since the process may end before it is.
+    fn warn_of_unacknowledged(&mut self) {
         if let Some(Unacknowledged { count, first, last }) = self.unacknowledged() {
             let text = format!("ends with {count} records not yet acknowledged, numbers {first} to {last}");
             self.say(Level::Warn, text);
         }
-        is_worth_it
+        for (stream, Unacknowledged { count, first, last }) in self.unacknowledged_of_others() {
+            let text =
+                format!("ends with {count} records of stream {stream} not yet acknowledged, numbers {first} to {last}");
+            self.say(Level::Warn, text);
+        }
+    }
+
+    /// Whether the pipeline is draining: its configuration has ended.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining_since.is_some()
     }
 
     /// Whether a pipeline that was told to end has nothing left to do, or has tried for [`DRAIN_LIMIT`].
@@ -55,19 +113,27 @@ impl Pipeline {
     /// What would be lost if the worker ended now.
     #[must_use]
     pub fn unacknowledged(&self) -> Option<Unacknowledged> {
-        let own = || self.batches().filter(|batch| batch.origin == self.origin());
-        let count: usize = own().map(|batch| batch.items().len()).sum();
+        let own = self.batches().filter(|batch| batch.origin == self.origin());
         let waiting = Lane::ALL
             .into_iter()
             .filter_map(|lane| Some((self.buffer.oldest(lane)?.number, self.buffer.newest(lane)?.number)));
         let start = self.stream.pending_start().map(|start| (start.number, start.number));
-        let ranges: Vec<(u64, u64)> = own().filter_map(Batch::numbers).chain(waiting).chain(start).collect();
-        let first = ranges.iter().map(|(first, _)| *first).min()?;
-        let last = ranges.iter().map(|(_, last)| *last).max()?;
-        Some(Unacknowledged { count: count as u64 + self.unsealed_records(), first, last })
+        Unacknowledged::of(own, waiting.chain(start), self.unsealed_records())
     }
 
-    pub(super) fn tell_what_is_given_up(&mut self, now: Now) {
+    /// The same of each stream of which something was taken over.
+    fn unacknowledged_of_others(&self) -> Vec<(Uuid, Unacknowledged)> {
+        let of_stream = |other: &Predecessor| {
+            let batches = self.batches().filter(|batch| batch.origin.stream_id == other.stream());
+            let (lost, range) = other.unreported();
+            Some((other.stream(), Unacknowledged::of(batches, range.into_iter(), lost)?))
+        };
+        self.recovery.streams.iter().filter_map(of_stream).collect()
+    }
+
+    /// A tick has found no successor: gives up what could not be delivered for [`DRAIN_LIMIT`]. That shows in the log and in
+    /// `records.dropped.abandoned`, since nothing more can be sent.
+    pub fn handle_no_successor(&mut self, now: Now) {
         if !self.has_drained_long_enough(now) {
             return;
         }
@@ -75,11 +141,29 @@ impl Pipeline {
             let text = format!("gives up {count} records that were never acknowledged, numbers {first} to {last}");
             self.say(Level::Error, text);
         }
-        let foreign = self.batches().filter(|batch| batch.origin.recovered).map(|batch| batch.items().len());
+        let foreign = self.batches().filter(|batch| batch.origin != self.origin()).map(|batch| batch.items().len());
         let count = foreign.sum::<usize>() as u64 + self.recovery.records();
         if count > 0 {
-            self.say(Level::Error, format!("gives up {count} records of streams whose VM has crashed"));
+            self.say(Level::Error, format!("gives up {count} records of streams that it has taken over"));
         }
+        for loss in self.losses.take(usize::MAX) {
+            self.notices.count(Kind::Unreported, 1, &unreported(&loss), now.uptime);
+        }
+        self.abandon();
+    }
+
+    fn abandon(&mut self) {
+        self.stats.add(Counter::DroppedAbandoned, self.held_records());
+        let flights: Vec<Flight> = self.windows.each_mut().flat_map(Window::land_all).collect();
+        flights.iter().for_each(|flight| self.release(&flight.batch));
+        for lane in Lane::ALL {
+            while self.buffer.pop(lane).is_some() {}
+            for batch in std::mem::take(self.waiting.of_mut(lane)) {
+                self.release(&batch);
+            }
+        }
+        let _start = self.stream.take_start();
+        self.recovery.missing = 0;
     }
 
     fn has_drained_long_enough(&self, now: Now) -> bool {

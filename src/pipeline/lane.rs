@@ -7,7 +7,7 @@
 pub enum Lane {
     /// Waits until a batch is full or old enough.
     Bulk,
-    /// Leaves at once, and may use the reserve of the buffer.
+    /// Leaves at once, and may use the reserve of the buffer and half of what the others may.
     Immediate,
 }
 

@@ -44,6 +44,14 @@ impl LossLedger {
         self.ranges.iter().map(|range| range.first).min()
     }
 
+    /// How many numbers are lost, and the range that holds them all.
+    #[must_use]
+    pub fn extent(&self) -> (u64, Option<(u64, u64)>) {
+        let count = self.ranges.iter().map(|range| range.count).sum();
+        let last = self.ranges.iter().map(|range| range.last).max();
+        (count, self.first_number().zip(last))
+    }
+
     /// Hands out the oldest ranges, at most `limit`, to be put into a batch.
     #[must_use]
     pub fn take(&mut self, limit: usize) -> Vec<Loss> {

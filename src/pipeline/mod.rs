@@ -2,7 +2,9 @@
 //!
 //! Inputs are `handle_*`, outputs are `poll_*`. After any input, poll callouts until there is none, then notices.
 
+pub mod account;
 pub mod admission;
+mod alive;
 pub mod answer;
 pub mod backoff;
 pub mod batch;
@@ -10,6 +12,8 @@ pub mod buffer;
 mod capture;
 mod cut;
 pub mod drain;
+mod failure;
+mod held;
 pub mod journal;
 pub mod lane;
 pub mod loss;
@@ -19,6 +23,10 @@ mod recovery;
 pub mod settings;
 mod settle;
 mod stream;
+mod succession;
+pub mod trial;
+pub mod trouble;
+mod watch;
 pub mod window;
 
 #[cfg(test)]
@@ -30,31 +38,28 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::host::SharedData;
 use crate::record::{Event, ExchangeRecord};
 use crate::stats::{Counter, Gauge, Gauges, Stats};
 use crate::time::Now;
 use crate::wire::{Encoder, Origin};
+use account::Account;
 use admission::Gate;
 use answer::{Answer, Verdict};
 use batch::Batch;
 use buffer::{Buffer, Place};
 use capture::lane_of;
-use journal::{Identity, Journal};
+use failure::Failure;
+use journal::{Authenticated, Identity, Journal};
 use lane::{Lane, PerLane};
 use loss::LossLedger;
 use notices::{Kind, Level, Notice, Notices};
 use recovery::Recovery;
 use settings::{Settings, Target};
 use stream::Stream;
-use window::{Flight, MAX_IN_FLIGHT, Window};
-
-/// What to do when Envoy took the peer's address from a header.
-const UNKNOWN_PEER: &str = "control or identity headers came from a peer that cannot be known, since its address was \
-    taken from x-forwarded-for: they count as absent; let a set_filter_state filter before this one provide audit.direct_peer";
-
-/// Why an attempt never left.
-const NOT_DISPATCHED: &str = "refused by Envoy (no such cluster, no healthy host, or overflow)";
+use trial::{Blame, Evidence};
+use trouble::{Refusal, Trouble};
+use watch::Watch;
+use window::{FIRST_IN_FLIGHT, Flight, MAX_IN_FLIGHT, Window};
 
 /// One callout to make.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +68,7 @@ pub struct Callout<'p> {
     pub target: &'p Target,
     /// The batch's id, the same at every attempt.
     pub batch_id: Uuid,
-    /// The batch's bytes, UTF-8, the same at every attempt.
+    /// The batch's bytes, the same at every attempt.
     pub body: &'p [u8],
 }
 
@@ -78,11 +83,13 @@ pub struct Pipeline {
     gate: Gate,
     journal: Journal,
     recovery: Recovery,
+    watch: Watch,
     /// Sealed batches that have to be sent (again), in the order in which they were given back.
     waiting: PerLane<VecDeque<Batch>>,
     /// The batch that [`Self::poll_callout`] has handed out, until [`Self::handle_dispatched`].
     staged: Option<Batch>,
     windows: PerLane<Window>,
+    evidence: Evidence,
     wake_requested: bool,
     draining_since: Option<Duration>,
     told_unknown_peer: bool,
@@ -93,21 +100,32 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline for one stream in one VM. `seed` drives jitter and ids; it must come from the host's randomness.
+    /// A pipeline for one stream in one VM. `seed` drives jitter and ids; it must come from the host's randomness. `account`
+    /// is that of all configurations of the plugin in the VM.
     #[must_use]
-    pub fn new(settings: Settings, stream_id: Uuid, seed: u64, vm: Uuid, shared: Rc<dyn SharedData>) -> Self {
-        let identity = Identity { vm, stream: stream_id, kin: settings.kin() };
+    pub fn new(
+        settings: Settings,
+        identity: Identity,
+        seed: u64,
+        shared: Rc<Authenticated>,
+        account: Rc<Account>,
+    ) -> Self {
         Self {
             encoder: Encoder::new(settings.target.format, settings.service.clone()),
-            stream: Stream::new(stream_id),
-            buffer: Buffer::new(&settings.buffer),
+            stream: Stream::new(identity.stream),
+            buffer: Buffer::new(&settings.buffer, account),
             losses: LossLedger::default(),
             gate: Gate::default(),
             journal: Journal::new(shared, identity),
             recovery: Recovery::default(),
+            watch: Watch::default(),
             waiting: PerLane::default(),
             staged: None,
-            windows: PerLane { bulk: Window::new(MAX_IN_FLIGHT.bulk), immediate: Window::new(MAX_IN_FLIGHT.immediate) },
+            windows: PerLane {
+                bulk: Window::new(FIRST_IN_FLIGHT.bulk, MAX_IN_FLIGHT.bulk),
+                immediate: Window::new(FIRST_IN_FLIGHT.immediate, MAX_IN_FLIGHT.immediate),
+            },
+            evidence: Evidence::default(),
             wake_requested: false,
             draining_since: None,
             told_unknown_peer: false,
@@ -144,9 +162,14 @@ impl Pipeline {
     /// context, which polls callouts. True at most once until the next [`Self::poll_callout`].
     #[must_use]
     pub fn handle_exchange(&mut self, exchange: Box<ExchangeRecord>, place: Option<Place>, now: Now) -> bool {
-        self.handle_no_exchange(place);
         let (lane, start) = (lane_of(&exchange), exchange.start_unix_nanos);
-        self.capture(lane, &Event::Exchange(exchange), start, now);
+        let event = Event::Exchange(exchange);
+        match place {
+            None => {
+                self.capture(lane, &event, start, now);
+            }
+            Some(place) => self.capture_in(place, lane, &event, start, now),
+        }
         self.wakes(now)
     }
 
@@ -159,53 +182,67 @@ impl Pipeline {
     /// No rule wants a record of an exchange, for which a place may have been kept.
     pub fn handle_no_exchange(&mut self, place: Option<Place>) {
         if let Some(place) = place {
-            self.buffer.give_back(&place);
+            self.buffer.give_back(place);
         }
     }
 
     /// Looks after deadlines: answers that are overdue, requests that have been held long enough, records that are too
     /// old, log lines that were held back. Takes over what a crashed VM has left, as far as there is room.
     pub fn handle_tick(&mut self, now: Now) {
+        self.watch(now);
         while let Some(flight) = self.take_overdue(now) {
-            self.conclude(flight.is_probe(), flight.batch, &Answer::default(), "no answer", now);
+            self.conclude(flight, &Answer::default(), Trouble::NoAnswer, now);
         }
         self.inherit(now);
         self.expire(now);
         self.refuse_overdue(now);
-        self.tell_what_is_given_up(now);
+        let unproven = self.stats.take_unproven_batches();
+        if unproven > 0 {
+            self.notices.count(Kind::UnprovenBatch, unproven, "", now.uptime);
+        }
         self.notices.release(now.uptime);
     }
 
     /// The next callout to make; `None` when there is nothing to send or nothing may be sent yet.
     /// Call [`Self::handle_dispatched`] with what became of it, then poll again.
     pub fn poll_callout(&mut self, now: Now) -> Option<Callout<'_>> {
+        self.watch_after_pause(now);
         self.wake_requested = false;
         if self.staged.is_none() {
             self.staged = Lane::ALL.into_iter().find_map(|lane| self.next_batch(lane, now));
         }
         let batch = self.staged.as_ref()?;
-        Some(Callout { target: &self.settings.target, batch_id: batch.id, body: batch.text() })
+        Some(Callout { target: &self.settings.target, batch_id: batch.id, body: batch.bytes() })
     }
 
-    /// What became of the callout that was polled last: Envoy's token, or `None` when Envoy refused it.
-    pub fn handle_dispatched(&mut self, token: Option<u32>, now: Now) {
+    /// What became of the callout that was polled last: Envoy's token, or why Envoy refused it.
+    pub fn handle_dispatched(&mut self, dispatched: Result<u32, Refusal>, now: Now) {
         let Some(mut batch) = self.staged.take() else { return };
         batch.attempts += 1;
-        if let Some(token) = token {
-            self.stats.add(Counter::BatchesDispatched, 1);
-            self.stats.add(Counter::BatchesRetried, u64::from(batch.attempts > 1));
-            self.windows.of_mut(batch.lane).depart(token, batch, now.uptime);
-        } else {
-            let probed = self.windows.of(batch.lane).is_down();
-            self.conclude(probed, batch, &Answer::default(), NOT_DISPATCHED, now);
+        if batch.attempts == 1 {
+            self.note_sent(&batch, now);
+        }
+        match dispatched {
+            Ok(token) => {
+                self.stats.add(Counter::BatchesDispatched, 1);
+                self.stats.add(Counter::BatchesRetried, u64::from(batch.attempts > 1));
+                let departure = self.evidence.depart(&mut batch.trial);
+                self.windows.of_mut(batch.lane).depart(token, batch, departure, now.uptime);
+            }
+            Err(refusal) => {
+                let probed = self.windows.of(batch.lane).is_down();
+                let trouble = Trouble::of_refusal(refusal, self.flights().next().is_some());
+                self.fail(batch, &Failure { blame: Blame::Load, after: None, probed, trouble }, now);
+            }
         }
     }
 
     /// Takes the end of a callout. A token that is unknown or was given up changes nothing.
     pub fn handle_answer(&mut self, token: u32, answer: &Answer<'_>, now: Now) {
+        self.watch_after_pause(now);
         let Some(flight) = self.windows.each_mut().find_map(|window| window.land(token)) else { return };
         self.stats.observe_callout(now.uptime.saturating_sub(flight.departed));
-        self.conclude(flight.is_probe(), flight.batch, answer, "no response", now);
+        self.conclude(flight, answer, Trouble::of_answer(answer), now);
     }
 
     /// Lines for the log.
@@ -219,21 +256,13 @@ impl Pipeline {
         self.notices.say(level, text);
     }
 
-    /// Such headers came from a peer that cannot be known: tells the operator the remedy, once.
-    pub fn handle_unknown_peer(&mut self) {
-        if !std::mem::replace(&mut self.told_unknown_peer, true) {
-            self.say(Level::Warn, UNKNOWN_PEER.to_owned());
-        }
-    }
-
-    /// Every end of an attempt comes here, also of one that never left. `silence` names the reason where no status does.
-    fn conclude(&mut self, probed: bool, batch: Batch, answer: &Answer<'_>, silence: &str, now: Now) {
+    /// Every end of an attempt that has left comes here. `trouble` is why, where it has failed.
+    fn conclude(&mut self, flight: Flight, answer: &Answer<'_>, trouble: Trouble, now: Now) {
         match answer::classify(answer, self.encoder.format(), now.unix_nanos) {
-            Verdict::Acknowledged { rejected } => self.acknowledge(&batch, rejected, now),
-            Verdict::Refused => self.refuse(batch, answer.status, now),
-            Verdict::Retry { after } => {
-                let detail = answer.status.map_or(silence.to_owned(), |status| format!("status {status}"));
-                self.give_back(batch, probed, after, &detail, now);
+            Verdict::Acknowledged { rejected } => self.acknowledge(&flight.batch, flight.departure, rejected, now),
+            Verdict::Failed { blame, after } => {
+                let (probed, blame) = (flight.is_probe(), trouble.blame().unwrap_or(blame));
+                self.fail(flight.batch, &Failure { blame, after, probed, trouble }, now);
             }
         }
     }
@@ -250,30 +279,9 @@ impl Pipeline {
         wakes
     }
 
-    fn flights(&self) -> impl Iterator<Item = &Flight> {
-        self.windows.each().flat_map(Window::flights)
-    }
-
     fn take_overdue(&mut self, now: Now) -> Option<Flight> {
         let timeout = self.settings.target.timeout;
         self.windows.each_mut().find_map(|window| window.land_overdue(timeout, now.uptime))
-    }
-
-    fn batches(&self) -> impl Iterator<Item = &Batch> {
-        let waiting = self.waiting.each().flatten();
-        waiting.chain(self.staged.as_ref()).chain(self.flights().map(|flight| &flight.batch))
-    }
-
-    /// Records that are neither acknowledged nor rejected nor dropped.
-    fn held_records(&self) -> u64 {
-        let batched: usize = self.batches().map(|batch| batch.items().len()).sum();
-        batched as u64 + self.unsealed_records() + self.recovery.records()
-    }
-
-    fn unsealed_records(&self) -> u64 {
-        let waiting: usize = Lane::ALL.into_iter().map(|lane| self.buffer.waiting_records(lane)).sum();
-        let start = usize::from(self.stream.pending_start().is_some());
-        (waiting + start) as u64
     }
 
     fn uptime_limit(&self, now: Now) -> Option<Duration> {

@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+use super::Pipeline;
+
+/// What to do when Envoy took the peer's address from a header.
+const UNKNOWN_PEER: &str = "control or identity headers came from a peer that cannot be known, since its address was \
+    taken from x-forwarded-for: they count as absent; let a set_filter_state filter before this one provide audit.direct_peer";
+
 /// Shortest time between two lines of the same kind.
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -28,22 +34,55 @@ pub struct Notice {
 /// Kinds of lines that may come often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Attempts that failed.
+    /// Attempts that failed, for other reasons than the next four.
     Failing,
+    /// Attempts that Envoy refused, since it has no such cluster.
+    UnknownCluster,
+    /// Attempts that Envoy refused, since the cluster has no host or a circuit breaker is full.
+    NoHost,
+    /// Attempts that failed on a circuit breaker that is full.
+    Overflow,
+    /// Attempts without a connection.
+    NoConnection,
     /// Records that were dropped.
     Dropped,
     /// Records that the audit cluster refused.
     Rejected,
     /// Reports of losses that the audit cluster refused.
     Unreported,
+    /// Ends of trouble with the audit cluster.
+    Recovered,
+    /// Entries of the journal that were refused.
+    Refused,
+    /// Requests that look like batches of this filter, and may not be.
+    UnprovenBatch,
+    /// Attempts of batches that failed while others were acknowledged.
+    Isolating,
 }
 
-const KINDS: [Kind; 4] = [Kind::Failing, Kind::Dropped, Kind::Rejected, Kind::Unreported];
+const KINDS: [Kind; 12] = [
+    Kind::Failing,
+    Kind::UnknownCluster,
+    Kind::NoHost,
+    Kind::Overflow,
+    Kind::NoConnection,
+    Kind::Dropped,
+    Kind::Rejected,
+    Kind::Unreported,
+    Kind::Recovered,
+    Kind::Refused,
+    Kind::UnprovenBatch,
+    Kind::Isolating,
+];
+
+/// What to do when batches of this filter are recorded.
+const UNPROVEN_BATCH: &str = "they are recorded, and each record makes another batch: where they are batches, give all \
+    filters the same token in audit_cluster.headers, name the senders in trust, or keep the filter off the collector";
 
 impl Kind {
     fn notice(self, count: u64, detail: &str) -> Notice {
         let (level, text) = match self {
-            Self::Failing => {
+            Self::Failing | Self::UnknownCluster | Self::NoHost | Self::Overflow | Self::NoConnection => {
                 (Level::Warn, format!("audit cluster does not acknowledge, attempts failed: {count}, last: {detail}"))
             }
             Self::Dropped => (Level::Error, format!("records dropped: {count}, last reason: {detail}")),
@@ -51,6 +90,20 @@ impl Kind {
             Self::Unreported => {
                 (Level::Error, format!("loss records refused by the audit cluster: {count}, last: {detail}"))
             }
+            Self::Refused => (
+                Level::Error,
+                format!("journal entries refused: {count}; another plugin has written them, or the key was replaced"),
+            ),
+            Self::Isolating => (
+                Level::Warn,
+                format!("batches fail while others are acknowledged, attempts failed: {count}, last: {detail}"),
+            ),
+            Self::Recovered if count == 1 => (Level::Info, "audit cluster answers again".to_owned()),
+            Self::Recovered => (Level::Info, format!("audit cluster answers again, interruptions: {count}")),
+            Self::UnprovenBatch => (
+                Level::Warn,
+                format!("requests without a proof that look like batches of this filter: {count}; {UNPROVEN_BATCH}"),
+            ),
         };
         Notice { level, text }
     }
@@ -100,6 +153,15 @@ impl Notices {
     #[must_use]
     pub fn take(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.ready)
+    }
+}
+
+impl Pipeline {
+    /// Such headers came from a peer that cannot be known: tells the operator the remedy, once.
+    pub fn handle_unknown_peer(&mut self) {
+        if !std::mem::replace(&mut self.told_unknown_peer, true) {
+            self.say(Level::Warn, UNKNOWN_PEER.to_owned());
+        }
     }
 }
 

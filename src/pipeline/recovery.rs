@@ -1,5 +1,5 @@
 //! Taking over from a crashed VM: its sealed batches go out under their old ids, and loss records of its streams cover the
-//! rest.
+//! rest. What a predecessor in the same VM hands over is kept beside it.
 
 use uuid::Uuid;
 
@@ -15,19 +15,21 @@ use crate::stats::{Counter, Gauge, Gauges};
 use crate::time::Now;
 use crate::wire::Origin;
 
-/// The streams of crashed VMs, until nothing of them is left.
+/// The streams of crashed VMs and of predecessors, until nothing of them is left.
 #[derive(Debug, Default)]
 pub(super) struct Recovery {
-    streams: Vec<Crashed>,
+    pub(super) streams: Vec<Predecessor>,
     /// Records that the crashed VMs had counted as held, and that have not been found yet. One sum for all streams: a
     /// VM that was an heir itself had counted those of the streams before it.
-    missing: u64,
+    pub(super) missing: u64,
 }
 
-/// A stream whose VM has crashed.
+/// A stream whose VM has crashed, or whose configuration has ended.
 #[derive(Debug)]
-struct Crashed {
+pub(super) struct Predecessor {
     estate: Estate,
+    /// Its VM has crashed, so that it has no end of its own.
+    is_recovered: bool,
     /// Its note as it stands.
     note: Note,
     /// Ranges of its numbers that have been found in batches.
@@ -50,22 +52,50 @@ impl Recovery {
         self.missing
     }
 
-    fn find(&mut self, stream: Uuid) -> Option<&mut Crashed> {
+    fn find(&mut self, stream: Uuid) -> Option<&mut Predecessor> {
         self.streams.iter_mut().find(|crashed| crashed.estate.stream == stream)
     }
 }
 
-impl Crashed {
-    fn new(estate: Estate) -> Self {
-        let note = estate.note;
+impl Predecessor {
+    fn crashed(estate: Estate) -> Self {
+        let (note, next) = (estate.note, estate.note.lease_end);
         let (sealed, losses) = (Vec::new(), LossLedger::default());
-        Self { estate, note, sealed, is_complete: false, next: note.lease_end, losses }
+        Self { estate, is_recovered: true, note, sealed, is_complete: false, next, losses }
+    }
+
+    /// One that has handed over all it had, and whose next record gets the number `next`.
+    pub(super) fn ended(estate: Estate, next: u64) -> Self {
+        let (note, losses) = (estate.note, LossLedger::default());
+        Self { estate, is_recovered: false, note, sealed: Vec::new(), is_complete: true, next, losses }
+    }
+
+    pub(super) fn stream(&self) -> Uuid {
+        self.estate.stream
+    }
+
+    /// How many of its records are lost and in no report yet, and the range of their numbers.
+    pub(super) fn unreported(&self) -> (u64, Option<(u64, u64)>) {
+        self.losses.extent()
+    }
+
+    pub(super) fn estate(&self) -> &Estate {
+        &self.estate
+    }
+
+    /// What of the gauges is in no other share.
+    pub(super) fn share(&self) -> Gauges {
+        self.note.gauges
+    }
+
+    fn origin(&self) -> Origin {
+        Origin { stream_id: self.estate.stream, recovered: self.is_recovered }
     }
 
     /// What has to be told as lost: the numbers that may have been given out, and are in no batch. `None`: there are none.
     fn untold(&mut self) -> Option<Loss> {
         let sealed = std::mem::take(&mut self.sealed);
-        let Note { oldest, lease_end, .. } = self.estate.note;
+        let Note { oldest, next: given_out, lease_end, .. } = self.estate.note;
         let (mut number, mut count, mut first) = (oldest, 0, None);
         while number < lease_end {
             // A batch and its halves may both be there, so that ranges overlap.
@@ -75,17 +105,19 @@ impl Crashed {
             }
             let next = sealed.iter().map(|(start, _)| *start).filter(|start| *start > number).fold(lease_end, u64::min);
             first.get_or_insert(number);
-            count += next - number;
+            // Which numbers were given out is known to the last note. The range covers those that may have been since.
+            count += next.min(given_out).saturating_sub(number);
             number = next;
         }
         Some(Loss { reason: LossReason::VmCrash, count, first: first?, last: lease_end - 1 })
     }
 
     /// Tells the heir of the heir what it has to know. `gauges`: what nobody else has in its share yet.
-    fn rewrite(&mut self, journal: &Journal, gauges: Gauges) {
+    pub(super) fn rewrite(&mut self, journal: &Journal, gauges: Gauges) {
         let untold = (!self.is_complete).then_some(self.estate.note.oldest);
         let oldest = untold.into_iter().chain(self.losses.first_number()).fold(self.next, u64::min);
-        let note = Note { oldest, lease_end: self.next, gauges };
+        let next = if self.is_complete { self.next } else { self.estate.note.next };
+        let note = Note { oldest, next, lease_end: self.next, gauges };
         if note != self.note {
             self.note = note;
             journal.rewrite(&self.estate, note);
@@ -98,10 +130,15 @@ impl Pipeline {
     /// batches follow with the next ticks.
     pub fn handle_crash(&mut self, vm: Uuid) {
         for estate in self.journal.claim(vm) {
-            self.stats.inherit(estate.note.gauges);
-            self.recovery.missing += estate.note.gauges.get(Gauge::BufferRecords as usize).copied().unwrap_or_default();
-            self.recovery.streams.push(Crashed::new(estate));
+            self.succeed(estate);
         }
+    }
+
+    /// What a stream of another VM has left is this one's now.
+    pub(super) fn succeed(&mut self, estate: Estate) {
+        self.stats.inherit(estate.note.gauges);
+        self.recovery.missing += Gauge::BufferRecords.of(&estate.note.gauges);
+        self.recovery.streams.push(Predecessor::crashed(estate));
     }
 
     /// The statistics have been told to the host, these gauges among them: whoever takes over after a crash has to know.
@@ -124,12 +161,14 @@ impl Pipeline {
 
     /// Notes which numbers are in no batch. `next` is the number that is given out next, or just was.
     pub(super) fn write_note(&mut self, next: u64, gauges: Gauges) {
-        // A stream that takes over from another one may have no record of its own.
-        let lease_end = if self.stream.next() > 0 { next + LEASE } else { 0 };
         let waiting = Lane::ALL.into_iter().filter_map(|lane| self.buffer.oldest(lane)).map(|record| record.number);
         let start = self.stream.pending_start().map(|start| start.number);
         let oldest = waiting.chain(start).chain(self.losses.first_number()).fold(next, u64::min);
-        self.journal.write(Note { oldest, lease_end, gauges });
+
+        let given_out = self.stream.next();
+        // A stream that takes over from another one may have no record of its own, and one that ends makes few.
+        let lease = if given_out > 0 && !self.is_draining() { LEASE } else { 0 };
+        self.journal.write(Note { oldest, next: given_out, lease_end: given_out + lease, gauges });
     }
 
     /// Takes over batch by batch, as long as there is room.
@@ -155,7 +194,7 @@ impl Pipeline {
         self.recovery.streams = streams;
     }
 
-    fn take_over_all(&mut self, crashed: &mut Crashed, now: Now) {
+    fn take_over_all(&mut self, crashed: &mut Predecessor, now: Now) {
         while let Some(saved) = self.journal.next_saved(&mut crashed.estate) {
             if !self.take_over(crashed, saved, now) {
                 return;
@@ -174,7 +213,7 @@ impl Pipeline {
     }
 
     /// False: there is no room for it yet.
-    fn take_over(&mut self, crashed: &mut Crashed, saved: Saved, now: Now) -> bool {
+    fn take_over(&mut self, crashed: &mut Predecessor, saved: Saved, now: Now) -> bool {
         if !self.make_room_for(&saved) {
             return false;
         }
@@ -194,33 +233,30 @@ impl Pipeline {
     /// One batch at a time is taken over whatever the limits say: it may be larger than this buffer, and a buffer that
     /// is always full must not keep it out for ever.
     fn make_room_for(&mut self, saved: &Saved) -> bool {
-        let is_only = !self.batches().any(|batch| batch.origin.recovered);
-        let mut places = Vec::new();
-        for record in saved.records.iter().filter(|record| record.content == Content::Exchange) {
+        let is_only = !self.batches().any(|batch| batch.origin != self.origin());
+        let exchanges = || saved.records.iter().filter(|record| record.content == Content::Exchange);
+        for (taken, record) in exchanges().enumerate() {
             let (lane, bytes) = (record.lane, record.fragment.len());
-            places.push(if is_only {
-                Some(self.buffer.reserve_beyond_limits(lane, bytes))
-            } else {
-                self.buffer.reserve_without_eviction(lane, bytes)
-            });
+            if is_only {
+                self.buffer.occupy(lane, bytes);
+            } else if !self.buffer.take_place(lane, bytes) {
+                exchanges().take(taken).for_each(|record| self.buffer.release(record.lane, record.fragment.len()));
+                return false;
+            }
         }
-        let has_room = places.iter().all(Option::is_some);
-        if !has_room {
-            places.iter().flatten().for_each(|place| self.buffer.give_back(place));
-        }
-        has_room
+        true
     }
 
     fn reseal(&self, saved: Saved, now: Now) -> Batch {
-        let Saved { id, stream, lane, records } = saved;
+        let Saved { id, stream, next, lane, records } = saved;
         let record = |SavedRecord { number, lane, content, fragment }: SavedRecord| {
             (Encoded { number, made: now.uptime, lane, fragment }, content)
         };
         let records: Vec<(Encoded, Content)> = records.into_iter().map(record).collect();
-        Batch::seal(id, Origin { stream_id: stream, recovered: true }, lane, &records, &self.encoder)
+        Batch::seal(id, Origin { stream_id: stream, recovered: true }, next, lane, &records, &self.encoder)
     }
 
-    /// Notes a loss of a crashed stream. False: nothing is known of that stream.
+    /// Notes a loss of another stream. False: nothing is known of that stream.
     pub(super) fn add_foreign_loss(&mut self, stream: Uuid, loss: Loss, now: Now) -> bool {
         let Some(crashed) = self.recovery.find(stream) else { return false };
         crashed.losses.add(loss, now.uptime);
@@ -228,22 +264,32 @@ impl Pipeline {
         true
     }
 
-    /// The losses of a crashed stream in a batch of their own.
+    /// The losses of another stream in a batch of their own; with its end, which comes after all of its records.
     pub(super) fn seal_foreign_losses(&mut self, now: Now) -> Option<Batch> {
+        if self.recovery.streams.iter().all(|crashed| crashed.losses.oldest().is_none()) {
+            return None;
+        }
+        self.check_seats(now);
         let limit = self.settings.batch.max_records;
         let crashed = self.recovery.streams.iter_mut().find(|crashed| crashed.losses.oldest().is_some())?;
         let losses = crashed.losses.take(limit);
-        let (stream_id, first) = (crashed.estate.stream, crashed.next);
-        crashed.next += losses.len() as u64;
-        self.stats.add(Counter::Captured, losses.len() as u64);
+        let (origin, first) = (crashed.origin(), crashed.next);
+        let has_end = !crashed.is_recovered;
+        let end = first + losses.len() as u64;
+        let next = end + u64::from(has_end);
+        crashed.next = next;
+        self.stats.add(Counter::Captured, next - first);
         let mut records = Vec::new();
         for (number, loss) in (first..).zip(losses) {
             let record = self.encode(number, Lane::Bulk, now.unix_nanos, &Event::Loss(loss), now);
             records.push((record, Content::Loss(loss)));
         }
-        let origin = Origin { stream_id, recovered: true };
-        let batch = self.seal_records(origin, Lane::Bulk, &records);
-        if let Some(crashed) = self.recovery.find(stream_id) {
+        if has_end {
+            let record = self.encode(end, Lane::Bulk, now.unix_nanos, &Event::StreamEnd { next }, now);
+            records.push((record, Content::Lifecycle));
+        }
+        let batch = self.seal_records(origin, next, Lane::Bulk, &records);
+        if let Some(crashed) = self.recovery.find(origin.stream_id) {
             crashed.rewrite(&self.journal, crashed.note.gauges);
         }
         Some(batch)

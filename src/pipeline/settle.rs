@@ -1,24 +1,26 @@
-//! How batches end: acknowledged, given back for another attempt, cut in halves, or dropped with a reason.
-
-use std::time::Duration;
+//! How batches end: acknowledged, rejected, or dropped with a reason.
 
 use super::batch::{Batch, Content, Item};
-use super::cut::new_batch_id;
 use super::lane::Lane;
-use super::{Kind, Level, Pipeline};
+use super::{Kind, Pipeline};
 use crate::record::{Loss, LossReason};
 use crate::stats::Counter;
 use crate::time::Now;
 
 impl Pipeline {
-    /// 2xx: the records leave, but for those that the audit cluster says it did not take.
-    pub(super) fn acknowledge(&mut self, batch: &Batch, rejected: u64, now: Now) {
+    /// 2xx: the records leave, but for those that the audit cluster says it did not take. That it has taken none proves
+    /// nothing against other batches. `departure`: the attempt's number.
+    pub(super) fn acknowledge(&mut self, batch: &Batch, departure: u64, rejected: u64, now: Now) {
         let count = batch.items().len() as u64;
         let rejected = rejected.min(count);
+        if rejected < count {
+            self.evidence.acknowledge(departure, now.uptime);
+        }
         self.stats.add(Counter::BatchesAcknowledged, 1);
+        self.note_sent(batch, now);
         self.stats.add(Counter::Acknowledged, count - rejected);
         self.release(batch);
-        self.recover(batch.lane);
+        self.recover(batch.lane, now);
         self.decide_batch(batch, rejected == 0);
         if rejected > 0 {
             self.stats.add(Counter::Rejected, rejected);
@@ -27,26 +29,13 @@ impl Pipeline {
         }
     }
 
-    /// The content is refused: halves go out again, a single record is rejected for good.
-    pub(super) fn refuse(&mut self, batch: Batch, status: Option<u16>, now: Now) {
-        self.stats.add(Counter::BatchesFailed, 1);
-        self.recover(batch.lane);
-        let random = &mut self.random;
-        if let Some(halves) = batch.split(|| new_batch_id(random), &self.encoder) {
-            self.stats.add(Counter::BatchesSplit, 1);
-            for mut half in halves.into_iter().rev() {
-                self.journal.keep(&mut half);
-                self.waiting.of_mut(half.lane).push_front(half);
-            }
-            self.journal.forget(&batch);
-            return;
-        }
-        self.release(&batch);
-        self.decide_batch(&batch, false);
+    /// A single record is refused for good.
+    pub(super) fn reject(&mut self, batch: &Batch, detail: &str, now: Now) {
+        self.release(batch);
+        self.decide_batch(batch, false);
         self.stats.add(Counter::Rejected, batch.items().len() as u64);
-        let detail = status.map_or_else(String::new, |status| format!("status {status}"));
-        self.notices.count(Kind::Rejected, 1, &detail, now.uptime);
-        self.report_rejected(&batch, 1, now);
+        self.notices.count(Kind::Rejected, 1, detail, now.uptime);
+        self.report_rejected(batch, 1, now);
     }
 
     /// Notes that `count` records of a batch were rejected, for the next batch to report; any of them if not all, so that
@@ -76,29 +65,6 @@ impl Pipeline {
         }
     }
 
-    /// Keeps a batch for another attempt, or drops it when its attempts are used up.
-    pub(super) fn give_back(
-        &mut self,
-        mut batch: Batch,
-        probed: bool,
-        after: Option<Duration>,
-        detail: &str,
-        now: Now,
-    ) {
-        self.stats.add(Counter::BatchesFailed, 1);
-        self.notices.count(Kind::Failing, 1, detail, now.uptime);
-        let failures = self.windows.of_mut(batch.lane).fail(probed);
-        let retry_at = now.uptime + self.backoff(failures, after);
-        self.windows.of_mut(batch.lane).hold_until(retry_at);
-        if self.settings.retry.max_attempts.is_some_and(|max| batch.attempts >= max) {
-            self.drop_batch(&batch, LossReason::MaxAttempts, now);
-        } else {
-            batch.not_before = retry_at;
-            self.refuse_hopeless(&batch);
-            self.waiting.of_mut(batch.lane).push_back(batch);
-        }
-    }
-
     /// Gives up what is older than `retry.max_age`: single records that wait, and batches of nothing else.
     pub(super) fn expire(&mut self, now: Now) {
         let Some(limit) = self.uptime_limit(now) else { return };
@@ -117,34 +83,39 @@ impl Pipeline {
         }
     }
 
-    fn drop_batch(&mut self, batch: &Batch, reason: LossReason, now: Now) {
+    pub(super) fn drop_batch(&mut self, batch: &Batch, reason: LossReason, now: Now) {
         self.release(batch);
         self.decide_batch(batch, false);
         let count = batch.items().len() as u64;
-        self.stats.add(reason.into(), count);
-        self.notices.count(Kind::Dropped, count, reason.as_str(), now.uptime);
+        self.count_dropped(reason, count, now);
         let loss = |(first, last)| Loss { reason, count: last - first + 1, first, last };
         self.report(batch, batch.ranges().into_iter().map(loss), now);
         self.write_note(self.stream.next(), self.journal.told_gauges());
     }
 
     /// The end of a batch is known: its records take no place any longer, and nobody has to take it over.
-    fn release(&mut self, batch: &Batch) {
+    pub(super) fn release(&mut self, batch: &Batch) {
+        self.release_places(batch);
+        self.journal.forget(batch);
+    }
+
+    /// The records of a batch take no place any longer.
+    pub(super) fn release_places(&mut self, batch: &Batch) {
         let takes_place = |item: &&Item| item.content == Content::Exchange;
         for item in batch.items().iter().filter(takes_place) {
             self.buffer.release(item.lane, item.bytes());
         }
-        self.journal.forget(batch);
     }
 
-    fn recover(&mut self, lane: Lane) {
+    fn recover(&mut self, lane: Lane, now: Now) {
         if self.windows.of_mut(lane).recover() {
-            self.say(Level::Info, "audit cluster answers again".to_owned());
+            self.notices.count(Kind::Recovered, 1, "", now.uptime);
         }
     }
 }
 
-fn unreported(loss: &Loss) -> String {
+/// A loss that no record reports, for the log.
+pub(super) fn unreported(loss: &Loss) -> String {
     let Loss { reason, count, first, last } = loss;
     let reason = reason.as_str();
     format!("count {count}, numbers {first} to {last}, reason {reason}")

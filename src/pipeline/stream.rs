@@ -1,5 +1,7 @@
 //! The stream of one worker: its id, its dense numbers, and the announcement of its start.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::buffer::Encoded;
@@ -12,6 +14,8 @@ pub(super) struct Stream {
     next: u64,
     start: Start,
     ended: bool,
+    /// When the last attempt of one of its batches was made; `None` before the first.
+    pub(super) last_sent: Option<Duration>,
 }
 
 /// The start is announced with the first record, not at configuration: most instances on the main thread never
@@ -25,7 +29,7 @@ enum Start {
 
 impl Stream {
     pub(super) fn new(id: Uuid) -> Self {
-        Self { id, next: 0, start: Start::Unannounced, ended: false }
+        Self { id, next: 0, start: Start::Unannounced, ended: false, last_sent: None }
     }
 
     pub(super) fn id(&self) -> Uuid {

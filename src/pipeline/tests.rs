@@ -1,14 +1,19 @@
 //! The pipeline as its adapter drives it: records in, callouts out, scripted answers in, on a clock of the test's own.
 
 mod admission;
+mod alive;
 mod batches;
 mod drops;
 mod immediate;
+mod isolation;
+mod journal;
 mod lines;
 mod recovery;
 mod rejections;
 mod retries;
 mod shutdown;
+mod succession;
+mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -22,11 +27,13 @@ use super::Pipeline;
 use super::admission::{Admission, Decision};
 use super::answer::Answer;
 use super::drain::DRAIN_LIMIT;
+use super::journal::{Authenticated, Identity, Key};
 use super::notices::{Level, Notice};
 use super::settings::{BatchLimits, BufferLimits, OnFull, RetryPolicy, Settings, Target};
-use super::window::{ANSWER_GRACE, MAX_IN_FLIGHT};
+use super::trouble::Refusal;
+use super::window::{ANSWER_GRACE, FIRST_IN_FLIGHT, MAX_IN_FLIGHT};
 use crate::host::SharedData;
-use crate::record::{ExchangeRecord, Outcome, Protocol, RequireAudit};
+use crate::record::{Action, ExchangeRecord, Outcome, Protocol, RequestParts, RequestText, RequireAudit};
 use crate::stats::{Counter, Gauge};
 use crate::time::Now;
 use crate::wire::Format;
@@ -58,15 +65,20 @@ fn settings() -> Settings {
             max_attempts: None,
             max_age: None,
         },
+        journal_keys: Vec::new(),
+        alive_interval: None,
     }
+}
+
+fn request(path: &str) -> RequestText {
+    RequestText::new(&RequestParts { method: b"GET", path: path.as_bytes(), ..RequestParts::default() })
 }
 
 fn exchange(path: &str) -> Box<ExchangeRecord> {
     Box::new(ExchangeRecord {
-        action: b"act".to_vec(),
+        action: Action::Text(b"act".to_vec()),
         start_unix_nanos: 1,
-        method: b"GET".to_vec(),
-        path: path.as_bytes().to_vec(),
+        request: request(path),
         http_status: Some(200),
         ..ExchangeRecord::new(Rc::from("r"), Protocol::Http, Some(Outcome::Success))
     })
@@ -95,6 +107,14 @@ impl Sent {
         let body: Value = serde_json::from_str(&self.body).unwrap();
         let records = body["resourceLogs"][0]["scopeLogs"][0]["logRecords"].as_array().unwrap();
         records.iter().map(Seen::read).collect()
+    }
+
+    /// `audit.sequence.next` of the batch.
+    fn next(&self) -> u64 {
+        let body: Value = serde_json::from_str(&self.body).unwrap();
+        let attribute = &body["resourceLogs"][0]["scopeLogs"][0]["scope"]["attributes"][0];
+        assert_eq!(attribute["key"], "audit.sequence.next");
+        attribute["value"]["intValue"].as_str().unwrap().parse().unwrap()
     }
 
     fn numbers(&self) -> Vec<u64> {
@@ -162,6 +182,13 @@ impl Shared {
     fn bytes(&self) -> usize {
         self.values.borrow().values().map(|(value, _)| value.len()).sum()
     }
+
+    /// Names of what is kept for a stream.
+    fn kept(&self) -> Vec<String> {
+        let values = self.values.borrow();
+        let kept = values.iter().filter(|(name, (value, _))| name.contains(".seat.") && !value.is_empty());
+        kept.map(|(name, _)| name.clone()).collect()
+    }
 }
 
 const STREAM: Uuid = Uuid::from_u128(7);
@@ -187,7 +214,9 @@ impl Rig {
         change(&mut settings);
         let now = Now { unix_nanos: 1_700_000_000_000_000_000, uptime: Duration::from_secs(1000) };
         let shared = Rc::clone(shared);
-        let pipeline = Pipeline::new(settings, stream, 42, vm, Rc::<Shared>::clone(&shared));
+        let identity = Identity::new(vm, stream, b"plugin", &settings);
+        let journal = Authenticated::new(Rc::<Shared>::clone(&shared), &[], Key::of_secret(b"process"));
+        let pipeline = Pipeline::new(settings, identity, 42, Rc::new(journal), Rc::default());
         Self { shared, pipeline, now, tokens: 0, refuses: false, wakes: 0 }
     }
 
@@ -213,8 +242,21 @@ impl Rig {
         self.now.uptime += time;
         self.now.unix_nanos += u64::try_from(time.as_nanos()).unwrap();
         self.pipeline.handle_tick(self.now);
+        self.pipeline.handle_no_successor(self.now);
         self.check();
         self
+    }
+
+    /// What the adapter does at every tick.
+    fn tick(&mut self) -> &mut Self {
+        self.pass(Duration::from_millis(250));
+        self.publish();
+        self
+    }
+
+    fn publish(&mut self) {
+        let gauges = self.pipeline.gauges();
+        self.pipeline.handle_published(gauges);
     }
 
     /// Makes every callout that may leave now.
@@ -225,7 +267,7 @@ impl Rig {
             self.tokens += 1;
             let token = (!self.refuses).then_some(self.tokens);
             sent.extend(token.map(|token| Sent { token, id, body }));
-            self.pipeline.handle_dispatched(token, self.now);
+            self.pipeline.handle_dispatched(token.ok_or(Refusal::NotTaken), self.now);
             self.check();
         }
         sent
@@ -250,7 +292,8 @@ impl Rig {
     }
 
     fn answer_with(&mut self, sent: &Sent, status: Option<u16>, retry_after: Option<&str>, body: &str) -> &mut Self {
-        let answer = Answer { status, retry_after: retry_after.map(str::as_bytes), body: body.as_bytes() };
+        let answer =
+            Answer { status, retry_after: retry_after.map(str::as_bytes), body: body.as_bytes(), is_of_envoy: false };
         self.pipeline.handle_answer(sent.token, &answer, self.now);
         self.check();
         self
@@ -267,7 +310,7 @@ impl Rig {
     fn check(&self) {
         let ended: u64 = Counter::ENDS.iter().map(|counter| self.count(*counter)).sum();
         let taken_over = self.pipeline.stats.inherited(Gauge::BufferRecords);
-        let captured = self.count(Counter::Captured) + taken_over;
+        let captured = self.count(Counter::Captured).wrapping_add(taken_over);
         assert_eq!(captured, ended + self.gauge(Gauge::BufferRecords));
     }
 

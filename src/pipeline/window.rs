@@ -6,9 +6,14 @@ use std::time::Duration;
 use super::batch::Batch;
 use super::lane::PerLane;
 
-/// Batches in flight at once while the audit cluster answers. Bounds the memory that Envoy spends on copies of
-/// bodies, and lets a worker send while an answer is on its way. Immediate batches are small, and must not wait.
-pub const MAX_IN_FLIGHT: PerLane<usize> = PerLane { bulk: 4, immediate: 16 };
+/// Batches in flight at once when the audit cluster begins to answer. Lets a worker send while an answer is on its way.
+/// Immediate batches are small, and must not wait.
+pub const FIRST_IN_FLIGHT: PerLane<usize> = PerLane { bulk: 4, immediate: 16 };
+
+/// Batches in flight at once while the audit cluster goes on answering. Each is a copy of a body in Envoy, within what the
+/// buffer holds, and over HTTP/1.1 a connection of its own: 48 of each worker are far from Envoy's limit of 1024 for a cluster
+/// (`circuit_breakers`).
+pub const MAX_IN_FLIGHT: PerLane<usize> = PerLane { bulk: 32, immediate: 16 };
 
 /// How much longer than the callout's own timeout the filter waits, before it takes the answer for lost.
 pub const ANSWER_GRACE: Duration = Duration::from_secs(1);
@@ -22,6 +27,8 @@ pub struct Flight {
     pub batch: Batch,
     /// When.
     pub departed: Duration,
+    /// The number of the attempt among all of the pipeline.
+    pub departure: u64,
     is_probe: bool,
 }
 
@@ -36,15 +43,17 @@ enum Health {
 #[derive(Debug)]
 pub struct Window {
     limit: usize,
+    first: usize,
+    most: usize,
     flights: Vec<Flight>,
     health: Health,
 }
 
 impl Window {
-    /// Nothing in flight of at most `limit` batches, the audit cluster believed to answer.
+    /// Nothing in flight of at most `first` batches, the audit cluster believed to answer. The limit grows to `most`.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
-        Self { limit, flights: Vec::new(), health: Health::Up }
+    pub fn new(first: usize, most: usize) -> Self {
+        Self { limit: first, first, most, flights: Vec::new(), health: Health::Up }
     }
 
     /// Whether a batch may leave now.
@@ -77,10 +86,19 @@ impl Window {
         &self.flights
     }
 
-    /// Notes a departure.
-    pub fn depart(&mut self, token: u32, batch: Batch, uptime: Duration) {
+    /// Attempts that have failed in a row and closed the lane; 0 while it is open.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        match self.health {
+            Health::Up => 0,
+            Health::Down { failures, .. } => failures,
+        }
+    }
+
+    /// Notes a departure, which has this number among all of the pipeline.
+    pub fn depart(&mut self, token: u32, batch: Batch, departure: u64, uptime: Duration) {
         let is_probe = self.is_down();
-        self.flights.push(Flight { token, batch, departed: uptime, is_probe });
+        self.flights.push(Flight { token, batch, departed: uptime, departure, is_probe });
     }
 
     /// Takes the flight that an answer belongs to; `None` for a token that is unknown or was given up.
@@ -96,8 +114,24 @@ impl Window {
         Some(self.flights.remove(index))
     }
 
+    /// The batches in flight.
+    pub fn batches_mut(&mut self) -> impl Iterator<Item = &mut Batch> {
+        self.flights.iter_mut().map(|flight| &mut flight.batch)
+    }
+
+    /// Takes back every batch, whatever its answer may be.
+    pub fn land_all(&mut self) -> Vec<Flight> {
+        std::mem::take(&mut self.flights)
+    }
+
     /// The audit cluster has answered sensibly. True when it had not before.
+    ///
+    /// An answer to one of as many batches as may be in flight lets one more be there, so that their number doubles in each
+    /// round trip for as long as there is more to send than the window lets through.
     pub fn recover(&mut self) -> bool {
+        if self.flights.len() + 1 >= self.limit {
+            self.limit = self.most.min(self.limit + 1);
+        }
         std::mem::replace(&mut self.health, Health::Up) != Health::Up
     }
 
@@ -110,6 +144,7 @@ impl Window {
             Health::Down { failures, retry_at } => (failures.saturating_add(u32::from(probed)), retry_at),
         };
         self.health = Health::Down { failures, retry_at };
+        self.limit = self.first;
         failures
     }
 

@@ -4,17 +4,30 @@ use std::ops::Range;
 
 use uuid::Uuid;
 
-use super::Note;
 use crate::pipeline::batch::{Batch, Content};
 use crate::pipeline::lane::Lane;
 use crate::record::{Loss, LossReason};
 use crate::stats::Gauges;
+
+/// What is known of a stream at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::pipeline) struct Note {
+    /// The lowest number that is in no batch, and not reported as lost either.
+    pub(in crate::pipeline) oldest: u64,
+    /// The number that was given out next.
+    pub(in crate::pipeline) next: u64,
+    /// No number from this one on was given out.
+    pub(in crate::pipeline) lease_end: u64,
+    /// The stream's share of the process-wide gauges.
+    pub(in crate::pipeline) gauges: Gauges,
+}
 
 /// A batch as it was found.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::pipeline) struct Saved {
     pub(in crate::pipeline) id: Uuid,
     pub(in crate::pipeline) stream: Uuid,
+    pub(in crate::pipeline) next: u64,
     pub(in crate::pipeline) lane: Lane,
     pub(in crate::pipeline) records: Vec<SavedRecord>,
 }
@@ -30,32 +43,36 @@ pub(in crate::pipeline) struct SavedRecord {
 
 /// Numbers in a row, each 8 bytes little-endian.
 pub(super) fn write_note(note: &Note) -> Vec<u8> {
-    [note.oldest, note.lease_end].iter().chain(&note.gauges).flat_map(|number| number.to_le_bytes()).collect()
+    [note.oldest, note.next, note.lease_end]
+        .iter()
+        .chain(&note.gauges)
+        .flat_map(|number| number.to_le_bytes())
+        .collect()
 }
 
 pub(super) fn read_note(mut bytes: &[u8]) -> Option<Note> {
     let bytes = &mut bytes;
-    let (oldest, lease_end) = (next_number(bytes)?, next_number(bytes)?);
+    let (oldest, next, lease_end) = (next_number(bytes)?, next_number(bytes)?, next_number(bytes)?);
     let mut gauges = Gauges::default();
     for gauge in &mut gauges {
         *gauge = next_number(bytes)?;
     }
-    Some(Note { oldest, lease_end, gauges })
+    Some(Note { oldest, next, lease_end, gauges })
 }
 
-/// Id, stream, lane, how many records; then of each record its number, lane, content and range; then the batch's text.
+/// Id, stream, `audit.sequence.next`, lane, how many records; then of each record its number, lane, content and range; then the batch's bytes.
 pub(super) fn write_batch(batch: &Batch) -> Vec<u8> {
-    let text = batch.text();
-    let mut out = Vec::with_capacity(40 + batch.items().len() * 64 + text.len());
+    let bytes = batch.bytes();
+    let mut out = Vec::with_capacity(56 + batch.items().len() * 64 + bytes.len());
     out.extend_from_slice(batch.id.as_bytes());
     out.extend_from_slice(batch.origin.stream_id.as_bytes());
-    push(&mut out, [lane_code(batch.lane), batch.items().len() as u64]);
+    push(&mut out, [batch.next, lane_code(batch.lane), batch.items().len() as u64]);
     for item in batch.items() {
         let Range { start, end } = item.range();
         push(&mut out, [item.number, lane_code(item.lane), start as u64, end as u64]);
         push(&mut out, content_code(&item.content));
     }
-    out.extend_from_slice(text);
+    out.extend_from_slice(bytes);
     out
 }
 
@@ -63,14 +80,13 @@ pub(super) fn write_batch(batch: &Batch) -> Vec<u8> {
 pub(super) fn read_batch(mut bytes: &[u8]) -> Option<Saved> {
     let bytes = &mut bytes;
     let (id, stream) = (next_uuid(bytes)?, next_uuid(bytes)?);
-    let (lane, count) = (lane_of(next_number(bytes)?), next_number(bytes)?);
+    let (next, lane, count) = (next_number(bytes)?, lane_of(next_number(bytes)?), next_number(bytes)?);
     let mut headers = Vec::new();
     for _ in 0..count {
         headers.push(Header::read(bytes)?);
     }
-    let text = std::str::from_utf8(bytes).ok()?;
-    let records = headers.into_iter().map(|header| header.with_text(text)).collect::<Option<_>>()?;
-    Some(Saved { id, stream, lane, records })
+    let records = headers.into_iter().map(|header| header.with_bytes(bytes)).collect::<Option<_>>()?;
+    Some(Saved { id, stream, next, lane, records })
 }
 
 struct Header {
@@ -87,19 +103,20 @@ impl Header {
         Some(Self { number, lane, content: next_content(bytes)?, range })
     }
 
-    fn with_text(self, text: &str) -> Option<SavedRecord> {
+    fn with_bytes(self, bytes: &[u8]) -> Option<SavedRecord> {
         let Self { number, lane, content, range } = self;
-        Some(SavedRecord { number, lane, content, fragment: text.get(range)?.as_bytes().into() })
+        Some(SavedRecord { number, lane, content, fragment: bytes.get(range)?.into() })
     }
 }
 
-const REASONS: [LossReason; 6] = [
+const REASONS: [LossReason; 7] = [
     LossReason::BufferFull,
     LossReason::TooLarge,
     LossReason::MaxAttempts,
     LossReason::MaxAge,
     LossReason::Rejected,
     LossReason::VmCrash,
+    LossReason::Abandoned,
 ];
 
 /// Codes of what is not a loss; those of losses are the places of their reasons after these.
@@ -172,11 +189,11 @@ mod tests {
         let (origin, encoder) =
             (Origin { stream_id: stream, recovered: false }, Encoder::new(Format::Ndjson, String::new()));
         for lane in Lane::ALL {
-            let bytes = write_batch(&Batch::seal(id, origin, lane, &records, &encoder));
+            let bytes = write_batch(&Batch::seal(id, origin, 18, lane, &records, &encoder));
             let expected = records.iter().cloned().map(|(Encoded { number, lane, fragment, .. }, content)| {
                 SavedRecord { number, lane, content, fragment }
             });
-            assert_eq!(read_batch(&bytes), Some(Saved { id, stream, lane, records: expected.collect() }));
+            assert_eq!(read_batch(&bytes), Some(Saved { id, stream, next: 18, lane, records: expected.collect() }));
         }
     }
 }

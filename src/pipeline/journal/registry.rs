@@ -3,77 +3,112 @@
 use uuid::Uuid;
 
 use super::Identity;
+use super::authenticated::name;
 use crate::host::SharedData;
 
 /// The list's key.
-const KEY: &str = "audit_filter.seats";
+const KEY: &str = name!("seats");
 
-/// Attempts to change the list while others change it too. Each one that fails is one that somebody else has won.
+/// Attempts to change the list while others change it too. Each one that fails is one that another VM has won.
 const MAX_ATTEMPTS: usize = 100;
 
 /// One taken seat; all zeros for a free one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) vm: Uuid,
-    pub(super) stream: Uuid,
-    pub(super) kin: u64,
+pub(in crate::pipeline) struct Entry {
+    pub(in crate::pipeline) vm: Uuid,
+    pub(in crate::pipeline) stream: Uuid,
+    pub(in crate::pipeline) kin: u64,
+    pub(in crate::pipeline) plugin: u64,
+    /// Goes up as long as the VM lives.
+    pub(in crate::pipeline) beat: u32,
+    /// The configuration has ended, and the VM perhaps with it.
+    pub(in crate::pipeline) has_ended: bool,
 }
 
-const ENTRY_BYTES: usize = 40;
+const ENTRY_BYTES: usize = 56;
+
+/// The list as it was at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::pipeline) struct Listing {
+    /// Another one after a list that was damaged: seats of before are void.
+    pub(in crate::pipeline) epoch: u64,
+    pub(in crate::pipeline) entries: Vec<Entry>,
+}
 
 /// The shared list.
 pub(super) struct Registry<'s>(pub(super) &'s dyn SharedData);
 
 impl Registry<'_> {
-    /// Takes the first free seat. `None`: the list cannot be changed.
-    pub(super) fn take_seat(&self, entry: Entry) -> Option<usize> {
-        self.change(|entries| {
+    /// Takes the first free seat; with the list's epoch. `None`: the list cannot be changed.
+    pub(super) fn take_seat(&self, entry: Entry) -> Option<(usize, u64)> {
+        self.change(|Listing { epoch, entries }| {
             let seat = entries.iter().position(|taken| *taken == Entry::default()).unwrap_or(entries.len());
             match entries.get_mut(seat) {
                 Some(free) => *free = entry,
                 None => entries.push(entry),
             }
-            seat
+            (seat, *epoch)
         })
     }
 
-    /// Frees a seat.
-    pub(super) fn leave_seat(&self, seat: usize) {
-        self.change(|entries| {
-            if let Some(entry) = entries.get_mut(seat) {
-                *entry = Entry::default();
+    /// Changes a seat, if it is still this stream's in this VM.
+    pub(super) fn update(&self, seat: usize, vm: Uuid, stream: Uuid, change: impl Fn(&mut Entry)) {
+        self.change(|listing| {
+            if let Some(entry) = listing.entries.get_mut(seat).filter(|entry| entry.is_of(vm, stream)) {
+                change(entry);
             }
         });
     }
 
-    /// Puts the heir's VM in the place of the crashed one, for streams of the same kin. Yields seats and streams.
-    pub(super) fn claim(&self, crashed: Uuid, heir: &Identity) -> Vec<(usize, Uuid)> {
-        let is_claimed = |entry: &Entry| entry.vm == crashed && entry.kin == heir.kin;
-        if !self.read().0.iter().any(is_claimed) {
+    /// Changes the seats of a VM for which this holds.
+    pub(super) fn update_all(&self, vm: Uuid, seats: &[usize], change: impl Fn(&mut Entry)) {
+        self.change(|listing| {
+            let own = listing.entries.iter_mut().enumerate();
+            let own = own.filter(|(seat, entry)| entry.vm == vm && seats.contains(seat));
+            own.for_each(|(_, entry)| change(entry));
+        });
+    }
+
+    /// Puts the claimant's VM in the place of the crashed one, for streams of the same kin. Yields seats and entries.
+    pub(super) fn claim(&self, crashed: Uuid, claimant: &Identity) -> Vec<(usize, Entry)> {
+        let is_claimed = |entry: &Entry| entry.vm == crashed && entry.kin == claimant.kin;
+        if !self.read().0.entries.iter().any(is_claimed) {
             return Vec::new();
         }
-        let claimed = self.change(|entries| {
-            let mut claimed = Vec::new();
-            for (seat, entry) in entries.iter_mut().enumerate().filter(|(_, entry)| is_claimed(entry)) {
-                entry.vm = heir.vm;
-                claimed.push((seat, entry.stream));
-            }
-            claimed
+        self.change(|listing| listing.claim(claimant, is_claimed)).unwrap_or_default()
+    }
+
+    /// The same for all streams of the plugin in a VM, if a seat of it is still as it was seen: who has taken over from a
+    /// stream must have all of it.
+    pub(super) fn claim_seen(&self, seat: usize, seen: &Entry, claimant: &Identity) -> Vec<(usize, Entry)> {
+        let is_claimed = |entry: &Entry| entry.vm == seen.vm && entry.plugin == claimant.plugin;
+        let claimed = self.change(|listing| {
+            if listing.entries.get(seat) == Some(seen) { listing.claim(claimant, is_claimed) } else { Vec::new() }
         });
         claimed.unwrap_or_default()
     }
 
-    fn read(&self) -> (Vec<Entry>, Option<u32>) {
-        let Some((bytes, version)) = self.0.get(KEY) else { return (Vec::new(), None) };
-        (bytes.chunks_exact(ENTRY_BYTES).filter_map(Entry::read).collect(), Some(version))
+    /// The list, which begins anew when it is damaged.
+    pub(super) fn look(&self) -> Listing {
+        let (listing, version) = self.read();
+        // Versions go up with every write, so only what `read` has made up has this epoch.
+        if version.map(u64::from) == Some(listing.epoch) {
+            self.change(|_| ());
+        }
+        listing
     }
 
-    fn change<T>(&self, mut change: impl FnMut(&mut Vec<Entry>) -> T) -> Option<T> {
+    fn read(&self) -> (Listing, Option<u32>) {
+        let Some((bytes, version)) = self.0.get(KEY) else { return (Listing::default(), None) };
+        let listing = Listing::read(&bytes).unwrap_or(Listing { epoch: u64::from(version), entries: Vec::new() });
+        (listing, Some(version))
+    }
+
+    fn change<T>(&self, mut change: impl FnMut(&mut Listing) -> T) -> Option<T> {
         for _ in 0..MAX_ATTEMPTS {
-            let (mut entries, version) = self.read();
-            let result = change(&mut entries);
-            let bytes: Vec<u8> = entries.iter().flat_map(Entry::bytes).collect();
-            if self.0.replace(KEY, &bytes, version) {
+            let (mut listing, version) = self.read();
+            let result = change(&mut listing);
+            if self.0.replace(KEY, &listing.bytes(), version) {
                 return Some(result);
             }
         }
@@ -81,27 +116,65 @@ impl Registry<'_> {
     }
 }
 
-/// The VMs that streams with records live in, this one apart.
-pub fn other_vms(shared: &dyn SharedData, own: Uuid) -> Vec<Uuid> {
-    let mut vms = Vec::new();
-    for Entry { vm, .. } in Registry(shared).read().0 {
-        if vm != own && !vm.is_nil() && !vms.contains(&vm) {
-            vms.push(vm);
-        }
-    }
-    vms
-}
-
-impl Entry {
+impl Listing {
+    /// `None`: it is damaged.
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (vm, rest) = bytes.split_first_chunk()?;
-        let (stream, kin) = rest.split_first_chunk()?;
-        let kin = u64::from_le_bytes(kin.try_into().ok()?);
-        Some(Self { vm: Uuid::from_bytes(*vm), stream: Uuid::from_bytes(*stream), kin })
+        let (epoch, rest) = bytes.split_first_chunk()?;
+        let entries = rest.chunks_exact(ENTRY_BYTES).filter_map(Entry::read).collect();
+        Some(Self { epoch: u64::from_le_bytes(*epoch), entries })
     }
 
     fn bytes(&self) -> Vec<u8> {
-        [self.vm.as_bytes().as_slice(), self.stream.as_bytes(), &self.kin.to_le_bytes()].concat()
+        self.epoch.to_le_bytes().into_iter().chain(self.entries.iter().flat_map(Entry::bytes)).collect()
+    }
+
+    fn claim(&mut self, claimant: &Identity, is_claimed: impl Fn(&Entry) -> bool) -> Vec<(usize, Entry)> {
+        let mut claimed = Vec::new();
+        for (seat, entry) in self.entries.iter_mut().enumerate().filter(|(_, entry)| is_claimed(entry)) {
+            (entry.vm, entry.kin, entry.has_ended) = (claimant.vm, claimant.kin, false);
+            claimed.push((seat, *entry));
+        }
+        claimed
+    }
+
+    /// The VMs that streams with records live in, this one apart.
+    pub(super) fn other_vms(&self, own: Uuid) -> Vec<Uuid> {
+        let mut vms = Vec::new();
+        for Entry { vm, .. } in &self.entries {
+            if *vm != own && !vm.is_nil() && !vms.contains(vm) {
+                vms.push(*vm);
+            }
+        }
+        vms
+    }
+}
+
+impl Entry {
+    /// Whether it is this stream's, in this VM.
+    pub(super) fn is_of(&self, vm: Uuid, stream: Uuid) -> bool {
+        self.vm == vm && self.stream == stream
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (vm, rest) = bytes.split_first_chunk()?;
+        let (stream, rest) = rest.split_first_chunk()?;
+        let (kin, rest) = rest.split_first_chunk()?;
+        let (plugin, rest) = rest.split_first_chunk()?;
+        let (beat, state) = rest.split_first_chunk()?;
+        Some(Self {
+            vm: Uuid::from_bytes(*vm),
+            stream: Uuid::from_bytes(*stream),
+            kin: u64::from_le_bytes(*kin),
+            plugin: u64::from_le_bytes(*plugin),
+            beat: u32::from_le_bytes(*beat),
+            has_ended: state != [0; 4],
+        })
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let numbers = [self.kin, self.plugin].map(u64::to_le_bytes);
+        let state = [self.beat, u32::from(self.has_ended)].map(u32::to_le_bytes);
+        [self.vm.as_bytes(), self.stream.as_bytes(), numbers.as_flattened(), state.as_flattened()].concat()
     }
 }
 
@@ -111,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    /// The list, while so many others are always faster than whoever changes it.
+    /// The list, while so many other VMs are always faster than the one that changes it.
     #[derive(Debug, Default)]
     struct Contended {
         list: RefCell<Option<(Vec<u8>, u32)>>,
@@ -143,22 +216,47 @@ mod tests {
     }
 
     fn entry(vm: u128) -> Entry {
-        Entry { vm: Uuid::from_u128(vm), stream: Uuid::from_u128(vm + 100), kin: 1 }
+        Entry {
+            vm: Uuid::from_u128(vm),
+            stream: Uuid::from_u128(vm + 100),
+            kin: 1,
+            plugin: 2,
+            beat: 3,
+            has_ended: false,
+        }
+    }
+
+    fn claimant(vm: u128) -> Identity {
+        Identity { vm: Uuid::from_u128(vm), stream: Uuid::nil(), kin: 1, plugin: 2 }
+    }
+
+    fn listing(shared: &Contended) -> Listing {
+        Registry(shared).read().0
     }
 
     fn vms(shared: &Contended) -> Vec<u128> {
-        other_vms(shared, Uuid::from_u128(7)).into_iter().map(|vm| vm.as_u128()).collect()
+        listing(shared).other_vms(Uuid::from_u128(7)).into_iter().map(|vm| vm.as_u128()).collect()
+    }
+
+    fn take(shared: &Contended, vm: u128) -> usize {
+        Registry(shared).take_seat(entry(vm)).unwrap().0
     }
 
     #[test]
-    fn nobody_takes_a_seat_that_somebody_else_was_faster_to_take() {
+    fn a_seat_that_another_vm_was_faster_to_take_is_left_alone() {
         let shared = Contended::default();
         shared.rivals.set(3);
-        assert_eq!(Registry(&shared).take_seat(entry(7)), Some(3));
+        assert_eq!(take(&shared, 7), 3);
         assert_eq!(vms(&shared), [1, 2, 3], "all others, and not oneself");
-        shared.rivals.set(1);
-        Registry(&shared).leave_seat(1);
-        assert_eq!(Registry(&shared).take_seat(entry(9)), Some(1), "a free seat is taken again");
+        shared.rivals.set(0);
+        let free = |vm, stream| {
+            Registry(&shared).update(1, Uuid::from_u128(vm), Uuid::from_u128(stream), |entry| *entry = Entry::default())
+        };
+        free(2, 7);
+        free(7, 102);
+        assert_eq!(vms(&shared), [1, 2, 3], "not of that stream, or not of that VM");
+        free(2, 102);
+        assert_eq!(take(&shared, 9), 1, "a free seat is taken again");
         assert_eq!(vms(&shared), [1, 9, 3]);
     }
 
@@ -166,15 +264,45 @@ mod tests {
     fn what_a_crashed_vm_has_left_is_claimed_once() {
         let shared = Contended::default();
         for vm in [1, 2, 1] {
-            let _ = Registry(&shared).take_seat(entry(vm));
+            take(&shared, vm);
         }
         shared.rivals.set(1);
-        let heir = Identity { vm: Uuid::from_u128(8), stream: Uuid::nil(), kin: 1 };
         let claimed_seats = || -> Vec<usize> {
-            Registry(&shared).claim(Uuid::from_u128(1), &heir).into_iter().map(|(seat, _)| seat).collect()
+            Registry(&shared).claim(Uuid::from_u128(1), &claimant(8)).into_iter().map(|(seat, _)| seat).collect()
         };
         assert_eq!(claimed_seats(), [0, 2, 3], "the rival's, too");
         assert_eq!(claimed_seats(), [0; 0]);
         assert_eq!(vms(&shared), [8, 2]);
+    }
+
+    #[test]
+    fn a_vm_is_taken_over_as_a_whole_and_as_it_was_seen_or_not_at_all() {
+        let shared = Contended::default();
+        for vm in [1, 2, 1] {
+            take(&shared, vm);
+        }
+        let claim = |seen: &Entry, vm| -> Vec<usize> {
+            Registry(&shared).claim_seen(0, seen, &claimant(vm)).into_iter().map(|(seat, _)| seat).collect()
+        };
+        let seen = listing(&shared).entries[0];
+        Registry(&shared).update_all(seen.vm, &[0], |entry| entry.beat += 1);
+        assert_eq!(claim(&seen, 8), [0; 0], "it lives");
+        let seen = listing(&shared).entries[0];
+        assert_eq!(claim(&seen, 8), [0, 2]);
+        assert_eq!(listing(&shared).entries[0], Entry { vm: Uuid::from_u128(8), ..seen });
+        assert_eq!(claim(&seen, 9), [0; 0], "another VM was faster");
+    }
+
+    #[test]
+    fn a_damaged_list_begins_anew() {
+        let shared = Contended::default();
+        take(&shared, 1);
+        let before = listing(&shared).epoch;
+        shared.set(KEY, b"");
+        assert!(listing(&shared).entries.is_empty());
+        assert_eq!(take(&shared, 2), 0);
+        assert_ne!(listing(&shared).epoch, before);
+        let written = listing(&shared);
+        assert_eq!(Listing::read(&written.bytes()), Some(written));
     }
 }

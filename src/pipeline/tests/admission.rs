@@ -6,9 +6,14 @@ use crate::record::Stage;
 
 impl Rig {
     fn admit(&mut self, required: RequireAudit) -> Admission {
+        self.admit_of(Some(1), required)
+    }
+
+    fn admit_of(&mut self, connection: Option<u64>, required: RequireAudit) -> Admission {
         let record =
             Box::new(ExchangeRecord { stage: Stage::Received, outcome: None, http_status: None, ..*exchange("/") });
-        let admission = self.pipeline.admit(required, Received { record, most_ending_bytes: 8192 }, self.now);
+        let received = Received { record, connection, most_ending_bytes: 8192 };
+        let admission = self.pipeline.admit(required, received, self.now);
         self.check();
         admission
     }
@@ -148,4 +153,70 @@ fn a_request_that_is_gone_is_not_decided() {
     rig.pipeline.handle_request_gone(ticket);
     rig.answer(&sent, 200).pass(TIMEOUT);
     assert!(rig.decisions().is_empty());
+}
+
+/// The default buffer, filled by nothing but what the test offers.
+fn with_default_buffer() -> Rig {
+    let mut rig = Rig::new(|settings| {
+        settings.buffer = BufferLimits {
+            max_records: 10_000,
+            max_bytes: 8 << 20,
+            on_full: OnFull::DropNewest,
+            immediate_reserve_percent: 10,
+        };
+    });
+    rig.refuses = true;
+    rig
+}
+
+#[test]
+fn slow_requests_leave_the_records_of_others_half_of_their_room() {
+    let mut rig = with_default_buffer();
+    let mut places = Vec::new();
+    for number in 0..720 {
+        if let Admission::Proceed(place) = rig.admit_of(Some(number % 8), RequireAudit::Buffered) {
+            places.push(place);
+        }
+    }
+    assert_eq!(rig.count(Counter::RequestsRefused), 720 - places.len() as u64);
+    assert!(places.len() > 300, "{} of 720", places.len());
+    rig.offer(4000);
+    assert_eq!(rig.count(Counter::DroppedBufferFull), 0);
+    rig.offer(6000);
+    assert!(rig.count(Counter::DroppedBufferFull) > 0, "the buffer is full in the end");
+    let before = rig.count(Counter::DroppedBufferFull);
+    for place in places {
+        let _ = rig.pipeline.handle_exchange(exchange("/"), Some(place), rig.now);
+    }
+    assert_eq!(rig.count(Counter::DroppedBufferFull), before, "what was promised is kept");
+}
+
+#[test]
+fn slow_requests_of_one_connection_leave_places_to_another() {
+    let mut rig = with_default_buffer();
+    let mut admitted = |connection| {
+        let admissions = (0..400).map(|_| rig.admit_of(Some(connection), RequireAudit::Buffered));
+        let places: Vec<Admission> = admissions.take_while(|admission| *admission != Admission::Refuse).collect();
+        let count = places.len();
+        std::mem::forget(places);
+        count
+    };
+    let first = admitted(1);
+    assert!((90..120).contains(&first), "{first}");
+    assert_eq!([2, 3, 4].map(&mut admitted), [first; 3]);
+    assert!(admitted(5) < first / 10, "all places are taken");
+}
+
+/// A record that waits for nothing may find no room in its lane, which others have filled.
+#[test]
+fn an_immediate_record_with_a_place_is_kept_in_any_case() {
+    let mut rig = Rig::new(|settings| settings.buffer.max_records = 10);
+    rig.refuses = true;
+    let Admission::Proceed(place) = rig.admit(RequireAudit::Buffered) else { panic!("refused") };
+    rig.offer_immediate(20);
+    let before = rig.count(Counter::DroppedBufferFull);
+    assert!(before > 0);
+    let immediate = Box::new(ExchangeRecord { immediate: true, ..*exchange("/") });
+    let _ = rig.pipeline.handle_exchange(immediate, Some(place), rig.now);
+    assert_eq!(rig.count(Counter::DroppedBufferFull), before);
 }

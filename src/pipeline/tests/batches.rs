@@ -65,7 +65,7 @@ fn one_wake_up_for_a_full_batch() {
     assert_eq!(rig.wakes, 0, "the stream's start is the third of four");
     rig.offer(20);
     assert_eq!(rig.wakes, 1, "not again before the root has polled");
-    assert_eq!(rig.send().len(), MAX_IN_FLIGHT.bulk);
+    assert_eq!(rig.send().len(), FIRST_IN_FLIGHT.bulk);
     rig.offer(20);
     assert_eq!(rig.wakes, 1, "nothing may leave, so nobody is woken");
 }
@@ -75,10 +75,10 @@ fn at_most_a_window_in_flight() {
     let mut rig = Rig::new(|_| {});
     rig.offer(40);
     let sent = rig.send();
-    assert_eq!(sent.len(), MAX_IN_FLIGHT.bulk);
-    assert_eq!(rig.gauge(Gauge::InFlightBatches), MAX_IN_FLIGHT.bulk as u64);
+    assert_eq!(sent.len(), FIRST_IN_FLIGHT.bulk);
+    assert_eq!(rig.gauge(Gauge::InFlightBatches), FIRST_IN_FLIGHT.bulk as u64);
     rig.answer(&sent[2], 200);
-    assert_eq!(rig.send().len(), 1);
+    assert_eq!(rig.send().len(), 2, "in the place of that one, and one more");
 }
 
 #[test]
@@ -89,4 +89,56 @@ fn a_batch_that_was_polled_is_handed_out_until_it_is_dispatched() {
     rig.check();
     let second = rig.pipeline.poll_callout(rig.now).map(|callout| callout.batch_id);
     assert!(first.is_some() && first == second);
+}
+
+impl Rig {
+    /// Answers one after the other, each before what may leave then, and yields what has left.
+    fn answer_each(&mut self, sent: &[Sent]) -> Vec<Sent> {
+        sent.iter().flat_map(|sent| self.answer(sent, 200).send()).collect()
+    }
+}
+
+/// 12,000 records in batches of 4: round by round, all that may be in flight is, and answered.
+#[test]
+fn a_burst_leaves_in_more_and_more_batches_at_once() {
+    let mut rig = Rig::new(|settings| {
+        settings.buffer = BufferLimits { max_records: 20_000, max_bytes: 64 << 20, ..settings.buffer };
+    });
+    rig.started().offer(12_000);
+    let mut in_flight = Vec::new();
+    let mut sent = rig.send();
+    while !sent.is_empty() {
+        in_flight.push(sent.len());
+        sent = rig.answer_each(&sent);
+    }
+    assert_eq!(in_flight[..5], [4, 8, 16, MAX_IN_FLIGHT.bulk, MAX_IN_FLIGHT.bulk]);
+    assert!(in_flight.len() < 100, "{} round trips for 3000 batches", in_flight.len());
+    rig.is_empty();
+}
+
+#[test]
+fn a_failure_narrows_the_window_again() {
+    let mut rig = Rig::new(|_| {});
+    rig.started().offer(80);
+    let first = rig.send();
+    let second = rig.answer_each(&first);
+    assert_eq!(second.len(), 8);
+    for failed in &second {
+        rig.answer(failed, 503);
+    }
+    let probe = rig.pass(Duration::from_secs(31)).send_one();
+    rig.answer(&probe, 200);
+    assert_eq!(rig.send().len(), FIRST_IN_FLIGHT.bulk);
+}
+
+#[test]
+fn a_window_that_is_not_full_does_not_grow() {
+    let mut rig = Rig::new(|_| {});
+    rig.started();
+    for _ in 0..20 {
+        let sent = rig.offer(4).send_one();
+        rig.answer(&sent, 200);
+    }
+    rig.offer(40);
+    assert_eq!(rig.send().len(), FIRST_IN_FLIGHT.bulk);
 }

@@ -28,7 +28,7 @@ fn one_that_is_first_is_announced() {
 fn they_leave_while_all_other_batches_are_in_flight() {
     let mut rig = Rig::new(|_| {});
     rig.started().offer(40);
-    assert_eq!(rig.send().len(), MAX_IN_FLIGHT.bulk);
+    assert_eq!(rig.send().len(), FIRST_IN_FLIGHT.bulk);
     rig.offer_immediate(1);
     assert_eq!(rig.send_one().numbers(), [42]);
 }
@@ -71,11 +71,11 @@ fn they_use_the_reserve_when_the_others_have_filled_the_rest() {
 fn they_leave_a_wide_window_and_then_together() {
     let mut rig = Rig::new(|_| {});
     rig.started();
-    for _ in 0..MAX_IN_FLIGHT.immediate {
+    for _ in 0..FIRST_IN_FLIGHT.immediate {
         rig.offer_immediate(1).send_one();
     }
     rig.offer_immediate(3).send_none();
-    assert_eq!(rig.gauge(Gauge::InFlightBatches), MAX_IN_FLIGHT.immediate as u64);
+    assert_eq!(rig.gauge(Gauge::InFlightBatches), FIRST_IN_FLIGHT.immediate as u64);
 }
 
 #[test]

@@ -1,6 +1,24 @@
 //! Attempts after the first: when, how many at once, and with which bytes.
 
 use super::*;
+use crate::pipeline::lane::Lane;
+
+#[test]
+fn an_audit_cluster_that_fails_every_other_time_makes_few_log_lines() {
+    let mut rig = Rig::new(|_| {});
+    rig.started();
+    let mut lines = Vec::new();
+    for _ in 0..50 {
+        let failed = rig.offer_immediate(1).send_one();
+        rig.answer(&failed, 503).pass(Duration::from_millis(300));
+        for sent in rig.send() {
+            rig.answer(&sent, 200);
+        }
+        lines.extend(rig.pipeline.poll_notices());
+    }
+    let again = lines.iter().filter(|line| line.text.contains("answers again")).count();
+    assert!((1..=3).contains(&again), "{again} of {} lines in fifteen seconds", lines.len());
+}
 
 #[test]
 fn only_2xx_is_an_acknowledgement() {
@@ -25,14 +43,35 @@ fn every_attempt_has_the_same_bytes_and_id() {
     let first = rig.offer(1).pass(DELAY).send_one();
     let mut last = first.clone();
     for attempt in 1..6 {
-        rig.answer(&last, 503).offer(1).pass(Duration::from_secs(31));
+        rig.answer(&last, 503).pass(Duration::from_secs(31));
         last = rig.send_one();
         assert_eq!((last.id, &last.body), (first.id, &first.body));
         assert_ne!(last.token, first.token);
         assert_eq!(rig.count(Counter::BatchesRetried), attempt);
     }
-    rig.answer(&last, 200);
-    assert_eq!(rig.send().iter().map(|sent| sent.numbers().len()).collect::<Vec<_>>(), [4, 1]);
+    rig.answer(&last, 200).is_empty();
+}
+
+#[test]
+fn others_are_tried_while_one_fails_but_not_many() {
+    let mut rig = Rig::new(|_| {});
+    rig.offer(80);
+    let sent = rig.send();
+    rig.answer(&sent[0], 503);
+    for sent in &sent[1..] {
+        rig.answer(sent, 503);
+    }
+    let mut tried: Vec<Vec<u64>> = Vec::new();
+    for _ in 0..80 {
+        let sent = rig.pass(Duration::from_secs(31)).send_one();
+        tried.push(sent.numbers());
+        rig.answer(&sent, 503);
+    }
+    tried.sort_unstable();
+    tried.dedup();
+    let singles = tried.iter().filter(|numbers| numbers.len() == 1).count();
+    assert!(tried.len() == 4 + singles && (9..=10).contains(&singles), "{tried:?}");
+    assert_eq!(rig.pipeline.buffer.waiting_records(Lane::Bulk), 81 - 16 - singles, "the rest can still be dropped");
 }
 
 #[test]
@@ -67,7 +106,7 @@ fn one_probe_while_it_is_down_then_all_again() {
     rig.answer(&probe, 503).pass(Duration::from_secs(1));
     let probe = rig.send_one();
     rig.answer(&probe, 200);
-    assert_eq!(rig.send().len(), MAX_IN_FLIGHT.bulk, "recovered");
+    assert_eq!(rig.send().len(), FIRST_IN_FLIGHT.bulk, "recovered");
     let lines: Vec<_> = rig.pipeline.poll_notices();
     assert!(lines.iter().any(|line| line.level == Level::Info && line.text == "audit cluster answers again"));
 }

@@ -1,0 +1,206 @@
+//! The hand-over from a configuration that has ended to another one in the same VM.
+
+use super::*;
+
+const NEW_STREAM: Uuid = Uuid::from_u128(9);
+
+/// The pipeline of the configuration that comes next, in the same VM.
+fn successor(rig: &Rig, change: impl FnOnce(&mut Settings)) -> Rig {
+    let mut next = Rig::in_vm(NEW_STREAM, VM, &rig.shared, change);
+    next.now = rig.now;
+    next.tokens = 1000;
+    next
+}
+
+/// Ends the first one, and hands over what it holds, as the adapter does.
+fn hand_over(rig: &mut Rig, next: &mut Rig) {
+    rig.pipeline.handle_end(rig.now);
+    let legacy = rig.pipeline.hand_over(rig.now).unwrap();
+    rig.pipeline.handle_published(legacy.gauges());
+    next.pipeline.handle_legacy(legacy, next.now);
+    rig.pipeline.retire();
+    next.check();
+    rig.is_empty();
+}
+
+fn stream_of(sent: &Sent) -> Uuid {
+    let body: Value = serde_json::from_str(&sent.body).unwrap();
+    let attributes = body["resourceLogs"][0]["resource"]["attributes"].as_array().unwrap();
+    let stream = attributes.iter().find(|attribute| attribute["key"] == "audit.stream.id").unwrap();
+    stream["value"]["stringValue"].as_str().unwrap().parse().unwrap()
+}
+
+#[test]
+fn what_could_not_be_sent_leaves_under_its_numbers_with_the_settings_of_the_successor() {
+    let mut rig = Rig::new(|settings| settings.target.headers = vec![("authorization".into(), "old".into())]);
+    rig.started().offer(4);
+    let refused = rig.send_one();
+    rig.answer(&refused, 401).offer(2);
+
+    let mut next = successor(&rig, |settings| settings.target.headers = vec![("authorization".into(), "new".into())]);
+    hand_over(&mut rig, &mut next);
+    let callout = next.pipeline.poll_callout(next.now).unwrap();
+    assert_eq!(callout.target.headers[0].1, "new");
+    let sent = next.send();
+    let numbers: Vec<u64> = sent.iter().flat_map(Sent::numbers).collect();
+    assert_eq!(numbers, (2..9).collect::<Vec<_>>(), "four, two, and the end");
+    assert!(sent.iter().all(|sent| stream_of(sent) == STREAM && !sent.body.contains("audit.recovered")));
+    assert_eq!(sent.last().unwrap().records().last().unwrap().next, Some(9));
+    for sent in &sent {
+        next.answer(sent, 200);
+    }
+    next.is_empty();
+    next.tick();
+    assert_eq!(rig.shared.bytes_of_seats(), 0, "no seat is left");
+}
+
+#[test]
+fn batches_keep_their_ids_and_their_size() {
+    let mut rig = Rig::new(|settings| settings.batch.max_records = 4);
+    rig.started().offer(4);
+    let sent = rig.send_one();
+    rig.offer(5);
+    rig.pipeline.handle_end(rig.now);
+    assert!(rig.pipeline.hand_over(rig.now).is_none(), "the answer may still come");
+    rig.answer(&sent, 503);
+    let mut next = successor(&rig, |_| {});
+    hand_over(&mut rig, &mut next);
+    let again = next.send();
+    assert_eq!((again[0].id, again[0].numbers(), &again[0].body), (sent.id, sent.numbers(), &sent.body));
+    let sizes: Vec<usize> = again.iter().map(|sent| sent.numbers().len()).collect();
+    assert_eq!(sizes, [4, 4, 2], "five records and the end, at most four together");
+}
+
+#[test]
+fn what_has_no_room_is_dropped_and_reported_in_the_name_of_its_stream() {
+    let mut rig = Rig::new(|settings| settings.buffer.max_records = 10);
+    rig.started().offer(3);
+    let mut next = successor(&rig, |settings| settings.buffer.max_records = 2);
+    hand_over(&mut rig, &mut next);
+    assert_eq!(next.count(Counter::DroppedBufferFull), 1);
+    let sent = next.pass(DELAY).send();
+    let losses: Vec<_> = sent.iter().flat_map(Sent::losses).collect();
+    assert_eq!(losses, [loss("buffer_full", 1, 4, 4)]);
+    assert!(sent.iter().all(|sent| stream_of(sent) == STREAM));
+    let mut numbers: Vec<u64> = sent.iter().flat_map(Sent::numbers).collect();
+    numbers.sort_unstable();
+    let lost = numbers.iter().position(|number| *number > 4).unwrap();
+    numbers.insert(lost, 4);
+    assert_eq!(numbers, (2..2 + numbers.len() as u64).collect::<Vec<_>>(), "no number is missing but the lost one");
+    let last = sent.last().unwrap().records().last().unwrap().clone();
+    assert_eq!(last.next, Some(last.number + 1), "the end comes again behind the loss");
+    for sent in &sent {
+        next.answer(sent, 200);
+    }
+    next.is_empty();
+}
+
+#[test]
+fn losses_that_were_not_reported_yet_are_handed_over() {
+    let mut rig = Rig::new(|settings| settings.buffer.max_records = 2);
+    rig.started().offer(5);
+    let mut next = successor(&rig, |_| {});
+    hand_over(&mut rig, &mut next);
+    let sent = next.pass(DELAY).send();
+    assert_eq!(sent.iter().flat_map(Sent::losses).collect::<Vec<_>>(), [loss("buffer_full", 3, 4, 6)]);
+}
+
+#[test]
+fn a_chain_of_updates_in_an_outage_keeps_the_limits_of_the_last_one() {
+    let mut rig = Rig::new(|settings| settings.buffer.max_records = 10);
+    rig.refuses = true;
+    rig.offer(8);
+    for round in 0..4_u128 {
+        let mut next = Rig::in_vm(Uuid::from_u128(20 + round), VM, &rig.shared, |settings| {
+            settings.buffer.max_records = 10;
+        });
+        next.now = rig.now;
+        next.refuses = true;
+        hand_over(&mut rig, &mut next);
+        next.offer(8).pass(DELAY).send_none();
+        let exchanges = next.pipeline.buffer.records();
+        assert!(exchanges <= 10, "{exchanges} in round {round}");
+        rig = next;
+    }
+}
+
+#[test]
+fn a_crash_after_a_hand_over_loses_nothing_that_was_sealed() {
+    let mut rig = Rig::new(|_| {});
+    rig.started().offer(4);
+    let refused = rig.send_one();
+    rig.answer(&refused, 401);
+    let mut next = successor(&rig, |settings| settings.target.headers = vec![("authorization".into(), "new".into())]);
+    hand_over(&mut rig, &mut next);
+    next.tick();
+
+    let mut heir = Rig::in_vm(Uuid::from_u128(30), Uuid::from_u128(71), &rig.shared, |settings| {
+        settings.target.headers = vec![("authorization".into(), "new".into())];
+    });
+    heir.pipeline.handle_crash(VM);
+    let sent = heir.pass(DELAY).send();
+    let numbers: Vec<u64> = sent.iter().flat_map(Sent::numbers).collect();
+    assert_eq!(numbers, [2, 3, 4, 5, 6], "four and the end; nothing is reported as lost");
+    for sent in &sent {
+        heir.answer(sent, 200);
+    }
+    heir.tick();
+    assert_eq!(rig.shared.bytes_of_seats(), 0, "both seats are free");
+}
+
+#[test]
+fn only_one_that_goes_on_and_writes_alike_succeeds() {
+    let mut rig = Rig::new(|_| {});
+    rig.offer(1);
+    let mut next = successor(&rig, |_| {});
+    assert!(next.pipeline.can_succeed(&rig.pipeline));
+    assert!(rig.pipeline.hand_over(rig.now).is_none(), "it goes on itself");
+    let other = successor(&rig, |settings| settings.target.format = Format::Ndjson);
+    assert!(!other.pipeline.can_succeed(&rig.pipeline));
+    next.pipeline.handle_shutdown(next.now);
+    assert!(!next.pipeline.can_succeed(&rig.pipeline));
+}
+
+#[test]
+fn a_process_that_ends_names_the_numbers_of_every_stream_that_is_held() {
+    let mut rig = Rig::new(|_| {});
+    rig.started().offer(4);
+    let refused = rig.send_one();
+    rig.answer(&refused, 503).offer(3);
+    let mut next = successor(&rig, |settings| settings.buffer.max_records = 8);
+    next.refuses = true;
+    next.offer(4).send();
+    hand_over(&mut rig, &mut next);
+    let _before = next.pipeline.poll_notices();
+    next.pipeline.handle_last_chance(next.now);
+
+    let lines: Vec<String> = next.pipeline.poll_notices().into_iter().map(|notice| notice.text).collect();
+    assert_eq!(
+        lines,
+        [
+            "ends with 6 records not yet acknowledged, numbers 0 to 5".to_owned(),
+            // Two are in its batches, with the end that the first one has sealed; five were lost for want of room.
+            format!("ends with 8 records of stream {STREAM} not yet acknowledged, numbers 2 to 9"),
+        ]
+    );
+}
+
+#[test]
+fn without_a_successor_it_is_counted() {
+    let mut rig = Rig::new(|_| {});
+    rig.started().offer(4);
+    let _in_flight = rig.send_one();
+    rig.offer(2);
+    rig.pipeline.handle_shutdown(rig.now);
+    rig.pass(DRAIN_LIMIT);
+    assert_eq!(rig.count(Counter::DroppedAbandoned), 7, "four, two, and the end");
+    assert_eq!(rig.pipeline.gauges(), [0; 3]);
+}
+
+impl Shared {
+    /// Bytes of notes and batches, the list of seats excepted.
+    fn bytes_of_seats(&self) -> usize {
+        let values = self.values.borrow();
+        values.iter().filter(|(key, _)| key.starts_with("audit_filter.seat.")).map(|(_, (value, _))| value.len()).sum()
+    }
+}

@@ -1,0 +1,189 @@
+//! A bound for bytes that are kept for exchanges that are going on: in all, and for one client connection.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// Counters of connections. Connections whose numbers are equal modulo this count as one, so that a counter costs four
+/// bytes of the VM, however many connections there are.
+const SLOTS: u64 = 1024;
+
+/// What one connection may take of a quota: a quarter, so that one client cannot use up what all share.
+const SHARE: usize = 4;
+
+/// A bound that several exchanges share. What is taken is a [`Lease`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Quota {
+    limit: usize,
+    used: Cell<usize>,
+    of_connections: Box<[Cell<usize>]>,
+}
+
+impl Quota {
+    /// A quota of `limit` bytes, none of them taken.
+    #[must_use]
+    pub fn new(limit: usize) -> Rc<Self> {
+        let of_connections = (0..SLOTS).map(|_| Cell::new(0)).collect();
+        Rc::new(Self { limit, used: Cell::new(0), of_connections })
+    }
+
+    /// A lease of no bytes yet, for an exchange of the connection with this number; of one that has none, with all others
+    /// that have none.
+    #[must_use]
+    pub fn lease(self: &Rc<Self>, connection: Option<u64>) -> Lease {
+        let slot = usize::try_from(connection.unwrap_or_default() % SLOTS).unwrap_or_default();
+        Lease { quota: Rc::clone(self), slot, bytes: 0 }
+    }
+
+    /// Bytes that are taken.
+    #[must_use]
+    pub fn used(&self) -> usize {
+        self.used.get()
+    }
+
+    fn of_connection(&self, slot: usize) -> &Cell<usize> {
+        self.of_connections.get(slot).unwrap_or(&self.used)
+    }
+}
+
+/// Bytes that are taken from a quota. They are given back with the lease.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Lease {
+    quota: Rc<Quota>,
+    slot: usize,
+    bytes: usize,
+}
+
+impl Lease {
+    /// Bytes that it has.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Gives everything back.
+    pub fn end(&mut self) {
+        // Fewer bytes always fit.
+        let _ = self.resize(0);
+    }
+
+    /// Takes bytes, or gives some back, until it has so many. False: the quota or the connection's share of it is used
+    /// up, and nothing has changed.
+    ///
+    /// What would be the only lease, of the quota or of a connection, may have more than the bound: a bound that is less
+    /// than what one exchange needs allows for one at a time.
+    #[must_use]
+    pub fn resize(&mut self, bytes: usize) -> bool {
+        let Self { quota, slot, bytes: had } = self;
+        let others = |used: &Cell<usize>| used.get().saturating_sub(*had);
+        let has_room = |used: &Cell<usize>, limit: usize| match others(used) {
+            0 => true,
+            others => bytes <= limit.saturating_sub(others),
+        };
+        let of_connection = quota.of_connection(*slot);
+        let fits = has_room(&quota.used, quota.limit) && has_room(of_connection, quota.limit / SHARE);
+        if bytes > *had && !fits {
+            return false;
+        }
+
+        for used in [&quota.used, of_connection] {
+            used.set(others(used) + bytes);
+        }
+        *had = bytes;
+        true
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn taken(quota: &Rc<Quota>, connection: u64, bytes: usize) -> Option<Lease> {
+        let mut lease = quota.lease(Some(connection));
+        lease.resize(bytes).then_some(lease)
+    }
+
+    #[test]
+    fn one_connection_has_a_share_and_all_have_the_rest() {
+        let quota = Quota::new(100);
+        let mut leases: Vec<Lease> = (0..5).filter_map(|_| taken(&quota, 7, 5)).collect();
+        assert_eq!((leases.len(), quota.used()), (5, 25));
+        assert_eq!(taken(&quota, 7, 1), None, "its share is used up");
+        leases.extend((8..11).map(|connection| taken(&quota, connection, 25).unwrap()));
+        assert_eq!(taken(&quota, 11, 1), None, "all is used up");
+        leases.pop();
+        assert_eq!(taken(&quota, 11, 25).map(|lease| lease.bytes), Some(25));
+        leases.clear();
+        assert_eq!(quota, Quota::new(100), "all is given back");
+    }
+
+    #[test]
+    fn what_does_not_fit_changes_nothing() {
+        let quota = Quota::new(100);
+        let _other = taken(&quota, 7, 20).unwrap();
+        let mut lease = taken(&quota, 7, 5).unwrap();
+        assert!(!lease.resize(6) && lease.bytes == 5 && quota.used() == 25);
+        assert!(lease.resize(2) && quota.used() == 22 && lease.resize(5));
+    }
+
+    #[test]
+    fn one_at_a_time_is_always_let_through() {
+        let quota = Quota::new(10);
+        let large = taken(&quota, 1, 1000).unwrap();
+        assert_eq!((taken(&quota, 1, 1), taken(&quota, 2, 1)), (None, None));
+        drop(large);
+        let share = taken(&quota, 1, 9).unwrap();
+        assert_eq!((taken(&quota, 1, 1), taken(&quota, 2, 1).is_some()), (None, true), "more than a quarter");
+        drop(share);
+    }
+
+    #[test]
+    fn a_connection_without_a_number_has_a_share_like_any_other() {
+        let quota = Quota::new(100);
+        let mut lease = quota.lease(None);
+        assert!(lease.resize(25) && !quota.lease(None).resize(1));
+        assert!(taken(&quota, 1, 25).is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn never_over_a_bound_and_nothing_leaks(
+            limit in 0..300_usize,
+            steps in prop::collection::vec((0..4_u8, 0..6_u64, 1..90_usize), 0..200),
+        ) {
+            let quota = Quota::new(limit);
+            let mut leases: Vec<(u64, Lease)> = Vec::new();
+            for (step, connection, bytes) in steps {
+                match step {
+                    0 => drop(leases.pop()),
+                    1 => if let Some((_, lease)) = leases.first_mut() {
+                        let _ = lease.resize(bytes);
+                    },
+                    _ => leases.extend(taken(&quota, connection, bytes).map(|lease| (connection, lease))),
+                }
+                let used = |of: &dyn Fn(u64) -> bool| -> (usize, usize) {
+                    let mut counted = (0, 0);
+                    for (_, lease) in leases.iter().filter(|(connection, lease)| of(*connection) && lease.bytes > 0) {
+                        counted = (counted.0 + 1, counted.1 + lease.bytes);
+                    }
+                    counted
+                };
+                let (count, bytes) = used(&|_| true);
+                prop_assert_eq!(quota.used(), bytes);
+                prop_assert!(bytes <= limit || count == 1);
+                for connection in 0..6 {
+                    let (count, bytes) = used(&|of| of == connection);
+                    prop_assert!(bytes <= limit / SHARE || count == 1);
+                }
+            }
+            leases.clear();
+            prop_assert_eq!(quota, Quota::new(limit));
+        }
+    }
+}
