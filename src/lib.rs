@@ -8,20 +8,24 @@
 //!
 //! Modules in the order in which data flows: [`config`] sets up [`recorder`] (one exchange at a time) and
 //! [`pipeline`] (one worker's records on their way); between them goes a [`record`]; [`wire`] writes it; [`host`] is
-//! the port to the proxy, [`stats`] what is counted, [`time`] what is told of clocks, `json` how text becomes JSON.
+//! the port to the proxy, [`stats`] what is counted, [`quota`] what exchanges that go on may keep together, [`time`] moments, `writer` and
+//! `json` how values become bytes.
 //! `adapter` exists on wasm32 only.
 
 #[cfg(any(target_arch = "wasm32", test))]
 mod allocator;
 pub mod config;
+mod copy;
 pub mod host;
 mod json;
 pub mod pipeline;
+pub mod quota;
 pub mod record;
 pub mod recorder;
 pub mod stats;
 pub mod time;
 pub mod wire;
+mod writer;
 
 #[cfg(target_arch = "wasm32")]
 mod adapter;

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use super::http_context::Http;
 use super::root_context::Root;
+use super::worker::Worker;
 
 #[derive(Default)]
 struct Contexts {
@@ -44,6 +45,16 @@ pub(super) fn create(context: u32, root: u32) {
 pub(super) fn with_root<T>(context: u32, call: impl FnOnce(&Root) -> T) -> Option<T> {
     let root = CONTEXTS.with_borrow(|contexts| contexts.root(context).cloned())?;
     Some(call(&root))
+}
+
+/// The newest worker of another root context for which this holds.
+pub(super) fn newest_other(context: u32, holds: impl Fn(&Worker) -> bool) -> Option<Rc<Worker>> {
+    CONTEXTS.with_borrow(|contexts| {
+        let others = contexts.roots.iter().filter(|root| root.id() != context);
+        let workers = others.filter_map(|root| Some((root.id(), root.worker()?)));
+        // The host counts ids up.
+        workers.filter(|(_, worker)| holds(worker)).max_by_key(|(id, _)| *id).map(|(_, worker)| worker)
+    })
 }
 
 /// Calls a stream; `None` when there is none with this id.

@@ -4,6 +4,7 @@ use super::abi::{Buffer, Map};
 use super::imports;
 use crate::host::{Property, SharedData, Stream};
 use crate::pipeline::Callout;
+use crate::pipeline::trouble::Refusal;
 use crate::recorder::headers::Headers;
 use crate::wire::{SDK_NAME, SDK_VERSION};
 
@@ -21,7 +22,6 @@ impl HeaderMap {
     }
 
     /// As the host has written it.
-    #[cfg(not(feature = "lean"))]
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.0
     }
@@ -110,8 +110,12 @@ fn path(property: Property) -> &'static str {
     }
 }
 
-/// Hands a callout to Envoy; `None` when Envoy refuses it at once.
-pub(super) fn dispatch(callout: &Callout<'_>) -> Option<u32> {
+/// Hands a callout to Envoy; yields its token, or why Envoy refuses it at once.
+pub(super) fn dispatch(callout: &Callout<'_>) -> Result<u32, Refusal> {
+    /// `proxy_result_t`: Envoy has no such cluster, since it has all headers that it demands (Envoy
+    /// `source/extensions/common/wasm/context.cc`, `Context::httpCall`).
+    const BAD_ARGUMENT: u32 = 2;
+
     let target = callout.target;
     let user_agent = format!("{SDK_NAME}/{SDK_VERSION}");
     let key = format!("\"{}\"", callout.batch_id);
@@ -124,7 +128,8 @@ pub(super) fn dispatch(callout: &Callout<'_>) -> Option<u32> {
         ("idempotency-key", key.as_str()),
     ];
     headers.extend(target.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    imports::http_call(&target.cluster, &serialized(&headers), callout.body, target.timeout)
+    let dispatched = imports::http_call(&target.cluster, &serialized(&headers), callout.body, target.timeout);
+    dispatched.map_err(|status| if status == BAD_ARGUMENT { Refusal::UnknownCluster } else { Refusal::NotTaken })
 }
 
 /// Headers as the host reads them; [`crate::recorder::headers::Headers::parse`] describes the form.

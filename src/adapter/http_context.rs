@@ -137,8 +137,8 @@ impl Http {
     pub(super) fn on_response_trailers(&mut self) {
         let Some(worker) = &self.worker else { return };
         if worker.recorder.wants_response_trailers(&self.exchange) {
-            let map = HeaderMap::read(Map::ResponseTrailers);
-            worker.recorder.handle_response_trailers(&mut self.exchange, &map.headers());
+            let map = HeaderMap::read(Map::ResponseTrailers).into_bytes();
+            worker.recorder.handle_response_trailers(&mut self.exchange, &map);
         }
     }
 

@@ -206,12 +206,13 @@ pub(super) fn record_metric(metric: u32, value: u64) {
     let _ = unsafe { proxy_record_metric(metric, value) };
 }
 
-/// Sends a request to a cluster, and yields the token that its answer will name; `None` when the host refuses it at once.
-/// A timeout below one millisecond is one: zero would be none.
-pub(super) fn http_call(cluster: &str, headers: &[u8], body: &[u8], timeout: Duration) -> Option<u32> {
+/// Sends a request to a cluster, and yields the token that its answer will name, or the status with which the host
+/// refuses it at once. A timeout below one millisecond is one: zero would be none.
+pub(super) fn http_call(cluster: &str, headers: &[u8], body: &[u8], timeout: Duration) -> Result<u32, u32> {
     let timeout = milliseconds(timeout).max(1);
+    let mut token = 0;
     // SAFETY: all buffers outlive the call, and the pointer is valid for it.
-    id(|token| unsafe {
+    let status = unsafe {
         proxy_http_call(
             cluster.as_ptr(),
             cluster.len(),
@@ -222,9 +223,10 @@ pub(super) fn http_call(cluster: &str, headers: &[u8], body: &[u8], timeout: Dur
             NO_HEADERS.as_ptr(),
             NO_HEADERS.len(),
             timeout,
-            token,
+            &raw mut token,
         )
-    })
+    };
+    if status == OK { Ok(token) } else { Err(status) }
 }
 
 /// A serialized header map without headers.

@@ -36,7 +36,8 @@ impl Metrics {
         }
         for (((gauge, id, published), inherited), now) in self.gauges.iter_mut().zip(&mut self.inherited).zip(gauges) {
             let taken_over = stats.inherited(*gauge);
-            *published += taken_over - std::mem::replace(inherited, taken_over);
+            let change = taken_over.wrapping_sub(std::mem::replace(inherited, taken_over));
+            *published = published.wrapping_add(change);
             carry(*id, published, now);
         }
         for duration in stats.take_callouts() {
@@ -48,6 +49,13 @@ impl Metrics {
     pub(super) fn withdraw(&mut self) {
         for (_, id, published) in &mut self.gauges {
             carry(*id, published, 0);
+        }
+    }
+
+    /// Leaves this worker's share of the gauges to its successor, which counts it as its own.
+    pub(super) fn leave_share(&mut self) {
+        for (_, _, published) in &mut self.gauges {
+            *published = 0;
         }
     }
 

@@ -11,6 +11,7 @@ use super::hostcalls::HeaderMap;
 use super::worker::Worker;
 use super::{imports, vm};
 use crate::config::{self, Config};
+use crate::pipeline::Pipeline;
 use crate::pipeline::answer::{Answer, MAX_BODY_BYTES};
 
 /// The root context; empty until its configuration is accepted.
@@ -76,9 +77,27 @@ impl Root {
         worker.report_long_exchanges();
         worker.end_what_was_not_recreated(worker.clock.now().uptime);
         worker.with_pipeline(|pipeline| pipeline.handle_tick(worker.clock.now()));
-        worker.drive(usize::MAX);
+        if !Self::gives_way(worker) {
+            worker.drive(usize::MAX);
+            worker.with_pipeline(|pipeline| pipeline.handle_no_successor(worker.clock.now()));
+        }
         worker.publish();
         self.finish_if_drained(worker);
+    }
+
+    /// Sends what is due; one that ends leaves that to its successor, if it has one.
+    fn run(worker: &Worker) {
+        if !Self::gives_way(worker) {
+            worker.drive(usize::MAX);
+        }
+    }
+
+    /// Hands over to the successor of a worker that ends. False: there is none, and it sends by itself.
+    fn gives_way(worker: &Worker) -> bool {
+        let Some(successor) = worker.successor() else { return false };
+        worker.hand_over(&successor);
+        worker.drive(0);
+        true
     }
 
     pub(super) fn on_queue_ready(&self, queue: u32) {
@@ -86,7 +105,7 @@ impl Root {
         // The message says nothing but that it was sent; it is taken so that the queue stays empty.
         let _ = imports::dequeue_shared_queue(queue);
         if worker.is_woken_by(queue) {
-            worker.drive(usize::MAX);
+            Self::run(worker);
         } else {
             vm::hear(queue);
         }
@@ -99,21 +118,31 @@ impl Root {
         let headers = headers.headers();
         let status = headers.first(":status").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
         let body = read_body(num_headers, body_size);
-        let answer = Answer { status, retry_after: headers.first("retry-after"), body: &body };
+        // Envoy adds it to whatever a host answers (Envoy `source/common/router/router.cc`).
+        let is_of_envoy = !headers.has("x-envoy-upstream-service-time");
+        let answer = Answer { status, retry_after: headers.first("retry-after"), body: &body, is_of_envoy };
         worker.with_pipeline(|pipeline| pipeline.handle_answer(token, &answer, worker.clock.now()));
-        worker.drive(usize::MAX);
+        Self::run(worker);
         self.finish_if_drained(worker);
     }
 
-    /// The last chance: one callout with everything that is left, since a second one would not leave a process that
-    /// ends. False keeps the context alive where the VM survives, until everything is acknowledged.
+    /// Hands over what is left to a successor in the same VM. Without one it is the last chance: one callout with
+    /// everything, since a second one would not leave a process that ends; but what other streams have left keeps its
+    /// batches. False keeps the context alive where the VM survives, until everything is acknowledged.
     pub(super) fn on_done(&self) -> bool {
         let Some(worker) = &self.worker() else { return true };
         worker.end_what_was_not_recreated(Duration::MAX);
-        let is_worth_it = worker.with_pipeline(|pipeline| pipeline.handle_shutdown(worker.clock.now()));
-        worker.drive(usize::from(is_worth_it));
+        worker.with_pipeline(|pipeline| pipeline.handle_end(worker.clock.now()));
+        if !Self::gives_way(worker) {
+            let callouts = worker.with_pipeline(|pipeline| pipeline.handle_last_chance(worker.clock.now()));
+            worker.drive(callouts);
+        }
         worker.publish();
-        worker.ends()
+        let ends = worker.ends();
+        if !ends {
+            worker.with_pipeline(Pipeline::handle_last_words);
+        }
+        ends
     }
 
     fn finish_if_drained(&self, worker: &Worker) {

@@ -1,17 +1,19 @@
 //! The VM itself: who it is, and whether it runs in the place of one that has crashed.
 //!
 //! Every VM registers a queue under its name. Envoy remembers with a queue the thread and the VM's key, not the VM: a
-//! message for a VM that has crashed is delivered, on its thread, to the VM that was loaded in its place. So a VM that
-//! hears a message for another one knows that this other one is gone. A VM that lives hears its own messages itself,
-//! and nobody can take it for dead, however slow it is.
+//! message for a VM that has crashed is delivered, on its thread, to the VM that was loaded in its place. So a message
+//! for another VM proves that this other one is gone: a VM that lives gets its own messages itself. A VM with another key
+//! gets none; what that leaves is found by `pipeline/watch.rs`.
 
 use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
 
 use uuid::Uuid;
 
-use super::hostcalls::ProcessData;
 use super::imports;
-use crate::pipeline::journal::other_vms;
+use crate::pipeline::account::Account;
+use crate::quota::Quota;
+use crate::recorder::MAX_BODIES_BYTES;
 
 /// The context that hears the messages: the first of a VM is always a root context, and no stream can have its id.
 const FIRST_CONTEXT: u32 = 1;
@@ -22,6 +24,9 @@ struct Vm {
     /// Queues of other VMs that a message was sent to.
     called: RefCell<Vec<(u32, Uuid)>>,
     crashed: RefCell<Vec<Uuid>>,
+    bodies: OnceCell<Rc<Quota>>,
+    /// By the names of plugins.
+    accounts: RefCell<Vec<(Vec<u8>, Rc<Account>)>>,
 }
 
 thread_local! {
@@ -42,16 +47,34 @@ pub(super) fn enlist(fresh: Uuid, root: u32) -> Uuid {
     })
 }
 
-/// Sends a message to every other VM that has streams with records. Only the context that hears the answers may ask.
-pub(super) fn call_the_roll(root: u32) {
+/// What all configurations of this VM may keep of responses that are going on.
+pub(super) fn bodies() -> Rc<Quota> {
+    VM.with(|vm| Rc::clone(vm.bodies.get_or_init(|| Quota::new(MAX_BODIES_BYTES))))
+}
+
+/// What all configurations of a plugin hold together in this VM.
+pub(super) fn account(plugin: &[u8]) -> Rc<Account> {
+    VM.with(|vm| {
+        let mut accounts = vm.accounts.borrow_mut();
+        if let Some((_, account)) = accounts.iter().find(|(name, _)| name == plugin) {
+            return Rc::clone(account);
+        }
+        let account = Rc::default();
+        accounts.push((plugin.to_vec(), Rc::clone(&account)));
+        account
+    })
+}
+
+/// Sends a message to other VMs, from the context that gets the messages.
+pub(super) fn call_the_roll(root: u32, others: &[Uuid]) {
     if root != FIRST_CONTEXT {
         return;
     }
     let vm_id = imports::property("plugin_vm_id").unwrap_or_default();
     VM.with(|vm| {
-        for other in other_vms(&ProcessData, vm.id.get().copied().unwrap_or_default()) {
-            if let Some(queue) = imports::resolve_shared_queue(&vm_id, &queue_name(other)) {
-                vm.called.borrow_mut().push((queue, other));
+        for other in others {
+            if let Some(queue) = imports::resolve_shared_queue(&vm_id, &queue_name(*other)) {
+                vm.called.borrow_mut().push((queue, *other));
                 // Without a message nobody takes over from that VM.
                 let _ = imports::enqueue_shared_queue(queue, b"?");
             }

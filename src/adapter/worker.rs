@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::abi::LogLevel;
 use super::clock::Clock;
-use super::contexts::with_stream;
+use super::contexts::{newest_other, with_stream};
 use super::held::Held;
 use super::hostcalls::{CurrentStream, ProcessData, dispatch};
 use super::http_context::offer;
@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::host::Gone;
 use crate::pipeline::Pipeline;
 use crate::pipeline::buffer::Place;
+use crate::pipeline::journal::{Authenticated, Identity, Key};
 use crate::pipeline::notices::Level;
 use crate::recorder::correlation::Correlator;
 use crate::recorder::exchange::Exchange;
@@ -42,6 +43,8 @@ pub(super) struct Worker {
     wake_queue: Option<u32>,
     /// Envoy's id of the root context.
     root: u32,
+    /// The plugin's name in Envoy's configuration, the same over its updates.
+    plugin: Vec<u8>,
     /// Crashed VMs that were reported to the pipeline; `None` before the first tick.
     heard_of: Cell<Option<usize>>,
 }
@@ -56,21 +59,31 @@ impl Worker {
         for warning in config.warnings() {
             imports::log(LogLevel::Warn, &warning);
         }
-        let enlisted = vm::enlist(vm, root);
+        let plugin = imports::property("plugin_name").unwrap_or_default();
+        let identity = Identity::new(vm::enlist(vm, root), stream_id, &plugin, &config.pipeline);
+        let fresh = Key::of_secret(&random::bytes::<32>()?);
+        let shared = Authenticated::new(Rc::new(ProcessData), &config.pipeline.journal_keys, fresh);
         Ok(Self {
             correlator: RefCell::new(Correlator::new(
                 config.recorder.correlation_scope,
                 stream_id,
                 Rc::new(ProcessData),
             )),
-            recorder: Recorder::new(config.recorder),
-            pipeline: RefCell::new(Pipeline::new(config.pipeline, stream_id, seed, enlisted, Rc::new(ProcessData))),
+            recorder: Recorder::new(config.recorder, vm::bodies()),
+            pipeline: RefCell::new(Pipeline::new(
+                config.pipeline,
+                identity,
+                seed,
+                Rc::new(shared),
+                vm::account(&plugin),
+            )),
             metrics: RefCell::new(Metrics::define()),
             clock: Clock::new(),
             held: Held::default(),
             ongoing: RefCell::default(),
             recreated: RefCell::default(),
             root,
+            plugin,
             heard_of: Cell::new(None),
             // Named by the stream, since a queue wakes only the last of several that registered its name.
             wake_queue: imports::register_shared_queue(&format!("audit_filter.wake.{stream_id}")),
@@ -136,7 +149,7 @@ impl Worker {
     /// run do not come so far.
     pub(super) fn look_for_crashes(&self) {
         let Some(mut index) = self.heard_of.get() else {
-            vm::call_the_roll(self.root);
+            vm::call_the_roll(self.root, &self.with_pipeline(|pipeline| pipeline.other_vms()));
             return self.heard_of.set(Some(0));
         };
         while let Some(crashed) = vm::crashed(index) {
@@ -179,13 +192,35 @@ impl Worker {
         });
     }
 
+    /// The worker that goes on in this one's place: of the newest configuration of the same plugin in this VM. `None` also
+    /// as long as this one is not draining.
+    pub(super) fn successor(&self) -> Option<Rc<Self>> {
+        let own = self.pipeline.borrow();
+        let succeeds = |other: &Self| other.plugin == self.plugin && other.pipeline.borrow().can_succeed(&own);
+        if own.is_draining() { newest_other(self.root, succeeds) } else { None }
+    }
+
+    /// Hands over to the successor what this worker holds, once nothing is in flight.
+    pub(super) fn hand_over(&self, successor: &Self) {
+        let now = self.clock.now();
+        let Some(legacy) = self.with_pipeline(|pipeline| pipeline.hand_over(now)) else { return };
+        let mut metrics = self.metrics.borrow_mut();
+        self.with_pipeline(|pipeline| metrics.publish(&mut pipeline.stats, legacy.gauges()));
+        metrics.leave_share();
+        successor.with_pipeline(|pipeline| pipeline.handle_legacy(legacy, now));
+        successor.publish();
+        self.with_pipeline(Pipeline::retire);
+        // Callouts are made in the successor's own context.
+        successor.wake();
+    }
+
     fn call_out(&self, limit: usize) {
         let mut pipeline = self.pipeline.borrow_mut();
         for _ in 0..limit {
             let now = self.clock.now();
             let Some(callout) = pipeline.poll_callout(now) else { break };
-            let token = dispatch(&callout);
-            pipeline.handle_dispatched(token, now);
+            let dispatched = dispatch(&callout);
+            pipeline.handle_dispatched(dispatched, now);
         }
     }
 

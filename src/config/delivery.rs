@@ -36,8 +36,9 @@ pub(super) fn target(node: &Node<'_>) -> Option<Target> {
     let cluster = object.required("cluster").and_then(|node| node.non_empty_text().map(str::to_owned));
     let authority = object.read("authority", String::new(), header_value);
     let path = object.read("path", DEFAULT_PATH.to_owned(), path);
-    let formats = [("otlp_json", Format::OtlpJson), ("ndjson", Format::Ndjson)];
-    let format = object.read("format", Format::OtlpJson, |node| node.one_of(&formats));
+    let formats =
+        [("otlp_protobuf", Format::OtlpProtobuf), ("otlp_json", Format::OtlpJson), ("ndjson", Format::Ndjson)];
+    let format = object.read("format", Format::OtlpProtobuf, |node| node.one_of(&formats));
     let headers = object.read("headers", Vec::new(), headers);
     let timeout = object
         .read("timeout", DEFAULT_TIMEOUT, |node| node.duration(Duration::from_millis(10), Duration::from_secs(600)));
@@ -84,11 +85,17 @@ pub(super) fn batch(node: Option<Node<'_>>) -> BatchLimits {
     limits
 }
 
+/// Records that a worker holds by default: 12,000 requests that end in one turn of its event loop, in which no answer can
+/// arrive, and the reserve. Envoy ends all streams of a connection that is closed in one turn.
+const DEFAULT_RECORDS: usize = 13_500;
+/// The same in bytes, with records of 932 bytes in protobuf.
+const DEFAULT_BYTES: usize = 12 << 20;
+
 /// Reads `buffer`. The upper ends keep a worker's VM well below Envoy's limit of 1 GiB.
 pub(super) fn buffer(node: Option<Node<'_>>) -> BufferLimits {
     let mut limits = BufferLimits {
-        max_records: 10_000,
-        max_bytes: 8 << 20,
+        max_records: DEFAULT_RECORDS,
+        max_bytes: DEFAULT_BYTES,
         on_full: OnFull::DropNewest,
         immediate_reserve_percent: 10,
     };

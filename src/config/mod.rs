@@ -3,6 +3,7 @@
 mod capture;
 mod delivery;
 mod identity;
+mod journal;
 pub mod lean;
 mod node;
 mod patterns;
@@ -25,8 +26,10 @@ pub use source::Environment;
 
 use crate::record::RequireAudit;
 use crate::recorder::gateway::SetTracking;
+use crate::recorder::own_batch::OwnBatch;
 use crate::recorder::policy::Rule;
 use crate::recorder::token::TokenMode;
+use crate::wire::SDK_NAME;
 use crate::{pipeline, recorder};
 
 /// A legal configuration.
@@ -86,8 +89,12 @@ pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Config, Confi
     let problems = Problems::default();
     source::fill_variables(&mut value, "", environment, &problems);
     let config = Node::root(&value, &problems).object().and_then(read);
+    let journal_keys = journal::keys(environment, &problems);
     match (config, problems.into_vec()) {
-        (Some(config), problems) if problems.is_empty() => Ok(config),
+        (Some(mut config), problems) if problems.is_empty() => {
+            config.pipeline.journal_keys = journal_keys;
+            Ok(config)
+        }
         (_, problems) => Err(ConfigError { problems }),
     }
 }
@@ -108,14 +115,33 @@ fn read(mut object: Object<'_>) -> Option<Config> {
         .map_or_else(|| rules::default_rules(&identity), |node| rules::rules(&node, &identity, &tracking));
     let trust = request::trust(object.field("trust"));
     let session = session::session(object.field("session"));
-    let started_after = request::stages(object.field("stages"));
+    let [started_after, alive_interval] = request::stages(object.field("stages"));
     let batch = delivery::batch(object.field("batch"));
     let buffer = delivery::buffer(object.field("buffer"));
     let retry = delivery::retry(object.field("retry"));
     object.finish();
     let service = if service.is_empty() { DEFAULT_SERVICE.to_owned() } else { service };
+    let target = target?;
+    let own_batch = OwnBatch::new(SDK_NAME, &target.path, &target.headers);
     Some(Config {
-        recorder: recorder::Settings { enabled, policy, tracking, trust, session, correlation_scope, started_after },
-        pipeline: pipeline::settings::Settings { service, target: target?, batch, buffer, retry },
+        recorder: recorder::Settings {
+            enabled,
+            policy,
+            tracking,
+            trust,
+            own_batch,
+            session,
+            correlation_scope,
+            started_after,
+        },
+        pipeline: pipeline::settings::Settings {
+            service,
+            target,
+            batch,
+            buffer,
+            retry,
+            alive_interval,
+            journal_keys: Vec::new(),
+        },
     })
 }

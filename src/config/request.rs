@@ -35,17 +35,24 @@ pub(super) fn tracking(node: Option<Node<'_>>, correlation_headers: [String; 2])
     settings
 }
 
-/// Reads `stages`: after how long an exchange that is going on has a record of its own. `None` for `0s`.
+/// Reads `stages`: after how long an exchange that is going on has a record of its own (`started_after`), and a stream that
+/// sends nothing (`alive_interval`). `None` for `0s`.
 ///
 /// A day at the most: time is kept in milliseconds of 32 bits, which is 49 days.
-pub(super) fn stages(node: Option<Node<'_>>) -> Option<Duration> {
+pub(super) fn stages(node: Option<Node<'_>>) -> [Option<Duration>; 2] {
     /// Long enough that ordinary requests have none.
-    const DEFAULT: Duration = Duration::from_secs(60);
+    const STARTED_AFTER: Duration = Duration::from_secs(60);
+    /// Soon enough to notice that a proxy was killed before its replacement is forgotten, at two callouts a minute.
+    const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
     const DAY: Duration = Duration::from_secs(24 * 3600);
-    let Some(mut object) = node.and_then(|node| node.object()) else { return Some(DEFAULT) };
-    let started_after = object.read("started_after", DEFAULT, |node| node.duration(Duration::ZERO, DAY));
-    object.finish();
-    Some(started_after).filter(|after| !after.is_zero())
+    let mut durations = [STARTED_AFTER, ALIVE_INTERVAL];
+    if let Some(mut object) = node.and_then(|node| node.object()) {
+        for (key, duration) in ["started_after", "alive_interval"].into_iter().zip(&mut durations) {
+            *duration = object.read(key, *duration, |node| node.duration(Duration::ZERO, DAY));
+        }
+        object.finish();
+    }
+    durations.map(|duration| Some(duration).filter(|duration| !duration.is_zero()))
 }
 
 /// The headers that are removed and set must have names of their own: not each other's, nor that in which a new session id

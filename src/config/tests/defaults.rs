@@ -10,7 +10,7 @@ fn of_the_pipeline() {
         cluster: "audit".to_owned(),
         authority: "audit".to_owned(),
         path: "/v1/logs".to_owned(),
-        format: Format::OtlpJson,
+        format: Format::OtlpProtobuf,
         headers: Vec::new(),
         timeout: Duration::from_secs(5),
     };
@@ -18,8 +18,8 @@ fn of_the_pipeline() {
     let batch = BatchLimits { max_records: 100, max_bytes: 262_144, max_delay: Duration::from_secs(1) };
     assert_eq!(pipeline.batch, batch);
     let buffer = BufferLimits {
-        max_records: 10_000,
-        max_bytes: 8_388_608,
+        max_records: 13_500,
+        max_bytes: 12_582_912,
         on_full: OnFull::DropNewest,
         immediate_reserve_percent: 10,
     };
@@ -31,6 +31,7 @@ fn of_the_pipeline() {
         max_age: None,
     };
     assert_eq!(pipeline.retry, retry);
+    assert_eq!(pipeline.alive_interval, Some(Duration::from_secs(30)));
 }
 
 #[test]
@@ -98,7 +99,7 @@ fn written_out_they_change_nothing() {
     let written = json!({
         "enabled": true, "service": "",
         "audit_cluster": {
-            "cluster": "audit", "authority": "", "path": "/v1/logs", "format": "otlp_json", "headers": {}, "timeout": "5s",
+            "cluster": "audit", "authority": "", "path": "/v1/logs", "format": "otlp_protobuf", "headers": {}, "timeout": "5s",
         },
         "tracking": {
             "track_header": "x-session-track", "operation_header": "x-session-operation",
@@ -122,7 +123,7 @@ fn written_out_they_change_nothing() {
         },
         "batch": {"max_records": 100, "max_bytes": 262_144, "max_delay": "1s"},
         "buffer": {
-            "max_records": 10_000, "max_bytes": 8_388_608, "on_full": "drop_newest", "immediate_reserve_percent": 10,
+            "max_records": 13_500, "max_bytes": 12_582_912, "on_full": "drop_newest", "immediate_reserve_percent": 10,
         },
         "retry": {"initial_backoff": "250ms", "max_backoff": "30s", "max_attempts": 0, "max_age": "0s"},
     });

@@ -105,7 +105,7 @@ fn bad_durations() {
 #[test]
 fn bad_words() {
     for (pointer, problem) in [
-        ("/audit_cluster/format", "audit_cluster.format: must be one of otlp_json, ndjson"),
+        ("/audit_cluster/format", "audit_cluster.format: must be one of otlp_protobuf, otlp_json, ndjson"),
         ("/buffer/on_full", "buffer.on_full: must be one of drop_newest, drop_oldest"),
         ("/tracking/on_empty_context", "tracking.on_empty_context: must be one of skip, record"),
         ("/correlation/scope", "correlation.scope: must be one of worker, process"),
