@@ -22,15 +22,19 @@ const TEST_FILES: [&str; 5] = [
 ];
 
 /// What a room may import with `crate::`, itself apart: modules, or single items where the rest of a module is not for it.
-const MAY_IMPORT: [(&str, &[&str]); 12] = [
+const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("allocator", &[]),
     ("time", &[]),
-    ("json", &[]),
+    ("copy", &[]),
+    ("quota", &[]),
+    ("writer", &["copy"]),
+    ("json", &["copy", "writer"]),
     ("host", &[]),
     // Value types of the per-request rooms stand in a record as they are.
     (
         "record",
         &[
+            "copy",
             "recorder::correlation::Correlation",
             "recorder::identity::Identity",
             "recorder::rpc::Dialect",
@@ -41,22 +45,24 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
         ],
     ),
     ("stats", &["record"]),
-    ("recorder", &["host", "json", "record", "stats", "time"]),
+    ("recorder", &["host", "json", "quota", "record", "stats", "time", "writer"]),
     (
         "wire",
         &[
+            "copy",
             "json",
             "record",
             "time",
+            "writer",
             "recorder::identity::Identity",
             "recorder::rpc::Dialect",
             "recorder::session::SessionId",
             "recorder::tracking::Context",
         ],
     ),
-    ("pipeline", &["host", "json", "record", "stats", "time", "wire"]),
+    ("pipeline", &["host", "json", "quota", "record", "stats", "time", "wire"]),
     ("config", &["json", "pipeline", "record", "recorder", "time", "wire"]),
-    ("adapter", &["config", "host", "pipeline", "record", "recorder", "stats", "time", "wire"]),
+    ("adapter", &["config", "host", "pipeline", "quota", "record", "recorder", "stats", "time", "wire"]),
     // The crate's root only lists the rooms.
     ("lib", &[]),
 ];

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
+use std::time::Duration;
 
+use audit_filter::time::Now;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -17,8 +19,26 @@ pub struct Sent {
     pub stream: String,
     pub uid: String,
     pub number: u64,
+    /// `audit.sequence.next` of its batch.
+    pub next: u64,
+    /// What the stream announces: how many records of exchanges it holds at most.
+    pub most_held: Option<u64>,
+    pub is_exchange: bool,
     pub is_poison: bool,
     pub loss: Option<Loss>,
+}
+
+/// What a store can say of a stream of which no more records come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known {
+    /// Every number below was given out.
+    pub next: u64,
+    /// How many records of exchanges are lost with the stream at most, beside those that it has dropped since.
+    pub most_held: Option<u64>,
+    /// Records that the worker had dropped when it said so.
+    pub dropped: u64,
+    /// When something of it was taken last.
+    pub heard: Duration,
 }
 
 /// The body of a first attempt, and what it holds.
@@ -34,13 +54,34 @@ pub struct Collector {
     uids: BTreeMap<(String, u64), String>,
     /// Body of every batch id, apart for those that were recovered.
     bodies: HashMap<(Uuid, bool), Attempt>,
+    /// What is known of each stream.
+    known: HashMap<String, Known>,
+    /// Records that the worker had dropped when it first named this as the next number of its stream.
+    dropped: HashMap<(String, u64), u64>,
+    /// Numbers of the records that are of no exchange.
+    own: BTreeSet<(String, u64)>,
     /// Acknowledgements that a pipeline has heard of, by its stream.
     pub acknowledged: BTreeSet<(Uuid, String)>,
+    /// A VM stood still, and another one has sent its batches, too.
+    pub may_double: bool,
+    /// What a batch with poison is answered.
+    pub poison_status: u16,
+    fails: bool,
 }
 
 impl Collector {
-    /// Every attempt of a batch must have the bytes of the first.
-    pub fn see_attempt(&mut self, id: Uuid, body: &str) -> Rc<[Sent]> {
+    pub fn new(poison_status: u16) -> Self {
+        Self { poison_status, ..Self::default() }
+    }
+
+    /// Every other time.
+    pub fn fails_now(&mut self) -> bool {
+        self.fails = !self.fails;
+        self.fails
+    }
+
+    /// Every attempt of a batch must have the bytes of the first. `dropped`: how many records the worker has lost so far.
+    pub fn see_attempt(&mut self, id: Uuid, body: &str, dropped: u64) -> Rc<[Sent]> {
         let is_recovered = body.contains("\"audit.recovered\"");
         if let Some((first, records)) = self.bodies.get(&(id, is_recovered)) {
             assert_eq!(first, body, "a batch's bytes changed between attempts");
@@ -52,13 +93,38 @@ impl Collector {
             let place = (record.stream.clone(), record.number);
             let uid = self.uids.entry(place).or_insert_with(|| record.uid.clone());
             assert_eq!(*uid, record.uid, "a record's uid changed");
+            assert!(record.number < record.next, "a batch does not know of its own records: {record:?}");
+            self.dropped.entry((record.stream.clone(), record.next)).or_insert(dropped);
+            if !record.is_exchange {
+                self.own.insert((record.stream.clone(), record.number));
+            }
         }
         self.bodies.insert((id, is_recovered), (body.to_owned(), Rc::clone(&records)));
         records
     }
 
-    pub fn take(&mut self, records: &[Sent]) {
+    pub fn take(&mut self, records: &[Sent], now: Now) {
+        for record in records {
+            let known = self.known.entry(record.stream.clone()).or_default();
+            if record.next > known.next {
+                known.next = record.next;
+                known.dropped = self.dropped[&(record.stream.clone(), record.next)];
+            }
+            known.most_held = record.most_held.or(known.most_held);
+            known.heard = now.uptime;
+        }
         self.taken.extend(records.iter().map(|record| (record.uid.clone(), record.clone())));
+    }
+
+    /// What is known of a stream, if anything is.
+    pub fn known(&self, stream: Uuid) -> Option<Known> {
+        self.known.get(&stream.to_string()).copied()
+    }
+
+    /// How many numbers from this one on are of records of no exchange.
+    pub fn own_from(&self, stream: Uuid, first: u64) -> u64 {
+        let stream = stream.to_string();
+        self.own.range((stream.clone(), first)..=(stream, u64::MAX)).count() as u64
     }
 
     /// Every number below `captured` of a stream must have been taken, or be told as lost; yields the most that was told.
@@ -85,22 +151,28 @@ fn records(body: &str) -> Vec<Sent> {
     let stream = attributes(&resource["resource"])["audit.stream.id"].as_str().unwrap().to_owned();
     let list = resource["scopeLogs"][0]["logRecords"].as_array().unwrap();
     assert!(!list.is_empty(), "an empty batch");
-    list.iter().map(|record| read(&stream, record)).collect()
+    let scope = attributes(&resource["scopeLogs"][0]["scope"]);
+    let next = scope["audit.sequence.next"].as_str().unwrap().parse().unwrap();
+    list.iter().map(|record| read(&stream, next, record)).collect()
 }
 
-fn read(stream: &str, record: &Value) -> Sent {
+fn read(stream: &str, next: u64, record: &Value) -> Sent {
     let attributes = attributes(record);
     let int = |name: &str| attributes.get(name).map(|value| value.as_str().unwrap().parse::<u64>().unwrap());
     let loss = attributes.get("audit.loss.reason").map(|reason| {
         let [count, first, last] =
             ["count", "first_number", "last_number"].map(|name| int(&format!("audit.loss.{name}")).unwrap());
-        assert!(count > 0 && first <= last, "{record}");
+        // After a crash the range says what may have been lost since the last note.
+        assert!((count > 0 || *reason == "vm_crash") && first <= last, "{record}");
         (reason.as_str().unwrap().to_owned(), count, first, last)
     });
     Sent {
         stream: stream.to_owned(),
         uid: attributes["log.record.uid"].as_str().unwrap().to_owned(),
         number: int("audit.sequence.number").unwrap(),
+        next,
+        most_held: int("audit.buffer.max_records"),
+        is_exchange: record["eventName"] == "audit.http",
         is_poison: attributes.get("url.path").is_some_and(|path| *path == POISON),
         loss,
     }

@@ -10,6 +10,13 @@ pub struct Carried {
     inherited: Gauges,
 }
 
+impl Carried {
+    /// Its share of the gauges is the successor's from now on, as in the adapter.
+    pub fn leave_share(&mut self) {
+        self.gauges = Gauges::default();
+    }
+}
+
 /// What all VMs have carried over.
 #[derive(Default)]
 pub struct Host {
@@ -26,7 +33,8 @@ impl Host {
         }
         for ((gauge, name), now) in Gauge::ALL.into_iter().zip(gauges) {
             let (told, inherited) = (&mut carried.gauges[gauge as usize], &mut carried.inherited[gauge as usize]);
-            *told += stats.inherited(gauge) - std::mem::replace(inherited, stats.inherited(gauge));
+            let change = stats.inherited(gauge).wrapping_sub(std::mem::replace(inherited, stats.inherited(gauge)));
+            *told = told.wrapping_add(change);
             let raised = self.gauges[gauge as usize] + now;
             self.gauges[gauge as usize] =
                 raised.checked_sub(std::mem::replace(told, now)).unwrap_or_else(|| panic!("{name} wraps"));

@@ -4,12 +4,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use audit_filter::pipeline::settings::{BatchLimits, BufferLimits, OnFull, RetryPolicy, Settings, Target};
-use audit_filter::record::{ExchangeRecord, Outcome, Protocol};
+use audit_filter::record::{Action, ExchangeRecord, Outcome, Protocol, RequestParts, RequestText};
 use audit_filter::wire::Format;
 use fastrand::Rng;
 
 /// In the path of a record that the audit cluster does not accept.
 pub const POISON: &str = "/poison";
+
+/// What a buffer has less than.
+pub const MOST_BYTES: usize = 50_000;
 
 pub fn settings(rng: &mut Rng) -> Settings {
     Settings {
@@ -29,7 +32,7 @@ pub fn settings(rng: &mut Rng) -> Settings {
         },
         buffer: BufferLimits {
             max_records: rng.usize(1..60),
-            max_bytes: rng.usize(1024..50_000),
+            max_bytes: rng.usize(1024..MOST_BYTES),
             on_full: if rng.bool() { OnFull::DropNewest } else { OnFull::DropOldest },
             immediate_reserve_percent: rng.usize(..91),
         },
@@ -39,7 +42,14 @@ pub fn settings(rng: &mut Rng) -> Settings {
             max_attempts: rng.bool().then(|| rng.u64(1..6)),
             max_age: rng.bool().then(|| Duration::from_millis(rng.u64(1..100_000))),
         },
+        journal_keys: Vec::new(),
+        alive_interval: rng.bool().then(|| Duration::from_secs(rng.u64(3..10))),
     }
+}
+
+/// What a record says of a request for this path.
+pub fn request(path: &str) -> RequestText {
+    RequestText::new(&RequestParts { method: b"GET", path: path.as_bytes(), ..RequestParts::default() })
 }
 
 pub fn exchange(rng: &mut Rng) -> Box<ExchangeRecord> {
@@ -49,11 +59,10 @@ pub fn exchange(rng: &mut Rng) -> Box<ExchangeRecord> {
         _ => "/path".to_owned(),
     };
     Box::new(ExchangeRecord {
-        action: b"act".to_vec(),
+        action: Action::Text(b"act".to_vec()),
         start_unix_nanos: 1,
         immediate: rng.u8(..10) == 0,
-        method: b"GET".to_vec(),
-        path: path.into_bytes(),
+        request: request(&path),
         http_status: Some(200),
         ..ExchangeRecord::new(Rc::from("r"), Protocol::Http, Some(Outcome::Success))
     })

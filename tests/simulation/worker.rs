@@ -4,10 +4,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use audit_filter::pipeline::Pipeline;
+use audit_filter::pipeline::account::Account;
 use audit_filter::pipeline::admission::Admission;
 use audit_filter::pipeline::answer::Answer;
 use audit_filter::pipeline::buffer::Place;
+use audit_filter::pipeline::journal::{Authenticated, Identity, Key};
 use audit_filter::pipeline::settings::Settings;
+use audit_filter::pipeline::trouble::Refusal;
 use audit_filter::pipeline::window::MAX_IN_FLIGHT;
 use audit_filter::record::{ExchangeRecord, Received, RequireAudit, Stage};
 use audit_filter::stats::{Counter, Gauge};
@@ -17,11 +20,15 @@ use uuid::Uuid;
 
 use crate::collector::{Collector, Sent};
 use crate::host::{Carried, Host};
-use crate::settings::exchange;
+use crate::settings::{exchange, request};
 use crate::shared::Shared;
 
 /// Reports of losses and the stream's start take no place in the buffer; more than these are never held at once.
 const MOST_REPORTS: u64 = 300;
+/// Clients that send requests whose record is required.
+const CONNECTIONS: u64 = 3;
+/// What a place has at least, in bytes.
+const ENDING_BYTES: usize = 8192;
 
 /// How the audit cluster treats an attempt.
 #[derive(Clone, Copy, Debug)]
@@ -36,9 +43,13 @@ pub enum Mood {
     Silent,
     Slow,
     Refusing,
+    /// Every other attempt fails.
+    Alternating,
+    /// Every attempt is refused so, whatever is in it.
+    Misconfigured(u16),
 }
 
-pub const MOODS: [Mood; 8] = [
+pub const MOODS: [Mood; 9] = [
     Mood::Healthy,
     Mood::Overloaded,
     Mood::Throttling,
@@ -47,7 +58,11 @@ pub const MOODS: [Mood; 8] = [
     Mood::Silent,
     Mood::Slow,
     Mood::Refusing,
+    Mood::Alternating,
 ];
+
+/// What a misconfigured audit cluster answers.
+pub const REFUSALS: [u16; 6] = [400, 401, 413, 415, 422, 500];
 
 /// A callout on its way: what was sent, and when its answer comes, if ever.
 struct Pending {
@@ -59,6 +74,7 @@ struct Pending {
 
 /// A request that was let through or is held, with the place that is kept for its record.
 struct Open {
+    connection: u64,
     ticket: Option<u64>,
     place: Place,
     since: Duration,
@@ -68,22 +84,39 @@ pub struct Worker {
     pub vm: Uuid,
     pub stream: Uuid,
     pub pipeline: Pipeline,
+    pub account: Rc<Account>,
     settings: Settings,
     pending: Vec<Pending>,
     open: Vec<Open>,
     tokens: u32,
     carried: Carried,
     /// Bytes of a batch that it may have taken over beyond its own limits.
-    beyond: usize,
+    pub beyond: usize,
+    /// It holds records of its own stream alone.
+    pub is_first: bool,
 }
 
 impl Worker {
     pub fn new(rng: &mut Rng, settings: &Settings, shared: &Rc<Shared>, beyond: usize) -> Self {
-        let (vm, stream) = (Uuid::from_u128(rng.u128(1..)), Uuid::from_u128(rng.u128(1..)));
-        let shared = Rc::<Shared>::clone(shared);
-        let pipeline = Pipeline::new(settings.clone(), stream, rng.u64(..), vm, shared);
+        let vm = Uuid::from_u128(rng.u128(1..));
+        Self::in_vm((vm, Rc::default()), rng, settings, shared, beyond)
+    }
+
+    /// One of several configurations in a VM, which have one account.
+    pub fn in_vm(
+        (vm, account): (Uuid, Rc<Account>),
+        rng: &mut Rng,
+        settings: &Settings,
+        shared: &Rc<Shared>,
+        beyond: usize,
+    ) -> Self {
+        let stream = Uuid::from_u128(rng.u128(1..));
+        let identity = Identity::new(vm, stream, b"plugin", settings);
+        let journal = Authenticated::new(Rc::<Shared>::clone(shared), &[], Key::of_secret(b"process"));
+        let pipeline = Pipeline::new(settings.clone(), identity, rng.u64(..), Rc::new(journal), Rc::clone(&account));
         Self {
             vm,
+            account,
             stream,
             pipeline,
             settings: settings.clone(),
@@ -92,6 +125,7 @@ impl Worker {
             tokens: 0,
             carried: Carried::default(),
             beyond,
+            is_first: true,
         }
     }
 
@@ -99,20 +133,51 @@ impl Worker {
         self.pipeline.stats.counter(counter)
     }
 
+    /// Records that have ended without having been acknowledged.
+    fn dropped(&self) -> u64 {
+        let ends = Counter::ENDS.iter().filter(|counter| **counter != Counter::Acknowledged);
+        ends.map(|counter| self.count(*counter)).sum()
+    }
+
+    /// What would be lost if the process were killed now is no more than the collector would say.
+    #[track_caller]
+    pub fn check_bound(&self, collector: &Collector) {
+        let Some(known) = collector.known(self.stream) else { return };
+        let given_out = self.pipeline.numbers_given_out();
+        let Some(beyond) = given_out.checked_sub(known.next) else { panic!("{known:?} of {given_out} numbers") };
+        // Of a stream whose start was not taken no bound is known.
+        let Some(most_held) = known.most_held else { return };
+        let exchanges = beyond - collector.own_from(self.stream, known.next);
+        let dropped = self.dropped() - known.dropped;
+        assert!(exchanges <= most_held + dropped, "{exchanges} are lost beyond {known:?}, {dropped} of them dropped");
+    }
+
+    /// Records of a stream that goes on arrive, however idle it is.
+    #[track_caller]
+    pub fn check_heard(&self, collector: &Collector, now: Now) {
+        let Some(interval) = self.settings.alive_interval.map(|interval| interval.max(self.settings.batch.max_delay))
+        else {
+            return;
+        };
+        if self.pipeline.numbers_given_out() > 0 {
+            let heard = collector.known(self.stream).map(|known| now.uptime - known.heard);
+            assert!(heard.is_some_and(|since| since < 2 * interval), "heard of {heard:?} ago, every {interval:?}");
+        }
+    }
+
     /// A request comes whose rule requires a record.
     pub fn admit(&mut self, rng: &mut Rng, now: Now) {
         let required = if rng.bool() { RequireAudit::Buffered } else { RequireAudit::Acknowledged };
         let received = ExchangeRecord { stage: Stage::Received, outcome: None, ..*exchange(rng) };
-        let ticket = match self.pipeline.admit(
-            required,
-            Received { record: Box::new(received), most_ending_bytes: 8192 },
-            now,
-        ) {
+        let connection = rng.u64(..CONNECTIONS);
+        let received =
+            Received { record: Box::new(received), connection: Some(connection), most_ending_bytes: ENDING_BYTES };
+        let ticket = match self.pipeline.admit(required, received, now) {
             Admission::Refuse => return,
             Admission::Proceed(place) => (None, place),
             Admission::Hold { ticket, place, .. } => (Some(ticket), place),
         };
-        self.open.push(Open { ticket: ticket.0, place: ticket.1, since: now.uptime });
+        self.open.push(Open { connection, ticket: ticket.0, place: ticket.1, since: now.uptime });
         self.check();
     }
 
@@ -131,26 +196,29 @@ impl Worker {
                 let dropped = self.count(Counter::DroppedBufferFull);
                 let was_kept = place.is_some();
                 let record = if was_kept {
-                    ExchangeRecord { path: b"/path".to_vec(), ..*exchange(rng) }
+                    ExchangeRecord { request: request("/path"), ..*exchange(rng) }
                 } else {
                     *exchange(rng)
                 };
                 wakes |= self.pipeline.handle_exchange(Box::new(record), place, now);
-                let is_bulk_in_reserve = was_kept && self.count(Counter::DroppedBufferFull) > dropped;
-                assert!(
-                    !is_bulk_in_reserve || self.settings.buffer.immediate_reserve_percent > 0,
-                    "a kept place was given away"
-                );
+                let is_dropped = self.count(Counter::DroppedBufferFull) > dropped;
+                // One batch of a predecessor at a time is taken over whatever the limits say.
+                let may_exceed = self.pipeline.stats.inherited(Gauge::BufferRecords) > 0;
+                assert!(!was_kept || !is_dropped || may_exceed, "a kept place was given away");
             }
             self.check();
         }
         wakes
     }
 
-    pub fn tick(&mut self, now: Now) {
+    /// Yields the stream that has ended, and how many numbers it had given out, when a new one has begun.
+    pub fn tick(&mut self, now: Now) -> Option<(Uuid, u64)> {
+        let before = (self.stream, self.pipeline.numbers_given_out());
         self.pipeline.handle_tick(now);
+        self.stream = self.pipeline.stream_id();
         self.check();
         self.decide(now);
+        (self.stream != before.0).then_some(before)
     }
 
     /// No request waits longer than it may.
@@ -174,7 +242,8 @@ impl Worker {
 
     pub fn drive(&mut self, rng: &mut Rng, mood: Mood, collector: &mut Collector, now: Now) {
         while let Some(callout) = self.pipeline.poll_callout(now) {
-            let records = collector.see_attempt(callout.batch_id, str::from_utf8(callout.body).unwrap());
+            let (id, body) = (callout.batch_id, str::from_utf8(callout.body).unwrap().to_owned());
+            let records = collector.see_attempt(id, &body, self.dropped());
             let token = (!matches!(mood, Mood::Refusing)).then(|| {
                 self.tokens += 1;
                 self.tokens
@@ -187,7 +256,8 @@ impl Worker {
                 });
                 self.pending.push(Pending { token, records, mood, due: now.uptime + latency });
             }
-            self.pipeline.handle_dispatched(token, now);
+            let refusal = if self.tokens.is_multiple_of(2) { Refusal::NotTaken } else { Refusal::UnknownCluster };
+            self.pipeline.handle_dispatched(token.ok_or(refusal), now);
             self.check();
         }
     }
@@ -211,9 +281,9 @@ impl Worker {
             Mood::Overloaded => {
                 // The audit cluster may have stored the batch all the same.
                 if rng.bool() && !has_poison {
-                    collector.take(&records);
+                    collector.take(&records, now);
                 }
-                self.tell(pending.token, [500, 503, 401, 404][rng.usize(..4)], None, "", now);
+                self.fail(pending, [500, 503, 401, 403, 404, 415][rng.usize(..6)], now);
             }
             Mood::Throttling => self.tell(pending.token, 429, Some(&rng.u64(..90).to_string()), "", now),
             Mood::Resetting => self.pipeline.handle_answer(pending.token, &Answer::default(), now),
@@ -223,26 +293,35 @@ impl Worker {
                 let body = format!(r#"{{"partialSuccess":{{"rejectedLogRecords":"{}"}}}}"#, bad.len());
                 self.accept(pending.token, &good, &bad, &body, collector, now);
             }
-            Mood::Healed | Mood::Healthy | Mood::Slow if has_poison => {
-                collector
-                    .refused_reports
-                    .extend(records.iter().filter(|record| records.len() == 1 && record.loss.is_some()).cloned());
-                self.tell(pending.token, 400, None, "", now);
+            Mood::Misconfigured(status) => self.fail(pending, status, now),
+            Mood::Alternating if collector.fails_now() => self.fail(pending, 503, now),
+            // An answer that needs many attempts would outlast the end of the run.
+            Mood::Healed if has_poison => self.fail(pending, 400, now),
+            Mood::Healthy | Mood::Slow | Mood::Alternating if has_poison => {
+                self.fail(pending, collector.poison_status, now);
             }
-            Mood::Healed | Mood::Healthy | Mood::Slow => {
+            Mood::Healed | Mood::Healthy | Mood::Slow | Mood::Alternating => {
                 self.accept(pending.token, &records, &[], "{}", collector, now)
             }
         }
     }
 
+    /// An answer that rejects nothing, unless it is for a bad record alone.
+    fn fail(&mut self, pending: &Pending, status: u16, now: Now) {
+        let rejected = self.count(Counter::Rejected);
+        self.tell(pending.token, status, None, "", now);
+        let is_bad = pending.records.len() == 1 && pending.records[0].is_poison;
+        assert!(is_bad || self.count(Counter::Rejected) == rejected, "status {status} rejects {:?}", pending.records);
+    }
+
     fn tell(&mut self, token: u32, status: u16, retry_after: Option<&str>, body: &str, now: Now) {
-        let answer =
-            Answer { status: Some(status), retry_after: retry_after.map(str::as_bytes), body: body.as_bytes() };
+        let (status, retry_after) = (Some(status), retry_after.map(str::as_bytes));
+        let answer = Answer { status, retry_after, body: body.as_bytes(), is_of_envoy: false };
         self.pipeline.handle_answer(token, &answer, now);
     }
 
     fn accept(&mut self, token: u32, good: &[Sent], bad: &[Sent], body: &str, collector: &mut Collector, now: Now) {
-        collector.take(good);
+        collector.take(good, now);
         // Reports that are refused without anything else beside them are not made again.
         if good.iter().chain(bad).all(|record| record.loss.is_some()) {
             collector.refused_reports.extend(bad.iter().cloned());
@@ -254,7 +333,7 @@ impl Worker {
             assert_eq!(acknowledged, good.len() as u64);
             for record in good {
                 let is_new = collector.acknowledged.insert((self.stream, record.uid.clone()));
-                assert!(is_new, "acknowledged twice: {record:?}");
+                assert!(is_new || collector.may_double, "acknowledged twice: {record:?}");
             }
         }
     }
@@ -265,14 +344,47 @@ impl Worker {
     }
 
     /// All streams end, all places are given back.
-    pub fn end_streams(&mut self, now: Now) {
+    fn end_requests(&mut self) {
         for open in std::mem::take(&mut self.open) {
             if let Some(ticket) = open.ticket {
                 self.pipeline.handle_request_gone(ticket);
             }
             self.pipeline.handle_no_exchange(Some(open.place));
         }
+    }
+
+    /// The configuration ends with its streams, and perhaps the process.
+    pub fn end_streams(&mut self, now: Now) {
+        self.end_requests();
         self.pipeline.handle_shutdown(now);
+    }
+
+    /// The same, and the VM ends with it: what it cannot deliver is left to others.
+    pub fn end_with_vm(&mut self, host: &mut Host, now: Now) {
+        self.end_requests();
+        self.pipeline.handle_last_chance(now);
+        self.publish(host);
+        self.pipeline.handle_last_words();
+    }
+
+    /// The configuration ends with its streams, and there is a successor.
+    pub fn make_way(&mut self, now: Now) {
+        self.end_requests();
+        self.pipeline.handle_end(now);
+    }
+
+    /// Hands over what it holds, if nothing is in flight. True: it is done.
+    pub fn hand_over(&mut self, successor: &mut Self, host: &mut Host, now: Now) -> bool {
+        let Some(legacy) = self.pipeline.hand_over(now) else { return false };
+        host.publish(&mut self.carried, &self.pipeline.stats, legacy.gauges());
+        self.carried.leave_share();
+        successor.pipeline.handle_legacy(legacy, now);
+        successor.is_first = false;
+        successor.publish(host);
+        self.pipeline.retire();
+        successor.check();
+        assert_eq!(self.pipeline.gauges(), [0; 3], "places leak");
+        true
     }
 
     pub fn has_ended(&self, now: Now) -> bool {
@@ -285,11 +397,26 @@ impl Worker {
         let [records, bytes, in_flight] = self.pipeline.gauges();
         let inherited = self.pipeline.stats.inherited(Gauge::BufferRecords);
         let ended: u64 = Counter::ENDS.iter().map(|counter| self.count(*counter)).sum();
-        assert_eq!(self.count(Counter::Captured) + inherited, ended + records, "nothing vanishes");
+        assert_eq!(self.count(Counter::Captured).wrapping_add(inherited), ended + records, "nothing vanishes");
         let most = (self.settings.buffer.max_bytes + self.beyond) as u64;
         assert!(bytes <= most, "too many bytes: {bytes}");
-        let most = self.settings.buffer.max_records as u64 + MOST_REPORTS + inherited;
+        let most = self.settings.buffer.max_records as u64 + MOST_REPORTS + inherited.min(u64::MAX >> 1);
         assert!(records <= most, "too many records: {records}");
+        self.check_places();
         assert!(in_flight <= (MAX_IN_FLIGHT.bulk + MAX_IN_FLIGHT.immediate) as u64);
+    }
+
+    /// Requests that are going on take half of the room at most, and those of one connection a quarter of that; but one.
+    #[track_caller]
+    fn check_places(&self) {
+        let limit = self.settings.buffer.for_places();
+        let is_within = |count: usize, share: usize| {
+            count <= 1 || count <= limit.records / share && count * ENDING_BYTES <= limit.bytes / share
+        };
+        assert!(is_within(self.open.len(), 1), "{} places", self.open.len());
+        for connection in 0..CONNECTIONS {
+            let count = self.open.iter().filter(|open| open.connection == connection).count();
+            assert!(is_within(count, 4), "{count} places of one connection");
+        }
     }
 }

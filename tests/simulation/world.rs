@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use audit_filter::pipeline::drain::DRAIN_LIMIT;
 use audit_filter::pipeline::settings::Settings;
 use audit_filter::stats::Counter;
 use audit_filter::time::Now;
@@ -12,60 +13,120 @@ use uuid::Uuid;
 use crate::Totals;
 use crate::collector::Collector;
 use crate::host::Host;
+use crate::settings::MOST_BYTES;
 use crate::shared::Shared;
-use crate::worker::{MOODS, Mood, Worker};
+use crate::worker::{MOODS, Mood, REFUSALS, Worker};
+
+/// How often a worker looks at the others.
+const LOOK: Duration = Duration::from_millis(250);
+/// Looks after which a VM that shows no life counts as gone, and some.
+const LONG_LOOKS: u32 = 125;
+
+/// A configuration that was replaced.
+struct Ending {
+    /// Place of its VM.
+    index: usize,
+    worker: Worker,
+    /// The configuration in its place is none of the same plugin, so that it must end by itself.
+    is_orphan: bool,
+    since: Duration,
+}
 
 pub struct World {
     rng: Rng,
     settings: Settings,
     /// Of all buffers so far.
     most_bytes: usize,
+    /// A worker may hold records of any other.
+    has_strangers: bool,
     shared: Rc<Shared>,
     workers: [Worker; 2],
-    /// Streams whose VM has crashed, with how many numbers they had given out.
-    crashed: Vec<(Uuid, u64)>,
+    ending: Vec<Ending>,
+    /// Streams that are gone, with how many of their numbers must be accounted for.
+    gone: Vec<(Uuid, u64)>,
     past: Totals,
     host: Host,
     collector: Collector,
     now: Now,
     mood: Mood,
+    /// The step up to which everything is refused, once it has begun.
+    refused_until: Option<usize>,
+    steps: usize,
 }
+
+/// What a batch with poison is answered, one for each run.
+const POISON_STATUSES: [u16; 4] = [400, 422, 403, 500];
 
 impl World {
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let settings = crate::settings::settings(&mut rng);
+        let status = rng.usize(..POISON_STATUSES.len());
         let shared = Rc::default();
         let workers = [Worker::new(&mut rng, &settings, &shared, 0), Worker::new(&mut rng, &settings, &shared, 0)];
         let now = Now { unix_nanos: 1_700_000_000_000_000_000, uptime: Duration::from_secs(5000) };
         Self {
             rng,
             most_bytes: settings.buffer.max_bytes,
+            has_strangers: false,
             settings,
             shared,
             workers,
-            crashed: Vec::new(),
+            ending: Vec::new(),
+            gone: Vec::new(),
             past: Totals::default(),
             host: Host::default(),
-            collector: Collector::default(),
+            collector: Collector::new(POISON_STATUSES[status]),
             now,
             mood: Mood::Healthy,
+            refused_until: None,
+            steps: 0,
         }
     }
 
     /// One moment: time passes, answers arrive, records come, callouts leave, a VM crashes. In any order, any of them.
     pub fn step(&mut self) {
-        self.mood = if self.rng.u8(..10) == 0 { MOODS[self.rng.usize(..MOODS.len())] } else { self.mood };
+        self.change_mood();
         match self.rng.u8(..100) {
             0..40 => self.offer(),
             40..65 => self.pass_up_to(2000),
-            65..73 => self.pass_up_to(20_000),
+            65..72 => self.pass_up_to(20_000),
+            72 => self.pass_up_to(400_000),
             73..82 => self.answer_due(),
             82..90 => self.drive(),
-            90..98 => self.admit(),
-            _ => self.crash(),
+            90..97 => self.admit(),
+            97 => self.update(),
+            98 => self.crash(),
+            _ => match self.rng.u8(..3) {
+                0 => self.replace_vm(),
+                1 => self.vanish(),
+                _ => self.stand_still(),
+            },
         }
         self.workers.iter().for_each(Worker::check);
+        self.hand_over();
+        self.check_bounds();
+    }
+
+    /// For those that end, too, but not for orphans: what they have sealed at their end is not sent yet, so that it is not seen
+    /// how much of it is of no exchange.
+    fn check_bounds(&self) {
+        let ending = self.ending.iter().filter(|ending| !ending.is_orphan).map(|ending| &ending.worker);
+        self.workers.iter().chain(ending).for_each(|worker| worker.check_bound(&self.collector));
+    }
+
+    /// Now and then; and once in a run everything is refused for a while, as by a configuration that is wrong.
+    fn change_mood(&mut self) {
+        self.steps += 1;
+        if self.refused_until.is_some_and(|end| self.steps < end) {
+            return;
+        }
+        if self.refused_until.is_none() && self.rng.u8(..60) == 0 {
+            self.refused_until = Some(self.steps + self.rng.usize(1..40));
+            self.mood = Mood::Misconfigured(REFUSALS[self.rng.usize(..REFUSALS.len())]);
+        } else if self.rng.u8(..10) == 0 || matches!(self.mood, Mood::Misconfigured(_)) {
+            self.mood = MOODS[self.rng.usize(..MOODS.len())];
+        }
     }
 
     fn offer(&mut self) {
@@ -91,9 +152,126 @@ impl World {
         }
         let heir = Worker::new(&mut self.rng, &self.settings, &self.shared, self.most_bytes);
         let crashed = std::mem::replace(&mut self.workers[index], heir);
-        self.crashed.push((crashed.stream, crashed.pipeline.numbers_given_out()));
+        self.gone.push((crashed.stream, crashed.pipeline.numbers_given_out()));
         add_counts(&mut self.past, &crashed);
+        for Ending { worker, .. } in self.ending.extract_if(.., |ending| ending.index == index) {
+            self.gone.push((worker.stream, worker.pipeline.numbers_given_out()));
+            add_counts(&mut self.past, &worker);
+        }
         self.workers[index].pipeline.handle_crash(crashed.vm);
+        self.workers[index].is_first = false;
+    }
+
+    /// A VM is gone, and another one is in its place that gets no message of it: the module was replaced.
+    fn vanish(&mut self) {
+        let index = self.rng.usize(..2);
+        self.replace(index);
+    }
+
+    /// A configuration ends, and its VM with it, after what it could send.
+    fn replace_vm(&mut self) {
+        let index = self.rng.usize(..2);
+        self.workers[index].end_with_vm(&mut self.host, self.now);
+        let worker = &mut self.workers[index];
+        worker.drive(&mut self.rng, self.mood, &mut self.collector, self.now);
+        self.replace(index);
+    }
+
+    fn replace(&mut self, index: usize) {
+        self.meet_strangers();
+        let next = Worker::new(&mut self.rng, &self.settings, &self.shared, MOST_BYTES);
+        let gone = std::mem::replace(&mut self.workers[index], next);
+        self.bury(&gone);
+        for Ending { worker, .. } in self.ending.extract_if(.., |ending| ending.index == index).collect::<Vec<_>>() {
+            self.bury(&worker);
+        }
+    }
+
+    /// From now on a worker may take over from any other, one batch beyond its limits.
+    fn meet_strangers(&mut self) {
+        self.has_strangers = true;
+        self.most_bytes = MOST_BYTES;
+        self.all().for_each(|worker| worker.beyond = MOST_BYTES);
+    }
+
+    fn bury(&mut self, worker: &Worker) {
+        self.gone.push((worker.stream, worker.pipeline.numbers_given_out()));
+        add_counts(&mut self.past, worker);
+    }
+
+    /// A worker stands still for so long that the other one takes it for gone.
+    fn stand_still(&mut self) {
+        self.collector.may_double = true;
+        self.meet_strangers();
+        let moving = self.rng.usize(..2);
+        for _ in 0..LONG_LOOKS {
+            self.now.uptime += LOOK;
+            self.now.unix_nanos += LOOK.as_nanos() as u64;
+            self.tick(moving);
+        }
+        self.tick(1 - moving);
+        for ending in self.ending.iter_mut().filter(|ending| ending.index != moving) {
+            self.gone.extend(ending.worker.tick(self.now));
+            ending.worker.publish(&mut self.host);
+        }
+    }
+
+    fn tick(&mut self, index: usize) {
+        let began = self.workers[index].tick(self.now);
+        self.gone.extend(began);
+        self.workers[index].publish(&mut self.host);
+    }
+
+    /// The configuration is replaced in a VM that goes on, now and then by one of another plugin. Its limits may be
+    /// others.
+    fn update(&mut self) {
+        let index = self.rng.usize(..2);
+        if self.rng.u8(..3) == 0 {
+            self.settings.buffer = crate::settings::settings(&mut self.rng).buffer;
+            self.most_bytes = self.most_bytes.max(self.settings.buffer.max_bytes);
+        }
+        let vm = (self.workers[index].vm, Rc::clone(&self.workers[index].account));
+        let next = Worker::in_vm(vm, &mut self.rng, &self.settings, &self.shared, self.most_bytes);
+        let mut worker = std::mem::replace(&mut self.workers[index], next);
+        // What it abandons must be of one stream, of which the end of the run expects nothing.
+        let is_orphan = worker.is_first && !self.has_strangers && self.rng.u8(..4) == 0;
+        if is_orphan {
+            worker.end_streams(self.now);
+        } else {
+            worker.make_way(self.now);
+        }
+        worker.publish(&mut self.host);
+        self.ending.push(Ending { index, worker, is_orphan, since: self.now.uptime });
+    }
+
+    /// What ends hands over, or is done.
+    fn hand_over(&mut self) {
+        let now = self.now;
+        for mut ending in std::mem::take(&mut self.ending) {
+            let worker = &mut ending.worker;
+            let is_done = if ending.is_orphan {
+                worker.pipeline.handle_no_successor(now);
+                worker.pipeline.is_drained(now)
+            } else {
+                worker.hand_over(&mut self.workers[ending.index], &mut self.host, now)
+            };
+            if !is_done {
+                self.ending.push(ending);
+                continue;
+            }
+            worker.publish(&mut self.host);
+            worker.pipeline.close();
+            add_counts(&mut self.past, worker);
+            // What was given up is in the log alone.
+            let is_given_up = ending.is_orphan && now.uptime - ending.since >= DRAIN_LIMIT;
+            let told = if is_given_up { 0 } else { worker.pipeline.numbers_given_out() };
+            self.gone.push((worker.stream, told));
+        }
+    }
+
+    /// Those that go on, and those that end.
+    fn all(&mut self) -> impl Iterator<Item = &mut Worker> {
+        self.workers.iter_mut().chain(self.ending.iter_mut().map(|ending| &mut ending.worker))
     }
 
     fn pass_up_to(&mut self, millis: u64) {
@@ -104,47 +282,68 @@ impl World {
     fn pass(&mut self, time: Duration) {
         self.now.uptime += time;
         self.now.unix_nanos += u64::try_from(time.as_nanos()).unwrap();
-        for worker in &mut self.workers {
-            worker.tick(self.now);
-        }
+        let now = self.now;
+        let begun: Vec<(Uuid, u64)> = self.all().filter_map(|worker| worker.tick(now)).collect();
+        self.gone.extend(begun);
         self.answer_due();
+        self.hand_over();
         self.drive();
-        for worker in &mut self.workers {
-            worker.publish(&mut self.host);
-        }
+        let ending = self.ending.iter_mut().map(|ending| &mut ending.worker);
+        self.workers.iter_mut().chain(ending).for_each(|worker| worker.publish(&mut self.host));
         self.host.check();
         self.check_shared();
     }
 
     /// What survives a crash is bounded as the buffers are.
     fn check_shared(&self) {
-        let streams = self.workers.len() + self.crashed.len();
+        let streams = self.workers.len() + self.gone.len();
         let most = streams * (self.most_bytes + 300_000);
         assert!(self.shared.bytes() <= most, "{} bytes are shared", self.shared.bytes());
     }
 
     fn drive(&mut self) {
-        for worker in &mut self.workers {
+        let orphans = self.ending.iter_mut().filter(|ending| ending.is_orphan).map(|ending| &mut ending.worker);
+        for worker in self.workers.iter_mut().chain(orphans) {
             worker.drive(&mut self.rng, self.mood, &mut self.collector, self.now);
         }
     }
 
     fn answer_due(&mut self) {
-        for worker in &mut self.workers {
+        let ending = self.ending.iter_mut().map(|ending| &mut ending.worker);
+        for worker in self.workers.iter_mut().chain(ending) {
             worker.answer_due(&mut self.rng, &mut self.collector, self.now);
         }
     }
 
+    /// The audit cluster recovers for good, and nothing comes any more: who goes on says so.
+    pub fn heal_and_rest(&mut self) {
+        self.heal();
+        // The longest `Retry-After`, and then two of the longest intervals.
+        for _ in 0..200 {
+            self.pass(Duration::from_millis(450));
+        }
+        self.workers.iter().for_each(|worker| worker.check_heard(&self.collector, self.now));
+    }
+
+    fn heal(&mut self) {
+        self.mood = Mood::Healed;
+        self.all().for_each(Worker::forget_silence);
+        self.pass(Duration::from_secs(1));
+    }
+
     /// The audit cluster recovers for good and the configuration goes away: everything must end.
     pub fn heal_and_end(&mut self) {
-        self.mood = Mood::Healed;
-        self.workers.iter_mut().for_each(Worker::forget_silence);
-        self.pass(Duration::from_secs(1));
+        self.heal();
+        // What is left by VMs that are gone without a word is taken over, as far as there is room.
+        let looks = if self.has_strangers { LONG_LOOKS } else { 0 };
+        for _ in 0..looks {
+            self.pass(LOOK);
+        }
         for worker in &mut self.workers {
             worker.end_streams(self.now);
         }
         for _ in 0..1000 {
-            if self.workers.iter().all(|worker| worker.has_ended(self.now)) {
+            if self.ending.is_empty() && self.workers.iter().all(|worker| worker.has_ended(self.now)) {
                 return;
             }
             self.pass(Duration::from_millis(250));
@@ -161,10 +360,10 @@ impl World {
             worker.pipeline.close();
         }
         self.host.check_end();
-        for (stream, captured) in &self.crashed {
+        for (stream, captured) in &self.gone {
             self.collector.check_stream(*stream, *captured);
         }
-        assert!(self.shared.bytes() <= 40 * (2 + self.crashed.len()), "{} bytes are left behind", self.shared.bytes());
+        assert!(self.shared.bytes() <= 60 * (3 + self.gone.len()), "{} bytes are left behind", self.shared.bytes());
         let taken = &self.collector.taken;
         assert!(self.collector.acknowledged.iter().all(|(_, uid)| taken.contains_key(uid)));
     }
