@@ -1,61 +1,56 @@
-//! The command line: its own two flags, and those of a test program that cargo may pass.
+//! What the caller of the fault matrix and of the soak may write.
 
 use std::time::Duration;
 
+use crate::support::args::{CommandLine, Known};
+
+const KNOWN: Known = Known { flags: &["--list"], options: &["--seconds", "--soak", "--seed", "--also"] };
+
 /// How long a row's load lasts unless the caller says so.
-const SECONDS: f64 = 3.0;
-
-const USAGE: &str = "known are --seconds N, --only TEXT and --list";
-
-/// Flags of cargo's own test programs, which mean nothing here, and those of them that take a value.
-const FLAGS: [&str; 9] = [
-    "--nocapture",
-    "--no-capture",
-    "--show-output",
-    "--quiet",
-    "-q",
-    "--exact",
-    "--ignored",
-    "--include-ignored",
-    "--test",
-];
-const OPTIONS: [&str; 5] = ["--test-threads", "--format", "--color", "--skip", "-Z"];
+const SECONDS: u64 = 3;
+/// An hour for a row, and a day for the soak.
+const MAX_SECONDS: u64 = 3600;
+const MAX_SOAK_SECONDS: u64 = 24 * 3600;
+/// Shorter ones would end before every kind of trouble has come.
+const MIN_SOAK_SECONDS: u64 = 30;
 
 /// What the caller asks for.
 pub struct Args {
     /// Length of a row's load.
     pub length: Duration,
-    only: Vec<String>,
+    /// Instead of the rows.
+    pub soak: Option<Soak>,
     is_listing: bool,
+    line: CommandLine,
+}
+
+/// A run of trouble of every kind.
+pub struct Soak {
+    pub length: Duration,
+    /// What happens, and when.
+    pub seed: u64,
+    /// Names of the kinds of trouble that come only when they are named.
+    pub also: Vec<String>,
 }
 
 impl Args {
     /// Reads the command line, or says what is wrong with it.
-    pub fn read(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut args = Self { length: Duration::from_secs_f64(SECONDS), only: Vec::new(), is_listing: false };
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "--seconds" => args.length = length(words.next())?,
-                "--only" => args.only.push(words.next().ok_or("--only takes a part of a row's name")?),
-                "--list" => args.is_listing = true,
-                flag if FLAGS.contains(&flag) => {}
-                option if OPTIONS.contains(&option) => {
-                    words.next();
-                }
-                unknown if unknown.starts_with('-') => return Err(format!("unknown argument {unknown}; {USAGE}")),
-                filter => args.only.push(filter.to_owned()),
-            }
-        }
-        Ok(args)
+    pub fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let line = CommandLine::read(&KNOWN, words)?;
+        let seconds = line.number("--seconds", 1, MAX_SECONDS)?.unwrap_or(SECONDS);
+        let soak = line.number("--soak", MIN_SOAK_SECONDS, MAX_SOAK_SECONDS)?.map(Duration::from_secs);
+        let seed = line.number("--seed", 0, u64::MAX)?.unwrap_or_default();
+        let also = line.values("--also").map(str::to_owned).collect();
+        Ok(Self {
+            length: Duration::from_secs(seconds),
+            soak: soak.map(|length| Soak { length, seed, also }),
+            is_listing: line.has("--list"),
+            line,
+        })
     }
 
     /// Whether the row with this name is to be played.
     pub fn wants(&self, row: &str) -> bool {
-        !self.is_listing && (self.only.is_empty() || self.only.iter().any(|part| row.contains(part.as_str())))
+        !self.is_listing && self.line.picks(row)
     }
-}
-
-fn length(word: Option<String>) -> Result<Duration, String> {
-    let seconds = word.and_then(|word| word.parse::<f64>().ok()).filter(|seconds| (1.0..=3600.0).contains(seconds));
-    seconds.map(Duration::from_secs_f64).ok_or_else(|| "--seconds takes a number from 1 to 3600".to_owned())
 }

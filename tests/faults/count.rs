@@ -1,6 +1,7 @@
 //! What became of everything that was sent: the join of the clients' answers with what the audit cluster has kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use crate::load::Call;
 use crate::support::Record;
@@ -16,6 +17,8 @@ pub struct Count {
     pub duplicates: usize,
     /// Exchanges that it has under more than one id.
     pub split: usize,
+    /// Numbers that are reported as lost and not stored.
+    pub reported: usize,
     /// Requests without a record, as far as reports of losses explain them.
     pub accounted: usize,
     /// Requests without a record beyond that.
@@ -32,8 +35,30 @@ pub struct Count {
     pub records: usize,
     /// Exchanges that came from a VM that had crashed.
     pub recovered: usize,
+    /// What the audit cluster can say of the streams without an end; `None` when one of them never announced its limits.
+    pub unknown: Option<Unknown>,
+    /// Exchanges whose body was too large to be read for the user.
+    pub nameless: usize,
     /// The requests without a record.
     pub missing: Names,
+}
+
+/// What the audit cluster can say of streams of which no more records come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unknown {
+    /// How many streams that are.
+    pub streams: usize,
+    /// Numbers that were given out for certain, and are neither stored nor reported as lost.
+    pub missing: usize,
+    /// Exchanges behind those numbers that the streams can have held.
+    pub held: usize,
+}
+
+impl Unknown {
+    /// The most that is lost.
+    pub fn most(&self) -> usize {
+        self.missing + self.held
+    }
 }
 
 /// Names of requests.
@@ -47,6 +72,10 @@ impl Names {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
     }
 }
 
@@ -63,17 +92,30 @@ struct Stream {
     stored: Vec<u64>,
     /// First number, last number, count.
     losses: Vec<(u64, u64, u64)>,
+    /// Every number below was given out.
+    next: u64,
+    /// Most exchanges that it holds, as it announces.
+    held: Option<usize>,
+    has_ended: bool,
 }
+
+/// Numbers that Envoy's log names as not acknowledged, by stream.
+pub type Named = BTreeMap<String, Vec<RangeInclusive<u64>>>;
 
 impl Count {
     pub fn of(calls: &[Call], arrived: &[Record]) -> Self {
+        Self::with_named(calls, arrived, &Named::new())
+    }
+
+    /// The same where a loss is also explained by the log.
+    pub fn with_named(calls: &[Call], arrived: &[Record], named: &Named) -> Self {
         let records: BTreeMap<String, &Record> = arrived.iter().map(|record| (record.uid(), record)).collect();
         let exchanges: Vec<&Record> = records.values().copied().filter(|record| record.is_exchange()).collect();
         let names: BTreeSet<String> = exchanges.iter().map(|record| record.text("user_agent.original")).collect();
         let sent = calls.iter().filter(|call| call.is_answered);
         let missing: BTreeSet<String> =
             sent.clone().map(|call| call.name.clone()).filter(|name| !names.contains(name)).collect();
-        let streams = streams(records.values().copied());
+        let streams = streams(records.values().copied(), named);
         let reported: usize = streams.values().map(Stream::reported).sum();
         let accounted = missing.len().min(reported);
         Self {
@@ -81,6 +123,7 @@ impl Count {
             stored: exchanges.len(),
             duplicates: arrived.iter().filter(|record| record.is_exchange()).count() - exchanges.len(),
             split: exchanges.len() - names.len(),
+            reported,
             accounted,
             unaccounted: missing.len() - accounted,
             gaps: streams.values().map(Stream::gaps).sum(),
@@ -88,6 +131,11 @@ impl Count {
             streams: streams.len(),
             ends: records.values().filter(|record| record.event == "audit.stream.end").count(),
             records: records.len(),
+            unknown: unknown(streams.values().filter(|stream| !stream.has_ended)),
+            nameless: exchanges
+                .iter()
+                .filter(|record| record.text("audit.identity.source") == "unavailable:too_large")
+                .count(),
             recovered: exchanges.iter().filter(|record| record.text("audit.recovered") == "true").count(),
             missing: Names(missing),
         }
@@ -99,23 +147,49 @@ impl Count {
     }
 }
 
-fn streams<'r>(records: impl Iterator<Item = &'r Record>) -> BTreeMap<String, Stream> {
+fn streams<'r>(records: impl Iterator<Item = &'r Record>, named: &Named) -> BTreeMap<String, Stream> {
     let mut streams: BTreeMap<String, Stream> = BTreeMap::new();
     for record in records {
         let stream = streams.entry(record.text("audit.stream.id")).or_default();
         stream.stored.push(record.int("audit.sequence.number"));
+        stream.next = stream.next.max(record.int("audit.sequence.next"));
+        stream.has_ended |= record.event == "audit.stream.end";
+        if record.has("audit.buffer.max_records") {
+            stream.held = usize::try_from(record.int("audit.buffer.max_records")).ok();
+        }
         if record.event == "audit.loss" {
             let [first, last, count] =
                 ["first_number", "last_number", "count"].map(|name| record.int(&format!("audit.loss.{name}")));
-            stream.losses.push((first, last, count));
+            // After a crash the count is that of the last tick, and the range covers what may have come since.
+            let is_crash = record.text("audit.loss.reason") == "vm_crash";
+            stream.losses.push((first, last, if is_crash { u64::MAX } else { count }));
         }
     }
+    for (stream, range) in named.iter().flat_map(|(stream, ranges)| ranges.iter().map(move |range| (stream, range))) {
+        streams.entry(stream.clone()).or_default().name(range);
+    }
     streams
+}
+
+/// Sums of the streams.
+fn unknown<'s>(mut streams: impl Iterator<Item = &'s Stream>) -> Option<Unknown> {
+    streams.try_fold(Unknown::default(), |sum, stream| {
+        Some(Unknown { streams: sum.streams + 1, missing: sum.missing + stream.gaps(), held: sum.held + stream.held? })
+    })
 }
 
 impl Stream {
     fn numbers(&self) -> BTreeSet<u64> {
         self.stored.iter().copied().collect()
+    }
+
+    /// Takes over from the log what no record reports.
+    fn name(&mut self, range: &RangeInclusive<u64>) {
+        for number in range.clone() {
+            if !self.losses.iter().any(|(first, last, _)| (first..=last).contains(&&number)) {
+                self.losses.push((number, number, 1));
+            }
+        }
     }
 
     /// Numbers that are reported as lost and not stored. A range may be wider than its count.
@@ -128,13 +202,12 @@ impl Stream {
         self.losses.iter().map(reported).sum()
     }
 
-    /// Numbers up to the highest known that are neither stored nor reported as lost.
+    /// Numbers that are known to have been given out, and are neither stored nor reported as lost.
     fn gaps(&self) -> usize {
         let stored = self.numbers();
         let is_reported = |number: &u64| self.losses.iter().any(|(first, last, _)| (first..=last).contains(&number));
-        let highest = self.stored.iter().chain(self.losses.iter().map(|(_, last, _)| last)).max();
-        let Some(highest) = highest else { return 0 };
-        (0..=*highest).filter(|number| !stored.contains(number) && !is_reported(number)).count()
+        let lost = self.losses.iter().map(|(_, last, _)| last + 1).max().unwrap_or_default();
+        (0..self.next.max(lost)).filter(|number| !stored.contains(number) && !is_reported(number)).count()
     }
 
     fn reused(&self) -> usize {

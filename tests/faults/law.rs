@@ -28,6 +28,8 @@ pub enum Law {
     AtMostOneInterval,
     /// The audit cluster can see that the streams were cut.
     Cut,
+    /// What is lost with the streams that were cut is no more than the audit cluster can say.
+    Bounded,
     /// The fault was felt: attempts have failed.
     Failing,
     /// The fault was felt: batches came twice.
@@ -40,10 +42,16 @@ pub enum Law {
     Reloading,
     /// The fault was felt: batches of a VM that had crashed were sent by another one.
     Recovering,
+    /// Nothing was dropped, and no VM was built anew.
+    Holding,
+    /// The fault was felt: requests were refused, since there was no place for their record.
+    Refusing,
+    /// The fault was felt: bodies were too large together.
+    TooLarge,
 }
 
 /// `batch.max_delay` and a tick, and as much again for a machine that is busy.
-const INTERVAL: Duration = Duration::from_millis(500);
+pub const INTERVAL: Duration = Duration::from_millis(500);
 
 impl Law {
     /// What breaks the law, if anything does.
@@ -62,11 +70,15 @@ impl Law {
                 seen.killed.is_some_and(|killed| seen.missing().all(|call| call.ended > killed - INTERVAL))
             }
             Self::Cut => count.reused == 0 && count.ends == 0,
+            Self::Bounded => count.unknown.is_some_and(|unknown| count.missing.len() <= unknown.most()),
             Self::Failing => seen.stat("batches.failed") > 0,
             Self::Duplicating => count.duplicates > 0,
             Self::Dropping => count.accounted > 0 && seen.stat("records.dropped.buffer_full") > 0,
             Self::Renewing => count.ends > 0 && count.streams > count.ends,
             Self::Recovering => count.recovered > 0,
+            Self::Holding => seen.stats.as_ref().is_some_and(is_holding),
+            Self::Refusing => seen.stat("requests.refused") > 0,
+            Self::TooLarge => count.nameless > 0,
             Self::Reloading => seen.stats.as_ref().is_some_and(|stats| reloads(stats) >= TRAPS.len() as u64),
         };
         (!holds).then(|| format!("{self:?}: {}", self.evidence(seen)))
@@ -76,7 +88,13 @@ impl Law {
         let count = &seen.count;
         match self {
             Self::Undisturbed => format!("{} requests were not answered by the upstream", seen.disturbed()),
-            Self::Conserved | Self::Agreed | Self::Failing | Self::Dropping | Self::Reloading => {
+            Self::Conserved
+            | Self::Agreed
+            | Self::Failing
+            | Self::Dropping
+            | Self::Reloading
+            | Self::Holding
+            | Self::Refusing => {
                 format!("{} records arrived; {:#?}", count.records, seen.stats)
             }
             _ => format!("{count:?}"),
@@ -84,6 +102,12 @@ impl Law {
     }
 }
 
-fn is_conserved(stats: &BTreeMap<String, u64>) -> bool {
+/// Whether the statistics add up, and the buffer is empty.
+pub fn is_conserved(stats: &BTreeMap<String, u64>) -> bool {
     Mesh::is_conserved(stats) && stats["buffer.records"] == 0
+}
+
+fn is_holding(stats: &BTreeMap<String, u64>) -> bool {
+    let dropped = stats.iter().filter(|(name, _)| name.starts_with("records.dropped.")).map(|(_, count)| count);
+    dropped.sum::<u64>() == 0 && reloads(stats) == 0
 }

@@ -27,8 +27,8 @@ pub struct Call {
     pub is_answered: bool,
     /// When it ended.
     pub ended: Instant,
-    /// From the moment at which it was due to its end.
-    pub took: Duration,
+    /// From the moment at which it was due to its end, of a user who waits for the answer.
+    pub took: Option<Duration>,
 }
 
 /// A running load.
@@ -40,10 +40,15 @@ pub struct Load {
 
 impl Load {
     pub fn start(addr: SocketAddr) -> Self {
+        Self::start_as(addr, "")
+    }
+
+    /// The same, with names of requests that begin so.
+    pub fn start_as(addr: SocketAddr, prefix: &str) -> Self {
         let (target, watched) = watch::channel(Some(addr));
         let mut connections = JoinSet::new();
         for index in 0..CONNECTIONS {
-            connections.spawn(run(index, watched.clone()));
+            connections.spawn(run(index, prefix.to_owned(), watched.clone()));
         }
         Self { connections, target }
     }
@@ -60,7 +65,7 @@ impl Load {
     }
 }
 
-async fn run(index: u32, target: watch::Receiver<Option<SocketAddr>>) -> Vec<Call> {
+async fn run(index: u32, prefix: String, target: watch::Receiver<Option<SocketAddr>>) -> Vec<Call> {
     let mut ticks = interval_at(Instant::now() + PERIOD * index / CONNECTIONS, PERIOD);
     // A request that was late does not make the next one early: the wait of users counts.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -68,14 +73,14 @@ async fn run(index: u32, target: watch::Receiver<Option<SocketAddr>>) -> Vec<Cal
     loop {
         let due = ticks.tick().await;
         let Some(addr) = *target.borrow() else { return calls };
-        let name = name(index, calls.len());
+        let name = prefix.clone() + &name(index, calls.len());
         let answer = send(&mut connection, addr, &name, calls.len()).await;
         if answer.is_err() {
             connection = None;
         }
         let ended = Instant::now();
         let is_answered = answer.is_ok_and(|answer| answer.status == 200);
-        calls.push(Call { name, is_answered, ended, took: ended - due });
+        calls.push(Call { name, is_answered, ended, took: Some(ended - due) });
     }
 }
 

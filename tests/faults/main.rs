@@ -3,6 +3,7 @@
 //! Each row runs the same steady load on two workers, lets one thing go wrong for a while, and joins what the clients
 //! were answered with what the audit cluster has kept. `cargo test --test faults` plays all rows, prints the table, and
 //! fails when a row breaks one of its laws. `-- --seconds 30` makes every row longer, `-- --only down` picks rows.
+//! `-- --soak 300 --seed 1` plays trouble of all kinds for so many seconds instead.
 
 #![expect(
     clippy::unwrap_used,
@@ -17,13 +18,16 @@
 
 mod args;
 mod count;
+mod crowds;
 mod fault;
 mod law;
 mod load;
 mod matrix;
 mod play;
 mod report;
+mod soak;
 mod stage;
+mod updates;
 
 #[path = "../envoy/support/mod.rs"]
 #[expect(dead_code, reason = "the scenarios use the rest")]
@@ -43,6 +47,16 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Some(soak) = &args.soak {
+        return match soak::run(soak).await {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(mistake) => {
+                eprintln!("{mistake}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let results = play::all(&args).await;
     report::print(&results);
     let is_broken = results.iter().any(|result| !result.breaches().is_empty());

@@ -6,6 +6,7 @@ use crate::fault::Fault;
 use crate::law::Law::{self, *};
 use crate::load::POISON;
 use crate::support::sink::Answer;
+use crate::updates::Update;
 
 /// One row of the table.
 pub struct Row {
@@ -23,12 +24,19 @@ const POISONED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, OnlyPoison
 const APPLIED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Failing, Duplicating];
 const DROPPING: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, Failing, Dropping];
 const UPDATED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Renewing];
+const UPDATED_IN_OUTAGE: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Failing, Renewing];
 /// Envoy refuses users at the end of a drain.
 const DRAINED: &[Law] = &[Accounted, Conserved, Agreed, NothingLost];
 /// Users of the worker whose VM is gone are refused, and what it counted since its last tick is not in the statistics.
 const CRASHED: &[Law] = &[Accounted, Conserved, Reloading];
 const RECOVERED: &[Law] = &[Accounted, Conserved, Reloading, Failing, Recovering];
+/// What one client does is not felt by the others.
+const CROWDED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Holding];
+const REFUSED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Holding, Refusing];
+const FLOODED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Holding, TooLarge];
 const KILLED: &[Law] = &[AtMostOneInterval, Cut];
+/// The audit cluster can say how much is lost.
+const BOUNDED: &[Law] = &[AtMostOneInterval, Cut, Bounded];
 /// Larger bodies are refused by the row in which the audit cluster takes small ones only.
 const MAX_BODY: usize = 10_000;
 
@@ -44,7 +52,10 @@ pub fn rows() -> Vec<Row> {
         row("429, retry after 1 s", answers(Answer::RetryAfter(429, "1")), OUTAGE),
         row("500", answers(Answer::Status(500, "")), OUTAGE),
         row("503", answers(Answer::Status(503, "")), OUTAGE),
+        row("400, then mended", answers(Answer::Status(400, "")), OUTAGE),
+        row("415, then mended", answers(Answer::Status(415, "")), OUTAGE),
         row("400 for one record", Fault::Refuses(400, has_poison), POISONED),
+        row("500 for one record", Fault::Fails(500, has_poison), POISONED),
         row("413 for large batches", Fault::Refuses(413, is_large), OUTAGE),
         row("reset in the answer", answers(Answer::CutOff), OUTAGE),
         row("garbage for an answer", answers(Answer::Garbage), OUTAGE),
@@ -55,10 +66,18 @@ pub fn rows() -> Vec<Row> {
         row("restarted every second", Fault::Restarted, OUTAGE),
         row("down, small buffer", Fault::SmallBuffer, DROPPING),
         row("configuration updated", Fault::Updated, UPDATED),
+        row("update with expired credentials", Fault::UpdatedInOutage(Update::Credentials), UPDATED_IN_OUTAGE),
+        row("new VM key while down", Fault::UpdatedInOutage(Update::AnotherVm), UPDATED_IN_OUTAGE),
+        row("four updates while down", Fault::UpdatedInOutage(Update::FourTimes), UPDATED_IN_OUTAGE),
+        row("crash, then update while down", Fault::UpdatedInOutage(Update::AfterCrash), RECOVERED),
         row("drained, then quit", Fault::Drained, DRAINED),
         row("VM crashed", Fault::Crashed, CRASHED),
         row("VM crashed while down", Fault::CrashedInOutage, RECOVERED),
         row("killed", Fault::Killed, KILLED),
+        row("Istio's kill", Fault::DrainedThenKilled, BOUNDED),
+        row("720 slow held requests", Fault::SlowRequests, REFUSED),
+        row("body flood", Fault::Bodies, FLOODED),
+        row("12,000 ends at once", Fault::Burst, CROWDED),
     ]
 }
 

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::args::Args;
 use crate::count::Count;
 use crate::fault::Fault;
-use crate::load::{Call, Load};
+use crate::load::{Call, Load, POISON};
 use crate::matrix::{self, Row};
 use crate::stage::{POLL, Stage};
 use crate::support::DEADLINE;
@@ -65,9 +65,10 @@ async fn play(row: Arc<Row>, length: Duration) -> Observed {
     let mut stage = Stage::set(&row.fault).await;
     let load = Load::start(stage.mesh.http);
     sleep(length.mul_f64(0.2)).await;
-    row.fault.happen(&mut stage, &load, length.mul_f64(0.55)).await;
+    let part = row.fault.happen(&mut stage, &load, length.mul_f64(0.55)).await;
     sleep(length.mul_f64(0.25)).await;
-    let calls = load.stop().await;
+    let mut calls = load.stop().await;
+    calls.extend(part);
     let seen = settle(&stage, &row, calls).await;
     if matches!(row.fault, Fault::Drained) {
         stage.quit().await;
@@ -77,7 +78,8 @@ async fn play(row: Arc<Row>, length: Duration) -> Observed {
 
 /// Looks until the laws hold; what is seen at the deadline is what is judged.
 async fn settle(stage: &Stage, row: &Row, calls: Vec<Call>) -> Observed {
-    let end = Instant::now() + DEADLINE;
+    let end = Instant::now() + DEADLINE + row.fault.silence();
+    let mut polls = 0;
     let mut seen = Observed { calls, count: Count::default(), stats: None, killed: stage.killed };
     loop {
         let is_over = Instant::now() >= end;
@@ -88,6 +90,10 @@ async fn settle(stage: &Stage, row: &Row, calls: Vec<Call>) -> Observed {
                 return seen;
             }
         }
+        if matches!(row.fault, Fault::Fails(..)) && seen.has_poison_left() {
+            stage.trickle(polls).await;
+        }
+        polls += 1;
         sleep(POLL).await;
     }
 }
@@ -105,6 +111,13 @@ impl Observed {
     /// The requests without a record.
     pub fn missing(&self) -> impl Iterator<Item = &Call> {
         self.calls.iter().filter(|call| self.count.missing.contains(&call.name))
+    }
+
+    /// Whether a bad record waits for good ones that prove it bad. More of them than that would keep the buffer from being
+    /// empty.
+    fn has_poison_left(&self) -> bool {
+        let sent = self.calls.iter().filter(|call| call.is_answered && call.name.starts_with(POISON)).count();
+        self.stat("records.rejected") < sent as u64
     }
 
     fn breaches(&self, row: &Row) -> Vec<String> {

@@ -20,10 +20,26 @@ pub fn print(results: &[Played]) {
     println!("\np99 +ms: 99th percentile of the time of user requests, less the {baseline:.1?} of the first row");
     println!("unanswered: user requests that the upstream's answer did not reach; they are not counted as sent");
     for result in results {
+        if let Some(bound) = result.seen.as_ref().and_then(bound) {
+            println!("\n\"{}\": {bound}", result.row.name);
+        }
+    }
+    for result in results {
         for breach in result.breaches() {
             println!("\nbroken in \"{}\": {breach}", result.row.name);
         }
     }
+}
+
+/// What the audit cluster can say of a proxy that was killed.
+fn bound(seen: &Observed) -> Option<String> {
+    let unknown = seen.count.unknown.filter(|_| seen.killed.is_some())?;
+    let (streams, missing, held, most) = (unknown.streams, unknown.missing, unknown.held, unknown.most());
+    Some(format!(
+        "{streams} streams fell silent, {missing} numbers are missing for certain and no more than {held} exchanges beyond, \
+         {most} together; {} requests have no record",
+        seen.count.missing.len()
+    ))
 }
 
 fn cells(result: &Played, baseline: Duration) -> [String; 8] {
@@ -50,7 +66,8 @@ fn line(name: &str, cells: &[String; 8]) -> String {
 
 /// Of the requests that the upstream has answered.
 fn p99(seen: &Observed) -> Duration {
-    let mut times: Vec<Duration> = seen.calls.iter().filter(|call| call.is_answered).map(|call| call.took).collect();
+    let mut times: Vec<Duration> =
+        seen.calls.iter().filter(|call| call.is_answered).filter_map(|call| call.took).collect();
     times.sort_unstable();
     times.get(times.len() * 99 / 100).copied().unwrap_or_default()
 }

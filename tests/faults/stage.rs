@@ -6,14 +6,19 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
+use crate::crowds;
 use crate::fault::Fault;
 use crate::support::bootstrap::Bootstrap;
+use crate::support::ecds::Extension;
 use crate::support::lds::Listeners;
 use crate::support::sink::Sink;
 use crate::support::xds::Resources;
 use crate::support::{DEADLINE, Mesh, tools};
+use crate::updates::Update;
 
-const WORKERS: usize = 2;
+pub const WORKERS: usize = 2;
+/// What a worker holds at most in the row about how much a kill can take: less than it makes while the row lasts.
+const MOST_HELD: usize = 200;
 /// From one look at Envoy's statistics to the next.
 pub const POLL: Duration = Duration::from_millis(100);
 
@@ -29,6 +34,7 @@ pub struct Stage {
 pub enum Held {
     Nothing,
     Listeners(Listeners),
+    Extension(Extension),
     /// A file, and the resource that is not yet in it.
     Resource(Resources, Value),
 }
@@ -42,11 +48,18 @@ impl Stage {
                 let (mesh, listeners) = Listeners::start_on(bootstrap, sink, WORKERS).await;
                 (mesh, Held::Listeners(listeners))
             }
+            Fault::UpdatedInOutage(_) => {
+                let extension = Extension::new(bootstrap.clone());
+                let mesh = Mesh::with_bootstrap(extension.dynamic(bootstrap), sink, WORKERS).await;
+                (mesh, Held::Extension(extension))
+            }
             Fault::NoHost => without(Resources::endpoints(), bootstrap, sink, take_hosts).await,
             Fault::NoCluster => without(Resources::clusters(), bootstrap, sink, take_cluster).await,
+            // All ends in one turn of one event loop.
+            Fault::Burst => (Mesh::with_bootstrap(bootstrap, sink, 1).await, Held::Nothing),
             _ => (Mesh::with_bootstrap(bootstrap, sink, WORKERS).await, Held::Nothing),
         };
-        if let Fault::Refuses(status, refuses) = fault {
+        if let Fault::Refuses(status, refuses) | Fault::Fails(status, refuses) = fault {
             mesh.sink.refuse(*status, *refuses);
         }
         Self { mesh, held, killed: None }
@@ -63,6 +76,11 @@ impl Stage {
         self.killed = Some(Instant::now());
         self.mesh.envoy.signal("KILL");
         self.mesh.envoy.wait().await;
+    }
+
+    /// One more good request, on a connection of its own.
+    pub async fn trickle(&self, number: usize) {
+        self.mesh.get("/check", &[("user-agent", &format!("trickle-{number}"))]).await;
     }
 
     /// Lets Envoy quit by itself.
@@ -94,7 +112,7 @@ pub fn reloads(stats: &BTreeMap<String, u64>) -> u64 {
 }
 
 /// Quick batches and quick retries, and every exchange is recorded.
-fn bootstrap(fault: &Fault) -> Bootstrap {
+pub fn bootstrap(fault: &Fault) -> Bootstrap {
     let bootstrap = Bootstrap::shipped().with_plugin(&json!({
         "audit_cluster": {"timeout": "1s"},
         "rules": [{"name": "all"}],
@@ -102,8 +120,16 @@ fn bootstrap(fault: &Fault) -> Bootstrap {
         "retry": {"initial_backoff": "50ms", "max_backoff": "500ms"},
     }));
     match fault {
+        Fault::DrainedThenKilled => {
+            bootstrap.with_plugin(&json!({"buffer": {"max_records": MOST_HELD}})).with(Bootstrap::make_inbound)
+        }
         Fault::SmallBuffer => bootstrap.with_plugin(&json!({"buffer": {"max_records": 100}})),
-        Fault::Crashed | Fault::CrashedInOutage => bootstrap.with(|bootstrap| bootstrap.run(tools::crashing_wasm())),
+        Fault::Crashed | Fault::CrashedInOutage | Fault::UpdatedInOutage(Update::AfterCrash) => {
+            bootstrap.with(|bootstrap| bootstrap.run(tools::crashing_wasm()))
+        }
+        Fault::SlowRequests | Fault::Bodies | Fault::Burst => {
+            bootstrap.with_plugin(&crowds::plugin(fault)).with(Bootstrap::await_connections)
+        }
         _ => bootstrap,
     }
 }

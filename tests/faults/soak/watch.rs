@@ -1,0 +1,96 @@
+//! Looks at one life of Envoy all the time: its memory, its statistics, and when its buffer was last empty.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use super::memory::Memory;
+use crate::support::envoy::{Envoy, stats};
+
+const PERIOD: Duration = Duration::from_millis(250);
+/// From one printed line to the next.
+const LINE: Duration = Duration::from_secs(30);
+/// What a life is looked at for: the filter's statistics and those about its VMs.
+pub const FILTER: &str = "audit_filter%7Cvm_reload";
+
+/// What was seen.
+#[derive(Clone, Default)]
+pub struct Seen {
+    /// Which life it is, from 1.
+    pub life: usize,
+    pub memory: Memory,
+    pub stats: BTreeMap<String, u64>,
+    /// When these were requested.
+    pub asked: Option<Instant>,
+}
+
+/// What was seen of the life that goes on.
+pub type Shared = Arc<Mutex<Seen>>;
+
+/// Ends when dropped.
+pub struct Watch(JoinHandle<()>);
+
+impl Watch {
+    /// Begins with nothing in `seen`.
+    pub fn start(envoy: &Envoy, life: usize, seen: Shared) -> Self {
+        *seen.lock().unwrap() = Seen { life, ..Seen::default() };
+        let (admin, pid) = (envoy.admin(), envoy.pid());
+        Self(tokio::spawn(async move {
+            loop {
+                let asked = Instant::now();
+                // Envoy may be gone.
+                let stats = stats(admin, FILTER).await.unwrap_or_default();
+                seen.lock().unwrap().note(pid, asked, stats);
+                sleep(PERIOD).await;
+            }
+        }))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Seen {
+    fn note(&mut self, pid: u32, asked: Instant, stats: BTreeMap<String, u64>) {
+        self.memory.sample(pid);
+        if !stats.is_empty() {
+            (self.stats, self.asked) = (stats, Some(asked));
+        }
+    }
+
+    pub fn stat(&self, name: &str) -> u64 {
+        self.stats.get(name).copied().unwrap_or_default()
+    }
+
+    /// Records that were dropped, for whatever reason.
+    pub fn dropped(&self) -> u64 {
+        let dropped = self.stats.iter().filter(|(name, _)| name.starts_with("records.dropped"));
+        dropped.map(|(_, count)| count).sum()
+    }
+}
+
+/// Prints a line now and then, with the number of records that are `stored`.
+pub async fn print_lines(seen: Shared, stored: impl Fn() -> usize) {
+    let start = Instant::now();
+    loop {
+        sleep(LINE).await;
+        let seen = seen.lock().unwrap().clone();
+        println!(
+            "{:>5} s, life {}: captured {}, acknowledged {}, dropped {}, held {}, stored {}, RSS {} MiB",
+            start.elapsed().as_secs(),
+            seen.life,
+            seen.stat("records.captured"),
+            seen.stat("records.acknowledged"),
+            seen.dropped(),
+            seen.stat("buffer.records"),
+            stored(),
+            seen.memory.last(),
+        );
+    }
+}
