@@ -54,12 +54,9 @@ async fn json_text_works_like_native_yaml() {
         "audit_cluster": {"cluster": "audit", "format": "ndjson", "path": "/ingest", "headers": {"x-token": "t ${TOKEN}"}},
         "batch": {"max_delay": "0.05s", "max_records": "100"},
     });
-    let bootstrap = Bootstrap::shipped().with_plugin_text(&text.to_string()).with(|bootstrap| {
-        bootstrap.each_filter("audit", |filter| {
-            filter["typed_config"]["config"]["vm_config"]["environment_variables"] =
-                json!({"key_values": {"TOKEN": "s3cret"}});
-        });
-    });
+    let bootstrap = Bootstrap::shipped()
+        .with_plugin_text(&text.to_string())
+        .with(|bootstrap| bootstrap.set_variable("TOKEN", "s3cret"));
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
     // The sink parses OTLP only; this one is read by hand.
     mesh.sink.answer_all(Some(crate::support::sink::Answer::Status(204, "")));

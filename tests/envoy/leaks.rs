@@ -52,10 +52,7 @@ fn plugin() -> Value {
 async fn mesh() -> Mesh {
     let mut bootstrap =
         Bootstrap::shipped().with_plugin(&plugin()).with_filter_at(0, &forbidding("/audited/forbidden"));
-    bootstrap.each_filter("audit", |filter| {
-        let environment = json!({"key_values": {"AUDIT_HMAC_KEY": HMAC_KEY}});
-        filter["typed_config"]["config"]["vm_config"]["environment_variables"] = environment;
-    });
+    bootstrap.set_variable("AUDIT_HMAC_KEY", HMAC_KEY);
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
     mesh.envoy.admin_post("/logging?wasm=trace").await;
     mesh

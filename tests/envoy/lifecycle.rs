@@ -21,7 +21,7 @@ fn with_delay(max_delay: &str) -> Bootstrap {
 
 /// Begins a request that is answered after so long, and waits until the upstream has it. The client does not mind when
 /// it is cut off.
-async fn begin(mesh: &Mesh, path: &'static str, delay: Duration) -> JoinHandle<()> {
+pub async fn begin(mesh: &Mesh, path: &'static str, delay: Duration) -> JoinHandle<()> {
     let (http, delay) = (mesh.http, delay.as_millis().to_string());
     let client = tokio::spawn(async move {
         let headers = list(&[("x-demo-delay-ms", &delay)]);

@@ -13,7 +13,9 @@
     reason = "a test may panic, and documents itself"
 )]
 
+mod alive;
 mod attacks;
+mod budgets;
 mod captures;
 mod check;
 mod configuration;
@@ -28,15 +30,19 @@ mod hostile;
 mod http3;
 mod identity;
 mod immediate;
+mod isolation;
 mod leaks;
 mod lean;
 mod lifecycle;
+mod own_batches;
 mod recreated;
+mod refusals;
 mod required;
 mod sessions;
 mod several_values;
 mod shipped;
 mod spellings;
+mod succession;
 #[expect(dead_code, reason = "the fault matrix uses what the scenarios do not")]
 mod support;
 mod termination;

@@ -31,7 +31,15 @@ fn everything() -> Value {
 
 #[tokio::test]
 async fn the_strict_protobuf_decoder_understands_every_batch() {
-    let mesh = Mesh::with_plugin(&everything()).await;
+    for format in ["otlp_protobuf", "otlp_json"] {
+        check_strictly(format).await;
+    }
+}
+
+async fn check_strictly(format: &str) {
+    let mut plugin = everything();
+    plugin["audit_cluster"] = json!({"format": format});
+    let mesh = Mesh::with_plugin(&plugin).await;
     varied_traffic(&mesh).await;
     mesh.sink.wait_for(6).await;
     let mut decoded = Vec::new();

@@ -6,6 +6,7 @@ use audit_demo::client::{CallOptions, HttpAnswer, http_request};
 use serde_json::json;
 
 use super::{example_with, quick_example, texts};
+use crate::leaks::sent;
 use crate::support::mesh::list;
 use crate::support::{Mesh, Record};
 
@@ -252,8 +253,7 @@ async fn neither_secrets_nor_content_are_recorded() {
     let records = mesh.settled(2).await;
     assert_eq!(records[1].text("audit.action"), "ai.query.submitted");
     assert!(records[1].text("session.token_ref").starts_with("sha256:"));
-    let sent: String =
-        mesh.sink.attempts().iter().map(|attempt| String::from_utf8(attempt.body.to_vec()).unwrap()).collect();
+    let sent = sent(&mesh);
     for secret in ["s3cret", "eyJhbGciOiJFUzI1NiJ9"] {
         assert!(!sent.contains(secret), "{secret}");
     }

@@ -16,10 +16,7 @@ const OTHER_REFERENCE: &str = "hmac-sha256:2026-11:42bbb2fe518b1f5ab8304445d60c7
 async fn keyed(key: &str) -> Mesh {
     let session = json!({"session": {"hmac_key": "${AUDIT_HMAC_KEY}", "hmac_key_id": "2026-11"}});
     let mut bootstrap = default_rules(&session);
-    bootstrap.each_filter("audit", |filter| {
-        let environment = json!({"key_values": {"AUDIT_HMAC_KEY": key}});
-        filter["typed_config"]["config"]["vm_config"]["environment_variables"] = environment;
-    });
+    bootstrap.set_variable("AUDIT_HMAC_KEY", key);
     mesh_of(bootstrap).await
 }
 

@@ -58,6 +58,15 @@ impl Bootstrap {
         self.0["static_resources"]["clusters"].as_array_mut().unwrap()
     }
 
+    /// Waits longer for connections: hundreds to the upstream are made at once for a crowd. One whose first packet the system
+    /// drops is made a second later, which is as long as the shipped configuration waits: users would be refused whatever
+    /// the filter does.
+    pub fn await_connections(&mut self) {
+        for cluster in self.clusters() {
+            cluster["connect_timeout"] = json!("5s");
+        }
+    }
+
     pub fn cluster(&mut self, name: &str) -> &mut Value {
         self.clusters().iter_mut().find(|cluster| cluster["name"] == name).expect("the cluster is in envoy.yaml")
     }
@@ -68,6 +77,14 @@ impl Bootstrap {
             let endpoint = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
             endpoint["address"]["socket_address"]["port_value"] = json!(addr.port());
         }
+    }
+
+    /// Gives the audit filters' VMs a variable of their own. Another value makes another VM.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.each_filter("audit", |filter| {
+            filter["typed_config"]["config"]["vm_config"]["environment_variables"] =
+                json!({"key_values": {name: value}});
+        });
     }
 
     /// The variables that filters ask of Envoy's own environment.
@@ -107,6 +124,13 @@ impl Bootstrap {
         for manager in self.connection_managers() {
             let filters = manager["http_filters"].as_array_mut().unwrap();
             filters.iter_mut().filter(|filter| filter["name"] == name).for_each(&change);
+        }
+    }
+
+    /// Makes all listeners inbound ones, as a mesh marks those of the workload.
+    pub fn make_inbound(&mut self) {
+        for listener in self.listeners() {
+            listener["traffic_direction"] = json!("INBOUND");
         }
     }
 

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use audit_demo::client::{CallOptions, http_get, http_request};
+use audit_demo::client::{CallError, CallOptions, http_get, http_request};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -103,14 +103,14 @@ impl Envoy {
         http_request(self.admin, "POST", path, [], "", &CallOptions::default()).await.unwrap().text()
     }
 
+    /// The address of the admin interface.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// Statistics whose name contains `filter`.
     pub async fn stats(&self, filter: &str) -> BTreeMap<String, u64> {
-        let text = self.admin_get(&format!("/stats?filter={filter}")).await;
-        let line = |line: &str| {
-            let (name, value) = line.split_once(": ")?;
-            Some((name.trim_start_matches("wasmcustom.audit_filter.").to_owned(), value.parse().ok()?))
-        };
-        text.lines().filter_map(line).collect()
+        stats(self.admin, filter).await.unwrap()
     }
 
     /// Everything that Envoy has logged.
@@ -143,6 +143,16 @@ impl Drop for Envoy {
             eprintln!("--- Envoy's log\n{}", self.log());
         }
     }
+}
+
+/// Statistics whose name contains `filter`, of the Envoy with this admin interface.
+pub async fn stats(admin: SocketAddr, filter: &str) -> Result<BTreeMap<String, u64>, CallError> {
+    let text = http_get(admin, &format!("/stats?filter={filter}"), [], &CallOptions::default()).await?.text();
+    let line = |line: &str| {
+        let (name, value) = line.split_once(": ")?;
+        Some((name.trim_start_matches("wasmcustom.audit_filter.").to_owned(), value.parse().ok()?))
+    };
+    Ok(text.lines().filter_map(line).collect())
 }
 
 fn log_path(directory: &Path) -> PathBuf {

@@ -21,15 +21,26 @@ impl Listeners {
 
     /// The same on any number of workers.
     pub async fn start_on(bootstrap: Bootstrap, sink: Sink, concurrency: usize) -> (Mesh, Self) {
-        let listeners = Self { bootstrap: bootstrap.clone(), file: Resources::listeners() };
-        listeners.update(&json!({}));
+        let listeners = Self::new(bootstrap.clone());
         let mesh = Mesh::with_bootstrap(listeners.dynamic(bootstrap), sink, concurrency).await;
         (mesh, listeners)
     }
 
+    /// The file with the listeners of this bootstrap.
+    pub fn new(bootstrap: Bootstrap) -> Self {
+        let listeners = Self { bootstrap, file: Resources::listeners() };
+        listeners.update(&json!({}));
+        listeners
+    }
+
     /// Replaces the listeners by those of the first bootstrap, with a patch of the filter's configuration.
     pub fn update(&self, patch: &Value) {
-        let mut bootstrap = self.bootstrap.clone().with_plugin(patch);
+        self.update_with(patch, |_| {});
+    }
+
+    /// The same with any other change.
+    pub fn update_with(&self, patch: &Value, change: impl FnOnce(&mut Bootstrap)) {
+        let mut bootstrap = self.bootstrap.clone().with_plugin(patch).with(change);
         self.file.replace(bootstrap.listeners().iter().cloned());
     }
 
@@ -38,7 +49,8 @@ impl Listeners {
         self.file.replace([]);
     }
 
-    fn dynamic(&self, mut bootstrap: Bootstrap) -> Bootstrap {
+    /// The bootstrap with the file in the place of its listeners.
+    pub fn dynamic(&self, mut bootstrap: Bootstrap) -> Bootstrap {
         bootstrap.0["static_resources"].as_object_mut().unwrap().remove("listeners");
         bootstrap.discover("lds_config", &self.file);
         bootstrap

@@ -33,6 +33,12 @@ impl Account {
         self.known().len() - announcements
     }
 
+    /// A stream is named by itself, and again by the one that took over from it.
+    fn name(&mut self, named: RangeInclusive<u64>) {
+        let before = self.named.take().unwrap_or_else(|| named.clone());
+        self.named = Some(*before.start().min(named.start())..=*before.end().max(named.end()));
+    }
+
     fn store(&mut self, record: &Record) {
         let is_new = self.stored.insert(record.int("audit.sequence.number"));
         assert!(is_new, "stored twice: {record:?}");
@@ -55,8 +61,7 @@ impl Ledger {
         }
         for line in mesh.envoy.log().lines().filter(|line| is_last_warning(line)) {
             let (stream, named) = read_warning(line).unwrap_or_else(|| panic!("not understood: {line}"));
-            let account = ledger.0.entry(stream).or_default();
-            assert!(account.named.replace(named).is_none(), "a stream warns once: {line}");
+            ledger.0.entry(stream).or_default().name(named);
         }
         ledger
     }
@@ -73,15 +78,26 @@ impl Ledger {
     }
 }
 
+/// The numbers that an Envoy's log names as not acknowledged, by stream.
+pub fn named_in(log: &str) -> BTreeMap<String, Vec<RangeInclusive<u64>>> {
+    let mut named: BTreeMap<String, Vec<RangeInclusive<u64>>> = BTreeMap::new();
+    for (stream, range) in log.lines().filter(|line| is_last_warning(line)).filter_map(read_warning) {
+        named.entry(stream).or_default().push(range);
+    }
+    named
+}
+
 fn is_last_warning(line: &str) -> bool {
     line.contains("[warning]") && line.contains("not yet acknowledged")
 }
 
-/// `… stream <id>: ends with <count> records not yet acknowledged, numbers <first> to <last>`.
+/// `… stream <id>: ends with <count> records not yet acknowledged, numbers <first> to <last>`; behind the count there may be
+/// `of stream <id>`, one that was taken over.
 fn read_warning(line: &str) -> Option<(String, RangeInclusive<u64>)> {
-    let (_, told) = line.split_once("stream ")?;
-    let (stream, told) = told.split_once(": ends with ")?;
-    let (_, numbers) = told.split_once("numbers ")?;
+    let (_, text) = line.split_once("stream ")?;
+    let (own, text) = text.split_once(": ends with ")?;
+    let (what, numbers) = text.split_once(" not yet acknowledged, numbers ")?;
+    let stream = what.split_once(" of stream ").map_or(own, |(_, other)| other);
     let (first, last) = numbers.split_once(" to ")?;
     Some((stream.to_owned(), first.parse().ok()?..=last.parse().ok()?))
 }

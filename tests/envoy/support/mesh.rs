@@ -95,7 +95,8 @@ impl Mesh {
         records
     }
 
-    /// The filter's statistics, as soon as they satisfy `probe`.
+    /// The filter's statistics, as soon as they satisfy `probe`: read once more then, since a worker publishes one after the
+    /// other, and what is read meanwhile does not agree.
     pub async fn stats_when(
         &self,
         what: &str,
@@ -105,7 +106,10 @@ impl Mesh {
         for _ in 0..500 {
             last = self.envoy.stats("audit_filter").await;
             if probe(&last) {
-                return last;
+                last = self.envoy.stats("audit_filter").await;
+                if probe(&last) {
+                    return last;
+                }
             }
             tokio::time::sleep(super::POLL).await;
         }

@@ -1,13 +1,17 @@
 //! What every scenario needs: tools, an Envoy, an audit cluster, and waiting without sleeping too long.
 
 pub mod answer;
+pub mod args;
 pub mod bootstrap;
+pub mod crowd;
+pub mod ecds;
 pub mod envoy;
 pub mod http3;
 pub mod lds;
 pub mod ledger;
 pub mod mesh;
 pub mod records;
+pub mod relay;
 pub mod request;
 pub mod sink;
 pub mod tls;

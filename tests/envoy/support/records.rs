@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use prost::Message as _;
 use serde_json::Value;
 
-/// One `LogRecord` with its own and its resource's attributes.
+/// One `LogRecord` with its own attributes and those of its scope and its resource.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub event: String,
@@ -39,18 +41,27 @@ impl Record {
     }
 }
 
-/// The records of one OTLP/HTTP JSON body.
+/// The records of one OTLP/HTTP body. No message begins with a brace: that would be a field 15 of the request.
 pub fn parse(body: &[u8]) -> Vec<Record> {
-    let request: Value = serde_json::from_slice(body).expect("a batch is JSON");
+    let request: Value = match body.first() {
+        Some(b'{') => serde_json::from_slice(body).expect("a batch is JSON"),
+        _ => serde_json::to_value(ExportLogsServiceRequest::decode(body).expect("a batch is protobuf")).unwrap(),
+    };
     let mut records = Vec::new();
     for resource in request["resourceLogs"].as_array().unwrap() {
         let shared = attributes(&resource["resource"]["attributes"]);
         for scope in resource["scopeLogs"].as_array().unwrap() {
+            let of_scope = attributes(&scope["scope"]["attributes"]);
             for record in scope["logRecords"].as_array().unwrap() {
-                let mut attributes = attributes(&record["attributes"]);
-                attributes.extend(shared.clone());
+                // The end of a stream has an attribute of its own under a name of the scope's.
+                let mut all = of_scope.clone();
+                all.extend(attributes(&record["attributes"]));
+                all.extend(shared.clone());
                 let event = record["eventName"].as_str().unwrap().to_owned();
-                records.push(Record { event, attributes, raw: record.clone() });
+                let mut raw = record.clone();
+                // An id of no bytes is none.
+                raw.as_object_mut().unwrap().retain(|_, value| value != "");
+                records.push(Record { event, attributes: all, raw });
             }
         }
     }

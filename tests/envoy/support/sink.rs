@@ -36,11 +36,15 @@ impl Attempt {
 /// Whether a body is refused, whatever the script says.
 type Refuses = dyn Fn(&[u8]) -> bool + Send;
 
+/// Takes the bodies of the batches that are kept.
+type Keeps = dyn FnMut(&[u8]) + Send;
+
 #[derive(Default)]
 struct Script {
     next: VecDeque<Answer>,
     otherwise: Option<Answer>,
     refusal: Option<(u16, Box<Refuses>)>,
+    keeper: Option<Box<Keeps>>,
     attempts: Vec<Attempt>,
 }
 
@@ -58,6 +62,18 @@ impl Script {
         let Request { path, headers, body } = request;
         self.attempts.push(Attempt { path, headers, body, is_stored: false, at: now() });
         (answer, self.attempts.len() - 1)
+    }
+
+    /// The attempt at this place has its answer now.
+    fn settle(&mut self, index: usize, is_stored: bool) {
+        let attempt = &mut self.attempts[index];
+        attempt.is_stored = is_stored;
+        if let Some(keep) = &mut self.keeper {
+            let body = std::mem::take(&mut attempt.body);
+            if is_stored {
+                keep(&body);
+            }
+        }
     }
 }
 
@@ -125,6 +141,11 @@ impl Sink {
         self.script.lock().unwrap().refusal = Some((status, Box::new(refuses)));
     }
 
+    /// Hands every batch that is kept to `keep`, and forgets all bodies: for runs that are too long to keep them.
+    pub fn keep_by(&self, keep: impl FnMut(&[u8]) + Send + 'static) {
+        self.script.lock().unwrap().keeper = Some(Box::new(keep));
+    }
+
     pub fn attempts(&self) -> Vec<Attempt> {
         self.script.lock().unwrap().attempts.clone()
     }
@@ -155,6 +176,18 @@ impl Sink {
         eventually(format!("{count} records arrive"), move || {
             Some(self.exchanges()).filter(|found| found.len() >= count)
         })
+    }
+
+    /// Waits until so many lost records are reported, no more, and yields the reports: several, where a batch was sealed
+    /// while others were still dropped.
+    pub async fn wait_for_losses(&self, count: u64) -> Vec<Record> {
+        let reported = |losses: &[Record]| losses.iter().map(|loss| loss.int("audit.loss.count")).sum::<u64>();
+        let losses = eventually(format!("{count} losses are reported"), || {
+            Some(self.events("audit.loss")).filter(|found| reported(found) >= count)
+        })
+        .await;
+        assert_eq!(reported(&losses), count, "{losses:#?}");
+        losses
     }
 }
 
@@ -197,7 +230,7 @@ async fn converse(stream: TcpStream, script: Arc<Mutex<Script>>) {
         if !answer.is_awaited(&mut stream).await {
             break;
         }
-        script.lock().unwrap().attempts[index].is_stored = answer.is_stored();
+        script.lock().unwrap().settle(index, answer.is_stored());
         if !answer.give(&mut stream).await {
             break;
         }

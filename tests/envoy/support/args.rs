@@ -1,0 +1,120 @@
+//! The command line of a test program that plays rows and prints a table: options of its own, and those of a test program
+//! that cargo may pass.
+
+/// Flags of cargo's own test programs, which mean nothing here, and those of them that take a value.
+const CARGO_FLAGS: [&str; 9] = [
+    "--nocapture",
+    "--no-capture",
+    "--show-output",
+    "--quiet",
+    "-q",
+    "--exact",
+    "--ignored",
+    "--include-ignored",
+    "--test",
+];
+const CARGO_OPTIONS: [&str; 5] = ["--test-threads", "--format", "--color", "--skip", "-Z"];
+
+/// Picks rows in every program, as a word that is no option does.
+const ONLY: &str = "--only";
+
+/// The options of one program beside `--only TEXT`.
+pub struct Known {
+    /// Those without a value.
+    pub flags: &'static [&'static str],
+    /// Those with a value.
+    pub options: &'static [&'static str],
+}
+
+/// What the caller has written.
+#[derive(Default)]
+pub struct CommandLine {
+    flags: Vec<String>,
+    options: Vec<(String, String)>,
+}
+
+impl CommandLine {
+    /// Reads the words of a command line, or says what is wrong with them.
+    pub fn read(known: &Known, mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut line = Self::default();
+        while let Some(word) = words.next() {
+            let name = word.as_str();
+            if name == ONLY || known.options.contains(&name) {
+                let value = words.next().ok_or_else(|| format!("{name} takes a value"))?;
+                line.options.push((word, value));
+            } else if known.flags.contains(&name) {
+                line.flags.push(word);
+            } else if CARGO_OPTIONS.contains(&name) {
+                words.next();
+            } else if !name.starts_with('-') {
+                line.options.push((ONLY.to_owned(), word));
+            } else if !CARGO_FLAGS.contains(&name) {
+                return Err(format!("unknown argument {name}; {}", known.usage()));
+            }
+        }
+        Ok(line)
+    }
+
+    /// Whether a flag was given.
+    pub fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|given| given == flag)
+    }
+
+    /// The values of an option, one for each time that it was given.
+    pub fn values(&self, option: &str) -> impl Iterator<Item = &str> {
+        self.options.iter().filter(move |(name, _)| name == option).map(|(_, value)| value.as_str())
+    }
+
+    /// The last value of an option as a number within these bounds.
+    pub fn number(&self, option: &str, least: u64, most: u64) -> Result<Option<u64>, String> {
+        let Some(value) = self.values(option).last() else { return Ok(None) };
+        let number = value.parse().ok().filter(|number| (least..=most).contains(number));
+        number.map(Some).ok_or_else(|| format!("{option} takes a whole number from {least} to {most}"))
+    }
+
+    /// Whether a row with this text is picked; all are where none is.
+    pub fn picks(&self, row: &str) -> bool {
+        self.values(ONLY).count() == 0 || self.values(ONLY).any(|part| row.contains(part))
+    }
+}
+
+impl Known {
+    fn usage(&self) -> String {
+        let options = self.options.iter().map(|option| format!("{option} VALUE"));
+        let names: Vec<String> = self.flags.iter().map(|flag| (*flag).to_owned()).chain(options).collect();
+        format!("known are {ONLY} TEXT, {}", names.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: Known = Known { flags: &["--list"], options: &["--seconds"] };
+
+    fn read(line: &str) -> Result<CommandLine, String> {
+        CommandLine::read(&KNOWN, line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn the_program_has_its_own_options_and_cargo_its_own() {
+        let line = read("--nocapture --test-threads 1 --list --seconds 3 --seconds 5 --only a b --skip c").unwrap();
+        assert!(line.has("--list") && !line.has("--nocapture"));
+        assert_eq!(line.number("--seconds", 1, 9), Ok(Some(5)));
+        assert_eq!(line.values(ONLY).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!([line.picks("xa"), line.picks("b"), line.picks("c")], [true, true, false]);
+        assert!(read("").unwrap().picks("anything"));
+        assert_eq!(read("").unwrap().number("--seconds", 1, 9), Ok(None));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let mistake = |line: &str| read(line).err().unwrap();
+        assert_eq!(mistake("--second 3"), "unknown argument --second; known are --only TEXT, --list, --seconds VALUE");
+        assert_eq!(mistake("--seconds"), "--seconds takes a value");
+        for value in ["0", "10", "x", "1.5"] {
+            let number = read(&format!("--seconds {value}")).unwrap().number("--seconds", 1, 9);
+            assert_eq!(number.unwrap_err(), "--seconds takes a whole number from 1 to 9");
+        }
+    }
+}
