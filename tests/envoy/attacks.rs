@@ -85,7 +85,7 @@ async fn limited(header: (&str, &str), route: Value) {
     let mesh = start(bootstrap).await;
     let message = Message::new("GET", "/slow").header("x-demo-delay-ms", "600").header(header.0, header.1);
     let reply = send(&mesh, message, Leave::Never).await;
-    assert_eq!(mesh.upstream.seen().at_path("/slow").len(), 1, "the upstream has it");
+    eventually("the upstream has it", || Some(()).filter(|()| mesh.upstream.seen().at_path("/slow").len() == 1)).await;
     assert_ne!(reply.status, Some(200), "the limit was applied, or this shows nothing");
     let rules: Vec<String> = recorded(&mesh).await.into_iter().map(|[rule, ..]| rule).collect();
     assert_eq!(rules, ["r"]);

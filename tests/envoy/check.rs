@@ -55,7 +55,7 @@ async fn a_successful_check_is_recorded_once() {
     let nanos = |name: &str| Duration::from_nanos(record.raw[name].as_str().unwrap().parse().unwrap());
     let age = now.checked_sub(nanos("timeUnixNano")).unwrap();
     assert!(age < Duration::from_secs(10), "{age:?}");
-    assert!(nanos("observedTimeUnixNano") - nanos("timeUnixNano") < Duration::from_secs(1));
+    assert!(nanos("observedTimeUnixNano") - nanos("timeUnixNano") < Duration::from_secs(5));
     assert!(nanos("observedTimeUnixNano") >= nanos("timeUnixNano"));
 
     let seen = mesh.upstream.seen().at_path("/check");

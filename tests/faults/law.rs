@@ -50,8 +50,8 @@ pub enum Law {
     TooLarge,
 }
 
-/// `batch.max_delay` and a tick, and as much again for a machine that is busy.
-pub const INTERVAL: Duration = Duration::from_millis(500);
+/// `batch.max_delay` and a tick, and three times as much again for a machine that is busy.
+pub const INTERVAL: Duration = Duration::from_secs(1);
 
 impl Law {
     /// What breaks the law, if anything does.

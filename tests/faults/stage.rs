@@ -89,10 +89,13 @@ impl Stage {
         assert!(self.mesh.envoy.wait().await.success(), "Envoy quits cleanly");
     }
 
+    /// Envoy builds a VM anew for a request to its worker. All connections of the load may be at the other one.
     pub async fn wait_for_reloads(&self, count: u64) {
-        let end = Instant::now() + DEADLINE;
+        let (end, mut polls) = (Instant::now() + DEADLINE, 0);
         while self.stats().await.is_none_or(|stats| reloads(&stats) < count) {
             assert!(Instant::now() < end, "no VM was built anew for the {count}. time");
+            self.mesh.get("/check", &[("user-agent", &format!("reload-{count}-{polls}"))]).await;
+            polls += 1;
             sleep(POLL).await;
         }
     }

@@ -119,7 +119,9 @@ async fn a_failed_flush_keeps_the_records_and_those_that_come_meanwhile() {
 /// "Overload 3000 into 1000: 1000 kept, 2000 counted dropped"; the counter was never reported.
 #[tokio::test]
 async fn what_the_buffer_cannot_hold_is_dropped_counted_and_reported() {
-    let patch = json!({"buffer": {"max_records": 1000}, "batch": {"max_delay": "50ms"}});
+    // The backoff grows with the time that the requests take.
+    let patch =
+        json!({"buffer": {"max_records": 1000}, "batch": {"max_delay": "50ms"}, "retry": {"max_backoff": "1s"}});
     let mesh = example_with(NAME, &patch).await;
     mesh.sink.answer_all(Some(Answer::Status(503, "down")));
     mesh.repeat(3000, "/check").await;

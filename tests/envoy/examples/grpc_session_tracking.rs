@@ -157,7 +157,7 @@ async fn each_event_leaves_by_itself_and_at_once() {
 /// "Blocked producer times out in bound", "20 blocked publishes leak no goroutines", and none of the twenty is lost.
 #[tokio::test]
 async fn twenty_calls_while_the_audit_cluster_is_silent_cost_nothing_but_their_records() {
-    let mesh = example_with(NAME, &json!({"audit_cluster": {"timeout": "300ms"}})).await;
+    let mesh = example_with(NAME, &json!({"audit_cluster": {"timeout": "1s"}})).await;
     mesh.sink.answer_all(Some(Answer::Hang));
     for _ in 0..20 {
         assert_eq!(mesh.tracked_call("unary").await.unwrap().grpc_status().as_deref(), Some("0"));

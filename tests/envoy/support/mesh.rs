@@ -1,6 +1,6 @@
 //! A small mesh: client, Envoy with the filter, upstream, audit cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use audit_demo::client::{
@@ -86,34 +86,38 @@ impl Mesh {
             let headers = list(&[("user-agent", &marker)]);
             http_get(listener, "/check", headers, &CallOptions::default()).await.unwrap();
         }
-        let is_marker = |record: &&Record| record.text("user_agent.original") == marker;
+        // Where records are required, each marker has a receipt, too.
+        let is_marker =
+            |record: &&Record| record.text("user_agent.original") == marker && record.text("audit.stage") == "complete";
+        let streams = |found: &[Record]| {
+            found.iter().filter(is_marker).map(|record| record.text("audit.stream.id")).collect::<BTreeSet<_>>().len()
+        };
         let mut records = super::eventually("both markers arrive", || {
-            Some(self.sink.exchanges()).filter(|found| found.iter().filter(is_marker).count() == 2)
+            Some(self.sink.exchanges()).filter(|found| streams(found) == 2)
         })
         .await;
         records.retain(|record| !record.text("user_agent.original").starts_with("marker-"));
         records
     }
 
-    /// The filter's statistics, as soon as they satisfy `probe`: read once more then, since a worker publishes one after the
-    /// other, and what is read meanwhile does not agree.
+    /// The filter's statistics, as soon as they satisfy `probe` and are the same twice in a row: a worker publishes one after
+    /// the other, and what is read meanwhile does not agree.
     pub async fn stats_when(
         &self,
         what: &str,
         probe: impl Fn(&BTreeMap<String, u64>) -> bool,
     ) -> BTreeMap<String, u64> {
-        let mut last = BTreeMap::new();
-        for _ in 0..500 {
-            last = self.envoy.stats("audit_filter").await;
-            if probe(&last) {
-                last = self.envoy.stats("audit_filter").await;
-                if probe(&last) {
-                    return last;
-                }
-            }
+        let end = super::now() + super::DEADLINE;
+        let mut last = self.envoy.stats("audit_filter").await;
+        loop {
             tokio::time::sleep(super::POLL).await;
+            let stats = self.envoy.stats("audit_filter").await;
+            if stats == last && probe(&stats) {
+                return stats;
+            }
+            assert!(super::now() < end, "statistics never show {what}: {stats:#?}");
+            last = stats;
         }
-        panic!("statistics never show {what}: {last:#?}");
     }
 
     /// Waits until a counter has at least this value.

@@ -159,14 +159,18 @@ impl Scene {
         }
     }
 
-    /// Traps the VM of a worker, and waits until the load has made Envoy build it anew.
+    /// Traps the VM of a worker, and waits until Envoy has built it anew, for a request to that worker. All connections of
+    /// the load may be at the other one.
     async fn crash(&mut self, trap: &str) {
         self.diary.note("VM crash");
         self.mesh.get("/check", &[("x-audit-crash-for-tests", trap)]).await;
         self.reloads += 1;
-        let end = Instant::now() + DEADLINE;
+        let (end, mut polls) = (Instant::now() + DEADLINE, 0);
         while reloads(&self.stats().await) < self.reloads {
             assert!(Instant::now() < end, "no VM was built anew for the {}. time", self.reloads);
+            let name = format!("reload-{}-{}-{polls}", self.lives, self.reloads);
+            self.mesh.get("/check", &[("user-agent", &name)]).await;
+            polls += 1;
             sleep(POLL).await;
         }
         self.crashed = Instant::now();

@@ -38,7 +38,7 @@ fn by_envoy(table: &mut Table) {
     let dead = ("gRPC", table.order(Order::dead(&["audit"])));
     table.row(dead, "nothing listens upstream", grpc("unary"), "200 grpc=14", "rpc failure 200 UNAVAILABLE/headers");
 
-    let timeout = json!({"match": {"prefix": "/"}, "route": {"cluster": "demo_grpc", "timeout": "0.3s"}});
+    let timeout = json!({"match": {"prefix": "/"}, "route": {"cluster": "demo_grpc", "timeout": "1s"}});
     let order = ("gRPC", table.order(Order::grpc(&["audit"]).route(timeout)));
     let late = grpc("unary").header("x-demo-delay-ms", "60000");
     table.row(order, "route timeout before the answer", late, "200 grpc=14", "rpc failure 200 UNAVAILABLE/headers");

@@ -50,7 +50,7 @@ fn broken_off(table: &mut Table, http1: (&'static str, usize)) {
 }
 
 fn by_envoy(table: &mut Table) {
-    let timeout = json!({"match": {"prefix": "/"}, "route": {"cluster": "demo_http", "timeout": "0.3s"}});
+    let timeout = json!({"match": {"prefix": "/"}, "route": {"cluster": "demo_http", "timeout": "1s"}});
     let order = ("HTTP/1.1", table.order(Order::http(&["audit"]).route(timeout)));
     let late = get(Wire::Http1, "/a").header("x-demo-delay-ms", "60000");
     table.row(order, "route timeout before the answer", late, "504", "http failure 504");
@@ -59,7 +59,7 @@ fn by_envoy(table: &mut Table) {
 
     let order = ("HTTP/1.1", table.order(Order::http(&["audit"]).limited()));
     table.row(order, "max_stream_duration within the body", stuck.clone(), "200 broken", "http aborted 200 by timeout");
-    let idle = table.order(Order::http(&["audit"]).manager(json!({"stream_idle_timeout": "0.3s"})));
+    let idle = table.order(Order::http(&["audit"]).manager(json!({"stream_idle_timeout": "1s"})));
     table.row(("HTTP/1.1", idle), "idle timeout within the body", stuck, "200 broken", "http aborted 200 by timeout");
 
     let dead = table.order(Order::dead(&["audit"]));

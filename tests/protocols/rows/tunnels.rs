@@ -50,7 +50,7 @@ fn websocket(table: &mut Table) {
         }
     }
     let mut limited = upgrades.clone();
-    limited["stream_idle_timeout"] = json!("0.3s");
+    limited["stream_idle_timeout"] = json!("1s");
     let idle = table.order(Order::http(&["audit"]).manager(limited));
     let waiting = dig(Kind::WebSocket, "echo", "ping", Ender::Other);
     table.row(("WebSocket", idle), "idle timeout", waiting, "101", "http success 101 by timeout");
