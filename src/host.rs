@@ -42,7 +42,7 @@ pub trait Stream {
     /// A part of the current chunk of the response's body: at most `max_bytes` from `start` on.
     fn response_body(&self, start: usize, max_bytes: usize) -> Vec<u8>;
     /// A property by its path, whose elements are separated by NUL: where configuration says which one.
-    fn metadata(&self, path: &str) -> Option<Vec<u8>>;
+    fn property_at(&self, path: &str) -> Option<Vec<u8>>;
 
     /// A property that is a 64-bit integer; negative values count as absent.
     fn number(&self, property: Property) -> Option<u64> {
@@ -76,7 +76,7 @@ impl Stream for Gone {
         Vec::new()
     }
 
-    fn metadata(&self, _path: &str) -> Option<Vec<u8>> {
+    fn property_at(&self, _path: &str) -> Option<Vec<u8>> {
         None
     }
 }

@@ -29,7 +29,7 @@ pub fn excluded() -> Value {
 /// As [`usual`], with the reference of the session token.
 pub fn hmac() -> Value {
     let mut configuration = usual(USER_HEADER);
-    configuration["session"] = json!({"hmac_key": "0123456789abcdef0123456789abcdef", "hmac_key_id": "k1"});
+    configuration["session"] = json!({"hmac_keys": [{"id": "k1", "key": "0123456789abcdef0123456789abcdef"}]});
     configuration
 }
 

@@ -63,7 +63,7 @@ impl Stream for CurrentStream {
         imports::buffer(Buffer::ResponseBody, start, max_bytes).unwrap_or_default()
     }
 
-    fn metadata(&self, path: &str) -> Option<Vec<u8>> {
+    fn property_at(&self, path: &str) -> Option<Vec<u8>> {
         imports::property(path)
     }
 

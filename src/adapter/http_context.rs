@@ -47,17 +47,13 @@ impl Http {
         let is_recreated = self.resume(&worker, &headers);
         let exchange = &mut self.exchange;
         let instructions = worker.with_pipeline(|pipeline| {
-            let instructions = worker.with_host(&mut pipeline.stats, &|| worker.clock.now(), |host| {
+            worker.with_host(&mut pipeline.stats, &|| worker.clock.now(), |host| {
                 if is_recreated {
                     worker.recorder.handle_recreated_request(exchange, &headers, host)
                 } else {
                     worker.recorder.handle_request_headers(exchange, &headers, host)
                 }
-            });
-            if instructions.peer_unknown {
-                pipeline.handle_unknown_peer();
-            }
-            instructions
+            })
         });
         remove(Map::RequestHeaders, &instructions.remove);
         set(Map::RequestHeaders, &instructions.set);

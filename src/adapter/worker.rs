@@ -1,6 +1,7 @@
 //! One configuration at work in one Envoy worker: the recorder, the pipeline, and what streams share.
 
 use std::cell::{Cell, RefCell};
+use std::iter;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::host::Gone;
 use crate::pipeline::Pipeline;
 use crate::pipeline::buffer::Place;
 use crate::pipeline::journal::{Authenticated, Identity, Key};
-use crate::pipeline::notices::Level;
+use crate::pipeline::notices::{Level, Notice};
 use crate::recorder::correlation::Correlator;
 use crate::recorder::exchange::Exchange;
 use crate::recorder::ongoing::Ongoing;
@@ -56,8 +57,8 @@ impl Worker {
         let seed = u64::from_le_bytes(random::bytes()?);
         let rules = config.recorder.policy.len();
         imports::log(LogLevel::Info, &format!("configured: stream {stream_id}, rules {rules}"));
-        for warning in config.warnings() {
-            imports::log(LogLevel::Warn, &warning);
+        for warning in &config.warnings {
+            imports::log(LogLevel::Warn, warning);
         }
         let plugin = imports::property("plugin_name").unwrap_or_default();
         let identity = Identity::new(vm::enlist(vm, root), stream_id, &plugin, &config.pipeline);
@@ -132,7 +133,9 @@ impl Worker {
             self.held.release(decision, self.root);
         }
         let mut pipeline = self.pipeline.borrow_mut();
-        for notice in pipeline.poll_notices() {
+        let warning = |text| Notice { level: Level::Warn, text };
+        let warnings = iter::from_fn(|| self.recorder.poll_warning().map(warning));
+        for notice in pipeline.poll_notices().into_iter().chain(warnings) {
             print(notice.level, &format!("stream {}: {}", pipeline.stream_id(), notice.text));
         }
     }

@@ -5,30 +5,28 @@ mod delivery;
 mod identity;
 mod journal;
 pub mod lean;
+mod lints;
 mod node;
 mod patterns;
+mod repeated;
 mod request;
 mod rules;
 mod session;
 mod source;
 mod sources;
 mod text;
+mod trust;
 mod units;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::rc::Rc;
 
 use node::{Node, Object, Problems};
 pub use source::Environment;
 
-use crate::record::RequireAudit;
-use crate::recorder::gateway::SetTracking;
 use crate::recorder::own_batch::OwnBatch;
-use crate::recorder::policy::Rule;
-use crate::recorder::token::TokenMode;
 use crate::wire::SDK_NAME;
 use crate::{pipeline, recorder};
 
@@ -39,27 +37,8 @@ pub struct Config {
     pub recorder: recorder::Settings,
     /// For the per-worker side.
     pub pipeline: pipeline::settings::Settings,
-}
-
-impl Config {
-    /// What an operator should hear of at the start, a sentence each.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        if self.recorder.session.token_mode == TokenMode::Clear {
-            warnings.push("session.token_mode is clear: whoever reads records can use the session tokens".to_owned());
-        }
-        let requires = |rule: &Rc<Rule>| rule.require_audit != RequireAudit::None;
-        if !self.recorder.enabled && self.recorder.policy.iter().any(requires) {
-            warnings.push("enabled is false: no request is held for require_audit".to_owned());
-        }
-        for rule in self.recorder.policy.iter() {
-            if rule.set_tracking.as_ref().is_some_and(SetTracking::hands_on_secrets) {
-                warnings.push(["rule ", &rule.name, ": set_tracking.context hands on what looks secret"].concat());
-            }
-        }
-        warnings
-    }
+    /// What an operator should know at the start, `path: sentence` each, in the order in which it was found.
+    pub warnings: Vec<String>,
 }
 
 /// Why a configuration is refused: all problems found, `path: sentence` each. Its text is one line.
@@ -87,15 +66,20 @@ pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Config, Confi
     let mut value = source::decode(bytes)
         .map_err(|sentence| ConfigError { problems: vec![format!("configuration: {sentence}")] })?;
     let problems = Problems::default();
+    for path in repeated::keys(bytes) {
+        problems.add(&path, "stands twice");
+    }
     source::fill_variables(&mut value, "", environment, &problems);
     let config = Node::root(&value, &problems).object().and_then(read);
     let journal_keys = journal::keys(environment, &problems);
-    match (config, problems.into_vec()) {
-        (Some(mut config), problems) if problems.is_empty() => {
+    let (problems, warnings) = problems.into_vecs();
+    match config {
+        Some(mut config) if problems.is_empty() => {
             config.pipeline.journal_keys = journal_keys;
+            config.warnings = warnings;
             Ok(config)
         }
-        (_, problems) => Err(ConfigError { problems }),
+        _ => Err(ConfigError { problems }),
     }
 }
 
@@ -110,19 +94,21 @@ fn read(mut object: Object<'_>) -> Option<Config> {
     let (correlation_headers, correlation_scope) = request::correlation(object.field("correlation"));
     let tracking = request::tracking(object.field("tracking"), correlation_headers);
     request::check_names(&tracking, &object);
-    let policy = object
-        .field("rules")
-        .map_or_else(|| rules::default_rules(&identity), |node| rules::rules(&node, &identity, &tracking));
-    let trust = request::trust(object.field("trust"));
+    let policy = rules::policy(&mut object, &identity, &tracking);
+    let trust = trust::trust(object.field("trust"));
     let session = session::session(object.field("session"));
     let [started_after, alive_interval] = request::stages(object.field("stages"));
     let batch = delivery::batch(object.field("batch"));
     let buffer = delivery::buffer(object.field("buffer"));
     let retry = delivery::retry(object.field("retry"));
+    lints::off(enabled, &policy, &object);
+    let own_batch = target.as_ref().map(|target| OwnBatch::new(SDK_NAME, &target.path, &target.headers));
+    if let Some(own_batch) = own_batch.as_ref().filter(|_| enabled) {
+        lints::loops(own_batch, &policy, &trust, &object);
+    }
     object.finish();
     let service = if service.is_empty() { DEFAULT_SERVICE.to_owned() } else { service };
-    let target = target?;
-    let own_batch = OwnBatch::new(SDK_NAME, &target.path, &target.headers);
+    let (target, own_batch) = (target?, own_batch?);
     Some(Config {
         recorder: recorder::Settings {
             enabled,
@@ -143,5 +129,6 @@ fn read(mut object: Object<'_>) -> Option<Config> {
             alive_interval,
             journal_keys: Vec::new(),
         },
+        warnings: Vec::new(),
     })
 }

@@ -7,21 +7,35 @@ use serde_json::{Map, Value};
 
 use super::units;
 
-/// All problems found so far, each `path: sentence`, in the order of discovery.
+/// All that was found so far, each `path: sentence`, in the order of discovery.
 ///
 /// A sentence never quotes a value: values may hold secrets, and the line ends in Envoy's log.
 #[derive(Debug, Default)]
-pub(super) struct Problems(RefCell<Vec<String>>);
+pub(super) struct Problems {
+    /// What the configuration is refused for.
+    refused: RefCell<Vec<String>>,
+    /// What it is accepted with.
+    warned: RefCell<Vec<String>>,
+}
 
 impl Problems {
     pub(super) fn add(&self, path: &str, sentence: &str) {
-        let place = if path.is_empty() { "configuration" } else { path };
-        self.0.borrow_mut().push(format!("{place}: {sentence}"));
+        add(&self.refused, path, sentence);
     }
 
-    pub(super) fn into_vec(self) -> Vec<String> {
-        self.0.into_inner()
+    pub(super) fn warn(&self, path: &str, sentence: &str) {
+        add(&self.warned, path, sentence);
     }
+
+    /// The problems, and the warnings.
+    pub(super) fn into_vecs(self) -> (Vec<String>, Vec<String>) {
+        (self.refused.into_inner(), self.warned.into_inner())
+    }
+}
+
+fn add(list: &RefCell<Vec<String>>, path: &str, sentence: &str) {
+    let place = if path.is_empty() { "configuration" } else { path };
+    list.borrow_mut().push(format!("{place}: {sentence}"));
 }
 
 /// One value of the configuration. Where it stands is searched when there is something to say about it, so that
@@ -43,10 +57,20 @@ impl<'a> Node<'a> {
         self.refuse_below("", sentence);
     }
 
+    /// Notes what an operator should know of this value, though it is accepted.
+    pub(super) fn warn(&self, sentence: &str) {
+        self.problems.warn(&self.path(), sentence);
+    }
+
     /// Notes a problem with what should stand below this value.
     fn refuse_below(&self, below: &str, sentence: &str) {
-        let path = path_to(self.value, self.root).unwrap_or_default() + below;
+        let path = self.path() + below;
         self.problems.add(path.strip_prefix('.').unwrap_or(&path), sentence);
+    }
+
+    fn path(&self) -> String {
+        let path = path_to(self.value, self.root).unwrap_or_default();
+        path.strip_prefix('.').map(str::to_owned).unwrap_or(path)
     }
 
     fn wrong<T>(&self, sentence: &str) -> Option<T> {
@@ -227,6 +251,14 @@ impl<'a> Object<'a> {
 
     pub(super) fn refuse(&self, sentence: &str) {
         self.node.refuse(sentence);
+    }
+
+    pub(super) fn warn(&self, sentence: &str) {
+        self.node.warn(sentence);
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.map.contains_key(key)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -1,15 +1,12 @@
-//! The sections about requests: `tracking`, `trust` and `correlation`.
+//! The sections about requests: `tracking`, `stages` and `correlation`.
 
 use std::time::Duration;
-
-use ipnet::{IpNet, Ipv4Net};
 
 use super::node::{Node, Object};
 use super::text::header_name;
 use crate::recorder::correlation::Scope;
 use crate::recorder::session::ID_HEADER;
 use crate::recorder::tracking::Settings;
-use crate::recorder::trust::Trust;
 
 /// Reads `tracking`.
 pub(super) fn tracking(node: Option<Node<'_>>, correlation_headers: [String; 2]) -> Settings {
@@ -56,69 +53,33 @@ pub(super) fn stages(node: Option<Node<'_>>) -> [Option<Duration>; 2] {
 }
 
 /// The headers that are removed and set must have names of their own: not each other's, nor that in which a new session id
-/// is returned, nor one that HTTP gives a meaning to.
+/// is returned, nor one that a request would be another one without.
 pub(super) fn check_names(settings: &Settings, root: &Object<'_>) {
-    const RESERVED: [&str; 7] =
-        [ID_HEADER, "authorization", "content-length", "content-type", "cookie", "host", "transfer-encoding"];
     let [session_id, sequence] = &settings.correlation_headers;
     let names = [&settings.track_header, &settings.operation_header, &settings.context_header, session_id, sequence];
     if has_duplicates(&names) {
         root.refuse("the headers of tracking and correlation must have five names");
     }
-    if names.iter().any(|name| RESERVED.contains(&name.as_str())) {
-        root.refuse("no header of tracking and correlation may be x-audit-session-id, or one that HTTP needs");
+    if let Some(name) = names.into_iter().find(|name| is_needed(name)) {
+        root.refuse(&["no header of tracking and correlation may be ", name, ": requests need it"].concat());
     }
+}
+
+/// Whether a request is another one without this header: for HTTP (RFC 9110, RFC 9113), for Envoy, for gRPC, for tracing, or
+/// for this filter.
+fn is_needed(name: &str) -> bool {
+    const NAMES: &str = "accept accept-encoding authorization connection content-encoding content-length content-type \
+        cookie date expect forwarded host idempotency-key if-match if-modified-since if-none-match if-range \
+        if-unmodified-since keep-alive origin proxy-authorization proxy-connection range referer te traceparent tracestate \
+        trailer transfer-encoding upgrade user-agent via x-request-id";
+    const FAMILIES: [&str; 5] = ["grpc-", "sec-", "x-b3-", "x-envoy-", "x-forwarded-"];
+    name == ID_HEADER
+        || NAMES.split_ascii_whitespace().any(|known| known == name)
+        || FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
 fn has_duplicates(names: &[&String]) -> bool {
     names.iter().enumerate().any(|(index, name)| names.iter().skip(index + 1).any(|other| other == name))
-}
-
-/// Loopback and the private networks (RFC 1918, RFC 4193): where a mesh's own proxies are.
-const DEFAULT_CIDRS: [&str; 6] =
-    ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"];
-
-/// Reads `trust`.
-pub(super) fn trust(node: Option<Node<'_>>) -> Trust {
-    let default_cidrs = || DEFAULT_CIDRS.iter().filter_map(|cidr| cidr.parse().ok()).collect();
-    let Some(mut object) = node.and_then(|node| node.object()) else {
-        return Trust { cidrs: default_cidrs(), uri_sans: Vec::new() };
-    };
-    let cidrs = object.field("cidrs").map_or_else(default_cidrs, |node| node.each(cidr));
-    let uri_sans = object.field("uri_sans").map(|node| node.each(uri_san)).unwrap_or_default();
-    object.finish();
-    Trust { cidrs, uri_sans }
-}
-
-fn cidr(node: &Node<'_>) -> Option<IpNet> {
-    let parsed = network(node.text()?);
-    if parsed.is_none() {
-        node.refuse("must be a network such as 10.0.0.0/8 or fc00::/7");
-    }
-    parsed
-}
-
-/// IPv4-mapped addresses count as IPv4 addresses, so a network of them is an IPv4 network. One that is wider than all of them
-/// is none at all: `::ffff:10.0.0.0/8` would trust a part of IPv6, `::1` included.
-fn network(text: &str) -> Option<IpNet> {
-    /// What is before the IPv4 address in a mapped one, in bits.
-    const MAPPED: u8 = 96;
-    let network = text.parse().ok()?;
-    let IpNet::V6(v6) = network else { return Some(network) };
-    let Some(v4) = v6.addr().to_ipv4_mapped() else { return Some(network) };
-    Ipv4Net::new(v4, v6.prefix_len().checked_sub(MAPPED)?).ok().map(IpNet::V4)
-}
-
-fn uri_san(node: &Node<'_>) -> Option<String> {
-    let text = node.non_empty_text()?;
-    // Without a name behind the scheme every trust domain would be meant.
-    let name =
-        text.split_once(':').filter(|(scheme, _)| !scheme.is_empty()).and_then(|(_, rest)| rest.strip_prefix("//"));
-    if name.is_none_or(str::is_empty) {
-        node.refuse("must be the start of a URI with its trust domain, such as spiffe://mesh.internal/");
-        return None;
-    }
-    Some(text.to_owned())
 }
 
 /// Reads `correlation`: the two names, and who shares a session of numbers.
@@ -132,35 +93,4 @@ pub(super) fn correlation(node: Option<Node<'_>>) -> ([String; 2], Scope) {
     let scope = object.read("scope", Scope::Worker, |node| node.one_of(&words));
     object.finish();
     (names, scope)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_network_of_mapped_addresses_is_an_ipv4_network() {
-        for (text, expected) in [
-            ("10.0.0.0/8", "10.0.0.0/8"),
-            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
-            ("::FFFF:a00:0/104", "10.0.0.0/8"),
-            ("::ffff:10.1.2.3/128", "10.1.2.3/32"),
-            ("::ffff:0:0/96", "0.0.0.0/0"),
-            ("::/0", "::/0"),
-            ("::/95", "::/95"),
-            ("::fffe:10.0.0.0/104", "::fffe:a00:0/104"),
-            ("::1/128", "::1/128"),
-        ] {
-            assert_eq!(network(text), Some(expected.parse().unwrap()), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_network_wider_than_the_mapped_addresses_is_none() {
-        for text in
-            ["::ffff:0:0/95", "::ffff:10.0.0.0/8", "::ffff:10.0.0.0/0", "::ffff:10.0.0.0/129", "::ffff:10.0.0.0"]
-        {
-            assert_eq!(network(text), None, "{text}");
-        }
-    }
 }

@@ -1,10 +1,11 @@
-//! The section `rules`: what a request must be like, and what is recorded of it.
+//! The sections `rules` and `default`: what a request must be like, and what is recorded of it.
 
 use std::rc::Rc;
 
 use super::capture::{capture, set_tracking};
 use super::identity;
-use super::node::Node;
+use super::lints::{self, Placed};
+use super::node::{Node, Object};
 use super::patterns::{check_exclusion, host, path_pattern};
 use super::text::{header_name, header_value, is_label, method};
 use crate::record::{Outcome, Protocol, RequireAudit};
@@ -23,8 +24,11 @@ const OUTCOMES: [(&str, Outcome); 4] = [
     ("aborted", Outcome::Aborted),
 ];
 
+const REQUIRE_AUDIT: [(&str, RequireAudit); 3] =
+    [("none", RequireAudit::None), ("buffered", RequireAudit::Buffered), ("acknowledged", RequireAudit::Acknowledged)];
+
 /// The two rules that hold when none are configured: successful session checks, and what a gateway tracks.
-pub(super) fn default_rules(identity: &Rc<Settings>) -> Policy {
+fn default_rules(identity: &Rc<Settings>) -> [Rule; 2] {
     let check = Conditions {
         protocol: Some(Protocol::Http),
         methods: vec!["GET".to_owned()],
@@ -38,7 +42,7 @@ pub(super) fn default_rules(identity: &Rc<Settings>) -> Policy {
         identity: identity::of_check(identity),
         ..plain_rule("check", check, identity)
     };
-    Policy::new(vec![Rc::new(check), Rc::new(plain_rule("tracked", tracked, identity))])
+    [check, plain_rule("tracked", tracked, identity)]
 }
 
 fn plain_rule(name: &str, conditions: Conditions, identity: &Rc<Settings>) -> Rule {
@@ -61,19 +65,50 @@ fn plain_rule(name: &str, conditions: Conditions, identity: &Rc<Settings>) -> Ru
     }
 }
 
-/// Reads `rules`.
-pub(super) fn rules(node: &Node<'_>, identity: &Rc<Settings>, tracking: &tracking::Settings) -> Policy {
-    let mut names: Vec<Rc<str>> = Vec::new();
-    let mut rules = Vec::new();
+/// Reads `rules` and `default`.
+pub(super) fn policy(root: &mut Object<'_>, identity: &Rc<Settings>, tracking: &tracking::Settings) -> Policy {
+    let mut placed = match root.field("rules") {
+        None => default_rules(identity).map(|rule| (None, Rc::new(rule))).to_vec(),
+        Some(node) => rules(&node, identity, tracking),
+    };
+    if let Some(node) = root.field("default")
+        && let Some(rule) = unmatched(&node, &placed, identity)
+    {
+        placed.push((Some(node), Rc::new(rule)));
+    }
+    let policy = Policy::new(placed.iter().map(|(_, rule)| Rc::clone(rule)).collect());
+    lints::unreached(&policy, &placed);
+    policy
+}
+
+fn rules<'a>(node: &Node<'a>, identity: &Rc<Settings>, tracking: &tracking::Settings) -> Vec<Placed<'a>> {
+    let mut placed: Vec<Placed<'a>> = Vec::new();
     for entry in node.non_empty_list().unwrap_or_default() {
         let Some(rule) = rule(&entry, identity, tracking) else { continue };
-        if !rule.name.is_empty() && names.contains(&rule.name) {
+        if !rule.name.is_empty() && placed.iter().any(|(_, earlier)| earlier.name == rule.name) {
             entry.refuse("has the name of an earlier rule");
         }
-        names.push(Rc::clone(&rule.name));
-        rules.push(Rc::new(rule));
+        lints::secrets_handed_on(&entry, &rule);
+        placed.push((Some(entry), Rc::new(rule)));
     }
-    Policy::new(rules)
+    placed
+}
+
+/// What `audit.rule` is of a request that no rule matches.
+const DEFAULT: &str = "default";
+
+/// Reads `default`: a rule behind all others that matches every request. `None` for level none, with which there is none.
+fn unmatched(node: &Node<'_>, placed: &[Placed<'_>], identity: &Rc<Settings>) -> Option<Rule> {
+    let mut object = node.object()?;
+    let mut rule = plain_rule(DEFAULT, Conditions::default(), identity);
+    rule.recorded = object.read("level", false, |node| node.one_of(&[("none", false), ("metadata", true)]));
+    let required = |node: &Node<'_>| recorded_only(node, node.one_of(&REQUIRE_AUDIT)?, rule.recorded);
+    rule.require_audit = object.read("require_audit", RequireAudit::None, required);
+    object.finish();
+    if placed.iter().any(|(_, rule)| &*rule.name == DEFAULT) {
+        node.refuse("is the name of a rule, too: records of both would have the same audit.rule");
+    }
+    rule.recorded.then_some(rule)
 }
 
 fn rule(node: &Node<'_>, identity: &Rc<Settings>, tracking: &tracking::Settings) -> Option<Rule> {
@@ -119,12 +154,7 @@ enum Level {
 /// A record that is required must be made of every request that the rule matches. `record_on` and `http_statuses` do no
 /// harm: the request has its place in the buffer, or its receipt, before its end is known.
 fn require_audit(node: &Node<'_>, rule: &Rule, tracking: &tracking::Settings) -> Option<RequireAudit> {
-    let words = [
-        ("none", RequireAudit::None),
-        ("buffered", RequireAudit::Buffered),
-        ("acknowledged", RequireAudit::Acknowledged),
-    ];
-    let required = recorded_only(node, node.one_of(&words)?, rule.recorded)?;
+    let required = recorded_only(node, node.one_of(&REQUIRE_AUDIT)?, rule.recorded)?;
     let may_skip = rule.is_triggered_by_tracking() && !tracking.record_empty_context;
     if required != RequireAudit::None && rule.recorded && may_skip {
         node.refuse(

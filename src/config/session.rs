@@ -1,24 +1,24 @@
 //! The section `session`.
 
 use super::node::{Node, Object};
-use super::sources::session_source;
-use crate::recorder::session::{ID_HEADER, Settings, Source};
+use super::sources::{session_id, session_source};
+use crate::recorder::session::{ID_HEADER, IdSource, Settings, Source};
 use crate::recorder::token::{HmacKey, MIN_HMAC_KEY_BYTES, TokenMode};
 
 /// Reads `session`.
 pub(super) fn session(node: Option<Node<'_>>) -> Settings {
-    let header = |name: &str| Source::Header(name.to_owned());
+    let header = |name: &str| IdSource { source: Source::Header(name.to_owned()), is_reference: false };
     let mut settings = Settings {
         id: vec![header(ID_HEADER), header("x-session-id")],
         token: vec![Source::Cookie("session".to_owned()), Source::Bearer],
         token_mode: TokenMode::Omit,
     };
     let Some(mut object) = node.and_then(|node| node.object()) else { return settings };
-    if let Some(node) = object.field("id") {
-        settings.id = node.each(session_source);
-    }
     if let Some(node) = object.field("token") {
         settings.token = node.each(session_source);
+    }
+    if let Some(node) = object.field("id") {
+        settings.id = node.each(|entry| session_id(entry, &settings.token));
     }
     settings.token_mode = token_mode(&mut object);
     object.finish();
@@ -37,34 +37,57 @@ enum Mode {
 fn token_mode(object: &mut Object<'_>) -> TokenMode {
     let words = [("omit", Mode::Omit), ("hmac", Mode::Hmac), ("sha256", Mode::Sha256), ("clear", Mode::Clear)];
     let mode = object.field("token_mode").map(|node| (node.one_of(&words), node));
-    let key = object.field("hmac_key").and_then(|node| hmac_key(&node));
-    let id = object.field("hmac_key_id").and_then(|node| key_id(&node)).unwrap_or_default();
-    let keyed = key.and_then(|key| HmacKey::new(id, key)).map(TokenMode::Hmac);
+    let keyed = object.field("hmac_keys").and_then(|node| first_key(&node)).map(TokenMode::Hmac);
     match mode {
         None => keyed.unwrap_or(TokenMode::Omit),
         Some((Some(Mode::Hmac), node)) => keyed.unwrap_or_else(|| {
-            node.refuse("needs a valid session.hmac_key");
+            node.refuse("needs a valid key in session.hmac_keys");
             TokenMode::Omit
         }),
         Some((Some(Mode::Sha256), _)) => TokenMode::Sha256,
-        Some((Some(Mode::Clear), _)) => TokenMode::Clear,
+        Some((Some(Mode::Clear), node)) => {
+            node.warn("is clear: session tokens are recorded, and a reader of records can use them");
+            TokenMode::Clear
+        }
         Some((Some(Mode::Omit) | None, _)) => TokenMode::Omit,
     }
 }
 
-fn hmac_key<'a>(node: &Node<'a>) -> Option<&'a [u8]> {
-    let key = node.text()?.as_bytes();
-    if !key.is_empty() && key.len() < MIN_HMAC_KEY_BYTES {
-        node.refuse(&format!("must have at least {MIN_HMAC_KEY_BYTES} bytes"));
+/// The key that makes references: the first one. The others are of earlier references: they are checked, so that a list
+/// that is handed to other tools holds in each, and not used here.
+fn first_key(node: &Node<'_>) -> Option<HmacKey> {
+    let keys = node.each(hmac_key);
+    let is_repeated = |(index, (id, _)): (usize, &(&str, &[u8]))| keys.iter().take(index).any(|(other, _)| other == id);
+    if keys.iter().enumerate().any(is_repeated) {
+        node.refuse("must not have an id twice");
     }
-    (key.len() >= MIN_HMAC_KEY_BYTES).then_some(key)
+    let (id, key) = keys.first()?;
+    HmacKey::new(id, key)
+}
+
+/// An entry: its id and its key.
+fn hmac_key<'a>(node: &Node<'a>) -> Option<(&'a str, &'a [u8])> {
+    let mut object = node.object()?;
+    let id = object.required("id").and_then(|node| key_id(&node));
+    let key = object.required("key").and_then(|node| key(&node));
+    object.finish();
+    Some((id?, key?))
+}
+
+fn key<'a>(node: &Node<'a>) -> Option<&'a [u8]> {
+    let key = node.text()?.as_bytes();
+    if key.len() < MIN_HMAC_KEY_BYTES {
+        node.refuse(&format!("must have at least {MIN_HMAC_KEY_BYTES} bytes"));
+        return None;
+    }
+    Some(key)
 }
 
 /// Part of every reference, between colons.
 fn key_id<'a>(node: &Node<'a>) -> Option<&'a str> {
     /// Longer ones are no names.
     const MAX_KEY_ID_BYTES: usize = 64;
-    let id = node.text()?;
+    let id = node.non_empty_text()?;
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     if id.len() > MAX_KEY_ID_BYTES || !id.bytes().all(is_allowed) {
         node.refuse("must be made of at most 64 of [A-Za-z0-9_.-]");

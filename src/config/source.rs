@@ -57,10 +57,13 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// Replaces `${NAME}` in every string value; problems are noted with the value's path.
 pub(super) fn fill_variables(value: &mut Value, path: &str, environment: Environment<'_>, problems: &Problems) {
     match value {
-        Value::String(text) if text.contains('$') => match filled(text, environment) {
-            Ok(new) => *text = new,
-            Err(sentence) => problems.add(path, &sentence),
-        },
+        Value::String(text) if text.contains('$') => {
+            let warn = |name: &str| problems.warn(path, &format!("environment variable {name} is empty"));
+            match filled(text, environment, &warn) {
+                Ok(new) => *text = new,
+                Err(sentence) => problems.add(path, &sentence),
+            }
+        }
         Value::Array(items) => {
             for (index, item) in items.iter_mut().enumerate() {
                 fill_variables(item, &format!("{path}[{index}]"), environment, problems);
@@ -76,7 +79,8 @@ pub(super) fn fill_variables(value: &mut Value, path: &str, environment: Environ
     }
 }
 
-fn filled(text: &str, environment: Environment<'_>) -> Result<String, String> {
+/// The text with its variables; hands over the name of each that is empty.
+fn filled(text: &str, environment: Environment<'_>, note_empty: &dyn Fn(&str)) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -90,7 +94,11 @@ fn filled(text: &str, environment: Environment<'_>) -> Result<String, String> {
         if !is_variable_name(name) {
             return Err(r#"has a "${...}" whose name is not [A-Za-z_][A-Za-z0-9_]*"#.to_owned());
         }
-        out.push_str(&environment(name).ok_or(format!("environment variable {name} is not set"))?);
+        let value = environment(name).ok_or(format!("environment variable {name} is not set"))?;
+        if value.is_empty() {
+            note_empty(name);
+        }
+        out.push_str(&value);
         rest = tail;
     }
     out.push_str(rest);
@@ -177,7 +185,7 @@ pub(super) mod tests {
         let problems = Problems::default();
         fill_variables(&mut value, "", &environment, &problems);
         assert_eq!(value, serde_json::json!({"a": {"b": ["Bearer s3cret", "s3crets3cret"]}, "c": "$TOKEN"}));
-        assert!(problems.into_vec().is_empty());
+        assert_eq!(problems.into_vecs(), (vec![], vec![]));
     }
 
     #[test]
@@ -185,7 +193,7 @@ pub(super) mod tests {
         let mut value = serde_json::json!({"a": ["${GONE}"], "b": "${", "c": "${1}"});
         let problems = Problems::default();
         fill_variables(&mut value, "", &|_| None, &problems);
-        let problems = problems.into_vec();
+        let problems = problems.into_vecs().0;
         assert_eq!(problems.len(), 3);
         assert_eq!(problems[0], "a[0]: environment variable GONE is not set");
         assert!(problems[1].starts_with("b: has a"), "{problems:?}");

@@ -1,7 +1,8 @@
 //! Where a value comes from: an object with exactly one key, such as `{header: x-user-id}`.
 
-use super::node::Node;
+use super::node::{Node, Object};
 use super::text::header_name;
+use crate::recorder::filter_state::FilterState;
 use crate::recorder::metadata::MetadataPath;
 use crate::recorder::response_json::Pointer;
 use crate::recorder::{gateway, identity, session};
@@ -14,13 +15,21 @@ enum Source {
     ResponseHeader(String),
     ResponseJson(Pointer),
     Metadata(MetadataPath),
+    FilterState(FilterState),
     PeerUriSan,
     PeerAddress,
 }
 
-/// An entry of `session.id` or `session.token`.
+/// Where a session may be named.
+const SESSION: [&str; 3] = ["header", "cookie", "bearer"];
+
+/// An entry of `session.token`.
 pub(super) fn session_source(node: &Node<'_>) -> Option<session::Source> {
-    match source(node, &["header", "cookie", "bearer"])? {
+    of_session(source(node, &SESSION)?)
+}
+
+fn of_session(source: Source) -> Option<session::Source> {
+    match source {
         Source::Header(name) => Some(session::Source::Header(name)),
         Source::Cookie(name) => Some(session::Source::Cookie(name)),
         Source::Bearer => Some(session::Source::Bearer),
@@ -28,13 +37,32 @@ pub(super) fn session_source(node: &Node<'_>) -> Option<session::Source> {
     }
 }
 
+/// An entry of `session.id`. Who has the value of a cookie, of a token or of a header with such a name has the session, so
+/// it is recorded as a reference unless the entry says `clear: true`.
+pub(super) fn session_id(node: &Node<'_>, tokens: &[session::Source]) -> Option<session::IdSource> {
+    let mut object = node.object()?;
+    let others = usize::from(object.has("clear"));
+    let source = one_source(&mut object, &SESSION, others).and_then(of_session);
+    let is_clear = object.read("clear", false, Node::boolean);
+    object.finish();
+    let source = source?;
+    let is_secret = tokens.contains(&source) || source.is_secret();
+    if is_clear && source == session::Source::Bearer {
+        node.refuse("clear is not for bearer: a token is recorded as a reference");
+    } else if is_clear && is_secret {
+        node.warn("is recorded as it is, and a reader of records can take the session over");
+    }
+    Some(session::IdSource { source, is_reference: is_secret && !is_clear })
+}
+
 /// An entry of a field of `identity`.
 pub(super) fn identity_source(node: &Node<'_>) -> Option<identity::Source> {
-    match source(node, &["header", "response_header", "response_json", "metadata", "peer_uri_san"])? {
+    match source(node, &["header", "response_header", "response_json", "metadata", "filter_state", "peer_uri_san"])? {
         Source::Header(name) => Some(identity::Source::Header(name)),
         Source::ResponseHeader(name) => Some(identity::Source::ResponseHeader(name)),
         Source::ResponseJson(pointer) => Some(identity::Source::ResponseJson(pointer)),
         Source::Metadata(path) => Some(identity::Source::Metadata(path)),
+        Source::FilterState(object) => Some(identity::Source::FilterState(object)),
         Source::PeerUriSan => Some(identity::Source::PeerUriSan),
         _ => None,
     }
@@ -54,7 +82,14 @@ pub(super) fn context_source(node: &Node<'_>) -> Option<gateway::ContextSource> 
 
 fn source(node: &Node<'_>, keys: &[&'static str]) -> Option<Source> {
     let mut object = node.object()?;
-    if object.len() != 1 {
+    let found = one_source(&mut object, keys, 0);
+    object.finish();
+    found
+}
+
+/// The source of an object that has so many other keys.
+fn one_source(object: &mut Object<'_>, keys: &[&'static str], others: usize) -> Option<Source> {
+    if object.len() != 1 + others {
         object.refuse(&format!("must have exactly one of {}", keys.join(", ")));
     }
     let mut found = None;
@@ -63,7 +98,6 @@ fn source(node: &Node<'_>, keys: &[&'static str]) -> Option<Source> {
             found = found.or(of_key(key, &value));
         }
     }
-    object.finish();
     found
 }
 
@@ -74,6 +108,7 @@ fn of_key(key: &str, value: &Node<'_>) -> Option<Source> {
         "response_header" => plain_header(value).map(Source::ResponseHeader),
         "response_json" => pointer(value).map(Source::ResponseJson),
         "metadata" => metadata(value).map(Source::Metadata),
+        "filter_state" => filter_state(value).map(Source::FilterState),
         "bearer" => on(value).map(|()| Source::Bearer),
         "peer_uri_san" => on(value).map(|()| Source::PeerUriSan),
         _ => on(value).map(|()| Source::PeerAddress),
@@ -128,4 +163,13 @@ fn metadata(node: &Node<'_>) -> Option<MetadataPath> {
         node.refuse(r#"must be a namespace and at least one key: "namespace:key", or a list of both"#);
     }
     path
+}
+
+/// The name of an object, such as `io.istio.peer_principal`.
+pub(super) fn filter_state(node: &Node<'_>) -> Option<FilterState> {
+    let object = FilterState::new(node.text()?);
+    if object.is_none() {
+        node.refuse("must be the name of an object in Envoy's filter state");
+    }
+    object
 }

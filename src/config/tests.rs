@@ -5,6 +5,7 @@ mod forms;
 mod identity;
 mod laws;
 mod lean;
+mod lints;
 mod mistakes;
 mod secrecy;
 
@@ -153,7 +154,7 @@ fn everything() -> Value {
         "correlation": {"session_id_header": "x-c-id", "sequence_header": "x-c-seq", "scope": "process"},
         "session": {
             "id": [{"cookie": "sid"}], "token": [{"header": "X-Token"}, {"bearer": true}], "token_mode": "hmac",
-            "hmac_key": "0123456789abcdef0123456789abcdef", "hmac_key_id": "k1",
+            "hmac_keys": [{"id": "k1", "key": "0123456789abcdef0123456789abcdef"}],
         },
         "identity": {
             "user_id": [{"response_header": "X-User"}, {"header": "x-user"}], "user_name": [{"peer_uri_san": true}],

@@ -9,6 +9,11 @@ pub(super) fn header_name(node: &Node<'_>) -> Option<String> {
         node.refuse("must be a header name");
         return None;
     }
+    // The codecs of Envoy make it the pseudo-header `:authority`.
+    if name == "host" {
+        node.refuse("is never there, since Envoy has it as :authority: match.hosts compares it, and it is recorded");
+        return None;
+    }
     Some(name)
 }
 

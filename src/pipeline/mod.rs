@@ -92,7 +92,6 @@ pub struct Pipeline {
     evidence: Evidence,
     wake_requested: bool,
     draining_since: Option<Duration>,
-    told_unknown_peer: bool,
     random: fastrand::Rng,
     notices: Notices,
     /// What was counted; the adapter reads it.
@@ -128,7 +127,6 @@ impl Pipeline {
             evidence: Evidence::default(),
             wake_requested: false,
             draining_since: None,
-            told_unknown_peer: false,
             random: fastrand::Rng::with_seed(seed),
             notices: Notices::default(),
             stats: Stats::default(),

@@ -2,12 +2,6 @@
 
 use std::time::Duration;
 
-use super::Pipeline;
-
-/// What to do when Envoy took the peer's address from a header.
-const UNKNOWN_PEER: &str = "control or identity headers came from a peer that cannot be known, since its address was \
-    taken from x-forwarded-for: they count as absent; let a set_filter_state filter before this one provide audit.direct_peer";
-
 /// Shortest time between two lines of the same kind.
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -153,15 +147,6 @@ impl Notices {
     #[must_use]
     pub fn take(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.ready)
-    }
-}
-
-impl Pipeline {
-    /// Such headers came from a peer that cannot be known: tells the operator the remedy, once.
-    pub fn handle_unknown_peer(&mut self) {
-        if !std::mem::replace(&mut self.told_unknown_peer, true) {
-            self.say(Level::Warn, UNKNOWN_PEER.to_owned());
-        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::policy::{Readings, RequestHead, Rule};
 use super::request::Request;
 use super::rpc::Claim;
 use super::tracking::{Presence, Tracking};
-use super::trust::Verdict;
+use super::trust::{Judgement, Verdict};
 use super::{Host, Recorder, path};
 use crate::host::{Property, Stream};
 use crate::stats::{Counter, Stats};
@@ -76,9 +76,17 @@ impl Recorder {
         }
         let id = exchange.connection(stream);
         let protocol = || stream.property(Property::Protocol);
-        let verdict = self.connections.verdict(id, || self.settings.trust.judge(stream), protocol);
+        let verdict = self.connections.verdict(id, || self.judge_peer(stream), protocol);
         exchange.judge(verdict);
         verdict
+    }
+
+    fn judge_peer(&self, stream: &dyn Stream) -> (Verdict, bool) {
+        let Judgement { verdict, lasts, peer } = self.settings.trust.judge(stream);
+        if let Some(peer) = peer.filter(|_| verdict != Verdict::Trusted) {
+            self.distrust.note(peer);
+        }
+        (verdict, lasts)
     }
 
     pub(super) fn removals(&self, presence: Presence, trusted: bool, stats: &mut Stats) -> Vec<&str> {

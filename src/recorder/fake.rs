@@ -13,7 +13,7 @@ pub(crate) struct FakeStream {
     /// Response headers that come behind those, several of a name or not.
     pub(crate) repeated_response_headers: Vec<(String, Vec<u8>)>,
     pub(crate) response_trailers: HashMap<String, Vec<u8>>,
-    pub(crate) metadata: HashMap<String, Vec<u8>>,
+    pub(crate) by_path: HashMap<String, Vec<u8>>,
     /// Request headers as they are at the end.
     pub(crate) request_headers: Vec<(String, Vec<u8>)>,
     /// The current chunk of the response's body.
@@ -91,8 +91,8 @@ impl Stream for FakeStream {
         part
     }
 
-    fn metadata(&self, path: &str) -> Option<Vec<u8>> {
-        self.metadata.get(path).cloned()
+    fn property_at(&self, path: &str) -> Option<Vec<u8>> {
+        self.by_path.get(path).cloned()
     }
 
     fn response_trailer(&self, name: &str) -> Option<Vec<u8>> {

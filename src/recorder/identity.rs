@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
+use super::filter_state::FilterState;
 use super::headers::Headers;
 use super::metadata::MetadataPath;
 use super::request::MAX_NAME_BYTES;
@@ -21,6 +22,8 @@ pub enum Source {
     ResponseJson(Pointer),
     /// A value of the dynamic metadata.
     Metadata(MetadataPath),
+    /// An object of the filter state.
+    FilterState(FilterState),
     /// First URI SAN of the peer's certificate.
     PeerUriSan,
 }
@@ -34,6 +37,7 @@ impl Source {
             Self::ResponseHeader(_) => "response_header",
             Self::ResponseJson(_) => "response_json",
             Self::Metadata(_) => "metadata",
+            Self::FilterState(_) => "filter_state",
             Self::PeerUriSan => "peer_uri_san",
         }
     }
@@ -196,6 +200,7 @@ fn first_value(
 fn of_request(source: &Source, stream: &dyn Stream) -> Option<Vec<u8>> {
     match source {
         Source::Metadata(path) => path.read(stream),
+        Source::FilterState(object) => object.read(stream),
         Source::PeerUriSan => stream.property(Property::PeerUriSan),
         Source::Header(_) | Source::ResponseHeader(_) | Source::ResponseJson(_) => None,
     }

@@ -76,7 +76,7 @@ impl Policy {
     }
 
     /// The place of the first rule from `start` on that matches, whatever protocol it is for.
-    fn next_match(&self, start: usize, request: &RequestHead<'_>) -> Option<(usize, &Rc<Rule>)> {
+    pub(super) fn next_match(&self, start: usize, request: &RequestHead<'_>) -> Option<(usize, &Rc<Rule>)> {
         let mut first = self.rules.len();
         for index in &self.indexes {
             index.pieces(request, |piece| first = self.first_of(index.places(piece), start..first, request));

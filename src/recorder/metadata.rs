@@ -28,7 +28,7 @@ impl MetadataPath {
     /// The string or whole number that stands there: one host call. Anything else is absent.
     #[must_use]
     pub fn read(&self, stream: &dyn Stream) -> Option<Vec<u8>> {
-        scalar(stream.metadata(&self.0)?)
+        scalar(stream.property_at(&self.0)?)
     }
 }
 

@@ -11,10 +11,13 @@ mod completeness;
 mod completion;
 mod connections;
 pub mod correlation;
+pub mod covering;
 pub mod credentials;
+mod distrust;
 mod ending;
 mod evidence;
 pub mod exchange;
+pub mod filter_state;
 mod finish;
 pub mod flags;
 pub mod gateway;
@@ -62,12 +65,13 @@ use crate::time::Now;
 use begin::RequestContext;
 use connections::Connections;
 use correlation::Correlator;
+use distrust::Distrust;
 use exchange::{Exchange, Subject};
 use headers::Headers;
 use own_batch::OwnBatch;
 use policy::Policy;
 use tracking::TrackingNames;
-use trust::{Trust, Verdict};
+use trust::Trust;
 
 /// What the recorder needs to know; fixed for the life of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,8 +116,6 @@ pub struct Instructions<'s> {
     pub remove: Vec<&'s str>,
     /// Headers to set, after that.
     pub set: Vec<(&'s str, Vec<u8>)>,
-    /// Headers that only a trusted peer may use came, and the direct peer cannot be known: the operator should hear of it.
-    pub peer_unknown: bool,
     /// What is demanded before the request may go upstream. Other than nothing: ask for [`Recorder::received`].
     pub require_audit: RequireAudit,
 }
@@ -140,6 +142,7 @@ pub struct Recorder {
     settings: Settings,
     tracking_names: TrackingNames,
     connections: Connections,
+    distrust: Distrust,
     /// Of the bodies of all responses that are going on.
     bodies: Rc<Quota>,
 }
@@ -149,7 +152,20 @@ impl Recorder {
     /// [`MAX_BODIES_BYTES`].
     #[must_use]
     pub fn new(settings: Settings, bodies: Rc<Quota>) -> Self {
-        Self { tracking_names: settings.tracking.names(), settings, connections: Connections::default(), bodies }
+        Self {
+            tracking_names: settings.tracking.names(),
+            settings,
+            connections: Connections::default(),
+            distrust: Distrust::default(),
+            bodies,
+        }
+    }
+
+    /// The next line for the log: about peers whose control and identity headers do not count, once for each network, at
+    /// most ten in all.
+    #[must_use]
+    pub fn poll_warning(&self) -> Option<String> {
+        self.distrust.poll()
     }
 
     /// Takes the request headers: decides what to remove and to set, and whether a rule may want a record.
@@ -167,7 +183,6 @@ impl Recorder {
         Instructions {
             remove,
             set,
-            peer_unknown: exchange.verdict() == Some(Verdict::Unknown),
             require_audit: exchange.audited().map_or(RequireAudit::None, |audited| audited.subject.required()),
         }
     }
@@ -191,7 +206,7 @@ impl Recorder {
         }
         let pair = exchange.audited().and_then(|audited| audited.subject.correlation);
         let set = pair.into_iter().flat_map(|pair| self.correlation_headers(pair)).collect();
-        Instructions { remove, set, peer_unknown: false, require_audit: RequireAudit::None }
+        Instructions { remove, set, require_audit: RequireAudit::None }
     }
 
     /// What can be recorded of a request that has not gone upstream yet; `None` when no rule wants a record.

@@ -6,7 +6,7 @@
 
 use super::headers::Headers;
 use super::path;
-use super::policy::RequestHead;
+use super::policy::{Policy, RequestHead};
 use super::redact::looks_secret;
 
 /// What batches of this configuration look like, and what proves that a request is one.
@@ -28,6 +28,20 @@ impl OwnBatch {
         Self { product, target: target.to_owned(), path, headers: headers.to_vec() }
     }
 
+    /// Whether batches carry a proof of their own.
+    #[must_use]
+    pub fn has_secret(&self) -> bool {
+        self.headers.iter().any(is_secret)
+    }
+
+    /// Whether a rule that records has a batch among its requests, as far as method and path show it.
+    #[must_use]
+    pub fn is_recorded_by(&self, policy: &Policy) -> bool {
+        let headers = Headers::default();
+        let head = RequestHead { headers: &headers, method: b"POST", path: &self.path, authority: b"", tracked: false };
+        policy.candidates(&head).any(|(rule, _)| rule.recorded)
+    }
+
     /// Whether the request has the marks of a batch, byte by byte: what an upstream may read otherwise has not. For a path
     /// of another length it costs one comparison.
     pub(super) fn resembles(&self, head: &RequestHead<'_>) -> bool {
@@ -46,14 +60,16 @@ impl OwnBatch {
     /// Whether the request carries every secret of a batch. `None` where batches have none.
     pub(super) fn is_proven(&self, headers: &Headers<'_>) -> Option<bool> {
         let mut is_proven = None;
-        for (name, value) in &self.headers {
-            if looks_secret(name) && !value.is_empty() {
-                let carries = headers.only(name).is_some_and(|found| is_equal(found, value.as_bytes()));
-                is_proven = Some(carries && is_proven != Some(false));
-            }
+        for (name, value) in self.headers.iter().filter(|header| is_secret(header)) {
+            let carries = headers.only(name).is_some_and(|found| is_equal(found, value.as_bytes()));
+            is_proven = Some(carries && is_proven != Some(false));
         }
         is_proven
     }
+}
+
+fn is_secret((name, value): &(String, String)) -> bool {
+    looks_secret(name) && !value.is_empty()
 }
 
 /// Takes the same time wherever the texts differ, so that the time does not show how much of a secret is right.

@@ -192,6 +192,15 @@ impl Template {
         (start, end)
     }
 
+    /// A path that has this form.
+    pub(super) fn example(&self) -> String {
+        let segment = |segment: &Segment| match segment {
+            Segment::Literal(text) => ["/", text].concat(),
+            Segment::Variable => "/x".to_owned(),
+        };
+        self.segments.iter().map(segment).collect()
+    }
+
     /// Whether a normalized path has this form.
     #[must_use]
     pub fn matches(&self, path: &[u8]) -> bool {

@@ -98,7 +98,7 @@ impl HeaderCondition {
 }
 
 impl ValuePattern {
-    fn matches(&self, value: &[u8]) -> bool {
+    pub(super) fn matches(&self, value: &[u8]) -> bool {
         match self {
             Self::Exact(text) => value == text.as_bytes(),
             Self::Prefix(text) => value.starts_with(text.as_bytes()),

@@ -1,22 +1,30 @@
 //! Names whose values must not be recorded.
 //!
-//! Names are judged by word, so that `session_key` is a secret and `monkey` is none. Where somebody has written the words
-//! together in lower case, only endings and parts tell that no other word has. When in doubt a name is a secret: too
-//! much redacted is seen and mended, too little is not.
+//! Names are judged by word, so that `session_key` is a secret and `monkey` is none. Where the words are written together in
+//! lower case, only endings and parts count that no other word has. When in doubt a name is a secret: too much redacted is
+//! seen and mended, too little is not.
 
 /// What is recorded in place of a value whose name looks secret.
 pub const REDACTED: &str = "[REDACTED]";
 
 /// Words that make a secret of any name with them, also in the plural.
-const WORDS: &str = "pass pw pin pincode otp totp hotp key authn authz authorization authentication authenticate \
-    session sess sid bearer signature sig hmac saml assertion verifier csrf xsrf cred salt cvv cvc cvn ssn";
+const WORDS: &str = "pass pw pin pincode otp totp hotp mfa key authn authz authorization authentication authenticate \
+    session sess sid bearer signature sig hmac saml assertion verifier csrf xsrf cred salt cvv cvc cvn ssn ticket dpop";
 
 /// The same for the ends of words, as in `csrfmiddlewaretoken`.
 const ENDINGS: &str = "token secret cookie pwd auth jwt";
 
-/// The same for parts of words, as in `newpasswordhash` and `ASPSESSIONIDQQSRTABC`.
+/// The same for parts of words, as in `newpasswordhash` and `ASPSESSIONIDQQSRTABC`; and of the whole name without what
+/// stands between its words, as in `recovery_code`.
 const PARTS: &str = "password passwd passphrase passcode credential sessionid sessid apikey appkey authkey accesskey \
-    secretkey privatekey sharedkey signingkey encryptionkey";
+    secretkey privatekey sharedkey signingkey encryptionkey sessionkey secretanswer secretquestion tokenid tokenvalue \
+    tokenhash jwtassertion userpin cardpin newpin oldpin loginpin otpcode authcode authorizationcode mfacode \
+    verificationcode recoverycode securitycode backupcode accesscode activationcode confirmationcode resetcode \
+    logincode onetimecode pairingcode devicecode usercode invitecode";
+
+/// The authorization code of OAuth (RFC 6749, section 4.1.2), which is good for one use. In a longer name `code` may mean
+/// anything.
+const CODE: &str = "code";
 
 /// Whether the name of a header, query parameter or cookie looks as if its value were a secret.
 ///
@@ -25,7 +33,12 @@ const PARTS: &str = "password passwd passphrase passcode credential sessionid se
 #[must_use]
 pub fn looks_secret(name: &str) -> bool {
     let mut runs = name.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
-    runs.any(|run| is_secret(run) || has_secret_word(run))
+    name.eq_ignore_ascii_case(CODE) || runs.any(|run| is_secret(run) || has_secret_word(run)) || has_secret_part(name)
+}
+
+fn has_secret_part(name: &str) -> bool {
+    let joined: Vec<u8> = name.bytes().filter(u8::is_ascii_alphanumeric).collect();
+    has_any(&joined, PARTS, Place::Anywhere)
 }
 
 fn has_secret_word(mut run: &[u8]) -> bool {
@@ -55,7 +68,11 @@ fn first_word(run: &[u8]) -> usize {
 
 fn is_secret(word: &[u8]) -> bool {
     let lists = [(WORDS, Place::Whole), (ENDINGS, Place::End), (PARTS, Place::Anywhere)];
-    lists.iter().any(|(list, place)| list.as_bytes().split(|byte| *byte == b' ').any(|known| place.has(word, known)))
+    lists.iter().any(|(list, place)| has_any(word, list, *place))
+}
+
+fn has_any(word: &[u8], list: &str, place: Place) -> bool {
+    list.as_bytes().split(|byte| *byte == b' ').any(|known| place.has(word, known))
 }
 
 /// Where in a word a known one must stand.
@@ -126,6 +143,20 @@ mod tests {
     fn words_written_together() {
         check("userpassword accesstoken apikey x-apikey sessionid phpsessid JSESSIONID PHPSESSID clientsecret", true);
         check("csrfmiddlewaretoken newpasswordhash ASPSESSIONIDQQSRTABC basicauth userjwt xauth aspcookie", true);
+    }
+
+    #[test]
+    fn secrets_that_are_good_for_one_use() {
+        check(
+            "code Code authcode auth_code authorization_code ticket service-ticket dpop DPoP mfa mfa_code otpcode",
+            true,
+        );
+        check(
+            "verification_code verificationCode recovery-code securitycode Security_Code backup.codes device_code",
+            true,
+        );
+        check("tokenid tokenvalue token_hash secretanswer userpin user-pin jwtassertion sessionkey1 otp_code", true);
+        check("zipcode zip_code error_code statusCode codec encode code_page barcode ticketing x-code-owner", false);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::credentials::{bearer, cookies, is_basic, set_cookies};
 use super::headers::Headers;
+use super::redact::looks_secret;
 use super::token::{TokenMode, sha256_hex};
 use super::values::Values;
 
@@ -16,11 +17,20 @@ pub enum Source {
     Bearer,
 }
 
+/// A source of the session id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdSource {
+    /// Where the id comes from.
+    pub source: Source,
+    /// Who has the value has the session: what is recorded is a reference of it, keyed where tokens are.
+    pub is_reference: bool,
+}
+
 /// The section `session`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Sources of the id, in the order in which they are tried.
-    pub id: Vec<Source>,
+    pub id: Vec<IdSource>,
     /// Sources of the token, in the order in which they are tried.
     pub token: Vec<Source>,
     /// How the token is recorded.
@@ -104,7 +114,7 @@ impl Settings {
     pub(super) fn read(&self, headers: &Headers<'_>) -> (Session, bool) {
         let mut conflict = false;
         let mut value = |source: &Source| source.values(headers).noting(&mut conflict);
-        let id = self.id.iter().find_map(|source| self.id_of(source, value(source)?));
+        let id = self.id.iter().find_map(|id| self.id_of(value(&id.source)?, id.is_reference));
         let token_ref = match self.token_mode {
             TokenMode::Omit => None,
             _ => self.token.iter().find_map(value).and_then(|token| self.token_mode.reference(token)),
@@ -116,25 +126,35 @@ impl Settings {
     /// that of [`Self::read`].
     pub(super) fn of_response(&self, headers: &Headers<'_>) -> (Option<SessionId>, bool) {
         let mut conflict = false;
-        let mut own = |source: &Source| {
-            let values = match source {
+        let mut own = |id: &IdSource| {
+            let values = match &id.source {
                 Source::Header(name) => headers.values(name),
                 Source::Cookie(name) => set_cookies(headers, name),
                 Source::Bearer => Values::default(),
             };
-            self.id_of(source, values.noting(&mut conflict)?)
+            self.id_of(values.noting(&mut conflict)?, id.is_reference)
         };
-        let id = self.id.iter().find_map(&mut own).or_else(|| own(&Source::Header(ID_HEADER.to_owned())));
+        let returned = || IdSource { source: Source::Header(ID_HEADER.to_owned()), is_reference: false };
+        let id = self.id.iter().find_map(&mut own).or_else(|| own(&returned()));
         (id, conflict)
     }
 
-    fn id_of(&self, source: &Source, value: &[u8]) -> Option<SessionId> {
-        let is_secret = *source == Source::Bearer || self.token.contains(source);
-        if is_secret { Some(SessionId::of_secret(value, &self.token_mode)) } else { SessionId::checked(value) }
+    fn id_of(&self, value: &[u8], is_reference: bool) -> Option<SessionId> {
+        if is_reference { Some(SessionId::of_secret(value, &self.token_mode)) } else { SessionId::checked(value) }
     }
 }
 
 impl Source {
+    /// Whether who has a value of it has the session: a cookie, a token, or a header whose name says so. That a header names
+    /// a session makes no secret of it.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        match self {
+            Self::Header(name) => looks_secret(&name.replace("session", "")),
+            Self::Cookie(_) | Self::Bearer => true,
+        }
+    }
+
     fn values<'h>(&self, headers: &Headers<'h>) -> Values<&'h [u8]> {
         match self {
             Self::Header(name) => headers.values(name),

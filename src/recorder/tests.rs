@@ -48,9 +48,9 @@ use crate::time::Now;
 
 const START: Now = Now { unix_nanos: 1_700_000_000_000_000_000, uptime: Duration::from_secs(100) };
 const END: Now = Now { unix_nanos: START.unix_nanos + 250_000_000, uptime: Duration::from_millis(100_250) };
-const TRUSTED: &str = "10.1.2.3:4567";
+const TRUSTED: &str = "127.0.0.1:4567";
 const UNTRUSTED: &str = "203.0.113.9:4567";
-const UNKNOWN: &str = "10.1.2.3:0";
+const UNKNOWN: &str = "127.0.0.1:0";
 const TRACK: (&str, &str) = ("x-session-track", "true");
 const CONTEXT: (&str, &str) = ("x-session-context", "device=1");
 

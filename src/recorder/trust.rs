@@ -1,9 +1,11 @@
-//! Who may speak through control and identity headers: decided by the direct peer's address or its certificate.
+//! Whose control and identity headers count: decided by the direct peer's address, its certificate, or a principal that an
+//! earlier filter has verified.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::filter_state::FilterState;
 use crate::host::{Property, Stream};
 
 /// Whom to believe.
@@ -23,6 +25,39 @@ pub struct Trust {
     /// Of several URI SANs Envoy yields the first in the order of the certificate, and that one decides. SPIFFE (X.509-SVID,
     /// section 2) demands exactly one; its authorities sign no other certificate.
     pub uri_sans: Vec<String>,
+    /// Principals in the filter state, where TLS ends before this connection (a waypoint).
+    pub principals: Vec<Principal>,
+}
+
+/// An object of the filter state that holds who the peer is, as an earlier filter has verified it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The object.
+    pub object: FilterState,
+    /// Who is trusted: compared as [`Trust::uri_sans`] are.
+    pub prefixes: Vec<String>,
+}
+
+/// Where the direct peer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// At this address. It is trusted in any case by its certificate or as a principal.
+    Address(IpAddr),
+    /// Envoy took the address from a header, which a client can write.
+    OfHeader,
+    /// It has no IP address: an internal listener of Envoy, or a Unix socket.
+    NoAddress,
+}
+
+/// What was found about the direct peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Whether its headers count.
+    pub verdict: Verdict,
+    /// Whether the same is found on every request of the connection.
+    pub lasts: bool,
+    /// Where it is; `None` where that was not needed.
+    pub peer: Option<Peer>,
 }
 
 /// What is known about the direct peer.
@@ -32,31 +67,42 @@ pub enum Verdict {
     Trusted,
     /// They count as absent.
     Untrusted,
-    /// Envoy took the address from `x-forwarded-for`, which a client can write; treated as untrusted.
+    /// It has no address that could be compared; treated as untrusted.
     Unknown,
 }
 
 impl Trust {
-    /// Judges the direct peer of a stream: one or two host calls, plus one when URI SANs are configured; that one alone
-    /// when it decides.
-    ///
-    /// With the verdict comes whether it is the one on every request of the connection: a certificate and `audit.direct_peer`
-    /// stay as they are, while another address may be known for one request and not for the next.
-    pub fn judge(&self, stream: &dyn Stream) -> (Verdict, bool) {
-        if !self.uri_sans.is_empty() && self.trusts_certificate(stream) {
-            return (Verdict::Trusted, true);
-        }
-        match stream.property(Property::DirectPeer).filter(|value| !value.is_empty()) {
-            Some(provided) => (self.verdict(parse_ip(&provided)), true),
-            None => (self.verdict(source_address(stream)), false),
-        }
+    /// Whether other peers than those of the same machine may be trusted.
+    #[must_use]
+    pub fn names_others(&self) -> bool {
+        let is_remote = |cidr: &IpNet| !cidr.addr().is_loopback();
+        !self.uri_sans.is_empty() || !self.principals.is_empty() || self.cidrs.iter().any(is_remote)
     }
 
-    fn verdict(&self, peer: Option<IpAddr>) -> Verdict {
+    /// Judges the direct peer of a stream: one or two host calls, plus one when URI SANs are configured and one for each
+    /// principal; those alone when they decide.
+    ///
+    /// A certificate and `audit.direct_peer` are the same for every request of a connection, while another address may be
+    /// known for one request and not for the next. A filter may set a principal for each request.
+    pub fn judge(&self, stream: &dyn Stream) -> Judgement {
+        if !self.uri_sans.is_empty() && self.trusts_certificate(stream) {
+            return Judgement { verdict: Verdict::Trusted, lasts: true, peer: None };
+        }
+        if self.principals.iter().any(|principal| principal.is_in(stream)) {
+            return Judgement { verdict: Verdict::Trusted, lasts: false, peer: None };
+        }
+        let provided = stream.property(Property::DirectPeer).filter(|value| !value.is_empty());
+        let lasts = provided.is_some() && self.principals.is_empty();
+        let peer =
+            provided.map_or_else(|| of_source(stream), |text| parse_ip(&text).map_or(Peer::NoAddress, Peer::Address));
+        Judgement { verdict: self.verdict(peer), lasts, peer: Some(peer) }
+    }
+
+    fn verdict(&self, peer: Peer) -> Verdict {
         match peer {
-            None => Verdict::Unknown,
-            Some(address) if self.cidrs.iter().any(|cidr| cidr.contains(&address)) => Verdict::Trusted,
-            Some(_) => Verdict::Untrusted,
+            Peer::Address(address) if self.cidrs.iter().any(|cidr| cidr.contains(&address)) => Verdict::Trusted,
+            Peer::Address(_) => Verdict::Untrusted,
+            Peer::OfHeader | Peer::NoAddress => Verdict::Unknown,
         }
     }
 
@@ -66,17 +112,27 @@ impl Trust {
     }
 }
 
+impl Principal {
+    fn is_in(&self, stream: &dyn Stream) -> bool {
+        let value = self.object.read(stream).unwrap_or_default();
+        self.prefixes.iter().any(|prefix| has_prefix(&value, prefix.as_bytes()))
+    }
+}
+
 /// `spiffe://mesh` must not match `spiffe://mesh.evil/x`: the rest starts at a path boundary.
 fn has_prefix(san: &[u8], prefix: &[u8]) -> bool {
     san.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || prefix.ends_with(b"/") || rest.starts_with(b"/"))
 }
 
-/// The address of the source, if that is a connection's. A claim in a PROXY line has a port, and only `audit.direct_peer`
-/// sees behind it.
-fn source_address(stream: &dyn Stream) -> Option<IpAddr> {
-    let source = stream.property(Property::SourceAddress)?;
-    let (address, _) = split_port(&source)?;
-    (!is_of_header(&source)).then_some(address).and_then(parse_ip)
+/// The source, if its address is a connection's. A claim in a PROXY line has a port, and only `audit.direct_peer` sees
+/// behind it.
+fn of_source(stream: &dyn Stream) -> Peer {
+    let source = stream.property(Property::SourceAddress).unwrap_or_default();
+    match split_port(&source).and_then(|(address, _)| parse_ip(address)) {
+        None => Peer::NoAddress,
+        Some(_) if is_of_header(&source) => Peer::OfHeader,
+        Some(address) => Peer::Address(address),
+    }
 }
 
 /// Whether Envoy took this `ip:port` from a header: port 0 gives it away.
@@ -100,10 +156,12 @@ fn unbracketed(address: &[u8]) -> &[u8] {
     address.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")).unwrap_or(address)
 }
 
-/// IPv4-mapped IPv6 addresses count as the IPv4 address that they carry.
+/// IPv4-mapped IPv6 addresses count as the IPv4 address that they carry. The zone of a link-local address (`fe80::1%eth0`,
+/// RFC 4007, section 11) is no part of it.
 fn parse_ip(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(unbracketed(text)).ok()?;
-    text.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+    let address = text.split_once('%').map_or(text, |(address, _)| address);
+    address.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -115,13 +173,14 @@ mod tests {
         Trust {
             cidrs: vec!["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()],
             uri_sans: vec!["spiffe://mesh.internal".to_owned()],
+            principals: Vec::new(),
         }
     }
 
     #[track_caller]
     fn check(properties: &[(Property, &str)], expected: Verdict) {
         let stream = FakeStream::default().with_properties(properties);
-        assert_eq!(trust().judge(&stream).0, expected, "{properties:?}");
+        assert_eq!(trust().judge(&stream).verdict, expected, "{properties:?}");
     }
 
     #[test]

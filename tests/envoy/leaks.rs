@@ -44,7 +44,7 @@ fn plugin() -> Value {
     json!({
         "batch": {"max_delay": "50ms"},
         "retry": {"initial_backoff": "20ms", "max_backoff": "50ms"},
-        "session": {"id": [{"header": "x-session-id"}, {"bearer": true}], "hmac_key": "${AUDIT_HMAC_KEY}"},
+        "session": {"id": [{"header": "x-session-id"}, {"bearer": true}], "hmac_keys": [{"id": "k1", "key": "${AUDIT_HMAC_KEY}"}]},
         "rules": [tracked, login, held, rule("audited", "/audited"), {"name": "check", "match": {"path": {"exact": "/check"}}}],
     })
 }

@@ -53,7 +53,7 @@ fn tracked_rule() -> Vec<Case> {
 
 /// The section that makes references of session tokens.
 pub(crate) fn hmac() -> Value {
-    json!({"session": {"hmac_key": KEY, "hmac_key_id": "k1"}})
+    json!({"session": {"hmac_keys": [{"id": "k1", "key": KEY}]}})
 }
 
 /// What a rule asks for, one thing at a time, over a rule that asks for nothing.

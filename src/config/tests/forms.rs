@@ -8,7 +8,8 @@ use crate::recorder::{gateway, identity, session};
 
 #[test]
 fn every_key_is_read() {
-    let Config { recorder, pipeline } = accepted(&everything());
+    let Config { recorder, pipeline, warnings } = accepted(&everything());
+    assert_eq!(warnings, ["configuration: enabled is false: no request is held for require_audit"]);
     assert!(!recorder.enabled && recorder.tracking.strip_context && recorder.tracking.record_empty_context);
     let tracking = &recorder.tracking;
     assert_eq!(
@@ -92,7 +93,7 @@ fn every_source_is_read() {
     assert_eq!(edge.set_tracking, Some(gateway::SetTracking { operation: Some("edge".to_owned()), context }));
     let key = HmacKey::new("k1", b"0123456789abcdef0123456789abcdef").unwrap();
     let session = session::Settings {
-        id: vec![session::Source::Cookie(header("sid"))],
+        id: vec![session::IdSource { source: session::Source::Cookie(header("sid")), is_reference: true }],
         token: vec![session::Source::Header(header("x-token")), session::Source::Bearer],
         token_mode: TokenMode::Hmac(key),
     };

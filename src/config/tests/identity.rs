@@ -18,9 +18,9 @@ fn a_source_is_exactly_one_of_those_that_its_list_knows() {
     refused(&with("/session/token", two), &[&format!("session.token[0]: {session}")]);
     refused(
         &with("/session/id", json!([{"metadata": "ns:key"}])),
-        &["session.id[0].metadata: unknown key (known here: header, cookie, bearer)"],
+        &["session.id[0].metadata: unknown key (known here: header, cookie, bearer, clear)"],
     );
-    let known = "header, response_header, response_json, metadata, peer_uri_san";
+    let known = "header, response_header, response_json, metadata, filter_state, peer_uri_san";
     refused(
         &with("/identity/user_id", json!([{"cookie": "a"}])),
         &[&format!("identity.user_id[0].cookie: unknown key (known here: {known})")],
@@ -75,31 +75,74 @@ fn the_name_of_a_source_is_checked() {
 #[test]
 fn a_key_makes_references_and_no_mode_does_without_one_that_needs_it() {
     let mode = |section: Value| accepted(&with("/session", section)).recorder.session.token_mode;
-    assert!(matches!(mode(json!({"hmac_key": KEY})), TokenMode::Hmac(_)));
-    assert_eq!(mode(json!({"hmac_key": KEY, "token_mode": "omit"})), TokenMode::Omit);
+    let keys = |ids: &[&str]| ids.iter().map(|id| json!({"id": id, "key": format!("{KEY}{id}")})).collect::<Value>();
+    let first = mode(json!({"hmac_keys": keys(&["new", "old"])}));
+    assert!(matches!(first, TokenMode::Hmac(_)));
+    assert_eq!(first, mode(json!({"hmac_keys": keys(&["new"])})), "the first one makes references");
+    assert_ne!(first, mode(json!({"hmac_keys": keys(&["old", "new"])})));
+    assert_eq!(mode(json!({"hmac_keys": keys(&["a"]), "token_mode": "omit"})), TokenMode::Omit);
+    assert_eq!(mode(json!({"hmac_keys": []})), TokenMode::Omit);
     assert_eq!(mode(json!({"token_mode": "sha256"})), TokenMode::Sha256);
-    let needs = "session.token_mode: needs a valid session.hmac_key";
+    let needs = "session.token_mode: needs a valid key in session.hmac_keys";
     refused(&with("/session/token_mode", json!("hmac")), &[needs]);
-    let short = json!({"token_mode": "hmac", "hmac_key": "short"});
-    refused(&with("/session", short), &["session.hmac_key: must have at least 32 bytes", needs]);
-    let id = "session.hmac_key_id: must be made of at most 64 of [A-Za-z0-9_.-]";
-    for bad in ["a:b".to_owned(), "x".repeat(65)] {
-        refused(&with("/session/hmac_key_id", json!(bad)), &[id]);
+    for key in ["short", "", &"x".repeat(31)] {
+        let short = json!({"token_mode": "hmac", "hmac_keys": [{"id": "k", "key": key}]});
+        refused(&with("/session", short), &["session.hmac_keys[0].key: must have at least 32 bytes", needs]);
     }
+    let older = json!([{"id": "a", "key": KEY}, {"id": "b", "key": "short"}]);
+    refused(&with("/session/hmac_keys", older), &["session.hmac_keys[1].key: must have at least 32 bytes"]);
+    refused(&with("/session/hmac_keys", keys(&["a", "b", "a"])), &["session.hmac_keys: must not have an id twice"]);
+    let id = "session.hmac_keys[0].id: must be made of at most 64 of [A-Za-z0-9_.-]";
+    for bad in ["a:b".to_owned(), "x".repeat(65)] {
+        refused(&with("/session/hmac_keys", json!([{"id": bad, "key": KEY}])), &[id]);
+    }
+    refused(
+        &with("/session/hmac_keys", json!([{}])),
+        &["session.hmac_keys[0].id: is required", "session.hmac_keys[0].key: is required"],
+    );
 }
 
 #[test]
 fn secrets_in_clear_are_worth_a_warning() {
-    let warnings = |mode: &str| accepted(&with("/session/token_mode", json!(mode))).warnings().len();
+    let warnings = |mode: &str| accepted(&with("/session/token_mode", json!(mode))).warnings.len();
     assert_eq!((warnings("clear"), warnings("sha256"), warnings("omit")), (1, 0, 0));
     let handed_on = |source: Value| {
         let gateway = json!({"name": "edge", "set_tracking": {"context": {"field": source}}});
-        accepted(&with_rule(&gateway)).warnings()
+        accepted(&with_rule(&gateway)).warnings
     };
-    let expected = ["rule edge: set_tracking.context hands on what looks secret"];
+    let expected = ["rules[0]: set_tracking.context hands on what looks secret"];
     assert_eq!(handed_on(json!({"cookie": "session"})), expected);
     assert_eq!(handed_on(json!({"header": "x-api-key"})), expected);
     assert!(handed_on(json!({"cookie": "theme"})).is_empty());
+}
+
+#[test]
+fn an_id_that_opens_a_session_is_a_reference() {
+    let id = |source: Value| {
+        let config = accepted(&with("/session/id", json!([source])));
+        (config.recorder.session.id[0].is_reference, config.warnings.len())
+    };
+    for (source, expected) in [
+        (json!({"cookie": "JSESSIONID"}), (true, 0)),
+        (json!({"cookie": "JSESSIONID", "clear": false}), (true, 0)),
+        (json!({"cookie": "JSESSIONID", "clear": true}), (false, 1)),
+        (json!({"bearer": true}), (true, 0)),
+        (json!({"header": "x-session-id"}), (false, 0)),
+        (json!({"header": "x-session-id", "clear": true}), (false, 0)),
+        (json!({"header": "x-session-token"}), (true, 0)),
+        (json!({"header": "x-session-token", "clear": true}), (false, 1)),
+    ] {
+        assert_eq!(id(source.clone()), expected, "{source}");
+    }
+    let clear = "session.id[0]: clear is not for bearer: a token is recorded as a reference";
+    refused(&with("/session/id", json!([{"bearer": true, "clear": true}])), &[clear]);
+    let one = "session.id[0]: must have exactly one of header, cookie, bearer";
+    refused(&with("/session/id", json!([{"clear": true}])), &[one]);
+    let token = "session.token[0].clear: unknown key (known here: header, cookie, bearer)";
+    refused(
+        &with("/session/token", json!([{"cookie": "a", "clear": true}])),
+        &["session.token[0]: must have exactly one of header, cookie, bearer", token],
+    );
 }
 
 #[test]

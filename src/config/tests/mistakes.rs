@@ -138,7 +138,7 @@ fn a_record_is_required_that_is_never_made() {
 fn a_record_is_required_that_may_not_be_made() {
     let config = |word: &str, conditions: Value, tracking: Value| {
         let rule = json!({"name": "r", "match": conditions, "require_audit": word});
-        let mut value = with("/rules", json!([{"name": "first"}, rule]));
+        let mut value = with("/rules", json!([{"name": "first", "match": {"path": {"exact": "/first"}}}, rule]));
         put(&mut value, "/tracking", tracking);
         value
     };
@@ -169,11 +169,12 @@ fn a_record_is_required_of_some_ends() {
 #[test]
 fn a_filter_that_is_off_holds_nothing_and_warns() {
     let warnings = |enabled: bool, word: &str| {
-        let mut value = with_rule(&json!({"name": "r", "require_audit": word}));
+        let held = json!({"name": "r", "match": {"methods": ["GET"]}, "require_audit": word});
+        let mut value = with_rule(&held);
         put(&mut value, "/enabled", json!(enabled));
-        accepted(&value).warnings()
+        accepted(&value).warnings
     };
-    assert_eq!(warnings(false, "buffered"), ["enabled is false: no request is held for require_audit"]);
+    assert_eq!(warnings(false, "buffered"), ["configuration: enabled is false: no request is held for require_audit"]);
     assert!(warnings(true, "buffered").is_empty() && warnings(false, "none").is_empty());
 }
 
@@ -433,6 +434,40 @@ fn networks_and_certificates() {
 }
 
 #[test]
+fn principals() {
+    let principal = |value: Value| with("/trust/filter_state", json!([value]));
+    accepted(&principal(json!({"name": "io.istio.peer_principal", "prefixes": ["spiffe://mesh.internal/"]})));
+    accepted(&principal(json!({"name": "user.role", "prefixes": ["admin"]})));
+    refused(
+        &principal(json!({})),
+        &["trust.filter_state[0].name: is required", "trust.filter_state[0].prefixes: is required"],
+    );
+    let name = "trust.filter_state[0].name: must be the name of an object in Envoy's filter state";
+    for bad in ["", "a\0b"] {
+        refused(&principal(json!({"name": bad, "prefixes": ["a"]})), &[name]);
+    }
+    let prefixes = "trust.filter_state[0].prefixes";
+    let domain = "must be the start of a URI with its trust domain, such as spiffe://mesh.internal/";
+    for (list, problem) in [
+        (json!([]), format!("{prefixes}: must have at least one entry")),
+        (json!([""]), format!("{prefixes}[0]: must not be empty")),
+        (json!(["spiffe://"]), format!("{prefixes}[0]: {domain}")),
+    ] {
+        refused(&principal(json!({"name": "x", "prefixes": list})), &[&problem]);
+    }
+}
+
+#[test]
+fn no_network_is_trusted_where_others_are_named() {
+    let cidrs = |trust: Value| accepted(&with("/trust", trust)).recorder.trust.cidrs.len();
+    let principals = json!([{"name": "io.istio.peer_principal", "prefixes": ["spiffe://mesh/"]}]);
+    assert_eq!(cidrs(json!({})), 2);
+    assert_eq!(cidrs(json!({"uri_sans": ["spiffe://mesh/"]})), 0);
+    assert_eq!(cidrs(json!({"filter_state": principals})), 0);
+    assert_eq!(cidrs(json!({"uri_sans": ["spiffe://mesh/"], "cidrs": ["10.0.0.0/8"]})), 1);
+}
+
+#[test]
 fn headers_of_the_audit_cluster() {
     let reserved = [":path", "Host", "content-length", "Content-Type", "te", "user-agent", "idempotency-key"];
     for name in reserved {
@@ -460,13 +495,12 @@ fn headers_of_tracking_and_correlation() {
     refused(&with("/tracking/track_header", json!("X-Session-Context")), &[five]);
     refused(&with("/correlation/sequence_header", json!("x-audit-stream-id")), &[five]);
     refused(&with("/correlation/session_id_header", json!("x-session-context")), &[five]);
-    for name in ["cookie", "Host", "x-audit-session-id"] {
-        let problems = parse_json(&with("/correlation/session_id_header", json!(name))).unwrap_err();
-        assert!(
-            problems[0]
-                .contains("no header of tracking and correlation may be x-audit-session-id, or one that HTTP needs"),
-            "{problems:?}"
-        );
+    for name in ["cookie", "connection", "x-request-id", "X-Forwarded-Proto", "grpc-timeout", "x-audit-session-id"] {
+        let sentence = "no header of tracking and correlation may be";
+        let problem = format!("configuration: {sentence} {}: requests need it", name.to_ascii_lowercase());
+        for place in ["/correlation/session_id_header", "/tracking/track_header"] {
+            refused(&with(place, json!(name)), &[&problem]);
+        }
     }
 }
 

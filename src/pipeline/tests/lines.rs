@@ -49,16 +49,6 @@ fn refused_reports_are_one_line_in_ten_seconds() {
 }
 
 #[test]
-fn an_unknown_peer_is_told_once() {
-    let mut rig = Rig::new(|_| {});
-    for _ in 0..9 {
-        rig.pipeline.handle_unknown_peer();
-    }
-    let lines = rig.pipeline.poll_notices();
-    assert_eq!((lines.len(), lines[0].level), (1, Level::Warn));
-}
-
-#[test]
 fn each_cause_of_a_refusal_has_a_line_of_its_own_with_its_remedy() {
     let mut rig = Rig::new(|_| {});
     let mut lines = Vec::new();

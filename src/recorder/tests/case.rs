@@ -47,7 +47,8 @@ pub(super) struct Run {
     pub(super) set: Vec<(String, Vec<u8>)>,
     /// The session id that goes back to the client.
     pub(super) returned: Option<String>,
-    pub(super) peer_unknown: bool,
+    /// Lines for the log.
+    pub(super) warnings: Vec<String>,
     pub(super) removed_from_trailers: Vec<String>,
     pub(super) asked: Vec<Property>,
     /// How often all response headers were read at the end.
@@ -208,7 +209,7 @@ impl Case {
             removed: Vec::new(),
             set: Vec::new(),
             returned: None,
-            peer_unknown: false,
+            warnings: Vec::new(),
             removed_from_trailers: Vec::new(),
             asked: Vec::new(),
             maps: 0,
@@ -220,7 +221,7 @@ impl Case {
             let instructions = self.recorder.handle_request_headers(&mut exchange, &headers, &mut host);
             run.set = instructions.set.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
             run.removed = texts(instructions.remove);
-            run.peer_unknown = instructions.peer_unknown;
+            run.warnings = std::iter::from_fn(|| self.recorder.poll_warning()).collect();
             run.required = instructions.require_audit;
             if run.required != RequireAudit::None
                 && let Some(received) = self.recorder.received(&mut exchange, &self.stream)

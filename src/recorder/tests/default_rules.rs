@@ -13,7 +13,7 @@ fn a_check_is_recorded() {
     );
     assert_eq!((record.http_status, record.rpc, record.route), (Some(200), None, None));
     assert_eq!((record.start_unix_nanos, record.duration), (START.unix_nanos, Duration::from_millis(250)));
-    assert_eq!(optional(record.client_address.as_ref()), Some("10.1.2.3"));
+    assert_eq!(optional(record.client_address.as_ref()), Some("127.0.0.1"));
     assert_eq!((record.context, record.header_conflict, record.trace), (None, false, None));
 }
 

@@ -23,10 +23,10 @@ fn the_gateway_says_what_the_next_hop_records() {
     case = case.headers(&[("x-device-id", "d\"1"), ("cookie", "theme=dark; session=secret")]);
     case.stream = case.stream.with_properties(&[(Property::PeerUriSan, "spiffe://mesh/a")]);
     case.stream
-        .metadata
+        .by_path
         .insert("metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt\0sub".to_owned(), b"alice".to_vec());
     let run = case.not_recorded();
-    let expected = r#"{"device_id":"d\"1","peer":"10.1.2.3","theme":"dark","user":"alice","who":"spiffe://mesh/a"}"#;
+    let expected = r#"{"device_id":"d\"1","peer":"127.0.0.1","theme":"dark","user":"alice","who":"spiffe://mesh/a"}"#;
     assert_eq!(set(&run)[..2], [("x-session-track", "true"), ("x-session-operation", "account.change")]);
     let (name, encoded) = set(&run)[2];
     assert_eq!((name, encoded), ("x-session-context", base64(expected).as_str()));

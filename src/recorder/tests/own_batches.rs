@@ -13,7 +13,7 @@ fn batch(audit_cluster: &Value) -> Case {
     Case::new("POST", "/v1/logs").config(&json!({
         "audit_cluster": cluster,
         "rules": [{"name": "all", "require_audit": "acknowledged"}],
-        "trust": {"cidrs": ["10.0.0.0/8"]},
+        "trust": {"cidrs": ["127.0.0.0/8"]},
     }))
 }
 

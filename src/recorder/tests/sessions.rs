@@ -37,7 +37,7 @@ fn an_id_that_is_no_id_is_hashed() {
 }
 
 #[test]
-fn an_id_that_lets_whoever_has_it_in_is_a_reference() {
+fn an_id_that_opens_a_session_is_a_reference() {
     let hashed = |section: Value| {
         let headers = [("cookie", "a=1; sid=c"), ("authorization", "Bearer t"), ("x-token", "t")];
         match session(&json!({"session": section}), &headers).id {
@@ -47,13 +47,14 @@ fn an_id_that_lets_whoever_has_it_in_is_a_reference() {
     };
     let cookie = json!([{"cookie": "sid"}]);
     assert!(hashed(json!({"id": cookie, "token": cookie})).starts_with("sha256:"));
-    let plain = json!({"session": {"id": cookie}});
-    assert_eq!(session(&plain, &[("cookie", "sid=c")]).id, whole("c"), "a cookie that is no token");
+    assert!(hashed(json!({"id": cookie})).starts_with("sha256:"), "a cookie that is no token");
+    let plain = json!({"session": {"id": [{"cookie": "sid", "clear": true}], "token": cookie}});
+    assert_eq!(session(&plain, &[("cookie", "sid=c")]).id, whole("c"), "one that is recorded as it is, on demand");
     let bearer = hashed(json!({"id": [{"bearer": true}]}));
     assert!(bearer.starts_with("sha256:"));
     let token = json!([{"header": "x-token"}]);
     assert_eq!(hashed(json!({"id": token, "token": token})), bearer, "a header that is a source of tokens");
-    let keyed = hashed(json!({"id": [{"bearer": true}], "hmac_key": KEY, "hmac_key_id": "k1"}));
+    let keyed = hashed(json!({"id": [{"bearer": true}], "hmac_keys": [{"id": "k1", "key": KEY}]}));
     assert!(keyed.starts_with("hmac-sha256:k1:"), "who has no key can try out nothing");
 }
 
@@ -62,11 +63,11 @@ fn a_token_is_recorded_as_the_mode_says() {
     let headers = [("cookie", "session=s3cret"), ("authorization", "Bearer other")];
     let reference = |section: Value| session(&json!({"session": section}), &headers).token_ref;
     assert_eq!(reference(json!({})), None, "omitted by default");
-    assert_eq!(reference(json!({"hmac_key": KEY, "token_mode": "omit"})), None);
-    let keyed = reference(json!({"hmac_key": KEY, "hmac_key_id": "k1"})).unwrap();
+    assert_eq!(reference(json!({"hmac_keys": [{"id": "k1", "key": KEY}], "token_mode": "omit"})), None);
+    let keyed = reference(json!({"hmac_keys": [{"id": "k1", "key": KEY}]})).unwrap();
     assert!(keyed.starts_with("hmac-sha256:k1:") && keyed.len() == 15 + 64, "{keyed}");
     assert!(!keyed.contains("s3cret"));
-    assert_eq!(reference(json!({"hmac_key": KEY, "hmac_key_id": "k1", "token_mode": "hmac"})).unwrap(), keyed);
+    assert_eq!(reference(json!({"hmac_keys": [{"id": "k1", "key": KEY}], "token_mode": "hmac"})).unwrap(), keyed);
     let hashed = "sha256:1ec1c26b50d5d3c58d9583181af8076655fe00756bf7285940ba3670f99fcba0";
     assert_eq!(reference(json!({"token_mode": "sha256"})).as_deref(), Some(hashed));
     assert_eq!(reference(json!({"token_mode": "clear"})).as_deref(), Some("clear:s3cret"));

@@ -53,7 +53,7 @@ fn token(record: &ExchangeRecord) -> Option<String> {
 #[test]
 fn session_ids() {
     let header = json!({"session": {"id": [{"header": "x-own"}]}});
-    let cookie = json!({"session": {"id": [{"cookie": "sid"}], "token": []}});
+    let cookie = json!({"session": {"id": [{"cookie": "sid", "clear": true}], "token": []}});
     for (sections, name, before) in
         [(&json!({}), "x-session-id", ""), (&header, "x-own", ""), (&cookie, "cookie", "sid=")]
     {
@@ -172,7 +172,7 @@ fn a_value_in_the_response_spares_its_body() {
 
 #[test]
 fn sessions_that_a_response_begins() {
-    let cookie = json!([{"cookie": "sid"}]);
+    let cookie = json!([{"cookie": "sid", "clear": true}]);
     let (header, own) = (json!([]), json!([{"header": "x-own"}]));
     for (id, name, before) in
         [(&header, "x-audit-session-id", ""), (&own, "x-own", ""), (&cookie, "set-cookie", "sid=")]

@@ -1,0 +1,54 @@
+//! What is accepted and yet hardly meant: warnings, and problems where nothing sensible can be meant.
+
+use std::rc::Rc;
+
+use super::node::{Node, Object};
+use crate::record::RequireAudit;
+use crate::recorder::covering::Covered;
+use crate::recorder::own_batch::OwnBatch;
+use crate::recorder::policy::{Policy, Rule};
+use crate::recorder::trust::Trust;
+
+/// A rule and where it stands; one of those that hold by default stands nowhere.
+pub(super) type Placed<'a> = (Option<Node<'a>>, Rc<Rule>);
+
+/// Rules that no request reaches. One that requires a record is refused: it promises what nothing keeps.
+pub(super) fn unreached(policy: &Policy, placed: &[Placed<'_>]) {
+    for Covered { place, by, is_reached_by_tracked } in policy.covered() {
+        let (Some((Some(node), rule)), Some((_, earlier))) = (placed.get(place), placed.get(by)) else { continue };
+        let requests = if is_reached_by_tracked { "no request reaches it that is not tracked" } else { NONE };
+        let sentence = [requests, ": the earlier rule ", &earlier.name, " decides about all that it matches"].concat();
+        if rule.require_audit == RequireAudit::None {
+            node.warn(&sentence);
+        } else {
+            node.refuse(&sentence);
+        }
+    }
+}
+
+const NONE: &str = "no request reaches it";
+
+/// A rule that hands what looks secret to the next hop, which records it as it is.
+pub(super) fn secrets_handed_on(node: &Node<'_>, rule: &Rule) {
+    if rule.set_tracking.as_ref().is_some_and(|gateway| gateway.hands_on_secrets()) {
+        node.warn("set_tracking.context hands on what looks secret");
+    }
+}
+
+/// A filter that is off holds no request.
+pub(super) fn off(enabled: bool, policy: &Policy, root: &Object<'_>) {
+    if !enabled && policy.iter().any(|rule| rule.require_audit != RequireAudit::None) {
+        root.warn("enabled is false: no request is held for require_audit");
+    }
+}
+
+/// Batches of this filter that make records where they pass through another instance of it, each of which makes a batch.
+pub(super) fn loops(own_batch: &OwnBatch, policy: &Policy, trust: &Trust, root: &Object<'_>) {
+    let is_proven = own_batch.has_secret() || trust.names_others();
+    if !is_proven && own_batch.is_recorded_by(policy) {
+        root.warn(
+            "audit_cluster.headers has no token: where this configuration holds for the proxy in front of the collector, \
+             too, rules record the filter's own batches",
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! Rules that no request reaches, since an earlier one decides about all that they match.
+
+use super::headers::Headers;
+use super::matcher::Policy;
+use super::path::Template;
+use super::patterns::{HeaderCondition, HostPattern, PathPattern, ValuePattern};
+use super::policy::{Conditions, RequestHead};
+
+/// A rule that an earlier one covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Covered {
+    /// Place of the rule.
+    pub place: usize,
+    /// Place of the earlier one.
+    pub by: usize,
+    /// Tracked requests still reach it, where the earlier one does not want their end.
+    pub is_reached_by_tracked: bool,
+}
+
+impl Policy {
+    /// The rules that an earlier one covers, each with the first one that does. A rule that only several earlier ones cover
+    /// together is not found.
+    ///
+    /// An earlier rule is compared only when it matches a request that is made up for the rule, so that a thousand rules are
+    /// no million comparisons.
+    #[must_use]
+    pub fn covered(&self) -> Vec<Covered> {
+        self.iter().enumerate().filter_map(|(place, rule)| self.covered_at(place, &rule.conditions)).collect()
+    }
+
+    fn covered_at(&self, place: usize, conditions: &Conditions) -> Option<Covered> {
+        let example = Example::of(conditions);
+        let headers = example.headers();
+        let head = example.head(&headers);
+        let mut start = 0;
+        loop {
+            let (by, earlier) = self.next_match(start, &head).filter(|(by, _)| *by < place)?;
+            if earlier.conditions.cover(conditions) {
+                let is_reached_by_tracked = earlier.may_not_want() && conditions.tracked != Some(false);
+                return Some(Covered { place, by, is_reached_by_tracked });
+            }
+            start = by + 1;
+        }
+    }
+}
+
+/// A request that some conditions hold for.
+struct Example {
+    method: String,
+    path: String,
+    authority: String,
+    headers: Vec<(String, String)>,
+    tracked: bool,
+}
+
+impl Example {
+    fn of(conditions: &Conditions) -> Self {
+        let path = match &conditions.path {
+            None => "/".to_owned(),
+            Some(PathPattern::Exact(text) | PathPattern::Prefix(text)) => text.clone(),
+            Some(PathPattern::Suffix(text)) if text.starts_with('/') => text.clone(),
+            Some(PathPattern::Suffix(text)) => ["/", text].concat(),
+            Some(PathPattern::Template(template)) => template.example(),
+        };
+        let authority = match conditions.hosts.first() {
+            None => String::new(),
+            Some(HostPattern::Exact(name)) => name.clone(),
+            Some(HostPattern::Literal(address)) => format!("[{address}]"),
+            Some(HostPattern::Suffix(end)) => ["x", end].concat(),
+        };
+        let headers = conditions.headers.iter().filter_map(|condition| {
+            let value = match &condition.value {
+                ValuePattern::Exact(text)
+                | ValuePattern::Prefix(text)
+                | ValuePattern::Suffix(text)
+                | ValuePattern::Contains(text) => text.clone(),
+                ValuePattern::Present(true) => String::new(),
+                ValuePattern::Present(false) => return None,
+            };
+            Some((condition.name.clone(), value))
+        });
+        Self {
+            method: conditions.methods.first().cloned().unwrap_or_default(),
+            path,
+            authority,
+            headers: headers.collect(),
+            tracked: conditions.tracked.unwrap_or_default(),
+        }
+    }
+
+    fn headers(&self) -> Headers<'_> {
+        self.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect()
+    }
+
+    fn head<'e>(&'e self, headers: &'e Headers<'e>) -> RequestHead<'e> {
+        RequestHead {
+            headers,
+            method: self.method.as_bytes(),
+            path: self.path.as_bytes(),
+            authority: self.authority.as_bytes(),
+            tracked: self.tracked,
+        }
+    }
+}
+
+impl Conditions {
+    /// Whether these hold for every request that `other` hold for.
+    fn cover(&self, other: &Self) -> bool {
+        is_within(self.protocol, other.protocol)
+            && is_within(self.tracked, other.tracked)
+            && all_within(&self.methods, &other.methods, |own, method| own == method)
+            && all_within(&self.hosts, &other.hosts, HostPattern::covers)
+            && self.path.as_ref().is_none_or(|own| other.path.as_ref().is_some_and(|path| own.covers(path)))
+            && self.headers.iter().all(|own| other.headers.iter().any(|condition| own.covers(condition)))
+    }
+}
+
+/// An absent condition always holds.
+fn is_within<T: PartialEq>(own: Option<T>, other: Option<T>) -> bool {
+    own.is_none() || own == other
+}
+
+/// The same for a list of which one entry must hold.
+fn all_within<T>(own: &[T], other: &[T], covers: impl Fn(&T, &T) -> bool) -> bool {
+    own.is_empty() || !other.is_empty() && other.iter().all(|entry| own.iter().any(|pattern| covers(pattern, entry)))
+}
+
+impl HostPattern {
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Suffix(_), Self::Exact(name)) => self.matches(name.as_bytes()),
+            (Self::Suffix(own), Self::Suffix(end)) => end.ends_with(own.as_str()),
+            _ => self == other,
+        }
+    }
+}
+
+impl PathPattern {
+    fn covers(&self, other: &Self) -> bool {
+        let fixed = |template: &Template| {
+            let (start, end) = template.ends();
+            (start.to_owned(), end.to_owned())
+        };
+        match (self, other) {
+            (_, Self::Exact(path)) => self.matches(path.as_bytes()),
+            (Self::Prefix(own), Self::Prefix(start)) => start.starts_with(own.as_str()),
+            (Self::Suffix(own), Self::Suffix(end)) => end.ends_with(own.as_str()),
+            (Self::Prefix(own), Self::Template(template)) => fixed(template).0.starts_with(own.as_str()),
+            (Self::Suffix(own), Self::Template(template)) => fixed(template).1.ends_with(own.as_str()),
+            _ => self == other,
+        }
+    }
+}
+
+impl HeaderCondition {
+    fn covers(&self, other: &Self) -> bool {
+        let holds = match (&self.value, &other.value) {
+            (own, value) if own == value => true,
+            (ValuePattern::Present(true), value) => *value != ValuePattern::Present(false),
+            (own, ValuePattern::Exact(text)) => own.matches(text.as_bytes()),
+            (ValuePattern::Prefix(own), ValuePattern::Prefix(start)) => start.starts_with(own.as_str()),
+            (ValuePattern::Suffix(own), ValuePattern::Suffix(end)) => end.ends_with(own.as_str()),
+            (
+                ValuePattern::Contains(own),
+                ValuePattern::Prefix(text) | ValuePattern::Suffix(text) | ValuePattern::Contains(text),
+            ) => text.contains(own.as_str()),
+            _ => false,
+        };
+        self.name == other.name && holds
+    }
+}

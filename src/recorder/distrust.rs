@@ -1,0 +1,125 @@
+//! What an operator reads of peers whose control and identity headers do not count: one line for each network.
+
+use std::cell::RefCell;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::trust::Peer;
+
+/// Most networks that are named in the life of a configuration. Strangers come from everywhere; a proxy that somebody has
+/// forgotten to trust is among the first.
+const MAX_NETWORKS: usize = 8;
+
+/// What to do where the address is not the peer's own.
+const OF_HEADER: &str = "control or identity headers came from a peer that cannot be known, since its address was \
+    taken from x-forwarded-for: they count as absent; let a set_filter_state filter before this one provide \
+    audit.direct_peer, or name the peer by its certificate in trust.uri_sans";
+
+/// What to do behind an internal listener or a socket of the file system.
+const NO_ADDRESS: &str = "control or identity headers came from a peer that has no IP address (an internal listener or a \
+    Unix socket): they count as absent; name the peer in trust.filter_state, as a waypoint's io.istio.peer_principal";
+
+/// The lines that were made, and those that wait to be printed.
+#[derive(Debug, Default)]
+pub(super) struct Distrust(RefCell<Lines>);
+
+#[derive(Debug, Default)]
+struct Lines {
+    networks: Vec<IpNet>,
+    has_named: [bool; 2],
+    waiting: Vec<String>,
+}
+
+impl Distrust {
+    /// Notes a peer that is not trusted.
+    pub(super) fn note(&self, peer: Peer) {
+        let mut lines = self.0.borrow_mut();
+        match peer {
+            Peer::Address(address) => lines.note_network(address),
+            Peer::OfHeader => lines.note_once(0, OF_HEADER),
+            Peer::NoAddress => lines.note_once(1, NO_ADDRESS),
+        }
+    }
+
+    /// The next line to print.
+    pub(super) fn poll(&self) -> Option<String> {
+        self.0.borrow_mut().waiting.pop()
+    }
+}
+
+impl Lines {
+    fn note_once(&mut self, kind: usize, line: &str) {
+        if let Some(has_named) = self.has_named.get_mut(kind)
+            && !std::mem::replace(has_named, true)
+        {
+            self.waiting.push(line.to_owned());
+        }
+    }
+
+    fn note_network(&mut self, address: IpAddr) {
+        let Some(network) = network_of(address) else { return };
+        if self.networks.len() < MAX_NETWORKS && !self.networks.contains(&network) {
+            self.networks.push(network);
+            self.waiting.push(format!(
+                "control or identity headers from {network} count as absent; if a proxy of yours sends them, add its \
+                 network to trust.cidrs, or the start of its certificate's URI SAN to trust.uri_sans"
+            ));
+        }
+    }
+}
+
+/// What is usually one network: 256 IPv4 addresses, or a subnet of IPv6 (RFC 4291, section 2.5.4).
+fn network_of(address: IpAddr) -> Option<IpNet> {
+    let bits = if address.is_ipv4() { 24 } else { 64 };
+    IpNet::new(address, bits).ok().map(|network| network.trunc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Peer {
+        Peer::Address(text.parse().unwrap())
+    }
+
+    fn lines(distrust: &Distrust) -> Vec<String> {
+        std::iter::from_fn(|| distrust.poll()).collect()
+    }
+
+    #[test]
+    fn each_network_is_named_once() {
+        let distrust = Distrust::default();
+        for peer in ["10.1.2.3", "10.1.2.4", "10.1.3.1", "2001:db8::1", "2001:db8::2"] {
+            distrust.note(address(peer));
+        }
+        let lines = lines(&distrust);
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        for network in ["10.1.2.0/24", "10.1.3.0/24", "2001:db8::/64"] {
+            assert!(lines.iter().any(|line| line.contains(network)), "{network} {lines:?}");
+        }
+        assert!(lines.iter().all(|line| line.contains("trust.cidrs")));
+    }
+
+    #[test]
+    fn strangers_fill_no_log() {
+        let distrust = Distrust::default();
+        for third in 0..=u8::MAX {
+            distrust.note(address(&format!("203.0.{third}.1")));
+        }
+        assert_eq!(lines(&distrust).len(), MAX_NETWORKS);
+    }
+
+    #[test]
+    fn what_has_no_address_has_a_remedy_of_its_own() {
+        let distrust = Distrust::default();
+        for _ in 0..3 {
+            distrust.note(Peer::OfHeader);
+            distrust.note(Peer::NoAddress);
+        }
+        let lines = lines(&distrust);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines.iter().any(|line| line.contains("audit.direct_peer")), "{lines:?}");
+        assert!(lines.iter().any(|line| line.contains("trust.filter_state")), "{lines:?}");
+    }
+}
