@@ -18,8 +18,8 @@ pub struct Batch {
     pub id: Uuid,
     /// Whose records it holds.
     pub origin: Origin,
-    /// How far the stream's numbers had come when its records were sealed, `audit.sequence.next`: all below were given out.
-    pub next: u64,
+    /// How far the stream had come when its records were sealed.
+    pub progress: Progress,
     /// Which way it goes.
     pub lane: Lane,
     /// Where the journal keeps a copy of it.
@@ -34,6 +34,17 @@ pub struct Batch {
     pub is_piece: bool,
     bytes: Vec<u8>,
     items: Vec<Item>,
+}
+
+/// How far a stream has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// `audit.sequence.next`: all numbers below were given out.
+    pub next: u64,
+    /// The lowest number that is in no batch, and not reported as lost either.
+    pub oldest: u64,
+    /// How often numbers of a batch have become losses that are to be reported: `oldest` may go back each time.
+    pub returns: u64,
 }
 
 /// One record of a batch.
@@ -90,12 +101,12 @@ impl Batch {
     pub fn seal(
         id: Uuid,
         origin: Origin,
-        next: u64,
+        progress: Progress,
         lane: Lane,
         records: &[(Encoded, Content)],
         encoder: &Encoder,
     ) -> Self {
-        let body = encoder.batch(origin, next, id, records.iter().map(|(record, _)| &*record.fragment));
+        let body = encoder.batch(origin, progress.next, id, records.iter().map(|(record, _)| &*record.fragment));
         let item = |((record, content), range): (&(Encoded, Content), Range<usize>)| Item {
             number: record.number,
             made: record.made,
@@ -107,7 +118,7 @@ impl Batch {
         Self {
             id,
             origin,
-            next,
+            progress,
             lane,
             slot: None,
             attempts: 0,
@@ -170,7 +181,7 @@ impl Batch {
     /// Some of its records under another id; the rest of what it says is kept.
     #[must_use]
     pub fn reseal(&self, id: Uuid, records: &[(Encoded, Content)], encoder: &Encoder) -> Self {
-        Self::seal(id, self.origin, self.next, self.lane, records, encoder)
+        Self::seal(id, self.origin, self.progress, self.lane, records, encoder)
     }
 
     /// Its records, to be sealed anew.
@@ -204,7 +215,14 @@ mod tests {
             let fragment = format!(r#"{{"n":{number}"#).into_bytes().into();
             (Encoded { number, made: Duration::from_secs(number), lane: Lane::Bulk, fragment }, Content::Exchange)
         };
-        Batch::seal(Uuid::nil(), ORIGIN, 9, Lane::Bulk, &(0..count).map(record).collect::<Vec<_>>(), &encoder())
+        Batch::seal(
+            Uuid::nil(),
+            ORIGIN,
+            Progress { next: 9, oldest: 5, returns: 0 },
+            Lane::Bulk,
+            &(0..count).map(record).collect::<Vec<_>>(),
+            &encoder(),
+        )
     }
 
     #[test]
@@ -214,7 +232,11 @@ mod tests {
         let [left, right] = whole.split(|| ids.next().unwrap(), &encoder()).unwrap();
         assert_eq!((left.numbers(), right.numbers()), (Some((0, 1)), Some((2, 4))));
         assert_eq!((left.id, right.id), (Uuid::from_u128(1), Uuid::from_u128(2)));
-        assert_eq!((left.next, right.next), (9, 9), "what the whole said is still so");
+        assert_eq!(
+            (left.progress, right.progress),
+            (whole.progress, whole.progress),
+            "what the whole said is still so"
+        );
         let text = str::from_utf8(right.bytes()).unwrap();
         assert!(text.starts_with(r#"{"n":2,"#) && text.contains(&Uuid::from_u128(2).to_string()));
         assert_eq!(right.newest(), Some(Duration::from_secs(4)));

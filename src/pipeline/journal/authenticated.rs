@@ -1,90 +1,51 @@
 //! Shared data that only this plugin can have written. In an Envoy whose plugins have no `vm_id` of their own, every other
 //! plugin can write the same keys.
 //!
-//! Each value carries a tag over its key and its bytes. Who can read the process's own key can forge tags, so a key
-//! from the environment protects against a hostile plugin, and the process's own key against a careless one.
+//! Each value carries a tag over its name, its owner and its bytes. Who can read the process's own key can forge tags, so a
+//! key from the environment protects against a hostile plugin, and the process's own key against a careless one. A value that
+//! is put back where the same owner had written it reads as genuine.
+//!
+//! A key has names of its own, so that VMs with different keys do not damage each other's entries. One with several keys, as
+//! during a rotation, writes with the first and looks at what the others have written.
 
-use std::cell::Cell;
-use std::hash::Hasher;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use sha2::{Digest, Sha256};
-use siphasher::sip128::{Hasher128, SipHasher13};
+use uuid::Uuid;
 
+use super::tag::{Key, TAG_BYTES, Tagger};
 use crate::host::SharedData;
 
 /// Of every name in shared data. The number is that of the format: data of another one is neither read nor changed.
 macro_rules! name {
     ($name:literal) => {
-        concat!("audit_filter.1.", $name)
+        concat!("audit_filter.2.", $name)
     };
 }
-pub(super) use name;
 
-/// Where the process's own key is.
-const PROCESS_KEY: &str = name!("key");
+/// Where the process's own keys are.
+const PROCESS_KEYS: &str = name!("keys");
 
-const TAG_BYTES: usize = 16;
-
-/// Bytes at the start of a value that SipHash reads itself: the ids and numbers of a batch. SipHash over the whole would
-/// triple what the delivery of a record costs, so the rest is folded first.
-const WHOLE_BYTES: usize = 4096;
-
-/// A key that makes and verifies tags: 16 bytes for SipHash, 16 to fold with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Key([u8; 32]);
-
-impl Key {
-    /// From a secret of any length.
-    #[must_use]
-    pub fn of_secret(secret: &[u8]) -> Self {
-        Self(Sha256::digest(secret).into())
-    }
-
-    fn tag(&self, name: &str, value: &[u8]) -> [u8; TAG_BYTES] {
-        let [low, high, first, step] = self.0.as_chunks().0 else { return [0; TAG_BYTES] };
-        let mut hasher = SipHasher13::new_with_keys(u64::from_le_bytes(*low), u64::from_le_bytes(*high));
-        let (start, rest) = value.split_at_checked(WHOLE_BYTES).unwrap_or((value, &[]));
-        hasher.write_u64(name.len() as u64);
-        hasher.write(name.as_bytes());
-        hasher.write(start);
-        hasher.write_u64(rest.len() as u64);
-        hasher.write_u64(fold(rest, u64::from_le_bytes(*first), u64::from_le_bytes(*step)));
-        hasher.finish128().as_bytes()
-    }
-}
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key(..)")
-    }
-}
-
-/// Folds bytes to one number. Each word is added to a secret that differs from place to place, and its halves are multiplied: after
-/// UMAC's NH (RFC 4418, section 5.2.2).
-fn fold(bytes: &[u8], first: u64, step: u64) -> u64 {
-    let (words, tail) = bytes.as_chunks();
-    let mut last = [0; 8];
-    last.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
-
-    let (mut secret, mut sum) = (first, 0_u64);
-    for word in words.iter().chain([&last]) {
-        let blinded = u64::from_le_bytes(*word).wrapping_add(secret);
-        sum = sum.wrapping_add((blinded & 0xffff_ffff) * (blinded >> 32));
-        secret = secret.wrapping_add(step | 1);
-    }
-    sum
-}
+/// Most keys of the process: more come only from a plugin that writes there again and again.
+const MAX_PROCESS_KEYS: usize = 4;
 
 /// Shared data with a tag on each value.
 #[derive(Debug)]
 pub struct Authenticated {
     shared: Rc<dyn SharedData>,
-    /// Makes tags.
-    key: Key,
-    /// Verify tags that were made before the key was replaced.
-    older_keys: Vec<Key>,
+    /// The first one makes tags.
+    taggers: RefCell<Vec<Rc<Tagger>>>,
+    /// The keys of the process, where it has no others: as they were read.
+    process_keys: Option<RefCell<Vec<u8>>>,
     refused: Cell<u64>,
+}
+
+/// What was written with one key and for one owner.
+#[derive(Debug)]
+pub(super) struct Keyed<'a> {
+    of: &'a Authenticated,
+    tagger: Rc<Tagger>,
+    owner: Uuid,
 }
 
 impl Authenticated {
@@ -92,35 +53,99 @@ impl Authenticated {
     /// becomes it where there is none yet.
     #[must_use]
     pub fn new(shared: Rc<dyn SharedData>, keys: &[Key], fresh: Key) -> Self {
-        let (key, older_keys) = match keys.split_first() {
-            Some((first, older)) => (*first, older.to_vec()),
-            None => (process_key(&*shared, fresh), Vec::new()),
-        };
-        Self { shared, key, older_keys, refused: Cell::new(0) }
+        let process_keys = keys.is_empty().then(RefCell::default);
+        let taggers = keys.iter().map(|key| Rc::new(Tagger::new(key))).collect();
+        let new = Self { shared, taggers: RefCell::new(taggers), process_keys, refused: Cell::new(0) };
+        new.learn_process_keys(&fresh);
+        new
     }
 
-    /// How many values were refused since the last call: forged, damaged, or made with a key that is not known.
+    /// How many values were refused since the last call: forged, or damaged.
     pub fn take_refused(&self) -> u64 {
         self.refused.take()
     }
 
+    /// How many keys there are.
+    pub(super) fn keys(&self) -> usize {
+        self.taggers.borrow().len()
+    }
+
+    /// What was written with the key at this place, the owner's; that of no owner with [`Uuid::nil`].
+    pub(super) fn with_key(&self, place: usize, owner: Uuid) -> Keyed<'_> {
+        let taggers = self.taggers.borrow();
+        let tagger = taggers.get(place).or(taggers.first()).cloned().unwrap_or_default();
+        Keyed { of: self, tagger, owner }
+    }
+
+    /// Puts the own key back where another plugin has overwritten it, and takes note of keys that VMs have which began in the
+    /// meantime.
+    pub(super) fn keep_process_key(&self) {
+        let own = self.taggers.borrow().first().map(|tagger| tagger.key());
+        if let Some(own) = own {
+            self.learn_process_keys(&own);
+        }
+    }
+
+    /// Reads the keys of the process; adds this one where no VM has written one, or where it is missing and in use.
+    fn learn_process_keys(&self, own: &Key) {
+        let Some(seen) = &self.process_keys else { return };
+        let found = self.shared.get(PROCESS_KEYS);
+        let (mut bytes, version) = found.map_or((Vec::new(), None), |(bytes, version)| (bytes, Some(version)));
+        if bytes == *seen.borrow() && !bytes.is_empty() {
+            return;
+        }
+        let mut keys = Key::read_all(&bytes);
+        let is_in_use = self.keys() > 0;
+        if keys.is_empty() || is_in_use && !keys.contains(own) && keys.len() < MAX_PROCESS_KEYS {
+            keys.push(*own);
+            bytes = Key::write_all(&keys);
+            if !self.shared.replace(PROCESS_KEYS, &bytes, version) {
+                // Another VM was faster.
+                bytes = self.shared.get(PROCESS_KEYS).map(|(bytes, _)| bytes).unwrap_or_default();
+                keys = Key::read_all(&bytes);
+            }
+        }
+        seen.replace(bytes);
+        let mut taggers = self.taggers.borrow_mut();
+        for key in keys.iter().take(MAX_PROCESS_KEYS) {
+            if !taggers.iter().any(|tagger| tagger.key() == *key) {
+                taggers.push(Rc::new(Tagger::new(key)));
+            }
+        }
+        if taggers.is_empty() {
+            taggers.push(Rc::new(Tagger::new(own)));
+        }
+    }
+}
+
+impl Keyed<'_> {
+    fn whole_name(&self, name: &str) -> String {
+        [name!(""), self.tagger.mark(), ".", name].concat()
+    }
+
     fn verify(&self, name: &str, value: &mut Vec<u8>) -> bool {
         let Some((content, tag)) = value.split_last_chunk() else { return value.is_empty() };
-        let is_genuine = |key: &Key| key.tag(name, content) == *tag;
-        let is_genuine = is_genuine(&self.key) || self.older_keys.iter().any(is_genuine);
+        let is_genuine = self.tagger.tag(name, self.owner, content) == *tag;
         value.truncate(content.len());
         is_genuine
     }
 
-    /// Sets a value without a copy of it.
-    pub(super) fn put(&self, key: &str, value: Vec<u8>) {
-        self.shared.set(key, &self.tagged(key, value));
+    /// Whether a value is empty, whoever its owner is; `None`: there is none.
+    pub(super) fn is_empty(&self, name: &str) -> Option<bool> {
+        Some(self.of.shared.get(&self.whole_name(name))?.0.is_empty())
+    }
+
+    /// Sets a value without a copy of it, if its capacity has [`TAG_BYTES`] to spare.
+    pub(super) fn put(&self, name: &str, value: Vec<u8>) {
+        let name = self.whole_name(name);
+        self.of.shared.set(&name, &self.tagged(&name, value));
     }
 
     fn tagged(&self, name: &str, mut value: Vec<u8>) -> Vec<u8> {
         // What is empty says nothing, so it needs no tag.
         if !value.is_empty() {
-            let tag = self.key.tag(name, &value);
+            let tag = self.tagger.tag(name, self.owner, &value);
+            value.reserve_exact(TAG_BYTES);
             value.extend_from_slice(&tag);
         }
         value
@@ -128,40 +153,29 @@ impl Authenticated {
 }
 
 /// A value that is refused reads as an empty one.
-impl SharedData for Authenticated {
-    fn get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
-        let (mut value, version) = self.shared.get(key)?;
-        if !self.verify(key, &mut value) {
-            self.refused.set(self.refused.get() + 1);
+impl SharedData for Keyed<'_> {
+    fn get(&self, name: &str) -> Option<(Vec<u8>, u32)> {
+        let name = self.whole_name(name);
+        let (mut value, version) = self.of.shared.get(&name)?;
+        if !self.verify(&name, &mut value) {
+            self.of.refused.set(self.of.refused.get() + 1);
             value.clear();
         }
         Some((value, version))
     }
 
-    fn set(&self, key: &str, value: &[u8]) {
-        self.put(key, value.to_vec());
+    fn set(&self, name: &str, value: &[u8]) {
+        self.put(name, value.to_vec());
     }
 
-    fn replace(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
-        self.shared.replace(key, &self.tagged(key, value.to_vec()), version)
+    fn replace(&self, name: &str, value: &[u8], version: Option<u32>) -> bool {
+        let name = self.whole_name(name);
+        self.of.shared.replace(&name, &self.tagged(&name, value.to_vec()), version)
     }
-}
-
-fn process_key(shared: &dyn SharedData, fresh: Key) -> Key {
-    let read = || shared.get(PROCESS_KEY).map(|(bytes, version)| (<[u8; 32]>::try_from(bytes).ok(), version));
-    let found = read();
-    if let Some((Some(key), _)) = found {
-        return Key(key);
-    }
-    if shared.replace(PROCESS_KEY, &fresh.0, found.map(|(_, version)| version)) {
-        return fresh;
-    }
-    read().and_then(|(key, _)| key).map_or(fresh, Key)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
     use std::collections::HashMap;
 
     use super::*;
@@ -187,12 +201,20 @@ mod tests {
         }
     }
 
+    impl Values {
+        fn name(&self, end: &str) -> String {
+            self.0.borrow().keys().find(|name| name.ends_with(end)).unwrap().clone()
+        }
+    }
+
+    const OWNER: Uuid = Uuid::from_u128(1);
+
     fn key(secret: &str) -> Key {
         Key::of_secret(secret.as_bytes())
     }
 
-    fn value(shared: &Authenticated) -> Vec<u8> {
-        shared.get("a").unwrap().0
+    fn value(shared: &Authenticated, place: usize) -> Option<Vec<u8>> {
+        shared.with_key(place, OWNER).get("a").map(|(value, _)| value)
     }
 
     #[test]
@@ -202,39 +224,40 @@ mod tests {
         let reader = Authenticated::new(values, &[key("k2"), key("k1")], key("unused"));
         let long = "a value that is folded ".repeat(1000);
         for text in ["x", "", "a longer value of more than sixteen bytes", &long] {
-            writer.set("a", text.as_bytes());
-            assert_eq!(value(&reader), text.as_bytes(), "by a reader that knows the key as an older one");
+            writer.with_key(0, OWNER).set("a", text.as_bytes());
+            assert_eq!(value(&reader, 1).unwrap(), text.as_bytes(), "by a reader that has the key as an older one");
+            assert_eq!(value(&reader, 0), None, "its own names are others");
         }
-        assert!(writer.replace("b", b"y", None) && !writer.replace("b", b"z", None));
-        assert_eq!((writer.take_refused(), reader.take_refused(), reader.get("c")), (0, 0, None));
+        let keyed = writer.with_key(0, OWNER);
+        assert!(keyed.replace("b", b"y", None) && !keyed.replace("b", b"z", None));
+        assert_eq!((writer.take_refused(), reader.take_refused(), keyed.get("c")), (0, 0, None));
     }
 
     #[test]
     fn whatever_was_changed_is_refused_and_counted() {
         let values: Rc<Values> = Rc::default();
         let shared = Authenticated::new(values.clone(), &[], key("k"));
-        shared.set("a", b"content ".repeat(1000).as_slice());
-        let written = values.get("a").unwrap().0;
+        let read = || (value(&shared, 0).unwrap(), shared.take_refused());
+        shared.with_key(0, OWNER).set("a", b"content ".repeat(1000).as_slice());
+        let name = values.name(".a");
+        let written = values.get(&name).unwrap().0;
         for index in (0..20).chain(4070..4120).chain(written.len() - 40..written.len()) {
             let mut changed = written.clone();
             changed[index] ^= 1;
-            values.set("a", &changed);
-            assert_eq!((value(&shared), shared.take_refused()), (Vec::new(), 1), "byte {index}");
+            values.set(&name, &changed);
+            assert_eq!(read(), (Vec::new(), 1), "byte {index}");
         }
         for forged in [&written[1..], &written[..written.len() - 1], b"x", b"{}", &[0; 100]] {
-            values.set("a", forged);
-            assert_eq!((value(&shared), shared.take_refused()), (Vec::new(), 1), "{forged:?}");
+            values.set(&name, forged);
+            assert_eq!(read(), (Vec::new(), 1), "{forged:?}");
         }
-        values.set("b", &written);
-        assert_eq!((shared.get("b").unwrap().0, shared.take_refused()), (Vec::new(), 1), "the value of another key");
-        values.set("a", &written);
-        assert_eq!((value(&shared), shared.take_refused()), (b"content ".repeat(1000), 0));
-        let mut swapped = written;
-        swapped[5000..5016].rotate_left(8);
-        swapped[5000] ^= 1;
-        swapped[5008] ^= 1;
-        values.set("a", &swapped);
-        assert_eq!((value(&shared), shared.take_refused()), (Vec::new(), 1), "words in another order");
+        values.set(&[name.strip_suffix("a").unwrap(), "b"].concat(), &written);
+        let other_name = shared.with_key(0, OWNER).get("b").unwrap().0;
+        assert_eq!((other_name, shared.take_refused()), (Vec::new(), 1), "the value of another name");
+        values.set(&name, &written);
+        assert_eq!(read(), (b"content ".repeat(1000), 0));
+        let of_another = shared.with_key(0, Uuid::from_u128(2)).get("a").unwrap().0;
+        assert_eq!((of_another, shared.take_refused()), (Vec::new(), 1), "the value of another owner");
     }
 
     #[test]
@@ -242,9 +265,27 @@ mod tests {
         let values: Rc<Values> = Rc::default();
         let first = Authenticated::new(values.clone(), &[], key("first"));
         let second = Authenticated::new(values.clone(), &[], key("second"));
-        first.set("a", b"content");
-        assert_eq!(value(&second), b"content");
+        first.with_key(0, OWNER).set("a", b"content");
+        assert_eq!(value(&second, 0).unwrap(), b"content");
         let stranger = Authenticated::new(values, &[key("other")], key("unused"));
-        assert_eq!((value(&stranger), stranger.take_refused()), (Vec::new(), 1));
+        assert_eq!((value(&stranger, 0), stranger.take_refused()), (None, 0));
+    }
+
+    #[test]
+    fn a_key_of_the_process_that_was_overwritten_comes_back() {
+        for damage in [b"overwritten by a careless plugin".to_vec(), vec![7; 80], Vec::new()] {
+            let values: Rc<Values> = Rc::default();
+            let first = Authenticated::new(values.clone(), &[], key("first"));
+            first.with_key(0, OWNER).set("a", b"content");
+            values.set(PROCESS_KEYS, &damage);
+            let second = Authenticated::new(values.clone(), &[], key("second"));
+            assert_eq!(value(&second, 0), None, "it has another key");
+            first.keep_process_key();
+            second.keep_process_key();
+            assert_eq!(value(&second, 1).unwrap(), b"content");
+            assert_eq!((first.keys(), second.keys(), second.take_refused()), (2, 2, 0));
+            let third = Authenticated::new(values, &[], key("third"));
+            assert_eq!(third.keys(), 2, "it has none of its own");
+        }
     }
 }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use uuid::Uuid;
 
-use crate::pipeline::batch::{Batch, Content};
+use super::TAG_BYTES;
+use crate::pipeline::batch::{Batch, Content, Progress};
 use crate::pipeline::lane::Lane;
 use crate::record::{Loss, LossReason};
 use crate::stats::Gauges;
@@ -18,6 +19,8 @@ pub(in crate::pipeline) struct Note {
     pub(in crate::pipeline) next: u64,
     /// No number from this one on was given out.
     pub(in crate::pipeline) lease_end: u64,
+    /// See [`Progress::returns`].
+    pub(in crate::pipeline) returns: u64,
     /// The stream's share of the process-wide gauges.
     pub(in crate::pipeline) gauges: Gauges,
 }
@@ -27,7 +30,7 @@ pub(in crate::pipeline) struct Note {
 pub(in crate::pipeline) struct Saved {
     pub(in crate::pipeline) id: Uuid,
     pub(in crate::pipeline) stream: Uuid,
-    pub(in crate::pipeline) next: u64,
+    pub(in crate::pipeline) progress: Progress,
     pub(in crate::pipeline) lane: Lane,
     pub(in crate::pipeline) records: Vec<SavedRecord>,
 }
@@ -43,7 +46,7 @@ pub(in crate::pipeline) struct SavedRecord {
 
 /// Numbers in a row, each 8 bytes little-endian.
 pub(super) fn write_note(note: &Note) -> Vec<u8> {
-    [note.oldest, note.next, note.lease_end]
+    [note.oldest, note.next, note.lease_end, note.returns]
         .iter()
         .chain(&note.gauges)
         .flat_map(|number| number.to_le_bytes())
@@ -52,21 +55,23 @@ pub(super) fn write_note(note: &Note) -> Vec<u8> {
 
 pub(super) fn read_note(mut bytes: &[u8]) -> Option<Note> {
     let bytes = &mut bytes;
-    let (oldest, next, lease_end) = (next_number(bytes)?, next_number(bytes)?, next_number(bytes)?);
+    let (oldest, next) = (next_number(bytes)?, next_number(bytes)?);
+    let (lease_end, returns) = (next_number(bytes)?, next_number(bytes)?);
     let mut gauges = Gauges::default();
     for gauge in &mut gauges {
         *gauge = next_number(bytes)?;
     }
-    Some(Note { oldest, next, lease_end, gauges })
+    Some(Note { oldest, next, lease_end, returns, gauges })
 }
 
-/// Id, stream, `audit.sequence.next`, lane, how many records; then of each record its number, lane, content and range; then the batch's bytes.
+/// Id, stream, progress, lane, how many records; then of each record its number, lane, content and range; then the batch's bytes.
 pub(super) fn write_batch(batch: &Batch) -> Vec<u8> {
     let bytes = batch.bytes();
-    let mut out = Vec::with_capacity(56 + batch.items().len() * 64 + bytes.len());
+    let mut out = Vec::with_capacity(72 + batch.items().len() * 64 + bytes.len() + TAG_BYTES);
     out.extend_from_slice(batch.id.as_bytes());
     out.extend_from_slice(batch.origin.stream_id.as_bytes());
-    push(&mut out, [batch.next, lane_code(batch.lane), batch.items().len() as u64]);
+    let Progress { next, oldest, returns } = batch.progress;
+    push(&mut out, [next, oldest, returns, lane_code(batch.lane), batch.items().len() as u64]);
     for item in batch.items() {
         let Range { start, end } = item.range();
         push(&mut out, [item.number, lane_code(item.lane), start as u64, end as u64]);
@@ -80,13 +85,15 @@ pub(super) fn write_batch(batch: &Batch) -> Vec<u8> {
 pub(super) fn read_batch(mut bytes: &[u8]) -> Option<Saved> {
     let bytes = &mut bytes;
     let (id, stream) = (next_uuid(bytes)?, next_uuid(bytes)?);
-    let (next, lane, count) = (next_number(bytes)?, lane_of(next_number(bytes)?), next_number(bytes)?);
+    let (next, oldest, returns) = (next_number(bytes)?, next_number(bytes)?, next_number(bytes)?);
+    let progress = Progress { next, oldest, returns };
+    let (lane, count) = (lane_of(next_number(bytes)?), next_number(bytes)?);
     let mut headers = Vec::new();
     for _ in 0..count {
         headers.push(Header::read(bytes)?);
     }
     let records = headers.into_iter().map(|header| header.with_bytes(bytes)).collect::<Option<_>>()?;
-    Some(Saved { id, stream, next, lane, records })
+    Some(Saved { id, stream, progress, lane, records })
 }
 
 struct Header {
@@ -189,11 +196,13 @@ mod tests {
         let (origin, encoder) =
             (Origin { stream_id: stream, recovered: false }, Encoder::new(Format::Ndjson, String::new()));
         for lane in Lane::ALL {
-            let bytes = write_batch(&Batch::seal(id, origin, 18, lane, &records, &encoder));
+            let progress = Progress { next: 18, oldest: 16, returns: 3 };
+            let bytes = write_batch(&Batch::seal(id, origin, progress, lane, &records, &encoder));
+            assert!(bytes.capacity() >= bytes.len() + TAG_BYTES, "the tag needs no other piece of memory");
             let expected = records.iter().cloned().map(|(Encoded { number, lane, fragment, .. }, content)| {
                 SavedRecord { number, lane, content, fragment }
             });
-            assert_eq!(read_batch(&bytes), Some(Saved { id, stream, next: 18, lane, records: expected.collect() }));
+            assert_eq!(read_batch(&bytes), Some(Saved { id, stream, progress, lane, records: expected.collect() }));
         }
     }
 }

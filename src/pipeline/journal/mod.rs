@@ -6,8 +6,10 @@
 
 mod authenticated;
 mod codec;
+mod estates;
 mod identity;
 mod registry;
+mod tag;
 
 use std::rc::Rc;
 
@@ -16,12 +18,15 @@ use uuid::Uuid;
 use super::batch::Batch;
 use crate::host::SharedData;
 use crate::stats::Gauges;
-use authenticated::name;
-pub use authenticated::{Authenticated, Key};
+pub use authenticated::Authenticated;
+use authenticated::Keyed;
 pub(super) use codec::{Note, Saved, SavedRecord};
+pub(super) use estates::{Estate, Seat};
 pub use identity::Identity;
 use registry::Registry;
 pub(super) use registry::{Entry, Listing};
+pub use tag::Key;
+use tag::TAG_BYTES;
 
 /// Numbers that a stream may give out between two notes. The next note is written when they are used up, so that a crash
 /// leaves no number beyond the last note unexplained.
@@ -33,10 +38,11 @@ pub(super) struct Journal {
     shared: Rc<Authenticated>,
     identity: Identity,
     seat: Option<usize>,
-    /// Of the list of seats, when the seat was taken.
-    epoch: u64,
+    /// Of each list of seats, when it was looked at last.
+    epochs: Vec<u64>,
     slots: Vec<Slot>,
     note: Note,
+    returns: u64,
     /// The seat was handed over, and none is needed any more.
     is_retired: bool,
 }
@@ -50,19 +56,21 @@ enum Slot {
     Spent,
 }
 
-/// What another stream has left.
-#[derive(Debug)]
-pub(super) struct Estate {
-    pub(super) stream: Uuid,
-    pub(super) note: Note,
-    /// `None`: the stream had none.
-    seat: Option<usize>,
-    next_slot: usize,
-}
+/// Place of the key that this VM writes with.
+const OWN_KEY: usize = 0;
 
 impl Journal {
     pub(super) fn new(shared: Rc<Authenticated>, identity: Identity) -> Self {
-        Self { shared, identity, seat: None, epoch: 0, slots: Vec::new(), note: Note::default(), is_retired: false }
+        Self {
+            shared,
+            identity,
+            seat: None,
+            epochs: Vec::new(),
+            slots: Vec::new(),
+            note: Note::default(),
+            returns: 0,
+            is_retired: false,
+        }
     }
 
     /// How many entries were refused since the last call.
@@ -80,6 +88,16 @@ impl Journal {
         self.note.gauges
     }
 
+    /// How often numbers of a batch have become losses that are to be reported.
+    pub(super) fn returns(&self) -> u64 {
+        self.returns
+    }
+
+    /// Numbers of a batch have become losses that are to be reported. A note must follow.
+    pub(super) fn note_return(&mut self) {
+        self.returns += 1;
+    }
+
     /// Writes a note, unless it says what the last one said.
     pub(super) fn write(&mut self, note: Note) {
         if note == self.note {
@@ -87,7 +105,7 @@ impl Journal {
         }
         self.note = note;
         if let Some(seat) = self.sit() {
-            self.shared.put(&note_key(seat), codec::write_note(&note));
+            self.own().put(&note_name(seat), codec::write_note(&note));
         }
     }
 
@@ -99,7 +117,7 @@ impl Journal {
             Some(slot) => *slot = Slot::Full,
             None => self.slots.push(Slot::Full),
         }
-        self.shared.put(&slot_key(seat, index), codec::write_batch(batch));
+        self.own().put(&slot_name(seat, index), codec::write_batch(batch));
         batch.slot = Some(index);
     }
 
@@ -113,8 +131,9 @@ impl Journal {
     /// Frees the memory of batches whose end is known.
     pub(super) fn sweep(&mut self) {
         let Some(seat) = self.seat else { return };
+        let own = self.shared.with_key(OWN_KEY, self.identity.stream);
         for (index, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| **slot == Slot::Spent) {
-            self.shared.set(&slot_key(seat, index), &[]);
+            own.set(&slot_name(seat, index), &[]);
             *slot = Slot::Empty;
         }
     }
@@ -122,14 +141,15 @@ impl Journal {
     /// Leaves the seat: nothing of this stream is to be taken over.
     pub(super) fn close(&mut self) {
         self.spend_all();
-        if let Some(seat) = self.seat.take() {
-            self.leave(seat, self.identity.stream);
-        }
+        let estate = self.estate();
+        self.seat = None;
+        self.leave(&estate);
     }
 
-    fn leave(&self, seat: usize, stream: Uuid) {
-        self.shared.set(&note_key(seat), &[]);
-        self.registry().update(seat, self.identity.vm, stream, |entry| *entry = Entry::default());
+    fn leave(&self, Estate { stream, key, seat, .. }: &Estate) {
+        let Some(seat) = *seat else { return };
+        self.of(*key, *stream).set(&note_name(seat), &[]);
+        Registry(&self.list(*key)).update(seat, self.identity.vm, *stream, |entry| *entry = Entry::default());
     }
 
     fn spend_all(&mut self) {
@@ -139,63 +159,35 @@ impl Journal {
         self.sweep();
     }
 
-    /// Takes over what a crashed VM's streams of the same kin have left, if no other stream has.
-    pub(super) fn claim(&self, crashed: Uuid) -> Vec<Estate> {
-        let claimed = self.registry().claim(crashed, &self.identity);
-        claimed.into_iter().map(|(seat, entry)| self.left_in(seat, &entry)).collect()
-    }
-
-    /// Takes over what the streams of the same plugin have left in a VM, if a seat of it is still as it was seen.
-    pub(super) fn claim_seen(&self, seat: usize, seen: &Entry) -> Vec<Estate> {
-        let claimed = self.registry().claim_seen(seat, seen, &self.identity);
-        claimed.into_iter().map(|(seat, entry)| self.left_in(seat, &entry)).collect()
-    }
-
-    fn left_in(&self, seat: usize, entry: &Entry) -> Estate {
-        let note = self.shared.get(&note_key(seat)).and_then(|(note, _)| codec::read_note(&note));
-        Estate { stream: entry.stream, note: note.unwrap_or_default(), seat: Some(seat), next_slot: 0 }
-    }
-
-    /// All seats of the process.
-    pub(super) fn listing(&self) -> Listing {
-        self.registry().look()
-    }
-
-    /// Whether the seat can be taken over by this stream: of the same plugin, in another VM.
-    pub(super) fn can_claim(&self, entry: &Entry) -> bool {
-        entry.plugin == self.identity.plugin && entry.vm != self.identity.vm && !entry.vm.is_nil()
-    }
-
-    /// The VMs in which streams with records live, this one apart.
-    pub(super) fn other_vms(&self) -> Vec<Uuid> {
-        self.listing().other_vms(self.identity.vm)
-    }
-
     /// Shows that this VM lives: by its own seat, and by those that it has taken over.
     pub(super) fn beat<'e>(&self, estates: impl Iterator<Item = &'e Estate>, has_ended: bool) {
-        let seats: Vec<usize> = estates.filter_map(|estate| estate.seat).chain(self.seat).collect();
-        if !seats.is_empty() {
-            self.registry().update_all(self.identity.vm, &seats, |entry| {
-                entry.beat = entry.beat.wrapping_add(1);
-                entry.has_ended = has_ended;
-            });
+        let own = self.seat.map(|seat| (OWN_KEY, seat));
+        let seats: Vec<(usize, usize)> =
+            estates.filter_map(|estate| Some((estate.key, estate.seat?))).chain(own).collect();
+        for key in 0..self.shared.keys() {
+            let of_key: Vec<usize> = seats.iter().filter(|(of, _)| *of == key).map(|(_, seat)| *seat).collect();
+            if !of_key.is_empty() {
+                Registry(&self.list(key)).update_all(self.identity.vm, &of_key, |entry| {
+                    entry.beat = entry.beat.wrapping_add(1);
+                    entry.has_ended = has_ended;
+                });
+            }
         }
     }
 
     /// Whether the seat is no longer this stream's.
-    pub(super) fn has_lost_seat(&self, listing: &Listing) -> bool {
-        !self.holds(listing, &self.estate())
+    pub(super) fn has_lost_seat(&self, listings: &[Listing]) -> bool {
+        !self.holds(listings, &self.estate())
     }
 
-    /// Whether what a stream has left is still this VM's.
-    pub(super) fn holds(&self, listing: &Listing, estate: &Estate) -> bool {
-        let is_own = |entry: &Entry| entry.is_of(self.identity.vm, estate.stream);
-        estate.seat.is_none_or(|seat| !self.is_void(listing) && listing.entries.get(seat).is_some_and(is_own))
+    /// Whether the list of the own seat was.
+    pub(super) fn is_own_void(&self, listings: &[Listing]) -> bool {
+        self.is_void(listings, &self.estate())
     }
 
-    /// Whether the list was damaged since the seat was taken. If not, a seat that is lost is another VM's.
-    pub(super) fn is_void(&self, listing: &Listing) -> bool {
-        self.seat.is_some() && listing.epoch != self.epoch
+    /// The lists were looked at, and what is void has been dealt with.
+    pub(super) fn note_epochs(&mut self, listings: &[Listing]) {
+        self.epochs = listings.iter().map(|listing| listing.epoch).collect();
     }
 
     /// Gives up a seat that is no longer this stream's. The next one is of the stream `next`.
@@ -206,46 +198,20 @@ impl Journal {
         self.note = Note::default();
     }
 
-    /// The next batch of an estate, with its place; `None`: that was all.
-    pub(super) fn next_saved(&self, estate: &mut Estate) -> Option<Saved> {
-        loop {
-            let (bytes, _) = self.shared.get(&slot_key(estate.seat?, estate.next_slot))?;
-            if let Some(saved) = codec::read_batch(&bytes) {
-                return Some(saved);
+    fn empty_slots(&self, key: usize, seat: usize) {
+        let keyed = self.of(key, Uuid::nil());
+        for slot in 0.. {
+            let name = slot_name(seat, slot);
+            let Some(is_empty) = keyed.is_empty(&name) else { break };
+            if !is_empty {
+                keyed.set(&name, &[]);
             }
-            estate.next_slot += 1;
         }
-    }
-
-    /// The batch that [`Self::next_saved`] has yielded is this stream's now.
-    pub(super) fn take_over(&mut self, estate: &mut Estate, batch: &mut Batch) {
-        self.keep(batch);
-        if let Some(seat) = estate.seat {
-            self.shared.set(&slot_key(seat, estate.next_slot), &[]);
-        }
-        estate.next_slot += 1;
-    }
-
-    /// What was known of another stream has changed.
-    pub(super) fn rewrite(&self, estate: &Estate, note: Note) {
-        if let Some(seat) = estate.seat {
-            self.shared.put(&note_key(seat), codec::write_note(&note));
-        }
-    }
-
-    /// Nothing of an estate is left, or nothing more is to be had of it.
-    pub(super) fn settle(&self, estate: &Estate) {
-        let Some(seat) = estate.seat else { return };
-        let slots = (0..).map(|slot| slot_key(seat, slot)).map_while(|key| Some((self.shared.get(&key)?.0, key)));
-        for (_, key) in slots.filter(|(left, _)| !left.is_empty()) {
-            self.shared.set(&key, &[]);
-        }
-        self.leave(seat, estate.stream);
     }
 
     /// What the stream leaves to a successor in the same VM.
     pub(super) fn estate(&self) -> Estate {
-        Estate { stream: self.identity.stream, note: self.note, seat: self.seat, next_slot: 0 }
+        Estate { stream: self.identity.stream, note: self.note, key: OWN_KEY, seat: self.seat, next_slot: 0 }
     }
 
     /// The successor has copies of all batches, and the seat.
@@ -255,35 +221,42 @@ impl Journal {
         self.is_retired = true;
     }
 
-    /// A seat that was handed over is of this stream's kin from now on: a stream that takes over from this one settles it.
-    pub(super) fn adopt(&self, estate: &Estate) {
-        if let Some(seat) = estate.seat {
-            let Identity { vm, kin, .. } = self.identity;
-            self.registry().update(seat, vm, estate.stream, |entry| (entry.kin, entry.has_ended) = (kin, false));
-        }
-    }
-
     /// The seat, which is taken when it is first needed.
     fn sit(&mut self) -> Option<usize> {
         if self.seat.is_none() && !self.is_retired {
-            let Identity { vm, stream, kin, plugin } = self.identity;
-            let entry = Entry { vm, stream, kin, plugin, beat: 0, has_ended: false };
-            if let Some((seat, epoch)) = self.registry().take_seat(entry) {
-                (self.seat, self.epoch) = (Some(seat), epoch);
-            }
+            self.seat = self.take_seat(self.identity.stream);
         }
         self.seat
     }
 
-    fn registry(&self) -> Registry<'_> {
-        Registry(&*self.shared)
+    /// Takes a seat for a stream, and empties what an earlier owner has left there.
+    fn take_seat(&self, stream: Uuid) -> Option<usize> {
+        let Identity { vm, kin, plugin, .. } = self.identity;
+        let entry = Entry { vm, stream, kin, plugin, beat: 0, has_ended: false };
+        let seat = Registry(&self.list(OWN_KEY)).take_seat(entry)?;
+        self.empty_slots(OWN_KEY, seat);
+        Some(seat)
+    }
+
+    /// What this stream writes.
+    fn own(&self) -> Keyed<'_> {
+        self.of(OWN_KEY, self.identity.stream)
+    }
+
+    fn of(&self, key: usize, owner: Uuid) -> Keyed<'_> {
+        self.shared.with_key(key, owner)
+    }
+
+    /// Where the list of seats is, which has no owner.
+    fn list(&self, key: usize) -> Keyed<'_> {
+        self.of(key, Uuid::nil())
     }
 }
 
-fn note_key(seat: usize) -> String {
-    format!(concat!(name!("seat"), ".{}"), seat)
+fn note_name(seat: usize) -> String {
+    format!("seat.{seat}")
 }
 
-fn slot_key(seat: usize, slot: usize) -> String {
-    format!(concat!(name!("seat"), ".{}.{}"), seat, slot)
+fn slot_name(seat: usize, slot: usize) -> String {
+    format!("seat.{seat}.{slot}")
 }

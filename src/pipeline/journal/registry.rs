@@ -3,11 +3,10 @@
 use uuid::Uuid;
 
 use super::Identity;
-use super::authenticated::name;
 use crate::host::SharedData;
 
-/// The list's key.
-const KEY: &str = name!("seats");
+/// The list's name.
+const KEY: &str = "seats";
 
 /// Attempts to change the list while others change it too. Each one that fails is one that another VM has won.
 const MAX_ATTEMPTS: usize = 100;
@@ -39,15 +38,15 @@ pub(in crate::pipeline) struct Listing {
 pub(super) struct Registry<'s>(pub(super) &'s dyn SharedData);
 
 impl Registry<'_> {
-    /// Takes the first free seat; with the list's epoch. `None`: the list cannot be changed.
-    pub(super) fn take_seat(&self, entry: Entry) -> Option<(usize, u64)> {
-        self.change(|Listing { epoch, entries }| {
+    /// Takes the first free seat. `None`: the list cannot be changed.
+    pub(super) fn take_seat(&self, entry: Entry) -> Option<usize> {
+        self.change(|Listing { entries, .. }| {
             let seat = entries.iter().position(|taken| *taken == Entry::default()).unwrap_or(entries.len());
             match entries.get_mut(seat) {
                 Some(free) => *free = entry,
                 None => entries.push(entry),
             }
-            (seat, *epoch)
+            seat
         })
     }
 
@@ -239,7 +238,7 @@ mod tests {
     }
 
     fn take(shared: &Contended, vm: u128) -> usize {
-        Registry(shared).take_seat(entry(vm)).unwrap().0
+        Registry(shared).take_seat(entry(vm)).unwrap()
     }
 
     #[test]

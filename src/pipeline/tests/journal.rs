@@ -2,9 +2,9 @@
 
 use super::*;
 
-const LIST: &str = "audit_filter.1.seats";
-const NOTE: &str = "audit_filter.1.seat.0";
-const BATCH: &str = "audit_filter.1.seat.0.0";
+const LIST: &str = ".seats";
+const NOTE: &str = ".seat.0";
+const BATCH: &str = ".seat.0.0";
 
 /// The VM that is loaded in the place of a crashed one.
 fn successor(crashed: &Rig) -> Rig {
@@ -14,16 +14,21 @@ fn successor(crashed: &Rig) -> Rig {
     successor
 }
 
-fn bytes(rig: &Rig, name: &str) -> Vec<u8> {
-    rig.shared.get(name).unwrap().0
+/// The value whose name ends so.
+fn bytes(rig: &Rig, end: &str) -> Vec<u8> {
+    rig.shared.get(&rig.shared.named(end)).unwrap().0
+}
+
+fn forge(rig: &Rig, end: &str, value: &[u8]) {
+    rig.shared.set(&rig.shared.named(end), value);
 }
 
 /// A VM that crashes with one batch sealed, and another plugin that writes to shared data.
-fn after_crash(forge: impl FnOnce(&Rig)) -> Rig {
+fn after_crash(write: impl FnOnce(&Rig)) -> Rig {
     let mut rig = Rig::new(|_| {});
     rig.offer(3).pass(DELAY).send_one();
     rig.tick();
-    forge(&rig);
+    write(&rig);
     successor(&rig)
 }
 
@@ -39,11 +44,11 @@ fn a_forged_batch_is_refused_and_counted_and_never_delivered() {
         |batch| *batch = String::from_utf8_lossy(batch).replace("\"act", "\"axt").into_bytes(),
         |batch| batch[0] ^= 1,
     ];
-    for (number, forge) in forgeries.into_iter().enumerate() {
+    for (number, change) in forgeries.into_iter().enumerate() {
         let mut rig = after_crash(|rig| {
             let mut batch = bytes(rig, BATCH);
-            forge(&mut batch);
-            rig.shared.set(BATCH, &batch);
+            change(&mut batch);
+            forge(rig, BATCH, &batch);
         });
         let sent = rig.tick().send_one();
         assert_eq!(sent.losses().len(), 1, "the report alone");
@@ -60,7 +65,8 @@ fn a_forged_batch_is_refused_and_counted_and_never_delivered() {
 fn a_batch_in_the_place_of_another_is_refused() {
     let mut rig = after_crash(|rig| {
         let batch = bytes(rig, BATCH);
-        rig.shared.set("audit_filter.1.seat.0.1", &batch);
+        let other = rig.shared.named(BATCH).replace(".0.0", ".0.1");
+        rig.shared.set(&other, &batch);
     });
     let sent = rig.tick().send();
     assert_eq!(sent.len(), 2, "once, and the report");
@@ -69,7 +75,7 @@ fn a_batch_in_the_place_of_another_is_refused() {
 
 #[test]
 fn a_refused_note_costs_no_batch() {
-    let mut rig = after_crash(|rig| rig.shared.set(NOTE, b"forged"));
+    let mut rig = after_crash(|rig| forge(rig, NOTE, b"forged"));
     let sent = rig.tick().send_one();
     assert_eq!(sent.numbers(), [0, 1, 2, 3]);
     assert_eq!(refused(rig.tick()), 1);
@@ -90,7 +96,7 @@ fn a_damaged_list_is_made_anew() {
             rig.offer(3).pass(DELAY).send_one();
             rig.tick();
         }
-        rig.shared.set(LIST, damage);
+        forge(&rig, LIST, damage);
         rig.tick();
         other.tick();
         let told = rig.pipeline.gauges();
@@ -111,8 +117,9 @@ fn a_journal_of_another_format_is_left_alone() {
         "audit_filter.seats",
         "audit_filter.seat.0",
         "audit_filter.seat.0.0",
-        "audit_filter.2.seats",
-        "audit_filter.2.key",
+        "audit_filter.1.seats",
+        "audit_filter.1.key",
+        "audit_filter.3.keys",
     ];
     let mut rig = Rig::new(|_| {});
     for name in names {
@@ -123,14 +130,14 @@ fn a_journal_of_another_format_is_left_alone() {
     let mut next = successor(&rig);
     let sent = next.tick().send();
     assert_eq!(sent[0].numbers(), [0, 1, 2, 3]);
-    assert!(names.iter().all(|name| bytes(&next, name) == [1; 120]));
+    assert!(names.iter().all(|name| next.shared.get(name).unwrap().0 == [1; 120]));
     assert_eq!(refused(&next), 0);
 }
 
 #[test]
 fn a_key_that_is_not_that_of_the_process_is_replaced() {
     let rig = Rig::new(|_| {});
-    rig.shared.set("audit_filter.1.key", b"too short");
+    rig.shared.set("audit_filter.2.keys", b"too short");
     let mut rig = Rig::in_vm(STREAM, VM, &rig.shared, |_| {});
     rig.offer(3).pass(DELAY).send_one();
     rig.tick();
@@ -161,4 +168,164 @@ fn a_clock_that_jumps_loses_and_doubles_nothing() {
         let again = rig.pass(Duration::from_secs(1)).send_one();
         assert_eq!((again.id, again.body), (sent.id, sent.body), "no later than without the jump");
     }
+}
+
+/// A stream in a VM of its own, with the keys of its environment.
+fn keyed(stream: u128, shared: &Rc<Shared>, keys: &[&str]) -> Rig {
+    let [stream, vm] = [stream, stream + 100].map(Uuid::from_u128);
+    let mut rig = Rig::with(stream, vm, shared, keys, &Rc::default(), |_| {});
+    rig.tokens = stream.as_u128() as u32 * 1000;
+    rig
+}
+
+/// All numbers of a stream that this one sends in some minutes, with what it reports as lost.
+fn numbers_of(stream: u128, rig: &mut Rig, meanwhile: &mut dyn FnMut()) -> Vec<u64> {
+    let mut numbers = Vec::new();
+    for _ in 0..200 {
+        for sent in rig.tick().send() {
+            if sent.is_of(Uuid::from_u128(stream)) {
+                numbers.extend(sent.numbers());
+            }
+            rig.answer(&sent, 200);
+        }
+        meanwhile();
+    }
+    numbers
+}
+
+#[test]
+fn plugins_with_different_keys_leave_each_other_alone() {
+    let shared: Rc<Shared> = Rc::default();
+    let (mut one, mut two) = (keyed(1, &shared, &["k1"]), keyed(2, &shared, &[]));
+    for rig in [&mut one, &mut two] {
+        rig.offer(4).send_one();
+        rig.tick();
+    }
+    let before = shared.writes.get();
+    for _ in 0..400 {
+        one.pass(Duration::from_millis(100));
+        two.pass(Duration::from_millis(100));
+    }
+    assert!(shared.writes.get() - before < 100, "signs of life alone: {}", shared.writes.get() - before);
+    assert_eq!((refused(&one), refused(&two)), (0, 0));
+
+    let mut next = keyed(3, &shared, &["k1"]);
+    next.pipeline.handle_crash(Uuid::from_u128(101));
+    assert_eq!(next.tick().send()[0].numbers(), [0, 1, 2, 3]);
+}
+
+/// Two workers have the old key when the new one comes. One ends, and the other goes on for a while.
+#[test]
+fn a_key_is_replaced_while_old_vms_live() {
+    let shared: Rc<Shared> = Rc::default();
+    let (mut first, mut second) = (keyed(1, &shared, &["k1"]), keyed(2, &shared, &["k1"]));
+    first.started().refuses = true;
+    second.refuses = true;
+    first.offer(6).send();
+    second.offer(4).send();
+    let mut new = keyed(3, &shared, &["k2", "k1"]);
+    let sent = new.offer(4).send_one();
+    new.answer(&sent, 200);
+    for _ in 0..20 {
+        for rig in [&mut new, &mut first, &mut second] {
+            rig.tick();
+        }
+    }
+    first.pipeline.handle_last_chance(first.now);
+    first.send();
+    first.tick().pipeline.handle_last_words();
+
+    let numbers = numbers_of(1, &mut new, &mut || {
+        second.tick();
+    });
+    assert_eq!(numbers, (2..9).collect::<Vec<_>>(), "six, and the end");
+    assert_eq!((refused(&new), refused(&second)), (0, 0));
+}
+
+#[test]
+fn what_a_key_of_the_process_has_tagged_is_found_after_it_was_overwritten() {
+    let shared: Rc<Shared> = Rc::default();
+    let (mut first, mut second) = (keyed(1, &shared, &[]), keyed(2, &shared, &[]));
+    for rig in [&mut first, &mut second] {
+        rig.offer(4).send_one();
+        rig.tick();
+    }
+    shared.set("audit_filter.2.keys", b"overwritten by a careless plugin");
+    let mut new = keyed(3, &shared, &[]);
+    second.tick();
+    new.tick().pipeline.handle_crash(Uuid::from_u128(101));
+    assert_eq!(numbers_of(1, &mut new, &mut || {})[..4], [0, 1, 2, 3]);
+}
+
+/// What waits for room in a seat that was taken over, and what is lost of a predecessor and not reported yet.
+#[test]
+fn a_damaged_list_takes_nothing_of_what_was_taken_over() {
+    let small = |settings: &mut Settings| settings.buffer.max_records = 8;
+    let mut rig = Rig::new(small);
+    rig.offer(7).send();
+    rig.tick();
+    let mut next = Rig::in_vm(Uuid::from_u128(9), Uuid::from_u128(71), &rig.shared, small);
+    next.tokens = 1000;
+    next.refuses = true;
+    next.offer(6).pipeline.handle_crash(VM);
+    next.tick().send_none();
+    forge(&rig, LIST, b"forged");
+    next.refuses = false;
+    let (mut numbers, mut told) = (Vec::new(), 0);
+    for _ in 0..20 {
+        for sent in next.pass(Duration::from_secs(31)).send() {
+            if sent.is_of(STREAM) {
+                told += sent.losses().iter().map(|(_, count, ..)| count).sum::<u64>();
+                numbers.extend(sent.numbers());
+            }
+            next.answer(&sent, 200);
+        }
+    }
+    assert_eq!((&numbers[..8], told), (&[0, 1, 2, 3, 4, 5, 6, 7][..], 0));
+    assert_eq!(next.count(Counter::DroppedVmCrash), 0);
+}
+
+#[test]
+fn a_seat_is_emptied_by_whoever_takes_it() {
+    let shared: Rc<Shared> = Rc::default();
+    let (mut one, mut two) = (keyed(1, &shared, &[]), keyed(2, &shared, &[]));
+    let sent = one.offer(11).send();
+    two.offer(3).send_one();
+    one.tick();
+    two.tick();
+    shared.set(&shared.named(LIST), b"forged");
+    two.tick();
+    one.tick();
+    for sent in &sent {
+        one.answer(sent, 200);
+    }
+    one.tick().is_empty();
+    let mut next = keyed(3, &shared, &[]);
+    next.pipeline.handle_crash(Uuid::from_u128(102));
+    let again = next.tick().send();
+    assert_eq!(again[0].numbers(), [0, 1, 2, 3], "of the one that has crashed");
+    assert!(!again.iter().any(|again| sent.iter().any(|sent| sent.id == again.id)), "acknowledged long ago");
+    assert_eq!(refused(next.tick()), 0, "what the earlier owner has left is gone");
+}
+
+/// One that is put back where another stream sits now.
+#[test]
+fn the_entry_of_an_earlier_owner_is_refused() {
+    let shared: Rc<Shared> = Rc::default();
+    let mut one = keyed(1, &shared, &[]);
+    let sent = one.offer(3).pass(DELAY).send_one();
+    let old = shared.get(&shared.named(BATCH)).unwrap().0;
+    one.answer(&sent, 200);
+    one.pipeline.handle_end(one.now);
+    let end = one.send_one();
+    one.answer(&end, 200).pipeline.close();
+
+    let mut two = keyed(2, &shared, &[]);
+    two.offer(3).pass(DELAY).send_one();
+    two.tick();
+    shared.set(&shared.named(BATCH), &old);
+    let mut next = keyed(3, &shared, &[]);
+    next.pipeline.handle_crash(Uuid::from_u128(102));
+    assert!(next.tick().send().iter().all(|again| again.id != sent.id));
+    assert_eq!(refused(next.tick()), 1);
 }

@@ -1,0 +1,226 @@
+//! Tags that show who has written a value: SipHash over what is short, and over a fold of what is long.
+
+use std::hash::Hasher;
+
+use sha2::{Digest, Sha256};
+use siphasher::sip128::{Hasher128, SipHasher13};
+use uuid::Uuid;
+
+pub(super) const TAG_BYTES: usize = 16;
+
+/// Bytes at the start of a value that SipHash reads itself: the ids and numbers of a batch. SipHash over the whole would
+/// triple what the delivery of a record costs, so the rest is folded first.
+const WHOLE_BYTES: usize = 4096;
+
+/// Words of a block that is folded at once. As many secret words are derived from a key.
+const BLOCK_WORDS: usize = 64;
+
+const KEY_BYTES: usize = 32;
+
+/// Bytes behind a key in a list of keys that show that it was not overwritten.
+const CHECK_BYTES: usize = 8;
+
+/// A key that makes and verifies tags.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Key([u8; KEY_BYTES]);
+
+impl Key {
+    /// From a secret of any length.
+    #[must_use]
+    pub fn of_secret(secret: &[u8]) -> Self {
+        Self(Sha256::digest(secret).into())
+    }
+
+    /// The keys of a list; what was overwritten is left out.
+    pub(super) fn read_all(bytes: &[u8]) -> Vec<Self> {
+        let read = |entry: &[u8]| {
+            let (key, check) = entry.split_first_chunk()?;
+            let key = Self(*key);
+            (key.check() == check).then_some(key)
+        };
+        bytes.chunks_exact(KEY_BYTES + CHECK_BYTES).filter_map(read).collect()
+    }
+
+    /// A list of keys.
+    pub(super) fn write_all(keys: &[Self]) -> Vec<u8> {
+        keys.iter().flat_map(|key| key.0.into_iter().chain(key.check())).collect()
+    }
+
+    fn check(&self) -> [u8; CHECK_BYTES] {
+        self.derived(b"check", 0).first_chunk().copied().unwrap_or_default()
+    }
+
+    fn derived(&self, purpose: &[u8], counter: u64) -> [u8; 32] {
+        Sha256::new_with_prefix(self.0).chain_update(purpose).chain_update(counter.to_le_bytes()).finalize().into()
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+/// A key at work: what is derived from it, once.
+#[derive(Clone)]
+pub(super) struct Tagger {
+    key: Key,
+    /// Names the key in public.
+    mark: String,
+    sip: [u64; 2],
+    fold: [[u32; 2]; BLOCK_WORDS],
+}
+
+impl Default for Tagger {
+    fn default() -> Self {
+        Self::new(&Key([0; KEY_BYTES]))
+    }
+}
+
+impl Tagger {
+    pub(super) fn new(key: &Key) -> Self {
+        let words = |purpose: &'static [u8]| {
+            (0..).flat_map(move |counter| key.derived(purpose, counter).as_chunks().0.to_vec()).map(u64::from_le_bytes)
+        };
+        let halves = |word: u64| [word as u32, (word >> 32) as u32];
+        let mut sip = [0; 2];
+        sip.iter_mut().zip(words(b"sip")).for_each(|(to, from)| *to = from);
+        let mut fold = [[0; 2]; BLOCK_WORDS];
+        fold.iter_mut().zip(words(b"fold")).for_each(|(to, from)| *to = halves(from));
+        let mark = key.derived(b"mark", 0).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        Self { key: *key, mark, sip, fold }
+    }
+
+    pub(super) fn key(&self) -> Key {
+        self.key
+    }
+
+    /// Part of the names of everything that is written with the key.
+    pub(super) fn mark(&self) -> &str {
+        &self.mark
+    }
+
+    pub(super) fn tag(&self, name: &str, owner: Uuid, value: &[u8]) -> [u8; TAG_BYTES] {
+        let [low, high] = self.sip;
+        let mut hasher = SipHasher13::new_with_keys(low, high);
+        let (start, rest) = value.split_at_checked(WHOLE_BYTES).unwrap_or((value, &[]));
+        hasher.write_u64(name.len() as u64);
+        hasher.write(name.as_bytes());
+        hasher.write(owner.as_bytes());
+        hasher.write_u64(value.len() as u64);
+        hasher.write(start);
+        for block in rest.chunks(8 * BLOCK_WORDS) {
+            hasher.write_u64(self.folded(block));
+        }
+        hasher.finish128().as_bytes()
+    }
+
+    /// Folds a block to one number: each half of a word is added to a secret one, and the sums are multiplied. That is NH of
+    /// UMAC (RFC 4418, section 5.2.2): for a key that is not known, two blocks of one length have the same number with a
+    /// probability of 2^-32, whatever they are. It holds since the secrets are independent of each other.
+    fn folded(&self, block: &[u8]) -> u64 {
+        let (words, tail) = block.as_chunks();
+        let mut sum = 0_u64;
+        for (word, secret) in words.iter().zip(&self.fold) {
+            sum = sum.wrapping_add(product(*word, *secret));
+        }
+        if let Some(secret) = self.fold.get(words.len())
+            && !tail.is_empty()
+        {
+            let mut last = [0; 8];
+            last.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
+            sum = sum.wrapping_add(product(last, *secret));
+        }
+        sum
+    }
+}
+
+/// The sums of the halves, multiplied.
+fn product(word: [u8; 8], [low, high]: [u32; 2]) -> u64 {
+    let [a, b, c, d, e, f, g, h] = word;
+    let first = u32::from_le_bytes([a, b, c, d]).wrapping_add(low);
+    let second = u32::from_le_bytes([e, f, g, h]).wrapping_add(high);
+    u64::from(first) * u64::from(second)
+}
+
+impl std::fmt::Debug for Tagger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tagger").field("mark", &self.mark).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tagger(secret: &str) -> Tagger {
+        Tagger::new(&Key::of_secret(secret.as_bytes()))
+    }
+
+    fn tag(tagger: &Tagger, value: &[u8]) -> [u8; TAG_BYTES] {
+        tagger.tag("name", Uuid::nil(), value)
+    }
+
+    #[test]
+    fn what_keys_derive_differs_in_every_word() {
+        let (one, other) = (tagger("one"), tagger("other"));
+        let mut words: Vec<[u32; 2]> = [&one, &other].into_iter().flat_map(|of| of.fold).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), 2 * BLOCK_WORDS);
+        assert_ne!(one.sip, other.sip);
+        assert_ne!(one.mark, other.mark);
+    }
+
+    /// Four words at equal distances, of which two grow and two shrink by as much: a fold whose secrets stand in a row of
+    /// equal steps would not see it.
+    #[test]
+    fn changes_that_cancel_each_other_are_seen() {
+        for key in 0..50 {
+            let tagger = tagger(&format!("key {key}"));
+            let value = b"repeat! ".repeat(WHOLE_BYTES / 8 + 300);
+            let genuine = tag(&tagger, &value);
+            for (start, step) in [(0, 1), (3, 7), (60, 2), (10, 64)] {
+                let mut forged = value.clone();
+                for (place, up) in
+                    [(start, true), (start + step, false), (start + 2 * step, false), (start + 3 * step, true)]
+                {
+                    let byte = &mut forged[WHOLE_BYTES + 8 * place + 7];
+                    *byte = if up { *byte + 1 } else { *byte - 1 };
+                }
+                assert_ne!(tag(&tagger, &forged), genuine, "key {key}, {start}, {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_and_its_place_counts() {
+        let tagger = tagger("key");
+        let value: Vec<u8> = (0..WHOLE_BYTES + 1500).map(|index| (index % 251) as u8).collect();
+        let genuine = tag(&tagger, &value);
+        for index in 0..value.len() {
+            let mut changed = value.clone();
+            changed[index] ^= 1;
+            assert_ne!(tag(&tagger, &changed), genuine, "{index}");
+        }
+        let block = 8 * BLOCK_WORDS;
+        let mut swapped = value.clone();
+        swapped[WHOLE_BYTES..].rotate_left(block);
+        assert_ne!(tag(&tagger, &swapped), genuine, "blocks in another order");
+        for longer in [&[0][..], &[0; 8], &[0; 512]] {
+            assert_ne!(tag(&tagger, &[&value, longer].concat()), genuine);
+        }
+        assert_ne!(tagger.tag("other", Uuid::nil(), &value), genuine);
+        assert_ne!(tagger.tag("name", Uuid::max(), &value), genuine);
+    }
+
+    #[test]
+    fn a_list_of_keys_reads_as_it_was_written() {
+        let keys = [Key::of_secret(b"a"), Key::of_secret(b"b")];
+        let mut bytes = Key::write_all(&keys);
+        assert_eq!(Key::read_all(&bytes), keys);
+        bytes[3] ^= 1;
+        assert_eq!(Key::read_all(&bytes), keys[1..], "what was overwritten is none");
+        assert!(Key::read_all(&[0; 79]).is_empty() && Key::read_all(b"").is_empty());
+    }
+}
