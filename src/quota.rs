@@ -30,8 +30,14 @@ impl Quota {
     /// that have none.
     #[must_use]
     pub fn lease(self: &Rc<Self>, connection: Option<u64>) -> Lease {
+        self.lease_within(self.limit, connection)
+    }
+
+    /// The same for one who may go up to this limit only, whatever others may that share the quota.
+    #[must_use]
+    pub fn lease_within(self: &Rc<Self>, limit: usize, connection: Option<u64>) -> Lease {
         let slot = usize::try_from(connection.unwrap_or_default() % SLOTS).unwrap_or_default();
-        Lease { quota: Rc::clone(self), slot, bytes: 0 }
+        Lease { quota: Rc::clone(self), limit: limit.min(self.limit), slot, bytes: 0 }
     }
 
     /// Bytes that are taken.
@@ -49,6 +55,7 @@ impl Quota {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Lease {
     quota: Rc<Quota>,
+    limit: usize,
     slot: usize,
     bytes: usize,
 }
@@ -73,14 +80,14 @@ impl Lease {
     /// than what one exchange needs allows for one at a time.
     #[must_use]
     pub fn resize(&mut self, bytes: usize) -> bool {
-        let Self { quota, slot, bytes: had } = self;
+        let Self { quota, limit, slot, bytes: had } = self;
         let others = |used: &Cell<usize>| used.get().saturating_sub(*had);
         let has_room = |used: &Cell<usize>, limit: usize| match others(used) {
             0 => true,
             others => bytes <= limit.saturating_sub(others),
         };
         let of_connection = quota.of_connection(*slot);
-        let fits = has_room(&quota.used, quota.limit) && has_room(of_connection, quota.limit / SHARE);
+        let fits = has_room(&quota.used, *limit) && has_room(of_connection, *limit / SHARE);
         if bytes > *had && !fits {
             return false;
         }
@@ -130,6 +137,16 @@ mod tests {
         let mut lease = taken(&quota, 7, 5).unwrap();
         assert!(!lease.resize(6) && lease.bytes == 5 && quota.used() == 25);
         assert!(lease.resize(2) && quota.used() == 22 && lease.resize(5));
+    }
+
+    #[test]
+    fn who_has_a_lower_limit_takes_less_of_what_all_share() {
+        let quota = Quota::new(usize::MAX);
+        let mut large = quota.lease_within(1000, Some(1));
+        assert!(large.resize(90));
+        let mut small = quota.lease_within(100, Some(2));
+        assert!(!small.resize(11) && small.resize(10));
+        assert!(quota.lease_within(1000, Some(3)).resize(250));
     }
 
     #[test]

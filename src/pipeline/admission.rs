@@ -39,22 +39,42 @@ pub struct Decision {
     pub proceed: bool,
 }
 
-/// Requests that are held. A ticket is the number of the record that waits for its acknowledgement.
+/// Requests that are held.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     held: Vec<Held>,
     decisions: Vec<Decision>,
+    /// Names the next request. The numbers of records may begin anew, and tickets may not.
+    next_ticket: u64,
 }
 
 #[derive(Debug)]
 struct Held {
     ticket: u64,
+    /// Of the record that waits for its acknowledgement.
+    number: u64,
     deadline: Duration,
+}
+
+impl Gate {
+    fn hold(&mut self, number: u64, deadline: Duration) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        self.held.push(Held { ticket, number, deadline });
+        ticket
+    }
 }
 
 impl Pipeline {
     /// Decides about a request by what can be recorded of it before it goes upstream.
     pub fn admit(&mut self, required: RequireAudit, received: Received, now: Now) -> Admission {
+        let deadline = now.uptime + self.settings.target.timeout;
+        let is_hopeless = self.windows.immediate.opens_at() > deadline;
+        if required == RequireAudit::Acknowledged && is_hopeless {
+            // Before it takes the place of another record.
+            self.stats.add(Counter::RequestsRefused, 1);
+            return Admission::Refuse;
+        }
         let Received { mut record, connection, most_ending_bytes } = received;
         record.immediate = true;
         let start = record.start_unix_nanos;
@@ -65,7 +85,7 @@ impl Pipeline {
             Some((place, evicted)) => {
                 self.lose_evicted(&evicted, now);
                 if required == RequireAudit::Acknowledged {
-                    self.hold(place, &event, start, now)
+                    self.hold(place, &event, start, deadline, now)
                 } else {
                     Admission::Proceed(place)
                 }
@@ -75,16 +95,13 @@ impl Pipeline {
         admission
     }
 
-    /// Sends the record of the receipt ahead. Refused at once where it could not be acknowledged before the deadline.
-    fn hold(&mut self, place: Place, received: &Event, start: u64, now: Now) -> Admission {
-        let deadline = now.uptime + self.settings.target.timeout;
-        let is_hopeless = self.windows.immediate.opens_at() > deadline;
-        let sent = if is_hopeless { None } else { self.capture(Lane::Immediate, received, start, now) };
-        let Some(ticket) = sent else {
+    /// Sends the record of the receipt ahead.
+    fn hold(&mut self, place: Place, received: &Event, start: u64, deadline: Duration, now: Now) -> Admission {
+        let Some(number) = self.capture(Lane::Immediate, received, start, now) else {
             self.handle_no_exchange(Some(place));
             return Admission::Refuse;
         };
-        self.gate.held.push(Held { ticket, deadline });
+        let ticket = self.gate.hold(number, deadline);
         Admission::Hold { ticket, place, wakes: self.wakes(now) }
     }
 
@@ -101,11 +118,10 @@ impl Pipeline {
 
     /// What became of the record with this number decides about the request that waits for it, if one does.
     pub(super) fn decide(&mut self, number: u64, proceed: bool) {
-        let before = self.gate.held.len();
-        self.gate.held.retain(|held| held.ticket != number);
-        if self.gate.held.len() < before {
+        if let Some(index) = self.gate.held.iter().position(|held| held.number == number) {
+            let Held { ticket, .. } = self.gate.held.swap_remove(index);
             self.stats.add(Counter::RequestsRefused, u64::from(!proceed));
-            self.gate.decisions.push(Decision { ticket: number, proceed });
+            self.gate.decisions.push(Decision { ticket, proceed });
         }
     }
 
@@ -125,7 +141,7 @@ impl Pipeline {
             return;
         }
         let is_late =
-            |number: u64| self.gate.held.iter().any(|held| held.ticket == number && held.deadline < batch.not_before);
+            |number: u64| self.gate.held.iter().any(|held| held.number == number && held.deadline < batch.not_before);
         let late: Vec<u64> = batch.items().iter().map(|item| item.number).filter(|number| is_late(*number)).collect();
         for number in late {
             self.decide(number, false);
@@ -134,10 +150,10 @@ impl Pipeline {
 
     /// Refuses what has been held up to its deadline.
     pub(super) fn refuse_overdue(&mut self, now: Now) {
-        let overdue = |held: &Held| (held.deadline <= now.uptime).then_some(held.ticket);
-        let tickets: Vec<u64> = self.gate.held.iter().filter_map(overdue).collect();
-        for ticket in tickets {
-            self.decide(ticket, false);
+        let overdue = |held: &Held| (held.deadline <= now.uptime).then_some(held.number);
+        let numbers: Vec<u64> = self.gate.held.iter().filter_map(overdue).collect();
+        for number in numbers {
+            self.decide(number, false);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::account::Account;
 use super::lane::{Lane, PerLane};
 use super::settings::{BufferLimits, OnFull, Share};
-use crate::quota::{Lease, Quota};
+use crate::quota::Lease;
 use crate::record::LossReason;
 
 /// An encoded record.
@@ -64,8 +64,8 @@ pub struct Buffer {
     account: Rc<Account>,
     /// The last record that came did not fit.
     is_short: PerLane<bool>,
-    /// Of all places, and of those of one connection.
-    places: Rc<Quota>,
+    /// Of all places, in bytes.
+    most_of_places: usize,
     /// What a place counts for at least in that quota, in bytes: so there are no more of them than may be.
     least_of_place: usize,
 }
@@ -84,7 +84,7 @@ impl Buffer {
             used: PerLane::default(),
             account,
             is_short: PerLane::default(),
-            places: Quota::new(bytes),
+            most_of_places: bytes,
             least_of_place: bytes / records,
         }
     }
@@ -112,7 +112,7 @@ impl Buffer {
     /// Keeps a place free for a record of at most this size of a request that is going on, and yields the older records
     /// that had to go for it. `None`: there is no room, or the places of all requests or of this connection are used up.
     pub fn reserve(&mut self, connection: Option<u64>, bytes: usize) -> Option<(Place, Vec<Encoded>)> {
-        let mut lease = self.places.lease(connection);
+        let mut lease = self.account.place(self.most_of_places, connection);
         if !lease.resize(bytes.max(self.least_of_place)) {
             return None;
         }

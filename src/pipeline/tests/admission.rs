@@ -1,5 +1,6 @@
 //! Requests that wait for their record.
 
+use super::super::watch::LOOKS_AT_LIVING;
 use super::*;
 use crate::record::Received;
 use crate::record::Stage;
@@ -56,10 +57,11 @@ fn a_place_that_is_not_needed_is_given_back() {
 fn a_request_is_held_until_its_receipt_is_acknowledged() {
     let mut rig = Rig::new(|_| {});
     rig.started();
+    let number = rig.pipeline.numbers_given_out();
     let Admission::Hold { ticket, wakes, .. } = rig.admit(RequireAudit::Acknowledged) else { panic!("not held") };
     assert!(wakes);
     let sent = rig.send_one();
-    assert_eq!(sent.numbers(), [ticket]);
+    assert_eq!(sent.numbers(), [number]);
     assert!(sent.body.contains(r#""key":"audit.stage","value":{"stringValue":"received"}"#), "{}", sent.body);
     assert!(!sent.body.contains("audit.outcome") && !sent.body.contains("audit.duration_ms"), "{}", sent.body);
     assert!(rig.decisions().is_empty());
@@ -219,4 +221,69 @@ fn an_immediate_record_with_a_place_is_kept_in_any_case() {
     let immediate = Box::new(ExchangeRecord { immediate: true, ..*exchange("/") });
     let _ = rig.pipeline.handle_exchange(immediate, Some(place), rig.now);
     assert_eq!(rig.count(Counter::DroppedBufferFull), before);
+}
+
+/// Tickets name requests for as long as these go on; the numbers of records may begin anew in between.
+#[test]
+fn no_two_requests_have_one_ticket() {
+    let mut rig = Rig::new(|_| {});
+    let first = rig.hold();
+    let sent = rig.send_one();
+    rig.answer(&sent, 200);
+    assert_eq!(rig.decisions(), [(first, true)]);
+    rig.tick();
+    let mut other = Rig::in_vm(Uuid::from_u128(8), Uuid::from_u128(71), &rig.shared, |_| {});
+    for _ in 0..LOOKS_AT_LIVING + 2 {
+        other.tick();
+    }
+    rig.tick();
+    assert_ne!(rig.pipeline.stream_id(), STREAM, "it stood still");
+
+    let second = rig.hold();
+    rig.pipeline.handle_request_gone(first);
+    rig.pass(TIMEOUT * 2);
+    assert_eq!(rig.decisions(), [(second, false)]);
+}
+
+#[test]
+fn a_request_that_is_refused_pushes_out_nothing() {
+    let mut rig = Rig::new(|settings| {
+        settings.buffer.max_bytes = 64 << 10;
+        settings.buffer.max_records = 1000;
+        settings.buffer.on_full = OnFull::DropOldest;
+    });
+    rig.started().hold();
+    let sent = rig.send_one();
+    rig.answer_with(&sent, Some(429), Some("60"), "");
+    while rig.count(Counter::DroppedBufferFull) == 0 {
+        rig.offer(1);
+    }
+    let (dropped, bytes) = (rig.count(Counter::DroppedBufferFull), rig.gauge(Gauge::BufferBytes));
+    for _ in 0..50 {
+        assert_eq!(rig.admit(RequireAudit::Acknowledged), Admission::Refuse);
+    }
+    let now = (rig.count(Counter::DroppedBufferFull), rig.gauge(Gauge::BufferBytes));
+    assert_eq!(now, (dropped, bytes));
+}
+
+/// Half of the buffer, however many configurations of the plugin there are.
+#[test]
+fn places_of_two_configurations_have_one_bound() {
+    let (account, shared) = (Rc::default(), Rc::default());
+    let rig = |stream: u128| {
+        Rig::with(Uuid::from_u128(stream), VM, &shared, &[], &account, |settings| settings.buffer.max_bytes = 1 << 20)
+    };
+    let (mut old, mut new) = (rig(1), rig(2));
+    let mut places = Vec::new();
+    for rig in [&mut old, &mut new] {
+        for connection in 0..400 {
+            if let Admission::Proceed(place) = rig.admit_of(Some(connection % 8), RequireAudit::Buffered) {
+                places.push(place);
+            }
+        }
+    }
+    let bytes = |rig: &Rig| rig.gauge(Gauge::BufferBytes);
+    assert!(places.len() > 10 && bytes(&old) + bytes(&new) <= 1 << 19, "{} {}", bytes(&old), bytes(&new));
+    new.offer(20);
+    assert_eq!(new.count(Counter::DroppedBufferFull), 0, "the other half is for records");
 }
