@@ -77,9 +77,11 @@ impl Root {
         worker.report_long_exchanges();
         worker.end_what_was_not_recreated(worker.clock.now().uptime);
         worker.with_pipeline(|pipeline| pipeline.handle_tick(worker.clock.now()));
+        worker.follow_newest();
         if !Self::gives_way(worker) {
             worker.drive(usize::MAX);
             worker.with_pipeline(|pipeline| pipeline.handle_no_successor(worker.clock.now()));
+            worker.offer();
         }
         worker.publish();
         self.finish_if_drained(worker);

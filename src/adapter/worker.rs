@@ -143,7 +143,7 @@ impl Worker {
     /// Publishes what was counted.
     pub(super) fn publish(&self) {
         let mut pipeline = self.pipeline.borrow_mut();
-        let gauges = pipeline.gauges();
+        let gauges = pipeline.gauges_to_publish(self.clock.now());
         self.metrics.borrow_mut().publish(&mut pipeline.stats, gauges);
         pipeline.handle_published(gauges);
     }
@@ -201,6 +201,26 @@ impl Worker {
         let own = self.pipeline.borrow();
         let succeeds = |other: &Self| other.plugin == self.plugin && other.pipeline.borrow().can_succeed(&own);
         if own.is_draining() { newest_other(self.root, succeeds) } else { None }
+    }
+
+    /// Has what this worker holds sent where the newest configuration of the plugin sends its records, also while requests
+    /// of this one are still going on.
+    pub(super) fn follow_newest(&self) {
+        let own = self.pipeline.borrow();
+        let is_newer = |other: &Self| {
+            other.root > self.root && other.plugin == self.plugin && own.can_follow(&other.pipeline.borrow())
+        };
+        let newest = newest_other(self.root, is_newer);
+        drop(own);
+        if let Some(newest) = newest {
+            self.with_pipeline(|pipeline| pipeline.follow(&newest.pipeline.borrow()));
+        }
+    }
+
+    /// Leaves what it cannot deliver to another VM, where its own has no other configuration of the plugin.
+    pub(super) fn offer(&self) {
+        let is_alone = newest_other(self.root, |other| other.plugin == self.plugin).is_none();
+        self.with_pipeline(|pipeline| pipeline.offer(is_alone, self.clock.now()));
     }
 
     /// Hands over to the successor what this worker holds, once nothing is in flight.

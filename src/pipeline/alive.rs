@@ -24,7 +24,7 @@ impl Pipeline {
         let number = self.next_number();
         let event = Event::StreamAlive(self.settings.stream_limits());
         let record = self.encode(number, Lane::Bulk, now.unix_nanos, &event, now);
-        Some(self.seal_records(self.origin(), number + 1, Lane::Bulk, &[(record, Content::Lifecycle)]))
+        Some(self.seal_records(self.origin(), self.progress(), Lane::Bulk, &[(record, Content::Lifecycle)]))
     }
 
     /// Whether the stream goes on, was silent for long, and nothing is about to be sent. What waits for its batch, for an answer

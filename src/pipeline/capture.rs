@@ -37,6 +37,10 @@ impl Pipeline {
 
     /// The number of a record that comes; the stream is announced before its first one.
     fn begin_record(&mut self, now: Now) -> u64 {
+        if self.stream.next() >= self.journal.lease_end() {
+            // Where this VM stood still, another one may have given out the numbers beyond.
+            self.check_seats(now);
+        }
         self.announce_stream(now);
         self.stream.reopen();
         self.next_number()

@@ -6,17 +6,21 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::Pipeline;
-use super::batch::Batch;
+use super::batch::{Batch, Item};
 use super::lane::Lane;
 use super::notices::{Kind, Level};
-use super::recovery::Predecessor;
+use super::predecessor::Predecessor;
 use super::settle::unreported;
-use super::window::{Flight, Window};
+use super::window::Window;
+use crate::record::LossReason;
 use crate::stats::Counter;
 use crate::time::Now;
 
 /// How long a pipeline that was told to end goes on trying to deliver what it holds.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(300);
+
+/// How long it tries after that to report what it has given up.
+pub const REPORT_LIMIT: Duration = Duration::from_secs(10);
 
 /// Records of the stream that would be lost if the worker ended now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,12 +106,13 @@ impl Pipeline {
         self.draining_since.is_some()
     }
 
-    /// Whether a pipeline that was told to end has nothing left to do, or has tried for [`DRAIN_LIMIT`].
+    /// Whether a pipeline that was told to end has nothing left to do, or has tried for [`DRAIN_LIMIT`] and to
+    /// report the rest for [`REPORT_LIMIT`].
     #[must_use]
     pub fn is_drained(&self, now: Now) -> bool {
         let is_idle =
             self.held_records() == 0 && self.losses.oldest().is_none() && !self.owes_end() && self.recovery.is_done();
-        self.draining_since.is_some() && (is_idle || self.has_drained_long_enough(now))
+        self.draining_since.is_some() && (is_idle || self.has_drained_for(DRAIN_LIMIT + REPORT_LIMIT, now))
     }
 
     /// What would be lost if the worker ended now.
@@ -131,12 +136,22 @@ impl Pipeline {
         self.recovery.streams.iter().filter_map(of_stream).collect()
     }
 
-    /// A tick has found no successor: gives up what could not be delivered for [`DRAIN_LIMIT`]. That shows in the log and in
-    /// `records.dropped.abandoned`, since nothing more can be sent.
+    /// A tick has found no successor: gives up what could not be delivered for [`DRAIN_LIMIT`]. The log names it,
+    /// `records.dropped.abandoned` counts it, and a last batch reports it.
     pub fn handle_no_successor(&mut self, now: Now) {
         if !self.has_drained_long_enough(now) {
             return;
         }
+        if !std::mem::replace(&mut self.has_given_up, true) {
+            self.log_abandoned();
+            self.abandon(now);
+        }
+        if self.has_drained_for(DRAIN_LIMIT + REPORT_LIMIT, now) {
+            self.leave_unreported(now);
+        }
+    }
+
+    fn log_abandoned(&mut self) {
         if let Some(Unacknowledged { count, first, last }) = self.unacknowledged() {
             let text = format!("gives up {count} records that were never acknowledged, numbers {first} to {last}");
             self.say(Level::Error, text);
@@ -146,27 +161,48 @@ impl Pipeline {
         if count > 0 {
             self.say(Level::Error, format!("gives up {count} records of streams that it has taken over"));
         }
-        for loss in self.losses.take(usize::MAX) {
-            self.notices.count(Kind::Unreported, 1, &unreported(&loss), now.uptime);
-        }
-        self.abandon();
     }
 
-    fn abandon(&mut self) {
-        self.stats.add(Counter::DroppedAbandoned, self.held_records());
-        let flights: Vec<Flight> = self.windows.each_mut().flat_map(Window::land_all).collect();
-        flights.iter().for_each(|flight| self.release(&flight.batch));
+    /// Drops everything that is held. The losses leave at once, in a batch of their own.
+    fn abandon(&mut self, now: Now) {
+        for batch in self.take_batches() {
+            self.drop_batch(&batch, LossReason::Abandoned, now);
+        }
         for lane in Lane::ALL {
-            while self.buffer.pop(lane).is_some() {}
-            for batch in std::mem::take(self.waiting.of_mut(lane)) {
-                self.release(&batch);
+            while let Some(record) = self.buffer.pop(lane) {
+                self.lose(LossReason::Abandoned, record.number, now);
             }
         }
-        let _start = self.stream.take_start();
-        self.recovery.missing = 0;
+        if let Some(start) = self.stream.take_start() {
+            self.lose(LossReason::Abandoned, start.number, now);
+        }
+        let missing = std::mem::take(&mut self.recovery.missing);
+        self.stats.add(Counter::DroppedAbandoned, missing);
+        self.recovery.streams.iter_mut().for_each(|predecessor| predecessor.abandon(now.uptime));
+        self.stream.reopen();
+        self.windows.each_mut().for_each(Window::end_backoff);
     }
 
-    fn has_drained_long_enough(&self, now: Now) -> bool {
-        self.draining_since.is_some_and(|since| now.uptime.saturating_sub(since) >= DRAIN_LIMIT)
+    /// Nothing more is sent: the log names the losses that no record reports.
+    fn leave_unreported(&mut self, now: Now) {
+        let mut losses = Vec::new();
+        for batch in self.take_batches() {
+            losses.extend(batch.items().iter().filter_map(Item::loss));
+            self.stats.add(Counter::DroppedAbandoned, batch.items().len() as u64);
+            self.release(&batch);
+        }
+        losses.extend(self.losses.take(usize::MAX));
+        losses.extend(self.recovery.streams.iter_mut().flat_map(Predecessor::take_losses));
+        for loss in losses {
+            self.notices.count(Kind::Unreported, 1, &unreported(&loss), now.uptime);
+        }
+    }
+
+    pub(super) fn has_drained_long_enough(&self, now: Now) -> bool {
+        self.has_drained_for(DRAIN_LIMIT, now)
+    }
+
+    fn has_drained_for(&self, limit: Duration, now: Now) -> bool {
+        self.draining_since.is_some_and(|since| now.uptime.saturating_sub(since) >= limit)
     }
 }

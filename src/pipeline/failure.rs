@@ -30,8 +30,8 @@ const MAX_PIECES: usize = 24;
 const STRIKES_TO_CUT: u32 = 6;
 
 /// The same for a single record to be rejected. An audit cluster that fails at random, every other time, does so to one in
-/// a million (2^-20).
-const STRIKES_TO_REJECT: u32 = 20;
+/// sixteen millions (2^-24).
+const STRIKES_TO_REJECT: u32 = 24;
 
 /// The same for a single record whose content is refused. It then was three times, and others were acknowledged before the
 /// second and before the third: no single change of the audit cluster's configuration looks like that.
@@ -82,7 +82,7 @@ impl Pipeline {
                 // What waits for it need not: it may be taken later, but hardly in time.
                 self.decide_batch(&batch, false);
             }
-            self.keep(batch, retry_at, now);
+            self.keep(batch, failure.blame, retry_at, now);
         }
     }
 
@@ -146,13 +146,15 @@ impl Pipeline {
     }
 
     /// Keeps a batch for another attempt, or drops it when its attempts are used up.
-    fn keep(&mut self, mut batch: Batch, retry_at: Duration, now: Now) {
+    fn keep(&mut self, mut batch: Batch, blame: Blame, retry_at: Duration, now: Now) {
         if self.settings.retry.max_attempts.is_some_and(|max| batch.attempts >= max) {
             self.drop_batch(&batch, LossReason::MaxAttempts, now);
         } else {
             batch.not_before = retry_at;
             self.refuse_hopeless(&batch);
-            if self.is_draining() {
+            // Of what all batches have in common no traffic can prove anything.
+            let is_provable = matches!(blame, Blame::Content | Blame::Unknown);
+            if self.is_draining() && is_provable && !self.has_given_up {
                 self.repeat_end(&batch, now);
             }
             self.waiting.of_mut(batch.lane).push_back(batch);

@@ -15,6 +15,13 @@ impl Pipeline {
         waiting.chain(self.staged.as_ref()).chain(self.flights().map(|flight| &flight.batch))
     }
 
+    /// Takes all batches, wherever they are.
+    pub(super) fn take_batches(&mut self) -> Vec<Batch> {
+        let flights = self.windows.each_mut().flat_map(Window::land_all).map(|flight| flight.batch);
+        let waiting = self.waiting.each_mut().flat_map(std::mem::take);
+        flights.chain(waiting).chain(self.staged.take()).collect()
+    }
+
     /// Records that are neither acknowledged nor rejected nor dropped.
     pub(super) fn held_records(&self) -> u64 {
         let batched: usize = self.batches().map(|batch| batch.items().len()).sum();

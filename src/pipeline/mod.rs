@@ -19,6 +19,7 @@ pub mod lane;
 pub mod loss;
 pub mod notices;
 mod partial_success;
+mod predecessor;
 mod recovery;
 pub mod settings;
 mod settle;
@@ -92,6 +93,7 @@ pub struct Pipeline {
     evidence: Evidence,
     wake_requested: bool,
     draining_since: Option<Duration>,
+    has_given_up: bool,
     random: fastrand::Rng,
     notices: Notices,
     /// What was counted; the adapter reads it.
@@ -127,6 +129,7 @@ impl Pipeline {
             evidence: Evidence::default(),
             wake_requested: false,
             draining_since: None,
+            has_given_up: false,
             random: fastrand::Rng::with_seed(seed),
             notices: Notices::default(),
             stats: Stats::default(),

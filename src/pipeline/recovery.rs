@@ -4,13 +4,13 @@
 use uuid::Uuid;
 
 use super::Pipeline;
-use super::batch::{Batch, Content};
+use super::batch::{Batch, Content, Progress};
 use super::buffer::Encoded;
-use super::journal::{Estate, Journal, LEASE, Note, Saved, SavedRecord};
+use super::journal::{Estate, LEASE, Note, Saved, SavedRecord};
 use super::lane::Lane;
-use super::loss::LossLedger;
 use super::notices::Level;
-use crate::record::{Event, Loss, LossReason};
+use super::predecessor::Predecessor;
+use crate::record::{Event, Loss};
 use crate::stats::{Counter, Gauge, Gauges};
 use crate::time::Now;
 use crate::wire::Origin;
@@ -24,21 +24,13 @@ pub(super) struct Recovery {
     pub(super) missing: u64,
 }
 
-/// A stream whose VM has crashed, or whose configuration has ended.
-#[derive(Debug)]
-pub(super) struct Predecessor {
-    estate: Estate,
-    /// Its VM has crashed, so that it has no end of its own.
-    is_recovered: bool,
-    /// Its note as it stands.
-    note: Note,
-    /// Ranges of its numbers that have been found in batches.
-    sealed: Vec<(u64, u64)>,
-    /// Whether all that was sealed has been found.
-    is_complete: bool,
-    /// The number that its next loss record gets.
-    next: u64,
-    losses: LossLedger,
+/// What room there is for what is taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// What is free within the limits.
+    Free,
+    /// As much as it takes.
+    Any,
 }
 
 impl Recovery {
@@ -54,74 +46,6 @@ impl Recovery {
 
     fn find(&mut self, stream: Uuid) -> Option<&mut Predecessor> {
         self.streams.iter_mut().find(|crashed| crashed.estate.stream == stream)
-    }
-}
-
-impl Predecessor {
-    fn crashed(estate: Estate) -> Self {
-        let (note, next) = (estate.note, estate.note.lease_end);
-        let (sealed, losses) = (Vec::new(), LossLedger::default());
-        Self { estate, is_recovered: true, note, sealed, is_complete: false, next, losses }
-    }
-
-    /// One that has handed over all it had, and whose next record gets the number `next`.
-    pub(super) fn ended(estate: Estate, next: u64) -> Self {
-        let (note, losses) = (estate.note, LossLedger::default());
-        Self { estate, is_recovered: false, note, sealed: Vec::new(), is_complete: true, next, losses }
-    }
-
-    pub(super) fn stream(&self) -> Uuid {
-        self.estate.stream
-    }
-
-    /// How many of its records are lost and in no report yet, and the range of their numbers.
-    pub(super) fn unreported(&self) -> (u64, Option<(u64, u64)>) {
-        self.losses.extent()
-    }
-
-    pub(super) fn estate(&self) -> &Estate {
-        &self.estate
-    }
-
-    /// What of the gauges is in no other share.
-    pub(super) fn share(&self) -> Gauges {
-        self.note.gauges
-    }
-
-    fn origin(&self) -> Origin {
-        Origin { stream_id: self.estate.stream, recovered: self.is_recovered }
-    }
-
-    /// What has to be told as lost: the numbers that may have been given out, and are in no batch. `None`: there are none.
-    fn untold(&mut self) -> Option<Loss> {
-        let sealed = std::mem::take(&mut self.sealed);
-        let Note { oldest, next: given_out, lease_end, .. } = self.estate.note;
-        let (mut number, mut count, mut first) = (oldest, 0, None);
-        while number < lease_end {
-            // A batch and its halves may both be there, so that ranges overlap.
-            if let Some((_, end)) = sealed.iter().find(|(start, end)| (*start..=*end).contains(&number)) {
-                number = end + 1;
-                continue;
-            }
-            let next = sealed.iter().map(|(start, _)| *start).filter(|start| *start > number).fold(lease_end, u64::min);
-            first.get_or_insert(number);
-            // Which numbers were given out is known to the last note. The range covers those that may have been since.
-            count += next.min(given_out).saturating_sub(number);
-            number = next;
-        }
-        Some(Loss { reason: LossReason::VmCrash, count, first: first?, last: lease_end - 1 })
-    }
-
-    /// Tells the heir of the heir what it has to know. `gauges`: what nobody else has in its share yet.
-    pub(super) fn rewrite(&mut self, journal: &Journal, gauges: Gauges) {
-        let untold = (!self.is_complete).then_some(self.estate.note.oldest);
-        let oldest = untold.into_iter().chain(self.losses.first_number()).fold(self.next, u64::min);
-        let next = if self.is_complete { self.next } else { self.estate.note.next };
-        let note = Note { oldest, next, lease_end: self.next, gauges };
-        if note != self.note {
-            self.note = note;
-            journal.rewrite(&self.estate, note);
-        }
     }
 }
 
@@ -161,23 +85,26 @@ impl Pipeline {
 
     /// Notes which numbers are in no batch. `next` is the number that is given out next, or just was.
     pub(super) fn write_note(&mut self, next: u64, gauges: Gauges) {
-        let waiting = Lane::ALL.into_iter().filter_map(|lane| self.buffer.oldest(lane)).map(|record| record.number);
-        let start = self.stream.pending_start().map(|start| start.number);
-        let oldest = waiting.chain(start).chain(self.losses.first_number()).fold(next, u64::min);
-
+        let oldest = self.oldest_unsealed(next);
         let given_out = self.stream.next();
         // A stream that takes over from another one may have no record of its own, and one that ends makes few.
         let lease = if given_out > 0 && !self.is_draining() { LEASE } else { 0 };
-        self.journal.write(Note { oldest, next: given_out, lease_end: given_out + lease, gauges });
+        let returns = self.journal.returns();
+        self.journal.write(Note { oldest, next: given_out, lease_end: given_out + lease, returns, gauges });
+    }
+
+    /// The lowest number that is in no batch, and not reported as lost either; `next` where there is none.
+    pub(super) fn oldest_unsealed(&self, next: u64) -> u64 {
+        let waiting = Lane::ALL.into_iter().filter_map(|lane| self.buffer.oldest(lane)).map(|record| record.number);
+        let start = self.stream.pending_start().map(|start| start.number);
+        waiting.chain(start).chain(self.losses.first_number()).fold(next, u64::min)
     }
 
     /// Takes over batch by batch, as long as there is room.
     pub(super) fn inherit(&mut self, now: Now) {
         let mut streams = std::mem::take(&mut self.recovery.streams);
         for crashed in &mut streams {
-            if !crashed.is_complete {
-                self.take_over_all(crashed, now);
-            }
+            self.take_over_all(crashed, Room::Free, now);
         }
         // One that was an heir itself holds batches of those before it.
         if streams.iter().all(|crashed| crashed.is_complete) {
@@ -194,9 +121,12 @@ impl Pipeline {
         self.recovery.streams = streams;
     }
 
-    fn take_over_all(&mut self, crashed: &mut Predecessor, now: Now) {
+    pub(super) fn take_over_all(&mut self, crashed: &mut Predecessor, room: Room, now: Now) {
+        if crashed.is_complete {
+            return;
+        }
         while let Some(saved) = self.journal.next_saved(&mut crashed.estate) {
-            if !self.take_over(crashed, saved, now) {
+            if !self.take_over(crashed, saved, room, now) {
                 return;
             }
         }
@@ -213,8 +143,8 @@ impl Pipeline {
     }
 
     /// False: there is no room for it yet.
-    fn take_over(&mut self, crashed: &mut Predecessor, saved: Saved, now: Now) -> bool {
-        if !self.make_room_for(&saved) {
+    fn take_over(&mut self, crashed: &mut Predecessor, saved: Saved, room: Room, now: Now) -> bool {
+        if !self.make_room_for(&saved, room) {
             return false;
         }
         let count = saved.records.len() as u64;
@@ -224,6 +154,7 @@ impl Pipeline {
         let mut batch = self.reseal(saved, now);
         if batch.origin.stream_id == crashed.estate.stream {
             crashed.sealed.extend(batch.ranges());
+            crashed.see_progress(batch.progress);
         }
         self.journal.take_over(&mut crashed.estate, &mut batch);
         self.waiting.of_mut(batch.lane).push_back(batch);
@@ -232,12 +163,13 @@ impl Pipeline {
 
     /// One batch at a time is taken over whatever the limits say: it may be larger than this buffer, and a buffer that
     /// is always full must not keep it out for ever.
-    fn make_room_for(&mut self, saved: &Saved) -> bool {
+    fn make_room_for(&mut self, saved: &Saved, room: Room) -> bool {
         let is_only = !self.batches().any(|batch| batch.origin != self.origin());
+        let is_let_in = is_only || room == Room::Any;
         let exchanges = || saved.records.iter().filter(|record| record.content == Content::Exchange);
         for (taken, record) in exchanges().enumerate() {
             let (lane, bytes) = (record.lane, record.fragment.len());
-            if is_only {
+            if is_let_in {
                 self.buffer.occupy(lane, bytes);
             } else if !self.buffer.take_place(lane, bytes) {
                 exchanges().take(taken).for_each(|record| self.buffer.release(record.lane, record.fragment.len()));
@@ -248,17 +180,18 @@ impl Pipeline {
     }
 
     fn reseal(&self, saved: Saved, now: Now) -> Batch {
-        let Saved { id, stream, next, lane, records } = saved;
+        let Saved { id, stream, progress, lane, records } = saved;
         let record = |SavedRecord { number, lane, content, fragment }: SavedRecord| {
             (Encoded { number, made: now.uptime, lane, fragment }, content)
         };
         let records: Vec<(Encoded, Content)> = records.into_iter().map(record).collect();
-        Batch::seal(id, Origin { stream_id: stream, recovered: true }, next, lane, &records, &self.encoder)
+        Batch::seal(id, Origin { stream_id: stream, recovered: true }, progress, lane, &records, &self.encoder)
     }
 
     /// Notes a loss of another stream. False: nothing is known of that stream.
     pub(super) fn add_foreign_loss(&mut self, stream: Uuid, loss: Loss, now: Now) -> bool {
         let Some(crashed) = self.recovery.find(stream) else { return false };
+        crashed.estate.note.returns += 1;
         crashed.losses.add(loss, now.uptime);
         crashed.rewrite(&self.journal, crashed.note.gauges);
         true
@@ -266,12 +199,13 @@ impl Pipeline {
 
     /// The losses of another stream in a batch of their own; with its end, which comes after all of its records.
     pub(super) fn seal_foreign_losses(&mut self, now: Now) -> Option<Batch> {
-        if self.recovery.streams.iter().all(|crashed| crashed.losses.oldest().is_none()) {
+        let has_losses = |crashed: &Predecessor| crashed.losses.oldest().is_some();
+        if !self.recovery.streams.iter().any(has_losses) {
             return None;
         }
         self.check_seats(now);
         let limit = self.settings.batch.max_records;
-        let crashed = self.recovery.streams.iter_mut().find(|crashed| crashed.losses.oldest().is_some())?;
+        let crashed = self.recovery.streams.iter_mut().find(|crashed| has_losses(crashed))?;
         let losses = crashed.losses.take(limit);
         let (origin, first) = (crashed.origin(), crashed.next);
         let has_end = !crashed.is_recovered;
@@ -288,7 +222,7 @@ impl Pipeline {
             let record = self.encode(end, Lane::Bulk, now.unix_nanos, &Event::StreamEnd { next }, now);
             records.push((record, Content::Lifecycle));
         }
-        let batch = self.seal_records(origin, next, Lane::Bulk, &records);
+        let batch = self.seal_records(origin, Progress { next, oldest: first, returns: 0 }, Lane::Bulk, &records);
         if let Some(crashed) = self.recovery.find(origin.stream_id) {
             crashed.rewrite(&self.journal, crashed.note.gauges);
         }

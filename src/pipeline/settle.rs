@@ -42,8 +42,10 @@ impl Pipeline {
     /// reports among them are made again: better told twice than not at all.
     /// To report the loss of reports that are refused by themselves would go on for ever: they end in the log.
     fn report_rejected(&mut self, batch: &Batch, count: u64, now: Now) {
-        let are_reports = |batch: &Batch| batch.items().iter().all(|item| item.loss().is_some());
-        if are_reports(batch) {
+        let is_own = batch.origin == self.origin();
+        // The end of another stream is made anew with each report of its losses.
+        let is_report = |item: &Item| item.loss().is_some() || !is_own && item.content != Content::Exchange;
+        if batch.items().iter().all(is_report) {
             for loss in batch.items().iter().filter_map(Item::loss) {
                 self.notices.count(Kind::Unreported, 1, &unreported(&loss), now.uptime);
             }
@@ -56,6 +58,7 @@ impl Pipeline {
     /// Reports losses in the name of the batch's stream, and what the batch itself was to report.
     fn report(&mut self, batch: &Batch, losses: impl IntoIterator<Item = Loss>, now: Now) {
         let stream = batch.origin.stream_id;
+        self.journal.note_return();
         for loss in batch.items().iter().filter_map(Item::loss).chain(losses) {
             if batch.origin == self.origin() {
                 self.losses.add(loss, now.uptime);

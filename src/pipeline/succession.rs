@@ -9,8 +9,10 @@ use super::cut::new_batch_id;
 use super::journal::Estate;
 use super::lane::Lane;
 use super::notices::Level;
-use super::recovery::{Predecessor, Recovery};
+use super::predecessor::Predecessor;
+use super::recovery::Recovery;
 use super::trial::Trial;
+use super::window::{Flight, Window};
 use crate::record::{Loss, LossReason};
 use crate::stats::{Gauge, Gauges};
 use crate::time::Now;
@@ -52,7 +54,12 @@ impl Pipeline {
 
     /// Hands over everything, once this pipeline is draining and nothing is in flight: until then it is not known
     /// what has to be handed over. `None`: not yet. [`Self::retire`] must follow when the successor has taken it.
+    ///
+    /// What is in flight for longer than [`DRAIN_LIMIT`] is handed over all the same, and sent once more.
     pub fn hand_over(&mut self, now: Now) -> Option<Legacy> {
+        if self.has_drained_long_enough(now) {
+            self.take_flights_back();
+        }
         if !self.is_draining() || self.staged.is_some() || self.flights().next().is_some() {
             return None;
         }
@@ -69,6 +76,29 @@ impl Pipeline {
             recovery: std::mem::take(&mut self.recovery),
             gauges,
         })
+    }
+
+    fn take_flights_back(&mut self) {
+        for window in self.windows.each_mut() {
+            for Flight { batch, .. } in window.land_all() {
+                self.waiting.of_mut(batch.lane).push_back(batch);
+            }
+        }
+    }
+
+    /// From now on what this pipeline holds goes where a newer configuration of the plugin sends its records: this one may not
+    /// end for hours, and the newer one may be what mends it.
+    pub fn follow(&mut self, newer: &Self) {
+        if self.settings.target != newer.settings.target {
+            self.settings.target = newer.settings.target.clone();
+            self.windows.each_mut().for_each(Window::end_backoff);
+        }
+    }
+
+    /// Whether this pipeline can follow the other one: they write batches alike.
+    #[must_use]
+    pub fn can_follow(&self, newer: &Self) -> bool {
+        !newer.is_draining() && self.encoder.format() == newer.encoder.format()
     }
 
     /// The successor has taken what was handed over: nothing of this stream is here any longer.

@@ -24,9 +24,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Pipeline;
+use super::account::Account;
 use super::admission::{Admission, Decision};
 use super::answer::Answer;
-use super::drain::DRAIN_LIMIT;
+use super::drain::{DRAIN_LIMIT, REPORT_LIMIT};
 use super::journal::{Authenticated, Identity, Key};
 use super::notices::{Level, Notice};
 use super::settings::{BatchLimits, BufferLimits, OnFull, RetryPolicy, Settings, Target};
@@ -121,6 +122,16 @@ impl Sent {
         self.records().iter().map(|record| record.number).collect()
     }
 
+    /// `log.record.uid` of each record.
+    fn ids(&self) -> Vec<String> {
+        let ids = self.body.split(r#""key":"log.record.uid","value":{"stringValue":""#).skip(1);
+        ids.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    }
+
+    fn is_of(&self, stream: Uuid) -> bool {
+        self.body.contains(&format!(r#""key":"audit.stream.id","value":{{"stringValue":"{stream}"}}"#))
+    }
+
     fn losses(&self) -> Vec<(String, u64, u64, u64)> {
         self.records().into_iter().filter_map(|record| record.loss).collect()
     }
@@ -183,6 +194,15 @@ impl Shared {
         self.values.borrow().values().map(|(value, _)| value.len()).sum()
     }
 
+    /// The one name that ends so.
+    fn named(&self, end: &str) -> String {
+        let values = self.values.borrow();
+        let names: Vec<&String> =
+            values.keys().filter(|name| name.starts_with("audit_filter.2.") && name.ends_with(end)).collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+        names[0].clone()
+    }
+
     /// Names of what is kept for a stream.
     fn kept(&self) -> Vec<String> {
         let values = self.values.borrow();
@@ -210,13 +230,26 @@ impl Rig {
 
     /// A stream in one of the VMs of a process.
     fn in_vm(stream: Uuid, vm: Uuid, shared: &Rc<Shared>, change: impl FnOnce(&mut Settings)) -> Self {
+        Self::with(stream, vm, shared, &[], &Rc::default(), change)
+    }
+
+    /// The same with keys from the environment, or beside other configurations of the VM.
+    fn with(
+        stream: Uuid,
+        vm: Uuid,
+        shared: &Rc<Shared>,
+        keys: &[&str],
+        account: &Rc<Account>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let mut settings = settings();
         change(&mut settings);
         let now = Now { unix_nanos: 1_700_000_000_000_000_000, uptime: Duration::from_secs(1000) };
         let shared = Rc::clone(shared);
         let identity = Identity::new(vm, stream, b"plugin", &settings);
-        let journal = Authenticated::new(Rc::<Shared>::clone(&shared), &[], Key::of_secret(b"process"));
-        let pipeline = Pipeline::new(settings, identity, 42, Rc::new(journal), Rc::default());
+        let keys: Vec<Key> = keys.iter().map(|key| Key::of_secret(key.as_bytes())).collect();
+        let journal = Authenticated::new(Rc::<Shared>::clone(&shared), &keys, Key::of_secret(vm.as_bytes()));
+        let pipeline = Pipeline::new(settings, identity, 42, Rc::new(journal), Rc::clone(account));
         Self { shared, pipeline, now, tokens: 0, refuses: false, wakes: 0 }
     }
 
@@ -255,7 +288,7 @@ impl Rig {
     }
 
     fn publish(&mut self) {
-        let gauges = self.pipeline.gauges();
+        let gauges = self.pipeline.gauges_to_publish(self.now);
         self.pipeline.handle_published(gauges);
     }
 

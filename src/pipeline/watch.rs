@@ -7,10 +7,12 @@ use uuid::Uuid;
 
 use super::Pipeline;
 use super::cut::new_batch_id;
-use super::journal::{Entry, Estate, Listing};
+use super::journal::{Entry, Estate, Listing, Seat};
+use super::lane::Lane;
 use super::loss::LossLedger;
 use super::notices::{Kind, Level};
-use super::recovery::Predecessor;
+use super::predecessor::Predecessor;
+use super::recovery::Room;
 use super::stream::Stream;
 use crate::stats::{Counter, Gauge, Gauges, Stats};
 use crate::time::Now;
@@ -21,6 +23,10 @@ pub(super) const LOOK: Duration = Duration::from_millis(250);
 
 /// How often a VM shows that it lives; one that ends does so at each of its ticks.
 pub(super) const BEAT: Duration = Duration::from_secs(5);
+
+/// After so long without a tick a VM whose configuration has ended looks first whether another one has taken over: half of
+/// [`LOOKS_AT_ENDED`].
+const PAUSE_OF_ENDED: Duration = Duration::from_secs(1);
 
 /// Looks without a change after which a VM counts as gone: 30 s, six of its beats.
 pub(super) const LOOKS_AT_LIVING: u32 = 120;
@@ -34,64 +40,83 @@ pub(super) struct Watch {
     seen: Vec<Seen>,
     looked: Option<Duration>,
     last_beat: Option<Duration>,
+    /// The configuration has ended, and another VM may take over what could not be delivered.
+    is_offering: bool,
 }
 
 #[derive(Debug)]
 struct Seen {
-    seat: usize,
-    entry: Entry,
+    seat: Seat,
     /// Looks since it has changed.
     looks: u32,
 }
 
 impl Seen {
     fn is_gone(&self) -> bool {
-        self.looks >= if self.entry.has_ended { LOOKS_AT_ENDED } else { LOOKS_AT_LIVING }
+        let Entry { has_ended, .. } = self.seat.entry;
+        self.looks >= if has_ended { LOOKS_AT_ENDED } else { LOOKS_AT_LIVING }
     }
 }
 
 impl Watch {
-    fn see(&mut self, others: Vec<(usize, Entry)>) {
-        let looks = |seat: usize, entry: &Entry| {
-            let before = self.seen.iter().find(|seen| seen.seat == seat && seen.entry == *entry);
-            before.map_or(0, |seen| seen.looks + 1)
-        };
-        self.seen = others.into_iter().map(|(seat, entry)| Seen { seat, entry, looks: looks(seat, &entry) }).collect();
+    fn see(&mut self, others: Vec<Seat>) {
+        let looks = |seat: &Seat| self.seen.iter().find(|seen| seen.seat == *seat).map_or(0, |seen| seen.looks + 1);
+        self.seen = others.into_iter().map(|seat| Seen { seat, looks: looks(&seat) }).collect();
     }
 }
 
 impl Pipeline {
     /// Looks whether the own seat is still there, shows that this VM lives, and takes over from those that do not.
     pub(super) fn watch(&mut self, now: Now) {
-        if self.watch.looked.is_some_and(|looked| now.uptime.saturating_sub(looked) < LOOK) {
+        let has_just_looked = |looked: Duration| now.uptime.saturating_sub(looked) < LOOK;
+        if !self.watch.is_offering && self.watch.looked.is_some_and(has_just_looked) {
             return;
         }
         self.watch.looked = Some(now.uptime);
-        let listing = self.check_seats(now);
+        let listings = self.check_seats(now);
         self.beat(now);
-        self.take_over_from_the_gone(listing);
+        self.take_over_from_the_gone(listings);
         self.count_refused(now);
     }
 
-    /// The same before anything else, where no tick has come for so long that another VM may have taken over.
+    /// The same before anything else, where no tick has come for so long that another VM may have taken over, or soon will.
     pub(super) fn watch_after_pause(&mut self, now: Now) {
-        if self.watch.looked.is_some_and(|looked| now.uptime.saturating_sub(looked) >= BEAT) {
+        let pause = match self.is_draining() {
+            // What is offered may be gone at any moment.
+            true if self.watch.is_offering => Duration::ZERO,
+            true => PAUSE_OF_ENDED,
+            false => BEAT,
+        };
+        if self.watch.looked.is_some_and(|looked| now.uptime.saturating_sub(looked) >= pause) {
             self.watch(now);
         }
     }
 
+    /// The gauges to publish. What another VM has taken over is in its share by then.
+    pub fn gauges_to_publish(&mut self, now: Now) -> Gauges {
+        if self.watch.is_offering {
+            self.check_seats(now);
+        }
+        self.gauges()
+    }
+
     /// Gives up what another VM has taken over in the meantime. Before numbers are given out that it may have given out,
     /// too.
-    pub(super) fn check_seats(&mut self, now: Now) -> Listing {
-        let listing = self.journal.listing();
-        let is_lost = |predecessor: &mut Predecessor| !self.journal.holds(&listing, predecessor.estate());
-        for lost in self.recovery.streams.extract_if(.., is_lost) {
+    pub(super) fn check_seats(&mut self, now: Now) -> Vec<Listing> {
+        let listings = self.journal.listings();
+        self.seat_predecessors_anew(&listings, now);
+        let is_lost = |predecessor: &mut Predecessor| !self.journal.holds(&listings, predecessor.estate());
+        let is_claimed = |predecessor: &mut Predecessor| {
+            is_lost(predecessor) && !self.journal.is_void(&listings, predecessor.estate())
+        };
+        for lost in self.recovery.streams.extract_if(.., is_claimed) {
             forfeit(&mut self.stats, lost.share());
         }
-        if self.journal.has_lost_seat(&listing) {
-            if self.journal.is_void(&listing) { self.take_a_new_seat() } else { self.begin_anew(now) }
+        if self.journal.has_lost_seat(&listings) {
+            if self.journal.is_own_void(&listings) { self.take_a_new_seat() } else { self.lose_seat(now) }
         }
-        listing
+        self.journal.note_epochs(&listings);
+        listings
     }
 
     /// The VMs in which streams with records live, this one apart.
@@ -105,11 +130,28 @@ impl Pipeline {
         self.show_life(true);
     }
 
+    /// The seats of predecessors whose list was damaged are no other VM's. What they hold is taken over before another stream
+    /// takes their places, whatever the limits say.
+    fn seat_predecessors_anew(&mut self, listings: &[Listing], now: Now) {
+        let mut streams = std::mem::take(&mut self.recovery.streams);
+        for predecessor in &mut streams {
+            let estate = predecessor.estate();
+            if self.journal.is_void(listings, estate) && !self.journal.holds(listings, estate) {
+                self.take_over_all(predecessor, Room::Any, now);
+                predecessor.seat_anew(&self.journal);
+            }
+        }
+        self.recovery.streams = streams;
+    }
+
     fn show_life(&self, has_ended: bool) {
         self.journal.beat(self.recovery.streams.iter().map(Predecessor::estate), has_ended);
     }
 
     fn beat(&mut self, now: Now) {
+        if self.watch.is_offering {
+            return;
+        }
         let has_ended = self.is_draining();
         let is_due = |last: Duration| has_ended || now.uptime.saturating_sub(last) >= BEAT;
         if self.watch.last_beat.is_none_or(is_due) {
@@ -118,16 +160,37 @@ impl Pipeline {
         }
     }
 
+    /// Leaves what could not be delivered to another VM, whose configuration may do better: this one seals all that it holds,
+    /// and shows no sign of life any more. If no other one takes it, this one goes on.
+    ///
+    /// The gauges must be published next.
+    ///
+    /// `is_alone`: this VM has no other configuration of the plugin. If it has, that one takes over, or would lose its seat, too.
+    pub fn offer(&mut self, is_alone: bool, now: Now) {
+        let can_offer = is_alone && self.is_draining() && !self.has_given_up;
+        self.watch.is_offering = can_offer && self.is_failing();
+        if self.watch.is_offering {
+            self.seal_all(now);
+        }
+    }
+
+    pub(super) fn is_offering(&self) -> bool {
+        self.watch.is_offering
+    }
+
+    /// Whether attempts fail, and nothing but a probe leaves.
+    fn is_failing(&self) -> bool {
+        Lane::ALL.into_iter().any(|lane| self.windows.of(lane).is_down())
+    }
+
     /// A stream that ends itself takes over nothing.
-    fn take_over_from_the_gone(&mut self, listing: Listing) {
-        let can_claim = |(_, entry): &(usize, Entry)| self.journal.can_claim(entry);
-        self.watch.see(listing.entries.into_iter().enumerate().filter(can_claim).collect());
+    fn take_over_from_the_gone(&mut self, listings: Vec<Listing>) {
+        self.watch.see(self.journal.seats_of_others(listings));
         if self.is_draining() {
             return;
         }
         let gone = self.watch.seen.iter().filter(|seen| seen.is_gone());
-        let claimed: Vec<Estate> =
-            gone.flat_map(|Seen { seat, entry, .. }| self.journal.claim_seen(*seat, entry)).collect();
+        let claimed: Vec<Estate> = gone.flat_map(|seen| self.journal.claim_seen(seen.seat)).collect();
         for estate in claimed {
             let (stream, records) = (estate.stream, Gauge::BufferRecords.of(&estate.note.gauges));
             self.say(Level::Info, format!("takes over {records} records of stream {stream}, whose VM is gone"));
@@ -143,11 +206,26 @@ impl Pipeline {
         self.write_note(self.stream.next(), told);
     }
 
+    /// Another VM has taken over: what this one has offered is the other's. Or this one stood still.
+    fn lose_seat(&mut self, now: Now) {
+        let told = self.journal.told_gauges();
+        let sealed = if self.watch.is_offering { self.let_sealed_go() } else { 0 };
+        self.stats.forfeit(told);
+        // What goes on here is counted once more.
+        self.stats.add(Counter::Captured, Gauge::BufferRecords.of(&told).saturating_sub(sealed));
+        self.begin_anew(now);
+    }
+
+    /// Drops all batches, whose copies another VM has. Yields how many records they have.
+    fn let_sealed_go(&mut self) -> u64 {
+        let batches = self.take_batches();
+        batches.iter().for_each(|batch| self.release_places(batch));
+        batches.iter().map(|batch| batch.items().len() as u64).sum()
+    }
+
     /// This VM stood still for so long that another one has taken over, and may have given out numbers of the stream. So
     /// what is held here leaves once more, under the same ids, and a new stream begins.
     fn begin_anew(&mut self, now: Now) {
-        let told = self.journal.told_gauges();
-        forfeit(&mut self.stats, told);
         // What was not found yet will be found by the other VM, or not.
         self.stats.add(Counter::DroppedVmCrash, std::mem::take(&mut self.recovery.missing));
         self.refuse_overdue(Now { uptime: Duration::MAX, ..now });

@@ -234,8 +234,8 @@ impl Worker {
     }
 
     /// Tells the host what was counted.
-    pub fn publish(&mut self, host: &mut Host) {
-        let gauges = self.pipeline.gauges();
+    pub fn publish(&mut self, host: &mut Host, now: Now) {
+        let gauges = self.pipeline.gauges_to_publish(now);
         host.publish(&mut self.carried, &self.pipeline.stats, gauges);
         self.pipeline.handle_published(gauges);
     }
@@ -322,8 +322,10 @@ impl Worker {
 
     fn accept(&mut self, token: u32, good: &[Sent], bad: &[Sent], body: &str, collector: &mut Collector, now: Now) {
         collector.take(good, now);
-        // Reports that are refused without anything else beside them are not made again.
-        if good.iter().chain(bad).all(|record| record.loss.is_some()) {
+        // Reports that are refused without anything else beside them are not made again; nor is the end of another stream.
+        let own = self.stream.to_string();
+        let is_report = |record: &Sent| record.loss.is_some() || !record.is_exchange && record.stream != own;
+        if good.iter().chain(bad).all(is_report) {
             collector.refused_reports.extend(bad.iter().cloned());
         }
         let before = self.count(Counter::Acknowledged);
@@ -363,7 +365,7 @@ impl Worker {
     pub fn end_with_vm(&mut self, host: &mut Host, now: Now) {
         self.end_requests();
         self.pipeline.handle_last_chance(now);
-        self.publish(host);
+        self.publish(host, now);
         self.pipeline.handle_last_words();
     }
 
@@ -380,7 +382,7 @@ impl Worker {
         self.carried.leave_share();
         successor.pipeline.handle_legacy(legacy, now);
         successor.is_first = false;
-        successor.publish(host);
+        successor.publish(host, now);
         self.pipeline.retire();
         successor.check();
         assert_eq!(self.pipeline.gauges(), [0; 3], "places leak");

@@ -312,6 +312,32 @@ fn an_audit_cluster_that_fails_every_other_time_loses_and_doubles_nothing() {
     }
 }
 
+/// Each tick sends what has failed, then what is new: a failure in step with that is the same batch's each time.
+#[test]
+fn failures_in_step_with_the_ticks_reject_nothing() {
+    for (initial, most) in [(1, 1), (10, 250), (250, 250), (250, 1000)] {
+        let mut rig = Rig::new(|settings| {
+            large(settings);
+            settings.batch.max_records = 1;
+            settings.retry.initial_backoff = Duration::from_millis(initial);
+            settings.retry.max_backoff = Duration::from_millis(most);
+        });
+        let mut fails = false;
+        for _ in 0..4 * 1800 {
+            rig.offer_immediate(1).pass(Duration::from_millis(250));
+            while let sent = rig.send()
+                && !sent.is_empty()
+            {
+                for sent in sent {
+                    fails = !fails;
+                    rig.answer(&sent, if fails { 503 } else { 200 });
+                }
+            }
+        }
+        assert_eq!(rig.rejected(), 0, "{initial} to {most} ms");
+    }
+}
+
 #[test]
 fn random_failures_and_short_outages_reject_nothing() {
     for seed in 0..20 {
@@ -361,10 +387,11 @@ fn a_held_request_is_refused_with_its_receipt_which_is_kept_until_it_is_known_to
     let mut rig = Rig::new(|_| {});
     rig.begun();
     let mut seen = Seen::default();
+    let number = rig.pipeline.numbers_given_out();
     let ticket = rig.hold();
     rig.live(STEP, None, &mut seen, &mut |_| 400);
     assert_eq!((rig.decisions(), rig.rejected()), (vec![(ticket, false)], 0));
-    rig.live(seconds(4), Some(STEP * 4), &mut seen, &mut refusing(400, &[ticket]));
+    rig.live(seconds(4), Some(STEP * 4), &mut seen, &mut refusing(400, &[number]));
     assert_eq!((rig.decisions(), rig.rejected()), (vec![], 1));
 }
 

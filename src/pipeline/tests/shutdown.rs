@@ -44,8 +44,34 @@ fn it_gives_up_after_a_while() {
     assert!(!rig.pipeline.is_drained(rig.now));
     assert!(given_up(&mut rig).is_empty(), "it still tries");
     rig.pass(Duration::from_nanos(1));
+    let lines = given_up(&mut rig);
+    assert_eq!(lines[0], "gives up 3 records that were never acknowledged, numbers 0 to 2");
+    assert!(!rig.pipeline.is_drained(rig.now), "the loss is still to be reported");
+    rig.pass(REPORT_LIMIT);
     assert!(rig.pipeline.is_drained(rig.now));
-    assert_eq!(given_up(&mut rig), ["gives up 3 records that were never acknowledged, numbers 0 to 2"]);
+    assert!(given_up(&mut rig).iter().any(|line| line.starts_with("loss records refused")));
+    rig.is_empty();
+}
+
+#[test]
+fn what_is_given_up_is_reported_where_the_audit_cluster_answers() {
+    let mut rig = Rig::new(|_| {});
+    rig.started().offer(2);
+    rig.pipeline.handle_end(rig.now);
+    let (mut told, mut ends) = (Vec::new(), 0);
+    for _ in 0..4 * 305 {
+        for sent in rig.tick().send() {
+            let is_refused = sent.numbers().contains(&2);
+            if !is_refused {
+                told.extend(sent.losses());
+                ends += sent.records().iter().filter(|record| record.event == "audit.stream.end").count();
+            }
+            rig.answer(&sent, if is_refused { 401 } else { 200 });
+        }
+    }
+    assert!(rig.pipeline.is_drained(rig.now));
+    assert_eq!((told, rig.count(Counter::DroppedAbandoned)), (vec![loss("abandoned", 3, 2, 4)], 3));
+    assert_eq!(ends, 1, "no traffic for its own sake where credentials are refused");
 }
 
 fn given_up(rig: &mut Rig) -> Vec<String> {

@@ -197,10 +197,106 @@ fn without_a_successor_it_is_counted() {
     assert_eq!(rig.pipeline.gauges(), [0; 3]);
 }
 
+/// A collector that takes exchanges, and nothing of the filter's own.
+#[test]
+fn reports_of_a_predecessor_that_are_refused_end_in_the_log() {
+    let bad = r#"{"partialSuccess":{"rejectedLogRecords":1}}"#;
+    for (what, status_of_ends, body) in
+        [("rejects one of each batch with a report", 200, bad), ("refuses ends", 400, "")]
+    {
+        let mut rig = Rig::new(|settings| settings.buffer.max_records = 2);
+        rig.started().offer(5);
+        let mut next = successor(&rig, |_| {});
+        hand_over(&mut rig, &mut next);
+        let mut callouts = 0;
+        for _ in 0..2400 {
+            next.tick();
+            while let sent = next.send()
+                && !sent.is_empty()
+            {
+                for sent in sent.iter().filter(|sent| sent.is_of(STREAM)) {
+                    callouts += 1;
+                    let body = if sent.losses().is_empty() { "" } else { body };
+                    let status = if sent.body.contains("audit.stream.end") { status_of_ends } else { 200 };
+                    next.answer_with(sent, Some(status), None, body);
+                }
+            }
+        }
+        assert!(callouts < 20, "{what}: {callouts}");
+        next.is_empty();
+        let lines = next.pipeline.poll_notices();
+        assert!(lines.iter().any(|line| line.level == Level::Error), "{what}: {lines:?}");
+    }
+}
+
+#[test]
+fn what_is_in_flight_for_longer_than_a_drain_is_handed_over_all_the_same() {
+    let mut rig = Rig::new(|settings| settings.target.timeout = DRAIN_LIMIT * 2);
+    rig.started().offer(4);
+    let sent = rig.send_one();
+    let mut next = successor(&rig, |_| {});
+    rig.pipeline.handle_end(rig.now);
+    rig.now.uptime += DRAIN_LIMIT - Duration::from_nanos(1);
+    assert!(rig.pipeline.hand_over(rig.now).is_none(), "its answer may come");
+    rig.now.uptime += Duration::from_nanos(1);
+    next.now = rig.now;
+    hand_over(&mut rig, &mut next);
+    let again = next.send();
+    assert_eq!((again[0].id, again[0].numbers()), (sent.id, vec![2, 3, 4, 5]));
+}
+
+/// A request of the old configuration goes on for hours, and the buffer is full of what its credentials cannot deliver.
+#[test]
+fn one_that_goes_on_sends_where_the_newest_configuration_does() {
+    let (account, shared) = (Rc::default(), Rc::default());
+    let rig = |stream: u128, token: &str| {
+        let mut rig = Rig::with(Uuid::from_u128(stream), VM, &shared, &[], &account, |settings| {
+            settings.target.headers = vec![("authorization".to_owned(), token.to_owned())];
+        });
+        rig.tokens = stream as u32 * 1000;
+        rig
+    };
+    let mut old = rig(1, "expired");
+    old.offer(200);
+    for sent in old.tick().send() {
+        old.answer(&sent, 401);
+    }
+    let mut new = rig(2, "valid");
+    assert!(old.pipeline.can_follow(&new.pipeline) && !old.pipeline.is_draining());
+    old.pipeline.follow(&new.pipeline);
+    let callout = old.pipeline.poll_callout(old.now).unwrap();
+    assert_eq!(callout.target.headers[0].1, "valid", "at once");
+    for _ in 0..20 {
+        for sent in old.tick().send() {
+            old.answer(&sent, 200);
+        }
+    }
+    new.offer(90);
+    assert_eq!((new.count(Counter::DroppedBufferFull), old.gauge(Gauge::BufferRecords)), (0, 0));
+}
+
+#[test]
+fn losses_of_a_predecessor_that_are_given_up_are_named() {
+    let mut rig = Rig::new(|settings| settings.buffer.max_records = 10);
+    rig.started().offer(3);
+    let mut next = successor(&rig, |settings| settings.buffer.max_records = 2);
+    next.refuses = true;
+    hand_over(&mut rig, &mut next);
+    next.pipeline.handle_end(next.now);
+    let mut lines = Vec::new();
+    while !next.pipeline.is_drained(next.now) {
+        next.pass(Duration::from_secs(1)).send_none();
+        lines.extend(next.pipeline.poll_notices().into_iter().map(|line| line.text));
+    }
+    let names = |line: &String| line.starts_with("loss records refused") && line.contains("buffer_full");
+    assert!(lines.iter().any(names), "{lines:#?}");
+    next.is_empty();
+}
+
 impl Shared {
     /// Bytes of notes and batches, the list of seats excepted.
     fn bytes_of_seats(&self) -> usize {
         let values = self.values.borrow();
-        values.iter().filter(|(key, _)| key.starts_with("audit_filter.seat.")).map(|(_, (value, _))| value.len()).sum()
+        values.iter().filter(|(key, _)| key.contains(".seat.")).map(|(_, (value, _))| value.len()).sum()
     }
 }

@@ -1,6 +1,8 @@
 //! Streams of VMs that are gone without a word, or that stood still.
 
 use super::super::watch::{BEAT, LOOK, LOOKS_AT_ENDED, LOOKS_AT_LIVING};
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::*;
 
 /// The stream of another VM of the process, with the same plugin.
@@ -65,7 +67,7 @@ fn time_alone_makes_no_vm_gone() {
 fn the_end_of_a_vm_hands_over_everything() {
     for (key, is_answered) in [("its VM survives", true), ("its VM ends", false)] {
         let mut rig = Rig::new(|_| {});
-        rig.started().refuses = true;
+        rig.started().refuses = !is_answered;
         rig.offer(6).send();
         rig.pipeline.handle_last_chance(rig.now);
         rig.send();
@@ -94,7 +96,7 @@ fn the_end_of_a_vm_hands_over_everything() {
         other.tick();
         other.is_empty();
         assert_eq!(other.count(Counter::DroppedVmCrash), 0);
-        assert_eq!(other.shared.kept(), ["audit_filter.1.seat.1"], "its own note");
+        assert_eq!(other.shared.kept(), [other.shared.named(".seat.1")], "its own note");
     }
 }
 
@@ -154,4 +156,101 @@ fn a_vm_that_stood_still_goes_on_in_a_new_stream() {
     third.pipeline.handle_crash(VM);
     let sent = third.tick().send();
     assert!(sent.iter().any(|sent| sent.numbers() == [2, 3, 4, 5]), "its new seat outlives a crash");
+}
+
+/// Another filter may live in the old VM, so that it goes on while the new configuration has a VM of its own.
+#[test]
+fn a_vm_that_survives_without_success_leaves_its_records_to_another_one() {
+    let credentials = |token: &'static str| {
+        move |settings: &mut Settings| settings.target.headers = vec![("authorization".to_owned(), token.to_owned())]
+    };
+    let mut old = Rig::new(credentials("expired"));
+    old.started().offer(4);
+    let refused = old.send_one();
+    old.answer(&refused, 401).offer(2);
+    let mut new = Rig::in_vm(Uuid::from_u128(8), Uuid::from_u128(71), &old.shared, credentials("valid"));
+    new.tokens = 1000;
+    old.pipeline.handle_last_chance(old.now);
+    for sent in &old.send() {
+        old.answer(sent, 401);
+    }
+    old.publish();
+    old.pipeline.handle_last_words();
+
+    let mut numbers = Vec::new();
+    for _ in 0..LOOKS_AT_ENDED * 3 {
+        for sent in old.tick().send() {
+            old.answer(&sent, 401);
+        }
+        old.pipeline.offer(true, old.now);
+        for sent in new.tick().send() {
+            numbers.extend(sent.numbers());
+            new.answer(&sent, 200);
+        }
+    }
+    assert_eq!(numbers, (2..9).collect::<Vec<_>>(), "four, two, and the end");
+    assert!(old.pipeline.is_drained(old.now));
+    old.is_empty();
+    new.is_empty();
+    let lost = |rig: &Rig| rig.count(Counter::DroppedAbandoned) + rig.count(Counter::DroppedVmCrash);
+    assert_eq!((lost(&old), lost(&new)), (0, 0));
+}
+
+/// Ids of the records that have a number, of the first stream.
+fn ids_by_number(sent: &[Sent]) -> BTreeMap<u64, BTreeSet<String>> {
+    let mut ids: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+    for sent in sent.iter().filter(|sent| sent.is_of(STREAM)) {
+        for (number, id) in sent.numbers().into_iter().zip(sent.ids()) {
+            ids.entry(number).or_default().insert(id);
+        }
+    }
+    ids
+}
+
+#[track_caller]
+fn assert_no_number_twice(sent: &[Sent]) {
+    let ids = ids_by_number(sent);
+    assert!(ids.len() >= 3 && ids.values().all(|ids| ids.len() == 1), "{ids:?}");
+}
+
+#[test]
+fn a_burst_after_a_standstill_has_numbers_of_its_own() {
+    let mut rig = Rig::new(|settings| {
+        settings.buffer.max_records = 1000;
+        settings.batch.max_records = 50;
+    });
+    rig.started().offer(5).tick();
+    let mut other = sibling(&rig, 0, |_| {});
+    let mut all = Vec::new();
+    for _ in 0..LOOKS_AT_LIVING + 3 {
+        all.extend(other.tick().send());
+    }
+    // All that has piled up comes in one turn of the event loop, before a tick.
+    rig.now.uptime += Duration::from_secs(31);
+    rig.offer(150);
+    all.extend(rig.send());
+    all.extend(rig.tick().pass(DELAY).send());
+    assert_no_number_twice(&all);
+}
+
+#[test]
+fn a_short_standstill_of_one_that_ends_is_enough_to_look() {
+    let bad = r#"{"partialSuccess":{"rejectedLogRecords":1}}"#;
+    let mut rig = Rig::new(|_| {});
+    rig.started().offer(1);
+    rig.pipeline.handle_last_chance(rig.now);
+    let batch = rig.send_one();
+    rig.tick().pipeline.handle_last_words();
+    let mut other = sibling(&rig, 0, |_| {});
+    let mut all = vec![batch.clone()];
+    for _ in 0..LOOKS_AT_ENDED + 7 {
+        for sent in other.tick().send() {
+            other.answer_with(&sent, Some(200), None, if sent.losses().is_empty() { bad } else { "" });
+            all.push(sent);
+        }
+    }
+    rig.now.uptime += Duration::from_secs(4);
+    rig.answer_with(&batch, Some(200), None, bad);
+    all.extend(rig.send());
+    assert_no_number_twice(&all);
 }
