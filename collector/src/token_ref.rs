@@ -15,10 +15,10 @@ pub(crate) struct Flags {
     /// How the filter records tokens, `session.token_mode`
     #[arg(long, value_enum, default_value_t = Mode::Hmac)]
     mode: Mode,
-    /// Name of the key, `session.hmac_key_id`; needed for hmac
+    /// Id of the key in `session.hmac_keys`; needed for hmac
     #[arg(long, value_name = "ID")]
     key_id: Option<String>,
-    /// Environment variable that holds the key, `session.hmac_key`
+    /// Environment variable that holds the key
     #[arg(long, value_name = "NAME", default_value = "AUDIT_HMAC_KEY")]
     key_env: OsString,
     /// File that holds the key; a newline at its end does not count
@@ -44,7 +44,7 @@ pub(crate) enum TokenRefError {
     NoToken,
     #[error("stdin: {0}")]
     Stdin(io::Error),
-    #[error("--key-id is missing; it is the filter's session.hmac_key_id")]
+    #[error("--key-id is missing; it is the id of a key in the filter's session.hmac_keys")]
     NoKeyId,
     #[error("--key-env: there is no such environment variable")]
     NoKey,

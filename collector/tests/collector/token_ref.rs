@@ -89,7 +89,7 @@ fn a_missing_or_short_key_is_refused() {
     assert_eq!(token_ref(&["--key-id", "2026-08", "--key-env", KEY], &[], TOKEN), refused(no_variable));
     let short = "the key has 31 bytes, and must have at least 32";
     assert_eq!(token_ref(&KEY_ID, &[("AUDIT_HMAC_KEY", SHORT_KEY)], TOKEN), refused(short));
-    let no_id = "--key-id is missing; it is the filter's session.hmac_key_id";
+    let no_id = "--key-id is missing; it is the id of a key in the filter's session.hmac_keys";
     assert_eq!(token_ref(&[], &[("AUDIT_HMAC_KEY", KEY)], TOKEN), refused(no_id));
 }
 
