@@ -7,6 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::admission::Admission;
 use crate::auth::{self, Access};
@@ -25,8 +26,8 @@ pub struct AppState {
     pub views: Arc<views::Settings>,
     /// What requests may take together.
     pub admission: Admission,
-    /// Who may write and who may read.
-    pub access: Access,
+    /// Who may write and who may read. Another value holds from the next request on.
+    pub access: watch::Receiver<Access>,
     /// Counts for `/metrics`.
     pub metrics: Metrics,
     /// When refusals were told last.

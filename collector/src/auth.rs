@@ -1,4 +1,4 @@
-//! Who may write and who may read: a token for each, given as bearer token, or as password where a browser asks.
+//! Who may write and who may read: tokens for each, given as bearer token, or as password where a browser asks.
 
 use std::io;
 use std::path::Path;
@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
+use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::app::AppState;
 use crate::refusal::Refusal;
@@ -19,17 +19,17 @@ const BEARER: &str = "Bearer";
 /// Browsers know no bearer tokens; on this they ask for a name and a password.
 const BASIC: &str = "Basic realm=\"audit\", charset=\"UTF-8\"";
 
-/// A token that clients must know. Only its hash is kept.
+/// Tokens one of which clients must have: more than one while a token is replaced. Only their hashes are kept.
 #[derive(Clone)]
-pub struct Token([u8; 32]);
+pub struct Tokens(Vec<[u8; 32]>);
 
 /// Which tokens are asked for; by default none.
 #[derive(Clone, Default)]
 pub struct Access {
     /// Of those who send records.
-    pub ingest: Option<Token>,
+    pub ingest: Option<Tokens>,
     /// Of those who read.
-    pub read: Option<Token>,
+    pub read: Option<Tokens>,
 }
 
 /// Why a file holds no token. No variant holds what is in it.
@@ -38,16 +38,16 @@ pub enum TokenError {
     /// It cannot be read.
     #[error("{0}")]
     File(#[from] io::Error),
-    /// It has nothing in it, or a newline alone.
+    /// It has nothing in it but newlines.
     #[error("the file is empty")]
     Empty,
     /// It has characters that the header of a request cannot carry in a token.
-    #[error("the token has characters other than visible ASCII, or more than one line")]
-    Characters,
+    #[error("line {0}: a token has visible ASCII characters only")]
+    Characters(usize),
 }
 
-impl Token {
-    /// The token that a file holds; one newline at its end does not count.
+impl Tokens {
+    /// The tokens that a file holds, one a line; empty lines do not count.
     ///
     /// # Errors
     ///
@@ -57,26 +57,25 @@ impl Token {
     }
 
     fn new(text: &[u8]) -> Result<Self, TokenError> {
-        let token = text.strip_suffix(b"\n").unwrap_or(text);
-        if token.is_empty() {
-            return Err(TokenError::Empty);
+        let lines = || text.split(|byte| *byte == b'\n').zip(1..).filter(|(line, _)| !line.is_empty());
+        if let Some((_, line)) = lines().find(|(line, _)| !line.iter().all(u8::is_ascii_graphic)) {
+            return Err(TokenError::Characters(line));
         }
-        if !token.iter().all(u8::is_ascii_graphic) {
-            return Err(TokenError::Characters);
-        }
-        Ok(Self(hash(token)))
+        let hashes: Vec<[u8; 32]> = lines().map(|(line, _)| hash(line)).collect();
+        if hashes.is_empty() { Err(TokenError::Empty) } else { Ok(Self(hashes)) }
     }
 
-    /// By their hashes, which have one length, and in a time that tells nothing.
-    fn is(&self, given: &[u8]) -> bool {
-        self.0.ct_eq(&hash(given)).into()
+    /// By their hashes, which have one length, and in a time that does not depend on which one it is.
+    fn have(&self, given: &[u8]) -> bool {
+        let given = hash(given);
+        self.0.iter().fold(Choice::from(0), |found, token| found | token.ct_eq(&given)).into()
     }
 }
 
 impl Access {
     /// Whether a request with these headers may send records.
     pub(crate) fn check_ingest(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let known = |token: &Token| bearer(headers).is_some_and(|given| token.is(given.as_bytes()));
+        let known = |tokens: &Tokens| bearer(headers).is_some_and(|given| tokens.have(given.as_bytes()));
         if self.ingest.as_ref().is_none_or(known) {
             return Ok(());
         }
@@ -84,9 +83,9 @@ impl Access {
     }
 
     fn check_read(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let known = |token: &Token| {
-            bearer(headers).is_some_and(|given| token.is(given.as_bytes()))
-                || password(headers).is_some_and(|given| token.is(&given))
+        let known = |tokens: &Tokens| {
+            bearer(headers).is_some_and(|given| tokens.have(given.as_bytes()))
+                || password(headers).is_some_and(|given| tokens.have(&given))
         };
         if self.read.as_ref().is_none_or(known) {
             return Ok(());
@@ -97,7 +96,8 @@ impl Access {
 
 /// A middleware: nobody gets through who may not read.
 pub(crate) async fn require_read(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    match state.access.check_read(request.headers()) {
+    let checked = state.access.borrow().check_read(request.headers());
+    match checked {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     }
@@ -130,12 +130,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_newline_at_the_end_does_not_count() {
-        for text in [b"s3cr3t".as_slice(), b"s3cr3t\n"] {
-            let token = Token::new(text).unwrap();
-            assert!(token.is(b"s3cr3t"));
-            for other in [b"".as_slice(), b"s3cr3", b"s3cr3t\n", b"s3cr3tt", b"S3CR3T"] {
-                assert!(!token.is(other), "{other:?}");
+    fn each_line_is_a_token() {
+        for text in [b"s3cr3t".as_slice(), b"s3cr3t\n", b"new\ns3cr3t\n", b"\n\ns3cr3t\n\nnew"] {
+            let tokens = Tokens::new(text).unwrap();
+            assert!(tokens.have(b"s3cr3t"));
+            assert_eq!(tokens.have(b"new"), text.len() > 7);
+            for other in [b"".as_slice(), b"s3cr3", b"s3cr3t\n", b"s3cr3tt", b"S3CR3T", b"new\ns3cr3t"] {
+                assert!(!tokens.have(other), "{other:?}");
             }
         }
     }
@@ -143,10 +144,11 @@ mod tests {
     #[test]
     fn what_is_no_token_is_refused() {
         for text in [b"".as_slice(), b"\n"] {
-            assert!(matches!(Token::new(text), Err(TokenError::Empty)));
+            assert!(matches!(Tokens::new(text), Err(TokenError::Empty)));
         }
-        for text in [b"a\n\n".as_slice(), b"a\r\n", b"a b", b"a\nb", "ä".as_bytes(), b" "] {
-            assert!(matches!(Token::new(text), Err(TokenError::Characters)), "{text:?}");
+        for (text, line) in [(b"a\r\n".as_slice(), 1), (b"a b", 1), (b"a\n\nb c\n", 3), ("ä".as_bytes(), 1), (b" ", 1)]
+        {
+            assert!(matches!(Tokens::new(text), Err(TokenError::Characters(at)) if at == line), "{text:?}");
         }
     }
 }

@@ -73,17 +73,17 @@ pub(crate) struct LimitFlags {
 
 #[derive(Args)]
 pub(crate) struct AccessFlags {
-    /// File with the bearer token that senders of records must know
+    /// File with the bearer tokens, one a line, one of which senders of records must have; read anew when it changes
     #[arg(long, value_name = "FILE")]
     pub(crate) ingest_token_file: Option<PathBuf>,
-    /// File with the token that readers must know, as bearer token or as password
+    /// The same for readers, who may give theirs as password, too
     #[arg(long, value_name = "FILE")]
     pub(crate) read_token_file: Option<PathBuf>,
 }
 
 #[derive(Args)]
 pub(crate) struct TlsFlags {
-    /// File with the certificate chain (PEM); without it the collector speaks plain HTTP
+    /// File with the certificate chain (PEM), read anew when it changes; without it the collector speaks plain HTTP
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// File with the private key of the certificate (PEM)
@@ -122,6 +122,10 @@ impl LimitFlags {
 }
 
 impl TlsFlags {
+    pub(crate) fn has_client_ca(&self) -> bool {
+        self.client_ca.is_some()
+    }
+
     /// `None` when the collector is to speak plain HTTP.
     pub(crate) fn files(self) -> Option<tls::Files> {
         let (certificate, key) = self.tls_cert.zip(self.tls_key)?;

@@ -36,7 +36,7 @@ pub(crate) async fn post_logs(State(state): State<AppState>, request: Request) -
 }
 
 async fn take_in(state: &AppState, headers: &HeaderMap, incoming: &mut Incoming) -> Result<Stored, Refusal> {
-    state.access.check_ingest(headers)?;
+    state.access.borrow().check_ingest(headers)?;
     let _place = state.admission.enter()?;
     let format = format(headers)?;
     let compression = Compression::of(headers)?;

@@ -6,6 +6,7 @@ mod flags;
 mod ledger_flags;
 mod offline;
 mod program;
+mod secrets;
 mod serve;
 mod token_ref;
 

@@ -2,16 +2,14 @@
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use audit_collector::admission::Admission;
 use audit_collector::app::{AppState, app};
-use audit_collector::auth::{Access, Token, TokenError};
+use audit_collector::auth::Access;
 use audit_collector::logs;
 use audit_collector::metrics::Metrics;
-use audit_collector::tls::{self, TlsError};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
@@ -19,8 +17,9 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::clock;
-use crate::flags::{AccessFlags, ServeFlags};
+use crate::flags::ServeFlags;
 use crate::ledger_flags::LedgerError;
+use crate::secrets::{Current, Secrets, SecretsError};
 use crate::serve::Server;
 
 /// How long a shutdown waits for open requests, and again for the database; a hung client must not hold it for ever.
@@ -31,10 +30,8 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 pub(crate) enum StartError {
     #[error("--max-inflight-bytes must be at least --max-body-bytes, or a large body would never be taken")]
     Limits,
-    #[error("{0}: {1}")]
-    Token(&'static str, TokenError),
-    #[error("{0}")]
-    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error("cannot listen on {0}: {1}")]
@@ -49,7 +46,7 @@ impl StartError {
         match self {
             Self::Ledger(error) => error.is_usage(),
             Self::Listen(..) | Self::Io(_) => false,
-            Self::Limits | Self::Token(..) | Self::Tls(_) => true,
+            Self::Limits | Self::Secrets(_) => true,
         }
     }
 }
@@ -68,11 +65,9 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
     if flags.limits.max_inflight_bytes < flags.limits.max_body_bytes {
         return Err(StartError::Limits);
     }
-    let access = access(&flags.access)?;
     let limits = flags.limits.limits();
-    let files = flags.tls.files();
-    let tls = files.as_ref().map(tls::acceptor).transpose()?;
-    let has_client_ca = files.is_some_and(|files| files.client_ca.is_some());
+    let has_client_ca = flags.tls.has_client_ca();
+    let (secrets, Current { access, tls }) = Secrets::read(flags.access, flags.tls.files())?;
     let keep = flags.ledger;
     let views = Arc::new(keep.views());
     let opening = spawn_blocking(move || keep.open(clock::now_unix_nano));
@@ -83,7 +78,7 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
     let signals = Signals::install()?;
     writeln!(io::stdout(), "listening on {}://{address}", if tls.is_some() { "https" } else { "http" })?;
     info!(version = env!("CARGO_PKG_VERSION"), %address, tls = tls.is_some(), "started");
-    if let Some(open) = open_to_all(address, &access, has_client_ca) {
+    if let Some(open) = open_to_all(address, &access.borrow(), has_client_ca) {
         let remedy = "--ingest-token-file, --read-token-file or --client-ca";
         warn!("everybody who can reach {address} can {open}, without {remedy}");
     }
@@ -97,24 +92,14 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
         refusals: Arc::default(),
         now_unix_nano: clock::now_unix_nano,
     };
+    tokio::spawn(secrets.keep_up(signals.hang_up));
     let server = Server { router: app(state), tls, metrics, max_connections: flags.limits.max_connections };
-    server.run(listener, signals.received(), SHUTDOWN_GRACE).await;
+    server.run(listener, signals.end.received(), SHUTDOWN_GRACE).await;
     if timeout(SHUTDOWN_GRACE, ledger.close()).await.is_err() {
         warn!("the database was still in use at the end");
     }
     info!("stopped");
     Ok(())
-}
-
-fn access(flags: &AccessFlags) -> Result<Access, StartError> {
-    Ok(Access {
-        ingest: token("--ingest-token-file", flags.ingest_token_file.as_deref())?,
-        read: token("--read-token-file", flags.read_token_file.as_deref())?,
-    })
-}
-
-fn token(flag: &'static str, file: Option<&Path>) -> Result<Option<Token>, StartError> {
-    file.map(Token::from_file).transpose().map_err(|error| StartError::Token(flag, error))
 }
 
 /// What everybody can do who can reach the port from another machine; `None` when nobody can do anything.
@@ -131,15 +116,25 @@ fn open_to_all(address: SocketAddr, access: &Access, has_client_ca: bool) -> Opt
 }
 
 struct Signals {
+    end: EndSignals,
+    /// Reads tokens and certificates anew.
+    hang_up: Signal,
+}
+
+struct EndSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
     fn install() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        let end =
+            EndSignals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
+        Ok(Self { end, hang_up: signal(SignalKind::hangup())? })
     }
+}
 
+impl EndSignals {
     async fn received(mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -150,6 +145,8 @@ impl Signals {
 
 #[cfg(test)]
 mod tests {
+    use audit_collector::auth::Tokens;
+
     use super::*;
 
     #[test]
@@ -157,7 +154,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("token");
         std::fs::write(&file, "s3cr3t").unwrap();
-        let token = || Token::from_file(&file).ok();
+        let token = || Tokens::from_file(&file).ok();
         let open = |address: &str, ingest, read, has_client_ca| {
             open_to_all(address.parse().unwrap(), &Access { ingest, read }, has_client_ca)
         };

@@ -35,8 +35,8 @@ const MAX_BUFFER_BYTES: usize = 64 * 1024;
 /// What serves connections, and how many of them at once.
 pub(crate) struct Server {
     pub(crate) router: Router,
-    /// Plain HTTP without it.
-    pub(crate) tls: Option<TlsAcceptor>,
+    /// Plain HTTP without it. Another value holds from the next connection on.
+    pub(crate) tls: Option<watch::Receiver<TlsAcceptor>>,
     pub(crate) metrics: Metrics,
     /// Further connections wait in the queue of the socket.
     pub(crate) max_connections: usize,
@@ -46,7 +46,7 @@ pub(crate) struct Server {
 #[derive(Clone)]
 struct Shared {
     router: Router,
-    tls: Option<TlsAcceptor>,
+    tls: Option<watch::Receiver<TlsAcceptor>>,
     metrics: Metrics,
     handshake_log: Arc<Throttle>,
     /// Closed when the server stops.
@@ -105,7 +105,8 @@ impl Shared {
         match &self.tls {
             None => serve(stream, self.router, watcher).await,
             Some(tls) => {
-                if let Some(stream) = self.handshake(tls, stream).await {
+                let tls = tls.borrow().clone();
+                if let Some(stream) = self.handshake(&tls, stream).await {
                     serve(stream, self.router, watcher).await;
                 }
             }

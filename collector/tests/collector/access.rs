@@ -1,6 +1,6 @@
 //! Tokens: who has none is told how to give one, and learns nothing else.
 
-use audit_collector::auth::{Access, Token};
+use audit_collector::auth::{Access, Tokens};
 use axum::body::Body;
 use axum::http::Request;
 use base64::Engine as _;
@@ -11,11 +11,11 @@ use tempfile::TempDir;
 use crate::common::{Answer, Collector, LIMITS, batch, record, uids};
 use crate::encodings::{PROTOBUF, status};
 
-fn token(text: &str) -> Token {
+fn token(text: &str) -> Tokens {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("token");
     std::fs::write(&file, text).unwrap();
-    Token::from_file(&file).unwrap()
+    Tokens::from_file(&file).unwrap()
 }
 
 async fn start(ingest: Option<&str>, read: Option<&str>) -> Collector {

@@ -26,6 +26,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use prost::Message as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
@@ -213,7 +214,7 @@ fn router_with(ledger: Arc<Ledger>, admission: Admission, access: Access) -> Rou
         ledger,
         views: Arc::new(view_settings()),
         admission,
-        access,
+        access: watch::channel(access).1,
         metrics: Metrics::default(),
         refusals: Arc::default(),
         now_unix_nano: || RECEIVED_AT,

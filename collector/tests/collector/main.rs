@@ -20,6 +20,7 @@ mod process;
 mod program;
 mod random;
 mod refusals;
+mod rotation;
 mod sessions;
 mod sockets;
 mod store_trouble;

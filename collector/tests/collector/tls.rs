@@ -17,34 +17,40 @@ use tokio_rustls::rustls::{
 use crate::common::{batch, record, uids};
 use crate::process::{Program, answer};
 
-type Stream = StreamOwned<ClientConnection, TcpStream>;
+pub(crate) type Stream = StreamOwned<ClientConnection, TcpStream>;
+
+pub(crate) const LATEST: &SupportedProtocolVersion = &TLS13;
 
 const HEAD: &str = "host: c\r\nconnection: close\r\ncontent-type: application/json";
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(pub(crate) CertifiedIssuer<'static, KeyPair>);
 
-struct Identity {
+pub(crate) struct Identity {
     certificate: CertificateDer<'static>,
-    pem: String,
-    key: KeyPair,
+    pub(crate) pem: String,
+    pub(crate) key: KeyPair,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn issue(&self) -> Identity {
+    pub(crate) fn issue(&self) -> Identity {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(["collector.test".to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         Identity { certificate: certificate.der().clone(), pem: certificate.pem(), key }
     }
 
-    fn client(&self, identity: Option<&Identity>, version: &'static SupportedProtocolVersion) -> ClientConfig {
+    pub(crate) fn client(
+        &self,
+        identity: Option<&Identity>,
+        version: &'static SupportedProtocolVersion,
+    ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
@@ -59,14 +65,14 @@ impl Authority {
     }
 }
 
-fn write(directory: &Path, name: &str, text: &str) -> String {
+pub(crate) fn write(directory: &Path, name: &str, text: &str) -> String {
     let path = directory.join(name);
     std::fs::write(&path, text).unwrap();
     path.to_str().unwrap().to_owned()
 }
 
 /// A program with a certificate of `authority`, which asks for one of `clients` when there are such.
-fn start(directory: &TempDir, authority: &Authority, clients: Option<&Authority>) -> Program {
+pub(crate) fn start(directory: &TempDir, authority: &Authority, clients: Option<&Authority>) -> Program {
     let own = authority.issue();
     let certificate = write(directory.path(), "certificate.pem", &own.pem);
     let key = write(directory.path(), "key.pem", &own.key.serialize_pem());
@@ -78,7 +84,7 @@ fn start(directory: &TempDir, authority: &Authority, clients: Option<&Authority>
     Program::start(directory, &flags)
 }
 
-fn connect(program: &Program, config: ClientConfig) -> Stream {
+pub(crate) fn connect(program: &Program, config: ClientConfig) -> Stream {
     let name = "collector.test".try_into().unwrap();
     StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), program.connect())
 }

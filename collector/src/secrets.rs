@@ -1,0 +1,107 @@
+//! Tokens, certificates and authorities of clients: read at the start, and anew when a file changes or SIGHUP comes, so
+//! that nothing needs a restart when they are replaced.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use audit_collector::auth::{Access, TokenError, Tokens};
+use audit_collector::tls::{self, Files, TlsError};
+use tokio::signal::unix::Signal;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_rustls::TlsAcceptor;
+use tracing::{info, warn};
+
+use crate::flags::AccessFlags;
+
+/// How often the files are looked at: Kubernetes takes a minute or so to bring a changed Secret into a pod.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Why a file cannot be used. Nothing that is in it is shown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SecretsError {
+    #[error("{0}: {1}")]
+    Tokens(&'static str, TokenError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// What the files have said last.
+pub(crate) struct Current {
+    pub(crate) access: watch::Receiver<Access>,
+    /// `None`: plain HTTP.
+    pub(crate) tls: Option<watch::Receiver<TlsAcceptor>>,
+}
+
+/// The files, and who is to have what they say.
+pub(crate) struct Secrets {
+    ingest: Option<PathBuf>,
+    read: Option<PathBuf>,
+    files: Option<Files>,
+    access: watch::Sender<Access>,
+    tls: Option<watch::Sender<TlsAcceptor>>,
+}
+
+impl Secrets {
+    /// Reads all files for the first time.
+    pub(crate) fn read(access: AccessFlags, files: Option<Files>) -> Result<(Self, Current), SecretsError> {
+        let AccessFlags { ingest_token_file: ingest, read_token_file: read } = access;
+        let (access, seen_access) = watch::channel(access_of(ingest.as_deref(), read.as_deref())?);
+        let (tls, seen_tls) = files.as_ref().map(tls::acceptor).transpose()?.map(watch::channel).unzip();
+        let current = Current { access: seen_access, tls: seen_tls };
+        Ok((Self { ingest, read, files, access, tls }, current))
+    }
+
+    /// Reads them anew when one has changed, and at each signal. What cannot be used changes nothing: a certificate and its
+    /// key are seldom replaced in one moment.
+    pub(crate) async fn keep_up(self, mut signal: Signal) {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut seen = self.state();
+        loop {
+            let is_asked_for = tokio::select! {
+                received = signal.recv() => received.is_some(),
+                _ = looks.tick() => false,
+            };
+            let state = self.state();
+            if is_asked_for || state != seen {
+                seen = state;
+                self.read_anew();
+            }
+        }
+    }
+
+    fn read_anew(&self) {
+        match self.try_read_anew() {
+            Ok(()) => info!("tokens and certificates were read anew"),
+            Err(error) => warn!("tokens and certificates stay as they are: {error}"),
+        }
+    }
+
+    fn try_read_anew(&self) -> Result<(), SecretsError> {
+        let access = access_of(self.ingest.as_deref(), self.read.as_deref())?;
+        if let (Some(files), Some(current)) = (&self.files, &self.tls) {
+            current.send_replace(tls::acceptor(files)?);
+        }
+        self.access.send_replace(access);
+        Ok(())
+    }
+
+    /// When each file was changed, and how long it is. Links are followed: Kubernetes changes a link.
+    fn state(&self) -> Vec<Option<(SystemTime, u64)>> {
+        let of_tls = self.files.iter().flat_map(|Files { certificate, key, client_ca }| {
+            [Some(certificate.as_path()), Some(key.as_path()), client_ca.as_deref()]
+        });
+        let all = [self.ingest.as_deref(), self.read.as_deref()].into_iter().chain(of_tls);
+        all.flatten().map(|path| fs::metadata(path).and_then(|data| Ok((data.modified()?, data.len()))).ok()).collect()
+    }
+}
+
+fn access_of(ingest: Option<&Path>, read: Option<&Path>) -> Result<Access, SecretsError> {
+    Ok(Access { ingest: tokens("--ingest-token-file", ingest)?, read: tokens("--read-token-file", read)? })
+}
+
+fn tokens(flag: &'static str, file: Option<&Path>) -> Result<Option<Tokens>, SecretsError> {
+    file.map(Tokens::from_file).transpose().map_err(|error| SecretsError::Tokens(flag, error))
+}
