@@ -55,7 +55,7 @@ impl Pipeline {
     /// Hands over everything, once this pipeline is draining and nothing is in flight: until then it is not known
     /// what has to be handed over. `None`: not yet. [`Self::retire`] must follow when the successor has taken it.
     ///
-    /// What is in flight for longer than [`DRAIN_LIMIT`] is handed over all the same, and sent once more.
+    /// What is in flight for longer than [`DRAIN_LIMIT`](super::drain::DRAIN_LIMIT) is handed over all the same, and sent once more.
     pub fn hand_over(&mut self, now: Now) -> Option<Legacy> {
         if self.has_drained_long_enough(now) {
             self.take_flights_back();
