@@ -2,7 +2,6 @@
 //! two lists of rules would silently hold for nothing.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -41,13 +40,15 @@ impl<'de> Visitor<'de> for Scan<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut keys = BTreeSet::new();
+        // Objects of a configuration have few keys.
+        let mut keys: Vec<String> = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
             let separator = if self.path.is_empty() { "" } else { "." };
             let path = [&self.path, separator, &key].concat();
-            if !keys.insert(key) {
+            if keys.contains(&key) {
                 self.found.borrow_mut().push(path.clone());
             }
+            keys.push(key);
             map.next_value_seed(Scan { path, found: self.found })?;
         }
         Ok(())

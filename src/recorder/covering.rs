@@ -161,9 +161,9 @@ impl HeaderCondition {
             (ValuePattern::Prefix(own), ValuePattern::Prefix(start)) => start.starts_with(own.as_str()),
             (ValuePattern::Suffix(own), ValuePattern::Suffix(end)) => end.ends_with(own.as_str()),
             (
-                ValuePattern::Contains(own),
+                own @ ValuePattern::Contains(_),
                 ValuePattern::Prefix(text) | ValuePattern::Suffix(text) | ValuePattern::Contains(text),
-            ) => text.contains(own.as_str()),
+            ) => own.matches(text.as_bytes()),
             _ => false,
         };
         self.name == other.name && holds

@@ -150,7 +150,10 @@ impl Source {
     #[must_use]
     pub fn is_secret(&self) -> bool {
         match self {
-            Self::Header(name) => looks_secret(&name.replace("session", "")),
+            Self::Header(name) => {
+                let mut words = name.split(['-', '_']).filter(|word| !word.starts_with("session"));
+                words.any(looks_secret)
+            }
             Self::Cookie(_) | Self::Bearer => true,
         }
     }

@@ -32,11 +32,13 @@ pub(in crate::pipeline) struct Seat {
 impl Journal {
     /// Takes over what a crashed VM's streams of the same kin have left, if no other stream has.
     pub(in crate::pipeline) fn claim(&self, crashed: Uuid) -> Vec<Estate> {
-        let of_key = |key: usize| {
-            let claimed = Registry(&self.list(key)).claim(crashed, &self.identity);
-            claimed.into_iter().map(move |(number, entry)| self.left_in(Seat { key, number, entry }))
-        };
-        (0..self.shared.keys()).flat_map(of_key).collect()
+        let mut estates = Vec::new();
+        for key in 0..self.shared.keys() {
+            for (number, entry) in Registry(&self.list(key)).claim(crashed, &self.identity) {
+                estates.push(self.left_in(Seat { key, number, entry }));
+            }
+        }
+        estates
     }
 
     /// Takes over what the streams of the same plugin have left in a VM, if a seat of it is still as it was seen.
@@ -62,18 +64,21 @@ impl Journal {
         let can_claim = |Seat { entry, .. }: &Seat| {
             entry.plugin == self.identity.plugin && entry.vm != self.identity.vm && !entry.vm.is_nil()
         };
-        let seats = |(key, listing): (usize, Listing)| {
-            listing.entries.into_iter().enumerate().map(move |(number, entry)| Seat { key, number, entry })
-        };
-        listings.into_iter().enumerate().flat_map(seats).filter(can_claim).collect()
+        let mut seats = Vec::new();
+        for (key, listing) in listings.into_iter().enumerate() {
+            for (number, entry) in listing.entries.into_iter().enumerate() {
+                seats.extend(Some(Seat { key, number, entry }).filter(can_claim));
+            }
+        }
+        seats
     }
 
     /// The VMs in which streams with records live, this one apart.
     pub(in crate::pipeline) fn other_vms(&self) -> Vec<Uuid> {
-        let mut vms: Vec<Uuid> =
-            self.listings().iter().flat_map(|listing| listing.other_vms(self.identity.vm)).collect();
-        vms.sort_unstable();
-        vms.dedup();
+        let mut vms: Vec<Uuid> = Vec::new();
+        for listing in self.listings() {
+            listing.add_other_vms(self.identity.vm, &mut vms);
+        }
         vms
     }
 

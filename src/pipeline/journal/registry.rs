@@ -136,15 +136,13 @@ impl Listing {
         claimed
     }
 
-    /// The VMs that streams with records live in, this one apart.
-    pub(super) fn other_vms(&self, own: Uuid) -> Vec<Uuid> {
-        let mut vms = Vec::new();
+    /// Adds the VMs that streams with records live in, this one apart.
+    pub(super) fn add_other_vms(&self, own: Uuid, vms: &mut Vec<Uuid>) {
         for Entry { vm, .. } in &self.entries {
             if *vm != own && !vm.is_nil() && !vms.contains(vm) {
                 vms.push(*vm);
             }
         }
-        vms
     }
 }
 
@@ -234,7 +232,9 @@ mod tests {
     }
 
     fn vms(shared: &Contended) -> Vec<u128> {
-        listing(shared).other_vms(Uuid::from_u128(7)).into_iter().map(|vm| vm.as_u128()).collect()
+        let mut vms = Vec::new();
+        listing(shared).add_other_vms(Uuid::from_u128(7), &mut vms);
+        vms.into_iter().map(|vm| vm.as_u128()).collect()
     }
 
     fn take(shared: &Contended, vm: u128) -> usize {

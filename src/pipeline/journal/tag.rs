@@ -87,7 +87,8 @@ impl Tagger {
         sip.iter_mut().zip(words(b"sip")).for_each(|(to, from)| *to = from);
         let mut fold = [[0; 2]; BLOCK_WORDS];
         fold.iter_mut().zip(words(b"fold")).for_each(|(to, from)| *to = halves(from));
-        let mark = key.derived(b"mark", 0).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let letter = |byte: &u8| char::from(b'a' + byte % 16);
+        let mark = key.derived(b"mark", 0).iter().take(8).map(letter).collect();
         Self { key: *key, mark, sip, fold }
     }
 
