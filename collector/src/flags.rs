@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
 use crate::ledger_flags::LedgerFlags;
-use crate::{offline, token_ref};
+use crate::{check, offline, token_ref};
 
 /// Takes audit records over OTLP/HTTP and keeps each of them once.
 #[derive(Parser)]
@@ -25,6 +25,8 @@ pub(crate) struct CommandLine {
 /// What else the program does.
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Says what is wrong with configurations of the filter, and what they mean; exit code 1 if one would be refused
+    CheckConfig(check::Flags),
     /// Prints the reference of a token that stdin holds, to search the records for it
     TokenRef(token_ref::Flags),
     /// Tells whether records are missing and whether the ledger was tampered with; exit code 1 if so

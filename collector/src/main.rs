@@ -1,5 +1,6 @@
 //! The `audit-collector` program: reads its command line and ends with an exit code that says what happened.
 
+mod check;
 mod clock;
 mod database_flags;
 mod flags;
@@ -13,6 +14,7 @@ mod token_ref;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use check::CheckError;
 use clap::Parser as _;
 use flags::{Command, CommandLine};
 use offline::OfflineError;
@@ -27,6 +29,8 @@ const EXIT_USAGE: u8 = 2;
 enum RunError {
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error("check-config: {0}")]
+    Check(#[from] CheckError),
     #[error("token-ref: {0}")]
     TokenRef(#[from] TokenRefError),
     #[error(transparent)]
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
 /// Whether all is well.
 fn run(CommandLine { command, flags }: CommandLine) -> Result<bool, RunError> {
     match command {
+        Some(Command::CheckConfig(flags)) => return Ok(check::run(&flags)?),
         Some(Command::TokenRef(flags)) => token_ref::run(flags)?,
         Some(Command::Verify(flags)) => return Ok(offline::verify::run(flags, clock::now_unix_nano())?),
         Some(Command::Checkpoints(flags)) => offline::checkpoints::run(&flags)?,
@@ -62,8 +67,8 @@ fn exit_code(error: &RunError) -> ExitCode {
     let is_usage = match error {
         RunError::Start(error) => error.is_usage(),
         RunError::TokenRef(error) => error.is_usage(),
-        // 1 is said of what is in the ledger.
-        RunError::Offline(_) => true,
+        // 1 is said of what is in the ledger, or in a configuration.
+        RunError::Offline(_) | RunError::Check(_) => true,
     };
     if is_usage { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
 }

@@ -14,6 +14,7 @@ pub mod correlation;
 pub mod covering;
 pub mod credentials;
 mod distrust;
+pub mod dry_run;
 mod ending;
 mod evidence;
 pub mod exchange;

@@ -4,6 +4,7 @@
 mod access;
 mod admission;
 mod bad_input;
+mod check_config;
 mod common;
 mod encodings;
 mod export;

@@ -1,0 +1,153 @@
+//! The command `check-config`: what the filter would say of a configuration, by the filter's own parser, before it is
+//! delivered. Istio and Envoy Gateway take any configuration, and their proxies refuse it later.
+
+mod explain;
+mod lints;
+mod manifest;
+mod report;
+mod request;
+mod yaml;
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use audit_filter::config::{self, Config};
+use clap::{Args, ValueEnum};
+
+use manifest::{Plugin, value_of};
+use report::{Finding, Report, Severity};
+use request::RequestLine;
+
+/// Most bytes of a file: a manifest of 10,000 lines has some 400 KB.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// Where stdin is meant.
+const STDIN: &str = "-";
+
+// No doc comment: clap would print it in the place of the one above.
+#[derive(Args)]
+pub(crate) struct Flags {
+    /// Files with configurations: plain, of Envoy, Istio (`WasmPlugin`, `TrafficExtension`, `EnvoyFilter`) or Envoy Gateway
+    /// (`EnvoyExtensionPolicy`), in YAML or JSON; - is stdin
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Also prints each configuration with its defaults
+    #[arg(long)]
+    explain: bool,
+    /// Also prints which rule a request would meet, and why not the others: 'POST /v1/x'
+    #[arg(long, value_name = "METHOD TARGET")]
+    request: Option<RequestLine>,
+    /// A header of that request, `name: value`; may be given several times
+    #[arg(long, value_name = "HEADER", requires = "request", value_parser = request::header)]
+    header: Vec<(String, String)>,
+    /// The form of what is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    /// One object a line for each finding
+    Json,
+}
+
+/// Why there is no verdict of some files.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CheckError {
+    #[error("no verdict of {0} of {1} files")]
+    Unreadable(usize, usize),
+    #[error("stdout: {0}")]
+    Stdout(#[from] io::Error),
+}
+
+/// Prints all findings. Yields whether every configuration would be accepted.
+pub(crate) fn run(flags: &Flags) -> Result<bool, CheckError> {
+    let mut report = Report::new(matches!(flags.format, Format::Json));
+    let mut unreadable = 0;
+    for file in &flags.files {
+        if let Err((line, text)) = check_file(file, flags, &mut report) {
+            unreadable += 1;
+            report.add(&Finding { file, line, plugin: None, severity: Severity::Unreadable, text: &text })?;
+        }
+    }
+    report.finish()?;
+    match unreadable {
+        0 => Ok(!report.has_errors()),
+        count => Err(CheckError::Unreadable(count, flags.files.len())),
+    }
+}
+
+/// Line and sentence of what keeps the file from being checked.
+type Trouble = (usize, String);
+
+fn check_file(file: &Path, flags: &Flags, report: &mut Report) -> Result<(), Trouble> {
+    let text = read(file).map_err(|error| (0, error))?;
+    let documents = yaml::read(&text).map_err(|error| (error.line, error.text))?;
+    let plugins: Vec<Plugin> = documents.iter().flat_map(manifest::plugins).collect();
+    if plugins.is_empty() {
+        let kinds: Vec<&str> = documents.iter().filter_map(|document| document.get("kind")?.text()).collect();
+        let what = if kinds.is_empty() { String::new() } else { format!(" (it has: {})", kinds.join(", ")) };
+        return Err((1, format!("no configuration of the filter{what}")));
+    }
+    for plugin in &plugins {
+        check(file, plugin, flags, report).map_err(|error| (0, error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let read = if file == Path::new(STDIN) {
+        io::stdin().take(MAX_BYTES + 1).read_to_end(&mut bytes)
+    } else {
+        fs::File::open(file).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(format!("has more than {MAX_BYTES} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|error| format!("is no UTF-8 at byte {}", error.utf8_error().valid_up_to()))
+}
+
+fn check(file: &Path, plugin: &Plugin, flags: &Flags, report: &mut Report) -> io::Result<()> {
+    let add = |report: &mut Report, line: usize, severity: Severity, text: &str| {
+        report.add(&Finding { file, line, plugin: Some(&plugin.name), severity, text })
+    };
+    let environment = |name: &str| value_of(plugin.variables.as_ref(), name);
+    match config::parse(&plugin.configuration.bytes(), &environment) {
+        Err(error) => {
+            for problem in &error.problems {
+                add(report, line_of(plugin, problem), Severity::Error, problem)?;
+            }
+        }
+        Ok(config) => {
+            for warning in &config.warnings {
+                add(report, line_of(plugin, warning), Severity::Warning, warning)?;
+            }
+            show(plugin, &config, flags, report)?;
+        }
+    }
+    for (line, text) in lints::of(plugin) {
+        add(report, line, Severity::Warning, &text)?;
+    }
+    Ok(())
+}
+
+/// A sentence of the parser begins with the path.
+fn line_of(plugin: &Plugin, sentence: &str) -> usize {
+    let path = sentence.split_once(": ").map_or("", |(path, _)| path);
+    plugin.configuration.line_of(path)
+}
+
+fn show(plugin: &Plugin, config: &Config, flags: &Flags, report: &mut Report) -> io::Result<()> {
+    if flags.explain {
+        report.show("effective", &plugin.name, &explain::effective(&plugin.configuration))?;
+    }
+    if let Some(line) = &flags.request {
+        let lines = request::findings(config, line, &flags.header);
+        report.show("request", &plugin.name, &lines.join("\n"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! Finds the filter's configurations in a document: the plain one, Envoy's, Istio's and Envoy Gateway's.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::yaml::Node;
+
+/// Who delivers a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Platform {
+    /// The configuration alone.
+    Plain,
+    Envoy,
+    Istio,
+    EnvoyGateway,
+}
+
+/// One configuration, where it stands, and what the VM has with it.
+#[derive(Debug)]
+pub(super) struct Plugin {
+    /// Names it among others in a file.
+    pub(super) name: String,
+    pub(super) platform: Platform,
+    pub(super) configuration: Configuration,
+    /// Variables of the VM's environment; `None`: any may be set.
+    pub(super) variables: Option<BTreeMap<String, String>>,
+    /// The part of the manifest that is about the plugin.
+    pub(super) spec: Rc<Node>,
+}
+
+#[derive(Debug)]
+pub(super) enum Configuration {
+    Yaml(Rc<Node>),
+    /// JSON in a text, which begins in this line.
+    Text(String, usize),
+}
+
+impl Configuration {
+    /// As the filter gets it.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Yaml(node) => node.to_json().to_string().into_bytes(),
+            Self::Text(text, _) => text.clone().into_bytes(),
+        }
+    }
+
+    /// As JSON; null where a text is none.
+    pub(super) fn value(&self) -> Value {
+        match self {
+            Self::Yaml(node) => node.to_json(),
+            Self::Text(text, _) => serde_json::from_str(text).unwrap_or_default(),
+        }
+    }
+
+    /// The line of what stands at a path.
+    pub(super) fn line_of(&self, path: &str) -> usize {
+        match self {
+            Self::Yaml(node) => node.line_of(path),
+            Self::Text(_, line) => *line,
+        }
+    }
+}
+
+/// What stands in for a value that only the running proxy has: long enough for a key.
+const PLACEHOLDER: &str = "placeholder-of-a-variable-that-is-known-to-the-running-proxy-alone";
+
+/// Keys of the filter's own configuration, by which it is known among other plugins'.
+const OWN_KEYS: [&str; 3] = ["audit_cluster", "default", "rules"];
+
+/// Every plugin of a document whose configuration may be the filter's.
+pub(super) fn plugins(document: &Rc<Node>) -> Vec<Plugin> {
+    let text = |path: &[&str]| document.at(path).and_then(Node::text).unwrap_or_default().to_owned();
+    let name = text(&["metadata", "name"]);
+    match text(&["kind"]).as_str() {
+        "WasmPlugin" => of_istio(document, &["spec"], name),
+        "TrafficExtension" => of_istio(document, &["spec", "wasm"], name),
+        "EnvoyExtensionPolicy" => of_envoy_gateway(document, &name),
+        "List" => document.get("items").map_or(&[][..], |items| items.items()).iter().flat_map(plugins).collect(),
+        "" if is_own(document) => vec![Plugin {
+            name: "configuration".to_owned(),
+            platform: Platform::Plain,
+            configuration: Configuration::Yaml(Rc::clone(document)),
+            variables: None,
+            spec: Rc::clone(document),
+        }],
+        _ => of_envoy(document),
+    }
+}
+
+fn is_own(node: &Node) -> bool {
+    OWN_KEYS.iter().any(|key| node.get(key).is_some()) && node.get("static_resources").is_none()
+}
+
+fn of_istio(document: &Rc<Node>, path: &[&str], name: String) -> Vec<Plugin> {
+    let Some(wasm) = path.iter().try_fold(Rc::clone(document), |node, key| node.get(key).cloned()) else {
+        return Vec::new();
+    };
+    let env = wasm.at(&["vmConfig", "env"]).map_or(&[][..], Node::items);
+    let variable = |entry: &Rc<Node>| {
+        let text = |key: &str| entry.get(key).and_then(|value| value.text().map(str::to_owned));
+        Some((text("name")?, text("value").unwrap_or_else(|| PLACEHOLDER.to_owned())))
+    };
+    let variables = Some(env.iter().filter_map(variable).collect());
+    let configuration = wasm.get("pluginConfig").unwrap_or(&wasm);
+    if !is_own(configuration) && wasm.get("pluginConfig").is_some() {
+        return Vec::new();
+    }
+    let configuration = match wasm.get("pluginConfig") {
+        Some(node) => Configuration::Yaml(Rc::clone(node)),
+        None => Configuration::Text(String::new(), wasm.line),
+    };
+    let spec = document.get("spec").cloned().unwrap_or(wasm);
+    vec![Plugin { name, platform: Platform::Istio, configuration, variables, spec }]
+}
+
+fn of_envoy_gateway(document: &Node, policy: &str) -> Vec<Plugin> {
+    let extensions = document.at(&["spec", "wasm"]).map_or(&[][..], Node::items);
+    let plugin = |extension: &Rc<Node>| {
+        let configuration = extension.get("config").filter(|config| is_own(config))?;
+        let keys = extension.at(&["env", "hostKeys"]).map_or(&[][..], Node::items);
+        let variables = keys.iter().filter_map(|key| Some((key.text()?.to_owned(), PLACEHOLDER.to_owned())));
+        let name = extension
+            .get("name")
+            .and_then(|name| name.text())
+            .map_or(policy.to_owned(), |name| format!("{policy}/{name}"));
+        Some(Plugin {
+            name,
+            platform: Platform::EnvoyGateway,
+            configuration: Configuration::Yaml(Rc::clone(configuration)),
+            variables: Some(variables.collect()),
+            spec: Rc::clone(extension),
+        })
+    };
+    extensions.iter().filter_map(plugin).collect()
+}
+
+/// Envoy's own form, wherever it stands: in a bootstrap, a listener, an ECDS resource or an EnvoyFilter.
+fn of_envoy(node: &Rc<Node>) -> Vec<Plugin> {
+    let is_wasm = type_of(node).is_some_and(|name| name.ends_with("filters.http.wasm.v3.Wasm"));
+    let mut found: Vec<Plugin> =
+        if is_wasm { node.get("config").and_then(of_plugin_config).into_iter().collect() } else { Vec::new() };
+    if !is_wasm {
+        found.extend(node.children().into_iter().flat_map(of_envoy));
+    }
+    found
+}
+
+/// The message that `@type` names; that of a `TypedStruct` is in `type_url`.
+fn type_of(node: &Node) -> Option<&str> {
+    node.get("@type").or_else(|| node.get("type_url"))?.text()
+}
+
+fn of_plugin_config(config: &Rc<Node>) -> Option<Plugin> {
+    let configuration = config.get("configuration")?;
+    let value = configuration.get("value").unwrap_or(configuration);
+    let configuration = match value.text() {
+        Some(text) => Configuration::Text(text.to_owned(), value.line),
+        None => Configuration::Yaml(Rc::clone(value)),
+    };
+    let is_own = match &configuration {
+        Configuration::Yaml(node) => is_own(node),
+        Configuration::Text(text, _) => OWN_KEYS.iter().any(|key| text.contains(&format!("\"{key}\""))),
+    };
+    let text = |key: &str| config.get(key).and_then(|value| value.text());
+    let name = text("name").or(text("root_id")).unwrap_or("wasm").to_owned();
+    let variables = Some(variables_of_envoy(config));
+    is_own.then(|| Plugin { name, platform: Platform::Envoy, configuration, variables, spec: Rc::clone(config) })
+}
+
+fn variables_of_envoy(config: &Node) -> BTreeMap<String, String> {
+    let environment = config.at(&["vm_config", "environment_variables"]);
+    let host = environment.and_then(|node| node.get("host_env_keys")).map_or(&[][..], |keys| keys.items());
+    let mut variables: BTreeMap<String, String> =
+        host.iter().filter_map(|key| Some((key.text()?.to_owned(), PLACEHOLDER.to_owned()))).collect();
+    if let Some(Value::Object(given)) = environment.and_then(|node| node.get("key_values")).map(|node| node.to_json()) {
+        variables.extend(given.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))));
+    }
+    variables
+}
+
+/// The value of a variable where it is known, or what stands in for it.
+pub(super) fn value_of(variables: Option<&BTreeMap<String, String>>, name: &str) -> Option<String> {
+    match variables {
+        Some(variables) => variables.get(name).cloned(),
+        None => Some(std::env::var(name).unwrap_or_else(|_| PLACEHOLDER.to_owned())),
+    }
+}

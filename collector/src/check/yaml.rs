@@ -1,0 +1,347 @@
+//! YAML as a tree whose nodes have lines. An anchor is one node, however often it is used, so that a short text does not
+//! become a large tree.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use serde_json::{Map, Number, Value};
+use yaml_rust2::Event;
+use yaml_rust2::parser::{Parser, Tag};
+use yaml_rust2::scanner::{Marker, TScalarStyle};
+
+/// Deepest nesting of a document, and most nodes that it may have when its anchors are written out. Manifests have far less.
+const MAX_DEPTH: usize = 64;
+const MAX_NODES: usize = 1_000_000;
+
+/// A value and the line where it begins.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) line: usize,
+    pub(super) kind: Kind,
+}
+
+#[derive(Debug)]
+pub(super) enum Kind {
+    Scalar(Value),
+    List(Vec<Rc<Node>>),
+    /// In the order of the text. The line is that of the key.
+    Map(Vec<(String, usize, Rc<Node>)>),
+}
+
+/// Why a text is no YAML that can be checked, and in which line.
+#[derive(Debug)]
+pub(super) struct YamlError {
+    pub(super) line: usize,
+    pub(super) text: String,
+}
+
+impl YamlError {
+    fn new(line: usize, text: impl Into<String>) -> Self {
+        Self { line, text: text.into() }
+    }
+}
+
+impl Node {
+    pub(super) fn get(&self, key: &str) -> Option<&Rc<Self>> {
+        let Kind::Map(entries) = &self.kind else { return None };
+        entries.iter().find(|(name, ..)| name == key).map(|(.., value)| value)
+    }
+
+    /// The value below these keys.
+    pub(super) fn at(&self, path: &[&str]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, key| node.get(key).map(Rc::as_ref))
+    }
+
+    pub(super) fn text(&self) -> Option<&str> {
+        let Kind::Scalar(Value::String(text)) = &self.kind else { return None };
+        Some(text)
+    }
+
+    pub(super) fn items(&self) -> &[Rc<Self>] {
+        if let Kind::List(items) = &self.kind { items } else { &[] }
+    }
+
+    /// The values right below.
+    pub(super) fn children(&self) -> Vec<&Rc<Self>> {
+        match &self.kind {
+            Kind::Scalar(_) => Vec::new(),
+            Kind::List(items) => items.iter().collect(),
+            Kind::Map(entries) => entries.iter().map(|(.., value)| value).collect(),
+        }
+    }
+
+    /// As JSON.
+    pub(super) fn to_json(&self) -> Value {
+        match &self.kind {
+            Kind::Scalar(value) => value.clone(),
+            Kind::List(items) => items.iter().map(|item| item.to_json()).collect(),
+            Kind::Map(entries) => {
+                let entries = entries.iter().map(|(key, _, value)| (key.clone(), value.to_json()));
+                Value::Object(entries.collect::<Map<_, _>>())
+            }
+        }
+    }
+
+    /// The line of what stands at a path such as `rules[2].match.path`, or of the deepest part of it that is there.
+    pub(super) fn line_of(&self, path: &str) -> usize {
+        let (mut node, mut line) = (self, self.line);
+        let mut rest = path;
+        while !rest.is_empty() {
+            let Some((found, at, left)) = node.step(rest) else { break };
+            (node, line, rest) = (found, at, left);
+        }
+        line
+    }
+
+    /// Follows the first part of a path: the node, its line, and what is left. A key may have dots in it.
+    fn step<'p>(&self, path: &'p str) -> Option<(&Self, usize, &'p str)> {
+        match &self.kind {
+            Kind::Scalar(_) => None,
+            Kind::List(items) => {
+                let (index, rest) = path.strip_prefix('[')?.split_once(']')?;
+                let item = items.get(index.parse::<usize>().ok()?)?;
+                Some((item, item.line, rest.strip_prefix('.').unwrap_or(rest)))
+            }
+            Kind::Map(entries) => {
+                let follows = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
+                let found = entries.iter().filter_map(|(key, line, value)| {
+                    let rest = path.strip_prefix(key.as_str()).filter(|rest| follows(rest))?;
+                    Some((value.as_ref(), *line, rest.strip_prefix('.').unwrap_or(rest)))
+                });
+                found.min_by_key(|(.., rest)| rest.len())
+            }
+        }
+    }
+}
+
+/// What is open while a document is read.
+enum Open {
+    List {
+        line: usize,
+        anchor: usize,
+        items: Vec<Rc<Node>>,
+        nodes: usize,
+    },
+    Map {
+        line: usize,
+        anchor: usize,
+        entries: Vec<(String, usize, Rc<Node>)>,
+        key: Option<(String, usize)>,
+        nodes: usize,
+    },
+}
+
+/// A finished node, and how many nodes it has when its anchors are written out.
+type Sized = (Rc<Node>, usize);
+
+#[derive(Default)]
+struct Reader {
+    open: Vec<Open>,
+    anchors: HashMap<usize, Sized>,
+    documents: Vec<Rc<Node>>,
+}
+
+/// All documents of a text; empty ones are left out.
+pub(super) fn read(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
+    let mut parser = Parser::new_from_str(text);
+    let mut reader = Reader::default();
+    loop {
+        let (event, mark) = parser.next_token().map_err(|error| YamlError::new(error.marker().line(), error.info()))?;
+        match event {
+            Event::StreamEnd => return Ok(reader.documents),
+            event => reader.take(event, mark)?,
+        }
+    }
+}
+
+impl Reader {
+    fn take(&mut self, event: Event, mark: Marker) -> Result<(), YamlError> {
+        let line = mark.line();
+        if self.open.len() > MAX_DEPTH {
+            return Err(YamlError::new(line, format!("is nested deeper than {MAX_DEPTH}")));
+        }
+        match event {
+            Event::DocumentStart => self.anchors.clear(),
+            Event::Scalar(text, style, anchor, tag) => {
+                let node = Node { line, kind: Kind::Scalar(scalar(text, style, tag.as_ref())) };
+                self.put((Rc::new(node), 1), anchor, line)?;
+            }
+            Event::Alias(anchor) => {
+                let found = self.anchors.get(&anchor).cloned();
+                let found = found.ok_or_else(|| YamlError::new(line, "an alias within its own anchor"))?;
+                self.put(found, 0, line)?;
+            }
+            Event::SequenceStart(anchor, _) => {
+                self.open.push(Open::List { line, anchor, items: Vec::new(), nodes: 1 });
+            }
+            Event::MappingStart(anchor, _) => {
+                self.open.push(Open::Map { line, anchor, entries: Vec::new(), key: None, nodes: 1 });
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(line)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, end: usize) -> Result<(), YamlError> {
+        match self.open.pop() {
+            Some(Open::List { line, anchor, items, nodes }) => {
+                self.put((Rc::new(Node { line, kind: Kind::List(items) }), nodes), anchor, end)
+            }
+            Some(Open::Map { line, anchor, entries, nodes, .. }) => {
+                let entries = merged(entries);
+                if let Some((key, at)) = repeated(&entries) {
+                    return Err(YamlError::new(at, format!("the key {key} stands twice")));
+                }
+                self.put((Rc::new(Node { line, kind: Kind::Map(entries) }), nodes), anchor, end)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn put(&mut self, (node, size): Sized, anchor: usize, line: usize) -> Result<(), YamlError> {
+        if anchor > 0 {
+            self.anchors.insert(anchor, (Rc::clone(&node), size));
+        }
+        let nodes = match self.open.last_mut() {
+            None => {
+                if !matches!(node.kind, Kind::Scalar(Value::Null)) {
+                    self.documents.push(node);
+                }
+                return Ok(());
+            }
+            Some(Open::List { items, nodes, .. }) => {
+                items.push(node);
+                nodes
+            }
+            Some(Open::Map { entries, key, nodes, .. }) => {
+                match key.take() {
+                    Some((key, at)) => entries.push((key, at, node)),
+                    None => *key = Some((key_of(&node), node.line)),
+                }
+                nodes
+            }
+        };
+        *nodes += size;
+        if *nodes > MAX_NODES {
+            return Err(YamlError::new(line, format!("has more than {MAX_NODES} values")));
+        }
+        Ok(())
+    }
+}
+
+fn key_of(node: &Node) -> String {
+    match &node.kind {
+        Kind::Scalar(Value::String(text)) => text.clone(),
+        Kind::Scalar(value) => value.to_string(),
+        Kind::List(_) | Kind::Map(_) => "(no text)".to_owned(),
+    }
+}
+
+/// `<<` brings in the entries of other maps that are not there themselves.
+fn merged(entries: Vec<(String, usize, Rc<Node>)>) -> Vec<(String, usize, Rc<Node>)> {
+    let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, ..)| key == "<<");
+    for (_, _, node) in merges {
+        let sources = if matches!(node.kind, Kind::List(_)) { node.items().to_vec() } else { vec![node] };
+        for source in sources {
+            let Kind::Map(more) = &source.kind else { continue };
+            for (key, line, value) in more {
+                if !own.iter().any(|(known, ..)| known == key) {
+                    own.push((key.clone(), *line, Rc::clone(value)));
+                }
+            }
+        }
+    }
+    own
+}
+
+fn repeated(entries: &[(String, usize, Rc<Node>)]) -> Option<(&str, usize)> {
+    let mut seen = HashSet::new();
+    entries.iter().find(|(key, ..)| !seen.insert(key)).map(|(key, line, _)| (key.as_str(), *line))
+}
+
+/// A plain scalar as Envoy and Kubernetes read it: what is quoted, or tagged `!!str`, is text.
+fn scalar(text: String, style: TScalarStyle, tag: Option<&Tag>) -> Value {
+    let is_text = tag.is_some_and(|tag| tag.suffix == "str");
+    if style != TScalarStyle::Plain || is_text {
+        return Value::String(text);
+    }
+    match text.as_str() {
+        "" | "~" | "null" | "Null" | "NULL" => Value::Null,
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Value::Bool(true),
+        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Value::Bool(false),
+        _ => number(&text).map_or(Value::String(text), Value::Number),
+    }
+}
+
+fn number(text: &str) -> Option<Number> {
+    let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());
+    if !(is_decimal && has_digit) {
+        return None;
+    }
+    let integer = text.parse::<i64>().map(Number::from).or_else(|_| text.parse::<u64>().map(Number::from));
+    integer.ok().or_else(|| Number::from_f64(text.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn one(text: &str) -> Rc<Node> {
+        read(text).unwrap().pop().unwrap()
+    }
+
+    #[track_caller]
+    fn check_error(text: &str, line: usize, start: &str) {
+        let error = read(text).unwrap_err();
+        assert!(error.line == line && error.text.contains(start), "{error:?}");
+    }
+
+    #[test]
+    fn scalars_are_read_as_kubernetes_does() {
+        let text = "{a: 1, b: '1', c: yes, d: ~, e: 1.5, f: 1s, g: -3, h: !!str 7, i: 18446744073709551615, j: .e}";
+        let expected = json!({
+            "a": 1, "b": "1", "c": true, "d": null, "e": 1.5, "f": "1s", "g": -3, "h": "7", "i": u64::MAX, "j": ".e",
+        });
+        assert_eq!(one(text).to_json(), expected);
+    }
+
+    #[test]
+    fn a_path_has_the_line_of_its_deepest_part() {
+        let node = one("a:\n  b.c:\n  - x\n  - d:\n      e: 1\n");
+        for (path, line) in [("a", 1), ("a.b.c", 2), ("a.b.c[1]", 4), ("a.b.c[1].d.e", 5), ("a.b.c[7]", 2), ("z", 1)] {
+            assert_eq!(node.line_of(path), line, "{path}");
+        }
+    }
+
+    #[test]
+    fn anchors_and_merges_are_written_out() {
+        let text = "base: &b {x: 1, y: 2}\nuse: {<<: *b, y: 3}\nagain: *b\n";
+        assert_eq!(
+            one(text).to_json(),
+            json!({"base": {"x": 1, "y": 2}, "use": {"y": 3, "x": 1}, "again": {"x": 1, "y": 2}})
+        );
+    }
+
+    #[test]
+    fn several_documents_are_told_apart() {
+        assert_eq!(read("a: 1\n---\n---\nb: 2\n...\n").unwrap().len(), 2);
+        assert!(read("").unwrap().is_empty() && read("# nothing\n").unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_read_has_a_line() {
+        check_error("a: 1\nb: [1, 2\n", 3, "");
+        check_error("a: 1\nb: 2\na: 3\n", 3, "the key a stands twice");
+        check_error("a: *nothing\n", 1, "");
+        check_error(&"[".repeat(100_000), 1, "recursion limit");
+        check_error(&"- ".repeat(1000), 1, "nested deeper");
+        let level =
+            |level: usize| format!("l{level}: &l{level} [{}]\n", vec![format!("*l{}", level - 1); 10].join(","));
+        let levels: String = (1..9).map(level).collect();
+        check_error(&format!("l0: &l0 [{}]\n{levels}", ["x"; 10].join(",")), 6, "more than");
+    }
+}

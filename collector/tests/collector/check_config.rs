@@ -1,0 +1,244 @@
+//! `check-config`: what it says of configurations in each form, with the line, and how it ends.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// Exit code and standard output.
+type Ended = (Option<i32>, String);
+
+fn check(input: &str, arguments: &[&str]) -> Ended {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_audit-collector"))
+        .args(["check-config", "-"])
+        .args(arguments)
+        .env_remove("TOKEN")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // What is too long is not read to its end.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// The findings: line, severity and message.
+fn findings(input: &str) -> Vec<(u64, String, String)> {
+    let (_, out) = check(input, &["--format", "json"]);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let lines = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.map(|one| (one["line"].as_u64().unwrap_or(0), text(&one["severity"]), text(&one["message"]))).collect()
+}
+
+#[track_caller]
+fn assert_finds(input: &str, line: u64, severity: &str, start: &str) {
+    let found = findings(input);
+    let is_it = |(at, of, message): &(u64, String, String)| *at == line && of == severity && message.starts_with(start);
+    assert!(found.iter().any(is_it), "{line} {severity} {start}: {found:#?}");
+}
+
+fn shipped() -> Vec<PathBuf> {
+    let envoy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy");
+    let examples = std::fs::read_dir(envoy.join("examples")).unwrap().map(|entry| entry.unwrap().path());
+    let yaml = examples.filter(|path| path.extension().is_some_and(|end| end == "yaml"));
+    yaml.chain([envoy.join("envoy.yaml")]).collect()
+}
+
+const PLUGIN: &str = "
+apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: audit}
+spec:
+  url: oci://registry.example/audit-filter:1
+  phase: AUTHN
+  failStrategy: FAIL_RELOAD
+  match: [{mode: SERVER}]
+  vmConfig:
+    env:
+    - {name: TOKEN, valueFrom: HOST}
+  pluginConfig:
+    audit_cluster:
+      cluster: outbound|4318||collector.audit.svc.cluster.local
+      headers: {authorization: 'Bearer ${TOKEN}'}
+    trust: {uri_sans: [spiffe://cluster.local/ns/edge/sa/gateway]}
+    rules:
+    - name: login
+      match: {path: {exact: /login}}
+";
+
+const POLICY: &str = "
+kind: EnvoyExtensionPolicy
+metadata: {name: audit}
+spec:
+  wasm:
+  - name: filter
+    env: {hostKeys: [TOKEN]}
+    config:
+      audit_cluster: {cluster: audit, headers: {authorization: 'Bearer ${TOKEN}'}}
+";
+
+#[test]
+fn what_is_shipped_is_accepted() {
+    for file in shipped() {
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_audit-collector")).arg("check-config").arg(&file).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}: {}", file.display(), String::from_utf8_lossy(&output.stdout));
+    }
+}
+
+#[test]
+fn each_form_is_read() {
+    let plain = "audit_cluster: {cluster: audit}\n";
+    let json = r#"{"audit_cluster": {"cluster": "audit"}}"#;
+    let extension = PLUGIN.replace("WasmPlugin", "TrafficExtension");
+    let (head, spec) = extension.split_once("spec:\n").unwrap();
+    let extension = format!(
+        "{head}spec:\n  match: [{{mode: SERVER}}]\n  phase: AUTHN\n  wasm:\n{}",
+        spec.replace("\n  ", "\n    ").replacen("  url", "    url", 1)
+    );
+    let filter = "
+configPatches:
+- patch:
+    value:
+      name: audit
+      typed_config:
+        '@type': type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+        config:
+          name: audit
+          failure_policy: FAIL_RELOAD
+          configuration:
+            '@type': type.googleapis.com/google.protobuf.StringValue
+            value: '{\"audit_cluster\": {\"cluster\": \"audit\"}}'
+";
+    for text in [plain, json, PLUGIN, POLICY, &extension, filter, &format!("{PLUGIN}---\nkind: Service\n---\n{POLICY}")]
+    {
+        let (code, out) = check(text, &[]);
+        assert_eq!((code, out.as_str()), (Some(0), "0 errors, 0 warnings\n"), "{text}");
+    }
+    let list = format!("kind: List\nitems:\n-{}", PLUGIN.replace('\n', "\n  ").replacen("\n ", "", 1));
+    assert_eq!(check(&list, &[]).0, Some(0), "{list}");
+}
+
+#[test]
+fn problems_have_their_path_and_line() {
+    for (from, to, line, problem) in [
+        ("exact: /login", "exact: login", 20, "rules[0].match.path.exact: must start with"),
+        ("- name: login", "- nam: login", 19, "rules[0].nam: unknown key"),
+        ("    rules:\n", "    enabled: maybe\n    rules:\n", 18, "enabled: must be true or false"),
+        ("${TOKEN}", "${OTHER}", 16, "audit_cluster.headers.authorization: environment variable OTHER is not set"),
+        ("cluster: outbound", "clustr: outbound", 15, "audit_cluster.clustr: unknown key"),
+        ("[spiffe://cluster.local/ns/edge/sa/gateway]", "[gateway]", 17, "trust.uri_sans[0]: must be the start"),
+    ] {
+        let text = PLUGIN.replacen(from, to, 1);
+        assert_finds(&text, line, "error", problem);
+        assert_eq!(check(&text, &[]).0, Some(1), "{problem}");
+    }
+}
+
+#[test]
+fn traps_of_a_platform_are_warnings() {
+    for (from, to, line, warning) in [
+        ("FAIL_RELOAD", "FAIL_OPEN", 8, "failStrategy: FAIL_OPEN"),
+        ("  failStrategy: FAIL_RELOAD\n", "", 6, "failStrategy: without FAIL_RELOAD"),
+        ("  match: [{mode: SERVER}]\n", "", 6, "match: without mode"),
+        ("[{mode: SERVER}]", "[{mode: CLIENT_AND_SERVER}]", 6, "match: without mode"),
+        ("  phase: AUTHN\n", "", 6, "phase: without AUTHN"),
+        ("outbound|4318||collector.audit.svc.cluster.local", "audit", 15, "audit_cluster.cluster: Istio's proxies"),
+        ("    trust: {uri_sans: [spiffe://cluster.local/ns/edge/sa/gateway]}\n", "", 14, "trust: behind a gateway"),
+        ("  match: [{mode: SERVER}]\n", "  targetRefs: [{kind: Gateway, name: w}]\n", 17, "trust: a waypoint"),
+    ] {
+        let text = PLUGIN.replacen(from, to, 1);
+        assert_finds(&text, line, "warning", warning);
+        assert_eq!(check(&text, &[]).0, Some(0), "{warning}");
+    }
+    let open = POLICY.replace("    env:", "    failOpen: true\n    env:");
+    assert_finds(&open, 7, "warning", "failOpen: true");
+    let istio = POLICY.replace("cluster: audit,", "cluster: 'outbound|1||c',");
+    assert_finds(&istio, 9, "warning", "audit_cluster.cluster: this is a name of Istio");
+}
+
+#[test]
+fn what_cannot_be_checked_is_one_line_and_exit_code_2() {
+    let anchors: String = (1..12)
+        .map(|level| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(",")))
+        .collect();
+    let bombs = format!("a0: &a0 [1,1,1]\n{anchors}");
+    for (text, start) in [
+        ("", "no configuration of the filter"),
+        ("kind: ConfigMap\n---\nkind: Service\n", "no configuration of the filter (it has: ConfigMap, Service)"),
+        ("a: [1, 2", "while parsing a flow sequence"),
+        ("audit_cluster: {cluster: a}\naudit_cluster: {cluster: b}\n", "the key audit_cluster stands twice"),
+        (&bombs, "has more than 1000000 values"),
+        (&"- ".repeat(10_000), "is nested deeper than 64"),
+        (&"x".repeat(17 << 20), "has more than 16777216 bytes"),
+    ] {
+        let found = findings(text);
+        assert!(found.len() == 1 && found[0].1 == "unreadable" && found[0].2.starts_with(start), "{start}: {found:?}");
+        assert_eq!(check(text, &[]).0, Some(2), "{start}");
+    }
+}
+
+#[test]
+fn a_dry_run_names_the_rule_and_the_condition_that_differs() {
+    let text = "
+audit_cluster: {cluster: audit, headers: {authorization: t}}
+rules:
+- {name: health, match: {path: {prefix: /health}}, level: none}
+- {name: login, match: {methods: [POST], path: {exact: /login}, hosts: [api.example.com]}}
+- {name: calls, match: {protocol: grpc}}
+- {name: marked, match: {headers: [{name: x-env, exact: prod}]}}
+";
+    for (request, header, expected) in [
+        (
+            "POST api.example.com/login",
+            "a: b",
+            ["health: does not match: match.path", "login: decides:", "calls: does not matter"],
+        ),
+        (
+            "GET api.example.com/login",
+            "a: b",
+            [
+                "login: does not match: match.methods",
+                "calls: decides if it is a gRPC call",
+                "marked: does not match: match.headers",
+            ],
+        ),
+        (
+            "POST other/login",
+            "x-env: prod",
+            [
+                "login: does not match: match.hosts",
+                "calls: decides if it is a gRPC call",
+                "marked: decides if it is no gRPC call",
+            ],
+        ),
+        (
+            "GET /health",
+            "a: b",
+            ["health: decides: it is not recorded", "login: does not match", "calls: does not matter"],
+        ),
+        (
+            "GET /health/..%2flogin",
+            "a: b",
+            ["health: does not match: an upstream may read", "login: does not match", "calls: decides"],
+        ),
+    ] {
+        let (code, out) = check(text, &["--request", request, "--header", header]);
+        assert_eq!(code, Some(0), "{out}");
+        assert!(expected.iter().all(|line| out.contains(line)), "{request}: {out}");
+    }
+}
+
+#[test]
+fn the_effective_configuration_has_defaults_and_no_secrets() {
+    let (_, out) = check(
+        "audit_cluster: {cluster: c, headers: {authorization: 'Bearer ${TOKEN}'}}\nrules: [{name: r}]\n",
+        &["--explain"],
+    );
+    for part in ["\"max_delay\": \"1s\"", "Bearer ${TOKEN}", "\"require_audit\": \"none\"", "\"127.0.0.0/8\""] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+}

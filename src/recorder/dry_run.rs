@@ -1,0 +1,91 @@
+//! Which rules a request meets, and why it does not meet the others: for those who write a configuration.
+
+use std::rc::Rc;
+
+use super::headers::Headers;
+use super::path;
+use super::policy::{Conditions, Policy, RequestHead, Rule};
+use crate::record::Protocol;
+
+/// A request that is made up.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// `:method`
+    pub method: String,
+    /// The request target: path and query.
+    pub target: String,
+    /// `:authority`
+    pub authority: String,
+    /// Other headers, in lower case.
+    pub headers: Vec<(String, String)>,
+    /// A trusted peer has marked it.
+    pub tracked: bool,
+}
+
+/// What becomes of the request at one rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The rule decides, if the exchange turns out to be of one of these protocols: HTTP, gRPC.
+    Decides([bool; 2]),
+    /// The rule records what an earlier one does not want, since the request is tracked.
+    Follows,
+    /// An earlier rule decides.
+    Covered,
+    /// Of level none, and an upstream may read the request in another way.
+    Ambiguous,
+    /// The condition that does not hold, by its key.
+    Differs(&'static str),
+}
+
+/// One finding for each rule, in their order.
+#[must_use]
+pub fn findings(policy: &Policy, request: &Request) -> Vec<Finding> {
+    let own = [(":method", &request.method), (":path", &request.target), (":authority", &request.authority)];
+    let own = own.into_iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let others = request.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let headers: Headers<'_> = own.chain(others).collect();
+    let path = path::normalize(request.target.as_bytes());
+    let head = RequestHead {
+        headers: &headers,
+        method: request.method.as_bytes(),
+        path: &path,
+        authority: request.authority.as_bytes(),
+        tracked: request.tracked,
+    };
+
+    let candidates: Vec<_> = policy.candidates(&head).collect();
+    let mut seen = [false; 2];
+    let finding = |rule: &Rc<Rule>| {
+        let Some((_, readings)) = candidates.iter().find(|(candidate, _)| Rc::ptr_eq(candidate, rule)) else {
+            return missed(rule, &head);
+        };
+        let of = [Protocol::Http, Protocol::Grpc].map(|protocol| readings.has(protocol));
+        let is_new = of.iter().zip(seen).any(|(has, seen)| *has && !seen);
+        seen = [seen[0] || of[0], seen[1] || of[1]];
+        if is_new { Finding::Decides(of) } else { Finding::Follows }
+    };
+    policy.iter().map(finding).collect()
+}
+
+fn missed(rule: &Rule, head: &RequestHead<'_>) -> Finding {
+    match rule.conditions.differing(head) {
+        Some(key) => Finding::Differs(key),
+        None if !rule.matches(head) => Finding::Ambiguous,
+        None => Finding::Covered,
+    }
+}
+
+impl Conditions {
+    /// The first condition that does not hold.
+    fn differing(&self, head: &RequestHead<'_>) -> Option<&'static str> {
+        let all = || Self { protocol: self.protocol, ..Self::default() };
+        let parts = [
+            ("match.tracked", Self { tracked: self.tracked, ..all() }),
+            ("match.methods", Self { methods: self.methods.clone(), ..all() }),
+            ("match.path", Self { path: self.path.clone(), ..all() }),
+            ("match.hosts", Self { hosts: self.hosts.clone(), ..all() }),
+            ("match.headers", Self { headers: self.headers.clone(), ..all() }),
+        ];
+        parts.into_iter().find(|(_, part)| !part.hold(head)).map(|(key, _)| key)
+    }
+}
