@@ -14,7 +14,10 @@ const FREE: [&str; 3] = ["headers", "tags", "context"];
 fn shipped() -> Vec<PathBuf> {
     let envoy = Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy");
     let examples = fs::read_dir(envoy.join("examples")).unwrap().map(|entry| entry.unwrap().path());
-    examples.filter(|path| path.extension().is_some_and(|end| end == "yaml")).chain([envoy.join("envoy.yaml")]).collect()
+    examples
+        .filter(|path| path.extension().is_some_and(|end| end == "yaml"))
+        .chain([envoy.join("envoy.yaml")])
+        .collect()
 }
 
 /// The configurations of the filter in a file.

@@ -38,6 +38,7 @@ mod own_batches;
 mod recreated;
 mod refusals;
 mod required;
+mod secure_defaults;
 mod sessions;
 mod several_values;
 mod shipped;
