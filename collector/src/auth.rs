@@ -1,4 +1,4 @@
-//! Who may write and who may read: tokens for each, given as bearer token, or as password where a browser asks.
+//! Who may write and who may read: tokens for each, given as bearer token, or as password in a browser.
 
 use std::io;
 use std::path::Path;

@@ -83,6 +83,10 @@ pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Config, Confi
     }
 }
 
+/// All keys but `audit_cluster.cluster`, with their defaults, as a JSON object. Two depend on what else is given:
+/// `session.token_mode` is `hmac` with a key, and `trust.cidrs` is empty where certificates or principals are named.
+pub const DEFAULTS: &str = include_str!("defaults.json");
+
 /// `service.name` when none is configured.
 const DEFAULT_SERVICE: &str = "unknown-service";
 

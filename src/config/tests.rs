@@ -16,7 +16,7 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use super::source::tests::to_struct;
-use super::{Config, parse};
+use super::{Config, DEFAULTS, parse};
 use crate::pipeline::settings::{BatchLimits, BufferLimits, OnFull, RetryPolicy, Target};
 use crate::record::{Outcome, Protocol, RequireAudit};
 use crate::recorder::correlation::Scope;

@@ -106,7 +106,7 @@ impl Pipeline {
         self.draining_since.is_some()
     }
 
-    /// Whether a pipeline that was told to end has nothing left to do, or has tried for [`DRAIN_LIMIT`] and to
+    /// Whether a pipeline whose configuration has ended has nothing left to do, or has tried for [`DRAIN_LIMIT`] and to
     /// report the rest for [`REPORT_LIMIT`].
     #[must_use]
     pub fn is_drained(&self, now: Now) -> bool {

@@ -7,8 +7,8 @@ use ipnet::IpNet;
 
 use super::trust::Peer;
 
-/// Most networks that are named in the life of a configuration. Strangers come from everywhere; a proxy that somebody has
-/// forgotten to trust is among the first.
+/// Most networks that are named in the life of a configuration. Strangers come from everywhere; a proxy that is not yet
+/// trusted is among the first.
 const MAX_NETWORKS: usize = 8;
 
 /// What to do where the address is not the peer's own.

@@ -1,53 +1,9 @@
 //! The configuration as it holds: what is given, over the defaults.
 
+use audit_filter::config::DEFAULTS;
 use serde_json::{Map, Value, json};
 
 use super::manifest::Configuration;
-
-/// All keys but `rules`, as the contract of the filter has them.
-fn defaults() -> Value {
-    json!({
-        "enabled": true,
-        "service": "unknown-service",
-        "audit_cluster": {
-            "authority": "(the cluster's name)", "path": "/v1/logs", "format": "otlp_protobuf", "headers": {}, "timeout": "5s",
-        },
-        "rules": [
-            {
-                "name": "check",
-                "match": {"protocol": "http", "methods": ["GET"], "path": {"exact": "/check"}},
-                "record_on": ["success"],
-                "http_statuses": [200],
-                "identity": {"user_id": [{"response_json": "/UserId"}]},
-            },
-            {"name": "tracked", "match": {"tracked": true}},
-        ],
-        "default": {"level": "none", "require_audit": "none"},
-        "stages": {"started_after": "60s", "alive_interval": "30s"},
-        "tracking": {
-            "track_header": "x-session-track", "operation_header": "x-session-operation",
-            "context_header": "x-session-context", "strip_context": false, "on_empty_context": "skip",
-            "max_context_bytes": 8192,
-        },
-        "trust": {"cidrs": ["127.0.0.0/8", "::1/128"], "uri_sans": [], "filter_state": []},
-        "session": {
-            "id": [{"header": "x-audit-session-id"}, {"header": "x-session-id"}],
-            "token": [{"cookie": "session"}, {"bearer": true}], "token_mode": "omit", "hmac_keys": [],
-        },
-        "identity": {
-            "user_id": [{"response_header": "x-user-id"}, {"header": "x-user-id"}], "user_name": [], "user_email": [],
-            "max_body_bytes": 65_536,
-        },
-        "correlation": {
-            "session_id_header": "x-audit-stream-id", "sequence_header": "x-audit-sequence-number", "scope": "worker",
-        },
-        "batch": {"max_records": 100, "max_bytes": 262_144, "max_delay": "1s"},
-        "buffer": {
-            "max_records": 13_500, "max_bytes": 12_582_912, "on_full": "drop_newest", "immediate_reserve_percent": 10,
-        },
-        "retry": {"initial_backoff": "250ms", "max_backoff": "30s", "max_attempts": 0, "max_age": "0s"},
-    })
-}
 
 /// Defaults of a rule.
 fn of_rule() -> Value {
@@ -66,7 +22,7 @@ fn of_rule() -> Value {
 /// The effective configuration as indented JSON, which is YAML, too. Secrets are not in it: variables stay as written.
 pub(super) fn effective(configuration: &Configuration) -> String {
     let given = configuration.value();
-    let mut whole = defaults();
+    let mut whole: Value = serde_json::from_str(DEFAULTS).unwrap_or_default();
     // Two defaults depend on what is given.
     let keys = given.pointer("/session/hmac_keys").and_then(Value::as_array);
     if keys.is_some_and(|keys| !keys.is_empty()) {
@@ -124,11 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_those_of_the_filter() {
-        let minimal = json!({"audit_cluster": {"cluster": "audit"}});
-        let mut written = defaults();
-        lay_over(&mut written, json!({"audit_cluster": {"cluster": "audit", "authority": ""}}));
-        assert_eq!(parsed(&written), parsed(&minimal));
+    fn the_defaults_of_a_rule_are_those_of_the_filter() {
         let rule = json!({"audit_cluster": {"cluster": "audit"}, "rules": [{"name": "r"}]});
         let mut written = rule.clone();
         complete_rule(&mut written["rules"][0]);

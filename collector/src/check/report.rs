@@ -67,7 +67,7 @@ impl Report {
         writeln!(out, "{file}:{line}:{plugin} {severity}: {text}")
     }
 
-    /// What was asked for beside the findings.
+    /// What the flags want beside the findings.
     pub(super) fn show(&self, kind: &str, plugin: &str, text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.is_json {

@@ -130,7 +130,7 @@ impl Keyed<'_> {
         is_genuine
     }
 
-    /// Whether a value is empty, whoever its owner is; `None`: there is none.
+    /// Whether a value is empty, of any owner; `None`: there is none.
     pub(super) fn is_empty(&self, name: &str) -> Option<bool> {
         Some(self.of.shared.get(&self.whole_name(name))?.0.is_empty())
     }
