@@ -120,7 +120,9 @@ async fn a_grpc_login_begins_a_session() {
 
 #[tokio::test]
 async fn an_id_comes_from_a_header_or_a_cookie() {
-    let mesh = start(&json!({"session": {"id": [{"header": "x-own"}, {"cookie": "sid"}, {"bearer": true}]}})).await;
+    let mesh =
+        start(&json!({"session": {"id": [{"header": "x-own"}, {"cookie": "sid", "clear": true}, {"bearer": true}]}}))
+            .await;
     for (headers, id) in [
         (&[("x-own", " mine "), ("cookie", "sid=other")][..], "mine"),
         (&[("x-own", ""), ("cookie", "a=b; sid=\"in-a-cookie\"; c=d")], "in-a-cookie"),

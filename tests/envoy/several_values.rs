@@ -10,7 +10,7 @@ async fn start() -> Mesh {
     Mesh::with_plugin(&json!({
         "rules": [{"name": "login", "match": {"path": {"exact": "/login"}}, "session": "start"}, {"name": "all"}],
         "session": {
-            "id": [{"header": "x-session-id"}, {"cookie": "sid"}],
+            "id": [{"header": "x-session-id"}, {"cookie": "sid", "clear": true}],
             "token": [{"bearer": true}, {"cookie": "token"}],
             "token_mode": "clear",
         },

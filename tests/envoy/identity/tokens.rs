@@ -44,5 +44,5 @@ async fn a_token_in_clear_is_warned_of_and_recorded() {
     let configured = count("configured: stream");
     assert!(configured > 0, "{log}");
     assert_eq!(count("[warning][wasm]"), configured, "one line for each instance: {log}");
-    assert_eq!(count("session.token_mode is clear"), configured, "{log}");
+    assert_eq!(count("session.token_mode: is clear"), configured, "{log}");
 }

@@ -174,5 +174,5 @@ async fn a_peer_of_a_unix_socket_is_unknown_whatever_it_claims() {
         assert_is_answer(&answer);
     }
     assert_not_heard(&mesh, 2).await;
-    assert_eq!(mesh.envoy.log().matches("audit.direct_peer").count(), 1, "one line says so");
+    assert_eq!(mesh.envoy.log().matches("a peer that has no IP address").count(), 1, "one line says so");
 }
