@@ -1,11 +1,11 @@
 //! Each key of each shipped configuration counts: when it is misspelled, or has another kind of value, the filter refuses the
-//! configuration and names the place.
+//! configuration and names the place, and the JSON Schema refuses it.
 #![expect(clippy::unwrap_used, reason = "a test; the lint's exception covers test functions only, not their helpers")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use audit_filter::config::parse;
+use audit_filter::config::{parse, schema::schema};
 use serde_json::{Value, json};
 
 /// Objects whose keys are the user's own.
@@ -89,6 +89,7 @@ fn assert_named(changed: &Value, path: &str) {
 
 #[test]
 fn every_key_of_every_shipped_configuration_counts() {
+    let schema = jsonschema::validator_for(&schema()).unwrap();
     let mut count = 0;
     for file in shipped() {
         let whole: Value = serde_yaml_ng::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
@@ -97,11 +98,13 @@ fn every_key_of_every_shipped_configuration_counts() {
         assert!(!found.is_empty(), "{}", file.display());
         for configuration in found {
             assert_eq!(problems(&configuration), [""; 0], "{}", file.display());
+            assert!(schema.is_valid(&configuration), "{}", file.display());
             for Place { pointer, path, is_free } in all_places(&configuration) {
                 let (parent, key) = pointer.rsplit_once('/').unwrap();
                 let mut other = configuration.clone();
                 *other.pointer_mut(&pointer).unwrap() = json!([[{"no": "sense"}]]);
                 assert_named(&other, &path);
+                assert!(!schema.is_valid(&other), "{path}");
 
                 let mut other = configuration.clone();
                 let map = other.pointer_mut(parent).unwrap().as_object_mut().unwrap();
@@ -109,6 +112,7 @@ fn every_key_of_every_shipped_configuration_counts() {
                 map.insert(format!("{key}_misspelled"), value);
                 if !is_free {
                     assert_named(&other, &format!("{path}_misspelled: unknown key"));
+                    assert!(!schema.is_valid(&other), "{path}_misspelled");
                 }
                 count += 1;
             }

@@ -59,7 +59,7 @@ fn parameter(node: &Node<'_>) -> Option<String> {
 /// Reads `set_tracking`; an empty object asks for nothing.
 pub(super) fn set_tracking(node: Option<Node<'_>>) -> Option<SetTracking> {
     let mut object = node?.object()?;
-    let is_asked_for = object.len() > 0;
+    let is_asked_for = !object.is_empty();
     let operation = object.field("operation").and_then(|node| operation(&node)).filter(|text| !text.is_empty());
     let context = object.field("context").map(|node| context(&node)).unwrap_or_default();
     object.finish();

@@ -1,6 +1,6 @@
 //! The keys of the journal. They come from the VM's environment alone: a configuration is seen by more people.
 
-use super::node::Problems;
+use super::problems::Problems;
 use super::source::Environment;
 use crate::pipeline::journal::Key;
 

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use super::node::{Node, Object};
+use super::node::Node;
+use super::object::Object;
 use crate::record::RequireAudit;
 use crate::recorder::covering::Covered;
 use crate::recorder::own_batch::OwnBatch;

@@ -7,11 +7,16 @@ mod journal;
 pub mod lean;
 mod lints;
 mod node;
+mod object;
 mod patterns;
+mod problems;
 mod repeated;
 mod request;
 mod rules;
+#[cfg(not(target_family = "wasm"))]
+pub mod schema;
 mod session;
+mod shape;
 mod source;
 mod sources;
 mod text;
@@ -23,7 +28,9 @@ mod tests;
 
 use std::fmt;
 
-use node::{Node, Object, Problems};
+use node::Node;
+use object::Object;
+use problems::Problems;
 pub use source::Environment;
 
 use crate::recorder::own_batch::OwnBatch;

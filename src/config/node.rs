@@ -1,43 +1,13 @@
 //! A configuration value with its path: typed readers that note every problem and go on.
 
-use std::cell::RefCell;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::object::Object;
+use super::problems::Problems;
+use super::shape::Shape;
 use super::units;
-
-/// All that was found so far, each `path: sentence`, in the order of discovery.
-///
-/// A sentence never quotes a value: values may hold secrets, and the line ends in Envoy's log.
-#[derive(Debug, Default)]
-pub(super) struct Problems {
-    /// What the configuration is refused for.
-    refused: RefCell<Vec<String>>,
-    /// What it is accepted with.
-    warned: RefCell<Vec<String>>,
-}
-
-impl Problems {
-    pub(super) fn add(&self, path: &str, sentence: &str) {
-        add(&self.refused, path, sentence);
-    }
-
-    pub(super) fn warn(&self, path: &str, sentence: &str) {
-        add(&self.warned, path, sentence);
-    }
-
-    /// The problems, and the warnings.
-    pub(super) fn into_vecs(self) -> (Vec<String>, Vec<String>) {
-        (self.refused.into_inner(), self.warned.into_inner())
-    }
-}
-
-fn add(list: &RefCell<Vec<String>>, path: &str, sentence: &str) {
-    let place = if path.is_empty() { "configuration" } else { path };
-    list.borrow_mut().push(format!("{place}: {sentence}"));
-}
-
 /// One value of the configuration. Where it stands is searched when there is something to say about it, so that
 /// reading carries no text along.
 #[derive(Clone, Copy)]
@@ -45,11 +15,18 @@ pub(super) struct Node<'a> {
     root: &'a Value,
     value: &'a Value,
     problems: &'a Problems,
+    shape: Shape,
 }
 
 impl<'a> Node<'a> {
     pub(super) fn root(value: &'a Value, problems: &'a Problems) -> Self {
-        Self { root: value, value, problems }
+        Self { root: value, value, problems, shape: Shape::NOWHERE }
+    }
+
+    /// The empty object as the root of all that is noted: each reader below yields the least that it can.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn noted(empty: &'a Value, problems: &'a Problems, shape: Shape) -> Self {
+        Self { root: empty, value: empty, problems, shape }
     }
 
     /// Notes a problem with this value.
@@ -63,7 +40,7 @@ impl<'a> Node<'a> {
     }
 
     /// Notes a problem with what should stand below this value.
-    fn refuse_below(&self, below: &str, sentence: &str) {
+    pub(super) fn refuse_below(&self, below: &str, sentence: &str) {
         let path = self.path() + below;
         self.problems.add(path.strip_prefix('.').unwrap_or(&path), sentence);
     }
@@ -79,18 +56,35 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn text(&self) -> Option<&'a str> {
+        if self.shape.text(true) {
+            return Some("");
+        }
         match self.value {
             Value::String(text) => Some(text),
             _ => self.wrong("must be a string"),
         }
     }
 
+    /// The text if it is a string, of which those like this (a regular expression, for the schema) are meant here.
+    pub(super) fn peek_like(&self, pattern: &'static str) -> Option<&'a str> {
+        if self.shape.pattern(pattern) {
+            return None;
+        }
+        self.value.as_str()
+    }
+
     /// The text if it is a string; anything else is no problem yet.
     pub(super) fn peek_text(&self) -> Option<&'a str> {
+        if self.shape.text(false) {
+            return None;
+        }
         self.value.as_str()
     }
 
     pub(super) fn non_empty_text(&self) -> Option<&'a str> {
+        if self.shape.text(false) {
+            return Some("x");
+        }
         match self.text()? {
             "" => self.wrong("must not be empty"),
             text => Some(text),
@@ -98,6 +92,9 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn boolean(&self) -> Option<bool> {
+        if self.shape.boolean() {
+            return Some(true);
+        }
         match self.value {
             Value::Bool(value) => Some(*value),
             _ => self.wrong("must be true or false"),
@@ -106,6 +103,9 @@ impl<'a> Node<'a> {
 
     /// An integer within `min..=max`; a string of digits counts, since Envoy's YAML reader makes such strings.
     pub(super) fn integer(&self, min: u64, max: u64) -> Option<u64> {
+        if self.shape.integer(min, max) {
+            return Some(min);
+        }
         let Some(number) = whole_number(self.value) else {
             return self.wrong("must be an integer");
         };
@@ -122,6 +122,9 @@ impl<'a> Node<'a> {
 
     /// A duration such as `250ms` within `min..=max`.
     pub(super) fn duration(&self, min: Duration, max: Duration) -> Option<Duration> {
+        if self.shape.duration() {
+            return Some(min);
+        }
         let Some(duration) = self.value.as_str().and_then(units::duration) else {
             return self.wrong(r#"must be a duration such as "250ms", "5s" or "1m""#);
         };
@@ -139,11 +142,17 @@ impl<'a> Node<'a> {
 
     /// One of the listed words, by its place in the list.
     fn index_in(&self, words: &[&str]) -> Option<usize> {
+        if self.shape.words(words) {
+            return Some(0);
+        }
         let found = self.value.as_str().and_then(|text| words.iter().position(|word| *word == text));
         found.or_else(|| self.wrong(&format!("must be one of {}", words.join(", "))))
     }
 
     pub(super) fn list(&self) -> Option<Vec<Node<'a>>> {
+        if self.shape.list(true) {
+            return Some(vec![self.item()]);
+        }
         let Value::Array(items) = self.value else {
             return self.wrong("must be a list");
         };
@@ -151,6 +160,9 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn non_empty_list(&self) -> Option<Vec<Node<'a>>> {
+        if self.shape.list(false) {
+            return Some(vec![self.item()]);
+        }
         let items = self.list()?;
         if items.is_empty() {
             return self.wrong("must have at least one entry");
@@ -169,22 +181,39 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn object(&self) -> Option<Object<'a>> {
+        self.shape.object();
         let Value::Object(map) = self.value else {
             return self.wrong("must be an object");
         };
-        Some(Object { node: *self, map, known: Vec::new() })
+        Some(Object::of(*self, map))
     }
 
     /// The entries of an object with free keys, such as `tags`.
     pub(super) fn entries(&self) -> Option<Vec<(&'a str, Node<'a>)>> {
+        if self.shape.object() {
+            return Some(vec![("x", Self { shape: self.shape.entry(), ..*self })]);
+        }
         let Value::Object(map) = self.value else {
             return self.wrong("must be an object");
         };
         Some(map.iter().map(|(key, value)| (key.as_str(), self.at(value))).collect())
     }
 
-    fn at(&self, value: &'a Value) -> Self {
+    pub(super) const fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// The value of a key while all is noted, where there is no object.
+    pub(super) fn noted_field(&self, key: &'static str) -> Option<Self> {
+        self.shape.is_noted().then(|| Self { shape: self.shape.field(key), ..*self })
+    }
+
+    pub(super) fn at(&self, value: &'a Value) -> Self {
         Self { value, ..*self }
+    }
+
+    fn item(&self) -> Self {
+        Self { shape: self.shape.item(), ..*self }
     }
 }
 
@@ -209,60 +238,6 @@ fn path_to(sought: &Value, from: &Value) -> Option<String> {
         }
         Value::Object(map) => map.iter().find_map(|(key, item)| Some(format!(".{key}{}", path_to(sought, item)?))),
         _ => None,
-    }
-}
-
-/// An object whose keys are all known by name.
-pub(super) struct Object<'a> {
-    node: Node<'a>,
-    map: &'a Map<String, Value>,
-    known: Vec<&'static str>,
-}
-
-impl<'a> Object<'a> {
-    /// The value under `key`, if present.
-    pub(super) fn field(&mut self, key: &'static str) -> Option<Node<'a>> {
-        self.known.push(key);
-        self.map.get(key).map(|value| self.node.at(value))
-    }
-
-    /// The value under `key`; its absence is a problem.
-    pub(super) fn required(&mut self, key: &'static str) -> Option<Node<'a>> {
-        let field = self.field(key);
-        if field.is_none() {
-            self.node.refuse_below(&format!(".{key}"), "is required");
-        }
-        field
-    }
-
-    /// Reads `key` with `read`, or yields the default when the key is absent or wrong.
-    pub(super) fn read<T>(&mut self, key: &'static str, default: T, read: impl Fn(&Node<'a>) -> Option<T>) -> T {
-        self.field(key).and_then(|node| read(&node)).unwrap_or(default)
-    }
-
-    /// Ends the reading of this object: every key that nobody asked for is a problem.
-    pub(super) fn finish(self) {
-        for (key, value) in self.map {
-            if !self.known.contains(&key.as_str()) {
-                self.node.at(value).refuse(&format!("unknown key (known here: {})", self.known.join(", ")));
-            }
-        }
-    }
-
-    pub(super) fn refuse(&self, sentence: &str) {
-        self.node.refuse(sentence);
-    }
-
-    pub(super) fn warn(&self, sentence: &str) {
-        self.node.warn(sentence);
-    }
-
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.map.contains_key(key)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.map.len()
     }
 }
 

@@ -31,9 +31,7 @@ fn is_name(text: &str) -> bool {
 /// Reads `match.path`.
 pub(super) fn path_pattern(node: &Node<'_>) -> Option<PathPattern> {
     let mut object = node.object()?;
-    if object.len() != 1 {
-        object.refuse("must have exactly one of exact, prefix, suffix, template");
-    }
+    object.expect_keys(1, &[], "must have exactly one of exact, prefix, suffix, template");
 
     let exact = object.field("exact").and_then(|node| exact(&node)).map(PathPattern::Exact);
     let prefix = object.field("prefix").and_then(|node| prefix(&node)).map(PathPattern::Prefix);

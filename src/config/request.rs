@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::node::{Node, Object};
+use super::node::Node;
+use super::object::Object;
 use super::text::header_name;
 use crate::recorder::correlation::Scope;
 use crate::recorder::session::ID_HEADER;

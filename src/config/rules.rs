@@ -5,7 +5,8 @@ use std::rc::Rc;
 use super::capture::{capture, set_tracking};
 use super::identity;
 use super::lints::{self, Placed};
-use super::node::{Node, Object};
+use super::node::Node;
+use super::object::Object;
 use super::patterns::{check_exclusion, host, path_pattern};
 use super::text::{header_name, header_value, is_label, method};
 use crate::record::{Outcome, Protocol, RequireAudit};
@@ -212,9 +213,7 @@ fn conditions(node: &Node<'_>) -> Option<Conditions> {
 fn header(node: &Node<'_>) -> Option<HeaderCondition> {
     let mut object = node.object()?;
     let name = object.required("name").and_then(|node| header_name(&node));
-    if object.len() != 2 {
-        object.refuse("must have a name and exactly one of exact, prefix, suffix, contains, present");
-    }
+    object.expect_keys(2, &[], "must have a name and exactly one of exact, prefix, suffix, contains, present");
     let mut text = |key| object.field(key).and_then(|node| header_value(&node));
     let value = text("exact").map(ValuePattern::Exact);
     let value = value.or(text("prefix").map(ValuePattern::Prefix));
@@ -227,7 +226,7 @@ fn header(node: &Node<'_>) -> Option<HeaderCondition> {
 
 /// `200`, `"200"` or `"2xx"`.
 fn status_range(node: &Node<'_>) -> Option<StatusRange> {
-    if let Some(class) = node.peek_text().and_then(|text| text.strip_suffix("xx")) {
+    if let Some(class) = node.peek_like("^[1-5]xx$").and_then(|text| text.strip_suffix("xx")) {
         let first =
             [("1", 100), ("2", 200), ("3", 300), ("4", 400), ("5", 500)].iter().find(|(digit, _)| *digit == class);
         if first.is_none() {

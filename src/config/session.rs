@@ -1,6 +1,7 @@
 //! The section `session`.
 
-use super::node::{Node, Object};
+use super::node::Node;
+use super::object::Object;
 use super::sources::{session_id, session_source};
 use crate::recorder::session::{ID_HEADER, IdSource, Settings, Source};
 use crate::recorder::token::{HmacKey, MIN_HMAC_KEY_BYTES, TokenMode};

@@ -4,7 +4,7 @@ use prost::Message;
 use prost_types::value::Kind;
 use serde_json::{Map, Number, Value};
 
-use super::node::Problems;
+use super::problems::Problems;
 use crate::json::without_bom;
 
 /// Turns the delivered bytes into a value.

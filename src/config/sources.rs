@@ -1,6 +1,7 @@
 //! Where a value comes from: an object with exactly one key, such as `{header: x-user-id}`.
 
-use super::node::{Node, Object};
+use super::node::Node;
+use super::object::Object;
 use super::text::header_name;
 use crate::recorder::filter_state::FilterState;
 use crate::recorder::metadata::MetadataPath;
@@ -41,8 +42,7 @@ fn of_session(source: Source) -> Option<session::Source> {
 /// it is recorded as a reference unless the entry says `clear: true`.
 pub(super) fn session_id(node: &Node<'_>, tokens: &[session::Source]) -> Option<session::IdSource> {
     let mut object = node.object()?;
-    let others = usize::from(object.has("clear"));
-    let source = one_source(&mut object, &SESSION, others).and_then(of_session);
+    let source = one_source(&mut object, &SESSION, &["clear"]).and_then(of_session);
     let is_clear = object.read("clear", false, Node::boolean);
     object.finish();
     let source = source?;
@@ -82,16 +82,14 @@ pub(super) fn context_source(node: &Node<'_>) -> Option<gateway::ContextSource> 
 
 fn source(node: &Node<'_>, keys: &[&'static str]) -> Option<Source> {
     let mut object = node.object()?;
-    let found = one_source(&mut object, keys, 0);
+    let found = one_source(&mut object, keys, &[]);
     object.finish();
     found
 }
 
-/// The source of an object that has so many other keys.
-fn one_source(object: &mut Object<'_>, keys: &[&'static str], others: usize) -> Option<Source> {
-    if object.len() != 1 + others {
-        object.refuse(&format!("must have exactly one of {}", keys.join(", ")));
-    }
+/// The source of an object that may have other keys, too.
+fn one_source(object: &mut Object<'_>, keys: &[&'static str], optional: &[&'static str]) -> Option<Source> {
+    object.expect_keys(1, optional, &format!("must have exactly one of {}", keys.join(", ")));
     let mut found = None;
     for key in keys {
         if let Some(value) = object.field(key) {
