@@ -20,6 +20,7 @@ mod shape;
 mod source;
 mod sources;
 mod text;
+mod trail;
 mod trust;
 mod units;
 
@@ -76,7 +77,7 @@ pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Config, Confi
     for path in repeated::keys(bytes) {
         problems.add(&path, "stands twice");
     }
-    source::fill_variables(&mut value, "", environment, &problems);
+    source::fill_variables(&mut value, environment, &problems);
     let config = Node::root(&value, &problems).object().and_then(read);
     let journal_keys = journal::keys(environment, &problems);
     let (problems, warnings) = problems.into_vecs();

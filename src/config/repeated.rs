@@ -6,22 +6,23 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::trail::Trail;
 use crate::json::without_bom;
 
 /// The path of each such key, in the order of the text. None where the bytes are no JSON text.
 pub(super) fn keys(bytes: &[u8]) -> Vec<String> {
     let found = RefCell::default();
     let mut deserializer = serde_json::Deserializer::from_slice(without_bom(bytes));
-    match (Scan { path: String::new(), found: &found }).deserialize(&mut deserializer) {
+    match (Scan { trail: Trail::Root, found: &found }).deserialize(&mut deserializer) {
         Ok(()) => found.into_inner(),
         Err(_) => Vec::new(),
     }
 }
 
 /// Reads one value and keeps nothing of it.
-struct Scan<'f> {
-    path: String,
-    found: &'f RefCell<Vec<String>>,
+struct Scan<'s> {
+    trail: Trail<'s>,
+    found: &'s RefCell<Vec<String>>,
 }
 
 impl<'de> DeserializeSeed<'de> for Scan<'_> {
@@ -43,20 +44,19 @@ impl<'de> Visitor<'de> for Scan<'_> {
         // Objects of a configuration have few keys.
         let mut keys: Vec<String> = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
-            let separator = if self.path.is_empty() { "" } else { "." };
-            let path = [&self.path, separator, &key].concat();
+            let trail = Trail::Key(&self.trail, &key);
             if keys.contains(&key) {
-                self.found.borrow_mut().push(path.clone());
+                self.found.borrow_mut().push(trail.path());
             }
+            map.next_value_seed(Scan { trail, found: self.found })?;
             keys.push(key);
-            map.next_value_seed(Scan { path, found: self.found })?;
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let mut index = 0;
-        while items.next_element_seed(Scan { path: format!("{}[{index}]", self.path), found: self.found })?.is_some() {
+        while items.next_element_seed(Scan { trail: Trail::Index(&self.trail, index), found: self.found })?.is_some() {
             index += 1;
         }
         Ok(())

@@ -5,6 +5,7 @@ use prost_types::value::Kind;
 use serde_json::{Map, Number, Value};
 
 use super::problems::Problems;
+use super::trail::Trail;
 use crate::json::without_bom;
 
 /// Turns the delivered bytes into a value.
@@ -55,24 +56,27 @@ fn from_value(value: prost_types::Value) -> Value {
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Replaces `${NAME}` in every string value; problems are noted with the value's path.
-pub(super) fn fill_variables(value: &mut Value, path: &str, environment: Environment<'_>, problems: &Problems) {
+pub(super) fn fill_variables(value: &mut Value, environment: Environment<'_>, problems: &Problems) {
+    fill_below(value, Trail::Root, environment, problems);
+}
+
+fn fill_below(value: &mut Value, trail: Trail<'_>, environment: Environment<'_>, problems: &Problems) {
     match value {
         Value::String(text) if text.contains('$') => {
-            let warn = |name: &str| problems.warn(path, &format!("environment variable {name} is empty"));
+            let warn = |name: &str| problems.warn(&trail.path(), &format!("environment variable {name} is empty"));
             match filled(text, environment, &warn) {
                 Ok(new) => *text = new,
-                Err(sentence) => problems.add(path, &sentence),
+                Err(sentence) => problems.add(&trail.path(), &sentence),
             }
         }
         Value::Array(items) => {
             for (index, item) in items.iter_mut().enumerate() {
-                fill_variables(item, &format!("{path}[{index}]"), environment, problems);
+                fill_below(item, Trail::Index(&trail, index), environment, problems);
             }
         }
         Value::Object(map) => {
             for (key, item) in map.iter_mut() {
-                let separator = if path.is_empty() { "" } else { "." };
-                fill_variables(item, &format!("{path}{separator}{key}"), environment, problems);
+                fill_below(item, Trail::Key(&trail, key), environment, problems);
             }
         }
         _ => {}
@@ -183,7 +187,7 @@ pub(super) mod tests {
         let environment = |name: &str| (name == "TOKEN").then(|| "s3cret".to_owned());
         let mut value = serde_json::json!({"a": {"b": ["Bearer ${TOKEN}", "${TOKEN}${TOKEN}"]}, "c": "$TOKEN"});
         let problems = Problems::default();
-        fill_variables(&mut value, "", &environment, &problems);
+        fill_variables(&mut value, &environment, &problems);
         assert_eq!(value, serde_json::json!({"a": {"b": ["Bearer s3cret", "s3crets3cret"]}, "c": "$TOKEN"}));
         assert_eq!(problems.into_vecs(), (vec![], vec![]));
     }
@@ -192,7 +196,7 @@ pub(super) mod tests {
     fn bad_variables_are_named_with_their_path() {
         let mut value = serde_json::json!({"a": ["${GONE}"], "b": "${", "c": "${1}"});
         let problems = Problems::default();
-        fill_variables(&mut value, "", &|_| None, &problems);
+        fill_variables(&mut value, &|_| None, &problems);
         let problems = problems.into_vecs().0;
         assert_eq!(problems.len(), 3);
         assert_eq!(problems[0], "a[0]: environment variable GONE is not set");

@@ -100,6 +100,19 @@ fn one_more_rule_costs_little() {
     }
 }
 
+/// The requests of a worker wait while it reads its configuration.
+#[test]
+fn one_more_rule_costs_a_configuration_little() {
+    for Rules { kind, matching, .. } in RULES {
+        let of = |count: usize| {
+            let rule = |number| json!({"name": format!("r{number}"), "match": matching(number)});
+            let rules: Vec<Value> = (0..count).map(rule).collect();
+            (count, Vm::start(full(), &json!({"rules": rules})).take_tally().fuel_of("configure"))
+        };
+        assert_each(&format!("{kind}, to configure"), &[1, 10, 100, 1000].map(of), 75_000);
+    }
+}
+
 /// The audit cluster never answers, and the buffer is large enough.
 fn roomy() -> Value {
     json!({"buffer": {"max_records": 20_000, "max_bytes": 128 << 20, "immediate_reserve_percent": 0}})

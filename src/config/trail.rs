@@ -1,0 +1,22 @@
+//! Where a value stands, as a chain of steps up to the root: it costs nothing to carry along, and becomes text only where there is
+//! something to say.
+
+/// One step, and those before it.
+#[derive(Clone, Copy)]
+pub(super) enum Trail<'t> {
+    Root,
+    Key(&'t Trail<'t>, &'t str),
+    Index(&'t Trail<'t>, usize),
+}
+
+impl Trail<'_> {
+    /// For example `rules[2].match.path`; nothing for the root.
+    pub(super) fn path(&self) -> String {
+        match self {
+            Self::Root => String::new(),
+            Self::Key(Trail::Root, key) => (*key).to_owned(),
+            Self::Key(above, key) => [&above.path(), ".", key].concat(),
+            Self::Index(above, index) => format!("{}[{index}]", above.path()),
+        }
+    }
+}
