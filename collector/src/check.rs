@@ -2,6 +2,7 @@
 //! delivered. Istio and Envoy Gateway take any configuration, and their proxies refuse it later.
 
 mod explain;
+mod hops;
 mod lints;
 mod manifest;
 mod report;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use audit_filter::config::{self, Config};
 use clap::{Args, ValueEnum};
 
+use hops::Hops;
 use manifest::{Plugin, value_of};
 use report::{Finding, Report, Severity};
 use request::RequestLine;
@@ -66,11 +68,15 @@ pub(crate) enum CheckError {
 pub(crate) fn run(flags: &Flags) -> Result<bool, CheckError> {
     let mut report = Report::new(matches!(flags.format, Format::Json));
     let mut unreadable = 0;
+    let mut hops = Hops::default();
     for file in &flags.files {
-        if let Err((line, text)) = check_file(file, flags, &mut report) {
+        if let Err((line, text)) = check_file(file, flags, &mut hops, &mut report) {
             unreadable += 1;
             report.add(&Finding { file, line, plugin: None, severity: Severity::Unreadable, text: &text })?;
         }
+    }
+    if unreadable == 0 && !report.has_errors() {
+        check_hops(&hops, &mut report)?;
     }
     report.finish()?;
     match unreadable {
@@ -82,7 +88,19 @@ pub(crate) fn run(flags: &Flags) -> Result<bool, CheckError> {
 /// Line and sentence of what keeps the file from being checked.
 type Trouble = (usize, String);
 
-fn check_file(file: &Path, flags: &Flags, report: &mut Report) -> Result<(), Trouble> {
+fn check_hops(hops: &Hops, report: &mut Report) -> io::Result<()> {
+    hops.unrecorded().try_for_each(|rule| {
+        report.add(&Finding {
+            file: rule.file,
+            line: rule.line,
+            plugin: Some(rule.plugin),
+            severity: Severity::Warning,
+            text: "set_tracking: no other configuration here records tracked requests",
+        })
+    })
+}
+
+fn check_file(file: &Path, flags: &Flags, hops: &mut Hops, report: &mut Report) -> Result<(), Trouble> {
     let text = read(file).map_err(|error| (0, error))?;
     let documents = yaml::read(&text).map_err(|error| (error.line, error.text))?;
     let plugins: Vec<Plugin> = documents.iter().flat_map(manifest::plugins).collect();
@@ -92,7 +110,7 @@ fn check_file(file: &Path, flags: &Flags, report: &mut Report) -> Result<(), Tro
         return Err((1, format!("no configuration of the filter{what}")));
     }
     for plugin in &plugins {
-        check(file, plugin, flags, report).map_err(|error| (0, error.to_string()))?;
+        check(file, plugin, flags, hops, report).map_err(|error| (0, error.to_string()))?;
     }
     Ok(())
 }
@@ -111,7 +129,7 @@ fn read(file: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|error| format!("is no UTF-8 at byte {}", error.utf8_error().valid_up_to()))
 }
 
-fn check(file: &Path, plugin: &Plugin, flags: &Flags, report: &mut Report) -> io::Result<()> {
+fn check(file: &Path, plugin: &Plugin, flags: &Flags, hops: &mut Hops, report: &mut Report) -> io::Result<()> {
     let add = |report: &mut Report, line: usize, severity: Severity, text: &str| {
         report.add(&Finding { file, line, plugin: Some(&plugin.name), severity, text })
     };
@@ -126,6 +144,7 @@ fn check(file: &Path, plugin: &Plugin, flags: &Flags, report: &mut Report) -> io
             for warning in &config.warnings {
                 add(report, line_of(plugin, warning), Severity::Warning, warning)?;
             }
+            hops.add(file.to_owned(), &plugin.name, &config, |path| plugin.configuration.line_of(path));
             show(plugin, &config, flags, report)?;
         }
     }

@@ -161,6 +161,28 @@ fn traps_of_a_platform_are_warnings() {
 }
 
 #[test]
+fn what_a_gateway_asks_for_is_recorded_by_another_hop() {
+    let gateway = "audit_cluster: {cluster: a}\nrules:\n- name: edge\n  set_tracking: {operation: x}\n- {name: all}\n";
+    let hop = |rule: &str| format!("audit_cluster: {{cluster: a}}\nrules: [{{name: hop, {rule}}}]\n");
+    let warned = |other: &str| {
+        let found = findings(&format!("{gateway}---\n{other}"));
+        let is_it =
+            |(line, _, message): &(u64, String, String)| *line == 4 && message.starts_with("set_tracking: no other");
+        found.iter().any(is_it)
+    };
+    assert!(!findings(gateway).iter().any(|(_, _, message)| message.contains("no other")));
+    for (other, is_warned) in [
+        (hop("match: {tracked: true}"), false),
+        (hop("action: x"), false),
+        (hop("match: {tracked: false}"), true),
+        (hop("level: none"), true),
+        (format!("enabled: false\n{}", hop("match: {tracked: true}")), true),
+    ] {
+        assert_eq!(warned(&other), is_warned, "{other}");
+    }
+}
+
+#[test]
 fn what_cannot_be_checked_is_one_line_and_exit_code_2() {
     let anchors: String = (1..12)
         .map(|level| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(",")))
