@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::node::Node;
 use super::object::Object;
 use crate::record::RequireAudit;
-use crate::recorder::covering::Covered;
+use crate::recorder::covering::{Covered, Rest};
 use crate::recorder::own_batch::OwnBatch;
 use crate::recorder::policy::{Policy, Rule};
 use crate::recorder::trust::Trust;
@@ -15,19 +15,22 @@ pub(super) type Placed<'a> = (Option<Node<'a>>, Rc<Rule>);
 
 /// Rules that no request reaches. One that requires a record is refused: it promises what nothing keeps.
 pub(super) fn unreached(policy: &Policy, placed: &[Placed<'_>]) {
-    for Covered { place, by, is_reached_by_tracked } in policy.covered() {
+    for Covered { place, by, rest } in policy.covered() {
         let (Some((Some(node), rule)), Some((_, earlier))) = (placed.get(place), placed.get(by)) else { continue };
-        let requests = if is_reached_by_tracked { "no request reaches it that is not tracked" } else { NONE };
+        let requests = match rest {
+            Rest::Nothing => "no request reaches it",
+            Rest::Tracked => "no request reaches it that is not tracked",
+            Rest::Ambiguous => "only requests whose path or host is ambiguous reach it",
+        };
         let sentence = [requests, ": the earlier rule ", &earlier.name, " decides about all that it matches"].concat();
-        if rule.require_audit == RequireAudit::None {
+        // What is ambiguous is worth holding on its own.
+        if rule.require_audit == RequireAudit::None || rest == Rest::Ambiguous {
             node.warn(&sentence);
         } else {
             node.refuse(&sentence);
         }
     }
 }
-
-const NONE: &str = "no request reaches it";
 
 /// A rule that hands what looks secret to the next hop, which records it as it is.
 pub(super) fn secrets_handed_on(node: &Node<'_>, rule: &Rule) {

@@ -4,7 +4,7 @@ use super::headers::Headers;
 use super::matcher::Policy;
 use super::path::Template;
 use super::patterns::{HeaderCondition, HostPattern, PathPattern, ValuePattern};
-use super::policy::{Conditions, RequestHead};
+use super::policy::{Conditions, RequestHead, Rule};
 
 /// A rule that an earlier one covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,16 +13,26 @@ pub struct Covered {
     pub place: usize,
     /// Place of the earlier one.
     pub by: usize,
-    /// Tracked requests still reach it, where the earlier one does not want their end.
-    pub is_reached_by_tracked: bool,
+    /// What reaches the rule all the same.
+    pub rest: Rest,
+}
+
+/// Requests that the earlier rule does not decide about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// None.
+    Nothing,
+    /// Tracked ones, where the earlier rule does not want every end.
+    Tracked,
+    /// Those whose path or host an upstream may read in another way, where the earlier rule keeps requests out of the records.
+    Ambiguous,
 }
 
 impl Policy {
-    /// The rules that an earlier one covers, each with the first one that does. A rule that only several earlier ones cover
-    /// together is not found.
+    /// The rules that an earlier one covers, each with the first one that leaves nothing to it, or else with the first one that
+    /// leaves little. A rule that only several earlier ones cover together is not found.
     ///
-    /// An earlier rule is compared only when it matches a request that is made up for the rule, so that a thousand rules are
-    /// no million comparisons.
+    /// An earlier rule is compared only when it matches a request that is made up for the rule.
     #[must_use]
     pub fn covered(&self) -> Vec<Covered> {
         self.iter().enumerate().filter_map(|(place, rule)| self.covered_at(place, &rule.conditions)).collect()
@@ -32,14 +42,31 @@ impl Policy {
         let example = Example::of(conditions);
         let headers = example.headers();
         let head = example.head(&headers);
-        let mut start = 0;
-        loop {
-            let (by, earlier) = self.next_match(start, &head).filter(|(by, _)| *by < place)?;
-            if earlier.conditions.cover(conditions) {
-                let is_reached_by_tracked = earlier.may_not_want() && conditions.tracked != Some(false);
-                return Some(Covered { place, by, is_reached_by_tracked });
+        let (mut start, mut partly) = (0, None);
+        while let Some((by, earlier)) = self.next_match(start, &head).filter(|(by, _)| *by < place) {
+            match earlier.leaves(conditions) {
+                Some(Rest::Nothing) => return Some(Covered { place, by, rest: Rest::Nothing }),
+                Some(rest) => partly = partly.or(Some(Covered { place, by, rest })),
+                None => {}
             }
             start = by + 1;
+        }
+        partly
+    }
+}
+
+impl Rule {
+    /// What this rule leaves to a later one of these conditions; `None` where that is not said in a word.
+    fn leaves(&self, conditions: &Conditions) -> Option<Rest> {
+        let depends_on_reading = self.conditions.path.is_some() || !self.conditions.hosts.is_empty();
+        if !self.conditions.cover(conditions) {
+            return None;
+        }
+        match (self.may_not_want(), conditions.tracked) {
+            (true, Some(true)) => None,
+            (true, None) => Some(Rest::Tracked),
+            _ if self.excludes() && depends_on_reading => Some(Rest::Ambiguous),
+            _ => Some(Rest::Nothing),
         }
     }
 }

@@ -72,6 +72,57 @@ fn a_rule_that_some_request_reaches_is_not_named() {
 }
 
 #[test]
+fn what_is_ambiguous_reaches_a_rule_behind_one_that_excludes() {
+    let few = "rules[1]: only requests whose path or host is ambiguous reach it: the earlier rule a decides about all that it matches";
+    let none = "rules[1]: no request reaches it: the earlier rule a decides about all that it matches";
+    for (earlier, later, sentence) in [
+        (json!({"path": {"prefix": "/v1/"}}), json!({"path": {"prefix": "/v1/users/"}}), few),
+        (json!({"hosts": ["a.internal"]}), json!({"hosts": ["a.internal"], "methods": ["GET"]}), few),
+        (json!({"methods": ["GET"]}), json!({"methods": ["GET"], "path": {"prefix": "/v1/"}}), none),
+    ] {
+        for require_audit in ["none", "buffered"] {
+            let mut value = rules(json!([
+                {"name": "a", "match": earlier, "level": "none"},
+                {"name": "b", "match": later, "require_audit": require_audit},
+            ]));
+            put(&mut value, "/trust/uri_sans", json!(["spiffe://mesh/"]));
+            if sentence == none && require_audit == "buffered" {
+                refused(&value, &[none]);
+            } else {
+                check_warnings(&value, &[sentence]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rule_for_tracked_requests_is_reached_behind_one_that_does_not_want_every_end() {
+    for restricted in [json!({"record_on": ["failure"]}), json!({"http_statuses": ["5xx"]})] {
+        for require_audit in ["none", "buffered"] {
+            let mut earlier = json!({"name": "a", "match": {"path": {"prefix": "/v1/"}}});
+            earlier.as_object_mut().unwrap().extend(restricted.as_object().unwrap().clone());
+            let later = json!({"path": {"prefix": "/v1/"}, "tracked": true});
+            let mut value = rules(json!([earlier, {"name": "b", "match": later, "require_audit": require_audit}]));
+            put(&mut value, "/tracking/on_empty_context", json!("record"));
+            put(&mut value, "/trust/uri_sans", json!(["spiffe://mesh/"]));
+            check_warnings(&value, &[]);
+        }
+    }
+}
+
+#[test]
+fn the_rule_that_leaves_nothing_is_named_first() {
+    let path = json!({"path": {"exact": "/x"}});
+    let mut value = rules(json!([
+        {"name": "a", "match": path, "record_on": ["success"]},
+        {"name": "b", "match": {"methods": ["GET"]}},
+        {"name": "c", "match": {"path": {"exact": "/x"}, "methods": ["GET"]}},
+    ]));
+    put(&mut value, "/trust/uri_sans", json!(["spiffe://mesh/"]));
+    check_warnings(&value, &["rules[2]: no request reaches it: the earlier rule b decides about all that it matches"]);
+}
+
+#[test]
 fn a_tracked_request_reaches_a_rule_behind_one_that_does_not_want_it() {
     let path = json!({"path": {"exact": "/x"}});
     let mut value = rules(json!([
