@@ -70,7 +70,7 @@ pub(crate) fn run(flags: &Flags) -> Result<bool, CheckError> {
     let mut unreadable = 0;
     let mut hops = Hops::default();
     for file in &flags.files {
-        if let Err((line, text)) = check_file(file, flags, &mut hops, &mut report) {
+        if let Err((line, text)) = check_file(file, flags, &mut hops, &mut report)? {
             unreadable += 1;
             report.add(&Finding { file, line, plugin: None, severity: Severity::Unreadable, text: &text })?;
         }
@@ -100,7 +100,19 @@ fn check_hops(hops: &Hops, report: &mut Report) -> io::Result<()> {
     })
 }
 
-fn check_file(file: &Path, flags: &Flags, hops: &mut Hops, report: &mut Report) -> Result<(), Trouble> {
+/// The outer error is of stdout.
+fn check_file(file: &Path, flags: &Flags, hops: &mut Hops, report: &mut Report) -> io::Result<Result<(), Trouble>> {
+    let plugins = match plugins_of(file) {
+        Ok(plugins) => plugins,
+        Err(trouble) => return Ok(Err(trouble)),
+    };
+    for plugin in &plugins {
+        check(file, plugin, flags, hops, report)?;
+    }
+    Ok(Ok(()))
+}
+
+fn plugins_of(file: &Path) -> Result<Vec<Plugin>, Trouble> {
     let text = read(file).map_err(|error| (0, error))?;
     let documents = yaml::read(&text).map_err(|error| (error.line, error.text))?;
     let plugins: Vec<Plugin> = documents.iter().flat_map(manifest::plugins).collect();
@@ -109,10 +121,7 @@ fn check_file(file: &Path, flags: &Flags, hops: &mut Hops, report: &mut Report) 
         let what = if kinds.is_empty() { String::new() } else { format!(" (it has: {})", kinds.join(", ")) };
         return Err((1, format!("no configuration of the filter{what}")));
     }
-    for plugin in &plugins {
-        check(file, plugin, flags, hops, report).map_err(|error| (0, error.to_string()))?;
-    }
-    Ok(())
+    Ok(plugins)
 }
 
 fn read(file: &Path) -> Result<String, String> {

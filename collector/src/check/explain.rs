@@ -19,7 +19,11 @@ fn of_rule() -> Value {
     })
 }
 
-/// The effective configuration as indented JSON, which is YAML, too. Secrets are not in it: variables stay as written.
+/// What stands for a secret that is written in the configuration itself.
+const HIDDEN: &str = "(hidden)";
+
+/// The effective configuration as indented JSON, which is YAML, too. Secrets are not in it: variables stay as written, and
+/// values of headers and keys that have none are hidden.
 pub(super) fn effective(configuration: &Configuration) -> String {
     let given = configuration.value();
     let mut whole: Value = serde_json::from_str(DEFAULTS).unwrap_or_default();
@@ -32,10 +36,24 @@ pub(super) fn effective(configuration: &Configuration) -> String {
         set(&mut whole, "/trust/cidrs", json!([]));
     }
     lay_over(&mut whole, given);
+    hide_secrets(&mut whole);
     if let Some(rules) = whole.get_mut("rules").and_then(Value::as_array_mut) {
         rules.iter_mut().for_each(complete_rule);
     }
     serde_json::to_string_pretty(&whole).unwrap_or_default()
+}
+
+fn hide_secrets(whole: &mut Value) {
+    let headers = whole.pointer_mut("/audit_cluster/headers").and_then(Value::as_object_mut);
+    headers.into_iter().flat_map(Map::values_mut).for_each(hide);
+    let keys = whole.pointer_mut("/session/hmac_keys").and_then(Value::as_array_mut);
+    keys.into_iter().flatten().filter_map(|key| key.get_mut("key")).for_each(hide);
+}
+
+fn hide(value: &mut Value) {
+    if !value.as_str().is_some_and(|text| text.contains("${")) {
+        *value = json!(HIDDEN);
+    }
 }
 
 fn set(whole: &mut Value, pointer: &str, value: Value) {

@@ -22,7 +22,10 @@ pub(super) fn of(plugin: &Plugin) -> Vec<Lint> {
 const UNAUDITED: &str = "lets requests pass unaudited, with their control headers, when the filter fails";
 
 fn of_envoy(config: &Node) -> Vec<Lint> {
-    match config.get("failure_policy") {
+    if let Some(open) = config.either(["fail_open", "failOpen"]).filter(|node| node.to_json() == true) {
+        return vec![(open.line, format!("fail_open: true {UNAUDITED}"))];
+    }
+    match config.either(["failure_policy", "failurePolicy"]) {
         Some(policy) if policy.text() == Some("FAIL_OPEN") => {
             vec![(policy.line, format!("failure_policy: FAIL_OPEN {UNAUDITED}"))]
         }
@@ -67,7 +70,7 @@ fn of_istio(plugin: &Plugin) -> Vec<Lint> {
                 .to_owned(),
         );
     }
-    if spec.get("phase").is_none() {
+    if !matches!(spec.get("phase").and_then(|phase| phase.text()), Some("AUTHN" | "AUTHZ")) {
         add(
             spec.line,
             "phase: without AUTHN, requests that Istio's authentication or authorization refuses are recorded without \

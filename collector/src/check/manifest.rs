@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::yaml::Node;
+use super::yaml::{BOM, Node};
 
 /// Who delivers a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Configuration {
     pub(super) fn value(&self) -> Value {
         match self {
             Self::Yaml(node) => node.to_json(),
-            Self::Text(text, _) => serde_json::from_str(text).unwrap_or_default(),
+            Self::Text(text, _) => serde_json::from_str(text.trim_start_matches(BOM)).unwrap_or_default(),
         }
     }
 
@@ -66,8 +66,15 @@ impl Configuration {
 /// What stands in for a value that only the running proxy has: long enough for a key.
 const PLACEHOLDER: &str = "placeholder-of-a-variable-that-is-known-to-the-running-proxy-alone";
 
-/// Keys of the filter's own configuration, by which it is known among other plugins'.
-const OWN_KEYS: [&str; 3] = ["audit_cluster", "default", "rules"];
+/// Keys by which the filter's configuration is known among other plugins', even where one of them is misspelled.
+const OWN_KEYS: [&str; 9] =
+    ["audit_cluster", "batch", "buffer", "correlation", "identity", "session", "stages", "tracking", "trust"];
+
+/// Keys that a configuration alone is known by, too; other plugins may have such.
+const COMMON_KEYS: [&str; 2] = ["default", "rules"];
+
+/// Names in the address of an image or of a module.
+const OWN_IMAGES: [&str; 2] = ["audit-filter", "audit_filter"];
 
 /// Every plugin of a document whose configuration may be the filter's.
 pub(super) fn plugins(document: &Rc<Node>) -> Vec<Plugin> {
@@ -78,7 +85,7 @@ pub(super) fn plugins(document: &Rc<Node>) -> Vec<Plugin> {
         "TrafficExtension" => of_istio(document, &["spec", "wasm"], name),
         "EnvoyExtensionPolicy" => of_envoy_gateway(document, &name),
         "List" => document.get("items").map_or(&[][..], |items| items.items()).iter().flat_map(plugins).collect(),
-        "" if is_own(document) => vec![Plugin {
+        "" if is_own_alone(document) => vec![Plugin {
             name: "configuration".to_owned(),
             platform: Platform::Plain,
             configuration: Configuration::Yaml(Rc::clone(document)),
@@ -89,8 +96,30 @@ pub(super) fn plugins(document: &Rc<Node>) -> Vec<Plugin> {
     }
 }
 
+fn has_any(node: &Node, keys: &[&str]) -> bool {
+    keys.iter().any(|key| node.get(key).is_some())
+}
+
 fn is_own(node: &Node) -> bool {
-    OWN_KEYS.iter().any(|key| node.get(key).is_some()) && node.get("static_resources").is_none()
+    has_any(node, &OWN_KEYS)
+}
+
+fn is_own_alone(document: &Node) -> bool {
+    (is_own(document) || has_any(document, &COMMON_KEYS)) && document.get("static_resources").is_none()
+}
+
+fn is_own_image(address: Option<&Node>) -> bool {
+    let address = address.and_then(Node::text).unwrap_or_default();
+    OWN_IMAGES.iter().any(|name| address.contains(name))
+}
+
+/// What is given, or nothing for a plugin of ours without a configuration.
+fn given(configuration: Option<&Rc<Node>>, is_ours: bool, line: usize) -> Option<Configuration> {
+    match configuration {
+        Some(node) if is_ours || is_own(node) => Some(Configuration::Yaml(Rc::clone(node))),
+        None if is_ours => Some(Configuration::Text(String::new(), line)),
+        _ => None,
+    }
 }
 
 fn of_istio(document: &Rc<Node>, path: &[&str], name: String) -> Vec<Plugin> {
@@ -103,14 +132,8 @@ fn of_istio(document: &Rc<Node>, path: &[&str], name: String) -> Vec<Plugin> {
         Some((text("name")?, text("value").unwrap_or_else(|| PLACEHOLDER.to_owned())))
     };
     let variables = Some(env.iter().filter_map(variable).collect());
-    let configuration = wasm.get("pluginConfig").unwrap_or(&wasm);
-    if !is_own(configuration) && wasm.get("pluginConfig").is_some() {
-        return Vec::new();
-    }
-    let configuration = match wasm.get("pluginConfig") {
-        Some(node) => Configuration::Yaml(Rc::clone(node)),
-        None => Configuration::Text(String::new(), wasm.line),
-    };
+    let is_ours = is_own_image(wasm.get("url").map(Rc::as_ref));
+    let Some(configuration) = given(wasm.get("pluginConfig"), is_ours, wasm.line) else { return Vec::new() };
     let spec = document.get("spec").cloned().unwrap_or(wasm);
     vec![Plugin { name, platform: Platform::Istio, configuration, variables, spec }]
 }
@@ -118,7 +141,9 @@ fn of_istio(document: &Rc<Node>, path: &[&str], name: String) -> Vec<Plugin> {
 fn of_envoy_gateway(document: &Node, policy: &str) -> Vec<Plugin> {
     let extensions = document.at(&["spec", "wasm"]).map_or(&[][..], Node::items);
     let plugin = |extension: &Rc<Node>| {
-        let configuration = extension.get("config").filter(|config| is_own(config))?;
+        let address = |kind: &str| extension.at(&["code", kind, "url"]);
+        let is_ours = is_own_image(address("image")) || is_own_image(address("http"));
+        let configuration = given(extension.get("config"), is_ours, extension.line)?;
         let keys = extension.at(&["env", "hostKeys"]).map_or(&[][..], Node::items);
         let variables = keys.iter().filter_map(|key| Some((key.text()?.to_owned(), PLACEHOLDER.to_owned())));
         let name = extension
@@ -128,7 +153,7 @@ fn of_envoy_gateway(document: &Node, policy: &str) -> Vec<Plugin> {
         Some(Plugin {
             name,
             platform: Platform::EnvoyGateway,
-            configuration: Configuration::Yaml(Rc::clone(configuration)),
+            configuration,
             variables: Some(variables.collect()),
             spec: Rc::clone(extension),
         })
@@ -138,18 +163,17 @@ fn of_envoy_gateway(document: &Node, policy: &str) -> Vec<Plugin> {
 
 /// Envoy's own form, wherever it stands: in a bootstrap, a listener, an ECDS resource or an EnvoyFilter.
 fn of_envoy(node: &Rc<Node>) -> Vec<Plugin> {
-    let is_wasm = type_of(node).is_some_and(|name| name.ends_with("filters.http.wasm.v3.Wasm"));
-    let mut found: Vec<Plugin> =
-        if is_wasm { node.get("config").and_then(of_plugin_config).into_iter().collect() } else { Vec::new() };
-    if !is_wasm {
-        found.extend(node.children().into_iter().flat_map(of_envoy));
-    }
-    found
+    let Some(filter) = filter_of_envoy(node) else {
+        return node.children().into_iter().flat_map(of_envoy).collect();
+    };
+    filter.get("config").and_then(of_plugin_config).into_iter().collect()
 }
 
-/// The message that `@type` names; that of a `TypedStruct` is in `type_url`.
-fn type_of(node: &Node) -> Option<&str> {
-    node.get("@type").or_else(|| node.get("type_url"))?.text()
+/// The filter's message; in a `TypedStruct` it is in `value`, and `type_url` names it.
+fn filter_of_envoy(node: &Rc<Node>) -> Option<&Rc<Node>> {
+    let is_wasm =
+        |key: &str| node.get(key)?.text().filter(|name| name.ends_with("filters.http.wasm.v3.Wasm")).map(|_| node);
+    is_wasm("@type").or_else(|| is_wasm("type_url")?.get("value"))
 }
 
 fn of_plugin_config(config: &Rc<Node>) -> Option<Plugin> {
@@ -161,29 +185,38 @@ fn of_plugin_config(config: &Rc<Node>) -> Option<Plugin> {
     };
     let is_own = match &configuration {
         Configuration::Yaml(node) => is_own(node),
-        Configuration::Text(text, _) => OWN_KEYS.iter().any(|key| text.contains(&format!("\"{key}\""))),
+        Configuration::Text(text, _) => text.contains("audit_cluster"),
     };
     let text = |key: &str| config.get(key).and_then(|value| value.text());
-    let name = text("name").or(text("root_id")).unwrap_or("wasm").to_owned();
+    let name = text("name").or(text("root_id")).or(text("rootId")).unwrap_or("wasm").to_owned();
     let variables = Some(variables_of_envoy(config));
     is_own.then(|| Plugin { name, platform: Platform::Envoy, configuration, variables, spec: Rc::clone(config) })
 }
 
 fn variables_of_envoy(config: &Node) -> BTreeMap<String, String> {
-    let environment = config.at(&["vm_config", "environment_variables"]);
-    let host = environment.and_then(|node| node.get("host_env_keys")).map_or(&[][..], |keys| keys.items());
+    let environment = config.either(VM_CONFIG).and_then(|vm| vm.either(ENVIRONMENT_VARIABLES));
+    let below = |names| environment.and_then(|node| node.either(names));
+    let host = below(HOST_ENV_KEYS).map_or(&[][..], |keys| keys.items());
     let mut variables: BTreeMap<String, String> =
         host.iter().filter_map(|key| Some((key.text()?.to_owned(), PLACEHOLDER.to_owned()))).collect();
-    if let Some(Value::Object(given)) = environment.and_then(|node| node.get("key_values")).map(|node| node.to_json()) {
+    if let Some(Value::Object(given)) = below(KEY_VALUES).map(|node| node.to_json()) {
         variables.extend(given.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))));
     }
     variables
 }
 
+/// A field's name in its two forms, both of which Envoy takes: <https://protobuf.dev/programming-guides/json/>.
+type Names = [&'static str; 2];
+
+const VM_CONFIG: Names = ["vm_config", "vmConfig"];
+const ENVIRONMENT_VARIABLES: Names = ["environment_variables", "environmentVariables"];
+const HOST_ENV_KEYS: Names = ["host_env_keys", "hostEnvKeys"];
+const KEY_VALUES: Names = ["key_values", "keyValues"];
+
 /// The value of a variable where it is known, or what stands in for it.
 pub(super) fn value_of(variables: Option<&BTreeMap<String, String>>, name: &str) -> Option<String> {
     match variables {
         Some(variables) => variables.get(name).cloned(),
-        None => Some(std::env::var(name).unwrap_or_else(|_| PLACEHOLDER.to_owned())),
+        None => Some(PLACEHOLDER.to_owned()),
     }
 }

@@ -64,7 +64,8 @@ impl Report {
             return writeln!(out, "{object}");
         }
         let plugin = plugin.map(|name| format!(" {name}:")).unwrap_or_default();
-        writeln!(out, "{file}:{line}:{plugin} {severity}: {text}")
+        // Names and keys may have line ends in them.
+        writeln!(out, "{}", format!("{file}:{line}:{plugin} {severity}: {text}").replace(['\n', '\r'], " "))
     }
 
     /// What the flags want beside the findings.

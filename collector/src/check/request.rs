@@ -18,6 +18,7 @@ impl FromStr for RequestLine {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (method, rest) = text.split_once(' ').ok_or("must be a method and a path, such as 'POST /v1/x'")?;
+        let rest = rest.strip_prefix("https://").or_else(|| rest.strip_prefix("http://")).unwrap_or(rest);
         let start = rest.find('/').ok_or("must have a path that starts with /")?;
         let (authority, target) = rest.split_at(start);
         Ok(Self { method: method.to_owned(), authority: authority.to_owned(), target: target.to_owned() })
@@ -32,6 +33,9 @@ pub(super) fn header(text: &str) -> Result<(String, String), String> {
 
 /// A line for each rule. The peer counts as trusted: a request with the track header is tracked.
 pub(super) fn findings(config: &Config, line: &RequestLine, headers: &[(String, String)]) -> Vec<String> {
+    if !config.recorder.enabled {
+        return vec!["enabled is false: nothing is recorded".to_owned()];
+    }
     let track = &config.recorder.tracking.track_header;
     let request = Request {
         method: line.method.clone(),

@@ -9,7 +9,10 @@ use yaml_rust2::Event;
 use yaml_rust2::parser::{Parser, Tag};
 use yaml_rust2::scanner::{Marker, TScalarStyle};
 
-/// Deepest nesting of a document, and most nodes that it may have when its anchors are written out. Manifests have far less.
+/// May stand before a text.
+pub(super) const BOM: char = '\u{feff}';
+
+/// Deepest nesting of a file, and most nodes that it may have when its anchors are written out. Manifests have far less.
 const MAX_DEPTH: usize = 64;
 const MAX_NODES: usize = 1_000_000;
 
@@ -45,6 +48,11 @@ impl Node {
     pub(super) fn get(&self, key: &str) -> Option<&Rc<Self>> {
         let Kind::Map(entries) = &self.kind else { return None };
         entries.iter().find(|(name, ..)| name == key).map(|(.., value)| value)
+    }
+
+    /// The value under the first of these keys that is there.
+    pub(super) fn either(&self, keys: [&str; 2]) -> Option<&Rc<Self>> {
+        keys.iter().find_map(|key| self.get(key))
     }
 
     /// The value below these keys.
@@ -139,11 +147,13 @@ struct Reader {
     open: Vec<Open>,
     anchors: HashMap<usize, Sized>,
     documents: Vec<Rc<Node>>,
+    /// Of the documents before.
+    nodes: usize,
 }
 
 /// All documents of a text; empty ones are left out.
 pub(super) fn read(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
-    let mut parser = Parser::new_from_str(text);
+    let mut parser = Parser::new_from_str(text.trim_start_matches(BOM));
     let mut reader = Reader::default();
     loop {
         let (event, mark) = parser.next_token().map_err(|error| YamlError::new(error.marker().line(), error.info()))?;
@@ -205,6 +215,7 @@ impl Reader {
         }
         let nodes = match self.open.last_mut() {
             None => {
+                self.nodes += size;
                 if !matches!(node.kind, Kind::Scalar(Value::Null)) {
                     self.documents.push(node);
                 }
@@ -217,36 +228,40 @@ impl Reader {
             Some(Open::Map { entries, key, nodes, .. }) => {
                 match key.take() {
                     Some((key, at)) => entries.push((key, at, node)),
-                    None => *key = Some((key_of(&node), node.line)),
+                    None => *key = Some((key_of(&node)?, node.line)),
                 }
                 nodes
             }
         };
         *nodes += size;
-        if *nodes > MAX_NODES {
+        if self.nodes + *nodes > MAX_NODES {
             return Err(YamlError::new(line, format!("has more than {MAX_NODES} values")));
         }
         Ok(())
     }
 }
 
-fn key_of(node: &Node) -> String {
+fn key_of(node: &Node) -> Result<String, YamlError> {
     match &node.kind {
-        Kind::Scalar(Value::String(text)) => text.clone(),
-        Kind::Scalar(value) => value.to_string(),
-        Kind::List(_) | Kind::Map(_) => "(no text)".to_owned(),
+        Kind::Scalar(Value::String(text)) => Ok(text.clone()),
+        Kind::Scalar(value) => Ok(value.to_string()),
+        Kind::List(_) | Kind::Map(_) => Err(YamlError::new(node.line, "a key must be a text")),
     }
 }
 
 /// `<<` brings in the entries of other maps that are not there themselves.
 fn merged(entries: Vec<(String, usize, Rc<Node>)>) -> Vec<(String, usize, Rc<Node>)> {
     let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, ..)| key == "<<");
+    if merges.is_empty() {
+        return own;
+    }
+    let mut known: HashSet<String> = own.iter().map(|(key, ..)| key.clone()).collect();
     for (_, _, node) in merges {
         let sources = if matches!(node.kind, Kind::List(_)) { node.items().to_vec() } else { vec![node] };
         for source in sources {
             let Kind::Map(more) = &source.kind else { continue };
             for (key, line, value) in more {
-                if !own.iter().any(|(known, ..)| known == key) {
+                if known.insert(key.clone()) {
                     own.push((key.clone(), *line, Rc::clone(value)));
                 }
             }

@@ -122,6 +122,80 @@ configPatches:
     assert_eq!(check(&list, &[]).0, Some(0), "{list}");
 }
 
+/// A filter of Envoy, whose `config` has these lines.
+fn of_envoy(typed_config: &str) -> String {
+    format!("http_filters:\n- name: audit\n  typed_config: {{{typed_config}}}\n")
+}
+
+#[test]
+fn every_spelling_that_envoy_takes_is_read() {
+    const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+    const STRUCT: &str = "'@type': type.googleapis.com/google.protobuf.Struct";
+    let configuration = "audit_cluster: {cluster: a, headers: {x: '${A}${B}'}}";
+    let camel = format!(
+        "failurePolicy: FAIL_RELOAD, vmConfig: {{environmentVariables: {{keyValues: {{A: b}}, hostEnvKeys: [B]}}}}, \
+         configuration: {{{STRUCT}, value: {{{configuration}}}}}"
+    );
+    let snake = camel
+        .replace("failurePolicy", "failure_policy")
+        .replace("vmConfig", "vm_config")
+        .replace("environmentVariables", "environment_variables")
+        .replace("keyValues", "key_values")
+        .replace("hostEnvKeys", "host_env_keys");
+    for config in [camel, snake] {
+        for typed_config in [
+            format!("'@type': {WASM}, config: {{{config}}}"),
+            format!(
+                "'@type': type.googleapis.com/udpa.type.v1.TypedStruct, type_url: {WASM}, value: {{config: {{{config}}}}}"
+            ),
+        ] {
+            let text = of_envoy(&typed_config);
+            assert_eq!(check(&text, &[]), (Some(0), "0 errors, 0 warnings\n".to_owned()), "{text}");
+        }
+    }
+    for open in ["fail_open: true", "failOpen: true", "failurePolicy: FAIL_OPEN", "failure_policy: FAIL_OPEN"] {
+        let config = format!("{open}, configuration: {{{STRUCT}, value: {{audit_cluster: {{cluster: a}}}}}}");
+        let text = of_envoy(&format!("'@type': {WASM}, config: {{{config}}}"));
+        let found = findings(&text);
+        assert!(found.len() == 1 && found[0].2.contains("lets requests pass unaudited"), "{open}: {found:#?}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_text() {
+    let bom = '\u{feff}';
+    for text in ["audit_cluster: {cluster: a}\n", r#"{"audit_cluster": {"cluster": "a"}}"#] {
+        assert_eq!(check(&format!("{bom}{text}"), &[]).0, Some(0), "{text}");
+    }
+}
+
+#[test]
+fn plugins_of_others_are_passed_over_and_ones_own_are_not() {
+    let of_others = ["{url: oci://x/other}", "{url: oci://x/waf, pluginConfig: {rules: [SecRule], default: deny}}"];
+    for spec in of_others {
+        let found = findings(&format!("kind: WasmPlugin\nspec: {spec}\n"));
+        assert!(found.len() == 1 && found[0].2.starts_with("no configuration of the filter"), "{found:#?}");
+    }
+    for spec in [
+        "{url: oci://x/audit-filter:1}",
+        "{url: oci://x/audit-filter:1, pluginConfig: {rulez: []}}",
+        "{url: oci://x/y, pluginConfig: {trust: {}, audit_clusterr: {cluster: q}}}",
+    ] {
+        let text = format!("kind: WasmPlugin\nspec: {spec}\n");
+        assert_finds(&text, 2, "error", "audit_cluster: is required");
+    }
+    let policy = "kind: EnvoyExtensionPolicy\nspec: {wasm: [{code: {image: {url: x/audit-filter:1}}}]}\n";
+    assert_finds(policy, 2, "error", "audit_cluster: is required");
+}
+
+#[test]
+fn one_finding_is_one_line() {
+    for text in ["audit_cluster: {cluster: a}\n\"b\\nc\": 1\n", "kind: \"X\\nY\"\n"] {
+        let (_, out) = check(text, &[]);
+        assert_eq!(out.lines().count(), 2, "{out}");
+    }
+}
+
 #[test]
 fn problems_have_their_path_and_line() {
     for (from, to, line, problem) in [
@@ -146,6 +220,8 @@ fn traps_of_a_platform_are_warnings() {
         ("  match: [{mode: SERVER}]\n", "", 6, "match: without mode"),
         ("[{mode: SERVER}]", "[{mode: CLIENT_AND_SERVER}]", 6, "match: without mode"),
         ("  phase: AUTHN\n", "", 6, "phase: without AUTHN"),
+        ("phase: AUTHN", "phase: UNSPECIFIED_PHASE", 6, "phase: without AUTHN"),
+        ("phase: AUTHN", "phase: STATS", 6, "phase: without AUTHN"),
         ("outbound|4318||collector.audit.svc.cluster.local", "audit", 15, "audit_cluster.cluster: Istio's proxies"),
         ("    trust: {uri_sans: [spiffe://cluster.local/ns/edge/sa/gateway]}\n", "", 14, "trust: behind a gateway"),
         ("  match: [{mode: SERVER}]\n", "  targetRefs: [{kind: Gateway, name: w}]\n", 17, "trust: a waypoint"),
@@ -188,12 +264,16 @@ fn what_cannot_be_checked_is_one_line_and_exit_code_2() {
         .map(|level| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(",")))
         .collect();
     let bombs = format!("a0: &a0 [1,1,1]\n{anchors}");
+    let small: String = anchors.lines().take(4).map(|line| format!("{line}\n")).collect();
+    let many_bombs = format!("---\na0: &a0 [1,1,1]\n{small}").repeat(100);
     for (text, start) in [
         ("", "no configuration of the filter"),
         ("kind: ConfigMap\n---\nkind: Service\n", "no configuration of the filter (it has: ConfigMap, Service)"),
         ("a: [1, 2", "while parsing a flow sequence"),
         ("audit_cluster: {cluster: a}\naudit_cluster: {cluster: b}\n", "the key audit_cluster stands twice"),
         (&bombs, "has more than 1000000 values"),
+        (&many_bombs, "has more than 1000000 values"),
+        ("? [a, b]\n: 1\n", "a key must be a text"),
         (&"- ".repeat(10_000), "is nested deeper than 64"),
         (&"x".repeat(17 << 20), "has more than 16777216 bytes"),
     ] {
@@ -263,4 +343,19 @@ fn the_effective_configuration_has_defaults_and_no_secrets() {
     for part in ["\"max_delay\": \"1s\"", "Bearer ${TOKEN}", "\"require_audit\": \"none\"", "\"127.0.0.0/8\""] {
         assert!(out.contains(part), "{part}: {out}");
     }
+    let secret = "0123456789abcdef0123456789abcdef";
+    let text = format!(
+        "audit_cluster: {{cluster: c, headers: {{authorization: '{secret}'}}}}\nsession: {{hmac_keys: [{{id: k, key: {secret}x}}]}}\n"
+    );
+    let (code, out) = check(&text, &["--explain"]);
+    assert!(code == Some(0) && out.contains("(hidden)") && !out.contains(secret), "{out}");
+}
+
+#[test]
+fn a_dry_run_knows_urls_and_that_the_filter_is_off() {
+    let text = "audit_cluster: {cluster: a}\nrules: [{name: v1, match: {hosts: [a.com], path: {prefix: /v1/}}}]\n";
+    let (_, out) = check(text, &["--request", "GET https://a.com/v1/x"]);
+    assert!(out.contains("v1: decides"), "{out}");
+    let (_, out) = check(&format!("enabled: false\n{text}"), &["--request", "GET a.com/v1/x"]);
+    assert!(out.contains("nothing is recorded") && !out.contains("decides"), "{out}");
 }
