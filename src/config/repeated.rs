@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 use super::trail::Trail;
 use crate::json::without_bom;
@@ -41,15 +42,14 @@ impl<'de> Visitor<'de> for Scan<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        // Objects of a configuration have few keys.
-        let mut keys: Vec<String> = Vec::new();
+        let mut known = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             let trail = Trail::Key(&self.trail, &key);
-            if keys.contains(&key) {
+            if known.contains_key(&key) {
                 self.found.borrow_mut().push(trail.path());
             }
             map.next_value_seed(Scan { trail, found: self.found })?;
-            keys.push(key);
+            known.insert(key, Value::Null);
         }
         Ok(())
     }
