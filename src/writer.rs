@@ -76,7 +76,7 @@ impl Writer {
         }
     }
 
-    /// Writes text of a length that the compiler knows, at least four bytes, so that nothing is asked of it. In [`Self::fill`] the
+    /// Writes text of a length that the compiler knows, at least four bytes, so that no check is left. In [`Self::fill`] the
     /// length would be forgotten: 3 % more instructions a record.
     #[inline(always)]
     pub(crate) fn push_piece<const N: usize>(&mut self, piece: &[u8; N]) {

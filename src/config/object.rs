@@ -40,7 +40,7 @@ impl<'a> Object<'a> {
         self.field(key).and_then(|node| read(&node)).unwrap_or(default)
     }
 
-    /// Ends the reading of this object: every key that nobody asked for is a problem.
+    /// Ends the reading of this object: every key that was not read is a problem.
     pub(super) fn finish(self) {
         for (key, value) in self.map {
             if !self.known.contains(&key.as_str()) {

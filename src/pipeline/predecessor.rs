@@ -86,7 +86,7 @@ impl Predecessor {
         }
     }
 
-    /// What has to be told as lost: the numbers that may have been given out, and are in no batch. `None`: there are none.
+    /// What is to be reported as lost: the numbers that may have been given out, and are in no batch. `None`: there are none.
     pub(super) fn untold(&mut self) -> Option<Loss> {
         let sealed = std::mem::take(&mut self.sealed);
         let Note { oldest, next: given_out, lease_end, .. } = self.estate.note;
@@ -112,7 +112,7 @@ impl Predecessor {
         journal.rewrite(&self.estate, self.note);
     }
 
-    /// Tells the heir of the heir what it has to know. `gauges`: what nobody else has in its share yet.
+    /// Hands on what the next but one configuration needs. `gauges`: what no other share has yet.
     pub(super) fn rewrite(&mut self, journal: &Journal, gauges: Gauges) {
         let untold = (!self.is_complete).then_some(self.estate.note.oldest);
         let oldest = untold.into_iter().chain(self.losses.first_number()).fold(self.next, u64::min);

@@ -1,10 +1,10 @@
-//! Configurations that are checked together are hops of one mesh: what a gateway asks for, another hop must record.
+//! Configurations that are checked together are hops of one mesh: what a gateway sets as tracked, another hop must record.
 
 use std::path::PathBuf;
 
 use audit_filter::config::Config;
 
-/// What the accepted configurations ask of each other, in the order in which they were read.
+/// What the accepted configurations need of each other, in the order in which they were read.
 #[derive(Default)]
 pub(super) struct Hops(Vec<Hop>);
 
@@ -12,7 +12,7 @@ struct Hop {
     file: PathBuf,
     plugin: String,
     /// Lines of the rules that have requests tracked.
-    asks: Vec<usize>,
+    tracking: Vec<usize>,
     records_tracked: bool,
 }
 
@@ -27,11 +27,11 @@ impl Hops {
     /// `line_of`: the line of a path in the configuration.
     pub(super) fn add(&mut self, file: PathBuf, plugin: &str, config: &Config, line_of: impl Fn(&str) -> usize) {
         let rules = || config.recorder.policy.iter().enumerate();
-        let asks = rules().filter(|(_, rule)| rule.set_tracking.is_some());
+        let tracking = rules().filter(|(_, rule)| rule.set_tracking.is_some());
         let hop = Hop {
             file,
             plugin: plugin.to_owned(),
-            asks: asks.map(|(place, _)| line_of(&format!("rules[{place}].set_tracking"))).collect(),
+            tracking: tracking.map(|(place, _)| line_of(&format!("rules[{place}].set_tracking"))).collect(),
             records_tracked: config.recorder.enabled
                 && rules().any(|(_, rule)| rule.recorded && rule.conditions.tracked != Some(false)),
         };
@@ -44,7 +44,7 @@ impl Hops {
             self.0.len() == 1 || self.0.iter().enumerate().any(|(other, hop)| other != place && hop.records_tracked)
         };
         self.0.iter().enumerate().filter(move |(place, _)| !others_record(*place)).flat_map(|(_, hop)| {
-            hop.asks.iter().map(|line| Unrecorded { file: &hop.file, plugin: &hop.plugin, line: *line })
+            hop.tracking.iter().map(|line| Unrecorded { file: &hop.file, plugin: &hop.plugin, line: *line })
         })
     }
 }
