@@ -196,6 +196,14 @@ fn one_finding_is_one_line() {
     }
 }
 
+/// What is found in [`PLUGIN`] after one replacement, and the exit code.
+#[track_caller]
+fn assert_plugin_with((from, to): (&str, &str), line: u64, (severity, code): (&str, i32), start: &str) {
+    let text = PLUGIN.replacen(from, to, 1);
+    assert_finds(&text, line, severity, start);
+    assert_eq!(check(&text, &[]).0, Some(code), "{start}");
+}
+
 #[test]
 fn problems_have_their_path_and_line() {
     for (from, to, line, problem) in [
@@ -206,9 +214,7 @@ fn problems_have_their_path_and_line() {
         ("cluster: outbound", "clustr: outbound", 15, "audit_cluster.clustr: unknown key"),
         ("[spiffe://cluster.local/ns/edge/sa/gateway]", "[gateway]", 17, "trust.uri_sans[0]: must be the start"),
     ] {
-        let text = PLUGIN.replacen(from, to, 1);
-        assert_finds(&text, line, "error", problem);
-        assert_eq!(check(&text, &[]).0, Some(1), "{problem}");
+        assert_plugin_with((from, to), line, ("error", 1), problem);
     }
 }
 
@@ -226,9 +232,7 @@ fn traps_of_a_platform_are_warnings() {
         ("    trust: {uri_sans: [spiffe://cluster.local/ns/edge/sa/gateway]}\n", "", 14, "trust: behind a gateway"),
         ("  match: [{mode: SERVER}]\n", "  targetRefs: [{kind: Gateway, name: w}]\n", 17, "trust: a waypoint"),
     ] {
-        let text = PLUGIN.replacen(from, to, 1);
-        assert_finds(&text, line, "warning", warning);
-        assert_eq!(check(&text, &[]).0, Some(0), "{warning}");
+        assert_plugin_with((from, to), line, ("warning", 0), warning);
     }
     let open = POLICY.replace("    env:", "    failOpen: true\n    env:");
     assert_finds(&open, 7, "warning", "failOpen: true");
