@@ -21,10 +21,12 @@ pub(super) fn unreached(policy: &Policy, placed: &[Placed<'_>]) {
             Rest::Nothing => "no request reaches it",
             Rest::Tracked => "no request reaches it that is not tracked",
             Rest::Ambiguous => "only requests whose path or host is ambiguous reach it",
+            Rest::TrackedOrAmbiguous => "only requests reach it that are tracked, or whose path or host is ambiguous",
         };
         let sentence = [requests, ": the earlier rule ", &earlier.name, " decides about all that it matches"].concat();
         // What is ambiguous is worth holding on its own.
-        if rule.require_audit == RequireAudit::None || rest == Rest::Ambiguous {
+        let leaves_ambiguous = matches!(rest, Rest::Ambiguous | Rest::TrackedOrAmbiguous);
+        if rule.require_audit == RequireAudit::None || leaves_ambiguous {
             node.warn(&sentence);
         } else {
             node.refuse(&sentence);

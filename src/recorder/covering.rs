@@ -2,7 +2,6 @@
 
 use super::headers::Headers;
 use super::matcher::Policy;
-use super::path::Template;
 use super::patterns::{HeaderCondition, HostPattern, PathPattern, ValuePattern};
 use super::policy::{Conditions, RequestHead, Rule};
 
@@ -26,6 +25,8 @@ pub enum Rest {
     Tracked,
     /// Those whose path or host an upstream may read in another way, where the earlier rule keeps requests out of the records.
     Ambiguous,
+    /// Both of them.
+    TrackedOrAmbiguous,
 }
 
 impl Policy {
@@ -58,15 +59,20 @@ impl Policy {
 impl Rule {
     /// What this rule leaves to a later one of these conditions; `None` where that is not said in a word.
     fn leaves(&self, conditions: &Conditions) -> Option<Rest> {
-        let depends_on_reading = self.conditions.path.is_some() || !self.conditions.hosts.is_empty();
         if !self.conditions.cover(conditions) {
             return None;
         }
-        match (self.may_not_want(), conditions.tracked) {
-            (true, Some(true)) => None,
-            (true, None) => Some(Rest::Tracked),
-            _ if self.excludes() && depends_on_reading => Some(Rest::Ambiguous),
-            _ => Some(Rest::Nothing),
+
+        let leaves_tracked = self.may_not_want() && conditions.tracked != Some(false);
+        let leaves_ambiguous = self.excludes() && (self.conditions.path.is_some() || !self.conditions.hosts.is_empty());
+
+        match (leaves_tracked, leaves_ambiguous) {
+            // A rule for tracked requests alone: they are no remainder of it.
+            (true, _) if conditions.tracked == Some(true) => None,
+            (true, true) => Some(Rest::TrackedOrAmbiguous),
+            (true, false) => Some(Rest::Tracked),
+            (false, true) => Some(Rest::Ambiguous),
+            (false, false) => Some(Rest::Nothing),
         }
     }
 }
@@ -164,16 +170,13 @@ impl HostPattern {
 
 impl PathPattern {
     fn covers(&self, other: &Self) -> bool {
-        let fixed = |template: &Template| {
-            let (start, end) = template.ends();
-            (start.to_owned(), end.to_owned())
-        };
         match (self, other) {
             (_, Self::Exact(path)) => self.matches(path.as_bytes()),
             (Self::Prefix(own), Self::Prefix(start)) => start.starts_with(own.as_str()),
             (Self::Suffix(own), Self::Suffix(end)) => end.ends_with(own.as_str()),
-            (Self::Prefix(own), Self::Template(template)) => fixed(template).0.starts_with(own.as_str()),
-            (Self::Suffix(own), Self::Template(template)) => fixed(template).1.ends_with(own.as_str()),
+            (Self::Prefix(own), Self::Template(template)) => template.ends().0.starts_with(own.as_str()),
+            (Self::Suffix(own), Self::Template(template)) => template.ends().1.ends_with(own.as_str()),
+            (Self::Template(own), Self::Template(template)) => own.covers(template),
             _ => self == other,
         }
     }

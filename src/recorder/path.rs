@@ -201,6 +201,12 @@ impl Template {
         self.segments.iter().map(segment).collect()
     }
 
+    /// Whether every path of the other form has this one, too.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        self.segments.len() == other.segments.len()
+            && self.segments.iter().zip(&other.segments).all(|(own, segment)| own.covers(segment))
+    }
+
     /// Whether a normalized path has this form.
     #[must_use]
     pub fn matches(&self, path: &[u8]) -> bool {
@@ -218,6 +224,14 @@ impl Segment {
             Some(name) if !name.is_empty() && !name.contains(['{', '}']) => Ok(Self::Variable),
             None if !text.contains(['{', '}']) => Ok(Self::Literal(text.to_owned())),
             _ => Err("must enclose whole segments in braces, as in /users/{id}"),
+        }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Variable, Self::Variable) => true,
+            (_, Self::Literal(text)) => self.matches(text.as_bytes()),
+            (Self::Literal(_), Self::Variable) => false,
         }
     }
 

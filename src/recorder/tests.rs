@@ -5,6 +5,7 @@ mod attacks;
 mod captures;
 mod case;
 mod claims;
+mod covering;
 mod default_rules;
 mod dialects;
 mod endings;
