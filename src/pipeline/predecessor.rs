@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::batch::Progress;
-use super::journal::{Estate, Journal, Note};
+use super::journal::{Damage, Estate, Journal, Note};
 use super::loss::LossLedger;
 use crate::record::{Loss, LossReason};
 use crate::stats::Gauges;
@@ -62,7 +62,7 @@ impl Predecessor {
     /// What has not been found by now will not be looked for any more.
     pub(super) fn abandon(&mut self, uptime: Duration) {
         if !std::mem::replace(&mut self.is_complete, true)
-            && let Some(loss) = self.untold()
+            && let Some(loss) = self.untold(u64::MAX)
         {
             self.losses.add(Loss { reason: LossReason::Abandoned, ..loss }, uptime);
         }
@@ -78,19 +78,30 @@ impl Predecessor {
     }
 
     /// A batch was found that was sealed after the last note, as far as numbers are concerned: what was in batches then may
-    /// have been acknowledged, and their copies overwritten.
-    pub(super) fn see_progress(&mut self, progress: Progress) {
+    /// have been acknowledged, and their copies overwritten. `most_held`: records that a stream may have without an
+    /// acknowledgement, and so the most that it can have made since.
+    pub(super) fn see_progress(&mut self, progress: Progress, most_held: u64) {
+        let is_note_damaged = self.estate.damage.note;
         let note = &mut self.estate.note;
+        if is_note_damaged && progress.next > note.next {
+            (note.next, note.lease_end, note.returns) = (progress.next, progress.next + most_held, progress.returns);
+            self.next = note.lease_end;
+        }
         if progress.returns == note.returns {
             note.oldest = note.oldest.max(progress.oldest);
         }
     }
 
     /// What is to be reported as lost: the numbers that may have been given out, and are in no batch. `None`: there are none.
-    pub(super) fn untold(&mut self) -> Option<Loss> {
+    ///
+    /// A batch that was refused had numbers that are not known: they are among those without a known end at the last note.
+    /// `most`: more records are not missing.
+    pub(super) fn untold(&mut self, most: u64) -> Option<Loss> {
         let sealed = std::mem::take(&mut self.sealed);
-        let Note { oldest, next: given_out, lease_end, .. } = self.estate.note;
-        let (mut number, mut count, mut first) = (oldest, 0, None);
+        let Note { oldest, unsettled, next: given_out, lease_end, .. } = self.estate.note;
+        let Damage { note: is_note_damaged, batches: has_gaps } = self.estate.damage;
+        let given_out = if is_note_damaged { lease_end } else { given_out };
+        let (mut number, mut count, mut first) = (if has_gaps { unsettled } else { oldest }, 0, None);
         while number < lease_end {
             // A batch and its halves may both be there, so that ranges overlap.
             if let Some((_, end)) = sealed.iter().find(|(start, end)| (*start..=*end).contains(&number)) {
@@ -103,6 +114,8 @@ impl Predecessor {
             count += next.min(given_out).saturating_sub(number);
             number = next;
         }
+        // What was acknowledged since the note is not missing.
+        let count = if has_gaps && !is_note_damaged { count.min(most) } else { count };
         Some(Loss { reason: LossReason::VmCrash, count, first: first?, last: lease_end - 1 })
     }
 
@@ -117,7 +130,8 @@ impl Predecessor {
         let untold = (!self.is_complete).then_some(self.estate.note.oldest);
         let oldest = untold.into_iter().chain(self.losses.first_number()).fold(self.next, u64::min);
         let next = if self.is_complete { self.next } else { self.estate.note.next };
-        let note = Note { oldest, next, lease_end: self.next, returns: self.estate.note.returns, gauges };
+        let Note { unsettled, returns, .. } = self.estate.note;
+        let note = Note { oldest, unsettled, next, lease_end: self.next, returns, gauges };
         if note != self.note {
             self.note = note;
             journal.rewrite(&self.estate, note);

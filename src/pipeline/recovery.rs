@@ -89,8 +89,14 @@ impl Pipeline {
         let given_out = self.stream.next();
         // A stream that takes over from another one may have no record of its own, and one that ends makes few.
         let lease = if given_out > 0 && !self.is_draining() { LEASE } else { 0 };
-        let returns = self.journal.returns();
-        self.journal.write(Note { oldest, next: given_out, lease_end: given_out + lease, returns, gauges });
+        let (unsettled, returns) = (self.oldest_unsettled(oldest), self.journal.returns());
+        self.journal.write(Note { oldest, unsettled, next: given_out, lease_end: given_out + lease, returns, gauges });
+    }
+
+    /// The same with those that are in batches.
+    fn oldest_unsettled(&self, unsealed: u64) -> u64 {
+        let own = self.batches().filter(|batch| batch.origin == self.origin());
+        own.filter_map(|batch| batch.items().iter().map(|item| item.number).min()).fold(unsealed, u64::min)
     }
 
     /// The lowest number that is in no batch, and not reported as lost either; `next` where there is none.
@@ -131,11 +137,12 @@ impl Pipeline {
             }
         }
         crashed.is_complete = true;
-        if let Some(loss) = crashed.untold() {
+        if let Some(loss) = crashed.untold(self.recovery.missing) {
             crashed.losses.add(loss, now.uptime);
             let (stream, Loss { first, last, .. }) = (crashed.estate.stream, loss);
+            let what = if crashed.estate.damage.batches { "no batch, or in a damaged one," } else { "no batch" };
             let text = format!(
-                "takes over from stream {stream}, whose VM has crashed: what was in no batch is lost, some of the numbers \
+                "takes over from stream {stream}, whose VM has crashed: what was in {what} is lost, some of the numbers \
                  {first} to {last}"
             );
             self.say(Level::Error, text);
@@ -154,7 +161,7 @@ impl Pipeline {
         let mut batch = self.reseal(saved, now);
         if batch.origin.stream_id == crashed.estate.stream {
             crashed.sealed.extend(batch.ranges());
-            crashed.see_progress(batch.progress);
+            crashed.see_progress(batch.progress, self.settings.buffer.max_records as u64);
         }
         self.journal.take_over(&mut crashed.estate, &mut batch);
         self.waiting.of_mut(batch.lane).push_back(batch);

@@ -40,6 +40,10 @@ pub struct Authenticated {
     refused: Cell<u64>,
 }
 
+/// A value that is not what its owner has written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refused;
+
 /// What was written with one key and for one owner.
 #[derive(Debug)]
 pub(super) struct Keyed<'a> {
@@ -130,6 +134,17 @@ impl Keyed<'_> {
         is_genuine
     }
 
+    /// A value and its version; [`Refused`] for one that is forged or damaged.
+    pub(super) fn read(&self, name: &str) -> Option<(Result<Vec<u8>, Refused>, u32)> {
+        let name = self.whole_name(name);
+        let (mut value, version) = self.of.shared.get(&name)?;
+        if self.verify(&name, &mut value) {
+            return Some((Ok(value), version));
+        }
+        self.of.refused.set(self.of.refused.get() + 1);
+        Some((Err(Refused), version))
+    }
+
     /// Whether a value is empty, of any owner; `None`: there is none.
     pub(super) fn is_empty(&self, name: &str) -> Option<bool> {
         Some(self.of.shared.get(&self.whole_name(name))?.0.is_empty())
@@ -155,13 +170,8 @@ impl Keyed<'_> {
 /// A value that is refused reads as an empty one.
 impl SharedData for Keyed<'_> {
     fn get(&self, name: &str) -> Option<(Vec<u8>, u32)> {
-        let name = self.whole_name(name);
-        let (mut value, version) = self.of.shared.get(&name)?;
-        if !self.verify(&name, &mut value) {
-            self.of.refused.set(self.of.refused.get() + 1);
-            value.clear();
-        }
-        Some((value, version))
+        let (value, version) = self.read(name)?;
+        Some((value.unwrap_or_default(), version))
     }
 
     fn set(&self, name: &str, value: &[u8]) {

@@ -15,6 +15,8 @@ use crate::stats::Gauges;
 pub(in crate::pipeline) struct Note {
     /// The lowest number that is in no batch, and not reported as lost either.
     pub(in crate::pipeline) oldest: u64,
+    /// The lowest number whose record has no known end, in a batch or not.
+    pub(in crate::pipeline) unsettled: u64,
     /// The number that was given out next.
     pub(in crate::pipeline) next: u64,
     /// No number from this one on was given out.
@@ -46,7 +48,7 @@ pub(in crate::pipeline) struct SavedRecord {
 
 /// Numbers in a row, each 8 bytes little-endian.
 pub(super) fn write_note(note: &Note) -> Vec<u8> {
-    [note.oldest, note.next, note.lease_end, note.returns]
+    [note.oldest, note.unsettled, note.next, note.lease_end, note.returns]
         .iter()
         .chain(&note.gauges)
         .flat_map(|number| number.to_le_bytes())
@@ -55,13 +57,13 @@ pub(super) fn write_note(note: &Note) -> Vec<u8> {
 
 pub(super) fn read_note(mut bytes: &[u8]) -> Option<Note> {
     let bytes = &mut bytes;
-    let (oldest, next) = (next_number(bytes)?, next_number(bytes)?);
-    let (lease_end, returns) = (next_number(bytes)?, next_number(bytes)?);
+    let (oldest, unsettled) = (next_number(bytes)?, next_number(bytes)?);
+    let (next, lease_end, returns) = (next_number(bytes)?, next_number(bytes)?, next_number(bytes)?);
     let mut gauges = Gauges::default();
     for gauge in &mut gauges {
         *gauge = next_number(bytes)?;
     }
-    Some(Note { oldest, next, lease_end, returns, gauges })
+    Some(Note { oldest, unsettled, next, lease_end, returns, gauges })
 }
 
 /// Id, stream, progress, lane, how many records; then of each record its number, lane, content and range; then the batch's bytes.

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::authenticated::Refused;
 use super::codec::{self, Note, Saved};
 use super::registry::{Entry, Listing, Registry};
 use super::{Identity, Journal, OWN_KEY, note_name, slot_name};
@@ -18,6 +19,16 @@ pub(in crate::pipeline) struct Estate {
     /// `None`: the stream had none.
     pub(super) seat: Option<usize>,
     pub(super) next_slot: usize,
+    /// What was refused.
+    pub(in crate::pipeline) damage: Damage,
+}
+
+/// What of an estate was forged or damaged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::pipeline) struct Damage {
+    pub(in crate::pipeline) note: bool,
+    /// Some batch.
+    pub(in crate::pipeline) batches: bool,
 }
 
 /// A seat of another stream as it was seen.
@@ -49,8 +60,10 @@ impl Journal {
     }
 
     fn left_in(&self, Seat { key, number, entry }: Seat) -> Estate {
-        let note = self.of(key, entry.stream).get(&note_name(number)).and_then(|(note, _)| codec::read_note(&note));
-        Estate { stream: entry.stream, note: note.unwrap_or_default(), key, seat: Some(number), next_slot: 0 }
+        let found = self.of(key, entry.stream).read(&note_name(number)).map(|(note, _)| note);
+        let damage = Damage { note: matches!(found, Some(Err(Refused))), batches: false };
+        let note = found.and_then(Result::ok).and_then(|note| codec::read_note(&note)).unwrap_or_default();
+        Estate { stream: entry.stream, note, key, seat: Some(number), next_slot: 0, damage }
     }
 
     /// All seats of the process, one list for each key.
@@ -99,9 +112,11 @@ impl Journal {
     pub(in crate::pipeline) fn next_saved(&self, estate: &mut Estate) -> Option<Saved> {
         loop {
             let of = self.of(estate.key, estate.stream);
-            let (bytes, _) = of.get(&slot_name(estate.seat?, estate.next_slot))?;
-            if let Some(saved) = codec::read_batch(&bytes) {
-                return Some(saved);
+            let (found, _) = of.read(&slot_name(estate.seat?, estate.next_slot))?;
+            match found.map(|bytes| codec::read_batch(&bytes)) {
+                Ok(Some(saved)) => return Some(saved),
+                Ok(None) => {}
+                Err(Refused) => estate.damage.batches = true,
             }
             estate.next_slot += 1;
         }

@@ -21,7 +21,7 @@ use crate::stats::Gauges;
 pub use authenticated::Authenticated;
 use authenticated::Keyed;
 pub(super) use codec::{Note, Saved, SavedRecord};
-pub(super) use estates::{Estate, Seat};
+pub(super) use estates::{Damage, Estate, Seat};
 pub use identity::Identity;
 use registry::Registry;
 pub(super) use registry::{Entry, Listing};
@@ -211,7 +211,14 @@ impl Journal {
 
     /// What the stream leaves to a successor in the same VM.
     pub(super) fn estate(&self) -> Estate {
-        Estate { stream: self.identity.stream, note: self.note, key: OWN_KEY, seat: self.seat, next_slot: 0 }
+        Estate {
+            stream: self.identity.stream,
+            note: self.note,
+            key: OWN_KEY,
+            seat: self.seat,
+            next_slot: 0,
+            damage: Damage::default(),
+        }
     }
 
     /// The successor has copies of all batches, and the seat.
