@@ -59,12 +59,10 @@ impl Traffic {
     pub fn listener(self) -> &'static str {
         if self == Self::TrackedGrpc { "grpc" } else { "http" }
     }
-
-    /// What this filter's records of them have once, and nothing else in a batch has.
-    pub fn event(self) -> &'static str {
-        if self == Self::TrackedGrpc { r#""eventName":"audit.rpc""# } else { r#""eventName":"audit.http""# }
-    }
 }
+
+/// What this filter's record of a request has once in every encoding, and nothing else in a batch has.
+pub const RECORD: &str = "audit.rule";
 
 /// All that makes two rows comparable.
 #[derive(Clone, Copy, PartialEq, Eq)]

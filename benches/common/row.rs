@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::audit;
-use super::requests::{Requests, USER_AGENT};
+use super::requests::{RECORD, Requests, USER_AGENT};
 use super::support::bootstrap::Bootstrap;
 use super::{artefacts, bootstrap};
 
@@ -54,7 +54,7 @@ impl Row {
     /// The audit filter with this configuration; every request is recorded.
     pub fn audit(name: &str, requests: Requests, configuration: &Value) -> Self {
         let bootstrap = bootstrap::audit(requests.traffic, artefacts::full(), configuration);
-        Self::new(&format!("audit{name}"), requests, Delivery::Sink(requests.traffic.event()), bootstrap)
+        Self::new(&format!("audit{name}"), requests, Delivery::Sink(RECORD), bootstrap)
     }
 
     /// The same with the lean artefact.
@@ -65,10 +65,18 @@ impl Row {
         row
     }
 
+    /// The same with another build of the filter, where the environment names one.
+    pub fn other_build(requests: Requests, configuration: &Value) -> Option<Self> {
+        let artefact = artefacts::other()?;
+        let mut row = Self::audit(", other build", requests, configuration);
+        row.bootstrap.run(&artefact);
+        Some(row)
+    }
+
     /// The audit filter on the routes of requests that may need a record, and disabled on all others.
     pub fn by_route(requests: Requests, configuration: &Value) -> Self {
         let bootstrap = bootstrap::by_route(requests.traffic, artefacts::full(), configuration);
-        Self::new("audit, by route", requests, Delivery::Sink(requests.traffic.event()), bootstrap)
+        Self::new("audit, by route", requests, Delivery::Sink(RECORD), bootstrap)
     }
 
     /// HTTP filters and access logs of Envoy's own.

@@ -10,6 +10,7 @@ use super::bootstrap::{AUDIT, AUDIT_GRPC};
 use super::cpu;
 use super::load::Load;
 use super::quantile::quantile;
+use super::requests::RECORD;
 use super::row::{Delivery, Row};
 use super::sink::Sink;
 use super::support::envoy::Envoy;
@@ -41,7 +42,7 @@ pub struct Slice {
 impl Subject {
     /// `grpc` answers the calls.
     pub async fn start(mut row: Row, grpc: SocketAddr) -> Self {
-        let mark = if let Delivery::Sink(mark) = row.delivery { mark } else { row.requests.traffic.event() };
+        let mark = if let Delivery::Sink(mark) = row.delivery { mark } else { RECORD };
         let sink = Sink::start(mark).await;
         for (cluster, addr) in [(AUDIT, sink.addr()), (AUDIT_GRPC, sink.addr()), ("demo_grpc", grpc)] {
             row.bootstrap.point(cluster, addr);

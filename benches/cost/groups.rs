@@ -70,6 +70,7 @@ fn recorded(requests: Requests) -> Vec<Row> {
     let mut rows = vec![Row::no_filter(requests), Row::do_nothing(requests), Row::audit("", requests, &usual)];
     rows.push(Row::lean("", requests, &usual));
     rows.push(Row::audit(", hmac", requests, &audit::hmac()));
+    rows.extend(Row::other_build(requests, &usual));
     rows
 }
 

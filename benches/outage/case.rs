@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::common::audit::{self, USER_HEADER};
 use super::common::bootstrap::{self, AUDIT};
-use super::common::requests::{Requests, Traffic};
+use super::common::requests::{RECORD, Requests, Traffic};
 use super::common::support::bootstrap::Bootstrap;
 use super::common::support::sink::{Answer, Sink as Scripted};
 use super::common::{artefacts, sink::Sink};
@@ -54,7 +54,7 @@ impl Clusters {
     pub async fn start() -> Self {
         let hung = Scripted::start().await;
         hung.answer_all(Some(Answer::Hang));
-        Self { up: Sink::start(TRAFFIC.event()).await, down: Scripted::start_down(), hung }
+        Self { up: Sink::start(RECORD).await, down: Scripted::start_down(), hung }
     }
 
     /// The Envoy of a case. Its upstream is Envoy itself.

@@ -43,6 +43,16 @@ pub fn crashing_wasm() -> &'static Path {
     PATH.get_or_init(|| root().join(last_line_of("wasm-build.sh", &["--crashing"])))
 }
 
+/// Another filter of the workspace, built by its package's name.
+pub fn built(package: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in the target directory");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo.current_dir(root()).args(["build", "--quiet", "--locked", "--release"]);
+    cargo.args(["--package", package, "--target", "wasm32-wasip1", "--target-dir"]).arg(directory);
+    assert!(cargo.status().unwrap().success(), "{package} cannot be built");
+    directory.join(format!("wasm32-wasip1/release/{}.wasm", package.replace('-', "_")))
+}
+
 /// The directory of the Python packages in `tests/requirements.txt`.
 pub fn python_packages() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
