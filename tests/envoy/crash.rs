@@ -15,7 +15,7 @@ const HEADER: &str = "x-audit-crash-for-tests";
 
 /// Everything below `/audited` is recorded, and what is tracked; four records fill a batch. A VM that has crashed is
 /// loaded anew by almost any request.
-fn bootstrap(max_delay: &str) -> Bootstrap {
+pub fn bootstrap(max_delay: &str) -> Bootstrap {
     let plugin = json!({
         "audit_cluster": {"timeout": "1s"},
         "batch": {"max_records": 4, "max_delay": max_delay},
@@ -41,13 +41,13 @@ async fn hanging(max_delay: &str, concurrency: usize) -> Mesh {
 }
 
 /// Makes records with these names.
-async fn record(mesh: &Mesh, names: &[String]) {
+pub async fn record(mesh: &Mesh, names: &[String]) {
     for name in names {
         assert_eq!(mesh.get(&format!("/audited/{name}"), &[]).await.status, 200);
     }
 }
 
-fn names(prefix: &str, count: usize) -> Vec<String> {
+pub fn names(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|index| format!("{prefix}-{index}")).collect()
 }
 
@@ -56,7 +56,7 @@ async fn reloads(mesh: &Mesh) -> u64 {
 }
 
 /// Traps a VM of the listener's in this callback, and waits until another one is in its place.
-async fn crash(mesh: &Mesh, callback: &str) {
+pub async fn crash(mesh: &Mesh, callback: &str) {
     let before = reloads(mesh).await;
     let status = mesh.get("/", &[(HEADER, callback)]).await.status;
     assert_eq!(status, if callback == "log" { 200 } else { 503 });
@@ -70,7 +70,7 @@ async fn crash(mesh: &Mesh, callback: &str) {
 }
 
 /// The audit cluster has recovered, and everything is delivered; yields the statistics then.
-async fn delivered(mesh: &Mesh, expected: &[Record], names: &[String]) -> BTreeMap<String, u64> {
+pub async fn delivered(mesh: &Mesh, expected: &[Record], names: &[String]) -> BTreeMap<String, u64> {
     let arrived = |stored: &[Record]| {
         let uids: BTreeSet<String> = stored.iter().map(Record::uid).collect();
         expected.iter().all(|record| uids.contains(&record.uid())) && named(stored).is_superset(&of(names))

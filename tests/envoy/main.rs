@@ -25,6 +25,7 @@ mod delivery;
 mod dialects;
 mod endings;
 mod examples;
+mod forged;
 mod gateway;
 mod hostile;
 mod http3;

@@ -9,6 +9,7 @@ use crate::crowds;
 use crate::load::{Call, Load};
 use crate::stage::{Held, Stage};
 use crate::support::Mesh;
+use crate::support::intruder::Intruder;
 use crate::support::sink::Answer;
 use crate::updates::Update;
 
@@ -47,6 +48,8 @@ pub enum Fault {
     Crashed,
     /// The same while nothing listens where the audit cluster was.
     CrashedInOutage,
+    /// The same, and another plugin has changed a byte in every batch that the filter keeps in shared data.
+    Forged,
     /// A client sends many requests whose record is required, and never their bodies.
     SlowRequests,
     /// A client requests many large bodies that are read for the user, and fetches none of them.
@@ -122,6 +125,13 @@ impl Fault {
                 crash(stage, span / 2).await;
                 stage.mesh.sink.up().await;
             }
+            Self::Forged => {
+                stage.mesh.sink.down().await;
+                sleep(span / 2).await;
+                forge(&stage.mesh).await;
+                crash(stage, span / 2).await;
+                stage.mesh.sink.up().await;
+            }
             Self::None | Self::Refuses(..) | Self::Fails(..) => sleep(span).await,
         }
         Vec::new()
@@ -143,6 +153,13 @@ async fn update(stage: &Stage, load: &Load, span: Duration) {
     listeners.update(&json!({"service": "updated"}));
     sleep(span).await;
     load.redirect(stage.mesh.envoy.listener("http").await);
+}
+
+async fn forge(mesh: &Mesh) {
+    let intruder = Intruder(mesh);
+    for batch in intruder.batches().await {
+        intruder.damage(&batch).await;
+    }
 }
 
 /// Traps, and waits until the load has made Envoy build the VM anew.

@@ -42,6 +42,8 @@ pub enum Law {
     Reloading,
     /// The fault was felt: batches of a VM that had crashed were sent by another one.
     Recovering,
+    /// The fault was felt: entries in shared data were refused.
+    Distrusting,
     /// Nothing was dropped, and no VM was built anew.
     Holding,
     /// The fault was felt: requests were refused, since there was no place for their record.
@@ -78,6 +80,7 @@ impl Law {
             Self::Recovering => count.recovered > 0,
             Self::Holding => seen.stats.as_ref().is_some_and(is_holding),
             Self::Refusing => seen.stat("requests.refused") > 0,
+            Self::Distrusting => seen.stat("journal.refused") > 0,
             Self::TooLarge => count.nameless > 0,
             Self::Reloading => seen.stats.as_ref().is_some_and(|stats| reloads(stats) >= TRAPS.len() as u64),
         };
@@ -92,6 +95,7 @@ impl Law {
             | Self::Agreed
             | Self::Failing
             | Self::Dropping
+            | Self::Distrusting
             | Self::Reloading
             | Self::Holding
             | Self::Refusing => {

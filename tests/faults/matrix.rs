@@ -30,6 +30,8 @@ const DRAINED: &[Law] = &[Accounted, Conserved, Agreed, NothingLost];
 /// Users of the worker whose VM is gone are refused, and what it counted since its last tick is not in the statistics.
 const CRASHED: &[Law] = &[Accounted, Conserved, Reloading];
 const RECOVERED: &[Law] = &[Accounted, Conserved, Reloading, Failing, Recovering];
+/// What was forged is lost, and said to be.
+const FORGED: &[Law] = &[Accounted, Conserved, Reloading, Failing, Distrusting];
 /// What one client does is not felt by the others.
 const CROWDED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Holding];
 const REFUSED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Holding, Refusing];
@@ -73,6 +75,7 @@ pub fn rows() -> Vec<Row> {
         row("drained, then quit", Fault::Drained, DRAINED),
         row("VM crashed", Fault::Crashed, CRASHED),
         row("VM crashed while down", Fault::CrashedInOutage, RECOVERED),
+        row("forged journal entries", Fault::Forged, FORGED),
         row("killed", Fault::Killed, KILLED),
         row("Istio's kill", Fault::DrainedThenKilled, BOUNDED),
         row("720 slow held requests", Fault::SlowRequests, REFUSED),

@@ -10,6 +10,7 @@ use crate::crowds;
 use crate::fault::Fault;
 use crate::support::bootstrap::Bootstrap;
 use crate::support::ecds::Extension;
+use crate::support::intruder::with_an_intruder;
 use crate::support::lds::Listeners;
 use crate::support::sink::Sink;
 use crate::support::xds::Resources;
@@ -130,6 +131,7 @@ pub fn bootstrap(fault: &Fault) -> Bootstrap {
         Fault::Crashed | Fault::CrashedInOutage | Fault::UpdatedInOutage(Update::AfterCrash) => {
             bootstrap.with(|bootstrap| bootstrap.run(tools::crashing_wasm()))
         }
+        Fault::Forged => with_an_intruder(bootstrap.with(|bootstrap| bootstrap.run(tools::crashing_wasm()))),
         Fault::SlowRequests | Fault::Bodies | Fault::Burst => {
             bootstrap.with_plugin(&crowds::plugin(fault)).with(Bootstrap::await_connections)
         }

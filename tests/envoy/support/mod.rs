@@ -7,6 +7,7 @@ pub mod crowd;
 pub mod ecds;
 pub mod envoy;
 pub mod http3;
+pub mod intruder;
 pub mod lds;
 pub mod ledger;
 pub mod mesh;
