@@ -25,16 +25,30 @@ pub struct Request {
 /// What becomes of the request at one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// The rule decides, if the exchange turns out to be of one of these protocols: HTTP, gRPC.
-    Decides([bool; 2]),
-    /// The rule records what an earlier one does not want, since the request is tracked.
-    Follows,
+    /// The request meets the rule, by what the exchange turns out to be.
+    Met {
+        /// Otherwise than by gRPC.
+        http: Part,
+        /// By gRPC.
+        grpc: Part,
+    },
     /// An earlier rule decides.
     Covered,
     /// Of level none, and an upstream may read the request in another way.
     Ambiguous,
     /// The condition that does not hold, by its key.
     Differs(&'static str),
+}
+
+/// What a rule does for one protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Nothing: an earlier rule decides, or this one is not for it.
+    Unconcerned,
+    /// It decides.
+    Decides,
+    /// It records what an earlier one does not want, since the request is tracked.
+    Follows,
 }
 
 /// One finding for each rule, in their order.
@@ -54,15 +68,20 @@ pub fn findings(policy: &Policy, request: &Request) -> Vec<Finding> {
     };
 
     let candidates: Vec<_> = policy.candidates(&head).collect();
-    let mut seen = [false; 2];
+    let (mut seen_http, mut seen_grpc) = (false, false);
     let finding = |rule: &Rc<Rule>| {
         let Some((_, readings)) = candidates.iter().find(|(candidate, _)| Rc::ptr_eq(candidate, rule)) else {
             return missed(rule, &head);
         };
-        let of = [Protocol::Http, Protocol::Grpc].map(|protocol| readings.has(protocol));
-        let is_new = of.iter().zip(seen).any(|(has, seen)| *has && !seen);
-        seen = [seen[0] || of[0], seen[1] || of[1]];
-        if is_new { Finding::Decides(of) } else { Finding::Follows }
+        let part = |protocol: Protocol, seen: &mut bool| match (readings.has(protocol), *seen) {
+            (false, _) => Part::Unconcerned,
+            (true, true) => Part::Follows,
+            (true, false) => {
+                *seen = true;
+                Part::Decides
+            }
+        };
+        Finding::Met { http: part(Protocol::Http, &mut seen_http), grpc: part(Protocol::Grpc, &mut seen_grpc) }
     };
     policy.iter().map(finding).collect()
 }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use audit_filter::config::Config;
-use audit_filter::recorder::dry_run::{Finding, Request, findings as of_rules};
+use audit_filter::recorder::dry_run::{Finding, Part, Request, findings as of_rules};
 
 /// `POST /v1/x`, or `POST api.example.com/v1/x`.
 #[derive(Clone, Debug)]
@@ -18,17 +18,36 @@ impl FromStr for RequestLine {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (method, rest) = text.split_once(' ').ok_or("must be a method and a path, such as 'POST /v1/x'")?;
-        let rest = rest.strip_prefix("https://").or_else(|| rest.strip_prefix("http://")).unwrap_or(rest);
-        let start = rest.find('/').ok_or("must have a path that starts with /")?;
-        let (authority, target) = rest.split_at(start);
-        Ok(Self { method: method.to_owned(), authority: authority.to_owned(), target: target.to_owned() })
+        let line = |authority: &str, target: &str| Self {
+            method: method.to_owned(),
+            authority: authority.to_owned(),
+            target: target.to_owned(),
+        };
+
+        // RFC 9112, section 3.2: a tunnel has a host alone, and `*` stands for the whole server.
+        let without_scheme = rest.strip_prefix("https://").or_else(|| rest.strip_prefix("http://"));
+        match without_scheme.unwrap_or(rest) {
+            authority if method == "CONNECT" && !authority.contains('/') => Ok(line(authority, "")),
+            rest => match rest.find('/').map(|start| rest.split_at(start)) {
+                Some((authority, target)) => Ok(line(authority, target)),
+                None if rest.ends_with('*') => Ok(line(rest.trim_end_matches('*'), "*")),
+                None if without_scheme.is_some() => Ok(line(rest, "/")),
+                None => Err("must have a path that starts with /".to_owned()),
+            },
+        }
     }
 }
 
 /// Reads `name: value`.
 pub(super) fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or("must be a name and a value, such as 'x-env: prod'")?;
-    Ok((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+    let name = name.trim().to_ascii_lowercase();
+    if name == "host" {
+        return Err(
+            "Envoy has no host header: put the host before the path, as in 'POST api.example.com/v1/x'".to_owned()
+        );
+    }
+    Ok((name, value.trim().to_owned()))
 }
 
 /// A line for each rule. The peer counts as trusted: a request with the track header is tracked.
@@ -45,26 +64,34 @@ pub(super) fn findings(config: &Config, line: &RequestLine, headers: &[(String, 
         tracked: headers.iter().any(|(name, value)| name == track && value == "true"),
     };
     let policy = &config.recorder.policy;
-    let lines = policy.iter().zip(of_rules(policy, &request));
-    let mut lines: Vec<String> =
-        lines.map(|(rule, finding)| format!("{}: {}", rule.name, text(finding, rule.recorded))).collect();
-    if !lines.iter().any(|line| line.contains(DECIDES)) {
-        lines.push("no rule matches: it is not recorded".to_owned());
-    }
-    lines
+    let found = of_rules(policy, &request);
+    let is_met = found.iter().any(|finding| matches!(finding, Finding::Met { .. }));
+    let lines =
+        policy.iter().zip(found).map(|(rule, finding)| format!("{}: {}", rule.name, text(finding, rule.recorded)));
+    let unmet = (!is_met).then(|| "no rule matches: it is not recorded".to_owned());
+    lines.chain(unmet).collect()
 }
 
-const DECIDES: &str = ": decides";
-
 fn text(finding: Finding, is_recorded: bool) -> String {
-    let becomes = if is_recorded { "it is recorded, if the rule wants its end" } else { "it is not recorded" };
     match finding {
-        Finding::Decides([true, true]) => format!("decides: {becomes}"),
-        Finding::Decides([_, true]) => format!("decides if it is a gRPC call: {becomes}"),
-        Finding::Decides(_) => format!("decides if it is no gRPC call: {becomes}"),
-        Finding::Follows => "records what the rules before do not want, since the request is tracked".to_owned(),
+        Finding::Met { http, grpc } if http == grpc => part(http, "", is_recorded),
+        Finding::Met { http, grpc } => {
+            let concerned = [(http, " if it is no gRPC call"), (grpc, " if it is a gRPC call")];
+            let concerned = concerned.into_iter().filter(|(of, _)| *of != Part::Unconcerned);
+            let parts: Vec<String> = concerned.map(|(of, condition)| part(of, condition, is_recorded)).collect();
+            parts.join("; ")
+        }
         Finding::Covered => "does not matter: an earlier rule decides".to_owned(),
         Finding::Ambiguous => "does not match: an upstream may read the path or host in another way".to_owned(),
         Finding::Differs(key) => format!("does not match: {key}"),
+    }
+}
+
+fn part(of: Part, condition: &str, is_recorded: bool) -> String {
+    let becomes = if is_recorded { "it is recorded, if the rule wants its end" } else { "it is not recorded" };
+    match of {
+        Part::Decides => format!("decides{condition}: {becomes}"),
+        Part::Follows => format!("records{condition} what the rules before do not want, since the request is tracked"),
+        Part::Unconcerned => "does not matter".to_owned(),
     }
 }
