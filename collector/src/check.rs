@@ -1,12 +1,14 @@
 //! The command `check-config`: what the filter would say of a configuration, by the filter's own parser, before it is
 //! delivered. Istio and Envoy Gateway take any configuration, and their proxies refuse it later.
 
+mod configuration;
 mod explain;
 mod hops;
 mod lints;
 mod manifest;
 mod report;
 mod request;
+mod scalar;
 mod yaml;
 
 use std::fs;
@@ -142,6 +144,9 @@ fn check(file: &Path, plugin: &Plugin, flags: &Flags, hops: &mut Hops, report: &
     let add = |report: &mut Report, line: usize, severity: Severity, text: &str| {
         report.add(&Finding { file, line, plugin: Some(&plugin.name), severity, text })
     };
+    if let Some((line, sentence)) = &plugin.refused {
+        add(report, *line, Severity::Error, sentence)?;
+    }
     let environment = |name: &str| value_of(plugin.variables.as_ref(), name);
     match config::parse(&plugin.configuration.bytes(), &environment) {
         Err(error) => {

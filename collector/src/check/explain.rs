@@ -3,7 +3,7 @@
 use audit_filter::config::DEFAULTS;
 use serde_json::{Map, Value, json};
 
-use super::manifest::Configuration;
+use super::configuration::Configuration;
 
 /// Defaults of a rule.
 fn of_rule() -> Value {

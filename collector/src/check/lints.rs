@@ -1,5 +1,7 @@
 //! What goes wrong on a platform though each part of the manifest is legal: one sentence each, with its line.
 
+use std::rc::Rc;
+
 use serde_json::Value;
 
 use super::manifest::{Platform, Plugin};
@@ -22,7 +24,7 @@ pub(super) fn of(plugin: &Plugin) -> Vec<Lint> {
 const UNAUDITED: &str = "lets requests pass unaudited, with their control headers, when the filter fails";
 
 fn of_envoy(config: &Node) -> Vec<Lint> {
-    if let Some(open) = config.either(["fail_open", "failOpen"]).filter(|node| node.to_json() == true) {
+    if let Some(open) = config.either(["fail_open", "failOpen"]).filter(|node| node.is_true()) {
         return vec![(open.line, format!("fail_open: true {UNAUDITED}"))];
     }
     match config.either(["failure_policy", "failurePolicy"]) {
@@ -54,15 +56,8 @@ fn of_istio(plugin: &Plugin) -> Vec<Lint> {
                 .to_owned(),
         ),
     }
-    let modes: Vec<Option<&str>> = spec
-        .get("match")
-        .map_or(&[][..], |list| list.items())
-        .iter()
-        .map(|entry| entry.get("mode").and_then(|mode| mode.text()))
-        .collect();
-    let is_narrow = |mode: &Option<&str>| matches!(mode, Some("SERVER" | "CLIENT"));
-    let is_waypoint = spec.get("targetRefs").is_some() || spec.get("targetRef").is_some();
-    if !is_waypoint && (modes.is_empty() || !modes.iter().all(is_narrow)) {
+    let place = Place::of(spec);
+    if place == Place::Anywhere {
         add(
             spec.line,
             "match: without mode SERVER (sidecars) or CLIENT (gateways) the filter is also on the way out of each \
@@ -79,7 +74,7 @@ fn of_istio(plugin: &Plugin) -> Vec<Lint> {
         );
     }
     cluster_of_istio(plugin, &mut add);
-    trust_of_istio(plugin, is_waypoint, &mut add);
+    trust_of_istio(plugin, place, &mut add);
     lints
 }
 
@@ -96,31 +91,72 @@ fn cluster_of_istio(plugin: &Plugin, add: &mut impl FnMut(usize, String)) {
     }
 }
 
-fn trust_of_istio(plugin: &Plugin, is_waypoint: bool, add: &mut impl FnMut(usize, String)) {
+fn trust_of_istio(plugin: &Plugin, place: Place, add: &mut impl FnMut(usize, String)) {
     let configuration = plugin.configuration.value();
-    let line = plugin.configuration.line_of("trust");
-    let list = |key: &str| configuration.get("trust")?.get(key)?.as_array();
-    let has = |key: &str| list(key).is_some_and(|list| !list.is_empty());
-    if is_waypoint && !has("filter_state") {
-        add(
-            line,
+    let has = |key: &str| {
+        let list = configuration.get("trust").and_then(|trust| trust.get(key)?.as_array());
+        list.is_some_and(|list| !list.is_empty())
+    };
+
+    let sentence = match place {
+        Place::Waypoint if !has("filter_state") => {
             "trust: a waypoint sees no address and no certificate of the client: name principals in \
              trust.filter_state, in io.istio.peer_principal"
-                .to_owned(),
-        );
-    } else if !is_waypoint && !has("uri_sans") && !has("filter_state") {
-        add(
-            line,
+        }
+        Place::Gateway if !["filter_state", "uri_sans", "cidrs"].into_iter().any(has) => {
+            "trust: if this Gateway is a waypoint, it sees no address and no certificate of the client: name principals \
+             in trust.filter_state, in io.istio.peer_principal"
+        }
+        Place::Sidecars | Place::Anywhere if !has("uri_sans") && !has("filter_state") => {
             "trust: behind a gateway Istio's sidecars take the address from x-forwarded-for, so that no network is \
              trusted: name certificates in trust.uri_sans"
-                .to_owned(),
-        );
+        }
+        _ => return,
+    };
+    add(plugin.configuration.line_of("trust"), sentence.to_owned());
+}
+
+/// The proxies that get a plugin of Istio, as far as its manifest says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// By `targetRefs` of a Service or of a class: these have waypoints alone.
+    Waypoint,
+    /// By `targetRefs` of a Gateway: an ingress, or a waypoint.
+    Gateway,
+    /// In each direction in which gateways call: `CLIENT`.
+    Ingress,
+    /// On the way in.
+    Sidecars,
+    Anywhere,
+}
+
+impl Place {
+    fn of(spec: &Node) -> Self {
+        let many = spec.get("targetRefs").map_or(&[][..], |list| list.items());
+        let targets: Vec<&Rc<Node>> = many.iter().chain(spec.get("targetRef")).collect();
+        if !targets.is_empty() {
+            let kind = |target: &&Rc<Node>| target.get("kind").and_then(|kind| kind.text()) == Some("Gateway");
+            return if targets.iter().any(kind) { Self::Gateway } else { Self::Waypoint };
+        }
+
+        let entries = spec.get("match").map_or(&[][..], |list| list.items());
+        let are_all = |mode: &str| {
+            let is_it = |entry: &Rc<Node>| entry.get("mode").and_then(|node| node.text()) == Some(mode);
+            !entries.is_empty() && entries.iter().all(is_it)
+        };
+        if are_all("SERVER") {
+            Self::Sidecars
+        } else if are_all("CLIENT") {
+            Self::Ingress
+        } else {
+            Self::Anywhere
+        }
     }
 }
 
 fn of_envoy_gateway(plugin: &Plugin) -> Vec<Lint> {
     let mut lints = Vec::new();
-    if let Some(open) = plugin.spec.get("failOpen").filter(|node| node.to_json() == true) {
+    if let Some(open) = plugin.spec.get("failOpen").filter(|node| node.is_true()) {
         lints.push((open.line, format!("failOpen: true {UNAUDITED}")));
     }
     let configuration = plugin.configuration.value();

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use serde_json::Value;
 
-use super::yaml::{BOM, Node};
+use super::configuration::{Configuration, of_any};
+use super::yaml::{Node, Reader};
 
 /// Who delivers a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,43 +25,12 @@ pub(super) struct Plugin {
     pub(super) name: String,
     pub(super) platform: Platform,
     pub(super) configuration: Configuration,
+    /// Why the proxy refuses it before it reaches the filter: line and sentence.
+    pub(super) refused: Option<(usize, String)>,
     /// Variables of the VM's environment; `None`: any may be set.
     pub(super) variables: Option<BTreeMap<String, String>>,
     /// The part of the manifest that is about the plugin.
     pub(super) spec: Rc<Node>,
-}
-
-#[derive(Debug)]
-pub(super) enum Configuration {
-    Yaml(Rc<Node>),
-    /// JSON in a text, which begins in this line.
-    Text(String, usize),
-}
-
-impl Configuration {
-    /// As the filter gets it.
-    pub(super) fn bytes(&self) -> Vec<u8> {
-        match self {
-            Self::Yaml(node) => node.to_json().to_string().into_bytes(),
-            Self::Text(text, _) => text.clone().into_bytes(),
-        }
-    }
-
-    /// As JSON; null where a text is none.
-    pub(super) fn value(&self) -> Value {
-        match self {
-            Self::Yaml(node) => node.to_json(),
-            Self::Text(text, _) => serde_json::from_str(text.trim_start_matches(BOM)).unwrap_or_default(),
-        }
-    }
-
-    /// The line of what stands at a path.
-    pub(super) fn line_of(&self, path: &str) -> usize {
-        match self {
-            Self::Yaml(node) => node.line_of(path),
-            Self::Text(_, line) => *line,
-        }
-    }
 }
 
 /// What stands in for a value that only the running proxy has: long enough for a key.
@@ -88,11 +58,13 @@ pub(super) fn plugins(document: &Rc<Node>) -> Vec<Plugin> {
         "" if is_own_alone(document) => vec![Plugin {
             name: "configuration".to_owned(),
             platform: Platform::Plain,
-            configuration: Configuration::Yaml(Rc::clone(document)),
+            configuration: Configuration::Yaml(Rc::clone(document), Reader::Kubernetes),
+            refused: None,
             variables: None,
             spec: Rc::clone(document),
         }],
-        _ => of_envoy(document),
+        "" => of_envoy(document, Reader::Envoy),
+        _ => of_envoy(document, Reader::Kubernetes),
     }
 }
 
@@ -116,8 +88,8 @@ fn is_own_image(address: Option<&Node>) -> bool {
 /// What is given, or nothing for a plugin of ours without a configuration.
 fn given(configuration: Option<&Rc<Node>>, is_ours: bool, line: usize) -> Option<Configuration> {
     match configuration {
-        Some(node) if is_ours || is_own(node) => Some(Configuration::Yaml(Rc::clone(node))),
-        None if is_ours => Some(Configuration::Text(String::new(), line)),
+        Some(node) if is_ours || is_own(node) => Some(Configuration::Yaml(Rc::clone(node), Reader::Kubernetes)),
+        None if is_ours => Some(Configuration::empty(line)),
         _ => None,
     }
 }
@@ -135,7 +107,7 @@ fn of_istio(document: &Rc<Node>, path: &[&str], name: String) -> Vec<Plugin> {
     let is_ours = is_own_image(wasm.get("url").map(Rc::as_ref));
     let Some(configuration) = given(wasm.get("pluginConfig"), is_ours, wasm.line) else { return Vec::new() };
     let spec = document.get("spec").cloned().unwrap_or(wasm);
-    vec![Plugin { name, platform: Platform::Istio, configuration, variables, spec }]
+    vec![Plugin { name, platform: Platform::Istio, configuration, refused: None, variables, spec }]
 }
 
 fn of_envoy_gateway(document: &Node, policy: &str) -> Vec<Plugin> {
@@ -154,6 +126,7 @@ fn of_envoy_gateway(document: &Node, policy: &str) -> Vec<Plugin> {
             name,
             platform: Platform::EnvoyGateway,
             configuration,
+            refused: None,
             variables: Some(variables.collect()),
             spec: Rc::clone(extension),
         })
@@ -162,11 +135,11 @@ fn of_envoy_gateway(document: &Node, policy: &str) -> Vec<Plugin> {
 }
 
 /// Envoy's own form, wherever it stands: in a bootstrap, a listener, an ECDS resource or an EnvoyFilter.
-fn of_envoy(node: &Rc<Node>) -> Vec<Plugin> {
+fn of_envoy(node: &Rc<Node>, reader: Reader) -> Vec<Plugin> {
     let Some(filter) = filter_of_envoy(node) else {
-        return node.children().into_iter().flat_map(of_envoy).collect();
+        return node.children().into_iter().flat_map(|child| of_envoy(child, reader)).collect();
     };
-    filter.get("config").and_then(of_plugin_config).into_iter().collect()
+    filter.get("config").and_then(|config| of_plugin_config(config, reader)).into_iter().collect()
 }
 
 /// The filter's message; in a `TypedStruct` it is in `value`, and `type_url` names it.
@@ -176,21 +149,16 @@ fn filter_of_envoy(node: &Rc<Node>) -> Option<&Rc<Node>> {
     is_wasm("@type").or_else(|| is_wasm("type_url")?.get("value"))
 }
 
-fn of_plugin_config(config: &Rc<Node>) -> Option<Plugin> {
-    let configuration = config.get("configuration")?;
-    let value = configuration.get("value").unwrap_or(configuration);
-    let configuration = match value.text() {
-        Some(text) => Configuration::Text(text.to_owned(), value.line),
-        None => Configuration::Yaml(Rc::clone(value)),
-    };
-    let is_own = match &configuration {
-        Configuration::Yaml(node) => is_own(node),
-        Configuration::Text(text, _) => text.contains("audit_cluster"),
-    };
+fn of_plugin_config(config: &Rc<Node>, reader: Reader) -> Option<Plugin> {
+    let (configuration, refused) = of_any(config.get("configuration")?, reader);
+    if !configuration.has_any(&OWN_KEYS) {
+        return None;
+    }
+
     let text = |key: &str| config.get(key).and_then(|value| value.text());
     let name = text("name").or(text("root_id")).or(text("rootId")).unwrap_or("wasm").to_owned();
     let variables = Some(variables_of_envoy(config));
-    is_own.then(|| Plugin { name, platform: Platform::Envoy, configuration, variables, spec: Rc::clone(config) })
+    Some(Plugin { name, platform: Platform::Envoy, configuration, refused, variables, spec: Rc::clone(config) })
 }
 
 fn variables_of_envoy(config: &Node) -> BTreeMap<String, String> {
@@ -199,7 +167,7 @@ fn variables_of_envoy(config: &Node) -> BTreeMap<String, String> {
     let host = below(HOST_ENV_KEYS).map_or(&[][..], |keys| keys.items());
     let mut variables: BTreeMap<String, String> =
         host.iter().filter_map(|key| Some((key.text()?.to_owned(), PLACEHOLDER.to_owned()))).collect();
-    if let Some(Value::Object(given)) = below(KEY_VALUES).map(|node| node.to_json()) {
+    if let Some(Value::Object(given)) = below(KEY_VALUES).map(|node| node.to_json(Reader::Envoy)) {
         variables.extend(given.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))));
     }
     variables

@@ -6,8 +6,10 @@ use std::rc::Rc;
 
 use serde_json::{Map, Number, Value};
 use yaml_rust2::Event;
-use yaml_rust2::parser::{Parser, Tag};
+use yaml_rust2::parser::Parser;
 use yaml_rust2::scanner::{Marker, TScalarStyle};
+
+use super::scalar::scalar;
 
 /// May stand before a text.
 pub(super) const BOM: char = '\u{feff}';
@@ -20,15 +22,26 @@ const MAX_NODES: usize = 1_000_000;
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) line: usize,
+    /// A text that stands from the next line on, line by line: `|`.
+    pub(super) is_block: bool,
     pub(super) kind: Kind,
 }
 
 #[derive(Debug)]
 pub(super) enum Kind {
     Scalar(Value),
+    /// What Kubernetes reads as a number, and Envoy as text.
+    NumberOrText(Number, String),
     List(Vec<Rc<Node>>),
     /// In the order of the text. The line is that of the key.
     Map(Vec<(String, usize, Rc<Node>)>),
+}
+
+/// Who reads a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    Kubernetes,
+    Envoy,
 }
 
 /// Why a text is no YAML that can be checked, and in which line.
@@ -45,6 +58,10 @@ impl YamlError {
 }
 
 impl Node {
+    fn new(line: usize, kind: Kind) -> Rc<Self> {
+        Rc::new(Self { line, is_block: false, kind })
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<&Rc<Self>> {
         let Kind::Map(entries) = &self.kind else { return None };
         entries.iter().find(|(name, ..)| name == key).map(|(.., value)| value)
@@ -72,19 +89,25 @@ impl Node {
     /// The values right below.
     pub(super) fn children(&self) -> Vec<&Rc<Self>> {
         match &self.kind {
-            Kind::Scalar(_) => Vec::new(),
+            Kind::Scalar(_) | Kind::NumberOrText(..) => Vec::new(),
             Kind::List(items) => items.iter().collect(),
             Kind::Map(entries) => entries.iter().map(|(.., value)| value).collect(),
         }
     }
 
+    pub(super) fn is_true(&self) -> bool {
+        matches!(self.kind, Kind::Scalar(Value::Bool(true)))
+    }
+
     /// As JSON.
-    pub(super) fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self, reader: Reader) -> Value {
         match &self.kind {
             Kind::Scalar(value) => value.clone(),
-            Kind::List(items) => items.iter().map(|item| item.to_json()).collect(),
+            Kind::NumberOrText(number, _) if reader == Reader::Kubernetes => Value::Number(number.clone()),
+            Kind::NumberOrText(_, text) => Value::String(text.clone()),
+            Kind::List(items) => items.iter().map(|item| item.to_json(reader)).collect(),
             Kind::Map(entries) => {
-                let entries = entries.iter().map(|(key, _, value)| (key.clone(), value.to_json()));
+                let entries = entries.iter().map(|(key, _, value)| (key.clone(), value.to_json(reader)));
                 Value::Object(entries.collect::<Map<_, _>>())
             }
         }
@@ -104,7 +127,7 @@ impl Node {
     /// Follows the first part of a path: the node, its line, and what is left. A key may have dots in it.
     fn step<'p>(&self, path: &'p str) -> Option<(&Self, usize, &'p str)> {
         match &self.kind {
-            Kind::Scalar(_) => None,
+            Kind::Scalar(_) | Kind::NumberOrText(..) => None,
             Kind::List(items) => {
                 let (index, rest) = path.strip_prefix('[')?.split_once(']')?;
                 let item = items.get(index.parse::<usize>().ok()?)?;
@@ -143,7 +166,7 @@ enum Open {
 type Sized = (Rc<Node>, usize);
 
 #[derive(Default)]
-struct Reader {
+struct Builder {
     open: Vec<Open>,
     anchors: HashMap<usize, Sized>,
     documents: Vec<Rc<Node>>,
@@ -154,17 +177,17 @@ struct Reader {
 /// All documents of a text; empty ones are left out.
 pub(super) fn read(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
     let mut parser = Parser::new_from_str(text.trim_start_matches(BOM));
-    let mut reader = Reader::default();
+    let mut builder = Builder::default();
     loop {
         let (event, mark) = parser.next_token().map_err(|error| YamlError::new(error.marker().line(), error.info()))?;
         match event {
-            Event::StreamEnd => return Ok(reader.documents),
-            event => reader.take(event, mark)?,
+            Event::StreamEnd => return Ok(builder.documents),
+            event => builder.take(event, mark)?,
         }
     }
 }
 
-impl Reader {
+impl Builder {
     fn take(&mut self, event: Event, mark: Marker) -> Result<(), YamlError> {
         let line = mark.line();
         if self.open.len() > MAX_DEPTH {
@@ -173,7 +196,14 @@ impl Reader {
         match event {
             Event::DocumentStart => self.anchors.clear(),
             Event::Scalar(text, style, anchor, tag) => {
-                let node = Node { line, kind: Kind::Scalar(scalar(text, style, tag.as_ref())) };
+                let is_block = style == TScalarStyle::Literal;
+                // A key is what is written.
+                let kind = if self.awaits_key() {
+                    Kind::Scalar(Value::String(text))
+                } else {
+                    scalar(text, style, tag.as_ref())
+                };
+                let node = Node { line, is_block, kind };
                 self.put((Rc::new(node), 1), anchor, line)?;
             }
             Event::Alias(anchor) => {
@@ -193,17 +223,21 @@ impl Reader {
         Ok(())
     }
 
+    fn awaits_key(&self) -> bool {
+        matches!(self.open.last(), Some(Open::Map { key: None, .. }))
+    }
+
     fn close(&mut self, end: usize) -> Result<(), YamlError> {
         match self.open.pop() {
             Some(Open::List { line, anchor, items, nodes }) => {
-                self.put((Rc::new(Node { line, kind: Kind::List(items) }), nodes), anchor, end)
+                self.put((Node::new(line, Kind::List(items)), nodes), anchor, end)
             }
             Some(Open::Map { line, anchor, entries, nodes, .. }) => {
                 let entries = merged(entries);
                 if let Some((key, at)) = repeated(&entries) {
                     return Err(YamlError::new(at, format!("the key {key} stands twice")));
                 }
-                self.put((Rc::new(Node { line, kind: Kind::Map(entries) }), nodes), anchor, end)
+                self.put((Node::new(line, Kind::Map(entries)), nodes), anchor, end)
             }
             None => Ok(()),
         }
@@ -245,6 +279,7 @@ fn key_of(node: &Node) -> Result<String, YamlError> {
     match &node.kind {
         Kind::Scalar(Value::String(text)) => Ok(text.clone()),
         Kind::Scalar(value) => Ok(value.to_string()),
+        Kind::NumberOrText(_, text) => Ok(text.clone()),
         Kind::List(_) | Kind::Map(_) => Err(YamlError::new(node.line, "a key must be a text")),
     }
 }
@@ -275,30 +310,6 @@ fn repeated(entries: &[(String, usize, Rc<Node>)]) -> Option<(&str, usize)> {
     entries.iter().find(|(key, ..)| !seen.insert(key)).map(|(key, line, _)| (key.as_str(), *line))
 }
 
-/// A plain scalar as Envoy and Kubernetes read it: what is quoted, or tagged `!!str`, is text.
-fn scalar(text: String, style: TScalarStyle, tag: Option<&Tag>) -> Value {
-    let is_text = tag.is_some_and(|tag| tag.suffix == "str");
-    if style != TScalarStyle::Plain || is_text {
-        return Value::String(text);
-    }
-    match text.as_str() {
-        "" | "~" | "null" | "Null" | "NULL" => Value::Null,
-        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Value::Bool(true),
-        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Value::Bool(false),
-        _ => number(&text).map_or(Value::String(text), Value::Number),
-    }
-}
-
-fn number(text: &str) -> Option<Number> {
-    let is_decimal = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());
-    if !(is_decimal && has_digit) {
-        return None;
-    }
-    let integer = text.parse::<i64>().map(Number::from).or_else(|_| text.parse::<u64>().map(Number::from));
-    integer.ok().or_else(|| Number::from_f64(text.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -316,15 +327,6 @@ mod tests {
     }
 
     #[test]
-    fn scalars_are_read_as_kubernetes_does() {
-        let text = "{a: 1, b: '1', c: yes, d: ~, e: 1.5, f: 1s, g: -3, h: !!str 7, i: 18446744073709551615, j: .e}";
-        let expected = json!({
-            "a": 1, "b": "1", "c": true, "d": null, "e": 1.5, "f": "1s", "g": -3, "h": "7", "i": u64::MAX, "j": ".e",
-        });
-        assert_eq!(one(text).to_json(), expected);
-    }
-
-    #[test]
     fn a_path_has_the_line_of_its_deepest_part() {
         let node = one("a:\n  b.c:\n  - x\n  - d:\n      e: 1\n");
         for (path, line) in [("a", 1), ("a.b.c", 2), ("a.b.c[1]", 4), ("a.b.c[1].d.e", 5), ("a.b.c[7]", 2), ("z", 1)] {
@@ -336,7 +338,7 @@ mod tests {
     fn anchors_and_merges_are_written_out() {
         let text = "base: &b {x: 1, y: 2}\nuse: {<<: *b, y: 3}\nagain: *b\n";
         assert_eq!(
-            one(text).to_json(),
+            one(text).to_json(Reader::Kubernetes),
             json!({"base": {"x": 1, "y": 2}, "use": {"y": 3, "x": 1}, "again": {"x": 1, "y": 2}})
         );
     }

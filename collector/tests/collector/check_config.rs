@@ -230,7 +230,7 @@ fn traps_of_a_platform_are_warnings() {
         ("phase: AUTHN", "phase: STATS", 6, "phase: without AUTHN"),
         ("outbound|4318||collector.audit.svc.cluster.local", "audit", 15, "audit_cluster.cluster: Istio's proxies"),
         ("    trust: {uri_sans: [spiffe://cluster.local/ns/edge/sa/gateway]}\n", "", 14, "trust: behind a gateway"),
-        ("  match: [{mode: SERVER}]\n", "  targetRefs: [{kind: Gateway, name: w}]\n", 17, "trust: a waypoint"),
+        ("  match: [{mode: SERVER}]\n", "  targetRefs: [{kind: Service, name: w}]\n", 17, "trust: a waypoint"),
     ] {
         assert_plugin_with((from, to), line, ("warning", 0), warning);
     }
@@ -360,6 +360,120 @@ fn a_dry_run_knows_urls_and_that_the_filter_is_off() {
     let text = "audit_cluster: {cluster: a}\nrules: [{name: v1, match: {hosts: [a.com], path: {prefix: /v1/}}}]\n";
     let (_, out) = check(text, &["--request", "GET https://a.com/v1/x"]);
     assert!(out.contains("v1: decides"), "{out}");
+    let root = "audit_cluster: {cluster: a}\nrules: [{name: r, match: {path: {exact: /}, hosts: [a.com]}}]\n";
+    let (_, out) = check(root, &["--request", "GET https://a.com"]);
+    assert!(out.contains("r: decides"), "{out}");
     let (_, out) = check(&format!("enabled: false\n{text}"), &["--request", "GET a.com/v1/x"]);
     assert!(out.contains("nothing is recorded") && !out.contains("decides"), "{out}");
+}
+
+#[test]
+fn a_dry_run_knows_targets_without_a_path_and_names_host_where_it_belongs() {
+    let text = "audit_cluster: {cluster: a}\nrules: [{name: r, match: {hosts: ['a.com']}}]\n";
+    for request in ["CONNECT a.com:443", "OPTIONS a.com*", "GET a.com:8080/"] {
+        let (code, out) = check(text, &["--request", request]);
+        assert!(code == Some(0) && out.contains("r: decides"), "{request}: {out}");
+    }
+    for arguments in [["--request", "GET a.com"].as_slice(), &["--request", "GET /", "--header", "Host: a.com"]] {
+        assert_eq!(check(text, arguments).0, Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_dry_run_says_for_which_protocol_a_rule_decides_and_for_which_it_follows() {
+    let text = "
+audit_cluster: {cluster: a}
+rules:
+- {name: calls, match: {protocol: grpc}, record_on: [failure]}
+- {name: rest, match: {tracked: true}}
+- {name: none}
+";
+    let expected = "calls: decides if it is a gRPC call: it is recorded, if the rule wants its end
+  rest: decides if it is no gRPC call: it is recorded, if the rule wants its end; records if it is a gRPC call what the \
+                    rules before do not want, since the request is tracked
+  none: does not matter: an earlier rule decides
+";
+    let (_, out) = check(text, &["--request", "POST /a.B/C", "--header", "x-session-track: true"]);
+    assert!(out.contains(expected), "{out}");
+}
+
+/// Envoy's filter with this `configuration`, in line 5.
+fn configured(configuration: &str) -> String {
+    format!(
+        "typed_config:
+  '@type': type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm
+  config:
+    failure_policy: FAIL_RELOAD
+    configuration: {configuration}
+"
+    )
+}
+
+#[test]
+fn a_configuration_that_envoy_refuses_is_an_error_at_its_line() {
+    const TYPE: &str = "type.googleapis.com/google.protobuf";
+    let json = r#"{"audit_cluster": {"cluster": "a"}}"#;
+    for (configuration, start) in [
+        (format!("{{'@type': {TYPE}.StringValue, value: {json}}}"), "configuration.value: must be JSON in a text"),
+        (format!("{{'@type': {TYPE}.Struct, value: '{json}'}}"), "configuration.value: must be a mapping"),
+        (format!("{{'@type': {TYPE}.BytesValue, value: '{json}'}}"), "configuration.value: must be a text in base64"),
+        (format!("{{'@type': {TYPE}.Value, value: {json}}}"), "configuration.@type: must be"),
+        (format!("{{value: {json}}}"), "configuration.@type: must be"),
+        (format!("{{'@type': google.protobuf.Struct, value: {json}}}"), "configuration.@type: must be"),
+        (format!("{{'@type': {TYPE}.Struct, audit_cluster: {{cluster: a}}}}"), "configuration: must have an @type"),
+        ("{audit_cluster: {cluster: a}}".to_owned(), "configuration: must have an @type"),
+    ] {
+        let text = configured(&configuration);
+        let errors: Vec<_> = findings(&text).into_iter().filter(|(_, severity, _)| severity == "error").collect();
+        assert!(errors.iter().any(|(line, _, message)| *line == 5 && message.starts_with(start)), "{text}: {errors:?}");
+    }
+    // printf %s '{"audit_cluster": {"cluster": "a"}}' | base64
+    let bytes = "eyJhdWRpdF9jbHVzdGVyIjogeyJjbHVzdGVyIjogImEifX0=";
+    let text = configured(&format!("{{'@type': {TYPE}.BytesValue, value: {bytes}}}"));
+    assert_eq!(check(&text, &[]), (Some(0), "0 errors, 0 warnings\n".to_owned()));
+}
+
+#[test]
+fn a_problem_in_a_block_of_json_has_its_own_line() {
+    let text = configured(
+        "
+      '@type': type.googleapis.com/google.protobuf.StringValue
+      value: |
+        {
+          \"audit_cluster\": {\"cluster\": \"a\"},
+          \"rules\": [
+            {\"name\": \"r\", \"levl\": \"none\"}
+          ]
+        }",
+    );
+    assert_finds(&text, 11, "error", "rules[0].levl: unknown key");
+    let later = text.replacen("value: |\n", "value: |\n\n\n", 1);
+    assert_finds(&later, 13, "error", "rules[0].levl: unknown key");
+    let quoted =
+        configured("{'@type': type.googleapis.com/google.protobuf.StringValue, value: '{\"audit_cluster\": 1}'}");
+    assert_finds(&quoted, 5, "error", "audit_cluster: must be");
+}
+
+#[test]
+fn what_istio_proxies_can_trust_depends_on_where_the_plugin_goes() {
+    let warned = |place: &str, trust: &str| {
+        let text = PLUGIN.replacen("  match: [{mode: SERVER}]\n", place, 1).replacen(
+            "    trust: {uri_sans: [spiffe://cluster.local/ns/edge/sa/gateway]}\n",
+            trust,
+            1,
+        );
+        findings(&text).iter().any(|(_, _, message)| message.starts_with("trust: "))
+    };
+    let certificates = "    trust: {uri_sans: [spiffe://cluster.local/ns/edge/sa/gateway]}\n";
+    let service = "  targetRefs: [{kind: Service, name: s}]\n";
+    for (place, trust, expected) in [
+        ("  match: [{mode: SERVER}]\n", "", true),
+        ("  match: [{mode: SERVER}]\n", certificates, false),
+        ("  match: [{mode: CLIENT}]\n", "", false),
+        (service, certificates, true),
+        ("  targetRefs: [{kind: Gateway, name: g}]\n", "", true),
+        ("  targetRefs: [{kind: Gateway, name: g}]\n", certificates, false),
+    ] {
+        assert_eq!(warned(place, trust), expected, "{place}{trust}");
+    }
 }
