@@ -40,7 +40,11 @@ unsafe impl Sync for Allocator {}
 
 impl Allocator {
     pub(crate) const fn new() -> Self {
-        Self { free: [const { Cell::new(null_mut()) }; CLASSES], rest: Cell::new(null_mut()), rest_bytes: Cell::new(0) }
+        Self {
+            free: [const { Cell::new(null_mut()) }; CLASSES],
+            rest: Cell::new(null_mut()),
+            rest_bytes: Cell::new(0),
+        }
     }
 
     /// The list of pieces of this layout; `None`: it is not for here.
@@ -69,13 +73,20 @@ impl Allocator {
 
     /// What was left of the chunk before waits for somebody who wants just that size.
     fn take_chunk(&self) -> bool {
-        let Ok(layout) = Layout::from_size_align(CHUNK, STEP) else { return false };
+        let Ok(layout) = Layout::from_size_align(CHUNK, STEP) else {
+            return false;
+        };
         // SAFETY: the layout is not empty.
         let chunk = unsafe { System.alloc(layout) };
         if chunk.is_null() {
             return false;
         }
-        if let Some(list) = self.rest_bytes.get().checked_sub(1).and_then(|last| self.free.get(last / STEP)) {
+        if let Some(list) = self
+            .rest_bytes
+            .get()
+            .checked_sub(1)
+            .and_then(|last| self.free.get(last / STEP))
+        {
             // SAFETY: the rest is a multiple of `STEP` bytes of the chunk before, and nobody's.
             unsafe { give(list, self.rest.get()) };
         }
@@ -144,7 +155,9 @@ unsafe impl GlobalAlloc for Allocator {
 
     #[inline(never)]
     unsafe fn realloc(&self, piece: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        let Ok(new) = Layout::from_size_align(new_size, layout.align()) else { return null_mut() };
+        let Ok(new) = Layout::from_size_align(new_size, layout.align()) else {
+            return null_mut();
+        };
         match (self.list(layout), self.list(new)) {
             (Some(old_list), Some(new_list)) if std::ptr::eq(old_list, new_list) => piece,
             // SAFETY: what the caller promises; the system has handed it out.
@@ -175,7 +188,11 @@ mod tests {
             let layout = Layout::from_size_align(size, align).unwrap();
             // SAFETY: the layout is not empty.
             let piece = unsafe { allocator.alloc(layout) };
-            let owned = Self { piece, layout, mark };
+            let owned = Self {
+                piece,
+                layout,
+                mark,
+            };
             owned.fill();
             owned
         }

@@ -16,7 +16,12 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
 /// Copies a whole piece of at least `C` bytes, so many at a time; the last may overlap those before.
 #[inline(always)]
 pub(crate) fn copy_chunks<const C: usize>(to: &mut [u8], from: &[u8]) {
-    for (to, from) in to.as_chunks_mut::<C>().0.iter_mut().zip(from.as_chunks::<C>().0) {
+    for (to, from) in to
+        .as_chunks_mut::<C>()
+        .0
+        .iter_mut()
+        .zip(from.as_chunks::<C>().0)
+    {
         *to = *from;
     }
     if let (Some(to), Some(from)) = (to.last_chunk_mut::<C>(), from.last_chunk::<C>()) {
@@ -28,7 +33,9 @@ pub(crate) fn copy_chunks<const C: usize>(to: &mut [u8], from: &[u8]) {
 /// is too short.
 #[inline(always)]
 pub(crate) fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
-    let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else { return false };
+    let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else {
+        return false;
+    };
     if let Some(to) = to.first_chunk_mut::<N>() {
         *to = *first;
     }

@@ -26,7 +26,9 @@ impl Writer {
         let mut rest = bytes;
         loop {
             rest = self.push_plain(rest);
-            let Some((&byte, tail)) = rest.split_first() else { return };
+            let Some((&byte, tail)) = rest.split_first() else {
+                return;
+            };
             if !byte.is_ascii() {
                 return self.push_chunks(rest);
             }
@@ -54,10 +56,15 @@ impl Writer {
 
     fn push_escaped(&mut self, text: &[u8]) {
         let mut rest = text;
-        while let Some(at) = rest.iter().position(|byte| byte.is_ascii() && !is_plain_byte(*byte)) {
+        while let Some(at) = rest
+            .iter()
+            .position(|byte| byte.is_ascii() && !is_plain_byte(*byte))
+        {
             let (clean, tail) = rest.split_at_checked(at).unwrap_or((rest, b""));
             self.push_bytes(clean);
-            let Some((&special, tail)) = tail.split_first() else { return };
+            let Some((&special, tail)) = tail.split_first() else {
+                return;
+            };
             self.push_escape(special);
             rest = tail;
         }

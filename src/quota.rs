@@ -23,7 +23,11 @@ impl Quota {
     #[must_use]
     pub fn new(limit: usize) -> Rc<Self> {
         let of_connections = (0..SLOTS).map(|_| Cell::new(0)).collect();
-        Rc::new(Self { limit, used: Cell::new(0), of_connections })
+        Rc::new(Self {
+            limit,
+            used: Cell::new(0),
+            of_connections,
+        })
     }
 
     /// A lease of no bytes yet, for an exchange of the connection with this number; of one that has none, with all others
@@ -37,7 +41,12 @@ impl Quota {
     #[must_use]
     pub fn lease_within(self: &Rc<Self>, limit: usize, connection: Option<u64>) -> Lease {
         let slot = usize::try_from(connection.unwrap_or_default() % SLOTS).unwrap_or_default();
-        Lease { quota: Rc::clone(self), limit: limit.min(self.limit), slot, bytes: 0 }
+        Lease {
+            quota: Rc::clone(self),
+            limit: limit.min(self.limit),
+            slot,
+            bytes: 0,
+        }
     }
 
     /// Bytes that are taken.
@@ -80,7 +89,12 @@ impl Lease {
     /// than what one exchange needs allows for one at a time.
     #[must_use]
     pub fn resize(&mut self, bytes: usize) -> bool {
-        let Self { quota, limit, slot, bytes: had } = self;
+        let Self {
+            quota,
+            limit,
+            slot,
+            bytes: had,
+        } = self;
         let others = |used: &Cell<usize>| used.get().saturating_sub(*had);
         let has_room = |used: &Cell<usize>, limit: usize| match others(used) {
             0 => true,
@@ -156,7 +170,11 @@ mod tests {
         assert_eq!((taken(&quota, 1, 1), taken(&quota, 2, 1)), (None, None));
         drop(large);
         let share = taken(&quota, 1, 9).unwrap();
-        assert_eq!((taken(&quota, 1, 1), taken(&quota, 2, 1).is_some()), (None, true), "more than a quarter");
+        assert_eq!(
+            (taken(&quota, 1, 1), taken(&quota, 2, 1).is_some()),
+            (None, true),
+            "more than a quarter"
+        );
         drop(share);
     }
 

@@ -57,17 +57,38 @@ impl Counter {
         (Self::Captured, "audit_filter.records.captured"),
         (Self::Acknowledged, "audit_filter.records.acknowledged"),
         (Self::Rejected, "audit_filter.records.rejected"),
-        (Self::DroppedBufferFull, "audit_filter.records.dropped.buffer_full"),
-        (Self::DroppedTooLarge, "audit_filter.records.dropped.too_large"),
-        (Self::DroppedMaxAttempts, "audit_filter.records.dropped.max_attempts"),
+        (
+            Self::DroppedBufferFull,
+            "audit_filter.records.dropped.buffer_full",
+        ),
+        (
+            Self::DroppedTooLarge,
+            "audit_filter.records.dropped.too_large",
+        ),
+        (
+            Self::DroppedMaxAttempts,
+            "audit_filter.records.dropped.max_attempts",
+        ),
         (Self::DroppedMaxAge, "audit_filter.records.dropped.max_age"),
-        (Self::DroppedVmCrash, "audit_filter.records.dropped.vm_crash"),
-        (Self::DroppedAbandoned, "audit_filter.records.dropped.abandoned"),
+        (
+            Self::DroppedVmCrash,
+            "audit_filter.records.dropped.vm_crash",
+        ),
+        (
+            Self::DroppedAbandoned,
+            "audit_filter.records.dropped.abandoned",
+        ),
         (Self::Excluded, "audit_filter.records.excluded"),
         (Self::Ambiguous, "audit_filter.records.ambiguous"),
-        (Self::SkippedEmptyContext, "audit_filter.records.skipped_empty_context"),
+        (
+            Self::SkippedEmptyContext,
+            "audit_filter.records.skipped_empty_context",
+        ),
         (Self::BatchesDispatched, "audit_filter.batches.dispatched"),
-        (Self::BatchesAcknowledged, "audit_filter.batches.acknowledged"),
+        (
+            Self::BatchesAcknowledged,
+            "audit_filter.batches.acknowledged",
+        ),
         (Self::BatchesRetried, "audit_filter.batches.retried"),
         (Self::BatchesSplit, "audit_filter.batches.split"),
         (Self::BatchesFailed, "audit_filter.batches.failed"),
@@ -158,7 +179,10 @@ impl Stats {
     /// A counter's value.
     #[must_use]
     pub fn counter(&self, counter: Counter) -> u64 {
-        self.counters.get(counter as usize).copied().unwrap_or_default()
+        self.counters
+            .get(counter as usize)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Takes over what a crashed VM had put into the gauges: they are the process's, and nobody else will take it out.

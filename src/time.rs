@@ -14,7 +14,10 @@ pub struct Now {
 /// A duration in whole nanoseconds; 584 years at most, longer ones are cut there.
 #[must_use]
 pub fn nanos(duration: Duration) -> u64 {
-    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(duration.subsec_nanos()))
+    duration
+        .as_secs()
+        .saturating_mul(1_000_000_000)
+        .saturating_add(u64::from(duration.subsec_nanos()))
 }
 
 #[cfg(test)]
@@ -30,7 +33,11 @@ mod tests {
             Duration::from_nanos(u64::MAX) + Duration::from_nanos(1),
             Duration::MAX,
         ] {
-            assert_eq!(nanos(duration), u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX), "{duration:?}");
+            assert_eq!(
+                nanos(duration),
+                u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX),
+                "{duration:?}"
+            );
         }
     }
 }

@@ -38,7 +38,11 @@ impl Writer {
     /// Replaces the byte so many places before the end; 1 is the last one.
     #[inline(always)]
     pub(crate) fn replace_back(&mut self, places: usize, byte: u8) {
-        if let Some(place) = self.length.checked_sub(places).and_then(|at| self.bytes.get_mut(at)) {
+        if let Some(place) = self
+            .length
+            .checked_sub(places)
+            .and_then(|at| self.bytes.get_mut(at))
+        {
             *place = byte;
         }
     }
@@ -50,7 +54,9 @@ impl Writer {
         if end > self.bytes.len() {
             self.grow(bytes);
         }
-        let Some(room) = self.bytes.get_mut(self.length..end) else { return 0 };
+        let Some(room) = self.bytes.get_mut(self.length..end) else {
+            return 0;
+        };
         let written = write(room);
         self.length += written;
         written
@@ -84,7 +90,11 @@ impl Writer {
         if self.bytes.len() - self.length < N {
             self.grow(N);
         }
-        if let Some(room) = self.bytes.get_mut(self.length..).and_then(|room| room.first_chunk_mut::<N>()) {
+        if let Some(room) = self
+            .bytes
+            .get_mut(self.length..)
+            .and_then(|room| room.first_chunk_mut::<N>())
+        {
             match N {
                 ..8 => copy_chunks::<4>(room, piece),
                 8..32 => copy_chunks::<8>(room, piece),

@@ -77,12 +77,20 @@ impl SharedData for Process {
 }
 
 fn pair(session: u128, number: u32) -> Option<Correlation> {
-    Some(Correlation { session_id: Uuid::from_u128(session), number })
+    Some(Correlation {
+        session_id: Uuid::from_u128(session),
+        number,
+    })
 }
 
 /// What stands in shared data when this pair is the next one.
 fn value(session: u128, number: u32) -> Vec<u8> {
-    [&[1], session.to_be_bytes().as_slice(), &number.to_le_bytes()].concat()
+    [
+        &[1],
+        session.to_be_bytes().as_slice(),
+        &number.to_le_bytes(),
+    ]
+    .concat()
 }
 
 /// Sessions 1, 2, 3 and so on.
@@ -108,7 +116,11 @@ fn workers_of_a_process_share_one_session() {
     assert_eq!(other.next(&mut fresh), pair(1, 1));
     assert_eq!(other.next(&mut none_left), pair(1, 2));
     assert_eq!(one.next(&mut none_left), pair(1, 3));
-    assert_eq!(process.value(), value(1, 4), "what every worker of this version reads");
+    assert_eq!(
+        process.value(),
+        value(1, 4),
+        "what every worker of this version reads"
+    );
 }
 
 #[test]
@@ -125,13 +137,32 @@ fn a_value_that_cannot_be_read_begins_a_new_session() {
     let legal = value(7, 5);
     let foreign = [&[2], &legal[1..]].concat();
     let longer = [&legal[..], &[0]].concat();
-    for unreadable in [&[][..], b"text", &legal[..20], &longer, &foreign, &value(7, u32::MAX)] {
+    for unreadable in [
+        &[][..],
+        b"text",
+        &legal[..20],
+        &longer,
+        &foreign,
+        &value(7, u32::MAX),
+    ] {
         let process = Process::holding(unreadable);
         let mut correlator = process.correlator();
         assert_eq!(correlator.next(&mut none_left), None, "{unreadable:?}");
-        assert_eq!(process.value(), unreadable, "nothing is written without a session");
-        assert_eq!(correlator.next(&mut counting()), pair(1, 0), "{unreadable:?}");
-        assert_eq!(correlator.next(&mut none_left), pair(1, 1), "{unreadable:?}");
+        assert_eq!(
+            process.value(),
+            unreadable,
+            "nothing is written without a session"
+        );
+        assert_eq!(
+            correlator.next(&mut counting()),
+            pair(1, 0),
+            "{unreadable:?}"
+        );
+        assert_eq!(
+            correlator.next(&mut none_left),
+            pair(1, 1),
+            "{unreadable:?}"
+        );
     }
 }
 
@@ -164,7 +195,12 @@ fn dense_sessions(mut pairs: Vec<Correlation>, first: impl Fn(Uuid) -> u32) -> B
     let mut counts = BTreeMap::new();
     for pair in pairs {
         let count: &mut u32 = counts.entry(pair.session_id).or_default();
-        assert_eq!(pair.number, first(pair.session_id) + *count, "{}", pair.session_id);
+        assert_eq!(
+            pair.number,
+            first(pair.session_id) + *count,
+            "{}",
+            pair.session_id
+        );
         *count += 1;
     }
     counts
@@ -176,7 +212,11 @@ fn pairs_of_threads(process: &Process, each: usize) -> Vec<Correlation> {
     let (barrier, sessions) = (Barrier::new(THREADS), AtomicU64::new(1));
     let take = || {
         let mut correlator = process.correlator();
-        let mut fresh = || Some(Uuid::from_u128(sessions.fetch_add(1, Ordering::Relaxed).into()));
+        let mut fresh = || {
+            Some(Uuid::from_u128(
+                sessions.fetch_add(1, Ordering::Relaxed).into(),
+            ))
+        };
         barrier.wait();
         let mut pairs = Vec::new();
         while pairs.len() < each {
@@ -187,7 +227,10 @@ fn pairs_of_threads(process: &Process, each: usize) -> Vec<Correlation> {
     };
     thread::scope(|scope| {
         let running: Vec<_> = (0..THREADS).map(|_| scope.spawn(take)).collect();
-        running.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        running
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
     })
 }
 
@@ -196,7 +239,10 @@ fn threads_hand_out_every_number_once() {
     let process = Process::default();
     let sessions = dense_sessions(pairs_of_threads(&process, 10_000), |_| 0);
     assert_eq!(sessions.into_values().collect::<Vec<_>>(), [40_000]);
-    assert!(process.lost_races.load(Ordering::Relaxed) > 0, "nobody was ever faster: nothing is proved");
+    assert!(
+        process.lost_races.load(Ordering::Relaxed) > 0,
+        "nobody was ever faster: nothing is proved"
+    );
 }
 
 #[test]
@@ -276,7 +322,11 @@ impl Scripted {
 fn a_worker_that_was_overtaken_tries_again() {
     let shared = Scripted::new(vec![Meanwhile::Rival; 10]);
     let first = shared.correlator().next(&mut || shared.fresh());
-    assert_eq!(first.map(|pair| pair.number), Some(10), "the rivals have the ten before");
+    assert_eq!(
+        first.map(|pair| pair.number),
+        Some(10),
+        "the rivals have the ten before"
+    );
 }
 
 /// Mostly refusals, so that attempts come to an end, too.

@@ -1,5 +1,8 @@
 //! The JSON Schema and the parser take the same structures, and the schema in `docs/` is the parser's.
-#![expect(clippy::unwrap_used, reason = "a test; the lint's exception covers test functions only, not their helpers")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test; the lint's exception covers test functions only, not their helpers"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,12 +26,18 @@ fn the_file_is_the_parsers() {
     if std::env::var_os(WRITE).is_some() {
         fs::write(file(), &text).unwrap();
     }
-    assert!(fs::read_to_string(file()).unwrap() == text, "write it anew: {WRITE}=1 cargo test --test schema");
+    assert!(
+        fs::read_to_string(file()).unwrap() == text,
+        "write it anew: {WRITE}=1 cargo test --test schema"
+    );
 }
 
 /// Every property below a schema, with its path.
 fn properties(schema: &Value, path: &str, found: &mut Vec<(String, Value)>) {
-    let choices = schema["anyOf"].as_array().cloned().unwrap_or_else(|| vec![schema.clone()]);
+    let choices = schema["anyOf"]
+        .as_array()
+        .cloned()
+        .unwrap_or_else(|| vec![schema.clone()]);
     for choice in &choices {
         for (key, below) in choice["properties"].as_object().into_iter().flatten() {
             let path = format!("{path}/{key}");
@@ -122,7 +131,10 @@ fn pointers(value: &Value, above: &str, found: &mut Vec<String>) {
     };
     match value {
         Value::Object(map) => map.iter().for_each(|(key, below)| add(key.clone(), below)),
-        Value::Array(items) => items.iter().enumerate().for_each(|(index, below)| add(index.to_string(), below)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(index, below)| add(index.to_string(), below)),
         _ => {}
     }
 }
@@ -178,11 +190,16 @@ fn apply(configuration: &mut Value, place: &Index, change: &Change) {
     let value = configuration.pointer_mut(pointer).unwrap();
     match (change, &mut *value) {
         (Change::Put(new), value) => *value = new.clone(),
-        (Change::AddKey(new), Value::Object(map)) => drop(map.insert("zzz".to_owned(), new.clone())),
+        (Change::AddKey(new), Value::Object(map)) => {
+            drop(map.insert("zzz".to_owned(), new.clone()))
+        }
         (Change::Empty, Value::Object(map)) => map.clear(),
         (Change::Empty, Value::Array(items)) => items.clear(),
         (Change::Remove, _) => {
-            if let Some(map) = configuration.pointer_mut(parent).and_then(Value::as_object_mut) {
+            if let Some(map) = configuration
+                .pointer_mut(parent)
+                .and_then(Value::as_object_mut)
+            {
                 map.remove(key);
             }
         }
@@ -192,14 +209,26 @@ fn apply(configuration: &mut Value, place: &Index, change: &Change) {
 
 /// What the schema knows of, too; where a text or two values must fit, it does not.
 fn is_structural(problem: &str) -> bool {
-    let sentence = problem.split_once(": ").map_or("", |(_, sentence)| sentence);
+    let sentence = problem
+        .split_once(": ")
+        .map_or("", |(_, sentence)| sentence);
     let is_range = sentence
         .strip_prefix("must be between ")
-        .is_some_and(|range| range.chars().all(|letter| letter.is_ascii_digit() || " and".contains(letter)));
+        .is_some_and(|range| {
+            range
+                .chars()
+                .all(|letter| letter.is_ascii_digit() || " and".contains(letter))
+        });
     is_range
-        || ["unknown key", "is required", "must be a string", "must be true or false", "must be an integer"]
-            .iter()
-            .any(|start| sentence.starts_with(start))
+        || [
+            "unknown key",
+            "is required",
+            "must be a string",
+            "must be true or false",
+            "must be an integer",
+        ]
+        .iter()
+        .any(|start| sentence.starts_with(start))
         || [
             "must be a list",
             "must be an object",
@@ -218,18 +247,31 @@ fn is_structural(problem: &str) -> bool {
 fn schema_and_parser_take_the_same_structures() {
     let validator = jsonschema::validator_for(&schema()).unwrap();
     assert!(validator.is_valid(&everything()));
-    let mut runner = TestRunner::new(Config { cases: 10_000, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config {
+        cases: 10_000,
+        failure_persistence: None,
+        ..Config::default()
+    });
     let changes = proptest::collection::vec((any::<Index>(), change()), 1..4);
     let minimal = json!({"audit_cluster": {"cluster": "audit"}});
     let bases = proptest::sample::select(vec![everything(), everything(), everything(), minimal]);
     let tried = runner.run(&(bases, changes), |(mut configuration, changes)| {
-        changes.iter().for_each(|(place, change)| apply(&mut configuration, place, change));
-        let problems =
-            parse(configuration.to_string().as_bytes(), &|_| None).err().map_or_else(Vec::new, |error| error.problems);
+        changes
+            .iter()
+            .for_each(|(place, change)| apply(&mut configuration, place, change));
+        let problems = parse(configuration.to_string().as_bytes(), &|_| None)
+            .err()
+            .map_or_else(Vec::new, |error| error.problems);
         let is_valid = validator.is_valid(&configuration);
-        prop_assert!(is_valid || !problems.is_empty(), "accepted, against the schema: {configuration}");
+        prop_assert!(
+            is_valid || !problems.is_empty(),
+            "accepted, against the schema: {configuration}"
+        );
         let is_of_structure = problems.iter().any(|problem| is_structural(problem));
-        prop_assert!(!(is_valid && is_of_structure), "valid, and refused for {problems:?}: {configuration}");
+        prop_assert!(
+            !(is_valid && is_of_structure),
+            "valid, and refused for {problems:?}: {configuration}"
+        );
         Ok(())
     });
     tried.unwrap();

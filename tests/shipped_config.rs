@@ -1,6 +1,9 @@
 //! Each key of each shipped configuration counts: when it is misspelled, or has another kind of value, the filter refuses the
 //! configuration and names the place, and the JSON Schema refuses it.
-#![expect(clippy::unwrap_used, reason = "a test; the lint's exception covers test functions only, not their helpers")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test; the lint's exception covers test functions only, not their helpers"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +16,9 @@ const FREE: [&str; 3] = ["headers", "tags", "context"];
 
 fn shipped() -> Vec<PathBuf> {
     let envoy = Path::new(env!("CARGO_MANIFEST_DIR")).join("envoy");
-    let examples = fs::read_dir(envoy.join("examples")).unwrap().map(|entry| entry.unwrap().path());
+    let examples = fs::read_dir(envoy.join("examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     examples
         .filter(|path| path.extension().is_some_and(|end| end == "yaml"))
         .chain([envoy.join("envoy.yaml")])
@@ -24,7 +29,10 @@ fn shipped() -> Vec<PathBuf> {
 fn configurations(node: &Value, found: &mut Vec<Value>) {
     let is_own = |value: &Value| value.get("audit_cluster").is_some();
     match node {
-        Value::Object(map) => match map.get("configuration").and_then(|configuration| configuration.get("value")) {
+        Value::Object(map) => match map
+            .get("configuration")
+            .and_then(|configuration| configuration.get("value"))
+        {
             Some(value) if is_own(value) => found.push(value.clone()),
             _ => map.values().for_each(|value| configurations(value, found)),
         },
@@ -35,7 +43,9 @@ fn configurations(node: &Value, found: &mut Vec<Value>) {
 
 fn problems(configuration: &Value) -> Vec<String> {
     let environment = |_: &str| Some("x".repeat(64));
-    parse(configuration.to_string().as_bytes(), &environment).err().map_or_else(Vec::new, |error| error.problems)
+    parse(configuration.to_string().as_bytes(), &environment)
+        .err()
+        .map_or_else(Vec::new, |error| error.problems)
 }
 
 /// A place of a configuration: its JSON pointer, and its path in problems.
@@ -75,7 +85,11 @@ fn places(value: &Value, above: &Place, found: &mut Vec<Place>) {
 }
 
 fn all_places(configuration: &Value) -> Vec<Place> {
-    let root = Place { pointer: String::new(), path: String::new(), is_free: false };
+    let root = Place {
+        pointer: String::new(),
+        path: String::new(),
+        is_free: false,
+    };
     let mut found = Vec::new();
     places(configuration, &root, &mut found);
     found
@@ -84,7 +98,10 @@ fn all_places(configuration: &Value) -> Vec<Place> {
 #[track_caller]
 fn assert_named(changed: &Value, path: &str) {
     let problems = problems(changed);
-    assert!(problems.iter().any(|problem| problem.starts_with(path)), "{path}: {problems:#?}");
+    assert!(
+        problems.iter().any(|problem| problem.starts_with(path)),
+        "{path}: {problems:#?}"
+    );
 }
 
 #[test]
@@ -99,7 +116,12 @@ fn every_key_of_every_shipped_configuration_counts() {
         for configuration in found {
             assert_eq!(problems(&configuration), [""; 0], "{}", file.display());
             assert!(schema.is_valid(&configuration), "{}", file.display());
-            for Place { pointer, path, is_free } in all_places(&configuration) {
+            for Place {
+                pointer,
+                path,
+                is_free,
+            } in all_places(&configuration)
+            {
                 let (parent, key) = pointer.rsplit_once('/').unwrap();
                 let mut other = configuration.clone();
                 *other.pointer_mut(&pointer).unwrap() = json!([[{"no": "sense"}]]);

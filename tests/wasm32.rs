@@ -25,19 +25,38 @@ const MOST_OUTPUT: usize = 16 << 20;
 fn program(name: &str) -> PathBuf {
     static MESSAGES: OnceLock<Vec<Value>> = OnceLock::new();
     let messages = MESSAGES.get_or_init(build);
-    let of_target = |message: &&Value| message["target"]["name"] == name && message["executable"].is_string();
+    let of_target =
+        |message: &&Value| message["target"]["name"] == name && message["executable"].is_string();
     let message = messages.iter().find(of_target).unwrap();
     PathBuf::from(message["executable"].as_str().unwrap())
 }
 
 fn build() -> Vec<Value> {
     let mut build = Command::new(env!("CARGO"));
-    build.args(["test", "--quiet", "--locked", "--lib", "--test", "simulation", "--no-run"]);
+    build.args([
+        "test",
+        "--quiet",
+        "--locked",
+        "--lib",
+        "--test",
+        "simulation",
+        "--no-run",
+    ]);
     build.args(["--target", "wasm32-wasip1", "--message-format", "json"]);
-    let output = build.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output().unwrap();
-    assert!(output.status.success(), "cannot be built; is there the target? rustup target add wasm32-wasip1");
+    let output = build
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "cannot be built; is there the target? rustup target add wasm32-wasip1"
+    );
     let lines = String::from_utf8(output.stdout).unwrap();
-    lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    lines
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect()
 }
 
 /// Runs a program of tests to its end. What it imports of Envoy traps: no unit test calls it.
@@ -50,15 +69,23 @@ fn run(name: &str, variables: &[(&str, &str)]) -> String {
 
     let output = MemoryOutputPipe::new(MOST_OUTPUT);
     let mut system = WasiCtxBuilder::new();
-    system.args(&[name]).envs(variables).stdout(output.clone()).stderr(output.clone());
+    system
+        .args(&[name])
+        .envs(variables)
+        .stdout(output.clone())
+        .stderr(output.clone());
     let mut store = Store::new(&engine, system.build_p1());
     let instance = linker.instantiate(&mut store, &module).unwrap();
-    let start = instance.get_typed_func::<(), ()>(&mut store, "_start").unwrap();
+    let start = instance
+        .get_typed_func::<(), ()>(&mut store, "_start")
+        .unwrap();
     let ended = start.call(&mut store, ());
     drop(store);
 
     let text = String::from_utf8_lossy(&output.contents()).into_owned();
-    let code = ended.err().map_or(Some(0), |error| error.downcast_ref::<I32Exit>().map(|exit| exit.0));
+    let code = ended.err().map_or(Some(0), |error| {
+        error.downcast_ref::<I32Exit>().map(|exit| exit.0)
+    });
     assert_eq!(code, Some(0), "{name} has failed:\n{text}");
     text
 }
@@ -66,7 +93,10 @@ fn run(name: &str, variables: &[(&str, &str)]) -> String {
 #[test]
 fn unit_tests_pass() {
     let text = run("audit_filter", &[]);
-    assert!(text.contains("test result: ok.") && !text.contains("running 0 tests"), "{text}");
+    assert!(
+        text.contains("test result: ok.") && !text.contains("running 0 tests"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -12,13 +12,20 @@ pub const USER_JSON: &str = "response_json";
 /// A rule for `/check`, the user from one of [`USER_HEADER`] and [`USER_JSON`], and one for tracked requests. All control
 /// headers are removed, as other filters remove them.
 pub fn usual(user: &str) -> Value {
-    let source = if user == USER_JSON { json!({user: "/UserId"}) } else { json!({user: "x-user-id"}) };
+    let source = if user == USER_JSON {
+        json!({user: "/UserId"})
+    } else {
+        json!({user: "x-user-id"})
+    };
     let check = json!({
         "name": "check",
         "match": {"protocol": "http", "methods": ["GET"], "path": {"exact": "/check"}},
         "record_on": ["success"], "http_statuses": [200], "identity": {"user_id": [source]},
     });
-    with_rules(&[check, json!({"name": "tracked", "match": {"tracked": true}})])
+    with_rules(&[
+        check,
+        json!({"name": "tracked", "match": {"tracked": true}}),
+    ])
 }
 
 /// As [`usual`], but tracked requests are not recorded.
@@ -29,7 +36,8 @@ pub fn excluded() -> Value {
 /// As [`usual`], with the reference of the session token.
 pub fn hmac() -> Value {
     let mut configuration = usual(USER_HEADER);
-    configuration["session"] = json!({"hmac_keys": [{"id": "k1", "key": "0123456789abcdef0123456789abcdef"}]});
+    configuration["session"] =
+        json!({"hmac_keys": [{"id": "k1", "key": "0123456789abcdef0123456789abcdef"}]});
     configuration
 }
 

@@ -29,13 +29,20 @@ pub struct Size {
 impl Size {
     /// From the flags `--rounds` and `--requests`.
     pub fn of(args: &Args) -> Self {
-        Self { rounds: args.number("--rounds"), requests: args.number("--requests") }
+        Self {
+            rounds: args.number("--rounds"),
+            requests: args.number("--requests"),
+        }
     }
 }
 
 impl std::fmt::Display for Size {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{} rounds of {} requests a row", self.rounds, self.requests)
+        write!(
+            formatter,
+            "{} rounds of {} requests a row",
+            self.rounds, self.requests
+        )
     }
 }
 
@@ -73,34 +80,58 @@ pub async fn measure(group: &Group, size: Size) -> Measured {
         progress::show(&format!("{}: warming up {}", group.name, subject.row.name));
         subject.slice(WARM_UP).await;
     }
-    progress::rounds(group.name, size.rounds, &mut running, async |(subject, slices)| {
-        slices.push(subject.slice(size.requests).await);
-        upstream.seen().clear();
-    })
+    progress::rounds(
+        group.name,
+        size.rounds,
+        &mut running,
+        async |(subject, slices)| {
+            slices.push(subject.slice(size.requests).await);
+            upstream.seen().clear();
+        },
+    )
     .await;
     let mut outcomes = Vec::new();
     for (subject, slices) in running {
         outcomes.push(outcome(subject, slices).await);
     }
-    Measured { group: group.name, cores, outcomes }
+    Measured {
+        group: group.name,
+        cores,
+        outcomes,
+    }
 }
 
 async fn outcome(subject: Subject, slices: Vec<Slice>) -> Outcome {
     let (recorded, bytes) = (subject.recorded().await, subject.bytes());
-    let Row { name, requests, workers, .. } = subject.row;
-    Outcome { name, requests, workers, slices, recorded, bytes }
+    let Row {
+        name,
+        requests,
+        workers,
+        ..
+    } = subject.row;
+    Outcome {
+        name,
+        requests,
+        workers,
+        slices,
+        recorded,
+        bytes,
+    }
 }
 
 impl Measured {
     /// The row without a filter that has the same requests.
     pub fn base(&self, of: &Outcome) -> &Outcome {
-        self.find("no filter", of).expect("every group has its rows without a filter")
+        self.find("no filter", of)
+            .expect("every group has its rows without a filter")
     }
 
     /// The row with this name that has the same requests and workers.
     pub fn find(&self, name: &str, of: &Outcome) -> Option<&Outcome> {
         self.outcomes.iter().find(|outcome| {
-            outcome.name == name && outcome.requests == of.requests.base() && outcome.workers == of.workers
+            outcome.name == name
+                && outcome.requests == of.requests.base()
+                && outcome.workers == of.workers
         })
     }
 }

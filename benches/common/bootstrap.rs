@@ -15,7 +15,8 @@ pub const AUDIT_GRPC: &str = "audit_grpc";
 /// More requests than a slice has.
 const MANY: u32 = 1_000_000;
 /// What HTTP requests are answered with.
-const BODY: &str = r#"{"UserId": 4711, "Identity": "alice@example.com", "Roles": ["1", "2"], "state": "open"}"#;
+const BODY: &str =
+    r#"{"UserId": 4711, "Identity": "alice@example.com", "Roles": ["1", "2"], "state": "open"}"#;
 
 /// As shipped: the note of the peer, and the audit filter. HTTP is answered by Envoy itself.
 fn shipped(traffic: Traffic) -> Bootstrap {
@@ -23,7 +24,9 @@ fn shipped(traffic: Traffic) -> Bootstrap {
 }
 
 fn of(mut bootstrap: Bootstrap, traffic: Traffic) -> Bootstrap {
-    bootstrap.listeners().retain(|listener| listener["name"] == traffic.listener());
+    bootstrap
+        .listeners()
+        .retain(|listener| listener["name"] == traffic.listener());
     if traffic != Traffic::TrackedGrpc {
         bootstrap.connection_managers().for_each(answer_directly);
     }
@@ -32,11 +35,16 @@ fn of(mut bootstrap: Bootstrap, traffic: Traffic) -> Bootstrap {
 
 fn answer_directly(manager: &mut Value) {
     let header = |name: &str, value: &str| json!({"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"});
-    for route in manager["route_config"]["virtual_hosts"][0]["routes"].as_array_mut().unwrap() {
+    for route in manager["route_config"]["virtual_hosts"][0]["routes"]
+        .as_array_mut()
+        .unwrap()
+    {
         route.as_object_mut().unwrap().remove("route");
         route["direct_response"] = json!({"status": 200, "body": {"inline_string": BODY}});
-        route["response_headers_to_add"] =
-            json!([header("content-type", "application/json"), header("x-user-id", "4711")]);
+        route["response_headers_to_add"] = json!([
+            header("content-type", "application/json"),
+            header("x-user-id", "4711")
+        ]);
     }
 }
 
@@ -55,7 +63,10 @@ pub fn do_nothing(traffic: Traffic) -> Bootstrap {
     let mut bootstrap = shipped(traffic).without_peer_note();
     bootstrap.run(artefacts::do_nothing());
     bootstrap.each_filter("audit", |filter| {
-        filter["typed_config"]["config"].as_object_mut().unwrap().remove("configuration");
+        filter["typed_config"]["config"]
+            .as_object_mut()
+            .unwrap()
+            .remove("configuration");
     });
     bootstrap
 }
@@ -78,7 +89,11 @@ pub fn audit(traffic: Traffic, artefact: &Path, configuration: &Value) -> Bootst
 
 /// The same with the routes of the example `by-route.yaml`, most of which do without the filter.
 pub fn by_route(traffic: Traffic, artefact: &Path, configuration: &Value) -> Bootstrap {
-    configured(of(Bootstrap::example("by-route"), traffic), artefact, configuration)
+    configured(
+        of(Bootstrap::example("by-route"), traffic),
+        artefact,
+        configuration,
+    )
 }
 
 fn configured(mut bootstrap: Bootstrap, artefact: &Path, configuration: &Value) -> Bootstrap {
@@ -102,7 +117,8 @@ pub fn own(traffic: Traffic, filters: &[Value], access_log: &[Value]) -> Bootstr
     cluster["name"] = json!(AUDIT_GRPC);
     cluster["load_assignment"]["cluster_name"] = json!(AUDIT_GRPC);
     // A stream for each request is open until its answer comes: more than the 1024 that Envoy allows by default.
-    cluster["circuit_breakers"] = json!({"thresholds": [{"max_requests": MANY, "max_pending_requests": MANY}]});
+    cluster["circuit_breakers"] =
+        json!({"thresholds": [{"max_requests": MANY, "max_pending_requests": MANY}]});
     bootstrap.clusters().push(cluster);
     bootstrap
 }

@@ -9,12 +9,20 @@ const CORES: [u32; 2] = [0, 1];
 /// CPU time that all threads of a process have had, in nanoseconds. Exact for threads that do not run now.
 pub fn nanos(pid: u32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs, on Linux");
-    tasks.map(|task| task_nanos(&fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap())).sum()
+    tasks
+        .map(|task| {
+            task_nanos(&fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap())
+        })
+        .sum()
 }
 
 /// The first field of `schedstat`.
 fn task_nanos(schedstat: &str) -> u64 {
-    schedstat.split(' ').next().and_then(|digits| digits.parse().ok()).expect("schedstat starts with nanoseconds")
+    schedstat
+        .split(' ')
+        .next()
+        .and_then(|digits| digits.parse().ok())
+        .expect("schedstat starts with nanoseconds")
 }
 
 /// Keeps all Envoys on one core and this process on another, and says whether that could be had.
@@ -31,6 +39,9 @@ pub fn part(envoys: impl IntoIterator<Item = u32>) -> String {
 fn pin(pid: u32, core: u32) -> bool {
     let (pid, core) = (pid.to_string(), core.to_string());
     let mut command = Command::new("taskset");
-    command.args(["--all-tasks", "--cpu-list", "--pid", &core, &pid]).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(["--all-tasks", "--cpu-list", "--pid", &core, &pid])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }

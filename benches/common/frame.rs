@@ -34,7 +34,12 @@ impl Frame {
         let head = wire.take(9).await?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        Some(Self { kind: head[3], flags: head[4], stream, payload: wire.take(length as usize).await? })
+        Some(Self {
+            kind: head[3],
+            flags: head[4],
+            stream,
+            payload: wire.take(length as usize).await?,
+        })
     }
 
     /// Whether it is the last one of its stream.
@@ -54,18 +59,39 @@ impl Frame {
 
 /// The bytes of a frame.
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).expect("frames are short").to_be_bytes();
+    let length = u32::try_from(payload.len())
+        .expect("frames are short")
+        .to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
 /// What either side says at once: that windows are never to be waited for.
 pub fn settings() -> Vec<u8> {
-    let window = [&SETTINGS_INITIAL_WINDOW_SIZE.to_be_bytes()[..], &WINDOW.to_be_bytes()].concat();
-    [frame(SETTINGS, 0, 0, &window), frame(WINDOW_UPDATE, 0, 0, &WINDOW.to_be_bytes())].concat()
+    let window = [
+        &SETTINGS_INITIAL_WINDOW_SIZE.to_be_bytes()[..],
+        &WINDOW.to_be_bytes(),
+    ]
+    .concat();
+    [
+        frame(SETTINGS, 0, 0, &window),
+        frame(WINDOW_UPDATE, 0, 0, &WINDOW.to_be_bytes()),
+    ]
+    .concat()
 }
 
 /// A literal field without indexing, its name written out.
 pub fn field(name: &str, value: &str) -> Vec<u8> {
-    let length = |text: &str| u8::try_from(text.len()).ok().filter(|length| *length < 127).expect("fields are short");
-    [&[0, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
+    let length = |text: &str| {
+        u8::try_from(text.len())
+            .ok()
+            .filter(|length| *length < 127)
+            .expect("fields are short")
+    };
+    [
+        &[0, length(name)],
+        name.as_bytes(),
+        &[length(value)],
+        value.as_bytes(),
+    ]
+    .concat()
 }

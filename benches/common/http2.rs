@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 
 use super::frame::{
-    DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PREFACE, RST_STREAM, field, frame, settings,
+    DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PREFACE, RST_STREAM, field, frame,
+    settings,
 };
 use super::wire::Wire;
 
@@ -21,10 +22,22 @@ impl Calls {
     pub async fn connect(addr: SocketAddr, path: &str, headers: &[(&str, String)]) -> Self {
         let wire = Wire::connect(addr).await;
         wire.send(&[PREFACE, &settings()].concat()).await;
-        let pseudo = [(":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "bench.test")];
+        let pseudo = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":path", path),
+            (":authority", "bench.test"),
+        ];
         let pseudo = pseudo.into_iter().map(|(name, value)| field(name, value));
-        let fields = pseudo.chain(headers.iter().map(|(name, value)| field(name, value))).flatten().collect();
-        Self { wire, fields, next_stream: 1 }
+        let fields = pseudo
+            .chain(headers.iter().map(|(name, value)| field(name, value)))
+            .flatten()
+            .collect();
+        Self {
+            wire,
+            fields,
+            next_stream: 1,
+        }
     }
 
     /// One call, until its answer has ended.
@@ -32,14 +45,21 @@ impl Calls {
         let stream = self.next_stream;
         self.next_stream += 2;
         let headers = frame(HEADERS, END_HEADERS, stream, &self.fields);
-        self.wire.send(&[headers, frame(DATA, END_STREAM, stream, MESSAGE)].concat()).await;
+        self.wire
+            .send(&[headers, frame(DATA, END_STREAM, stream, MESSAGE)].concat())
+            .await;
         while !self.ends(stream).await {}
     }
 
     /// Reads one frame; says whether it ended the stream.
     async fn ends(&mut self, stream: u32) -> bool {
         let frame = Frame::read(&mut self.wire).await.expect("Envoy answers");
-        assert!(!matches!(frame.kind, RST_STREAM | GOAWAY), "Envoy gave up, type {}: {:?}", frame.kind, frame.payload);
+        assert!(
+            !matches!(frame.kind, RST_STREAM | GOAWAY),
+            "Envoy gave up, type {}: {:?}",
+            frame.kind,
+            frame.payload
+        );
         if let Some(reply) = frame.reply() {
             self.wire.send(&reply).await;
         }

@@ -65,13 +65,26 @@ pub struct Load(Vec<Connection>);
 
 impl Load {
     /// With `sessions`, the request has a header for their id.
-    pub async fn http1(addr: SocketAddr, path: &str, headers: &[(&str, String)], sessions: Option<u64>) -> Self {
+    pub async fn http1(
+        addr: SocketAddr,
+        path: &str,
+        headers: &[(&str, String)],
+        sessions: Option<u64>,
+    ) -> Self {
         let request = http1::get(path, headers);
         let mut connections = Vec::new();
         for next in 0..CONNECTIONS as u64 {
-            let sessions = sessions.map(|count| Sessions { at: session_at(&request), count, next });
+            let sessions = sessions.map(|count| Sessions {
+                at: session_at(&request),
+                count,
+                next,
+            });
             let wire = Wire::connect(addr).await;
-            connections.push(Connection::Http1(Http1 { wire, request: request.clone(), sessions }));
+            connections.push(Connection::Http1(Http1 {
+                wire,
+                request: request.clone(),
+                sessions,
+            }));
         }
         Self(connections)
     }
@@ -94,7 +107,8 @@ impl Load {
                 (connection, times)
             });
         }
-        let (connections, times): (Vec<Connection>, Vec<Vec<f64>>) = running.join_all().await.into_iter().unzip();
+        let (connections, times): (Vec<Connection>, Vec<Vec<f64>>) =
+            running.join_all().await.into_iter().unzip();
         self.0 = connections;
         times.concat()
     }
@@ -102,6 +116,8 @@ impl Load {
 
 fn session_at(request: &[u8]) -> usize {
     let name = format!("{SESSION}: ");
-    let found = request.windows(name.len()).position(|window| window == name.as_bytes());
+    let found = request
+        .windows(name.len())
+        .position(|window| window == name.as_bytes());
     found.expect("the request has the header") + name.len()
 }

@@ -8,7 +8,8 @@ use super::support::mesh::METHOD;
 type Headers = [(&'static str, &'static str)];
 
 /// Who asks: a record of Envoy's own has it once.
-pub const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+pub const USER_AGENT: &str =
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
 const PLAIN: [(&str, &str); 7] = [
     ("user-agent", USER_AGENT),
@@ -16,21 +17,32 @@ const PLAIN: [(&str, &str); 7] = [
     ("accept-language", "en-GB,en;q=0.7,de;q=0.3"),
     ("accept-encoding", "gzip, deflate, br, zstd"),
     ("referer", "https://bench.test/accounts/settings"),
-    ("cookie", "session=Zm9vYmFyYmF6cXV4cXV1eGNvcmdlZ3JhdWx0Z2FycGx5d2FsZG8; theme=dark"),
+    (
+        "cookie",
+        "session=Zm9vYmFyYmF6cXV4cXV1eGNvcmdlZ3JhdWx0Z2FycGx5d2FsZG8; theme=dark",
+    ),
     ("cache-control", "no-cache"),
 ];
 const GRPC: [(&str, &str); 5] = [
     ("content-type", "application/grpc"),
     ("te", "trailers"),
     ("user-agent", "grpc-go/1.76.0"),
-    ("authorization", "Bearer Zm9vYmFyYmF6cXV4cXV1eGNvcmdlZ3JhdWx0Z2FycGx5d2FsZG8"),
+    (
+        "authorization",
+        "Bearer Zm9vYmFyYmF6cXV4cXV1eGNvcmdlZ3JhdWx0Z2FycGx5d2FsZG8",
+    ),
     ("grpc-timeout", "10S"),
 ];
 /// The operation of every tracked request.
 const OPERATION: &str = "change-password";
 /// The control headers, in this order: track, operation, context.
-pub const CONTROL: [&str; 3] = ["x-session-track", "x-session-operation", "x-session-context"];
-const CONTEXT: &str = "eyJzdWIiOiJhbGljZSIsInNpZCI6IjZmMWQ4MmMwIiwidGVuYW50IjoiYWNtZSIsImFtciI6WyJwd2QiLCJvdHAiXX0";
+pub const CONTROL: [&str; 3] = [
+    "x-session-track",
+    "x-session-operation",
+    "x-session-context",
+];
+const CONTEXT: &str =
+    "eyJzdWIiOiJhbGljZSIsInNpZCI6IjZmMWQ4MmMwIiwidGVuYW50IjoiYWNtZSIsImFtciI6WyJwd2QiLCJvdHAiXX0";
 /// Carries the id of a session, [`SESSION_DIGITS`] long.
 pub const SESSION: &str = "x-session-id";
 /// Digits of a session's id, leading zeros included.
@@ -57,7 +69,11 @@ impl Traffic {
 
     /// The listener of `envoy/envoy.yaml` that takes them.
     pub fn listener(self) -> &'static str {
-        if self == Self::TrackedGrpc { "grpc" } else { "http" }
+        if self == Self::TrackedGrpc {
+            "grpc"
+        } else {
+            "http"
+        }
     }
 }
 
@@ -76,7 +92,11 @@ pub struct Requests {
 
 impl Requests {
     pub fn new(traffic: Traffic) -> Self {
-        Self { traffic, context: None, sessions: None }
+        Self {
+            traffic,
+            context: None,
+            sessions: None,
+        }
     }
 
     /// The requests to compare with: `/check` is as long as `/other`, so to all other filters they are the same, and what a
@@ -90,8 +110,14 @@ impl Requests {
     }
 
     pub fn headers(self) -> Vec<(&'static str, String)> {
-        let ordinary: &Headers = if self.traffic == Traffic::TrackedGrpc { &GRPC } else { &PLAIN };
-        let ordinary = ordinary.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let ordinary: &Headers = if self.traffic == Traffic::TrackedGrpc {
+            &GRPC
+        } else {
+            &PLAIN
+        };
+        let ordinary = ordinary
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
         let session = self.sessions.map(|_| (SESSION, "0".repeat(SESSION_DIGITS)));
         ordinary.chain(self.control()).chain(session).collect()
     }
@@ -100,8 +126,13 @@ impl Requests {
         if matches!(self.traffic, Traffic::Untracked | Traffic::Check) {
             return Vec::new();
         }
-        let context = self.context.map_or(CONTEXT.to_owned(), |bytes| CONTEXT.chars().cycle().take(bytes).collect());
-        CONTROL.into_iter().zip(["true".to_owned(), OPERATION.to_owned(), context]).collect()
+        let context = self.context.map_or(CONTEXT.to_owned(), |bytes| {
+            CONTEXT.chars().cycle().take(bytes).collect()
+        });
+        CONTROL
+            .into_iter()
+            .zip(["true".to_owned(), OPERATION.to_owned(), context])
+            .collect()
     }
 
     /// Connects, and is ready to send them.
@@ -109,7 +140,9 @@ impl Requests {
         let headers = self.headers();
         match self.traffic {
             Traffic::Check => Load::http1(addr, "/check", &headers, self.sessions).await,
-            Traffic::Untracked | Traffic::Tracked => Load::http1(addr, "/other", &headers, self.sessions).await,
+            Traffic::Untracked | Traffic::Tracked => {
+                Load::http1(addr, "/other", &headers, self.sessions).await
+            }
             Traffic::TrackedGrpc => Load::grpc(addr, METHOD, &headers).await,
         }
     }

@@ -30,31 +30,62 @@ pub struct Row {
 
 impl Row {
     fn new(name: &str, requests: Requests, delivery: Delivery, bootstrap: Bootstrap) -> Self {
-        Self { name: name.to_owned(), requests, workers: 1, delivery, bootstrap }
+        Self {
+            name: name.to_owned(),
+            requests,
+            workers: 1,
+            delivery,
+            bootstrap,
+        }
     }
 
     pub fn no_filter(requests: Requests) -> Self {
-        Self::new("no filter", requests, Delivery::Nothing, bootstrap::no_filter(requests.traffic))
+        Self::new(
+            "no filter",
+            requests,
+            Delivery::Nothing,
+            bootstrap::no_filter(requests.traffic),
+        )
     }
 
     pub fn peer_note(requests: Requests) -> Self {
-        Self::new("no filter + peer note", requests, Delivery::Nothing, bootstrap::peer_note(requests.traffic))
+        Self::new(
+            "no filter + peer note",
+            requests,
+            Delivery::Nothing,
+            bootstrap::peer_note(requests.traffic),
+        )
     }
 
     pub fn do_nothing(requests: Requests) -> Self {
-        Self::new("do-nothing", requests, Delivery::Nothing, bootstrap::do_nothing(requests.traffic))
+        Self::new(
+            "do-nothing",
+            requests,
+            Delivery::Nothing,
+            bootstrap::do_nothing(requests.traffic),
+        )
     }
 
     /// The filter that makes host calls and nothing else.
     pub fn bare_calls(name: &str, requests: Requests, steps: u8) -> Self {
         let name = format!("bare calls: {name}");
-        Self::new(&name, requests, Delivery::Nothing, bootstrap::bare_calls(requests.traffic, steps))
+        Self::new(
+            &name,
+            requests,
+            Delivery::Nothing,
+            bootstrap::bare_calls(requests.traffic, steps),
+        )
     }
 
     /// The audit filter with this configuration; every request is recorded.
     pub fn audit(name: &str, requests: Requests, configuration: &Value) -> Self {
         let bootstrap = bootstrap::audit(requests.traffic, artefacts::full(), configuration);
-        Self::new(&format!("audit{name}"), requests, Delivery::Sink(RECORD), bootstrap)
+        Self::new(
+            &format!("audit{name}"),
+            requests,
+            Delivery::Sink(RECORD),
+            bootstrap,
+        )
     }
 
     /// The same with the lean artefact.
@@ -76,7 +107,12 @@ impl Row {
     /// The audit filter on the routes of requests that may need a record, and disabled on all others.
     pub fn by_route(requests: Requests, configuration: &Value) -> Self {
         let bootstrap = bootstrap::by_route(requests.traffic, artefacts::full(), configuration);
-        Self::new("audit, by route", requests, Delivery::Sink(RECORD), bootstrap)
+        Self::new(
+            "audit, by route",
+            requests,
+            Delivery::Sink(RECORD),
+            bootstrap,
+        )
     }
 
     /// HTTP filters and access logs of Envoy's own.

@@ -7,11 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::frame::{DATA, END_HEADERS, END_STREAM, Frame, HEADERS, PREFACE, field, frame, settings};
+use super::frame::{
+    DATA, END_HEADERS, END_STREAM, Frame, HEADERS, PREFACE, field, frame, settings,
+};
 use super::http1::read_message;
 use super::wire::Wire;
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
 
 /// A running sink; it ends with the runtime.
 pub struct Sink {
@@ -33,7 +36,10 @@ struct Arrived {
 impl Arrived {
     fn count(&mut self, mark: &[u8]) {
         for bytes in &mut self.uncounted {
-            self.exchanges += bytes.windows(mark.len()).filter(|window| *window == mark).count();
+            self.exchanges += bytes
+                .windows(mark.len())
+                .filter(|window| *window == mark)
+                .count();
             // Less than a mark is left, since its rest may be on its way.
             let counted = bytes.len().saturating_sub(mark.len() - 1);
             self.bytes += counted;
@@ -46,10 +52,18 @@ impl Sink {
     /// Counts a record wherever it finds this text.
     pub async fn start(mark: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (addr, arrived) = (listener.local_addr().unwrap(), Arc::<Mutex<Arrived>>::default());
+        let (addr, arrived) = (
+            listener.local_addr().unwrap(),
+            Arc::<Mutex<Arrived>>::default(),
+        );
         let (hangs, hanging) = watch::channel(false);
         tokio::spawn(accept(listener, Arc::clone(&arrived), hanging));
-        Self { addr, mark, arrived, hangs }
+        Self {
+            addr,
+            mark,
+            arrived,
+            hangs,
+        }
     }
 
     pub fn addr(&self) -> SocketAddr {
@@ -83,7 +97,11 @@ impl Sink {
     }
 }
 
-async fn accept(listener: TcpListener, arrived: Arc<Mutex<Arrived>>, hanging: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    arrived: Arc<Mutex<Arrived>>,
+    hanging: watch::Receiver<bool>,
+) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         let connection = Connection::new(Wire::new(stream), &arrived);
@@ -101,11 +119,18 @@ impl Connection {
     fn new(wire: Wire, arrived: &Arc<Mutex<Arrived>>) -> Self {
         let uncounted = &mut arrived.lock().unwrap().uncounted;
         uncounted.push(Vec::new());
-        Self { wire, index: uncounted.len() - 1, arrived: Arc::clone(arrived) }
+        Self {
+            wire,
+            index: uncounted.len() - 1,
+            arrived: Arc::clone(arrived),
+        }
     }
 
     async fn serve(mut self, hanging: watch::Receiver<bool>) {
-        let start = self.wire.find(|bytes| bytes.get(..3).map(|start| start == &PREFACE[..3])).await;
+        let start = self
+            .wire
+            .find(|bytes| bytes.get(..3).map(|start| start == &PREFACE[..3]))
+            .await;
         match start {
             Some(true) => self.serve_streams().await,
             Some(false) => self.serve_requests(hanging).await,
@@ -146,7 +171,14 @@ impl Connection {
 
 /// A stream's answer: no message, and success.
 fn end(stream: u32) -> Vec<u8> {
-    let fields = [(":status", "200"), ("content-type", "application/grpc"), ("grpc-status", "0")];
-    let fields: Vec<u8> = fields.into_iter().flat_map(|(name, value)| field(name, value)).collect();
+    let fields = [
+        (":status", "200"),
+        ("content-type", "application/grpc"),
+        ("grpc-status", "0"),
+    ];
+    let fields: Vec<u8> = fields
+        .into_iter()
+        .flat_map(|(name, value)| field(name, value))
+        .collect();
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &fields)
 }

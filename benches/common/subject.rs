@@ -42,14 +42,31 @@ pub struct Slice {
 impl Subject {
     /// `grpc` answers the calls.
     pub async fn start(mut row: Row, grpc: SocketAddr) -> Self {
-        let mark = if let Delivery::Sink(mark) = row.delivery { mark } else { RECORD };
+        let mark = if let Delivery::Sink(mark) = row.delivery {
+            mark
+        } else {
+            RECORD
+        };
         let sink = Sink::start(mark).await;
-        for (cluster, addr) in [(AUDIT, sink.addr()), (AUDIT_GRPC, sink.addr()), ("demo_grpc", grpc)] {
+        for (cluster, addr) in [
+            (AUDIT, sink.addr()),
+            (AUDIT_GRPC, sink.addr()),
+            ("demo_grpc", grpc),
+        ] {
             row.bootstrap.point(cluster, addr);
         }
         let envoy = Envoy::start(&row.bootstrap, row.workers).await;
-        let load = row.requests.load(envoy.listener(row.requests.traffic.listener()).await).await;
-        Self { row, envoy, sink, load, sent: 0 }
+        let load = row
+            .requests
+            .load(envoy.listener(row.requests.traffic.listener()).await)
+            .await;
+        Self {
+            row,
+            envoy,
+            sink,
+            load,
+            sent: 0,
+        }
     }
 
     /// Sends the requests, waits until their records have been delivered, and looks at the CPU time of all that.
@@ -62,7 +79,12 @@ impl Subject {
         tokio::time::sleep(SETTLE).await;
         let nanos = (cpu::nanos(self.envoy.pid()) - before) as f64;
         let [p50, p99] = [0.5, 0.99].map(|share| quantile(&times, share));
-        Slice { micros: nanos / 1000.0 / requests as f64, busy: nanos / wall.as_nanos() as f64, p50, p99 }
+        Slice {
+            micros: nanos / 1000.0 / requests as f64,
+            busy: nanos / wall.as_nanos() as f64,
+            p50,
+            p99,
+        }
     }
 
     /// A sink that hangs is not waited for.
@@ -90,7 +112,16 @@ impl Subject {
     /// Waits until Envoy has written a line for each request.
     async fn lines(&self, name: &str) -> usize {
         let path = format!("/proc/{}/cwd/{name}", self.envoy.pid());
-        let count = || std::fs::read(&path).unwrap().iter().filter(|byte| **byte == b'\n').count();
-        eventually(format!("all lines are written: {name}"), || Some(count()).filter(|lines| *lines >= self.sent)).await
+        let count = || {
+            std::fs::read(&path)
+                .unwrap()
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count()
+        };
+        eventually(format!("all lines are written: {name}"), || {
+            Some(count()).filter(|lines| *lines >= self.sent)
+        })
+        .await
     }
 }

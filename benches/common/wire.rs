@@ -28,7 +28,10 @@ impl Wire {
 
     pub fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
-        Self { stream, unread: Vec::new() }
+        Self {
+            stream,
+            unread: Vec::new(),
+        }
     }
 
     pub async fn send(&self, mut bytes: &[u8]) {

@@ -17,21 +17,44 @@ const BATCH_BYTES: u32 = 4 << 20;
 
 /// `plain` is what carries no control headers, `http` and `grpc` are tracked requests.
 pub const ALL: [Group; 5] = [
-    Group { name: "plain", rows: plain },
-    Group { name: "http", rows: http },
-    Group { name: "grpc", rows: grpc },
-    Group { name: "bare", rows: bare },
-    Group { name: "delivery", rows: delivery },
+    Group {
+        name: "plain",
+        rows: plain,
+    },
+    Group {
+        name: "http",
+        rows: http,
+    },
+    Group {
+        name: "grpc",
+        rows: grpc,
+    },
+    Group {
+        name: "bare",
+        rows: bare,
+    },
+    Group {
+        name: "delivery",
+        rows: delivery,
+    },
 ];
 
 fn plain() -> Vec<Row> {
     let [other, check] = [Traffic::Untracked, Traffic::Check].map(Requests::new);
     let user = ", user of header";
-    let mut rows = vec![Row::no_filter(other), Row::peer_note(other), Row::do_nothing(other)];
+    let mut rows = vec![
+        Row::no_filter(other),
+        Row::peer_note(other),
+        Row::do_nothing(other),
+    ];
     rows.extend(RULES.map(|count| Row::rules(count, other)));
     rows.extend(RULES.map(|count| Row::lean_rules(count, other)));
     rows.push(Row::by_route(other, &audit::usual(USER_JSON)).delivering(Delivery::Nothing));
-    rows.push(Row::audit(", user of JSON", check, &audit::usual(USER_JSON)));
+    rows.push(Row::audit(
+        ", user of JSON",
+        check,
+        &audit::usual(USER_JSON),
+    ));
     rows.push(Row::audit(user, check, &audit::usual(USER_HEADER)));
     rows.push(Row::lean(user, check, &audit::usual(USER_HEADER)));
     rows
@@ -51,13 +74,27 @@ fn grpc() -> Vec<Row> {
 
 /// The host calls by themselves, one step more in each row; then the filter without a record, and with one.
 fn bare() -> Vec<Row> {
-    [Traffic::Tracked, Traffic::TrackedGrpc].map(Requests::new).into_iter().flat_map(bare_of).collect()
+    [Traffic::Tracked, Traffic::TrackedGrpc]
+        .map(Requests::new)
+        .into_iter()
+        .flat_map(bare_of)
+        .collect()
 }
 
 fn bare_of(requests: Requests) -> Vec<Row> {
-    let steps = ["callbacks", "+ request's headers", "+ three removals", "+ connection, clock", "+ response, details"];
+    let steps = [
+        "callbacks",
+        "+ request's headers",
+        "+ three removals",
+        "+ connection, clock",
+        "+ response, details",
+    ];
     let mut rows = vec![Row::no_filter(requests), Row::do_nothing(requests)];
-    rows.extend((0..).zip(steps).map(|(step, name)| Row::bare_calls(name, requests, step)));
+    rows.extend(
+        (0..)
+            .zip(steps)
+            .map(|(step, name)| Row::bare_calls(name, requests, step)),
+    );
     let excluded = Row::lean(", excluded by its rule", requests, &audit::excluded());
     rows.push(excluded.delivering(Delivery::Nothing));
     rows.push(Row::lean("", requests, &audit::usual(USER_HEADER)));
@@ -67,7 +104,11 @@ fn bare_of(requests: Requests) -> Vec<Row> {
 /// What is compared for every kind of tracked request.
 fn recorded(requests: Requests) -> Vec<Row> {
     let usual = audit::usual(USER_HEADER);
-    let mut rows = vec![Row::no_filter(requests), Row::do_nothing(requests), Row::audit("", requests, &usual)];
+    let mut rows = vec![
+        Row::no_filter(requests),
+        Row::do_nothing(requests),
+        Row::audit("", requests, &usual),
+    ];
     rows.push(Row::lean("", requests, &usual));
     rows.push(Row::audit(", hmac", requests, &audit::hmac()));
     rows.extend(Row::other_build(requests, &usual));
@@ -80,7 +121,9 @@ fn delivery() -> Vec<Row> {
         let name = format!(", batches of {count}");
         Row::audit(&name, requests, &batches_of(count))
     };
-    std::iter::once(Row::no_filter(requests)).chain(BATCHES.map(batch)).collect()
+    std::iter::once(Row::no_filter(requests))
+        .chain(BATCHES.map(batch))
+        .collect()
 }
 
 fn batches_of(count: usize) -> Value {

@@ -13,7 +13,11 @@
 
 mod agreement;
 #[path = "../common/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "other benchmarks and the scenarios use the rest")]
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "other benchmarks and the scenarios use the rest"
+)]
 mod common;
 mod groups;
 mod own;
@@ -51,7 +55,12 @@ async fn main() {
 
 fn print_sizes() {
     let size = |path: &Path| std::fs::metadata(path).unwrap().len();
-    let [full, lean, do_nothing] = [artefacts::full(), artefacts::lean(), artefacts::do_nothing()].map(size);
+    let [full, lean, do_nothing] = [
+        artefacts::full(),
+        artefacts::lean(),
+        artefacts::do_nothing(),
+    ]
+    .map(size);
     println!(
         "audit: {full} bytes (target: at most {TARGET_BYTES}); lean: {lean} bytes; do-nothing: {do_nothing} bytes\n"
     );

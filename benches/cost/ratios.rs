@@ -16,7 +16,12 @@ pub enum Against {
 }
 
 impl Against {
-    pub const ALL: [Self; 4] = [Self::NoFilter, Self::DoNothing, Self::OtelLog, Self::OtelLogLongBatches];
+    pub const ALL: [Self; 4] = [
+        Self::NoFilter,
+        Self::DoNothing,
+        Self::OtelLog,
+        Self::OtelLogLongBatches,
+    ];
 
     /// What is divided by what.
     pub fn title(self) -> &'static str {
@@ -46,7 +51,11 @@ impl Against {
             (Self::DoNothing, Traffic::Tracked) => Some(1.6),
             (Self::DoNothing, Traffic::TrackedGrpc) => Some(1.7),
             (Self::DoNothing, Traffic::Check) => Some(1.5),
-            (Self::DoNothing, Traffic::Untracked) => Some(if outcome.name.ends_with("100 rules") { 1.1 } else { 1.0 }),
+            (Self::DoNothing, Traffic::Untracked) => Some(if outcome.name.ends_with("100 rules") {
+                1.1
+            } else {
+                1.0
+            }),
             _ => None,
         }
     }
@@ -68,7 +77,11 @@ pub struct Ratio {
 impl Ratio {
     /// All ratios of a group.
     pub fn all(measured: &Measured) -> Vec<Self> {
-        let of = |outcome| Against::ALL.into_iter().filter_map(move |against| Self::new(measured, outcome, against));
+        let of = |outcome| {
+            Against::ALL
+                .into_iter()
+                .filter_map(move |against| Self::new(measured, outcome, against))
+        };
         measured.outcomes.iter().flat_map(of).collect()
     }
 
@@ -89,15 +102,19 @@ impl Ratio {
 
     /// The ratio of the values that this share of the first so many rounds is not above.
     pub fn value(&self, share: f64, rounds: usize) -> f64 {
-        let [row, none, other] =
-            [&self.row_micros, &self.none, &self.other].map(|micros| quantile(&micros[..rounds], share));
+        let [row, none, other] = [&self.row_micros, &self.none, &self.other]
+            .map(|micros| quantile(&micros[..rounds], share));
         self.divide(row, none, other)
     }
 
     /// The ratio of each round.
     fn rounds(&self) -> Vec<f64> {
         let both = self.none.iter().zip(&self.other);
-        self.row_micros.iter().zip(both).map(|(row, (none, other))| self.divide(*row, *none, *other)).collect()
+        self.row_micros
+            .iter()
+            .zip(both)
+            .map(|(row, (none, other))| self.divide(*row, *none, *other))
+            .collect()
     }
 
     /// Infinite where noise has hidden what the other row adds.
@@ -112,12 +129,22 @@ impl Ratio {
 
 /// Prints the ratios of one group.
 pub fn print(measured: &Measured) {
-    println!("ratios, median (lowest decile) of the rounds; middle half of the ratios within a round");
+    println!(
+        "ratios, median (lowest decile) of the rounds; middle half of the ratios within a round"
+    );
     let ratios = Ratio::all(measured);
     for against in Against::ALL {
-        let mut rows = ratios.iter().filter(|ratio| ratio.against == against).peekable();
+        let mut rows = ratios
+            .iter()
+            .filter(|ratio| ratio.against == against)
+            .peekable();
         if rows.peek().is_some() {
-            println!("  {:<46} {:^16}   {:^16}   target", against.title(), "", "middle half");
+            println!(
+                "  {:<46} {:^16}   {:^16}   target",
+                against.title(),
+                "",
+                "middle half"
+            );
             rows.for_each(print_ratio);
         }
     }
@@ -136,5 +163,8 @@ fn print_ratio(ratio: &Ratio) {
         };
         format!("at most {target:.2}: {verdict}")
     });
-    println!("    {:<44} {median:>7.2} ({low:>5.2})   {first:>6.2} to {third:<6.2}   {verdict}", ratio.row);
+    println!(
+        "    {:<44} {median:>7.2} ({low:>5.2})   {first:>6.2} to {third:<6.2}   {verdict}",
+        ratio.row
+    );
 }

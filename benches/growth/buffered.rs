@@ -61,7 +61,8 @@ pub async fn run(rounds: usize) {
 /// Attempts that hang are not given up.
 fn row(requests: Requests) -> Row {
     let mut configuration = audit::usual(USER_HEADER);
-    configuration["buffer"] = json!({"max_records": RECORDS, "max_bytes": BYTES, "immediate_reserve_percent": 0});
+    configuration["buffer"] =
+        json!({"max_records": RECORDS, "max_bytes": BYTES, "immediate_reserve_percent": 0});
     configuration["audit_cluster"]["timeout"] = json!("10m");
     Row::audit("", requests, &configuration)
 }
@@ -69,18 +70,35 @@ fn row(requests: Requests) -> Row {
 /// Waits until the filter says that it holds so many records.
 async fn until(audit: &Subject, state: &str, is_so: fn(u64) -> bool) {
     let end = now() + DEADLINE;
-    while !audit.envoy.stats("audit_filter.buffer.records").await.values().copied().any(is_so) {
-        assert!(now() < end, "the buffer is not {state} within {DEADLINE:?}: {}", audit.envoy.log());
+    while !audit
+        .envoy
+        .stats("audit_filter.buffer.records")
+        .await
+        .values()
+        .copied()
+        .any(is_so)
+    {
+        assert!(
+            now() < end,
+            "the buffer is not {state} within {DEADLINE:?}: {}",
+            audit.envoy.log()
+        );
         tokio::time::sleep(POLL).await;
     }
 }
 
 fn print(base: &Steps, with: &Steps) {
-    println!("  in the buffer before       no filter       added, us   added / added with an empty buffer");
+    println!(
+        "  in the buffer before       no filter       added, us   added / added with an empty buffer"
+    );
     println!("                      median   decile   median   decile   median   decile");
     let values = |share| {
-        let both = base.iter().zip(with).map(|(base, with)| [base, with].map(|micros| quantile(micros, share)));
-        both.map(|[none, with]| (none, with - none)).collect::<Vec<_>>()
+        let both = base
+            .iter()
+            .zip(with)
+            .map(|(base, with)| [base, with].map(|micros| quantile(micros, share)));
+        both.map(|[none, with]| (none, with - none))
+            .collect::<Vec<_>>()
     };
     let (medians, lows) = (values(0.5), values(0.1));
     for (step, ((none, added), (none_low, added_low))) in medians.iter().zip(&lows).enumerate() {

@@ -15,33 +15,62 @@ const CONTEXTS: [usize; 4] = [0, 512, 2048, 8192];
 const WORKERS: [usize; 2] = [1, 2];
 
 pub const ALL: [Group; 4] = [
-    Group { name: "rules", rows: rules },
-    Group { name: "sessions", rows: sessions },
-    Group { name: "context", rows: context },
-    Group { name: "workers", rows: workers },
+    Group {
+        name: "rules",
+        rows: rules,
+    },
+    Group {
+        name: "sessions",
+        rows: sessions,
+    },
+    Group {
+        name: "context",
+        rows: context,
+    },
+    Group {
+        name: "workers",
+        rows: workers,
+    },
 ];
 
 fn rules() -> Vec<Row> {
     let requests = Requests::new(Traffic::Untracked);
     let with = RULES.map(|count| Row::rules(count, requests));
-    std::iter::once(Row::no_filter(requests)).chain(with).collect()
+    std::iter::once(Row::no_filter(requests))
+        .chain(with)
+        .collect()
 }
 
 fn sessions() -> Vec<Row> {
-    let requests = |count| Requests { sessions: Some(count), ..Requests::new(Traffic::Tracked) };
+    let requests = |count| Requests {
+        sessions: Some(count),
+        ..Requests::new(Traffic::Tracked)
+    };
     let with = SESSIONS.map(|count| {
-        let name = if count == u64::MAX { ", each its own".to_owned() } else { format!(", {count}") };
+        let name = if count == u64::MAX {
+            ", each its own".to_owned()
+        } else {
+            format!(", {count}")
+        };
         Row::audit(&name, requests(count), &audit::usual(USER_HEADER))
     });
-    std::iter::once(Row::no_filter(requests(1))).chain(with).collect()
+    std::iter::once(Row::no_filter(requests(1)))
+        .chain(with)
+        .collect()
 }
 
 fn context() -> Vec<Row> {
     let mut configuration = audit::usual(USER_HEADER);
     configuration["tracking"]["on_empty_context"] = json!("record");
     let both = |bytes| {
-        let requests = Requests { context: Some(bytes), ..Requests::new(Traffic::Tracked) };
-        [Row::no_filter(requests), Row::audit(&format!(", {bytes} bytes"), requests, &configuration)]
+        let requests = Requests {
+            context: Some(bytes),
+            ..Requests::new(Traffic::Tracked)
+        };
+        [
+            Row::no_filter(requests),
+            Row::audit(&format!(", {bytes} bytes"), requests, &configuration),
+        ]
     };
     CONTEXTS.into_iter().flat_map(both).collect()
 }
@@ -49,7 +78,10 @@ fn context() -> Vec<Row> {
 fn workers() -> Vec<Row> {
     let requests = Requests::new(Traffic::Tracked);
     let both = |count| {
-        let rows = [Row::no_filter(requests), Row::audit("", requests, &audit::usual(USER_HEADER))];
+        let rows = [
+            Row::no_filter(requests),
+            Row::audit("", requests, &audit::usual(USER_HEADER)),
+        ];
         rows.map(|row| row.with_workers(count))
     };
     WORKERS.into_iter().flat_map(both).collect()

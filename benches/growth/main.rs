@@ -13,7 +13,11 @@
 
 mod buffered;
 #[path = "../common/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "other benchmarks and the scenarios use the rest")]
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "other benchmarks and the scenarios use the rest"
+)]
 mod common;
 mod curve;
 mod groups;

@@ -54,7 +54,11 @@ impl Clusters {
     pub async fn start() -> Self {
         let hung = Scripted::start().await;
         hung.answer_all(Some(Answer::Hang));
-        Self { up: Sink::start(RECORD).await, down: Scripted::start_down(), hung }
+        Self {
+            up: Sink::start(RECORD).await,
+            down: Scripted::start_down(),
+            hung,
+        }
     }
 
     /// The Envoy of a case. Its upstream is Envoy itself.

@@ -23,7 +23,11 @@ impl Measured {
     async fn start(mut subject: Subject, clusters: &Clusters) -> Self {
         subject.prepare(clusters).await;
         let users = Users::connect(subject.addr).await;
-        Self { subject, users, micros: Default::default() }
+        Self {
+            subject,
+            users,
+            micros: Default::default(),
+        }
     }
 
     async fn slice(&mut self, requests: usize, clusters: &Clusters) {
@@ -45,9 +49,14 @@ pub async fn run(size: Size) {
     for subject in subjects {
         all.push(Measured::start(subject, &clusters).await);
     }
-    progress::rounds("latency", size.rounds, &mut all, async |measured: &mut Measured| {
-        measured.slice(size.requests, &clusters).await;
-    })
+    progress::rounds(
+        "latency",
+        size.rounds,
+        &mut all,
+        async |measured: &mut Measured| {
+            measured.slice(size.requests, &clusters).await;
+        },
+    )
     .await;
     println!("Time of a tracked request, in microseconds; {size}; {cores}");
     print_times(&all);
@@ -73,14 +82,24 @@ fn print_ratios(all: &[Measured]) {
         for (index, (name, _)) in PERCENTILES.into_iter().enumerate() {
             let [hung, other] = [Case::Hung, base].map(|case| &find(all, case)[index]);
             let median = quantile(hung, 0.5) / quantile(other, 0.5);
-            let rounds: Vec<f64> = hung.iter().zip(other).map(|(hung, other)| hung / other).collect();
+            let rounds: Vec<f64> = hung
+                .iter()
+                .zip(other)
+                .map(|(hung, other)| hung / other)
+                .collect();
             let [first, third] = [0.25, 0.75].map(|share| quantile(&rounds, share));
-            println!("  {:<14} {name} {median:>8.2}   {first:>12.2} to {third:.2}", base.name());
+            println!(
+                "  {:<14} {name} {median:>8.2}   {first:>12.2} to {third:.2}",
+                base.name()
+            );
         }
     }
     println!();
 }
 
 fn find(all: &[Measured], case: Case) -> &[Vec<f64>; PERCENTILES.len()] {
-    &all.iter().find(|measured| measured.subject.case == case).expect("every case is measured").micros
+    &all.iter()
+        .find(|measured| measured.subject.case == case)
+        .expect("every case is measured")
+        .micros
 }

@@ -14,7 +14,11 @@
 
 mod case;
 #[path = "../common/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "other benchmarks and the scenarios use the rest")]
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "other benchmarks and the scenarios use the rest"
+)]
 mod common;
 mod latency;
 mod memory;

@@ -40,7 +40,11 @@ struct Sight {
 
 impl Watched {
     async fn start(case: Case, clusters: &Clusters) -> Self {
-        Self { subject: Subject::start(case, clusters).await, last: (0, Duration::ZERO), full: None }
+        Self {
+            subject: Subject::start(case, clusters).await,
+            last: (0, Duration::ZERO),
+            full: None,
+        }
     }
 
     fn look(&mut self) -> Sight {
@@ -49,7 +53,11 @@ impl Watched {
         let (sent_before, loaded_before) = std::mem::replace(&mut self.last, (sent, loaded));
         let seconds = (loaded - loaded_before).as_secs_f64();
         let rate = (seconds > 0.0).then(|| (sent - sent_before) as f64 / seconds);
-        Sight { rss, growth: self.full.map(|full| rss - full), rate }
+        Sight {
+            rss,
+            growth: self.full.map(|full| rss - full),
+            rate,
+        }
     }
 }
 
@@ -69,19 +77,27 @@ pub async fn run(minutes: usize) {
     clusters.down.down().await;
     fill(&mut audit, &mut none).await;
     print_sights("down, buffer full", &mut audit, &mut none).await;
-    for mark in MARKS.into_iter().filter(|mark| *mark < minutes).chain([minutes]) {
+    for mark in MARKS
+        .into_iter()
+        .filter(|mark| *mark < minutes)
+        .chain([minutes])
+    {
         load_until(mark, &mut audit, &mut none).await;
         print_sights(&format!("down, {mark} min"), &mut audit, &mut none).await;
     }
     clusters.down.up().await;
     drain(&audit).await;
     print_sights("up, drained", &mut audit, &mut none).await;
-    println!("\n  the memory of the filter's VM is part of Envoy's RSS, and not visible by itself\n");
+    println!(
+        "\n  the memory of the filter's VM is part of Envoy's RSS, and not visible by itself\n"
+    );
 }
 
 async fn fill(audit: &mut Watched, none: &mut Watched) {
     audit.subject.fill().await;
-    none.subject.run(audit.subject.sent - none.subject.sent).await;
+    none.subject
+        .run(audit.subject.sent - none.subject.sent)
+        .await;
     for watched in [audit, none] {
         watched.full = Some(resident(watched.subject.envoy.pid()));
         watched.subject.loaded = Duration::ZERO;
@@ -107,7 +123,11 @@ async fn load_until(mark: usize, audit: &mut Watched, none: &mut Watched) {
     let end = Duration::from_secs(60 * mark as u64);
     while audit.subject.loaded < end {
         turn(audit, none).await;
-        progress::show(&format!("memory: {} of {} s", audit.subject.loaded.as_secs(), end.as_secs()));
+        progress::show(&format!(
+            "memory: {} of {} s",
+            audit.subject.loaded.as_secs(),
+            end.as_secs()
+        ));
     }
     progress::end();
 }
@@ -118,11 +138,20 @@ fn print_head(cores: &str) {
         "                      audit filter                                                                  no filter"
     );
     let sight = format!("{:>9} {:>11} {:>10}", "RSS", "since full", "requests/s");
-    println!("  {:<18} {sight}  {:>9} {:>9}  {:>16}   {sight}", "moment", "captured", "dropped", "in the buffer");
+    println!(
+        "  {:<18} {sight}  {:>9} {:>9}  {:>16}   {sight}",
+        "moment", "captured", "dropped", "in the buffer"
+    );
 }
 
 async fn print_sights(moment: &str, audit: &mut Watched, none: &mut Watched) {
-    let Counts { captured, dropped, held, held_bytes, .. } = audit.subject.counts().await;
+    let Counts {
+        captured,
+        dropped,
+        held,
+        held_bytes,
+        ..
+    } = audit.subject.counts().await;
     let held = format!("{held} ({:.1} MiB)", held_bytes as f64 / BYTES_PER_MIB);
     let [with, without] = [audit, none].map(|watched| sight(&watched.look()));
     println!("  {moment:<18} {with}  {captured:>9} {dropped:>9}  {held:>16}   {without}");
@@ -131,12 +160,22 @@ async fn print_sights(moment: &str, audit: &mut Watched, none: &mut Watched) {
 fn sight(Sight { rss, growth, rate }: &Sight) -> String {
     let growth = growth.map_or(String::new(), |growth| format!("{growth:+} KiB"));
     let rate = rate.map_or(String::new(), |rate| format!("{rate:.0}"));
-    format!("{:>5.1} MiB {growth:>11} {rate:>10}", *rss as f64 / KIB_PER_MIB)
+    format!(
+        "{:>5.1} MiB {growth:>11} {rate:>10}",
+        *rss as f64 / KIB_PER_MIB
+    )
 }
 
 /// Memory that a process has in RAM, in KiB.
 fn resident(pid: u32) -> i64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs, on Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the status has VmRSS");
-    line.trim().trim_end_matches(" kB").parse().expect("VmRSS is a number of KiB")
+    let status =
+        fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs, on Linux");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .expect("the status has VmRSS");
+    line.trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .expect("VmRSS is a number of KiB")
 }

@@ -23,7 +23,11 @@ impl Measured {
     async fn start(mut subject: Subject, clusters: &Clusters) -> Self {
         subject.prepare(clusters).await;
         let before = (subject.sent, subject.counts().await);
-        Self { subject, before, micros: Vec::new() }
+        Self {
+            subject,
+            before,
+            micros: Vec::new(),
+        }
     }
 
     /// Where records are delivered, their delivery is included.
@@ -32,14 +36,18 @@ impl Measured {
         let before = cpu::nanos(pid);
         self.subject.run(requests).await;
         self.subject.settle(clusters).await;
-        self.micros.push((cpu::nanos(pid) - before) as f64 / 1000.0 / requests as f64);
+        self.micros
+            .push((cpu::nanos(pid) - before) as f64 / 1000.0 / requests as f64);
     }
 
     /// Records acknowledged and dropped, a request.
     async fn fates(&self) -> [f64; 2] {
         let (sent, before) = self.before;
         let after = self.subject.counts().await;
-        let counts = [after.acknowledged - before.acknowledged, after.dropped - before.dropped];
+        let counts = [
+            after.acknowledged - before.acknowledged,
+            after.dropped - before.dropped,
+        ];
         counts.map(|count| count as f64 / (self.subject.sent - sent) as f64)
     }
 }
@@ -53,9 +61,14 @@ pub async fn run(size: Size) {
     for subject in subjects {
         all.push(Measured::start(subject, &clusters).await);
     }
-    progress::rounds("CPU time", size.rounds, &mut all, async |measured: &mut Measured| {
-        measured.slice(size.requests, &clusters).await;
-    })
+    progress::rounds(
+        "CPU time",
+        size.rounds,
+        &mut all,
+        async |measured: &mut Measured| {
+            measured.slice(size.requests, &clusters).await;
+        },
+    )
     .await;
     println!("CPU time of Envoy a tracked request, in microseconds; {size}; {cores}");
     print_costs(&all).await;
@@ -69,10 +82,13 @@ async fn print_costs(all: &[Measured]) {
     for case in CASES {
         let measured = find(all, case);
         let [median, low] = [0.5, 0.1].map(|share| quantile(&measured.micros, share));
-        let [added_median, added_low] =
-            [0.5, 0.1].map(|share| quantile(&measured.micros, share) - quantile(&base.micros, share));
+        let [added_median, added_low] = [0.5, 0.1]
+            .map(|share| quantile(&measured.micros, share) - quantile(&base.micros, share));
         let [acknowledged, dropped] = measured.fates().await;
-        print!("  {:<16} {median:>8.2} {added_median:>8.2}  {low:>8.2} {added_low:>8.2}  ", case.name());
+        print!(
+            "  {:<16} {median:>8.2} {added_median:>8.2}  {low:>8.2} {added_low:>8.2}  ",
+            case.name()
+        );
         println!("{acknowledged:>14.2}  {dropped:>8.2}");
     }
 }
@@ -84,13 +100,22 @@ fn print_ratios(all: &[Measured]) {
     for (case, target) in TARGETS {
         let micros = &find(all, case).micros;
         let [median, low] = [0.5, 0.1].map(|share| quantile(micros, share) / quantile(up, share));
-        let rounds: Vec<f64> = micros.iter().zip(up).map(|(micros, up)| micros / up).collect();
+        let rounds: Vec<f64> = micros
+            .iter()
+            .zip(up)
+            .map(|(micros, up)| micros / up)
+            .collect();
         let [first, third] = [0.25, 0.75].map(|share| quantile(&rounds, share));
-        println!("  {:<16} {median:>8.2}   {low:>13.2}   {first:>12.2} to {third:<10.2}   {target}", case.name());
+        println!(
+            "  {:<16} {median:>8.2}   {low:>13.2}   {first:>12.2} to {third:<10.2}   {target}",
+            case.name()
+        );
     }
     println!();
 }
 
 fn find(all: &[Measured], case: Case) -> &Measured {
-    all.iter().find(|measured| measured.subject.case == case).expect("every case is measured")
+    all.iter()
+        .find(|measured| measured.subject.case == case)
+        .expect("every case is measured")
 }

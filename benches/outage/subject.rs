@@ -49,7 +49,14 @@ impl Subject {
     pub async fn start(case: Case, clusters: &Clusters) -> Self {
         let envoy = Envoy::start(&clusters.bootstrap(case), 1).await;
         let addr = envoy.listener(TRAFFIC.listener()).await;
-        Self { case, envoy, addr, sent: 0, loaded: Duration::ZERO, load: requests().load(addr).await }
+        Self {
+            case,
+            envoy,
+            addr,
+            sent: 0,
+            loaded: Duration::ZERO,
+            load: requests().load(addr).await,
+        }
     }
 
     pub async fn start_all(cases: &[Case], clusters: &Clusters) -> Vec<Self> {
@@ -91,7 +98,10 @@ impl Subject {
     /// Waits until everything is delivered, where anything is, and Envoy is idle.
     pub async fn settle(&self, clusters: &Clusters) {
         if self.case == Case::Up {
-            eventually("all records arrive", || (clusters.up.exchanges() >= self.sent).then_some(())).await;
+            eventually("all records arrive", || {
+                (clusters.up.exchanges() >= self.sent).then_some(())
+            })
+            .await;
         }
         tokio::time::sleep(SETTLE).await;
     }

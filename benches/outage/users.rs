@@ -36,7 +36,8 @@ impl Users {
                 (wire, times)
             });
         }
-        let (wires, times): (Vec<Wire>, Vec<Vec<f64>>) = running.join_all().await.into_iter().unzip();
+        let (wires, times): (Vec<Wire>, Vec<Vec<f64>>) =
+            running.join_all().await.into_iter().unzip();
         self.0 = wires;
         times.concat()
     }

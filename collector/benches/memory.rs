@@ -26,7 +26,10 @@ const BATCHES: usize = 4;
 const BATCH_BYTES: usize = 1024 * 1024;
 
 /// A batch of the filter, whose second record is repeated here.
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/otlp-batch.json");
+const GOLDEN: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../tests/fixtures/otlp-batch.json"
+);
 
 /// How often a sender that is told to come again does so, and after how long.
 const ATTEMPTS: usize = 10_000;
@@ -38,10 +41,21 @@ fn main() {
     println!("{CONNECTIONS} connections, {BATCHES} batches each");
     println!("body               bytes  stored  told to wait  seconds  peak RSS");
     let kinds: [(&str, Write); 4] = [
-        ("JSON", |json| ("content-type: application/json", json.as_bytes().to_vec())),
-        ("JSON, gzip", |json| ("content-type: application/json\r\ncontent-encoding: gzip", gzip(json))),
-        ("protobuf", |json| ("content-type: application/x-protobuf", protobuf(json))),
-        ("many attributes", |_| ("content-type: application/x-protobuf", dense())),
+        ("JSON", |json| {
+            ("content-type: application/json", json.as_bytes().to_vec())
+        }),
+        ("JSON, gzip", |json| {
+            (
+                "content-type: application/json\r\ncontent-encoding: gzip",
+                gzip(json),
+            )
+        }),
+        ("protobuf", |json| {
+            ("content-type: application/x-protobuf", protobuf(json))
+        }),
+        ("many attributes", |_| {
+            ("content-type: application/x-protobuf", dense())
+        }),
     ];
     for (name, write) in kinds {
         measure(name, write);
@@ -57,11 +71,16 @@ fn measure(name: &str, write: Write) {
         .map(|sender| {
             let address = address.clone();
             thread::spawn(move || {
-                (0..BATCHES).map(|batch| send(&address, write(&json(&format!("{sender}-{batch}"))))).sum::<usize>()
+                (0..BATCHES)
+                    .map(|batch| send(&address, write(&json(&format!("{sender}-{batch}")))))
+                    .sum::<usize>()
             })
         })
         .collect();
-    let waits: usize = senders.into_iter().map(|sender| sender.join().unwrap()).sum();
+    let waits: usize = senders
+        .into_iter()
+        .map(|sender| sender.join().unwrap())
+        .sum();
     let seconds = start.elapsed().as_secs_f64();
     let bytes = write(&json("0-0")).1.len();
     let peak = peak_kib(&collector) / 1024;
@@ -77,20 +96,36 @@ fn measure(name: &str, write: Write) {
 fn start(directory: &TempDir) -> (Child, String) {
     let database = format!("sqlite://{}", directory.path().join("audit.db").display());
     let mut child = Command::new(env!("CARGO_BIN_EXE_audit-collector"))
-        .args(["--listen", "127.0.0.1:0", "--log-level", "off", "--database", &database])
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--log-level",
+            "off",
+            "--database",
+            &database,
+        ])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.strip_prefix("listening on http://").unwrap().trim_end().to_owned();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let address = line
+        .strip_prefix("listening on http://")
+        .unwrap()
+        .trim_end()
+        .to_owned();
     (child, address)
 }
 
 /// The most memory that the program has had at once, in KiB (`proc(5)`).
 fn peak_kib(program: &Child) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
 }
 
@@ -113,18 +148,29 @@ fn exchange(address: &str, headers: &str, body: &[u8]) -> u16 {
     stream.write_all(body).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer).split(' ').nth(1).unwrap().parse().unwrap()
+    String::from_utf8_lossy(&answer)
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 /// A batch of the filter's records, with uids of its own.
 fn json(name: &str) -> String {
-    let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(GOLDEN).unwrap()).unwrap();
+    let golden: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(GOLDEN).unwrap()).unwrap();
     let record = golden["resourceLogs"][0]["scopeLogs"][0]["logRecords"][1].to_string();
     let uid = "aud_019f2c4d-8f00-7000-8000-000000000001";
     assert!(record.contains(uid));
     let number = BATCH_BYTES / (record.len() + 1);
-    let records: Vec<_> = (0..number).map(|index| record.replace(uid, &format!("aud_{name}-{index:036}"))).collect();
-    format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{}]}}]}}]}}"#, records.join(","))
+    let records: Vec<_> = (0..number)
+        .map(|index| record.replace(uid, &format!("aud_{name}-{index:036}")))
+        .collect();
+    format!(
+        r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{}]}}]}}]}}"#,
+        records.join(",")
+    )
 }
 
 fn gzip(json: &str) -> Vec<u8> {
@@ -134,7 +180,9 @@ fn gzip(json: &str) -> Vec<u8> {
 }
 
 fn protobuf(json: &str) -> Vec<u8> {
-    serde_json::from_str::<ExportLogsServiceRequest>(json).unwrap().encode_to_vec()
+    serde_json::from_str::<ExportLogsServiceRequest>(json)
+        .unwrap()
+        .encode_to_vec()
 }
 
 /// What costs the most memory for its length: attributes of a few bytes, all different, in one record.
@@ -144,12 +192,25 @@ fn dense() -> Vec<u8> {
     use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
     let attribute = |number: usize| KeyValue {
         key: format!("{number:x}"),
-        value: Some(AnyValue { value: Some(Value::BoolValue(true)) }),
+        value: Some(AnyValue {
+            value: Some(Value::BoolValue(true)),
+        }),
         ..KeyValue::default()
     };
     let attributes = (0..BATCH_BYTES / 13).map(attribute).collect();
-    let scope =
-        ScopeLogs { log_records: vec![LogRecord { attributes, ..LogRecord::default() }], ..ScopeLogs::default() };
-    let group = ResourceLogs { scope_logs: vec![scope], ..ResourceLogs::default() };
-    ExportLogsServiceRequest { resource_logs: vec![group] }.encode_to_vec()
+    let scope = ScopeLogs {
+        log_records: vec![LogRecord {
+            attributes,
+            ..LogRecord::default()
+        }],
+        ..ScopeLogs::default()
+    };
+    let group = ResourceLogs {
+        scope_logs: vec![scope],
+        ..ResourceLogs::default()
+    };
+    ExportLogsServiceRequest {
+        resource_logs: vec![group],
+    }
+    .encode_to_vec()
 }

@@ -40,7 +40,13 @@ use std::time::Instant;
 use quantile::quantile;
 use support::program::Program;
 
-const PATHS: [&str; 5] = ["/", "/api/records?limit=50", "/api/streams", "/api/sessions?limit=20", "/api/usage"];
+const PATHS: [&str; 5] = [
+    "/",
+    "/api/records?limit=50",
+    "/api/streams",
+    "/api/sessions?limit=20",
+    "/api/usage",
+];
 
 fn main() {
     let [records, starts] = args::numbers([("--records", 10_000_000), ("--starts", 20)]);
@@ -49,12 +55,18 @@ fn main() {
         "{records} records, {starts} starts with the file in the kernel's cache and {starts} without, milliseconds"
     );
     println!("{:<24} {:>17} {:>17}", "", "warm", "cold");
-    println!("{:<24} {:>8} {:>8} {:>8} {:>8}", "", "median", "worst", "median", "worst");
+    println!(
+        "{:<24} {:>8} {:>8} {:>8} {:>8}",
+        "", "median", "worst", "median", "worst"
+    );
     let cold: Vec<_> = (0..starts).map(|_| requests(&file, forget)).collect();
     let warm: Vec<_> = (0..starts).map(|_| requests(&file, |_| ())).collect();
     for (index, path) in PATHS.iter().enumerate() {
         let of = |starts: &[[f64; PATHS.len()]], share| {
-            quantile(&starts.iter().map(|start| start[index]).collect::<Vec<_>>(), share)
+            quantile(
+                &starts.iter().map(|start| start[index]).collect::<Vec<_>>(),
+                share,
+            )
         };
         let [median, worst] = [0.5, 1.0].map(|share| of(&warm, share));
         let [cold_median, cold_worst] = [0.5, 1.0].map(|share| of(&cold, share));
@@ -70,7 +82,12 @@ fn requests(file: &Path, before: impl FnOnce(&Path)) -> [f64; PATHS.len()] {
         let start = Instant::now();
         let answer = program.client().get(path).unwrap();
         let elapsed = start.elapsed();
-        assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
+        assert_eq!(
+            answer.status,
+            200,
+            "{path}: {}",
+            String::from_utf8_lossy(&answer.body)
+        );
         elapsed.as_secs_f64() * 1000.0
     })
 }
@@ -78,6 +95,9 @@ fn requests(file: &Path, before: impl FnOnce(&Path)) -> [f64; PATHS.len()] {
 /// Takes the file out of the kernel's cache.
 fn forget(file: &Path) {
     let file = format!("if={}", file.display());
-    let status = Command::new("dd").args([&file, "iflag=nocache", "count=0", "status=none"]).status().unwrap();
+    let status = Command::new("dd")
+        .args([&file, "iflag=nocache", "count=0", "status=none"])
+        .status()
+        .unwrap();
     assert!(status.success());
 }

@@ -40,7 +40,12 @@ use support::program::{BINARY, DIRECTORY};
 
 fn main() {
     let [records, rounds] = args::numbers([("--records", 1_000_000), ("--rounds", 5)]);
-    measure("SQLite", &ledger::url(&ledger::file(records)), records, rounds);
+    measure(
+        "SQLite",
+        &ledger::url(&ledger::file(records)),
+        records,
+        rounds,
+    );
     let server = Postgres::start();
     let url = server.new_database();
     ledger::build(&url, records);
@@ -50,15 +55,26 @@ fn main() {
 fn measure(name: &str, url: &str, records: u64, rounds: u64) {
     let per_second: Vec<_> = (0..rounds).map(|_| records as f64 / verify(url)).collect();
     let [median, slowest] = [0.5, 0.0].map(|share| quantile(&per_second, share));
-    println!("{name}: {records} records, {rounds} rounds: {median:.0} records/s (median), {slowest:.0} (slowest)");
+    println!(
+        "{name}: {records} records, {rounds} rounds: {median:.0} records/s (median), {slowest:.0} (slowest)"
+    );
 }
 
 /// Seconds that it takes.
 fn verify(url: &str) -> f64 {
     let start = Instant::now();
-    let output = Command::new(BINARY).args(["verify", "--database", url]).current_dir(DIRECTORY).output().unwrap();
+    let output = Command::new(BINARY)
+        .args(["verify", "--database", url])
+        .current_dir(DIRECTORY)
+        .output()
+        .unwrap();
     let elapsed = start.elapsed();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
     elapsed.as_secs_f64()
 }

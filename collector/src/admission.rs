@@ -72,23 +72,32 @@ impl Admission {
 
     /// Requests that hold a place now.
     pub fn requests(&self) -> usize {
-        self.limits.max_requests.saturating_sub(self.requests.available_permits())
+        self.limits
+            .max_requests
+            .saturating_sub(self.requests.available_permits())
     }
 
     /// Bytes that are held now.
     pub fn bytes(&self) -> usize {
-        self.limits.max_inflight_bytes.saturating_sub(self.bytes.available_permits())
+        self.limits
+            .max_inflight_bytes
+            .saturating_sub(self.bytes.available_permits())
     }
 
     /// A place among the requests, held until it is dropped.
     pub(crate) fn enter(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         let refusal = |_| Refusal::new(Reason::TooManyRequests, "too many requests at once");
-        Arc::clone(&self.requests).try_acquire_owned().map_err(refusal)
+        Arc::clone(&self.requests)
+            .try_acquire_owned()
+            .map_err(refusal)
     }
 
     /// Room for this many bytes.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation, Refusal> {
-        let mut reservation = Reservation { room: Arc::clone(&self.bytes), held: None };
+        let mut reservation = Reservation {
+            room: Arc::clone(&self.bytes),
+            held: None,
+        };
         reservation.grow_to(bytes)?;
         Ok(reservation)
     }
@@ -112,7 +121,9 @@ impl Reservation {
         let missing = bytes.saturating_sub(self.held());
         // No semaphore has more permits than that.
         let missing = u32::try_from(missing).map_err(|_| no_room())?;
-        let more = Arc::clone(&self.room).try_acquire_many_owned(missing).map_err(|_| no_room())?;
+        let more = Arc::clone(&self.room)
+            .try_acquire_many_owned(missing)
+            .map_err(|_| no_room())?;
         match &mut self.held {
             Some(held) => held.merge(more),
             held @ None => *held = Some(more),
@@ -132,7 +143,9 @@ impl Reservation {
     }
 
     fn held(&self) -> usize {
-        self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
+        self.held
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits)
     }
 }
 
@@ -145,7 +158,11 @@ mod tests {
     use super::*;
 
     fn admission(max_requests: usize, max_inflight_bytes: usize) -> Admission {
-        Admission::new(Limits { max_requests, max_inflight_bytes, ..Limits::DEFAULT })
+        Admission::new(Limits {
+            max_requests,
+            max_inflight_bytes,
+            ..Limits::DEFAULT
+        })
     }
 
     #[test]
@@ -153,7 +170,13 @@ mod tests {
         let admission = admission(2, 0);
         let first = admission.enter().unwrap();
         let _second = admission.enter().unwrap();
-        assert_eq!((admission.enter().unwrap_err().reason(), admission.requests()), (Reason::TooManyRequests, 2));
+        assert_eq!(
+            (
+                admission.enter().unwrap_err().reason(),
+                admission.requests()
+            ),
+            (Reason::TooManyRequests, 2)
+        );
         drop(first);
         assert!(admission.enter().is_ok());
         assert_eq!(admission.requests(), 1);
@@ -163,7 +186,10 @@ mod tests {
     fn bytes_are_held_until_the_request_ends() {
         let admission = admission(1, 100);
         let mut first = admission.reserve(60).unwrap();
-        assert_eq!(admission.reserve(41).unwrap_err().reason(), Reason::NoMemory);
+        assert_eq!(
+            admission.reserve(41).unwrap_err().reason(),
+            Reason::NoMemory
+        );
         first.grow_to(80).unwrap();
         assert!(first.grow_to(101).is_err());
         assert_eq!(admission.bytes(), 80, "who is refused keeps what it had");

@@ -43,7 +43,9 @@ pub fn app(state: AppState) -> Router {
         .route("/v1/logs", post(ingest::post_logs))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics::show))
-        .method_not_allowed_fallback(async || Refusal::new(Reason::MethodNotAllowed, "the path has no such method"))
+        .method_not_allowed_fallback(async || {
+            Refusal::new(Reason::MethodNotAllowed, "the path has no such method")
+        })
         .layer(from_fn_with_state(state.clone(), logs::note_refusals))
         .with_state(state)
 }

@@ -57,29 +57,44 @@ impl Tokens {
     }
 
     fn new(text: &[u8]) -> Result<Self, TokenError> {
-        let lines = || text.split(|byte| *byte == b'\n').zip(1..).filter(|(line, _)| !line.is_empty());
+        let lines = || {
+            text.split(|byte| *byte == b'\n')
+                .zip(1..)
+                .filter(|(line, _)| !line.is_empty())
+        };
         if let Some((_, line)) = lines().find(|(line, _)| !line.iter().all(u8::is_ascii_graphic)) {
             return Err(TokenError::Characters(line));
         }
         let hashes: Vec<[u8; 32]> = lines().map(|(line, _)| hash(line)).collect();
-        if hashes.is_empty() { Err(TokenError::Empty) } else { Ok(Self(hashes)) }
+        if hashes.is_empty() {
+            Err(TokenError::Empty)
+        } else {
+            Ok(Self(hashes))
+        }
     }
 
     /// By their hashes, which have one length, and in a time that does not depend on which one it is.
     fn have(&self, given: &[u8]) -> bool {
         let given = hash(given);
-        self.0.iter().fold(Choice::from(0), |found, token| found | token.ct_eq(&given)).into()
+        self.0
+            .iter()
+            .fold(Choice::from(0), |found, token| found | token.ct_eq(&given))
+            .into()
     }
 }
 
 impl Access {
     /// Whether a request with these headers may send records.
     pub(crate) fn check_ingest(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let known = |tokens: &Tokens| bearer(headers).is_some_and(|given| tokens.have(given.as_bytes()));
+        let known =
+            |tokens: &Tokens| bearer(headers).is_some_and(|given| tokens.have(given.as_bytes()));
         if self.ingest.as_ref().is_none_or(known) {
             return Ok(());
         }
-        Err(Refusal::unauthenticated(BEARER, "the bearer token is missing or wrong"))
+        Err(Refusal::unauthenticated(
+            BEARER,
+            "the bearer token is missing or wrong",
+        ))
     }
 
     fn check_read(&self, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -90,12 +105,19 @@ impl Access {
         if self.read.as_ref().is_none_or(known) {
             return Ok(());
         }
-        Err(Refusal::unauthenticated(BASIC, "the token is missing or wrong, as bearer token or as password"))
+        Err(Refusal::unauthenticated(
+            BASIC,
+            "the token is missing or wrong, as bearer token or as password",
+        ))
     }
 }
 
 /// A middleware: nobody gets through who may not read.
-pub(crate) async fn require_read(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub(crate) async fn require_read(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
     let checked = state.access.borrow().check_read(request.headers());
     match checked {
         Ok(()) => next.run(request).await,
@@ -113,7 +135,9 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// The password of Basic credentials (RFC 7617); the name before the first colon may be any.
 fn password(headers: &HeaderMap) -> Option<Vec<u8>> {
-    let mut decoded = BASE64_STANDARD.decode(credentials(headers, "basic")?).ok()?;
+    let mut decoded = BASE64_STANDARD
+        .decode(credentials(headers, "basic")?)
+        .ok()?;
     let colon = decoded.iter().position(|byte| *byte == b':')?;
     Some(decoded.split_off(colon + 1))
 }
@@ -131,11 +155,23 @@ mod tests {
 
     #[test]
     fn each_line_is_a_token() {
-        for text in [b"s3cr3t".as_slice(), b"s3cr3t\n", b"new\ns3cr3t\n", b"\n\ns3cr3t\n\nnew"] {
+        for text in [
+            b"s3cr3t".as_slice(),
+            b"s3cr3t\n",
+            b"new\ns3cr3t\n",
+            b"\n\ns3cr3t\n\nnew",
+        ] {
             let tokens = Tokens::new(text).unwrap();
             assert!(tokens.have(b"s3cr3t"));
             assert_eq!(tokens.have(b"new"), text.len() > 7);
-            for other in [b"".as_slice(), b"s3cr3", b"s3cr3t\n", b"s3cr3tt", b"S3CR3T", b"new\ns3cr3t"] {
+            for other in [
+                b"".as_slice(),
+                b"s3cr3",
+                b"s3cr3t\n",
+                b"s3cr3tt",
+                b"S3CR3T",
+                b"new\ns3cr3t",
+            ] {
                 assert!(!tokens.have(other), "{other:?}");
             }
         }
@@ -146,9 +182,17 @@ mod tests {
         for text in [b"".as_slice(), b"\n"] {
             assert!(matches!(Tokens::new(text), Err(TokenError::Empty)));
         }
-        for (text, line) in [(b"a\r\n".as_slice(), 1), (b"a b", 1), (b"a\n\nb c\n", 3), ("ä".as_bytes(), 1), (b" ", 1)]
-        {
-            assert!(matches!(Tokens::new(text), Err(TokenError::Characters(at)) if at == line), "{text:?}");
+        for (text, line) in [
+            (b"a\r\n".as_slice(), 1),
+            (b"a b", 1),
+            (b"a\n\nb c\n", 3),
+            ("ä".as_bytes(), 1),
+            (b" ", 1),
+        ] {
+            assert!(
+                matches!(Tokens::new(text), Err(TokenError::Characters(at)) if at == line),
+                "{text:?}"
+            );
         }
     }
 }

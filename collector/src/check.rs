@@ -74,7 +74,13 @@ pub(crate) fn run(flags: &Flags) -> Result<bool, CheckError> {
     for file in &flags.files {
         if let Err((line, text)) = check_file(file, flags, &mut hops, &mut report)? {
             unreadable += 1;
-            report.add(&Finding { file, line, plugin: None, severity: Severity::Unreadable, text: &text })?;
+            report.add(&Finding {
+                file,
+                line,
+                plugin: None,
+                severity: Severity::Unreadable,
+                text: &text,
+            })?;
         }
     }
     if unreadable == 0 && !report.has_errors() {
@@ -103,7 +109,12 @@ fn check_hops(hops: &Hops, report: &mut Report) -> io::Result<()> {
 }
 
 /// The outer error is of stdout.
-fn check_file(file: &Path, flags: &Flags, hops: &mut Hops, report: &mut Report) -> io::Result<Result<(), Trouble>> {
+fn check_file(
+    file: &Path,
+    flags: &Flags,
+    hops: &mut Hops,
+    report: &mut Report,
+) -> io::Result<Result<(), Trouble>> {
     let plugins = match plugins_of(file) {
         Ok(plugins) => plugins,
         Err(trouble) => return Ok(Err(trouble)),
@@ -119,8 +130,15 @@ fn plugins_of(file: &Path) -> Result<Vec<Plugin>, Trouble> {
     let documents = yaml::read(&text).map_err(|error| (error.line, error.text))?;
     let plugins: Vec<Plugin> = documents.iter().flat_map(manifest::plugins).collect();
     if plugins.is_empty() {
-        let kinds: Vec<&str> = documents.iter().filter_map(|document| document.get("kind")?.text()).collect();
-        let what = if kinds.is_empty() { String::new() } else { format!(" (it has: {})", kinds.join(", ")) };
+        let kinds: Vec<&str> = documents
+            .iter()
+            .filter_map(|document| document.get("kind")?.text())
+            .collect();
+        let what = if kinds.is_empty() {
+            String::new()
+        } else {
+            format!(" (it has: {})", kinds.join(", "))
+        };
         return Err((1, format!("no configuration of the filter{what}")));
     }
     Ok(plugins)
@@ -137,12 +155,25 @@ fn read(file: &Path) -> Result<String, String> {
     if bytes.len() as u64 > MAX_BYTES {
         return Err(format!("has more than {MAX_BYTES} bytes"));
     }
-    String::from_utf8(bytes).map_err(|error| format!("is no UTF-8 at byte {}", error.utf8_error().valid_up_to()))
+    String::from_utf8(bytes)
+        .map_err(|error| format!("is no UTF-8 at byte {}", error.utf8_error().valid_up_to()))
 }
 
-fn check(file: &Path, plugin: &Plugin, flags: &Flags, hops: &mut Hops, report: &mut Report) -> io::Result<()> {
+fn check(
+    file: &Path,
+    plugin: &Plugin,
+    flags: &Flags,
+    hops: &mut Hops,
+    report: &mut Report,
+) -> io::Result<()> {
     let add = |report: &mut Report, line: usize, severity: Severity, text: &str| {
-        report.add(&Finding { file, line, plugin: Some(&plugin.name), severity, text })
+        report.add(&Finding {
+            file,
+            line,
+            plugin: Some(&plugin.name),
+            severity,
+            text,
+        })
     };
     if let Some((line, sentence)) = &plugin.refused {
         add(report, *line, Severity::Error, sentence)?;
@@ -158,7 +189,9 @@ fn check(file: &Path, plugin: &Plugin, flags: &Flags, hops: &mut Hops, report: &
             for warning in &config.warnings {
                 add(report, line_of(plugin, warning), Severity::Warning, warning)?;
             }
-            hops.add(file.to_owned(), &plugin.name, &config, |path| plugin.configuration.line_of(path));
+            hops.add(file.to_owned(), &plugin.name, &config, |path| {
+                plugin.configuration.line_of(path)
+            });
             show(plugin, &config, flags, report)?;
         }
     }
@@ -176,7 +209,11 @@ fn line_of(plugin: &Plugin, sentence: &str) -> usize {
 
 fn show(plugin: &Plugin, config: &Config, flags: &Flags, report: &mut Report) -> io::Result<()> {
     if flags.explain {
-        report.show("effective", &plugin.name, &explain::effective(&plugin.configuration))?;
+        report.show(
+            "effective",
+            &plugin.name,
+            &explain::effective(&plugin.configuration),
+        )?;
     }
     if let Some(line) = &flags.request {
         let lines = request::findings(config, line, &flags.header);

@@ -44,18 +44,36 @@ pub struct Streams {
 impl Streams {
     /// Takes one more record of the ledger into account; a record without a stream or a number counts nowhere.
     pub fn add(&mut self, entry: &Entry) {
-        let (Some(stream), Some(number)) = (&entry.stream_id, entry.sequence_number) else { return };
-        let (service, received_at, observed_at) =
-            (entry.service_name.as_deref(), entry.received_at, entry.observed_time);
+        let (Some(stream), Some(number)) = (&entry.stream_id, entry.sequence_number) else {
+            return;
+        };
+        let (service, received_at, observed_at) = (
+            entry.service_name.as_deref(),
+            entry.received_at,
+            entry.observed_time,
+        );
         let said = Said::read(&entry.event_name, &entry.attributes, received_at);
-        self.see(stream, Sighting { service, number, received_at, observed_at, said });
+        self.see(
+            stream,
+            Sighting {
+                service,
+                number,
+                received_at,
+                observed_at,
+                said,
+            },
+        );
     }
 
     /// The same for a record that has been read already.
     pub fn see(&mut self, stream: &str, sighting: Sighting<'_>) {
         match self.by_id.get_mut(stream) {
             Some(known) => known.see(sighting),
-            None => self.by_id.entry(stream.to_owned()).or_default().see(sighting),
+            None => self
+                .by_id
+                .entry(stream.to_owned())
+                .or_default()
+                .see(sighting),
         }
     }
 

@@ -26,8 +26,11 @@ pub(crate) struct DatabaseFileError(PathBuf, io::Error);
 impl DatabaseFlags {
     /// The URL.
     pub(crate) fn url(&self) -> Result<String, DatabaseFileError> {
-        let Some(file) = &self.database_file else { return Ok(self.database.clone()) };
-        let read = fs::read_to_string(file).map_err(|cause| DatabaseFileError(file.clone(), cause))?;
+        let Some(file) = &self.database_file else {
+            return Ok(self.database.clone());
+        };
+        let read =
+            fs::read_to_string(file).map_err(|cause| DatabaseFileError(file.clone(), cause))?;
         Ok(read.trim_end_matches(['\r', '\n']).to_owned())
     }
 }

@@ -62,17 +62,26 @@ pub struct Column {
 impl Column {
     /// A column of numbers.
     pub const fn integer(name: &'static str) -> Self {
-        Self { name, kind: Kind::Integer }
+        Self {
+            name,
+            kind: Kind::Integer,
+        }
     }
 
     /// A column of text.
     pub const fn text(name: &'static str) -> Self {
-        Self { name, kind: Kind::Text }
+        Self {
+            name,
+            kind: Kind::Text,
+        }
     }
 
     /// A column of bytes.
     pub const fn bytes(name: &'static str) -> Self {
-        Self { name, kind: Kind::Bytes }
+        Self {
+            name,
+            kind: Kind::Bytes,
+        }
     }
 }
 
@@ -194,11 +203,23 @@ fn named(url: &str) -> Result<(Opened, &'static Scripts), OpenError> {
         "sqlite" => {
             let database = SqliteDatabase::new(url)?;
             let file = Some(database.file().to_owned());
-            Ok((Opened { database: Arc::new(database), file }, migrations::SQLITE))
+            Ok((
+                Opened {
+                    database: Arc::new(database),
+                    file,
+                },
+                migrations::SQLITE,
+            ))
         }
         "postgres" | "postgresql" => {
             let database = Arc::new(PostgresDatabase::new(url)?);
-            Ok((Opened { database, file: None }, migrations::POSTGRES))
+            Ok((
+                Opened {
+                    database,
+                    file: None,
+                },
+                migrations::POSTGRES,
+            ))
         }
         other => Err(OpenError::UnknownScheme(other.to_owned())),
     }
@@ -228,7 +249,9 @@ pub fn write<T, E: From<DbError>>(
     work: impl FnOnce(&mut dyn Connection) -> Result<T, E>,
 ) -> Result<T, E> {
     let begun = connection.begin_write().map_err(E::from);
-    let result = begun.and_then(|()| work(connection)).and_then(|value| Ok(connection.commit().map(|()| value)?));
+    let result = begun
+        .and_then(|()| work(connection))
+        .and_then(|value| Ok(connection.commit().map(|()| value)?));
     // Also when only the lock could not be had: the transaction may have begun.
     if result.is_err() {
         connection.rollback();

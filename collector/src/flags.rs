@@ -131,7 +131,11 @@ impl TlsFlags {
     /// `None` when the collector is to speak plain HTTP.
     pub(crate) fn files(self) -> Option<tls::Files> {
         let (certificate, key) = self.tls_cert.zip(self.tls_key)?;
-        Some(tls::Files { certificate, key, client_ca: self.client_ca })
+        Some(tls::Files {
+            certificate,
+            key,
+            client_ca: self.client_ca,
+        })
     }
 }
 

@@ -31,19 +31,29 @@ pub(crate) async fn post_logs(State(state): State<AppState>, request: Request) -
         Ok(Stored { warning }) => encoded.stored(warning),
         Err(refusal) => encoded.refused(refusal),
     };
-    state.metrics.answered(encoded.label(), response.status(), started.elapsed());
+    state
+        .metrics
+        .answered(encoded.label(), response.status(), started.elapsed());
     response
 }
 
-async fn take_in(state: &AppState, headers: &HeaderMap, incoming: &mut Incoming) -> Result<Stored, Refusal> {
+async fn take_in(
+    state: &AppState,
+    headers: &HeaderMap,
+    incoming: &mut Incoming,
+) -> Result<Stored, Refusal> {
     state.access.borrow().check_ingest(headers)?;
     let _place = state.admission.enter()?;
     let format = format(headers)?;
     let compression = Compression::of(headers)?;
     let limits = state.admission.limits();
     let max_bytes = limits.max_body_bytes;
-    let mut reservation = state.admission.reserve(incoming.length()?.unwrap_or(max_bytes))?;
-    let sent = timeout(limits.body_timeout, incoming.read()).await.map_err(|_| incoming.too_slow())??;
+    let mut reservation = state
+        .admission
+        .reserve(incoming.length()?.unwrap_or(max_bytes))?;
+    let sent = timeout(limits.body_timeout, incoming.read())
+        .await
+        .map_err(|_| incoming.too_slow())??;
     state.metrics.body_read(sent.len());
     reservation.shrink_to(sent.len());
     let (received_at, skew) = ((state.now_unix_nano)(), state.ledger.settings().skew);
@@ -54,10 +64,17 @@ async fn take_in(state: &AppState, headers: &HeaderMap, incoming: &mut Incoming)
         let checked = format.check(&body)?;
         reservation.grow_to_values(checked.values())?;
         let records = checked.decode()?.into_iter();
-        let entries: Vec<_> = records.map(|record| Entry::new(record, received_at, skew)).collect();
+        let entries: Vec<_> = records
+            .map(|record| Entry::new(record, received_at, skew))
+            .collect();
         Ok::<_, Refusal>((entries, reservation))
     });
-    let failed = |_| Refusal::new(Reason::Internal, "the body could not be read by a fault of the collector");
+    let failed = |_| {
+        Refusal::new(
+            Reason::Internal,
+            "the body could not be read by a fault of the collector",
+        )
+    };
     let (entries, _reservation) = decoding.await.map_err(failed)??;
     store(state, entries).await
 }
@@ -76,7 +93,11 @@ async fn store(state: &AppState, entries: Vec<Entry>) -> Result<Stored, Refusal>
     state.metrics.records_stored(appended.stored);
     state.metrics.records_duplicate(appended.duplicates);
     state.metrics.records_conflict(appended.conflict_count);
-    debug!(stored = appended.stored, duplicates = appended.duplicates, "request stored");
+    debug!(
+        stored = appended.stored,
+        duplicates = appended.duplicates,
+        "request stored"
+    );
     let warning = contradictions(&appended);
     if appended.refused {
         return Err(Refusal::conflict(warning.unwrap_or_default()));
@@ -90,8 +111,12 @@ fn contradictions(appended: &Appended) -> Option<String> {
 }
 
 fn format(headers: &HeaderMap) -> Result<Format, Refusal> {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media_type = value.and_then(|value| value.split(';').next()).unwrap_or_default();
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let media_type = value
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default();
     match media_type.trim().to_ascii_lowercase().as_str() {
         "application/json" => Ok(Format::Json),
         PROTOBUF => Ok(Format::Protobuf),

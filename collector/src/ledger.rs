@@ -84,11 +84,22 @@ impl Ledger {
     ) -> Result<Self, DbError> {
         let readers = Arc::new(Readers::new(database.clone(), MAX_READERS));
         let health = Arc::new(Readers::new(database.clone(), 1));
-        let checkpoints = Checkpoints::new(settings.key.clone(), settings.checkpoints, settings.now);
+        let checkpoints =
+            Checkpoints::new(settings.key.clone(), settings.checkpoints, settings.now);
         chores.push(Box::new(checkpoints));
-        let (writer, thread) = Writer::start(Work { database, strict: settings.strict, chores })?;
+        let (writer, thread) = Writer::start(Work {
+            database,
+            strict: settings.strict,
+            chores,
+        })?;
         let writer = Mutex::new(Some(Arc::new(writer)));
-        Ok(Self { settings, writer, thread: Mutex::new(Some(thread)), readers, health })
+        Ok(Self {
+            settings,
+            writer,
+            thread: Mutex::new(Some(thread)),
+            readers,
+            health,
+        })
     }
 
     /// How it is kept.
@@ -103,10 +114,18 @@ impl Ledger {
     /// See [`AppendError`]; the same call may be made again. None of the new records is then kept, unless the database did
     /// not answer for ten seconds, when nobody knows.
     pub async fn append(&self, entries: Vec<Entry>) -> Result<Appended, AppendError> {
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let answer = writer.ok_or(AppendError::Closed)?.append(entries)?;
-        let late = |_| AppendError::Database(Arc::new(DbError::Busy("it does not answer in time".into())));
-        timeout(PATIENCE, answer).await.map_err(late)?.map_err(|_| AppendError::Closed)?
+        let late =
+            |_| AppendError::Database(Arc::new(DbError::Busy("it does not answer in time".into())));
+        timeout(PATIENCE, answer)
+            .await
+            .map_err(late)?
+            .map_err(|_| AppendError::Closed)?
     }
 
     /// The records that `filter` lets through, see [`list::list`].
@@ -115,7 +134,8 @@ impl Ledger {
     ///
     /// Those of the database.
     pub async fn list(&self, filter: Filter, start: Start, limit: i64) -> Result<Page, DbError> {
-        self.ask(move |connection| list::list(connection, &filter, start, limit)).await
+        self.ask(move |connection| list::list(connection, &filter, start, limit))
+            .await
     }
 
     /// Asks the database something; all queries of `ask` see one state of it.
@@ -158,9 +178,23 @@ impl Ledger {
     pub async fn close(&self) -> Result<(), DbError> {
         self.readers.close();
         self.health.close();
-        drop(self.writer.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() else { return Ok(()) };
-        let joined = spawn_blocking(move || thread.join()).await.map_err(DbError::failed)?;
+        drop(
+            self.writer
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        let Some(thread) = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        else {
+            return Ok(());
+        };
+        let joined = spawn_blocking(move || thread.join())
+            .await
+            .map_err(DbError::failed)?;
         joined.map_err(|_| DbError::failed("the writer of the ledger panicked"))
     }
 }

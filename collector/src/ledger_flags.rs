@@ -97,7 +97,10 @@ impl LedgerFlags {
     /// Opens database and key. May block.
     pub(crate) fn open(self, now: fn() -> i64) -> Result<Ledger, LedgerError> {
         let opened = db::open(&self.database.url()?)?;
-        let file = self.signing_key.clone().unwrap_or_else(|| default_key_file(&opened));
+        let file = self
+            .signing_key
+            .clone()
+            .unwrap_or_else(|| default_key_file(&opened));
         let is_new = !file.exists();
         let key = Arc::new(Key::load_or_create(&file)?);
         if is_new && has_checkpoints(&opened)? {
@@ -113,17 +116,33 @@ impl LedgerFlags {
 
     /// What the views are made for.
     pub(crate) fn views(&self) -> views::Settings {
-        let ViewFlags { grace, session_idle: idle, logout_action, signal } = &self.views;
+        let ViewFlags {
+            grace,
+            session_idle: idle,
+            logout_action,
+            signal,
+        } = &self.views;
         let (logout_actions, signals) = (logout_action.clone(), signal.clone());
-        views::Settings { idle: *idle, grace: *grace, logout_actions, signals }
+        views::Settings {
+            idle: *idle,
+            grace: *grace,
+            logout_actions,
+            signals,
+        }
     }
 
     fn settings(&self, key: Arc<Key>, now: fn() -> i64) -> Settings {
         Settings {
             strict: self.strict,
-            skew: Skew { ahead: nanos(self.skew_ahead), behind: nanos(self.skew_behind) },
+            skew: Skew {
+                ahead: nanos(self.skew_ahead),
+                behind: nanos(self.skew_behind),
+            },
             key,
-            checkpoints: Schedule { records: self.checkpoint_records, interval: self.checkpoint_interval },
+            checkpoints: Schedule {
+                records: self.checkpoint_records,
+                interval: self.checkpoint_interval,
+            },
             now,
         }
     }
@@ -131,8 +150,13 @@ impl LedgerFlags {
     fn chores(self, settings: &Settings) -> Result<Vec<Box<dyn Chore>>, LedgerError> {
         let mut chores = vec![views::chore(self.views())];
         if let Some(retain) = self.retain {
-            let policy = Policy { retain, holds: self.legal_hold, export: self.export_before_delete };
-            let retention = Retention::new(policy, settings.key.clone(), settings.now, views::expire);
+            let policy = Policy {
+                retain,
+                holds: self.legal_hold,
+                export: self.export_before_delete,
+            };
+            let retention =
+                Retention::new(policy, settings.key.clone(), settings.now, views::expire);
             chores.push(Box::new(retention.map_err(LedgerError::Export)?));
         }
         Ok(chores)
@@ -145,7 +169,10 @@ fn has_checkpoints(opened: &Opened) -> Result<bool, OpenError> {
 
 /// Where the key is when no flag says so: beside the database file, or in the working directory.
 pub(crate) fn default_key_file(opened: &Opened) -> PathBuf {
-    opened.file.as_deref().map_or_else(|| PathBuf::from("audit.key"), beside)
+    opened
+        .file
+        .as_deref()
+        .map_or_else(|| PathBuf::from("audit.key"), beside)
 }
 
 fn beside(file: &Path) -> PathBuf {
@@ -158,10 +185,23 @@ fn beside(file: &Path) -> PathBuf {
 fn retention(text: &str) -> Result<Duration, String> {
     const SHORTEST: Duration = Duration::from_secs(1);
     let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if duration < SHORTEST { Err("less than a second".to_owned()) } else { Ok(duration) }
+    if duration < SHORTEST {
+        Err("less than a second".to_owned())
+    } else {
+        Ok(duration)
+    }
 }
 
 fn hold(text: &str) -> Result<Hold, String> {
-    let (tag, value) = text.split_once('=').map_or((text, None), |(tag, value)| (tag, Some(value.to_owned())));
-    if tag.is_empty() { Err("the tag has no name".to_owned()) } else { Ok(Hold { tag: tag.to_owned(), value }) }
+    let (tag, value) = text
+        .split_once('=')
+        .map_or((text, None), |(tag, value)| (tag, Some(value.to_owned())));
+    if tag.is_empty() {
+        Err("the tag has no name".to_owned())
+    } else {
+        Ok(Hold {
+            tag: tag.to_owned(),
+            value,
+        })
+    }
 }

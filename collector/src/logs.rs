@@ -28,7 +28,10 @@ pub enum Form {
 
 /// Sends log lines to stderr from now on. To be called once.
 pub fn init(form: Form, level: LevelFilter) {
-    let lines = tracing_subscriber::fmt().with_writer(io::stderr).with_ansi(false).with_max_level(level);
+    let lines = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_max_level(level);
     match form {
         Form::Text => lines.init(),
         Form::Json => lines.json().flatten_event(true).init(),
@@ -58,19 +61,31 @@ pub struct RefusalLog([Throttle; Reason::ALL.len()]);
 impl RefusalLog {
     fn is_due(&self, reason: Reason, now: Instant) -> bool {
         let mut throttles = Reason::ALL.iter().zip(&self.0);
-        throttles.find(|(one, _)| **one == reason).is_some_and(|(_, throttle)| throttle.is_due(now))
+        throttles
+            .find(|(one, _)| **one == reason)
+            .is_some_and(|(_, throttle)| throttle.is_due(now))
     }
 }
 
 /// A middleware: counts refusals, and tells of them now and then.
-pub(crate) async fn note_refusals(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub(crate) async fn note_refusals(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
     let response = next.run(request).await;
     if let Some(refusal) = response.extensions().get::<Refusal>() {
         let reason = refusal.reason();
         let count = state.metrics.refused(reason);
         if state.refusals.is_due(reason, Instant::now()) {
             let detail = refusal.detail();
-            warn!(reason = reason.label(), status = reason.status().as_u16(), count, detail, "requests refused");
+            warn!(
+                reason = reason.label(),
+                status = reason.status().as_u16(),
+                count,
+                detail,
+                "requests refused"
+            );
         }
     }
     response
@@ -85,7 +100,10 @@ mod tests {
         let throttle = Throttle::default();
         let start = Instant::now();
         let due = |seconds| throttle.is_due(start + Duration::from_secs(seconds));
-        assert_eq!([0, 0, 9, 10, 11, 19, 40].map(due), [true, false, false, true, false, false, true]);
+        assert_eq!(
+            [0, 0, 9, 10, 11, 19, 40].map(due),
+            [true, false, false, true, false, false, true]
+        );
     }
 
     #[test]

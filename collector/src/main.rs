@@ -54,7 +54,9 @@ fn run(CommandLine { command, flags }: CommandLine) -> Result<bool, RunError> {
     match command {
         Some(Command::CheckConfig(flags)) => return Ok(check::run(&flags)?),
         Some(Command::TokenRef(flags)) => token_ref::run(flags)?,
-        Some(Command::Verify(flags)) => return Ok(offline::verify::run(flags, clock::now_unix_nano())?),
+        Some(Command::Verify(flags)) => {
+            return Ok(offline::verify::run(flags, clock::now_unix_nano())?);
+        }
         Some(Command::Checkpoints(flags)) => offline::checkpoints::run(&flags)?,
         Some(Command::Export(flags)) => offline::export::run(&flags)?,
         Some(Command::RebuildViews(flags)) => offline::rebuild::run(&flags)?,
@@ -70,5 +72,9 @@ fn exit_code(error: &RunError) -> ExitCode {
         // 1 is said of what is in the ledger, or in a configuration.
         RunError::Offline(_) | RunError::Check(_) => true,
     };
-    if is_usage { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
+    if is_usage {
+        ExitCode::from(EXIT_USAGE)
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -22,7 +22,9 @@ use crate::refusal::Reason;
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Upper bounds of the durations that are told apart, in seconds: from a request alone to the wait for a lock.
-const DURATIONS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+const DURATIONS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
 
 /// All metrics; clones share them.
 #[derive(Clone)]
@@ -80,20 +82,58 @@ impl Default for Metrics {
 impl Inner {
     fn register(&mut self) {
         let registry = &mut self.registry;
-        registry.register("build", "The program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-        registry.register("requests", "Requests to store records, answered", self.requests.clone());
+        registry.register(
+            "build",
+            "The program",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        registry.register(
+            "requests",
+            "Requests to store records, answered",
+            self.requests.clone(),
+        );
         let help = "From the headers of such a request to its answer";
-        registry.register_with_unit("request_duration", help, Unit::Seconds, self.duration.clone());
-        registry.register_with_unit("body", "Bodies of such requests as sent", Unit::Bytes, self.body_bytes.clone());
-        registry.register("refused", "Requests of any kind that were refused", self.refused.clone());
-        registry.register("records_received", "Records in bodies that were read", self.received.clone());
-        registry.register("records_stored", "Records that were new, and are durable", self.stored.clone());
-        registry.register("records_duplicate", "Records that were kept already", self.duplicate.clone());
+        registry.register_with_unit(
+            "request_duration",
+            help,
+            Unit::Seconds,
+            self.duration.clone(),
+        );
+        registry.register_with_unit(
+            "body",
+            "Bodies of such requests as sent",
+            Unit::Bytes,
+            self.body_bytes.clone(),
+        );
+        registry.register(
+            "refused",
+            "Requests of any kind that were refused",
+            self.refused.clone(),
+        );
+        registry.register(
+            "records_received",
+            "Records in bodies that were read",
+            self.received.clone(),
+        );
+        registry.register(
+            "records_stored",
+            "Records that were new, and are durable",
+            self.stored.clone(),
+        );
+        registry.register(
+            "records_duplicate",
+            "Records that were kept already",
+            self.duplicate.clone(),
+        );
         let help = "Records whose uid was kept already with another content";
         registry.register("records_conflict", help, self.conflict.clone());
         registry.register("connections", "Open connections", self.connections.clone());
         let help = "Connections whose TLS handshake failed";
-        registry.register("tls_handshake_failures", help, self.handshake_failures.clone());
+        registry.register(
+            "tls_handshake_failures",
+            help,
+            self.handshake_failures.clone(),
+        );
         let help = "Requests to store records that hold a place now";
         registry.register("requests_in_flight", help, self.requests_in_flight.clone());
         let help = "What these requests hold of the limit of bytes";
@@ -104,13 +144,25 @@ impl Inner {
 impl Metrics {
     /// A request to store records was answered.
     pub(crate) fn answered(&self, encoding: &'static str, status: StatusCode, took: Duration) {
-        self.0.requests.get_or_create(&RequestLabels { encoding, status: status.as_u16() }).inc();
+        self.0
+            .requests
+            .get_or_create(&RequestLabels {
+                encoding,
+                status: status.as_u16(),
+            })
+            .inc();
         self.0.duration.observe(took.as_secs_f64());
     }
 
     /// A request of any kind was refused. Returns how many there were for this reason.
     pub(crate) fn refused(&self, reason: Reason) -> u64 {
-        self.0.refused.get_or_create(&RefusedLabels { reason: reason.label() }).inc() + 1
+        self.0
+            .refused
+            .get_or_create(&RefusedLabels {
+                reason: reason.label(),
+            })
+            .inc()
+            + 1
     }
 
     /// A body of this many bytes came in.
@@ -168,7 +220,9 @@ impl Drop for OpenConnection {
 /// `GET /metrics`.
 pub(crate) async fn show(State(state): State<AppState>) -> Response {
     let inner = &state.metrics.0;
-    inner.requests_in_flight.set(gauge(state.admission.requests()));
+    inner
+        .requests_in_flight
+        .set(gauge(state.admission.requests()));
     inner.bytes_in_flight.set(gauge(state.admission.bytes()));
     match state.metrics.text() {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),

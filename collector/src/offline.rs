@@ -22,7 +22,9 @@ pub(crate) enum OfflineError {
     Database(#[from] DbError),
     #[error(transparent)]
     DatabaseFile(#[from] DatabaseFileError),
-    #[error("there is no key to check signatures with: give --signing-key, --public-key, or --no-signatures")]
+    #[error(
+        "there is no key to check signatures with: give --signing-key, --public-key, or --no-signatures"
+    )]
     NoKey,
     #[error("--public-key: {0}")]
     PublicKey(KeyError),
@@ -37,7 +39,10 @@ pub(crate) enum OfflineError {
 }
 
 /// Runs `ask` on one state of the ledger that `url` names; another program may go on writing.
-fn ask<T>(opened: &Opened, ask: impl FnOnce(&mut dyn db::Connection) -> Result<T, DbError>) -> Result<T, OfflineError> {
+fn ask<T>(
+    opened: &Opened,
+    ask: impl FnOnce(&mut dyn db::Connection) -> Result<T, DbError>,
+) -> Result<T, OfflineError> {
     let mut connection = opened.database.connect()?;
     connection.begin_read()?;
     let result = ask(&mut *connection);

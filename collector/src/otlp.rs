@@ -56,7 +56,11 @@ impl Format {
             Self::Protobuf => scan::check(body)?,
             Self::Ndjson => limits::check_lines(body)?,
         };
-        Ok(Checked { format: self, body, values })
+        Ok(Checked {
+            format: self,
+            body,
+            values,
+        })
     }
 }
 
@@ -103,7 +107,10 @@ struct Scope<L> {
 }
 
 /// Gives each record the attributes of its scope and of its resource; what is nearer to the record wins.
-fn records<L>(groups: Vec<Group<L>>, content: fn(L) -> Content) -> Result<Vec<Record>, DecodeError> {
+fn records<L>(
+    groups: Vec<Group<L>>,
+    content: fn(L) -> Content,
+) -> Result<Vec<Record>, DecodeError> {
     limits::check_groups(&groups)?;
     let mut records = Vec::new();
     for Group { resource, scopes } in groups {
@@ -137,7 +144,12 @@ fn body_text(body: Value) -> Option<String> {
 
 /// The beginning of a decoder's message, without the place at its end.
 fn excerpt(message: &str, place: &str) -> String {
-    message.strip_suffix(place).unwrap_or(message).chars().take(MAX_MESSAGE_CHARS).collect()
+    message
+        .strip_suffix(place)
+        .unwrap_or(message)
+        .chars()
+        .take(MAX_MESSAGE_CHARS)
+        .collect()
 }
 
 #[cfg(test)]

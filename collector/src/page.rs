@@ -76,22 +76,36 @@ const HEADERS: [(HeaderName, &str); 5] = [
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     ASSETS.iter().fold(Router::new(), |router, asset| {
         let etag = entity_tag(asset.bytes);
-        router.route(asset.path, get(move |headers: HeaderMap| async move { answer(asset, &etag, &headers) }))
+        router.route(
+            asset.path,
+            get(move |headers: HeaderMap| async move { answer(asset, &etag, &headers) }),
+        )
     })
 }
 
 fn entity_tag(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("\"{hex}\"")
 }
 
 fn answer(asset: &'static Asset, etag: &str, request: &HeaderMap) -> Response {
-    let is_known = request.get_all(header::IF_NONE_MATCH).iter().any(|known| names(known, etag));
+    let is_known = request
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .any(|known| names(known, etag));
     let mut response = if is_known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        ([(header::CONTENT_TYPE, asset.content_type)], Bytes::from_static(asset.bytes)).into_response()
+        (
+            [(header::CONTENT_TYPE, asset.content_type)],
+            Bytes::from_static(asset.bytes),
+        )
+            .into_response()
     };
     let headers = response.headers_mut();
     headers.extend(HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value))));
@@ -102,7 +116,8 @@ fn answer(asset: &'static Asset, etag: &str, request: &HeaderMap) -> Response {
 /// Whether a list of entity tags, weak ones included, has this one.
 fn names(known: &HeaderValue, etag: &str) -> bool {
     let tags = known.to_str().unwrap_or_default().split(',').map(str::trim);
-    tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag)).any(|tag| tag == etag || tag == "*")
+    tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag))
+        .any(|tag| tag == etag || tag == "*")
 }
 
 #[cfg(test)]
@@ -121,21 +136,36 @@ mod tests {
         if let Some(known) = known {
             request = request.header("if-none-match", known);
         }
-        router::<()>().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+        router::<()>()
+            .oneshot(request.body(Body::empty()).unwrap())
+            .await
+            .unwrap()
     }
 
     #[test]
     fn every_file_is_embedded() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/page");
-        let name = |entry: std::io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+        let name = |entry: std::io::Result<fs::DirEntry>| {
+            entry.unwrap().file_name().into_string().unwrap()
+        };
         let there: BTreeSet<String> = fs::read_dir(folder).unwrap().map(name).collect();
-        let embedded = ASSETS.iter().map(|asset| asset.path.trim_start_matches("/page/").replace('/', "index.html"));
+        let embedded = ASSETS.iter().map(|asset| {
+            asset
+                .path
+                .trim_start_matches("/page/")
+                .replace('/', "index.html")
+        });
         assert_eq!(embedded.collect::<BTreeSet<_>>(), there);
     }
 
     #[tokio::test]
     async fn a_file_has_its_type_and_may_load_nothing_from_elsewhere() {
-        let kinds = [("/", HTML), ("/page/main.js", JAVASCRIPT), ("/page/base.css", CSS), ("/page/icon.svg", SVG)];
+        let kinds = [
+            ("/", HTML),
+            ("/page/main.js", JAVASCRIPT),
+            ("/page/base.css", CSS),
+            ("/page/icon.svg", SVG),
+        ];
         for (path, content_type) in kinds {
             let response = ask(path, None).await;
             assert_eq!(response.status(), 200);
@@ -143,21 +173,39 @@ mod tests {
             assert_eq!(value("content-type"), content_type);
             assert_eq!(value("x-content-type-options"), "nosniff");
             assert_eq!(value("cache-control"), "no-cache");
-            assert!(value("content-security-policy").starts_with("default-src 'none'; script-src 'self';"));
+            assert!(
+                value("content-security-policy")
+                    .starts_with("default-src 'none'; script-src 'self';")
+            );
         }
         assert_eq!(ask("/page/nothing.js", None).await.status(), 404);
     }
 
     #[tokio::test]
     async fn a_browser_that_has_a_file_is_not_sent_it_again() {
-        let etag = ask("/", None).await.headers()["etag"].to_str().unwrap().to_owned();
-        for known in [etag.clone(), format!("W/{etag}"), format!("\"other\", {etag}")] {
+        let etag = ask("/", None).await.headers()["etag"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        for known in [
+            etag.clone(),
+            format!("W/{etag}"),
+            format!("\"other\", {etag}"),
+        ] {
             let response = ask("/", Some(&known)).await;
             assert_eq!(
-                (response.status().as_u16(), response.headers()["etag"].to_str().unwrap()),
+                (
+                    response.status().as_u16(),
+                    response.headers()["etag"].to_str().unwrap()
+                ),
                 (304, etag.as_str())
             );
-            assert!(to_bytes(response.into_body(), 1024).await.unwrap().is_empty());
+            assert!(
+                to_bytes(response.into_body(), 1024)
+                    .await
+                    .unwrap()
+                    .is_empty()
+            );
         }
         assert_eq!(ask("/", Some("\"other\"")).await.status(), 200);
         assert_eq!(ask("/page/main.js", Some(&etag)).await.status(), 200);

@@ -20,10 +20,11 @@ impl Connection for Planner {
 
     fn query(&mut self, sql: &str, cells: &[Cell<'_>], each: EachRow<'_>) -> Result<(), DbError> {
         let mut plan = Vec::new();
-        self.inner.query(&format!("EXPLAIN QUERY PLAN {sql}"), cells, &mut |row| {
-            plan.extend(row.text(3)?.map(ToOwned::to_owned));
-            Ok(())
-        })?;
+        self.inner
+            .query(&format!("EXPLAIN QUERY PLAN {sql}"), cells, &mut |row| {
+                plan.extend(row.text(3)?.map(ToOwned::to_owned));
+                Ok(())
+            })?;
         self.plans.push(plan.join("; "));
         self.inner.query(sql, cells, each)
     }
@@ -59,14 +60,19 @@ fn plans<T>(ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError>) -> Vec<
     let url = format!("sqlite://{}", directory.path().join("audit.db").display());
     open(&url).unwrap();
     let inner = SqliteDatabase::new(&url).unwrap().connect().unwrap();
-    let mut planner = Planner { inner, plans: Vec::new() };
+    let mut planner = Planner {
+        inner,
+        plans: Vec::new(),
+    };
     ask(&mut planner).unwrap();
     planner.plans
 }
 
 /// The plan of the only query uses `index`, and sorts nothing.
 fn assert_uses(plans: &[String], index: &str, what: &str) {
-    let [plan] = plans else { panic!("{what}: {plans:?}") };
+    let [plan] = plans else {
+        panic!("{what}: {plans:?}")
+    };
     assert!(plan.contains(index), "{what}: {plan}");
     assert!(!plan.contains("TEMP B-TREE"), "{what}: {plan}");
 }
@@ -105,11 +111,20 @@ const SHAPES: [(&str, &str); 10] = [
 #[test]
 fn every_list_of_records_is_read_from_an_index_in_its_order() {
     let cursor = Some(Cursor { at: 1, position: 1 });
-    let starts = [Start::Newest(None), Start::Newest(cursor), Start::Oldest(None), Start::Oldest(cursor)];
+    let starts = [
+        Start::Newest(None),
+        Start::Newest(cursor),
+        Start::Oldest(None),
+        Start::Oldest(cursor),
+    ];
     for (name, index) in SHAPES {
         for start in starts {
             for (from, to) in [(None, None), (Some(1), None), (Some(1), Some(2))] {
-                let filter = Filter { from, to, ..filter(name) };
+                let filter = Filter {
+                    from,
+                    to,
+                    ..filter(name)
+                };
                 let plans = plans(|connection| list(connection, &filter, start, 50));
                 assert_uses(&plans, index, &format!("{name} {start:?} {from:?} {to:?}"));
             }
@@ -121,7 +136,10 @@ fn every_list_of_records_is_read_from_an_index_in_its_order() {
 fn a_live_tail_reads_what_is_new_whatever_it_looks_for() {
     for (name, _) in SHAPES {
         for from in [None, Some(1)] {
-            let filter = Filter { from, ..filter(name) };
+            let filter = Filter {
+                from,
+                ..filter(name)
+            };
             let plans = plans(|connection| list(connection, &filter, Start::After(7), 50));
             assert_uses(&plans, "records USING INTEGER PRIMARY KEY (rowid>?)", name);
         }
@@ -132,40 +150,112 @@ fn a_live_tail_reads_what_is_new_whatever_it_looks_for() {
 fn every_list_of_sessions_is_read_from_an_index_in_its_order() {
     let some = || Some("x".to_owned());
     let asked = sessions::Asked::default;
-    let before = Some(sessions::Place { last_seen: 1, key: "x".to_owned() });
-    let user = || sessions::Asked { user: some(), ..asked() };
+    let before = Some(sessions::Place {
+        last_seen: 1,
+        key: "x".to_owned(),
+    });
+    let user = || sessions::Asked {
+        user: some(),
+        ..asked()
+    };
     for (asked, index) in [
         (asked(), "sessions_by_time"),
-        (sessions::Asked { before: before.clone(), ..asked() }, "sessions_by_time"),
-        (sessions::Asked { from: Some(1), to: Some(2), ..asked() }, "sessions_by_time"),
-        (sessions::Asked { open: Some(true), ..asked() }, "sessions_by_time"),
-        (sessions::Asked { open: Some(false), ..asked() }, "sessions_by_time"),
+        (
+            sessions::Asked {
+                before: before.clone(),
+                ..asked()
+            },
+            "sessions_by_time",
+        ),
+        (
+            sessions::Asked {
+                from: Some(1),
+                to: Some(2),
+                ..asked()
+            },
+            "sessions_by_time",
+        ),
+        (
+            sessions::Asked {
+                open: Some(true),
+                ..asked()
+            },
+            "sessions_by_time",
+        ),
+        (
+            sessions::Asked {
+                open: Some(false),
+                ..asked()
+            },
+            "sessions_by_time",
+        ),
         (user(), "sessions_by_user"),
-        (sessions::Asked { before, from: Some(1), ..user() }, "sessions_by_user"),
-        (sessions::Asked { session: some(), ..asked() }, "sqlite_autoindex_sessions_1"),
-        (sessions::Asked { token_ref: some(), ..asked() }, "sessions_by_token"),
+        (
+            sessions::Asked {
+                before,
+                from: Some(1),
+                ..user()
+            },
+            "sessions_by_user",
+        ),
+        (
+            sessions::Asked {
+                session: some(),
+                ..asked()
+            },
+            "sqlite_autoindex_sessions_1",
+        ),
+        (
+            sessions::Asked {
+                token_ref: some(),
+                ..asked()
+            },
+            "sessions_by_token",
+        ),
     ] {
         let moment = (10, std::time::Duration::from_nanos(1));
         let plans = plans(|connection| sessions::list(connection, &asked, moment, 20));
         assert_uses(&plans, index, &format!("{asked:?}"));
     }
-    assert_uses(&plans(|connection| signals::list(connection, "x")), "session_key=?", "signals");
+    assert_uses(
+        &plans(|connection| signals::list(connection, "x")),
+        "session_key=?",
+        "signals",
+    );
 }
 
 #[test]
 fn usage_reads_the_range_that_is_asked_for() {
-    let asked = |factor| usage::Asked { rule: "check".to_owned(), factor, from: 1, to: 2 };
+    let asked = |factor| usage::Asked {
+        rule: "check".to_owned(),
+        factor,
+        from: 1,
+        to: 2,
+    };
     let short = plans(|connection| usage::report(connection, &asked(1)));
-    assert_uses(&short[..1], "usage_buckets USING PRIMARY KEY (rule=? AND bucket>? AND bucket<?)", "5m");
-    for plan in plans(|connection| usage::report(connection, &asked(12))).iter().chain(&short[1..]) {
-        assert!(plan.contains("USING PRIMARY KEY (rule=? AND bucket>? AND bucket<?)"), "{plan}");
+    assert_uses(
+        &short[..1],
+        "usage_buckets USING PRIMARY KEY (rule=? AND bucket>? AND bucket<?)",
+        "5m",
+    );
+    for plan in plans(|connection| usage::report(connection, &asked(12)))
+        .iter()
+        .chain(&short[1..])
+    {
+        assert!(
+            plan.contains("USING PRIMARY KEY (rule=? AND bucket>? AND bucket<?)"),
+            "{plan}"
+        );
     }
 }
 
 #[test]
 fn the_state_of_the_streams_needs_no_look_at_the_records() {
     let plans = plans(|connection| streams::report(connection, Moment { now: 1, grace: 1 }));
-    assert!(plans.iter().all(|plan| !plan.contains("records")), "{plans:?}");
+    assert!(
+        plans.iter().all(|plan| !plan.contains("records")),
+        "{plans:?}"
+    );
 }
 
 #[test]

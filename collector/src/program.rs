@@ -28,7 +28,9 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// Why the program did not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
-    #[error("--max-inflight-bytes must be at least --max-body-bytes, or a large body would never be taken")]
+    #[error(
+        "--max-inflight-bytes must be at least --max-body-bytes, or a large body would never be taken"
+    )]
     Limits,
     #[error(transparent)]
     Secrets(#[from] SecretsError),
@@ -53,7 +55,9 @@ impl StartError {
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(flags: ServeFlags) -> Result<(), StartError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let result = runtime.block_on(serve(flags));
     // A question that the database does not answer must not hold up the end.
     runtime.shutdown_background();
@@ -72,11 +76,17 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
     let views = Arc::new(keep.views());
     let opening = spawn_blocking(move || keep.open(clock::now_unix_nano));
     let ledger = Arc::new(opening.await.map_err(io::Error::other)??);
-    let listener = TcpListener::bind(flags.listen).await.map_err(|error| StartError::Listen(flags.listen, error))?;
+    let listener = TcpListener::bind(flags.listen)
+        .await
+        .map_err(|error| StartError::Listen(flags.listen, error))?;
     let address = listener.local_addr()?;
     // Before the line below: who read it may send a signal at once.
     let signals = Signals::install()?;
-    writeln!(io::stdout(), "listening on {}://{address}", if tls.is_some() { "https" } else { "http" })?;
+    writeln!(
+        io::stdout(),
+        "listening on {}://{address}",
+        if tls.is_some() { "https" } else { "http" }
+    )?;
     info!(version = env!("CARGO_PKG_VERSION"), %address, tls = tls.is_some(), "started");
     if let Some(open) = open_to_all(address, &access.borrow(), has_client_ca) {
         let remedy = "--ingest-token-file, --read-token-file or --client-ca";
@@ -93,8 +103,15 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
         now_unix_nano: clock::now_unix_nano,
     };
     tokio::spawn(secrets.keep_up(signals.hang_up));
-    let server = Server { router: app(state), tls, metrics, max_connections: flags.limits.max_connections };
-    server.run(listener, signals.end.received(), SHUTDOWN_GRACE).await;
+    let server = Server {
+        router: app(state),
+        tls,
+        metrics,
+        max_connections: flags.limits.max_connections,
+    };
+    server
+        .run(listener, signals.end.received(), SHUTDOWN_GRACE)
+        .await;
     if timeout(SHUTDOWN_GRACE, ledger.close()).await.is_err() {
         warn!("the database was still in use at the end");
     }
@@ -128,9 +145,14 @@ struct EndSignals {
 
 impl Signals {
     fn install() -> io::Result<Self> {
-        let end =
-            EndSignals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
-        Ok(Self { end, hang_up: signal(SignalKind::hangup())? })
+        let end = EndSignals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        };
+        Ok(Self {
+            end,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 }
 
@@ -156,13 +178,26 @@ mod tests {
         std::fs::write(&file, "s3cr3t").unwrap();
         let token = || Tokens::from_file(&file).ok();
         let open = |address: &str, ingest, read, has_client_ca| {
-            open_to_all(address.parse().unwrap(), &Access { ingest, read }, has_client_ca)
+            open_to_all(
+                address.parse().unwrap(),
+                &Access { ingest, read },
+                has_client_ca,
+            )
         };
-        for loopback in ["127.0.0.1:1", "127.0.0.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+        for loopback in [
+            "127.0.0.1:1",
+            "127.0.0.9:1",
+            "[::1]:1",
+            "[::ffff:127.0.0.1]:1",
+        ] {
             assert_eq!(open(loopback, None, None, false), None, "{loopback}");
         }
         for address in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1"] {
-            assert_eq!(open(address, None, None, false), Some("write and read"), "{address}");
+            assert_eq!(
+                open(address, None, None, false),
+                Some("write and read"),
+                "{address}"
+            );
             assert_eq!(open(address, token(), None, false), Some("read"));
             assert_eq!(open(address, None, token(), false), Some("write"));
             assert_eq!(open(address, token(), token(), false), None);

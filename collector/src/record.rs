@@ -70,8 +70,14 @@ impl Content {
 
     fn fields(&self) -> impl Iterator<Item = (String, Value)> {
         [
-            ("time_unix_nano", Some(self.time_unix_nano.to_string().into())),
-            ("observed_time_unix_nano", Some(self.observed_time_unix_nano.to_string().into())),
+            (
+                "time_unix_nano",
+                Some(self.time_unix_nano.to_string().into()),
+            ),
+            (
+                "observed_time_unix_nano",
+                Some(self.observed_time_unix_nano.to_string().into()),
+            ),
             ("severity_number", Some(self.severity_number.into())),
             ("event_name", Some(self.event_name.clone().into())),
             ("body", self.body.clone().map(Value::from)),
@@ -87,7 +93,9 @@ impl From<Content> for Record {
     /// Takes the sender's uid, or derives one from the content when it is missing or too long, so that a replay has the
     /// same uid in both cases.
     fn from(content: Content) -> Self {
-        let sent = content.text(UID).filter(|uid| (1..=MAX_UID_BYTES).contains(&uid.len()));
+        let sent = content
+            .text(UID)
+            .filter(|uid| (1..=MAX_UID_BYTES).contains(&uid.len()));
         let uid = sent.map_or_else(|| derived_uid(&content), ToOwned::to_owned);
         Self { uid, content }
     }
@@ -107,13 +115,18 @@ pub(crate) fn is_of_transport(attribute: &str, event_name: &str) -> bool {
 }
 
 fn derived_uid(content: &Content) -> String {
-    let said = content.flat().into_iter().filter(|(name, _)| !is_of_transport(name, &content.event_name));
+    let said = content
+        .flat()
+        .into_iter()
+        .filter(|(name, _)| !is_of_transport(name, &content.event_name));
     let digest = Sha256::digest(Value::Object(said.collect()).to_string());
-    digest.iter().fold(DERIVED_UID_PREFIX.to_owned(), |mut uid, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(uid, "{byte:02x}");
-        uid
-    })
+    digest
+        .iter()
+        .fold(DERIVED_UID_PREFIX.to_owned(), |mut uid, byte| {
+            // Writing to a `String` cannot fail.
+            let _ = write!(uid, "{byte:02x}");
+            uid
+        })
 }
 
 #[cfg(test)]
@@ -121,7 +134,10 @@ mod tests {
     use super::*;
 
     fn content(name: &str, value: Value) -> Content {
-        Content { attributes: Attributes::from([(name.to_owned(), value)]), ..Content::default() }
+        Content {
+            attributes: Attributes::from([(name.to_owned(), value)]),
+            ..Content::default()
+        }
     }
 
     #[test]
@@ -131,7 +147,11 @@ mod tests {
 
     #[test]
     fn a_missing_empty_or_non_string_uid_is_derived_from_the_content() {
-        for sent in [content("a", 1.into()), content(UID, "".into()), content(UID, 7.into())] {
+        for sent in [
+            content("a", 1.into()),
+            content(UID, "".into()),
+            content(UID, 7.into()),
+        ] {
             let uid = Record::from(sent.clone()).uid;
             assert_eq!(uid.len(), DERIVED_UID_PREFIX.len() + 64, "{uid}");
             assert!(uid.starts_with(DERIVED_UID_PREFIX), "{uid}");
@@ -142,14 +162,21 @@ mod tests {
     #[test]
     fn another_content_gets_another_derived_uid() {
         let first = Record::from(content("a", 1.into()));
-        let later = Content { time_unix_nano: 1, ..first.content.clone() };
+        let later = Content {
+            time_unix_nano: 1,
+            ..first.content.clone()
+        };
         assert_ne!(first.uid, Record::from(later).uid);
         assert_ne!(first.uid, Record::from(content("a", 2.into())).uid);
     }
 
     #[test]
     fn a_field_wins_over_an_attribute_of_the_same_name() {
-        let flat = Content { body: Some("b".to_owned()), ..content("body", "x".into()) }.flat();
+        let flat = Content {
+            body: Some("b".to_owned()),
+            ..content("body", "x".into())
+        }
+        .flat();
         assert_eq!(flat.get("body"), Some(&Value::from("b")));
         assert!(!flat.contains_key("trace_id"));
     }

@@ -44,7 +44,12 @@ struct Status {
 impl Refusal {
     /// A refusal for this reason.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), detail: None, challenge: None }
+        Self {
+            reason,
+            message: message.into(),
+            detail: None,
+            challenge: None,
+        }
     }
 
     /// The request is wrong and will stay wrong: 400.
@@ -54,7 +59,10 @@ impl Refusal {
 
     /// The client has not proved that it may ask: 401, with a `www-authenticate` header that says how to.
     pub(crate) fn unauthenticated(challenge: &'static str, message: impl Into<String>) -> Self {
-        Self { challenge: Some(challenge), ..Self::new(Reason::Unauthenticated, message) }
+        Self {
+            challenge: Some(challenge),
+            ..Self::new(Reason::Unauthenticated, message)
+        }
     }
 
     /// There is no such thing: 404.
@@ -80,8 +88,15 @@ impl Refusal {
     /// The store cannot take or give records now, the same request may succeed later: 503.
     ///
     /// `detail` is for the log only.
-    pub(crate) fn unavailable(reason: Reason, message: impl Into<String>, detail: impl ToString) -> Self {
-        Self { detail: Some(detail.to_string()), ..Self::new(reason, message) }
+    pub(crate) fn unavailable(
+        reason: Reason,
+        message: impl Into<String>,
+        detail: impl ToString,
+    ) -> Self {
+        Self {
+            detail: Some(detail.to_string()),
+            ..Self::new(reason, message)
+        }
     }
 
     /// Why the request was refused.
@@ -96,7 +111,11 @@ impl Refusal {
 
     /// The answer with a protobuf body, for a request with one.
     pub(crate) fn into_protobuf_response(self) -> Response {
-        let body = Status { code: self.reason.code(), message: self.message.clone() }.encode_to_vec();
+        let body = Status {
+            code: self.reason.code(),
+            message: self.message.clone(),
+        }
+        .encode_to_vec();
         self.respond(([(header::CONTENT_TYPE, PROTOBUF)], body))
     }
 
@@ -105,11 +124,20 @@ impl Refusal {
         let status = self.reason.status();
         debug!(status = status.as_u16(), "request refused");
         let mut response = (status, body).into_response();
-        if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        if matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        ) {
+            response.headers_mut().insert(
+                header::RETRY_AFTER,
+                HeaderValue::from_static(RETRY_AFTER_SECONDS),
+            );
         }
         if let Some(challenge) = self.challenge {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            response.headers_mut().insert(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            );
         }
         response.extensions_mut().insert(self);
         response
@@ -135,8 +163,12 @@ impl From<&DbError> for Refusal {
     /// The text of the database goes to the log only.
     fn from(error: &DbError) -> Self {
         match error {
-            DbError::Busy(detail) => Self::unavailable(Reason::StoreBusy, "the store is busy", detail),
-            DbError::Failed(detail) => Self::unavailable(Reason::StoreFailed, "the store is not available", detail),
+            DbError::Busy(detail) => {
+                Self::unavailable(Reason::StoreBusy, "the store is busy", detail)
+            }
+            DbError::Failed(detail) => {
+                Self::unavailable(Reason::StoreFailed, "the store is not available", detail)
+            }
         }
     }
 }
@@ -144,8 +176,14 @@ impl From<&DbError> for Refusal {
 impl From<AppendError> for Refusal {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::Full => Self::unavailable(Reason::StoreBusy, "too many batches wait for the store", error),
-            AppendError::Closed => Self::unavailable(Reason::StoreFailed, "the store is not available", error),
+            AppendError::Full => Self::unavailable(
+                Reason::StoreBusy,
+                "too many batches wait for the store",
+                error,
+            ),
+            AppendError::Closed => {
+                Self::unavailable(Reason::StoreFailed, "the store is not available", error)
+            }
             AppendError::Database(error) => Self::from(&*error),
         }
     }
@@ -153,7 +191,10 @@ impl From<AppendError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let body = Json(Error { code: self.reason.code(), message: self.message.clone() });
+        let body = Json(Error {
+            code: self.reason.code(),
+            message: self.message.clone(),
+        });
         self.respond(body)
     }
 }

@@ -45,12 +45,35 @@ pub(crate) struct Secrets {
 
 impl Secrets {
     /// Reads all files for the first time.
-    pub(crate) fn read(access: AccessFlags, files: Option<Files>) -> Result<(Self, Current), SecretsError> {
-        let AccessFlags { ingest_token_file: ingest, read_token_file: read } = access;
+    pub(crate) fn read(
+        access: AccessFlags,
+        files: Option<Files>,
+    ) -> Result<(Self, Current), SecretsError> {
+        let AccessFlags {
+            ingest_token_file: ingest,
+            read_token_file: read,
+        } = access;
         let (access, seen_access) = watch::channel(access_of(ingest.as_deref(), read.as_deref())?);
-        let (tls, seen_tls) = files.as_ref().map(tls::acceptor).transpose()?.map(watch::channel).unzip();
-        let current = Current { access: seen_access, tls: seen_tls };
-        Ok((Self { ingest, read, files, access, tls }, current))
+        let (tls, seen_tls) = files
+            .as_ref()
+            .map(tls::acceptor)
+            .transpose()?
+            .map(watch::channel)
+            .unzip();
+        let current = Current {
+            access: seen_access,
+            tls: seen_tls,
+        };
+        Ok((
+            Self {
+                ingest,
+                read,
+                files,
+                access,
+                tls,
+            },
+            current,
+        ))
     }
 
     /// Reads them anew when one has changed, and at each signal. What cannot be used changes nothing: a certificate and its
@@ -90,18 +113,41 @@ impl Secrets {
 
     /// When each file was changed, and how long it is. Links are followed: Kubernetes changes a link.
     fn state(&self) -> Vec<Option<(SystemTime, u64)>> {
-        let of_tls = self.files.iter().flat_map(|Files { certificate, key, client_ca }| {
-            [Some(certificate.as_path()), Some(key.as_path()), client_ca.as_deref()]
-        });
-        let all = [self.ingest.as_deref(), self.read.as_deref()].into_iter().chain(of_tls);
-        all.flatten().map(|path| fs::metadata(path).and_then(|data| Ok((data.modified()?, data.len()))).ok()).collect()
+        let of_tls = self.files.iter().flat_map(
+            |Files {
+                 certificate,
+                 key,
+                 client_ca,
+             }| {
+                [
+                    Some(certificate.as_path()),
+                    Some(key.as_path()),
+                    client_ca.as_deref(),
+                ]
+            },
+        );
+        let all = [self.ingest.as_deref(), self.read.as_deref()]
+            .into_iter()
+            .chain(of_tls);
+        all.flatten()
+            .map(|path| {
+                fs::metadata(path)
+                    .and_then(|data| Ok((data.modified()?, data.len())))
+                    .ok()
+            })
+            .collect()
     }
 }
 
 fn access_of(ingest: Option<&Path>, read: Option<&Path>) -> Result<Access, SecretsError> {
-    Ok(Access { ingest: tokens("--ingest-token-file", ingest)?, read: tokens("--read-token-file", read)? })
+    Ok(Access {
+        ingest: tokens("--ingest-token-file", ingest)?,
+        read: tokens("--read-token-file", read)?,
+    })
 }
 
 fn tokens(flag: &'static str, file: Option<&Path>) -> Result<Option<Tokens>, SecretsError> {
-    file.map(Tokens::from_file).transpose().map_err(|error| SecretsError::Tokens(flag, error))
+    file.map(Tokens::from_file)
+        .transpose()
+        .map_err(|error| SecretsError::Tokens(flag, error))
 }

@@ -55,10 +55,17 @@ struct Shared {
 
 impl Server {
     /// Serves until `shutdown` is ready, then for as long as accepted requests need, at most `grace`.
-    pub(crate) async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>, grace: Duration) {
+    pub(crate) async fn run(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+        grace: Duration,
+    ) {
         let connections = GracefulShutdown::new();
         let (running, stopping) = watch::channel(());
-        let places = Arc::new(Semaphore::new(self.max_connections.min(Semaphore::MAX_PERMITS)));
+        let places = Arc::new(Semaphore::new(
+            self.max_connections.min(Semaphore::MAX_PERMITS),
+        ));
         let shared = Shared {
             router: self.router,
             tls: self.tls,
@@ -78,7 +85,12 @@ impl Server {
     }
 }
 
-async fn accept(listener: &TcpListener, shared: &Shared, connections: &GracefulShutdown, places: &Arc<Semaphore>) {
+async fn accept(
+    listener: &TcpListener,
+    shared: &Shared,
+    connections: &GracefulShutdown,
+    places: &Arc<Semaphore>,
+) {
     let trouble = Throttle::default();
     while let Ok(place) = Arc::clone(places).acquire_owned().await {
         match listener.accept().await {
@@ -113,7 +125,11 @@ impl Shared {
         }
     }
 
-    async fn handshake(&self, tls: &TlsAcceptor, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+    async fn handshake(
+        &self,
+        tls: &TlsAcceptor,
+        stream: TcpStream,
+    ) -> Option<TlsStream<TcpStream>> {
         let mut stopping = self.stopping.clone();
         let error = tokio::select! {
             result = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)) => match result {
@@ -133,9 +149,16 @@ impl Shared {
 
 /// A proxy that ends sends its last batch and closes at once, without waiting for the answer. Unless it is told that a
 /// connection may be closed by half, hyper gives up such a request, and the batch is lost.
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router, watcher: Watcher) {
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    watcher: Watcher,
+) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).half_close(true).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_BUFFER_BYTES);
+    http.timer(TokioTimer::new())
+        .half_close(true)
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_buf_size(MAX_BUFFER_BYTES);
     let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     if let Err(error) = watcher.watch(connection).await {
         debug!("connection: {error}");

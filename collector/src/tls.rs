@@ -8,7 +8,9 @@ use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
-use tokio_rustls::rustls::{self, ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier, server::WantsServerCert};
+use tokio_rustls::rustls::{
+    self, ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier, server::WantsServerCert,
+};
 
 /// Where the certificates and the key are, all in PEM.
 #[derive(Clone, Debug)]
@@ -46,7 +48,8 @@ pub enum TlsError {
 pub fn acceptor(files: &Files) -> Result<TlsAcceptor, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let chain = certificates("--tls-cert", &files.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| TlsError::Pem("--tls-key", error))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| TlsError::Pem("--tls-key", error))?;
     let builder = with_clients(provider, files.client_ca.as_deref())?;
     let mut config = builder.with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -58,7 +61,8 @@ fn with_clients(
     authorities: Option<&Path>,
 ) -> Result<ConfigBuilder<ServerConfig, WantsServerCert>, TlsError> {
     let builder: ConfigBuilder<ServerConfig, WantsVerifier> =
-        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+        ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?;
     let Some(path) = authorities else {
         return Ok(builder.with_no_client_auth());
     };
@@ -66,12 +70,20 @@ fn with_clients(
     for certificate in certificates("--client-ca", path)? {
         roots.add(certificate)?;
     }
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
     Ok(builder.with_client_cert_verifier(verifier))
 }
 
 fn certificates(flag: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let failed = |error| TlsError::Pem(flag, error);
-    let all = CertificateDer::pem_file_iter(path).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-    if all.is_empty() { Err(TlsError::NoCertificate(flag)) } else { Ok(all) }
+    let all = CertificateDer::pem_file_iter(path)
+        .map_err(failed)?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(failed)?;
+    if all.is_empty() {
+        Err(TlsError::NoCertificate(flag))
+    } else {
+        Ok(all)
+    }
 }

@@ -81,7 +81,9 @@ fn key(flags: Flags) -> Result<HmacKey, TokenRefError> {
     let id = flags.key_id.ok_or(TokenRefError::NoKeyId)?;
     let key = match flags.key_file {
         Some(path) => without_newline(fs::read(path).map_err(TokenRefError::KeyFile)?),
-        None => env::var_os(flags.key_env).ok_or(TokenRefError::NoKey)?.into_vec(),
+        None => env::var_os(flags.key_env)
+            .ok_or(TokenRefError::NoKey)?
+            .into_vec(),
     };
     if key.len() < MIN_HMAC_KEY_BYTES {
         return Err(TokenRefError::ShortKey(key.len()));
@@ -91,9 +93,15 @@ fn key(flags: Flags) -> Result<HmacKey, TokenRefError> {
 
 fn token() -> Result<Vec<u8>, TokenRefError> {
     let mut token = Vec::new();
-    io::stdin().read_to_end(&mut token).map_err(TokenRefError::Stdin)?;
+    io::stdin()
+        .read_to_end(&mut token)
+        .map_err(TokenRefError::Stdin)?;
     let token = without_newline(token);
-    if token.is_empty() { Err(TokenRefError::NoToken) } else { Ok(token) }
+    if token.is_empty() {
+        Err(TokenRefError::NoToken)
+    } else {
+        Ok(token)
+    }
 }
 
 /// Without the one newline that editors and `echo` put at the end.

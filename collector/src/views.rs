@@ -60,12 +60,20 @@ pub fn chore(settings: Settings) -> Box<dyn Chore> {
 ///
 /// Those of the database.
 pub fn rebuild(connection: &mut dyn Connection) -> Result<(), DbError> {
-    for table in ["streams", "sessions", "signals", "usage_users", "usage_buckets"] {
+    for table in [
+        "streams",
+        "sessions",
+        "signals",
+        "usage_users",
+        "usage_buckets",
+    ] {
         connection.execute(&format!("DELETE FROM {table}"), &[])?;
     }
     follower::set_position(connection, 0)?;
     for cut in Cut::list(connection)? {
-        let Some(statement) = cut.statement() else { continue };
+        let Some(statement) = cut.statement() else {
+            continue;
+        };
         streams::merge(connection, statement.streams())?;
     }
     Ok(())

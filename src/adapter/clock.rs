@@ -15,20 +15,28 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn new() -> Self {
-        let clock = Self { difference: Cell::default() };
+        let clock = Self {
+            difference: Cell::default(),
+        };
         clock.set();
         clock
     }
 
     /// Follows the wall clock; called at every tick, so that a clock that is set is followed within one.
     pub(super) fn set(&self) {
-        let (wall, monotonic) = (imports::clock(ClockId::Realtime), imports::clock(ClockId::Monotonic));
+        let (wall, monotonic) = (
+            imports::clock(ClockId::Realtime),
+            imports::clock(ClockId::Monotonic),
+        );
         self.difference.set(wall.wrapping_sub(monotonic));
     }
 
     /// Reads the monotonic clock, and derives the wall clock from it.
     pub(super) fn now(&self) -> Now {
         let monotonic = imports::clock(ClockId::Monotonic);
-        Now { unix_nanos: monotonic.wrapping_add(self.difference.get()), uptime: Duration::from_nanos(monotonic) }
+        Now {
+            unix_nanos: monotonic.wrapping_add(self.difference.get()),
+            uptime: Duration::from_nanos(monotonic),
+        }
     }
 }

@@ -53,7 +53,10 @@ pub(super) fn newest_other(context: u32, holds: impl Fn(&Worker) -> bool) -> Opt
         let others = contexts.roots.iter().filter(|root| root.id() != context);
         let workers = others.filter_map(|root| Some((root.id(), root.worker()?)));
         // The host counts ids up.
-        workers.filter(|(_, worker)| holds(worker)).max_by_key(|(id, _)| *id).map(|(_, worker)| worker)
+        workers
+            .filter(|(_, worker)| holds(worker))
+            .max_by_key(|(id, _)| *id)
+            .map(|(_, worker)| worker)
     })
 }
 
@@ -65,7 +68,8 @@ pub(super) fn with_stream<T>(context: u32, call: impl FnOnce(&mut Http) -> T) ->
 /// Forgets a stream; asks a root context whether it may be deleted, which the host does then. The host is not asked to
 /// say when it deletes a context: that would be another call for every stream.
 pub(super) fn done(context: u32) -> bool {
-    if let Some(mut stream) = CONTEXTS.with_borrow_mut(|contexts| contexts.streams.remove(&context)) {
+    if let Some(mut stream) = CONTEXTS.with_borrow_mut(|contexts| contexts.streams.remove(&context))
+    {
         stream.on_done();
         return true;
     }

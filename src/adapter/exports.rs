@@ -4,7 +4,10 @@
 //! microsecond, also when nothing is to be done in it. So only those are here that something needs: no request bodies, no
 //! deletion of contexts. Those of the response's headers and body are left out of the lean artefact.
 
-#![expect(unsafe_code, reason = "an export is unsafe, since its name could be another's")]
+#![expect(
+    unsafe_code,
+    reason = "an export is unsafe, since its name could be another's"
+)]
 
 use std::alloc::{Layout, alloc, handle_alloc_error};
 use std::ptr::{NonNull, null_mut};
@@ -26,13 +29,17 @@ extern "C" fn proxy_abi_version_0_2_1() {}
 extern "C" fn _initialize() {
     // SAFETY: the host calls it once, before anything else.
     unsafe { __wasm_call_ctors() };
-    std::panic::set_hook(Box::new(|panic| imports::log(LogLevel::Critical, &panic.to_string())));
+    std::panic::set_hook(Box::new(|panic| {
+        imports::log(LogLevel::Critical, &panic.to_string())
+    }));
 }
 
 /// Makes a buffer for what the host hands over; whoever takes it frees it as a boxed slice.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
-    let Ok(layout) = Layout::array::<u8>(size) else { return null_mut() };
+    let Ok(layout) = Layout::array::<u8>(size) else {
+        return null_mut();
+    };
     if size == 0 {
         return NonNull::dangling().as_ptr();
     }
@@ -73,11 +80,17 @@ extern "C" fn proxy_on_http_call_response(
     body_size: usize,
     _trailers: usize,
 ) {
-    with_root(context, |root| root.on_http_call_response(token, headers, body_size));
+    with_root(context, |root| {
+        root.on_http_call_response(token, headers, body_size)
+    });
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_request_headers(context: u32, _headers: usize, _end_of_stream: bool) -> Action {
+extern "C" fn proxy_on_request_headers(
+    context: u32,
+    _headers: usize,
+    _end_of_stream: bool,
+) -> Action {
     with_stream(context, |stream| stream.on_request_headers()).unwrap_or(Action::Continue)
 }
 
@@ -89,7 +102,11 @@ extern "C" fn proxy_on_request_trailers(context: u32, _trailers: usize) -> Actio
 
 #[cfg(not(feature = "lean"))]
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_response_headers(context: u32, _headers: usize, end_of_stream: bool) -> Action {
+extern "C" fn proxy_on_response_headers(
+    context: u32,
+    _headers: usize,
+    end_of_stream: bool,
+) -> Action {
     with_stream(context, |stream| stream.on_response_headers(end_of_stream));
     Action::Continue
 }
@@ -97,8 +114,14 @@ extern "C" fn proxy_on_response_headers(context: u32, _headers: usize, end_of_st
 /// Never pauses: each call sees one chunk, which goes on to the client at once.
 #[cfg(not(feature = "lean"))]
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_response_body(context: u32, body_size: usize, end_of_stream: bool) -> Action {
-    with_stream(context, |stream| stream.on_response_body(body_size, end_of_stream));
+extern "C" fn proxy_on_response_body(
+    context: u32,
+    body_size: usize,
+    end_of_stream: bool,
+) -> Action {
+    with_stream(context, |stream| {
+        stream.on_response_body(body_size, end_of_stream)
+    });
     Action::Continue
 }
 

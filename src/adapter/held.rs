@@ -23,7 +23,12 @@ impl Held {
 
     /// Lets a held request go on, or answers it. `root` is the context that goes on running.
     pub(super) fn release(&self, decision: Decision, root: u32) {
-        let context = self.0.borrow().iter().find(|(held, _)| *held == decision.ticket).map(|(_, context)| *context);
+        let context = self
+            .0
+            .borrow()
+            .iter()
+            .find(|(held, _)| *held == decision.ticket)
+            .map(|(_, context)| *context);
         self.forget(decision.ticket);
         if context.is_some_and(imports::set_effective_context) {
             if decision.proceed {

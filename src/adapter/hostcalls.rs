@@ -127,9 +127,25 @@ pub(super) fn dispatch(callout: &Callout<'_>) -> Result<u32, Refusal> {
         ("user-agent", user_agent.as_str()),
         ("idempotency-key", key.as_str()),
     ];
-    headers.extend(target.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    let dispatched = imports::http_call(&target.cluster, &serialized(&headers), callout.body, target.timeout);
-    dispatched.map_err(|status| if status == BAD_ARGUMENT { Refusal::UnknownCluster } else { Refusal::NotTaken })
+    headers.extend(
+        target
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+    );
+    let dispatched = imports::http_call(
+        &target.cluster,
+        &serialized(&headers),
+        callout.body,
+        target.timeout,
+    );
+    dispatched.map_err(|status| {
+        if status == BAD_ARGUMENT {
+            Refusal::UnknownCluster
+        } else {
+            Refusal::NotTaken
+        }
+    })
 }
 
 /// Headers as the host reads them; [`crate::recorder::headers::Headers::parse`] describes the form.

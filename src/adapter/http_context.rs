@@ -34,11 +34,20 @@ pub(super) struct Http {
 
 impl Http {
     pub(super) fn new(id: u32, worker: Option<Rc<Worker>>) -> Self {
-        Self { id, worker, exchange: Exchange::default(), place: None, ticket: None, has_ended: false }
+        Self {
+            id,
+            worker,
+            exchange: Exchange::default(),
+            place: None,
+            ticket: None,
+            has_ended: false,
+        }
     }
 
     pub(super) fn on_request_headers(&mut self) -> Action {
-        let Some(worker) = self.worker.clone() else { return Action::Continue };
+        let Some(worker) = self.worker.clone() else {
+            return Action::Continue;
+        };
         let map = HeaderMap::read(Map::RequestHeaders);
         let headers = map.headers();
         #[cfg(feature = "crash-for-tests")]
@@ -49,9 +58,13 @@ impl Http {
         let instructions = worker.with_pipeline(|pipeline| {
             worker.with_host(&mut pipeline.stats, &|| worker.clock.now(), |host| {
                 if is_recreated {
-                    worker.recorder.handle_recreated_request(exchange, &headers, host)
+                    worker
+                        .recorder
+                        .handle_recreated_request(exchange, &headers, host)
                 } else {
-                    worker.recorder.handle_request_headers(exchange, &headers, host)
+                    worker
+                        .recorder
+                        .handle_request_headers(exchange, &headers, host)
                 }
             })
         });
@@ -59,7 +72,11 @@ impl Http {
         set(Map::RequestHeaders, &instructions.set);
         self.watch(&worker);
         let required = instructions.require_audit;
-        if required == RequireAudit::None { Action::Continue } else { self.admit(required) }
+        if required == RequireAudit::None {
+            Action::Continue
+        } else {
+            self.admit(required)
+        }
     }
 
     /// Goes on with the exchange of another stream that Envoy has recreated as this one.
@@ -69,7 +86,9 @@ impl Http {
             return false;
         }
         let connection = CurrentStream.number(Property::ConnectionId);
-        let Some((exchange, place)) = recreated.resume(headers, connection) else { return false };
+        let Some((exchange, place)) = recreated.resume(headers, connection) else {
+            return false;
+        };
         (self.exchange, self.place) = (exchange, place);
         true
     }
@@ -87,13 +106,17 @@ impl Http {
         let Some(worker) = &self.worker else { return };
         let now = worker.clock.now();
         let record = worker.recorder.started(&mut self.exchange, &CurrentStream);
-        let number = record.and_then(|record| worker.with_pipeline(|pipeline| pipeline.handle_started(record, now)));
+        let number = record.and_then(|record| {
+            worker.with_pipeline(|pipeline| pipeline.handle_started(record, now))
+        });
         self.exchange.started(number);
     }
 
     /// Lets a request go upstream, holds or refuses it, where its record is required.
     fn admit(&mut self, required: RequireAudit) -> Action {
-        let Some(worker) = &self.worker else { return Action::Continue };
+        let Some(worker) = &self.worker else {
+            return Action::Continue;
+        };
         let Some(received) = worker.recorder.received(&mut self.exchange, &CurrentStream) else {
             return Action::Continue;
         };
@@ -103,7 +126,11 @@ impl Http {
                 self.place = Some(place);
                 Action::Continue
             }
-            Admission::Hold { ticket, place, wakes } => {
+            Admission::Hold {
+                ticket,
+                place,
+                wakes,
+            } => {
                 (self.place, self.ticket) = (Some(place), Some(ticket));
                 worker.held.hold(ticket, self.id);
                 if wakes {
@@ -124,7 +151,9 @@ impl Http {
         let exchange = &mut self.exchange;
         let names = worker.with_pipeline(|pipeline| {
             worker.with_host(&mut pipeline.stats, &|| worker.clock.now(), |host| {
-                worker.recorder.handle_request_trailers(exchange, &map.headers(), host)
+                worker
+                    .recorder
+                    .handle_request_trailers(exchange, &map.headers(), host)
             })
         });
         remove(Map::RequestTrailers, &names);
@@ -134,7 +163,9 @@ impl Http {
         let Some(worker) = &self.worker else { return };
         if worker.recorder.wants_response_trailers(&self.exchange) {
             let map = HeaderMap::read(Map::ResponseTrailers).into_bytes();
-            worker.recorder.handle_response_trailers(&mut self.exchange, &map);
+            worker
+                .recorder
+                .handle_response_trailers(&mut self.exchange, &map);
         }
     }
 
@@ -144,7 +175,9 @@ impl Http {
         if self.exchange.is_over() {
             return;
         }
-        let Some(worker) = self.worker.clone() else { return };
+        let Some(worker) = self.worker.clone() else {
+            return;
+        };
         if !self.exchange.is_seen() {
             self.begin_at_the_end(&worker);
         }
@@ -156,7 +189,9 @@ impl Http {
         if self.exchange.is_over() && self.place.is_none() && self.ticket.is_none() {
             return;
         }
-        let Some(worker) = self.worker.clone() else { return };
+        let Some(worker) = self.worker.clone() else {
+            return;
+        };
         if !self.has_ended && self.exchange.is_quic() {
             self.end(&worker);
         }
@@ -175,7 +210,9 @@ impl Http {
         let exchange = &mut self.exchange;
         worker.with_pipeline(|pipeline| {
             worker.with_host(&mut pipeline.stats, &|| worker.clock.now(), |host| {
-                worker.recorder.handle_unseen_request(exchange, &headers, host);
+                worker
+                    .recorder
+                    .handle_unseen_request(exchange, &headers, host);
             });
         });
     }
@@ -186,10 +223,16 @@ impl Http {
         let now = LazyCell::new(|| worker.clock.now());
         let (exchange, place) = (&mut self.exchange, &mut self.place);
         let (wakes, is_recreated) = worker.with_pipeline(|pipeline| {
-            let ended = worker.recorder.handle_end(exchange, &CurrentStream, &|| *now, &mut pipeline.stats);
+            let ended =
+                worker
+                    .recorder
+                    .handle_end(exchange, &CurrentStream, &|| *now, &mut pipeline.stats);
             let goes_on = ended.is_recreated && ended.record.is_none();
             let place = if goes_on { None } else { place.take() };
-            (offer(pipeline, ended.record, place, &|| *now), ended.is_recreated)
+            (
+                offer(pipeline, ended.record, place, &|| *now),
+                ended.is_recreated,
+            )
         });
         if is_recreated {
             self.suspend(worker);
@@ -207,7 +250,10 @@ impl Http {
         }
         let (exchange, place) = (mem::take(&mut self.exchange), self.place.take());
         let now = worker.clock.now().uptime;
-        let lost = worker.recreated.borrow_mut().suspend(exchange, place, &CurrentStream, now);
+        let lost = worker
+            .recreated
+            .borrow_mut()
+            .suspend(exchange, place, &CurrentStream, now);
         if let Some((exchange, place)) = lost {
             worker.end_lost(exchange, place);
         }

@@ -1,7 +1,10 @@
 //! What the filter calls in the host: the imports of the proxy-wasm ABI 0.2.1, made safe. None of them panics: a status
 //! that is not `Ok` is an absence.
 
-#![expect(unsafe_code, reason = "imports of the host and its buffers cannot be had otherwise")]
+#![expect(
+    unsafe_code,
+    reason = "imports of the host and its buffers cannot be had otherwise"
+)]
 
 use std::ptr::null_mut;
 use std::time::Duration;
@@ -32,8 +35,19 @@ unsafe extern "C" {
         value_size: usize,
     ) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
-    fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        max: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
         key_size: usize,
@@ -41,8 +55,13 @@ unsafe extern "C" {
         size: *mut usize,
         version: *mut u32,
     ) -> u32;
-    fn proxy_set_shared_data(key: *const u8, key_size: usize, value: *const u8, value_size: usize, version: u32)
-    -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        version: u32,
+    ) -> u32;
     fn proxy_register_shared_queue(name: *const u8, name_size: usize, queue: *mut u32) -> u32;
     fn proxy_resolve_shared_queue(
         vm_id: *const u8,
@@ -122,13 +141,23 @@ pub(super) fn header_map(map: Map) -> Option<Vec<u8>> {
 /// The first value of a header; `None` when it is absent, and when there is no such map in this phase.
 pub(super) fn header(map: Map, name: &str) -> Option<Vec<u8>> {
     // SAFETY: the name outlives the call, both pointers are valid for it, and the host writes nothing else.
-    given(|data, size| unsafe { proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size) })
+    given(|data, size| unsafe {
+        proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size)
+    })
 }
 
 /// Sets a header instead of all values that it has. False: there is no such map in this phase.
 pub(super) fn set_header(map: Map, name: &str, value: &[u8]) -> bool {
     // SAFETY: both buffers outlive the call.
-    unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) == OK }
+    unsafe {
+        proxy_replace_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        ) == OK
+    }
 }
 
 /// Removes all values of a header. False: there is no such map in this phase.
@@ -140,7 +169,9 @@ pub(super) fn remove_header(map: Map, name: &str) -> bool {
 /// At most `max_bytes` of a buffer from `start` on; `None` when there is none in this phase.
 pub(super) fn buffer(buffer: Buffer, start: usize, max_bytes: usize) -> Option<Vec<u8>> {
     // SAFETY: both pointers are valid for the call, and the host writes nothing else.
-    taken(|data, size| unsafe { proxy_get_buffer_bytes(buffer as u32, start, max_bytes, data, size) })
+    taken(|data, size| unsafe {
+        proxy_get_buffer_bytes(buffer as u32, start, max_bytes, data, size)
+    })
 }
 
 /// A property by its path, whose elements are separated by NUL.
@@ -153,15 +184,24 @@ pub(super) fn property(path: &str) -> Option<Vec<u8>> {
 pub(super) fn shared_data(key: &str) -> Option<(Vec<u8>, u32)> {
     let mut version = 0;
     // SAFETY: the key outlives the call, all pointers are valid for it, and the host writes nothing else.
-    let value =
-        given(|data, size| unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut version) })?;
+    let value = given(|data, size| unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut version)
+    })?;
     Some((value, version))
 }
 
 /// Sets such a value if it has this version, or is not there; whatever is there with version 0.
 pub(super) fn set_shared_data(key: &str, value: &[u8], version: u32) -> bool {
     // SAFETY: both buffers outlive the call.
-    unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version) == OK }
+    unsafe {
+        proxy_set_shared_data(
+            key.as_ptr(),
+            key.len(),
+            value.as_ptr(),
+            value.len(),
+            version,
+        ) == OK
+    }
 }
 
 /// Registers a queue whose messages call `on_queue_ready` of this root context, and yields its id.
@@ -173,7 +213,15 @@ pub(super) fn register_shared_queue(name: &str) -> Option<u32> {
 /// The id of a queue that another VM registered.
 pub(super) fn resolve_shared_queue(vm_id: &[u8], name: &str) -> Option<u32> {
     // SAFETY: both texts outlive the call, and the pointer is valid for it.
-    id(|queue| unsafe { proxy_resolve_shared_queue(vm_id.as_ptr(), vm_id.len(), name.as_ptr(), name.len(), queue) })
+    id(|queue| unsafe {
+        proxy_resolve_shared_queue(
+            vm_id.as_ptr(),
+            vm_id.len(),
+            name.as_ptr(),
+            name.len(),
+            queue,
+        )
+    })
 }
 
 /// Puts a message into a queue. False: there is none with this id.
@@ -208,7 +256,12 @@ pub(super) fn record_metric(metric: u32, value: u64) {
 
 /// Sends a request to a cluster, and yields the token that its answer will name, or the status with which the host
 /// refuses it at once. A timeout below one millisecond is one: zero would be none.
-pub(super) fn http_call(cluster: &str, headers: &[u8], body: &[u8], timeout: Duration) -> Result<u32, u32> {
+pub(super) fn http_call(
+    cluster: &str,
+    headers: &[u8],
+    body: &[u8],
+    timeout: Duration,
+) -> Result<u32, u32> {
     let timeout = milliseconds(timeout).max(1);
     let mut token = 0;
     // SAFETY: all buffers outlive the call, and the pointer is valid for it.
@@ -276,7 +329,11 @@ fn given(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> 
         status = call(data, size);
         status
     });
-    if status == OK { Some(value.unwrap_or_default()) } else { None }
+    if status == OK {
+        Some(value.unwrap_or_default())
+    } else {
+        None
+    }
 }
 
 /// A buffer that the host writes; `None` when it has none.

@@ -34,7 +34,9 @@ impl Metrics {
         for (counter, id, published) in &mut self.counters {
             carry(*id, published, stats.counter(*counter));
         }
-        for (((gauge, id, published), inherited), now) in self.gauges.iter_mut().zip(&mut self.inherited).zip(gauges) {
+        for (((gauge, id, published), inherited), now) in
+            self.gauges.iter_mut().zip(&mut self.inherited).zip(gauges)
+        {
             let taken_over = stats.inherited(*gauge);
             let change = taken_over.wrapping_sub(std::mem::replace(inherited, taken_over));
             *published = published.wrapping_add(change);
@@ -68,7 +70,9 @@ impl Metrics {
 
 fn carry(id: Option<u32>, published: &mut u64, current: u64) {
     let difference = i128::from(current) - i128::from(*published);
-    let (Some(id), Ok(offset @ (..=-1 | 1..))) = (id, i64::try_from(difference)) else { return };
+    let (Some(id), Ok(offset @ (..=-1 | 1..))) = (id, i64::try_from(difference)) else {
+        return;
+    };
     if imports::increment_metric(id, offset) {
         *published = current;
     }

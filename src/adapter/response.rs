@@ -13,15 +13,24 @@ impl Http {
         if recorder.handle_response(&mut self.exchange, end_of_stream) {
             let map = HeaderMap::read(Map::ResponseHeaders).into_bytes();
             let fresh_id = &|| random::uuid().ok();
-            let made = recorder.handle_response_headers(&mut self.exchange, map, &CurrentStream, fresh_id);
+            let made =
+                recorder.handle_response_headers(&mut self.exchange, map, &CurrentStream, fresh_id);
             if let Some(id) = made {
-                set(Map::ResponseHeaders, &[(session::ID_HEADER, id.into_bytes())]);
+                set(
+                    Map::ResponseHeaders,
+                    &[(session::ID_HEADER, id.into_bytes())],
+                );
             }
         }
     }
 
     pub(super) fn on_response_body(&mut self, body_size: usize, end_of_stream: bool) {
         let Some(worker) = &self.worker else { return };
-        worker.recorder.handle_response_body(&mut self.exchange, body_size, end_of_stream, &CurrentStream);
+        worker.recorder.handle_response_body(
+            &mut self.exchange,
+            body_size,
+            end_of_stream,
+            &CurrentStream,
+        );
     }
 }

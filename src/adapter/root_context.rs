@@ -26,7 +26,10 @@ const TICK_RANGE: (Duration, Duration) = (Duration::from_millis(10), Duration::f
 
 impl Root {
     pub(super) fn new(id: u32) -> Self {
-        Self { id, worker: RefCell::default() }
+        Self {
+            id,
+            worker: RefCell::default(),
+        }
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -61,7 +64,10 @@ impl Root {
         let parsed = config::parse(&bytes, &environment);
         #[cfg(feature = "lean")]
         let parsed = parsed.and_then(config::lean::check);
-        match parsed.map_err(|error| error.to_string()).and_then(|config| self.configure(config)) {
+        match parsed
+            .map_err(|error| error.to_string())
+            .and_then(|config| self.configure(config))
+        {
             Ok(()) => true,
             Err(line) => {
                 imports::log(LogLevel::Error, &line);
@@ -96,7 +102,9 @@ impl Root {
 
     /// Hands over to the successor of a worker that ends. False: there is none, and it sends by itself.
     fn gives_way(worker: &Worker) -> bool {
-        let Some(successor) = worker.successor() else { return false };
+        let Some(successor) = worker.successor() else {
+            return false;
+        };
         worker.hand_over(&successor);
         worker.drive(0);
         true
@@ -118,11 +126,18 @@ impl Root {
         // Without headers the map is empty: the stream was reset.
         let headers = HeaderMap::read(Map::CallResponseHeaders);
         let headers = headers.headers();
-        let status = headers.first(":status").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+        let status = headers
+            .first(":status")
+            .and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
         let body = read_body(num_headers, body_size);
         // Envoy adds it to whatever a host answers (Envoy `source/common/router/router.cc`).
         let is_of_envoy = !headers.has("x-envoy-upstream-service-time");
-        let answer = Answer { status, retry_after: headers.first("retry-after"), body: &body, is_of_envoy };
+        let answer = Answer {
+            status,
+            retry_after: headers.first("retry-after"),
+            body: &body,
+            is_of_envoy,
+        };
         worker.with_pipeline(|pipeline| pipeline.handle_answer(token, &answer, worker.clock.now()));
         Self::run(worker);
         self.finish_if_drained(worker);
@@ -132,11 +147,14 @@ impl Root {
     /// everything, since a second one would not leave a process that ends; but what other streams have left keeps its
     /// batches. False keeps the context alive where the VM survives, until everything is acknowledged.
     pub(super) fn on_done(&self) -> bool {
-        let Some(worker) = &self.worker() else { return true };
+        let Some(worker) = &self.worker() else {
+            return true;
+        };
         worker.end_what_was_not_recreated(Duration::MAX);
         worker.with_pipeline(|pipeline| pipeline.handle_end(worker.clock.now()));
         if !Self::gives_way(worker) {
-            let callouts = worker.with_pipeline(|pipeline| pipeline.handle_last_chance(worker.clock.now()));
+            let callouts =
+                worker.with_pipeline(|pipeline| pipeline.handle_last_chance(worker.clock.now()));
             worker.drive(callouts);
         }
         worker.publish();

@@ -85,7 +85,12 @@ pub(super) fn call_the_roll(root: u32, others: &[Uuid]) {
 /// A message has come on a queue that is not a root context's own.
 pub(super) fn hear(queue: u32) {
     VM.with(|vm| {
-        let of_another = vm.called.borrow().iter().find(|(called, _)| *called == queue).map(|(_, other)| *other);
+        let of_another = vm
+            .called
+            .borrow()
+            .iter()
+            .find(|(called, _)| *called == queue)
+            .map(|(_, other)| *other);
         if let Some(other) = of_another
             && !vm.crashed.borrow().contains(&other)
         {

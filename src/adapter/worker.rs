@@ -56,7 +56,10 @@ impl Worker {
         let (stream_id, vm) = (random::uuid()?, random::uuid()?);
         let seed = u64::from_le_bytes(random::bytes()?);
         let rules = config.recorder.policy.len();
-        imports::log(LogLevel::Info, &format!("configured: stream {stream_id}, rules {rules}"));
+        imports::log(
+            LogLevel::Info,
+            &format!("configured: stream {stream_id}, rules {rules}"),
+        );
         for warning in &config.warnings {
             imports::log(LogLevel::Warn, warning);
         }
@@ -115,7 +118,13 @@ impl Worker {
     ) -> T {
         let mut correlator = self.correlator.borrow_mut();
         let fresh_id = &|| random::uuid().ok();
-        work(&mut Host { stream: &CurrentStream, clock, fresh_id, correlator: &mut correlator, stats })
+        work(&mut Host {
+            stream: &CurrentStream,
+            clock,
+            fresh_id,
+            correlator: &mut correlator,
+            stats,
+        })
     }
 
     /// Wakes the root context: only its callouts have their answers delivered when the stream is gone.
@@ -133,10 +142,16 @@ impl Worker {
             self.held.release(decision, self.root);
         }
         let mut pipeline = self.pipeline.borrow_mut();
-        let warning = |text| Notice { level: Level::Warn, text };
+        let warning = |text| Notice {
+            level: Level::Warn,
+            text,
+        };
         let warnings = iter::from_fn(|| self.recorder.poll_warning().map(warning));
         for notice in pipeline.poll_notices().into_iter().chain(warnings) {
-            print(notice.level, &format!("stream {}: {}", pipeline.stream_id(), notice.text));
+            print(
+                notice.level,
+                &format!("stream {}: {}", pipeline.stream_id(), notice.text),
+            );
         }
     }
 
@@ -144,7 +159,9 @@ impl Worker {
     pub(super) fn publish(&self) {
         let mut pipeline = self.pipeline.borrow_mut();
         let gauges = pipeline.gauges_to_publish(self.clock.now());
-        self.metrics.borrow_mut().publish(&mut pipeline.stats, gauges);
+        self.metrics
+            .borrow_mut()
+            .publish(&mut pipeline.stats, gauges);
         pipeline.handle_published(gauges);
     }
 
@@ -152,7 +169,10 @@ impl Worker {
     /// run do not come so far.
     pub(super) fn look_for_crashes(&self) {
         let Some(mut index) = self.heard_of.get() else {
-            vm::call_the_roll(self.root, &self.with_pipeline(|pipeline| pipeline.other_vms()));
+            vm::call_the_roll(
+                self.root,
+                &self.with_pipeline(|pipeline| pipeline.other_vms()),
+            );
             return self.heard_of.set(Some(0));
         };
         while let Some(crashed) = vm::crashed(index) {
@@ -164,8 +184,14 @@ impl Worker {
 
     /// Has the exchanges recorded that have gone on for long, each in the context of its stream.
     pub(super) fn report_long_exchanges(&self) {
-        let Some(age) = self.recorder.started_after() else { return };
-        let next = |_| self.ongoing.borrow_mut().pop_older(age, self.clock.now().uptime);
+        let Some(age) = self.recorder.started_after() else {
+            return;
+        };
+        let next = |_| {
+            self.ongoing
+                .borrow_mut()
+                .pop_older(age, self.clock.now().uptime)
+        };
         let mut has_switched = false;
         for context in (0..MAX_REPORTS).map_while(next) {
             if imports::set_effective_context(context) {
@@ -190,7 +216,9 @@ impl Worker {
     pub(super) fn end_lost(&self, mut exchange: Exchange, place: Option<Place>) {
         let now = self.clock.now();
         self.with_pipeline(|pipeline| {
-            let ended = self.recorder.handle_end(&mut exchange, &Gone, &|| now, &mut pipeline.stats);
+            let ended =
+                self.recorder
+                    .handle_end(&mut exchange, &Gone, &|| now, &mut pipeline.stats);
             offer(pipeline, ended.record, place, &|| now);
         });
     }
@@ -199,8 +227,13 @@ impl Worker {
     /// as long as this one is not draining.
     pub(super) fn successor(&self) -> Option<Rc<Self>> {
         let own = self.pipeline.borrow();
-        let succeeds = |other: &Self| other.plugin == self.plugin && other.pipeline.borrow().can_succeed(&own);
-        if own.is_draining() { newest_other(self.root, succeeds) } else { None }
+        let succeeds =
+            |other: &Self| other.plugin == self.plugin && other.pipeline.borrow().can_succeed(&own);
+        if own.is_draining() {
+            newest_other(self.root, succeeds)
+        } else {
+            None
+        }
     }
 
     /// Has what this worker holds sent where the newest configuration of the plugin sends its records, also while requests
@@ -208,7 +241,9 @@ impl Worker {
     pub(super) fn follow_newest(&self) {
         let own = self.pipeline.borrow();
         let is_newer = |other: &Self| {
-            other.root > self.root && other.plugin == self.plugin && own.can_follow(&other.pipeline.borrow())
+            other.root > self.root
+                && other.plugin == self.plugin
+                && own.can_follow(&other.pipeline.borrow())
         };
         let newest = newest_other(self.root, is_newer);
         drop(own);
@@ -226,7 +261,9 @@ impl Worker {
     /// Hands over to the successor what this worker holds, once nothing is in flight.
     pub(super) fn hand_over(&self, successor: &Self) {
         let now = self.clock.now();
-        let Some(legacy) = self.with_pipeline(|pipeline| pipeline.hand_over(now)) else { return };
+        let Some(legacy) = self.with_pipeline(|pipeline| pipeline.hand_over(now)) else {
+            return;
+        };
         let mut metrics = self.metrics.borrow_mut();
         self.with_pipeline(|pipeline| metrics.publish(&mut pipeline.stats, legacy.gauges()));
         metrics.leave_share();
@@ -241,7 +278,9 @@ impl Worker {
         let mut pipeline = self.pipeline.borrow_mut();
         for _ in 0..limit {
             let now = self.clock.now();
-            let Some(callout) = pipeline.poll_callout(now) else { break };
+            let Some(callout) = pipeline.poll_callout(now) else {
+                break;
+            };
             let dispatched = dispatch(&callout);
             pipeline.handle_dispatched(dispatched, now);
         }

@@ -16,7 +16,10 @@ pub(super) fn capture(node: Option<Node<'_>>, is_level_request: bool) -> Capture
         return Capture::default();
     };
     let mut names = |kind: &'static str, read: fn(&Node<'_>) -> Option<String>| {
-        object.field(kind).map(|node| wanted(&node, kind, read)).unwrap_or_default()
+        object
+            .field(kind)
+            .map(|node| wanted(&node, kind, read))
+            .unwrap_or_default()
     };
     let capture = Capture {
         query: names("query", parameter),
@@ -34,9 +37,18 @@ fn wanted(node: &Node<'_>, kind: &str, read: fn(&Node<'_>) -> Option<String>) ->
     let wanted = node.each(|entry| {
         let name = read(entry)?;
         let attribute = Rc::from(["audit.capture.", kind, ".", &name].concat());
-        Some(Wanted { is_secret: looks_secret(&name), attribute, name })
+        Some(Wanted {
+            is_secret: looks_secret(&name),
+            attribute,
+            name,
+        })
     });
-    let is_repeated = |(index, name): (usize, &Wanted)| wanted.iter().take(index).any(|other| other.name == name.name);
+    let is_repeated = |(index, name): (usize, &Wanted)| {
+        wanted
+            .iter()
+            .take(index)
+            .any(|other| other.name == name.name)
+    };
     if wanted.iter().enumerate().any(is_repeated) {
         node.refuse("must not have an entry twice");
     }
@@ -49,7 +61,10 @@ fn wanted(node: &Node<'_>, kind: &str, read: fn(&Node<'_>) -> Option<String>) ->
 /// The name of a query parameter becomes part of an attribute's name.
 fn parameter(node: &Node<'_>) -> Option<String> {
     let name = node.non_empty_text()?;
-    if !name.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte)) {
+    if !name
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte))
+    {
         node.refuse(r#"must be made of visible ASCII other than " and \"#);
         return None;
     }
@@ -60,8 +75,14 @@ fn parameter(node: &Node<'_>) -> Option<String> {
 pub(super) fn set_tracking(node: Option<Node<'_>>) -> Option<SetTracking> {
     let mut object = node?.object()?;
     let is_asked_for = !object.is_empty();
-    let operation = object.field("operation").and_then(|node| operation(&node)).filter(|text| !text.is_empty());
-    let context = object.field("context").map(|node| context(&node)).unwrap_or_default();
+    let operation = object
+        .field("operation")
+        .and_then(|node| operation(&node))
+        .filter(|text| !text.is_empty());
+    let context = object
+        .field("context")
+        .map(|node| context(&node))
+        .unwrap_or_default();
     object.finish();
     is_asked_for.then_some(SetTracking { operation, context })
 }
@@ -69,7 +90,9 @@ pub(super) fn set_tracking(node: Option<Node<'_>>) -> Option<SetTracking> {
 fn operation(node: &Node<'_>) -> Option<String> {
     let text = header_value(node)?;
     if text.len() > MAX_OPERATION_BYTES {
-        node.refuse(&format!("must not be longer than {MAX_OPERATION_BYTES} bytes"));
+        node.refuse(&format!(
+            "must not be longer than {MAX_OPERATION_BYTES} bytes"
+        ));
     }
     Some(text)
 }

@@ -33,19 +33,36 @@ const RESERVED_HEADERS: [&str; 14] = [
 /// Reads `audit_cluster`.
 pub(super) fn target(node: &Node<'_>) -> Option<Target> {
     let mut object = node.object()?;
-    let cluster = object.required("cluster").and_then(|node| node.non_empty_text().map(str::to_owned));
+    let cluster = object
+        .required("cluster")
+        .and_then(|node| node.non_empty_text().map(str::to_owned));
     let authority = object.read("authority", String::new(), header_value);
     let path = object.read("path", DEFAULT_PATH.to_owned(), path);
-    let formats =
-        [("otlp_protobuf", Format::OtlpProtobuf), ("otlp_json", Format::OtlpJson), ("ndjson", Format::Ndjson)];
+    let formats = [
+        ("otlp_protobuf", Format::OtlpProtobuf),
+        ("otlp_json", Format::OtlpJson),
+        ("ndjson", Format::Ndjson),
+    ];
     let format = object.read("format", Format::OtlpProtobuf, |node| node.one_of(&formats));
     let headers = object.read("headers", Vec::new(), headers);
-    let timeout = object
-        .read("timeout", DEFAULT_TIMEOUT, |node| node.duration(Duration::from_millis(10), Duration::from_secs(600)));
+    let timeout = object.read("timeout", DEFAULT_TIMEOUT, |node| {
+        node.duration(Duration::from_millis(10), Duration::from_secs(600))
+    });
     object.finish();
     let cluster = cluster?;
-    let authority = if authority.is_empty() { cluster.clone() } else { authority };
-    Some(Target { cluster, authority, path, format, headers, timeout })
+    let authority = if authority.is_empty() {
+        cluster.clone()
+    } else {
+        authority
+    };
+    Some(Target {
+        cluster,
+        authority,
+        path,
+        format,
+        headers,
+        timeout,
+    })
 }
 
 fn path(node: &Node<'_>) -> Option<String> {
@@ -75,12 +92,21 @@ fn headers(node: &Node<'_>) -> Option<Vec<(String, String)>> {
 
 /// Reads `batch`.
 pub(super) fn batch(node: Option<Node<'_>>) -> BatchLimits {
-    let mut limits = BatchLimits { max_records: 100, max_bytes: 262_144, max_delay: Duration::from_secs(1) };
-    let Some(mut object) = node.and_then(|node| node.object()) else { return limits };
+    let mut limits = BatchLimits {
+        max_records: 100,
+        max_bytes: 262_144,
+        max_delay: Duration::from_secs(1),
+    };
+    let Some(mut object) = node.and_then(|node| node.object()) else {
+        return limits;
+    };
     limits.max_records = object.read("max_records", limits.max_records, |node| node.size(1, 1000));
-    limits.max_bytes = object.read("max_bytes", limits.max_bytes, |node| node.size(1024, 16 << 20));
-    limits.max_delay = object
-        .read("max_delay", limits.max_delay, |node| node.duration(Duration::from_millis(1), Duration::from_secs(3600)));
+    limits.max_bytes = object.read("max_bytes", limits.max_bytes, |node| {
+        node.size(1024, 16 << 20)
+    });
+    limits.max_delay = object.read("max_delay", limits.max_delay, |node| {
+        node.duration(Duration::from_millis(1), Duration::from_secs(3600))
+    });
     object.finish();
     limits
 }
@@ -99,13 +125,25 @@ pub(super) fn buffer(node: Option<Node<'_>>) -> BufferLimits {
         on_full: OnFull::DropNewest,
         immediate_reserve_percent: 10,
     };
-    let Some(mut object) = node.and_then(|node| node.object()) else { return limits };
-    limits.max_records = object.read("max_records", limits.max_records, |node| node.size(1, 1_000_000));
-    limits.max_bytes = object.read("max_bytes", limits.max_bytes, |node| node.size(1024, 256 << 20));
-    let words = [("drop_newest", OnFull::DropNewest), ("drop_oldest", OnFull::DropOldest)];
+    let Some(mut object) = node.and_then(|node| node.object()) else {
+        return limits;
+    };
+    limits.max_records = object.read("max_records", limits.max_records, |node| {
+        node.size(1, 1_000_000)
+    });
+    limits.max_bytes = object.read("max_bytes", limits.max_bytes, |node| {
+        node.size(1024, 256 << 20)
+    });
+    let words = [
+        ("drop_newest", OnFull::DropNewest),
+        ("drop_oldest", OnFull::DropOldest),
+    ];
     limits.on_full = object.read("on_full", limits.on_full, |node| node.one_of(&words));
-    limits.immediate_reserve_percent =
-        object.read("immediate_reserve_percent", limits.immediate_reserve_percent, |node| node.size(0, 90));
+    limits.immediate_reserve_percent = object.read(
+        "immediate_reserve_percent",
+        limits.immediate_reserve_percent,
+        |node| node.size(0, 90),
+    );
     object.finish();
     limits
 }
@@ -118,18 +156,25 @@ pub(super) fn retry(node: Option<Node<'_>>) -> RetryPolicy {
         max_attempts: None,
         max_age: None,
     };
-    let Some(mut object) = node.and_then(|node| node.object()) else { return policy };
-    let backoff = |node: &Node<'_>| node.duration(Duration::from_millis(1), Duration::from_secs(3600));
+    let Some(mut object) = node.and_then(|node| node.object()) else {
+        return policy;
+    };
+    let backoff =
+        |node: &Node<'_>| node.duration(Duration::from_millis(1), Duration::from_secs(3600));
     policy.initial_backoff = object.read("initial_backoff", policy.initial_backoff, backoff);
     policy.max_backoff = object.read("max_backoff", policy.max_backoff, backoff);
     if policy.max_backoff < policy.initial_backoff {
         object.refuse("max_backoff must not be less than initial_backoff");
     }
-    policy.max_attempts =
-        Some(object.read("max_attempts", 0, |node| node.integer(0, u64::from(u32::MAX)))).filter(|max| *max > 0);
+    policy.max_attempts = Some(object.read("max_attempts", 0, |node| {
+        node.integer(0, u64::from(u32::MAX))
+    }))
+    .filter(|max| *max > 0);
     let year = Duration::from_secs(365 * 24 * 3600);
-    policy.max_age = Some(object.read("max_age", Duration::ZERO, |node| node.duration(Duration::ZERO, year)))
-        .filter(|age| !age.is_zero());
+    policy.max_age = Some(object.read("max_age", Duration::ZERO, |node| {
+        node.duration(Duration::ZERO, year)
+    }))
+    .filter(|age| !age.is_zero());
     object.finish();
     policy
 }

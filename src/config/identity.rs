@@ -14,7 +14,11 @@ const MAX_BODY_BYTES: u64 = 1 << 20;
 fn default_settings() -> Settings {
     let name = || "x-user-id".to_owned();
     Settings {
-        fields: [vec![Source::ResponseHeader(name()), Source::Header(name())], Vec::new(), Vec::new()],
+        fields: [
+            vec![Source::ResponseHeader(name()), Source::Header(name())],
+            Vec::new(),
+            Vec::new(),
+        ],
         max_body_bytes: 65_536,
     }
 }
@@ -36,19 +40,28 @@ pub(super) fn of_rule(node: Option<Node<'_>>, global: &Rc<Settings>) -> Rc<Setti
 pub(super) fn of_check(global: &Rc<Settings>) -> Rc<Settings> {
     let mut settings = Settings::clone(global);
     let [user_id, ..] = &mut settings.fields;
-    *user_id = Pointer::parse("/UserId").map(Source::ResponseJson).into_iter().collect();
+    *user_id = Pointer::parse("/UserId")
+        .map(Source::ResponseJson)
+        .into_iter()
+        .collect();
     Rc::new(settings)
 }
 
 fn over(node: Option<Node<'_>>, mut settings: Settings) -> Settings {
-    let Some(mut object) = node.and_then(|node| node.object()) else { return settings };
-    for (key, sources) in ["user_id", "user_name", "user_email"].into_iter().zip(&mut settings.fields) {
+    let Some(mut object) = node.and_then(|node| node.object()) else {
+        return settings;
+    };
+    for (key, sources) in ["user_id", "user_name", "user_email"]
+        .into_iter()
+        .zip(&mut settings.fields)
+    {
         if let Some(node) = object.field(key) {
             *sources = node.each(identity_source);
         }
     }
-    settings.max_body_bytes =
-        object.read("max_body_bytes", settings.max_body_bytes, |node| node.size(1, MAX_BODY_BYTES));
+    settings.max_body_bytes = object.read("max_body_bytes", settings.max_body_bytes, |node| {
+        node.size(1, MAX_BODY_BYTES)
+    });
     object.finish();
     settings
 }

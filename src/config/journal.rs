@@ -12,10 +12,15 @@ const LEAST_BYTES: usize = 32;
 
 /// The keys; none when there is no such variable.
 pub(super) fn keys(environment: Environment<'_>, problems: &Problems) -> Vec<Key> {
-    let Some(text) = environment(VARIABLE) else { return Vec::new() };
+    let Some(text) = environment(VARIABLE) else {
+        return Vec::new();
+    };
     let keys = text.split(',').map(str::trim);
     if keys.clone().any(|key| key.len() < LEAST_BYTES) {
-        problems.add(VARIABLE, &format!("must be keys of at least {LEAST_BYTES} bytes, separated by commas"));
+        problems.add(
+            VARIABLE,
+            &format!("must be keys of at least {LEAST_BYTES} bytes, separated by commas"),
+        );
     }
     keys.map(|key| Key::of_secret(key.as_bytes())).collect()
 }

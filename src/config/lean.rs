@@ -9,7 +9,12 @@ use crate::recorder::session::SessionEvent;
 /// Every rule that asks for it, and the name of the artefact that can.
 pub fn check(config: Config) -> Result<Config, ConfigError> {
     let mut problems = Vec::new();
-    let rules = config.recorder.policy.iter().enumerate().filter(|(_, rule)| config.recorder.enabled && rule.recorded);
+    let rules = config
+        .recorder
+        .policy
+        .iter()
+        .enumerate()
+        .filter(|(_, rule)| config.recorder.enabled && rule.recorded);
     for (index, rule) in rules {
         let mut refuse = |what: &str| {
             let name = &rule.name;
@@ -24,5 +29,9 @@ pub fn check(config: Config) -> Result<Config, ConfigError> {
             refuse("session: start");
         }
     }
-    if problems.is_empty() { Ok(config) } else { Err(ConfigError { problems }) }
+    if problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(ConfigError { problems })
+    }
 }

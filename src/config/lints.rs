@@ -16,14 +16,25 @@ pub(super) type Placed<'a> = (Option<Node<'a>>, Rc<Rule>);
 /// Rules that no request reaches. One that requires a record is refused: it promises what nothing keeps.
 pub(super) fn unreached(policy: &Policy, placed: &[Placed<'_>]) {
     for Covered { place, by, rest } in policy.covered() {
-        let (Some((Some(node), rule)), Some((_, earlier))) = (placed.get(place), placed.get(by)) else { continue };
+        let (Some((Some(node), rule)), Some((_, earlier))) = (placed.get(place), placed.get(by))
+        else {
+            continue;
+        };
         let requests = match rest {
             Rest::Nothing => "no request reaches it",
             Rest::Tracked => "no request reaches it that is not tracked",
             Rest::Ambiguous => "only requests whose path or host is ambiguous reach it",
-            Rest::TrackedOrAmbiguous => "only requests reach it that are tracked, or whose path or host is ambiguous",
+            Rest::TrackedOrAmbiguous => {
+                "only requests reach it that are tracked, or whose path or host is ambiguous"
+            }
         };
-        let sentence = [requests, ": the earlier rule ", &earlier.name, " decides about all that it matches"].concat();
+        let sentence = [
+            requests,
+            ": the earlier rule ",
+            &earlier.name,
+            " decides about all that it matches",
+        ]
+        .concat();
         // What is ambiguous is worth holding on its own.
         let leaves_ambiguous = matches!(rest, Rest::Ambiguous | Rest::TrackedOrAmbiguous);
         if rule.require_audit == RequireAudit::None || leaves_ambiguous {
@@ -36,14 +47,22 @@ pub(super) fn unreached(policy: &Policy, placed: &[Placed<'_>]) {
 
 /// A rule that hands what looks secret to the next hop, which records it as it is.
 pub(super) fn secrets_handed_on(node: &Node<'_>, rule: &Rule) {
-    if rule.set_tracking.as_ref().is_some_and(|gateway| gateway.hands_on_secrets()) {
+    if rule
+        .set_tracking
+        .as_ref()
+        .is_some_and(|gateway| gateway.hands_on_secrets())
+    {
         node.warn("set_tracking.context hands on what looks secret");
     }
 }
 
 /// A filter that is off holds no request.
 pub(super) fn off(enabled: bool, policy: &Policy, root: &Object<'_>) {
-    if !enabled && policy.iter().any(|rule| rule.require_audit != RequireAudit::None) {
+    if !enabled
+        && policy
+            .iter()
+            .any(|rule| rule.require_audit != RequireAudit::None)
+    {
         root.warn("enabled is false: no request is held for require_audit");
     }
 }

@@ -71,8 +71,9 @@ impl std::error::Error for ConfigError {}
 /// # Errors
 /// All problems found: unknown keys, wrong types, values out of range.
 pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Config, ConfigError> {
-    let mut value = source::decode(bytes)
-        .map_err(|sentence| ConfigError { problems: vec![format!("configuration: {sentence}")] })?;
+    let mut value = source::decode(bytes).map_err(|sentence| ConfigError {
+        problems: vec![format!("configuration: {sentence}")],
+    })?;
     let problems = Problems::default();
     for path in repeated::keys(bytes) {
         problems.add(&path, "stands twice");
@@ -100,10 +101,15 @@ const DEFAULT_SERVICE: &str = "unknown-service";
 
 fn read(mut object: Object<'_>) -> Option<Config> {
     let enabled = object.read("enabled", true, Node::boolean);
-    let service = object.read("service", String::new(), |node| node.text().map(str::to_owned));
-    let target = object.required("audit_cluster").and_then(|node| delivery::target(&node));
+    let service = object.read("service", String::new(), |node| {
+        node.text().map(str::to_owned)
+    });
+    let target = object
+        .required("audit_cluster")
+        .and_then(|node| delivery::target(&node));
     let identity = identity::global(object.field("identity"));
-    let (correlation_headers, correlation_scope) = request::correlation(object.field("correlation"));
+    let (correlation_headers, correlation_scope) =
+        request::correlation(object.field("correlation"));
     let tracking = request::tracking(object.field("tracking"), correlation_headers);
     request::check_names(&tracking, &object);
     let policy = rules::policy(&mut object, &identity, &tracking);
@@ -114,12 +120,18 @@ fn read(mut object: Object<'_>) -> Option<Config> {
     let buffer = delivery::buffer(object.field("buffer"));
     let retry = delivery::retry(object.field("retry"));
     lints::off(enabled, &policy, &object);
-    let own_batch = target.as_ref().map(|target| OwnBatch::new(SDK_NAME, &target.path, &target.headers));
+    let own_batch = target
+        .as_ref()
+        .map(|target| OwnBatch::new(SDK_NAME, &target.path, &target.headers));
     if let Some(own_batch) = own_batch.as_ref().filter(|_| enabled) {
         lints::loops(own_batch, &policy, &trust, &object);
     }
     object.finish();
-    let service = if service.is_empty() { DEFAULT_SERVICE.to_owned() } else { service };
+    let service = if service.is_empty() {
+        DEFAULT_SERVICE.to_owned()
+    } else {
+        service
+    };
     let (target, own_batch) = (target?, own_batch?);
     Some(Config {
         recorder: recorder::Settings {

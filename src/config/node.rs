@@ -20,13 +20,23 @@ pub(super) struct Node<'a> {
 
 impl<'a> Node<'a> {
     pub(super) fn root(value: &'a Value, problems: &'a Problems) -> Self {
-        Self { root: value, value, problems, shape: Shape::NOWHERE }
+        Self {
+            root: value,
+            value,
+            problems,
+            shape: Shape::NOWHERE,
+        }
     }
 
     /// The empty object as the root of all that is noted: each reader below yields the least that it can.
     #[cfg(not(target_family = "wasm"))]
     pub(super) fn noted(empty: &'a Value, problems: &'a Problems, shape: Shape) -> Self {
-        Self { root: empty, value: empty, problems, shape }
+        Self {
+            root: empty,
+            value: empty,
+            problems,
+            shape,
+        }
     }
 
     /// Notes a problem with this value.
@@ -42,7 +52,8 @@ impl<'a> Node<'a> {
     /// Notes a problem with what should stand below this value.
     pub(super) fn refuse_below(&self, below: &str, sentence: &str) {
         let path = self.path() + below;
-        self.problems.add(path.strip_prefix('.').unwrap_or(&path), sentence);
+        self.problems
+            .add(path.strip_prefix('.').unwrap_or(&path), sentence);
     }
 
     fn path(&self) -> String {
@@ -117,7 +128,8 @@ impl<'a> Node<'a> {
 
     /// An [`Self::integer`] that counts things in memory.
     pub(super) fn size(&self, min: u64, max: u64) -> Option<usize> {
-        self.integer(min, max).and_then(|number| usize::try_from(number).ok())
+        self.integer(min, max)
+            .and_then(|number| usize::try_from(number).ok())
     }
 
     /// A duration such as `250ms` within `min..=max`.
@@ -129,7 +141,11 @@ impl<'a> Node<'a> {
             return self.wrong(r#"must be a duration such as "250ms", "5s" or "1m""#);
         };
         if duration < min || duration > max {
-            return self.wrong(&format!("must be between {} and {}", units::text(min), units::text(max)));
+            return self.wrong(&format!(
+                "must be between {} and {}",
+                units::text(min),
+                units::text(max)
+            ));
         }
         Some(duration)
     }
@@ -145,7 +161,10 @@ impl<'a> Node<'a> {
         if self.shape.words(words) {
             return Some(0);
         }
-        let found = self.value.as_str().and_then(|text| words.iter().position(|word| *word == text));
+        let found = self
+            .value
+            .as_str()
+            .and_then(|text| words.iter().position(|word| *word == text));
         found.or_else(|| self.wrong(&format!("must be one of {}", words.join(", "))))
     }
 
@@ -191,12 +210,22 @@ impl<'a> Node<'a> {
     /// The entries of an object with free keys, such as `tags`.
     pub(super) fn entries(&self) -> Option<Vec<(&'a str, Node<'a>)>> {
         if self.shape.object() {
-            return Some(vec![("x", Self { shape: self.shape.entry(), ..*self })]);
+            return Some(vec![(
+                "x",
+                Self {
+                    shape: self.shape.entry(),
+                    ..*self
+                },
+            )]);
         }
         let Value::Object(map) = self.value else {
             return self.wrong("must be an object");
         };
-        Some(map.iter().map(|(key, value)| (key.as_str(), self.at(value))).collect())
+        Some(
+            map.iter()
+                .map(|(key, value)| (key.as_str(), self.at(value)))
+                .collect(),
+        )
     }
 
     pub(super) const fn shape(&self) -> Shape {
@@ -205,7 +234,10 @@ impl<'a> Node<'a> {
 
     /// The value of a key while all is noted, where there is no object.
     pub(super) fn noted_field(&self, key: &'static str) -> Option<Self> {
-        self.shape.is_noted().then(|| Self { shape: self.shape.field(key), ..*self })
+        self.shape.is_noted().then(|| Self {
+            shape: self.shape.field(key),
+            ..*self
+        })
     }
 
     pub(super) fn at(&self, value: &'a Value) -> Self {
@@ -213,7 +245,10 @@ impl<'a> Node<'a> {
     }
 
     fn item(&self) -> Self {
-        Self { shape: self.shape.item(), ..*self }
+        Self {
+            shape: self.shape.item(),
+            ..*self
+        }
     }
 }
 
@@ -236,7 +271,9 @@ fn path_to(sought: &Value, from: &Value) -> Option<String> {
             let below = |(index, item)| Some(format!("[{index}]{}", path_to(sought, item)?));
             items.iter().enumerate().find_map(below)
         }
-        Value::Object(map) => map.iter().find_map(|(key, item)| Some(format!(".{key}{}", path_to(sought, item)?))),
+        Value::Object(map) => map
+            .iter()
+            .find_map(|(key, item)| Some(format!(".{key}{}", path_to(sought, item)?))),
         _ => None,
     }
 }
@@ -247,12 +284,18 @@ const MAX_EXACT_DOUBLE: f64 = 9_007_199_254_740_992.0;
 fn whole_number(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64().or_else(|| number.as_f64().and_then(exact)),
-        Value::String(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok(),
+        Value::String(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            digits.parse().ok()
+        }
         _ => None,
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a whole number in range")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "checked to be a whole number in range"
+)]
 fn exact(number: f64) -> Option<u64> {
     (number.fract() == 0.0 && (0.0..=MAX_EXACT_DOUBLE).contains(&number)).then_some(number as u64)
 }

@@ -13,7 +13,11 @@ pub(super) struct Object<'a> {
 
 impl<'a> Object<'a> {
     pub(super) const fn of(node: Node<'a>, map: &'a Map<String, Value>) -> Self {
-        Self { node, map, known: Vec::new() }
+        Self {
+            node,
+            map,
+            known: Vec::new(),
+        }
     }
 
     /// The value under `key`, if present.
@@ -36,15 +40,25 @@ impl<'a> Object<'a> {
     }
 
     /// Reads `key` with `read`, or yields the default when the key is absent or wrong.
-    pub(super) fn read<T>(&mut self, key: &'static str, default: T, read: impl Fn(&Node<'a>) -> Option<T>) -> T {
-        self.field(key).and_then(|node| read(&node)).unwrap_or(default)
+    pub(super) fn read<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        read: impl Fn(&Node<'a>) -> Option<T>,
+    ) -> T {
+        self.field(key)
+            .and_then(|node| read(&node))
+            .unwrap_or(default)
     }
 
     /// Ends the reading of this object: every key that was not read is a problem.
     pub(super) fn finish(self) {
         for (key, value) in self.map {
             if !self.known.contains(&key.as_str()) {
-                self.node.at(value).refuse(&format!("unknown key (known here: {})", self.known.join(", ")));
+                self.node.at(value).refuse(&format!(
+                    "unknown key (known here: {})",
+                    self.known.join(", ")
+                ));
             }
         }
     }
@@ -60,7 +74,10 @@ impl<'a> Object<'a> {
     /// Refuses an object that has not so many keys beside the optional ones: those that are required, and one of the others.
     pub(super) fn expect_keys(&self, count: usize, optional: &[&'static str], sentence: &str) {
         self.node.shape().one_beside(optional);
-        let others = optional.iter().filter(|key| self.map.contains_key(**key)).count();
+        let others = optional
+            .iter()
+            .filter(|key| self.map.contains_key(**key))
+            .count();
         if self.map.len() != count + others {
             self.refuse(sentence);
         }

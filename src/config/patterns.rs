@@ -10,7 +10,10 @@ pub(super) fn host(node: &Node<'_>) -> Option<HostPattern> {
     let text = node.non_empty_text()?.to_ascii_lowercase();
     let address = literal(text.as_bytes()).map(HostPattern::Literal);
     let pattern = address.or_else(|| match text.strip_prefix('*') {
-        Some(end) => end.strip_prefix('.').is_some_and(is_name).then(|| HostPattern::Suffix(end.to_owned())),
+        Some(end) => end
+            .strip_prefix('.')
+            .is_some_and(is_name)
+            .then(|| HostPattern::Suffix(end.to_owned())),
         None => is_name(&text).then(|| HostPattern::Exact(text.clone())),
     });
 
@@ -24,19 +27,37 @@ pub(super) fn host(node: &Node<'_>) -> Option<HostPattern> {
 
 /// Labels of letters, digits, `-` and `_`: the hosts that DNS and Kubernetes have.
 fn is_name(text: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-    text.split('.').all(|label| !label.is_empty() && label.bytes().all(is_allowed))
+    let is_allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    text.split('.')
+        .all(|label| !label.is_empty() && label.bytes().all(is_allowed))
 }
 
 /// Reads `match.path`.
 pub(super) fn path_pattern(node: &Node<'_>) -> Option<PathPattern> {
     let mut object = node.object()?;
-    object.expect_keys(1, &[], "must have exactly one of exact, prefix, suffix, template");
+    object.expect_keys(
+        1,
+        &[],
+        "must have exactly one of exact, prefix, suffix, template",
+    );
 
-    let exact = object.field("exact").and_then(|node| exact(&node)).map(PathPattern::Exact);
-    let prefix = object.field("prefix").and_then(|node| prefix(&node)).map(PathPattern::Prefix);
-    let suffix = object.field("suffix").and_then(|node| suffix(&node)).map(PathPattern::Suffix);
-    let template = object.field("template").and_then(|node| template(&node)).map(PathPattern::Template);
+    let exact = object
+        .field("exact")
+        .and_then(|node| exact(&node))
+        .map(PathPattern::Exact);
+    let prefix = object
+        .field("prefix")
+        .and_then(|node| prefix(&node))
+        .map(PathPattern::Prefix);
+    let suffix = object
+        .field("suffix")
+        .and_then(|node| suffix(&node))
+        .map(PathPattern::Suffix);
+    let template = object
+        .field("template")
+        .and_then(|node| template(&node))
+        .map(PathPattern::Template);
     object.finish();
 
     exact.or(prefix).or(suffix).or(template)
@@ -61,7 +82,9 @@ fn suffix(node: &Node<'_>) -> Option<String> {
 
 fn template(node: &Node<'_>) -> Option<Template> {
     let text = absolute(node)?;
-    let template = Template::parse(text).map_err(|sentence| node.refuse(sentence)).ok()?;
+    let template = Template::parse(text)
+        .map_err(|sentence| node.refuse(sentence))
+        .ok()?;
     can_match(node, text, true).then_some(template)
 }
 
@@ -77,18 +100,30 @@ fn absolute<'a>(node: &Node<'a>) -> Option<&'a str> {
 /// Whether a path in normal form can have this text in it, of which the first segment may be the end of one; notes the
 /// remedy where it cannot. In a template, a segment that starts with a brace is a variable.
 fn can_match(node: &Node<'_>, text: &str, is_template: bool) -> bool {
-    let has_dots = text.split('/').skip(1).any(|segment| matches!(segment, "." | ".."));
+    let has_dots = text
+        .split('/')
+        .skip(1)
+        .any(|segment| matches!(segment, "." | ".."));
     if has_dots || text.as_bytes().windows(2).any(|pair| pair == b"//") {
-        node.refuse(r#"must not hold "//" or the segments "." and "..": paths are compared without them"#);
+        node.refuse(
+            r#"must not hold "//" or the segments "." and "..": paths are compared without them"#,
+        );
         return false;
     }
 
-    let mut literals = text.split('/').filter(|segment| !(is_template && segment.starts_with('{')));
+    let mut literals = text
+        .split('/')
+        .filter(|segment| !(is_template && segment.starts_with('{')));
     let misspelled = literals.find_map(misspelled);
     if let Some((given, spelling)) = &misspelled {
         // One character is all that is quoted of a value.
-        let sentence =
-            ["must hold ", spelling, " in place of \"", given, "\": paths are compared so, and without query"];
+        let sentence = [
+            "must hold ",
+            spelling,
+            " in place of \"",
+            given,
+            "\": paths are compared so, and without query",
+        ];
         node.refuse(&sentence.concat());
     }
     misspelled.is_none()
@@ -96,15 +131,22 @@ fn can_match(node: &Node<'_>, text: &str, is_template: bool) -> bool {
 
 /// The first character or escape that has another spelling in the normal form, and that spelling.
 fn misspelled(text: &str) -> Option<(&str, String)> {
-    let is_escape = |text: &&str| text.starts_with('%') && text.bytes().skip(1).all(|byte| byte.is_ascii_hexdigit());
+    let is_escape = |text: &&str| {
+        text.starts_with('%') && text.bytes().skip(1).all(|byte| byte.is_ascii_hexdigit())
+    };
     let mut rest = text;
 
     while let Some(first) = rest.chars().next() {
-        let length = rest.get(..3).filter(is_escape).map_or(first.len_utf8(), str::len);
+        let length = rest
+            .get(..3)
+            .filter(is_escape)
+            .map_or(first.len_utf8(), str::len);
         let (given, tail) = rest.split_at_checked(length)?;
         let spelling = path::respelled(given.as_bytes());
         if spelling != given.as_bytes() {
-            return String::from_utf8(spelling).ok().map(|spelling| (given, spelling));
+            return String::from_utf8(spelling)
+                .ok()
+                .map(|spelling| (given, spelling));
         }
         rest = tail;
     }
@@ -115,7 +157,11 @@ fn misspelled(text: &str) -> Option<(&str, String)> {
 pub(super) fn check_exclusion(node: &Node<'_>, conditions: &Conditions) {
     // Between names, so that a pattern may start or end within a segment.
     let is_ambiguous = |text: &str| path::is_ambiguous(["/name", text, "name"].concat().as_bytes());
-    if conditions.path.as_ref().is_some_and(|pattern| is_ambiguous(pattern.text())) {
+    if conditions
+        .path
+        .as_ref()
+        .is_some_and(|pattern| is_ambiguous(pattern.text()))
+    {
         node.refuse(
             r#"has a path that no rule of level none matches: upstreams read ";", "%2F", "%5C", "%25" and the like in several ways"#,
         );

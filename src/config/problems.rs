@@ -29,6 +29,10 @@ impl Problems {
 }
 
 fn add(list: &RefCell<Vec<String>>, path: &str, sentence: &str) {
-    let place = if path.is_empty() { "configuration" } else { path };
+    let place = if path.is_empty() {
+        "configuration"
+    } else {
+        path
+    };
     list.borrow_mut().push(format!("{place}: {sentence}"));
 }

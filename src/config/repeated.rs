@@ -14,7 +14,12 @@ use crate::json::without_bom;
 pub(super) fn keys(bytes: &[u8]) -> Vec<String> {
     let found = RefCell::default();
     let mut deserializer = serde_json::Deserializer::from_slice(without_bom(bytes));
-    match (Scan { trail: Trail::Root, found: &found }).deserialize(&mut deserializer) {
+    match (Scan {
+        trail: Trail::Root,
+        found: &found,
+    })
+    .deserialize(&mut deserializer)
+    {
         Ok(()) => found.into_inner(),
         Err(_) => Vec::new(),
     }
@@ -48,7 +53,10 @@ impl<'de> Visitor<'de> for Scan<'_> {
             if known.contains_key(&key) {
                 self.found.borrow_mut().push(trail.path());
             }
-            map.next_value_seed(Scan { trail, found: self.found })?;
+            map.next_value_seed(Scan {
+                trail,
+                found: self.found,
+            })?;
             known.insert(key, Value::Null);
         }
         Ok(())
@@ -56,7 +64,13 @@ impl<'de> Visitor<'de> for Scan<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let mut index = 0;
-        while items.next_element_seed(Scan { trail: Trail::Index(&self.trail, index), found: self.found })?.is_some() {
+        while items
+            .next_element_seed(Scan {
+                trail: Trail::Index(&self.trail, index),
+                found: self.found,
+            })?
+            .is_some()
+        {
             index += 1;
         }
         Ok(())
@@ -100,7 +114,13 @@ mod tests {
 
     #[test]
     fn what_is_no_json_has_none() {
-        for text in [&b""[..], b"{\"a\":1,\"a\":", b"\x0a\x05\x0a\x03abc", b"null", b"{}"] {
+        for text in [
+            &b""[..],
+            b"{\"a\":1,\"a\":",
+            b"\x0a\x05\x0a\x03abc",
+            b"null",
+            b"{}",
+        ] {
             assert!(keys(text).is_empty(), "{text:?}");
         }
         assert!(keys("[".repeat(100_000).as_bytes()).is_empty());

@@ -20,15 +20,21 @@ pub(super) fn tracking(node: Option<Node<'_>>, correlation_headers: [String; 2])
         max_context_bytes: 8192,
         correlation_headers,
     };
-    let Some(mut object) = node.and_then(|node| node.object()) else { return settings };
+    let Some(mut object) = node.and_then(|node| node.object()) else {
+        return settings;
+    };
     settings.track_header = object.read("track_header", settings.track_header, header_name);
-    settings.operation_header = object.read("operation_header", settings.operation_header, header_name);
+    settings.operation_header =
+        object.read("operation_header", settings.operation_header, header_name);
     settings.context_header = object.read("context_header", settings.context_header, header_name);
     settings.strip_context = object.read("strip_context", false, Node::boolean);
-    settings.record_empty_context =
-        object.read("on_empty_context", false, |node| node.one_of(&[("skip", false), ("record", true)]));
+    settings.record_empty_context = object.read("on_empty_context", false, |node| {
+        node.one_of(&[("skip", false), ("record", true)])
+    });
     settings.max_context_bytes =
-        object.read("max_context_bytes", settings.max_context_bytes, |node| node.size(1, 65_536));
+        object.read("max_context_bytes", settings.max_context_bytes, |node| {
+            node.size(1, 65_536)
+        });
     object.finish();
     settings
 }
@@ -45,7 +51,10 @@ pub(super) fn stages(node: Option<Node<'_>>) -> [Option<Duration>; 2] {
     const DAY: Duration = Duration::from_secs(24 * 3600);
     let mut durations = [STARTED_AFTER, ALIVE_INTERVAL];
     if let Some(mut object) = node.and_then(|node| node.object()) {
-        for (key, duration) in ["started_after", "alive_interval"].into_iter().zip(&mut durations) {
+        for (key, duration) in ["started_after", "alive_interval"]
+            .into_iter()
+            .zip(&mut durations)
+        {
             *duration = object.read(key, *duration, |node| node.duration(Duration::ZERO, DAY));
         }
         object.finish();
@@ -57,12 +66,25 @@ pub(super) fn stages(node: Option<Node<'_>>) -> [Option<Duration>; 2] {
 /// is returned, nor one that a request would be another one without.
 pub(super) fn check_names(settings: &Settings, root: &Object<'_>) {
     let [session_id, sequence] = &settings.correlation_headers;
-    let names = [&settings.track_header, &settings.operation_header, &settings.context_header, session_id, sequence];
+    let names = [
+        &settings.track_header,
+        &settings.operation_header,
+        &settings.context_header,
+        session_id,
+        sequence,
+    ];
     if has_duplicates(&names) {
         root.refuse("the headers of tracking and correlation must have five names");
     }
     if let Some(name) = names.into_iter().find(|name| is_needed(name)) {
-        root.refuse(&["no header of tracking and correlation may be ", name, ": requests need it"].concat());
+        root.refuse(
+            &[
+                "no header of tracking and correlation may be ",
+                name,
+                ": requests need it",
+            ]
+            .concat(),
+        );
     }
 }
 
@@ -80,13 +102,21 @@ fn is_needed(name: &str) -> bool {
 }
 
 fn has_duplicates(names: &[&String]) -> bool {
-    names.iter().enumerate().any(|(index, name)| names.iter().skip(index + 1).any(|other| other == name))
+    names
+        .iter()
+        .enumerate()
+        .any(|(index, name)| names.iter().skip(index + 1).any(|other| other == name))
 }
 
 /// Reads `correlation`: the two names, and who shares a session of numbers.
 pub(super) fn correlation(node: Option<Node<'_>>) -> ([String; 2], Scope) {
-    let mut names = ["x-audit-stream-id".to_owned(), "x-audit-sequence-number".to_owned()];
-    let Some(mut object) = node.and_then(|node| node.object()) else { return (names, Scope::Worker) };
+    let mut names = [
+        "x-audit-stream-id".to_owned(),
+        "x-audit-sequence-number".to_owned(),
+    ];
+    let Some(mut object) = node.and_then(|node| node.object()) else {
+        return (names, Scope::Worker);
+    };
     let [session_id, sequence] = &mut names;
     *session_id = object.read("session_id_header", session_id.clone(), header_name);
     *sequence = object.read("sequence_header", sequence.clone(), header_name);

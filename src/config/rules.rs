@@ -25,8 +25,11 @@ const OUTCOMES: [(&str, Outcome); 4] = [
     ("aborted", Outcome::Aborted),
 ];
 
-const REQUIRE_AUDIT: [(&str, RequireAudit); 3] =
-    [("none", RequireAudit::None), ("buffered", RequireAudit::Buffered), ("acknowledged", RequireAudit::Acknowledged)];
+const REQUIRE_AUDIT: [(&str, RequireAudit); 3] = [
+    ("none", RequireAudit::None),
+    ("buffered", RequireAudit::Buffered),
+    ("acknowledged", RequireAudit::Acknowledged),
+];
 
 /// The two rules that hold when none are configured: successful session checks, and what a gateway tracks.
 fn default_rules(identity: &Rc<Settings>) -> [Rule; 2] {
@@ -36,10 +39,16 @@ fn default_rules(identity: &Rc<Settings>) -> [Rule; 2] {
         path: Some(PathPattern::Exact("/check".to_owned())),
         ..Conditions::default()
     };
-    let tracked = Conditions { tracked: Some(true), ..Conditions::default() };
+    let tracked = Conditions {
+        tracked: Some(true),
+        ..Conditions::default()
+    };
     let check = Rule {
         record_on: vec![Outcome::Success],
-        http_statuses: vec![StatusRange { first: 200, last: 200 }],
+        http_statuses: vec![StatusRange {
+            first: 200,
+            last: 200,
+        }],
         identity: identity::of_check(identity),
         ..plain_rule("check", check, identity)
     };
@@ -67,9 +76,15 @@ fn plain_rule(name: &str, conditions: Conditions, identity: &Rc<Settings>) -> Ru
 }
 
 /// Reads `rules` and `default`.
-pub(super) fn policy(root: &mut Object<'_>, identity: &Rc<Settings>, tracking: &tracking::Settings) -> Policy {
+pub(super) fn policy(
+    root: &mut Object<'_>,
+    identity: &Rc<Settings>,
+    tracking: &tracking::Settings,
+) -> Policy {
     let mut placed = match root.field("rules") {
-        None => default_rules(identity).map(|rule| (None, Rc::new(rule))).to_vec(),
+        None => default_rules(identity)
+            .map(|rule| (None, Rc::new(rule)))
+            .to_vec(),
         Some(node) => rules(&node, identity, tracking),
     };
     if let Some(node) = root.field("default")
@@ -82,10 +97,16 @@ pub(super) fn policy(root: &mut Object<'_>, identity: &Rc<Settings>, tracking: &
     policy
 }
 
-fn rules<'a>(node: &Node<'a>, identity: &Rc<Settings>, tracking: &tracking::Settings) -> Vec<Placed<'a>> {
+fn rules<'a>(
+    node: &Node<'a>,
+    identity: &Rc<Settings>,
+    tracking: &tracking::Settings,
+) -> Vec<Placed<'a>> {
     let mut placed: Vec<Placed<'a>> = Vec::new();
     for entry in node.non_empty_list().unwrap_or_default() {
-        let Some(rule) = rule(&entry, identity, tracking) else { continue };
+        let Some(rule) = rule(&entry, identity, tracking) else {
+            continue;
+        };
         if !rule.name.is_empty() && placed.iter().any(|(_, earlier)| earlier.name == rule.name) {
             entry.refuse("has the name of an earlier rule");
         }
@@ -102,8 +123,11 @@ const DEFAULT: &str = "default";
 fn unmatched(node: &Node<'_>, placed: &[Placed<'_>], identity: &Rc<Settings>) -> Option<Rule> {
     let mut object = node.object()?;
     let mut rule = plain_rule(DEFAULT, Conditions::default(), identity);
-    rule.recorded = object.read("level", false, |node| node.one_of(&[("none", false), ("metadata", true)]));
-    let required = |node: &Node<'_>| recorded_only(node, node.one_of(&REQUIRE_AUDIT)?, rule.recorded);
+    rule.recorded = object.read("level", false, |node| {
+        node.one_of(&[("none", false), ("metadata", true)])
+    });
+    let required =
+        |node: &Node<'_>| recorded_only(node, node.one_of(&REQUIRE_AUDIT)?, rule.recorded);
     rule.require_audit = object.read("require_audit", RequireAudit::None, required);
     object.finish();
     if placed.iter().any(|(_, rule)| &*rule.name == DEFAULT) {
@@ -116,27 +140,54 @@ fn rule(node: &Node<'_>, identity: &Rc<Settings>, tracking: &tracking::Settings)
     let mut object = node.object()?;
     let name = object.required("name").and_then(|node| rule_name(&node));
     let match_node = object.field("match");
-    let conditions = match_node.and_then(|node| conditions(&node)).unwrap_or_default();
+    let conditions = match_node
+        .and_then(|node| conditions(&node))
+        .unwrap_or_default();
     let mut rule = plain_rule(name.unwrap_or_default(), conditions, identity);
     rule.set_tracking = set_tracking(object.field("set_tracking"));
     // The next hop records what this one tells it, so that there is one record.
-    let default_level = if rule.set_tracking.is_some() { Level::None } else { Level::Metadata };
-    let levels = [("none", Level::None), ("metadata", Level::Metadata), ("request", Level::Request)];
+    let default_level = if rule.set_tracking.is_some() {
+        Level::None
+    } else {
+        Level::Metadata
+    };
+    let levels = [
+        ("none", Level::None),
+        ("metadata", Level::Metadata),
+        ("request", Level::Request),
+    ];
     let level = object.read("level", default_level, |node| node.one_of(&levels));
     rule.recorded = level != Level::None;
-    rule.action = object.field("action").and_then(|node| action(&node)).filter(|action| !action.is_empty());
-    rule.record_on =
-        object.read("record_on", rule.record_on, |node| Some(node.each_of_some(|entry| entry.one_of(&OUTCOMES))));
-    rule.http_statuses = object.read("http_statuses", Vec::new(), |node| Some(node.each(status_range)));
-    rule.immediate_on =
-        object.read("immediate_on", Vec::new(), |node| Some(node.each(|entry| entry.one_of(&OUTCOMES))));
-    rule.require_audit = object.read("require_audit", RequireAudit::None, |node| require_audit(node, &rule, tracking));
+    rule.action = object
+        .field("action")
+        .and_then(|node| action(&node))
+        .filter(|action| !action.is_empty());
+    rule.record_on = object.read("record_on", rule.record_on, |node| {
+        Some(node.each_of_some(|entry| entry.one_of(&OUTCOMES)))
+    });
+    rule.http_statuses = object.read("http_statuses", Vec::new(), |node| {
+        Some(node.each(status_range))
+    });
+    rule.immediate_on = object.read("immediate_on", Vec::new(), |node| {
+        Some(node.each(|entry| entry.one_of(&OUTCOMES)))
+    });
+    rule.require_audit = object.read("require_audit", RequireAudit::None, |node| {
+        require_audit(node, &rule, tracking)
+    });
     rule.tags = object.read("tags", Rc::new([]), tags);
     rule.extra_fields = object.read("extra_fields", ExtraFields::default(), extra_fields);
     rule.identity = identity::of_rule(object.field("identity"), identity);
-    let events = [("none", None), ("start", Some(SessionEvent::Start)), ("end", Some(SessionEvent::End))];
-    rule.session = object.read("session", None, |node| recorded_only(node, node.one_of(&events)?, rule.recorded));
-    rule.correlate = object.read("correlate", false, |node| recorded_only(node, node.boolean()?, rule.recorded));
+    let events = [
+        ("none", None),
+        ("start", Some(SessionEvent::Start)),
+        ("end", Some(SessionEvent::End)),
+    ];
+    rule.session = object.read("session", None, |node| {
+        recorded_only(node, node.one_of(&events)?, rule.recorded)
+    });
+    rule.correlate = object.read("correlate", false, |node| {
+        recorded_only(node, node.boolean()?, rule.recorded)
+    });
     rule.capture = capture(object.field("capture"), level == Level::Request);
     if let Some(node) = match_node.filter(|_| rule.excludes()) {
         check_exclusion(&node, &rule.conditions);
@@ -154,7 +205,11 @@ enum Level {
 
 /// A record that is required must be made of every request that the rule matches. `record_on` and `http_statuses` do no
 /// harm: the request has its place in the buffer, or its receipt, before its end is known.
-fn require_audit(node: &Node<'_>, rule: &Rule, tracking: &tracking::Settings) -> Option<RequireAudit> {
+fn require_audit(
+    node: &Node<'_>,
+    rule: &Rule,
+    tracking: &tracking::Settings,
+) -> Option<RequireAudit> {
     let required = recorded_only(node, node.one_of(&REQUIRE_AUDIT)?, rule.recorded)?;
     let may_skip = rule.is_triggered_by_tracking() && !tracking.record_empty_context;
     if required != RequireAudit::None && rule.recorded && may_skip {
@@ -185,7 +240,9 @@ fn rule_name<'a>(node: &Node<'a>) -> Option<&'a str> {
 fn action(node: &Node<'_>) -> Option<String> {
     let text = node.text()?;
     if text.len() > MAX_OPERATION_BYTES {
-        node.refuse(&format!("must not be longer than {MAX_OPERATION_BYTES} bytes"));
+        node.refuse(&format!(
+            "must not be longer than {MAX_OPERATION_BYTES} bytes"
+        ));
         return None;
     }
     if text.trim() != text {
@@ -197,13 +254,21 @@ fn action(node: &Node<'_>) -> Option<String> {
 
 fn conditions(node: &Node<'_>) -> Option<Conditions> {
     let mut object = node.object()?;
-    let protocols = [("any", None), ("http", Some(Protocol::Http)), ("grpc", Some(Protocol::Grpc))];
+    let protocols = [
+        ("any", None),
+        ("http", Some(Protocol::Http)),
+        ("grpc", Some(Protocol::Grpc)),
+    ];
     let conditions = Conditions {
         protocol: object.read("protocol", None, |node| node.one_of(&protocols)),
         hosts: object.read("hosts", Vec::new(), |node| Some(node.each_of_some(host))),
-        methods: object.read("methods", Vec::new(), |node| Some(node.each_of_some(method))),
+        methods: object.read("methods", Vec::new(), |node| {
+            Some(node.each_of_some(method))
+        }),
         path: object.field("path").and_then(|node| path_pattern(&node)),
-        headers: object.read("headers", Vec::new(), |node| Some(node.each_of_some(header))),
+        headers: object.read("headers", Vec::new(), |node| {
+            Some(node.each_of_some(header))
+        }),
         tracked: object.field("tracked").and_then(|node| node.boolean()),
     };
     object.finish();
@@ -213,29 +278,49 @@ fn conditions(node: &Node<'_>) -> Option<Conditions> {
 fn header(node: &Node<'_>) -> Option<HeaderCondition> {
     let mut object = node.object()?;
     let name = object.required("name").and_then(|node| header_name(&node));
-    object.expect_keys(2, &[], "must have a name and exactly one of exact, prefix, suffix, contains, present");
+    object.expect_keys(
+        2,
+        &[],
+        "must have a name and exactly one of exact, prefix, suffix, contains, present",
+    );
     let mut text = |key| object.field(key).and_then(|node| header_value(&node));
     let value = text("exact").map(ValuePattern::Exact);
     let value = value.or(text("prefix").map(ValuePattern::Prefix));
     let value = value.or(text("suffix").map(ValuePattern::Suffix));
     let value = value.or(text("contains").map(ValuePattern::Contains));
-    let value = value.or(object.field("present").and_then(|node| node.boolean()).map(ValuePattern::Present));
+    let value = value.or(object
+        .field("present")
+        .and_then(|node| node.boolean())
+        .map(ValuePattern::Present));
     object.finish();
-    Some(HeaderCondition { name: name?, value: value? })
+    Some(HeaderCondition {
+        name: name?,
+        value: value?,
+    })
 }
 
 /// `200`, `"200"` or `"2xx"`.
 fn status_range(node: &Node<'_>) -> Option<StatusRange> {
-    if let Some(class) = node.peek_like("^[1-5]xx$").and_then(|text| text.strip_suffix("xx")) {
-        let first =
-            [("1", 100), ("2", 200), ("3", 300), ("4", 400), ("5", 500)].iter().find(|(digit, _)| *digit == class);
+    if let Some(class) = node
+        .peek_like("^[1-5]xx$")
+        .and_then(|text| text.strip_suffix("xx"))
+    {
+        let first = [("1", 100), ("2", 200), ("3", 300), ("4", 400), ("5", 500)]
+            .iter()
+            .find(|(digit, _)| *digit == class);
         if first.is_none() {
             node.refuse("must be a status such as 200, or a class such as 2xx");
         }
-        return first.map(|(_, first)| StatusRange { first: *first, last: first + 99 });
+        return first.map(|(_, first)| StatusRange {
+            first: *first,
+            last: first + 99,
+        });
     }
     let status = u16::try_from(node.integer(100, 599)?).ok()?;
-    Some(StatusRange { first: status, last: status })
+    Some(StatusRange {
+        first: status,
+        last: status,
+    })
 }
 
 fn tags(node: &Node<'_>) -> Option<Rc<[(String, String)]>> {
@@ -251,7 +336,12 @@ fn tags(node: &Node<'_>) -> Option<Rc<[(String, String)]>> {
 
 fn extra_fields(node: &Node<'_>) -> Option<ExtraFields> {
     let mut fields = ExtraFields::default();
-    let words = [("upstream_cluster", 0), ("peer_uri_san", 1), ("response_flags", 2), ("response_code_details", 3)];
+    let words = [
+        ("upstream_cluster", 0),
+        ("peer_uri_san", 1),
+        ("response_flags", 2),
+        ("response_code_details", 3),
+    ];
     for index in node.each(|entry| entry.one_of(&words)) {
         match index {
             0 => fields.upstream_cluster = true,

@@ -27,14 +27,19 @@ pub fn schema() -> Value {
     let root = Place::new();
     let problems = Problems::default();
     // Nothing is in it, so that it is refused; what counts is what was read.
-    let _ = Node::noted(&EMPTY, &problems, Shape::at(root)).object().and_then(read);
+    let _ = Node::noted(&EMPTY, &problems, Shape::at(root))
+        .object()
+        .and_then(read);
     let described = Described {
         defaults: serde_json::from_str(DEFAULTS).unwrap_or_default(),
         descriptions: serde_json::from_str(DESCRIPTIONS).unwrap_or_default(),
     };
     let mut schema = described.of(root, "");
     if let Some(map) = schema.as_object_mut() {
-        map.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+        map.insert(
+            "$schema".to_owned(),
+            json!("https://json-schema.org/draft/2020-12/schema"),
+        );
         map.insert("$id".to_owned(), json!(ID));
         map.insert("title".to_owned(), json!("Configuration of audit-filter"));
     }
@@ -60,8 +65,10 @@ impl Described {
             if let Some(description) = self.description(path) {
                 map.insert("description".to_owned(), description.clone());
             }
-            if let Some(default) =
-                self.defaults.pointer(&format!("/{}", path.replace('.', "/"))).filter(|_| !path.is_empty())
+            if let Some(default) = self
+                .defaults
+                .pointer(&format!("/{}", path.replace('.', "/")))
+                .filter(|_| !path.is_empty())
             {
                 map.insert("default".to_owned(), default.clone());
             }
@@ -73,16 +80,24 @@ impl Described {
     fn description(&self, path: &str) -> Option<&Value> {
         let global = path.strip_prefix("rules[].").unwrap_or(path);
         let (parent, key) = global.rsplit_once('.').unwrap_or(("", global));
-        let source = || (parent.ends_with("[]") || parent.ends_with('*')).then(|| format!("source.{key}"));
-        let found = self.descriptions.get(path).or_else(|| self.descriptions.get(global));
+        let source =
+            || (parent.ends_with("[]") || parent.ends_with('*')).then(|| format!("source.{key}"));
+        let found = self
+            .descriptions
+            .get(path)
+            .or_else(|| self.descriptions.get(global));
         found.or_else(|| self.descriptions.get(&source()?))
     }
 
     fn choices(&self, kind: &Kind, place: &Place, path: &str) -> Vec<Value> {
         let variable = || json!({"type": "string", "pattern": VARIABLE});
         match kind {
-            Kind::Text { is_empty_allowed: true } => vec![json!({"type": "string"})],
-            Kind::Text { is_empty_allowed: false } => vec![json!({"type": "string", "minLength": 1})],
+            Kind::Text {
+                is_empty_allowed: true,
+            } => vec![json!({"type": "string"})],
+            Kind::Text {
+                is_empty_allowed: false,
+            } => vec![json!({"type": "string", "minLength": 1})],
             Kind::Pattern(pattern) => vec![json!({"type": "string", "pattern": pattern})],
             Kind::Boolean => vec![json!({"type": "boolean"})],
             Kind::Integer { min, max } => vec![
@@ -90,7 +105,9 @@ impl Described {
                 json!({"type": "string", "pattern": format!("^[0-9]+$|{VARIABLE}")}),
             ],
             Kind::Duration => {
-                vec![json!({"type": "string", "pattern": format!(r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$|{VARIABLE}")})]
+                vec![
+                    json!({"type": "string", "pattern": format!(r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$|{VARIABLE}")}),
+                ]
             }
             Kind::Words(words) => vec![json!({"enum": words}), variable()],
             Kind::List { is_empty_allowed } => {
@@ -106,7 +123,10 @@ impl Described {
 
     fn below(&self, place: &Place, step: Step, path: &str) -> Value {
         let below = place.below.borrow();
-        below.iter().find(|(known, _)| *known == step).map_or(Value::Null, |(_, place)| self.of(place, path))
+        below
+            .iter()
+            .find(|(known, _)| *known == step)
+            .map_or(Value::Null, |(_, place)| self.of(place, path))
     }
 
     fn object(&self, place: &Place, path: &str) -> Value {
@@ -114,23 +134,33 @@ impl Described {
         for (step, below) in &*place.below.borrow() {
             match step {
                 Step::Field(key) => {
-                    let path = if path.is_empty() { (*key).to_owned() } else { format!("{path}.{key}") };
+                    let path = if path.is_empty() {
+                        (*key).to_owned()
+                    } else {
+                        format!("{path}.{key}")
+                    };
                     properties.insert((*key).to_owned(), self.of(below, &path));
                 }
                 Step::Entry => others = self.of(below, &format!("{path}.*")),
                 Step::Item => {}
             }
         }
-        let mut schema = json!({"type": "object", "properties": properties, "additionalProperties": others});
+        let mut schema =
+            json!({"type": "object", "properties": properties, "additionalProperties": others});
         if let Some(map) = schema.as_object_mut() {
             let required = place.required.borrow();
             if !required.is_empty() {
                 map.insert("required".to_owned(), json!(*required));
             }
             if let Some(optional) = &*place.one_beside.borrow() {
-                let is_choice = |key: &&'static str| !required.contains(key) && !optional.contains(key);
-                let choices: Vec<_> =
-                    place.keys().into_iter().filter(is_choice).map(|key| json!({"required": [key]})).collect();
+                let is_choice =
+                    |key: &&'static str| !required.contains(key) && !optional.contains(key);
+                let choices: Vec<_> = place
+                    .keys()
+                    .into_iter()
+                    .filter(is_choice)
+                    .map(|key| json!({"required": [key]}))
+                    .collect();
                 map.insert("oneOf".to_owned(), json!(choices));
             }
         }

@@ -8,13 +8,18 @@ use crate::recorder::token::{HmacKey, MIN_HMAC_KEY_BYTES, TokenMode};
 
 /// Reads `session`.
 pub(super) fn session(node: Option<Node<'_>>) -> Settings {
-    let header = |name: &str| IdSource { source: Source::Header(name.to_owned()), is_reference: false };
+    let header = |name: &str| IdSource {
+        source: Source::Header(name.to_owned()),
+        is_reference: false,
+    };
     let mut settings = Settings {
         id: vec![header(ID_HEADER), header("x-session-id")],
         token: vec![Source::Cookie("session".to_owned()), Source::Bearer],
         token_mode: TokenMode::Omit,
     };
-    let Some(mut object) = node.and_then(|node| node.object()) else { return settings };
+    let Some(mut object) = node.and_then(|node| node.object()) else {
+        return settings;
+    };
     if let Some(node) = object.field("token") {
         settings.token = node.each(session_source);
     }
@@ -36,9 +41,19 @@ enum Mode {
 
 /// With a key, tokens are keyed unless the configuration says otherwise.
 fn token_mode(object: &mut Object<'_>) -> TokenMode {
-    let words = [("omit", Mode::Omit), ("hmac", Mode::Hmac), ("sha256", Mode::Sha256), ("clear", Mode::Clear)];
-    let mode = object.field("token_mode").map(|node| (node.one_of(&words), node));
-    let keyed = object.field("hmac_keys").and_then(|node| first_key(&node)).map(TokenMode::Hmac);
+    let words = [
+        ("omit", Mode::Omit),
+        ("hmac", Mode::Hmac),
+        ("sha256", Mode::Sha256),
+        ("clear", Mode::Clear),
+    ];
+    let mode = object
+        .field("token_mode")
+        .map(|node| (node.one_of(&words), node));
+    let keyed = object
+        .field("hmac_keys")
+        .and_then(|node| first_key(&node))
+        .map(TokenMode::Hmac);
     match mode {
         None => keyed.unwrap_or(TokenMode::Omit),
         Some((Some(Mode::Hmac), node)) => keyed.unwrap_or_else(|| {
@@ -47,7 +62,9 @@ fn token_mode(object: &mut Object<'_>) -> TokenMode {
         }),
         Some((Some(Mode::Sha256), _)) => TokenMode::Sha256,
         Some((Some(Mode::Clear), node)) => {
-            node.warn("is clear: session tokens are recorded, and a reader of records can use them");
+            node.warn(
+                "is clear: session tokens are recorded, and a reader of records can use them",
+            );
             TokenMode::Clear
         }
         Some((Some(Mode::Omit) | None, _)) => TokenMode::Omit,
@@ -58,7 +75,9 @@ fn token_mode(object: &mut Object<'_>) -> TokenMode {
 /// that is handed to other tools holds in each, and not used here.
 fn first_key(node: &Node<'_>) -> Option<HmacKey> {
     let keys = node.each(hmac_key);
-    let is_repeated = |(index, (id, _)): (usize, &(&str, &[u8]))| keys.iter().take(index).any(|(other, _)| other == id);
+    let is_repeated = |(index, (id, _)): (usize, &(&str, &[u8]))| {
+        keys.iter().take(index).any(|(other, _)| other == id)
+    };
     if keys.iter().enumerate().any(is_repeated) {
         node.refuse("must not have an id twice");
     }

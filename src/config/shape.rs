@@ -51,7 +51,16 @@ mod recorded {
         /// The keys that are read here.
         pub(in crate::config) fn keys(&self) -> Vec<&'static str> {
             let below = self.below.borrow();
-            below.iter().filter_map(|(step, _)| if let Step::Field(key) = step { Some(*key) } else { None }).collect()
+            below
+                .iter()
+                .filter_map(|(step, _)| {
+                    if let Step::Field(key) = step {
+                        Some(*key)
+                    } else {
+                        None
+                    }
+                })
+                .collect()
         }
 
         fn step(&self, step: Step) -> &'static Self {
@@ -110,7 +119,9 @@ mod recorded {
         }
 
         pub(in crate::config) fn words(self, words: &[&str]) -> bool {
-            self.note(Kind::Words(words.iter().map(|word| (*word).to_owned()).collect()))
+            self.note(Kind::Words(
+                words.iter().map(|word| (*word).to_owned()).collect(),
+            ))
         }
 
         pub(in crate::config) fn list(self, is_empty_allowed: bool) -> bool {

@@ -28,7 +28,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Value, String> {
     {
         return Ok(from_struct(fields));
     }
-    Err(format!("is neither JSON nor a protobuf Struct: {json_error}"))
+    Err(format!(
+        "is neither JSON nor a protobuf Struct: {json_error}"
+    ))
 }
 
 /// Field 1 (`fields`), length-delimited: the first byte of every non-empty `google.protobuf.Struct`.
@@ -37,18 +39,27 @@ const STRUCT_FIRST_BYTE: u8 = 0x0a;
 fn from_struct(fields: prost_types::Struct) -> Value {
     let mut map = Map::new();
     // One by one: `collect` would bring a sorting algorithm along, for entries that are sorted already.
-    map.extend(fields.fields.into_iter().map(|(key, value)| (key, from_value(value))));
+    map.extend(
+        fields
+            .fields
+            .into_iter()
+            .map(|(key, value)| (key, from_value(value))),
+    );
     Value::Object(map)
 }
 
 fn from_value(value: prost_types::Value) -> Value {
     match value.kind {
         None | Some(Kind::NullValue(_)) => Value::Null,
-        Some(Kind::NumberValue(number)) => Number::from_f64(number).map_or(Value::Null, Value::Number),
+        Some(Kind::NumberValue(number)) => {
+            Number::from_f64(number).map_or(Value::Null, Value::Number)
+        }
         Some(Kind::StringValue(text)) => Value::String(text),
         Some(Kind::BoolValue(flag)) => Value::Bool(flag),
         Some(Kind::StructValue(fields)) => from_struct(fields),
-        Some(Kind::ListValue(list)) => Value::Array(list.values.into_iter().map(from_value).collect()),
+        Some(Kind::ListValue(list)) => {
+            Value::Array(list.values.into_iter().map(from_value).collect())
+        }
     }
 }
 
@@ -60,10 +71,20 @@ pub(super) fn fill_variables(value: &mut Value, environment: Environment<'_>, pr
     fill_below(value, Trail::Root, environment, problems);
 }
 
-fn fill_below(value: &mut Value, trail: Trail<'_>, environment: Environment<'_>, problems: &Problems) {
+fn fill_below(
+    value: &mut Value,
+    trail: Trail<'_>,
+    environment: Environment<'_>,
+    problems: &Problems,
+) {
     match value {
         Value::String(text) if text.contains('$') => {
-            let warn = |name: &str| problems.warn(&trail.path(), &format!("environment variable {name} is empty"));
+            let warn = |name: &str| {
+                problems.warn(
+                    &trail.path(),
+                    &format!("environment variable {name} is empty"),
+                )
+            };
             match filled(text, environment, &warn) {
                 Ok(new) => *text = new,
                 Err(sentence) => problems.add(&trail.path(), &sentence),
@@ -84,7 +105,11 @@ fn fill_below(value: &mut Value, trail: Trail<'_>, environment: Environment<'_>,
 }
 
 /// The text with its variables; hands over the name of each that is empty.
-fn filled(text: &str, environment: Environment<'_>, note_empty: &dyn Fn(&str)) -> Result<String, String> {
+fn filled(
+    text: &str,
+    environment: Environment<'_>,
+    note_empty: &dyn Fn(&str),
+) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -112,7 +137,9 @@ fn filled(text: &str, environment: Environment<'_>, note_empty: &dyn Fn(&str)) -
 fn is_variable_name(name: &str) -> bool {
     !name.starts_with(|c: char| c.is_ascii_digit())
         && !name.is_empty()
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 #[cfg(test)]
@@ -127,16 +154,21 @@ pub(super) mod tests {
             Value::Bool(flag) => Kind::BoolValue(*flag),
             Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap()),
             Value::String(text) => Kind::StringValue(text.clone()),
-            Value::Array(items) => {
-                Kind::ListValue(prost_types::ListValue { values: items.iter().map(to_value).collect() })
-            }
+            Value::Array(items) => Kind::ListValue(prost_types::ListValue {
+                values: items.iter().map(to_value).collect(),
+            }),
             Value::Object(map) => Kind::StructValue(to_struct(map)),
         };
         prost_types::Value { kind: Some(kind) }
     }
 
     pub(in crate::config) fn to_struct(map: &Map<String, Value>) -> prost_types::Struct {
-        prost_types::Struct { fields: map.iter().map(|(key, value)| (key.clone(), to_value(value))).collect() }
+        prost_types::Struct {
+            fields: map
+                .iter()
+                .map(|(key, value)| (key.clone(), to_value(value)))
+                .collect(),
+        }
     }
 
     fn json() -> impl Strategy<Value = Value> {
@@ -175,8 +207,12 @@ pub(super) mod tests {
     #[test]
     fn deep_nesting_is_refused_without_a_crash() {
         assert!(decode("[".repeat(100_000).as_bytes()).is_err());
-        let nested = (0..1000).fold(prost_types::Value::default(), |inner, _| prost_types::Value {
-            kind: Some(Kind::ListValue(prost_types::ListValue { values: vec![inner] })),
+        let nested = (0..1000).fold(prost_types::Value::default(), |inner, _| {
+            prost_types::Value {
+                kind: Some(Kind::ListValue(prost_types::ListValue {
+                    values: vec![inner],
+                })),
+            }
         });
         let fields = [("k".to_owned(), nested)].into_iter().collect();
         assert!(decode(&prost_types::Struct { fields }.encode_to_vec()).is_err());
@@ -185,10 +221,14 @@ pub(super) mod tests {
     #[test]
     fn variables_are_filled_from_the_environment() {
         let environment = |name: &str| (name == "TOKEN").then(|| "s3cret".to_owned());
-        let mut value = serde_json::json!({"a": {"b": ["Bearer ${TOKEN}", "${TOKEN}${TOKEN}"]}, "c": "$TOKEN"});
+        let mut value =
+            serde_json::json!({"a": {"b": ["Bearer ${TOKEN}", "${TOKEN}${TOKEN}"]}, "c": "$TOKEN"});
         let problems = Problems::default();
         fill_variables(&mut value, &environment, &problems);
-        assert_eq!(value, serde_json::json!({"a": {"b": ["Bearer s3cret", "s3crets3cret"]}, "c": "$TOKEN"}));
+        assert_eq!(
+            value,
+            serde_json::json!({"a": {"b": ["Bearer s3cret", "s3crets3cret"]}, "c": "$TOKEN"})
+        );
         assert_eq!(problems.into_vecs(), (vec![], vec![]));
     }
 

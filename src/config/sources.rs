@@ -52,12 +52,25 @@ pub(super) fn session_id(node: &Node<'_>, tokens: &[session::Source]) -> Option<
     } else if is_clear && is_secret {
         node.warn("is recorded as it is, and a reader of records can take the session over");
     }
-    Some(session::IdSource { source, is_reference: is_secret && !is_clear })
+    Some(session::IdSource {
+        source,
+        is_reference: is_secret && !is_clear,
+    })
 }
 
 /// An entry of a field of `identity`.
 pub(super) fn identity_source(node: &Node<'_>) -> Option<identity::Source> {
-    match source(node, &["header", "response_header", "response_json", "metadata", "filter_state", "peer_uri_san"])? {
+    match source(
+        node,
+        &[
+            "header",
+            "response_header",
+            "response_json",
+            "metadata",
+            "filter_state",
+            "peer_uri_san",
+        ],
+    )? {
         Source::Header(name) => Some(identity::Source::Header(name)),
         Source::ResponseHeader(name) => Some(identity::Source::ResponseHeader(name)),
         Source::ResponseJson(pointer) => Some(identity::Source::ResponseJson(pointer)),
@@ -70,7 +83,16 @@ pub(super) fn identity_source(node: &Node<'_>) -> Option<identity::Source> {
 
 /// A field of `set_tracking.context`.
 pub(super) fn context_source(node: &Node<'_>) -> Option<gateway::ContextSource> {
-    match source(node, &["header", "cookie", "metadata", "peer_uri_san", "peer_address"])? {
+    match source(
+        node,
+        &[
+            "header",
+            "cookie",
+            "metadata",
+            "peer_uri_san",
+            "peer_address",
+        ],
+    )? {
         Source::Header(name) => Some(gateway::ContextSource::Header(name)),
         Source::Cookie(name) => Some(gateway::ContextSource::Cookie(name)),
         Source::Metadata(path) => Some(gateway::ContextSource::Metadata(path)),
@@ -88,8 +110,16 @@ fn source(node: &Node<'_>, keys: &[&'static str]) -> Option<Source> {
 }
 
 /// The source of an object that may have other keys, too.
-fn one_source(object: &mut Object<'_>, keys: &[&'static str], optional: &[&'static str]) -> Option<Source> {
-    object.expect_keys(1, optional, &format!("must have exactly one of {}", keys.join(", ")));
+fn one_source(
+    object: &mut Object<'_>,
+    keys: &[&'static str],
+    optional: &[&'static str],
+) -> Option<Source> {
+    object.expect_keys(
+        1,
+        optional,
+        &format!("must have exactly one of {}", keys.join(", ")),
+    );
     let mut found = None;
     for key in keys {
         if let Some(value) = object.field(key) {
@@ -115,10 +145,17 @@ fn of_key(key: &str, value: &Node<'_>) -> Option<Source> {
 
 /// A header whose value is not a secret as a whole.
 fn plain_header(node: &Node<'_>) -> Option<String> {
-    const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "cookie", "set-cookie"];
+    const SECRET: [&str; 4] = [
+        "authorization",
+        "proxy-authorization",
+        "cookie",
+        "set-cookie",
+    ];
     let name = header_name(node)?;
     if SECRET.contains(&name.as_str()) {
-        node.refuse("must not be a header of credentials: cookie and bearer are sources of their own");
+        node.refuse(
+            "must not be a header of credentials: cookie and bearer are sources of their own",
+        );
         return None;
     }
     Some(name)
@@ -155,10 +192,15 @@ fn pointer(node: &Node<'_>) -> Option<Pointer> {
 fn metadata(node: &Node<'_>) -> Option<MetadataPath> {
     let path = match node.peek_text() {
         Some(text) => MetadataPath::new(text.split(':')),
-        None => MetadataPath::new(node.each_of_some(|entry| entry.non_empty_text()).into_iter()),
+        None => MetadataPath::new(
+            node.each_of_some(|entry| entry.non_empty_text())
+                .into_iter(),
+        ),
     };
     if path.is_none() {
-        node.refuse(r#"must be a namespace and at least one key: "namespace:key", or a list of both"#);
+        node.refuse(
+            r#"must be a namespace and at least one key: "namespace:key", or a list of both"#,
+        );
     }
     path
 }

@@ -55,19 +55,22 @@ fn with(pointer: &str, value: Value) -> Value {
 }
 
 fn put(root: &mut Value, pointer: &str, value: Value) {
-    let place = pointer.split('/').skip(1).fold(root, |node, key| match node {
-        Value::Array(items) => {
-            let index: usize = key.parse().unwrap();
-            items.resize(items.len().max(index + 1), json!({}));
-            &mut items[index]
-        }
-        node => {
-            if !node.is_object() {
-                *node = json!({});
+    let place = pointer
+        .split('/')
+        .skip(1)
+        .fold(root, |node, key| match node {
+            Value::Array(items) => {
+                let index: usize = key.parse().unwrap();
+                items.resize(items.len().max(index + 1), json!({}));
+                &mut items[index]
             }
-            &mut node[key]
-        }
-    });
+            node => {
+                if !node.is_object() {
+                    *node = json!({});
+                }
+                &mut node[key]
+            }
+        });
     *place = value;
 }
 

@@ -35,7 +35,10 @@ pub(super) fn header_value(node: &Node<'_>) -> Option<String> {
 /// A method: an RFC 9110 token without lower-case letters, since methods are case-sensitive.
 pub(super) fn method(node: &Node<'_>) -> Option<String> {
     let method = node.non_empty_text()?;
-    if !method.bytes().all(|byte| is_token_byte(byte) && !byte.is_ascii_lowercase()) {
+    if !method
+        .bytes()
+        .all(|byte| is_token_byte(byte) && !byte.is_ascii_lowercase())
+    {
         node.refuse("must be a method in upper case");
         return None;
     }
@@ -44,7 +47,8 @@ pub(super) fn method(node: &Node<'_>) -> Option<String> {
 
 /// A name such as a rule's or a tag's: made of these characters only.
 pub(super) fn is_label(text: &str, more: &[u8]) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || more.contains(&byte);
+    let is_allowed =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || more.contains(&byte);
     !text.is_empty() && text.bytes().all(is_allowed)
 }
 

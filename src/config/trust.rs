@@ -12,17 +12,33 @@ const DEFAULT_CIDRS: [&str; 2] = ["127.0.0.0/8", "::1/128"];
 
 /// Reads `trust`. Where certificates or principals are named and networks are not, no network is trusted.
 pub(super) fn trust(node: Option<Node<'_>>) -> Trust {
-    let default_cidrs = || DEFAULT_CIDRS.iter().filter_map(|cidr| cidr.parse().ok()).collect();
+    let default_cidrs = || {
+        DEFAULT_CIDRS
+            .iter()
+            .filter_map(|cidr| cidr.parse().ok())
+            .collect()
+    };
     let Some(mut object) = node.and_then(|node| node.object()) else {
-        return Trust { cidrs: default_cidrs(), ..Trust::default() };
+        return Trust {
+            cidrs: default_cidrs(),
+            ..Trust::default()
+        };
     };
     let cidrs = object.field("cidrs").map(|node| node.each(cidr));
     let uri_sans = object.field("uri_sans").map(|node| node.each(uri_san));
-    let principals = object.field("filter_state").map(|node| node.each(principal));
+    let principals = object
+        .field("filter_state")
+        .map(|node| node.each(principal));
     object.finish();
     let names_others = uri_sans.is_some() || principals.is_some();
     Trust {
-        cidrs: cidrs.unwrap_or_else(|| if names_others { Vec::new() } else { default_cidrs() }),
+        cidrs: cidrs.unwrap_or_else(|| {
+            if names_others {
+                Vec::new()
+            } else {
+                default_cidrs()
+            }
+        }),
         uri_sans: uri_sans.unwrap_or_default(),
         principals: principals.unwrap_or_default(),
     }
@@ -42,18 +58,28 @@ fn network(text: &str) -> Option<IpNet> {
     /// What is before the IPv4 address in a mapped one, in bits.
     const MAPPED: u8 = 96;
     let network = text.parse().ok()?;
-    let IpNet::V6(v6) = network else { return Some(network) };
-    let Some(v4) = v6.addr().to_ipv4_mapped() else { return Some(network) };
-    Ipv4Net::new(v4, v6.prefix_len().checked_sub(MAPPED)?).ok().map(IpNet::V4)
+    let IpNet::V6(v6) = network else {
+        return Some(network);
+    };
+    let Some(v4) = v6.addr().to_ipv4_mapped() else {
+        return Some(network);
+    };
+    Ipv4Net::new(v4, v6.prefix_len().checked_sub(MAPPED)?)
+        .ok()
+        .map(IpNet::V4)
 }
 
 fn uri_san(node: &Node<'_>) -> Option<String> {
     let text = node.non_empty_text()?;
     // Without a name behind the scheme every trust domain would be meant.
-    let name =
-        text.split_once(':').filter(|(scheme, _)| !scheme.is_empty()).and_then(|(_, rest)| rest.strip_prefix("//"));
+    let name = text
+        .split_once(':')
+        .filter(|(scheme, _)| !scheme.is_empty())
+        .and_then(|(_, rest)| rest.strip_prefix("//"));
     if name.is_none_or(str::is_empty) {
-        node.refuse("must be the start of a URI with its trust domain, such as spiffe://mesh.internal/");
+        node.refuse(
+            "must be the start of a URI with its trust domain, such as spiffe://mesh.internal/",
+        );
         return None;
     }
     Some(text.to_owned())
@@ -62,15 +88,24 @@ fn uri_san(node: &Node<'_>) -> Option<String> {
 fn principal(node: &Node<'_>) -> Option<Principal> {
     let mut object = node.object()?;
     let object_name = object.required("name").and_then(|node| filter_state(&node));
-    let prefixes = object.required("prefixes").map(|node| node.each_of_some(prefix));
+    let prefixes = object
+        .required("prefixes")
+        .map(|node| node.each_of_some(prefix));
     object.finish();
-    Some(Principal { object: object_name?, prefixes: prefixes? })
+    Some(Principal {
+        object: object_name?,
+        prefixes: prefixes?,
+    })
 }
 
 /// A URI needs its trust domain, as a certificate's does; what is no URI is taken as it is.
 fn prefix(node: &Node<'_>) -> Option<String> {
     let text = node.non_empty_text()?;
-    if text.contains(':') { uri_san(node) } else { Some(text.to_owned()) }
+    if text.contains(':') {
+        uri_san(node)
+    } else {
+        Some(text.to_owned())
+    }
 }
 
 #[cfg(test)]
@@ -96,9 +131,13 @@ mod tests {
 
     #[test]
     fn a_network_wider_than_the_mapped_addresses_is_none() {
-        for text in
-            ["::ffff:0:0/95", "::ffff:10.0.0.0/8", "::ffff:10.0.0.0/0", "::ffff:10.0.0.0/129", "::ffff:10.0.0.0"]
-        {
+        for text in [
+            "::ffff:0:0/95",
+            "::ffff:10.0.0.0/8",
+            "::ffff:10.0.0.0/0",
+            "::ffff:10.0.0.0/129",
+            "::ffff:10.0.0.0",
+        ] {
             assert_eq!(network(text), None, "{text}");
         }
     }

@@ -5,8 +5,12 @@ use std::time::Duration;
 use crate::time::nanos;
 
 /// Suffixes and their length in nanoseconds; `ms` stands before `s`, which is its ending too.
-const UNITS: [(&str, u64); 4] =
-    [("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60 * 1_000_000_000), ("h", 3600 * 1_000_000_000)];
+const UNITS: [(&str, u64); 4] = [
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("m", 60 * 1_000_000_000),
+    ("h", 3600 * 1_000_000_000),
+];
 
 /// Longest duration that is accepted: one year; longer ones are typing errors.
 const MAX: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -15,12 +19,18 @@ const MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 ///
 /// In integers: the tables with which floating point is read would be the largest of the whole module.
 pub(super) fn duration(text: &str) -> Option<Duration> {
-    let (number, unit) = UNITS.iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit)))?;
+    let (number, unit) = UNITS
+        .iter()
+        .find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit)))?;
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     if !is_digits(whole) || !is_digits(fraction) {
         return None;
     }
-    let nanos = whole.parse::<u64>().ok()?.checked_mul(unit)?.checked_add(part(fraction, unit))?;
+    let nanos = whole
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(unit)?
+        .checked_add(part(fraction, unit))?;
     Some(Duration::from_nanos(nanos)).filter(|duration| *duration <= MAX)
 }
 
@@ -29,14 +39,24 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 /// In place of its `Debug`, for the same reason.
 pub(super) fn text(duration: Duration) -> String {
     let nanos = nanos(duration);
-    let unit = UNITS.iter().rev().find(|(_, unit)| nanos > 0 && nanos.is_multiple_of(*unit));
-    unit.map_or_else(|| "0s".to_owned(), |(suffix, unit)| format!("{}{suffix}", nanos / unit))
+    let unit = UNITS
+        .iter()
+        .rev()
+        .find(|(_, unit)| nanos > 0 && nanos.is_multiple_of(*unit));
+    unit.map_or_else(
+        || "0s".to_owned(),
+        |(suffix, unit)| format!("{}{suffix}", nanos / unit),
+    )
 }
 
 /// The decimals of a unit, cut at the nanosecond.
 fn part(decimals: &str, unit: u64) -> u64 {
     let places = std::iter::successors(Some(unit / 10), |place| Some(place / 10));
-    decimals.bytes().zip(places).map(|(digit, place)| u64::from(digit - b'0') * place).sum()
+    decimals
+        .bytes()
+        .zip(places)
+        .map(|(digit, place)| u64::from(digit - b'0') * place)
+        .sum()
 }
 
 fn is_digits(text: &str) -> bool {

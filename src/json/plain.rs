@@ -20,7 +20,12 @@ pub(super) fn is_plain_byte(byte: u8) -> bool {
 #[inline(always)]
 pub(super) fn copy_plain(to: &mut [u8], from: &[u8]) -> usize {
     let (mut copied, length) = (0, from.len());
-    for (to, from) in to.as_chunks_mut::<8>().0.iter_mut().zip(from.as_chunks::<8>().0) {
+    for (to, from) in to
+        .as_chunks_mut::<8>()
+        .0
+        .iter_mut()
+        .zip(from.as_chunks::<8>().0)
+    {
         if !is_plain(u64::from_le_bytes(*from)) {
             break;
         }
@@ -47,7 +52,9 @@ fn copy_plain_end(to: &mut [u8], from: &[u8]) -> bool {
         *to = *last;
         return is_plain(u64::from_le_bytes(*last));
     }
-    let (Some(first), Some(last)) = (from.first_chunk::<4>(), from.last_chunk::<4>()) else { return false };
+    let (Some(first), Some(last)) = (from.first_chunk::<4>(), from.last_chunk::<4>()) else {
+        return false;
+    };
     let both = u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last));
     is_plain(both) && copy_ends::<4>(to, from)
 }
@@ -59,7 +66,9 @@ mod tests {
 
     /// Mostly plain, so that a single other byte decides.
     fn near_a_bound() -> impl Strategy<Value = u8> {
-        let bounds = vec![0, 0x1f, b' ', b'!', b'"', b'#', b'[', b'\\', b']', 0x7f, 0x80, 0xff];
+        let bounds = vec![
+            0, 0x1f, b' ', b'!', b'"', b'#', b'[', b'\\', b']', 0x7f, 0x80, 0xff,
+        ];
         prop_oneof![8 => b'a'..=b'z', 1 => prop::sample::select(bounds)]
     }
 

@@ -19,7 +19,10 @@ pub struct Account {
 impl Default for Account {
     fn default() -> Self {
         // Each configuration has a limit of its own.
-        Self { used: Cell::default(), places: Quota::new(usize::MAX) }
+        Self {
+            used: Cell::default(),
+            places: Quota::new(usize::MAX),
+        }
     }
 }
 

@@ -60,7 +60,11 @@ impl Gate {
     fn hold(&mut self, number: u64, deadline: Duration) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.held.push(Held { ticket, number, deadline });
+        self.held.push(Held {
+            ticket,
+            number,
+            deadline,
+        });
         ticket
     }
 }
@@ -75,11 +79,19 @@ impl Pipeline {
             self.stats.add(Counter::RequestsRefused, 1);
             return Admission::Refuse;
         }
-        let Received { mut record, connection, most_ending_bytes } = received;
+        let Received {
+            mut record,
+            connection,
+            most_ending_bytes,
+        } = received;
         record.immediate = true;
         let start = record.start_unix_nanos;
         let event = Event::Exchange(record);
-        let most_bytes = self.encode(0, Lane::Immediate, start, &event, now).fragment.len() + most_ending_bytes;
+        let most_bytes = self
+            .encode(0, Lane::Immediate, start, &event, now)
+            .fragment
+            .len()
+            + most_ending_bytes;
         let admission = match self.buffer.reserve(connection, most_bytes) {
             None => Admission::Refuse,
             Some((place, evicted)) => {
@@ -91,18 +103,32 @@ impl Pipeline {
                 }
             }
         };
-        self.stats.add(Counter::RequestsRefused, u64::from(admission == Admission::Refuse));
+        self.stats.add(
+            Counter::RequestsRefused,
+            u64::from(admission == Admission::Refuse),
+        );
         admission
     }
 
     /// Sends the record of the receipt ahead.
-    fn hold(&mut self, place: Place, received: &Event, start: u64, deadline: Duration, now: Now) -> Admission {
+    fn hold(
+        &mut self,
+        place: Place,
+        received: &Event,
+        start: u64,
+        deadline: Duration,
+        now: Now,
+    ) -> Admission {
         let Some(number) = self.capture(Lane::Immediate, received, start, now) else {
             self.handle_no_exchange(Some(place));
             return Admission::Refuse;
         };
         let ticket = self.gate.hold(number, deadline);
-        Admission::Hold { ticket, place, wakes: self.wakes(now) }
+        Admission::Hold {
+            ticket,
+            place,
+            wakes: self.wakes(now),
+        }
     }
 
     /// The next request that need not be held any longer.
@@ -113,14 +139,17 @@ impl Pipeline {
     /// The stream of a request that was held has ended.
     pub fn handle_request_gone(&mut self, ticket: u64) {
         self.gate.held.retain(|held| held.ticket != ticket);
-        self.gate.decisions.retain(|decision| decision.ticket != ticket);
+        self.gate
+            .decisions
+            .retain(|decision| decision.ticket != ticket);
     }
 
     /// What became of the record with this number decides about the request that waits for it, if one does.
     pub(super) fn decide(&mut self, number: u64, proceed: bool) {
         if let Some(index) = self.gate.held.iter().position(|held| held.number == number) {
             let Held { ticket, .. } = self.gate.held.swap_remove(index);
-            self.stats.add(Counter::RequestsRefused, u64::from(!proceed));
+            self.stats
+                .add(Counter::RequestsRefused, u64::from(!proceed));
             self.gate.decisions.push(Decision { ticket, proceed });
         }
     }
@@ -140,9 +169,18 @@ impl Pipeline {
         if batch.origin != self.origin() {
             return;
         }
-        let is_late =
-            |number: u64| self.gate.held.iter().any(|held| held.number == number && held.deadline < batch.not_before);
-        let late: Vec<u64> = batch.items().iter().map(|item| item.number).filter(|number| is_late(*number)).collect();
+        let is_late = |number: u64| {
+            self.gate
+                .held
+                .iter()
+                .any(|held| held.number == number && held.deadline < batch.not_before)
+        };
+        let late: Vec<u64> = batch
+            .items()
+            .iter()
+            .map(|item| item.number)
+            .filter(|number| is_late(*number))
+            .collect();
         for number in late {
             self.decide(number, false);
         }

@@ -24,14 +24,22 @@ impl Pipeline {
         let number = self.next_number();
         let event = Event::StreamAlive(self.settings.stream_limits());
         let record = self.encode(number, Lane::Bulk, now.unix_nanos, &event, now);
-        Some(self.seal_records(self.origin(), self.progress(), Lane::Bulk, &[(record, Content::Lifecycle)]))
+        Some(self.seal_records(
+            self.origin(),
+            self.progress(),
+            Lane::Bulk,
+            &[(record, Content::Lifecycle)],
+        ))
     }
 
     /// Whether the stream goes on, was silent for long, and nothing is about to be sent. What waits for its batch, for an answer
     /// or, in an outage, for its next attempt is a sign of life to come, or leaves before one, so that an outage of any length
     /// leaves one such record. A batch that fails while others are acknowledged is none: it may never be taken.
     fn is_silent(&self, now: Now) -> bool {
-        let (Some(interval), Some(sent)) = (self.settings.alive_interval, self.stream.last_sent) else { return false };
+        let (Some(interval), Some(sent)) = (self.settings.alive_interval, self.stream.last_sent)
+        else {
+            return false;
+        };
         now.uptime.saturating_sub(sent) >= interval
             && !self.is_draining()
             && self.unsealed_records() == 0
@@ -40,7 +48,8 @@ impl Pipeline {
     }
 
     fn is_about_to_be_heard(&self) -> bool {
-        let in_outage = |lane: &Lane| self.windows.of(*lane).is_down() && !self.waiting.of(*lane).is_empty();
+        let in_outage =
+            |lane: &Lane| self.windows.of(*lane).is_down() && !self.waiting.of(*lane).is_empty();
         self.flights().next().is_some() || Lane::ALL.iter().any(in_outage)
     }
 }

@@ -48,11 +48,19 @@ pub enum Verdict {
 /// 500, by which an OpenTelemetry Collector reports a permanent error of an exporter
 /// (receiver/otlpreceiver/internal/errors/errors.go).
 pub fn classify(answer: &Answer<'_>, format: Format, now_unix_nanos: u64) -> Verdict {
-    let after = answer.retry_after.and_then(|value| retry_after(value, now_unix_nanos));
+    let after = answer
+        .retry_after
+        .and_then(|value| retry_after(value, now_unix_nanos));
     let blame = match answer.status {
         // NDJSON has no answer of its own: every 2xx takes the whole batch.
-        Some(200..=299) if format == Format::Ndjson => return Verdict::Acknowledged { rejected: 0 },
-        Some(200..=299) => return Verdict::Acknowledged { rejected: partial_success::rejected(answer.body) },
+        Some(200..=299) if format == Format::Ndjson => {
+            return Verdict::Acknowledged { rejected: 0 };
+        }
+        Some(200..=299) => {
+            return Verdict::Acknowledged {
+                rejected: partial_success::rejected(answer.body),
+            };
+        }
         // A 413 that has it is temporary (RFC 9110 section 15.5.14).
         Some(413 | 503) if after.is_some() => Blame::Load,
         Some(429) => Blame::Load,
@@ -86,8 +94,16 @@ mod tests {
 
     #[track_caller]
     fn check(status: Option<u16>, body: &str, expected: Verdict) {
-        let answer = Answer { status, body: body.as_bytes(), ..Answer::default() };
-        assert_eq!(classify(&answer, Format::OtlpJson, 0), expected, "{status:?} {body}");
+        let answer = Answer {
+            status,
+            body: body.as_bytes(),
+            ..Answer::default()
+        };
+        assert_eq!(
+            classify(&answer, Format::OtlpJson, 0),
+            expected,
+            "{status:?} {body}"
+        );
     }
 
     #[test]
@@ -110,22 +126,49 @@ mod tests {
 
     #[test]
     fn a_retry_after_speaks_of_load() {
-        for (status, expected) in [(503, Blame::Load), (413, Blame::Load), (500, Blame::Unknown), (400, Blame::Content)]
-        {
-            let answer = Answer { status: Some(status), retry_after: Some(b"1"), ..Answer::default() };
+        for (status, expected) in [
+            (503, Blame::Load),
+            (413, Blame::Load),
+            (500, Blame::Unknown),
+            (400, Blame::Content),
+        ] {
+            let answer = Answer {
+                status: Some(status),
+                retry_after: Some(b"1"),
+                ..Answer::default()
+            };
             let after = Some(Duration::from_secs(1));
-            assert_eq!(classify(&answer, Format::OtlpJson, 0), Verdict::Failed { blame: expected, after }, "{status}");
+            assert_eq!(
+                classify(&answer, Format::OtlpJson, 0),
+                Verdict::Failed {
+                    blame: expected,
+                    after
+                },
+                "{status}"
+            );
         }
     }
 
     #[test]
     fn partial_success() {
         check(Some(200), "{}", ACK);
-        check(Some(200), r#"{"partialSuccess":{"rejectedLogRecords":"3"}}"#, Verdict::Acknowledged { rejected: 3 });
-        check(Some(202), "\n\u{2}\u{8}\u{3}", Verdict::Acknowledged { rejected: 3 });
+        check(
+            Some(200),
+            r#"{"partialSuccess":{"rejectedLogRecords":"3"}}"#,
+            Verdict::Acknowledged { rejected: 3 },
+        );
+        check(
+            Some(202),
+            "\n\u{2}\u{8}\u{3}",
+            Verdict::Acknowledged { rejected: 3 },
+        );
         check(Some(200), "garbage", ACK);
         let body = br#"{"partialSuccess":{"rejectedLogRecords":3}}"#;
-        let answer = Answer { status: Some(200), body, ..Answer::default() };
+        let answer = Answer {
+            status: Some(200),
+            body,
+            ..Answer::default()
+        };
         assert_eq!(classify(&answer, Format::Ndjson, 0), ACK);
     }
 
@@ -143,9 +186,20 @@ mod tests {
             ("-1", None),
             ("", None),
         ] {
-            let answer = Answer { status: Some(429), retry_after: Some(value.as_bytes()), ..Answer::default() };
-            let expected = Verdict::Failed { blame: Blame::Load, after: seconds.map(Duration::from_secs) };
-            assert_eq!(classify(&answer, Format::OtlpJson, nanos), expected, "{value:?}");
+            let answer = Answer {
+                status: Some(429),
+                retry_after: Some(value.as_bytes()),
+                ..Answer::default()
+            };
+            let expected = Verdict::Failed {
+                blame: Blame::Load,
+                after: seconds.map(Duration::from_secs),
+            };
+            assert_eq!(
+                classify(&answer, Format::OtlpJson, nanos),
+                expected,
+                "{value:?}"
+            );
         }
     }
 }

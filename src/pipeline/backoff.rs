@@ -12,9 +12,17 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Full jitter: anything from zero up to the doubling bound, so that workers spread out. An answer's `retry_after`
 /// is a lower end.
 #[must_use]
-pub fn delay(policy: &RetryPolicy, failures: u32, retry_after: Option<Duration>, random: f64) -> Duration {
+pub fn delay(
+    policy: &RetryPolicy,
+    failures: u32,
+    retry_after: Option<Duration>,
+    random: f64,
+) -> Duration {
     let doublings = failures.saturating_sub(1).min(MAX_DOUBLINGS);
-    let bound = policy.initial_backoff.saturating_mul(1 << doublings).min(policy.max_backoff);
+    let bound = policy
+        .initial_backoff
+        .saturating_mul(1 << doublings)
+        .min(policy.max_backoff);
     let asked = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
     bound.mul_f64(random.clamp(0.0, 1.0)).max(asked)
 }

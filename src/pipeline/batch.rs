@@ -106,7 +106,12 @@ impl Batch {
         records: &[(Encoded, Content)],
         encoder: &Encoder,
     ) -> Self {
-        let body = encoder.batch(origin, progress.next, id, records.iter().map(|(record, _)| &*record.fragment));
+        let body = encoder.batch(
+            origin,
+            progress.next,
+            id,
+            records.iter().map(|(record, _)| &*record.fragment),
+        );
         let item = |((record, content), range): (&(Encoded, Content), Range<usize>)| Item {
             number: record.number,
             made: record.made,
@@ -192,8 +197,20 @@ impl Batch {
 
     fn records(&self, items: &[Item]) -> Vec<(Encoded, Content)> {
         let record = |item: &Item| {
-            let fragment = self.bytes.get(item.range.clone()).unwrap_or_default().into();
-            (Encoded { number: item.number, made: item.made, lane: item.lane, fragment }, item.content)
+            let fragment = self
+                .bytes
+                .get(item.range.clone())
+                .unwrap_or_default()
+                .into();
+            (
+                Encoded {
+                    number: item.number,
+                    made: item.made,
+                    lane: item.lane,
+                    fragment,
+                },
+                item.content,
+            )
         };
         items.iter().map(record).collect()
     }
@@ -204,7 +221,10 @@ mod tests {
     use super::*;
     use crate::wire::Format;
 
-    const ORIGIN: Origin = Origin { stream_id: Uuid::nil(), recovered: false };
+    const ORIGIN: Origin = Origin {
+        stream_id: Uuid::nil(),
+        recovered: false,
+    };
 
     fn encoder() -> Encoder {
         Encoder::new(Format::Ndjson, "s".to_owned())
@@ -213,12 +233,24 @@ mod tests {
     fn batch(count: u64) -> Batch {
         let record = |number: u64| {
             let fragment = format!(r#"{{"n":{number}"#).into_bytes().into();
-            (Encoded { number, made: Duration::from_secs(number), lane: Lane::Bulk, fragment }, Content::Exchange)
+            (
+                Encoded {
+                    number,
+                    made: Duration::from_secs(number),
+                    lane: Lane::Bulk,
+                    fragment,
+                },
+                Content::Exchange,
+            )
         };
         Batch::seal(
             Uuid::nil(),
             ORIGIN,
-            Progress { next: 9, oldest: 5, returns: 0 },
+            Progress {
+                next: 9,
+                oldest: 5,
+                returns: 0,
+            },
             Lane::Bulk,
             &(0..count).map(record).collect::<Vec<_>>(),
             &encoder(),
@@ -230,8 +262,14 @@ mod tests {
         let whole = batch(5);
         let mut ids = [Uuid::from_u128(1), Uuid::from_u128(2)].into_iter();
         let [left, right] = whole.split(|| ids.next().unwrap(), &encoder()).unwrap();
-        assert_eq!((left.numbers(), right.numbers()), (Some((0, 1)), Some((2, 4))));
-        assert_eq!((left.id, right.id), (Uuid::from_u128(1), Uuid::from_u128(2)));
+        assert_eq!(
+            (left.numbers(), right.numbers()),
+            (Some((0, 1)), Some((2, 4)))
+        );
+        assert_eq!(
+            (left.id, right.id),
+            (Uuid::from_u128(1), Uuid::from_u128(2))
+        );
         assert_eq!(
             (left.progress, right.progress),
             (whole.progress, whole.progress),

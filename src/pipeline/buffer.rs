@@ -77,7 +77,10 @@ impl Buffer {
         let Share { records, bytes } = limits.for_places();
         Self {
             whole: limits.whole(),
-            limits: PerLane { bulk: limits.for_bulk(), immediate: limits.for_immediate() },
+            limits: PerLane {
+                bulk: limits.for_bulk(),
+                immediate: limits.for_immediate(),
+            },
             on_full: limits.on_full,
             waiting: PerLane::default(),
             waiting_bytes: PerLane::default(),
@@ -104,14 +107,24 @@ impl Buffer {
         }
         let made = self.make_room(record.lane, bytes);
         *self.is_short.of_mut(record.lane) = made.is_none();
-        let Some(evicted) = made else { return Push::Dropped(LossReason::BufferFull) };
+        let Some(evicted) = made else {
+            return Push::Dropped(LossReason::BufferFull);
+        };
         self.keep(record);
-        if evicted.is_empty() { Push::Kept } else { Push::Evicted(evicted) }
+        if evicted.is_empty() {
+            Push::Kept
+        } else {
+            Push::Evicted(evicted)
+        }
     }
 
     /// Keeps a place free for a record of at most this size of a request that is going on, and yields the older records
     /// that had to go for it. `None`: there is no room, or the places of all requests or of this connection are used up.
-    pub fn reserve(&mut self, connection: Option<u64>, bytes: usize) -> Option<(Place, Vec<Encoded>)> {
+    pub fn reserve(
+        &mut self,
+        connection: Option<u64>,
+        bytes: usize,
+    ) -> Option<(Place, Vec<Encoded>)> {
         let mut lease = self.account.place(self.most_of_places, connection);
         if !lease.resize(bytes.max(self.least_of_place)) {
             return None;
@@ -163,7 +176,10 @@ impl Buffer {
     /// Frees the place of a batched record.
     pub fn release(&mut self, lane: Lane, bytes: usize) {
         let used = self.used.of_mut(lane);
-        let share = Share { records: used.records.min(1), bytes: used.bytes.min(bytes) };
+        let share = Share {
+            records: used.records.min(1),
+            bytes: used.bytes.min(bytes),
+        };
         used.records -= share.records;
         used.bytes -= share.bytes;
         self.account.take(lane, share);
@@ -255,9 +271,14 @@ impl Buffer {
     }
 
     fn would_fit(&self, lane: Lane, bytes: usize, used: &PerLane<Share>) -> bool {
-        let within = |taken: Share, limit: Share| taken.records < limit.records && taken.bytes + bytes <= limit.bytes;
+        let within = |taken: Share, limit: Share| {
+            taken.records < limit.records && taken.bytes + bytes <= limit.bytes
+        };
         let PerLane { bulk, immediate } = *used;
-        let all = Share { records: bulk.records + immediate.records, bytes: bulk.bytes + immediate.bytes };
+        let all = Share {
+            records: bulk.records + immediate.records,
+            bytes: bulk.bytes + immediate.bytes,
+        };
         within(all, self.whole) && within(*used.of(lane), *self.limits.of(lane))
     }
 }
@@ -280,8 +301,18 @@ mod tests {
         beside(&Rc::default(), max_records, max_bytes, on_full)
     }
 
-    fn beside(account: &Rc<Account>, max_records: usize, max_bytes: usize, on_full: OnFull) -> Buffer {
-        let limits = BufferLimits { max_records, max_bytes, on_full, immediate_reserve_percent: 0 };
+    fn beside(
+        account: &Rc<Account>,
+        max_records: usize,
+        max_bytes: usize,
+        on_full: OnFull,
+    ) -> Buffer {
+        let limits = BufferLimits {
+            max_records,
+            max_bytes,
+            on_full,
+            immediate_reserve_percent: 0,
+        };
         Buffer::new(&limits, Rc::clone(account))
     }
 
@@ -290,7 +321,12 @@ mod tests {
     }
 
     fn record_in(lane: Lane, number: u64, bytes: usize) -> Encoded {
-        Encoded { number, made: Duration::ZERO, lane, fragment: vec![b'x'; bytes].into() }
+        Encoded {
+            number,
+            made: Duration::ZERO,
+            lane,
+            fragment: vec![b'x'; bytes].into(),
+        }
     }
 
     #[test]
@@ -298,18 +334,38 @@ mod tests {
         for on_full in [OnFull::DropNewest, OnFull::DropOldest] {
             let account = Rc::default();
             let mut old = beside(&account, 3, 100, on_full);
-            assert_eq!([0, 1, 2].map(|number| old.push(record(number, 10))), [Push::Kept, Push::Kept, Push::Kept]);
+            assert_eq!(
+                [0, 1, 2].map(|number| old.push(record(number, 10))),
+                [Push::Kept, Push::Kept, Push::Kept]
+            );
 
             let mut new = beside(&account, 3, 100, on_full);
-            assert_eq!(new.push(record(0, 10)), Push::Dropped(LossReason::BufferFull), "{on_full:?}");
+            assert_eq!(
+                new.push(record(0, 10)),
+                Push::Dropped(LossReason::BufferFull),
+                "{on_full:?}"
+            );
             assert!(!new.take_place(Lane::Bulk, 10) && new.reserve(None, 10).is_none());
-            assert_eq!((new.records(), new.bytes()), (0, 0), "only its own are told");
+            assert_eq!(
+                (new.records(), new.bytes()),
+                (0, 0),
+                "only its own are told"
+            );
 
             old.pop(Lane::Bulk);
             assert_eq!(new.push(record(1, 10)), Push::Kept);
             drop(old);
-            assert_eq!([2, 3].map(|number| new.push(record(number, 10))), [Push::Kept, Push::Kept]);
-            assert_eq!(account.used().bulk, Share { records: 3, bytes: 30 });
+            assert_eq!(
+                [2, 3].map(|number| new.push(record(number, 10))),
+                [Push::Kept, Push::Kept]
+            );
+            assert_eq!(
+                account.used().bulk,
+                Share {
+                    records: 3,
+                    bytes: 30
+                }
+            );
         }
     }
 
@@ -318,7 +374,10 @@ mod tests {
         let mut buffer = buffer(2, 100, OnFull::DropNewest);
         assert_eq!(buffer.push(record(0, 10)), Push::Kept);
         assert_eq!(buffer.push(record(1, 10)), Push::Kept);
-        assert_eq!(buffer.push(record(2, 10)), Push::Dropped(LossReason::BufferFull));
+        assert_eq!(
+            buffer.push(record(2, 10)),
+            Push::Dropped(LossReason::BufferFull)
+        );
         assert!(buffer.refuses_all(Lane::Bulk));
         assert_eq!(buffer.oldest(Lane::Bulk).unwrap().number, 0);
     }
@@ -329,8 +388,16 @@ mod tests {
         for number in 0..3 {
             assert_eq!(buffer.push(record(number, 30)), Push::Kept);
         }
-        let Push::Evicted(evicted) = buffer.push(record(3, 70)) else { panic!("nothing evicted") };
-        assert_eq!(evicted.iter().map(|record| record.number).collect::<Vec<_>>(), [0, 1]);
+        let Push::Evicted(evicted) = buffer.push(record(3, 70)) else {
+            panic!("nothing evicted")
+        };
+        assert_eq!(
+            evicted
+                .iter()
+                .map(|record| record.number)
+                .collect::<Vec<_>>(),
+            [0, 1]
+        );
         assert_eq!((buffer.records(), buffer.bytes()), (2, 100));
     }
 
@@ -339,8 +406,14 @@ mod tests {
         let mut buffer = buffer(2, 100, OnFull::DropOldest);
         let _ = buffer.push(record(0, 10));
         let _ = buffer.push(record(1, 10));
-        assert!(buffer.pop_into_batch(Lane::Bulk).is_some() && buffer.pop_into_batch(Lane::Bulk).is_some());
-        assert_eq!(buffer.push(record(2, 10)), Push::Dropped(LossReason::BufferFull));
+        assert!(
+            buffer.pop_into_batch(Lane::Bulk).is_some()
+                && buffer.pop_into_batch(Lane::Bulk).is_some()
+        );
+        assert_eq!(
+            buffer.push(record(2, 10)),
+            Push::Dropped(LossReason::BufferFull)
+        );
         assert!(buffer.refuses_all(Lane::Bulk));
         buffer.release(Lane::Bulk, 10);
         assert_eq!(buffer.push(record(3, 10)), Push::Kept);
@@ -350,19 +423,29 @@ mod tests {
     fn a_record_larger_than_everything_is_its_own_reason() {
         let mut buffer = buffer(2, 100, OnFull::DropOldest);
         let _ = buffer.push(record(0, 10));
-        assert_eq!(buffer.push(record(1, 101)), Push::Dropped(LossReason::TooLarge));
+        assert_eq!(
+            buffer.push(record(1, 101)),
+            Push::Dropped(LossReason::TooLarge)
+        );
         assert_eq!(buffer.records(), 1);
     }
 
     fn with_reserve(on_full: OnFull) -> Buffer {
         Buffer::new(
-            &BufferLimits { max_records: 10, max_bytes: 1000, on_full, immediate_reserve_percent: 20 },
+            &BufferLimits {
+                max_records: 10,
+                max_bytes: 1000,
+                on_full,
+                immediate_reserve_percent: 20,
+            },
             Rc::default(),
         )
     }
 
     fn kept(buffer: &mut Buffer, lane: Lane, count: u64) -> usize {
-        (0..count).filter(|number| buffer.push(record_in(lane, *number, 1)) == Push::Kept).count()
+        (0..count)
+            .filter(|number| buffer.push(record_in(lane, *number, 1)) == Push::Kept)
+            .count()
     }
 
     #[test]
@@ -387,14 +470,28 @@ mod tests {
     #[test]
     fn each_lane_pushes_out_its_own_alone() {
         let mut buffer = with_reserve(OnFull::DropOldest);
-        assert_eq!((kept(&mut buffer, Lane::Immediate, 3), kept(&mut buffer, Lane::Bulk, 7)), (3, 7));
+        assert_eq!(
+            (
+                kept(&mut buffer, Lane::Immediate, 3),
+                kept(&mut buffer, Lane::Bulk, 7)
+            ),
+            (3, 7)
+        );
         for lane in [Lane::Bulk, Lane::Immediate, Lane::Immediate, Lane::Bulk] {
-            let Push::Evicted(evicted) = buffer.push(record_in(lane, 20, 1)) else { panic!("none evicted") };
-            assert_eq!(evicted.iter().map(|record| record.lane).collect::<Vec<_>>(), [lane]);
+            let Push::Evicted(evicted) = buffer.push(record_in(lane, 20, 1)) else {
+                panic!("none evicted")
+            };
+            assert_eq!(
+                evicted.iter().map(|record| record.lane).collect::<Vec<_>>(),
+                [lane]
+            );
         }
         while buffer.pop(Lane::Immediate).is_some() {}
         assert_eq!(kept(&mut buffer, Lane::Bulk, 1), 1);
-        assert!(matches!(buffer.push(record(30, 1)), Push::Evicted(_)), "the reserve is not theirs");
+        assert!(
+            matches!(buffer.push(record(30, 1)), Push::Evicted(_)),
+            "the reserve is not theirs"
+        );
     }
 
     #[test]
@@ -402,7 +499,10 @@ mod tests {
         let mut buffer = buffer(4, 400, OnFull::DropOldest);
         let (place, evicted) = buffer.reserve(Some(1), 100).unwrap();
         assert!(evicted.is_empty());
-        assert_eq!(buffer.push(record(0, 301)), Push::Dropped(LossReason::BufferFull));
+        assert_eq!(
+            buffer.push(record(0, 301)),
+            Push::Dropped(LossReason::BufferFull)
+        );
         assert_eq!(buffer.push(record(1, 300)), Push::Kept);
         let (second, evicted) = buffer.reserve(Some(2), 100).unwrap();
         assert_eq!(evicted.len(), 1, "as a record would");
@@ -423,12 +523,17 @@ mod tests {
             }
             let bytes = max_bytes / max_records;
             assert_eq!(
-                (0..1000).filter(|number| buffer.push(record(*number, bytes.max(1000))) == Push::Kept).count(),
+                (0..1000)
+                    .filter(|number| buffer.push(record(*number, bytes.max(1000))) == Push::Kept)
+                    .count(),
                 16
             );
             let first = places.swap_remove(0);
             buffer.give_back(first.0);
-            assert!(buffer.reserve(Some(2), 1000).is_none(), "its share is used up");
+            assert!(
+                buffer.reserve(Some(2), 1000).is_none(),
+                "its share is used up"
+            );
             assert!(buffer.reserve(Some(5), 1000).is_some());
         }
     }

@@ -9,7 +9,13 @@ use crate::time::Now;
 
 impl Pipeline {
     /// Gives a record its number and keeps it, or counts why it cannot be kept. Yields the number if it is kept.
-    pub(super) fn capture(&mut self, lane: Lane, event: &Event, time_unix_nanos: u64, now: Now) -> Option<u64> {
+    pub(super) fn capture(
+        &mut self,
+        lane: Lane,
+        event: &Event,
+        time_unix_nanos: u64,
+        now: Now,
+    ) -> Option<u64> {
         let number = self.begin_record(now);
         let pushed = if self.buffer.refuses_all(lane) {
             Push::Dropped(LossReason::BufferFull)
@@ -29,7 +35,14 @@ impl Pipeline {
     }
 
     /// The same for a record for which a place was kept.
-    pub(super) fn capture_in(&mut self, place: Place, lane: Lane, event: &Event, time_unix_nanos: u64, now: Now) {
+    pub(super) fn capture_in(
+        &mut self,
+        place: Place,
+        lane: Lane,
+        event: &Event,
+        time_unix_nanos: u64,
+        now: Now,
+    ) {
         let number = self.begin_record(now);
         let record = self.encode(number, lane, time_unix_nanos, event, now);
         self.buffer.fill(place, record);
@@ -71,10 +84,15 @@ impl Pipeline {
     /// Counts dropped records, in the statistics and for the log.
     pub(super) fn count_dropped(&mut self, reason: LossReason, count: u64, now: Now) {
         self.stats.add(reason.into(), count);
-        self.notices.count(Kind::Dropped, count, reason.as_str(), now.uptime);
+        self.notices
+            .count(Kind::Dropped, count, reason.as_str(), now.uptime);
     }
 }
 
 pub(super) fn lane_of(exchange: &ExchangeRecord) -> Lane {
-    if exchange.immediate { Lane::Immediate } else { Lane::Bulk }
+    if exchange.immediate {
+        Lane::Immediate
+    } else {
+        Lane::Bulk
+    }
 }

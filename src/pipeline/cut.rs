@@ -37,9 +37,16 @@ impl Pipeline {
         }
 
         let all = self.settings.batch.max_records;
-        let other = self.size_of_other_probe(lane).and_then(|most| self.new_batch(lane, most, now));
-        let other =
-            other.or_else(|| if self.lets_others_go_first(lane) { self.new_batch(lane, all, now) } else { None });
+        let other = self
+            .size_of_other_probe(lane)
+            .and_then(|most| self.new_batch(lane, most, now));
+        let other = other.or_else(|| {
+            if self.lets_others_go_first(lane) {
+                self.new_batch(lane, all, now)
+            } else {
+                None
+            }
+        });
         let next = other.or_else(|| self.next_waiting(lane, now));
         next.or_else(|| self.new_batch(lane, all, now))
     }
@@ -55,8 +62,14 @@ impl Pipeline {
     /// the other places are for batches that succeed.
     fn next_waiting(&mut self, lane: Lane, now: Now) -> Option<Batch> {
         let may_hang = |batch: &Batch| batch.trial.may_hang();
-        let is_taken = self.windows.of(lane).flights().iter().any(|flight| may_hang(&flight.batch));
-        let is_ready = |batch: &Batch| batch.not_before <= now.uptime && !(is_taken && may_hang(batch));
+        let is_taken = self
+            .windows
+            .of(lane)
+            .flights()
+            .iter()
+            .any(|flight| may_hang(&flight.batch));
+        let is_ready =
+            |batch: &Batch| batch.not_before <= now.uptime && !(is_taken && may_hang(batch));
         let waiting = self.waiting.of_mut(lane);
         waiting.remove(waiting.iter().position(is_ready)?)
     }
@@ -65,9 +78,16 @@ impl Pipeline {
     /// records are to stay where `drop_oldest` reaches them, so that there are few such batches, and small ones later.
     fn size_of_other_probe(&self, lane: Lane) -> Option<usize> {
         let failures = self.windows.of(lane).failures();
-        let wholes = self.waiting.of(lane).iter().filter(|batch| !batch.is_piece).count();
+        let wholes = self
+            .waiting
+            .of(lane)
+            .iter()
+            .filter(|batch| !batch.is_piece)
+            .count();
         match failures {
-            FAILURES_BEFORE_OTHERS.. if wholes < MAX_OTHERS => Some(self.settings.batch.max_records),
+            FAILURES_BEFORE_OTHERS.. if wholes < MAX_OTHERS => {
+                Some(self.settings.batch.max_records)
+            }
             1.. if failures.is_multiple_of(FAILURES_PER_RECORD) => Some(1),
             _ => None,
         }
@@ -82,7 +102,9 @@ impl Pipeline {
             return self.seal_due(lane, most, now);
         }
         let foreign = self.seal_foreign_losses(now);
-        foreign.or_else(|| self.seal_due(lane, most, now)).or_else(|| self.seal_sign_of_life(now))
+        foreign
+            .or_else(|| self.seal_due(lane, most, now))
+            .or_else(|| self.seal_sign_of_life(now))
     }
 
     fn seal_due(&mut self, lane: Lane, most: usize, now: Now) -> Option<Batch> {
@@ -106,7 +128,8 @@ impl Pipeline {
             return is_full;
         }
         let oldest = self.oldest_bulk();
-        let is_old = oldest.is_some_and(|made| now.uptime.saturating_sub(made) >= self.settings.batch.max_delay);
+        let is_old = oldest
+            .is_some_and(|made| now.uptime.saturating_sub(made) >= self.settings.batch.max_delay);
         is_old || (self.draining_since.is_some() && (oldest.is_some() || self.owes_end()))
     }
 
@@ -132,7 +155,9 @@ impl Pipeline {
     }
 
     fn has_unsealed(&self, lane: Lane) -> bool {
-        let has_other = self.losses.oldest().is_some() || self.stream.pending_start().is_some() || self.owes_end();
+        let has_other = self.losses.oldest().is_some()
+            || self.stream.pending_start().is_some()
+            || self.owes_end();
         self.buffer.oldest(lane).is_some() || lane == Lane::Bulk && has_other
     }
 
@@ -140,18 +165,29 @@ impl Pipeline {
     fn seal(&mut self, lane: Lane, max_records: usize, now: Now) -> Batch {
         let max_bytes = self.settings.batch.max_bytes;
         let mut records = Vec::new();
-        records.extend(self.stream.take_start().map(|start| (start, Content::Lifecycle)));
+        records.extend(
+            self.stream
+                .take_start()
+                .map(|start| (start, Content::Lifecycle)),
+        );
         if lane == Lane::Bulk {
             let most = max_records.min((max_bytes / LOSS_BYTES).max(1));
             self.take_losses(&mut records, most, now);
         }
-        let mut bytes: usize = records.iter().map(|(record, _)| record.fragment.len()).sum();
+        let mut bytes: usize = records
+            .iter()
+            .map(|(record, _)| record.fragment.len())
+            .sum();
         while records.len() < max_records
             && let Some(next) = self.buffer.oldest(lane).map(|record| record.fragment.len())
             && (records.is_empty() || bytes + next <= max_bytes)
         {
             bytes += next;
-            records.extend(self.buffer.pop_into_batch(lane).map(|record| (record, Content::Exchange)));
+            records.extend(
+                self.buffer
+                    .pop_into_batch(lane)
+                    .map(|record| (record, Content::Exchange)),
+            );
         }
         if lane == Lane::Bulk && self.buffer.oldest(lane).is_none() {
             records.extend(self.end_stream(now).map(|end| (end, Content::Lifecycle)));
@@ -162,7 +198,11 @@ impl Pipeline {
     /// How far the stream has come.
     pub(super) fn progress(&self) -> Progress {
         let next = self.stream.next();
-        Progress { next, oldest: self.oldest_unsealed(next), returns: self.journal.returns() }
+        Progress {
+            next,
+            oldest: self.oldest_unsealed(next),
+            returns: self.journal.returns(),
+        }
     }
 
     /// A new batch, of which the journal keeps a copy.
@@ -191,8 +231,13 @@ impl Pipeline {
             *waiting = others.into();
             merged.extend(own);
         }
-        let mut records: Vec<(Encoded, Content)> = merged.iter().flat_map(Batch::unsealed).collect();
-        records.extend(self.stream.take_start().map(|start| (start, Content::Lifecycle)));
+        let mut records: Vec<(Encoded, Content)> =
+            merged.iter().flat_map(Batch::unsealed).collect();
+        records.extend(
+            self.stream
+                .take_start()
+                .map(|start| (start, Content::Lifecycle)),
+        );
         self.take_losses(&mut records, usize::MAX, now);
         for lane in Lane::ALL {
             while let Some(record) = self.buffer.pop_into_batch(lane) {
@@ -233,7 +278,12 @@ impl Pipeline {
     /// Lets the stream's end be recorded once more, when nothing is left but batches of exchanges that fail: no traffic is to come
     /// whose acknowledgement could show that they themselves are the trouble.
     pub(super) fn repeat_end(&mut self, failed: &Batch, now: Now) {
-        let is_of_exchanges = |batch: &Batch| batch.items().iter().any(|item| item.content == Content::Exchange);
+        let is_of_exchanges = |batch: &Batch| {
+            batch
+                .items()
+                .iter()
+                .any(|item| item.content == Content::Exchange)
+        };
         let is_stuck = failed.items().len() == 1 || failed.trial.failures() >= FAILURES_OF_STUCK;
         if is_stuck && is_of_exchanges(failed) && self.batches().all(is_of_exchanges) {
             self.announce_stream(now);
@@ -247,14 +297,38 @@ impl Pipeline {
         }
         self.stream.end();
         let number = self.next_number();
-        Some(self.encode(number, Lane::Bulk, now.unix_nanos, &Event::StreamEnd { next: number + 1 }, now))
+        Some(self.encode(
+            number,
+            Lane::Bulk,
+            now.unix_nanos,
+            &Event::StreamEnd { next: number + 1 },
+            now,
+        ))
     }
 
-    pub(super) fn encode(&mut self, number: u64, lane: Lane, time_unix_nanos: u64, event: &Event, now: Now) -> Encoded {
+    pub(super) fn encode(
+        &mut self,
+        number: u64,
+        lane: Lane,
+        time_unix_nanos: u64,
+        event: &Event,
+        now: Now,
+    ) -> Encoded {
         let observed_unix_nanos = now.unix_nanos.max(time_unix_nanos);
         let uid = self.new_uid(observed_unix_nanos);
-        let record = Numbered { number, uid, time_unix_nanos, observed_unix_nanos, event };
-        Encoded { number, made: now.uptime, lane, fragment: self.encoder.record(&record) }
+        let record = Numbered {
+            number,
+            uid,
+            time_unix_nanos,
+            observed_unix_nanos,
+            event,
+        };
+        Encoded {
+            number,
+            made: now.uptime,
+            lane,
+            fragment: self.encoder.record(&record),
+        }
     }
 
     /// UUIDv7 (RFC 9562 section 5.7): time-ordered for the store's index, random enough to be unique.

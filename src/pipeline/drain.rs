@@ -41,11 +41,17 @@ impl Unacknowledged {
         ranges: impl Iterator<Item = (u64, u64)>,
         more: u64,
     ) -> Option<Self> {
-        let mut left = Self { count: more, first: u64::MAX, last: 0 };
+        let mut left = Self {
+            count: more,
+            first: u64::MAX,
+            last: 0,
+        };
         for item in batches.flat_map(Batch::items) {
             left.count += 1;
             left.cover((item.number, item.number));
-            item.loss().into_iter().for_each(|loss| left.cover((loss.first, loss.last)));
+            item.loss()
+                .into_iter()
+                .for_each(|loss| left.cover((loss.first, loss.last)));
         }
         ranges.for_each(|range| left.cover(range));
         (left.first <= left.last).then_some(left)
@@ -84,18 +90,25 @@ impl Pipeline {
     pub fn handle_last_chance(&mut self, now: Now) -> usize {
         let is_worth_it = self.handle_shutdown(now);
         self.warn_of_unacknowledged();
-        if is_worth_it { self.waiting.each().map(VecDeque::len).sum() } else { 0 }
+        if is_worth_it {
+            self.waiting.each().map(VecDeque::len).sum()
+        } else {
+            0
+        }
     }
 
     /// Logs in a line for each stream what is not yet acknowledged, since the process may end before it is.
     fn warn_of_unacknowledged(&mut self) {
         if let Some(Unacknowledged { count, first, last }) = self.unacknowledged() {
-            let text = format!("ends with {count} records not yet acknowledged, numbers {first} to {last}");
+            let text = format!(
+                "ends with {count} records not yet acknowledged, numbers {first} to {last}"
+            );
             self.say(Level::Warn, text);
         }
         for (stream, Unacknowledged { count, first, last }) in self.unacknowledged_of_others() {
-            let text =
-                format!("ends with {count} records of stream {stream} not yet acknowledged, numbers {first} to {last}");
+            let text = format!(
+                "ends with {count} records of stream {stream} not yet acknowledged, numbers {first} to {last}"
+            );
             self.say(Level::Warn, text);
         }
     }
@@ -110,28 +123,42 @@ impl Pipeline {
     /// report the rest for [`REPORT_LIMIT`].
     #[must_use]
     pub fn is_drained(&self, now: Now) -> bool {
-        let is_idle =
-            self.held_records() == 0 && self.losses.oldest().is_none() && !self.owes_end() && self.recovery.is_done();
-        self.draining_since.is_some() && (is_idle || self.has_drained_for(DRAIN_LIMIT + REPORT_LIMIT, now))
+        let is_idle = self.held_records() == 0
+            && self.losses.oldest().is_none()
+            && !self.owes_end()
+            && self.recovery.is_done();
+        self.draining_since.is_some()
+            && (is_idle || self.has_drained_for(DRAIN_LIMIT + REPORT_LIMIT, now))
     }
 
     /// What would be lost if the worker ended now.
     #[must_use]
     pub fn unacknowledged(&self) -> Option<Unacknowledged> {
         let own = self.batches().filter(|batch| batch.origin == self.origin());
-        let waiting = Lane::ALL
-            .into_iter()
-            .filter_map(|lane| Some((self.buffer.oldest(lane)?.number, self.buffer.newest(lane)?.number)));
-        let start = self.stream.pending_start().map(|start| (start.number, start.number));
+        let waiting = Lane::ALL.into_iter().filter_map(|lane| {
+            Some((
+                self.buffer.oldest(lane)?.number,
+                self.buffer.newest(lane)?.number,
+            ))
+        });
+        let start = self
+            .stream
+            .pending_start()
+            .map(|start| (start.number, start.number));
         Unacknowledged::of(own, waiting.chain(start), self.unsealed_records())
     }
 
     /// The same of each stream of which something was taken over.
     fn unacknowledged_of_others(&self) -> Vec<(Uuid, Unacknowledged)> {
         let of_stream = |other: &Predecessor| {
-            let batches = self.batches().filter(|batch| batch.origin.stream_id == other.stream());
+            let batches = self
+                .batches()
+                .filter(|batch| batch.origin.stream_id == other.stream());
             let (lost, range) = other.unreported();
-            Some((other.stream(), Unacknowledged::of(batches, range.into_iter(), lost)?))
+            Some((
+                other.stream(),
+                Unacknowledged::of(batches, range.into_iter(), lost)?,
+            ))
         };
         self.recovery.streams.iter().filter_map(of_stream).collect()
     }
@@ -153,13 +180,21 @@ impl Pipeline {
 
     fn log_abandoned(&mut self) {
         if let Some(Unacknowledged { count, first, last }) = self.unacknowledged() {
-            let text = format!("gives up {count} records that were never acknowledged, numbers {first} to {last}");
+            let text = format!(
+                "gives up {count} records that were never acknowledged, numbers {first} to {last}"
+            );
             self.say(Level::Error, text);
         }
-        let foreign = self.batches().filter(|batch| batch.origin != self.origin()).map(|batch| batch.items().len());
+        let foreign = self
+            .batches()
+            .filter(|batch| batch.origin != self.origin())
+            .map(|batch| batch.items().len());
         let count = foreign.sum::<usize>() as u64 + self.recovery.records();
         if count > 0 {
-            self.say(Level::Error, format!("gives up {count} records of streams that it has taken over"));
+            self.say(
+                Level::Error,
+                format!("gives up {count} records of streams that it has taken over"),
+            );
         }
     }
 
@@ -178,7 +213,10 @@ impl Pipeline {
         }
         let missing = std::mem::take(&mut self.recovery.missing);
         self.stats.add(Counter::DroppedAbandoned, missing);
-        self.recovery.streams.iter_mut().for_each(|predecessor| predecessor.abandon(now.uptime));
+        self.recovery
+            .streams
+            .iter_mut()
+            .for_each(|predecessor| predecessor.abandon(now.uptime));
         self.stream.reopen();
         self.windows.each_mut().for_each(Window::end_backoff);
     }
@@ -188,13 +226,20 @@ impl Pipeline {
         let mut losses = Vec::new();
         for batch in self.take_batches() {
             losses.extend(batch.items().iter().filter_map(Item::loss));
-            self.stats.add(Counter::DroppedAbandoned, batch.items().len() as u64);
+            self.stats
+                .add(Counter::DroppedAbandoned, batch.items().len() as u64);
             self.release(&batch);
         }
         losses.extend(self.losses.take(usize::MAX));
-        losses.extend(self.recovery.streams.iter_mut().flat_map(Predecessor::take_losses));
+        losses.extend(
+            self.recovery
+                .streams
+                .iter_mut()
+                .flat_map(Predecessor::take_losses),
+        );
         for loss in losses {
-            self.notices.count(Kind::Unreported, 1, &unreported(&loss), now.uptime);
+            self.notices
+                .count(Kind::Unreported, 1, &unreported(&loss), now.uptime);
         }
     }
 
@@ -203,6 +248,7 @@ impl Pipeline {
     }
 
     fn has_drained_for(&self, limit: Duration, now: Now) -> bool {
-        self.draining_since.is_some_and(|since| now.uptime.saturating_sub(since) >= limit)
+        self.draining_since
+            .is_some_and(|since| now.uptime.saturating_sub(since) >= limit)
     }
 }

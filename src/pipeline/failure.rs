@@ -56,7 +56,9 @@ impl Failure {
             Trouble::Status(300..=399 | 404 | 405) => "; check audit_cluster.path",
             Trouble::Status(415) => "; check audit_cluster.format",
             Trouble::Status(413) => "; lower batch.max_bytes",
-            _ if self.blame == Blame::Content => "; check audit_cluster.format and audit_cluster.path",
+            _ if self.blame == Blame::Content => {
+                "; check audit_cluster.format and audit_cluster.path"
+            }
             _ => "",
         }
     }
@@ -70,11 +72,18 @@ impl Pipeline {
         let closes = self.closes_lane(&batch, failure.blame);
         self.log_failure(failure, closes, now);
 
-        let retry_at =
-            if closes { self.close_lane(batch.lane, failure, now) } else { self.retry_alone(&batch, failure, now) };
+        let retry_at = if closes {
+            self.close_lane(batch.lane, failure, now)
+        } else {
+            self.retry_alone(&batch, failure, now)
+        };
         let is_single = batch.items().len() == 1;
         if is_single && self.is_guilty(&batch, failure.blame, now) {
-            self.reject(&batch, &failure.trouble.text(&self.settings.target.cluster), now);
+            self.reject(
+                &batch,
+                &failure.trouble.text(&self.settings.target.cluster),
+                now,
+            );
         } else if !is_single && self.is_to_be_cut(&batch, failure.blame, closes) {
             self.cut(&batch);
         } else {
@@ -88,7 +97,8 @@ impl Pipeline {
 
     /// Whether the failure says something of the lane, and not of the batch alone.
     fn closes_lane(&self, batch: &Batch, blame: Blame) -> bool {
-        let is_tolerated = blame == Blame::Content && self.evidence.in_a_row() <= TOLERATED_REFUSALS;
+        let is_tolerated =
+            blame == Blame::Content && self.evidence.in_a_row() <= TOLERATED_REFUSALS;
         blame == Blame::Load || batch.trial.strikes() == 0 && !is_tolerated
     }
 
@@ -97,7 +107,8 @@ impl Pipeline {
         let strikes = batch.trial.strikes();
         match blame {
             Blame::Content => {
-                strikes >= CONTENT_STRIKES_TO_REJECT || self.evidence.is_last_to_fail(&batch.trial, now.uptime)
+                strikes >= CONTENT_STRIKES_TO_REJECT
+                    || self.evidence.is_last_to_fail(&batch.trial, now.uptime)
             }
             Blame::Unknown => strikes >= STRIKES_TO_REJECT,
             Blame::Setup | Blame::Load => false,
@@ -115,7 +126,8 @@ impl Pipeline {
     /// Whether a batch is cut while everything is refused, to find a record that is not. One batch after the other is.
     fn may_search(&self, batch: &Batch) -> bool {
         let waiting = self.waiting.of(batch.lane);
-        waiting.len() < MAX_PIECES && (batch.is_piece || !waiting.iter().any(|batch| batch.is_piece))
+        waiting.len() < MAX_PIECES
+            && (batch.is_piece || !waiting.iter().any(|batch| batch.is_piece))
     }
 
     /// Closes the lane to one probe at a time. Yields when the next one may leave.
@@ -134,7 +146,9 @@ impl Pipeline {
     /// Puts the halves in the place of a batch. The first ones leave first, so that a single record is soon found.
     fn cut(&mut self, batch: &Batch) {
         let random = &mut self.random;
-        let Some(halves) = batch.split(|| new_batch_id(random), &self.encoder) else { return };
+        let Some(halves) = batch.split(|| new_batch_id(random), &self.encoder) else {
+            return;
+        };
         self.stats.add(Counter::BatchesSplit, 1);
         for mut half in halves.into_iter().rev() {
             half.trial = batch.trial.of_half();
@@ -147,7 +161,12 @@ impl Pipeline {
 
     /// Keeps a batch for another attempt, or drops it when its attempts are used up.
     fn keep(&mut self, mut batch: Batch, blame: Blame, retry_at: Duration, now: Now) {
-        if self.settings.retry.max_attempts.is_some_and(|max| batch.attempts >= max) {
+        if self
+            .settings
+            .retry
+            .max_attempts
+            .is_some_and(|max| batch.attempts >= max)
+        {
             self.drop_batch(&batch, LossReason::MaxAttempts, now);
         } else {
             batch.not_before = retry_at;
@@ -164,7 +183,12 @@ impl Pipeline {
     fn log_failure(&mut self, failure: &Failure, closes: bool, now: Now) {
         let detail = failure.trouble.text(&self.settings.target.cluster);
         if closes || failure.blame == Blame::Setup {
-            self.notices.count(failure.trouble.kind(), 1, &(detail + failure.remedy()), now.uptime);
+            self.notices.count(
+                failure.trouble.kind(),
+                1,
+                &(detail + failure.remedy()),
+                now.uptime,
+            );
         } else if failure.blame == Blame::Unknown {
             self.notices.count(Kind::Isolating, 1, &detail, now.uptime);
         }

@@ -12,12 +12,18 @@ impl Pipeline {
 
     pub(super) fn batches(&self) -> impl Iterator<Item = &Batch> {
         let waiting = self.waiting.each().flatten();
-        waiting.chain(self.staged.as_ref()).chain(self.flights().map(|flight| &flight.batch))
+        waiting
+            .chain(self.staged.as_ref())
+            .chain(self.flights().map(|flight| &flight.batch))
     }
 
     /// Takes all batches, wherever they are.
     pub(super) fn take_batches(&mut self) -> Vec<Batch> {
-        let flights = self.windows.each_mut().flat_map(Window::land_all).map(|flight| flight.batch);
+        let flights = self
+            .windows
+            .each_mut()
+            .flat_map(Window::land_all)
+            .map(|flight| flight.batch);
         let waiting = self.waiting.each_mut().flat_map(std::mem::take);
         flights.chain(waiting).chain(self.staged.take()).collect()
     }
@@ -29,7 +35,10 @@ impl Pipeline {
     }
 
     pub(super) fn unsealed_records(&self) -> u64 {
-        let waiting: usize = Lane::ALL.into_iter().map(|lane| self.buffer.waiting_records(lane)).sum();
+        let waiting: usize = Lane::ALL
+            .into_iter()
+            .map(|lane| self.buffer.waiting_records(lane))
+            .sum();
         let start = usize::from(self.stream.pending_start().is_some());
         (waiting + start) as u64
     }

@@ -20,16 +20,30 @@ impl LossLedger {
     pub fn add(&mut self, loss: Loss, uptime: Duration) {
         self.oldest.get_or_insert(uptime);
         let is_full = self.ranges.len() >= MAX_RANGES;
-        let same_reason = self.ranges.iter_mut().rev().find(|range| range.reason == loss.reason);
+        let same_reason = self
+            .ranges
+            .iter_mut()
+            .rev()
+            .find(|range| range.reason == loss.reason);
         match same_reason {
-            Some(range) if is_full || range.last.checked_add(1) == Some(loss.first) => widen(range, &loss),
+            Some(range) if is_full || range.last.checked_add(1) == Some(loss.first) => {
+                widen(range, &loss)
+            }
             _ => self.ranges.push(loss),
         }
     }
 
     /// Adds one lost number.
     pub fn add_one(&mut self, reason: LossReason, number: u64, uptime: Duration) {
-        self.add(Loss { reason, count: 1, first: number, last: number }, uptime);
+        self.add(
+            Loss {
+                reason,
+                count: 1,
+                first: number,
+                last: number,
+            },
+            uptime,
+        );
     }
 
     /// When the oldest of them was noticed; `None` when there is nothing to report.
@@ -83,7 +97,11 @@ mod tests {
             ledger.add_one(LossReason::BufferFull, number, Duration::from_secs(number));
         }
         assert_eq!(ledger.oldest(), Some(Duration::from_secs(5)));
-        let ranges: Vec<_> = ledger.take(9).iter().map(|loss| (loss.count, loss.first, loss.last)).collect();
+        let ranges: Vec<_> = ledger
+            .take(9)
+            .iter()
+            .map(|loss| (loss.count, loss.first, loss.last))
+            .collect();
         assert_eq!(ranges, [(3, 5, 7), (1, 9, 9)]);
         assert_eq!((ledger.oldest(), ledger.take(9)), (None, Vec::new()));
     }

@@ -162,7 +162,12 @@ impl Pipeline {
     /// Takes a finished record, and the place that was kept for it. True: something may leave now, so wake the root
     /// context, which polls callouts. True at most once until the next [`Self::poll_callout`].
     #[must_use]
-    pub fn handle_exchange(&mut self, exchange: Box<ExchangeRecord>, place: Option<Place>, now: Now) -> bool {
+    pub fn handle_exchange(
+        &mut self,
+        exchange: Box<ExchangeRecord>,
+        place: Option<Place>,
+        now: Now,
+    ) -> bool {
         let (lane, start) = (lane_of(&exchange), exchange.start_unix_nanos);
         let event = Event::Exchange(exchange);
         match place {
@@ -199,7 +204,8 @@ impl Pipeline {
         self.refuse_overdue(now);
         let unproven = self.stats.take_unproven_batches();
         if unproven > 0 {
-            self.notices.count(Kind::UnprovenBatch, unproven, "", now.uptime);
+            self.notices
+                .count(Kind::UnprovenBatch, unproven, "", now.uptime);
         }
         self.notices.release(now.uptime);
     }
@@ -210,15 +216,23 @@ impl Pipeline {
         self.watch_after_pause(now);
         self.wake_requested = false;
         if self.staged.is_none() {
-            self.staged = Lane::ALL.into_iter().find_map(|lane| self.next_batch(lane, now));
+            self.staged = Lane::ALL
+                .into_iter()
+                .find_map(|lane| self.next_batch(lane, now));
         }
         let batch = self.staged.as_ref()?;
-        Some(Callout { target: &self.settings.target, batch_id: batch.id, body: batch.bytes() })
+        Some(Callout {
+            target: &self.settings.target,
+            batch_id: batch.id,
+            body: batch.bytes(),
+        })
     }
 
     /// What became of the callout that was polled last: Envoy's token, or why Envoy refused it.
     pub fn handle_dispatched(&mut self, dispatched: Result<u32, Refusal>, now: Now) {
-        let Some(mut batch) = self.staged.take() else { return };
+        let Some(mut batch) = self.staged.take() else {
+            return;
+        };
         batch.attempts += 1;
         if batch.attempts == 1 {
             self.note_sent(&batch, now);
@@ -226,14 +240,26 @@ impl Pipeline {
         match dispatched {
             Ok(token) => {
                 self.stats.add(Counter::BatchesDispatched, 1);
-                self.stats.add(Counter::BatchesRetried, u64::from(batch.attempts > 1));
+                self.stats
+                    .add(Counter::BatchesRetried, u64::from(batch.attempts > 1));
                 let departure = self.evidence.depart(&mut batch.trial);
-                self.windows.of_mut(batch.lane).depart(token, batch, departure, now.uptime);
+                self.windows
+                    .of_mut(batch.lane)
+                    .depart(token, batch, departure, now.uptime);
             }
             Err(refusal) => {
                 let probed = self.windows.of(batch.lane).is_down();
                 let trouble = Trouble::of_refusal(refusal, self.flights().next().is_some());
-                self.fail(batch, &Failure { blame: Blame::Load, after: None, probed, trouble }, now);
+                self.fail(
+                    batch,
+                    &Failure {
+                        blame: Blame::Load,
+                        after: None,
+                        probed,
+                        trouble,
+                    },
+                    now,
+                );
             }
         }
     }
@@ -241,8 +267,15 @@ impl Pipeline {
     /// Takes the end of a callout. A token that is unknown or was given up changes nothing.
     pub fn handle_answer(&mut self, token: u32, answer: &Answer<'_>, now: Now) {
         self.watch_after_pause(now);
-        let Some(flight) = self.windows.each_mut().find_map(|window| window.land(token)) else { return };
-        self.stats.observe_callout(now.uptime.saturating_sub(flight.departed));
+        let Some(flight) = self
+            .windows
+            .each_mut()
+            .find_map(|window| window.land(token))
+        else {
+            return;
+        };
+        self.stats
+            .observe_callout(now.uptime.saturating_sub(flight.departed));
         self.conclude(flight, answer, Trouble::of_answer(answer), now);
     }
 
@@ -260,21 +293,36 @@ impl Pipeline {
     /// Every end of an attempt that has left comes here. `trouble` is why, where it has failed.
     fn conclude(&mut self, flight: Flight, answer: &Answer<'_>, trouble: Trouble, now: Now) {
         match answer::classify(answer, self.encoder.format(), now.unix_nanos) {
-            Verdict::Acknowledged { rejected } => self.acknowledge(&flight.batch, flight.departure, rejected, now),
+            Verdict::Acknowledged { rejected } => {
+                self.acknowledge(&flight.batch, flight.departure, rejected, now)
+            }
             Verdict::Failed { blame, after } => {
                 let (probed, blame) = (flight.is_probe(), trouble.blame().unwrap_or(blame));
-                self.fail(flight.batch, &Failure { blame, after, probed, trouble }, now);
+                self.fail(
+                    flight.batch,
+                    &Failure {
+                        blame,
+                        after,
+                        probed,
+                        trouble,
+                    },
+                    now,
+                );
             }
         }
     }
 
     /// Whose records this pipeline makes.
     fn origin(&self) -> Origin {
-        Origin { stream_id: self.stream.id(), recovered: false }
+        Origin {
+            stream_id: self.stream.id(),
+            recovered: false,
+        }
     }
 
     fn wakes(&mut self, now: Now) -> bool {
-        let may_leave = |lane: &Lane| self.is_full(*lane) && self.windows.of(*lane).is_open(now.uptime);
+        let may_leave =
+            |lane: &Lane| self.is_full(*lane) && self.windows.of(*lane).is_open(now.uptime);
         let wakes = !self.wake_requested && Lane::ALL.iter().any(may_leave);
         self.wake_requested |= wakes;
         wakes
@@ -282,11 +330,16 @@ impl Pipeline {
 
     fn take_overdue(&mut self, now: Now) -> Option<Flight> {
         let timeout = self.settings.target.timeout;
-        self.windows.each_mut().find_map(|window| window.land_overdue(timeout, now.uptime))
+        self.windows
+            .each_mut()
+            .find_map(|window| window.land_overdue(timeout, now.uptime))
     }
 
     fn uptime_limit(&self, now: Now) -> Option<Duration> {
-        self.settings.retry.max_age.and_then(|age| now.uptime.checked_sub(age))
+        self.settings
+            .retry
+            .max_age
+            .and_then(|age| now.uptime.checked_sub(age))
     }
 
     fn backoff(&mut self, failures: u32, retry_after: Option<Duration>) -> Duration {

@@ -76,27 +76,52 @@ const UNPROVEN_BATCH: &str = "they are recorded, and each record makes another b
 impl Kind {
     fn notice(self, count: u64, detail: &str) -> Notice {
         let (level, text) = match self {
-            Self::Failing | Self::UnknownCluster | Self::NoHost | Self::Overflow | Self::NoConnection => {
-                (Level::Warn, format!("audit cluster does not acknowledge, attempts failed: {count}, last: {detail}"))
-            }
-            Self::Dropped => (Level::Error, format!("records dropped: {count}, last reason: {detail}")),
-            Self::Rejected => (Level::Error, format!("records rejected by the audit cluster: {count}, last: {detail}")),
-            Self::Unreported => {
-                (Level::Error, format!("loss records refused by the audit cluster: {count}, last: {detail}"))
-            }
+            Self::Failing
+            | Self::UnknownCluster
+            | Self::NoHost
+            | Self::Overflow
+            | Self::NoConnection => (
+                Level::Warn,
+                format!(
+                    "audit cluster does not acknowledge, attempts failed: {count}, last: {detail}"
+                ),
+            ),
+            Self::Dropped => (
+                Level::Error,
+                format!("records dropped: {count}, last reason: {detail}"),
+            ),
+            Self::Rejected => (
+                Level::Error,
+                format!("records rejected by the audit cluster: {count}, last: {detail}"),
+            ),
+            Self::Unreported => (
+                Level::Error,
+                format!("loss records refused by the audit cluster: {count}, last: {detail}"),
+            ),
             Self::Refused => (
                 Level::Error,
-                format!("journal entries refused: {count}; another plugin has written them, or the key was replaced"),
+                format!(
+                    "journal entries refused: {count}; another plugin has written them, or the key was replaced"
+                ),
             ),
             Self::Isolating => (
                 Level::Warn,
-                format!("batches fail while others are acknowledged, attempts failed: {count}, last: {detail}"),
+                format!(
+                    "batches fail while others are acknowledged, attempts failed: {count}, last: {detail}"
+                ),
             ),
-            Self::Recovered if count == 1 => (Level::Info, "audit cluster answers again".to_owned()),
-            Self::Recovered => (Level::Info, format!("audit cluster answers again, interruptions: {count}")),
+            Self::Recovered if count == 1 => {
+                (Level::Info, "audit cluster answers again".to_owned())
+            }
+            Self::Recovered => (
+                Level::Info,
+                format!("audit cluster answers again, interruptions: {count}"),
+            ),
             Self::UnprovenBatch => (
                 Level::Warn,
-                format!("requests without a proof that look like batches of this filter: {count}; {UNPROVEN_BATCH}"),
+                format!(
+                    "requests without a proof that look like batches of this filter: {count}; {UNPROVEN_BATCH}"
+                ),
             ),
         };
         Notice { level, text }
@@ -138,7 +163,8 @@ impl Notices {
         for (kind, limiter) in KINDS.into_iter().zip(&mut self.limiters) {
             if limiter.count > 0 && uptime >= limiter.next {
                 limiter.next = uptime + INTERVAL;
-                self.ready.push(kind.notice(std::mem::take(&mut limiter.count), &limiter.detail));
+                self.ready
+                    .push(kind.notice(std::mem::take(&mut limiter.count), &limiter.detail));
             }
         }
     }
@@ -155,7 +181,11 @@ mod tests {
     use super::*;
 
     fn texts(notices: &mut Notices) -> Vec<String> {
-        notices.take().into_iter().map(|notice| notice.text).collect()
+        notices
+            .take()
+            .into_iter()
+            .map(|notice| notice.text)
+            .collect()
     }
 
     #[test]
@@ -164,11 +194,21 @@ mod tests {
         for second in 0..9 {
             notices.count(Kind::Dropped, 2, "buffer_full", Duration::from_secs(second));
         }
-        assert_eq!(texts(&mut notices), ["records dropped: 2, last reason: buffer_full"]);
+        assert_eq!(
+            texts(&mut notices),
+            ["records dropped: 2, last reason: buffer_full"]
+        );
         notices.count(Kind::Failing, 1, "status 503", Duration::from_secs(9));
-        assert_eq!(texts(&mut notices).len(), 1, "kinds do not hold each other up");
+        assert_eq!(
+            texts(&mut notices).len(),
+            1,
+            "kinds do not hold each other up"
+        );
         notices.release(INTERVAL);
-        assert_eq!(texts(&mut notices), ["records dropped: 16, last reason: buffer_full"]);
+        assert_eq!(
+            texts(&mut notices),
+            ["records dropped: 16, last reason: buffer_full"]
+        );
         notices.release(INTERVAL * 3);
         assert!(texts(&mut notices).is_empty(), "nothing new, no line");
     }

@@ -22,17 +22,25 @@ pub(super) fn rejected(body: &[u8]) -> u64 {
         Ok(answer) => in_json(&answer),
         Err(_) => in_protobuf(body),
     };
-    count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
+    count
+        .and_then(|count| u64::try_from(count).ok())
+        .unwrap_or_default()
 }
 
 /// ProtoJSON accepts the name of a field in lowerCamelCase and as the .proto file has it, and a null for an absent one.
 fn in_json(answer: &Value) -> Option<i64> {
     let partial_success = member(answer, ["partialSuccess", "partial_success"])?;
-    int64(member(partial_success, ["rejectedLogRecords", "rejected_log_records"])?)
+    int64(member(
+        partial_success,
+        ["rejectedLogRecords", "rejected_log_records"],
+    )?)
 }
 
 fn member<'a>(object: &'a Value, names: [&str; 2]) -> Option<&'a Value> {
-    names.into_iter().filter_map(|name| object.get(name)).find(|value| !value.is_null())
+    names
+        .into_iter()
+        .filter_map(|name| object.get(name))
+        .find(|value| !value.is_null())
 }
 
 /// ProtoJSON writes an int64 as a string, and accepts a number, too; both may have a fraction of zero, or an exponent.
@@ -47,7 +55,10 @@ fn int64(value: &Value) -> Option<i64> {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "checked to be a whole number in range")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "checked to be a whole number in range"
+)]
 fn whole(number: f64) -> Option<i64> {
     /// 2^63, one more than the largest int64.
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
@@ -70,7 +81,12 @@ mod tests {
     #[track_caller]
     fn check(body: impl AsRef<[u8]>, expected: u64) {
         let body = body.as_ref();
-        assert_eq!(rejected(body), expected, "{body:?} {}", String::from_utf8_lossy(body));
+        assert_eq!(
+            rejected(body),
+            expected,
+            "{body:?} {}",
+            String::from_utf8_lossy(body)
+        );
     }
 
     /// An answer with this text in the place of the count.
@@ -130,12 +146,18 @@ mod tests {
         for partial in ["partialSuccess", "partial_success"] {
             for count in ["rejectedLogRecords", "rejected_log_records"] {
                 check(format!(r#"{{"{partial}":{{"{count}":"3"}}}}"#), 3);
-                check(format!(r#"{{"x":1,"{partial}":{{"{count}":null,"x":[]}}}}"#), 0);
+                check(
+                    format!(r#"{{"x":1,"{partial}":{{"{count}":null,"x":[]}}}}"#),
+                    0,
+                );
             }
             check(format!(r#"{{"{partial}":null}}"#), 0);
             check(format!(r#"{{"{partial}":[3]}}"#), 0);
         }
-        check(r#"{"partialSuccess":null,"partial_success":{"rejectedLogRecords":null,"rejected_log_records":3}}"#, 3);
+        check(
+            r#"{"partialSuccess":null,"partial_success":{"rejectedLogRecords":null,"rejected_log_records":3}}"#,
+            3,
+        );
     }
 
     #[test]
@@ -156,7 +178,13 @@ mod tests {
             (&[0x0a, 7, 0x08, 3, 0x12, 3, b'w', b'h', b'y'], 3),
             (&[0x0a, 7, 0x12, 3, b'w', b'h', b'y', 0x08, 3], 3),
             // Fields that this version does not have, of every wire type.
-            (&[0x10, 9, 0x1a, 1, 0, 0x0a, 2, 0x08, 3, 0x25, 1, 2, 3, 4, 0x29, 1, 2, 3, 4, 5, 6, 7, 8], 3),
+            (
+                &[
+                    0x10, 9, 0x1a, 1, 0, 0x0a, 2, 0x08, 3, 0x25, 1, 2, 3, 4, 0x29, 1, 2, 3, 4, 5,
+                    6, 7, 8,
+                ],
+                3,
+            ),
             (&[0x0a, 8, 0x1b, 0x08, 9, 0x1c, 0x08, 3, 0x30, 1], 3),
             // Keys and lengths that take more bytes than they need.
             (&[0x8a, 0, 0x84, 0, 0x88, 0, 0x83, 0], 3),
@@ -172,7 +200,9 @@ mod tests {
 
     #[test]
     fn a_protobuf_answer_that_lies_is_none() {
-        let minus_one = [0x0a, 11, 0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
+        let minus_one = [
+            0x0a, 11, 0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1,
+        ];
         for body in [
             &minus_one[..],
             // Cut off, or longer than its length says.
@@ -182,7 +212,9 @@ mod tests {
             &[0x0a, 3, 0x08, 1],
             &[0x0a, 1, 0x08, 1],
             &[0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x08, 1],
-            &[0x0a, 11, 0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+            &[
+                0x0a, 11, 0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+            ],
             // Of another type than the field is.
             &[0x08, 1],
             &[0x0a, 3, 0x0a, 1, 8],

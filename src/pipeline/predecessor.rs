@@ -32,13 +32,29 @@ impl Predecessor {
     pub(super) fn crashed(estate: Estate) -> Self {
         let (note, next) = (estate.note, estate.note.lease_end);
         let (sealed, losses) = (Vec::new(), LossLedger::default());
-        Self { estate, is_recovered: true, note, sealed, is_complete: false, next, losses }
+        Self {
+            estate,
+            is_recovered: true,
+            note,
+            sealed,
+            is_complete: false,
+            next,
+            losses,
+        }
     }
 
     /// One that has handed over all it had, and whose next record gets the number `next`.
     pub(super) fn ended(estate: Estate, next: u64) -> Self {
         let (note, losses) = (estate.note, LossLedger::default());
-        Self { estate, is_recovered: false, note, sealed: Vec::new(), is_complete: true, next, losses }
+        Self {
+            estate,
+            is_recovered: false,
+            note,
+            sealed: Vec::new(),
+            is_complete: true,
+            next,
+            losses,
+        }
     }
 
     pub(super) fn stream(&self) -> Uuid {
@@ -64,7 +80,13 @@ impl Predecessor {
         if !std::mem::replace(&mut self.is_complete, true)
             && let Some(loss) = self.untold(u64::MAX)
         {
-            self.losses.add(Loss { reason: LossReason::Abandoned, ..loss }, uptime);
+            self.losses.add(
+                Loss {
+                    reason: LossReason::Abandoned,
+                    ..loss
+                },
+                uptime,
+            );
         }
     }
 
@@ -74,7 +96,10 @@ impl Predecessor {
     }
 
     pub(super) fn origin(&self) -> Origin {
-        Origin { stream_id: self.estate.stream, recovered: self.is_recovered }
+        Origin {
+            stream_id: self.estate.stream,
+            recovered: self.is_recovered,
+        }
     }
 
     /// A batch was found that was sealed after the last note, as far as numbers are concerned: what was in batches then may
@@ -84,7 +109,8 @@ impl Predecessor {
         let is_note_damaged = self.estate.damage.note;
         let note = &mut self.estate.note;
         if is_note_damaged && progress.next > note.next {
-            (note.next, note.lease_end, note.returns) = (progress.next, progress.next + most_held, progress.returns);
+            (note.next, note.lease_end, note.returns) =
+                (progress.next, progress.next + most_held, progress.returns);
             self.next = note.lease_end;
         }
         if progress.returns == note.returns {
@@ -98,25 +124,55 @@ impl Predecessor {
     /// `most`: more records are not missing.
     pub(super) fn untold(&mut self, most: u64) -> Option<Loss> {
         let sealed = std::mem::take(&mut self.sealed);
-        let Note { oldest, unsettled, next: given_out, lease_end, .. } = self.estate.note;
-        let Damage { note: is_note_damaged, batches: has_gaps } = self.estate.damage;
-        let given_out = if is_note_damaged { lease_end } else { given_out };
-        let (mut number, mut count, mut first) = (if has_gaps { unsettled } else { oldest }, 0, None);
+        let Note {
+            oldest,
+            unsettled,
+            next: given_out,
+            lease_end,
+            ..
+        } = self.estate.note;
+        let Damage {
+            note: is_note_damaged,
+            batches: has_gaps,
+        } = self.estate.damage;
+        let given_out = if is_note_damaged {
+            lease_end
+        } else {
+            given_out
+        };
+        let (mut number, mut count, mut first) =
+            (if has_gaps { unsettled } else { oldest }, 0, None);
         while number < lease_end {
             // A batch and its halves may both be there, so that ranges overlap.
-            if let Some((_, end)) = sealed.iter().find(|(start, end)| (*start..=*end).contains(&number)) {
+            if let Some((_, end)) = sealed
+                .iter()
+                .find(|(start, end)| (*start..=*end).contains(&number))
+            {
                 number = end + 1;
                 continue;
             }
-            let next = sealed.iter().map(|(start, _)| *start).filter(|start| *start > number).fold(lease_end, u64::min);
+            let next = sealed
+                .iter()
+                .map(|(start, _)| *start)
+                .filter(|start| *start > number)
+                .fold(lease_end, u64::min);
             first.get_or_insert(number);
             // Which numbers were given out is known to the last note. The range covers those that may have been since.
             count += next.min(given_out).saturating_sub(number);
             number = next;
         }
         // What was acknowledged since the note is not missing.
-        let count = if has_gaps && !is_note_damaged { count.min(most) } else { count };
-        Some(Loss { reason: LossReason::VmCrash, count, first: first?, last: lease_end - 1 })
+        let count = if has_gaps && !is_note_damaged {
+            count.min(most)
+        } else {
+            count
+        };
+        Some(Loss {
+            reason: LossReason::VmCrash,
+            count,
+            first: first?,
+            last: lease_end - 1,
+        })
     }
 
     /// Takes another seat: the list of the old one was damaged.
@@ -128,10 +184,26 @@ impl Predecessor {
     /// Hands on what the next but one configuration needs. `gauges`: what no other share has yet.
     pub(super) fn rewrite(&mut self, journal: &Journal, gauges: Gauges) {
         let untold = (!self.is_complete).then_some(self.estate.note.oldest);
-        let oldest = untold.into_iter().chain(self.losses.first_number()).fold(self.next, u64::min);
-        let next = if self.is_complete { self.next } else { self.estate.note.next };
-        let Note { unsettled, returns, .. } = self.estate.note;
-        let note = Note { oldest, unsettled, next, lease_end: self.next, returns, gauges };
+        let oldest = untold
+            .into_iter()
+            .chain(self.losses.first_number())
+            .fold(self.next, u64::min);
+        let next = if self.is_complete {
+            self.next
+        } else {
+            self.estate.note.next
+        };
+        let Note {
+            unsettled, returns, ..
+        } = self.estate.note;
+        let note = Note {
+            oldest,
+            unsettled,
+            next,
+            lease_end: self.next,
+            returns,
+            gauges,
+        };
         if note != self.note {
             self.note = note;
             journal.rewrite(&self.estate, note);

@@ -36,7 +36,9 @@ pub(super) enum Room {
 impl Recovery {
     /// Whether everything of crashed VMs has been taken over.
     pub(super) fn is_done(&self) -> bool {
-        self.streams.iter().all(|crashed| crashed.is_complete && crashed.losses.oldest().is_none())
+        self.streams
+            .iter()
+            .all(|crashed| crashed.is_complete && crashed.losses.oldest().is_none())
     }
 
     /// Records of crashed VMs that are counted as held, and not taken over yet.
@@ -45,7 +47,9 @@ impl Recovery {
     }
 
     fn find(&mut self, stream: Uuid) -> Option<&mut Predecessor> {
-        self.streams.iter_mut().find(|crashed| crashed.estate.stream == stream)
+        self.streams
+            .iter_mut()
+            .find(|crashed| crashed.estate.stream == stream)
     }
 }
 
@@ -88,22 +92,40 @@ impl Pipeline {
         let oldest = self.oldest_unsealed(next);
         let given_out = self.stream.next();
         // A stream that takes over from another one may have no record of its own, and one that ends makes few.
-        let lease = if given_out > 0 && !self.is_draining() { LEASE } else { 0 };
+        let lease = if given_out > 0 && !self.is_draining() {
+            LEASE
+        } else {
+            0
+        };
         let (unsettled, returns) = (self.oldest_unsettled(oldest), self.journal.returns());
-        self.journal.write(Note { oldest, unsettled, next: given_out, lease_end: given_out + lease, returns, gauges });
+        self.journal.write(Note {
+            oldest,
+            unsettled,
+            next: given_out,
+            lease_end: given_out + lease,
+            returns,
+            gauges,
+        });
     }
 
     /// The same with those that are in batches.
     fn oldest_unsettled(&self, unsealed: u64) -> u64 {
         let own = self.batches().filter(|batch| batch.origin == self.origin());
-        own.filter_map(|batch| batch.items().iter().map(|item| item.number).min()).fold(unsealed, u64::min)
+        own.filter_map(|batch| batch.items().iter().map(|item| item.number).min())
+            .fold(unsealed, u64::min)
     }
 
     /// The lowest number that is in no batch, and not reported as lost either; `next` where there is none.
     pub(super) fn oldest_unsealed(&self, next: u64) -> u64 {
-        let waiting = Lane::ALL.into_iter().filter_map(|lane| self.buffer.oldest(lane)).map(|record| record.number);
+        let waiting = Lane::ALL
+            .into_iter()
+            .filter_map(|lane| self.buffer.oldest(lane))
+            .map(|record| record.number);
         let start = self.stream.pending_start().map(|start| start.number);
-        waiting.chain(start).chain(self.losses.first_number()).fold(next, u64::min)
+        waiting
+            .chain(start)
+            .chain(self.losses.first_number())
+            .fold(next, u64::min)
     }
 
     /// Takes over batch by batch, as long as there is room.
@@ -114,9 +136,14 @@ impl Pipeline {
         }
         // One that was an heir itself holds batches of those before it.
         if streams.iter().all(|crashed| crashed.is_complete) {
-            self.stats.add(Counter::DroppedVmCrash, std::mem::take(&mut self.recovery.missing));
+            self.stats.add(
+                Counter::DroppedVmCrash,
+                std::mem::take(&mut self.recovery.missing),
+            );
             streams.retain(|crashed| {
-                let is_held = self.batches().any(|batch| batch.origin.stream_id == crashed.estate.stream);
+                let is_held = self
+                    .batches()
+                    .any(|batch| batch.origin.stream_id == crashed.estate.stream);
                 let is_left = is_held || crashed.losses.oldest().is_some();
                 if !is_left {
                     self.journal.settle(&crashed.estate);
@@ -140,7 +167,11 @@ impl Pipeline {
         if let Some(loss) = crashed.untold(self.recovery.missing) {
             crashed.losses.add(loss, now.uptime);
             let (stream, Loss { first, last, .. }) = (crashed.estate.stream, loss);
-            let what = if crashed.estate.damage.batches { "no batch, or in a damaged one," } else { "no batch" };
+            let what = if crashed.estate.damage.batches {
+                "no batch, or in a damaged one,"
+            } else {
+                "no batch"
+            };
             let text = format!(
                 "takes over from stream {stream}, whose VM has crashed: what was in {what} is lost, some of the numbers \
                  {first} to {last}"
@@ -173,13 +204,20 @@ impl Pipeline {
     fn make_room_for(&mut self, saved: &Saved, room: Room) -> bool {
         let is_only = !self.batches().any(|batch| batch.origin != self.origin());
         let is_let_in = is_only || room == Room::Any;
-        let exchanges = || saved.records.iter().filter(|record| record.content == Content::Exchange);
+        let exchanges = || {
+            saved
+                .records
+                .iter()
+                .filter(|record| record.content == Content::Exchange)
+        };
         for (taken, record) in exchanges().enumerate() {
             let (lane, bytes) = (record.lane, record.fragment.len());
             if is_let_in {
                 self.buffer.occupy(lane, bytes);
             } else if !self.buffer.take_place(lane, bytes) {
-                exchanges().take(taken).for_each(|record| self.buffer.release(record.lane, record.fragment.len()));
+                exchanges()
+                    .take(taken)
+                    .for_each(|record| self.buffer.release(record.lane, record.fragment.len()));
                 return false;
             }
         }
@@ -187,17 +225,48 @@ impl Pipeline {
     }
 
     fn reseal(&self, saved: Saved, now: Now) -> Batch {
-        let Saved { id, stream, progress, lane, records } = saved;
-        let record = |SavedRecord { number, lane, content, fragment }: SavedRecord| {
-            (Encoded { number, made: now.uptime, lane, fragment }, content)
+        let Saved {
+            id,
+            stream,
+            progress,
+            lane,
+            records,
+        } = saved;
+        let record = |SavedRecord {
+                          number,
+                          lane,
+                          content,
+                          fragment,
+                      }: SavedRecord| {
+            (
+                Encoded {
+                    number,
+                    made: now.uptime,
+                    lane,
+                    fragment,
+                },
+                content,
+            )
         };
         let records: Vec<(Encoded, Content)> = records.into_iter().map(record).collect();
-        Batch::seal(id, Origin { stream_id: stream, recovered: true }, progress, lane, &records, &self.encoder)
+        Batch::seal(
+            id,
+            Origin {
+                stream_id: stream,
+                recovered: true,
+            },
+            progress,
+            lane,
+            &records,
+            &self.encoder,
+        )
     }
 
     /// Notes a loss of another stream. False: nothing is known of that stream.
     pub(super) fn add_foreign_loss(&mut self, stream: Uuid, loss: Loss, now: Now) -> bool {
-        let Some(crashed) = self.recovery.find(stream) else { return false };
+        let Some(crashed) = self.recovery.find(stream) else {
+            return false;
+        };
         crashed.estate.note.returns += 1;
         crashed.losses.add(loss, now.uptime);
         crashed.rewrite(&self.journal, crashed.note.gauges);
@@ -212,7 +281,11 @@ impl Pipeline {
         }
         self.check_seats(now);
         let limit = self.settings.batch.max_records;
-        let crashed = self.recovery.streams.iter_mut().find(|crashed| has_losses(crashed))?;
+        let crashed = self
+            .recovery
+            .streams
+            .iter_mut()
+            .find(|crashed| has_losses(crashed))?;
         let losses = crashed.losses.take(limit);
         let (origin, first) = (crashed.origin(), crashed.next);
         let has_end = !crashed.is_recovered;
@@ -226,10 +299,25 @@ impl Pipeline {
             records.push((record, Content::Loss(loss)));
         }
         if has_end {
-            let record = self.encode(end, Lane::Bulk, now.unix_nanos, &Event::StreamEnd { next }, now);
+            let record = self.encode(
+                end,
+                Lane::Bulk,
+                now.unix_nanos,
+                &Event::StreamEnd { next },
+                now,
+            );
             records.push((record, Content::Lifecycle));
         }
-        let batch = self.seal_records(origin, Progress { next, oldest: first, returns: 0 }, Lane::Bulk, &records);
+        let batch = self.seal_records(
+            origin,
+            Progress {
+                next,
+                oldest: first,
+                returns: 0,
+            },
+            Lane::Bulk,
+            &records,
+        );
         if let Some(crashed) = self.recovery.find(origin.stream_id) {
             crashed.rewrite(&self.journal, crashed.note.gauges);
         }

@@ -32,15 +32,27 @@ impl Settings {
     /// `batch.max_delay` later: so that no silence is longer than twice the interval, it is the longer one of both.
     #[must_use]
     pub fn stream_limits(&self) -> StreamLimits {
-        let interval = self.alive_interval.map_or(Duration::ZERO, |interval| interval.max(self.batch.max_delay));
-        StreamLimits { alive_interval_ms: nanos(interval) / 1_000_000, buffer_records: self.buffer.max_records as u64 }
+        let interval = self.alive_interval.map_or(Duration::ZERO, |interval| {
+            interval.max(self.batch.max_delay)
+        });
+        StreamLimits {
+            alive_interval_ms: nanos(interval) / 1_000_000,
+            buffer_records: self.buffer.max_records as u64,
+        }
     }
 
     /// Equal for configurations whose batches are written alike and go to the same place, however long that may take. A
     /// header can name another tenant there.
     #[must_use]
     pub fn kin(&self) -> u64 {
-        let Target { cluster, authority, path, format, headers, timeout: _ } = &self.target;
+        let Target {
+            cluster,
+            authority,
+            path,
+            format,
+            headers,
+            timeout: _,
+        } = &self.target;
         let mut hasher = DefaultHasher::new();
         (&self.service, cluster, authority, path, format, headers).hash(&mut hasher);
         hasher.finish()
@@ -101,7 +113,10 @@ impl BufferLimits {
     /// Everything.
     #[must_use]
     pub fn whole(&self) -> Share {
-        Share { records: self.max_records, bytes: self.max_bytes }
+        Share {
+            records: self.max_records,
+            bytes: self.max_bytes,
+        }
     }
 
     /// The bound of records that are not immediate: all but the reserve, and at least one record.
@@ -110,7 +125,10 @@ impl BufferLimits {
         let percent = 100 - self.immediate_reserve_percent.min(100);
         // The product with the whole would not fit into 32 bits.
         let share = |whole: usize| whole / 100 * percent + whole % 100 * percent / 100;
-        Share { records: share(self.max_records).max(1), bytes: share(self.max_bytes) }
+        Share {
+            records: share(self.max_records).max(1),
+            bytes: share(self.max_bytes),
+        }
     }
 
     /// The bound of immediate records: the reserve, and half of what the others may use. The other half is out of their
@@ -118,7 +136,10 @@ impl BufferLimits {
     #[must_use]
     pub fn for_immediate(&self) -> Share {
         let (whole, bulk) = (self.whole(), self.for_bulk());
-        Share { records: whole.records - bulk.records / 2, bytes: whole.bytes - bulk.bytes / 2 }
+        Share {
+            records: whole.records - bulk.records / 2,
+            bytes: whole.bytes - bulk.bytes / 2,
+        }
     }
 
     /// The bound of places that are kept for requests that are going on (`require_audit`): half of what records may use
@@ -126,7 +147,10 @@ impl BufferLimits {
     #[must_use]
     pub fn for_places(&self) -> Share {
         let bulk = self.for_bulk();
-        Share { records: (bulk.records / 2).max(1), bytes: bulk.bytes / 2 }
+        Share {
+            records: (bulk.records / 2).max(1),
+            bytes: bulk.bytes / 2,
+        }
     }
 }
 
@@ -168,10 +192,22 @@ mod tests {
     /// The largest values that a configuration may have: their products do not fit into 32 bits.
     #[test]
     fn the_share_of_bulk_records_is_exact_up_to_the_largest_buffer() {
-        for max in [1, 99, 101, 47_721_859, 50_331_648, 100_000_000, 268_435_455, 268_435_456] {
+        for max in [
+            1,
+            99,
+            101,
+            47_721_859,
+            50_331_648,
+            100_000_000,
+            268_435_455,
+            268_435_456,
+        ] {
             for percent in [0, 1, 10, 33, 90] {
                 let expected = usize::try_from(max as u64 * (100 - percent as u64) / 100).unwrap();
-                let bulk = Share { records: expected.max(1), bytes: expected };
+                let bulk = Share {
+                    records: expected.max(1),
+                    bytes: expected,
+                };
                 assert_eq!(limits(max, percent).for_bulk(), bulk, "{max} {percent}");
             }
         }
@@ -181,14 +217,24 @@ mod tests {
     fn each_lane_has_room_that_the_other_cannot_take() {
         let of = |max, percent| {
             let limits = limits(max, percent);
-            let [bulk, immediate, places] = [limits.for_bulk(), limits.for_immediate(), limits.for_places()];
-            assert_eq!((bulk.bytes, immediate.bytes, places.bytes), (bulk.records, immediate.records, places.records));
+            let [bulk, immediate, places] = [
+                limits.for_bulk(),
+                limits.for_immediate(),
+                limits.for_places(),
+            ];
+            assert_eq!(
+                (bulk.bytes, immediate.bytes, places.bytes),
+                (bulk.records, immediate.records, places.records)
+            );
             (bulk.records, immediate.records, places.records)
         };
         assert_eq!(of(10_000, 10), (9000, 5500, 4500));
         assert_eq!(of(10_000, 0), (10_000, 5000, 5000));
         assert_eq!(of(10_000, 90), (1000, 9500, 500));
         let one = limits(1, 90);
-        assert_eq!([one.for_bulk(), one.for_immediate(), one.for_places()].map(|share| share.records), [1; 3]);
+        assert_eq!(
+            [one.for_bulk(), one.for_immediate(), one.for_places()].map(|share| share.records),
+            [1; 3]
+        );
     }
 }

@@ -24,7 +24,8 @@ impl Pipeline {
         self.decide_batch(batch, rejected == 0);
         if rejected > 0 {
             self.stats.add(Counter::Rejected, rejected);
-            self.notices.count(Kind::Rejected, rejected, "partial success", now.uptime);
+            self.notices
+                .count(Kind::Rejected, rejected, "partial success", now.uptime);
             self.report_rejected(batch, rejected, now);
         }
     }
@@ -33,7 +34,8 @@ impl Pipeline {
     pub(super) fn reject(&mut self, batch: &Batch, detail: &str, now: Now) {
         self.release(batch);
         self.decide_batch(batch, false);
-        self.stats.add(Counter::Rejected, batch.items().len() as u64);
+        self.stats
+            .add(Counter::Rejected, batch.items().len() as u64);
         self.notices.count(Kind::Rejected, 1, detail, now.uptime);
         self.report_rejected(batch, 1, now);
     }
@@ -44,13 +46,24 @@ impl Pipeline {
     fn report_rejected(&mut self, batch: &Batch, count: u64, now: Now) {
         let is_own = batch.origin == self.origin();
         // The end of another stream is made anew with each report of its losses.
-        let is_report = |item: &Item| item.loss().is_some() || !is_own && item.content != Content::Exchange;
+        let is_report =
+            |item: &Item| item.loss().is_some() || !is_own && item.content != Content::Exchange;
         if batch.items().iter().all(is_report) {
             for loss in batch.items().iter().filter_map(Item::loss) {
-                self.notices.count(Kind::Unreported, 1, &unreported(&loss), now.uptime);
+                self.notices
+                    .count(Kind::Unreported, 1, &unreported(&loss), now.uptime);
             }
         } else if let Some((first, last)) = batch.numbers() {
-            self.report(batch, [Loss { reason: LossReason::Rejected, count, first, last }], now);
+            self.report(
+                batch,
+                [Loss {
+                    reason: LossReason::Rejected,
+                    count,
+                    first,
+                    last,
+                }],
+                now,
+            );
         }
         self.write_note(self.stream.next(), self.journal.told_gauges());
     }
@@ -63,22 +76,31 @@ impl Pipeline {
             if batch.origin == self.origin() {
                 self.losses.add(loss, now.uptime);
             } else if !self.add_foreign_loss(stream, loss, now) {
-                self.notices.count(Kind::Unreported, 1, &unreported(&loss), now.uptime);
+                self.notices
+                    .count(Kind::Unreported, 1, &unreported(&loss), now.uptime);
             }
         }
     }
 
     /// Gives up what is older than `retry.max_age`: single records that wait, and batches of nothing else.
     pub(super) fn expire(&mut self, now: Now) {
-        let Some(limit) = self.uptime_limit(now) else { return };
+        let Some(limit) = self.uptime_limit(now) else {
+            return;
+        };
         for lane in Lane::ALL {
-            while self.buffer.oldest(lane).is_some_and(|record| record.made <= limit) {
+            while self
+                .buffer
+                .oldest(lane)
+                .is_some_and(|record| record.made <= limit)
+            {
                 if let Some(record) = self.buffer.pop(lane) {
                     self.lose(LossReason::MaxAge, record.number, now);
                 }
             }
             let is_old = |batch: &Batch| batch.newest().is_some_and(|made| made <= limit);
-            let (old, kept) = std::mem::take(self.waiting.of_mut(lane)).into_iter().partition(is_old);
+            let (old, kept) = std::mem::take(self.waiting.of_mut(lane))
+                .into_iter()
+                .partition(is_old);
             *self.waiting.of_mut(lane) = kept;
             for batch in Vec::from(old) {
                 self.drop_batch(&batch, LossReason::MaxAge, now);
@@ -91,7 +113,12 @@ impl Pipeline {
         self.decide_batch(batch, false);
         let count = batch.items().len() as u64;
         self.count_dropped(reason, count, now);
-        let loss = |(first, last)| Loss { reason, count: last - first + 1, first, last };
+        let loss = |(first, last)| Loss {
+            reason,
+            count: last - first + 1,
+            first,
+            last,
+        };
         self.report(batch, batch.ranges().into_iter().map(loss), now);
         self.write_note(self.stream.next(), self.journal.told_gauges());
     }
@@ -119,7 +146,12 @@ impl Pipeline {
 
 /// A loss that no record reports, for the log.
 pub(super) fn unreported(loss: &Loss) -> String {
-    let Loss { reason, count, first, last } = loss;
+    let Loss {
+        reason,
+        count,
+        first,
+        last,
+    } = loss;
     let reason = reason.as_str();
     format!("count {count}, numbers {first} to {last}, reason {reason}")
 }

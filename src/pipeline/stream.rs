@@ -29,7 +29,13 @@ enum Start {
 
 impl Stream {
     pub(super) fn new(id: Uuid) -> Self {
-        Self { id, next: 0, start: Start::Unannounced, ended: false, last_sent: None }
+        Self {
+            id,
+            next: 0,
+            start: Start::Unannounced,
+            ended: false,
+            last_sent: None,
+        }
     }
 
     pub(super) fn id(&self) -> Uuid {

@@ -66,8 +66,10 @@ impl Pipeline {
         self.check_seats(now);
         self.seal_all(now);
         let gauges = self.gauges();
-        let batches: Vec<Batch> =
-            Lane::ALL.into_iter().flat_map(|lane| std::mem::take(self.waiting.of_mut(lane))).collect();
+        let batches: Vec<Batch> = Lane::ALL
+            .into_iter()
+            .flat_map(|lane| std::mem::take(self.waiting.of_mut(lane)))
+            .collect();
         batches.iter().for_each(|batch| self.release_places(batch));
         Some(Legacy {
             estate: self.journal.estate(),
@@ -109,7 +111,13 @@ impl Pipeline {
     /// Takes what a predecessor hands over, as far as this buffer has room. The rest is lost as `buffer_full`.
     pub fn handle_legacy(&mut self, legacy: Legacy, now: Now) {
         let records = legacy.records();
-        let Legacy { estate, next, batches, recovery, gauges } = legacy;
+        let Legacy {
+            estate,
+            next,
+            batches,
+            recovery,
+            gauges,
+        } = legacy;
         self.stats.inherit(gauges);
         self.recovery.missing += recovery.missing;
         self.recovery.streams.extend(recovery.streams);
@@ -125,15 +133,21 @@ impl Pipeline {
         if records > 0 {
             self.say(
                 Level::Info,
-                format!("takes over {records} records of stream {stream}, whose configuration has ended"),
+                format!(
+                    "takes over {records} records of stream {stream}, whose configuration has ended"
+                ),
             );
         }
     }
 
     /// Makes a batch its own, without the records for which there is no room.
     fn adopt(&mut self, mut batch: Batch, now: Now) {
-        let lost: Vec<u64> =
-            batch.items().iter().filter(|item| !self.takes_place(item)).map(|item| item.number).collect();
+        let lost: Vec<u64> = batch
+            .items()
+            .iter()
+            .filter(|item| !self.takes_place(item))
+            .map(|item| item.number)
+            .collect();
         if !lost.is_empty() {
             self.lose_of(batch.origin.stream_id, &lost, now);
             let mut kept = batch.unsealed();
@@ -161,7 +175,16 @@ impl Pipeline {
         let reason = LossReason::BufferFull;
         self.count_dropped(reason, numbers.len() as u64, now);
         for &number in numbers {
-            self.add_foreign_loss(stream, Loss { reason, count: 1, first: number, last: number }, now);
+            self.add_foreign_loss(
+                stream,
+                Loss {
+                    reason,
+                    count: 1,
+                    first: number,
+                    last: number,
+                },
+                now,
+            );
         }
     }
 }

@@ -34,7 +34,9 @@ use super::settings::{BatchLimits, BufferLimits, OnFull, RetryPolicy, Settings, 
 use super::trouble::Refusal;
 use super::window::{ANSWER_GRACE, FIRST_IN_FLIGHT, MAX_IN_FLIGHT};
 use crate::host::SharedData;
-use crate::record::{Action, ExchangeRecord, Outcome, Protocol, RequestParts, RequestText, RequireAudit};
+use crate::record::{
+    Action, ExchangeRecord, Outcome, Protocol, RequestParts, RequestText, RequireAudit,
+};
 use crate::stats::{Counter, Gauge};
 use crate::time::Now;
 use crate::wire::Format;
@@ -53,7 +55,11 @@ fn settings() -> Settings {
             headers: Vec::new(),
             timeout: TIMEOUT,
         },
-        batch: BatchLimits { max_records: 4, max_bytes: 1 << 20, max_delay: DELAY },
+        batch: BatchLimits {
+            max_records: 4,
+            max_bytes: 1 << 20,
+            max_delay: DELAY,
+        },
         buffer: BufferLimits {
             max_records: 100,
             max_bytes: 1 << 20,
@@ -72,7 +78,11 @@ fn settings() -> Settings {
 }
 
 fn request(path: &str) -> RequestText {
-    RequestText::new(&RequestParts { method: b"GET", path: path.as_bytes(), ..RequestParts::default() })
+    RequestText::new(&RequestParts {
+        method: b"GET",
+        path: path.as_bytes(),
+        ..RequestParts::default()
+    })
 }
 
 fn exchange(path: &str) -> Box<ExchangeRecord> {
@@ -106,7 +116,9 @@ struct Seen {
 impl Sent {
     fn records(&self) -> Vec<Seen> {
         let body: Value = serde_json::from_str(&self.body).unwrap();
-        let records = body["resourceLogs"][0]["scopeLogs"][0]["logRecords"].as_array().unwrap();
+        let records = body["resourceLogs"][0]["scopeLogs"][0]["logRecords"]
+            .as_array()
+            .unwrap();
         records.iter().map(Seen::read).collect()
     }
 
@@ -115,7 +127,11 @@ impl Sent {
         let body: Value = serde_json::from_str(&self.body).unwrap();
         let attribute = &body["resourceLogs"][0]["scopeLogs"][0]["scope"]["attributes"][0];
         assert_eq!(attribute["key"], "audit.sequence.next");
-        attribute["value"]["intValue"].as_str().unwrap().parse().unwrap()
+        attribute["value"]["intValue"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
     }
 
     fn numbers(&self) -> Vec<u64> {
@@ -124,16 +140,25 @@ impl Sent {
 
     /// `log.record.uid` of each record.
     fn ids(&self) -> Vec<String> {
-        let ids = self.body.split(r#""key":"log.record.uid","value":{"stringValue":""#).skip(1);
-        ids.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+        let ids = self
+            .body
+            .split(r#""key":"log.record.uid","value":{"stringValue":""#)
+            .skip(1);
+        ids.map(|rest| rest.split('"').next().unwrap().to_owned())
+            .collect()
     }
 
     fn is_of(&self, stream: Uuid) -> bool {
-        self.body.contains(&format!(r#""key":"audit.stream.id","value":{{"stringValue":"{stream}"}}"#))
+        self.body.contains(&format!(
+            r#""key":"audit.stream.id","value":{{"stringValue":"{stream}"}}"#
+        ))
     }
 
     fn losses(&self) -> Vec<(String, u64, u64, u64)> {
-        self.records().into_iter().filter_map(|record| record.loss).collect()
+        self.records()
+            .into_iter()
+            .filter_map(|record| record.loss)
+            .collect()
     }
 }
 
@@ -141,13 +166,19 @@ impl Seen {
     fn read(record: &Value) -> Self {
         let attribute = |name: &str| {
             let entries = record["attributes"].as_array().unwrap();
-            entries.iter().find(|entry| entry["key"] == name).map(|entry| entry["value"].clone())
+            entries
+                .iter()
+                .find(|entry| entry["key"] == name)
+                .map(|entry| entry["value"].clone())
         };
-        let int = |name: &str| attribute(name).map(|value| value["intValue"].as_str().unwrap().parse::<u64>().unwrap());
-        let reason = attribute("audit.loss.reason").map(|value| value["stringValue"].as_str().unwrap().to_owned());
+        let int = |name: &str| {
+            attribute(name).map(|value| value["intValue"].as_str().unwrap().parse::<u64>().unwrap())
+        };
+        let reason = attribute("audit.loss.reason")
+            .map(|value| value["stringValue"].as_str().unwrap().to_owned());
         let loss = reason.map(|reason| {
-            let [count, first, last] =
-                ["count", "first_number", "last_number"].map(|name| int(&format!("audit.loss.{name}")).unwrap());
+            let [count, first, last] = ["count", "first_number", "last_number"]
+                .map(|name| int(&format!("audit.loss.{name}")).unwrap());
             (reason, count, first, last)
         });
         Self {
@@ -177,7 +208,9 @@ impl SharedData for Shared {
 
     fn set(&self, key: &str, value: &[u8]) {
         self.writes.set(self.writes.get() + 1);
-        self.values.borrow_mut().insert(key.to_owned(), (value.to_vec(), self.writes.get()));
+        self.values
+            .borrow_mut()
+            .insert(key.to_owned(), (value.to_vec(), self.writes.get()));
     }
 
     fn replace(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
@@ -191,14 +224,20 @@ impl SharedData for Shared {
 
 impl Shared {
     fn bytes(&self) -> usize {
-        self.values.borrow().values().map(|(value, _)| value.len()).sum()
+        self.values
+            .borrow()
+            .values()
+            .map(|(value, _)| value.len())
+            .sum()
     }
 
     /// The one name that ends so.
     fn named(&self, end: &str) -> String {
         let values = self.values.borrow();
-        let names: Vec<&String> =
-            values.keys().filter(|name| name.starts_with("audit_filter.2.") && name.ends_with(end)).collect();
+        let names: Vec<&String> = values
+            .keys()
+            .filter(|name| name.starts_with("audit_filter.2.") && name.ends_with(end))
+            .collect();
         assert_eq!(names.len(), 1, "{names:?}");
         names[0].clone()
     }
@@ -206,7 +245,9 @@ impl Shared {
     /// Names of what is kept for a stream.
     fn kept(&self) -> Vec<String> {
         let values = self.values.borrow();
-        let kept = values.iter().filter(|(name, (value, _))| name.contains(".seat.") && !value.is_empty());
+        let kept = values
+            .iter()
+            .filter(|(name, (value, _))| name.contains(".seat.") && !value.is_empty());
         kept.map(|(name, _)| name.clone()).collect()
     }
 }
@@ -229,7 +270,12 @@ impl Rig {
     }
 
     /// A stream in one of the VMs of a process.
-    fn in_vm(stream: Uuid, vm: Uuid, shared: &Rc<Shared>, change: impl FnOnce(&mut Settings)) -> Self {
+    fn in_vm(
+        stream: Uuid,
+        vm: Uuid,
+        shared: &Rc<Shared>,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         Self::with(stream, vm, shared, &[], &Rc::default(), change)
     }
 
@@ -244,13 +290,30 @@ impl Rig {
     ) -> Self {
         let mut settings = settings();
         change(&mut settings);
-        let now = Now { unix_nanos: 1_700_000_000_000_000_000, uptime: Duration::from_secs(1000) };
+        let now = Now {
+            unix_nanos: 1_700_000_000_000_000_000,
+            uptime: Duration::from_secs(1000),
+        };
         let shared = Rc::clone(shared);
         let identity = Identity::new(vm, stream, b"plugin", &settings);
-        let keys: Vec<Key> = keys.iter().map(|key| Key::of_secret(key.as_bytes())).collect();
-        let journal = Authenticated::new(Rc::<Shared>::clone(&shared), &keys, Key::of_secret(vm.as_bytes()));
+        let keys: Vec<Key> = keys
+            .iter()
+            .map(|key| Key::of_secret(key.as_bytes()))
+            .collect();
+        let journal = Authenticated::new(
+            Rc::<Shared>::clone(&shared),
+            &keys,
+            Key::of_secret(vm.as_bytes()),
+        );
         let pipeline = Pipeline::new(settings, identity, 42, Rc::new(journal), Rc::clone(account));
-        Self { shared, pipeline, now, tokens: 0, refuses: false, wakes: 0 }
+        Self {
+            shared,
+            pipeline,
+            now,
+            tokens: 0,
+            refuses: false,
+            wakes: 0,
+        }
     }
 
     /// Offers records.
@@ -264,7 +327,10 @@ impl Rig {
 
     fn offer_immediate(&mut self, count: usize) -> &mut Self {
         for _ in 0..count {
-            let exchange = Box::new(ExchangeRecord { immediate: true, ..*exchange("/") });
+            let exchange = Box::new(ExchangeRecord {
+                immediate: true,
+                ..*exchange("/")
+            });
             self.wakes += u32::from(self.pipeline.handle_exchange(exchange, None, self.now));
             self.check();
         }
@@ -296,11 +362,15 @@ impl Rig {
     fn send(&mut self) -> Vec<Sent> {
         let mut sent = Vec::new();
         while let Some(callout) = self.pipeline.poll_callout(self.now) {
-            let (id, body) = (callout.batch_id, String::from_utf8(callout.body.to_vec()).unwrap());
+            let (id, body) = (
+                callout.batch_id,
+                String::from_utf8(callout.body.to_vec()).unwrap(),
+            );
             self.tokens += 1;
             let token = (!self.refuses).then_some(self.tokens);
             sent.extend(token.map(|token| Sent { token, id, body }));
-            self.pipeline.handle_dispatched(token.ok_or(Refusal::NotTaken), self.now);
+            self.pipeline
+                .handle_dispatched(token.ok_or(Refusal::NotTaken), self.now);
             self.check();
         }
         sent
@@ -309,14 +379,20 @@ impl Rig {
     #[track_caller]
     fn send_one(&mut self) -> Sent {
         let sent = self.send();
-        let [one] = &sent[..] else { panic!("sent {}", sent.len()) };
+        let [one] = &sent[..] else {
+            panic!("sent {}", sent.len())
+        };
         one.clone()
     }
 
     #[track_caller]
     fn send_none(&mut self) -> &mut Self {
         let sent = self.send();
-        assert!(sent.is_empty(), "sent {:?}", sent.iter().map(Sent::numbers).collect::<Vec<_>>());
+        assert!(
+            sent.is_empty(),
+            "sent {:?}",
+            sent.iter().map(Sent::numbers).collect::<Vec<_>>()
+        );
         self
     }
 
@@ -324,9 +400,19 @@ impl Rig {
         self.answer_with(sent, Some(status), None, "")
     }
 
-    fn answer_with(&mut self, sent: &Sent, status: Option<u16>, retry_after: Option<&str>, body: &str) -> &mut Self {
-        let answer =
-            Answer { status, retry_after: retry_after.map(str::as_bytes), body: body.as_bytes(), is_of_envoy: false };
+    fn answer_with(
+        &mut self,
+        sent: &Sent,
+        status: Option<u16>,
+        retry_after: Option<&str>,
+        body: &str,
+    ) -> &mut Self {
+        let answer = Answer {
+            status,
+            retry_after: retry_after.map(str::as_bytes),
+            body: body.as_bytes(),
+            is_of_envoy: false,
+        };
         self.pipeline.handle_answer(sent.token, &answer, self.now);
         self.check();
         self
@@ -341,7 +427,10 @@ impl Rig {
     /// What was captured is acknowledged, rejected, dropped or held: after every step.
     #[track_caller]
     fn check(&self) {
-        let ended: u64 = Counter::ENDS.iter().map(|counter| self.count(*counter)).sum();
+        let ended: u64 = Counter::ENDS
+            .iter()
+            .map(|counter| self.count(*counter))
+            .sum();
         let taken_over = self.pipeline.stats.inherited(Gauge::BufferRecords);
         let captured = self.count(Counter::Captured).wrapping_add(taken_over);
         assert_eq!(captured, ended + self.gauge(Gauge::BufferRecords));

@@ -80,7 +80,14 @@ impl Evidence {
 
         if trial.blame != Some(blame) {
             let (seen, departures) = (trial.seen, self.departures);
-            *trial = Trial { blame: Some(blame), first: departures, since: departures, seen, strikes: 0, misses: 0 };
+            *trial = Trial {
+                blame: Some(blame),
+                first: departures,
+                since: departures,
+                seen,
+                strikes: 0,
+                misses: 0,
+            };
         } else if trial.seen > trial.since {
             trial.since = self.departures;
             trial.strikes = trial.strikes.saturating_add(1);
@@ -118,7 +125,9 @@ impl Trial {
 
     /// Failures in a row, as far as the batch's own backoff is concerned.
     pub(super) fn failures(&self) -> u32 {
-        self.strikes.min(MOST_DOUBLINGS_BY_STRIKES).saturating_add(self.misses)
+        self.strikes
+            .min(MOST_DOUBLINGS_BY_STRIKES)
+            .saturating_add(self.misses)
     }
 
     /// Whether it has failed in a way that may take a whole time-out again.
@@ -128,8 +137,16 @@ impl Trial {
 
     /// The trial of each half of the batch. A refusal of content is evidence against the whole alone.
     pub(super) fn of_half(self) -> Self {
-        let strikes = if self.blame == Some(Blame::Content) { 0 } else { self.strikes / 2 };
-        Self { strikes, misses: 0, ..self }
+        let strikes = if self.blame == Some(Blame::Content) {
+            0
+        } else {
+            self.strikes / 2
+        };
+        Self {
+            strikes,
+            misses: 0,
+            ..self
+        }
     }
 }
 
@@ -153,11 +170,19 @@ mod tests {
     fn a_failure_counts_when_another_batch_has_succeeded_since_the_last_one() {
         let (mut evidence, mut trial) = (Evidence::default(), Trial::default());
         another_succeeds(&mut evidence);
-        assert_eq!(strikes(&mut evidence, &mut trial, Blame::Unknown), 0, "the first one proves nothing");
+        assert_eq!(
+            strikes(&mut evidence, &mut trial, Blame::Unknown),
+            0,
+            "the first one proves nothing"
+        );
         another_succeeds(&mut evidence);
         assert_eq!(strikes(&mut evidence, &mut trial, Blame::Unknown), 1);
         for _ in 0..100 {
-            assert_eq!(strikes(&mut evidence, &mut trial, Blame::Unknown), 1, "an outage");
+            assert_eq!(
+                strikes(&mut evidence, &mut trial, Blame::Unknown),
+                1,
+                "an outage"
+            );
         }
         another_succeeds(&mut evidence);
         assert_eq!(strikes(&mut evidence, &mut trial, Blame::Unknown), 2);
@@ -210,18 +235,30 @@ mod tests {
     fn the_last_one_to_fail_is_one_until_something_is_acknowledged() {
         let (mut evidence, mut whole) = (Evidence::default(), Trial::default());
         strikes(&mut evidence, &mut whole, Blame::Content);
-        assert!(!evidence.is_last_to_fail(&whole, QUIET), "nothing was acknowledged");
+        assert!(
+            !evidence.is_last_to_fail(&whole, QUIET),
+            "nothing was acknowledged"
+        );
         another_succeeds(&mut evidence);
 
         let (mut half, mut other) = (whole.of_half(), Trial::default());
         strikes(&mut evidence, &mut half, Blame::Content);
-        assert!(!evidence.is_last_to_fail(&half, QUIET - Duration::from_nanos(1)), "others may come");
-        assert!(evidence.is_last_to_fail(&half, QUIET), "the other half was taken");
+        assert!(
+            !evidence.is_last_to_fail(&half, QUIET - Duration::from_nanos(1)),
+            "others may come"
+        );
+        assert!(
+            evidence.is_last_to_fail(&half, QUIET),
+            "the other half was taken"
+        );
         assert!(!evidence.is_last_to_fail(&half, QUIET), "once");
         another_succeeds(&mut evidence);
         strikes(&mut evidence, &mut other, Blame::Content);
         strikes(&mut evidence, &mut half, Blame::Content);
-        assert!(!evidence.is_last_to_fail(&half, QUIET), "another one fails, too");
+        assert!(
+            !evidence.is_last_to_fail(&half, QUIET),
+            "another one fails, too"
+        );
         another_succeeds(&mut evidence);
         strikes(&mut evidence, &mut half, Blame::Content);
         assert!(evidence.is_last_to_fail(&half, QUIET));

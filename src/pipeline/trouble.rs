@@ -72,7 +72,10 @@ impl Trouble {
             ("connection timeout", Self::NoConnection),
             ("reset reason: ", Self::Broken),
         ];
-        let is_in_body = |words: &str| body.windows(words.len()).any(|window| window == words.as_bytes());
+        let is_in_body = |words: &str| {
+            body.windows(words.len())
+                .any(|window| window == words.as_bytes())
+        };
         let found = reasons.into_iter().find(|(words, _)| is_in_body(words));
         found.map_or(Self::Status(503), |(_, trouble)| trouble)
     }
@@ -80,7 +83,9 @@ impl Trouble {
     /// What it is about, where that is known: no batch can help it that Envoy does not get it to a host.
     pub(super) fn blame(self) -> Option<Blame> {
         match self {
-            Self::UnknownCluster | Self::NoHost | Self::Overflow | Self::NoConnection => Some(Blame::Load),
+            Self::UnknownCluster | Self::NoHost | Self::Overflow | Self::NoConnection => {
+                Some(Blame::Load)
+            }
             Self::Broken | Self::NoAnswer | Self::Status(_) => None,
         }
     }
@@ -117,7 +122,8 @@ const NO_HOST: &str = ", or a circuit breaker is full: start the collector, or m
     membership_healthy of the cluster is 0 in /stats; else raise max_requests and max_pending_requests";
 const OVERFLOW: &str = ": raise max_requests, max_pending_requests and max_connections to 20 for each worker (Istio: \
     connectionPool of a DestinationRule)";
-const NO_CONNECTION: &str = ": start the collector, or mend its address, TLS, or the policies on the way";
+const NO_CONNECTION: &str =
+    ": start the collector, or mend its address, TLS, or the policies on the way";
 
 #[cfg(test)]
 mod tests {
@@ -125,7 +131,12 @@ mod tests {
 
     #[track_caller]
     fn check(status: Option<u16>, is_of_envoy: bool, body: &str, expected: Trouble) {
-        let answer = Answer { status, is_of_envoy, body: body.as_bytes(), ..Answer::default() };
+        let answer = Answer {
+            status,
+            is_of_envoy,
+            body: body.as_bytes(),
+            ..Answer::default()
+        };
         assert_eq!(Trouble::of_answer(&answer), expected, "{status:?} {body}");
     }
 
@@ -134,34 +145,72 @@ mod tests {
         const START: &str = "upstream connect error or disconnect/reset before headers. ";
         for (end, expected) in [
             ("reset reason: overflow", Trouble::Overflow),
-            ("retried and the latest reset reason: overflow", Trouble::Overflow),
-            ("reset reason: remote connection failure", Trouble::NoConnection),
+            (
+                "retried and the latest reset reason: overflow",
+                Trouble::Overflow,
+            ),
+            (
+                "reset reason: remote connection failure",
+                Trouble::NoConnection,
+            ),
             (
                 "reset reason: remote connection failure, transport failure reason: delayed connect error: Connection refused",
                 Trouble::NoConnection,
             ),
-            ("reset reason: local connection failure", Trouble::NoConnection),
+            (
+                "reset reason: local connection failure",
+                Trouble::NoConnection,
+            ),
             ("reset reason: connection timeout", Trouble::NoConnection),
             ("reset reason: connection termination", Trouble::Broken),
             ("reset reason: remote reset", Trouble::Broken),
             ("reset reason: protocol error", Trouble::Broken),
         ] {
             check(Some(503), true, &format!("{START}{end}"), expected);
-            check(Some(503), false, &format!("{START}{end}"), Trouble::Status(503));
+            check(
+                Some(503),
+                false,
+                &format!("{START}{end}"),
+                Trouble::Status(503),
+            );
         }
         check(Some(503), true, "", Trouble::Status(503));
-        check(Some(504), true, "upstream request timeout", Trouble::NoAnswer);
-        check(Some(504), false, "upstream request timeout", Trouble::Status(504));
-        check(Some(500), true, "reset reason: overflow", Trouble::Status(500));
+        check(
+            Some(504),
+            true,
+            "upstream request timeout",
+            Trouble::NoAnswer,
+        );
+        check(
+            Some(504),
+            false,
+            "upstream request timeout",
+            Trouble::Status(504),
+        );
+        check(
+            Some(500),
+            true,
+            "reset reason: overflow",
+            Trouble::Status(500),
+        );
         check(None, false, "", Trouble::Broken);
     }
 
     #[test]
     fn a_callout_on_its_way_shows_that_there_is_a_host() {
         for in_flight in [false, true] {
-            assert_eq!(Trouble::of_refusal(Refusal::UnknownCluster, in_flight), Trouble::UnknownCluster);
+            assert_eq!(
+                Trouble::of_refusal(Refusal::UnknownCluster, in_flight),
+                Trouble::UnknownCluster
+            );
         }
-        assert_eq!(Trouble::of_refusal(Refusal::NotTaken, false), Trouble::NoHost);
-        assert_eq!(Trouble::of_refusal(Refusal::NotTaken, true), Trouble::Overflow);
+        assert_eq!(
+            Trouble::of_refusal(Refusal::NotTaken, false),
+            Trouble::NoHost
+        );
+        assert_eq!(
+            Trouble::of_refusal(Refusal::NotTaken, true),
+            Trouble::Overflow
+        );
     }
 }

@@ -54,14 +54,30 @@ struct Seen {
 impl Seen {
     fn is_gone(&self) -> bool {
         let Entry { has_ended, .. } = self.seat.entry;
-        self.looks >= if has_ended { LOOKS_AT_ENDED } else { LOOKS_AT_LIVING }
+        self.looks
+            >= if has_ended {
+                LOOKS_AT_ENDED
+            } else {
+                LOOKS_AT_LIVING
+            }
     }
 }
 
 impl Watch {
     fn see(&mut self, others: Vec<Seat>) {
-        let looks = |seat: &Seat| self.seen.iter().find(|seen| seen.seat == *seat).map_or(0, |seen| seen.looks + 1);
-        self.seen = others.into_iter().map(|seat| Seen { seat, looks: looks(&seat) }).collect();
+        let looks = |seat: &Seat| {
+            self.seen
+                .iter()
+                .find(|seen| seen.seat == *seat)
+                .map_or(0, |seen| seen.looks + 1)
+        };
+        self.seen = others
+            .into_iter()
+            .map(|seat| Seen {
+                seat,
+                looks: looks(&seat),
+            })
+            .collect();
     }
 }
 
@@ -87,7 +103,11 @@ impl Pipeline {
             true => PAUSE_OF_ENDED,
             false => BEAT,
         };
-        if self.watch.looked.is_some_and(|looked| now.uptime.saturating_sub(looked) >= pause) {
+        if self
+            .watch
+            .looked
+            .is_some_and(|looked| now.uptime.saturating_sub(looked) >= pause)
+        {
             self.watch(now);
         }
     }
@@ -105,7 +125,8 @@ impl Pipeline {
     pub(super) fn check_seats(&mut self, now: Now) -> Vec<Listing> {
         let listings = self.journal.listings();
         self.seat_predecessors_anew(&listings, now);
-        let is_lost = |predecessor: &mut Predecessor| !self.journal.holds(&listings, predecessor.estate());
+        let is_lost =
+            |predecessor: &mut Predecessor| !self.journal.holds(&listings, predecessor.estate());
         let is_claimed = |predecessor: &mut Predecessor| {
             is_lost(predecessor) && !self.journal.is_void(&listings, predecessor.estate())
         };
@@ -113,7 +134,11 @@ impl Pipeline {
             forfeit(&mut self.stats, lost.share());
         }
         if self.journal.has_lost_seat(&listings) {
-            if self.journal.is_own_void(&listings) { self.take_a_new_seat() } else { self.lose_seat(now) }
+            if self.journal.is_own_void(&listings) {
+                self.take_a_new_seat()
+            } else {
+                self.lose_seat(now)
+            }
         }
         self.journal.note_epochs(&listings);
         listings
@@ -145,7 +170,10 @@ impl Pipeline {
     }
 
     fn show_life(&self, has_ended: bool) {
-        self.journal.beat(self.recovery.streams.iter().map(Predecessor::estate), has_ended);
+        self.journal.beat(
+            self.recovery.streams.iter().map(Predecessor::estate),
+            has_ended,
+        );
     }
 
     fn beat(&mut self, now: Now) {
@@ -180,7 +208,9 @@ impl Pipeline {
 
     /// Whether attempts fail, and nothing but a probe leaves.
     fn is_failing(&self) -> bool {
-        Lane::ALL.into_iter().any(|lane| self.windows.of(lane).is_down())
+        Lane::ALL
+            .into_iter()
+            .any(|lane| self.windows.of(lane).is_down())
     }
 
     /// A stream that ends itself takes over nothing.
@@ -190,10 +220,15 @@ impl Pipeline {
             return;
         }
         let gone = self.watch.seen.iter().filter(|seen| seen.is_gone());
-        let claimed: Vec<Estate> = gone.flat_map(|seen| self.journal.claim_seen(seen.seat)).collect();
+        let claimed: Vec<Estate> = gone
+            .flat_map(|seen| self.journal.claim_seen(seen.seat))
+            .collect();
         for estate in claimed {
             let (stream, records) = (estate.stream, Gauge::BufferRecords.of(&estate.note.gauges));
-            self.say(Level::Info, format!("takes over {records} records of stream {stream}, whose VM is gone"));
+            self.say(
+                Level::Info,
+                format!("takes over {records} records of stream {stream}, whose VM is gone"),
+            );
             self.succeed(estate);
         }
     }
@@ -209,10 +244,17 @@ impl Pipeline {
     /// Another VM has taken over: what this one has offered is the other's. Or this one stood still.
     fn lose_seat(&mut self, now: Now) {
         let told = self.journal.told_gauges();
-        let sealed = if self.watch.is_offering { self.let_sealed_go() } else { 0 };
+        let sealed = if self.watch.is_offering {
+            self.let_sealed_go()
+        } else {
+            0
+        };
         self.stats.forfeit(told);
         // What goes on here is counted once more.
-        self.stats.add(Counter::Captured, Gauge::BufferRecords.of(&told).saturating_sub(sealed));
+        self.stats.add(
+            Counter::Captured,
+            Gauge::BufferRecords.of(&told).saturating_sub(sealed),
+        );
         self.begin_anew(now);
     }
 
@@ -227,8 +269,14 @@ impl Pipeline {
     /// what is held here leaves once more, under the same ids, and a new stream begins.
     fn begin_anew(&mut self, now: Now) {
         // What was not found yet will be found by the other VM, or not.
-        self.stats.add(Counter::DroppedVmCrash, std::mem::take(&mut self.recovery.missing));
-        self.refuse_overdue(Now { uptime: Duration::MAX, ..now });
+        self.stats.add(
+            Counter::DroppedVmCrash,
+            std::mem::take(&mut self.recovery.missing),
+        );
+        self.refuse_overdue(Now {
+            uptime: Duration::MAX,
+            ..now
+        });
 
         let (before, next) = (self.stream.id(), new_batch_id(&mut self.random));
         self.journal.leave_void(next);
@@ -238,13 +286,19 @@ impl Pipeline {
         self.stream.end();
         self.seal_all(now);
         self.stream = Stream::new(next);
-        self.say(Level::Warn, format!("stream {before} was taken over while it stood still, and goes on as {next}"));
+        self.say(
+            Level::Warn,
+            format!("stream {before} was taken over while it stood still, and goes on as {next}"),
+        );
     }
 
     fn keep_all_anew(&mut self) {
         let staged = self.staged.as_mut();
         let waiting = self.waiting.each_mut().flatten();
-        let flights = self.windows.each_mut().flat_map(|window| window.batches_mut());
+        let flights = self
+            .windows
+            .each_mut()
+            .flat_map(|window| window.batches_mut());
         for batch in waiting.chain(staged).chain(flights) {
             self.journal.keep(batch);
         }

@@ -8,12 +8,18 @@ use super::lane::PerLane;
 
 /// Batches in flight at once when the audit cluster begins to answer. Lets a worker send while an answer is on its way.
 /// Immediate batches are small, and must not wait.
-pub const FIRST_IN_FLIGHT: PerLane<usize> = PerLane { bulk: 4, immediate: 16 };
+pub const FIRST_IN_FLIGHT: PerLane<usize> = PerLane {
+    bulk: 4,
+    immediate: 16,
+};
 
 /// Batches in flight at once while the audit cluster goes on answering. Each is a copy of a body in Envoy, within what the
 /// buffer holds, and over HTTP/1.1 a connection of its own: 48 of each worker are far from Envoy's limit of 1024 for a cluster
 /// (`circuit_breakers`).
-pub const MAX_IN_FLIGHT: PerLane<usize> = PerLane { bulk: 32, immediate: 16 };
+pub const MAX_IN_FLIGHT: PerLane<usize> = PerLane {
+    bulk: 32,
+    immediate: 16,
+};
 
 /// How much longer than the callout's own timeout the filter waits, before it takes the answer for lost.
 pub const ANSWER_GRACE: Duration = Duration::from_secs(1);
@@ -53,7 +59,13 @@ impl Window {
     /// Nothing in flight of at most `first` batches, the audit cluster believed to answer. The limit grows to `most`.
     #[must_use]
     pub fn new(first: usize, most: usize) -> Self {
-        Self { limit: first, first, most, flights: Vec::new(), health: Health::Up }
+        Self {
+            limit: first,
+            first,
+            most,
+            flights: Vec::new(),
+            health: Health::Up,
+        }
     }
 
     /// Whether a batch may leave now.
@@ -98,19 +110,31 @@ impl Window {
     /// Notes a departure, which has this number among all of the pipeline.
     pub fn depart(&mut self, token: u32, batch: Batch, departure: u64, uptime: Duration) {
         let is_probe = self.is_down();
-        self.flights.push(Flight { token, batch, departed: uptime, departure, is_probe });
+        self.flights.push(Flight {
+            token,
+            batch,
+            departed: uptime,
+            departure,
+            is_probe,
+        });
     }
 
     /// Takes the flight that an answer belongs to; `None` for a token that is unknown or was given up.
     pub fn land(&mut self, token: u32) -> Option<Flight> {
-        let index = self.flights.iter().position(|flight| flight.token == token)?;
+        let index = self
+            .flights
+            .iter()
+            .position(|flight| flight.token == token)?;
         Some(self.flights.remove(index))
     }
 
     /// Takes a flight whose answer is overdue.
     pub fn land_overdue(&mut self, timeout: Duration, uptime: Duration) -> Option<Flight> {
         let limit = timeout + ANSWER_GRACE;
-        let index = self.flights.iter().position(|flight| uptime.saturating_sub(flight.departed) >= limit)?;
+        let index = self
+            .flights
+            .iter()
+            .position(|flight| uptime.saturating_sub(flight.departed) >= limit)?;
         Some(self.flights.remove(index))
     }
 
@@ -141,7 +165,9 @@ impl Window {
     pub fn fail(&mut self, probed: bool) -> u32 {
         let (failures, retry_at) = match self.health {
             Health::Up => (1, Duration::ZERO),
-            Health::Down { failures, retry_at } => (failures.saturating_add(u32::from(probed)), retry_at),
+            Health::Down { failures, retry_at } => {
+                (failures.saturating_add(u32::from(probed)), retry_at)
+            }
         };
         self.health = Health::Down { failures, retry_at };
         self.limit = self.first;

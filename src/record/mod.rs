@@ -129,7 +129,11 @@ impl ExchangeRecord {
         Self {
             rule,
             action: Action::Text(Vec::new()),
-            stage: if outcome.is_some() { Stage::Complete } else { Stage::Received },
+            stage: if outcome.is_some() {
+                Stage::Complete
+            } else {
+                Stage::Received
+            },
             started_number: None,
             outcome,
             termination: Termination::Complete,

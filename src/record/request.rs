@@ -51,14 +51,24 @@ impl RequestText {
     /// Copies the parts.
     #[must_use]
     pub fn new(parts: &RequestParts<'_>) -> Self {
-        let RequestParts { method, path, host, user_agent, request_id, forwarded_for } = *parts;
-        let [agent, id, forwarded] = [user_agent, request_id, forwarded_for].map(Option::unwrap_or_default);
+        let RequestParts {
+            method,
+            path,
+            host,
+            user_agent,
+            request_id,
+            forwarded_for,
+        } = *parts;
+        let [agent, id, forwarded] =
+            [user_agent, request_id, forwarded_for].map(Option::unwrap_or_default);
         let texts: [&[u8]; PLACES] = [method, b" ", path, host, agent, id, forwarded];
         let mut bytes = vec![0; texts.iter().map(|text| text.len()).sum()];
 
         let (mut ends, mut end, mut rest) = ([0; PLACES], 0, bytes.as_mut_slice());
         for (place, text) in ends.iter_mut().zip(texts) {
-            let Some((room, after)) = rest.split_at_mut_checked(text.len()) else { break };
+            let Some((room, after)) = rest.split_at_mut_checked(text.len()) else {
+                break;
+            };
             copy(room, text);
             end += text.len();
             *place = end;
@@ -113,25 +123,30 @@ impl RequestText {
     /// `user-agent`
     #[must_use]
     pub fn user_agent(&self) -> Option<&[u8]> {
-        self.has_user_agent.then(|| self.span(Some(Place::Host), Place::UserAgent))
+        self.has_user_agent
+            .then(|| self.span(Some(Place::Host), Place::UserAgent))
     }
 
     /// `x-request-id`
     #[must_use]
     pub fn request_id(&self) -> Option<&[u8]> {
-        self.has_request_id.then(|| self.span(Some(Place::UserAgent), Place::RequestId))
+        self.has_request_id
+            .then(|| self.span(Some(Place::UserAgent), Place::RequestId))
     }
 
     /// `x-forwarded-for`, as in [`RequestParts`].
     #[must_use]
     pub fn forwarded_for(&self) -> Option<&[u8]> {
-        self.has_forwarded_for.then(|| self.span(Some(Place::RequestId), Place::ForwardedFor))
+        self.has_forwarded_for
+            .then(|| self.span(Some(Place::RequestId), Place::ForwardedFor))
     }
 
     /// What stands behind one place, to the end of another.
     fn span(&self, before: Option<Place>, last: Place) -> &[u8] {
         let end = |place: Place| self.ends.get(place as usize).copied().unwrap_or_default();
-        self.bytes.get(before.map_or(0, end)..end(last)).unwrap_or_default()
+        self.bytes
+            .get(before.map_or(0, end)..end(last))
+            .unwrap_or_default()
     }
 }
 

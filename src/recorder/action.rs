@@ -22,21 +22,37 @@ pub(super) fn action(
 ) -> Action {
     match &rule.action {
         Some(text) => Action::Text(text.as_bytes().to_vec()),
-        None => operation.map_or_else(|| derived(rule.route(), rpc_method, protocol, request), Action::Text),
+        None => operation.map_or_else(
+            || derived(rule.route(), rpc_method, protocol, request),
+            Action::Text,
+        ),
     }
 }
 
 /// The gRPC full method, the target of a tunnel, else `METHOD /path`.
-fn derived(route: Option<&str>, rpc_method: Option<&[u8]>, protocol: Protocol, request: &Request) -> Action {
+fn derived(
+    route: Option<&str>,
+    rpc_method: Option<&[u8]>,
+    protocol: Protocol,
+    request: &Request,
+) -> Action {
     if let Some(rpc_method) = rpc_method {
         return Action::Text([b"/", rpc_method].concat());
     }
     let text = &request.text;
     // A path in normal form has no white space; what does not start with `/` may be anything.
     let is_normal = text.path().starts_with(b"/");
-    let path = if is_normal { text.path() } else { text.path().trim_ascii() };
+    let path = if is_normal {
+        text.path()
+    } else {
+        text.path().trim_ascii()
+    };
     if protocol == Protocol::Grpc && !path.is_empty() {
-        return if is_normal { Action::Path } else { Action::Text(path.to_vec()) };
+        return if is_normal {
+            Action::Path
+        } else {
+            Action::Text(path.to_vec())
+        };
     }
     if let Some(target) = request.tunnel.as_ref().and_then(Tunnel::action) {
         return Action::Text(target);
@@ -45,7 +61,11 @@ fn derived(route: Option<&str>, rpc_method: Option<&[u8]>, protocol: Protocol, r
         return Action::MethodAndPath;
     }
 
-    let method = if text.method().is_empty() { UNKNOWN_METHOD } else { text.method() };
+    let method = if text.method().is_empty() {
+        UNKNOWN_METHOD
+    } else {
+        text.method()
+    };
     let target = route.map_or(path, str::as_bytes);
     let separator: &[u8] = if target.is_empty() { b"" } else { b" " };
     Action::Text([method, separator, target].concat())

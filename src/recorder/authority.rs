@@ -21,14 +21,26 @@ pub struct Authority<'a> {
 /// an IPv6 literal ends at its bracket, and an IPv6 address without brackets has no port.
 #[must_use]
 pub fn split_authority(authority: &[u8]) -> Authority<'_> {
-    let named = authority.rsplit(|byte| *byte == b'@').next().unwrap_or(authority);
-    let (host, rest) = named.split_at_checked(host_end(named)).unwrap_or((named, &[]));
-    Authority { host: without_final_dots(host), port: rest.strip_prefix(b":").and_then(port) }
+    let named = authority
+        .rsplit(|byte| *byte == b'@')
+        .next()
+        .unwrap_or(authority);
+    let (host, rest) = named
+        .split_at_checked(host_end(named))
+        .unwrap_or((named, &[]));
+    Authority {
+        host: without_final_dots(host),
+        port: rest.strip_prefix(b":").and_then(port),
+    }
 }
 
 fn host_end(named: &[u8]) -> usize {
     let find = |sought: u8| named.iter().position(|byte| *byte == sought);
-    let end = if named.starts_with(b"[") { find(b']').map(|at| at + 1) } else { find(b':') };
+    let end = if named.starts_with(b"[") {
+        find(b']').map(|at| at + 1)
+    } else {
+        find(b':')
+    };
     end.filter(|_| ipv6(named).is_none()).unwrap_or(named.len())
 }
 
@@ -41,7 +53,11 @@ fn without_final_dots(mut host: &[u8]) -> &[u8] {
 
 fn port(digits: &[u8]) -> Option<u16> {
     let digits = std::str::from_utf8(digits).ok()?;
-    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| digits.parse().ok())
+        .flatten()
 }
 
 fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
@@ -62,7 +78,11 @@ pub fn host_name(authority: &[u8]) -> Cow<'_, [u8]> {
 #[inline(never)]
 fn respelled_host(authority: &[u8]) -> Vec<u8> {
     let host = split_authority(authority).host;
-    let mut name = if host.starts_with(b"[") { host.to_vec() } else { respelled(host) };
+    let mut name = if host.starts_with(b"[") {
+        host.to_vec()
+    } else {
+        respelled(host)
+    };
     name.make_ascii_lowercase();
     name.truncate(without_final_dots(&name).len());
     name
@@ -86,10 +106,15 @@ pub fn literal(host: &[u8]) -> Option<Ipv6Addr> {
 #[must_use]
 pub(super) fn is_ambiguous(authority: &[u8]) -> bool {
     let host = split_authority(authority).host;
-    let Some(rest) = authority.strip_prefix(host) else { return true };
-    let is_port = rest.strip_prefix(b":").is_some_and(|port| port.iter().all(u8::is_ascii_digit));
+    let Some(rest) = authority.strip_prefix(host) else {
+        return true;
+    };
+    let is_port = rest
+        .strip_prefix(b":")
+        .is_some_and(|port| port.iter().all(u8::is_ascii_digit));
 
-    !(rest.is_empty() || is_port) || !(host.iter().all(|byte| is_unreserved(*byte)) || literal(host).is_some())
+    !(rest.is_empty() || is_port)
+        || !(host.iter().all(|byte| is_unreserved(*byte)) || literal(host).is_some())
 }
 
 #[cfg(test)]
@@ -129,8 +154,15 @@ mod tests {
             ("..", "", None),
             ("", "", None),
         ] {
-            let expected = Authority { host: host.as_bytes(), port };
-            assert_eq!(split_authority(authority.as_bytes()), expected, "{authority}");
+            let expected = Authority {
+                host: host.as_bytes(),
+                port,
+            };
+            assert_eq!(
+                split_authority(authority.as_bytes()),
+                expected,
+                "{authority}"
+            );
         }
     }
 
@@ -150,7 +182,11 @@ mod tests {
             ("a,b", "a,b"),
             ("", ""),
         ] {
-            assert_eq!(text(&host_name(authority.as_bytes())), expected, "{authority}");
+            assert_eq!(
+                text(&host_name(authority.as_bytes())),
+                expected,
+                "{authority}"
+            );
         }
     }
 
@@ -163,7 +199,13 @@ mod tests {
         let address = "2001:db8::7".parse().ok();
         assert_eq!(literal(b"[2001:db8::7]"), address);
         assert_eq!(literal(b"[2001:0DB8:0:0:0:0:0:7]"), address);
-        for other in ["2001:db8::7", "[2001:db8::7", "[127.0.0.1]", "[]", "[fe80::1%25eth0]"] {
+        for other in [
+            "2001:db8::7",
+            "[2001:db8::7",
+            "[127.0.0.1]",
+            "[]",
+            "[fe80::1%25eth0]",
+        ] {
             assert_eq!(literal(other.as_bytes()), None, "{other}");
         }
     }

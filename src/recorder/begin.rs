@@ -38,9 +38,16 @@ struct Arrival<'r> {
 
 impl Arrival<'_> {
     /// The control headers that the gateway role sets: those of the first rule that the request may be for.
-    fn gateway_of<'r>(&self, rule: &'r Rule, readings: Readings, exchange: &Exchange) -> Option<&'r SetTracking> {
+    fn gateway_of<'r>(
+        &self,
+        rule: &'r Rule,
+        readings: Readings,
+        exchange: &Exchange,
+    ) -> Option<&'r SetTracking> {
         let is_first = self.context.on_request_path && !exchange.is_set_by_gateway();
-        rule.set_tracking.as_ref().filter(|_| is_first && self.claim.expects(readings))
+        rule.set_tracking
+            .as_ref()
+            .filter(|_| is_first && self.claim.expects(readings))
     }
 }
 
@@ -54,7 +61,10 @@ impl Recorder {
         host: &mut Host<'_>,
     ) -> (Presence, bool) {
         let presence = Presence::of(headers, &self.tracking_names);
-        (presence, self.is_believed(exchange, presence.control_count(), host))
+        (
+            presence,
+            self.is_believed(exchange, presence.control_count(), host),
+        )
     }
 
     /// Whether this many headers count that only a trusted peer may use. The peer is judged at most once per exchange.
@@ -76,20 +86,31 @@ impl Recorder {
         }
         let id = exchange.connection(stream);
         let protocol = || stream.property(Property::Protocol);
-        let verdict = self.connections.verdict(id, || self.judge_peer(stream), protocol);
+        let verdict = self
+            .connections
+            .verdict(id, || self.judge_peer(stream), protocol);
         exchange.judge(verdict);
         verdict
     }
 
     fn judge_peer(&self, stream: &dyn Stream) -> (Verdict, bool) {
-        let Judgement { verdict, lasts, peer } = self.settings.trust.judge(stream);
+        let Judgement {
+            verdict,
+            lasts,
+            peer,
+        } = self.settings.trust.judge(stream);
         if let Some(peer) = peer.filter(|_| verdict != Verdict::Trusted) {
             self.distrust.note(peer);
         }
         (verdict, lasts)
     }
 
-    pub(super) fn removals(&self, presence: Presence, trusted: bool, stats: &mut Stats) -> Vec<&str> {
+    pub(super) fn removals(
+        &self,
+        presence: Presence,
+        trusted: bool,
+        stats: &mut Stats,
+    ) -> Vec<&str> {
         let remove = presence.to_remove(&self.settings.tracking, trusted);
         stats.add(Counter::HeadersStripped, remove.len() as u64);
         remove
@@ -130,7 +151,18 @@ impl Recorder {
             return Vec::new();
         };
         let claim = Claim::of(&head, target);
-        self.begin_with(first, rules, Arrival { head: &head, claim, tracking, context }, exchange, host)
+        self.begin_with(
+            first,
+            rules,
+            Arrival {
+                head: &head,
+                claim,
+                tracking,
+                context,
+            },
+            exchange,
+            host,
+        )
     }
 
     fn begin_with<'s>(
@@ -150,16 +182,25 @@ impl Recorder {
             }
             match self.refusal(rule, &arrival.tracking) {
                 Some(counter) => first_refusal = first_refusal.or(Some(counter)),
-                None => candidates.push(self.candidate(rule, readings, &mut arrival, exchange, host)),
+                None => {
+                    candidates.push(self.candidate(rule, readings, &mut arrival, exchange, host))
+                }
             }
         }
         if candidates.is_empty() || self.is_own_batch(arrival.head, exchange, host) {
-            host.stats.add(first_refusal.unwrap_or(Counter::Excluded), 1);
+            host.stats
+                .add(first_refusal.unwrap_or(Counter::Excluded), 1);
             return set;
         }
 
         let audited = self.audited(candidates, &mut arrival, exchange, host);
-        set.extend(audited.subject.correlation.into_iter().flat_map(|pair| self.correlation_headers(pair)));
+        set.extend(
+            audited
+                .subject
+                .correlation
+                .into_iter()
+                .flat_map(|pair| self.correlation_headers(pair)),
+        );
         exchange.audit(audited);
         set
     }
@@ -175,7 +216,10 @@ impl Recorder {
         let headers = arrival.head.headers;
         let claims = self.claims(rule, exchange, headers, host);
         arrival.tracking.conflict |= claims.as_ref().is_some_and(|claims| claims.conflict);
-        arrival.tracking.conflict |= rule.set_tracking.as_ref().is_some_and(|gateway| gateway.conflicts(headers));
+        arrival.tracking.conflict |= rule
+            .set_tracking
+            .as_ref()
+            .is_some_and(|gateway| gateway.conflicts(headers));
         Candidate {
             rule: Rc::clone(rule),
             readings,
@@ -192,12 +236,18 @@ impl Recorder {
         exchange: &mut Exchange,
         host: &mut Host<'_>,
     ) -> Box<Audited> {
-        let Arrival { head, claim, tracking, context } = arrival;
+        let Arrival {
+            head,
+            claim,
+            tracking,
+            context,
+        } = arrival;
         let claim = *claim;
         let (fresh_id, stream) = (host.fresh_id, host.stream);
         let start = context.on_request_path.then(|| (host.clock)());
-        let correlates =
-            candidates.iter().any(|candidate| claim.expects(candidate.readings) && candidate.rule.correlate);
+        let correlates = candidates
+            .iter()
+            .any(|candidate| claim.expects(candidate.readings) && candidate.rule.correlate);
         let correlates = correlates && context.on_request_path;
         let id = exchange.connection(stream);
         let (session, conflict) = self.settings.session.read(head.headers);
@@ -211,8 +261,14 @@ impl Recorder {
                 tracking: mem::take(tracking),
                 request: Request::read(head),
                 session,
-                correlation: if correlates { host.correlator.next(&mut || fresh_id()) } else { None },
-                version: self.connections.version(id, || stream.property(Property::Protocol)),
+                correlation: if correlates {
+                    host.correlator.next(&mut || fresh_id())
+                } else {
+                    None
+                },
+                version: self
+                    .connections
+                    .version(id, || stream.property(Property::Protocol)),
                 started_number: None,
             },
             seen: Seen::default(),
@@ -221,14 +277,21 @@ impl Recorder {
     }
 
     /// Whether the request is a batch of a filter of this deployment. A record of it would make another batch.
-    fn is_own_batch(&self, head: &RequestHead<'_>, exchange: &mut Exchange, host: &mut Host<'_>) -> bool {
+    fn is_own_batch(
+        &self,
+        head: &RequestHead<'_>,
+        exchange: &mut Exchange,
+        host: &mut Host<'_>,
+    ) -> bool {
         let own_batch = &self.settings.own_batch;
         if !own_batch.resembles(head) {
             return false;
         }
 
         let comes_from_trusted = || self.verdict(exchange, host.stream) == Verdict::Trusted;
-        let is_own = own_batch.is_proven(head.headers).unwrap_or_else(comes_from_trusted);
+        let is_own = own_batch
+            .is_proven(head.headers)
+            .unwrap_or_else(comes_from_trusted);
         if !is_own {
             host.stats.note_unproven_batch();
         }
@@ -241,7 +304,8 @@ impl Recorder {
             return Some(Counter::Excluded);
         }
         let is_empty = rule.is_triggered_by_tracking() && tracking.context.is_none();
-        (is_empty && !self.settings.tracking.record_empty_context).then_some(Counter::SkippedEmptyContext)
+        (is_empty && !self.settings.tracking.record_empty_context)
+            .then_some(Counter::SkippedEmptyContext)
     }
 
     /// What the request says of its user, if it says anything and the peer may say so.
@@ -260,7 +324,10 @@ impl Recorder {
     pub(super) fn correlation_headers(&self, pair: Correlation) -> [(&str, Vec<u8>); 2] {
         let [session_id, sequence] = &self.settings.tracking.correlation_headers;
         let number = itoa::Buffer::new().format(pair.number).as_bytes().to_vec();
-        [(session_id, pair.session_id.to_string().into_bytes()), (sequence, number)]
+        [
+            (session_id, pair.session_id.to_string().into_bytes()),
+            (sequence, number),
+        ]
     }
 }
 

@@ -15,7 +15,9 @@ pub(super) fn has_odd_host_byte(bytes: &[u8]) -> bool {
     const SIXTH: u64 = 0x4040_4040_4040_4040;
     // From `@` to `_` the sixth bit is set and the fifth is not.
     any_word(bytes, |word| {
-        ((word & !(word << 1)) & SIXTH | word & HIGHS) != 0 || has_in(word, b':') || has_in(word, b'%')
+        ((word & !(word << 1)) & SIXTH | word & HIGHS) != 0
+            || has_in(word, b':')
+            || has_in(word, b'%')
     })
 }
 
@@ -26,7 +28,11 @@ fn any_word(bytes: &[u8], is_hit: impl Fn(u64) -> bool) -> bool {
     let (words, rest) = bytes.as_chunks::<8>();
     let mut word = match bytes.last_chunk::<8>() {
         Some(last) => u64::from_le_bytes(*last),
-        None => rest.iter().fold(u64::from_le_bytes([b'a'; 8]), |word, byte| word << 8 | u64::from(*byte)),
+        None => rest
+            .iter()
+            .fold(u64::from_le_bytes([b'a'; 8]), |word, byte| {
+                word << 8 | u64::from(*byte)
+            }),
     };
     // The end comes first, so that there is one place where `is_hit` is called.
     let mut words = words.iter();

@@ -39,22 +39,43 @@ impl Capture {
     pub(super) fn of_request(&self, headers: &Headers<'_>) -> Captured {
         let mut captured = Captured::new();
         if !self.query.is_empty() {
-            let query = headers.first(":path").and_then(query::of_path).unwrap_or_default();
-            collect(&self.query, |name| query::values(query, name), &mut captured);
+            let query = headers
+                .first(":path")
+                .and_then(query::of_path)
+                .unwrap_or_default();
+            collect(
+                &self.query,
+                |name| query::values(query, name),
+                &mut captured,
+            );
         }
-        collect(&self.request_headers, |name| joined(headers, name), &mut captured);
+        collect(
+            &self.request_headers,
+            |name| joined(headers, name),
+            &mut captured,
+        );
         captured
     }
 
     pub(super) fn of_response(&self, headers: &Headers<'_>, captured: &mut Captured) {
-        collect(&self.response_headers, |name| joined(headers, name), captured);
+        collect(
+            &self.response_headers,
+            |name| joined(headers, name),
+            captured,
+        );
     }
 }
 
 fn collect(names: &[Wanted], find: impl Fn(&str) -> Option<Vec<u8>>, captured: &mut Captured) {
     for wanted in names {
-        let Some(value) = find(&wanted.name) else { continue };
-        let value = if wanted.is_secret { REDACTED.as_bytes().to_vec() } else { value };
+        let Some(value) = find(&wanted.name) else {
+            continue;
+        };
+        let value = if wanted.is_secret {
+            REDACTED.as_bytes().to_vec()
+        } else {
+            value
+        };
         captured.push((Rc::clone(&wanted.attribute), value));
     }
 }

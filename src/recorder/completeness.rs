@@ -13,7 +13,11 @@ const DIRECT_RESPONSE: &[u8] = b"direct_response";
 /// Details of a stream that goes on as another one: an internal redirect, and whatever else recreates streams.
 const RECREATED: &[u8] = b"internal_redirect";
 /// Details of a time limit that sets no flag. Envoy answers where no response has begun, and breaks off one that has.
-const TIME_LIMITS: [&[u8]; 3] = [b"max_duration_timeout", b"request_overall_timeout", b"request_header_timeout"];
+const TIME_LIMITS: [&[u8]; 3] = [
+    b"max_duration_timeout",
+    b"request_overall_timeout",
+    b"request_header_timeout",
+];
 /// Details of an answer that is too long for a filter that buffers it; no flag is set.
 const TOO_LARGE: &[u8] = b"response_payload_too_large";
 /// Start of the details of a connection that Envoy itself has closed; the flag is the client's.
@@ -42,12 +46,16 @@ pub(super) struct Completeness {
 impl Completeness {
     /// Envoy's response flags: one host call.
     pub(super) fn flags(&self, stream: &dyn Stream) -> u64 {
-        *self.flags.get_or_init(|| stream.number(Property::ResponseFlags).unwrap_or_default())
+        *self
+            .flags
+            .get_or_init(|| stream.number(Property::ResponseFlags).unwrap_or_default())
     }
 
     /// Why the response is what it is: one host call.
     pub(super) fn details(&self, stream: &dyn Stream) -> Option<&[u8]> {
-        self.details.get_or_init(|| stream.property(Property::ResponseCodeDetails)).as_deref()
+        self.details
+            .get_or_init(|| stream.property(Property::ResponseCodeDetails))
+            .as_deref()
     }
 
     fn is(&self, known: &[u8], stream: &dyn Stream) -> bool {
@@ -97,7 +105,9 @@ impl Completeness {
         let is_cut = flags & CLIENT_LEFT != 0 || contains(details, AFTER_START);
         match status {
             None if cause == Termination::Complete => Termination::Proxy,
-            Some(status) if !is_cut && (status >= 400 || has_no_body(status)) => Termination::Complete,
+            Some(status) if !is_cut && (status >= 400 || has_no_body(status)) => {
+                Termination::Complete
+            }
             _ => cause,
         }
     }
@@ -110,7 +120,11 @@ fn cause(details: &[u8], flags: u64) -> Termination {
     }
     if flags & CLIENT_LEFT != 0 {
         let is_local = details.starts_with(LOCAL_DISCONNECT);
-        return if is_local { Termination::Proxy } else { Termination::Client };
+        return if is_local {
+            Termination::Proxy
+        } else {
+            Termination::Client
+        };
     }
     if flags & TIMEOUT != 0 || TIME_LIMITS.contains(&details) {
         return Termination::Timeout;
@@ -119,7 +133,11 @@ fn cause(details: &[u8], flags: u64) -> Termination {
         return Termination::Upstream;
     }
     let is_short = flags & OVERLOAD != 0 || details == TOO_LARGE;
-    if is_short { Termination::Proxy } else { Termination::Complete }
+    if is_short {
+        Termination::Proxy
+    } else {
+        Termination::Complete
+    }
 }
 
 fn contains(details: &[u8], part: &[u8]) -> bool {
@@ -144,7 +162,11 @@ mod tests {
             .with_number(Property::ResponseFlags, flags)
             .with_properties(&[(Property::ResponseCodeDetails, details)]);
         let status = Some(status).filter(|status| *status > 0);
-        assert_eq!(Completeness::default().termination(status, &stream), expected, "{flags} {details} {status:?}");
+        assert_eq!(
+            Completeness::default().termination(status, &stream),
+            expected,
+            "{flags} {details} {status:?}"
+        );
     }
 
     #[test]
@@ -161,11 +183,36 @@ mod tests {
         check(268_435_456, "http2.remote_reset", 200, Client);
         check(262_144, "http2.violation.of.messaging.rule", 200, Client);
         check(262_144, "http1.headers_too_large", 431, Complete);
-        check(64, "upstream_reset_after_response_started{connection_termination}", 200, Upstream);
-        check(64, "upstream_reset_after_response_started{connection_termination}", 503, Upstream);
-        check(8_388_608, "upstream_reset_after_response_started{protocol_error}", 200, Upstream);
-        check(64, "upstream_reset_before_response_started{connection_termination}", 503, Complete);
-        check(32 | 32_768, "upstream_reset_before_response_started{remote_connection_failure}", 503, Complete);
+        check(
+            64,
+            "upstream_reset_after_response_started{connection_termination}",
+            200,
+            Upstream,
+        );
+        check(
+            64,
+            "upstream_reset_after_response_started{connection_termination}",
+            503,
+            Upstream,
+        );
+        check(
+            8_388_608,
+            "upstream_reset_after_response_started{protocol_error}",
+            200,
+            Upstream,
+        );
+        check(
+            64,
+            "upstream_reset_before_response_started{connection_termination}",
+            503,
+            Complete,
+        );
+        check(
+            32 | 32_768,
+            "upstream_reset_before_response_started{remote_connection_failure}",
+            503,
+            Complete,
+        );
         check(4, "response_timeout", 504, Complete);
         check(4, "response_timeout", 200, Timeout);
         check(4, "response_timeout", 204, Complete);
@@ -173,14 +220,20 @@ mod tests {
         check(65_536, "stream_idle_timeout", 200, Timeout);
         check(0, "max_duration_timeout", 200, Timeout);
         check(0, "max_duration_timeout", 408, Complete);
-        check(524_288, "upstream_max_stream_duration_reached", 200, Timeout);
+        check(
+            524_288,
+            "upstream_max_stream_duration_reached",
+            200,
+            Timeout,
+        );
         check(0, "response_payload_too_large", 200, Proxy);
         check(0, "", 0, Proxy);
     }
 
     #[test]
     fn the_usual_response_costs_one_question() {
-        let stream = FakeStream::default().with_properties(&[(Property::ResponseCodeDetails, "via_upstream")]);
+        let stream = FakeStream::default()
+            .with_properties(&[(Property::ResponseCodeDetails, "via_upstream")]);
         let completeness = Completeness::default();
         assert_eq!(completeness.termination(Some(200), &stream), Complete);
         assert!(completeness.is_via_upstream(&stream));

@@ -25,7 +25,10 @@ impl Recorder {
         if exchange.may_be_recreated() && completeness.is_recreated(stream) {
             return self.handle_recreated(exchange, completeness, stream, clock, stats);
         }
-        Ended { record: self.end(exchange, completeness, stream, clock, stats), is_recreated: false }
+        Ended {
+            record: self.end(exchange, completeness, stream, clock, stats),
+            is_recreated: false,
+        }
     }
 
     /// The stream goes on as another one. A redirect, and a stream that was recreated before there was an answer, are
@@ -39,14 +42,17 @@ impl Recorder {
         stats: &mut Stats,
     ) -> Ended {
         let map = stream.response_headers();
-        let is_answered =
-            answer::http_status(&Headers::parse(&map)).is_some_and(|status| !(300..400).contains(&status));
+        let is_answered = answer::http_status(&Headers::parse(&map))
+            .is_some_and(|status| !(300..400).contains(&status));
         let mut record = None;
         if is_answered {
             record = self.end(exchange, completeness, stream, clock, stats);
             exchange.conclude();
         }
-        Ended { record, is_recreated: true }
+        Ended {
+            record,
+            is_recreated: true,
+        }
     }
 
     fn end(
@@ -60,10 +66,16 @@ impl Recorder {
         let mut audited = exchange.take()?;
         let Audited { subject, seen, .. } = &mut *audited;
         let was_seen = seen.headers.is_some();
-        let map = seen.headers.take().unwrap_or_else(|| stream.response_headers());
+        let map = seen
+            .headers
+            .take()
+            .unwrap_or_else(|| stream.response_headers());
         let headers = Headers::parse(&map);
         let has_body_end = seen.status.is_none() && seen.body_end.is_some();
-        let status = seen.status.take().or_else(|| seen.body_end.take().and_then(|end| end.status()));
+        let status = seen
+            .status
+            .take()
+            .or_else(|| seen.body_end.take().and_then(|end| end.status()));
         let content_type = headers.first("content-type").unwrap_or_default();
         let answer = Answer {
             headers: &headers,
@@ -88,7 +100,14 @@ impl Recorder {
             body.break_off();
         }
         let client_address = self.client_address(exchange, subject, stream);
-        let end = End { place, protocol, response: &headers, client_address, stream, clock };
+        let end = End {
+            place,
+            protocol,
+            response: &headers,
+            client_address,
+            stream,
+            clock,
+        };
         finish::record(&mut audited, &mut ending, end)
     }
 }

@@ -62,10 +62,17 @@ impl Connections {
                 let protocol = protocol()?;
                 known.version = lasting_version(&protocol);
                 if known.version.is_none() {
-                    return Some(Cow::Owned(protocol.strip_prefix(b"HTTP/").unwrap_or(&protocol).to_vec()));
+                    return Some(Cow::Owned(
+                        protocol
+                            .strip_prefix(b"HTTP/")
+                            .unwrap_or(&protocol)
+                            .to_vec(),
+                    ));
                 }
             }
-            known.version.map(|version| Cow::Borrowed(version.as_bytes()))
+            known
+                .version
+                .map(|version| Cow::Borrowed(version.as_bytes()))
         })
     }
 
@@ -96,15 +103,22 @@ impl Connections {
 
     /// Without an id nothing is known, and nothing remembered.
     fn known<T>(&self, id: Option<u64>, work: impl FnOnce(&mut Known) -> T) -> T {
-        let Some(id) = id else { return work(&mut Known::default()) };
+        let Some(id) = id else {
+            return work(&mut Known::default());
+        };
         let mut seats = self.0.borrow_mut();
         if seats.is_empty() {
             seats.resize(SEATS, Known::default());
         }
         let seat = usize::try_from(id % SEATS as u64).unwrap_or_default();
-        let Some(known) = seats.get_mut(seat) else { return work(&mut Known::default()) };
+        let Some(known) = seats.get_mut(seat) else {
+            return work(&mut Known::default());
+        };
         if known.id != id {
-            *known = Known { id, ..Known::default() };
+            *known = Known {
+                id,
+                ..Known::default()
+            };
         }
         work(known)
     }
@@ -133,7 +147,12 @@ mod tests {
         panic!("asked again")
     }
 
-    fn address(connections: &Connections, id: Option<u64>, forwarded_for: &str, source: &str) -> String {
+    fn address(
+        connections: &Connections,
+        id: Option<u64>,
+        forwarded_for: &str,
+        source: &str,
+    ) -> String {
         let source = || Some(source.as_bytes().to_vec());
         let forwarded_for = Some(forwarded_for.as_bytes()).filter(|value| !value.is_empty());
         String::from_utf8(connections.address(id, forwarded_for, source).unwrap()).unwrap()
@@ -143,23 +162,64 @@ mod tests {
     fn a_connection_is_asked_about_once() {
         let connections = Connections::default();
         for ask in [true, false, false] {
-            let judge = || if ask { (Verdict::Trusted, true) } else { not_asked() };
-            let protocol = || if ask { Some(b"HTTP/2".to_vec()) } else { not_asked() };
-            assert_eq!(connections.verdict(Some(7), judge, protocol), Verdict::Trusted);
-            assert_eq!(connections.version(Some(7), not_asked).as_deref(), Some(b"2".as_slice()));
-            let source = || if ask { Some(b"10.0.0.1:4711".to_vec()) } else { not_asked() };
-            assert_eq!(connections.address(Some(7), Some(OWN), source).as_deref(), Some(OWN));
+            let judge = || {
+                if ask {
+                    (Verdict::Trusted, true)
+                } else {
+                    not_asked()
+                }
+            };
+            let protocol = || {
+                if ask {
+                    Some(b"HTTP/2".to_vec())
+                } else {
+                    not_asked()
+                }
+            };
+            assert_eq!(
+                connections.verdict(Some(7), judge, protocol),
+                Verdict::Trusted
+            );
+            assert_eq!(
+                connections.version(Some(7), not_asked).as_deref(),
+                Some(b"2".as_slice())
+            );
+            let source = || {
+                if ask {
+                    Some(b"10.0.0.1:4711".to_vec())
+                } else {
+                    not_asked()
+                }
+            };
+            assert_eq!(
+                connections.address(Some(7), Some(OWN), source).as_deref(),
+                Some(OWN)
+            );
         }
     }
 
     #[test]
     fn another_connection_is_another_matter() {
         let connections = Connections::default();
-        for (id, expected) in [(1, Verdict::Trusted), (1 + SEATS as u64, Verdict::Untrusted), (1, Verdict::Unknown)] {
-            assert_eq!(connections.verdict(Some(id), || (expected, true), http2), expected, "{id}");
+        for (id, expected) in [
+            (1, Verdict::Trusted),
+            (1 + SEATS as u64, Verdict::Untrusted),
+            (1, Verdict::Unknown),
+        ] {
+            assert_eq!(
+                connections.verdict(Some(id), || (expected, true), http2),
+                expected,
+                "{id}"
+            );
         }
-        assert_eq!(connections.verdict(None, || (Verdict::Trusted, true), not_asked), Verdict::Trusted);
-        assert_eq!(connections.verdict(None, || (Verdict::Unknown, true), not_asked), Verdict::Unknown);
+        assert_eq!(
+            connections.verdict(None, || (Verdict::Trusted, true), not_asked),
+            Verdict::Trusted
+        );
+        assert_eq!(
+            connections.verdict(None, || (Verdict::Unknown, true), not_asked),
+            Verdict::Unknown
+        );
     }
 
     #[test]
@@ -167,19 +227,37 @@ mod tests {
         let connections = Connections::default();
         for verdict in [Verdict::Trusted, Verdict::Untrusted] {
             let over_quic = || Some(b"HTTP/3".to_vec());
-            assert_eq!(connections.verdict(Some(3), || (verdict, true), over_quic), verdict);
-            assert_eq!(connections.version(Some(3), over_quic).as_deref(), Some(b"3".as_slice()));
+            assert_eq!(
+                connections.verdict(Some(3), || (verdict, true), over_quic),
+                verdict
+            );
+            assert_eq!(
+                connections.version(Some(3), over_quic).as_deref(),
+                Some(b"3".as_slice())
+            );
         }
         for verdict in [Verdict::Trusted, Verdict::Unknown] {
-            assert_eq!(connections.verdict(Some(4), || (verdict, false), http2), verdict);
+            assert_eq!(
+                connections.verdict(Some(4), || (verdict, false), http2),
+                verdict
+            );
             connections.version(Some(4), http2);
         }
-        for (protocol, version) in [("HTTP/1.0", "1.0"), ("HTTP/1.1", "1.1"), ("HTTP/1.0", "1.1")] {
+        for (protocol, version) in [
+            ("HTTP/1.0", "1.0"),
+            ("HTTP/1.1", "1.1"),
+            ("HTTP/1.0", "1.1"),
+        ] {
             let told = connections.version(Some(1), || Some(protocol.as_bytes().to_vec()));
             assert_eq!(told.as_deref(), Some(version.as_bytes()));
         }
         assert_eq!(connections.version(Some(2), || None), None);
-        assert_eq!(connections.version(Some(2), || Some(b"QUIC".to_vec())).as_deref(), Some(b"QUIC".as_slice()));
+        assert_eq!(
+            connections
+                .version(Some(2), || Some(b"QUIC".to_vec()))
+                .as_deref(),
+            Some(b"QUIC".as_slice())
+        );
     }
 
     #[test]
@@ -194,13 +272,22 @@ mod tests {
             ("10.0.0.1", "remembered", "10.0.0.1"),
         ];
         for (forwarded_for, source, expected) in requests {
-            assert_eq!(address(&connections, Some(1), forwarded_for, source), expected, "{forwarded_for}");
+            assert_eq!(
+                address(&connections, Some(1), forwarded_for, source),
+                expected,
+                "{forwarded_for}"
+            );
         }
-        for (forwarded_for, source) in
-            [("10.0.0.1", "10.0.0.1:0"), ("", "10.0.0.1:4711"), ("10.0.0.2", "10.0.0.1:4711")]
-        {
+        for (forwarded_for, source) in [
+            ("10.0.0.1", "10.0.0.1:0"),
+            ("", "10.0.0.1:4711"),
+            ("10.0.0.2", "10.0.0.1:4711"),
+        ] {
             let connections = Connections::default();
-            assert_eq!(address(&connections, Some(1), forwarded_for, source), "10.0.0.1");
+            assert_eq!(
+                address(&connections, Some(1), forwarded_for, source),
+                "10.0.0.1"
+            );
             assert_eq!(
                 address(&connections, Some(1), "10.0.0.1", "192.0.2.1:0"),
                 "192.0.2.1",
@@ -213,7 +300,10 @@ mod tests {
     fn an_ipv6_address_stands_without_brackets() {
         let connections = Connections::default();
         for source in ["[2001:db8::1]:4711", "remembered"] {
-            assert_eq!(address(&connections, Some(1), "2001:db8::1", source), "2001:db8::1");
+            assert_eq!(
+                address(&connections, Some(1), "2001:db8::1", source),
+                "2001:db8::1"
+            );
         }
     }
 }

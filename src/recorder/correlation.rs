@@ -52,7 +52,14 @@ impl Correlator {
     /// process's session.
     #[must_use]
     pub fn new(scope: Scope, session_id: Uuid, shared: Rc<dyn SharedData>) -> Self {
-        Self { scope, next: Correlation { session_id, number: 0 }, shared }
+        Self {
+            scope,
+            next: Correlation {
+                session_id,
+                number: 0,
+            },
+            shared,
+        }
     }
 
     /// The next pair; both or none. `fresh` makes a UUIDv4, and is asked when a session begins.
@@ -92,27 +99,44 @@ impl Correlator {
 }
 
 /// The pair itself, or where its session is used up the first pair of a new one.
-fn usable(next: Option<Correlation>, fresh: &mut dyn FnMut() -> Option<Uuid>) -> Option<Correlation> {
+fn usable(
+    next: Option<Correlation>,
+    fresh: &mut dyn FnMut() -> Option<Uuid>,
+) -> Option<Correlation> {
     match next {
         Some(pair) if pair.number <= LAST_NUMBER => Some(pair),
-        _ => Some(Correlation { session_id: fresh()?, number: 0 }),
+        _ => Some(Correlation {
+            session_id: fresh()?,
+            number: 0,
+        }),
     }
 }
 
 impl Correlation {
     fn successor(self) -> Self {
-        Self { number: self.number + 1, ..self }
+        Self {
+            number: self.number + 1,
+            ..self
+        }
     }
 
     fn value(self) -> Vec<u8> {
-        [&[FORMAT_VERSION], self.session_id.as_bytes().as_slice(), &self.number.to_le_bytes()].concat()
+        [
+            &[FORMAT_VERSION],
+            self.session_id.as_bytes().as_slice(),
+            &self.number.to_le_bytes(),
+        ]
+        .concat()
     }
 
     fn read(value: &[u8]) -> Option<Self> {
         let (&[version], rest) = value.split_first_chunk()?;
         let (session_id, number) = rest.split_first_chunk()?;
         let number = u32::from_le_bytes(number.try_into().ok()?);
-        (version == FORMAT_VERSION).then_some(Self { session_id: Uuid::from_bytes(*session_id), number })
+        (version == FORMAT_VERSION).then_some(Self {
+            session_id: Uuid::from_bytes(*session_id),
+            number,
+        })
     }
 }
 
@@ -145,7 +169,10 @@ mod tests {
     }
 
     fn pair(session: u128, number: u32) -> Option<Correlation> {
-        Some(Correlation { session_id: Uuid::from_u128(session), number })
+        Some(Correlation {
+            session_id: Uuid::from_u128(session),
+            number,
+        })
     }
 
     #[test]
@@ -164,7 +191,11 @@ mod tests {
         assert_eq!(correlator.next(&mut || None), pair(7, LAST - 1));
         assert_eq!(correlator.next(&mut || None), pair(7, LAST));
         assert_eq!(correlator.next(&mut || None), None, "both or none");
-        assert_eq!(correlator.next(&mut || Some(Uuid::from_u128(8))), pair(8, 0), "a later call succeeds");
+        assert_eq!(
+            correlator.next(&mut || Some(Uuid::from_u128(8))),
+            pair(8, 0),
+            "a later call succeeds"
+        );
         assert_eq!(correlator.next(&mut || None), pair(8, 1));
     }
 }

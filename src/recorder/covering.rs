@@ -36,7 +36,10 @@ impl Policy {
     /// An earlier rule is compared only when it matches a request that is made up for the rule.
     #[must_use]
     pub fn covered(&self) -> Vec<Covered> {
-        self.iter().enumerate().filter_map(|(place, rule)| self.covered_at(place, &rule.conditions)).collect()
+        self.iter()
+            .enumerate()
+            .filter_map(|(place, rule)| self.covered_at(place, &rule.conditions))
+            .collect()
     }
 
     fn covered_at(&self, place: usize, conditions: &Conditions) -> Option<Covered> {
@@ -44,9 +47,16 @@ impl Policy {
         let headers = example.headers();
         let head = example.head(&headers);
         let (mut start, mut partly) = (0, None);
-        while let Some((by, earlier)) = self.next_match(start, &head).filter(|(by, _)| *by < place) {
+        while let Some((by, earlier)) = self.next_match(start, &head).filter(|(by, _)| *by < place)
+        {
             match earlier.leaves(conditions) {
-                Some(Rest::Nothing) => return Some(Covered { place, by, rest: Rest::Nothing }),
+                Some(Rest::Nothing) => {
+                    return Some(Covered {
+                        place,
+                        by,
+                        rest: Rest::Nothing,
+                    });
+                }
                 Some(rest) => partly = partly.or(Some(Covered { place, by, rest })),
                 None => {}
             }
@@ -64,7 +74,8 @@ impl Rule {
         }
 
         let leaves_tracked = self.may_not_want() && conditions.tracked != Some(false);
-        let leaves_ambiguous = self.excludes() && (self.conditions.path.is_some() || !self.conditions.hosts.is_empty());
+        let leaves_ambiguous = self.excludes()
+            && (self.conditions.path.is_some() || !self.conditions.hosts.is_empty());
 
         match (leaves_tracked, leaves_ambiguous) {
             // A rule for tracked requests alone: they are no remainder of it.
@@ -122,7 +133,10 @@ impl Example {
     }
 
     fn headers(&self) -> Headers<'_> {
-        self.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect()
+        self.headers
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+            .collect()
     }
 
     fn head<'e>(&'e self, headers: &'e Headers<'e>) -> RequestHead<'e> {
@@ -143,8 +157,14 @@ impl Conditions {
             && is_within(self.tracked, other.tracked)
             && all_within(&self.methods, &other.methods, |own, method| own == method)
             && all_within(&self.hosts, &other.hosts, HostPattern::covers)
-            && self.path.as_ref().is_none_or(|own| other.path.as_ref().is_some_and(|path| own.covers(path)))
-            && self.headers.iter().all(|own| other.headers.iter().any(|condition| own.covers(condition)))
+            && self
+                .path
+                .as_ref()
+                .is_none_or(|own| other.path.as_ref().is_some_and(|path| own.covers(path)))
+            && self
+                .headers
+                .iter()
+                .all(|own| other.headers.iter().any(|condition| own.covers(condition)))
     }
 }
 
@@ -155,7 +175,11 @@ fn is_within<T: PartialEq>(own: Option<T>, other: Option<T>) -> bool {
 
 /// The same for a list of which one entry must hold.
 fn all_within<T>(own: &[T], other: &[T], covers: impl Fn(&T, &T) -> bool) -> bool {
-    own.is_empty() || !other.is_empty() && other.iter().all(|entry| own.iter().any(|pattern| covers(pattern, entry)))
+    own.is_empty()
+        || !other.is_empty()
+            && other
+                .iter()
+                .all(|entry| own.iter().any(|pattern| covers(pattern, entry)))
 }
 
 impl HostPattern {
@@ -174,8 +198,12 @@ impl PathPattern {
             (_, Self::Exact(path)) => self.matches(path.as_bytes()),
             (Self::Prefix(own), Self::Prefix(start)) => start.starts_with(own.as_str()),
             (Self::Suffix(own), Self::Suffix(end)) => end.ends_with(own.as_str()),
-            (Self::Prefix(own), Self::Template(template)) => template.ends().0.starts_with(own.as_str()),
-            (Self::Suffix(own), Self::Template(template)) => template.ends().1.ends_with(own.as_str()),
+            (Self::Prefix(own), Self::Template(template)) => {
+                template.ends().0.starts_with(own.as_str())
+            }
+            (Self::Suffix(own), Self::Template(template)) => {
+                template.ends().1.ends_with(own.as_str())
+            }
             (Self::Template(own), Self::Template(template)) => own.covers(template),
             _ => self == other,
         }
@@ -188,11 +216,15 @@ impl HeaderCondition {
             (own, value) if own == value => true,
             (ValuePattern::Present(true), value) => *value != ValuePattern::Present(false),
             (own, ValuePattern::Exact(text)) => own.matches(text.as_bytes()),
-            (ValuePattern::Prefix(own), ValuePattern::Prefix(start)) => start.starts_with(own.as_str()),
+            (ValuePattern::Prefix(own), ValuePattern::Prefix(start)) => {
+                start.starts_with(own.as_str())
+            }
             (ValuePattern::Suffix(own), ValuePattern::Suffix(end)) => end.ends_with(own.as_str()),
             (
                 own @ ValuePattern::Contains(_),
-                ValuePattern::Prefix(text) | ValuePattern::Suffix(text) | ValuePattern::Contains(text),
+                ValuePattern::Prefix(text)
+                | ValuePattern::Suffix(text)
+                | ValuePattern::Contains(text),
             ) => own.matches(text.as_bytes()),
             _ => false,
         };

@@ -6,20 +6,29 @@ use super::values::Values;
 /// Whether a field of `authorization` has a user name and a password (RFC 7617), which are not to be recorded.
 #[must_use]
 pub fn is_basic(headers: &Headers<'_>) -> bool {
-    headers.all("authorization").any(|value| of_scheme(value, b"basic").is_some())
+    headers
+        .all("authorization")
+        .any(|value| of_scheme(value, b"basic").is_some())
 }
 
 /// The bearer tokens (RFC 6750). Envoy joins several fields of `authorization` with commas, which no token holds (section
 /// 2.1).
 #[must_use]
 pub(super) fn bearer<'h>(headers: &Headers<'h>) -> Values<&'h [u8]> {
-    let credentials = headers.all("authorization").flat_map(|value| value.split(|byte| *byte == b','));
-    credentials.filter_map(|value| of_scheme(value, b"bearer")).filter(|token| !token.is_empty()).collect()
+    let credentials = headers
+        .all("authorization")
+        .flat_map(|value| value.split(|byte| *byte == b','));
+    credentials
+        .filter_map(|value| of_scheme(value, b"bearer"))
+        .filter(|token| !token.is_empty())
+        .collect()
 }
 
 /// What follows the scheme, which is case-insensitive (RFC 9110 section 11.1); `None` for another one.
 fn of_scheme<'h>(credentials: &'h [u8], scheme: &[u8]) -> Option<&'h [u8]> {
-    let (start, rest) = credentials.trim_ascii_start().split_at_checked(scheme.len())?;
+    let (start, rest) = credentials
+        .trim_ascii_start()
+        .split_at_checked(scheme.len())?;
     let ends = rest.first().is_none_or(u8::is_ascii_whitespace);
     (ends && start.eq_ignore_ascii_case(scheme)).then(|| rest.trim_ascii())
 }
@@ -28,8 +37,13 @@ fn of_scheme<'h>(credentials: &'h [u8], scheme: &[u8]) -> Option<&'h [u8]> {
 /// or domains (RFC 6265 section 5.4), and HTTP/2 may split the header in several (RFC 9113 section 8.2.3).
 #[must_use]
 pub(super) fn cookies<'h>(headers: &Headers<'h>, name: &str) -> Values<&'h [u8]> {
-    let pairs = headers.all("cookie").flat_map(|value| value.split(|byte| *byte == b';'));
-    pairs.filter_map(|pair| value_of(pair, name)).filter(|value| !value.is_empty()).collect()
+    let pairs = headers
+        .all("cookie")
+        .flat_map(|value| value.split(|byte| *byte == b';'));
+    pairs
+        .filter_map(|pair| value_of(pair, name))
+        .filter(|value| !value.is_empty())
+        .collect()
 }
 
 /// The values that a response gives to cookies of this name: of several `set-cookie` the last stays (RFC 6265 section 5.3).
@@ -46,17 +60,28 @@ pub(super) fn set_cookies<'h>(headers: &Headers<'h>, name: &str) -> Values<&'h [
 
 /// Whether an attribute ends a cookie at once: `Max-Age` of no second or fewer (RFC 6265 section 5.2.2).
 fn is_over(attribute: &[u8]) -> bool {
-    let mut words = attribute.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
-    let is_age = words.next().is_some_and(|name| name.eq_ignore_ascii_case(b"max-age"));
+    let mut words = attribute
+        .splitn(2, |byte| *byte == b'=')
+        .map(<[u8]>::trim_ascii);
+    let is_age = words
+        .next()
+        .is_some_and(|name| name.eq_ignore_ascii_case(b"max-age"));
     is_age
-        && words
-            .next()
-            .is_some_and(|age| age.starts_with(b"-") || !age.is_empty() && age.iter().all(|digit| *digit == b'0'))
+        && words.next().is_some_and(|age| {
+            age.starts_with(b"-") || !age.is_empty() && age.iter().all(|digit| *digit == b'0')
+        })
 }
 
 fn value_of<'h>(pair: &'h [u8], name: &str) -> Option<&'h [u8]> {
-    let value = pair.trim_ascii().strip_prefix(name.as_bytes())?.trim_ascii_start().strip_prefix(b"=")?.trim_ascii();
-    let content = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+    let value = pair
+        .trim_ascii()
+        .strip_prefix(name.as_bytes())?
+        .trim_ascii_start()
+        .strip_prefix(b"=")?
+        .trim_ascii();
+    let content = value
+        .strip_prefix(b"\"")
+        .and_then(|rest| rest.strip_suffix(b"\""));
     Some(content.map_or(value, <[u8]>::trim_ascii))
 }
 
@@ -65,11 +90,17 @@ mod tests {
     use super::*;
 
     fn headers<'a>(pairs: &[(&'a str, &'a str)]) -> Headers<'a> {
-        pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+            .collect()
     }
 
     fn texts(values: Values<&[u8]>) -> (Option<&str>, bool) {
-        (values.last.map(|value| str::from_utf8(value).unwrap()), values.disagree)
+        (
+            values.last.map(|value| str::from_utf8(value).unwrap()),
+            values.disagree,
+        )
     }
 
     #[test]
@@ -91,7 +122,11 @@ mod tests {
             let headers = headers(&[("authorization", value)]);
             assert_eq!(texts(bearer(&headers)), (expected, conflict), "{value}");
         }
-        let fields = headers(&[("authorization", "Bearer a"), ("authorization", "Bearer b"), ("authorization", "")]);
+        let fields = headers(&[
+            ("authorization", "Bearer a"),
+            ("authorization", "Bearer b"),
+            ("authorization", ""),
+        ]);
         assert_eq!(texts(bearer(&fields)), (Some("b"), true));
         assert_eq!(texts(bearer(&headers(&[]))), (None, false));
     }
@@ -99,7 +134,13 @@ mod tests {
     #[test]
     fn basic_credentials_are_found_by_their_scheme() {
         for value in ["Basic dXNlcjpwdw==", "bAsIc", " basic\tx"] {
-            assert!(is_basic(&headers(&[("authorization", "Bearer a"), ("authorization", value)])), "{value}");
+            assert!(
+                is_basic(&headers(&[
+                    ("authorization", "Bearer a"),
+                    ("authorization", value)
+                ])),
+                "{value}"
+            );
         }
         for value in ["Digest x", "Basicx y", "", "xBasic y", "Bearer basic"] {
             assert!(!is_basic(&headers(&[("authorization", value)])), "{value}");
@@ -120,13 +161,29 @@ mod tests {
             ("sid=x; Max-Age=", "x", true),
             ("sid=x; xMax-Age=0", "x", true),
         ] {
-            let lines =
-                headers(&[("set-cookie", "a=1"), ("set-cookie", "sid=first; Max-Age=60"), ("set-cookie", last)]);
-            assert_eq!(texts(set_cookies(&lines, "sid")), (Some(expected), conflict), "{last}");
+            let lines = headers(&[
+                ("set-cookie", "a=1"),
+                ("set-cookie", "sid=first; Max-Age=60"),
+                ("set-cookie", last),
+            ]);
+            assert_eq!(
+                texts(set_cookies(&lines, "sid")),
+                (Some(expected), conflict),
+                "{last}"
+            );
         }
-        let lines = headers(&[("set-cookie", "sid=deleted; Max-Age=0"), ("set-cookie", "sid=new")]);
+        let lines = headers(&[
+            ("set-cookie", "sid=deleted; Max-Age=0"),
+            ("set-cookie", "sid=new"),
+        ]);
         assert_eq!(texts(set_cookies(&lines, "sid")), (Some("new"), false));
-        assert_eq!(texts(set_cookies(&headers(&[("set-cookie", "sid=deleted; Max-Age=0")]), "sid")), (None, false));
+        assert_eq!(
+            texts(set_cookies(
+                &headers(&[("set-cookie", "sid=deleted; Max-Age=0")]),
+                "sid"
+            )),
+            (None, false)
+        );
     }
 
     #[test]
@@ -153,7 +210,11 @@ mod tests {
             (&[], None, false),
         ] {
             let pairs: Vec<(&str, &str)> = values.iter().map(|value| ("cookie", *value)).collect();
-            assert_eq!(texts(cookies(&headers(&pairs), "session")), (expected, conflict), "{values:?}");
+            assert_eq!(
+                texts(cookies(&headers(&pairs), "session")),
+                (expected, conflict),
+                "{values:?}"
+            );
         }
     }
 }

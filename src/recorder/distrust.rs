@@ -58,7 +58,9 @@ impl Lines {
     }
 
     fn note_network(&mut self, address: IpAddr) {
-        let Some(network) = network_of(address) else { return };
+        let Some(network) = network_of(address) else {
+            return;
+        };
         if self.networks.len() < MAX_NETWORKS && !self.networks.contains(&network) {
             self.networks.push(network);
             self.waiting.push(format!(
@@ -72,7 +74,9 @@ impl Lines {
 /// What is usually one network: 256 IPv4 addresses, or a subnet of IPv6 (RFC 4291, section 2.5.4).
 fn network_of(address: IpAddr) -> Option<IpNet> {
     let bits = if address.is_ipv4() { 24 } else { 64 };
-    IpNet::new(address, bits).ok().map(|network| network.trunc())
+    IpNet::new(address, bits)
+        .ok()
+        .map(|network| network.trunc())
 }
 
 #[cfg(test)]
@@ -90,13 +94,22 @@ mod tests {
     #[test]
     fn each_network_is_named_once() {
         let distrust = Distrust::default();
-        for peer in ["10.1.2.3", "10.1.2.4", "10.1.3.1", "2001:db8::1", "2001:db8::2"] {
+        for peer in [
+            "10.1.2.3",
+            "10.1.2.4",
+            "10.1.3.1",
+            "2001:db8::1",
+            "2001:db8::2",
+        ] {
             distrust.note(address(peer));
         }
         let lines = lines(&distrust);
         assert_eq!(lines.len(), 3, "{lines:?}");
         for network in ["10.1.2.0/24", "10.1.3.0/24", "2001:db8::/64"] {
-            assert!(lines.iter().any(|line| line.contains(network)), "{network} {lines:?}");
+            assert!(
+                lines.iter().any(|line| line.contains(network)),
+                "{network} {lines:?}"
+            );
         }
         assert!(lines.iter().all(|line| line.contains("trust.cidrs")));
     }
@@ -119,7 +132,13 @@ mod tests {
         }
         let lines = lines(&distrust);
         assert_eq!(lines.len(), 2, "{lines:?}");
-        assert!(lines.iter().any(|line| line.contains("audit.direct_peer")), "{lines:?}");
-        assert!(lines.iter().any(|line| line.contains("trust.filter_state")), "{lines:?}");
+        assert!(
+            lines.iter().any(|line| line.contains("audit.direct_peer")),
+            "{lines:?}"
+        );
+        assert!(
+            lines.iter().any(|line| line.contains("trust.filter_state")),
+            "{lines:?}"
+        );
     }
 }

@@ -54,9 +54,18 @@ pub enum Part {
 /// One finding for each rule, in their order.
 #[must_use]
 pub fn findings(policy: &Policy, request: &Request) -> Vec<Finding> {
-    let own = [(":method", &request.method), (":path", &request.target), (":authority", &request.authority)];
-    let own = own.into_iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    let others = request.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let own = [
+        (":method", &request.method),
+        (":path", &request.target),
+        (":authority", &request.authority),
+    ];
+    let own = own
+        .into_iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let others = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let headers: Headers<'_> = own.chain(others).collect();
     let path = path::normalize(request.target.as_bytes());
     let head = RequestHead {
@@ -70,7 +79,10 @@ pub fn findings(policy: &Policy, request: &Request) -> Vec<Finding> {
     let candidates: Vec<_> = policy.candidates(&head).collect();
     let (mut seen_http, mut seen_grpc) = (false, false);
     let finding = |rule: &Rc<Rule>| {
-        let Some((_, readings)) = candidates.iter().find(|(candidate, _)| Rc::ptr_eq(candidate, rule)) else {
+        let Some((_, readings)) = candidates
+            .iter()
+            .find(|(candidate, _)| Rc::ptr_eq(candidate, rule))
+        else {
             return missed(rule, &head);
         };
         let part = |protocol: Protocol, seen: &mut bool| match (readings.has(protocol), *seen) {
@@ -81,7 +93,10 @@ pub fn findings(policy: &Policy, request: &Request) -> Vec<Finding> {
                 Part::Decides
             }
         };
-        Finding::Met { http: part(Protocol::Http, &mut seen_http), grpc: part(Protocol::Grpc, &mut seen_grpc) }
+        Finding::Met {
+            http: part(Protocol::Http, &mut seen_http),
+            grpc: part(Protocol::Grpc, &mut seen_grpc),
+        }
     };
     policy.iter().map(finding).collect()
 }
@@ -97,14 +112,50 @@ fn missed(rule: &Rule, head: &RequestHead<'_>) -> Finding {
 impl Conditions {
     /// The first condition that does not hold.
     fn differing(&self, head: &RequestHead<'_>) -> Option<&'static str> {
-        let all = || Self { protocol: self.protocol, ..Self::default() };
+        let all = || Self {
+            protocol: self.protocol,
+            ..Self::default()
+        };
         let parts = [
-            ("match.tracked", Self { tracked: self.tracked, ..all() }),
-            ("match.methods", Self { methods: self.methods.clone(), ..all() }),
-            ("match.path", Self { path: self.path.clone(), ..all() }),
-            ("match.hosts", Self { hosts: self.hosts.clone(), ..all() }),
-            ("match.headers", Self { headers: self.headers.clone(), ..all() }),
+            (
+                "match.tracked",
+                Self {
+                    tracked: self.tracked,
+                    ..all()
+                },
+            ),
+            (
+                "match.methods",
+                Self {
+                    methods: self.methods.clone(),
+                    ..all()
+                },
+            ),
+            (
+                "match.path",
+                Self {
+                    path: self.path.clone(),
+                    ..all()
+                },
+            ),
+            (
+                "match.hosts",
+                Self {
+                    hosts: self.hosts.clone(),
+                    ..all()
+                },
+            ),
+            (
+                "match.headers",
+                Self {
+                    headers: self.headers.clone(),
+                    ..all()
+                },
+            ),
         ];
-        parts.into_iter().find(|(_, part)| !part.hold(head)).map(|(key, _)| key)
+        parts
+            .into_iter()
+            .find(|(_, part)| !part.hold(head))
+            .map(|(key, _)| key)
     }
 }

@@ -26,14 +26,22 @@ impl Ending {
         completeness: Completeness,
         stream: &dyn Stream,
     ) -> Self {
-        let found = answer.status.take().or_else(|| status_at_the_end(&answer, stream));
+        let found = answer
+            .status
+            .take()
+            .or_else(|| status_at_the_end(&answer, stream));
         let evidence = Evidence::new(subject, &answer, found.as_ref(), completeness, stream);
         let spoken = evidence.spoken();
         let is_call = spoken == Spoken::Certain(Protocol::Grpc);
         let is_http = spoken == Spoken::Certain(Protocol::Http);
         let call = (!is_http).then(|| evidence.call(found, stream));
         let http = (!is_call).then(|| evidence.http(stream));
-        Self { evidence, spoken, http, call }
+        Self {
+            evidence,
+            spoken,
+            http,
+            call,
+        }
     }
 
     /// Whether the answer came to its end, as far as the server and Envoy are concerned.
@@ -46,20 +54,42 @@ impl Ending {
     ///
     /// The end of an exchange is always wanted when there is a record that it had started.
     pub(super) fn choose(&self, subject: &Subject) -> Option<(usize, Protocol)> {
-        let wants =
-            |candidate: &Candidate, protocol| self.end(protocol).is_some_and(|end| candidate.rule.wants(protocol, end));
+        let wants = |candidate: &Candidate, protocol| {
+            self.end(protocol)
+                .is_some_and(|end| candidate.rule.wants(protocol, end))
+        };
         let found = self.first(subject, wants);
         let is_owed = found.is_none() && subject.started_number.is_some();
-        if is_owed { self.first(subject, |_, _| true) } else { found }
+        if is_owed {
+            self.first(subject, |_, _| true)
+        } else {
+            found
+        }
     }
 
     /// The first candidate that is for what was spoken and passes the test.
-    fn first(&self, subject: &Subject, test: impl Fn(&Candidate, Protocol) -> bool) -> Option<(usize, Protocol)> {
+    fn first(
+        &self,
+        subject: &Subject,
+        test: impl Fn(&Candidate, Protocol) -> bool,
+    ) -> Option<(usize, Protocol)> {
         let of = |protocol| {
-            let passes = |candidate: &Candidate| candidate.readings.has(protocol) && test(candidate, protocol);
-            subject.candidates.iter().position(passes).map(|place| (place, protocol))
+            let passes = |candidate: &Candidate| {
+                candidate.readings.has(protocol) && test(candidate, protocol)
+            };
+            subject
+                .candidates
+                .iter()
+                .position(passes)
+                .map(|place| (place, protocol))
         };
-        let other = |protocol| if protocol == Protocol::Http { Protocol::Grpc } else { Protocol::Http };
+        let other = |protocol| {
+            if protocol == Protocol::Http {
+                Protocol::Grpc
+            } else {
+                Protocol::Http
+            }
+        };
         match self.spoken {
             Spoken::Certain(protocol) => of(protocol),
             Spoken::Rather(protocol) => of(protocol).or_else(|| of(other(protocol))),
@@ -74,7 +104,10 @@ impl Ending {
 
     /// Whether the answer is not of the protocol that the request claims, or the claim contradicts itself.
     pub(super) fn belies(&self, claim: Claim) -> bool {
-        let is_http = matches!(self.spoken, Spoken::Certain(Protocol::Http) | Spoken::Rather(Protocol::Http));
+        let is_http = matches!(
+            self.spoken,
+            Spoken::Certain(Protocol::Http) | Spoken::Rather(Protocol::Http)
+        );
         claim == Claim::Contradictory || claim.is_rpc() && is_http
     }
 

@@ -55,7 +55,8 @@ impl Evidence {
         completeness: Completeness,
         stream: &dyn Stream,
     ) -> Self {
-        let http_status = http_status(answer.headers).or_else(|| status_by_property(subject, stream));
+        let http_status =
+            http_status(answer.headers).or_else(|| status_by_property(subject, stream));
         let termination = termination(subject, answer, found, http_status, &completeness, stream);
         let is_cut = !matches!(termination, Termination::Complete | Termination::Client);
         let is_own = is_whole_call(answer, found);
@@ -65,22 +66,28 @@ impl Evidence {
         let is_cut_off = termination != Termination::Complete && http_status.is_some();
         let may_be_call = subject.claim == Claim::Http && (found.is_some() || is_cut_off);
         let is_post = subject.request.text.method() == b"POST";
-        let was_call = |by: &Translated| by.is_to_grpc || found.is_some() && (is_post || by.method.is_some());
-        let translated = may_be_call.then(|| Translated::read(subject.request.text.path(), stream)).filter(was_call);
+        let was_call =
+            |by: &Translated| by.is_to_grpc || found.is_some() && (is_post || by.method.is_some());
+        let translated = may_be_call
+            .then(|| Translated::read(subject.request.text.path(), stream))
+            .filter(was_call);
         Self {
             claim: subject.claim,
             wire: Wire::of_content_type(answer.content_type),
             is_json: answer.content_type.starts_with(b"application/json"),
             has_status: found.is_some(),
             is_of_upstream: answer.has_seen_status,
-            has_fields: found.is_some_and(|found| found.source != StatusSource::Http) && !answer.has_body_end,
+            has_fields: found.is_some_and(|found| found.source != StatusSource::Http)
+                && !answer.has_body_end,
             is_grpc: answer.is_grpc,
             has_deadline: subject.has_deadline,
             is_on_path: subject.start.is_some(),
             is_tunnel: is_tunnel(subject.request.text.method(), http_status),
             is_broken: is_cut && !answer.is_whole,
             is_local: is_unseen
-                || termination == Termination::Complete && !is_own && !completeness.is_via_upstream(stream),
+                || termination == Termination::Complete
+                    && !is_own
+                    && !completeness.is_via_upstream(stream),
             http_status,
             termination,
             completeness,
@@ -95,18 +102,26 @@ impl Evidence {
         match (self.claim, self.http_status) {
             (Claim::Http | Claim::Contradictory, _) => Spoken::Certain(Protocol::Http),
             // Whether a JSON error is one of Connect, or of a service that names its errors alike, cannot be known.
-            (Claim::Rpc(Wire::ConnectUnary | Wire::Json), _) if self.has_status && !self.has_fields => {
+            (Claim::Rpc(Wire::ConnectUnary | Wire::Json), _)
+                if self.has_status && !self.has_fields =>
+            {
                 Spoken::Rather(Protocol::Grpc)
             }
-            _ if self.has_status && self.is_of_upstream && !self.is_local => Spoken::Certain(Protocol::Grpc),
+            _ if self.has_status && self.is_of_upstream && !self.is_local => {
+                Spoken::Certain(Protocol::Grpc)
+            }
             _ if self.has_status => Spoken::Unknown,
             (Claim::Rpc(_), None) => Spoken::Unknown,
             _ if self.is_local => Spoken::Unknown,
             _ if self.wire.is_some() => Spoken::Certain(Protocol::Grpc),
             // JSON is what both a unary Connect call and any other request may be answered with.
-            (Claim::Rpc(Wire::ConnectUnary | Wire::Json), Some(200)) if self.is_json => Spoken::Unknown,
+            (Claim::Rpc(Wire::ConnectUnary | Wire::Json), Some(200)) if self.is_json => {
+                Spoken::Unknown
+            }
             // The status of a call in JSON comes at the very end.
-            (Claim::Rpc(Wire::Transcoded), Some(200)) if self.is_grpc => Spoken::Certain(Protocol::Grpc),
+            (Claim::Rpc(Wire::Transcoded), Some(200)) if self.is_grpc => {
+                Spoken::Certain(Protocol::Grpc)
+            }
             (_, Some(400..)) => Spoken::Rather(Protocol::Http),
             _ => Spoken::Certain(Protocol::Http),
         }
@@ -115,14 +130,22 @@ impl Evidence {
     /// How the client spoke. What it sent may have been translated before this filter, and the answer says so.
     pub(super) fn dialect(&self) -> Dialect {
         if let Some(translated) = &self.translated {
-            return if translated.is_to_grpc { Dialect::Transcoded } else { Dialect::Grpc };
+            return if translated.is_to_grpc {
+                Dialect::Transcoded
+            } else {
+                Dialect::Grpc
+            };
         }
         match (self.claim, self.wire) {
-            (Claim::Rpc(Wire::ConnectUnary | Wire::Json), _) if self.has_fields => Dialect::Transcoded,
+            (Claim::Rpc(Wire::ConnectUnary | Wire::Json), _) if self.has_fields => {
+                Dialect::Transcoded
+            }
             (Claim::Rpc(wire), _) if !wire.is_grpc() => self.claim.dialect(),
             (_, Some(wire)) if !wire.is_grpc() => Claim::Rpc(wire).dialect(),
             // The bridge writes its requests so, and its answers in JSON.
-            (Claim::Rpc(Wire::GrpcWithCodec), None) if self.has_status && self.is_json => Dialect::Connect,
+            (Claim::Rpc(Wire::GrpcWithCodec), None) if self.has_status && self.is_json => {
+                Dialect::Connect
+            }
             _ => Dialect::Grpc,
         }
     }
@@ -154,7 +177,10 @@ impl Evidence {
     /// What a client makes of an answer without a status.
     fn status_without_one(&self, stream: &dyn Stream) -> Found {
         let is_unary = self.claim.may_be_unary_connect();
-        let ends_in_body = matches!(self.wire, Some(Wire::GrpcWeb | Wire::GrpcWebText | Wire::ConnectStream));
+        let ends_in_body = matches!(
+            self.wire,
+            Some(Wire::GrpcWeb | Wire::GrpcWebText | Wire::ConnectStream)
+        );
         let left = self.termination == Termination::Client && !is_unary;
         let by_transcoder = || outcome::status_of_transcoder(self.completeness.details(stream)?);
         let (status, source) = match self.http_status {
@@ -162,9 +188,16 @@ impl Evidence {
             Some(200) if self.is_broken || left => (Status::MISSING, StatusSource::Reset),
             Some(200) if is_unary => (Status::OK, StatusSource::Http),
             Some(200) if ends_in_body => (Status::MISSING, StatusSource::Unavailable),
-            Some(status) => (by_transcoder().unwrap_or(Status::from_http(status)), StatusSource::Http),
+            Some(status) => (
+                by_transcoder().unwrap_or(Status::from_http(status)),
+                StatusSource::Http,
+            ),
         };
-        Found { status, source, message: None }
+        Found {
+            status,
+            source,
+            message: None,
+        }
     }
 
     /// The outcome with regard to why Envoy made or rewrote the answer. A refusal is one whatever the status says; any
@@ -174,8 +207,13 @@ impl Evidence {
             return outcome;
         }
         let details = self.completeness.details(stream);
-        let has_flags = outcome == Outcome::Success && !self.completeness.is_direct_response(stream);
-        let flags = if has_flags { self.completeness.flags(stream) } else { 0 };
+        let has_flags =
+            outcome == Outcome::Success && !self.completeness.is_direct_response(stream);
+        let flags = if has_flags {
+            self.completeness.flags(stream)
+        } else {
+            0
+        };
         match outcome::of_cause(details, flags) {
             Some(Outcome::Denied) => Outcome::Denied,
             Some(cause) if outcome == Outcome::Success => cause,
@@ -194,7 +232,11 @@ impl Evidence {
         let by_leaving = outcome == Outcome::Aborted && was_left && is_no_error;
         let is_provoked = outcome != Outcome::Success && self.is_provoked(stream);
         let http_status = if is_provoked { None } else { self.http_status };
-        End { outcome, http_status, may_be_success: is_unavailable || by_leaving || is_provoked }
+        End {
+            outcome,
+            http_status,
+            may_be_success: is_unavailable || by_leaving || is_provoked,
+        }
     }
 }
 
@@ -214,7 +256,10 @@ impl Evidence {
 
 /// Over HTTP/3 headers are gone when the stream ends.
 fn status_by_property(subject: &Subject, stream: &dyn Stream) -> Option<u16> {
-    let number = subject.is_quic().then(|| stream.number(Property::ResponseCode)).flatten()?;
+    let number = subject
+        .is_quic()
+        .then(|| stream.number(Property::ResponseCode))
+        .flatten()?;
     u16::try_from(number).ok().filter(|status| *status > 0)
 }
 
@@ -242,7 +287,11 @@ fn termination(
     // Over HTTP/3 Envoy does not say that the client has left, and what breaks off otherwise is logged with its reason.
     let is_known = termination != Termination::Complete && http_status.is_some();
     let is_cut = http_status.is_none() || answer.was_seen && !answer.is_whole;
-    if subject.is_quic() && is_cut && !is_known { Termination::Client } else { termination }
+    if subject.is_quic() && is_cut && !is_known {
+        Termination::Client
+    } else {
+        termination
+    }
 }
 
 /// Whether the answer opens a tunnel, which is complete with it (RFC 9110, sections 9.3.6 and 15.2.2).

@@ -137,13 +137,15 @@ impl Exchange {
     /// Whether its stream has no end that is logged: HTTP/3.
     #[must_use]
     pub fn is_quic(&self) -> bool {
-        self.audited().is_some_and(|audited| audited.subject.is_quic())
+        self.audited()
+            .is_some_and(|audited| audited.subject.is_quic())
     }
 
     /// Whether the request has gone on, as far as this filter is concerned: an earlier filter has not answered it.
     #[must_use]
     pub fn is_on_request_path(&self) -> bool {
-        self.audited().is_none_or(|audited| audited.subject.start.is_some())
+        self.audited()
+            .is_none_or(|audited| audited.subject.start.is_some())
     }
 
     /// Notes its place among the exchanges that are going on.
@@ -212,7 +214,9 @@ impl Exchange {
 
     /// The number of the stream's connection; one host call the first time.
     pub(super) fn connection(&mut self, stream: &dyn Stream) -> Option<u64> {
-        *self.connection.get_or_insert_with(|| stream.number(Property::ConnectionId))
+        *self
+            .connection
+            .get_or_insert_with(|| stream.number(Property::ConnectionId))
     }
 
     pub(super) fn judge(&mut self, verdict: Verdict) {
@@ -223,18 +227,26 @@ impl Exchange {
 impl Subject {
     /// What must be kept before the request goes upstream: the strictest of the rules by which it may be read.
     pub(super) fn required(&self) -> RequireAudit {
-        self.expected().map(|candidate| candidate.rule.require_audit).max().unwrap_or_default()
+        self.expected()
+            .map(|candidate| candidate.rule.require_audit)
+            .max()
+            .unwrap_or_default()
     }
 
     /// The candidates for the protocols that the request allows for.
     pub(super) fn expected(&self) -> impl Iterator<Item = &Candidate> {
-        self.candidates.iter().filter(|candidate| self.claim.expects(candidate.readings))
+        self.candidates
+            .iter()
+            .filter(|candidate| self.claim.expects(candidate.readings))
     }
 
     /// The place of the candidate that speaks for the exchange before its end: the first for what the request claims.
     pub(super) fn likely(&self) -> usize {
         let protocol = self.claim.protocol();
-        self.candidates.iter().position(|candidate| candidate.readings.has(protocol)).unwrap_or_default()
+        self.candidates
+            .iter()
+            .position(|candidate| candidate.readings.has(protocol))
+            .unwrap_or_default()
     }
 
     /// Whether `on_log` is not called for the stream: Envoy logs it when its filters are gone (Envoy
@@ -247,7 +259,11 @@ impl Subject {
 impl Claim {
     /// The protocol that the request claims. JSON without a word of Connect is plain until its answer says otherwise.
     pub(super) fn protocol(self) -> Protocol {
-        if self.is_rpc() && self != Self::Rpc(Wire::Json) { Protocol::Grpc } else { Protocol::Http }
+        if self.is_rpc() && self != Self::Rpc(Wire::Json) {
+            Protocol::Grpc
+        } else {
+            Protocol::Http
+        }
     }
 
     /// Whether an exchange with such a request may turn out to be one for this rule, as far as its filters are not

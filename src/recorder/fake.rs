@@ -27,13 +27,16 @@ pub(crate) struct FakeStream {
 
 impl FakeStream {
     pub(crate) fn with_properties(mut self, properties: &[(Property, &str)]) -> Self {
-        let owned = properties.iter().map(|(property, value)| (*property, value.as_bytes().to_vec()));
+        let owned = properties
+            .iter()
+            .map(|(property, value)| (*property, value.as_bytes().to_vec()));
         self.properties.extend(owned);
         self
     }
 
     pub(crate) fn with_number(mut self, property: Property, number: i64) -> Self {
-        self.properties.insert(property, number.to_le_bytes().to_vec());
+        self.properties
+            .insert(property, number.to_le_bytes().to_vec());
         self
     }
 
@@ -49,7 +52,10 @@ impl FakeStream {
 }
 
 fn owned(pairs: &[(&str, &str)]) -> HashMap<String, Vec<u8>> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+        .collect()
 }
 
 /// A header map as a proxy-wasm host writes it.
@@ -73,20 +79,34 @@ impl Stream for FakeStream {
 
     fn response_headers(&self) -> Vec<u8> {
         self.maps.set(self.maps.get() + 1);
-        let repeated = self.repeated_response_headers.iter().map(|(name, value)| (name, value));
+        let repeated = self
+            .repeated_response_headers
+            .iter()
+            .map(|(name, value)| (name, value));
         let all = self.response_headers.iter().chain(repeated);
-        let pairs: Vec<(&str, &[u8])> = all.map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+        let pairs: Vec<(&str, &[u8])> = all
+            .map(|(name, value)| (name.as_str(), value.as_slice()))
+            .collect();
         serialized(&pairs)
     }
 
     fn request_headers(&self) -> Vec<u8> {
-        let pairs = self.request_headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+        let pairs = self
+            .request_headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_slice()));
         serialized(&pairs.collect::<Vec<_>>())
     }
 
     fn response_body(&self, start: usize, max_bytes: usize) -> Vec<u8> {
         let chunk = self.chunk.borrow();
-        let part: Vec<u8> = chunk.get(start..).unwrap_or_default().iter().take(max_bytes).copied().collect();
+        let part: Vec<u8> = chunk
+            .get(start..)
+            .unwrap_or_default()
+            .iter()
+            .take(max_bytes)
+            .copied()
+            .collect();
         self.fetched.set(self.fetched.get() + part.len());
         part
     }

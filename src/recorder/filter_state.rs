@@ -20,7 +20,9 @@ impl FilterState {
 
     /// The object as text, by one host call. `None`: it is not there, has no text, or stands for no value.
     pub(super) fn read(&self, stream: &dyn Stream) -> Option<Vec<u8>> {
-        stream.property_at(&self.0).filter(|value| !value.is_empty() && value != NO_VALUE)
+        stream
+            .property_at(&self.0)
+            .filter(|value| !value.is_empty() && value != NO_VALUE)
     }
 }
 
@@ -31,7 +33,9 @@ mod tests {
 
     fn with(path: &str, value: &str) -> FakeStream {
         let mut stream = FakeStream::default();
-        stream.by_path.insert(path.to_owned(), value.as_bytes().to_vec());
+        stream
+            .by_path
+            .insert(path.to_owned(), value.as_bytes().to_vec());
         stream
     }
 
@@ -39,7 +43,10 @@ mod tests {
     fn an_object_is_read_by_its_name() {
         let stream = with("filter_state\0io.istio.peer_principal", "spiffe://mesh/a");
         let principal = FilterState::new("io.istio.peer_principal").unwrap();
-        assert_eq!(principal.read(&stream).as_deref(), Some(b"spiffe://mesh/a".as_slice()));
+        assert_eq!(
+            principal.read(&stream).as_deref(),
+            Some(b"spiffe://mesh/a".as_slice())
+        );
         assert_eq!(FilterState::new("other").unwrap().read(&stream), None);
     }
 
@@ -47,7 +54,11 @@ mod tests {
     fn what_stands_for_no_value_is_none() {
         for value in ["-", ""] {
             let stream = with("filter_state\0x", value);
-            assert_eq!(FilterState::new("x").unwrap().read(&stream), None, "{value:?}");
+            assert_eq!(
+                FilterState::new("x").unwrap().read(&stream),
+                None,
+                "{value:?}"
+            );
         }
     }
 

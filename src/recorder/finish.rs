@@ -32,21 +32,49 @@ pub(super) struct End<'e> {
 
 /// Joins what was kept of the request with how it ended; makes only the host calls that this record needs. What was kept
 /// is taken, not copied.
-pub(super) fn record(audited: &mut Audited, ending: &mut Ending, end: End<'_>) -> Option<Box<ExchangeRecord>> {
-    let End { place, protocol, response, client_address, stream, clock } = end;
+pub(super) fn record(
+    audited: &mut Audited,
+    ending: &mut Ending,
+    end: End<'_>,
+) -> Option<Box<ExchangeRecord>> {
+    let End {
+        place,
+        protocol,
+        response,
+        client_address,
+        stream,
+        clock,
+    } = end;
     let Audited { subject, seen, .. } = audited;
     let outcome = ending.end(protocol)?.outcome;
     let evidence = &ending.evidence;
     let is_call = protocol == Protocol::Grpc;
-    let dialect = if is_call { evidence.dialect() } else { Dialect::Grpc };
+    let dialect = if is_call {
+        evidence.dialect()
+    } else {
+        Dialect::Grpc
+    };
     let translated = evidence.translated.as_ref().filter(|_| is_call);
     let rpc_method = translated.and_then(|by| by.method.clone());
-    let read = Read { place, protocol, dialect, rpc_method, http_status: evidence.http_status };
+    let read = Read {
+        place,
+        protocol,
+        dialect,
+        rpc_method,
+        http_status: evidence.http_status,
+    };
     let mut record = of_request(subject, read, client_address, stream)?;
-    let Candidate { rule, claims, captured, .. } = subject.candidates.get_mut(place)?;
+    let Candidate {
+        rule,
+        claims,
+        captured,
+        ..
+    } = subject.candidates.get_mut(place)?;
 
     (record.start_unix_nanos, record.duration) = timing(subject.start, stream, clock);
-    let (identity, conflict) = rule.identity.resolve(mem::take(claims), response, seen.body.as_deref(), stream);
+    let (identity, conflict) =
+        rule.identity
+            .resolve(mem::take(claims), response, seen.body.as_deref(), stream);
     record.identity = identity;
     record.header_conflict |= conflict;
     rule.capture.of_response(response, captured);
@@ -54,7 +82,9 @@ pub(super) fn record(audited: &mut Audited, ending: &mut Ending, end: End<'_>) -
 
     record.session_event = rule.session.filter(|_| outcome == Outcome::Success);
     // A session that begins has not the id of the request: that is an earlier session's, or chosen by an attacker.
-    if rule.session == Some(SessionEvent::Start) && (seen.begun.is_some() || record.session_event.is_some()) {
+    if rule.session == Some(SessionEvent::Start)
+        && (seen.begun.is_some() || record.session_event.is_some())
+    {
         record.session.id = seen.begun.take();
     }
 
@@ -67,7 +97,9 @@ pub(super) fn record(audited: &mut Audited, ending: &mut Ending, end: End<'_>) -
         record.response_code_details = evidence.completeness.details(stream).map(bounded);
     }
     if extra.upstream_cluster {
-        record.upstream_cluster = stream.property(Property::UpstreamCluster).map(|value| bounded(&value));
+        record.upstream_cluster = stream
+            .property(Property::UpstreamCluster)
+            .map(|value| bounded(&value));
     }
 
     record.stage = Stage::Complete;
@@ -76,8 +108,17 @@ pub(super) fn record(audited: &mut Audited, ending: &mut Ending, end: End<'_>) -
     record.termination = evidence.termination;
     record.immediate = rule.immediate_on.contains(&outcome);
     record.http_status = evidence.http_status;
-    if is_call && let Some(Found { status, source, message }) = ending.take_status() {
-        record.rpc = Some(RpcStatus { name: status.name(), source });
+    if is_call
+        && let Some(Found {
+            status,
+            source,
+            message,
+        }) = ending.take_status()
+    {
+        record.rpc = Some(RpcStatus {
+            name: status.name(),
+            source,
+        });
         record.error_message = message;
     }
     Some(record)
@@ -96,11 +137,21 @@ pub(super) fn received(
     client_address: Option<Vec<u8>>,
     stream: &dyn Stream,
 ) -> Option<Received> {
-    let counts =
-        |candidate: &Candidate| candidate.rule.identity.count_fields() + candidate.rule.capture.response_headers.len();
-    let values = subject.candidates.iter().map(counts).max().unwrap_or_default();
+    let counts = |candidate: &Candidate| {
+        candidate.rule.identity.count_fields() + candidate.rule.capture.response_headers.len()
+    };
+    let values = subject
+        .candidates
+        .iter()
+        .map(counts)
+        .max()
+        .unwrap_or_default();
     let record = before_the_end(subject, Stage::Received, client_address, stream)?;
-    Some(Received { record, connection, most_ending_bytes: ENDING_BYTES + values * RESPONSE_VALUE_BYTES })
+    Some(Received {
+        record,
+        connection,
+        most_ending_bytes: ENDING_BYTES + values * RESPONSE_VALUE_BYTES,
+    })
 }
 
 /// A record of an exchange that has not ended.
@@ -110,13 +161,30 @@ pub(super) fn before_the_end(
     client_address: Option<Vec<u8>>,
     stream: &dyn Stream,
 ) -> Option<Box<ExchangeRecord>> {
-    let (place, protocol, dialect) = (subject.likely(), subject.claim.protocol(), subject.claim.dialect());
+    let (place, protocol, dialect) = (
+        subject.likely(),
+        subject.claim.protocol(),
+        subject.claim.dialect(),
+    );
     // An upgrade is one when it was accepted.
     let is_open = stage == Stage::Started && subject.request.tunnel.is_some();
-    let http_status = is_open.then(|| answer::http_status(&Headers::parse(&stream.response_headers()))).flatten();
-    let read = Read { place, protocol, dialect, rpc_method: None, http_status };
+    let http_status = is_open
+        .then(|| answer::http_status(&Headers::parse(&stream.response_headers())))
+        .flatten();
+    let read = Read {
+        place,
+        protocol,
+        dialect,
+        rpc_method: None,
+        http_status,
+    };
     let mut record = of_request(subject, read, client_address, stream)?;
-    let Candidate { rule, claims, captured, .. } = subject.candidates.get_mut(place)?;
+    let Candidate {
+        rule,
+        claims,
+        captured,
+        ..
+    } = subject.candidates.get_mut(place)?;
     record.stage = stage;
     record.start_unix_nanos = subject.start.unwrap_or_default().unix_nanos;
     record.identity = rule.identity.resolve_received(mem::take(claims), stream);
@@ -136,24 +204,56 @@ struct Read {
 /// Takes what is kept of the request into a record.
 fn of_request(
     subject: &mut Subject,
-    Read { place, protocol, dialect, rpc_method, http_status }: Read,
+    Read {
+        place,
+        protocol,
+        dialect,
+        rpc_method,
+        http_status,
+    }: Read,
     client_address: Option<Vec<u8>>,
     stream: &dyn Stream,
 ) -> Option<Box<ExchangeRecord>> {
-    let Subject { candidates, tracking, request, .. } = subject;
+    let Subject {
+        candidates,
+        tracking,
+        request,
+        ..
+    } = subject;
     let rule = &candidates.get(place)?.rule;
-    request.tunnel = request.tunnel.take().filter(|tunnel| tunnel.is_open(http_status));
-    let action = action(rule, tracking.operation.take(), rpc_method.as_deref(), protocol, request);
-    let Request { text, tunnel, trace } = request;
+    request.tunnel = request
+        .tunnel
+        .take()
+        .filter(|tunnel| tunnel.is_open(http_status));
+    let action = action(
+        rule,
+        tracking.operation.take(),
+        rpc_method.as_deref(),
+        protocol,
+        request,
+    );
+    let Request {
+        text,
+        tunnel,
+        trace,
+    } = request;
     let mut text = mem::take(text);
     if let Some(target) = tunnel.as_ref().and_then(Tunnel::target) {
         text = text.with_host(target);
     }
-    let peer_uri_san = if rule.extra_fields.peer_uri_san { stream.property(Property::PeerUriSan) } else { None };
+    let peer_uri_san = if rule.extra_fields.peer_uri_san {
+        stream.property(Property::PeerUriSan)
+    } else {
+        None
+    };
 
     Some(Box::new(ExchangeRecord {
         action,
-        dialect: if protocol == Protocol::Grpc { dialect } else { Dialect::Grpc },
+        dialect: if protocol == Protocol::Grpc {
+            dialect
+        } else {
+            Dialect::Grpc
+        },
         rpc_method,
         context: tracking.context.take(),
         header_conflict: tracking.conflict,
@@ -179,8 +279,16 @@ fn bounded(value: &[u8]) -> Vec<u8> {
 /// Start and duration by the clocks; from Envoy where the filter did not see the request begin.
 fn timing(start: Option<Now>, stream: &dyn Stream, clock: &dyn Fn() -> Now) -> (u64, Duration) {
     if let Some(start) = start {
-        return (start.unix_nanos, clock().uptime.saturating_sub(start.uptime));
+        return (
+            start.unix_nanos,
+            clock().uptime.saturating_sub(start.uptime),
+        );
     }
-    let begun = stream.number(Property::RequestTime).unwrap_or_else(|| clock().unix_nanos);
-    (begun, Duration::from_nanos(stream.number(Property::RequestDuration).unwrap_or_default()))
+    let begun = stream
+        .number(Property::RequestTime)
+        .unwrap_or_else(|| clock().unix_nanos);
+    (
+        begun,
+        Duration::from_nanos(stream.number(Property::RequestDuration).unwrap_or_default()),
+    )
 }

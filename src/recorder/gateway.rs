@@ -46,13 +46,17 @@ impl SetTracking {
     pub fn hands_on_secrets(&self) -> bool {
         self.context.iter().any(|(_, source)| match source {
             ContextSource::Header(name) | ContextSource::Cookie(name) => looks_secret(name),
-            ContextSource::Metadata(_) | ContextSource::PeerUriSan | ContextSource::PeerAddress => false,
+            ContextSource::Metadata(_) | ContextSource::PeerUriSan | ContextSource::PeerAddress => {
+                false
+            }
         })
     }
 
     /// Whether a source of a field has values that differ.
     pub(super) fn conflicts(&self, headers: &Headers<'_>) -> bool {
-        self.context.iter().any(|(_, source)| source.in_request(headers).disagree)
+        self.context
+            .iter()
+            .any(|(_, source)| source.in_request(headers).disagree)
     }
 
     /// The headers to set: track, operation, context. The context is base64 (RFC 4648 section 4) of a JSON object with
@@ -69,7 +73,8 @@ impl SetTracking {
             set.push((&settings.operation_header, operation.as_bytes().to_vec()));
         }
         let max_json_bytes = settings.max_context_bytes / 4 * 3;
-        let context = Base64::encode_string(self.context(headers, stream, max_json_bytes).as_bytes());
+        let context =
+            Base64::encode_string(self.context(headers, stream, max_json_bytes).as_bytes());
         set.push((&settings.context_header, context.into_bytes()));
         set
     }
@@ -78,7 +83,9 @@ impl SetTracking {
         let mut json = Writer::default();
         json.push(b'{');
         for (name, source) in &self.context {
-            let Some(value) = source.value(headers, stream) else { continue };
+            let Some(value) = source.value(headers, stream) else {
+                continue;
+            };
             let before = json.len();
             if json.len() > 1 {
                 json.push(b',');
@@ -109,7 +116,9 @@ impl ContextSource {
             Self::Header(_) | Self::Cookie(_) => self.in_request(headers).last?.to_vec(),
             Self::Metadata(path) => path.read(stream)?,
             Self::PeerUriSan => stream.property(Property::PeerUriSan)?,
-            Self::PeerAddress => address_without_port(&stream.property(Property::SourceAddress)?).to_vec(),
+            Self::PeerAddress => {
+                address_without_port(&stream.property(Property::SourceAddress)?).to_vec()
+            }
         };
         (!value.is_empty()).then_some(value)
     }

@@ -19,7 +19,14 @@ struct Pair<'a> {
 
 impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Headers<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a [u8], &'a [u8])>>(pairs: I) -> Self {
-        let pairs: Vec<_> = pairs.into_iter().map(|(name, value)| Pair { mark: mark(name), name, value }).collect();
+        let pairs: Vec<_> = pairs
+            .into_iter()
+            .map(|(name, value)| Pair {
+                mark: mark(name),
+                name,
+                value,
+            })
+            .collect();
         let marks = pairs.iter().fold(0, |marks, pair| marks | bit(pair.mark));
         Self { pairs, marks }
     }
@@ -61,8 +68,14 @@ impl<'a> Headers<'a> {
     /// Every value of `name`.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         let mark = mark(name.as_bytes());
-        let pairs = if self.marks & bit(mark) == 0 { &[] } else { self.pairs.as_slice() };
-        let found = pairs.iter().filter(move |pair| pair.mark == mark && is_same(pair.name, name.as_bytes()));
+        let pairs = if self.marks & bit(mark) == 0 {
+            &[]
+        } else {
+            self.pairs.as_slice()
+        };
+        let found = pairs
+            .iter()
+            .filter(move |pair| pair.mark == mark && is_same(pair.name, name.as_bytes()));
         found.map(|pair| pair.value)
     }
 
@@ -92,7 +105,10 @@ impl<'a> Headers<'a> {
         }
         let mut only = None;
         for pair in &self.pairs {
-            if pair.mark == mark && is_same(pair.name, name.as_bytes()) && only.replace(pair.value).is_some() {
+            if pair.mark == mark
+                && is_same(pair.name, name.as_bytes())
+                && only.replace(pair.value).is_some()
+            {
                 return None;
             }
         }
@@ -111,7 +127,10 @@ impl<'a> Headers<'a> {
         let mut found = [false; N];
         if self.marks & names.bits != 0 {
             let may_be = |pair: &&Pair<'_>| bit(pair.mark) & names.bits != 0;
-            self.pairs.iter().filter(may_be).for_each(|pair| names.note(pair, &mut found));
+            self.pairs
+                .iter()
+                .filter(may_be)
+                .for_each(|pair| names.note(pair, &mut found));
         }
         found
     }
@@ -120,18 +139,28 @@ impl<'a> Headers<'a> {
     #[must_use]
     pub fn without(&self, names: &[&str]) -> Self {
         let keeps = |name: &[u8]| names.iter().all(|gone| !is_same(gone.as_bytes(), name));
-        self.pairs.iter().filter(|pair| keeps(pair.name)).map(|pair| (pair.name, pair.value)).collect()
+        self.pairs
+            .iter()
+            .filter(|pair| keeps(pair.name))
+            .map(|pair| (pair.name, pair.value))
+            .collect()
     }
 }
 
 /// The first value of each of these names, in a map in the serialization that [`Headers::parse`] reads. Cheaper than that
 /// for maps that are looked at once.
 #[must_use]
-pub(super) fn first_values<'m, const N: usize>(map: &'m [u8], names: [&str; N]) -> [Option<&'m [u8]>; N] {
+pub(super) fn first_values<'m, const N: usize>(
+    map: &'m [u8],
+    names: [&str; N],
+) -> [Option<&'m [u8]>; N] {
     let mut found = [None; N];
     let (lengths, text) = lengths_and_text(map);
     for (name, value) in pairs_of(lengths, text) {
-        let place = names.iter().zip(&mut found).find(|(sought, _)| is_same(name, sought.as_bytes()));
+        let place = names
+            .iter()
+            .zip(&mut found)
+            .find(|(sought, _)| is_same(name, sought.as_bytes()));
         if let Some((_, first)) = place {
             first.get_or_insert(value);
         }
@@ -144,11 +173,16 @@ type Lengths = [[u8; 4]; 2];
 
 fn lengths_and_text(map: &[u8]) -> (&[Lengths], &[u8]) {
     let (count, rest) = map.split_first_chunk::<4>().unwrap_or((&[0; 4], &[]));
-    let (lengths, text) = rest.split_at_checked(size(*count).saturating_mul(8)).unwrap_or_default();
+    let (lengths, text) = rest
+        .split_at_checked(size(*count).saturating_mul(8))
+        .unwrap_or_default();
     (lengths.as_chunks::<4>().0.as_chunks::<2>().0, text)
 }
 
-fn pairs_of<'m>(lengths: &'m [Lengths], mut text: &'m [u8]) -> impl Iterator<Item = (&'m [u8], &'m [u8])> {
+fn pairs_of<'m>(
+    lengths: &'m [Lengths],
+    mut text: &'m [u8],
+) -> impl Iterator<Item = (&'m [u8], &'m [u8])> {
     lengths.iter().map_while(move |[name, value]| {
         let (name, after) = terminated(text, size(*name))?;
         let (value, after) = terminated(after, size(*value))?;
@@ -220,7 +254,8 @@ pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
     let (Some(end), Some(other_end)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) else {
         return is_same_short(one, other);
     };
-    let differs = |one: &[u8; 8], other: &[u8; 8]| u64::from_le_bytes(*one) != u64::from_le_bytes(*other);
+    let differs =
+        |one: &[u8; 8], other: &[u8; 8]| u64::from_le_bytes(*one) != u64::from_le_bytes(*other);
     if differs(end, other_end) {
         return false;
     }
@@ -234,7 +269,9 @@ pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
 
 /// The same for texts of one length of less than eight bytes: the names that begin with a colon.
 fn is_same_short(one: &[u8], other: &[u8]) -> bool {
-    let ends = |text: &[u8]| Some([*text.first_chunk::<4>()?, *text.last_chunk::<4>()?].map(u32::from_le_bytes));
+    let ends = |text: &[u8]| {
+        Some([*text.first_chunk::<4>()?, *text.last_chunk::<4>()?].map(u32::from_le_bytes))
+    };
     match (ends(one), ends(other)) {
         (Some(one), Some(other)) => one == other,
         _ => one.iter().zip(other).all(|(one, other)| one == other),
@@ -274,7 +311,11 @@ mod tests {
     }
 
     fn read<'a>(headers: &Headers<'a>) -> Vec<(&'a [u8], &'a [u8])> {
-        headers.pairs.iter().map(|pair| (pair.name, pair.value)).collect()
+        headers
+            .pairs
+            .iter()
+            .map(|pair| (pair.name, pair.value))
+            .collect()
     }
 
     proptest! {

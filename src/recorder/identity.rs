@@ -80,7 +80,8 @@ pub(super) struct Claims {
 impl Settings {
     /// How many of the request headers that are sources are there, so that the peer must be judged.
     pub(super) fn count_claims(&self, headers: &Headers<'_>) -> u64 {
-        let is_there = |source: &&Source| matches!(source, Source::Header(name) if headers.has(name));
+        let is_there =
+            |source: &&Source| matches!(source, Source::Header(name) if headers.has(name));
         self.fields.iter().flatten().filter(is_there).count() as u64
     }
 
@@ -88,17 +89,33 @@ impl Settings {
     pub(super) fn claims(&self, headers: &Headers<'_>) -> Claims {
         let mut conflict = false;
         let mut claim = |(index, source): (usize, &Source)| match source {
-            Source::Header(name) => Some((index, value(headers.values(name).noting(&mut conflict)?)?)),
+            Source::Header(name) => {
+                Some((index, value(headers.values(name).noting(&mut conflict)?)?))
+            }
             _ => None,
         };
-        let fields = [0, 1, 2].map(|field| self.fields.get(field)?.iter().enumerate().find_map(&mut claim));
+        let fields = [0, 1, 2].map(|field| {
+            self.fields
+                .get(field)?
+                .iter()
+                .enumerate()
+                .find_map(&mut claim)
+        });
         Claims { fields, conflict }
     }
 
     /// Whether the response's body must be read: a field has a source in it, and none before it has a value yet.
-    pub(super) fn needs_body(&self, claims: &Claims, response: &Headers<'_>, stream: &dyn Stream) -> bool {
+    pub(super) fn needs_body(
+        &self,
+        claims: &Claims,
+        response: &Headers<'_>,
+        stream: &dyn Stream,
+    ) -> bool {
         let is_open = |(sources, claim): (&Vec<Source>, &Option<(usize, Vec<u8>)>)| {
-            let Some(at) = sources.iter().position(|source| matches!(source, Source::ResponseJson(_))) else {
+            let Some(at) = sources
+                .iter()
+                .position(|source| matches!(source, Source::ResponseJson(_)))
+            else {
                 return false;
             };
             let is_claimed = claim.as_ref().is_some_and(|(index, _)| *index < at);
@@ -113,12 +130,18 @@ impl Settings {
 
     /// How many fields have sources.
     pub(super) fn count_fields(&self) -> usize {
-        self.fields.iter().filter(|sources| !sources.is_empty()).count()
+        self.fields
+            .iter()
+            .filter(|sources| !sources.is_empty())
+            .count()
     }
 
     /// Whether any field has a source in the response's body.
     pub fn reads_body(&self) -> bool {
-        self.fields.iter().flatten().any(|source| matches!(source, Source::ResponseJson(_)))
+        self.fields
+            .iter()
+            .flatten()
+            .any(|source| matches!(source, Source::ResponseJson(_)))
     }
 
     /// Tries the sources when the exchange has ended. The second value: a response header that was read has values that
@@ -137,7 +160,9 @@ impl Settings {
                 has_conflict.set(has_conflict.get() | values.disagree);
                 Ok(values.last.map(Cow::Borrowed))
             }
-            Source::ResponseJson(pointer) => body.map(|body| body.find(pointer).map(Cow::Owned)).transpose(),
+            Source::ResponseJson(pointer) => body
+                .map(|body| body.find(pointer).map(Cow::Owned))
+                .transpose(),
             source => Ok(of_request(source, stream).map(Cow::Owned)),
         };
         (self.identity(&mut claims, &ask), has_conflict.get())
@@ -146,9 +171,17 @@ impl Settings {
     /// The same before the request goes upstream, when no source in the response can have a value. What is missing then
     /// may still come, so nothing is said about it.
     pub(super) fn resolve_received(&self, mut claims: Claims, stream: &dyn Stream) -> Identity {
-        let identity = self.identity(&mut claims, &|source| Ok(of_request(source, stream).map(Cow::Owned)));
-        let is_known = identity.user_id.is_some() || identity.user_name.is_some() || identity.user_email.is_some();
-        if is_known { identity } else { Identity::default() }
+        let identity = self.identity(&mut claims, &|source| {
+            Ok(of_request(source, stream).map(Cow::Owned))
+        });
+        let is_known = identity.user_id.is_some()
+            || identity.user_name.is_some()
+            || identity.user_email.is_some();
+        if is_known {
+            identity
+        } else {
+            Identity::default()
+        }
     }
 
     fn identity(&self, claims: &mut Claims, ask: &Ask<'_>) -> Identity {
@@ -194,7 +227,10 @@ fn first_value(
             Err(_) => {}
         }
     }
-    (None, (!sources.is_empty()).then(|| Cow::Borrowed(why.as_str())))
+    (
+        None,
+        (!sources.is_empty()).then(|| Cow::Borrowed(why.as_str())),
+    )
 }
 
 fn of_request(source: &Source, stream: &dyn Stream) -> Option<Vec<u8>> {

@@ -57,7 +57,10 @@ impl Policy {
             };
             match groups.iter_mut().find(|group| group.part == part) {
                 Some(group) => group.pieces.push((place, piece)),
-                None => groups.push(Group { part, pieces: vec![(place, piece)] }),
+                None => groups.push(Group {
+                    part,
+                    pieces: vec![(place, piece)],
+                }),
             }
         }
         policy.indexes = groups.into_iter().map(Index::new).collect();
@@ -66,22 +69,40 @@ impl Policy {
     }
 
     fn holds(&self, place: usize, request: &RequestHead<'_>) -> bool {
-        self.rules.get(place).is_some_and(|rule| rule.matches(request))
+        self.rules
+            .get(place)
+            .is_some_and(|rule| rule.matches(request))
     }
 
     /// The first of these places within `range` whose rule holds, else the range's end.
     fn first_of(&self, places: &[usize], range: Range<usize>, request: &RequestHead<'_>) -> usize {
         // Who goes on from a place does not walk up to it again; requests begin at 0, where there is nothing to skip.
-        let skipped = if range.start == 0 { 0 } else { places.partition_point(|place| *place < range.start) };
-        let mut within = places.iter().skip(skipped).copied().take_while(|place| *place < range.end);
-        within.find(|place| self.holds(*place, request)).unwrap_or(range.end)
+        let skipped = if range.start == 0 {
+            0
+        } else {
+            places.partition_point(|place| *place < range.start)
+        };
+        let mut within = places
+            .iter()
+            .skip(skipped)
+            .copied()
+            .take_while(|place| *place < range.end);
+        within
+            .find(|place| self.holds(*place, request))
+            .unwrap_or(range.end)
     }
 
     /// The place of the first rule from `start` on that matches, whatever protocol it is for.
-    pub(super) fn next_match(&self, start: usize, request: &RequestHead<'_>) -> Option<(usize, &Rc<Rule>)> {
+    pub(super) fn next_match(
+        &self,
+        start: usize,
+        request: &RequestHead<'_>,
+    ) -> Option<(usize, &Rc<Rule>)> {
         let mut first = self.rules.len();
         for index in &self.indexes {
-            index.pieces(request, |piece| first = self.first_of(index.places(piece), start..first, request));
+            index.pieces(request, |piece| {
+                first = self.first_of(index.places(piece), start..first, request)
+            });
         }
         let place = self.first_of(&self.others, start..first, request);
         Some((place, self.rules.get(place)?))
@@ -121,10 +142,16 @@ pub(super) struct Readings {
 }
 
 impl Readings {
-    const ALL: Self = Self { http: true, grpc: true };
+    const ALL: Self = Self {
+        http: true,
+        grpc: true,
+    };
 
     fn of(protocol: Option<Protocol>) -> Self {
-        Self { http: protocol != Some(Protocol::Grpc), grpc: protocol != Some(Protocol::Http) }
+        Self {
+            http: protocol != Some(Protocol::Grpc),
+            grpc: protocol != Some(Protocol::Http),
+        }
     }
 
     /// Whether this is one of them.
@@ -136,11 +163,17 @@ impl Readings {
     }
 
     fn both(self, other: Self) -> Self {
-        Self { http: self.http && other.http, grpc: self.grpc && other.grpc }
+        Self {
+            http: self.http && other.http,
+            grpc: self.grpc && other.grpc,
+        }
     }
 
     fn without(self, other: Self) -> Self {
-        Self { http: self.http && !other.http, grpc: self.grpc && !other.grpc }
+        Self {
+            http: self.http && !other.http,
+            grpc: self.grpc && !other.grpc,
+        }
     }
 
     fn is_empty(self) -> bool {
@@ -158,7 +191,10 @@ impl Deref for Policy {
 
 impl Index {
     fn new(Group { part, pieces }: Group<'_>) -> Self {
-        let mut index = Self { part, buckets: vec![Vec::new(); pieces.len().next_power_of_two()] };
+        let mut index = Self {
+            part,
+            buckets: vec![Vec::new(); pieces.len().next_power_of_two()],
+        };
         for (place, piece) in pieces {
             let bucket = index.bucket(piece);
             if let Some(places) = index.buckets.get_mut(bucket) {
@@ -174,7 +210,10 @@ impl Index {
         let piece = match &self.part {
             Part::Whole => Some(path),
             Part::Start(bytes) => path.get(..*bytes),
-            Part::End(bytes) => path.len().checked_sub(*bytes).and_then(|start| path.get(start..)),
+            Part::End(bytes) => path
+                .len()
+                .checked_sub(*bytes)
+                .and_then(|start| path.get(start..)),
             Part::Header(name) => return request.headers.all(name).for_each(look),
         };
         if let Some(piece) = piece {
@@ -183,7 +222,9 @@ impl Index {
     }
 
     fn places(&self, piece: &[u8]) -> &[usize] {
-        self.buckets.get(self.bucket(piece)).map_or(&[], Vec::as_slice)
+        self.buckets
+            .get(self.bucket(piece))
+            .map_or(&[], Vec::as_slice)
     }
 
     fn bucket(&self, piece: &[u8]) -> usize {
@@ -215,10 +256,14 @@ fn hash(piece: &[u8]) -> usize {
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
     let mix = |hash: u64, word: u64| (hash.rotate_left(29) ^ word).wrapping_mul(SPREAD);
     let (words, rest) = piece.as_chunks::<8>();
-    let hash = words.iter().fold(piece.len() as u64, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let hash = words.iter().fold(piece.len() as u64, |hash, word| {
+        mix(hash, u64::from_le_bytes(*word))
+    });
     let hash = match piece.last_chunk::<8>() {
         Some(last) => mix(hash, u64::from_le_bytes(*last)),
-        None => rest.iter().fold(hash, |hash, byte| mix(hash, u64::from(*byte))),
+        None => rest
+            .iter()
+            .fold(hash, |hash, byte| mix(hash, u64::from(*byte))),
     };
     // A byte at the end of a word has reached the highest bits only. Half way down, it reaches all above.
     ((hash ^ (hash >> 32)).wrapping_mul(SPREAD) >> 32) as usize
@@ -237,12 +282,17 @@ mod tests {
 
     /// Paths of few letters, so that many meet.
     fn path() -> impl Strategy<Value = String> {
-        prop_oneof!["/[ab]{0,2}", "/[ab]{7}", "/[ab]/[ab]{6}", "/aaaaaaaaa[ab]{6}"]
+        prop_oneof![
+            "/[ab]{0,2}",
+            "/[ab]{7}",
+            "/[ab]/[ab]{6}",
+            "/aaaaaaaaa[ab]{6}"
+        ]
     }
 
     fn pattern() -> impl Strategy<Value = Option<PathPattern>> {
-        let templates =
-            ["/a/{x}", "/{x}", "/{x}/{y}", "/{x}/ab", "/a/{x}/b"].map(|text| Template::parse(text).unwrap());
+        let templates = ["/a/{x}", "/{x}", "/{x}/{y}", "/{x}/ab", "/a/{x}/b"]
+            .map(|text| Template::parse(text).unwrap());
         prop_oneof![
             4 => path().prop_map(|path| Some(PathPattern::Exact(path))),
             2 => path().prop_map(|path| Some(PathPattern::Prefix(path))),
@@ -259,23 +309,46 @@ mod tests {
             1 => "[ab]".prop_map(ValuePattern::Prefix),
             1 => any::<bool>().prop_map(ValuePattern::Present),
         ];
-        let condition = (prop::sample::select(NAMES.to_vec()), value)
-            .prop_map(|(name, value)| HeaderCondition { name: name.to_owned(), value });
+        let condition = (prop::sample::select(NAMES.to_vec()), value).prop_map(|(name, value)| {
+            HeaderCondition {
+                name: name.to_owned(),
+                value,
+            }
+        });
         prop::collection::vec(condition, 0..3)
     }
 
     fn conditions() -> impl Strategy<Value = Conditions> {
         let methods = prop::collection::vec("(GET|PUT)", 0..2);
-        (pattern(), prop::option::of(any::<bool>()), methods, header_conditions()).prop_map(
-            |(path, tracked, methods, headers)| Conditions { path, tracked, methods, headers, ..Conditions::default() },
+        (
+            pattern(),
+            prop::option::of(any::<bool>()),
+            methods,
+            header_conditions(),
         )
+            .prop_map(|(path, tracked, methods, headers)| Conditions {
+                path,
+                tracked,
+                methods,
+                headers,
+                ..Conditions::default()
+            })
     }
 
     /// Rules with these conditions; for the rest like a default one.
     fn rules(conditions: &[Conditions]) -> Vec<Rc<Rule>> {
-        let configuration = crate::config::parse(br#"{"audit_cluster": {"cluster": "audit"}}"#, &|_| None).unwrap();
+        let configuration =
+            crate::config::parse(br#"{"audit_cluster": {"cluster": "audit"}}"#, &|_| None).unwrap();
         let usual = &configuration.recorder.policy[0];
-        conditions.iter().map(|of| Rc::new(Rule { conditions: of.clone(), ..Rule::clone(usual) })).collect()
+        conditions
+            .iter()
+            .map(|of| {
+                Rc::new(Rule {
+                    conditions: of.clone(),
+                    ..Rule::clone(usual)
+                })
+            })
+            .collect()
     }
 
     proptest! {

@@ -37,7 +37,9 @@ impl MetadataPath {
 /// bytes, and then counts as absent: nobody is named rather than somebody else. Lists and objects are serialized with
 /// lengths, which hold NULs. `true` is one byte 1.
 fn scalar(value: Vec<u8>) -> Option<Vec<u8>> {
-    let number = <[u8; 8]>::try_from(value.as_slice()).ok().map(|double| whole(f64::from_le_bytes(double)));
+    let number = <[u8; 8]>::try_from(value.as_slice())
+        .ok()
+        .map(|double| whole(f64::from_le_bytes(double)));
     let is_text = !value.contains(&0) && str::from_utf8(&value).is_ok();
     match number {
         Some(number) if !is_text => number,
@@ -47,11 +49,19 @@ fn scalar(value: Vec<u8>) -> Option<Vec<u8>> {
 }
 
 /// Whole numbers below 2^53 are exact in a double; 2^53 itself may have been 2^53 + 1, somebody else's id.
-#[expect(clippy::cast_possible_truncation, reason = "checked to be a whole number in range")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "checked to be a whole number in range"
+)]
 fn whole(number: f64) -> Option<Vec<u8>> {
     const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
     let is_whole = number.fract() == 0.0 && number.abs() <= MAX_EXACT;
-    is_whole.then(|| itoa::Buffer::new().format(number as i64).as_bytes().to_vec())
+    is_whole.then(|| {
+        itoa::Buffer::new()
+            .format(number as i64)
+            .as_bytes()
+            .to_vec()
+    })
 }
 
 #[cfg(test)]
@@ -60,9 +70,13 @@ mod tests {
 
     #[test]
     fn a_path_has_a_namespace_and_a_key() {
-        let path = |elements: &[&str]| MetadataPath::new(elements.iter().copied()).map(|path| path.0);
+        let path =
+            |elements: &[&str]| MetadataPath::new(elements.iter().copied()).map(|path| path.0);
         let whole = path(&["envoy.filters.http.jwt_authn", "jwt", "sub"]);
-        assert_eq!(whole.as_deref(), Some("metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt\0sub"));
+        assert_eq!(
+            whole.as_deref(),
+            Some("metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt\0sub")
+        );
         for bad in [&["ns"][..], &[], &["ns", ""], &["", "key"], &["ns", "a\0b"]] {
             assert_eq!(path(bad), None, "{bad:?}");
         }

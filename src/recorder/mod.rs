@@ -180,11 +180,22 @@ impl Recorder {
     ) -> Instructions<'_> {
         let (presence, trusted) = self.judge(exchange, headers, host);
         let remove = self.removals(presence, trusted, host.stats);
-        let set = self.begin(exchange, headers, RequestContext { presence, trusted, on_request_path: true }, host);
+        let set = self.begin(
+            exchange,
+            headers,
+            RequestContext {
+                presence,
+                trusted,
+                on_request_path: true,
+            },
+            host,
+        );
         Instructions {
             remove,
             set,
-            require_audit: exchange.audited().map_or(RequireAudit::None, |audited| audited.subject.required()),
+            require_audit: exchange
+                .audited()
+                .map_or(RequireAudit::None, |audited| audited.subject.required()),
         }
     }
 
@@ -205,9 +216,18 @@ impl Recorder {
             let (presence, trusted) = self.judge(exchange, headers, host);
             remove = self.removals(presence, trusted, host.stats);
         }
-        let pair = exchange.audited().and_then(|audited| audited.subject.correlation);
-        let set = pair.into_iter().flat_map(|pair| self.correlation_headers(pair)).collect();
-        Instructions { remove, set, require_audit: RequireAudit::None }
+        let pair = exchange
+            .audited()
+            .and_then(|audited| audited.subject.correlation);
+        let set = pair
+            .into_iter()
+            .flat_map(|pair| self.correlation_headers(pair))
+            .collect();
+        Instructions {
+            remove,
+            set,
+            require_audit: RequireAudit::None,
+        }
     }
 
     /// What can be recorded of a request that has not gone upstream yet; `None` when no rule wants a record.
@@ -215,7 +235,12 @@ impl Recorder {
     pub fn received(&self, exchange: &mut Exchange, stream: &dyn Stream) -> Option<Received> {
         let mut subject = exchange.audited()?.subject.clone();
         let client_address = self.client_address(exchange, &subject, stream);
-        finish::received(&mut subject, exchange.connection(stream), client_address, stream)
+        finish::received(
+            &mut subject,
+            exchange.connection(stream),
+            client_address,
+            stream,
+        )
     }
 
     /// After how long an exchange that is going on is due to have a record of its own.
@@ -231,13 +256,19 @@ impl Recorder {
         self.settings.started_after?;
         let subject = &exchange.audited()?.subject;
         let wants = |outcome: &Outcome| matches!(outcome, Outcome::Success | Outcome::Aborted);
-        let is_wanted = subject.expected().any(|candidate| candidate.rule.record_on.iter().any(wants));
+        let is_wanted = subject
+            .expected()
+            .any(|candidate| candidate.rule.record_on.iter().any(wants));
         is_wanted.then_some(subject.start?.uptime)
     }
 
     /// What can be recorded of an exchange that is going on. Its number is to be noted by [`Exchange::started`].
     #[must_use]
-    pub fn started(&self, exchange: &mut Exchange, stream: &dyn Stream) -> Option<Box<ExchangeRecord>> {
+    pub fn started(
+        &self,
+        exchange: &mut Exchange,
+        stream: &dyn Stream,
+    ) -> Option<Box<ExchangeRecord>> {
         let mut subject = exchange.audited()?.subject.clone();
         let client_address = self.client_address(exchange, &subject, stream);
         finish::before_the_end(&mut subject, Stage::Started, client_address, stream)
@@ -252,20 +283,44 @@ impl Recorder {
         host: &mut Host<'_>,
     ) -> Vec<&str> {
         let (presence, trusted) = self.judge(exchange, trailers, host);
-        self.removals(presence, trusted && !exchange.is_set_by_gateway(), host.stats)
+        self.removals(
+            presence,
+            trusted && !exchange.is_set_by_gateway(),
+            host.stats,
+        )
     }
 
     /// Takes the headers of a request whose stream ended before the filter saw it (an earlier filter answered).
     /// Nothing can be removed or set, since nothing went upstream.
-    pub fn handle_unseen_request(&self, exchange: &mut Exchange, headers: &Headers<'_>, host: &mut Host<'_>) {
+    pub fn handle_unseen_request(
+        &self,
+        exchange: &mut Exchange,
+        headers: &Headers<'_>,
+        host: &mut Host<'_>,
+    ) {
         let (presence, trusted) = self.judge(exchange, headers, host);
-        self.begin(exchange, headers, RequestContext { presence, trusted, on_request_path: false }, host);
+        self.begin(
+            exchange,
+            headers,
+            RequestContext {
+                presence,
+                trusted,
+                on_request_path: false,
+            },
+            host,
+        );
     }
 
     /// The client as Envoy sees it.
-    fn client_address(&self, exchange: &mut Exchange, subject: &Subject, stream: &dyn Stream) -> Option<Vec<u8>> {
+    fn client_address(
+        &self,
+        exchange: &mut Exchange,
+        subject: &Subject,
+        stream: &dyn Stream,
+    ) -> Option<Vec<u8>> {
         let id = exchange.connection(stream);
         let source = || stream.property(Property::SourceAddress);
-        self.connections.address(id, subject.request.text.forwarded_for(), source)
+        self.connections
+            .address(id, subject.request.text.forwarded_for(), source)
     }
 }

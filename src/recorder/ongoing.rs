@@ -32,7 +32,12 @@ struct Entry {
 
 impl Default for Ongoing {
     fn default() -> Self {
-        Self { entries: Vec::new(), oldest: NONE, newest: NONE, free: NONE }
+        Self {
+            entries: Vec::new(),
+            oldest: NONE,
+            newest: NONE,
+            free: NONE,
+        }
     }
 }
 
@@ -40,7 +45,12 @@ impl Ongoing {
     /// Adds an exchange that begins now. It must be removed by [`Self::remove`], unless [`Self::pop_older`] yields it.
     /// `None`: there are 2^32 - 1 others.
     pub fn add(&mut self, context: u32, now: Duration) -> Option<Slot> {
-        let entry = Entry { context, began: millis(now), before: self.newest, after: NONE };
+        let entry = Entry {
+            context,
+            began: millis(now),
+            before: self.newest,
+            after: NONE,
+        };
         let slot = self.place(entry)?;
         match self.get(self.newest) {
             Some(newest) => newest.after = slot,
@@ -58,7 +68,9 @@ impl Ongoing {
             self.free = next_free;
             return Some(slot);
         }
-        let slot = u32::try_from(self.entries.len()).ok().filter(|slot| *slot != NONE)?;
+        let slot = u32::try_from(self.entries.len())
+            .ok()
+            .filter(|slot| *slot != NONE)?;
         self.entries.push(entry);
         Some(slot)
     }
@@ -115,7 +127,10 @@ mod tests {
         let late = Duration::from_millis(u64::from(u32::MAX) - 10);
         ongoing.add(1, late).unwrap();
         let age = Duration::from_secs(1);
-        assert_eq!(ongoing.pop_older(age, late + age - Duration::from_millis(1)), None);
+        assert_eq!(
+            ongoing.pop_older(age, late + age - Duration::from_millis(1)),
+            None
+        );
         assert_eq!(ongoing.pop_older(age, late + age), Some(1));
     }
 

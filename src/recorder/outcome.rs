@@ -85,7 +85,9 @@ const FAILURES: [&[u8]; 26] = [
 /// so that is a failure.
 #[must_use]
 pub fn of_cause(details: Option<&[u8]>, flags: u64) -> Option<Outcome> {
-    let starts_in = |list: &[&[u8]]| details.is_some_and(|details| list.iter().any(|start| details.starts_with(start)));
+    let starts_in = |list: &[&[u8]]| {
+        details.is_some_and(|details| list.iter().any(|start| details.starts_with(start)))
+    };
     if flags & REFUSED != 0 || starts_in(&REFUSALS) {
         return Some(Outcome::Denied);
     }
@@ -96,8 +98,10 @@ pub fn of_cause(details: Option<&[u8]>, flags: u64) -> Option<Outcome> {
 /// The status that Envoy's JSON transcoder puts into the details of a request that it refuses, as in
 /// `grpc_json_transcode_failure{INVALID_ARGUMENT}`.
 pub(super) fn status_of_transcoder(details: &[u8]) -> Option<Status> {
-    let name =
-        details.strip_prefix(b"grpc_json_transcode_failure{")?.split(|byte| matches!(byte, b'}' | b':')).next()?;
+    let name = details
+        .strip_prefix(b"grpc_json_transcode_failure{")?
+        .split(|byte| matches!(byte, b'}' | b':'))
+        .next()?;
     Status::of_name(name)
 }
 
@@ -133,18 +137,34 @@ mod tests {
             ("17", Outcome::Failure),
             ("x", Outcome::Failure),
         ] {
-            assert_eq!(of_call(Status::parse(value.as_bytes())), expected, "{value}");
+            assert_eq!(
+                of_call(Status::parse(value.as_bytes())),
+                expected,
+                "{value}"
+            );
         }
     }
 
     #[test]
     fn causes_of_answers_that_envoy_made() {
         for (details, flags, expected) in [
-            (Some("rbac_access_denied_matched_policy[p]"), 0, Some(Outcome::Denied)),
+            (
+                Some("rbac_access_denied_matched_policy[p]"),
+                0,
+                Some(Outcome::Denied),
+            ),
             (Some("ext_authz_denied"), 1 << 12, Some(Outcome::Denied)),
             (Some("ext_authz_error"), 1 << 12, Some(Outcome::Denied)),
-            (Some("jwt_authn_access_denied{Jwt_is_missing}"), 0, Some(Outcome::Denied)),
-            (Some("upstream_reset_before_response_started{remote_connection_failure}"), 1 << 5, Some(Outcome::Failure)),
+            (
+                Some("jwt_authn_access_denied{Jwt_is_missing}"),
+                0,
+                Some(Outcome::Denied),
+            ),
+            (
+                Some("upstream_reset_before_response_started{remote_connection_failure}"),
+                1 << 5,
+                Some(Outcome::Failure),
+            ),
             (Some("route_not_found"), 1 << 8, Some(Outcome::Failure)),
             (Some("local_rate_limited"), 1 << 11, Some(Outcome::Failure)),
             (Some("fault_filter_abort"), 1 << 10, Some(Outcome::Failure)),
@@ -156,7 +176,11 @@ mod tests {
             (Some("direct_response"), 1 << 9, None),
             (None, 0, Some(Outcome::Failure)),
         ] {
-            assert_eq!(of_cause(details.map(str::as_bytes), flags), expected, "{details:?}");
+            assert_eq!(
+                of_cause(details.map(str::as_bytes), flags),
+                expected,
+                "{details:?}"
+            );
         }
     }
 }

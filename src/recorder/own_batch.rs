@@ -25,7 +25,12 @@ impl OwnBatch {
     #[must_use]
     pub fn new(product: &'static str, target: &str, headers: &[(String, String)]) -> Self {
         let path = path::normalize(target.as_bytes()).into_owned();
-        Self { product, target: target.to_owned(), path, headers: headers.to_vec() }
+        Self {
+            product,
+            target: target.to_owned(),
+            path,
+            headers: headers.to_vec(),
+        }
     }
 
     /// Whether batches carry a proof of their own.
@@ -38,7 +43,13 @@ impl OwnBatch {
     #[must_use]
     pub fn is_recorded_by(&self, policy: &Policy) -> bool {
         let headers = Headers::default();
-        let head = RequestHead { headers: &headers, method: b"POST", path: &self.path, authority: b"", tracked: false };
+        let head = RequestHead {
+            headers: &headers,
+            method: b"POST",
+            path: &self.path,
+            authority: b"",
+            tracked: false,
+        };
         policy.candidates(&head).any(|(rule, _)| rule.recorded)
     }
 
@@ -52,16 +63,23 @@ impl OwnBatch {
     #[inline(never)]
     fn has_marks(&self, head: &RequestHead<'_>) -> bool {
         let agent = head.headers.only("user-agent").unwrap_or_default();
-        let version = agent.strip_prefix(self.product.as_bytes()).and_then(|rest| rest.strip_prefix(b"/"));
+        let version = agent
+            .strip_prefix(self.product.as_bytes())
+            .and_then(|rest| rest.strip_prefix(b"/"));
         let is_same_target = head.headers.first(":path") == Some(self.target.as_bytes());
-        head.method == b"POST" && is_same_target && version.is_some() && head.headers.has("idempotency-key")
+        head.method == b"POST"
+            && is_same_target
+            && version.is_some()
+            && head.headers.has("idempotency-key")
     }
 
     /// Whether the request carries every secret of a batch. `None` where batches have none.
     pub(super) fn is_proven(&self, headers: &Headers<'_>) -> Option<bool> {
         let mut is_proven = None;
         for (name, value) in self.headers.iter().filter(|header| is_secret(header)) {
-            let carries = headers.only(name).is_some_and(|found| is_equal(found, value.as_bytes()));
+            let carries = headers
+                .only(name)
+                .is_some_and(|found| is_equal(found, value.as_bytes()));
             is_proven = Some(carries && is_proven != Some(false));
         }
         is_proven
@@ -74,6 +92,9 @@ fn is_secret((name, value): &(String, String)) -> bool {
 
 /// Takes the same time wherever the texts differ, so that the time does not show how much of a secret is right.
 fn is_equal(found: &[u8], secret: &[u8]) -> bool {
-    let difference = found.iter().zip(secret).fold(0, |difference, (one, other)| difference | (one ^ other));
+    let difference = found
+        .iter()
+        .zip(secret)
+        .fold(0, |difference, (one, other)| difference | (one ^ other));
     found.len() == secret.len() && difference == 0
 }

@@ -42,7 +42,10 @@ fn normal_end(target: &[u8]) -> Option<usize> {
 }
 
 fn without_query(target: &[u8]) -> &[u8] {
-    let end = target.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(target.len());
+    let end = target
+        .iter()
+        .position(|byte| matches!(byte, b'?' | b'#'))
+        .unwrap_or(target.len());
     target.get(..end).unwrap_or(target)
 }
 
@@ -71,27 +74,45 @@ fn decoded(path: &[u8]) -> impl Iterator<Item = (u8, bool)> {
     std::iter::from_fn(move || {
         let (&first, tail) = rest.split_first()?;
         let byte = escape(rest);
-        rest = if byte.is_some() { rest.get(3..).unwrap_or_default() } else { tail };
+        rest = if byte.is_some() {
+            rest.get(3..).unwrap_or_default()
+        } else {
+            tail
+        };
         Some((byte.unwrap_or(first), byte.is_some()))
     })
 }
 
 /// The byte that a leading `%XX` stands for.
 pub(super) fn escape(bytes: &[u8]) -> Option<u8> {
-    let [b'%', high, low, ..] = bytes else { return None };
-    let digit = |byte: &u8| char::from(*byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let [b'%', high, low, ..] = bytes else {
+        return None;
+    };
+    let digit = |byte: &u8| {
+        char::from(*byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     Some(digit(high)? << 4 | digit(low)?)
 }
 
 /// The escape of a byte.
 fn escaped(byte: u8) -> [u8; 3] {
-    let digit = |half: u8| if half < 10 { b'0' + half } else { b'A' - 10 + half };
+    let digit = |half: u8| {
+        if half < 10 {
+            b'0' + half
+        } else {
+            b'A' - 10 + half
+        }
+    };
     [b'%', digit(byte >> 4), digit(byte & 0xf)]
 }
 
 /// RFC 3986, section 3.3: unreserved characters, sub-delims, `:` and `@`.
 fn is_pchar(byte: u8) -> bool {
-    PCHARS.get(usize::from(byte)).is_some_and(|is_pchar| *is_pchar)
+    PCHARS
+        .get(usize::from(byte))
+        .is_some_and(|is_pchar| *is_pchar)
 }
 
 /// By byte: every path of every request is looked through, and one load costs less than comparisons.
@@ -100,7 +121,10 @@ const PCHARS: [bool; 256] = {
     let (mut rest, mut byte) = (table.as_mut_slice(), 0_u8);
     while let Some((entry, tail)) = rest.split_first_mut() {
         *entry = byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b':' | b';' | b'=' | b'@');
+            || matches!(
+                byte,
+                b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b':' | b';' | b'=' | b'@'
+            );
         byte = byte.wrapping_add(1);
         rest = tail;
     }
@@ -114,7 +138,11 @@ fn resolve(path: &[u8]) -> Vec<u8> {
     for segment in path.split(|byte| *byte == b'/') {
         ends_in_slash = matches!(segment, b"" | b"." | b"..");
         if segment == b".." {
-            out.truncate(out.iter().rposition(|byte| *byte == b'/').unwrap_or_default());
+            out.truncate(
+                out.iter()
+                    .rposition(|byte| *byte == b'/')
+                    .unwrap_or_default(),
+            );
         } else if !ends_in_slash {
             out.push(b'/');
             out.extend_from_slice(segment);
@@ -144,7 +172,8 @@ pub fn is_ambiguous(target: &[u8]) -> bool {
     let path = without_query(target);
     let (mut text, mut has_separator) = (Vec::with_capacity(path.len()), false);
     for (byte, is_encoded) in decoded(path) {
-        has_separator |= byte.is_ascii_control() || b";\\?#%".contains(&byte) || is_encoded && byte == b'/';
+        has_separator |=
+            byte.is_ascii_control() || b";\\?#%".contains(&byte) || is_encoded && byte == b'/';
         text.push(byte);
     }
 
@@ -175,8 +204,14 @@ impl Template {
     /// One sentence: it must start with `/`, and a brace may only enclose one whole segment.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let path = text.strip_prefix('/').ok_or(r#"must start with "/""#)?;
-        let segments = path.split('/').map(Segment::parse).collect::<Result<_, _>>()?;
-        Ok(Self { text: text.to_owned(), segments })
+        let segments = path
+            .split('/')
+            .map(Segment::parse)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            text: text.to_owned(),
+            segments,
+        })
     }
 
     /// The template as written; recorded as `http.route`.
@@ -187,8 +222,14 @@ impl Template {
 
     /// What stands before the first variable, and what behind the last one; twice the whole where there is none.
     pub(super) fn ends(&self) -> (&str, &str) {
-        let start = self.text.split_once('{').map_or(self.text.as_str(), |(start, _)| start);
-        let end = self.text.rsplit_once('}').map_or(self.text.as_str(), |(_, end)| end);
+        let start = self
+            .text
+            .split_once('{')
+            .map_or(self.text.as_str(), |(start, _)| start);
+        let end = self
+            .text
+            .rsplit_once('}')
+            .map_or(self.text.as_str(), |(_, end)| end);
         (start, end)
     }
 
@@ -204,22 +245,32 @@ impl Template {
     /// Whether every path of the other form has this one, too.
     pub(super) fn covers(&self, other: &Self) -> bool {
         self.segments.len() == other.segments.len()
-            && self.segments.iter().zip(&other.segments).all(|(own, segment)| own.covers(segment))
+            && self
+                .segments
+                .iter()
+                .zip(&other.segments)
+                .all(|(own, segment)| own.covers(segment))
     }
 
     /// Whether a normalized path has this form.
     #[must_use]
     pub fn matches(&self, path: &[u8]) -> bool {
-        let Some(path) = path.strip_prefix(b"/") else { return false };
+        let Some(path) = path.strip_prefix(b"/") else {
+            return false;
+        };
         let mut parts = path.split(|byte| *byte == b'/');
-        self.segments.iter().all(|segment| parts.next().is_some_and(|part| segment.matches(part)))
+        self.segments
+            .iter()
+            .all(|segment| parts.next().is_some_and(|part| segment.matches(part)))
             && parts.next().is_none()
     }
 }
 
 impl Segment {
     fn parse(text: &str) -> Result<Self, &'static str> {
-        let name = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        let name = text
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'));
         match name {
             Some(name) if !name.is_empty() && !name.contains(['{', '}']) => Ok(Self::Variable),
             None if !text.contains(['{', '}']) => Ok(Self::Literal(text.to_owned())),
@@ -250,7 +301,11 @@ mod tests {
 
     #[track_caller]
     fn check(target: &str, expected: &str) {
-        assert_eq!(String::from_utf8_lossy(&normalize(target.as_bytes())), expected, "{target}");
+        assert_eq!(
+            String::from_utf8_lossy(&normalize(target.as_bytes())),
+            expected,
+            "{target}"
+        );
     }
 
     #[test]
@@ -295,13 +350,26 @@ mod tests {
     #[test]
     fn every_byte_alone() {
         // RFC 3986, section 3.3.
-        let pchars = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@";
+        let pchars =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@";
         for byte in u8::MIN..=u8::MAX {
             let escaped = format!("/%{byte:02X}");
-            let expected = if pchars.contains(&byte) { vec![b'/', byte] } else { escaped.clone().into_bytes() };
+            let expected = if pchars.contains(&byte) {
+                vec![b'/', byte]
+            } else {
+                escaped.clone().into_bytes()
+            };
             assert_eq!(respelled(escaped.as_bytes()), expected, "{byte:#x}");
-            assert_eq!(respelled(escaped.to_ascii_lowercase().as_bytes()), expected, "{byte:#x}");
-            let raw = if byte == b'/' { b"//".to_vec() } else { expected };
+            assert_eq!(
+                respelled(escaped.to_ascii_lowercase().as_bytes()),
+                expected,
+                "{byte:#x}"
+            );
+            let raw = if byte == b'/' {
+                b"//".to_vec()
+            } else {
+                expected
+            };
             assert_eq!(respelled(&[b'/', byte]), raw, "{byte:#x}");
         }
     }
@@ -382,7 +450,8 @@ mod tests {
                 .prop_map(|text| text.as_bytes().to_vec()),
             1 => prop::collection::vec(any::<u8>(), 0..3),
         ];
-        prop::collection::vec(part, 0..8).prop_map(|parts| [b"/", parts.concat().as_slice()].concat())
+        prop::collection::vec(part, 0..8)
+            .prop_map(|parts| [b"/", parts.concat().as_slice()].concat())
     }
 
     proptest! {

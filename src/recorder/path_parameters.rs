@@ -19,7 +19,11 @@ const MAX_NAME_BYTES: usize = 64;
 #[must_use]
 pub(super) fn redacted(path: &[u8]) -> Cow<'_, [u8]> {
     // Without a value there is no secret.
-    if bytes::has(path, b'=') { Cow::Owned(without_secrets(path)) } else { Cow::Borrowed(path) }
+    if bytes::has(path, b'=') {
+        Cow::Owned(without_secrets(path))
+    } else {
+        Cow::Borrowed(path)
+    }
 }
 
 #[cold]
@@ -57,14 +61,21 @@ mod tests {
 
     #[track_caller]
     fn check(path: &str, expected: &str) {
-        assert_eq!(String::from_utf8_lossy(&redacted(path.as_bytes())), expected, "{path}");
+        assert_eq!(
+            String::from_utf8_lossy(&redacted(path.as_bytes())),
+            expected,
+            "{path}"
+        );
     }
 
     #[test]
     fn values_of_secrets_are_replaced() {
         check("/a;jsessionid=1F2E.node1", "/a;jsessionid=[REDACTED]");
         check("/a;JSESSIONID=1F2E/b", "/a;JSESSIONID=[REDACTED]/b");
-        check("/a;v=1;sid=x;w=2/b;token=y", "/a;v=1;sid=[REDACTED];w=2/b;token=[REDACTED]");
+        check(
+            "/a;v=1;sid=x;w=2/b;token=y",
+            "/a;v=1;sid=[REDACTED];w=2/b;token=[REDACTED]",
+        );
         check("/;jsessionid=x", "/;jsessionid=[REDACTED]");
         check("/a;token=x,y&z=w/b", "/a;token=[REDACTED]/b");
         check("/a;v=1,token=x/b", "/a;v=1,token=[REDACTED]/b");
@@ -78,11 +89,23 @@ mod tests {
 
     #[test]
     fn everything_else_stays() {
-        for path in
-            ["/a", "", "*", "/a;v=1", "/a;jsessionid", "/a;page=2,sort=name/b&c=d", "/token/x", "/a;=x", "/date=2024"]
-        {
+        for path in [
+            "/a",
+            "",
+            "*",
+            "/a;v=1",
+            "/a;jsessionid",
+            "/a;page=2,sort=name/b&c=d",
+            "/token/x",
+            "/a;=x",
+            "/date=2024",
+        ] {
             check(path, path);
-            assert_eq!(matches!(redacted(path.as_bytes()), Cow::Borrowed(_)), !path.contains('='), "{path}");
+            assert_eq!(
+                matches!(redacted(path.as_bytes()), Cow::Borrowed(_)),
+                !path.contains('='),
+                "{path}"
+            );
         }
     }
 

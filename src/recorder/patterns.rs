@@ -78,10 +78,14 @@ impl PathPattern {
     pub(super) fn matches(&self, path: &[u8]) -> bool {
         match self {
             Self::Exact(text) => is_same(path, text.as_bytes()),
-            Self::Prefix(text) => path.get(..text.len()).is_some_and(|start| is_same(start, text.as_bytes())),
+            Self::Prefix(text) => path
+                .get(..text.len())
+                .is_some_and(|start| is_same(start, text.as_bytes())),
             Self::Suffix(text) => {
                 let start = path.len().checked_sub(text.len());
-                start.and_then(|start| path.get(start..)).is_some_and(|end| is_same(end, text.as_bytes()))
+                start
+                    .and_then(|start| path.get(start..))
+                    .is_some_and(|end| is_same(end, text.as_bytes()))
             }
             Self::Template(template) => template.matches(path),
         }
@@ -103,7 +107,12 @@ impl ValuePattern {
             Self::Exact(text) => value == text.as_bytes(),
             Self::Prefix(text) => value.starts_with(text.as_bytes()),
             Self::Suffix(text) => value.ends_with(text.as_bytes()),
-            Self::Contains(text) => text.is_empty() || value.windows(text.len()).any(|part| part == text.as_bytes()),
+            Self::Contains(text) => {
+                text.is_empty()
+                    || value
+                        .windows(text.len())
+                        .any(|part| part == text.as_bytes())
+            }
             Self::Present(present) => *present,
         }
     }

@@ -128,7 +128,8 @@ impl Rule {
     /// A rule that excludes leaves what is ambiguous to later rules, or a client could hide behind it what the upstream
     /// takes for something else. For all other rules to match is the careful side.
     pub(super) fn matches(&self, request: &RequestHead<'_>) -> bool {
-        self.conditions.hold(request) && !(self.excludes() && self.conditions.are_ambiguous_for(request))
+        self.conditions.hold(request)
+            && !(self.excludes() && self.conditions.are_ambiguous_for(request))
     }
 
     /// Whether an exchange that ended so is recorded.
@@ -143,7 +144,11 @@ impl Rule {
     }
 
     fn wants_status(&self, end: &End) -> bool {
-        let fits = |status: u16| self.http_statuses.iter().any(|range| range.contains(status));
+        let fits = |status: u16| {
+            self.http_statuses
+                .iter()
+                .any(|range| range.contains(status))
+        };
         self.http_statuses.is_empty() || end.http_status.map_or(end.may_be_success, fits)
     }
 
@@ -151,7 +156,11 @@ impl Rule {
     #[must_use]
     pub fn may_want(&self, http_status: Option<u16>) -> bool {
         let outcome = http_status.map_or(Outcome::Aborted, outcome::of_status);
-        let ends = [outcome, Outcome::Aborted].map(|outcome| End { outcome, http_status, may_be_success: false });
+        let ends = [outcome, Outcome::Aborted].map(|outcome| End {
+            outcome,
+            http_status,
+            may_be_success: false,
+        });
         ends.iter().any(|end| self.wants(Protocol::Http, end))
     }
 
@@ -188,11 +197,22 @@ impl StatusRange {
 impl Conditions {
     /// Whether all hold but the protocol, which is known at the end of an exchange.
     pub(super) fn hold(&self, request: &RequestHead<'_>) -> bool {
-        self.tracked.is_none_or(|tracked| tracked == request.tracked)
-            && (self.methods.is_empty() || self.methods.iter().any(|method| method.as_bytes() == request.method))
-            && self.path.as_ref().is_none_or(|pattern| pattern.matches(request.path))
+        self.tracked
+            .is_none_or(|tracked| tracked == request.tracked)
+            && (self.methods.is_empty()
+                || self
+                    .methods
+                    .iter()
+                    .any(|method| method.as_bytes() == request.method))
+            && self
+                .path
+                .as_ref()
+                .is_none_or(|pattern| pattern.matches(request.path))
             && (self.hosts.is_empty() || self.hold_for_host(request.authority))
-            && self.headers.iter().all(|condition| condition.holds(request.headers))
+            && self
+                .headers
+                .iter()
+                .all(|condition| condition.holds(request.headers))
     }
 
     #[inline(never)]

@@ -25,7 +25,9 @@ pub fn values(query: &[u8], name: &str) -> Option<Vec<u8>> {
     const ENOUGH: usize = MAX_CAPTURED_BYTES + 1;
     let mut out = None;
     for pair in query.split(|byte| *byte == b'&') {
-        let Some(value) = value_of(pair, name) else { continue };
+        let Some(value) = value_of(pair, name) else {
+            continue;
+        };
         let Some(text) = &mut out else {
             out = Some(decoded(value, ENOUGH));
             continue;
@@ -41,7 +43,10 @@ pub fn values(query: &[u8], name: &str) -> Option<Vec<u8>> {
 
 /// The value of a pair with this name, not decoded. An empty pair has no name, not an empty one.
 fn value_of<'q>(pair: &'q [u8], name: &str) -> Option<&'q [u8]> {
-    let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+    let end = pair
+        .iter()
+        .position(|byte| *byte == b'=')
+        .unwrap_or(pair.len());
     let (found, value) = pair.split_at_checked(end)?;
     let is_named = !pair.is_empty() && decoded(found, name.len() + 1) == name.as_bytes();
     is_named.then(|| value.get(1..).unwrap_or_default())
@@ -54,7 +59,11 @@ fn decoded(mut raw: &[u8], max_bytes: usize) -> Vec<u8> {
         && let Some((&byte, tail)) = raw.split_first()
     {
         let escaped = escape(raw);
-        raw = if escaped.is_some() { raw.get(3..).unwrap_or_default() } else { tail };
+        raw = if escaped.is_some() {
+            raw.get(3..).unwrap_or_default()
+        } else {
+            tail
+        };
         out.push(escaped.unwrap_or(if byte == b'+' { b' ' } else { byte }));
     }
     out
@@ -82,7 +91,11 @@ mod tests {
             ("/a#b?c", None),
             ("", None),
         ] {
-            assert_eq!(of_path(path.as_bytes()), expected.map(str::as_bytes), "{path}");
+            assert_eq!(
+                of_path(path.as_bytes()),
+                expected.map(str::as_bytes),
+                "{path}"
+            );
         }
     }
 
@@ -125,8 +138,14 @@ mod tests {
         let long = format!("user+id={}%e2%82%ac", "a".repeat(MAX_CAPTURED_BYTES - 2));
         check(&long, Some(&"a".repeat(MAX_CAPTURED_BYTES - 2)));
         let fitting = format!("user+id={}%e2%82%ac", "a".repeat(MAX_CAPTURED_BYTES - 3));
-        check(&fitting, Some(&format!("{}\u{20ac}", "a".repeat(MAX_CAPTURED_BYTES - 3))));
-        check(&"user+id=&".repeat(100_000), Some(&", ".repeat(MAX_CAPTURED_BYTES / 2)));
+        check(
+            &fitting,
+            Some(&format!("{}\u{20ac}", "a".repeat(MAX_CAPTURED_BYTES - 3))),
+        );
+        check(
+            &"user+id=&".repeat(100_000),
+            Some(&", ".repeat(MAX_CAPTURED_BYTES / 2)),
+        );
     }
 
     /// Text in which little is needed to make escapes and separators.

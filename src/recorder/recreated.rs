@@ -31,7 +31,9 @@ struct Waiting<T> {
 
 impl<T> Default for Recreated<T> {
     fn default() -> Self {
-        Self { waiting: Vec::new() }
+        Self {
+            waiting: Vec::new(),
+        }
     }
 }
 
@@ -53,18 +55,36 @@ impl<T> Recreated<T> {
         let map = stream.request_headers();
         let headers = Headers::parse(&map);
         let text = |name| headers.first(name).unwrap_or_default().to_vec();
-        let (connection, request_id, path) = (exchange.connection(stream), text("x-request-id"), text(":path"));
+        let (connection, request_id, path) = (
+            exchange.connection(stream),
+            text("x-request-id"),
+            text(":path"),
+        );
         let full = (self.waiting.len() >= MAX_WAITING).then(|| self.waiting.remove(0));
-        self.waiting.push(Waiting { connection, request_id, path, since: now, exchange, kept });
+        self.waiting.push(Waiting {
+            connection,
+            request_id,
+            path,
+            since: now,
+            exchange,
+            kept,
+        });
         full.map(|oldest| (oldest.exchange, oldest.kept))
     }
 
     /// The exchange that a request goes on with: of the same connection, with the same `x-request-id` and path. A client
     /// may choose the id, so it is not enough.
-    pub fn resume(&mut self, headers: &Headers<'_>, connection: Option<u64>) -> Option<(Exchange, T)> {
-        let [request_id, path] = ["x-request-id", ":path"].map(|name| headers.first(name).unwrap_or_default());
+    pub fn resume(
+        &mut self,
+        headers: &Headers<'_>,
+        connection: Option<u64>,
+    ) -> Option<(Exchange, T)> {
+        let [request_id, path] =
+            ["x-request-id", ":path"].map(|name| headers.first(name).unwrap_or_default());
         let is_it = |waiting: &Waiting<T>| {
-            waiting.connection == connection && waiting.request_id == request_id && waiting.path == path
+            waiting.connection == connection
+                && waiting.request_id == request_id
+                && waiting.path == path
         };
         let place = self.waiting.iter().position(is_it)?;
         let Waiting { exchange, kept, .. } = self.waiting.remove(place);
@@ -75,6 +95,8 @@ impl<T> Recreated<T> {
     pub fn expire(&mut self, now: Duration) -> Option<(Exchange, T)> {
         let oldest = self.waiting.first()?;
         let is_late = now.saturating_sub(oldest.since) >= PATIENCE;
-        is_late.then(|| self.waiting.remove(0)).map(|late| (late.exchange, late.kept))
+        is_late
+            .then(|| self.waiting.remove(0))
+            .map(|late| (late.exchange, late.kept))
     }
 }

@@ -33,7 +33,9 @@ const CODE: &str = "code";
 #[must_use]
 pub fn looks_secret(name: &str) -> bool {
     let mut runs = name.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
-    name.eq_ignore_ascii_case(CODE) || runs.any(|run| is_secret(run) || has_secret_word(run)) || has_secret_part(name)
+    name.eq_ignore_ascii_case(CODE)
+        || runs.any(|run| is_secret(run) || has_secret_word(run))
+        || has_secret_part(name)
 }
 
 fn has_secret_part(name: &str) -> bool {
@@ -67,12 +69,20 @@ fn first_word(run: &[u8]) -> usize {
 }
 
 fn is_secret(word: &[u8]) -> bool {
-    let lists = [(WORDS, Place::Whole), (ENDINGS, Place::End), (PARTS, Place::Anywhere)];
-    lists.iter().any(|(list, place)| has_any(word, list, *place))
+    let lists = [
+        (WORDS, Place::Whole),
+        (ENDINGS, Place::End),
+        (PARTS, Place::Anywhere),
+    ];
+    lists
+        .iter()
+        .any(|(list, place)| has_any(word, list, *place))
 }
 
 fn has_any(word: &[u8], list: &str, place: Place) -> bool {
-    list.as_bytes().split(|byte| *byte == b' ').any(|known| place.has(word, known))
+    list.as_bytes()
+        .split(|byte| *byte == b' ')
+        .any(|known| place.has(word, known))
 }
 
 /// Where in a word a known one must stand.
@@ -112,7 +122,10 @@ mod tests {
 
     #[test]
     fn names_of_secrets() {
-        check("authorization Proxy-Authorization www-authenticate cookie Set-Cookie set-cookie2 x-auth-token", true);
+        check(
+            "authorization Proxy-Authorization www-authenticate cookie Set-Cookie set-cookie2 x-auth-token",
+            true,
+        );
         check(
             "password PASSWD new_password user[password] passwordHash old.pwd passphrase passcode pass pin otp",
             true,
@@ -121,8 +134,14 @@ mod tests {
             "api_key X-API-Key key keyId client_secret id_token refresh-token csrf-token xsrf _csrf sid jwt bearer",
             true,
         );
-        check("x-hub-signature-256 X-Amz-Credential X-Amz-Signature sig session x-session-context cvv cvc2 ssn", true);
-        check("SAMLResponse client_assertion code_verifier oauth_verifier hmac totp", true);
+        check(
+            "x-hub-signature-256 X-Amz-Credential X-Amz-Signature sig session x-session-context cvv cvc2 ssn",
+            true,
+        );
+        check(
+            "SAMLResponse client_assertion code_verifier oauth_verifier hmac totp",
+            true,
+        );
     }
 
     #[test]
@@ -136,13 +155,22 @@ mod tests {
 
     #[test]
     fn plurals_are_secrets_too() {
-        check("tokens apiKeys API_KEYS cookies credentials passwords creds accesstokens sigs", true);
+        check(
+            "tokens apiKeys API_KEYS cookies credentials passwords creds accesstokens sigs",
+            true,
+        );
     }
 
     #[test]
     fn words_written_together() {
-        check("userpassword accesstoken apikey x-apikey sessionid phpsessid JSESSIONID PHPSESSID clientsecret", true);
-        check("csrfmiddlewaretoken newpasswordhash ASPSESSIONIDQQSRTABC basicauth userjwt xauth aspcookie", true);
+        check(
+            "userpassword accesstoken apikey x-apikey sessionid phpsessid JSESSIONID PHPSESSID clientsecret",
+            true,
+        );
+        check(
+            "csrfmiddlewaretoken newpasswordhash ASPSESSIONIDQQSRTABC basicauth userjwt xauth aspcookie",
+            true,
+        );
     }
 
     #[test]
@@ -155,19 +183,34 @@ mod tests {
             "verification_code verificationCode recovery-code securitycode Security_Code backup.codes device_code",
             true,
         );
-        check("tokenid tokenvalue token_hash secretanswer userpin user-pin jwtassertion sessionkey1 otp_code", true);
-        check("zipcode zip_code error_code statusCode codec encode code_page barcode ticketing x-code-owner", false);
+        check(
+            "tokenid tokenvalue token_hash secretanswer userpin user-pin jwtassertion sessionkey1 otp_code",
+            true,
+        );
+        check(
+            "zipcode zip_code error_code statusCode codec encode code_page barcode ticketing x-code-owner",
+            false,
+        );
     }
 
     #[test]
     fn names_of_no_secrets() {
-        check("monkey turkey keyboard tokenizer secretary author authority obsession pinned assignment spin", false);
+        check(
+            "monkey turkey keyboard tokenizer secretary author authority obsession pinned assignment spin",
+            false,
+        );
         check(
             "x-request-id user user_id device_id traceparent content-type :path :authority accept host status",
             false,
         );
-        check("bypass compass passenger access design signal side possession shipping Pinterest hotkey keynote", false);
-        check("address class s ss _ - 42 x-1 countryCode page sort country_code", false);
+        check(
+            "bypass compass passenger access design signal side possession shipping Pinterest hotkey keynote",
+            false,
+        );
+        check(
+            "address class s ss _ - 42 x-1 countryCode page sort country_code",
+            false,
+        );
     }
 
     #[test]
@@ -179,13 +222,19 @@ mod tests {
     }
 
     fn known() -> Vec<&'static str> {
-        [WORDS, ENDINGS, PARTS].iter().flat_map(|list| list.split(' ')).collect()
+        [WORDS, ENDINGS, PARTS]
+            .iter()
+            .flat_map(|list| list.split(' '))
+            .collect()
     }
 
     #[test]
     fn the_lists_are_plain_words() {
         for word in known() {
-            assert!(!word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()), "{word:?}");
+            assert!(
+                !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()),
+                "{word:?}"
+            );
         }
     }
 

@@ -32,11 +32,20 @@ impl Request {
             // Of these two there is one: Envoy joins several.
             user_agent: bounded("user-agent", MAX_USER_AGENT_BYTES),
             request_id: bounded("x-request-id", MAX_NAME_BYTES),
-            forwarded_for: headers.only("x-forwarded-for").filter(|value| may_be_address(value)),
+            forwarded_for: headers
+                .only("x-forwarded-for")
+                .filter(|value| may_be_address(value)),
         });
         // It is no list (W3C Trace Context, section 3.2): several are no trace context.
-        let trace = headers.only("traceparent").and_then(trace::parse).map(Box::new);
-        Self { text, tunnel: Tunnel::of(head), trace }
+        let trace = headers
+            .only("traceparent")
+            .and_then(trace::parse)
+            .map(Box::new);
+        Self {
+            text,
+            tunnel: Tunnel::of(head),
+            trace,
+        }
     }
 }
 

@@ -20,7 +20,9 @@ impl Recorder {
     /// they are worth a host call and [`Self::handle_response_headers`].
     pub fn handle_response(&self, exchange: &mut Exchange, end_of_stream: bool) -> bool {
         exchange.answer();
-        let Some(audited) = exchange.audited_mut() else { return false };
+        let Some(audited) = exchange.audited_mut() else {
+            return false;
+        };
         audited.seen.is_whole |= end_of_stream;
         audited.wants_response_headers(end_of_stream)
     }
@@ -82,11 +84,18 @@ impl Audited {
             Claim::Rpc(_) => true,
             Claim::Http | Claim::Contradictory => false,
         };
-        may_have_status || self.subject.is_quic() || self.subject.candidates.iter().any(wants_headers)
+        may_have_status
+            || self.subject.is_quic()
+            || self.subject.candidates.iter().any(wants_headers)
     }
 
     /// Takes the headers of the answer.
-    fn handle_response_headers(&mut self, headers: &Headers<'_>, stream: &dyn Stream, lease: impl Fn() -> Lease) {
+    fn handle_response_headers(
+        &mut self,
+        headers: &Headers<'_>,
+        stream: &dyn Stream,
+        lease: impl Fn() -> Lease,
+    ) {
         let Self { subject, seen, .. } = self;
         let limit = body_limit(subject, headers, stream);
         seen.body = limit.map(|limit| Box::new(Body::begin(headers, limit, lease())));
@@ -101,11 +110,20 @@ impl Audited {
     }
 
     /// Takes a chunk of the body, of this size.
-    pub(super) fn handle_response_body(&mut self, bytes: usize, is_last: bool, stream: &dyn Stream) {
+    pub(super) fn handle_response_body(
+        &mut self,
+        bytes: usize,
+        is_last: bool,
+        stream: &dyn Stream,
+    ) {
         self.seen.is_whole |= is_last;
         if let Some(body) = &mut self.seen.body {
             let wanted = body.wants(bytes);
-            let chunk = if wanted > 0 { stream.response_body(0, wanted) } else { Vec::new() };
+            let chunk = if wanted > 0 {
+                stream.response_body(0, wanted)
+            } else {
+                Vec::new()
+            };
             body.push(&chunk, bytes);
         }
         if let Some(end) = &mut self.seen.body_end {
@@ -131,15 +149,26 @@ fn wants_headers(candidate: &Candidate) -> bool {
 fn body_limit(subject: &Subject, headers: &Headers<'_>, stream: &dyn Stream) -> Option<usize> {
     let status = http_status(headers);
     let needs = |candidate: &&Candidate| {
-        candidate.rule.may_want(status) && candidate.rule.identity.needs_body(&candidate.claims, headers, stream)
+        candidate.rule.may_want(status)
+            && candidate
+                .rule
+                .identity
+                .needs_body(&candidate.claims, headers, stream)
     };
-    subject.candidates.iter().filter(needs).map(|candidate| candidate.rule.identity.max_body_bytes).max()
+    subject
+        .candidates
+        .iter()
+        .filter(needs)
+        .map(|candidate| candidate.rule.identity.max_body_bytes)
+        .max()
 }
 
 /// Begins to read the end of the body where it has the status of a call.
 fn body_end(claim: Claim, headers: &Headers<'_>, lease: Lease) -> Option<Box<BodyEnd>> {
     let content_type = headers.first("content-type")?;
-    let is_encoded = headers.all("content-encoding").any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
+    let is_encoded = headers
+        .all("content-encoding")
+        .any(|coding| !coding.eq_ignore_ascii_case(b"identity"));
     let is_unary = claim.may_be_unary_connect();
     let is_error = is_unary && http_status(headers).is_some_and(|status| status >= 400);
     BodyEnd::begin(content_type, is_encoded, is_error, lease).map(Box::new)
@@ -154,22 +183,43 @@ fn begin_session(
     fresh_id: &dyn Fn() -> Option<Uuid>,
 ) -> Option<String> {
     let is_start = |candidate: &&Candidate| candidate.rule.session == Some(SessionEvent::Start);
-    if !audited.subject.candidates.iter().any(|candidate| is_start(&candidate)) {
+    if !audited
+        .subject
+        .candidates
+        .iter()
+        .any(|candidate| is_start(&candidate))
+    {
         return None;
     }
 
     let http_status = http_status(headers);
-    let end = End { outcome: Outcome::Success, http_status, may_be_success: false };
+    let end = End {
+        outcome: Outcome::Success,
+        http_status,
+        may_be_success: false,
+    };
     let content_type = headers.first("content-type").unwrap_or_default();
     let is_unary = audited.subject.claim.may_be_unary_connect();
     let is_call = Wire::of_content_type(content_type).is_some() || is_unary;
-    let may_be =
-        |protocol: Protocol| if is_call { protocol == Protocol::Grpc || is_unary } else { protocol == Protocol::Http };
+    let may_be = |protocol: Protocol| {
+        if is_call {
+            protocol == Protocol::Grpc || is_unary
+        } else {
+            protocol == Protocol::Http
+        }
+    };
     let wants = |candidate: &Candidate| {
-        let mut readings = [Protocol::Http, Protocol::Grpc].into_iter().filter(|of| candidate.readings.has(*of));
+        let mut readings = [Protocol::Http, Protocol::Grpc]
+            .into_iter()
+            .filter(|of| candidate.readings.has(*of));
         readings.any(|of| may_be(of) && candidate.rule.wants(of, &end))
     };
-    let begins = audited.subject.candidates.iter().filter(is_start).any(wants);
+    let begins = audited
+        .subject
+        .candidates
+        .iter()
+        .filter(is_start)
+        .any(wants);
     if !begins || !succeeds(http_status, headers) {
         return None;
     }
@@ -188,5 +238,8 @@ fn begin_session(
 /// As far as the headers show: a gRPC call may still fail in its trailers.
 fn succeeds(http_status: Option<u16>, headers: &Headers<'_>) -> bool {
     let is_success = http_status.map(outcome::of_status) == Some(Outcome::Success);
-    is_success && headers.first("grpc-status").is_none_or(|value| Status::parse(value) == Status::OK)
+    is_success
+        && headers
+            .first("grpc-status")
+            .is_none_or(|value| Status::parse(value) == Status::OK)
 }

@@ -46,7 +46,11 @@ impl Pointer {
         if text.is_empty() {
             return Some(Self(Vec::new()));
         }
-        text.strip_prefix('/')?.split('/').map(unescaped).collect::<Option<_>>().map(Self)
+        text.strip_prefix('/')?
+            .split('/')
+            .map(unescaped)
+            .collect::<Option<_>>()
+            .map(Self)
     }
 }
 
@@ -84,13 +88,22 @@ impl Body {
     /// it; beyond that the body is [`Unavailable::TooLarge`].
     #[must_use]
     pub fn begin(headers: &Headers<'_>, max_bytes: usize, lease: Lease) -> Self {
-        let announced_bytes = headers.first("content-length").and_then(length).unwrap_or_default();
+        let announced_bytes = headers
+            .first("content-length")
+            .and_then(length)
+            .unwrap_or_default();
         let kept = match refusal(headers) {
             None if announced_bytes > max_bytes => Err(Unavailable::TooLarge),
             None => Ok(Vec::new()),
             Some(why) => Err(why),
         };
-        Self { max_bytes, announced_bytes, kept, lease, is_broken_off: false }
+        Self {
+            max_bytes,
+            announced_bytes,
+            kept,
+            lease,
+            is_broken_off: false,
+        }
     }
 
     /// How many bytes of a chunk of this size should be fetched from the host: all or none.
@@ -109,7 +122,11 @@ impl Body {
     pub fn push(&mut self, fetched: &[u8], chunk_bytes: usize) {
         let Ok(kept) = &mut self.kept else { return };
         let room = self.max_bytes - kept.len();
-        let why = if chunk_bytes > room || !self.lease.resize(capacity(kept, chunk_bytes, self.announced_bytes, room)) {
+        let why = if chunk_bytes > room
+            || !self
+                .lease
+                .resize(capacity(kept, chunk_bytes, self.announced_bytes, room))
+        {
             Unavailable::TooLarge
         } else if fetched.len() != chunk_bytes {
             Unavailable::NotJson
@@ -155,8 +172,12 @@ pub(super) struct JsonError {
 /// The error at this place of a JSON text whose outermost value is an object. `None`: it is no such text. `Some(None)`:
 /// there is no error, or it is null.
 pub(super) fn error_of_json(text: &[u8], path: &[String]) -> Option<Option<JsonError>> {
-    document::raw_at(text, &[]).ok().filter(|value| value.starts_with(b"{"))?;
-    let found = document::raw_at(text, path).ok().filter(|value| *value != b"null");
+    document::raw_at(text, &[])
+        .ok()
+        .filter(|value| value.starts_with(b"{"))?;
+    let found = document::raw_at(text, path)
+        .ok()
+        .filter(|value| *value != b"null");
     let [code, message] = ["code", "message"].map(|name| document::string_in(found?, name));
     Some(found.map(|_| JsonError { code, message }))
 }
@@ -166,18 +187,25 @@ fn capacity(kept: &Vec<u8>, bytes: usize, announced_bytes: usize, room: usize) -
     if bytes <= kept.capacity() - kept.len() {
         return kept.capacity();
     }
-    let more = announced_bytes.saturating_sub(kept.len()).max(kept.len()).max(bytes);
+    let more = announced_bytes
+        .saturating_sub(kept.len())
+        .max(kept.len())
+        .max(bytes);
     kept.len() + more.min(room)
 }
 
 fn refusal(headers: &Headers<'_>) -> Option<Unavailable> {
     // Without a content type the bytes decide, as RFC 9110 section 8.3 allows.
-    let is_other = headers.first("content-type").is_some_and(|types| !is_json(types) && !items(types).any(is_json));
+    let is_other = headers
+        .first("content-type")
+        .is_some_and(|types| !is_json(types) && !items(types).any(is_json));
     if is_other {
         return Some(Unavailable::NotJson);
     }
     let is_plain = |coding: &[u8]| coding.is_empty() || is(coding, b"identity");
-    let is_encoded = headers.all("content-encoding").any(|codings| !items(codings).all(is_plain));
+    let is_encoded = headers
+        .all("content-encoding")
+        .any(|codings| !items(codings).all(is_plain));
     is_encoded.then_some(Unavailable::Encoded)
 }
 
@@ -188,9 +216,16 @@ fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// The JSON media types of the WHATWG's MIME Sniffing Standard.
 fn is_json(content_type: &[u8]) -> bool {
-    let parameters = content_type.iter().position(|byte| matches!(byte, b';' | b' ' | b'\t'));
-    let media_type = content_type.get(..parameters.unwrap_or(content_type.len())).unwrap_or_default();
-    let suffix = media_type.len().checked_sub(b"+json".len()).and_then(|at| media_type.get(at..));
+    let parameters = content_type
+        .iter()
+        .position(|byte| matches!(byte, b';' | b' ' | b'\t'));
+    let media_type = content_type
+        .get(..parameters.unwrap_or(content_type.len()))
+        .unwrap_or_default();
+    let suffix = media_type
+        .len()
+        .checked_sub(b"+json".len())
+        .and_then(|at| media_type.get(at..));
     is(media_type, b"application/json")
         || is(media_type, b"text/json")
         || suffix.is_some_and(|suffix| is(suffix, b"+json"))

@@ -114,12 +114,26 @@ impl Settings {
     pub(super) fn read(&self, headers: &Headers<'_>) -> (Session, bool) {
         let mut conflict = false;
         let mut value = |source: &Source| source.values(headers).noting(&mut conflict);
-        let id = self.id.iter().find_map(|id| self.id_of(value(&id.source)?, id.is_reference));
+        let id = self
+            .id
+            .iter()
+            .find_map(|id| self.id_of(value(&id.source)?, id.is_reference));
         let token_ref = match self.token_mode {
             TokenMode::Omit => None,
-            _ => self.token.iter().find_map(value).and_then(|token| self.token_mode.reference(token)),
+            _ => self
+                .token
+                .iter()
+                .find_map(value)
+                .and_then(|token| self.token_mode.reference(token)),
         };
-        (Session { id, token_ref, is_basic: is_basic(headers) }, conflict)
+        (
+            Session {
+                id,
+                token_ref,
+                is_basic: is_basic(headers),
+            },
+            conflict,
+        )
     }
 
     /// The session id that a response has of its own, in one of the headers or cookies that carry it. The second value is
@@ -134,13 +148,24 @@ impl Settings {
             };
             self.id_of(values.noting(&mut conflict)?, id.is_reference)
         };
-        let returned = || IdSource { source: Source::Header(ID_HEADER.to_owned()), is_reference: false };
-        let id = self.id.iter().find_map(&mut own).or_else(|| own(&returned()));
+        let returned = || IdSource {
+            source: Source::Header(ID_HEADER.to_owned()),
+            is_reference: false,
+        };
+        let id = self
+            .id
+            .iter()
+            .find_map(&mut own)
+            .or_else(|| own(&returned()));
         (id, conflict)
     }
 
     fn id_of(&self, value: &[u8], is_reference: bool) -> Option<SessionId> {
-        if is_reference { Some(SessionId::of_secret(value, &self.token_mode)) } else { SessionId::checked(value) }
+        if is_reference {
+            Some(SessionId::of_secret(value, &self.token_mode))
+        } else {
+            SessionId::checked(value)
+        }
     }
 }
 
@@ -151,7 +176,9 @@ impl Source {
     pub fn is_secret(&self) -> bool {
         match self {
             Self::Header(name) => {
-                let mut words = name.split(['-', '_']).filter(|word| !word.starts_with("session"));
+                let mut words = name
+                    .split(['-', '_'])
+                    .filter(|word| !word.starts_with("session"));
                 words.any(looks_secret)
             }
             Self::Cookie(_) | Self::Bearer => true,

@@ -47,8 +47,14 @@ use crate::record::{ExchangeRecord, Outcome, Protocol, RequireAudit};
 use crate::stats::{Counter, Stats};
 use crate::time::Now;
 
-const START: Now = Now { unix_nanos: 1_700_000_000_000_000_000, uptime: Duration::from_secs(100) };
-const END: Now = Now { unix_nanos: START.unix_nanos + 250_000_000, uptime: Duration::from_millis(100_250) };
+const START: Now = Now {
+    unix_nanos: 1_700_000_000_000_000_000,
+    uptime: Duration::from_secs(100),
+};
+const END: Now = Now {
+    unix_nanos: START.unix_nanos + 250_000_000,
+    uptime: Duration::from_millis(100_250),
+};
 const TRUSTED: &str = "127.0.0.1:4567";
 const UNTRUSTED: &str = "203.0.113.9:4567";
 const UNKNOWN: &str = "127.0.0.1:0";
@@ -61,7 +67,10 @@ const FRESH: Uuid = Uuid::from_u128(2);
 
 fn recorder(sections: &Value) -> Recorder {
     let mut config = json!({"audit_cluster": {"cluster": "audit"}});
-    config.as_object_mut().unwrap().extend(sections.as_object().unwrap().clone());
+    config
+        .as_object_mut()
+        .unwrap()
+        .extend(sections.as_object().unwrap().clone());
     let config = crate::config::parse(config.to_string().as_bytes(), &|_| None).unwrap();
     Recorder::new(config.recorder, Quota::new(MAX_BODIES_BYTES))
 }

@@ -50,19 +50,29 @@ impl HmacKey {
     /// there is none of.
     #[must_use]
     pub fn new(id: &str, key: &[u8]) -> Option<Self> {
-        Some(Self { id: id.to_owned(), state: Hmac::new_from_slice(key).ok()? })
+        Some(Self {
+            id: id.to_owned(),
+            state: Hmac::new_from_slice(key).ok()?,
+        })
     }
 
     /// `hmac-sha256:<key id>:<hex>` of a token.
     pub(super) fn reference(&self, token: &[u8]) -> String {
-        let tag = self.state.clone().chain_update(token).finalize().into_bytes();
+        let tag = self
+            .state
+            .clone()
+            .chain_update(token)
+            .finalize()
+            .into_bytes();
         ["hmac-sha256:", &self.id, ":", &hex(&tag)].concat()
     }
 }
 
 impl fmt::Debug for HmacKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HmacKey").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("HmacKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,8 +92,17 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let digit = |value: u8| {
+        char::from(if value < 10 {
+            b'0' + value
+        } else {
+            b'a' + value - 10
+        })
+    };
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 fn clear(token: &[u8]) -> String {
@@ -102,8 +121,15 @@ mod tests {
     #[track_caller]
     fn check_hmac(key: &[u8], token: &[u8], hex: &str) {
         let mode = TokenMode::Hmac(HmacKey::new("2026-08", key).unwrap());
-        assert_eq!(mode.reference(token), Some(format!("hmac-sha256:2026-08:{hex}")));
-        assert_eq!(mode.clone().reference(token), mode.reference(token), "a reference leaves the key as it was");
+        assert_eq!(
+            mode.reference(token),
+            Some(format!("hmac-sha256:2026-08:{hex}"))
+        );
+        assert_eq!(
+            mode.clone().reference(token),
+            mode.reference(token),
+            "a reference leaves the key as it was"
+        );
     }
 
     /// RFC 4231, section 4, all test cases that are not cut.
@@ -122,24 +148,43 @@ mod tests {
         check_hmac(b"Jefe", b"what do ya want for nothing?", two);
         check_hmac(&[0xaa; 20], &[0xdd; 50], three);
         check_hmac(&counting, &[0xcd; 50], four);
-        check_hmac(&[0xaa; 131], b"Test Using Larger Than Block-Size Key - Hash Key First", six);
+        check_hmac(
+            &[0xaa; 131],
+            b"Test Using Larger Than Block-Size Key - Hash Key First",
+            six,
+        );
         check_hmac(&[0xaa; 131], larger.as_bytes(), seven);
     }
 
     #[track_caller]
     fn check_sha256(message: &[u8], hex: &str) {
         assert_eq!(sha256_hex(message), hex);
-        assert_eq!(TokenMode::Sha256.reference(message), Some(format!("sha256:{hex}")));
+        assert_eq!(
+            TokenMode::Sha256.reference(message),
+            Some(format!("sha256:{hex}"))
+        );
     }
 
     /// The examples of FIPS 180-2, appendix B, and the empty message of NIST's test vectors.
     #[test]
     fn the_hash_is_that_of_the_standard() {
         let two_blocks = b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
-        check_sha256(b"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-        check_sha256(b"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        check_sha256(two_blocks, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-        check_sha256(&[b'a'; 1_000_000], "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+        check_sha256(
+            b"",
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        );
+        check_sha256(
+            b"abc",
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        );
+        check_sha256(
+            two_blocks,
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
+        );
+        check_sha256(
+            &[b'a'; 1_000_000],
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0",
+        );
     }
 
     #[test]
@@ -163,9 +208,19 @@ mod tests {
         let x = |count: usize| "x".repeat(count);
         assert_eq!(clear(x(4096).as_bytes()), format!("clear:{}", x(4096)));
         assert_eq!(clear(x(4097).as_bytes()), format!("clear:{}", x(4096)));
-        assert_eq!(clear(format!("{}ä", x(4094)).as_bytes()), format!("clear:{}ä", x(4094)));
-        assert_eq!(clear(format!("{}äz", x(4095)).as_bytes()), format!("clear:{}", x(4095)));
-        assert_eq!(clear(&[0xff; 4096]).len(), "clear:".len() + 4095, "the limit is that of what is recorded");
+        assert_eq!(
+            clear(format!("{}ä", x(4094)).as_bytes()),
+            format!("clear:{}ä", x(4094))
+        );
+        assert_eq!(
+            clear(format!("{}äz", x(4095)).as_bytes()),
+            format!("clear:{}", x(4095))
+        );
+        assert_eq!(
+            clear(&[0xff; 4096]).len(),
+            "clear:".len() + 4095,
+            "the limit is that of what is recorded"
+        );
     }
 
     #[test]
@@ -173,13 +228,19 @@ mod tests {
         let mode = |id, key| TokenMode::Hmac(HmacKey::new(id, key).unwrap());
         assert_eq!(mode("a", KEY), mode("a", KEY));
         assert_ne!(mode("a", KEY), mode("b", KEY));
-        assert_ne!(mode("a", KEY), mode("a", b"another key of thirty-two bytes or more"));
+        assert_ne!(
+            mode("a", KEY),
+            mode("a", b"another key of thirty-two bytes or more")
+        );
         assert_ne!(mode("a", KEY), TokenMode::Sha256);
     }
 
     #[test]
     fn a_key_is_never_shown() {
-        let shown = format!("{:?}", TokenMode::Hmac(HmacKey::new("2026-08", KEY).unwrap()));
+        let shown = format!(
+            "{:?}",
+            TokenMode::Hmac(HmacKey::new("2026-08", KEY).unwrap())
+        );
         assert_eq!(shown, r#"Hmac(HmacKey { id: "2026-08", .. })"#);
     }
 }

@@ -15,13 +15,19 @@ pub fn parse(value: &[u8]) -> Option<TraceContext> {
     if !is_whole || version == b"ff" || is_zero(trace_id) || is_zero(span_id) {
         return None;
     }
-    Some(TraceContext { trace_id: *trace_id, span_id: *span_id })
+    Some(TraceContext {
+        trace_id: *trace_id,
+        span_id: *span_id,
+    })
 }
 
 /// So many lower-case hexadecimal digits, and what follows them.
 fn field<const N: usize>(text: &[u8]) -> Option<(&[u8; N], &[u8])> {
     let (digits, rest) = text.split_first_chunk()?;
-    digits.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')).then_some((digits, rest))
+    digits
+        .iter()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        .then_some((digits, rest))
 }
 
 #[cfg(test)]

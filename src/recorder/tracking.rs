@@ -41,7 +41,10 @@ impl Presence {
     #[must_use]
     pub(super) fn of(headers: &Headers<'_>, names: &TrackingNames) -> Self {
         let [track, operation, context, session_id, sequence] = headers.which(names);
-        Self { control: [track, operation, context], correlation: [session_id, sequence] }
+        Self {
+            control: [track, operation, context],
+            correlation: [session_id, sequence],
+        }
     }
 
     /// Whether track, operation or context is there, so that the peer must be judged.
@@ -73,9 +76,20 @@ impl Presence {
         }
         let [track, operation, context] = self.control;
         let context = context && (settings.strip_context || !trusted);
-        let control = settings.control_headers().into_iter().zip([track, operation, context]);
-        let correlation = settings.correlation_headers.iter().map(String::as_str).zip(self.correlation);
-        names.extend(control.chain(correlation).filter_map(|(name, remove)| remove.then_some(name)));
+        let control = settings
+            .control_headers()
+            .into_iter()
+            .zip([track, operation, context]);
+        let correlation = settings
+            .correlation_headers
+            .iter()
+            .map(String::as_str)
+            .zip(self.correlation);
+        names.extend(
+            control
+                .chain(correlation)
+                .filter_map(|(name, remove)| remove.then_some(name)),
+        );
         names
     }
 }
@@ -92,7 +106,11 @@ impl Settings {
     }
 
     fn control_headers(&self) -> [&str; 3] {
-        [&self.track_header, &self.operation_header, &self.context_header]
+        [
+            &self.track_header,
+            &self.operation_header,
+            &self.context_header,
+        ]
     }
 }
 
@@ -141,8 +159,12 @@ impl Tracking {
             }
         }
         let mut conflict = track.disagree;
-        let operation = headers.values(&settings.operation_header).noting(&mut conflict);
-        let context = headers.values(&settings.context_header).noting(&mut conflict);
+        let operation = headers
+            .values(&settings.operation_header)
+            .noting(&mut conflict);
+        let context = headers
+            .values(&settings.context_header)
+            .noting(&mut conflict);
         Self {
             tracked,
             operation: operation.map(|value| clipped(value, MAX_OPERATION_BYTES).to_vec()),
@@ -157,13 +179,19 @@ impl Context {
         if value.len() <= max_bytes {
             return Self::Whole(value.to_vec());
         }
-        Self::Hashed { sha256: sha256_hex(value), length: value.len() }
+        Self::Hashed {
+            sha256: sha256_hex(value),
+            length: value.len(),
+        }
     }
 }
 
 /// The items of a list (RFC 9110 section 5.6.1), which may be empty: those do not count.
 fn list_items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|item| !item.is_empty())
+    value
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .filter(|item| !item.is_empty())
 }
 
 /// The start of a value, at most `max_bytes`; a UTF-8 character is not cut in two.
@@ -171,8 +199,14 @@ pub(super) fn clipped(value: &[u8], max_bytes: usize) -> &[u8] {
     if value.len() <= max_bytes {
         return value;
     }
-    let continues = |at: &usize| value.get(*at).is_some_and(|byte| byte & 0b1100_0000 == 0b1000_0000);
-    let boundary = (max_bytes.saturating_sub(3)..=max_bytes).rev().find(|at| !continues(at));
+    let continues = |at: &usize| {
+        value
+            .get(*at)
+            .is_some_and(|byte| byte & 0b1100_0000 == 0b1000_0000)
+    };
+    let boundary = (max_bytes.saturating_sub(3)..=max_bytes)
+        .rev()
+        .find(|at| !continues(at));
     value.get(..boundary.unwrap_or(max_bytes)).unwrap_or(value)
 }
 
@@ -191,19 +225,32 @@ mod tests {
             strip_context: false,
             record_empty_context: false,
             max_context_bytes: 16,
-            correlation_headers: ["x-audit-stream-id".to_owned(), "x-audit-sequence-number".to_owned()],
+            correlation_headers: [
+                "x-audit-stream-id".to_owned(),
+                "x-audit-sequence-number".to_owned(),
+            ],
         }
     }
 
     fn headers<'a>(pairs: &[(&'a str, &'a [u8])]) -> Headers<'a> {
-        pairs.iter().map(|(name, value)| (name.as_bytes(), *value)).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| (name.as_bytes(), *value))
+            .collect()
     }
 
     #[track_caller]
     fn check_tracked(values: &[&str], tracked: bool, conflict: bool) {
-        let pairs: Vec<_> = values.iter().map(|value| ("x-session-track", value.as_bytes())).collect();
+        let pairs: Vec<_> = values
+            .iter()
+            .map(|value| ("x-session-track", value.as_bytes()))
+            .collect();
         let tracking = Tracking::read(&headers(&pairs), &settings());
-        assert_eq!((tracking.tracked, tracking.conflict), (tracked, conflict), "{values:?}");
+        assert_eq!(
+            (tracking.tracked, tracking.conflict),
+            (tracked, conflict),
+            "{values:?}"
+        );
     }
 
     #[test]
@@ -241,7 +288,10 @@ mod tests {
     fn a_long_context_is_hashed() {
         let tracking = Tracking::read(&headers(&[("x-session-context", &[b'a'; 17])]), &settings());
         let sha256 = SHA256_OF_17_A.to_owned();
-        assert_eq!(tracking.context, Some(Context::Hashed { sha256, length: 17 }));
+        assert_eq!(
+            tracking.context,
+            Some(Context::Hashed { sha256, length: 17 })
+        );
         let tracking = Tracking::read(&headers(&[("x-session-context", &[b'a'; 16])]), &settings());
         assert_eq!(tracking.context, Some(Context::Whole(vec![b'a'; 16])));
     }
@@ -257,9 +307,17 @@ mod tests {
             ("a\u{20ac}b", 4, "a\u{20ac}"),
             ("\u{1f600}", 3, ""),
         ] {
-            assert_eq!(clipped(value.as_bytes(), max), expected.as_bytes(), "{value} {max}");
+            assert_eq!(
+                clipped(value.as_bytes(), max),
+                expected.as_bytes(),
+                "{value} {max}"
+            );
         }
-        assert_eq!(clipped(&[0x80; 9], 5), [0x80; 5], "bytes that are no UTF-8 are cut anywhere");
+        assert_eq!(
+            clipped(&[0x80; 9], 5),
+            [0x80; 5],
+            "bytes that are no UTF-8 are cut anywhere"
+        );
     }
 
     #[test]
@@ -273,9 +331,19 @@ mod tests {
         let keep = settings();
         let presence = Presence::of(&headers(&all), &keep.names());
         let trusted = presence.to_remove(&keep, true);
-        assert_eq!(trusted, ["x-session-track", "x-session-operation", "x-audit-stream-id"]);
+        assert_eq!(
+            trusted,
+            [
+                "x-session-track",
+                "x-session-operation",
+                "x-audit-stream-id"
+            ]
+        );
         assert_eq!(presence.to_remove(&keep, false).len(), 4);
-        let strip = Settings { strip_context: true, ..settings() };
+        let strip = Settings {
+            strip_context: true,
+            ..settings()
+        };
         assert_eq!(presence.to_remove(&strip, true).len(), 4);
         assert_eq!(presence.control_count(), 3);
     }

@@ -86,21 +86,43 @@ impl Trust {
     /// known for one request and not for the next. A filter may set a principal for each request.
     pub fn judge(&self, stream: &dyn Stream) -> Judgement {
         if !self.uri_sans.is_empty() && self.trusts_certificate(stream) {
-            return Judgement { verdict: Verdict::Trusted, lasts: true, peer: None };
+            return Judgement {
+                verdict: Verdict::Trusted,
+                lasts: true,
+                peer: None,
+            };
         }
-        if self.principals.iter().any(|principal| principal.is_in(stream)) {
-            return Judgement { verdict: Verdict::Trusted, lasts: false, peer: None };
+        if self
+            .principals
+            .iter()
+            .any(|principal| principal.is_in(stream))
+        {
+            return Judgement {
+                verdict: Verdict::Trusted,
+                lasts: false,
+                peer: None,
+            };
         }
-        let provided = stream.property(Property::DirectPeer).filter(|value| !value.is_empty());
+        let provided = stream
+            .property(Property::DirectPeer)
+            .filter(|value| !value.is_empty());
         let lasts = provided.is_some() && self.principals.is_empty();
-        let peer =
-            provided.map_or_else(|| of_source(stream), |text| parse_ip(&text).map_or(Peer::NoAddress, Peer::Address));
-        Judgement { verdict: self.verdict(peer), lasts, peer: Some(peer) }
+        let peer = provided.map_or_else(
+            || of_source(stream),
+            |text| parse_ip(&text).map_or(Peer::NoAddress, Peer::Address),
+        );
+        Judgement {
+            verdict: self.verdict(peer),
+            lasts,
+            peer: Some(peer),
+        }
     }
 
     fn verdict(&self, peer: Peer) -> Verdict {
         match peer {
-            Peer::Address(address) if self.cidrs.iter().any(|cidr| cidr.contains(&address)) => Verdict::Trusted,
+            Peer::Address(address) if self.cidrs.iter().any(|cidr| cidr.contains(&address)) => {
+                Verdict::Trusted
+            }
             Peer::Address(_) => Verdict::Untrusted,
             Peer::OfHeader | Peer::NoAddress => Verdict::Unknown,
         }
@@ -108,20 +130,25 @@ impl Trust {
 
     fn trusts_certificate(&self, stream: &dyn Stream) -> bool {
         let san = stream.property(Property::PeerUriSan).unwrap_or_default();
-        self.uri_sans.iter().any(|prefix| has_prefix(&san, prefix.as_bytes()))
+        self.uri_sans
+            .iter()
+            .any(|prefix| has_prefix(&san, prefix.as_bytes()))
     }
 }
 
 impl Principal {
     fn is_in(&self, stream: &dyn Stream) -> bool {
         let value = self.object.read(stream).unwrap_or_default();
-        self.prefixes.iter().any(|prefix| has_prefix(&value, prefix.as_bytes()))
+        self.prefixes
+            .iter()
+            .any(|prefix| has_prefix(&value, prefix.as_bytes()))
     }
 }
 
 /// `spiffe://mesh` must not match `spiffe://mesh.evil/x`: the rest starts at a path boundary.
 fn has_prefix(san: &[u8], prefix: &[u8]) -> bool {
-    san.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || prefix.ends_with(b"/") || rest.starts_with(b"/"))
+    san.strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || prefix.ends_with(b"/") || rest.starts_with(b"/"))
 }
 
 /// The source, if its address is a connection's. A claim in a PROXY line has a port, and only `audit.direct_peer` sees
@@ -153,7 +180,10 @@ fn split_port(source: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn unbracketed(address: &[u8]) -> &[u8] {
-    address.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")).unwrap_or(address)
+    address
+        .strip_prefix(b"[")
+        .and_then(|rest| rest.strip_suffix(b"]"))
+        .unwrap_or(address)
 }
 
 /// IPv4-mapped IPv6 addresses count as the IPv4 address that they carry. The zone of a link-local address (`fe80::1%eth0`,
@@ -161,7 +191,10 @@ fn unbracketed(address: &[u8]) -> &[u8] {
 fn parse_ip(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(unbracketed(text)).ok()?;
     let address = text.split_once('%').map_or(text, |(address, _)| address);
-    address.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+    address
+        .parse::<IpAddr>()
+        .ok()
+        .map(|address| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -192,24 +225,69 @@ mod tests {
         check(&[(SourceAddress, "[::1]:4567")], Verdict::Trusted);
         check(&[(SourceAddress, "[::1]:0")], Verdict::Unknown);
         check(&[(SourceAddress, "[::2]:4567")], Verdict::Untrusted);
-        check(&[(SourceAddress, "[::ffff:10.1.2.3]:4567")], Verdict::Trusted);
-        check(&[(SourceAddress, "[::ffff:192.168.1.1]:4567")], Verdict::Untrusted);
-        check(&[(DirectPeer, "10.1.2.3"), (SourceAddress, "8.8.8.8:0")], Verdict::Trusted);
-        check(&[(DirectPeer, "8.8.8.8"), (SourceAddress, "10.1.2.3:4567")], Verdict::Untrusted);
+        check(
+            &[(SourceAddress, "[::ffff:10.1.2.3]:4567")],
+            Verdict::Trusted,
+        );
+        check(
+            &[(SourceAddress, "[::ffff:192.168.1.1]:4567")],
+            Verdict::Untrusted,
+        );
+        check(
+            &[(DirectPeer, "10.1.2.3"), (SourceAddress, "8.8.8.8:0")],
+            Verdict::Trusted,
+        );
+        check(
+            &[(DirectPeer, "8.8.8.8"), (SourceAddress, "10.1.2.3:4567")],
+            Verdict::Untrusted,
+        );
         check(&[(DirectPeer, "::1")], Verdict::Trusted);
         check(&[(DirectPeer, "::ffff:10.1.2.3")], Verdict::Trusted);
-        check(&[(DirectPeer, "/run/peer.sock"), (SourceAddress, "10.1.2.3:4567")], Verdict::Unknown);
+        check(
+            &[
+                (DirectPeer, "/run/peer.sock"),
+                (SourceAddress, "10.1.2.3:4567"),
+            ],
+            Verdict::Unknown,
+        );
         check(&[], Verdict::Unknown);
     }
 
     #[test]
     fn certificate_decides_in_any_case() {
         use Property::{PeerUriSan, SourceAddress};
-        check(&[(SourceAddress, "8.8.8.8:0"), (PeerUriSan, "spiffe://mesh.internal/ns/a")], Verdict::Trusted);
-        check(&[(SourceAddress, "8.8.8.8:1"), (PeerUriSan, "spiffe://mesh.internal/ns/a")], Verdict::Trusted);
-        check(&[(SourceAddress, "10.1.2.3:1"), (PeerUriSan, "spiffe://evil/")], Verdict::Trusted);
-        check(&[(SourceAddress, "8.8.8.8:1"), (PeerUriSan, "spiffe://mesh.internal.evil/")], Verdict::Untrusted);
-        check(&[(PeerUriSan, "spiffe://mesh.internal.evil/")], Verdict::Unknown);
+        check(
+            &[
+                (SourceAddress, "8.8.8.8:0"),
+                (PeerUriSan, "spiffe://mesh.internal/ns/a"),
+            ],
+            Verdict::Trusted,
+        );
+        check(
+            &[
+                (SourceAddress, "8.8.8.8:1"),
+                (PeerUriSan, "spiffe://mesh.internal/ns/a"),
+            ],
+            Verdict::Trusted,
+        );
+        check(
+            &[
+                (SourceAddress, "10.1.2.3:1"),
+                (PeerUriSan, "spiffe://evil/"),
+            ],
+            Verdict::Trusted,
+        );
+        check(
+            &[
+                (SourceAddress, "8.8.8.8:1"),
+                (PeerUriSan, "spiffe://mesh.internal.evil/"),
+            ],
+            Verdict::Untrusted,
+        );
+        check(
+            &[(PeerUriSan, "spiffe://mesh.internal.evil/")],
+            Verdict::Unknown,
+        );
     }
 
     #[test]
@@ -233,7 +311,11 @@ mod tests {
             ("spiffe://mesh", "spiffe://MESH/", false),
             ("spiffe://mesh", "", false),
         ] {
-            assert_eq!(has_prefix(san.as_bytes(), prefix.as_bytes()), expected, "{prefix} {san}");
+            assert_eq!(
+                has_prefix(san.as_bytes(), prefix.as_bytes()),
+                expected,
+                "{prefix} {san}"
+            );
         }
     }
 
@@ -245,11 +327,23 @@ mod tests {
             trust.judge(&stream);
             stream.asked.into_inner()
         };
-        let by_address = Trust { uri_sans: Vec::new(), ..trust() };
+        let by_address = Trust {
+            uri_sans: Vec::new(),
+            ..trust()
+        };
         assert_eq!(asked(&by_address, &[(DirectPeer, "8.8.8.8")]), [DirectPeer]);
-        assert_eq!(asked(&by_address, &[(SourceAddress, "8.8.8.8:1")]), [DirectPeer, SourceAddress]);
-        assert_eq!(asked(&trust(), &[(PeerUriSan, "spiffe://mesh.internal/x")]), [PeerUriSan]);
-        assert_eq!(asked(&trust(), &[(DirectPeer, "10.1.2.3")]), [PeerUriSan, DirectPeer]);
+        assert_eq!(
+            asked(&by_address, &[(SourceAddress, "8.8.8.8:1")]),
+            [DirectPeer, SourceAddress]
+        );
+        assert_eq!(
+            asked(&trust(), &[(PeerUriSan, "spiffe://mesh.internal/x")]),
+            [PeerUriSan]
+        );
+        assert_eq!(
+            asked(&trust(), &[(DirectPeer, "10.1.2.3")]),
+            [PeerUriSan, DirectPeer]
+        );
     }
 
     #[test]

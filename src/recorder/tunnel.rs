@@ -28,7 +28,11 @@ impl Tunnel {
         let to_authority = |word| {
             let host = authority::host_name(head.authority);
             let port = authority::split_authority(head.authority).port;
-            Some(Self { word, host: clipped(&host, MAX_NAME_BYTES).to_vec(), port })
+            Some(Self {
+                word,
+                host: clipped(&host, MAX_NAME_BYTES).to_vec(),
+                port,
+            })
         };
         if head.method == b"CONNECT" {
             return to_authority(Some("CONNECT"));
@@ -45,7 +49,11 @@ impl Tunnel {
         let (host, port) = (decoded(parts.next()?), parts.next()?);
         let port = str::from_utf8(port).ok()?.parse().ok()?;
         let host = clipped(&authority::host_name(&host), MAX_NAME_BYTES).to_vec();
-        Some(Self { word: Some("CONNECT-UDP"), host, port: Some(port) })
+        Some(Self {
+            word: Some("CONNECT-UDP"),
+            host,
+            port: Some(port),
+        })
     }
 
     /// Whether it is a tunnel with this answer: CONNECT is for nothing else, and an upgrade is one when the server makes
@@ -64,7 +72,9 @@ impl Tunnel {
     /// `CONNECT host:port`; `None` for an upgrade, whose method and path name it.
     pub(super) fn action(&self) -> Option<Vec<u8>> {
         let word = self.word?.as_bytes();
-        let port = self.port.map_or_else(String::new, |port| format!(":{port}"));
+        let port = self
+            .port
+            .map_or_else(String::new, |port| format!(":{port}"));
         let has_colon = self.host.contains(&b':') && !self.host.starts_with(b"[");
         let [open, close]: [&[u8]; 2] = if has_colon { [b"[", b"]"] } else { [b"", b""] };
         Some([word, b" ", open, &self.host, close, port.as_bytes()].concat())
@@ -77,7 +87,11 @@ fn decoded(segment: &[u8]) -> Vec<u8> {
     while let Some((&byte, tail)) = rest.split_first() {
         let decoded = escape(rest);
         out.push(decoded.unwrap_or(byte));
-        rest = if decoded.is_some() { rest.get(3..).unwrap_or_default() } else { tail };
+        rest = if decoded.is_some() {
+            rest.get(3..).unwrap_or_default()
+        } else {
+            tail
+        };
     }
     out
 }
@@ -88,26 +102,49 @@ mod tests {
     use crate::recorder::headers::Headers;
 
     fn tunnel(method: &str, authority: &str, path: &str, upgrade: Option<&str>) -> Option<Tunnel> {
-        let headers: Headers<'_> = upgrade.iter().map(|value| (b"upgrade".as_slice(), value.as_bytes())).collect();
+        let headers: Headers<'_> = upgrade
+            .iter()
+            .map(|value| (b"upgrade".as_slice(), value.as_bytes()))
+            .collect();
         let (method, path, authority) = (method.as_bytes(), path.as_bytes(), authority.as_bytes());
-        Tunnel::of(&RequestHead { headers: &headers, method, path, authority, tracked: false })
+        Tunnel::of(&RequestHead {
+            headers: &headers,
+            method,
+            path,
+            authority,
+            tracked: false,
+        })
     }
 
     fn action(tunnel: &Tunnel) -> Option<String> {
-        tunnel.action().map(|action| String::from_utf8(action).unwrap())
+        tunnel
+            .action()
+            .map(|action| String::from_utf8(action).unwrap())
     }
 
     #[test]
     fn connect_names_its_target() {
         for (authority, expected, port) in [
-            ("target.example:443", "CONNECT target.example:443", Some(443)),
+            (
+                "target.example:443",
+                "CONNECT target.example:443",
+                Some(443),
+            ),
             ("target.example", "CONNECT target.example", None),
             ("[::1]:80", "CONNECT [::1]:80", Some(80)),
             ("target.example:99999", "CONNECT target.example", None),
-            ("x:secret@Target.example.:443", "CONNECT target.example:443", Some(443)),
+            (
+                "x:secret@Target.example.:443",
+                "CONNECT target.example:443",
+                Some(443),
+            ),
         ] {
             let found = tunnel("CONNECT", authority, "", None).unwrap();
-            assert_eq!((action(&found).as_deref(), found.port), (Some(expected), port), "{authority}");
+            assert_eq!(
+                (action(&found).as_deref(), found.port),
+                (Some(expected), port),
+                "{authority}"
+            );
         }
     }
 
@@ -115,20 +152,35 @@ mod tests {
     fn connect_udp_names_the_target_in_its_path() {
         let udp = |path| tunnel("GET", "proxy.example:443", path, Some("connect-udp")).unwrap();
         let found = udp("/.well-known/masque/udp/192.0.2.6/443/");
-        assert_eq!((action(&found).as_deref(), found.port), (Some("CONNECT-UDP 192.0.2.6:443"), Some(443)));
+        assert_eq!(
+            (action(&found).as_deref(), found.port),
+            (Some("CONNECT-UDP 192.0.2.6:443"), Some(443))
+        );
         assert_eq!(found.target(), Some(b"192.0.2.6".as_slice()));
         let found = udp("/.well-known/masque/udp/2001%3Adb8%3A%3A42/53/");
-        assert_eq!(action(&found).as_deref(), Some("CONNECT-UDP [2001:db8::42]:53"));
+        assert_eq!(
+            action(&found).as_deref(),
+            Some("CONNECT-UDP [2001:db8::42]:53")
+        );
         let found = udp("/.well-known/masque/udp/x:secret@Target.example./53/");
-        assert_eq!(action(&found).as_deref(), Some("CONNECT-UDP target.example:53"));
+        assert_eq!(
+            action(&found).as_deref(),
+            Some("CONNECT-UDP target.example:53")
+        );
         let other = udp("/udp?h=192.0.2.6");
-        assert_eq!(action(&other).as_deref(), Some("CONNECT-UDP proxy.example:443"));
+        assert_eq!(
+            action(&other).as_deref(),
+            Some("CONNECT-UDP proxy.example:443")
+        );
     }
 
     #[test]
     fn an_upgrade_is_named_by_its_method_and_path() {
         let found = tunnel("GET", "chat.example:8080", "/ws", Some("websocket")).unwrap();
-        assert_eq!((action(&found), found.port, found.target()), (None, Some(8080), None));
+        assert_eq!(
+            (action(&found), found.port, found.target()),
+            (None, Some(8080), None)
+        );
         assert_eq!(tunnel("GET", "chat.example:8080", "/ws", None), None);
     }
 }

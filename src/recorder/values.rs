@@ -11,7 +11,10 @@ pub(super) struct Values<T> {
 
 impl<T> Default for Values<T> {
     fn default() -> Self {
-        Self { last: None, disagree: false }
+        Self {
+            last: None,
+            disagree: false,
+        }
     }
 }
 

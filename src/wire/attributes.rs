@@ -54,7 +54,9 @@ const CLIENT_CODES: [&str; 8] = [
 /// Whether a client can cause such a failure as often as it likes, so that it is no error of the server's.
 fn is_of_client(exchange: &ExchangeRecord) -> bool {
     let is_code = |rpc: &RpcStatus| CLIENT_CODES.contains(&&*rpc.name);
-    exchange.http_status.is_some_and(|status| (400..500).contains(&status))
+    exchange
+        .http_status
+        .is_some_and(|status| (400..500).contains(&status))
         || exchange.rpc.as_ref().is_some_and(is_code)
 }
 
@@ -63,7 +65,9 @@ fn is_of_client(exchange: &ExchangeRecord) -> bool {
 pub(super) fn body(event: &Event) -> [&[u8]; 3] {
     match event {
         Event::Exchange(exchange) => {
-            let word = exchange.outcome.map_or(exchange.stage.as_str(), Outcome::as_str);
+            let word = exchange
+                .outcome
+                .map_or(exchange.stage.as_str(), Outcome::as_str);
             [exchange.action(), b" ", word.as_bytes()]
         }
         _ => [b"", b"", event_name(event).as_bytes()],
@@ -85,7 +89,10 @@ pub(super) fn list(record: &Numbered<'_>, sink: &mut Sink<'_>) {
 }
 
 fn list_limits(limits: &StreamLimits, sink: &mut Sink<'_>) {
-    sink.int(name!("audit.stream.alive_interval_ms"), limits.alive_interval_ms);
+    sink.int(
+        name!("audit.stream.alive_interval_ms"),
+        limits.alive_interval_ms,
+    );
     sink.int(name!("audit.buffer.max_records"), limits.buffer_records);
 }
 
@@ -133,7 +140,10 @@ fn list_context(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
         None => {}
         Some(Context::Whole(context)) => sink.text(name!("audit.session.context"), context),
         Some(Context::Hashed { sha256, length }) => {
-            sink.text(name!("audit.session.context"), ["sha256:", sha256].concat().as_bytes());
+            sink.text(
+                name!("audit.session.context"),
+                ["sha256:", sha256].concat().as_bytes(),
+            );
             sink.flag(name!("audit.session.context_hashed"), true);
             sink.int(name!("audit.session.context_length"), *length as u64);
         }
@@ -152,7 +162,10 @@ fn list_session(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
             sink.flag(name!("audit.session.id_hashed"), true);
         }
     }
-    sink.optional(name!("session.token_ref"), exchange.session.token_ref.as_deref().map(str::as_bytes));
+    sink.optional(
+        name!("session.token_ref"),
+        exchange.session.token_ref.as_deref().map(str::as_bytes),
+    );
     if let Some(event) = exchange.session_event {
         sink.word(name!("audit.session.event"), event.as_str());
     }
@@ -169,22 +182,34 @@ fn list_identity(identity: &Identity, sink: &mut Sink<'_>) {
     sink.optional(name!("user.id"), identity.user_id.as_deref());
     sink.optional(name!("user.name"), identity.user_name.as_deref());
     sink.optional(name!("user.email"), identity.user_email.as_deref());
-    sink.optional(name!("audit.identity.source"), identity.source.as_deref().map(str::as_bytes));
+    sink.optional(
+        name!("audit.identity.source"),
+        identity.source.as_deref().map(str::as_bytes),
+    );
 }
 
 fn list_request(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
     let request = &exchange.request;
     sink.present(name!("http.request.method"), request.method());
     sink.present(name!("url.path"), request.path());
-    sink.optional(name!("http.route"), exchange.route.as_deref().map(str::as_bytes));
+    sink.optional(
+        name!("http.route"),
+        exchange.route.as_deref().map(str::as_bytes),
+    );
     sink.present(name!("server.address"), request.host());
     if let Some(port) = exchange.port {
         sink.int(name!("server.port"), u64::from(port));
     }
-    sink.optional(name!("network.protocol.version"), exchange.protocol_version.as_deref());
+    sink.optional(
+        name!("network.protocol.version"),
+        exchange.protocol_version.as_deref(),
+    );
     sink.optional(name!("user_agent.original"), request.user_agent());
     sink.optional(name!("client.address"), exchange.client_address.as_deref());
-    sink.optional(name!("audit.peer.uri_san"), exchange.peer_uri_san.as_deref());
+    sink.optional(
+        name!("audit.peer.uri_san"),
+        exchange.peer_uri_san.as_deref(),
+    );
     sink.optional(name!("audit.request_id"), request.request_id());
 }
 
@@ -196,7 +221,10 @@ fn list_response(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
         sink.word(name!("rpc.system.name"), "grpc");
         let path = exchange.request.path();
         let of_path = || path.strip_prefix(b"/").unwrap_or(path);
-        sink.present(name!("rpc.method"), exchange.rpc_method.as_deref().unwrap_or_else(of_path));
+        sink.present(
+            name!("rpc.method"),
+            exchange.rpc_method.as_deref().unwrap_or_else(of_path),
+        );
         if exchange.dialect != Dialect::Grpc {
             sink.word(name!("audit.rpc.dialect"), exchange.dialect.as_str());
         }
@@ -205,8 +233,17 @@ fn list_response(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
         sink.word(name!("rpc.response.status_code"), &rpc.name);
         sink.word(name!("audit.rpc.status_source"), rpc.source.as_str());
     }
-    sink.optional(name!("audit.upstream.cluster"), exchange.upstream_cluster.as_deref());
-    sink.optional(name!("audit.response.flags"), exchange.response_flags.as_deref().map(str::as_bytes));
-    sink.optional(name!("audit.response.code_details"), exchange.response_code_details.as_deref());
+    sink.optional(
+        name!("audit.upstream.cluster"),
+        exchange.upstream_cluster.as_deref(),
+    );
+    sink.optional(
+        name!("audit.response.flags"),
+        exchange.response_flags.as_deref().map(str::as_bytes),
+    );
+    sink.optional(
+        name!("audit.response.code_details"),
+        exchange.response_code_details.as_deref(),
+    );
     sink.optional(name!("error.message"), exchange.error_message.as_deref());
 }

@@ -120,7 +120,11 @@ impl Encoder {
     /// An encoder for one `service.name`.
     #[must_use]
     pub fn new(format: Format, service: String) -> Self {
-        Self { format, service, scratch: Writer::default() }
+        Self {
+            format,
+            service,
+            scratch: Writer::default(),
+        }
     }
 
     /// How batches are written.
@@ -151,7 +155,12 @@ impl Encoder {
         batch_id: Uuid,
         fragments: impl Iterator<Item = &'f [u8]> + Clone,
     ) -> Body {
-        let resource = Resource { service: &self.service, origin, batch_id, next };
+        let resource = Resource {
+            service: &self.service,
+            origin,
+            batch_id,
+            next,
+        };
         match self.format {
             Format::OtlpProtobuf => otlp_protobuf::batch(&resource, fragments),
             Format::OtlpJson => otlp_json::frame(&resource).around(fragments),
@@ -169,8 +178,12 @@ struct Frame {
 
 impl Frame {
     fn around<'f>(&self, fragments: impl Iterator<Item = &'f [u8]> + Clone) -> Body {
-        let [prefix, separator, suffix] = [&self.prefix, &self.separator, &self.suffix].map(Writer::as_bytes);
-        let length: usize = fragments.clone().map(|fragment| fragment.len() + separator.len()).sum();
+        let [prefix, separator, suffix] =
+            [&self.prefix, &self.separator, &self.suffix].map(Writer::as_bytes);
+        let length: usize = fragments
+            .clone()
+            .map(|fragment| fragment.len() + separator.len())
+            .sum();
         let mut bytes = Vec::with_capacity(prefix.len() + length + suffix.len());
         bytes.extend_from_slice(prefix);
         let mut ranges = Vec::with_capacity(fragments.clone().count());
@@ -183,6 +196,9 @@ impl Frame {
             ranges.push(start..bytes.len());
         }
         bytes.extend_from_slice(suffix);
-        Body { bytes, fragments: ranges }
+        Body {
+            bytes,
+            fragments: ranges,
+        }
     }
 }

@@ -19,10 +19,17 @@ pub(super) struct Name<const N: usize> {
 impl<const N: usize> Name<N> {
     /// One of the names that [`name`] makes, which knows how long the piece is.
     pub(super) const fn new(plain: &'static str) -> Self {
-        assert!(plain.len() + AROUND == N && N < 0x60, "numbers behind it must leave the length one byte");
+        assert!(
+            plain.len() + AROUND == N && N < 0x60,
+            "numbers behind it must leave the length one byte"
+        );
         let mut piece = [VALUE; N];
-        let Some((_, room)) = piece.split_last_mut() else { unreachable!() };
-        let Some((head, text)) = room.split_first_chunk_mut() else { unreachable!() };
+        let Some((_, room)) = piece.split_last_mut() else {
+            unreachable!()
+        };
+        let Some((head, text)) = room.split_first_chunk_mut() else {
+            unreachable!()
+        };
         *head = [RECORD_ATTRIBUTES, 0, KEY, plain.len() as u8];
         text.copy_from_slice(plain.as_bytes());
         Self { plain, piece }

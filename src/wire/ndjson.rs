@@ -14,7 +14,11 @@ pub(super) fn frame(resource: &Resource<'_>) -> Frame {
     resource.list(&mut sink);
     resource.list_scope(&mut sink);
     end.push_str("}\n");
-    Frame { prefix: Writer::default(), separator: end.clone(), suffix: end }
+    Frame {
+        prefix: Writer::default(),
+        separator: end.clone(),
+        suffix: end,
+    }
 }
 
 /// One object, left open for the [`frame`].

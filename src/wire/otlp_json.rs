@@ -11,7 +11,11 @@ use crate::writer::Writer;
 
 /// The request around the records of a batch.
 pub(super) fn frame(resource: &Resource<'_>) -> Frame {
-    Frame { prefix: prefix(resource), separator: piece(","), suffix: piece("]}]}]}") }
+    Frame {
+        prefix: prefix(resource),
+        separator: piece(","),
+        suffix: piece("]}]}]}"),
+    }
 }
 
 fn piece(text: &str) -> Writer {
@@ -56,7 +60,9 @@ pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
 }
 
 fn push_trace(event: &Event, out: &mut Writer) {
-    let Event::Exchange(exchange) = event else { return };
+    let Event::Exchange(exchange) = event else {
+        return;
+    };
     let Some(trace) = &exchange.trace else { return };
     out.push_piece(br#","traceId":""#);
     out.push_piece(&trace.trace_id);

@@ -5,7 +5,8 @@
 
 use super::attributes;
 use super::protobuf::{
-    FIXED64, Field, LENGTH_DELIMITED, STRING_VALUE, VARINT, field_length, key, push_field, push_head,
+    FIXED64, Field, LENGTH_DELIMITED, STRING_VALUE, VARINT, field_length, key, push_field,
+    push_head,
 };
 use super::sink::{Sink, utf8};
 use super::{Body, Numbered, Resource, SDK_NAME, SDK_VERSION};
@@ -48,14 +49,22 @@ const OBSERVED_TIME: u8 = key(11, FIXED64);
 const EVENT_NAME: u8 = key(12, LENGTH_DELIMITED);
 
 /// Joins `LogRecord`s to a request.
-pub(super) fn batch<'f>(resource: &Resource<'_>, fragments: impl Iterator<Item = &'f [u8]> + Clone) -> Body {
+pub(super) fn batch<'f>(
+    resource: &Resource<'_>,
+    fragments: impl Iterator<Item = &'f [u8]> + Clone,
+) -> Body {
     let (of_resource, of_scope) = (attributes_of_resource(resource), scope(resource));
-    let records: usize = fragments.clone().map(|fragment| field_length(fragment.len())).sum();
+    let records: usize = fragments
+        .clone()
+        .map(|fragment| field_length(fragment.len()))
+        .sum();
     let scope_logs = field_length(of_scope.len()) + records;
     let resource_logs = field_length(of_resource.len()) + field_length(scope_logs);
 
     let mut bytes = Vec::with_capacity(field_length(resource_logs));
-    let head = |bytes: &mut Vec<u8>, key, length| bytes.extend_from_slice(Field::head(key, length).as_bytes());
+    let head = |bytes: &mut Vec<u8>, key, length| {
+        bytes.extend_from_slice(Field::head(key, length).as_bytes())
+    };
     head(&mut bytes, RESOURCE_LOGS, resource_logs);
     head(&mut bytes, RESOURCE, of_resource.len());
     bytes.extend_from_slice(of_resource.as_bytes());
@@ -70,7 +79,10 @@ pub(super) fn batch<'f>(resource: &Resource<'_>, fragments: impl Iterator<Item =
         bytes.extend_from_slice(fragment);
         ranges.push(start..bytes.len());
     }
-    Body { bytes, fragments: ranges }
+    Body {
+        bytes,
+        fragments: ranges,
+    }
 }
 
 /// `Resource`
@@ -98,7 +110,11 @@ pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
     ] {
         out.push_bytes(field.as_bytes());
     }
-    push_field(out, EVENT_NAME, attributes::event_name(record.event).as_bytes());
+    push_field(
+        out,
+        EVENT_NAME,
+        attributes::event_name(record.event).as_bytes(),
+    );
     push_body(record.event, out);
     attributes::list(record, &mut Sink::record(out));
     if let Event::Exchange(exchange) = record.event
@@ -122,7 +138,10 @@ fn push_body(event: &Event, out: &mut Writer) {
 
 /// Ids are bytes here.
 fn push_trace(trace: &TraceContext, out: &mut Writer) {
-    for (key, digits) in [(TRACE_ID, trace.trace_id.as_slice()), (SPAN_ID, &trace.span_id)] {
+    for (key, digits) in [
+        (TRACE_ID, trace.trace_id.as_slice()),
+        (SPAN_ID, &trace.span_id),
+    ] {
         push_head(out, key, digits.len() / 2);
         for [high, low] in digits.as_chunks().0 {
             out.push(hex_value(*high) << 4 | hex_value(*low));

@@ -41,7 +41,8 @@ pub(super) struct Field {
 impl Field {
     /// An integer of variable length; a boolean is 0 or 1.
     pub(super) fn varint(key: u8, value: u64) -> Self {
-        let (mut bytes, mut rest, length) = ([key; 1 + MAX_VARINT], value, 1 + varint_length(value));
+        let (mut bytes, mut rest, length) =
+            ([key; 1 + MAX_VARINT], value, 1 + varint_length(value));
         for byte in bytes.iter_mut().take(length).skip(1) {
             *byte = rest as u8 | 0x80;
             rest >>= 7;
@@ -58,7 +59,10 @@ impl Field {
         if let Some(room) = bytes.get_mut(1..).and_then(<[u8]>::first_chunk_mut) {
             *room = value.to_le_bytes();
         }
-        Self { bytes, length: 1 + size_of::<u64>() }
+        Self {
+            bytes,
+            length: 1 + size_of::<u64>(),
+        }
     }
 
     /// Key and length of a field whose bytes follow.
@@ -112,7 +116,11 @@ pub(super) fn push_number(out: &mut Writer, list: u8, name: [&str; 2], value: &F
 /// `any_length` is that of the `AnyValue` that follows.
 fn push_name(out: &mut Writer, list: u8, [prefix, name]: [&str; 2], any_length: usize) {
     let key_length = prefix.len() + name.len();
-    push_head(out, list, field_length(key_length) + field_length(any_length));
+    push_head(
+        out,
+        list,
+        field_length(key_length) + field_length(any_length),
+    );
     push_head(out, KEY, key_length);
     out.push_str(prefix);
     out.push_str(name);
@@ -166,7 +174,10 @@ mod tests {
         assert_eq!(varint_length(0), 1);
         for bytes in 1..MAX_VARINT {
             let first_longer = 1_u64 << (7 * bytes);
-            assert_eq!((varint_length(first_longer - 1), varint_length(first_longer)), (bytes, bytes + 1));
+            assert_eq!(
+                (varint_length(first_longer - 1), varint_length(first_longer)),
+                (bytes, bytes + 1)
+            );
         }
         assert_eq!(varint_length(u64::MAX), MAX_VARINT);
     }

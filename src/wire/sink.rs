@@ -75,22 +75,34 @@ pub(super) struct Sink<'o> {
 impl<'o> Sink<'o> {
     /// Attributes of a record in protobuf.
     pub(super) fn record(out: &'o mut Writer) -> Self {
-        Self { out, form: Form::Record }
+        Self {
+            out,
+            form: Form::Record,
+        }
     }
 
     /// Attributes as messages; `list` is the key of the field in their parent.
     pub(super) fn protobuf(out: &'o mut Writer, list: u8) -> Self {
-        Self { out, form: Form::Protobuf(list) }
+        Self {
+            out,
+            form: Form::Protobuf(list),
+        }
     }
 
     /// Attributes as elements of an array of OTLP/JSON.
     pub(super) fn json(out: &'o mut Writer) -> Self {
-        Self { out, form: Form::Json { is_first: true } }
+        Self {
+            out,
+            form: Form::Json { is_first: true },
+        }
     }
 
     /// Attributes as members of an object that has others before them.
     pub(super) fn flat(out: &'o mut Writer) -> Self {
-        Self { out, form: Form::Flat }
+        Self {
+            out,
+            form: Form::Flat,
+        }
     }
 
     /// Whether the attributes of a record, of its scope and of its resource stand in one object.
@@ -169,7 +181,12 @@ impl<'o> Sink<'o> {
 
     /// A string; `kind` says what it is made of.
     #[inline(always)]
-    fn string<'v, const N: usize>(&mut self, name: Name<N>, text: &'v [u8], kind: fn(&'v [u8]) -> Value<'v>) {
+    fn string<'v, const N: usize>(
+        &mut self,
+        name: Name<N>,
+        text: &'v [u8],
+        kind: fn(&'v [u8]) -> Value<'v>,
+    ) {
         if self.opens(&name) {
             self.close_text(name.plain, text);
         } else {

@@ -40,7 +40,12 @@ pub(crate) fn uuid_text(uuid: u128) -> [u8; UUID_LENGTH] {
     let [first, second, third, fourth] = [96, 64, 32, 0].map(|shift| hex((uuid >> shift) as u32));
     let (second, third) = (second.split_at(4), third.split_at(4));
     let mut text = [b'-'; UUID_LENGTH];
-    let mut place = |at: usize, digits: &[u8]| copy(text.get_mut(at..at + digits.len()).unwrap_or_default(), digits);
+    let mut place = |at: usize, digits: &[u8]| {
+        copy(
+            text.get_mut(at..at + digits.len()).unwrap_or_default(),
+            digits,
+        )
+    };
     place(0, &first);
     place(9, second.0);
     place(14, second.1);
@@ -66,7 +71,10 @@ mod tests {
     #[test]
     fn a_uuid_is_written_as_everywhere() {
         for id in [0, 1, u128::MAX, 0x0123_4567_89ab_cdef_fedc_ba98_7654_3210] {
-            assert_eq!(uuid_text(id), *uuid::Uuid::from_u128(id).to_string().as_bytes());
+            assert_eq!(
+                uuid_text(id),
+                *uuid::Uuid::from_u128(id).to_string().as_bytes()
+            );
         }
     }
 

@@ -21,13 +21,29 @@ async fn an_idle_stream_says_that_it_goes_on_and_how_far_its_numbers_have_come()
     .await;
 
     let start = mesh.sink.events("audit.stream.start").pop().unwrap();
-    assert_eq!(start.int("audit.sequence.next"), 2, "the start and the request in one batch");
+    assert_eq!(
+        start.int("audit.sequence.next"),
+        2,
+        "the start and the request in one batch"
+    );
     for (number, sign) in (2..).zip(&signs) {
-        assert_eq!((sign.int("audit.sequence.number"), sign.int("audit.sequence.next")), (number, number + 1));
+        assert_eq!(
+            (
+                sign.int("audit.sequence.number"),
+                sign.int("audit.sequence.next")
+            ),
+            (number, number + 1)
+        );
         assert_eq!(sign.text("audit.stream.id"), start.text("audit.stream.id"));
     }
     for record in signs.iter().chain([&start]) {
-        assert_eq!((record.int("audit.stream.alive_interval_ms"), record.int("audit.buffer.max_records")), (500, 77));
+        assert_eq!(
+            (
+                record.int("audit.stream.alive_interval_ms"),
+                record.int("audit.buffer.max_records")
+            ),
+            (500, 77)
+        );
     }
     // Other instances of the configuration never had a record.
     assert_eq!(mesh.sink.events("audit.stream.start").len(), 1);

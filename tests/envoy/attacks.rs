@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audit_demo::client::{
-    CallOptions, GrpcConnection, GrpcOptions, Leave, Message, RawConnection, Reply, Version, exchange,
+    CallOptions, GrpcConnection, GrpcOptions, Leave, Message, RawConnection, Reply, Version,
+    exchange,
 };
 use audit_demo::upstream::PreparedAnswer;
 use serde_json::{Value, json};
@@ -15,7 +16,9 @@ use crate::support::sink::Sink;
 use crate::support::{Mesh, eventually};
 
 fn bootstrap(plugin: &Value) -> Bootstrap {
-    Bootstrap::shipped().with_plugin(&json!({"batch": {"max_delay": "50ms"}})).with_plugin(plugin)
+    Bootstrap::shipped()
+        .with_plugin(&json!({"batch": {"max_delay": "50ms"}}))
+        .with_plugin(plugin)
 }
 
 async fn start(bootstrap: Bootstrap) -> Mesh {
@@ -29,7 +32,15 @@ fn successes(path: &str) -> Value {
 }
 
 async fn send(mesh: &Mesh, message: Message, leave: Leave) -> Reply {
-    exchange(mesh.http, Version::Http1, message, leave, &CallOptions::default()).await.unwrap()
+    exchange(
+        mesh.http,
+        Version::Http1,
+        message,
+        leave,
+        &CallOptions::default(),
+    )
+    .await
+    .unwrap()
 }
 
 /// The rule, event, outcome and path of what was recorded.
@@ -53,9 +64,16 @@ async fn with_grpc_web(index: usize) {
     let filter = json!({"name": "envoy.filters.http.grpc_web", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.grpc_web.v3.GrpcWeb"}});
     let mesh = start(bootstrap(&successes("/pay")).with_filter_at(index, &filter)).await;
-    let json = PreparedAnswer::whole(200, [("content-type", "application/json")], r#"{"paid":true}"#).unwrap();
+    let json = PreparedAnswer::whole(
+        200,
+        [("content-type", "application/json")],
+        r#"{"paid":true}"#,
+    )
+    .unwrap();
     mesh.upstream.prepare("/pay", json);
-    let claim = Message::new("POST", "/pay").header("content-type", "application/grpc-web+proto").body("{}");
+    let claim = Message::new("POST", "/pay")
+        .header("content-type", "application/grpc-web+proto")
+        .body("{}");
     let reply = send(&mesh, claim, Leave::Never).await;
     assert!(reply.status.is_some(), "answered");
     assert_eq!(recorded(&mesh).await, expected("r", "POST /pay"));
@@ -83,11 +101,24 @@ async fn limited(header: (&str, &str), route: Value) {
         }
     });
     let mesh = start(bootstrap).await;
-    let message = Message::new("GET", "/slow").header("x-demo-delay-ms", "600").header(header.0, header.1);
+    let message = Message::new("GET", "/slow")
+        .header("x-demo-delay-ms", "600")
+        .header(header.0, header.1);
     let reply = send(&mesh, message, Leave::Never).await;
-    eventually("the upstream has it", || Some(()).filter(|()| mesh.upstream.seen().at_path("/slow").len() == 1)).await;
-    assert_ne!(reply.status, Some(200), "the limit was applied, or this shows nothing");
-    let rules: Vec<String> = recorded(&mesh).await.into_iter().map(|[rule, ..]| rule).collect();
+    eventually("the upstream has it", || {
+        Some(()).filter(|()| mesh.upstream.seen().at_path("/slow").len() == 1)
+    })
+    .await;
+    assert_ne!(
+        reply.status,
+        Some(200),
+        "the limit was applied, or this shows nothing"
+    );
+    let rules: Vec<String> = recorded(&mesh)
+        .await
+        .into_iter()
+        .map(|[rule, ..]| rule)
+        .collect();
     assert_eq!(rules, ["r"]);
 }
 
@@ -114,19 +145,34 @@ async fn an_upgrade_to_udp_that_was_not_made() {
     }))
     .await;
     let path = "/.well-known/masque/udp/victim.example/443/";
-    let upgrade = Message::new("GET", path).header("connection", "upgrade").header("upgrade", "connect-udp");
+    let upgrade = Message::new("GET", path)
+        .header("connection", "upgrade")
+        .header("upgrade", "connect-udp");
     let reply = send(&mesh, upgrade.header("x-demo-status", "200"), Leave::Never).await;
-    assert_eq!((reply.status, recorded(&mesh).await), (Some(200), expected("all", &format!("GET {path}"))));
+    assert_eq!(
+        (reply.status, recorded(&mesh).await),
+        (Some(200), expected("all", &format!("GET {path}")))
+    );
 }
 
 async fn with_connect_bridge(index: usize) {
     let filter = json!({"name": "envoy.filters.http.connect_grpc_bridge", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.connect_grpc_bridge.v3.FilterConfig"}});
     let mesh = start(bootstrap(&successes("/pay")).with_filter_at(index, &filter)).await;
-    let json = PreparedAnswer::whole(200, [("content-type", "application/json")], r#"{"paid":true}"#).unwrap();
+    let json = PreparedAnswer::whole(
+        200,
+        [("content-type", "application/json")],
+        r#"{"paid":true}"#,
+    )
+    .unwrap();
     mesh.upstream.prepare("/pay", json);
     let claim = Message::new("POST", "/pay").header("content-type", "application/json");
-    let reply = send(&mesh, claim.header("connect-protocol-version", "1").body("{}"), Leave::Never).await;
+    let reply = send(
+        &mesh,
+        claim.header("connect-protocol-version", "1").body("{}"),
+        Leave::Never,
+    )
+    .await;
     assert!(reply.status.is_some(), "answered");
     assert_eq!(mesh.upstream.seen().at_path("/pay").len(), 1, "it was paid");
     assert_eq!(recorded(&mesh).await, expected("r", "POST /pay"));
@@ -146,14 +192,27 @@ async fn a_false_claim_of_connect_with_the_bridge_behind() {
 #[tokio::test]
 async fn a_body_that_breaks_the_protocol() {
     let mesh = start(bootstrap(&successes("/slow"))).await;
-    let mut connection = RawConnection::open(mesh.http, &CallOptions::default()).await.unwrap();
+    let mut connection = RawConnection::open(mesh.http, &CallOptions::default())
+        .await
+        .unwrap();
     let head = "GET /slow HTTP/1.1\r\nhost: a\r\nx-demo-delay-ms: 600\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n";
     connection.send(head.as_bytes()).await.unwrap();
-    eventually("the upstream has it", || Some(()).filter(|()| mesh.upstream.seen().at_path("/slow").len() == 1)).await;
+    eventually("the upstream has it", || {
+        Some(()).filter(|()| mesh.upstream.seen().at_path("/slow").len() == 1)
+    })
+    .await;
     connection.send(b"no chunk\r\n\r\n").await.unwrap();
     let answer = connection.receive().await;
-    assert!(answer.starts_with(b"HTTP/1.1 400"), "{}", String::from_utf8_lossy(&answer));
-    let rules: Vec<String> = recorded(&mesh).await.into_iter().map(|[rule, ..]| rule).collect();
+    assert!(
+        answer.starts_with(b"HTTP/1.1 400"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+    let rules: Vec<String> = recorded(&mesh)
+        .await
+        .into_iter()
+        .map(|[rule, ..]| rule)
+        .collect();
     assert_eq!(rules, ["r"]);
 }
 
@@ -162,13 +221,23 @@ async fn a_get_that_claims_grpc_and_leaves() {
     let mesh = start(bootstrap(&json!({"rules": [{"name": "all"}]}))).await;
     for (method, headers) in [
         ("GET", &[("content-type", "application/grpc")][..]),
-        ("POST", &[("content-type", "application/grpc"), ("x-envoy-original-method", "POST")]),
+        (
+            "POST",
+            &[
+                ("content-type", "application/grpc"),
+                ("x-envoy-original-method", "POST"),
+            ],
+        ),
     ] {
-        let (answer, feed) = PreparedAnswer::fed(200, [("content-type", "application/json")]).unwrap();
+        let (answer, feed) =
+            PreparedAnswer::fed(200, [("content-type", "application/json")]).unwrap();
         mesh.upstream.prepare("/pay", answer);
         feed.send(&b"{\"paid\""[..]);
-        let message =
-            headers.iter().fold(Message::new(method, "/pay"), |message, (name, value)| message.header(name, value));
+        let message = headers
+            .iter()
+            .fold(Message::new(method, "/pay"), |message, (name, value)| {
+                message.header(name, value)
+            });
         let reply = send(&mesh, message, Leave::AfterBytes(2)).await;
         assert_eq!(reply.status, Some(200));
         drop(feed);
@@ -199,17 +268,38 @@ async fn a_request_that_borrows_the_id_of_one_that_is_redirected() {
     let mesh = start(bootstrap).await;
     let answer = PreparedAnswer::whole(302, [("location", "http://app.test/second")], "").unwrap();
     mesh.upstream.prepare("/first", answer);
-    let connection = Arc::new(GrpcConnection::open(mesh.grpc, &CallOptions::default()).await.unwrap());
-    let id = [("x-request-id", "11111111-2222-4333-8444-555555555555"), ("content-type", "text/plain")];
+    let connection = Arc::new(
+        GrpcConnection::open(mesh.grpc, &CallOptions::default())
+            .await
+            .unwrap(),
+    );
+    let id = [
+        ("x-request-id", "11111111-2222-4333-8444-555555555555"),
+        ("content-type", "text/plain"),
+    ];
     let other = Arc::clone(&connection);
-    let first = tokio::spawn(async move { other.call("/first", list(&id), &GrpcOptions::default()).await.unwrap() });
-    eventually("the redirect", || Some(()).filter(|()| mesh.upstream.seen().at_path("/first").len() == 1)).await;
+    let first = tokio::spawn(async move {
+        other
+            .call("/first", list(&id), &GrpcOptions::default())
+            .await
+            .unwrap()
+    });
+    eventually("the redirect", || {
+        Some(()).filter(|()| mesh.upstream.seen().at_path("/first").len() == 1)
+    })
+    .await;
     // The redirect's answer must come back to Envoy.
     tokio::time::sleep(Duration::from_millis(200)).await;
-    connection.call("/pay", list(&id), &GrpcOptions::default()).await.unwrap();
+    connection
+        .call("/pay", list(&id), &GrpcOptions::default())
+        .await
+        .unwrap();
     assert_eq!(mesh.upstream.seen().at_path("/pay").len(), 1, "it was paid");
     first.await.unwrap();
 
     let records = recorded(&mesh).await;
-    assert!(records.iter().any(|[rule, ..]| rule == "pay"), "{records:#?}");
+    assert!(
+        records.iter().any(|[rule, ..]| rule == "pay"),
+        "{records:#?}"
+    );
 }

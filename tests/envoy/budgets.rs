@@ -10,9 +10,19 @@ use crate::support::sink::Sink;
 use crate::support::{Mesh, Record, eventually};
 
 /// A request whose body does not come, and whose record is required.
-const HELD: Ask = Ask { method: "POST", path: "/held", has_body: true, name: "held" };
+const HELD: Ask = Ask {
+    method: "POST",
+    path: "/held",
+    has_body: true,
+    name: "held",
+};
 /// A request for a body that is not read.
-const LARGE: Ask = Ask { method: "GET", path: "/large", has_body: false, name: "large" };
+const LARGE: Ask = Ask {
+    method: "GET",
+    path: "/large",
+    has_body: false,
+    name: "large",
+};
 const MEBIBYTE: usize = 1 << 20;
 
 async fn mesh_of(plugin: &Value) -> Mesh {
@@ -23,7 +33,10 @@ async fn mesh_of(plugin: &Value) -> Mesh {
 
 async fn assert_no_crash(mesh: &Mesh) {
     let reloads = mesh.envoy.stats("vm_reload").await;
-    assert!(!reloads.is_empty() && reloads.values().all(|count| *count == 0), "{reloads:#?}");
+    assert!(
+        !reloads.is_empty() && reloads.values().all(|count| *count == 0),
+        "{reloads:#?}"
+    );
 }
 
 async fn held_mesh() -> Mesh {
@@ -38,7 +51,13 @@ async fn decided(mesh: &Mesh, upstream: &str, count: usize) {
     let active = format!("cluster.{upstream}.upstream_rq_total");
     for _ in 0..500 {
         let total = mesh.envoy.stats("upstream_rq_total").await[&active];
-        let refused = mesh.envoy.stats("audit_filter").await.get("requests.refused").copied().unwrap_or_default();
+        let refused = mesh
+            .envoy
+            .stats("audit_filter")
+            .await
+            .get("requests.refused")
+            .copied()
+            .unwrap_or_default();
         if total + refused >= count as u64 {
             return;
         }
@@ -59,19 +78,34 @@ async fn slow_requests_leave_room_for_the_records_of_others() {
     );
     assert!(stats["buffer.bytes"] < 4 << 20, "{stats:#?}");
     for number in 0..200 {
-        assert_eq!(mesh.get("/other", &[("user-agent", &format!("other-{number}"))]).await.status, 200);
+        assert_eq!(
+            mesh.get("/other", &[("user-agent", &format!("other-{number}"))])
+                .await
+                .status,
+            200
+        );
     }
 
     crowd.leave();
     let stats = mesh.stats_when("an empty buffer", |stats| {
-        stats["records.acknowledged"] > 920 && stats["buffer.records"] == 0 && stats["buffer.bytes"] == 0
+        stats["records.acknowledged"] > 920
+            && stats["buffer.records"] == 0
+            && stats["buffer.bytes"] == 0
     });
     let stats = stats.await;
     assert_eq!(stats["records.dropped.buffer_full"], 0, "{stats:#?}");
     Mesh::assert_conserved(&stats);
     let names = |prefix: &str| {
-        let agents = mesh.sink.exchanges().iter().map(|record| record.text("user_agent.original")).collect::<Vec<_>>();
-        agents.into_iter().filter(|agent| agent.starts_with(prefix)).count()
+        let agents = mesh
+            .sink
+            .exchanges()
+            .iter()
+            .map(|record| record.text("user_agent.original"))
+            .collect::<Vec<_>>();
+        agents
+            .into_iter()
+            .filter(|agent| agent.starts_with(prefix))
+            .count()
     };
     assert_eq!((names("other"), names("held")), (200, 720));
     assert_no_crash(&mesh).await;
@@ -86,10 +120,17 @@ async fn slow_requests_of_one_connection_leave_places_to_another() {
     eprintln!("of 400 slow requests of one connection {refused} are refused");
     assert!(refused > 250, "{refused}");
     for _ in 0..20 {
-        assert_eq!(mesh.request("POST", "/held", &[]).await.status, 200, "another connection");
+        assert_eq!(
+            mesh.request("POST", "/held", &[]).await.status,
+            200,
+            "another connection"
+        );
     }
     crowd.leave();
-    mesh.stats_when("an empty buffer", |stats| stats["buffer.bytes"] == 0 && stats["records.captured"] > 400).await;
+    mesh.stats_when("an empty buffer", |stats| {
+        stats["buffer.bytes"] == 0 && stats["records.captured"] > 400
+    })
+    .await;
     assert_eq!(mesh.request("POST", "/held", &[]).await.status, 200);
     assert_no_crash(&mesh).await;
 }
@@ -98,13 +139,18 @@ fn large(mesh: &Mesh, path: &str) {
     let mut body = br#"{"UserId":42}"#.to_vec();
     body.resize(MEBIBYTE, b' ');
     let headers = [("content-type", "application/json")];
-    mesh.upstream.prepare(path, PreparedAnswer::whole(200, headers, body).unwrap());
+    mesh.upstream
+        .prepare(path, PreparedAnswer::whole(200, headers, body).unwrap());
 }
 
 /// The identity's source of the records whose user agent begins like this.
 fn sources(records: &[Record], name: &str) -> Vec<String> {
-    let of_crowd = records.iter().filter(|record| record.text("user_agent.original").starts_with(name));
-    of_crowd.map(|record| record.text("audit.identity.source")).collect()
+    let of_crowd = records
+        .iter()
+        .filter(|record| record.text("user_agent.original").starts_with(name));
+    of_crowd
+        .map(|record| record.text("audit.identity.source"))
+        .collect()
 }
 
 /// Each answer has an end, which Envoy keeps since the client has no room for it. Only then is it read for the user.
@@ -119,21 +165,33 @@ async fn bodies_that_are_not_fetched_are_kept_as_far_as_there_is_room() {
 
     large(&mesh, "/one");
     let options = CallOptions::default();
-    let one = audit_demo::client::http_get(mesh.http, "/one", [("user-agent", "one")], &options).await.unwrap();
+    let one = audit_demo::client::http_get(mesh.http, "/one", [("user-agent", "one")], &options)
+        .await
+        .unwrap();
     assert_eq!(one.body.len(), MEBIBYTE);
     crowd.leave();
-    let records =
-        eventually("all records arrive", || Some(mesh.sink.exchanges()).filter(|records| records.len() > count)).await;
-    assert_eq!(sources(&records, "one"), ["response_json"], "another connection has room");
+    let records = eventually("all records arrive", || {
+        Some(mesh.sink.exchanges()).filter(|records| records.len() > count)
+    })
+    .await;
+    assert_eq!(
+        sources(&records, "one"),
+        ["response_json"],
+        "another connection has room"
+    );
     let sources = sources(&records, "large");
-    let too_large = sources.iter().filter(|source| *source == "unavailable:too_large").count();
+    let too_large = sources
+        .iter()
+        .filter(|source| *source == "unavailable:too_large")
+        .count();
     eprintln!("of {count} bodies of one connection {too_large} found no room");
     assert!((count - 8..count).contains(&too_large), "{sources:?}");
 
     large(&mesh, "/one");
     mesh.get("/one", &[("user-agent", "later")]).await;
-    let found =
-        eventually("the last record arrives", || Some(sources_of(&mesh, "later")).filter(|found| !found.is_empty()));
+    let found = eventually("the last record arrives", || {
+        Some(sources_of(&mesh, "later")).filter(|found| !found.is_empty())
+    });
     assert_eq!(found.await, ["response_json"], "everything was given back");
     assert_no_crash(&mesh).await;
 }

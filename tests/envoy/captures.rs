@@ -8,21 +8,32 @@ use crate::support::mesh::METHOD;
 use crate::support::{Mesh, Record};
 
 async fn capturing(capture: &serde_json::Value) -> Mesh {
-    Mesh::with_plugin(&json!({"rules": [{"name": "all", "level": "request", "capture": capture}]})).await
+    Mesh::with_plugin(&json!({"rules": [{"name": "all", "level": "request", "capture": capture}]}))
+        .await
 }
 
 async fn last_record(mesh: &Mesh) -> Record {
-    mesh.exchanges_until_marker().await.pop().expect("there is a record")
+    mesh.exchanges_until_marker()
+        .await
+        .pop()
+        .expect("there is a record")
 }
 
 /// What was captured, without the common start of all names.
 fn captured(record: &Record) -> Vec<(&str, String)> {
-    let names = record.attributes.keys().filter_map(|name| Some((name, name.strip_prefix("audit.capture.")?)));
-    names.map(|(name, short)| (short, record.text(name))).collect()
+    let names = record
+        .attributes
+        .keys()
+        .filter_map(|name| Some((name, name.strip_prefix("audit.capture.")?)));
+    names
+        .map(|(name, short)| (short, record.text(name)))
+        .collect()
 }
 
 fn pairs<'a>(list: &[(&'a str, &str)]) -> Vec<(&'a str, String)> {
-    list.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+    list.iter()
+        .map(|(name, value)| (*name, (*value).to_owned()))
+        .collect()
 }
 
 #[tokio::test]
@@ -42,7 +53,11 @@ async fn what_is_listed_is_captured_and_nothing_else() {
         ("x-demo-response-header", "x-cache: miss"),
         ("x-demo-response-header", "x-other: unlisted"),
     ];
-    mesh.get("/find?q=a%20b&other=unlisted&q=%22c%22+%F0%9F%98%80&Q=no&empty", &headers).await;
+    mesh.get(
+        "/find?q=a%20b&other=unlisted&q=%22c%22+%F0%9F%98%80&Q=no&empty",
+        &headers,
+    )
+    .await;
     let record = last_record(&mesh).await;
     let expected = [
         ("query.empty", ""),
@@ -71,7 +86,8 @@ async fn what_looks_secret_is_told_and_not_shown() {
         ("x-demo-response-header", "set-cookie: a=s3cret"),
         ("x-demo-response-header", "x-csrf-token: s3cret"),
     ];
-    mesh.get("/any?password=s3cret&apiKey=s3cret&page=7", &headers).await;
+    mesh.get("/any?password=s3cret&apiKey=s3cret&page=7", &headers)
+        .await;
     let record = last_record(&mesh).await;
     let hidden = "[REDACTED]";
     let expected = [
@@ -94,21 +110,35 @@ async fn values_are_bounded_and_may_be_any_bytes() {
     let capture = json!({"query": ["q"], "request_headers": ["x-a"], "response_headers": ["x-b"]});
     let mesh = capturing(&capture).await;
     let long = "\u{f6}".repeat(1000);
-    let headers = Headers::new().with("x-a", &long).with("x-demo-response-header", format!("x-b: {long}"));
+    let headers = Headers::new()
+        .with("x-a", &long)
+        .with("x-demo-response-header", format!("x-b: {long}"));
     let path = format!("/any?q={}", "%C3%B6".repeat(1000));
-    http_get(mesh.http, &path, headers, &CallOptions::default()).await.unwrap();
+    http_get(mesh.http, &path, headers, &CallOptions::default())
+        .await
+        .unwrap();
     let record = last_record(&mesh).await;
     assert_eq!(captured(&record).len(), 3);
     for (name, value) in captured(&record) {
         assert_eq!(value, "\u{f6}".repeat(MAX_BYTES / 2), "{name}");
     }
-    let odd = Headers::new().with("x-a", b"a\xff\xfeb").with("x-demo-response-header", b"x-b: \xed\xa0\x80");
-    http_get(mesh.http, "/any?q=%00%FF%", odd, &CallOptions::default()).await.unwrap();
+    let odd = Headers::new()
+        .with("x-a", b"a\xff\xfeb")
+        .with("x-demo-response-header", b"x-b: \xed\xa0\x80");
+    http_get(mesh.http, "/any?q=%00%FF%", odd, &CallOptions::default())
+        .await
+        .unwrap();
     let record = last_record(&mesh).await;
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert_eq!(record.text("audit.capture.query.q"), lossy(b"\0\xff%"));
-    assert_eq!(record.text("audit.capture.request_headers.x-a"), lossy(b"a\xff\xfeb"));
-    assert_eq!(record.text("audit.capture.response_headers.x-b"), lossy(b"\xed\xa0\x80"));
+    assert_eq!(
+        record.text("audit.capture.request_headers.x-a"),
+        lossy(b"a\xff\xfeb")
+    );
+    assert_eq!(
+        record.text("audit.capture.response_headers.x-b"),
+        lossy(b"\xed\xa0\x80")
+    );
     crate::hostile::assert_vm_lives(&mesh).await;
 }
 
@@ -121,6 +151,9 @@ async fn what_never_came_is_not_captured() {
     mesh.tracked_call("trailers-only:7:no").await.unwrap();
     let record = last_record(&mesh).await;
     assert_eq!(record.text("rpc.method"), METHOD.trim_start_matches('/'));
-    let expected = [("request_headers.x-demo-grpc", "trailers-only:7:no"), ("response_headers.grpc-status", "7")];
+    let expected = [
+        ("request_headers.x-demo-grpc", "trailers-only:7:no"),
+        ("response_headers.grpc-status", "7"),
+    ];
     assert_eq!(captured(&record), pairs(&expected));
 }

@@ -7,14 +7,20 @@ use serde_json::json;
 use crate::support::Mesh;
 
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "compares the record's time with the real one")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "compares the record's time with the real one"
+)]
 async fn a_successful_check_is_recorded_once() {
     let mesh = Mesh::start().await;
     let headers = [
         ("x-demo-delay-ms", "20"),
         ("user-agent", "tester/1"),
         ("host", "api.example.com:8080"),
-        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        (
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ),
     ];
     assert_eq!(mesh.get("/check?secret=1", &headers).await.status, 200);
 
@@ -46,20 +52,27 @@ async fn a_successful_check_is_recorded_once() {
     assert_eq!(record.raw["body"]["stringValue"], "GET /check success");
     assert!(record.uid().starts_with("aud_"), "{}", record.uid());
     assert!(!record.text("audit.request_id").is_empty());
-    assert!(!record.raw.to_string().contains("secret"), "no query is recorded");
+    assert!(
+        !record.raw.to_string().contains("secret"),
+        "no query is recorded"
+    );
     assert!(!record.has("audit.response.flags") && !record.has("audit.response.code_details"));
     let duration: f64 = record.attributes["audit.duration_ms"].as_f64().unwrap();
     assert!((20.0..5000.0).contains(&duration), "{duration}");
 
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let nanos = |name: &str| Duration::from_nanos(record.raw[name].as_str().unwrap().parse().unwrap());
+    let nanos =
+        |name: &str| Duration::from_nanos(record.raw[name].as_str().unwrap().parse().unwrap());
     let age = now.checked_sub(nanos("timeUnixNano")).unwrap();
     assert!(age < Duration::from_secs(10), "{age:?}");
     assert!(nanos("observedTimeUnixNano") - nanos("timeUnixNano") < Duration::from_secs(5));
     assert!(nanos("observedTimeUnixNano") >= nanos("timeUnixNano"));
 
     let seen = mesh.upstream.seen().at_path("/check");
-    assert_eq!(seen[0].headers.text("x-request-id"), Some(record.text("audit.request_id")));
+    assert_eq!(
+        seen[0].headers.text("x-request-id"),
+        Some(record.text("audit.request_id"))
+    );
 }
 
 #[tokio::test]
@@ -72,14 +85,24 @@ async fn the_stream_is_announced_before_its_first_record() {
     assert_eq!(records[0].int("audit.sequence.number"), 0);
     let stream = records[0].text("audit.stream.id");
     assert_eq!(records[0].text("service.instance.id"), stream);
-    assert!(records.iter().all(|record| record.text("audit.stream.id") == stream));
+    assert!(
+        records
+            .iter()
+            .all(|record| record.text("audit.stream.id") == stream)
+    );
 }
 
 #[tokio::test]
 async fn checks_that_the_rule_does_not_want_are_excluded() {
     let mesh = Mesh::start().await;
     for status in ["401", "403", "500", "302"] {
-        assert_eq!(mesh.get("/check", &[("x-demo-status", status)]).await.status.to_string(), status);
+        assert_eq!(
+            mesh.get("/check", &[("x-demo-status", status)])
+                .await
+                .status
+                .to_string(),
+            status
+        );
     }
     assert!(mesh.exchanges_until_marker().await.is_empty());
     let stats = mesh.stat_at_least("records.excluded", 4).await;
@@ -94,18 +117,31 @@ async fn other_requests_are_not_recorded() {
         mesh.get(path, &[]).await;
     }
     assert!(mesh.exchanges_until_marker().await.is_empty());
-    assert_eq!(mesh.envoy.stats("audit_filter").await["records.excluded"], 0);
+    assert_eq!(
+        mesh.envoy.stats("audit_filter").await["records.excluded"],
+        0
+    );
 }
 
 #[tokio::test]
 async fn every_spelling_of_the_path_is_recorded_in_normal_form() {
     let mesh = Mesh::start().await;
-    let spellings = ["/check?x=1", "//check", "/%63heck", "/a/../check", "/./check", "/a/%2e%2e/check"];
+    let spellings = [
+        "/check?x=1",
+        "//check",
+        "/%63heck",
+        "/a/../check",
+        "/./check",
+        "/a/%2e%2e/check",
+    ];
     for path in spellings {
         mesh.get(path, &[]).await;
     }
     let records = mesh.exchanges_until_marker().await;
-    let paths: Vec<String> = records.iter().map(|record| record.text("url.path")).collect();
+    let paths: Vec<String> = records
+        .iter()
+        .map(|record| record.text("url.path"))
+        .collect();
     assert_eq!(paths, vec!["/check"; spellings.len()]);
 }
 
@@ -124,31 +160,46 @@ async fn rules_are_tried_in_order_on_two_workers() {
     let mesh = Mesh::with_bootstrap(bootstrap, crate::support::sink::Sink::start().await, 2).await;
     mesh.get("/healthz", &[]).await;
     mesh.request("POST", "/v1/users/42/password", &[]).await;
-    mesh.get("/any", &[("host", "a.internal:80"), ("x-env", "prod")]).await;
-    mesh.get("/any", &[("host", "a.internal"), ("x-env", "test")]).await;
+    mesh.get("/any", &[("host", "a.internal:80"), ("x-env", "prod")])
+        .await;
+    mesh.get("/any", &[("host", "a.internal"), ("x-env", "test")])
+        .await;
     mesh.get("/v1/users/42/password", &[]).await;
     mesh.get("/v1/users", &[("x-demo-status", "500")]).await;
 
     let mut records = mesh.sink.wait_for(3).await;
     mesh.stat_at_least("records.excluded", 2).await;
     records.sort_by_key(|record| record.text("audit.rule"));
-    let rules: Vec<String> = records.iter().map(|record| record.text("audit.rule")).collect();
+    let rules: Vec<String> = records
+        .iter()
+        .map(|record| record.text("audit.rule"))
+        .collect();
     assert_eq!(rules, ["internal", "password", "rest"]);
     assert_eq!(records[1].text("audit.action"), "change_password");
     assert_eq!(records[1].text("http.route"), "/v1/users/{id}/password");
     assert_eq!(records[1].text("audit.tag.retention"), "7y");
     assert_eq!(records[1].text("audit.upstream.cluster"), "demo_http");
-    assert_eq!(records[1].text("audit.response.code_details"), "via_upstream");
+    assert_eq!(
+        records[1].text("audit.response.code_details"),
+        "via_upstream"
+    );
     assert_eq!(records[2].text("audit.action"), "GET /v1/users/42/password");
 }
 
 #[tokio::test]
 async fn a_disabled_filter_records_nothing_and_strips_all_the_same() {
     let mesh = Mesh::with_plugin(&json!({"enabled": false})).await;
-    mesh.get("/check", &[("x-session-track", "true"), ("x-session-context", "Y3R4")]).await;
+    mesh.get(
+        "/check",
+        &[("x-session-track", "true"), ("x-session-context", "Y3R4")],
+    )
+    .await;
     let stats = mesh.stat_at_least("headers.stripped", 1).await;
     assert_eq!(stats["records.captured"], 0);
     let seen = mesh.upstream.seen().at_path("/check");
     assert!(!seen[0].headers.contains("x-session-track"));
-    assert_eq!(seen[0].headers.text("x-session-context").as_deref(), Some("Y3R4"));
+    assert_eq!(
+        seen[0].headers.text("x-session-context").as_deref(),
+        Some("Y3R4")
+    );
 }

@@ -12,10 +12,17 @@ use crate::support::{Mesh, eventually};
 pub fn assert_refused(bootstrap: &Bootstrap, sentences: &[&str]) {
     let validation = Envoy::validate(bootstrap);
     assert!(!validation.success, "Envoy accepts it: {}", validation.log);
-    let lines: Vec<&str> = validation.log.lines().filter(|line| line.contains("configuration refused")).collect();
+    let lines: Vec<&str> = validation
+        .log
+        .lines()
+        .filter(|line| line.contains("configuration refused"))
+        .collect();
     assert!(!lines.is_empty(), "{}", validation.log);
     for sentence in sentences {
-        assert!(lines.iter().all(|line| line.contains(sentence)), "{sentence:?} is not in {lines:?}");
+        assert!(
+            lines.iter().all(|line| line.contains(sentence)),
+            "{sentence:?} is not in {lines:?}"
+        );
     }
 }
 
@@ -42,9 +49,16 @@ fn mistakes_are_named_all_at_once_with_their_paths() {
 
 #[test]
 fn text_that_is_no_json_is_refused_with_its_place() {
-    let bootstrap = Bootstrap::shipped().with_plugin_text("{\"audit_cluster\": {\"cluster\": \"audit\"},}");
-    assert_refused(&bootstrap, &["neither JSON nor a protobuf Struct", "line 1 column"]);
-    assert_refused(&Bootstrap::shipped().with_plugin_text(""), &["audit_cluster: is required"]);
+    let bootstrap =
+        Bootstrap::shipped().with_plugin_text("{\"audit_cluster\": {\"cluster\": \"audit\"},}");
+    assert_refused(
+        &bootstrap,
+        &["neither JSON nor a protobuf Struct", "line 1 column"],
+    );
+    assert_refused(
+        &Bootstrap::shipped().with_plugin_text(""),
+        &["audit_cluster: is required"],
+    );
 }
 
 #[tokio::test]
@@ -59,9 +73,13 @@ async fn json_text_works_like_native_yaml() {
         .with(|bootstrap| bootstrap.set_variable("TOKEN", "s3cret"));
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
     // The sink parses OTLP only; this one is read by hand.
-    mesh.sink.answer_all(Some(crate::support::sink::Answer::Status(204, "")));
+    mesh.sink
+        .answer_all(Some(crate::support::sink::Answer::Status(204, "")));
     mesh.get("/check", &[]).await;
-    let attempt = eventually("a batch arrives", || mesh.sink.attempts().into_iter().next()).await;
+    let attempt = eventually("a batch arrives", || {
+        mesh.sink.attempts().into_iter().next()
+    })
+    .await;
     assert_eq!(attempt.path, "/ingest");
     assert_eq!(attempt.header("content-type"), "application/x-ndjson");
     assert_eq!(attempt.header("x-token"), "t s3cret");
@@ -85,9 +103,14 @@ async fn a_bad_update_leaves_the_old_listener_serving() {
     let bootstrap = Bootstrap::shipped().with_plugin(&json!({"batch": {"max_delay": "50ms"}}));
     let (mesh, listeners) = Listeners::start(bootstrap, Sink::start().await).await;
     listeners.update(&json!({"rules": [{"name": "A"}]}));
-    let log =
-        eventually("Envoy refuses the update", || Some(mesh.envoy.log()).filter(|log| log.contains("rejected"))).await;
-    assert!(log.contains("rules[0].name: must be made of [a-z0-9_-]"), "{log}");
+    let log = eventually("Envoy refuses the update", || {
+        Some(mesh.envoy.log()).filter(|log| log.contains("rejected"))
+    })
+    .await;
+    assert!(
+        log.contains("rules[0].name: must be made of [a-z0-9_-]"),
+        "{log}"
+    );
     assert_eq!(mesh.get("/check", &[]).await.status, 200);
     assert_eq!(mesh.sink.wait_for(1).await.len(), 1);
 }

@@ -52,10 +52,17 @@ async fn grpc_trailers_only() {
 #[tokio::test]
 async fn grpc_server_streaming() {
     let mesh = mesh_with(|_| {}).await;
-    assert_eq!(mesh.tracked_call("stream:3").await.unwrap().messages.len(), 3);
+    assert_eq!(
+        mesh.tracked_call("stream:3").await.unwrap().messages.len(),
+        3
+    );
     assert_all(
         &only_record(&mesh).await,
-        &[("rpc.response.status_code", "OK"), ("audit.rpc.status_source", "trailers"), ("audit.outcome", "success")],
+        &[
+            ("rpc.response.status_code", "OK"),
+            ("audit.rpc.status_source", "trailers"),
+            ("audit.outcome", "success"),
+        ],
     );
 }
 
@@ -65,7 +72,11 @@ async fn grpc_error_after_messages() {
     mesh.tracked_call("stream-error:2:8:full").await.unwrap();
     assert_all(
         &only_record(&mesh).await,
-        &[("rpc.response.status_code", "RESOURCE_EXHAUSTED"), ("audit.outcome", "failure"), ("error.message", "full")],
+        &[
+            ("rpc.response.status_code", "RESOURCE_EXHAUSTED"),
+            ("audit.outcome", "failure"),
+            ("error.message", "full"),
+        ],
     );
 }
 
@@ -73,14 +84,27 @@ async fn grpc_error_after_messages() {
 async fn grpc_without_status() {
     let mesh = mesh_with(|_| {}).await;
     let _ = mesh.tracked_call("no-status").await;
-    assert_all(&only_record(&mesh).await, &[("rpc.response.status_code", "UNKNOWN"), ("audit.outcome", "failure")]);
+    assert_all(
+        &only_record(&mesh).await,
+        &[
+            ("rpc.response.status_code", "UNKNOWN"),
+            ("audit.outcome", "failure"),
+        ],
+    );
 }
 
 #[tokio::test]
 async fn grpc_client_cancels() {
     let mesh = mesh_with(|_| {}).await;
-    let options = GrpcOptions { cancel_after_first_message: true, ..GrpcOptions::default() };
-    let headers = list(&[("x-session-track", "true"), ("x-session-context", "c"), ("x-demo-grpc", "hang")]);
+    let options = GrpcOptions {
+        cancel_after_first_message: true,
+        ..GrpcOptions::default()
+    };
+    let headers = list(&[
+        ("x-session-track", "true"),
+        ("x-session-context", "c"),
+        ("x-demo-grpc", "hang"),
+    ]);
     let _ = grpc_call(mesh.grpc, METHOD, headers, &options).await;
     let record = only_record(&mesh).await;
     assert_all(
@@ -92,7 +116,10 @@ async fn grpc_client_cancels() {
             ("http.response.status_code", "200"),
         ],
     );
-    assert!(!record.text("audit.response.flags").is_empty(), "{record:#?}");
+    assert!(
+        !record.text("audit.response.flags").is_empty(),
+        "{record:#?}"
+    );
 }
 
 #[tokio::test]
@@ -105,8 +132,17 @@ async fn envoys_limit_breaks_off_what_has_begun() {
     .await;
     let _ = mesh.tracked_call("hang").await;
     let record = only_record(&mesh).await;
-    assert_all(&record, &[("audit.rpc.status_source", "reset"), ("audit.outcome", "aborted")]);
-    assert_eq!(record.text("audit.response.code_details"), "max_duration_timeout");
+    assert_all(
+        &record,
+        &[
+            ("audit.rpc.status_source", "reset"),
+            ("audit.outcome", "aborted"),
+        ],
+    );
+    assert_eq!(
+        record.text("audit.response.code_details"),
+        "max_duration_timeout"
+    );
 }
 
 #[tokio::test]
@@ -116,7 +152,11 @@ async fn grpc_upstream_resets() {
     let _ = mesh.tracked_call("reset").await;
     assert_all(
         &only_record(&mesh).await,
-        &[("audit.rpc.status_source", "reset"), ("audit.outcome", "aborted"), ("audit.response.flags", "UR")],
+        &[
+            ("audit.rpc.status_source", "reset"),
+            ("audit.outcome", "aborted"),
+            ("audit.response.flags", "UR"),
+        ],
     );
 }
 
@@ -141,10 +181,16 @@ async fn grpc_no_upstream() {
 
 #[tokio::test]
 async fn http_refused_by_an_earlier_filter() {
-    let bootstrap =
-        Bootstrap::shipped().with_plugin(&everything()).with_filter_at(0, &bootstrap::forbidding("/forbidden"));
+    let bootstrap = Bootstrap::shipped()
+        .with_plugin(&everything())
+        .with_filter_at(0, &bootstrap::forbidding("/forbidden"));
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
-    assert_eq!(mesh.get("/forbidden", &[("user-agent", "tester/1")]).await.status, 403);
+    assert_eq!(
+        mesh.get("/forbidden", &[("user-agent", "tester/1")])
+            .await
+            .status,
+        403
+    );
     let record = only_record(&mesh).await;
     assert_all(
         &record,
@@ -153,26 +199,40 @@ async fn http_refused_by_an_earlier_filter() {
             ("audit.outcome", "denied"),
             ("url.path", "/forbidden"),
             ("user_agent.original", "tester/1"),
-            ("audit.response.code_details", "rbac_access_denied_matched_policy[no]"),
+            (
+                "audit.response.code_details",
+                "rbac_access_denied_matched_policy[no]",
+            ),
         ],
     );
-    assert!(record.raw["timeUnixNano"].as_str().unwrap().len() == 19, "{record:#?}");
+    assert!(
+        record.raw["timeUnixNano"].as_str().unwrap().len() == 19,
+        "{record:#?}"
+    );
 }
 
 #[tokio::test]
 async fn http_refused_by_a_later_filter() {
-    let bootstrap =
-        Bootstrap::shipped().with_plugin(&everything()).with_filter_at(1, &bootstrap::forbidding("/forbidden"));
+    let bootstrap = Bootstrap::shipped()
+        .with_plugin(&everything())
+        .with_filter_at(1, &bootstrap::forbidding("/forbidden"));
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
     assert_eq!(mesh.get("/forbidden", &[]).await.status, 403);
-    assert_all(&only_record(&mesh).await, &[("http.response.status_code", "403"), ("audit.outcome", "denied")]);
+    assert_all(
+        &only_record(&mesh).await,
+        &[
+            ("http.response.status_code", "403"),
+            ("audit.outcome", "denied"),
+        ],
+    );
 }
 
 #[tokio::test]
 async fn http_no_route() {
     let mesh = mesh_with(|bootstrap| {
         for manager in bootstrap.connection_managers() {
-            manager["route_config"]["virtual_hosts"][0]["routes"][0]["match"] = json!({"prefix": "/check"});
+            manager["route_config"]["virtual_hosts"][0]["routes"][0]["match"] =
+                json!({"prefix": "/check"});
         }
     })
     .await;
@@ -202,7 +262,11 @@ async fn http_no_healthy_upstream() {
     assert_eq!(mesh.get("/empty", &[]).await.status, 503);
     assert_all(
         &only_record(&mesh).await,
-        &[("http.response.status_code", "503"), ("audit.outcome", "failure"), ("audit.response.flags", "UH")],
+        &[
+            ("http.response.status_code", "503"),
+            ("audit.outcome", "failure"),
+            ("audit.response.flags", "UH"),
+        ],
     );
 }
 
@@ -210,15 +274,25 @@ async fn http_no_healthy_upstream() {
 async fn http_upstream_timeout() {
     let mesh = mesh_with(|bootstrap| {
         for manager in bootstrap.connection_managers() {
-            manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]["timeout"] = json!("0.3s");
+            manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]["timeout"] =
+                json!("0.3s");
         }
     })
     .await;
-    assert_eq!(mesh.get("/slow", &[("x-demo-delay-ms", "5000")]).await.status, 504);
+    assert_eq!(
+        mesh.get("/slow", &[("x-demo-delay-ms", "5000")])
+            .await
+            .status,
+        504
+    );
     let record = only_record(&mesh).await;
     assert_all(
         &record,
-        &[("http.response.status_code", "504"), ("audit.outcome", "failure"), ("audit.response.flags", "UT")],
+        &[
+            ("http.response.status_code", "504"),
+            ("audit.outcome", "failure"),
+            ("audit.response.flags", "UT"),
+        ],
     );
     assert!(record.attributes["audit.duration_ms"].as_f64().unwrap() >= 290.0);
 }
@@ -226,35 +300,69 @@ async fn http_upstream_timeout() {
 #[tokio::test]
 async fn http_upstream_resets_before_and_within_the_answer() {
     let mesh = mesh_with(|_| {}).await;
-    assert_eq!(mesh.get("/a", &[("x-demo-reset", "before")]).await.status, 503);
-    assert_all(&only_record(&mesh).await, &[("http.response.status_code", "503"), ("audit.outcome", "failure")]);
+    assert_eq!(
+        mesh.get("/a", &[("x-demo-reset", "before")]).await.status,
+        503
+    );
+    assert_all(
+        &only_record(&mesh).await,
+        &[
+            ("http.response.status_code", "503"),
+            ("audit.outcome", "failure"),
+        ],
+    );
 
     let mesh = mesh_with(|_| {}).await;
     let headers = list(&[("x-demo-reset", "after-headers")]);
-    let answer = audit_demo::client::http_get(mesh.http, "/b", headers, &CallOptions::default()).await;
+    let answer =
+        audit_demo::client::http_get(mesh.http, "/b", headers, &CallOptions::default()).await;
     assert!(answer.is_err());
-    assert_all(&only_record(&mesh).await, &[("http.response.status_code", "200"), ("audit.outcome", "aborted")]);
+    assert_all(
+        &only_record(&mesh).await,
+        &[
+            ("http.response.status_code", "200"),
+            ("audit.outcome", "aborted"),
+        ],
+    );
 }
 
 #[tokio::test]
 async fn http_client_goes_away() {
     let mesh = mesh_with(|_| {}).await;
-    let impatient = CallOptions { timeout: std::time::Duration::from_millis(300), ..CallOptions::default() };
+    let impatient = CallOptions {
+        timeout: std::time::Duration::from_millis(300),
+        ..CallOptions::default()
+    };
     let headers = list(&[("x-demo-delay-ms", "60000")]);
-    assert!(audit_demo::client::http_get(mesh.http, "/gone", headers, &impatient).await.is_err());
+    assert!(
+        audit_demo::client::http_get(mesh.http, "/gone", headers, &impatient)
+            .await
+            .is_err()
+    );
     let record = only_record(&mesh).await;
-    assert_all(&record, &[("audit.outcome", "aborted"), ("audit.response.flags", "DC")]);
+    assert_all(
+        &record,
+        &[("audit.outcome", "aborted"), ("audit.response.flags", "DC")],
+    );
     assert!(!record.has("http.response.status_code"));
 }
 
 #[tokio::test]
 async fn http_codec_error() {
     let mesh = mesh_with(|_| {}).await;
-    let answer =
-        raw_exchange(mesh.http, b"GET / HTTP/1.1\r\nhost: a\r\nbad header\r\n\r\n", &CallOptions::default()).await;
+    let answer = raw_exchange(
+        mesh.http,
+        b"GET / HTTP/1.1\r\nhost: a\r\nbad header\r\n\r\n",
+        &CallOptions::default(),
+    )
+    .await;
     assert!(String::from_utf8_lossy(&answer.unwrap()).starts_with("HTTP/1.1 400"));
     assert_all(
         &only_record(&mesh).await,
-        &[("http.response.status_code", "400"), ("audit.outcome", "failure"), ("audit.response.flags", "DPE")],
+        &[
+            ("http.response.status_code", "400"),
+            ("audit.outcome", "failure"),
+            ("audit.response.flags", "DPE"),
+        ],
     );
 }

@@ -12,7 +12,8 @@ const FORGED: &[u8] = b"/audited/forged-0";
 
 /// One worker and an audit cluster that answers nothing.
 async fn shared_with_an_intruder() -> Mesh {
-    let mesh = Mesh::with_bootstrap(with_an_intruder(bootstrap("1h")), Sink::start().await, 1).await;
+    let mesh =
+        Mesh::with_bootstrap(with_an_intruder(bootstrap("1h")), Sink::start().await, 1).await;
     mesh.sink.answer_all(Some(Answer::Hang));
     mesh
 }
@@ -34,7 +35,11 @@ async fn check_refused(forge: impl FnOnce(Vec<u8>) -> Vec<u8>) {
 
     assert_eq!(stats["journal.refused"], 1);
     let stored = mesh.sink.records();
-    let has = |text: &[u8]| stored.iter().any(|record| record.text("url.path").as_bytes() == text);
+    let has = |text: &[u8]| {
+        stored
+            .iter()
+            .any(|record| record.text("url.path").as_bytes() == text)
+    };
     assert!(!has(FORGED) && !has(GENUINE), "{stored:#?}");
     assert!(stats["records.dropped.vm_crash"] > 0, "{stats:#?}");
 }

@@ -23,7 +23,8 @@ async fn mesh(patch: &Value) -> Mesh {
 }
 
 fn has_poison(body: &[u8]) -> bool {
-    body.windows(POISON.len()).any(|window| window == POISON.as_bytes())
+    body.windows(POISON.len())
+        .any(|window| window == POISON.as_bytes())
 }
 
 async fn get(mesh: &Mesh, agent: &str) {
@@ -31,7 +32,10 @@ async fn get(mesh: &Mesh, agent: &str) {
 }
 
 /// Sends good requests until the statistics are as they should be. Yields how many, and the statistics.
-async fn serve_until(mesh: &Mesh, holds: impl Fn(&BTreeMap<String, u64>) -> bool) -> (usize, BTreeMap<String, u64>) {
+async fn serve_until(
+    mesh: &Mesh,
+    holds: impl Fn(&BTreeMap<String, u64>) -> bool,
+) -> (usize, BTreeMap<String, u64>) {
     for count in 0..2000 {
         let stats = mesh.envoy.stats("audit_filter").await;
         if holds(&stats) {
@@ -40,19 +44,27 @@ async fn serve_until(mesh: &Mesh, holds: impl Fn(&BTreeMap<String, u64>) -> bool
         get(mesh, "good").await;
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("not within 2000 requests: {:#?}", mesh.envoy.stats("audit_filter").await);
+    panic!(
+        "not within 2000 requests: {:#?}",
+        mesh.envoy.stats("audit_filter").await
+    );
 }
 
 /// Everything that was captured has arrived once, but for what was rejected, which is reported.
 async fn assert_only_poison_is_lost(mesh: &Mesh, good: usize, bad: u64) {
     // What was captured since the last tick is not yet in the statistics.
     mesh.sink.wait_for(good).await;
-    let is_settled = |stats: &BTreeMap<String, u64>| stats["buffer.records"] == 0 && Mesh::is_conserved(stats);
+    let is_settled =
+        |stats: &BTreeMap<String, u64>| stats["buffer.records"] == 0 && Mesh::is_conserved(stats);
     let stats = mesh.stats_when("an empty buffer", is_settled).await;
     assert_eq!(stats["records.rejected"], bad);
     let arrived = mesh.sink.exchanges();
     let uids: BTreeSet<String> = arrived.iter().map(Record::uid).collect();
-    assert_eq!((arrived.len(), uids.len()), (good, good), "each good record arrives once");
+    assert_eq!(
+        (arrived.len(), uids.len()),
+        (good, good),
+        "each good record arrives once"
+    );
     mesh.sink.wait_for_losses(bad).await;
 }
 
@@ -67,34 +79,56 @@ async fn a_record_that_is_always_answered_500_does_not_hold_up_the_others() {
         mesh.stat_at_least("batches.failed", 1).await;
         get(&mesh, "late").await;
         let is_late = |record: &Record| record.text("user_agent.original") == "late";
-        eventually("a later record arrives while the batch fails", || mesh.sink.exchanges().into_iter().find(is_late))
-            .await;
-        assert_eq!(mesh.envoy.stats("audit_filter").await.get("records.rejected").copied().unwrap_or_default(), 0);
+        eventually("a later record arrives while the batch fails", || {
+            mesh.sink.exchanges().into_iter().find(is_late)
+        })
+        .await;
+        assert_eq!(
+            mesh.envoy
+                .stats("audit_filter")
+                .await
+                .get("records.rejected")
+                .copied()
+                .unwrap_or_default(),
+            0
+        );
 
         let (more, stats) = serve_until(&mesh, |stats| stats["records.rejected"] == 1).await;
         assert!(stats["batches.split"] > 0, "{stats:#?}");
         assert_only_poison_is_lost(&mesh, 8 + more, 1).await;
         let log = mesh.envoy.log();
-        assert!(log.contains("batches fail while others are acknowledged"), "{log}");
+        assert!(
+            log.contains("batches fail while others are acknowledged"),
+            "{log}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_configuration_that_is_refused_from_the_start_loses_nothing() {
-    for (status, remedy) in
-        [(400, "check audit_cluster.format and"), (415, "check audit_cluster.format"), (500, "status 500")]
-    {
+    for (status, remedy) in [
+        (400, "check audit_cluster.format and"),
+        (415, "check audit_cluster.format"),
+        (500, "status 500"),
+    ] {
         let mesh = mesh(&json!({})).await;
         mesh.sink.answer_all(Some(Answer::Status(status, "{}")));
         for _ in 0..100 {
             get(&mesh, "good").await;
         }
         let stats = mesh.stat_at_least("batches.failed", 30).await;
-        assert_eq!((stats["records.rejected"], stats["records.acknowledged"]), (0, 0), "{status}");
+        assert_eq!(
+            (stats["records.rejected"], stats["records.acknowledged"]),
+            (0, 0),
+            "{status}"
+        );
         assert_eq!(stats["buffer.records"], stats["records.captured"]);
         let log = mesh.envoy.log();
         let lines = log.matches("audit cluster does not acknowledge").count();
-        assert!((1..=2).contains(&lines) && log.contains(remedy), "{status}: {log}");
+        assert!(
+            (1..=2).contains(&lines) && log.contains(remedy),
+            "{status}: {log}"
+        );
 
         mesh.sink.answer_all(None);
         mesh.sink.wait_for(100).await;
@@ -124,7 +158,8 @@ async fn a_configuration_that_is_refused_after_a_good_start_loses_nothing_but_po
 async fn an_audit_cluster_that_fails_every_other_time_loses_and_doubles_nothing() {
     let mesh = mesh(&json!({"batch": {"max_records": 5}})).await;
     let alternately = [503, 200].map(|status| Answer::Status(status, "{}"));
-    mesh.sink.answer_next(alternately.into_iter().cycle().take(2000));
+    mesh.sink
+        .answer_next(alternately.into_iter().cycle().take(2000));
     for _ in 0..300 {
         get(&mesh, "good").await;
     }
@@ -133,11 +168,20 @@ async fn an_audit_cluster_that_fails_every_other_time_loses_and_doubles_nothing(
     let attempts = mesh.sink.attempts();
     let mut bodies = BTreeMap::new();
     for attempt in &attempts {
-        let first = bodies.entry(attempt.header("idempotency-key").to_owned()).or_insert(&attempt.body);
-        assert_eq!(*first, &attempt.body, "a batch that comes again is the same");
+        let first = bodies
+            .entry(attempt.header("idempotency-key").to_owned())
+            .or_insert(&attempt.body);
+        assert_eq!(
+            *first, &attempt.body,
+            "a batch that comes again is the same"
+        );
     }
     let log = mesh.envoy.log();
-    for line in ["does not acknowledge", "answers again", "batches fail while"] {
+    for line in [
+        "does not acknowledge",
+        "answers again",
+        "batches fail while",
+    ] {
         assert!(log.matches(line).count() <= 4, "{line}: {log}");
     }
 }

@@ -23,7 +23,17 @@ const BASIC_PASSWORD: &str = "basic-4e1c7d90";
 /// No secret: must be found, or nothing would be.
 const HARMLESS: &str = "harmless-71b3";
 
-const SECRETS: [&str; 9] = [COOKIE, BEARER, PASSWORD, API_KEY, ANSWERED, BODY, HMAC_KEY, BASIC, BASIC_PASSWORD];
+const SECRETS: [&str; 9] = [
+    COOKIE,
+    BEARER,
+    PASSWORD,
+    API_KEY,
+    ANSWERED,
+    BODY,
+    HMAC_KEY,
+    BASIC,
+    BASIC_PASSWORD,
+];
 
 fn plugin() -> Value {
     let capture = json!({
@@ -50,8 +60,9 @@ fn plugin() -> Value {
 }
 
 async fn mesh() -> Mesh {
-    let mut bootstrap =
-        Bootstrap::shipped().with_plugin(&plugin()).with_filter_at(0, &forbidding("/audited/forbidden"));
+    let mut bootstrap = Bootstrap::shipped()
+        .with_plugin(&plugin())
+        .with_filter_at(0, &forbidding("/audited/forbidden"));
     bootstrap.set_variable("AUDIT_HMAC_KEY", HMAC_KEY);
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
     mesh.envoy.admin_post("/logging?wasm=trace").await;
@@ -60,7 +71,10 @@ async fn mesh() -> Mesh {
 
 /// One request with every secret that a request can have, whose answer has some, too.
 async fn send(mesh: &Mesh, path: &str, more: &[(&str, &str)], authorization: &str) {
-    let (cookie, answered) = (format!("session={COOKIE}; other={COOKIE}"), format!("set-cookie: session={ANSWERED}"));
+    let (cookie, answered) = (
+        format!("session={COOKIE}; other={COOKIE}"),
+        format!("set-cookie: session={ANSWERED}"),
+    );
     let token = format!("x-auth-token: {ANSWERED}");
     let headers = [
         ("cookie", cookie.as_str()),
@@ -71,7 +85,8 @@ async fn send(mesh: &Mesh, path: &str, more: &[(&str, &str)], authorization: &st
         ("x-demo-response-header", &answered),
         ("x-demo-response-header", &token),
     ];
-    let path = format!("{path}?password={PASSWORD}&apiKey={API_KEY}&q={HARMLESS}&unlisted={PASSWORD}");
+    let path =
+        format!("{path}?password={PASSWORD}&apiKey={API_KEY}&q={HARMLESS}&unlisted={PASSWORD}");
     let headers = list(&[&headers, more].concat());
     // Some of them end without an answer.
     let _ = http_get(mesh.http, &path, headers, &CallOptions::default()).await;
@@ -80,7 +95,13 @@ async fn send(mesh: &Mesh, path: &str, more: &[(&str, &str)], authorization: &st
 /// Every way in which a request ends.
 async fn send_everything(mesh: &Mesh, authorization: &str) {
     let tracked = [("x-session-track", "true"), ("x-session-context", "Y3R4")];
-    for path in ["/untracked", "/audited", "/login", "/held", "/audited/forbidden"] {
+    for path in [
+        "/untracked",
+        "/audited",
+        "/login",
+        "/held",
+        "/audited/forbidden",
+    ] {
         send(mesh, path, &[], authorization).await;
         for script in [
             ("x-demo-status", "401"),
@@ -92,15 +113,25 @@ async fn send_everything(mesh: &Mesh, authorization: &str) {
             send(mesh, path, &[tracked[0], tracked[1], script], authorization).await;
         }
     }
-    for body in [format!(r#"{{"UserId":1,"Secret":"{BODY}"}}"#), format!(r#"{{"UserId":"{BODY}"#)] {
-        let answer = PreparedAnswer::whole(200, [("content-type", "application/json")], body).unwrap();
+    for body in [
+        format!(r#"{{"UserId":1,"Secret":"{BODY}"}}"#),
+        format!(r#"{{"UserId":"{BODY}"#),
+    ] {
+        let answer =
+            PreparedAnswer::whole(200, [("content-type", "application/json")], body).unwrap();
         mesh.upstream.prepare("/audited/body", answer);
         send(mesh, "/audited/body", &[], authorization).await;
     }
     for script in ["unary", "status:16:no", "reset"] {
         let cookie = format!("session={COOKIE}");
-        let headers = [("authorization", authorization), ("cookie", &cookie), ("x-api-key", API_KEY)];
-        let _ = mesh.call(&[&headers, &tracked[..], &[("x-demo-grpc", script)]].concat()).await;
+        let headers = [
+            ("authorization", authorization),
+            ("cookie", &cookie),
+            ("x-api-key", API_KEY),
+        ];
+        let _ = mesh
+            .call(&[&headers, &tracked[..], &[("x-demo-grpc", script)]].concat())
+            .await;
     }
 }
 
@@ -119,15 +150,21 @@ pub fn sent(mesh: &Mesh) -> String {
 
 /// Whether a text stands in a place, in capitals or not.
 pub fn finds(place: &str, text: &str) -> bool {
-    place.to_ascii_lowercase().contains(&text.to_ascii_lowercase())
+    place
+        .to_ascii_lowercase()
+        .contains(&text.to_ascii_lowercase())
 }
 
 #[tokio::test]
 async fn no_secret_goes_anywhere() {
     let mesh = mesh().await;
     // Trouble makes the filter talk.
-    let trouble =
-        [Answer::Status(500, HARMLESS), Answer::Status(400, "{}"), Answer::Garbage, Answer::Status(404, "{}")];
+    let trouble = [
+        Answer::Status(500, HARMLESS),
+        Answer::Status(400, "{}"),
+        Answer::Garbage,
+        Answer::Status(404, "{}"),
+    ];
     mesh.sink.answer_next(trouble);
     let (bearer, basic) = (format!("Bearer {BEARER}"), format!("Basic {BASIC}"));
     send_everything(&mesh, &bearer).await;
@@ -138,10 +175,21 @@ async fn no_secret_goes_anywhere() {
     let records = mesh.sink.exchanges();
     let rules = ["tracked", "login", "held", "audited"];
     for rule in rules {
-        assert!(records.iter().any(|record| record.text("audit.rule") == rule), "{rule} was never recorded");
+        assert!(
+            records
+                .iter()
+                .any(|record| record.text("audit.rule") == rule),
+            "{rule} was never recorded"
+        );
     }
-    assert!(records.iter().any(|record| record.text("audit.auth") == "basic"));
-    let token_refs = records.iter().filter(|record| record.text("session.token_ref").starts_with("hmac-sha256:"));
+    assert!(
+        records
+            .iter()
+            .any(|record| record.text("audit.auth") == "basic")
+    );
+    let token_refs = records
+        .iter()
+        .filter(|record| record.text("session.token_ref").starts_with("hmac-sha256:"));
     assert!(token_refs.count() > 50, "the tokens were read");
 
     let (sent, log) = (sent(&mesh), mesh.envoy.log());
@@ -155,13 +203,17 @@ async fn no_secret_goes_anywhere() {
             assert!(!finds(text, secret), "{secret} is in {place}");
         }
     }
-    assert!(log.contains("[trace][wasm]"), "the log has everything that there is to be said: {log}");
+    assert!(
+        log.contains("[trace][wasm]"),
+        "the log has everything that there is to be said: {log}"
+    );
     assert!(finds(&log, &records[0].text("audit.stream.id")), "{log}");
 }
 
 /// Everything in `/stats` when all records have been delivered.
 async fn settled(mesh: &Mesh) -> String {
-    mesh.stats_when("an empty buffer", |stats| stats["buffer.records"] == 0).await;
+    mesh.stats_when("an empty buffer", |stats| stats["buffer.records"] == 0)
+        .await;
     mesh.envoy.admin_get("/stats").await
 }
 
@@ -169,15 +221,25 @@ async fn settled(mesh: &Mesh) -> String {
 async fn basic_credentials_are_told_and_not_shown_whatever_the_mode() {
     for mode in ["clear", "sha256", "omit"] {
         let rules = json!([{"name": "all"}]);
-        let mesh = Mesh::with_plugin(&json!({"session": {"token_mode": mode}, "rules": rules})).await;
+        let mesh =
+            Mesh::with_plugin(&json!({"session": {"token_mode": mode}, "rules": rules})).await;
         for scheme in ["Basic", "bASIC"] {
-            send(&mesh, "/any", &[("cookie", "theme=dark")], &format!("{scheme} {BASIC}")).await;
+            send(
+                &mesh,
+                "/any",
+                &[("cookie", "theme=dark")],
+                &format!("{scheme} {BASIC}"),
+            )
+            .await;
         }
         let mut records = mesh.sink.wait_for(2).await;
         records.retain(|record| record.text("audit.auth") == "basic");
         assert_eq!(records.len(), 2, "{mode}");
         let sent = sent(&mesh);
-        assert!(finds(&sent, HARMLESS) && !finds(&sent, BASIC) && !finds(&sent, BASIC_PASSWORD), "{mode}");
+        assert!(
+            finds(&sent, HARMLESS) && !finds(&sent, BASIC) && !finds(&sent, BASIC_PASSWORD),
+            "{mode}"
+        );
         // The cookie is the session's token: it is shown where the mode says so, and the search finds it there.
         assert_eq!(finds(&sent, COOKIE), mode == "clear");
     }

@@ -12,9 +12,12 @@ use crate::support::sink::Sink;
 use crate::support::{Mesh, tools};
 
 fn lean(patch: &Value) -> Bootstrap {
-    Bootstrap::shipped().with_plugin(&json!({"batch": {"max_delay": "50ms"}})).with_plugin(patch).with(|bootstrap| {
-        bootstrap.run(tools::lean_wasm());
-    })
+    Bootstrap::shipped()
+        .with_plugin(&json!({"batch": {"max_delay": "50ms"}}))
+        .with_plugin(patch)
+        .with(|bootstrap| {
+            bootstrap.run(tools::lean_wasm());
+        })
 }
 
 #[test]
@@ -27,18 +30,25 @@ fn what_reads_the_response_is_refused_by_the_name_of_the_artefact_that_can() {
     ]);
     assert_refused(
         &lean(&json!({"rules": rules})),
-        &["rules[0] (login): session: start needs audit_filter.wasm", "rules[1] (user): identity from response_json"],
+        &[
+            "rules[0] (login): session: start needs audit_filter.wasm",
+            "rules[1] (user): identity from response_json",
+        ],
     );
 }
 
 #[tokio::test]
 async fn answers_errors_and_broken_answers_are_told_apart() {
-    let rules = json!([{"name": "all", "identity": {"user_id": [{"response_header": "x-user-id"}]}}]);
+    let rules =
+        json!([{"name": "all", "identity": {"user_id": [{"response_header": "x-user-id"}]}}]);
     let mesh = Mesh::with_bootstrap(lean(&json!({"rules": rules})), Sink::start().await, 1).await;
-    mesh.get("/whole", &[("x-demo-response-header", "x-user-id: 4711")]).await;
+    mesh.get("/whole", &[("x-demo-response-header", "x-user-id: 4711")])
+        .await;
     mesh.get("/denied", &[("x-demo-status", "403")]).await;
     let broken = list(&[("x-demo-reset", "after-headers")]);
-    http_get(mesh.http, "/broken", broken, &CallOptions::default()).await.unwrap_err();
+    http_get(mesh.http, "/broken", broken, &CallOptions::default())
+        .await
+        .unwrap_err();
     mesh.tracked_call("unary").await.unwrap();
     mesh.tracked_call("status:7:no").await.unwrap();
     let _ = mesh.tracked_call("reset").await;
@@ -46,7 +56,13 @@ async fn answers_errors_and_broken_answers_are_told_apart() {
     let mut told: Vec<[String; 4]> = records
         .iter()
         .map(|record| {
-            ["url.path", "rpc.response.status_code", "audit.outcome", "user.id"].map(|name| record.text(name))
+            [
+                "url.path",
+                "rpc.response.status_code",
+                "audit.outcome",
+                "user.id",
+            ]
+            .map(|name| record.text(name))
         })
         .collect();
     told.sort_unstable();

@@ -27,18 +27,29 @@ pub async fn begin(mesh: &Mesh, path: &'static str, delay: Duration) -> JoinHand
         let headers = list(&[("x-demo-delay-ms", &delay)]);
         let _ = http_get(http, path, headers, &CallOptions::default()).await;
     });
-    eventually("the upstream has the request", || mesh.upstream.seen().at_path(path).pop()).await;
+    eventually("the upstream has the request", || {
+        mesh.upstream.seen().at_path(path).pop()
+    })
+    .await;
     client
 }
 
 /// Waits until no VM is left: `on_done` has run.
 async fn vms_are_gone(mesh: &Mesh) {
     let gone = async {
-        while mesh.envoy.stats("runtime.v8.active").await.values().any(|active| *active > 0) {
+        while mesh
+            .envoy
+            .stats("runtime.v8.active")
+            .await
+            .values()
+            .any(|active| *active > 0)
+        {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(crate::support::DEADLINE, gone).await.expect("the VMs go with the listeners");
+    tokio::time::timeout(crate::support::DEADLINE, gone)
+        .await
+        .expect("the VMs go with the listeners");
 }
 
 #[tokio::test]
@@ -50,7 +61,10 @@ async fn an_update_delivers_what_the_old_configuration_holds() {
     listeners.update(&json!({"service": "updated", "batch": {"max_delay": "50ms"}}));
     let old = mesh.sink.wait_for(5).await;
     assert_eq!(old.len(), 5);
-    let end = eventually("the old stream ends", || mesh.sink.events("audit.stream.end").pop()).await;
+    let end = eventually("the old stream ends", || {
+        mesh.sink.events("audit.stream.end").pop()
+    })
+    .await;
     assert_eq!(end.text("audit.stream.id"), old[0].text("audit.stream.id"));
     assert_eq!(end.int("audit.sequence.number"), 6);
     assert_eq!(end.int("audit.sequence.next"), 7);
@@ -60,7 +74,11 @@ async fn an_update_delivers_what_the_old_configuration_holds() {
     let new = mesh.sink.wait_for(6).await.pop().unwrap();
     assert_eq!(new.text("service.name"), "updated");
     assert_ne!(new.text("audit.stream.id"), end.text("audit.stream.id"));
-    assert_eq!(mesh.sink.events("audit.stream.start").len(), 2, "each stream announces itself");
+    assert_eq!(
+        mesh.sink.events("audit.stream.start").len(),
+        2,
+        "each stream announces itself"
+    );
 }
 
 #[tokio::test]
@@ -70,22 +88,34 @@ async fn a_request_that_sees_an_update_is_recorded_once_by_the_old_configuration
     let short = begin(&mesh, "/short", Duration::from_millis(500)).await;
     let long = begin(&mesh, "/long", Duration::from_secs(60)).await;
     listeners.update(&json!({"service": "updated"}));
-    let end = eventually("the old stream ends", || mesh.sink.events("audit.stream.end").pop()).await;
+    let end = eventually("the old stream ends", || {
+        mesh.sink.events("audit.stream.end").pop()
+    })
+    .await;
     short.await.unwrap();
     long.await.unwrap();
 
     mesh.http = mesh.envoy.listener("http").await;
     mesh.get("/new", &[]).await;
     let records = mesh.sink.wait_for(3).await;
-    let told: Vec<(String, String)> =
-        records.iter().map(|record| (record.text("url.path"), record.text("service.name"))).collect();
+    let told: Vec<(String, String)> = records
+        .iter()
+        .map(|record| (record.text("url.path"), record.text("service.name")))
+        .collect();
     let expected = [("/short", "demo"), ("/long", "demo"), ("/new", "updated")];
-    assert_eq!(told, expected.map(|(path, service)| (path.to_owned(), service.to_owned())));
+    assert_eq!(
+        told,
+        expected.map(|(path, service)| (path.to_owned(), service.to_owned()))
+    );
     assert_eq!(records[1].text("audit.outcome"), "aborted");
 
     let ledger = Ledger::of(&mesh);
     let old = &ledger.0[&end.text("audit.stream.id")];
-    assert_eq!(old.stored, (0..old.next.unwrap()).collect(), "the old stream has no gap");
+    assert_eq!(
+        old.stored,
+        (0..old.next.unwrap()).collect(),
+        "the old stream has no gap"
+    );
 }
 
 #[tokio::test]
@@ -111,7 +141,11 @@ async fn removed_listeners_name_what_a_dead_audit_cluster_did_not_take() {
     vms_are_gone(&mesh).await;
     let ledger = Ledger::of(&mesh);
     ledger.assert_accounts_for(5);
-    assert_eq!(ledger.named().len(), 1, "one line for the one stream that had records");
+    assert_eq!(
+        ledger.named().len(),
+        1,
+        "one line for the one stream that had records"
+    );
     assert_eq!(mesh.envoy.admin_get("/ready").await.trim(), "LIVE");
 }
 
@@ -122,7 +156,10 @@ async fn draining_and_quitting_loses_nothing() {
         mesh.get("/check", &[]).await;
     }
     mesh.envoy.admin_post("/drain_listeners?graceful").await;
-    mesh.stats_when("an empty buffer", |stats| stats["buffer.records"] == 0 && stats["records.captured"] > 50).await;
+    mesh.stats_when("an empty buffer", |stats| {
+        stats["buffer.records"] == 0 && stats["records.captured"] > 50
+    })
+    .await;
     mesh.envoy.admin_post("/quitquitquit").await;
     assert!(mesh.envoy.wait().await.success());
     assert_eq!(mesh.sink.exchanges().len(), 50);
@@ -145,6 +182,14 @@ async fn a_kill_leaves_a_stream_without_an_end() {
     mesh.envoy.wait().await;
     let ledger = Ledger::of(&mesh);
     let stream = ledger.0.values().next().unwrap();
-    assert_eq!(stream.known().len(), 5, "the start and four of seven, without a gap");
-    assert_eq!((stream.next, &stream.named), (None, &None), "what is missing is nowhere counted");
+    assert_eq!(
+        stream.known().len(),
+        5,
+        "the start and four of seven, without a gap"
+    );
+    assert_eq!(
+        (stream.next, &stream.named),
+        (None, &None),
+        "what is missing is nowhere counted"
+    );
 }

@@ -21,7 +21,12 @@ const TOKEN: (&str, &str) = ("authorization", "Bearer of all filters");
 async fn start(patch: &Value) -> Relay {
     let broad = json!({"rules": [{"name": "all"}], "batch": {"max_delay": "50ms"},
         "retry": {"initial_backoff": "50ms", "max_backoff": "200ms"}});
-    Relay::start(Bootstrap::shipped().with_plugin(&broad).with_plugin(patch), &json!({}), |_| {}).await
+    Relay::start(
+        Bootstrap::shipped().with_plugin(&broad).with_plugin(patch),
+        &json!({}),
+        |_| {},
+    )
+    .await
 }
 
 /// Ten batches with a record of a user's request each.
@@ -35,16 +40,27 @@ async fn use_it(relay: &Relay) {
 /// Sends what looks like a batch to the relay.
 async fn forge(relay: &Relay, peer: Ipv4Addr, name: &str, more: &[(&str, &str)]) {
     let product = format!("audit-filter/{name}");
-    let marks = [("user-agent", product.as_str()), ("idempotency-key", "\"any\"")];
+    let marks = [
+        ("user-agent", product.as_str()),
+        ("idempotency-key", "\"any\""),
+    ];
     let headers = list(&[&marks, more].concat());
     let body = r#"{"resourceLogs":[]}"#;
     let options = CallOptions::from_ip(peer);
-    let answer = http_request(relay.addr, "POST", "/v1/logs", headers, body, &options).await.unwrap();
+    let answer = http_request(relay.addr, "POST", "/v1/logs", headers, body, &options)
+        .await
+        .unwrap();
     assert_eq!(answer.status, 200);
 }
 
 fn forged(relay: &Relay) -> Vec<Record> {
-    relay.mesh.sink.exchanges().into_iter().filter(|record| record.text("url.path") == "/v1/logs").collect()
+    relay
+        .mesh
+        .sink
+        .exchanges()
+        .into_iter()
+        .filter(|record| record.text("url.path") == "/v1/logs")
+        .collect()
 }
 
 /// Waits until nothing is held, and the relay's filter has counted every batch: then nothing is left that could make
@@ -52,11 +68,17 @@ fn forged(relay: &Relay) -> Vec<Record> {
 /// `others` came.
 async fn assert_at_rest(relay: &Relay, records: u64, others: u64) {
     let is_at_rest = |stats: &BTreeMap<String, u64>| {
-        let is_empty = ["buffer.records", "in_flight.batches"].iter().all(|gauge| stats[*gauge] == 0);
+        let is_empty = ["buffer.records", "in_flight.batches"]
+            .iter()
+            .all(|gauge| stats[*gauge] == 0);
         is_empty && stats["records.excluded"] == stats["batches.acknowledged"] + others
     };
     let stats = relay.mesh.stats_when("rest", is_at_rest).await;
-    assert_eq!(relay.mesh.sink.exchanges().len() as u64, records, "{stats:#?}");
+    assert_eq!(
+        relay.mesh.sink.exchanges().len() as u64,
+        records,
+        "{stats:#?}"
+    );
 }
 
 #[tokio::test]
@@ -64,7 +86,11 @@ async fn batches_from_a_trusted_peer_make_no_records() {
     let relay = start(&json!({})).await;
     use_it(&relay).await;
     assert_at_rest(&relay, 10, 0).await;
-    assert!(!relay.mesh.envoy.log().contains("look like batches"), "{}", relay.mesh.envoy.log());
+    assert!(
+        !relay.mesh.envoy.log().contains("look like batches"),
+        "{}",
+        relay.mesh.envoy.log()
+    );
 }
 
 #[tokio::test]
@@ -75,7 +101,15 @@ async fn a_forged_batch_of_a_stranger_is_recorded() {
     let record = eventually("the forged batch's record", || forged(&relay).pop()).await;
     assert_eq!(record.text("user_agent.original"), "audit-filter/forged");
     assert_at_rest(&relay, 11, 0).await;
-    assert!(relay.mesh.envoy.log().contains("look like batches of this filter: 1;"), "{}", relay.mesh.envoy.log());
+    assert!(
+        relay
+            .mesh
+            .envoy
+            .log()
+            .contains("look like batches of this filter: 1;"),
+        "{}",
+        relay.mesh.envoy.log()
+    );
 }
 
 #[tokio::test]
@@ -83,11 +117,23 @@ async fn a_secret_of_all_filters_counts_more_than_the_peer() {
     let relay = start(&json!({"audit_cluster": {"headers": {TOKEN.0: TOKEN.1}}})).await;
     use_it(&relay).await;
     forge(&relay, PEER, "no-token", &[]).await;
-    forge(&relay, PEER, "wrong-token", &[("authorization", "Bearer of one")]).await;
+    forge(
+        &relay,
+        PEER,
+        "wrong-token",
+        &[("authorization", "Bearer of one")],
+    )
+    .await;
     forge(&relay, STRANGER, "right-token", &[TOKEN]).await;
-    eventually("records of both forged batches", || (forged(&relay).len() >= 2).then_some(())).await;
+    eventually("records of both forged batches", || {
+        (forged(&relay).len() >= 2).then_some(())
+    })
+    .await;
     assert_at_rest(&relay, 12, 1).await;
-    let names: Vec<String> = forged(&relay).iter().map(|record| record.text("user_agent.original")).collect();
+    let names: Vec<String> = forged(&relay)
+        .iter()
+        .map(|record| record.text("user_agent.original"))
+        .collect();
     assert_eq!(names, ["audit-filter/no-token", "audit-filter/wrong-token"]);
 }
 
@@ -96,6 +142,13 @@ async fn batches_without_a_proof_are_recorded_and_the_line_names_the_remedy() {
     let relay = start(&json!({"trust": {"cidrs": ["192.0.2.0/24"]}})).await;
     relay.mesh.get("/orders", &[]).await;
     // Each record makes another batch: this is what the proof is for.
-    eventually("records of batches", || (forged(&relay).len() >= 3).then_some(())).await;
-    assert!(relay.mesh.envoy.log().contains("name the senders in trust"), "{}", relay.mesh.envoy.log());
+    eventually("records of batches", || {
+        (forged(&relay).len() >= 3).then_some(())
+    })
+    .await;
+    assert!(
+        relay.mesh.envoy.log().contains("name the senders in trust"),
+        "{}",
+        relay.mesh.envoy.log()
+    );
 }

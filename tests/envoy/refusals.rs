@@ -23,7 +23,9 @@ fn eager() -> Bootstrap {
 async fn line(mesh: &Mesh, words: &[&str]) -> String {
     let found = || {
         let log = mesh.envoy.log();
-        log.lines().find(|line| words.iter().all(|word| line.contains(word))).map(str::to_owned)
+        log.lines()
+            .find(|line| words.iter().all(|word| line.contains(word)))
+            .map(str::to_owned)
     };
     eventually(format!("a line with {words:?}"), found).await
 }
@@ -34,7 +36,10 @@ async fn without_cluster(patch: &Value) -> (Mesh, Resources, Value) {
     let mesh = Mesh::with_last_change(eager(), Sink::start().await, 1, |bootstrap| {
         bootstrap.discover("cds_config", &file);
         let clusters = bootstrap.clusters();
-        let place = clusters.iter().position(|cluster| cluster["name"] == "audit").unwrap();
+        let place = clusters
+            .iter()
+            .position(|cluster| cluster["name"] == "audit")
+            .unwrap();
         cluster = clusters.remove(place);
     })
     .await;
@@ -50,17 +55,33 @@ async fn without_cluster(patch: &Value) -> (Mesh, Resources, Value) {
 async fn assert_mended(mesh: &Mesh, file: &Resources, cluster: Value) {
     file.replace([cluster]);
     mesh.sink.wait_for(1).await;
-    let stats = mesh.stats_when("an empty buffer", |stats| stats["buffer.records"] == 0).await;
+    let stats = mesh
+        .stats_when("an empty buffer", |stats| stats["buffer.records"] == 0)
+        .await;
     Mesh::assert_conserved(&stats);
-    assert_eq!(stats["records.acknowledged"], 2, "the start and the request");
+    assert_eq!(
+        stats["records.acknowledged"], 2,
+        "the start and the request"
+    );
 }
 
 #[tokio::test]
 async fn a_cluster_that_envoy_does_not_have() {
     let (mesh, file, cluster) = without_cluster(&Value::Null).await;
     mesh.get("/orders", &[]).await;
-    let line = line(&mesh, &["[warning]", "Envoy has no cluster audit", "audit_cluster.cluster"]).await;
-    assert!(line.contains("envoyfilter.istio.io/referenced-services"), "{line}");
+    let line = line(
+        &mesh,
+        &[
+            "[warning]",
+            "Envoy has no cluster audit",
+            "audit_cluster.cluster",
+        ],
+    )
+    .await;
+    assert!(
+        line.contains("envoyfilter.istio.io/referenced-services"),
+        "{line}"
+    );
     assert_mended(&mesh, &file, cluster).await;
 }
 
@@ -70,12 +91,24 @@ async fn a_cluster_without_a_healthy_host() {
         {"socket_address": {"address": "127.0.0.1", "port_value": 1}}}}]}]);
     let unknown = json!([{"lb_endpoints": [{"endpoint": {"address":
         {"socket_address": {"address": "collector.invalid", "port_value": 4318}}}}]}]);
-    for (kind, endpoints) in [("STATIC", json!([])), ("STATIC", unhealthy), ("STRICT_DNS", unknown)] {
+    for (kind, endpoints) in [
+        ("STATIC", json!([])),
+        ("STATIC", unhealthy),
+        ("STRICT_DNS", unknown),
+    ] {
         let patch = json!({"type": kind, "load_assignment": {"endpoints": endpoints},
             "common_lb_config": {"healthy_panic_threshold": {"value": 0}}});
         let (mesh, file, cluster) = without_cluster(&patch).await;
         mesh.get("/orders", &[]).await;
-        line(&mesh, &["[warning]", "no healthy host in cluster audit", "start the collector"]).await;
+        line(
+            &mesh,
+            &[
+                "[warning]",
+                "no healthy host in cluster audit",
+                "start the collector",
+            ],
+        )
+        .await;
         assert_mended(&mesh, &file, cluster).await;
     }
 }
@@ -84,7 +117,15 @@ async fn a_cluster_without_a_healthy_host() {
 async fn a_host_that_refuses_connections() {
     let mut mesh = Mesh::with_bootstrap(eager(), Sink::start_down(), 1).await;
     mesh.get("/orders", &[]).await;
-    line(&mesh, &["[warning]", "no connection to a host of cluster audit", "start the collector"]).await;
+    line(
+        &mesh,
+        &[
+            "[warning]",
+            "no connection to a host of cluster audit",
+            "start the collector",
+        ],
+    )
+    .await;
     mesh.sink.up().await;
     mesh.sink.wait_for(1).await;
 }
@@ -100,8 +141,13 @@ async fn narrow(max_concurrent_streams: u32) -> Relay {
         }},
     });
     let without_filter = |listener: &mut Value| {
-        let filters = listener["filter_chains"][0]["filters"].as_array_mut().unwrap();
-        filters.last_mut().unwrap()["typed_config"]["http_filters"].as_array_mut().unwrap().remove(0);
+        let filters = listener["filter_chains"][0]["filters"]
+            .as_array_mut()
+            .unwrap();
+        filters.last_mut().unwrap()["typed_config"]["http_filters"]
+            .as_array_mut()
+            .unwrap()
+            .remove(0);
     };
     Relay::start(eager(), &patch, without_filter).await
 }
@@ -111,23 +157,46 @@ async fn narrow(max_concurrent_streams: u32) -> Relay {
 async fn overflow(relay: &Relay) -> (u64, u64) {
     let mesh = &relay.mesh;
     mesh.get("/orders", &[]).await;
-    let before = mesh.stats_when("the first delivery", |stats| stats["records.acknowledged"] == 2).await;
-    mesh.sink.answer_all(Some(Answer::Late(Duration::from_millis(300))));
+    let before = mesh
+        .stats_when("the first delivery", |stats| {
+            stats["records.acknowledged"] == 2
+        })
+        .await;
+    mesh.sink
+        .answer_all(Some(Answer::Late(Duration::from_millis(300))));
     let (mut sent, mut stats) = (1, before.clone());
     while stats["batches.failed"] == before["batches.failed"] {
         assert!(sent < 100, "Envoy refuses nothing");
         mesh.get("/orders", &[]).await;
         mesh.get("/orders", &[]).await;
         sent += 2;
-        stats = mesh.stats_when("an empty buffer", |stats| stats["records.acknowledged"] == sent + 1).await;
+        stats = mesh
+            .stats_when("an empty buffer", |stats| {
+                stats["records.acknowledged"] == sent + 1
+            })
+            .await;
     }
-    line(mesh, &["[warning]", "a circuit breaker is full in cluster audit", "raise max_requests"]).await;
+    line(
+        mesh,
+        &[
+            "[warning]",
+            "a circuit breaker is full in cluster audit",
+            "raise max_requests",
+        ],
+    )
+    .await;
 
     Mesh::assert_conserved(&stats);
-    assert_eq!((stats["buffer.records"], stats["in_flight.batches"]), (0, 0));
+    assert_eq!(
+        (stats["buffer.records"], stats["in_flight.batches"]),
+        (0, 0)
+    );
     assert_eq!(mesh.sink.exchanges().len() as u64, sent, "none twice");
     let since = |name: &str| stats[name] - before[name];
-    (since("batches.failed"), since("batches.dispatched") - since("batches.acknowledged"))
+    (
+        since("batches.failed"),
+        since("batches.dispatched") - since("batches.acknowledged"),
+    )
 }
 
 #[tokio::test]

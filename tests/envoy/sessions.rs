@@ -26,7 +26,9 @@ fn rules() -> Value {
 }
 
 async fn start(patch: &Value) -> Mesh {
-    let bootstrap = Bootstrap::shipped().with_plugin(&rules()).with_plugin(&json!({"batch": {"max_delay": "50ms"}}));
+    let bootstrap = Bootstrap::shipped()
+        .with_plugin(&rules())
+        .with_plugin(&json!({"batch": {"max_delay": "50ms"}}));
     let bootstrap = bootstrap.with_plugin(patch).with(|bootstrap| {
         for manager in bootstrap.connection_managers() {
             // Envoy's own limit is 60 KiB for all headers together.
@@ -37,7 +39,10 @@ async fn start(patch: &Value) -> Mesh {
 }
 
 async fn last_record(mesh: &Mesh) -> Record {
-    mesh.exchanges_until_marker().await.pop().expect("there is a record")
+    mesh.exchanges_until_marker()
+        .await
+        .pop()
+        .expect("there is a record")
 }
 
 async fn login(mesh: &Mesh, headers: &[(&str, &str)]) -> (Option<String>, Record) {
@@ -47,12 +52,17 @@ async fn login(mesh: &Mesh, headers: &[(&str, &str)]) -> (Option<String>, Record
 
 async fn login_rpc(mesh: &Mesh, script: &str) -> (GrpcAnswer, Record) {
     let headers = list(&[("x-demo-grpc", script)]);
-    let answer = grpc_call(mesh.grpc, LOGIN, headers, &GrpcOptions::default()).await.unwrap();
+    let answer = grpc_call(mesh.grpc, LOGIN, headers, &GrpcOptions::default())
+        .await
+        .unwrap();
     (answer, last_record(mesh).await)
 }
 
 fn is_uuid(id: &str) -> bool {
-    id.len() == 36 && id.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+    id.len() == 36
+        && id
+            .bytes()
+            .all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
 
 #[tokio::test]
@@ -61,20 +71,49 @@ async fn a_session_goes_from_login_to_logout() {
     let (returned, record) = login(&mesh, &[(ID, "fixed-by-an-attacker")]).await;
     let id = returned.expect("the login returns an id");
     assert!(is_uuid(&id), "{id}");
-    assert_eq!((record.text("session.id"), record.text("audit.session.event")), (id.clone(), "start".to_owned()));
+    assert_eq!(
+        (
+            record.text("session.id"),
+            record.text("audit.session.event")
+        ),
+        (id.clone(), "start".to_owned())
+    );
 
     let answer = mesh.get("/any", &[(ID, &id)]).await;
     assert!(!answer.headers.contains(ID), "only a login returns an id");
     let record = last_record(&mesh).await;
-    assert_eq!((record.text("session.id"), record.has("audit.session.event")), (id.clone(), false));
+    assert_eq!(
+        (record.text("session.id"), record.has("audit.session.event")),
+        (id.clone(), false)
+    );
 
-    mesh.request("POST", "/logout", &[("x-session-id", &id), ("x-demo-status", "500")]).await;
+    mesh.request(
+        "POST",
+        "/logout",
+        &[("x-session-id", &id), ("x-demo-status", "500")],
+    )
+    .await;
     let record = last_record(&mesh).await;
-    assert_eq!((record.text("session.id"), record.has("audit.session.event")), (id.clone(), false), "it did not end");
-    mesh.request("POST", "/logout", &[("x-session-id", &id)]).await;
+    assert_eq!(
+        (record.text("session.id"), record.has("audit.session.event")),
+        (id.clone(), false),
+        "it did not end"
+    );
+    mesh.request("POST", "/logout", &[("x-session-id", &id)])
+        .await;
     let record = last_record(&mesh).await;
-    assert_eq!((record.text("session.id"), record.text("audit.session.event")), (id.clone(), "end".to_owned()));
-    assert_ne!(login(&mesh, &[]).await.0, Some(id), "each session has an id of its own");
+    assert_eq!(
+        (
+            record.text("session.id"),
+            record.text("audit.session.event")
+        ),
+        (id.clone(), "end".to_owned())
+    );
+    assert_ne!(
+        login(&mesh, &[]).await.0,
+        Some(id),
+        "each session has an id of its own"
+    );
 }
 
 #[tokio::test]
@@ -83,7 +122,11 @@ async fn a_login_whose_answer_has_an_id_keeps_it() {
     for name in [ID, "x-session-id"] {
         let script = format!("{name}: upstreams-own");
         let (returned, record) = login(&mesh, &[("x-demo-response-header", &script)]).await;
-        assert_eq!(returned.as_deref(), (name == ID).then_some("upstreams-own"), "nothing is added");
+        assert_eq!(
+            returned.as_deref(),
+            (name == ID).then_some("upstreams-own"),
+            "nothing is added"
+        );
         assert_eq!(record.text("session.id"), "upstreams-own");
         assert_eq!(record.text("audit.session.event"), "start");
     }
@@ -94,11 +137,21 @@ async fn a_login_that_fails_begins_nothing() {
     let mesh = start(&json!({})).await;
     for status in ["401", "403", "500"] {
         let (returned, record) = login(&mesh, &[("x-demo-status", status), (ID, "old")]).await;
-        assert_eq!((returned, record.text("session.id")), (None, "old".to_owned()));
+        assert_eq!(
+            (returned, record.text("session.id")),
+            (None, "old".to_owned())
+        );
         assert!(!record.has("audit.session.event"), "{record:#?}");
     }
     let (returned, record) = login(&mesh, &[("x-demo-reset", "before")]).await;
-    assert_eq!((returned, record.has("session.id"), record.has("audit.session.event")), (None, false, false));
+    assert_eq!(
+        (
+            returned,
+            record.has("session.id"),
+            record.has("audit.session.event")
+        ),
+        (None, false, false)
+    );
 }
 
 #[tokio::test]
@@ -107,15 +160,27 @@ async fn a_grpc_login_begins_a_session() {
     let (answer, record) = login_rpc(&mesh, "unary").await;
     let id = answer.headers.text(ID).expect("the login returns an id");
     assert!(is_uuid(&id), "{id}");
-    assert_eq!((record.text("session.id"), record.text("audit.session.event")), (id, "start".to_owned()));
+    assert_eq!(
+        (
+            record.text("session.id"),
+            record.text("audit.session.event")
+        ),
+        (id, "start".to_owned())
+    );
 
     let (answer, record) = login_rpc(&mesh, "trailers-only:16:no").await;
-    assert_eq!((answer.headers.contains(ID), record.has("session.id")), (false, false));
+    assert_eq!(
+        (answer.headers.contains(ID), record.has("session.id")),
+        (false, false)
+    );
     assert!(!record.has("audit.session.event"), "{record:#?}");
 
     let (_, record) = login_rpc(&mesh, "status:16:no").await;
     assert_eq!(record.text("audit.outcome"), "denied");
-    assert!(!record.has("audit.session.event"), "it fails when the headers are gone already: {record:#?}");
+    assert!(
+        !record.has("audit.session.event"),
+        "it fails when the headers are gone already: {record:#?}"
+    );
 }
 
 #[tokio::test]
@@ -125,17 +190,36 @@ async fn an_id_comes_from_a_header_or_a_cookie() {
             .await;
     for (headers, id) in [
         (&[("x-own", " mine "), ("cookie", "sid=other")][..], "mine"),
-        (&[("x-own", ""), ("cookie", "a=b; sid=\"in-a-cookie\"; c=d")], "in-a-cookie"),
-        (&[("cookie", "a=b"), ("cookie", "sid=in-a-cookie")], "in-a-cookie"),
+        (
+            &[("x-own", ""), ("cookie", "a=b; sid=\"in-a-cookie\"; c=d")],
+            "in-a-cookie",
+        ),
+        (
+            &[("cookie", "a=b"), ("cookie", "sid=in-a-cookie")],
+            "in-a-cookie",
+        ),
         (&[("cookie", "xsid=no; SID=no"), (ID, "not-asked-for")], ""),
     ] {
         mesh.get("/any", headers).await;
         let record = last_record(&mesh).await;
-        assert_eq!((record.text("session.id").as_str(), record.has("audit.session.id_hashed")), (id, false));
+        assert_eq!(
+            (
+                record.text("session.id").as_str(),
+                record.has("audit.session.id_hashed")
+            ),
+            (id, false)
+        );
     }
-    mesh.get("/any", &[("authorization", "Bearer s3cret")]).await;
+    mesh.get("/any", &[("authorization", "Bearer s3cret")])
+        .await;
     assert_hashed(&last_record(&mesh).await);
-    assert!(!mesh.sink.attempts().iter().any(|attempt| attempt.body.windows(6).any(|part| part == b"s3cret")));
+    assert!(
+        !mesh
+            .sink
+            .attempts()
+            .iter()
+            .any(|attempt| attempt.body.windows(6).any(|part| part == b"s3cret"))
+    );
 }
 
 #[track_caller]
@@ -148,21 +232,53 @@ fn assert_hashed(record: &Record) {
 #[tokio::test]
 async fn odd_ids_are_recorded_as_they_are_or_by_their_hash() {
     let mesh = start(&json!({})).await;
-    let plain = [r#"a "quoted" \ id"#, "{},[]:;=<>&%00${HOME}", "~", &"x".repeat(128)];
+    let plain = [
+        r#"a "quoted" \ id"#,
+        "{},[]:;=<>&%00${HOME}",
+        "~",
+        &"x".repeat(128),
+    ];
     for id in plain {
         mesh.get("/any", &[(ID, id)]).await;
         let record = last_record(&mesh).await;
-        assert_eq!((record.text("session.id").as_str(), record.has("audit.session.id_hashed")), (id, false));
+        assert_eq!(
+            (
+                record.text("session.id").as_str(),
+                record.has("audit.session.id_hashed")
+            ),
+            (id, false)
+        );
     }
     let huge = "x".repeat(60 * 1024);
-    let odd: [&[u8]; 6] =
-        [&[b'x'; 129], "\u{1f600}".as_bytes(), b"a\tb", b"a\xff\xfeb", b"\xed\xa0\x80", huge.as_bytes()];
+    let odd: [&[u8]; 6] = [
+        &[b'x'; 129],
+        "\u{1f600}".as_bytes(),
+        b"a\tb",
+        b"a\xff\xfeb",
+        b"\xed\xa0\x80",
+        huge.as_bytes(),
+    ];
     for id in odd {
         let headers = || Headers::new().with(ID, id);
-        assert_eq!(http_get(mesh.http, "/any", headers(), &CallOptions::default()).await.unwrap().status, 200);
+        assert_eq!(
+            http_get(mesh.http, "/any", headers(), &CallOptions::default())
+                .await
+                .unwrap()
+                .status,
+            200
+        );
         assert_hashed(&last_record(&mesh).await);
-        grpc_call(mesh.grpc, LOGIN, headers(), &GrpcOptions::default()).await.unwrap();
-        grpc_call(mesh.grpc, "/demo.Accounts/Any", headers(), &GrpcOptions::default()).await.unwrap();
+        grpc_call(mesh.grpc, LOGIN, headers(), &GrpcOptions::default())
+            .await
+            .unwrap();
+        grpc_call(
+            mesh.grpc,
+            "/demo.Accounts/Any",
+            headers(),
+            &GrpcOptions::default(),
+        )
+        .await
+        .unwrap();
         assert_hashed(&last_record(&mesh).await);
     }
     assert_vm_lives(&mesh).await;
@@ -171,29 +287,71 @@ async fn odd_ids_are_recorded_as_they_are_or_by_their_hash() {
 #[tokio::test]
 async fn ids_that_no_header_may_hold_are_refused_by_envoy() {
     let mesh = start(&json!({})).await;
-    for (id, status) in [(&b"a\0b"[..], "400"), (b"a\nb", "400"), (&vec![b'x'; 1 << 20], "431")] {
-        let head = [b"GET /any HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-audit-session-id: ", id, b"\r\n\r\n"];
+    for (id, status) in [
+        (&b"a\0b"[..], "400"),
+        (b"a\nb", "400"),
+        (&vec![b'x'; 1 << 20], "431"),
+    ] {
+        let head = [
+            b"GET /any HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-audit-session-id: ",
+            id,
+            b"\r\n\r\n",
+        ];
         // Envoy may answer before it has read everything, and close.
-        let answer = raw_exchange(mesh.http, &head.concat(), &CallOptions::default()).await.unwrap_or_default();
+        let answer = raw_exchange(mesh.http, &head.concat(), &CallOptions::default())
+            .await
+            .unwrap_or_default();
         let answer = String::from_utf8_lossy(&answer).into_owned();
         assert!(
-            answer.is_empty() && id.len() > 1000 || answer.starts_with(&format!("HTTP/1.1 {status}")),
+            answer.is_empty() && id.len() > 1000
+                || answer.starts_with(&format!("HTTP/1.1 {status}")),
             "{:?} {answer}",
             &id[..3]
         );
         let record = last_record(&mesh).await;
-        assert_eq!((record.text("http.response.status_code").as_str(), record.has("session.id")), (status, false));
+        assert_eq!(
+            (
+                record.text("http.response.status_code").as_str(),
+                record.has("session.id")
+            ),
+            (status, false)
+        );
     }
-    let head = b"GET /any HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-audit-session-id: c\rd\r\n\r\n";
-    raw_exchange(mesh.http, head, &CallOptions::default()).await.unwrap();
-    assert_eq!(last_record(&mesh).await.text("session.id"), "cd", "Envoy itself drops a CR over HTTP/1.1");
+    let head =
+        b"GET /any HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-audit-session-id: c\rd\r\n\r\n";
+    raw_exchange(mesh.http, head, &CallOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        last_record(&mesh).await.text("session.id"),
+        "cd",
+        "Envoy itself drops a CR over HTTP/1.1"
+    );
     for id in [&b"a\nb"[..], b"a\0b", b"a\rb"] {
-        assert!(is_refused_over_http2(&mesh, id).await, "{}", id.escape_ascii());
+        assert!(
+            is_refused_over_http2(&mesh, id).await,
+            "{}",
+            id.escape_ascii()
+        );
     }
-    assert!(!is_refused_over_http2(&mesh, b"a b").await, "the request is one that Envoy takes otherwise");
-    let ids: Vec<String> = mesh.exchanges_until_marker().await.iter().map(|record| record.text("session.id")).collect();
-    assert_eq!(ids.iter().filter(|id| !id.is_empty()).collect::<Vec<_>>(), ["cd", "a b"]);
-    assert!(mesh.upstream.seen().at_path("/any").len() == 2, "nothing else reached the upstream");
+    assert!(
+        !is_refused_over_http2(&mesh, b"a b").await,
+        "the request is one that Envoy takes otherwise"
+    );
+    let ids: Vec<String> = mesh
+        .exchanges_until_marker()
+        .await
+        .iter()
+        .map(|record| record.text("session.id"))
+        .collect();
+    assert_eq!(
+        ids.iter().filter(|id| !id.is_empty()).collect::<Vec<_>>(),
+        ["cd", "a b"]
+    );
+    assert!(
+        mesh.upstream.seen().at_path("/any").len() == 2,
+        "nothing else reached the upstream"
+    );
     assert_vm_lives(&mesh).await;
 }
 
@@ -203,8 +361,13 @@ async fn is_refused_over_http2(mesh: &Mesh, id: &[u8]) -> bool {
     const RST_STREAM: u8 = 3;
     const GOAWAY: u8 = 7;
     let mut block = Vec::new();
-    let fields: [(&[u8], &[u8]); 5] =
-        [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/any"), (b":authority", b"a"), (ID.as_bytes(), id)];
+    let fields: [(&[u8], &[u8]); 5] = [
+        (b":method", b"GET"),
+        (b":scheme", b"http"),
+        (b":path", b"/any"),
+        (b":authority", b"a"),
+        (ID.as_bytes(), id),
+    ];
     for (name, value) in fields {
         // A literal that is not indexed (RFC 7541 section 6.2.2), both parts without Huffman coding.
         block.push(0);
@@ -216,8 +379,14 @@ async fn is_refused_over_http2(mesh: &Mesh, id: &[u8]) -> bool {
     let end_of_stream_and_headers = 5;
     let length = u8::try_from(block.len()).unwrap();
     let mut stream = TcpStream::connect(mesh.http).await.unwrap();
-    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
-    stream.write_all(&[0, 0, length, HEADERS, end_of_stream_and_headers, 0, 0, 0, 1]).await.unwrap();
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+        .await
+        .unwrap();
+    stream
+        .write_all(&[0, 0, length, HEADERS, end_of_stream_and_headers, 0, 0, 0, 1])
+        .await
+        .unwrap();
     stream.write_all(&block).await.unwrap();
     let answer = async {
         loop {
@@ -233,5 +402,7 @@ async fn is_refused_over_http2(mesh: &Mesh, id: &[u8]) -> bool {
             }
         }
     };
-    tokio::time::timeout(DEADLINE, answer).await.expect("Envoy answers")
+    tokio::time::timeout(DEADLINE, answer)
+        .await
+        .expect("Envoy answers")
 }

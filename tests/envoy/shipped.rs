@@ -14,13 +14,29 @@ use crate::support::{Mesh, eventually, tools};
 
 /// A bit of everything: HTTP and gRPC, all outcomes, a hashed context, a trace, text beyond ASCII.
 async fn varied_traffic(mesh: &Mesh) {
-    let trace = ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
-    mesh.get("/check", &[trace, ("user-agent", "t\u{f6}ster \"quoted\" \\ \u{1f600}")]).await;
+    let trace = (
+        "traceparent",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    );
+    mesh.get(
+        "/check",
+        &[trace, ("user-agent", "t\u{f6}ster \"quoted\" \\ \u{1f600}")],
+    )
+    .await;
     mesh.get("/missing", &[("x-demo-status", "404")]).await;
     mesh.tracked_call("unary").await.unwrap();
-    mesh.tracked_call("status:7:bad t%C3%B6k%C3%A9n").await.unwrap();
+    mesh.tracked_call("status:7:bad t%C3%B6k%C3%A9n")
+        .await
+        .unwrap();
     let _ = mesh.tracked_call("reset").await;
-    mesh.get("/long", &[("x-session-track", "true"), ("x-session-context", &"x".repeat(9000))]).await;
+    mesh.get(
+        "/long",
+        &[
+            ("x-session-track", "true"),
+            ("x-session-context", &"x".repeat(9000)),
+        ],
+    )
+    .await;
 }
 
 fn everything() -> Value {
@@ -46,12 +62,29 @@ async fn check_strictly(format: &str) {
     for attempt in mesh.sink.attempts() {
         decoded.extend(strictly_decoded(&attempt.body));
     }
-    let of = |event: &str| decoded.iter().filter(|record| record["event"] == event).count();
+    let of = |event: &str| {
+        decoded
+            .iter()
+            .filter(|record| record["event"] == event)
+            .count()
+    };
     assert_eq!((of("audit.http"), of("audit.rpc")), (3, 3), "{decoded:#?}");
-    let check = decoded.iter().find(|record| record["attributes"]["url.path"] == "/check").unwrap();
-    assert_eq!(check["attributes"]["http.response.status_code"], 200, "an integer");
-    assert!(check["attributes"]["audit.duration_ms"].is_f64(), "a double");
-    assert_eq!(check["attributes"]["user_agent.original"], "t\u{f6}ster \"quoted\" \\ \u{1f600}");
+    let check = decoded
+        .iter()
+        .find(|record| record["attributes"]["url.path"] == "/check")
+        .unwrap();
+    assert_eq!(
+        check["attributes"]["http.response.status_code"], 200,
+        "an integer"
+    );
+    assert!(
+        check["attributes"]["audit.duration_ms"].is_f64(),
+        "a double"
+    );
+    assert_eq!(
+        check["attributes"]["user_agent.original"],
+        "t\u{f6}ster \"quoted\" \\ \u{1f600}"
+    );
     assert_eq!(check["resource"]["service.name"], "demo");
 }
 
@@ -65,7 +98,11 @@ fn strictly_decoded(body: &[u8]) -> Vec<Value> {
         .unwrap();
     process.stdin.take().unwrap().write_all(body).unwrap();
     let output = process.wait_with_output().unwrap();
-    assert!(output.status.success(), "the decoder refuses {}", String::from_utf8_lossy(body));
+    assert!(
+        output.status.success(),
+        "the decoder refuses {}",
+        String::from_utf8_lossy(body)
+    );
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -80,8 +117,21 @@ impl Rotel {
         let directory = TempDir::with_prefix("audit-filter-rotel-").unwrap();
         let log = File::create(directory.path().join("log")).unwrap();
         let process = Command::new(tools::python_packages().join("rotel/rotel-agent"))
-            .args(["start", "--exporter", "blackhole", "--debug-log", "logs", "--debug-log-verbosity", "detailed"])
-            .args(["--otlp-http-endpoint", &addr.to_string(), "--otlp-grpc-endpoint", &grpc.to_string()])
+            .args([
+                "start",
+                "--exporter",
+                "blackhole",
+                "--debug-log",
+                "logs",
+                "--debug-log-verbosity",
+                "detailed",
+            ])
+            .args([
+                "--otlp-http-endpoint",
+                &addr.to_string(),
+                "--otlp-grpc-endpoint",
+                &grpc.to_string(),
+            ])
             .current_dir(directory.path())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -120,19 +170,43 @@ async fn a_real_otlp_collector_takes_every_batch() {
     });
     let stats = stats.await;
     Mesh::assert_conserved(&stats);
-    assert_eq!((stats["records.rejected"], stats["batches.failed"]), (0, 0), "{stats:#?}");
-    for expected in ["audit.rpc", "PERMISSION_DENIED", "audit.stream.start", "0af7651916cd43dd8448eb211c80319c"] {
-        eventually(format!("Rotel prints {expected}"), || rotel.log().contains(expected).then_some(())).await;
+    assert_eq!(
+        (stats["records.rejected"], stats["batches.failed"]),
+        (0, 0),
+        "{stats:#?}"
+    );
+    for expected in [
+        "audit.rpc",
+        "PERMISSION_DENIED",
+        "audit.stream.start",
+        "0af7651916cd43dd8448eb211c80319c",
+    ] {
+        eventually(format!("Rotel prints {expected}"), || {
+            rotel.log().contains(expected).then_some(())
+        })
+        .await;
     }
 }
 
 /// The whole product: filter, collector on SQLite, demo upstream; the demo checks its own results.
 #[test]
 fn the_demo_runs_and_finds_what_it_expects() {
-    let output = Command::new("bash").arg(tools::root().join("envoy/demo.sh")).output().unwrap();
+    let output = Command::new("bash")
+        .arg(tools::root().join("envoy/demo.sh"))
+        .output()
+        .unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{printed}\n{}", String::from_utf8_lossy(&output.stderr));
-    for expected in ["check", "change_password", "PERMISSION_DENIED", "audit_filter.records.acknowledged"] {
+    assert!(
+        output.status.success(),
+        "{printed}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for expected in [
+        "check",
+        "change_password",
+        "PERMISSION_DENIED",
+        "audit_filter.records.acknowledged",
+    ] {
         assert!(printed.contains(expected), "{expected} is not in {printed}");
     }
 }

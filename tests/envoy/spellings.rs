@@ -1,7 +1,9 @@
 //! Other spellings of a path or host, as Envoy forwards them: each is recorded under the rule of what it names, none hides
 //! behind `level: none`, and no secret in a path or host leaves.
 
-use audit_demo::client::{AnswerStream, CallOptions, GrpcOptions, Version, grpc_call, raw_exchange};
+use audit_demo::client::{
+    AnswerStream, CallOptions, GrpcOptions, Version, grpc_call, raw_exchange,
+};
 use audit_demo::headers::Headers;
 use serde_json::{Value, json};
 
@@ -15,7 +17,8 @@ const SECRET: &str = "secret-6b04c1d7";
 
 fn rules() -> Value {
     let rule = |name: &str, conditions: Value| json!({"name": name, "match": conditions});
-    let none = |name: &str, conditions: Value| json!({"name": name, "match": conditions, "level": "none"});
+    let none =
+        |name: &str, conditions: Value| json!({"name": name, "match": conditions, "level": "none"});
     json!([
         none("quiet", json!({"path": {"prefix": "/healthz"}})),
         none("images", json!({"path": {"suffix": ".png"}})),
@@ -24,7 +27,10 @@ fn rules() -> Value {
         rule("file", json!({"path": {"exact": "/files/a%2Fb"}})),
         rule("name", json!({"path": {"exact": "/m%C3%BCller"}})),
         rule("pipe", json!({"path": {"exact": "/a%7Cb"}})),
-        rule("user", json!({"path": {"template": "/v1/users/{id}/password"}})),
+        rule(
+            "user",
+            json!({"path": {"template": "/v1/users/{id}/password"}})
+        ),
         rule("app", json!({"hosts": [APP]})),
         rule("literal", json!({"hosts": ["[2001:db8::7]"]})),
         rule("rest", json!({})),
@@ -46,9 +52,17 @@ async fn mesh() -> Mesh {
 
 /// Sends a request that no HTTP library would; yields the status.
 async fn send(mesh: &Mesh, label: &str, target: &str, host: &str) -> String {
-    let request = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {label}\r\nconnection: close\r\n\r\n");
-    let answer = raw_exchange(mesh.http, request.as_bytes(), &CallOptions::default()).await.unwrap();
-    String::from_utf8_lossy(&answer).split(' ').nth(1).unwrap_or_default().to_owned()
+    let request = format!(
+        "GET {target} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {label}\r\nconnection: close\r\n\r\n"
+    );
+    let answer = raw_exchange(mesh.http, request.as_bytes(), &CallOptions::default())
+        .await
+        .unwrap();
+    String::from_utf8_lossy(&answer)
+        .split(' ')
+        .nth(1)
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The rule of what each target names, on the host `other`.
@@ -94,7 +108,11 @@ const HOSTS: [(&str, &str, &str); 14] = [
     ("rest", "app.example.com.evil", "app.example.com.evil"),
     ("rest", "a.internal.", "a.internal"),
     ("rest", "app.example.com@a.internal", "a.internal"),
-    ("rest", "app.example.com,a.internal", "app.example.com,a.internal"),
+    (
+        "rest",
+        "app.example.com,a.internal",
+        "app.example.com,a.internal",
+    ),
 ];
 
 /// What rules of level none keep out: plain spellings.
@@ -112,41 +130,80 @@ const EXCLUDED: [(&str, &str); 7] = [
 async fn each_is_recorded_under_the_rule_of_what_it_names() {
     let mesh = mesh().await;
     for (index, (_, target)) in TARGETS.iter().enumerate() {
-        assert_eq!(send(&mesh, &format!("target-{index}"), target, "other").await, "200", "{target} is forwarded");
+        assert_eq!(
+            send(&mesh, &format!("target-{index}"), target, "other").await,
+            "200",
+            "{target} is forwarded"
+        );
     }
     for (index, (_, host, _)) in HOSTS.iter().enumerate() {
-        assert_eq!(send(&mesh, &format!("host-{index}"), "/", host).await, "200", "{host} is forwarded");
+        assert_eq!(
+            send(&mesh, &format!("host-{index}"), "/", host).await,
+            "200",
+            "{host} is forwarded"
+        );
     }
     for (target, host) in EXCLUDED {
-        assert_eq!(send(&mesh, "excluded", target, host).await, "200", "{target} {host} is forwarded");
+        assert_eq!(
+            send(&mesh, "excluded", target, host).await,
+            "200",
+            "{target} {host} is forwarded"
+        );
     }
     // Over HTTP/2 Envoy forwards bytes that are not ASCII.
     let label = Headers::from([("user-agent", "raw")]);
     let options = CallOptions::default();
-    AnswerStream::open(mesh.http, Version::Http2, "GET", "/m\u{fc}ller", label, &options).await.unwrap();
+    AnswerStream::open(
+        mesh.http,
+        Version::Http2,
+        "GET",
+        "/m\u{fc}ller",
+        label,
+        &options,
+    )
+    .await
+    .unwrap();
 
     let records = mesh.exchanges_until_marker().await;
     let of = |label: &str| {
-        let mut found = records.iter().filter(|record| record.text("user_agent.original") == label);
-        let record = found.next().unwrap_or_else(|| panic!("{label} was not recorded"));
+        let mut found = records
+            .iter()
+            .filter(|record| record.text("user_agent.original") == label);
+        let record = found
+            .next()
+            .unwrap_or_else(|| panic!("{label} was not recorded"));
         assert!(found.next().is_none(), "{label} was recorded twice");
         record
     };
     for (index, (rule, target)) in TARGETS.iter().enumerate() {
-        assert_eq!(of(&format!("target-{index}")).text("audit.rule"), *rule, "{target}");
+        assert_eq!(
+            of(&format!("target-{index}")).text("audit.rule"),
+            *rule,
+            "{target}"
+        );
     }
     for (index, (rule, host, name)) in HOSTS.iter().enumerate() {
         let record = of(&format!("host-{index}"));
         assert_eq!(
-            (record.text("audit.rule").as_str(), record.text("server.address").as_str()),
+            (
+                record.text("audit.rule").as_str(),
+                record.text("server.address").as_str()
+            ),
             (*rule, *name),
             "{host}"
         );
     }
     assert_eq!(of("raw").text("audit.rule"), "name");
     assert_eq!(of("raw").text("url.path"), "/m%C3%BCller");
-    assert_eq!(records.len(), TARGETS.len() + HOSTS.len() + 1, "nothing else was recorded");
-    mesh.stats_when("what is excluded", |stats| stats.get("records.excluded") == Some(&(EXCLUDED.len() as u64))).await;
+    assert_eq!(
+        records.len(),
+        TARGETS.len() + HOSTS.len() + 1,
+        "nothing else was recorded"
+    );
+    mesh.stats_when("what is excluded", |stats| {
+        stats.get("records.excluded") == Some(&(EXCLUDED.len() as u64))
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -171,17 +228,26 @@ async fn no_secret_of_a_path_or_host_leaves() {
 
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), targets.len() + 1);
-    let actions: Vec<String> = records.iter().map(|record| record.text("audit.action")).collect();
+    let actions: Vec<String> = records
+        .iter()
+        .map(|record| record.text("audit.action"))
+        .collect();
     for expected in [
         "GET /shop;jsessionid=[REDACTED]/cart",
         "GET /shop;jsessionid=[REDACTED]",
         "GET /shop;page=2;SID=[REDACTED];x",
         "/demo.Accounts/Get;sid=[REDACTED]",
     ] {
-        assert!(actions.iter().any(|action| action == expected), "{expected}: {actions:#?}");
+        assert!(
+            actions.iter().any(|action| action == expected),
+            "{expected}: {actions:#?}"
+        );
     }
     let sent = sent(&mesh);
-    assert!(finds(&sent, "jsessionid") && !finds(&sent, SECRET), "{actions:#?}");
+    assert!(
+        finds(&sent, "jsessionid") && !finds(&sent, SECRET),
+        "{actions:#?}"
+    );
     assert!(!finds(&mesh.envoy.log(), SECRET), "{}", mesh.envoy.log());
 }
 
@@ -194,7 +260,9 @@ async fn what_envoy_cannot_read_has_an_action() {
         "GET / HTTP/1.1\r\nhost: a/b\r\nconnection: close\r\n\r\n",
     ];
     for request in malformed {
-        raw_exchange(mesh.http, request.as_bytes(), &CallOptions::default()).await.unwrap();
+        raw_exchange(mesh.http, request.as_bytes(), &CallOptions::default())
+            .await
+            .unwrap();
     }
     send(&mesh, "options", "http://a?x", "a").await;
     let records = mesh.exchanges_until_marker().await;
@@ -203,7 +271,14 @@ async fn what_envoy_cannot_read_has_an_action() {
         let action = record.text("audit.action");
         assert!(action == "HTTP" || action.starts_with("GET"), "{action:?}");
         assert_eq!(action.trim(), action);
-        assert_eq!(record.raw["body"]["stringValue"], format!("{action} failure"));
+        assert_eq!(
+            record.raw["body"]["stringValue"],
+            format!("{action} failure")
+        );
     }
-    assert!(records.iter().any(|record| record.text("audit.action") == "HTTP"));
+    assert!(
+        records
+            .iter()
+            .any(|record| record.text("audit.action") == "HTTP")
+    );
 }

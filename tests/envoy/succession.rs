@@ -35,14 +35,30 @@ async fn check(mesh: &Mesh, times: usize) {
 async fn assert_delivered(mesh: &Mesh, count: usize) {
     let records = mesh.sink.wait_for(count).await;
     assert_eq!(records.len(), count);
-    let streams: Vec<String> = records.iter().map(|record| record.text("audit.stream.id")).collect();
-    assert!(streams.iter().all(|stream| *stream == streams[0]), "{streams:?}");
-    let end = eventually("the old stream ends", || mesh.sink.events("audit.stream.end").pop()).await;
+    let streams: Vec<String> = records
+        .iter()
+        .map(|record| record.text("audit.stream.id"))
+        .collect();
+    assert!(
+        streams.iter().all(|stream| *stream == streams[0]),
+        "{streams:?}"
+    );
+    let end = eventually("the old stream ends", || {
+        mesh.sink.events("audit.stream.end").pop()
+    })
+    .await;
     assert_eq!(end.text("audit.stream.id"), streams[0]);
 
-    let stored = || mesh.sink.attempts().into_iter().filter(|attempt| attempt.is_stored);
+    let stored = || {
+        mesh.sink
+            .attempts()
+            .into_iter()
+            .filter(|attempt| attempt.is_stored)
+    };
     assert!(stored().all(|attempt| attempt.header("authorization") == "new"));
-    let stats = mesh.stats_when("an empty buffer", |stats| stats["buffer.records"] == 0).await;
+    let stats = mesh
+        .stats_when("an empty buffer", |stats| stats["buffer.records"] == 0)
+        .await;
     Mesh::assert_conserved(&stats);
     assert_eq!(stats["records.dropped.abandoned"], 0);
     Ledger::of(mesh).assert_accounts_for(count);
@@ -55,7 +71,10 @@ async fn deliver_after(mesh: &Mesh, update: impl FnOnce(&Value)) {
     eventually("an attempt is refused", || mesh.sink.attempts().pop()).await;
     update(&credentials("new"));
     let has_new = |attempt: &Attempt| attempt.header("authorization") == "new";
-    eventually("the new credentials", || mesh.sink.attempts().pop().filter(has_new)).await;
+    eventually("the new credentials", || {
+        mesh.sink.attempts().pop().filter(has_new)
+    })
+    .await;
     mesh.sink.answer_all(None);
     assert_delivered(mesh, 20).await;
 }
@@ -80,22 +99,35 @@ fn in_another_vm(bootstrap: &mut Bootstrap) {
 /// Twenty records in an outage, and an update that ends their VM. They are delivered, under their numbers.
 async fn deliver_from_another_vm(mut mesh: Mesh, update: impl FnOnce()) {
     check(&mesh, 20).await;
-    mesh.stats_when("every record", |stats| stats["records.captured"] >= 20).await;
+    mesh.stats_when("every record", |stats| stats["records.captured"] >= 20)
+        .await;
     update();
     // The old configuration's last attempts find the collector down, too.
-    eventually("another VM takes over", || mesh.envoy.log().contains("whose VM is gone").then_some(())).await;
+    eventually("another VM takes over", || {
+        mesh.envoy.log().contains("whose VM is gone").then_some(())
+    })
+    .await;
     mesh.sink.up().await;
     let records = mesh.sink.wait_for(20).await;
     assert_eq!(records.len(), 20);
-    let stats = mesh.stats_when("an empty buffer", |stats| stats["buffer.records"] == 0).await;
+    let stats = mesh
+        .stats_when("an empty buffer", |stats| stats["buffer.records"] == 0)
+        .await;
     Mesh::assert_conserved(&stats);
     assert_eq!(
-        (stats["buffer.bytes"], stats["records.dropped.vm_crash"], stats["records.dropped.abandoned"]),
+        (
+            stats["buffer.bytes"],
+            stats["records.dropped.vm_crash"],
+            stats["records.dropped.abandoned"]
+        ),
         (0, 0, 0)
     );
     assert!(mesh.sink.events("audit.loss").is_empty(), "nothing is lost");
     // The end of a stream has no number where all of its records were on their way when its VM ended.
-    Ledger::of(&mesh).0.values().for_each(|account| drop(account.known()));
+    Ledger::of(&mesh)
+        .0
+        .values()
+        .for_each(|account| drop(account.known()));
 }
 
 #[tokio::test]
@@ -120,17 +152,24 @@ async fn four_updates_in_an_outage_hold_no_more_than_one_configuration_may() {
     for update in 0..4 {
         check(&mesh, 8).await;
         extension.update(&json!({"service": format!("update-{update}")}));
-        tokio::time::timeout(Duration::from_secs(20), mesh.stat_at_least("records.captured", 8 * (update + 1)))
-            .await
-            .unwrap();
+        tokio::time::timeout(
+            Duration::from_secs(20),
+            mesh.stat_at_least("records.captured", 8 * (update + 1)),
+        )
+        .await
+        .unwrap();
     }
     check(&mesh, 8).await;
     // Two of the lifecycle and as many losses for each of the five streams.
     let most = LIMIT + 5 * 4;
-    let stats = mesh.stats_when("few records", |stats| stats["buffer.records"] <= most).await;
+    let stats = mesh
+        .stats_when("few records", |stats| stats["buffer.records"] <= most)
+        .await;
     Mesh::assert_conserved(&stats);
     mesh.sink.up().await;
-    let stats = mesh.stats_when("an empty buffer", |stats| stats["buffer.records"] == 0).await;
+    let stats = mesh
+        .stats_when("an empty buffer", |stats| stats["buffer.records"] == 0)
+        .await;
     Mesh::assert_conserved(&stats);
     let stored = mesh.sink.exchanges().len() as u64;
     assert!(stored <= LIMIT, "{stored} stored");
@@ -146,25 +185,38 @@ async fn an_old_configuration_that_drains_takes_from_the_limits_of_the_new_one()
     check(&mesh, 8).await;
     mesh.stat_at_least("records.captured", 8 + 1).await;
     extension.update(&json!({"service": "updated"}));
-    eventually("the update", || (mesh.envoy.log().matches("configured: stream").count() > 4).then_some(())).await;
+    eventually("the update", || {
+        (mesh.envoy.log().matches("configured: stream").count() > 4).then_some(())
+    })
+    .await;
     check(&mesh, 8).await;
     let stats = mesh.stat_at_least("records.dropped.buffer_full", 1).await;
-    assert!(!going_on.is_finished(), "the old configuration was there all the time");
+    assert!(
+        !going_on.is_finished(),
+        "the old configuration was there all the time"
+    );
     // With the starts of two streams, of which one may not have had its first record, and, as soon as a batch is due, with
     // reports of what was dropped.
-    assert!((LIMIT + 1..=LIMIT + 2 * 4).contains(&stats["buffer.records"]), "{stats:#?}");
+    assert!(
+        (LIMIT + 1..=LIMIT + 2 * 4).contains(&stats["buffer.records"]),
+        "{stats:#?}"
+    );
     Mesh::assert_conserved(&stats);
     going_on.await.unwrap();
 }
 
 #[tokio::test]
 async fn a_process_that_ends_in_an_outage_names_what_the_new_configuration_has_taken_over() {
-    let (mut mesh, extension) = Extension::start(quick(&credentials("old")), Sink::start().await).await;
+    let (mut mesh, extension) =
+        Extension::start(quick(&credentials("old")), Sink::start().await).await;
     mesh.sink.answer_all(Some(UNKNOWN));
     check(&mesh, 20).await;
     mesh.stat_at_least("records.captured", 21).await;
     extension.update(&credentials("new"));
-    eventually("the new configuration takes over", || mesh.envoy.log().contains("takes over").then_some(())).await;
+    eventually("the new configuration takes over", || {
+        mesh.envoy.log().contains("takes over").then_some(())
+    })
+    .await;
     check(&mesh, 5).await;
     mesh.stat_at_least("records.captured", 21 + 1 + 6).await;
 

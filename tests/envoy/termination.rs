@@ -32,11 +32,14 @@ async fn get(mesh: &Mesh, count: usize) {
 /// connection to the audit cluster is open and idle.
 async fn fill_a_batch(mesh: &Mesh, max_records: usize) {
     get(mesh, max_records - 1).await;
-    mesh.stat_at_least("records.acknowledged", max_records as u64).await;
+    mesh.stat_at_least("records.acknowledged", max_records as u64)
+        .await;
 }
 
 async fn succeeds_quickly(end: impl Future<Output = ExitStatus>) {
-    let status = tokio::time::timeout(QUICK, end).await.expect("Envoy ends quickly");
+    let status = tokio::time::timeout(QUICK, end)
+        .await
+        .expect("Envoy ends quickly");
     assert!(status.success(), "{status}");
 }
 
@@ -70,7 +73,9 @@ async fn nothing_recorded_nothing_said() {
     assert_eq!(assert_told(&mesh, &callouts, 0).named(), []);
     let log = mesh.envoy.log();
     // What is said of the configuration was said at the start.
-    let mut warnings = log.lines().filter(|line| line.contains("[warning][wasm]") && !line.contains("configuration:"));
+    let mut warnings = log
+        .lines()
+        .filter(|line| line.contains("[warning][wasm]") && !line.contains("configuration:"));
     assert!(callouts.is_empty() && warnings.next().is_none(), "{log}");
 }
 
@@ -82,7 +87,11 @@ async fn the_last_batch_leaves_on_an_idle_connection() {
     let callouts = terminate(&mut mesh).await;
     mesh.sink.wait_for(14).await;
     let ledger = assert_told(&mesh, &callouts, 14);
-    assert_eq!(ledger.named().len(), 1, "it was not acknowledged, so it is named although it arrived");
+    assert_eq!(
+        ledger.named().len(),
+        1,
+        "it was not acknowledged, so it is named although it arrived"
+    );
     assert_eq!(mesh.sink.events("audit.stream.end").len(), 1);
 }
 
@@ -99,7 +108,8 @@ async fn quitting_without_a_drain_names_what_was_held() {
 
 #[tokio::test]
 async fn every_root_of_every_worker_names_what_it_held() {
-    let patch = json!({"rules": [{"name": "all"}], "batch": {"max_delay": "1h", "max_records": 10}});
+    let patch =
+        json!({"rules": [{"name": "all"}], "batch": {"max_delay": "1h", "max_records": 10}});
     let bootstrap = Bootstrap::shipped().with_plugin(&patch);
     let mut mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 2).await;
     for _ in 0..45 {
@@ -134,20 +144,32 @@ async fn a_delay_that_was_asked_for_does_not_hold_the_last_batch() {
     let callouts = terminate(&mut mesh).await;
     mesh.sink.wait_for(7).await;
     assert_told(&mesh, &callouts, 7);
-    assert_eq!(mesh.sink.attempts().len(), 2, "what waited for its second attempt left with the rest");
+    assert_eq!(
+        mesh.sink.attempts().len(),
+        2,
+        "what waited for its second attempt left with the rest"
+    );
 }
 
 #[tokio::test]
 async fn records_in_flight_are_named_until_they_are_acknowledged() {
     let mut mesh = mesh_with(5, Sink::start().await).await;
-    mesh.sink.answer_all(Some(Answer::Late(Duration::from_secs(30))));
+    mesh.sink
+        .answer_all(Some(Answer::Late(Duration::from_secs(30))));
     get(&mesh, 4).await;
     eventually("a batch is in flight", || mesh.sink.attempts().pop()).await;
     get(&mesh, 3).await;
     let callouts = terminate(&mut mesh).await;
     let ledger = assert_told(&mesh, &callouts, 7);
-    assert_eq!(ledger.named(), [0..=8], "in flight and held: start, seven requests, end");
-    assert!(mesh.sink.exchanges().len() >= 4, "what was in flight is stored all the same");
+    assert_eq!(
+        ledger.named(),
+        [0..=8],
+        "in flight and held: start, seven requests, end"
+    );
+    assert!(
+        mesh.sink.exchanges().len() >= 4,
+        "what was in flight is stored all the same"
+    );
 }
 
 #[tokio::test]
@@ -177,7 +199,10 @@ async fn requests_in_flight_are_recorded_when_the_process_ends() {
             grpc_call(grpc, METHOD, hanging, &grpc_options),
         );
     });
-    eventually("the upstream has all three", || Some(mesh.upstream.seen().all()).filter(|seen| seen.len() == 3)).await;
+    eventually("the upstream has all three", || {
+        Some(mesh.upstream.seen().all()).filter(|seen| seen.len() == 3)
+    })
+    .await;
     let callouts = terminate(&mut mesh).await;
     waiting.await.unwrap();
     let ledger = assert_told(&mesh, &callouts, 3);

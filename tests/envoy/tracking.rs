@@ -13,13 +13,18 @@ use crate::support::mesh::METHOD;
 const CONTROL: [&str; 2] = ["x-session-track", "x-session-operation"];
 
 fn has_control(seen: &Seen) -> bool {
-    CONTROL.iter().any(|name| seen.headers.contains(name) || seen.trailers.contains(name))
+    CONTROL
+        .iter()
+        .any(|name| seen.headers.contains(name) || seen.trailers.contains(name))
 }
 
 #[tokio::test]
 async fn a_tracked_call_is_recorded_and_its_headers_stay_here() {
     let mesh = Mesh::start().await;
-    let answer = mesh.call(&[("x-session-track", "true"), ("x-session-context", "Y3R4")]).await.unwrap();
+    let answer = mesh
+        .call(&[("x-session-track", "true"), ("x-session-context", "Y3R4")])
+        .await
+        .unwrap();
     assert_eq!(answer.grpc_status().as_deref(), Some("0"));
 
     let records = mesh.exchanges_until_marker().await;
@@ -43,18 +48,28 @@ async fn a_tracked_call_is_recorded_and_its_headers_stay_here() {
     assert!(record.attributes["audit.duration_ms"].as_f64().unwrap() > 0.0);
     let seen = mesh.upstream.seen().at_path(METHOD);
     assert!(!has_control(&seen[0]));
-    assert_eq!(seen[0].headers.text("x-session-context").as_deref(), Some("Y3R4"), "the context travels on");
+    assert_eq!(
+        seen[0].headers.text("x-session-context").as_deref(),
+        Some("Y3R4"),
+        "the context travels on"
+    );
 }
 
 #[tokio::test]
 async fn an_operation_label_is_the_action() {
     let mesh = Mesh::start().await;
-    let headers =
-        [("x-session-track", "true"), ("x-session-operation", "change_password"), ("x-session-context", "Y3R4")];
+    let headers = [
+        ("x-session-track", "true"),
+        ("x-session-operation", "change_password"),
+        ("x-session-context", "Y3R4"),
+    ];
     mesh.call(&headers).await.unwrap();
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records[0].text("audit.action"), "change_password");
-    assert_eq!(records[0].raw["body"]["stringValue"], "change_password success");
+    assert_eq!(
+        records[0].raw["body"]["stringValue"],
+        "change_password success"
+    );
     assert!(!has_control(&mesh.upstream.seen().at_path(METHOD)[0]));
 }
 
@@ -84,15 +99,24 @@ async fn what_is_not_exactly_tracked_is_not_recorded_but_stripped() {
 
 #[tokio::test]
 async fn an_empty_context_is_recorded_on_demand() {
-    let mesh = Mesh::with_plugin(&json!({"tracking": {"on_empty_context": "record", "strip_context": true}})).await;
+    let mesh = Mesh::with_plugin(
+        &json!({"tracking": {"on_empty_context": "record", "strip_context": true}}),
+    )
+    .await;
     mesh.call(&[("x-session-track", "true")]).await.unwrap();
-    mesh.call(&[("x-session-track", "true"), ("x-session-context", "Y3R4")]).await.unwrap();
+    mesh.call(&[("x-session-track", "true"), ("x-session-context", "Y3R4")])
+        .await
+        .unwrap();
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 2);
     assert!(!records[0].has("audit.session.context"));
     assert_eq!(records[1].text("audit.session.context"), "Y3R4");
     let seen = mesh.upstream.seen().at_path(METHOD);
-    assert!(!seen.iter().any(|seen| seen.headers.contains("x-session-context")));
+    assert!(
+        !seen
+            .iter()
+            .any(|seen| seen.headers.contains("x-session-context"))
+    );
 }
 
 #[tokio::test]
@@ -107,12 +131,21 @@ async fn duplicates_cannot_switch_the_audit_off() {
         ("x-session-operation", "last"),
     ];
     mesh.call(&headers).await.unwrap();
-    mesh.call(&[("x-session-track", "false, true"), ("x-session-context", "list")]).await.unwrap();
+    mesh.call(&[
+        ("x-session-track", "false, true"),
+        ("x-session-context", "list"),
+    ])
+    .await
+    .unwrap();
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 2);
     assert_eq!(records[0].text("audit.action"), "last");
     assert_eq!(records[0].text("audit.session.context"), "last");
-    assert!(records.iter().all(|record| record.text("audit.header_conflict") == "true"));
+    assert!(
+        records
+            .iter()
+            .all(|record| record.text("audit.header_conflict") == "true")
+    );
     assert!(!mesh.upstream.seen().at_path(METHOD).iter().any(has_control));
 }
 
@@ -139,24 +172,46 @@ async fn capital_letters_change_nothing() {
     let mesh = Mesh::start().await;
     let head = "GET /any HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-SESSION-TRACK: true\r\nX-Session-Operation: shout\r\n\
                 X-SESSION-CONTEXT: Y3R4\r\nX-Audit-Stream-Id: forged\r\n\r\n";
-    for (peer, forwarded) in [(Ipv4Addr::LOCALHOST, true), (Ipv4Addr::new(127, 0, 0, 2), false)] {
+    for (peer, forwarded) in [
+        (Ipv4Addr::LOCALHOST, true),
+        (Ipv4Addr::new(127, 0, 0, 2), false),
+    ] {
         mesh.upstream.seen().clear();
-        raw_exchange(mesh.http, head.as_bytes(), &CallOptions::from_ip(peer)).await.unwrap();
+        raw_exchange(mesh.http, head.as_bytes(), &CallOptions::from_ip(peer))
+            .await
+            .unwrap();
         let seen = &mesh.upstream.seen().at_path("/any")[0];
-        assert!(!has_control(seen) && !seen.headers.contains("x-audit-stream-id"), "{seen:#?}");
-        assert_eq!(seen.headers.contains("x-session-context"), forwarded, "a stranger's context is removed, too");
+        assert!(
+            !has_control(seen) && !seen.headers.contains("x-audit-stream-id"),
+            "{seen:#?}"
+        );
+        assert_eq!(
+            seen.headers.contains("x-session-context"),
+            forwarded,
+            "a stranger's context is removed, too"
+        );
     }
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 1, "only a trusted peer is heard");
     assert_eq!(records[0].text("audit.action"), "shout");
-    assert_eq!(mesh.stat_at_least("headers.spoofed", 3).await["headers.spoofed"], 3);
+    assert_eq!(
+        mesh.stat_at_least("headers.spoofed", 3).await["headers.spoofed"],
+        3
+    );
 }
 
 #[tokio::test]
 async fn a_denied_call_keeps_its_status_and_message() {
     let mesh = Mesh::start().await;
-    let answer = mesh.tracked_call("status:7:bad t%C3%B6k%C3%A9n 100%25").await.unwrap();
-    assert_eq!(answer.grpc_status().as_deref(), Some("7"), "the client still gets 7");
+    let answer = mesh
+        .tracked_call("status:7:bad t%C3%B6k%C3%A9n 100%25")
+        .await
+        .unwrap();
+    assert_eq!(
+        answer.grpc_status().as_deref(),
+        Some("7"),
+        "the client still gets 7"
+    );
     let records = mesh.exchanges_until_marker().await;
     let record = &records[0];
     assert_eq!(record.text("rpc.response.status_code"), "PERMISSION_DENIED");
@@ -175,8 +230,13 @@ async fn request_trailers_are_stripped_too() {
         .with("x-session-operation", "o")
         .with("x-audit-stream-id", "forged")
         .with("x-kept", "1");
-    let options = GrpcOptions { trailers, ..GrpcOptions::default() };
-    grpc_call(mesh.grpc, METHOD, Headers::new(), &options).await.unwrap();
+    let options = GrpcOptions {
+        trailers,
+        ..GrpcOptions::default()
+    };
+    grpc_call(mesh.grpc, METHOD, Headers::new(), &options)
+        .await
+        .unwrap();
     let seen = mesh.upstream.seen().at_path(METHOD);
     assert_eq!(seen[0].trailers.text("x-kept").as_deref(), Some("1"));
     assert!(!has_control(&seen[0]), "{seen:#?}");
@@ -186,15 +246,29 @@ async fn request_trailers_are_stripped_too() {
 #[tokio::test]
 async fn correlation_headers_of_a_client_never_pass() {
     let mesh = Mesh::start().await;
-    mesh.get("/any", &[("x-audit-stream-id", "forged"), ("x-audit-sequence-number", "7")]).await;
+    mesh.get(
+        "/any",
+        &[
+            ("x-audit-stream-id", "forged"),
+            ("x-audit-sequence-number", "7"),
+        ],
+    )
+    .await;
     let seen = mesh.upstream.seen().at_path("/any");
-    assert!(!seen[0].headers.contains("x-audit-stream-id") && !seen[0].headers.contains("x-audit-sequence-number"));
+    assert!(
+        !seen[0].headers.contains("x-audit-stream-id")
+            && !seen[0].headers.contains("x-audit-sequence-number")
+    );
 }
 
 #[tokio::test]
 async fn tracked_http_requests_are_recorded_as_well() {
     let mesh = Mesh::start().await;
-    let headers = [("x-session-track", "true"), ("x-session-context", "Y3R4"), ("x-demo-status", "403")];
+    let headers = [
+        ("x-session-track", "true"),
+        ("x-session-context", "Y3R4"),
+        ("x-demo-status", "403"),
+    ];
     mesh.request("POST", "/login", &headers).await;
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records[0].event, "audit.http");

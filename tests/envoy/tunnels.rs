@@ -11,7 +11,9 @@ const HEAD: &str = "GET /socket HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nup
     sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
 
 async fn start(plugin: &Value) -> Mesh {
-    let bootstrap = Bootstrap::shipped().with_plugin(&json!({"batch": {"max_delay": "50ms"}})).with_plugin(plugin);
+    let bootstrap = Bootstrap::shipped()
+        .with_plugin(&json!({"batch": {"max_delay": "50ms"}}))
+        .with_plugin(plugin);
     let bootstrap = bootstrap.with(|bootstrap| {
         for manager in bootstrap.connection_managers() {
             manager["upgrade_configs"] = json!([{"upgrade_type": "websocket"}]);
@@ -21,7 +23,13 @@ async fn start(plugin: &Value) -> Mesh {
 }
 
 async fn open(mesh: &Mesh, headers: &str) -> Tunnel {
-    Tunnel::open_http1(mesh.http, &format!("{HEAD}{headers}\r\n"), &CallOptions::default()).await.unwrap()
+    Tunnel::open_http1(
+        mesh.http,
+        &format!("{HEAD}{headers}\r\n"),
+        &CallOptions::default(),
+    )
+    .await
+    .unwrap()
 }
 
 /// Sends bytes, and takes as many back.
@@ -33,7 +41,11 @@ async fn echo(tunnel: &mut Tunnel, bytes: &[u8]) {
         assert!(!more.is_empty(), "the tunnel is open");
         received.extend(more);
     }
-    assert!(received == bytes, "{} bytes came back changed", received.len());
+    assert!(
+        received == bytes,
+        "{} bytes came back changed",
+        received.len()
+    );
 }
 
 async fn close(mut tunnel: Tunnel) {
@@ -49,12 +61,21 @@ async fn only_record(mesh: &Mesh) -> Record {
 
 #[tokio::test]
 async fn a_rule_that_wants_successes_records_a_websocket() {
-    let mesh = start(&json!({"rules": [{"name": "all", "record_on": ["success"], "http_statuses": [101, 200]}]})).await;
+    let mesh = start(
+        &json!({"rules": [{"name": "all", "record_on": ["success"], "http_statuses": [101, 200]}]}),
+    )
+    .await;
     let mut tunnel = open(&mesh, "").await;
     echo(&mut tunnel, b"ping").await;
     tunnel.reset();
     let record = only_record(&mesh).await;
-    assert_eq!((record.text("audit.outcome"), record.text("audit.termination")), ("success".into(), "client".into()));
+    assert_eq!(
+        (
+            record.text("audit.outcome"),
+            record.text("audit.termination")
+        ),
+        ("success".into(), "client".into())
+    );
     assert_eq!(record.raw["severityNumber"], 9, "{record:#?}");
 }
 
@@ -65,11 +86,20 @@ async fn a_session_begins_with_a_websocket() {
     .await;
     let mut tunnel = open(&mesh, "").await;
     assert_eq!(tunnel.status(), 101);
-    let id = tunnel.headers().text("x-audit-session-id").expect("the 101 has an id");
+    let id = tunnel
+        .headers()
+        .text("x-audit-session-id")
+        .expect("the 101 has an id");
     echo(&mut tunnel, b"ping").await;
     close(tunnel).await;
     let record = only_record(&mesh).await;
-    assert_eq!((record.text("session.id"), record.text("audit.session.event")), (id, "start".into()));
+    assert_eq!(
+        (
+            record.text("session.id"),
+            record.text("audit.session.event")
+        ),
+        (id, "start".into())
+    );
 }
 
 #[tokio::test]
@@ -78,11 +108,17 @@ async fn what_goes_through_a_tunnel_is_left_alone() {
     let mesh = start(&json!({"rules": [rule]})).await;
     let mut tunnel = open(&mesh, "").await;
     echo(&mut tunnel, br#"{"id":"not an answer"}"#).await;
-    let noise: Vec<u8> = (0..100_000_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+    let noise: Vec<u8> = (0..100_000_u32)
+        .flat_map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes())
+        .collect();
     echo(&mut tunnel, &noise).await;
     close(tunnel).await;
     let record = only_record(&mesh).await;
-    assert_eq!((record.text("audit.outcome"), record.has("user.id")), ("success".into(), false), "{record:#?}");
+    assert_eq!(
+        (record.text("audit.outcome"), record.has("user.id")),
+        ("success".into(), false),
+        "{record:#?}"
+    );
 }
 
 #[tokio::test]
@@ -95,7 +131,10 @@ async fn a_tunnel_may_need_an_acknowledged_record() {
     close(tunnel).await;
     let records = mesh.sink.wait_for(2).await;
     assert_eq!(
-        (records[1].text("audit.stage"), records[1].text("audit.outcome")),
+        (
+            records[1].text("audit.stage"),
+            records[1].text("audit.outcome")
+        ),
         ("complete".into(), "success".into())
     );
 }
@@ -106,15 +145,24 @@ async fn an_open_tunnel_is_announced() {
     let mut tunnel = open(&mesh, "").await;
     echo(&mut tunnel, b"ping").await;
     let started = eventually("the tunnel is announced", || mesh.sink.exchanges().pop()).await;
-    assert_eq!((started.text("audit.stage"), started.has("audit.outcome")), ("started".into(), false));
+    assert_eq!(
+        (started.text("audit.stage"), started.has("audit.outcome")),
+        ("started".into(), false)
+    );
     echo(&mut tunnel, b"still open").await;
     close(tunnel).await;
 
     let records = mesh.sink.wait_for(2).await;
     assert_eq!(records.len(), 2, "{records:#?}");
     let complete = &records[1];
-    assert_eq!((complete.text("audit.stage"), complete.text("audit.outcome")), ("complete".into(), "success".into()));
-    assert_eq!(complete.int("audit.started.number"), started.int("audit.sequence.number"));
+    assert_eq!(
+        (complete.text("audit.stage"), complete.text("audit.outcome")),
+        ("complete".into(), "success".into())
+    );
+    assert_eq!(
+        complete.int("audit.started.number"),
+        started.int("audit.sequence.number")
+    );
     assert!(complete.attributes["audit.duration_ms"].as_f64().unwrap() >= 1000.0);
 }
 
@@ -130,10 +178,18 @@ async fn a_short_tunnel_is_not_announced() {
     let mut long = open(&mesh, "user-agent: long\r\n").await;
     echo(&mut long, b"ping").await;
     let is_announced = |record: &Record| record.text("user_agent.original") == "long";
-    eventually("the long tunnel is announced", || mesh.sink.exchanges().into_iter().find(is_announced)).await;
+    eventually("the long tunnel is announced", || {
+        mesh.sink.exchanges().into_iter().find(is_announced)
+    })
+    .await;
 
     let mut records = mesh.exchanges_until_marker().await;
     records.retain(|record| !is_announced(record));
     assert_eq!(records.len(), 3, "{records:#?}");
-    assert!(records.iter().all(|record| record.text("audit.stage") == "complete"), "{records:#?}");
+    assert!(
+        records
+            .iter()
+            .all(|record| record.text("audit.stage") == "complete"),
+        "{records:#?}"
+    );
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::support::args::{CommandLine, Known};
 
-const KNOWN: Known = Known { flags: &["--list"], options: &["--seconds", "--soak", "--seed", "--also"] };
+const KNOWN: Known = Known {
+    flags: &["--list"],
+    options: &["--seconds", "--soak", "--seed", "--also"],
+};
 
 /// How long a row's load lasts unless the caller says so.
 const SECONDS: u64 = 3;
@@ -38,7 +41,9 @@ impl Args {
     pub fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let line = CommandLine::read(&KNOWN, words)?;
         let seconds = line.number("--seconds", 1, MAX_SECONDS)?.unwrap_or(SECONDS);
-        let soak = line.number("--soak", MIN_SOAK_SECONDS, MAX_SOAK_SECONDS)?.map(Duration::from_secs);
+        let soak = line
+            .number("--soak", MIN_SOAK_SECONDS, MAX_SOAK_SECONDS)?
+            .map(Duration::from_secs);
         let seed = line.number("--seed", 0, u64::MAX)?.unwrap_or_default();
         let also = line.values("--also").map(str::to_owned).collect();
         Ok(Self {

@@ -82,7 +82,12 @@ impl Names {
 impl std::fmt::Debug for Names {
     /// A few of them tell when and where.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} requests, among them {:?}", self.0.len(), self.0.iter().take(5).collect::<Vec<_>>())
+        write!(
+            f,
+            "{} requests, among them {:?}",
+            self.0.len(),
+            self.0.iter().take(5).collect::<Vec<_>>()
+        )
     }
 }
 
@@ -109,19 +114,33 @@ impl Count {
 
     /// The same where a loss is also explained by the log.
     pub fn with_named(calls: &[Call], arrived: &[Record], named: &Named) -> Self {
-        let records: BTreeMap<String, &Record> = arrived.iter().map(|record| (record.uid(), record)).collect();
-        let exchanges: Vec<&Record> = records.values().copied().filter(|record| record.is_exchange()).collect();
-        let names: BTreeSet<String> = exchanges.iter().map(|record| record.text("user_agent.original")).collect();
+        let records: BTreeMap<String, &Record> = arrived
+            .iter()
+            .map(|record| (record.uid(), record))
+            .collect();
+        let exchanges: Vec<&Record> = records
+            .values()
+            .copied()
+            .filter(|record| record.is_exchange())
+            .collect();
+        let names: BTreeSet<String> = exchanges
+            .iter()
+            .map(|record| record.text("user_agent.original"))
+            .collect();
         let sent = calls.iter().filter(|call| call.is_answered);
-        let missing: BTreeSet<String> =
-            sent.clone().map(|call| call.name.clone()).filter(|name| !names.contains(name)).collect();
+        let missing: BTreeSet<String> = sent
+            .clone()
+            .map(|call| call.name.clone())
+            .filter(|name| !names.contains(name))
+            .collect();
         let streams = streams(records.values().copied(), named);
         let reported: usize = streams.values().map(Stream::reported).sum();
         let accounted = missing.len().min(reported);
         Self {
             sent: sent.count(),
             stored: exchanges.len(),
-            duplicates: arrived.iter().filter(|record| record.is_exchange()).count() - exchanges.len(),
+            duplicates: arrived.iter().filter(|record| record.is_exchange()).count()
+                - exchanges.len(),
             split: exchanges.len() - names.len(),
             reported,
             accounted,
@@ -129,14 +148,20 @@ impl Count {
             gaps: streams.values().map(Stream::gaps).sum(),
             reused: streams.values().map(Stream::reused).sum(),
             streams: streams.len(),
-            ends: records.values().filter(|record| record.event == "audit.stream.end").count(),
+            ends: records
+                .values()
+                .filter(|record| record.event == "audit.stream.end")
+                .count(),
             records: records.len(),
             unknown: unknown(streams.values().filter(|stream| !stream.has_ended)),
             nameless: exchanges
                 .iter()
                 .filter(|record| record.text("audit.identity.source") == "unavailable:too_large")
                 .count(),
-            recovered: exchanges.iter().filter(|record| record.text("audit.recovered") == "true").count(),
+            recovered: exchanges
+                .iter()
+                .filter(|record| record.text("audit.recovered") == "true")
+                .count(),
             missing: Names(missing),
         }
     }
@@ -147,7 +172,10 @@ impl Count {
     }
 }
 
-fn streams<'r>(records: impl Iterator<Item = &'r Record>, named: &Named) -> BTreeMap<String, Stream> {
+fn streams<'r>(
+    records: impl Iterator<Item = &'r Record>,
+    named: &Named,
+) -> BTreeMap<String, Stream> {
     let mut streams: BTreeMap<String, Stream> = BTreeMap::new();
     for record in records {
         let stream = streams.entry(record.text("audit.stream.id")).or_default();
@@ -158,14 +186,19 @@ fn streams<'r>(records: impl Iterator<Item = &'r Record>, named: &Named) -> BTre
             stream.held = usize::try_from(record.int("audit.buffer.max_records")).ok();
         }
         if record.event == "audit.loss" {
-            let [first, last, count] =
-                ["first_number", "last_number", "count"].map(|name| record.int(&format!("audit.loss.{name}")));
+            let [first, last, count] = ["first_number", "last_number", "count"]
+                .map(|name| record.int(&format!("audit.loss.{name}")));
             // After a crash the count is that of the last tick, and the range covers what may have come since.
             let is_crash = record.text("audit.loss.reason") == "vm_crash";
-            stream.losses.push((first, last, if is_crash { u64::MAX } else { count }));
+            stream
+                .losses
+                .push((first, last, if is_crash { u64::MAX } else { count }));
         }
     }
-    for (stream, range) in named.iter().flat_map(|(stream, ranges)| ranges.iter().map(move |range| (stream, range))) {
+    for (stream, range) in named
+        .iter()
+        .flat_map(|(stream, ranges)| ranges.iter().map(move |range| (stream, range)))
+    {
         streams.entry(stream.clone()).or_default().name(range);
     }
     streams
@@ -174,7 +207,11 @@ fn streams<'r>(records: impl Iterator<Item = &'r Record>, named: &Named) -> BTre
 /// Sums of the streams.
 fn unknown<'s>(mut streams: impl Iterator<Item = &'s Stream>) -> Option<Unknown> {
     streams.try_fold(Unknown::default(), |sum, stream| {
-        Some(Unknown { streams: sum.streams + 1, missing: sum.missing + stream.gaps(), held: sum.held + stream.held? })
+        Some(Unknown {
+            streams: sum.streams + 1,
+            missing: sum.missing + stream.gaps(),
+            held: sum.held + stream.held?,
+        })
     })
 }
 
@@ -186,7 +223,11 @@ impl Stream {
     /// Takes over from the log what no record reports.
     fn name(&mut self, range: &RangeInclusive<u64>) {
         for number in range.clone() {
-            if !self.losses.iter().any(|(first, last, _)| (first..=last).contains(&&number)) {
+            if !self
+                .losses
+                .iter()
+                .any(|(first, last, _)| (first..=last).contains(&&number))
+            {
                 self.losses.push((number, number, 1));
             }
         }
@@ -196,7 +237,9 @@ impl Stream {
     fn reported(&self) -> usize {
         let stored = self.numbers();
         let reported = |(first, last, count): &(u64, u64, u64)| {
-            let absent = (*first..=*last).filter(|number| !stored.contains(number)).count();
+            let absent = (*first..=*last)
+                .filter(|number| !stored.contains(number))
+                .count();
             absent.min(usize::try_from(*count).unwrap())
         };
         self.losses.iter().map(reported).sum()
@@ -205,9 +248,20 @@ impl Stream {
     /// Numbers that are known to have been given out, and are neither stored nor reported as lost.
     fn gaps(&self) -> usize {
         let stored = self.numbers();
-        let is_reported = |number: &u64| self.losses.iter().any(|(first, last, _)| (first..=last).contains(&number));
-        let lost = self.losses.iter().map(|(_, last, _)| last + 1).max().unwrap_or_default();
-        (0..self.next.max(lost)).filter(|number| !stored.contains(number) && !is_reported(number)).count()
+        let is_reported = |number: &u64| {
+            self.losses
+                .iter()
+                .any(|(first, last, _)| (first..=last).contains(&number))
+        };
+        let lost = self
+            .losses
+            .iter()
+            .map(|(_, last, _)| last + 1)
+            .max()
+            .unwrap_or_default();
+        (0..self.next.max(lost))
+            .filter(|number| !stored.contains(number) && !is_reported(number))
+            .count()
     }
 
     fn reused(&self) -> usize {

@@ -15,17 +15,32 @@ use crate::support::crowd::{Ask, Crowd};
 use crate::support::sink::Answer;
 
 /// Requests whose record is required, and whose bodies do not come.
-const SLOW: Ask = Ask { method: "POST", path: "/held", has_body: true, name: "slow" };
+const SLOW: Ask = Ask {
+    method: "POST",
+    path: "/held",
+    has_body: true,
+    name: "slow",
+};
 const SLOW_CROWD: (usize, usize) = (8, 90);
 
 /// Requests for bodies that are read for the user, and not fetched.
-const LARGE: Ask = Ask { method: "GET", path: "/large", has_body: false, name: "large" };
+const LARGE: Ask = Ask {
+    method: "GET",
+    path: "/large",
+    has_body: false,
+    name: "large",
+};
 /// As many as made a VM run out of memory before bodies had a budget: each body is a mebibyte, and a VM has 1024.
 const LARGE_CROWD: (usize, usize) = (16, 70);
 const BODY_BYTES: usize = 1 << 20;
 
 /// Requests that are answered, and end when their client leaves.
-const ENDS: Ask = Ask { method: "GET", path: "/orders/7", has_body: false, name: "end" };
+const ENDS: Ask = Ask {
+    method: "GET",
+    path: "/orders/7",
+    has_body: false,
+    name: "end",
+};
 const ENDS_CROWD: (usize, usize) = (12, 1000);
 
 /// How late the audit cluster answers during a burst.
@@ -34,7 +49,11 @@ const ROUND_TRIP: Duration = Duration::from_millis(10);
 /// Rules and limits for all of them; the limits are the defaults, but for those that the slow requests are to reach.
 pub fn plugin(fault: &Fault) -> Value {
     let identity = json!({"user_id": [{"response_json": "/UserId"}], "max_body_bytes": BODY_BYTES});
-    let max_bytes = if matches!(fault, Fault::SlowRequests) { 4 << 20 } else { 12 << 20 };
+    let max_bytes = if matches!(fault, Fault::SlowRequests) {
+        4 << 20
+    } else {
+        12 << 20
+    };
     json!({
         "audit_cluster": {"timeout": "5s"},
         "buffer": {"max_bytes": max_bytes},
@@ -62,7 +81,9 @@ pub async fn bodies(stage: &Stage, span: Duration) -> Vec<Call> {
     let body = Bytes::from(body);
     let (connections, requests) = LARGE_CROWD;
     for _ in 0..connections * requests {
-        let answer = PreparedAnswer::whole(200, [("content-type", "application/json")], body.clone()).unwrap();
+        let answer =
+            PreparedAnswer::whole(200, [("content-type", "application/json")], body.clone())
+                .unwrap();
         stage.mesh.upstream.prepare(LARGE.path, answer);
     }
     let mut crowd = Crowd::default();
@@ -103,14 +124,23 @@ pub async fn burst(stage: &Stage) -> Vec<Call> {
 /// Records that were acknowledged and dropped, and batches.
 async fn counts(stage: &Stage) -> [u64; 3] {
     let stats = stage.stats().await.expect("Envoy runs");
-    ["records.acknowledged", "records.dropped.buffer_full", "batches.acknowledged"]
-        .map(|name| stats.get(name).copied().unwrap_or_default())
+    [
+        "records.acknowledged",
+        "records.dropped.buffer_full",
+        "batches.acknowledged",
+    ]
+    .map(|name| stats.get(name).copied().unwrap_or_default())
 }
 
 /// The client leaves. All of its requests have had an answer, or have been refused.
 fn leave(crowd: Crowd, (connections, requests): (usize, usize), ask: Ask) -> Vec<Call> {
     let ended = Instant::now();
     crowd.leave();
-    let call = |number| Call { name: ask.user_agent(number), is_answered: true, ended, took: None };
+    let call = |number| Call {
+        name: ask.user_agent(number),
+        is_answered: true,
+        ended,
+        took: None,
+    };
     (0..connections * requests).map(call).collect()
 }

@@ -106,7 +106,11 @@ impl Fault {
             Self::Updated => update(stage, load, span).await,
             Self::UpdatedInOutage(update) => update.happen(stage, span).await,
             Self::Drained => {
-                stage.mesh.envoy.admin_post("/drain_listeners?graceful").await;
+                stage
+                    .mesh
+                    .envoy
+                    .admin_post("/drain_listeners?graceful")
+                    .await;
                 sleep(span).await;
             }
             Self::Killed => {
@@ -114,7 +118,11 @@ impl Fault {
                 stage.kill().await;
             }
             Self::DrainedThenKilled => {
-                stage.mesh.envoy.admin_post("/drain_listeners?inboundonly&graceful&skip_exit").await;
+                stage
+                    .mesh
+                    .envoy
+                    .admin_post("/drain_listeners?inboundonly&graceful&skip_exit")
+                    .await;
                 sleep(TERMINATION).await;
                 stage.kill().await;
             }
@@ -149,7 +157,9 @@ async fn restart(mesh: &mut Mesh, span: Duration) {
 }
 
 async fn update(stage: &Stage, load: &Load, span: Duration) {
-    let Held::Listeners(listeners) = &stage.held else { panic!("the listeners come from a file") };
+    let Held::Listeners(listeners) = &stage.held else {
+        panic!("the listeners come from a file")
+    };
     listeners.update(&json!({"service": "updated"}));
     sleep(span).await;
     load.redirect(stage.mesh.envoy.listener("http").await);
@@ -165,7 +175,10 @@ async fn forge(mesh: &Mesh) {
 /// Traps, and waits until the load has made Envoy build the VM anew.
 pub async fn crash(stage: &Stage, span: Duration) {
     for (reloads, callback) in (1..).zip(TRAPS) {
-        stage.mesh.get("/check", &[("x-audit-crash-for-tests", callback)]).await;
+        stage
+            .mesh
+            .get("/check", &[("x-audit-crash-for-tests", callback)])
+            .await;
         sleep(span / TRAPS.len() as u32).await;
         stage.wait_for_reloads(reloads).await;
     }

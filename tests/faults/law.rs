@@ -65,14 +65,17 @@ impl Law {
             Self::Conserved => seen.stats.as_ref().is_some_and(is_conserved),
             Self::Agreed => seen.stat("records.acknowledged") == count.records as u64,
             Self::NothingLost => count.missing.is_empty(),
-            Self::OnlyPoison => {
-                seen.calls.iter().all(|call| count.missing.contains(&call.name) == call.name.starts_with(POISON))
-            }
-            Self::AtMostOneInterval => {
-                seen.killed.is_some_and(|killed| seen.missing().all(|call| call.ended > killed - INTERVAL))
-            }
+            Self::OnlyPoison => seen
+                .calls
+                .iter()
+                .all(|call| count.missing.contains(&call.name) == call.name.starts_with(POISON)),
+            Self::AtMostOneInterval => seen
+                .killed
+                .is_some_and(|killed| seen.missing().all(|call| call.ended > killed - INTERVAL)),
             Self::Cut => count.reused == 0 && count.ends == 0,
-            Self::Bounded => count.unknown.is_some_and(|unknown| count.missing.len() <= unknown.most()),
+            Self::Bounded => count
+                .unknown
+                .is_some_and(|unknown| count.missing.len() <= unknown.most()),
             Self::Failing => seen.stat("batches.failed") > 0,
             Self::Duplicating => count.duplicates > 0,
             Self::Dropping => count.accounted > 0 && seen.stat("records.dropped.buffer_full") > 0,
@@ -82,7 +85,10 @@ impl Law {
             Self::Refusing => seen.stat("requests.refused") > 0,
             Self::Distrusting => seen.stat("journal.refused") > 0,
             Self::TooLarge => count.nameless > 0,
-            Self::Reloading => seen.stats.as_ref().is_some_and(|stats| reloads(stats) >= TRAPS.len() as u64),
+            Self::Reloading => seen
+                .stats
+                .as_ref()
+                .is_some_and(|stats| reloads(stats) >= TRAPS.len() as u64),
         };
         (!holds).then(|| format!("{self:?}: {}", self.evidence(seen)))
     }
@@ -90,7 +96,10 @@ impl Law {
     fn evidence(self, seen: &Observed) -> String {
         let count = &seen.count;
         match self {
-            Self::Undisturbed => format!("{} requests were not answered by the upstream", seen.disturbed()),
+            Self::Undisturbed => format!(
+                "{} requests were not answered by the upstream",
+                seen.disturbed()
+            ),
             Self::Conserved
             | Self::Agreed
             | Self::Failing
@@ -112,6 +121,9 @@ pub fn is_conserved(stats: &BTreeMap<String, u64>) -> bool {
 }
 
 fn is_holding(stats: &BTreeMap<String, u64>) -> bool {
-    let dropped = stats.iter().filter(|(name, _)| name.starts_with("records.dropped.")).map(|(_, count)| count);
+    let dropped = stats
+        .iter()
+        .filter(|(name, _)| name.starts_with("records.dropped."))
+        .map(|(_, count)| count);
     dropped.sum::<u64>() == 0 && reloads(stats) == 0
 }

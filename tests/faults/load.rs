@@ -50,7 +50,10 @@ impl Load {
         for index in 0..CONNECTIONS {
             connections.spawn(run(index, prefix.to_owned(), watched.clone()));
         }
-        Self { connections, target }
+        Self {
+            connections,
+            target,
+        }
     }
 
     /// Lets new connections go elsewhere.
@@ -61,7 +64,12 @@ impl Load {
     /// Ends the load and yields everything that was sent.
     pub async fn stop(self) -> Vec<Call> {
         self.target.send_replace(None);
-        self.connections.join_all().await.into_iter().flatten().collect()
+        self.connections
+            .join_all()
+            .await
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }
 
@@ -72,7 +80,9 @@ async fn run(index: u32, prefix: String, target: watch::Receiver<Option<SocketAd
     let (mut connection, mut calls) = (None, Vec::new());
     loop {
         let due = ticks.tick().await;
-        let Some(addr) = *target.borrow() else { return calls };
+        let Some(addr) = *target.borrow() else {
+            return calls;
+        };
         let name = prefix.clone() + &name(index, calls.len());
         let answer = send(&mut connection, addr, &name, calls.len()).await;
         if answer.is_err() {
@@ -80,12 +90,21 @@ async fn run(index: u32, prefix: String, target: watch::Receiver<Option<SocketAd
         }
         let ended = Instant::now();
         let is_answered = answer.is_ok_and(|answer| answer.status == 200);
-        calls.push(Call { name, is_answered, ended, took: Some(ended - due) });
+        calls.push(Call {
+            name,
+            is_answered,
+            ended,
+            took: Some(ended - due),
+        });
     }
 }
 
 fn name(connection: u32, request: usize) -> String {
-    let kind = if request % POISON_EVERY == POISON_EVERY - 1 { POISON } else { "plain" };
+    let kind = if request % POISON_EVERY == POISON_EVERY - 1 {
+        POISON
+    } else {
+        "plain"
+    };
     format!("{kind}-{connection}-{request}")
 }
 
@@ -100,6 +119,12 @@ async fn send(
         Some(open) if open.is_open() => open,
         _ => connection.insert(HttpConnection::open(addr, CONNECT_DEADLINE).await?),
     };
-    let (method, path) = if request.is_multiple_of(2) { ("GET", "/check") } else { ("POST", "/orders/7/items") };
-    connection.request(method, path, [("user-agent", name)], DEADLINE).await
+    let (method, path) = if request.is_multiple_of(2) {
+        ("GET", "/check")
+    } else {
+        ("POST", "/orders/7/items")
+    };
+    connection
+        .request(method, path, [("user-agent", name)], DEADLINE)
+        .await
 }

@@ -60,5 +60,9 @@ async fn main() -> ExitCode {
     let results = play::all(&args).await;
     report::print(&results);
     let is_broken = results.iter().any(|result| !result.breaches().is_empty());
-    if is_broken { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if is_broken {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    }
 }

@@ -18,13 +18,50 @@ pub struct Row {
 /// What holds whatever the audit cluster does.
 const CALM: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost];
 /// The same, and attempts must have failed, or the row has shown nothing.
-const OUTAGE: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Failing];
+const OUTAGE: &[Law] = &[
+    Accounted,
+    Undisturbed,
+    Conserved,
+    Agreed,
+    NothingLost,
+    Failing,
+];
 /// The same but for bad records.
-const POISONED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, OnlyPoison, Failing];
-const APPLIED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Failing, Duplicating];
+const POISONED: &[Law] = &[
+    Accounted,
+    Undisturbed,
+    Conserved,
+    Agreed,
+    OnlyPoison,
+    Failing,
+];
+const APPLIED: &[Law] = &[
+    Accounted,
+    Undisturbed,
+    Conserved,
+    Agreed,
+    NothingLost,
+    Failing,
+    Duplicating,
+];
 const DROPPING: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, Failing, Dropping];
-const UPDATED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Renewing];
-const UPDATED_IN_OUTAGE: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Failing, Renewing];
+const UPDATED: &[Law] = &[
+    Accounted,
+    Undisturbed,
+    Conserved,
+    Agreed,
+    NothingLost,
+    Renewing,
+];
+const UPDATED_IN_OUTAGE: &[Law] = &[
+    Accounted,
+    Undisturbed,
+    Conserved,
+    Agreed,
+    NothingLost,
+    Failing,
+    Renewing,
+];
 /// Envoy refuses users at the end of a drain.
 const DRAINED: &[Law] = &[Accounted, Conserved, Agreed, NothingLost];
 /// Users of the worker whose VM is gone are refused, and what it counted since its last tick is not in the statistics.
@@ -33,9 +70,32 @@ const RECOVERED: &[Law] = &[Accounted, Conserved, Reloading, Failing, Recovering
 /// What was forged is lost, and said to be.
 const FORGED: &[Law] = &[Accounted, Conserved, Reloading, Failing, Distrusting];
 /// What one client does is not felt by the others.
-const CROWDED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Holding];
-const REFUSED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Holding, Refusing];
-const FLOODED: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost, Holding, TooLarge];
+const CROWDED: &[Law] = &[
+    Accounted,
+    Undisturbed,
+    Conserved,
+    Agreed,
+    NothingLost,
+    Holding,
+];
+const REFUSED: &[Law] = &[
+    Accounted,
+    Undisturbed,
+    Conserved,
+    Agreed,
+    NothingLost,
+    Holding,
+    Refusing,
+];
+const FLOODED: &[Law] = &[
+    Accounted,
+    Undisturbed,
+    Conserved,
+    Agreed,
+    NothingLost,
+    Holding,
+    TooLarge,
+];
 const KILLED: &[Law] = &[AtMostOneInterval, Cut];
 /// The audit cluster can say how much is lost.
 const BOUNDED: &[Law] = &[AtMostOneInterval, Cut, Bounded];
@@ -50,15 +110,35 @@ pub fn rows() -> Vec<Row> {
     vec![
         row("down", Fault::Down, OUTAGE),
         row("hangs", answers(Answer::Hang), OUTAGE),
-        row("slow", answers(Answer::Late(Duration::from_millis(500))), CALM),
-        row("429, retry after 1 s", answers(Answer::RetryAfter(429, "1")), OUTAGE),
+        row(
+            "slow",
+            answers(Answer::Late(Duration::from_millis(500))),
+            CALM,
+        ),
+        row(
+            "429, retry after 1 s",
+            answers(Answer::RetryAfter(429, "1")),
+            OUTAGE,
+        ),
         row("500", answers(Answer::Status(500, "")), OUTAGE),
         row("503", answers(Answer::Status(503, "")), OUTAGE),
         row("400, then mended", answers(Answer::Status(400, "")), OUTAGE),
         row("415, then mended", answers(Answer::Status(415, "")), OUTAGE),
-        row("400 for one record", Fault::Refuses(400, has_poison), POISONED),
-        row("500 for one record", Fault::Fails(500, has_poison), POISONED),
-        row("413 for large batches", Fault::Refuses(413, is_large), OUTAGE),
+        row(
+            "400 for one record",
+            Fault::Refuses(400, has_poison),
+            POISONED,
+        ),
+        row(
+            "500 for one record",
+            Fault::Fails(500, has_poison),
+            POISONED,
+        ),
+        row(
+            "413 for large batches",
+            Fault::Refuses(413, is_large),
+            OUTAGE,
+        ),
         row("reset in the answer", answers(Answer::CutOff), OUTAGE),
         row("garbage for an answer", answers(Answer::Garbage), OUTAGE),
         row("answer of 10 MiB", answers(Answer::Huge(10 << 20)), CALM),
@@ -68,10 +148,26 @@ pub fn rows() -> Vec<Row> {
         row("restarted every second", Fault::Restarted, OUTAGE),
         row("down, small buffer", Fault::SmallBuffer, DROPPING),
         row("configuration updated", Fault::Updated, UPDATED),
-        row("update with expired credentials", Fault::UpdatedInOutage(Update::Credentials), UPDATED_IN_OUTAGE),
-        row("new VM key while down", Fault::UpdatedInOutage(Update::AnotherVm), UPDATED_IN_OUTAGE),
-        row("four updates while down", Fault::UpdatedInOutage(Update::FourTimes), UPDATED_IN_OUTAGE),
-        row("crash, then update while down", Fault::UpdatedInOutage(Update::AfterCrash), RECOVERED),
+        row(
+            "update with expired credentials",
+            Fault::UpdatedInOutage(Update::Credentials),
+            UPDATED_IN_OUTAGE,
+        ),
+        row(
+            "new VM key while down",
+            Fault::UpdatedInOutage(Update::AnotherVm),
+            UPDATED_IN_OUTAGE,
+        ),
+        row(
+            "four updates while down",
+            Fault::UpdatedInOutage(Update::FourTimes),
+            UPDATED_IN_OUTAGE,
+        ),
+        row(
+            "crash, then update while down",
+            Fault::UpdatedInOutage(Update::AfterCrash),
+            RECOVERED,
+        ),
         row("drained, then quit", Fault::Drained, DRAINED),
         row("VM crashed", Fault::Crashed, CRASHED),
         row("VM crashed while down", Fault::CrashedInOutage, RECOVERED),
@@ -93,7 +189,8 @@ fn answers(answer: Answer) -> Fault {
 }
 
 fn has_poison(body: &[u8]) -> bool {
-    body.windows(POISON.len()).any(|window| window == POISON.as_bytes())
+    body.windows(POISON.len())
+        .any(|window| window == POISON.as_bytes())
 }
 
 fn is_large(body: &[u8]) -> bool {

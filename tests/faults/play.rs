@@ -41,7 +41,10 @@ impl Played {
 
 /// Plays the rows that are asked for, and the baseline before them.
 pub async fn all(args: &Args) -> Vec<Played> {
-    let mut rows: Vec<Row> = matrix::rows().into_iter().filter(|row| args.wants(row.name)).collect();
+    let mut rows: Vec<Row> = matrix::rows()
+        .into_iter()
+        .filter(|row| args.wants(row.name))
+        .collect();
     if !rows.is_empty() || args.wants(matrix::BASELINE.name) {
         rows.insert(0, matrix::BASELINE);
     }
@@ -57,7 +60,10 @@ pub async fn all(args: &Args) -> Vec<Played> {
 async fn guarded(row: Row, length: Duration) -> Played {
     let row = Arc::new(row);
     let playing = tokio::spawn(play(Arc::clone(&row), length));
-    Played { row, seen: playing.await.ok() }
+    Played {
+        row,
+        seen: playing.await.ok(),
+    }
 }
 
 /// The fault begins after a fifth of the load, and is healed when a quarter is left.
@@ -65,7 +71,10 @@ async fn play(row: Arc<Row>, length: Duration) -> Observed {
     let mut stage = Stage::set(&row.fault).await;
     let load = Load::start(stage.mesh.http);
     sleep(length.mul_f64(0.2)).await;
-    let part = row.fault.happen(&mut stage, &load, length.mul_f64(0.55)).await;
+    let part = row
+        .fault
+        .happen(&mut stage, &load, length.mul_f64(0.55))
+        .await;
     sleep(length.mul_f64(0.25)).await;
     let mut calls = load.stop().await;
     calls.extend(part);
@@ -80,7 +89,12 @@ async fn play(row: Arc<Row>, length: Duration) -> Observed {
 async fn settle(stage: &Stage, row: &Row, calls: Vec<Call>) -> Observed {
     let end = Instant::now() + DEADLINE + row.fault.silence();
     let mut polls = 0;
-    let mut seen = Observed { calls, count: Count::default(), stats: None, killed: stage.killed };
+    let mut seen = Observed {
+        calls,
+        count: Count::default(),
+        stats: None,
+        killed: stage.killed,
+    };
     loop {
         let is_over = Instant::now() >= end;
         seen.stats = stage.stats().await;
@@ -100,7 +114,11 @@ async fn settle(stage: &Stage, row: &Row, calls: Vec<Call>) -> Observed {
 
 impl Observed {
     pub fn stat(&self, name: &str) -> u64 {
-        self.stats.as_ref().and_then(|stats| stats.get(name)).copied().unwrap_or_default()
+        self.stats
+            .as_ref()
+            .and_then(|stats| stats.get(name))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Requests that the upstream's answer did not reach.
@@ -110,13 +128,19 @@ impl Observed {
 
     /// The requests without a record.
     pub fn missing(&self) -> impl Iterator<Item = &Call> {
-        self.calls.iter().filter(|call| self.count.missing.contains(&call.name))
+        self.calls
+            .iter()
+            .filter(|call| self.count.missing.contains(&call.name))
     }
 
     /// Whether a bad record waits for good ones that prove it bad. More of them than that would keep the buffer from being
     /// empty.
     fn has_poison_left(&self) -> bool {
-        let sent = self.calls.iter().filter(|call| call.is_answered && call.name.starts_with(POISON)).count();
+        let sent = self
+            .calls
+            .iter()
+            .filter(|call| call.is_answered && call.name.starts_with(POISON))
+            .count();
         self.stat("records.rejected") < sent as u64
     }
 
@@ -126,6 +150,8 @@ impl Observed {
 
     /// Whether counting is worth while.
     fn is_quiet(&self) -> bool {
-        self.stats.as_ref().is_none_or(|stats| stats.get("buffer.records") == Some(&0))
+        self.stats
+            .as_ref()
+            .is_none_or(|stats| stats.get("buffer.records") == Some(&0))
     }
 }

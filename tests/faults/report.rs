@@ -4,7 +4,16 @@ use std::time::Duration;
 
 use crate::play::{Observed, Played};
 
-const COLUMNS: [&str; 8] = ["sent", "stored", "twice", "accounted", "unaccounted", "p99 +ms", "unanswered", "laws"];
+const COLUMNS: [&str; 8] = [
+    "sent",
+    "stored",
+    "twice",
+    "accounted",
+    "unaccounted",
+    "p99 +ms",
+    "unanswered",
+    "laws",
+];
 
 /// Prints a line for each row, and below what breaks a law.
 pub fn print(results: &[Played]) {
@@ -17,8 +26,12 @@ pub fn print(results: &[Played]) {
     for result in results {
         println!("{}", line(result.row.name, &cells(result, baseline)));
     }
-    println!("\np99 +ms: 99th percentile of the time of user requests, less the {baseline:.1?} of the first row");
-    println!("unanswered: user requests that the upstream's answer did not reach; they are not counted as sent");
+    println!(
+        "\np99 +ms: 99th percentile of the time of user requests, less the {baseline:.1?} of the first row"
+    );
+    println!(
+        "unanswered: user requests that the upstream's answer did not reach; they are not counted as sent"
+    );
     for result in results {
         if let Some(bound) = result.seen.as_ref().and_then(bound) {
             println!("\n\"{}\": {bound}", result.row.name);
@@ -34,7 +47,12 @@ pub fn print(results: &[Played]) {
 /// What the audit cluster can say of a proxy that was killed.
 fn bound(seen: &Observed) -> Option<String> {
     let unknown = seen.count.unknown.filter(|_| seen.killed.is_some())?;
-    let (streams, missing, held, most) = (unknown.streams, unknown.missing, unknown.held, unknown.most());
+    let (streams, missing, held, most) = (
+        unknown.streams,
+        unknown.missing,
+        unknown.held,
+        unknown.most(),
+    );
     Some(format!(
         "{streams} streams fell silent, {missing} numbers are missing for certain and no more than {held} exchanges beyond, \
          {most} together; {} requests have no record",
@@ -43,22 +61,51 @@ fn bound(seen: &Observed) -> Option<String> {
 }
 
 fn cells(result: &Played, baseline: Duration) -> [String; 8] {
-    let verdict = if result.breaches().is_empty() { "hold" } else { "BROKEN" }.to_owned();
+    let verdict = if result.breaches().is_empty() {
+        "hold"
+    } else {
+        "BROKEN"
+    }
+    .to_owned();
     let Some(seen) = &result.seen else {
         let mut empty: [String; 8] = std::array::from_fn(|_| String::new());
         empty[7] = verdict;
         return empty;
     };
     let count = &seen.count;
-    let [sent, stored, twice, accounted, unaccounted, unanswered] =
-        [count.sent, count.stored, count.duplicates, count.accounted, count.unaccounted, seen.disturbed()]
-            .map(|number| number.to_string());
+    let [sent, stored, twice, accounted, unaccounted, unanswered] = [
+        count.sent,
+        count.stored,
+        count.duplicates,
+        count.accounted,
+        count.unaccounted,
+        seen.disturbed(),
+    ]
+    .map(|number| number.to_string());
     let slower = (p99(seen).as_secs_f64() - baseline.as_secs_f64()) * 1000.0;
-    [sent, stored, twice, accounted, unaccounted, format!("{slower:+.1}"), unanswered, verdict]
+    [
+        sent,
+        stored,
+        twice,
+        accounted,
+        unaccounted,
+        format!("{slower:+.1}"),
+        unanswered,
+        verdict,
+    ]
 }
 
 fn line(name: &str, cells: &[String; 8]) -> String {
-    let [sent, stored, twice, accounted, unaccounted, slower, unanswered, laws] = cells;
+    let [
+        sent,
+        stored,
+        twice,
+        accounted,
+        unaccounted,
+        slower,
+        unanswered,
+        laws,
+    ] = cells;
     format!(
         "{name:<24} {sent:>6} {stored:>6} {twice:>6} {accounted:>10} {unaccounted:>12} {slower:>8} {unanswered:>11}  {laws}"
     )
@@ -66,8 +113,15 @@ fn line(name: &str, cells: &[String; 8]) -> String {
 
 /// Of the requests that the upstream has answered.
 fn p99(seen: &Observed) -> Duration {
-    let mut times: Vec<Duration> =
-        seen.calls.iter().filter(|call| call.is_answered).filter_map(|call| call.took).collect();
+    let mut times: Vec<Duration> = seen
+        .calls
+        .iter()
+        .filter(|call| call.is_answered)
+        .filter_map(|call| call.took)
+        .collect();
     times.sort_unstable();
-    times.get(times.len() * 99 / 100).copied().unwrap_or_default()
+    times
+        .get(times.len() * 99 / 100)
+        .copied()
+        .unwrap_or_default()
 }

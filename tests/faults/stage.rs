@@ -57,13 +57,23 @@ impl Stage {
             Fault::NoHost => without(Resources::endpoints(), bootstrap, sink, take_hosts).await,
             Fault::NoCluster => without(Resources::clusters(), bootstrap, sink, take_cluster).await,
             // All ends in one turn of one event loop.
-            Fault::Burst => (Mesh::with_bootstrap(bootstrap, sink, 1).await, Held::Nothing),
-            _ => (Mesh::with_bootstrap(bootstrap, sink, WORKERS).await, Held::Nothing),
+            Fault::Burst => (
+                Mesh::with_bootstrap(bootstrap, sink, 1).await,
+                Held::Nothing,
+            ),
+            _ => (
+                Mesh::with_bootstrap(bootstrap, sink, WORKERS).await,
+                Held::Nothing,
+            ),
         };
         if let Fault::Refuses(status, refuses) | Fault::Fails(status, refuses) = fault {
             mesh.sink.refuse(*status, *refuses);
         }
-        Self { mesh, held, killed: None }
+        Self {
+            mesh,
+            held,
+            killed: None,
+        }
     }
 
     /// Shows Envoy what was held back.
@@ -81,21 +91,38 @@ impl Stage {
 
     /// One more good request, on a connection of its own.
     pub async fn trickle(&self, number: usize) {
-        self.mesh.get("/check", &[("user-agent", &format!("trickle-{number}"))]).await;
+        self.mesh
+            .get("/check", &[("user-agent", &format!("trickle-{number}"))])
+            .await;
     }
 
     /// Lets Envoy quit by itself.
     pub async fn quit(&mut self) {
         self.mesh.envoy.admin_post("/quitquitquit").await;
-        assert!(self.mesh.envoy.wait().await.success(), "Envoy quits cleanly");
+        assert!(
+            self.mesh.envoy.wait().await.success(),
+            "Envoy quits cleanly"
+        );
     }
 
     /// Envoy builds a VM anew for a request to its worker. All connections of the load may be at the other one.
     pub async fn wait_for_reloads(&self, count: u64) {
         let (end, mut polls) = (Instant::now() + DEADLINE, 0);
-        while self.stats().await.is_none_or(|stats| reloads(&stats) < count) {
-            assert!(Instant::now() < end, "no VM was built anew for the {count}. time");
-            self.mesh.get("/check", &[("user-agent", &format!("reload-{count}-{polls}"))]).await;
+        while self
+            .stats()
+            .await
+            .is_none_or(|stats| reloads(&stats) < count)
+        {
+            assert!(
+                Instant::now() < end,
+                "no VM was built anew for the {count}. time"
+            );
+            self.mesh
+                .get(
+                    "/check",
+                    &[("user-agent", &format!("reload-{count}-{polls}"))],
+                )
+                .await;
             polls += 1;
             sleep(POLL).await;
         }
@@ -112,7 +139,11 @@ impl Stage {
 
 /// How often Envoy has built a VM anew.
 pub fn reloads(stats: &BTreeMap<String, u64>) -> u64 {
-    stats.iter().filter(|(name, _)| name.ends_with("vm_reload_success")).map(|(_, count)| count).sum()
+    stats
+        .iter()
+        .filter(|(name, _)| name.ends_with("vm_reload_success"))
+        .map(|(_, count)| count)
+        .sum()
 }
 
 /// Quick batches and quick retries, and every exchange is recorded.
@@ -124,17 +155,19 @@ pub fn bootstrap(fault: &Fault) -> Bootstrap {
         "retry": {"initial_backoff": "50ms", "max_backoff": "500ms"},
     }));
     match fault {
-        Fault::DrainedThenKilled => {
-            bootstrap.with_plugin(&json!({"buffer": {"max_records": MOST_HELD}})).with(Bootstrap::make_inbound)
-        }
+        Fault::DrainedThenKilled => bootstrap
+            .with_plugin(&json!({"buffer": {"max_records": MOST_HELD}}))
+            .with(Bootstrap::make_inbound),
         Fault::SmallBuffer => bootstrap.with_plugin(&json!({"buffer": {"max_records": 100}})),
         Fault::Crashed | Fault::CrashedInOutage | Fault::UpdatedInOutage(Update::AfterCrash) => {
             bootstrap.with(|bootstrap| bootstrap.run(tools::crashing_wasm()))
         }
-        Fault::Forged => with_an_intruder(bootstrap.with(|bootstrap| bootstrap.run(tools::crashing_wasm()))),
-        Fault::SlowRequests | Fault::Bodies | Fault::Burst => {
-            bootstrap.with_plugin(&crowds::plugin(fault)).with(Bootstrap::await_connections)
+        Fault::Forged => {
+            with_an_intruder(bootstrap.with(|bootstrap| bootstrap.run(tools::crashing_wasm())))
         }
+        Fault::SlowRequests | Fault::Bodies | Fault::Burst => bootstrap
+            .with_plugin(&crowds::plugin(fault))
+            .with(Bootstrap::await_connections),
         _ => bootstrap,
     }
 }
@@ -147,7 +180,10 @@ async fn without(
     take: fn(&mut Bootstrap, &Resources) -> Value,
 ) -> (Mesh, Held) {
     let mut taken = Value::Null;
-    let mesh = Mesh::with_last_change(bootstrap, sink, WORKERS, |bootstrap| taken = take(bootstrap, &file)).await;
+    let mesh = Mesh::with_last_change(bootstrap, sink, WORKERS, |bootstrap| {
+        taken = take(bootstrap, &file)
+    })
+    .await;
     (mesh, Held::Resource(file, taken))
 }
 
@@ -155,13 +191,19 @@ fn take_hosts(bootstrap: &mut Bootstrap, file: &Resources) -> Value {
     bootstrap.identify();
     let cluster = bootstrap.cluster("audit").as_object_mut().unwrap();
     cluster.insert("type".to_owned(), json!("EDS"));
-    cluster.insert("eds_cluster_config".to_owned(), json!({"eds_config": file.source()}));
+    cluster.insert(
+        "eds_cluster_config".to_owned(),
+        json!({"eds_config": file.source()}),
+    );
     cluster.remove("load_assignment").unwrap()
 }
 
 fn take_cluster(bootstrap: &mut Bootstrap, file: &Resources) -> Value {
     bootstrap.discover("cds_config", file);
     let clusters = bootstrap.clusters();
-    let index = clusters.iter().position(|cluster| cluster["name"] == "audit").unwrap();
+    let index = clusters
+        .iter()
+        .position(|cluster| cluster["name"] == "audit")
+        .unwrap();
     clusters.remove(index)
 }

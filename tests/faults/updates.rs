@@ -58,7 +58,9 @@ impl Update {
 }
 
 fn extension(stage: &Stage) -> &Extension {
-    let Held::Extension(extension) = &stage.held else { panic!("the filter comes from a file") };
+    let Held::Extension(extension) = &stage.held else {
+        panic!("the filter comes from a file")
+    };
     extension
 }
 

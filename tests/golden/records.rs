@@ -5,7 +5,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use audit_filter::record::{
-    Action, ExchangeRecord, Outcome, Protocol, RequestParts, RequestText, RpcStatus, Stage, Termination, TraceContext,
+    Action, ExchangeRecord, Outcome, Protocol, RequestParts, RequestText, RpcStatus, Stage,
+    Termination, TraceContext,
 };
 use audit_filter::recorder::correlation::Correlation;
 use audit_filter::recorder::identity::Identity;
@@ -68,7 +69,10 @@ pub(crate) fn denied_call() -> ExchangeRecord {
             ..GET_CHECK
         }),
         route: Some("/shop.Users/{method}".to_owned()),
-        rpc: Some(RpcStatus { name: Cow::Borrowed("PERMISSION_DENIED"), source: StatusSource::Trailers }),
+        rpc: Some(RpcStatus {
+            name: Cow::Borrowed("PERMISSION_DENIED"),
+            source: StatusSource::Trailers,
+        }),
         protocol_version: Some(b"2".into()),
         client_address: Some(b"2001:db8::7".to_vec()),
         trace: Some(Box::new(TraceContext {
@@ -109,7 +113,11 @@ pub(crate) fn odd_bytes() -> ExchangeRecord {
             ..GET_CHECK
         }),
         http_status: None,
-        ..exchange("tracked", "Pa\u{df}wort \u{e4}ndern \u{2713} \u{2028}", Outcome::Aborted)
+        ..exchange(
+            "tracked",
+            "Pa\u{df}wort \u{e4}ndern \u{2713} \u{2028}",
+            Outcome::Aborted,
+        )
     }
 }
 
@@ -118,9 +126,15 @@ pub(crate) fn transcoded_call() -> ExchangeRecord {
     ExchangeRecord {
         protocol: Protocol::Grpc,
         dialect: Dialect::Transcoded,
-        request: RequestText::new(&RequestParts { path: b"/v1/users/ann", ..GET_CHECK }),
+        request: RequestText::new(&RequestParts {
+            path: b"/v1/users/ann",
+            ..GET_CHECK
+        }),
         http_status: Some(404),
-        rpc: Some(RpcStatus { name: Cow::Borrowed("NOT_FOUND"), source: StatusSource::Trailers }),
+        rpc: Some(RpcStatus {
+            name: Cow::Borrowed("NOT_FOUND"),
+            source: StatusSource::Trailers,
+        }),
         rpc_method: Some(b"shop.Users/Get".to_vec()),
         ..exchange("calls", "/shop.Users/Get", Outcome::Failure)
     }
@@ -133,7 +147,11 @@ pub(crate) fn tunnel(stage: Stage) -> ExchangeRecord {
         stage,
         outcome: has_ended.then_some(Outcome::Success),
         started_number: has_ended.then_some(9),
-        termination: if has_ended { Termination::Client } else { Termination::Complete },
+        termination: if has_ended {
+            Termination::Client
+        } else {
+            Termination::Complete
+        },
         request: RequestText::new(&RequestParts {
             method: b"CONNECT",
             path: b"",
@@ -161,7 +179,9 @@ pub(crate) fn received() -> ExchangeRecord {
 pub(crate) fn login() -> ExchangeRecord {
     ExchangeRecord {
         session: Session {
-            id: Some(SessionId::Whole(b"6a1e9c52-4c5e-4a6b-9d5f-0f6f7a10b4c2".to_vec())),
+            id: Some(SessionId::Whole(
+                b"6a1e9c52-4c5e-4a6b-9d5f-0f6f7a10b4c2".to_vec(),
+            )),
             token_ref: Some(format!("hmac-sha256:k1:{}", "0f".repeat(32))),
             is_basic: true,
         },
@@ -172,10 +192,16 @@ pub(crate) fn login() -> ExchangeRecord {
             user_email: Some(b"j@example.com".to_vec()),
             source: Some(Cow::Borrowed("response_json")),
         },
-        correlation: Some(Correlation { session_id: STREAM, number: 2_147_483_646 }),
+        correlation: Some(Correlation {
+            session_id: STREAM,
+            number: 2_147_483_646,
+        }),
         captured: vec![
             (Rc::from("audit.capture.query.lang"), b"de".to_vec()),
-            (Rc::from("audit.capture.request_headers.authorization"), b"[REDACTED]".to_vec()),
+            (
+                Rc::from("audit.capture.request_headers.authorization"),
+                b"[REDACTED]".to_vec(),
+            ),
         ],
         ..exchange("login", "POST /token", Outcome::Success)
     }
@@ -185,9 +211,15 @@ pub(crate) fn login() -> ExchangeRecord {
 pub(crate) fn nobody() -> ExchangeRecord {
     let hash = "88d4266fd4e6338d13b845fcf289579d209c897823b9217da3e161936f031589";
     ExchangeRecord {
-        session: Session { id: Some(SessionId::Hashed(format!("sha256:{hash}"))), ..Session::default() },
+        session: Session {
+            id: Some(SessionId::Hashed(format!("sha256:{hash}"))),
+            ..Session::default()
+        },
         session_event: Some(SessionEvent::End),
-        identity: Identity { source: Some(Cow::Borrowed("unavailable:absent")), ..Identity::default() },
+        identity: Identity {
+            source: Some(Cow::Borrowed("unavailable:absent")),
+            ..Identity::default()
+        },
         ..exchange("logout", "POST /logout", Outcome::Success)
     }
 }

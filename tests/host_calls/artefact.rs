@@ -22,9 +22,16 @@ pub(crate) fn artefacts() -> &'static [Artefact] {
         let engine = Engine::new(Config::new().consume_fuel(true)).unwrap();
         let artefact = |name, flags: &[&str], budgets| {
             let module = Module::new(&engine, build(flags)).unwrap();
-            Artefact { name, module, budgets }
+            Artefact {
+                name,
+                module,
+                budgets,
+            }
         };
-        vec![artefact("full", &[], FULL), artefact("lean", &["--lean"], LEAN)]
+        vec![
+            artefact("full", &[], FULL),
+            artefact("lean", &["--lean"], LEAN),
+        ]
     })
 }
 
@@ -36,9 +43,18 @@ pub(crate) fn full() -> &'static Artefact {
 fn build(flags: &[&str]) -> Vec<u8> {
     let root = env!("CARGO_MANIFEST_DIR");
     let mut build = Command::new("bash");
-    build.arg("wasm-build.sh").args(flags).current_dir(root).stderr(Stdio::inherit());
+    build
+        .arg("wasm-build.sh")
+        .args(flags)
+        .current_dir(root)
+        .stderr(Stdio::inherit());
     let output = build.output().unwrap();
     assert!(output.status.success(), "wasm-build.sh failed");
-    let path = String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned();
+    let path = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .last()
+        .unwrap()
+        .to_owned();
     std::fs::read(Path::new(root).join(path)).unwrap()
 }

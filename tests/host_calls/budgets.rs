@@ -11,7 +11,12 @@ pub(crate) struct Budget {
 }
 
 const fn row(case: &'static str, calls: &'static str, fuel: u64, bytes: usize) -> Budget {
-    Budget { case, calls, fuel, bytes }
+    Budget {
+        case,
+        calls,
+        fuel,
+        bytes,
+    }
 }
 
 /// Of `audit_filter.wasm`.

@@ -14,13 +14,25 @@ pub(crate) struct Case {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    default_rules().into_iter().chain(tracked_rule()).chain(single_keys()).collect()
+    default_rules()
+        .into_iter()
+        .chain(tracked_rule())
+        .chain(single_keys())
+        .collect()
 }
 
 /// With the rules that hold when none are configured.
 fn default_rules() -> Vec<Case> {
-    let of = |name, exchange| Case { name, sections: json!({}), exchange };
-    let hmac = |name, exchange| Case { name, sections: hmac(), exchange };
+    let of = |name, exchange| Case {
+        name,
+        sections: json!({}),
+        exchange,
+    };
+    let hmac = |name, exchange| Case {
+        name,
+        sections: hmac(),
+        exchange,
+    };
     let check = || Exchange::http("/check").json();
     let tracked = || Exchange::http(METHOD).tracked();
     let unary = || Exchange::grpc(METHOD).tracked();
@@ -39,9 +51,16 @@ fn default_rules() -> Vec<Case> {
 fn tracked_rule() -> Vec<Case> {
     let of = |name, exchange, mut sections: Value| {
         sections["rules"] = json!([{"name": "tracked", "match": {"tracked": true}}]);
-        Case { name, sections, exchange }
+        Case {
+            name,
+            sections,
+            exchange,
+        }
     };
-    let (tracked, unary) = (Exchange::http(METHOD).tracked(), Exchange::grpc(METHOD).tracked());
+    let (tracked, unary) = (
+        Exchange::http(METHOD).tracked(),
+        Exchange::grpc(METHOD).tracked(),
+    );
     vec![
         of("one rule: untracked", Exchange::http("/other"), json!({})),
         of("one rule: tracked", tracked.clone(), json!({})),
@@ -58,11 +77,13 @@ pub(crate) fn hmac() -> Value {
 
 /// What a rule asks for, one thing at a time, over a rule that asks for nothing.
 fn single_keys() -> Vec<Case> {
-    let captures = json!({"level": "request", "capture": {"query": ["q"], "request_headers": ["accept"]}});
+    let captures =
+        json!({"level": "request", "capture": {"query": ["q"], "request_headers": ["accept"]}});
     let of_response = json!({"level": "request", "capture": {"response_headers": ["server"]}});
     let absent = json!({"identity": {"user_id": [{"header": "x-user-id"}]}});
     let metadata = json!({"identity": {"user_id": [{"metadata": "ns:key"}]}});
-    let edge = json!({"set_tracking": {"operation": "o", "context": {"device": {"header": "accept"}}}});
+    let edge =
+        json!({"set_tracking": {"operation": "o", "context": {"device": {"header": "accept"}}}});
     let mut cases = vec![
         any("plain record", &json!({})),
         any("identity, absent header", &absent),
@@ -75,7 +96,10 @@ fn single_keys() -> Vec<Case> {
         any("session start", &json!({"session": "start"})),
         any("set_tracking", &edge),
     ];
-    for case in cases.iter_mut().filter(|case| case.name == "correlate, process") {
+    for case in cases
+        .iter_mut()
+        .filter(|case| case.name == "correlate, process")
+    {
         case.sections["correlation"] = json!({"scope": "process"});
     }
     cases
@@ -84,6 +108,12 @@ fn single_keys() -> Vec<Case> {
 /// A rule that asks for nothing but what it is given.
 fn any(name: &'static str, more: &Value) -> Case {
     let mut rule = json!({"name": "any", "identity": {"user_id": []}});
-    rule.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    Case { name, sections: json!({"rules": [rule]}), exchange: Exchange::http("/any?q=1") }
+    rule.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    Case {
+        name,
+        sections: json!({"rules": [rule]}),
+        exchange: Exchange::http("/any?q=1"),
+    }
 }

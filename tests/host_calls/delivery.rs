@@ -43,18 +43,29 @@ fn send(size: usize) -> Sent {
     });
     vm.take_tally();
     let callouts = (0..counted).flat_map(|_| fill(&mut vm)).collect();
-    Sent { records: counted * size, tally: vm.take_tally(), callouts }
+    Sent {
+        records: counted * size,
+        tally: vm.take_tally(),
+        callouts,
+    }
 }
 
 /// Differs from the next in what differs in life.
 fn request(number: u64) -> Exchange {
     let mut mixed = fastrand::Rng::with_seed(number);
-    let request_id = format!("{:08x}-6d0e-4c58-9a3d-{:012x}", mixed.u32(..), mixed.u64(..1 << 48));
+    let request_id = format!(
+        "{:08x}-6d0e-4c58-9a3d-{:012x}",
+        mixed.u32(..),
+        mixed.u64(..1 << 48)
+    );
     Exchange::http("/demo.Accounts/ChangePassword")
         .tracked()
         .with("x-request-id", &request_id)
         .with("x-session-id", &format!("{:032x}", mixed.u128(..)))
-        .with("x-session-context", &format!("ZGV2aWNlPT{:06x}", mixed.u32(..1 << 24)))
+        .with(
+            "x-session-context",
+            &format!("ZGV2aWNlPT{:06x}", mixed.u32(..1 << 24)),
+        )
         .with("x-user-id", &format!("user-{}", mixed.u32(..1000)))
 }
 
@@ -68,7 +79,11 @@ fn gzipped(body: &[u8], level: u32) -> usize {
 fn a_record_in_a_batch_of_a_hundred_is_delivered_for_little() {
     let mut delivery = Vec::new();
     for size in [1, 10, 100, 1000] {
-        let Sent { records, tally, callouts } = send(size);
+        let Sent {
+            records,
+            tally,
+            callouts,
+        } = send(size);
         let count = u64::try_from(records).unwrap();
         let dispatch = tally.fuel_of("queue_ready") / count;
         let answer = tally.fuel_of("http_call_response") / count;
@@ -81,12 +96,16 @@ fn a_record_in_a_batch_of_a_hundred_is_delivered_for_little() {
             body / records,
             headers / records,
             tally.bytes() / records,
-            f64::from(tally.calls.values().sum::<u32>()) / f64::from(u32::try_from(records).unwrap()),
+            f64::from(tally.calls.values().sum::<u32>())
+                / f64::from(u32::try_from(records).unwrap()),
         );
         delivery.push(dispatch + answer);
     }
     assert!(delivery[2] <= RECORD_OF_A_HUNDRED, "{delivery:?}");
-    assert!(delivery[3] <= delivery[2], "a larger batch costs more a record: {delivery:?}");
+    assert!(
+        delivery[3] <= delivery[2],
+        "a larger batch costs more a record: {delivery:?}"
+    );
 }
 
 /// Fuel of dispatch and answer.
@@ -97,7 +116,14 @@ fn a_batch_of_a_hundred_compresses_well() {
     for size in [1, 10, 100, 1000] {
         let body = send(size).callouts.pop().unwrap().body;
         let (fast, usual) = (gzipped(&body, 1), gzipped(&body, 6));
-        println!("batch of {size:4}: {} bytes, gzip level 1 {fast}, level 6 {usual}", body.len());
-        assert!(size < 100 || fast * 5 < body.len(), "{fast} of {}", body.len());
+        println!(
+            "batch of {size:4}: {} bytes, gzip level 1 {fast}, level 6 {usual}",
+            body.len()
+        );
+        assert!(
+            size < 100 || fast * 5 < body.len(),
+            "{fast} of {}",
+            body.len()
+        );
     }
 }

@@ -4,9 +4,15 @@ use std::collections::BTreeMap;
 
 use super::host::Pairs;
 
-pub(crate) const TRACKED: &[(&str, &str)] =
-    &[("x-session-track", "true"), ("x-session-operation", "change_password"), ("x-session-context", "ZGV2aWNlPTE=")];
-pub(crate) const JSON: &[(&str, &str)] = &[("content-type", "application/json"), ("content-length", "42")];
+pub(crate) const TRACKED: &[(&str, &str)] = &[
+    ("x-session-track", "true"),
+    ("x-session-operation", "change_password"),
+    ("x-session-context", "ZGV2aWNlPTE="),
+];
+pub(crate) const JSON: &[(&str, &str)] = &[
+    ("content-type", "application/json"),
+    ("content-length", "42"),
+];
 
 #[derive(Clone)]
 pub(crate) struct Exchange {
@@ -34,7 +40,11 @@ impl Exchange {
             ("x-request-id", "5f0c1f8a-6d0e-4c58-9a3d-2b1f0e9d8c7b"),
             ("x-forwarded-for", "10.1.2.3"),
         ];
-        let response = [(":status", "200"), ("server", "envoy"), ("date", "Sun, 22 Nov 2026 12:00:00 GMT")];
+        let response = [
+            (":status", "200"),
+            ("server", "envoy"),
+            ("date", "Sun, 22 Nov 2026 12:00:00 GMT"),
+        ];
         Self {
             request: owned(&request),
             request_body: Vec::new(),
@@ -47,9 +57,13 @@ impl Exchange {
 
     /// The same as a unary gRPC call: messages both ways, and a status in the trailers.
     pub(crate) fn grpc(path: &str) -> Self {
-        let mut exchange = Self::http(path).with("content-type", "application/grpc").with(":method", "POST");
+        let mut exchange = Self::http(path)
+            .with("content-type", "application/grpc")
+            .with(":method", "POST");
         exchange.request_body = vec![0; 32];
-        exchange.response.extend(owned(&[("content-type", "application/grpc")]));
+        exchange
+            .response
+            .extend(owned(&[("content-type", "application/grpc")]));
         exchange.trailers = owned(&[("grpc-status", "0")]);
         exchange.properties = properties("HTTP/2");
         exchange
@@ -66,7 +80,9 @@ impl Exchange {
     }
 
     pub(crate) fn tracked(self) -> Self {
-        TRACKED.iter().fold(self, |exchange, (name, value)| exchange.with(name, value))
+        TRACKED
+            .iter()
+            .fold(self, |exchange, (name, value)| exchange.with(name, value))
     }
 
     /// With an answer that says that it is JSON.
@@ -84,12 +100,18 @@ fn properties(protocol: &str) -> BTreeMap<String, Vec<u8>> {
         ("request\0protocol", protocol),
         ("response\0code_details", "via_upstream"),
     ];
-    let numbers = [("response\0flags", 0_i64), ("response\0code", 200), ("connection_id", 7)];
+    let numbers = [
+        ("response\0flags", 0_i64),
+        ("response\0code", 200),
+        ("connection_id", 7),
+    ];
     let texts = texts.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     let numbers = numbers.map(|(name, value)| (name.to_owned(), value.to_le_bytes().to_vec()));
     texts.into_iter().chain(numbers).collect()
 }
 
 fn owned(list: &[(&str, &str)]) -> Pairs {
-    list.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
+    list.iter()
+        .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+        .collect()
 }

@@ -22,7 +22,10 @@ fn fuel(sections: &Value, exchange: &Exchange) -> u64 {
 fn print(what: &str, points: &[(usize, u64)]) {
     let base = points[0].1.max(1);
     let point = |(at, fuel): &(usize, u64)| format!("{at}: {fuel} ({:.2})", ratio(*fuel, base));
-    println!("{what:44} {}", points.iter().map(point).collect::<Vec<_>>().join("  "));
+    println!(
+        "{what:44} {}",
+        points.iter().map(point).collect::<Vec<_>>().join("  ")
+    );
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
@@ -35,7 +38,10 @@ fn ratio(fuel: u64, base: u64) -> f64 {
 fn assert_flat(what: &str, points: &[(usize, u64)], factor: f64) {
     print(what, points);
     let (first, last) = (points[0].1, points[points.len() - 1].1);
-    assert!(ratio(last, first) <= factor, "{what}: more than {factor} times: {points:?}");
+    assert!(
+        ratio(last, first) <= factor,
+        "{what}: more than {factor} times: {points:?}"
+    );
 }
 
 /// From the second point to the last, one more costs at most this.
@@ -45,7 +51,10 @@ fn assert_each(what: &str, points: &[(usize, u64)], fuel: u64) {
     let ((from, low), (to, high)) = (points[1], points[points.len() - 1]);
     let each = high.saturating_sub(low) / u64::try_from(to - from).unwrap();
     println!("{:44} {each} for one more", "");
-    assert!(each <= fuel, "{what}: one more costs {each}, not {fuel}: {points:?}");
+    assert!(
+        each <= fuel,
+        "{what}: one more costs {each}, not {fuel}: {points:?}"
+    );
 }
 
 /// Rules of one kind, of which a request meets the last or none. All have paths or values of one length.
@@ -88,15 +97,29 @@ const RULES: [Rules; 4] = [
 
 #[test]
 fn one_more_rule_costs_little() {
-    for Rules { kind, matching, request, each } in RULES {
+    for Rules {
+        kind,
+        matching,
+        request,
+        each,
+    } in RULES
+    {
         let of = |count: usize, asked: usize| {
             let rule = |number| json!({"name": format!("r{number}"), "match": matching(number)});
             let rules: Vec<Value> = (0..count).map(rule).collect();
             (count, fuel(&json!({"rules": rules}), &request(asked)))
         };
         let counts = [1, 10, 100];
-        assert_each(&format!("{kind}, none met"), &counts.map(|count| of(count, 999)), each[0]);
-        assert_each(&format!("{kind}, the last met, recorded"), &counts.map(|count| of(count, count - 1)), each[1]);
+        assert_each(
+            &format!("{kind}, none met"),
+            &counts.map(|count| of(count, 999)),
+            each[0],
+        );
+        assert_each(
+            &format!("{kind}, the last met, recorded"),
+            &counts.map(|count| of(count, count - 1)),
+            each[1],
+        );
     }
 }
 
@@ -107,9 +130,18 @@ fn one_more_rule_costs_a_configuration_little() {
         let of = |count: usize| {
             let rule = |number| json!({"name": format!("r{number}"), "match": matching(number)});
             let rules: Vec<Value> = (0..count).map(rule).collect();
-            (count, Vm::start(full(), &json!({"rules": rules})).take_tally().fuel_of("configure"))
+            (
+                count,
+                Vm::start(full(), &json!({"rules": rules}))
+                    .take_tally()
+                    .fuel_of("configure"),
+            )
         };
-        assert_each(&format!("{kind}, to configure"), &[1, 10, 100, 1000].map(of), 75_000);
+        assert_each(
+            &format!("{kind}, to configure"),
+            &[1, 10, 100, 1000].map(of),
+            75_000,
+        );
     }
 }
 
@@ -119,7 +151,11 @@ fn roomy() -> Value {
 }
 
 /// Requests of a VM that has had more and more of them; `exchange` makes each from its number.
-fn fuel_after(sections: &Value, counts: &[usize], exchange: impl Fn(usize) -> Exchange) -> Vec<(usize, u64)> {
+fn fuel_after(
+    sections: &Value,
+    counts: &[usize],
+    exchange: impl Fn(usize) -> Exchange,
+) -> Vec<(usize, u64)> {
     let mut vm = Vm::start(full(), sections);
     vm.warm_up(&exchange(0));
     let mut made = 0;
@@ -145,7 +181,11 @@ fn fuel_after(sections: &Value, counts: &[usize], exchange: impl Fn(usize) -> Ex
 fn buffered_records_cost_a_request_nothing() {
     let tracked = |_| Exchange::http(METHOD).tracked();
     let counts = [1, 100, 1000, 10_000];
-    assert_flat("buffered records, tracked", &fuel_after(&roomy(), &counts, tracked), 1.02);
+    assert_flat(
+        "buffered records, tracked",
+        &fuel_after(&roomy(), &counts, tracked),
+        1.02,
+    );
 }
 
 #[test]
@@ -154,29 +194,54 @@ fn distinct_sessions_cost_a_request_nothing() {
     sections["session"] = hmac()["session"].clone();
     let distinct = |number: usize| {
         let id = format!("session-{number:08}");
-        Exchange::http(METHOD).tracked().with("x-session-id", &id).with("cookie", &format!("session={id}"))
+        Exchange::http(METHOD)
+            .tracked()
+            .with("x-session-id", &id)
+            .with("cookie", &format!("session={id}"))
     };
-    assert_flat("distinct sessions, tracked, hmac", &fuel_after(&sections, &[1, 10, 100, 1000], distinct), 1.02);
+    assert_flat(
+        "distinct sessions, tracked, hmac",
+        &fuel_after(&sections, &[1, 10, 100, 1000], distinct),
+        1.02,
+    );
 }
 
 #[test]
 fn a_byte_of_context_costs_its_copies() {
     let sections = json!({"tracking": {"on_empty_context": "record"}});
     let of = |bytes: usize| {
-        let exchange = Exchange::http(METHOD).tracked().with("x-session-context", &"Zm9v".repeat(bytes / 4));
+        let exchange = Exchange::http(METHOD)
+            .tracked()
+            .with("x-session-context", &"Zm9v".repeat(bytes / 4));
         (bytes, fuel(&sections, &exchange))
     };
-    assert_each("bytes of context, tracked", &[0, 64, 512, 2048, 8192].map(of), 8);
+    assert_each(
+        "bytes of context, tracked",
+        &[0, 64, 512, 2048, 8192].map(of),
+        8,
+    );
 }
 
 #[test]
 fn one_more_header_costs_little() {
     let with = |exchange: Exchange, count: usize| {
         let missing = count.saturating_sub(exchange.request.len());
-        (0..missing).fold(exchange, |exchange, number| exchange.with(&format!("x-more-{number}"), "some value"))
+        (0..missing).fold(exchange, |exchange, number| {
+            exchange.with(&format!("x-more-{number}"), "some value")
+        })
     };
     let counts = [12, 16, 32, 64];
-    let of = |exchange: &dyn Fn() -> Exchange| counts.map(|count| (count, fuel(&json!({}), &with(exchange(), count))));
-    assert_each("request headers, untracked", &of(&|| Exchange::http("/other")), 160);
-    assert_each("request headers, tracked", &of(&|| Exchange::http(METHOD).tracked()), 335);
+    let of = |exchange: &dyn Fn() -> Exchange| {
+        counts.map(|count| (count, fuel(&json!({}), &with(exchange(), count))))
+    };
+    assert_each(
+        "request headers, untracked",
+        &of(&|| Exchange::http("/other")),
+        160,
+    );
+    assert_each(
+        "request headers, tracked",
+        &of(&|| Exchange::http(METHOD).tracked()),
+        335,
+    );
 }

@@ -18,12 +18,17 @@ impl Guest<'_, '_> {
     }
 
     fn memory(&mut self) -> Memory {
-        self.caller.get_export("memory").and_then(Extern::into_memory).unwrap()
+        self.caller
+            .get_export("memory")
+            .and_then(Extern::into_memory)
+            .unwrap()
     }
 
     pub(crate) fn bytes(&mut self, pointer: i32, length: i32) -> Vec<u8> {
         let mut bytes = vec![0; size(length)];
-        self.memory().read(&*self.caller, size(pointer), &mut bytes).unwrap();
+        self.memory()
+            .read(&*self.caller, size(pointer), &mut bytes)
+            .unwrap();
         self.host().tally.bytes_out += bytes.len();
         bytes
     }
@@ -33,11 +38,18 @@ impl Guest<'_, '_> {
     }
 
     pub(crate) fn write(&mut self, pointer: i32, bytes: &[u8]) {
-        self.memory().write(&mut *self.caller, size(pointer), bytes).unwrap();
+        self.memory()
+            .write(&mut *self.caller, size(pointer), bytes)
+            .unwrap();
         self.host().tally.bytes_in += bytes.len();
     }
 
-    pub(crate) fn give_if(&mut self, bytes: Option<Vec<u8>>, pointer: i32, length: i32) -> Result<i32> {
+    pub(crate) fn give_if(
+        &mut self,
+        bytes: Option<Vec<u8>>,
+        pointer: i32,
+        length: i32,
+    ) -> Result<i32> {
         match bytes {
             Some(bytes) => self.give(&bytes, pointer, length),
             None => Ok(NOT_FOUND),
@@ -55,8 +67,11 @@ impl Guest<'_, '_> {
     }
 
     fn allocate(&mut self, count: i32) -> Result<i32> {
-        let allocator: Func =
-            ALLOCATORS.iter().find_map(|name| self.caller.get_export(name)).and_then(Extern::into_func).unwrap();
+        let allocator: Func = ALLOCATORS
+            .iter()
+            .find_map(|name| self.caller.get_export(name))
+            .and_then(Extern::into_func)
+            .unwrap();
         let before = self.caller.get_fuel()?;
         let mut results = [Val::I32(0)];
         allocator.call(&mut *self.caller, &[Val::I32(count)], &mut results)?;

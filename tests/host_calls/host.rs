@@ -89,7 +89,11 @@ impl Host {
     }
 
     fn header(&self, map: i32, name: &str) -> Option<Vec<u8>> {
-        self.maps.get(&map)?.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+        self.maps
+            .get(&map)?
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.clone())
     }
 }
 
@@ -97,18 +101,28 @@ impl Host {
 pub(crate) fn linker(engine: &Engine, module: &Module) -> Linker<Host> {
     let mut linker = Linker::new(engine);
     for import in module.imports() {
-        let (Some(ty), name) = (import.ty().func().cloned(), import.name().to_owned()) else { continue };
+        let (Some(ty), name) = (import.ty().func().cloned(), import.name().to_owned()) else {
+            continue;
+        };
         let answer = move |mut caller: Caller<'_, Host>, arguments: &[Val], results: &mut [Val]| {
             let kind = name.strip_prefix("proxy_").unwrap_or(&name);
             caller.data_mut().tally.note_call(kind);
             let arguments: Vec<i64> = arguments.iter().map(number).collect();
-            let status = answer(kind, &mut Guest { caller: &mut caller }, &arguments)?;
+            let status = answer(
+                kind,
+                &mut Guest {
+                    caller: &mut caller,
+                },
+                &arguments,
+            )?;
             if let Some(result) = results.first_mut() {
                 *result = Val::I32(status);
             }
             Ok(())
         };
-        linker.func_new(import.module(), import.name(), ty, answer).unwrap();
+        linker
+            .func_new(import.module(), import.name(), ty, answer)
+            .unwrap();
     }
     linker
 }
@@ -141,8 +155,17 @@ fn answer(kind: &str, guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Result<i3
         }
         "get_buffer_bytes" => {
             let host = guest.host();
-            let from = if at(0) == PLUGIN_CONFIGURATION { &host.configuration } else { &host.body };
-            let bytes: Vec<u8> = from.iter().skip(size(at(1))).take(size(at(2))).copied().collect();
+            let from = if at(0) == PLUGIN_CONFIGURATION {
+                &host.configuration
+            } else {
+                &host.body
+            };
+            let bytes: Vec<u8> = from
+                .iter()
+                .skip(size(at(1)))
+                .take(size(at(2)))
+                .copied()
+                .collect();
             guest.give(&bytes, at(3), at(4))
         }
         "clock_time_get" => {
@@ -174,11 +197,17 @@ fn answer(kind: &str, guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Result<i3
 }
 
 /// What the workers of a process share, and callouts.
-fn answer_of_the_process(kind: &str, guest: &mut Guest<'_, '_>, at: impl Fn(usize) -> i32) -> Result<i32> {
+fn answer_of_the_process(
+    kind: &str,
+    guest: &mut Guest<'_, '_>,
+    at: impl Fn(usize) -> i32,
+) -> Result<i32> {
     match kind {
         "get_shared_data" => {
             let key = guest.bytes(at(0), at(1));
-            let Some((value, version)) = guest.host().shared.get(&key).cloned() else { return Ok(NOT_FOUND) };
+            let Some((value, version)) = guest.host().shared.get(&key).cloned() else {
+                return Ok(NOT_FOUND);
+            };
             guest.write(at(4), &version.to_le_bytes());
             guest.give(&value, at(2), at(3))
         }
@@ -218,7 +247,11 @@ fn answer_of_the_process(kind: &str, guest: &mut Guest<'_, '_>, at: impl Fn(usiz
             let header_bytes = guest.bytes(at(2), at(3)).len();
             let body = guest.bytes(at(4), at(5));
             let token = guest.host().fresh_id();
-            guest.host().callouts.push(Callout { token, header_bytes, body });
+            guest.host().callouts.push(Callout {
+                token,
+                header_bytes,
+                body,
+            });
             guest.write(at(9), &token.to_le_bytes());
             Ok(OK)
         }

@@ -41,7 +41,11 @@ fn is_within(budget: &Budget, cost: &Tally) -> bool {
 /// The row of `budgets.rs` that this cost would have.
 fn row(case: &Case, cost: &Tally) -> String {
     let (fuel, bytes) = (cost.fuel + cost.fuel / 20, cost.bytes() + cost.bytes() / 20);
-    format!("    row({:?}, {:?}, {fuel}, {bytes}),", case.name, cost.call_line())
+    format!(
+        "    row({:?}, {:?}, {fuel}, {bytes}),",
+        case.name,
+        cost.call_line()
+    )
 }
 
 #[test]
@@ -49,18 +53,35 @@ fn a_request_costs_no_more_than_its_budget() {
     let mut exceeded = Vec::new();
     for artefact in artefacts() {
         for case in cases() {
-            let Some(budget) = artefact.budgets.iter().find(|budget| budget.case == case.name) else { continue };
+            let Some(budget) = artefact
+                .budgets
+                .iter()
+                .find(|budget| budget.case == case.name)
+            else {
+                continue;
+            };
             let cost = cost(artefact, &case);
             let (name, calls) = (case.name, cost.calls.values().sum::<u32>());
-            println!("{}: {name:24} {calls:2} host calls: {}", artefact.name, cost.call_line());
-            println!("    fuel {:6}, bytes in {:4}, out {:3}", cost.fuel, cost.bytes_in, cost.bytes_out);
+            println!(
+                "{}: {name:24} {calls:2} host calls: {}",
+                artefact.name,
+                cost.call_line()
+            );
+            println!(
+                "    fuel {:6}, bytes in {:4}, out {:3}",
+                cost.fuel, cost.bytes_in, cost.bytes_out
+            );
             println!("    {}", cost.callback_line());
             if !is_within(budget, &cost) {
                 exceeded.push(format!("{}:\n{}", artefact.name, row(&case, &cost)));
             }
         }
     }
-    assert!(exceeded.is_empty(), "not as in budgets.rs:\n{}", exceeded.join("\n"));
+    assert!(
+        exceeded.is_empty(),
+        "not as in budgets.rs:\n{}",
+        exceeded.join("\n")
+    );
 }
 
 #[test]
@@ -68,7 +89,12 @@ fn every_budget_is_of_a_case() {
     let cases = cases();
     for artefact in artefacts() {
         for budget in artefact.budgets {
-            assert!(cases.iter().any(|case| case.name == budget.case), "{}: {}", artefact.name, budget.case);
+            assert!(
+                cases.iter().any(|case| case.name == budget.case),
+                "{}: {}",
+                artefact.name,
+                budget.case
+            );
         }
     }
 }
@@ -76,8 +102,19 @@ fn every_budget_is_of_a_case() {
 #[test]
 fn fuel_is_the_same_in_each_run() {
     for artefact in artefacts() {
-        for case in cases().iter().filter(|case| artefact.budgets.iter().any(|budget| budget.case == case.name)) {
-            assert_eq!(cost(artefact, case), cost(artefact, case), "{}: {}", artefact.name, case.name);
+        for case in cases().iter().filter(|case| {
+            artefact
+                .budgets
+                .iter()
+                .any(|budget| budget.case == case.name)
+        }) {
+            assert_eq!(
+                cost(artefact, case),
+                cost(artefact, case),
+                "{}: {}",
+                artefact.name,
+                case.name
+            );
         }
     }
 }

@@ -48,8 +48,14 @@ fn memory_stops_growing_when_the_buffer_is_filled_again_and_again() {
         let batches = drain(&mut vm);
         assert!(batches > 20, "only {batches} batches left a full buffer");
         after.push(vm.memory_bytes());
-        println!("round {round}: {full} KiB with a full buffer, {} KiB drained", vm.memory_bytes() / 1024);
+        println!(
+            "round {round}: {full} KiB with a full buffer, {} KiB drained",
+            vm.memory_bytes() / 1024
+        );
     }
-    assert!(after[1..].iter().all(|bytes| *bytes == after[1]), "{after:?}");
+    assert!(
+        after[1..].iter().all(|bytes| *bytes == after[1]),
+        "{after:?}"
+    );
     assert!(after[1] <= MOST_BYTES, "{after:?}");
 }

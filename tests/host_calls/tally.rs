@@ -40,16 +40,24 @@ impl Tally {
 
     /// Host calls in one line: `clock 2, map 1`.
     pub(crate) fn call_line(&self) -> String {
-        let mut calls: Vec<String> =
-            self.calls.iter().map(|(name, count)| format!("{} {count}", short(name))).collect();
+        let mut calls: Vec<String> = self
+            .calls
+            .iter()
+            .map(|(name, count)| format!("{} {count}", short(name)))
+            .collect();
         calls.sort();
         calls.join(", ")
     }
 
     /// Callbacks in one line, each with its fuel: `log 1 (81234)`.
     pub(crate) fn callback_line(&self) -> String {
-        let line = |(name, (count, fuel)): (&String, &(u32, u64))| format!("{name} {count} ({fuel})");
-        self.callbacks.iter().map(line).collect::<Vec<_>>().join(", ")
+        let line =
+            |(name, (count, fuel)): (&String, &(u32, u64))| format!("{name} {count} ({fuel})");
+        self.callbacks
+            .iter()
+            .map(line)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 

@@ -21,26 +21,42 @@ pub(crate) struct Vm {
 
 /// An argument or result; the host has no use for those that are not integers.
 pub(crate) fn number(value: &Val) -> i64 {
-    value.i64().or_else(|| value.i32().map(i64::from)).unwrap_or_default()
+    value
+        .i64()
+        .or_else(|| value.i32().map(i64::from))
+        .unwrap_or_default()
 }
 
 impl Vm {
     /// A VM that is configured with these sections, and whose audit cluster is called `audit`.
     pub(crate) fn start(artefact: &Artefact, sections: &Value) -> Self {
-        let mut config = json!({"audit_cluster": {"cluster": "audit"}, "trust": {"cidrs": ["10.0.0.0/8"]}});
-        config.as_object_mut().unwrap().extend(sections.as_object().unwrap().clone());
+        let mut config =
+            json!({"audit_cluster": {"cluster": "audit"}, "trust": {"cidrs": ["10.0.0.0/8"]}});
+        config
+            .as_object_mut()
+            .unwrap()
+            .extend(sections.as_object().unwrap().clone());
         let mut store = Store::new(artefact.module.engine(), Host::default());
         store.set_fuel(u64::MAX).unwrap();
         let linker = linker(artefact.module.engine(), &artefact.module);
         let instance = linker.instantiate(&mut store, &artefact.module).unwrap();
-        let mut vm = Self { store, instance, next_id: ROOT + 1 };
+        let mut vm = Self {
+            store,
+            instance,
+            next_id: ROOT + 1,
+        };
         let configuration = config.to_string().into_bytes();
         let size = i32::try_from(configuration.len()).unwrap();
         vm.host().configuration = configuration;
         vm.call("_initialize", &[]);
         vm.call("proxy_on_context_create", &[ROOT, 0]);
         vm.call("proxy_on_vm_start", &[ROOT, 0]);
-        assert_eq!(vm.call("proxy_on_configure", &[ROOT, size]), Some(1), "{:?}", vm.host().log);
+        assert_eq!(
+            vm.call("proxy_on_configure", &[ROOT, size]),
+            Some(1),
+            "{:?}",
+            vm.host().log
+        );
         vm.tick();
         vm
     }
@@ -56,16 +72,24 @@ impl Vm {
 
     /// Linear memory, which never shrinks, in bytes.
     pub(crate) fn memory_bytes(&mut self) -> usize {
-        self.instance.get_memory(&mut self.store, "memory").unwrap().data_size(&self.store)
+        self.instance
+            .get_memory(&mut self.store, "memory")
+            .unwrap()
+            .data_size(&self.store)
     }
 
     /// Calls an export. `None`: there is no such export, or it says nothing.
     fn call(&mut self, name: &str, arguments: &[i32]) -> Option<i32> {
         let function = self.instance.get_func(&mut self.store, name)?;
-        let arguments: Vec<Val> = arguments.iter().map(|argument| Val::I32(*argument)).collect();
+        let arguments: Vec<Val> = arguments
+            .iter()
+            .map(|argument| Val::I32(*argument))
+            .collect();
         let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
         let before = self.store.get_fuel().unwrap();
-        function.call(&mut self.store, &arguments, &mut results).unwrap();
+        function
+            .call(&mut self.store, &arguments, &mut results)
+            .unwrap();
         let fuel = before - self.store.get_fuel().unwrap();
         let tally = &mut self.host().tally;
         tally.fuel += fuel;
@@ -80,22 +104,39 @@ impl Vm {
         let count = |length: usize| i32::try_from(length).unwrap();
         let host = self.host();
         host.maps.insert(REQUEST_HEADERS, exchange.request.clone());
-        host.maps.insert(RESPONSE_HEADERS, exchange.response.clone());
-        host.maps.insert(RESPONSE_TRAILERS, exchange.trailers.clone());
+        host.maps
+            .insert(RESPONSE_HEADERS, exchange.response.clone());
+        host.maps
+            .insert(RESPONSE_TRAILERS, exchange.trailers.clone());
         host.properties.clone_from(&exchange.properties);
         host.body.clone_from(&exchange.body);
         let has_trailers = !exchange.trailers.is_empty();
         let has_body = !exchange.request_body.is_empty();
         self.call("proxy_on_context_create", &[id, ROOT]);
-        self.call("proxy_on_request_headers", &[id, count(exchange.request.len()), i32::from(!has_body)]);
+        self.call(
+            "proxy_on_request_headers",
+            &[id, count(exchange.request.len()), i32::from(!has_body)],
+        );
         if has_body {
-            self.call("proxy_on_request_body", &[id, count(exchange.request_body.len()), 0]);
+            self.call(
+                "proxy_on_request_body",
+                &[id, count(exchange.request_body.len()), 0],
+            );
             self.call("proxy_on_request_body", &[id, 0, 1]);
         }
-        self.call("proxy_on_response_headers", &[id, count(exchange.response.len()), 0]);
-        self.call("proxy_on_response_body", &[id, count(exchange.body.len()), i32::from(!has_trailers)]);
+        self.call(
+            "proxy_on_response_headers",
+            &[id, count(exchange.response.len()), 0],
+        );
+        self.call(
+            "proxy_on_response_body",
+            &[id, count(exchange.body.len()), i32::from(!has_trailers)],
+        );
         if has_trailers {
-            self.call("proxy_on_response_trailers", &[id, count(exchange.trailers.len())]);
+            self.call(
+                "proxy_on_response_trailers",
+                &[id, count(exchange.trailers.len())],
+            );
         }
         self.call("proxy_on_log", &[id]);
         self.call("proxy_on_done", &[id]);

@@ -2,7 +2,10 @@
 
 use crate::support::args::{CommandLine, Known};
 
-const KNOWN: Known = Known { flags: &["--write", "--list"], options: &["--envoy"] };
+const KNOWN: Known = Known {
+    flags: &["--write", "--list"],
+    options: &["--envoy"],
+};
 
 /// What the caller wants.
 pub struct Args {
@@ -17,7 +20,11 @@ impl Args {
     /// Reads the command line, or says what is wrong with it.
     pub fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let line = CommandLine::read(&KNOWN, words)?;
-        Ok(Self { writes: line.has("--write"), is_listing: line.has("--list"), line })
+        Ok(Self {
+            writes: line.has("--write"),
+            is_listing: line.has("--list"),
+            line,
+        })
     }
 
     /// Whether a row with this text is to be played.

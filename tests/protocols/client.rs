@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use audit_demo::client::{CallError, CallOptions, End, Leave, Message, Reply, Tunnel, Version, exchange};
+use audit_demo::client::{
+    CallError, CallOptions, End, Leave, Message, Reply, Tunnel, Version, exchange,
+};
 use audit_demo::headers::Headers;
 use audit_demo::upstream::{Feed, PreparedAnswer};
 use base64ct::{Base64, Encoding};
@@ -40,7 +42,11 @@ pub async fn play(stage: &Stage, listener: SocketAddr, row: usize, traffic: &Tra
 async fn send(stage: &Stage, listener: SocketAddr, row: usize, call: &Call) -> Reply {
     let message = addressed(&call.message, row);
     // Held until the end: a feed that is dropped ends the body.
-    let _feeds: Vec<Feed> = call.prepared.iter().filter_map(|prepared| prepare(stage, prepared, row)).collect();
+    let _feeds: Vec<Feed> = call
+        .prepared
+        .iter()
+        .filter_map(|prepared| prepare(stage, prepared, row))
+        .collect();
 
     let (signal, received) = oneshot::channel();
     let leave = match call.leave {
@@ -56,7 +62,9 @@ async fn send(stage: &Stage, listener: SocketAddr, row: usize, call: &Call) -> R
                 let reply = client.exchange(&message, leave).await;
                 if reply.end == End::Left && !call.hangs_up {
                     // A connection that is closed says nothing of its streams. When this is answered, Envoy has the reset.
-                    client.exchange(&Message::new("GET", "/after"), Leave::Never).await;
+                    client
+                        .exchange(&Message::new("GET", "/after"), Leave::Never)
+                        .await;
                 }
                 client.close().await;
                 reply
@@ -83,7 +91,13 @@ async fn over_tcp(listener: SocketAddr, version: Version, message: Message, leav
 /// Waits until the upstream has the row's request. The caller's own deadline ends it.
 async fn arrives(stage: &Stage, row: usize) {
     let name = agent(row);
-    while !stage.upstream.seen().all().iter().any(|seen| seen.headers.text("user-agent").as_ref() == Some(&name)) {
+    while !stage
+        .upstream
+        .seen()
+        .all()
+        .iter()
+        .any(|seen| seen.headers.text("user-agent").as_ref() == Some(&name))
+    {
         tokio::time::sleep(POLL).await;
     }
 }
@@ -103,13 +117,20 @@ fn prepare(stage: &Stage, prepared: &Prepared, row: usize) -> Option<Feed> {
     let number = row.to_string();
     let path = prepared.path.replace(ROW, &number);
     let headers = prepared.headers.iter();
-    let headers =
-        headers.fold(Headers::new(), |headers, (name, value)| headers.with(name, value.replace(ROW, &number)));
+    let headers = headers.fold(Headers::new(), |headers, (name, value)| {
+        headers.with(name, value.replace(ROW, &number))
+    });
 
     let body = prepared.body.clone();
     let (answer, feed) = match prepared.then {
-        Then::End => (PreparedAnswer::whole(prepared.status, headers, body).unwrap(), None),
-        Then::Break => (PreparedAnswer::cut(prepared.status, headers, body).unwrap(), None),
+        Then::End => (
+            PreparedAnswer::whole(prepared.status, headers, body).unwrap(),
+            None,
+        ),
+        Then::Break => (
+            PreparedAnswer::cut(prepared.status, headers, body).unwrap(),
+            None,
+        ),
         Then::Silence => {
             let (answer, feed) = PreparedAnswer::fed(prepared.status, headers).unwrap();
             feed.send(body);
@@ -129,9 +150,15 @@ fn describe(reply: &Reply) -> String {
     }
 
     let body = plain(reply);
-    let status = reply.trailers.text("grpc-status").or_else(|| reply.headers.text("grpc-status"));
+    let status = reply
+        .trailers
+        .text("grpc-status")
+        .or_else(|| reply.headers.text("grpc-status"));
     let status = status.or_else(|| after(&body, "grpc-status:", |c| c.is_ascii_digit()));
-    let is_grpc = reply.headers.text("content-type").is_some_and(|kind| kind == "application/grpc");
+    let is_grpc = reply
+        .headers
+        .text("content-type")
+        .is_some_and(|kind| kind == "application/grpc");
     if is_grpc && status.is_none() && reply.end != End::Left {
         // Envoy may reset an HTTP/2 stream with NO_ERROR, which the client takes for its end.
         words.truncate(1);
@@ -147,11 +174,18 @@ fn describe(reply: &Reply) -> String {
 /// The body as text, out of base64 where it is gRPC-Web text: each group of four characters by itself, since every
 /// piece of the body may have padding of its own.
 fn plain(reply: &Reply) -> String {
-    let is_base64 =
-        reply.headers.text("content-type").is_some_and(|kind| kind.starts_with("application/grpc-web-text"));
+    let is_base64 = reply
+        .headers
+        .text("content-type")
+        .is_some_and(|kind| kind.starts_with("application/grpc-web-text"));
     let bytes = if is_base64 {
-        let groups = reply.body.chunks(4).map(|group| std::str::from_utf8(group).unwrap_or_default());
-        groups.flat_map(|group| Base64::decode_vec(group).unwrap_or_default()).collect()
+        let groups = reply
+            .body
+            .chunks(4)
+            .map(|group| std::str::from_utf8(group).unwrap_or_default());
+        groups
+            .flat_map(|group| Base64::decode_vec(group).unwrap_or_default())
+            .collect()
     } else {
         reply.body.to_vec()
     };
@@ -160,7 +194,13 @@ fn plain(reply: &Reply) -> String {
 
 fn after(text: &str, name: &str, belongs: fn(char) -> bool) -> Option<String> {
     let (_, value) = text.split_once(name)?;
-    Some(value.trim_start().chars().take_while(|c| belongs(*c)).collect())
+    Some(
+        value
+            .trim_start()
+            .chars()
+            .take_while(|c| belongs(*c))
+            .collect(),
+    )
 }
 
 async fn tunnel(listener: SocketAddr, row: usize, dig: &Dig) -> Result<String, CallError> {
@@ -189,25 +229,37 @@ async fn tunnel(listener: SocketAddr, row: usize, dig: &Dig) -> Result<String, C
 
 async fn open(listener: SocketAddr, row: usize, dig: &Dig) -> Result<Tunnel, CallError> {
     let agent = agent(row);
-    let headers = dig
-        .headers
-        .iter()
-        .fold(Headers::from([("user-agent", agent.as_str())]), |headers, (name, value)| headers.with(name, value));
+    let headers = dig.headers.iter().fold(
+        Headers::from([("user-agent", agent.as_str())]),
+        |headers, (name, value)| headers.with(name, value),
+    );
 
     let extended = Some(("websocket", "/socket"));
     let options = CallOptions::default();
     let head = match dig.kind {
-        Kind::WebSocketHttp2 => return Tunnel::open_http2(listener, TARGET, extended, headers, &options).await,
-        Kind::ConnectHttp2 => return Tunnel::open_http2(listener, TARGET, None, headers, &options).await,
+        Kind::WebSocketHttp2 => {
+            return Tunnel::open_http2(listener, TARGET, extended, headers, &options).await;
+        }
+        Kind::ConnectHttp2 => {
+            return Tunnel::open_http2(listener, TARGET, None, headers, &options).await;
+        }
         Kind::WebSocket => upgrade("/socket", "websocket"),
         Kind::ConnectUdp => {
-            upgrade("/.well-known/masque/udp/target.test/4443/", "connect-udp") + "capsule-protocol: ?1\r\n"
+            upgrade("/.well-known/masque/udp/target.test/4443/", "connect-udp")
+                + "capsule-protocol: ?1\r\n"
         }
         Kind::Connect => format!("CONNECT {TARGET} HTTP/1.1\r\nhost: {TARGET}\r\n"),
     };
 
-    let lines = headers.iter().map(|(name, value)| format!("{name}: {}\r\n", String::from_utf8_lossy(value)));
-    Tunnel::open_http1(listener, &format!("{head}{}\r\n", lines.collect::<String>()), &options).await
+    let lines = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {}\r\n", String::from_utf8_lossy(value)));
+    Tunnel::open_http1(
+        listener,
+        &format!("{head}{}\r\n", lines.collect::<String>()),
+        &options,
+    )
+    .await
 }
 
 fn upgrade(path: &str, protocol: &str) -> String {
@@ -216,5 +268,7 @@ fn upgrade(path: &str, protocol: &str) -> String {
     } else {
         ""
     };
-    format!("GET {path} HTTP/1.1\r\nhost: app.test\r\nconnection: upgrade\r\nupgrade: {protocol}\r\n{key}")
+    format!(
+        "GET {path} HTTP/1.1\r\nhost: app.test\r\nconnection: upgrade\r\nupgrade: {protocol}\r\n{key}"
+    )
 }

@@ -24,11 +24,20 @@ const POST: u32 = 4;
 /// ```
 pub fn base64() -> String {
     let methods = [
-        method("ChangePassword", &[text(POST, "/v1/users/{user}/password"), text(7, "*")].concat(), false),
+        method(
+            "ChangePassword",
+            &[text(POST, "/v1/users/{user}/password"), text(7, "*")].concat(),
+            false,
+        ),
         method("List", &text(GET, "/v1/list"), true),
     ];
 
-    let service = [text(1, "Accounts"), nested(2, &methods[0]), nested(2, &methods[1])].concat();
+    let service = [
+        text(1, "Accounts"),
+        nested(2, &methods[0]),
+        nested(2, &methods[1]),
+    ]
+    .concat();
     let file = [
         text(1, "demo.proto"),
         text(2, "demo"),
@@ -45,7 +54,14 @@ fn message(name: &str, fields: &[&str]) -> Vec<u8> {
     let mut message = text(1, name);
     for (number, field) in (1..).zip(fields) {
         // LABEL_OPTIONAL is 1, TYPE_STRING is 9.
-        let field = [text(1, field), int(3, number), int(4, 1), int(5, 9), text(10, field)].concat();
+        let field = [
+            text(1, field),
+            int(3, number),
+            int(4, 1),
+            int(5, 9),
+            text(10, field),
+        ]
+        .concat();
         message.extend(nested(2, &field));
     }
     message
@@ -63,7 +79,12 @@ fn text(field: u32, text: &str) -> Vec<u8> {
 
 /// A length-delimited field.
 fn nested(field: u32, bytes: &[u8]) -> Vec<u8> {
-    [varint(field << 3 | 2), varint(u32::try_from(bytes.len()).unwrap()), bytes.to_vec()].concat()
+    [
+        varint(field << 3 | 2),
+        varint(u32::try_from(bytes.len()).unwrap()),
+        bytes.to_vec(),
+    ]
+    .concat()
 }
 
 fn int(field: u32, value: u32) -> Vec<u8> {

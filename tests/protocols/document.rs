@@ -20,13 +20,15 @@ pub fn check(table: &Table) -> Option<String> {
     let Some((_, old, _)) = parts(&text) else {
         return Some("docs/protocols.md has no table".to_owned());
     };
-    (old != markdown(table)).then(|| "the table in docs/protocols.md is not up to date: run with --write".to_owned())
+    (old != markdown(table))
+        .then(|| "the table in docs/protocols.md is not up to date: run with --write".to_owned())
 }
 
 /// Replaces the table in the document.
 pub fn write(table: &Table) {
     let text = fs::read_to_string(path()).unwrap();
-    let (before, _, after) = parts(&text).expect("docs/protocols.md has the two marks of the table");
+    let (before, _, after) =
+        parts(&text).expect("docs/protocols.md has the two marks of the table");
     fs::write(path(), format!("{before}{}{after}", markdown(table))).unwrap();
 }
 
@@ -47,7 +49,16 @@ fn markdown(table: &Table) -> String {
 }
 
 fn line(table: &Table, row: &Row) -> String {
-    let [records, event, outcome, http, rpc, source, dialect, termination] = row.expected.columns();
+    let [
+        records,
+        event,
+        outcome,
+        http,
+        rpc,
+        source,
+        dialect,
+        termination,
+    ] = row.expected.columns();
     let order = table.orders[row.order].label();
 
     let cells = [

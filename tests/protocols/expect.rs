@@ -30,7 +30,12 @@ impl Cells {
         };
 
         let outcome = words.next().expect("an outcome").to_owned();
-        let mut cells = Self { records: 1, event, outcome, ..Self::default() };
+        let mut cells = Self {
+            records: 1,
+            event,
+            outcome,
+            ..Self::default()
+        };
         while let Some(word) = words.next() {
             if word == "by" {
                 cells.termination = words.next().expect("who ended it").to_owned();
@@ -47,7 +52,9 @@ impl Cells {
 
     /// What the records of one request say; of several, what the last one says.
     pub fn of(records: &[Record]) -> Self {
-        let Some(last) = records.last() else { return Self::default() };
+        let Some(last) = records.last() else {
+            return Self::default();
+        };
         Self {
             records: records.len(),
             event: last.event.clone(),
@@ -62,8 +69,26 @@ impl Cells {
 
     /// The cells in the order of the table's columns.
     pub fn columns(&self) -> [String; 8] {
-        let Self { records, event, outcome, http, rpc, source, dialect, termination } = self.clone();
-        [records.to_string(), event, outcome, http, rpc, source, dialect, termination]
+        let Self {
+            records,
+            event,
+            outcome,
+            http,
+            rpc,
+            source,
+            dialect,
+            termination,
+        } = self.clone();
+        [
+            records.to_string(),
+            event,
+            outcome,
+            http,
+            rpc,
+            source,
+            dialect,
+            termination,
+        ]
     }
 }
 

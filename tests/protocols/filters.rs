@@ -9,7 +9,9 @@ use crate::descriptor;
 /// # Panics
 /// On an unknown name.
 pub fn by_name(name: &str) -> Value {
-    translating(name).or_else(|| refusing(name)).unwrap_or_else(|| panic!("no filter {name}"))
+    translating(name)
+        .or_else(|| refusing(name))
+        .unwrap_or_else(|| panic!("no filter {name}"))
 }
 
 /// Filters that change the protocol.
@@ -23,7 +25,9 @@ fn translating(name: &str) -> Option<Value> {
         "grpc_http1_reverse_bridge" => ("FilterConfig", bridge),
         "grpc_json_reverse_transcoder" => ("GrpcJsonReverseTranscoder", reverse),
         "grpc_json_transcoder" => return Some(transcoder(json!({}))),
-        "grpc_json_transcoder (convert_grpc_status)" => return Some(transcoder(json!({"convert_grpc_status": true}))),
+        "grpc_json_transcoder (convert_grpc_status)" => {
+            return Some(transcoder(json!({"convert_grpc_status": true})));
+        }
         _ => return None,
     };
     Some(filter(name, message, config))
@@ -37,12 +41,21 @@ fn refusing(name: &str) -> Option<Value> {
     let all = json!({"permissions": [{"any": true}], "principals": [{"any": true}]});
     let page = json!({"redirect_action": {"host_redirect": "app.test", "path_redirect": "/page"}});
     Some(match name {
-        "rbac" => filter(name, "RBAC", json!({"rules": {"action": "DENY", "policies": {"no": all}}})),
+        "rbac" => filter(
+            name,
+            "RBAC",
+            json!({"rules": {"action": "DENY", "policies": {"no": all}}}),
+        ),
         "fault" => filter(name, "HTTPFault", json!({"abort": abort})),
-        "fault (delayed)" => filter("fault", "HTTPFault", json!({"delay": delay, "abort": abort})),
-        "custom_response" => {
-            custom_response("local_response_policy.v3.LocalResponsePolicy", json!({"status_code": 200}))
-        }
+        "fault (delayed)" => filter(
+            "fault",
+            "HTTPFault",
+            json!({"delay": delay, "abort": abort}),
+        ),
+        "custom_response" => custom_response(
+            "local_response_policy.v3.LocalResponsePolicy",
+            json!({"status_code": 200}),
+        ),
         "custom_response (redirect)" => custom_response("redirect_policy.v3.RedirectPolicy", page),
         _ => return None,
     })
@@ -51,7 +64,9 @@ fn refusing(name: &str) -> Option<Value> {
 /// A filter whose type is a message of its own package.
 fn filter(name: &str, message: &str, config: Value) -> Value {
     let mut config = config;
-    config["@type"] = json!(format!("type.googleapis.com/envoy.extensions.filters.http.{name}.v3.{message}"));
+    config["@type"] = json!(format!(
+        "type.googleapis.com/envoy.extensions.filters.http.{name}.v3.{message}"
+    ));
     json!({"name": format!("envoy.filters.http.{name}"), "typed_config": config})
 }
 
@@ -65,7 +80,9 @@ fn transcoder(config: Value) -> Value {
 /// Answers 403 of the upstream and of other filters by this policy.
 fn custom_response(policy: &str, config: Value) -> Value {
     let mut action = config;
-    action["@type"] = json!(format!("type.googleapis.com/envoy.extensions.http.custom_response.{policy}"));
+    action["@type"] = json!(format!(
+        "type.googleapis.com/envoy.extensions.http.custom_response.{policy}"
+    ));
     let input = json!({"@type": "type.googleapis.com/envoy.type.matcher.v3.HttpResponseStatusCodeMatchInput"});
     let predicate = json!({"input": {"name": "status", "typed_config": input}, "value_match": {"exact": "403"}});
 
@@ -79,7 +96,8 @@ fn custom_response(policy: &str, config: Value) -> Value {
 
 /// A `local_reply_config` that gives answers of Envoy's own with this status another one.
 pub fn rewritten(status: u16, to: u16) -> Value {
-    let comparison = json!({"op": "EQ", "value": {"default_value": status, "runtime_key": "unused"}});
+    let comparison =
+        json!({"op": "EQ", "value": {"default_value": status, "runtime_key": "unused"}});
     let mapper = json!({
         "filter": {"status_code_filter": {"comparison": comparison}},
         "status_code": to,

@@ -53,8 +53,9 @@ async fn main() -> ExitCode {
     };
 
     let table = Arc::new(rows::table());
-    let rows: Vec<usize> =
-        (0..table.rows.len()).filter(|row| args.wants(&report::name(&table, &table.rows[*row]))).collect();
+    let rows: Vec<usize> = (0..table.rows.len())
+        .filter(|row| args.wants(&report::name(&table, &table.rows[*row])))
+        .collect();
     if rows.is_empty() {
         eprintln!("no row has this text");
         return ExitCode::FAILURE;
@@ -65,7 +66,10 @@ async fn main() -> ExitCode {
     }
 
     let mut wrong = 0;
-    for version in VERSIONS.into_iter().filter(|version| args.wants_envoy(version)) {
+    for version in VERSIONS
+        .into_iter()
+        .filter(|version| args.wants_envoy(version))
+    {
         let played = play::all(version, &table, &rows).await;
         wrong += report::print(version, &table, &played);
     }
@@ -75,5 +79,9 @@ async fn main() -> ExitCode {
     }
     let stale = document::check(&table);
     stale.iter().for_each(|text| println!("{text}"));
-    if wrong == 0 && stale.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if wrong == 0 && stale.is_none() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

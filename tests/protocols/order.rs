@@ -34,12 +34,18 @@ impl Order {
 
     /// The same, and requests go to the upstream's gRPC server.
     pub fn grpc(filters: &[&'static str]) -> Self {
-        Self { cluster: "demo_grpc", ..Self::http(filters) }
+        Self {
+            cluster: "demo_grpc",
+            ..Self::http(filters)
+        }
     }
 
     /// Requests go to an address where nothing listens.
     pub fn dead(filters: &[&'static str]) -> Self {
-        Self { cluster: "dead", ..Self::http(filters) }
+        Self {
+            cluster: "dead",
+            ..Self::http(filters)
+        }
     }
 
     /// A limit of a second for the whole exchange: sixteen rows begin at once, and the answer must have begun by then.
@@ -85,7 +91,9 @@ impl Order {
         let mut bootstrap = shipped.clone();
         let mut listener = bootstrap.listeners().swap_remove(0);
         listener["name"] = json!(name);
-        let filters = listener["filter_chains"][0]["filters"].as_array_mut().unwrap();
+        let filters = listener["filter_chains"][0]["filters"]
+            .as_array_mut()
+            .unwrap();
         let manager = &mut filters.last_mut().unwrap()["typed_config"];
         self.fill(manager, name);
         if self.is_http3 {
@@ -100,12 +108,20 @@ impl Order {
         for key in ["name", "root_id"] {
             audit["typed_config"]["config"][key] = json!(name);
         }
-        let filter = |short: &&'static str| if *short == AUDIT { audit.clone() } else { filters::by_name(short) };
+        let filter = |short: &&'static str| {
+            if *short == AUDIT {
+                audit.clone()
+            } else {
+                filters::by_name(short)
+            }
+        };
         let filters: Vec<Value> = self.filters.iter().map(filter).chain([router]).collect();
         manager["http_filters"] = json!(filters);
 
         let mut routes = self.routes.clone();
-        routes.push(json!({"match": {"prefix": "/"}, "route": {"cluster": self.cluster, "timeout": "0s"}}));
+        routes.push(
+            json!({"match": {"prefix": "/"}, "route": {"cluster": self.cluster, "timeout": "0s"}}),
+        );
         manager["route_config"]["virtual_hosts"][0]["routes"] = json!(routes);
         merge(manager, &self.manager);
     }

@@ -37,7 +37,10 @@ impl Played {
     pub fn breaches(&self, row: &Row) -> Vec<String> {
         let mut breaches = Vec::new();
         if self.client != row.client {
-            breaches.push(format!("the client got {:?}, not {:?}", self.client, row.client));
+            breaches.push(format!(
+                "the client got {:?}, not {:?}",
+                self.client, row.client
+            ));
         }
         if self.cells() != row.expected {
             let expected = row.expected.columns().join(" | ");
@@ -45,7 +48,11 @@ impl Played {
         }
 
         if let Some(record) = self.records.last() {
-            breaches.extend(row.attributes.iter().filter_map(|attribute| attribute.breach(record, self.row)));
+            breaches.extend(
+                row.attributes
+                    .iter()
+                    .filter_map(|attribute| attribute.breach(record, self.row)),
+            );
         }
         breaches
     }
@@ -59,7 +66,11 @@ pub async fn all(version: &str, table: &Arc<Table>, rows: &[usize]) -> Vec<Playe
     let records = settle(&stage, table, rows, &markers).await;
 
     let reloads = stage.reloads().await;
-    assert!(reloads.values().all(|count| *count == 0), "a VM has crashed: {}", stage.log());
+    assert!(
+        reloads.values().all(|count| *count == 0),
+        "a VM has crashed: {}",
+        stage.log()
+    );
     let played = |row: &usize| Played {
         row: *row,
         client: clients[row].clone(),
@@ -78,19 +89,29 @@ async fn play(stage: &Arc<Stage>, table: &Arc<Table>, rows: &[usize]) -> BTreeMa
             let row = &table.rows[index];
             let playing = client::play(&stage, stage.listener(row.order), index, &row.traffic);
             let client = tokio::time::timeout(ROW_DEADLINE, playing).await;
-            (index, client.unwrap_or_else(|_| "nothing in time".to_owned()))
+            (
+                index,
+                client.unwrap_or_else(|_| "nothing in time".to_owned()),
+            )
         });
     }
     playing.join_all().await.into_iter().collect()
 }
 
 /// The records by user agent, as soon as all are there, or at the deadline.
-async fn settle(stage: &Stage, table: &Table, rows: &[usize], markers: &[String]) -> BTreeMap<String, Vec<Record>> {
+async fn settle(
+    stage: &Stage,
+    table: &Table,
+    rows: &[usize],
+    markers: &[String],
+) -> BTreeMap<String, Vec<Record>> {
     let end = now() + RECORDS_DEADLINE;
     loop {
         let records = by_agent(stage.sink.exchanges());
         let count = |agent: &str| records.get(agent).map_or(0, Vec::len);
-        let is_whole = rows.iter().all(|row| count(&agent(*row)) >= table.rows[*row].expected.records);
+        let is_whole = rows
+            .iter()
+            .all(|row| count(&agent(*row)) >= table.rows[*row].expected.records);
         let is_marked = markers.iter().all(|marker| count(marker) >= 1);
         if (is_whole && is_marked) || now() >= end {
             return records;
@@ -102,7 +123,9 @@ async fn settle(stage: &Stage, table: &Table, rows: &[usize], markers: &[String]
 fn by_agent(records: Vec<Record>) -> BTreeMap<String, Vec<Record>> {
     let mut map: BTreeMap<String, Vec<Record>> = BTreeMap::new();
     for record in records {
-        map.entry(record.text("user_agent.original")).or_default().push(record);
+        map.entry(record.text("user_agent.original"))
+            .or_default()
+            .push(record);
     }
     map
 }

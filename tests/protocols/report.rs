@@ -11,7 +11,11 @@ pub fn print(version: &str, table: &Table, played: &[Played]) -> usize {
     for result in played {
         let row = &table.rows[result.row];
         let breaches = result.breaches(row);
-        println!("{} {}", if breaches.is_empty() { "  " } else { "XX" }, line(table, row, result));
+        println!(
+            "{} {}",
+            if breaches.is_empty() { "  " } else { "XX" },
+            line(table, row, result)
+        );
         for breach in &breaches {
             println!("       {breach}");
         }
@@ -27,7 +31,8 @@ pub fn print(version: &str, table: &Table, played: &[Played]) -> usize {
 /// Why the streams of a row ended, as the records say.
 fn causes(result: &Played) -> String {
     let of = |record: &Record| {
-        let [flags, details] = ["audit.response.flags", "audit.response.code_details"].map(|name| record.text(name));
+        let [flags, details] =
+            ["audit.response.flags", "audit.response.code_details"].map(|name| record.text(name));
         format!("flags {flags:?}, details {details:?}")
     };
     result.records.iter().map(of).collect::<Vec<_>>().join("; ")
@@ -36,7 +41,10 @@ fn causes(result: &Played) -> String {
 fn line(table: &Table, row: &Row, result: &Played) -> String {
     let order = table.orders[row.order].label();
     let record = result.cells().columns().join(" | ");
-    format!("{:<16} {order:<42} {:<44} {:<26} {record}", row.protocol, row.ending, result.client)
+    format!(
+        "{:<16} {order:<42} {:<44} {:<26} {record}",
+        row.protocol, row.ending, result.client
+    )
 }
 
 /// Prints the rows' names.
@@ -48,5 +56,10 @@ pub fn list(table: &Table, rows: &[usize]) {
 
 /// A row's text for `--only`.
 pub fn name(table: &Table, row: &Row) -> String {
-    format!("{} | {} | {}", row.protocol, table.orders[row.order].label(), row.ending)
+    format!(
+        "{} | {} | {}",
+        row.protocol,
+        table.orders[row.order].label(),
+        row.ending
+    )
 }

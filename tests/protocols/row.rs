@@ -59,7 +59,15 @@ impl Table {
         expected: &str,
     ) -> &mut Row {
         let (traffic, expected) = (traffic.into(), Cells::parse(expected));
-        self.rows.push(Row { protocol, order, ending, traffic, client, expected, attributes: Vec::new() });
+        self.rows.push(Row {
+            protocol,
+            order,
+            ending,
+            traffic,
+            client,
+            expected,
+            attributes: Vec::new(),
+        });
         self.rows.last_mut().unwrap()
     }
 }

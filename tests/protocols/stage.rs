@@ -27,7 +27,11 @@ pub struct Stage {
 
 impl Stage {
     pub async fn set(version: &str, orders: &[Order]) -> Self {
-        let (upstream, sink, authority) = (Upstream::start().await.unwrap(), Sink::start().await, Authority::new());
+        let (upstream, sink, authority) = (
+            Upstream::start().await.unwrap(),
+            Sink::start().await,
+            Authority::new(),
+        );
         let mut bootstrap = Bootstrap::shipped().with_plugin(&json!({
             "audit_cluster": {"format": "otlp_json"},
             "rules": [{"name": "all"}],
@@ -37,13 +41,23 @@ impl Stage {
         bootstrap.point("demo_grpc", upstream.grpc_addr());
         bootstrap.point("audit", sink.addr());
         add_dead_cluster(&mut bootstrap);
-        let listeners = (0..).zip(orders).map(|(index, order)| order.listener(&name(index), &bootstrap, &authority));
+        let listeners = (0..)
+            .zip(orders)
+            .map(|(index, order)| order.listener(&name(index), &bootstrap, &authority));
         *bootstrap.listeners() = listeners.collect();
 
         let envoy = Envoy::run(&tools::envoy_of(version), &bootstrap, 1).await;
         let listeners = envoy.listeners().await;
-        let listeners = (0..orders.len()).map(|index| listeners[&name(index)]).collect();
-        Self { upstream, sink, authority, envoy, listeners }
+        let listeners = (0..orders.len())
+            .map(|index| listeners[&name(index)])
+            .collect();
+        Self {
+            upstream,
+            sink,
+            authority,
+            envoy,
+            listeners,
+        }
     }
 
     pub fn listener(&self, order: usize) -> SocketAddr {

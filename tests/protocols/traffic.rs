@@ -108,7 +108,13 @@ impl From<Dig> for Traffic {
 
 impl Call {
     pub fn new(wire: Wire, method: &str, path: &str) -> Self {
-        Self { wire, message: Message::new(method, path), leave: LeaveAt::Never, hangs_up: false, prepared: Vec::new() }
+        Self {
+            wire,
+            message: Message::new(method, path),
+            leave: LeaveAt::Never,
+            hangs_up: false,
+            prepared: Vec::new(),
+        }
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Self {
@@ -138,7 +144,13 @@ impl Call {
     }
 
     /// The upstream's HTTP/1.1 server has this answer ready for the request's own path.
-    pub fn answered(self, status: u16, headers: &[(&str, &str)], body: impl Into<Bytes>, then: Then) -> Self {
+    pub fn answered(
+        self,
+        status: u16,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+        then: Then,
+    ) -> Self {
         let path = self.message.path.clone();
         self.answered_at(&path, status, headers, body, then)
     }
@@ -152,9 +164,18 @@ impl Call {
         body: impl Into<Bytes>,
         then: Then,
     ) -> Self {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let path = path.split('?').next().unwrap().to_owned();
-        self.prepared.push(Prepared { path, status, headers, body: body.into(), then });
+        self.prepared.push(Prepared {
+            path,
+            status,
+            headers,
+            body: body.into(),
+            then,
+        });
         self
     }
 }
@@ -171,26 +192,36 @@ pub fn grpc(script: &str) -> Call {
 
 pub fn grpc_over(wire: Wire, script: &str) -> Call {
     let call = Call::new(wire, "POST", METHOD).header("content-type", "application/grpc");
-    call.header("te", "trailers").header("x-demo-grpc", script).body(MESSAGE.to_vec())
+    call.header("te", "trailers")
+        .header("x-demo-grpc", script)
+        .body(MESSAGE.to_vec())
 }
 
 /// A gRPC-Web call of a browser.
 pub fn grpc_web(script: &str) -> Call {
-    let call = Call::new(Wire::Http1, "POST", METHOD).header("content-type", "application/grpc-web+proto");
-    call.header("x-grpc-web", "1").header("x-demo-grpc", script).body(MESSAGE.to_vec())
+    let call =
+        Call::new(Wire::Http1, "POST", METHOD).header("content-type", "application/grpc-web+proto");
+    call.header("x-grpc-web", "1")
+        .header("x-demo-grpc", script)
+        .body(MESSAGE.to_vec())
 }
 
 /// The same in base64.
 pub fn grpc_web_text(script: &str) -> Call {
-    let call = Call::new(Wire::Http1, "POST", METHOD).header("content-type", "application/grpc-web-text+proto");
-    let call = call.header("accept", "application/grpc-web-text+proto").header("x-grpc-web", "1");
-    call.header("x-demo-grpc", script).body(Base64::encode_string(&MESSAGE))
+    let call = Call::new(Wire::Http1, "POST", METHOD)
+        .header("content-type", "application/grpc-web-text+proto");
+    let call = call
+        .header("accept", "application/grpc-web-text+proto")
+        .header("x-grpc-web", "1");
+    call.header("x-demo-grpc", script)
+        .body(Base64::encode_string(&MESSAGE))
 }
 
 /// A Connect call with one message.
 pub fn connect_unary(script: &str) -> Call {
     let call = Call::new(Wire::Http1, "POST", METHOD).header("content-type", "application/proto");
-    call.header("connect-protocol-version", "1").header("x-demo-grpc", script)
+    call.header("connect-protocol-version", "1")
+        .header("x-demo-grpc", script)
 }
 
 /// A Connect call in the query of a GET.
@@ -201,15 +232,18 @@ pub fn connect_get(script: &str) -> Call {
 
 /// A Connect call with streams.
 pub fn connect_stream(script: &str) -> Call {
-    let call = Call::new(Wire::Http1, "POST", METHOD).header("content-type", "application/connect+proto");
+    let call =
+        Call::new(Wire::Http1, "POST", METHOD).header("content-type", "application/connect+proto");
     let call = call.header("connect-protocol-version", "1");
     call.header("x-demo-grpc", script).body(MESSAGE.to_vec())
 }
 
 /// JSON for the REST path of [`METHOD`].
 pub fn rest(script: &str) -> Call {
-    let call = Call::new(Wire::Http1, "POST", "/v1/users/ann/password").header("content-type", "application/json");
-    call.header("x-demo-grpc", script).body(r#"{"password":"x"}"#)
+    let call = Call::new(Wire::Http1, "POST", "/v1/users/ann/password")
+        .header("content-type", "application/json");
+    call.header("x-demo-grpc", script)
+        .body(r#"{"password":"x"}"#)
 }
 
 /// The REST path of the method that streams.

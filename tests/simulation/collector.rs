@@ -71,7 +71,10 @@ pub struct Collector {
 
 impl Collector {
     pub fn new(poison_status: u16) -> Self {
-        Self { poison_status, ..Self::default() }
+        Self {
+            poison_status,
+            ..Self::default()
+        }
     }
 
     /// Every other time.
@@ -93,13 +96,19 @@ impl Collector {
             let place = (record.stream.clone(), record.number);
             let uid = self.uids.entry(place).or_insert_with(|| record.uid.clone());
             assert_eq!(*uid, record.uid, "a record's uid changed");
-            assert!(record.number < record.next, "a batch does not know of its own records: {record:?}");
-            self.dropped.entry((record.stream.clone(), record.next)).or_insert(dropped);
+            assert!(
+                record.number < record.next,
+                "a batch does not know of its own records: {record:?}"
+            );
+            self.dropped
+                .entry((record.stream.clone(), record.next))
+                .or_insert(dropped);
             if !record.is_exchange {
                 self.own.insert((record.stream.clone(), record.number));
             }
         }
-        self.bodies.insert((id, is_recovered), (body.to_owned(), Rc::clone(&records)));
+        self.bodies
+            .insert((id, is_recovered), (body.to_owned(), Rc::clone(&records)));
         records
     }
 
@@ -113,7 +122,11 @@ impl Collector {
             known.most_held = record.most_held.or(known.most_held);
             known.heard = now.uptime;
         }
-        self.taken.extend(records.iter().map(|record| (record.uid.clone(), record.clone())));
+        self.taken.extend(
+            records
+                .iter()
+                .map(|record| (record.uid.clone(), record.clone())),
+        );
     }
 
     /// What is known of a stream, if anything is.
@@ -124,7 +137,9 @@ impl Collector {
     /// How many numbers from this one on are of records of no exchange.
     pub fn own_from(&self, stream: Uuid, first: u64) -> u64 {
         let stream = stream.to_string();
-        self.own.range((stream.clone(), first)..=(stream, u64::MAX)).count() as u64
+        self.own
+            .range((stream.clone(), first)..=(stream, u64::MAX))
+            .count() as u64
     }
 
     /// Every number below `captured` of a stream must have been taken, or be told as lost; yields the most that was told.
@@ -135,11 +150,20 @@ impl Collector {
         let delivered: BTreeSet<u64> = taken.iter().map(|record| record.number).collect();
         assert_eq!(delivered.len(), taken.len(), "two records have one number");
         let refused: Vec<&Sent> = self.refused_reports.iter().filter(of_stream).collect();
-        let told: Vec<&Loss> = taken.iter().chain(&refused).filter_map(|record| record.loss.as_ref()).collect();
+        let told: Vec<&Loss> = taken
+            .iter()
+            .chain(&refused)
+            .filter_map(|record| record.loss.as_ref())
+            .collect();
         for number in 0..captured {
-            let is_told = told.iter().any(|(_, _, first, last)| (*first..=*last).contains(&number))
+            let is_told = told
+                .iter()
+                .any(|(_, _, first, last)| (*first..=*last).contains(&number))
                 || refused.iter().any(|record| record.number == number);
-            assert!(delivered.contains(&number) || is_told, "number {number} of {captured} of {stream} vanished");
+            assert!(
+                delivered.contains(&number) || is_told,
+                "number {number} of {captured} of {stream} vanished"
+            );
         }
         told.iter().map(|(_, count, _, _)| count).sum::<u64>() + refused.len() as u64
     }
@@ -148,22 +172,38 @@ impl Collector {
 fn records(body: &str) -> Vec<Sent> {
     let body: Value = serde_json::from_str(body).unwrap();
     let resource = &body["resourceLogs"][0];
-    let stream = attributes(&resource["resource"])["audit.stream.id"].as_str().unwrap().to_owned();
+    let stream = attributes(&resource["resource"])["audit.stream.id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let list = resource["scopeLogs"][0]["logRecords"].as_array().unwrap();
     assert!(!list.is_empty(), "an empty batch");
     let scope = attributes(&resource["scopeLogs"][0]["scope"]);
-    let next = scope["audit.sequence.next"].as_str().unwrap().parse().unwrap();
-    list.iter().map(|record| read(&stream, next, record)).collect()
+    let next = scope["audit.sequence.next"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    list.iter()
+        .map(|record| read(&stream, next, record))
+        .collect()
 }
 
 fn read(stream: &str, next: u64, record: &Value) -> Sent {
     let attributes = attributes(record);
-    let int = |name: &str| attributes.get(name).map(|value| value.as_str().unwrap().parse::<u64>().unwrap());
+    let int = |name: &str| {
+        attributes
+            .get(name)
+            .map(|value| value.as_str().unwrap().parse::<u64>().unwrap())
+    };
     let loss = attributes.get("audit.loss.reason").map(|reason| {
-        let [count, first, last] =
-            ["count", "first_number", "last_number"].map(|name| int(&format!("audit.loss.{name}")).unwrap());
+        let [count, first, last] = ["count", "first_number", "last_number"]
+            .map(|name| int(&format!("audit.loss.{name}")).unwrap());
         // After a crash the range says what may have been lost since the last note.
-        assert!((count > 0 || *reason == "vm_crash") && first <= last, "{record}");
+        assert!(
+            (count > 0 || *reason == "vm_crash") && first <= last,
+            "{record}"
+        );
         (reason.as_str().unwrap().to_owned(), count, first, last)
     });
     Sent {
@@ -173,7 +213,9 @@ fn read(stream: &str, next: u64, record: &Value) -> Sent {
         next,
         most_held: int("audit.buffer.max_records"),
         is_exchange: record["eventName"] == "audit.http",
-        is_poison: attributes.get("url.path").is_some_and(|path| *path == POISON),
+        is_poison: attributes
+            .get("url.path")
+            .is_some_and(|path| *path == POISON),
         loss,
     }
 }
@@ -181,6 +223,11 @@ fn read(stream: &str, next: u64, record: &Value) -> Sent {
 fn attributes(of: &Value) -> HashMap<&str, &Value> {
     let entries = of["attributes"].as_array().unwrap().iter();
     entries
-        .map(|entry| (entry["key"].as_str().unwrap(), entry["value"].as_object().unwrap().values().next().unwrap()))
+        .map(|entry| {
+            (
+                entry["key"].as_str().unwrap(),
+                entry["value"].as_object().unwrap().values().next().unwrap(),
+            )
+        })
         .collect()
 }

@@ -29,28 +29,46 @@ impl Host {
     pub fn publish(&mut self, carried: &mut Carried, stats: &Stats, gauges: Gauges) {
         for (counter, _) in Counter::ALL {
             let told = &mut carried.counters[counter as usize];
-            self.counters[counter as usize] += stats.counter(counter) - std::mem::replace(told, stats.counter(counter));
+            self.counters[counter as usize] +=
+                stats.counter(counter) - std::mem::replace(told, stats.counter(counter));
         }
         for ((gauge, name), now) in Gauge::ALL.into_iter().zip(gauges) {
-            let (told, inherited) = (&mut carried.gauges[gauge as usize], &mut carried.inherited[gauge as usize]);
-            let change = stats.inherited(gauge).wrapping_sub(std::mem::replace(inherited, stats.inherited(gauge)));
+            let (told, inherited) = (
+                &mut carried.gauges[gauge as usize],
+                &mut carried.inherited[gauge as usize],
+            );
+            let change = stats
+                .inherited(gauge)
+                .wrapping_sub(std::mem::replace(inherited, stats.inherited(gauge)));
             *told = told.wrapping_add(change);
             let raised = self.gauges[gauge as usize] + now;
-            self.gauges[gauge as usize] =
-                raised.checked_sub(std::mem::replace(told, now)).unwrap_or_else(|| panic!("{name} wraps"));
+            self.gauges[gauge as usize] = raised
+                .checked_sub(std::mem::replace(told, now))
+                .unwrap_or_else(|| panic!("{name} wraps"));
         }
     }
 
     /// The equation that always holds.
     pub fn check(&self) {
-        let ended: u64 = Counter::ENDS.iter().map(|counter| self.counters[*counter as usize]).sum();
+        let ended: u64 = Counter::ENDS
+            .iter()
+            .map(|counter| self.counters[*counter as usize])
+            .sum();
         let held = self.gauges[Gauge::BufferRecords as usize];
-        assert_eq!(self.counters[Counter::Captured as usize], ended + held, "the process's statistics do not add up");
+        assert_eq!(
+            self.counters[Counter::Captured as usize],
+            ended + held,
+            "the process's statistics do not add up"
+        );
     }
 
     /// The same when everything has ended.
     pub fn check_end(&self) {
-        assert_eq!(self.gauges, [0; Gauge::ALL.len()], "the process's gauges are off");
+        assert_eq!(
+            self.gauges,
+            [0; Gauge::ALL.len()],
+            "the process's gauges are off"
+        );
         self.check();
     }
 }

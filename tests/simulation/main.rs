@@ -38,15 +38,26 @@ type Totals = [u64; Counter::ALL.len()];
 
 #[test]
 fn every_record_is_accounted_for() {
-    let variable = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
+    let variable = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .map(|value| value.parse::<u64>().unwrap())
+    };
     if let Some(seed) = variable("SIMULATION_SEED") {
         run(seed);
         return;
     }
     let seeds = variable("SIMULATION_SEEDS").unwrap_or(DEFAULT_SEEDS);
-    let totals = if cfg!(target_family = "wasm") { run_all(0..seeds) } else { run_in_threads(seeds) };
+    let totals = if cfg!(target_family = "wasm") {
+        run_all(0..seeds)
+    } else {
+        run_in_threads(seeds)
+    };
     for (total, (counter, name)) in totals.into_iter().zip(Counter::ALL) {
-        assert!(total > 0 || OF_REQUESTS.contains(&counter), "no seed has ever counted {name}");
+        assert!(
+            total > 0 || OF_REQUESTS.contains(&counter),
+            "no seed has ever counted {name}"
+        );
     }
 }
 
@@ -57,7 +68,10 @@ fn run_in_threads(seeds: u64) -> Totals {
         .collect();
     let mut totals = Totals::default();
     for share in shares {
-        add(&mut totals, share.join().expect("a seed has failed; it is named above"));
+        add(
+            &mut totals,
+            share.join().expect("a seed has failed; it is named above"),
+        );
     }
     totals
 }
@@ -73,7 +87,10 @@ fn run_all(seeds: impl Iterator<Item = u64>) -> Totals {
 }
 
 fn add(totals: &mut Totals, more: Totals) {
-    totals.iter_mut().zip(more).for_each(|(total, more)| *total += more);
+    totals
+        .iter_mut()
+        .zip(more)
+        .for_each(|(total, more)| *total += more);
 }
 
 /// Says which seed failed, when a run panics.
@@ -81,7 +98,10 @@ struct TellSeed(u64);
 
 impl Drop for TellSeed {
     fn drop(&mut self) {
-        eprintln!("seed {0} failed; replay it with SIMULATION_SEED={0}", self.0);
+        eprintln!(
+            "seed {0} failed; replay it with SIMULATION_SEED={0}",
+            self.0
+        );
     }
 }
 

@@ -3,7 +3,9 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use audit_filter::pipeline::settings::{BatchLimits, BufferLimits, OnFull, RetryPolicy, Settings, Target};
+use audit_filter::pipeline::settings::{
+    BatchLimits, BufferLimits, OnFull, RetryPolicy, Settings, Target,
+};
 use audit_filter::record::{Action, ExchangeRecord, Outcome, Protocol, RequestParts, RequestText};
 use audit_filter::wire::Format;
 use fastrand::Rng;
@@ -33,14 +35,20 @@ pub fn settings(rng: &mut Rng) -> Settings {
         buffer: BufferLimits {
             max_records: rng.usize(1..60),
             max_bytes: rng.usize(1024..MOST_BYTES),
-            on_full: if rng.bool() { OnFull::DropNewest } else { OnFull::DropOldest },
+            on_full: if rng.bool() {
+                OnFull::DropNewest
+            } else {
+                OnFull::DropOldest
+            },
             immediate_reserve_percent: rng.usize(..91),
         },
         retry: RetryPolicy {
             initial_backoff: Duration::from_millis(rng.u64(1..500)),
             max_backoff: Duration::from_millis(rng.u64(500..30_000)),
             max_attempts: rng.bool().then(|| rng.u64(1..6)),
-            max_age: rng.bool().then(|| Duration::from_millis(rng.u64(1..100_000))),
+            max_age: rng
+                .bool()
+                .then(|| Duration::from_millis(rng.u64(1..100_000))),
         },
         journal_keys: Vec::new(),
         alive_interval: rng.bool().then(|| Duration::from_secs(rng.u64(3..10))),
@@ -49,7 +57,11 @@ pub fn settings(rng: &mut Rng) -> Settings {
 
 /// What a record says of a request for this path.
 pub fn request(path: &str) -> RequestText {
-    RequestText::new(&RequestParts { method: b"GET", path: path.as_bytes(), ..RequestParts::default() })
+    RequestText::new(&RequestParts {
+        method: b"GET",
+        path: path.as_bytes(),
+        ..RequestParts::default()
+    })
 }
 
 pub fn exchange(rng: &mut Rng) -> Box<ExchangeRecord> {

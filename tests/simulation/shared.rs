@@ -14,7 +14,11 @@ pub struct Shared {
 impl Shared {
     /// Bytes of all values.
     pub fn bytes(&self) -> usize {
-        self.values.borrow().values().map(|(value, _)| value.len()).sum()
+        self.values
+            .borrow()
+            .values()
+            .map(|(value, _)| value.len())
+            .sum()
     }
 }
 
@@ -25,7 +29,9 @@ impl SharedData for Shared {
 
     fn set(&self, key: &str, value: &[u8]) {
         self.version.set(self.version.get() + 1);
-        self.values.borrow_mut().insert(key.to_owned(), (value.to_vec(), self.version.get()));
+        self.values
+            .borrow_mut()
+            .insert(key.to_owned(), (value.to_vec(), self.version.get()));
     }
 
     fn replace(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {

@@ -112,8 +112,15 @@ impl Worker {
     ) -> Self {
         let stream = Uuid::from_u128(rng.u128(1..));
         let identity = Identity::new(vm, stream, b"plugin", settings);
-        let journal = Authenticated::new(Rc::<Shared>::clone(shared), &[], Key::of_secret(b"process"));
-        let pipeline = Pipeline::new(settings.clone(), identity, rng.u64(..), Rc::new(journal), Rc::clone(&account));
+        let journal =
+            Authenticated::new(Rc::<Shared>::clone(shared), &[], Key::of_secret(b"process"));
+        let pipeline = Pipeline::new(
+            settings.clone(),
+            identity,
+            rng.u64(..),
+            Rc::new(journal),
+            Rc::clone(&account),
+        );
         Self {
             vm,
             account,
@@ -135,49 +142,84 @@ impl Worker {
 
     /// Records that have ended without having been acknowledged.
     fn dropped(&self) -> u64 {
-        let ends = Counter::ENDS.iter().filter(|counter| **counter != Counter::Acknowledged);
+        let ends = Counter::ENDS
+            .iter()
+            .filter(|counter| **counter != Counter::Acknowledged);
         ends.map(|counter| self.count(*counter)).sum()
     }
 
     /// What would be lost if the process were killed now is no more than the collector would say.
     #[track_caller]
     pub fn check_bound(&self, collector: &Collector) {
-        let Some(known) = collector.known(self.stream) else { return };
+        let Some(known) = collector.known(self.stream) else {
+            return;
+        };
         let given_out = self.pipeline.numbers_given_out();
-        let Some(beyond) = given_out.checked_sub(known.next) else { panic!("{known:?} of {given_out} numbers") };
+        let Some(beyond) = given_out.checked_sub(known.next) else {
+            panic!("{known:?} of {given_out} numbers")
+        };
         // Of a stream whose start was not taken no bound is known.
-        let Some(most_held) = known.most_held else { return };
+        let Some(most_held) = known.most_held else {
+            return;
+        };
         let exchanges = beyond - collector.own_from(self.stream, known.next);
         let dropped = self.dropped() - known.dropped;
-        assert!(exchanges <= most_held + dropped, "{exchanges} are lost beyond {known:?}, {dropped} of them dropped");
+        assert!(
+            exchanges <= most_held + dropped,
+            "{exchanges} are lost beyond {known:?}, {dropped} of them dropped"
+        );
     }
 
     /// Records of a stream that goes on arrive, however idle it is.
     #[track_caller]
     pub fn check_heard(&self, collector: &Collector, now: Now) {
-        let Some(interval) = self.settings.alive_interval.map(|interval| interval.max(self.settings.batch.max_delay))
+        let Some(interval) = self
+            .settings
+            .alive_interval
+            .map(|interval| interval.max(self.settings.batch.max_delay))
         else {
             return;
         };
         if self.pipeline.numbers_given_out() > 0 {
-            let heard = collector.known(self.stream).map(|known| now.uptime - known.heard);
-            assert!(heard.is_some_and(|since| since < 2 * interval), "heard of {heard:?} ago, every {interval:?}");
+            let heard = collector
+                .known(self.stream)
+                .map(|known| now.uptime - known.heard);
+            assert!(
+                heard.is_some_and(|since| since < 2 * interval),
+                "heard of {heard:?} ago, every {interval:?}"
+            );
         }
     }
 
     /// A request comes whose rule requires a record.
     pub fn admit(&mut self, rng: &mut Rng, now: Now) {
-        let required = if rng.bool() { RequireAudit::Buffered } else { RequireAudit::Acknowledged };
-        let received = ExchangeRecord { stage: Stage::Received, outcome: None, ..*exchange(rng) };
+        let required = if rng.bool() {
+            RequireAudit::Buffered
+        } else {
+            RequireAudit::Acknowledged
+        };
+        let received = ExchangeRecord {
+            stage: Stage::Received,
+            outcome: None,
+            ..*exchange(rng)
+        };
         let connection = rng.u64(..CONNECTIONS);
-        let received =
-            Received { record: Box::new(received), connection: Some(connection), most_ending_bytes: ENDING_BYTES };
+        let received = Received {
+            record: Box::new(received),
+            connection: Some(connection),
+            most_ending_bytes: ENDING_BYTES,
+        };
         let ticket = match self.pipeline.admit(required, received, now) {
             Admission::Refuse => return,
             Admission::Proceed(place) => (None, place),
             Admission::Hold { ticket, place, .. } => (Some(ticket), place),
         };
-        self.open.push(Open { connection, ticket: ticket.0, place: ticket.1, since: now.uptime });
+        self.open.push(Open {
+            connection,
+            ticket: ticket.0,
+            place: ticket.1,
+            since: now.uptime,
+        });
         self.check();
     }
 
@@ -196,7 +238,10 @@ impl Worker {
                 let dropped = self.count(Counter::DroppedBufferFull);
                 let was_kept = place.is_some();
                 let record = if was_kept {
-                    ExchangeRecord { request: request("/path"), ..*exchange(rng) }
+                    ExchangeRecord {
+                        request: request("/path"),
+                        ..*exchange(rng)
+                    }
                 } else {
                     *exchange(rng)
                 };
@@ -204,7 +249,10 @@ impl Worker {
                 let is_dropped = self.count(Counter::DroppedBufferFull) > dropped;
                 // One batch of a predecessor at a time is taken over whatever the limits say.
                 let may_exceed = self.pipeline.stats.inherited(Gauge::BufferRecords) > 0;
-                assert!(!was_kept || !is_dropped || may_exceed, "a kept place was given away");
+                assert!(
+                    !was_kept || !is_dropped || may_exceed,
+                    "a kept place was given away"
+                );
             }
             self.check();
         }
@@ -224,13 +272,23 @@ impl Worker {
     /// No request waits longer than it may.
     fn decide(&mut self, now: Now) {
         while let Some(decision) = self.pipeline.poll_decision() {
-            let open = self.open.iter_mut().find(|open| open.ticket == Some(decision.ticket));
-            assert!(open.is_some(), "a decision about a request that does not wait");
+            let open = self
+                .open
+                .iter_mut()
+                .find(|open| open.ticket == Some(decision.ticket));
+            assert!(
+                open.is_some(),
+                "a decision about a request that does not wait"
+            );
             open.unwrap().ticket = None;
         }
-        let waits_too_long =
-            |open: &Open| open.ticket.is_some() && now.uptime >= open.since + self.settings.target.timeout;
-        assert!(!self.open.iter().any(waits_too_long), "a request is held beyond the deadline");
+        let waits_too_long = |open: &Open| {
+            open.ticket.is_some() && now.uptime >= open.since + self.settings.target.timeout
+        };
+        assert!(
+            !self.open.iter().any(waits_too_long),
+            "a request is held beyond the deadline"
+        );
     }
 
     /// Tells the host what was counted.
@@ -242,7 +300,10 @@ impl Worker {
 
     pub fn drive(&mut self, rng: &mut Rng, mood: Mood, collector: &mut Collector, now: Now) {
         while let Some(callout) = self.pipeline.poll_callout(now) {
-            let (id, body) = (callout.batch_id, str::from_utf8(callout.body).unwrap().to_owned());
+            let (id, body) = (
+                callout.batch_id,
+                str::from_utf8(callout.body).unwrap().to_owned(),
+            );
             let records = collector.see_attempt(id, &body, self.dropped());
             let token = (!matches!(mood, Mood::Refusing)).then(|| {
                 self.tokens += 1;
@@ -254,16 +315,27 @@ impl Worker {
                     Mood::Slow => 20_000,
                     _ => rng.u64(..3000),
                 });
-                self.pending.push(Pending { token, records, mood, due: now.uptime + latency });
+                self.pending.push(Pending {
+                    token,
+                    records,
+                    mood,
+                    due: now.uptime + latency,
+                });
             }
-            let refusal = if self.tokens.is_multiple_of(2) { Refusal::NotTaken } else { Refusal::UnknownCluster };
+            let refusal = if self.tokens.is_multiple_of(2) {
+                Refusal::NotTaken
+            } else {
+                Refusal::UnknownCluster
+            };
             self.pipeline.handle_dispatched(token.ok_or(refusal), now);
             self.check();
         }
     }
 
     pub fn answer_due(&mut self, rng: &mut Rng, collector: &mut Collector, now: Now) {
-        let (due, later) = std::mem::take(&mut self.pending).into_iter().partition(|pending| pending.due <= now.uptime);
+        let (due, later) = std::mem::take(&mut self.pending)
+            .into_iter()
+            .partition(|pending| pending.due <= now.uptime);
         self.pending = later;
         let due: Vec<Pending> = due;
         for pending in due {
@@ -285,12 +357,25 @@ impl Worker {
                 }
                 self.fail(pending, [500, 503, 401, 403, 404, 415][rng.usize(..6)], now);
             }
-            Mood::Throttling => self.tell(pending.token, 429, Some(&rng.u64(..90).to_string()), "", now),
-            Mood::Resetting => self.pipeline.handle_answer(pending.token, &Answer::default(), now),
+            Mood::Throttling => self.tell(
+                pending.token,
+                429,
+                Some(&rng.u64(..90).to_string()),
+                "",
+                now,
+            ),
+            Mood::Resetting => self
+                .pipeline
+                .handle_answer(pending.token, &Answer::default(), now),
             Mood::Partial => {
-                let (bad, good): (Vec<Sent>, Vec<Sent>) =
-                    records.iter().cloned().partition(|record| record.is_poison || rng.u8(..20) == 0);
-                let body = format!(r#"{{"partialSuccess":{{"rejectedLogRecords":"{}"}}}}"#, bad.len());
+                let (bad, good): (Vec<Sent>, Vec<Sent>) = records
+                    .iter()
+                    .cloned()
+                    .partition(|record| record.is_poison || rng.u8(..20) == 0);
+                let body = format!(
+                    r#"{{"partialSuccess":{{"rejectedLogRecords":"{}"}}}}"#,
+                    bad.len()
+                );
                 self.accept(pending.token, &good, &bad, &body, collector, now);
             }
             Mood::Misconfigured(status) => self.fail(pending, status, now),
@@ -311,20 +396,38 @@ impl Worker {
         let rejected = self.count(Counter::Rejected);
         self.tell(pending.token, status, None, "", now);
         let is_bad = pending.records.len() == 1 && pending.records[0].is_poison;
-        assert!(is_bad || self.count(Counter::Rejected) == rejected, "status {status} rejects {:?}", pending.records);
+        assert!(
+            is_bad || self.count(Counter::Rejected) == rejected,
+            "status {status} rejects {:?}",
+            pending.records
+        );
     }
 
     fn tell(&mut self, token: u32, status: u16, retry_after: Option<&str>, body: &str, now: Now) {
         let (status, retry_after) = (Some(status), retry_after.map(str::as_bytes));
-        let answer = Answer { status, retry_after, body: body.as_bytes(), is_of_envoy: false };
+        let answer = Answer {
+            status,
+            retry_after,
+            body: body.as_bytes(),
+            is_of_envoy: false,
+        };
         self.pipeline.handle_answer(token, &answer, now);
     }
 
-    fn accept(&mut self, token: u32, good: &[Sent], bad: &[Sent], body: &str, collector: &mut Collector, now: Now) {
+    fn accept(
+        &mut self,
+        token: u32,
+        good: &[Sent],
+        bad: &[Sent],
+        body: &str,
+        collector: &mut Collector,
+        now: Now,
+    ) {
         collector.take(good, now);
         // Reports that are refused without anything else beside them are not made again; nor is the end of another stream.
         let own = self.stream.to_string();
-        let is_report = |record: &Sent| record.loss.is_some() || !record.is_exchange && record.stream != own;
+        let is_report =
+            |record: &Sent| record.loss.is_some() || !record.is_exchange && record.stream != own;
         if good.iter().chain(bad).all(is_report) {
             collector.refused_reports.extend(bad.iter().cloned());
         }
@@ -334,15 +437,21 @@ impl Worker {
         if acknowledged > 0 {
             assert_eq!(acknowledged, good.len() as u64);
             for record in good {
-                let is_new = collector.acknowledged.insert((self.stream, record.uid.clone()));
-                assert!(is_new || collector.may_double, "acknowledged twice: {record:?}");
+                let is_new = collector
+                    .acknowledged
+                    .insert((self.stream, record.uid.clone()));
+                assert!(
+                    is_new || collector.may_double,
+                    "acknowledged twice: {record:?}"
+                );
             }
         }
     }
 
     /// Answers that never come are out of the way, so that everything can end.
     pub fn forget_silence(&mut self) {
-        self.pending.retain(|pending| !matches!(pending.mood, Mood::Silent));
+        self.pending
+            .retain(|pending| !matches!(pending.mood, Mood::Silent));
     }
 
     /// All streams end, all places are given back.
@@ -377,7 +486,9 @@ impl Worker {
 
     /// Hands over what it holds, if nothing is in flight. True: it is done.
     pub fn hand_over(&mut self, successor: &mut Self, host: &mut Host, now: Now) -> bool {
-        let Some(legacy) = self.pipeline.hand_over(now) else { return false };
+        let Some(legacy) = self.pipeline.hand_over(now) else {
+            return false;
+        };
         host.publish(&mut self.carried, &self.pipeline.stats, legacy.gauges());
         self.carried.leave_share();
         successor.pipeline.handle_legacy(legacy, now);
@@ -398,11 +509,19 @@ impl Worker {
     pub fn check(&self) {
         let [records, bytes, in_flight] = self.pipeline.gauges();
         let inherited = self.pipeline.stats.inherited(Gauge::BufferRecords);
-        let ended: u64 = Counter::ENDS.iter().map(|counter| self.count(*counter)).sum();
-        assert_eq!(self.count(Counter::Captured).wrapping_add(inherited), ended + records, "nothing vanishes");
+        let ended: u64 = Counter::ENDS
+            .iter()
+            .map(|counter| self.count(*counter))
+            .sum();
+        assert_eq!(
+            self.count(Counter::Captured).wrapping_add(inherited),
+            ended + records,
+            "nothing vanishes"
+        );
         let most = (self.settings.buffer.max_bytes + self.beyond) as u64;
         assert!(bytes <= most, "too many bytes: {bytes}");
-        let most = self.settings.buffer.max_records as u64 + MOST_REPORTS + inherited.min(u64::MAX >> 1);
+        let most =
+            self.settings.buffer.max_records as u64 + MOST_REPORTS + inherited.min(u64::MAX >> 1);
         assert!(records <= most, "too many records: {records}");
         self.check_places();
         assert!(in_flight <= (MAX_IN_FLIGHT.bulk + MAX_IN_FLIGHT.immediate) as u64);
@@ -413,11 +532,16 @@ impl Worker {
     fn check_places(&self) {
         let limit = self.settings.buffer.for_places();
         let is_within = |count: usize, share: usize| {
-            count <= 1 || count <= limit.records / share && count * ENDING_BYTES <= limit.bytes / share
+            count <= 1
+                || count <= limit.records / share && count * ENDING_BYTES <= limit.bytes / share
         };
         assert!(is_within(self.open.len(), 1), "{} places", self.open.len());
         for connection in 0..CONNECTIONS {
-            let count = self.open.iter().filter(|open| open.connection == connection).count();
+            let count = self
+                .open
+                .iter()
+                .filter(|open| open.connection == connection)
+                .count();
             assert!(is_within(count, 4), "{count} places of one connection");
         }
     }

@@ -65,8 +65,14 @@ impl World {
         let settings = crate::settings::settings(&mut rng);
         let status = rng.usize(..POISON_STATUSES.len());
         let shared = Rc::default();
-        let workers = [Worker::new(&mut rng, &settings, &shared, 0), Worker::new(&mut rng, &settings, &shared, 0)];
-        let now = Now { unix_nanos: 1_700_000_000_000_000_000, uptime: Duration::from_secs(5000) };
+        let workers = [
+            Worker::new(&mut rng, &settings, &shared, 0),
+            Worker::new(&mut rng, &settings, &shared, 0),
+        ];
+        let now = Now {
+            unix_nanos: 1_700_000_000_000_000_000,
+            uptime: Duration::from_secs(5000),
+        };
         Self {
             rng,
             most_bytes: settings.buffer.max_bytes,
@@ -115,8 +121,15 @@ impl World {
     /// For those that end, too, but not for orphans: what they have sealed at their end is not sent yet, so that it is not seen
     /// how much of it is of no exchange.
     fn check_bounds(&self) {
-        let ending = self.ending.iter().filter(|ending| !ending.is_orphan).map(|ending| &ending.worker);
-        self.workers.iter().chain(ending).for_each(|worker| worker.check_bound(&self.collector));
+        let ending = self
+            .ending
+            .iter()
+            .filter(|ending| !ending.is_orphan)
+            .map(|ending| &ending.worker);
+        self.workers
+            .iter()
+            .chain(ending)
+            .for_each(|worker| worker.check_bound(&self.collector));
     }
 
     /// Now and then; and once in a run everything is refused for a while, as by a configuration that is wrong.
@@ -156,10 +169,12 @@ impl World {
         }
         let heir = Worker::new(&mut self.rng, &self.settings, &self.shared, self.most_bytes);
         let crashed = std::mem::replace(&mut self.workers[index], heir);
-        self.gone.push((crashed.stream, crashed.pipeline.numbers_given_out()));
+        self.gone
+            .push((crashed.stream, crashed.pipeline.numbers_given_out()));
         add_counts(&mut self.past, &crashed);
         for Ending { worker, .. } in self.ending.extract_if(.., |ending| ending.index == index) {
-            self.gone.push((worker.stream, worker.pipeline.numbers_given_out()));
+            self.gone
+                .push((worker.stream, worker.pipeline.numbers_given_out()));
             add_counts(&mut self.past, &worker);
         }
         self.workers[index].pipeline.handle_crash(crashed.vm);
@@ -192,7 +207,12 @@ impl World {
         let next = Worker::new(&mut self.rng, &self.settings, &self.shared, MOST_BYTES);
         let mut worker = std::mem::replace(&mut self.workers[index], next);
         worker.end_with_vm(&mut self.host, self.now);
-        self.ending.push(Ending { index, worker, is_orphan: true, since: self.now.uptime });
+        self.ending.push(Ending {
+            index,
+            worker,
+            is_orphan: true,
+            since: self.now.uptime,
+        });
     }
 
     fn replace(&mut self, index: usize) {
@@ -200,7 +220,11 @@ impl World {
         let next = Worker::new(&mut self.rng, &self.settings, &self.shared, MOST_BYTES);
         let gone = std::mem::replace(&mut self.workers[index], next);
         self.bury(&gone);
-        for Ending { worker, .. } in self.ending.extract_if(.., |ending| ending.index == index).collect::<Vec<_>>() {
+        for Ending { worker, .. } in self
+            .ending
+            .extract_if(.., |ending| ending.index == index)
+            .collect::<Vec<_>>()
+        {
             self.bury(&worker);
         }
     }
@@ -213,7 +237,8 @@ impl World {
     }
 
     fn bury(&mut self, worker: &Worker) {
-        self.gone.push((worker.stream, worker.pipeline.numbers_given_out()));
+        self.gone
+            .push((worker.stream, worker.pipeline.numbers_given_out()));
         add_counts(&mut self.past, worker);
     }
 
@@ -228,7 +253,11 @@ impl World {
             self.tick(moving);
         }
         self.tick(1 - moving);
-        for ending in self.ending.iter_mut().filter(|ending| ending.index != moving) {
+        for ending in self
+            .ending
+            .iter_mut()
+            .filter(|ending| ending.index != moving)
+        {
             self.gone.extend(ending.worker.tick(self.now));
             ending.worker.publish(&mut self.host, self.now);
         }
@@ -248,8 +277,17 @@ impl World {
             self.settings.buffer = crate::settings::settings(&mut self.rng).buffer;
             self.most_bytes = self.most_bytes.max(self.settings.buffer.max_bytes);
         }
-        let vm = (self.workers[index].vm, Rc::clone(&self.workers[index].account));
-        let next = Worker::in_vm(vm, &mut self.rng, &self.settings, &self.shared, self.most_bytes);
+        let vm = (
+            self.workers[index].vm,
+            Rc::clone(&self.workers[index].account),
+        );
+        let next = Worker::in_vm(
+            vm,
+            &mut self.rng,
+            &self.settings,
+            &self.shared,
+            self.most_bytes,
+        );
         let mut worker = std::mem::replace(&mut self.workers[index], next);
         // What it abandons must be of one stream, of which the end of the run expects nothing.
         let is_orphan = worker.is_first && !self.has_strangers && self.rng.u8(..4) == 0;
@@ -259,7 +297,12 @@ impl World {
             worker.make_way(self.now);
         }
         worker.publish(&mut self.host, self.now);
-        self.ending.push(Ending { index, worker, is_orphan, since: self.now.uptime });
+        self.ending.push(Ending {
+            index,
+            worker,
+            is_orphan,
+            since: self.now.uptime,
+        });
     }
 
     /// What ends hands over, or is done.
@@ -269,7 +312,9 @@ impl World {
             let worker = &mut ending.worker;
             let is_done = if ending.is_orphan {
                 worker.pipeline.handle_no_successor(now);
-                worker.pipeline.offer(worker.vm != self.workers[ending.index].vm, now);
+                worker
+                    .pipeline
+                    .offer(worker.vm != self.workers[ending.index].vm, now);
                 worker.publish(&mut self.host, now);
                 worker.pipeline.is_drained(now)
             } else {
@@ -285,14 +330,20 @@ impl World {
             // What was given up is in the log alone.
             let is_given_up = ending.is_orphan && now.uptime - ending.since >= DRAIN_LIMIT;
             self.has_given_up |= is_given_up && self.has_strangers;
-            let told = if is_given_up { 0 } else { worker.pipeline.numbers_given_out() };
+            let told = if is_given_up {
+                0
+            } else {
+                worker.pipeline.numbers_given_out()
+            };
             self.gone.push((worker.stream, told));
         }
     }
 
     /// Those that go on, and those that end.
     fn all(&mut self) -> impl Iterator<Item = &mut Worker> {
-        self.workers.iter_mut().chain(self.ending.iter_mut().map(|ending| &mut ending.worker))
+        self.workers
+            .iter_mut()
+            .chain(self.ending.iter_mut().map(|ending| &mut ending.worker))
     }
 
     fn pass_up_to(&mut self, millis: u64) {
@@ -310,7 +361,10 @@ impl World {
         self.hand_over();
         self.drive();
         let ending = self.ending.iter_mut().map(|ending| &mut ending.worker);
-        self.workers.iter_mut().chain(ending).for_each(|worker| worker.publish(&mut self.host, now));
+        self.workers
+            .iter_mut()
+            .chain(ending)
+            .for_each(|worker| worker.publish(&mut self.host, now));
         self.host.check();
         self.check_shared();
     }
@@ -319,11 +373,19 @@ impl World {
     fn check_shared(&self) {
         let streams = self.workers.len() + self.gone.len();
         let most = streams * (self.most_bytes + 300_000);
-        assert!(self.shared.bytes() <= most, "{} bytes are shared", self.shared.bytes());
+        assert!(
+            self.shared.bytes() <= most,
+            "{} bytes are shared",
+            self.shared.bytes()
+        );
     }
 
     fn drive(&mut self) {
-        let orphans = self.ending.iter_mut().filter(|ending| ending.is_orphan).map(|ending| &mut ending.worker);
+        let orphans = self
+            .ending
+            .iter_mut()
+            .filter(|ending| ending.is_orphan)
+            .map(|ending| &mut ending.worker);
         for worker in self.workers.iter_mut().chain(orphans) {
             worker.drive(&mut self.rng, self.mood, &mut self.collector, self.now);
         }
@@ -343,7 +405,9 @@ impl World {
         for _ in 0..200 {
             self.pass(Duration::from_millis(450));
         }
-        self.workers.iter().for_each(|worker| worker.check_heard(&self.collector, self.now));
+        self.workers
+            .iter()
+            .for_each(|worker| worker.check_heard(&self.collector, self.now));
     }
 
     fn heal(&mut self) {
@@ -364,19 +428,27 @@ impl World {
             worker.end_streams(self.now);
         }
         for _ in 0..1000 {
-            if self.ending.is_empty() && self.workers.iter().all(|worker| worker.has_ended(self.now)) {
+            if self.ending.is_empty()
+                && self.workers.iter().all(|worker| worker.has_ended(self.now))
+            {
                 return;
             }
             self.pass(Duration::from_millis(250));
         }
-        panic!("not drained: {:?}", self.workers.each_ref().map(|worker| worker.pipeline.unacknowledged()));
+        panic!(
+            "not drained: {:?}",
+            self.workers
+                .each_ref()
+                .map(|worker| worker.pipeline.unacknowledged())
+        );
     }
 
     pub fn check_end(&mut self) {
         for worker in &mut self.workers {
             assert_eq!(worker.pipeline.unacknowledged(), None);
             assert_eq!(worker.pipeline.gauges(), [0; 3], "places leak");
-            self.collector.check_stream(worker.stream, worker.pipeline.numbers_given_out());
+            self.collector
+                .check_stream(worker.stream, worker.pipeline.numbers_given_out());
             worker.publish(&mut self.host, self.now);
             worker.pipeline.close();
         }
@@ -384,15 +456,26 @@ impl World {
         for (stream, captured) in self.gone.iter().filter(|_| !self.has_given_up) {
             self.collector.check_stream(*stream, *captured);
         }
-        assert!(self.shared.bytes() <= 60 * (4 + self.gone.len()), "{} bytes are left behind", self.shared.bytes());
+        assert!(
+            self.shared.bytes() <= 60 * (4 + self.gone.len()),
+            "{} bytes are left behind",
+            self.shared.bytes()
+        );
         let taken = &self.collector.taken;
-        assert!(self.collector.acknowledged.iter().all(|(_, uid)| taken.contains_key(uid)));
+        assert!(
+            self.collector
+                .acknowledged
+                .iter()
+                .all(|(_, uid)| taken.contains_key(uid))
+        );
     }
 
     /// What all pipelines have counted.
     pub fn totals(&self) -> Totals {
         let mut totals = self.past;
-        self.workers.iter().for_each(|worker| add_counts(&mut totals, worker));
+        self.workers
+            .iter()
+            .for_each(|worker| add_counts(&mut totals, worker));
         totals
     }
 }

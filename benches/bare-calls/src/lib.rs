@@ -9,17 +9,31 @@
 //! 4. At the end of the stream the response's headers, the response code details, and a clock.
 
 #[cfg(target_arch = "wasm32")]
-#[expect(unsafe_code, reason = "exports and imports of the host cannot be had otherwise")]
+#[expect(
+    unsafe_code,
+    reason = "exports and imports of the host cannot be had otherwise"
+)]
 mod filter {
     use std::cell::{Cell, UnsafeCell};
     use std::ptr::null_mut;
 
     #[link(wasm_import_module = "env")]
     unsafe extern "C" {
-        fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+        fn proxy_get_buffer_bytes(
+            buffer: u32,
+            start: usize,
+            max: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
         fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
         fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
-        fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+        fn proxy_get_property(
+            path: *const u8,
+            path_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
         fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     }
 
@@ -27,7 +41,11 @@ mod filter {
     const PLUGIN_CONFIGURATION: u32 = 7;
     const REQUEST_HEADERS: u32 = 0;
     const RESPONSE_HEADERS: u32 = 2;
-    const CONTROL: [&str; 3] = ["x-session-track", "x-session-operation", "x-session-context"];
+    const CONTROL: [&str; 3] = [
+        "x-session-track",
+        "x-session-operation",
+        "x-session-context",
+    ];
 
     /// Where the host writes everything: nothing of it is read twice.
     struct Room(UnsafeCell<[u8; 65_536]>);
@@ -57,7 +75,9 @@ mod filter {
         let (mut data, mut size) = (null_mut(), 0);
         // SAFETY: both pointers are valid for the call, after which the buffer has what the host wrote.
         unsafe {
-            if proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, 1, &raw mut data, &raw mut size) == 0 && size == 1 {
+            if proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, 1, &raw mut data, &raw mut size) == 0
+                && size == 1
+            {
                 STEPS.set(data.read().wrapping_sub(b'0'));
             }
         }
@@ -65,7 +85,11 @@ mod filter {
     }
 
     #[unsafe(no_mangle)]
-    extern "C" fn proxy_on_request_headers(_context: u32, _headers: usize, _end_of_stream: bool) -> u32 {
+    extern "C" fn proxy_on_request_headers(
+        _context: u32,
+        _headers: usize,
+        _end_of_stream: bool,
+    ) -> u32 {
         let steps = STEPS.get();
         if steps > 0 {
             headers(REQUEST_HEADERS);

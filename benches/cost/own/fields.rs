@@ -7,12 +7,18 @@ pub const NAMESPACE: &str = "audit";
 pub const FIELDS: [(&str, &str); 17] = [
     ("log.record.uid", "aud_%UNIQUE_ID%"),
     ("audit.rule", "tracked"),
-    ("audit.action", "%DYNAMIC_METADATA(audit:x-session-operation)%"),
+    (
+        "audit.action",
+        "%DYNAMIC_METADATA(audit:x-session-operation)%",
+    ),
     // Envoy has no word for it: from these details, and the status, the audit filter tells the outcome.
     ("audit.outcome", "%RESPONSE_CODE_DETAILS%"),
     ("audit.stage", "complete"),
     ("audit.duration_ms", "%DURATION%"),
-    ("audit.session.context", "%DYNAMIC_METADATA(audit:x-session-context)%"),
+    (
+        "audit.session.context",
+        "%DYNAMIC_METADATA(audit:x-session-context)%",
+    ),
     ("user.id", "%RESP(x-user-id)%"),
     ("audit.identity.source", "response_header"),
     ("http.request.method", "%REQ(:METHOD)%"),

@@ -26,7 +26,12 @@ pub fn rows(requests: Requests) -> Vec<Row> {
         log("gRPC access log", grpc(None)),
         log("gRPC access log, 64 KB", grpc(Some(BATCH_BYTES))),
         log("file access log", file()).delivering(Delivery::File(FILE)),
-        Row::own("ext_proc, observing", requests, &[ext_proc(), header_to_metadata()], &[]),
+        Row::own(
+            "ext_proc, observing",
+            requests,
+            &[ext_proc(), header_to_metadata()],
+            &[],
+        ),
     ]
 }
 
@@ -51,8 +56,10 @@ fn header_to_metadata() -> Value {
 
 /// Envoy's OpenTelemetry access log over HTTP; `None`: batches have 16 KB.
 fn otel(buffer_size_bytes: Option<u32>) -> Value {
-    let attributes: Vec<Value> =
-        fields::FIELDS.iter().map(|(key, value)| json!({"key": key, "value": {"string_value": value}})).collect();
+    let attributes: Vec<Value> = fields::FIELDS
+        .iter()
+        .map(|(key, value)| json!({"key": key, "value": {"string_value": value}}))
+        .collect();
     let service = json!({"key": "service.name", "value": {"string_value": "bench"}});
     json!({"name": "envoy.access_loggers.open_telemetry", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig",
@@ -78,8 +85,10 @@ fn grpc(buffer_size_bytes: Option<u32>) -> Value {
 }
 
 fn file() -> Value {
-    let fields: serde_json::Map<_, _> =
-        fields::FIELDS.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
+    let fields: serde_json::Map<_, _> = fields::FIELDS
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), json!(value)))
+        .collect();
     json!({"name": "envoy.access_loggers.file", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
         "path": FILE, "log_format": {"json_format": fields},

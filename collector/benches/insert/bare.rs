@@ -28,7 +28,12 @@ impl Bare {
     /// A loop that inserts into the new database that `url` names.
     pub fn new(name: &'static str, way: Way, url: &str) -> Self {
         let connection = open(url).unwrap().database.connect().unwrap();
-        Self { name, connection, way, single: insert_text(&RECORDS) }
+        Self {
+            name,
+            connection,
+            way,
+            single: insert_text(&RECORDS),
+        }
     }
 
     /// Stores each batch in one transaction, and returns how long all of them took.

@@ -28,14 +28,23 @@ pub fn round(program: &Program, texts: &Batches, first: u64, batches: u64) -> Co
     let before = cpu::of_process(program.id());
     let start = Instant::now();
     let load_nanos = thread::scope(|scope| {
-        let send = |stream| scope.spawn(move || send(program.address, texts, stream, first, batches));
+        let send =
+            |stream| scope.spawn(move || send(program.address, texts, stream, first, batches));
         let threads: Vec<_> = (0..CONNECTIONS).map(send).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum()
     });
     let wall = start.elapsed();
     let collector_nanos = cpu::of_process(program.id()) - before;
     let settled_after = cpu::settle(program.id());
-    Cost { wall, load_nanos, collector_nanos, settled_after }
+    Cost {
+        wall,
+        load_nanos,
+        collector_nanos,
+        settled_after,
+    }
 }
 
 fn send(address: SocketAddr, texts: &Batches, stream: u64, first: u64, batches: u64) -> u64 {
@@ -43,7 +52,12 @@ fn send(address: SocketAddr, texts: &Batches, stream: u64, first: u64, batches: 
     for index in first..first + batches {
         let request = post(&texts.body(stream, index));
         let answer = client.exchange(&request).unwrap();
-        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+        assert_eq!(
+            answer.status,
+            200,
+            "{}",
+            String::from_utf8_lossy(&answer.body)
+        );
     }
     cpu::of_this_thread()
 }

@@ -61,7 +61,12 @@ fn main() {
 fn on_sqlite(size: Size) {
     let directory = TempDir::new().unwrap();
     let url = |name: &str| format!("sqlite://{}/{name}.db", directory.path().display());
-    measure("SQLite", size, &url("collector"), &mut [Bare::new("prepared INSERT", Way::Batch, &url("bare"))]);
+    measure(
+        "SQLite",
+        size,
+        &url("collector"),
+        &mut [Bare::new("prepared INSERT", Way::Batch, &url("bare"))],
+    );
 }
 
 fn on_postgres(size: Size) {
@@ -75,7 +80,10 @@ fn on_postgres(size: Size) {
 
 /// By turns one round of load and one of each bare loop, so that a busy neighbour hits all alike. The first is not counted.
 fn measure(name: &str, size: Size, database: &str, bare: &mut [Bare]) {
-    let texts = Batches::new(Duration::from_secs(3600), (size.rounds + 1) * size.batches * RECORDS);
+    let texts = Batches::new(
+        Duration::from_secs(3600),
+        (size.rounds + 1) * size.batches * RECORDS,
+    );
     let program = Program::start(database);
     let mut head = Head::START;
     let mut rounds = Vec::new();
@@ -84,7 +92,10 @@ fn measure(name: &str, size: Size, database: &str, bare: &mut [Bare]) {
         let rows = rows(&mut head, &texts, first, size.batches);
         let batches: Vec<_> = rows.iter().map(Rows::cells).collect();
         let load = load::round(&program, &texts, first, size.batches);
-        rounds.push(Round { load, bare: bare.iter_mut().map(|bare| bare.round(&batches)).collect() });
+        rounds.push(Round {
+            load,
+            bare: bare.iter_mut().map(|bare| bare.round(&batches)).collect(),
+        });
     }
     let records = CONNECTIONS * size.batches * RECORDS;
     let names: Vec<_> = bare.iter().map(|bare| bare.name).collect();
@@ -93,6 +104,9 @@ fn measure(name: &str, size: Size, database: &str, bare: &mut [Bare]) {
 
 /// The rows of the same batches that the load sends, in the order of one connection after the other at each turn.
 fn rows(head: &mut Head, texts: &Batches, first: u64, batches: u64) -> Vec<Rows> {
-    let turns = (first..first + batches).flat_map(|index| (0..CONNECTIONS).map(move |stream| (stream, index)));
-    turns.map(|(stream, index)| Rows::follow(head, &texts.body(stream, index))).collect()
+    let turns = (first..first + batches)
+        .flat_map(|index| (0..CONNECTIONS).map(move |stream| (stream, index)));
+    turns
+        .map(|(stream, index)| Rows::follow(head, &texts.body(stream, index)))
+        .collect()
 }

@@ -31,16 +31,36 @@ impl Batches {
         let mut batch: Value = serde_json::from_str(GOLDEN).unwrap();
         let group = &mut batch["resourceLogs"][0];
         for name in ["service.instance.id", "audit.stream.id"] {
-            set(&mut group["resource"], name, json!({"stringValue": "@stream@"}));
+            set(
+                &mut group["resource"],
+                name,
+                json!({"stringValue": "@stream@"}),
+            );
         }
-        set(&mut group["resource"], "audit.batch.id", json!({"stringValue": "@batch@"}));
+        set(
+            &mut group["resource"],
+            "audit.batch.id",
+            json!({"stringValue": "@batch@"}),
+        );
         let mut record = group["scopeLogs"][0]["logRecords"][1].take();
         record["timeUnixNano"] = "@time@".into();
         record["observedTimeUnixNano"] = "@time@".into();
-        set(&mut record, "log.record.uid", json!({"stringValue": "aud_@uid@"}));
-        set(&mut record, "audit.sequence.number", json!({"intValue": "@number@"}));
+        set(
+            &mut record,
+            "log.record.uid",
+            json!({"stringValue": "aud_@uid@"}),
+        );
+        set(
+            &mut record,
+            "audit.sequence.number",
+            json!({"intValue": "@number@"}),
+        );
         set(&mut record, "user.id", json!({"stringValue": "@user@"}));
-        set(&mut record, "session.id", json!({"stringValue": "session-of-@user@"}));
+        set(
+            &mut record,
+            "session.id",
+            json!({"stringValue": "session-of-@user@"}),
+        );
         group["scopeLogs"][0]["logRecords"] = json!(["@records@"]);
         let text = batch.to_string();
         let (resource, end) = text.split_once("\"@records@\"").unwrap();

@@ -23,7 +23,10 @@ pub fn of_this_thread() -> u64 {
 /// The first field of `schedstat`; 0 for a thread that has just ended.
 fn read(task: &Path) -> u64 {
     let text = fs::read_to_string(task.join("schedstat")).unwrap_or_default();
-    text.split(' ').next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
+    text.split(' ')
+        .next()
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(0)
 }
 
 /// Waits until a process does nothing any more, and returns how long it went on.

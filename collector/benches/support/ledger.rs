@@ -75,7 +75,12 @@ pub fn build(url: &str, records: u64) {
 fn set_head(connection: &mut dyn Connection, head: Head) {
     connection.execute("DELETE FROM head", &[]).unwrap();
     let cells = [Cell::Integer(head.position), Cell::Bytes(&head.hash)];
-    connection.execute("INSERT INTO head (id, position, hash) VALUES (1, $1, $2)", &cells).unwrap();
+    connection
+        .execute(
+            "INSERT INTO head (id, position, hash) VALUES (1, $1, $2)",
+            &cells,
+        )
+        .unwrap();
 }
 
 /// Lets the program follow the ledger until it has nothing left to do.

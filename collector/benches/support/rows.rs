@@ -16,7 +16,10 @@ impl Rows {
             let received_at = record.content.time_unix_nano;
             let entry = Entry::new(record, received_at, Skew::default());
             let position = head.position + 1;
-            *head = Head { position, hash: hasher.row(&head.hash, position, entry.cells()) };
+            *head = Head {
+                position,
+                hash: hasher.row(&head.hash, position, entry.cells()),
+            };
             (*head, entry)
         });
         Self(placed.collect())

@@ -45,7 +45,10 @@ const ALWAYS: [(&str, Type); 9] = [
 
 impl PartialSchema for Record {
     fn schema() -> RefOr<Schema> {
-        let flag = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["clock_skew", "conflict"])).build();
+        let flag = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(["clock_skew", "conflict"]))
+            .build();
         let field = |kind: &Type| match kind {
             Type::Array => Schema::from(ArrayBuilder::new().items(flag.clone())),
             kind => ObjectBuilder::new().schema_type(kind.clone()).into(),

@@ -36,24 +36,40 @@ pub(super) struct Checkpoints {
 
 pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Response, Refusal> {
     let given = Given::read(sent, PARAMETERS, (state.now_unix_nano)())?;
-    if given.choice("format", &[("json", false), ("ndjson", true)])?.unwrap_or_default() {
+    if given
+        .choice("format", &[("json", false), ("ndjson", true)])?
+        .unwrap_or_default()
+    {
         return export(&state).await;
     }
-    let latest = state.ledger.ask(|connection| Checkpoint::latest(connection, LATEST)).await?;
+    let latest = state
+        .ledger
+        .ask(|connection| Checkpoint::latest(connection, LATEST))
+        .await?;
     let public_key = Some(state.ledger.settings().key.public().to_hex());
-    Ok(Json(Checkpoints { public_key, checkpoints: latest.iter().map(Line::from).collect() }).into_response())
+    Ok(Json(Checkpoints {
+        public_key,
+        checkpoints: latest.iter().map(Line::from).collect(),
+    })
+    .into_response())
 }
 
 /// One object a line, as `audit-collector checkpoints` prints them. There is about one a minute, so that all of them are
 /// one answer.
 async fn export(state: &AppState) -> Result<Response, Refusal> {
-    let all = state.ledger.ask(|connection| Checkpoint::list(connection, 0, i64::MAX)).await?;
+    let all = state
+        .ledger
+        .ask(|connection| Checkpoint::list(connection, 0, i64::MAX))
+        .await?;
     let mut lines = Vec::new();
     for checkpoint in &all {
         serde_json::to_writer(&mut lines, &Line::from(checkpoint)).map_err(DbError::failed)?;
         lines.push(b'\n');
     }
     let disposition = "attachment; filename=\"checkpoints.ndjson\"";
-    let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CONTENT_DISPOSITION, disposition)];
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-ndjson"),
+        (header::CONTENT_DISPOSITION, disposition),
+    ];
     Ok((headers, lines).into_response())
 }

@@ -53,7 +53,9 @@ fn lines<'l>(cells: impl Iterator<Item = &'l [String; COLUMNS.len()]>) -> Result
     for line in cells {
         writer.write_record(line).map_err(DbError::failed)?;
     }
-    writer.into_inner().map_err(|error| DbError::failed(error.to_string()))
+    writer
+        .into_inner()
+        .map_err(|error| DbError::failed(error.to_string()))
 }
 
 fn cells(kept: &Kept) -> [String; COLUMNS.len()] {
@@ -78,5 +80,9 @@ fn cell(flat: &Map<String, Value>, name: &str) -> String {
 
 /// A spreadsheet takes a text that begins so for a formula, which whoever chose the text could make it run.
 fn harmless(text: String) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{text}")
+    } else {
+        text
+    }
 }

@@ -82,10 +82,19 @@ pub(super) async fn respond(
     limit: i64,
     format: Format,
 ) -> Result<Response, Refusal> {
-    let mut export = Export { ledger, filter, start, left: limit, format };
+    let mut export = Export {
+        ledger,
+        filter,
+        start,
+        left: limit,
+        format,
+    };
     let mut first = format.head()?;
     first.extend(export.next().await?.unwrap_or_default());
-    let headers = [(header::CONTENT_TYPE, format.content_type()), (header::CONTENT_DISPOSITION, format.disposition())];
+    let headers = [
+        (header::CONTENT_TYPE, format.content_type()),
+        (header::CONTENT_DISPOSITION, format.disposition()),
+    ];
     Ok((headers, Body::from_stream(pages(first, export))).into_response())
 }
 
@@ -105,14 +114,23 @@ impl Export {
         if limit == 0 {
             return Ok(None);
         }
-        let Page { rows, more } = self.ledger.list(self.filter.clone(), self.start, limit).await?;
-        let Some(last) = rows.last() else { return Ok(None) };
+        let Page { rows, more } = self
+            .ledger
+            .list(self.filter.clone(), self.start, limit)
+            .await?;
+        let Some(last) = rows.last() else {
+            return Ok(None);
+        };
         self.start = match self.start {
             Start::After(_) => Start::After(last.position),
             _ => Start::Oldest(Some(last.cursor())),
         };
         let written = i64::try_from(rows.len()).unwrap_or(i64::MAX);
-        self.left = if more { self.left.saturating_sub(written) } else { 0 };
+        self.left = if more {
+            self.left.saturating_sub(written)
+        } else {
+            0
+        };
         self.format.write(&rows).map(Some)
     }
 }

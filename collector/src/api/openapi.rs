@@ -16,21 +16,40 @@ use crate::completeness::Report;
 pub(super) const PATH: &str = "/openapi.json";
 
 pub(super) async fn get() -> Json<OpenApi> {
-    let paths = operations::all().into_iter().fold(PathsBuilder::new(), |paths, (path, method, operation)| {
-        paths.path(path, PathItem::new(method, operation))
-    });
-    let info = InfoBuilder::new().title("audit-collector").version(env!("CARGO_PKG_VERSION"));
-    let document = OpenApiBuilder::new().info(info.build()).paths(paths.build());
-    Json(document.components(Some(components().build())).security(Some(security())).build())
+    let paths = operations::all()
+        .into_iter()
+        .fold(PathsBuilder::new(), |paths, (path, method, operation)| {
+            paths.path(path, PathItem::new(method, operation))
+        });
+    let info = InfoBuilder::new()
+        .title("audit-collector")
+        .version(env!("CARGO_PKG_VERSION"));
+    let document = OpenApiBuilder::new()
+        .info(info.build())
+        .paths(paths.build());
+    Json(
+        document
+            .components(Some(components().build()))
+            .security(Some(security()))
+            .build(),
+    )
 }
 
 fn components() -> ComponentsBuilder {
-    let certificate = SecurityScheme::MutualTls { description: None, extensions: None };
+    let certificate = SecurityScheme::MutualTls {
+        description: None,
+        extensions: None,
+    };
     let components = ComponentsBuilder::new()
-        .security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)))
+        .security_scheme(
+            "bearer",
+            SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+        )
         .security_scheme("certificate", certificate);
     let components = with::<Error>(with::<Record>(components));
-    let components = with::<sessions::Timeline>(with::<sessions::Sessions>(with::<records::Records>(components)));
+    let components = with::<sessions::Timeline>(with::<sessions::Sessions>(
+        with::<records::Records>(components),
+    ));
     with::<checkpoints::Checkpoints>(with::<Report>(with::<usage::UsageAnswer>(components)))
 }
 
@@ -38,7 +57,9 @@ fn components() -> ComponentsBuilder {
 fn with<T: ToSchema>(components: ComponentsBuilder) -> ComponentsBuilder {
     let mut parts = Vec::new();
     T::schemas(&mut parts);
-    components.schemas_from_iter(parts).schema(T::name(), T::schema())
+    components
+        .schemas_from_iter(parts)
+        .schema(T::name(), T::schema())
 }
 
 /// A collector asks for a token, for a certificate, or for nothing, as it is told to.

@@ -53,9 +53,15 @@ impl Given {
         let Query(sent) = sent.map_err(|_| Refusal::invalid("the query string cannot be read"))?;
         let mut values = BTreeMap::new();
         for (name, value) in sent {
-            let known = table.iter().find(|parameter| parameter.name == name).ok_or_else(|| unknown(&name))?;
+            let known = table
+                .iter()
+                .find(|parameter| parameter.name == name)
+                .ok_or_else(|| unknown(&name))?;
             if values.insert(known.name, value).is_some() {
-                return Err(Refusal::invalid(format!("{} must not be given twice", known.name)));
+                return Err(Refusal::invalid(format!(
+                    "{} must not be given twice",
+                    known.name
+                )));
             }
         }
         Ok(Self { values, now })
@@ -70,14 +76,22 @@ impl Given {
     }
 
     pub(super) fn time(&self, name: &str) -> Result<Option<i64>, Refusal> {
-        let Some(text) = self.values.get(name) else { return Ok(None) };
+        let Some(text) = self.values.get(name) else {
+            return Ok(None);
+        };
         let time = time::read(text, self.now);
-        time.map(Some).ok_or_else(|| Refusal::invalid(format!("{name} must be {}", time::FORM)))
+        time.map(Some)
+            .ok_or_else(|| Refusal::invalid(format!("{name} must be {}", time::FORM)))
     }
 
     pub(super) fn number(&self, name: &str, least: i64, most: i64) -> Result<Option<i64>, Refusal> {
-        let Some(text) = self.values.get(name) else { return Ok(None) };
-        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        let Some(text) = self.values.get(name) else {
+            return Ok(None);
+        };
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number| (least..=most).contains(number));
         let refusal = || match most {
             i64::MAX => Refusal::invalid(format!("{name} must be an integer from {least}")),
             _ => Refusal::invalid(format!("{name} must be an integer from {least} to {most}")),
@@ -86,13 +100,23 @@ impl Given {
     }
 
     pub(super) fn cursor<C: FromStr<Err: Display>>(&self) -> Result<Option<C>, Refusal> {
-        let Some(text) = self.values.get("cursor") else { return Ok(None) };
-        text.parse().map(Some).map_err(|error| Refusal::invalid(format!("cursor: {error}")))
+        let Some(text) = self.values.get("cursor") else {
+            return Ok(None);
+        };
+        text.parse()
+            .map(Some)
+            .map_err(|error| Refusal::invalid(format!("cursor: {error}")))
     }
 
     /// What one of `choices` means, each the text of a parameter and its meaning.
-    pub(super) fn choice<T: Copy>(&self, name: &str, choices: &[(&'static str, T)]) -> Result<Option<T>, Refusal> {
-        let Some(text) = self.values.get(name) else { return Ok(None) };
+    pub(super) fn choice<T: Copy>(
+        &self,
+        name: &str,
+        choices: &[(&'static str, T)],
+    ) -> Result<Option<T>, Refusal> {
+        let Some(text) = self.values.get(name) else {
+            return Ok(None);
+        };
         let chosen = choices.iter().find(|(choice, _)| text == choice);
         chosen.map(|(_, value)| Some(*value)).ok_or_else(|| {
             let names: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();

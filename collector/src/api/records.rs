@@ -21,12 +21,24 @@ pub(super) const DEFAULT_LIMIT: i64 = 100;
 pub(super) const MAX_LIMIT: i64 = 1000;
 
 const fn text(name: &'static str, says: &'static str) -> Parameter {
-    Parameter { name, kind: Kind::Text, says }
+    Parameter {
+        name,
+        kind: Kind::Text,
+        says,
+    }
 }
 
 pub(super) const PARAMETERS: &[Parameter] = &[
-    Parameter { name: "from", kind: Kind::Time, says: "Not before this time." },
-    Parameter { name: "to", kind: Kind::Time, says: "Before this time." },
+    Parameter {
+        name: "from",
+        kind: Kind::Time,
+        says: "Not before this time.",
+    },
+    Parameter {
+        name: "to",
+        kind: Kind::Time,
+        says: "Before this time.",
+    },
     text("user", "`user.id`, all of it."),
     text("session", "`session.id`, all of it."),
     text("token_ref", "`session.token_ref`, all of it."),
@@ -35,7 +47,10 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     text("outcome", "`audit.outcome`, all of it."),
     text("service", "`service.name`, all of it."),
     text("stream", "`audit.stream.id`, all of it."),
-    text("q", "A part of `audit.action`, whatever the case of its ASCII letters."),
+    text(
+        "q",
+        "A part of `audit.action`, whatever the case of its ASCII letters.",
+    ),
     Parameter {
         name: "limit",
         kind: Kind::Number(1, i64::MAX),
@@ -70,7 +85,11 @@ pub(super) struct Records {
 
 pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Response, Refusal> {
     let mut given = Given::read(sent, PARAMETERS, (state.now_unix_nano)())?;
-    let format = [("json", None), ("ndjson", Some(Format::Ndjson)), ("csv", Some(Format::Csv))];
+    let format = [
+        ("json", None),
+        ("ndjson", Some(Format::Ndjson)),
+        ("csv", Some(Format::Csv)),
+    ];
     match given.choice("format", &format)?.flatten() {
         None => Ok(Json(page(&state, &mut given).await?).into_response()),
         Some(format) => {
@@ -82,7 +101,9 @@ pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Res
 }
 
 async fn page(state: &AppState, given: &mut Given) -> Result<Records, Refusal> {
-    let limit = given.number("limit", 1, MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT);
+    let limit = given
+        .number("limit", 1, MAX_LIMIT)?
+        .unwrap_or(DEFAULT_LIMIT);
     let start = match (given.number("after", 0, i64::MAX)?, given.cursor()?) {
         (Some(_), Some(_)) => return Err(Refusal::invalid("cursor cannot be combined with after")),
         (Some(position), None) => Start::After(position),
@@ -90,19 +111,27 @@ async fn page(state: &AppState, given: &mut Given) -> Result<Records, Refusal> {
     };
     let page = state.ledger.list(filter(given)?, start, limit).await?;
     let next_cursor = next(&page).filter(|_| !matches!(start, Start::After(_)));
-    Ok(Records { records: Record::all(&page.rows), next_cursor })
+    Ok(Records {
+        records: Record::all(&page.rows),
+        next_cursor,
+    })
 }
 
 /// The cursor for what is beyond the page.
 pub(super) fn next(page: &Page) -> Option<String> {
-    page.rows.last().filter(|_| page.more).map(|last| last.cursor().to_string())
+    page.rows
+        .last()
+        .filter(|_| page.more)
+        .map(|last| last.cursor().to_string())
 }
 
 fn export_start(given: &Given) -> Result<Start, Refusal> {
     if given.has("cursor") {
         return Err(Refusal::invalid("cursor cannot be combined with an export"));
     }
-    Ok(given.number("after", 0, i64::MAX)?.map_or(Start::Oldest(None), Start::After))
+    Ok(given
+        .number("after", 0, i64::MAX)?
+        .map_or(Start::Oldest(None), Start::After))
 }
 
 fn filter(given: &mut Given) -> Result<Filter, Refusal> {

@@ -25,22 +25,48 @@ use answer::{SessionAnswer, SignalAnswer};
 pub(super) const PATH: &str = "/api/sessions";
 pub(super) const ONE: &str = "/api/sessions/{key}";
 
-const LIMIT: Parameter =
-    Parameter { name: "limit", kind: Kind::Number(1, MAX_LIMIT), says: "Most entries of the page; 100 when absent." };
-const CURSOR: Parameter =
-    Parameter { name: "cursor", kind: Kind::Cursor, says: "The page after the one that gave this." };
+const LIMIT: Parameter = Parameter {
+    name: "limit",
+    kind: Kind::Number(1, MAX_LIMIT),
+    says: "Most entries of the page; 100 when absent.",
+};
+const CURSOR: Parameter = Parameter {
+    name: "cursor",
+    kind: Kind::Cursor,
+    says: "The page after the one that gave this.",
+};
 
 pub(super) const PARAMETERS: &[Parameter] = &[
-    Parameter { name: "user", kind: Kind::Text, says: "`user.id`, all of it." },
-    Parameter { name: "session", kind: Kind::Text, says: "`session.id`, all of it." },
-    Parameter { name: "token_ref", kind: Kind::Text, says: "`session.token_ref`, all of it." },
+    Parameter {
+        name: "user",
+        kind: Kind::Text,
+        says: "`user.id`, all of it.",
+    },
+    Parameter {
+        name: "session",
+        kind: Kind::Text,
+        says: "`session.id`, all of it.",
+    },
+    Parameter {
+        name: "token_ref",
+        kind: Kind::Text,
+        says: "`session.token_ref`, all of it.",
+    },
     Parameter {
         name: "state",
         kind: Kind::Choice(&["open", "ended"]),
         says: "Only those in this state; all when absent.",
     },
-    Parameter { name: "from", kind: Kind::Time, says: "Last seen not before this time." },
-    Parameter { name: "to", kind: Kind::Time, says: "Last seen before this time." },
+    Parameter {
+        name: "from",
+        kind: Kind::Time,
+        says: "Last seen not before this time.",
+    },
+    Parameter {
+        name: "to",
+        kind: Kind::Time,
+        says: "Last seen before this time.",
+    },
     LIMIT,
     CURSOR,
 ];
@@ -70,19 +96,30 @@ pub(super) struct Timeline {
     next_cursor: Option<String>,
 }
 
-pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Json<Sessions>, Refusal> {
+pub(super) async fn get(
+    State(state): State<AppState>,
+    sent: Sent,
+) -> Result<Json<Sessions>, Refusal> {
     let now = (state.now_unix_nano)();
     let mut given = Given::read(sent, PARAMETERS, now)?;
     let limit = limit(&given)?;
     let asked = asked(&mut given)?;
     let idle = state.views.idle;
-    let mut found =
-        state.ledger.ask(move |connection| list(connection, &asked, (now, idle), limit.saturating_add(1))).await?;
+    let mut found = state
+        .ledger
+        .ask(move |connection| list(connection, &asked, (now, idle), limit.saturating_add(1)))
+        .await?;
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = found.len() > wanted;
     found.truncate(wanted);
-    let next_cursor = found.last().filter(|_| more).map(|last| last.place().to_string());
-    Ok(Json(Sessions { sessions: found.into_iter().map(SessionAnswer::from).collect(), next_cursor }))
+    let next_cursor = found
+        .last()
+        .filter(|_| more)
+        .map(|last| last.place().to_string());
+    Ok(Json(Sessions {
+        sessions: found.into_iter().map(SessionAnswer::from).collect(),
+        next_cursor,
+    }))
 }
 
 pub(super) async fn get_one(
@@ -95,8 +132,12 @@ pub(super) async fn get_one(
     let given = Given::read(sent, ONE_PARAMETERS, now)?;
     let (limit, cursor) = (limit(&given)?, given.cursor()?);
     let idle = state.views.idle;
-    let found = state.ledger.ask(move |connection| find(connection, &key, (now, idle), (cursor, limit))).await?;
-    let (session, signals, page) = found.ok_or_else(|| Refusal::not_found("there is no session with this key"))?;
+    let found = state
+        .ledger
+        .ask(move |connection| find(connection, &key, (now, idle), (cursor, limit)))
+        .await?;
+    let (session, signals, page) =
+        found.ok_or_else(|| Refusal::not_found("there is no session with this key"))?;
     Ok(Json(Timeline {
         session: session.into(),
         signals: signals.into_iter().map(SignalAnswer::from).collect(),
@@ -114,10 +155,19 @@ fn find(
     moment: (i64, Duration),
     (cursor, limit): (Option<Cursor>, i64),
 ) -> Result<Option<Found>, DbError> {
-    let Some(session) = one(connection, key, moment)? else { return Ok(None) };
+    let Some(session) = one(connection, key, moment)? else {
+        return Ok(None);
+    };
     let filter = match &session.session_id {
-        Some(id) => Filter { session: Some(id.clone()), ..Filter::default() },
-        None => Filter { token_ref: session.token_ref.clone(), without_session: true, ..Filter::default() },
+        Some(id) => Filter {
+            session: Some(id.clone()),
+            ..Filter::default()
+        },
+        None => Filter {
+            token_ref: session.token_ref.clone(),
+            without_session: true,
+            ..Filter::default()
+        },
     };
     let signals = signals::list(connection, &session.key)?;
     let records = list_records(connection, &filter, Start::Newest(cursor), limit)?;
@@ -125,7 +175,9 @@ fn find(
 }
 
 fn limit(given: &Given) -> Result<i64, Refusal> {
-    Ok(given.number("limit", 1, MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT))
+    Ok(given
+        .number("limit", 1, MAX_LIMIT)?
+        .unwrap_or(DEFAULT_LIMIT))
 }
 
 fn asked(given: &mut Given) -> Result<Asked, Refusal> {

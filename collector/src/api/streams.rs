@@ -14,9 +14,20 @@ pub(super) const PATH: &str = "/api/streams";
 
 pub(super) const PARAMETERS: &[Parameter] = &[];
 
-pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Json<Report>, Refusal> {
+pub(super) async fn get(
+    State(state): State<AppState>,
+    sent: Sent,
+) -> Result<Json<Report>, Refusal> {
     let now = (state.now_unix_nano)();
     Given::read(sent, PARAMETERS, now)?;
-    let moment = Moment { now, grace: nanos(state.views.grace) };
-    Ok(Json(state.ledger.ask(move |connection| streams::report(connection, moment)).await?))
+    let moment = Moment {
+        now,
+        grace: nanos(state.views.grace),
+    };
+    Ok(Json(
+        state
+            .ledger
+            .ask(move |connection| streams::report(connection, moment))
+            .await?,
+    ))
 }

@@ -17,7 +17,9 @@ pub(super) fn read(text: &str, now: i64) -> Option<i64> {
     if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
         return i64::try_from(time.unix_timestamp_nanos()).ok();
     }
-    let span = UNITS.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
+    let span = UNITS
+        .iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
     let digits = span.map_or(text, |(digits, _)| digits);
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -32,7 +34,8 @@ pub(super) fn read(text: &str, now: i64) -> Option<i64> {
 /// As in RFC 3339, in UTC.
 pub(super) fn text(unix_nano: i64) -> String {
     let time = OffsetDateTime::from_unix_timestamp_nanos(unix_nano.into()).ok();
-    time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default()
+    time.and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -60,8 +63,25 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_time() {
-        let texts = ["", "m", "-1", "+1", "1.5h", "1w", "h6", "now", "2026-07-03", "2026-07-03T10:00:00", "é", "15 m"];
-        for text in texts.into_iter().chain(["9223372036854775808", "999999999999d", "2300-01-01T00:00:00Z"]) {
+        let texts = [
+            "",
+            "m",
+            "-1",
+            "+1",
+            "1.5h",
+            "1w",
+            "h6",
+            "now",
+            "2026-07-03",
+            "2026-07-03T10:00:00",
+            "é",
+            "15 m",
+        ];
+        for text in texts.into_iter().chain([
+            "9223372036854775808",
+            "999999999999d",
+            "2300-01-01T00:00:00Z",
+        ]) {
             assert_eq!(read(text, NOW), None, "{text}");
         }
     }

@@ -28,14 +28,26 @@ const MAX_BUCKETS: i64 = 10_000;
 const LENGTHS: [(&str, i64); 4] = [("5m", 1), ("15m", 3), ("1h", 12), ("1d", 288)];
 
 pub(super) const PARAMETERS: &[Parameter] = &[
-    Parameter { name: "rule", kind: Kind::Text, says: "`audit.rule`; `check` when absent." },
+    Parameter {
+        name: "rule",
+        kind: Kind::Text,
+        says: "`audit.rule`; `check` when absent.",
+    },
     Parameter {
         name: "bucket",
         kind: Kind::Choice(&["5m", "15m", "1h", "1d"]),
         says: "Length of a bucket; `5m` when absent.",
     },
-    Parameter { name: "from", kind: Kind::Time, says: "In the first bucket; 6 hours before the end when absent." },
-    Parameter { name: "to", kind: Kind::Time, says: "The end of the last bucket, or in it; now when absent." },
+    Parameter {
+        name: "from",
+        kind: Kind::Time,
+        says: "In the first bucket; 6 hours before the end when absent.",
+    },
+    Parameter {
+        name: "to",
+        kind: Kind::Time,
+        says: "The end of the last bucket, or in it; now when absent.",
+    },
 ];
 
 /// Requests of a rule over time and by user. Buckets are counted whole.
@@ -78,11 +90,17 @@ pub(super) struct UserAnswer {
     requests: i64,
 }
 
-pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Json<UsageAnswer>, Refusal> {
+pub(super) async fn get(
+    State(state): State<AppState>,
+    sent: Sent,
+) -> Result<Json<UsageAnswer>, Refusal> {
     let now = (state.now_unix_nano)();
     let asked = asked(&mut Given::read(sent, PARAMETERS, now)?, now)?;
     let (rule, factor) = (asked.rule.clone(), asked.factor);
-    let usage = state.ledger.ask(move |connection| report(connection, &asked)).await?;
+    let usage = state
+        .ledger
+        .ask(move |connection| report(connection, &asked))
+        .await?;
     let buckets = usage.buckets.into_iter().map(|bucket| BucketAnswer {
         start_unix_nano: Nanos(bucket.start),
         requests: bucket.requests,
@@ -90,18 +108,37 @@ pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Jso
         mean_per_user: bucket.mean_per_user,
         stddev_per_user: bucket.stddev_per_user,
     });
-    let users = usage.users.into_iter().map(|user| UserAnswer { user_id: user.user_id, requests: user.requests });
+    let users = usage.users.into_iter().map(|user| UserAnswer {
+        user_id: user.user_id,
+        requests: user.requests,
+    });
     let (buckets, users) = (buckets.collect(), users.collect());
-    Ok(Json(UsageAnswer { rule, bucket_seconds: BUCKET / SECOND * factor, buckets, users }))
+    Ok(Json(UsageAnswer {
+        rule,
+        bucket_seconds: BUCKET / SECOND * factor,
+        buckets,
+        users,
+    }))
 }
 
 fn asked(given: &mut Given, now: i64) -> Result<Asked, Refusal> {
     let factor = given.choice("bucket", &LENGTHS)?.unwrap_or(1);
     let to = given.time("to")?.unwrap_or(now);
-    let from = given.time("from")?.unwrap_or(to.saturating_sub(DEFAULT_RANGE));
+    let from = given
+        .time("from")?
+        .unwrap_or(to.saturating_sub(DEFAULT_RANGE));
     if to.saturating_sub(from) / (BUCKET * factor) >= MAX_BUCKETS {
-        return Err(Refusal::invalid(format!("from must be at most {MAX_BUCKETS} buckets before to")));
+        return Err(Refusal::invalid(format!(
+            "from must be at most {MAX_BUCKETS} buckets before to"
+        )));
     }
-    let rule = given.text("rule").unwrap_or_else(|| DEFAULT_RULE.to_owned());
-    Ok(Asked { rule, factor, from, to })
+    let rule = given
+        .text("rule")
+        .unwrap_or_else(|| DEFAULT_RULE.to_owned());
+    Ok(Asked {
+        rule,
+        factor,
+        from,
+        to,
+    })
 }

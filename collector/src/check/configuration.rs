@@ -30,11 +30,18 @@ pub(super) type Carried = (Configuration, Option<(usize, String)>);
 impl Configuration {
     /// Of a plugin that has none.
     pub(super) fn empty(line: usize) -> Self {
-        Self::Text(Text { text: String::new(), line, lines: None })
+        Self::Text(Text {
+            text: String::new(),
+            line,
+            lines: None,
+        })
     }
 
     fn of(node: &Rc<Node>, reader: Reader) -> Self {
-        node.text().map_or_else(|| Self::Yaml(Rc::clone(node), reader), |text| Self::Text(Text::new(text, node)))
+        node.text().map_or_else(
+            || Self::Yaml(Rc::clone(node), reader),
+            |text| Self::Text(Text::new(text, node)),
+        )
     }
 
     /// As the filter gets it.
@@ -49,7 +56,9 @@ impl Configuration {
     pub(super) fn value(&self) -> Value {
         match self {
             Self::Yaml(node, reader) => node.to_json(*reader),
-            Self::Text(text) => serde_json::from_str(text.text.trim_start_matches(BOM)).unwrap_or_default(),
+            Self::Text(text) => {
+                serde_json::from_str(text.text.trim_start_matches(BOM)).unwrap_or_default()
+            }
         }
     }
 
@@ -58,7 +67,9 @@ impl Configuration {
         match self {
             Self::Yaml(node, _) => keys.iter().any(|key| node.get(key).is_some()),
             // One that is damaged is known, too.
-            Self::Text(text) => keys.iter().any(|key| text.text.contains(&format!("\"{key}\""))),
+            Self::Text(text) => keys
+                .iter()
+                .any(|key| text.text.contains(&format!("\"{key}\""))),
         }
     }
 
@@ -66,7 +77,9 @@ impl Configuration {
     pub(super) fn line_of(&self, path: &str) -> usize {
         match self {
             Self::Yaml(node, _) => node.line_of(path),
-            Self::Text(Text { line, lines, .. }) => line + lines.as_ref().map_or(0, |lines| lines.line_of(path) - 1),
+            Self::Text(Text { line, lines, .. }) => {
+                line + lines.as_ref().map_or(0, |lines| lines.line_of(path) - 1)
+            }
         }
     }
 }
@@ -75,7 +88,11 @@ impl Text {
     fn new(text: &str, node: &Node) -> Self {
         // The line of a block is that of its first line that is not empty. JSON is YAML.
         let lines = || yaml::read(text.trim_start_matches('\n')).ok()?.pop();
-        Self { text: text.to_owned(), line: node.line, lines: if node.is_block { lines() } else { None } }
+        Self {
+            text: text.to_owned(),
+            line: node.line,
+            lines: if node.is_block { lines() } else { None },
+        }
     }
 }
 
@@ -84,23 +101,49 @@ impl Text {
 pub(super) fn of_any(any: &Rc<Node>, reader: Reader) -> Carried {
     let Some(value) = any.get("value") else {
         let sentence = "configuration: must have an @type, and the configuration in value";
-        return (Configuration::of(any, reader), Some((any.line, sentence.to_owned())));
+        return (
+            Configuration::of(any, reader),
+            Some((any.line, sentence.to_owned())),
+        );
     };
 
     let given = || Configuration::of(value, reader);
-    let wrong = |sentence: &str| (given(), Some((value.line, format!("configuration.{sentence}"))));
-    let name = any.get("@type").and_then(|name| name.text()?.rsplit_once('/'));
-    let name = name.filter(|(host, _)| !host.is_empty()).map(|(_, name)| name).unwrap_or_default();
+    let wrong = |sentence: &str| {
+        (
+            given(),
+            Some((value.line, format!("configuration.{sentence}"))),
+        )
+    };
+    let name = any
+        .get("@type")
+        .and_then(|name| name.text()?.rsplit_once('/'));
+    let name = name
+        .filter(|(host, _)| !host.is_empty())
+        .map(|(_, name)| name)
+        .unwrap_or_default();
 
     match (name, &value.kind) {
         ("google.protobuf.Struct", Kind::Map(_)) => (given(), None),
         ("google.protobuf.Struct", _) => wrong("value: must be a mapping for a Struct"),
         ("google.protobuf.StringValue", Kind::Scalar(Value::String(_))) => (given(), None),
-        ("google.protobuf.StringValue", _) => wrong("value: must be JSON in a text for a StringValue"),
+        ("google.protobuf.StringValue", _) => {
+            wrong("value: must be JSON in a text for a StringValue")
+        }
         ("google.protobuf.BytesValue", kind) => {
-            let text = if let Kind::Scalar(Value::String(text)) = kind { of_base64(text) } else { None };
+            let text = if let Kind::Scalar(Value::String(text)) = kind {
+                of_base64(text)
+            } else {
+                None
+            };
             match text {
-                Some(text) => (Configuration::Text(Text { text, line: value.line, lines: None }), None),
+                Some(text) => (
+                    Configuration::Text(Text {
+                        text,
+                        line: value.line,
+                        lines: None,
+                    }),
+                    None,
+                ),
                 None => wrong("value: must be a text in base64 for a BytesValue"),
             }
         }

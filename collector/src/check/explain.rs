@@ -28,11 +28,16 @@ pub(super) fn effective(configuration: &Configuration) -> String {
     let given = configuration.value();
     let mut whole: Value = serde_json::from_str(DEFAULTS).unwrap_or_default();
     // Two defaults depend on what is given.
-    let keys = given.pointer("/session/hmac_keys").and_then(Value::as_array);
+    let keys = given
+        .pointer("/session/hmac_keys")
+        .and_then(Value::as_array);
     if keys.is_some_and(|keys| !keys.is_empty()) {
         set(&mut whole, "/session/token_mode", json!("hmac"));
     }
-    if ["/trust/uri_sans", "/trust/filter_state"].iter().any(|pointer| given.pointer(pointer).is_some()) {
+    if ["/trust/uri_sans", "/trust/filter_state"]
+        .iter()
+        .any(|pointer| given.pointer(pointer).is_some())
+    {
         set(&mut whole, "/trust/cidrs", json!([]));
     }
     lay_over(&mut whole, given);
@@ -44,10 +49,17 @@ pub(super) fn effective(configuration: &Configuration) -> String {
 }
 
 fn hide_secrets(whole: &mut Value) {
-    let headers = whole.pointer_mut("/audit_cluster/headers").and_then(Value::as_object_mut);
+    let headers = whole
+        .pointer_mut("/audit_cluster/headers")
+        .and_then(Value::as_object_mut);
     headers.into_iter().flat_map(Map::values_mut).for_each(hide);
-    let keys = whole.pointer_mut("/session/hmac_keys").and_then(Value::as_array_mut);
-    keys.into_iter().flatten().filter_map(|key| key.get_mut("key")).for_each(hide);
+    let keys = whole
+        .pointer_mut("/session/hmac_keys")
+        .and_then(Value::as_array_mut);
+    keys.into_iter()
+        .flatten()
+        .filter_map(|key| key.get_mut("key"))
+        .for_each(hide);
 }
 
 fn hide(value: &mut Value) {

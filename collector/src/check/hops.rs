@@ -25,13 +25,21 @@ pub(super) struct Unrecorded<'h> {
 
 impl Hops {
     /// `line_of`: the line of a path in the configuration.
-    pub(super) fn add(&mut self, file: PathBuf, plugin: &str, config: &Config, line_of: impl Fn(&str) -> usize) {
+    pub(super) fn add(
+        &mut self,
+        file: PathBuf,
+        plugin: &str,
+        config: &Config,
+        line_of: impl Fn(&str) -> usize,
+    ) {
         let rules = || config.recorder.policy.iter().enumerate();
         let tracking = rules().filter(|(_, rule)| rule.set_tracking.is_some());
         let hop = Hop {
             file,
             plugin: plugin.to_owned(),
-            tracking: tracking.map(|(place, _)| line_of(&format!("rules[{place}].set_tracking"))).collect(),
+            tracking: tracking
+                .map(|(place, _)| line_of(&format!("rules[{place}].set_tracking")))
+                .collect(),
             records_tracked: config.recorder.enabled
                 && rules().any(|(_, rule)| rule.recorded && rule.conditions.tracked != Some(false)),
         };
@@ -41,10 +49,23 @@ impl Hops {
     /// None where one configuration alone was checked: the other hop may be in another file.
     pub(super) fn unrecorded(&self) -> impl Iterator<Item = Unrecorded<'_>> {
         let others_record = |place: usize| {
-            self.0.len() == 1 || self.0.iter().enumerate().any(|(other, hop)| other != place && hop.records_tracked)
+            self.0.len() == 1
+                || self
+                    .0
+                    .iter()
+                    .enumerate()
+                    .any(|(other, hop)| other != place && hop.records_tracked)
         };
-        self.0.iter().enumerate().filter(move |(place, _)| !others_record(*place)).flat_map(|(_, hop)| {
-            hop.tracking.iter().map(|line| Unrecorded { file: &hop.file, plugin: &hop.plugin, line: *line })
-        })
+        self.0
+            .iter()
+            .enumerate()
+            .filter(move |(place, _)| !others_record(*place))
+            .flat_map(|(_, hop)| {
+                hop.tracking.iter().map(|line| Unrecorded {
+                    file: &hop.file,
+                    plugin: &hop.plugin,
+                    line: *line,
+                })
+            })
     }
 }

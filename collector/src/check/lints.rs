@@ -21,10 +21,14 @@ pub(super) fn of(plugin: &Plugin) -> Vec<Lint> {
     lints
 }
 
-const UNAUDITED: &str = "lets requests pass unaudited, with their control headers, when the filter fails";
+const UNAUDITED: &str =
+    "lets requests pass unaudited, with their control headers, when the filter fails";
 
 fn of_envoy(config: &Node) -> Vec<Lint> {
-    if let Some(open) = config.either(["fail_open", "failOpen"]).filter(|node| node.is_true()) {
+    if let Some(open) = config
+        .either(["fail_open", "failOpen"])
+        .filter(|node| node.is_true())
+    {
         return vec![(open.line, format!("fail_open: true {UNAUDITED}"))];
     }
     match config.either(["failure_policy", "failurePolicy"]) {
@@ -45,7 +49,9 @@ fn of_istio(plugin: &Plugin) -> Vec<Lint> {
     let mut lints = Vec::new();
     let mut add = |line: usize, text: String| lints.push((line, text));
 
-    let strategy = spec.get("failStrategy").or_else(|| spec.get("wasm")?.get("failStrategy"));
+    let strategy = spec
+        .get("failStrategy")
+        .or_else(|| spec.get("wasm")?.get("failStrategy"));
     match strategy.map(|node| (node.line, node.text())) {
         Some((line, Some("FAIL_OPEN"))) => add(line, format!("failStrategy: FAIL_OPEN {UNAUDITED}")),
         Some((_, Some("FAIL_RELOAD"))) => {}
@@ -65,7 +71,10 @@ fn of_istio(plugin: &Plugin) -> Vec<Lint> {
                 .to_owned(),
         );
     }
-    if !matches!(spec.get("phase").and_then(|phase| phase.text()), Some("AUTHN" | "AUTHZ")) {
+    if !matches!(
+        spec.get("phase").and_then(|phase| phase.text()),
+        Some("AUTHN" | "AUTHZ")
+    ) {
         add(
             spec.line,
             "phase: without AUTHN, requests that Istio's authentication or authorization refuses are recorded without \
@@ -80,7 +89,10 @@ fn of_istio(plugin: &Plugin) -> Vec<Lint> {
 
 fn cluster_of_istio(plugin: &Plugin, add: &mut impl FnMut(usize, String)) {
     let configuration = plugin.configuration.value();
-    let cluster = configuration.pointer("/audit_cluster/cluster").and_then(Value::as_str).unwrap_or_default();
+    let cluster = configuration
+        .pointer("/audit_cluster/cluster")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if !cluster.is_empty() && !cluster.starts_with("outbound|") && !cluster.contains('$') {
         add(
             plugin.configuration.line_of("audit_cluster.cluster"),
@@ -94,7 +106,9 @@ fn cluster_of_istio(plugin: &Plugin, add: &mut impl FnMut(usize, String)) {
 fn trust_of_istio(plugin: &Plugin, place: Place, add: &mut impl FnMut(usize, String)) {
     let configuration = plugin.configuration.value();
     let has = |key: &str| {
-        let list = configuration.get("trust").and_then(|trust| trust.get(key)?.as_array());
+        let list = configuration
+            .get("trust")
+            .and_then(|trust| trust.get(key)?.as_array());
         list.is_some_and(|list| !list.is_empty())
     };
 
@@ -135,13 +149,20 @@ impl Place {
         let many = spec.get("targetRefs").map_or(&[][..], |list| list.items());
         let targets: Vec<&Rc<Node>> = many.iter().chain(spec.get("targetRef")).collect();
         if !targets.is_empty() {
-            let kind = |target: &&Rc<Node>| target.get("kind").and_then(|kind| kind.text()) == Some("Gateway");
-            return if targets.iter().any(kind) { Self::Gateway } else { Self::Waypoint };
+            let kind = |target: &&Rc<Node>| {
+                target.get("kind").and_then(|kind| kind.text()) == Some("Gateway")
+            };
+            return if targets.iter().any(kind) {
+                Self::Gateway
+            } else {
+                Self::Waypoint
+            };
         }
 
         let entries = spec.get("match").map_or(&[][..], |list| list.items());
         let are_all = |mode: &str| {
-            let is_it = |entry: &Rc<Node>| entry.get("mode").and_then(|node| node.text()) == Some(mode);
+            let is_it =
+                |entry: &Rc<Node>| entry.get("mode").and_then(|node| node.text()) == Some(mode);
             !entries.is_empty() && entries.iter().all(is_it)
         };
         if are_all("SERVER") {
@@ -160,7 +181,10 @@ fn of_envoy_gateway(plugin: &Plugin) -> Vec<Lint> {
         lints.push((open.line, format!("failOpen: true {UNAUDITED}")));
     }
     let configuration = plugin.configuration.value();
-    let cluster = configuration.pointer("/audit_cluster/cluster").and_then(Value::as_str).unwrap_or_default();
+    let cluster = configuration
+        .pointer("/audit_cluster/cluster")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if cluster.starts_with("outbound|") {
         lints.push((
             plugin.configuration.line_of("audit_cluster.cluster"),

@@ -37,8 +37,17 @@ pub(super) struct Plugin {
 const PLACEHOLDER: &str = "placeholder-of-a-variable-that-is-known-to-the-running-proxy-alone";
 
 /// Keys by which the filter's configuration is known among other plugins', even where one of them is misspelled.
-const OWN_KEYS: [&str; 9] =
-    ["audit_cluster", "batch", "buffer", "correlation", "identity", "session", "stages", "tracking", "trust"];
+const OWN_KEYS: [&str; 9] = [
+    "audit_cluster",
+    "batch",
+    "buffer",
+    "correlation",
+    "identity",
+    "session",
+    "stages",
+    "tracking",
+    "trust",
+];
 
 /// Keys that a configuration alone is known by, too; other plugins may have such.
 const COMMON_KEYS: [&str; 2] = ["default", "rules"];
@@ -48,13 +57,24 @@ const OWN_IMAGES: [&str; 2] = ["audit-filter", "audit_filter"];
 
 /// Every plugin of a document whose configuration may be the filter's.
 pub(super) fn plugins(document: &Rc<Node>) -> Vec<Plugin> {
-    let text = |path: &[&str]| document.at(path).and_then(Node::text).unwrap_or_default().to_owned();
+    let text = |path: &[&str]| {
+        document
+            .at(path)
+            .and_then(Node::text)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let name = text(&["metadata", "name"]);
     match text(&["kind"]).as_str() {
         "WasmPlugin" => of_istio(document, &["spec"], name),
         "TrafficExtension" => of_istio(document, &["spec", "wasm"], name),
         "EnvoyExtensionPolicy" => of_envoy_gateway(document, &name),
-        "List" => document.get("items").map_or(&[][..], |items| items.items()).iter().flat_map(plugins).collect(),
+        "List" => document
+            .get("items")
+            .map_or(&[][..], |items| items.items())
+            .iter()
+            .flat_map(plugins)
+            .collect(),
         "" if is_own_alone(document) => vec![Plugin {
             name: "configuration".to_owned(),
             platform: Platform::Plain,
@@ -77,7 +97,8 @@ fn is_own(node: &Node) -> bool {
 }
 
 fn is_own_alone(document: &Node) -> bool {
-    (is_own(document) || has_any(document, &COMMON_KEYS)) && document.get("static_resources").is_none()
+    (is_own(document) || has_any(document, &COMMON_KEYS))
+        && document.get("static_resources").is_none()
 }
 
 fn is_own_image(address: Option<&Node>) -> bool {
@@ -88,26 +109,47 @@ fn is_own_image(address: Option<&Node>) -> bool {
 /// What is given, or nothing for a plugin of ours without a configuration.
 fn given(configuration: Option<&Rc<Node>>, is_ours: bool, line: usize) -> Option<Configuration> {
     match configuration {
-        Some(node) if is_ours || is_own(node) => Some(Configuration::Yaml(Rc::clone(node), Reader::Kubernetes)),
+        Some(node) if is_ours || is_own(node) => {
+            Some(Configuration::Yaml(Rc::clone(node), Reader::Kubernetes))
+        }
         None if is_ours => Some(Configuration::empty(line)),
         _ => None,
     }
 }
 
 fn of_istio(document: &Rc<Node>, path: &[&str], name: String) -> Vec<Plugin> {
-    let Some(wasm) = path.iter().try_fold(Rc::clone(document), |node, key| node.get(key).cloned()) else {
+    let Some(wasm) = path
+        .iter()
+        .try_fold(Rc::clone(document), |node, key| node.get(key).cloned())
+    else {
         return Vec::new();
     };
     let env = wasm.at(&["vmConfig", "env"]).map_or(&[][..], Node::items);
     let variable = |entry: &Rc<Node>| {
-        let text = |key: &str| entry.get(key).and_then(|value| value.text().map(str::to_owned));
-        Some((text("name")?, text("value").unwrap_or_else(|| PLACEHOLDER.to_owned())))
+        let text = |key: &str| {
+            entry
+                .get(key)
+                .and_then(|value| value.text().map(str::to_owned))
+        };
+        Some((
+            text("name")?,
+            text("value").unwrap_or_else(|| PLACEHOLDER.to_owned()),
+        ))
     };
     let variables = Some(env.iter().filter_map(variable).collect());
     let is_ours = is_own_image(wasm.get("url").map(Rc::as_ref));
-    let Some(configuration) = given(wasm.get("pluginConfig"), is_ours, wasm.line) else { return Vec::new() };
+    let Some(configuration) = given(wasm.get("pluginConfig"), is_ours, wasm.line) else {
+        return Vec::new();
+    };
     let spec = document.get("spec").cloned().unwrap_or(wasm);
-    vec![Plugin { name, platform: Platform::Istio, configuration, refused: None, variables, spec }]
+    vec![Plugin {
+        name,
+        platform: Platform::Istio,
+        configuration,
+        refused: None,
+        variables,
+        spec,
+    }]
 }
 
 fn of_envoy_gateway(document: &Node, policy: &str) -> Vec<Plugin> {
@@ -116,8 +158,12 @@ fn of_envoy_gateway(document: &Node, policy: &str) -> Vec<Plugin> {
         let address = |kind: &str| extension.at(&["code", kind, "url"]);
         let is_ours = is_own_image(address("image")) || is_own_image(address("http"));
         let configuration = given(extension.get("config"), is_ours, extension.line)?;
-        let keys = extension.at(&["env", "hostKeys"]).map_or(&[][..], Node::items);
-        let variables = keys.iter().filter_map(|key| Some((key.text()?.to_owned(), PLACEHOLDER.to_owned())));
+        let keys = extension
+            .at(&["env", "hostKeys"])
+            .map_or(&[][..], Node::items);
+        let variables = keys
+            .iter()
+            .filter_map(|key| Some((key.text()?.to_owned(), PLACEHOLDER.to_owned())));
         let name = extension
             .get("name")
             .and_then(|name| name.text())
@@ -137,15 +183,27 @@ fn of_envoy_gateway(document: &Node, policy: &str) -> Vec<Plugin> {
 /// Envoy's own form, wherever it stands: in a bootstrap, a listener, an ECDS resource or an EnvoyFilter.
 fn of_envoy(node: &Rc<Node>, reader: Reader) -> Vec<Plugin> {
     let Some(filter) = filter_of_envoy(node) else {
-        return node.children().into_iter().flat_map(|child| of_envoy(child, reader)).collect();
+        return node
+            .children()
+            .into_iter()
+            .flat_map(|child| of_envoy(child, reader))
+            .collect();
     };
-    filter.get("config").and_then(|config| of_plugin_config(config, reader)).into_iter().collect()
+    filter
+        .get("config")
+        .and_then(|config| of_plugin_config(config, reader))
+        .into_iter()
+        .collect()
 }
 
 /// The filter's message; in a `TypedStruct` it is in `value`, and `type_url` names it.
 fn filter_of_envoy(node: &Rc<Node>) -> Option<&Rc<Node>> {
-    let is_wasm =
-        |key: &str| node.get(key)?.text().filter(|name| name.ends_with("filters.http.wasm.v3.Wasm")).map(|_| node);
+    let is_wasm = |key: &str| {
+        node.get(key)?
+            .text()
+            .filter(|name| name.ends_with("filters.http.wasm.v3.Wasm"))
+            .map(|_| node)
+    };
     is_wasm("@type").or_else(|| is_wasm("type_url")?.get("value"))
 }
 
@@ -156,19 +214,38 @@ fn of_plugin_config(config: &Rc<Node>, reader: Reader) -> Option<Plugin> {
     }
 
     let text = |key: &str| config.get(key).and_then(|value| value.text());
-    let name = text("name").or(text("root_id")).or(text("rootId")).unwrap_or("wasm").to_owned();
+    let name = text("name")
+        .or(text("root_id"))
+        .or(text("rootId"))
+        .unwrap_or("wasm")
+        .to_owned();
     let variables = Some(variables_of_envoy(config));
-    Some(Plugin { name, platform: Platform::Envoy, configuration, refused, variables, spec: Rc::clone(config) })
+    Some(Plugin {
+        name,
+        platform: Platform::Envoy,
+        configuration,
+        refused,
+        variables,
+        spec: Rc::clone(config),
+    })
 }
 
 fn variables_of_envoy(config: &Node) -> BTreeMap<String, String> {
-    let environment = config.either(VM_CONFIG).and_then(|vm| vm.either(ENVIRONMENT_VARIABLES));
+    let environment = config
+        .either(VM_CONFIG)
+        .and_then(|vm| vm.either(ENVIRONMENT_VARIABLES));
     let below = |names| environment.and_then(|node| node.either(names));
     let host = below(HOST_ENV_KEYS).map_or(&[][..], |keys| keys.items());
-    let mut variables: BTreeMap<String, String> =
-        host.iter().filter_map(|key| Some((key.text()?.to_owned(), PLACEHOLDER.to_owned()))).collect();
+    let mut variables: BTreeMap<String, String> = host
+        .iter()
+        .filter_map(|key| Some((key.text()?.to_owned(), PLACEHOLDER.to_owned())))
+        .collect();
     if let Some(Value::Object(given)) = below(KEY_VALUES).map(|node| node.to_json(Reader::Envoy)) {
-        variables.extend(given.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))));
+        variables.extend(
+            given
+                .into_iter()
+                .filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))),
+        );
     }
     variables
 }

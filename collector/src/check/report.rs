@@ -42,7 +42,11 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(is_json: bool) -> Self {
-        Self { is_json, errors: 0, warnings: 0 }
+        Self {
+            is_json,
+            errors: 0,
+            warnings: 0,
+        }
     }
 
     pub(super) fn has_errors(&self) -> bool {
@@ -50,7 +54,13 @@ impl Report {
     }
 
     pub(super) fn add(&mut self, finding: &Finding<'_>) -> io::Result<()> {
-        let Finding { file, line, plugin, severity, text } = finding;
+        let Finding {
+            file,
+            line,
+            plugin,
+            severity,
+            text,
+        } = finding;
         match severity {
             Severity::Warning => self.warnings += 1,
             Severity::Error | Severity::Unreadable => self.errors += 1,
@@ -65,14 +75,22 @@ impl Report {
         }
         let plugin = plugin.map(|name| format!(" {name}:")).unwrap_or_default();
         // Names and keys may have line ends in them.
-        writeln!(out, "{}", format!("{file}:{line}:{plugin} {severity}: {text}").replace(['\n', '\r'], " "))
+        writeln!(
+            out,
+            "{}",
+            format!("{file}:{line}:{plugin} {severity}: {text}").replace(['\n', '\r'], " ")
+        )
     }
 
     /// What the flags want beside the findings.
     pub(super) fn show(&self, kind: &str, plugin: &str, text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.is_json {
-            return writeln!(out, "{}", json!({"plugin": plugin, "kind": kind, "text": text}));
+            return writeln!(
+                out,
+                "{}",
+                json!({"plugin": plugin, "kind": kind, "text": text})
+            );
         }
         writeln!(out, "{plugin}: {kind}")?;
         text.lines().try_for_each(|line| writeln!(out, "  {line}"))
@@ -82,6 +100,11 @@ impl Report {
         if self.is_json {
             return Ok(());
         }
-        writeln!(io::stdout(), "{} errors, {} warnings", self.errors, self.warnings)
+        writeln!(
+            io::stdout(),
+            "{} errors, {} warnings",
+            self.errors,
+            self.warnings
+        )
     }
 }

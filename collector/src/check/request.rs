@@ -17,7 +17,9 @@ impl FromStr for RequestLine {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (method, rest) = text.split_once(' ').ok_or("must be a method and a path, such as 'POST /v1/x'")?;
+        let (method, rest) = text
+            .split_once(' ')
+            .ok_or("must be a method and a path, such as 'POST /v1/x'")?;
         let line = |authority: &str, target: &str| Self {
             method: method.to_owned(),
             authority: authority.to_owned(),
@@ -25,7 +27,9 @@ impl FromStr for RequestLine {
         };
 
         // RFC 9112, section 3.2: a tunnel has a host alone, and `*` stands for the whole server.
-        let without_scheme = rest.strip_prefix("https://").or_else(|| rest.strip_prefix("http://"));
+        let without_scheme = rest
+            .strip_prefix("https://")
+            .or_else(|| rest.strip_prefix("http://"));
         match without_scheme.unwrap_or(rest) {
             authority if method == "CONNECT" && !authority.contains('/') => Ok(line(authority, "")),
             rest => match rest.find('/').map(|start| rest.split_at(start)) {
@@ -40,7 +44,9 @@ impl FromStr for RequestLine {
 
 /// Reads `name: value`.
 pub(super) fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("must be a name and a value, such as 'x-env: prod'")?;
+    let (name, value) = text
+        .split_once(':')
+        .ok_or("must be a name and a value, such as 'x-env: prod'")?;
     let name = name.trim().to_ascii_lowercase();
     if name == "host" {
         return Err(
@@ -51,7 +57,11 @@ pub(super) fn header(text: &str) -> Result<(String, String), String> {
 }
 
 /// A line for each rule. The peer counts as trusted: a request with the track header is tracked.
-pub(super) fn findings(config: &Config, line: &RequestLine, headers: &[(String, String)]) -> Vec<String> {
+pub(super) fn findings(
+    config: &Config,
+    line: &RequestLine,
+    headers: &[(String, String)],
+) -> Vec<String> {
     if !config.recorder.enabled {
         return vec!["enabled is false: nothing is recorded".to_owned()];
     }
@@ -61,13 +71,19 @@ pub(super) fn findings(config: &Config, line: &RequestLine, headers: &[(String, 
         target: line.target.clone(),
         authority: line.authority.clone(),
         headers: headers.to_vec(),
-        tracked: headers.iter().any(|(name, value)| name == track && value == "true"),
+        tracked: headers
+            .iter()
+            .any(|(name, value)| name == track && value == "true"),
     };
     let policy = &config.recorder.policy;
     let found = of_rules(policy, &request);
-    let is_met = found.iter().any(|finding| matches!(finding, Finding::Met { .. }));
-    let lines =
-        policy.iter().zip(found).map(|(rule, finding)| format!("{}: {}", rule.name, text(finding, rule.recorded)));
+    let is_met = found
+        .iter()
+        .any(|finding| matches!(finding, Finding::Met { .. }));
+    let lines = policy
+        .iter()
+        .zip(found)
+        .map(|(rule, finding)| format!("{}: {}", rule.name, text(finding, rule.recorded)));
     let unmet = (!is_met).then(|| "no rule matches: it is not recorded".to_owned());
     lines.chain(unmet).collect()
 }
@@ -76,22 +92,37 @@ fn text(finding: Finding, is_recorded: bool) -> String {
     match finding {
         Finding::Met { http, grpc } if http == grpc => part(http, "", is_recorded),
         Finding::Met { http, grpc } => {
-            let concerned = [(http, " if it is no gRPC call"), (grpc, " if it is a gRPC call")];
-            let concerned = concerned.into_iter().filter(|(of, _)| *of != Part::Unconcerned);
-            let parts: Vec<String> = concerned.map(|(of, condition)| part(of, condition, is_recorded)).collect();
+            let concerned = [
+                (http, " if it is no gRPC call"),
+                (grpc, " if it is a gRPC call"),
+            ];
+            let concerned = concerned
+                .into_iter()
+                .filter(|(of, _)| *of != Part::Unconcerned);
+            let parts: Vec<String> = concerned
+                .map(|(of, condition)| part(of, condition, is_recorded))
+                .collect();
             parts.join("; ")
         }
         Finding::Covered => "does not matter: an earlier rule decides".to_owned(),
-        Finding::Ambiguous => "does not match: an upstream may read the path or host in another way".to_owned(),
+        Finding::Ambiguous => {
+            "does not match: an upstream may read the path or host in another way".to_owned()
+        }
         Finding::Differs(key) => format!("does not match: {key}"),
     }
 }
 
 fn part(of: Part, condition: &str, is_recorded: bool) -> String {
-    let becomes = if is_recorded { "it is recorded, if the rule wants its end" } else { "it is not recorded" };
+    let becomes = if is_recorded {
+        "it is recorded, if the rule wants its end"
+    } else {
+        "it is not recorded"
+    };
     match of {
         Part::Decides => format!("decides{condition}: {becomes}"),
-        Part::Follows => format!("records{condition} what the rules before do not want, since the request is tracked"),
+        Part::Follows => format!(
+            "records{condition} what the rules before do not want, since the request is tracked"
+        ),
         Part::Unconcerned => "does not matter".to_owned(),
     }
 }

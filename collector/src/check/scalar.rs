@@ -14,8 +14,12 @@ pub(super) fn scalar(text: String, style: TScalarStyle, tag: Option<&Tag>) -> Ki
     }
     let value = match text.as_str() {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
-        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => Value::Bool(true),
-        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n" | "N" => Value::Bool(false),
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => {
+            Value::Bool(true)
+        }
+        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n" | "N" => {
+            Value::Bool(false)
+        }
         _ => match (integer(&text), number_of_kubernetes(&text)) {
             (Some(number), _) => Value::Number(number),
             (None, Some(number)) => return Kind::NumberOrText(number, text),
@@ -28,8 +32,14 @@ pub(super) fn scalar(text: String, style: TScalarStyle, tag: Option<&Tag>) -> Ki
 /// An integer, which both read by its base, as C does: `0x1f` and `017`.
 fn integer(text: &str) -> Option<Number> {
     let (sign, digits) = signed(text);
-    let hexadecimal = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).map(|digits| (digits, 16));
-    let octal = digits.strip_prefix('0').filter(|digits| is_octal(digits)).map(|digits| (digits, 8));
+    let hexadecimal = digits
+        .strip_prefix("0x")
+        .or_else(|| digits.strip_prefix("0X"))
+        .map(|digits| (digits, 16));
+    let octal = digits
+        .strip_prefix('0')
+        .filter(|digits| is_octal(digits))
+        .map(|digits| (digits, 8));
     let (digits, radix) = hexadecimal.or(octal).unwrap_or((digits, 10));
     of_radix(sign, digits, radix)
 }
@@ -40,9 +50,14 @@ fn number_of_kubernetes(text: &str) -> Option<Number> {
     let plain = text.replace('_', "");
     let (sign, digits) = signed(&plain);
     let of_base = |prefix: &str, radix: u32| of_radix(sign, digits.strip_prefix(prefix)?, radix);
-    let is_fraction = plain.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    let is_fraction = plain
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
     let fraction = || Number::from_f64(plain.parse().ok().filter(|_| is_fraction)?);
-    integer(&plain).or_else(|| of_base("0o", 8)).or_else(|| of_base("0b", 2)).or_else(fraction)
+    integer(&plain)
+        .or_else(|| of_base("0o", 8))
+        .or_else(|| of_base("0b", 2))
+        .or_else(fraction)
 }
 
 fn signed(text: &str) -> (&str, &str) {
@@ -55,9 +70,18 @@ fn is_octal(digits: &str) -> bool {
 
 fn of_radix(sign: &str, digits: &str, radix: u32) -> Option<Number> {
     // The standard library takes a sign of its own.
-    let digits = Some(digits).filter(|digits| digits.starts_with(|first: char| first.is_ascii_alphanumeric()))?;
-    let negative = || i64::from_str_radix(&[sign, digits].concat(), radix).ok().map(Number::from);
-    if sign == "-" { negative() } else { u64::from_str_radix(digits, radix).ok().map(Number::from) }
+    let digits = Some(digits)
+        .filter(|digits| digits.starts_with(|first: char| first.is_ascii_alphanumeric()))?;
+    let negative = || {
+        i64::from_str_radix(&[sign, digits].concat(), radix)
+            .ok()
+            .map(Number::from)
+    };
+    if sign == "-" {
+        negative()
+    } else {
+        u64::from_str_radix(digits, radix).ok().map(Number::from)
+    }
 }
 
 #[cfg(test)]
@@ -82,7 +106,8 @@ mod tests {
 
     #[test]
     fn numbers_have_their_base_and_short_words_are_booleans() {
-        let text = "{a: 010, b: 0x1F, c: -017, d: 0, e: 08, f: y, g: N, h: 0x+1, i: --1, j: +7, k: 0x}";
+        let text =
+            "{a: 010, b: 0x1F, c: -017, d: 0, e: 08, f: y, g: N, h: 0x+1, i: --1, j: +7, k: 0x}";
         let expected = json!({
             "a": 8, "b": 31, "c": -15, "d": 0, "e": 8, "f": true, "g": false, "h": "0x+1", "i": "--1", "j": 7, "k": "0x",
         });
@@ -95,6 +120,10 @@ mod tests {
     fn some_numbers_of_kubernetes_are_text_for_envoy() {
         let text = "[1_000, 0o17, 0b101, -1.5, 1e2]";
         check(text, Reader::Kubernetes, &json!([1000, 15, 5, -1.5, 100.0]));
-        check(text, Reader::Envoy, &json!(["1_000", "0o17", "0b101", "-1.5", "1e2"]));
+        check(
+            text,
+            Reader::Envoy,
+            &json!(["1_000", "0o17", "0b101", "-1.5", "1e2"]),
+        );
     }
 }

@@ -53,18 +53,30 @@ pub(super) struct YamlError {
 
 impl YamlError {
     fn new(line: usize, text: impl Into<String>) -> Self {
-        Self { line, text: text.into() }
+        Self {
+            line,
+            text: text.into(),
+        }
     }
 }
 
 impl Node {
     fn new(line: usize, kind: Kind) -> Rc<Self> {
-        Rc::new(Self { line, is_block: false, kind })
+        Rc::new(Self {
+            line,
+            is_block: false,
+            kind,
+        })
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&Rc<Self>> {
-        let Kind::Map(entries) = &self.kind else { return None };
-        entries.iter().find(|(name, ..)| name == key).map(|(.., value)| value)
+        let Kind::Map(entries) = &self.kind else {
+            return None;
+        };
+        entries
+            .iter()
+            .find(|(name, ..)| name == key)
+            .map(|(.., value)| value)
     }
 
     /// The value under the first of these keys that is there.
@@ -74,16 +86,23 @@ impl Node {
 
     /// The value below these keys.
     pub(super) fn at(&self, path: &[&str]) -> Option<&Self> {
-        path.iter().try_fold(self, |node, key| node.get(key).map(Rc::as_ref))
+        path.iter()
+            .try_fold(self, |node, key| node.get(key).map(Rc::as_ref))
     }
 
     pub(super) fn text(&self) -> Option<&str> {
-        let Kind::Scalar(Value::String(text)) = &self.kind else { return None };
+        let Kind::Scalar(Value::String(text)) = &self.kind else {
+            return None;
+        };
         Some(text)
     }
 
     pub(super) fn items(&self) -> &[Rc<Self>] {
-        if let Kind::List(items) = &self.kind { items } else { &[] }
+        if let Kind::List(items) = &self.kind {
+            items
+        } else {
+            &[]
+        }
     }
 
     /// The values right below.
@@ -103,11 +122,15 @@ impl Node {
     pub(super) fn to_json(&self, reader: Reader) -> Value {
         match &self.kind {
             Kind::Scalar(value) => value.clone(),
-            Kind::NumberOrText(number, _) if reader == Reader::Kubernetes => Value::Number(number.clone()),
+            Kind::NumberOrText(number, _) if reader == Reader::Kubernetes => {
+                Value::Number(number.clone())
+            }
             Kind::NumberOrText(_, text) => Value::String(text.clone()),
             Kind::List(items) => items.iter().map(|item| item.to_json(reader)).collect(),
             Kind::Map(entries) => {
-                let entries = entries.iter().map(|(key, _, value)| (key.clone(), value.to_json(reader)));
+                let entries = entries
+                    .iter()
+                    .map(|(key, _, value)| (key.clone(), value.to_json(reader)));
                 Value::Object(entries.collect::<Map<_, _>>())
             }
         }
@@ -118,7 +141,9 @@ impl Node {
         let (mut node, mut line) = (self, self.line);
         let mut rest = path;
         while !rest.is_empty() {
-            let Some((found, at, left)) = node.step(rest) else { break };
+            let Some((found, at, left)) = node.step(rest) else {
+                break;
+            };
             (node, line, rest) = (found, at, left);
         }
         line
@@ -136,8 +161,14 @@ impl Node {
             Kind::Map(entries) => {
                 let follows = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
                 let found = entries.iter().filter_map(|(key, line, value)| {
-                    let rest = path.strip_prefix(key.as_str()).filter(|rest| follows(rest))?;
-                    Some((value.as_ref(), *line, rest.strip_prefix('.').unwrap_or(rest)))
+                    let rest = path
+                        .strip_prefix(key.as_str())
+                        .filter(|rest| follows(rest))?;
+                    Some((
+                        value.as_ref(),
+                        *line,
+                        rest.strip_prefix('.').unwrap_or(rest),
+                    ))
                 });
                 found.min_by_key(|(.., rest)| rest.len())
             }
@@ -179,7 +210,9 @@ pub(super) fn read(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
     let mut parser = Parser::new_from_str(text.trim_start_matches(BOM));
     let mut builder = Builder::default();
     loop {
-        let (event, mark) = parser.next_token().map_err(|error| YamlError::new(error.marker().line(), error.info()))?;
+        let (event, mark) = parser
+            .next_token()
+            .map_err(|error| YamlError::new(error.marker().line(), error.info()))?;
         match event {
             Event::StreamEnd => return Ok(builder.documents),
             event => builder.take(event, mark)?,
@@ -191,7 +224,10 @@ impl Builder {
     fn take(&mut self, event: Event, mark: Marker) -> Result<(), YamlError> {
         let line = mark.line();
         if self.open.len() > MAX_DEPTH {
-            return Err(YamlError::new(line, format!("is nested deeper than {MAX_DEPTH}")));
+            return Err(YamlError::new(
+                line,
+                format!("is nested deeper than {MAX_DEPTH}"),
+            ));
         }
         match event {
             Event::DocumentStart => self.anchors.clear(),
@@ -203,19 +239,35 @@ impl Builder {
                 } else {
                     scalar(text, style, tag.as_ref())
                 };
-                let node = Node { line, is_block, kind };
+                let node = Node {
+                    line,
+                    is_block,
+                    kind,
+                };
                 self.put((Rc::new(node), 1), anchor, line)?;
             }
             Event::Alias(anchor) => {
                 let found = self.anchors.get(&anchor).cloned();
-                let found = found.ok_or_else(|| YamlError::new(line, "an alias within its own anchor"))?;
+                let found =
+                    found.ok_or_else(|| YamlError::new(line, "an alias within its own anchor"))?;
                 self.put(found, 0, line)?;
             }
             Event::SequenceStart(anchor, _) => {
-                self.open.push(Open::List { line, anchor, items: Vec::new(), nodes: 1 });
+                self.open.push(Open::List {
+                    line,
+                    anchor,
+                    items: Vec::new(),
+                    nodes: 1,
+                });
             }
             Event::MappingStart(anchor, _) => {
-                self.open.push(Open::Map { line, anchor, entries: Vec::new(), key: None, nodes: 1 });
+                self.open.push(Open::Map {
+                    line,
+                    anchor,
+                    entries: Vec::new(),
+                    key: None,
+                    nodes: 1,
+                });
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(line)?,
             _ => {}
@@ -229,10 +281,19 @@ impl Builder {
 
     fn close(&mut self, end: usize) -> Result<(), YamlError> {
         match self.open.pop() {
-            Some(Open::List { line, anchor, items, nodes }) => {
-                self.put((Node::new(line, Kind::List(items)), nodes), anchor, end)
-            }
-            Some(Open::Map { line, anchor, entries, nodes, .. }) => {
+            Some(Open::List {
+                line,
+                anchor,
+                items,
+                nodes,
+            }) => self.put((Node::new(line, Kind::List(items)), nodes), anchor, end),
+            Some(Open::Map {
+                line,
+                anchor,
+                entries,
+                nodes,
+                ..
+            }) => {
                 let entries = merged(entries);
                 if let Some((key, at)) = repeated(&entries) {
                     return Err(YamlError::new(at, format!("the key {key} stands twice")));
@@ -259,7 +320,12 @@ impl Builder {
                 items.push(node);
                 nodes
             }
-            Some(Open::Map { entries, key, nodes, .. }) => {
+            Some(Open::Map {
+                entries,
+                key,
+                nodes,
+                ..
+            }) => {
                 match key.take() {
                     Some((key, at)) => entries.push((key, at, node)),
                     None => *key = Some((key_of(&node)?, node.line)),
@@ -269,7 +335,10 @@ impl Builder {
         };
         *nodes += size;
         if self.nodes + *nodes > MAX_NODES {
-            return Err(YamlError::new(line, format!("has more than {MAX_NODES} values")));
+            return Err(YamlError::new(
+                line,
+                format!("has more than {MAX_NODES} values"),
+            ));
         }
         Ok(())
     }
@@ -286,15 +355,22 @@ fn key_of(node: &Node) -> Result<String, YamlError> {
 
 /// `<<` brings in the entries of other maps that are not there themselves.
 fn merged(entries: Vec<(String, usize, Rc<Node>)>) -> Vec<(String, usize, Rc<Node>)> {
-    let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(key, ..)| key == "<<");
+    let (merges, mut own): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|(key, ..)| key == "<<");
     if merges.is_empty() {
         return own;
     }
     let mut known: HashSet<String> = own.iter().map(|(key, ..)| key.clone()).collect();
     for (_, _, node) in merges {
-        let sources = if matches!(node.kind, Kind::List(_)) { node.items().to_vec() } else { vec![node] };
+        let sources = if matches!(node.kind, Kind::List(_)) {
+            node.items().to_vec()
+        } else {
+            vec![node]
+        };
         for source in sources {
-            let Kind::Map(more) = &source.kind else { continue };
+            let Kind::Map(more) = &source.kind else {
+                continue;
+            };
             for (key, line, value) in more {
                 if known.insert(key.clone()) {
                     own.push((key.clone(), *line, Rc::clone(value)));
@@ -307,7 +383,10 @@ fn merged(entries: Vec<(String, usize, Rc<Node>)>) -> Vec<(String, usize, Rc<Nod
 
 fn repeated(entries: &[(String, usize, Rc<Node>)]) -> Option<(&str, usize)> {
     let mut seen = HashSet::new();
-    entries.iter().find(|(key, ..)| !seen.insert(key)).map(|(key, line, _)| (key.as_str(), *line))
+    entries
+        .iter()
+        .find(|(key, ..)| !seen.insert(key))
+        .map(|(key, line, _)| (key.as_str(), *line))
 }
 
 #[cfg(test)]
@@ -323,13 +402,23 @@ mod tests {
     #[track_caller]
     fn check_error(text: &str, line: usize, start: &str) {
         let error = read(text).unwrap_err();
-        assert!(error.line == line && error.text.contains(start), "{error:?}");
+        assert!(
+            error.line == line && error.text.contains(start),
+            "{error:?}"
+        );
     }
 
     #[test]
     fn a_path_has_the_line_of_its_deepest_part() {
         let node = one("a:\n  b.c:\n  - x\n  - d:\n      e: 1\n");
-        for (path, line) in [("a", 1), ("a.b.c", 2), ("a.b.c[1]", 4), ("a.b.c[1].d.e", 5), ("a.b.c[7]", 2), ("z", 1)] {
+        for (path, line) in [
+            ("a", 1),
+            ("a.b.c", 2),
+            ("a.b.c[1]", 4),
+            ("a.b.c[1].d.e", 5),
+            ("a.b.c[7]", 2),
+            ("z", 1),
+        ] {
             assert_eq!(node.line_of(path), line, "{path}");
         }
     }
@@ -356,9 +445,17 @@ mod tests {
         check_error("a: *nothing\n", 1, "");
         check_error(&"[".repeat(100_000), 1, "recursion limit");
         check_error(&"- ".repeat(1000), 1, "nested deeper");
-        let level =
-            |level: usize| format!("l{level}: &l{level} [{}]\n", vec![format!("*l{}", level - 1); 10].join(","));
+        let level = |level: usize| {
+            format!(
+                "l{level}: &l{level} [{}]\n",
+                vec![format!("*l{}", level - 1); 10].join(",")
+            )
+        };
         let levels: String = (1..9).map(level).collect();
-        check_error(&format!("l0: &l0 [{}]\n{levels}", ["x"; 10].join(",")), 6, "more than");
+        check_error(
+            &format!("l0: &l0 [{}]\n{levels}", ["x"; 10].join(",")),
+            6,
+            "more than",
+        );
     }
 }

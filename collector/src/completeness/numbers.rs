@@ -57,7 +57,11 @@ impl Numbers {
 
     /// Adds one number that came at `since`; a negative one is left out.
     pub fn add(&mut self, number: i64, since: i64) {
-        self.add_range(Range { first: number, last: number, since });
+        self.add_range(Range {
+            first: number,
+            last: number,
+            since,
+        });
     }
 
     /// Adds all numbers of another set.
@@ -82,7 +86,10 @@ impl Numbers {
             return;
         }
         let from = self.0.partition_point(|other| other.last < range.first - 1);
-        let to = self.0.partition_point(|other| other.first - 1 <= range.last).max(from);
+        let to = self
+            .0
+            .partition_point(|other| other.first - 1 <= range.last)
+            .max(from);
         let joined = self.0.drain(from..to).fold(range, |joined, other| Range {
             first: joined.first.min(other.first),
             last: joined.last.max(other.last),
@@ -107,12 +114,22 @@ mod tests {
     }
 
     fn bounds(numbers: &Numbers) -> Vec<(i64, i64)> {
-        numbers.ranges().iter().map(|range| (range.first, range.last)).collect()
+        numbers
+            .ranges()
+            .iter()
+            .map(|range| (range.first, range.last))
+            .collect()
     }
 
     #[test]
     fn neighbours_are_joined_in_whatever_order_they_come() {
-        for list in [[0, 1, 2, 5], [5, 2, 1, 0], [2, 0, 5, 1], [1, 0, 2, 5], [0, 2, 1, 5]] {
+        for list in [
+            [0, 1, 2, 5],
+            [5, 2, 1, 0],
+            [2, 0, 5, 1],
+            [1, 0, 2, 5],
+            [0, 2, 1, 5],
+        ] {
             assert_eq!(bounds(&numbers(&list)), [(0, 2), (5, 5)], "{list:?}");
         }
     }
@@ -126,7 +143,11 @@ mod tests {
     #[test]
     fn a_range_swallows_what_it_covers_and_what_it_touches() {
         let mut numbers = numbers(&[0, 4, 6, 10, 20]);
-        numbers.add_range(Range { first: 3, last: 9, since: 50 });
+        numbers.add_range(Range {
+            first: 3,
+            last: 9,
+            since: 50,
+        });
         assert_eq!(bounds(&numbers), [(0, 0), (3, 10), (20, 20)]);
         assert_eq!(numbers.ranges()[1].since, 50);
     }
@@ -137,7 +158,14 @@ mod tests {
         numbers.add(7, 70);
         numbers.add(6, 90);
         numbers.add(8, 60);
-        assert_eq!(numbers.ranges(), [Range { first: 6, last: 8, since: 60 }]);
+        assert_eq!(
+            numbers.ranges(),
+            [Range {
+                first: 6,
+                last: 8,
+                since: 60
+            }]
+        );
     }
 
     #[test]

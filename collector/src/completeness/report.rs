@@ -172,18 +172,33 @@ pub struct Moment {
 impl Streams {
     /// The report at `moment`.
     pub fn report(&self, moment: Moment, records: i64, conflicts: i64) -> Report {
-        let mut streams: Vec<_> = self.by_id.iter().map(|(id, stream)| stream_report(id, stream, moment)).collect();
+        let mut streams: Vec<_> = self
+            .by_id
+            .iter()
+            .map(|(id, stream)| stream_report(id, stream, moment))
+            .collect();
         streams.sort_by(|one, other| {
-            other.last_seen_unix_nano.cmp(&one.last_seen_unix_nano).then_with(|| one.stream_id.cmp(&other.stream_id))
+            other
+                .last_seen_unix_nano
+                .cmp(&one.last_seen_unix_nano)
+                .then_with(|| one.stream_id.cmp(&other.stream_id))
         });
         Report {
-            status: streams.iter().map(|stream| stream.status).max().unwrap_or_default(),
+            status: streams
+                .iter()
+                .map(|stream| stream.status)
+                .max()
+                .unwrap_or_default(),
             records,
             explained_losses: total(streams.iter().map(|stream| stream.explained_losses)),
             open_numbers: total(streams.iter().map(|stream| stream.open_numbers)),
             unexplained_numbers: total(streams.iter().map(|stream| stream.unexplained_numbers)),
             conflicts,
-            silent_streams: total(streams.iter().map(|stream| i64::from(stream.life == Life::Silent))),
+            silent_streams: total(
+                streams
+                    .iter()
+                    .map(|stream| i64::from(stream.life == Life::Silent)),
+            ),
             streams,
         }
     }
@@ -214,7 +229,11 @@ fn stream_report(id: &str, stream: &Stream, moment: Moment) -> StreamReport {
         life: life(stream, moment),
         alive_interval_ms: stream.alive_interval_ms,
         unknown_since_unix_nano: (!stream.is_over()).then_some(stream.made),
-        unknown_at_most: if stream.is_over() { Some(0) } else { stream.buffer_records },
+        unknown_at_most: if stream.is_over() {
+            Some(0)
+        } else {
+            stream.buffer_records
+        },
         first_seen_unix_nano: stream.first_seen,
         last_seen_unix_nano: stream.last_seen,
         gaps,
@@ -225,11 +244,21 @@ fn stream_report(id: &str, stream: &Stream, moment: Moment) -> StreamReport {
 fn life(stream: &Stream, moment: Moment) -> Life {
     const NANOS_PER_MILLI: i64 = 1_000_000;
     if stream.is_over() {
-        return if stream.crashed { Life::Crashed } else { Life::Ended };
+        return if stream.crashed {
+            Life::Crashed
+        } else {
+            Life::Ended
+        };
     }
-    let Some(interval) = stream.alive_interval_ms.filter(|interval| *interval > 0) else { return Life::Unknown };
+    let Some(interval) = stream.alive_interval_ms.filter(|interval| *interval > 0) else {
+        return Life::Unknown;
+    };
     let patience = interval.saturating_mul(2 * NANOS_PER_MILLI);
-    if moment.now.saturating_sub(stream.last_seen) <= patience { Life::Alive } else { Life::Silent }
+    if moment.now.saturating_sub(stream.last_seen) <= patience {
+        Life::Alive
+    } else {
+        Life::Silent
+    }
 }
 
 fn status(open: i64, unexplained: i64) -> Status {
@@ -242,7 +271,11 @@ fn status(open: i64, unexplained: i64) -> Status {
 
 fn gaps(stream: &Stream, moment: Moment) -> Vec<Gap> {
     let state = |since: i64| {
-        if moment.now.saturating_sub(since) < moment.grace { GapState::Open } else { GapState::Gap }
+        if moment.now.saturating_sub(since) < moment.grace {
+            GapState::Open
+        } else {
+            GapState::Gap
+        }
     };
     let missing = stream.missing().into_iter();
     missing
@@ -267,7 +300,10 @@ fn losses(stream: &Stream) -> Vec<LossReport> {
         .collect()
 }
 
-fn optional_digits<S: serde::Serializer>(number: &Option<i64>, serializer: S) -> Result<S::Ok, S::Error> {
+fn optional_digits<S: serde::Serializer>(
+    number: &Option<i64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match number {
         Some(number) => digits(number, serializer),
         None => serializer.serialize_none(),
@@ -287,7 +323,13 @@ mod tests {
     const GRACE: i64 = 10;
 
     fn sighting(number: i64, received_at: i64, said: Said) -> Sighting<'static> {
-        Sighting { service: None, number, received_at, observed_at: received_at - 1, said }
+        Sighting {
+            service: None,
+            number,
+            received_at,
+            observed_at: received_at - 1,
+            said,
+        }
     }
 
     fn streams(numbers: &[(&str, i64, i64)]) -> Streams {
@@ -301,27 +343,65 @@ mod tests {
     #[test]
     fn a_young_gap_is_open_and_an_old_one_is_a_gap() {
         let streams = streams(&[("a", 0, 1), ("a", 2, 5)]);
-        for (now, status, open, unexplained) in [(14, Status::Open, 1, 0), (15, Status::Gap, 0, 1)] {
+        for (now, status, open, unexplained) in [(14, Status::Open, 1, 0), (15, Status::Gap, 0, 1)]
+        {
             let report = streams.report(Moment { now, grace: GRACE }, 2, 0);
-            assert_eq!((report.status, report.open_numbers, report.unexplained_numbers), (status, open, unexplained));
+            assert_eq!(
+                (
+                    report.status,
+                    report.open_numbers,
+                    report.unexplained_numbers
+                ),
+                (status, open, unexplained)
+            );
         }
     }
 
     /// What is known of stream `a` at `now`: its life, since when it is not known what it does, and how much that is.
     fn known(streams: &Streams, now: i64) -> (Life, Option<i64>, Option<i64>) {
         let report = streams.report(Moment { now, grace: GRACE }, 0, 0);
-        assert_eq!(report.silent_streams, i64::from(report.streams[0].life == Life::Silent));
+        assert_eq!(
+            report.silent_streams,
+            i64::from(report.streams[0].life == Life::Silent)
+        );
         let stream = &report.streams[0];
-        (stream.life, stream.unknown_since_unix_nano, stream.unknown_at_most)
+        (
+            stream.life,
+            stream.unknown_since_unix_nano,
+            stream.unknown_at_most,
+        )
     }
 
     const MILLI: i64 = 1_000_000;
 
     fn started(alive_interval_ms: i64) -> Streams {
-        let limits = Limits { alive_interval_ms: Some(alive_interval_ms), buffer_records: Some(100) };
+        let limits = Limits {
+            alive_interval_ms: Some(alive_interval_ms),
+            buffer_records: Some(100),
+        };
         let mut streams = Streams::default();
-        streams.see("a", sighting(0, 1000 * MILLI, Said { next: Some(2), event: Event::Start(limits) }));
-        streams.see("a", sighting(1, 1001 * MILLI, Said { next: Some(2), event: Event::Other }));
+        streams.see(
+            "a",
+            sighting(
+                0,
+                1000 * MILLI,
+                Said {
+                    next: Some(2),
+                    event: Event::Start(limits),
+                },
+            ),
+        );
+        streams.see(
+            "a",
+            sighting(
+                1,
+                1001 * MILLI,
+                Said {
+                    next: Some(2),
+                    event: Event::Other,
+                },
+            ),
+        );
         streams
     }
 
@@ -329,41 +409,117 @@ mod tests {
     fn a_stream_is_silent_after_twice_the_interval() {
         let streams = started(30);
         let since = Some(1001 * MILLI - 1);
-        assert_eq!(known(&streams, 1061 * MILLI), (Life::Alive, since, Some(100)));
-        assert_eq!(known(&streams, 1061 * MILLI + 1), (Life::Silent, since, Some(100)));
+        assert_eq!(
+            known(&streams, 1061 * MILLI),
+            (Life::Alive, since, Some(100))
+        );
+        assert_eq!(
+            known(&streams, 1061 * MILLI + 1),
+            (Life::Silent, since, Some(100))
+        );
     }
 
     #[test]
     fn a_stream_that_promises_nothing_is_neither_alive_nor_silent() {
         assert_eq!(known(&started(0), i64::MAX).0, Life::Unknown);
-        assert_eq!(known(&self::streams(&[("a", 0, 7)]), 8), (Life::Unknown, Some(6), None));
+        assert_eq!(
+            known(&self::streams(&[("a", 0, 7)]), 8),
+            (Life::Unknown, Some(6), None)
+        );
     }
 
     #[test]
     fn nothing_is_unknown_behind_the_end_until_something_comes_behind_it() {
         let mut streams = started(30);
-        streams.see("a", sighting(2, 1002 * MILLI, Said { next: Some(3), event: Event::End }));
+        streams.see(
+            "a",
+            sighting(
+                2,
+                1002 * MILLI,
+                Said {
+                    next: Some(3),
+                    event: Event::End,
+                },
+            ),
+        );
         assert_eq!(known(&streams, i64::MAX), (Life::Ended, None, Some(0)));
-        streams.see("a", sighting(3, 1003 * MILLI, Said { next: Some(4), event: Event::Other }));
-        assert_eq!(known(&streams, i64::MAX), (Life::Silent, Some(1003 * MILLI - 1), Some(100)));
-        streams.see("a", sighting(4, 1004 * MILLI, Said { next: Some(5), event: Event::End }));
+        streams.see(
+            "a",
+            sighting(
+                3,
+                1003 * MILLI,
+                Said {
+                    next: Some(4),
+                    event: Event::Other,
+                },
+            ),
+        );
+        assert_eq!(
+            known(&streams, i64::MAX),
+            (Life::Silent, Some(1003 * MILLI - 1), Some(100))
+        );
+        streams.see(
+            "a",
+            sighting(
+                4,
+                1004 * MILLI,
+                Said {
+                    next: Some(5),
+                    event: Event::End,
+                },
+            ),
+        );
         assert_eq!(known(&streams, i64::MAX).0, Life::Ended);
     }
 
     #[test]
     fn the_report_of_a_crash_ends_a_stream() {
         let mut streams = started(30);
-        let loss = Loss { first: 2, last: 101, count: 100, reason: "vm_crash".to_owned(), since: 1 };
-        streams.see("a", sighting(102, 1002 * MILLI, Said { next: Some(103), event: Event::Loss(loss) }));
+        let loss = Loss {
+            first: 2,
+            last: 101,
+            count: 100,
+            reason: "vm_crash".to_owned(),
+            since: 1,
+        };
+        streams.see(
+            "a",
+            sighting(
+                102,
+                1002 * MILLI,
+                Said {
+                    next: Some(103),
+                    event: Event::Loss(loss),
+                },
+            ),
+        );
         assert_eq!(known(&streams, i64::MAX), (Life::Crashed, None, Some(0)));
     }
 
     #[test]
     fn the_worst_stream_gives_the_status_and_the_youngest_comes_first() {
         let streams = streams(&[("a", 0, 1), ("b", 1, 2), ("c", 0, 3)]);
-        let report = streams.report(Moment { now: 100, grace: GRACE }, 3, 0);
-        let ids: Vec<_> = report.streams.iter().map(|stream| (stream.stream_id.as_str(), stream.status)).collect();
-        assert_eq!(ids, [("c", Status::Complete), ("b", Status::Gap), ("a", Status::Complete)]);
+        let report = streams.report(
+            Moment {
+                now: 100,
+                grace: GRACE,
+            },
+            3,
+            0,
+        );
+        let ids: Vec<_> = report
+            .streams
+            .iter()
+            .map(|stream| (stream.stream_id.as_str(), stream.status))
+            .collect();
+        assert_eq!(
+            ids,
+            [
+                ("c", Status::Complete),
+                ("b", Status::Gap),
+                ("a", Status::Complete)
+            ]
+        );
         assert_eq!(report.status, Status::Gap);
     }
 }

@@ -69,29 +69,54 @@ impl Said {
             "audit.stream.start" => Event::Start(attributes.limits()),
             "audit.stream.alive" => Event::Alive(attributes.limits()),
             STREAM_END => Event::End,
-            "audit.loss" => attributes.loss(received_at).map_or(Event::Other, Event::Loss),
+            "audit.loss" => attributes
+                .loss(received_at)
+                .map_or(Event::Other, Event::Loss),
             _ => Event::Other,
         };
-        Self { next: count(&attributes.next), event }
+        Self {
+            next: count(&attributes.next),
+            event,
+        }
     }
 }
 
 impl Attributes {
     fn limits(&self) -> Limits {
-        Limits { alive_interval_ms: count(&self.alive_interval_ms), buffer_records: count(&self.buffer_records) }
+        Limits {
+            alive_interval_ms: count(&self.alive_interval_ms),
+            buffer_records: count(&self.buffer_records),
+        }
     }
 
     fn loss(&self, received_at: i64) -> Option<Loss> {
         let (first, last) = (count(&self.first)?, count(&self.last)?);
-        let reason = self.reason.as_ref().and_then(Value::as_str).unwrap_or_default();
-        let lost = self.count.as_ref().and_then(Value::as_i64).unwrap_or_else(|| length(first, last));
-        (first <= last).then(|| Loss { first, last, count: lost, reason: searched(reason), since: received_at })
+        let reason = self
+            .reason
+            .as_ref()
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let lost = self
+            .count
+            .as_ref()
+            .and_then(Value::as_i64)
+            .unwrap_or_else(|| length(first, last));
+        (first <= last).then(|| Loss {
+            first,
+            last,
+            count: lost,
+            reason: searched(reason),
+            since: received_at,
+        })
     }
 }
 
 /// A number that is not negative.
 fn count(value: &Option<Value>) -> Option<i64> {
-    value.as_ref().and_then(Value::as_i64).filter(|number| *number >= 0)
+    value
+        .as_ref()
+        .and_then(Value::as_i64)
+        .filter(|number| *number >= 0)
 }
 
 #[cfg(test)]
@@ -101,21 +126,38 @@ mod tests {
     #[test]
     fn what_is_no_count_says_nothing() {
         for next in ["-1", "\"7\"", "7.5", "null", "9223372036854775808", "[7]"] {
-            let said = Said::read("audit.http", &format!(r#"{{"audit.sequence.next":{next}}}"#), 1);
+            let said = Said::read(
+                "audit.http",
+                &format!(r#"{{"audit.sequence.next":{next}}}"#),
+                1,
+            );
             assert_eq!(said, Said::default(), "{next}");
         }
-        assert_eq!(Said::read("audit.http", r#"{"audit.sequence.next":7,"#, 1), Said::default(), "damaged");
+        assert_eq!(
+            Said::read("audit.http", r#"{"audit.sequence.next":7,"#, 1),
+            Said::default(),
+            "damaged"
+        );
     }
 
     #[test]
     fn a_sign_of_life_announces_what_the_start_does() {
-        let attributes =
-            r#"{"audit.buffer.max_records":10000,"audit.sequence.next":7,"audit.stream.alive_interval_ms":30000}"#;
-        let limits = Limits { alive_interval_ms: Some(30_000), buffer_records: Some(10_000) };
-        for (name, event) in
-            [("audit.stream.start", Event::Start(limits)), ("audit.stream.alive", Event::Alive(limits))]
-        {
-            assert_eq!(Said::read(name, attributes, 1), Said { next: Some(7), event });
+        let attributes = r#"{"audit.buffer.max_records":10000,"audit.sequence.next":7,"audit.stream.alive_interval_ms":30000}"#;
+        let limits = Limits {
+            alive_interval_ms: Some(30_000),
+            buffer_records: Some(10_000),
+        };
+        for (name, event) in [
+            ("audit.stream.start", Event::Start(limits)),
+            ("audit.stream.alive", Event::Alive(limits)),
+        ] {
+            assert_eq!(
+                Said::read(name, attributes, 1),
+                Said {
+                    next: Some(7),
+                    event
+                }
+            );
         }
     }
 }

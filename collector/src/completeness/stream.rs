@@ -67,10 +67,17 @@ impl Stream {
     pub fn see(&mut self, sighting: Sighting<'_>) {
         self.seen(sighting.received_at, sighting.received_at);
         if self.service.as_deref() != sighting.service {
-            self.service = sighting.service.map(ToOwned::to_owned).or(self.service.take());
+            self.service = sighting
+                .service
+                .map(ToOwned::to_owned)
+                .or(self.service.take());
         }
         self.received.add(sighting.number, sighting.received_at);
-        let observed_at = if sighting.observed_at > 0 { sighting.observed_at } else { sighting.received_at };
+        let observed_at = if sighting.observed_at > 0 {
+            sighting.observed_at
+        } else {
+            sighting.received_at
+        };
         self.made = self.made.max(observed_at.min(sighting.received_at));
         let Said { next, event } = sighting.said;
         self.promise(next.map(|next| (next, sighting.received_at)));
@@ -94,7 +101,11 @@ impl Stream {
     /// Every number below was given out: what says most counts, and of those that say the same the first.
     fn promise(&mut self, next: Option<(i64, i64)>) {
         let rank = |(next, since): (i64, i64)| (next, std::cmp::Reverse(since));
-        self.next = self.next.into_iter().chain(next).max_by_key(|next| rank(*next));
+        self.next = self
+            .next
+            .into_iter()
+            .chain(next)
+            .max_by_key(|next| rank(*next));
     }
 
     /// All records of a stream announce the same.
@@ -118,24 +129,38 @@ impl Stream {
         self.promise(other.next);
         self.end = self.end.max(other.end);
         self.crashed |= other.crashed;
-        self.announce(Limits { alive_interval_ms: other.alive_interval_ms, buffer_records: other.buffer_records });
+        self.announce(Limits {
+            alive_interval_ms: other.alive_interval_ms,
+            buffer_records: other.buffer_records,
+        });
         self.made = self.made.max(other.made);
     }
 
     /// Whether every number that it has ever given out is known: by its end, or by the report of its crash.
     pub fn is_over(&self) -> bool {
-        let has_ended = self.ended && self.end.is_none_or(|end| self.next.is_none_or(|(next, _)| next <= end));
+        let has_ended = self.ended
+            && self
+                .end
+                .is_none_or(|end| self.next.is_none_or(|(next, _)| next <= end));
         has_ended || self.crashed
     }
 
     fn seen(&mut self, first: i64, last: i64) {
-        self.first_seen = if self.last_seen == 0 { first } else { self.first_seen.min(first) };
+        self.first_seen = if self.last_seen == 0 {
+            first
+        } else {
+            self.first_seen.min(first)
+        };
         self.last_seen = self.last_seen.max(last);
     }
 
     fn lost(&mut self, loss: Loss) {
         self.crashed |= loss.reason == VM_CRASH;
-        self.explained.add_range(Range { first: loss.first, last: loss.last, since: loss.since });
+        self.explained.add_range(Range {
+            first: loss.first,
+            last: loss.last,
+            since: loss.since,
+        });
         if self.losses.len() < MAX_LOSSES {
             self.losses.push(loss);
         }
@@ -156,12 +181,20 @@ impl Stream {
     /// Ranges of numbers that were neither received nor explained, each with the moment since which that is known.
     pub fn missing(&self) -> Vec<Range> {
         let covered = self.covered();
-        let end = self.next.map(|(next, since)| Range { first: next, last: next, since });
+        let end = self.next.map(|(next, since)| Range {
+            first: next,
+            last: next,
+            since,
+        });
         let mut expected = 0;
         let mut missing = Vec::new();
         for range in covered.ranges().iter().chain(&end) {
             if range.first > expected {
-                missing.push(Range { first: expected, last: range.first - 1, since: range.since });
+                missing.push(Range {
+                    first: expected,
+                    last: range.first - 1,
+                    since: range.since,
+                });
             }
             expected = expected.max(range.last.saturating_add(1));
         }
@@ -182,24 +215,57 @@ mod tests {
     }
 
     fn sighting(service: Option<&str>, number: i64, received_at: i64, said: Said) -> Sighting<'_> {
-        Sighting { service, number, received_at, observed_at: 0, said }
+        Sighting {
+            service,
+            number,
+            received_at,
+            observed_at: 0,
+            said,
+        }
     }
 
     fn event(stream: &mut Stream, number: i64, received_at: i64, event: Event) {
-        stream.see(sighting(None, number, received_at, Said { next: None, event }));
+        stream.see(sighting(
+            None,
+            number,
+            received_at,
+            Said { next: None, event },
+        ));
     }
 
     /// A record of a batch that says how far the numbers had come.
     fn batched(stream: &mut Stream, number: i64, received_at: i64, next: i64) {
-        stream.see(sighting(None, number, received_at, Said { next: Some(next), event: Event::Other }));
+        stream.see(sighting(
+            None,
+            number,
+            received_at,
+            Said {
+                next: Some(next),
+                event: Event::Other,
+            },
+        ));
     }
 
     fn end(stream: &mut Stream, number: i64, received_at: i64, next: i64) {
-        stream.see(sighting(None, number, received_at, Said { next: Some(next), event: Event::End }));
+        stream.see(sighting(
+            None,
+            number,
+            received_at,
+            Said {
+                next: Some(next),
+                event: Event::End,
+            },
+        ));
     }
 
     fn loss(first: i64, last: i64) -> Event {
-        Event::Loss(Loss { first, last, count: last - first + 1, reason: "buffer_full".to_owned(), since: 9 })
+        Event::Loss(Loss {
+            first,
+            last,
+            count: last - first + 1,
+            reason: "buffer_full".to_owned(),
+            since: 9,
+        })
     }
 
     #[test]
@@ -210,13 +276,31 @@ mod tests {
     #[test]
     fn a_hole_is_known_since_something_beyond_it_came() {
         let stream = stream(&[(0, 1), (3, 7), (2, 8), (9, 20)]);
-        let expected = [Range { first: 1, last: 1, since: 7 }, Range { first: 4, last: 8, since: 20 }];
+        let expected = [
+            Range {
+                first: 1,
+                last: 1,
+                since: 7,
+            },
+            Range {
+                first: 4,
+                last: 8,
+                since: 20,
+            },
+        ];
         assert_eq!(stream.missing(), expected);
     }
 
     #[test]
     fn a_stream_that_does_not_begin_with_0_misses_its_beginning() {
-        assert_eq!(stream(&[(2, 5)]).missing(), [Range { first: 0, last: 1, since: 5 }]);
+        assert_eq!(
+            stream(&[(2, 5)]).missing(),
+            [Range {
+                first: 0,
+                last: 1,
+                since: 5
+            }]
+        );
     }
 
     #[test]
@@ -246,7 +330,14 @@ mod tests {
     fn the_end_tells_what_came_before_it() {
         let mut stream = stream(&[(0, 1)]);
         end(&mut stream, 4, 6, 5);
-        assert_eq!(stream.missing(), [Range { first: 1, last: 3, since: 6 }]);
+        assert_eq!(
+            stream.missing(),
+            [Range {
+                first: 1,
+                last: 3,
+                since: 6
+            }]
+        );
         event(&mut stream, 1, 7, Event::Other);
         event(&mut stream, 2, 7, Event::Other);
         event(&mut stream, 3, 7, Event::Other);
@@ -257,16 +348,37 @@ mod tests {
     fn an_end_that_promises_more_than_came_leaves_a_gap() {
         let mut stream = stream(&[(0, 1)]);
         end(&mut stream, 1, 6, 4);
-        assert_eq!(stream.missing(), [Range { first: 2, last: 3, since: 6 }]);
+        assert_eq!(
+            stream.missing(),
+            [Range {
+                first: 2,
+                last: 3,
+                since: 6
+            }]
+        );
     }
 
     #[test]
     fn a_batch_tells_what_existed_when_it_was_sealed() {
         let mut stream = stream(&[(0, 1)]);
         batched(&mut stream, 1, 6, 5);
-        assert_eq!(stream.missing(), [Range { first: 2, last: 4, since: 6 }]);
+        assert_eq!(
+            stream.missing(),
+            [Range {
+                first: 2,
+                last: 4,
+                since: 6
+            }]
+        );
         batched(&mut stream, 4, 8, 5);
-        assert_eq!(stream.missing(), [Range { first: 2, last: 3, since: 8 }]);
+        assert_eq!(
+            stream.missing(),
+            [Range {
+                first: 2,
+                last: 3,
+                since: 8
+            }]
+        );
         // One that was sealed earlier and comes later has a lower number.
         batched(&mut stream, 2, 9, 3);
         assert_eq!((stream.next, stream.missing().len()), (Some((5, 6)), 1));
@@ -275,8 +387,13 @@ mod tests {
     #[test]
     fn the_unknown_begins_with_the_latest_record_but_not_in_the_future() {
         let mut stream = Stream::default();
-        for (number, received_at, observed_at) in [(0, 10, 8), (1, 20, 14), (2, 30, 12), (3, 31, 99)] {
-            stream.see(Sighting { observed_at, ..sighting(None, number, received_at, Said::default()) });
+        for (number, received_at, observed_at) in
+            [(0, 10, 8), (1, 20, 14), (2, 30, 12), (3, 31, 99)]
+        {
+            stream.see(Sighting {
+                observed_at,
+                ..sighting(None, number, received_at, Said::default())
+            });
         }
         assert_eq!(stream.made, 31, "a clock that is ahead is not believed");
     }
@@ -291,7 +408,15 @@ mod tests {
         let told = |stream: &mut Stream| {
             batched(stream, 5, 7, 9);
             batched(stream, 6, 8, 9);
-            event(stream, 7, 8, Event::Start(Limits { alive_interval_ms: Some(1), buffer_records: Some(2) }));
+            event(
+                stream,
+                7,
+                8,
+                Event::Start(Limits {
+                    alive_interval_ms: Some(1),
+                    buffer_records: Some(2),
+                }),
+            );
             end(stream, 8, 9, 9);
         };
         let mut later = Stream::default();

@@ -37,13 +37,21 @@ pub(super) fn check(connection: &mut dyn Connection, scripts: &Scripts) -> Resul
     connection.rollback();
     match done? {
         Some(done) if done == scripts.list.len() => Ok(()),
-        _ => Err(OpenError::Foreign("its schema is not of this version".to_owned())),
+        _ => Err(OpenError::Foreign(
+            "its schema is not of this version".to_owned(),
+        )),
     }
 }
 
-fn missing<'s>(connection: &mut dyn Connection, scripts: &'s Scripts) -> Result<&'s [&'static str], OpenError> {
+fn missing<'s>(
+    connection: &mut dyn Connection,
+    scripts: &'s Scripts,
+) -> Result<&'s [&'static str], OpenError> {
     let done = applied(connection, scripts)?;
-    scripts.list.get(done..).ok_or_else(|| OpenError::Foreign("its schema is of a later version".to_owned()))
+    scripts
+        .list
+        .get(done..)
+        .ok_or_else(|| OpenError::Foreign("its schema is of a later version".to_owned()))
 }
 
 /// How many scripts have been run; the first run makes the table that counts them.
@@ -51,14 +59,20 @@ fn applied(connection: &mut dyn Connection, scripts: &Scripts) -> Result<usize, 
     match versions(connection, scripts)? {
         Some(done) => Ok(done),
         None => {
-            connection.execute("CREATE TABLE schema_versions (script BIGINT PRIMARY KEY)", &[])?;
+            connection.execute(
+                "CREATE TABLE schema_versions (script BIGINT PRIMARY KEY)",
+                &[],
+            )?;
             Ok(0)
         }
     }
 }
 
 /// How many scripts have been run; `None` in an empty database.
-fn versions(connection: &mut dyn Connection, scripts: &Scripts) -> Result<Option<usize>, OpenError> {
+fn versions(
+    connection: &mut dyn Connection,
+    scripts: &Scripts,
+) -> Result<Option<usize>, OpenError> {
     let mut tables = Vec::new();
     connection.query(scripts.tables, &[], &mut |row| {
         tables.extend(row.text(0)?.map(ToOwned::to_owned));
@@ -80,10 +94,16 @@ fn versions(connection: &mut dyn Connection, scripts: &Scripts) -> Result<Option
 
 /// Statements end with a semicolon at the end of a line.
 fn apply(connection: &mut dyn Connection, script: &str) -> Result<(), DbError> {
-    for statement in script.split(";\n").filter(|statement| !statement.trim().is_empty()) {
+    for statement in script
+        .split(";\n")
+        .filter(|statement| !statement.trim().is_empty())
+    {
         connection.execute(statement, &[])?;
     }
-    connection.execute("INSERT INTO schema_versions SELECT COUNT(*) + 1 FROM schema_versions", &[])?;
+    connection.execute(
+        "INSERT INTO schema_versions SELECT COUNT(*) + 1 FROM schema_versions",
+        &[],
+    )?;
     Ok(())
 }
 
@@ -96,7 +116,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("audit.db").display());
         let mut connection = SqliteDatabase::new(&url).unwrap().connect().unwrap();
-        connection.execute("CREATE TABLE records (id INTEGER PRIMARY KEY)", &[]).unwrap();
+        connection
+            .execute("CREATE TABLE records (id INTEGER PRIMARY KEY)", &[])
+            .unwrap();
         assert!(matches!(open(&url).err(), Some(OpenError::Foreign(name)) if name == "records"));
     }
 
@@ -106,7 +128,9 @@ mod tests {
         let url = format!("sqlite://{}", directory.path().join("audit.db").display());
         let opened = open(&url).unwrap();
         let mut connection = opened.database.connect().unwrap();
-        connection.execute("INSERT INTO schema_versions VALUES (99)", &[]).unwrap();
+        connection
+            .execute("INSERT INTO schema_versions VALUES (99)", &[])
+            .unwrap();
         assert!(matches!(open(&url).err(), Some(OpenError::Foreign(_))));
     }
 

@@ -23,7 +23,8 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `synchronous_commit` may be off by the server's settings; nothing is acknowledged before it is durable. Whoever
 /// holds a lock for longer makes the call fail as busy.
-const SETTINGS: &str = "SET synchronous_commit = on; SET lock_timeout = '2s'; SET client_min_messages = 'warning'";
+const SETTINGS: &str =
+    "SET synchronous_commit = on; SET lock_timeout = '2s'; SET client_min_messages = 'warning'";
 
 /// Number of the advisory lock that the one writer holds ("audit" in ASCII).
 const WRITER_LOCK: i64 = 0x61_75_64_69_74;
@@ -42,10 +43,17 @@ impl PostgresDatabase {
     /// [`OpenError::Url`] when it cannot be read, or asks for TLS on a system that trusts no certificate.
     pub fn new(url: &str) -> Result<Self, OpenError> {
         let mut config = Config::from_str(url).map_err(|error| OpenError::Url(error.into()))?;
-        config.connect_timeout(CONNECT_TIMEOUT).tcp_user_timeout(TCP_TIMEOUT).application_name("audit-collector");
-        let tls = MakeRustlsConnect::with_native_certs().ok().map(|(tls, _)| tls);
+        config
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_user_timeout(TCP_TIMEOUT)
+            .application_name("audit-collector");
+        let tls = MakeRustlsConnect::with_native_certs()
+            .ok()
+            .map(|(tls, _)| tls);
         if tls.is_none() && config.get_ssl_mode() == SslMode::Require {
-            return Err(OpenError::Url("sslmode=require, but the system trusts no certificate".into()));
+            return Err(OpenError::Url(
+                "sslmode=require, but the system trusts no certificate".into(),
+            ));
         }
         Ok(Self { config, tls })
     }
@@ -58,7 +66,10 @@ impl Database for PostgresDatabase {
             None => self.config.connect(NoTls)?,
         };
         client.batch_execute(SETTINGS)?;
-        Ok(Box::new(PostgresConnection { client: Some(client), prepared: HashMap::new() }))
+        Ok(Box::new(PostgresConnection {
+            client: Some(client),
+            prepared: HashMap::new(),
+        }))
     }
 }
 
@@ -82,7 +93,9 @@ const PREPARED: usize = 256;
 
 impl PostgresConnection {
     fn client(&mut self) -> Result<&mut Client, DbError> {
-        self.client.as_mut().ok_or_else(|| DbError::failed("the connection is closed"))
+        self.client
+            .as_mut()
+            .ok_or_else(|| DbError::failed("the connection is closed"))
     }
 
     fn prepared(&mut self, sql: &str) -> Result<Statement, DbError> {
@@ -107,7 +120,9 @@ impl Connection for PostgresConnection {
 
     fn query(&mut self, sql: &str, cells: &[Cell<'_>], each: EachRow<'_>) -> Result<(), DbError> {
         let statement = self.prepared(sql)?;
-        let mut rows = self.client()?.query_raw(&statement, cells.iter().copied())?;
+        let mut rows = self
+            .client()?
+            .query_raw(&statement, cells.iter().copied())?;
         while let Some(row) = rows.next()? {
             each(&row)?;
         }
@@ -115,7 +130,11 @@ impl Connection for PostgresConnection {
     }
 
     fn insert(&mut self, table: &Table, cells: &[Cell<'_>]) -> Result<(), DbError> {
-        let types: Vec<Type> = table.columns.iter().map(|column| column.kind.into()).collect();
+        let types: Vec<Type> = table
+            .columns
+            .iter()
+            .map(|column| column.kind.into())
+            .collect();
         let copy = self.client()?.copy_in(&copy_text(table))?;
         let mut writer = BinaryCopyInWriter::new(copy, &types);
         for row in cells.chunks(table.columns.len()) {
@@ -127,12 +146,17 @@ impl Connection for PostgresConnection {
 
     fn begin_write(&mut self) -> Result<(), DbError> {
         self.client()?.batch_execute("BEGIN")?;
-        self.execute("SELECT pg_advisory_xact_lock($1)", &[Cell::Integer(WRITER_LOCK)])?;
+        self.execute(
+            "SELECT pg_advisory_xact_lock($1)",
+            &[Cell::Integer(WRITER_LOCK)],
+        )?;
         Ok(())
     }
 
     fn begin_read(&mut self) -> Result<(), DbError> {
-        Ok(self.client()?.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?)
+        Ok(self
+            .client()?
+            .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?)
     }
 
     fn commit(&mut self) -> Result<(), DbError> {
@@ -140,7 +164,9 @@ impl Connection for PostgresConnection {
     }
 
     fn rollback(&mut self) {
-        let _ = self.client().and_then(|client| Ok(client.batch_execute("ROLLBACK")?));
+        let _ = self
+            .client()
+            .and_then(|client| Ok(client.batch_execute("ROLLBACK")?));
     }
 
     fn is_lost(&self) -> bool {
@@ -150,7 +176,11 @@ impl Connection for PostgresConnection {
 
 /// `COPY table (a, b) FROM STDIN (FORMAT binary)`.
 fn copy_text(table: &Table) -> String {
-    format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.name, table.names())
+    format!(
+        "COPY {} ({}) FROM STDIN (FORMAT binary)",
+        table.name,
+        table.names()
+    )
 }
 
 impl From<Kind> for Type {
@@ -196,7 +226,11 @@ impl Row for postgres::Row {
 
 impl From<postgres::Error> for DbError {
     fn from(error: postgres::Error) -> Self {
-        let busy = [SqlState::LOCK_NOT_AVAILABLE, SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
+        let busy = [
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::T_R_SERIALIZATION_FAILURE,
+            SqlState::T_R_DEADLOCK_DETECTED,
+        ];
         match error.code() {
             Some(code) if busy.contains(code) => Self::Busy(describe(&error)),
             _ => Self::Failed(describe(&error)),

@@ -42,13 +42,19 @@ impl SqliteDatabase {
         if file.contains('?') {
             return Err(OpenError::Url("a SQLite URL takes no parameters".into()));
         }
-        Ok(Self { file: PathBuf::from(file), busy_timeout: DEFAULT_BUSY_TIMEOUT })
+        Ok(Self {
+            file: PathBuf::from(file),
+            busy_timeout: DEFAULT_BUSY_TIMEOUT,
+        })
     }
 
     /// The same with another longest wait for a lock.
     #[must_use]
     pub fn with_busy_timeout(self, busy_timeout: Duration) -> Self {
-        Self { busy_timeout, ..self }
+        Self {
+            busy_timeout,
+            ..self
+        }
     }
 
     /// The file.
@@ -71,7 +77,10 @@ struct SqliteConnection(rusqlite::Connection);
 
 impl Connection for SqliteConnection {
     fn execute(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<u64, DbError> {
-        let changed = self.0.prepare_cached(sql)?.execute(params_from_iter(cells))?;
+        let changed = self
+            .0
+            .prepare_cached(sql)?
+            .execute(params_from_iter(cells))?;
         Ok(u64::try_from(changed).unwrap_or(u64::MAX))
     }
 
@@ -117,8 +126,15 @@ impl Connection for SqliteConnection {
 
 /// `INSERT INTO table (a, b) VALUES ($1, $2)`.
 pub fn insert_text(table: &Table) -> String {
-    let places: Vec<_> = (1..=table.columns.len()).map(|number| format!("${number}")).collect();
-    format!("INSERT INTO {} ({}) VALUES ({})", table.name, table.names(), places.join(", "))
+    let places: Vec<_> = (1..=table.columns.len())
+        .map(|number| format!("${number}"))
+        .collect();
+    format!(
+        "INSERT INTO {} ({}) VALUES ({})",
+        table.name,
+        table.names(),
+        places.join(", ")
+    )
 }
 
 impl ToSql for Cell<'_> {
@@ -134,15 +150,21 @@ impl ToSql for Cell<'_> {
 
 impl Row for rusqlite::Row<'_> {
     fn integer(&self, column: usize) -> Result<Option<i64>, DbError> {
-        self.get_ref(column)?.as_i64_or_null().map_err(DbError::failed)
+        self.get_ref(column)?
+            .as_i64_or_null()
+            .map_err(DbError::failed)
     }
 
     fn text(&self, column: usize) -> Result<Option<&str>, DbError> {
-        self.get_ref(column)?.as_str_or_null().map_err(DbError::failed)
+        self.get_ref(column)?
+            .as_str_or_null()
+            .map_err(DbError::failed)
     }
 
     fn bytes(&self, column: usize) -> Result<Option<&[u8]>, DbError> {
-        self.get_ref(column)?.as_blob_or_null().map_err(DbError::failed)
+        self.get_ref(column)?
+            .as_blob_or_null()
+            .map_err(DbError::failed)
     }
 }
 
@@ -167,19 +189,34 @@ mod tests {
         let mut connection = SqliteDatabase::new(&url).unwrap().connect().unwrap();
         let mut seen = Vec::new();
         connection
-            .query("SELECT journal_mode, synchronous FROM pragma_journal_mode, pragma_synchronous", &[], &mut |row| {
-                seen.push((row.text(0)?.map(ToOwned::to_owned), row.integer(1)?));
-                Ok(())
-            })
+            .query(
+                "SELECT journal_mode, synchronous FROM pragma_journal_mode, pragma_synchronous",
+                &[],
+                &mut |row| {
+                    seen.push((row.text(0)?.map(ToOwned::to_owned), row.integer(1)?));
+                    Ok(())
+                },
+            )
             .unwrap();
         assert_eq!(seen, [(Some("wal".to_owned()), Some(FULL))]);
     }
 
     #[test]
     fn an_in_memory_database_is_refused() {
-        for url in ["sqlite::memory:", "sqlite://:memory:", "sqlite://audit?mode=memory", "sqlite://"] {
-            assert!(matches!(SqliteDatabase::new(url), Err(OpenError::InMemory)), "{url}");
+        for url in [
+            "sqlite::memory:",
+            "sqlite://:memory:",
+            "sqlite://audit?mode=memory",
+            "sqlite://",
+        ] {
+            assert!(
+                matches!(SqliteDatabase::new(url), Err(OpenError::InMemory)),
+                "{url}"
+            );
         }
-        assert!(matches!(SqliteDatabase::new("sqlite://audit.db?cache=shared"), Err(OpenError::Url(_))));
+        assert!(matches!(
+            SqliteDatabase::new("sqlite://audit.db?cache=shared"),
+            Err(OpenError::Url(_))
+        ));
     }
 }

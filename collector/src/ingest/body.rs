@@ -27,7 +27,12 @@ pub(super) struct Incoming {
 impl Incoming {
     pub(super) fn new(body: Body, headers: &HeaderMap, limits: &Limits) -> Self {
         let is_pushed = !headers.contains_key(header::EXPECT);
-        Self { body, max_bytes: limits.max_body_bytes, time: limits.body_timeout, is_pushed }
+        Self {
+            body,
+            max_bytes: limits.max_body_bytes,
+            time: limits.body_timeout,
+            is_pushed,
+        }
     }
 
     /// The length that the client gave, if it is not too large.
@@ -35,7 +40,9 @@ impl Incoming {
         let Some(length) = self.body.size_hint().exact() else {
             return Ok(None);
         };
-        let length = usize::try_from(length).ok().filter(|length| *length <= self.max_bytes);
+        let length = usize::try_from(length)
+            .ok()
+            .filter(|length| *length <= self.max_bytes);
         length.map(Some).ok_or_else(|| self.too_large())
     }
 
@@ -73,7 +80,10 @@ impl Incoming {
     /// The refusal of a body that did not arrive in time; nothing more of it is read.
     pub(super) fn too_slow(&mut self) -> Refusal {
         self.is_pushed = false;
-        Refusal::new(Reason::Timeout, format!("body was not sent within {} s", self.time.as_secs_f64()))
+        Refusal::new(
+            Reason::Timeout,
+            format!("body was not sent within {} s", self.time.as_secs_f64()),
+        )
     }
 
     fn too_large(&self) -> Refusal {
@@ -104,10 +114,18 @@ impl Compression {
         let Some(value) = headers.get(header::CONTENT_ENCODING) else {
             return Ok(Self::Identity);
         };
-        match value.to_str().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        match value
+            .to_str()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase()
+            .as_str()
+        {
             "identity" => Ok(Self::Identity),
             "gzip" => Ok(Self::Gzip),
-            _ => Err(Refusal::unsupported("content-encoding must be gzip, identity or absent")),
+            _ => Err(Refusal::unsupported(
+                "content-encoding must be gzip, identity or absent",
+            )),
         }
     }
 
@@ -126,16 +144,24 @@ impl Compression {
 }
 
 /// Stops one byte after the limit, whatever the body would inflate to.
-fn inflate(sent: &[u8], max_bytes: usize, reservation: &mut Reservation) -> Result<Vec<u8>, Refusal> {
+fn inflate(
+    sent: &[u8],
+    max_bytes: usize,
+    reservation: &mut Reservation,
+) -> Result<Vec<u8>, Refusal> {
     let mut decoder = MultiGzDecoder::new(sent);
     let mut inflated = Vec::new();
     loop {
         let step = STEP.min(max_bytes - inflated.len() + 1);
         reservation.grow_to(sent.len() + inflated.len() + step)?;
         let mut part = decoder.by_ref().take(step as u64);
-        let read = part.read_to_end(&mut inflated).map_err(|_| Refusal::invalid("body is not valid gzip"))?;
+        let read = part
+            .read_to_end(&mut inflated)
+            .map_err(|_| Refusal::invalid("body is not valid gzip"))?;
         if inflated.len() > max_bytes {
-            return Err(Refusal::too_large(format!("body is larger than {max_bytes} bytes after decompression")));
+            return Err(Refusal::too_large(format!(
+                "body is larger than {max_bytes} bytes after decompression"
+            )));
         }
         if read < step {
             reservation.shrink_to(inflated.len());

@@ -43,8 +43,15 @@ pub(super) fn append(
     strict: bool,
 ) -> Result<Vec<Appended>, DbError> {
     let known = Known::load(connection, batches)?;
-    let mut plan = Plan { known, new: Vec::new(), conflicts: Vec::new() };
-    let results = batches.iter().map(|batch| plan.add(batch, strict)).collect::<Result<Vec<_>, _>>()?;
+    let mut plan = Plan {
+        known,
+        new: Vec::new(),
+        conflicts: Vec::new(),
+    };
+    let results = batches
+        .iter()
+        .map(|batch| plan.add(batch, strict))
+        .collect::<Result<Vec<_>, _>>()?;
     let head = head(connection)?;
     let rows = Rows::follow(head, &plan.new);
     if !plan.new.is_empty() {
@@ -65,7 +72,10 @@ pub(super) fn append(
 pub fn head(connection: &mut dyn Connection) -> Result<Head, DbError> {
     let mut head = Head::START;
     connection.query("SELECT position, hash FROM head", &[], &mut |row| {
-        head = Head { position: row.integer(0)?.unwrap_or_default(), hash: chain::hash(row.bytes(1)?)? };
+        head = Head {
+            position: row.integer(0)?.unwrap_or_default(),
+            hash: chain::hash(row.bytes(1)?)?,
+        };
         Ok(())
     })?;
     Ok(head)
@@ -88,7 +98,10 @@ pub fn conflicts(connection: &mut dyn Connection) -> Result<i64, DbError> {
 fn set_head(connection: &mut dyn Connection, head: Head) -> Result<(), DbError> {
     const SET: &str = "INSERT INTO head (id, position, hash) VALUES (1, $1, $2) \
         ON CONFLICT (id) DO UPDATE SET position = excluded.position, hash = excluded.hash";
-    connection.execute(SET, &[Cell::Integer(head.position), Cell::Bytes(&head.hash)])?;
+    connection.execute(
+        SET,
+        &[Cell::Integer(head.position), Cell::Bytes(&head.hash)],
+    )?;
     Ok(())
 }
 
@@ -101,17 +114,27 @@ struct Known<'b> {
 
 impl Known<'_> {
     fn load(connection: &mut dyn Connection, batches: &[&[Entry]]) -> Result<Self, DbError> {
-        let uids: Vec<_> = batches.iter().flat_map(|batch| batch.iter()).map(|entry| entry.uid.as_str()).collect();
+        let uids: Vec<_> = batches
+            .iter()
+            .flat_map(|batch| batch.iter())
+            .map(|entry| entry.uid.as_str())
+            .collect();
         let mut kept = HashMap::new();
         for asked in uids.chunks(MAX_ASKED) {
             let (text, cells) = question(asked);
             connection.query(&text, &cells, &mut |row| {
                 let entry = Entry::read(row, 1)?;
-                kept.insert(entry.uid.clone(), (row.integer(0)?.unwrap_or_default(), entry));
+                kept.insert(
+                    entry.uid.clone(),
+                    (row.integer(0)?.unwrap_or_default(), entry),
+                );
                 Ok(())
             })?;
         }
-        Ok(Self { kept, new: HashMap::new() })
+        Ok(Self {
+            kept,
+            new: HashMap::new(),
+        })
     }
 }
 
@@ -119,11 +142,26 @@ impl Known<'_> {
 /// last uid fills it up.
 fn question<'u>(uids: &[&'u str]) -> (String, Vec<Cell<'u>>) {
     let number = uids.len().next_power_of_two();
-    let names: Vec<_> = RECORDS.columns.iter().skip(UNHASHED).map(|column| column.name).collect();
+    let names: Vec<_> = RECORDS
+        .columns
+        .iter()
+        .skip(UNHASHED)
+        .map(|column| column.name)
+        .collect();
     let places: Vec<_> = (1..=number).map(|place| format!("${place}")).collect();
-    let text = format!("SELECT position, {} FROM records WHERE uid IN ({})", names.join(", "), places.join(", "));
+    let text = format!(
+        "SELECT position, {} FROM records WHERE uid IN ({})",
+        names.join(", "),
+        places.join(", ")
+    );
     let last = uids.last().copied().unwrap_or_default();
-    let cells = uids.iter().copied().chain(std::iter::repeat(last)).take(number).map(Cell::Text).collect();
+    let cells = uids
+        .iter()
+        .copied()
+        .chain(std::iter::repeat(last))
+        .take(number)
+        .map(Cell::Text)
+        .collect();
     (text, cells)
 }
 
@@ -176,7 +214,12 @@ impl<'b> Plan<'b> {
         }
         if strict && result.conflict_count > 0 {
             self.forget(rows_before, conflicts_before);
-            result = Appended { stored: 0, duplicates: 0, refused: true, ..result };
+            result = Appended {
+                stored: 0,
+                duplicates: 0,
+                refused: true,
+                ..result
+            };
         }
         Ok(result)
     }
@@ -191,11 +234,23 @@ impl<'b> Plan<'b> {
 
     fn relation(&self, entry: &Entry) -> Result<Relation, DbError> {
         if let Some((position, kept)) = self.known.kept.get(&entry.uid) {
-            return Ok(if same(kept, entry)? { Relation::Same } else { Relation::Differs(Original::Kept(*position)) });
+            return Ok(if same(kept, entry)? {
+                Relation::Same
+            } else {
+                Relation::Differs(Original::Kept(*position))
+            });
         }
-        let Some(&index) = self.known.new.get(entry.uid.as_str()) else { return Ok(Relation::New) };
-        let Some(first) = self.new.get(index) else { return Ok(Relation::New) };
-        Ok(if same(first, entry)? { Relation::Same } else { Relation::Differs(Original::New(index)) })
+        let Some(&index) = self.known.new.get(entry.uid.as_str()) else {
+            return Ok(Relation::New);
+        };
+        let Some(first) = self.new.get(index) else {
+            return Ok(Relation::New);
+        };
+        Ok(if same(first, entry)? {
+            Relation::Same
+        } else {
+            Relation::Differs(Original::New(index))
+        })
     }
 }
 
@@ -209,14 +264,35 @@ fn same(kept: &Entry, sent: &Entry) -> Result<bool, DbError> {
 
 /// What a record says beside its attributes.
 fn fields(entry: &Entry) -> impl PartialEq {
-    let Entry { time, observed_time, severity, event_name, trace_id, span_id, body, .. } = entry;
-    (time, observed_time, severity, event_name, trace_id, span_id, body)
+    let Entry {
+        time,
+        observed_time,
+        severity,
+        event_name,
+        trace_id,
+        span_id,
+        body,
+        ..
+    } = entry;
+    (
+        time,
+        observed_time,
+        severity,
+        event_name,
+        trace_id,
+        span_id,
+        body,
+    )
 }
 
 /// The attributes without those that tell of the way that a record took.
 fn said(entry: &Entry) -> Result<Map<String, Value>, DbError> {
     let of_transport = |name: &str| is_of_transport(name, &entry.event_name);
-    Ok(entry.attributes()?.into_iter().filter(|(name, _)| !of_transport(name)).collect())
+    Ok(entry
+        .attributes()?
+        .into_iter()
+        .filter(|(name, _)| !of_transport(name))
+        .collect())
 }
 
 /// The new rows with their places in the chain.
@@ -231,7 +307,10 @@ impl<'b> Rows<'b> {
         let mut placed = Vec::with_capacity(new.len());
         for entry in new {
             let position = head.position + 1;
-            head = Head { position, hash: hasher.row(&head.hash, position, entry.cells()) };
+            head = Head {
+                position,
+                hash: hasher.row(&head.hash, position, entry.cells()),
+            };
             placed.push((head, *entry));
         }
         Self { placed, head }
@@ -250,13 +329,20 @@ impl<'b> Rows<'b> {
     fn position(&self, original: Original) -> i64 {
         match original {
             Original::Kept(position) => position,
-            Original::New(index) => self.placed.get(index).map_or(0, |(place, _)| place.position),
+            Original::New(index) => self
+                .placed
+                .get(index)
+                .map_or(0, |(place, _)| place.position),
         }
     }
 }
 
 /// Kept once, however often it is sent.
-fn keep_conflict(connection: &mut dyn Connection, conflict: &Conflict<'_>, rows: &Rows<'_>) -> Result<(), DbError> {
+fn keep_conflict(
+    connection: &mut dyn Connection,
+    conflict: &Conflict<'_>,
+    rows: &Rows<'_>,
+) -> Result<(), DbError> {
     const KEEP: &str = "INSERT INTO conflicts (position, digest, uid, received_at_unix_nano, content) \
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (position, digest) DO NOTHING";
     let entry = conflict.entry;

@@ -31,7 +31,10 @@ pub struct Head {
 
 impl Head {
     /// Where every chain begins.
-    pub const START: Self = Self { position: 0, hash: GENESIS };
+    pub const START: Self = Self {
+        position: 0,
+        hash: GENESIS,
+    };
 }
 
 impl Hasher {
@@ -39,7 +42,12 @@ impl Hasher {
     ///
     /// Over the domain's name, `previous`, the position in 8 bytes, and for each cell: 0 for NULL; 1 and 8 bytes for an
     /// integer; 2 (text) or 3 (bytes), the length in 8 bytes, and the content. Integers are big-endian.
-    pub fn row<'a>(&mut self, previous: &Hash, position: i64, cells: impl IntoIterator<Item = Cell<'a>>) -> Hash {
+    pub fn row<'a>(
+        &mut self,
+        previous: &Hash,
+        position: i64,
+        cells: impl IntoIterator<Item = Cell<'a>>,
+    ) -> Hash {
         self.begin(previous, position);
         for cell in cells {
             self.push(cell);
@@ -52,7 +60,12 @@ impl Hasher {
     /// # Errors
     ///
     /// When a column holds another type.
-    pub fn kept_row(&mut self, previous: &Hash, position: i64, row: &dyn Row) -> Result<Hash, DbError> {
+    pub fn kept_row(
+        &mut self,
+        previous: &Hash,
+        position: i64,
+        row: &dyn Row,
+    ) -> Result<Hash, DbError> {
         self.begin(previous, position);
         for (index, column) in RECORDS.columns.iter().enumerate().skip(UNHASHED) {
             self.push(match column.kind {
@@ -97,7 +110,9 @@ impl Hasher {
 ///
 /// When it is not 32 bytes long.
 pub fn hash(bytes: Option<&[u8]>) -> Result<Hash, DbError> {
-    bytes.and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| DbError::failed("a hash is not 32 bytes long"))
+    bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| DbError::failed("a hash is not 32 bytes long"))
 }
 
 #[cfg(test)]
@@ -109,7 +124,11 @@ mod tests {
         let mut hasher = Hasher::default();
         let cells = [Cell::Text("ab"), Cell::Integer(1), Cell::Null];
         let hash = hasher.row(&GENESIS, 1, cells);
-        assert_eq!(hash, hasher.row(&GENESIS, 1, cells), "the buffer leaves no trace");
+        assert_eq!(
+            hash,
+            hasher.row(&GENESIS, 1, cells),
+            "the buffer leaves no trace"
+        );
         assert_ne!(hash, hasher.row(&[1; 32], 1, cells));
         assert_ne!(hash, hasher.row(&GENESIS, 2, cells));
         for other in [
@@ -127,12 +146,19 @@ mod tests {
     fn text_does_not_move_from_one_cell_to_the_next() {
         let mut hasher = Hasher::default();
         let first = hasher.row(&GENESIS, 1, [Cell::Text("ab"), Cell::Text("c")]);
-        assert_ne!(first, hasher.row(&GENESIS, 1, [Cell::Text("a"), Cell::Text("bc")]));
+        assert_ne!(
+            first,
+            hasher.row(&GENESIS, 1, [Cell::Text("a"), Cell::Text("bc")])
+        );
     }
 
     #[test]
     fn the_hash_of_a_known_row_never_changes() {
-        let hash = Hasher::default().row(&GENESIS, 1, [Cell::Text("aud_1"), Cell::Integer(-1), Cell::Null]);
+        let hash = Hasher::default().row(
+            &GENESIS,
+            1,
+            [Cell::Text("aud_1"), Cell::Integer(-1), Cell::Null],
+        );
         let mut bytes = b"audit-ledger-row-v1".to_vec();
         bytes.extend([0; 32]);
         bytes.extend([0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 5]);

@@ -30,15 +30,28 @@ pub struct Checkpoint {
 impl Checkpoint {
     /// A signed checkpoint.
     pub fn sign(head: Head, made_at: i64, key: &Key) -> Self {
-        let unsigned = Self { head, made_at, key_id: key.id().to_owned(), signature: Vec::new() };
+        let unsigned = Self {
+            head,
+            made_at,
+            key_id: key.id().to_owned(),
+            signature: Vec::new(),
+        };
         let signature = key.sign(unsigned.statement().as_bytes()).to_vec();
-        Self { signature, ..unsigned }
+        Self {
+            signature,
+            ..unsigned
+        }
     }
 
     /// What is signed: five lines of text, each with its end.
     pub fn statement(&self) -> String {
         let Head { position, hash } = self.head;
-        format!("audit-checkpoint-v1\n{position}\n{}\n{}\n{}\n", hex::encode(hash), self.made_at, self.key_id)
+        format!(
+            "audit-checkpoint-v1\n{position}\n{}\n{}\n{}\n",
+            hex::encode(hash),
+            self.made_at,
+            self.key_id
+        )
     }
 
     /// Whether the signature is that of `key`.
@@ -51,10 +64,18 @@ impl Checkpoint {
     /// # Errors
     ///
     /// Those of the database.
-    pub fn list(connection: &mut dyn Connection, after: i64, limit: i64) -> Result<Vec<Self>, DbError> {
+    pub fn list(
+        connection: &mut dyn Connection,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<Self>, DbError> {
         const LIST: &str = "SELECT position, hash, made_at_unix_nano, key_id, signature FROM checkpoints \
             WHERE position > $1 ORDER BY position, key_id LIMIT $2";
-        read(connection, LIST, &[Cell::Integer(after), Cell::Integer(limit)])
+        read(
+            connection,
+            LIST,
+            &[Cell::Integer(after), Cell::Integer(limit)],
+        )
     }
 
     /// The latest checkpoints, newest first, at most `limit`.
@@ -86,11 +107,18 @@ impl Checkpoint {
 }
 
 /// Rows of position, hash, time, key and signature.
-fn read(connection: &mut dyn Connection, sql: &str, cells: &[Cell<'_>]) -> Result<Vec<Checkpoint>, DbError> {
+fn read(
+    connection: &mut dyn Connection,
+    sql: &str,
+    cells: &[Cell<'_>],
+) -> Result<Vec<Checkpoint>, DbError> {
     let mut list = Vec::new();
     connection.query(sql, cells, &mut |row| {
         list.push(Checkpoint {
-            head: Head { position: row.integer(0)?.unwrap_or_default(), hash: chain::hash(row.bytes(1)?)? },
+            head: Head {
+                position: row.integer(0)?.unwrap_or_default(),
+                hash: chain::hash(row.bytes(1)?)?,
+            },
             made_at: row.integer(2)?.unwrap_or_default(),
             key_id: row.text(3)?.unwrap_or_default().to_owned(),
             signature: row.bytes(4)?.unwrap_or_default().to_vec(),
@@ -140,7 +168,10 @@ impl TryFrom<Line> for Checkpoint {
         let bytes = |digits: &str| hex::decode(digits).map_err(|_| NoCheckpoint);
         let hash = bytes(&line.hash)?.try_into().map_err(|_| NoCheckpoint)?;
         Ok(Self {
-            head: Head { position: line.position, hash },
+            head: Head {
+                position: line.position,
+                hash,
+            },
             made_at: line.made_at_unix_nano.parse().map_err(|_| NoCheckpoint)?,
             signature: bytes(&line.signature)?,
             key_id: line.key_id,
@@ -160,7 +191,10 @@ pub struct Schedule {
 impl Default for Schedule {
     /// 10,000 records or one minute.
     fn default() -> Self {
-        Self { records: 10_000, interval: Duration::from_secs(60) }
+        Self {
+            records: 10_000,
+            interval: Duration::from_secs(60),
+        }
     }
 }
 
@@ -175,7 +209,12 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     pub(super) fn new(key: Arc<Key>, schedule: Schedule, now: fn() -> i64) -> Self {
-        Self { key, schedule, now, last: None }
+        Self {
+            key,
+            schedule,
+            now,
+            last: None,
+        }
     }
 
     fn make(&mut self, connection: &mut dyn Connection) -> Result<(), DbError> {
@@ -198,7 +237,10 @@ impl Checkpoints {
         // Without any, the first is due one interval from now.
         let mut last = (0, (self.now)());
         connection.query(LAST, &[Cell::Text(self.key.id())], &mut |row| {
-            last = (row.integer(0)?.unwrap_or_default(), row.integer(1)?.unwrap_or_default());
+            last = (
+                row.integer(0)?.unwrap_or_default(),
+                row.integer(1)?.unwrap_or_default(),
+            );
             Ok(())
         })?;
         self.last = Some(last);
@@ -220,6 +262,10 @@ impl Chore for Checkpoints {
 
     fn finish(&mut self, connection: &mut dyn Connection) -> Result<(), DbError> {
         let (position, _) = self.last(connection)?;
-        if head(connection)?.position > position { self.make(connection) } else { Ok(()) }
+        if head(connection)?.position > position {
+            self.make(connection)
+        } else {
+            Ok(())
+        }
     }
 }

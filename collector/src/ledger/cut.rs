@@ -64,7 +64,9 @@ impl Statement {
 
     /// What the rows told of their streams.
     pub fn streams(&self) -> Streams {
-        Streams { by_id: self.streams.clone().into_iter().collect() }
+        Streams {
+            by_id: self.streams.clone().into_iter().collect(),
+        }
     }
 }
 
@@ -90,7 +92,12 @@ impl Cut {
     pub fn sign(statement: &Statement, key: &Key) -> Result<Self, DbError> {
         let text = serde_json::to_string(statement).map_err(DbError::failed)?;
         let signature = key.sign(text.as_bytes()).to_vec();
-        Ok(Self { first_position: statement.first_position, text, key_id: key.id().to_owned(), signature })
+        Ok(Self {
+            first_position: statement.first_position,
+            text,
+            key_id: key.id().to_owned(),
+            signature,
+        })
     }
 
     /// Whether the signature is that of `key`.
@@ -113,7 +120,11 @@ impl Cut {
     ///
     /// Those of the database.
     pub fn list(connection: &mut dyn Connection) -> Result<Vec<Self>, DbError> {
-        Self::list_where(connection, "first_position >= $1 ORDER BY first_position", &[Cell::Integer(i64::MIN)])
+        Self::list_where(
+            connection,
+            "first_position >= $1 ORDER BY first_position",
+            &[Cell::Integer(i64::MIN)],
+        )
     }
 
     /// The cuts that `conditions` let through.
@@ -122,7 +133,9 @@ impl Cut {
         conditions: &str,
         cells: &[Cell<'_>],
     ) -> Result<Vec<Self>, DbError> {
-        let text = format!("SELECT first_position, statement, key_id, signature FROM cuts WHERE {conditions}");
+        let text = format!(
+            "SELECT first_position, statement, key_id, signature FROM cuts WHERE {conditions}"
+        );
         let mut list = Vec::new();
         connection.query(&text, cells, &mut |row| {
             list.push(Self {

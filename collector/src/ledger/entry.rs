@@ -25,7 +25,10 @@ impl Default for Skew {
     /// One minute ahead, seven days behind.
     fn default() -> Self {
         const SECOND: i64 = 1_000_000_000;
-        Self { ahead: 60 * SECOND, behind: 7 * 86_400 * SECOND }
+        Self {
+            ahead: 60 * SECOND,
+            behind: 7 * 86_400 * SECOND,
+        }
     }
 }
 
@@ -122,7 +125,11 @@ impl Entry {
         Self {
             uid: without_nul(record.uid),
             received_at,
-            at: if believed { content.time_unix_nano } else { received_at },
+            at: if believed {
+                content.time_unix_nano
+            } else {
+                received_at
+            },
             time: content.time_unix_nano,
             observed_time: content.observed_time_unix_nano,
             severity: content.severity_number.into(),
@@ -266,11 +273,13 @@ impl Columns<'_> {
     }
 
     fn text(&mut self) -> Result<String, DbError> {
-        self.optional_text()?.ok_or_else(|| DbError::failed("a column is NULL"))
+        self.optional_text()?
+            .ok_or_else(|| DbError::failed("a column is NULL"))
     }
 
     fn integer(&mut self) -> Result<i64, DbError> {
-        self.optional_integer()?.ok_or_else(|| DbError::failed("a column is NULL"))
+        self.optional_integer()?
+            .ok_or_else(|| DbError::failed("a column is NULL"))
     }
 }
 
@@ -282,7 +291,11 @@ fn is_skewed(time: i64, received_at: i64, skew: Skew) -> bool {
 }
 
 fn without_nul(text: String) -> String {
-    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+    if text.contains('\0') {
+        text.replace('\0', "\u{fffd}")
+    } else {
+        text
+    }
 }
 
 /// A text as the columns that are searched for hold it.
@@ -303,16 +316,30 @@ mod tests {
     const NOW: i64 = 1_800_000_000_000_000_000;
 
     fn entry(attributes: &[(&str, &str)], time: i64) -> Entry {
-        let attributes = attributes.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
-        let content = Content { time_unix_nano: time, attributes, ..Content::default() };
+        let attributes = attributes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
+            .collect();
+        let content = Content {
+            time_unix_nano: time,
+            attributes,
+            ..Content::default()
+        };
         Entry::new(Record::from(content), NOW, Skew::default())
     }
 
     #[test]
     fn a_nul_is_replaced_where_a_database_would_refuse_it() {
         let entry = entry(&[("log.record.uid", "a\0b"), ("user.id", "c\0")], NOW);
-        assert_eq!((entry.uid.as_str(), entry.user_id.as_deref()), ("a\u{fffd}b", Some("c\u{fffd}")));
-        assert!(entry.attributes.contains(r"a\u0000b"), "{}", entry.attributes);
+        assert_eq!(
+            (entry.uid.as_str(), entry.user_id.as_deref()),
+            ("a\u{fffd}b", Some("c\u{fffd}"))
+        );
+        assert!(
+            entry.attributes.contains(r"a\u0000b"),
+            "{}",
+            entry.attributes
+        );
     }
 
     #[test]
@@ -337,7 +364,11 @@ mod tests {
             (0, 0, NOW),
         ] {
             let entry = entry(&[], time);
-            assert_eq!((entry.flags, entry.at, entry.time), (flags, at, time), "{time}");
+            assert_eq!(
+                (entry.flags, entry.at, entry.time),
+                (flags, at, time),
+                "{time}"
+            );
         }
     }
 }

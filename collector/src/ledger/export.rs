@@ -30,7 +30,9 @@ pub fn write_all(connection: &mut dyn Connection, out: &mut dyn Write) -> Result
     let (mut position, mut written) = (0, 0);
     loop {
         let rows = list::list(connection, &Filter::default(), Start::After(position), PAGE)?.rows;
-        let Some(last) = rows.last() else { return Ok(written) };
+        let Some(last) = rows.last() else {
+            return Ok(written);
+        };
         for row in &rows {
             write_row(out, row).map_err(DbError::failed)?;
             written += 1;
@@ -50,16 +52,23 @@ impl<'p> ExportDirectory<'p> {
     /// Writes `rows` to a new file that is named by their positions, and syncs it. A file of that name is from a run that was
     /// stopped before the rows were deleted; it is written anew.
     pub(super) fn write<'r>(&self, rows: impl Iterator<Item = &'r Kept> + Clone) -> io::Result<()> {
-        let (Some(first), Some(last)) = (rows.clone().next(), rows.clone().last()) else { return Ok(()) };
+        let (Some(first), Some(last)) = (rows.clone().next(), rows.clone().last()) else {
+            return Ok(());
+        };
         // The hash keeps the files of two ledgers apart.
         let hash: String = hex::encode(last.hash).chars().take(8).collect();
-        let file = self.0.join(format!("records-{:012}-{:012}-{hash}.ndjson", first.position, last.position));
+        let file = self.0.join(format!(
+            "records-{:012}-{:012}-{hash}.ndjson",
+            first.position, last.position
+        ));
         let unfinished = unfinished(&file);
         let mut out = io::BufWriter::new(create(&unfinished)?);
         for row in rows {
             write_row(&mut out, row)?;
         }
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        out.into_inner()
+            .map_err(io::IntoInnerError::into_error)?
+            .sync_all()?;
         std::fs::rename(&unfinished, &file)?;
         File::open(self.0)?.sync_all()
     }
@@ -70,5 +79,9 @@ fn unfinished(file: &Path) -> PathBuf {
 }
 
 fn create(file: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).open(file)
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(file)
 }

@@ -75,7 +75,10 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, NoCursor> {
         let (at, position) = text.split_once('-').ok_or(NoCursor)?;
         let number = |digits: &str| digits.parse::<i64>().map_err(|_| NoCursor);
-        Ok(Self { at: number(at)?, position: number(position)? })
+        Ok(Self {
+            at: number(at)?,
+            position: number(position)?,
+        })
     }
 }
 
@@ -95,7 +98,10 @@ pub struct Kept {
 impl Kept {
     /// Where it is in the order of time.
     pub fn cursor(&self) -> Cursor {
-        Cursor { at: self.entry.at, position: self.position }
+        Cursor {
+            at: self.entry.at,
+            position: self.position,
+        }
     }
 
     /// Whether its time cannot be believed.
@@ -108,7 +114,10 @@ impl Kept {
     pub fn flat(&self) -> Map<String, Value> {
         let mut flat = self.entry.flat();
         flat.insert(UID.to_owned(), self.entry.uid.clone().into());
-        flat.insert("received_at_unix_nano".to_owned(), self.entry.received_at.to_string().into());
+        flat.insert(
+            "received_at_unix_nano".to_owned(),
+            self.entry.received_at.to_string().into(),
+        );
         flat.insert("position".to_owned(), self.position.into());
         flat.insert("hash".to_owned(), hex::encode(self.hash).into());
         flat.insert("flags".to_owned(), self.flags().into());
@@ -118,8 +127,15 @@ impl Kept {
     /// Names of what a reader should know before believing the record.
     pub fn flags(&self) -> Vec<&'static str> {
         let damaged = self.entry.attributes().is_err();
-        let flags = [(self.is_skewed(), "clock_skew"), (self.conflict, "conflict"), (damaged, "damaged")];
-        flags.into_iter().filter_map(|(set, name)| set.then_some(name)).collect()
+        let flags = [
+            (self.is_skewed(), "clock_skew"),
+            (self.conflict, "conflict"),
+            (damaged, "damaged"),
+        ];
+        flags
+            .into_iter()
+            .filter_map(|(set, name)| set.then_some(name))
+            .collect()
     }
 }
 
@@ -140,7 +156,12 @@ pub struct Page {
 /// # Errors
 ///
 /// Those of the database.
-pub fn list(connection: &mut dyn Connection, filter: &Filter, start: Start, limit: i64) -> Result<Page, DbError> {
+pub fn list(
+    connection: &mut dyn Connection,
+    filter: &Filter,
+    start: Start,
+    limit: i64,
+) -> Result<Page, DbError> {
     let texts = Texts::of(filter);
     let mut query = Query::default();
     texts.restrict(filter, start, &mut query);
@@ -163,7 +184,11 @@ pub fn list(connection: &mut dyn Connection, filter: &Filter, start: Start, limi
         bytes += page.rows.last().map_or(0, |row| row.entry.size());
         Ok(())
     });
-    if page.more { Ok(page) } else { read.map(|()| page) }
+    if page.more {
+        Ok(page)
+    } else {
+        read.map(|()| page)
+    }
 }
 
 /// Columns that must have a value, with the value as they hold it, and the pattern for the action.
@@ -184,14 +209,23 @@ impl Texts {
             ("service_name", &filter.service),
             ("stream_id", &filter.stream),
         ];
-        let equal = equal.into_iter().filter_map(|(column, text)| Some((column, searched(text.as_ref()?))));
-        Self { equal: equal.collect(), like: filter.text.as_ref().map(|text| like(&searched(text))) }
+        let equal = equal
+            .into_iter()
+            .filter_map(|(column, text)| Some((column, searched(text.as_ref()?))));
+        Self {
+            equal: equal.collect(),
+            like: filter.text.as_ref().map(|text| like(&searched(text))),
+        }
     }
 
     /// What is stored after a position is read in the order of positions, without an index: a database would rather read
     /// all records of an outcome, and sort them. An expression in the place of a column keeps it from that.
     fn restrict<'t>(&'t self, filter: &Filter, start: Start, query: &mut Query<'t>) {
-        let (text, number) = if matches!(start, Start::After(_)) { (" || ''", " + 0") } else { ("", "") };
+        let (text, number) = if matches!(start, Start::After(_)) {
+            (" || ''", " + 0")
+        } else {
+            ("", "")
+        };
         for (column, value) in &self.equal {
             query.push(&format!(" AND {column}{text} = "), Cell::Text(value));
         }
@@ -204,7 +238,10 @@ impl Texts {
         }
         for (comparison, time) in [(">=", filter.from), ("<", filter.to)] {
             if let Some(time) = time {
-                query.push(&format!(" AND at_unix_nano{number} {comparison} "), Cell::Integer(time));
+                query.push(
+                    &format!(" AND at_unix_nano{number} {comparison} "),
+                    Cell::Integer(time),
+                );
             }
         }
     }
@@ -235,7 +272,10 @@ impl Start {
             }
         };
         if let Some(Cursor { at, position }) = cursor {
-            query.push(&format!(" AND (at_unix_nano, position) {beyond} ("), Cell::Integer(at));
+            query.push(
+                &format!(" AND (at_unix_nano, position) {beyond} ("),
+                Cell::Integer(at),
+            );
             query.push(", ", Cell::Integer(position));
             query.text.push(')');
         }
@@ -259,7 +299,8 @@ impl<'c> Query<'c> {
     }
 
     fn text(&self) -> String {
-        let conflicts = "(SELECT COUNT(*) FROM conflicts WHERE conflicts.position = records.position)";
+        let conflicts =
+            "(SELECT COUNT(*) FROM conflicts WHERE conflicts.position = records.position)";
         let (names, conditions) = (RECORDS.names(), &self.text);
         format!("SELECT {names}, {conflicts} FROM records WHERE 1 = 1{conditions}")
     }
@@ -271,7 +312,10 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_from_its_text() {
-        let cursor = Cursor { at: i64::MAX, position: 7 };
+        let cursor = Cursor {
+            at: i64::MAX,
+            position: 7,
+        };
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
         for text in ["", "7", "a-b", "1-", "-1", "1-2-3"] {
             assert_eq!(text.parse::<Cursor>(), Err(NoCursor), "{text}");

@@ -22,7 +22,11 @@ pub(super) struct Readers {
 impl Readers {
     /// So many questions are answered at once; writing goes on meanwhile.
     pub(super) fn new(database: Arc<dyn Database>, places: usize) -> Self {
-        Self { database, idle: Mutex::default(), places: Semaphore::new(places) }
+        Self {
+            database,
+            idle: Mutex::default(),
+            places: Semaphore::new(places),
+        }
     }
 
     /// Runs `ask` on a thread where it may block. It sees one state of the database.
@@ -31,17 +35,27 @@ impl Readers {
         ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
         let place = timeout(PATIENCE, self.places.acquire()).await;
-        let _place = place.map_err(|_| DbError::Busy("all readers are in use".into()))?.map_err(DbError::failed)?;
+        let _place = place
+            .map_err(|_| DbError::Busy("all readers are in use".into()))?
+            .map_err(DbError::failed)?;
         let readers = self.clone();
-        spawn_blocking(move || readers.run(ask)).await.map_err(DbError::failed)?
+        spawn_blocking(move || readers.run(ask))
+            .await
+            .map_err(DbError::failed)?
     }
 
-    fn run<T>(&self, ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError>) -> Result<T, DbError> {
+    fn run<T>(
+        &self,
+        ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError>,
+    ) -> Result<T, DbError> {
         let mut connection = self.begin()?;
         let result = ask(&mut *connection);
         connection.rollback();
         if !connection.is_lost() && !self.places.is_closed() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            self.idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(connection);
         }
         result
     }
@@ -61,12 +75,18 @@ impl Readers {
     }
 
     fn take(&self) -> Option<Box<dyn Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop()
     }
 
     /// Later questions fail; the connections are closed.
     pub(super) fn close(&self) {
         self.places.close();
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }

@@ -62,11 +62,23 @@ impl Retention {
     /// # Errors
     ///
     /// When the directory for exports cannot be made.
-    pub fn new(policy: Policy, key: Arc<Key>, now: fn() -> i64, expire: Expire) -> io::Result<Self> {
+    pub fn new(
+        policy: Policy,
+        key: Arc<Key>,
+        now: fn() -> i64,
+        expire: Expire,
+    ) -> io::Result<Self> {
         if let Some(directory) = &policy.export {
             std::fs::create_dir_all(directory)?;
         }
-        Ok(Self { policy, key, now, expire, passed: None, next: i64::MIN })
+        Ok(Self {
+            policy,
+            key,
+            now,
+            expire,
+            passed: None,
+            next: i64::MIN,
+        })
     }
 
     /// Looks at the next rows; whether there may be more.
@@ -74,22 +86,35 @@ impl Retention {
         let now = (self.now)();
         let before = now.saturating_sub(nanos(self.policy.retain));
         let rows = list::list(connection, &Filter::default(), Start::After(passed), SLICE)?.rows;
-        let old: Vec<_> = rows.iter().take_while(|row| row.entry.received_at < before).collect();
+        let old: Vec<_> = rows
+            .iter()
+            .take_while(|row| row.entry.received_at < before)
+            .collect();
         let Some(last) = old.last() else {
             self.pause(connection, now, before)?;
             return Ok(false);
         };
         let runs = runs(&old, &self.policy.holds)?;
         if let Some(directory) = &self.policy.export {
-            ExportDirectory::new(directory).write(runs.iter().flatten().copied()).map_err(DbError::failed)?;
+            ExportDirectory::new(directory)
+                .write(runs.iter().flatten().copied())
+                .map_err(DbError::failed)?;
         }
         let key = &self.key;
-        db::write(connection, |connection| runs.iter().try_for_each(|run| cut(connection, run, key, now)))?;
+        db::write(connection, |connection| {
+            runs.iter()
+                .try_for_each(|run| cut(connection, run, key, now))
+        })?;
         self.passed = Some(last.position);
         Ok(true)
     }
 
-    fn pause(&mut self, connection: &mut dyn Connection, now: i64, before: i64) -> Result<(), DbError> {
+    fn pause(
+        &mut self,
+        connection: &mut dyn Connection,
+        now: i64,
+        before: i64,
+    ) -> Result<(), DbError> {
         self.passed = None;
         self.next = now.saturating_add(nanos(PAUSE));
         db::write(connection, |connection| (self.expire)(connection, before))
@@ -114,7 +139,13 @@ fn runs<'r>(rows: &[&'r Kept], holds: &[Hold]) -> Result<Vec<Vec<&'r Kept>>, DbE
             continue;
         }
         match runs.last_mut() {
-            Some(run) if run.last().is_some_and(|last| last.position + 1 == row.position) => run.push(row),
+            Some(run)
+                if run
+                    .last()
+                    .is_some_and(|last| last.position + 1 == row.position) =>
+            {
+                run.push(row)
+            }
             _ => runs.push(vec![row]),
         }
     }
@@ -128,13 +159,19 @@ fn is_held(row: &Kept, holds: &[Hold]) -> Result<bool, DbError> {
     let attributes = row.entry.attributes()?;
     Ok(holds.iter().any(|hold| {
         let value = attributes.get(&format!("audit.tag.{}", hold.tag));
-        value.is_some_and(|value| hold.value.as_ref().is_none_or(|held| value.as_str() == Some(held)))
+        value.is_some_and(|value| {
+            hold.value
+                .as_ref()
+                .is_none_or(|held| value.as_str() == Some(held))
+        })
     }))
 }
 
 /// Deletes a run of neighbours, and says so by a cut that takes in the ones before and after it.
 fn cut(connection: &mut dyn Connection, run: &[&Kept], key: &Key, now: i64) -> Result<(), DbError> {
-    let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+    let (Some(first), Some(last)) = (run.first(), run.last()) else {
+        return Ok(());
+    };
     let before = hash_before(connection, first.position)?;
     check(before, run)?;
     let mut streams = Streams::default();
@@ -162,7 +199,9 @@ fn check(mut before: Hash, run: &[&Kept]) -> Result<(), DbError> {
     for row in run {
         if hasher.row(&before, row.position, row.entry.cells()) != row.hash {
             let position = row.position;
-            return Err(DbError::failed(format!("row {position} does not match its hash and is not deleted")));
+            return Err(DbError::failed(format!(
+                "row {position} does not match its hash and is not deleted"
+            )));
         }
         before = row.hash;
     }
@@ -171,14 +210,24 @@ fn check(mut before: Hash, run: &[&Kept]) -> Result<(), DbError> {
 
 /// Fails when another collector has deleted some of the rows since they were read: its cut must not be replaced.
 fn delete(connection: &mut dyn Connection, run: &[&Kept]) -> Result<(), DbError> {
-    let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
+    let (Some(first), Some(last)) = (run.first(), run.last()) else {
+        return Ok(());
+    };
     let range = [Cell::Integer(first.position), Cell::Integer(last.position)];
-    connection.execute("DELETE FROM conflicts WHERE position >= $1 AND position <= $2", &range)?;
-    let deleted = connection.execute("DELETE FROM records WHERE position >= $1 AND position <= $2", &range)?;
+    connection.execute(
+        "DELETE FROM conflicts WHERE position >= $1 AND position <= $2",
+        &range,
+    )?;
+    let deleted = connection.execute(
+        "DELETE FROM records WHERE position >= $1 AND position <= $2",
+        &range,
+    )?;
     if usize::try_from(deleted) == Ok(run.len()) {
         return Ok(());
     }
-    Err(DbError::Busy("another collector deletes the same rows".into()))
+    Err(DbError::Busy(
+        "another collector deletes the same rows".into(),
+    ))
 }
 
 /// The hash of what is right before a position: of a row, at the end of a cut, or of the beginning.
@@ -197,9 +246,13 @@ fn hash_before(connection: &mut dyn Connection, position: i64) -> Result<Hash, D
     }
     let cut = neighbour(connection, BEFORE, position)?.and_then(|cut| cut.statement());
     let statement = cut.filter(|statement| statement.last_position == position - 1);
-    statement.and_then(|statement| statement.after()).ok_or_else(|| {
-        DbError::failed(format!("the row before row {position} is missing, and nothing is deleted from there on"))
-    })
+    statement
+        .and_then(|statement| statement.after())
+        .ok_or_else(|| {
+            DbError::failed(format!(
+                "the row before row {position} is missing, and nothing is deleted from there on"
+            ))
+        })
 }
 
 const BEFORE: &str = "first_position < $1 ORDER BY first_position DESC";
@@ -207,8 +260,15 @@ const FROM: &str = "first_position >= $1 ORDER BY first_position";
 
 /// Joins a cut with the ones that it touches, so that their number does not grow with time. One that is not signed by
 /// `key` stays for itself, since it would get a good signature by being joined.
-fn joined(connection: &mut dyn Connection, cut: Statement, key: &PublicKey) -> Result<Statement, DbError> {
-    let signed = |cut: Option<Cut>| cut.filter(|cut| cut.is_signed_by(key)).and_then(|cut| cut.statement());
+fn joined(
+    connection: &mut dyn Connection,
+    cut: Statement,
+    key: &PublicKey,
+) -> Result<Statement, DbError> {
+    let signed = |cut: Option<Cut>| {
+        cut.filter(|cut| cut.is_signed_by(key))
+            .and_then(|cut| cut.statement())
+    };
     let before = signed(neighbour(connection, BEFORE, cut.first_position)?);
     let cut = match before {
         Some(before) if before.last_position + 1 == cut.first_position => before.join(cut),
@@ -225,8 +285,16 @@ fn joined(connection: &mut dyn Connection, cut: Statement, key: &PublicKey) -> R
     }
 }
 
-fn neighbour(connection: &mut dyn Connection, place: &str, position: i64) -> Result<Option<Cut>, DbError> {
-    Ok(Cut::list_where(connection, place, &[Cell::Integer(position)])?.into_iter().next())
+fn neighbour(
+    connection: &mut dyn Connection,
+    place: &str,
+    position: i64,
+) -> Result<Option<Cut>, DbError> {
+    Ok(
+        Cut::list_where(connection, place, &[Cell::Integer(position)])?
+            .into_iter()
+            .next(),
+    )
 }
 
 #[cfg(test)]
@@ -238,7 +306,14 @@ mod tests {
 
     fn entry(number: i64) -> Entry {
         let attributes = Attributes::from([(UID.to_owned(), format!("aud_{number}").into())]);
-        Entry::new(Record::from(Content { attributes, ..Content::default() }), 1, Skew::default())
+        Entry::new(
+            Record::from(Content {
+                attributes,
+                ..Content::default()
+            }),
+            1,
+            Skew::default(),
+        )
     }
 
     #[test]
@@ -248,8 +323,13 @@ mod tests {
         let key = Key::load_or_create(&directory.path().join("key")).unwrap();
         let connection = &mut *db::open(&url).unwrap().database.connect().unwrap();
         let entries: Vec<_> = (0..4).map(entry).collect();
-        db::write(connection, |connection| append(connection, &[&entries], false)).unwrap();
-        let rows = list::list(connection, &Filter::default(), Start::After(0), 10).unwrap().rows;
+        db::write(connection, |connection| {
+            append(connection, &[&entries], false)
+        })
+        .unwrap();
+        let rows = list::list(connection, &Filter::default(), Start::After(0), 10)
+            .unwrap()
+            .rows;
         let rows: Vec<_> = rows.iter().collect();
         let (early, late) = rows.split_at(2);
         for run in [early, late] {
@@ -258,6 +338,11 @@ mod tests {
         let again = db::write(connection, |connection| cut(connection, early, &key, 2));
         assert!(matches!(again, Err(DbError::Busy(_))), "{again:?}");
         let cuts = Cut::list(connection).unwrap();
-        assert_eq!(cuts.iter().map(|cut| cut.statement().unwrap().last_position).collect::<Vec<_>>(), [4]);
+        assert_eq!(
+            cuts.iter()
+                .map(|cut| cut.statement().unwrap().last_position)
+                .collect::<Vec<_>>(),
+            [4]
+        );
     }
 }

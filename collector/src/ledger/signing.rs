@@ -72,16 +72,25 @@ impl Key {
     ///
     /// See [`KeyError`].
     pub fn load(file: &Path) -> Result<Self, KeyError> {
-        let pem = fs::read_to_string(file).map_err(|cause| KeyError::File { file: file.to_owned(), cause })?;
-        SigningKey::from_pkcs8_pem(&pem).map(Self::from).map_err(|_| KeyError::Format(file.to_owned()))
+        let pem = fs::read_to_string(file).map_err(|cause| KeyError::File {
+            file: file.to_owned(),
+            cause,
+        })?;
+        SigningKey::from_pkcs8_pem(&pem)
+            .map(Self::from)
+            .map_err(|_| KeyError::Format(file.to_owned()))
     }
 
     fn create(file: &Path) -> Result<Self, KeyError> {
         let key = SigningKey::from_bytes(&random()?);
-        let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|_| KeyError::Format(file.to_owned()))?;
+        let pem = key
+            .to_pkcs8_pem(LineEnding::LF)
+            .map_err(|_| KeyError::Format(file.to_owned()))?;
         let unfinished = hex::encode(random::<8>()?);
-        write_new(file, &unfinished, pem.as_bytes())
-            .map_err(|cause| KeyError::File { file: file.to_owned(), cause })?;
+        write_new(file, &unfinished, pem.as_bytes()).map_err(|cause| KeyError::File {
+            file: file.to_owned(),
+            cause,
+        })?;
         Ok(Self::from(key))
     }
 
@@ -115,8 +124,13 @@ impl PublicKey {
     ///
     /// [`KeyError::Public`].
     pub fn from_hex(text: &str) -> Result<Self, KeyError> {
-        let bytes: [u8; 32] = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(KeyError::Public)?;
-        VerifyingKey::from_bytes(&bytes).map(Self).map_err(|_| KeyError::Public)
+        let bytes: [u8; 32] = hex::decode(text)
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or(KeyError::Public)?;
+        VerifyingKey::from_bytes(&bytes)
+            .map(Self)
+            .map_err(|_| KeyError::Public)
     }
 
     /// 64 hex digits.
@@ -133,7 +147,8 @@ impl PublicKey {
 
     /// Whether `signature` is this key's over `statement`.
     pub fn verifies(&self, statement: &[u8], signature: &[u8]) -> bool {
-        Signature::from_slice(signature).is_ok_and(|signature| self.0.verify(statement, &signature).is_ok())
+        Signature::from_slice(signature)
+            .is_ok_and(|signature| self.0.verify(statement, &signature).is_ok())
     }
 }
 
@@ -148,7 +163,11 @@ fn random<const N: usize>() -> Result<[u8; N], KeyError> {
 fn write_new(file: &Path, suffix: &str, content: &[u8]) -> io::Result<()> {
     let mut unfinished = file.as_os_str().to_owned();
     unfinished.push(format!(".{suffix}"));
-    let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished)?;
+    let mut new = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&unfinished)?;
     let written = new.write_all(content).and_then(|()| new.sync_all());
     // Unlike a renaming this does not replace the key that another process has just made.
     let named = written.and_then(|()| fs::hard_link(&unfinished, file));
@@ -169,7 +188,10 @@ mod tests {
         let made = Key::load_or_create(&file).unwrap();
         let read = Key::load_or_create(&file).unwrap();
         assert_eq!(made.public(), read.public());
-        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 
@@ -180,7 +202,10 @@ mod tests {
         let make = || Key::load_or_create(&file).unwrap().public();
         let made: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
         });
         assert!(made.iter().all(|key| *key == make()), "{made:?}");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
@@ -190,7 +215,13 @@ mod tests {
     fn a_key_that_was_half_made_by_a_process_with_the_same_id_is_no_hindrance() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("key.pem");
-        fs::write(directory.path().join(format!("key.pem.{}", std::process::id())), "-----BEGIN").unwrap();
+        fs::write(
+            directory
+                .path()
+                .join(format!("key.pem.{}", std::process::id())),
+            "-----BEGIN",
+        )
+        .unwrap();
         Key::load_or_create(&file).unwrap();
     }
 
@@ -199,7 +230,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("key.pem");
         fs::write(&file, "").unwrap();
-        assert!(matches!(Key::load_or_create(&file), Err(KeyError::Format(_))));
+        assert!(matches!(
+            Key::load_or_create(&file),
+            Err(KeyError::Format(_))
+        ));
     }
 
     #[test]
@@ -209,7 +243,11 @@ mod tests {
         assert!(key.public().verifies(b"statement", &signature));
         assert!(!key.public().verifies(b"statement.", &signature));
         assert!(!key.public().verifies(b"statement", &signature[..63]));
-        assert!(!Key::from(SigningKey::from_bytes(&[8; 32])).public().verifies(b"statement", &signature));
+        assert!(
+            !Key::from(SigningKey::from_bytes(&[8; 32]))
+                .public()
+                .verifies(b"statement", &signature)
+        );
     }
 
     #[test]

@@ -105,12 +105,20 @@ impl Verification {
 /// # Errors
 ///
 /// Those of the database; what is wrong with the rows is told by the result.
-pub fn verify(connection: &mut dyn Connection, trust: &Trust, moment: Moment) -> Result<Verification, DbError> {
+pub fn verify(
+    connection: &mut dyn Connection,
+    trust: &Trust,
+    moment: Moment,
+) -> Result<Verification, DbError> {
     let mut walk = Walk::begin(connection, trust)?;
     loop {
         let before = walk.rows;
         let after = walk.read_up_to;
-        connection.query(&chunk(), &[Cell::Integer(after), Cell::Integer(CHUNK)], &mut |row| walk.row(row))?;
+        connection.query(
+            &chunk(),
+            &[Cell::Integer(after), Cell::Integer(CHUNK)],
+            &mut |row| walk.row(row),
+        )?;
         if walk.rows == before {
             break;
         }
@@ -121,7 +129,10 @@ pub fn verify(connection: &mut dyn Connection, trust: &Trust, moment: Moment) ->
 }
 
 fn chunk() -> String {
-    format!("SELECT {} FROM records WHERE position > $1 ORDER BY position LIMIT $2", RECORDS.names())
+    format!(
+        "SELECT {} FROM records WHERE position > $1 ORDER BY position LIMIT $2",
+        RECORDS.names()
+    )
 }
 
 struct Walk {
@@ -150,12 +161,18 @@ impl Walk {
             checkpoints: BTreeMap::new(),
             streams: Streams::default(),
             rows: 0,
-            result: Verification { signatures_checked: !trust.keys.is_empty(), ..Verification::default() },
+            result: Verification {
+                signatures_checked: !trust.keys.is_empty(),
+                ..Verification::default()
+            },
         };
         walk.check_signatures(&cuts, &checkpoints, &trust.keys);
         walk.result.checkpoints = i64::try_from(checkpoints.len()).unwrap_or(i64::MAX);
         for checkpoint in checkpoints {
-            walk.checkpoints.entry(checkpoint.head.position).or_default().push(checkpoint.head.hash);
+            walk.checkpoints
+                .entry(checkpoint.head.position)
+                .or_default()
+                .push(checkpoint.head.hash);
         }
         walk.cuts = cuts.into_iter().peekable();
         Ok(walk)
@@ -165,11 +182,23 @@ impl Walk {
         if keys.is_empty() {
             return;
         }
-        for cut in cuts.iter().filter(|cut| !keys.iter().any(|key| cut.is_signed_by(key))) {
-            self.fault(Fault::Signature { position: cut.first_position, key_id: cut.key_id.clone() });
+        for cut in cuts
+            .iter()
+            .filter(|cut| !keys.iter().any(|key| cut.is_signed_by(key)))
+        {
+            self.fault(Fault::Signature {
+                position: cut.first_position,
+                key_id: cut.key_id.clone(),
+            });
         }
-        for point in checkpoints.iter().filter(|point| !keys.iter().any(|key| point.is_signed_by(key))) {
-            self.fault(Fault::Signature { position: point.head.position, key_id: point.key_id.clone() });
+        for point in checkpoints
+            .iter()
+            .filter(|point| !keys.iter().any(|key| point.is_signed_by(key)))
+        {
+            self.fault(Fault::Signature {
+                position: point.head.position,
+                key_id: point.key_id.clone(),
+            });
         }
     }
 
@@ -195,11 +224,19 @@ impl Walk {
         // A column of another type is a change like any other.
         let kept = row.bytes(1).and_then(chain::hash).ok();
         if position > next {
-            self.fault(Fault::Missing { first_position: next, last_position: position - 1 });
-        } else if kept.is_none() || self.hasher.kept_row(&self.reached.hash, position, row).ok() != kept {
+            self.fault(Fault::Missing {
+                first_position: next,
+                last_position: position - 1,
+            });
+        } else if kept.is_none()
+            || self.hasher.kept_row(&self.reached.hash, position, row).ok() != kept
+        {
             self.row_fault(position, row);
         }
-        self.reach(Head { position, hash: kept.unwrap_or_default() });
+        self.reach(Head {
+            position,
+            hash: kept.unwrap_or_default(),
+        });
         // What such a row tells of its stream cannot be known; the row itself is named above.
         let _ = self.see(row);
         Ok(())
@@ -221,18 +258,31 @@ impl Walk {
         let statement = cut.statement();
         let after = statement.as_ref().and_then(super::cut::Statement::after);
         let (Some(statement), Some(after)) = (statement, after) else {
-            return self.fault(Fault::Cut { first_position: cut.first_position });
+            return self.fault(Fault::Cut {
+                first_position: cut.first_position,
+            });
         };
         let next = self.reached.position.saturating_add(1);
         if cut.first_position > next {
-            self.fault(Fault::Missing { first_position: next, last_position: cut.first_position - 1 });
+            self.fault(Fault::Missing {
+                first_position: next,
+                last_position: cut.first_position - 1,
+            });
         } else if cut.first_position < next || statement.before() != Some(self.reached.hash) {
-            self.fault(Fault::Cut { first_position: cut.first_position });
+            self.fault(Fault::Cut {
+                first_position: cut.first_position,
+            });
         }
-        let deleted = statement.last_position.saturating_sub(statement.first_position).saturating_add(1);
+        let deleted = statement
+            .last_position
+            .saturating_sub(statement.first_position)
+            .saturating_add(1);
         self.result.deleted_rows = self.result.deleted_rows.saturating_add(deleted);
         self.streams.merge(statement.streams());
-        self.reach(Head { position: statement.last_position, hash: after });
+        self.reach(Head {
+            position: statement.last_position,
+            hash: after,
+        });
     }
 
     /// Moves on, and compares the checkpoints on the way. Those within a cut cannot be compared any more.
@@ -250,26 +300,47 @@ impl Walk {
     }
 
     fn see(&mut self, row: &dyn Row) -> Result<(), DbError> {
-        let (Some(stream), Some(number)) = (row.text(STREAM)?, row.integer(NUMBER)?) else { return Ok(()) };
+        let (Some(stream), Some(number)) = (row.text(STREAM)?, row.integer(NUMBER)?) else {
+            return Ok(());
+        };
         let received_at = row.integer(RECEIVED_AT)?.unwrap_or_default();
         let observed_at = row.integer(OBSERVED_AT)?.unwrap_or_default();
         let event_name = row.text(EVENT_NAME)?.unwrap_or_default();
-        let said = Said::read(event_name, row.text(ATTRIBUTES)?.unwrap_or_default(), received_at);
-        self.streams.see(stream, Sighting { service: row.text(SERVICE)?, number, received_at, observed_at, said });
+        let said = Said::read(
+            event_name,
+            row.text(ATTRIBUTES)?.unwrap_or_default(),
+            received_at,
+        );
+        self.streams.see(
+            stream,
+            Sighting {
+                service: row.text(SERVICE)?,
+                number,
+                received_at,
+                observed_at,
+                said,
+            },
+        );
         Ok(())
     }
 
     fn end(mut self, head: Head, moment: Moment, conflicts: i64) -> Verification {
         self.cross_cuts(i64::MAX);
         if self.reached != head {
-            self.fault(Fault::Head { head_position: head.position, last_position: self.reached.position });
+            self.fault(Fault::Head {
+                head_position: head.position,
+                last_position: self.reached.position,
+            });
         }
         for position in std::mem::take(&mut self.checkpoints).into_keys() {
             self.fault(Fault::Checkpoint { position });
         }
         self.result.rows = self.rows;
-        self.result.completeness =
-            self.streams.report(moment, self.rows.saturating_add(self.result.deleted_rows), conflicts);
+        self.result.completeness = self.streams.report(
+            moment,
+            self.rows.saturating_add(self.result.deleted_rows),
+            conflicts,
+        );
         self.result
     }
 }

@@ -1,7 +1,9 @@
 //! The one thread that writes: it puts all batches that wait into one transaction, and does the chores in between.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{
+    Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
+};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -90,7 +92,14 @@ impl Writer {
         let (queue, jobs) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new().name("ledger".to_owned());
         let pauses = vec![0; work.chores.len()];
-        let mut run = Run { connection, work, jobs, groups: 0, pauses, next: None };
+        let mut run = Run {
+            connection,
+            work,
+            jobs,
+            groups: 0,
+            pauses,
+            next: None,
+        };
         let handle = thread.spawn(move || run.serve()).map_err(DbError::failed)?;
         Ok((Self { queue }, handle))
     }
@@ -124,7 +133,10 @@ impl Run {
     fn serve(&mut self) {
         let mut patience = IDLE;
         loop {
-            let waiting = self.next.take().map_or_else(|| self.jobs.recv_timeout(patience), Ok);
+            let waiting = self
+                .next
+                .take()
+                .map_or_else(|| self.jobs.recv_timeout(patience), Ok);
             match waiting {
                 Ok(first) => {
                     self.group(first);
@@ -178,7 +190,9 @@ impl Run {
 
     fn transaction(&mut self, batches: &[&[Entry]]) -> Result<Vec<Appended>, DbError> {
         let strict = self.work.strict;
-        db::write(&mut *self.connection, |connection| append(connection, batches, strict))
+        db::write(&mut *self.connection, |connection| {
+            append(connection, batches, strict)
+        })
     }
 
     /// A lost connection is replaced; when that fails, the call that follows says so.

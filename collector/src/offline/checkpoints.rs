@@ -24,21 +24,33 @@ pub(crate) struct Flags {
 /// Prints one JSON object a line, oldest first.
 pub(crate) fn run(flags: &Flags) -> Result<(), OfflineError> {
     let opened = db::open_existing(&flags.database.url()?)?;
-    let list = ask(&opened, |connection| Checkpoint::list(connection, flags.after, i64::MAX))?;
+    let list = ask(&opened, |connection| {
+        Checkpoint::list(connection, flags.after, i64::MAX)
+    })?;
     let mut out = io::stdout().lock();
     for checkpoint in &list {
-        writeln!(out, "{}", serde_json::to_string(&Line::from(checkpoint)).map_err(io::Error::other)?)?;
+        writeln!(
+            out,
+            "{}",
+            serde_json::to_string(&Line::from(checkpoint)).map_err(io::Error::other)?
+        )?;
     }
     Ok(())
 }
 
 /// Reads what [`run`] has printed.
 pub(super) fn read(file: &Path) -> Result<Vec<Checkpoint>, OfflineError> {
-    let text = fs::read_to_string(file).map_err(|error| OfflineError::File(file.to_owned(), error))?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let text =
+        fs::read_to_string(file).map_err(|error| OfflineError::File(file.to_owned(), error))?;
+    let lines = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(index, line)| {
-            let checkpoint = serde_json::from_str::<Line>(line).ok().and_then(|line| Checkpoint::try_from(line).ok());
+            let checkpoint = serde_json::from_str::<Line>(line)
+                .ok()
+                .and_then(|line| Checkpoint::try_from(line).ok());
             checkpoint.ok_or_else(|| OfflineError::Checkpoint(file.to_owned(), index + 1))
         })
         .collect()

@@ -51,10 +51,16 @@ pub(crate) fn run(flags: Flags, now: i64) -> Result<bool, OfflineError> {
     let opened = db::open_existing(&flags.database.url()?)?;
     let trust = trust(&flags, &opened)?;
     let grace = nanos(flags.grace);
-    let found = ask(&opened, |connection| verify(connection, &trust, Moment { now, grace }))?;
+    let found = ask(&opened, |connection| {
+        verify(connection, &trust, Moment { now, grace })
+    })?;
     let mut out = io::stdout().lock();
     match flags.format {
-        Format::Json => writeln!(out, "{}", serde_json::to_string_pretty(&found).map_err(io::Error::other)?)?,
+        Format::Json => writeln!(
+            out,
+            "{}",
+            serde_json::to_string_pretty(&found).map_err(io::Error::other)?
+        )?,
         Format::Text => print(&mut out, &found)?,
     }
     Ok(found.is_sound())
@@ -63,7 +69,9 @@ pub(crate) fn run(flags: Flags, now: i64) -> Result<bool, OfflineError> {
 fn trust(flags: &Flags, opened: &Opened) -> Result<Trust, OfflineError> {
     let mut trust = Trust::default();
     for text in &flags.public_key {
-        trust.keys.push(PublicKey::from_hex(text).map_err(OfflineError::PublicKey)?);
+        trust
+            .keys
+            .push(PublicKey::from_hex(text).map_err(OfflineError::PublicKey)?);
     }
     let default = Some(default_key_file(opened))
         .filter(|file| flags.public_key.is_empty() && !flags.no_signatures && file.exists());
@@ -80,8 +88,16 @@ fn trust(flags: &Flags, opened: &Opened) -> Result<Trust, OfflineError> {
 }
 
 fn print(out: &mut dyn Write, found: &Verification) -> io::Result<()> {
-    let signatures = if found.signatures_checked { "signatures checked" } else { "signatures NOT checked" };
-    writeln!(out, "chain: {} rows, {} deleted by retention", found.rows, found.deleted_rows)?;
+    let signatures = if found.signatures_checked {
+        "signatures checked"
+    } else {
+        "signatures NOT checked"
+    };
+    writeln!(
+        out,
+        "chain: {} rows, {} deleted by retention",
+        found.rows, found.deleted_rows
+    )?;
     writeln!(out, "checkpoints: {}, {signatures}", found.checkpoints)?;
     writeln!(out, "faults: {}", found.fault_count)?;
     for fault in &found.faults {
@@ -89,7 +105,11 @@ fn print(out: &mut dyn Write, found: &Verification) -> io::Result<()> {
     }
     let report = &found.completeness;
     writeln!(out, "streams: {}", report.streams.len())?;
-    writeln!(out, "records: {}, conflicts: {}", report.records, report.conflicts)?;
+    writeln!(
+        out,
+        "records: {}, conflicts: {}",
+        report.records, report.conflicts
+    )?;
     writeln!(out, "explained losses: {}", report.explained_losses)?;
     writeln!(out, "open numbers: {}", report.open_numbers)?;
     writeln!(out, "unexplained gaps: {}", report.unexplained_numbers)?;
@@ -97,34 +117,60 @@ fn print(out: &mut dyn Write, found: &Verification) -> io::Result<()> {
         print_gaps(out, stream)?;
     }
     writeln!(out, "silent streams: {}", report.silent_streams)?;
-    for stream in report.streams.iter().filter(|stream| stream.life == Life::Silent) {
+    for stream in report
+        .streams
+        .iter()
+        .filter(|stream| stream.life == Life::Silent)
+    {
         print_silence(out, stream)?;
     }
-    writeln!(out, "{}", if found.is_sound() { "sound" } else { "NOT SOUND" })
+    writeln!(
+        out,
+        "{}",
+        if found.is_sound() {
+            "sound"
+        } else {
+            "NOT SOUND"
+        }
+    )
 }
 
 fn print_gaps(out: &mut dyn Write, stream: &StreamReport) -> io::Result<()> {
     let service = stream.service.as_deref().unwrap_or("unknown service");
-    for Gap { first_number, last_number, state, .. } in &stream.gaps {
+    for Gap {
+        first_number,
+        last_number,
+        state,
+        ..
+    } in &stream.gaps
+    {
         let state = match state {
             GapState::Open => "open",
             GapState::Gap => "missing",
         };
-        writeln!(out, "  stream {} ({service}): {first_number} to {last_number} {state}", stream.stream_id)?;
+        writeln!(
+            out,
+            "  stream {} ({service}): {first_number} to {last_number} {state}",
+            stream.stream_id
+        )?;
     }
     Ok(())
 }
 
 fn print_silence(out: &mut dyn Write, stream: &StreamReport) -> io::Result<()> {
     let service = stream.service.as_deref().unwrap_or("unknown service");
-    let since = u64::try_from(stream.unknown_since_unix_nano.unwrap_or_default()).unwrap_or_default();
+    let since =
+        u64::try_from(stream.unknown_since_unix_nano.unwrap_or_default()).unwrap_or_default();
     let since = humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_nanos(since));
     let bound = match stream.unknown_at_most {
         Some(most) => format!("no more than {most} records"),
         None => "it is not known how many records".to_owned(),
     };
     let id = &stream.stream_id;
-    writeln!(out, "  stream {id} ({service}): silent, {bound} that were made after {since} are unknown")
+    writeln!(
+        out,
+        "  stream {id} ({service}): silent, {bound} that were made after {since} are unknown"
+    )
 }
 
 fn describe(fault: &Fault) -> String {
@@ -134,16 +180,32 @@ fn describe(fault: &Fault) -> String {
                 "row {position} ({uid}) does not match its hash: it was changed or moved, or the hash before it was"
             )
         }
-        Fault::Missing { first_position, last_position } => {
-            format!("rows {first_position} to {last_position} are missing, and no signed cut speaks of them")
+        Fault::Missing {
+            first_position,
+            last_position,
+        } => {
+            format!(
+                "rows {first_position} to {last_position} are missing, and no signed cut speaks of them"
+            )
         }
-        Fault::Cut { first_position } => format!("the cut at row {first_position} does not fit the chain"),
-        Fault::Head { head_position, last_position } => {
-            format!("the ledger ends with row {last_position}, but its head is row {head_position} or has another hash")
+        Fault::Cut { first_position } => {
+            format!("the cut at row {first_position} does not fit the chain")
         }
-        Fault::Checkpoint { position } => format!("the checkpoint at row {position} does not fit the chain"),
+        Fault::Head {
+            head_position,
+            last_position,
+        } => {
+            format!(
+                "the ledger ends with row {last_position}, but its head is row {head_position} or has another hash"
+            )
+        }
+        Fault::Checkpoint { position } => {
+            format!("the checkpoint at row {position} does not fit the chain")
+        }
         Fault::Signature { position, key_id } => {
-            format!("the checkpoint or cut at row {position} is not signed by a trusted key (it names key {key_id})")
+            format!(
+                "the checkpoint or cut at row {position} is not signed by a trusted key (it names key {key_id})"
+            )
         }
     }
 }

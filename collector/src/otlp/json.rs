@@ -19,17 +19,29 @@ use crate::record::{Attributes, Content, Record};
 /// The body as text.
 pub(super) fn text(body: &[u8]) -> Result<&str, DecodeError> {
     // The JSON reader would not look into the strings that it skips.
-    str::from_utf8(body).map_err(|error| DecodeError::Invalid(format!("body is not valid UTF-8: {error}")))
+    str::from_utf8(body)
+        .map_err(|error| DecodeError::Invalid(format!("body is not valid UTF-8: {error}")))
 }
 
 /// Reads the records of a checked body.
 pub(super) fn decode(body: &[u8]) -> Result<Vec<Record>, DecodeError> {
-    let Message(logs) = serde_json::from_str::<Message<Logs>>(text(body)?).map_err(|error| refusal(&error))?;
-    super::records(logs.resource_logs.into_iter().map(|Message(group)| group.into()).collect(), content)
+    let Message(logs) =
+        serde_json::from_str::<Message<Logs>>(text(body)?).map_err(|error| refusal(&error))?;
+    super::records(
+        logs.resource_logs
+            .into_iter()
+            .map(|Message(group)| group.into())
+            .collect(),
+        content,
+    )
 }
 
 fn refusal(error: &serde_json::Error) -> DecodeError {
-    let kind = if error.is_data() { "not an OTLP logs request" } else { "not valid JSON" };
+    let kind = if error.is_data() {
+        "not an OTLP logs request"
+    } else {
+        "not valid JSON"
+    };
     let place = format!(" at line {} column {}", error.line(), error.column());
     let message = excerpt(&error.to_string(), &place);
     DecodeError::Invalid(format!("body is {kind}: {message}{place}"))
@@ -37,15 +49,24 @@ fn refusal(error: &serde_json::Error) -> DecodeError {
 
 impl From<ResourceLogs> for Group<LogRecord> {
     fn from(group: ResourceLogs) -> Self {
-        let scopes = group.scope_logs.into_iter().map(|Message(scope)| scope.into());
-        Self { resource: attributes(group.resource.0.attributes), scopes: scopes.collect() }
+        let scopes = group
+            .scope_logs
+            .into_iter()
+            .map(|Message(scope)| scope.into());
+        Self {
+            resource: attributes(group.resource.0.attributes),
+            scopes: scopes.collect(),
+        }
     }
 }
 
 impl From<ScopeLogs> for Scope<LogRecord> {
     fn from(scope: ScopeLogs) -> Self {
         let logs = scope.log_records.into_iter().map(|Message(log)| log);
-        Self { attributes: attributes(scope.scope.0.attributes), logs: logs.collect() }
+        Self {
+            attributes: attributes(scope.scope.0.attributes),
+            logs: logs.collect(),
+        }
     }
 }
 
@@ -63,7 +84,9 @@ fn content(log: LogRecord) -> Content {
 }
 
 fn attributes(list: Vec<Message<KeyValue>>) -> Attributes {
-    list.into_iter().map(|Message(entry)| (entry.key, entry.value.0)).collect()
+    list.into_iter()
+        .map(|Message(entry)| (entry.key, entry.value.0))
+        .collect()
 }
 
 /// `ExportLogsServiceRequest`.
@@ -171,7 +194,13 @@ impl TryFrom<Message<AnyValueFields>> for AnyValue {
             fields.int_value.map(|Integer(value)| value.into()),
             fields.double_value.map(|Double(value)| double(value)),
             fields.bytes_value.map(Value::from),
-            fields.array_value.map(|Message(array)| array.values.into_iter().map(|AnyValue(value)| value).collect()),
+            fields.array_value.map(|Message(array)| {
+                array
+                    .values
+                    .into_iter()
+                    .map(|AnyValue(value)| value)
+                    .collect()
+            }),
             fields.kvlist_value.map(|Message(list)| object(list)),
         ]
         .into_iter()
@@ -186,7 +215,11 @@ impl TryFrom<Message<AnyValueFields>> for AnyValue {
 
 fn object(list: KeyValueList) -> Value {
     // Sorted first, so that equal lists have equal JSON text whatever order the sender used.
-    let sorted: BTreeMap<_, _> = list.values.into_iter().map(|Message(entry)| (entry.key, entry.value.0)).collect();
+    let sorted: BTreeMap<_, _> = list
+        .values
+        .into_iter()
+        .map(|Message(entry)| (entry.key, entry.value.0))
+        .collect();
     Value::Object(sorted.into_iter().collect())
 }
 
@@ -196,7 +229,9 @@ struct Message<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Message<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MessageVisitor(PhantomData)).map(Self)
+        deserializer
+            .deserialize_map(MessageVisitor(PhantomData))
+            .map(Self)
     }
 }
 

@@ -19,7 +19,9 @@ pub const MAX_REPEATED_BYTES: usize = 16 * 1024 * 1024;
 pub(super) fn check_json(text: &str) -> Result<usize, DecodeError> {
     let braces = text.bytes().filter(|byte| *byte == b'{').count();
     if braces > MAX_VALUES {
-        return Err(DecodeError::TooLarge(format!("body has more than {MAX_VALUES} opening braces")));
+        return Err(DecodeError::TooLarge(format!(
+            "body has more than {MAX_VALUES} opening braces"
+        )));
     }
     Ok(braces)
 }
@@ -30,7 +32,10 @@ pub(super) fn check_lines(body: &[u8]) -> Result<usize, DecodeError> {
     if super::ndjson::lines(body).count() > MAX_RECORDS {
         return Err(too_many_records());
     }
-    let values = body.iter().filter(|byte| matches!(byte, b'{' | b'[' | b',')).count();
+    let values = body
+        .iter()
+        .filter(|byte| matches!(byte, b'{' | b'[' | b','))
+        .count();
     if values > MAX_VALUES {
         return Err(too_many_values());
     }
@@ -42,9 +47,16 @@ pub(super) fn check_groups<L>(groups: &[Group<L>]) -> Result<(), DecodeError> {
     if groups.iter().map(Group::records).sum::<usize>() > MAX_RECORDS {
         return Err(too_many_records());
     }
-    if groups.iter().map(repeated_bytes).fold(0, usize::saturating_add) > MAX_REPEATED_BYTES {
+    if groups
+        .iter()
+        .map(repeated_bytes)
+        .fold(0, usize::saturating_add)
+        > MAX_REPEATED_BYTES
+    {
         let message = "attributes of resource and scope are too large for that many records";
-        return Err(DecodeError::TooLarge(format!("{message}, together more than {MAX_REPEATED_BYTES} bytes")));
+        return Err(DecodeError::TooLarge(format!(
+            "{message}, together more than {MAX_REPEATED_BYTES} bytes"
+        )));
     }
     Ok(())
 }
@@ -64,17 +76,30 @@ impl<L> Group<L> {
 }
 
 fn repeated_bytes<L>(group: &Group<L>) -> usize {
-    let of_scopes = group.scopes.iter().map(|scope| copied_bytes(&scope.attributes, scope.logs.len()));
-    of_scopes.fold(copied_bytes(&group.resource, group.records()), usize::saturating_add)
+    let of_scopes = group
+        .scopes
+        .iter()
+        .map(|scope| copied_bytes(&scope.attributes, scope.logs.len()));
+    of_scopes.fold(
+        copied_bytes(&group.resource, group.records()),
+        usize::saturating_add,
+    )
 }
 
 /// What the copies for all records but the first take.
 fn copied_bytes(attributes: &Attributes, records: usize) -> usize {
     let copies = records.saturating_sub(1);
-    if copies == 0 { 0 } else { copies.saturating_mul(text_bytes(attributes)) }
+    if copies == 0 {
+        0
+    } else {
+        copies.saturating_mul(text_bytes(attributes))
+    }
 }
 
 /// Size of the attributes as JSON text, without escapes in their names.
 fn text_bytes(attributes: &Attributes) -> usize {
-    attributes.iter().map(|(name, value)| name.len() + value.to_string().len()).sum()
+    attributes
+        .iter()
+        .map(|(name, value)| name.len() + value.to_string().len())
+        .sum()
 }

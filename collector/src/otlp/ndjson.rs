@@ -16,13 +16,17 @@ const FILTER_EVENTS: &str = "audit.";
 
 /// Reads the records of a checked body.
 pub(super) fn decode(body: &[u8]) -> Result<Vec<Record>, DecodeError> {
-    lines(body).map(|(number, line)| record(number, line)).collect()
+    lines(body)
+        .map(|(number, line)| record(number, line))
+        .collect()
 }
 
 /// The lines that are not blank, with their numbers from 1.
 pub(super) fn lines(body: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let lines = body.split(|byte| *byte == b'\n').enumerate();
-    lines.map(|(index, line)| (index + 1, line)).filter(|(_, line)| !line.trim_ascii().is_empty())
+    lines
+        .map(|(index, line)| (index + 1, line))
+        .filter(|(_, line)| !line.trim_ascii().is_empty())
 }
 
 fn record(number: usize, line: &[u8]) -> Result<Record, DecodeError> {
@@ -33,7 +37,11 @@ fn record(number: usize, line: &[u8]) -> Result<Record, DecodeError> {
 }
 
 fn reason(error: &serde_json::Error) -> String {
-    let kind = if error.is_data() { "a record" } else { "valid JSON" };
+    let kind = if error.is_data() {
+        "a record"
+    } else {
+        "valid JSON"
+    };
     let place = format!(" at line {} column {}", error.line(), error.column());
     let message = excerpt(&error.to_string(), &place);
     format!("{kind}: {message} at column {}", error.column())
@@ -52,7 +60,10 @@ fn filters_body(content: &Content) -> String {
         return content.event_name.clone();
     };
     // A record that was acknowledged before its request went on has a stage in the place of an outcome.
-    match content.text("audit.outcome").or_else(|| content.text("audit.stage")) {
+    match content
+        .text("audit.outcome")
+        .or_else(|| content.text("audit.stage"))
+    {
         Some(outcome) => format!("{action} {outcome}"),
         None => action.to_owned(),
     }
@@ -80,7 +91,9 @@ impl<'de> Visitor<'de> for LineVisitor {
         while let Some(name) = map.next_key::<String>()? {
             match name.as_str() {
                 "time_unix_nano" => content.time_unix_nano = value::<UnixNano, A>(&mut map)?.0,
-                "observed_time_unix_nano" => content.observed_time_unix_nano = value::<UnixNano, A>(&mut map)?.0,
+                "observed_time_unix_nano" => {
+                    content.observed_time_unix_nano = value::<UnixNano, A>(&mut map)?.0
+                }
                 "severity_number" => content.severity_number = value(&mut map)?,
                 "event_name" => content.event_name = value(&mut map)?,
                 "trace_id" => content.trace_id = hex_id(&value::<String, A>(&mut map)?, 32),
@@ -96,7 +109,9 @@ impl<'de> Visitor<'de> for LineVisitor {
 }
 
 /// The value of a field; null is an absent field, as in OTLP.
-fn value<'de, T: Default + Deserialize<'de>, A: MapAccess<'de>>(map: &mut A) -> Result<T, A::Error> {
+fn value<'de, T: Default + Deserialize<'de>, A: MapAccess<'de>>(
+    map: &mut A,
+) -> Result<T, A::Error> {
     Ok(map.next_value::<Option<T>>()?.unwrap_or_default())
 }
 

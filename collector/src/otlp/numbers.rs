@@ -36,7 +36,10 @@ impl Visitor<'_> for UnixNanoVisitor {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<UnixNano, E> {
-        value.parse::<u64>().map(UnixNano::from).map_err(|_| E::invalid_value(Unexpected::Str(value), &self))
+        value
+            .parse::<u64>()
+            .map(UnixNano::from)
+            .map_err(|_| E::invalid_value(Unexpected::Str(value), &self))
     }
 }
 
@@ -63,11 +66,16 @@ impl Visitor<'_> for IntegerVisitor {
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<Integer, E> {
-        i64::try_from(value).map(Integer).map_err(|_| E::invalid_value(Unexpected::Unsigned(value), &self))
+        i64::try_from(value)
+            .map(Integer)
+            .map_err(|_| E::invalid_value(Unexpected::Unsigned(value), &self))
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Integer, E> {
-        value.parse().map(Integer).map_err(|_| E::invalid_value(Unexpected::Str(value), &self))
+        value
+            .parse()
+            .map(Integer)
+            .map_err(|_| E::invalid_value(Unexpected::Str(value), &self))
     }
 }
 
@@ -102,7 +110,10 @@ impl Visitor<'_> for DoubleVisitor {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Double, E> {
-        value.parse().map(Double).map_err(|_| E::invalid_value(Unexpected::Str(value), &self))
+        value
+            .parse()
+            .map(Double)
+            .map_err(|_| E::invalid_value(Unexpected::Str(value), &self))
     }
 }
 

@@ -18,13 +18,20 @@ use crate::record::{Attributes, Content, Record};
 
 /// Reads the records of a checked body.
 pub(super) fn decode(body: &[u8]) -> Result<Vec<Record>, DecodeError> {
-    let logs = ExportLogsServiceRequest::decode(body).map_err(|error| refusal(&error.to_string()))?;
-    super::records(logs.resource_logs.into_iter().map(Group::from).collect(), content)
+    let logs =
+        ExportLogsServiceRequest::decode(body).map_err(|error| refusal(&error.to_string()))?;
+    super::records(
+        logs.resource_logs.into_iter().map(Group::from).collect(),
+        content,
+    )
 }
 
 /// A body that is not an OTLP request in protobuf.
 pub(super) fn refusal(why: &str) -> DecodeError {
-    DecodeError::Invalid(format!("body is not an OTLP logs request in protobuf: {}", excerpt(why, "")))
+    DecodeError::Invalid(format!(
+        "body is not an OTLP logs request in protobuf: {}",
+        excerpt(why, "")
+    ))
 }
 
 impl From<ResourceLogs> for Group<LogRecord> {
@@ -38,7 +45,10 @@ impl From<ResourceLogs> for Group<LogRecord> {
 
 impl From<ScopeLogs> for Scope<LogRecord> {
     fn from(scope: ScopeLogs) -> Self {
-        Self { attributes: attributes(scope.scope.unwrap_or_default().attributes), logs: scope.log_records }
+        Self {
+            attributes: attributes(scope.scope.unwrap_or_default().attributes),
+            logs: scope.log_records,
+        }
     }
 }
 
@@ -56,7 +66,9 @@ fn content(log: LogRecord) -> Content {
 }
 
 fn attributes(list: Vec<KeyValue>) -> Attributes {
-    list.into_iter().map(|entry| (entry.key, plain(entry.value))).collect()
+    list.into_iter()
+        .map(|entry| (entry.key, plain(entry.value)))
+        .collect()
 }
 
 /// A value as plain JSON, the same as the JSON encoding gives: bytes are base64 text, empty is null.
@@ -69,7 +81,11 @@ fn plain(value: Option<AnyValue>) -> Value {
         Some(Typed::IntValue(value)) => value.into(),
         Some(Typed::DoubleValue(value)) => double(value),
         Some(Typed::BytesValue(bytes)) => BASE64_STANDARD.encode(&bytes).into(),
-        Some(Typed::ArrayValue(array)) => array.values.into_iter().map(|value| plain(Some(value))).collect(),
+        Some(Typed::ArrayValue(array)) => array
+            .values
+            .into_iter()
+            .map(|value| plain(Some(value)))
+            .collect(),
         Some(Typed::KvlistValue(list)) => object(list.values),
     }
 }
@@ -81,11 +97,13 @@ fn object(list: Vec<KeyValue>) -> Value {
 
 /// An id of any other length than 16 has no use, so longer ones are not written out.
 fn hex(id: &[u8]) -> String {
-    id.iter().take(MAX_ID_BYTES + 1).fold(String::new(), |mut hex, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    id.iter()
+        .take(MAX_ID_BYTES + 1)
+        .fold(String::new(), |mut hex, byte| {
+            // Writing to a `String` cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }
 
 /// Bytes of a trace id; a span id has half of them.

@@ -36,14 +36,17 @@ impl Kind {
             (Self::Logs, 1) => Some(Self::ResourceLogs),
             (Self::ResourceLogs, 1) => Some(Self::Resource),
             (Self::ResourceLogs, 2) => Some(Self::ScopeLogs),
-            (Self::Resource, 1) | (Self::Scope, 3) | (Self::LogRecord, 6) | (Self::KeyValueList, 1) => {
-                Some(Self::KeyValue)
-            }
+            (Self::Resource, 1)
+            | (Self::Scope, 3)
+            | (Self::LogRecord, 6)
+            | (Self::KeyValueList, 1) => Some(Self::KeyValue),
             (Self::Resource, 3) => Some(Self::EntityRef),
             (Self::EntityRef, 3 | 4) => Some(Self::Text),
             (Self::ScopeLogs, 1) => Some(Self::Scope),
             (Self::ScopeLogs, 2) => Some(Self::LogRecord),
-            (Self::LogRecord, 5) | (Self::KeyValue, 2) | (Self::ArrayValue, 1) => Some(Self::AnyValue),
+            (Self::LogRecord, 5) | (Self::KeyValue, 2) | (Self::ArrayValue, 1) => {
+                Some(Self::AnyValue)
+            }
             (Self::AnyValue, 5) => Some(Self::ArrayValue),
             (Self::AnyValue, 6) => Some(Self::KeyValueList),
             _ => None,
@@ -79,10 +82,14 @@ pub(super) fn check(body: &[u8]) -> Result<usize, DecodeError> {
 }
 
 fn scan(kind: Kind, mut rest: &[u8], depth: usize, counts: &mut Counts) -> Result<(), DecodeError> {
-    let inner_depth = depth.checked_sub(1).ok_or_else(|| refusal("messages are nested too deep"))?;
+    let inner_depth = depth
+        .checked_sub(1)
+        .ok_or_else(|| refusal("messages are nested too deep"))?;
     while !rest.is_empty() {
         let (tag, wire_type) = decode_key(&mut rest).map_err(wire)?;
-        let inner = kind.of_field(tag).filter(|_| wire_type == WireType::LengthDelimited);
+        let inner = kind
+            .of_field(tag)
+            .filter(|_| wire_type == WireType::LengthDelimited);
         let Some(inner) = inner else {
             skip_field(wire_type, tag, &mut rest, DecodeContext::default()).map_err(wire)?;
             continue;
@@ -99,7 +106,9 @@ fn scan(kind: Kind, mut rest: &[u8], depth: usize, counts: &mut Counts) -> Resul
 fn take_delimited<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
     let length = decode_varint(rest).map_err(wire)?;
     let length = usize::try_from(length).unwrap_or(usize::MAX);
-    let (bytes, behind) = rest.split_at_checked(length).ok_or_else(|| refusal("a field ends behind the body"))?;
+    let (bytes, behind) = rest
+        .split_at_checked(length)
+        .ok_or_else(|| refusal("a field ends behind the body"))?;
     *rest = behind;
     Ok(bytes)
 }

@@ -65,7 +65,17 @@ mod tests {
 
     #[test]
     fn what_is_no_object_has_no_fields() {
-        for context in ["", "{", "[1]", "abc", "WzFd", "é", "====", "sha256:00", "\0"] {
+        for context in [
+            "",
+            "{",
+            "[1]",
+            "abc",
+            "WzFd",
+            "é",
+            "====",
+            "sha256:00",
+            "\0",
+        ] {
             assert_eq!(read(context), None, "{context}");
         }
     }
@@ -74,11 +84,22 @@ mod tests {
     fn a_field_is_a_short_text() {
         let long = format!(r#"{{"country":"{}"}}"#, "é".repeat(200));
         assert_eq!(country(&long), Some("é".repeat(128)));
-        for (value, text) in
-            [("7", Some("7")), ("true", Some("true")), ("[1]", Some("[1]")), ("null", None), (r#""""#, Some(""))]
-        {
-            assert_eq!(country(&format!(r#"{{"country":{value}}}"#)).as_deref(), text, "{value}");
+        for (value, text) in [
+            ("7", Some("7")),
+            ("true", Some("true")),
+            ("[1]", Some("[1]")),
+            ("null", None),
+            (r#""""#, Some("")),
+        ] {
+            assert_eq!(
+                country(&format!(r#"{{"country":{value}}}"#)).as_deref(),
+                text,
+                "{value}"
+            );
         }
-        assert_eq!(country(r#"{"country":"a\u0000b"}"#).as_deref(), Some("a\u{fffd}b"));
+        assert_eq!(
+            country(r#"{"country":"a\u0000b"}"#).as_deref(),
+            Some("a\u{fffd}b")
+        );
     }
 }

@@ -25,7 +25,12 @@ impl Follower {
 
     fn advance(&self, connection: &mut dyn Connection) -> Result<bool, DbError> {
         let begin = position(connection)?;
-        let Page { rows, more } = list(connection, &Filter::default(), Start::After(begin), self.slice)?;
+        let Page { rows, more } = list(
+            connection,
+            &Filter::default(),
+            Start::After(begin),
+            self.slice,
+        )?;
         let end = match rows.last() {
             Some(last) if more => last.position,
             // Rows at the end may have been deleted.

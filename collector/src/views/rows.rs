@@ -19,9 +19,18 @@ pub(super) fn load(
     for asked in keys.chunks(MAX_ASKED) {
         let number = asked.len().next_power_of_two();
         let last = asked.last().copied().unwrap_or_default();
-        let listed = asked.iter().copied().chain(std::iter::repeat(last)).take(number).map(Cell::Text);
+        let listed = asked
+            .iter()
+            .copied()
+            .chain(std::iter::repeat(last))
+            .take(number)
+            .map(Cell::Text);
         let cells: Vec<_> = fixed.iter().copied().chain(listed).collect();
-        connection.query(&format!("{select} {}", places(fixed.len() + 1, number)), &cells, each)?;
+        connection.query(
+            &format!("{select} {}", places(fixed.len() + 1, number)),
+            &cells,
+            each,
+        )?;
     }
     Ok(())
 }
@@ -39,7 +48,9 @@ pub(super) fn save(
     while !left.is_empty() {
         let rows = (left.len() / width).min(MAX_ROWS);
         let rows = 1 << rows.checked_ilog2().unwrap_or_default();
-        let (now, later) = left.split_at_checked(rows * width).ok_or_else(|| DbError::failed("a row is not whole"))?;
+        let (now, later) = left
+            .split_at_checked(rows * width)
+            .ok_or_else(|| DbError::failed("a row is not whole"))?;
         connection.execute(&save_text(table, key, rows), now)?;
         left = later;
     }
@@ -49,9 +60,15 @@ pub(super) fn save(
 fn save_text(table: &Table, key: usize, rows: usize) -> String {
     let names: Vec<_> = table.columns.iter().map(|column| column.name).collect();
     let width = names.len();
-    let values: Vec<_> = (0..rows).map(|row| places(row * width + 1, width)).collect();
+    let values: Vec<_> = (0..rows)
+        .map(|row| places(row * width + 1, width))
+        .collect();
     let keys: Vec<_> = names.iter().take(key).copied().collect();
-    let others: Vec<_> = names.iter().skip(key).map(|name| format!("{name} = excluded.{name}")).collect();
+    let others: Vec<_> = names
+        .iter()
+        .skip(key)
+        .map(|name| format!("{name} = excluded.{name}"))
+        .collect();
     format!(
         "INSERT INTO {} ({}) VALUES {} ON CONFLICT ({}) DO UPDATE SET {}",
         table.name,
@@ -64,7 +81,9 @@ fn save_text(table: &Table, key: usize, rows: usize) -> String {
 
 /// `($first, ...)` with `number` parameters.
 fn places(first: usize, number: usize) -> String {
-    let places: Vec<_> = (first..first + number).map(|place| format!("${place}")).collect();
+    let places: Vec<_> = (first..first + number)
+        .map(|place| format!("${place}"))
+        .collect();
     format!("({})", places.join(", "))
 }
 

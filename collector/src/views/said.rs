@@ -32,7 +32,10 @@ impl<'k> Exchange<'k> {
         if !matches!(kept.entry.event_name.as_str(), "audit.http" | "audit.rpc") {
             return None;
         }
-        Some(Self { kept, said: serde_json::from_str(&kept.entry.attributes).unwrap_or_default() })
+        Some(Self {
+            kept,
+            said: serde_json::from_str(&kept.entry.attributes).unwrap_or_default(),
+        })
     }
 
     /// Whether it stands for its exchange: one that was acknowledged before it was forwarded has a record of that, too, and
@@ -53,7 +56,11 @@ impl<'k> Exchange<'k> {
 
     /// The session context, unless only its hash was recorded.
     pub(super) fn context(&self) -> Option<&str> {
-        let hashed = self.said.hashed.as_ref().is_some_and(|value| value != &Value::Bool(false));
+        let hashed = self
+            .said
+            .hashed
+            .as_ref()
+            .is_some_and(|value| value != &Value::Bool(false));
         text(&self.said.context).filter(|_| !hashed)
     }
 }

@@ -70,6 +70,9 @@ impl EndedBy {
 }
 
 pub(super) fn expire(connection: &mut dyn Connection, before: i64) -> Result<(), DbError> {
-    connection.execute("DELETE FROM sessions WHERE last_seen_unix_nano < $1", &[Cell::Integer(before)])?;
+    connection.execute(
+        "DELETE FROM sessions WHERE last_seen_unix_nano < $1",
+        &[Cell::Integer(before)],
+    )?;
     Ok(())
 }

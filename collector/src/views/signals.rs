@@ -53,13 +53,21 @@ pub(super) fn fold(
     exchanges: &[Exchange<'_>],
     names: &[String],
 ) -> Result<(), DbError> {
-    let seen: Vec<_> = exchanges.iter().filter_map(|exchange| read(exchange, names)).collect();
+    let seen: Vec<_> = exchanges
+        .iter()
+        .filter_map(|exchange| read(exchange, names))
+        .collect();
     let mut keys: Vec<_> = seen.iter().map(|seen| seen.key).collect();
     keys.sort_unstable();
     keys.dedup();
     let mut latest = latest(connection, &keys)?;
     let mut cells = Vec::new();
-    for Seen { key, exchange, values } in &seen {
+    for Seen {
+        key,
+        exchange,
+        values,
+    } in &seen
+    {
         let known = latest.entry((*key).to_owned()).or_default();
         for (name, value) in values {
             if known.get(*name) != Some(value) {
@@ -91,19 +99,32 @@ fn row<'s>(
 fn read<'k>(exchange: &'k Exchange<'k>, names: &'k [String]) -> Option<Seen<'k>> {
     let key = exchange.kept.entry.session_key()?;
     let fields = context::read(exchange.context()?)?;
-    let values = names.iter().filter_map(|name| Some((name.as_str(), context::field(&fields, name)?)));
-    Some(Seen { key, exchange, values: values.collect() })
+    let values = names
+        .iter()
+        .filter_map(|name| Some((name.as_str(), context::field(&fields, name)?)));
+    Some(Seen {
+        key,
+        exchange,
+        values: values.collect(),
+    })
 }
 
 /// What was kept last, by session and name.
-fn latest(connection: &mut dyn Connection, keys: &[&str]) -> Result<HashMap<String, HashMap<String, String>>, DbError> {
+fn latest(
+    connection: &mut dyn Connection,
+    keys: &[&str],
+) -> Result<HashMap<String, HashMap<String, String>>, DbError> {
     const SELECT: &str = "SELECT session_key, name, value FROM signals WHERE position = (SELECT other.position \
         FROM signals AS other WHERE other.session_key = signals.session_key AND other.name = signals.name \
         ORDER BY other.position DESC LIMIT 1) AND session_key IN";
     let mut latest: HashMap<String, HashMap<String, String>> = HashMap::new();
     load(connection, (SELECT, &[]), keys, &mut |row| {
-        let text = |column: usize| Ok::<_, DbError>(row.text(column)?.unwrap_or_default().to_owned());
-        latest.entry(text(0)?).or_default().insert(text(1)?, text(2)?);
+        let text =
+            |column: usize| Ok::<_, DbError>(row.text(column)?.unwrap_or_default().to_owned());
+        latest
+            .entry(text(0)?)
+            .or_default()
+            .insert(text(1)?, text(2)?);
         Ok(())
     })?;
     Ok(latest)
@@ -118,16 +139,20 @@ pub fn list(connection: &mut dyn Connection, session_key: &str) -> Result<Vec<Si
     const LIST: &str = "SELECT name, value, since_unix_nano, uid, position FROM signals WHERE session_key = $1 \
         ORDER BY position DESC, name DESC LIMIT $2";
     let mut list = Vec::new();
-    connection.query(LIST, &[Cell::Text(session_key), Cell::Integer(MAX_READ)], &mut |row| {
-        list.push(Signal {
-            name: row.text(0)?.unwrap_or_default().to_owned(),
-            value: row.text(1)?.unwrap_or_default().to_owned(),
-            since: row.integer(2)?.unwrap_or_default(),
-            uid: row.text(3)?.unwrap_or_default().to_owned(),
-            position: row.integer(4)?.unwrap_or_default(),
-        });
-        Ok(())
-    })?;
+    connection.query(
+        LIST,
+        &[Cell::Text(session_key), Cell::Integer(MAX_READ)],
+        &mut |row| {
+            list.push(Signal {
+                name: row.text(0)?.unwrap_or_default().to_owned(),
+                value: row.text(1)?.unwrap_or_default().to_owned(),
+                since: row.integer(2)?.unwrap_or_default(),
+                uid: row.text(3)?.unwrap_or_default().to_owned(),
+                position: row.integer(4)?.unwrap_or_default(),
+            });
+            Ok(())
+        },
+    )?;
     list.reverse();
     Ok(list)
 }

@@ -8,12 +8,19 @@ use crate::ledger::append::{conflicts, head};
 
 const STREAMS: Table = Table {
     name: "streams",
-    columns: &[Column::text("stream_id"), Column::integer("last_seen_unix_nano"), Column::text("state")],
+    columns: &[
+        Column::text("stream_id"),
+        Column::integer("last_seen_unix_nano"),
+        Column::text("state"),
+    ],
 };
 
 /// Takes more records of the ledger into account.
 pub(super) fn fold(connection: &mut dyn Connection, rows: &[Kept]) -> Result<(), DbError> {
-    let mut ids: Vec<_> = rows.iter().filter_map(|kept| kept.entry.stream_id.as_deref()).collect();
+    let mut ids: Vec<_> = rows
+        .iter()
+        .filter_map(|kept| kept.entry.stream_id.as_deref())
+        .collect();
     ids.sort_unstable();
     ids.dedup();
     let mut streams = known(connection, &ids)?;
@@ -34,7 +41,9 @@ pub(super) fn merge(connection: &mut dyn Connection, others: Streams) -> Result<
 fn known(connection: &mut dyn Connection, ids: &[&str]) -> Result<Streams, DbError> {
     const SELECT: &str = "SELECT stream_id, state FROM streams WHERE stream_id IN";
     let mut streams = Streams::default();
-    load(connection, (SELECT, &[]), ids, &mut |row| read(row, &mut streams))?;
+    load(connection, (SELECT, &[]), ids, &mut |row| {
+        read(row, &mut streams)
+    })?;
     Ok(streams)
 }
 
@@ -53,7 +62,9 @@ fn keep(connection: &mut dyn Connection, streams: &Streams) -> Result<(), DbErro
     let states = states.collect::<Result<Vec<_>, DbError>>()?;
     let cells: Vec<_> = states
         .iter()
-        .flat_map(|(id, last_seen, state)| [Cell::Text(id), Cell::Integer(*last_seen), Cell::Text(state)])
+        .flat_map(|(id, last_seen, state)| {
+            [Cell::Text(id), Cell::Integer(*last_seen), Cell::Text(state)]
+        })
         .collect();
     save(connection, &STREAMS, 1, &cells)
 }
@@ -65,7 +76,9 @@ fn keep(connection: &mut dyn Connection, streams: &Streams) -> Result<(), DbErro
 /// Those of the database.
 pub fn report(connection: &mut dyn Connection, moment: Moment) -> Result<Report, DbError> {
     let mut streams = Streams::default();
-    connection.query("SELECT stream_id, state FROM streams", &[], &mut |row| read(row, &mut streams))?;
+    connection.query("SELECT stream_id, state FROM streams", &[], &mut |row| {
+        read(row, &mut streams)
+    })?;
     let conflicts = conflicts(connection)?;
     Ok(streams.report(moment, head(connection)?.position, conflicts))
 }

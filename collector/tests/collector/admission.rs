@@ -23,7 +23,9 @@ async fn start(limits: Limits) -> Arc<Collector> {
 
 /// A body that begins and does not end.
 fn unfinished() -> Body {
-    Body::from_stream(stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"{"))]).chain(stream::pending()))
+    Body::from_stream(
+        stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"{"))]).chain(stream::pending()),
+    )
 }
 
 /// Sends a request that holds what it takes until the task is aborted.
@@ -53,7 +55,11 @@ async fn release(collector: &Collector, task: JoinHandle<Answer>) {
 
 #[tokio::test]
 async fn too_many_requests_at_once_are_429_and_succeed_later() {
-    let collector = start(Limits { max_requests: 1, ..LIMITS }).await;
+    let collector = start(Limits {
+        max_requests: 1,
+        ..LIMITS
+    })
+    .await;
     let sent = batch(&[record("aud_1", &[])]);
     let held = hold(&collector).await;
     let answer = collector.post(sent.clone()).await;
@@ -61,8 +67,15 @@ async fn too_many_requests_at_once_are_429_and_succeed_later() {
     assert_eq!((answer.status, &answer.body), (429, &body));
     assert_eq!(answer.headers["retry-after"], "1");
     let answer = collector.post_with(&[PROTOBUF], Vec::new()).await;
-    assert_eq!(status(&answer), (429, 8, "too many requests at once".to_owned()));
-    assert_eq!(collector.get("/healthz").await.status, 200, "others are not counted");
+    assert_eq!(
+        status(&answer),
+        (429, 8, "too many requests at once".to_owned())
+    );
+    assert_eq!(
+        collector.get("/healthz").await.status,
+        200,
+        "others are not counted"
+    );
     release(&collector, held).await;
     assert_eq!(collector.post(sent).await.status, 200);
     assert_eq!(uids(&collector.records().await), ["aud_1"]);
@@ -70,7 +83,11 @@ async fn too_many_requests_at_once_are_429_and_succeed_later() {
 
 #[tokio::test]
 async fn too_many_bytes_at_once_are_503_and_succeed_later() {
-    let collector = start(Limits { max_inflight_bytes: MAX_BODY_BYTES + 100, ..LIMITS }).await;
+    let collector = start(Limits {
+        max_inflight_bytes: MAX_BODY_BYTES + 100,
+        ..LIMITS
+    })
+    .await;
     // Its length is not known, so it counts as the largest.
     let held = hold(&collector).await;
     assert_eq!(collector.admission.bytes(), MAX_BODY_BYTES);
@@ -80,7 +97,11 @@ async fn too_many_bytes_at_once_are_503_and_succeed_later() {
     let body = json!({"code": 14, "message": "too many bytes in requests at once"});
     assert_eq!((answer.status, &answer.body), (503, &body));
     assert_eq!(answer.headers["retry-after"], "1");
-    assert_eq!(collector.post("{}").await.status, 200, "a small one has room");
+    assert_eq!(
+        collector.post("{}").await.status,
+        200,
+        "a small one has room"
+    );
     release(&collector, held).await;
     assert_eq!(collector.post(sent).await.status, 200);
     assert_eq!(uids(&collector.records().await), ["aud_1"]);
@@ -89,19 +110,35 @@ async fn too_many_bytes_at_once_are_503_and_succeed_later() {
 
 #[tokio::test]
 async fn inflated_bytes_need_room_too() {
-    let collector = start(Limits { max_inflight_bytes: MAX_BODY_BYTES, ..LIMITS }).await;
+    let collector = start(Limits {
+        max_inflight_bytes: MAX_BODY_BYTES,
+        ..LIMITS
+    })
+    .await;
     let mut sent = batch(&[record("aud_1", &[])]);
     sent.push_str(&" ".repeat(MAX_BODY_BYTES - 10 - sent.len()));
-    let answer = collector.post_with(&[JSON, GZIP], gzip(sent.as_bytes())).await;
-    assert_eq!(answer.status, 503, "compressed and inflated are more together than there is room for");
+    let answer = collector
+        .post_with(&[JSON, GZIP], gzip(sent.as_bytes()))
+        .await;
+    assert_eq!(
+        answer.status, 503,
+        "compressed and inflated are more together than there is room for"
+    );
     let answer = collector.post_with(&[JSON], sent).await;
     assert_eq!(answer.status, 200);
-    assert_eq!((collector.admission.requests(), collector.admission.bytes()), (0, 0));
+    assert_eq!(
+        (collector.admission.requests(), collector.admission.bytes()),
+        (0, 0)
+    );
 }
 
 #[tokio::test]
 async fn a_body_made_to_cost_memory_counts_for_more_than_its_length() {
-    let collector = start(Limits { max_inflight_bytes: 200_000, ..LIMITS }).await;
+    let collector = start(Limits {
+        max_inflight_bytes: 200_000,
+        ..LIMITS
+    })
+    .await;
     let empty = r#"{"key":"","value":{}},"#;
     let attributes = |number| format!("{}{{}}", empty.repeat(number));
     let body = |number| {
@@ -112,16 +149,37 @@ async fn a_body_made_to_cost_memory_counts_for_more_than_its_length() {
     };
     assert!(body(2900).len() < MAX_BODY_BYTES);
     assert_eq!(collector.post(body(2900)).await.status, 200);
-    let small = start(Limits { max_inflight_bytes: 100_000, ..LIMITS }).await;
-    assert_eq!(small.post(body(2900)).await.status, 503, "its 5800 objects count 32 bytes each");
+    let small = start(Limits {
+        max_inflight_bytes: 100_000,
+        ..LIMITS
+    })
+    .await;
+    assert_eq!(
+        small.post(body(2900)).await.status,
+        503,
+        "its 5800 objects count 32 bytes each"
+    );
 }
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_in_time_is_408() {
-    let collector = start(Limits { body_timeout: Duration::from_millis(50), ..LIMITS }).await;
+    let collector = start(Limits {
+        body_timeout: Duration::from_millis(50),
+        ..LIMITS
+    })
+    .await;
     let answer = collector.post(unfinished()).await;
-    assert_eq!((answer.status, &answer.body), (408, &json!({"code": 4, "message": "body was not sent within 0.05 s"})));
-    assert_eq!((collector.admission.requests(), collector.admission.bytes()), (0, 0));
+    assert_eq!(
+        (answer.status, &answer.body),
+        (
+            408,
+            &json!({"code": 4, "message": "body was not sent within 0.05 s"})
+        )
+    );
+    assert_eq!(
+        (collector.admission.requests(), collector.admission.bytes()),
+        (0, 0)
+    );
 }
 
 #[tokio::test]
@@ -129,6 +187,9 @@ async fn a_refused_request_holds_nothing() {
     let collector = start(LIMITS).await;
     for body in ["oops".to_owned(), " ".repeat(MAX_BODY_BYTES + 1)] {
         assert!(collector.post(body).await.status >= 400);
-        assert_eq!((collector.admission.requests(), collector.admission.bytes()), (0, 0));
+        assert_eq!(
+            (collector.admission.requests(), collector.admission.bytes()),
+            (0, 0)
+        );
     }
 }

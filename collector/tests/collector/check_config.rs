@@ -22,27 +22,47 @@ fn check(input: &str, arguments: &[&str]) -> Ended {
     // What is too long is not read to its end.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
-    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    (
+        output.status.code(),
+        String::from_utf8(output.stdout).unwrap(),
+    )
 }
 
 /// The findings: line, severity and message.
 fn findings(input: &str) -> Vec<(u64, String, String)> {
     let (_, out) = check(input, &["--format", "json"]);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let lines = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    lines.map(|one| (one["line"].as_u64().unwrap_or(0), text(&one["severity"]), text(&one["message"]))).collect()
+    let lines = out
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines
+        .map(|one| {
+            (
+                one["line"].as_u64().unwrap_or(0),
+                text(&one["severity"]),
+                text(&one["message"]),
+            )
+        })
+        .collect()
 }
 
 #[track_caller]
 fn assert_finds(input: &str, line: u64, severity: &str, start: &str) {
     let found = findings(input);
-    let is_it = |(at, of, message): &(u64, String, String)| *at == line && of == severity && message.starts_with(start);
-    assert!(found.iter().any(is_it), "{line} {severity} {start}: {found:#?}");
+    let is_it = |(at, of, message): &(u64, String, String)| {
+        *at == line && of == severity && message.starts_with(start)
+    };
+    assert!(
+        found.iter().any(is_it),
+        "{line} {severity} {start}: {found:#?}"
+    );
 }
 
 fn shipped() -> Vec<PathBuf> {
     let envoy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy");
-    let examples = std::fs::read_dir(envoy.join("examples")).unwrap().map(|entry| entry.unwrap().path());
+    let examples = std::fs::read_dir(envoy.join("examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let yaml = examples.filter(|path| path.extension().is_some_and(|end| end == "yaml"));
     yaml.chain([envoy.join("envoy.yaml")]).collect()
 }
@@ -83,9 +103,18 @@ spec:
 #[test]
 fn what_is_shipped_is_accepted() {
     for file in shipped() {
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_audit-collector")).arg("check-config").arg(&file).output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}: {}", file.display(), String::from_utf8_lossy(&output.stdout));
+        let output = Command::new(env!("CARGO_BIN_EXE_audit-collector"))
+            .arg("check-config")
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{}: {}",
+            file.display(),
+            String::from_utf8_lossy(&output.stdout)
+        );
     }
 }
 
@@ -97,7 +126,8 @@ fn each_form_is_read() {
     let (head, spec) = extension.split_once("spec:\n").unwrap();
     let extension = format!(
         "{head}spec:\n  match: [{{mode: SERVER}}]\n  phase: AUTHN\n  wasm:\n{}",
-        spec.replace("\n  ", "\n    ").replacen("  url", "    url", 1)
+        spec.replace("\n  ", "\n    ")
+            .replacen("  url", "    url", 1)
     );
     let filter = "
 configPatches:
@@ -113,12 +143,26 @@ configPatches:
             '@type': type.googleapis.com/google.protobuf.StringValue
             value: '{\"audit_cluster\": {\"cluster\": \"audit\"}}'
 ";
-    for text in [plain, json, PLUGIN, POLICY, &extension, filter, &format!("{PLUGIN}---\nkind: Service\n---\n{POLICY}")]
-    {
+    for text in [
+        plain,
+        json,
+        PLUGIN,
+        POLICY,
+        &extension,
+        filter,
+        &format!("{PLUGIN}---\nkind: Service\n---\n{POLICY}"),
+    ] {
         let (code, out) = check(text, &[]);
-        assert_eq!((code, out.as_str()), (Some(0), "0 errors, 0 warnings\n"), "{text}");
+        assert_eq!(
+            (code, out.as_str()),
+            (Some(0), "0 errors, 0 warnings\n"),
+            "{text}"
+        );
     }
-    let list = format!("kind: List\nitems:\n-{}", PLUGIN.replace('\n', "\n  ").replacen("\n ", "", 1));
+    let list = format!(
+        "kind: List\nitems:\n-{}",
+        PLUGIN.replace('\n', "\n  ").replacen("\n ", "", 1)
+    );
     assert_eq!(check(&list, &[]).0, Some(0), "{list}");
 }
 
@@ -150,31 +194,54 @@ fn every_spelling_that_envoy_takes_is_read() {
             ),
         ] {
             let text = of_envoy(&typed_config);
-            assert_eq!(check(&text, &[]), (Some(0), "0 errors, 0 warnings\n".to_owned()), "{text}");
+            assert_eq!(
+                check(&text, &[]),
+                (Some(0), "0 errors, 0 warnings\n".to_owned()),
+                "{text}"
+            );
         }
     }
-    for open in ["fail_open: true", "failOpen: true", "failurePolicy: FAIL_OPEN", "failure_policy: FAIL_OPEN"] {
-        let config = format!("{open}, configuration: {{{STRUCT}, value: {{audit_cluster: {{cluster: a}}}}}}");
+    for open in [
+        "fail_open: true",
+        "failOpen: true",
+        "failurePolicy: FAIL_OPEN",
+        "failure_policy: FAIL_OPEN",
+    ] {
+        let config = format!(
+            "{open}, configuration: {{{STRUCT}, value: {{audit_cluster: {{cluster: a}}}}}}"
+        );
         let text = of_envoy(&format!("'@type': {WASM}, config: {{{config}}}"));
         let found = findings(&text);
-        assert!(found.len() == 1 && found[0].2.contains("lets requests pass unaudited"), "{open}: {found:#?}");
+        assert!(
+            found.len() == 1 && found[0].2.contains("lets requests pass unaudited"),
+            "{open}: {found:#?}"
+        );
     }
 }
 
 #[test]
 fn a_byte_order_mark_is_no_part_of_a_text() {
     let bom = '\u{feff}';
-    for text in ["audit_cluster: {cluster: a}\n", r#"{"audit_cluster": {"cluster": "a"}}"#] {
+    for text in [
+        "audit_cluster: {cluster: a}\n",
+        r#"{"audit_cluster": {"cluster": "a"}}"#,
+    ] {
         assert_eq!(check(&format!("{bom}{text}"), &[]).0, Some(0), "{text}");
     }
 }
 
 #[test]
 fn plugins_of_others_are_passed_over_and_ones_own_are_not() {
-    let of_others = ["{url: oci://x/other}", "{url: oci://x/waf, pluginConfig: {rules: [SecRule], default: deny}}"];
+    let of_others = [
+        "{url: oci://x/other}",
+        "{url: oci://x/waf, pluginConfig: {rules: [SecRule], default: deny}}",
+    ];
     for spec in of_others {
         let found = findings(&format!("kind: WasmPlugin\nspec: {spec}\n"));
-        assert!(found.len() == 1 && found[0].2.starts_with("no configuration of the filter"), "{found:#?}");
+        assert!(
+            found.len() == 1 && found[0].2.starts_with("no configuration of the filter"),
+            "{found:#?}"
+        );
     }
     for spec in [
         "{url: oci://x/audit-filter:1}",
@@ -184,13 +251,17 @@ fn plugins_of_others_are_passed_over_and_ones_own_are_not() {
         let text = format!("kind: WasmPlugin\nspec: {spec}\n");
         assert_finds(&text, 2, "error", "audit_cluster: is required");
     }
-    let policy = "kind: EnvoyExtensionPolicy\nspec: {wasm: [{code: {image: {url: x/audit-filter:1}}}]}\n";
+    let policy =
+        "kind: EnvoyExtensionPolicy\nspec: {wasm: [{code: {image: {url: x/audit-filter:1}}}]}\n";
     assert_finds(policy, 2, "error", "audit_cluster: is required");
 }
 
 #[test]
 fn one_finding_is_one_line() {
-    for text in ["audit_cluster: {cluster: a}\n\"b\\nc\": 1\n", "kind: \"X\\nY\"\n"] {
+    for text in [
+        "audit_cluster: {cluster: a}\n\"b\\nc\": 1\n",
+        "kind: \"X\\nY\"\n",
+    ] {
         let (_, out) = check(text, &[]);
         assert_eq!(out.lines().count(), 2, "{out}");
     }
@@ -198,7 +269,12 @@ fn one_finding_is_one_line() {
 
 /// What is found in [`PLUGIN`] after one replacement, and the exit code.
 #[track_caller]
-fn assert_plugin_with((from, to): (&str, &str), line: u64, (severity, code): (&str, i32), start: &str) {
+fn assert_plugin_with(
+    (from, to): (&str, &str),
+    line: u64,
+    (severity, code): (&str, i32),
+    start: &str,
+) {
     let text = PLUGIN.replacen(from, to, 1);
     assert_finds(&text, line, severity, start);
     assert_eq!(check(&text, &[]).0, Some(code), "{start}");
@@ -207,12 +283,42 @@ fn assert_plugin_with((from, to): (&str, &str), line: u64, (severity, code): (&s
 #[test]
 fn problems_have_their_path_and_line() {
     for (from, to, line, problem) in [
-        ("exact: /login", "exact: login", 20, "rules[0].match.path.exact: must start with"),
-        ("- name: login", "- nam: login", 19, "rules[0].nam: unknown key"),
-        ("    rules:\n", "    enabled: maybe\n    rules:\n", 18, "enabled: must be true or false"),
-        ("${TOKEN}", "${OTHER}", 16, "audit_cluster.headers.authorization: environment variable OTHER is not set"),
-        ("cluster: outbound", "clustr: outbound", 15, "audit_cluster.clustr: unknown key"),
-        ("[spiffe://cluster.local/ns/edge/sa/gateway]", "[gateway]", 17, "trust.uri_sans[0]: must be the start"),
+        (
+            "exact: /login",
+            "exact: login",
+            20,
+            "rules[0].match.path.exact: must start with",
+        ),
+        (
+            "- name: login",
+            "- nam: login",
+            19,
+            "rules[0].nam: unknown key",
+        ),
+        (
+            "    rules:\n",
+            "    enabled: maybe\n    rules:\n",
+            18,
+            "enabled: must be true or false",
+        ),
+        (
+            "${TOKEN}",
+            "${OTHER}",
+            16,
+            "audit_cluster.headers.authorization: environment variable OTHER is not set",
+        ),
+        (
+            "cluster: outbound",
+            "clustr: outbound",
+            15,
+            "audit_cluster.clustr: unknown key",
+        ),
+        (
+            "[spiffe://cluster.local/ns/edge/sa/gateway]",
+            "[gateway]",
+            17,
+            "trust.uri_sans[0]: must be the start",
+        ),
     ] {
         assert_plugin_with((from, to), line, ("error", 1), problem);
     }
@@ -222,41 +328,85 @@ fn problems_have_their_path_and_line() {
 fn traps_of_a_platform_are_warnings() {
     for (from, to, line, warning) in [
         ("FAIL_RELOAD", "FAIL_OPEN", 8, "failStrategy: FAIL_OPEN"),
-        ("  failStrategy: FAIL_RELOAD\n", "", 6, "failStrategy: without FAIL_RELOAD"),
+        (
+            "  failStrategy: FAIL_RELOAD\n",
+            "",
+            6,
+            "failStrategy: without FAIL_RELOAD",
+        ),
         ("  match: [{mode: SERVER}]\n", "", 6, "match: without mode"),
-        ("[{mode: SERVER}]", "[{mode: CLIENT_AND_SERVER}]", 6, "match: without mode"),
+        (
+            "[{mode: SERVER}]",
+            "[{mode: CLIENT_AND_SERVER}]",
+            6,
+            "match: without mode",
+        ),
         ("  phase: AUTHN\n", "", 6, "phase: without AUTHN"),
-        ("phase: AUTHN", "phase: UNSPECIFIED_PHASE", 6, "phase: without AUTHN"),
+        (
+            "phase: AUTHN",
+            "phase: UNSPECIFIED_PHASE",
+            6,
+            "phase: without AUTHN",
+        ),
         ("phase: AUTHN", "phase: STATS", 6, "phase: without AUTHN"),
-        ("outbound|4318||collector.audit.svc.cluster.local", "audit", 15, "audit_cluster.cluster: Istio's proxies"),
-        ("    trust: {uri_sans: [spiffe://cluster.local/ns/edge/sa/gateway]}\n", "", 14, "trust: behind a gateway"),
-        ("  match: [{mode: SERVER}]\n", "  targetRefs: [{kind: Service, name: w}]\n", 17, "trust: a waypoint"),
+        (
+            "outbound|4318||collector.audit.svc.cluster.local",
+            "audit",
+            15,
+            "audit_cluster.cluster: Istio's proxies",
+        ),
+        (
+            "    trust: {uri_sans: [spiffe://cluster.local/ns/edge/sa/gateway]}\n",
+            "",
+            14,
+            "trust: behind a gateway",
+        ),
+        (
+            "  match: [{mode: SERVER}]\n",
+            "  targetRefs: [{kind: Service, name: w}]\n",
+            17,
+            "trust: a waypoint",
+        ),
     ] {
         assert_plugin_with((from, to), line, ("warning", 0), warning);
     }
     let open = POLICY.replace("    env:", "    failOpen: true\n    env:");
     assert_finds(&open, 7, "warning", "failOpen: true");
     let istio = POLICY.replace("cluster: audit,", "cluster: 'outbound|1||c',");
-    assert_finds(&istio, 9, "warning", "audit_cluster.cluster: this is a name of Istio");
+    assert_finds(
+        &istio,
+        9,
+        "warning",
+        "audit_cluster.cluster: this is a name of Istio",
+    );
 }
 
 #[test]
 fn what_a_gateway_asks_for_is_recorded_by_another_hop() {
     let gateway = "audit_cluster: {cluster: a}\nrules:\n- name: edge\n  set_tracking: {operation: x}\n- {name: all}\n";
-    let hop = |rule: &str| format!("audit_cluster: {{cluster: a}}\nrules: [{{name: hop, {rule}}}]\n");
+    let hop =
+        |rule: &str| format!("audit_cluster: {{cluster: a}}\nrules: [{{name: hop, {rule}}}]\n");
     let warned = |other: &str| {
         let found = findings(&format!("{gateway}---\n{other}"));
-        let is_it =
-            |(line, _, message): &(u64, String, String)| *line == 4 && message.starts_with("set_tracking: no other");
+        let is_it = |(line, _, message): &(u64, String, String)| {
+            *line == 4 && message.starts_with("set_tracking: no other")
+        };
         found.iter().any(is_it)
     };
-    assert!(!findings(gateway).iter().any(|(_, _, message)| message.contains("no other")));
+    assert!(
+        !findings(gateway)
+            .iter()
+            .any(|(_, _, message)| message.contains("no other"))
+    );
     for (other, is_warned) in [
         (hop("match: {tracked: true}"), false),
         (hop("action: x"), false),
         (hop("match: {tracked: false}"), true),
         (hop("level: none"), true),
-        (format!("enabled: false\n{}", hop("match: {tracked: true}")), true),
+        (
+            format!("enabled: false\n{}", hop("match: {tracked: true}")),
+            true,
+        ),
     ] {
         assert_eq!(warned(&other), is_warned, "{other}");
     }
@@ -265,16 +415,31 @@ fn what_a_gateway_asks_for_is_recorded_by_another_hop() {
 #[test]
 fn what_cannot_be_checked_is_one_line_and_exit_code_2() {
     let anchors: String = (1..12)
-        .map(|level| format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 9].join(",")))
+        .map(|level| {
+            format!(
+                "a{level}: &a{level} [{}]\n",
+                vec![format!("*a{}", level - 1); 9].join(",")
+            )
+        })
         .collect();
     let bombs = format!("a0: &a0 [1,1,1]\n{anchors}");
-    let small: String = anchors.lines().take(4).map(|line| format!("{line}\n")).collect();
+    let small: String = anchors
+        .lines()
+        .take(4)
+        .map(|line| format!("{line}\n"))
+        .collect();
     let many_bombs = format!("---\na0: &a0 [1,1,1]\n{small}").repeat(100);
     for (text, start) in [
         ("", "no configuration of the filter"),
-        ("kind: ConfigMap\n---\nkind: Service\n", "no configuration of the filter (it has: ConfigMap, Service)"),
+        (
+            "kind: ConfigMap\n---\nkind: Service\n",
+            "no configuration of the filter (it has: ConfigMap, Service)",
+        ),
         ("a: [1, 2", "while parsing a flow sequence"),
-        ("audit_cluster: {cluster: a}\naudit_cluster: {cluster: b}\n", "the key audit_cluster stands twice"),
+        (
+            "audit_cluster: {cluster: a}\naudit_cluster: {cluster: b}\n",
+            "the key audit_cluster stands twice",
+        ),
         (&bombs, "has more than 1000000 values"),
         (&many_bombs, "has more than 1000000 values"),
         ("? [a, b]\n: 1\n", "a key must be a text"),
@@ -282,7 +447,10 @@ fn what_cannot_be_checked_is_one_line_and_exit_code_2() {
         (&"x".repeat(17 << 20), "has more than 16777216 bytes"),
     ] {
         let found = findings(text);
-        assert!(found.len() == 1 && found[0].1 == "unreadable" && found[0].2.starts_with(start), "{start}: {found:?}");
+        assert!(
+            found.len() == 1 && found[0].1 == "unreadable" && found[0].2.starts_with(start),
+            "{start}: {found:?}"
+        );
         assert_eq!(check(text, &[]).0, Some(2), "{start}");
     }
 }
@@ -301,7 +469,11 @@ rules:
         (
             "POST api.example.com/login",
             "a: b",
-            ["health: does not match: match.path", "login: decides:", "calls: does not matter"],
+            [
+                "health: does not match: match.path",
+                "login: decides:",
+                "calls: does not matter",
+            ],
         ),
         (
             "GET api.example.com/login",
@@ -324,17 +496,28 @@ rules:
         (
             "GET /health",
             "a: b",
-            ["health: decides: it is not recorded", "login: does not match", "calls: does not matter"],
+            [
+                "health: decides: it is not recorded",
+                "login: does not match",
+                "calls: does not matter",
+            ],
         ),
         (
             "GET /health/..%2flogin",
             "a: b",
-            ["health: does not match: an upstream may read", "login: does not match", "calls: decides"],
+            [
+                "health: does not match: an upstream may read",
+                "login: does not match",
+                "calls: decides",
+            ],
         ),
     ] {
         let (code, out) = check(text, &["--request", request, "--header", header]);
         assert_eq!(code, Some(0), "{out}");
-        assert!(expected.iter().all(|line| out.contains(line)), "{request}: {out}");
+        assert!(
+            expected.iter().all(|line| out.contains(line)),
+            "{request}: {out}"
+        );
     }
 }
 
@@ -344,7 +527,12 @@ fn the_effective_configuration_has_defaults_and_no_secrets() {
         "audit_cluster: {cluster: c, headers: {authorization: 'Bearer ${TOKEN}'}}\nrules: [{name: r}]\n",
         &["--explain"],
     );
-    for part in ["\"max_delay\": \"1s\"", "Bearer ${TOKEN}", "\"require_audit\": \"none\"", "\"127.0.0.0/8\""] {
+    for part in [
+        "\"max_delay\": \"1s\"",
+        "Bearer ${TOKEN}",
+        "\"require_audit\": \"none\"",
+        "\"127.0.0.0/8\"",
+    ] {
         assert!(out.contains(part), "{part}: {out}");
     }
     let secret = "0123456789abcdef0123456789abcdef";
@@ -352,7 +540,10 @@ fn the_effective_configuration_has_defaults_and_no_secrets() {
         "audit_cluster: {{cluster: c, headers: {{authorization: '{secret}'}}}}\nsession: {{hmac_keys: [{{id: k, key: {secret}x}}]}}\n"
     );
     let (code, out) = check(&text, &["--explain"]);
-    assert!(code == Some(0) && out.contains("(hidden)") && !out.contains(secret), "{out}");
+    assert!(
+        code == Some(0) && out.contains("(hidden)") && !out.contains(secret),
+        "{out}"
+    );
 }
 
 #[test]
@@ -363,8 +554,14 @@ fn a_dry_run_knows_urls_and_that_the_filter_is_off() {
     let root = "audit_cluster: {cluster: a}\nrules: [{name: r, match: {path: {exact: /}, hosts: [a.com]}}]\n";
     let (_, out) = check(root, &["--request", "GET https://a.com"]);
     assert!(out.contains("r: decides"), "{out}");
-    let (_, out) = check(&format!("enabled: false\n{text}"), &["--request", "GET a.com/v1/x"]);
-    assert!(out.contains("nothing is recorded") && !out.contains("decides"), "{out}");
+    let (_, out) = check(
+        &format!("enabled: false\n{text}"),
+        &["--request", "GET a.com/v1/x"],
+    );
+    assert!(
+        out.contains("nothing is recorded") && !out.contains("decides"),
+        "{out}"
+    );
 }
 
 #[test]
@@ -372,9 +569,15 @@ fn a_dry_run_knows_targets_without_a_path_and_names_host_where_it_belongs() {
     let text = "audit_cluster: {cluster: a}\nrules: [{name: r, match: {hosts: ['a.com']}}]\n";
     for request in ["CONNECT a.com:443", "OPTIONS a.com*", "GET a.com:8080/"] {
         let (code, out) = check(text, &["--request", request]);
-        assert!(code == Some(0) && out.contains("r: decides"), "{request}: {out}");
+        assert!(
+            code == Some(0) && out.contains("r: decides"),
+            "{request}: {out}"
+        );
     }
-    for arguments in [["--request", "GET a.com"].as_slice(), &["--request", "GET /", "--header", "Host: a.com"]] {
+    for arguments in [
+        ["--request", "GET a.com"].as_slice(),
+        &["--request", "GET /", "--header", "Host: a.com"],
+    ] {
         assert_eq!(check(text, arguments).0, Some(2), "{arguments:?}");
     }
 }
@@ -393,7 +596,15 @@ rules:
                     rules before do not want, since the request is tracked
   none: does not matter: an earlier rule decides
 ";
-    let (_, out) = check(text, &["--request", "POST /a.B/C", "--header", "x-session-track: true"]);
+    let (_, out) = check(
+        text,
+        &[
+            "--request",
+            "POST /a.B/C",
+            "--header",
+            "x-session-track: true",
+        ],
+    );
     assert!(out.contains(expected), "{out}");
 }
 
@@ -414,23 +625,55 @@ fn a_configuration_that_envoy_refuses_is_an_error_at_its_line() {
     const TYPE: &str = "type.googleapis.com/google.protobuf";
     let json = r#"{"audit_cluster": {"cluster": "a"}}"#;
     for (configuration, start) in [
-        (format!("{{'@type': {TYPE}.StringValue, value: {json}}}"), "configuration.value: must be JSON in a text"),
-        (format!("{{'@type': {TYPE}.Struct, value: '{json}'}}"), "configuration.value: must be a mapping"),
-        (format!("{{'@type': {TYPE}.BytesValue, value: '{json}'}}"), "configuration.value: must be a text in base64"),
-        (format!("{{'@type': {TYPE}.Value, value: {json}}}"), "configuration.@type: must be"),
+        (
+            format!("{{'@type': {TYPE}.StringValue, value: {json}}}"),
+            "configuration.value: must be JSON in a text",
+        ),
+        (
+            format!("{{'@type': {TYPE}.Struct, value: '{json}'}}"),
+            "configuration.value: must be a mapping",
+        ),
+        (
+            format!("{{'@type': {TYPE}.BytesValue, value: '{json}'}}"),
+            "configuration.value: must be a text in base64",
+        ),
+        (
+            format!("{{'@type': {TYPE}.Value, value: {json}}}"),
+            "configuration.@type: must be",
+        ),
         (format!("{{value: {json}}}"), "configuration.@type: must be"),
-        (format!("{{'@type': google.protobuf.Struct, value: {json}}}"), "configuration.@type: must be"),
-        (format!("{{'@type': {TYPE}.Struct, audit_cluster: {{cluster: a}}}}"), "configuration: must have an @type"),
-        ("{audit_cluster: {cluster: a}}".to_owned(), "configuration: must have an @type"),
+        (
+            format!("{{'@type': google.protobuf.Struct, value: {json}}}"),
+            "configuration.@type: must be",
+        ),
+        (
+            format!("{{'@type': {TYPE}.Struct, audit_cluster: {{cluster: a}}}}"),
+            "configuration: must have an @type",
+        ),
+        (
+            "{audit_cluster: {cluster: a}}".to_owned(),
+            "configuration: must have an @type",
+        ),
     ] {
         let text = configured(&configuration);
-        let errors: Vec<_> = findings(&text).into_iter().filter(|(_, severity, _)| severity == "error").collect();
-        assert!(errors.iter().any(|(line, _, message)| *line == 5 && message.starts_with(start)), "{text}: {errors:?}");
+        let errors: Vec<_> = findings(&text)
+            .into_iter()
+            .filter(|(_, severity, _)| severity == "error")
+            .collect();
+        assert!(
+            errors
+                .iter()
+                .any(|(line, _, message)| *line == 5 && message.starts_with(start)),
+            "{text}: {errors:?}"
+        );
     }
     // printf %s '{"audit_cluster": {"cluster": "a"}}' | base64
     let bytes = "eyJhdWRpdF9jbHVzdGVyIjogeyJjbHVzdGVyIjogImEifX0=";
     let text = configured(&format!("{{'@type': {TYPE}.BytesValue, value: {bytes}}}"));
-    assert_eq!(check(&text, &[]), (Some(0), "0 errors, 0 warnings\n".to_owned()));
+    assert_eq!(
+        check(&text, &[]),
+        (Some(0), "0 errors, 0 warnings\n".to_owned())
+    );
 }
 
 #[test]
@@ -449,20 +692,25 @@ fn a_problem_in_a_block_of_json_has_its_own_line() {
     assert_finds(&text, 11, "error", "rules[0].levl: unknown key");
     let later = text.replacen("value: |\n", "value: |\n\n\n", 1);
     assert_finds(&later, 13, "error", "rules[0].levl: unknown key");
-    let quoted =
-        configured("{'@type': type.googleapis.com/google.protobuf.StringValue, value: '{\"audit_cluster\": 1}'}");
+    let quoted = configured(
+        "{'@type': type.googleapis.com/google.protobuf.StringValue, value: '{\"audit_cluster\": 1}'}",
+    );
     assert_finds(&quoted, 5, "error", "audit_cluster: must be");
 }
 
 #[test]
 fn what_istio_proxies_can_trust_depends_on_where_the_plugin_goes() {
     let warned = |place: &str, trust: &str| {
-        let text = PLUGIN.replacen("  match: [{mode: SERVER}]\n", place, 1).replacen(
-            "    trust: {uri_sans: [spiffe://cluster.local/ns/edge/sa/gateway]}\n",
-            trust,
-            1,
-        );
-        findings(&text).iter().any(|(_, _, message)| message.starts_with("trust: "))
+        let text = PLUGIN
+            .replacen("  match: [{mode: SERVER}]\n", place, 1)
+            .replacen(
+                "    trust: {uri_sans: [spiffe://cluster.local/ns/edge/sa/gateway]}\n",
+                trust,
+                1,
+            );
+        findings(&text)
+            .iter()
+            .any(|(_, _, message)| message.starts_with("trust: "))
     };
     let certificates = "    trust: {uri_sans: [spiffe://cluster.local/ns/edge/sa/gateway]}\n";
     let service = "  targetRefs: [{kind: Service, name: s}]\n";
@@ -472,7 +720,11 @@ fn what_istio_proxies_can_trust_depends_on_where_the_plugin_goes() {
         ("  match: [{mode: CLIENT}]\n", "", false),
         (service, certificates, true),
         ("  targetRefs: [{kind: Gateway, name: g}]\n", "", true),
-        ("  targetRefs: [{kind: Gateway, name: g}]\n", certificates, false),
+        (
+            "  targetRefs: [{kind: Gateway, name: g}]\n",
+            certificates,
+            false,
+        ),
     ] {
         assert_eq!(warned(place, trust), expected, "{place}{trust}");
     }

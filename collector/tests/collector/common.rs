@@ -37,7 +37,10 @@ use crate::postgres::Postgres;
 pub(crate) const RECEIVED_AT: i64 = 1_783_072_801_000_000_001;
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
-pub(crate) const LIMITS: Limits = Limits { max_body_bytes: MAX_BODY_BYTES, ..Limits::DEFAULT };
+pub(crate) const LIMITS: Limits = Limits {
+    max_body_bytes: MAX_BODY_BYTES,
+    ..Limits::DEFAULT
+};
 
 /// One test makes the store wait for it; all others must never need as long, also on a loaded machine.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -75,14 +78,24 @@ impl Collector {
     pub(crate) async fn start_with(limits: Limits, access: Access) -> Self {
         let (ledger, directory) = open_ledger(TempDir::new().unwrap()).await;
         let admission = Admission::new(limits);
-        Self { router: router_with(ledger.clone(), admission.clone(), access), admission, ledger, directory }
+        Self {
+            router: router_with(ledger.clone(), admission.clone(), access),
+            admission,
+            ledger,
+            directory,
+        }
     }
 
     /// Ends the collector in an orderly way, and starts another one on the same database.
     pub(crate) async fn restart(self) -> Self {
         self.ledger.close().await.unwrap();
         let (ledger, directory) = open_ledger(self.directory).await;
-        Self { router: router(ledger.clone()), ledger, directory, admission: self.admission }
+        Self {
+            router: router(ledger.clone()),
+            ledger,
+            directory,
+            admission: self.admission,
+        }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -90,17 +103,25 @@ impl Collector {
     }
 
     pub(crate) async fn post(&self, body: impl Into<Body>) -> Answer {
-        self.post_with(&[("content-type", "application/json")], body).await
+        self.post_with(&[("content-type", "application/json")], body)
+            .await
     }
 
-    pub(crate) async fn post_with(&self, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+    pub(crate) async fn post_with(
+        &self,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
         let start = Request::post("/v1/logs");
-        let request = headers.iter().fold(start, |request, (name, value)| request.header(*name, *value));
+        let request = headers.iter().fold(start, |request, (name, value)| {
+            request.header(*name, *value)
+        });
         self.send(request.body(body.into()).unwrap()).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+        self.send(Request::get(path).body(Body::empty()).unwrap())
+            .await
     }
 
     /// All kept records, newest first.
@@ -136,7 +157,10 @@ impl Collector {
 
     /// How many records the views have still to see.
     async fn views_lag(&self) -> i64 {
-        self.ledger.ask(|connection| Ok(head(connection)?.position - views::position(connection)?)).await.unwrap()
+        self.ledger
+            .ask(|connection| Ok(head(connection)?.position - views::position(connection)?))
+            .await
+            .unwrap()
     }
 
     /// The answer to a question that must succeed.
@@ -149,7 +173,11 @@ impl Collector {
     /// The question must be refused with 400 and this message.
     pub(crate) async fn assert_refused(&self, path: &str, message: &str) {
         let answer = self.get(path).await;
-        assert_eq!((answer.status, answer.body), (400, json!({"code": 3, "message": message})), "{path}");
+        assert_eq!(
+            (answer.status, answer.body),
+            (400, json!({"code": 3, "message": message})),
+            "{path}"
+        );
     }
 
     /// A connection of somebody else to the same file.
@@ -166,7 +194,11 @@ pub(crate) fn database(directory: &TempDir) -> Arc<dyn Database> {
     }
     let url = database_url(directory);
     open(&url).unwrap();
-    Arc::new(SqliteDatabase::new(&url).unwrap().with_busy_timeout(BUSY_TIMEOUT))
+    Arc::new(
+        SqliteDatabase::new(&url)
+            .unwrap()
+            .with_busy_timeout(BUSY_TIMEOUT),
+    )
 }
 
 /// The same for each collector with the same directory.
@@ -180,7 +212,12 @@ fn postgres_url(directory: &TempDir) -> String {
 
 /// Opens a ledger on a thread where it may block.
 async fn open_ledger(directory: TempDir) -> (Arc<Ledger>, TempDir) {
-    let opening = spawn_blocking(move || (Arc::new(ledger(database(&directory), &directory)), directory));
+    let opening = spawn_blocking(move || {
+        (
+            Arc::new(ledger(database(&directory), &directory)),
+            directory,
+        )
+    });
     opening.await.unwrap()
 }
 
@@ -197,12 +234,20 @@ pub(crate) fn ledger_settings(directory: &TempDir) -> Settings {
 
 /// A ledger with views.
 pub(crate) fn ledger(database: Arc<dyn Database>, directory: &TempDir) -> Ledger {
-    Ledger::open(database, ledger_settings(directory), vec![views::chore(view_settings())]).unwrap()
+    Ledger::open(
+        database,
+        ledger_settings(directory),
+        vec![views::chore(view_settings())],
+    )
+    .unwrap()
 }
 
 /// The defaults, and a logout.
 pub(crate) fn view_settings() -> views::Settings {
-    views::Settings { logout_actions: vec!["logout".to_owned()], ..views::Settings::default() }
+    views::Settings {
+        logout_actions: vec!["logout".to_owned()],
+        ..views::Settings::default()
+    }
 }
 
 pub(crate) fn router(ledger: Arc<Ledger>) -> Router {
@@ -225,7 +270,12 @@ pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
     let (parts, body) = router.clone().oneshot(request).await.unwrap().into_parts();
     let bytes = to_bytes(body, usize::MAX).await.unwrap().to_vec();
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    Answer { status: parts.status.as_u16(), headers: parts.headers, body, bytes }
+    Answer {
+        status: parts.status.as_u16(),
+        headers: parts.headers,
+        body,
+        bytes,
+    }
 }
 
 pub(crate) fn database_url(directory: &TempDir) -> String {
@@ -239,7 +289,8 @@ pub(crate) fn batch(records: &[Value]) -> String {
         {"key": "audit.stream.id", "value": {"stringValue": "stream-1"}},
         {"key": "audit.batch.id", "value": {"stringValue": "batch-1"}},
     ]});
-    json!({"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": records}]}]}).to_string()
+    json!({"resourceLogs": [{"resource": resource, "scopeLogs": [{"logRecords": records}]}]})
+        .to_string()
 }
 
 /// A record with this uid and these further string attributes.
@@ -261,8 +312,16 @@ pub(crate) fn record_at(uid: &str, seconds_ago: i64, attributes: &Value) -> Valu
     };
     let mut record = record(uid, &[]);
     let list = record["attributes"].as_array_mut().unwrap();
-    list.extend(attributes.as_object().unwrap().iter().map(|(key, given)| json!({"key": key, "value": value(given)})));
-    record["timeUnixNano"] = (RECEIVED_AT - seconds_ago * 1_000_000_000).to_string().into();
+    list.extend(
+        attributes
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(key, given)| json!({"key": key, "value": value(given)})),
+    );
+    record["timeUnixNano"] = (RECEIVED_AT - seconds_ago * 1_000_000_000)
+        .to_string()
+        .into();
     record
 }
 
@@ -275,12 +334,17 @@ pub(crate) fn without_place(record: &mut Value) {
 
 /// The same request in protobuf, by the reader of another project.
 pub(crate) fn protobuf(otlp_json: &[u8]) -> Vec<u8> {
-    serde_json::from_slice::<ExportLogsServiceRequest>(otlp_json).unwrap().encode_to_vec()
+    serde_json::from_slice::<ExportLogsServiceRequest>(otlp_json)
+        .unwrap()
+        .encode_to_vec()
 }
 
 /// The uids of `records`, in their order.
 pub(crate) fn uids(records: &[Value]) -> Vec<&str> {
-    records.iter().map(|record| record["log.record.uid"].as_str().unwrap()).collect()
+    records
+        .iter()
+        .map(|record| record["log.record.uid"].as_str().unwrap())
+        .collect()
 }
 
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {

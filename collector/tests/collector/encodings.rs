@@ -25,10 +25,20 @@ pub(crate) const GOLDEN_RECORDS: usize = 14;
 
 /// The batch that the filter writes byte for byte, in each format.
 pub(crate) fn golden() -> [((&'static str, &'static str), Vec<u8>); 3] {
-    let file = |name: &str| std::fs::read(format!("{}/../tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let file = |name: &str| {
+        std::fs::read(format!(
+            "{}/../tests/fixtures/{name}",
+            env!("CARGO_MANIFEST_DIR")
+        ))
+        .unwrap()
+    };
     let json = file("otlp-batch.json");
     let protobuf = protobuf(&json);
-    [(JSON, json), (PROTOBUF, protobuf), (NDJSON, file("batch.ndjson"))]
+    [
+        (JSON, json),
+        (PROTOBUF, protobuf),
+        (NDJSON, file("batch.ndjson")),
+    ]
 }
 
 /// An answer to protobuf.
@@ -43,7 +53,11 @@ async fn the_filters_batch_gives_equal_records_in_all_formats() {
     let mut stored = Vec::new();
     for (format, body) in golden() {
         let collector = Collector::start().await;
-        assert_eq!(collector.post_with(&[format], body).await.status, 200, "{format:?}");
+        assert_eq!(
+            collector.post_with(&[format], body).await.status,
+            200,
+            "{format:?}"
+        );
         stored.push(collector.records().await);
     }
     assert_eq!(stored[0].len(), GOLDEN_RECORDS);
@@ -56,7 +70,11 @@ async fn a_batch_sent_again_in_another_format_adds_nothing() {
     let collector = Collector::start().await;
     for (format, body) in golden() {
         assert_eq!(collector.post_with(&[format], body).await.status, 200);
-        assert_eq!(collector.records().await.len(), GOLDEN_RECORDS, "{format:?}");
+        assert_eq!(
+            collector.records().await.len(),
+            GOLDEN_RECORDS,
+            "{format:?}"
+        );
     }
 }
 
@@ -66,8 +84,11 @@ async fn records_without_a_uid_are_kept_once_over_all_formats() {
     let mut sent = record("", &[("a", "1")]);
     sent["attributes"].as_array_mut().unwrap().remove(0);
     let otlp = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [sent]}]}]}).to_string();
-    let line = r#"{"a":"1","time_unix_nano":1783072800000000001,"event_name":"audit.http","body":null}"#;
-    collector.post_with(&[PROTOBUF], protobuf(otlp.as_bytes())).await;
+    let line =
+        r#"{"a":"1","time_unix_nano":1783072800000000001,"event_name":"audit.http","body":null}"#;
+    collector
+        .post_with(&[PROTOBUF], protobuf(otlp.as_bytes()))
+        .await;
     collector.post_with(&[JSON], otlp).await;
     assert_eq!(collector.records().await.len(), 1);
     // The filter's body is added to this line, since its event is one of the filter's.
@@ -83,8 +104,19 @@ async fn records_without_a_uid_are_kept_once_over_all_formats() {
 async fn gzip_is_read_in_all_formats() {
     for (format, body) in golden() {
         let collector = Collector::start().await;
-        assert_eq!(collector.post_with(&[format, GZIP], gzip(&body)).await.status, 200, "{format:?}");
-        assert_eq!(collector.records().await.len(), GOLDEN_RECORDS, "{format:?}");
+        assert_eq!(
+            collector
+                .post_with(&[format, GZIP], gzip(&body))
+                .await
+                .status,
+            200,
+            "{format:?}"
+        );
+        assert_eq!(
+            collector.records().await.len(),
+            GOLDEN_RECORDS,
+            "{format:?}"
+        );
     }
 }
 
@@ -97,7 +129,10 @@ async fn a_good_answer_is_in_the_encoding_of_the_request() {
         if format == PROTOBUF {
             assert_eq!(answer.headers["content-type"], PROTOBUF.1);
             let empty = ExportLogsServiceResponse::default();
-            assert_eq!(ExportLogsServiceResponse::decode(answer.bytes.as_slice()), Ok(empty));
+            assert_eq!(
+                ExportLogsServiceResponse::decode(answer.bytes.as_slice()),
+                Ok(empty)
+            );
         } else {
             assert_eq!(answer.headers["content-type"], JSON.1);
             assert_eq!(answer.body, json!({}));
@@ -111,11 +146,28 @@ async fn a_refusal_is_in_the_encoding_of_the_request() {
     let answer = collector.post_with(&[PROTOBUF], "{}").await;
     let (http, code, message) = status(&answer);
     assert_eq!((http, code), (400, 3));
-    assert!(message.starts_with("body is not an OTLP logs request in protobuf: "), "{message}");
-    let answer = collector.post_with(&[PROTOBUF, ("content-encoding", "br")], Vec::new()).await;
-    assert_eq!(status(&answer), (415, 3, "content-encoding must be gzip, identity or absent".to_owned()));
-    let answer = collector.post_with(&[PROTOBUF], vec![0; MAX_BODY_BYTES + 1]).await;
-    assert_eq!(status(&answer), (413, 8, "body is larger than 65536 bytes".to_owned()));
+    assert!(
+        message.starts_with("body is not an OTLP logs request in protobuf: "),
+        "{message}"
+    );
+    let answer = collector
+        .post_with(&[PROTOBUF, ("content-encoding", "br")], Vec::new())
+        .await;
+    assert_eq!(
+        status(&answer),
+        (
+            415,
+            3,
+            "content-encoding must be gzip, identity or absent".to_owned()
+        )
+    );
+    let answer = collector
+        .post_with(&[PROTOBUF], vec![0; MAX_BODY_BYTES + 1])
+        .await;
+    assert_eq!(
+        status(&answer),
+        (413, 8, "body is larger than 65536 bytes".to_owned())
+    );
     let answer = collector.post_with(&[NDJSON], "oops").await;
     assert_eq!((answer.status, &answer.body["code"]), (400, &json!(3)));
     assert_eq!(collector.records().await, [Value::Null; 0]);
@@ -125,7 +177,11 @@ async fn a_refusal_is_in_the_encoding_of_the_request() {
 async fn an_empty_request_is_good_in_all_formats() {
     let collector = Collector::start().await;
     for (format, body) in [(JSON, "{}"), (PROTOBUF, ""), (NDJSON, ""), (NDJSON, "\n\n")] {
-        assert_eq!(collector.post_with(&[format], body).await.status, 200, "{format:?}");
+        assert_eq!(
+            collector.post_with(&[format], body).await.status,
+            200,
+            "{format:?}"
+        );
     }
 }
 
@@ -136,7 +192,10 @@ async fn a_wrong_line_is_refused_with_its_number_and_keeps_the_others_out() {
     let sent = line("aud_1") + &line("aud_2") + "{\"log.record.uid\":\n" + &line("aud_3");
     let answer = collector.post_with(&[NDJSON], sent).await;
     let message = "line 3 is not valid JSON: EOF while parsing a value at column 18";
-    assert_eq!((answer.status, answer.body), (400, json!({"code": 3, "message": message})));
+    assert_eq!(
+        (answer.status, answer.body),
+        (400, json!({"code": 3, "message": message}))
+    );
     assert_eq!(collector.records().await, [Value::Null; 0]);
     collector.post(batch(&[record("aud_good", &[])])).await;
     assert_eq!(uids(&collector.records().await), ["aud_good"]);

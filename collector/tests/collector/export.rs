@@ -12,7 +12,9 @@ async fn export(collector: &Collector, query: &str) -> String {
 
 async fn lines(collector: &Collector, query: &str) -> Vec<Value> {
     let text = export(collector, &format!("format=ndjson&{query}")).await;
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// Rows as maps from the name of their column.
@@ -45,11 +47,20 @@ async fn an_export_is_complete_and_in_order() {
     let expected: Vec<_> = (0..2500).map(|number| format!("aud_{number}")).collect();
     let found = lines(&collector, "").await;
     assert_eq!(uids(&found), expected);
-    assert_eq!(found[2499..], collector.list("limit=1").await, "a line is what the list shows");
+    assert_eq!(
+        found[2499..],
+        collector.list("limit=1").await,
+        "a line is what the list shows"
+    );
     let found = rows(&collector, "").await;
     assert_eq!(uids(&found), expected);
     let even: Vec<_> = expected.iter().step_by(2).collect();
-    assert_eq!(uids(&lines(&collector, "user=even").await).iter().collect::<Vec<_>>(), even);
+    assert_eq!(
+        uids(&lines(&collector, "user=even").await)
+            .iter()
+            .collect::<Vec<_>>(),
+        even
+    );
     let after = lines(&collector, "after=1200").await;
     assert_eq!(uids(&after), expected[1200..]);
 }
@@ -58,7 +69,11 @@ async fn an_export_is_complete_and_in_order() {
 async fn an_export_has_no_more_than_its_limit() {
     let collector = with_2500_records().await;
     for limit in [1, 999, 1000, 1001, 2000, 2500, 9999] {
-        assert_eq!(lines(&collector, &format!("limit={limit}")).await.len(), limit.min(2500), "{limit}");
+        assert_eq!(
+            lines(&collector, &format!("limit={limit}")).await.len(),
+            limit.min(2500),
+            "{limit}"
+        );
     }
 }
 
@@ -66,18 +81,28 @@ async fn an_export_has_no_more_than_its_limit() {
 async fn an_empty_export_has_its_head() {
     let collector = Collector::start().await;
     assert_eq!(export(&collector, "format=ndjson").await, "");
-    assert!(export(&collector, "format=csv").await.starts_with("position,log.record.uid,time,"));
+    assert!(
+        export(&collector, "format=csv")
+            .await
+            .starts_with("position,log.record.uid,time,")
+    );
 }
 
 #[tokio::test]
 async fn an_export_is_a_file_of_its_kind() {
     let collector = Collector::start().await;
-    for (format, content_type) in
-        [("ndjson", "application/x-ndjson"), ("csv", "text/csv; charset=utf-8; header=present")]
-    {
-        let answer = collector.get(&format!("/api/records?format={format}")).await;
+    for (format, content_type) in [
+        ("ndjson", "application/x-ndjson"),
+        ("csv", "text/csv; charset=utf-8; header=present"),
+    ] {
+        let answer = collector
+            .get(&format!("/api/records?format={format}"))
+            .await;
         assert_eq!(answer.headers["content-type"], content_type);
-        assert_eq!(answer.headers["content-disposition"], format!("attachment; filename=\"records.{format}\""));
+        assert_eq!(
+            answer.headers["content-disposition"],
+            format!("attachment; filename=\"records.{format}\"")
+        );
     }
 }
 
@@ -101,7 +126,10 @@ async fn a_row_has_the_fields_and_all_attributes() {
     }
     let attributes: Value = serde_json::from_str(row["attributes"].as_str().unwrap()).unwrap();
     assert_eq!(
-        (&attributes["audit.header_conflict"], &attributes["audit.action"]),
+        (
+            &attributes["audit.header_conflict"],
+            &attributes["audit.action"]
+        ),
         (&json!(true), &said["audit.action"])
     );
 }
@@ -113,12 +141,20 @@ async fn a_spreadsheet_takes_no_text_for_a_formula() {
     let all: Vec<_> = evil
         .iter()
         .enumerate()
-        .map(|(number, text)| record(&format!("aud_{number}"), &[("user.id", text), ("audit.action", text)]))
+        .map(|(number, text)| {
+            record(
+                &format!("aud_{number}"),
+                &[("user.id", text), ("audit.action", text)],
+            )
+        })
         .collect();
     collector.keep(&all).await;
     let rows = rows(&collector, "").await;
     for (row, text) in rows.iter().zip(evil) {
-        assert_eq!((&row["user.id"], &row["audit.action"]), (&json!(format!("'{text}")), &json!(format!("'{text}"))));
+        assert_eq!(
+            (&row["user.id"], &row["audit.action"]),
+            (&json!(format!("'{text}")), &json!(format!("'{text}")))
+        );
     }
     assert_eq!(rows.len(), evil.len());
     assert_eq!(

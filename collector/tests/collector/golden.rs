@@ -6,7 +6,10 @@ use serde_json::Value;
 
 use crate::common::{Collector, without_place};
 
-const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/otlp-batch.json");
+const GOLDEN: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../tests/fixtures/otlp-batch.json"
+);
 
 /// What an exchange must have; events of the filter have not all of them.
 const SEARCHED: [&str; 3] = ["audit.action", "audit.outcome", "audit.sequence.number"];
@@ -27,7 +30,14 @@ fn plain(value: &Value) -> Value {
 
 fn attributes(parent: &Value) -> BTreeMap<String, Value> {
     let entries = items(parent, "attributes").iter();
-    entries.map(|entry| (entry["key"].as_str().unwrap().to_owned(), plain(&entry["value"]))).collect()
+    entries
+        .map(|entry| {
+            (
+                entry["key"].as_str().unwrap().to_owned(),
+                plain(&entry["value"]),
+            )
+        })
+        .collect()
 }
 
 /// Every record of the file as the API should show it, without the time of receipt.

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::common::{Collector, MAX_BODY_BYTES, RECEIVED_AT, batch, gzip, record, uids, without_place};
+use crate::common::{
+    Collector, MAX_BODY_BYTES, RECEIVED_AT, batch, gzip, record, uids, without_place,
+};
 
 #[tokio::test]
 async fn an_empty_request_is_good() {
@@ -58,7 +60,10 @@ async fn a_record_comes_back_with_all_it_had() {
     });
     let mut records = collector.records().await;
     assert_eq!(records[0]["received_at_unix_nano"], RECEIVED_AT.to_string());
-    assert_eq!((&records[0]["position"], &records[0]["flags"]), (&json!(1), &json!([])));
+    assert_eq!(
+        (&records[0]["position"], &records[0]["flags"]),
+        (&json!(1), &json!([]))
+    );
     without_place(&mut records[0]);
     assert_eq!(records, [expected]);
 }
@@ -80,11 +85,19 @@ async fn the_columns_hold_what_is_searched_for() {
     let columns = "stream_id, service_name, rule, action, outcome, user_id, session_id";
     let found: (String, i64) = collector
         .other_connection()
-        .query_row(&format!("SELECT concat_ws('|', {columns}), sequence_number FROM records"), (), |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+        .query_row(
+            &format!("SELECT concat_ws('|', {columns}), sequence_number FROM records"),
+            (),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
         .unwrap();
-    assert_eq!(found, ("stream-1|shop|check|login|denied|u1|s1".to_owned(), 9_007_199_254_740_993));
+    assert_eq!(
+        found,
+        (
+            "stream-1|shop|check|login|denied|u1|s1".to_owned(),
+            9_007_199_254_740_993
+        )
+    );
 }
 
 #[tokio::test]
@@ -101,7 +114,9 @@ async fn a_replayed_batch_adds_nothing() {
 #[tokio::test]
 async fn a_uid_in_two_batches_is_kept_once_as_it_came_first() {
     let collector = Collector::start().await;
-    collector.post(batch(&[record("aud_1", &[("audit.action", "first")])])).await;
+    collector
+        .post(batch(&[record("aud_1", &[("audit.action", "first")])]))
+        .await;
     let again = record("aud_1", &[("audit.action", "second")]);
     let answer = collector.post(batch(&[again, record("aud_2", &[])])).await;
     assert_eq!(answer.status, 200);
@@ -113,7 +128,9 @@ async fn a_uid_in_two_batches_is_kept_once_as_it_came_first() {
 #[tokio::test]
 async fn a_uid_twice_in_one_batch_is_kept_once() {
     let collector = Collector::start().await;
-    let answer = collector.post(batch(&[record("aud_1", &[]), record("aud_1", &[])])).await;
+    let answer = collector
+        .post(batch(&[record("aud_1", &[]), record("aud_1", &[])]))
+        .await;
     assert_eq!(answer.status, 200);
     assert_eq!(uids(&collector.records().await), ["aud_1"]);
 }
@@ -133,11 +150,20 @@ async fn records_without_a_uid_are_kept_once_over_a_replay() {
 #[tokio::test]
 async fn the_usual_spellings_of_content_type_and_encoding_are_good() {
     let collector = Collector::start().await;
-    for content_type in ["application/json; charset=utf-8", "Application/JSON", "application/json ;v=1"] {
-        let answer = collector.post_with(&[("content-type", content_type)], "{}").await;
+    for content_type in [
+        "application/json; charset=utf-8",
+        "Application/JSON",
+        "application/json ;v=1",
+    ] {
+        let answer = collector
+            .post_with(&[("content-type", content_type)], "{}")
+            .await;
         assert_eq!(answer.status, 200, "{content_type}");
     }
-    let headers = [("content-type", "application/json"), ("content-encoding", "identity")];
+    let headers = [
+        ("content-type", "application/json"),
+        ("content-encoding", "identity"),
+    ];
     assert_eq!(collector.post_with(&headers, "{}").await.status, 200);
 }
 
@@ -145,7 +171,10 @@ async fn the_usual_spellings_of_content_type_and_encoding_are_good() {
 async fn a_gzip_request_is_stored() {
     let collector = Collector::start().await;
     let sent = gzip(batch(&[record("aud_1", &[("user.name", "Zoë")])]).as_bytes());
-    let headers = [("content-type", "application/json"), ("content-encoding", "GZIP")];
+    let headers = [
+        ("content-type", "application/json"),
+        ("content-encoding", "GZIP"),
+    ];
     assert_eq!(collector.post_with(&headers, sent).await.status, 200);
     assert_eq!(collector.records().await[0]["user.name"], "Zoë");
 }
@@ -156,8 +185,17 @@ async fn a_body_of_exactly_the_limit_is_good() {
     let mut sent = batch(&[record("aud_1", &[])]);
     sent.push_str(&" ".repeat(MAX_BODY_BYTES - sent.len()));
     assert_eq!(collector.post(sent.clone()).await.status, 200);
-    let headers = [("content-type", "application/json"), ("content-encoding", "gzip")];
-    assert_eq!(collector.post_with(&headers, gzip(sent.as_bytes())).await.status, 200);
+    let headers = [
+        ("content-type", "application/json"),
+        ("content-encoding", "gzip"),
+    ];
+    assert_eq!(
+        collector
+            .post_with(&headers, gzip(sent.as_bytes()))
+            .await
+            .status,
+        200
+    );
     assert_eq!(uids(&collector.records().await), ["aud_1"]);
 }
 
@@ -167,13 +205,26 @@ async fn requests_at_the_same_time_are_all_stored_and_a_shared_uid_once() {
     let mut requests = JoinSet::new();
     for number in 0..8 {
         let collector = Arc::clone(&collector);
-        let sent = batch(&[record("aud_shared", &[]), record(&format!("aud_{number}"), &[])]);
+        let sent = batch(&[
+            record("aud_shared", &[]),
+            record(&format!("aud_{number}"), &[]),
+        ]);
         requests.spawn(async move { collector.post(sent).await.status });
     }
     assert_eq!(requests.join_all().await, [200; 8]);
     let records = collector.records().await;
     let mut stored = uids(&records);
     stored.sort_unstable();
-    let expected = ["aud_0", "aud_1", "aud_2", "aud_3", "aud_4", "aud_5", "aud_6", "aud_7", "aud_shared"];
+    let expected = [
+        "aud_0",
+        "aud_1",
+        "aud_2",
+        "aud_3",
+        "aud_4",
+        "aud_5",
+        "aud_6",
+        "aud_7",
+        "aud_shared",
+    ];
     assert_eq!(stored, expected);
 }

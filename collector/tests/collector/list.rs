@@ -7,9 +7,30 @@ use crate::common::{Collector, RECEIVED_AT, batch, record, record_at, uids};
 async fn with_four_records() -> Collector {
     let collector = Collector::start().await;
     let sent = [
-        record("aud_1", &[("audit.action", "login"), ("user.id", "u1"), ("session.id", "s1")]),
-        record("aud_2", &[("audit.action", "login"), ("user.id", "u2"), ("session.id", "s2")]),
-        record("aud_3", &[("audit.action", "GET /a&b=ü"), ("user.id", "u1"), ("session.id", "s1")]),
+        record(
+            "aud_1",
+            &[
+                ("audit.action", "login"),
+                ("user.id", "u1"),
+                ("session.id", "s1"),
+            ],
+        ),
+        record(
+            "aud_2",
+            &[
+                ("audit.action", "login"),
+                ("user.id", "u2"),
+                ("session.id", "s2"),
+            ],
+        ),
+        record(
+            "aud_3",
+            &[
+                ("audit.action", "GET /a&b=ü"),
+                ("user.id", "u1"),
+                ("session.id", "s1"),
+            ],
+        ),
         record("aud_4", &[]),
     ];
     assert_eq!(collector.post(batch(&sent)).await.status, 200);
@@ -19,7 +40,10 @@ async fn with_four_records() -> Collector {
 #[tokio::test]
 async fn the_newest_come_first() {
     let collector = with_four_records().await;
-    assert_eq!(uids(&collector.list("").await), ["aud_4", "aud_3", "aud_2", "aud_1"]);
+    assert_eq!(
+        uids(&collector.list("").await),
+        ["aud_4", "aud_3", "aud_2", "aud_1"]
+    );
     assert_eq!(uids(&collector.list("limit=2").await), ["aud_4", "aud_3"]);
 }
 
@@ -46,7 +70,9 @@ async fn every_filter_is_an_exact_match() {
 async fn the_default_limit_is_100_and_the_largest_1000() {
     let collector = Collector::start().await;
     for hundred in 0..11 {
-        let records: Vec<_> = (0..100).map(|number| record(&format!("aud_{hundred}_{number}"), &[])).collect();
+        let records: Vec<_> = (0..100)
+            .map(|number| record(&format!("aud_{hundred}_{number}"), &[]))
+            .collect();
         assert_eq!(collector.post(batch(&records)).await.status, 200);
     }
     assert_eq!(collector.list("").await.len(), 100);
@@ -66,16 +92,35 @@ async fn a_bad_limit_is_refused() {
 #[tokio::test]
 async fn an_unknown_parameter_is_refused_by_name() {
     let collector = Collector::start().await;
-    for path in ["records", "sessions", "sessions/s1", "usage", "streams", "checkpoints"] {
-        collector.assert_refused(&format!("/api/{path}?actions=login"), "unknown query parameter \"actions\"").await;
+    for path in [
+        "records",
+        "sessions",
+        "sessions/s1",
+        "usage",
+        "streams",
+        "checkpoints",
+    ] {
+        collector
+            .assert_refused(
+                &format!("/api/{path}?actions=login"),
+                "unknown query parameter \"actions\"",
+            )
+            .await;
     }
 }
 
 #[tokio::test]
 async fn a_parameter_that_is_given_twice_is_refused_by_name() {
     let collector = Collector::start().await;
-    collector.assert_refused("/api/records?user=a&user=a", "user must not be given twice").await;
-    collector.assert_refused("/api/sessions?limit=1&limit=2", "limit must not be given twice").await;
+    collector
+        .assert_refused("/api/records?user=a&user=a", "user must not be given twice")
+        .await;
+    collector
+        .assert_refused(
+            "/api/sessions?limit=1&limit=2",
+            "limit must not be given twice",
+        )
+        .await;
 }
 
 #[tokio::test]
@@ -85,21 +130,59 @@ async fn a_value_that_cannot_be_is_refused_by_the_name_of_its_parameter() {
     for (path, message) in [
         ("records?from=yesterday", format!("from {time}")),
         ("records?to=2026-07-03", format!("to {time}")),
-        ("records?cursor=1", "cursor: not a cursor that an answer gave".to_owned()),
-        ("records?after=-1", "after must be an integer from 0".to_owned()),
-        ("records?after=1&cursor=1-1", "cursor cannot be combined with after".to_owned()),
-        ("records?format=csv&cursor=1-1", "cursor cannot be combined with an export".to_owned()),
-        ("records?format=xml", "format must be one of json, ndjson, csv".to_owned()),
-        ("records?format=csv&limit=0", "limit must be an integer from 1".to_owned()),
-        ("sessions?state=closed", "state must be one of open, ended".to_owned()),
-        ("sessions?cursor=1-zz", "cursor: not a cursor that an answer gave".to_owned()),
+        (
+            "records?cursor=1",
+            "cursor: not a cursor that an answer gave".to_owned(),
+        ),
+        (
+            "records?after=-1",
+            "after must be an integer from 0".to_owned(),
+        ),
+        (
+            "records?after=1&cursor=1-1",
+            "cursor cannot be combined with after".to_owned(),
+        ),
+        (
+            "records?format=csv&cursor=1-1",
+            "cursor cannot be combined with an export".to_owned(),
+        ),
+        (
+            "records?format=xml",
+            "format must be one of json, ndjson, csv".to_owned(),
+        ),
+        (
+            "records?format=csv&limit=0",
+            "limit must be an integer from 1".to_owned(),
+        ),
+        (
+            "sessions?state=closed",
+            "state must be one of open, ended".to_owned(),
+        ),
+        (
+            "sessions?cursor=1-zz",
+            "cursor: not a cursor that an answer gave".to_owned(),
+        ),
         ("sessions?from=", format!("from {time}")),
-        ("sessions/s1?limit=1001", "limit must be an integer from 1 to 1000".to_owned()),
-        ("usage?bucket=2h", "bucket must be one of 5m, 15m, 1h, 1d".to_owned()),
-        ("usage?from=50d", "from must be at most 10000 buckets before to".to_owned()),
-        ("checkpoints?format=csv", "format must be one of json, ndjson".to_owned()),
+        (
+            "sessions/s1?limit=1001",
+            "limit must be an integer from 1 to 1000".to_owned(),
+        ),
+        (
+            "usage?bucket=2h",
+            "bucket must be one of 5m, 15m, 1h, 1d".to_owned(),
+        ),
+        (
+            "usage?from=50d",
+            "from must be at most 10000 buckets before to".to_owned(),
+        ),
+        (
+            "checkpoints?format=csv",
+            "format must be one of json, ndjson".to_owned(),
+        ),
     ] {
-        collector.assert_refused(&format!("/api/{path}"), &message).await;
+        collector
+            .assert_refused(&format!("/api/{path}"), &message)
+            .await;
     }
 }
 
@@ -107,14 +190,22 @@ async fn a_value_that_cannot_be_is_refused_by_the_name_of_its_parameter() {
 async fn a_time_range_takes_in_its_beginning_and_not_its_end() {
     let collector = Collector::start().await;
     let ago = |uid: &str, seconds: i64| record_at(uid, seconds, &json!({}));
-    collector.keep(&[ago("aud_9m", 540), ago("aud_10m", 600), ago("aud_11m", 660)]).await;
+    collector
+        .keep(&[ago("aud_9m", 540), ago("aud_10m", 600), ago("aud_11m", 660)])
+        .await;
     let at = RECEIVED_AT - 600 * 1_000_000_000;
     for (query, expected) in [
         ("from=10m".to_owned(), vec!["aud_9m", "aud_10m"]),
         ("to=10m".to_owned(), vec!["aud_11m"]),
         (format!("from={at}&to={}", at + 1), vec!["aud_10m"]),
-        ("from=2026-07-03T09:50:01.000000001Z".to_owned(), vec!["aud_9m", "aud_10m"]),
-        ("from=2026-07-03T11:50:01.000000002%2B02:00".to_owned(), vec!["aud_9m"]),
+        (
+            "from=2026-07-03T09:50:01.000000001Z".to_owned(),
+            vec!["aud_9m", "aud_10m"],
+        ),
+        (
+            "from=2026-07-03T11:50:01.000000002%2B02:00".to_owned(),
+            vec!["aud_9m"],
+        ),
         ("from=10m&to=11m".to_owned(), vec![]),
     ] {
         assert_eq!(uids(&collector.list(&query).await), expected, "{query}");
@@ -149,14 +240,24 @@ async fn text_is_found_in_the_action_whatever_the_case_and_has_no_wildcards() {
 #[tokio::test]
 async fn a_tail_gives_what_was_stored_later_in_that_order() {
     let collector = Collector::start().await;
-    let sent =
-        [("aud_1", 5), ("aud_2", 9), ("aud_3", 1)].map(|(uid, ago)| record_at(uid, ago, &json!({"user.id": "u1"})));
+    let sent = [("aud_1", 5), ("aud_2", 9), ("aud_3", 1)]
+        .map(|(uid, ago)| record_at(uid, ago, &json!({"user.id": "u1"})));
     collector.keep(&sent).await;
     for query in ["after=1", "after=1&user=u1", "after=1&from=1h"] {
-        assert_eq!(uids(&collector.list(query).await), ["aud_2", "aud_3"], "{query}");
+        assert_eq!(
+            uids(&collector.list(query).await),
+            ["aud_2", "aud_3"],
+            "{query}"
+        );
     }
     let answer = collector.ask("/api/records?after=0&limit=1").await;
-    assert_eq!((uids(answer["records"].as_array().unwrap()), &answer["next_cursor"]), (vec!["aud_1"], &json!(null)));
+    assert_eq!(
+        (
+            uids(answer["records"].as_array().unwrap()),
+            &answer["next_cursor"]
+        ),
+        (vec!["aud_1"], &json!(null))
+    );
     assert!(collector.list("after=3").await.is_empty());
 }
 

@@ -6,12 +6,23 @@ use crate::encodings::{GOLDEN_RECORDS, JSON, NDJSON, PROTOBUF, golden};
 async fn lines(collector: &Collector) -> Vec<String> {
     let answer = collector.get("/metrics").await;
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
-    String::from_utf8(answer.bytes).unwrap().lines().map(ToOwned::to_owned).collect()
+    assert_eq!(
+        answer.headers["content-type"],
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+    String::from_utf8(answer.bytes)
+        .unwrap()
+        .lines()
+        .map(ToOwned::to_owned)
+        .collect()
 }
 
 fn assert_has(lines: &[String], line: &str) {
-    assert!(lines.iter().any(|one| one == line), "{line}\n{}", lines.join("\n"));
+    assert!(
+        lines.iter().any(|one| one == line),
+        "{line}\n{}",
+        lines.join("\n")
+    );
 }
 
 #[tokio::test]
@@ -27,14 +38,22 @@ async fn what_came_in_is_counted() {
     collector.post_with(&[PROTOBUF], protobuf).await;
     let compressed = gzip(b"{}\noops");
     bytes += compressed.len();
-    collector.post_with(&[NDJSON, ("content-encoding", "gzip")], compressed).await;
+    collector
+        .post_with(&[NDJSON, ("content-encoding", "gzip")], compressed)
+        .await;
     let lines = lines(&collector).await;
     let expected = [
         "audit_collector_requests_total{encoding=\"json\",status=\"200\"} 2",
         "audit_collector_requests_total{encoding=\"protobuf\",status=\"200\"} 1",
         "audit_collector_requests_total{encoding=\"ndjson\",status=\"400\"} 1",
-        &format!("audit_collector_records_received_total {}", GOLDEN_RECORDS + 4),
-        &format!("audit_collector_records_stored_total {}", GOLDEN_RECORDS + 2),
+        &format!(
+            "audit_collector_records_received_total {}",
+            GOLDEN_RECORDS + 4
+        ),
+        &format!(
+            "audit_collector_records_stored_total {}",
+            GOLDEN_RECORDS + 2
+        ),
         "audit_collector_records_duplicate_total 2",
         "audit_collector_records_conflict_total 0",
         &format!("audit_collector_body_bytes_total {bytes}"),
@@ -42,7 +61,10 @@ async fn what_came_in_is_counted() {
         "audit_collector_requests_in_flight 0",
         "audit_collector_in_flight_bytes 0",
         "audit_collector_refused_total{reason=\"invalid\"} 1",
-        &format!("audit_collector_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION")),
+        &format!(
+            "audit_collector_build_info{{version=\"{}\"}} 1",
+            env!("CARGO_PKG_VERSION")
+        ),
         "# EOF",
     ];
     for line in expected {
@@ -53,14 +75,30 @@ async fn what_came_in_is_counted() {
 #[tokio::test]
 async fn refusals_are_counted_by_their_reason() {
     let collector = Collector::start().await;
-    collector.post_with(&[("content-type", "text/plain")], "x").await;
-    collector.post_with(&[JSON], " ".repeat(LIMITS.max_body_bytes + 1)).await;
+    collector
+        .post_with(&[("content-type", "text/plain")], "x")
+        .await;
+    collector
+        .post_with(&[JSON], " ".repeat(LIMITS.max_body_bytes + 1))
+        .await;
     collector.get("/no/such/path").await;
     collector.get("/v1/logs").await;
     collector.get("/api/records?limit=0").await;
     let lines = lines(&collector).await;
-    for reason in ["unsupported", "too_large", "not_found", "method_not_allowed", "invalid"] {
-        assert_has(&lines, &format!("audit_collector_refused_total{{reason=\"{reason}\"}} 1"));
+    for reason in [
+        "unsupported",
+        "too_large",
+        "not_found",
+        "method_not_allowed",
+        "invalid",
+    ] {
+        assert_has(
+            &lines,
+            &format!("audit_collector_refused_total{{reason=\"{reason}\"}} 1"),
+        );
     }
-    assert_has(&lines, "audit_collector_requests_total{encoding=\"other\",status=\"415\"} 1");
+    assert_has(
+        &lines,
+        "audit_collector_requests_total{encoding=\"other\",status=\"415\"} 1",
+    );
 }

@@ -20,7 +20,13 @@ async fn with_something_of_everything() -> (Collector, Value) {
     );
     loss["eventName"] = "audit.loss".into();
     let ended = json!({"session.id": "s2", "audit.session.event": "end"});
-    collector.keep(&[record_at("aud_1", 9, &said), record_at("aud_2", 8, &ended), loss]).await;
+    collector
+        .keep(&[
+            record_at("aud_1", 9, &said),
+            record_at("aud_2", 8, &ended),
+            loss,
+        ])
+        .await;
     collector.keep(&[record_at("aud_1", 7, &said)]).await;
     let collector = collector.restart().await;
     let document = collector.ask("/openapi.json").await;
@@ -30,7 +36,10 @@ async fn with_something_of_everything() -> (Collector, Value) {
 /// The operations of the document with their paths.
 fn operations(document: &Value) -> Vec<(&str, &Value)> {
     let paths = document["paths"].as_object().unwrap();
-    paths.iter().map(|(path, item)| (path.as_str(), &item["get"])).collect()
+    paths
+        .iter()
+        .map(|(path, item)| (path.as_str(), &item["get"]))
+        .collect()
 }
 
 /// A path that can be asked, with `{key}` replaced.
@@ -59,8 +68,10 @@ fn assert_valid(document: &Value, response: &Value, media: &str, answer: &Value,
     schema["components"] = document["components"].clone();
     closed(&mut schema["components"]["schemas"]);
     let validator = jsonschema::validator_for(&schema).unwrap();
-    let errors: Vec<_> =
-        validator.iter_errors(answer).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    let errors: Vec<_> = validator
+        .iter_errors(answer)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
     assert!(errors.is_empty(), "{what}: {errors:#?}");
 }
 
@@ -71,7 +82,13 @@ async fn every_question_is_answered_as_described() {
     assert_eq!(operations.len(), 6);
     for (path, operation) in operations {
         let answer = collector.ask(&filled(path)).await;
-        assert_valid(&document, &operation["responses"]["200"], "application/json", &answer, path);
+        assert_valid(
+            &document,
+            &operation["responses"]["200"],
+            "application/json",
+            &answer,
+            path,
+        );
         assert!(
             !answer.to_string().contains("[]") || path != "/api/streams",
             "the answer must say something: {answer}"
@@ -79,7 +96,14 @@ async fn every_question_is_answered_as_described() {
     }
     for path in ["/api/sessions", "/api/usage"] {
         let answer = collector.ask(path).await;
-        assert!(!answer.as_object().unwrap().values().any(|value| value == &json!([])), "{answer}");
+        assert!(
+            !answer
+                .as_object()
+                .unwrap()
+                .values()
+                .any(|value| value == &json!([])),
+            "{answer}"
+        );
     }
 }
 
@@ -101,18 +125,33 @@ async fn every_line_of_an_export_is_as_described() {
 async fn every_parameter_is_one_that_the_question_reads() {
     let (collector, document) = with_something_of_everything().await;
     for (path, operation) in operations(&document) {
-        for parameter in operation["parameters"].as_array().into_iter().flatten().filter(|one| one["in"] == "query") {
+        for parameter in operation["parameters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|one| one["in"] == "query")
+        {
             let (name, schema) = (parameter["name"].as_str().unwrap(), &parameter["schema"]);
             let values = match (&schema["enum"], schema["type"].as_str()) {
-                (Value::Array(choices), _) => {
-                    choices.iter().map(|choice| choice.as_str().unwrap().to_owned()).collect()
-                }
+                (Value::Array(choices), _) => choices
+                    .iter()
+                    .map(|choice| choice.as_str().unwrap().to_owned())
+                    .collect(),
                 (_, Some("integer")) => vec![schema["minimum"].to_string()],
-                _ if name == "cursor" => vec![if path == "/api/sessions" { "1-6161" } else { "1-1" }.to_owned()],
+                _ if name == "cursor" => vec![
+                    if path == "/api/sessions" {
+                        "1-6161"
+                    } else {
+                        "1-1"
+                    }
+                    .to_owned(),
+                ],
                 _ => vec!["1h".to_owned()],
             };
             for value in values {
-                let answer = collector.get(&format!("{}?{name}={value}", filled(path))).await;
+                let answer = collector
+                    .get(&format!("{}?{name}={value}", filled(path)))
+                    .await;
                 assert_eq!(answer.status, 200, "{path} {name}={value}: {answer:?}");
             }
         }
@@ -125,7 +164,13 @@ async fn refusals_are_as_described() {
     for (path, operation) in operations(&document) {
         let answer = collector.get(&format!("{}?nonsense=1", filled(path))).await;
         assert_eq!(answer.status, 400, "{path}");
-        assert_valid(&document, &operation["responses"]["400"], "application/json", &answer.body, path);
+        assert_valid(
+            &document,
+            &operation["responses"]["400"],
+            "application/json",
+            &answer.body,
+            path,
+        );
     }
     let answer = collector.get("/api/sessions/nobody").await;
     let response = &document["paths"]["/api/sessions/{key}"]["get"]["responses"]["404"];
@@ -134,7 +179,13 @@ async fn refusals_are_as_described() {
     for (path, operation) in operations(&document) {
         let answer = collector.get(&filled(path)).await;
         assert_eq!(answer.status, 503, "{path}");
-        assert_valid(&document, &operation["responses"]["503"], "application/json", &answer.body, path);
+        assert_valid(
+            &document,
+            &operation["responses"]["503"],
+            "application/json",
+            &answer.body,
+            path,
+        );
     }
 }
 
@@ -142,7 +193,10 @@ async fn refusals_are_as_described() {
 async fn every_reference_leads_to_a_schema() {
     let (_, document) = with_something_of_everything().await;
     let text = document.to_string();
-    let references = text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let references = text
+        .split("\"$ref\":\"#")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap());
     for reference in references {
         assert!(document.pointer(reference).is_some(), "{reference}");
     }

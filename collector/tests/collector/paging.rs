@@ -5,7 +5,12 @@ use serde_json::{Value, json};
 use crate::common::{Collector, batch, record_at, uids};
 
 /// Follows the cursors of `path` to the end; `between` is called after each page.
-async fn pages(collector: &Collector, path: &str, list: &str, mut between: impl AsyncFnMut()) -> Vec<Value> {
+async fn pages(
+    collector: &Collector,
+    path: &str,
+    list: &str,
+    mut between: impl AsyncFnMut(),
+) -> Vec<Value> {
     let mut all = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -23,8 +28,9 @@ async fn pages(collector: &Collector, path: &str, list: &str, mut between: impl 
 async fn pages_of_records_have_no_holes_and_no_doubles_while_records_are_added() {
     let collector = Collector::start().await;
     // Many of the same time, so that the time alone does not tell where a page ends.
-    let old: Vec<_> =
-        (0..95).map(|number| record_at(&format!("old_{number}"), 100 + number / 10, &json!({}))).collect();
+    let old: Vec<_> = (0..95)
+        .map(|number| record_at(&format!("old_{number}"), 100 + number / 10, &json!({})))
+        .collect();
     collector.keep(&old).await;
     let mut added = 0;
     let found = pages(&collector, "/api/records?limit=7", "records", async || {
@@ -45,13 +51,20 @@ async fn pages_of_records_have_no_holes_and_no_doubles_while_records_are_added()
 #[tokio::test]
 async fn the_last_page_has_no_cursor_also_when_it_is_full() {
     let collector = Collector::start().await;
-    let all: Vec<_> = (0..4).map(|number| record_at(&format!("aud_{number}"), 9, &json!({}))).collect();
+    let all: Vec<_> = (0..4)
+        .map(|number| record_at(&format!("aud_{number}"), 9, &json!({})))
+        .collect();
     collector.keep(&all).await;
     let first = collector.ask("/api/records?limit=2").await;
     let cursor = first["next_cursor"].as_str().unwrap();
-    let second = collector.ask(&format!("/api/records?limit=2&cursor={cursor}")).await;
+    let second = collector
+        .ask(&format!("/api/records?limit=2&cursor={cursor}"))
+        .await;
     assert_eq!(
-        (uids(second["records"].as_array().unwrap()), &second["next_cursor"]),
+        (
+            uids(second["records"].as_array().unwrap()),
+            &second["next_cursor"]
+        ),
         (vec!["aud_1", "aud_0"], &json!(null))
     );
 }
@@ -61,13 +74,22 @@ async fn pages_of_sessions_are_the_whole() {
     let collector = Collector::start().await;
     let session = |number: i64| format!("sessiön {number}&");
     let all: Vec<_> = (0..23)
-        .map(|number| record_at(&format!("aud_{number}"), number / 5, &json!({"session.id": session(number)})))
+        .map(|number| {
+            record_at(
+                &format!("aud_{number}"),
+                number / 5,
+                &json!({"session.id": session(number)}),
+            )
+        })
         .collect();
     collector.keep(&all).await;
     let found = pages(&collector, "/api/sessions?limit=4", "sessions", async || {}).await;
     let whole = collector.ask("/api/sessions").await;
     assert_eq!(json!(found), whole["sessions"]);
-    let mut keys: Vec<_> = found.iter().map(|session| session["key"].as_str().unwrap()).collect();
+    let mut keys: Vec<_> = found
+        .iter()
+        .map(|session| session["key"].as_str().unwrap())
+        .collect();
     keys.sort_unstable();
     keys.dedup();
     assert_eq!(keys.len(), 23);
@@ -86,6 +108,17 @@ async fn the_records_of_a_session_come_in_pages() {
         })
         .collect();
     collector.keep(&all).await;
-    let found = pages(&collector, "/api/sessions/s1?limit=3", "records", async || {}).await;
-    assert_eq!(uids(&found), ["aud_8", "aud_7", "aud_6", "aud_5", "aud_3", "aud_2", "aud_1", "aud_0"]);
+    let found = pages(
+        &collector,
+        "/api/sessions/s1?limit=3",
+        "records",
+        async || {},
+    )
+    .await;
+    assert_eq!(
+        uids(&found),
+        [
+            "aud_8", "aud_7", "aud_6", "aud_5", "aud_3", "aud_2", "aud_1", "aud_0"
+        ]
+    );
 }

@@ -20,15 +20,27 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(directory: &TempDir, flags: &[&str]) -> Self {
-        let mut child = command(&["--listen", "127.0.0.1:0", "--database", &database_url(directory)])
-            .args(flags)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command(&[
+            "--listen",
+            "127.0.0.1:0",
+            "--database",
+            &database_url(directory),
+        ])
+        .args(flags)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let url = line.strip_prefix("listening on ").unwrap().trim_end();
-        let address = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).unwrap().parse().unwrap();
+        let address = url
+            .strip_prefix("http://")
+            .or_else(|| url.strip_prefix("https://"))
+            .unwrap()
+            .parse()
+            .unwrap();
         Self { child, address }
     }
 
@@ -58,7 +70,10 @@ impl Program {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        let status = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(status.success());
     }
 
@@ -76,7 +91,12 @@ impl Program {
     pub(crate) fn log(mut self) -> String {
         self.signal("TERM");
         let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut log)
+            .unwrap();
         log
     }
 }
@@ -91,7 +111,10 @@ impl Drop for Program {
 
 pub(crate) fn command(flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_audit-collector"));
-    command.args(flags).stdin(Stdio::null()).stderr(Stdio::piped());
+    command
+        .args(flags)
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped());
     command
 }
 

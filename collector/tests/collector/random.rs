@@ -13,13 +13,17 @@ const FORMATS: [Format; 3] = [Format::Json, Format::Protobuf, Format::Ndjson];
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
     let [json, protobuf, ndjson] = golden().map(|(_, body)| body);
     let body = prop_oneof![Just(json), Just(protobuf), Just(ndjson)];
-    (body, vec((any::<proptest::sample::Index>(), any::<u8>()), 1..20)).prop_map(|(mut body, places)| {
-        for (place, byte) in places {
-            let place = place.index(body.len());
-            body[place] = byte;
-        }
-        body
-    })
+    (
+        body,
+        vec((any::<proptest::sample::Index>(), any::<u8>()), 1..20),
+    )
+        .prop_map(|(mut body, places)| {
+            for (place, byte) in places {
+                let place = place.index(body.len());
+                body[place] = byte;
+            }
+            body
+        })
 }
 
 fn read_all(body: &[u8]) {
@@ -34,7 +38,11 @@ fn read(format: Format, body: &[u8]) {
     };
     if let Ok(records) = checked.decode() {
         assert!(records.len() <= MAX_RECORDS);
-        assert!(records.iter().all(|record| !record.uid.is_empty() && record.content.time_unix_nano >= 0));
+        assert!(
+            records
+                .iter()
+                .all(|record| !record.uid.is_empty() && record.content.time_unix_nano >= 0)
+        );
     }
 }
 

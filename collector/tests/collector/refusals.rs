@@ -16,14 +16,24 @@ async fn refused(headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
     let collector = Collector::start().await;
     let answer = collector.post_with(headers, body).await;
     assert_eq!(collector.records().await, [Value::Null; 0]);
-    assert_eq!(collector.post(batch(&[record("aud_good", &[])])).await.status, 200);
+    assert_eq!(
+        collector
+            .post(batch(&[record("aud_good", &[])]))
+            .await
+            .status,
+        200
+    );
     assert_eq!(uids(&collector.records().await), ["aud_good"]);
     assert_eq!(answer.headers["content-type"], "application/json");
     answer
 }
 
 fn status(answer: &Answer) -> (u16, i64, &str) {
-    (answer.status, answer.body["code"].as_i64().unwrap(), answer.body["message"].as_str().unwrap())
+    (
+        answer.status,
+        answer.body["code"].as_i64().unwrap(),
+        answer.body["message"].as_str().unwrap(),
+    )
 }
 
 #[tokio::test]
@@ -32,7 +42,11 @@ async fn what_is_not_json_is_refused() {
         let answer = refused(&[JSON], body).await;
         let (http, code, message) = status(&answer);
         assert_eq!((http, code), (400, 3), "{body}");
-        assert!(message.starts_with("body is not valid JSON: ") && message.contains(" at line 1 column "), "{message}");
+        assert!(
+            message.starts_with("body is not valid JSON: ")
+                && message.contains(" at line 1 column "),
+            "{message}"
+        );
     }
 }
 
@@ -43,7 +57,10 @@ async fn a_wrong_shape_is_refused() {
         let answer = refused(&[JSON], body).await;
         let (http, code, message) = status(&answer);
         assert_eq!((http, code), (400, 3), "{body}");
-        assert!(message.starts_with("body is not an OTLP logs request: "), "{message}");
+        assert!(
+            message.starts_with("body is not an OTLP logs request: "),
+            "{message}"
+        );
     }
 }
 
@@ -51,15 +68,24 @@ async fn a_wrong_shape_is_refused() {
 async fn one_bad_record_keeps_the_good_ones_of_its_request_out() {
     let mut bad = record("aud_bad", &[]);
     bad["timeUnixNano"] = json!("yesterday");
-    let answer = refused(&[JSON], batch(&[record("aud_1", &[]), bad, record("aud_2", &[])])).await;
+    let answer = refused(
+        &[JSON],
+        batch(&[record("aud_1", &[]), bad, record("aud_2", &[])]),
+    )
+    .await;
     assert_eq!(status(&answer).0, 400);
 }
 
 #[tokio::test]
 async fn another_content_type_is_refused() {
     let sent = batch(&[record("aud_1", &[])]);
-    let sentence = "content-type must be application/json, application/x-protobuf or application/x-ndjson";
-    for headers in [&[][..], &[("content-type", "text/plain")], &[("content-type", "application/grpc")]] {
+    let sentence =
+        "content-type must be application/json, application/x-protobuf or application/x-ndjson";
+    for headers in [
+        &[][..],
+        &[("content-type", "text/plain")],
+        &[("content-type", "application/grpc")],
+    ] {
         let answer = refused(headers, sent.clone()).await;
         assert_eq!(status(&answer), (415, 3, sentence), "{headers:?}");
     }
@@ -68,7 +94,11 @@ async fn another_content_type_is_refused() {
 #[tokio::test]
 async fn another_content_encoding_is_refused() {
     for encoding in ["br", "deflate", "gzip, gzip", "zstd", ""] {
-        let answer = refused(&[JSON, ("content-encoding", encoding)], batch(&[record("aud_1", &[])])).await;
+        let answer = refused(
+            &[JSON, ("content-encoding", encoding)],
+            batch(&[record("aud_1", &[])]),
+        )
+        .await;
         let expected = (415, 3, "content-encoding must be gzip, identity or absent");
         assert_eq!(status(&answer), expected, "{encoding}");
     }
@@ -108,9 +138,19 @@ fn endless() -> Body {
 #[tokio::test]
 async fn a_gzip_bomb_is_refused() {
     let bomb = gzip(&vec![b' '; 50 * MAX_BODY_BYTES]);
-    assert!(bomb.len() < MAX_BODY_BYTES, "the compressed size is within the limit");
+    assert!(
+        bomb.len() < MAX_BODY_BYTES,
+        "the compressed size is within the limit"
+    );
     let answer = refused(&[JSON, GZIP], bomb).await;
-    assert_eq!(status(&answer), (413, 8, "body is larger than 65536 bytes after decompression"));
+    assert_eq!(
+        status(&answer),
+        (
+            413,
+            8,
+            "body is larger than 65536 bytes after decompression"
+        )
+    );
 }
 
 #[tokio::test]
@@ -124,9 +164,15 @@ async fn a_gzip_bomb_is_not_inflated_to_its_end() {
 
 #[tokio::test]
 async fn too_many_records_are_refused() {
-    let sent = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{}]}}]}}]}}"#, vec!["{}"; 20_001].join(","));
+    let sent = format!(
+        r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{}]}}]}}]}}"#,
+        vec!["{}"; 20_001].join(",")
+    );
     let answer = refused(&[JSON], sent).await;
-    assert_eq!(status(&answer), (413, 8, "body has more than 20000 records"));
+    assert_eq!(
+        status(&answer),
+        (413, 8, "body has more than 20000 records")
+    );
 }
 
 #[tokio::test]

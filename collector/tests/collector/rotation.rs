@@ -34,9 +34,15 @@ fn token_file(directory: &TempDir, text: &str) -> PathBuf {
 fn status_with(program: &Program, token: &str) -> u16 {
     let body = batch(&[record("aud_1", &[])]);
     let mut stream = program.connect();
-    let head =
-        format!("host: c\r\nconnection: close\r\nauthorization: Bearer {token}\r\ncontent-type: application/json");
-    write!(stream, "POST /v1/logs HTTP/1.1\r\n{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let head = format!(
+        "host: c\r\nconnection: close\r\nauthorization: Bearer {token}\r\ncontent-type: application/json"
+    );
+    write!(
+        stream,
+        "POST /v1/logs HTTP/1.1\r\n{head}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
     answer(stream).0
 }
 
@@ -45,12 +51,23 @@ fn tokens_overlap_and_are_read_anew() {
     let directory = TempDir::new().unwrap();
     let file = token_file(&directory, "old\n");
     let program = Program::start(&directory, &["--ingest-token-file", file.to_str().unwrap()]);
-    assert_eq!((status_with(&program, "old"), status_with(&program, "new")), (200, 401));
+    assert_eq!(
+        (status_with(&program, "old"), status_with(&program, "new")),
+        (200, 401)
+    );
     fs::write(&file, "new\nold\n").unwrap();
-    eventually("the new token counts", || status_with(&program, "new") == 200);
-    assert_eq!(status_with(&program, "old"), 200, "and the old one still does");
+    eventually("the new token counts", || {
+        status_with(&program, "new") == 200
+    });
+    assert_eq!(
+        status_with(&program, "old"),
+        200,
+        "and the old one still does"
+    );
     fs::write(&file, "new\n").unwrap();
-    eventually("the old token is gone", || status_with(&program, "old") == 401);
+    eventually("the old token is gone", || {
+        status_with(&program, "old") == 401
+    });
     assert_eq!(status_with(&program, "new"), 200);
 }
 
@@ -70,7 +87,9 @@ fn a_file_behind_a_link_is_read_anew() {
     std::os::unix::fs::symlink("2", path("next")).unwrap();
     fs::rename(path("next"), path("data")).unwrap();
     program.signal("HUP");
-    eventually("the new token counts", || status_with(&program, "new") == 200);
+    eventually("the new token counts", || {
+        status_with(&program, "new") == 200
+    });
     assert_eq!(status_with(&program, "old"), 401);
 }
 
@@ -89,14 +108,22 @@ fn what_cannot_be_used_changes_nothing() {
     program.signal("HUP");
     assert_eq!(status_with(&program, "good"), 200);
     fs::write(&file, "better\n").unwrap();
-    eventually("the next token counts", || status_with(&program, "better") == 200);
+    eventually("the next token counts", || {
+        status_with(&program, "better") == 200
+    });
 }
 
 /// Whether a client that has this authority for the server's gets an answer.
 fn is_served(program: &Program, authority: &Authority, clients: Option<&Authority>) -> bool {
     let identity = clients.map(Authority::issue);
-    let mut stream = crate::tls::connect(program, authority.client(identity.as_ref(), crate::tls::LATEST));
-    let sent = write!(stream, "GET /healthz HTTP/1.1\r\nhost: c\r\nconnection: close\r\n\r\n");
+    let mut stream = crate::tls::connect(
+        program,
+        authority.client(identity.as_ref(), crate::tls::LATEST),
+    );
+    let sent = write!(
+        stream,
+        "GET /healthz HTTP/1.1\r\nhost: c\r\nconnection: close\r\n\r\n"
+    );
     let mut text = String::new();
     sent.is_ok() && stream.read_to_string(&mut text).is_ok() && text.starts_with("HTTP/1.1 200")
 }
@@ -112,12 +139,19 @@ fn certificates_and_authorities_are_read_anew() {
     let replace = |directory: &Path, name: &str, text: &str| drop(write(directory, name, text));
     replace(directory.path(), "certificate.pem", &identity.pem);
     program.signal("HUP");
-    assert!(is_served(&program, &old, Some(&clients)), "a certificate without its key changes nothing");
+    assert!(
+        is_served(&program, &old, Some(&clients)),
+        "a certificate without its key changes nothing"
+    );
     replace(directory.path(), "key.pem", &identity.key.serialize_pem());
-    eventually("the new certificate is used", || is_served(&program, &new, Some(&clients)));
+    eventually("the new certificate is used", || {
+        is_served(&program, &new, Some(&clients))
+    });
     assert!(!is_served(&program, &old, Some(&clients)));
 
     replace(directory.path(), "clients.pem", &others.0.pem());
-    eventually("the new authority counts", || is_served(&program, &new, Some(&others)));
+    eventually("the new authority counts", || {
+        is_served(&program, &new, Some(&others))
+    });
     assert!(!is_served(&program, &new, Some(&clients)));
 }

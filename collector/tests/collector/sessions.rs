@@ -18,19 +18,29 @@ async fn session(collector: &Collector, key: &str) -> Value {
 /// State, end and cause of the end.
 async fn state(collector: &Collector, key: &str) -> Value {
     let session = session(collector, key).await;
-    json!([session["state"], session["end_unix_nano"], session["ended_by"]])
+    json!([
+        session["state"],
+        session["end_unix_nano"],
+        session["ended_by"]
+    ])
 }
 
 async fn keys(collector: &Collector, query: &str) -> Value {
     let answer = collector.ask(&format!("/api/sessions?{query}")).await;
-    answer["sessions"].as_array().unwrap().iter().map(|session| session["key"].clone()).collect()
+    answer["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|session| session["key"].clone())
+        .collect()
 }
 
 #[tokio::test]
 async fn a_session_tells_what_its_records_say_whatever_their_order() {
     let collector = Collector::start().await;
     let told = |action: &str, outcome: &str, user: Option<&str>, name: Option<&str>| {
-        let mut attributes = json!({"session.id": "s1", "audit.action": action, "audit.outcome": outcome});
+        let mut attributes =
+            json!({"session.id": "s1", "audit.action": action, "audit.outcome": outcome});
         for (key, value) in [("user.id", user), ("user.name", name)] {
             if let Some(value) = value {
                 attributes[key] = value.into();
@@ -43,7 +53,12 @@ async fn a_session_tells_what_its_records_say_whatever_their_order() {
     let middle = told("read", "denied", Some("u1"), None);
     let last = told("write", "failure", None, None);
     collector.keep(&[record_at("aud_3", 50, &last)]).await;
-    collector.keep(&[record_at("aud_1", 100, &first), record_at("aud_2", 70, &middle)]).await;
+    collector
+        .keep(&[
+            record_at("aud_1", 100, &first),
+            record_at("aud_2", 70, &middle),
+        ])
+        .await;
     let expected = json!({
         "key": "s1",
         "session_id": "s1",
@@ -62,18 +77,36 @@ async fn a_session_tells_what_its_records_say_whatever_their_order() {
     });
     let answer = collector.ask("/api/sessions/s1").await;
     assert_eq!(answer["session"], expected);
-    assert_eq!(uids(answer["records"].as_array().unwrap()), ["aud_3", "aud_2", "aud_1"]);
-    assert_eq!(collector.ask("/api/sessions").await, json!({"sessions": [expected], "next_cursor": null}));
+    assert_eq!(
+        uids(answer["records"].as_array().unwrap()),
+        ["aud_3", "aud_2", "aud_1"]
+    );
+    assert_eq!(
+        collector.ask("/api/sessions").await,
+        json!({"sessions": [expected], "next_cursor": null})
+    );
 }
 
 #[tokio::test]
 async fn a_name_is_not_shown_beside_another_user() {
     let collector = Collector::start().await;
-    let told = |user: &str, name: &str| json!({"session.id": "s1", "user.id": user, "user.name": name});
-    collector.keep(&[record_at("aud_1", 9, &told("u1", "Zoë"))]).await;
-    collector.keep(&[record_at("aud_2", 8, &json!({"session.id": "s1", "user.id": "u2"}))]).await;
+    let told =
+        |user: &str, name: &str| json!({"session.id": "s1", "user.id": user, "user.name": name});
+    collector
+        .keep(&[record_at("aud_1", 9, &told("u1", "Zoë"))])
+        .await;
+    collector
+        .keep(&[record_at(
+            "aud_2",
+            8,
+            &json!({"session.id": "s1", "user.id": "u2"}),
+        )])
+        .await;
     let now = session(&collector, "s1").await;
-    assert_eq!((&now["user_id"], &now["user_name"]), (&json!("u2"), &json!(null)));
+    assert_eq!(
+        (&now["user_id"], &now["user_name"]),
+        (&json!("u2"), &json!(null))
+    );
 }
 
 #[tokio::test]
@@ -83,15 +116,28 @@ async fn a_token_is_a_session_only_where_no_session_id_is() {
     collector
         .keep(&[
             record_at("aud_1", 9, &json!({"session.token_ref": token})),
-            record_at("aud_2", 8, &json!({"session.token_ref": token, "session.id": "s1"})),
+            record_at(
+                "aud_2",
+                8,
+                &json!({"session.token_ref": token, "session.id": "s1"}),
+            ),
             record_at("aud_3", 7, &json!({"session.token_ref": token})),
             record_at("aud_4", 6, &json!({})),
         ])
         .await;
     assert_eq!(keys(&collector, "").await, json!([token, "s1"]));
     let answer = collector.ask("/api/sessions/hmac-sha256%3Ak%3Aa%2Fb").await;
-    assert_eq!((&answer["session"]["session_id"], &answer["session"]["events"]), (&json!(null), &json!(2)));
-    assert_eq!(uids(answer["records"].as_array().unwrap()), ["aud_3", "aud_1"]);
+    assert_eq!(
+        (
+            &answer["session"]["session_id"],
+            &answer["session"]["events"]
+        ),
+        (&json!(null), &json!(2))
+    );
+    assert_eq!(
+        uids(answer["records"].as_array().unwrap()),
+        ["aud_3", "aud_1"]
+    );
 }
 
 #[tokio::test]
@@ -100,12 +146,28 @@ async fn a_session_ends_by_rule_by_logout_or_by_silence() {
     collector
         .keep(&[
             record_at("aud_1", 90, &json!({"session.id": "rule"})),
-            record_at("aud_2", 80, &json!({"session.id": "rule", "audit.session.event": "end"})),
-            record_at("aud_3", 90, &json!({"session.id": "logout", "audit.action": "logout"})),
+            record_at(
+                "aud_2",
+                80,
+                &json!({"session.id": "rule", "audit.session.event": "end"}),
+            ),
+            record_at(
+                "aud_3",
+                90,
+                &json!({"session.id": "logout", "audit.action": "logout"}),
+            ),
             record_at("aud_4", 30 * 60, &json!({"session.id": "quiet"})),
             record_at("aud_5", 30 * 60 + 1, &json!({"session.id": "silent"})),
-            record_at("aud_6", 5000, &json!({"session.id": "start", "audit.session.event": "start"})),
-            record_at("aud_7", 5, &json!({"session.id": "start", "audit.action": "logout now"})),
+            record_at(
+                "aud_6",
+                5000,
+                &json!({"session.id": "start", "audit.session.event": "start"}),
+            ),
+            record_at(
+                "aud_7",
+                5,
+                &json!({"session.id": "start", "audit.action": "logout now"}),
+            ),
         ])
         .await;
     for (key, expected) in [
@@ -117,8 +179,14 @@ async fn a_session_ends_by_rule_by_logout_or_by_silence() {
     ] {
         assert_eq!(state(&collector, key).await, expected, "{key}");
     }
-    assert_eq!(keys(&collector, "state=open").await, json!(["start", "quiet"]));
-    assert_eq!(keys(&collector, "state=ended").await, json!(["rule", "logout", "silent"]));
+    assert_eq!(
+        keys(&collector, "state=open").await,
+        json!(["start", "quiet"])
+    );
+    assert_eq!(
+        keys(&collector, "state=ended").await,
+        json!(["rule", "logout", "silent"])
+    );
 }
 
 #[tokio::test]
@@ -126,10 +194,21 @@ async fn a_session_is_open_again_when_something_comes_after_its_end() {
     let collector = Collector::start().await;
     let end = json!({"session.id": "s1", "audit.session.event": "end"});
     collector.keep(&[record_at("aud_1", 60, &end)]).await;
-    assert_eq!(state(&collector, "s1").await, json!(["ended", ago(60), "rule"]));
-    collector.keep(&[record_at("aud_0", 70, &json!({"session.id": "s1"}))]).await;
-    assert_eq!(state(&collector, "s1").await, json!(["ended", ago(60), "rule"]), "what came before the end, but late");
-    collector.keep(&[record_at("aud_2", 50, &json!({"session.id": "s1"}))]).await;
+    assert_eq!(
+        state(&collector, "s1").await,
+        json!(["ended", ago(60), "rule"])
+    );
+    collector
+        .keep(&[record_at("aud_0", 70, &json!({"session.id": "s1"}))])
+        .await;
+    assert_eq!(
+        state(&collector, "s1").await,
+        json!(["ended", ago(60), "rule"]),
+        "what came before the end, but late"
+    );
+    collector
+        .keep(&[record_at("aud_2", 50, &json!({"session.id": "s1"}))])
+        .await;
     assert_eq!(state(&collector, "s1").await, json!(["open", null, null]));
     assert_eq!(keys(&collector, "state=open").await, json!(["s1"]));
     assert_eq!(keys(&collector, "state=ended").await, json!([]));
@@ -176,9 +255,21 @@ async fn an_exchange_with_several_stages_counts_once_and_the_filters_own_records
     rpc["eventName"] = "audit.rpc".into();
     collector
         .keep(&[
-            record_at("aud_1", 9, &json!({"session.id": "s1", "audit.stage": "received"})),
-            record_at("aud_2", 9, &json!({"session.id": "s1", "audit.stage": "complete"})),
-            record_at("aud_5", 8, &json!({"session.id": "s1", "audit.stage": "started"})),
+            record_at(
+                "aud_1",
+                9,
+                &json!({"session.id": "s1", "audit.stage": "received"}),
+            ),
+            record_at(
+                "aud_2",
+                9,
+                &json!({"session.id": "s1", "audit.stage": "complete"}),
+            ),
+            record_at(
+                "aud_5",
+                8,
+                &json!({"session.id": "s1", "audit.stage": "started"}),
+            ),
             own,
             rpc,
         ])
@@ -197,7 +288,10 @@ async fn a_clock_that_is_wrong_spoils_no_session() {
         ])
         .await;
     let now = session(&collector, "s1").await;
-    assert_eq!((&now["start_unix_nano"], &now["last_seen_unix_nano"]), (&ago(90), &ago(0)));
+    assert_eq!(
+        (&now["start_unix_nano"], &now["last_seen_unix_nano"]),
+        (&ago(90), &ago(0))
+    );
 }
 
 #[tokio::test]
@@ -209,8 +303,16 @@ async fn a_signal_is_kept_when_it_changes_with_the_record_that_brought_it() {
     hashed["audit.session.context_hashed"] = true.into();
     collector
         .keep(&[
-            record_at("aud_1", 90, &with("eyJkZXZpY2VfaWQiOiJkMSIsImNvdW50cnkiOiJERSJ9")),
-            record_at("aud_2", 80, &with(r#"{"country":"DE","device_id":"d1","other":1}"#)),
+            record_at(
+                "aud_1",
+                90,
+                &with("eyJkZXZpY2VfaWQiOiJkMSIsImNvdW50cnkiOiJERSJ9"),
+            ),
+            record_at(
+                "aud_2",
+                80,
+                &with(r#"{"country":"DE","device_id":"d1","other":1}"#),
+            ),
             record_at("aud_3", 70, &with("no context")),
             record_at("aud_4", 60, &hashed),
         ])
@@ -220,7 +322,11 @@ async fn a_signal_is_kept_when_it_changes_with_the_record_that_brought_it() {
         .keep(&[
             record_at("aud_5", 50, &with(r#"{"device_id":"d1","country":"FR"}"#)),
             record_at("aud_6", 40, &with(r#"{"device_id":7}"#)),
-            record_at("aud_7", 30, &json!({"session.id": "s2", "audit.session.context": r#"{"country":"FR"}"#})),
+            record_at(
+                "aud_7",
+                30,
+                &json!({"session.id": "s2", "audit.session.context": r#"{"country":"FR"}"#}),
+            ),
         ])
         .await;
     let answer = collector.ask("/api/sessions/s1").await;
@@ -232,5 +338,8 @@ async fn a_signal_is_kept_when_it_changes_with_the_record_that_brought_it() {
         signal("device_id", "7", 40, 6),
     ];
     assert_eq!(answer["signals"], json!(expected));
-    assert_eq!(collector.ask("/api/sessions/s2").await["signals"], json!([signal("country", "FR", 30, 7)]));
+    assert_eq!(
+        collector.ask("/api/sessions/s2").await["signals"],
+        json!([signal("country", "FR", 30, 7)])
+    );
 }

@@ -26,9 +26,16 @@ fn keep_alive(stream: &mut TcpStream) -> String {
 
 /// Waits until the other side closes, and fails when it does not within this time.
 fn until_closed(mut stream: TcpStream, seconds: u64) {
-    stream.set_read_timeout(Some(Duration::from_secs(seconds))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(seconds)))
+        .unwrap();
     let result = stream.read_to_end(&mut Vec::new());
-    assert!(result.as_ref().map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |_| true), "{result:?}");
+    assert!(
+        result
+            .as_ref()
+            .map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |_| true),
+        "{result:?}"
+    );
 }
 
 #[test]
@@ -38,9 +45,16 @@ fn a_connection_above_the_limit_waits_for_its_turn() {
     let mut first = program.connect();
     keep_alive(&mut first);
     let mut second = program.connect();
-    second.write_all(b"GET /healthz HTTP/1.1\r\nhost: c\r\nconnection: close\r\n\r\n").unwrap();
-    second.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-    assert_eq!(second.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    second
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: c\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    second
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    assert_eq!(
+        second.read(&mut [0]).unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
     drop(first);
     second.set_read_timeout(Some(DEADLINE)).unwrap();
     assert_eq!(answer(second), (200, json!({"status": "ok"})));
@@ -65,10 +79,21 @@ fn a_body_shorter_than_its_content_length_is_refused() {
     let program = Program::start(&directory, &[]);
     let body = batch(&[record("aud_1", &[])]);
     let mut stream = program.connect();
-    write!(stream, "{HEAD}content-length: {}\r\n\r\n{body}", body.len() + 1).unwrap();
+    write!(
+        stream,
+        "{HEAD}content-length: {}\r\n\r\n{body}",
+        body.len() + 1
+    )
+    .unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
     let (status, answer) = answer(stream);
-    assert_eq!((status, answer), (400, json!({"code": 3, "message": "body ended before it was complete"})));
+    assert_eq!(
+        (status, answer),
+        (
+            400,
+            json!({"code": 3, "message": "body ended before it was complete"})
+        )
+    );
     assert!(program.records().is_empty());
 }
 
@@ -77,7 +102,14 @@ fn a_wrong_content_length_is_refused() {
     let directory = TempDir::new().unwrap();
     let program = Program::start(&directory, &[]);
     let body = batch(&[record("aud_1", &[])]);
-    let lengths = ["-1", "many", "1e3", "99999999999999999999999", "2\r\ncontent-length: 3", "2, 3"];
+    let lengths = [
+        "-1",
+        "many",
+        "1e3",
+        "99999999999999999999999",
+        "2\r\ncontent-length: 3",
+        "2, 3",
+    ];
     for length in lengths {
         let mut stream = program.connect();
         write!(stream, "{HEAD}content-length: {length}\r\n\r\n{body}").unwrap();
@@ -88,7 +120,10 @@ fn a_wrong_content_length_is_refused() {
     write!(stream, "{HEAD}content-length: 2\r\n\r\n{{}}{body}").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
-    assert!(text.starts_with("HTTP/1.1 200 ") && text.contains("HTTP/1.1 400 "), "{text}");
+    assert!(
+        text.starts_with("HTTP/1.1 200 ") && text.contains("HTTP/1.1 400 "),
+        "{text}"
+    );
     assert!(program.records().is_empty());
 }
 
@@ -98,9 +133,18 @@ fn a_refusal_waits_for_what_its_sender_still_writes() {
     let directory = TempDir::new().unwrap();
     let program = Program::start(&directory, &["--max-body-bytes", "1000000"]);
     let mut stream = program.connect();
-    write!(stream, "{HEAD}connection: close\r\ncontent-length: 1000001\r\n\r\n").unwrap();
-    stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-    assert_eq!(stream.peek(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    write!(
+        stream,
+        "{HEAD}connection: close\r\ncontent-length: 1000001\r\n\r\n"
+    )
+    .unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    assert_eq!(
+        stream.peek(&mut [0]).unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream.write_all(&vec![b' '; 1_000_001]).unwrap();
     assert_eq!(answer(stream).0, 413);
@@ -113,7 +157,11 @@ fn kept_connections_are_closed_at_the_end() {
     let mut idle = program.connect();
     keep_alive(&mut idle);
     let mut busy = program.connect();
-    write!(busy, "{HEAD}expect: 100-continue\r\ncontent-length: 2\r\n\r\n").unwrap();
+    write!(
+        busy,
+        "{HEAD}expect: 100-continue\r\ncontent-length: 2\r\n\r\n"
+    )
+    .unwrap();
     busy.read_exact(&mut [0; 25]).unwrap();
     program.signal("TERM");
     until_closed(idle, 4);
@@ -130,16 +178,36 @@ fn refusals_are_told_once_and_without_what_was_sent() {
     let directory = TempDir::new().unwrap();
     let program = Program::start(&directory, &["--log-format", "json"]);
     for _ in 0..5 {
-        assert_eq!(program.exchange("POST /v1/logs?s3cr3t=1", r#"{"resourceLogs":"s3cr3t"}"#).0, 400);
+        assert_eq!(
+            program
+                .exchange("POST /v1/logs?s3cr3t=1", r#"{"resourceLogs":"s3cr3t"}"#)
+                .0,
+            400
+        );
     }
     let log = program.log();
     assert!(!log.contains("s3cr3t"), "{log}");
-    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let refused: Vec<_> = lines.iter().filter(|line| line["message"] == "requests refused").collect();
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let refused: Vec<_> = lines
+        .iter()
+        .filter(|line| line["message"] == "requests refused")
+        .collect();
     assert_eq!(refused.len(), 1, "{log}");
-    assert_eq!((&refused[0]["level"], &refused[0]["reason"]), (&json!("WARN"), &json!("invalid")));
-    assert_eq!((&refused[0]["status"], &refused[0]["count"]), (&json!(400), &json!(1)));
-    let told: Vec<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    assert_eq!(
+        (&refused[0]["level"], &refused[0]["reason"]),
+        (&json!("WARN"), &json!("invalid"))
+    );
+    assert_eq!(
+        (&refused[0]["status"], &refused[0]["count"]),
+        (&json!(400), &json!(1))
+    );
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| line["message"].as_str().unwrap())
+        .collect();
     assert_eq!(told, ["started", "requests refused", "stopping", "stopped"]);
 }
 
@@ -152,16 +220,25 @@ fn the_program_asks_for_the_tokens_of_its_files() {
         path.to_str().unwrap().to_owned()
     };
     let (ingest, read) = (file("ingest", "wr1te\n"), file("read", "re4d\n"));
-    let program = Program::start(&directory, &["--ingest-token-file", &ingest, "--read-token-file", &read]);
+    let program = Program::start(
+        &directory,
+        &["--ingest-token-file", &ingest, "--read-token-file", &read],
+    );
     let body = batch(&[record("aud_1", &[])]);
     assert_eq!(program.post(&body).0, 401);
     assert_eq!(program.exchange("POST /v1/logs", &body).0, 401);
     let with = |token: &str, head: &str, body: &str| {
-        program.exchange(&format!("{head} HTTP/1.1\r\nauthorization: Bearer {token}\r\nx-rest:"), body)
+        program.exchange(
+            &format!("{head} HTTP/1.1\r\nauthorization: Bearer {token}\r\nx-rest:"),
+            body,
+        )
     };
     assert_eq!(with("wr1te", "POST /v1/logs", &body).0, 200);
     let (status, answer) = with("re4d", "GET /api/records", "");
-    assert_eq!((status, uids(answer["records"].as_array().unwrap())), (200, vec!["aud_1"]));
+    assert_eq!(
+        (status, uids(answer["records"].as_array().unwrap())),
+        (200, vec!["aud_1"])
+    );
     assert_eq!(program.exchange("GET /healthz", "").0, 200);
 }
 
@@ -174,10 +251,22 @@ fn flags_that_do_not_go_together_and_files_that_hold_nothing_are_refused() {
     let missing = directory.path().join("missing");
     let missing = missing.to_str().unwrap();
     let cases: [(&[&str], &str); 6] = [
-        (&["--ingest-token-file", empty], "--ingest-token-file: the file is empty"),
-        (&["--read-token-file", missing], "--read-token-file: No such file or directory"),
-        (&["--tls-cert", empty, "--tls-key", empty], "--tls-cert: there is no certificate in the file"),
-        (&["--tls-cert", missing, "--tls-key", missing], "--tls-cert: "),
+        (
+            &["--ingest-token-file", empty],
+            "--ingest-token-file: the file is empty",
+        ),
+        (
+            &["--read-token-file", missing],
+            "--read-token-file: No such file or directory",
+        ),
+        (
+            &["--tls-cert", empty, "--tls-key", empty],
+            "--tls-cert: there is no certificate in the file",
+        ),
+        (
+            &["--tls-cert", missing, "--tls-key", missing],
+            "--tls-cert: ",
+        ),
         (
             &["--max-inflight-bytes", "1000"],
             "--max-inflight-bytes must be at least --max-body-bytes, or a large body would never be taken",
@@ -185,12 +274,24 @@ fn flags_that_do_not_go_together_and_files_that_hold_nothing_are_refused() {
         (&["--max-requests", "0"], "must be at least 1"),
     ];
     for (flags, sentence) in cases {
-        let output = command(&["--listen", "127.0.0.1:0"]).args(flags).output().unwrap();
+        let output = command(&["--listen", "127.0.0.1:0"])
+            .args(flags)
+            .output()
+            .unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{flags:?}: {message}");
         assert!(message.contains(sentence), "{flags:?}: {message}");
     }
-    for flags in [["--tls-cert", empty], ["--tls-key", empty], ["--client-ca", empty], ["--log-format", "xml"]] {
-        assert_eq!(command(&flags).output().unwrap().status.code(), Some(2), "{flags:?}");
+    for flags in [
+        ["--tls-cert", empty],
+        ["--tls-key", empty],
+        ["--client-ca", empty],
+        ["--log-format", "xml"],
+    ] {
+        assert_eq!(
+            command(&flags).output().unwrap().status.code(),
+            Some(2),
+            "{flags:?}"
+        );
     }
 }

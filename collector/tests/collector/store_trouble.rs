@@ -11,7 +11,10 @@ use tempfile::TempDir;
 use crate::common::{Answer, Collector, batch, database_url, ledger, record, router, send, uids};
 
 fn assert_unavailable(answer: &Answer, message: &str) {
-    assert_eq!((answer.status, &answer.body), (503, &json!({"code": 14, "message": message})));
+    assert_eq!(
+        (answer.status, &answer.body),
+        (503, &json!({"code": 14, "message": message}))
+    );
     assert_eq!(answer.headers["retry-after"], "1");
 }
 
@@ -22,7 +25,11 @@ async fn a_locked_store_is_503_and_the_same_request_succeeds_later() {
     let other = collector.other_connection();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     assert_unavailable(&collector.post(sent.clone()).await, "the store is busy");
-    assert_eq!(collector.records().await.len(), 0, "reading goes on while another connection writes");
+    assert_eq!(
+        collector.records().await.len(),
+        0,
+        "reading goes on while another connection writes"
+    );
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(collector.post(sent).await.status, 200);
     assert_eq!(uids(&collector.records().await), ["aud_1"]);
@@ -35,8 +42,15 @@ async fn a_failure_halfway_stores_nothing_and_tells_no_detail() {
                    BEGIN SELECT RAISE(ABORT, 'inner detail'); END";
     let other = collector.other_connection();
     other.execute_batch(trigger).unwrap();
-    let sent = batch(&[record("aud_1", &[]), record("aud_2", &[]), record("aud_3", &[])]);
-    assert_unavailable(&collector.post(sent.clone()).await, "the store is not available");
+    let sent = batch(&[
+        record("aud_1", &[]),
+        record("aud_2", &[]),
+        record("aud_3", &[]),
+    ]);
+    assert_unavailable(
+        &collector.post(sent.clone()).await,
+        "the store is not available",
+    );
     assert_eq!(collector.records().await.len(), 0);
     other.execute_batch("DROP TRIGGER refuse").unwrap();
     assert_eq!(collector.post(sent).await.status, 200);
@@ -61,12 +75,18 @@ async fn a_lost_table_is_seen_by_the_health_check() {
     let collector = Collector::start().await;
     let other = collector.other_connection();
     other.execute_batch("DROP TABLE records").unwrap();
-    assert_unavailable(&collector.get("/healthz").await, "the store is not available");
+    assert_unavailable(
+        &collector.get("/healthz").await,
+        "the store is not available",
+    );
 }
 
 #[test]
 fn what_is_no_sqlite_file_is_refused_at_start() {
     let directory = TempDir::new().unwrap();
     std::fs::write(directory.path().join("audit.db"), "x".repeat(10_000)).unwrap();
-    assert!(matches!(open(&database_url(&directory)).err(), Some(OpenError::Failed(_))));
+    assert!(matches!(
+        open(&database_url(&directory)).err(),
+        Some(OpenError::Failed(_))
+    ));
 }

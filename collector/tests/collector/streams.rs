@@ -8,7 +8,11 @@ use crate::common::{Collector, RECEIVED_AT, record_at};
 
 /// A record of the stream with this number.
 fn numbered(number: i64) -> Value {
-    record_at(&format!("aud_{number}"), 9, &json!({"audit.sequence.number": number}))
+    record_at(
+        &format!("aud_{number}"),
+        9,
+        &json!({"audit.sequence.number": number}),
+    )
 }
 
 #[tokio::test]
@@ -35,11 +39,17 @@ async fn a_stream_tells_what_is_missing_and_what_explains_it() {
     loss["attributes"].as_array_mut().unwrap().push(reason);
     let mut end = numbered(7);
     end["eventName"] = "audit.stream.end".into();
-    end["attributes"].as_array_mut().unwrap().push(json!({"key": "audit.sequence.next", "value": {"intValue": 8}}));
+    end["attributes"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"key": "audit.sequence.next", "value": {"intValue": 8}}));
     collector.keep(&[start, numbered(1)]).await;
     collector.keep(&[loss, end]).await;
     collector
-        .keep(&[record_at("aud_x", 9, &json!({})), record_at("aud_1", 8, &json!({"audit.sequence.number": 1}))])
+        .keep(&[
+            record_at("aud_x", 9, &json!({})),
+            record_at("aud_1", 8, &json!({"audit.sequence.number": 1})),
+        ])
         .await;
     let received = RECEIVED_AT.to_string();
     let expected = json!({
@@ -80,17 +90,35 @@ async fn a_stream_without_an_end_tells_what_existed_and_what_is_unknown() {
     let mut start = numbered(0);
     start["eventName"] = "audit.stream.start".into();
     start["observedTimeUnixNano"] = (RECEIVED_AT - 5).to_string().into();
-    for (name, value) in [("audit.stream.alive_interval_ms", 30_000), ("audit.buffer.max_records", 100)] {
-        start["attributes"].as_array_mut().unwrap().push(json!({"key": name, "value": {"intValue": value}}));
+    for (name, value) in [
+        ("audit.stream.alive_interval_ms", 30_000),
+        ("audit.buffer.max_records", 100),
+    ] {
+        start["attributes"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"key": name, "value": {"intValue": value}}));
     }
     assert_eq!(collector.post(batch(&start, 3)).await.status, 200);
     collector.views_follow().await;
     let answer = collector.ask("/api/streams").await;
     let stream = &answer["streams"][0];
-    assert_eq!((&stream["life"], &stream["alive_interval_ms"]), (&json!("alive"), &json!(30_000)));
-    assert_eq!(stream["unknown_since_unix_nano"], (RECEIVED_AT - 5).to_string());
-    assert_eq!((&stream["unknown_at_most"], &stream["next_number"]), (&json!(100), &json!(3)));
-    assert_eq!((&stream["open_numbers"], &stream["gaps"][0]["last_number"]), (&json!(2), &json!(2)));
+    assert_eq!(
+        (&stream["life"], &stream["alive_interval_ms"]),
+        (&json!("alive"), &json!(30_000))
+    );
+    assert_eq!(
+        stream["unknown_since_unix_nano"],
+        (RECEIVED_AT - 5).to_string()
+    );
+    assert_eq!(
+        (&stream["unknown_at_most"], &stream["next_number"]),
+        (&json!(100), &json!(3))
+    );
+    assert_eq!(
+        (&stream["open_numbers"], &stream["gaps"][0]["last_number"]),
+        (&json!(2), &json!(2))
+    );
     // Another batch of the same record is no conflict, whatever it says of the numbers.
     assert_eq!(collector.post(batch(&start, 4)).await.status, 200);
     assert_eq!(collector.ask("/api/streams").await["conflicts"], 0);
@@ -107,14 +135,23 @@ async fn checkpoints_are_signed_with_the_key_that_is_shown() {
     let answer = collector.ask("/api/checkpoints").await;
     let key = PublicKey::from_hex(answer["public_key"].as_str().unwrap()).unwrap();
     let list = answer["checkpoints"].as_array().unwrap();
-    assert_eq!(list.iter().map(|line| line["position"].as_i64().unwrap()).collect::<Vec<_>>(), [3, 2, 1]);
+    assert_eq!(
+        list.iter()
+            .map(|line| line["position"].as_i64().unwrap())
+            .collect::<Vec<_>>(),
+        [3, 2, 1]
+    );
     for line in list {
         let line: Line = serde_json::from_value(line.clone()).unwrap();
         assert!(Checkpoint::try_from(line).unwrap().is_signed_by(&key));
     }
     let exported = collector.get("/api/checkpoints?format=ndjson").await;
     assert_eq!(exported.headers["content-type"], "application/x-ndjson");
-    let mut exported: Vec<Value> = exported.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut exported: Vec<Value> = exported
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     exported.reverse();
     assert_eq!(&exported, list);
 }

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion, crypto::ring,
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+    crypto::ring,
 };
 
 use crate::common::{batch, record, uids};
@@ -34,7 +35,9 @@ pub(crate) struct Identity {
 impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "authority");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
@@ -43,7 +46,11 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(["collector.test".to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
-        Identity { certificate: certificate.der().clone(), pem: certificate.pem(), key }
+        Identity {
+            certificate: certificate.der().clone(),
+            pem: certificate.pem(),
+            key,
+        }
     }
 
     pub(crate) fn client(
@@ -54,12 +61,19 @@ impl Authority {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let builder = builder.with_protocol_versions(&[version]).unwrap().with_root_certificates(roots);
+        let builder = builder
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots);
         match identity {
             None => builder.with_no_client_auth(),
-            Some(Identity { certificate, key, .. }) => {
+            Some(Identity {
+                certificate, key, ..
+            }) => {
                 let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-                builder.with_client_auth_cert(vec![certificate.clone()], key).unwrap()
+                builder
+                    .with_client_auth_cert(vec![certificate.clone()], key)
+                    .unwrap()
             }
         }
     }
@@ -72,7 +86,11 @@ pub(crate) fn write(directory: &Path, name: &str, text: &str) -> String {
 }
 
 /// A program with a certificate of `authority`, which asks for one of `clients` when there are such.
-pub(crate) fn start(directory: &TempDir, authority: &Authority, clients: Option<&Authority>) -> Program {
+pub(crate) fn start(
+    directory: &TempDir,
+    authority: &Authority,
+    clients: Option<&Authority>,
+) -> Program {
     let own = authority.issue();
     let certificate = write(directory.path(), "certificate.pem", &own.pem);
     let key = write(directory.path(), "key.pem", &own.key.serialize_pem());
@@ -86,12 +104,20 @@ pub(crate) fn start(directory: &TempDir, authority: &Authority, clients: Option<
 
 pub(crate) fn connect(program: &Program, config: ClientConfig) -> Stream {
     let name = "collector.test".try_into().unwrap();
-    StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), program.connect())
+    StreamOwned::new(
+        ClientConnection::new(Arc::new(config), name).unwrap(),
+        program.connect(),
+    )
 }
 
 fn post(mut stream: Stream, uid: &str) -> Stream {
     let body = batch(&[record(uid, &[])]);
-    write!(stream, "POST /v1/logs HTTP/1.1\r\n{HEAD}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    write!(
+        stream,
+        "POST /v1/logs HTTP/1.1\r\n{HEAD}\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
     stream
 }
 
@@ -109,7 +135,10 @@ fn records_come_and_go_over_tls_1_2_and_1_3() {
         assert_eq!(answer(post(client(), uid)), (200, json!({})));
         assert_eq!(get(client(), "/healthz"), (200, json!({"status": "ok"})));
         let (status, body) = get(client(), "/api/records");
-        assert_eq!((status, uids(body["records"].as_array().unwrap())[0]), (200, uid));
+        assert_eq!(
+            (status, uids(body["records"].as_array().unwrap())[0]),
+            (200, uid)
+        );
     }
 }
 
@@ -124,7 +153,10 @@ fn only_a_client_of_the_authority_is_let_in() {
             // In TLS 1.3 the client learns it only when it reads.
             let sent = write!(stream, "GET /healthz HTTP/1.1\r\n{HEAD}\r\n\r\n");
             let mut answer = Vec::new();
-            assert!(sent.and_then(|()| stream.read_to_end(&mut answer)).is_err(), "{version:?}");
+            assert!(
+                sent.and_then(|()| stream.read_to_end(&mut answer)).is_err(),
+                "{version:?}"
+            );
             assert!(answer.is_empty());
         }
         let identity = clients.issue();
@@ -140,7 +172,9 @@ fn failed_handshakes_are_counted_told_once_and_stop_nobody() {
     let hung = program.connect();
     for _ in 0..5 {
         let mut plain = program.connect();
-        plain.write_all(b"GET /healthz HTTP/1.1\r\nhost: c\r\n\r\n").unwrap();
+        plain
+            .write_all(b"GET /healthz HTTP/1.1\r\nhost: c\r\n\r\n")
+            .unwrap();
         // An alert, or a reset where the alert was not read in time.
         let _ = plain.read_to_end(&mut Vec::new());
     }
@@ -156,7 +190,10 @@ fn failed_handshakes_are_counted_told_once_and_stop_nobody() {
     assert!((0..1000).any(|_| counted()), "{}", metrics());
     let log = program.log();
     assert_eq!(log.matches("TLS handshakes failed").count(), 1, "{log}");
-    assert!(!log.contains("requests still open"), "a handshake that hangs holds nothing up: {log}");
+    assert!(
+        !log.contains("requests still open"),
+        "a handshake that hangs holds nothing up: {log}"
+    );
     drop(hung);
 }
 
@@ -166,7 +203,10 @@ fn a_request_whose_sender_has_closed_is_stored_over_tls() {
     let (directory, authority) = (TempDir::new().unwrap(), Authority::new());
     let program = start(&directory, &authority, None);
     for index in 0..10 {
-        let mut stream = post(connect(&program, authority.client(None, &TLS13)), &format!("aud_{index}"));
+        let mut stream = post(
+            connect(&program, authority.client(None, &TLS13)),
+            &format!("aud_{index}"),
+        );
         stream.conn.send_close_notify();
         stream.flush().unwrap();
         stream.sock.shutdown(std::net::Shutdown::Write).unwrap();

@@ -16,8 +16,14 @@ const SECOND: i64 = 1_000_000_000;
 
 /// A query for each view, and how many columns it has. Signals depend on the order of arrival.
 const SESSIONS: (&str, usize) = ("SELECT * FROM sessions ORDER BY session_key", 16);
-const SIGNALS: (&str, usize) = ("SELECT * FROM signals ORDER BY session_key, name, position", 6);
-const USERS: (&str, usize) = ("SELECT * FROM usage_users ORDER BY rule, bucket, user_id", 4);
+const SIGNALS: (&str, usize) = (
+    "SELECT * FROM signals ORDER BY session_key, name, position",
+    6,
+);
+const USERS: (&str, usize) = (
+    "SELECT * FROM usage_users ORDER BY rule, bucket, user_id",
+    4,
+);
 const BUCKETS: (&str, usize) = ("SELECT * FROM usage_buckets ORDER BY rule, bucket", 6);
 
 /// A ledger whose views nobody keeps, and a connection to its database.
@@ -33,11 +39,18 @@ impl Room {
         let database = database(&directory);
         let settings: Settings = ledger_settings(&directory);
         let connection = database.connect().unwrap();
-        Self { ledger: Ledger::open(database, settings, Vec::new()).unwrap(), connection, _directory: directory }
+        Self {
+            ledger: Ledger::open(database, settings, Vec::new()).unwrap(),
+            connection,
+            _directory: directory,
+        }
     }
 
     fn append(&self, entries: Vec<Entry>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
         runtime.block_on(self.ledger.append(entries)).unwrap();
     }
 
@@ -52,7 +65,10 @@ impl Room {
     }
 
     fn rebuild(&mut self) {
-        write(&mut *self.connection, |connection| views::rebuild(connection)).unwrap();
+        write(&mut *self.connection, |connection| {
+            views::rebuild(connection)
+        })
+        .unwrap();
     }
 
     fn dump(&mut self, (query, columns): (&str, usize)) -> Vec<Vec<Value>> {
@@ -69,7 +85,8 @@ impl Room {
     /// The streams, whose maps have no order.
     fn streams(&mut self) -> Vec<Value> {
         let rows = self.dump(("SELECT stream_id, state FROM streams ORDER BY stream_id", 2));
-        let state = |row: &Vec<Value>| serde_json::from_str::<Value>(row[1].as_str().unwrap()).unwrap();
+        let state =
+            |row: &Vec<Value>| serde_json::from_str::<Value>(row[1].as_str().unwrap()).unwrap();
         rows.iter().map(|row| json!([row[0], state(row)])).collect()
     }
 
@@ -99,9 +116,24 @@ struct Told {
 }
 
 fn told() -> impl Strategy<Value = Told> {
-    (0..4_u8, 0..4_u8, 0..3_u8, 0..8_u8, 0..3_u8, 0..4_u8, 0..1000_i64).prop_map(
-        |(session, user, name, kind, rule, device, seconds)| Told { session, user, name, kind, rule, device, seconds },
+    (
+        0..4_u8,
+        0..4_u8,
+        0..3_u8,
+        0..8_u8,
+        0..3_u8,
+        0..4_u8,
+        0..1000_i64,
     )
+        .prop_map(|(session, user, name, kind, rule, device, seconds)| Told {
+            session,
+            user,
+            name,
+            kind,
+            rule,
+            device,
+            seconds,
+        })
 }
 
 impl Told {
@@ -121,12 +153,20 @@ impl Told {
                 attributes[name] = format!("{name} {value}").into();
             }
         };
-        set(if self.session.is_multiple_of(2) { "session.id" } else { "session.token_ref" }, self.session);
+        set(
+            if self.session.is_multiple_of(2) {
+                "session.id"
+            } else {
+                "session.token_ref"
+            },
+            self.session,
+        );
         set("user.id", self.user);
         set("user.name", self.name);
         set("audit.rule", self.rule);
         if self.device > 0 {
-            attributes["audit.session.context"] = json!({"device_id": self.device}).to_string().into();
+            attributes["audit.session.context"] =
+                json!({"device_id": self.device}).to_string().into();
         }
         if self.kind == 5 {
             attributes["audit.session.event"] = "end".into();
@@ -134,16 +174,35 @@ impl Told {
         if self.kind == 6 {
             attributes["audit.stage"] = "received".into();
         }
-        let attributes = attributes.as_object().unwrap().clone().into_iter().collect();
-        let event_name = if self.kind == 7 { "audit.stream.start" } else { "audit.http" }.to_owned();
-        let time_unix_nano = RECEIVED_AT - 1000 * SECOND + self.seconds * SECOND + i64::try_from(number).unwrap();
-        let content = Content { time_unix_nano, event_name, attributes, ..Content::default() };
+        let attributes = attributes
+            .as_object()
+            .unwrap()
+            .clone()
+            .into_iter()
+            .collect();
+        let event_name = if self.kind == 7 {
+            "audit.stream.start"
+        } else {
+            "audit.http"
+        }
+        .to_owned();
+        let time_unix_nano =
+            RECEIVED_AT - 1000 * SECOND + self.seconds * SECOND + i64::try_from(number).unwrap();
+        let content = Content {
+            time_unix_nano,
+            event_name,
+            attributes,
+            ..Content::default()
+        };
         Entry::new(Record::from(content), RECEIVED_AT, Skew::default())
     }
 }
 
 fn entries(told: &[Told]) -> Vec<Entry> {
-    told.iter().enumerate().map(|(number, told)| told.entry(number)).collect()
+    told.iter()
+        .enumerate()
+        .map(|(number, told)| told.entry(number))
+        .collect()
 }
 
 proptest! {
@@ -187,7 +246,15 @@ proptest! {
 #[test]
 fn a_slice_bounds_what_a_step_reads() {
     let mut room = Room::new();
-    let told = Told { session: 1, user: 1, name: 1, kind: 0, rule: 1, device: 1, seconds: 1 };
+    let told = Told {
+        session: 1,
+        user: 1,
+        name: 1,
+        kind: 0,
+        rule: 1,
+        device: 1,
+        seconds: 1,
+    };
     room.append(entries(&vec![told; 25]));
     assert_eq!(room.follow(10), 3);
     assert_eq!(views::position(&mut *room.connection).unwrap(), 25);
@@ -196,12 +263,30 @@ fn a_slice_bounds_what_a_step_reads() {
 #[test]
 fn what_is_older_is_deleted_with_its_signals() {
     let mut room = Room::new();
-    let told = |session, seconds| Told { session, user: 1, name: 1, kind: 0, rule: 1, device: 1, seconds };
+    let told = |session, seconds| Told {
+        session,
+        user: 1,
+        name: 1,
+        kind: 0,
+        rule: 1,
+        device: 1,
+        seconds,
+    };
     room.append(entries(&[told(1, 0), told(2, 900), told(3, 901)]));
     room.follow(10);
     let before = RECEIVED_AT - 500 * SECOND;
-    write(&mut *room.connection, |connection| views::expire(connection, before)).unwrap();
-    assert_eq!((room.dump(SESSIONS).len(), room.dump(SIGNALS).len()), (2, 2));
+    write(&mut *room.connection, |connection| {
+        views::expire(connection, before)
+    })
+    .unwrap();
+    assert_eq!(
+        (room.dump(SESSIONS).len(), room.dump(SIGNALS).len()),
+        (2, 2)
+    );
     assert_eq!((room.dump(USERS).len(), room.dump(BUCKETS).len()), (1, 1));
-    assert_eq!(room.streams().len(), 2, "what is known of the streams stays");
+    assert_eq!(
+        room.streams().len(),
+        2,
+        "what is known of the streams stays"
+    );
 }

@@ -20,14 +20,20 @@ const STEP_ON_POSTGRES: Duration = Duration::from_millis(20);
 
 fn a_kill_after(delay: Duration, database: &str) {
     let mut command = Command::new(BINARY);
-    command.args(flags(database)).current_dir(DIRECTORY).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .args(flags(database))
+        .current_dir(DIRECTORY)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
     let mut program = command.spawn().unwrap();
     thread::sleep(delay);
     program.kill().unwrap();
     program.wait().unwrap();
     let program = Program::start(database);
     let mut load = Load::new();
-    load.during(program.address, |progress| progress.wait_for_acknowledged(1));
+    load.during(program.address, |progress| {
+        progress.wait_for_acknowledged(1)
+    });
     load.check_all(&program);
     program.kill();
     verify(database);
@@ -37,7 +43,10 @@ fn a_kill_after(delay: Duration, database: &str) {
 fn a_database_half_made_on_sqlite_is_finished_by_the_next_start() {
     for kill in 0..KILLS {
         let directory = TempDir::new().unwrap();
-        a_kill_after(kill * STEP, &format!("sqlite://{}/audit.db", directory.path().display()));
+        a_kill_after(
+            kill * STEP,
+            &format!("sqlite://{}/audit.db", directory.path().display()),
+        );
     }
 }
 

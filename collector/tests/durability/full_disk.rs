@@ -21,23 +21,34 @@ const WITH_SMALL_FILES: &str = r#"trap "" XFSZ; exec prlimit --fsize="$0": "$@""
 
 /// Load until the disk is full, a look at what is there, room, and load again.
 fn full_and_room_again(load: &mut Load, program: &Program, make_room: impl FnOnce()) {
-    load.during(program.address, |progress| progress.wait_for_refused(ENOUGH));
+    load.during(program.address, |progress| {
+        progress.wait_for_refused(ENOUGH)
+    });
     load.check_new(program);
     make_room();
-    load.during(program.address, |progress| progress.wait_for_acknowledged(ENOUGH));
+    load.during(program.address, |progress| {
+        progress.wait_for_acknowledged(ENOUGH)
+    });
     load.check_all(program);
 }
 
 fn shell(namespace: &[&str], script: &str, argument: &str, database: &str) -> Command {
     let mut command = Command::new("env");
-    command.args(namespace).args(["sh", "-c", script, argument, BINARY]).args(flags(database));
+    command
+        .args(namespace)
+        .args(["sh", "-c", script, argument, BINARY])
+        .args(flags(database));
     command
 }
 
 fn is_permitted(namespace: &[&str], directory: &Path) -> bool {
     let script = r#"mount -t tmpfs audit "$0""#;
     let mut command = Command::new("env");
-    command.args(namespace).args(["sh", "-c", script]).arg(directory).stderr(Stdio::null());
+    command
+        .args(namespace)
+        .args(["sh", "-c", script])
+        .arg(directory)
+        .stderr(Stdio::null());
     command.status().unwrap().success()
 }
 
@@ -50,9 +61,16 @@ fn a_full_disk_is_503_until_there_is_room() {
         println!("skipped: this machine lets nobody mount a disk of his own");
         return;
     }
-    let program = Program::start_by(&mut shell(&namespace, ON_SMALL_DISK, path, &format!("sqlite://{path}/audit.db")));
+    let program = Program::start_by(&mut shell(
+        &namespace,
+        ON_SMALL_DISK,
+        path,
+        &format!("sqlite://{path}/audit.db"),
+    ));
     let ballast = format!("/proc/{}/root{path}/ballast", program.id());
-    full_and_room_again(&mut Load::new(), &program, || fs::remove_file(ballast).unwrap());
+    full_and_room_again(&mut Load::new(), &program, || {
+        fs::remove_file(ballast).unwrap()
+    });
 }
 
 #[test]
@@ -63,7 +81,10 @@ fn a_file_that_must_not_grow_is_503_until_it_may() {
     let program = Program::start_by(&mut shell(&[], WITH_SMALL_FILES, MAX_FILE_BYTES, &database));
     full_and_room_again(&mut load, &program, || {
         let id = program.id().to_string();
-        let status = Command::new("prlimit").args(["--pid", &id, "--fsize=unlimited:"]).status().unwrap();
+        let status = Command::new("prlimit")
+            .args(["--pid", &id, "--fsize=unlimited:"])
+            .status()
+            .unwrap();
         assert!(status.success());
     });
     program.kill();
@@ -84,6 +105,8 @@ fn a_kill_while_the_disk_is_full_loses_nothing_acknowledged() {
     verify(&database);
     let program = Program::start(&database);
     load.check_all(&program);
-    load.during(program.address, |progress| progress.wait_for_acknowledged(ENOUGH));
+    load.during(program.address, |progress| {
+        progress.wait_for_acknowledged(ENOUGH)
+    });
     load.check_all(&program);
 }

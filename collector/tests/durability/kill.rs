@@ -42,14 +42,23 @@ fn rounds_of_kills(database: &str, rounds: usize) {
     let program = Program::start(database);
     let records = load.check_all(&program);
     println!("{rounds} kills, {cut_rounds} of them amid a batch, {records} acknowledged records");
-    assert!(records > 400 * rounds as u64, "only {records} records were acknowledged: that was no load");
-    assert!(cut_rounds > rounds / 2, "only {cut_rounds} kills came amid a batch");
+    assert!(
+        records > 400 * rounds as u64,
+        "only {records} records were acknowledged: that was no load"
+    );
+    assert!(
+        cut_rounds > rounds / 2,
+        "only {cut_rounds} kills came amid a batch"
+    );
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_by_a_kill_on_sqlite() {
     let directory = TempDir::new().unwrap();
-    rounds_of_kills(&format!("sqlite://{}/audit.db", directory.path().display()), ROUNDS);
+    rounds_of_kills(
+        &format!("sqlite://{}/audit.db", directory.path().display()),
+        ROUNDS,
+    );
 }
 
 #[test]

@@ -54,7 +54,10 @@ impl Progress {
             thread::sleep(STEP);
         }
         self.is_over.store(true, Ordering::Relaxed);
-        panic!("{} of {goal} batches were {what} in time", counter.load(Ordering::Relaxed));
+        panic!(
+            "{} of {goal} batches were {what} in time",
+            counter.load(Ordering::Relaxed)
+        );
     }
 }
 
@@ -65,7 +68,9 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) fn new() -> Self {
-        Self { senders: (0..SENDERS).map(|_| Sender::new()).collect() }
+        Self {
+            senders: (0..SENDERS).map(|_| Sender::new()).collect(),
+        }
     }
 
     /// Sends from all senders while `happen` runs; returns how many of them were cut off in the middle of a batch.
@@ -77,7 +82,8 @@ impl Load {
                 scope.spawn(move || {
                     let _over = OverOnPanic(progress);
                     // An error is the end of the collector; what is not acknowledged by then is sent to the next one.
-                    let _ = Client::connect(address).and_then(|mut client| sender.send(&mut client, progress));
+                    let _ = Client::connect(address)
+                        .and_then(|mut client| sender.send(&mut client, progress));
                 });
             }
             let _over = Over(&progress);
@@ -89,13 +95,17 @@ impl Load {
     /// Looks at what the last rounds have sent.
     pub(crate) fn check_new(&mut self, program: &Program) {
         let mut client = program.client();
-        self.senders.iter_mut().for_each(|sender| sender.check_new(&mut client));
+        self.senders
+            .iter_mut()
+            .for_each(|sender| sender.check_new(&mut client));
     }
 
     /// Looks at every batch there ever was, and returns the number of acknowledged records.
     pub(crate) fn check_all(&self, program: &Program) -> u64 {
         let mut client = program.client();
-        self.senders.iter().for_each(|sender| sender.check_all(&mut client));
+        self.senders
+            .iter()
+            .for_each(|sender| sender.check_all(&mut client));
         self.senders.iter().map(Sender::acknowledged_records).sum()
     }
 }

@@ -37,7 +37,11 @@ impl Sender {
     pub(crate) fn new() -> Self {
         static STREAMS: AtomicUsize = AtomicUsize::new(0);
         let number = STREAMS.fetch_add(1, Ordering::Relaxed);
-        Self { stream: format!("5e4de500-0000-4000-8000-{number:012}"), batches: Vec::new(), checked_groups: 0 }
+        Self {
+            stream: format!("5e4de500-0000-4000-8000-{number:012}"),
+            batches: Vec::new(),
+            checked_groups: 0,
+        }
     }
 
     pub(crate) fn acknowledged_records(&self) -> u64 {
@@ -50,7 +54,9 @@ impl Sender {
 
     /// Whether the last batch was sent and not acknowledged.
     pub(crate) fn is_cut(&self) -> bool {
-        self.batches.last().is_some_and(|batch| !batch.is_acknowledged)
+        self.batches
+            .last()
+            .is_some_and(|batch| !batch.is_acknowledged)
     }
 
     /// Sends until it is told to stop, or until the connection breaks.
@@ -67,11 +73,18 @@ impl Sender {
                     progress.acknowledged();
                 }
                 503 => {
-                    assert!(answer.retry_after.is_some(), "503 without retry-after: {answer:?}");
+                    assert!(
+                        answer.retry_after.is_some(),
+                        "503 without retry-after: {answer:?}"
+                    );
                     progress.refused();
                     thread::sleep(PAUSE);
                 }
-                _ => panic!("{} {}", answer.status, String::from_utf8_lossy(&answer.body)),
+                _ => panic!(
+                    "{} {}",
+                    answer.status,
+                    String::from_utf8_lossy(&answer.body)
+                ),
             }
         }
         Ok(())
@@ -80,7 +93,10 @@ impl Sender {
     fn next_batch(&mut self) {
         let first = self.batches.last().map_or(0, |batch| batch.numbers.end);
         let size = SIZES[self.batches.len() % SIZES.len()];
-        self.batches.push(Batch { numbers: first..first + size, is_acknowledged: false });
+        self.batches.push(Batch {
+            numbers: first..first + size,
+            is_acknowledged: false,
+        });
     }
 
     /// The last batch as the filter writes it; the same bytes every time.
@@ -108,7 +124,9 @@ impl Sender {
             ("audit.outcome", "success"),
             ("user.id", "7"),
         ]);
-        attributes.push(json!({"key": "audit.sequence.number", "value": {"intValue": number.to_string()}}));
+        attributes.push(
+            json!({"key": "audit.sequence.number", "value": {"intValue": number.to_string()}}),
+        );
         json!({
             "timeUnixNano": (1_783_072_800_000_000_000 + number).to_string(),
             "severityNumber": 9,
@@ -138,7 +156,12 @@ impl Sender {
     }
 
     fn check(&self, client: &mut Client, from_group: usize) {
-        for (index, batches) in self.batches.chunks(BATCHES_PER_GROUP).enumerate().skip(from_group) {
+        for (index, batches) in self
+            .batches
+            .chunks(BATCHES_PER_GROUP)
+            .enumerate()
+            .skip(from_group)
+        {
             let mut stored = uids(client, &self.group(index));
             for batch in batches {
                 self.check_batch(batch, &mut stored);
@@ -152,7 +175,10 @@ impl Sender {
         let mut missing = Vec::new();
         for number in batch.numbers.clone() {
             match stored.remove(&self.uid(number)) {
-                Some(times) => assert_eq!(times, 1, "record {number} of {batch:?} is there more than once"),
+                Some(times) => assert_eq!(
+                    times, 1,
+                    "record {number} of {batch:?} is there more than once"
+                ),
                 None => missing.push(number),
             }
         }
@@ -163,22 +189,38 @@ impl Sender {
             "acknowledged and lost: {missing:?} of {batch:?} of {}",
             self.stream
         );
-        assert!(is_whole || is_absent, "half stored: {missing:?} are missing of {batch:?} of {}", self.stream);
+        assert!(
+            is_whole || is_absent,
+            "half stored: {missing:?} are missing of {batch:?} of {}",
+            self.stream
+        );
     }
 }
 
 fn attributes(pairs: &[(&str, &str)]) -> Vec<Value> {
-    pairs.iter().map(|(key, value)| json!({"key": key, "value": {"stringValue": value}})).collect()
+    pairs
+        .iter()
+        .map(|(key, value)| json!({"key": key, "value": {"stringValue": value}}))
+        .collect()
 }
 
 /// How often each uid is among the records with this `session.id`.
 fn uids(client: &mut Client, session: &str) -> BTreeMap<String, usize> {
-    let answer = client.get(&format!("/api/records?limit=1000&session={session}")).unwrap();
-    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    let answer = client
+        .get(&format!("/api/records?limit=1000&session={session}"))
+        .unwrap();
+    assert_eq!(
+        answer.status,
+        200,
+        "{}",
+        String::from_utf8_lossy(&answer.body)
+    );
     let list: Value = serde_json::from_slice(&answer.body).unwrap();
     let mut uids = BTreeMap::new();
     for record in list["records"].as_array().unwrap() {
-        *uids.entry(record["log.record.uid"].as_str().unwrap().to_owned()).or_default() += 1;
+        *uids
+            .entry(record["log.record.uid"].as_str().unwrap().to_owned())
+            .or_default() += 1;
     }
     uids
 }

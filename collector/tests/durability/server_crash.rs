@@ -28,5 +28,8 @@ fn nothing_acknowledged_is_lost_by_a_crash_of_the_server() {
         verify(&database);
     }
     let records = load.check_all(&program);
-    assert!(records > 1000, "only {records} records were acknowledged: that was no load");
+    assert!(
+        records > 1000,
+        "only {records} records were acknowledged: that was no load"
+    );
 }

@@ -7,8 +7,16 @@ use crate::support::program::{BINARY, DIRECTORY};
 /// Runs `audit-collector verify`, as one does after a crash: the chain must hold.
 pub(crate) fn verify(database: &str) {
     let mut command = Command::new(BINARY);
-    command.args(["verify", "--database", database]).current_dir(DIRECTORY).stdin(Stdio::null());
+    command
+        .args(["verify", "--database", database])
+        .current_dir(DIRECTORY)
+        .stdin(Stdio::null());
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
 }

@@ -30,7 +30,11 @@ on_both![
 ];
 
 fn stored(stored: u64, duplicates: u64) -> Appended {
-    Appended { stored, duplicates, ..Appended::default() }
+    Appended {
+        stored,
+        duplicates,
+        ..Appended::default()
+    }
 }
 
 async fn what_was_appended_comes_back_and_the_chain_holds(fixture: Fixture) {
@@ -38,8 +42,14 @@ async fn what_was_appended_comes_back_and_the_chain_holds(fixture: Fixture) {
     let sent = entries(0..5);
     assert_eq!(ledger.append(sent.clone()).await.unwrap(), stored(5, 0));
     let rows = rows(&ledger).await;
-    assert_eq!(rows.iter().map(|row| row.entry.clone()).collect::<Vec<_>>(), sent);
-    assert_eq!(rows.iter().map(|row| row.position).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert_eq!(
+        rows.iter().map(|row| row.entry.clone()).collect::<Vec<_>>(),
+        sent
+    );
+    assert_eq!(
+        rows.iter().map(|row| row.position).collect::<Vec<_>>(),
+        [1, 2, 3, 4, 5]
+    );
     let found = fixture.verify().await;
     assert!(found.is_sound(), "{found:?}");
     assert_eq!((found.rows, found.completeness.streams[0].received), (5, 5));
@@ -57,20 +67,39 @@ async fn a_replay_adds_nothing(fixture: Fixture) {
 async fn the_way_that_a_record_took_does_not_matter(fixture: Fixture) {
     let ledger = fixture.ledger().await;
     let sent = |batch: &str| entry("aud_0", 0, &[("audit.batch.id", batch.into())]);
-    let recovered = entry("aud_0", 0, &[("audit.batch.id", "b".into()), ("audit.recovered", true.into())]);
+    let recovered = entry(
+        "aud_0",
+        0,
+        &[
+            ("audit.batch.id", "b".into()),
+            ("audit.recovered", true.into()),
+        ],
+    );
     assert_eq!(ledger.append(vec![sent("a")]).await.unwrap(), stored(1, 0));
-    assert_eq!(ledger.append(vec![sent("b"), recovered]).await.unwrap(), stored(0, 2));
+    assert_eq!(
+        ledger.append(vec![sent("b"), recovered]).await.unwrap(),
+        stored(0, 2)
+    );
 }
 
 async fn another_content_under_a_known_uid_is_flagged_and_the_first_stays(fixture: Fixture) {
     let ledger = fixture.ledger().await;
     ledger.append(entries(0..2)).await.unwrap();
     let changed = entry("aud_0", 0, &[("audit.outcome", "denied".into())]);
-    let result = ledger.append(vec![changed, entry("aud_2", 2, &[])]).await.unwrap();
-    assert_eq!((result.stored, result.conflict_count, result.refused), (1, 1, false));
+    let result = ledger
+        .append(vec![changed, entry("aud_2", 2, &[])])
+        .await
+        .unwrap();
+    assert_eq!(
+        (result.stored, result.conflict_count, result.refused),
+        (1, 1, false)
+    );
     assert_eq!(result.conflicts, ["aud_0"]);
     let rows = rows(&ledger).await;
-    assert_eq!(rows.iter().map(|row| row.conflict).collect::<Vec<_>>(), [true, false, false]);
+    assert_eq!(
+        rows.iter().map(|row| row.conflict).collect::<Vec<_>>(),
+        [true, false, false]
+    );
     assert_eq!(rows[0].entry.outcome, None);
     assert_eq!(fixture.verify().await.completeness.conflicts, 1);
 }
@@ -79,7 +108,14 @@ async fn a_conflict_is_kept_once_however_often_it_comes(fixture: Fixture) {
     let ledger = fixture.ledger().await;
     ledger.append(entries(0..1)).await.unwrap();
     for _ in 0..3 {
-        let result = ledger.append(vec![entry("aud_0", 0, &[("audit.outcome", "denied".into())])]).await.unwrap();
+        let result = ledger
+            .append(vec![entry(
+                "aud_0",
+                0,
+                &[("audit.outcome", "denied".into())],
+            )])
+            .await
+            .unwrap();
         assert_eq!(result.conflict_count, 1);
     }
     assert_eq!(fixture.count("SELECT COUNT(*) FROM conflicts").await, 1);
@@ -89,7 +125,10 @@ async fn a_strict_ledger_refuses_the_whole_batch(fixture: Fixture) {
     let ledger = fixture.strict_ledger().await;
     ledger.append(entries(0..1)).await.unwrap();
     let changed = entry("aud_0", 0, &[("audit.outcome", "denied".into())]);
-    let result = ledger.append(vec![entry("aud_1", 1, &[]), changed]).await.unwrap();
+    let result = ledger
+        .append(vec![entry("aud_1", 1, &[]), changed])
+        .await
+        .unwrap();
     assert_eq!((result.stored, result.refused), (0, true));
     assert_eq!(uids(&rows(&ledger).await), ["aud_0"]);
     assert_eq!(ledger.append(entries(0..2)).await.unwrap(), stored(1, 1));
@@ -97,14 +136,21 @@ async fn a_strict_ledger_refuses_the_whole_batch(fixture: Fixture) {
 
 async fn a_uid_twice_in_one_batch_is_kept_once(fixture: Fixture) {
     let ledger = fixture.ledger().await;
-    let twice = vec![entry("aud_0", 0, &[]), entry("aud_1", 1, &[]), entry("aud_0", 0, &[])];
+    let twice = vec![
+        entry("aud_0", 0, &[]),
+        entry("aud_1", 1, &[]),
+        entry("aud_0", 0, &[]),
+    ];
     assert_eq!(ledger.append(twice).await.unwrap(), stored(2, 1));
     assert_eq!(uids(&rows(&ledger).await), ["aud_0", "aud_1"]);
 }
 
 async fn a_contradiction_within_one_batch_is_a_conflict(fixture: Fixture) {
     let ledger = fixture.ledger().await;
-    let batch = vec![entry("aud_0", 0, &[]), entry("aud_0", 0, &[("audit.outcome", "denied".into())])];
+    let batch = vec![
+        entry("aud_0", 0, &[]),
+        entry("aud_0", 0, &[("audit.outcome", "denied".into())]),
+    ];
     let result = ledger.append(batch).await.unwrap();
     assert_eq!((result.stored, result.conflict_count), (1, 1));
     assert!(rows(&ledger).await[0].conflict);
@@ -113,7 +159,12 @@ async fn a_contradiction_within_one_batch_is_a_conflict(fixture: Fixture) {
 async fn a_refused_batch_leaves_its_uids_to_others(fixture: Fixture) {
     let ledger = Arc::new(fixture.strict_ledger().await);
     ledger.append(entries(0..1)).await.unwrap();
-    let bad = || vec![entry("aud_1", 1, &[]), entry("aud_0", 0, &[("audit.outcome", "denied".into())])];
+    let bad = || {
+        vec![
+            entry("aud_1", 1, &[]),
+            entry("aud_0", 0, &[("audit.outcome", "denied".into())]),
+        ]
+    };
     // At the same time, so that they may come into one transaction.
     let (first, second) = tokio::join!(ledger.append(bad()), ledger.append(entries(1..2)));
     assert!(first.unwrap().refused);
@@ -129,7 +180,10 @@ async fn many_writers_make_one_dense_chain(fixture: Fixture) {
             tokio::spawn(async move {
                 for batch in 0..20 {
                     let first = (writer * 20 + batch) * 10;
-                    assert_eq!(ledger.append(entries(first..first + 10)).await.unwrap(), stored(10, 0));
+                    assert_eq!(
+                        ledger.append(entries(first..first + 10)).await.unwrap(),
+                        stored(10, 0)
+                    );
                 }
             })
         })
@@ -139,17 +193,28 @@ async fn many_writers_make_one_dense_chain(fixture: Fixture) {
     }
     let found = fixture.verify().await;
     assert!(found.is_sound(), "{found:?}");
-    assert_eq!((found.rows, found.completeness.streams[0].received), (1600, 1600));
+    assert_eq!(
+        (found.rows, found.completeness.streams[0].received),
+        (1600, 1600)
+    );
 }
 
 async fn two_ledgers_on_one_database_make_one_chain(fixture: Fixture) {
     let (one, other) = (fixture.ledger().await, fixture.ledger().await);
     for batch in 0..20 {
         let first = batch * 20;
-        let (left, right) =
-            tokio::join!(one.append(entries(first..first + 15)), other.append(entries(first + 5..first + 20)));
+        let (left, right) = tokio::join!(
+            one.append(entries(first..first + 15)),
+            other.append(entries(first + 5..first + 20))
+        );
         let (left, right) = (left.unwrap(), right.unwrap());
-        assert_eq!((left.stored + right.stored, left.duplicates + right.duplicates), (20, 10));
+        assert_eq!(
+            (
+                left.stored + right.stored,
+                left.duplicates + right.duplicates
+            ),
+            (20, 10)
+        );
     }
     let found = fixture.verify().await;
     assert!(found.is_sound(), "{found:?}");
@@ -159,7 +224,10 @@ async fn two_ledgers_on_one_database_make_one_chain(fixture: Fixture) {
 async fn the_chain_goes_on_after_a_restart(fixture: Fixture) {
     for round in 0..3 {
         let ledger = fixture.ledger().await;
-        ledger.append(entries(round * 5..round * 5 + 5)).await.unwrap();
+        ledger
+            .append(entries(round * 5..round * 5 + 5))
+            .await
+            .unwrap();
         ledger.close().await.unwrap();
     }
     let found = fixture.verify().await;
@@ -176,7 +244,10 @@ async fn hostile_text_is_kept(fixture: Fixture) {
         ("audit.rule", json!({"a": ["\0", null, 1e300]})),
     ];
     let sent = entry(&"u".repeat(200), 0, &attributes);
-    assert_eq!(ledger.append(vec![sent.clone()]).await.unwrap(), stored(1, 0));
+    assert_eq!(
+        ledger.append(vec![sent.clone()]).await.unwrap(),
+        stored(1, 0)
+    );
     assert_eq!(rows(&ledger).await[0].entry, sent);
     assert_eq!(ledger.append(vec![sent]).await.unwrap(), stored(0, 1));
     assert!(fixture.verify().await.is_sound());
@@ -189,7 +260,10 @@ async fn closing_makes_a_checkpoint(fixture: Fixture) {
     ledger.close().await.unwrap();
     let checkpoints = fixture.checkpoints().await;
     assert_eq!(checkpoints.len(), 1);
-    assert_eq!((checkpoints[0].head.position, checkpoints[0].head.hash), (3, head));
+    assert_eq!(
+        (checkpoints[0].head.position, checkpoints[0].head.hash),
+        (3, head)
+    );
     assert!(checkpoints[0].is_signed_by(&fixture.key().public()));
     assert!(ledger.append(entries(3..4)).await.is_err());
 }
@@ -214,10 +288,29 @@ async fn a_lock_of_somebody_else_is_waited_for_and_then_forgotten(fixture: Fixtu
 
 async fn large_records_make_short_pages(fixture: Fixture) {
     let ledger = fixture.ledger().await;
-    let large = |number| entry(&format!("aud_{number}"), number, &[("k", "x".repeat(3_000_000).into())]);
+    let large = |number| {
+        entry(
+            &format!("aud_{number}"),
+            number,
+            &[("k", "x".repeat(3_000_000).into())],
+        )
+    };
     ledger.append((0..10).map(large).collect()).await.unwrap();
-    let first = ledger.list(Filter::default(), Start::After(0), 100).await.unwrap();
-    assert_eq!((first.rows.len(), first.more), (6, true), "16 MiB and the record that crosses them");
-    let rest = ledger.list(Filter::default(), Start::After(6), 100).await.unwrap();
-    assert_eq!((uids(&rest.rows), rest.more), (vec!["aud_6", "aud_7", "aud_8", "aud_9"], false));
+    let first = ledger
+        .list(Filter::default(), Start::After(0), 100)
+        .await
+        .unwrap();
+    assert_eq!(
+        (first.rows.len(), first.more),
+        (6, true),
+        "16 MiB and the record that crosses them"
+    );
+    let rest = ledger
+        .list(Filter::default(), Start::After(6), 100)
+        .await
+        .unwrap();
+    assert_eq!(
+        (uids(&rest.rows), rest.more),
+        (vec!["aud_6", "aud_7", "aud_8", "aud_9"], false)
+    );
 }

@@ -24,7 +24,10 @@ pub(crate) const NOW: i64 = 1_800_000_000_000_000_000;
 pub(crate) const SECOND: i64 = 1_000_000_000;
 
 /// When they are verified: a missing number is a gap by then.
-pub(crate) const LATER: Moment = Moment { now: NOW + 3600 * SECOND, grace: SECOND };
+pub(crate) const LATER: Moment = Moment {
+    now: NOW + 3600 * SECOND,
+    grace: SECOND,
+};
 
 /// Every effect of a test is there long before.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -40,17 +43,28 @@ impl Fixture {
     pub(crate) fn sqlite() -> Self {
         let directory = TempDir::new().unwrap();
         let url = format!("sqlite://{}", directory.path().join("audit.db").display());
-        Self { url, directory, opened: OnceCell::new() }
+        Self {
+            url,
+            directory,
+            opened: OnceCell::new(),
+        }
     }
 
     pub(crate) fn postgres() -> Self {
         let (url, directory) = (Postgres::shared().new_database(), TempDir::new().unwrap());
-        Self { url, directory, opened: OnceCell::new() }
+        Self {
+            url,
+            directory,
+            opened: OnceCell::new(),
+        }
     }
 
     pub(crate) async fn opened(&self) -> Opened {
         let url = self.url.clone();
-        self.opened.get_or_init(|| blocking(move || db::open(&url).unwrap())).await.clone()
+        self.opened
+            .get_or_init(|| blocking(move || db::open(&url).unwrap()))
+            .await
+            .clone()
     }
 
     pub(crate) fn key(&self) -> Arc<Key> {
@@ -58,7 +72,13 @@ impl Fixture {
     }
 
     fn settings(&self, strict: bool) -> Settings {
-        Settings { strict, skew: Skew::default(), key: self.key(), checkpoints: Schedule::default(), now: || NOW }
+        Settings {
+            strict,
+            skew: Skew::default(),
+            key: self.key(),
+            checkpoints: Schedule::default(),
+            now: || NOW,
+        }
     }
 
     /// A ledger that flags conflicts.
@@ -74,7 +94,14 @@ impl Fixture {
     /// A ledger that deletes what `policy` says, at the time that `now` reads.
     pub(crate) async fn ledger_with_retention(&self, policy: Policy, now: fn() -> i64) -> Ledger {
         let retention = Retention::new(policy, self.key(), now, |_, _| Ok(())).unwrap();
-        self.ledger_with(Settings { now, ..self.settings(false) }, vec![Box::new(retention)]).await
+        self.ledger_with(
+            Settings {
+                now,
+                ..self.settings(false)
+            },
+            vec![Box::new(retention)],
+        )
+        .await
     }
 
     async fn ledger_with(&self, settings: Settings, chores: Vec<Box<dyn Chore>>) -> Ledger {
@@ -93,18 +120,23 @@ impl Fixture {
 
     /// Changes something behind the ledger's back; returns how many rows that were.
     pub(crate) async fn change(&self, sql: &'static str) -> u64 {
-        self.with(move |connection| connection.execute(sql, &[])).await
+        self.with(move |connection| connection.execute(sql, &[]))
+            .await
     }
 
     /// Trust in the key and in these checkpoints.
     pub(crate) fn trust(&self, checkpoints: Vec<Checkpoint>) -> Trust {
-        Trust { keys: vec![self.key().public()], checkpoints }
+        Trust {
+            keys: vec![self.key().public()],
+            checkpoints,
+        }
     }
 
     /// What `verify` finds when it trusts the key and these checkpoints.
     pub(crate) async fn verify_with(&self, checkpoints: Vec<Checkpoint>) -> Verification {
         let trust = self.trust(checkpoints);
-        self.with(move |connection| verify(connection, &trust, LATER)).await
+        self.with(move |connection| verify(connection, &trust, LATER))
+            .await
     }
 
     pub(crate) async fn verify(&self) -> Verification {
@@ -112,7 +144,8 @@ impl Fixture {
     }
 
     pub(crate) async fn checkpoints(&self) -> Vec<Checkpoint> {
-        self.with(|connection| Checkpoint::list(connection, 0, i64::MAX)).await
+        self.with(|connection| Checkpoint::list(connection, 0, i64::MAX))
+            .await
     }
 
     /// The number that a query gives.
@@ -131,7 +164,11 @@ impl Fixture {
 
 /// All rows, in the order of the chain.
 pub(crate) async fn rows(ledger: &Ledger) -> Vec<Kept> {
-    ledger.list(Filter::default(), Start::After(0), 100_000).await.unwrap().rows
+    ledger
+        .list(Filter::default(), Start::After(0), 100_000)
+        .await
+        .unwrap()
+        .rows
 }
 
 pub(crate) fn uids(rows: &[Kept]) -> Vec<&str> {
@@ -143,7 +180,12 @@ pub(crate) fn entry(uid: &str, number: i64, attributes: &[(&str, Value)]) -> Ent
     entry_at(NOW, uid, number, attributes)
 }
 
-pub(crate) fn entry_at(received_at: i64, uid: &str, number: i64, attributes: &[(&str, Value)]) -> Entry {
+pub(crate) fn entry_at(
+    received_at: i64,
+    uid: &str,
+    number: i64,
+    attributes: &[(&str, Value)],
+) -> Entry {
     let fixed = [
         ("log.record.uid", Value::from(uid)),
         ("audit.stream.id", "s".into()),
@@ -161,14 +203,18 @@ pub(crate) fn entry_at(received_at: i64, uid: &str, number: i64, attributes: &[(
         trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
         span_id: Some("b7ad6b7169203331".to_owned()),
         body: Some("GET /check success".to_owned()),
-        attributes: all.map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        attributes: all
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
     };
     Entry::new(Record::from(content), received_at, Skew::default())
 }
 
 /// Records with the numbers `range`, named by them.
 pub(crate) fn entries(range: std::ops::Range<i64>) -> Vec<Entry> {
-    range.map(|number| entry(&format!("aud_{number}"), number, &[])).collect()
+    range
+        .map(|number| entry(&format!("aud_{number}"), number, &[]))
+        .collect()
 }
 
 /// Polls until `check` holds.
@@ -194,7 +240,10 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) const fn new() -> Self {
-        Self { now: AtomicI64::new(NOW), turn: Mutex::const_new(()) }
+        Self {
+            now: AtomicI64::new(NOW),
+            turn: Mutex::const_new(()),
+        }
     }
 
     /// Sets it to [`NOW`]; it is the caller's until the guard goes.

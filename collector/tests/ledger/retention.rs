@@ -25,7 +25,11 @@ on_both![
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn policy() -> Policy {
-    Policy { retain: HOUR, holds: Vec::new(), export: None }
+    Policy {
+        retain: HOUR,
+        holds: Vec::new(),
+        export: None,
+    }
 }
 
 /// Two hours after the records of [`entries`].
@@ -39,7 +43,11 @@ async fn left(ledger: &Ledger, number: usize) {
 }
 
 /// Appends `old` to a ledger that keeps everything, then opens one that does not.
-async fn expire(fixture: &Fixture, old: Vec<audit_collector::ledger::entry::Entry>, policy: Policy) -> Ledger {
+async fn expire(
+    fixture: &Fixture,
+    old: Vec<audit_collector::ledger::entry::Entry>,
+    policy: Policy,
+) -> Ledger {
     let ledger = fixture.ledger().await;
     ledger.append(old).await.unwrap();
     ledger.close().await.unwrap();
@@ -49,9 +57,13 @@ async fn expire(fixture: &Fixture, old: Vec<audit_collector::ledger::entry::Entr
 async fn old_rows_go_and_the_chain_can_still_be_followed(fixture: Fixture) {
     static CLOCK: Clock = Clock::new();
     let _turn = CLOCK.turn().await;
-    let ledger = fixture.ledger_with_retention(policy(), || CLOCK.read()).await;
+    let ledger = fixture
+        .ledger_with_retention(policy(), || CLOCK.read())
+        .await;
     let batch = |first: i64| {
-        (first..first + 5).map(|number| entry_at(CLOCK.read(), &format!("aud_{number}"), number, &[])).collect()
+        (first..first + 5)
+            .map(|number| entry_at(CLOCK.read(), &format!("aud_{number}"), number, &[]))
+            .collect()
     };
     for first in [0, 5, 10] {
         ledger.append(batch(first)).await.unwrap();
@@ -65,8 +77,19 @@ async fn old_rows_go_and_the_chain_can_still_be_followed(fixture: Fixture) {
     ledger.append(batch(15)).await.unwrap();
     let found = fixture.verify().await;
     assert!(found.is_sound(), "{found:?}");
-    assert_eq!((found.rows, found.deleted_rows, found.completeness.streams[0].received), (10, 10, 20));
-    assert_eq!(fixture.count("SELECT COUNT(*) FROM cuts").await, 1, "cuts that touch are joined");
+    assert_eq!(
+        (
+            found.rows,
+            found.deleted_rows,
+            found.completeness.streams[0].received
+        ),
+        (10, 10, 20)
+    );
+    assert_eq!(
+        fixture.count("SELECT COUNT(*) FROM cuts").await,
+        1,
+        "cuts that touch are joined"
+    );
 }
 
 async fn everything_can_go(fixture: Fixture) {
@@ -74,7 +97,14 @@ async fn everything_can_go(fixture: Fixture) {
     left(&ledger, 0).await;
     let found = fixture.verify().await;
     assert!(found.is_sound(), "{found:?}");
-    assert_eq!((found.rows, found.deleted_rows, found.completeness.streams[0].received), (0, 2500, 2500));
+    assert_eq!(
+        (
+            found.rows,
+            found.deleted_rows,
+            found.completeness.streams[0].received
+        ),
+        (0, 2500, 2500)
+    );
     let fresh = entry_at(later(), "aud_new", 2500, &[]);
     ledger.append(vec![fresh]).await.unwrap();
     let found = fixture.verify().await;
@@ -83,13 +113,31 @@ async fn everything_can_go(fixture: Fixture) {
 }
 
 fn tagged(number: i64, value: &str) -> audit_collector::ledger::entry::Entry {
-    entry_at(NOW, &format!("aud_{number}"), number, &[("audit.tag.case", value.into())])
+    entry_at(
+        NOW,
+        &format!("aud_{number}"),
+        number,
+        &[("audit.tag.case", value.into())],
+    )
 }
 
 async fn a_held_row_stays_until_the_hold_is_lifted(fixture: Fixture) {
-    let old = (0..9).map(|number| tagged(number, if number % 3 == 1 { "4711" } else { "other" })).collect();
-    let hold = Hold { tag: "case".to_owned(), value: Some("4711".to_owned()) };
-    let ledger = expire(&fixture, old, Policy { holds: vec![hold], ..policy() }).await;
+    let old = (0..9)
+        .map(|number| tagged(number, if number % 3 == 1 { "4711" } else { "other" }))
+        .collect();
+    let hold = Hold {
+        tag: "case".to_owned(),
+        value: Some("4711".to_owned()),
+    };
+    let ledger = expire(
+        &fixture,
+        old,
+        Policy {
+            holds: vec![hold],
+            ..policy()
+        },
+    )
+    .await;
     left(&ledger, 3).await;
     assert_eq!(uids(&rows(&ledger).await), ["aud_1", "aud_4", "aud_7"]);
     let found = fixture.verify().await;
@@ -104,40 +152,82 @@ async fn a_held_row_stays_until_the_hold_is_lifted(fixture: Fixture) {
 
 async fn rows_are_exported_before_they_go(fixture: Fixture) {
     let directory = fixture.directory.path().join("export/deep");
-    let ledger = expire(&fixture, entries(0..1200), Policy { export: Some(directory.clone()), ..policy() }).await;
+    let ledger = expire(
+        &fixture,
+        entries(0..1200),
+        Policy {
+            export: Some(directory.clone()),
+            ..policy()
+        },
+    )
+    .await;
     left(&ledger, 0).await;
-    let mut files: Vec<_> = fs::read_dir(&directory).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<_> = fs::read_dir(&directory)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
     files.sort();
-    let text: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let positions: Vec<_> = lines.iter().map(|line| line["position"].as_i64().unwrap()).collect();
+    let text: String = files
+        .iter()
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let positions: Vec<_> = lines
+        .iter()
+        .map(|line| line["position"].as_i64().unwrap())
+        .collect();
     assert_eq!(positions, (1..=1200).collect::<Vec<_>>());
     assert_eq!(lines[7]["log.record.uid"], json!("aud_7"));
-    assert!(lines[7]["hash"].as_str().is_some_and(|hash| hash.len() == 64));
+    assert!(
+        lines[7]["hash"]
+            .as_str()
+            .is_some_and(|hash| hash.len() == 64)
+    );
 }
 
 async fn a_row_that_was_changed_is_not_deleted(fixture: Fixture) {
     let ledger = fixture.ledger().await;
     ledger.append(entries(0..5)).await.unwrap();
     ledger.close().await.unwrap();
-    fixture.change("UPDATE records SET user_id = 'forged' WHERE position = 3").await;
+    fixture
+        .change("UPDATE records SET user_id = 'forged' WHERE position = 3")
+        .await;
     let directory = fixture.directory.path().join("export");
-    let policy = Policy { export: Some(directory.clone()), ..policy() };
+    let policy = Policy {
+        export: Some(directory.clone()),
+        ..policy()
+    };
     let ledger = fixture.ledger_with_retention(policy, later).await;
     // They are exported right before they would be deleted.
     eventually(async || fs::read_dir(&directory).unwrap().count() > 0).await;
-    ledger.append(vec![entry_at(later(), "aud_5", 5, &[])]).await.unwrap();
+    ledger
+        .append(vec![entry_at(later(), "aud_5", 5, &[])])
+        .await
+        .unwrap();
     ledger.close().await.unwrap();
     let found = fixture.verify().await;
     assert_eq!((found.rows, found.deleted_rows), (6, 0));
-    assert_eq!(found.faults, [Fault::Row { position: 3, uid: "aud_2".to_owned() }]);
+    assert_eq!(
+        found.faults,
+        [Fault::Row {
+            position: 3,
+            uid: "aud_2".to_owned()
+        }]
+    );
 }
 
 async fn a_forged_cut_is_found(fixture: Fixture) {
     let ledger = expire(&fixture, entries(0..5), policy()).await;
     left(&ledger, 0).await;
     ledger
-        .append((5..8).map(|number| entry_at(later(), &format!("aud_{number}"), number, &[])).collect())
+        .append(
+            (5..8)
+                .map(|number| entry_at(later(), &format!("aud_{number}"), number, &[]))
+                .collect(),
+        )
         .await
         .unwrap();
     ledger.close().await.unwrap();
@@ -145,26 +235,49 @@ async fn a_forged_cut_is_found(fixture: Fixture) {
     fixture
         .change("UPDATE cuts SET statement = REPLACE(statement, '\"last_position\":5', '\"last_position\":6')")
         .await;
-    fixture.change("DELETE FROM records WHERE position = 6").await;
+    fixture
+        .change("DELETE FROM records WHERE position = 6")
+        .await;
     let found = fixture.verify().await;
-    assert!(found.faults.contains(&Fault::Signature { position: 1, key_id }), "{found:?}");
+    assert!(
+        found.faults.contains(&Fault::Signature {
+            position: 1,
+            key_id
+        }),
+        "{found:?}"
+    );
 }
 
 async fn a_cut_that_was_removed_leaves_missing_rows(fixture: Fixture) {
     let ledger = expire(&fixture, entries(0..5), policy()).await;
     left(&ledger, 0).await;
-    ledger.append(vec![entry_at(later(), "aud_5", 5, &[])]).await.unwrap();
+    ledger
+        .append(vec![entry_at(later(), "aud_5", 5, &[])])
+        .await
+        .unwrap();
     ledger.close().await.unwrap();
     fixture.change("DELETE FROM cuts").await;
     let found = fixture.verify().await;
-    assert_eq!(found.faults, [Fault::Missing { first_position: 1, last_position: 5 }]);
+    assert_eq!(
+        found.faults,
+        [Fault::Missing {
+            first_position: 1,
+            last_position: 5
+        }]
+    );
 }
 
 async fn what_was_missing_is_still_missing_after_the_rows_around_it_are_gone(fixture: Fixture) {
-    let old = entries(0..10).into_iter().filter(|entry| entry.sequence_number != Some(4)).collect();
+    let old = entries(0..10)
+        .into_iter()
+        .filter(|entry| entry.sequence_number != Some(4))
+        .collect();
     let ledger = expire(&fixture, old, policy()).await;
     left(&ledger, 0).await;
     let found = fixture.verify().await;
-    assert_eq!((found.fault_count, found.completeness.unexplained_numbers), (0, 1));
+    assert_eq!(
+        (found.fault_count, found.completeness.unexplained_numbers),
+        (0, 1)
+    );
     assert!(!found.is_sound());
 }

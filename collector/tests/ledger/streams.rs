@@ -16,7 +16,11 @@ on_both![
     verify_prints_the_bound_of_a_silent_stream,
 ];
 
-fn event(name: &str, number: i64, attributes: &[(&str, serde_json::Value)]) -> audit_collector::ledger::entry::Entry {
+fn event(
+    name: &str,
+    number: i64,
+    attributes: &[(&str, serde_json::Value)],
+) -> audit_collector::ledger::entry::Entry {
     let mut entry = entry_at(NOW, &format!("aud_{number}"), number, attributes);
     entry.event_name = name.to_owned();
     entry
@@ -39,33 +43,71 @@ async fn losses_explain_what_is_missing(fixture: Fixture) {
     ledger.append(batch).await.unwrap();
     let found = fixture.verify().await;
     let stream = &found.completeness.streams[0];
-    assert_eq!((stream.status, stream.explained_losses, stream.next_number), (Status::Complete, 3, Some(7)));
+    assert_eq!(
+        (stream.status, stream.explained_losses, stream.next_number),
+        (Status::Complete, 3, Some(7))
+    );
     assert!(stream.started && stream.ended && found.is_sound());
-    assert_eq!((stream.losses[0].reason.as_str(), stream.losses[0].count), ("buffer_full", 3));
+    assert_eq!(
+        (stream.losses[0].reason.as_str(), stream.losses[0].count),
+        ("buffer_full", 3)
+    );
 }
 
 async fn numbers_that_nobody_explains_are_gaps(fixture: Fixture) {
     let ledger = fixture.ledger().await;
-    let batch = vec![entry("aud_1", 1, &[]), event("audit.stream.end", 4, &[("audit.sequence.next", json!(9))])];
+    let batch = vec![
+        entry("aud_1", 1, &[]),
+        event("audit.stream.end", 4, &[("audit.sequence.next", json!(9))]),
+    ];
     ledger.append(batch).await.unwrap();
     let found = fixture.verify().await;
-    let gaps: Vec<_> =
-        found.completeness.streams[0].gaps.iter().map(|gap| (gap.first_number, gap.last_number)).collect();
-    assert_eq!((gaps, found.is_sound()), (vec![(0, 0), (2, 3), (5, 8)], false));
+    let gaps: Vec<_> = found.completeness.streams[0]
+        .gaps
+        .iter()
+        .map(|gap| (gap.first_number, gap.last_number))
+        .collect();
+    assert_eq!(
+        (gaps, found.is_sound()),
+        (vec![(0, 0), (2, 3), (5, 8)], false)
+    );
 }
 
 async fn a_silent_stream_is_told_with_its_bound(fixture: Fixture) {
     let ledger = fixture.ledger().await;
     let next = ("audit.sequence.next", json!(5));
-    let limits =
-        [("audit.stream.alive_interval_ms", json!(30_000)), ("audit.buffer.max_records", json!(100)), next.clone()];
-    ledger.append(vec![event("audit.stream.start", 0, &limits), entry("aud_1", 1, &[next])]).await.unwrap();
+    let limits = [
+        ("audit.stream.alive_interval_ms", json!(30_000)),
+        ("audit.buffer.max_records", json!(100)),
+        next.clone(),
+    ];
+    ledger
+        .append(vec![
+            event("audit.stream.start", 0, &limits),
+            entry("aud_1", 1, &[next]),
+        ])
+        .await
+        .unwrap();
     let found = fixture.verify().await;
     let stream = &found.completeness.streams[0];
-    assert_eq!((stream.life, found.completeness.silent_streams), (Life::Silent, 1));
-    assert_eq!((stream.unknown_at_most, stream.unknown_since_unix_nano), (Some(100), Some(NOW)));
-    let gaps: Vec<_> = stream.gaps.iter().map(|gap| (gap.first_number, gap.last_number)).collect();
-    assert_eq!((gaps, found.is_sound()), (vec![(2, 4)], false), "what a batch tells of existed");
+    assert_eq!(
+        (stream.life, found.completeness.silent_streams),
+        (Life::Silent, 1)
+    );
+    assert_eq!(
+        (stream.unknown_at_most, stream.unknown_since_unix_nano),
+        (Some(100), Some(NOW))
+    );
+    let gaps: Vec<_> = stream
+        .gaps
+        .iter()
+        .map(|gap| (gap.first_number, gap.last_number))
+        .collect();
+    assert_eq!(
+        (gaps, found.is_sound()),
+        (vec![(2, 4)], false),
+        "what a batch tells of existed"
+    );
 }
 
 async fn verify_prints_the_bound_of_a_silent_stream(fixture: Fixture) {
@@ -83,13 +125,19 @@ async fn verify_prints_the_bound_of_a_silent_stream(fixture: Fixture) {
     let url = fixture.url.clone();
     let output = blocking(move || {
         let mut verify = Command::new(env!("CARGO_BIN_EXE_audit-collector"));
-        verify.args(["verify", "--no-signatures", "--database", &url]).output().unwrap()
+        verify
+            .args(["verify", "--no-signatures", "--database", &url])
+            .output()
+            .unwrap()
     })
     .await;
     let text = String::from_utf8(output.stdout).unwrap();
     let expected = "silent streams: 1\n  stream s (shop): silent, no more than 100 records that were made after \
         2023-11-14T22:13:20.500Z are unknown\nsound\n";
-    assert!(text.ends_with(expected) && output.status.success(), "{text}");
+    assert!(
+        text.ends_with(expected) && output.status.success(),
+        "{text}"
+    );
 }
 
 async fn records_without_a_stream_count_as_records(fixture: Fixture) {
@@ -98,5 +146,12 @@ async fn records_without_a_stream_count_as_records(fixture: Fixture) {
     stray.stream_id = None;
     ledger.append(vec![stray]).await.unwrap();
     let found = fixture.verify().await;
-    assert_eq!((found.completeness.records, found.completeness.streams.len(), found.is_sound()), (1, 0, true));
+    assert_eq!(
+        (
+            found.completeness.records,
+            found.completeness.streams.len(),
+            found.is_sound()
+        ),
+        (1, 0, true)
+    );
 }

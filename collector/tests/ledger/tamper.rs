@@ -35,7 +35,10 @@ async fn filled(fixture: &Fixture) -> Vec<Checkpoint> {
 }
 
 fn row(position: i64) -> Fault {
-    Fault::Row { position, uid: format!("aud_{}", position - 1) }
+    Fault::Row {
+        position,
+        uid: format!("aud_{}", position - 1),
+    }
 }
 
 async fn every_column_counts(fixture: Fixture) {
@@ -44,35 +47,68 @@ async fn every_column_counts(fixture: Fixture) {
     fixture
         .with(move |connection| {
             for column in RECORDS.columns.iter().skip(UNHASHED) {
-                let value = if column.kind == Kind::Text { "'forged'" } else { "7777" };
-                let change = format!("UPDATE records SET {} = {value} WHERE position = 4", column.name);
+                let value = if column.kind == Kind::Text {
+                    "'forged'"
+                } else {
+                    "7777"
+                };
+                let change = format!(
+                    "UPDATE records SET {} = {value} WHERE position = 4",
+                    column.name
+                );
                 connection.begin_write()?;
                 assert_eq!(connection.execute(&change, &[])?, 1);
                 let found = verify(connection, &trust, LATER)?;
                 connection.rollback();
                 let named = |fault: &Fault| matches!(fault, Fault::Row { position: 4, .. });
-                assert!(found.fault_count == 1 && found.faults.iter().all(named), "{}: {found:?}", column.name);
+                assert!(
+                    found.fault_count == 1 && found.faults.iter().all(named),
+                    "{}: {found:?}",
+                    column.name
+                );
             }
             Ok(())
         })
         .await;
-    assert!(fixture.verify().await.is_sound(), "nothing of it has stayed");
+    assert!(
+        fixture.verify().await.is_sound(),
+        "nothing of it has stayed"
+    );
 }
 
 async fn a_removed_row_is_missing(fixture: Fixture) {
     filled(&fixture).await;
-    fixture.change("DELETE FROM records WHERE position IN (4, 5, 8)").await;
+    fixture
+        .change("DELETE FROM records WHERE position IN (4, 5, 8)")
+        .await;
     let found = fixture.verify().await;
-    let missing = |first_position, last_position| Fault::Missing { first_position, last_position };
+    let missing = |first_position, last_position| Fault::Missing {
+        first_position,
+        last_position,
+    };
     assert_eq!(found.faults, [missing(4, 5), missing(8, 8)]);
-    assert_eq!(found.completeness.unexplained_numbers, 3, "the stream misses the numbers, too");
+    assert_eq!(
+        found.completeness.unexplained_numbers, 3,
+        "the stream misses the numbers, too"
+    );
 }
 
 async fn removed_rows_at_the_end_contradict_the_head(fixture: Fixture) {
     filled(&fixture).await;
-    fixture.change("DELETE FROM records WHERE position > 7").await;
+    fixture
+        .change("DELETE FROM records WHERE position > 7")
+        .await;
     let found = fixture.verify().await;
-    assert_eq!(found.faults, [Fault::Head { head_position: 10, last_position: 7 }, Fault::Checkpoint { position: 10 }]);
+    assert_eq!(
+        found.faults,
+        [
+            Fault::Head {
+                head_position: 10,
+                last_position: 7
+            },
+            Fault::Checkpoint { position: 10 }
+        ]
+    );
 }
 
 async fn rows_that_are_exchanged_are_both_named(fixture: Fixture) {
@@ -93,20 +129,42 @@ async fn rows_that_are_exchanged_are_both_named(fixture: Fixture) {
             _ => None,
         })
         .collect();
-    assert!(uids.contains(&(3, "aud_5")) && uids.contains(&(6, "aud_2")), "{found:?}");
+    assert!(
+        uids.contains(&(3, "aud_5")) && uids.contains(&(6, "aud_2")),
+        "{found:?}"
+    );
 }
 
 async fn an_inserted_row_is_found(fixture: Fixture) {
     filled(&fixture).await;
-    let names: Vec<_> = RECORDS.columns.iter().skip(3).map(|column| column.name).collect();
+    let names: Vec<_> = RECORDS
+        .columns
+        .iter()
+        .skip(3)
+        .map(|column| column.name)
+        .collect();
     let names = names.join(", ");
     let insert = format!(
         "INSERT INTO records (position, hash, uid, {names}) SELECT 11, hash, 'aud_x', {names} FROM records WHERE position = 10"
     );
-    fixture.with(move |connection| connection.execute(&insert, &[])).await;
+    fixture
+        .with(move |connection| connection.execute(&insert, &[]))
+        .await;
     let found = fixture.verify().await;
-    assert!(found.faults.contains(&Fault::Row { position: 11, uid: "aud_x".to_owned() }), "{found:?}");
-    assert!(found.faults.contains(&Fault::Head { head_position: 10, last_position: 11 }), "{found:?}");
+    assert!(
+        found.faults.contains(&Fault::Row {
+            position: 11,
+            uid: "aud_x".to_owned()
+        }),
+        "{found:?}"
+    );
+    assert!(
+        found.faults.contains(&Fault::Head {
+            head_position: 10,
+            last_position: 11
+        }),
+        "{found:?}"
+    );
 }
 
 async fn a_changed_hash_is_found(fixture: Fixture) {
@@ -123,13 +181,21 @@ async fn rewrite(fixture: &Fixture, from: i64) {
     ledger.close().await.unwrap();
     fixture
         .with(move |connection| {
-            let (mut hasher, mut previous) = (Hasher::default(), rows[usize::try_from(from).unwrap() - 2].hash);
+            let (mut hasher, mut previous) = (
+                Hasher::default(),
+                rows[usize::try_from(from).unwrap() - 2].hash,
+            );
             for row in rows.into_iter().filter(|row| row.position >= from) {
-                let entry = Entry { user_id: Some("somebody else".to_owned()), ..row.entry };
+                let entry = Entry {
+                    user_id: Some("somebody else".to_owned()),
+                    ..row.entry
+                };
                 previous = hasher.row(&previous, row.position, entry.cells());
                 let cells = [Cell::Bytes(&previous), Cell::Integer(row.position)];
-                connection
-                    .execute("UPDATE records SET user_id = 'somebody else', hash = $1 WHERE position = $2", &cells)?;
+                connection.execute(
+                    "UPDATE records SET user_id = 'somebody else', hash = $1 WHERE position = $2",
+                    &cells,
+                )?;
             }
             connection.execute("UPDATE head SET hash = $1", &[Cell::Bytes(&previous)])
         })
@@ -139,10 +205,20 @@ async fn rewrite(fixture: &Fixture, from: i64) {
 async fn a_rewritten_end_contradicts_a_checkpoint_from_elsewhere(fixture: Fixture) {
     let elsewhere = filled(&fixture).await;
     rewrite(&fixture, 6).await;
-    assert_eq!(fixture.verify().await.faults, [Fault::Checkpoint { position: 10 }]);
+    assert_eq!(
+        fixture.verify().await.faults,
+        [Fault::Checkpoint { position: 10 }]
+    );
     fixture.change("DELETE FROM checkpoints").await;
-    assert_eq!(fixture.verify().await.fault_count, 0, "by itself the ledger cannot know");
-    assert_eq!(fixture.verify_with(elsewhere).await.faults, [Fault::Checkpoint { position: 10 }]);
+    assert_eq!(
+        fixture.verify().await.fault_count,
+        0,
+        "by itself the ledger cannot know"
+    );
+    assert_eq!(
+        fixture.verify_with(elsewhere).await.faults,
+        [Fault::Checkpoint { position: 10 }]
+    );
 }
 
 async fn a_shortened_ledger_contradicts_a_checkpoint_from_elsewhere(fixture: Fixture) {
@@ -154,8 +230,14 @@ async fn a_shortened_ledger_contradicts_a_checkpoint_from_elsewhere(fixture: Fix
     ] {
         fixture.change(change).await;
     }
-    assert!(fixture.verify().await.is_sound(), "by itself the ledger cannot know");
-    assert_eq!(fixture.verify_with(elsewhere).await.faults, [Fault::Checkpoint { position: 10 }]);
+    assert!(
+        fixture.verify().await.is_sound(),
+        "by itself the ledger cannot know"
+    );
+    assert_eq!(
+        fixture.verify_with(elsewhere).await.faults,
+        [Fault::Checkpoint { position: 10 }]
+    );
 }
 
 async fn a_forged_checkpoint_is_found(fixture: Fixture) {
@@ -166,23 +248,44 @@ async fn a_forged_checkpoint_is_found(fixture: Fixture) {
         .await;
     let found = fixture.verify().await;
     let key_id = fixture.key().id().to_owned();
-    assert_eq!(found.faults, [Fault::Signature { position: 10, key_id }]);
+    assert_eq!(
+        found.faults,
+        [Fault::Signature {
+            position: 10,
+            key_id
+        }]
+    );
 }
 
 async fn a_gap_that_was_made_by_deletion_is_no_gap_that_passes(fixture: Fixture) {
     filled(&fixture).await;
-    fixture.change("DELETE FROM records WHERE position = 1").await;
+    fixture
+        .change("DELETE FROM records WHERE position = 1")
+        .await;
     let found = fixture.verify().await;
-    assert_eq!(found.faults, [Fault::Missing { first_position: 1, last_position: 1 }]);
+    assert_eq!(
+        found.faults,
+        [Fault::Missing {
+            first_position: 1,
+            last_position: 1
+        }]
+    );
     assert!(!found.is_sound());
 }
 
 async fn a_hash_of_another_length_is_found_and_the_walk_goes_on(fixture: Fixture) {
     filled(&fixture).await;
     let shorten = "UPDATE records SET hash = $1 WHERE position = 5";
-    fixture.with(move |connection| connection.execute(shorten, &[Cell::Bytes(&[0])])).await;
-    fixture.change("DELETE FROM records WHERE position = 9").await;
-    let missing = Fault::Missing { first_position: 9, last_position: 9 };
+    fixture
+        .with(move |connection| connection.execute(shorten, &[Cell::Bytes(&[0])]))
+        .await;
+    fixture
+        .change("DELETE FROM records WHERE position = 9")
+        .await;
+    let missing = Fault::Missing {
+        first_position: 9,
+        last_position: 9,
+    };
     assert_eq!(fixture.verify().await.faults, [row(5), row(6), missing]);
 }
 
@@ -192,7 +295,12 @@ async fn a_row_before_the_first_is_found(fixture: Fixture) {
         true => "ALTER TABLE records DROP CONSTRAINT records_position_check",
         false => "PRAGMA ignore_check_constraints = ON",
     };
-    let names: Vec<_> = RECORDS.columns.iter().skip(3).map(|column| column.name).collect();
+    let names: Vec<_> = RECORDS
+        .columns
+        .iter()
+        .skip(3)
+        .map(|column| column.name)
+        .collect();
     let names = names.join(", ");
     let insert = format!(
         "INSERT INTO records (position, hash, uid, {names}) SELECT -1, hash, 'aud_x', {names} FROM records WHERE position = 1"
@@ -204,15 +312,26 @@ async fn a_row_before_the_first_is_found(fixture: Fixture) {
             connection.execute(&insert, &[])
         })
         .await;
-    assert_eq!(fixture.verify().await.faults, [Fault::Row { position: -1, uid: "aud_x".to_owned() }]);
+    assert_eq!(
+        fixture.verify().await.faults,
+        [Fault::Row {
+            position: -1,
+            uid: "aud_x".to_owned()
+        }]
+    );
 }
 
 async fn a_damaged_row_is_listed_and_flagged(fixture: Fixture) {
     filled(&fixture).await;
-    fixture.change("UPDATE records SET attributes = '[]' WHERE position = 4").await;
+    fixture
+        .change("UPDATE records SET attributes = '[]' WHERE position = 4")
+        .await;
     let ledger = fixture.ledger().await;
     let rows = rows(&ledger).await;
     let flags: Vec<_> = rows.iter().map(|row| row.flags()).collect();
-    assert_eq!((flags[2].as_slice(), flags[3].as_slice(), rows.len()), (&[][..], &["damaged"][..], 10));
+    assert_eq!(
+        (flags[2].as_slice(), flags[3].as_slice(), rows.len()),
+        (&[][..], &["damaged"][..], 10)
+    );
     assert_eq!(rows[3].flat()["log.record.uid"], "aud_3");
 }

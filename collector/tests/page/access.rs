@@ -10,7 +10,11 @@ const VIEWS: [(&str, &str, &str); 6] = [
     ("live", "/?q=c", ".records tbody tr"),
     ("detail", "/?record=138", ".detail h3"),
     ("sessions", "/?view=sessions", ".sessions tbody tr"),
-    ("timeline", "/?view=sessions&key=s-ada-1", ".timeline li.event"),
+    (
+        "timeline",
+        "/?view=sessions&key=s-ada-1",
+        ".timeline li.event",
+    ),
     ("usage", "/?view=usage", ".plot svg"),
     ("streams", "/?view=streams", ".stream .holes"),
 ];
@@ -62,8 +66,13 @@ const NAMELESS: &str = "[...document.querySelectorAll('a, button, input, select,
 async fn world() -> Fake {
     let gaps = json!([{"first_number": 40, "last_number": 43, "state": "gap", "since_unix_nano": ago(300)},
         {"first_number": 99, "last_number": 99, "state": "open", "since_unix_nano": ago(3)}]);
-    let losses = json!([{"first_number": 70, "last_number": 79, "count": 10, "reason": "buffer_full"}]);
-    Fake::start(World { streams: streams("gap", &gaps, &losses), ..World::usual() }).await
+    let losses =
+        json!([{"first_number": 70, "last_number": 79, "count": 10, "reason": "buffer_full"}]);
+    Fake::start(World {
+        streams: streams("gap", &gaps, &losses),
+        ..World::usual()
+    })
+    .await
 }
 
 #[tokio::test]
@@ -72,7 +81,9 @@ async fn every_view_fits_every_screen() {
     let browser = Browser::open(&fake.origin()).await;
     for (name, path, sign) in VIEWS {
         browser.go(path).await;
-        browser.until(&format!("document.querySelector('{sign}')")).await;
+        browser
+            .until(&format!("document.querySelector('{sign}')"))
+            .await;
         for width in [360, 480, 640, 768, 924, 1024, 1280, 1600] {
             browser.resize(width, 800).await;
             browser.assert_fits().await;
@@ -92,7 +103,9 @@ async fn text_has_contrast_and_controls_have_names() {
         browser.theme(theme).await;
         for (name, path, sign) in VIEWS {
             browser.go(path).await;
-            browser.until(&format!("document.querySelector('{sign}')")).await;
+            browser
+                .until(&format!("document.querySelector('{sign}')"))
+                .await;
             assert_eq!(browser.eval(PALE).await, json!([]), "{name}, {theme}");
             assert_eq!(browser.eval(NAMELESS).await, json!([]), "{name}");
             browser.screenshot(&format!("{name}-{theme}")).await;
@@ -105,7 +118,9 @@ async fn text_has_contrast_and_controls_have_names() {
 async fn records_are_opened_and_closed_with_keys_alone() {
     let fake = world().await;
     let browser = Browser::open(&fake.origin()).await;
-    browser.until("document.querySelector('.records tbody tr')").await;
+    browser
+        .until("document.querySelector('.records tbody tr')")
+        .await;
     let focused = "document.activeElement.closest('tr')?.dataset.position";
     let mut tabs = 0;
     while browser.eval(focused).await == Value::Null {
@@ -115,14 +130,22 @@ async fn records_are_opened_and_closed_with_keys_alone() {
     }
     assert_eq!(browser.eval(focused).await, "140");
     browser.press(&[key::DOWN, key::DOWN, key::ENTER]).await;
-    browser.until("document.activeElement.matches('.detail h2')").await;
+    browser
+        .until("document.activeElement.matches('.detail h2')")
+        .await;
     assert_eq!(browser.address().await, "/?record=138");
     let ring = "getComputedStyle(document.querySelector('.close')).outlineStyle";
     browser.press(&[key::TAB, key::TAB]).await;
     assert_eq!(browser.eval(ring).await, "solid", "the focus is seen");
     browser.press(&[key::ESCAPE]).await;
-    browser.until("document.querySelector('.detail').hidden").await;
-    assert_eq!(browser.eval(focused).await, "138", "the focus is where it was");
+    browser
+        .until("document.querySelector('.detail').hidden")
+        .await;
+    assert_eq!(
+        browser.eval(focused).await,
+        "138",
+        "the focus is where it was"
+    );
 }
 
 #[tokio::test]
@@ -137,6 +160,15 @@ async fn the_theme_follows_the_system_until_somebody_chooses() {
     browser.click("#theme").await;
     assert_eq!(browser.eval(ground).await, light);
     browser.reload().await;
-    assert_eq!(browser.eval(ground).await, light, "the choice is remembered");
-    assert_eq!(browser.eval("document.getElementById('theme').getAttribute('aria-pressed')").await, "false");
+    assert_eq!(
+        browser.eval(ground).await,
+        light,
+        "the choice is remembered"
+    );
+    assert_eq!(
+        browser
+            .eval("document.getElementById('theme').getAttribute('aria-pressed')")
+            .await,
+        "false"
+    );
 }

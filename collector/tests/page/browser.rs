@@ -63,7 +63,12 @@ impl Browser {
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
         });
         let session = Session::open(([127, 0, 0, 1], port).into(), &capabilities).await;
-        let browser = Self { session, origin: origin.to_owned(), _driver: driver, _profile: profile };
+        let browser = Self {
+            session,
+            origin: origin.to_owned(),
+            _driver: driver,
+            _profile: profile,
+        };
         browser.resize(1280, 800).await;
         browser.theme("light").await;
         browser.go("/").await;
@@ -71,7 +76,10 @@ impl Browser {
     }
 
     pub(crate) async fn go(&self, path: &str) {
-        self.session.post("url", &json!({"url": format!("{}{path}", self.origin)})).await.unwrap();
+        self.session
+            .post("url", &json!({"url": format!("{}{path}", self.origin)}))
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn back(&self) {
@@ -85,13 +93,19 @@ impl Browser {
     /// Path and query of the address.
     pub(crate) async fn address(&self) -> String {
         let url = self.session.get("url").await;
-        url.as_str().unwrap().strip_prefix(&self.origin).expect("still the same origin").to_owned()
+        url.as_str()
+            .unwrap()
+            .strip_prefix(&self.origin)
+            .expect("still the same origin")
+            .to_owned()
     }
 
     /// Sets the size of what is shown, in CSS pixels; windows cannot be as narrow as phones.
     pub(crate) async fn resize(&self, width: u32, height: u32) {
-        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
-        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        let metrics =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics)
+            .await;
     }
 
     /// Lets the system prefer `light` or `dark`.
@@ -101,24 +115,41 @@ impl Browser {
     }
 
     async fn devtools(&self, command: &str, parameters: Value) {
-        self.session.post("goog/cdp/execute", &json!({"cmd": command, "params": parameters})).await.unwrap();
+        self.session
+            .post(
+                "goog/cdp/execute",
+                &json!({"cmd": command, "params": parameters}),
+            )
+            .await
+            .unwrap();
     }
 
     /// The value of a JavaScript expression.
     pub(crate) async fn eval(&self, expression: &str) -> Value {
-        self.session.run(&format!("return ({expression});"), json!([])).await
+        self.session
+            .run(&format!("return ({expression});"), json!([]))
+            .await
     }
 
     /// The visible text of the first element that matches.
     pub(crate) async fn text(&self, css: &str) -> String {
-        let text =
-            self.session.run("return document.querySelector(arguments[0])?.innerText ?? '';", json!([css])).await;
+        let text = self
+            .session
+            .run(
+                "return document.querySelector(arguments[0])?.innerText ?? '';",
+                json!([css]),
+            )
+            .await;
         text.as_str().unwrap().to_owned()
     }
 
     pub(crate) async fn count(&self, css: &str) -> u64 {
         let script = "return document.querySelectorAll(arguments[0]).length;";
-        self.session.run(script, json!([css])).await.as_u64().unwrap()
+        self.session
+            .run(script, json!([css]))
+            .await
+            .as_u64()
+            .unwrap()
     }
 
     /// Waits until a JavaScript expression is true.
@@ -136,7 +167,10 @@ impl Browser {
     /// Waits until the element has this text in it.
     pub(crate) async fn until_text(&self, css: &str, text: &str) {
         let (css, text) = (json!(css), json!(text));
-        self.until(&format!("document.querySelector({css})?.innerText.includes({text})")).await;
+        self.until(&format!(
+            "document.querySelector({css})?.innerText.includes({text})"
+        ))
+        .await;
     }
 
     /// Clicks as a person does: where the element is, when nothing covers it. Repeats while it is not there yet.
@@ -158,7 +192,8 @@ impl Browser {
 
     /// Empties an input and types.
     pub(crate) async fn fill(&self, css: &str, text: &str) {
-        self.until(&format!("document.querySelector({})", json!(css))).await;
+        self.until(&format!("document.querySelector({})", json!(css)))
+            .await;
         let element = self.session.find(css).await.unwrap();
         self.session.clear(&element).await.unwrap();
         self.session.type_into(&element, text).await.unwrap();
@@ -171,8 +206,10 @@ impl Browser {
 
     /// Presses keys, one after another, wherever the focus is.
     pub(crate) async fn press(&self, keys: &[&str]) {
-        let strokes: Vec<Value> =
-            keys.iter().flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key}))).collect();
+        let strokes: Vec<Value> = keys
+            .iter()
+            .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key})))
+            .collect();
         let actions = json!({"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]});
         self.session.post("actions", &actions).await.unwrap();
     }
@@ -183,14 +220,17 @@ impl Browser {
             return [Math.round(box.x + box.width / 2), Math.round(box.y + box.height / 2)];";
         let place = self.session.run(script, json!([css])).await;
         let at = |index: usize, more: i32| place[index].as_i64().unwrap() + i64::from(more);
-        let step = json!({"type": "pointerMove", "duration": 0, "x": at(0, aside.0), "y": at(1, aside.1)});
+        let step =
+            json!({"type": "pointerMove", "duration": 0, "x": at(0, aside.0), "y": at(1, aside.1)});
         let actions = json!({"actions": [{"type": "pointer", "id": "mouse", "actions": [step]}]});
         self.session.post("actions", &actions).await.unwrap();
     }
 
     /// Keeps what is shown as `target/page-screenshots/<name>.png`.
     pub(crate) async fn screenshot(&self, name: &str) {
-        let picture = BASE64_STANDARD.decode(self.session.get("screenshot").await.as_str().unwrap()).unwrap();
+        let picture = BASE64_STANDARD
+            .decode(self.session.get("screenshot").await.as_str().unwrap())
+            .unwrap();
         let folder = root().join("target/page-screenshots");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
@@ -202,42 +242,72 @@ impl Browser {
               const box = node.getBoundingClientRect();
               return box.width > 0 && box.right > innerWidth + 1 && !node.closest('.hidden, thead');
             })";
-        self.until(&format!("document.documentElement.scrollWidth <= innerWidth && {wide}.length === 0")).await;
+        self.until(&format!(
+            "document.documentElement.scrollWidth <= innerWidth && {wide}.length === 0"
+        ))
+        .await;
     }
 
     /// Errors, warnings and violations of the content security policy that the browser has noted since the last call.
     pub(crate) async fn complaints(&self) -> Vec<String> {
         let entries = self.log("browser").await;
-        let is_serious = |entry: &&Value| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING"));
-        entries.iter().filter(is_serious).map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
+        let is_serious =
+            |entry: &&Value| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING"));
+        entries
+            .iter()
+            .filter(is_serious)
+            .map(|entry| entry["message"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// The page is as it should be: it has complained of nothing, and asked nobody but its collector.
     pub(crate) async fn assert_clean(&self) {
         assert_eq!(self.complaints().await, Vec::<String>::new());
-        let elsewhere: Vec<String> = self.requests().await.into_iter().filter(|url| !self.is_own(url)).collect();
+        let elsewhere: Vec<String> = self
+            .requests()
+            .await
+            .into_iter()
+            .filter(|url| !self.is_own(url))
+            .collect();
         assert_eq!(elsewhere, Vec::<String>::new(), "requests to other origins");
     }
 
     fn is_own(&self, url: &str) -> bool {
-        url.strip_prefix(&self.origin).is_some_and(|rest| rest.starts_with('/')) || url.starts_with("data:")
+        url.strip_prefix(&self.origin)
+            .is_some_and(|rest| rest.starts_with('/'))
+            || url.starts_with("data:")
     }
 
     /// The URLs that the page has asked for since the last call.
     async fn requests(&self) -> Vec<String> {
-        let sent = self.log("performance").await.into_iter().filter_map(|entry| {
-            let event: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
-            let event = &event["message"];
-            let is_request = event["method"] == "Network.requestWillBeSent";
-            // The browser's own start page is no matter of the page's.
-            let is_start_page = event["params"]["documentURL"].as_str()?.starts_with("chrome://");
-            (is_request && !is_start_page).then(|| event["params"]["request"]["url"].as_str().unwrap().to_owned())
-        });
+        let sent = self
+            .log("performance")
+            .await
+            .into_iter()
+            .filter_map(|entry| {
+                let event: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
+                let event = &event["message"];
+                let is_request = event["method"] == "Network.requestWillBeSent";
+                // The browser's own start page is no matter of the page's.
+                let is_start_page = event["params"]["documentURL"]
+                    .as_str()?
+                    .starts_with("chrome://");
+                (is_request && !is_start_page).then(|| {
+                    event["params"]["request"]["url"]
+                        .as_str()
+                        .unwrap()
+                        .to_owned()
+                })
+            });
         sent.collect()
     }
 
     async fn log(&self, kind: &str) -> Vec<Value> {
-        let entries = self.session.post("se/log", &json!({"type": kind})).await.unwrap();
+        let entries = self
+            .session
+            .post("se/log", &json!({"type": kind}))
+            .await
+            .unwrap();
         entries.as_array().unwrap().clone()
     }
 }
@@ -245,7 +315,10 @@ impl Browser {
 /// ChromeDriver on a free port. It looks for one and then binds it twice, so it can lose that to another program.
 fn start_driver(program: &str) -> (Supervised, u16) {
     let port = |line: &str| {
-        line.strip_prefix("ChromeDriver was started successfully on port ")?.trim_end_matches('.').parse().ok()
+        line.strip_prefix("ChromeDriver was started successfully on port ")?
+            .trim_end_matches('.')
+            .parse()
+            .ok()
     };
     let mut log = String::new();
     for _ in 0..5 {
@@ -268,7 +341,11 @@ fn programs() -> (&'static str, &'static str) {
     static PATHS: OnceLock<(String, String)> = OnceLock::new();
     let (driver, chromium) = PATHS.get_or_init(|| {
         let script = root().join("collector/tests/page/get-chromium.sh");
-        let output = Command::new("bash").arg(script).stderr(Stdio::inherit()).output().unwrap();
+        let output = Command::new("bash")
+            .arg(script)
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
         assert!(output.status.success(), "no browser");
         let printed = String::from_utf8(output.stdout).unwrap();
         let (driver, chromium) = printed.trim_end().split_once('\n').unwrap();

@@ -25,11 +25,18 @@ pub(crate) fn demo() -> &'static Demo {
         let script = root().join("envoy/demo.sh");
         let mut program = Supervised::start(End::Terminate, script.to_str().unwrap(), &["--serve"]);
         let envoy = program.printed(PATIENCE, |line| {
-            line.trim().strip_prefix("HTTP through Envoy   http://")?.split(' ').next()?.parse().ok()
+            line.trim()
+                .strip_prefix("HTTP through Envoy   http://")?
+                .split(' ')
+                .next()?
+                .parse()
+                .ok()
         });
         let envoy = envoy.unwrap_or_else(|log| panic!("the demo: {log}"));
-        let origin = program
-            .printed(PATIENCE, |line| line.starts_with("http://").then(|| line.trim_end_matches('/').to_owned()));
+        let origin = program.printed(PATIENCE, |line| {
+            line.starts_with("http://")
+                .then(|| line.trim_end_matches('/').to_owned())
+        });
         let origin = origin.unwrap_or_else(|log| panic!("the demo: {log}"));
         (Mutex::new(program), Demo { origin, envoy })
     });

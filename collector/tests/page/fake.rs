@@ -52,7 +52,11 @@ impl Fake {
         let address = listener.local_addr().unwrap();
         let router = router(world.clone());
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { world, address, server }
+        Self {
+            world,
+            address,
+            server,
+        }
     }
 
     pub(crate) fn origin(&self) -> String {
@@ -65,7 +69,10 @@ impl Fake {
         while !self.server.is_finished() {
             tokio::task::yield_now().await;
         }
-        Stopped { world: self.world.clone(), address: self.address }
+        Stopped {
+            world: self.world.clone(),
+            address: self.address,
+        }
     }
 
     /// Changes what the collector has.
@@ -93,57 +100,91 @@ impl Drop for Fake {
 }
 
 fn router(world: Shared) -> Router {
-    let api = Router::new()
-        .route("/api/records", get(records))
-        .route(
-            "/api/streams",
-            get(|State(world): State<Shared>| async move { Json(world.lock().unwrap().streams.clone()) }),
-        )
-        .route(
-            "/api/usage",
-            get(|State(world): State<Shared>| async move { Json(world.lock().unwrap().usage.clone()) }),
-        )
-        .route("/api/sessions", get(sessions))
-        .route("/api/sessions/{key}", get(session))
-        .layer(middleware::from_fn_with_state(world.clone(), refuse));
-    api.merge(page::router()).layer(middleware::map_response(close)).with_state(world)
+    let api =
+        Router::new()
+            .route("/api/records", get(records))
+            .route(
+                "/api/streams",
+                get(|State(world): State<Shared>| async move {
+                    Json(world.lock().unwrap().streams.clone())
+                }),
+            )
+            .route(
+                "/api/usage",
+                get(|State(world): State<Shared>| async move {
+                    Json(world.lock().unwrap().usage.clone())
+                }),
+            )
+            .route("/api/sessions", get(sessions))
+            .route("/api/sessions/{key}", get(session))
+            .layer(middleware::from_fn_with_state(world.clone(), refuse));
+    api.merge(page::router())
+        .layer(middleware::map_response(close))
+        .with_state(world)
 }
 
 /// No connection outlives the fake.
 async fn close(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
 async fn refuse(State(world): State<Shared>, request: Request, next: Next) -> Response {
     let refusal = {
         let world = world.lock().unwrap();
-        let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let is_known = world.token.is_none_or(|token| given == Some(&format!("Bearer {token}")));
-        world.refusal.or((!is_known).then_some((401, "a bearer token is needed")))
+        let given = request
+            .headers()
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let is_known = world
+            .token
+            .is_none_or(|token| given == Some(&format!("Bearer {token}")));
+        world
+            .refusal
+            .or((!is_known).then_some((401, "a bearer token is needed")))
     };
     match refusal {
         None => next.run(request).await,
         Some((status, message)) => {
             let body = Json(json!({"code": 14, "message": message}));
-            (StatusCode::from_u16(status).unwrap(), [(header::RETRY_AFTER, "1")], body).into_response()
+            (
+                StatusCode::from_u16(status).unwrap(),
+                [(header::RETRY_AFTER, "1")],
+                body,
+            )
+                .into_response()
         }
     }
 }
 
-async fn records(State(world): State<Shared>, Query(query): Query<HashMap<String, String>>) -> Json<Value> {
+async fn records(
+    State(world): State<Shared>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Json<Value> {
     let world = world.lock().unwrap();
     let number = |name: &str| query.get(name).map(|text| text.parse::<i64>().unwrap());
     let limit = usize::try_from(number("limit").unwrap_or(100)).unwrap();
-    let matching = world.records.iter().filter(|record| matches(record, &query));
+    let matching = world
+        .records
+        .iter()
+        .filter(|record| matches(record, &query));
     if let Some(after) = number("after") {
         let newer = matching.filter(|record| record["position"].as_i64().unwrap() > after);
-        return Json(json!({"records": newer.take(limit).collect::<Vec<_>>(), "next_cursor": null}));
+        return Json(
+            json!({"records": newer.take(limit).collect::<Vec<_>>(), "next_cursor": null}),
+        );
     }
     let before = number("cursor").unwrap_or(i64::MAX);
-    let mut older = matching.rev().filter(|record| record["position"].as_i64().unwrap() < before);
+    let mut older = matching
+        .rev()
+        .filter(|record| record["position"].as_i64().unwrap() < before);
     let page: Vec<_> = older.by_ref().take(limit).collect();
-    let cursor = older.next().and_then(|_| page.last()).map(|record| record["position"].to_string());
+    let cursor = older
+        .next()
+        .and_then(|_| page.last())
+        .map(|record| record["position"].to_string());
     Json(json!({"records": page, "next_cursor": cursor}))
 }
 
@@ -155,10 +196,19 @@ fn matches(record: &Value, query: &HashMap<String, String>) -> bool {
         ("outcome", "audit.outcome"),
         ("action", "audit.action"),
     ];
-    let wants =
-        |(parameter, attribute): (&str, &str)| query.get(parameter).is_none_or(|wanted| record[attribute] == *wanted);
-    let action = record["audit.action"].as_str().unwrap_or_default().to_lowercase();
-    exact.into_iter().all(wants) && query.get("q").is_none_or(|part| action.contains(&part.to_lowercase()))
+    let wants = |(parameter, attribute): (&str, &str)| {
+        query
+            .get(parameter)
+            .is_none_or(|wanted| record[attribute] == *wanted)
+    };
+    let action = record["audit.action"]
+        .as_str()
+        .unwrap_or_default()
+        .to_lowercase();
+    exact.into_iter().all(wants)
+        && query
+            .get("q")
+            .is_none_or(|part| action.contains(&part.to_lowercase()))
 }
 
 async fn sessions(State(world): State<Shared>) -> Json<Value> {
@@ -170,12 +220,19 @@ async fn session(State(world): State<Shared>, Path(key): Path<String>) -> Respon
     if world.session["session"]["key"] == *key {
         return Json(world.session.clone()).into_response();
     }
-    (StatusCode::NOT_FOUND, Json(json!({"code": 5, "message": "there is no such session"}))).into_response()
+    (
+        StatusCode::NOT_FOUND,
+        Json(json!({"code": 5, "message": "there is no such session"})),
+    )
+        .into_response()
 }
 
 /// Now minus this many seconds, as the API writes times.
 pub(crate) fn ago(seconds: i64) -> String {
-    #[expect(clippy::disallowed_methods, reason = "the page tells times by the clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the page tells times by the clock"
+    )]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     (i64::try_from(now.as_nanos()).unwrap() - seconds * SECOND).to_string()
 }
@@ -200,14 +257,21 @@ pub(crate) fn record(position: usize, seconds_ago: i64, more: &Value) -> Value {
 
 /// The answer of `/api/streams` with one stream of 100 numbers.
 pub(crate) fn streams(status: &str, gaps: &Value, losses: &Value) -> Value {
-    let missing = gaps
+    let missing = gaps.as_array().unwrap().iter().map(|gap| {
+        1 + gap["last_number"].as_u64().unwrap() - gap["first_number"].as_u64().unwrap()
+    });
+    let missing: u64 = missing.sum();
+    let (open, unexplained) = if status == "gap" {
+        (0, missing)
+    } else {
+        (missing, 0)
+    };
+    let lost: u64 = losses
         .as_array()
         .unwrap()
         .iter()
-        .map(|gap| 1 + gap["last_number"].as_u64().unwrap() - gap["first_number"].as_u64().unwrap());
-    let missing: u64 = missing.sum();
-    let (open, unexplained) = if status == "gap" { (0, missing) } else { (missing, 0) };
-    let lost: u64 = losses.as_array().unwrap().iter().map(|loss| loss["count"].as_u64().unwrap()).sum();
+        .map(|loss| loss["count"].as_u64().unwrap())
+        .sum();
     let stream = json!({
         "stream_id": "0b51a9c2-8d1f-4c3e-9b7a-1f2e3d4c5b6a", "service": "demo", "status": status,
         "received": 100 - missing - lost, "first_number": 0, "last_number": 99, "next_number": null,
@@ -233,8 +297,12 @@ impl World {
             "state": "ended", "ended_by": "logout"});
         let signal = |name: &str, value: &str, seconds, position: usize| json!({"name": name, "value": value, "since_unix_nano": ago(seconds), "record_uid": format!("aud_{position}"), "position": position});
         let records = usual_records();
-        let of_ada: Vec<&Value> =
-            records.iter().rev().filter(|record| record["session.id"] == "s-ada-1").take(6).collect();
+        let of_ada: Vec<&Value> = records
+            .iter()
+            .rev()
+            .filter(|record| record["session.id"] == "s-ada-1")
+            .take(6)
+            .collect();
         let session = json!({"session": ada, "records": of_ada, "next_cursor": null, "signals": [
             signal("device_id", "laptop-7", 900, 1), signal("country", "NL", 900, 1), signal("country", "BR", 60, 138),
         ]});
@@ -275,7 +343,11 @@ fn usual_usage() -> Value {
         json!({"start_unix_nano": (start * SECOND).to_string(), "requests": requests, "unique_users": 3 + index % 5,
             "mean_per_user": 12.5, "stddev_per_user": 3.25})
     };
-    let buckets: Vec<Value> = (0..70).rev().filter(|index| !(20..26).contains(index)).map(bucket).collect();
+    let buckets: Vec<Value> = (0..70)
+        .rev()
+        .filter(|index| !(20..26).contains(index))
+        .map(bucket)
+        .collect();
     json!({"rule": "check", "bucket_seconds": 300, "buckets": buckets,
         "users": [{"user_id": "42", "requests": 900}, {"user_id": "7", "requests": 350}, {"user_id": "9", "requests": 20}]})
 }

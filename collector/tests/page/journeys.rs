@@ -10,20 +10,26 @@ use crate::demo::demo;
 
 const ROWS: &str = ".records tbody tr";
 /// Position of the record in the list that was stored last.
-const NEWEST: &str =
-    "Math.max(0, ...[...document.querySelectorAll('.records tbody tr')].map((row) => Number(row.dataset.position)))";
-const USERS: &str =
-    "[...new Set([...document.querySelectorAll('.records tbody .c-user')].map((cell) => cell.textContent))]";
+const NEWEST: &str = "Math.max(0, ...[...document.querySelectorAll('.records tbody tr')].map((row) => Number(row.dataset.position)))";
+const USERS: &str = "[...new Set([...document.querySelectorAll('.records tbody .c-user')].map((cell) => cell.textContent))]";
 
 async fn open() -> Browser {
     let browser = Browser::open(&demo().origin).await;
-    browser.until(&format!("document.querySelectorAll('{ROWS}').length > 5")).await;
+    browser
+        .until(&format!("document.querySelectorAll('{ROWS}').length > 5"))
+        .await;
     browser
 }
 
 async fn get(envoy: SocketAddr, path: &str, headers: &[(&str, &str)]) {
-    let headers = headers.iter().fold(audit_demo::headers::Headers::new(), |all, (name, value)| all.with(name, value));
-    http_get(envoy, path, headers, &CallOptions::default()).await.unwrap();
+    let headers = headers
+        .iter()
+        .fold(audit_demo::headers::Headers::new(), |all, (name, value)| {
+            all.with(name, value)
+        });
+    http_get(envoy, path, headers, &CallOptions::default())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -31,9 +37,13 @@ async fn new_records_come_on_top_until_the_list_is_paused() {
     let browser = open().await;
     let first = browser.eval(NEWEST).await;
     browser.until(&format!("{NEWEST} > {first} + 3")).await;
-    let times = format!("[...document.querySelectorAll('{ROWS} time')].map((time) => time.dateTime)");
+    let times =
+        format!("[...document.querySelectorAll('{ROWS} time')].map((time) => time.dateTime)");
     let times: Vec<String> = serde_json::from_value(browser.eval(&times).await).unwrap();
-    assert!(times.is_sorted_by(|newer, older| newer >= older), "{times:?}");
+    assert!(
+        times.is_sorted_by(|newer, older| newer >= older),
+        "{times:?}"
+    );
 
     browser.click(".pause").await;
     browser.until_text(".summary", "paused").await;
@@ -42,7 +52,11 @@ async fn new_records_come_on_top_until_the_list_is_paused() {
         "fetch('/api/records?limit=1').then((answer) => answer.json()).then((body) => {{ window.stored = body.records[0].position; }}), window.stored > {held} + 3"
     );
     browser.until(&stored).await;
-    assert_eq!(browser.eval(NEWEST).await, held, "records have been stored, and none was shown");
+    assert_eq!(
+        browser.eval(NEWEST).await,
+        held,
+        "records have been stored, and none was shown"
+    );
     browser.click(".pause").await;
     browser.until(&format!("{NEWEST} > {held} + 3")).await;
     browser.assert_clean().await;
@@ -52,12 +66,19 @@ async fn new_records_come_on_top_until_the_list_is_paused() {
 async fn filters_stand_in_the_address() {
     let browser = open().await;
     browser.fill("#filter-user", "ada").await;
-    browser.until(&format!("JSON.stringify({USERS}) === '[\"ada\"]'")).await;
+    browser
+        .until(&format!("JSON.stringify({USERS}) === '[\"ada\"]'"))
+        .await;
     assert_eq!(browser.address().await, "/?user=ada");
     browser.choose("#filter-outcome", "success").await;
-    browser.until("location.search === '?user=ada&outcome=success'").await;
-    browser.until("!document.querySelector('.records .outcome:not(.outcome-success)')").await;
-    let exports = "[...document.querySelectorAll('.exports a')].map((link) => link.getAttribute('href'))";
+    browser
+        .until("location.search === '?user=ada&outcome=success'")
+        .await;
+    browser
+        .until("!document.querySelector('.records .outcome:not(.outcome-success)')")
+        .await;
+    let exports =
+        "[...document.querySelectorAll('.exports a')].map((link) => link.getAttribute('href'))";
     assert_eq!(
         browser.eval(exports).await,
         json!([
@@ -67,14 +88,26 @@ async fn filters_stand_in_the_address() {
     );
     browser.screenshot("real-filtered").await;
     browser.reload().await;
-    browser.until(&format!("JSON.stringify({USERS}) === '[\"ada\"]'")).await;
-    assert_eq!(browser.eval("document.querySelector('#filter-outcome').value").await, "success");
+    browser
+        .until(&format!("JSON.stringify({USERS}) === '[\"ada\"]'"))
+        .await;
+    assert_eq!(
+        browser
+            .eval("document.querySelector('#filter-outcome').value")
+            .await,
+        "success"
+    );
 
     browser.back().await;
     browser.until("location.search === '?user=ada'").await;
     browser.back().await;
     browser.until(&format!("{USERS}.length > 1")).await;
-    assert_eq!(browser.eval("document.querySelector('#filter-user').value").await, "");
+    assert_eq!(
+        browser
+            .eval("document.querySelector('#filter-user').value")
+            .await,
+        ""
+    );
     browser.fill("#filter-q", "PASSWORD").await;
     browser.until(&format!("document.querySelectorAll('{ROWS}').length > 0 && [...document.querySelectorAll('.records .action')].every((cell) => cell.textContent === 'change_password')")).await;
     browser.assert_clean().await;
@@ -83,18 +116,33 @@ async fn filters_stand_in_the_address() {
 #[tokio::test]
 async fn an_export_has_what_the_list_has() {
     for _ in 0..3 {
-        let tracked = [("x-session-track", "true"), ("x-session-operation", "exported"), ("x-session-context", "e30=")];
+        let tracked = [
+            ("x-session-track", "true"),
+            ("x-session-operation", "exported"),
+            ("x-session-context", "e30="),
+        ];
         get(demo().envoy, "/exported", &tracked).await;
     }
     let browser = open().await;
     browser.go("/?action=exported").await;
-    browser.until(&format!("document.querySelectorAll('{ROWS}').length === 3")).await;
+    browser
+        .until(&format!("document.querySelectorAll('{ROWS}').length === 3"))
+        .await;
     let fetched = "(Promise.all([...document.querySelectorAll('.exports a')].map((link) => fetch(link.href).then((answer) => answer.text())))
         .then((texts) => { window.exported = texts.map((text) => text.trim().split('\\n')); }), window.exported)";
     browser.until(fetched).await;
-    assert_eq!(browser.eval("window.exported.map((lines) => lines.length)").await, json!([4, 3]), "CSV has a head");
+    assert_eq!(
+        browser
+            .eval("window.exported.map((lines) => lines.length)")
+            .await,
+        json!([4, 3]),
+        "CSV has a head"
+    );
     let actions = "window.exported[1].map((line) => JSON.parse(line)['audit.action'])";
-    assert_eq!(browser.eval(actions).await, json!(["exported", "exported", "exported"]));
+    assert_eq!(
+        browser.eval(actions).await,
+        json!(["exported", "exported", "exported"])
+    );
 }
 
 #[tokio::test]
@@ -110,25 +158,59 @@ async fn a_row_opens_everything_that_is_known_of_the_record() {
         )
     };
     let position = browser.eval(&field("position")).await;
-    assert_eq!(browser.address().await, format!("/?action=open_document&record={}", position.as_str().unwrap()));
-    assert_eq!(browser.eval(&field("hash")).await.as_str().unwrap().len(), 64);
-    assert!(browser.eval(&field("log.record.uid")).await.as_str().unwrap().starts_with("aud_"));
-    assert_ne!(browser.eval(&field("device_id")).await, json!(null), "the context is decoded");
+    assert_eq!(
+        browser.address().await,
+        format!(
+            "/?action=open_document&record={}",
+            position.as_str().unwrap()
+        )
+    );
+    assert_eq!(
+        browser.eval(&field("hash")).await.as_str().unwrap().len(),
+        64
+    );
+    assert!(
+        browser
+            .eval(&field("log.record.uid"))
+            .await
+            .as_str()
+            .unwrap()
+            .starts_with("aud_")
+    );
+    assert_ne!(
+        browser.eval(&field("device_id")).await,
+        json!(null),
+        "the context is decoded"
+    );
     browser.click(".copy").await;
     browser.until_text(".copy", "Copied").await;
     browser.screenshot("real-detail").await;
 
     let address = browser.address().await;
     browser.go("/").await;
-    browser.go(&address.replace("action=open_document&", "")).await;
-    browser.until(&format!("{} === '{}'", field("position"), position.as_str().unwrap())).await;
+    browser
+        .go(&address.replace("action=open_document&", ""))
+        .await;
+    browser
+        .until(&format!(
+            "{} === '{}'",
+            field("position"),
+            position.as_str().unwrap()
+        ))
+        .await;
     browser.click(".close").await;
-    browser.until("document.querySelector('.detail').hidden").await;
+    browser
+        .until("document.querySelector('.detail').hidden")
+        .await;
     browser.back().await;
-    browser.until("!document.querySelector('.detail').hidden").await;
+    browser
+        .until("!document.querySelector('.detail').hidden")
+        .await;
     let user = browser.eval(&field("user.id")).await;
     browser.click("[aria-label^='Only user.id']").await;
-    browser.until(&format!("JSON.stringify({USERS}) === '[{user}]'")).await;
+    browser
+        .until(&format!("JSON.stringify({USERS}) === '[{user}]'"))
+        .await;
     browser.assert_clean().await;
 }
 
@@ -143,27 +225,61 @@ async fn a_session_is_told_from_its_beginning_with_what_changed() {
     ];
     let browser = open().await;
     browser.go("/?session=s-journey").await;
-    let requests = [("login", contexts[0], "200"), ("transfer", contexts[0], "403"), ("transfer", contexts[1], "200")];
+    let requests = [
+        ("login", contexts[0], "200"),
+        ("transfer", contexts[0], "403"),
+        ("transfer", contexts[1], "200"),
+    ];
     for ((operation, context, status), number) in requests.into_iter().zip(1..) {
-        let tracked = [("x-session-track", "true"), ("x-session-operation", operation), ("x-session-context", context)];
+        let tracked = [
+            ("x-session-track", "true"),
+            ("x-session-operation", operation),
+            ("x-session-context", context),
+        ];
         let more = [session, ("x-user-id", "joan"), ("x-demo-status", status)];
         get(envoy, "/journey", &[&tracked[..], &more[..]].concat()).await;
         // Changes are told in the order of arrival, and each of Envoy's workers sends for itself.
-        browser.until(&format!("document.querySelectorAll('{ROWS}').length === {number}")).await;
+        browser
+            .until(&format!(
+                "document.querySelectorAll('{ROWS}').length === {number}"
+            ))
+            .await;
     }
     browser.go("/").await;
     browser.click("nav [data-view=sessions]").await;
     browser.fill("#filter-user", "joan").await;
-    browser.until("document.querySelectorAll('.sessions tbody tr').length === 1").await;
+    browser
+        .until("document.querySelectorAll('.sessions tbody tr').length === 1")
+        .await;
     browser.click(".sessions tbody a").await;
-    browser.until("document.querySelectorAll('.timeline .event').length === 3").await;
+    browser
+        .until("document.querySelectorAll('.timeline .event').length === 3")
+        .await;
     assert_eq!(browser.address().await, "/?view=sessions&key=s-journey");
     let story = "[...document.querySelectorAll('.timeline li')].map((item) => item.className.split(' ')[0] === 'event' ? item.querySelector('.action').textContent : item.querySelector('.what').textContent)";
-    browser.until_text(".timeline .signal-changed", "country changed from NL to BR").await;
+    browser
+        .until_text(".timeline .signal-changed", "country changed from NL to BR")
+        .await;
     let story: Vec<String> = serde_json::from_value(browser.eval(story).await).unwrap();
-    assert_eq!(story.iter().filter(|line| line.contains(" is ")).count(), 2, "{story:?}");
-    assert_eq!(story[2..], ["login", "transfer", "country changed from NL to BR", "transfer"]);
-    assert_eq!(browser.count(".timeline .event .icon-denied").await, 2, "the mark on the line, and the word's own");
+    assert_eq!(
+        story.iter().filter(|line| line.contains(" is ")).count(),
+        2,
+        "{story:?}"
+    );
+    assert_eq!(
+        story[2..],
+        [
+            "login",
+            "transfer",
+            "country changed from NL to BR",
+            "transfer"
+        ]
+    );
+    assert_eq!(
+        browser.count(".timeline .event .icon-denied").await,
+        2,
+        "the mark on the line, and the word's own"
+    );
     browser.click(".timeline .event:last-child button").await;
     browser.until_text(".detail", "s-journey").await;
     browser.screenshot("real-timeline").await;
@@ -177,38 +293,67 @@ async fn a_session_is_told_from_its_beginning_with_what_changed() {
 async fn usage_is_plotted_and_leads_to_the_records_of_a_user() {
     let browser = open().await;
     browser.click("nav [data-view=usage]").await;
-    browser.until("document.querySelector('.plot rect.requests')").await;
+    browser
+        .until("document.querySelector('.plot rect.requests')")
+        .await;
     browser.choose("#filter-range", "1h").await;
-    browser.until("location.search.includes('from=1h') && document.querySelector('.plot rect.requests')").await;
+    browser
+        .until(
+            "location.search.includes('from=1h') && document.querySelector('.plot rect.requests')",
+        )
+        .await;
     browser.hover(".plot rect.requests", (0, 0)).await;
     browser.until_text(".tip", "unique user").await;
     browser.screenshot("real-usage").await;
-    browser.eval("document.querySelector('.plot').focus()").await;
+    browser
+        .eval("document.querySelector('.plot').focus()")
+        .await;
     browser.press(&[key::LEFT, key::LEFT]).await;
-    browser.until("!document.querySelector('.tip').hidden").await;
+    browser
+        .until("!document.querySelector('.tip').hidden")
+        .await;
     browser.click(".usage summary").await;
     let total = "[...document.querySelectorAll('.numbers:not(.users) tbody td:nth-child(2)')].reduce((sum, cell) => sum + Number(cell.textContent.replaceAll(',', '')), 0)";
-    assert!(browser.eval(total).await.as_u64().unwrap() > 0, "the same numbers as a table");
+    assert!(
+        browser.eval(total).await.as_u64().unwrap() > 0,
+        "the same numbers as a table"
+    );
     browser.choose("#filter-rule", "tracked").await;
     browser.until_text("figcaption", "tracked").await;
     browser.until("document.querySelector('.users a')").await;
     let user = browser.text(".users a").await;
     browser.click(".users a").await;
-    browser.until(&format!("JSON.stringify({USERS}) === {}", json!(json!([user]).to_string()))).await;
-    assert_eq!(browser.address().await, format!("/?user={user}&rule=tracked&from=1h"));
+    browser
+        .until(&format!(
+            "JSON.stringify({USERS}) === {}",
+            json!(json!([user]).to_string())
+        ))
+        .await;
+    assert_eq!(
+        browser.address().await,
+        format!("/?user={user}&rule=tracked&from=1h")
+    );
     browser.assert_clean().await;
 }
 
 #[tokio::test]
 async fn completeness_is_seen_at_a_glance() {
     let browser = open().await;
-    browser.until_text("#completeness[data-status=complete]", "complete").await;
+    browser
+        .until_text("#completeness[data-status=complete]", "complete")
+        .await;
     browser.click("#completeness").await;
-    browser.until("document.querySelectorAll('.stream .bar').length > 0").await;
+    browser
+        .until("document.querySelectorAll('.stream .bar').length > 0")
+        .await;
     browser.until_text(".verdict", "Nothing is missing").await;
     browser.screenshot("real-streams").await;
     browser.click(".stream .id").await;
-    browser.until(&format!("location.search.startsWith('?stream=') && document.querySelector('{ROWS}')")).await;
+    browser
+        .until(&format!(
+            "location.search.startsWith('?stream=') && document.querySelector('{ROWS}')"
+        ))
+        .await;
     browser.assert_clean().await;
 }
 
@@ -227,7 +372,12 @@ async fn what_a_stranger_sends_stays_text() {
     browser.until_text(ROWS, harm).await;
     browser.click(ROWS).await;
     browser.until_text(".detail h2", harm).await;
-    assert_eq!(browser.eval("[document.images.length, window.harmed ?? 'unharmed']").await, json!([0, "unharmed"]));
+    assert_eq!(
+        browser
+            .eval("[document.images.length, window.harmed ?? 'unharmed']")
+            .await,
+        json!([0, "unharmed"])
+    );
     browser.assert_clean().await;
 }
 
@@ -245,9 +395,13 @@ async fn pictures_of_a_real_run() {
                 ("streams", "/?view=streams", ".stream"),
             ] {
                 browser.go(path).await;
-                browser.until(&format!("document.querySelector('{sign}')")).await;
+                browser
+                    .until(&format!("document.querySelector('{sign}')"))
+                    .await;
                 browser.assert_fits().await;
-                browser.screenshot(&format!("real-{name}-{theme}-{width}")).await;
+                browser
+                    .screenshot(&format!("real-{name}-{theme}-{width}"))
+                    .await;
             }
         }
     }

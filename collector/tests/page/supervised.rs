@@ -52,7 +52,12 @@ impl Supervised {
             .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
-        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        std::thread::spawn(move || {
+            stdout
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
         Self { child, lines, log }
     }
 
@@ -73,9 +78,14 @@ impl Supervised {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    return Err(format!("nothing for {patience:?}; its log:\n{}", self.log()));
+                    return Err(format!(
+                        "nothing for {patience:?}; its log:\n{}",
+                        self.log()
+                    ));
                 }
-                Err(RecvTimeoutError::Disconnected) => return Err(format!("it has ended; its log:\n{}", self.log())),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(format!("it has ended; its log:\n{}", self.log()));
+                }
             }
         }
     }

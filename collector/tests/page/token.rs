@@ -9,9 +9,18 @@ async fn who_gives_the_token_as_password_sees_the_page_and_its_records() {
     let token = folder.path().join("token");
     std::fs::write(&token, "open-sesame\n").unwrap();
     let database = format!("sqlite://{}/audit.db", folder.path().display());
-    let flags = ["--listen", "127.0.0.1:0", "--database", &database, "--read-token-file", token.to_str().unwrap()];
+    let flags = [
+        "--listen",
+        "127.0.0.1:0",
+        "--database",
+        &database,
+        "--read-token-file",
+        token.to_str().unwrap(),
+    ];
     let mut collector = Supervised::start(End::Kill, env!("CARGO_BIN_EXE_audit-collector"), &flags);
-    let address = collector.printed(DEADLINE, |line| line.strip_prefix("listening on http://").map(str::to_owned));
+    let address = collector.printed(DEADLINE, |line| {
+        line.strip_prefix("listening on http://").map(str::to_owned)
+    });
     let address = address.unwrap();
 
     let browser = Browser::open(&format!("http://on-call:open-sesame@{address}")).await;

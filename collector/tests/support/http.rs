@@ -25,7 +25,9 @@ impl Client {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(DEADLINE))?;
         stream.set_write_timeout(Some(DEADLINE))?;
-        Ok(Self { stream: BufReader::with_capacity(64 * 1024, stream) })
+        Ok(Self {
+            stream: BufReader::with_capacity(64 * 1024, stream),
+        })
     }
 
     pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {
@@ -40,19 +42,31 @@ impl Client {
 
     fn answer(&mut self) -> io::Result<Answer> {
         let status_line = self.line()?;
-        let status = status_line.split(' ').nth(1).and_then(|digits| digits.parse().ok());
-        let mut answer = Answer { status: status.ok_or(ErrorKind::InvalidData)?, retry_after: None, body: Vec::new() };
+        let status = status_line
+            .split(' ')
+            .nth(1)
+            .and_then(|digits| digits.parse().ok());
+        let mut answer = Answer {
+            status: status.ok_or(ErrorKind::InvalidData)?,
+            retry_after: None,
+            body: Vec::new(),
+        };
         let mut length = None;
         loop {
             let line = self.line()?.to_ascii_lowercase();
-            let Some((name, value)) = line.split_once(": ") else { break };
+            let Some((name, value)) = line.split_once(": ") else {
+                break;
+            };
             match name {
                 "content-length" => length = value.parse().ok(),
                 "retry-after" => answer.retry_after = value.parse().ok(),
                 _ => {}
             }
         }
-        answer.body.resize(length.ok_or_else(|| Error::other("the answer has no length"))?, 0);
+        answer.body.resize(
+            length.ok_or_else(|| Error::other("the answer has no length"))?,
+            0,
+        );
         self.stream.read_exact(&mut answer.body)?;
         Ok(answer)
     }

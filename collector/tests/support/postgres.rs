@@ -36,8 +36,17 @@ impl Postgres {
         let orders = supervisor.stdin.take();
         let mut answers = BufReader::new(supervisor.stdout.take().unwrap());
         let url = line(&mut answers);
-        assert!(url.starts_with("postgres://"), "the server did not start; why stands above");
-        Self { supervisor, orders, answers, url, databases: AtomicU32::new(0) }
+        assert!(
+            url.starts_with("postgres://"),
+            "the server did not start; why stands above"
+        );
+        Self {
+            supervisor,
+            orders,
+            answers,
+            url,
+            databases: AtomicU32::new(0),
+        }
     }
 
     /// The server that all tests of this process share.
@@ -52,9 +61,14 @@ impl Postgres {
         let statement = format!("CREATE DATABASE {name}");
         let admin = format!("{}/postgres", self.url);
         // On a thread of its own: the driver has a runtime inside, which cannot start in that of an async test.
-        thread::spawn(move || Client::connect(&admin, NoTls).unwrap().batch_execute(&statement).unwrap())
-            .join()
-            .unwrap();
+        thread::spawn(move || {
+            Client::connect(&admin, NoTls)
+                .unwrap()
+                .batch_execute(&statement)
+                .unwrap()
+        })
+        .join()
+        .unwrap();
         format!("{}/{name}", self.url)
     }
 
@@ -70,7 +84,11 @@ impl Postgres {
 
     fn order(&mut self, order: &str) {
         writeln!(self.orders.as_mut().unwrap(), "{order}").unwrap();
-        assert_eq!(line(&mut self.answers), order, "the order was not carried out; why stands above");
+        assert_eq!(
+            line(&mut self.answers),
+            order,
+            "the order was not carried out; why stands above"
+        );
     }
 }
 
@@ -84,9 +102,18 @@ impl Drop for Postgres {
 /// The directory of `initdb`, `pg_ctl` and `postgres`.
 fn programs() -> String {
     let script = format!("{SUPPORT}/get-postgres.sh");
-    let output = Command::new(script).stderr(Stdio::inherit()).output().unwrap();
-    assert!(output.status.success(), "there is no PostgreSQL; why stands above");
-    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    let output = Command::new(script)
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "there is no PostgreSQL; why stands above"
+    );
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .trim_end()
+        .to_owned()
 }
 
 fn line(answers: &mut impl BufRead) -> String {

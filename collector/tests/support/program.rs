@@ -29,13 +29,25 @@ impl Program {
 
     /// Starts it by a command that becomes the collector, see [`flags`].
     pub(crate) fn start_by(command: &mut Command) -> Self {
-        let mut child = command.current_dir(DIRECTORY).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .current_dir(DIRECTORY)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.strip_prefix("listening on http://").and_then(|rest| rest.trim_end().parse().ok());
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let address = line
+            .strip_prefix("listening on http://")
+            .and_then(|rest| rest.trim_end().parse().ok());
         let Some(address) = address else {
             let _ = child.kill();
-            panic!("the collector did not start ({:?}); why stands above", child.wait());
+            panic!(
+                "the collector did not start ({:?}); why stands above",
+                child.wait()
+            );
         };
         Self { child, address }
     }
@@ -56,7 +68,10 @@ impl Program {
 
     /// SIGTERM, and the exit code of an orderly end.
     pub(crate) fn terminate(mut self) -> Option<i32> {
-        let status = Command::new("kill").args(["-s", "TERM", &self.child.id().to_string()]).status().unwrap();
+        let status = Command::new("kill")
+            .args(["-s", "TERM", &self.child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(status.success());
         for _ in 0..DEADLINE.as_millis() / 10 {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -78,5 +93,13 @@ impl Drop for Program {
 
 /// The flags of a collector on this database, which takes a free port and is silent unless it cannot start.
 pub(crate) fn flags(database: &str) -> [String; 6] {
-    ["--listen", "127.0.0.1:0", "--database", database, "--log-level", "off"].map(str::to_owned)
+    [
+        "--listen",
+        "127.0.0.1:0",
+        "--database",
+        database,
+        "--log-level",
+        "off",
+    ]
+    .map(str::to_owned)
 }

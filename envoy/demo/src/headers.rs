@@ -32,13 +32,17 @@ impl Headers {
     /// The first value of `name` as text; bytes that are not UTF-8 become U+FFFD.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<String> {
-        self.first(name).map(|value| String::from_utf8_lossy(value).into_owned())
+        self.first(name)
+            .map(|value| String::from_utf8_lossy(value).into_owned())
     }
 
     /// Every value of `name` (any case), in order.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<&[u8]> {
-        self.iter().filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
+        self.iter()
+            .filter(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+            .collect()
     }
 
     /// Whether a field with this name (any case) is there.
@@ -49,7 +53,9 @@ impl Headers {
 
     /// All fields in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_slice()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_slice()))
     }
 
     /// Whether there is no field.
@@ -65,7 +71,10 @@ impl Headers {
     pub fn to_map(&self) -> Result<HeaderMap, InvalidField> {
         let mut map = HeaderMap::new();
         for (name, value) in &self.0 {
-            map.append(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_bytes(value)?);
+            map.append(
+                HeaderName::from_bytes(name.as_bytes())?,
+                HeaderValue::from_bytes(value)?,
+            );
         }
         Ok(map)
     }
@@ -73,20 +82,31 @@ impl Headers {
 
 impl std::fmt::Debug for Headers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let lines = self.iter().map(|(name, value)| format!("{name}: {}", value.escape_ascii()));
+        let lines = self
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.escape_ascii()));
         f.debug_list().entries(lines).finish()
     }
 }
 
 impl From<&HeaderMap> for Headers {
     fn from(map: &HeaderMap) -> Self {
-        Self(map.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect())
+        Self(
+            map.iter()
+                .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+                .collect(),
+        )
     }
 }
 
 impl<const N: usize> From<[(&str, &str); N]> for Headers {
     fn from(fields: [(&str, &str); N]) -> Self {
-        Self(fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect())
+        Self(
+            fields
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
+                .collect(),
+        )
     }
 }
 
@@ -120,7 +140,10 @@ mod tests {
 
     #[test]
     fn duplicates_and_raw_bytes_survive_the_map() {
-        let headers = Headers::new().with("x-a", "1").with("x-b", b"a\xff\xfeb").with("x-a", "2");
+        let headers = Headers::new()
+            .with("x-a", "1")
+            .with("x-b", b"a\xff\xfeb")
+            .with("x-a", "2");
         let back = Headers::from(&headers.to_map().unwrap());
         assert_eq!(back.all("X-A"), [b"1", b"2"]);
         assert_eq!(back.first("x-b"), Some(&b"a\xff\xfeb"[..]));

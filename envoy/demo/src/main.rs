@@ -40,9 +40,9 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Upstream { http, grpc } => {
-            serve(http, grpc).await.map_err(|error| format!("the upstream cannot run: {error}"))
-        }
+        Command::Upstream { http, grpc } => serve(http, grpc)
+            .await
+            .map_err(|error| format!("the upstream cannot run: {error}")),
         Command::Drive(targets) => drive::run(&targets, &mut io::stdout()).await,
         Command::Traffic(targets) => send(targets).await,
     };
@@ -58,7 +58,11 @@ async fn main() -> ExitCode {
 async fn serve(http: SocketAddr, grpc: SocketAddr) -> io::Result<()> {
     let mut signals = Signals::install()?;
     let upstream = Upstream::start_on(http, grpc).await?;
-    let lines = format!("http {}\ngrpc {}\n", upstream.http_addr(), upstream.grpc_addr());
+    let lines = format!(
+        "http {}\ngrpc {}\n",
+        upstream.http_addr(),
+        upstream.grpc_addr()
+    );
     io::stdout().lock().write_all(lines.as_bytes())?;
     signals.received().await;
     Ok(())
@@ -79,7 +83,10 @@ struct Signals {
 
 impl Signals {
     fn install() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn received(&mut self) {

@@ -39,7 +39,10 @@ pub(crate) struct ScriptBody {
 
 impl ScriptBody {
     pub(crate) fn new(steps: impl IntoIterator<Item = Step>) -> Self {
-        Self { steps: steps.into_iter().collect(), pause: None }
+        Self {
+            steps: steps.into_iter().collect(),
+            pause: None,
+        }
     }
 }
 
@@ -47,7 +50,10 @@ impl Body for ScriptBody {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         loop {
             if let Some(pause) = &mut self.pause {
                 if pause.as_mut().poll(cx).is_pending() {
@@ -81,7 +87,9 @@ impl Body for ScriptBody {
                     }
                 },
                 Step::Break => {
-                    return Poll::Ready(Some(Err(io::Error::other("the script breaks the body here"))));
+                    return Poll::Ready(Some(Err(io::Error::other(
+                        "the script breaks the body here",
+                    ))));
                 }
             }
         }
@@ -93,7 +101,9 @@ impl Body for ScriptBody {
 
     fn size_hint(&self) -> SizeHint {
         let sizes: Option<Vec<u64>> = self.steps.iter().map(data_len).collect();
-        sizes.map_or_else(SizeHint::default, |sizes| SizeHint::with_exact(sizes.iter().sum()))
+        sizes.map_or_else(SizeHint::default, |sizes| {
+            SizeHint::with_exact(sizes.iter().sum())
+        })
     }
 }
 

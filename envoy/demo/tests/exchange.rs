@@ -1,5 +1,8 @@
 //! Exchanges whose client leaves, and tunnels, without a proxy.
-#![expect(clippy::unwrap_used, reason = "a test; the lint's exception covers test functions only, not their helpers")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test; the lint's exception covers test functions only, not their helpers"
+)]
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,32 +12,56 @@ use audit_demo::headers::Headers;
 use audit_demo::upstream::{PreparedAnswer, Upstream};
 use tokio::sync::oneshot;
 
-const FAST: CallOptions = CallOptions { source_ip: None, timeout: Duration::from_secs(5) };
+const FAST: CallOptions = CallOptions {
+    source_ip: None,
+    timeout: Duration::from_secs(5),
+};
 
 fn servers(upstream: &Upstream) -> [(SocketAddr, Version); 2] {
-    [(upstream.http_addr(), Version::Http1), (upstream.grpc_addr(), Version::Http2)]
+    [
+        (upstream.http_addr(), Version::Http1),
+        (upstream.grpc_addr(), Version::Http2),
+    ]
 }
 
 async fn send((addr, version): (SocketAddr, Version), message: Message, leave: Leave) -> Reply {
-    exchange(addr, version, message, leave, &FAST).await.unwrap()
+    exchange(addr, version, message, leave, &FAST)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
 async fn a_body_goes_out_as_it_is_and_comes_back() {
     let upstream = Upstream::start().await.unwrap();
     for server in servers(&upstream) {
-        upstream.prepare("/a", PreparedAnswer::whole(207, [("x-a", "1")], "prepared").unwrap());
-        let message = Message::new("POST", "/a").header("content-type", "application/connect+proto").body("12345");
+        upstream.prepare(
+            "/a",
+            PreparedAnswer::whole(207, [("x-a", "1")], "prepared").unwrap(),
+        );
+        let message = Message::new("POST", "/a")
+            .header("content-type", "application/connect+proto")
+            .body("12345");
         let reply = send(server, message, Leave::Never).await;
         assert_eq!(
-            (reply.status, reply.headers.text("x-a").as_deref(), &reply.body[..]),
+            (
+                reply.status,
+                reply.headers.text("x-a").as_deref(),
+                &reply.body[..]
+            ),
             (Some(207), Some("1"), &b"prepared"[..])
         );
         assert_eq!(reply.end, End::Complete);
     }
     let seen = upstream.seen().at_path("/a");
-    assert_eq!(seen.iter().map(|seen| seen.body_bytes).collect::<Vec<_>>(), [5, 5]);
-    assert!(seen.iter().all(|seen| seen.headers.text("content-type").as_deref() == Some("application/connect+proto")));
+    assert_eq!(
+        seen.iter().map(|seen| seen.body_bytes).collect::<Vec<_>>(),
+        [5, 5]
+    );
+    assert!(
+        seen.iter()
+            .all(|seen| seen.headers.text("content-type").as_deref()
+                == Some("application/connect+proto"))
+    );
 }
 
 #[tokio::test]
@@ -42,9 +69,20 @@ async fn trailers_come_over_http2() {
     let upstream = Upstream::start().await.unwrap();
     let mut message = Message::new("POST", "/a.B/C").header("x-demo-grpc", "status:7:no");
     message.trailers = Headers::from([("x-trailer", "1")]);
-    let reply = send((upstream.grpc_addr(), Version::Http2), message, Leave::Never).await;
+    let reply = send(
+        (upstream.grpc_addr(), Version::Http2),
+        message,
+        Leave::Never,
+    )
+    .await;
     assert_eq!(reply.trailers.text("grpc-status").as_deref(), Some("7"));
-    assert!(upstream.seen().all().iter().all(|seen| seen.trailers.contains("x-trailer")));
+    assert!(
+        upstream
+            .seen()
+            .all()
+            .iter()
+            .all(|seen| seen.trailers.contains("x-trailer"))
+    );
 }
 
 #[tokio::test]
@@ -82,22 +120,34 @@ async fn a_broken_answer_is_a_reply() {
     let upstream = Upstream::start().await.unwrap();
     for (name, status) in [("before", None), ("after-headers", Some(200))] {
         let message = Message::new("GET", "/a").header("x-demo-reset", name);
-        let reply = send((upstream.http_addr(), Version::Http1), message, Leave::Never).await;
+        let reply = send(
+            (upstream.http_addr(), Version::Http1),
+            message,
+            Leave::Never,
+        )
+        .await;
         assert_eq!(reply.status, status);
         assert!(matches!(reply.end, End::Broken(_)), "{reply:?}");
     }
 }
 
 async fn tunnel(upstream: &Upstream, script: &str) -> Tunnel {
-    let head = format!("GET /ws HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n{script}\r\n\r\n");
-    Tunnel::open_http1(upstream.http_addr(), &head, &FAST).await.unwrap()
+    let head = format!(
+        "GET /ws HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n{script}\r\n\r\n"
+    );
+    Tunnel::open_http1(upstream.http_addr(), &head, &FAST)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
 async fn a_tunnel_echoes_until_the_client_ends_it() {
     let upstream = Upstream::start().await.unwrap();
     let mut tunnel = tunnel(&upstream, "x-a: 1").await;
-    assert_eq!((tunnel.status(), tunnel.headers().text("Upgrade").as_deref()), (101, Some("websocket")));
+    assert_eq!(
+        (tunnel.status(), tunnel.headers().text("Upgrade").as_deref()),
+        (101, Some("websocket"))
+    );
     for bytes in [b"one", b"two"] {
         tunnel.send(bytes).await.unwrap();
         assert_eq!(tunnel.receive().await.unwrap(), bytes);

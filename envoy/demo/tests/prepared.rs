@@ -1,5 +1,8 @@
 //! Answers that a program prepares, and clients that read them chunk by chunk, without a proxy.
-#![expect(clippy::unwrap_used, reason = "a test; the lint's exception covers test functions only, not their helpers")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test; the lint's exception covers test functions only, not their helpers"
+)]
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,24 +10,41 @@ use std::time::Duration;
 use audit_demo::client::{AnswerStream, CallOptions, Version};
 use audit_demo::upstream::{PreparedAnswer, Upstream};
 
-const FAST: CallOptions = CallOptions { source_ip: None, timeout: Duration::from_secs(5) };
+const FAST: CallOptions = CallOptions {
+    source_ip: None,
+    timeout: Duration::from_secs(5),
+};
 
 fn servers(upstream: &Upstream) -> [(SocketAddr, Version); 2] {
-    [(upstream.http_addr(), Version::Http1), (upstream.grpc_addr(), Version::Http2)]
+    [
+        (upstream.http_addr(), Version::Http1),
+        (upstream.grpc_addr(), Version::Http2),
+    ]
 }
 
 async fn get((addr, version): (SocketAddr, Version), path: &str) -> AnswerStream {
-    AnswerStream::open(addr, version, "GET", path, [], &FAST).await.unwrap()
+    AnswerStream::open(addr, version, "GET", path, [], &FAST)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
 async fn a_prepared_answer_is_given_once() {
     let upstream = Upstream::start().await.unwrap();
     for server in servers(&upstream) {
-        upstream.prepare("/a", PreparedAnswer::whole(207, [("x-a", "1"), ("x-a", "2")], "prepared").unwrap());
+        upstream.prepare(
+            "/a",
+            PreparedAnswer::whole(207, [("x-a", "1"), ("x-a", "2")], "prepared").unwrap(),
+        );
         let answer = get(server, "/a?q=1").await;
-        assert_eq!((answer.status(), answer.headers().all("x-a").len()), (207, 2));
-        assert_eq!(answer.headers().text("content-length").as_deref(), Some("8"));
+        assert_eq!(
+            (answer.status(), answer.headers().all("x-a").len()),
+            (207, 2)
+        );
+        assert_eq!(
+            answer.headers().text("content-length").as_deref(),
+            Some("8")
+        );
         assert_eq!(answer.rest().await, (b"prepared".to_vec(), true));
         assert_eq!(get(server, "/a").await.status(), 200, "only once");
     }
@@ -66,6 +86,9 @@ async fn an_answer_is_cut() {
     let upstream = Upstream::start().await.unwrap();
     for server in servers(&upstream) {
         upstream.prepare("/a", PreparedAnswer::cut(200, [], "ab").unwrap());
-        assert_eq!(get(server, "/a").await.rest().await, (b"ab".to_vec(), false));
+        assert_eq!(
+            get(server, "/a").await.rest().await,
+            (b"ab".to_vec(), false)
+        );
     }
 }

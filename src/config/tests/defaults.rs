@@ -15,7 +15,11 @@ fn of_the_pipeline() {
         timeout: Duration::from_secs(5),
     };
     assert_eq!(pipeline.target, target);
-    let batch = BatchLimits { max_records: 100, max_bytes: 262_144, max_delay: Duration::from_secs(1) };
+    let batch = BatchLimits {
+        max_records: 100,
+        max_bytes: 262_144,
+        max_delay: Duration::from_secs(1),
+    };
     assert_eq!(pipeline.batch, batch);
     let buffer = BufferLimits {
         max_records: 13_500,
@@ -45,10 +49,18 @@ fn of_the_recorder() {
         strip_context: false,
         record_empty_context: false,
         max_context_bytes: 8192,
-        correlation_headers: ["x-audit-stream-id".to_owned(), "x-audit-sequence-number".to_owned()],
+        correlation_headers: [
+            "x-audit-stream-id".to_owned(),
+            "x-audit-sequence-number".to_owned(),
+        ],
     };
     assert_eq!(recorder.tracking, tracking);
-    let cidrs: Vec<String> = recorder.trust.cidrs.iter().map(ToString::to_string).collect();
+    let cidrs: Vec<String> = recorder
+        .trust
+        .cidrs
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let expected = ["127.0.0.0/8", "::1/128"];
     assert_eq!(cidrs, expected);
     assert!(recorder.trust.uri_sans.is_empty());
@@ -64,7 +76,10 @@ fn a_rule_asks_for_nothing_that_it_does_not_name() {
         "capture": {"query": [], "request_headers": [], "response_headers": []}, "set_tracking": {}, "tags": {},
         "extra_fields": [], "record_on": ["success", "failure", "denied", "aborted"],
     });
-    assert_eq!(accepted(&with_rule(&empty)), accepted(&with_rule(&json!({"name": "r"}))));
+    assert_eq!(
+        accepted(&with_rule(&empty)),
+        accepted(&with_rule(&json!({"name": "r"})))
+    );
 }
 
 /// Written out, the default rules are those of the contract.
@@ -86,12 +101,35 @@ fn of_the_rules() {
     let rules = accepted(&minimal()).recorder.policy;
     assert_eq!(rules, accepted(&written).recorder.policy);
     assert_eq!(rules[0].record_on, [Outcome::Success]);
-    assert_eq!(rules[0].http_statuses, [StatusRange { first: 200, last: 200 }]);
-    let all = [Outcome::Success, Outcome::Failure, Outcome::Denied, Outcome::Aborted];
+    assert_eq!(
+        rules[0].http_statuses,
+        [StatusRange {
+            first: 200,
+            last: 200
+        }]
+    );
+    let all = [
+        Outcome::Success,
+        Outcome::Failure,
+        Outcome::Denied,
+        Outcome::Aborted,
+    ];
     assert_eq!(rules[1].record_on, all);
-    assert!(rules.iter().all(|rule| rule.recorded && rule.action.is_none() && rule.tags.is_empty()));
-    assert!(rules.iter().all(|rule| rule.extra_fields == ExtraFields::default()));
-    assert!(rules.iter().all(|rule| rule.immediate_on.is_empty() && rule.require_audit == RequireAudit::None));
+    assert!(
+        rules
+            .iter()
+            .all(|rule| rule.recorded && rule.action.is_none() && rule.tags.is_empty())
+    );
+    assert!(
+        rules
+            .iter()
+            .all(|rule| rule.extra_fields == ExtraFields::default())
+    );
+    assert!(
+        rules
+            .iter()
+            .all(|rule| rule.immediate_on.is_empty() && rule.require_audit == RequireAudit::None)
+    );
 }
 
 #[test]

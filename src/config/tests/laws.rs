@@ -9,8 +9,17 @@ fn json_value() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         "[-+a-z0-9/*:.{}$%? \n\u{e4}]{0,12}".prop_map(Value::from),
-        prop::sample::select(vec!["2xx", "${AUDIT_TOKEN}", "*.", "1e9s", "0.5s", "/{", "%2e", "::/0"])
-            .prop_map(Value::from),
+        prop::sample::select(vec![
+            "2xx",
+            "${AUDIT_TOKEN}",
+            "*.",
+            "1e9s",
+            "0.5s",
+            "/{",
+            "%2e",
+            "::/0"
+        ])
+        .prop_map(Value::from),
     ];
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
@@ -24,11 +33,20 @@ fn json_value() -> impl Strategy<Value = Value> {
 /// All places inside a value, as JSON pointers.
 fn pointers(root: &Value, path: &str) -> Vec<String> {
     let inner: Vec<(String, &Value)> = match root {
-        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), value)).collect(),
-        Value::Array(items) => items.iter().enumerate().map(|(index, value)| (index.to_string(), value)).collect(),
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (key.clone(), value))
+            .collect(),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(index, value)| (index.to_string(), value))
+            .collect(),
         _ => Vec::new(),
     };
-    let below = inner.into_iter().flat_map(|(key, value)| pointers(value, &format!("{path}/{key}")));
+    let below = inner
+        .into_iter()
+        .flat_map(|(key, value)| pointers(value, &format!("{path}/{key}")));
     std::iter::once(path.to_owned()).chain(below).collect()
 }
 
@@ -36,7 +54,10 @@ fn pointers(root: &Value, path: &str) -> Vec<String> {
 fn check_line(result: Result<Config, super::super::ConfigError>) {
     if let Err(error) = result {
         let line = error.to_string();
-        assert!(!error.problems.is_empty() && !line.contains(['\n', '\r']), "{line}");
+        assert!(
+            !error.problems.is_empty() && !line.contains(['\n', '\r']),
+            "{line}"
+        );
     }
 }
 

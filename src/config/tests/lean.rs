@@ -6,9 +6,14 @@ use crate::config::{lean, parse};
 
 fn check(sections: &Value) -> Result<(), String> {
     let mut config = json!({"audit_cluster": {"cluster": "audit"}});
-    config.as_object_mut().unwrap().extend(sections.as_object().unwrap().clone());
+    config
+        .as_object_mut()
+        .unwrap()
+        .extend(sections.as_object().unwrap().clone());
     let config = parse(config.to_string().as_bytes(), &|_| None).unwrap();
-    lean::check(config).map(|_| ()).map_err(|error| error.to_string())
+    lean::check(config)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }
 
 #[test]
@@ -26,14 +31,20 @@ fn all_that_needs_responses_is_named_in_one_line() {
          rules[3] (d): identity from response_json {with}"
     );
     assert_eq!(line, expected);
-    assert!(check(&json!({})).unwrap_err().contains("rules[0] (check)"), "the default rules read the answer of /check");
+    assert!(
+        check(&json!({})).unwrap_err().contains("rules[0] (check)"),
+        "the default rules read the answer of /check"
+    );
 }
 
 #[test]
 fn what_records_nothing_needs_nothing() {
     assert_eq!(check(&json!({"enabled": false})), Ok(()));
     let identity = json!({"user_id": [{"response_json": "/id"}]});
-    assert_eq!(check(&json!({"identity": identity, "rules": [{"name": "a", "level": "none"}]})), Ok(()));
+    assert_eq!(
+        check(&json!({"identity": identity, "rules": [{"name": "a", "level": "none"}]})),
+        Ok(())
+    );
 }
 
 #[test]

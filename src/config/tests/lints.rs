@@ -13,22 +13,62 @@ fn check_warnings(value: &Value, expected: &[&str]) {
 
 #[test]
 fn a_rule_behind_one_that_matches_as_much_is_named() {
-    let hidden = "rules[1]: no request reaches it: the earlier rule a decides about all that it matches";
+    let hidden =
+        "rules[1]: no request reaches it: the earlier rule a decides about all that it matches";
     for (earlier, later) in [
-        (json!({}), json!({"path": {"exact": "/x"}, "methods": ["GET"]})),
+        (
+            json!({}),
+            json!({"path": {"exact": "/x"}, "methods": ["GET"]}),
+        ),
         (json!({}), json!({})),
-        (json!({"path": {"prefix": "/v1/"}}), json!({"path": {"exact": "/v1/login"}})),
-        (json!({"path": {"prefix": "/v1/"}}), json!({"path": {"prefix": "/v1/users/"}})),
-        (json!({"path": {"prefix": "/v1/"}}), json!({"path": {"template": "/v1/users/{id}"}})),
-        (json!({"path": {"suffix": "/password"}}), json!({"path": {"template": "/users/{id}/password"}})),
-        (json!({"path": {"suffix": "word"}}), json!({"path": {"suffix": "/password"}})),
-        (json!({"path": {"template": "/users/{id}"}}), json!({"path": {"exact": "/users/me"}})),
-        (json!({"path": {"template": "/users/{id}"}}), json!({"path": {"template": "/users/{name}"}})),
-        (json!({"path": {"template": "/{a}/{b}/password"}}), json!({"path": {"template": "/users/{id}/password"}})),
-        (json!({"methods": ["GET", "POST"]}), json!({"methods": ["POST"]})),
-        (json!({"hosts": ["*.internal"]}), json!({"hosts": ["a.internal", "*.b.internal"]})),
-        (json!({"protocol": "http"}), json!({"protocol": "http", "tracked": true})),
-        (json!({"tracked": true}), json!({"tracked": true, "protocol": "grpc"})),
+        (
+            json!({"path": {"prefix": "/v1/"}}),
+            json!({"path": {"exact": "/v1/login"}}),
+        ),
+        (
+            json!({"path": {"prefix": "/v1/"}}),
+            json!({"path": {"prefix": "/v1/users/"}}),
+        ),
+        (
+            json!({"path": {"prefix": "/v1/"}}),
+            json!({"path": {"template": "/v1/users/{id}"}}),
+        ),
+        (
+            json!({"path": {"suffix": "/password"}}),
+            json!({"path": {"template": "/users/{id}/password"}}),
+        ),
+        (
+            json!({"path": {"suffix": "word"}}),
+            json!({"path": {"suffix": "/password"}}),
+        ),
+        (
+            json!({"path": {"template": "/users/{id}"}}),
+            json!({"path": {"exact": "/users/me"}}),
+        ),
+        (
+            json!({"path": {"template": "/users/{id}"}}),
+            json!({"path": {"template": "/users/{name}"}}),
+        ),
+        (
+            json!({"path": {"template": "/{a}/{b}/password"}}),
+            json!({"path": {"template": "/users/{id}/password"}}),
+        ),
+        (
+            json!({"methods": ["GET", "POST"]}),
+            json!({"methods": ["POST"]}),
+        ),
+        (
+            json!({"hosts": ["*.internal"]}),
+            json!({"hosts": ["a.internal", "*.b.internal"]}),
+        ),
+        (
+            json!({"protocol": "http"}),
+            json!({"protocol": "http", "tracked": true}),
+        ),
+        (
+            json!({"tracked": true}),
+            json!({"tracked": true, "protocol": "grpc"}),
+        ),
         (
             json!({"headers": [{"name": "x-a", "present": true}]}),
             json!({"headers": [{"name": "x-b", "exact": "1"}, {"name": "x-a", "prefix": "v"}]}),
@@ -37,7 +77,10 @@ fn a_rule_behind_one_that_matches_as_much_is_named() {
             json!({"headers": [{"name": "x-a", "contains": "v"}]}),
             json!({"headers": [{"name": "x-a", "exact": "a v b"}]}),
         ),
-        (json!({"headers": [{"name": "x-a", "prefix": "v"}]}), json!({"headers": [{"name": "x-a", "prefix": "v1"}]})),
+        (
+            json!({"headers": [{"name": "x-a", "prefix": "v"}]}),
+            json!({"headers": [{"name": "x-a", "prefix": "v1"}]}),
+        ),
     ] {
         let list = json!([{"name": "a", "match": earlier}, {"name": "b", "match": later}]);
         let mut value = rules(list);
@@ -51,21 +94,51 @@ fn a_rule_that_some_request_reaches_is_not_named() {
     for (earlier, later) in [
         (json!({"path": {"exact": "/x"}}), json!({})),
         (json!({"path": {"prefix": "/"}}), json!({})),
-        (json!({"path": {"prefix": "/v1/users/"}}), json!({"path": {"prefix": "/v1/"}})),
-        (json!({"path": {"prefix": "/users/m"}}), json!({"path": {"template": "/users/{id}"}})),
-        (json!({"path": {"template": "/users/{id}"}}), json!({"path": {"template": "/users/{id}/password"}})),
-        (json!({"path": {"template": "/users/{id}/password"}}), json!({"path": {"template": "/users/{id}/{action}"}})),
-        (json!({"path": {"suffix": "/password"}}), json!({"path": {"suffix": "word"}})),
-        (json!({"methods": ["GET"]}), json!({"methods": ["GET", "POST"]})),
-        (json!({"hosts": ["*.internal"]}), json!({"hosts": ["internal"]})),
-        (json!({"hosts": ["a.internal"]}), json!({"hosts": ["*.internal"]})),
-        (json!({"protocol": "http"}), json!({"path": {"exact": "/x"}})),
+        (
+            json!({"path": {"prefix": "/v1/users/"}}),
+            json!({"path": {"prefix": "/v1/"}}),
+        ),
+        (
+            json!({"path": {"prefix": "/users/m"}}),
+            json!({"path": {"template": "/users/{id}"}}),
+        ),
+        (
+            json!({"path": {"template": "/users/{id}"}}),
+            json!({"path": {"template": "/users/{id}/password"}}),
+        ),
+        (
+            json!({"path": {"template": "/users/{id}/password"}}),
+            json!({"path": {"template": "/users/{id}/{action}"}}),
+        ),
+        (
+            json!({"path": {"suffix": "/password"}}),
+            json!({"path": {"suffix": "word"}}),
+        ),
+        (
+            json!({"methods": ["GET"]}),
+            json!({"methods": ["GET", "POST"]}),
+        ),
+        (
+            json!({"hosts": ["*.internal"]}),
+            json!({"hosts": ["internal"]}),
+        ),
+        (
+            json!({"hosts": ["a.internal"]}),
+            json!({"hosts": ["*.internal"]}),
+        ),
+        (
+            json!({"protocol": "http"}),
+            json!({"path": {"exact": "/x"}}),
+        ),
         (json!({"tracked": true}), json!({})),
         (
             json!({"headers": [{"name": "x-a", "present": true}]}),
             json!({"headers": [{"name": "x-a", "present": false}]}),
         ),
-        (json!({"headers": [{"name": "x-a", "exact": "v"}]}), json!({"headers": [{"name": "x-a", "prefix": "v"}]})),
+        (
+            json!({"headers": [{"name": "x-a", "exact": "v"}]}),
+            json!({"headers": [{"name": "x-a", "prefix": "v"}]}),
+        ),
     ] {
         let list = json!([{"name": "a", "match": earlier}, {"name": "b", "match": later}]);
         let mut value = rules(list);
@@ -77,11 +150,24 @@ fn a_rule_that_some_request_reaches_is_not_named() {
 #[test]
 fn what_is_ambiguous_reaches_a_rule_behind_one_that_excludes() {
     let few = "rules[1]: only requests whose path or host is ambiguous reach it: the earlier rule a decides about all that it matches";
-    let none = "rules[1]: no request reaches it: the earlier rule a decides about all that it matches";
+    let none =
+        "rules[1]: no request reaches it: the earlier rule a decides about all that it matches";
     for (earlier, later, sentence) in [
-        (json!({"path": {"prefix": "/v1/"}}), json!({"path": {"prefix": "/v1/users/"}}), few),
-        (json!({"hosts": ["a.internal"]}), json!({"hosts": ["a.internal"], "methods": ["GET"]}), few),
-        (json!({"methods": ["GET"]}), json!({"methods": ["GET"], "path": {"prefix": "/v1/"}}), none),
+        (
+            json!({"path": {"prefix": "/v1/"}}),
+            json!({"path": {"prefix": "/v1/users/"}}),
+            few,
+        ),
+        (
+            json!({"hosts": ["a.internal"]}),
+            json!({"hosts": ["a.internal"], "methods": ["GET"]}),
+            few,
+        ),
+        (
+            json!({"methods": ["GET"]}),
+            json!({"methods": ["GET"], "path": {"prefix": "/v1/"}}),
+            none,
+        ),
     ] {
         for require_audit in ["none", "buffered"] {
             let mut value = rules(json!([
@@ -100,12 +186,20 @@ fn what_is_ambiguous_reaches_a_rule_behind_one_that_excludes() {
 
 #[test]
 fn a_rule_for_tracked_requests_is_reached_behind_one_that_does_not_want_every_end() {
-    for restricted in [json!({"record_on": ["failure"]}), json!({"http_statuses": ["5xx"]})] {
+    for restricted in [
+        json!({"record_on": ["failure"]}),
+        json!({"http_statuses": ["5xx"]}),
+    ] {
         for require_audit in ["none", "buffered"] {
             let mut earlier = json!({"name": "a", "match": {"path": {"prefix": "/v1/"}}});
-            earlier.as_object_mut().unwrap().extend(restricted.as_object().unwrap().clone());
+            earlier
+                .as_object_mut()
+                .unwrap()
+                .extend(restricted.as_object().unwrap().clone());
             let later = json!({"path": {"prefix": "/v1/"}, "tracked": true});
-            let mut value = rules(json!([earlier, {"name": "b", "match": later, "require_audit": require_audit}]));
+            let mut value = rules(
+                json!([earlier, {"name": "b", "match": later, "require_audit": require_audit}]),
+            );
             put(&mut value, "/tracking/on_empty_context", json!("record"));
             put(&mut value, "/trust/uri_sans", json!(["spiffe://mesh/"]));
             check_warnings(&value, &[]);
@@ -122,7 +216,10 @@ fn the_rule_that_leaves_nothing_is_named_first() {
         {"name": "c", "match": {"path": {"exact": "/x"}, "methods": ["GET"]}},
     ]));
     put(&mut value, "/trust/uri_sans", json!(["spiffe://mesh/"]));
-    check_warnings(&value, &["rules[2]: no request reaches it: the earlier rule b decides about all that it matches"]);
+    check_warnings(
+        &value,
+        &["rules[2]: no request reaches it: the earlier rule b decides about all that it matches"],
+    );
 }
 
 #[test]
@@ -147,27 +244,51 @@ fn a_tracked_request_reaches_a_rule_behind_one_that_does_not_want_it() {
 fn a_record_that_no_request_can_be_held_for_is_refused() {
     let sentence = "no request reaches it: the earlier rule all decides about all that it matches";
     let held = json!({"name": "held", "match": {"path": {"prefix": "/admin"}}, "require_audit": "acknowledged"});
-    refused(&rules(json!([{"name": "all"}, held])), &[&format!("rules[1]: {sentence}")]);
+    refused(
+        &rules(json!([{"name": "all"}, held])),
+        &[&format!("rules[1]: {sentence}")],
+    );
     let mut value = rules(json!([{"name": "all"}]));
-    put(&mut value, "/default", json!({"level": "metadata", "require_audit": "buffered"}));
+    put(
+        &mut value,
+        "/default",
+        json!({"level": "metadata", "require_audit": "buffered"}),
+    );
     refused(&value, &[&format!("default: {sentence}")]);
 }
 
 #[test]
 fn one_key_given_twice_is_refused() {
     let text = r#"{"audit_cluster": {"cluster": "audit"}, "rules": [{"name": "a"}], "rules": [{"name": "b"}]}"#;
-    assert_eq!(parse(text.as_bytes(), &environment).unwrap_err().problems, ["rules: stands twice"]);
+    assert_eq!(
+        parse(text.as_bytes(), &environment).unwrap_err().problems,
+        ["rules: stands twice"]
+    );
 }
 
 #[test]
 fn an_empty_variable_is_worth_a_warning() {
     let empty = |name: &str| (name == "TOKEN").then(String::new);
-    let value = with("/audit_cluster/headers", json!({"authorization": "Bearer${TOKEN}"}));
+    let value = with(
+        "/audit_cluster/headers",
+        json!({"authorization": "Bearer${TOKEN}"}),
+    );
     let config = parse(value.to_string().as_bytes(), &empty).unwrap();
-    assert_eq!(config.warnings, ["audit_cluster.headers.authorization: environment variable TOKEN is empty"]);
-    let value = with("/session/hmac_keys", json!([{"id": "k", "key": "${TOKEN}"}]));
-    let problems = parse(value.to_string().as_bytes(), &empty).unwrap_err().problems;
-    assert_eq!(problems, ["session.hmac_keys[0].key: must have at least 32 bytes"]);
+    assert_eq!(
+        config.warnings,
+        ["audit_cluster.headers.authorization: environment variable TOKEN is empty"]
+    );
+    let value = with(
+        "/session/hmac_keys",
+        json!([{"id": "k", "key": "${TOKEN}"}]),
+    );
+    let problems = parse(value.to_string().as_bytes(), &empty)
+        .unwrap_err()
+        .problems;
+    assert_eq!(
+        problems,
+        ["session.hmac_keys[0].key: must have at least 32 bytes"]
+    );
 }
 
 #[test]
@@ -178,9 +299,16 @@ fn a_header_that_envoy_never_has_is_refused() {
         &with_rule(&json!({"name": "r", "match": condition})),
         &[&format!("rules[0].match.headers[0].name: {host}")],
     );
-    let capture = json!({"name": "r", "level": "request", "capture": {"request_headers": ["host"]}});
-    refused(&with_rule(&capture), &[&format!("rules[0].capture.request_headers[0]: {host}")]);
-    refused(&with("/identity/user_id", json!([{"header": "host"}])), &[&format!("identity.user_id[0].header: {host}")]);
+    let capture =
+        json!({"name": "r", "level": "request", "capture": {"request_headers": ["host"]}});
+    refused(
+        &with_rule(&capture),
+        &[&format!("rules[0].capture.request_headers[0]: {host}")],
+    );
+    refused(
+        &with("/identity/user_id", json!([{"header": "host"}])),
+        &[&format!("identity.user_id[0].header: {host}")],
+    );
 }
 
 #[test]
@@ -189,11 +317,15 @@ fn rules_that_would_record_the_filters_own_batches_are_named() {
                  front of the collector, too, rules record the filter's own batches";
     let all = json!([{"name": "all"}]);
     check_warnings(&rules(all.clone()), &[loops]);
-    let paths = json!([{"name": "posts", "match": {"path": {"prefix": "/v1/"}, "methods": ["POST"]}}]);
+    let paths =
+        json!([{"name": "posts", "match": {"path": {"prefix": "/v1/"}, "methods": ["POST"]}}]);
     check_warnings(&rules(paths), &[loops]);
     check_warnings(&with("/default", json!({"level": "metadata"})), &[loops]);
 
-    for proof in ["/audit_cluster/headers/authorization", "/audit_cluster/headers/x-api-key"] {
+    for proof in [
+        "/audit_cluster/headers/authorization",
+        "/audit_cluster/headers/x-api-key",
+    ] {
         let mut value = rules(all.clone());
         put(&mut value, proof, json!("Bearer ${AUDIT_TOKEN}"));
         check_warnings(&value, &[]);
@@ -202,7 +334,8 @@ fn rules_that_would_record_the_filters_own_batches_are_named() {
     put(&mut value, "/trust/cidrs", json!(["10.0.0.0/8"]));
     check_warnings(&value, &[]);
     check_warnings(&minimal(), &[]);
-    let not_posts = json!([{"name": "gets", "match": {"methods": ["GET"]}}, {"name": "none", "level": "none"}]);
+    let not_posts =
+        json!([{"name": "gets", "match": {"methods": ["GET"]}}, {"name": "none", "level": "none"}]);
     check_warnings(&rules(not_posts), &[]);
 }
 
@@ -210,17 +343,32 @@ fn rules_that_would_record_the_filters_own_batches_are_named() {
 fn what_no_rule_matches_is_recorded_on_demand() {
     let names = |default: Value| {
         let policy = accepted(&with("/default", default)).recorder.policy;
-        policy.iter().map(|rule| (rule.name.to_string(), rule.recorded)).collect::<Vec<_>>()
+        policy
+            .iter()
+            .map(|rule| (rule.name.to_string(), rule.recorded))
+            .collect::<Vec<_>>()
     };
     let rule = |name: &str| (name.to_owned(), true);
     for none in [json!({}), json!({"level": "none"})] {
         assert_eq!(names(none), [rule("check"), rule("tracked")]);
     }
-    assert_eq!(names(json!({"level": "metadata"})), [rule("check"), rule("tracked"), rule("default")]);
+    assert_eq!(
+        names(json!({"level": "metadata"})),
+        [rule("check"), rule("tracked"), rule("default")]
+    );
     let needs = "needs a record, and level is none (its default where set_tracking is given)";
-    refused(&with("/default", json!({"require_audit": "buffered"})), &[&format!("default.require_audit: {needs}")]);
-    refused(&with("/default", json!({"level": "request"})), &["default.level: must be one of none, metadata"]);
+    refused(
+        &with("/default", json!({"require_audit": "buffered"})),
+        &[&format!("default.require_audit: {needs}")],
+    );
+    refused(
+        &with("/default", json!({"level": "request"})),
+        &["default.level: must be one of none, metadata"],
+    );
     let mut value = rules(json!([{"name": "default", "match": {"methods": ["GET"]}}]));
     put(&mut value, "/default", json!({"level": "metadata"}));
-    refused(&value, &["default: is the name of a rule, too: records of both would have the same audit.rule"]);
+    refused(
+        &value,
+        &["default: is the name of a rule, too: records of both would have the same audit.rule"],
+    );
 }

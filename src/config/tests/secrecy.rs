@@ -52,5 +52,10 @@ fn no_value_is_ever_in_an_error_line() {
     }
     assert!(lines > 300, "only {lines} configurations were refused");
     let broken = format!(r#"{{"audit_cluster": {{"cluster": "{SECRET}", {SECRET}"#);
-    assert!(!parse(broken.as_bytes(), &environment).unwrap_err().to_string().contains(SECRET));
+    assert!(
+        !parse(broken.as_bytes(), &environment)
+            .unwrap_err()
+            .to_string()
+            .contains(SECRET)
+    );
 }

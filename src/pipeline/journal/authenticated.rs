@@ -59,7 +59,12 @@ impl Authenticated {
     pub fn new(shared: Rc<dyn SharedData>, keys: &[Key], fresh: Key) -> Self {
         let process_keys = keys.is_empty().then(RefCell::default);
         let taggers = keys.iter().map(|key| Rc::new(Tagger::new(key))).collect();
-        let new = Self { shared, taggers: RefCell::new(taggers), process_keys, refused: Cell::new(0) };
+        let new = Self {
+            shared,
+            taggers: RefCell::new(taggers),
+            process_keys,
+            refused: Cell::new(0),
+        };
         new.learn_process_keys(&fresh);
         new
     }
@@ -77,8 +82,16 @@ impl Authenticated {
     /// What was written with the key at this place, the owner's; that of no owner with [`Uuid::nil`].
     pub(super) fn with_key(&self, place: usize, owner: Uuid) -> Keyed<'_> {
         let taggers = self.taggers.borrow();
-        let tagger = taggers.get(place).or(taggers.first()).cloned().unwrap_or_default();
-        Keyed { of: self, tagger, owner }
+        let tagger = taggers
+            .get(place)
+            .or(taggers.first())
+            .cloned()
+            .unwrap_or_default();
+        Keyed {
+            of: self,
+            tagger,
+            owner,
+        }
     }
 
     /// Puts the own key back where another plugin has overwritten it, and takes note of keys that VMs have which began in the
@@ -92,9 +105,13 @@ impl Authenticated {
 
     /// Reads the keys of the process; adds this one where no VM has written one, or where it is missing and in use.
     fn learn_process_keys(&self, own: &Key) {
-        let Some(seen) = &self.process_keys else { return };
+        let Some(seen) = &self.process_keys else {
+            return;
+        };
         let found = self.shared.get(PROCESS_KEYS);
-        let (mut bytes, version) = found.map_or((Vec::new(), None), |(bytes, version)| (bytes, Some(version)));
+        let (mut bytes, version) = found.map_or((Vec::new(), None), |(bytes, version)| {
+            (bytes, Some(version))
+        });
         if bytes == *seen.borrow() && !bytes.is_empty() {
             return;
         }
@@ -105,7 +122,11 @@ impl Authenticated {
             bytes = Key::write_all(&keys);
             if !self.shared.replace(PROCESS_KEYS, &bytes, version) {
                 // Another VM was faster.
-                bytes = self.shared.get(PROCESS_KEYS).map(|(bytes, _)| bytes).unwrap_or_default();
+                bytes = self
+                    .shared
+                    .get(PROCESS_KEYS)
+                    .map(|(bytes, _)| bytes)
+                    .unwrap_or_default();
                 keys = Key::read_all(&bytes);
             }
         }
@@ -128,7 +149,9 @@ impl Keyed<'_> {
     }
 
     fn verify(&self, name: &str, value: &mut Vec<u8>) -> bool {
-        let Some((content, tag)) = value.split_last_chunk() else { return value.is_empty() };
+        let Some((content, tag)) = value.split_last_chunk() else {
+            return value.is_empty();
+        };
         let is_genuine = self.tagger.tag(name, self.owner, content) == *tag;
         value.truncate(content.len());
         is_genuine
@@ -180,7 +203,9 @@ impl SharedData for Keyed<'_> {
 
     fn replace(&self, name: &str, value: &[u8], version: Option<u32>) -> bool {
         let name = self.whole_name(name);
-        self.of.shared.replace(&name, &self.tagged(&name, value.to_vec()), version)
+        self.of
+            .shared
+            .replace(&name, &self.tagged(&name, value.to_vec()), version)
     }
 }
 
@@ -213,7 +238,12 @@ mod tests {
 
     impl Values {
         fn name(&self, end: &str) -> String {
-            self.0.borrow().keys().find(|name| name.ends_with(end)).unwrap().clone()
+            self.0
+                .borrow()
+                .keys()
+                .find(|name| name.ends_with(end))
+                .unwrap()
+                .clone()
         }
     }
 
@@ -224,7 +254,10 @@ mod tests {
     }
 
     fn value(shared: &Authenticated, place: usize) -> Option<Vec<u8>> {
-        shared.with_key(place, OWNER).get("a").map(|(value, _)| value)
+        shared
+            .with_key(place, OWNER)
+            .get("a")
+            .map(|(value, _)| value)
     }
 
     #[test]
@@ -235,12 +268,19 @@ mod tests {
         let long = "a value that is folded ".repeat(1000);
         for text in ["x", "", "a longer value of more than sixteen bytes", &long] {
             writer.with_key(0, OWNER).set("a", text.as_bytes());
-            assert_eq!(value(&reader, 1).unwrap(), text.as_bytes(), "by a reader that has the key as an older one");
+            assert_eq!(
+                value(&reader, 1).unwrap(),
+                text.as_bytes(),
+                "by a reader that has the key as an older one"
+            );
             assert_eq!(value(&reader, 0), None, "its own names are others");
         }
         let keyed = writer.with_key(0, OWNER);
         assert!(keyed.replace("b", b"y", None) && !keyed.replace("b", b"z", None));
-        assert_eq!((writer.take_refused(), reader.take_refused(), keyed.get("c")), (0, 0, None));
+        assert_eq!(
+            (writer.take_refused(), reader.take_refused(), keyed.get("c")),
+            (0, 0, None)
+        );
     }
 
     #[test]
@@ -248,26 +288,45 @@ mod tests {
         let values: Rc<Values> = Rc::default();
         let shared = Authenticated::new(values.clone(), &[], key("k"));
         let read = || (value(&shared, 0).unwrap(), shared.take_refused());
-        shared.with_key(0, OWNER).set("a", b"content ".repeat(1000).as_slice());
+        shared
+            .with_key(0, OWNER)
+            .set("a", b"content ".repeat(1000).as_slice());
         let name = values.name(".a");
         let written = values.get(&name).unwrap().0;
-        for index in (0..20).chain(4070..4120).chain(written.len() - 40..written.len()) {
+        for index in (0..20)
+            .chain(4070..4120)
+            .chain(written.len() - 40..written.len())
+        {
             let mut changed = written.clone();
             changed[index] ^= 1;
             values.set(&name, &changed);
             assert_eq!(read(), (Vec::new(), 1), "byte {index}");
         }
-        for forged in [&written[1..], &written[..written.len() - 1], b"x", b"{}", &[0; 100]] {
+        for forged in [
+            &written[1..],
+            &written[..written.len() - 1],
+            b"x",
+            b"{}",
+            &[0; 100],
+        ] {
             values.set(&name, forged);
             assert_eq!(read(), (Vec::new(), 1), "{forged:?}");
         }
         values.set(&[name.strip_suffix("a").unwrap(), "b"].concat(), &written);
         let other_name = shared.with_key(0, OWNER).get("b").unwrap().0;
-        assert_eq!((other_name, shared.take_refused()), (Vec::new(), 1), "the value of another name");
+        assert_eq!(
+            (other_name, shared.take_refused()),
+            (Vec::new(), 1),
+            "the value of another name"
+        );
         values.set(&name, &written);
         assert_eq!(read(), (b"content ".repeat(1000), 0));
         let of_another = shared.with_key(0, Uuid::from_u128(2)).get("a").unwrap().0;
-        assert_eq!((of_another, shared.take_refused()), (Vec::new(), 1), "the value of another owner");
+        assert_eq!(
+            (of_another, shared.take_refused()),
+            (Vec::new(), 1),
+            "the value of another owner"
+        );
     }
 
     #[test]
@@ -283,7 +342,11 @@ mod tests {
 
     #[test]
     fn a_key_of_the_process_that_was_overwritten_comes_back() {
-        for damage in [b"overwritten by a careless plugin".to_vec(), vec![7; 80], Vec::new()] {
+        for damage in [
+            b"overwritten by a careless plugin".to_vec(),
+            vec![7; 80],
+            Vec::new(),
+        ] {
             let values: Rc<Values> = Rc::default();
             let first = Authenticated::new(values.clone(), &[], key("first"));
             first.with_key(0, OWNER).set("a", b"content");
@@ -293,7 +356,10 @@ mod tests {
             first.keep_process_key();
             second.keep_process_key();
             assert_eq!(value(&second, 1).unwrap(), b"content");
-            assert_eq!((first.keys(), second.keys(), second.take_refused()), (2, 2, 0));
+            assert_eq!(
+                (first.keys(), second.keys(), second.take_refused()),
+                (2, 2, 0)
+            );
             let third = Authenticated::new(values, &[], key("third"));
             assert_eq!(third.keys(), 2, "it has none of its own");
         }

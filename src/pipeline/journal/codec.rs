@@ -48,22 +48,39 @@ pub(in crate::pipeline) struct SavedRecord {
 
 /// Numbers in a row, each 8 bytes little-endian.
 pub(super) fn write_note(note: &Note) -> Vec<u8> {
-    [note.oldest, note.unsettled, note.next, note.lease_end, note.returns]
-        .iter()
-        .chain(&note.gauges)
-        .flat_map(|number| number.to_le_bytes())
-        .collect()
+    [
+        note.oldest,
+        note.unsettled,
+        note.next,
+        note.lease_end,
+        note.returns,
+    ]
+    .iter()
+    .chain(&note.gauges)
+    .flat_map(|number| number.to_le_bytes())
+    .collect()
 }
 
 pub(super) fn read_note(mut bytes: &[u8]) -> Option<Note> {
     let bytes = &mut bytes;
     let (oldest, unsettled) = (next_number(bytes)?, next_number(bytes)?);
-    let (next, lease_end, returns) = (next_number(bytes)?, next_number(bytes)?, next_number(bytes)?);
+    let (next, lease_end, returns) = (
+        next_number(bytes)?,
+        next_number(bytes)?,
+        next_number(bytes)?,
+    );
     let mut gauges = Gauges::default();
     for gauge in &mut gauges {
         *gauge = next_number(bytes)?;
     }
-    Some(Note { oldest, unsettled, next, lease_end, returns, gauges })
+    Some(Note {
+        oldest,
+        unsettled,
+        next,
+        lease_end,
+        returns,
+        gauges,
+    })
 }
 
 /// Id, stream, progress, lane, how many records; then of each record its number, lane, content and range; then the batch's bytes.
@@ -72,11 +89,27 @@ pub(super) fn write_batch(batch: &Batch) -> Vec<u8> {
     let mut out = Vec::with_capacity(72 + batch.items().len() * 64 + bytes.len() + TAG_BYTES);
     out.extend_from_slice(batch.id.as_bytes());
     out.extend_from_slice(batch.origin.stream_id.as_bytes());
-    let Progress { next, oldest, returns } = batch.progress;
-    push(&mut out, [next, oldest, returns, lane_code(batch.lane), batch.items().len() as u64]);
+    let Progress {
+        next,
+        oldest,
+        returns,
+    } = batch.progress;
+    push(
+        &mut out,
+        [
+            next,
+            oldest,
+            returns,
+            lane_code(batch.lane),
+            batch.items().len() as u64,
+        ],
+    );
     for item in batch.items() {
         let Range { start, end } = item.range();
-        push(&mut out, [item.number, lane_code(item.lane), start as u64, end as u64]);
+        push(
+            &mut out,
+            [item.number, lane_code(item.lane), start as u64, end as u64],
+        );
         push(&mut out, content_code(&item.content));
     }
     out.extend_from_slice(bytes);
@@ -87,15 +120,32 @@ pub(super) fn write_batch(batch: &Batch) -> Vec<u8> {
 pub(super) fn read_batch(mut bytes: &[u8]) -> Option<Saved> {
     let bytes = &mut bytes;
     let (id, stream) = (next_uuid(bytes)?, next_uuid(bytes)?);
-    let (next, oldest, returns) = (next_number(bytes)?, next_number(bytes)?, next_number(bytes)?);
-    let progress = Progress { next, oldest, returns };
+    let (next, oldest, returns) = (
+        next_number(bytes)?,
+        next_number(bytes)?,
+        next_number(bytes)?,
+    );
+    let progress = Progress {
+        next,
+        oldest,
+        returns,
+    };
     let (lane, count) = (lane_of(next_number(bytes)?), next_number(bytes)?);
     let mut headers = Vec::new();
     for _ in 0..count {
         headers.push(Header::read(bytes)?);
     }
-    let records = headers.into_iter().map(|header| header.with_bytes(bytes)).collect::<Option<_>>()?;
-    Some(Saved { id, stream, progress, lane, records })
+    let records = headers
+        .into_iter()
+        .map(|header| header.with_bytes(bytes))
+        .collect::<Option<_>>()?;
+    Some(Saved {
+        id,
+        stream,
+        progress,
+        lane,
+        records,
+    })
 }
 
 struct Header {
@@ -108,13 +158,29 @@ struct Header {
 impl Header {
     fn read(bytes: &mut &[u8]) -> Option<Self> {
         let (number, lane) = (next_number(bytes)?, lane_of(next_number(bytes)?));
-        let range = usize::try_from(next_number(bytes)?).ok()?..usize::try_from(next_number(bytes)?).ok()?;
-        Some(Self { number, lane, content: next_content(bytes)?, range })
+        let range = usize::try_from(next_number(bytes)?).ok()?
+            ..usize::try_from(next_number(bytes)?).ok()?;
+        Some(Self {
+            number,
+            lane,
+            content: next_content(bytes)?,
+            range,
+        })
     }
 
     fn with_bytes(self, bytes: &[u8]) -> Option<SavedRecord> {
-        let Self { number, lane, content, range } = self;
-        Some(SavedRecord { number, lane, content, fragment: bytes.get(range)?.into() })
+        let Self {
+            number,
+            lane,
+            content,
+            range,
+        } = self;
+        Some(SavedRecord {
+            number,
+            lane,
+            content,
+            fragment: bytes.get(range)?.into(),
+        })
     }
 }
 
@@ -137,19 +203,33 @@ fn content_code(content: &Content) -> [u64; 4] {
     match content {
         Content::Exchange => [EXCHANGE, 0, 0, 0],
         Content::Lifecycle => [LIFECYCLE, 0, 0, 0],
-        Content::Loss(loss) => [FIRST_LOSS + loss.reason as u64, loss.count, loss.first, loss.last],
+        Content::Loss(loss) => [
+            FIRST_LOSS + loss.reason as u64,
+            loss.count,
+            loss.first,
+            loss.last,
+        ],
     }
 }
 
 fn next_content(bytes: &mut &[u8]) -> Option<Content> {
-    let (code, count, first, last) =
-        (next_number(bytes)?, next_number(bytes)?, next_number(bytes)?, next_number(bytes)?);
+    let (code, count, first, last) = (
+        next_number(bytes)?,
+        next_number(bytes)?,
+        next_number(bytes)?,
+        next_number(bytes)?,
+    );
     match code {
         EXCHANGE => Some(Content::Exchange),
         LIFECYCLE => Some(Content::Lifecycle),
         _ => {
             let reason = *REASONS.get(usize::try_from(code - FIRST_LOSS).ok()?)?;
-            Some(Content::Loss(Loss { reason, count, first, last }))
+            Some(Content::Loss(Loss {
+                reason,
+                count,
+                first,
+                last,
+            }))
         }
     }
 }
@@ -159,7 +239,11 @@ fn lane_code(lane: Lane) -> u64 {
 }
 
 fn lane_of(code: u64) -> Lane {
-    if code == lane_code(Lane::Immediate) { Lane::Immediate } else { Lane::Bulk }
+    if code == lane_code(Lane::Immediate) {
+        Lane::Immediate
+    } else {
+        Lane::Bulk
+    }
 }
 
 fn push<const N: usize>(out: &mut Vec<u8>, numbers: [u64; N]) {
@@ -167,7 +251,11 @@ fn push<const N: usize>(out: &mut Vec<u8>, numbers: [u64; N]) {
 }
 
 fn next_number(bytes: &mut &[u8]) -> Option<u64> {
-    bytes.split_off(..8)?.try_into().ok().map(u64::from_le_bytes)
+    bytes
+        .split_off(..8)?
+        .try_into()
+        .ok()
+        .map(u64::from_le_bytes)
 }
 
 fn next_uuid(bytes: &mut &[u8]) -> Option<Uuid> {
@@ -184,27 +272,84 @@ mod tests {
 
     #[test]
     fn a_batch_reads_as_it_was_written() {
-        let losses = REASONS.map(|reason| Content::Loss(Loss { reason, count: 2, first: 3, last: 5 }));
-        let contents = [Content::Exchange, Content::Lifecycle].into_iter().chain(losses);
+        let losses = REASONS.map(|reason| {
+            Content::Loss(Loss {
+                reason,
+                count: 2,
+                first: 3,
+                last: 5,
+            })
+        });
+        let contents = [Content::Exchange, Content::Lifecycle]
+            .into_iter()
+            .chain(losses);
         let records: Vec<(Encoded, Content)> = (7..)
             .zip(contents)
             .map(|(number, content)| {
-                let lane = if number % 2 == 0 { Lane::Immediate } else { Lane::Bulk };
+                let lane = if number % 2 == 0 {
+                    Lane::Immediate
+                } else {
+                    Lane::Bulk
+                };
                 let fragment = format!(r#"{{"n":{number}"#).into_bytes().into();
-                (Encoded { number, made: Duration::ZERO, lane, fragment }, content)
+                (
+                    Encoded {
+                        number,
+                        made: Duration::ZERO,
+                        lane,
+                        fragment,
+                    },
+                    content,
+                )
             })
             .collect();
         let (id, stream) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let (origin, encoder) =
-            (Origin { stream_id: stream, recovered: false }, Encoder::new(Format::Ndjson, String::new()));
+        let (origin, encoder) = (
+            Origin {
+                stream_id: stream,
+                recovered: false,
+            },
+            Encoder::new(Format::Ndjson, String::new()),
+        );
         for lane in Lane::ALL {
-            let progress = Progress { next: 18, oldest: 16, returns: 3 };
+            let progress = Progress {
+                next: 18,
+                oldest: 16,
+                returns: 3,
+            };
             let bytes = write_batch(&Batch::seal(id, origin, progress, lane, &records, &encoder));
-            assert!(bytes.capacity() >= bytes.len() + TAG_BYTES, "the tag needs no other piece of memory");
-            let expected = records.iter().cloned().map(|(Encoded { number, lane, fragment, .. }, content)| {
-                SavedRecord { number, lane, content, fragment }
-            });
-            assert_eq!(read_batch(&bytes), Some(Saved { id, stream, progress, lane, records: expected.collect() }));
+            assert!(
+                bytes.capacity() >= bytes.len() + TAG_BYTES,
+                "the tag needs no other piece of memory"
+            );
+            let expected = records.iter().cloned().map(
+                |(
+                    Encoded {
+                        number,
+                        lane,
+                        fragment,
+                        ..
+                    },
+                    content,
+                )| {
+                    SavedRecord {
+                        number,
+                        lane,
+                        content,
+                        fragment,
+                    }
+                },
+            );
+            assert_eq!(
+                read_batch(&bytes),
+                Some(Saved {
+                    id,
+                    stream,
+                    progress,
+                    lane,
+                    records: expected.collect()
+                })
+            );
         }
     }
 }

@@ -56,26 +56,49 @@ impl Journal {
     pub(in crate::pipeline) fn claim_seen(&self, seen: Seat) -> Vec<Estate> {
         let Seat { key, number, entry } = seen;
         let claimed = Registry(&self.list(key)).claim_seen(number, &entry, &self.identity);
-        claimed.into_iter().map(|(number, entry)| self.left_in(Seat { key, number, entry })).collect()
+        claimed
+            .into_iter()
+            .map(|(number, entry)| self.left_in(Seat { key, number, entry }))
+            .collect()
     }
 
     fn left_in(&self, Seat { key, number, entry }: Seat) -> Estate {
-        let found = self.of(key, entry.stream).read(&note_name(number)).map(|(note, _)| note);
-        let damage = Damage { note: matches!(found, Some(Err(Refused))), batches: false };
-        let note = found.and_then(Result::ok).and_then(|note| codec::read_note(&note)).unwrap_or_default();
-        Estate { stream: entry.stream, note, key, seat: Some(number), next_slot: 0, damage }
+        let found = self
+            .of(key, entry.stream)
+            .read(&note_name(number))
+            .map(|(note, _)| note);
+        let damage = Damage {
+            note: matches!(found, Some(Err(Refused))),
+            batches: false,
+        };
+        let note = found
+            .and_then(Result::ok)
+            .and_then(|note| codec::read_note(&note))
+            .unwrap_or_default();
+        Estate {
+            stream: entry.stream,
+            note,
+            key,
+            seat: Some(number),
+            next_slot: 0,
+            damage,
+        }
     }
 
     /// All seats of the process, one list for each key.
     pub(in crate::pipeline) fn listings(&self) -> Vec<Listing> {
         self.shared.keep_process_key();
-        (0..self.shared.keys()).map(|key| Registry(&self.list(key)).look()).collect()
+        (0..self.shared.keys())
+            .map(|key| Registry(&self.list(key)).look())
+            .collect()
     }
 
     /// The seats that this stream may take over when their VM is gone: of the same plugin, in another VM.
     pub(in crate::pipeline) fn seats_of_others(&self, listings: Vec<Listing>) -> Vec<Seat> {
         let can_claim = |Seat { entry, .. }: &Seat| {
-            entry.plugin == self.identity.plugin && entry.vm != self.identity.vm && !entry.vm.is_nil()
+            entry.plugin == self.identity.plugin
+                && entry.vm != self.identity.vm
+                && !entry.vm.is_nil()
         };
         let mut seats = Vec::new();
         for (key, listing) in listings.into_iter().enumerate() {
@@ -96,7 +119,13 @@ impl Journal {
     }
 
     /// Whether what a stream has left is still this VM's.
-    pub(in crate::pipeline) fn holds(&self, listings: &[Listing], Estate { stream, key, seat, .. }: &Estate) -> bool {
+    pub(in crate::pipeline) fn holds(
+        &self,
+        listings: &[Listing],
+        Estate {
+            stream, key, seat, ..
+        }: &Estate,
+    ) -> bool {
         let is_own = |entry: &Entry| entry.is_of(self.identity.vm, *stream);
         let listed = |seat: usize| listings.get(*key)?.entries.get(seat);
         seat.is_none_or(|seat| listed(seat).is_some_and(is_own))
@@ -126,15 +155,23 @@ impl Journal {
     pub(in crate::pipeline) fn take_over(&mut self, estate: &mut Estate, batch: &mut Batch) {
         self.keep(batch);
         if let Some(seat) = estate.seat {
-            self.of(estate.key, estate.stream).set(&slot_name(seat, estate.next_slot), &[]);
+            self.of(estate.key, estate.stream)
+                .set(&slot_name(seat, estate.next_slot), &[]);
         }
         estate.next_slot += 1;
     }
 
     /// What was known of another stream has changed.
-    pub(in crate::pipeline) fn rewrite(&self, Estate { stream, key, seat, .. }: &Estate, note: Note) {
+    pub(in crate::pipeline) fn rewrite(
+        &self,
+        Estate {
+            stream, key, seat, ..
+        }: &Estate,
+        note: Note,
+    ) {
         if let Some(seat) = seat {
-            self.of(*key, *stream).put(&note_name(*seat), codec::write_note(&note));
+            self.of(*key, *stream)
+                .put(&note_name(*seat), codec::write_note(&note));
         }
     }
 
@@ -147,7 +184,12 @@ impl Journal {
     }
 
     /// A seat that was handed over is of this stream's kin from now on: a stream that takes over from this one settles it.
-    pub(in crate::pipeline) fn adopt(&self, Estate { stream, key, seat, .. }: &Estate) {
+    pub(in crate::pipeline) fn adopt(
+        &self,
+        Estate {
+            stream, key, seat, ..
+        }: &Estate,
+    ) {
         if let Some(seat) = seat {
             let Identity { vm, kin, .. } = self.identity;
             let adopt = |entry: &mut Entry| (entry.kin, entry.has_ended) = (kin, false);

@@ -23,9 +23,18 @@ impl Identity {
     #[must_use]
     pub fn new(vm: Uuid, stream: Uuid, plugin: &[u8], settings: &Settings) -> Self {
         // The two VMs may run different builds, so their hashes must not depend on one.
-        let hash: [u8; 32] =
-            Sha256::new_with_prefix(settings.target.format.content_type()).chain_update(plugin).finalize().into();
-        let plugin = hash.first_chunk().map_or(0, |start| u64::from_le_bytes(*start));
-        Self { vm, stream, kin: settings.kin(), plugin }
+        let hash: [u8; 32] = Sha256::new_with_prefix(settings.target.format.content_type())
+            .chain_update(plugin)
+            .finalize()
+            .into();
+        let plugin = hash
+            .first_chunk()
+            .map_or(0, |start| u64::from_le_bytes(*start));
+        Self {
+            vm,
+            stream,
+            kin: settings.kin(),
+            plugin,
+        }
     }
 }

@@ -112,12 +112,17 @@ impl Journal {
     /// Keeps a copy of a batch until [`Self::forget`].
     pub(super) fn keep(&mut self, batch: &mut Batch) {
         let Some(seat) = self.sit() else { return };
-        let index = self.slots.iter().position(|slot| *slot != Slot::Full).unwrap_or(self.slots.len());
+        let index = self
+            .slots
+            .iter()
+            .position(|slot| *slot != Slot::Full)
+            .unwrap_or(self.slots.len());
         match self.slots.get_mut(index) {
             Some(slot) => *slot = Slot::Full,
             None => self.slots.push(Slot::Full),
         }
-        self.own().put(&slot_name(seat, index), codec::write_batch(batch));
+        self.own()
+            .put(&slot_name(seat, index), codec::write_batch(batch));
         batch.slot = Some(index);
     }
 
@@ -132,7 +137,12 @@ impl Journal {
     pub(super) fn sweep(&mut self) {
         let Some(seat) = self.seat else { return };
         let own = self.shared.with_key(OWN_KEY, self.identity.stream);
-        for (index, slot) in self.slots.iter_mut().enumerate().filter(|(_, slot)| **slot == Slot::Spent) {
+        for (index, slot) in self
+            .slots
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, slot)| **slot == Slot::Spent)
+        {
             own.set(&slot_name(seat, index), &[]);
             *slot = Slot::Empty;
         }
@@ -146,10 +156,17 @@ impl Journal {
         self.leave(&estate);
     }
 
-    fn leave(&self, Estate { stream, key, seat, .. }: &Estate) {
+    fn leave(
+        &self,
+        Estate {
+            stream, key, seat, ..
+        }: &Estate,
+    ) {
         let Some(seat) = *seat else { return };
         self.of(*key, *stream).set(&note_name(seat), &[]);
-        Registry(&self.list(*key)).update(seat, self.identity.vm, *stream, |entry| *entry = Entry::default());
+        Registry(&self.list(*key)).update(seat, self.identity.vm, *stream, |entry| {
+            *entry = Entry::default()
+        });
     }
 
     fn spend_all(&mut self) {
@@ -162,10 +179,16 @@ impl Journal {
     /// Shows that this VM lives: by its own seat, and by those that it has taken over.
     pub(super) fn beat<'e>(&self, estates: impl Iterator<Item = &'e Estate>, has_ended: bool) {
         let own = self.seat.map(|seat| (OWN_KEY, seat));
-        let seats: Vec<(usize, usize)> =
-            estates.filter_map(|estate| Some((estate.key, estate.seat?))).chain(own).collect();
+        let seats: Vec<(usize, usize)> = estates
+            .filter_map(|estate| Some((estate.key, estate.seat?)))
+            .chain(own)
+            .collect();
         for key in 0..self.shared.keys() {
-            let of_key: Vec<usize> = seats.iter().filter(|(of, _)| *of == key).map(|(_, seat)| *seat).collect();
+            let of_key: Vec<usize> = seats
+                .iter()
+                .filter(|(of, _)| *of == key)
+                .map(|(_, seat)| *seat)
+                .collect();
             if !of_key.is_empty() {
                 Registry(&self.list(key)).update_all(self.identity.vm, &of_key, |entry| {
                     entry.beat = entry.beat.wrapping_add(1);
@@ -202,7 +225,9 @@ impl Journal {
         let keyed = self.of(key, Uuid::nil());
         for slot in 0.. {
             let name = slot_name(seat, slot);
-            let Some(is_empty) = keyed.is_empty(&name) else { break };
+            let Some(is_empty) = keyed.is_empty(&name) else {
+                break;
+            };
             if !is_empty {
                 keyed.set(&name, &[]);
             }
@@ -238,8 +263,17 @@ impl Journal {
 
     /// Takes a seat for a stream, and empties what an earlier owner has left there.
     fn take_seat(&self, stream: Uuid) -> Option<usize> {
-        let Identity { vm, kin, plugin, .. } = self.identity;
-        let entry = Entry { vm, stream, kin, plugin, beat: 0, has_ended: false };
+        let Identity {
+            vm, kin, plugin, ..
+        } = self.identity;
+        let entry = Entry {
+            vm,
+            stream,
+            kin,
+            plugin,
+            beat: 0,
+            has_ended: false,
+        };
         let seat = Registry(&self.list(OWN_KEY)).take_seat(entry)?;
         self.empty_slots(OWN_KEY, seat);
         Some(seat)

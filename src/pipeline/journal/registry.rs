@@ -41,7 +41,10 @@ impl Registry<'_> {
     /// Takes the first free seat. `None`: the list cannot be changed.
     pub(super) fn take_seat(&self, entry: Entry) -> Option<usize> {
         self.change(|Listing { entries, .. }| {
-            let seat = entries.iter().position(|taken| *taken == Entry::default()).unwrap_or(entries.len());
+            let seat = entries
+                .iter()
+                .position(|taken| *taken == Entry::default())
+                .unwrap_or(entries.len());
             match entries.get_mut(seat) {
                 Some(free) => *free = entry,
                 None => entries.push(entry),
@@ -53,7 +56,11 @@ impl Registry<'_> {
     /// Changes a seat, if it is still this stream's in this VM.
     pub(super) fn update(&self, seat: usize, vm: Uuid, stream: Uuid, change: impl Fn(&mut Entry)) {
         self.change(|listing| {
-            if let Some(entry) = listing.entries.get_mut(seat).filter(|entry| entry.is_of(vm, stream)) {
+            if let Some(entry) = listing
+                .entries
+                .get_mut(seat)
+                .filter(|entry| entry.is_of(vm, stream))
+            {
                 change(entry);
             }
         });
@@ -74,15 +81,25 @@ impl Registry<'_> {
         if !self.read().0.entries.iter().any(is_claimed) {
             return Vec::new();
         }
-        self.change(|listing| listing.claim(claimant, is_claimed)).unwrap_or_default()
+        self.change(|listing| listing.claim(claimant, is_claimed))
+            .unwrap_or_default()
     }
 
     /// The same for all streams of the plugin in a VM, if a seat of it is still as it was seen: who has taken over from a
     /// stream must have all of it.
-    pub(super) fn claim_seen(&self, seat: usize, seen: &Entry, claimant: &Identity) -> Vec<(usize, Entry)> {
+    pub(super) fn claim_seen(
+        &self,
+        seat: usize,
+        seen: &Entry,
+        claimant: &Identity,
+    ) -> Vec<(usize, Entry)> {
         let is_claimed = |entry: &Entry| entry.vm == seen.vm && entry.plugin == claimant.plugin;
         let claimed = self.change(|listing| {
-            if listing.entries.get(seat) == Some(seen) { listing.claim(claimant, is_claimed) } else { Vec::new() }
+            if listing.entries.get(seat) == Some(seen) {
+                listing.claim(claimant, is_claimed)
+            } else {
+                Vec::new()
+            }
         });
         claimed.unwrap_or_default()
     }
@@ -98,8 +115,13 @@ impl Registry<'_> {
     }
 
     fn read(&self) -> (Listing, Option<u32>) {
-        let Some((bytes, version)) = self.0.get(KEY) else { return (Listing::default(), None) };
-        let listing = Listing::read(&bytes).unwrap_or(Listing { epoch: u64::from(version), entries: Vec::new() });
+        let Some((bytes, version)) = self.0.get(KEY) else {
+            return (Listing::default(), None);
+        };
+        let listing = Listing::read(&bytes).unwrap_or(Listing {
+            epoch: u64::from(version),
+            entries: Vec::new(),
+        });
         (listing, Some(version))
     }
 
@@ -119,17 +141,36 @@ impl Listing {
     /// `None`: it is damaged.
     fn read(bytes: &[u8]) -> Option<Self> {
         let (epoch, rest) = bytes.split_first_chunk()?;
-        let entries = rest.chunks_exact(ENTRY_BYTES).filter_map(Entry::read).collect();
-        Some(Self { epoch: u64::from_le_bytes(*epoch), entries })
+        let entries = rest
+            .chunks_exact(ENTRY_BYTES)
+            .filter_map(Entry::read)
+            .collect();
+        Some(Self {
+            epoch: u64::from_le_bytes(*epoch),
+            entries,
+        })
     }
 
     fn bytes(&self) -> Vec<u8> {
-        self.epoch.to_le_bytes().into_iter().chain(self.entries.iter().flat_map(Entry::bytes)).collect()
+        self.epoch
+            .to_le_bytes()
+            .into_iter()
+            .chain(self.entries.iter().flat_map(Entry::bytes))
+            .collect()
     }
 
-    fn claim(&mut self, claimant: &Identity, is_claimed: impl Fn(&Entry) -> bool) -> Vec<(usize, Entry)> {
+    fn claim(
+        &mut self,
+        claimant: &Identity,
+        is_claimed: impl Fn(&Entry) -> bool,
+    ) -> Vec<(usize, Entry)> {
         let mut claimed = Vec::new();
-        for (seat, entry) in self.entries.iter_mut().enumerate().filter(|(_, entry)| is_claimed(entry)) {
+        for (seat, entry) in self
+            .entries
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, entry)| is_claimed(entry))
+        {
             (entry.vm, entry.kin, entry.has_ended) = (claimant.vm, claimant.kin, false);
             claimed.push((seat, *entry));
         }
@@ -171,7 +212,13 @@ impl Entry {
     fn bytes(&self) -> Vec<u8> {
         let numbers = [self.kin, self.plugin].map(u64::to_le_bytes);
         let state = [self.beat, u32::from(self.has_ended)].map(u32::to_le_bytes);
-        [self.vm.as_bytes(), self.stream.as_bytes(), numbers.as_flattened(), state.as_flattened()].concat()
+        [
+            self.vm.as_bytes(),
+            self.stream.as_bytes(),
+            numbers.as_flattened(),
+            state.as_flattened(),
+        ]
+        .concat()
     }
 }
 
@@ -224,7 +271,12 @@ mod tests {
     }
 
     fn claimant(vm: u128) -> Identity {
-        Identity { vm: Uuid::from_u128(vm), stream: Uuid::nil(), kin: 1, plugin: 2 }
+        Identity {
+            vm: Uuid::from_u128(vm),
+            stream: Uuid::nil(),
+            kin: 1,
+            plugin: 2,
+        }
     }
 
     fn listing(shared: &Contended) -> Listing {
@@ -249,11 +301,17 @@ mod tests {
         assert_eq!(vms(&shared), [1, 2, 3], "all others, and not oneself");
         shared.rivals.set(0);
         let free = |vm, stream| {
-            Registry(&shared).update(1, Uuid::from_u128(vm), Uuid::from_u128(stream), |entry| *entry = Entry::default())
+            Registry(&shared).update(1, Uuid::from_u128(vm), Uuid::from_u128(stream), |entry| {
+                *entry = Entry::default()
+            })
         };
         free(2, 7);
         free(7, 102);
-        assert_eq!(vms(&shared), [1, 2, 3], "not of that stream, or not of that VM");
+        assert_eq!(
+            vms(&shared),
+            [1, 2, 3],
+            "not of that stream, or not of that VM"
+        );
         free(2, 102);
         assert_eq!(take(&shared, 9), 1, "a free seat is taken again");
         assert_eq!(vms(&shared), [1, 9, 3]);
@@ -267,7 +325,11 @@ mod tests {
         }
         shared.rivals.set(1);
         let claimed_seats = || -> Vec<usize> {
-            Registry(&shared).claim(Uuid::from_u128(1), &claimant(8)).into_iter().map(|(seat, _)| seat).collect()
+            Registry(&shared)
+                .claim(Uuid::from_u128(1), &claimant(8))
+                .into_iter()
+                .map(|(seat, _)| seat)
+                .collect()
         };
         assert_eq!(claimed_seats(), [0, 2, 3], "the rival's, too");
         assert_eq!(claimed_seats(), [0; 0]);
@@ -281,14 +343,24 @@ mod tests {
             take(&shared, vm);
         }
         let claim = |seen: &Entry, vm| -> Vec<usize> {
-            Registry(&shared).claim_seen(0, seen, &claimant(vm)).into_iter().map(|(seat, _)| seat).collect()
+            Registry(&shared)
+                .claim_seen(0, seen, &claimant(vm))
+                .into_iter()
+                .map(|(seat, _)| seat)
+                .collect()
         };
         let seen = listing(&shared).entries[0];
         Registry(&shared).update_all(seen.vm, &[0], |entry| entry.beat += 1);
         assert_eq!(claim(&seen, 8), [0; 0], "it lives");
         let seen = listing(&shared).entries[0];
         assert_eq!(claim(&seen, 8), [0, 2]);
-        assert_eq!(listing(&shared).entries[0], Entry { vm: Uuid::from_u128(8), ..seen });
+        assert_eq!(
+            listing(&shared).entries[0],
+            Entry {
+                vm: Uuid::from_u128(8),
+                ..seen
+            }
+        );
         assert_eq!(claim(&seen, 9), [0; 0], "another VM was faster");
     }
 

@@ -38,20 +38,32 @@ impl Key {
             let key = Self(*key);
             (key.check() == check).then_some(key)
         };
-        bytes.chunks_exact(KEY_BYTES + CHECK_BYTES).filter_map(read).collect()
+        bytes
+            .chunks_exact(KEY_BYTES + CHECK_BYTES)
+            .filter_map(read)
+            .collect()
     }
 
     /// A list of keys.
     pub(super) fn write_all(keys: &[Self]) -> Vec<u8> {
-        keys.iter().flat_map(|key| key.0.into_iter().chain(key.check())).collect()
+        keys.iter()
+            .flat_map(|key| key.0.into_iter().chain(key.check()))
+            .collect()
     }
 
     fn check(&self) -> [u8; CHECK_BYTES] {
-        self.derived(b"check", 0).first_chunk().copied().unwrap_or_default()
+        self.derived(b"check", 0)
+            .first_chunk()
+            .copied()
+            .unwrap_or_default()
     }
 
     fn derived(&self, purpose: &[u8], counter: u64) -> [u8; 32] {
-        Sha256::new_with_prefix(self.0).chain_update(purpose).chain_update(counter.to_le_bytes()).finalize().into()
+        Sha256::new_with_prefix(self.0)
+            .chain_update(purpose)
+            .chain_update(counter.to_le_bytes())
+            .finalize()
+            .into()
     }
 }
 
@@ -80,16 +92,27 @@ impl Default for Tagger {
 impl Tagger {
     pub(super) fn new(key: &Key) -> Self {
         let words = |purpose: &'static [u8]| {
-            (0..).flat_map(move |counter| key.derived(purpose, counter).as_chunks().0.to_vec()).map(u64::from_le_bytes)
+            (0..)
+                .flat_map(move |counter| key.derived(purpose, counter).as_chunks().0.to_vec())
+                .map(u64::from_le_bytes)
         };
         let halves = |word: u64| [word as u32, (word >> 32) as u32];
         let mut sip = [0; 2];
-        sip.iter_mut().zip(words(b"sip")).for_each(|(to, from)| *to = from);
+        sip.iter_mut()
+            .zip(words(b"sip"))
+            .for_each(|(to, from)| *to = from);
         let mut fold = [[0; 2]; BLOCK_WORDS];
-        fold.iter_mut().zip(words(b"fold")).for_each(|(to, from)| *to = halves(from));
+        fold.iter_mut()
+            .zip(words(b"fold"))
+            .for_each(|(to, from)| *to = halves(from));
         let letter = |byte: &u8| char::from(b'a' + byte % 16);
         let mark = key.derived(b"mark", 0).iter().take(8).map(letter).collect();
-        Self { key: *key, mark, sip, fold }
+        Self {
+            key: *key,
+            mark,
+            sip,
+            fold,
+        }
     }
 
     pub(super) fn key(&self) -> Key {
@@ -146,7 +169,9 @@ fn product(word: [u8; 8], [low, high]: [u32; 2]) -> u64 {
 
 impl std::fmt::Debug for Tagger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tagger").field("mark", &self.mark).finish_non_exhaustive()
+        f.debug_struct("Tagger")
+            .field("mark", &self.mark)
+            .finish_non_exhaustive()
     }
 }
 
@@ -183,9 +208,12 @@ mod tests {
             let genuine = tag(&tagger, &value);
             for (start, step) in [(0, 1), (3, 7), (60, 2), (10, 64)] {
                 let mut forged = value.clone();
-                for (place, up) in
-                    [(start, true), (start + step, false), (start + 2 * step, false), (start + 3 * step, true)]
-                {
+                for (place, up) in [
+                    (start, true),
+                    (start + step, false),
+                    (start + 2 * step, false),
+                    (start + 3 * step, true),
+                ] {
                     let byte = &mut forged[WHOLE_BYTES + 8 * place + 7];
                     *byte = if up { *byte + 1 } else { *byte - 1 };
                 }
@@ -197,7 +225,9 @@ mod tests {
     #[test]
     fn every_byte_and_its_place_counts() {
         let tagger = tagger("key");
-        let value: Vec<u8> = (0..WHOLE_BYTES + 1500).map(|index| (index % 251) as u8).collect();
+        let value: Vec<u8> = (0..WHOLE_BYTES + 1500)
+            .map(|index| (index % 251) as u8)
+            .collect();
         let genuine = tag(&tagger, &value);
         for index in 0..value.len() {
             let mut changed = value.clone();
@@ -221,7 +251,11 @@ mod tests {
         let mut bytes = Key::write_all(&keys);
         assert_eq!(Key::read_all(&bytes), keys);
         bytes[3] ^= 1;
-        assert_eq!(Key::read_all(&bytes), keys[1..], "what was overwritten is none");
+        assert_eq!(
+            Key::read_all(&bytes),
+            keys[1..],
+            "what was overwritten is none"
+        );
         assert!(Key::read_all(&[0; 79]).is_empty() && Key::read_all(b"").is_empty());
     }
 }

@@ -11,9 +11,17 @@ impl Rig {
     }
 
     fn admit_of(&mut self, connection: Option<u64>, required: RequireAudit) -> Admission {
-        let record =
-            Box::new(ExchangeRecord { stage: Stage::Received, outcome: None, http_status: None, ..*exchange("/") });
-        let received = Received { record, connection, most_ending_bytes: 8192 };
+        let record = Box::new(ExchangeRecord {
+            stage: Stage::Received,
+            outcome: None,
+            http_status: None,
+            ..*exchange("/")
+        });
+        let received = Received {
+            record,
+            connection,
+            most_ending_bytes: 8192,
+        };
         let admission = self.pipeline.admit(required, received, self.now);
         self.check();
         admission
@@ -21,13 +29,17 @@ impl Rig {
 
     #[track_caller]
     pub(super) fn hold(&mut self) -> u64 {
-        let Admission::Hold { ticket, .. } = self.admit(RequireAudit::Acknowledged) else { panic!("not held") };
+        let Admission::Hold { ticket, .. } = self.admit(RequireAudit::Acknowledged) else {
+            panic!("not held")
+        };
         ticket
     }
 
     pub(super) fn decisions(&mut self) -> Vec<(u64, bool)> {
         let decisions = std::iter::from_fn(|| self.pipeline.poll_decision());
-        decisions.map(|Decision { ticket, proceed }| (ticket, proceed)).collect()
+        decisions
+            .map(|Decision { ticket, proceed }| (ticket, proceed))
+            .collect()
     }
 }
 
@@ -35,21 +47,34 @@ impl Rig {
 fn a_place_is_kept_for_the_record_of_the_end() {
     let mut rig = Rig::new(|settings| settings.buffer.max_records = 2);
     rig.refuses = true;
-    let Admission::Proceed(place) = rig.admit(RequireAudit::Buffered) else { panic!("refused") };
+    let Admission::Proceed(place) = rig.admit(RequireAudit::Buffered) else {
+        panic!("refused")
+    };
     rig.offer(5);
     assert_eq!(rig.count(Counter::DroppedBufferFull), 4);
     assert_eq!(rig.admit(RequireAudit::Buffered), Admission::Refuse, "full");
     assert_eq!(rig.count(Counter::RequestsRefused), 1);
-    let _ = rig.pipeline.handle_exchange(exchange("/"), Some(place), rig.now);
-    assert_eq!(rig.count(Counter::DroppedBufferFull), 4, "its place was kept");
+    let _ = rig
+        .pipeline
+        .handle_exchange(exchange("/"), Some(place), rig.now);
+    assert_eq!(
+        rig.count(Counter::DroppedBufferFull),
+        4,
+        "its place was kept"
+    );
 }
 
 #[test]
 fn a_place_that_is_not_needed_is_given_back() {
     let mut rig = Rig::new(|settings| settings.buffer.max_records = 1);
-    let Admission::Proceed(place) = rig.admit(RequireAudit::Buffered) else { panic!("refused") };
+    let Admission::Proceed(place) = rig.admit(RequireAudit::Buffered) else {
+        panic!("refused")
+    };
     rig.pipeline.handle_no_exchange(Some(place));
-    assert!(matches!(rig.admit(RequireAudit::Buffered), Admission::Proceed(_)));
+    assert!(matches!(
+        rig.admit(RequireAudit::Buffered),
+        Admission::Proceed(_)
+    ));
     assert_eq!(rig.count(Counter::Captured), 0, "nothing was captured");
 }
 
@@ -58,12 +83,23 @@ fn a_request_is_held_until_its_receipt_is_acknowledged() {
     let mut rig = Rig::new(|_| {});
     rig.started();
     let number = rig.pipeline.numbers_given_out();
-    let Admission::Hold { ticket, wakes, .. } = rig.admit(RequireAudit::Acknowledged) else { panic!("not held") };
+    let Admission::Hold { ticket, wakes, .. } = rig.admit(RequireAudit::Acknowledged) else {
+        panic!("not held")
+    };
     assert!(wakes);
     let sent = rig.send_one();
     assert_eq!(sent.numbers(), [number]);
-    assert!(sent.body.contains(r#""key":"audit.stage","value":{"stringValue":"received"}"#), "{}", sent.body);
-    assert!(!sent.body.contains("audit.outcome") && !sent.body.contains("audit.duration_ms"), "{}", sent.body);
+    assert!(
+        sent.body
+            .contains(r#""key":"audit.stage","value":{"stringValue":"received"}"#),
+        "{}",
+        sent.body
+    );
+    assert!(
+        !sent.body.contains("audit.outcome") && !sent.body.contains("audit.duration_ms"),
+        "{}",
+        sent.body
+    );
     assert!(rig.decisions().is_empty());
     rig.answer(&sent, 200);
     assert_eq!(rig.decisions(), [(ticket, true)]);
@@ -90,7 +126,10 @@ fn it_is_refused_at_the_deadline_whatever_became_of_the_callout() {
     rig.pass(TIMEOUT - Duration::from_nanos(1));
     assert!(rig.decisions().is_empty());
     rig.pass(Duration::from_nanos(1));
-    assert_eq!((rig.decisions(), rig.count(Counter::RequestsRefused)), (vec![(ticket, false)], 1));
+    assert_eq!(
+        (rig.decisions(), rig.count(Counter::RequestsRefused)),
+        (vec![(ticket, false)], 1)
+    );
     rig.answer(&sent, 200);
     assert_eq!(rig.pipeline.unacknowledged(), None);
     assert!(rig.decisions().is_empty(), "too late");
@@ -103,8 +142,18 @@ fn it_is_refused_at_once_when_no_retry_can_be_in_time() {
     let sent = rig.send_one();
     rig.answer_with(&sent, Some(429), Some("6"), "");
     assert_eq!(rig.decisions(), [(ticket, false)]);
-    assert_eq!(rig.admit(RequireAudit::Acknowledged), Admission::Refuse, "before a record is made");
-    assert_eq!((rig.count(Counter::Captured), rig.count(Counter::RequestsRefused)), (3, 2));
+    assert_eq!(
+        rig.admit(RequireAudit::Acknowledged),
+        Admission::Refuse,
+        "before a record is made"
+    );
+    assert_eq!(
+        (
+            rig.count(Counter::Captured),
+            rig.count(Counter::RequestsRefused)
+        ),
+        (3, 2)
+    );
     rig.pass(Duration::from_secs(2)).hold();
 }
 
@@ -117,7 +166,12 @@ fn it_is_refused_when_its_receipt_is_rejected_or_maybe_rejected() {
     assert_eq!(rig.decisions(), [(first, false)]);
     let tickets = [rig.hold(), rig.hold()];
     let sent = rig.send_one();
-    rig.answer_with(&sent, Some(200), None, r#"{"partialSuccess":{"rejectedLogRecords":1}}"#);
+    rig.answer_with(
+        &sent,
+        Some(200),
+        None,
+        r#"{"partialSuccess":{"rejectedLogRecords":1}}"#,
+    );
     let mut refused = rig.decisions();
     refused.sort_unstable();
     assert_eq!(refused, tickets.map(|ticket| (ticket, false)));
@@ -133,13 +187,19 @@ fn it_is_refused_when_its_receipt_is_dropped() {
 
     let mut rig = Rig::new(|settings| settings.buffer.max_records = 1);
     rig.refuses = true;
-    assert_eq!(rig.admit(RequireAudit::Acknowledged), Admission::Refuse, "a place for one, and two are needed");
+    assert_eq!(
+        rig.admit(RequireAudit::Acknowledged),
+        Admission::Refuse,
+        "a place for one, and two are needed"
+    );
     assert_eq!(rig.count(Counter::DroppedBufferFull), 1);
 }
 
 #[test]
 fn it_is_refused_when_its_receipt_is_pushed_out() {
-    let mut rig = Rig::new(|settings| (settings.buffer.max_records, settings.buffer.on_full) = (3, OnFull::DropOldest));
+    let mut rig = Rig::new(|settings| {
+        (settings.buffer.max_records, settings.buffer.on_full) = (3, OnFull::DropOldest)
+    });
     let ticket = rig.hold();
     rig.offer_immediate(1);
     assert_eq!(rig.decisions(), []);
@@ -180,17 +240,29 @@ fn slow_requests_leave_the_records_of_others_half_of_their_room() {
             places.push(place);
         }
     }
-    assert_eq!(rig.count(Counter::RequestsRefused), 720 - places.len() as u64);
+    assert_eq!(
+        rig.count(Counter::RequestsRefused),
+        720 - places.len() as u64
+    );
     assert!(places.len() > 300, "{} of 720", places.len());
     rig.offer(4000);
     assert_eq!(rig.count(Counter::DroppedBufferFull), 0);
     rig.offer(6000);
-    assert!(rig.count(Counter::DroppedBufferFull) > 0, "the buffer is full in the end");
+    assert!(
+        rig.count(Counter::DroppedBufferFull) > 0,
+        "the buffer is full in the end"
+    );
     let before = rig.count(Counter::DroppedBufferFull);
     for place in places {
-        let _ = rig.pipeline.handle_exchange(exchange("/"), Some(place), rig.now);
+        let _ = rig
+            .pipeline
+            .handle_exchange(exchange("/"), Some(place), rig.now);
     }
-    assert_eq!(rig.count(Counter::DroppedBufferFull), before, "what was promised is kept");
+    assert_eq!(
+        rig.count(Counter::DroppedBufferFull),
+        before,
+        "what was promised is kept"
+    );
 }
 
 #[test]
@@ -198,7 +270,9 @@ fn slow_requests_of_one_connection_leave_places_to_another() {
     let mut rig = with_default_buffer();
     let mut admitted = |connection| {
         let admissions = (0..400).map(|_| rig.admit_of(Some(connection), RequireAudit::Buffered));
-        let places: Vec<Admission> = admissions.take_while(|admission| *admission != Admission::Refuse).collect();
+        let places: Vec<Admission> = admissions
+            .take_while(|admission| *admission != Admission::Refuse)
+            .collect();
         let count = places.len();
         std::mem::forget(places);
         count
@@ -214,12 +288,19 @@ fn slow_requests_of_one_connection_leave_places_to_another() {
 fn an_immediate_record_with_a_place_is_kept_in_any_case() {
     let mut rig = Rig::new(|settings| settings.buffer.max_records = 10);
     rig.refuses = true;
-    let Admission::Proceed(place) = rig.admit(RequireAudit::Buffered) else { panic!("refused") };
+    let Admission::Proceed(place) = rig.admit(RequireAudit::Buffered) else {
+        panic!("refused")
+    };
     rig.offer_immediate(20);
     let before = rig.count(Counter::DroppedBufferFull);
     assert!(before > 0);
-    let immediate = Box::new(ExchangeRecord { immediate: true, ..*exchange("/") });
-    let _ = rig.pipeline.handle_exchange(immediate, Some(place), rig.now);
+    let immediate = Box::new(ExchangeRecord {
+        immediate: true,
+        ..*exchange("/")
+    });
+    let _ = rig
+        .pipeline
+        .handle_exchange(immediate, Some(place), rig.now);
     assert_eq!(rig.count(Counter::DroppedBufferFull), before);
 }
 
@@ -258,11 +339,17 @@ fn a_request_that_is_refused_pushes_out_nothing() {
     while rig.count(Counter::DroppedBufferFull) == 0 {
         rig.offer(1);
     }
-    let (dropped, bytes) = (rig.count(Counter::DroppedBufferFull), rig.gauge(Gauge::BufferBytes));
+    let (dropped, bytes) = (
+        rig.count(Counter::DroppedBufferFull),
+        rig.gauge(Gauge::BufferBytes),
+    );
     for _ in 0..50 {
         assert_eq!(rig.admit(RequireAudit::Acknowledged), Admission::Refuse);
     }
-    let now = (rig.count(Counter::DroppedBufferFull), rig.gauge(Gauge::BufferBytes));
+    let now = (
+        rig.count(Counter::DroppedBufferFull),
+        rig.gauge(Gauge::BufferBytes),
+    );
     assert_eq!(now, (dropped, bytes));
 }
 
@@ -271,19 +358,37 @@ fn a_request_that_is_refused_pushes_out_nothing() {
 fn places_of_two_configurations_have_one_bound() {
     let (account, shared) = (Rc::default(), Rc::default());
     let rig = |stream: u128| {
-        Rig::with(Uuid::from_u128(stream), VM, &shared, &[], &account, |settings| settings.buffer.max_bytes = 1 << 20)
+        Rig::with(
+            Uuid::from_u128(stream),
+            VM,
+            &shared,
+            &[],
+            &account,
+            |settings| settings.buffer.max_bytes = 1 << 20,
+        )
     };
     let (mut old, mut new) = (rig(1), rig(2));
     let mut places = Vec::new();
     for rig in [&mut old, &mut new] {
         for connection in 0..400 {
-            if let Admission::Proceed(place) = rig.admit_of(Some(connection % 8), RequireAudit::Buffered) {
+            if let Admission::Proceed(place) =
+                rig.admit_of(Some(connection % 8), RequireAudit::Buffered)
+            {
                 places.push(place);
             }
         }
     }
     let bytes = |rig: &Rig| rig.gauge(Gauge::BufferBytes);
-    assert!(places.len() > 10 && bytes(&old) + bytes(&new) <= 1 << 19, "{} {}", bytes(&old), bytes(&new));
+    assert!(
+        places.len() > 10 && bytes(&old) + bytes(&new) <= 1 << 19,
+        "{} {}",
+        bytes(&old),
+        bytes(&new)
+    );
     new.offer(20);
-    assert_eq!(new.count(Counter::DroppedBufferFull), 0, "the other half is for records");
+    assert_eq!(
+        new.count(Counter::DroppedBufferFull),
+        0,
+        "the other half is for records"
+    );
 }

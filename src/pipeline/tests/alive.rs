@@ -14,8 +14,13 @@ fn started() -> Rig {
 #[track_caller]
 fn is_alive_record(sent: &Sent, number: u64) {
     let records = sent.records();
-    let [record] = &records[..] else { panic!("{records:?}") };
-    assert_eq!((record.event.as_str(), record.number, sent.next()), ("audit.stream.alive", number, number + 1));
+    let [record] = &records[..] else {
+        panic!("{records:?}")
+    };
+    assert_eq!(
+        (record.event.as_str(), record.number, sent.next()),
+        ("audit.stream.alive", number, number + 1)
+    );
 }
 
 #[test]
@@ -24,7 +29,9 @@ fn a_batch_says_how_far_the_numbers_had_come_and_says_the_same_again() {
     rig.offer(4).offer_immediate(1);
     let sent = rig.send();
     assert_eq!(
-        sent.iter().map(|sent| (sent.numbers(), sent.next())).collect::<Vec<_>>(),
+        sent.iter()
+            .map(|sent| (sent.numbers(), sent.next()))
+            .collect::<Vec<_>>(),
         [(vec![6], 7), (vec![2, 3, 4, 5], 7),]
     );
     rig.offer(3).answer(&sent[1], 503).pass(DELAY);
@@ -33,7 +40,11 @@ fn a_batch_says_how_far_the_numbers_had_come_and_says_the_same_again() {
     rig.answer(&again, 400);
     let half = rig.send_one();
     let others = rig.answer(&half, 200).send();
-    let next: Vec<u64> = [&[half], &others[..]].concat().iter().map(Sent::next).collect();
+    let next: Vec<u64> = [&[half], &others[..]]
+        .concat()
+        .iter()
+        .map(Sent::next)
+        .collect();
     assert_eq!(next, [7, 7, 10], "the halves, and what came meanwhile");
 }
 
@@ -67,10 +78,22 @@ fn what_waits_leaves_when_it_is_due_and_that_is_promised() {
         settings.batch.max_delay = delay;
     });
     let sent = rig.offer(1).pass(delay).send_one();
-    assert!(sent.body.contains(r#""audit.stream.alive_interval_ms","value":{"intValue":"90000"}"#), "{}", sent.body);
-    rig.answer(&sent, 200).pass(INTERVAL / 2).offer(1).pass(delay - Duration::from_nanos(1)).send_none();
+    assert!(
+        sent.body
+            .contains(r#""audit.stream.alive_interval_ms","value":{"intValue":"90000"}"#),
+        "{}",
+        sent.body
+    );
+    rig.answer(&sent, 200)
+        .pass(INTERVAL / 2)
+        .offer(1)
+        .pass(delay - Duration::from_nanos(1))
+        .send_none();
     let sent = rig.pass(Duration::from_nanos(1)).send_one();
-    assert_eq!((sent.numbers(), sent.records()[0].event.as_str()), (vec![2], "audit.http"));
+    assert_eq!(
+        (sent.numbers(), sent.records()[0].event.as_str()),
+        (vec![2], "audit.http")
+    );
 }
 
 #[test]
@@ -130,8 +153,9 @@ fn a_stream_that_ends_gives_no_sign_of_life() {
 fn the_batches_of_another_stream_are_no_sign_of_life() {
     let mut ended = Rig::new(|_| {});
     ended.started().offer(4);
-    let mut rig =
-        Rig::in_vm(Uuid::from_u128(9), VM, &ended.shared, |settings| settings.alive_interval = Some(INTERVAL));
+    let mut rig = Rig::in_vm(Uuid::from_u128(9), VM, &ended.shared, |settings| {
+        settings.alive_interval = Some(INTERVAL)
+    });
     rig.started();
     ended.pipeline.handle_end(ended.now);
     let legacy = ended.pipeline.hand_over(ended.now).unwrap();
@@ -139,7 +163,11 @@ fn the_batches_of_another_stream_are_no_sign_of_life() {
     rig.pass(INTERVAL - Duration::from_nanos(1));
     rig.pipeline.handle_legacy(legacy, rig.now);
     let others = rig.send();
-    assert_eq!(others.iter().map(Sent::next).collect::<Vec<_>>(), [7], "the whole stream, its end included");
+    assert_eq!(
+        others.iter().map(Sent::next).collect::<Vec<_>>(),
+        [7],
+        "the whole stream, its end included"
+    );
     rig.pass(Duration::from_nanos(1)).send_none();
     for sent in &others {
         rig.answer(sent, 200);

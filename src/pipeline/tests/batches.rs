@@ -6,9 +6,20 @@ use super::*;
 fn the_first_record_is_announced() {
     let mut rig = Rig::new(|_| {});
     let sent = rig.offer(2).pass(DELAY).send_one();
-    let events: Vec<_> = sent.records().into_iter().map(|record| (record.number, record.event)).collect();
-    let expected = [(0, "audit.stream.start"), (1, "audit.http"), (2, "audit.http")];
-    assert_eq!(events, expected.map(|(number, event)| (number, event.to_owned())));
+    let events: Vec<_> = sent
+        .records()
+        .into_iter()
+        .map(|record| (record.number, record.event))
+        .collect();
+    let expected = [
+        (0, "audit.stream.start"),
+        (1, "audit.http"),
+        (2, "audit.http"),
+    ];
+    assert_eq!(
+        events,
+        expected.map(|(number, event)| (number, event.to_owned()))
+    );
     rig.answer(&sent, 200).is_empty();
     let sent = rig.offer(1).pass(DELAY).send_one();
     assert_eq!(sent.numbers(), [3], "announced once");
@@ -29,7 +40,12 @@ fn by_count() {
     let mut rig = Rig::new(|_| {});
     rig.started().offer(3).send_none();
     let sent = rig.offer(7).send();
-    assert_eq!(sent.iter().map(|sent| sent.numbers().len()).collect::<Vec<_>>(), [4, 4]);
+    assert_eq!(
+        sent.iter()
+            .map(|sent| sent.numbers().len())
+            .collect::<Vec<_>>(),
+        [4, 4]
+    );
     rig.send_none().pass(DELAY);
     assert_eq!(rig.send_one().numbers(), [10, 11]);
 }
@@ -37,7 +53,11 @@ fn by_count() {
 #[test]
 fn by_bytes_and_the_first_always_fits() {
     let mut rig = Rig::new(|settings| {
-        settings.batch = BatchLimits { max_records: 1000, max_bytes: 2500, max_delay: DELAY };
+        settings.batch = BatchLimits {
+            max_records: 1000,
+            max_bytes: 2500,
+            max_delay: DELAY,
+        };
     });
     rig.started().offer(1).send_none();
     let one = usize::try_from(rig.gauge(Gauge::BufferBytes)).unwrap();
@@ -47,15 +67,31 @@ fn by_bytes_and_the_first_always_fits() {
     assert_eq!(sent.numbers().len(), fit, "as many as fit");
     rig.answer(&sent, 200).pass(DELAY);
     assert_eq!(rig.send_one().numbers().len(), 1);
-    assert!(rig.pipeline.handle_exchange(exchange(&"x".repeat(4000)), None, rig.now), "full at once");
-    assert_eq!(rig.send_one().numbers().len(), 1, "one that is too long for a batch still moves");
+    assert!(
+        rig.pipeline
+            .handle_exchange(exchange(&"x".repeat(4000)), None, rig.now),
+        "full at once"
+    );
+    assert_eq!(
+        rig.send_one().numbers().len(),
+        1,
+        "one that is too long for a batch still moves"
+    );
 }
 
 #[test]
 fn by_the_age_of_the_oldest() {
     let mut rig = Rig::new(|_| {});
-    rig.started().offer(1).pass(DELAY / 2).offer(1).pass(DELAY / 2 - Duration::from_nanos(1)).send_none();
-    assert_eq!(rig.pass(Duration::from_nanos(1)).send_one().numbers().len(), 2);
+    rig.started()
+        .offer(1)
+        .pass(DELAY / 2)
+        .offer(1)
+        .pass(DELAY / 2 - Duration::from_nanos(1))
+        .send_none();
+    assert_eq!(
+        rig.pass(Duration::from_nanos(1)).send_one().numbers().len(),
+        2
+    );
 }
 
 #[test]
@@ -76,25 +112,40 @@ fn at_most_a_window_in_flight() {
     rig.offer(40);
     let sent = rig.send();
     assert_eq!(sent.len(), FIRST_IN_FLIGHT.bulk);
-    assert_eq!(rig.gauge(Gauge::InFlightBatches), FIRST_IN_FLIGHT.bulk as u64);
+    assert_eq!(
+        rig.gauge(Gauge::InFlightBatches),
+        FIRST_IN_FLIGHT.bulk as u64
+    );
     rig.answer(&sent[2], 200);
-    assert_eq!(rig.send().len(), 2, "in the place of that one, and one more");
+    assert_eq!(
+        rig.send().len(),
+        2,
+        "in the place of that one, and one more"
+    );
 }
 
 #[test]
 fn a_batch_that_was_polled_is_handed_out_until_it_is_dispatched() {
     let mut rig = Rig::new(|_| {});
     rig.offer(4);
-    let first = rig.pipeline.poll_callout(rig.now).map(|callout| callout.batch_id);
+    let first = rig
+        .pipeline
+        .poll_callout(rig.now)
+        .map(|callout| callout.batch_id);
     rig.check();
-    let second = rig.pipeline.poll_callout(rig.now).map(|callout| callout.batch_id);
+    let second = rig
+        .pipeline
+        .poll_callout(rig.now)
+        .map(|callout| callout.batch_id);
     assert!(first.is_some() && first == second);
 }
 
 impl Rig {
     /// Answers one after the other, each before what may leave then, and yields what has left.
     fn answer_each(&mut self, sent: &[Sent]) -> Vec<Sent> {
-        sent.iter().flat_map(|sent| self.answer(sent, 200).send()).collect()
+        sent.iter()
+            .flat_map(|sent| self.answer(sent, 200).send())
+            .collect()
     }
 }
 
@@ -102,7 +153,11 @@ impl Rig {
 #[test]
 fn a_burst_leaves_in_more_and_more_batches_at_once() {
     let mut rig = Rig::new(|settings| {
-        settings.buffer = BufferLimits { max_records: 20_000, max_bytes: 64 << 20, ..settings.buffer };
+        settings.buffer = BufferLimits {
+            max_records: 20_000,
+            max_bytes: 64 << 20,
+            ..settings.buffer
+        };
     });
     rig.started().offer(12_000);
     let mut in_flight = Vec::new();
@@ -111,8 +166,15 @@ fn a_burst_leaves_in_more_and_more_batches_at_once() {
         in_flight.push(sent.len());
         sent = rig.answer_each(&sent);
     }
-    assert_eq!(in_flight[..5], [4, 8, 16, MAX_IN_FLIGHT.bulk, MAX_IN_FLIGHT.bulk]);
-    assert!(in_flight.len() < 100, "{} round trips for 3000 batches", in_flight.len());
+    assert_eq!(
+        in_flight[..5],
+        [4, 8, 16, MAX_IN_FLIGHT.bulk, MAX_IN_FLIGHT.bulk]
+    );
+    assert!(
+        in_flight.len() < 100,
+        "{} round trips for 3000 batches",
+        in_flight.len()
+    );
     rig.is_empty();
 }
 

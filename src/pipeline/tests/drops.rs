@@ -24,10 +24,20 @@ fn a_dropped_report_is_made_again() {
     let mut rig = Rig::new(|settings| settings.retry.max_attempts = Some(1));
     rig.started().offer(1).pass(DELAY);
     let sent = rig.send_one();
-    let report = rig.answer(&sent, 503).pass(Duration::from_secs(31)).send_one();
+    let report = rig
+        .answer(&sent, 503)
+        .pass(Duration::from_secs(31))
+        .send_one();
     assert_eq!(report.losses(), [loss("max_attempts", 1, 2, 2)]);
-    let report = rig.answer(&report, 503).pass(Duration::from_secs(31)).send_one();
-    assert_eq!(report.losses(), [loss("max_attempts", 2, 2, 3)], "the record, and the report that was lost");
+    let report = rig
+        .answer(&report, 503)
+        .pass(Duration::from_secs(31))
+        .send_one();
+    assert_eq!(
+        report.losses(),
+        [loss("max_attempts", 2, 2, 3)],
+        "the record, and the report that was lost"
+    );
 }
 
 #[test]
@@ -72,7 +82,10 @@ fn a_report_leaves_alone_when_no_record_follows() {
     rig.offer(1);
     rig.answer(&sent, 200).send_none();
     let report = rig.pass(DELAY).send_one();
-    assert_eq!((report.numbers().len(), report.losses()), (1, vec![loss("buffer_full", 1, 6, 6)]));
+    assert_eq!(
+        (report.numbers().len(), report.losses()),
+        (1, vec![loss("buffer_full", 1, 6, 6)])
+    );
 }
 
 #[test]
@@ -92,14 +105,20 @@ fn by_bytes() {
     rig.started().offer(9);
     assert!(rig.gauge(Gauge::BufferBytes) <= 3000);
     assert!(rig.count(Counter::DroppedBufferFull) > 0);
-    let _ = rig.pipeline.handle_exchange(exchange(&"x".repeat(3000)), None, rig.now);
+    let _ = rig
+        .pipeline
+        .handle_exchange(exchange(&"x".repeat(3000)), None, rig.now);
     assert_eq!(rig.count(Counter::DroppedTooLarge), 1);
 }
 
 #[test]
 fn the_oldest_when_asked() {
     let mut rig = Rig::new(|settings| {
-        settings.buffer = BufferLimits { max_records: 3, on_full: OnFull::DropOldest, ..settings.buffer };
+        settings.buffer = BufferLimits {
+            max_records: 3,
+            on_full: OnFull::DropOldest,
+            ..settings.buffer
+        };
     });
     rig.started().offer(5).pass(DELAY);
     let sent = rig.send();
@@ -111,7 +130,11 @@ fn the_oldest_when_asked() {
 #[test]
 fn a_buffer_for_one_record_holds_one_despite_the_reserve() {
     let mut rig = Rig::new(|settings| {
-        settings.buffer = BufferLimits { max_records: 1, immediate_reserve_percent: 10, ..settings.buffer };
+        settings.buffer = BufferLimits {
+            max_records: 1,
+            immediate_reserve_percent: 10,
+            ..settings.buffer
+        };
     });
     rig.offer(1);
     assert_eq!(rig.count(Counter::DroppedBufferFull), 0);
@@ -125,10 +148,20 @@ fn what_a_dropped_batch_was_to_report_is_reported_once() {
     });
     rig.started().offer(4);
     let sent = rig.pass(DELAY).send_one();
-    assert_eq!((sent.numbers(), sent.losses()), (vec![6, 2, 3, 4], vec![loss("buffer_full", 1, 5, 5)]));
-    let report = rig.answer(&sent, 503).pass(Duration::from_secs(31)).send_one();
+    assert_eq!(
+        (sent.numbers(), sent.losses()),
+        (vec![6, 2, 3, 4], vec![loss("buffer_full", 1, 5, 5)])
+    );
+    let report = rig
+        .answer(&sent, 503)
+        .pass(Duration::from_secs(31))
+        .send_one();
     assert_eq!(
         report.losses(),
-        [loss("buffer_full", 1, 5, 5), loss("max_attempts", 1, 6, 6), loss("max_attempts", 3, 2, 4)]
+        [
+            loss("buffer_full", 1, 5, 5),
+            loss("max_attempts", 1, 6, 6),
+            loss("max_attempts", 3, 2, 4)
+        ]
     );
 }

@@ -26,13 +26,22 @@ impl Seen {
     }
 
     fn lines(&self, start: &str) -> usize {
-        self.lines.iter().filter(|line| line.text.starts_with(start)).count()
+        self.lines
+            .iter()
+            .filter(|line| line.text.starts_with(start))
+            .count()
     }
 }
 
 impl Rig {
     /// Lets time pass in small steps, offers a record now and then, and answers each attempt with the status of `judge`.
-    fn live(&mut self, time: Duration, every: Option<Duration>, seen: &mut Seen, judge: &mut dyn FnMut(&Sent) -> u16) {
+    fn live(
+        &mut self,
+        time: Duration,
+        every: Option<Duration>,
+        seen: &mut Seen,
+        judge: &mut dyn FnMut(&Sent) -> u16,
+    ) {
         let end = self.now.uptime + time;
         let mut due = self.now.uptime;
         while self.now.uptime < end {
@@ -54,7 +63,12 @@ impl Rig {
         }
     }
 
-    fn answer_as_judged(&mut self, sent: &Sent, seen: &mut Seen, judge: &mut dyn FnMut(&Sent) -> u16) {
+    fn answer_as_judged(
+        &mut self,
+        sent: &Sent,
+        seen: &mut Seen,
+        judge: &mut dyn FnMut(&Sent) -> u16,
+    ) {
         seen.attempts += 1;
         let status = judge(sent);
         if status == 200 {
@@ -79,7 +93,13 @@ impl Rig {
 
 /// Answers `status` to every batch with one of these numbers, else 200.
 fn refusing(status: u16, bad: &[u64]) -> impl FnMut(&Sent) -> u16 {
-    move |sent| if sent.numbers().iter().any(|number| bad.contains(number)) { status } else { 200 }
+    move |sent| {
+        if sent.numbers().iter().any(|number| bad.contains(number)) {
+            status
+        } else {
+            200
+        }
+    }
 }
 
 fn seconds(count: u64) -> Duration {
@@ -96,8 +116,9 @@ fn large(settings: &mut Settings) {
 /// All numbers below the next one are taken, but for these.
 #[track_caller]
 fn assert_taken_but(rig: &Rig, seen: &Seen, bad: &[u64]) {
-    let expected: BTreeSet<u64> =
-        (0..rig.pipeline.numbers_given_out()).filter(|number| !bad.contains(number)).collect();
+    let expected: BTreeSet<u64> = (0..rig.pipeline.numbers_given_out())
+        .filter(|number| !bad.contains(number))
+        .collect();
     assert_eq!(seen.taken, expected);
     assert!(seen.twice.is_empty(), "{:?}", seen.twice);
     assert_eq!(rig.rejected(), bad.len() as u64);
@@ -112,7 +133,11 @@ fn a_configuration_that_is_refused_from_the_start_loses_nothing_and_makes_few_ca
         let mut seen = Seen::default();
         rig.live(seconds(600), Some(seconds(5)), &mut seen, &mut |_| status);
         assert_eq!(rig.rejected(), 0, "{status}");
-        assert!(seen.attempts < 12 + 600 / 8, "{status}: {} callouts in ten minutes", seen.attempts);
+        assert!(
+            seen.attempts < 12 + 600 / 8,
+            "{status}: {} callouts in ten minutes",
+            seen.attempts
+        );
         let lines = seen.lines("audit cluster does not acknowledge");
         assert!((30..=61).contains(&lines), "{status}: {lines}");
         rig.live(seconds(60), None, &mut seen, &mut |_| 200);
@@ -134,7 +159,10 @@ fn the_line_of_a_refused_configuration_names_the_remedy() {
         let mut seen = Seen::default();
         rig.live(seconds(60), None, &mut seen, &mut |_| status);
         let last = seen.lines.last().unwrap();
-        assert!(last.level == Level::Warn && last.text.ends_with(&format!("status {status}{remedy}")), "{last:?}");
+        assert!(
+            last.level == Level::Warn && last.text.ends_with(&format!("status {status}{remedy}")),
+            "{last:?}"
+        );
     }
 }
 
@@ -157,20 +185,39 @@ fn what_is_bad_among_refused_ones_is_known_when_the_first_good_one_is_taken() {
     rig.offer(150);
     let mut seen = Seen::default();
     rig.live(seconds(600), None, &mut seen, &mut |_| 400);
-    rig.live(seconds(60), Some(STEP), &mut seen, &mut refusing(400, &[17, 120]));
+    rig.live(
+        seconds(60),
+        Some(STEP),
+        &mut seen,
+        &mut refusing(400, &[17, 120]),
+    );
     rig.live(seconds(2), None, &mut seen, &mut |_| 200);
     assert_taken_but(&rig, &seen, &[17, 120]);
 }
 
 #[test]
 fn bad_records_among_good_ones_are_soon_rejected() {
-    for bad in [vec![30], vec![30, 31], vec![30, 77], vec![3, 50, 51, 52, 90, 99]] {
+    for bad in [
+        vec![30],
+        vec![30, 31],
+        vec![30, 77],
+        vec![3, 50, 51, 52, 90, 99],
+    ] {
         let mut rig = Rig::new(large);
         let mut seen = Seen::default();
         rig.begun().offer(120);
-        rig.live(seconds(5), Some(STEP * 2), &mut seen, &mut refusing(400, &bad));
+        rig.live(
+            seconds(5),
+            Some(STEP * 2),
+            &mut seen,
+            &mut refusing(400, &bad),
+        );
         assert_eq!(rig.rejected(), bad.len() as u64, "{bad:?}");
-        assert!(seen.attempts < 20 + bad.len() * 20, "{bad:?}: {}", seen.attempts);
+        assert!(
+            seen.attempts < 20 + bad.len() * 20,
+            "{bad:?}: {}",
+            seen.attempts
+        );
         rig.live(seconds(2), None, &mut seen, &mut |_| 200);
         seen.taken.extend([0, 1]);
         assert_taken_but(&rig, &seen, &bad);
@@ -202,8 +249,17 @@ fn a_batch_of_bad_records_only_waits_for_others_and_is_rejected_then() {
     rig.offer(29);
     let mut seen = Seen::default();
     rig.live(seconds(120), None, &mut seen, &mut refusing(400, &bad));
-    assert_eq!(rig.rejected(), 0, "as far as is known, everything is refused");
-    rig.live(seconds(90), Some(seconds(1)), &mut seen, &mut refusing(400, &bad));
+    assert_eq!(
+        rig.rejected(),
+        0,
+        "as far as is known, everything is refused"
+    );
+    rig.live(
+        seconds(90),
+        Some(seconds(1)),
+        &mut seen,
+        &mut refusing(400, &bad),
+    );
     rig.live(seconds(2), None, &mut seen, &mut |_| 200);
     assert_taken_but(&rig, &seen, &bad);
 }
@@ -214,9 +270,19 @@ fn where_every_batch_has_a_bad_record_a_good_one_is_soon_found() {
     let mut rig = Rig::new(large);
     rig.offer(299);
     let mut seen = Seen::default();
-    rig.live(seconds(60), Some(seconds(1)), &mut seen, &mut refusing(400, &bad));
+    rig.live(
+        seconds(60),
+        Some(seconds(1)),
+        &mut seen,
+        &mut refusing(400, &bad),
+    );
     assert!(rig.rejected() > 20, "{}", rig.rejected());
-    rig.live(seconds(120), Some(seconds(1)), &mut seen, &mut refusing(400, &bad));
+    rig.live(
+        seconds(120),
+        Some(seconds(1)),
+        &mut seen,
+        &mut refusing(400, &bad),
+    );
     rig.live(seconds(2), None, &mut seen, &mut |_| 200);
     assert_taken_but(&rig, &seen, &bad);
 }
@@ -228,17 +294,39 @@ fn one_batch_that_always_fails_is_isolated_and_the_others_go_on() {
         rig.begun().offer(100);
         let bad = [57];
         let mut seen = Seen::default();
-        rig.live(seconds(6), Some(STEP), &mut seen, &mut refusing(status, &bad));
+        rig.live(
+            seconds(6),
+            Some(STEP),
+            &mut seen,
+            &mut refusing(status, &bad),
+        );
         let newest = rig.pipeline.numbers_given_out();
-        assert!(seen.taken.iter().any(|number| *number > newest - 30), "{status}: {:?}", seen.taken.last());
-        rig.live(seconds(75), Some(STEP), &mut seen, &mut refusing(status, &bad));
+        assert!(
+            seen.taken.iter().any(|number| *number > newest - 30),
+            "{status}: {:?}",
+            seen.taken.last()
+        );
+        rig.live(
+            seconds(75),
+            Some(STEP),
+            &mut seen,
+            &mut refusing(status, &bad),
+        );
         assert_eq!(rig.rejected(), 1, "{status}");
         assert!(seen.attempts < 62 * 2 + 80, "{status}: {}", seen.attempts);
         rig.live(seconds(2), None, &mut seen, &mut |_| 200);
         seen.taken.extend([0, 1]);
         assert_taken_but(&rig, &seen, &bad);
-        assert!((1..=2).contains(&seen.lines("audit cluster does not")), "{:?}", seen.lines);
-        assert!((2..=7).contains(&seen.lines("batches fail while others")), "{:?}", seen.lines);
+        assert!(
+            (1..=2).contains(&seen.lines("audit cluster does not")),
+            "{:?}",
+            seen.lines
+        );
+        assert!(
+            (2..=7).contains(&seen.lines("batches fail while others")),
+            "{:?}",
+            seen.lines
+        );
     }
 }
 
@@ -261,17 +349,31 @@ fn no_time_out_of_a_suspect_takes_more_than_one_place() {
             }
         }
         let in_flight = usize::try_from(rig.gauge(Gauge::InFlightBatches)).unwrap();
-        most = if rig.now.uptime > seconds(1015) { most.max(in_flight) } else { 0 };
+        most = if rig.now.uptime > seconds(1015) {
+            most.max(in_flight)
+        } else {
+            0
+        };
     }
     assert_eq!(most, 1, "three places are left to the others");
     assert_eq!(rig.count(Counter::Rejected), 0, "not yet proven");
-    assert!(rig.gauge(Gauge::BufferRecords) <= 5, "the others are delivered");
+    assert!(
+        rig.gauge(Gauge::BufferRecords) <= 5,
+        "the others are delivered"
+    );
     assert!(open.len() > 10);
 }
 
 #[test]
 fn what_speaks_of_the_configuration_or_of_load_is_never_a_record() {
-    for (status, retry_after) in [(401, None), (404, None), (415, None), (302, None), (429, None), (503, Some("1"))] {
+    for (status, retry_after) in [
+        (401, None),
+        (404, None),
+        (415, None),
+        (302, None),
+        (429, None),
+        (503, Some("1")),
+    ] {
         let mut rig = Rig::new(|settings| settings.batch.max_records = 1);
         rig.begun().offer(1);
         for _ in 0..300 {
@@ -283,7 +385,11 @@ fn what_speaks_of_the_configuration_or_of_load_is_never_a_record() {
                 };
             }
         }
-        assert_eq!((rig.rejected(), rig.count(Counter::BatchesSplit)), (0, 0), "{status}");
+        assert_eq!(
+            (rig.rejected(), rig.count(Counter::BatchesSplit)),
+            (0, 0),
+            "{status}"
+        );
         assert!(rig.count(Counter::Acknowledged) > 250, "{status}");
         let held = rig.pipeline.unacknowledged().unwrap();
         assert!(held.first == 2 && held.count < 40, "{status} {held:?}");
@@ -305,7 +411,10 @@ fn an_audit_cluster_that_fails_every_other_time_loses_and_doubles_nothing() {
             });
             assert_eq!(rig.rejected(), 0, "{every:?} {max_records}");
             let lines = seen.lines.len();
-            assert!(lines <= 3 * 61, "{lines} lines in ten minutes, of three kinds");
+            assert!(
+                lines <= 3 * 61,
+                "{lines} lines in ten minutes, of three kinds"
+            );
             rig.live(seconds(120), None, &mut seen, &mut |_| 200);
             assert_taken_but(&rig, &seen, &[]);
         }
@@ -345,7 +454,9 @@ fn random_failures_and_short_outages_reject_nothing() {
         let mut rig = Rig::new(large);
         let mut seen = Seen::default();
         for _ in 0..20 {
-            rig.live(seconds(20), Some(STEP * 3), &mut seen, &mut |_| if random.u8(..10) < 3 { 503 } else { 200 });
+            rig.live(seconds(20), Some(STEP * 3), &mut seen, &mut |_| {
+                if random.u8(..10) < 3 { 503 } else { 200 }
+            });
             rig.live(seconds(3), Some(STEP * 3), &mut seen, &mut |_| 500);
         }
         rig.live(seconds(120), None, &mut seen, &mut |_| 200);
@@ -361,15 +472,28 @@ fn the_limits_of_retries_hold_for_batches_that_fail_alone() {
     });
     rig.begun().offer(1);
     let mut seen = Seen::default();
-    rig.live(seconds(60), Some(seconds(1)), &mut seen, &mut refusing(500, &[2]));
-    assert_eq!((rig.rejected(), rig.count(Counter::DroppedMaxAttempts)), (0, 1));
+    rig.live(
+        seconds(60),
+        Some(seconds(1)),
+        &mut seen,
+        &mut refusing(500, &[2]),
+    );
+    assert_eq!(
+        (rig.rejected(), rig.count(Counter::DroppedMaxAttempts)),
+        (0, 1)
+    );
 
     let mut rig = Rig::new(|settings| {
         settings.batch.max_records = 1;
         settings.retry.max_age = Some(seconds(3));
     });
     rig.begun().offer(1);
-    rig.live(seconds(60), Some(seconds(1)), &mut seen, &mut refusing(500, &[2]));
+    rig.live(
+        seconds(60),
+        Some(seconds(1)),
+        &mut seen,
+        &mut refusing(500, &[2]),
+    );
     assert_eq!((rig.rejected(), rig.count(Counter::DroppedMaxAge)), (0, 1));
 }
 
@@ -378,8 +502,17 @@ fn a_bad_record_is_rejected_at_once_where_it_has_one_attempt_only() {
     let mut rig = Rig::new(|settings| settings.retry.max_attempts = Some(1));
     let mut seen = Seen::default();
     rig.begun().offer(4);
-    rig.live(seconds(10), Some(STEP * 4), &mut seen, &mut refusing(400, &[3]));
-    assert_eq!(rig.rejected() + rig.count(Counter::DroppedMaxAttempts), 1, "and no other one");
+    rig.live(
+        seconds(10),
+        Some(STEP * 4),
+        &mut seen,
+        &mut refusing(400, &[3]),
+    );
+    assert_eq!(
+        rig.rejected() + rig.count(Counter::DroppedMaxAttempts),
+        1,
+        "and no other one"
+    );
 }
 
 #[test]
@@ -390,8 +523,16 @@ fn a_held_request_is_refused_with_its_receipt_which_is_kept_until_it_is_known_to
     let number = rig.pipeline.numbers_given_out();
     let ticket = rig.hold();
     rig.live(STEP, None, &mut seen, &mut |_| 400);
-    assert_eq!((rig.decisions(), rig.rejected()), (vec![(ticket, false)], 0));
-    rig.live(seconds(4), Some(STEP * 4), &mut seen, &mut refusing(400, &[number]));
+    assert_eq!(
+        (rig.decisions(), rig.rejected()),
+        (vec![(ticket, false)], 0)
+    );
+    rig.live(
+        seconds(4),
+        Some(STEP * 4),
+        &mut seen,
+        &mut refusing(400, &[number]),
+    );
     assert_eq!((rig.decisions(), rig.rejected()), (vec![], 1));
 }
 
@@ -399,7 +540,8 @@ fn a_held_request_is_refused_with_its_receipt_which_is_kept_until_it_is_known_to
 fn a_successor_judges_anew() {
     let mut rig = Rig::new(|settings| settings.batch.max_records = 1);
     let mut seen = Seen::default();
-    rig.begun().live(seconds(5), Some(STEP), &mut seen, &mut |_| 200);
+    rig.begun()
+        .live(seconds(5), Some(STEP), &mut seen, &mut |_| 200);
     let bad = rig.pipeline.numbers_given_out();
     rig.offer(1);
     rig.live(STEP, None, &mut seen, &mut |_| 400);
@@ -414,7 +556,11 @@ fn a_successor_judges_anew() {
     // Its own records have other paths and the same numbers.
     let bad_stream = STREAM.to_string();
     let mut judge = |sent: &Sent| {
-        if sent.body.contains(&bad_stream) && sent.numbers().contains(&bad) { 400 } else { 200 }
+        if sent.body.contains(&bad_stream) && sent.numbers().contains(&bad) {
+            400
+        } else {
+            200
+        }
     };
     next.live(seconds(1), None, &mut seen, &mut judge);
     assert_eq!(next.rejected(), 0, "it may be the configuration");
@@ -437,7 +583,11 @@ fn an_answer_that_takes_no_record_proves_nothing_against_others() {
         }
     }
     let held = rig.pipeline.unacknowledged().unwrap();
-    assert_eq!((held.first, rig.rejected()), (2, rig.count(Counter::BatchesAcknowledged) - 2), "all others");
+    assert_eq!(
+        (held.first, rig.rejected()),
+        (2, rig.count(Counter::BatchesAcknowledged) - 2),
+        "all others"
+    );
 }
 
 #[test]
@@ -452,7 +602,11 @@ fn halves_outlive_a_crash_and_their_whole_does_not() {
     next.now = rig.now;
     next.pipeline.handle_crash(VM);
     next.live(seconds(60), None, &mut seen, &mut |_| 200);
-    assert_eq!((seen.taken.len(), seen.twice.len()), (65, 0), "and the report of the crash");
+    assert_eq!(
+        (seen.taken.len(), seen.twice.len()),
+        (65, 0),
+        "and the report of the crash"
+    );
     next.is_empty();
 }
 
@@ -461,11 +615,20 @@ fn the_last_batch_is_not_spoiled_by_one_that_fails_alone() {
     let mut rig = Rig::new(large);
     rig.begun().offer(1);
     let mut seen = Seen::default();
-    rig.live(seconds(10), Some(seconds(1)), &mut seen, &mut refusing(500, &[2]));
+    rig.live(
+        seconds(10),
+        Some(seconds(1)),
+        &mut seen,
+        &mut refusing(500, &[2]),
+    );
     rig.offer(5);
     rig.pipeline.handle_shutdown(rig.now);
     let sent = rig.send();
-    assert!(!sent[0].numbers().contains(&2) && sent[0].numbers().len() >= 6, "{:?}", sent[0].numbers());
+    assert!(
+        !sent[0].numbers().contains(&2) && sent[0].numbers().len() >= 6,
+        "{:?}",
+        sent[0].numbers()
+    );
 }
 
 #[test]
@@ -476,7 +639,12 @@ fn the_end_of_the_stream_judges_what_is_left_when_no_traffic_can() {
     let end = rig.send_one();
     rig.answer(&end, 200).answer(&bad, 400);
     let mut seen = Seen::default();
-    rig.live(seconds(100), None, &mut seen, &mut refusing(400, &bad.numbers()));
+    rig.live(
+        seconds(100),
+        None,
+        &mut seen,
+        &mut refusing(400, &bad.numbers()),
+    );
     assert!(rig.pipeline.is_drained(rig.now) && rig.rejected() == 1);
     assert!(rig.count(Counter::Captured) < 12, "few ends");
 
@@ -484,5 +652,9 @@ fn the_end_of_the_stream_judges_what_is_left_when_no_traffic_can() {
     refused.begun().offer(1);
     refused.pipeline.handle_shutdown(refused.now);
     refused.live(DRAIN_LIMIT - seconds(1), None, &mut seen, &mut |_| 400);
-    assert_eq!((refused.rejected(), refused.count(Counter::Captured)), (0, 4), "and none again and again");
+    assert_eq!(
+        (refused.rejected(), refused.count(Counter::Captured)),
+        (0, 4),
+        "and none again and again"
+    );
 }

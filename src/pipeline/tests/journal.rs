@@ -8,7 +8,12 @@ const BATCH: &str = ".seat.0.0";
 
 /// The VM that is loaded in the place of a crashed one.
 fn successor(crashed: &Rig) -> Rig {
-    let mut successor = Rig::in_vm(Uuid::from_u128(8), Uuid::from_u128(71), &crashed.shared, |_| {});
+    let mut successor = Rig::in_vm(
+        Uuid::from_u128(8),
+        Uuid::from_u128(71),
+        &crashed.shared,
+        |_| {},
+    );
     successor.pipeline.handle_crash(VM);
     successor.check();
     successor
@@ -41,7 +46,11 @@ fn a_forged_batch_is_refused_and_counted_and_never_delivered() {
     let forgeries: [fn(&mut Vec<u8>); 4] = [
         |batch| batch.clear(),
         |batch| batch.extend_from_slice(b"x"),
-        |batch| *batch = String::from_utf8_lossy(batch).replace("\"act", "\"axt").into_bytes(),
+        |batch| {
+            *batch = String::from_utf8_lossy(batch)
+                .replace("\"act", "\"axt")
+                .into_bytes()
+        },
         |batch| batch[0] ^= 1,
     ];
     for (number, change) in forgeries.into_iter().enumerate() {
@@ -53,10 +62,21 @@ fn a_forged_batch_is_refused_and_counted_and_never_delivered() {
         let sent = rig.tick().send_one();
         assert!(!sent.body.contains("/a"), "{}", sent.body);
         // An empty value says that there is none. Otherwise its numbers may be any that had no known end.
-        let loss = if number == 0 { ("vm_crash".to_owned(), 0, 4, 103) } else { ("vm_crash".to_owned(), 4, 0, 103) };
+        let loss = if number == 0 {
+            ("vm_crash".to_owned(), 0, 4, 103)
+        } else {
+            ("vm_crash".to_owned(), 4, 0, 103)
+        };
         assert_eq!(sent.losses(), [loss], "the report alone");
-        assert_eq!(rig.tick().pipeline.stats.counter(Counter::JournalRefused), u64::from(number > 0));
-        assert_eq!(rig.count(Counter::DroppedVmCrash), 4, "what the note has counted is lost");
+        assert_eq!(
+            rig.tick().pipeline.stats.counter(Counter::JournalRefused),
+            u64::from(number > 0)
+        );
+        assert_eq!(
+            rig.count(Counter::DroppedVmCrash),
+            4,
+            "what the note has counted is lost"
+        );
         rig.answer(&sent, 200).is_empty();
     }
 }
@@ -79,12 +99,18 @@ fn a_refused_note_costs_no_batch_and_no_number_is_given_twice() {
     let most = rig.pipeline.settings.buffer.max_records as u64;
     let sent = rig.tick().send();
     assert_eq!(sent[0].numbers(), [0, 1, 2, 3]);
-    assert_eq!(sent[1].losses(), [("vm_crash".to_owned(), most, 4, most + 3)], "as many as can have been held");
+    assert_eq!(
+        sent[1].losses(),
+        [("vm_crash".to_owned(), most, 4, most + 3)],
+        "as many as can have been held"
+    );
     assert_eq!(sent[1].numbers(), [most + 4], "beyond");
     assert_eq!(refused(rig.tick()), 1);
     let lines = rig.pipeline.poll_notices();
     assert!(
-        lines.iter().any(|line| line.level == Level::Error && line.text.contains("entries refused: 1")),
+        lines
+            .iter()
+            .any(|line| line.level == Level::Error && line.text.contains("entries refused: 1")),
         "{lines:?}"
     );
 }
@@ -103,7 +129,10 @@ fn where_note_and_a_batch_are_refused_every_number_that_may_be_lost_is_told() {
     let most = rig.pipeline.settings.buffer.max_records as u64;
     let sent = rig.tick().send();
     assert_eq!(sent[0].numbers(), [4, 5, 6]);
-    assert_eq!(sent[1].losses(), [("vm_crash".to_owned(), most + 4, 0, most + 6)]);
+    assert_eq!(
+        sent[1].losses(),
+        [("vm_crash".to_owned(), most + 4, 0, most + 6)]
+    );
     assert_eq!(refused(rig.tick()), 2);
 }
 
@@ -119,8 +148,15 @@ fn a_refused_batch_among_acknowledged_ones_is_told_as_what_was_left() {
     forge(&rig, BATCH, &batch);
     let mut rig = successor(&rig);
     let sent = rig.tick().send_one();
-    assert_eq!(sent.losses(), [("vm_crash".to_owned(), 2, 4, 105)], "what was acknowledged is not named");
-    assert_eq!(rig.tick().pipeline.stats.counter(Counter::DroppedVmCrash), 2);
+    assert_eq!(
+        sent.losses(),
+        [("vm_crash".to_owned(), 2, 4, 105)],
+        "what was acknowledged is not named"
+    );
+    assert_eq!(
+        rig.tick().pipeline.stats.counter(Counter::DroppedVmCrash),
+        2
+    );
 }
 
 /// Nothing that lives is lost by a list that another plugin has overwritten.
@@ -137,13 +173,20 @@ fn a_damaged_list_is_made_anew() {
         rig.tick();
         other.tick();
         let told = rig.pipeline.gauges();
-        assert_eq!(rig.pipeline.stats.inherited(Gauge::BufferRecords), 0, "its share is its own");
+        assert_eq!(
+            rig.pipeline.stats.inherited(Gauge::BufferRecords),
+            0,
+            "its share is its own"
+        );
 
         let mut third = Rig::in_vm(Uuid::from_u128(9), Uuid::from_u128(72), &rig.shared, |_| {});
         third.pipeline.handle_crash(VM);
         let sent = third.tick().send();
         assert_eq!(sent[0].numbers(), [0, 1, 2, 3], "{damage:?}");
-        assert_eq!(third.pipeline.stats.inherited(Gauge::BufferRecords), Gauge::BufferRecords.of(&told));
+        assert_eq!(
+            third.pipeline.stats.inherited(Gauge::BufferRecords),
+            Gauge::BufferRecords.of(&told)
+        );
         assert!(damage.is_empty() || refused(&rig) > 0);
     }
 }
@@ -167,7 +210,11 @@ fn a_journal_of_another_format_is_left_alone() {
     let mut next = successor(&rig);
     let sent = next.tick().send();
     assert_eq!(sent[0].numbers(), [0, 1, 2, 3]);
-    assert!(names.iter().all(|name| next.shared.get(name).unwrap().0 == [1; 120]));
+    assert!(
+        names
+            .iter()
+            .all(|name| next.shared.get(name).unwrap().0 == [1; 120])
+    );
     assert_eq!(refused(&next), 0);
 }
 
@@ -192,7 +239,11 @@ fn a_clock_that_jumps_loses_and_doubles_nothing() {
         let sent = rig.pass(DELAY).send_one();
         rig.answer_with(&sent, Some(503), Some("Tue, 14 Nov 2023 22:13:21 GMT"), "");
         let again = rig.pass(Duration::from_secs(61)).send();
-        assert_eq!(again.len(), 0, "too old by the time that has passed, not by the clock");
+        assert_eq!(
+            again.len(),
+            0,
+            "too old by the time that has passed, not by the clock"
+        );
         assert_eq!(rig.count(Counter::DroppedMaxAge), 3);
     }
     for jump in [HOUR, HOUR.wrapping_neg()] {
@@ -203,7 +254,11 @@ fn a_clock_that_jumps_loses_and_doubles_nothing() {
         let sent = rig.pass(DELAY).send_one();
         rig.answer(&sent, 503);
         let again = rig.pass(Duration::from_secs(1)).send_one();
-        assert_eq!((again.id, again.body), (sent.id, sent.body), "no later than without the jump");
+        assert_eq!(
+            (again.id, again.body),
+            (sent.id, sent.body),
+            "no later than without the jump"
+        );
     }
 }
 
@@ -243,7 +298,11 @@ fn plugins_with_different_keys_leave_each_other_alone() {
         one.pass(Duration::from_millis(100));
         two.pass(Duration::from_millis(100));
     }
-    assert!(shared.writes.get() - before < 100, "signs of life alone: {}", shared.writes.get() - before);
+    assert!(
+        shared.writes.get() - before < 100,
+        "signs of life alone: {}",
+        shared.writes.get() - before
+    );
     assert_eq!((refused(&one), refused(&two)), (0, 0));
 
     let mut next = keyed(3, &shared, &["k1"]);
@@ -312,7 +371,11 @@ fn a_damaged_list_takes_nothing_of_what_was_taken_over() {
     for _ in 0..20 {
         for sent in next.pass(Duration::from_secs(31)).send() {
             if sent.is_of(STREAM) {
-                told += sent.losses().iter().map(|(_, count, ..)| count).sum::<u64>();
+                told += sent
+                    .losses()
+                    .iter()
+                    .map(|(_, count, ..)| count)
+                    .sum::<u64>();
                 numbers.extend(sent.numbers());
             }
             next.answer(&sent, 200);
@@ -340,9 +403,22 @@ fn a_seat_is_emptied_by_whoever_takes_it() {
     let mut next = keyed(3, &shared, &[]);
     next.pipeline.handle_crash(Uuid::from_u128(102));
     let again = next.tick().send();
-    assert_eq!(again[0].numbers(), [0, 1, 2, 3], "of the one that has crashed");
-    assert!(!again.iter().any(|again| sent.iter().any(|sent| sent.id == again.id)), "acknowledged long ago");
-    assert_eq!(refused(next.tick()), 0, "what the earlier owner has left is gone");
+    assert_eq!(
+        again[0].numbers(),
+        [0, 1, 2, 3],
+        "of the one that has crashed"
+    );
+    assert!(
+        !again
+            .iter()
+            .any(|again| sent.iter().any(|sent| sent.id == again.id)),
+        "acknowledged long ago"
+    );
+    assert_eq!(
+        refused(next.tick()),
+        0,
+        "what the earlier owner has left is gone"
+    );
 }
 
 /// One that is put back where another stream sits now.

@@ -7,7 +7,12 @@ const HEIR: Uuid = Uuid::from_u128(71);
 
 /// The stream of another VM of the same process.
 fn sibling(rig: &Rig, number: u128, change: impl FnOnce(&mut Settings)) -> Rig {
-    let mut sibling = Rig::in_vm(Uuid::from_u128(8 + number), Uuid::from_u128(71 + number), &rig.shared, change);
+    let mut sibling = Rig::in_vm(
+        Uuid::from_u128(8 + number),
+        Uuid::from_u128(71 + number),
+        &rig.shared,
+        change,
+    );
     sibling.tokens = 1000;
     sibling
 }
@@ -21,8 +26,11 @@ fn heir(crashed: &Rig) -> Rig {
 }
 
 fn is_recovered(sent: &Sent) -> bool {
-    sent.body.contains(r#"{"key":"audit.recovered","value":{"boolValue":true}}"#)
-        && sent.body.contains(&format!(r#""key":"audit.stream.id","value":{{"stringValue":"{STREAM}"}}"#))
+    sent.body
+        .contains(r#"{"key":"audit.recovered","value":{"boolValue":true}}"#)
+        && sent.body.contains(&format!(
+            r#""key":"audit.stream.id","value":{{"stringValue":"{STREAM}"}}"#
+        ))
 }
 
 #[test]
@@ -34,14 +42,29 @@ fn sealed_batches_leave_again_under_their_ids_and_the_rest_is_told_as_lost() {
     let mut heir = heir(&rig);
     let sent = heir.tick().send();
     assert_eq!(sent.len(), 2);
-    assert_eq!((sent[0].id, sent[0].numbers()), (in_flight.id, in_flight.numbers()));
+    assert_eq!(
+        (sent[0].id, sent[0].numbers()),
+        (in_flight.id, in_flight.numbers())
+    );
     assert!(sent.iter().all(is_recovered));
-    assert_eq!(sent[0].next(), in_flight.next(), "what the crashed VM said is all that is known");
+    assert_eq!(
+        sent[0].next(),
+        in_flight.next(),
+        "what the crashed VM said is all that is known"
+    );
     let unchanged = |body: &str| body.split_once("logRecords").unwrap().1.to_owned();
-    assert_eq!(unchanged(&sent[0].body), unchanged(&in_flight.body), "the records have the same bytes");
+    assert_eq!(
+        unchanged(&sent[0].body),
+        unchanged(&in_flight.body),
+        "the records have the same bytes"
+    );
     let report = &sent[1].records()[0];
     let (reason, _, first, last) = report.loss.clone().unwrap();
-    assert_eq!((reason.as_str(), first), ("vm_crash", 6), "what was below was sealed");
+    assert_eq!(
+        (reason.as_str(), first),
+        ("vm_crash", 6),
+        "what was below was sealed"
+    );
     assert!(last > 7 && report.number == last + 1, "{report:?}");
     assert_eq!(sent[1].next(), report.number + 1);
     assert_eq!(heir.pipeline.unacknowledged(), None, "of its own");
@@ -53,7 +76,11 @@ fn what_was_acknowledged_is_not_sent_again() {
     let mut rig = Rig::new(|_| {});
     rig.started().tick();
     let sent = heir(&rig).tick().send_one();
-    assert_eq!(sent.losses().len(), 1, "only the report, from the first number that is not known");
+    assert_eq!(
+        sent.losses().len(),
+        1,
+        "only the report, from the first number that is not known"
+    );
     assert_eq!(sent.losses()[0].2, 2);
 }
 
@@ -104,8 +131,15 @@ fn a_second_crash_loses_nothing_of_what_was_taken_over() {
     let mut second = sibling(&rig, 1, |_| {});
     second.pipeline.handle_crash(HEIR);
     let again = second.tick().send();
-    let of_crashed: Vec<_> = again.iter().filter(|sent| is_recovered(sent)).map(|sent| sent.id).collect();
-    assert_eq!(of_crashed, sent.iter().map(|sent| sent.id).collect::<Vec<_>>());
+    let of_crashed: Vec<_> = again
+        .iter()
+        .filter(|sent| is_recovered(sent))
+        .map(|sent| sent.id)
+        .collect();
+    assert_eq!(
+        of_crashed,
+        sent.iter().map(|sent| sent.id).collect::<Vec<_>>()
+    );
 }
 
 /// What a VM has told the host is in one share after any number of crashes.
@@ -122,12 +156,21 @@ fn a_second_crash_inherits_nothing_twice() {
     assert_eq!(told[0], 4, "what was sealed; the rest is lost");
     let mut second = sibling(&rig, 1, |_| {});
     second.pipeline.handle_crash(HEIR);
-    assert_eq!(Gauge::ALL.map(|(gauge, _)| second.pipeline.stats.inherited(gauge)), told);
+    assert_eq!(
+        Gauge::ALL.map(|(gauge, _)| second.pipeline.stats.inherited(gauge)),
+        told
+    );
     for sent in second.tick().send() {
         second.answer(&sent, 200);
     }
     second.is_empty();
-    assert_eq!((first.count(Counter::DroppedVmCrash), second.count(Counter::DroppedVmCrash)), (3, 0));
+    assert_eq!(
+        (
+            first.count(Counter::DroppedVmCrash),
+            second.count(Counter::DroppedVmCrash)
+        ),
+        (3, 0)
+    );
 }
 
 #[test]
@@ -148,14 +191,24 @@ fn first_number_told_lost(rig: &mut Rig, end_badly: impl FnOnce(&mut Rig, &Sent)
     end_badly(rig, &sent);
     rig.offer_immediate(1).send_one();
     let sent = heir(rig).tick().send();
-    assert_eq!(sent.iter().map(|sent| sent.numbers()[0]).collect::<Vec<_>>(), [6, 6 + LEASE]);
+    assert_eq!(
+        sent.iter()
+            .map(|sent| sent.numbers()[0])
+            .collect::<Vec<_>>(),
+        [6, 6 + LEASE]
+    );
     sent[1].losses()[0].2
 }
 
 #[test]
 fn a_loss_that_is_in_no_batch_yet_is_covered() {
     let rejected = first_number_told_lost(&mut Rig::new(|_| {}), |rig, sent| {
-        rig.answer_with(sent, Some(200), None, r#"{"partialSuccess":{"rejectedLogRecords":1}}"#);
+        rig.answer_with(
+            sent,
+            Some(200),
+            None,
+            r#"{"partialSuccess":{"rejectedLogRecords":1}}"#,
+        );
     });
     let mut impatient = Rig::new(|settings| settings.retry.max_attempts = Some(1));
     let dropped = first_number_told_lost(&mut impatient, |rig, sent| {
@@ -185,7 +238,11 @@ fn what_the_audit_cluster_refuses_of_it_is_told_in_its_name() {
     };
     assert!(is_recovered(&report));
     assert_eq!(report.losses(), [loss("rejected", 1, 3, 3)]);
-    assert_eq!(report.numbers()[0], sent[1].numbers()[0] + 1, "after the report of the crash");
+    assert_eq!(
+        report.numbers()[0],
+        sent[1].numbers()[0] + 1,
+        "after the report of the crash"
+    );
     heir.answer(&report, 200).is_empty();
 }
 
@@ -199,9 +256,17 @@ fn all_but_one_wait_until_there_is_room() {
     heir.offer(6);
     heir.pipeline.handle_crash(VM);
     heir.tick().send_none();
-    assert_eq!(heir.count(Counter::DroppedBufferFull), 0, "nobody is pushed out");
+    assert_eq!(
+        heir.count(Counter::DroppedBufferFull),
+        0,
+        "nobody is pushed out"
+    );
     let held = heir.gauge(Gauge::BufferRecords);
-    assert_eq!(held, 7 + 4, "one batch is there, and the other where it was");
+    assert_eq!(
+        held,
+        7 + 4,
+        "one batch is there, and the other where it was"
+    );
     heir.refuses = false;
     for _ in 0..20 {
         for sent in heir.pass(Duration::from_secs(31)).send() {
@@ -222,7 +287,11 @@ fn a_batch_that_is_larger_than_the_heirs_buffer_arrives() {
     let sent = heir.tick().send();
     assert_eq!(sent[0].numbers(), [0, 1, 2, 3]);
     heir.offer(1);
-    assert_eq!(heir.count(Counter::DroppedBufferFull), 2, "there is no room for more");
+    assert_eq!(
+        heir.count(Counter::DroppedBufferFull),
+        2,
+        "there is no room for more"
+    );
     heir.answer(&sent[0], 200).offer(1);
     assert_eq!(heir.count(Counter::DroppedBufferFull), 3, "its own wait");
 }
@@ -236,13 +305,23 @@ fn statistics_go_on_where_the_crashed_vm_has_left_them() {
     let told = rig.pipeline.gauges();
     assert_eq!(told[0], 7);
     let mut heir = heir(&rig);
-    assert_eq!(Gauge::ALL.map(|(gauge, _)| heir.pipeline.stats.inherited(gauge)), told);
+    assert_eq!(
+        Gauge::ALL.map(|(gauge, _)| heir.pipeline.stats.inherited(gauge)),
+        told
+    );
     for sent in heir.tick().send() {
         heir.answer(&sent, 200);
     }
-    assert_eq!(heir.count(Counter::DroppedVmCrash), 3, "those that the crashed VM had counted and not sealed");
     assert_eq!(
-        (heir.count(Counter::Captured), heir.count(Counter::Acknowledged)),
+        heir.count(Counter::DroppedVmCrash),
+        3,
+        "those that the crashed VM had counted and not sealed"
+    );
+    assert_eq!(
+        (
+            heir.count(Counter::Captured),
+            heir.count(Counter::Acknowledged)
+        ),
         (1, 5),
         "the report, and what was sealed"
     );
@@ -260,11 +339,18 @@ fn a_batch_costs_one_write_and_a_record_none() {
         rig.answer(&sent, 200);
     }
     let written = rig.shared.writes.get() - before;
-    assert!(written <= 20 + 20 * 50 / 100, "{written} writes: one for a batch, and one for a hundred numbers");
+    assert!(
+        written <= 20 + 20 * 50 / 100,
+        "{written} writes: one for a batch, and one for a hundred numbers"
+    );
     rig.tick();
     let idle = rig.shared.writes.get();
     rig.tick().tick();
-    assert_eq!(rig.shared.writes.get(), idle, "an idle stream writes nothing");
+    assert_eq!(
+        rig.shared.writes.get(),
+        idle,
+        "an idle stream writes nothing"
+    );
 }
 
 #[test]
@@ -281,7 +367,11 @@ fn its_memory_is_freed() {
         rig.answer(&sent, 200);
     }
     rig.tick();
-    assert!(rig.shared.bytes() < 250, "{} bytes: no batch is kept", rig.shared.bytes());
+    assert!(
+        rig.shared.bytes() < 250,
+        "{} bytes: no batch is kept",
+        rig.shared.bytes()
+    );
     rig.pipeline.handle_shutdown(rig.now);
     let end = rig.send_one();
     rig.answer(&end, 200);
@@ -289,7 +379,11 @@ fn its_memory_is_freed() {
     assert_eq!(rig.shared.kept(), [""; 0]);
     let keys = rig.shared.values.borrow().len();
     sibling(&rig, 0, |_| {}).offer(4).send_one();
-    assert_eq!(rig.shared.values.borrow().len(), keys, "the seat and its keys are used again");
+    assert_eq!(
+        rig.shared.values.borrow().len(),
+        keys,
+        "the seat and its keys are used again"
+    );
 }
 
 #[test]
@@ -301,7 +395,11 @@ fn the_copies_of_what_is_joined_at_the_end_are_freed() {
     rig.pipeline.handle_shutdown(rig.now);
     let sent = rig.send_one();
     rig.answer(&sent, 200).publish();
-    assert!(rig.shared.bytes() < 250, "{} bytes: no batch is kept", rig.shared.bytes());
+    assert!(
+        rig.shared.bytes() < 250,
+        "{} bytes: no batch is kept",
+        rig.shared.bytes()
+    );
 }
 
 #[test]
@@ -324,8 +422,14 @@ fn what_becomes_of_it_decides_about_no_request_of_the_heir() {
         let mut heir = heir(&rig);
         let ticket = heir.hold();
         let sent = heir.tick().send();
-        let of_crashed = sent.iter().find(|sent| is_recovered(sent) && sent.losses().is_empty()).unwrap();
-        assert!(of_crashed.numbers().contains(&ticket), "a number of another stream");
+        let of_crashed = sent
+            .iter()
+            .find(|sent| is_recovered(sent) && sent.losses().is_empty())
+            .unwrap();
+        assert!(
+            of_crashed.numbers().contains(&ticket),
+            "a number of another stream"
+        );
         heir.answer_with(of_crashed, Some(status), retry_after, "");
         assert_eq!(heir.decisions(), [], "{status}");
     }
@@ -345,7 +449,11 @@ fn what_is_given_up_of_it_is_told_and_leaves_nothing_behind() {
     assert!(heir.pipeline.is_drained(heir.now));
     let told = heir.pipeline.poll_notices();
     let expected = "gives up 9 records of streams that it has taken over";
-    assert!(told.iter().any(|notice| notice.level == Level::Error && notice.text == expected), "{told:?}");
+    assert!(
+        told.iter()
+            .any(|notice| notice.level == Level::Error && notice.text == expected),
+        "{told:?}"
+    );
     heir.pipeline.close();
     assert_eq!(rig.shared.kept(), [""; 0]);
 }
@@ -360,7 +468,14 @@ fn what_was_acknowledged_since_the_last_note_is_not_counted_as_lost() {
         rig.answer(&sent, 200);
     }
     let again = heir(&rig).tick().send();
-    assert_eq!(again.iter().flat_map(Sent::losses).map(|(_, count, ..)| count).sum::<u64>(), 0);
+    assert_eq!(
+        again
+            .iter()
+            .flat_map(Sent::losses)
+            .map(|(_, count, ..)| count)
+            .sum::<u64>(),
+        0
+    );
 }
 
 #[test]
@@ -384,6 +499,10 @@ fn a_number_that_is_found_twice_is_one_number() {
     let sent = rig.send_one();
     rig.answer(&sent, 400);
     let sent = heir(&rig).tick().send();
-    assert_eq!(sent.len(), 3 + 1, "the halves, and what they were halves of");
+    assert_eq!(
+        sent.len(),
+        3 + 1,
+        "the halves, and what they were halves of"
+    );
     assert_eq!(sent[3].losses(), [loss("vm_crash", 0, 4, LEASE)]);
 }

@@ -23,7 +23,13 @@ fn halves_find_the_bad_record_and_the_others_arrive_once() {
         arrived.sort_unstable();
         let others: Vec<u64> = (0..9).filter(|number| *number != bad).collect();
         assert_eq!(arrived, others);
-        assert_eq!((rig.count(Counter::Rejected), rig.count(Counter::Acknowledged)), (1, 8));
+        assert_eq!(
+            (
+                rig.count(Counter::Rejected),
+                rig.count(Counter::Acknowledged)
+            ),
+            (1, 8)
+        );
         assert!((3..=4).contains(&rig.count(Counter::BatchesSplit)));
         let report = rig.pass(DELAY).send_one();
         assert_eq!(report.losses(), [loss("rejected", 1, bad, bad)]);
@@ -45,7 +51,13 @@ fn a_refused_loss_record_is_not_reported_again() {
     let mut rig = Rig::new(|_| {});
     rig.started();
     let sent = rig.offer(4).send_one();
-    rig.answer_with(&sent, Some(200), None, r#"{"partialSuccess":{"rejectedLogRecords":1}}"#).pass(DELAY);
+    rig.answer_with(
+        &sent,
+        Some(200),
+        None,
+        r#"{"partialSuccess":{"rejectedLogRecords":1}}"#,
+    )
+    .pass(DELAY);
     let mut reports = Vec::new();
     for _ in 0..100 {
         for sent in rig.offer_immediate(1).pass(DELAY).send() {
@@ -54,13 +66,28 @@ fn a_refused_loss_record_is_not_reported_again() {
             reports.extend(losses);
         }
     }
-    assert!((3..=6).contains(&reports.len()), "one report, some attempts: {}", reports.len());
-    assert!(reports.iter().all(|report| *report == loss("rejected", 1, 2, 5)), "{reports:?}");
+    assert!(
+        (3..=6).contains(&reports.len()),
+        "one report, some attempts: {}",
+        reports.len()
+    );
+    assert!(
+        reports
+            .iter()
+            .all(|report| *report == loss("rejected", 1, 2, 5)),
+        "{reports:?}"
+    );
     rig.is_empty();
     assert_eq!(rig.count(Counter::Rejected), 2);
     let lines: Vec<_> = rig.pipeline.poll_notices();
     let line = "loss records refused by the audit cluster: 1, last: count 1, numbers 2 to 5, reason rejected";
-    assert!(lines.contains(&Notice { level: Level::Error, text: line.to_owned() }), "{lines:?}");
+    assert!(
+        lines.contains(&Notice {
+            level: Level::Error,
+            text: line.to_owned()
+        }),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -71,7 +98,13 @@ fn partial_success_counts_and_reports() {
         rig.started();
         let sent = rig.offer(4).send_one();
         rig.answer_with(&sent, Some(200), None, body);
-        assert_eq!((rig.count(Counter::Acknowledged), rig.count(Counter::Rejected)), (3, 3));
+        assert_eq!(
+            (
+                rig.count(Counter::Acknowledged),
+                rig.count(Counter::Rejected)
+            ),
+            (3, 3)
+        );
         let report = rig.pass(DELAY).send_one();
         assert_eq!(report.losses(), [loss("rejected", 3, 2, 5)]);
         rig.answer(&report, 200).is_empty();
@@ -82,8 +115,19 @@ fn partial_success_counts_and_reports() {
 fn partial_success_cannot_reject_more_than_was_sent() {
     let mut rig = Rig::new(|_| {});
     let sent = rig.offer(1).pass(DELAY).send_one();
-    rig.answer_with(&sent, Some(200), None, r#"{"partialSuccess":{"rejectedLogRecords":99}}"#);
-    assert_eq!((rig.count(Counter::Acknowledged), rig.count(Counter::Rejected)), (0, 2));
+    rig.answer_with(
+        &sent,
+        Some(200),
+        None,
+        r#"{"partialSuccess":{"rejectedLogRecords":99}}"#,
+    );
+    assert_eq!(
+        (
+            rig.count(Counter::Acknowledged),
+            rig.count(Counter::Rejected)
+        ),
+        (0, 2)
+    );
 }
 
 #[test]

@@ -16,8 +16,15 @@ fn an_audit_cluster_that_fails_every_other_time_makes_few_log_lines() {
         }
         lines.extend(rig.pipeline.poll_notices());
     }
-    let again = lines.iter().filter(|line| line.text.contains("answers again")).count();
-    assert!((1..=3).contains(&again), "{again} of {} lines in fifteen seconds", lines.len());
+    let again = lines
+        .iter()
+        .filter(|line| line.text.contains("answers again"))
+        .count();
+    assert!(
+        (1..=3).contains(&again),
+        "{again} of {} lines in fifteen seconds",
+        lines.len()
+    );
 }
 
 #[test]
@@ -32,7 +39,13 @@ fn only_2xx_is_an_acknowledgement() {
         let mut rig = Rig::new(|_| {});
         let sent = rig.offer(1).pass(DELAY).send_one();
         rig.answer_with(&sent, status, None, "");
-        assert_eq!((rig.count(Counter::Acknowledged), rig.pipeline.unacknowledged().unwrap().count), (0, 2));
+        assert_eq!(
+            (
+                rig.count(Counter::Acknowledged),
+                rig.pipeline.unacknowledged().unwrap().count
+            ),
+            (0, 2)
+        );
         assert_eq!(rig.count(Counter::BatchesFailed), 1);
     }
 }
@@ -70,17 +83,28 @@ fn others_are_tried_while_one_fails_but_not_many() {
     tried.sort_unstable();
     tried.dedup();
     let singles = tried.iter().filter(|numbers| numbers.len() == 1).count();
-    assert!(tried.len() == 4 + singles && (9..=10).contains(&singles), "{tried:?}");
-    assert_eq!(rig.pipeline.buffer.waiting_records(Lane::Bulk), 81 - 16 - singles, "the rest can still be dropped");
+    assert!(
+        tried.len() == 4 + singles && (9..=10).contains(&singles),
+        "{tried:?}"
+    );
+    assert_eq!(
+        rig.pipeline.buffer.waiting_records(Lane::Bulk),
+        81 - 16 - singles,
+        "the rest can still be dropped"
+    );
 }
 
 #[test]
 fn retry_after_is_the_lower_end() {
     let mut rig = Rig::new(|_| {});
     let sent = rig.offer(1).pass(DELAY).send_one();
-    rig.answer_with(&sent, Some(429), Some("7"), "").pass(Duration::from_millis(6999)).send_none();
+    rig.answer_with(&sent, Some(429), Some("7"), "")
+        .pass(Duration::from_millis(6999))
+        .send_none();
     let sent = rig.pass(Duration::from_millis(1)).send_one();
-    rig.answer_with(&sent, Some(503), Some("86400"), "").pass(Duration::from_secs(59)).send_none();
+    rig.answer_with(&sent, Some(503), Some("86400"), "")
+        .pass(Duration::from_secs(59))
+        .send_none();
     rig.pass(Duration::from_secs(1)).send_one();
 }
 
@@ -89,8 +113,12 @@ fn retry_after_holds_although_another_batch_fails_without_one() {
     let mut rig = Rig::new(|_| {});
     rig.offer(8);
     let sent = rig.send();
-    rig.answer_with(&sent[0], Some(429), Some("50"), "").answer(&sent[1], 503);
-    rig.pass(Duration::from_secs(49)).send_none().pass(Duration::from_secs(1)).send_one();
+    rig.answer_with(&sent[0], Some(429), Some("50"), "")
+        .answer(&sent[1], 503);
+    rig.pass(Duration::from_secs(49))
+        .send_none()
+        .pass(Duration::from_secs(1))
+        .send_one();
 }
 
 #[test]
@@ -108,7 +136,11 @@ fn one_probe_while_it_is_down_then_all_again() {
     rig.answer(&probe, 200);
     assert_eq!(rig.send().len(), FIRST_IN_FLIGHT.bulk, "recovered");
     let lines: Vec<_> = rig.pipeline.poll_notices();
-    assert!(lines.iter().any(|line| line.level == Level::Info && line.text == "audit cluster answers again"));
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.level == Level::Info && line.text == "audit cluster answers again")
+    );
 }
 
 #[test]
@@ -117,7 +149,13 @@ fn a_refused_callout_is_a_failed_attempt() {
     rig.refuses = true;
     rig.offer(1).pass(DELAY).send_none();
     assert!(rig.count(Counter::BatchesFailed) >= 1);
-    assert_eq!((rig.count(Counter::BatchesDispatched), rig.count(Counter::Acknowledged)), (0, 0));
+    assert_eq!(
+        (
+            rig.count(Counter::BatchesDispatched),
+            rig.count(Counter::Acknowledged)
+        ),
+        (0, 0)
+    );
     rig.refuses = false;
     let sent = rig.pass(Duration::from_secs(31)).send_one();
     assert_eq!(sent.numbers(), [0, 1]);
@@ -128,14 +166,19 @@ fn a_refused_callout_is_a_failed_attempt() {
 fn an_answer_that_never_comes_is_given_up() {
     let mut rig = Rig::new(|_| {});
     let first = rig.offer(1).pass(DELAY).send_one();
-    rig.pass(TIMEOUT + ANSWER_GRACE - Duration::from_nanos(1)).send_none();
+    rig.pass(TIMEOUT + ANSWER_GRACE - Duration::from_nanos(1))
+        .send_none();
     assert_eq!(rig.count(Counter::BatchesFailed), 0);
     rig.pass(Duration::from_nanos(1));
     assert_eq!(rig.count(Counter::BatchesFailed), 1);
     let second = rig.pass(Duration::from_secs(1)).send_one();
     assert_eq!(second.id, first.id);
     rig.answer(&first, 200);
-    assert_eq!(rig.count(Counter::Acknowledged), 0, "a late answer changes nothing");
+    assert_eq!(
+        rig.count(Counter::Acknowledged),
+        0,
+        "a late answer changes nothing"
+    );
     rig.answer(&second, 200).answer(&second, 200).is_empty();
     assert_eq!(rig.count(Counter::Acknowledged), 2);
 }
@@ -146,6 +189,8 @@ fn unknown_tokens_change_nothing() {
     let sent = rig.offer(4).send_one();
     let stranger = Sent { token: 999, ..sent };
     let before = rig.pipeline.stats.clone();
-    rig.answer(&stranger, 200).answer(&stranger, 400).answer(&stranger, 503);
+    rig.answer(&stranger, 200)
+        .answer(&stranger, 400)
+        .answer(&stranger, 503);
     assert_eq!(rig.pipeline.stats, before);
 }

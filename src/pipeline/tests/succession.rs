@@ -25,26 +25,45 @@ fn hand_over(rig: &mut Rig, next: &mut Rig) {
 
 fn stream_of(sent: &Sent) -> Uuid {
     let body: Value = serde_json::from_str(&sent.body).unwrap();
-    let attributes = body["resourceLogs"][0]["resource"]["attributes"].as_array().unwrap();
-    let stream = attributes.iter().find(|attribute| attribute["key"] == "audit.stream.id").unwrap();
-    stream["value"]["stringValue"].as_str().unwrap().parse().unwrap()
+    let attributes = body["resourceLogs"][0]["resource"]["attributes"]
+        .as_array()
+        .unwrap();
+    let stream = attributes
+        .iter()
+        .find(|attribute| attribute["key"] == "audit.stream.id")
+        .unwrap();
+    stream["value"]["stringValue"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap()
 }
 
 #[test]
 fn what_could_not_be_sent_leaves_under_its_numbers_with_the_settings_of_the_successor() {
-    let mut rig = Rig::new(|settings| settings.target.headers = vec![("authorization".into(), "old".into())]);
+    let mut rig =
+        Rig::new(|settings| settings.target.headers = vec![("authorization".into(), "old".into())]);
     rig.started().offer(4);
     let refused = rig.send_one();
     rig.answer(&refused, 401).offer(2);
 
-    let mut next = successor(&rig, |settings| settings.target.headers = vec![("authorization".into(), "new".into())]);
+    let mut next = successor(&rig, |settings| {
+        settings.target.headers = vec![("authorization".into(), "new".into())]
+    });
     hand_over(&mut rig, &mut next);
     let callout = next.pipeline.poll_callout(next.now).unwrap();
     assert_eq!(callout.target.headers[0].1, "new");
     let sent = next.send();
     let numbers: Vec<u64> = sent.iter().flat_map(Sent::numbers).collect();
-    assert_eq!(numbers, (2..9).collect::<Vec<_>>(), "four, two, and the end");
-    assert!(sent.iter().all(|sent| stream_of(sent) == STREAM && !sent.body.contains("audit.recovered")));
+    assert_eq!(
+        numbers,
+        (2..9).collect::<Vec<_>>(),
+        "four, two, and the end"
+    );
+    assert!(
+        sent.iter()
+            .all(|sent| stream_of(sent) == STREAM && !sent.body.contains("audit.recovered"))
+    );
     assert_eq!(sent.last().unwrap().records().last().unwrap().next, Some(9));
     for sent in &sent {
         next.answer(sent, 200);
@@ -61,14 +80,24 @@ fn batches_keep_their_ids_and_their_size() {
     let sent = rig.send_one();
     rig.offer(5);
     rig.pipeline.handle_end(rig.now);
-    assert!(rig.pipeline.hand_over(rig.now).is_none(), "the answer may still come");
+    assert!(
+        rig.pipeline.hand_over(rig.now).is_none(),
+        "the answer may still come"
+    );
     rig.answer(&sent, 503);
     let mut next = successor(&rig, |_| {});
     hand_over(&mut rig, &mut next);
     let again = next.send();
-    assert_eq!((again[0].id, again[0].numbers(), &again[0].body), (sent.id, sent.numbers(), &sent.body));
+    assert_eq!(
+        (again[0].id, again[0].numbers(), &again[0].body),
+        (sent.id, sent.numbers(), &sent.body)
+    );
     let sizes: Vec<usize> = again.iter().map(|sent| sent.numbers().len()).collect();
-    assert_eq!(sizes, [4, 4, 2], "five records and the end, at most four together");
+    assert_eq!(
+        sizes,
+        [4, 4, 2],
+        "five records and the end, at most four together"
+    );
 }
 
 #[test]
@@ -86,9 +115,17 @@ fn what_has_no_room_is_dropped_and_reported_in_the_name_of_its_stream() {
     numbers.sort_unstable();
     let lost = numbers.iter().position(|number| *number > 4).unwrap();
     numbers.insert(lost, 4);
-    assert_eq!(numbers, (2..2 + numbers.len() as u64).collect::<Vec<_>>(), "no number is missing but the lost one");
+    assert_eq!(
+        numbers,
+        (2..2 + numbers.len() as u64).collect::<Vec<_>>(),
+        "no number is missing but the lost one"
+    );
     let last = sent.last().unwrap().records().last().unwrap().clone();
-    assert_eq!(last.next, Some(last.number + 1), "the end comes again behind the loss");
+    assert_eq!(
+        last.next,
+        Some(last.number + 1),
+        "the end comes again behind the loss"
+    );
     for sent in &sent {
         next.answer(sent, 200);
     }
@@ -102,7 +139,10 @@ fn losses_that_were_not_reported_yet_are_handed_over() {
     let mut next = successor(&rig, |_| {});
     hand_over(&mut rig, &mut next);
     let sent = next.pass(DELAY).send();
-    assert_eq!(sent.iter().flat_map(Sent::losses).collect::<Vec<_>>(), [loss("buffer_full", 3, 4, 6)]);
+    assert_eq!(
+        sent.iter().flat_map(Sent::losses).collect::<Vec<_>>(),
+        [loss("buffer_full", 3, 4, 6)]
+    );
 }
 
 #[test]
@@ -130,17 +170,28 @@ fn a_crash_after_a_hand_over_loses_nothing_that_was_sealed() {
     rig.started().offer(4);
     let refused = rig.send_one();
     rig.answer(&refused, 401);
-    let mut next = successor(&rig, |settings| settings.target.headers = vec![("authorization".into(), "new".into())]);
+    let mut next = successor(&rig, |settings| {
+        settings.target.headers = vec![("authorization".into(), "new".into())]
+    });
     hand_over(&mut rig, &mut next);
     next.tick();
 
-    let mut heir = Rig::in_vm(Uuid::from_u128(30), Uuid::from_u128(71), &rig.shared, |settings| {
-        settings.target.headers = vec![("authorization".into(), "new".into())];
-    });
+    let mut heir = Rig::in_vm(
+        Uuid::from_u128(30),
+        Uuid::from_u128(71),
+        &rig.shared,
+        |settings| {
+            settings.target.headers = vec![("authorization".into(), "new".into())];
+        },
+    );
     heir.pipeline.handle_crash(VM);
     let sent = heir.pass(DELAY).send();
     let numbers: Vec<u64> = sent.iter().flat_map(Sent::numbers).collect();
-    assert_eq!(numbers, [2, 3, 4, 5, 6], "four and the end; nothing is reported as lost");
+    assert_eq!(
+        numbers,
+        [2, 3, 4, 5, 6],
+        "four and the end; nothing is reported as lost"
+    );
     for sent in &sent {
         heir.answer(sent, 200);
     }
@@ -154,7 +205,10 @@ fn only_one_that_goes_on_and_writes_alike_succeeds() {
     rig.offer(1);
     let mut next = successor(&rig, |_| {});
     assert!(next.pipeline.can_succeed(&rig.pipeline));
-    assert!(rig.pipeline.hand_over(rig.now).is_none(), "it goes on itself");
+    assert!(
+        rig.pipeline.hand_over(rig.now).is_none(),
+        "it goes on itself"
+    );
     let other = successor(&rig, |settings| settings.target.format = Format::Ndjson);
     assert!(!other.pipeline.can_succeed(&rig.pipeline));
     next.pipeline.handle_shutdown(next.now);
@@ -174,7 +228,12 @@ fn a_process_that_ends_names_the_numbers_of_every_stream_that_is_held() {
     let _before = next.pipeline.poll_notices();
     next.pipeline.handle_last_chance(next.now);
 
-    let lines: Vec<String> = next.pipeline.poll_notices().into_iter().map(|notice| notice.text).collect();
+    let lines: Vec<String> = next
+        .pipeline
+        .poll_notices()
+        .into_iter()
+        .map(|notice| notice.text)
+        .collect();
     assert_eq!(
         lines,
         [
@@ -193,7 +252,11 @@ fn without_a_successor_it_is_counted() {
     rig.offer(2);
     rig.pipeline.handle_shutdown(rig.now);
     rig.pass(DRAIN_LIMIT);
-    assert_eq!(rig.count(Counter::DroppedAbandoned), 7, "four, two, and the end");
+    assert_eq!(
+        rig.count(Counter::DroppedAbandoned),
+        7,
+        "four, two, and the end"
+    );
     assert_eq!(rig.pipeline.gauges(), [0; 3]);
 }
 
@@ -201,9 +264,10 @@ fn without_a_successor_it_is_counted() {
 #[test]
 fn reports_of_a_predecessor_that_are_refused_end_in_the_log() {
     let bad = r#"{"partialSuccess":{"rejectedLogRecords":1}}"#;
-    for (what, status_of_ends, body) in
-        [("rejects one of each batch with a report", 200, bad), ("refuses ends", 400, "")]
-    {
+    for (what, status_of_ends, body) in [
+        ("rejects one of each batch with a report", 200, bad),
+        ("refuses ends", 400, ""),
+    ] {
         let mut rig = Rig::new(|settings| settings.buffer.max_records = 2);
         rig.started().offer(5);
         let mut next = successor(&rig, |_| {});
@@ -217,7 +281,11 @@ fn reports_of_a_predecessor_that_are_refused_end_in_the_log() {
                 for sent in sent.iter().filter(|sent| sent.is_of(STREAM)) {
                     callouts += 1;
                     let body = if sent.losses().is_empty() { "" } else { body };
-                    let status = if sent.body.contains("audit.stream.end") { status_of_ends } else { 200 };
+                    let status = if sent.body.contains("audit.stream.end") {
+                        status_of_ends
+                    } else {
+                        200
+                    };
                     next.answer_with(sent, Some(status), None, body);
                 }
             }
@@ -225,7 +293,10 @@ fn reports_of_a_predecessor_that_are_refused_end_in_the_log() {
         assert!(callouts < 20, "{what}: {callouts}");
         next.is_empty();
         let lines = next.pipeline.poll_notices();
-        assert!(lines.iter().any(|line| line.level == Level::Error), "{what}: {lines:?}");
+        assert!(
+            lines.iter().any(|line| line.level == Level::Error),
+            "{what}: {lines:?}"
+        );
     }
 }
 
@@ -237,12 +308,18 @@ fn what_is_in_flight_for_longer_than_a_drain_is_handed_over_all_the_same() {
     let mut next = successor(&rig, |_| {});
     rig.pipeline.handle_end(rig.now);
     rig.now.uptime += DRAIN_LIMIT - Duration::from_nanos(1);
-    assert!(rig.pipeline.hand_over(rig.now).is_none(), "its answer may come");
+    assert!(
+        rig.pipeline.hand_over(rig.now).is_none(),
+        "its answer may come"
+    );
     rig.now.uptime += Duration::from_nanos(1);
     next.now = rig.now;
     hand_over(&mut rig, &mut next);
     let again = next.send();
-    assert_eq!((again[0].id, again[0].numbers()), (sent.id, vec![2, 3, 4, 5]));
+    assert_eq!(
+        (again[0].id, again[0].numbers()),
+        (sent.id, vec![2, 3, 4, 5])
+    );
 }
 
 /// A request of the old configuration goes on for hours, and the buffer is full of what its credentials cannot deliver.
@@ -250,9 +327,16 @@ fn what_is_in_flight_for_longer_than_a_drain_is_handed_over_all_the_same() {
 fn one_that_goes_on_sends_where_the_newest_configuration_does() {
     let (account, shared) = (Rc::default(), Rc::default());
     let rig = |stream: u128, token: &str| {
-        let mut rig = Rig::with(Uuid::from_u128(stream), VM, &shared, &[], &account, |settings| {
-            settings.target.headers = vec![("authorization".to_owned(), token.to_owned())];
-        });
+        let mut rig = Rig::with(
+            Uuid::from_u128(stream),
+            VM,
+            &shared,
+            &[],
+            &account,
+            |settings| {
+                settings.target.headers = vec![("authorization".to_owned(), token.to_owned())];
+            },
+        );
         rig.tokens = stream as u32 * 1000;
         rig
     };
@@ -272,7 +356,13 @@ fn one_that_goes_on_sends_where_the_newest_configuration_does() {
         }
     }
     new.offer(90);
-    assert_eq!((new.count(Counter::DroppedBufferFull), old.gauge(Gauge::BufferRecords)), (0, 0));
+    assert_eq!(
+        (
+            new.count(Counter::DroppedBufferFull),
+            old.gauge(Gauge::BufferRecords)
+        ),
+        (0, 0)
+    );
 }
 
 #[test]
@@ -286,9 +376,15 @@ fn losses_of_a_predecessor_that_are_given_up_are_named() {
     let mut lines = Vec::new();
     while !next.pipeline.is_drained(next.now) {
         next.pass(Duration::from_secs(1)).send_none();
-        lines.extend(next.pipeline.poll_notices().into_iter().map(|line| line.text));
+        lines.extend(
+            next.pipeline
+                .poll_notices()
+                .into_iter()
+                .map(|line| line.text),
+        );
     }
-    let names = |line: &String| line.starts_with("loss records refused") && line.contains("buffer_full");
+    let names =
+        |line: &String| line.starts_with("loss records refused") && line.contains("buffer_full");
     assert!(lines.iter().any(names), "{lines:#?}");
     next.is_empty();
 }
@@ -297,6 +393,10 @@ impl Shared {
     /// Bytes of notes and batches, the list of seats excepted.
     fn bytes_of_seats(&self) -> usize {
         let values = self.values.borrow();
-        values.iter().filter(|(key, _)| key.contains(".seat.")).map(|(_, (value, _))| value.len()).sum()
+        values
+            .iter()
+            .filter(|(key, _)| key.contains(".seat."))
+            .map(|(_, (value, _))| value.len())
+            .sum()
     }
 }

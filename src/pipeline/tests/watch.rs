@@ -7,7 +7,12 @@ use super::*;
 
 /// The stream of another VM of the process, with the same plugin.
 fn sibling(rig: &Rig, number: u128, change: impl FnOnce(&mut Settings)) -> Rig {
-    let mut sibling = Rig::in_vm(Uuid::from_u128(8 + number), Uuid::from_u128(71 + number), &rig.shared, change);
+    let mut sibling = Rig::in_vm(
+        Uuid::from_u128(8 + number),
+        Uuid::from_u128(71 + number),
+        &rig.shared,
+        change,
+    );
     sibling.tokens = 1000;
     sibling
 }
@@ -25,11 +30,16 @@ fn what_a_vm_has_left_that_is_gone_without_a_word_is_taken_over() {
     gone.started().offer(5).send_one();
     gone.tick();
     let told = gone.gauge(Gauge::BufferRecords);
-    let mut other =
-        sibling(&gone, 0, |settings| settings.target.headers = vec![("authorization".to_owned(), "new".to_owned())]);
+    let mut other = sibling(&gone, 0, |settings| {
+        settings.target.headers = vec![("authorization".to_owned(), "new".to_owned())]
+    });
     look(&mut other, LOOKS_AT_LIVING).send_none();
     let sent = look(&mut other, 2).send();
-    assert_eq!(sent[0].numbers(), [2, 3, 4, 5], "with other credentials, too");
+    assert_eq!(
+        sent[0].numbers(),
+        [2, 3, 4, 5],
+        "with other credentials, too"
+    );
     assert_eq!(
         sent[1].losses(),
         [loss("vm_crash", 1, 6, 6 + super::super::journal::LEASE)],
@@ -89,14 +99,22 @@ fn the_end_of_a_vm_hands_over_everything() {
             continue;
         }
         let numbers: Vec<u64> = sent.iter().flat_map(Sent::numbers).collect();
-        assert_eq!(numbers, [2, 3, 4, 5, 6, 7, 8], "{key}: nothing is lost, so nothing is told as lost");
+        assert_eq!(
+            numbers,
+            [2, 3, 4, 5, 6, 7, 8],
+            "{key}: nothing is lost, so nothing is told as lost"
+        );
         for sent in &sent {
             other.answer(sent, 200);
         }
         other.tick();
         other.is_empty();
         assert_eq!(other.count(Counter::DroppedVmCrash), 0);
-        assert_eq!(other.shared.kept(), [other.shared.named(".seat.1")], "its own note");
+        assert_eq!(
+            other.shared.kept(),
+            [other.shared.named(".seat.1")],
+            "its own note"
+        );
     }
 }
 
@@ -138,9 +156,17 @@ fn a_vm_that_stood_still_goes_on_in_a_new_stream() {
     rig.tick();
     assert_ne!(rig.pipeline.stream_id(), STREAM, "its numbers are its own");
     assert_eq!(rig.decisions(), [(ticket, false)]);
-    assert_eq!(rig.pipeline.stats.inherited(Gauge::BufferRecords), told.wrapping_neg());
+    assert_eq!(
+        rig.pipeline.stats.inherited(Gauge::BufferRecords),
+        told.wrapping_neg()
+    );
     let again = rig.pass(DELAY).send();
-    assert!(again.iter().all(|sent| sent.body.contains(&STREAM.to_string())), "what has a number of the old stream");
+    assert!(
+        again
+            .iter()
+            .all(|sent| sent.body.contains(&STREAM.to_string())),
+        "what has a number of the old stream"
+    );
     rig.answer(&before, 200);
     for sent in &again {
         rig.answer(sent, 200);
@@ -155,20 +181,30 @@ fn a_vm_that_stood_still_goes_on_in_a_new_stream() {
     rig.offer(4).send_one();
     third.pipeline.handle_crash(VM);
     let sent = third.tick().send();
-    assert!(sent.iter().any(|sent| sent.numbers() == [2, 3, 4, 5]), "its new seat outlives a crash");
+    assert!(
+        sent.iter().any(|sent| sent.numbers() == [2, 3, 4, 5]),
+        "its new seat outlives a crash"
+    );
 }
 
 /// Another filter may live in the old VM, so that it goes on while the new configuration has a VM of its own.
 #[test]
 fn a_vm_that_survives_without_success_leaves_its_records_to_another_one() {
     let credentials = |token: &'static str| {
-        move |settings: &mut Settings| settings.target.headers = vec![("authorization".to_owned(), token.to_owned())]
+        move |settings: &mut Settings| {
+            settings.target.headers = vec![("authorization".to_owned(), token.to_owned())]
+        }
     };
     let mut old = Rig::new(credentials("expired"));
     old.started().offer(4);
     let refused = old.send_one();
     old.answer(&refused, 401).offer(2);
-    let mut new = Rig::in_vm(Uuid::from_u128(8), Uuid::from_u128(71), &old.shared, credentials("valid"));
+    let mut new = Rig::in_vm(
+        Uuid::from_u128(8),
+        Uuid::from_u128(71),
+        &old.shared,
+        credentials("valid"),
+    );
     new.tokens = 1000;
     old.pipeline.handle_last_chance(old.now);
     for sent in &old.send() {
@@ -188,11 +224,16 @@ fn a_vm_that_survives_without_success_leaves_its_records_to_another_one() {
             new.answer(&sent, 200);
         }
     }
-    assert_eq!(numbers, (2..9).collect::<Vec<_>>(), "four, two, and the end");
+    assert_eq!(
+        numbers,
+        (2..9).collect::<Vec<_>>(),
+        "four, two, and the end"
+    );
     assert!(old.pipeline.is_drained(old.now));
     old.is_empty();
     new.is_empty();
-    let lost = |rig: &Rig| rig.count(Counter::DroppedAbandoned) + rig.count(Counter::DroppedVmCrash);
+    let lost =
+        |rig: &Rig| rig.count(Counter::DroppedAbandoned) + rig.count(Counter::DroppedVmCrash);
     assert_eq!((lost(&old), lost(&new)), (0, 0));
 }
 
@@ -210,7 +251,10 @@ fn ids_by_number(sent: &[Sent]) -> BTreeMap<u64, BTreeSet<String>> {
 #[track_caller]
 fn assert_no_number_twice(sent: &[Sent]) {
     let ids = ids_by_number(sent);
-    assert!(ids.len() >= 3 && ids.values().all(|ids| ids.len() == 1), "{ids:?}");
+    assert!(
+        ids.len() >= 3 && ids.values().all(|ids| ids.len() == 1),
+        "{ids:?}"
+    );
 }
 
 #[test]
@@ -245,7 +289,12 @@ fn a_short_standstill_of_one_that_ends_is_enough_to_look() {
     let mut all = vec![batch.clone()];
     for _ in 0..LOOKS_AT_ENDED + 7 {
         for sent in other.tick().send() {
-            other.answer_with(&sent, Some(200), None, if sent.losses().is_empty() { bad } else { "" });
+            other.answer_with(
+                &sent,
+                Some(200),
+                None,
+                if sent.losses().is_empty() { bad } else { "" },
+            );
             all.push(sent);
         }
     }

@@ -19,7 +19,9 @@ pub(super) enum Miss {
 /// a number's text. Of a key that comes twice the last value counts, as for most readers.
 pub(super) fn value_at(text: &[u8], path: &[String]) -> Result<Vec<u8>, Miss> {
     let value = raw_at(text, path)?;
-    scalar(value).filter(|content| !content.is_empty()).ok_or(Miss::Absent)
+    scalar(value)
+        .filter(|content| !content.is_empty())
+        .ok_or(Miss::Absent)
 }
 
 /// The text of any value at the end of `path`.
@@ -27,7 +29,9 @@ pub(super) fn value_at(text: &[u8], path: &[String]) -> Result<Vec<u8>, Miss> {
 /// The members of the document's object are read once: whether it is JSON shows on the way to the value.
 pub(super) fn raw_at<'a>(text: &'a [u8], path: &[String]) -> Result<&'a [u8], Miss> {
     str::from_utf8(text).map_err(|_| Miss::Malformed)?;
-    let mut reader = Reader { rest: without_bom(text) };
+    let mut reader = Reader {
+        rest: without_bom(text),
+    };
     let mut names = path.iter();
     let found = match names.as_slice() {
         [name, ..] if reader.finds(b'{') => {
@@ -38,7 +42,10 @@ pub(super) fn raw_at<'a>(text: &'a [u8], path: &[String]) -> Result<&'a [u8], Mi
     };
     let is_whole = reader.is_at_end();
 
-    let mut value = found.filter(|_| is_whole).ok_or(Miss::Malformed)?.ok_or(Miss::Absent)?;
+    let mut value = found
+        .filter(|_| is_whole)
+        .ok_or(Miss::Malformed)?
+        .ok_or(Miss::Absent)?;
     for name in names {
         value = child(value, name).ok_or(Miss::Absent)?;
     }
@@ -47,7 +54,9 @@ pub(super) fn raw_at<'a>(text: &'a [u8], path: &[String]) -> Result<&'a [u8], Mi
 
 /// The string of this name in the text of an object.
 pub(super) fn string_in(object: &[u8], name: &str) -> Option<Vec<u8>> {
-    child(object, name).filter(|value| value.starts_with(b"\"")).and_then(scalar)
+    child(object, name)
+        .filter(|value| value.starts_with(b"\""))
+        .and_then(scalar)
 }
 
 fn child<'a>(value: &'a [u8], name: &str) -> Option<&'a [u8]> {
@@ -61,7 +70,11 @@ fn child<'a>(value: &'a [u8], name: &str) -> Option<&'a [u8]> {
 }
 
 fn is_key(raw: &[u8], name: &str) -> bool {
-    if raw.contains(&b'\\') { decoded(raw) == name.as_bytes() } else { raw == name.as_bytes() }
+    if raw.contains(&b'\\') {
+        decoded(raw) == name.as_bytes()
+    } else {
+        raw == name.as_bytes()
+    }
 }
 
 fn element(mut reader: Reader<'_>, index: usize) -> Option<&[u8]> {
@@ -74,7 +87,8 @@ fn element(mut reader: Reader<'_>, index: usize) -> Option<&[u8]> {
 
 /// Digits without leading zeros.
 fn index(name: &str) -> Option<usize> {
-    let is_plain = name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
+    let is_plain =
+        name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
     is_plain.then(|| name.parse().ok())?
 }
 
@@ -124,7 +138,9 @@ impl<'a> Reader<'a> {
                 self.scalar()?;
             }
             loop {
-                let Some(close) = open.last().copied() else { return self.taken_of(text) };
+                let Some(close) = open.last().copied() else {
+                    return self.taken_of(text);
+                };
                 if self.finds(b',') {
                     self.key_in(close)?;
                     break;
@@ -198,7 +214,10 @@ impl<'a> Reader<'a> {
     fn string_end(&mut self) -> Option<&'a [u8]> {
         let text = self.rest;
         loop {
-            let plain = self.rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '))?;
+            let plain = self
+                .rest
+                .iter()
+                .position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '))?;
             self.rest = self.rest.get(plain..)?;
             let before = self.rest.len();
             match self.next()? {
@@ -238,7 +257,9 @@ impl<'a> Reader<'a> {
     }
 
     fn code_unit(&mut self) -> Option<u32> {
-        let [a, b, c, d, rest @ ..] = self.rest else { return None };
+        let [a, b, c, d, rest @ ..] = self.rest else {
+            return None;
+        };
         self.rest = rest;
         let bytes = [escape(&[b'%', *a, *b])?, escape(&[b'%', *c, *d])?];
         Some(u32::from(u16::from_be_bytes(bytes)))
@@ -261,7 +282,11 @@ impl<'a> Reader<'a> {
 
     /// At least one.
     fn digits(&mut self) -> Option<()> {
-        let others = self.rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(self.rest.len());
+        let others = self
+            .rest
+            .iter()
+            .position(|byte| !byte.is_ascii_digit())
+            .unwrap_or(self.rest.len());
         self.rest = self.rest.get(others..)?;
         (others > 0).then_some(())
     }

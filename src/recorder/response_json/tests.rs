@@ -17,7 +17,10 @@ fn begin(headers: &[(&str, &str)], max_bytes: usize) -> Body {
 
 /// A body of connection 1.
 fn begin_within(quota: &Rc<Quota>, headers: &[(&str, &str)], max_bytes: usize) -> Body {
-    let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+    let headers = headers
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+        .collect();
     Body::begin(&headers, max_bytes, quota.lease(Some(1)))
 }
 
@@ -32,7 +35,8 @@ fn user_id(body: &Body) -> Result<String, Unavailable> {
 }
 
 fn find(body: &Body, pointer: &str) -> Result<String, Unavailable> {
-    body.find(&Pointer::parse(pointer).unwrap()).map(|value| String::from_utf8(value).unwrap())
+    body.find(&Pointer::parse(pointer).unwrap())
+        .map(|value| String::from_utf8(value).unwrap())
 }
 
 fn capacity(body: &Body) -> usize {
@@ -44,7 +48,11 @@ fn check(headers: &[(&str, &str)], expected: Result<&str, Unavailable>) {
     let mut body = begin(headers, 100);
     assert_eq!(body.wants(TEXT.len()) > 0, expected.is_ok(), "{headers:?}");
     give(&mut body, TEXT);
-    assert_eq!(user_id(&body).as_deref().map_err(|why| *why), expected, "{headers:?}");
+    assert_eq!(
+        user_id(&body).as_deref().map_err(|why| *why),
+        expected,
+        "{headers:?}"
+    );
 }
 
 #[test]
@@ -87,16 +95,29 @@ fn an_encoded_body_is_not_read() {
     check(&[JSON, ("content-encoding", "Identity")], Ok("42"));
     check(&[JSON, ("content-encoding", "identity,identity")], Ok("42"));
     for coding in ["gzip", "br", "identity, gzip", "gzip,identity", "identity2"] {
-        check(&[JSON, ("content-encoding", coding)], Err(Unavailable::Encoded));
+        check(
+            &[JSON, ("content-encoding", coding)],
+            Err(Unavailable::Encoded),
+        );
     }
-    check(&[JSON, ("content-encoding", "identity"), ("content-encoding", "gzip")], Err(Unavailable::Encoded));
+    check(
+        &[
+            JSON,
+            ("content-encoding", "identity"),
+            ("content-encoding", "gzip"),
+        ],
+        Err(Unavailable::Encoded),
+    );
 }
 
 #[test]
 fn a_body_that_is_announced_as_too_large_is_not_read() {
     check(&[JSON, ("content-length", "100")], Ok("42"));
     for length in ["101", "4294967296", "4294967297", "18446744073709551615"] {
-        check(&[JSON, ("content-length", length)], Err(Unavailable::TooLarge));
+        check(
+            &[JSON, ("content-length", length)],
+            Err(Unavailable::TooLarge),
+        );
     }
     for length in ["", "x", "-1", "30, 30"] {
         check(&[JSON, ("content-length", length)], Ok("42"));
@@ -110,7 +131,10 @@ fn a_body_that_grows_too_large_is_given_up_at_once() {
     assert!(body.kept.is_ok());
     assert_eq!(body.wants(1), 0);
     body.push(b"", 1);
-    assert_eq!((user_id(&body), capacity(&body)), (Err(Unavailable::TooLarge), 0));
+    assert_eq!(
+        (user_id(&body), capacity(&body)),
+        (Err(Unavailable::TooLarge), 0)
+    );
     assert_eq!(body.wants(1), 0);
     give(&mut body, TEXT);
     assert_eq!(user_id(&body), Err(Unavailable::TooLarge));
@@ -122,7 +146,10 @@ fn a_body_with_a_hole_has_no_value() {
     body.push(br#"{"user":{"id":4"#, 15);
     body.push(b"", 3);
     body.push(b"2}}", 3);
-    assert_eq!((user_id(&body), body.wants(1)), (Err(Unavailable::NotJson), 0));
+    assert_eq!(
+        (user_id(&body), body.wants(1)),
+        (Err(Unavailable::NotJson), 0)
+    );
 }
 
 #[test]
@@ -154,7 +181,10 @@ fn pointers() {
     let names = |text| Pointer::parse(text).map(|pointer| pointer.0);
     assert_eq!(names(""), Some(vec![]));
     assert_eq!(names("/"), Some(vec![String::new()]));
-    assert_eq!(names("/~01/~1~0//x"), Some(["~1", "/~", "", "x"].map(str::to_owned).to_vec()));
+    assert_eq!(
+        names("/~01/~1~0//x"),
+        Some(["~1", "/~", "", "x"].map(str::to_owned).to_vec())
+    );
     for none in ["user", "#/user", "/~", "/a~2", "/~/0", "/a~", " /a"] {
         assert_eq!(names(none), None, "{none}");
     }
@@ -162,10 +192,20 @@ fn pointers() {
 
 #[test]
 fn words_of_the_wire() {
-    let all = [Unavailable::Encoded, Unavailable::TooLarge, Unavailable::NotJson, Unavailable::Absent];
+    let all = [
+        Unavailable::Encoded,
+        Unavailable::TooLarge,
+        Unavailable::NotJson,
+        Unavailable::Absent,
+    ];
     assert_eq!(
         all.map(Unavailable::as_str),
-        ["unavailable:encoded", "unavailable:too_large", "unavailable:not_json", "unavailable:absent"]
+        [
+            "unavailable:encoded",
+            "unavailable:too_large",
+            "unavailable:not_json",
+            "unavailable:absent"
+        ]
     );
 }
 
@@ -174,7 +214,9 @@ fn chunks<'t>(text: &'t [u8], cuts: &[prop::sample::Index]) -> Vec<&'t [u8]> {
     let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
     ends.extend([0, text.len()]);
     ends.sort_unstable();
-    ends.windows(2).map(|pair| &text[pair[0]..pair[1]]).collect()
+    ends.windows(2)
+        .map(|pair| &text[pair[0]..pair[1]])
+        .collect()
 }
 
 proptest! {
@@ -227,13 +269,20 @@ proptest! {
 fn what_all_bodies_keep_is_bounded() {
     let quota = Quota::new(4000);
     let announced = [JSON, ("content-length", "400")];
-    let mut bodies: Vec<Body> = (0..4).map(|_| begin_within(&quota, &announced, 1000)).collect();
+    let mut bodies: Vec<Body> = (0..4)
+        .map(|_| begin_within(&quota, &announced, 1000))
+        .collect();
     bodies.iter_mut().for_each(|body| give(body, TEXT));
     let found: Vec<_> = bodies.iter().map(user_id).collect();
     let kept = || Ok("42".to_owned());
     assert_eq!(
         found,
-        [kept(), kept(), Err(Unavailable::TooLarge), Err(Unavailable::TooLarge)],
+        [
+            kept(),
+            kept(),
+            Err(Unavailable::TooLarge),
+            Err(Unavailable::TooLarge)
+        ],
         "a quarter: 1000 bytes"
     );
     assert_eq!(quota.used(), 800, "what is announced is taken at once");
@@ -244,7 +293,11 @@ fn what_all_bodies_keep_is_bounded() {
     give(&mut next, &[b' '; 590]);
     assert_eq!((next.kept.is_ok(), quota.used()), (true, 990));
     give(&mut next, &[b' '; 20]);
-    assert_eq!((user_id(&next), quota.used()), (Err(Unavailable::TooLarge), 400), "what was kept of it is given back");
+    assert_eq!(
+        (user_id(&next), quota.used()),
+        (Err(Unavailable::TooLarge), 400),
+        "what was kept of it is given back"
+    );
     drop((bodies, next));
     assert_eq!(quota.used(), 0);
 }
@@ -252,7 +305,10 @@ fn what_all_bodies_keep_is_bounded() {
 #[test]
 fn a_body_that_is_given_up_keeps_nothing() {
     let quota = Quota::new(usize::MAX);
-    for spoil in [|body: &mut Body| body.push(&[], 1), |body: &mut Body| give(body, &[b' '; 100])] {
+    for spoil in [
+        |body: &mut Body| body.push(&[], 1),
+        |body: &mut Body| give(body, &[b' '; 100]),
+    ] {
         let mut body = begin_within(&quota, &[JSON], 100);
         give(&mut body, TEXT);
         assert_eq!(quota.used(), TEXT.len());

@@ -38,7 +38,11 @@ mod tests {
     #[test]
     fn what_is_no_base64_is_refused() {
         for text in ["AA=A", "====", "AB C", "A\u{0}AA", "AAA-", "=AAA"] {
-            assert_eq!(Base64Text::default().push(text.as_bytes()), None, "{text:?}");
+            assert_eq!(
+                Base64Text::default().push(text.as_bytes()),
+                None,
+                "{text:?}"
+            );
         }
     }
 

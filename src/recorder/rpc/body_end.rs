@@ -46,7 +46,9 @@ impl BodyEnd {
             Some(Wire::GrpcWeb) => Form::GrpcWeb(Frames::new(0x80)),
             Some(Wire::GrpcWebText) => Form::GrpcWebText(Frames::new(0x80), Base64Text::default()),
             Some(Wire::ConnectStream) => Form::Connect(Frames::new(0x02)),
-            None if is_error && content_type.starts_with(b"application/json") => Form::Json(Some(Vec::new())),
+            None if is_error && content_type.starts_with(b"application/json") => {
+                Form::Json(Some(Vec::new()))
+            }
             _ => return None,
         };
         Some(Self { form, lease })
@@ -76,7 +78,9 @@ impl BodyEnd {
     /// The memory that is taken.
     fn kept_bytes(&self) -> usize {
         match &self.form {
-            Form::GrpcWeb(frames) | Form::GrpcWebText(frames, _) | Form::Connect(frames) => frames.kept_bytes(),
+            Form::GrpcWeb(frames) | Form::GrpcWebText(frames, _) | Form::Connect(frames) => {
+                frames.kept_bytes()
+            }
             Form::Json(kept) => kept.as_ref().map_or(0, Vec::capacity),
         }
     }
@@ -102,14 +106,18 @@ impl BodyEnd {
                 Some(decoded) => frames.push(&decoded),
                 None => frames.lose(),
             },
-            Form::Json(Some(kept)) if kept.len() + bytes.len() <= MAX_END_BYTES => kept.extend_from_slice(bytes),
+            Form::Json(Some(kept)) if kept.len() + bytes.len() <= MAX_END_BYTES => {
+                kept.extend_from_slice(bytes)
+            }
             Form::Json(kept) => *kept = None,
         }
     }
 
     fn lose(&mut self) {
         match &mut self.form {
-            Form::GrpcWeb(frames) | Form::GrpcWebText(frames, _) | Form::Connect(frames) => frames.lose(),
+            Form::GrpcWeb(frames) | Form::GrpcWebText(frames, _) | Form::Connect(frames) => {
+                frames.lose()
+            }
             Form::Json(kept) => *kept = None,
         }
         self.lease.end();
@@ -126,7 +134,10 @@ impl BodyEnd {
 }
 
 fn readable(frames: Frames) -> Option<Vec<u8>> {
-    let EndFrame { is_compressed, content } = frames.end()?;
+    let EndFrame {
+        is_compressed,
+        content,
+    } = frames.end()?;
     (!is_compressed).then_some(content)
 }
 
@@ -136,12 +147,19 @@ fn of_trailers(block: &[u8]) -> Option<Found> {
         let mut lines = block.split(|byte| *byte == b'\n').filter_map(|line| {
             let at = line.iter().position(|byte| *byte == b':')?;
             let (found, rest) = line.split_at_checked(at)?;
-            found.trim_ascii().eq_ignore_ascii_case(name.as_bytes()).then(|| rest.get(1..))?
+            found
+                .trim_ascii()
+                .eq_ignore_ascii_case(name.as_bytes())
+                .then(|| rest.get(1..))?
         });
         lines.next().map(<[u8]>::trim_ascii)
     };
     let status = Status::parse(value("grpc-status")?);
-    Some(Found::new(status, StatusSource::Trailers, value("grpc-message").unwrap_or_default()))
+    Some(Found::new(
+        status,
+        StatusSource::Trailers,
+        value("grpc-message").unwrap_or_default(),
+    ))
 }
 
 /// The last message of a Connect stream (Connect protocol, "EndStreamResponse"): a JSON object, with `error` if there was
@@ -154,12 +172,28 @@ fn of_end_message(text: &[u8]) -> Option<Found> {
 fn of_error(text: &[u8], path: &[String]) -> Option<Found> {
     let Some(error) = error_of_json(text, path)? else {
         let is_end = !path.is_empty();
-        return is_end.then_some(Found { status: Status::OK, source: StatusSource::Trailers, message: None });
+        return is_end.then_some(Found {
+            status: Status::OK,
+            source: StatusSource::Trailers,
+            message: None,
+        });
     };
     // A stream's error with a code that is missing or unknown is `unknown`; a unary answer is then no Connect error.
     let status = Status::of_connect(&error.code.unwrap_or_default());
-    let status = if path.is_empty() { status? } else { status.unwrap_or(Status::UNKNOWN) };
+    let status = if path.is_empty() {
+        status?
+    } else {
+        status.unwrap_or(Status::UNKNOWN)
+    };
     let message = error.message.filter(|message| !message.is_empty());
-    let source = if path.is_empty() { StatusSource::Http } else { StatusSource::Trailers };
-    Some(Found { status, source, message })
+    let source = if path.is_empty() {
+        StatusSource::Http
+    } else {
+        StatusSource::Trailers
+    };
+    Some(Found {
+        status,
+        source,
+        message,
+    })
 }

@@ -46,7 +46,10 @@ impl Wire {
             return Some(Self::Grpc);
         }
         // Most content types differ here: the subtypes begin with g, c or p.
-        if !matches!(value.get(TYPE.len())?, b'g' | b'G' | b'c' | b'C' | b'p' | b'P') {
+        if !matches!(
+            value.get(TYPE.len())?,
+            b'g' | b'G' | b'c' | b'C' | b'p' | b'P'
+        ) {
             return None;
         }
         let subtype = subtype(value)?;
@@ -57,7 +60,11 @@ impl Wire {
         };
         let starts = |word: &str| start.eq_ignore_ascii_case(word.as_bytes());
         if starts("grpc") {
-            return Some(if has_codec { Self::GrpcWithCodec } else { Self::Grpc });
+            return Some(if has_codec {
+                Self::GrpcWithCodec
+            } else {
+                Self::Grpc
+            });
         }
         if starts("grpc-web") {
             return Some(Self::GrpcWeb);
@@ -90,24 +97,39 @@ impl Claim {
         let wire = Wire::of_content_type(content_type);
         let is_unary = match head.method {
             b"POST" => match wire {
-                Some(Wire::Grpc) if head.headers.has("x-envoy-original-method") => return Self::Rpc(Wire::Transcoded),
+                Some(Wire::Grpc) if head.headers.has("x-envoy-original-method") => {
+                    return Self::Rpc(Wire::Transcoded);
+                }
                 Some(Wire::ConnectUnary) => is_method(head.path),
                 Some(wire) => return Self::Rpc(wire),
                 None if head.headers.has("connect-protocol-version") => {
-                    return if is_method(head.path) { Self::Rpc(Wire::ConnectUnary) } else { Self::Contradictory };
+                    return if is_method(head.path) {
+                        Self::Rpc(Wire::ConnectUnary)
+                    } else {
+                        Self::Contradictory
+                    };
                 }
                 None if !is_method(head.path) => false,
-                None if content_type.starts_with(b"application/json") => return Self::Rpc(Wire::Json),
+                None if content_type.starts_with(b"application/json") => {
+                    return Self::Rpc(Wire::Json);
+                }
                 None => false,
             },
-            b"GET" => target.len() > head.path.len() && is_method(head.path) && is_connect_get(target),
+            b"GET" => {
+                target.len() > head.path.len() && is_method(head.path) && is_connect_get(target)
+            }
             _ => false,
         };
         if is_unary {
             return Self::Rpc(Wire::ConnectUnary);
         }
-        let is_odd = wire.is_some_and(|wire| wire != Wire::ConnectUnary) || begins_as_grpc(content_type);
-        if is_odd { Self::Contradictory } else { Self::Http }
+        let is_odd =
+            wire.is_some_and(|wire| wire != Wire::ConnectUnary) || begins_as_grpc(content_type);
+        if is_odd {
+            Self::Contradictory
+        } else {
+            Self::Http
+        }
     }
 
     /// How the call would be spoken.
@@ -116,7 +138,9 @@ impl Claim {
             Self::Rpc(Wire::GrpcWeb | Wire::GrpcWebText) => Dialect::GrpcWeb,
             Self::Rpc(Wire::ConnectStream | Wire::ConnectUnary | Wire::Json) => Dialect::Connect,
             Self::Rpc(Wire::Transcoded) => Dialect::Transcoded,
-            Self::Rpc(Wire::Grpc | Wire::GrpcWithCodec) | Self::Http | Self::Contradictory => Dialect::Grpc,
+            Self::Rpc(Wire::Grpc | Wire::GrpcWithCodec) | Self::Http | Self::Contradictory => {
+                Dialect::Grpc
+            }
         }
     }
 
@@ -139,13 +163,18 @@ fn subtype(value: &[u8]) -> Option<&[u8]> {
     if !main.eq_ignore_ascii_case(TYPE) {
         return None;
     }
-    let end = rest.iter().position(|byte| *byte == b';').unwrap_or(rest.len());
+    let end = rest
+        .iter()
+        .position(|byte| *byte == b';')
+        .unwrap_or(rest.len());
     rest.get(..end).map(<[u8]>::trim_ascii_end)
 }
 
 fn begins_as_grpc(content_type: &[u8]) -> bool {
     const START: &[u8] = b"application/grpc";
-    content_type.get(..START.len()).is_some_and(|start| start.eq_ignore_ascii_case(START))
+    content_type
+        .get(..START.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(START))
 }
 
 /// `/package.Service/Method`.
@@ -155,20 +184,30 @@ pub(in crate::recorder) fn is_method(path: &[u8]) -> bool {
     }
     let mut parts = path.split(|byte| *byte == b'/');
     let start = parts.next();
-    let (service, method, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next());
-    let is_service = service.contains(&b'.') && service.split(|byte| *byte == b'.').all(is_identifier);
+    let (service, method, rest) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+        parts.next(),
+    );
+    let is_service =
+        service.contains(&b'.') && service.split(|byte| *byte == b'.').all(is_identifier);
     start == Some(b"") && is_service && is_identifier(method) && rest.is_none()
 }
 
 /// A name of protobuf (Protocol Buffers language specification, "Identifiers").
 fn is_identifier(name: &[u8]) -> bool {
     let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
-    name.first().is_some_and(is_letter) && name.iter().all(|byte| is_letter(byte) || byte.is_ascii_digit())
+    name.first().is_some_and(is_letter)
+        && name
+            .iter()
+            .all(|byte| is_letter(byte) || byte.is_ascii_digit())
 }
 
 fn is_connect_get(target: &[u8]) -> bool {
     let query = query::of_path(target).unwrap_or_default();
-    query.split(|byte| *byte == b'&').any(|pair| pair == b"connect=v1")
+    query
+        .split(|byte| *byte == b'&')
+        .any(|pair| pair == b"connect=v1")
 }
 
 #[cfg(test)]
@@ -189,7 +228,10 @@ mod tests {
             ("application/grpc-web-text", Some(Wire::GrpcWebText)),
             ("application/grpc-web-text+proto", Some(Wire::GrpcWebText)),
             ("application/connect+proto", Some(Wire::ConnectStream)),
-            ("application/connect+json; charset=utf-8", Some(Wire::ConnectStream)),
+            (
+                "application/connect+json; charset=utf-8",
+                Some(Wire::ConnectStream),
+            ),
             ("application/proto", Some(Wire::ConnectUnary)),
             ("application/connect", None),
             ("application/connect+", None),
@@ -209,33 +251,72 @@ mod tests {
     #[test]
     fn only_what_can_be_a_call_claims_to_be_one() {
         let grpc = ("content-type", "application/grpc");
-        let json = [("content-type", "application/json"), ("connect-protocol-version", "1")];
+        let json = [
+            ("content-type", "application/json"),
+            ("connect-protocol-version", "1"),
+        ];
         let (unary, method) = (Claim::Rpc(Wire::ConnectUnary), "/acme.User/Get");
         for (verb, path, headers, query, expected) in [
             ("POST", "/any", &[grpc][..], "", Claim::Rpc(Wire::Grpc)),
             ("GET", method, &[grpc], "", Claim::Contradictory),
-            ("PUT", method, &[("content-type", "application/grpc-web")], "", Claim::Contradictory),
-            ("POST", method, &[("content-type", "application/grpcx")], "", Claim::Contradictory),
+            (
+                "PUT",
+                method,
+                &[("content-type", "application/grpc-web")],
+                "",
+                Claim::Contradictory,
+            ),
+            (
+                "POST",
+                method,
+                &[("content-type", "application/grpcx")],
+                "",
+                Claim::Contradictory,
+            ),
             ("POST", method, &json, "", unary),
             ("POST", "/v1/users", &json, "", Claim::Contradictory),
             ("POST", "/acme.User/Get/x", &json, "", Claim::Contradictory),
             ("POST", method, &json[..1], "", Claim::Rpc(Wire::Json)),
             ("POST", "/v1.0/pay", &json, "", Claim::Contradictory),
             ("POST", "/v1.0/pay", &json[..1], "", Claim::Http),
-            ("POST", "/pay", &[("content-type", "application/proto")], "", Claim::Http),
-            ("POST", method, &[("content-type", "application/proto")], "", unary),
+            (
+                "POST",
+                "/pay",
+                &[("content-type", "application/proto")],
+                "",
+                Claim::Http,
+            ),
+            (
+                "POST",
+                method,
+                &[("content-type", "application/proto")],
+                "",
+                unary,
+            ),
             ("GET", method, &json[1..], "", Claim::Http),
             ("GET", method, &[], "a=b&connect=v1", unary),
             ("GET", "/check", &[], "connect=v1", Claim::Http),
             ("GET", method, &[], "connect=v10", Claim::Http),
             ("POST", method, &[], "connect=v1", Claim::Http),
         ] {
-            let headers: Headers<'_> =
-                headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+            let headers: Headers<'_> = headers
+                .iter()
+                .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+                .collect();
             let (method, path) = (verb.as_bytes(), path.as_bytes());
-            let head = RequestHead { headers: &headers, method, path, authority: b"", tracked: false };
+            let head = RequestHead {
+                headers: &headers,
+                method,
+                path,
+                authority: b"",
+                tracked: false,
+            };
             let target = [path, b"?", query.as_bytes()].concat();
-            assert_eq!(Claim::of(&head, &target), expected, "{verb} {query} {headers:?}");
+            assert_eq!(
+                Claim::of(&head, &target),
+                expected,
+                "{verb} {query} {headers:?}"
+            );
         }
     }
 }

@@ -41,7 +41,10 @@ enum State {
 
 impl Frames {
     pub(super) fn new(end_flag: u8) -> Self {
-        Self { end_flag, state: State::Head(Vec::new()) }
+        Self {
+            end_flag,
+            state: State::Head(Vec::new()),
+        }
     }
 
     /// How many of the next bytes need not be read; [`Self::skip`] passes over them.
@@ -117,7 +120,10 @@ impl Frames {
             0 if length == 0 => State::Head(Vec::new()),
             0 => State::Message(length),
             flag if flag == self.end_flag && length <= MAX_END_BYTES => {
-                let end = EndFrame { is_compressed: flags & COMPRESSED != 0, content: Vec::new() };
+                let end = EndFrame {
+                    is_compressed: flags & COMPRESSED != 0,
+                    content: Vec::new(),
+                };
                 State::End(end, length)
             }
             _ => State::Lost,
@@ -154,9 +160,21 @@ mod tests {
     #[test]
     fn the_last_frame_is_kept() {
         assert_eq!(end(WEB, &frame(WEB, b"x")), Some(b"x".to_vec()));
-        assert_eq!(end(WEB, &[frame(0, b"abc"), frame(1, b""), frame(WEB, b"")].concat()), Some(Vec::new()));
-        assert_eq!(end(0x02, &[frame(0, b"abc"), frame(0x02, b"{}")].concat()), Some(b"{}".to_vec()));
-        assert_eq!(end(WEB, &frame(WEB, &vec![b'x'; MAX_END_BYTES])).map(|end| end.len()), Some(MAX_END_BYTES));
+        assert_eq!(
+            end(
+                WEB,
+                &[frame(0, b"abc"), frame(1, b""), frame(WEB, b"")].concat()
+            ),
+            Some(Vec::new())
+        );
+        assert_eq!(
+            end(0x02, &[frame(0, b"abc"), frame(0x02, b"{}")].concat()),
+            Some(b"{}".to_vec())
+        );
+        assert_eq!(
+            end(WEB, &frame(WEB, &vec![b'x'; MAX_END_BYTES])).map(|end| end.len()),
+            Some(MAX_END_BYTES)
+        );
     }
 
     #[test]
@@ -165,9 +183,15 @@ mod tests {
             ("nothing", Vec::new()),
             ("no end", frame(0, b"abc")),
             ("half a head", vec![WEB, 0, 0]),
-            ("a length that lies", [&frame(WEB, b"abc")[..4], &[9], b"abc"].concat()),
+            (
+                "a length that lies",
+                [&frame(WEB, b"abc")[..4], &[9], b"abc"].concat(),
+            ),
             ("the largest length", vec![WEB, 255, 255, 255, 255, b'x']),
-            ("unknown flags", [frame(0x40, b""), frame(WEB, b"x")].concat()),
+            (
+                "unknown flags",
+                [frame(0x40, b""), frame(WEB, b"x")].concat(),
+            ),
             ("the other protocol's flag", frame(0x02, b"{}")),
             ("too long", frame(WEB, &vec![b'x'; MAX_END_BYTES + 1])),
             ("bytes behind the end", [frame(WEB, b"x"), vec![0]].concat()),
@@ -181,7 +205,9 @@ mod tests {
     fn a_length_takes_no_memory() {
         let mut frames = Frames::new(WEB);
         frames.push(&[WEB, 0, 1, 0, 0]);
-        let State::End(end, left) = &frames.state else { panic!("{:?}", frames.state) };
+        let State::End(end, left) = &frames.state else {
+            panic!("{:?}", frames.state)
+        };
         assert_eq!((end.content.capacity(), *left), (0, MAX_END_BYTES));
     }
 

@@ -60,18 +60,30 @@ impl Found {
     /// Reads `grpc-status` and `grpc-message` of one header map.
     pub(super) fn in_map(map: &Headers<'_>, source: StatusSource) -> Option<Self> {
         let status = Status::parse(map.first(STATUS)?);
-        Some(Self::new(status, source, map.first(MESSAGE).unwrap_or_default()))
+        Some(Self::new(
+            status,
+            source,
+            map.first(MESSAGE).unwrap_or_default(),
+        ))
     }
 
     /// Reads those of trailers, in the serialization of proxy-wasm hosts.
     pub(super) fn in_trailers(map: &[u8]) -> Option<Self> {
         let [status, message] = first_values(map, [STATUS, MESSAGE]);
-        Some(Self::new(Status::parse(status?), StatusSource::Trailers, message.unwrap_or_default()))
+        Some(Self::new(
+            Status::parse(status?),
+            StatusSource::Trailers,
+            message.unwrap_or_default(),
+        ))
     }
 
     /// A status with a percent-encoded message.
     pub(super) fn new(status: Status, source: StatusSource, message: &[u8]) -> Self {
         let message = (!message.is_empty()).then(|| decode_message(message));
-        Self { status, source, message }
+        Self {
+            status,
+            source,
+            message,
+        }
     }
 }

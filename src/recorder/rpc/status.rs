@@ -76,7 +76,12 @@ impl Status {
     #[must_use]
     pub fn parse(value: &[u8]) -> Self {
         let digits = value.iter().all(u8::is_ascii_digit);
-        Self(std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok()))
+        Self(
+            std::str::from_utf8(value)
+                .ok()
+                .filter(|_| digits)
+                .and_then(|text| text.parse().ok()),
+        )
     }
 
     /// Reads a code of the Connect protocol ("Error Codes"): the names of gRPC in lower case, `canceled` with one `l`.
@@ -115,9 +120,16 @@ impl Status {
     /// The name on the wire: `PERMISSION_DENIED`, `CODE(17)` for a number without a name, else `UNKNOWN`.
     #[must_use]
     pub fn name(self) -> Cow<'static, str> {
-        let Some(code) = self.0 else { return Cow::Borrowed("UNKNOWN") };
-        let known = usize::try_from(code).ok().and_then(|index| NAMES.get(index));
-        known.map_or_else(|| Cow::Owned(format!("CODE({code})")), |name| Cow::Borrowed(*name))
+        let Some(code) = self.0 else {
+            return Cow::Borrowed("UNKNOWN");
+        };
+        let known = usize::try_from(code)
+            .ok()
+            .and_then(|index| NAMES.get(index));
+        known.map_or_else(
+            || Cow::Owned(format!("CODE({code})")),
+            |name| Cow::Borrowed(*name),
+        )
     }
 }
 
@@ -132,7 +144,11 @@ pub fn decode_message(value: &[u8]) -> Vec<u8> {
     while let (Some((&byte, tail)), true) = (rest.split_first(), out.len() <= MAX_MESSAGE_BYTES) {
         let decoded = escape(rest);
         out.push(decoded.unwrap_or(byte));
-        rest = if decoded.is_some() { rest.get(3..).unwrap_or_default() } else { tail };
+        rest = if decoded.is_some() {
+            rest.get(3..).unwrap_or_default()
+        } else {
+            tail
+        };
     }
     out.truncate(clipped(&out, MAX_MESSAGE_BYTES).len());
     out
@@ -181,9 +197,15 @@ mod tests {
 
     #[test]
     fn messages_are_decoded_and_bounded() {
-        assert_eq!(decode_message(b"bad t%C3%B6k%C3%A9n 100%25"), "bad t\u{f6}k\u{e9}n 100%".as_bytes());
+        assert_eq!(
+            decode_message(b"bad t%C3%B6k%C3%A9n 100%25"),
+            "bad t\u{f6}k\u{e9}n 100%".as_bytes()
+        );
         assert_eq!(decode_message(b"50% off %zz"), b"50% off %zz");
         assert_eq!(decode_message(&[b'x'; 9000]).len(), MAX_MESSAGE_BYTES);
-        assert_eq!(decode_message("%E2%82%AC".repeat(300).as_bytes()), "\u{20ac}".repeat(170).as_bytes());
+        assert_eq!(
+            decode_message("%E2%82%AC".repeat(300).as_bytes()),
+            "\u{20ac}".repeat(170).as_bytes()
+        );
     }
 }

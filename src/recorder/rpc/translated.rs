@@ -28,9 +28,16 @@ impl Translated {
         let content_type = headers.first("content-type").unwrap_or_default();
         let is_to_grpc = Wire::of_content_type(content_type).is_some_and(Wire::is_grpc);
         let is_named = !is_to_grpc && is_method(seen_path);
-        let name = if is_to_grpc { ":path" } else { "x-envoy-original-path" };
+        let name = if is_to_grpc {
+            ":path"
+        } else {
+            "x-envoy-original-path"
+        };
         let path = if is_named { None } else { headers.first(name) };
-        Self { is_to_grpc, method: path.and_then(method) }
+        Self {
+            is_to_grpc,
+            method: path.and_then(method),
+        }
     }
 }
 
@@ -51,10 +58,17 @@ mod tests {
             ("/acme.Users/Rename", Some("acme.Users/Rename")),
             ("/acme.Users/Rename?x", Some("acme.Users/Rename")),
             ("//acme.Users/./%52ename", Some("acme.Users/Rename")),
-            ("/acme.Users/Rename%3Bsid%3Dsecret", Some("acme.Users/Rename;sid=[REDACTED]")),
+            (
+                "/acme.Users/Rename%3Bsid%3Dsecret",
+                Some("acme.Users/Rename;sid=[REDACTED]"),
+            ),
             ("acme.Users/Rename", None),
         ] {
-            assert_eq!(method(path.as_bytes()).as_deref(), expected.map(str::as_bytes), "{path}");
+            assert_eq!(
+                method(path.as_bytes()).as_deref(),
+                expected.map(str::as_bytes),
+                "{path}"
+            );
         }
     }
 }

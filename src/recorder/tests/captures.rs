@@ -8,7 +8,10 @@ fn rules(capture: &Value) -> Value {
 
 fn captured(case: Case) -> Vec<(String, String)> {
     let captured = case.recorded().captured;
-    captured.into_iter().map(|(name, value)| (name.to_string(), text(&value).to_owned())).collect()
+    captured
+        .into_iter()
+        .map(|(name, value)| (name.to_string(), text(&value).to_owned()))
+        .collect()
 }
 
 fn pair(name: &str, value: &str) -> (String, String) {
@@ -19,10 +22,14 @@ fn pair(name: &str, value: &str) -> (String, String) {
 fn only_what_is_listed_is_captured() {
     let capture = json!({"query": ["q", "gone"], "request_headers": ["X-Tenant"], "response_headers": ["x-cache"]});
     let case = Case::new("GET", "/find?q=a%20b&secret=1&q=c#q=d").rules(&rules(&capture));
-    let case =
-        case.headers(&[("x-tenant", "a"), ("x-tenant", "b"), ("x-other", "o")]).response_header("x-cache", "hit");
-    let expected =
-        [pair("query.q", "a b, c"), pair("request_headers.x-tenant", "a, b"), pair("response_headers.x-cache", "hit")];
+    let case = case
+        .headers(&[("x-tenant", "a"), ("x-tenant", "b"), ("x-other", "o")])
+        .response_header("x-cache", "hit");
+    let expected = [
+        pair("query.q", "a b, c"),
+        pair("request_headers.x-tenant", "a, b"),
+        pair("response_headers.x-cache", "hit"),
+    ];
     assert_eq!(captured(case), expected);
 }
 
@@ -33,10 +40,24 @@ fn what_looks_secret_is_redacted() {
         "response_headers": ["set-cookie"],
     });
     let case = Case::new("GET", "/?password=hunter2&apiKey=abc").rules(&rules(&capture));
-    let case = case.headers(&[("authorization", "Bearer t"), ("cookie", "a=b"), ("x-monkey", "m")]);
+    let case = case.headers(&[
+        ("authorization", "Bearer t"),
+        ("cookie", "a=b"),
+        ("x-monkey", "m"),
+    ]);
     let found = captured(case.response_header("set-cookie", "a=b"));
     let shown: Vec<&str> = found.iter().map(|(_, value)| value.as_str()).collect();
-    assert_eq!(shown, ["[REDACTED]", "[REDACTED]", "[REDACTED]", "[REDACTED]", "m", "[REDACTED]"]);
+    assert_eq!(
+        shown,
+        [
+            "[REDACTED]",
+            "[REDACTED]",
+            "[REDACTED]",
+            "[REDACTED]",
+            "m",
+            "[REDACTED]"
+        ]
+    );
 }
 
 #[test]
@@ -44,7 +65,9 @@ fn values_are_bounded() {
     let long = "x".repeat(10_000);
     let path = format!("/?q={long}");
     let capture = json!({"query": ["q"], "request_headers": ["x-a"], "response_headers": ["x-b"]});
-    let case = Case::new("GET", &path).rules(&rules(&capture)).headers(&[("x-a", &long), ("x-a", &long)]);
+    let case = Case::new("GET", &path)
+        .rules(&rules(&capture))
+        .headers(&[("x-a", &long), ("x-a", &long)]);
     for (name, value) in captured(case.response_header("x-b", &long)) {
         assert_eq!(value.len(), 256, "{name}");
     }

@@ -58,11 +58,17 @@ pub(super) struct Run {
 }
 
 pub(super) fn owned(pairs: &[(&str, &str)]) -> Vec<(Vec<u8>, Vec<u8>)> {
-    pairs.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+        .collect()
 }
 
 pub(super) fn view(pairs: &[(Vec<u8>, Vec<u8>)]) -> Headers<'_> {
-    pairs.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| (name.as_slice(), value.as_slice()))
+        .collect()
 }
 
 impl Case {
@@ -70,10 +76,17 @@ impl Case {
     pub(super) fn new(method: &str, path: &str) -> Self {
         Self {
             recorder: recorder(&json!({})),
-            headers: owned(&[(":method", method), (":path", path), (":authority", "api.example.com")]),
+            headers: owned(&[
+                (":method", method),
+                (":path", path),
+                (":authority", "api.example.com"),
+            ]),
             trailers: Vec::new(),
             stream: FakeStream::default()
-                .with_properties(&[(Property::SourceAddress, TRUSTED), (Property::ResponseCodeDetails, "via_upstream")])
+                .with_properties(&[
+                    (Property::SourceAddress, TRUSTED),
+                    (Property::ResponseCodeDetails, "via_upstream"),
+                ])
                 .with_headers(&[(":status", "200")]),
             body: Vec::new(),
             ends_with_headers: false,
@@ -89,7 +102,8 @@ impl Case {
 
     /// A call whose request and answer have this content type.
     pub(super) fn call(content_type: &str) -> Self {
-        let case = Self::new("POST", "/shop.Users/Delete").headers(&[("content-type", content_type)]);
+        let case =
+            Self::new("POST", "/shop.Users/Delete").headers(&[("content-type", content_type)]);
         case.response_header("content-type", content_type)
     }
 
@@ -109,7 +123,8 @@ impl Case {
     }
 
     pub(super) fn raw(mut self, name: &str, value: &[u8]) -> Self {
-        self.headers.push((name.as_bytes().to_vec(), value.to_vec()));
+        self.headers
+            .push((name.as_bytes().to_vec(), value.to_vec()));
         self
     }
 
@@ -119,7 +134,9 @@ impl Case {
     }
 
     pub(super) fn peer(mut self, source: &str) -> Self {
-        self.stream = self.stream.with_properties(&[(Property::SourceAddress, source)]);
+        self.stream = self
+            .stream
+            .with_properties(&[(Property::SourceAddress, source)]);
         self
     }
 
@@ -158,30 +175,46 @@ impl Case {
 
     /// The upstream breaks off the response (`UC`).
     pub(super) fn broken_off(self) -> Self {
-        self.ends(1 << 6, "upstream_reset_after_response_started{connection_termination}")
+        self.ends(
+            1 << 6,
+            "upstream_reset_after_response_started{connection_termination}",
+        )
     }
 
     /// With these flags and details.
     pub(super) fn ends(mut self, flags: i64, details: &str) -> Self {
         let details = [(Property::ResponseCodeDetails, details)];
-        self.stream = self.stream.with_number(Property::ResponseFlags, flags).with_properties(&details);
+        self.stream = self
+            .stream
+            .with_number(Property::ResponseFlags, flags)
+            .with_properties(&details);
         self
     }
 
     /// A JSON response, in chunks of this size.
     pub(super) fn json_body(mut self, body: &str, chunk_bytes: usize) -> Self {
-        self.stream.response_headers.insert("content-type".to_owned(), b"application/json".to_vec());
-        self.body = body.as_bytes().chunks(chunk_bytes).map(<[u8]>::to_vec).collect();
+        self.stream
+            .response_headers
+            .insert("content-type".to_owned(), b"application/json".to_vec());
+        self.body = body
+            .as_bytes()
+            .chunks(chunk_bytes)
+            .map(<[u8]>::to_vec)
+            .collect();
         self
     }
 
     pub(super) fn response_header(mut self, name: &str, value: &str) -> Self {
-        self.stream.response_headers.insert(name.to_owned(), value.as_bytes().to_vec());
+        self.stream
+            .response_headers
+            .insert(name.to_owned(), value.as_bytes().to_vec());
         self
     }
 
     pub(super) fn repeated_response_header(mut self, name: &str, value: &str) -> Self {
-        self.stream.repeated_response_headers.push((name.to_owned(), value.as_bytes().to_vec()));
+        self.stream
+            .repeated_response_headers
+            .push((name.to_owned(), value.as_bytes().to_vec()));
         self
     }
 
@@ -218,8 +251,14 @@ impl Case {
         };
         let texts = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
         if self.is_seen {
-            let instructions = self.recorder.handle_request_headers(&mut exchange, &headers, &mut host);
-            run.set = instructions.set.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            let instructions =
+                self.recorder
+                    .handle_request_headers(&mut exchange, &headers, &mut host);
+            run.set = instructions
+                .set
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect();
             run.removed = texts(instructions.remove);
             run.warnings = std::iter::from_fn(|| self.recorder.poll_warning()).collect();
             run.required = instructions.require_audit;
@@ -230,18 +269,25 @@ impl Case {
                 run.received = Some(received.record);
             }
             if !self.trailers.is_empty() {
-                let names = self.recorder.handle_request_trailers(&mut exchange, &trailers, &mut host);
+                let names =
+                    self.recorder
+                        .handle_request_trailers(&mut exchange, &trailers, &mut host);
                 run.removed_from_trailers = texts(names);
             }
             run.returned = self.answer(&mut exchange);
         } else {
-            self.recorder.handle_unseen_request(&mut exchange, &headers, &mut host);
+            self.recorder
+                .handle_unseen_request(&mut exchange, &headers, &mut host);
         }
         assert!(exchange.is_seen());
-        let ended = self.recorder.handle_end(&mut exchange, &self.stream, &|| END, &mut stats);
+        let ended = self
+            .recorder
+            .handle_end(&mut exchange, &self.stream, &|| END, &mut stats);
         (run.record, run.is_recreated) = (ended.record, ended.is_recreated);
         if !run.is_recreated {
-            let again = self.recorder.handle_end(&mut exchange, &self.stream, &|| END, &mut stats);
+            let again = self
+                .recorder
+                .handle_end(&mut exchange, &self.stream, &|| END, &mut stats);
             assert!(again.record.is_none(), "a second end makes a second record");
         }
         run.asked = self.stream.asked.take();
@@ -255,8 +301,16 @@ impl Case {
         let (mut exchange, mut stats) = (Exchange::default(), Stats::default());
         let mut correlator = Correlator::new(Scope::Worker, STREAM, Rc::new(NoSharedData));
         let (stream, clock, fresh_id) = (&self.stream, &|| START, &|| Some(FRESH));
-        let mut host = Host { stream, clock, fresh_id, correlator: &mut correlator, stats: &mut stats };
-        let _ = self.recorder.handle_request_headers(&mut exchange, &view(&self.headers), &mut host);
+        let mut host = Host {
+            stream,
+            clock,
+            fresh_id,
+            correlator: &mut correlator,
+            stats: &mut stats,
+        };
+        let _ =
+            self.recorder
+                .handle_request_headers(&mut exchange, &view(&self.headers), &mut host);
         self.answer(&mut exchange);
         exchange
     }
@@ -268,16 +322,23 @@ impl Case {
         if self.recorder.handle_response(exchange, is_whole) {
             let map = self.stream.response_headers();
             self.stream.maps.set(0);
-            returned = self.recorder.handle_response_headers(exchange, map, &self.stream, &|| Some(FRESH));
+            returned = self
+                .recorder
+                .handle_response_headers(exchange, map, &self.stream, &|| Some(FRESH));
         }
         for (place, chunk) in self.body.iter().enumerate() {
             self.stream.chunk.replace(chunk.clone());
             let is_last = self.ends_with_body && place + 1 == self.body.len();
-            self.recorder.handle_response_body(exchange, chunk.len(), is_last, &self.stream);
+            self.recorder
+                .handle_response_body(exchange, chunk.len(), is_last, &self.stream);
         }
         if let Some(trailers) = &self.seen_trailers {
-            let pairs: Vec<_> = trailers.iter().map(|(name, value)| (text(name), value.as_slice())).collect();
-            self.recorder.handle_response_trailers(exchange, &serialized(&pairs));
+            let pairs: Vec<_> = trailers
+                .iter()
+                .map(|(name, value)| (text(name), value.as_slice()))
+                .collect();
+            self.recorder
+                .handle_response_trailers(exchange, &serialized(&pairs));
         }
         returned
     }

@@ -22,9 +22,19 @@ fn rule() -> impl Strategy<Value = Value> {
         json!({"template": "/{x}/b"}),
         json!({"template": "/a/{x}"}),
     ];
-    let hosts = [Value::Null, json!(["a.test"]), json!(["*.a.test", "a.test"]), json!(["*.test"])];
-    let ends = [json!({}), json!({"record_on": ["failure"]}), json!({"http_statuses": ["5xx"]})];
-    let choice = |values: &[Value]| prop::sample::select([vec![Value::Null; 4], values.to_vec()].concat());
+    let hosts = [
+        Value::Null,
+        json!(["a.test"]),
+        json!(["*.a.test", "a.test"]),
+        json!(["*.test"]),
+    ];
+    let ends = [
+        json!({}),
+        json!({"record_on": ["failure"]}),
+        json!({"http_statuses": ["5xx"]}),
+    ];
+    let choice =
+        |values: &[Value]| prop::sample::select([vec![Value::Null; 4], values.to_vec()].concat());
 
     let conditions = (
         choice(&paths),
@@ -33,22 +43,39 @@ fn rule() -> impl Strategy<Value = Value> {
         choice(&[json!("http"), json!("grpc")]),
         choice(&[json!(["GET"]), json!(["GET", "PUT"])]),
     );
-    (conditions, any::<bool>(), prop::sample::select(ends.to_vec())).prop_map(|(conditions, excludes, ends)| {
-        let (path, hosts, tracked, protocol, methods) = conditions;
-        let named =
-            [("path", path), ("hosts", hosts), ("tracked", tracked), ("protocol", protocol), ("methods", methods)];
-        let given = named.into_iter().filter(|(_, value)| !value.is_null());
-        let conditions = given.map(|(key, value)| (key.to_owned(), value)).collect();
+    (
+        conditions,
+        any::<bool>(),
+        prop::sample::select(ends.to_vec()),
+    )
+        .prop_map(|(conditions, excludes, ends)| {
+            let (path, hosts, tracked, protocol, methods) = conditions;
+            let named = [
+                ("path", path),
+                ("hosts", hosts),
+                ("tracked", tracked),
+                ("protocol", protocol),
+                ("methods", methods),
+            ];
+            let given = named.into_iter().filter(|(_, value)| !value.is_null());
+            let conditions = given.map(|(key, value)| (key.to_owned(), value)).collect();
 
-        let mut rule = ends;
-        put(&mut rule, "match", Value::Object(conditions));
-        put(&mut rule, "level", json!(if excludes { "none" } else { "metadata" }));
-        rule
-    })
+            let mut rule = ends;
+            put(&mut rule, "match", Value::Object(conditions));
+            put(
+                &mut rule,
+                "level",
+                json!(if excludes { "none" } else { "metadata" }),
+            );
+            rule
+        })
 }
 
 fn put(object: &mut Value, key: &str, value: Value) {
-    object.as_object_mut().unwrap().insert(key.to_owned(), value);
+    object
+        .as_object_mut()
+        .unwrap()
+        .insert(key.to_owned(), value);
 }
 
 fn policy(rules: Vec<Value>) -> Policy {
@@ -60,14 +87,22 @@ fn policy(rules: Vec<Value>) -> Policy {
     let config = json!({
         "audit_cluster": {"cluster": "audit"}, "trust": {"uri_sans": ["spiffe://mesh/"]}, "rules": rules,
     });
-    crate::config::parse(config.to_string().as_bytes(), &|_| None).unwrap().recorder.policy
+    crate::config::parse(config.to_string().as_bytes(), &|_| None)
+        .unwrap()
+        .recorder
+        .policy
 }
 
 #[test]
 fn an_excluding_rule_that_wants_few_ends_leaves_what_is_tracked_and_what_is_ambiguous() {
-    let excluding = json!({"match": {"path": {"prefix": "/a"}}, "level": "none", "record_on": ["failure"]});
+    let excluding =
+        json!({"match": {"path": {"prefix": "/a"}}, "level": "none", "record_on": ["failure"]});
     let policy = policy(vec![excluding, json!({"match": {"path": {"exact": "/a"}}})]);
-    let rests: Vec<Rest> = policy.covered().into_iter().map(|covered| covered.rest).collect();
+    let rests: Vec<Rest> = policy
+        .covered()
+        .into_iter()
+        .map(|covered| covered.rest)
+        .collect();
     assert_eq!(rests, [Rest::TrackedOrAmbiguous]);
 }
 

@@ -17,13 +17,27 @@ fn no_utf8_anywhere() {
         case.headers[index].1 = evil.to_vec();
     }
     case.headers.push((evil.to_vec(), evil.to_vec()));
-    let properties = [Property::Protocol, Property::ResponseFlags, Property::ResponseCodeDetails];
-    case.stream.properties.extend(properties.map(|property| (property, evil.to_vec())));
-    case.stream.response_headers.insert(":status".to_owned(), evil.to_vec());
+    let properties = [
+        Property::Protocol,
+        Property::ResponseFlags,
+        Property::ResponseCodeDetails,
+    ];
+    case.stream
+        .properties
+        .extend(properties.map(|property| (property, evil.to_vec())));
+    case.stream
+        .response_headers
+        .insert(":status".to_owned(), evil.to_vec());
     let record = case.recorded();
-    assert_eq!((record.request.path(), record.action()), (&evil[..], &evil[..]));
+    assert_eq!(
+        (record.request.path(), record.action()),
+        (&evil[..], &evil[..])
+    );
     assert_eq!(record.context, Some(Context::Whole(evil.to_vec())));
-    assert_eq!((record.outcome, record.response_flags), (Some(Outcome::Aborted), None));
+    assert_eq!(
+        (record.outcome, record.response_flags),
+        (Some(Outcome::Aborted), None)
+    );
 }
 
 fn name() -> impl Strategy<Value = Vec<u8>> {
@@ -47,7 +61,15 @@ fn name() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn value() -> impl Strategy<Value = Vec<u8>> {
-    let known = ["true", "GET", "/check", "application/grpc", "true,x", "", "/a/../check?x"];
+    let known = [
+        "true",
+        "GET",
+        "/check",
+        "application/grpc",
+        "true,x",
+        "",
+        "/a/../check?x",
+    ];
     prop_oneof![
         prop::sample::select(known.to_vec()).prop_map(|value| value.as_bytes().to_vec()),
         prop::collection::vec(any::<u8>(), 0..40),

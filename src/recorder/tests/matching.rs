@@ -10,11 +10,21 @@ fn the_first_match_wins() {
         {"name": "second", "match": {"path": {"prefix": "/a"}}},
         {"name": "rest"},
     ]);
-    Case::new("GET", "/a").rules(&rules).status("500").rule(Some("first"));
+    Case::new("GET", "/a")
+        .rules(&rules)
+        .status("500")
+        .rule(Some("first"));
     Case::new("GET", "/b").rules(&rules).rule(Some("rest"));
     let run = Case::new("GET", "/a").rules(&rules).not_recorded();
-    assert_eq!(run.stats.counter(Counter::Excluded), 1, "a later rule does not step in");
-    let run = Case::new("GET", "/health").rules(&rules).headers(&[TRACK, CONTEXT]).not_recorded();
+    assert_eq!(
+        run.stats.counter(Counter::Excluded),
+        1,
+        "a later rule does not step in"
+    );
+    let run = Case::new("GET", "/health")
+        .rules(&rules)
+        .headers(&[TRACK, CONTEXT])
+        .not_recorded();
     assert_eq!(run.stats.counter(Counter::Excluded), 1);
     assert_eq!(run.removed, ["x-session-track"]);
 }
@@ -47,14 +57,28 @@ fn hosts() {
         ("[2001:db8::7]", "[2001:DB8:0:0::7]:80", true),
         ("[::1]", "::1", false),
     ] {
-        check(&json!({"hosts": ["other", pattern]}), Case::new("GET", "/").authority(authority), expected);
+        check(
+            &json!({"hosts": ["other", pattern]}),
+            Case::new("GET", "/").authority(authority),
+            expected,
+        );
     }
 }
 
 #[test]
 fn methods() {
-    for (method, expected) in [("POST", true), ("PUT", true), ("GET", false), ("post", false), ("", false)] {
-        check(&json!({"methods": ["POST", "PUT"]}), Case::new(method, "/"), expected);
+    for (method, expected) in [
+        ("POST", true),
+        ("PUT", true),
+        ("GET", false),
+        ("post", false),
+        ("", false),
+    ] {
+        check(
+            &json!({"methods": ["POST", "PUT"]}),
+            Case::new(method, "/"),
+            expected,
+        );
     }
 }
 
@@ -81,7 +105,10 @@ fn a_template_is_the_route_and_the_action() {
     let rules = json!([{"name": "r", "match": {"path": {"template": "/users/{id}"}}}]);
     let record = Case::new("PUT", "/users/42?x").rules(&rules).recorded();
     assert_eq!(record.route.as_deref(), Some("/users/{id}"));
-    assert_eq!((text(record.action()), text(record.request.path())), ("PUT /users/{id}", "/users/42"));
+    assert_eq!(
+        (text(record.action()), text(record.request.path())),
+        ("PUT /users/{id}", "/users/42")
+    );
 }
 
 #[test]
@@ -107,12 +134,18 @@ fn headers() {
     ] {
         let mut condition = condition.clone();
         condition["name"] = json!("X-Env");
-        let case = values.iter().fold(Case::new("GET", "/"), |case, value| case.headers(&[("x-env", value)]));
+        let case = values.iter().fold(Case::new("GET", "/"), |case, value| {
+            case.headers(&[("x-env", value)])
+        });
         check(&json!({"headers": [condition]}), case, expected);
     }
     let both = json!({"headers": [{"name": "a", "present": true}, {"name": "b", "present": true}]});
     check(&both, Case::new("GET", "/").headers(&[("a", "")]), false);
-    check(&both, Case::new("GET", "/").headers(&[("a", ""), ("b", "")]), true);
+    check(
+        &both,
+        Case::new("GET", "/").headers(&[("a", ""), ("b", "")]),
+        true,
+    );
 }
 
 #[test]
@@ -140,15 +173,27 @@ fn control_headers_of_an_untrusted_peer_count_as_absent_in_conditions() {
 
 #[test]
 fn outcomes_and_statuses_of_a_rule() {
-    let rules = json!([{"name": "r", "record_on": ["failure", "denied"], "http_statuses": ["5xx", 403]}]);
-    for (status, expected) in
-        [("500", true), ("599", true), ("403", true), ("401", false), ("404", false), ("200", false)]
-    {
+    let rules =
+        json!([{"name": "r", "record_on": ["failure", "denied"], "http_statuses": ["5xx", 403]}]);
+    for (status, expected) in [
+        ("500", true),
+        ("599", true),
+        ("403", true),
+        ("401", false),
+        ("404", false),
+        ("200", false),
+    ] {
         let run = Case::new("GET", "/").rules(&rules).status(status).run();
         assert_eq!(run.record.is_some(), expected, "{status}");
-        assert_eq!(run.stats.counter(Counter::Excluded), u64::from(!expected), "{status}");
+        assert_eq!(
+            run.stats.counter(Counter::Excluded),
+            u64::from(!expected),
+            "{status}"
+        );
     }
-    let denied = Case::grpc().rules(&rules).answer_trailers(&[("grpc-status", "7")]);
+    let denied = Case::grpc()
+        .rules(&rules)
+        .answer_trailers(&[("grpc-status", "7")]);
     denied.rule(Some("r"));
 }
 
@@ -156,5 +201,8 @@ fn outcomes_and_statuses_of_a_rule() {
 fn tags_are_recorded() {
     let rules = json!([{"name": "r", "tags": {"retention": "7y"}}]);
     let record = Case::new("GET", "/").rules(&rules).recorded();
-    assert_eq!(*record.tags.unwrap(), [("retention".to_owned(), "7y".to_owned())]);
+    assert_eq!(
+        *record.tags.unwrap(),
+        [("retention".to_owned(), "7y".to_owned())]
+    );
 }

@@ -22,16 +22,26 @@ const SEVERAL: [(&[&str], &str, bool); 8] = [
 fn check(source: &str, read: impl Fn(&[&str]) -> (Option<String>, ExchangeRecord)) {
     for (values, expected, conflict) in SEVERAL {
         let (value, record) = read(values);
-        assert_eq!((value.as_deref(), record.header_conflict), (Some(expected), conflict), "{source}: {values:?}");
+        assert_eq!(
+            (value.as_deref(), record.header_conflict),
+            (Some(expected), conflict),
+            "{source}: {values:?}"
+        );
     }
 }
 
 /// A recorded request with a field of this name for each value, which stands behind `before`.
 fn request(sections: &Value, name: &str, before: &str, values: &[&str]) -> Case {
-    let fields: Vec<String> = values.iter().map(|value| [before, value].concat()).collect();
+    let fields: Vec<String> = values
+        .iter()
+        .map(|value| [before, value].concat())
+        .collect();
     let fields: Vec<(&str, &str)> = fields.iter().map(|field| (name, field.as_str())).collect();
     let mut config = json!({"rules": [{"name": "r"}]});
-    config.as_object_mut().unwrap().extend(sections.as_object().unwrap().clone());
+    config
+        .as_object_mut()
+        .unwrap()
+        .extend(sections.as_object().unwrap().clone());
     Case::new("POST", "/login").config(&config).headers(&fields)
 }
 
@@ -47,16 +57,23 @@ fn session_id(record: &ExchangeRecord) -> Option<String> {
 }
 
 fn token(record: &ExchangeRecord) -> Option<String> {
-    record.session.token_ref.as_ref().and_then(|token| token.strip_prefix("clear:")).map(str::to_owned)
+    record
+        .session
+        .token_ref
+        .as_ref()
+        .and_then(|token| token.strip_prefix("clear:"))
+        .map(str::to_owned)
 }
 
 #[test]
 fn session_ids() {
     let header = json!({"session": {"id": [{"header": "x-own"}]}});
     let cookie = json!({"session": {"id": [{"cookie": "sid", "clear": true}], "token": []}});
-    for (sections, name, before) in
-        [(&json!({}), "x-session-id", ""), (&header, "x-own", ""), (&cookie, "cookie", "sid=")]
-    {
+    for (sections, name, before) in [
+        (&json!({}), "x-session-id", ""),
+        (&header, "x-own", ""),
+        (&cookie, "cookie", "sid="),
+    ] {
         check(name, |values| {
             let record = request(sections, name, before, values).recorded();
             (session_id(&record), record)
@@ -81,12 +98,17 @@ fn session_tokens() {
 
 #[test]
 fn values_in_one_field() {
-    for (source, name, before, between) in
-        [(json!({"cookie": "sid"}), "cookie", "sid=", "; "), (json!({"bearer": true}), "authorization", "Bearer ", ",")]
-    {
+    for (source, name, before, between) in [
+        (json!({"cookie": "sid"}), "cookie", "sid=", "; "),
+        (json!({"bearer": true}), "authorization", "Bearer ", ","),
+    ] {
         let sections = json!({"session": {"token": [source], "token_mode": "clear"}});
         check(name, |values| {
-            let field = values.iter().map(|value| [before, value].concat()).collect::<Vec<_>>().join(between);
+            let field = values
+                .iter()
+                .map(|value| [before, value].concat())
+                .collect::<Vec<_>>()
+                .join(between);
             let record = request(&sections, name, "", &[&field]).recorded();
             (token(&record), record)
         });
@@ -95,12 +117,23 @@ fn values_in_one_field() {
 
 #[test]
 fn what_is_not_read_is_no_conflict() {
-    let other =
-        [("x-session-id", "a"), ("x-session-id", "b"), ("authorization", "Bearer a"), ("authorization", "Bearer b")];
+    let other = [
+        ("x-session-id", "a"),
+        ("x-session-id", "b"),
+        ("authorization", "Bearer a"),
+        ("authorization", "Bearer b"),
+    ];
     let case = || request(&json!({}), "x-audit-session-id", "", &["first"]).headers(&other);
-    assert!(!case().recorded().header_conflict, "the first source has a value, and no token is recorded");
+    assert!(
+        !case().recorded().header_conflict,
+        "the first source has a value, and no token is recorded"
+    );
     let record = request(&json!({}), "x-session-id", "", &["a, b"]).recorded();
-    assert_eq!((session_id(&record).as_deref(), record.header_conflict), (Some("a, b"), false), "it is no list");
+    assert_eq!(
+        (session_id(&record).as_deref(), record.header_conflict),
+        (Some("a, b"), false),
+        "it is no list"
+    );
 }
 
 #[test]
@@ -111,7 +144,10 @@ fn identities_in_requests() {
     });
     let receipt = json!({"rules": [{"name": "r", "require_audit": "acknowledged"}]});
     check("header, at the receipt", |values| {
-        let record = *request(&receipt, "x-user-id", "", values).run().received.unwrap();
+        let record = *request(&receipt, "x-user-id", "", values)
+            .run()
+            .received
+            .unwrap();
         (owned_text(record.identity.user_id.as_ref()), record)
     });
 }
@@ -125,28 +161,42 @@ fn control_headers() {
     });
     check("context", |values| {
         let record = tracking("x-session-context", values);
-        let Some(Context::Whole(context)) = &record.context else { panic!("{record:?}") };
+        let Some(Context::Whole(context)) = &record.context else {
+            panic!("{record:?}")
+        };
         (owned_text(Some(context)), record)
     });
 }
 
 #[test]
 fn sources_of_the_gateway_role() {
-    for (source, name, before) in [(json!({"header": "x-own"}), "x-own", ""), (json!({"cookie": "c"}), "cookie", "c=")]
-    {
+    for (source, name, before) in [
+        (json!({"header": "x-own"}), "x-own", ""),
+        (json!({"cookie": "c"}), "cookie", "c="),
+    ] {
         let rule = json!({"name": "r", "level": "metadata", "set_tracking": {"context": {"field": source}}});
         let sections = json!({"rules": [rule]});
         check(name, |values| {
             let run = request(&sections, name, before, values).run();
-            let (_, context) = run.set.iter().find(|(name, _)| name == "x-session-context").unwrap();
-            let context: Value = serde_json::from_slice(&Base64::decode_vec(text(context)).unwrap()).unwrap();
-            (context["field"].as_str().map(str::to_owned), *run.record.unwrap())
+            let (_, context) = run
+                .set
+                .iter()
+                .find(|(name, _)| name == "x-session-context")
+                .unwrap();
+            let context: Value =
+                serde_json::from_slice(&Base64::decode_vec(text(context)).unwrap()).unwrap();
+            (
+                context["field"].as_str().map(str::to_owned),
+                *run.record.unwrap(),
+            )
         });
     }
 }
 
 fn answered(case: Case, name: &str, before: &str, values: &[&str]) -> Case {
-    values.iter().fold(case, |case, value| case.repeated_response_header(name, &[before, value].concat()))
+    values.iter().fold(case, |case, value| {
+        case.repeated_response_header(name, &[before, value].concat())
+    })
 }
 
 #[test]
@@ -165,7 +215,9 @@ fn a_value_in_the_response_spares_its_body() {
         let case = answered(request(&sections, "", "", &[]), "x-own", "", values);
         case.json_body(r#"{"id":"json"}"#, 99).recorded().identity
     };
-    let of = |identity: &super::super::identity::Identity| owned_text(identity.user_id.as_ref()).unwrap();
+    let of = |identity: &super::super::identity::Identity| {
+        owned_text(identity.user_id.as_ref()).unwrap()
+    };
     assert_eq!(of(&user(&["a", ""])), "a");
     assert_eq!(of(&user(&["", " "])), "json");
 }
@@ -174,9 +226,11 @@ fn a_value_in_the_response_spares_its_body() {
 fn sessions_that_a_response_begins() {
     let cookie = json!([{"cookie": "sid", "clear": true}]);
     let (header, own) = (json!([]), json!([{"header": "x-own"}]));
-    for (id, name, before) in
-        [(&header, "x-audit-session-id", ""), (&own, "x-own", ""), (&cookie, "set-cookie", "sid=")]
-    {
+    for (id, name, before) in [
+        (&header, "x-audit-session-id", ""),
+        (&own, "x-own", ""),
+        (&cookie, "set-cookie", "sid="),
+    ] {
         let sections = json!({"session": {"id": id, "token": []}, "rules": [{"name": "r", "session": "start"}]});
         check(name, |values| {
             let run = answered(request(&sections, "", "", &[]), name, before, values).run();
@@ -190,11 +244,19 @@ fn sessions_that_a_response_begins() {
 #[test]
 fn several_trace_contexts_are_none() {
     let parent = |digit: &str| format!("00-{}-b7ad6b7169203331-01", digit.repeat(32));
-    let trace = |values: &[&str]| request(&json!({}), "traceparent", "", values).recorded().trace;
+    let trace = |values: &[&str]| {
+        request(&json!({}), "traceparent", "", values)
+            .recorded()
+            .trace
+    };
     let (one, other) = (parent("1"), parent("2"));
     assert!(trace(&[&one]).is_some());
     assert_eq!(trace(&[&one, &other]), None);
     assert_eq!(trace(&[&one, &one]), None, "equal ones are no list either");
     assert_eq!(trace(&[&one, ""]), None);
-    assert_eq!(trace(&[&[one.as_str(), &other].join(",")]), None, "joined on the way");
+    assert_eq!(
+        trace(&[&[one.as_str(), &other].join(",")]),
+        None,
+        "joined on the way"
+    );
 }

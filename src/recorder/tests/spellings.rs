@@ -16,14 +16,32 @@ fn a_rule_matches_every_spelling_of_its_path() {
                 "/%761/orders:cancel",
             ],
         ),
-        (json!({"exact": "/files/a%2Fb"}), vec!["/files/a%2Fb", "/files/a%2fb", "/x/../files/a%2fb"]),
-        (json!({"exact": "/a,b+c@d"}), vec!["/a,b+c@d", "/a%2Cb%2bc%40d"]),
-        (json!({"exact": "/m%C3%BCller"}), vec!["/m%C3%BCller", "/m%c3%bcller", "/m\u{fc}ller"]),
+        (
+            json!({"exact": "/files/a%2Fb"}),
+            vec!["/files/a%2Fb", "/files/a%2fb", "/x/../files/a%2fb"],
+        ),
+        (
+            json!({"exact": "/a,b+c@d"}),
+            vec!["/a,b+c@d", "/a%2Cb%2bc%40d"],
+        ),
+        (
+            json!({"exact": "/m%C3%BCller"}),
+            vec!["/m%C3%BCller", "/m%c3%bcller", "/m\u{fc}ller"],
+        ),
         (json!({"exact": "/a%7Cb"}), vec!["/a|b", "/a%7cb"]),
         (json!({"exact": "/100%25"}), vec!["/100%25", "/100%"]),
-        (json!({"prefix": "/admin/"}), vec!["/%61dmin/x", "/admin//x", "/healthz/../admin/x"]),
-        (json!({"suffix": ".json"}), vec!["/a%2Ejson", "/a.json?x=.xml"]),
-        (json!({"template": "/v1/{id}/a:b"}), vec!["/v1/42/a%3Ab", "/v1/a%2Fb/a:b", "/v1/..;/a:b"]),
+        (
+            json!({"prefix": "/admin/"}),
+            vec!["/%61dmin/x", "/admin//x", "/healthz/../admin/x"],
+        ),
+        (
+            json!({"suffix": ".json"}),
+            vec!["/a%2Ejson", "/a.json?x=.xml"],
+        ),
+        (
+            json!({"template": "/v1/{id}/a:b"}),
+            vec!["/v1/42/a%3Ab", "/v1/a%2Fb/a:b", "/v1/..;/a:b"],
+        ),
     ] {
         let rules = json!([{"name": "r", "match": {"path": pattern}}]);
         for path in paths {
@@ -35,7 +53,12 @@ fn a_rule_matches_every_spelling_of_its_path() {
 #[test]
 fn a_path_that_differs_is_another_one() {
     let rules = json!([{"name": "r", "match": {"path": {"exact": "/files/a%2Fb"}}}]);
-    for path in ["/files/a/b", "/files/a%252Fb", "/files/a%2Fb/", "/files/A%2Fb"] {
+    for path in [
+        "/files/a/b",
+        "/files/a%252Fb",
+        "/files/a%2Fb/",
+        "/files/A%2Fb",
+    ] {
         Case::new("GET", path).rules(&rules).rule(None);
     }
 }
@@ -67,22 +90,38 @@ fn nothing_hides_behind_an_excluded_path() {
         "/admin/../healthz",
     ] {
         Case::new("GET", path).rules(&prefix).rule(Some("all"));
-        Case::new("GET", path).rules(&prefix).unseen().rule(Some("all"));
+        Case::new("GET", path)
+            .rules(&prefix)
+            .unseen()
+            .rule(Some("all"));
     }
     let suffix = exclusions(&json!({"suffix": ".png"}));
-    for path in ["/admin;.png", "/admin%3F.png", "/admin%23.png", "/admin%00.png", "/admin%2F.png"] {
+    for path in [
+        "/admin;.png",
+        "/admin%3F.png",
+        "/admin%23.png",
+        "/admin%00.png",
+        "/admin%2F.png",
+    ] {
         Case::new("GET", path).rules(&suffix).rule(Some("all"));
     }
     let template = exclusions(&json!({"template": "/static/{name}"}));
-    Case::new("GET", "/static/..%2Fadmin").rules(&template).rule(Some("all"));
+    Case::new("GET", "/static/..%2Fadmin")
+        .rules(&template)
+        .rule(Some("all"));
 }
 
 #[test]
 fn plain_spellings_are_excluded() {
     let rules = exclusions(&json!({"prefix": "/healthz"}));
-    for path in
-        ["/healthz", "/healthz?x=..%2f", "/%68ealthz", "/healthz/a%20b", "/healthz/m%C3%BCller", "/healthz/a:b%40c"]
-    {
+    for path in [
+        "/healthz",
+        "/healthz?x=..%2f",
+        "/%68ealthz",
+        "/healthz/a%20b",
+        "/healthz/m%C3%BCller",
+        "/healthz/a:b%40c",
+    ] {
         let run = Case::new("GET", path).rules(&rules).not_recorded();
         assert_eq!(run.stats.counter(Counter::Excluded), 1, "{path}");
     }
@@ -92,7 +131,10 @@ fn plain_spellings_are_excluded() {
 fn nothing_hides_behind_an_excluded_host() {
     let rules = exclusions(&json!({"exact": "/healthz"}));
     for authority in ["a.internal", "A.Internal:8080", "[::1]:80", "[0:0::1]"] {
-        Case::new("GET", "/").authority(authority).rules(&rules).rule(None);
+        Case::new("GET", "/")
+            .authority(authority)
+            .rules(&rules)
+            .rule(None);
     }
     for authority in [
         "a.internal.",
@@ -102,17 +144,30 @@ fn nothing_hides_behind_an_excluded_host() {
         "a.internal:80:x",
         "a%2Einternal",
     ] {
-        Case::new("GET", "/").authority(authority).rules(&rules).rule(Some("all"));
+        Case::new("GET", "/")
+            .authority(authority)
+            .rules(&rules)
+            .rule(Some("all"));
     }
 }
 
 #[test]
 fn an_ambiguous_host_or_path_is_excluded_where_it_does_not_matter() {
-    let by_method = json!([{"name": "quiet", "match": {"methods": ["GET"]}, "level": "none"}, {"name": "all"}]);
-    Case::new("GET", "/a;b").authority("x@a.").rules(&by_method).rule(None);
+    let by_method =
+        json!([{"name": "quiet", "match": {"methods": ["GET"]}, "level": "none"}, {"name": "all"}]);
+    Case::new("GET", "/a;b")
+        .authority("x@a.")
+        .rules(&by_method)
+        .rule(None);
     let rules = exclusions(&json!({"exact": "/healthz"}));
-    Case::new("GET", "/healthz").authority("x@a.").rules(&rules).rule(None);
-    Case::new("GET", "/a;b").authority("a.internal").rules(&rules).rule(None);
+    Case::new("GET", "/healthz")
+        .authority("x@a.")
+        .rules(&rules)
+        .rule(None);
+    Case::new("GET", "/a;b")
+        .authority("a.internal")
+        .rules(&rules)
+        .rule(None);
 }
 
 /// A gateway's rule has level none, too, but what it matches is recorded at the next hop.
@@ -120,14 +175,18 @@ fn an_ambiguous_host_or_path_is_excluded_where_it_does_not_matter() {
 fn a_gateway_speaks_for_every_spelling() {
     let edge = json!({"name": "edge", "match": {"hosts": ["app.example.com"], "path": {"prefix": "/account"}}, "set_tracking": {"operation": "o"}});
     for path in ["/account", "/account/..%2fx", "/account;x"] {
-        let run = Case::new("GET", path).authority("x@app.example.com.").rules(&json!([edge])).not_recorded();
+        let run = Case::new("GET", path)
+            .authority("x@app.example.com.")
+            .rules(&json!([edge]))
+            .not_recorded();
         assert_eq!(run.set.len(), 3, "{path}");
     }
 }
 
 #[test]
 fn a_host_is_recorded_by_its_name() {
-    let rules = json!([{"name": "app", "match": {"hosts": ["app.example.com"]}}, {"name": "other"}]);
+    let rules =
+        json!([{"name": "app", "match": {"hosts": ["app.example.com"]}}, {"name": "other"}]);
     for (authority, rule, host) in [
         ("app.example.com", "app", "app.example.com"),
         ("APP.example.com:8443", "app", "app.example.com"),
@@ -141,19 +200,36 @@ fn a_host_is_recorded_by_its_name() {
         ("[2001:DB8::7]:80", "other", "[2001:db8::7]"),
         ("", "other", ""),
     ] {
-        let record = Case::new("GET", "/").authority(authority).rules(&rules).recorded();
-        assert_eq!((&*record.rule, text(record.request.host())), (rule, host), "{authority}");
+        let record = Case::new("GET", "/")
+            .authority(authority)
+            .rules(&rules)
+            .recorded();
+        assert_eq!(
+            (&*record.rule, text(record.request.host())),
+            (rule, host),
+            "{authority}"
+        );
     }
     let long = format!("{}@app.example.com", "s".repeat(request::MAX_NAME_BYTES));
-    let record = Case::new("GET", "/").authority(&long).rules(&rules).recorded();
-    assert_eq!(text(record.request.host()), "app.example.com", "user information is removed before a name is cut");
+    let record = Case::new("GET", "/")
+        .authority(&long)
+        .rules(&rules)
+        .recorded();
+    assert_eq!(
+        text(record.request.host()),
+        "app.example.com",
+        "user information is removed before a name is cut"
+    );
 }
 
 #[test]
 fn path_parameters_with_secrets_are_matched_and_not_recorded() {
     let path = "/shop;jsessionid=1F2E.node1/cart%3Btoken%3Dabc;page=2?x";
     let rules = |pattern: &Value| json!([{"name": "r", "match": {"path": pattern}, "require_audit": "buffered"}]);
-    for pattern in [json!({"prefix": "/shop;jsessionid=1F2E"}), json!({"suffix": "token=abc;page=2"})] {
+    for pattern in [
+        json!({"prefix": "/shop;jsessionid=1F2E"}),
+        json!({"suffix": "token=abc;page=2"}),
+    ] {
         let run = Case::new("GET", path).rules(&rules(&pattern)).run();
         for record in [run.record.unwrap(), run.received.unwrap()] {
             let redacted = "/shop;jsessionid=[REDACTED]/cart;token=[REDACTED];page=2";
@@ -161,11 +237,16 @@ fn path_parameters_with_secrets_are_matched_and_not_recorded() {
             assert_eq!(text(record.action()), format!("GET {redacted}"));
         }
     }
-    let mut call = Case::grpc().rules(&json!([{"name": "r"}])).answer_trailers(&[("grpc-status", "0")]);
+    let mut call = Case::grpc()
+        .rules(&json!([{"name": "r"}]))
+        .answer_trailers(&[("grpc-status", "0")]);
     call.headers[1].1 = b"/shop.Users/Delete;sid=secret".to_vec();
     let record = call.recorded();
     assert_eq!(record.protocol, Protocol::Grpc);
-    assert_eq!(text(record.request.path()), "/shop.Users/Delete;sid=[REDACTED]");
+    assert_eq!(
+        text(record.request.path()),
+        "/shop.Users/Delete;sid=[REDACTED]"
+    );
     assert_eq!(text(record.action()), "/shop.Users/Delete;sid=[REDACTED]");
 }
 
@@ -173,9 +254,12 @@ fn path_parameters_with_secrets_are_matched_and_not_recorded() {
 fn a_secret_that_the_bound_cuts_is_not_recorded() {
     for before in request::MAX_PATH_BYTES - 40..request::MAX_PATH_BYTES {
         let path = format!("/{};jsessionid=SECRET", "a".repeat(before));
-        let record = Case::new("GET", &path).rules(&json!([{"name": "r"}])).recorded();
+        let record = Case::new("GET", &path)
+            .rules(&json!([{"name": "r"}]))
+            .recorded();
         assert!(
-            record.request.path().len() <= request::MAX_PATH_BYTES && !text(record.request.path()).contains('S'),
+            record.request.path().len() <= request::MAX_PATH_BYTES
+                && !text(record.request.path()).contains('S'),
             "{before}"
         );
     }
@@ -188,8 +272,12 @@ mod readers {
         let mut out = Vec::new();
         let mut rest = path.as_bytes();
         while let [first, tail @ ..] = rest {
-            let digits = tail.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-            let byte = digits.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
+            let digits = tail
+                .get(..2)
+                .and_then(|digits| std::str::from_utf8(digits).ok());
+            let byte = digits
+                .filter(|_| *first == b'%')
+                .and_then(|digits| u8::from_str_radix(digits, 16).ok());
             out.push(byte.unwrap_or(*first));
             rest = if byte.is_some() { &tail[2..] } else { tail };
         }
@@ -211,15 +299,21 @@ mod readers {
 
     /// Decodes each segment after the path has been resolved (RFC 3986).
     pub(super) fn standard(path: &str) -> Vec<String> {
-        resolved(path).iter().map(|segment| decoded(segment)).collect()
+        resolved(path)
+            .iter()
+            .map(|segment| decoded(segment))
+            .collect()
     }
 
     /// Every other way: decoded first, decoded twice, without parameters, with backslashes as slashes, up to a NUL, up to
     /// a question mark or number sign, neither merged nor resolved, all of it.
     pub(super) fn others(path: &str) -> Vec<Vec<String>> {
         let first = |text: &str| resolved(text);
-        let without_parameters =
-            path.split('/').map(|part| part.split(';').next().unwrap()).collect::<Vec<_>>().join("/");
+        let without_parameters = path
+            .split('/')
+            .map(|part| part.split(';').next().unwrap())
+            .collect::<Vec<_>>()
+            .join("/");
         let up_to = |stop: &[char]| decoded(path).split(stop).next().unwrap().to_owned();
         vec![
             first(&decoded(path)),
@@ -229,7 +323,12 @@ mod readers {
             first(&up_to(&['\0'])),
             first(&up_to(&['?', '#'])),
             path.split('/').skip(1).map(decoded).collect(),
-            decoded(path).split('/').skip(1).filter(|segment| !segment.is_empty()).map(str::to_owned).collect(),
+            decoded(path)
+                .split('/')
+                .skip(1)
+                .filter(|segment| !segment.is_empty())
+                .map(str::to_owned)
+                .collect(),
         ]
     }
 }

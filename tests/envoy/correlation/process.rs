@@ -15,7 +15,9 @@ fn process_wide() -> Bootstrap {
 
 /// The one session of these pairs, and their numbers.
 #[track_caller]
-fn session_and_numbers<'p>(pairs: impl IntoIterator<Item = &'p Option<Pair>>) -> (String, Vec<usize>) {
+fn session_and_numbers<'p>(
+    pairs: impl IntoIterator<Item = &'p Option<Pair>>,
+) -> (String, Vec<usize>) {
     let (sessions, numbers): (BTreeSet<&str>, Vec<usize>) = pairs
         .into_iter()
         .flatten()
@@ -26,7 +28,10 @@ fn session_and_numbers<'p>(pairs: impl IntoIterator<Item = &'p Option<Pair>>) ->
 }
 
 fn streams(records: &[Record]) -> BTreeSet<String> {
-    records.iter().map(|record| record.text("audit.stream.id")).collect()
+    records
+        .iter()
+        .map(|record| record.text("audit.stream.id"))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -35,21 +40,34 @@ async fn many_workers_hand_out_each_number_once() {
     const REQUESTS: usize = 200;
     const ALL: usize = CONNECTIONS * REQUESTS;
     let mesh = Mesh::with_bootstrap(process_wide(), Sink::start().await, 4).await;
-    let clients: Vec<_> = (0..CONNECTIONS).map(|client| tokio::spawn(send(mesh.http, client, REQUESTS))).collect();
+    let clients: Vec<_> = (0..CONNECTIONS)
+        .map(|client| tokio::spawn(send(mesh.http, client, REQUESTS)))
+        .collect();
     for client in clients {
         client.await.unwrap();
     }
     let seen = pairs_seen(&mesh);
     let (session, mut numbers) = session_and_numbers(seen.values());
     numbers.sort_unstable();
-    assert!(numbers.iter().copied().eq(0..ALL), "{} of {ALL} requests have a number of their own", numbers.len());
+    assert!(
+        numbers.iter().copied().eq(0..ALL),
+        "{} of {ALL} requests have a number of their own",
+        numbers.len()
+    );
 
     // Of what is acknowledged some are the starts of streams, and how many of these there are is left to chance.
     let records = mesh.sink.wait_for(ALL).await;
-    assert_eq!(pairs_recorded(&records), seen, "each pair stands in one record");
+    assert_eq!(
+        pairs_recorded(&records),
+        seen,
+        "each pair stands in one record"
+    );
     assert_eq!(records.len(), ALL, "and in no other");
     let streams = streams(&records);
-    assert!(streams.len() > 1 && !streams.contains(&session), "{streams:?}");
+    assert!(
+        streams.len() > 1 && !streams.contains(&session),
+        "{streams:?}"
+    );
 }
 
 /// Sends so many requests on one connection, one after the other.
@@ -57,7 +75,14 @@ async fn send(addr: std::net::SocketAddr, client: usize, requests: usize) {
     let mut connection = HttpConnection::open(addr, DEADLINE).await.unwrap();
     for index in 0..requests {
         let path = format!("/joined/{client}/{index}");
-        assert_eq!(connection.request("GET", &path, [], DEADLINE).await.unwrap().status, 200);
+        assert_eq!(
+            connection
+                .request("GET", &path, [], DEADLINE)
+                .await
+                .unwrap()
+                .status,
+            200
+        );
     }
 }
 
@@ -85,7 +110,9 @@ impl Sequence {
     fn seen(&self) -> Vec<(String, Option<Pair>)> {
         let mut seen = self.mesh.upstream.seen().all();
         seen.retain(|seen| seen.path.starts_with("/joined"));
-        seen.iter().map(|seen| (seen.path.clone(), pair_seen_by(seen, NAMES))).collect()
+        seen.iter()
+            .map(|seen| (seen.path.clone(), pair_seen_by(seen, NAMES)))
+            .collect()
     }
 
     /// Each request had the next number of one session.
@@ -100,8 +127,13 @@ impl Sequence {
     async fn assert_recorded(&self) -> Vec<Record> {
         let records = eventually("all are recorded", || {
             // A batch is sent again when the VM crashes before it has read the answer; a store knows it by its records.
-            let records: BTreeMap<_, _> =
-                self.mesh.sink.exchanges().into_iter().map(|record| (record.uid(), record)).collect();
+            let records: BTreeMap<_, _> = self
+                .mesh
+                .sink
+                .exchanges()
+                .into_iter()
+                .map(|record| (record.uid(), record))
+                .collect();
             (records.len() >= self.sent).then(|| records.into_values().collect::<Vec<_>>())
         })
         .await;
@@ -113,11 +145,20 @@ impl Sequence {
 /// Waits until new connections get the second configuration, and those that are open still have the first.
 async fn updated(mesh: &Mesh, workers_listeners: u64) {
     let served = async {
-        while mesh.envoy.stats("listener_create_success").await.values().sum::<u64>() < 2 * workers_listeners {
+        while mesh
+            .envoy
+            .stats("listener_create_success")
+            .await
+            .values()
+            .sum::<u64>()
+            < 2 * workers_listeners
+        {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(DEADLINE, served).await.expect("every worker has the new listeners");
+    tokio::time::timeout(DEADLINE, served)
+        .await
+        .expect("every worker has the new listeners");
 }
 
 /// Envoy changes the filter chain in its place, so an open connection keeps the old one until it is drained.
@@ -125,21 +166,38 @@ async fn updated(mesh: &Mesh, workers_listeners: u64) {
 async fn the_session_goes_on_under_another_configuration() {
     let (mesh, listeners) = Listeners::start_on(process_wide(), Sink::start().await, 2).await;
     let mut sequence = Sequence { sent: 0, mesh };
-    let mut old = HttpConnection::open(sequence.mesh.http, DEADLINE).await.unwrap();
+    let mut old = HttpConnection::open(sequence.mesh.http, DEADLINE)
+        .await
+        .unwrap();
     for _ in 0..5 {
         sequence.go_on().await;
     }
     listeners.update(&json!({"service": "second"}));
     updated(&sequence.mesh, 4).await;
     let path = sequence.next_path();
-    assert_eq!(old.request("GET", &path, [], DEADLINE).await.unwrap().status, 200);
+    assert_eq!(
+        old.request("GET", &path, [], DEADLINE)
+            .await
+            .unwrap()
+            .status,
+        200
+    );
     for _ in 0..5 {
         sequence.go_on().await;
     }
     sequence.assert_dense();
     let records = sequence.assert_recorded().await;
-    let of = |service: &str| records.iter().filter(|record| record.text("service.name") == service).count();
-    assert_eq!((of("demo"), of("second")), (11, 10), "both configurations took part, one after the other and by turns");
+    let of = |service: &str| {
+        records
+            .iter()
+            .filter(|record| record.text("service.name") == service)
+            .count()
+    };
+    assert_eq!(
+        (of("demo"), of("second")),
+        (11, 10),
+        "both configurations took part, one after the other and by turns"
+    );
 }
 
 /// A bootstrap whose VMs trap on demand, and are loaded anew at once.
@@ -147,14 +205,16 @@ fn crashing(scope: &str) -> Bootstrap {
     bootstrap(&json!({"correlation": {"scope": scope}})).with(|bootstrap| {
         bootstrap.run(tools::crashing_wasm());
         bootstrap.each_filter("audit", |filter| {
-            filter["typed_config"]["config"]["reload_config"] = json!({"backoff": {"base_interval": "0.05s"}});
+            filter["typed_config"]["config"]["reload_config"] =
+                json!({"backoff": {"base_interval": "0.05s"}});
         });
     })
 }
 
 /// Traps the VM of the one worker in this callback, and waits until another one is in its place for both listeners.
 async fn crash(mesh: &Mesh, callback: &str) {
-    mesh.get("/", &[("x-audit-crash-for-tests", callback)]).await;
+    mesh.get("/", &[("x-audit-crash-for-tests", callback)])
+        .await;
     let serves = async {
         while mesh.get("/", &[]).await.status != 200
             || mesh.call(&[]).await.unwrap().grpc_status().as_deref() != Some("0")
@@ -162,7 +222,9 @@ async fn crash(mesh: &Mesh, callback: &str) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(DEADLINE, serves).await.expect("requests load the VM anew");
+    tokio::time::timeout(DEADLINE, serves)
+        .await
+        .expect("requests load the VM anew");
 }
 
 /// A sequence through three VMs, the first two of which crash when everything has been recorded.
@@ -178,7 +240,11 @@ async fn through_crashes(scope: &str) -> (Sequence, Vec<Record>) {
     sequence.go_on().await;
     sequence.go_on().await;
     let records = sequence.assert_recorded().await;
-    assert_eq!(streams(&records).len(), 6, "three VMs with two streams each");
+    assert_eq!(
+        streams(&records).len(),
+        6,
+        "three VMs with two streams each"
+    );
     (sequence, records)
 }
 
@@ -192,6 +258,8 @@ async fn the_session_goes_on_in_the_place_of_a_crashed_vm() {
 async fn a_session_of_a_worker_ends_with_its_vm() {
     let (_, records) = through_crashes("worker").await;
     let pairs: BTreeSet<_> = records.iter().map(pair_of).collect();
-    let expected = streams(&records).into_iter().flat_map(|stream| [0, 1].map(|number| pair(&stream, number)));
+    let expected = streams(&records)
+        .into_iter()
+        .flat_map(|stream| [0, 1].map(|number| pair(&stream, number)));
     assert_eq!(pairs, expected.collect());
 }

@@ -15,7 +15,11 @@ async fn records_with_rbac_at(place: usize) -> (Mesh, Vec<Record>) {
     let denying = bootstrap(&json!({})).with_filter_at(place, &forbidding(DENIED));
     let mesh = Mesh::with_bootstrap(denying, Sink::start().await, 1).await;
     let forged = [(NAMES[0], "forged"), (NAMES[1], "7")];
-    for (path, status) in [("/joined/before", 200), (DENIED, 403), ("/joined/after", 200)] {
+    for (path, status) in [
+        ("/joined/before", 200),
+        (DENIED, 403),
+        ("/joined/after", 200),
+    ] {
         assert_eq!(mesh.get(path, &forged).await.status, status);
     }
     assert!(mesh.upstream.seen().at_path(DENIED).is_empty());
@@ -30,7 +34,10 @@ async fn what_a_later_filter_denies_has_used_its_number() {
     let stream = records[0].text("audit.stream.id");
     let pairs: Vec<_> = records.iter().map(pair_of).collect();
     assert_eq!(pairs, [0, 1, 2].map(|number| pair(&stream, number)));
-    assert_eq!(pair_seen_by(&mesh.upstream.seen().at_path("/joined/after")[0], NAMES), pairs[2]);
+    assert_eq!(
+        pair_seen_by(&mesh.upstream.seen().at_path("/joined/after")[0], NAMES),
+        pairs[2]
+    );
 }
 
 #[tokio::test]
@@ -39,7 +46,10 @@ async fn what_an_earlier_filter_denies_has_no_pair() {
     let stream = records[0].text("audit.stream.id");
     let pairs: Vec<_> = records.iter().map(pair_of).collect();
     assert_eq!(pairs, [pair(&stream, 0), None, pair(&stream, 1)]);
-    assert_eq!(pair_seen_by(&mesh.upstream.seen().at_path("/joined/after")[0], NAMES), pairs[2]);
+    assert_eq!(
+        pair_seen_by(&mesh.upstream.seen().at_path("/joined/after")[0], NAMES),
+        pairs[2]
+    );
 }
 
 #[tokio::test]
@@ -55,7 +65,10 @@ async fn an_upstream_that_nobody_reaches_has_used_a_number() {
     }
     let records = mesh.sink.wait_for(2).await;
     let stream = records[0].text("audit.stream.id");
-    assert_eq!(records.iter().map(pair_of).collect::<Vec<_>>(), [0, 1].map(|number| pair(&stream, number)));
+    assert_eq!(
+        records.iter().map(pair_of).collect::<Vec<_>>(),
+        [0, 1].map(|number| pair(&stream, number))
+    );
 }
 
 /// Both records of an exchange carry its pair, and so does the request when it goes on at last.
@@ -73,10 +86,19 @@ async fn a_held_request_goes_upstream_with_its_pair() {
     for (index, path) in PATHS.into_iter().enumerate() {
         let addr = mesh.http;
         held.push(tokio::spawn(async move {
-            http_get(addr, path, [(NAMES[0], "forged")], &CallOptions::default()).await.unwrap().status
+            http_get(addr, path, [(NAMES[0], "forged")], &CallOptions::default())
+                .await
+                .unwrap()
+                .status
         }));
         let arrived = || {
-            (mesh.sink.arrived().iter().filter(|record| record.text("audit.stage") == "received").count() > index)
+            (mesh
+                .sink
+                .arrived()
+                .iter()
+                .filter(|record| record.text("audit.stage") == "received")
+                .count()
+                > index)
                 .then_some(())
         };
         eventually("its receipt arrives", arrived).await;
@@ -91,9 +113,24 @@ async fn a_held_request_goes_upstream_with_its_pair() {
     let seen = pairs_seen(&mesh);
     let records = mesh.exchanges_until_marker().await;
     let stream = records[0].text("audit.stream.id");
-    for (number, path) in [PATHS[0], PATHS[1], "/joined/passes"].into_iter().enumerate() {
-        assert_eq!(seen[path], pair(&stream, number), "numbers are taken when requests arrive");
-        let of_path: Vec<_> = records.iter().filter(|record| record.text("url.path") == path).map(pair_of).collect();
-        assert_eq!(of_path, vec![pair(&stream, number); if path.starts_with("/held") { 2 } else { 1 }], "{path}");
+    for (number, path) in [PATHS[0], PATHS[1], "/joined/passes"]
+        .into_iter()
+        .enumerate()
+    {
+        assert_eq!(
+            seen[path],
+            pair(&stream, number),
+            "numbers are taken when requests arrive"
+        );
+        let of_path: Vec<_> = records
+            .iter()
+            .filter(|record| record.text("url.path") == path)
+            .map(pair_of)
+            .collect();
+        assert_eq!(
+            of_path,
+            vec![pair(&stream, number); if path.starts_with("/held") { 2 } else { 1 }],
+            "{path}"
+        );
     }
 }

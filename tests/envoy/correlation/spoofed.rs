@@ -12,7 +12,13 @@ const SPOOFED: [&[(&str, &str)]; 6] = [
     &[(NAMES[0], ID)],
     &[(NAMES[1], "7")],
     &[(NAMES[0], ID), (NAMES[1], "7")],
-    &[(NAMES[0], ID), (NAMES[0], "other"), (NAMES[1], "7"), (NAMES[1], "8"), (NAMES[1], "7")],
+    &[
+        (NAMES[0], ID),
+        (NAMES[0], "other"),
+        (NAMES[1], "7"),
+        (NAMES[1], "8"),
+        (NAMES[1], "7"),
+    ],
     &[(NAMES[0], ""), (NAMES[1], "")],
     &[(NAMES[0], "a, b"), (NAMES[1], "-1")],
 ];
@@ -23,7 +29,13 @@ async fn spoof(mesh: &Mesh, below: &str, more: &[(&str, &str)]) {
         let headers = [spoofed, more].concat();
         mesh.get(&format!("{below}/{index}"), &headers).await;
         let trailers = list(spoofed).with("x-kept", "1");
-        call(mesh, &format!("{below}.Service/{index}"), list(&headers), trailers).await;
+        call(
+            mesh,
+            &format!("{below}.Service/{index}"),
+            list(&headers),
+            trailers,
+        )
+        .await;
     }
 }
 
@@ -35,8 +47,14 @@ async fn spoof_by_hand(mesh: &Mesh, path: &str) {
          connection: close, {}, {}\r\n\r\n",
         NAMES[1], NAMES[0], NAMES[1]
     );
-    let answer = raw_exchange(mesh.http, head.as_bytes(), &CallOptions::default()).await.unwrap();
-    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", answer.escape_ascii());
+    let answer = raw_exchange(mesh.http, head.as_bytes(), &CallOptions::default())
+        .await
+        .unwrap();
+    assert!(
+        answer.starts_with(b"HTTP/1.1 200"),
+        "{}",
+        answer.escape_ascii()
+    );
 }
 
 #[track_caller]
@@ -55,7 +73,13 @@ async fn a_spoofed_pair_is_gone_whatever_rule_matches() {
     }
     spoof(&mesh, "/without-context", &[("x-session-track", "true")]).await;
     assert_no_pair_was_seen(&mesh, 4 * 13 + 12);
-    let calls = mesh.upstream.seen().all().into_iter().filter(|seen| seen.trailers.contains("x-kept")).count();
+    let calls = mesh
+        .upstream
+        .seen()
+        .all()
+        .into_iter()
+        .filter(|seen| seen.trailers.contains("x-kept"))
+        .count();
     assert_eq!(calls, 5 * SPOOFED.len(), "other trailers pass");
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 13);

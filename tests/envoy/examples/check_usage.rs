@@ -17,8 +17,15 @@ const COOKIE: (&str, &str) = ("cookie", "lang=en; session=s3cret-t0ken");
 /// What a router that has the key computes for the same session.
 fn reference_of(token: &str) -> String {
     let key = variable("SESSION_HMAC_KEY");
-    let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap().chain_update(token);
-    let digits: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes())
+        .unwrap()
+        .chain_update(token);
+    let digits: String = mac
+        .finalize()
+        .into_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("hmac-sha256:1:{digits}")
 }
 
@@ -27,7 +34,10 @@ fn reference_of(token: &str) -> String {
 async fn a_check_is_recorded_with_user_session_and_time() {
     let mesh = quick_example(NAME).await;
     let answer = mesh.get("/check", &[COOKIE]).await;
-    assert!(answer.text().contains("UserId"), "the answer is the service's own");
+    assert!(
+        answer.text().contains("UserId"),
+        "the answer is the service's own"
+    );
     let records = mesh.settled(1).await;
     assert_eq!(records.len(), 1);
     let record = &records[0];
@@ -41,9 +51,16 @@ async fn a_check_is_recorded_with_user_session_and_time() {
     ] {
         assert_eq!(record.text(name), value, "{name}");
     }
-    let start: u64 = record.raw["timeUnixNano"].as_str().unwrap().parse().unwrap();
+    let start: u64 = record.raw["timeUnixNano"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
     assert!(start > 0);
-    assert!(!record.raw.to_string().contains("ada"), "of the user only the id is kept");
+    assert!(
+        !record.raw.to_string().contains("ada"),
+        "of the user only the id is kept"
+    );
 }
 
 /// "Only on success": no record of the statuses that the handler gives otherwise.
@@ -51,25 +68,45 @@ async fn a_check_is_recorded_with_user_session_and_time() {
 async fn nothing_but_success_is_recorded() {
     let mesh = quick_example(NAME).await;
     for status in ["302", "400", "401", "403", "500"] {
-        assert_eq!(mesh.get("/check", &[COOKIE, ("x-demo-status", status)]).await.status.to_string(), status);
+        assert_eq!(
+            mesh.get("/check", &[COOKIE, ("x-demo-status", status)])
+                .await
+                .status
+                .to_string(),
+            status
+        );
     }
     let broken_off = list(&[COOKIE, ("x-demo-reset", "after-headers")]);
-    assert!(http_get(mesh.http, "/check", broken_off, &CallOptions::default()).await.is_err());
+    assert!(
+        http_get(mesh.http, "/check", broken_off, &CallOptions::default())
+            .await
+            .is_err()
+    );
     mesh.request("POST", "/check", &[COOKIE]).await;
     mesh.get("/login", &[COOKIE]).await;
     mesh.get("/check", &[COOKIE]).await;
     let records = mesh.settled(1).await;
     assert_eq!(texts(&records, "http.response.status_code"), ["200"]);
-    assert_eq!(mesh.stat_at_least("records.excluded", 6).await["records.excluded"], 6);
+    assert_eq!(
+        mesh.stat_at_least("records.excluded", 6).await["records.excluded"],
+        6
+    );
 }
 
 #[tokio::test]
 async fn no_token_is_ever_in_clear() {
     let mesh = quick_example(NAME).await;
-    mesh.get("/check?session=s3cret-t0ken", &[COOKIE, ("authorization", "Bearer s3cret-t0ken")]).await;
+    mesh.get(
+        "/check?session=s3cret-t0ken",
+        &[COOKIE, ("authorization", "Bearer s3cret-t0ken")],
+    )
+    .await;
     mesh.settled(1).await;
     for text in [sent(&mesh), mesh.envoy.log()] {
-        assert!(!text.contains("s3cret-t0ken") && !text.contains(&variable("SESSION_HMAC_KEY")), "{text}");
+        assert!(
+            !text.contains("s3cret-t0ken") && !text.contains(&variable("SESSION_HMAC_KEY")),
+            "{text}"
+        );
     }
 }
 
@@ -77,17 +114,30 @@ async fn no_token_is_ever_in_clear() {
 #[tokio::test]
 async fn a_check_with_basic_credentials_says_so() {
     let mesh = quick_example(NAME).await;
-    mesh.get("/check", &[("authorization", "Basic YWRhOnB3")]).await;
+    mesh.get("/check", &[("authorization", "Basic YWRhOnB3")])
+        .await;
     let records = mesh.settled(1).await;
     assert!(!records[0].has("session.token_ref"));
-    assert_eq!((records[0].text("audit.auth"), records[0].text("user.id")), ("basic".to_owned(), "42".to_owned()));
+    assert_eq!(
+        (records[0].text("audit.auth"), records[0].text("user.id")),
+        ("basic".to_owned(), "42".to_owned())
+    );
 }
 
 /// "Disabled: nothing stored."
 #[tokio::test]
 async fn a_disabled_tracking_records_nothing() {
-    let mesh = example_with(NAME, &json!({"enabled": false, "batch": {"max_delay": "50ms"}})).await;
-    assert_eq!(mesh.get("/check", &[COOKIE, ("x-session-track", "true")]).await.status, 200);
+    let mesh = example_with(
+        NAME,
+        &json!({"enabled": false, "batch": {"max_delay": "50ms"}}),
+    )
+    .await;
+    assert_eq!(
+        mesh.get("/check", &[COOKIE, ("x-session-track", "true")])
+            .await
+            .status,
+        200
+    );
     let stats = mesh.stat_at_least("headers.stripped", 1).await;
     assert_eq!(stats["records.captured"], 0);
 }
@@ -98,17 +148,29 @@ async fn a_thousand_leave_at_once_in_one_callout() {
     let mesh = example(NAME).await;
     mesh.repeat(998, "/check").await;
     let stats = mesh.stat_at_least("records.captured", 999).await;
-    assert_eq!((stats["buffer.records"], mesh.sink.attempts().len()), (999, 0), "the others wait");
+    assert_eq!(
+        (stats["buffer.records"], mesh.sink.attempts().len()),
+        (999, 0),
+        "the others wait"
+    );
     mesh.repeat(1, "/check").await;
     assert_eq!(mesh.settled(999).await.len(), 999);
-    assert_eq!(mesh.sink.attempts().len(), 1, "the announcement of the stream makes a thousand of them");
+    assert_eq!(
+        mesh.sink.attempts().len(),
+        1,
+        "the announcement of the stream makes a thousand of them"
+    );
 }
 
 /// "Flush failure keeps records", which the test of that name never made happen; and what arrives during a flush.
 #[tokio::test]
 async fn a_failed_flush_keeps_the_records_and_those_that_come_meanwhile() {
     let mesh = quick_example(NAME).await;
-    mesh.sink.answer_next([Answer::Status(503, "busy"), Answer::CutOff, Answer::Status(503, "busy")]);
+    mesh.sink.answer_next([
+        Answer::Status(503, "busy"),
+        Answer::CutOff,
+        Answer::Status(503, "busy"),
+    ]);
     mesh.repeat(5, "/check").await;
     mesh.stat_at_least("batches.failed", 1).await;
     mesh.repeat(5, "/check").await;
@@ -120,12 +182,13 @@ async fn a_failed_flush_keeps_the_records_and_those_that_come_meanwhile() {
 #[tokio::test]
 async fn what_the_buffer_cannot_hold_is_dropped_counted_and_reported() {
     // The backoff grows with the time that the requests take.
-    let patch =
-        json!({"buffer": {"max_records": 1000}, "batch": {"max_delay": "50ms"}, "retry": {"max_backoff": "1s"}});
+    let patch = json!({"buffer": {"max_records": 1000}, "batch": {"max_delay": "50ms"}, "retry": {"max_backoff": "1s"}});
     let mesh = example_with(NAME, &patch).await;
     mesh.sink.answer_all(Some(Answer::Status(503, "down")));
     mesh.repeat(3000, "/check").await;
-    let stats = mesh.stat_at_least("records.dropped.buffer_full", 2000).await;
+    let stats = mesh
+        .stat_at_least("records.dropped.buffer_full", 2000)
+        .await;
     assert_eq!(stats["records.dropped.buffer_full"], 2000);
     mesh.sink.answer_all(None);
     let records = mesh.settled(1000).await;
@@ -142,5 +205,8 @@ async fn ten_thousand_checks_wait_for_the_minute() {
     let stats = mesh.stat_at_least("records.captured", 10_001).await;
     assert_eq!(stats["records.dropped.buffer_full"], 0, "{stats:#?}");
     mesh.repeat(1, "/check").await;
-    assert_eq!(mesh.stat_at_least("records.dropped.buffer_full", 1).await["records.dropped.buffer_full"], 1);
+    assert_eq!(
+        mesh.stat_at_least("records.dropped.buffer_full", 1).await["records.dropped.buffer_full"],
+        1
+    );
 }

@@ -34,7 +34,10 @@ fn pair(seen: &Seen) -> Option<(String, String)> {
 }
 
 fn recorded_pair(record: &Record) -> (String, String) {
-    (record.text("audit.correlation.session_id"), record.text("audit.correlation.number"))
+    (
+        record.text("audit.correlation.session_id"),
+        record.text("audit.correlation.number"),
+    )
 }
 
 /// "Inject: matched", "audit and header agree": the gateway answers 400 unless the id is a UUID and the number an int32.
@@ -44,7 +47,10 @@ async fn header_and_record_of_a_target_agree() {
     mesh.ask_gateway().await;
     let records = mesh.settled(1).await;
     let (session, number) = pair(&mesh.upstream.seen().at_path(TARGET)[0]).unwrap();
-    assert_eq!(recorded_pair(&records[0]), (session.clone(), number.clone()));
+    assert_eq!(
+        recorded_pair(&records[0]),
+        (session.clone(), number.clone())
+    );
     assert_eq!(number, "0");
     let id = Uuid::parse_str(&session).unwrap();
     assert_eq!((id.get_version_num(), id.to_string()), (4, session));
@@ -64,10 +70,26 @@ async fn only_targets_get_headers_and_everything_is_recorded() {
         mesh.request("POST", path, &[("host", host)]).await;
     }
     let records = mesh.settled(5).await;
-    assert_eq!(texts(&records, "audit.rule"), ["gateway", "gateway", "other", "other", "other"]);
-    let numbers: Vec<_> = mesh.upstream.seen().all().iter().map(|seen| pair(seen).map(|(_, number)| number)).collect();
-    assert_eq!(numbers, [Some("0".to_owned()), None, None, None], "the upper-case host is not allowed");
-    assert_eq!(texts(&records, "audit.correlation.number"), ["0", "1", "", "", ""]);
+    assert_eq!(
+        texts(&records, "audit.rule"),
+        ["gateway", "gateway", "other", "other", "other"]
+    );
+    let numbers: Vec<_> = mesh
+        .upstream
+        .seen()
+        .all()
+        .iter()
+        .map(|seen| pair(seen).map(|(_, number)| number))
+        .collect();
+    assert_eq!(
+        numbers,
+        [Some("0".to_owned()), None, None, None],
+        "the upper-case host is not allowed"
+    );
+    assert_eq!(
+        texts(&records, "audit.correlation.number"),
+        ["0", "1", "", "", ""]
+    );
 }
 
 /// "Overwrite", "spoofed overwritten"; on other requests what a client had written passed unchanged.
@@ -75,8 +97,13 @@ async fn only_targets_get_headers_and_everything_is_recorded() {
 async fn what_a_client_writes_never_arrives() {
     let mesh = quick_example(NAME).await;
     let forged = [(SESSION, "forged"), (NUMBER, "7"), (NUMBER, "8")];
-    mesh.request("POST", TARGET, &[&[GATEWAY], &forged[..]].concat()).await;
-    mesh.get("/v2/", &[&[("host", "registry.example.com")], &forged[..]].concat()).await;
+    mesh.request("POST", TARGET, &[&[GATEWAY], &forged[..]].concat())
+        .await;
+    mesh.get(
+        "/v2/",
+        &[&[("host", "registry.example.com")], &forged[..]].concat(),
+    )
+    .await;
     let records = mesh.settled(2).await;
     let seen = mesh.upstream.seen().all();
     assert_eq!(pair(&seen[0]), Some(recorded_pair(&records[0])));
@@ -89,15 +116,38 @@ async fn what_a_client_writes_never_arrives() {
 async fn what_is_denied_is_recorded_and_leaves_a_gap() {
     let mesh = quick_example(NAME).await;
     mesh.ask_gateway().await;
-    assert_eq!(mesh.get(TARGET, &[GATEWAY]).await.status, 403, "only POST is allowed there");
-    assert_eq!(mesh.get("/", &[("host", "evil.example.com")]).await.status, 403);
+    assert_eq!(
+        mesh.get(TARGET, &[GATEWAY]).await.status,
+        403,
+        "only POST is allowed there"
+    );
+    assert_eq!(
+        mesh.get("/", &[("host", "evil.example.com")]).await.status,
+        403
+    );
     mesh.ask_gateway().await;
     let records = mesh.settled(4).await;
-    assert_eq!(texts(&records, "audit.outcome"), ["success", "denied", "denied", "success"]);
-    assert_eq!(texts(&records, "audit.correlation.number"), ["0", "1", "", "2"]);
+    assert_eq!(
+        texts(&records, "audit.outcome"),
+        ["success", "denied", "denied", "success"]
+    );
+    assert_eq!(
+        texts(&records, "audit.correlation.number"),
+        ["0", "1", "", "2"]
+    );
     assert_eq!(texts(&records, "server.address")[2], "evil.example.com");
-    assert!(records[1].text("audit.response.code_details").starts_with("rbac_access_denied"));
-    let arrived: Vec<_> = mesh.upstream.seen().all().iter().map(|seen| pair(seen).unwrap().1).collect();
+    assert!(
+        records[1]
+            .text("audit.response.code_details")
+            .starts_with("rbac_access_denied")
+    );
+    let arrived: Vec<_> = mesh
+        .upstream
+        .seen()
+        .all()
+        .iter()
+        .map(|seen| pair(seen).unwrap().1)
+        .collect();
     assert_eq!(arrived, ["0", "2"]);
 }
 
@@ -107,21 +157,50 @@ async fn ten_requests_at_once_have_ten_numbers_without_a_gap() {
     let quick = Bootstrap::example(NAME).with_plugin(&json!({"batch": {"max_delay": "50ms"}}));
     let mesh = Mesh::with_bootstrap(quick, Sink::start().await, 2).await;
     let ask = || async { mesh.ask_gateway().await };
-    tokio::join!(ask(), ask(), ask(), ask(), ask(), ask(), ask(), ask(), ask(), ask());
+    tokio::join!(
+        ask(),
+        ask(),
+        ask(),
+        ask(),
+        ask(),
+        ask(),
+        ask(),
+        ask(),
+        ask(),
+        ask()
+    );
     let records = mesh.sink.wait_for(10).await;
     let seen = mesh.upstream.seen().at_path(TARGET);
     let arrived: BTreeSet<_> = seen.iter().map(|seen| pair(seen).unwrap()).collect();
-    assert_eq!(records.iter().map(recorded_pair).collect::<BTreeSet<_>>(), arrived);
-    assert_eq!(arrived.iter().map(|(session, _)| session).collect::<BTreeSet<_>>().len(), 1);
-    let numbers: BTreeSet<u32> = arrived.iter().map(|(_, number)| number.parse().unwrap()).collect();
+    assert_eq!(
+        records.iter().map(recorded_pair).collect::<BTreeSet<_>>(),
+        arrived
+    );
+    assert_eq!(
+        arrived
+            .iter()
+            .map(|(session, _)| session)
+            .collect::<BTreeSet<_>>()
+            .len(),
+        1
+    );
+    let numbers: BTreeSet<u32> = arrived
+        .iter()
+        .map(|(_, number)| number.parse().unwrap())
+        .collect();
     assert_eq!(numbers, (0..10).collect());
 }
 
 /// "Disabled: no headers, but still audited."
 #[tokio::test]
 async fn without_a_target_everything_is_recorded_and_nothing_injected() {
-    let mesh = example_with(NAME, &json!({"batch": {"max_delay": "50ms"}, "rules": [{"name": "other"}]})).await;
-    mesh.request("POST", TARGET, &[GATEWAY, (SESSION, "forged")]).await;
+    let mesh = example_with(
+        NAME,
+        &json!({"batch": {"max_delay": "50ms"}, "rules": [{"name": "other"}]}),
+    )
+    .await;
+    mesh.request("POST", TARGET, &[GATEWAY, (SESSION, "forged")])
+        .await;
     assert_eq!(mesh.settled(1).await.len(), 1);
     assert_eq!(pair(&mesh.upstream.seen().at_path(TARGET)[0]), None);
 }
@@ -134,8 +213,18 @@ async fn ten_records_leave_at_once() {
         mesh.ask_gateway().await;
     }
     let records = mesh.settled(19).await;
-    assert_eq!(mesh.sink.attempts().len(), 2, "with the announcement of the stream: two times ten");
-    assert_eq!(texts(&records, "audit.correlation.session_id").into_iter().collect::<BTreeSet<_>>().len(), 1);
+    assert_eq!(
+        mesh.sink.attempts().len(),
+        2,
+        "with the announcement of the stream: two times ten"
+    );
+    assert_eq!(
+        texts(&records, "audit.correlation.session_id")
+            .into_iter()
+            .collect::<BTreeSet<_>>()
+            .len(),
+        1
+    );
 }
 
 /// "Drop when full", "drops reported": 20 and 10 are kept. They were reported only with a later record.
@@ -162,17 +251,24 @@ async fn a_batch_survives_a_broken_connection_in_order() {
         mesh.ask_gateway().await;
     }
     let records = mesh.settled(5).await;
-    assert_eq!(texts(&records, "audit.correlation.number"), ["0", "1", "2", "3", "4"]);
+    assert_eq!(
+        texts(&records, "audit.correlation.number"),
+        ["0", "1", "2", "3", "4"]
+    );
 }
 
 /// "Audit URL is fully formed"; it had the query in it, secrets and all.
 #[tokio::test]
 async fn a_record_has_host_and_path_but_no_query() {
     let mesh = quick_example(NAME).await;
-    mesh.request("POST", &format!("{TARGET}?key=s3cret"), &[GATEWAY]).await;
+    mesh.request("POST", &format!("{TARGET}?key=s3cret"), &[GATEWAY])
+        .await;
     let records = mesh.settled(1).await;
     assert_eq!(
-        (records[0].text("server.address"), records[0].text("url.path")),
+        (
+            records[0].text("server.address"),
+            records[0].text("url.path")
+        ),
         ("coder.example.com".to_owned(), TARGET.to_owned())
     );
     assert!(!records[0].raw.to_string().contains("s3cret"));

@@ -34,9 +34,18 @@ fn every_configuration_that_is_shipped_is_valid() {
 }
 
 fn configurations() -> Vec<PathBuf> {
-    let directories = ["envoy", "envoy/examples"].map(|name| std::fs::read_dir(tools::root().join(name)).unwrap());
-    let files = directories.into_iter().flatten().map(|entry| entry.unwrap().path());
-    files.filter(|file| file.extension().is_some_and(|extension| extension == "yaml")).collect()
+    let directories = ["envoy", "envoy/examples"]
+        .map(|name| std::fs::read_dir(tools::root().join(name)).unwrap());
+    let files = directories
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path());
+    files
+        .filter(|file| {
+            file.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
+        .collect()
 }
 
 /// An example as it stands, on one worker.
@@ -51,7 +60,12 @@ async fn quick_example(name: &str) -> Mesh {
 
 /// An example merged with a patch of the filter's configuration, on one worker.
 async fn example_with(name: &str, patch: &Value) -> Mesh {
-    Mesh::with_bootstrap(Bootstrap::example(name).with_plugin(patch), Sink::start().await, 1).await
+    Mesh::with_bootstrap(
+        Bootstrap::example(name).with_plugin(patch),
+        Sink::start().await,
+        1,
+    )
+    .await
 }
 
 impl Mesh {
@@ -59,11 +73,16 @@ impl Mesh {
     /// acknowledged.
     async fn settled(&self, count: u64) -> Vec<Record> {
         let is_settled = |stats: &BTreeMap<String, u64>| {
-            let acknowledged = stats.get("records.acknowledged").copied().unwrap_or_default();
+            let acknowledged = stats
+                .get("records.acknowledged")
+                .copied()
+                .unwrap_or_default();
             // The announcement of the stream is one more.
             acknowledged > count && stats["buffer.records"] == 0
         };
-        let stats = self.stats_when(&format!("{count} exchanges acknowledged"), is_settled).await;
+        let stats = self
+            .stats_when(&format!("{count} exchanges acknowledged"), is_settled)
+            .await;
         Self::assert_conserved(&stats);
         let mut records = self.sink.exchanges();
         records.sort_by_key(|record| record.int("audit.sequence.number"));

@@ -42,21 +42,44 @@ struct User<'a> {
 impl<'a> User<'a> {
     async fn login(mesh: &'a Mesh, (name, token): (&'a str, &'a str)) -> Self {
         let body = json!({"access_token": "s3cret", "user_id": name}).to_string();
-        let answer = mesh.request("POST", "/token", &[("x-demo-body", &body)]).await;
-        let session = answer.headers.text("x-audit-session-id").expect("the login answers with a session");
-        Self { mesh, name, token, session }
+        let answer = mesh
+            .request("POST", "/token", &[("x-demo-body", &body)])
+            .await;
+        let session = answer
+            .headers
+            .text("x-audit-session-id")
+            .expect("the login answers with a session");
+        Self {
+            mesh,
+            name,
+            token,
+            session,
+        }
     }
 
     /// What the frontend sends with every request.
     async fn does(&self, method: &str, path: &str) -> HttpAnswer {
-        self.mesh.request(method, path, &[("authorization", self.token), ("x-audit-session-id", &self.session)]).await
+        self.mesh
+            .request(
+                method,
+                path,
+                &[
+                    ("authorization", self.token),
+                    ("x-audit-session-id", &self.session),
+                ],
+            )
+            .await
     }
 }
 
 /// The others of a session: everything but login and logout.
 fn within<'r>(records: &'r [Record], user: &User<'_>) -> Vec<&'r Record> {
     let is_theirs = |record: &&Record| record.text("session.id") == user.session;
-    records.iter().filter(is_theirs).filter(|record| !record.has("audit.session.event")).collect()
+    records
+        .iter()
+        .filter(is_theirs)
+        .filter(|record| !record.has("audit.session.event"))
+        .collect()
 }
 
 /// "5 document opens: 5 captured"; a rate limiter had let through one or two.
@@ -99,7 +122,12 @@ async fn three_users_at_once_are_nine_events_of_three_sessions() {
         }
         user
     };
-    let users: [User<'_>; 3] = tokio::join!(open_three(USERS[0]), open_three(USERS[1]), open_three(USERS[2])).into();
+    let users: [User<'_>; 3] = tokio::join!(
+        open_three(USERS[0]),
+        open_three(USERS[1]),
+        open_three(USERS[2])
+    )
+    .into();
     let records = mesh.settled(12).await;
     assert_eq!(records.len(), 12);
     let sessions: BTreeSet<&str> = users.iter().map(|user| user.session.as_str()).collect();
@@ -107,7 +135,11 @@ async fn three_users_at_once_are_nine_events_of_three_sessions() {
     for user in &users {
         let opens = within(&records, user);
         assert_eq!(opens.len(), 3, "{}", user.name);
-        assert!(opens.iter().all(|record| record.text("user.id") == user.name));
+        assert!(
+            opens
+                .iter()
+                .all(|record| record.text("user.id") == user.name)
+        );
     }
 }
 
@@ -147,17 +179,27 @@ async fn a_mixed_session_is_whole_from_login_to_logout() {
         "user.logout",
     ];
     assert_eq!(texts(&records, "audit.action"), actions);
-    assert!(records.iter().all(|record| record.text("session.id") == ada.session));
+    assert!(
+        records
+            .iter()
+            .all(|record| record.text("session.id") == ada.session)
+    );
     assert!(records.iter().all(|record| record.text("user.id") == "ada"));
     let mut events = texts(&records, "audit.session.event");
     events.retain(|event| !event.is_empty());
     assert_eq!(events, ["start", "end"]);
     assert_eq!(
-        (records[0].text("audit.session.event"), records[11].text("audit.session.event")),
+        (
+            records[0].text("audit.session.event"),
+            records[11].text("audit.session.event")
+        ),
         ("start".to_owned(), "end".to_owned())
     );
     let retention = texts(&records, "audit.tag.retention");
-    assert_eq!([&retention[0], &retention[3], &retention[6]], ["3y", "7y", "permanent"]);
+    assert_eq!(
+        [&retention[0], &retention[3], &retention[6]],
+        ["3y", "7y", "permanent"]
+    );
 }
 
 /// Failed login, token validation failure and unauthorized access are written at once, while others wait for their batch.
@@ -166,25 +208,61 @@ async fn security_events_do_not_wait() {
     let mesh = example_with(NAME, &json!({"batch": {"max_delay": "1h"}})).await;
     let ada = User::login(&mesh, USERS[0]).await;
     ada.does("GET", "/documents/1").await;
-    let login = mesh.request("POST", "/token", &[("x-demo-status", "401")]).await;
+    let login = mesh
+        .request("POST", "/token", &[("x-demo-status", "401")])
+        .await;
     mesh.sink.wait_for(1).await;
-    let forged = mesh.get("/documents/1", &[("authorization", &ada.token.replace("zdWIi", "zdWJi"))]).await;
+    let forged = mesh
+        .get(
+            "/documents/1",
+            &[("authorization", &ada.token.replace("zdWIi", "zdWJi"))],
+        )
+        .await;
     mesh.sink.wait_for(2).await;
-    let refused = mesh.get("/documents/1", &[("authorization", ada.token), ("x-demo-status", "403")]).await;
+    let refused = mesh
+        .get(
+            "/documents/1",
+            &[("authorization", ada.token), ("x-demo-status", "403")],
+        )
+        .await;
     mesh.sink.wait_for(3).await;
     let stranger = mesh.get("/admin", &[]).await;
     mesh.sink.wait_for(4).await;
-    mesh.request("POST", "/token", &[("x-demo-status", "422")]).await;
+    mesh.request("POST", "/token", &[("x-demo-status", "422")])
+        .await;
     let records = mesh.sink.wait_for(5).await;
-    assert_eq!([login.status, forged.status, refused.status, stranger.status], [401, 401, 403, 401]);
-    let actions = ["user.login", "document.open", "document.open", "security.access_denied", "user.login"];
+    assert_eq!(
+        [login.status, forged.status, refused.status, stranger.status],
+        [401, 401, 403, 401]
+    );
+    let actions = [
+        "user.login",
+        "document.open",
+        "document.open",
+        "security.access_denied",
+        "user.login",
+    ];
     assert_eq!(texts(&records, "audit.action"), actions);
-    assert_eq!(texts(&records, "audit.outcome"), ["denied", "denied", "denied", "denied", "failure"]);
-    assert!(records.iter().all(|record| record.text("audit.priority") == "immediate"));
-    assert!(!records[0].has("audit.session.event") && !login.headers.contains("x-audit-session-id"), "no session");
+    assert_eq!(
+        texts(&records, "audit.outcome"),
+        ["denied", "denied", "denied", "denied", "failure"]
+    );
+    assert!(
+        records
+            .iter()
+            .all(|record| record.text("audit.priority") == "immediate")
+    );
+    assert!(
+        !records[0].has("audit.session.event") && !login.headers.contains("x-audit-session-id"),
+        "no session"
+    );
     assert_eq!(mesh.upstream.seen().at_path("/admin").len(), 0);
     // The stream's start is in the first of the five batches.
-    assert_eq!(mesh.stat_at_least("records.acknowledged", 6).await["buffer.records"], 2, "login and open still wait");
+    assert_eq!(
+        mesh.stat_at_least("records.acknowledged", 6).await["buffer.records"],
+        2,
+        "login and open still wait"
+    );
 }
 
 /// "Rate limiting never hits security events": its limit was a hundred a minute.
@@ -192,7 +270,8 @@ async fn security_events_do_not_wait() {
 async fn a_flood_of_failed_logins_is_recorded_login_by_login() {
     let mesh = quick_example(NAME).await;
     for _ in 0..150 {
-        mesh.request("POST", "/token", &[("x-demo-status", "401")]).await;
+        mesh.request("POST", "/token", &[("x-demo-status", "401")])
+            .await;
     }
     assert_eq!(mesh.settled(150).await.len(), 150);
 }
@@ -201,11 +280,24 @@ async fn a_flood_of_failed_logins_is_recorded_login_by_login() {
 #[tokio::test]
 async fn every_answer_has_the_request_id_of_its_record() {
     let mesh = quick_example(NAME).await;
-    let own = mesh.get("/documents/1", &[("x-request-id", "req-7"), ("authorization", USERS[0].1)]).await;
-    let new = mesh.get("/documents/1", &[("authorization", USERS[0].1)]).await;
+    let own = mesh
+        .get(
+            "/documents/1",
+            &[("x-request-id", "req-7"), ("authorization", USERS[0].1)],
+        )
+        .await;
+    let new = mesh
+        .get("/documents/1", &[("authorization", USERS[0].1)])
+        .await;
     let ids = texts(&mesh.settled(2).await, "audit.request_id");
     assert_eq!(own.headers.text("x-request-id").as_deref(), Some("req-7"));
-    assert_eq!(ids, ["req-7".to_owned(), new.headers.text("x-request-id").unwrap()]);
+    assert_eq!(
+        ids,
+        [
+            "req-7".to_owned(),
+            new.headers.text("x-request-id").unwrap()
+        ]
+    );
     assert!(!ids[1].is_empty());
 }
 
@@ -213,9 +305,16 @@ async fn every_answer_has_the_request_id_of_its_record() {
 #[tokio::test]
 async fn a_client_does_not_choose_its_address() {
     let mesh = quick_example(NAME).await;
-    let forged = [("x-forwarded-for", "8.8.8.8"), ("x-real-ip", "8.8.8.8"), ("authorization", USERS[0].1)];
+    let forged = [
+        ("x-forwarded-for", "8.8.8.8"),
+        ("x-real-ip", "8.8.8.8"),
+        ("authorization", USERS[0].1),
+    ];
     mesh.get("/documents/1", &forged).await;
-    assert_eq!(texts(&mesh.settled(1).await, "client.address"), ["127.0.0.1"]);
+    assert_eq!(
+        texts(&mesh.settled(1).await, "client.address"),
+        ["127.0.0.1"]
+    );
 }
 
 /// Anybody could write into the session of another, or end it.
@@ -223,7 +322,10 @@ async fn a_client_does_not_choose_its_address() {
 async fn who_uses_the_session_of_another_is_recorded_as_who_they_are() {
     let mesh = quick_example(NAME).await;
     let ada = User::login(&mesh, USERS[0]).await;
-    let eve = User { session: ada.session.clone(), ..User::login(&mesh, USERS[2]).await };
+    let eve = User {
+        session: ada.session.clone(),
+        ..User::login(&mesh, USERS[2]).await
+    };
     eve.does("POST", "/logout").await;
     let records = mesh.settled(3).await;
     let of = |record: &Record| (record.text("session.id"), record.text("user.id"));
@@ -235,7 +337,9 @@ async fn who_uses_the_session_of_another_is_recorded_as_who_they_are() {
 #[tokio::test]
 async fn a_login_does_not_take_the_session_id_of_the_client() {
     let mesh = quick_example(NAME).await;
-    let answer = mesh.request("POST", "/token", &[("x-audit-session-id", "chosen")]).await;
+    let answer = mesh
+        .request("POST", "/token", &[("x-audit-session-id", "chosen")])
+        .await;
     let session = answer.headers.text("x-audit-session-id").unwrap();
     assert_ne!(session, "chosen");
     assert_eq!(texts(&mesh.settled(1).await, "session.id"), [session]);
@@ -246,11 +350,21 @@ async fn a_login_does_not_take_the_session_id_of_the_client() {
 async fn neither_secrets_nor_content_are_recorded() {
     let mesh = quick_example(NAME).await;
     let ada = User::login(&mesh, USERS[0]).await;
-    let headers = list(&[("authorization", ada.token), ("content-type", "application/json")]);
+    let headers = list(&[
+        ("authorization", ada.token),
+        ("content-type", "application/json"),
+    ]);
     let question = r#"{"question": "t0p-s3cret"}"#;
-    http_request(mesh.http, "POST", "/ai/query?q=t0p-s3cret", headers, question, &CallOptions::default())
-        .await
-        .unwrap();
+    http_request(
+        mesh.http,
+        "POST",
+        "/ai/query?q=t0p-s3cret",
+        headers,
+        question,
+        &CallOptions::default(),
+    )
+    .await
+    .unwrap();
     let records = mesh.settled(2).await;
     assert_eq!(records[1].text("audit.action"), "ai.query.submitted");
     assert!(records[1].text("session.token_ref").starts_with("sha256:"));

@@ -13,9 +13,18 @@ fn expected(peer: Ipv4Addr) -> Value {
 }
 
 fn forgeries() -> [Headers; 3] {
-    let other = [(CONTROL[0], "false"), (CONTROL[1], "other"), (CONTEXT, "b3RoZXI="), (CONTEXT, "")];
+    let other = [
+        (CONTROL[0], "false"),
+        (CONTROL[1], "other"),
+        (CONTEXT, "b3RoZXI="),
+        (CONTEXT, ""),
+    ];
     let off = [(CONTROL[0], "false"), (CONTROL[1], ""), (CONTEXT, "")];
-    [list(&FORGED), list(&[&FORGED[..], &other, &FORGED].concat()), list(&off)]
+    [
+        list(&FORGED),
+        list(&[&FORGED[..], &other, &FORGED].concat()),
+        list(&off),
+    ]
 }
 
 #[tokio::test]
@@ -29,7 +38,10 @@ async fn what_a_client_sent_gives_way_to_what_the_edge_says() {
         let records = chain.records(6).await;
         assert_eq!(records.len(), 6);
         let upstream = chain.sidecar.upstream.seen();
-        for (record, seen) in records.into_iter().zip([PATH, METHOD].map(|path| upstream.at_path(path)).concat()) {
+        for (record, seen) in records
+            .into_iter()
+            .zip([PATH, METHOD].map(|path| upstream.at_path(path)).concat())
+        {
             assert_eq!(context_of(&only(vec![record]), &seen), expected(peer));
         }
     }
@@ -40,8 +52,12 @@ async fn what_a_client_sent_gives_way_to_what_the_edge_says() {
 async fn trailers_of_a_stranger_say_nothing() {
     let chain = Chain::start(usual_edge()).await;
     let trailers = list(&[&FORGED[..], &FORGED, &[("x-kept", "1")]].concat());
-    chain.call(METHOD, STRANGER, Headers::new(), trailers.clone()).await;
-    chain.call("/demo.Accounts/Other", STRANGER, Headers::new(), trailers).await;
+    chain
+        .call(METHOD, STRANGER, Headers::new(), trailers.clone())
+        .await;
+    chain
+        .call("/demo.Accounts/Other", STRANGER, Headers::new(), trailers)
+        .await;
     let record = only(chain.records(1).await);
     assert_eq!(context_of(&record, &chain.seen(METHOD)), expected(STRANGER));
     for method in [METHOD, "/demo.Accounts/Other"] {
@@ -58,15 +74,26 @@ async fn a_client_cannot_speak_through_an_edge_that_says_nothing() {
         let chain = Chain::start(usual_edge()).await;
         for forged in forgeries() {
             chain.get("/other", peer, forged.clone()).await;
-            chain.call("/demo.Accounts/Other", peer, forged, Headers::new()).await;
+            chain
+                .call("/demo.Accounts/Other", peer, forged, Headers::new())
+                .await;
         }
         assert_eq!(chain.records(0).await, []);
         let upstream = chain.sidecar.upstream.seen();
-        let seen = ["/other", "/demo.Accounts/Other"].map(|path| upstream.at_path(path)).concat();
+        let seen = ["/other", "/demo.Accounts/Other"]
+            .map(|path| upstream.at_path(path))
+            .concat();
         assert_eq!(seen.len(), 6);
         for seen in seen {
-            assert!(!CONTROL.iter().any(|name| seen.headers.contains(name)), "{seen:#?}");
-            assert_eq!(seen.headers.contains(CONTEXT), peer == Ipv4Addr::LOCALHOST, "{seen:#?}");
+            assert!(
+                !CONTROL.iter().any(|name| seen.headers.contains(name)),
+                "{seen:#?}"
+            );
+            assert_eq!(
+                seen.headers.contains(CONTEXT),
+                peer == Ipv4Addr::LOCALHOST,
+                "{seen:#?}"
+            );
         }
     }
 }
@@ -76,16 +103,32 @@ async fn a_stranger_who_comes_to_the_sidecar_directly_is_not_heard() {
     let chain = Chain::start(usual_edge()).await;
     let forged = list(&FORGED).with("x-forwarded-for", "127.0.0.1");
     let options = CallOptions::from_ip(STRANGER);
-    http_get(chain.sidecar.http, PATH, forged.clone(), &options).await.unwrap();
-    grpc_call(chain.sidecar.grpc, METHOD, forged, &GrpcOptions { call: options, ..GrpcOptions::default() })
+    http_get(chain.sidecar.http, PATH, forged.clone(), &options)
         .await
         .unwrap();
+    grpc_call(
+        chain.sidecar.grpc,
+        METHOD,
+        forged,
+        &GrpcOptions {
+            call: options,
+            ..GrpcOptions::default()
+        },
+    )
+    .await
+    .unwrap();
     assert_eq!(chain.records(0).await, []);
     for path in [PATH, METHOD] {
         let seen = chain.seen(path);
-        assert!(!FORGED.iter().any(|(name, _)| seen.headers.contains(name)), "{seen:#?}");
+        assert!(
+            !FORGED.iter().any(|(name, _)| seen.headers.contains(name)),
+            "{seen:#?}"
+        );
     }
-    assert_eq!(chain.sidecar.stat_at_least("headers.spoofed", 6).await["headers.spoofed"], 6);
+    assert_eq!(
+        chain.sidecar.stat_at_least("headers.spoofed", 6).await["headers.spoofed"],
+        6
+    );
 }
 
 /// `connection` names headers that must not go further than the next hop. Names in any case, as no HTTP library sends them.
@@ -96,8 +139,18 @@ async fn a_client_cannot_take_away_what_the_edge_says() {
         "GET {PATH} HTTP/1.1\r\nhost: a\r\nX-SESSION-TRACK: false\r\nX-Session-Context:\r\n\
          connection: close, x-session-track, x-session-operation, x-session-context\r\n\r\n"
     );
-    let answer = raw_exchange(chain.edge.http, head.as_bytes(), &CallOptions::from_ip(STRANGER)).await.unwrap();
-    assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", answer.escape_ascii());
+    let answer = raw_exchange(
+        chain.edge.http,
+        head.as_bytes(),
+        &CallOptions::from_ip(STRANGER),
+    )
+    .await
+    .unwrap();
+    assert!(
+        answer.starts_with(b"HTTP/1.1 200"),
+        "{}",
+        answer.escape_ascii()
+    );
     let record = only(chain.records(1).await);
     assert_eq!(context_of(&record, &chain.seen(PATH)), expected(STRANGER));
 }
@@ -109,5 +162,8 @@ async fn a_disabled_edge_is_silent() {
     chain.get(PATH, STRANGER, list(&FORGED)).await;
     assert_eq!(chain.records(0).await, []);
     let seen = chain.seen(PATH);
-    assert!(!FORGED.iter().any(|(name, _)| seen.headers.contains(name)), "{seen:#?}");
+    assert!(
+        !FORGED.iter().any(|(name, _)| seen.headers.contains(name)),
+        "{seen:#?}"
+    );
 }

@@ -24,7 +24,11 @@ const METHOD: &str = "/demo.Accounts/ChangePassword";
 
 const CONTROL: [&str; 2] = ["x-session-track", "x-session-operation"];
 const CONTEXT: &str = "x-session-context";
-const FORGED: [(&str, &str); 3] = [(CONTROL[0], "true"), (CONTROL[1], "forged"), (CONTEXT, "Zm9yZ2Vk")];
+const FORGED: [(&str, &str); 3] = [
+    (CONTROL[0], "true"),
+    (CONTROL[1], "forged"),
+    (CONTEXT, "Zm9yZ2Vk"),
+];
 
 /// Two Envoys in a row with one audit cluster: the edge's clusters are the sidecar's listeners.
 struct Chain {
@@ -56,13 +60,21 @@ impl Chain {
     }
 
     async fn get(&self, path: &str, from: Ipv4Addr, headers: Headers) {
-        let answer = http_get(self.edge.http, path, headers, &CallOptions::from_ip(from)).await.unwrap();
+        let answer = http_get(self.edge.http, path, headers, &CallOptions::from_ip(from))
+            .await
+            .unwrap();
         assert_eq!(answer.status, 200);
     }
 
     async fn call(&self, method: &str, from: Ipv4Addr, headers: Headers, trailers: Headers) {
-        let options = GrpcOptions { call: CallOptions::from_ip(from), trailers, ..GrpcOptions::default() };
-        let answer = grpc_call(self.edge.grpc, method, headers, &options).await.unwrap();
+        let options = GrpcOptions {
+            call: CallOptions::from_ip(from),
+            trailers,
+            ..GrpcOptions::default()
+        };
+        let answer = grpc_call(self.edge.grpc, method, headers, &options)
+            .await
+            .unwrap();
         assert_eq!(answer.grpc_status().as_deref(), Some("0"));
     }
 
@@ -76,8 +88,14 @@ impl Chain {
 
     /// All records of the sidecar, when its rules have seen everything; fails when the edge has made one itself.
     async fn records(&self, excluded_at_the_edge: u64) -> Vec<Record> {
-        let stats = self.edge.stat_at_least("records.excluded", excluded_at_the_edge).await;
-        assert_eq!((stats["records.excluded"], stats["records.captured"]), (excluded_at_the_edge, 0));
+        let stats = self
+            .edge
+            .stat_at_least("records.excluded", excluded_at_the_edge)
+            .await;
+        assert_eq!(
+            (stats["records.excluded"], stats["records.captured"]),
+            (excluded_at_the_edge, 0)
+        );
         self.sidecar.exchanges_until_marker().await
     }
 }
@@ -114,11 +132,21 @@ fn decoded(context: &str) -> Value {
 #[track_caller]
 fn context_of(record: &Record, seen: &Seen) -> Value {
     for name in CONTROL {
-        assert!(!seen.headers.contains(name) && !seen.trailers.contains(name), "{seen:#?}");
+        assert!(
+            !seen.headers.contains(name) && !seen.trailers.contains(name),
+            "{seen:#?}"
+        );
     }
     let contexts = seen.headers.all(CONTEXT);
-    assert_eq!(contexts, [record.text("audit.session.context").as_bytes()], "one value, the recorded one");
-    assert!(!seen.trailers.contains(CONTEXT) && !record.has("audit.header_conflict"), "{seen:#?} {record:#?}");
+    assert_eq!(
+        contexts,
+        [record.text("audit.session.context").as_bytes()],
+        "one value, the recorded one"
+    );
+    assert!(
+        !seen.trailers.contains(CONTEXT) && !record.has("audit.header_conflict"),
+        "{seen:#?} {record:#?}"
+    );
     decoded(&record.text("audit.session.context"))
 }
 
@@ -140,32 +168,76 @@ fn only(records: Vec<Record>) -> Record {
 #[tokio::test]
 async fn a_request_is_recorded_once_where_it_is_served() {
     let chain = Chain::start(usual_edge()).await;
-    chain.get(PATH, STRANGER, list(&[("x-device-id", "d-1")])).await;
-    chain.get("/other", STRANGER, list(&[("x-device-id", "d-1")])).await;
+    chain
+        .get(PATH, STRANGER, list(&[("x-device-id", "d-1")]))
+        .await;
+    chain
+        .get("/other", STRANGER, list(&[("x-device-id", "d-1")]))
+        .await;
     let record = only(chain.records(1).await);
-    assert_eq!(context_of(&record, &chain.seen(PATH)), json!({"device": "d-1", "peer": "127.0.0.2"}));
-    assert_eq!((record.event.as_str(), record.text("client.address").as_str()), ("audit.http", "127.0.0.2"));
+    assert_eq!(
+        context_of(&record, &chain.seen(PATH)),
+        json!({"device": "d-1", "peer": "127.0.0.2"})
+    );
+    assert_eq!(
+        (
+            record.event.as_str(),
+            record.text("client.address").as_str()
+        ),
+        ("audit.http", "127.0.0.2")
+    );
     assert!(!chain.seen("/other").headers.contains(CONTEXT));
 }
 
 #[tokio::test]
 async fn a_call_is_recorded_once_where_it_is_served() {
     let chain = Chain::start(usual_edge()).await;
-    chain.call(METHOD, STRANGER, list(&[("x-device-id", "d-1")]), Headers::new()).await;
-    chain.call("/demo.Accounts/Other", STRANGER, Headers::new(), Headers::new()).await;
+    chain
+        .call(
+            METHOD,
+            STRANGER,
+            list(&[("x-device-id", "d-1")]),
+            Headers::new(),
+        )
+        .await;
+    chain
+        .call(
+            "/demo.Accounts/Other",
+            STRANGER,
+            Headers::new(),
+            Headers::new(),
+        )
+        .await;
     let record = only(chain.records(1).await);
-    assert_eq!(context_of(&record, &chain.seen(METHOD)), json!({"device": "d-1", "peer": "127.0.0.2"}));
-    assert_eq!((record.event.as_str(), record.text("rpc.response.status_code").as_str()), ("audit.rpc", "OK"));
+    assert_eq!(
+        context_of(&record, &chain.seen(METHOD)),
+        json!({"device": "d-1", "peer": "127.0.0.2"})
+    );
+    assert_eq!(
+        (
+            record.event.as_str(),
+            record.text("rpc.response.status_code").as_str()
+        ),
+        ("audit.rpc", "OK")
+    );
 }
 
 #[tokio::test]
 async fn a_request_that_fails_behind_the_sidecar_is_recorded_as_it_ended() {
     let chain = Chain::start(usual_edge()).await;
     let denied = list(&[("x-demo-status", "403")]);
-    let answer = http_get(chain.edge.http, PATH, denied, &CallOptions::default()).await.unwrap();
+    let answer = http_get(chain.edge.http, PATH, denied, &CallOptions::default())
+        .await
+        .unwrap();
     assert_eq!(answer.status, 403);
     let records = chain.records(1).await;
-    assert_eq!(records.iter().map(|record| record.text("audit.outcome")).collect::<Vec<_>>(), ["denied"]);
+    assert_eq!(
+        records
+            .iter()
+            .map(|record| record.text("audit.outcome"))
+            .collect::<Vec<_>>(),
+        ["denied"]
+    );
     assert_eq!(records[0].text("audit.action"), "change_password");
 }
 
@@ -178,10 +250,22 @@ async fn with_a_level_both_record() {
     let mut records = chain.sidecar.sink.wait_for(2).await;
     records.sort_by_key(|record| record.text("service.name"));
     let [edge, sidecar] = records.try_into().unwrap();
-    assert_eq!((edge.text("audit.rule"), edge.text("audit.action")), ("password".into(), format!("GET {PATH}")));
-    assert!(!edge.has("audit.session.context"), "nothing of what the stranger sent: {edge:#?}");
-    assert_eq!(edge.text("audit.request_id"), sidecar.text("audit.request_id"));
-    assert_eq!(context_of(&only(vec![sidecar]), &chain.seen(PATH)), json!({}));
+    assert_eq!(
+        (edge.text("audit.rule"), edge.text("audit.action")),
+        ("password".into(), format!("GET {PATH}"))
+    );
+    assert!(
+        !edge.has("audit.session.context"),
+        "nothing of what the stranger sent: {edge:#?}"
+    );
+    assert_eq!(
+        edge.text("audit.request_id"),
+        sidecar.text("audit.request_id")
+    );
+    assert_eq!(
+        context_of(&only(vec![sidecar]), &chain.seen(PATH)),
+        json!({})
+    );
 }
 
 #[tokio::test]
@@ -190,7 +274,15 @@ async fn a_sidecar_may_keep_the_context_from_its_upstream() {
     let chain = Chain::with_sidecar(usual_edge(), &strip).await;
     chain.get(PATH, STRANGER, Headers::new()).await;
     let record = only(chain.records(1).await);
-    assert_eq!(decoded(&record.text("audit.session.context")), json!({"peer": "127.0.0.2"}));
+    assert_eq!(
+        decoded(&record.text("audit.session.context")),
+        json!({"peer": "127.0.0.2"})
+    );
     let seen = chain.seen(PATH);
-    assert!(![CONTROL[0], CONTROL[1], CONTEXT].iter().any(|name| seen.headers.contains(name)), "{seen:#?}");
+    assert!(
+        ![CONTROL[0], CONTROL[1], CONTEXT]
+            .iter()
+            .any(|name| seen.headers.contains(name)),
+        "{seen:#?}"
+    );
 }

@@ -23,12 +23,21 @@ fn compressor() -> Value {
 async fn compressed_at(index: usize) -> Mesh {
     let mesh = mesh_of(default_rules(&json!({})).with_filter_at(index, &compressor())).await;
     let body = format!(r#"{{"UserId":42,"more":"{}"}}"#, "x".repeat(500));
-    mesh.upstream.prepare("/check", PreparedAnswer::whole(200, JSON, body).unwrap());
+    mesh.upstream
+        .prepare("/check", PreparedAnswer::whole(200, JSON, body).unwrap());
     let options = audit_demo::client::CallOptions::default();
     let headers = Headers::from([("accept-encoding", "gzip")]);
-    let answer = audit_demo::client::http_get(mesh.http, "/check", headers, &options).await.unwrap();
-    assert_eq!(answer.headers.text("content-encoding").as_deref(), Some("gzip"));
-    assert!(answer.body.starts_with(&[0x1f, 0x8b]) && answer.body.len() < 500, "{answer:?}");
+    let answer = audit_demo::client::http_get(mesh.http, "/check", headers, &options)
+        .await
+        .unwrap();
+    assert_eq!(
+        answer.headers.text("content-encoding").as_deref(),
+        Some("gzip")
+    );
+    assert!(
+        answer.body.starts_with(&[0x1f, 0x8b]) && answer.body.len() < 500,
+        "{answer:?}"
+    );
     mesh
 }
 

@@ -18,27 +18,61 @@ async fn everything() -> Mesh {
 }
 
 async fn get_from(mesh: &Mesh, peer: Ipv4Addr, headers: &[(&str, &str)]) -> Record {
-    let headers = headers.iter().fold(Headers::new(), |list, (name, value)| list.with(name, value));
-    http_get(mesh.http, "/any", headers, &CallOptions::from_ip(peer)).await.unwrap();
+    let headers = headers
+        .iter()
+        .fold(Headers::new(), |list, (name, value)| list.with(name, value));
+    http_get(mesh.http, "/any", headers, &CallOptions::from_ip(peer))
+        .await
+        .unwrap();
     last_record(mesh).await
 }
 
 #[tokio::test]
 async fn a_trusted_peer_names_the_user_and_the_upstream_knows_better() {
     let mesh = everything().await;
-    assert_named(&get_from(&mesh, Ipv4Addr::LOCALHOST, &[CLAIMED]).await, "claimed", "header");
-    assert_named(&get_from(&mesh, Ipv4Addr::LOCALHOST, &[CLAIMED, ANSWERED]).await, "answered", "response_header");
-    assert_named(&get_from(&mesh, Ipv4Addr::LOCALHOST, &[]).await, "", "unavailable:absent");
-    assert_eq!(mesh.stat_at_least("records.captured", 3).await["headers.spoofed"], 0);
+    assert_named(
+        &get_from(&mesh, Ipv4Addr::LOCALHOST, &[CLAIMED]).await,
+        "claimed",
+        "header",
+    );
+    assert_named(
+        &get_from(&mesh, Ipv4Addr::LOCALHOST, &[CLAIMED, ANSWERED]).await,
+        "answered",
+        "response_header",
+    );
+    assert_named(
+        &get_from(&mesh, Ipv4Addr::LOCALHOST, &[]).await,
+        "",
+        "unavailable:absent",
+    );
+    assert_eq!(
+        mesh.stat_at_least("records.captured", 3).await["headers.spoofed"],
+        0
+    );
 }
 
 #[tokio::test]
 async fn a_stranger_names_nobody() {
     let mesh = everything().await;
     let forged = [CLAIMED, ("x-forwarded-for", "127.0.0.1")];
-    assert_named(&get_from(&mesh, STRANGER, &forged).await, "", "unavailable:absent");
-    assert_named(&get_from(&mesh, STRANGER, &[CLAIMED, ANSWERED]).await, "answered", "response_header");
-    assert_eq!(mesh.stat_at_least("headers.spoofed", 2).await["headers.spoofed"], 2);
+    assert_named(
+        &get_from(&mesh, STRANGER, &forged).await,
+        "",
+        "unavailable:absent",
+    );
+    assert_named(
+        &get_from(&mesh, STRANGER, &[CLAIMED, ANSWERED]).await,
+        "answered",
+        "response_header",
+    );
+    assert_eq!(
+        mesh.stat_at_least("headers.spoofed", 2).await["headers.spoofed"],
+        2
+    );
     let seen = mesh.upstream.seen().at_path("/any");
-    assert_eq!(seen[0].headers.text("x-user-id").as_deref(), Some("claimed"), "the header is the upstream's to judge");
+    assert_eq!(
+        seen[0].headers.text("x-user-id").as_deref(),
+        Some("claimed"),
+        "the header is the upstream's to judge"
+    );
 }

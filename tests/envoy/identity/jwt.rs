@@ -56,7 +56,10 @@ fn bootstrap(identity: &Value) -> Bootstrap {
 
 async fn asked(mesh: &Mesh, token: &str, status: u16) -> Record {
     let bearer = format!("Bearer {token}");
-    assert_eq!(mesh.get("/any", &[("authorization", &bearer)]).await.status, status);
+    assert_eq!(
+        mesh.get("/any", &[("authorization", &bearer)]).await.status,
+        status
+    );
     last_record(mesh).await
 }
 
@@ -79,14 +82,20 @@ async fn a_verified_token_names_the_user_wherever_the_filter_stands() {
             let record = asked(&mesh, token, 401).await;
             assert_named(&record, "", "unavailable:absent");
             assert_eq!(record.text("audit.outcome"), "denied");
-            assert!(!record.has("user.name") && !record.has("user.email"), "{record:#?}");
+            assert!(
+                !record.has("user.name") && !record.has("user.email"),
+                "{record:#?}"
+            );
         }
     }
 }
 
 /// The genuine signature under the forged claims.
 fn swapped() -> String {
-    let (claims, signature) = (FORGED.rsplit_once('.').unwrap().0, GENUINE.rsplit_once('.').unwrap().1);
+    let (claims, signature) = (
+        FORGED.rsplit_once('.').unwrap().0,
+        GENUINE.rsplit_once('.').unwrap().1,
+    );
     format!("{claims}.{signature}")
 }
 
@@ -101,6 +110,10 @@ async fn claims_that_are_no_names_name_nobody() {
         let identity = json!({"user_id": claim(user_id), "user_name": claim(name)});
         let mesh = mesh_of(bootstrap(&identity).with_filter_at(PLACES[0], &jwt_authn())).await;
         let record = asked(&mesh, GENUINE, 200).await;
-        assert_eq!([record.text("user.id"), record.text("user.name")], expected, "{user_id}, {name}");
+        assert_eq!(
+            [record.text("user.id"), record.text("user.name")],
+            expected,
+            "{user_id}, {name}"
+        );
     }
 }

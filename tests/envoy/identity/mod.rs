@@ -19,7 +19,9 @@ const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
 /// The filter's own default rules instead of those in `envoy.yaml`, with a patch.
 fn default_rules(patch: &Value) -> Bootstrap {
-    Bootstrap::shipped().with_plugin(&json!({"rules": null, "batch": {"max_delay": "50ms"}})).with_plugin(patch)
+    Bootstrap::shipped()
+        .with_plugin(&json!({"rules": null, "batch": {"max_delay": "50ms"}}))
+        .with_plugin(patch)
 }
 
 async fn mesh_of(bootstrap: Bootstrap) -> Mesh {
@@ -28,14 +30,20 @@ async fn mesh_of(bootstrap: Bootstrap) -> Mesh {
 
 /// The record of a session check that the upstream answers with this JSON text.
 async fn checked(mesh: &Mesh, headers: &[(&str, &str)], body: &str) -> Record {
-    mesh.upstream.prepare("/check", PreparedAnswer::whole(200, JSON, body.to_owned()).unwrap());
+    mesh.upstream.prepare(
+        "/check",
+        PreparedAnswer::whole(200, JSON, body.to_owned()).unwrap(),
+    );
     assert_eq!(mesh.get("/check", headers).await.text(), body);
     last_record(mesh).await
 }
 
 /// The record of the exchange that has just ended.
 async fn last_record(mesh: &Mesh) -> Record {
-    mesh.exchanges_until_marker().await.pop().expect("there is a record")
+    mesh.exchanges_until_marker()
+        .await
+        .pop()
+        .expect("there is a record")
 }
 
 fn named(record: &Record) -> (String, String) {
@@ -44,5 +52,9 @@ fn named(record: &Record) -> (String, String) {
 
 #[track_caller]
 fn assert_named(record: &Record, user: &str, source: &str) {
-    assert_eq!(named(record), (user.to_owned(), source.to_owned()), "{record:#?}");
+    assert_eq!(
+        named(record),
+        (user.to_owned(), source.to_owned()),
+        "{record:#?}"
+    );
 }

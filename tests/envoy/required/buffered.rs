@@ -4,7 +4,10 @@ use super::*;
 
 /// Few places, and an audit cluster that is away.
 async fn small(patch: &Value) -> Mesh {
-    let bootstrap = bootstrap("buffered", &json!({"buffer": {"max_records": 3, "immediate_reserve_percent": 0}}));
+    let bootstrap = bootstrap(
+        "buffered",
+        &json!({"buffer": {"max_records": 3, "immediate_reserve_percent": 0}}),
+    );
     Mesh::with_bootstrap(bootstrap.with_plugin(patch), Sink::start_down(), 1).await
 }
 
@@ -12,7 +15,13 @@ async fn small(patch: &Value) -> Mesh {
 async fn fill(mesh: &Mesh) {
     for _ in 0..3 {
         assert_eq!(mesh.get("/check", &[]).await.status, 200);
-        assert_eq!(answer(call(mesh.grpc, "unary", GrpcOptions::default())).await.grpc_status().as_deref(), Some("0"));
+        assert_eq!(
+            answer(call(mesh.grpc, "unary", GrpcOptions::default()))
+                .await
+                .grpc_status()
+                .as_deref(),
+            Some("0")
+        );
     }
     mesh.upstream.seen().clear();
 }
@@ -23,7 +32,10 @@ async fn with_a_full_buffer_they_are_refused_and_nobody_else() {
     fill(&mesh).await;
     let refused = answer(post(mesh.http, PATH, Bytes::from(vec![b'x'; 300_000]))).await;
     assert_refused(&refused, NOT_BUFFERED);
-    assert_call_refused(&answer(call(mesh.grpc, "unary", GrpcOptions::default())).await, NOT_BUFFERED);
+    assert_call_refused(
+        &answer(call(mesh.grpc, "unary", GrpcOptions::default())).await,
+        NOT_BUFFERED,
+    );
     assert_not_upstream(&mesh);
     for path in ["/check", "/other"] {
         assert_eq!(mesh.get(path, &[]).await.status, 200, "{path}");
@@ -31,12 +43,18 @@ async fn with_a_full_buffer_they_are_refused_and_nobody_else() {
     let stats = mesh.stat_at_least("requests.refused", 2).await;
     assert_eq!(stats["requests.refused"], 2);
     let stats = mesh.stat_at_least("records.dropped.buffer_full", 3).await;
-    assert_eq!(stats["records.dropped.buffer_full"], 3, "both refusals, and a check");
+    assert_eq!(
+        stats["records.dropped.buffer_full"], 3,
+        "both refusals, and a check"
+    );
     Mesh::assert_conserved(&stats);
 
     mesh.sink.up().await;
     assert_clean(&mesh).await;
-    assert_eq!(answer(post(mesh.http, PATH, Bytes::new())).await.status, 200);
+    assert_eq!(
+        answer(post(mesh.http, PATH, Bytes::new())).await.status,
+        200
+    );
     let answered = answer(call(mesh.grpc, "unary", GrpcOptions::default())).await;
     assert_eq!(answered.grpc_status().as_deref(), Some("0"));
     let records = mesh.exchanges_until_marker().await;
@@ -59,12 +77,29 @@ async fn a_refusal_is_recorded_like_any_other_end() {
     }))
     .await;
     fill(&mesh).await;
-    assert_refused(&answer(post(mesh.http, PATH, Bytes::new())).await, NOT_BUFFERED);
-    assert_call_refused(&answer(call(mesh.grpc, "unary", GrpcOptions::default())).await, NOT_BUFFERED);
+    assert_refused(
+        &answer(post(mesh.http, PATH, Bytes::new())).await,
+        NOT_BUFFERED,
+    );
+    assert_call_refused(
+        &answer(call(mesh.grpc, "unary", GrpcOptions::default())).await,
+        NOT_BUFFERED,
+    );
     mesh.sink.up().await;
-    let is_refusal = |record: &Record| record.text("audit.response.code_details").contains("audit_record_required");
+    let is_refusal = |record: &Record| {
+        record
+            .text("audit.response.code_details")
+            .contains("audit_record_required")
+    };
     let refusals = eventually("both refusals arrive", || {
-        Some(mesh.sink.exchanges().into_iter().filter(is_refusal).collect::<Vec<_>>()).filter(|found| found.len() == 2)
+        Some(
+            mesh.sink
+                .exchanges()
+                .into_iter()
+                .filter(is_refusal)
+                .collect::<Vec<_>>(),
+        )
+        .filter(|found| found.len() == 2)
     })
     .await;
     for record in &refusals {
@@ -72,11 +107,20 @@ async fn a_refusal_is_recorded_like_any_other_end() {
         assert_eq!(record.text("audit.stage"), "complete");
         assert_eq!(record.text("audit.rule"), "must");
     }
-    let http = refusals.iter().find(|record| record.event == "audit.http").unwrap();
+    let http = refusals
+        .iter()
+        .find(|record| record.event == "audit.http")
+        .unwrap();
     assert_eq!(http.int("http.response.status_code"), 503);
-    let rpc = refusals.iter().find(|record| record.event == "audit.rpc").unwrap();
+    let rpc = refusals
+        .iter()
+        .find(|record| record.event == "audit.rpc")
+        .unwrap();
     assert_eq!(
-        (rpc.text("rpc.response.status_code"), rpc.text("error.message")),
+        (
+            rpc.text("rpc.response.status_code"),
+            rpc.text("error.message")
+        ),
         ("UNAVAILABLE".into(), NOT_BUFFERED.into())
     );
     assert_clean(&mesh).await;
@@ -87,12 +131,25 @@ async fn a_request_that_is_still_going_on_keeps_its_place() {
     let mesh = small(&json!({"buffer": {"max_records": 1}})).await;
     let slow = GrpcOptions::default();
     let going_on = call(mesh.grpc, "hang", slow);
-    eventually("the first call is upstream", || mesh.upstream.seen().at_path(METHOD).pop()).await;
-    assert_call_refused(&answer(call(mesh.grpc, "unary", GrpcOptions::default())).await, NOT_BUFFERED);
+    eventually("the first call is upstream", || {
+        mesh.upstream.seen().at_path(METHOD).pop()
+    })
+    .await;
+    assert_call_refused(
+        &answer(call(mesh.grpc, "unary", GrpcOptions::default())).await,
+        NOT_BUFFERED,
+    );
     going_on.abort();
     let stats = mesh.stat_at_least("records.captured", 3).await;
     // The report of the loss may have been made by now, and is held, too.
     let held = stats["records.captured"] - 1;
-    assert_eq!((stats["records.dropped.buffer_full"], stats["buffer.records"]), (1, held), "{stats:#?}");
+    assert_eq!(
+        (
+            stats["records.dropped.buffer_full"],
+            stats["buffer.records"]
+        ),
+        (1, held),
+        "{stats:#?}"
+    );
     assert_no_crash(&mesh).await;
 }

@@ -7,7 +7,9 @@ mod refused;
 
 use std::net::SocketAddr;
 
-use audit_demo::client::{CallError, CallOptions, GrpcAnswer, GrpcOptions, HttpAnswer, grpc_call, http_request};
+use audit_demo::client::{
+    CallError, CallOptions, GrpcAnswer, GrpcOptions, HttpAnswer, grpc_call, http_request,
+};
 use audit_demo::headers::Headers;
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -41,7 +43,10 @@ async fn mesh_with(required: &str, patch: &Value, sink: Sink) -> Mesh {
 
 /// A mesh whose audit cluster acknowledges nothing before the gate is open.
 async fn gated(patch: &Value) -> (Mesh, Gate) {
-    let (mesh, gate) = (mesh_with("acknowledged", patch, Sink::start().await).await, Gate::closed());
+    let (mesh, gate) = (
+        mesh_with("acknowledged", patch, Sink::start().await).await,
+        Gate::closed(),
+    );
     mesh.sink.answer_all(Some(Answer::Behind(gate.clone())));
     (mesh, gate)
 }
@@ -51,7 +56,9 @@ type Pending<Answer> = JoinHandle<Result<Answer, CallError>>;
 /// Sends a request, and goes on.
 fn post(addr: SocketAddr, path: &'static str, body: Bytes) -> Pending<HttpAnswer> {
     let options = CallOptions::default();
-    tokio::spawn(async move { http_request(addr, "POST", path, Headers::new(), body, &options).await })
+    tokio::spawn(
+        async move { http_request(addr, "POST", path, Headers::new(), body, &options).await },
+    )
 }
 
 /// Calls, and goes on.
@@ -80,7 +87,9 @@ fn receipts(mesh: &Mesh) -> Vec<Record> {
 /// Waits until this many requests are held. The upstream has seen none of them, and requests of others pass.
 #[track_caller]
 fn are_held(mesh: &Mesh, count: usize) -> impl Future<Output = ()> {
-    let arrive = eventually(format!("{count} receipts arrive"), move || (receipts(mesh).len() >= count).then_some(()));
+    let arrive = eventually(format!("{count} receipts arrive"), move || {
+        (receipts(mesh).len() >= count).then_some(())
+    });
     async move {
         arrive.await;
         assert_eq!(mesh.get("/other", &[]).await.status, 200);
@@ -91,7 +100,10 @@ fn are_held(mesh: &Mesh, count: usize) -> impl Future<Output = ()> {
 #[track_caller]
 fn assert_not_upstream(mesh: &Mesh) {
     let seen = mesh.upstream.seen().all();
-    assert!(!seen.iter().any(|seen| seen.path.starts_with("/must")), "{seen:#?}");
+    assert!(
+        !seen.iter().any(|seen| seen.path.starts_with("/must")),
+        "{seen:#?}"
+    );
 }
 
 #[track_caller]
@@ -102,7 +114,10 @@ fn assert_refused(answer: &HttpAnswer, body: &str) {
 #[track_caller]
 fn assert_call_refused(answer: &GrpcAnswer, message: &str) {
     assert_eq!(answer.grpc_status().as_deref(), Some("14"), "{answer:?}");
-    let found = answer.headers.text("grpc-message").or_else(|| answer.trailers.text("grpc-message"));
+    let found = answer
+        .headers
+        .text("grpc-message")
+        .or_else(|| answer.trailers.text("grpc-message"));
     assert_eq!(found.as_deref(), Some(message));
 }
 
@@ -112,7 +127,9 @@ const NOT_ACKNOWLEDGED: &str = "request refused: its audit record was not acknow
 /// Nothing is left behind: the buffer runs empty, every record is accounted for, and no VM has crashed.
 async fn assert_clean(mesh: &Mesh) {
     let is_idle = |stats: &std::collections::BTreeMap<String, u64>| {
-        ["buffer.records", "buffer.bytes", "in_flight.batches"].iter().all(|gauge| stats[*gauge] == 0)
+        ["buffer.records", "buffer.bytes", "in_flight.batches"]
+            .iter()
+            .all(|gauge| stats[*gauge] == 0)
     };
     Mesh::assert_conserved(&mesh.stats_when("an empty buffer", is_idle).await);
     assert_no_crash(mesh).await;
@@ -120,7 +137,13 @@ async fn assert_clean(mesh: &Mesh) {
 
 async fn assert_no_crash(mesh: &Mesh) {
     let reloads = mesh.envoy.stats("vm_reload").await;
-    assert!(!reloads.is_empty() && reloads.values().all(|count| *count == 0), "{reloads:#?}");
+    assert!(
+        !reloads.is_empty() && reloads.values().all(|count| *count == 0),
+        "{reloads:#?}"
+    );
     let log = mesh.envoy.log();
-    assert!(!log.contains("panicked") && !log.contains("Proxy-Wasm plugin in-VM"), "{log}");
+    assert!(
+        !log.contains("panicked") && !log.contains("Proxy-Wasm plugin in-VM"),
+        "{log}"
+    );
 }

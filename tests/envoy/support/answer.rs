@@ -62,14 +62,18 @@ impl Answer {
     pub fn is_stored(&self) -> bool {
         match self {
             Self::Status(status, _) | Self::RetryAfter(status, _) => (200..300).contains(status),
-            Self::Protobuf(_) | Self::Late(_) | Self::Behind(_) | Self::Huge(_) | Self::Lost => true,
+            Self::Protobuf(_) | Self::Late(_) | Self::Behind(_) | Self::Huge(_) | Self::Lost => {
+                true
+            }
             Self::Hang | Self::CutOff | Self::Garbage => false,
         }
     }
 
     /// Waits until the answer may be given. False: the peer has given up before.
     pub async fn is_awaited(&self, stream: &mut BufReader<TcpStream>) -> bool {
-        let Self::Behind(gate) = self else { return true };
+        let Self::Behind(gate) = self else {
+            return true;
+        };
         tokio::select! {
             () = gate.passed() => true,
             _ = stream.read_u8() => false,
@@ -84,7 +88,9 @@ impl Answer {
     async fn try_give(&self, stream: &mut BufReader<TcpStream>) -> io::Result<bool> {
         match self {
             Self::Status(status, body) => write(stream, *status, "", body.as_bytes()).await?,
-            Self::Protobuf(body) => write_typed(stream, 200, "application/x-protobuf", "", body).await?,
+            Self::Protobuf(body) => {
+                write_typed(stream, 200, "application/x-protobuf", "", body).await?
+            }
             Self::RetryAfter(status, value) => {
                 write(stream, *status, &format!("retry-after: {value}\r\n"), &[]).await?;
             }
@@ -99,14 +105,26 @@ impl Answer {
                 stream.read_u8().await?;
             }
             Self::CutOff => cut_off(stream).await?,
-            Self::Garbage => stream.write_all(b"\x16\x03\x01 this is not HTTP\r\n\r\n").await?,
+            Self::Garbage => {
+                stream
+                    .write_all(b"\x16\x03\x01 this is not HTTP\r\n\r\n")
+                    .await?
+            }
             Self::Lost => {}
         }
-        Ok(!matches!(self, Self::Hang | Self::CutOff | Self::Garbage | Self::Lost))
+        Ok(!matches!(
+            self,
+            Self::Hang | Self::CutOff | Self::Garbage | Self::Lost
+        ))
     }
 }
 
-async fn write(stream: &mut BufReader<TcpStream>, status: u16, header: &str, body: &[u8]) -> io::Result<()> {
+async fn write(
+    stream: &mut BufReader<TcpStream>,
+    status: u16,
+    header: &str,
+    body: &[u8],
+) -> io::Result<()> {
     write_typed(stream, status, "application/json", header, body).await
 }
 
@@ -118,14 +136,21 @@ async fn write_typed(
     body: &[u8],
 ) -> io::Result<()> {
     // A 204 must not have a length.
-    let length = if status == 204 { String::new() } else { format!("content-length: {}\r\n", body.len()) };
-    let head = format!("HTTP/1.1 {status} scripted\r\ncontent-type: {media_type}\r\n{header}{length}\r\n");
+    let length = if status == 204 {
+        String::new()
+    } else {
+        format!("content-length: {}\r\n", body.len())
+    };
+    let head =
+        format!("HTTP/1.1 {status} scripted\r\ncontent-type: {media_type}\r\n{header}{length}\r\n");
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body).await
 }
 
 async fn cut_off(stream: &mut BufReader<TcpStream>) -> io::Result<()> {
-    stream.write_all(b"HTTP/1.1 200 scripted\r\ncontent-length: 1000\r\n\r\n{\"partial").await?;
+    stream
+        .write_all(b"HTTP/1.1 200 scripted\r\ncontent-length: 1000\r\n\r\n{\"partial")
+        .await?;
     tokio::time::sleep(BEFORE_RESET).await;
     stream.get_ref().set_zero_linger()
 }

@@ -40,7 +40,9 @@ impl CommandLine {
         while let Some(word) = words.next() {
             let name = word.as_str();
             if name == ONLY || known.options.contains(&name) {
-                let value = words.next().ok_or_else(|| format!("{name} takes a value"))?;
+                let value = words
+                    .next()
+                    .ok_or_else(|| format!("{name} takes a value"))?;
                 line.options.push((word, value));
             } else if known.flags.contains(&name) {
                 line.flags.push(word);
@@ -62,14 +64,24 @@ impl CommandLine {
 
     /// The values of an option, one for each time that it was given.
     pub fn values(&self, option: &str) -> impl Iterator<Item = &str> {
-        self.options.iter().filter(move |(name, _)| name == option).map(|(_, value)| value.as_str())
+        self.options
+            .iter()
+            .filter(move |(name, _)| name == option)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The last value of an option as a number within these bounds.
     pub fn number(&self, option: &str, least: u64, most: u64) -> Result<Option<u64>, String> {
-        let Some(value) = self.values(option).last() else { return Ok(None) };
-        let number = value.parse().ok().filter(|number| (least..=most).contains(number));
-        number.map(Some).ok_or_else(|| format!("{option} takes a whole number from {least} to {most}"))
+        let Some(value) = self.values(option).last() else {
+            return Ok(None);
+        };
+        let number = value
+            .parse()
+            .ok()
+            .filter(|number| (least..=most).contains(number));
+        number
+            .map(Some)
+            .ok_or_else(|| format!("{option} takes a whole number from {least} to {most}"))
     }
 
     /// Whether a row with this text is picked; all are where none is.
@@ -81,7 +93,12 @@ impl CommandLine {
 impl Known {
     fn usage(&self) -> String {
         let options = self.options.iter().map(|option| format!("{option} VALUE"));
-        let names: Vec<String> = self.flags.iter().map(|flag| (*flag).to_owned()).chain(options).collect();
+        let names: Vec<String> = self
+            .flags
+            .iter()
+            .map(|flag| (*flag).to_owned())
+            .chain(options)
+            .collect();
         format!("known are {ONLY} TEXT, {}", names.join(", "))
     }
 }
@@ -90,7 +107,10 @@ impl Known {
 mod tests {
     use super::*;
 
-    const KNOWN: Known = Known { flags: &["--list"], options: &["--seconds"] };
+    const KNOWN: Known = Known {
+        flags: &["--list"],
+        options: &["--seconds"],
+    };
 
     fn read(line: &str) -> Result<CommandLine, String> {
         CommandLine::read(&KNOWN, line.split_whitespace().map(str::to_owned))
@@ -98,11 +118,16 @@ mod tests {
 
     #[test]
     fn the_program_has_its_own_options_and_cargo_its_own() {
-        let line = read("--nocapture --test-threads 1 --list --seconds 3 --seconds 5 --only a b --skip c").unwrap();
+        let line =
+            read("--nocapture --test-threads 1 --list --seconds 3 --seconds 5 --only a b --skip c")
+                .unwrap();
         assert!(line.has("--list") && !line.has("--nocapture"));
         assert_eq!(line.number("--seconds", 1, 9), Ok(Some(5)));
         assert_eq!(line.values(ONLY).collect::<Vec<_>>(), ["a", "b"]);
-        assert_eq!([line.picks("xa"), line.picks("b"), line.picks("c")], [true, true, false]);
+        assert_eq!(
+            [line.picks("xa"), line.picks("b"), line.picks("c")],
+            [true, true, false]
+        );
         assert!(read("").unwrap().picks("anything"));
         assert_eq!(read("").unwrap().number("--seconds", 1, 9), Ok(None));
     }
@@ -110,11 +135,19 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         let mistake = |line: &str| read(line).err().unwrap();
-        assert_eq!(mistake("--second 3"), "unknown argument --second; known are --only TEXT, --list, --seconds VALUE");
+        assert_eq!(
+            mistake("--second 3"),
+            "unknown argument --second; known are --only TEXT, --list, --seconds VALUE"
+        );
         assert_eq!(mistake("--seconds"), "--seconds takes a value");
         for value in ["0", "10", "x", "1.5"] {
-            let number = read(&format!("--seconds {value}")).unwrap().number("--seconds", 1, 9);
-            assert_eq!(number.unwrap_err(), "--seconds takes a whole number from 1 to 9");
+            let number = read(&format!("--seconds {value}"))
+                .unwrap()
+                .number("--seconds", 1, 9);
+            assert_eq!(
+                number.unwrap_err(),
+                "--seconds takes a whole number from 1 to 9"
+            );
         }
     }
 }

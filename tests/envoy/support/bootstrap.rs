@@ -23,7 +23,11 @@ impl Bootstrap {
     /// `envoy/envoy.yaml`, read as [`Self::read`] does.
     pub fn shipped() -> Self {
         let shipped = Self::read(&tools::root().join("envoy/envoy.yaml"));
-        if tools::is_lean() { shipped.with_plugin(&lean_rules()) } else { shipped }
+        if tools::is_lean() {
+            shipped.with_plugin(&lean_rules())
+        } else {
+            shipped
+        }
     }
 
     /// `envoy/examples/<name>.yaml`, read as [`Self::read`] does.
@@ -46,16 +50,21 @@ impl Bootstrap {
     /// Lets Envoy run this `.wasm`.
     pub fn run(&mut self, wasm: &Path) {
         self.each_filter("audit", |filter| {
-            filter["typed_config"]["config"]["vm_config"]["code"]["local"]["filename"] = json!(wasm.to_str().unwrap());
+            filter["typed_config"]["config"]["vm_config"]["code"]["local"]["filename"] =
+                json!(wasm.to_str().unwrap());
         });
     }
 
     pub fn listeners(&mut self) -> &mut Vec<Value> {
-        self.0["static_resources"]["listeners"].as_array_mut().unwrap()
+        self.0["static_resources"]["listeners"]
+            .as_array_mut()
+            .unwrap()
     }
 
     pub fn clusters(&mut self) -> &mut Vec<Value> {
-        self.0["static_resources"]["clusters"].as_array_mut().unwrap()
+        self.0["static_resources"]["clusters"]
+            .as_array_mut()
+            .unwrap()
     }
 
     /// Waits longer for connections: hundreds to the upstream are made at once for a crowd. One whose first packet the system
@@ -68,13 +77,21 @@ impl Bootstrap {
     }
 
     pub fn cluster(&mut self, name: &str) -> &mut Value {
-        self.clusters().iter_mut().find(|cluster| cluster["name"] == name).expect("the cluster is in envoy.yaml")
+        self.clusters()
+            .iter_mut()
+            .find(|cluster| cluster["name"] == name)
+            .expect("the cluster is in envoy.yaml")
     }
 
     /// Points the cluster with this name at an address, if there is one.
     pub fn point(&mut self, name: &str, addr: SocketAddr) {
-        for cluster in self.clusters().iter_mut().filter(|cluster| cluster["name"] == name) {
-            let endpoint = &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
+        for cluster in self
+            .clusters()
+            .iter_mut()
+            .filter(|cluster| cluster["name"] == name)
+        {
+            let endpoint =
+                &mut cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"];
             endpoint["address"]["socket_address"]["port_value"] = json!(addr.port());
         }
     }
@@ -114,7 +131,9 @@ impl Bootstrap {
     /// The connection managers of all listeners.
     pub fn connection_managers(&mut self) -> impl Iterator<Item = &mut Value> {
         self.listeners().iter_mut().map(|listener| {
-            let filters = listener["filter_chains"][0]["filters"].as_array_mut().unwrap();
+            let filters = listener["filter_chains"][0]["filters"]
+                .as_array_mut()
+                .unwrap();
             &mut filters.last_mut().expect("a connection manager")["typed_config"]
         })
     }
@@ -123,7 +142,10 @@ impl Bootstrap {
     pub fn each_filter(&mut self, name: &str, change: impl Fn(&mut Value)) {
         for manager in self.connection_managers() {
             let filters = manager["http_filters"].as_array_mut().unwrap();
-            filters.iter_mut().filter(|filter| filter["name"] == name).for_each(&change);
+            filters
+                .iter_mut()
+                .filter(|filter| filter["name"] == name)
+                .for_each(&change);
         }
     }
 
@@ -137,7 +159,10 @@ impl Bootstrap {
     /// Removes every HTTP filter with this name.
     pub fn without_filter(mut self, name: &str) -> Self {
         for manager in self.connection_managers() {
-            manager["http_filters"].as_array_mut().unwrap().retain(|filter| filter["name"] != name);
+            manager["http_filters"]
+                .as_array_mut()
+                .unwrap()
+                .retain(|filter| filter["name"] != name);
         }
         self
     }
@@ -145,7 +170,9 @@ impl Bootstrap {
     /// Removes the note of the direct peer, which the shipped files make for each connection.
     pub fn without_peer_note(mut self) -> Self {
         for listener in self.listeners() {
-            let filters = listener["filter_chains"][0]["filters"].as_array_mut().unwrap();
+            let filters = listener["filter_chains"][0]["filters"]
+                .as_array_mut()
+                .unwrap();
             filters.retain(|filter| filter["name"] != "envoy.filters.network.set_filter_state");
         }
         self
@@ -154,7 +181,10 @@ impl Bootstrap {
     /// Puts an HTTP filter at this place of every chain. The audit filter is at 0.
     pub fn with_filter_at(mut self, index: usize, filter: &Value) -> Self {
         for manager in self.connection_managers() {
-            manager["http_filters"].as_array_mut().unwrap().insert(index, filter.clone());
+            manager["http_filters"]
+                .as_array_mut()
+                .unwrap()
+                .insert(index, filter.clone());
         }
         self
     }
@@ -162,15 +192,21 @@ impl Bootstrap {
     /// Merges into the filter's configuration (JSON merge patch: null removes a key).
     pub fn with_plugin(mut self, patch: &Value) -> Self {
         self.each_filter("audit", |filter| {
-            merge(&mut filter["typed_config"]["config"]["configuration"]["value"], patch);
+            merge(
+                &mut filter["typed_config"]["config"]["configuration"]["value"],
+                patch,
+            );
         });
         self
     }
 
     /// Delivers the filter's configuration as JSON text, as Istio and Envoy Gateway do.
     pub fn with_plugin_text(mut self, text: &str) -> Self {
-        let value = json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": text});
-        self.each_filter("audit", |filter| filter["typed_config"]["config"]["configuration"] = value.clone());
+        let value =
+            json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": text});
+        self.each_filter("audit", |filter| {
+            filter["typed_config"]["config"]["configuration"] = value.clone()
+        });
         self
     }
 

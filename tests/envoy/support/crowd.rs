@@ -50,15 +50,22 @@ impl Ask {
 
     fn headers(&self, number: usize) -> Vec<u8> {
         let agent = self.user_agent(number);
-        let mut fields =
-            vec![(":method", self.method), (":scheme", "http"), (":path", self.path), (":authority", "crowd")];
+        let mut fields = vec![
+            (":method", self.method),
+            (":scheme", "http"),
+            (":path", self.path),
+            (":authority", "crowd"),
+        ];
         fields.push(("user-agent", &agent));
         if self.has_body {
             fields.push(("content-length", "10"));
         }
         // Literals without indexing, whose lengths fit into seven bits (RFC 7541 section 6.2.2).
         let short = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
-        fields.into_iter().flat_map(|(name, value)| [vec![0], short(name), short(value)].concat()).collect()
+        fields
+            .into_iter()
+            .flat_map(|(name, value)| [vec![0], short(name), short(value)].concat())
+            .collect()
     }
 }
 
@@ -79,7 +86,12 @@ impl Crowd {
         let mut out = [PREFACE, &frame(SETTINGS, 0, 0, &NO_WINDOW)].concat();
         for request in 0..requests {
             let flags = END_HEADERS | u8::from(!ask.has_body);
-            out.extend(frame(HEADERS, flags, request * 2 + 1, &ask.headers(self.requests)));
+            out.extend(frame(
+                HEADERS,
+                flags,
+                request * 2 + 1,
+                &ask.headers(self.requests),
+            ));
             self.requests += 1;
         }
         stream.write_all(&out).await.unwrap();
@@ -91,7 +103,9 @@ impl Crowd {
     pub async fn answered(&mut self, answers: usize) {
         for (stream, begun) in self.connections.iter_mut().zip(&mut self.answered) {
             while *begun < answers {
-                let kind = timeout(DEADLINE, next(stream)).await.expect("an answer begins");
+                let kind = timeout(DEADLINE, next(stream))
+                    .await
+                    .expect("an answer begins");
                 *begun += usize::from(kind == HEADERS);
             }
         }
@@ -106,13 +120,22 @@ impl Crowd {
 /// Takes the next frame, and yields its type. Settings are acknowledged.
 async fn next(stream: &mut TcpStream) -> u8 {
     let mut head = [0; 9];
-    stream.read_exact(&mut head).await.expect("the connection stays open");
+    stream
+        .read_exact(&mut head)
+        .await
+        .expect("the connection stays open");
     let [a, b, c, kind, flags, ..] = head;
     let mut content = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
     stream.read_exact(&mut content).await.unwrap();
-    assert!(kind != DATA || content.is_empty(), "bytes of a body for which there is no room");
+    assert!(
+        kind != DATA || content.is_empty(),
+        "bytes of a body for which there is no room"
+    );
     if kind == SETTINGS && flags & ACK == 0 {
-        stream.write_all(&frame(SETTINGS, ACK, 0, &[])).await.unwrap();
+        stream
+            .write_all(&frame(SETTINGS, ACK, 0, &[]))
+            .await
+            .unwrap();
     }
     kind
 }

@@ -24,7 +24,10 @@ impl Extension {
 
     /// The file with the filter of this bootstrap.
     pub fn new(bootstrap: Bootstrap) -> Self {
-        let extension = Self { bootstrap, file: Resources::new("core.v3.TypedExtensionConfig") };
+        let extension = Self {
+            bootstrap,
+            file: Resources::new("core.v3.TypedExtensionConfig"),
+        };
         extension.update(&json!({}));
         extension
     }
@@ -37,8 +40,14 @@ impl Extension {
     /// The same with any other change.
     pub fn update_with(&self, patch: &Value, change: impl FnOnce(&mut Bootstrap)) {
         let mut bootstrap = self.bootstrap.clone().with_plugin(patch).with(change);
-        let filters = bootstrap.connection_managers().next().unwrap()["http_filters"].as_array().unwrap().clone();
-        let audit = filters.into_iter().find(|filter| filter["name"] == "audit").unwrap();
+        let filters = bootstrap.connection_managers().next().unwrap()["http_filters"]
+            .as_array()
+            .unwrap()
+            .clone();
+        let audit = filters
+            .into_iter()
+            .find(|filter| filter["name"] == "audit")
+            .unwrap();
         self.file.replace([audit]);
     }
 

@@ -37,7 +37,12 @@ impl Envoy {
         let directory = TempDir::with_prefix("audit-filter-envoy-").unwrap();
         let admin_path = directory.path().join("admin");
         let mut process = command(binary, directory.path(), bootstrap)
-            .args(["--concurrency", &concurrency.to_string(), "--drain-time-s", "2"])
+            .args([
+                "--concurrency",
+                &concurrency.to_string(),
+                "--drain-time-s",
+                "2",
+            ])
             .arg("--admin-address-path")
             .arg(&admin_path)
             .spawn()
@@ -45,11 +50,19 @@ impl Envoy {
         let log = log_path(directory.path());
         let admin = eventually("Envoy opens its admin interface", || {
             let exited = process.try_wait().unwrap();
-            assert!(exited.is_none(), "Envoy ended: {}", fs::read_to_string(&log).unwrap_or_default());
+            assert!(
+                exited.is_none(),
+                "Envoy ended: {}",
+                fs::read_to_string(&log).unwrap_or_default()
+            );
             fs::read_to_string(&admin_path).ok()?.trim().parse().ok()
         })
         .await;
-        let envoy = Self { process, directory, admin };
+        let envoy = Self {
+            process,
+            directory,
+            admin,
+        };
         envoy.wait_until_live().await;
         envoy
     }
@@ -67,9 +80,14 @@ impl Envoy {
     /// Runs `envoy --mode validate`.
     pub fn validate(bootstrap: &Bootstrap) -> Validation {
         let directory = TempDir::with_prefix("audit-filter-validate-").unwrap();
-        let status =
-            command(tools::envoy(), directory.path(), bootstrap).args(["--mode", "validate"]).status().unwrap();
-        Validation { success: status.success(), log: fs::read_to_string(log_path(directory.path())).unwrap() }
+        let status = command(tools::envoy(), directory.path(), bootstrap)
+            .args(["--mode", "validate"])
+            .status()
+            .unwrap();
+        Validation {
+            success: status.success(),
+            log: fs::read_to_string(log_path(directory.path())).unwrap(),
+        }
     }
 
     pub fn pid(&self) -> u32 {
@@ -85,22 +103,34 @@ impl Envoy {
 
     /// The bound addresses of all listeners by their names.
     pub async fn listeners(&self) -> BTreeMap<String, SocketAddr> {
-        let status: Value = serde_json::from_str(&self.admin_get("/listeners?format=json").await).unwrap();
+        let status: Value =
+            serde_json::from_str(&self.admin_get("/listeners?format=json").await).unwrap();
         let entry = |entry: &Value| {
             let address = &entry["local_address"]["socket_address"];
             let port = address["port_value"].as_u64().unwrap().try_into().unwrap();
             let addr = SocketAddr::new(address["address"].as_str().unwrap().parse().unwrap(), port);
             (entry["name"].as_str().unwrap().to_owned(), addr)
         };
-        status["listener_statuses"].as_array().unwrap().iter().map(entry).collect()
+        status["listener_statuses"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(entry)
+            .collect()
     }
 
     pub async fn admin_get(&self, path: &str) -> String {
-        http_get(self.admin, path, [], &CallOptions::default()).await.unwrap().text()
+        http_get(self.admin, path, [], &CallOptions::default())
+            .await
+            .unwrap()
+            .text()
     }
 
     pub async fn admin_post(&self, path: &str) -> String {
-        http_request(self.admin, "POST", path, [], "", &CallOptions::default()).await.unwrap().text()
+        http_request(self.admin, "POST", path, [], "", &CallOptions::default())
+            .await
+            .unwrap()
+            .text()
     }
 
     /// The address of the admin interface.
@@ -125,7 +155,10 @@ impl Envoy {
     }
 
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.pid().to_string()])
+            .status()
+            .unwrap();
         assert!(status.success(), "kill -{name} failed");
     }
 
@@ -147,10 +180,21 @@ impl Drop for Envoy {
 
 /// Statistics whose name contains `filter`, of the Envoy with this admin interface.
 pub async fn stats(admin: SocketAddr, filter: &str) -> Result<BTreeMap<String, u64>, CallError> {
-    let text = http_get(admin, &format!("/stats?filter={filter}"), [], &CallOptions::default()).await?.text();
+    let text = http_get(
+        admin,
+        &format!("/stats?filter={filter}"),
+        [],
+        &CallOptions::default(),
+    )
+    .await?
+    .text();
     let line = |line: &str| {
         let (name, value) = line.split_once(": ")?;
-        Some((name.trim_start_matches("wasmcustom.audit_filter.").to_owned(), value.parse().ok()?))
+        Some((
+            name.trim_start_matches("wasmcustom.audit_filter.")
+                .to_owned(),
+            value.parse().ok()?,
+        ))
     };
     Ok(text.lines().filter_map(line).collect())
 }
@@ -172,8 +216,19 @@ fn command(binary: &Path, directory: &Path, bootstrap: &Bootstrap) -> Command {
     command
         .arg("--config-path")
         .arg(config)
-        .args(["--use-dynamic-base-id", "--log-level", "warning", "--component-log-level", "wasm:info"])
-        .envs(bootstrap.environment().iter().map(|name| (name, variable(name))))
+        .args([
+            "--use-dynamic-base-id",
+            "--log-level",
+            "warning",
+            "--component-log-level",
+            "wasm:info",
+        ])
+        .envs(
+            bootstrap
+                .environment()
+                .iter()
+                .map(|name| (name, variable(name))),
+        )
         .current_dir(directory)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())

@@ -31,7 +31,9 @@ pub fn speak_http3(listener: &mut Value, server: &Authority) {
         },
     });
 
-    let filters = listener["filter_chains"][0]["filters"].as_array_mut().unwrap();
+    let filters = listener["filter_chains"][0]["filters"]
+        .as_array_mut()
+        .unwrap();
     let manager = &mut filters.last_mut().expect("a connection manager")["typed_config"];
     manager["codec_type"] = json!("HTTP3");
     manager["http3_protocol_options"] = json!({});
@@ -51,17 +53,31 @@ type Receiving = RequestStream<RecvStream, Bytes>;
 impl Http3 {
     /// Connects to a listener whose certificate is from this authority.
     pub async fn connect(addr: SocketAddr, server: &Authority) -> Self {
-        let mut tls = ClientConfig::builder().with_root_certificates(server.roots()).with_no_client_auth();
+        let mut tls = ClientConfig::builder()
+            .with_root_certificates(server.roots())
+            .with_no_client_auth();
         tls.alpn_protocols = vec![b"h3".to_vec()];
         let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
         let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let connecting = endpoint.connect_with(config, addr, SERVER).unwrap();
-        let connection = timeout(DEADLINE, connecting).await.expect("a QUIC handshake in time").unwrap();
+        let connection = timeout(DEADLINE, connecting)
+            .await
+            .expect("a QUIC handshake in time")
+            .unwrap();
 
-        let (mut driver, sender) = h3::client::new(h3_quinn::Connection::new(connection.clone())).await.unwrap();
+        let (mut driver, sender) = h3::client::new(h3_quinn::Connection::new(connection.clone()))
+            .await
+            .unwrap();
         // Ends with the connection.
-        tokio::spawn(async move { std::future::poll_fn(|context| driver.poll_close(context)).await });
-        Self { addr, sender, connection, endpoint }
+        tokio::spawn(
+            async move { std::future::poll_fn(|context| driver.poll_close(context)).await },
+        );
+        Self {
+            addr,
+            sender,
+            connection,
+            endpoint,
+        }
     }
 
     /// Sends a message on a stream of its own. Leaving drops the stream, which sends STOP_SENDING: the `stop_sending`
@@ -75,7 +91,9 @@ impl Http3 {
             sending.abort();
             Ok(reply)
         };
-        let reply: Result<Reply, StreamError> = timeout(DEADLINE, exchanging).await.expect("an answer in time");
+        let reply: Result<Reply, StreamError> = timeout(DEADLINE, exchanging)
+            .await
+            .expect("an answer in time");
         reply.unwrap_or_else(|error| Reply::none(End::Broken(error.to_string())))
     }
 
@@ -87,10 +105,19 @@ impl Http3 {
     }
 
     /// Opens a stream with the request's headers.
-    async fn open(&mut self, message: &Message) -> Result<RequestStream<BidiStream<Bytes>, Bytes>, StreamError> {
-        let authority = message.headers.text("host").unwrap_or_else(|| self.addr.to_string());
+    async fn open(
+        &mut self,
+        message: &Message,
+    ) -> Result<RequestStream<BidiStream<Bytes>, Bytes>, StreamError> {
+        let authority = message
+            .headers
+            .text("host")
+            .unwrap_or_else(|| self.addr.to_string());
         let request = Request::builder().method(message.method.as_str());
-        let mut request = request.uri(format!("https://{authority}{}", message.path)).body(()).unwrap();
+        let mut request = request
+            .uri(format!("https://{authority}{}", message.path))
+            .body(())
+            .unwrap();
         *request.headers_mut() = message.headers.to_map().unwrap();
         request.headers_mut().remove("host");
 
@@ -104,7 +131,9 @@ async fn send(mut stream: Sending, message: Message) -> Result<(), StreamError> 
         stream.send_data(message.body).await?;
     }
     if !message.trailers.is_empty() {
-        stream.send_trailers(message.trailers.to_map().unwrap()).await?;
+        stream
+            .send_trailers(message.trailers.to_map().unwrap())
+            .await?;
     }
     stream.finish().await
 }
@@ -153,7 +182,9 @@ async fn read_body(stream: &mut Receiving, mut reply: Reply, limit: Option<usize
 
     if end == End::Complete {
         let trailers = stream.recv_trailers().await.ok().flatten();
-        reply.trailers = trailers.as_ref().map_or_else(Headers::new, |trailers: &HeaderMap| Headers::from(trailers));
+        reply.trailers = trailers
+            .as_ref()
+            .map_or_else(Headers::new, |trailers: &HeaderMap| Headers::from(trailers));
     }
     (reply.end, reply.body) = (end, body.into());
     reply

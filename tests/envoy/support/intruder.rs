@@ -25,7 +25,9 @@ pub fn with_an_intruder(bootstrap: Bootstrap) -> Bootstrap {
         }},
     }});
     bootstrap.with_filter_at(0, &intruder).with(|bootstrap| {
-        bootstrap.each_filter("audit", |filter| filter["typed_config"]["config"]["vm_config"]["vm_id"] = json!(""));
+        bootstrap.each_filter("audit", |filter| {
+            filter["typed_config"]["config"]["vm_config"]["vm_id"] = json!("")
+        });
     })
 }
 
@@ -43,12 +45,22 @@ impl Intruder<'_> {
 
     pub async fn write(&self, name: &str, value: &[u8]) {
         let digits: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(self.request(&[("x-name", name), ("x-value", &digits)]).await.status, 200);
+        assert_eq!(
+            self.request(&[("x-name", name), ("x-value", &digits)])
+                .await
+                .status,
+            200
+        );
     }
 
     /// Changes one byte.
     pub async fn damage(&self, name: &str) {
-        assert_eq!(self.request(&[("x-name", name), ("x-damage", "1")]).await.status, 200);
+        assert_eq!(
+            self.request(&[("x-name", name), ("x-damage", "1")])
+                .await
+                .status,
+            200
+        );
     }
 
     /// Every name in use: the process's keys, the list of seats, and each seat's note and batches.
@@ -68,7 +80,9 @@ impl Intruder<'_> {
         let mut names = Vec::new();
         for seat in 0..SEATS {
             for slot in 0.. {
-                let Some(name) = self.in_use(format!("{start}seat.{seat}.{slot}")).await else { break };
+                let Some(name) = self.in_use(format!("{start}seat.{seat}.{slot}")).await else {
+                    break;
+                };
                 names.push(name);
             }
         }
@@ -90,7 +104,9 @@ impl Intruder<'_> {
     async fn request(&self, headers: &[(&str, &str)]) -> HttpAnswer {
         static REQUESTS: AtomicUsize = AtomicUsize::new(0);
         let user_agent = format!("intruder-{}", REQUESTS.fetch_add(1, Ordering::Relaxed));
-        self.0.get("/", &[headers, &[("user-agent", &user_agent)]].concat()).await
+        self.0
+            .get("/", &[headers, &[("user-agent", &user_agent)]].concat())
+            .await
     }
 
     async fn in_use(&self, name: String) -> Option<String> {
@@ -100,9 +116,19 @@ impl Intruder<'_> {
     /// What stands before the name of everything that was written with the process's key, which everyone can read: the first
     /// 32 bytes of the list of keys.
     async fn start_of_names(&self) -> String {
-        let keys = self.read(&[FORMAT, "keys"].concat()).await.expect("the process has a key");
-        let digest = Sha256::new_with_prefix(&keys[..32]).chain_update(b"mark").chain_update([0; 8]).finalize();
-        let mark: String = digest.iter().take(8).map(|byte| char::from(b'a' + byte % 16)).collect();
+        let keys = self
+            .read(&[FORMAT, "keys"].concat())
+            .await
+            .expect("the process has a key");
+        let digest = Sha256::new_with_prefix(&keys[..32])
+            .chain_update(b"mark")
+            .chain_update([0; 8])
+            .finalize();
+        let mark: String = digest
+            .iter()
+            .take(8)
+            .map(|byte| char::from(b'a' + byte % 16))
+            .collect();
         format!("{FORMAT}{mark}.")
     }
 }

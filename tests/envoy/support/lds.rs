@@ -28,7 +28,10 @@ impl Listeners {
 
     /// The file with the listeners of this bootstrap.
     pub fn new(bootstrap: Bootstrap) -> Self {
-        let listeners = Self { bootstrap, file: Resources::listeners() };
+        let listeners = Self {
+            bootstrap,
+            file: Resources::listeners(),
+        };
         listeners.update(&json!({}));
         listeners
     }
@@ -51,7 +54,10 @@ impl Listeners {
 
     /// The bootstrap with the file in the place of its listeners.
     pub fn dynamic(&self, mut bootstrap: Bootstrap) -> Bootstrap {
-        bootstrap.0["static_resources"].as_object_mut().unwrap().remove("listeners");
+        bootstrap.0["static_resources"]
+            .as_object_mut()
+            .unwrap()
+            .remove("listeners");
         bootstrap.discover("lds_config", &self.file);
         bootstrap
     }

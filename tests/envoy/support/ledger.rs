@@ -20,8 +20,12 @@ pub struct Account {
 impl Account {
     /// Every number that is stored or named; dense, or the account is wrong.
     pub fn known(&self) -> BTreeSet<u64> {
-        let known: BTreeSet<u64> =
-            self.stored.iter().copied().chain(self.named.clone().into_iter().flatten()).collect();
+        let known: BTreeSet<u64> = self
+            .stored
+            .iter()
+            .copied()
+            .chain(self.named.clone().into_iter().flatten())
+            .collect();
         let dense: BTreeSet<u64> = (0..known.len() as u64).collect();
         assert_eq!(known, dense, "a gap that nothing explains: {self:?}");
         known
@@ -57,10 +61,20 @@ impl Ledger {
     pub fn of(mesh: &Mesh) -> Self {
         let mut ledger = Self::default();
         for record in mesh.sink.records() {
-            ledger.0.entry(record.text("audit.stream.id")).or_default().store(&record);
+            ledger
+                .0
+                .entry(record.text("audit.stream.id"))
+                .or_default()
+                .store(&record);
         }
-        for line in mesh.envoy.log().lines().filter(|line| is_last_warning(line)) {
-            let (stream, named) = read_warning(line).unwrap_or_else(|| panic!("not understood: {line}"));
+        for line in mesh
+            .envoy
+            .log()
+            .lines()
+            .filter(|line| is_last_warning(line))
+        {
+            let (stream, named) =
+                read_warning(line).unwrap_or_else(|| panic!("not understood: {line}"));
             ledger.0.entry(stream).or_default().name(named);
         }
         ledger
@@ -74,14 +88,21 @@ impl Ledger {
 
     /// The warnings of all streams.
     pub fn named(&self) -> Vec<RangeInclusive<u64>> {
-        self.0.values().filter_map(|account| account.named.clone()).collect()
+        self.0
+            .values()
+            .filter_map(|account| account.named.clone())
+            .collect()
     }
 }
 
 /// The numbers that an Envoy's log names as not acknowledged, by stream.
 pub fn named_in(log: &str) -> BTreeMap<String, Vec<RangeInclusive<u64>>> {
     let mut named: BTreeMap<String, Vec<RangeInclusive<u64>>> = BTreeMap::new();
-    for (stream, range) in log.lines().filter(|line| is_last_warning(line)).filter_map(read_warning) {
+    for (stream, range) in log
+        .lines()
+        .filter(|line| is_last_warning(line))
+        .filter_map(read_warning)
+    {
         named.entry(stream).or_default().push(range);
     }
     named
@@ -97,7 +118,9 @@ fn read_warning(line: &str) -> Option<(String, RangeInclusive<u64>)> {
     let (_, text) = line.split_once("stream ")?;
     let (own, text) = text.split_once(": ends with ")?;
     let (what, numbers) = text.split_once(" not yet acknowledged, numbers ")?;
-    let stream = what.split_once(" of stream ").map_or(own, |(_, other)| other);
+    let stream = what
+        .split_once(" of stream ")
+        .map_or(own, |(_, other)| other);
     let (first, last) = numbers.split_once(" to ")?;
     Some((stream.to_owned(), first.parse().ok()?..=last.parse().ok()?))
 }

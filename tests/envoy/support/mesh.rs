@@ -58,15 +58,32 @@ impl Mesh {
         change(&mut bootstrap);
         let envoy = Envoy::start(&bootstrap, concurrency).await;
         let (http, grpc) = (envoy.listener("http").await, envoy.listener("grpc").await);
-        Self { envoy, upstream, sink, http, grpc }
+        Self {
+            envoy,
+            upstream,
+            sink,
+            http,
+            grpc,
+        }
     }
 
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> HttpAnswer {
-        http_get(self.http, path, list(headers), &CallOptions::default()).await.unwrap()
+        http_get(self.http, path, list(headers), &CallOptions::default())
+            .await
+            .unwrap()
     }
 
     pub async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> HttpAnswer {
-        http_request(self.http, method, path, list(headers), "", &CallOptions::default()).await.unwrap()
+        http_request(
+            self.http,
+            method,
+            path,
+            list(headers),
+            "",
+            &CallOptions::default(),
+        )
+        .await
+        .unwrap()
     }
 
     pub async fn call(&self, headers: &[(&str, &str)]) -> Result<GrpcAnswer, CallError> {
@@ -75,7 +92,12 @@ impl Mesh {
 
     /// A tracked call with a context, scripted for the upstream (`x-demo-grpc`).
     pub async fn tracked_call(&self, script: &str) -> Result<GrpcAnswer, CallError> {
-        self.call(&[("x-session-track", "true"), ("x-session-context", "Y3R4"), ("x-demo-grpc", script)]).await
+        self.call(&[
+            ("x-session-track", "true"),
+            ("x-session-context", "Y3R4"),
+            ("x-demo-grpc", script),
+        ])
+        .await
     }
 
     /// Sends one `/check` that is recorded through each listener, and waits until both have arrived: on one worker,
@@ -84,13 +106,21 @@ impl Mesh {
         let marker = format!("marker-{}", self.sink.attempts().len());
         for listener in [self.http, self.grpc] {
             let headers = list(&[("user-agent", &marker)]);
-            http_get(listener, "/check", headers, &CallOptions::default()).await.unwrap();
+            http_get(listener, "/check", headers, &CallOptions::default())
+                .await
+                .unwrap();
         }
         // Where records are required, each marker has a receipt, too.
-        let is_marker =
-            |record: &&Record| record.text("user_agent.original") == marker && record.text("audit.stage") == "complete";
+        let is_marker = |record: &&Record| {
+            record.text("user_agent.original") == marker && record.text("audit.stage") == "complete"
+        };
         let streams = |found: &[Record]| {
-            found.iter().filter(is_marker).map(|record| record.text("audit.stream.id")).collect::<BTreeSet<_>>().len()
+            found
+                .iter()
+                .filter(is_marker)
+                .map(|record| record.text("audit.stream.id"))
+                .collect::<BTreeSet<_>>()
+                .len()
         };
         let mut records = super::eventually("both markers arrive", || {
             Some(self.sink.exchanges()).filter(|found| streams(found) == 2)
@@ -115,15 +145,20 @@ impl Mesh {
             if stats == last && probe(&stats) {
                 return stats;
             }
-            assert!(super::now() < end, "statistics never show {what}: {stats:#?}");
+            assert!(
+                super::now() < end,
+                "statistics never show {what}: {stats:#?}"
+            );
             last = stats;
         }
     }
 
     /// Waits until a counter has at least this value.
     pub async fn stat_at_least(&self, name: &str, value: u64) -> BTreeMap<String, u64> {
-        self.stats_when(&format!("{name} >= {value}"), |stats| stats.get(name).is_some_and(|found| *found >= value))
-            .await
+        self.stats_when(&format!("{name} >= {value}"), |stats| {
+            stats.get(name).is_some_and(|found| *found >= value)
+        })
+        .await
     }
 
     /// Panics unless the statistics add up.
@@ -149,5 +184,7 @@ impl Mesh {
 
 /// Header pairs as the clients take them.
 pub fn list(headers: &[(&str, &str)]) -> Headers {
-    headers.iter().fold(Headers::new(), |list, (name, value)| list.with(name, value))
+    headers
+        .iter()
+        .fold(Headers::new(), |list, (name, value)| list.with(name, value))
 }

@@ -30,7 +30,10 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// Waits until `probe` yields something, and fails with `what` after [`DEADLINE`].
 #[track_caller]
-pub fn eventually<T>(what: impl Into<String>, probe: impl FnMut() -> Option<T>) -> impl Future<Output = T> {
+pub fn eventually<T>(
+    what: impl Into<String>,
+    probe: impl FnMut() -> Option<T>,
+) -> impl Future<Output = T> {
     let caller = std::panic::Location::caller();
     wait(format!("{} (waited for at {caller})", what.into()), probe)
 }

@@ -25,7 +25,9 @@ impl Record {
     }
 
     pub fn int(&self, name: &str) -> u64 {
-        self.text(name).parse().unwrap_or_else(|_| panic!("{name} is no integer in {self:?}"))
+        self.text(name)
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is no integer in {self:?}"))
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -45,7 +47,10 @@ impl Record {
 pub fn parse(body: &[u8]) -> Vec<Record> {
     let request: Value = match body.first() {
         Some(b'{') => serde_json::from_slice(body).expect("a batch is JSON"),
-        _ => serde_json::to_value(ExportLogsServiceRequest::decode(body).expect("a batch is protobuf")).unwrap(),
+        _ => serde_json::to_value(
+            ExportLogsServiceRequest::decode(body).expect("a batch is protobuf"),
+        )
+        .unwrap(),
     };
     let mut records = Vec::new();
     for resource in request["resourceLogs"].as_array().unwrap() {
@@ -61,7 +66,11 @@ pub fn parse(body: &[u8]) -> Vec<Record> {
                 let mut raw = record.clone();
                 // An id of no bytes is none.
                 raw.as_object_mut().unwrap().retain(|_, value| value != "");
-                records.push(Record { event, attributes: all, raw });
+                records.push(Record {
+                    event,
+                    attributes: all,
+                    raw,
+                });
             }
         }
     }
@@ -70,7 +79,13 @@ pub fn parse(body: &[u8]) -> Vec<Record> {
 
 fn attributes(list: &Value) -> BTreeMap<String, Value> {
     let pair = |attribute: &Value| {
-        let value = attribute["value"].as_object().unwrap().values().next().unwrap().clone();
+        let value = attribute["value"]
+            .as_object()
+            .unwrap()
+            .values()
+            .next()
+            .unwrap()
+            .clone();
         (attribute["key"].as_str().unwrap().to_owned(), value)
     };
     let pairs: Vec<_> = list.as_array().unwrap().iter().map(pair).collect();

@@ -22,7 +22,11 @@ pub struct Relay {
 impl Relay {
     /// Starts it on one worker. The listener is a copy of the bootstrap's first one, changed by `change`; `patch` is merged
     /// into the cluster that leads to it.
-    pub async fn start(bootstrap: Bootstrap, patch: &Value, change: impl FnOnce(&mut Value)) -> Self {
+    pub async fn start(
+        bootstrap: Bootstrap,
+        patch: &Value,
+        change: impl FnOnce(&mut Value),
+    ) -> Self {
         let clusters = Resources::clusters();
         let mut audit = Value::Null;
         let mesh = Mesh::with_last_change(bootstrap, Sink::start().await, 1, |bootstrap| {
@@ -36,7 +40,11 @@ impl Relay {
         let mut target = Bootstrap(json!({"static_resources": {"clusters": [audit]}}));
         target.point("audit", addr);
         clusters.replace(target.clusters().iter().cloned());
-        Self { mesh, addr, _clusters: clusters }
+        Self {
+            mesh,
+            addr,
+            _clusters: clusters,
+        }
     }
 }
 
@@ -44,7 +52,9 @@ impl Relay {
 fn insert(bootstrap: &mut Bootstrap, change: impl FnOnce(&mut Value)) -> Value {
     let mut listener = bootstrap.listeners()[0].clone();
     listener["name"] = json!("relay");
-    let filters = listener["filter_chains"][0]["filters"].as_array_mut().unwrap();
+    let filters = listener["filter_chains"][0]["filters"]
+        .as_array_mut()
+        .unwrap();
     let manager = &mut filters.last_mut().unwrap()["typed_config"];
     manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]["cluster"] = json!("store");
     let plugin = &mut manager["http_filters"][0]["typed_config"]["config"];
@@ -53,7 +63,10 @@ fn insert(bootstrap: &mut Bootstrap, change: impl FnOnce(&mut Value)) -> Value {
     bootstrap.listeners().push(listener);
 
     let clusters = bootstrap.clusters();
-    let place = clusters.iter().position(|cluster| cluster["name"] == "audit").unwrap();
+    let place = clusters
+        .iter()
+        .position(|cluster| cluster["name"] == "audit")
+        .unwrap();
     let audit = clusters.remove(place);
     let mut store = audit.clone();
     (store["name"], store["load_assignment"]["cluster_name"]) = (json!("store"), json!("store"));

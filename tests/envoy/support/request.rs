@@ -17,10 +17,16 @@ impl Request {
     pub async fn read(stream: &mut BufReader<TcpStream>) -> Option<Self> {
         let path = read_line(stream).await?.split(' ').nth(1)?.to_owned();
         let headers = read_headers(stream).await?;
-        let length = headers.text("content-length").map_or(Some(0), |digits| digits.parse().ok())?;
+        let length = headers
+            .text("content-length")
+            .map_or(Some(0), |digits| digits.parse().ok())?;
         let mut body = vec![0; length];
         stream.read_exact(&mut body).await.ok()?;
-        Some(Self { path, headers, body: body.into() })
+        Some(Self {
+            path,
+            headers,
+            body: body.into(),
+        })
     }
 }
 

@@ -29,7 +29,9 @@ pub struct Attempt {
 
 impl Attempt {
     pub fn header(&self, name: &str) -> &str {
-        self.headers.first(name).map_or("", |value| std::str::from_utf8(value).unwrap())
+        self.headers
+            .first(name)
+            .map_or("", |value| std::str::from_utf8(value).unwrap())
     }
 }
 
@@ -52,15 +54,29 @@ impl Script {
     fn answer(&mut self, body: &[u8]) -> Answer {
         match &self.refusal {
             Some((status, refuses)) if refuses(body) => Answer::Status(*status, "{}"),
-            _ => self.next.pop_front().or(self.otherwise.clone()).unwrap_or(Answer::Status(200, "{}")),
+            _ => self
+                .next
+                .pop_front()
+                .or(self.otherwise.clone())
+                .unwrap_or(Answer::Status(200, "{}")),
         }
     }
 
     /// Yields the answer, and the place of the attempt among all.
     fn take(&mut self, request: Request) -> (Answer, usize) {
         let answer = self.answer(&request.body);
-        let Request { path, headers, body } = request;
-        self.attempts.push(Attempt { path, headers, body, is_stored: false, at: now() });
+        let Request {
+            path,
+            headers,
+            body,
+        } = request;
+        self.attempts.push(Attempt {
+            path,
+            headers,
+            body,
+            is_stored: false,
+            at: now(),
+        });
         (answer, self.attempts.len() - 1)
     }
 
@@ -97,7 +113,12 @@ impl Sink {
     pub fn start_down() -> Self {
         let placeholder = bound(SocketAddr::from(([127, 0, 0, 1], 0)));
         let addr = placeholder.local_addr().unwrap();
-        Self { addr, script: Arc::default(), server: None, placeholder: Some(placeholder) }
+        Self {
+            addr,
+            script: Arc::default(),
+            server: None,
+            placeholder: Some(placeholder),
+        }
     }
 
     pub fn addr(&self) -> SocketAddr {
@@ -133,7 +154,10 @@ impl Sink {
 
     /// Answers 400 to every body that contains this text.
     pub fn refuse_what_contains(&self, poison: &'static str) {
-        self.refuse(400, move |body| body.windows(poison.len()).any(|window| window == poison.as_bytes()));
+        self.refuse(400, move |body| {
+            body.windows(poison.len())
+                .any(|window| window == poison.as_bytes())
+        });
     }
 
     /// Answers this status to every body for which `refuses` is true.
@@ -152,22 +176,32 @@ impl Sink {
 
     /// The records of all batches, at every attempt and whatever became of it, in the order of arrival.
     pub fn arrived(&self) -> Vec<Record> {
-        self.attempts().iter().flat_map(|attempt| records::parse(&attempt.body)).collect()
+        self.attempts()
+            .iter()
+            .flat_map(|attempt| records::parse(&attempt.body))
+            .collect()
     }
 
     /// The records of all batches that were kept, in the order of arrival.
     pub fn records(&self) -> Vec<Record> {
         let attempts = self.attempts();
         let kept = attempts.iter().filter(|attempt| attempt.is_stored);
-        kept.flat_map(|attempt| records::parse(&attempt.body)).collect()
+        kept.flat_map(|attempt| records::parse(&attempt.body))
+            .collect()
     }
 
     pub fn exchanges(&self) -> Vec<Record> {
-        self.records().into_iter().filter(Record::is_exchange).collect()
+        self.records()
+            .into_iter()
+            .filter(Record::is_exchange)
+            .collect()
     }
 
     pub fn events(&self, name: &str) -> Vec<Record> {
-        self.records().into_iter().filter(|record| record.event == name).collect()
+        self.records()
+            .into_iter()
+            .filter(|record| record.event == name)
+            .collect()
     }
 
     /// Waits for at least this many exchanges, and yields all.
@@ -181,7 +215,12 @@ impl Sink {
     /// Waits until so many lost records are reported, no more, and yields the reports: several, where a batch was sealed
     /// while others were still dropped.
     pub async fn wait_for_losses(&self, count: u64) -> Vec<Record> {
-        let reported = |losses: &[Record]| losses.iter().map(|loss| loss.int("audit.loss.count")).sum::<u64>();
+        let reported = |losses: &[Record]| {
+            losses
+                .iter()
+                .map(|loss| loss.int("audit.loss.count"))
+                .sum::<u64>()
+        };
         let losses = eventually(format!("{count} losses are reported"), || {
             Some(self.events("audit.loss")).filter(|found| reported(found) >= count)
         })

@@ -23,7 +23,9 @@ impl Authority {
     /// One with a key of its own. All have the same name, so that only the key tells a wrong one.
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "authority");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
@@ -35,7 +37,11 @@ impl Authority {
         params.distinguished_name.push(DnType::CommonName, "peer");
         params.subject_alt_names = names.into_iter().collect();
         let certificate = params.signed_by(&key, &self.0).unwrap();
-        Identity { certificate: certificate.der().clone(), pem: certificate.pem(), key }
+        Identity {
+            certificate: certificate.der().clone(),
+            pem: certificate.pem(),
+            key,
+        }
     }
 
     /// The `validation_context` that believes this authority.
@@ -134,9 +140,13 @@ fn client(server: &Authority, identity: Option<&Identity>, protocol: &str) -> Cl
     let config = ClientConfig::builder().with_root_certificates(server.roots());
     let mut config = match identity {
         None => config.with_no_client_auth(),
-        Some(Identity { certificate, key, .. }) => {
+        Some(Identity {
+            certificate, key, ..
+        }) => {
             let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-            config.with_client_auth_cert(vec![certificate.clone()], key).unwrap()
+            config
+                .with_client_auth_cert(vec![certificate.clone()], key)
+                .unwrap()
         }
     };
     config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
@@ -153,7 +163,9 @@ async fn forward(
     let socket = TcpSocket::new_v4()?;
     socket.bind((IpAddr::V4(source), 0).into())?;
     let stream = socket.connect(listener).await?;
-    let mut tls = connector.connect(ServerName::try_from(SERVER).unwrap(), stream).await?;
+    let mut tls = connector
+        .connect(ServerName::try_from(SERVER).unwrap(), stream)
+        .await?;
     copy_bidirectional(&mut plain, &mut tls).await?;
     Ok(())
 }

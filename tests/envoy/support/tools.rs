@@ -23,7 +23,11 @@ pub fn envoy_of(version: &str) -> PathBuf {
 /// The filter as shipped.
 pub fn wasm() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
-    if is_lean() { lean_wasm() } else { PATH.get_or_init(|| root().join(last_line("wasm-build.sh"))) }
+    if is_lean() {
+        lean_wasm()
+    } else {
+        PATH.get_or_init(|| root().join(last_line("wasm-build.sh")))
+    }
 }
 
 /// Whether the scenarios run the lean artefact.
@@ -45,12 +49,30 @@ pub fn crashing_wasm() -> &'static Path {
 
 /// Another filter of the workspace, built by its package's name.
 pub fn built(package: &str) -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in the target directory");
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .expect("it is in the target directory");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-    cargo.current_dir(root()).args(["build", "--quiet", "--locked", "--release"]);
-    cargo.args(["--package", package, "--target", "wasm32-wasip1", "--target-dir"]).arg(directory);
-    assert!(cargo.status().unwrap().success(), "{package} cannot be built");
-    directory.join(format!("wasm32-wasip1/release/{}.wasm", package.replace('-', "_")))
+    cargo
+        .current_dir(root())
+        .args(["build", "--quiet", "--locked", "--release"]);
+    cargo
+        .args([
+            "--package",
+            package,
+            "--target",
+            "wasm32-wasip1",
+            "--target-dir",
+        ])
+        .arg(directory);
+    assert!(
+        cargo.status().unwrap().success(),
+        "{package} cannot be built"
+    );
+    directory.join(format!(
+        "wasm32-wasip1/release/{}.wasm",
+        package.replace('-', "_")
+    ))
 }
 
 /// The directory of the Python packages in `tests/requirements.txt`.
@@ -71,5 +93,10 @@ fn last_line_of(script: &str, arguments: &[&str]) -> String {
         .output()
         .unwrap_or_else(|error| panic!("{script} cannot be run: {error}"));
     assert!(output.status.success(), "{script} failed");
-    String::from_utf8(output.stdout).unwrap().lines().last().expect("the script prints a path").to_owned()
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .last()
+        .expect("the script prints a path")
+        .to_owned()
 }

@@ -14,7 +14,10 @@ pub struct Resources {
 impl Resources {
     /// A file of resources of one kind, named without the common start of all type URLs.
     pub fn new(kind: &'static str) -> Self {
-        let file = Self { directory: tempfile::tempdir().unwrap(), kind };
+        let file = Self {
+            directory: tempfile::tempdir().unwrap(),
+            kind,
+        };
         file.replace([]);
         file
     }

@@ -21,7 +21,9 @@ async fn mesh_at(address: &str, cidrs: &Value, has_direct_peer: bool) -> Mesh {
 }
 
 async fn track(listener: SocketAddr, options: &CallOptions) {
-    http_get(listener, METHOD, list(&ALL), options).await.unwrap();
+    http_get(listener, METHOD, list(&ALL), options)
+        .await
+        .unwrap();
 }
 
 fn has_ipv6() -> bool {
@@ -44,7 +46,13 @@ async fn an_ipv6_peer_is_heard_from_its_network_only() {
         assert_eq!(records.len(), 1);
         assert_eq!(records[0].text("client.address"), "::1");
     }
-    let others = json!(["127.0.0.0/8", "fc00::/7", "::2/127", "::ffff:0:0/96", "0.0.0.0/0"]);
+    let others = json!([
+        "127.0.0.0/8",
+        "fc00::/7",
+        "::2/127",
+        "::ffff:0:0/96",
+        "0.0.0.0/0"
+    ]);
     let mesh = mesh_at("::1", &others, true).await;
     track(mesh.http, &CallOptions::default()).await;
     assert_not_heard(&mesh, 1).await;
@@ -57,9 +65,11 @@ async fn an_ipv4_peer_of_an_ipv6_socket_is_an_ipv4_peer() {
     if !has_ipv6() {
         return;
     }
-    for (cidrs, has_direct_peer) in
-        [(json!(["127.0.0.1/32"]), true), (json!(["127.0.0.1/32"]), false), (json!(["::ffff:127.0.0.1/128"]), true)]
-    {
+    for (cidrs, has_direct_peer) in [
+        (json!(["127.0.0.1/32"]), true),
+        (json!(["127.0.0.1/32"]), false),
+        (json!(["::ffff:127.0.0.1/128"]), true),
+    ] {
         let mut mesh = mesh_at("::ffff:127.0.0.1", &cidrs, has_direct_peer).await;
         mesh.http = SocketAddr::from((Ipv4Addr::LOCALHOST, mesh.http.port()));
         track(mesh.http, &CallOptions::from_ip(STRANGER)).await;

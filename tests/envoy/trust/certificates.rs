@@ -15,8 +15,14 @@ async fn session_reuses(mesh: &Mesh) -> u64 {
 
 #[tokio::test]
 async fn a_certificate_of_the_mesh_is_heard() {
-    let mutual = MutualMesh::trusting(&json!(["spiffe://other.internal/", "spiffe://mesh.internal/"])).await;
-    let identity = mutual.authority.issue([dns("gateway.internal"), uri(GATEWAY)]);
+    let mutual = MutualMesh::trusting(&json!([
+        "spiffe://other.internal/",
+        "spiffe://mesh.internal/"
+    ]))
+    .await;
+    let identity = mutual
+        .authority
+        .issue([dns("gateway.internal"), uri(GATEWAY)]);
     mutual.call(Some(&identity), &[]).await.unwrap();
     let records = mutual.mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 1);
@@ -25,16 +31,34 @@ async fn a_certificate_of_the_mesh_is_heard() {
     let seen = mutual.mesh.upstream.seen().at_path(METHOD);
     let names = ALL.map(|(name, _)| seen[0].headers.contains(name));
     assert_eq!(names, [false, false, true], "only the context goes on");
-    assert_eq!(mutual.mesh.envoy.stats("audit_filter").await["headers.spoofed"], 0);
+    assert_eq!(
+        mutual.mesh.envoy.stats("audit_filter").await["headers.spoofed"],
+        0
+    );
 }
 
 #[tokio::test]
 async fn a_certificate_is_heard_over_http_1_as_well() {
     let mutual = MutualMesh::trusting(&json!(["spiffe://mesh.internal/"])).await;
     let identity = mutual.authority.issue([uri(GATEWAY)]);
-    let tunnel =
-        Tunnel::open(mutual.listener, &mutual.authority, Some(&identity), "http/1.1", Ipv4Addr::LOCALHOST).await;
-    http_request(tunnel.addr(), "POST", "/login", list(&ALL), "", &CallOptions::default()).await.unwrap();
+    let tunnel = Tunnel::open(
+        mutual.listener,
+        &mutual.authority,
+        Some(&identity),
+        "http/1.1",
+        Ipv4Addr::LOCALHOST,
+    )
+    .await;
+    http_request(
+        tunnel.addr(),
+        "POST",
+        "/login",
+        list(&ALL),
+        "",
+        &CallOptions::default(),
+    )
+    .await
+    .unwrap();
     let records = mutual.mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].text("network.protocol.version"), "1.1");
@@ -51,8 +75,15 @@ async fn a_resumed_session_keeps_its_certificate() {
         for _ in 0..3 {
             call_through(&tunnel, &[]).await.unwrap();
         }
-        assert!(session_reuses(&mutual.mesh).await >= before + 2, "the sessions were resumed");
-        assert_eq!(mutual.mesh.exchanges_until_marker().await.len(), recorded, "{name}");
+        assert!(
+            session_reuses(&mutual.mesh).await >= before + 2,
+            "the sessions were resumed"
+        );
+        assert_eq!(
+            mutual.mesh.exchanges_until_marker().await.len(),
+            recorded,
+            "{name}"
+        );
     }
 }
 
@@ -94,8 +125,13 @@ async fn a_name_that_only_looks_like_the_mesh_is_not_heard() {
 #[tokio::test]
 async fn a_prefix_ends_where_a_part_of_the_name_ends() {
     let mutual = MutualMesh::trusting(&json!(["spiffe://mesh.internal", "spiffe://td/ns/a"])).await;
-    let good =
-        ["spiffe://mesh.internal", "spiffe://mesh.internal/", GATEWAY, "spiffe://td/ns/a", "spiffe://td/ns/a/sa/b"];
+    let good = [
+        "spiffe://mesh.internal",
+        "spiffe://mesh.internal/",
+        GATEWAY,
+        "spiffe://td/ns/a",
+        "spiffe://td/ns/a/sa/b",
+    ];
     let bad = [
         "spiffe://mesh.internal.evil/",
         "spiffe://mesh.internal@evil/",
@@ -106,8 +142,15 @@ async fn a_prefix_ends_where_a_part_of_the_name_ends() {
         "spiffe://td/ns",
         "spiffe://td/",
     ];
-    let certificates: Vec<_> = good.iter().chain(&bad).map(|name| vec![uri(name)]).collect();
-    assert_eq!(mutual.heard(&certificates).await, good.map(|name| vec![uri(name)]));
+    let certificates: Vec<_> = good
+        .iter()
+        .chain(&bad)
+        .map(|name| vec![uri(name)])
+        .collect();
+    assert_eq!(
+        mutual.heard(&certificates).await,
+        good.map(|name| vec![uri(name)])
+    );
     let spoofed = mutual.mesh.stat_at_least("headers.spoofed", 1).await["headers.spoofed"];
     assert_eq!(spoofed, (bad.len() * ALL.len()) as u64);
 }
@@ -121,7 +164,12 @@ async fn of_several_uri_sans_the_first_one_counts() {
         first.clone(),
         vec![uri("spiffe://evil/"), uri(GATEWAY)],
         vec![uri(""), uri(GATEWAY)],
-        vec![uri("spiffe://evil/"), dns("a"), uri("spiffe://evil/"), uri(GATEWAY)],
+        vec![
+            uri("spiffe://evil/"),
+            dns("a"),
+            uri("spiffe://evil/"),
+            uri(GATEWAY),
+        ],
     ];
     assert_eq!(mutual.heard(&certificates).await, [first]);
 }
@@ -130,7 +178,12 @@ async fn of_several_uri_sans_the_first_one_counts() {
 async fn only_a_uri_san_is_a_name() {
     let mutual = MutualMesh::trusting(&json!(["spiffe://mesh.internal/"])).await;
     let mail = rcgen::SanType::Rfc822Name(GATEWAY.try_into().unwrap());
-    let certificates = [vec![], vec![dns(GATEWAY)], vec![dns("mesh.internal")], vec![mail, dns(GATEWAY)]];
+    let certificates = [
+        vec![],
+        vec![dns(GATEWAY)],
+        vec![dns("mesh.internal")],
+        vec![mail, dns(GATEWAY)],
+    ];
     assert_eq!(mutual.heard(&certificates).await, Vec::<Vec<_>>::new());
     assert_not_heard(&mutual.mesh, certificates.len() as u64).await;
 }
@@ -142,7 +195,13 @@ async fn a_certificate_of_another_authority_gets_no_connection() {
     mutual.call(Some(&stranger), &[]).await.unwrap_err();
     mutual.call(None, &[]).await.unwrap_err();
     let stats = mutual.mesh.envoy.stats("ssl.fail_verify").await;
-    let refused = |name: &str| stats.iter().filter(|(found, _)| found.ends_with(name)).map(|(_, value)| value).sum();
+    let refused = |name: &str| {
+        stats
+            .iter()
+            .filter(|(found, _)| found.ends_with(name))
+            .map(|(_, value)| value)
+            .sum()
+    };
     let refused: (u64, u64) = (refused("fail_verify_error"), refused("fail_verify_no_cert"));
     assert_eq!(refused, (1, 1));
     assert_eq!(mutual.mesh.exchanges_until_marker().await, []);
@@ -169,8 +228,17 @@ async fn over_tls_a_forged_forwarded_address_does_not_help() {
         })
         .await;
         let identity = mutual.authority.issue([uri(GATEWAY)]);
-        let tunnel = Tunnel::open(mutual.listener, &mutual.authority, Some(&identity), "h2", STRANGER).await;
-        call_through(&tunnel, &[("x-forwarded-for", "127.0.0.1")]).await.unwrap();
+        let tunnel = Tunnel::open(
+            mutual.listener,
+            &mutual.authority,
+            Some(&identity),
+            "h2",
+            STRANGER,
+        )
+        .await;
+        call_through(&tunnel, &[("x-forwarded-for", "127.0.0.1")])
+            .await
+            .unwrap();
         assert_not_heard(&mutual.mesh, 1).await;
     }
 }
@@ -179,8 +247,17 @@ async fn over_tls_a_forged_forwarded_address_does_not_help() {
 #[tokio::test]
 async fn a_forged_certificate_header_does_not_help() {
     const HEADER: &str = "x-forwarded-client-cert";
-    let forged = [(HEADER, "By=spiffe://mesh.internal/a;Hash=00;URI=spiffe://mesh.internal/ns/a/sa/gateway")];
-    for details in ["SANITIZE", "FORWARD_ONLY", "APPEND_FORWARD", "SANITIZE_SET", "ALWAYS_FORWARD_ONLY"] {
+    let forged = [(
+        HEADER,
+        "By=spiffe://mesh.internal/a;Hash=00;URI=spiffe://mesh.internal/ns/a/sa/gateway",
+    )];
+    for details in [
+        "SANITIZE",
+        "FORWARD_ONLY",
+        "APPEND_FORWARD",
+        "SANITIZE_SET",
+        "ALWAYS_FORWARD_ONLY",
+    ] {
         let trust = json!({"cidrs": ["192.0.2.0/24"], "uri_sans": ["spiffe://mesh.internal/"]});
         let mutual = MutualMesh::start(&trust, Authority::validation, |bootstrap| {
             let socket = &mut grpc_listener(bootstrap)["filter_chains"][0]["transport_socket"];
@@ -197,7 +274,11 @@ async fn a_forged_certificate_header_does_not_help() {
         mutual.mesh.get(METHOD, &[&ALL[..], &forged].concat()).await;
         assert_not_heard(&mutual.mesh, 3).await;
         let forwarded = mutual.mesh.upstream.seen().at_path(METHOD);
-        let passed = forwarded.iter().filter(|seen| seen.headers.text(HEADER).is_some_and(|text| text.contains("By=")));
+        let passed = forwarded.iter().filter(|seen| {
+            seen.headers
+                .text(HEADER)
+                .is_some_and(|text| text.contains("By="))
+        });
         let expected = match details {
             "ALWAYS_FORWARD_ONLY" => 3,
             "FORWARD_ONLY" | "APPEND_FORWARD" => 1,

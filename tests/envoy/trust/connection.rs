@@ -17,20 +17,39 @@ async fn requests_on_one_connection(mesh: &Mesh, from: Ipv4Addr, fields: &[&str]
     let (last, others) = fields.split_last().unwrap();
     let mut text: String = others.iter().map(|more| tracked_request(more)).collect();
     text += &tracked_request(&[last, CLOSE].concat());
-    let answers = raw_exchange(mesh.http, text.as_bytes(), &CallOptions::from_ip(from)).await.unwrap();
+    let answers = raw_exchange(mesh.http, text.as_bytes(), &CallOptions::from_ip(from))
+        .await
+        .unwrap();
     assert_is_answer(&answers);
-    assert_eq!(answers.windows(9).filter(|part| part == b"HTTP/1.1 ").count(), fields.len());
+    assert_eq!(
+        answers
+            .windows(9)
+            .filter(|part| part == b"HTTP/1.1 ")
+            .count(),
+        fields.len()
+    );
 }
 
 /// The addresses of the clients, where all requests come on one connection.
-async fn addresses(mut bootstrap: Bootstrap, change: impl Fn(&mut Value), fields: &[&str]) -> Vec<String> {
+async fn addresses(
+    mut bootstrap: Bootstrap,
+    change: impl Fn(&mut Value),
+    fields: &[&str],
+) -> Vec<String> {
     bootstrap.connection_managers().for_each(change);
     let bootstrap = bootstrap.with_plugin(&json!({"trust": {"cidrs": ["127.0.0.2/32"]}}));
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
     requests_on_one_connection(&mesh, PEER, fields).await;
     let records = mesh.exchanges_until_marker().await;
-    assert!(records.iter().all(|record| record.text("network.protocol.version") == "1.1"));
-    records.iter().map(|record| record.text("client.address")).collect()
+    assert!(
+        records
+            .iter()
+            .all(|record| record.text("network.protocol.version") == "1.1")
+    );
+    records
+        .iter()
+        .map(|record| record.text("client.address"))
+        .collect()
 }
 
 const FORWARDED: [&str; 6] = [
@@ -45,14 +64,34 @@ const FORWARDED: [&str; 6] = [
 #[tokio::test]
 async fn each_request_has_the_address_that_its_header_says() {
     let found = addresses(believing(Bootstrap::shipped()), |_| {}, &FORWARDED).await;
-    assert_eq!(found, ["127.0.0.2", "8.8.8.8", "127.0.0.2", "8.8.4.4", "127.0.0.2", "8.8.8.8"]);
+    assert_eq!(
+        found,
+        [
+            "127.0.0.2",
+            "8.8.8.8",
+            "127.0.0.2",
+            "8.8.4.4",
+            "127.0.0.2",
+            "8.8.8.8"
+        ]
+    );
 }
 
 #[tokio::test]
 async fn each_request_has_the_address_that_the_trusted_hop_says() {
     let hop = |manager: &mut Value| manager["xff_num_trusted_hops"] = json!(1);
     let found = addresses(Bootstrap::shipped(), hop, &FORWARDED).await;
-    assert_eq!(found, ["127.0.0.2", "8.8.8.8", "127.0.0.2", "8.8.4.4", "127.0.0.2", "8.8.8.8"]);
+    assert_eq!(
+        found,
+        [
+            "127.0.0.2",
+            "8.8.8.8",
+            "127.0.0.2",
+            "8.8.4.4",
+            "127.0.0.2",
+            "8.8.8.8"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -63,23 +102,44 @@ async fn each_request_has_the_address_of_the_connection() {
 
 #[tokio::test]
 async fn each_request_has_the_address_of_the_operators_header() {
-    let fields = ["", "x-real-ip: 8.8.8.8\r\n", "", "x-real-ip: 8.8.4.4\r\n", "x-real-ip: 8.8.8.8\r\n"];
+    let fields = [
+        "",
+        "x-real-ip: 8.8.8.8\r\n",
+        "",
+        "x-real-ip: 8.8.4.4\r\n",
+        "x-real-ip: 8.8.8.8\r\n",
+    ];
     let bootstrap = believing(detecting_by_header(Bootstrap::shipped()));
     let found = addresses(bootstrap, |_| {}, &fields).await;
-    assert_eq!(found, ["127.0.0.2", "8.8.8.8", "127.0.0.2", "8.8.4.4", "8.8.8.8"]);
+    assert_eq!(
+        found,
+        ["127.0.0.2", "8.8.8.8", "127.0.0.2", "8.8.4.4", "8.8.8.8"]
+    );
 }
 
 #[tokio::test]
 async fn each_connection_is_judged_by_its_own_peer() {
-    let bootstrap = Bootstrap::shipped().with_plugin(&json!({"trust": {"cidrs": ["127.0.0.1/32"]}}));
+    let bootstrap =
+        Bootstrap::shipped().with_plugin(&json!({"trust": {"cidrs": ["127.0.0.1/32"]}}));
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
     for from in [SELF, STRANGER, SELF, STRANGER] {
         requests_on_one_connection(&mesh, from, &["", "", ""]).await;
     }
     let records = mesh.exchanges_until_marker().await;
-    assert_eq!(records.len(), 6, "three requests on each of the two connections that are trusted");
-    assert!(records.iter().all(|record| record.text("client.address") == "127.0.0.1"));
-    assert_eq!(mesh.stat_at_least("headers.spoofed", 18).await["headers.spoofed"], 18);
+    assert_eq!(
+        records.len(),
+        6,
+        "three requests on each of the two connections that are trusted"
+    );
+    assert!(
+        records
+            .iter()
+            .all(|record| record.text("client.address") == "127.0.0.1")
+    );
+    assert_eq!(
+        mesh.stat_at_least("headers.spoofed", 18).await["headers.spoofed"],
+        18
+    );
 }
 
 #[tokio::test]
@@ -90,7 +150,10 @@ async fn each_protocol_is_told_by_its_own_connection() {
         requests_on_one_connection(&mesh, SELF, &["", ""]).await;
     }
     let records = mesh.exchanges_until_marker().await;
-    let mut versions: Vec<String> = records.iter().map(|record| record.text("network.protocol.version")).collect();
+    let mut versions: Vec<String> = records
+        .iter()
+        .map(|record| record.text("network.protocol.version"))
+        .collect();
     versions.sort();
     assert_eq!(versions, ["1.1", "1.1", "1.1", "1.1", "2", "2"]);
 }

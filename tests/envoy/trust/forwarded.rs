@@ -36,11 +36,19 @@ async fn without_the_direct_peer_a_forwarded_address_is_unknown() {
     call_from(&mesh, STRANGER, &[("x-forwarded-for", "10.0.0.1")]).await;
     assert_not_heard(&mesh, 2).await;
     let log = mesh.envoy.log();
-    assert_eq!(log.matches("audit.direct_peer").count(), 1, "one line names the remedy: {log}");
+    assert_eq!(
+        log.matches("audit.direct_peer").count(),
+        1,
+        "one line names the remedy: {log}"
+    );
 
     call_from(&mesh, STRANGER, &[]).await;
     let records: Vec<Record> = mesh.exchanges_until_marker().await;
-    assert_eq!(records.len(), 1, "without x-forwarded-for the address is the peer's own");
+    assert_eq!(
+        records.len(),
+        1,
+        "without x-forwarded-for the address is the peer's own"
+    );
 }
 
 /// The peer is noted for each request instead of each connection.
@@ -51,14 +59,21 @@ fn noted_by_an_http_filter() -> Bootstrap {
             "text_format_source": {"inline_string": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"},
         }}],
     }});
-    Bootstrap::shipped().without_peer_note().with_filter_at(0, &note)
+    Bootstrap::shipped()
+        .without_peer_note()
+        .with_filter_at(0, &note)
 }
 
 #[tokio::test]
 async fn a_trusted_gateway_stays_trusted_when_it_forwards_a_stranger() {
     for bootstrap in [Bootstrap::shipped(), noted_by_an_http_filter()] {
         let mesh = believing_mesh(bootstrap).await;
-        call_from(&mesh, Ipv4Addr::LOCALHOST, &[("x-forwarded-for", "8.8.8.8")]).await;
+        call_from(
+            &mesh,
+            Ipv4Addr::LOCALHOST,
+            &[("x-forwarded-for", "8.8.8.8")],
+        )
+        .await;
         let records = mesh.exchanges_until_marker().await;
         assert_eq!(records.len(), 1);
         assert_eq!(records[0].text("client.address"), "8.8.8.8");
@@ -68,7 +83,13 @@ async fn a_trusted_gateway_stays_trusted_when_it_forwards_a_stranger() {
 }
 
 /// Every way to write an address that Envoy may believe and that may hide its port 0.
-const CLAIMS: [&str; 5] = ["127.0.0.1:4567", "[::1]:4567", "::1", "::ffff:127.0.0.1", "8.8.8.8, 127.0.0.1:4567"];
+const CLAIMS: [&str; 5] = [
+    "127.0.0.1:4567",
+    "[::1]:4567",
+    "::1",
+    "::ffff:127.0.0.1",
+    "8.8.8.8, 127.0.0.1:4567",
+];
 
 fn only_loopback() -> Value {
     json!({"trust": {"cidrs": ["127.0.0.1/32", "::1/128"]}})
@@ -124,7 +145,15 @@ const PROXY_LINE: &str = "PROXY TCP4 127.0.0.1 127.0.0.1 4567 80\r\n";
 
 async fn claim_in_a_proxy_line(mesh: &Mesh) {
     let request = [PROXY_LINE, &tracked_request(CLOSE)].concat();
-    assert_is_answer(&raw_exchange(mesh.http, request.as_bytes(), &CallOptions::from_ip(STRANGER)).await.unwrap());
+    assert_is_answer(
+        &raw_exchange(
+            mesh.http,
+            request.as_bytes(),
+            &CallOptions::from_ip(STRANGER),
+        )
+        .await
+        .unwrap(),
+    );
 }
 
 /// The field of the last request on a connection.
@@ -132,12 +161,19 @@ pub const CLOSE: &str = "connection: close\r\n";
 
 /// A request with [`ALL`] and these lines more.
 pub fn tracked_request(more: &str) -> String {
-    let fields: String = ALL.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let fields: String = ALL
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
     format!("POST {METHOD} HTTP/1.1\r\nhost: a\r\n{fields}{more}\r\n")
 }
 
 pub fn assert_is_answer(bytes: &[u8]) {
-    assert!(bytes.starts_with(b"HTTP/1.1 200 "), "{}", bytes.escape_ascii());
+    assert!(
+        bytes.starts_with(b"HTTP/1.1 200 "),
+        "{}",
+        bytes.escape_ascii()
+    );
 }
 
 #[tokio::test]
@@ -164,15 +200,26 @@ async fn a_peer_of_a_unix_socket_is_unknown_whatever_it_claims() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("socket");
     let mut bootstrap = behind_a_balancer(Bootstrap::shipped());
-    bootstrap.listeners()[0]["additional_addresses"] = json!([{"address": {"pipe": {"path": path.to_str().unwrap()}}}]);
+    bootstrap.listeners()[0]["additional_addresses"] =
+        json!([{"address": {"pipe": {"path": path.to_str().unwrap()}}}]);
     let mesh = believing_mesh(bootstrap).await;
     for line in ["", PROXY_LINE] {
         let mut stream = UnixStream::connect(&path).await.unwrap();
-        stream.write_all([line, &tracked_request(CLOSE)].concat().as_bytes()).await.unwrap();
+        stream
+            .write_all([line, &tracked_request(CLOSE)].concat().as_bytes())
+            .await
+            .unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();
         assert_is_answer(&answer);
     }
     assert_not_heard(&mesh, 2).await;
-    assert_eq!(mesh.envoy.log().matches("a peer that has no IP address").count(), 1, "one line says so");
+    assert_eq!(
+        mesh.envoy
+            .log()
+            .matches("a peer that has no IP address")
+            .count(),
+        1,
+        "one line says so"
+    );
 }

@@ -18,19 +18,30 @@ use crate::support::mesh::{METHOD, list};
 use crate::support::sink::Sink;
 
 const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
-const ALL: [(&str, &str); 3] =
-    [("x-session-track", "true"), ("x-session-operation", "forged"), ("x-session-context", "Zm9yZ2Vk")];
+const ALL: [(&str, &str); 3] = [
+    ("x-session-track", "true"),
+    ("x-session-operation", "forged"),
+    ("x-session-context", "Zm9yZ2Vk"),
+];
 
 async fn call_from(mesh: &Mesh, peer: Ipv4Addr, more: &[(&str, &str)]) {
-    let options = GrpcOptions { call: CallOptions::from_ip(peer), ..GrpcOptions::default() };
-    grpc_call(mesh.grpc, METHOD, list(&[&ALL, more].concat()), &options).await.unwrap();
+    let options = GrpcOptions {
+        call: CallOptions::from_ip(peer),
+        ..GrpcOptions::default()
+    };
+    grpc_call(mesh.grpc, METHOD, list(&[&ALL, more].concat()), &options)
+        .await
+        .unwrap();
 }
 
 fn assert_nothing_reached_the_upstream(mesh: &Mesh) {
     let seen = mesh.upstream.seen().at_path(METHOD);
     assert!(!seen.is_empty());
     for (name, _) in ALL {
-        assert!(!seen.iter().any(|seen| seen.headers.contains(name)), "{name} reached the upstream");
+        assert!(
+            !seen.iter().any(|seen| seen.headers.contains(name)),
+            "{name} reached the upstream"
+        );
     }
 }
 
@@ -39,7 +50,10 @@ async fn assert_not_heard(mesh: &Mesh, requests: u64) {
     assert_eq!(mesh.exchanges_until_marker().await, []);
     assert_nothing_reached_the_upstream(mesh);
     let spoofed = requests * ALL.len() as u64;
-    assert_eq!(mesh.stat_at_least("headers.spoofed", spoofed).await["headers.spoofed"], spoofed);
+    assert_eq!(
+        mesh.stat_at_least("headers.spoofed", spoofed).await["headers.spoofed"],
+        spoofed
+    );
 }
 
 #[tokio::test]

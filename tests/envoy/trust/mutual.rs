@@ -25,7 +25,12 @@ pub struct MutualMesh {
 impl MutualMesh {
     /// A gRPC listener that verifies certificates; no address is trusted, only these prefixes of URI SANs.
     pub async fn trusting(uri_sans: &Value) -> Self {
-        Self::start(&json!({"cidrs": ["192.0.2.0/24"], "uri_sans": uri_sans}), Authority::validation, |_| {}).await
+        Self::start(
+            &json!({"cidrs": ["192.0.2.0/24"], "uri_sans": uri_sans}),
+            Authority::validation,
+            |_| {},
+        )
+        .await
     }
 
     /// Any `trust`, any `validation_context`, and any change of the bootstrap.
@@ -37,23 +42,50 @@ impl MutualMesh {
         let authority = Authority::new();
         let plugin = json!({"batch": {"max_delay": "50ms"}, "trust": trust});
         let mut bootstrap = Bootstrap::shipped().with_plugin(&plugin);
-        demand_certificate(grpc_listener(&mut bootstrap), &authority, &validation(&authority));
+        demand_certificate(
+            grpc_listener(&mut bootstrap),
+            &authority,
+            &validation(&authority),
+        );
         change(&mut bootstrap);
         let mut mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
         let listener = mesh.grpc;
         let unnamed = authority.issue([]);
-        let tunnel = Tunnel::open(listener, &authority, Some(&unnamed), "http/1.1", Ipv4Addr::LOCALHOST).await;
+        let tunnel = Tunnel::open(
+            listener,
+            &authority,
+            Some(&unnamed),
+            "http/1.1",
+            Ipv4Addr::LOCALHOST,
+        )
+        .await;
         mesh.grpc = tunnel.addr();
-        Self { mesh, authority, listener, _unnamed: tunnel }
+        Self {
+            mesh,
+            authority,
+            listener,
+            _unnamed: tunnel,
+        }
     }
 
     /// A way to the gRPC listener with this certificate.
     pub async fn tunnel(&self, identity: Option<&Identity>) -> Tunnel {
-        Tunnel::open(self.listener, &self.authority, identity, "h2", Ipv4Addr::LOCALHOST).await
+        Tunnel::open(
+            self.listener,
+            &self.authority,
+            identity,
+            "h2",
+            Ipv4Addr::LOCALHOST,
+        )
+        .await
     }
 
     /// One call with [`ALL`] and more headers.
-    pub async fn call(&self, identity: Option<&Identity>, more: &[(&str, &str)]) -> Result<GrpcAnswer, CallError> {
+    pub async fn call(
+        &self,
+        identity: Option<&Identity>,
+        more: &[(&str, &str)],
+    ) -> Result<GrpcAnswer, CallError> {
         call_through(&self.tunnel(identity).await, more).await
     }
 
@@ -61,19 +93,34 @@ impl MutualMesh {
     pub async fn heard(&self, certificates: &[Vec<SanType>]) -> Vec<Vec<SanType>> {
         for (index, names) in certificates.iter().enumerate() {
             let identity = self.authority.issue(names.clone());
-            self.call(Some(&identity), &[("user-agent", &index.to_string())]).await.unwrap();
+            self.call(Some(&identity), &[("user-agent", &index.to_string())])
+                .await
+                .unwrap();
         }
         let records = self.mesh.exchanges_until_marker().await;
         let names = |index: String| certificates[index.parse::<usize>().unwrap()].clone();
-        records.iter().map(|record| names(record.text("user_agent.original"))).collect()
+        records
+            .iter()
+            .map(|record| names(record.text("user_agent.original")))
+            .collect()
     }
 }
 
 pub fn grpc_listener(bootstrap: &mut Bootstrap) -> &mut Value {
-    bootstrap.listeners().iter_mut().find(|listener| listener["name"] == "grpc").unwrap()
+    bootstrap
+        .listeners()
+        .iter_mut()
+        .find(|listener| listener["name"] == "grpc")
+        .unwrap()
 }
 
 /// One call with [`ALL`] and more headers on a connection of its own.
 pub async fn call_through(tunnel: &Tunnel, more: &[(&str, &str)]) -> Result<GrpcAnswer, CallError> {
-    grpc_call(tunnel.addr(), METHOD, list(&[&ALL, more].concat()), &GrpcOptions::default()).await
+    grpc_call(
+        tunnel.addr(),
+        METHOD,
+        list(&[&ALL, more].concat()),
+        &GrpcOptions::default(),
+    )
+    .await
 }

@@ -35,6 +35,7 @@ async fn where_untrusted_certificates_are_accepted_a_forged_one_is_heard() {
     };
     let mutual = call_with_a_forged_certificate(with_authority).await;
     assert_eq!(mutual.mesh.exchanges_until_marker().await.len(), 1);
-    let mutual = call_with_a_forged_certificate(|_| json!({"trust_chain_verification": accepting})).await;
+    let mutual =
+        call_with_a_forged_certificate(|_| json!({"trust_chain_verification": accepting})).await;
     assert_eq!(mutual.mesh.exchanges_until_marker().await.len(), 1);
 }

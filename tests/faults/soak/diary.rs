@@ -21,7 +21,10 @@ impl Diary {
 impl fmt::Display for Diary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = self.0.lock().unwrap();
-        let texts: Vec<String> = counts.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        let texts: Vec<String> = counts
+            .iter()
+            .map(|(kind, count)| format!("{kind} {count}"))
+            .collect();
         f.write_str(&texts.join(", "))
     }
 }

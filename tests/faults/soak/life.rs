@@ -27,7 +27,12 @@ pub enum Ending {
 
 impl Ending {
     pub fn any(rng: &mut fastrand::Rng) -> Self {
-        [Self::Terminated, Self::Terminated, Self::Drained, Self::Killed][rng.usize(..4)]
+        [
+            Self::Terminated,
+            Self::Terminated,
+            Self::Drained,
+            Self::Killed,
+        ][rng.usize(..4)]
     }
 
     fn name(self) -> &'static str {
@@ -52,7 +57,12 @@ pub struct Life {
 }
 
 impl Life {
-    pub async fn lead(scene: &mut Scene, rng: &mut fastrand::Rng, span: Duration, ending: Ending) -> Self {
+    pub async fn lead(
+        scene: &mut Scene,
+        rng: &mut fastrand::Rng,
+        span: Duration,
+        ending: Ending,
+    ) -> Self {
         let start = Instant::now();
         let load = Load::start_as(scene.mesh.http, &scene.name());
         let watch = scene.watch();
@@ -61,7 +71,9 @@ impl Life {
             weather.clear(&mut scene.mesh.sink).await;
             weather = Weather::any(rng);
             scene.diary.note(weather.name());
-            weather.last(&mut scene.mesh.sink, seconds(rng, 0.2, 2.0)).await;
+            weather
+                .last(&mut scene.mesh.sink, seconds(rng, 0.2, 2.0))
+                .await;
             scene.disturb(rng, &load).await;
             sleep(seconds(rng, 0.0, 2.0)).await;
         }
@@ -112,21 +124,35 @@ impl Life {
         } else {
             count.unexplained() > 0
         };
-        is_wrong.then(|| format!("{:?}: at most {} may be lost; {count:?}", self.ending, self.bound))
+        is_wrong.then(|| {
+            format!(
+                "{:?}: at most {} may be lost; {count:?}",
+                self.ending, self.bound
+            )
+        })
     }
 
     /// How much a kill may take: what was held at the last look at the statistics, what was dropped by then, since its report may not
     /// have arrived, and what has ended since.
     fn may_be_lost(&self, calls: &[Call]) -> usize {
         let safe = self.seen.asked.map(|asked| asked - INTERVAL);
-        let since = calls.iter().filter(|call| call.is_answered && safe.is_none_or(|safe| call.ended > safe)).count();
-        let dropped = usize::try_from(self.seen.dropped()).unwrap().saturating_sub(self.count.reported);
+        let since = calls
+            .iter()
+            .filter(|call| call.is_answered && safe.is_none_or(|safe| call.ended > safe))
+            .count();
+        let dropped = usize::try_from(self.seen.dropped())
+            .unwrap()
+            .saturating_sub(self.count.reported);
         since + dropped + usize::try_from(self.seen.stat("buffer.records")).unwrap()
     }
 
     /// Requests without a record that a kill explains.
     pub fn killed(&self) -> usize {
-        if self.ending == Ending::Killed { self.count.unaccounted.min(self.bound) } else { 0 }
+        if self.ending == Ending::Killed {
+            self.count.unaccounted.min(self.bound)
+        } else {
+            0
+        }
     }
 
     /// Requests without a record that nothing explains.
@@ -149,7 +175,11 @@ async fn signalled(scene: &mut Scene, signal: &str, load: Load) -> Vec<Call> {
 /// Drains the listeners, ends the load, and Envoy when nothing is held. Yields what was sent, and what is wrong with the
 /// statistics at the end.
 async fn drained(scene: &mut Scene, load: Load) -> (Vec<Call>, Option<String>) {
-    scene.mesh.envoy.admin_post("/drain_listeners?graceful").await;
+    scene
+        .mesh
+        .envoy
+        .admin_post("/drain_listeners?graceful")
+        .await;
     sleep(DRAIN).await;
     let calls = load.stop().await;
     let end = Instant::now() + DEADLINE;
@@ -158,8 +188,8 @@ async fn drained(scene: &mut Scene, load: Load) -> (Vec<Call>, Option<String>) {
         sleep(POLL).await;
         stats = scene.stats().await;
     }
-    let breach =
-        (!is_conserved(&stats)).then(|| format!("something is held, or the statistics do not add up: {stats:#?}"));
+    let breach = (!is_conserved(&stats))
+        .then(|| format!("something is held, or the statistics do not add up: {stats:#?}"));
     scene.mesh.envoy.admin_post("/quitquitquit").await;
     scene.mesh.envoy.wait().await;
     (calls, breach)

@@ -32,9 +32,15 @@ impl Memory {
     /// Medians of the first and of the last third after the warm-up, in MiB.
     pub fn thirds(&self) -> Option<(u64, u64)> {
         let start = self.samples.first()?.0 + WARM_UP;
-        let warm: Vec<u64> = self.samples.iter().filter(|(at, _)| *at >= start).map(|(_, kib)| *kib).collect();
+        let warm: Vec<u64> = self
+            .samples
+            .iter()
+            .filter(|(at, _)| *at >= start)
+            .map(|(_, kib)| *kib)
+            .collect();
         let third = warm.len() / 3;
-        (warm.len() >= MIN_SAMPLES).then(|| (median(&warm[..third]), median(&warm[warm.len() - third..])))
+        (warm.len() >= MIN_SAMPLES)
+            .then(|| (median(&warm[..third]), median(&warm[warm.len() - third..])))
     }
 }
 

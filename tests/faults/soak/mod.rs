@@ -35,8 +35,15 @@ const MAX_LIFE: Duration = Duration::from_secs(300);
 
 /// Runs the soak and prints what it has shown. True: every law held.
 pub async fn run(soak: &Soak) -> Result<bool, String> {
-    if let Some(unknown) = soak.also.iter().find(|name| !ON_DEMAND.contains(&name.as_str())) {
-        return Err(format!("--also {unknown} is not known; known are {}", ON_DEMAND.join(", ")));
+    if let Some(unknown) = soak
+        .also
+        .iter()
+        .find(|name| !ON_DEMAND.contains(&name.as_str()))
+    {
+        return Err(format!(
+            "--also {unknown} is not known; known are {}",
+            ON_DEMAND.join(", ")
+        ));
     }
 
     let mut rng = fastrand::Rng::with_seed(soak.seed);
@@ -46,9 +53,16 @@ pub async fn run(soak: &Soak) -> Result<bool, String> {
     let mut lives: Vec<Life> = Vec::new();
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        let span = soak.length.mul_f64(rng.f64() / 4.0).clamp(MIN_LIFE, MAX_LIFE);
+        let span = soak
+            .length
+            .mul_f64(rng.f64() / 4.0)
+            .clamp(MIN_LIFE, MAX_LIFE);
         let is_last = left < span + MIN_LIFE;
-        let (span, ending) = if is_last { (left, Ending::Drained) } else { (span, Ending::any(&mut rng)) };
+        let (span, ending) = if is_last {
+            (left, Ending::Drained)
+        } else {
+            (span, Ending::any(&mut rng))
+        };
         lives.push(Life::lead(&mut scene, &mut rng.fork(), span, ending).await);
         if is_last {
             lines.abort();

@@ -36,9 +36,13 @@ pub fn print(soak: &Soak, lives: &[Life], diary: &Diary) -> bool {
         sum(Life::unaccounted),
     );
 
-    let breaches: Vec<String> =
-        lives.iter().flat_map(|life| life.breaches.iter().cloned().chain(growth_breach(life))).collect();
-    breaches.iter().for_each(|breach| println!("\nbroken: {breach}"));
+    let breaches: Vec<String> = lives
+        .iter()
+        .flat_map(|life| life.breaches.iter().cloned().chain(growth_breach(life)))
+        .collect();
+    breaches
+        .iter()
+        .for_each(|breach| println!("\nbroken: {breach}"));
     breaches.is_empty()
 }
 
@@ -68,5 +72,8 @@ fn growth(life: &Life) -> Option<f64> {
 
 fn growth_breach(life: &Life) -> Option<String> {
     let growth = growth(life).filter(|growth| *growth > MAX_GROWTH)?;
-    Some(format!("{:?}: Envoy's memory has grown by {growth:.2} from the first third to the last", life.ending))
+    Some(format!(
+        "{:?}: Envoy's memory has grown by {growth:.2} from the first third to the last",
+        life.ending
+    ))
 }

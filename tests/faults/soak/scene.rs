@@ -62,7 +62,11 @@ impl Scene {
         let stored = Arc::<Mutex<Vec<Record>>>::default();
         let sink = Sink::start().await;
         let kept = Arc::clone(&stored);
-        sink.keep_by(move |body| kept.lock().unwrap().extend(records::parse(body).into_iter().map(slim)));
+        sink.keep_by(move |body| {
+            kept.lock()
+                .unwrap()
+                .extend(records::parse(body).into_iter().map(slim))
+        });
 
         let listeners = Listeners::new(bootstrap(&Fault::Crashed));
         let mut pointed = None;
@@ -116,9 +120,13 @@ impl Scene {
     pub async fn disturb(&mut self, rng: &mut fastrand::Rng, load: &Load) {
         let [kind, change, key, trap] = std::array::from_fn(|_| rng.usize(..100));
         let is_draining = self.updated.elapsed() < DRAIN;
-        let may_crash = self.crashed.elapsed() > BETWEEN_CRASHES && (self.crashes_while_draining || !is_draining);
+        let may_crash = self.crashed.elapsed() > BETWEEN_CRASHES
+            && (self.crashes_while_draining || !is_draining);
         match kind {
-            0..35 => self.update(change, self.makes_new_vms && key < 25, load).await,
+            0..35 => {
+                self.update(change, self.makes_new_vms && key < 25, load)
+                    .await
+            }
             35..50 if may_crash => self.crash(TRAPS[trap % TRAPS.len()]).await,
             _ => {}
         }
@@ -129,12 +137,22 @@ impl Scene {
         self.updates += 1;
         let number = self.updates;
         let (kind, patch) = match change % 4 {
-            0 => ("credentials", json!({"audit_cluster": {"headers": {"authorization": format!("Bearer {number}")}}})),
-            1 => {
-                ("rules", json!({"rules": [{"name": format!("all-{number}"), "tags": {"update": number.to_string()}}]}))
-            }
-            2 => ("small buffer", json!({"buffer": {"max_records": 200}, "service": format!("service-{number}")})),
-            _ => ("large buffer", json!({"buffer": {"max_records": 10_000}, "service": format!("service-{number}")})),
+            0 => (
+                "credentials",
+                json!({"audit_cluster": {"headers": {"authorization": format!("Bearer {number}")}}}),
+            ),
+            1 => (
+                "rules",
+                json!({"rules": [{"name": format!("all-{number}"), "tags": {"update": number.to_string()}}]}),
+            ),
+            2 => (
+                "small buffer",
+                json!({"buffer": {"max_records": 200}, "service": format!("service-{number}")}),
+            ),
+            _ => (
+                "large buffer",
+                json!({"buffer": {"max_records": 10_000}, "service": format!("service-{number}")}),
+            ),
         };
         merge(&mut self.settings, &patch);
         self.diary.note(kind);
@@ -147,11 +165,15 @@ impl Scene {
         match &self.delivery {
             Delivery::Extension(extension) => {
                 self.diary.note("ECDS");
-                extension.update_with(&self.settings, |bootstrap| set_variable(bootstrap, variable.as_deref()));
+                extension.update_with(&self.settings, |bootstrap| {
+                    set_variable(bootstrap, variable.as_deref())
+                });
             }
             Delivery::Listeners(listeners) => {
                 self.diary.note("LDS");
-                listeners.update_with(&self.settings, |bootstrap| set_variable(bootstrap, variable.as_deref()));
+                listeners.update_with(&self.settings, |bootstrap| {
+                    set_variable(bootstrap, variable.as_deref())
+                });
                 sleep(Duration::from_secs(1)).await;
                 self.mesh.http = self.mesh.envoy.listener("http").await;
                 load.redirect(self.mesh.http);
@@ -163,11 +185,17 @@ impl Scene {
     /// the load may be at the other one.
     async fn crash(&mut self, trap: &str) {
         self.diary.note("VM crash");
-        self.mesh.get("/check", &[("x-audit-crash-for-tests", trap)]).await;
+        self.mesh
+            .get("/check", &[("x-audit-crash-for-tests", trap)])
+            .await;
         self.reloads += 1;
         let (end, mut polls) = (Instant::now() + DEADLINE, 0);
         while reloads(&self.stats().await) < self.reloads {
-            assert!(Instant::now() < end, "no VM was built anew for the {}. time", self.reloads);
+            assert!(
+                Instant::now() < end,
+                "no VM was built anew for the {}. time",
+                self.reloads
+            );
             let name = format!("reload-{}-{}-{polls}", self.lives, self.reloads);
             self.mesh.get("/check", &[("user-agent", &name)]).await;
             polls += 1;
@@ -229,7 +257,15 @@ fn slim(record: Record) -> Record {
         "audit.buffer.max_records",
         "audit.identity.source",
     ];
-    let Record { event, mut attributes, .. } = record;
+    let Record {
+        event,
+        mut attributes,
+        ..
+    } = record;
     attributes.retain(|name, _| NEEDED.contains(&name.as_str()));
-    Record { event, attributes, raw: Value::Null }
+    Record {
+        event,
+        attributes,
+        raw: Value::Null,
+    }
 }

@@ -36,7 +36,10 @@ pub struct Watch(JoinHandle<()>);
 impl Watch {
     /// Begins with nothing in `seen`.
     pub fn start(envoy: &Envoy, life: usize, seen: Shared) -> Self {
-        *seen.lock().unwrap() = Seen { life, ..Seen::default() };
+        *seen.lock().unwrap() = Seen {
+            life,
+            ..Seen::default()
+        };
         let (admin, pid) = (envoy.admin(), envoy.pid());
         Self(tokio::spawn(async move {
             loop {
@@ -70,7 +73,10 @@ impl Seen {
 
     /// Records that were dropped, for whatever reason.
     pub fn dropped(&self) -> u64 {
-        let dropped = self.stats.iter().filter(|(name, _)| name.starts_with("records.dropped"));
+        let dropped = self
+            .stats
+            .iter()
+            .filter(|(name, _)| name.starts_with("records.dropped"));
         dropped.map(|(_, count)| count).sum()
     }
 }

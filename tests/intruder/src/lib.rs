@@ -28,7 +28,9 @@ mod filter {
     impl Context for Http {}
     impl HttpContext for Http {
         fn on_http_request_headers(&mut self, _headers: usize, _end_of_stream: bool) -> Action {
-            let Some(name) = self.get_http_request_header("x-name") else { return Action::Continue };
+            let Some(name) = self.get_http_request_header("x-name") else {
+                return Action::Continue;
+            };
 
             let (status, body) = self.serve(&name);
             self.send_http_response(status, Vec::new(), Some(body.as_bytes()));
@@ -45,7 +47,9 @@ mod filter {
 
             match self.get_shared_data(name).0 {
                 None => (404, String::new()),
-                Some(value) if self.get_http_request_header("x-damage").is_some() => self.write(name, &damaged(value)),
+                Some(value) if self.get_http_request_header("x-damage").is_some() => {
+                    self.write(name, &damaged(value))
+                }
                 Some(value) => (200, digits(&value)),
             }
         }
@@ -60,7 +64,11 @@ mod filter {
 
     fn damaged(mut value: Vec<u8>) -> Vec<u8> {
         let middle = value.len() / 2;
-        value.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1);
+        value
+            .iter_mut()
+            .skip(middle)
+            .take(1)
+            .for_each(|byte| *byte ^= 1);
         value
     }
 

@@ -13,32 +13,69 @@ const FOURTH: &str = "http://app.test/fourth{row}";
 
 pub fn add(table: &mut Table) {
     let policy = json!({"redirect_response_codes": [302, 303], "max_internal_redirects": 2});
-    let target = json!({"cluster": "demo_http", "timeout": "0s", "internal_redirect_policy": policy});
+    let target =
+        json!({"cluster": "demo_http", "timeout": "0s", "internal_redirect_policy": policy});
     let route = json!({"match": {"prefix": "/"}, "route": target});
-    let order = ("HTTP/1.1", table.order(Order::http(&["audit"]).route(route)));
+    let order = (
+        "HTTP/1.1",
+        table.order(Order::http(&["audit"]).route(route)),
+    );
     followed(table, order);
 
     let posted = Call::new(Wire::Http1, "POST", "/first{row}").body("x");
     let posted = posted.answered(303, &location(SECOND), "", Then::End);
     table
-        .row(order, "303 after POST that Envoy follows", posted, "200", "http success 200")
+        .row(
+            order,
+            "303 after POST that Envoy follows",
+            posted,
+            "200",
+            "http success 200",
+        )
         .is("http.request.method", "POST")
         .is("audit.action", "POST /first{row}");
 
     let plain = ("HTTP/1.1", table.order(Order::http(&["audit"])));
-    is_first(table.row(plain, "302 that the client gets", leading(), "302", "http success 302"));
+    is_first(table.row(
+        plain,
+        "302 that the client gets",
+        leading(),
+        "302",
+        "http success 302",
+    ));
 }
 
 fn followed(table: &mut Table, order: (&'static str, usize)) {
-    is_first(table.row(order, "302 that Envoy follows to a 200", leading(), "200", "http success 200"));
+    is_first(table.row(
+        order,
+        "302 that Envoy follows to a 200",
+        leading(),
+        "200",
+        "http success 200",
+    ));
     let refused = leading().answered_at("/second{row}", 403, &[], "no", Then::End);
-    is_first(table.row(order, "302 that Envoy follows to a 403", refused, "403", "http denied 403"));
+    is_first(table.row(
+        order,
+        "302 that Envoy follows to a 403",
+        refused,
+        "403",
+        "http denied 403",
+    ));
 
     let looping = leading().answered_at("/second{row}", 302, &location(THIRD), "", Then::End);
     let looping = looping.answered_at("/third{row}", 302, &location(FOURTH), "", Then::End);
-    is_first(table.row(order, "302 once more than Envoy follows", looping, "302", "http success 302"));
+    is_first(table.row(
+        order,
+        "302 once more than Envoy follows",
+        looping,
+        "302",
+        "http success 302",
+    ));
 
-    let (ending, expected) = ("302 that Envoy follows to a broken answer", "http aborted 200 by upstream");
+    let (ending, expected) = (
+        "302 that Envoy follows to a broken answer",
+        "http aborted 200 by upstream",
+    );
     let cut = leading().answered_at("/second{row}", 200, &[], "some", Then::Break);
     is_first(table.row(order, ending, cut, "200 broken", expected));
 }
@@ -54,5 +91,6 @@ fn location(url: &str) -> [(&'static str, &str); 1] {
 
 /// The record is that of the first request.
 fn is_first(row: &mut Row) {
-    row.is("audit.action", "GET /first{row}").is("url.path", "/first{row}");
+    row.is("audit.action", "GET /first{row}")
+        .is("url.path", "/first{row}");
 }

@@ -15,24 +15,62 @@ pub fn add(table: &mut Table) {
     websocket(table);
     connect(table);
     let upgrades = json!({"upgrade_configs": [{"upgrade_type": "connect-udp"}]});
-    let order = ("CONNECT-UDP", table.order(Order::http(&["audit"]).manager(upgrades)));
+    let order = (
+        "CONNECT-UDP",
+        table.order(Order::http(&["audit"]).manager(upgrades)),
+    );
     for (ending, client, ender, script, expected) in ENDINGS {
         let dig = dig(Kind::ConnectUdp, script, "ping", ender);
-        let row = table.row(order, ending, dig, client, &format!("http success 101{expected}"));
+        let row = table.row(
+            order,
+            ending,
+            dig,
+            client,
+            &format!("http success 101{expected}"),
+        );
         targets(row, "CONNECT-UDP");
     }
 }
 
 /// Ending, what the client got, which side ends it, the upstream's script, and what the record says of it.
 const ENDINGS: [(&str, &str, Ender, &str, &str); 4] = [
-    ("client closes in order", "101", Ender::ClientFinishes, "echo", " by client"),
-    ("client breaks the connection", "101 left", Ender::ClientResets, "echo", " by client"),
-    ("upstream closes in order", "101", Ender::Other, "close", " by upstream"),
-    ("upstream breaks the connection", "101", Ender::Other, "reset", " by upstream"),
+    (
+        "client closes in order",
+        "101",
+        Ender::ClientFinishes,
+        "echo",
+        " by client",
+    ),
+    (
+        "client breaks the connection",
+        "101 left",
+        Ender::ClientResets,
+        "echo",
+        " by client",
+    ),
+    (
+        "upstream closes in order",
+        "101",
+        Ender::Other,
+        "close",
+        " by upstream",
+    ),
+    (
+        "upstream breaks the connection",
+        "101",
+        Ender::Other,
+        "reset",
+        " by upstream",
+    ),
 ];
 
 fn dig(kind: Kind, script: &'static str, sends: &'static str, ender: Ender) -> Dig {
-    Dig { kind, headers: vec![("x-demo-tunnel", script)], sends, ender }
+    Dig {
+        kind,
+        headers: vec![("x-demo-tunnel", script)],
+        sends,
+        ender,
+    }
 }
 
 fn websocket(table: &mut Table) {
@@ -41,25 +79,55 @@ fn websocket(table: &mut Table) {
     let order = table.order(Order::http(&["audit"]).manager(upgrades.clone()));
     for (ending, client, ender, script, expected) in ENDINGS {
         let expected = format!("http success 101{expected}");
-        table.row(("WebSocket", order), ending, dig(Kind::WebSocket, script, "ping", ender), client, &expected);
+        table.row(
+            ("WebSocket", order),
+            ending,
+            dig(Kind::WebSocket, script, "ping", ender),
+            client,
+            &expected,
+        );
         // Envoy does not pass END_STREAM of an HTTP/2 client on to an HTTP/1.1 upstream: the tunnel would stay open.
         if ender != Ender::ClientFinishes {
             let client = client.replace("101", "200").leak();
             let dig = dig(Kind::WebSocketHttp2, script, "ping", ender);
-            table.row(("WebSocket over HTTP/2", order), ending, dig, client, &expected);
+            table.row(
+                ("WebSocket over HTTP/2", order),
+                ending,
+                dig,
+                client,
+                &expected,
+            );
         }
     }
     let mut limited = upgrades.clone();
     limited["stream_idle_timeout"] = json!("1s");
     let idle = table.order(Order::http(&["audit"]).manager(limited));
     let waiting = dig(Kind::WebSocket, "echo", "ping", Ender::Other);
-    table.row(("WebSocket", idle), "idle timeout", waiting, "101", "http success 101 by timeout");
+    table.row(
+        ("WebSocket", idle),
+        "idle timeout",
+        waiting,
+        "101",
+        "http success 101 by timeout",
+    );
 
     let mut refused = dig(Kind::WebSocket, "echo", "ping", Ender::Other);
     refused.headers = vec![("x-demo-status", "403")];
-    table.row(("WebSocket", order), "refused by the upstream", refused.clone(), "403", "http denied 403");
+    table.row(
+        ("WebSocket", order),
+        "refused by the upstream",
+        refused.clone(),
+        "403",
+        "http denied 403",
+    );
     let rbac = table.order(Order::http(&["audit", "rbac"]).manager(upgrades));
-    table.row(("WebSocket", rbac), "refused after", refused, "403", "http denied 403");
+    table.row(
+        ("WebSocket", rbac),
+        "refused after",
+        refused,
+        "403",
+        "http denied 403",
+    );
 }
 
 fn connect(table: &mut Table) {
@@ -70,13 +138,29 @@ fn connect(table: &mut Table) {
         json!({"match": {"connect_matcher": {}}, "route": {"cluster": cluster,
             "upgrade_configs": [{"upgrade_type": "CONNECT", "connect_config": {}}]}})
     };
-    let order = |filters, cluster| Order::http(filters).manager(options.clone()).route(route(cluster));
+    let order = |filters, cluster| {
+        Order::http(filters)
+            .manager(options.clone())
+            .route(route(cluster))
+    };
     let open = table.order(order(&["audit"], "demo_http"));
-    for (kind, protocol) in [(Kind::Connect, "CONNECT"), (Kind::ConnectHttp2, "CONNECT over HTTP/2")] {
+    for (kind, protocol) in [
+        (Kind::Connect, "CONNECT"),
+        (Kind::ConnectHttp2, "CONNECT over HTTP/2"),
+    ] {
         let closing = dig(kind, "", KEPT, Ender::ClientFinishes);
-        let by = if kind == Kind::Connect { " by client" } else { "" };
-        let row =
-            table.row((protocol, open), "client closes in order", closing, "200", &format!("http success 200{by}"));
+        let by = if kind == Kind::Connect {
+            " by client"
+        } else {
+            ""
+        };
+        let row = table.row(
+            (protocol, open),
+            "client closes in order",
+            closing,
+            "200",
+            &format!("http success 200{by}"),
+        );
         targets(row, "CONNECT");
         let row = table.row(
             (protocol, open),
@@ -91,17 +175,36 @@ fn connect(table: &mut Table) {
     let asking = dig(Kind::Connect, "", KEPT, Ender::Other);
     let dead = table.order(order(&["audit"], "dead"));
     targets(
-        table.row(("CONNECT", dead), "nothing listens upstream", asking.clone(), "503", "http failure 503"),
+        table.row(
+            ("CONNECT", dead),
+            "nothing listens upstream",
+            asking.clone(),
+            "503",
+            "http failure 503",
+        ),
         "CONNECT",
     );
-    for (filters, ending) in [(&["rbac", "audit"], "refused before"), (&["audit", "rbac"], "refused after")] {
+    for (filters, ending) in [
+        (&["rbac", "audit"], "refused before"),
+        (&["audit", "rbac"], "refused after"),
+    ] {
         let order = table.order(order(filters, "demo_http"));
-        targets(table.row(("CONNECT", order), ending, asking.clone(), "403", "http denied 403"), "CONNECT");
+        targets(
+            table.row(
+                ("CONNECT", order),
+                ending,
+                asking.clone(),
+                "403",
+                "http denied 403",
+            ),
+            "CONNECT",
+        );
     }
 }
 
 /// The record names the target.
 fn targets(row: &mut Row, method: &str) {
     row.is("audit.action", format!("{method} {TARGET}"));
-    row.is("server.address", "target.test").is("server.port", "4443");
+    row.is("server.address", "target.test")
+        .is("server.port", "4443");
 }

@@ -100,7 +100,11 @@ impl From<Session> for SessionAnswer {
             events: session.events,
             last_action: session.last_action,
             last_outcome: session.last_outcome,
-            state: if end.is_some() { SessionState::Ended } else { SessionState::Open },
+            state: if end.is_some() {
+                SessionState::Ended
+            } else {
+                SessionState::Open
+            },
             ended_by: session.end.map(|(_, by)| by),
         }
     }

@@ -44,7 +44,9 @@ fn fields_and_attributes_are_told_apart() {
         trace_id: Some("5b8efff798038103d269b633813fc60c".to_owned()),
         span_id: Some("eee19b7ec3c1b174".to_owned()),
         body: Some("b".to_owned()),
-        attributes: attributes.map(|(name, value)| (name.to_owned(), value)).into(),
+        attributes: attributes
+            .map(|(name, value)| (name.to_owned(), value))
+            .into(),
     };
     assert_eq!(content, expected);
 }
@@ -52,7 +54,11 @@ fn fields_and_attributes_are_told_apart() {
 #[test]
 fn absent_and_null_fields_are_empty() {
     let nulls = r#"{"time_unix_nano":null,"severity_number":null,"event_name":null,"trace_id":null,"body":null}"#;
-    for line in ["{}", nulls, r#"{"trace_id":"ab","span_id":"0000000000000000"}"#] {
+    for line in [
+        "{}",
+        nulls,
+        r#"{"trace_id":"ab","span_id":"0000000000000000"}"#,
+    ] {
         assert_eq!(one(line), Content::default(), "{line}");
     }
 }
@@ -72,10 +78,22 @@ fn a_line_of_the_filter_gets_the_body_that_the_filter_writes_in_otlp() {
             r#"{"event_name":"audit.http","audit.action":"GET /check","audit.outcome":"success"}"#,
             Some("GET /check success"),
         ),
-        (r#"{"event_name":"audit.rpc","audit.action":"a","audit.stage":"received"}"#, Some("a received")),
-        (r#"{"event_name":"audit.loss","audit.loss.count":3}"#, Some("audit.loss")),
-        (r#"{"event_name":"audit.http","audit.action":"a","body":"given"}"#, Some("given")),
-        (r#"{"event_name":"other","audit.action":"a","audit.outcome":"success"}"#, None),
+        (
+            r#"{"event_name":"audit.rpc","audit.action":"a","audit.stage":"received"}"#,
+            Some("a received"),
+        ),
+        (
+            r#"{"event_name":"audit.loss","audit.loss.count":3}"#,
+            Some("audit.loss"),
+        ),
+        (
+            r#"{"event_name":"audit.http","audit.action":"a","body":"given"}"#,
+            Some("given"),
+        ),
+        (
+            r#"{"event_name":"other","audit.action":"a","audit.outcome":"success"}"#,
+            None,
+        ),
     ];
     for (line, body) in cases {
         assert_eq!(one(line).body.as_deref(), body, "{line}");
@@ -84,13 +102,21 @@ fn a_line_of_the_filter_gets_the_body_that_the_filter_writes_in_otlp() {
 
 #[test]
 fn a_body_that_is_no_string_is_kept_as_json_text() {
-    assert_eq!(one(r#"{"body":{"b":1,"a":[true]}}"#).body.as_deref(), Some(r#"{"a":[true],"b":1}"#));
+    assert_eq!(
+        one(r#"{"body":{"b":1,"a":[true]}}"#).body.as_deref(),
+        Some(r#"{"a":[true],"b":1}"#)
+    );
 }
 
 #[test]
 fn a_time_beyond_the_year_2262_is_the_last_one() {
-    let content = one(r#"{"time_unix_nano":9223372036854775808,"observed_time_unix_nano":"18446744073709551615"}"#);
-    assert_eq!((content.time_unix_nano, content.observed_time_unix_nano), (i64::MAX, i64::MAX));
+    let content = one(
+        r#"{"time_unix_nano":9223372036854775808,"observed_time_unix_nano":"18446744073709551615"}"#,
+    );
+    assert_eq!(
+        (content.time_unix_nano, content.observed_time_unix_nano),
+        (i64::MAX, i64::MAX)
+    );
 }
 
 #[test]
@@ -129,7 +155,10 @@ fn a_wrong_line_is_refused_with_its_number() {
 fn deep_nesting_is_refused_and_a_long_text_is_not_repeated() {
     assert!(error(format!("{{\"a\":{}", "[".repeat(10_000))).contains("recursion limit"));
     let message = error(format!(r#"{{"time_unix_nano":"{}"}}"#, "é".repeat(100_000)));
-    assert!(message.chars().count() < MAX_MESSAGE_CHARS + 100, "{message}");
+    assert!(
+        message.chars().count() < MAX_MESSAGE_CHARS + 100,
+        "{message}"
+    );
 }
 
 #[test]
@@ -138,14 +167,26 @@ fn the_number_of_records_and_of_values_is_bounded_before_they_are_read() {
     assert_eq!(read(body.as_bytes()).unwrap().len(), MAX_RECORDS);
     // No JSON, which would be found if a line was read.
     let too_large = |message: &str| Err(DecodeError::TooLarge(message.to_owned()));
-    assert_eq!(read((body + "oops").as_bytes()), too_large("body has more than 20000 records"));
+    assert_eq!(
+        read((body + "oops").as_bytes()),
+        too_large("body has more than 20000 records")
+    );
     let values = |number: usize| format!(r#"{{"a":[0{}"#, ",0".repeat(number - 2));
     assert!(error(values(MAX_VALUES)).starts_with("line 1 is not valid JSON"));
-    assert_eq!(read(values(MAX_VALUES + 1).as_bytes()), too_large("body has more than 1000000 values"));
+    assert_eq!(
+        read(values(MAX_VALUES + 1).as_bytes()),
+        too_large("body has more than 1000000 values")
+    );
 }
 
 #[test]
 fn an_attribute_given_twice_is_the_last_one() {
     let attributes = Attributes::from([("a".to_owned(), json!(2))]);
-    assert_eq!(one(r#"{"a":1,"a":2}"#), Content { attributes, ..Content::default() });
+    assert_eq!(
+        one(r#"{"a":1,"a":2}"#),
+        Content {
+            attributes,
+            ..Content::default()
+        }
+    );
 }

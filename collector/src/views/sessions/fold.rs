@@ -67,9 +67,21 @@ impl Fold {
         self.token.tell(at, entry.token_ref.clone());
         self.user.tell(at, entry.user_id.clone());
         let name = exchange.user_name().map(searched);
-        self.name.tell(at, name.map(|name| Name { name, of: entry.user_id.clone() }));
+        self.name.tell(
+            at,
+            name.map(|name| Name {
+                name,
+                of: entry.user_id.clone(),
+            }),
+        );
         self.start = Some(self.start.map_or(at, |start| start.min(at)));
-        self.last.tell(at, Some(Last { action: entry.action.clone(), outcome: entry.outcome.clone() }));
+        self.last.tell(
+            at,
+            Some(Last {
+                action: entry.action.clone(),
+                outcome: entry.outcome.clone(),
+            }),
+        );
         self.end.tell(at, ended_by(exchange, logout_actions));
         self.events += i64::from(exchange.counts());
     }

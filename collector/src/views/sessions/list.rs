@@ -52,16 +52,24 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, NoCursor> {
         let (last_seen, key) = text.split_once('-').ok_or(NoCursor)?;
-        let key = String::from_utf8(hex::decode(key).map_err(|_| NoCursor)?).map_err(|_| NoCursor)?;
+        let key =
+            String::from_utf8(hex::decode(key).map_err(|_| NoCursor)?).map_err(|_| NoCursor)?;
         let last_seen = last_seen.parse().map_err(|_| NoCursor)?;
-        if key.contains('\0') { Err(NoCursor) } else { Ok(Self { last_seen, key }) }
+        if key.contains('\0') {
+            Err(NoCursor)
+        } else {
+            Ok(Self { last_seen, key })
+        }
     }
 }
 
 impl Session {
     /// Where it is in the order of the list.
     pub fn place(&self) -> Place {
-        Place { last_seen: self.last_seen, key: self.key.clone() }
+        Place {
+            last_seen: self.last_seen,
+            key: self.key.clone(),
+        }
     }
 
     fn new(key: String, fold: Fold, idle_since: i64) -> Self {
@@ -99,9 +107,20 @@ pub fn list(
     limit: i64,
 ) -> Result<Vec<Session>, DbError> {
     let idle_since = now.saturating_sub(nanos(idle));
-    let texts = [&asked.user, &asked.session, &asked.token_ref].map(|text| text.as_deref().map(searched));
-    let mut query = Query { text: format!("{} WHERE 1 = 1", select()), ..Query::default() };
-    for (condition, text) in [" AND user_id = ", " AND session_key = ", " AND token_ref = "].iter().zip(&texts) {
+    let texts =
+        [&asked.user, &asked.session, &asked.token_ref].map(|text| text.as_deref().map(searched));
+    let mut query = Query {
+        text: format!("{} WHERE 1 = 1", select()),
+        ..Query::default()
+    };
+    for (condition, text) in [
+        " AND user_id = ",
+        " AND session_key = ",
+        " AND token_ref = ",
+    ]
+    .iter()
+    .zip(&texts)
+    {
         if let Some(text) = text {
             query.push(condition, Cell::Text(text));
         }
@@ -110,7 +129,10 @@ pub fn list(
         query.text.push_str(" AND session_id IS NOT NULL");
     }
     restrict(asked, idle_since, &mut query);
-    query.push(" ORDER BY last_seen_unix_nano DESC, session_key DESC LIMIT ", Cell::Integer(limit));
+    query.push(
+        " ORDER BY last_seen_unix_nano DESC, session_key DESC LIMIT ",
+        Cell::Integer(limit),
+    );
     ask(connection, &query, idle_since)
 }
 
@@ -122,7 +144,10 @@ fn restrict<'a>(asked: &'a Asked, idle_since: i64, query: &mut Query<'a>) {
         query.push(" AND last_seen_unix_nano < ", Cell::Integer(to));
     }
     if let Some(Place { last_seen, key }) = &asked.before {
-        query.push(" AND (last_seen_unix_nano, session_key) < (", Cell::Integer(*last_seen));
+        query.push(
+            " AND (last_seen_unix_nano, session_key) < (",
+            Cell::Integer(*last_seen),
+        );
         query.push(", ", Cell::Text(key));
         query.text.push(')');
     }
@@ -130,16 +155,24 @@ fn restrict<'a>(asked: &'a Asked, idle_since: i64, query: &mut Query<'a>) {
         None => {}
         Some(true) => {
             query.push(" AND last_seen_unix_nano >= ", Cell::Integer(idle_since));
-            query.text.push_str(" AND COALESCE(end_unix_nano < last_seen_unix_nano, TRUE)");
+            query
+                .text
+                .push_str(" AND COALESCE(end_unix_nano < last_seen_unix_nano, TRUE)");
         }
         Some(false) => {
             query.push(" AND (last_seen_unix_nano < ", Cell::Integer(idle_since));
-            query.text.push_str(" OR end_unix_nano >= last_seen_unix_nano)");
+            query
+                .text
+                .push_str(" OR end_unix_nano >= last_seen_unix_nano)");
         }
     }
 }
 
-fn ask(connection: &mut dyn Connection, query: &Query<'_>, idle_since: i64) -> Result<Vec<Session>, DbError> {
+fn ask(
+    connection: &mut dyn Connection,
+    query: &Query<'_>,
+    idle_since: i64,
+) -> Result<Vec<Session>, DbError> {
     let mut list = Vec::new();
     connection.query(&query.text, &query.cells, &mut |row| {
         let (key, fold) = read(row)?;
@@ -160,7 +193,10 @@ pub fn one(
     (now, idle): (i64, Duration),
 ) -> Result<Option<Session>, DbError> {
     let key = searched(key);
-    let mut query = Query { text: select(), ..Query::default() };
+    let mut query = Query {
+        text: select(),
+        ..Query::default()
+    };
     query.push(" WHERE session_key = ", Cell::Text(&key));
     Ok(ask(connection, &query, now.saturating_sub(nanos(idle)))?.pop())
 }

@@ -36,26 +36,42 @@ pub(in crate::views) fn fold(
     exchanges: &[Exchange<'_>],
     logout_actions: &[String],
 ) -> Result<(), DbError> {
-    let keyed: Vec<_> =
-        exchanges.iter().filter_map(|exchange| Some((exchange.kept.entry.session_key()?, exchange))).collect();
+    let keyed: Vec<_> = exchanges
+        .iter()
+        .filter_map(|exchange| Some((exchange.kept.entry.session_key()?, exchange)))
+        .collect();
     let mut keys: Vec<_> = keyed.iter().map(|(key, _)| *key).collect();
     keys.sort_unstable();
     keys.dedup();
     let mut sessions = known(connection, &keys)?;
     for (key, exchange) in keyed {
-        sessions.entry(key.to_owned()).or_default().add(exchange, logout_actions);
+        sessions
+            .entry(key.to_owned())
+            .or_default()
+            .add(exchange, logout_actions);
     }
-    let cells: Vec<_> = sessions.iter().flat_map(|(key, session)| cells(key, session)).collect();
+    let cells: Vec<_> = sessions
+        .iter()
+        .flat_map(|(key, session)| cells(key, session))
+        .collect();
     save(connection, &SESSIONS, 1, &cells)
 }
 
-fn known(connection: &mut dyn Connection, keys: &[&str]) -> Result<BTreeMap<String, Fold>, DbError> {
+fn known(
+    connection: &mut dyn Connection,
+    keys: &[&str],
+) -> Result<BTreeMap<String, Fold>, DbError> {
     let mut sessions = BTreeMap::new();
-    load(connection, (&format!("{} WHERE session_key IN", select()), &[]), keys, &mut |row| {
-        let (key, session) = read(row)?;
-        sessions.insert(key, session);
-        Ok(())
-    })?;
+    load(
+        connection,
+        (&format!("{} WHERE session_key IN", select()), &[]),
+        keys,
+        &mut |row| {
+            let (key, session) = read(row)?;
+            sessions.insert(key, session);
+            Ok(())
+        },
+    )?;
     Ok(sessions)
 }
 
@@ -68,8 +84,13 @@ pub(super) fn select() -> String {
 /// The key of a session and what is known of it.
 pub(super) fn read(row: &dyn Row) -> Result<(String, Fold), DbError> {
     let text = |column: usize| Ok::<_, DbError>(row.text(column)?.map(ToOwned::to_owned));
-    let last = Last { action: text(14)?, outcome: text(15)? };
-    let name = text(6)?.map(|name| Ok::<_, DbError>(Name { name, of: text(7)? })).transpose()?;
+    let last = Last {
+        action: text(14)?,
+        outcome: text(15)?,
+    };
+    let name = text(6)?
+        .map(|name| Ok::<_, DbError>(Name { name, of: text(7)? }))
+        .transpose()?;
     let session = Fold {
         session_id: text(1)?,
         token: latest(row.integer(3)?, text(2)?),

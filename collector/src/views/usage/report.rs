@@ -80,7 +80,10 @@ pub fn report(connection: &mut dyn Connection, asked: &Asked) -> Result<Usage, D
     let mut users = Vec::new();
     connection.query(&users_text(), &cells, &mut |row| {
         let user_id = row.text(0)?.unwrap_or_default().to_owned();
-        users.push(UserRequests { user_id, requests: row.integer(1)?.unwrap_or_default() });
+        users.push(UserRequests {
+            user_id,
+            requests: row.integer(1)?.unwrap_or_default(),
+        });
         Ok(())
     })?;
     Ok(Usage { buckets, users })
@@ -99,7 +102,8 @@ fn buckets_text(factor: i64) -> String {
         "SELECT bucket / {factor} AS number, user_id, CAST(SUM(requests) AS BIGINT) AS requests \
         FROM usage_users {RANGE} GROUP BY bucket / {factor}, user_id"
     );
-    let known = |what: &str| format!("CAST(SUM(CASE WHEN user_id = '' THEN 0 ELSE {what} END) AS BIGINT)");
+    let known =
+        |what: &str| format!("CAST(SUM(CASE WHEN user_id = '' THEN 0 ELSE {what} END) AS BIGINT)");
     format!(
         "SELECT number, CAST(SUM(requests) AS BIGINT), {}, {}, {} FROM ({by_user}) AS by_user GROUP BY number ORDER BY number",
         known("1"),
@@ -115,13 +119,17 @@ fn users_text() -> String {
     )
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53, and a mean needs no more")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts are far below 2^53, and a mean needs no more"
+)]
 fn bucket(row: &dyn Row, length: i64) -> Result<Bucket, DbError> {
     let number = |column: usize| Ok::<_, DbError>(row.integer(column)?.unwrap_or_default());
     let (users, user_requests, square_sum) = (number(2)?, number(3)?, number(4)?);
     let many = users.max(1) as f64;
     // Whole numbers until the last step: a difference of squares that are near each other would lose its digits.
-    let spread = i128::from(users) * i128::from(square_sum) - i128::from(user_requests) * i128::from(user_requests);
+    let spread = i128::from(users) * i128::from(square_sum)
+        - i128::from(user_requests) * i128::from(user_requests);
     Ok(Bucket {
         start: number(0)?.saturating_mul(length),
         requests: number(1)?,

@@ -37,7 +37,14 @@ impl Message {
     /// A request without a body.
     pub fn new(method: impl Into<String>, path: impl Into<String>) -> Self {
         let (method, path) = (method.into(), path.into());
-        Self { method, path, headers: Headers::new(), body: Bytes::new(), trailers: Headers::new(), window: None }
+        Self {
+            method,
+            path,
+            headers: Headers::new(),
+            body: Bytes::new(),
+            trailers: Headers::new(),
+            window: None,
+        }
     }
 
     /// The message with one header more.
@@ -96,7 +103,13 @@ impl Reply {
     /// Nothing has come.
     #[must_use]
     pub fn none(end: End) -> Self {
-        Self { status: None, headers: Headers::new(), body: Bytes::new(), trailers: Headers::new(), end }
+        Self {
+            status: None,
+            headers: Headers::new(),
+            body: Bytes::new(),
+            trailers: Headers::new(),
+            end,
+        }
     }
 }
 
@@ -123,13 +136,20 @@ pub async fn exchange(
 
 type Stream = TokioIo<tokio::net::TcpStream>;
 
-async fn over_http1(stream: Stream, addr: SocketAddr, message: &Message, leave: Leave) -> Result<Reply, CallError> {
+async fn over_http1(
+    stream: Stream,
+    addr: SocketAddr,
+    message: &Message,
+    leave: Leave,
+) -> Result<Reply, CallError> {
     let mut request = build(message, &message.path)?;
     if !request.headers().contains_key(HOST) {
         let host = addr.to_string().parse().map_err(hyper::http::Error::from)?;
         request.headers_mut().insert(HOST, host);
     }
-    let (mut sender, connection) = http1::handshake(stream).await.map_err(|error| broken(None, &error))?;
+    let (mut sender, connection) = http1::handshake(stream)
+        .await
+        .map_err(|error| broken(None, &error))?;
     let task = tokio::spawn(connection);
     let reply = read(sender.send_request(request), leave).await;
 
@@ -139,13 +159,24 @@ async fn over_http1(stream: Stream, addr: SocketAddr, message: &Message, leave: 
     Ok(reply)
 }
 
-async fn over_http2(stream: Stream, addr: SocketAddr, message: &Message, leave: Leave) -> Result<Reply, CallError> {
-    let authority = message.headers.text("host").unwrap_or_else(|| addr.to_string());
+async fn over_http2(
+    stream: Stream,
+    addr: SocketAddr,
+    message: &Message,
+    leave: Leave,
+) -> Result<Reply, CallError> {
+    let authority = message
+        .headers
+        .text("host")
+        .unwrap_or_else(|| addr.to_string());
     let mut request = build(message, &format!("http://{authority}{}", message.path))?;
     request.headers_mut().remove(HOST);
     let mut client = http2::Builder::new(TokioExecutor::new());
     client.initial_stream_window_size(message.window);
-    let (mut sender, connection) = client.handshake(stream).await.map_err(|error| broken(None, &error))?;
+    let (mut sender, connection) = client
+        .handshake(stream)
+        .await
+        .map_err(|error| broken(None, &error))?;
     let task = tokio::spawn(connection);
     let reply = read(sender.send_request(request), leave).await;
 
@@ -169,7 +200,10 @@ fn build(message: &Message, uri: &str) -> Result<Request<ScriptBody>, CallError>
     Ok(request)
 }
 
-async fn read(response: impl Future<Output = hyper::Result<Response<Incoming>>>, leave: Leave) -> Reply {
+async fn read(
+    response: impl Future<Output = hyper::Result<Response<Incoming>>>,
+    leave: Leave,
+) -> Reply {
     let (signal, limit) = match leave {
         Leave::Never => (None, None),
         Leave::OnSignal(signal) => (Some(signal), None),
@@ -215,11 +249,21 @@ async fn read_body(response: Response<Incoming>, limit: Option<usize>) -> Reply 
             }
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => bytes.extend_from_slice(&data),
-                Err(frame) => trailers = frame.trailers_ref().map_or_else(Headers::new, Headers::from),
+                Err(frame) => {
+                    trailers = frame
+                        .trailers_ref()
+                        .map_or_else(Headers::new, Headers::from)
+                }
             },
         }
     }
 
     let headers = Headers::from(&parts.headers);
-    Reply { status: Some(parts.status.as_u16()), headers, body: bytes.into(), trailers, end }
+    Reply {
+        status: Some(parts.status.as_u16()),
+        headers,
+        body: bytes.into(),
+        trailers,
+        end,
+    }
 }

@@ -92,20 +92,37 @@ impl GrpcConnection {
         headers: impl Into<Headers>,
         options: &GrpcOptions,
     ) -> Result<GrpcAnswer, CallError> {
-        within(options.call.timeout, self.exchange(path, &headers.into(), options)).await
+        within(
+            options.call.timeout,
+            self.exchange(path, &headers.into(), options),
+        )
+        .await
     }
 
     async fn connect(addr: SocketAddr, options: &CallOptions) -> Result<Self, CallError> {
         let stream = connect(addr, options.source_ip).await?;
-        let (sender, connection) =
-            http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(|error| broken(None, &error))?;
-        Ok(Self { addr, sender, task: tokio::spawn(connection) })
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .map_err(|error| broken(None, &error))?;
+        Ok(Self {
+            addr,
+            sender,
+            task: tokio::spawn(connection),
+        })
     }
 
-    async fn exchange(&self, path: &str, headers: &Headers, options: &GrpcOptions) -> Result<GrpcAnswer, CallError> {
+    async fn exchange(
+        &self,
+        path: &str,
+        headers: &Headers,
+        options: &GrpcOptions,
+    ) -> Result<GrpcAnswer, CallError> {
         let request = build(self.addr, path, headers, options)?;
         let mut sender = self.sender.clone();
-        let response = sender.send_request(request).await.map_err(|error| broken(None, &error))?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|error| broken(None, &error))?;
         read_answer(response, options.cancel_after_first_message).await
     }
 
@@ -123,7 +140,11 @@ fn build(
     options: &GrpcOptions,
 ) -> Result<Request<ScriptBody>, CallError> {
     let authority = headers.text("host").unwrap_or_else(|| addr.to_string());
-    let mut steps: Vec<Step> = options.messages.iter().map(|message| Step::Data(frame(message))).collect();
+    let mut steps: Vec<Step> = options
+        .messages
+        .iter()
+        .map(|message| Step::Data(frame(message)))
+        .collect();
     if !options.trailers.is_empty() {
         steps.push(Step::Trailers(options.trailers.to_map()?));
     }
@@ -133,17 +154,27 @@ fn build(
         .body(ScriptBody::new(steps))?;
     let mut fields = headers.to_map()?;
     fields.remove("host");
-    fields.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/grpc"));
-    fields.entry(TE).or_insert(HeaderValue::from_static("trailers"));
+    fields
+        .entry(CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("application/grpc"));
+    fields
+        .entry(TE)
+        .or_insert(HeaderValue::from_static("trailers"));
     *request.headers_mut() = fields;
     Ok(request)
 }
 
-async fn read_answer(response: Response<Incoming>, cancel_after_first_message: bool) -> Result<GrpcAnswer, CallError> {
+async fn read_answer(
+    response: Response<Incoming>,
+    cancel_after_first_message: bool,
+) -> Result<GrpcAnswer, CallError> {
     let (parts, mut body) = response.into_parts();
     let (mut bytes, mut messages, mut trailers) = (BytesMut::new(), Vec::new(), HeaderMap::new());
     while let Some(frame) = body.frame().await {
-        match frame.map_err(|error| broken(Some(parts.status), &error))?.into_data() {
+        match frame
+            .map_err(|error| broken(Some(parts.status), &error))?
+            .into_data()
+        {
             Ok(data) => bytes.put(data),
             Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
         }

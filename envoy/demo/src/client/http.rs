@@ -23,7 +23,15 @@ pub async fn http_get(
     headers: impl Into<Headers>,
     options: &CallOptions,
 ) -> Result<HttpAnswer, CallError> {
-    http_request(addr, Method::GET.as_str(), path, headers, Bytes::new(), options).await
+    http_request(
+        addr,
+        Method::GET.as_str(),
+        path,
+        headers,
+        Bytes::new(),
+        options,
+    )
+    .await
 }
 
 /// One request with any method and body, on a connection of its own.
@@ -40,7 +48,9 @@ pub async fn http_request(
 ) -> Result<HttpAnswer, CallError> {
     within(options.timeout, async {
         let mut connection = HttpConnection::open_from(addr, options.source_ip).await?;
-        connection.exchange(method, path, headers.into(), body.into()).await
+        connection
+            .exchange(method, path, headers.into(), body.into())
+            .await
     })
     .await
 }
@@ -78,13 +88,18 @@ impl HttpConnection {
         headers: impl Into<Headers>,
         timeout: Duration,
     ) -> Result<HttpAnswer, CallError> {
-        within(timeout, self.exchange(method, path, headers.into(), Bytes::new())).await
+        within(
+            timeout,
+            self.exchange(method, path, headers.into(), Bytes::new()),
+        )
+        .await
     }
 
     async fn open_from(addr: SocketAddr, source_ip: Option<IpAddr>) -> Result<Self, CallError> {
         let stream = connect(addr, source_ip).await?;
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(None, &error))?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| broken(None, &error))?;
         // The request side reports what goes wrong; the task ends when the sender is dropped.
         tokio::spawn(connection);
         Ok(Self { addr, sender })
@@ -97,16 +112,34 @@ impl HttpConnection {
         headers: Headers,
         body: Bytes,
     ) -> Result<HttpAnswer, CallError> {
-        let mut request = Request::builder().method(method).uri(path).body(Full::new(body))?;
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .body(Full::new(body))?;
         *request.headers_mut() = headers.to_map()?;
         if !request.headers().contains_key(HOST) {
-            let host = HeaderValue::from_str(&self.addr.to_string()).map_err(hyper::http::Error::from)?;
+            let host =
+                HeaderValue::from_str(&self.addr.to_string()).map_err(hyper::http::Error::from)?;
             request.headers_mut().insert(HOST, host);
         }
-        self.sender.ready().await.map_err(|error| broken(None, &error))?;
-        let response = self.sender.send_request(request).await.map_err(|error| broken(None, &error))?;
+        self.sender
+            .ready()
+            .await
+            .map_err(|error| broken(None, &error))?;
+        let response = self
+            .sender
+            .send_request(request)
+            .await
+            .map_err(|error| broken(None, &error))?;
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.map_err(|error| broken(Some(parts.status), &error))?;
-        Ok(HttpAnswer { status: parts.status.as_u16(), headers: Headers::from(&parts.headers), body: body.to_bytes() })
+        let body = body
+            .collect()
+            .await
+            .map_err(|error| broken(Some(parts.status), &error))?;
+        Ok(HttpAnswer {
+            status: parts.status.as_u16(),
+            headers: Headers::from(&parts.headers),
+            body: body.to_bytes(),
+        })
     }
 }

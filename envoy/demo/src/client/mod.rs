@@ -39,7 +39,10 @@ pub struct CallOptions {
 
 impl Default for CallOptions {
     fn default() -> Self {
-        Self { source_ip: None, timeout: DEFAULT_TIMEOUT }
+        Self {
+            source_ip: None,
+            timeout: DEFAULT_TIMEOUT,
+        }
     }
 }
 
@@ -47,7 +50,10 @@ impl CallOptions {
     /// The defaults, from this source address.
     #[must_use]
     pub fn from_ip(source_ip: impl Into<IpAddr>) -> Self {
-        Self { source_ip: Some(source_ip.into()), ..Self::default() }
+        Self {
+            source_ip: Some(source_ip.into()),
+            ..Self::default()
+        }
     }
 }
 
@@ -87,7 +93,9 @@ impl GrpcAnswer {
     /// `grpc-status` of the trailers, else of the headers, as it stands.
     #[must_use]
     pub fn grpc_status(&self) -> Option<String> {
-        self.trailers.text("grpc-status").or_else(|| self.headers.text("grpc-status"))
+        self.trailers
+            .text("grpc-status")
+            .or_else(|| self.headers.text("grpc-status"))
     }
 }
 
@@ -114,8 +122,14 @@ impl std::fmt::Display for CallError {
         match self {
             Self::Connect(error) => write!(f, "cannot connect: {error}"),
             Self::Request(reason) => write!(f, "request cannot be sent: {reason}"),
-            Self::Broken { status: None, reason } => write!(f, "broken before the response headers: {reason}"),
-            Self::Broken { status: Some(status), reason } => {
+            Self::Broken {
+                status: None,
+                reason,
+            } => write!(f, "broken before the response headers: {reason}"),
+            Self::Broken {
+                status: Some(status),
+                reason,
+            } => {
                 write!(f, "broken after the response headers ({status}): {reason}")
             }
             Self::TimedOut(timeout) => write!(f, "no complete answer within {timeout:?}"),
@@ -148,13 +162,22 @@ fn broken(status: Option<StatusCode>, error: &dyn std::error::Error) -> CallErro
     CallError::Broken { status, reason }
 }
 
-async fn within<T>(timeout: Duration, call: impl Future<Output = Result<T, CallError>>) -> Result<T, CallError> {
-    tokio::time::timeout(timeout, call).await.unwrap_or(Err(CallError::TimedOut(timeout)))
+async fn within<T>(
+    timeout: Duration,
+    call: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    tokio::time::timeout(timeout, call)
+        .await
+        .unwrap_or(Err(CallError::TimedOut(timeout)))
 }
 
 async fn connect(addr: SocketAddr, source_ip: Option<IpAddr>) -> Result<TcpStream, CallError> {
     let stream = async {
-        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        let socket = if addr.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
         socket.set_nodelay(true)?;
         if let Some(ip) = source_ip {
             socket.bind(SocketAddr::new(ip, 0))?;

@@ -22,7 +22,10 @@ impl RawConnection {
     /// When the connection cannot be made.
     pub async fn open(addr: SocketAddr, options: &CallOptions) -> Result<Self, CallError> {
         let stream = within(options.timeout, connect(addr, options.source_ip)).await?;
-        Ok(Self { stream, options: *options })
+        Ok(Self {
+            stream,
+            options: *options,
+        })
     }
 
     /// Sends `bytes`.
@@ -30,7 +33,12 @@ impl RawConnection {
     /// # Errors
     /// When not all of them can be written before the deadline.
     pub async fn send(&mut self, bytes: &[u8]) -> Result<(), CallError> {
-        let writing = async { self.stream.write_all(bytes).await.map_err(CallError::Connect) };
+        let writing = async {
+            self.stream
+                .write_all(bytes)
+                .await
+                .map_err(CallError::Connect)
+        };
         within(self.options.timeout, writing).await
     }
 
@@ -40,7 +48,11 @@ impl RawConnection {
     pub async fn receive(mut self) -> Vec<u8> {
         let mut received = Vec::new();
         // What has been read up to a reset or the deadline is the result.
-        let _ = timeout(self.options.timeout, read_all(&mut self.stream, &mut received)).await;
+        let _ = timeout(
+            self.options.timeout,
+            read_all(&mut self.stream, &mut received),
+        )
+        .await;
         received
     }
 }
@@ -49,7 +61,11 @@ impl RawConnection {
 ///
 /// # Errors
 /// When the connection cannot be made, or the bytes cannot be written.
-pub async fn raw_exchange(addr: SocketAddr, bytes: &[u8], options: &CallOptions) -> Result<Vec<u8>, CallError> {
+pub async fn raw_exchange(
+    addr: SocketAddr,
+    bytes: &[u8],
+    options: &CallOptions,
+) -> Result<Vec<u8>, CallError> {
     let mut connection = RawConnection::open(addr, options).await?;
     connection.send(bytes).await?;
     Ok(connection.receive().await)

@@ -51,27 +51,42 @@ impl AnswerStream {
             match version {
                 Version::Http1 => {
                     let request = request(method, path, with_host(fields, addr)?)?;
-                    let (mut sender, connection) =
-                        http1::handshake(stream).await.map_err(|error| broken(None, &error))?;
+                    let (mut sender, connection) = http1::handshake(stream)
+                        .await
+                        .map_err(|error| broken(None, &error))?;
                     tokio::spawn(connection);
-                    sender.send_request(request).await.map_err(|error| broken(None, &error))
+                    sender
+                        .send_request(request)
+                        .await
+                        .map_err(|error| broken(None, &error))
                 }
                 Version::Http2 => {
                     fields.remove(HOST);
                     let request = request(method, &format!("http://{addr}{path}"), fields)?;
-                    let (mut sender, connection) =
-                        http2::handshake(TokioExecutor::new(), stream).await.map_err(|error| broken(None, &error))?;
+                    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream)
+                        .await
+                        .map_err(|error| broken(None, &error))?;
                     tokio::spawn(connection);
-                    sender.send_request(request).await.map_err(|error| broken(None, &error))
+                    sender
+                        .send_request(request)
+                        .await
+                        .map_err(|error| broken(None, &error))
                 }
             }
         };
-        within(options.timeout, asking).await.map(|response| Self::of(response, options.timeout))
+        within(options.timeout, asking)
+            .await
+            .map(|response| Self::of(response, options.timeout))
     }
 
     fn of(response: Response<Incoming>, timeout: Duration) -> Self {
         let (parts, body) = response.into_parts();
-        Self { status: parts.status, headers: Headers::from(&parts.headers), body, timeout }
+        Self {
+            status: parts.status,
+            headers: Headers::from(&parts.headers),
+            body,
+            timeout,
+        }
     }
 
     /// The status code.
@@ -120,13 +135,19 @@ impl AnswerStream {
 
 fn with_host(mut fields: HeaderMap, addr: SocketAddr) -> Result<HeaderMap, CallError> {
     if !fields.contains_key(HOST) {
-        fields.insert(HOST, addr.to_string().parse().map_err(hyper::http::Error::from)?);
+        fields.insert(
+            HOST,
+            addr.to_string().parse().map_err(hyper::http::Error::from)?,
+        );
     }
     Ok(fields)
 }
 
 fn request(method: &str, uri: &str, fields: HeaderMap) -> Result<Request<Empty<Bytes>>, CallError> {
-    let mut request = Request::builder().method(method).uri(uri).body(Empty::new())?;
+    let mut request = Request::builder()
+        .method(method)
+        .uri(uri)
+        .body(Empty::new())?;
     *request.headers_mut() = fields;
     Ok(request)
 }

@@ -38,12 +38,24 @@ impl Tunnel {
     ///
     /// # Errors
     /// When no answer comes, or it is no HTTP.
-    pub async fn open_http1(addr: SocketAddr, head: &str, options: &CallOptions) -> Result<Self, CallError> {
+    pub async fn open_http1(
+        addr: SocketAddr,
+        head: &str,
+        options: &CallOptions,
+    ) -> Result<Self, CallError> {
         let opening = async {
             let mut stream = connect(addr, options.source_ip).await?;
-            stream.write_all(head.as_bytes()).await.map_err(CallError::Connect)?;
+            stream
+                .write_all(head.as_bytes())
+                .await
+                .map_err(CallError::Connect)?;
             let (status, headers) = read_head(&mut stream).await?;
-            Ok(Self { status, headers, stream: Some(Stream::Tcp(stream)), options: *options })
+            Ok(Self {
+                status,
+                headers,
+                stream: Some(Stream::Tcp(stream)),
+                options: *options,
+            })
         };
         within(options.timeout, opening).await
     }
@@ -59,13 +71,20 @@ impl Tunnel {
         headers: impl Into<Headers>,
         options: &CallOptions,
     ) -> Result<Self, CallError> {
-        let mut request = Request::builder().method("CONNECT").body(Empty::<Bytes>::new())?;
-        let uri = extended.map_or_else(|| authority.to_owned(), |(_, path)| format!("http://{authority}{path}"));
+        let mut request = Request::builder()
+            .method("CONNECT")
+            .body(Empty::<Bytes>::new())?;
+        let uri = extended.map_or_else(
+            || authority.to_owned(),
+            |(_, path)| format!("http://{authority}{path}"),
+        );
         *request.uri_mut() = uri.parse().map_err(hyper::http::Error::from)?;
         *request.headers_mut() = headers.into().to_map()?;
 
         if let Some((protocol, _)) = extended {
-            request.extensions_mut().insert(Protocol::from_static(protocol));
+            request
+                .extensions_mut()
+                .insert(Protocol::from_static(protocol));
         }
         within(options.timeout, connect_http2(addr, request, options)).await
     }
@@ -94,7 +113,10 @@ impl Tunnel {
                 Some(Stream::Http2(stream)) => stream.write_all(bytes).await,
             }
         };
-        within(self.options.timeout, async { writing.await.map_err(CallError::Connect) }).await
+        within(self.options.timeout, async {
+            writing.await.map_err(CallError::Connect)
+        })
+        .await
     }
 
     /// The next bytes that come; empty when the peer has ended or broken the tunnel.
@@ -144,27 +166,55 @@ async fn connect_http2(
     // Ends when sender and tunnel are gone.
     tokio::spawn(connection);
     // RFC 8441 wants the peer's SETTINGS first. hyper does not show them, and Envoy does not mind.
-    let response = sender.send_request(request).await.map_err(|error| broken(None, &error))?;
+    let response = sender
+        .send_request(request)
+        .await
+        .map_err(|error| broken(None, &error))?;
 
     let (status, headers) = (response.status(), Headers::from(response.headers()));
     let stream = match status.is_success() {
         false => None,
-        true => Some(hyper::upgrade::on(response).await.map_err(|error| broken(Some(status), &error))?),
+        true => Some(
+            hyper::upgrade::on(response)
+                .await
+                .map_err(|error| broken(Some(status), &error))?,
+        ),
     };
     let stream = stream.map(|stream| Stream::Http2(Box::new(TokioIo::new(stream))));
-    Ok(Tunnel { status: status.as_u16(), headers, stream, options: *options })
+    Ok(Tunnel {
+        status: status.as_u16(),
+        headers,
+        stream,
+        options: *options,
+    })
 }
 
 /// Reads up to the empty line, and no further; yields status and headers.
 async fn read_head(stream: &mut TcpStream) -> Result<(u16, Headers), CallError> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") && head.len() < MAX_HEAD {
-        head.push(stream.read_u8().await.map_err(|error| broken(None, &error))?);
+        head.push(
+            stream
+                .read_u8()
+                .await
+                .map_err(|error| broken(None, &error))?,
+        );
     }
     let head = String::from_utf8_lossy(&head);
     let mut lines = head.lines();
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
-    let status = status.ok_or_else(|| CallError::Broken { status: None, reason: format!("no HTTP answer: {head}") })?;
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1))
+        .and_then(|status| status.parse().ok());
+    let status = status.ok_or_else(|| CallError::Broken {
+        status: None,
+        reason: format!("no HTTP answer: {head}"),
+    })?;
     let fields = lines.filter_map(|line| line.split_once(':'));
-    Ok((status, fields.fold(Headers::new(), |headers, (name, value)| headers.with(name, value.trim()))))
+    Ok((
+        status,
+        fields.fold(Headers::new(), |headers, (name, value)| {
+            headers.with(name, value.trim())
+        }),
+    ))
 }

@@ -58,7 +58,9 @@ pub(crate) async fn run(targets: &Targets, out: &mut impl Write) -> Result<(), F
         seen::table(&seen),
         stats.text()
     );
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| format!("cannot print: {error}"))?;
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| format!("cannot print: {error}"))?;
 
     records.check()?;
     seen::check(&seen)?;
@@ -66,8 +68,11 @@ pub(crate) async fn run(targets: &Targets, out: &mut impl Write) -> Result<(), F
 }
 
 fn parse_base_url(text: &str) -> Result<SocketAddr, String> {
-    let addr = text.strip_prefix("http://").map(|rest| rest.trim_end_matches('/'));
-    addr.and_then(|addr| addr.parse().ok()).ok_or_else(|| "must be http://<ip address>:<port>".to_owned())
+    let addr = text
+        .strip_prefix("http://")
+        .map(|rest| rest.trim_end_matches('/'));
+    addr.and_then(|addr| addr.parse().ok())
+        .ok_or_else(|| "must be http://<ip address>:<port>".to_owned())
 }
 
 /// The body of a `GET` that must be answered with 200; `whom` names the server in the failure.
@@ -76,13 +81,17 @@ async fn get_text(whom: &str, addr: SocketAddr, path: &str) -> Result<String, Fa
     let answer = answer.map_err(|error| format!("GET {path} of the {whom} failed: {error}"))?;
     match answer.status {
         200 => Ok(answer.text()),
-        status => Err(format!("GET {path} of the {whom} was answered with {status}: {}", answer.text())),
+        status => Err(format!(
+            "GET {path} of the {whom} was answered with {status}: {}",
+            answer.text()
+        )),
     }
 }
 
 async fn get_json(whom: &str, addr: SocketAddr, path: &str) -> Result<Value, Failure> {
     let text = get_text(whom, addr, path).await?;
-    serde_json::from_str(&text).map_err(|error| format!("GET {path} of the {whom} is no JSON: {error}"))
+    serde_json::from_str(&text)
+        .map_err(|error| format!("GET {path} of the {whom} is no JSON: {error}"))
 }
 
 #[cfg(test)]
@@ -91,7 +100,10 @@ mod tests {
 
     #[test]
     fn a_base_url_is_an_address() {
-        assert_eq!(parse_base_url("http://127.0.0.1:80/").unwrap(), "127.0.0.1:80".parse().unwrap());
+        assert_eq!(
+            parse_base_url("http://127.0.0.1:80/").unwrap(),
+            "127.0.0.1:80".parse().unwrap()
+        );
         assert!(parse_base_url("127.0.0.1:80").is_err());
         assert!(parse_base_url("http://localhost:80").is_err());
     }

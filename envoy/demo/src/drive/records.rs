@@ -30,7 +30,14 @@ const EXPECTED: [Expected; 4] = [
 ];
 
 const fn check_record() -> Expected {
-    Expected { rule: "check", action: "GET /check", outcome: "success", status: "200", user: "42", context: "" }
+    Expected {
+        rule: "check",
+        action: "GET /check",
+        outcome: "success",
+        status: "200",
+        user: "42",
+        context: "",
+    }
 }
 
 const fn tracked_record(
@@ -39,7 +46,14 @@ const fn tracked_record(
     status: &'static str,
     context: &'static str,
 ) -> Expected {
-    Expected { rule: "tracked", action, outcome, status, user: "", context }
+    Expected {
+        rule: "tracked",
+        action,
+        outcome,
+        status,
+        user: "",
+        context,
+    }
 }
 
 /// The records of exchanges, oldest first.
@@ -62,9 +76,13 @@ pub(super) async fn fetch(collector: SocketAddr) -> Result<Records, Failure> {
 
 /// Leaves out the filter's own events (`audit.stream.start` and alike).
 fn parse(answer: &Value) -> Result<Records, Failure> {
-    let list =
-        answer.get("records").and_then(Value::as_array).ok_or("the collector's answer has no list of records")?;
-    let of_exchange = |record: &&Value| ["audit.http", "audit.rpc"].contains(&text(record, "event_name").as_str());
+    let list = answer
+        .get("records")
+        .and_then(Value::as_array)
+        .ok_or("the collector's answer has no list of records")?;
+    let of_exchange = |record: &&Value| {
+        ["audit.http", "audit.rpc"].contains(&text(record, "event_name").as_str())
+    };
     let mut records: Vec<Value> = list.iter().filter(of_exchange).cloned().collect();
     records.sort_by_key(start_time);
     Ok(Records(records))
@@ -73,7 +91,17 @@ fn parse(answer: &Value) -> Result<Records, Failure> {
 impl Records {
     /// One line a record.
     pub(super) fn table(&self) -> String {
-        let heading = ["time (UTC)", "rule", "action", "outcome", "status", "ms", "user", "client", "context"];
+        let heading = [
+            "time (UTC)",
+            "rule",
+            "action",
+            "outcome",
+            "status",
+            "ms",
+            "user",
+            "client",
+            "context",
+        ];
         aligned(heading, &self.0.iter().map(row).collect::<Vec<_>>())
     }
 
@@ -82,8 +110,16 @@ impl Records {
         let mut left: Vec<&Value> = self.0.iter().collect();
         for expected in &EXPECTED {
             let Some(at) = left.iter().position(|record| expected.describes(record)) else {
-                let Expected { rule, action, outcome, status, .. } = expected;
-                return Err(format!("a record is missing: rule {rule}, action {action}, {outcome} ({status})"));
+                let Expected {
+                    rule,
+                    action,
+                    outcome,
+                    status,
+                    ..
+                } = expected;
+                return Err(format!(
+                    "a record is missing: rule {rule}, action {action}, {outcome} ({status})"
+                ));
             };
             left.remove(at);
         }
@@ -104,7 +140,15 @@ impl Expected {
             text(record, "user.id"),
             text(record, "audit.session.context"),
         ];
-        found == [self.rule, self.action, self.outcome, self.status, self.user, self.context]
+        found
+            == [
+                self.rule,
+                self.action,
+                self.outcome,
+                self.status,
+                self.user,
+                self.context,
+            ]
     }
 }
 
@@ -126,7 +170,11 @@ fn row(record: &Value) -> [String; 9] {
 /// The gRPC status of a call, else the HTTP status.
 fn status(record: &Value) -> String {
     let rpc = text(record, "rpc.response.status_code");
-    if rpc.is_empty() { text(record, "http.response.status_code") } else { rpc }
+    if rpc.is_empty() {
+        text(record, "http.response.status_code")
+    } else {
+        rpc
+    }
 }
 
 /// A string as it is, anything else as JSON, nothing as "".
@@ -145,7 +193,10 @@ fn start_time(record: &Value) -> u64 {
 fn time_of_day(unix_nano: u64) -> String {
     let (seconds, milliseconds) = (unix_nano / 1_000_000_000, unix_nano / 1_000_000 % 1000);
     let (hours, minutes) = (seconds / 3600 % 24, seconds / 60 % 60);
-    format!("{hours:02}:{minutes:02}:{:02}.{milliseconds:03}", seconds % 60)
+    format!(
+        "{hours:02}:{minutes:02}:{:02}.{milliseconds:03}",
+        seconds % 60
+    )
 }
 
 #[cfg(test)]
@@ -178,7 +229,9 @@ mod tests {
         let table = records.table();
         let last = table.lines().last().unwrap();
         assert!(
-            last.starts_with("  01:02:03.004  tracked  delete_account   denied   PERMISSION_DENIED  1.2"),
+            last.starts_with(
+                "  01:02:03.004  tracked  delete_account   denied   PERMISSION_DENIED  1.2"
+            ),
             "{table}"
         );
     }
@@ -190,7 +243,12 @@ mod tests {
         records.0.push(extra);
         assert!(records.check().unwrap_err().contains("should not exist"));
         records.0.clear();
-        assert!(records.check().unwrap_err().contains("a record is missing: rule check"));
+        assert!(
+            records
+                .check()
+                .unwrap_err()
+                .contains("a record is missing: rule check")
+        );
         assert!(parse(&json!({})).is_err());
     }
 }

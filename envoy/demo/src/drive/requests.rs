@@ -27,35 +27,78 @@ pub(super) async fn send_all(targets: &Targets) -> Result<(), Failure> {
     http(targets.http, "/check?x=1", "200").await?;
 
     let home = CallOptions::default();
-    grpc(targets.grpc, TRACKED_OK, tracking("change_password", LAPTOP), "0", home).await?;
-    let denied = tracking("delete_account", PHONE).with("x-demo-grpc", "status:7:only%20the%20owner");
+    grpc(
+        targets.grpc,
+        TRACKED_OK,
+        tracking("change_password", LAPTOP),
+        "0",
+        home,
+    )
+    .await?;
+    let denied =
+        tracking("delete_account", PHONE).with("x-demo-grpc", "status:7:only%20the%20owner");
     grpc(targets.grpc, TRACKED_DENIED, denied, "7", home).await?;
     grpc(targets.grpc, UNTRACKED, Headers::new(), "0", home).await?;
     // A stranger that claims to be tracked, and to be a trusted address.
     let spoofed = tracking("remove_owner", LAPTOP).with("x-forwarded-for", "127.0.0.1");
-    grpc(targets.grpc, SPOOFED, spoofed, "0", CallOptions::from_ip(STRANGER)).await
+    grpc(
+        targets.grpc,
+        SPOOFED,
+        spoofed,
+        "0",
+        CallOptions::from_ip(STRANGER),
+    )
+    .await
 }
 
 fn tracking(operation: &str, context: &str) -> Headers {
-    Headers::from([("x-session-track", "true"), ("x-session-operation", operation), ("x-session-context", context)])
+    Headers::from([
+        ("x-session-track", "true"),
+        ("x-session-operation", operation),
+        ("x-session-context", context),
+    ])
 }
 
 async fn http(envoy: SocketAddr, path: &str, status: &str) -> Result<(), Failure> {
-    let answer = http_get(envoy, path, [("x-demo-status", status)], &CallOptions::default()).await;
+    let answer = http_get(
+        envoy,
+        path,
+        [("x-demo-status", status)],
+        &CallOptions::default(),
+    )
+    .await;
     let answer = answer.map_err(|error| format!("GET {path} through Envoy failed: {error}"))?;
     expect(&format!("GET {path}"), status, &answer.status.to_string())
 }
 
-async fn grpc(envoy: SocketAddr, path: &str, headers: Headers, status: &str, call: CallOptions) -> Result<(), Failure> {
-    let options = GrpcOptions { call, ..GrpcOptions::default() };
+async fn grpc(
+    envoy: SocketAddr,
+    path: &str,
+    headers: Headers,
+    status: &str,
+    call: CallOptions,
+) -> Result<(), Failure> {
+    let options = GrpcOptions {
+        call,
+        ..GrpcOptions::default()
+    };
     let answer = grpc_call(envoy, path, headers, &options).await;
-    let answer = answer.map_err(|error| format!("the call {path} through Envoy failed: {error}"))?;
-    expect(path, status, &answer.grpc_status().unwrap_or_else(|| "no status".to_owned()))
+    let answer =
+        answer.map_err(|error| format!("the call {path} through Envoy failed: {error}"))?;
+    expect(
+        path,
+        status,
+        &answer
+            .grpc_status()
+            .unwrap_or_else(|| "no status".to_owned()),
+    )
 }
 
 fn expect(what: &str, expected: &str, found: &str) -> Result<(), Failure> {
     if expected == found {
         return Ok(());
     }
-    Err(format!("{what} through Envoy was answered with {found}, expected {expected}"))
+    Err(format!(
+        "{what} through Envoy was answered with {found}, expected {expected}"
+    ))
 }

@@ -23,14 +23,27 @@ pub(super) struct Arrived {
 
 /// Makes the upstream forget what it saw before.
 pub(super) async fn clear(upstream: SocketAddr) -> Result<(), Failure> {
-    let cleared = http_request(upstream, "DELETE", "/_seen", [], "", &CallOptions::default()).await;
-    cleared.map(drop).map_err(|error| format!("the upstream cannot be reached: {error}"))
+    let cleared = http_request(
+        upstream,
+        "DELETE",
+        "/_seen",
+        [],
+        "",
+        &CallOptions::default(),
+    )
+    .await;
+    cleared
+        .map(drop)
+        .map_err(|error| format!("the upstream cannot be reached: {error}"))
 }
 
 /// Every request since [`clear`], in order of arrival.
 pub(super) async fn fetch(upstream: SocketAddr) -> Result<Vec<Arrived>, Failure> {
     let json = get_json("upstream", upstream, "/_seen").await?;
-    let entries = json.get("seen").and_then(Value::as_array).ok_or("the upstream's /_seen has no list")?;
+    let entries = json
+        .get("seen")
+        .and_then(Value::as_array)
+        .ok_or("the upstream's /_seen has no list")?;
     Ok(entries.iter().map(arrived).collect())
 }
 
@@ -38,15 +51,26 @@ pub(super) async fn fetch(upstream: SocketAddr) -> Result<Vec<Arrived>, Failure>
 pub(super) fn table(seen: &[Arrived]) -> String {
     let mark = |arrived: &Arrived, name| if arrived.has(name) { "arrived" } else { "-" }.to_owned();
     let row = |arrived: &Arrived| {
-        [arrived.path.clone(), mark(arrived, TRACK), mark(arrived, OPERATION), mark(arrived, CONTEXT)]
+        [
+            arrived.path.clone(),
+            mark(arrived, TRACK),
+            mark(arrived, OPERATION),
+            mark(arrived, CONTEXT),
+        ]
     };
-    aligned(["path", TRACK, OPERATION, CONTEXT], &seen.iter().map(row).collect::<Vec<_>>())
+    aligned(
+        ["path", TRACK, OPERATION, CONTEXT],
+        &seen.iter().map(row).collect::<Vec<_>>(),
+    )
 }
 
 /// Track and operation never arrive; the context arrives from a trusted caller only.
 pub(super) fn check(seen: &[Arrived]) -> Result<(), Failure> {
     for arrived in seen {
-        if let Some(leaked) = [TRACK, OPERATION].into_iter().find(|name| arrived.has(name)) {
+        if let Some(leaked) = [TRACK, OPERATION]
+            .into_iter()
+            .find(|name| arrived.has(name))
+        {
             return Err(format!("{leaked} of {} reached the upstream", arrived.path));
         }
     }
@@ -54,7 +78,11 @@ pub(super) fn check(seen: &[Arrived]) -> Result<(), Failure> {
         let arrived = seen.iter().find(|arrived| arrived.path == path);
         let arrived = arrived.ok_or_else(|| format!("{path} did not reach the upstream"))?;
         if arrived.has(CONTEXT) != expected {
-            let problem = if expected { "did not reach" } else { "is spoofed and reached" };
+            let problem = if expected {
+                "did not reach"
+            } else {
+                "is spoofed and reached"
+            };
             return Err(format!("{CONTEXT} of {path} {problem} the upstream"));
         }
     }
@@ -68,11 +96,22 @@ impl Arrived {
 }
 
 fn arrived(entry: &Value) -> Arrived {
-    let names = entry.get("headers").and_then(Value::as_array).into_iter().flatten();
+    let names = entry
+        .get("headers")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     let names = names.filter_map(|field| field.get(0)?.as_str());
     Arrived {
-        path: entry.get("path").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        control: names.filter(|name| [TRACK, OPERATION, CONTEXT].contains(name)).map(str::to_owned).collect(),
+        path: entry
+            .get("path")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned(),
+        control: names
+            .filter(|name| [TRACK, OPERATION, CONTEXT].contains(name))
+            .map(str::to_owned)
+            .collect(),
     }
 }
 
@@ -81,21 +120,37 @@ mod tests {
     use super::*;
 
     fn all(control: &[&str], spoofed: &[&str]) -> Vec<Arrived> {
-        [(TRACKED_OK, control), (TRACKED_DENIED, control), (SPOOFED, spoofed)]
-            .map(|(path, names)| Arrived {
-                path: path.to_owned(),
-                control: names.iter().map(|name| (*name).to_owned()).collect(),
-            })
-            .into()
+        [
+            (TRACKED_OK, control),
+            (TRACKED_DENIED, control),
+            (SPOOFED, spoofed),
+        ]
+        .map(|(path, names)| Arrived {
+            path: path.to_owned(),
+            control: names.iter().map(|name| (*name).to_owned()).collect(),
+        })
+        .into()
     }
 
     #[test]
     fn leaks_and_losses_of_control_headers_are_found() {
         assert_eq!(check(&all(&[CONTEXT], &[])), Ok(()));
-        assert!(check(&all(&[CONTEXT, TRACK], &[])).unwrap_err().contains("x-session-track"));
+        assert!(
+            check(&all(&[CONTEXT, TRACK], &[]))
+                .unwrap_err()
+                .contains("x-session-track")
+        );
         assert!(check(&all(&[], &[])).unwrap_err().contains("did not reach"));
-        assert!(check(&all(&[CONTEXT], &[CONTEXT])).unwrap_err().contains("spoofed"));
-        assert!(check(&[]).unwrap_err().contains("did not reach the upstream"));
+        assert!(
+            check(&all(&[CONTEXT], &[CONTEXT]))
+                .unwrap_err()
+                .contains("spoofed")
+        );
+        assert!(
+            check(&[])
+                .unwrap_err()
+                .contains("did not reach the upstream")
+        );
     }
 
     #[test]

@@ -29,7 +29,10 @@ pub(super) async fn wait(admin: SocketAddr) -> Result<Stats, Failure> {
 impl Stats {
     /// One line a statistic.
     pub(super) fn text(&self) -> String {
-        self.0.iter().map(|(name, value)| format!("  {name}: {value}\n")).collect()
+        self.0
+            .iter()
+            .map(|(name, value)| format!("  {name}: {value}\n"))
+            .collect()
     }
 
     /// Nothing may be under way any more, nothing lost, and the spoofed headers of the stranger must be counted.
@@ -37,7 +40,9 @@ impl Stats {
         let captured = self.counter("records.captured");
         let acknowledged = self.counter("records.acknowledged");
         if captured == 0 || captured != acknowledged {
-            return Err(format!("{captured} records were captured, but {acknowledged} acknowledged"));
+            return Err(format!(
+                "{captured} records were captured, but {acknowledged} acknowledged"
+            ));
         }
         for name in ["headers.stripped", "headers.spoofed"] {
             if self.counter(name) == 0 {
@@ -48,13 +53,20 @@ impl Stats {
     }
 
     fn counter(&self, name: &str) -> u64 {
-        self.0.get(&format!("{PREFIX}{name}")).and_then(|value| value.parse().ok()).unwrap_or(0)
+        self.0
+            .get(&format!("{PREFIX}{name}"))
+            .and_then(|value| value.parse().ok())
+            .unwrap_or(0)
     }
 }
 
 fn parse(text: &str) -> Stats {
     let pairs = text.lines().filter_map(|line| line.split_once(": "));
-    Stats(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    Stats(
+        pairs
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -69,9 +81,21 @@ mod tests {
     #[test]
     fn statistics_are_checked_and_sorted() {
         assert_eq!(parse(GOOD).check(), Ok(()));
-        assert!(parse(GOOD).text().starts_with("  wasmcustom.audit_filter.headers.spoofed: 3\n"));
-        assert!(parse(&GOOD.replace("acknowledged: 5", "acknowledged: 4")).check().is_err());
-        assert!(parse(&GOOD.replace("spoofed: 3", "spoofed: 0")).check().is_err());
+        assert!(
+            parse(GOOD)
+                .text()
+                .starts_with("  wasmcustom.audit_filter.headers.spoofed: 3\n")
+        );
+        assert!(
+            parse(&GOOD.replace("acknowledged: 5", "acknowledged: 4"))
+                .check()
+                .is_err()
+        );
+        assert!(
+            parse(&GOOD.replace("spoofed: 3", "spoofed: 0"))
+                .check()
+                .is_err()
+        );
         assert!(parse("").check().is_err());
     }
 }

@@ -10,11 +10,18 @@ pub(super) fn aligned<const N: usize>(heading: [&str; N], rows: &[[String; N]]) 
             *width = cell.chars().count().max(*width);
         }
     }
-    lines.iter().map(|line| format!("  {}\n", padded(line, &widths).trim_end())).collect()
+    lines
+        .iter()
+        .map(|line| format!("  {}\n", padded(line, &widths).trim_end()))
+        .collect()
 }
 
 fn padded(line: &[String], widths: &[usize]) -> String {
-    let cells: Vec<String> = line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+    let cells: Vec<String> = line
+        .iter()
+        .zip(widths)
+        .map(|(cell, width)| format!("{cell:<width$}"))
+        .collect();
     cells.join("  ")
 }
 
@@ -24,7 +31,13 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let rows = [["long cell".to_owned(), "x".to_owned()], ["é".to_owned(), String::new()]];
-        assert_eq!(aligned(["a", "b"], &rows), "  a          b\n  long cell  x\n  é\n");
+        let rows = [
+            ["long cell".to_owned(), "x".to_owned()],
+            ["é".to_owned(), String::new()],
+        ];
+        assert_eq!(
+            aligned(["a", "b"], &rows),
+            "  a          b\n  long cell  x\n  é\n"
+        );
     }
 }

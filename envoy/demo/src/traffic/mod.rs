@@ -74,7 +74,11 @@ async fn session(targets: Targets, person: Person, random: &mut Rng) -> Result<(
 }
 
 fn other_place(now: Place, person: Person, random: &mut Rng) -> Place {
-    if now == person.abroad || random.bool() { person.home } else { person.abroad }
+    if now == person.abroad || random.bool() {
+        person.home
+    } else {
+        person.abroad
+    }
 }
 
 fn between(random: &mut Rng, range: std::ops::Range<u64>) -> Duration {

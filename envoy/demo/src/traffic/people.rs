@@ -15,11 +15,19 @@ pub(super) struct Person {
     pub(super) abroad: Place,
 }
 
-const fn person(user_id: &'static str, home: [&'static str; 2], abroad: [&'static str; 2]) -> Person {
+const fn person(
+    user_id: &'static str,
+    home: [&'static str; 2],
+    abroad: [&'static str; 2],
+) -> Person {
     let [device_id, country] = home;
     let home = Place { device_id, country };
     let [device_id, country] = abroad;
-    Person { user_id, home, abroad: Place { device_id, country } }
+    Person {
+        user_id,
+        home,
+        abroad: Place { device_id, country },
+    }
 }
 
 /// All users.

@@ -47,7 +47,10 @@ struct Status<'a> {
     message: &'a str,
 }
 
-const OK: Status<'static> = Status { code: "0", message: "" };
+const OK: Status<'static> = Status {
+    code: "0",
+    message: "",
+};
 
 /// Answers one call.
 pub(super) async fn answer(request: Request<Incoming>, shared: Shared) -> Response<ScriptBody> {
@@ -57,29 +60,53 @@ pub(super) async fn answer(request: Request<Incoming>, shared: Shared) -> Respon
         return prepared;
     }
     let mut response = play(read_script(&parts.headers, parts.uri.path()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     scripted_headers(&parts.headers, response.headers_mut());
     response
 }
 
 fn read_script<'a>(headers: &'a HeaderMap, path: &'a str) -> Script<'a> {
-    let unreadable = Status { code: INVALID_ARGUMENT, message: "unreadable x-demo-grpc" };
+    let unreadable = Status {
+        code: INVALID_ARGUMENT,
+        message: "unreadable x-demo-grpc",
+    };
     match script(headers, "x-demo-grpc") {
         Some(text) => parse(text).unwrap_or(Script::TrailersOnly(unreadable)),
-        None => path.rsplit('/').next().and_then(parse).unwrap_or(Script::Messages { count: 1, status: OK }),
+        None => path
+            .rsplit('/')
+            .next()
+            .and_then(parse)
+            .unwrap_or(Script::Messages {
+                count: 1,
+                status: OK,
+            }),
     }
 }
 
 fn parse(text: &str) -> Option<Script<'_>> {
     let (verb, rest) = text.split_once(':').unwrap_or((text, ""));
     Some(match verb {
-        "unary" => Script::Messages { count: 1, status: OK },
-        "status" => Script::Messages { count: 0, status: parse_status(rest) },
+        "unary" => Script::Messages {
+            count: 1,
+            status: OK,
+        },
+        "status" => Script::Messages {
+            count: 0,
+            status: parse_status(rest),
+        },
         "trailers-only" => Script::TrailersOnly(parse_status(rest)),
-        "stream" => Script::Messages { count: rest.parse().ok()?, status: OK },
+        "stream" => Script::Messages {
+            count: rest.parse().ok()?,
+            status: OK,
+        },
         "stream-error" => {
             let (count, status) = rest.split_once(':')?;
-            Script::Messages { count: count.parse().ok()?, status: parse_status(status) }
+            Script::Messages {
+                count: count.parse().ok()?,
+                status: parse_status(status),
+            }
         }
         "hang" => Script::Hang,
         "reset" => Script::Reset,
@@ -115,7 +142,10 @@ fn play(script: Script<'_>) -> Response<ScriptBody> {
 
 fn status_fields(status: &Status<'_>) -> HeaderMap {
     let mut fields = HeaderMap::new();
-    let pairs = [("grpc-status", status.code), ("grpc-message", status.message)];
+    let pairs = [
+        ("grpc-status", status.code),
+        ("grpc-message", status.message),
+    ];
     for (name, text) in pairs.into_iter().filter(|(_, text)| !text.is_empty()) {
         if let Ok(value) = HeaderValue::from_str(text) {
             fields.insert(name, value);
@@ -130,11 +160,29 @@ mod tests {
 
     #[test]
     fn scripts_are_read() {
-        let status = Status { code: "7", message: "no: really" };
-        assert_eq!(parse("status:7:no: really"), Some(Script::Messages { count: 0, status }));
-        assert_eq!(parse("trailers-only:5"), Some(Script::TrailersOnly(Status { code: "5", message: "" })));
-        let status = Status { code: "8", message: "late" };
-        assert_eq!(parse("stream-error:2:8:late"), Some(Script::Messages { count: 2, status }));
+        let status = Status {
+            code: "7",
+            message: "no: really",
+        };
+        assert_eq!(
+            parse("status:7:no: really"),
+            Some(Script::Messages { count: 0, status })
+        );
+        assert_eq!(
+            parse("trailers-only:5"),
+            Some(Script::TrailersOnly(Status {
+                code: "5",
+                message: ""
+            }))
+        );
+        let status = Status {
+            code: "8",
+            message: "late",
+        };
+        assert_eq!(
+            parse("stream-error:2:8:late"),
+            Some(Script::Messages { count: 2, status })
+        );
         assert_eq!(parse("stream:x"), None);
         assert_eq!(parse("ChangePassword"), None);
     }

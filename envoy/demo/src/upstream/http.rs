@@ -62,10 +62,20 @@ enum Ending {
 }
 
 fn scripted(request: &HeaderMap, path: &str, ending: Ending) -> Response<ScriptBody> {
-    let status = script(request, "x-demo-status").and_then(|text| text.parse().ok()).unwrap_or(StatusCode::OK);
-    let default_body = if path == "/check" { CHECK_BODY } else { OTHER_BODY };
+    let status = script(request, "x-demo-status")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(StatusCode::OK);
+    let default_body = if path == "/check" {
+        CHECK_BODY
+    } else {
+        OTHER_BODY
+    };
     let body = script(request, "x-demo-body").unwrap_or(default_body);
-    let content_type = if body.starts_with('{') { "application/json" } else { "text/plain" };
+    let content_type = if body.starts_with('{') {
+        "application/json"
+    } else {
+        "text/plain"
+    };
     let mut steps = vec![Step::Data(Bytes::copy_from_slice(body.as_bytes()))];
     if matches!(ending, Ending::Break) {
         steps.extend([Step::Wait(FLUSH_BEFORE_BREAK), Step::Break]);
@@ -79,7 +89,11 @@ fn seen_answer(method: &Method, seen: &SeenLog) -> Response<ScriptBody> {
     match *method {
         Method::GET => {
             let json = seen.to_json().to_string();
-            plain(StatusCode::OK, "application/json", vec![Step::Data(json.into())])
+            plain(
+                StatusCode::OK,
+                "application/json",
+                vec![Step::Data(json.into())],
+            )
         }
         Method::DELETE => {
             seen.clear();
@@ -92,6 +106,8 @@ fn seen_answer(method: &Method, seen: &SeenLog) -> Response<ScriptBody> {
 fn plain(status: StatusCode, content_type: &'static str, steps: Vec<Step>) -> Response<ScriptBody> {
     let mut response = Response::new(ScriptBody::new(steps));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

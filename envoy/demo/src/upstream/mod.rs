@@ -55,12 +55,22 @@ impl Upstream {
     /// # Errors
     /// When an address cannot be bound.
     pub async fn start_on(http: SocketAddr, grpc: SocketAddr) -> io::Result<Self> {
-        let (http, grpc) = (TcpListener::bind(http).await?, TcpListener::bind(grpc).await?);
+        let (http, grpc) = (
+            TcpListener::bind(http).await?,
+            TcpListener::bind(grpc).await?,
+        );
         let (http_addr, grpc_addr) = (http.local_addr()?, grpc.local_addr()?);
         let shared = Shared::default();
-        let servers =
-            [tokio::spawn(serve::http1(http, shared.clone())), tokio::spawn(serve::grpc(grpc, shared.clone()))];
-        Ok(Self { http_addr, grpc_addr, shared, servers })
+        let servers = [
+            tokio::spawn(serve::http1(http, shared.clone())),
+            tokio::spawn(serve::grpc(grpc, shared.clone())),
+        ];
+        Ok(Self {
+            http_addr,
+            grpc_addr,
+            shared,
+            servers,
+        })
     }
 
     /// Where the HTTP/1.1 server listens.
@@ -97,7 +107,9 @@ impl Drop for Upstream {
 
 /// Waits as long as `x-demo-delay-ms` of the request says.
 async fn scripted_delay(request: &HeaderMap) {
-    let delay = script(request, "x-demo-delay-ms").and_then(|text| text.parse().ok()).map(Duration::from_millis);
+    let delay = script(request, "x-demo-delay-ms")
+        .and_then(|text| text.parse().ok())
+        .map(Duration::from_millis);
     if let Some(delay) = delay {
         tokio::time::sleep(delay).await;
     }
@@ -107,8 +119,12 @@ async fn scripted_delay(request: &HeaderMap) {
 fn scripted_headers(request: &HeaderMap, answer: &mut HeaderMap) {
     for field in request.get_all("x-demo-response-header") {
         let mut parts = field.as_bytes().splitn(2, |byte| *byte == b':');
-        let name = parts.next().and_then(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
-        let value = parts.next().and_then(|value| HeaderValue::from_bytes(value.trim_ascii()).ok());
+        let name = parts
+            .next()
+            .and_then(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+        let value = parts
+            .next()
+            .and_then(|value| HeaderValue::from_bytes(value.trim_ascii()).ok());
         if let (Some(name), Some(value)) = (name, value) {
             answer.append(name, value);
         }

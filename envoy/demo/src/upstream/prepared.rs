@@ -22,16 +22,36 @@ impl PreparedAnswer {
     ///
     /// # Errors
     /// A status or header that HTTP does not allow.
-    pub fn whole(status: u16, headers: impl Into<Headers>, body: impl Into<Bytes>) -> Result<Self, Error> {
-        build(status, &headers.into(), Some(Step::Data(body.into())).filter(|step| !is_nothing(step)))
+    pub fn whole(
+        status: u16,
+        headers: impl Into<Headers>,
+        body: impl Into<Bytes>,
+    ) -> Result<Self, Error> {
+        build(
+            status,
+            &headers.into(),
+            Some(Step::Data(body.into())).filter(|step| !is_nothing(step)),
+        )
     }
 
     /// An answer that breaks off after this much of its body, without a `content-length` unless the headers have one.
     ///
     /// # Errors
     /// A status or header that HTTP does not allow.
-    pub fn cut(status: u16, headers: impl Into<Headers>, body: impl Into<Bytes>) -> Result<Self, Error> {
-        build(status, &headers.into(), [Step::Data(body.into()), Step::Wait(FLUSH_BEFORE_BREAK), Step::Break])
+    pub fn cut(
+        status: u16,
+        headers: impl Into<Headers>,
+        body: impl Into<Bytes>,
+    ) -> Result<Self, Error> {
+        build(
+            status,
+            &headers.into(),
+            [
+                Step::Data(body.into()),
+                Step::Wait(FLUSH_BEFORE_BREAK),
+                Step::Break,
+            ],
+        )
     }
 
     /// An answer whose body comes from the [`Feed`]: over HTTP/1.1 it is chunked, unless the headers have a
@@ -41,7 +61,10 @@ impl PreparedAnswer {
     /// A status or header that HTTP does not allow.
     pub fn fed(status: u16, headers: impl Into<Headers>) -> Result<(Self, Feed), Error> {
         let (sender, receiver) = unbounded_channel();
-        Ok((build(status, &headers.into(), Some(Step::Follow(receiver)))?, Feed(sender)))
+        Ok((
+            build(status, &headers.into(), Some(Step::Follow(receiver)))?,
+            Feed(sender),
+        ))
     }
 }
 
@@ -68,19 +91,31 @@ pub(super) struct Prepared(Arc<Mutex<HashMap<String, VecDeque<PreparedAnswer>>>>
 impl Prepared {
     pub(super) fn add(&self, path: &str, answer: PreparedAnswer) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.entry(path.to_owned()).or_default().push_back(answer);
+        waiting
+            .entry(path.to_owned())
+            .or_default()
+            .push_back(answer);
     }
 
     /// The oldest answer for a path.
     pub(super) fn take(&self, path: &str) -> Option<Response<ScriptBody>> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.get_mut(path)?.pop_front().map(|PreparedAnswer(response)| response)
+        waiting
+            .get_mut(path)?
+            .pop_front()
+            .map(|PreparedAnswer(response)| response)
     }
 }
 
-fn build(status: u16, headers: &Headers, steps: impl IntoIterator<Item = Step>) -> Result<PreparedAnswer, Error> {
+fn build(
+    status: u16,
+    headers: &Headers,
+    steps: impl IntoIterator<Item = Step>,
+) -> Result<PreparedAnswer, Error> {
     let builder = Response::builder().status(status);
-    let builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(name, value));
+    let builder = headers.iter().fold(builder, |builder, (name, value)| {
+        builder.header(name, value)
+    });
     builder.body(ScriptBody::new(steps)).map(PreparedAnswer)
 }
 

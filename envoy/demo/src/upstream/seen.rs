@@ -50,7 +50,11 @@ impl SeenLog {
     /// All requests seen since the start or the last [`SeenLog::clear`].
     #[must_use]
     pub fn all(&self) -> Vec<Seen> {
-        self.entries().list.iter().map(|(_, seen)| seen.clone()).collect()
+        self.entries()
+            .list
+            .iter()
+            .map(|(_, seen)| seen.clone())
+            .collect()
     }
 
     /// The requests for one path, query excluded.
@@ -77,7 +81,10 @@ impl SeenLog {
         let seen = Seen {
             protocol,
             method: request.method.to_string(),
-            path: request.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+            path: request
+                .uri
+                .path_and_query()
+                .map_or_else(String::new, ToString::to_string),
             authority: request.uri.authority().map(ToString::to_string),
             headers: Headers::from(&request.headers),
             trailers: Headers::new(),
@@ -92,7 +99,13 @@ impl SeenLog {
 
     /// Completes an entry; one that has been cleared meanwhile stays gone.
     pub(super) fn body_read(&self, id: u64, body_bytes: usize, trailers: Headers) {
-        if let Some((_, seen)) = self.entries().list.iter_mut().rev().find(|(found, _)| *found == id) {
+        if let Some((_, seen)) = self
+            .entries()
+            .list
+            .iter_mut()
+            .rev()
+            .find(|(found, _)| *found == id)
+        {
             seen.body_bytes = body_bytes;
             seen.trailers = trailers;
         }
@@ -121,5 +134,8 @@ fn fields_json(fields: &Headers) -> Vec<Value> {
         Ok(text) => text.to_owned(),
         Err(_) => value.escape_ascii().to_string(),
     };
-    fields.iter().map(|(name, value)| json!([name, text(value)])).collect()
+    fields
+        .iter()
+        .map(|(name, value)| json!([name, text(value)]))
+        .collect()
 }

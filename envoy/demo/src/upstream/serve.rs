@@ -25,7 +25,9 @@ pub(super) async fn http1(listener: TcpListener, shared: Shared) {
         async move {
             let upgrade = Upgrade::default();
             let accepted = upgrade.clone();
-            let service = service_fn(move |request| super::http::answer(request, shared.clone(), accepted.clone()));
+            let service = service_fn(move |request| {
+                super::http::answer(request, shared.clone(), accepted.clone())
+            });
             // A broken connection is the client's business, and sometimes the script's.
             let _ = server::conn::http1::Builder::new()
                 .max_headers(MAX_HEADERS)

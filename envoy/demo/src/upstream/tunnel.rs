@@ -45,19 +45,24 @@ impl Upgrade {
             Some("reset") => Script::Reset,
             _ => Script::Echo,
         };
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((hyper::upgrade::on(request), script));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((hyper::upgrade::on(request), script));
 
         let mut response = Response::new(ScriptBody::default());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         response.headers_mut().insert(UPGRADE, protocol);
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("upgrade"));
         Some(response)
     }
 
     /// Plays the tunnel to its end, if there is one.
     pub(super) async fn play(&self) {
         let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some((upgrade, script)) = taken else { return };
+        let Some((upgrade, script)) = taken else {
+            return;
+        };
         let Ok(upgraded) = upgrade.await else { return };
         // A tunnel that breaks has ended.
         let _ = play(upgraded, script).await;

@@ -12,18 +12,37 @@ fn find(text: &[u8], path: &[&str]) -> Result<String, Miss> {
 
 #[track_caller]
 fn check(text: &str, path: &[&str], expected: &str) {
-    assert_eq!(find(text.as_bytes(), path).as_deref(), Ok(expected), "{text} {path:?}");
+    assert_eq!(
+        find(text.as_bytes(), path).as_deref(),
+        Ok(expected),
+        "{text} {path:?}"
+    );
 }
 
 #[track_caller]
 fn check_miss(text: impl AsRef<[u8]>, path: &[&str], expected: Miss) {
     let text = text.as_ref();
-    assert_eq!(find(text, path), Err(expected), "{} {path:?}", String::from_utf8_lossy(text));
+    assert_eq!(
+        find(text, path),
+        Err(expected),
+        "{} {path:?}",
+        String::from_utf8_lossy(text)
+    );
 }
 
 #[test]
 fn a_number_keeps_its_text() {
-    for number in ["0", "-0", "42", "9007199254740993", "12345678901234567890123", "1.10", "1e3", "-1.5E+07", "2E-1"] {
+    for number in [
+        "0",
+        "-0",
+        "42",
+        "9007199254740993",
+        "12345678901234567890123",
+        "1.10",
+        "1e3",
+        "-1.5E+07",
+        "2E-1",
+    ] {
         check(number, &[], number);
         check(&format!(" {{\"id\" :\n{number}\t}}\r\n"), &["id"], number);
         check(&format!("[{number},0]"), &["0"], number);
@@ -36,7 +55,13 @@ fn a_byte_order_mark_is_ignored_at_the_start_only() {
     check("\u{feff} 42", &[], "42");
     check("\"\u{feff}a\"", &[], "\u{feff}a");
     check("{\"\u{feff}id\":1,\"id\":2}", &["id"], "2");
-    for text in ["\u{feff}", "\u{feff}\u{feff}42", " \u{feff}42", "42\u{feff}", "[\u{feff}42]"] {
+    for text in [
+        "\u{feff}",
+        "\u{feff}\u{feff}42",
+        " \u{feff}42",
+        "42\u{feff}",
+        "[\u{feff}42]",
+    ] {
         check_miss(text, &[], Miss::Malformed);
     }
     for start in [&b"\xef\xbb"[..], b"\xfe\xff", b"\xff\xfe"] {
@@ -48,7 +73,11 @@ fn a_byte_order_mark_is_ignored_at_the_start_only() {
 fn a_string_is_decoded() {
     check(r#""plain""#, &[], "plain");
     check(r#""\"\\\/\b\f\n\r\t""#, &[], "\"\\/\u{8}\u{c}\n\r\t");
-    check(r#""\u00F6\u20ac\u0000\ud83d\ude00 ö""#, &[], "\u{f6}\u{20ac}\0\u{1f600} \u{f6}");
+    check(
+        r#""\u00F6\u20ac\u0000\ud83d\ude00 ö""#,
+        &[],
+        "\u{f6}\u{20ac}\0\u{1f600} \u{f6}",
+    );
     check(r#"["","a\\"]"#, &["1"], "a\\");
 }
 
@@ -69,7 +98,14 @@ fn a_path_leads_through_objects_and_arrays() {
     check(text, &["a", "b", "2", ""], "3");
     check(text, &["b"], "4");
     check(text, &["0"], "5");
-    for path in [&["c"][..], &["a", "c"], &["a", "b", "3"], &["b", "b"], &["a", "b", "1", "1", "0"], &["A"]] {
+    for path in [
+        &["c"][..],
+        &["a", "c"],
+        &["a", "b", "3"],
+        &["b", "b"],
+        &["a", "b", "1", "1", "0"],
+        &["A"],
+    ] {
         check_miss(text, path, Miss::Absent);
     }
 }
@@ -77,7 +113,19 @@ fn a_path_leads_through_objects_and_arrays() {
 #[test]
 fn an_index_has_no_leading_zeros_and_no_sign() {
     check("[[1,2]]", &["0", "1"], "2");
-    for index in ["00", "01", "-", "-0", "+0", "", "a", " 0", "2", "18446744073709551616", "4294967295"] {
+    for index in [
+        "00",
+        "01",
+        "-",
+        "-0",
+        "+0",
+        "",
+        "a",
+        " 0",
+        "2",
+        "18446744073709551616",
+        "4294967295",
+    ] {
         check_miss("[1,2]", &[index], Miss::Absent);
     }
     check_miss("[]", &["0"], Miss::Absent);
@@ -85,7 +133,16 @@ fn an_index_has_no_leading_zeros_and_no_sign() {
 
 #[test]
 fn what_is_no_text_and_no_number_is_absent() {
-    for value in ["true", "false", "null", "{}", "[]", r#""""#, r#"{"a":1}"#, "[1]"] {
+    for value in [
+        "true",
+        "false",
+        "null",
+        "{}",
+        "[]",
+        r#""""#,
+        r#"{"a":1}"#,
+        "[1]",
+    ] {
         check_miss(value, &[], Miss::Absent);
         check_miss(format!(r#"{{"id":{value}}}"#), &["id"], Miss::Absent);
     }
@@ -188,15 +245,23 @@ fn document() -> impl Strategy<Value = String> {
         any::<i64>().prop_map(|number| number.to_string()),
         "-?(0|[1-9][0-9]{0,2})(\\.[0-9]{1,3})?([eE][+-]?[0-9])?",
         "\\PC{0,3}".prop_map(|text| Value::String(text).to_string()),
-        prop::sample::select(vec!["true", "false", "null", r#""""#, r#""\u00f6\n\ud83d\ude00""#])
-            .prop_map(str::to_owned),
+        prop::sample::select(vec![
+            "true",
+            "false",
+            "null",
+            r#""""#,
+            r#""\u00f6\n\ud83d\ude00""#
+        ])
+        .prop_map(str::to_owned),
     ];
     leaf.prop_recursive(4, 24, 4, |inner| {
-        let member = (key(), "[ \n\t]?", inner.clone()).prop_map(|(key, space, value)| format!("{key}{space}:{value}"));
+        let member = (key(), "[ \n\t]?", inner.clone())
+            .prop_map(|(key, space, value)| format!("{key}{space}:{value}"));
         prop_oneof![
             (prop::collection::vec(inner, 0..4), "[ \r]?")
                 .prop_map(|(items, end)| format!("[{}{end}]", items.join(","))),
-            prop::collection::vec(member, 0..5).prop_map(|members| format!("{{ {}}}", members.join(", "))),
+            prop::collection::vec(member, 0..5)
+                .prop_map(|members| format!("{{ {}}}", members.join(", "))),
         ]
     })
 }
