@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Prints two lines, the paths of a ChromeDriver and of a Chromium that fit each other: $CHROMEDRIVER_BIN and
 # $CHROMIUM_BIN, else what is on PATH, else the system's packages, which it installs when it runs as root on a machine
-# with apt.
+# with apt. With AUDIT_TESTS_INSTALL=no it installs nothing and names the command.
 set -euo pipefail
 
 fail() {
@@ -39,6 +39,9 @@ install() {
 print_found && exit
 if [[ -n "${CHROMEDRIVER_BIN:-}${CHROMIUM_BIN:-}" ]]; then
   fail "CHROMEDRIVER_BIN or CHROMIUM_BIN names no program, or the other of the two is not on PATH"
+fi
+if [[ "${AUDIT_TESTS_INSTALL:-yes}" == no ]]; then
+  fail "no Chromium found, and AUDIT_TESTS_INSTALL=no: run 'apt-get install chromium chromium-driver', or set CHROMEDRIVER_BIN and CHROMIUM_BIN"
 fi
 if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
   fail "needs chromium and chromedriver on PATH, or CHROMEDRIVER_BIN and CHROMIUM_BIN, or root on a machine with apt"

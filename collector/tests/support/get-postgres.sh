@@ -5,6 +5,7 @@
 #   2. the directory behind `initdb` on PATH;
 #   3. /usr/lib/postgresql/*/bin, the newest first;
 #   4. the package of Debian or Ubuntu, installed when this runs as root; no cluster is made and no server started.
+#      With AUDIT_TESTS_INSTALL=no it installs nothing and names the command.
 #
 # Several processes may call it at once; one installs, the others wait for it.
 set -euo pipefail
@@ -46,6 +47,9 @@ if [[ -n "${PG_BIN:-}" ]]; then
   exit 0
 fi
 find_installed && exit 0
+if [[ "${AUDIT_TESTS_INSTALL:-yes}" == no ]]; then
+  fail "no PostgreSQL found, and AUDIT_TESTS_INSTALL=no: run 'apt-get install postgresql', or set PG_BIN"
+fi
 if [[ $(id -u) != 0 ]] || ! type -P apt-get >/dev/null; then
   fail "no PostgreSQL found: set PG_BIN to the directory of initdb, pg_ctl and postgres, or install the package postgresql"
 fi
