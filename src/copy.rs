@@ -1,7 +1,7 @@
-//! Bytes copied in words. Without bulk memory every copy of a few bytes would be a call of a loop, and with it one out of the
-//! sandbox.
+//! Copies of short byte slices in machine words. A byte loop is slower; wasm bulk memory calls out
+//! of the sandbox for every copy.
 
-/// Copies between pieces of the same size, in words that may overlap at the end.
+/// Copies between slices of equal length. The last word may overlap the one before it.
 #[inline(always)]
 pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     if from.len() >= 16 {
@@ -13,7 +13,8 @@ pub(crate) fn copy(to: &mut [u8], from: &[u8]) {
     }
 }
 
-/// Copies a whole piece of at least `C` bytes, so many at a time; the last may overlap those before.
+/// Copies a slice of at least `C` bytes in chunks of `C`; the last chunk may overlap the one before
+/// it.
 #[inline(always)]
 pub(crate) fn copy_chunks<const C: usize>(to: &mut [u8], from: &[u8]) {
     for (to, from) in to
@@ -24,13 +25,14 @@ pub(crate) fn copy_chunks<const C: usize>(to: &mut [u8], from: &[u8]) {
     {
         *to = *from;
     }
+
     if let (Some(to), Some(from)) = (to.last_chunk_mut::<C>(), from.last_chunk::<C>()) {
         *to = *from;
     }
 }
 
-/// Copies the first and the last bytes, which are everything of a piece that is at most twice as long. False: the piece
-/// is too short.
+/// Copies the first and the last `N` bytes: the whole slice if it has at most twice as many. False:
+/// the slice is shorter than `N`.
 #[inline(always)]
 pub(crate) fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
     let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) else {
@@ -39,13 +41,15 @@ pub(crate) fn copy_ends<const N: usize>(to: &mut [u8], from: &[u8]) -> bool {
     if let Some(to) = to.first_chunk_mut::<N>() {
         *to = *first;
     }
+
     if let Some(to) = to.last_chunk_mut::<N>() {
         *to = *last;
     }
+
     true
 }
 
-/// Copies between pieces of the same size. Yields whether all of it is ASCII.
+/// Copies between slices of equal length. Returns whether all bytes are ASCII.
 #[inline(always)]
 pub(crate) fn copy_ascii(to: &mut [u8], from: &[u8]) -> bool {
     copy(to, from);
@@ -60,5 +64,6 @@ pub(crate) fn copy_ascii(to: &mut [u8], from: &[u8]) -> bool {
             seen |= u64::from(*byte);
         }
     }
+
     seen & 0x8080_8080_8080_8080 == 0
 }

@@ -1,26 +1,26 @@
-//! JSON text as bytes, written with few instructions: nothing but what records and contexts need.
+//! A minimal JSON writer for records and session contexts.
 //!
-//! What is written is always UTF-8.
+//! The output is always valid UTF-8.
 
 mod plain;
 
 use crate::writer::{Writer, decimal, hex};
 use plain::{copy_plain, is_plain_byte};
 
-/// A JSON text without a byte-order mark before it, which a reader may ignore (RFC 8259 section 8.1).
+/// Strips a leading byte-order mark, which a reader may ignore (RFC 8259 section 8.1).
 pub(crate) fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text)
 }
 
 impl Writer {
-    /// Writes a string from raw bytes; what is not UTF-8 becomes U+FFFD.
+    /// Writes a JSON string from raw bytes; invalid UTF-8 becomes U+FFFD.
     pub(crate) fn push_text(&mut self, bytes: &[u8]) {
         self.push(b'"');
         self.push_inside(bytes);
         self.push(b'"');
     }
 
-    /// Writes raw bytes inside a string.
+    /// Writes raw bytes as the inside of a JSON string.
     #[inline(never)]
     pub(crate) fn push_inside(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
@@ -32,12 +32,13 @@ impl Writer {
             if !byte.is_ascii() {
                 return self.push_chunks(rest);
             }
+
             self.push_escape(byte);
             rest = tail;
         }
     }
 
-    /// Writes the start of it up to the first byte that cannot stay as it is, and yields the rest.
+    /// Writes the longest prefix that needs no escaping and returns the rest.
     fn push_plain<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let plain = self.fill(bytes.len(), |room| copy_plain(room, bytes));
         bytes.get(plain..).unwrap_or_default()
@@ -62,16 +63,18 @@ impl Writer {
         {
             let (clean, tail) = rest.split_at_checked(at).unwrap_or((rest, b""));
             self.push_bytes(clean);
+
             let Some((&special, tail)) = tail.split_first() else {
                 return;
             };
             self.push_escape(special);
             rest = tail;
         }
+
         self.push_bytes(rest);
     }
 
-    /// Escapes what RFC 8259 section 7 demands: quote, backslash and the control characters.
+    /// Escapes as RFC 8259 section 7 requires: quote, backslash and the control characters.
     #[inline(never)]
     fn push_escape(&mut self, byte: u8) {
         match byte {
@@ -101,7 +104,7 @@ mod tests {
     use crate::writer::written;
     use proptest::prelude::*;
 
-    /// Text in which little is needed to make long plain runs, escapes and broken characters.
+    /// Text biased towards long plain runs, escapes and invalid UTF-8.
     fn text() -> impl Strategy<Value = Vec<u8>> {
         let part = prop_oneof![
             4 => "[ -~]{0,20}".prop_map(String::into_bytes),

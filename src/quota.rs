@@ -1,16 +1,16 @@
-//! A bound for bytes that are kept for exchanges that are going on: in all, and for one client connection.
+//! A limit on the bytes kept for open exchanges: one in total, one per client connection.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// Counters of connections. Connections whose numbers are equal modulo this count as one, so that a counter costs four
-/// bytes of the VM, however many connections there are.
+/// Number of connection counters. Connections with equal numbers modulo this share a counter of
+/// four bytes, so memory does not grow with the number of connections.
 const SLOTS: u64 = 1024;
 
-/// What one connection may take of a quota: a quarter, so that one client cannot use up what all share.
+/// One connection may take a quarter of the quota, so that a single client cannot exhaust it.
 const SHARE: usize = 4;
 
-/// A bound that several exchanges share. What is taken is a [`Lease`].
+/// A byte limit shared by several exchanges. Bytes are taken through a [`Lease`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct Quota {
     limit: usize,
@@ -19,7 +19,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// A quota of `limit` bytes, none of them taken.
+    /// A quota of `limit` bytes, all free.
     #[must_use]
     pub fn new(limit: usize) -> Rc<Self> {
         let of_connections = (0..SLOTS).map(|_| Cell::new(0)).collect();
@@ -30,14 +30,14 @@ impl Quota {
         })
     }
 
-    /// A lease of no bytes yet, for an exchange of the connection with this number; of one that has none, with all others
-    /// that have none.
+    /// An empty lease for an exchange of this connection. Exchanges without a connection number
+    /// share one counter.
     #[must_use]
     pub fn lease(self: &Rc<Self>, connection: Option<u64>) -> Lease {
         self.lease_within(self.limit, connection)
     }
 
-    /// The same for one who may go up to this limit only, whatever others may that share the quota.
+    /// Like [`Self::lease`], with a lower total limit for this lease only.
     #[must_use]
     pub fn lease_within(self: &Rc<Self>, limit: usize, connection: Option<u64>) -> Lease {
         let slot = usize::try_from(connection.unwrap_or_default() % SLOTS).unwrap_or_default();
@@ -49,7 +49,7 @@ impl Quota {
         }
     }
 
-    /// Bytes that are taken.
+    /// Bytes taken.
     #[must_use]
     pub fn used(&self) -> usize {
         self.used.get()
@@ -60,7 +60,7 @@ impl Quota {
     }
 }
 
-/// Bytes that are taken from a quota. They are given back with the lease.
+/// Bytes taken from a quota; dropping the lease returns them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Lease {
     quota: Rc<Quota>,
@@ -70,23 +70,23 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Bytes that it has.
+    /// Bytes held by this lease.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Gives everything back.
+    /// Returns all bytes.
     pub fn end(&mut self) {
         // Fewer bytes always fit.
         let _ = self.resize(0);
     }
 
-    /// Takes bytes, or gives some back, until it has so many. False: the quota or the connection's share of it is used
-    /// up, and nothing has changed.
+    /// Grows or shrinks the lease to this size. False: the quota or the connection's share is
+    /// exhausted, and nothing has changed.
     ///
-    /// What would be the only lease, of the quota or of a connection, may have more than the bound: a bound that is less
-    /// than what one exchange needs allows for one at a time.
+    /// The only lease of a quota or connection may exceed the limit. A limit below the need of one
+    /// exchange thus admits one at a time.
     #[must_use]
     pub fn resize(&mut self, bytes: usize) -> bool {
         let Self {
@@ -109,6 +109,7 @@ impl Lease {
         for used in [&quota.used, of_connection] {
             used.set(others(used) + bytes);
         }
+
         *had = bytes;
         true
     }
@@ -136,8 +137,10 @@ mod tests {
         let mut leases: Vec<Lease> = (0..5).filter_map(|_| taken(&quota, 7, 5)).collect();
         assert_eq!((leases.len(), quota.used()), (5, 25));
         assert_eq!(taken(&quota, 7, 1), None, "its share is used up");
+
         leases.extend((8..11).map(|connection| taken(&quota, connection, 25).unwrap()));
         assert_eq!(taken(&quota, 11, 1), None, "all is used up");
+
         leases.pop();
         assert_eq!(taken(&quota, 11, 25).map(|lease| lease.bytes), Some(25));
         leases.clear();
@@ -169,12 +172,14 @@ mod tests {
         let large = taken(&quota, 1, 1000).unwrap();
         assert_eq!((taken(&quota, 1, 1), taken(&quota, 2, 1)), (None, None));
         drop(large);
+
         let share = taken(&quota, 1, 9).unwrap();
         assert_eq!(
             (taken(&quota, 1, 1), taken(&quota, 2, 1).is_some()),
             (None, true),
             "more than a quarter"
         );
+
         drop(share);
     }
 
@@ -202,6 +207,7 @@ mod tests {
                     },
                     _ => leases.extend(taken(&quota, connection, bytes).map(|lease| (connection, lease))),
                 }
+
                 let used = |of: &dyn Fn(u64) -> bool| -> (usize, usize) {
                     let mut counted = (0, 0);
                     for (_, lease) in leases.iter().filter(|(connection, lease)| of(*connection) && lease.bytes > 0) {
@@ -210,6 +216,7 @@ mod tests {
                     counted
                 };
                 let (count, bytes) = used(&|_| true);
+
                 prop_assert_eq!(quota.used(), bytes);
                 prop_assert!(bytes <= limit || count == 1);
                 for connection in 0..6 {
@@ -217,6 +224,7 @@ mod tests {
                     prop_assert!(bytes <= limit / SHARE || count == 1);
                 }
             }
+
             leases.clear();
             prop_assert_eq!(quota, Quota::new(limit));
         }

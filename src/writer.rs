@@ -1,4 +1,4 @@
-//! Bytes written one piece behind the other, with few instructions: what text and protobuf have in common.
+//! An append-only byte buffer with few instructions per write, shared by text and protobuf formats.
 
 mod digits;
 
@@ -6,36 +6,36 @@ use crate::copy::{copy, copy_chunks};
 use digits::EIGHT_DIGITS;
 pub(crate) use digits::{UUID_LENGTH, all, decimal, hex, uuid_text};
 
-/// Where bytes are written, one piece behind the other. Keeps its memory when it is cleared.
+/// An append-only byte buffer. It keeps its allocation when cleared.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Writer {
-    /// What is written, and behind it room.
+    /// The bytes written, followed by spare room.
     bytes: Vec<u8>,
     length: usize,
 }
 
 impl Writer {
-    /// What was written.
+    /// The bytes written.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
-    /// How many bytes were written.
+    /// Number of bytes written.
     pub(crate) fn len(&self) -> usize {
         self.length
     }
 
-    /// Forgets all but the first bytes.
+    /// Keeps only the first `length` bytes.
     pub(crate) fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);
     }
 
-    /// Takes the last bytes back.
+    /// Removes the last `bytes` bytes.
     pub(crate) fn take_back(&mut self, bytes: usize) {
         self.truncate(self.length.saturating_sub(bytes));
     }
 
-    /// Replaces the byte so many places before the end; 1 is the last one.
+    /// Replaces the byte at this distance from the end; 1 is the last one.
     #[inline(always)]
     pub(crate) fn replace_back(&mut self, places: usize, byte: u8) {
         if let Some(place) = self
@@ -47,17 +47,19 @@ impl Writer {
         }
     }
 
-    /// Lets `write` fill room of this size, and adds as many bytes as it says.
+    /// Lets `write` fill room of this size, and appends as many bytes as it returns.
     #[inline(always)]
     pub(crate) fn fill(&mut self, bytes: usize, write: impl FnOnce(&mut [u8]) -> usize) -> usize {
         let end = self.length + bytes;
         if end > self.bytes.len() {
             self.grow(bytes);
         }
+
         let Some(room) = self.bytes.get_mut(self.length..end) else {
             return 0;
         };
         let written = write(room);
+
         self.length += written;
         written
     }
@@ -82,14 +84,16 @@ impl Writer {
         }
     }
 
-    /// Writes text of a length that the compiler knows, at least four bytes, so that no check is left. In [`Self::fill`] the
-    /// length would be forgotten: 3 % more instructions a record.
+    /// Writes text of a constant length of at least four bytes, so that no check remains.
+    /// [`Self::fill`] would lose the constant: 3 % more instructions per record.
     #[inline(always)]
     pub(crate) fn push_piece<const N: usize>(&mut self, piece: &[u8; N]) {
         const { assert!(N >= 4) };
+
         if self.bytes.len() - self.length < N {
             self.grow(N);
         }
+
         if let Some(room) = self
             .bytes
             .get_mut(self.length..)
@@ -100,17 +104,18 @@ impl Writer {
                 8..32 => copy_chunks::<8>(room, piece),
                 _ => copy_chunks::<32>(room, piece),
             }
+
             self.length += N;
         }
     }
 
-    /// Writes text as it is.
+    /// Writes text unchanged.
     #[inline(always)]
     pub(crate) fn push_str(&mut self, text: &str) {
         self.push_bytes(text.as_bytes());
     }
 
-    /// Writes UTF-8 as it is.
+    /// Writes UTF-8 unchanged.
     #[inline(never)]
     pub(crate) fn push_bytes(&mut self, bytes: &[u8]) {
         self.fill(bytes.len(), |room| {
@@ -138,7 +143,7 @@ impl Writer {
     }
 }
 
-/// What `write` writes.
+/// The output of `write`.
 #[cfg(test)]
 pub(crate) fn written(write: impl Fn(&mut Writer)) -> String {
     let mut out = Writer::default();
@@ -160,7 +165,7 @@ mod tests {
 
         #[test]
         fn pieces_of_a_known_length_are_whole(bytes in prop::array::uniform32(b' '..b'~'), before in "[a-z]{0,9}") {
-            // Around the sizes at which they are copied in another way, and none of them aligned.
+            // Unaligned texts with lengths around those where the copy method changes.
             fn check<const N: usize>(bytes: &[u8], before: &str) {
                 let piece: &[u8; N] = bytes.first_chunk().unwrap();
                 let text = written(|out| {
@@ -170,6 +175,7 @@ mod tests {
                 });
                 assert_eq!(text.as_bytes(), [before.as_bytes(), piece, b"."].concat());
             }
+
             let bytes = [bytes; 3].concat();
             check::<4>(&bytes, &before);
             check::<7>(&bytes, &before);
@@ -197,6 +203,7 @@ mod tests {
             }
             power = next;
         }
+
         for number in [0, u64::MAX] {
             assert_eq!(written(|out| out.push_int(number)), number.to_string());
         }

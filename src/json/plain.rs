@@ -1,10 +1,10 @@
-//! Bytes copied in words, and judged on the way: whether they may stand in a JSON string as they are.
+//! Copies bytes in machine words, up to the first byte that a JSON string must escape.
 
 use crate::copy::copy_ends;
 use crate::writer::all;
 
-/// Whether eight bytes are ASCII of which nothing must be escaped. Subtraction sets the highest bit of bytes that are less,
-/// and perhaps of those above such a byte.
+/// Whether all eight bytes are ASCII that needs no escaping. The subtraction sets the high bit of
+/// smaller bytes. A borrow may also set that of the bytes above.
 fn is_plain(word: u64) -> bool {
     let controls = word.wrapping_sub(all(b' '));
     let quotes = (word ^ all(b'"')).wrapping_sub(all(1));
@@ -16,7 +16,7 @@ pub(super) fn is_plain_byte(byte: u8) -> bool {
     (b' '..0x80).contains(&byte) && byte != b'"' && byte != b'\\'
 }
 
-/// Copies up to a byte that cannot stay as it is. Yields how many were copied.
+/// Copies up to the first byte that needs escaping. Returns the number of bytes copied.
 #[inline(always)]
 pub(super) fn copy_plain(to: &mut [u8], from: &[u8]) -> usize {
     let (mut copied, length) = (0, from.len());
@@ -32,9 +32,11 @@ pub(super) fn copy_plain(to: &mut [u8], from: &[u8]) -> usize {
         *to = *from;
         copied += 8;
     }
+
     if length - copied < 8 && copy_plain_end(to, from) {
         return length;
     }
+
     for (to, from) in to.iter_mut().zip(from).skip(copied) {
         if !is_plain_byte(*from) {
             break;
@@ -42,10 +44,11 @@ pub(super) fn copy_plain(to: &mut [u8], from: &[u8]) -> usize {
         *to = *from;
         copied += 1;
     }
+
     copied
 }
 
-/// Copies the last eight bytes, or all of four to eight, if they are plain.
+/// Copies the last eight bytes, or a slice of four to eight bytes, if they are plain.
 #[inline(always)]
 fn copy_plain_end(to: &mut [u8], from: &[u8]) -> bool {
     if let (Some(to), Some(last)) = (to.last_chunk_mut::<8>(), from.last_chunk::<8>()) {
@@ -64,7 +67,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Mostly plain, so that a single other byte decides.
+    /// Mostly plain bytes, so that one other byte decides the result.
     fn near_a_bound() -> impl Strategy<Value = u8> {
         let bounds = vec![
             0, 0x1f, b' ', b'!', b'"', b'#', b'[', b'\\', b']', 0x7f, 0x80, 0xff,

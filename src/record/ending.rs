@@ -1,4 +1,4 @@
-//! How an exchange ended, in words of the wire.
+//! How an exchange ended, with the words used on the wire.
 
 /// What the server did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -9,12 +9,12 @@ pub enum Outcome {
     Failure,
     /// HTTP 401, 403, 407; gRPC 7 and 16.
     Denied,
-    /// No status, or an answer that the upstream or Envoy broke off.
+    /// No status, or a response that the upstream or Envoy interrupted.
     Aborted,
 }
 
 impl Outcome {
-    /// The word in configuration and on the wire.
+    /// The word used in the configuration and on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -32,18 +32,18 @@ pub enum Termination {
     /// With everything that the server sent.
     #[default]
     Complete,
-    /// The client left, or broke the protocol.
+    /// The client disconnected, or violated the protocol.
     Client,
-    /// The upstream broke off.
+    /// The upstream reset the stream or connection.
     Upstream,
-    /// A time limit of Envoy's.
+    /// A timeout in Envoy.
     Timeout,
     /// Envoy, for another reason.
     Proxy,
 }
 
 impl Termination {
-    /// The word on the wire; `None` for a complete stream, which is not mentioned.
+    /// The word on the wire; `None` for a complete stream, which omits the attribute.
     #[must_use]
     pub fn as_str(self) -> Option<&'static str> {
         match self {
@@ -59,9 +59,9 @@ impl Termination {
 /// Which part of an exchange a record is about: `audit.stage`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Before it goes upstream, where a rule demands an acknowledgement first.
+    /// Before it goes upstream, where a rule requires an acknowledgement first.
     Received,
-    /// It is still going on after `stages.started_after`.
+    /// Still open after `stages.started_after`.
     Started,
     /// Its end.
     Complete,

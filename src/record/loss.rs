@@ -11,11 +11,11 @@ pub enum LossReason {
     MaxAttempts,
     /// Older than `retry.max_age`.
     MaxAge,
-    /// The audit cluster refused it for good.
+    /// The audit cluster rejected it permanently.
     Rejected,
-    /// The VM that held it has crashed before it was sealed into a batch.
+    /// The VM crashed before the record was sealed into a batch.
     VmCrash,
-    /// Its configuration has ended, and no other one has taken it over.
+    /// Its configuration ended, and no successor took it over.
     Abandoned,
 }
 
@@ -40,10 +40,11 @@ impl LossReason {
 pub struct Loss {
     /// Why.
     pub reason: LossReason,
-    /// How many; exact, but for [`LossReason::VmCrash`], where it is the most that can have been lost.
+    /// How many; exact except for [`LossReason::VmCrash`], where it is an upper bound.
     pub count: u64,
     /// Lowest number among them.
     pub first: u64,
-    /// Highest number among them. When `count` is less than the range holds, the others were not lost.
+    /// Highest number among them. If the range is larger than `count`, the other numbers were not
+    /// lost.
     pub last: u64,
 }

@@ -1,4 +1,5 @@
-//! A record: one audited exchange, or one event of the filter itself, complete but not yet encoded.
+//! A record: one audited exchange, or one event of the filter itself. Complete, but not yet
+//! encoded.
 
 mod ending;
 mod loss;
@@ -18,7 +19,7 @@ use crate::recorder::rpc::{Dialect, StatusSource};
 use crate::recorder::session::{Session, SessionEvent};
 use crate::recorder::tracking::Context;
 
-/// How an exchange is read: what the server spoke decides.
+/// How an exchange is read. The protocol of the server's response decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Anything that is not gRPC.
@@ -27,49 +28,50 @@ pub enum Protocol {
     Grpc,
 }
 
-/// What a rule demands before a request may go upstream; a later one is stricter.
+/// What a rule requires before a request may go upstream, from weakest to strictest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RequireAudit {
-    /// Nothing: audit trouble never touches the request.
+    /// Nothing: audit failures never affect the request.
     #[default]
     None,
-    /// A place in the buffer for its record.
+    /// A buffer reservation for its record.
     Buffered,
-    /// That too, and the audit cluster's acknowledgement of a record that the request was received.
+    /// Also an acknowledgement by the audit cluster of a record that the request was received.
     Acknowledged,
 }
 
-/// What can be recorded of a request before it goes upstream.
+/// The record of a request before it goes upstream, and what its reservation needs.
 #[derive(Debug)]
 pub struct Received {
     /// Its record, without an outcome.
     pub record: Box<ExchangeRecord>,
-    /// Number of the client's connection; `None` where the host has none.
+    /// Number of the client's connection; `None` where the host provides none.
     pub connection: Option<u64>,
-    /// Most bytes by which the encoded record of its end can be longer.
+    /// Upper bound in bytes by which the encoded record at the end can be longer.
     pub most_ending_bytes: usize,
 }
 
-/// Everything that is recorded of one exchange. Bytes are as received; the wire makes them valid UTF-8.
+/// Everything recorded of one exchange. Bytes are as received; the wire encoding makes them valid
+/// UTF-8.
 #[derive(Clone, Debug)]
 pub struct ExchangeRecord {
     /// Name of the rule that matched.
     pub rule: Rc<str>,
-    /// What was done.
+    /// The recorded action.
     pub action: Action,
     /// Which part of the exchange this is.
     pub stage: Stage,
-    /// Number of the record that says that it had started, where there is one.
+    /// Number of the "started" record of this exchange, if there is one.
     pub started_number: Option<u64>,
     /// What the server did; `None` before the end.
     pub outcome: Option<Outcome>,
     /// How the stream ended.
     pub termination: Termination,
-    /// Whether the record waits for no timer: `audit.priority`.
+    /// Sent without waiting for a batch timer: `audit.priority`.
     pub immediate: bool,
     /// HTTP or gRPC.
     pub protocol: Protocol,
-    /// How gRPC was spoken.
+    /// RPC protocol of the client.
     pub dialect: Dialect,
     /// Start of the request, nanoseconds since the Unix epoch.
     pub start_unix_nanos: u64,
@@ -79,17 +81,17 @@ pub struct ExchangeRecord {
     pub context: Option<Context>,
     /// A control header came with more than one distinct value.
     pub header_conflict: bool,
-    /// Session id, reference of the session token, kind of authentication.
+    /// Session id, token reference, kind of authentication.
     pub session: Session,
-    /// What the rule says about the session.
+    /// Session event that the rule names.
     pub session_event: Option<SessionEvent>,
-    /// Who did it.
+    /// The user.
     pub identity: Identity,
-    /// What was injected upstream.
+    /// Correlation pair sent upstream.
     pub correlation: Option<Correlation>,
-    /// What the request says of itself.
+    /// Texts taken from the request.
     pub request: RequestText,
-    /// Template of the rule.
+    /// Path template of the rule.
     pub route: Option<String>,
     /// Port of a tunnel's target.
     pub port: Option<u16>,
@@ -97,7 +99,8 @@ pub struct ExchangeRecord {
     pub http_status: Option<u16>,
     /// gRPC status.
     pub rpc: Option<RpcStatus>,
-    /// `pkg.Service/Method` where the path does not name it: the call was translated behind the filter, or before it.
+    /// `pkg.Service/Method`, if the path does not name it because another filter translated the
+    /// call.
     pub rpc_method: Option<Vec<u8>>,
     /// `1.1`, `2`, `3`
     pub protocol_version: Option<Cow<'static, [u8]>>,
@@ -115,14 +118,15 @@ pub struct ExchangeRecord {
     pub response_code_details: Option<Vec<u8>>,
     /// Decoded `grpc-message`, bounded.
     pub error_message: Option<Vec<u8>>,
-    /// What the rule's allow-lists asked for, by attribute name, each value bounded.
+    /// Values captured by the rule's allow-lists, by attribute name, each bounded.
     pub captured: Vec<(Rc<str>, Vec<u8>)>,
-    /// Static attributes of the rule, where it has some.
+    /// Static attributes of the rule.
     pub tags: Option<Rc<[(String, String)]>>,
 }
 
 impl ExchangeRecord {
-    /// A record of nothing but what every exchange has. Inlined, since most fields are then overwritten.
+    /// A record with only the fields that every exchange has. Inlined, since the caller overwrites
+    /// most fields.
     #[must_use]
     #[inline(always)]
     pub fn new(rule: Rc<str>, protocol: Protocol, outcome: Option<Outcome>) -> Self {
@@ -192,27 +196,29 @@ pub struct TraceContext {
     pub span_id: [u8; 16],
 }
 
-/// What a stream announces of itself, so that a store can bound what it cannot know of a stream that falls silent.
+/// Limits that a stream announces. A store uses them to bound the losses of a stream that stops
+/// sending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamLimits {
-    /// While the audit cluster answers it is never silent for longer than twice this, in milliseconds; 0: it may be for ever.
+    /// While the audit cluster acknowledges, the longest gap between sends is twice this, in
+    /// milliseconds. 0: no bound.
     pub alive_interval_ms: u64,
-    /// `buffer.max_records`: most records of exchanges that it holds unacknowledged.
+    /// `buffer.max_records`: upper bound of its unacknowledged records of exchanges.
     pub buffer_records: u64,
 }
 
-/// What a record tells.
+/// The content of a record.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// An audited exchange.
     Exchange(Box<ExchangeRecord>),
     /// The stream of records begins.
     StreamStart(StreamLimits),
-    /// The stream goes on, and has sent nothing else for a while.
+    /// The stream continues and has sent nothing else for a while.
     StreamAlive(StreamLimits),
-    /// The stream ends; `next` is the number that the next record would have got.
+    /// The stream ends.
     StreamEnd {
-        /// One more than the last number.
+        /// Next unused sequence number: one more than the last.
         next: u64,
     },
     /// Records of this stream were lost.

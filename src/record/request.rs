@@ -1,22 +1,22 @@
-//! What a record says of the request itself.
+//! Texts of a request that are recorded.
 
 use crate::copy::copy;
 
-/// Method, path, host and other texts of a request, in one piece of memory: a record takes and gives back one piece instead
-/// of six.
+/// Method, path, host and other texts of a request in one allocation, instead of six per record.
 ///
-/// Bytes are as received. The path follows the method and a space, so that both are read as one text.
+/// Bytes are as received. Method, space and path are adjacent, so that they can be read as one
+/// text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestText {
     bytes: Vec<u8>,
-    /// Where each of the [`Place`]s ends.
+    /// End offset of each [`Place`].
     ends: [usize; PLACES],
     has_user_agent: bool,
     has_request_id: bool,
     has_forwarded_for: bool,
 }
 
-/// The texts of which a [`RequestText`] is made, each already bounded.
+/// The parts of a [`RequestText`], each already bounded.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequestParts<'a> {
     /// `:method`
@@ -29,11 +29,12 @@ pub struct RequestParts<'a> {
     pub user_agent: Option<&'a [u8]>,
     /// `x-request-id`
     pub request_id: Option<&'a [u8]>,
-    /// `x-forwarded-for`, where it has one value that is no longer than an address. It is not recorded itself.
+    /// `x-forwarded-for`, if it has one value that is not longer than an address. Not recorded
+    /// itself.
     pub forwarded_for: Option<&'a [u8]>,
 }
 
-/// The order of the texts.
+/// Order of the texts in memory.
 #[derive(Clone, Copy)]
 enum Place {
     Method,
@@ -48,7 +49,7 @@ enum Place {
 const PLACES: usize = 7;
 
 impl RequestText {
-    /// Copies the parts.
+    /// Copies the parts into one allocation.
     #[must_use]
     pub fn new(parts: &RequestParts<'_>) -> Self {
         let RequestParts {
@@ -74,6 +75,7 @@ impl RequestText {
             *place = end;
             rest = after;
         }
+
         Self {
             bytes,
             ends,
@@ -83,7 +85,7 @@ impl RequestText {
         }
     }
 
-    /// The same with another host: a tunnel's target counts instead of the authority that it was sent to.
+    /// A copy with another host: the target of a tunnel replaces the authority.
     #[must_use]
     pub fn with_host(&self, host: &[u8]) -> Self {
         Self::new(&RequestParts {
@@ -141,7 +143,7 @@ impl RequestText {
             .then(|| self.span(Some(Place::RequestId), Place::ForwardedFor))
     }
 
-    /// What stands behind one place, to the end of another.
+    /// The bytes from the end of one place to the end of another.
     fn span(&self, before: Option<Place>, last: Place) -> &[u8] {
         let end = |place: Place| self.ends.get(place as usize).copied().unwrap_or_default();
         self.bytes
@@ -150,14 +152,14 @@ impl RequestText {
     }
 }
 
-/// What was done: `audit.action`.
+/// The recorded action: `audit.action`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// This text.
     Text(Vec<u8>),
     /// The request's method and path.
     MethodAndPath,
-    /// The request's path: that of a gRPC call names its method.
+    /// The request's path: a gRPC path names the method.
     Path,
 }
 
@@ -200,6 +202,7 @@ mod tests {
                 request_id: request_id.as_deref(),
                 forwarded_for: forwarded_for.as_deref(),
             });
+
             prop_assert_eq!([request.method(), request.path(), request.host()], [&method[..], &path, &host]);
             prop_assert_eq!(request.method_and_path(), [&method[..], b" ", &path].concat());
             prop_assert_eq!(request.user_agent(), user_agent.as_deref());

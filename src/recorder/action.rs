@@ -1,18 +1,18 @@
-//! What is recorded as `audit.action`.
+//! Derives `audit.action`.
 
 use super::policy::Rule;
 use super::request::Request;
 use super::tunnel::Tunnel;
 use crate::record::{Action, Protocol};
 
-/// The method of a request that has none, as in span names of OpenTelemetry (semantic conventions for HTTP spans). Envoy
-/// refuses a malformed request before it has read a method.
+/// Placeholder for a missing method, as in span names of OpenTelemetry (semantic conventions for
+/// HTTP spans). Envoy rejects a malformed request before it has parsed the method.
 const UNKNOWN_METHOD: &[u8] = b"HTTP";
 
-/// The rule's action, else the trusted operation label, else what [`derived`] yields. Never empty, and without white space
-/// at its ends.
+/// The rule's action, else the trusted operation label, else the result of [`derived`]. Never
+/// empty, without leading or trailing white space.
 ///
-/// `rpc_method`: that of a call whose path does not name it.
+/// `rpc_method`: the method of a call, if the path does not name it.
 pub(super) fn action(
     rule: &Rule,
     operation: Option<Vec<u8>>,
@@ -39,14 +39,16 @@ fn derived(
     if let Some(rpc_method) = rpc_method {
         return Action::Text([b"/", rpc_method].concat());
     }
+
     let text = &request.text;
-    // A path in normal form has no white space; what does not start with `/` may be anything.
+    // A normalized path has no white space; a target that does not start with `/` may have some.
     let is_normal = text.path().starts_with(b"/");
     let path = if is_normal {
         text.path()
     } else {
         text.path().trim_ascii()
     };
+
     if protocol == Protocol::Grpc && !path.is_empty() {
         return if is_normal {
             Action::Path
@@ -54,6 +56,7 @@ fn derived(
             Action::Text(path.to_vec())
         };
     }
+
     if let Some(target) = request.tunnel.as_ref().and_then(Tunnel::action) {
         return Action::Text(target);
     }

@@ -1,4 +1,4 @@
-//! The authority of a request (`:authority`, `Host`): the host and the port that it names.
+//! The authority of a request (`:authority`, `Host`): its host and port.
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
@@ -9,16 +9,16 @@ use super::path::respelled;
 /// An authority without its user information (RFC 3986, section 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Authority<'a> {
-    /// Without port and final dots, otherwise as received; an IPv6 literal with its brackets.
+    /// Without port and trailing dots, otherwise as received; an IPv6 literal keeps its brackets.
     pub host: &'a [u8],
-    /// `None` where there is none, or where it is not a number of 16 bits.
+    /// `None` if missing or not a 16-bit number.
     pub port: Option<u16>,
 }
 
-/// Takes an authority apart.
+/// Splits an authority.
 ///
-/// User information goes up to the last `@`. A host ends at its first `:`, since servers that take it apart do so;
-/// an IPv6 literal ends at its bracket, and an IPv6 address without brackets has no port.
+/// User information ends at the last `@`. A host ends at its first `:`, as servers that split it
+/// read it. An IPv6 literal ends at its bracket; an IPv6 address without brackets has no port.
 #[must_use]
 pub fn split_authority(authority: &[u8]) -> Authority<'_> {
     let named = authority
@@ -28,6 +28,7 @@ pub fn split_authority(authority: &[u8]) -> Authority<'_> {
     let (host, rest) = named
         .split_at_checked(host_end(named))
         .unwrap_or((named, &[]));
+
     Authority {
         host: without_final_dots(host),
         port: rest.strip_prefix(b":").and_then(port),
@@ -64,8 +65,8 @@ fn ipv6(text: &[u8]) -> Option<Ipv6Addr> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// The host of an authority in the form in which hosts are compared and recorded: as in [`Authority::host`], in lower
-/// case, a name without needless percent-encoding.
+/// The host of an authority, normalized for comparison and recording. As in [`Authority::host`],
+/// but in lower case, and a name without unnecessary percent-encoding.
 #[must_use]
 pub fn host_name(authority: &[u8]) -> Cow<'_, [u8]> {
     if bytes::has_odd_host_byte(authority) {
@@ -92,17 +93,17 @@ fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
-/// The address of an IPv6 literal, which has many spellings.
+/// Parses an IPv6 literal, since one address has many spellings.
 #[must_use]
 pub fn literal(host: &[u8]) -> Option<Ipv6Addr> {
     ipv6(host.strip_prefix(b"[")?.strip_suffix(b"]")?)
 }
 
-/// Whether a proxy or an upstream may take this authority for another host than [`host_name`] does: it is more than a
-/// name or an IPv6 literal, with or without a port.
+/// Whether a proxy or upstream may read another host from this authority than [`host_name`] does.
+/// True for anything but a name or an IPv6 literal with an optional port.
 ///
-/// Envoy compares the whole text with the domains of its virtual hosts. It forwards user information, final dots, several
-/// colons, and the commas with which it joins several `Host` fields.
+/// Envoy compares the whole text with the domains of its virtual hosts. It forwards user
+/// information, trailing dots and several colons. It joins several `Host` fields with commas.
 #[must_use]
 pub(super) fn is_ambiguous(authority: &[u8]) -> bool {
     let host = split_authority(authority).host;
@@ -158,6 +159,7 @@ mod tests {
                 host: host.as_bytes(),
                 port,
             };
+
             assert_eq!(
                 split_authority(authority.as_bytes()),
                 expected,
@@ -199,6 +201,7 @@ mod tests {
         let address = "2001:db8::7".parse().ok();
         assert_eq!(literal(b"[2001:db8::7]"), address);
         assert_eq!(literal(b"[2001:0DB8:0:0:0:0:0:7]"), address);
+
         for other in [
             "2001:db8::7",
             "[2001:db8::7",
@@ -256,6 +259,7 @@ mod tests {
             let spelled = if encoded { format!("%{byte:02X}") } else { char::from(byte).to_string() };
             let host_spelled = [before, &spelled, after.split_at(1).1].concat();
             let authority = [user.as_str(), &host_spelled, &dots, &port].concat();
+
             prop_assert_eq!(host_name(authority.as_bytes()).into_owned(), host.into_bytes());
         }
 

@@ -1,4 +1,5 @@
-//! The beginning of an exchange: whether the peer is trusted, what is removed and set, and which rules may want a record.
+//! The start of an exchange: the trust decision, headers to remove and set, and the candidate
+//! rules.
 
 use std::mem;
 use std::rc::Rc;
@@ -17,18 +18,18 @@ use super::{Host, Recorder, path};
 use crate::host::{Property, Stream};
 use crate::stats::{Counter, Stats};
 
-/// What is known of a request before its rule is.
+/// Properties of a request that are known before its rules are.
 #[derive(Clone, Copy)]
 pub(super) struct RequestContext {
     /// Which of the control and correlation headers it has.
     pub(super) presence: Presence,
-    /// Whether its control headers count.
+    /// Whether the control headers count: the peer is trusted.
     pub(super) trusted: bool,
-    /// Whether it is still to go upstream.
+    /// Whether the request still has to go upstream.
     pub(super) on_request_path: bool,
 }
 
-/// A request for which there are rules.
+/// A request with at least one candidate rule.
 struct Arrival<'r> {
     head: &'r RequestHead<'r>,
     claim: Claim,
@@ -37,7 +38,7 @@ struct Arrival<'r> {
 }
 
 impl Arrival<'_> {
-    /// The control headers that the gateway role sets: those of the first rule that the request may be for.
+    /// The control headers set by the gateway role, from the first candidate rule.
     fn gateway_of<'r>(
         &self,
         rule: &'r Rule,
@@ -52,8 +53,8 @@ impl Arrival<'_> {
 }
 
 impl Recorder {
-    /// What of the names is there, and whether the peer may use them. The peer is judged only when there is a control
-    /// header.
+    /// Which of the names are present, and whether the peer may use them. The peer is checked only
+    /// if a control header is present.
     pub(super) fn judge(
         &self,
         exchange: &mut Exchange,
@@ -61,13 +62,15 @@ impl Recorder {
         host: &mut Host<'_>,
     ) -> (Presence, bool) {
         let presence = Presence::of(headers, &self.tracking_names);
+
         (
             presence,
             self.is_believed(exchange, presence.control_count(), host),
         )
     }
 
-    /// Whether this many headers count that only a trusted peer may use. The peer is judged at most once per exchange.
+    /// Whether `count` headers count that only a trusted peer may send. The peer is checked at most
+    /// once per exchange.
     fn is_believed(&self, exchange: &mut Exchange, count: u64, host: &mut Host<'_>) -> bool {
         if count == 0 {
             return true;
@@ -79,16 +82,19 @@ impl Recorder {
         trusted
     }
 
-    /// Makes no host call but that for the connection's number where another of its requests was judged.
+    /// If another request of the connection was checked, the only host call is for the connection's
+    /// number.
     fn verdict(&self, exchange: &mut Exchange, stream: &dyn Stream) -> Verdict {
         if let Some(verdict) = exchange.verdict() {
             return verdict;
         }
+
         let id = exchange.connection(stream);
         let protocol = || stream.property(Property::Protocol);
         let verdict = self
             .connections
             .verdict(id, || self.judge_peer(stream), protocol);
+
         exchange.judge(verdict);
         verdict
     }
@@ -116,8 +122,9 @@ impl Recorder {
         remove
     }
 
-    /// Finds the rules of a request and yields the headers to set. The control headers of a peer that is not trusted
-    /// count as absent, also for the conditions of rules, and so do the correlation headers of any peer.
+    /// Finds the rules of a request and returns the headers to set. Control headers of an untrusted
+    /// peer count as absent, also in rule conditions. Correlation headers count as absent from any
+    /// peer.
     pub(super) fn begin(
         &self,
         exchange: &mut Exchange,
@@ -151,6 +158,7 @@ impl Recorder {
             return Vec::new();
         };
         let claim = Claim::of(&head, target);
+
         self.begin_with(
             first,
             rules,
@@ -187,6 +195,7 @@ impl Recorder {
                 }
             }
         }
+
         if candidates.is_empty() || self.is_own_batch(arrival.head, exchange, host) {
             host.stats
                 .add(first_refusal.unwrap_or(Counter::Excluded), 1);
@@ -215,11 +224,13 @@ impl Recorder {
     ) -> Candidate {
         let headers = arrival.head.headers;
         let claims = self.claims(rule, exchange, headers, host);
+
         arrival.tracking.conflict |= claims.as_ref().is_some_and(|claims| claims.conflict);
         arrival.tracking.conflict |= rule
             .set_tracking
             .as_ref()
             .is_some_and(|gateway| gateway.conflicts(headers));
+
         Candidate {
             rule: Rc::clone(rule),
             readings,
@@ -228,7 +239,8 @@ impl Recorder {
         }
     }
 
-    /// What is kept of a request until its end. One that does not go upstream has no correlation pair.
+    /// The request state kept until its end. A request that does not go upstream gets no
+    /// correlation pair.
     fn audited(
         &self,
         candidates: Vec<Candidate>,
@@ -252,6 +264,7 @@ impl Recorder {
         let id = exchange.connection(stream);
         let (session, conflict) = self.settings.session.read(head.headers);
         tracking.conflict |= conflict;
+
         Box::new(Audited {
             subject: Subject {
                 candidates,
@@ -276,7 +289,8 @@ impl Recorder {
         })
     }
 
-    /// Whether the request is a batch of a filter of this deployment. A record of it would make another batch.
+    /// Whether the request is a batch of a filter of this deployment. Recording it would cause
+    /// another batch.
     fn is_own_batch(
         &self,
         head: &RequestHead<'_>,
@@ -295,10 +309,11 @@ impl Recorder {
         if !is_own {
             host.stats.note_unproven_batch();
         }
+
         is_own
     }
 
-    /// The reasons to record nothing that are known before the exchange has ended.
+    /// A reason, known before the end of the exchange, to record nothing.
     fn refusal(&self, rule: &Rule, tracking: &Tracking) -> Option<Counter> {
         if !rule.recorded {
             return Some(Counter::Excluded);
@@ -308,7 +323,7 @@ impl Recorder {
             .then_some(Counter::SkippedEmptyContext)
     }
 
-    /// What the request says of its user, if it says anything and the peer may say so.
+    /// The identity claims in the request headers, if the peer is trusted.
     fn claims(
         &self,
         rule: &Rule,
@@ -331,9 +346,9 @@ impl Recorder {
     }
 }
 
-/// Whether the request has a header with which a client can set a limit to the time that Envoy waits (Envoy
-/// `source/common/router/router.cc`, `FilterUtility::finalTimeout` and `setTimeoutHeaders`; `grpc-timeout` counts for
-/// plain requests, too, where a route limits it).
+/// Whether the request has a header with which a client can limit Envoy's waiting time (Envoy
+/// `source/common/router/router.cc`, `FilterUtility::finalTimeout` and `setTimeoutHeaders`).
+/// `grpc-timeout` also counts for plain requests, if a route limits it.
 fn has_deadline(headers: &Headers<'_>) -> bool {
     const NAMES: Names<5> = Names::new([
         "grpc-timeout",

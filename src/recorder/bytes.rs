@@ -1,16 +1,17 @@
-//! Search for bytes, eight at a time. Most paths and hosts have none of those that are sought; byte by byte, the search
-//! would make a record one part in a hundred dearer (210 wasm instructions for a host of 15 bytes).
+//! Byte search, eight bytes at a time. Most paths and hosts contain none of the bytes searched for.
+//! A bytewise search would make a record 1 % more expensive (210 wasm instructions for a host of 15
+//! bytes).
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// Whether `bytes` has the byte `sought`.
+/// Whether `bytes` contains `sought`.
 pub(super) fn has(bytes: &[u8], sought: u8) -> bool {
     any_word(bytes, |word| has_in(word, sought))
 }
 
-/// Whether a host may be spelled otherwise than in its usual form: it has `%`, `:`, a byte from `@` to `_` (capitals and
-/// `[` among them), or one that is not ASCII.
+/// Whether a host may be in a non-canonical spelling. That is: it has `%`, `:`, a byte from `@` to
+/// `_` (upper case and `[` among them), or a non-ASCII byte.
 pub(super) fn has_odd_host_byte(bytes: &[u8]) -> bool {
     const SIXTH: u64 = 0x4040_4040_4040_4040;
     // From `@` to `_` the sixth bit is set and the fifth is not.
@@ -21,7 +22,7 @@ pub(super) fn has_odd_host_byte(bytes: &[u8]) -> bool {
     })
 }
 
-/// Whether `is_hit` holds for one of the words of eight bytes that the bytes are made of, the last one filled up with
+/// Whether `is_hit` holds for one of the eight-byte words of `bytes`. The last word is padded with
 /// lower-case letters.
 #[inline(always)]
 fn any_word(bytes: &[u8], is_hit: impl Fn(u64) -> bool) -> bool {
@@ -34,7 +35,8 @@ fn any_word(bytes: &[u8], is_hit: impl Fn(u64) -> bool) -> bool {
                 word << 8 | u64::from(*byte)
             }),
     };
-    // The end comes first, so that there is one place where `is_hit` is called.
+
+    // The tail comes first, so that `is_hit` has a single call site.
     let mut words = words.iter();
     loop {
         if is_hit(word) {
@@ -47,7 +49,7 @@ fn any_word(bytes: &[u8], is_hit: impl Fn(u64) -> bool) -> bool {
     }
 }
 
-/// Whether one of the eight bytes is the one that is sought.
+/// Whether one of the eight bytes equals `sought`.
 #[inline(always)]
 fn has_in(word: u64, sought: u8) -> bool {
     let zero_where_found = word ^ u64::from(sought).wrapping_mul(ONES);

@@ -1,4 +1,4 @@
-//! Values that a rule's allow-lists ask for: query parameters, request and response headers.
+//! Values captured by a rule's allow-lists: query parameters, request and response headers.
 
 use std::rc::Rc;
 
@@ -18,14 +18,14 @@ pub struct Capture {
     pub response_headers: Vec<Wanted>,
 }
 
-/// One value that is asked for.
+/// One captured value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// Its name in the request or response.
     pub name: String,
     /// The attribute it is recorded as.
     pub attribute: Rc<str>,
-    /// Its name looks secret: that it was there is recorded, its value is not.
+    /// The name looks secret: its presence is recorded, its value is not.
     pub is_secret: bool,
 }
 
@@ -43,17 +43,20 @@ impl Capture {
                 .first(":path")
                 .and_then(query::of_path)
                 .unwrap_or_default();
+
             collect(
                 &self.query,
                 |name| query::values(query, name),
                 &mut captured,
             );
         }
+
         collect(
             &self.request_headers,
             |name| joined(headers, name),
             &mut captured,
         );
+
         captured
     }
 
@@ -76,6 +79,7 @@ fn collect(names: &[Wanted], find: impl Fn(&str) -> Option<Vec<u8>>, captured: &
         } else {
             value
         };
+
         captured.push((Rc::clone(&wanted.attribute), value));
     }
 }
@@ -91,5 +95,6 @@ fn joined(headers: &Headers<'_>, name: &str) -> Option<Vec<u8>> {
         all.extend_from_slice(b", ");
         all.extend_from_slice(value);
     }
+
     Some(clipped(&all, MAX_CAPTURED_BYTES).to_vec())
 }

@@ -1,4 +1,4 @@
-//! The end of a stream: of the exchange, or of one that goes on as another stream.
+//! The end of a stream: the exchange ends, or continues as another stream.
 
 use super::answer::{self, Answer};
 use super::completeness::Completeness;
@@ -13,7 +13,7 @@ use crate::stats::{Counter, Stats};
 use crate::time::Now;
 
 impl Recorder {
-    /// Makes the record of an exchange whose stream has ended. Later calls make none.
+    /// Makes the record of an exchange at the end of its stream. Later calls return none.
     pub fn handle_end(
         &self,
         exchange: &mut Exchange,
@@ -25,14 +25,16 @@ impl Recorder {
         if exchange.may_be_recreated() && completeness.is_recreated(stream) {
             return self.handle_recreated(exchange, completeness, stream, clock, stats);
         }
+
         Ended {
             record: self.end(exchange, completeness, stream, clock, stats),
             is_recreated: false,
         }
     }
 
-    /// The stream goes on as another one. A redirect, and a stream that was recreated before there was an answer, are
-    /// not the end of the exchange. Any other answer is: `custom_response` sends another one in its place.
+    /// The stream continues as another one. A redirect, or a recreation before any response, does
+    /// not end the exchange. Any other response does: `custom_response` sends another one in its
+    /// place.
     fn handle_recreated(
         &self,
         exchange: &mut Exchange,
@@ -49,6 +51,7 @@ impl Recorder {
             record = self.end(exchange, completeness, stream, clock, stats);
             exchange.conclude();
         }
+
         Ended {
             record,
             is_recreated: true,
@@ -94,11 +97,13 @@ impl Recorder {
             stats.add(Counter::Excluded, 1);
             return None;
         };
+
         if let Some(body) = &mut seen.body
             && !ending.is_whole()
         {
             body.break_off();
         }
+
         let client_address = self.client_address(exchange, subject, stream);
         let end = End {
             place,
@@ -108,6 +113,7 @@ impl Recorder {
             stream,
             clock,
         };
+
         finish::record(&mut audited, &mut ending, end)
     }
 }

@@ -1,5 +1,5 @@
-//! What is the same for all requests of a connection, so that the host is asked once: whether the peer is believed, the
-//! version of HTTP, and the client's address where no header decides it.
+//! Cache of values that are constant for a connection, to save host calls. These are the trust
+//! decision, the HTTP version, and the client's address if no header determines it.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -7,28 +7,29 @@ use std::cell::RefCell;
 use super::headers::is_same;
 use super::trust::{Verdict, address_without_port, is_of_header};
 
-/// Connections that are remembered at once, in one worker. One that is pushed out is asked about again.
+/// Connections cached per worker. An evicted one costs the host calls again.
 const SEATS: usize = 1024;
 
-/// What was told of some connections.
+/// Cached values of some connections.
 #[derive(Debug, Default)]
 pub(super) struct Connections(RefCell<Vec<Known>>);
 
-/// What was told of one connection; `None`: nothing yet, or nothing that lasts.
+/// Cached values of one connection; `None`: not yet known, or not constant.
 #[derive(Clone, Debug, Default)]
 struct Known {
     id: u64,
     verdict: Option<Verdict>,
     version: Option<&'static str>,
-    /// The connection's own address, without port.
+    /// The connection's remote address, without port.
     address: Option<Box<[u8]>>,
 }
 
 impl Connections {
-    /// Whether the peer is believed. `judge` yields the verdict, and whether it holds for the whole connection.
+    /// Whether the peer is trusted. `judge` returns the verdict, and whether it holds for the whole
+    /// connection.
     ///
-    /// It is remembered where the protocol is one over TCP, whose connections' numbers are never given out again. That of a
-    /// QUIC connection comes from an id that a client has a say in.
+    /// Cached only for protocols over TCP, since their connection numbers are never reused. The
+    /// number of a QUIC connection derives from an id that a client influences.
     pub(super) fn verdict(
         &self,
         id: Option<u64>,
@@ -44,14 +45,15 @@ impl Connections {
                 known.version = known.version.or_else(|| lasting_version(&protocol()?));
                 known.verdict = known.version.map(|_| verdict);
             }
+
             verdict
         })
     }
 
-    /// `network.protocol.version` of a request, from what Envoy calls the protocol: `HTTP/1.1` is `1.1`.
+    /// `network.protocol.version` of a request, from Envoy's protocol name: `HTTP/1.1` is `1.1`.
     ///
-    /// A connection that goes on with HTTP/1.0 after HTTP/1.1, which Envoy takes only with `accept_http_10`, keeps its
-    /// first version here.
+    /// A connection that switches from HTTP/1.1 to HTTP/1.0 keeps the first version here. Envoy
+    /// accepts that only with `accept_http_10`.
     pub(super) fn version(
         &self,
         id: Option<u64>,
@@ -76,10 +78,11 @@ impl Connections {
         })
     }
 
-    /// The client's address without port. `source` is what Envoy calls the source of this request.
+    /// The client's address without port. `source` is Envoy's source address of this request.
     ///
-    /// Envoy may take it from a header, for every request anew. Where it does not (`use_remote_address`), it adds the
-    /// connection's own address to `x-forwarded-for`: only where that is all that the header says, an earlier answer counts.
+    /// Envoy may take it from a header, anew for every request. With `use_remote_address` it
+    /// appends the connection's own address to `x-forwarded-for`. The cached value is used only if
+    /// the header consists of that address alone.
     pub(super) fn address(
         &self,
         id: Option<u64>,
@@ -92,16 +95,18 @@ impl Connections {
             {
                 return Some(own.to_vec());
             }
+
             let source = source()?;
             let address = address_without_port(&source);
             if !is_of_header(&source) && forwarded_for == Some(address) {
                 known.address = Some(address.into());
             }
+
             Some(address.to_vec())
         })
     }
 
-    /// Without an id nothing is known, and nothing remembered.
+    /// Without an id nothing is cached.
     fn known<T>(&self, id: Option<u64>, work: impl FnOnce(&mut Known) -> T) -> T {
         let Some(id) = id else {
             return work(&mut Known::default());
@@ -110,6 +115,7 @@ impl Connections {
         if seats.is_empty() {
             seats.resize(SEATS, Known::default());
         }
+
         let seat = usize::try_from(id % SEATS as u64).unwrap_or_default();
         let Some(known) = seats.get_mut(seat) else {
             return work(&mut Known::default());
@@ -120,11 +126,12 @@ impl Connections {
                 ..Known::default()
             };
         }
+
         work(known)
     }
 }
 
-/// The version of a protocol over TCP that no later request of the connection changes.
+/// The version, if the protocol runs over TCP and later requests cannot change it.
 fn lasting_version(protocol: &[u8]) -> Option<&'static str> {
     match protocol {
         b"HTTP/1.1" => Some("1.1"),
@@ -169,6 +176,7 @@ mod tests {
                     not_asked()
                 }
             };
+
             let protocol = || {
                 if ask {
                     Some(b"HTTP/2".to_vec())
@@ -176,6 +184,7 @@ mod tests {
                     not_asked()
                 }
             };
+
             assert_eq!(
                 connections.verdict(Some(7), judge, protocol),
                 Verdict::Trusted
@@ -184,6 +193,7 @@ mod tests {
                 connections.version(Some(7), not_asked).as_deref(),
                 Some(b"2".as_slice())
             );
+
             let source = || {
                 if ask {
                     Some(b"10.0.0.1:4711".to_vec())
@@ -191,6 +201,7 @@ mod tests {
                     not_asked()
                 }
             };
+
             assert_eq!(
                 connections.address(Some(7), Some(OWN), source).as_deref(),
                 Some(OWN)
@@ -212,6 +223,7 @@ mod tests {
                 "{id}"
             );
         }
+
         assert_eq!(
             connections.verdict(None, || (Verdict::Trusted, true), not_asked),
             Verdict::Trusted
@@ -236,6 +248,7 @@ mod tests {
                 Some(b"3".as_slice())
             );
         }
+
         for verdict in [Verdict::Trusted, Verdict::Unknown] {
             assert_eq!(
                 connections.verdict(Some(4), || (verdict, false), http2),
@@ -243,6 +256,7 @@ mod tests {
             );
             connections.version(Some(4), http2);
         }
+
         for (protocol, version) in [
             ("HTTP/1.0", "1.0"),
             ("HTTP/1.1", "1.1"),
@@ -251,6 +265,7 @@ mod tests {
             let told = connections.version(Some(1), || Some(protocol.as_bytes().to_vec()));
             assert_eq!(told.as_deref(), Some(version.as_bytes()));
         }
+
         assert_eq!(connections.version(Some(2), || None), None);
         assert_eq!(
             connections
@@ -271,6 +286,7 @@ mod tests {
             ("", "203.0.113.1:0", "203.0.113.1"),
             ("10.0.0.1", "remembered", "10.0.0.1"),
         ];
+
         for (forwarded_for, source, expected) in requests {
             assert_eq!(
                 address(&connections, Some(1), forwarded_for, source),
@@ -278,6 +294,7 @@ mod tests {
                 "{forwarded_for}"
             );
         }
+
         for (forwarded_for, source) in [
             ("10.0.0.1", "10.0.0.1:0"),
             ("", "10.0.0.1:4711"),

@@ -1,4 +1,4 @@
-//! The pair that is injected upstream, so that the upstream's own log can be joined with the records.
+//! The correlation pair sent upstream, which joins the upstream's log with the records.
 
 use std::rc::Rc;
 
@@ -6,50 +6,52 @@ use uuid::Uuid;
 
 use crate::host::SharedData;
 
-/// The pair.
+/// Session id and number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Correlation {
-    /// A session of numbers.
+    /// Id of a session of numbers.
     pub session_id: Uuid,
     /// Dense in the session, from 0 to 2^31 - 2: a non-negative int32.
     pub number: u32,
 }
 
-/// Who shares a session of numbers (`correlation.scope`).
+/// Scope of a session of numbers (`correlation.scope`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Scope {
-    /// Each stream of records has its own.
+    /// One session per stream of records.
     #[default]
     Worker,
-    /// All streams of the process share one.
+    /// One session for all streams of the process.
     Process,
 }
 
-/// Last number of a session, 2^31 - 2: before a number would be 2^31 - 1, the largest int32, the session changes.
+/// Last number of a session, 2^31 - 2. A new session begins before 2^31 - 1, the largest int32.
 const LAST_NUMBER: u32 = i32::MAX.cast_unsigned() - 1;
 
 /// Key of the process's next pair in shared data.
 const KEY: &str = "audit_filter.correlation";
 
-/// First byte of the value. Then the session's id, 16 bytes, and the next number, 4 bytes little-endian.
+/// First byte of the value. It is followed by the session id, 16 bytes, and the next number, 4
+/// bytes little-endian.
 const FORMAT_VERSION: u8 = 1;
 
-/// Attempts to take a number while others take numbers, two host calls each. One that fails is one that somebody else
-/// has won; with a number for each request, and not more threads than cores, a few in a row are rare.
+/// Attempts to take a number under contention, two host calls each. An attempt fails only if
+/// another one succeeds. With one number per request, and no more threads than cores, repeated
+/// failures are rare.
 const MAX_ATTEMPTS: usize = 32;
 
-/// Hands out the pairs of one stream of records (one configuration in one worker).
+/// Allocates the pairs of one stream of records (one configuration in one worker).
 #[derive(Debug)]
 pub struct Correlator {
     scope: Scope,
-    /// The next pair of scope worker.
+    /// The next pair in scope worker.
     next: Correlation,
     shared: Rc<dyn SharedData>,
 }
 
 impl Correlator {
-    /// `session_id` is the stream's id: the first session of scope worker. `shared` is where scope process keeps the
-    /// process's session.
+    /// `session_id` is the stream's id: the first session in scope worker. `shared` stores the
+    /// process's session in scope process.
     #[must_use]
     pub fn new(scope: Scope, session_id: Uuid, shared: Rc<dyn SharedData>) -> Self {
         Self {
@@ -62,10 +64,10 @@ impl Correlator {
         }
     }
 
-    /// The next pair; both or none. `fresh` makes a UUIDv4, and is asked when a session begins.
+    /// The next pair. `fresh` makes a UUIDv4; called only when a session begins.
     ///
-    /// `None`: `fresh` has failed where a session had to begin, or shared data cannot be changed, or others were faster
-    /// each time. Nothing is used up then, so a later call goes on without a gap.
+    /// `None`: `fresh` failed, shared data could not be changed, or all attempts failed under
+    /// contention. No number is used up then, so the sequence has no gap.
     pub fn next(&mut self, fresh: &mut dyn FnMut() -> Option<Uuid>) -> Option<Correlation> {
         match self.scope {
             Scope::Worker => self.next_of_worker(fresh),
@@ -79,10 +81,10 @@ impl Correlator {
         Some(pair)
     }
 
-    /// A pair is this worker's when its successor has taken its place in shared data.
+    /// Takes a pair by storing its successor in shared data (compare and swap).
     ///
-    /// A value that cannot be read (damaged, or of another version of the filter that runs in the process, too) says
-    /// nothing of the numbers that were handed out: a new session begins, so that no pair can be a second one.
+    /// An unreadable value is damaged, or written by another filter version in the process. It does
+    /// not show which numbers were given out. A new session begins, so that no pair repeats.
     fn next_of_process(&self, fresh: &mut dyn FnMut() -> Option<Uuid>) -> Option<Correlation> {
         for _ in 0..MAX_ATTEMPTS {
             let (next, version) = match self.shared.get(KEY) {
@@ -94,11 +96,12 @@ impl Correlator {
                 return Some(pair);
             }
         }
+
         None
     }
 }
 
-/// The pair itself, or where its session is used up the first pair of a new one.
+/// The pair itself, or the first pair of a new session if this one is used up.
 fn usable(
     next: Option<Correlation>,
     fresh: &mut dyn FnMut() -> Option<Uuid>,
@@ -146,7 +149,7 @@ mod tests {
 
     const STREAM: Uuid = Uuid::from_u128(7);
 
-    /// Scope worker must not ask it.
+    /// Shared data that scope worker must not read.
     #[derive(Debug)]
     struct NotShared;
 
@@ -186,6 +189,7 @@ mod tests {
     #[test]
     fn a_workers_session_changes_before_the_largest_int32() {
         const LAST: u32 = 2_147_483_646;
+
         let mut correlator = correlator();
         correlator.next.number = LAST - 1;
         assert_eq!(correlator.next(&mut || None), pair(7, LAST - 1));

@@ -1,18 +1,18 @@
-//! Rules that no request reaches, since an earlier one decides about all that they match.
+//! Finds unreachable rules: an earlier rule decides about everything that they match.
 
 use super::headers::Headers;
 use super::matcher::Policy;
 use super::patterns::{HeaderCondition, HostPattern, PathPattern, ValuePattern};
 use super::policy::{Conditions, RequestHead, Rule};
 
-/// A rule that an earlier one covers.
+/// A rule covered by an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Covered {
-    /// Place of the rule.
+    /// Index of the rule.
     pub place: usize,
-    /// Place of the earlier one.
+    /// Index of the earlier rule.
     pub by: usize,
-    /// What reaches the rule all the same.
+    /// Requests that still reach the rule.
     pub rest: Rest,
 }
 
@@ -21,19 +21,19 @@ pub struct Covered {
 pub enum Rest {
     /// None.
     Nothing,
-    /// Tracked ones, where the earlier rule does not want every end.
+    /// Tracked requests, if the earlier rule does not record every end.
     Tracked,
-    /// Those whose path or host an upstream may read in another way, where the earlier rule keeps requests out of the records.
+    /// Requests with an ambiguous path or host, if the earlier rule excludes.
     Ambiguous,
-    /// Both of them.
+    /// Both.
     TrackedOrAmbiguous,
 }
 
 impl Policy {
-    /// The rules that an earlier one covers, each with the first one that leaves nothing to it, or else with the first one that
-    /// leaves little. A rule that only several earlier ones cover together is not found.
+    /// The covered rules. Each has the first rule that covers it fully, else the first that covers
+    /// all but a [`Rest`]. A rule covered only by several rules together is not found.
     ///
-    /// An earlier rule is compared only when it matches a request that is made up for the rule.
+    /// An earlier rule is compared only if it matches an example request generated for the rule.
     #[must_use]
     pub fn covered(&self) -> Vec<Covered> {
         self.iter()
@@ -60,14 +60,17 @@ impl Policy {
                 Some(rest) => partly = partly.or(Some(Covered { place, by, rest })),
                 None => {}
             }
+
             start = by + 1;
         }
+
         partly
     }
 }
 
 impl Rule {
-    /// What this rule leaves to a later one of these conditions; `None` where that is not said in a word.
+    /// The rest that this rule leaves to a later rule with these conditions; `None` if no [`Rest`]
+    /// describes it.
     fn leaves(&self, conditions: &Conditions) -> Option<Rest> {
         if !self.conditions.cover(conditions) {
             return None;
@@ -78,7 +81,8 @@ impl Rule {
             && (self.conditions.path.is_some() || !self.conditions.hosts.is_empty());
 
         match (leaves_tracked, leaves_ambiguous) {
-            // A rule for tracked requests alone: they are no remainder of it.
+            // The later rule is for tracked requests only: all of them are left to it, not a
+            // remainder.
             (true, _) if conditions.tracked == Some(true) => None,
             (true, true) => Some(Rest::TrackedOrAmbiguous),
             (true, false) => Some(Rest::Tracked),
@@ -88,7 +92,7 @@ impl Rule {
     }
 }
 
-/// A request that some conditions hold for.
+/// An example request for which the conditions hold.
 struct Example {
     method: String,
     path: String,
@@ -106,12 +110,14 @@ impl Example {
             Some(PathPattern::Suffix(text)) => ["/", text].concat(),
             Some(PathPattern::Template(template)) => template.example(),
         };
+
         let authority = match conditions.hosts.first() {
             None => String::new(),
             Some(HostPattern::Exact(name)) => name.clone(),
             Some(HostPattern::Literal(address)) => format!("[{address}]"),
             Some(HostPattern::Suffix(end)) => ["x", end].concat(),
         };
+
         let headers = conditions.headers.iter().filter_map(|condition| {
             let value = match &condition.value {
                 ValuePattern::Exact(text)
@@ -121,8 +127,10 @@ impl Example {
                 ValuePattern::Present(true) => String::new(),
                 ValuePattern::Present(false) => return None,
             };
+
             Some((condition.name.clone(), value))
         });
+
         Self {
             method: conditions.methods.first().cloned().unwrap_or_default(),
             path,
@@ -151,7 +159,7 @@ impl Example {
 }
 
 impl Conditions {
-    /// Whether these hold for every request that `other` hold for.
+    /// Whether these conditions hold for every request for which `other` holds.
     fn cover(&self, other: &Self) -> bool {
         is_within(self.protocol, other.protocol)
             && is_within(self.tracked, other.tracked)
@@ -173,7 +181,7 @@ fn is_within<T: PartialEq>(own: Option<T>, other: Option<T>) -> bool {
     own.is_none() || own == other
 }
 
-/// The same for a list of which one entry must hold.
+/// Like [`is_within`] for a list of alternatives.
 fn all_within<T>(own: &[T], other: &[T], covers: impl Fn(&T, &T) -> bool) -> bool {
     own.is_empty()
         || !other.is_empty()
@@ -228,6 +236,7 @@ impl HeaderCondition {
             ) => own.matches(text.as_bytes()),
             _ => false,
         };
+
         self.name == other.name && holds
     }
 }

@@ -1,9 +1,10 @@
-//! What a request shows of its sender's credentials: cookies and `authorization`.
+//! Credentials in a request: cookies and `authorization`.
 
 use super::headers::Headers;
 use super::values::Values;
 
-/// Whether a field of `authorization` has a user name and a password (RFC 7617), which are not to be recorded.
+/// Whether an `authorization` field has a user name and a password (RFC 7617). They must not be
+/// recorded.
 #[must_use]
 pub fn is_basic(headers: &Headers<'_>) -> bool {
     headers
@@ -11,8 +12,8 @@ pub fn is_basic(headers: &Headers<'_>) -> bool {
         .any(|value| of_scheme(value, b"basic").is_some())
 }
 
-/// The bearer tokens (RFC 6750). Envoy joins several fields of `authorization` with commas, which no token holds (section
-/// 2.1).
+/// The bearer tokens (RFC 6750). Envoy joins several `authorization` fields with commas; a token
+/// contains none (section 2.1).
 #[must_use]
 pub(super) fn bearer<'h>(headers: &Headers<'h>) -> Values<&'h [u8]> {
     let credentials = headers
@@ -24,7 +25,8 @@ pub(super) fn bearer<'h>(headers: &Headers<'h>) -> Values<&'h [u8]> {
         .collect()
 }
 
-/// What follows the scheme, which is case-insensitive (RFC 9110 section 11.1); `None` for another one.
+/// The text after the scheme, which is case-insensitive (RFC 9110 section 11.1); `None` for another
+/// scheme.
 fn of_scheme<'h>(credentials: &'h [u8], scheme: &[u8]) -> Option<&'h [u8]> {
     let (start, rest) = credentials
         .trim_ascii_start()
@@ -33,8 +35,9 @@ fn of_scheme<'h>(credentials: &'h [u8], scheme: &[u8]) -> Option<&'h [u8]> {
     (ends && start.eq_ignore_ascii_case(scheme)).then(|| rest.trim_ascii())
 }
 
-/// The values of the cookies of this name, without quotes around them. A client sends several that hold for different paths
-/// or domains (RFC 6265 section 5.4), and HTTP/2 may split the header in several (RFC 9113 section 8.2.3).
+/// The values of the cookies with this name, without quotes. A client sends several for different
+/// paths or domains (RFC 6265 section 5.4). HTTP/2 may split the header into several (RFC 9113
+/// section 8.2.3).
 #[must_use]
 pub(super) fn cookies<'h>(headers: &Headers<'h>, name: &str) -> Values<&'h [u8]> {
     let pairs = headers
@@ -46,8 +49,8 @@ pub(super) fn cookies<'h>(headers: &Headers<'h>, name: &str) -> Values<&'h [u8]>
         .collect()
 }
 
-/// The values that a response gives to cookies of this name: of several `set-cookie` the last stays (RFC 6265 section 5.3).
-/// One that removes the cookie gives none.
+/// The values that a response sets for this cookie. Of several `set-cookie` the last wins (RFC 6265
+/// section 5.3). A `set-cookie` that deletes the cookie is skipped.
 #[must_use]
 pub(super) fn set_cookies<'h>(headers: &Headers<'h>, name: &str) -> Values<&'h [u8]> {
     let value = |line: &'h [u8]| {
@@ -58,7 +61,7 @@ pub(super) fn set_cookies<'h>(headers: &Headers<'h>, name: &str) -> Values<&'h [
     headers.all("set-cookie").filter_map(value).collect()
 }
 
-/// Whether an attribute ends a cookie at once: `Max-Age` of no second or fewer (RFC 6265 section 5.2.2).
+/// Whether an attribute deletes a cookie: `Max-Age` of zero or less (RFC 6265 section 5.2.2).
 fn is_over(attribute: &[u8]) -> bool {
     let mut words = attribute
         .splitn(2, |byte| *byte == b'=')
@@ -66,6 +69,7 @@ fn is_over(attribute: &[u8]) -> bool {
     let is_age = words
         .next()
         .is_some_and(|name| name.eq_ignore_ascii_case(b"max-age"));
+
     is_age
         && words.next().is_some_and(|age| {
             age.starts_with(b"-") || !age.is_empty() && age.iter().all(|digit| *digit == b'0')
@@ -82,6 +86,7 @@ fn value_of<'h>(pair: &'h [u8], name: &str) -> Option<&'h [u8]> {
     let content = value
         .strip_prefix(b"\"")
         .and_then(|rest| rest.strip_suffix(b"\""));
+
     Some(content.map_or(value, <[u8]>::trim_ascii))
 }
 
@@ -122,11 +127,13 @@ mod tests {
             let headers = headers(&[("authorization", value)]);
             assert_eq!(texts(bearer(&headers)), (expected, conflict), "{value}");
         }
+
         let fields = headers(&[
             ("authorization", "Bearer a"),
             ("authorization", "Bearer b"),
             ("authorization", ""),
         ]);
+
         assert_eq!(texts(bearer(&fields)), (Some("b"), true));
         assert_eq!(texts(bearer(&headers(&[]))), (None, false));
     }
@@ -142,6 +149,7 @@ mod tests {
                 "{value}"
             );
         }
+
         for value in ["Digest x", "Basicx y", "", "xBasic y", "Bearer basic"] {
             assert!(!is_basic(&headers(&[("authorization", value)])), "{value}");
         }
@@ -166,16 +174,19 @@ mod tests {
                 ("set-cookie", "sid=first; Max-Age=60"),
                 ("set-cookie", last),
             ]);
+
             assert_eq!(
                 texts(set_cookies(&lines, "sid")),
                 (Some(expected), conflict),
                 "{last}"
             );
         }
+
         let lines = headers(&[
             ("set-cookie", "sid=deleted; Max-Age=0"),
             ("set-cookie", "sid=new"),
         ]);
+
         assert_eq!(texts(set_cookies(&lines, "sid")), (Some("new"), false));
         assert_eq!(
             texts(set_cookies(

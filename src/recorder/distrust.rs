@@ -1,4 +1,4 @@
-//! What an operator reads of peers whose control and identity headers do not count: one line for each network.
+//! Log lines about untrusted peers that send control or identity headers: one per network.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -7,20 +7,20 @@ use ipnet::IpNet;
 
 use super::trust::Peer;
 
-/// Most networks that are named in the life of a configuration. Strangers come from everywhere; a proxy that is not yet
-/// trusted is among the first.
+/// Upper bound of networks named per configuration, since untrusted clients may have any address. A
+/// proxy missing from the configuration is usually among the first.
 const MAX_NETWORKS: usize = 8;
 
-/// What to do where the address is not the peer's own.
+/// Advice if the address was taken from a header.
 const OF_HEADER: &str = "control or identity headers came from a peer that cannot be known, since its address was \
     taken from x-forwarded-for: they count as absent; let a set_filter_state filter before this one provide \
     audit.direct_peer, or name the peer by its certificate in trust.uri_sans";
 
-/// What to do behind an internal listener or a socket of the file system.
+/// Advice for an internal listener or a Unix socket.
 const NO_ADDRESS: &str = "control or identity headers came from a peer that has no IP address (an internal listener or a \
     Unix socket): they count as absent; name the peer in trust.filter_state, as a waypoint's io.istio.peer_principal";
 
-/// The lines that were made, and those that wait to be printed.
+/// State of the lines: those already made, and those not yet printed.
 #[derive(Debug, Default)]
 pub(super) struct Distrust(RefCell<Lines>);
 
@@ -32,7 +32,7 @@ struct Lines {
 }
 
 impl Distrust {
-    /// Notes a peer that is not trusted.
+    /// Notes an untrusted peer.
     pub(super) fn note(&self, peer: Peer) {
         let mut lines = self.0.borrow_mut();
         match peer {
@@ -61,6 +61,7 @@ impl Lines {
         let Some(network) = network_of(address) else {
             return;
         };
+
         if self.networks.len() < MAX_NETWORKS && !self.networks.contains(&network) {
             self.networks.push(network);
             self.waiting.push(format!(
@@ -71,7 +72,7 @@ impl Lines {
     }
 }
 
-/// What is usually one network: 256 IPv4 addresses, or a subnet of IPv6 (RFC 4291, section 2.5.4).
+/// The usual size of one network: 256 IPv4 addresses, or an IPv6 subnet (RFC 4291, section 2.5.4).
 fn network_of(address: IpAddr) -> Option<IpNet> {
     let bits = if address.is_ipv4() { 24 } else { 64 };
     IpNet::new(address, bits)
@@ -103,6 +104,7 @@ mod tests {
         ] {
             distrust.note(address(peer));
         }
+
         let lines = lines(&distrust);
         assert_eq!(lines.len(), 3, "{lines:?}");
         for network in ["10.1.2.0/24", "10.1.3.0/24", "2001:db8::/64"] {
@@ -111,6 +113,7 @@ mod tests {
                 "{network} {lines:?}"
             );
         }
+
         assert!(lines.iter().all(|line| line.contains("trust.cidrs")));
     }
 
@@ -130,6 +133,7 @@ mod tests {
             distrust.note(Peer::OfHeader);
             distrust.note(Peer::NoAddress);
         }
+
         let lines = lines(&distrust);
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(

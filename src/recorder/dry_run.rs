@@ -1,4 +1,4 @@
-//! Which rules a request meets, and why it does not meet the others: for those who write a configuration.
+//! Shows which rules a request matches and why others do not, for authors of a configuration.
 
 use std::rc::Rc;
 
@@ -7,7 +7,7 @@ use super::path;
 use super::policy::{Conditions, Policy, RequestHead, Rule};
 use crate::record::Protocol;
 
-/// A request that is made up.
+/// An example request.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// `:method`
@@ -18,40 +18,40 @@ pub struct Request {
     pub authority: String,
     /// Other headers, in lower case.
     pub headers: Vec<(String, String)>,
-    /// A trusted peer has marked it.
+    /// A trusted peer has marked it as tracked.
     pub tracked: bool,
 }
 
-/// What becomes of the request at one rule.
+/// Result of one rule for the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// The request meets the rule, by what the exchange turns out to be.
+    /// The rule matches; the parts depend on the protocol of the exchange.
     Met {
-        /// Otherwise than by gRPC.
+        /// If it is not gRPC.
         http: Part,
-        /// By gRPC.
+        /// If it is gRPC.
         grpc: Part,
     },
     /// An earlier rule decides.
     Covered,
-    /// Of level none, and an upstream may read the request in another way.
+    /// The rule has level none, and an upstream may read the request in another way.
     Ambiguous,
-    /// The condition that does not hold, by its key.
+    /// Key of the first condition that does not hold.
     Differs(&'static str),
 }
 
 /// What a rule does for one protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Nothing: an earlier rule decides, or this one is not for it.
+    /// Nothing: an earlier rule decides, or this rule is for the other protocol.
     Unconcerned,
     /// It decides.
     Decides,
-    /// It records what an earlier one does not want, since the request is tracked.
+    /// It records ends that an earlier rule does not, since the request is tracked.
     Follows,
 }
 
-/// One finding for each rule, in their order.
+/// One finding per rule, in their order.
 #[must_use]
 pub fn findings(policy: &Policy, request: &Request) -> Vec<Finding> {
     let own = [
@@ -98,6 +98,7 @@ pub fn findings(policy: &Policy, request: &Request) -> Vec<Finding> {
             grpc: part(Protocol::Grpc, &mut seen_grpc),
         }
     };
+
     policy.iter().map(finding).collect()
 }
 
@@ -116,6 +117,7 @@ impl Conditions {
             protocol: self.protocol,
             ..Self::default()
         };
+
         let parts = [
             (
                 "match.tracked",
@@ -153,6 +155,7 @@ impl Conditions {
                 },
             ),
         ];
+
         parts
             .into_iter()
             .find(|(_, part)| !part.hold(head))

@@ -1,4 +1,4 @@
-//! How an exchange ended, and which rule decides about it: for what was spoken, as far as that is known.
+//! How an exchange ended, and which rule decides about it, as far as the protocol is known.
 
 use super::answer::{Answer, status_at_the_end};
 use super::completeness::Completeness;
@@ -9,13 +9,13 @@ use super::rpc::{Claim, Found};
 use crate::host::Stream;
 use crate::record::{Outcome, Protocol, Termination};
 
-/// How one exchange ended, before it is known whether a record is wanted.
+/// End of one exchange, before it is known whether a record is wanted.
 pub(super) struct Ending {
     pub(super) evidence: Evidence,
     spoken: Spoken,
-    /// Read as plain HTTP, where it may have been.
+    /// Read as plain HTTP, unless it was certainly gRPC.
     http: Option<End>,
-    /// Read as a call, where it may have been one, with its status.
+    /// Read as a call with its status, unless it was certainly HTTP.
     call: Option<(Found, End)>,
 }
 
@@ -36,6 +36,7 @@ impl Ending {
         let is_http = spoken == Spoken::Certain(Protocol::Http);
         let call = (!is_http).then(|| evidence.call(found, stream));
         let http = (!is_call).then(|| evidence.http(stream));
+
         Self {
             evidence,
             spoken,
@@ -44,15 +45,16 @@ impl Ending {
         }
     }
 
-    /// Whether the answer came to its end, as far as the server and Envoy are concerned.
+    /// Whether the response is complete, as seen by the server and Envoy.
     pub(super) fn is_whole(&self) -> bool {
         let is_aborted = self.http.is_some_and(|end| end.outcome == Outcome::Aborted);
         !is_aborted && self.evidence.termination == Termination::Complete
     }
 
-    /// The place of the candidate that decides, and how the exchange is read for it. `None`: no candidate wants a record.
+    /// Index of the deciding candidate, and the protocol by which the exchange is read for it.
+    /// `None`: no candidate wants a record.
     ///
-    /// The end of an exchange is always wanted when there is a record that it had started.
+    /// An exchange with a "started" record always gets one of its end.
     pub(super) fn choose(&self, subject: &Subject) -> Option<(usize, Protocol)> {
         let wants = |candidate: &Candidate, protocol| {
             self.end(protocol)
@@ -60,6 +62,7 @@ impl Ending {
         };
         let found = self.first(subject, wants);
         let is_owed = found.is_none() && subject.started_number.is_some();
+
         if is_owed {
             self.first(subject, |_, _| true)
         } else {
@@ -67,7 +70,7 @@ impl Ending {
         }
     }
 
-    /// The first candidate that is for what was spoken and passes the test.
+    /// The first candidate for the protocol used that passes the test.
     fn first(
         &self,
         subject: &Subject,
@@ -83,6 +86,7 @@ impl Ending {
                 .position(passes)
                 .map(|place| (place, protocol))
         };
+
         let other = |protocol| {
             if protocol == Protocol::Http {
                 Protocol::Grpc
@@ -90,10 +94,12 @@ impl Ending {
                 Protocol::Http
             }
         };
+
         match self.spoken {
             Spoken::Certain(protocol) => of(protocol),
             Spoken::Rather(protocol) => of(protocol).or_else(|| of(other(protocol))),
-            // Whichever rule comes first. One that is for both is for what the request claims.
+            // The earlier rule decides. A rule for both protocols uses the one that the request
+            // declares.
             Spoken::Unknown => {
                 let claimed = subject.claim.protocol();
                 let found = [of(claimed), of(other(claimed))].into_iter().flatten();
@@ -102,7 +108,8 @@ impl Ending {
         }
     }
 
-    /// Whether the answer is not of the protocol that the request claims, or the claim contradicts itself.
+    /// Whether the response is not of the protocol that the request declares, or the declaration is
+    /// contradictory.
     pub(super) fn belies(&self, claim: Claim) -> bool {
         let is_http = matches!(
             self.spoken,
@@ -111,7 +118,7 @@ impl Ending {
         claim == Claim::Contradictory || claim.is_rpc() && is_http
     }
 
-    /// The end of the exchange read so; `None` where it was surely something else.
+    /// The end of the exchange read as this protocol; `None` if it was certainly another one.
     pub(super) fn end(&self, protocol: Protocol) -> Option<&End> {
         match protocol {
             Protocol::Http => self.http.as_ref(),
@@ -119,7 +126,7 @@ impl Ending {
         }
     }
 
-    /// Takes the status of the call that it was.
+    /// Takes the call's status.
     pub(super) fn take_status(&mut self) -> Option<Found> {
         self.call.take().map(|(status, _)| status)
     }

@@ -1,4 +1,5 @@
-//! What the end of a stream shows: what was spoken, what the server did, and how the stream came to its end.
+//! Evidence at the end of a stream: the protocol used, the server's result, and how the stream
+//! ended.
 
 use super::answer::{Answer, http_status, is_whole_call};
 use super::completeness::Completeness;
@@ -9,41 +10,41 @@ use super::rpc::{Claim, Dialect, Found, Status, StatusSource, Translated, Wire};
 use crate::host::{Property, Stream};
 use crate::record::{Outcome, Protocol, Termination};
 
-/// What an answer shows to have been spoken.
+/// The protocol that a response proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spoken {
-    /// This.
+    /// This protocol.
     Certain(Protocol),
-    /// This, and on the other side of a translation the other one; or the answer of a server that does not speak what
-    /// the request claims.
+    /// Probably this one. A filter translates to the other one, or the server does not support the
+    /// declared protocol.
     Rather(Protocol),
-    /// Nothing: there is no answer, or it is Envoy's own.
+    /// Unknown: there is no response, or Envoy generated it.
     Unknown,
 }
 
-/// What the end of a stream shows, read once.
+/// Evidence at the end of a stream, read once.
 pub(super) struct Evidence {
     claim: Claim,
-    /// How the answer is written that goes to the client.
+    /// Wire format of the response sent to the client.
     wire: Option<Wire>,
     is_json: bool,
     has_status: bool,
-    /// The status came from behind this filter.
+    /// The status came from upstream of this filter.
     is_of_upstream: bool,
-    /// It came in fields of HTTP, not in a body.
+    /// The status was in HTTP headers or trailers, not in a body.
     has_fields: bool,
     is_grpc: bool,
     has_deadline: bool,
     is_on_path: bool,
     is_tunnel: bool,
-    /// The upstream or Envoy broke the answer off.
+    /// The upstream or Envoy interrupted the response.
     is_broken: bool,
-    /// Envoy made the answer.
+    /// Envoy generated the response.
     pub(super) is_local: bool,
     pub(super) http_status: Option<u16>,
     pub(super) termination: Termination,
     pub(super) completeness: Completeness,
-    /// Of a request that claims nothing: how another filter has translated it.
+    /// Only for a request that declares no call: how another filter translated it.
     pub(super) translated: Option<Translated>,
 }
 
@@ -62,7 +63,8 @@ impl Evidence {
         let is_own = is_whole_call(answer, found);
         let is_unseen = subject.start.is_none();
 
-        // A request that claims nothing may be a call all the same, by its status or where the status is cut off.
+        // A request declared as plain HTTP may be a call: it has a status, or the stream was
+        // interrupted before one.
         let is_cut_off = termination != Termination::Complete && http_status.is_some();
         let may_be_call = subject.claim == Claim::Http && (found.is_some() || is_cut_off);
         let is_post = subject.request.text.method() == b"POST";
@@ -71,6 +73,7 @@ impl Evidence {
         let translated = may_be_call
             .then(|| Translated::read(subject.request.text.path(), stream))
             .filter(was_call);
+
         Self {
             claim: subject.claim,
             wire: Wire::of_content_type(answer.content_type),
@@ -99,9 +102,11 @@ impl Evidence {
         if self.translated.is_some() {
             return Spoken::Rather(Protocol::Grpc);
         }
+
         match (self.claim, self.http_status) {
             (Claim::Http | Claim::Contradictory, _) => Spoken::Certain(Protocol::Http),
-            // Whether a JSON error is one of Connect, or of a service that names its errors alike, cannot be known.
+            // A JSON error may be one of Connect, or of a service with the same error names. The
+            // two cannot be distinguished.
             (Claim::Rpc(Wire::ConnectUnary | Wire::Json), _)
                 if self.has_status && !self.has_fields =>
             {
@@ -114,7 +119,7 @@ impl Evidence {
             (Claim::Rpc(_), None) => Spoken::Unknown,
             _ if self.is_local => Spoken::Unknown,
             _ if self.wire.is_some() => Spoken::Certain(Protocol::Grpc),
-            // JSON is what both a unary Connect call and any other request may be answered with.
+            // JSON is the response of a unary Connect call and of many plain requests.
             (Claim::Rpc(Wire::ConnectUnary | Wire::Json), Some(200)) if self.is_json => {
                 Spoken::Unknown
             }
@@ -127,7 +132,8 @@ impl Evidence {
         }
     }
 
-    /// How the client spoke. What it sent may have been translated before this filter, and the answer says so.
+    /// The client's RPC protocol. If the request was translated before this filter, the response
+    /// shows it.
     pub(super) fn dialect(&self) -> Dialect {
         if let Some(translated) = &self.translated {
             return if translated.is_to_grpc {
@@ -136,13 +142,14 @@ impl Evidence {
                 Dialect::Grpc
             };
         }
+
         match (self.claim, self.wire) {
             (Claim::Rpc(Wire::ConnectUnary | Wire::Json), _) if self.has_fields => {
                 Dialect::Transcoded
             }
             (Claim::Rpc(wire), _) if !wire.is_grpc() => self.claim.dialect(),
             (_, Some(wire)) if !wire.is_grpc() => Claim::Rpc(wire).dialect(),
-            // The bridge writes its requests so, and its answers in JSON.
+            // The Connect bridge uses this content type for requests, and JSON for responses.
             (Claim::Rpc(Wire::GrpcWithCodec), None) if self.has_status && self.is_json => {
                 Dialect::Connect
             }
@@ -174,7 +181,7 @@ impl Evidence {
         (found, end)
     }
 
-    /// What a client makes of an answer without a status.
+    /// The status that a client derives from a response without one.
     fn status_without_one(&self, stream: &dyn Stream) -> Found {
         let is_unary = self.claim.may_be_unary_connect();
         let ends_in_body = matches!(
@@ -193,6 +200,7 @@ impl Evidence {
                 StatusSource::Http,
             ),
         };
+
         Found {
             status,
             source,
@@ -200,12 +208,13 @@ impl Evidence {
         }
     }
 
-    /// The outcome with regard to why Envoy made or rewrote the answer. A refusal is one whatever the status says; any
-    /// other cause counts where the status is one of success.
+    /// Adjusts the outcome by the reason for which Envoy generated or rewrote the response. A
+    /// refusal counts whatever the status; any other cause counts only if the status is a success.
     fn by_cause(&self, outcome: Outcome, stream: &dyn Stream) -> Outcome {
         if !self.is_local || outcome == Outcome::Aborted {
             return outcome;
         }
+
         let details = self.completeness.details(stream);
         let has_flags =
             outcome == Outcome::Success && !self.completeness.is_direct_response(stream);
@@ -214,6 +223,7 @@ impl Evidence {
         } else {
             0
         };
+
         match outcome::of_cause(details, flags) {
             Some(Outcome::Denied) => Outcome::Denied,
             Some(cause) if outcome == Outcome::Success => cause,
@@ -222,7 +232,7 @@ impl Evidence {
     }
 
     fn end_with(&self, outcome: Outcome, is_unavailable: bool, stream: &dyn Stream) -> End {
-        // Without a status, of a stream that Envoy has lost, nothing is known.
+        // Without a status, nothing is known about a stream that Envoy lost.
         let was_left = match self.termination {
             Termination::Client | Termination::Timeout => true,
             Termination::Proxy => self.http_status.is_none(),
@@ -232,6 +242,7 @@ impl Evidence {
         let by_leaving = outcome == Outcome::Aborted && was_left && is_no_error;
         let is_provoked = outcome != Outcome::Success && self.is_provoked(stream);
         let http_status = if is_provoked { None } else { self.http_status };
+
         End {
             outcome,
             http_status,
@@ -241,10 +252,10 @@ impl Evidence {
 }
 
 impl Evidence {
-    /// Whether Envoy has answered in place of the server because of what the client has done: a limit that it has set,
-    /// a request that it does not finish, a mistake. The server may have done its work by then.
+    /// Whether the client made Envoy respond in place of the server: by a time limit, an unfinished
+    /// request, or an error. The server may have done its work by then.
     fn is_provoked(&self, stream: &dyn Stream) -> bool {
-        /// Request Timeout: Envoy answers so when a request does not come to its end.
+        /// Request Timeout: Envoy's response to a request that does not complete.
         const REQUEST_TIMEOUT: u16 = 408;
         self.is_local
             && self.is_on_path
@@ -254,7 +265,7 @@ impl Evidence {
     }
 }
 
-/// Over HTTP/3 headers are gone when the stream ends.
+/// Over HTTP/3 the headers are no longer available when the stream ends.
 fn status_by_property(subject: &Subject, stream: &dyn Stream) -> Option<u16> {
     let number = subject
         .is_quic()
@@ -271,20 +282,24 @@ fn termination(
     completeness: &Completeness,
     stream: &dyn Stream,
 ) -> Termination {
-    // An earlier filter's answer was sent before this filter was called.
+    // An earlier filter responded before this filter was called.
     if subject.start.is_none() && http_status.is_some() {
         return Termination::Complete;
     }
+
     if is_whole_call(answer, found) {
         return Termination::Complete;
     }
+
     let termination = completeness.termination(http_status, stream);
-    // Envoy's own answer to a call has the HTTP status of success, also when it was made for want of another one.
+    // Envoy's own response to a call has HTTP status 200, also if it replaces another response.
     let is_own = found.is_some_and(|found| found.source == StatusSource::Headers);
     if is_own && termination != Termination::Client {
         return Termination::Complete;
     }
-    // Over HTTP/3 Envoy does not say that the client has left, and what breaks off otherwise is logged with its reason.
+
+    // Over HTTP/3 Envoy does not report that the client disconnected. Other interruptions are
+    // logged with their reason.
     let is_known = termination != Termination::Complete && http_status.is_some();
     let is_cut = http_status.is_none() || answer.was_seen && !answer.is_whole;
     if subject.is_quic() && is_cut && !is_known {
@@ -294,7 +309,7 @@ fn termination(
     }
 }
 
-/// Whether the answer opens a tunnel, which is complete with it (RFC 9110, sections 9.3.6 and 15.2.2).
+/// Whether the response opens a tunnel, which completes it (RFC 9110, sections 9.3.6 and 15.2.2).
 fn is_tunnel(method: &[u8], http_status: Option<u16>) -> bool {
     match http_status {
         Some(101) => true,

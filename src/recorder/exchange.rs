@@ -1,4 +1,4 @@
-//! One exchange as far as it has come: what the filter keeps between its callbacks.
+//! State of one exchange between the callbacks of the filter.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -18,43 +18,43 @@ use crate::host::{Property, Stream};
 use crate::record::{Protocol, RequireAudit};
 use crate::time::Now;
 
-/// The state of one stream. Little in it for a request that no rule matches.
+/// The state of one stream; small for a request that no rule matches.
 #[derive(Debug, Default)]
 pub struct Exchange {
     seen: bool,
-    /// The connection's number, where the host has one; `None`: not asked yet.
+    /// The connection's number, if the host provides one; outer `None`: not yet read.
     connection: Option<Option<u64>>,
     verdict: Option<Verdict>,
-    /// The gateway role has set the control headers, so those of the request are not the client's.
+    /// The gateway role set the control headers; those now in the request are not the client's.
     set_by_gateway: bool,
-    /// Its record was made, though the stream is recreated.
+    /// Its record was made, although the stream is recreated.
     concluded: bool,
     /// Its response has begun.
     answered: bool,
-    /// What a trusted peer wrote into the control headers of a request that no rule matched. The headers are removed, so
-    /// a recreated stream has it from here.
+    /// Control headers of a trusted peer, if no rule matched. They are removed from the request, so
+    /// a recreated stream reads them here.
     marked: Option<Box<Tracking>>,
     audited: Option<Box<Audited>>,
 }
 
-/// A request that a rule matched, and that is recorded if it ends as the rule wants.
+/// A request matched by a rule. It is recorded if its end is one that the rule records.
 #[derive(Debug)]
 pub(super) struct Audited {
     pub(super) subject: Subject,
     pub(super) seen: Seen,
-    /// Its place among the exchanges that are going on.
+    /// Its place in the list of open exchanges.
     pub(super) slot: Option<Slot>,
 }
 
-/// Everything that is kept of a request.
+/// Request state kept until the end.
 #[derive(Clone, Debug)]
 pub(super) struct Subject {
-    /// The rules that may decide, in their order; at least one.
+    /// The rules that may decide, in configuration order; at least one.
     pub(super) candidates: Vec<Candidate>,
     pub(super) claim: Claim,
-    /// When the headers came; `None` for a request that the filter saw only after its end.
+    /// When the headers came; `None` if the filter was called only after the stream's end.
     pub(super) start: Option<Now>,
-    /// The client has set a limit to the time that an answer may take.
+    /// The client has set a limit for the response time.
     pub(super) has_deadline: bool,
     pub(super) tracking: Tracking,
     pub(super) request: Request,
@@ -62,38 +62,38 @@ pub(super) struct Subject {
     pub(super) correlation: Option<Correlation>,
     /// `network.protocol.version`
     pub(super) version: Option<Cow<'static, [u8]>>,
-    /// Number of the record that says that the exchange is going on, where there is one.
+    /// Number of the "started" record, if there is one.
     pub(super) started_number: Option<u64>,
 }
 
-/// A rule that may decide about an exchange, and what it takes from the request.
+/// A rule that may decide about an exchange, and the values it takes from the request.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     pub(super) rule: Rc<Rule>,
-    /// The protocols for which it is the rule that matches.
+    /// The protocols for which this rule matches.
     pub(super) readings: Readings,
     pub(super) claims: Claims,
     pub(super) captured: Captured,
 }
 
-/// What was seen of the answer on its way.
+/// State collected from the response callbacks.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// All of it has come as far as this filter.
+    /// The complete response has reached this filter.
     pub(super) is_whole: bool,
-    /// It has ended with trailers that have the status of a call.
+    /// The response ended with trailers that have the status of a call.
     pub(super) has_trailers: bool,
-    /// The upstream has answered in gRPC, where that was looked at.
+    /// The upstream responded in gRPC; set only where that was checked.
     pub(super) is_grpc: bool,
-    /// The status of a call, where it was found before the end of the stream.
+    /// Status of a call, if found before the end of the stream.
     pub(super) status: Option<Found>,
-    /// The id of the session that the answer begins.
+    /// Id of the session that the response begins.
     pub(super) begun: Option<SessionId>,
-    /// The headers in the host's serialization, where they are gone when the stream ends.
+    /// The serialized headers, kept if they are no longer available at the end of the stream.
     pub(super) headers: Option<Vec<u8>>,
-    /// The body, where the user is to be found in it.
+    /// The body, if an identity source reads it.
     pub(super) body: Option<Box<Body>>,
-    /// The end of the body, where the status of a call is to be found in it.
+    /// The end of the body, if it has the status of a call.
     pub(super) body_end: Option<Box<BodyEnd>>,
 }
 
@@ -104,25 +104,26 @@ impl Exchange {
         self.seen
     }
 
-    /// Whether its request has been handled and nothing is kept of it: no rule matched, or its record was made.
+    /// Whether its request was handled and nothing is kept of it: no rule matched, or its record
+    /// was made.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.seen && !self.outlives_its_stream()
     }
 
-    /// Whether its rules were found, so that a recreated stream goes on with them.
+    /// Whether its rules are known, so that a recreated stream reuses them.
     pub(super) fn is_decided(&self) -> bool {
         self.audited.is_some() || self.set_by_gateway || self.concluded
     }
 
-    /// Whether something of it would be missed if the stream was recreated: a record, or the meaning of headers that this
-    /// filter has removed or set.
+    /// Whether a recreated stream needs this state: for a record, or for headers that this filter
+    /// removed or set.
     pub(super) fn outlives_its_stream(&self) -> bool {
         self.is_decided() || self.marked.is_some()
     }
 
-    /// Whether the end of its stream must be looked at, since it may not be the end of the exchange. A response that has
-    /// begun is no redirect; that of an audited exchange is looked at anyway.
+    /// Whether its stream's end must be checked, since the exchange may continue. A response that
+    /// has begun is not a redirect; an audited exchange is checked anyway.
     pub(super) fn may_be_recreated(&self) -> bool {
         match &self.audited {
             Some(audited) => !audited.seen.has_trailers,
@@ -134,21 +135,21 @@ impl Exchange {
         self.answered = true;
     }
 
-    /// Whether its stream has no end that is logged: HTTP/3.
+    /// Whether Envoy calls no `on_log` at the end of its stream: HTTP/3.
     #[must_use]
     pub fn is_quic(&self) -> bool {
         self.audited()
             .is_some_and(|audited| audited.subject.is_quic())
     }
 
-    /// Whether the request has gone on, as far as this filter is concerned: an earlier filter has not answered it.
+    /// Whether the request passed this filter, so that no earlier filter responded.
     #[must_use]
     pub fn is_on_request_path(&self) -> bool {
         self.audited()
             .is_none_or(|audited| audited.subject.start.is_some())
     }
 
-    /// Notes its place among the exchanges that are going on.
+    /// Notes its place in the list of open exchanges.
     pub fn watch(&mut self, slot: Option<Slot>) {
         if let Some(audited) = &mut self.audited {
             audited.slot = slot;
@@ -160,7 +161,7 @@ impl Exchange {
         self.audited.as_mut()?.slot.take()
     }
 
-    /// Notes the number of the record that says that it is going on. Its end is recorded then, whatever it is.
+    /// Notes the number of the "started" record. The end is then recorded, whatever the outcome.
     pub fn started(&mut self, number: Option<u64>) {
         if let Some(audited) = &mut self.audited {
             audited.slot = None;
@@ -225,7 +226,7 @@ impl Exchange {
 }
 
 impl Subject {
-    /// What must be kept before the request goes upstream: the strictest of the rules by which it may be read.
+    /// Requirement before the request goes upstream: the strictest of the candidate rules.
     pub(super) fn required(&self) -> RequireAudit {
         self.expected()
             .map(|candidate| candidate.rule.require_audit)
@@ -233,14 +234,14 @@ impl Subject {
             .unwrap_or_default()
     }
 
-    /// The candidates for the protocols that the request allows for.
+    /// The candidates for the protocols that are possible for this request.
     pub(super) fn expected(&self) -> impl Iterator<Item = &Candidate> {
         self.candidates
             .iter()
             .filter(|candidate| self.claim.expects(candidate.readings))
     }
 
-    /// The place of the candidate that speaks for the exchange before its end: the first for what the request claims.
+    /// Index of the candidate used before the end: the first one for the declared protocol.
     pub(super) fn likely(&self) -> usize {
         let protocol = self.claim.protocol();
         self.candidates
@@ -249,15 +250,16 @@ impl Subject {
             .unwrap_or_default()
     }
 
-    /// Whether `on_log` is not called for the stream: Envoy logs it when its filters are gone (Envoy
-    /// `source/common/quic/quic_stats_gatherer.cc`).
+    /// Whether `on_log` is not called for the stream: Envoy logs it after its filters are destroyed
+    /// (Envoy `source/common/quic/quic_stats_gatherer.cc`).
     pub(super) fn is_quic(&self) -> bool {
         self.version.as_deref() == Some(b"3")
     }
 }
 
 impl Claim {
-    /// The protocol that the request claims. JSON without a word of Connect is plain until its answer says otherwise.
+    /// The protocol that the request declares. JSON without a Connect header counts as plain HTTP
+    /// until the response shows otherwise.
     pub(super) fn protocol(self) -> Protocol {
         if self.is_rpc() && self != Self::Rpc(Wire::Json) {
             Protocol::Grpc
@@ -266,8 +268,8 @@ impl Claim {
         }
     }
 
-    /// Whether an exchange with such a request may turn out to be one for this rule, as far as its filters are not
-    /// translated by others. Any request may turn out to be plain HTTP.
+    /// Whether such a request may turn out to match this rule, if no other filter translates it.
+    /// Any request may turn out to be plain HTTP.
     pub(super) fn expects(self, readings: Readings) -> bool {
         readings.has(Protocol::Http) || self.is_rpc()
     }

@@ -1,26 +1,26 @@
-//! A stream whose properties and response are given by the test.
+//! A fake stream with properties and response set by the test.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use crate::host::{Property, Stream};
 
-/// Answers from tables, and notes what it was asked for.
+/// Returns table values and counts the calls.
 #[derive(Debug, Default)]
 pub(crate) struct FakeStream {
     pub(crate) properties: HashMap<Property, Vec<u8>>,
     pub(crate) response_headers: HashMap<String, Vec<u8>>,
-    /// Response headers that come behind those, several of a name or not.
+    /// Response headers after those; names may repeat.
     pub(crate) repeated_response_headers: Vec<(String, Vec<u8>)>,
     pub(crate) response_trailers: HashMap<String, Vec<u8>>,
     pub(crate) by_path: HashMap<String, Vec<u8>>,
-    /// Request headers as they are at the end.
+    /// Request headers at the end of the stream.
     pub(crate) request_headers: Vec<(String, Vec<u8>)>,
     /// The current chunk of the response's body.
     pub(crate) chunk: RefCell<Vec<u8>>,
-    /// How many bytes of all chunks were fetched.
+    /// Bytes fetched of all chunks.
     pub(crate) fetched: Cell<usize>,
-    /// How often all response headers were asked for.
+    /// Number of calls that read all response headers.
     pub(crate) maps: Cell<u32>,
     pub(crate) asked: RefCell<Vec<Property>>,
 }
@@ -58,7 +58,7 @@ fn owned(pairs: &[(&str, &str)]) -> HashMap<String, Vec<u8>> {
         .collect()
 }
 
-/// A header map as a proxy-wasm host writes it.
+/// Serializes a header map like a proxy-wasm host.
 pub(crate) fn serialized(pairs: &[(&str, &[u8])]) -> Vec<u8> {
     let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap().to_le_bytes();
     let mut out = u32::try_from(pairs.len()).unwrap().to_le_bytes().to_vec();
@@ -79,6 +79,7 @@ impl Stream for FakeStream {
 
     fn response_headers(&self) -> Vec<u8> {
         self.maps.set(self.maps.get() + 1);
+
         let repeated = self
             .repeated_response_headers
             .iter()
@@ -87,6 +88,7 @@ impl Stream for FakeStream {
         let pairs: Vec<(&str, &[u8])> = all
             .map(|(name, value)| (name.as_str(), value.as_slice()))
             .collect();
+
         serialized(&pairs)
     }
 
@@ -107,6 +109,7 @@ impl Stream for FakeStream {
             .take(max_bytes)
             .copied()
             .collect();
+
         self.fetched.set(self.fetched.get() + part.len());
         part
     }

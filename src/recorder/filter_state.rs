@@ -1,24 +1,24 @@
-//! An object of Envoy's filter state: what an earlier filter knows of the stream or its connection.
+//! An object of Envoy's filter state, set by an earlier filter for the stream or its connection.
 
 use crate::host::Stream;
 
-/// Names one object, and reads it as text.
+/// Name of one object, read as text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilterState(String);
 
-/// What Envoy writes in place of a command that has no value (Envoy docs, "Access logging", format strings): an object that
-/// `set_filter_state` has made of one has no other value then.
+/// Envoy's output for a command without a value (Envoy docs, "Access logging", format strings). An
+/// object that `set_filter_state` makes of such a command has this value.
 const NO_VALUE: &[u8] = b"-";
 
 impl FilterState {
-    /// The object of this name, such as `io.istio.peer_principal`. `None` for a name that no object has: an empty one, or
-    /// one with a NUL byte, which separates the parts of a property's path.
+    /// The object with this name, such as `io.istio.peer_principal`. `None` for an empty name or
+    /// one with a NUL byte, which separates the parts of a property path.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
         (!name.is_empty() && !name.contains('\0')).then(|| Self(["filter_state\0", name].concat()))
     }
 
-    /// The object as text, by one host call. `None`: it is not there, has no text, or stands for no value.
+    /// The object as text, by one host call. `None`: it is missing, has no text, or has no value.
     pub(super) fn read(&self, stream: &dyn Stream) -> Option<Vec<u8>> {
         stream
             .property_at(&self.0)

@@ -1,4 +1,4 @@
-//! The record that is made of an exchange, at its end or before.
+//! Makes the record of an exchange, at its end or before.
 
 use std::mem;
 use std::rc::Rc;
@@ -18,11 +18,11 @@ use crate::host::{Property, Stream};
 use crate::record::{ExchangeRecord, Outcome, Protocol, Received, RpcStatus, Stage};
 use crate::time::Now;
 
-/// What is at hand when a stream has ended.
+/// Inputs at the end of a stream.
 pub(super) struct End<'e> {
-    /// Place of the candidate that decides.
+    /// Index of the deciding candidate.
     pub(super) place: usize,
-    /// What the exchange is taken for.
+    /// The protocol by which the exchange is read.
     pub(super) protocol: Protocol,
     pub(super) response: &'e Headers<'e>,
     pub(super) client_address: Option<Vec<u8>>,
@@ -30,8 +30,8 @@ pub(super) struct End<'e> {
     pub(super) clock: &'e dyn Fn() -> Now,
 }
 
-/// Joins what was kept of the request with how it ended; makes only the host calls that this record needs. What was kept
-/// is taken, not copied.
+/// Joins the request state with the end of the exchange. Makes only the host calls that this record
+/// needs. The state is moved, not copied.
 pub(super) fn record(
     audited: &mut Audited,
     ending: &mut Ending,
@@ -81,7 +81,8 @@ pub(super) fn record(
     record.captured = mem::take(captured);
 
     record.session_event = rule.session.filter(|_| outcome == Outcome::Success);
-    // A session that begins has not the id of the request: that is an earlier session's, or chosen by an attacker.
+    // A session that begins must not use the request's id, which belongs to an earlier session or
+    // an attacker.
     if rule.session == Some(SessionEvent::Start)
         && (seen.begun.is_some() || record.session_event.is_some())
     {
@@ -124,13 +125,15 @@ pub(super) fn record(
     Some(record)
 }
 
-/// Room for what every end adds to a record: names and values of the outcome, of the status, of flags and details (256
-/// bytes each, every byte six when escaped), the error message (512), and the id of a session that begins.
+/// Bound of the bytes that the end adds to a record: names and values of outcome and status, flags
+/// and details (256 bytes each, six per byte when escaped), the error message (512), and the id of
+/// a new session.
 const ENDING_BYTES: usize = 8192;
-/// Room for a value that only the response has, and its name: a field of the identity, a captured header.
+/// Bound for a value that only the response has, with its name: an identity field, a captured
+/// header.
 const RESPONSE_VALUE_BYTES: usize = 6 * MAX_NAME_BYTES + 256;
 
-/// What is known of an exchange before the request goes upstream.
+/// The record of an exchange before the request goes upstream.
 pub(super) fn received(
     subject: &mut Subject,
     connection: Option<u64>,
@@ -147,6 +150,7 @@ pub(super) fn received(
         .max()
         .unwrap_or_default();
     let record = before_the_end(subject, Stage::Received, client_address, stream)?;
+
     Some(Received {
         record,
         connection,
@@ -154,7 +158,7 @@ pub(super) fn received(
     })
 }
 
-/// A record of an exchange that has not ended.
+/// The record of an exchange that has not ended.
 pub(super) fn before_the_end(
     subject: &mut Subject,
     stage: Stage,
@@ -166,7 +170,8 @@ pub(super) fn before_the_end(
         subject.claim.protocol(),
         subject.claim.dialect(),
     );
-    // An upgrade is one when it was accepted.
+
+    // An upgrade counts as a tunnel once it is accepted.
     let is_open = stage == Stage::Started && subject.request.tunnel.is_some();
     let http_status = is_open
         .then(|| answer::http_status(&Headers::parse(&stream.response_headers())))
@@ -185,6 +190,7 @@ pub(super) fn before_the_end(
         captured,
         ..
     } = subject.candidates.get_mut(place)?;
+
     record.stage = stage;
     record.start_unix_nanos = subject.start.unwrap_or_default().unix_nanos;
     record.identity = rule.identity.resolve_received(mem::take(claims), stream);
@@ -192,7 +198,7 @@ pub(super) fn before_the_end(
     Some(record)
 }
 
-/// What the exchange is taken for, and by which candidate.
+/// The protocol and candidate by which the exchange is read.
 struct Read {
     place: usize,
     protocol: Protocol,
@@ -201,7 +207,7 @@ struct Read {
     http_status: Option<u16>,
 }
 
-/// Takes what is kept of the request into a record.
+/// Moves the request state into a record.
 fn of_request(
     subject: &mut Subject,
     Read {
@@ -271,12 +277,12 @@ fn of_request(
     }))
 }
 
-/// What the proxy says is not the client's, but nothing limits its length.
+/// Proxy values are not under the client's control, but have no length limit.
 fn bounded(value: &[u8]) -> Vec<u8> {
     clipped(value, MAX_NAME_BYTES).to_vec()
 }
 
-/// Start and duration by the clocks; from Envoy where the filter did not see the request begin.
+/// Start and duration from the clocks; from Envoy if the filter did not see the start.
 fn timing(start: Option<Now>, stream: &dyn Stream, clock: &dyn Fn() -> Now) -> (u64, Duration) {
     if let Some(start) = start {
         return (
@@ -284,9 +290,11 @@ fn timing(start: Option<Now>, stream: &dyn Stream, clock: &dyn Fn() -> Now) -> (
             clock().uptime.saturating_sub(start.uptime),
         );
     }
+
     let begun = stream
         .number(Property::RequestTime)
         .unwrap_or_else(|| clock().unix_nanos);
+
     (
         begun,
         Duration::from_nanos(stream.number(Property::RequestDuration).unwrap_or_default()),

@@ -1,13 +1,14 @@
-//! Envoy's response flags as the short words of its access logs.
+//! Envoy's response flags as the short words of its access log.
 
-/// Words by bit (Envoy `source/common/stream_info/utility.h`, `CORE_RESPONSE_FLAGS`).
+/// Words by bit position (Envoy `source/common/stream_info/utility.h`, `CORE_RESPONSE_FLAGS`).
 const WORDS: [&str; 30] = [
     "LH", "UH", "UT", "LR", "UR", "UF", "UC", "UO", "NR", "DI", "FI", "RL", "UAEX", "RLSE", "DC",
     "URX", "SI", "IH", "DPE", "UMSDR", "RFCF", "NFCF", "DT", "UPE", "NC", "OM", "DF", "DO", "DR",
     "UDO",
 ];
 
-/// The set bits as words, comma-separated; a bit without a word as `bit<n>`. `None` when no bit is set.
+/// The set bits as words, comma-separated; a bit without a word as `bit<n>`. `None` when no bit is
+/// set.
 #[must_use]
 pub fn to_text(bits: u64) -> Option<String> {
     let word = |bit: usize| {
@@ -15,10 +16,12 @@ pub fn to_text(bits: u64) -> Option<String> {
             .get(bit)
             .map_or_else(|| format!("bit{bit}"), |word| (*word).to_owned())
     };
+
     let words: Vec<String> = (0..64)
         .filter(|bit| bits >> bit & 1 == 1)
         .map(word)
         .collect();
+
     (!words.is_empty()).then(|| words.join(","))
 }
 

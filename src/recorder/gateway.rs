@@ -1,4 +1,4 @@
-//! The gateway role: the first hop says what the next one records, through the control headers.
+//! The gateway role: the first hop uses the control headers to set what the next hop records.
 
 use base64ct::{Base64, Encoding};
 
@@ -16,32 +16,33 @@ use crate::writer::Writer;
 /// `set_tracking` of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetTracking {
-    /// Label of the operation; without one, none is sent.
+    /// Operation label; `None`: the header is not sent.
     pub operation: Option<String>,
-    /// Fields of the context, in the order of their names.
+    /// Context fields, ordered by name.
     pub context: Vec<(String, ContextSource)>,
 }
 
-/// Where a field of the context comes from.
+/// Source of a context field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ContextSource {
     /// A request header.
     Header(String),
     /// A cookie.
     Cookie(String),
-    /// A value of the dynamic metadata, set by a filter that runs before.
+    /// A value of the dynamic metadata, set by an earlier filter.
     Metadata(MetadataPath),
     /// First URI SAN of the peer's certificate.
     PeerUriSan,
-    /// The client's address as Envoy sees it, without port.
+    /// The client's address as seen by Envoy, without port.
     PeerAddress,
 }
 
-/// Most fields of a context; each value is at most [`MAX_NAME_BYTES`] long, the rest is cut.
+/// Upper bound of context fields; each value is cut to [`MAX_NAME_BYTES`].
 pub const MAX_CONTEXT_FIELDS: usize = 16;
 
 impl SetTracking {
-    /// Whether a field comes from a header or cookie whose name looks secret. The next hop records it as it is.
+    /// Whether a field comes from a header or cookie with a secret-looking name. The next hop
+    /// records it in clear.
     #[must_use]
     pub fn hands_on_secrets(&self) -> bool {
         self.context.iter().any(|(_, source)| match source {
@@ -52,16 +53,16 @@ impl SetTracking {
         })
     }
 
-    /// Whether a source of a field has values that differ.
+    /// Whether a field's source has several distinct values.
     pub(super) fn conflicts(&self, headers: &Headers<'_>) -> bool {
         self.context
             .iter()
             .any(|(_, source)| source.in_request(headers).disagree)
     }
 
-    /// The headers to set: track, operation, context. The context is base64 (RFC 4648 section 4) of a JSON object with
-    /// the fields that have a value. One with which it would be longer than `max_context_bytes` is left out: a context
-    /// that is too long is recorded as a hash.
+    /// The headers to set: track, operation, context. The context is base64 (RFC 4648 section 4) of
+    /// a JSON object of the fields with a value. A field that would exceed `max_context_bytes` is
+    /// omitted, since a longer context is recorded only as a hash.
     pub(super) fn headers<'s>(
         &'s self,
         settings: &'s tracking::Settings,
@@ -72,9 +73,11 @@ impl SetTracking {
         if let Some(operation) = &self.operation {
             set.push((&settings.operation_header, operation.as_bytes().to_vec()));
         }
+
         let max_json_bytes = settings.max_context_bytes / 4 * 3;
         let context =
             Base64::encode_string(self.context(headers, stream, max_json_bytes).as_bytes());
+
         set.push((&settings.context_header, context.into_bytes()));
         set
     }
@@ -82,6 +85,7 @@ impl SetTracking {
     fn context(&self, headers: &Headers<'_>, stream: &dyn Stream, max_bytes: usize) -> Writer {
         let mut json = Writer::default();
         json.push(b'{');
+
         for (name, source) in &self.context {
             let Some(value) = source.value(headers, stream) else {
                 continue;
@@ -90,6 +94,7 @@ impl SetTracking {
             if json.len() > 1 {
                 json.push(b',');
             }
+
             json.push_text(name.as_bytes());
             json.push(b':');
             json.push_text(clipped(&value, MAX_NAME_BYTES));
@@ -97,6 +102,7 @@ impl SetTracking {
                 json.truncate(before);
             }
         }
+
         json.push(b'}');
         json
     }

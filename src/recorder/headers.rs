@@ -1,12 +1,12 @@
-//! A read-only view of one header map: raw bytes, duplicates kept, in the order of arrival.
+//! A read-only view of one header map: raw bytes, in order of arrival, with duplicates.
 
 use super::values::Values;
 
-/// Pairs of lower-case names and raw values, borrowed from the buffer that the host filled.
+/// Pairs of lower-case names and raw values, borrowed from the host's buffer.
 #[derive(Debug, Default)]
 pub struct Headers<'a> {
     pairs: Vec<Pair<'a>>,
-    /// One bit for the marks of names that are there: most names that are looked for are not.
+    /// Bloom filter of one bit per name, since most lookups find nothing.
     marks: u64,
 }
 
@@ -28,15 +28,17 @@ impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Headers<'a> {
             })
             .collect();
         let marks = pairs.iter().fold(0, |marks, pair| marks | bit(pair.mark));
+
         Self { pairs, marks }
     }
 }
 
 impl<'a> Headers<'a> {
-    /// Reads a map in the serialization of proxy-wasm hosts, in place: the number of pairs, the lengths of each name
-    /// and value (all 32 bits, little-endian), then each name and value with a NUL behind it.
+    /// Reads the map serialization of proxy-wasm hosts in place. It has the number of pairs and the
+    /// length of each name and value (32 bits each, little-endian), then each name and value,
+    /// NUL-terminated.
     ///
-    /// What goes beyond the end of the buffer is left out.
+    /// Data beyond the end of the buffer is ignored.
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Self {
         let (lengths, text) = lengths_and_text(bytes);
@@ -57,11 +59,13 @@ impl<'a> Headers<'a> {
         if self.marks & bit(mark) == 0 {
             return None;
         }
+
         for pair in &self.pairs {
             if pair.mark == mark && is_same(pair.name, name.as_bytes()) {
                 return Some(pair.value);
             }
         }
+
         None
     }
 
@@ -76,10 +80,11 @@ impl<'a> Headers<'a> {
         let found = pairs
             .iter()
             .filter(move |pair| pair.mark == mark && is_same(pair.name, name.as_bytes()));
+
         found.map(|pair| pair.value)
     }
 
-    /// What the values of `name` come to, without white space around each.
+    /// The combined values of `name`, each without surrounding white space.
     #[inline(never)]
     pub(super) fn values(&self, name: &str) -> Values<&'a [u8]> {
         let mut values = Values::default();
@@ -87,15 +92,17 @@ impl<'a> Headers<'a> {
         if self.marks & bit(mark) == 0 {
             return values;
         }
+
         for pair in &self.pairs {
             if pair.mark == mark && is_same(pair.name, name.as_bytes()) {
                 values.add_text(pair.value);
             }
         }
+
         values
     }
 
-    /// The value of `name`, if it has one and no other.
+    /// The value of `name`, if there is exactly one.
     #[must_use]
     #[inline(never)]
     pub fn only(&self, name: &str) -> Option<&'a [u8]> {
@@ -103,6 +110,7 @@ impl<'a> Headers<'a> {
         if self.marks & bit(mark) == 0 {
             return None;
         }
+
         let mut only = None;
         for pair in &self.pairs {
             if pair.mark == mark
@@ -112,16 +120,17 @@ impl<'a> Headers<'a> {
                 return None;
             }
         }
+
         only
     }
 
-    /// Whether `name` is there at all.
+    /// Whether `name` is present.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.first(name).is_some()
     }
 
-    /// Which of these names are there: one pass over the headers, whatever their number.
+    /// Which of these names are present, in one pass over the headers.
     #[must_use]
     pub(super) fn which<const N: usize, S: AsRef<str>>(&self, names: &Names<N, S>) -> [bool; N] {
         let mut found = [false; N];
@@ -135,7 +144,7 @@ impl<'a> Headers<'a> {
         found
     }
 
-    /// The same headers but for those with one of these names.
+    /// The headers without those that have one of these names.
     #[must_use]
     pub fn without(&self, names: &[&str]) -> Self {
         let keeps = |name: &[u8]| names.iter().all(|gone| !is_same(gone.as_bytes(), name));
@@ -147,8 +156,8 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// The first value of each of these names, in a map in the serialization that [`Headers::parse`] reads. Cheaper than that
-/// for maps that are looked at once.
+/// The first value of each of these names in a serialized map, as read by [`Headers::parse`].
+/// Cheaper than parsing for a map that is read once.
 #[must_use]
 pub(super) fn first_values<'m, const N: usize>(
     map: &'m [u8],
@@ -165,10 +174,11 @@ pub(super) fn first_values<'m, const N: usize>(
             first.get_or_insert(value);
         }
     }
+
     found
 }
 
-/// The lengths of a name and of its value.
+/// The lengths of a name and its value.
 type Lengths = [[u8; 4]; 2];
 
 fn lengths_and_text(map: &[u8]) -> (&[Lengths], &[u8]) {
@@ -191,7 +201,7 @@ fn pairs_of<'m>(
     })
 }
 
-/// Names that are looked for together, in lower case.
+/// Names that are looked up together, in lower case.
 #[derive(Clone, Debug)]
 pub(super) struct Names<const N: usize, S = &'static str> {
     names: [S; N],
@@ -228,10 +238,10 @@ impl<const N: usize, S: AsRef<str>> Names<N, S> {
     }
 }
 
-/// Equal for equal names, and seldom for others: of the length and the last bytes.
+/// A hash of the length and the last bytes; collisions are rare.
 #[inline(always)]
 const fn mark(name: &[u8]) -> u32 {
-    /// 2^32 divided by the golden ratio: spreads to the highest bits.
+    /// 2^32 divided by the golden ratio: mixes into the high bits.
     const SPREAD: u32 = 0x9e37_79b9;
     let end = match name.last_chunk::<4>() {
         Some(end) => u32::from_le_bytes(*end),
@@ -245,12 +255,13 @@ const fn bit(mark: u32) -> u64 {
     1 << (mark >> 26)
 }
 
-/// Equality of names and paths, eight bytes at a time: what the language has here goes byte by byte.
+/// Equality of names and paths, eight bytes at a time; the built-in comparison is bytewise here.
 #[must_use]
 pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
         return false;
     }
+
     let (Some(end), Some(other_end)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) else {
         return is_same_short(one, other);
     };
@@ -259,15 +270,17 @@ pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
     if differs(end, other_end) {
         return false;
     }
+
     for (one, other) in one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0) {
         if differs(one, other) {
             return false;
         }
     }
+
     true
 }
 
-/// The same for texts of one length of less than eight bytes: the names that begin with a colon.
+/// Like [`is_same`] for equal lengths below eight bytes: the names that begin with a colon.
 fn is_same_short(one: &[u8], other: &[u8]) -> bool {
     let ends = |text: &[u8]| {
         Some([*text.first_chunk::<4>()?, *text.last_chunk::<4>()?].map(u32::from_le_bytes))

@@ -1,4 +1,5 @@
-//! Who did it: the user's id, name and e-mail, each from the first of its sources that has a value.
+//! The user's id, name and e-mail address. Each comes from the first of its sources that has a
+//! value.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -11,10 +12,10 @@ use super::response_json::{Body, Pointer, Unavailable};
 use super::tracking::clipped;
 use crate::host::{Property, Stream};
 
-/// Where a value may come from.
+/// Source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A request header; counts from a trusted peer only.
+    /// A request header; counts only from a trusted peer.
     Header(String),
     /// A response header.
     ResponseHeader(String),
@@ -29,7 +30,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The word in configuration and on the wire.
+    /// The word used in the configuration and on the wire.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -43,19 +44,20 @@ impl Source {
     }
 }
 
-/// How many fields there are.
+/// Number of fields.
 const FIELDS: usize = 3;
 
-/// The sources of each field, in the order in which they are tried.
+/// The sources of each field, in order of preference.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Of the user's id, name and e-mail.
     pub fields: [Vec<Source>; FIELDS],
-    /// How much of a response's body is read for [`Source::ResponseJson`], in bytes; a longer one is not read.
+    /// Upper bound in bytes of a response body read for [`Source::ResponseJson`]; a longer one is
+    /// not read.
     pub max_body_bytes: usize,
 }
 
-/// Who did it. Values are at most [`MAX_NAME_BYTES`] long; the rest is cut.
+/// The recorded user. Values are cut to [`MAX_NAME_BYTES`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// `user.id`
@@ -64,21 +66,21 @@ pub struct Identity {
     pub user_name: Option<Vec<u8>>,
     /// `user.email`
     pub user_email: Option<Vec<u8>>,
-    /// Where the first field that has sources came from, or `unavailable:<why>`.
+    /// Source of the first field that has sources, or `unavailable:<why>`.
     pub source: Option<Cow<'static, str>>,
 }
 
-/// What a trusted peer said in request headers.
+/// Identity values in the request headers of a trusted peer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Claims {
-    /// Of each field the source and its value.
+    /// For each field the source's index and its value.
     fields: [Option<(usize, Vec<u8>)>; FIELDS],
-    /// A source that was read has values that differ.
+    /// A source has several distinct values.
     pub(super) conflict: bool,
 }
 
 impl Settings {
-    /// How many of the request headers that are sources are there, so that the peer must be judged.
+    /// Number of identity headers present in the request. If any, the peer must be checked.
     pub(super) fn count_claims(&self, headers: &Headers<'_>) -> u64 {
         let is_there =
             |source: &&Source| matches!(source, Source::Header(name) if headers.has(name));
@@ -94,6 +96,7 @@ impl Settings {
             }
             _ => None,
         };
+
         let fields = [0, 1, 2].map(|field| {
             self.fields
                 .get(field)?
@@ -101,10 +104,12 @@ impl Settings {
                 .enumerate()
                 .find_map(&mut claim)
         });
+
         Claims { fields, conflict }
     }
 
-    /// Whether the response's body must be read: a field has a source in it, and none before it has a value yet.
+    /// Whether the response body must be read: it is a source of a field, and no earlier source has
+    /// a value.
     pub(super) fn needs_body(
         &self,
         claims: &Claims,
@@ -125,10 +130,11 @@ impl Settings {
             };
             !is_claimed && sources.iter().take(at).find_map(answer).is_none()
         };
+
         self.fields.iter().zip(&claims.fields).any(is_open)
     }
 
-    /// How many fields have sources.
+    /// Number of fields with sources.
     pub(super) fn count_fields(&self) -> usize {
         self.fields
             .iter()
@@ -136,7 +142,7 @@ impl Settings {
             .count()
     }
 
-    /// Whether any field has a source in the response's body.
+    /// Whether any field has a source in the response body.
     pub fn reads_body(&self) -> bool {
         self.fields
             .iter()
@@ -144,8 +150,8 @@ impl Settings {
             .any(|source| matches!(source, Source::ResponseJson(_)))
     }
 
-    /// Tries the sources when the exchange has ended. The second value: a response header that was read has values that
-    /// differ.
+    /// Reads the sources at the end of the exchange. The second value: a response header has
+    /// several distinct values.
     pub(super) fn resolve(
         &self,
         mut claims: Claims,
@@ -165,11 +171,12 @@ impl Settings {
                 .transpose(),
             source => Ok(of_request(source, stream).map(Cow::Owned)),
         };
+
         (self.identity(&mut claims, &ask), has_conflict.get())
     }
 
-    /// The same before the request goes upstream, when no source in the response can have a value. What is missing then
-    /// may still come, so nothing is said about it.
+    /// Like [`Self::resolve`] before the request goes upstream, without sources in the response. A
+    /// missing value may still come, so no reason is recorded.
     pub(super) fn resolve_received(&self, mut claims: Claims, stream: &dyn Stream) -> Identity {
         let identity = self.identity(&mut claims, &|source| {
             Ok(of_request(source, stream).map(Cow::Owned))
@@ -177,6 +184,7 @@ impl Settings {
         let is_known = identity.user_id.is_some()
             || identity.user_name.is_some()
             || identity.user_email.is_some();
+
         if is_known {
             identity
         } else {
@@ -193,6 +201,7 @@ impl Settings {
             source = source.take().or(from);
             value
         };
+
         Identity {
             user_id: field(id, id_claim),
             user_name: field(name, name_claim),
@@ -202,10 +211,11 @@ impl Settings {
     }
 }
 
-/// Asks a source other than a request header.
+/// Reads a source other than a request header.
 type Ask<'a> = dyn Fn(&Source) -> Result<Option<Cow<'a, [u8]>>, Unavailable> + 'a;
 
-/// The first value and where it came from; without one, why. The reason of a body is more telling than an absence.
+/// The first value with its source; without one, the reason. The reason of a body takes precedence
+/// over an absence.
 fn first_value(
     sources: &[Source],
     claim: &mut Option<(usize, Vec<u8>)>,
@@ -217,6 +227,7 @@ fn first_value(
             Some((_, value)) => Ok(Some(Cow::Owned(value))),
             None => ask(source),
         };
+
         match found {
             Ok(found) => {
                 if let Some(value) = found.as_deref().and_then(value) {
@@ -227,6 +238,7 @@ fn first_value(
             Err(_) => {}
         }
     }
+
     (
         None,
         (!sources.is_empty()).then(|| Cow::Borrowed(why.as_str())),
@@ -242,7 +254,7 @@ fn of_request(source: &Source, stream: &dyn Stream) -> Option<Vec<u8>> {
     }
 }
 
-/// What is recorded of a value; `None` when nothing is left of it.
+/// The value to record; `None` if it is empty.
 fn value(bytes: &[u8]) -> Option<Vec<u8>> {
     let bytes = clipped(bytes.trim_ascii(), MAX_NAME_BYTES);
     (!bytes.is_empty()).then(|| bytes.to_vec())

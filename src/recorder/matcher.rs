@@ -1,5 +1,5 @@
-//! Finds the rules that match first, without trying every one: a rule that demands a certain piece of the path, or a
-//! certain value of a header, is found by a hash of it.
+//! First-match lookup. Rules with a fixed path, prefix, suffix or exact header value are indexed by
+//! hash; the rest are scanned.
 
 use std::ops::{Deref, Range};
 use std::rc::Rc;
@@ -8,44 +8,44 @@ use crate::record::Protocol;
 
 use super::policy::{HeaderCondition, PathPattern, RequestHead, Rule, ValuePattern};
 
-/// The rules in the order of the configuration.
+/// The rules in configuration order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     rules: Vec<Rc<Rule>>,
     indexes: Vec<Index>,
-    /// Places of the rules that demand no such piece: they are asked one by one.
+    /// Indexes of the rules without such a fixed part; scanned in order.
     others: Vec<usize>,
 }
 
-/// Where a request has the piece that a rule demands.
+/// The part of a request that an index covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
-    /// The path.
+    /// The whole path.
     Whole,
-    /// So many bytes at its start.
+    /// This many bytes at its start.
     Start(usize),
-    /// So many bytes at its end.
+    /// This many bytes at its end.
     End(usize),
     /// A value of this header.
     Header(String),
 }
 
-/// Rules that demand the same part: the place of each, and what the part must be.
+/// Rules indexed by the same part: the index of each rule and its required value.
 struct Group<'r> {
     part: Part,
     pieces: Vec<(usize, &'r [u8])>,
 }
 
-/// Places of the rules that demand the same part, by the hash of what it must be.
+/// Indexes of the rules with the same part, by the hash of its required value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Index {
     part: Part,
-    /// As many as a power of two.
+    /// The length is a power of two.
     buckets: Vec<Vec<usize>>,
 }
 
 impl Policy {
-    /// Sets up the search.
+    /// Builds the indexes.
     #[must_use]
     pub fn new(rules: Vec<Rc<Rule>>) -> Self {
         let mut policy = Self::default();
@@ -55,6 +55,7 @@ impl Policy {
                 policy.others.push(place);
                 continue;
             };
+
             match groups.iter_mut().find(|group| group.part == part) {
                 Some(group) => group.pieces.push((place, piece)),
                 None => groups.push(Group {
@@ -63,6 +64,7 @@ impl Policy {
                 }),
             }
         }
+
         policy.indexes = groups.into_iter().map(Index::new).collect();
         policy.rules = rules;
         policy
@@ -74,25 +76,28 @@ impl Policy {
             .is_some_and(|rule| rule.matches(request))
     }
 
-    /// The first of these places within `range` whose rule holds, else the range's end.
+    /// The first of these indexes within `range` whose rule matches, else the range's end.
     fn first_of(&self, places: &[usize], range: Range<usize>, request: &RequestHead<'_>) -> usize {
-        // Who goes on from a place does not walk up to it again; requests begin at 0, where there is nothing to skip.
+        // A caller that continues from an index must not scan up to it again. A new request starts
+        // at 0, with nothing to skip.
         let skipped = if range.start == 0 {
             0
         } else {
             places.partition_point(|place| *place < range.start)
         };
+
         let mut within = places
             .iter()
             .skip(skipped)
             .copied()
             .take_while(|place| *place < range.end);
+
         within
             .find(|place| self.holds(*place, request))
             .unwrap_or(range.end)
     }
 
-    /// The place of the first rule from `start` on that matches, whatever protocol it is for.
+    /// Index of the first matching rule from `start` on, for any protocol.
     pub(super) fn next_match(
         &self,
         start: usize,
@@ -104,14 +109,16 @@ impl Policy {
                 first = self.first_of(index.places(piece), start..first, request)
             });
         }
+
         let place = self.first_of(&self.others, start..first, request);
         Some((place, self.rules.get(place)?))
     }
 
-    /// The rules that can decide about an exchange, in their order. Which of them does is known at its end.
+    /// The rules that can decide about an exchange, in order. Its end shows which one does.
     ///
-    /// For each protocol that is the first rule that matches. Of a tracked request they are all rules up to the first one
-    /// that wants every end, since a later rule records what an earlier one does not want.
+    /// Normally this is the first matching rule of each protocol. For a tracked request it is every
+    /// rule up to the first that records all ends, since later rules may record what earlier ones
+    /// do not.
     pub(super) fn candidates<'p, 'r>(
         &'p self,
         request: &'r RequestHead<'r>,
@@ -121,6 +128,7 @@ impl Policy {
             while !open.is_empty() {
                 let (place, rule) = self.next_match(start, request)?;
                 start = place + 1;
+
                 let readings = open.both(Readings::of(rule.conditions.protocol));
                 if !(request.tracked && rule.may_not_want()) {
                     open = open.without(readings);
@@ -129,12 +137,13 @@ impl Policy {
                     return Some((rule, readings));
                 }
             }
+
             None
         })
     }
 }
 
-/// The protocols by which an exchange may be read.
+/// The protocols as which an exchange may be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Readings {
     http: bool,
@@ -154,7 +163,7 @@ impl Readings {
         }
     }
 
-    /// Whether this is one of them.
+    /// Whether this protocol is included.
     pub(super) fn has(self, protocol: Protocol) -> bool {
         match protocol {
             Protocol::Http => self.http,
@@ -195,16 +204,18 @@ impl Index {
             part,
             buckets: vec![Vec::new(); pieces.len().next_power_of_two()],
         };
+
         for (place, piece) in pieces {
             let bucket = index.bucket(piece);
             if let Some(places) = index.buckets.get_mut(bucket) {
                 places.push(place);
             }
         }
+
         index
     }
 
-    /// Hands over what the request has at this part, if it has it.
+    /// Passes the request's values of this part to `look`.
     fn pieces(&self, request: &RequestHead<'_>, mut look: impl FnMut(&[u8])) {
         let path = request.path;
         let piece = match &self.part {
@@ -216,6 +227,7 @@ impl Index {
                 .and_then(|start| path.get(start..)),
             Part::Header(name) => return request.headers.all(name).for_each(look),
         };
+
         if let Some(piece) = piece {
             look(piece);
         }
@@ -232,7 +244,7 @@ impl Index {
     }
 }
 
-/// The piece that a request must have so that the rule can match, if there is one that tells much.
+/// The value that a request must have for the rule to match, if it is selective enough.
 fn demand<'r>(rule: &'r Rule) -> Option<(Part, &'r [u8])> {
     let path = rule.conditions.path.as_ref().map(|pattern| match pattern {
         PathPattern::Exact(text) => (Part::Whole, text.as_bytes()),
@@ -243,17 +255,20 @@ fn demand<'r>(rule: &'r Rule) -> Option<(Part, &'r [u8])> {
             (start, _) => (Part::Start(start.len()), start.as_bytes()),
         },
     });
+
     let header = |condition: &'r HeaderCondition| match &condition.value {
         ValuePattern::Exact(text) => Some((Part::Header(condition.name.clone()), text.as_bytes())),
         _ => None,
     };
+
     path.or_else(|| rule.conditions.headers.iter().find_map(header))
 }
 
-/// Of all bytes, eight at a time; the last eight once more, since they may be no whole word.
+/// Hashes eight bytes at a time. The last word overlaps if the length is not a multiple of eight.
 fn hash(piece: &[u8]) -> usize {
     /// 2^64 divided by the golden ratio.
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
     let mix = |hash: u64, word: u64| (hash.rotate_left(29) ^ word).wrapping_mul(SPREAD);
     let (words, rest) = piece.as_chunks::<8>();
     let hash = words.iter().fold(piece.len() as u64, |hash, word| {
@@ -265,7 +280,9 @@ fn hash(piece: &[u8]) -> usize {
             .iter()
             .fold(hash, |hash, byte| mix(hash, u64::from(*byte))),
     };
-    // A byte at the end of a word has reached the highest bits only. Half way down, it reaches all above.
+
+    // The last byte of a word reaches only the highest bits. Shifted by half a word, it affects all
+    // higher bits.
     ((hash ^ (hash >> 32)).wrapping_mul(SPREAD) >> 32) as usize
 }
 
@@ -280,7 +297,7 @@ mod tests {
     const NAMES: [&str; 2] = ["x-a", "x-b"];
     use proptest::prelude::*;
 
-    /// Paths of few letters, so that many meet.
+    /// Paths over a small alphabet, so that many match.
     fn path() -> impl Strategy<Value = String> {
         prop_oneof![
             "/[ab]{0,2}",
@@ -293,6 +310,7 @@ mod tests {
     fn pattern() -> impl Strategy<Value = Option<PathPattern>> {
         let templates = ["/a/{x}", "/{x}", "/{x}/{y}", "/{x}/ab", "/a/{x}/b"]
             .map(|text| Template::parse(text).unwrap());
+
         prop_oneof![
             4 => path().prop_map(|path| Some(PathPattern::Exact(path))),
             2 => path().prop_map(|path| Some(PathPattern::Prefix(path))),
@@ -309,12 +327,14 @@ mod tests {
             1 => "[ab]".prop_map(ValuePattern::Prefix),
             1 => any::<bool>().prop_map(ValuePattern::Present),
         ];
+
         let condition = (prop::sample::select(NAMES.to_vec()), value).prop_map(|(name, value)| {
             HeaderCondition {
                 name: name.to_owned(),
                 value,
             }
         });
+
         prop::collection::vec(condition, 0..3)
     }
 
@@ -335,11 +355,12 @@ mod tests {
             })
     }
 
-    /// Rules with these conditions; for the rest like a default one.
+    /// Rules with these conditions, otherwise with default values.
     fn rules(conditions: &[Conditions]) -> Vec<Rc<Rule>> {
         let configuration =
             crate::config::parse(br#"{"audit_cluster": {"cluster": "audit"}}"#, &|_| None).unwrap();
         let usual = &configuration.recorder.policy[0];
+
         conditions
             .iter()
             .map(|of| {
@@ -362,6 +383,7 @@ mod tests {
             let path = path.as_bytes();
             let request = RequestHead { headers: &headers, method, path, authority: b"", tracked };
             let policy = Policy::new(rules(&conditions));
+
             for start in [0, 3] {
                 let expected = conditions.iter().skip(start).position(|conditions| conditions.hold(&request));
                 let found = policy.next_match(start, &request).map(|(place, _)| place);
@@ -384,6 +406,7 @@ mod tests {
                     rule.record_on = vec![Outcome::Success, Outcome::Failure, Outcome::Denied, Outcome::Aborted];
                 }
             }
+
             let policy = Policy::new(rules);
             let headers = Headers::default();
             let request = RequestHead { headers: &headers, method: b"GET", path: b"/", authority: b"", tracked };
@@ -404,6 +427,7 @@ mod tests {
                     }
                 }
             }
+
             expected.sort_by_key(|(place, protocol)| (*place, *protocol == Protocol::Grpc));
             prop_assert_eq!(found, expected);
         }

@@ -1,17 +1,19 @@
-//! Dynamic metadata that other filters set, such as the verified claims of `envoy.filters.http.jwt_authn`.
+//! Dynamic metadata of other filters, such as the verified claims of
+//! `envoy.filters.http.jwt_authn`.
 
 use crate::host::Stream;
 
-/// Where a value stands in the dynamic metadata, as the property path that Envoy understands.
+/// Property path of a value in the dynamic metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataPath(String);
 
-/// Envoy's properties of dynamic metadata start so (Envoy docs, "Attributes"); elements are separated by NUL.
+/// Prefix of Envoy's dynamic metadata properties (Envoy docs, "Attributes"); elements are separated
+/// by NUL.
 const ROOT: &str = "metadata\0filter_metadata";
 
 impl MetadataPath {
-    /// The path of a namespace, the first element, and the keys below it. `None` without a key, or when an element is
-    /// empty or holds a NUL.
+    /// The path of a namespace, the first element, and the keys below it. `None` without a key, or
+    /// if an element is empty or contains a NUL.
     pub fn new<'e>(elements: impl Iterator<Item = &'e str>) -> Option<Self> {
         let (mut path, mut count) = (ROOT.to_owned(), 0);
         for element in elements {
@@ -22,20 +24,21 @@ impl MetadataPath {
             path.push_str(element);
             count += 1;
         }
+
         (count >= 2).then_some(Self(path))
     }
 
-    /// The string or whole number that stands there: one host call. Anything else is absent.
+    /// The string or whole number at the path: one host call. Other types count as absent.
     #[must_use]
     pub fn read(&self, stream: &dyn Stream) -> Option<Vec<u8>> {
         scalar(stream.property_at(&self.0)?)
     }
 }
 
-/// Envoy does not say of what type a value is. A number comes as the eight bytes of a double. One of the whole numbers
-/// below about 2^46 has a NUL among them, which no string has; a larger one is no UTF-8, or may as well be a string of eight
-/// bytes, and then counts as absent: nobody is named rather than somebody else. Lists and objects are serialized with
-/// lengths, which hold NULs. `true` is one byte 1.
+/// Envoy does not report the type of a value. A number is the eight bytes of a double. A whole
+/// number below about 2^46 contains a NUL, which no string does. A larger one is invalid UTF-8, or
+/// could be a string of eight bytes. It then counts as absent: no name is better than a wrong one.
+/// Lists and objects are serialized with lengths, which contain NULs. `true` is one byte 1.
 fn scalar(value: Vec<u8>) -> Option<Vec<u8>> {
     let number = <[u8; 8]>::try_from(value.as_slice())
         .ok()
@@ -48,7 +51,8 @@ fn scalar(value: Vec<u8>) -> Option<Vec<u8>> {
     }
 }
 
-/// Whole numbers below 2^53 are exact in a double; 2^53 itself may have been 2^53 + 1, somebody else's id.
+/// Whole numbers below 2^53 are exact in a double; 2^53 may be a rounded 2^53 + 1, another user's
+/// id.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "checked to be a whole number in range"
@@ -73,6 +77,7 @@ mod tests {
         let path =
             |elements: &[&str]| MetadataPath::new(elements.iter().copied()).map(|path| path.0);
         let whole = path(&["envoy.filters.http.jwt_authn", "jwt", "sub"]);
+
         assert_eq!(
             whole.as_deref(),
             Some("metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt\0sub")
@@ -85,6 +90,7 @@ mod tests {
     #[test]
     fn only_strings_and_whole_numbers_are_read() {
         let number = |number: f64| number.to_le_bytes().to_vec();
+
         for (value, expected) in [
             (b"alice".to_vec(), Some("alice")),
             (b"12345678".to_vec(), Some("12345678")),

@@ -1,5 +1,5 @@
-//! The per-request hallway: request headers in, headers to remove and to set out; at the end of the stream one record or
-//! none.
+//! Handles one request: takes request headers, returns headers to remove and set. Returns at most
+//! one record at the end of the stream.
 
 mod action;
 mod answer;
@@ -74,83 +74,85 @@ use policy::Policy;
 use tracking::TrackingNames;
 use trust::Trust;
 
-/// What the recorder needs to know; fixed for the life of a configuration.
+/// Settings of the recorder; constant for the life of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// False: nothing is recorded, control headers are still removed.
+    /// False: nothing is recorded, but control headers are still removed.
     pub enabled: bool,
     /// The ordered rules.
     pub policy: Policy,
     /// The control headers.
     pub tracking: tracking::Settings,
-    /// Whose control headers count.
+    /// Which peers are trusted: only their control headers count.
     pub trust: Trust,
-    /// The requests that make no record, since they carry records.
+    /// Requests that carry batches and are not recorded.
     pub own_batch: OwnBatch,
     /// Session ids and tokens.
     pub session: session::Settings,
-    /// Who shares a session of correlation numbers.
+    /// Scope of a session of correlation numbers.
     pub correlation_scope: correlation::Scope,
-    /// After this long an exchange that is going on has a record of its own (`stages.started_after`); `None`: never.
+    /// After this time an open exchange gets a "started" record (`stages.started_after`); `None`:
+    /// never.
     pub started_after: Option<Duration>,
 }
 
-/// What the recorder may use while it handles one callback of a stream.
+/// Host functions available during one callback of a stream.
 pub struct Host<'h> {
-    /// What can be asked about the stream.
+    /// Properties of the stream.
     pub stream: &'h dyn Stream,
-    /// Reads the clocks. Not called when no rule matches.
+    /// Reads the clocks. Not called if no rule matches.
     pub clock: &'h dyn Fn() -> Now,
     /// Makes a UUIDv4.
     pub fresh_id: &'h dyn Fn() -> Option<Uuid>,
-    /// Hands out the pairs of the correlation headers.
+    /// Allocates the pairs of the correlation headers.
     pub correlator: &'h mut Correlator,
-    /// What is counted.
+    /// Counters.
     pub stats: &'h mut Stats,
 }
 
-/// What the host must do with a request.
+/// Instructions to the host for a request.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Instructions<'s> {
     /// Headers to remove, each with all its values.
     pub remove: Vec<&'s str>,
-    /// Headers to set, after that.
+    /// Headers to set, after the removal.
     pub set: Vec<(&'s str, Vec<u8>)>,
-    /// What is demanded before the request may go upstream. Other than nothing: ask for [`Recorder::received`].
+    /// Requirement before the request may go upstream. Unless it is `None`, call
+    /// [`Recorder::received`].
     pub require_audit: RequireAudit,
 }
 
-/// What became of an exchange whose stream has ended.
+/// Result of the end of a stream.
 #[derive(Debug)]
 #[must_use]
 pub struct Ended {
-    /// Its record, where a rule wants one.
+    /// The record, if a rule wants one.
     pub record: Option<Box<ExchangeRecord>>,
-    /// The exchange goes on in another stream: keep it in [`recreated::Recreated`].
+    /// The exchange continues in another stream: keep it in [`recreated::Recreated`].
     pub is_recreated: bool,
 }
 
-/// What may be kept of the bodies of responses that are going on, in bytes: 512 of the default `identity.max_body_bytes`,
-/// and a thirty-second of the 1 GiB that Envoy lets a VM have (proxy-wasm-cpp-host `limits.h`,
-/// `PROXY_WASM_HOST_MAX_WASM_MEMORY_SIZE_BYTES`).
+/// Upper bound in bytes for the bodies of open responses. That is 512 bodies of the default
+/// `identity.max_body_bytes`, and 1/32 of the 1 GiB that Envoy allows a VM (proxy-wasm-cpp-host
+/// `limits.h`, `PROXY_WASM_HOST_MAX_WASM_MEMORY_SIZE_BYTES`).
 pub const MAX_BODIES_BYTES: usize = 32 << 20;
 
-/// Decides and records, one exchange at a time. Between exchanges it remembers only what is the same for all requests of
-/// a connection.
+/// Decides about and records one exchange at a time. Between exchanges it keeps only values that
+/// are constant for a connection.
 #[derive(Debug)]
 pub struct Recorder {
     settings: Settings,
     tracking_names: TrackingNames,
     connections: Connections,
     distrust: Distrust,
-    /// Of the bodies of all responses that are going on.
+    /// Quota for the bodies of all open responses.
     bodies: Rc<Quota>,
 }
 
 impl Recorder {
-    /// A recorder for one configuration. `bodies` is what all recorders of the VM may keep of responses together: a quota of
-    /// [`MAX_BODIES_BYTES`].
+    /// A recorder for one configuration. `bodies` is a quota of [`MAX_BODIES_BYTES`], shared by all
+    /// recorders of the VM for response bodies.
     #[must_use]
     pub fn new(settings: Settings, bodies: Rc<Quota>) -> Self {
         Self {
@@ -162,14 +164,15 @@ impl Recorder {
         }
     }
 
-    /// The next line for the log: about peers whose control and identity headers do not count, once for each network, at
-    /// most ten in all.
+    /// The next log line about untrusted peers that send control or identity headers. One line per
+    /// network, at most ten in total.
     #[must_use]
     pub fn poll_warning(&self) -> Option<String> {
         self.distrust.poll()
     }
 
-    /// Takes the request headers: decides what to remove and to set, and whether a rule may want a record.
+    /// Takes the request headers: returns the headers to remove and set, and whether a record is
+    /// required first.
     ///
     /// Call [`Self::handle_end`] when the stream has ended.
     pub fn handle_request_headers(
@@ -190,6 +193,7 @@ impl Recorder {
             },
             host,
         );
+
         Instructions {
             remove,
             set,
@@ -199,8 +203,8 @@ impl Recorder {
         }
     }
 
-    /// Takes the request headers of a recreated stream, whose exchange has come from another one. What this filter has
-    /// removed is gone, and what it has set is its own.
+    /// Takes the request headers of a recreated stream that continues an exchange. Headers that
+    /// this filter removed are gone; headers that it set are present and its own.
     pub fn handle_recreated_request(
         &self,
         exchange: &mut Exchange,
@@ -210,12 +214,14 @@ impl Recorder {
         if !exchange.is_decided() {
             return self.handle_request_headers(exchange, headers, host);
         }
-        // The control headers are still there where an earlier filter had answered the first stream.
+
+        // The control headers are still present if an earlier filter responded to the first stream.
         let mut remove = Vec::new();
         if !exchange.is_set_by_gateway() {
             let (presence, trusted) = self.judge(exchange, headers, host);
             remove = self.removals(presence, trusted, host.stats);
         }
+
         let pair = exchange
             .audited()
             .and_then(|audited| audited.subject.correlation);
@@ -223,6 +229,7 @@ impl Recorder {
             .into_iter()
             .flat_map(|pair| self.correlation_headers(pair))
             .collect();
+
         Instructions {
             remove,
             set,
@@ -230,7 +237,7 @@ impl Recorder {
         }
     }
 
-    /// What can be recorded of a request that has not gone upstream yet; `None` when no rule wants a record.
+    /// The record of a request before it goes upstream; `None` if no rule wants one.
     #[must_use]
     pub fn received(&self, exchange: &mut Exchange, stream: &dyn Stream) -> Option<Received> {
         let mut subject = exchange.audited()?.subject.clone();
@@ -243,14 +250,14 @@ impl Recorder {
         )
     }
 
-    /// After how long an exchange that is going on is due to have a record of its own.
+    /// The time after which an open exchange gets a "started" record.
     #[must_use]
     pub fn started_after(&self) -> Option<Duration> {
         self.settings.started_after
     }
 
-    /// When an exchange began of which a record is due if it goes on for long: one of its rules wants a success, or what
-    /// is broken off.
+    /// Start of an exchange that gets a "started" record if it stays open. `None` unless one of its
+    /// rules records successes or aborted exchanges.
     #[must_use]
     pub fn watched_from(&self, exchange: &Exchange) -> Option<Duration> {
         self.settings.started_after?;
@@ -262,7 +269,7 @@ impl Recorder {
         is_wanted.then_some(subject.start?.uptime)
     }
 
-    /// What can be recorded of an exchange that is going on. Its number is to be noted by [`Exchange::started`].
+    /// The "started" record of an open exchange. Pass its number to [`Exchange::started`].
     #[must_use]
     pub fn started(
         &self,
@@ -274,8 +281,8 @@ impl Recorder {
         finish::before_the_end(&mut subject, Stage::Started, client_address, stream)
     }
 
-    /// Takes the request trailers: names the control headers to remove from them; the context, too, where the gateway
-    /// role has set one.
+    /// Takes the request trailers: returns the control headers to remove from them. The context is
+    /// included if the gateway role set one.
     pub fn handle_request_trailers(
         &self,
         exchange: &mut Exchange,
@@ -283,6 +290,7 @@ impl Recorder {
         host: &mut Host<'_>,
     ) -> Vec<&str> {
         let (presence, trusted) = self.judge(exchange, trailers, host);
+
         self.removals(
             presence,
             trusted && !exchange.is_set_by_gateway(),
@@ -290,8 +298,8 @@ impl Recorder {
         )
     }
 
-    /// Takes the headers of a request whose stream ended before the filter saw it (an earlier filter answered).
-    /// Nothing can be removed or set, since nothing went upstream.
+    /// Takes the headers of a request whose stream ended before the filter was called (an earlier
+    /// filter responded). Nothing went upstream, so there are no headers to remove or set.
     pub fn handle_unseen_request(
         &self,
         exchange: &mut Exchange,
@@ -299,6 +307,7 @@ impl Recorder {
         host: &mut Host<'_>,
     ) {
         let (presence, trusted) = self.judge(exchange, headers, host);
+
         self.begin(
             exchange,
             headers,
@@ -311,7 +320,7 @@ impl Recorder {
         );
     }
 
-    /// The client as Envoy sees it.
+    /// The client's address as seen by Envoy.
     fn client_address(
         &self,
         exchange: &mut Exchange,

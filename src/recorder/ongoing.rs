@@ -1,17 +1,15 @@
-//! Exchanges that are going on, in the order in which they began: which of them has gone on for long is known without
-//! looking at the others.
+//! Open exchanges in order of their start, so that the oldest is found in constant time.
 
 use std::time::Duration;
 
-/// Where an exchange stands.
+/// Place of an exchange in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(u32);
 
 /// No entry.
 const NONE: u32 = u32::MAX;
 
-/// A list that is linked in both directions, in one piece of memory: 16 bytes for each exchange that goes on at the same
-/// time. Slots are used again.
+/// A doubly linked list in one allocation: 16 bytes per concurrent exchange. Slots are reused.
 #[derive(Debug)]
 pub struct Ongoing {
     entries: Vec<Entry>,
@@ -22,9 +20,9 @@ pub struct Ongoing {
 
 #[derive(Debug)]
 struct Entry {
-    /// Of the stream, as the host names it.
+    /// The host's context id of the stream.
     context: u32,
-    /// Uptime when it began, in milliseconds: 49 days fit, and then it counts on from 0.
+    /// Uptime at the start, in milliseconds, modulo 2^32 (49 days).
     began: u32,
     before: u32,
     after: u32,
@@ -42,8 +40,8 @@ impl Default for Ongoing {
 }
 
 impl Ongoing {
-    /// Adds an exchange that begins now. It must be removed by [`Self::remove`], unless [`Self::pop_older`] yields it.
-    /// `None`: there are 2^32 - 1 others.
+    /// Adds an exchange that begins now. It must be removed by [`Self::remove`], unless
+    /// [`Self::pop_older`] returns it. `None`: there are 2^32 - 1 others.
     pub fn add(&mut self, context: u32, now: Duration) -> Option<Slot> {
         let entry = Entry {
             context,
@@ -56,6 +54,7 @@ impl Ongoing {
             Some(newest) => newest.after = slot,
             None => self.oldest = slot,
         }
+
         self.newest = slot;
         Some(Slot(slot))
     }
@@ -68,9 +67,11 @@ impl Ongoing {
             self.free = next_free;
             return Some(slot);
         }
+
         let slot = u32::try_from(self.entries.len())
             .ok()
             .filter(|slot| *slot != NONE)?;
+
         self.entries.push(entry);
         Some(slot)
     }
@@ -87,13 +88,14 @@ impl Ongoing {
             Some(entry) => entry.after = after,
             None => self.oldest = after,
         }
+
         match self.get(after) {
             Some(entry) => entry.before = before,
             None => self.newest = before,
         }
     }
 
-    /// Removes the oldest exchange if it began at least `age` ago, and yields its context.
+    /// Removes the oldest exchange if it began at least `age` ago, and returns its context.
     pub fn pop_older(&mut self, age: Duration, now: Duration) -> Option<u32> {
         let slot = self.oldest;
         let entry = self.get(slot)?;
@@ -140,9 +142,11 @@ mod tests {
             let (mut ongoing, mut model, mut now) = (Ongoing::default(), Vec::new(), Duration::ZERO);
             let age = Duration::from_millis(5);
             let mut most = 0;
+
             for (context, (step, index)) in steps.into_iter().enumerate() {
                 let context = u32::try_from(context).unwrap();
                 now += Duration::from_millis(1);
+
                 match step {
                     0 => model.push((context, now, ongoing.add(context, now).unwrap())),
                     1 if !model.is_empty() => {
@@ -155,6 +159,7 @@ mod tests {
                         prop_assert_eq!(ongoing.pop_older(age, now), expected);
                     }
                 }
+
                 most = most.max(model.len());
                 prop_assert!(ongoing.entries.len() <= most);
             }

@@ -1,9 +1,9 @@
-//! What the server did, from what its answer says.
+//! Derives the outcome from the response.
 
 use super::rpc::Status;
 use crate::record::Outcome;
 
-/// An HTTP status that has arrived.
+/// Outcome of an HTTP status.
 #[must_use]
 pub fn of_status(status: u16) -> Outcome {
     match status {
@@ -13,7 +13,7 @@ pub fn of_status(status: u16) -> Outcome {
     }
 }
 
-/// The status of a call.
+/// Outcome of a call's status.
 #[must_use]
 pub fn of_call(status: Status) -> Outcome {
     match status {
@@ -23,9 +23,10 @@ pub fn of_call(status: Status) -> Outcome {
     }
 }
 
-/// Starts of the details with which filters of Envoy's refuse a caller, whatever status the answer then has (Envoy
-/// `source/extensions/filters/http/`: `rbac`, `ext_authz`, `jwt_authn`, `csrf`, `basic_auth`, `api_key_auth`, whose
-/// "unknown" has two spellings: that of 1.36 is wrong).
+/// Prefixes of the details with which Envoy's filters refuse a caller, whatever the response status
+/// (Envoy `source/extensions/filters/http/`: `rbac`, `ext_authz`, `jwt_authn`, `csrf`,
+/// `basic_auth`, `api_key_auth`). "unknown" of the latter has two spellings: Envoy 1.36 misspells
+/// it.
 const REFUSALS: [&[u8]; 14] = [
     b"rbac_access_denied",
     b"ext_authz_denied",
@@ -44,11 +45,12 @@ const REFUSALS: [&[u8]; 14] = [
 ];
 /// Flag of a refusal by external authorization: UAEX.
 const REFUSED: u64 = 1 << 12;
-/// Flags of failures (bits as in [`super::flags`]): all but those that delay (DI) or name a cache (RFCF), and DC and DR,
-/// which are the client's.
+/// Flags of failures (bits as in [`super::flags`]). Excluded: delay (DI), cache (RFCF), and the
+/// client's DC and DR.
 const FAILED: u64 = ((1 << 30) - 1) & !(1 << 9 | 1 << 12 | 1 << 14 | 1 << 20 | 1 << 28);
-/// Starts of details of failures that set no flag (Envoy `envoy/stream_info/stream_info.h`, `ResponseCodeDetailValues`;
-/// the transcoder's, that of a wasm filter that has crashed, and this filter's own refusal).
+/// Prefixes of the details of failures that set no flag (Envoy `envoy/stream_info/stream_info.h`,
+/// `ResponseCodeDetailValues`). Included: the transcoder's, that of a crashed wasm filter, and this
+/// filter's own refusal.
 const FAILURES: [&[u8]; 26] = [
     b"absolute_path_rejected",
     b"audit_record_required",
@@ -78,11 +80,11 @@ const FAILURES: [&[u8]; 26] = [
     b"wasm_fail_stream",
 ];
 
-/// Why Envoy made or rewrote an answer, where that was a refusal or a failure. Configuration can give such an answer any
-/// status (`local_reply_config`, `custom_response`), also one of success.
+/// The outcome if Envoy generated or rewrote a response for a refusal or failure. The configuration
+/// can give such a response any status, also a success (`local_reply_config`, `custom_response`).
 ///
-/// `details` is `None` for an answer that `custom_response` has made instead of another one: it is configured for errors,
-/// so that is a failure.
+/// `details` is `None` for a response of `custom_response`. That is configured for errors, so it
+/// counts as a failure.
 #[must_use]
 pub fn of_cause(details: Option<&[u8]>, flags: u64) -> Option<Outcome> {
     let starts_in = |list: &[&[u8]]| {
@@ -95,7 +97,7 @@ pub fn of_cause(details: Option<&[u8]>, flags: u64) -> Option<Outcome> {
     failed.then_some(Outcome::Failure)
 }
 
-/// The status that Envoy's JSON transcoder puts into the details of a request that it refuses, as in
+/// The status in the details of a request refused by Envoy's JSON transcoder, as in
 /// `grpc_json_transcode_failure{INVALID_ARGUMENT}`.
 pub(super) fn status_of_transcoder(details: &[u8]) -> Option<Status> {
     let name = details

@@ -1,27 +1,30 @@
-//! Batches of this filter that pass through another instance of it, for example in the proxy in front of the collector
-//! where one plugin covers a whole mesh. A record of each would make another batch, and so on without end.
+//! Batches of this filter that pass through another instance of it. An example is the proxy in
+//! front of the collector, if one plugin covers a whole mesh. Recording each would cause another
+//! batch, in an endless loop.
 //!
-//! Any client can write the marks of a batch. They count only together with a proof: the secrets that the configuration
-//! adds to every batch, or a trusted peer where it adds none. Without a proof the request is recorded like any other.
+//! Any client can imitate the marks of a batch. They count only with a proof: the secret headers
+//! that the configuration adds to every batch, or a trusted peer if it adds none. Without a proof
+//! the request is recorded like any other.
 
 use super::headers::Headers;
 use super::path;
 use super::policy::{Policy, RequestHead};
 use super::redact::looks_secret;
 
-/// What batches of this configuration look like, and what proves that a request is one.
+/// The form of this configuration's batches, and the proof that a request is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnBatch {
     product: &'static str,
     target: String,
-    /// The target in normal form.
+    /// The target, normalized.
     path: Vec<u8>,
     headers: Vec<(String, String)>,
 }
 
 impl OwnBatch {
-    /// `product` stands before the slash in the user agent, `target` is the request target, and `headers` are those that
-    /// the configuration adds to every batch: the ones with a name that looks secret are the proof.
+    /// `product` is the text before the slash in the user agent, `target` is the request target.
+    /// `headers` are those that the configuration adds to every batch; those with a secret-looking
+    /// name are the proof.
     #[must_use]
     pub fn new(product: &'static str, target: &str, headers: &[(String, String)]) -> Self {
         let path = path::normalize(target.as_bytes()).into_owned();
@@ -33,13 +36,13 @@ impl OwnBatch {
         }
     }
 
-    /// Whether batches carry a proof of their own.
+    /// Whether batches carry a secret header as proof.
     #[must_use]
     pub fn has_secret(&self) -> bool {
         self.headers.iter().any(is_secret)
     }
 
-    /// Whether a rule that records has a batch among its requests, as far as method and path show it.
+    /// Whether a recording rule matches batches, judging by method and path.
     #[must_use]
     pub fn is_recorded_by(&self, policy: &Policy) -> bool {
         let headers = Headers::default();
@@ -53,8 +56,8 @@ impl OwnBatch {
         policy.candidates(&head).any(|(rule, _)| rule.recorded)
     }
 
-    /// Whether the request has the marks of a batch, byte by byte: what an upstream may read otherwise has not. For a path
-    /// of another length it costs one comparison.
+    /// Whether the request has the marks of a batch, compared byte by byte: an ambiguous spelling
+    /// has not. For a path of another length this costs one comparison.
     pub(super) fn resembles(&self, head: &RequestHead<'_>) -> bool {
         head.path == self.path && self.has_marks(head)
     }
@@ -73,7 +76,7 @@ impl OwnBatch {
             && head.headers.has("idempotency-key")
     }
 
-    /// Whether the request carries every secret of a batch. `None` where batches have none.
+    /// Whether the request carries every secret of a batch. `None` if batches have none.
     pub(super) fn is_proven(&self, headers: &Headers<'_>) -> Option<bool> {
         let mut is_proven = None;
         for (name, value) in self.headers.iter().filter(|header| is_secret(header)) {
@@ -90,7 +93,7 @@ fn is_secret((name, value): &(String, String)) -> bool {
     looks_secret(name) && !value.is_empty()
 }
 
-/// Takes the same time wherever the texts differ, so that the time does not show how much of a secret is right.
+/// Constant-time comparison, so that timing does not reveal a matching prefix of a secret.
 fn is_equal(found: &[u8], secret: &[u8]) -> bool {
     let difference = found
         .iter()

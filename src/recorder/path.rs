@@ -1,9 +1,9 @@
-//! Request paths: their normal form, which of them have a second reading, and templates such as `/v1/users/{id}`.
+//! Request paths: normalization, ambiguity, and templates such as `/v1/users/{id}`.
 
 use std::borrow::Cow;
 
-/// The path of a request target in normal form: no query, no fragment, every byte spelled as by [`respelled`], `//`
-/// merged, `.` and `..` resolved (RFC 3986, section 5.2.4). The normal form of a normal form is itself.
+/// The normalized path of a request target: no query, no fragment, every byte spelled as by
+/// [`respelled`], `//` merged, `.` and `..` resolved (RFC 3986, section 5.2.4). Idempotent.
 ///
 /// A target that does not start with `/` (`*`, authority form) only loses its query.
 #[must_use]
@@ -14,7 +14,7 @@ pub fn normalize(target: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Nearly all paths are in normal form.
+/// Nearly all paths are already normalized.
 #[cold]
 #[inline(never)]
 fn changed(path: &[u8]) -> Cow<'_, [u8]> {
@@ -24,7 +24,8 @@ fn changed(path: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(resolve(&respelled(path)))
 }
 
-/// Where the path of a target ends, in one pass. `None` when [`normalize`] may have to change it; nearly all stay.
+/// End of the path in a target, in one pass. `None` if [`normalize`] may have to change it, which
+/// is rare.
 fn normal_end(target: &[u8]) -> Option<usize> {
     let mut rest = target.iter();
     while let Some(&byte) = rest.next() {
@@ -49,12 +50,12 @@ fn without_query(target: &[u8]) -> &[u8] {
     target.get(..end).unwrap_or(target)
 }
 
-/// A path in which every byte has its one spelling: what may stand in a segment (RFC 3986, section 3.3, `pchar`) is not
-/// encoded, everything else but `/` is, with upper-case digits (section 6.2.2.1). An encoded slash stays encoded; a `%` that
-/// begins no escape is an encoded percent sign.
+/// A path in which every byte has a single spelling. Bytes allowed in a segment (RFC 3986, section
+/// 3.3, `pchar`) are not encoded; all others but `/` are, with upper-case digits (section 6.2.2.1).
+/// An encoded slash stays encoded; a `%` that begins no escape is encoded.
 ///
-/// Envoy forwards much that must be encoded and is not: `"<>[\]^{|}` and the backquote, a lone `%`, and over HTTP/2 every
-/// byte that is not ASCII.
+/// Envoy forwards many bytes that must be encoded and are not: `"<>[\]^{|}` and the backquote, a
+/// lone `%`, and over HTTP/2 every non-ASCII byte.
 #[must_use]
 pub fn respelled(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
@@ -68,7 +69,7 @@ pub fn respelled(path: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The bytes that a path stands for, each with whether it is encoded.
+/// The decoded bytes of a path, each with whether it was encoded.
 fn decoded(path: &[u8]) -> impl Iterator<Item = (u8, bool)> {
     let mut rest = path;
     std::iter::from_fn(move || {
@@ -79,11 +80,12 @@ fn decoded(path: &[u8]) -> impl Iterator<Item = (u8, bool)> {
         } else {
             tail
         };
+
         Some((byte.unwrap_or(first), byte.is_some()))
     })
 }
 
-/// The byte that a leading `%XX` stands for.
+/// The byte encoded by a leading `%XX`.
 pub(super) fn escape(bytes: &[u8]) -> Option<u8> {
     let [b'%', high, low, ..] = bytes else {
         return None;
@@ -115,7 +117,7 @@ fn is_pchar(byte: u8) -> bool {
         .is_some_and(|is_pchar| *is_pchar)
 }
 
-/// By byte: every path of every request is looked through, and one load costs less than comparisons.
+/// A table: every path of every request is scanned, and one load costs less than comparisons.
 const PCHARS: [bool; 256] = {
     let mut table = [false; 256];
     let (mut rest, mut byte) = (table.as_mut_slice(), 0_u8);
@@ -152,23 +154,26 @@ fn resolve(path: &[u8]) -> Vec<u8> {
     if ends_in_slash || out.is_empty() {
         out.push(b'/');
     }
+
     out
 }
 
-/// Whether an upstream may take the path of this target for another one than [`normalize`] does, because of
+/// Whether an upstream may read another path from this target than [`normalize`] does, because of
 ///
-/// - segments that have to be merged or resolved: not every server does so, and not all do it alike (`//healthz/admin` is
-///   `/admin` on the host `healthz` where a server reads the target as a relative reference);
-/// - `;`: servlet containers cut path parameters off, and resolve `..` after that;
+/// - segments to merge or resolve: not all servers do, and not in the same way. For example
+///   `//healthz/admin` is `/admin` on the host `healthz`, if a server reads the target as a
+///   relative reference;
+/// - `;`: servlet containers cut off path parameters, and resolve `..` after that;
 /// - a segment that starts with `..`;
-/// - an encoded byte that separates or ends something (`/`, `\`, `?`, `#`, `%`, a control character): some servers decode
-///   before they split, and some twice;
-/// - bytes that are not UTF-8: lenient decoders accept overlong forms of `/` and `.`.
+/// - an encoded byte that separates or ends something (`/`, `\`, `?`, `#`, `%`, a control
+///   character): some servers decode before they split, and some twice;
+/// - invalid UTF-8: lenient decoders accept overlong forms of `/` and `.`.
 #[must_use]
 pub fn is_ambiguous(target: &[u8]) -> bool {
     if let Some(end) = normal_end(target) {
         return target.iter().take(end).any(|byte| *byte == b';');
     }
+
     let path = without_query(target);
     let (mut text, mut has_separator) = (Vec::with_capacity(path.len()), false);
     for (byte, is_encoded) in decoded(path) {
@@ -184,7 +189,7 @@ pub fn is_ambiguous(target: &[u8]) -> bool {
         || std::str::from_utf8(&text).is_err()
 }
 
-/// A path with `{name}` segments, each of which stands for one segment that is not empty.
+/// A path with `{name}` segments, each of which matches one non-empty segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     text: String,
@@ -198,7 +203,7 @@ enum Segment {
 }
 
 impl Template {
-    /// Reads a template.
+    /// Parses a template.
     ///
     /// # Errors
     /// One sentence: it must start with `/`, and a brace may only enclose one whole segment.
@@ -220,7 +225,8 @@ impl Template {
         &self.text
     }
 
-    /// What stands before the first variable, and what behind the last one; twice the whole where there is none.
+    /// The text before the first variable and after the last one; both are the whole text if there
+    /// are none.
     pub(super) fn ends(&self) -> (&str, &str) {
         let start = self
             .text
@@ -233,7 +239,7 @@ impl Template {
         (start, end)
     }
 
-    /// A path that has this form.
+    /// An example path that matches.
     pub(super) fn example(&self) -> String {
         let segment = |segment: &Segment| match segment {
             Segment::Literal(text) => ["/", text].concat(),
@@ -242,7 +248,7 @@ impl Template {
         self.segments.iter().map(segment).collect()
     }
 
-    /// Whether every path of the other form has this one, too.
+    /// Whether every path that matches `other` matches this template too.
     pub(super) fn covers(&self, other: &Self) -> bool {
         self.segments.len() == other.segments.len()
             && self
@@ -252,7 +258,7 @@ impl Template {
                 .all(|(own, segment)| own.covers(segment))
     }
 
-    /// Whether a normalized path has this form.
+    /// Whether a normalized path matches.
     #[must_use]
     pub fn matches(&self, path: &[u8]) -> bool {
         let Some(path) = path.strip_prefix(b"/") else {
@@ -352,6 +358,7 @@ mod tests {
         // RFC 3986, section 3.3.
         let pchars =
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@";
+
         for byte in u8::MIN..=u8::MAX {
             let escaped = format!("/%{byte:02X}");
             let expected = if pchars.contains(&byte) {
@@ -359,17 +366,20 @@ mod tests {
             } else {
                 escaped.clone().into_bytes()
             };
+
             assert_eq!(respelled(escaped.as_bytes()), expected, "{byte:#x}");
             assert_eq!(
                 respelled(escaped.to_ascii_lowercase().as_bytes()),
                 expected,
                 "{byte:#x}"
             );
+
             let raw = if byte == b'/' {
                 b"//".to_vec()
             } else {
                 expected
             };
+
             assert_eq!(respelled(&[b'/', byte]), raw, "{byte:#x}");
         }
     }
@@ -442,7 +452,7 @@ mod tests {
         }
     }
 
-    /// Targets in which all that matters is frequent.
+    /// Targets with a high share of significant bytes.
     fn target() -> impl Strategy<Value = Vec<u8>> {
         let part = prop_oneof![
             4 => "[a-z@_]{0,3}[/.%;?#~-]{0,2}".prop_map(String::into_bytes),
@@ -469,11 +479,13 @@ mod tests {
             prop_assert_eq!(normalize(&once).into_owned(), once.clone());
             prop_assert!(once.split(|byte| *byte == b'/').all(|segment| segment != b"." && segment != b".."));
             prop_assert!(once.starts_with(b"/") && !once.windows(2).any(|pair| pair == b"//"));
+
             let escapes = once.split(|byte| *byte == b'%').skip(1);
             for escape in escapes {
                 let byte = u8::from_str_radix(std::str::from_utf8(&escape[..2]).unwrap(), 16).unwrap();
                 prop_assert!(!is_pchar(byte) && !escape[..2].iter().any(u8::is_ascii_lowercase));
             }
+
             prop_assert!(once.iter().all(|byte| is_pchar(*byte) || b"/%".contains(byte)));
         }
 

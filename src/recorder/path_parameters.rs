@@ -1,5 +1,5 @@
-//! Secrets in a path: the values of parameters such as `;jsessionid=`, which servlet containers put there for clients
-//! without cookies.
+//! Secrets in a path: values of parameters such as `;jsessionid=`, which servlet containers add for
+//! clients without cookies.
 
 use std::borrow::Cow;
 
@@ -7,18 +7,18 @@ use super::bytes;
 use super::redact::{REDACTED, looks_secret};
 use super::request::MAX_PATH_BYTES;
 
-/// Longest name of a parameter, in bytes, that is judged by its words; a longer one counts as secret. It bounds the work
-/// that a client can cause.
+/// Longest parameter name, in bytes, that is checked by its words; a longer one counts as secret.
+/// Bounds the work that a client can cause.
 const MAX_NAME_BYTES: usize = 64;
 
-/// A path in which the value of every parameter whose name looks secret is [`REDACTED`].
+/// The path with the value of every secret-looking parameter replaced by [`REDACTED`].
 ///
-/// A parameter is `name=value` at the start of a segment or after `;`, `,` or `&` (RFC 3986, section 3.3, leaves the
-/// separators to the application). The value of a secret ends with the segment or at the next `;`. Of a longer path only
-/// as much is returned as can be recorded ([`MAX_PATH_BYTES`]).
+/// A parameter is `name=value` at the start of a segment or after `;`, `,` or `&` (RFC 3986,
+/// section 3.3, leaves the separators to the application). A secret value ends with the segment or
+/// at the next `;`. At most [`MAX_PATH_BYTES`] are returned.
 #[must_use]
 pub(super) fn redacted(path: &[u8]) -> Cow<'_, [u8]> {
-    // Without a value there is no secret.
+    // Without a value there cannot be a secret.
     if bytes::has(path, b'=') {
         Cow::Owned(without_secrets(path))
     } else {
@@ -43,10 +43,12 @@ fn without_secrets(path: &[u8]) -> Vec<u8> {
         if ends_value || matches!(byte, b',' | b'&') {
             name_start = out.len();
         }
+
         if is_hidden {
             out.extend_from_slice(REDACTED.as_bytes());
         }
     }
+
     out
 }
 

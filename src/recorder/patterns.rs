@@ -1,4 +1,4 @@
-//! How a host, a path or a header value is compared with what a rule names.
+//! How a host, path or header value is compared with the configured pattern.
 
 use std::net::Ipv6Addr;
 
@@ -6,14 +6,14 @@ use super::authority;
 use super::headers::{Headers, is_same};
 use super::path::Template;
 
-/// A host in the form of [`authority::host_name`].
+/// A host, compared with the form of [`authority::host_name`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostPattern {
     /// This host.
     Exact(String),
     /// This IPv6 literal, in any spelling.
     Literal(Ipv6Addr),
-    /// Hosts that end so; from `*.internal`: `.internal`.
+    /// Hosts with this suffix; `*.internal` becomes `.internal`.
     Suffix(String),
 }
 
@@ -30,12 +30,12 @@ pub enum PathPattern {
     Template(Template),
 }
 
-/// A condition on one header; with several values one of them is enough.
+/// A condition on one header; with several values, one match is enough.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderCondition {
     /// Lower-case name.
     pub name: String,
-    /// What its value must be like.
+    /// Pattern of its value.
     pub value: ValuePattern,
 }
 
@@ -55,7 +55,7 @@ pub enum ValuePattern {
 }
 
 impl HostPattern {
-    /// Whether a host matches that is in the form of [`authority::host_name`].
+    /// Whether a host matches; it must be in the form of [`authority::host_name`].
     pub(super) fn matches(&self, host: &[u8]) -> bool {
         match self {
             Self::Exact(name) => is_same(host, name.as_bytes()),

@@ -1,4 +1,5 @@
-//! Ordered rules: the first one whose conditions all hold decides whether and how an exchange is recorded.
+//! Ordered rules. The first rule with all conditions true decides whether and how an exchange is
+//! recorded.
 
 use std::rc::Rc;
 
@@ -13,50 +14,50 @@ use super::session::SessionEvent;
 use super::{authority, identity, outcome};
 use crate::record::{Outcome, Protocol, RequireAudit};
 
-/// One entry of the policy.
+/// One rule of the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// Unique name; recorded as `audit.rule`.
     pub name: Rc<str>,
-    /// What a request must be like.
+    /// Conditions on the request.
     pub conditions: Conditions,
-    /// False for `level: none`: the request matches, and nothing is recorded.
+    /// False for `level: none`: the request matches, but is not recorded.
     pub recorded: bool,
-    /// Fixed action; otherwise it is derived from the request.
+    /// Fixed action; otherwise derived from the request.
     pub action: Option<String>,
     /// Outcomes that are recorded.
     pub record_on: Vec<Outcome>,
-    /// HTTP statuses that are recorded; empty: any. Not asked for gRPC.
+    /// HTTP statuses that are recorded; empty: any. Ignored for gRPC.
     pub http_statuses: Vec<StatusRange>,
-    /// Outcomes whose record waits for no timer.
+    /// Outcomes that are sent without waiting for a batch timer.
     pub immediate_on: Vec<Outcome>,
-    /// What is demanded before a request may go upstream.
+    /// Requirement before a request may go upstream.
     pub require_audit: RequireAudit,
-    /// Where the user comes from.
+    /// Sources of the user's identity.
     pub identity: Rc<identity::Settings>,
-    /// What a request that succeeds is to its session.
+    /// Effect of a successful request on its session.
     pub session: Option<SessionEvent>,
     /// Whether the correlation headers are set.
     pub correlate: bool,
-    /// Values that are asked for by name.
+    /// Values captured by name.
     pub capture: Capture,
-    /// What the next hop is told; `None` but in the gateway role.
+    /// Control headers for the next hop; `None` except in the gateway role.
     pub set_tracking: Option<SetTracking>,
     /// Static attributes, `audit.tag.<name>`.
     pub tags: Rc<[(String, String)]>,
-    /// Attributes that cost a host call each and are asked for.
+    /// Optional attributes that cost a host call each.
     pub extra_fields: ExtraFields,
 }
 
-/// How an exchange ended, as far as rules look at it.
+/// End of an exchange, as far as rules depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct End {
-    /// What the server did.
+    /// The server's result.
     pub outcome: Outcome,
-    /// Its HTTP status, where it has answered.
+    /// Its HTTP status, if it responded.
     pub http_status: Option<u16>,
-    /// The outcome says less than what the server may have done: the client left before a status, or the status cannot
-    /// be read.
+    /// The server may have succeeded although the outcome does not show it: the client disconnected
+    /// before a status, or the status is unreadable.
     pub may_be_success: bool,
 }
 
@@ -69,7 +70,7 @@ pub struct StatusRange {
     pub last: u16,
 }
 
-/// Attributes that are recorded only on demand.
+/// Attributes that are recorded only if configured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExtraFields {
     /// `audit.upstream.cluster`
@@ -82,7 +83,7 @@ pub struct ExtraFields {
     pub response_code_details: bool,
 }
 
-/// All of these must hold; an absent one always does.
+/// All conditions must hold; an absent one always does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conditions {
     /// HTTP or gRPC only.
@@ -99,7 +100,7 @@ pub struct Conditions {
     pub tracked: Option<bool>,
 }
 
-/// What the conditions look at.
+/// The parts of a request that conditions read.
 #[derive(Debug)]
 pub struct RequestHead<'a> {
     /// All headers.
@@ -110,32 +111,35 @@ pub struct RequestHead<'a> {
     pub path: &'a [u8],
     /// `:authority` as received.
     pub authority: &'a [u8],
-    /// By the control headers of a trusted peer.
+    /// Set by the control headers of a trusted peer.
     pub tracked: bool,
 }
 
 impl Rule {
-    /// Whether this rule keeps requests out of the records.
+    /// Whether this rule excludes requests from recording.
     ///
-    /// A rule of the gateway role does not, though its level is none by default: it makes the next hop record.
+    /// A rule of the gateway role does not, although its default level is none: it makes the next
+    /// hop record.
     #[must_use]
     pub fn excludes(&self) -> bool {
         !self.recorded && self.set_tracking.is_none()
     }
 
-    /// Whether this rule decides about a request, if no earlier one does.
+    /// Whether this rule matches a request, earlier rules aside.
     ///
-    /// A rule that excludes leaves what is ambiguous to later rules, or a client could hide behind it what the upstream
-    /// takes for something else. For all other rules to match is the careful side.
+    /// An excluding rule does not match ambiguous requests. Otherwise a client could use it to hide
+    /// a request that the upstream reads differently. For all other rules, matching is the safe
+    /// side.
     pub(super) fn matches(&self, request: &RequestHead<'_>) -> bool {
         self.conditions.hold(request)
             && !(self.excludes() && self.conditions.are_ambiguous_for(request))
     }
 
-    /// Whether an exchange that ended so is recorded.
+    /// Whether an exchange with this end is recorded.
     ///
-    /// `may_be_success`: what the server did is not known, and may have been a success. Then a rule that wants successes
-    /// wants it too, or a client could avoid a record by leaving early.
+    /// With `may_be_success` the server's result is unknown and may be a success. A rule that
+    /// records successes then records it too. Otherwise a client could avoid a record by
+    /// disconnecting early.
     #[must_use]
     pub fn wants(&self, protocol: Protocol, end: &End) -> bool {
         let fits = self.record_on.contains(&end.outcome);
@@ -152,7 +156,7 @@ impl Rule {
         self.http_statuses.is_empty() || end.http_status.map_or(end.may_be_success, fits)
     }
 
-    /// Whether an answer with this HTTP status can still become a record.
+    /// Whether a response with this HTTP status can still lead to a record.
     #[must_use]
     pub fn may_want(&self, http_status: Option<u16>) -> bool {
         let outcome = http_status.map_or(Outcome::Aborted, outcome::of_status);
@@ -164,15 +168,15 @@ impl Rule {
         ends.iter().any(|end| self.wants(Protocol::Http, end))
     }
 
-    /// Whether some end of an exchange is not recorded.
+    /// Whether some ends of an exchange are not recorded.
     #[must_use]
     pub fn may_not_want(&self) -> bool {
-        /// All of [`Outcome`].
+        /// Number of variants of [`Outcome`].
         const OUTCOMES: usize = 4;
         self.record_on.len() < OUTCOMES || !self.http_statuses.is_empty()
     }
 
-    /// Whether this rule was asked for by the track header.
+    /// Whether this rule requires the track header.
     #[must_use]
     pub fn is_triggered_by_tracking(&self) -> bool {
         self.conditions.tracked == Some(true)
@@ -195,7 +199,7 @@ impl StatusRange {
 }
 
 impl Conditions {
-    /// Whether all hold but the protocol, which is known at the end of an exchange.
+    /// Whether all conditions hold except the protocol, which is known only at the end.
     pub(super) fn hold(&self, request: &RequestHead<'_>) -> bool {
         self.tracked
             .is_none_or(|tracked| tracked == request.tracked)
@@ -221,7 +225,8 @@ impl Conditions {
         self.hosts.iter().any(|pattern| pattern.matches(&host))
     }
 
-    /// Whether a path or host that these conditions look at has a second reading, in which they may not hold.
+    /// Whether a path or host used by these conditions is ambiguous, so that they may not hold for
+    /// another reading.
     #[cold]
     #[inline(never)]
     fn are_ambiguous_for(&self, request: &RequestHead<'_>) -> bool {

@@ -1,12 +1,12 @@
-//! The values of one query parameter, as a form's reader sees them.
+//! The values of one query parameter, decoded like a form.
 
 use super::path::escape;
 use super::tracking::clipped;
 
-/// Longest text of one parameter that is captured, in bytes; the rest is cut between characters.
+/// Longest captured value of one parameter, in bytes; the rest is cut at a character boundary.
 pub const MAX_CAPTURED_BYTES: usize = 256;
 
-/// The query of a `:path`: what follows the first `?`, without a fragment. `None` without a `?`.
+/// The query of a `:path`: the text after the first `?`, without a fragment. `None` without a `?`.
 #[must_use]
 pub fn of_path(path: &[u8]) -> Option<&[u8]> {
     let at = path.iter().position(|byte| matches!(byte, b'?' | b'#'))?;
@@ -14,15 +14,17 @@ pub fn of_path(path: &[u8]) -> Option<&[u8]> {
     query.split(|byte| *byte == b'#').next()
 }
 
-/// All values of the parameter `name`, decoded and joined with `, `; at most [`MAX_CAPTURED_BYTES`].
+/// All values of the parameter `name`, decoded and joined with `, `; at most
+/// [`MAX_CAPTURED_BYTES`].
 ///
-/// Read as `application/x-www-form-urlencoded` (URL standard): `+` is a space, `%XX` a byte, also in names; a percent
-/// sign that begins no such sequence stands for itself. `None` when the name does not occur; without `=` the value is
-/// empty. The bytes need not be UTF-8.
+/// Decoded as `application/x-www-form-urlencoded` (URL standard), names included: `+` is a space,
+/// `%XX` a byte, any other `%` is literal. `None` if the name does not occur; without `=` the value
+/// is empty. The bytes need not be UTF-8.
 #[must_use]
 pub fn values(query: &[u8], name: &str) -> Option<Vec<u8>> {
-    // One byte more than may stay tells whether a character ends at the bound.
+    // One byte beyond the limit shows whether a character ends at it.
     const ENOUGH: usize = MAX_CAPTURED_BYTES + 1;
+
     let mut out = None;
     for pair in query.split(|byte| *byte == b'&') {
         let Some(value) = value_of(pair, name) else {
@@ -32,16 +34,19 @@ pub fn values(query: &[u8], name: &str) -> Option<Vec<u8>> {
             out = Some(decoded(value, ENOUGH));
             continue;
         };
+
         if text.len() >= ENOUGH {
             break;
         }
+
         text.extend_from_slice(b", ");
         text.extend_from_slice(&decoded(value, ENOUGH.saturating_sub(text.len())));
     }
+
     out.map(|text| clipped(&text, MAX_CAPTURED_BYTES).to_vec())
 }
 
-/// The value of a pair with this name, not decoded. An empty pair has no name, not an empty one.
+/// The encoded value of a pair with this name. An empty pair has no name, not an empty one.
 fn value_of<'q>(pair: &'q [u8], name: &str) -> Option<&'q [u8]> {
     let end = pair
         .iter()
@@ -52,7 +57,7 @@ fn value_of<'q>(pair: &'q [u8], name: &str) -> Option<&'q [u8]> {
     is_named.then(|| value.get(1..).unwrap_or_default())
 }
 
-/// The first bytes that a name or a value stands for.
+/// The decoded bytes of a name or value, up to a limit.
 fn decoded(mut raw: &[u8], max_bytes: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len().min(max_bytes));
     while out.len() < max_bytes
@@ -64,8 +69,10 @@ fn decoded(mut raw: &[u8], max_bytes: usize) -> Vec<u8> {
         } else {
             tail
         };
+
         out.push(escaped.unwrap_or(if byte == b'+' { b' ' } else { byte }));
     }
+
     out
 }
 
@@ -137,6 +144,7 @@ mod tests {
     fn a_long_value_is_cut_between_characters() {
         let long = format!("user+id={}%e2%82%ac", "a".repeat(MAX_CAPTURED_BYTES - 2));
         check(&long, Some(&"a".repeat(MAX_CAPTURED_BYTES - 2)));
+
         let fitting = format!("user+id={}%e2%82%ac", "a".repeat(MAX_CAPTURED_BYTES - 3));
         check(
             &fitting,
@@ -148,7 +156,7 @@ mod tests {
         );
     }
 
-    /// Text in which little is needed to make escapes and separators.
+    /// Text biased towards escapes and separators.
     fn query() -> impl Strategy<Value = Vec<u8>> {
         let part = prop_oneof![
             4 => prop::sample::select(vec!["a", "b", "=", "&", "+", "%", "%61", "%C3%B6", "%ff", "%2", ";", "%26"]).prop_map(|text| text.as_bytes().to_vec()),

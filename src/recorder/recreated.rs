@@ -1,5 +1,6 @@
-//! Exchanges whose stream has ended and that go on: Envoy has recreated the stream, for an internal redirect or since a
-//! filter demanded it. The new stream begins as a request of its own.
+//! Exchanges that continue after their stream ended, because Envoy recreated the stream. It does so
+//! for an internal redirect, or if a filter requests it. The new stream starts as a separate
+//! request.
 
 use std::time::Duration;
 
@@ -7,13 +8,14 @@ use super::exchange::Exchange;
 use super::headers::Headers;
 use crate::host::Stream;
 
-/// Most exchanges that wait for their new stream. It begins at once, unless an earlier filter holds it.
+/// Upper bound of exchanges that wait for their new stream. It begins at once, unless an earlier
+/// filter delays it.
 pub const MAX_WAITING: usize = 256;
 
-/// How long an exchange waits for its new stream. Then it counts as aborted.
+/// Longest wait for the new stream; after it the exchange counts as aborted.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Exchanges that wait for their new stream, each with what the caller keeps for it.
+/// Exchanges that wait for their new stream, each with data of the caller.
 #[derive(Debug)]
 pub struct Recreated<T> {
     waiting: Vec<Waiting<T>>,
@@ -38,13 +40,14 @@ impl<T> Default for Recreated<T> {
 }
 
 impl<T> Recreated<T> {
-    /// Whether none waits, so that a request need not be compared.
+    /// Whether none waits, so that requests need no comparison.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Keeps an exchange, whose stream is still there. Yields the oldest one when there are too many.
+    /// Keeps an exchange while its stream still exists. Returns the oldest one if there are too
+    /// many.
     pub fn suspend(
         &mut self,
         mut exchange: Exchange,
@@ -61,6 +64,7 @@ impl<T> Recreated<T> {
             text(":path"),
         );
         let full = (self.waiting.len() >= MAX_WAITING).then(|| self.waiting.remove(0));
+
         self.waiting.push(Waiting {
             connection,
             request_id,
@@ -69,11 +73,12 @@ impl<T> Recreated<T> {
             exchange,
             kept,
         });
+
         full.map(|oldest| (oldest.exchange, oldest.kept))
     }
 
-    /// The exchange that a request goes on with: of the same connection, with the same `x-request-id` and path. A client
-    /// may choose the id, so it is not enough.
+    /// The exchange that a request continues: same connection, `x-request-id` and path. The id
+    /// alone is not enough, since a client may choose it.
     pub fn resume(
         &mut self,
         headers: &Headers<'_>,
@@ -88,10 +93,11 @@ impl<T> Recreated<T> {
         };
         let place = self.waiting.iter().position(is_it)?;
         let Waiting { exchange, kept, .. } = self.waiting.remove(place);
+
         Some((exchange, kept))
     }
 
-    /// The next exchange that has waited for too long.
+    /// The next exchange that has waited too long.
     pub fn expire(&mut self, now: Duration) -> Option<(Exchange, T)> {
         let oldest = self.waiting.first()?;
         let is_late = now.saturating_sub(oldest.since) >= PATIENCE;

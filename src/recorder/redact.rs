@@ -1,35 +1,36 @@
 //! Names whose values must not be recorded.
 //!
-//! Names are judged by word, so that `session_key` is a secret and `monkey` is none. Where the words are written together in
-//! lower case, only endings and parts count that no other word has. When in doubt a name is a secret: too much redacted is
-//! seen and mended, too little is not.
+//! Names are checked by word: `session_key` is a secret, `monkey` is not. Where words are joined in
+//! lower case, only endings and parts count that occur in no other word. In doubt a name counts as
+//! secret: excess redaction is visible and can be fixed, a leak is not.
 
-/// What is recorded in place of a value whose name looks secret.
+/// Recorded in place of a value with a secret-looking name.
 pub const REDACTED: &str = "[REDACTED]";
 
-/// Words that make a secret of any name with them, also in the plural.
+/// Words that make any name containing them a secret, also in the plural.
 const WORDS: &str = "pass pw pin pincode otp totp hotp mfa key authn authz authorization authentication authenticate \
     session sess sid bearer signature sig hmac saml assertion verifier csrf xsrf cred salt cvv cvc cvn ssn ticket dpop";
 
-/// The same for the ends of words, as in `csrfmiddlewaretoken`.
+/// Suffixes of words with the same effect, as in `csrfmiddlewaretoken`.
 const ENDINGS: &str = "token secret cookie pwd auth jwt";
 
-/// The same for parts of words, as in `newpasswordhash` and `ASPSESSIONIDQQSRTABC`; and of the whole name without what
-/// stands between its words, as in `recovery_code`.
+/// Parts of words with the same effect, as in `newpasswordhash` and `ASPSESSIONIDQQSRTABC`. Also
+/// searched in the name without separators, as in `recovery_code`.
 const PARTS: &str = "password passwd passphrase passcode credential sessionid sessid apikey appkey authkey accesskey \
     secretkey privatekey sharedkey signingkey encryptionkey sessionkey secretanswer secretquestion tokenid tokenvalue \
     tokenhash jwtassertion userpin cardpin newpin oldpin loginpin otpcode authcode authorizationcode mfacode \
     verificationcode recoverycode securitycode backupcode accesscode activationcode confirmationcode resetcode \
     logincode onetimecode pairingcode devicecode usercode invitecode";
 
-/// The authorization code of OAuth (RFC 6749, section 4.1.2), which is good for one use. In a longer name `code` may mean
-/// anything.
+/// The authorization code of OAuth (RFC 6749, section 4.1.2), valid for one use. In a longer name
+/// `code` may mean anything.
 const CODE: &str = "code";
 
-/// Whether the name of a header, query parameter or cookie looks as if its value were a secret.
+/// Whether the name of a header, query parameter or cookie suggests a secret value.
 ///
-/// Letters and digits in a row make a word, and so do the parts of it that start at a capital letter (`accessToken`,
-/// `APIKey`) or where letters and digits meet (`oauth2`). What is not ASCII stands between words.
+/// A run of letters and digits is a word. So are its parts that start at a capital letter
+/// (`accessToken`, `APIKey`), or where letters and digits meet (`oauth2`). Non-ASCII bytes separate
+/// words.
 #[must_use]
 pub fn looks_secret(name: &str) -> bool {
     let mut runs = name.as_bytes().split(|byte| !byte.is_ascii_alphanumeric());
@@ -55,7 +56,7 @@ fn has_secret_word(mut run: &[u8]) -> bool {
     false
 }
 
-/// The length of the first word, capitals and digits considered.
+/// The length of the first word, split at capitals and digits.
 fn first_word(run: &[u8]) -> usize {
     let ends = |at: &usize| match run.get(at - 1..).unwrap_or_default() {
         [before, after, ..] if before.is_ascii_digit() != after.is_ascii_digit() => true,
@@ -85,7 +86,7 @@ fn has_any(word: &[u8], list: &str, place: Place) -> bool {
         .any(|known| place.has(word, known))
 }
 
-/// Where in a word a known one must stand.
+/// Where in a word the known text must occur.
 #[derive(Clone, Copy)]
 enum Place {
     Whole,

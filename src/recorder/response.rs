@@ -1,4 +1,5 @@
-//! The answer on its way: whether its body is read for the user or for a status, and whether it begins a session.
+//! Response callbacks: whether the body is read for the user or a status, and whether a session
+//! begins.
 
 use uuid::Uuid;
 
@@ -16,8 +17,8 @@ use crate::quota::Lease;
 use crate::record::{Outcome, Protocol};
 
 impl Recorder {
-    /// Takes the beginning of the response. `end_of_stream`: its headers are all of it. True: they are wanted, so that
-    /// they are worth a host call and [`Self::handle_response_headers`].
+    /// Takes the start of the response. `end_of_stream`: it has only headers. True: call
+    /// [`Self::handle_response_headers`], which costs a host call for the headers.
     pub fn handle_response(&self, exchange: &mut Exchange, end_of_stream: bool) -> bool {
         exchange.answer();
         let Some(audited) = exchange.audited_mut() else {
@@ -27,8 +28,8 @@ impl Recorder {
         audited.wants_response_headers(end_of_stream)
     }
 
-    /// Takes the response headers, in the serialization of proxy-wasm hosts: decides what is read of the body, and yields
-    /// the id of a session that begins and has none, to be returned in [`super::session::ID_HEADER`].
+    /// Takes the serialized response headers and decides which part of the body is read. Returns
+    /// the id of a new session that has none, to be sent in [`super::session::ID_HEADER`].
     pub fn handle_response_headers(
         &self,
         exchange: &mut Exchange,
@@ -40,14 +41,16 @@ impl Recorder {
         let audited = exchange.audited_mut()?;
         let headers = Headers::parse(&map);
         audited.handle_response_headers(&headers, stream, || self.bodies.lease(connection));
+
         let made = begin_session(audited, &headers, &self.settings.session, fresh_id);
         if audited.subject.is_quic() {
             audited.seen.headers = Some(map);
         }
+
         made
     }
 
-    /// Takes a chunk of the response's body, of this size. Only what is needed of it is fetched.
+    /// Takes a chunk of the response body of this size. Only the needed part is fetched.
     pub fn handle_response_body(
         &self,
         exchange: &mut Exchange,
@@ -60,13 +63,14 @@ impl Recorder {
         }
     }
 
-    /// Whether [`Self::handle_response_trailers`] has anything to do, so that the trailers are worth a host call.
+    /// Whether [`Self::handle_response_trailers`] is needed, so that the trailers are worth a host
+    /// call.
     #[must_use]
     pub fn wants_response_trailers(&self, exchange: &Exchange) -> bool {
         exchange.audited().is_some()
     }
 
-    /// Takes the response trailers, where the status of a call is, in the serialization of proxy-wasm hosts.
+    /// Takes the serialized response trailers, which have the status of a call.
     pub fn handle_response_trailers(&self, exchange: &mut Exchange, trailers: &[u8]) {
         if let Some(audited) = exchange.audited_mut() {
             audited.handle_response_trailers(trailers);
@@ -75,21 +79,22 @@ impl Recorder {
 }
 
 impl Audited {
-    /// Whether the headers of the answer are needed before its end. `is_whole`: nothing follows them.
+    /// Whether the response headers are needed before the end. `is_whole`: nothing follows them.
     pub(super) fn wants_response_headers(&self, is_whole: bool) -> bool {
         let may_have_status = match self.subject.claim {
-            // A status among the headers of an answer that is nothing else. Another filter may take it away.
+            // The status of a response that consists of headers only. Another filter may remove it.
             Claim::Rpc(Wire::Grpc | Wire::GrpcWithCodec) => is_whole,
-            // Of the others the answer's content type says more than the request.
+            // For the others, the response's content type is more reliable than the request's.
             Claim::Rpc(_) => true,
             Claim::Http | Claim::Contradictory => false,
         };
+
         may_have_status
             || self.subject.is_quic()
             || self.subject.candidates.iter().any(wants_headers)
     }
 
-    /// Takes the headers of the answer.
+    /// Takes the response headers.
     fn handle_response_headers(
         &mut self,
         headers: &Headers<'_>,
@@ -102,6 +107,7 @@ impl Audited {
 
         let wire = Wire::of_content_type(headers.first("content-type").unwrap_or_default());
         seen.is_grpc = wire.is_some_and(Wire::is_grpc);
+
         if seen.is_whole {
             seen.status = Found::in_map(headers, StatusSource::Headers);
         } else if subject.claim.is_rpc() {
@@ -109,7 +115,7 @@ impl Audited {
         }
     }
 
-    /// Takes a chunk of the body, of this size.
+    /// Takes a chunk of the body of this size.
     pub(super) fn handle_response_body(
         &mut self,
         bytes: usize,
@@ -126,12 +132,13 @@ impl Audited {
             };
             body.push(&chunk, bytes);
         }
+
         if let Some(end) = &mut self.seen.body_end {
             end.handle_chunk(bytes, stream);
         }
     }
 
-    /// Takes the trailers of the answer. Their status counts before one among the headers.
+    /// Takes the response trailers. Their status takes precedence over one in the headers.
     pub(super) fn handle_response_trailers(&mut self, trailers: &[u8]) {
         self.seen.is_whole = true;
         if let Some(found) = Found::in_trailers(trailers) {
@@ -145,7 +152,8 @@ fn wants_headers(candidate: &Candidate) -> bool {
     candidate.rule.session == Some(SessionEvent::Start) || candidate.rule.identity.reads_body()
 }
 
-/// How much is read of the body. `None`: nothing, since the user is not to be found in it, or the response is not recorded.
+/// Upper bound of the body bytes to read. `None`: no identity source needs it, or the response is
+/// not recorded.
 fn body_limit(subject: &Subject, headers: &Headers<'_>, stream: &dyn Stream) -> Option<usize> {
     let status = http_status(headers);
     let needs = |candidate: &&Candidate| {
@@ -155,6 +163,7 @@ fn body_limit(subject: &Subject, headers: &Headers<'_>, stream: &dyn Stream) -> 
                 .identity
                 .needs_body(&candidate.claims, headers, stream)
     };
+
     subject
         .candidates
         .iter()
@@ -163,7 +172,7 @@ fn body_limit(subject: &Subject, headers: &Headers<'_>, stream: &dyn Stream) -> 
         .max()
 }
 
-/// Begins to read the end of the body where it has the status of a call.
+/// Starts reading the end of the body, if it has the status of a call.
 fn body_end(claim: Claim, headers: &Headers<'_>, lease: Lease) -> Option<Box<BodyEnd>> {
     let content_type = headers.first("content-type")?;
     let is_encoded = headers
@@ -174,8 +183,8 @@ fn body_end(claim: Claim, headers: &Headers<'_>, lease: Lease) -> Option<Box<Bod
     BodyEnd::begin(content_type, is_encoded, is_error, lease).map(Box::new)
 }
 
-/// The session that a login begins: the id that the response has of its own, else a new one, which is returned so that
-/// it can be sent to the client.
+/// The session that a login begins. Its id is the response's own, else a new one, which is returned
+/// to be sent to the client.
 fn begin_session(
     audited: &mut Audited,
     headers: &Headers<'_>,
@@ -220,6 +229,7 @@ fn begin_session(
         .iter()
         .filter(is_start)
         .any(wants);
+
     if !begins || !succeeds(http_status, headers) {
         return None;
     }
@@ -230,12 +240,13 @@ fn begin_session(
     if audited.seen.begun.is_some() {
         return None;
     }
+
     let made = fresh_id()?.to_string();
     audited.seen.begun = Some(SessionId::Whole(made.clone().into_bytes()));
     Some(made)
 }
 
-/// As far as the headers show: a gRPC call may still fail in its trailers.
+/// Judging by the headers; a gRPC call may still fail in its trailers.
 fn succeeds(http_status: Option<u16>, headers: &Headers<'_>) -> bool {
     let is_success = http_status.map(outcome::of_status) == Some(Outcome::Success);
     is_success

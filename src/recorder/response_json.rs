@@ -1,4 +1,5 @@
-//! An identity from a JSON response body, of which a bounded copy is kept while the stream goes on.
+//! An identity read from a JSON response body. A bounded copy of the body is kept while the stream
+//! is open.
 
 mod document;
 #[cfg(test)]
@@ -8,16 +9,16 @@ use super::headers::Headers;
 use crate::quota::Lease;
 use document::Miss;
 
-/// Why a value could not be had; value of `audit.identity.source`.
+/// Why a value is missing; value of `audit.identity.source`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unavailable {
     /// The body has a content encoding.
     Encoded,
-    /// The body is longer than the limit, or there is no room for it beside those of other exchanges.
+    /// The body exceeds the limit, or the quota shared with other exchanges is exhausted.
     TooLarge,
-    /// By its content type or by its bytes the body is no JSON text, or not all of it was read.
+    /// The content type or the bytes are not JSON, or the body was not read completely.
     NotJson,
-    /// At the pointer is no number, and no string but the empty one.
+    /// The pointer has no number and no non-empty string.
     Absent,
 }
 
@@ -39,8 +40,8 @@ impl Unavailable {
 pub struct Pointer(Vec<String>);
 
 impl Pointer {
-    /// Reads a pointer: empty for the whole document, or `/` and a name for each level, with `~0` for `~` and `~1` for
-    /// `/`. `None` when it is none.
+    /// Parses a pointer: empty for the whole document, or `/` and a name per level, with `~0` for
+    /// `~` and `~1` for `/`. `None` if it is invalid.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {
@@ -67,36 +68,39 @@ fn unescaped(name: &str) -> Option<String> {
             other => other,
         });
     }
+
     Some(out)
 }
 
-/// What is kept of one response body: all of it or nothing.
+/// The copy of one response body: complete or empty.
 #[derive(Debug)]
 pub struct Body {
     max_bytes: usize,
-    /// Length by the headers, when they tell; else 0.
+    /// Length from the headers; 0 if unknown.
     announced_bytes: usize,
     kept: Result<Vec<u8>, Unavailable>,
-    /// The memory of what is kept, a part of what all exchanges may keep.
+    /// Accounts for the copy in the quota that all exchanges share.
     lease: Lease,
     is_broken_off: bool,
 }
 
 impl Body {
-    /// Decides by the response headers whether reading is worth it: for JSON by its content type, or for a body that has
-    /// none, not encoded, of no more than `max_bytes`. Memory is taken when the first chunk comes, as far as `lease` can have
-    /// it; beyond that the body is [`Unavailable::TooLarge`].
+    /// Decides by the response headers whether the body is read. It must be JSON by its content
+    /// type or have none, be unencoded, and have at most `max_bytes`. Memory is taken with the
+    /// first chunk, as far as `lease` allows; beyond that the body is [`Unavailable::TooLarge`].
     #[must_use]
     pub fn begin(headers: &Headers<'_>, max_bytes: usize, lease: Lease) -> Self {
         let announced_bytes = headers
             .first("content-length")
             .and_then(length)
             .unwrap_or_default();
+
         let kept = match refusal(headers) {
             None if announced_bytes > max_bytes => Err(Unavailable::TooLarge),
             None => Ok(Vec::new()),
             Some(why) => Err(why),
         };
+
         Self {
             max_bytes,
             announced_bytes,
@@ -106,9 +110,10 @@ impl Body {
         }
     }
 
-    /// How many bytes of a chunk of this size should be fetched from the host: all or none.
+    /// How many bytes of a chunk of this size to fetch from the host: all or none.
     ///
-    /// 0: no host call is needed. [`Self::push`] is, with nothing fetched: it learns so that the body is too large.
+    /// At 0 no host call is needed, but [`Self::push`] must still be called with nothing fetched:
+    /// it detects a body that is too large.
     #[must_use]
     pub fn wants(&self, chunk_bytes: usize) -> usize {
         match &self.kept {
@@ -117,8 +122,8 @@ impl Body {
         }
     }
 
-    /// Takes the next chunk: what was fetched of it, and its real size. With less than was wanted the body would have a
-    /// hole, so that it is given up as [`Unavailable::NotJson`].
+    /// Takes the next chunk: the bytes fetched of it, and its full size. Fewer bytes than wanted
+    /// would leave a gap, so the body then becomes [`Unavailable::NotJson`].
     pub fn push(&mut self, fetched: &[u8], chunk_bytes: usize) {
         let Ok(kept) = &mut self.kept else { return };
         let room = self.max_bytes - kept.len();
@@ -140,16 +145,16 @@ impl Body {
         self.lease.end();
     }
 
-    /// The response has ended before its end. A document that is a number may then be the start of another one.
+    /// The response was cut off. A document that is a number may then be incomplete.
     pub fn break_off(&mut self) {
         self.is_broken_off = true;
     }
 
-    /// The value at the pointer: a string's content or a number's exact text. Half a surrogate pair is read as U+FFFD; of
-    /// a key that comes twice, the last value counts.
+    /// The value at the pointer: a string's content or a number's exact text. An unpaired surrogate
+    /// becomes U+FFFD; of duplicate keys the last value counts.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The reason why there is none.
     pub fn find(&self, pointer: &Pointer) -> Result<Vec<u8>, Unavailable> {
         let text = self.kept.as_ref().map_err(|why| *why)?;
         if self.is_broken_off && pointer.0.is_empty() {
@@ -162,15 +167,15 @@ impl Body {
     }
 }
 
-/// `code` and `message` of an error that is a JSON object; each `None` where there is no such string.
+/// `code` and `message` of an error in a JSON object; each `None` if there is no such string.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct JsonError {
     pub(super) code: Option<Vec<u8>>,
     pub(super) message: Option<Vec<u8>>,
 }
 
-/// The error at this place of a JSON text whose outermost value is an object. `None`: it is no such text. `Some(None)`:
-/// there is no error, or it is null.
+/// The error at this path of a JSON text with an object at the top level. `None`: the text is
+/// invalid. `Some(None)`: the error is missing or null.
 pub(super) fn error_of_json(text: &[u8], path: &[String]) -> Option<Option<JsonError>> {
     document::raw_at(text, &[])
         .ok()
@@ -182,7 +187,8 @@ pub(super) fn error_of_json(text: &[u8], path: &[String]) -> Option<Option<JsonE
     Some(found.map(|_| JsonError { code, message }))
 }
 
-/// The memory for `bytes` more: as much as was announced, else twice as much as is kept, but never more than `room`.
+/// Capacity to reserve for `bytes` more: the announced length, else twice the kept length, but at
+/// most `room`.
 fn capacity(kept: &Vec<u8>, bytes: usize, announced_bytes: usize, room: usize) -> usize {
     if bytes <= kept.capacity() - kept.len() {
         return kept.capacity();
@@ -195,26 +201,28 @@ fn capacity(kept: &Vec<u8>, bytes: usize, announced_bytes: usize, room: usize) -
 }
 
 fn refusal(headers: &Headers<'_>) -> Option<Unavailable> {
-    // Without a content type the bytes decide, as RFC 9110 section 8.3 allows.
+    // Without a content type the bytes decide (RFC 9110 section 8.3 allows that).
     let is_other = headers
         .first("content-type")
         .is_some_and(|types| !is_json(types) && !items(types).any(is_json));
     if is_other {
         return Some(Unavailable::NotJson);
     }
+
     let is_plain = |coding: &[u8]| coding.is_empty() || is(coding, b"identity");
     let is_encoded = headers
         .all("content-encoding")
         .any(|codings| !items(codings).all(is_plain));
+
     is_encoded.then_some(Unavailable::Encoded)
 }
 
-/// The items of a list: Envoy joins several content types and content codings with commas.
+/// The items of a list: Envoy joins several content types and encodings with commas.
 fn items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
 }
 
-/// The JSON media types of the WHATWG's MIME Sniffing Standard.
+/// The JSON media types of the WHATWG MIME Sniffing Standard.
 fn is_json(content_type: &[u8]) -> bool {
     let parameters = content_type
         .iter()
@@ -226,18 +234,20 @@ fn is_json(content_type: &[u8]) -> bool {
         .len()
         .checked_sub(b"+json".len())
         .and_then(|at| media_type.get(at..));
+
     is(media_type, b"application/json")
         || is(media_type, b"text/json")
         || suffix.is_some_and(|suffix| is(suffix, b"+json"))
 }
 
-/// Equality without regard to case. Where it is inlined it is unrolled to the length of the word, which costs a kilobyte.
+/// Case-insensitive equality. Inlined, it would be unrolled to the length of the word, which costs
+/// a kilobyte.
 #[inline(never)]
 fn is(text: &[u8], word: &[u8]) -> bool {
     text.eq_ignore_ascii_case(word)
 }
 
-/// `None` for what is no number; the body's real length counts then.
+/// `None` if it is not a number; the real length of the body counts then.
 fn length(content_length: &[u8]) -> Option<usize> {
     let length: u64 = str::from_utf8(content_length).ok()?.parse().ok()?;
     Some(usize::try_from(length).unwrap_or(usize::MAX))

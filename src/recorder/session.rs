@@ -1,4 +1,5 @@
-//! Whose session it is: an id that may be recorded, and the reference of a token that must not be.
+//! The session of a request: an id that may be recorded, and the reference of a token that must not
+//! be.
 
 use super::credentials::{bearer, cookies, is_basic, set_cookies};
 use super::headers::Headers;
@@ -6,7 +7,7 @@ use super::redact::looks_secret;
 use super::token::{TokenMode, sha256_hex};
 use super::values::Values;
 
-/// Where a session id or token may come from: the request.
+/// Source of a session id or token in the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A request header.
@@ -20,24 +21,24 @@ pub enum Source {
 /// A source of the session id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdSource {
-    /// Where the id comes from.
+    /// Source of the id.
     pub source: Source,
-    /// Who has the value has the session: what is recorded is a reference of it, keyed where tokens are.
+    /// The value grants access to the session, so a reference is recorded, keyed as for tokens.
     pub is_reference: bool,
 }
 
 /// The section `session`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Sources of the id, in the order in which they are tried.
+    /// Sources of the id, in order of preference.
     pub id: Vec<IdSource>,
-    /// Sources of the token, in the order in which they are tried.
+    /// Sources of the token, in order of preference.
     pub token: Vec<Source>,
     /// How the token is recorded.
     pub token_mode: TokenMode,
 }
 
-/// What a rule says about the session of a request that succeeds.
+/// Effect of a successful request on the session, as a rule states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionEvent {
     /// It begins the session: a login.
@@ -47,7 +48,7 @@ pub enum SessionEvent {
 }
 
 impl SessionEvent {
-    /// The word in configuration and on the wire.
+    /// The word used in the configuration and on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -57,34 +58,35 @@ impl SessionEvent {
     }
 }
 
-/// What is known of a request's session.
+/// Session fields of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Session {
     /// `session.id`
     pub id: Option<SessionId>,
     /// `session.token_ref`
     pub token_ref: Option<String>,
-    /// The request came with HTTP Basic credentials: `audit.auth`.
+    /// The request has HTTP Basic credentials: `audit.auth`.
     pub is_basic: bool,
 }
 
-/// A session id. A client chooses it, so it is checked and never trusted.
+/// A session id. A client chooses it, so it is validated and never trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionId {
     /// As received.
     Whole(Vec<u8>),
-    /// One that may not be recorded as it is: `sha256:` and 64 hexadecimal digits, or the reference of a token.
+    /// An id that must not be recorded in clear: `sha256:` and 64 hexadecimal digits, or a token
+    /// reference.
     Hashed(String),
 }
 
-/// Longest session id that is recorded as it is, in bytes.
+/// Longest session id recorded in clear, in bytes.
 pub const MAX_ID_BYTES: usize = 128;
 
-/// The header in which a new session id is returned.
+/// The response header with a new session id.
 pub const ID_HEADER: &str = "x-audit-session-id";
 
 impl SessionId {
-    /// An id as received: hashed when it is too long or not printable ASCII. `None` when it is empty.
+    /// An id as received; hashed if it is too long or not printable ASCII. `None` if it is empty.
     #[must_use]
     pub fn checked(value: &[u8]) -> Option<Self> {
         let value = value.trim_ascii();
@@ -96,7 +98,7 @@ impl SessionId {
         }
     }
 
-    /// The reference of an id that is a token, too; keyed where tokens are.
+    /// The reference of an id that is also a token; keyed as for tokens.
     fn of_secret(value: &[u8], token_mode: &TokenMode) -> Self {
         match token_mode {
             TokenMode::Hmac(key) => Self::Hashed(key.reference(value)),
@@ -110,7 +112,7 @@ impl SessionId {
 }
 
 impl Settings {
-    /// Reads the session of a request. The second value: a source that was read has values that differ.
+    /// Reads the session of a request. The second value: a source has several distinct values.
     pub(super) fn read(&self, headers: &Headers<'_>) -> (Session, bool) {
         let mut conflict = false;
         let mut value = |source: &Source| source.values(headers).noting(&mut conflict);
@@ -118,6 +120,7 @@ impl Settings {
             .id
             .iter()
             .find_map(|id| self.id_of(value(&id.source)?, id.is_reference));
+
         let token_ref = match self.token_mode {
             TokenMode::Omit => None,
             _ => self
@@ -126,6 +129,7 @@ impl Settings {
                 .find_map(value)
                 .and_then(|token| self.token_mode.reference(token)),
         };
+
         (
             Session {
                 id,
@@ -136,7 +140,7 @@ impl Settings {
         )
     }
 
-    /// The session id that a response has of its own, in one of the headers or cookies that carry it. The second value is
+    /// The session id in the response, from a header or cookie that carries it. The second value is
     /// that of [`Self::read`].
     pub(super) fn of_response(&self, headers: &Headers<'_>) -> (Option<SessionId>, bool) {
         let mut conflict = false;
@@ -148,15 +152,18 @@ impl Settings {
             };
             self.id_of(values.noting(&mut conflict)?, id.is_reference)
         };
+
         let returned = || IdSource {
             source: Source::Header(ID_HEADER.to_owned()),
             is_reference: false,
         };
+
         let id = self
             .id
             .iter()
             .find_map(&mut own)
             .or_else(|| own(&returned()));
+
         (id, conflict)
     }
 
@@ -170,8 +177,8 @@ impl Settings {
 }
 
 impl Source {
-    /// Whether who has a value of it has the session: a cookie, a token, or a header whose name says so. That a header names
-    /// a session makes no secret of it.
+    /// Whether possession of the value grants access to the session: a cookie, a token, or a header
+    /// with a secret-looking name. The word "session" alone does not make a header secret.
     #[must_use]
     pub fn is_secret(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! Whole exchanges through the recorder, with configurations as an operator writes them.
+//! Complete exchanges through the recorder, with configurations in the operator's format.
 
 mod actions;
 mod attacks;
@@ -61,7 +61,7 @@ const UNKNOWN: &str = "127.0.0.1:0";
 const TRACK: (&str, &str) = ("x-session-track", "true");
 const CONTEXT: (&str, &str) = ("x-session-context", "device=1");
 
-/// The stream's id, and the id of a session that begins.
+/// Id of the stream, and of a new session.
 const STREAM: Uuid = Uuid::from_u128(1);
 const FRESH: Uuid = Uuid::from_u128(2);
 

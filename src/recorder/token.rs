@@ -1,14 +1,15 @@
-//! The reference of a secret: how a session token is recorded, so that it can be searched for and not be used.
+//! References of secrets: a session token is recorded so that it can be searched for, but not used.
 
 use std::fmt;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-/// Shortest HMAC key, in bytes: as long as an output of SHA-256 (RFC 2104, section 3). The configuration's duty.
+/// Shortest HMAC key, in bytes: the output size of SHA-256 (RFC 2104, section 3). The configuration
+/// enforces it.
 pub const MIN_HMAC_KEY_BYTES: usize = 32;
 
-/// Longest token that is recorded in clear, in bytes of UTF-8; the rest is cut.
+/// Longest token recorded in clear, in bytes of UTF-8; the rest is cut.
 const MAX_CLEAR_BYTES: usize = 4096;
 
 /// How a session token is recorded (`session.token_mode`).
@@ -16,16 +17,17 @@ const MAX_CLEAR_BYTES: usize = 4096;
 pub enum TokenMode {
     /// Not at all.
     Omit,
-    /// As `hmac-sha256:<key id>:<hex>`: only who has the key can try out tokens.
+    /// As `hmac-sha256:<key id>:<hex>`: candidate tokens can be tried only with the key.
     Hmac(HmacKey),
-    /// As `sha256:<hex>`: everybody can try out tokens, so these must be hard to guess.
+    /// As `sha256:<hex>`: candidate tokens can be tried by any reader, so tokens must be hard to
+    /// guess.
     Sha256,
-    /// As `clear:<token>`: everybody can use it. At most 4096 bytes, and what is no UTF-8 is replaced.
+    /// As `clear:<token>`: any reader can use it. At most 4096 bytes; invalid UTF-8 is replaced.
     Clear,
 }
 
 impl TokenMode {
-    /// What is recorded as `session.token_ref`; `None` for omit.
+    /// The value of `session.token_ref`; `None` for omit.
     #[must_use]
     pub fn reference(&self, token: &[u8]) -> Option<String> {
         match self {
@@ -37,17 +39,17 @@ impl TokenMode {
     }
 }
 
-/// A key for HMAC-SHA256, and its name. The name is recorded, so that keys can be changed.
+/// A key for HMAC-SHA256 with a name. The name is recorded, so that keys can be rotated.
 #[derive(Clone)]
 pub struct HmacKey {
     id: String,
-    /// The key is worked in already, so that a token costs two blocks less.
+    /// State after the key, which saves two blocks per token.
     state: Hmac<Sha256>,
 }
 
 impl HmacKey {
-    /// A key of any length, and its name. The key itself is not kept. `None` for a length that HMAC does not take, which
-    /// there is none of.
+    /// A key of any length with a name. The key itself is not kept. `None` if HMAC rejects the
+    /// length, which never happens.
     #[must_use]
     pub fn new(id: &str, key: &[u8]) -> Option<Self> {
         Some(Self {
@@ -76,7 +78,7 @@ impl fmt::Debug for HmacKey {
     }
 }
 
-/// Equal keys under equal names make equal references.
+/// Keys are equal if their names and references are equal.
 impl PartialEq for HmacKey {
     fn eq(&self, other: &Self) -> bool {
         self.reference(b"") == other.reference(b"")
@@ -99,6 +101,7 @@ fn hex(bytes: &[u8]) -> String {
             b'a' + value - 10
         })
     };
+
     bytes
         .iter()
         .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
@@ -132,7 +135,7 @@ mod tests {
         );
     }
 
-    /// RFC 4231, section 4, all test cases that are not cut.
+    /// RFC 4231, section 4, all test cases without truncation.
     #[test]
     fn the_hmac_is_that_of_the_standard() {
         let counting: Vec<u8> = (1..=25).collect();
@@ -144,6 +147,7 @@ mod tests {
         let four = "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b";
         let six = "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54";
         let seven = "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2";
+
         check_hmac(&[0x0b; 20], b"Hi There", one);
         check_hmac(b"Jefe", b"what do ya want for nothing?", two);
         check_hmac(&[0xaa; 20], &[0xdd; 50], three);
@@ -205,6 +209,7 @@ mod tests {
         assert_eq!(clear(b""), "clear:");
         assert_eq!(clear(b"token"), "clear:token");
         assert_eq!(clear(b"a\xffb"), "clear:a\u{fffd}b");
+
         let x = |count: usize| "x".repeat(count);
         assert_eq!(clear(x(4096).as_bytes()), format!("clear:{}", x(4096)));
         assert_eq!(clear(x(4097).as_bytes()), format!("clear:{}", x(4096)));

@@ -15,13 +15,14 @@ pub fn parse(value: &[u8]) -> Option<TraceContext> {
     if !is_whole || version == b"ff" || is_zero(trace_id) || is_zero(span_id) {
         return None;
     }
+
     Some(TraceContext {
         trace_id: *trace_id,
         span_id: *span_id,
     })
 }
 
-/// So many lower-case hexadecimal digits, and what follows them.
+/// `N` lower-case hexadecimal digits, and the rest.
 fn field<const N: usize>(text: &[u8]) -> Option<(&[u8; N], &[u8])> {
     let (digits, rest) = text.split_first_chunk()?;
     digits
@@ -40,6 +41,7 @@ mod tests {
         let span = "b7ad6b7169203331";
         let valid = format!("00-{trace}-{span}-01");
         let parsed = parse(valid.as_bytes()).unwrap();
+
         assert_eq!(parsed.trace_id.as_slice(), trace.as_bytes());
         assert_eq!(parsed.span_id.as_slice(), span.as_bytes());
         assert!(parse(format!("01-{trace}-{span}-01-more").as_bytes()).is_some());

@@ -1,35 +1,36 @@
-//! The session-tracking headers: reading them, and naming those that must not travel further.
+//! The session-tracking headers: reading them, and choosing those to remove.
 
 use super::headers::{Headers, Names, is_same};
 use super::token::sha256_hex;
 use super::values::Values;
 
-/// Names of the control headers and what to do with them.
+/// Names and handling of the control headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// `true` in it makes a request tracked. Always removed.
+    /// The value `true` makes a request tracked. Always removed.
     pub track_header: String,
     /// Label of the operation, recorded as the action. Always removed.
     pub operation_header: String,
     /// Opaque session context, recorded as received.
     pub context_header: String,
-    /// Whether the context is removed too.
+    /// Whether the context is also removed.
     pub strip_context: bool,
     /// Whether a tracked request without context is recorded.
     pub record_empty_context: bool,
-    /// Longest context that is recorded as it is, in bytes.
+    /// Longest context recorded in clear, in bytes.
     pub max_context_bytes: usize,
-    /// The two correlation headers; removed from every request, since only this filter may set them.
+    /// The two correlation headers. Removed from every request, since only this filter may set
+    /// them.
     pub correlation_headers: [String; 2],
 }
 
-/// What the track header says of a tracked request.
+/// Value of the track header for a tracked request.
 const TRACKED: &[u8] = b"true";
 
-/// Longest operation label that is recorded, in bytes; the rest is cut.
+/// Longest recorded operation label, in bytes; the rest is cut.
 pub const MAX_OPERATION_BYTES: usize = 256;
 
-/// Which of the names to look after are in one header map.
+/// Which control and correlation headers are present in one header map.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Presence {
     control: [bool; 3],
@@ -47,44 +48,47 @@ impl Presence {
         }
     }
 
-    /// Whether track, operation or context is there, so that the peer must be judged.
+    /// Whether track, operation or context is present, so that the peer must be checked.
     #[must_use]
     pub fn has_control(self) -> bool {
         self.control.contains(&true)
     }
 
-    /// How many of the three control headers are there.
+    /// Number of control headers present, 0 to 3.
     #[must_use]
     pub fn control_count(self) -> u64 {
         self.control.iter().map(|present| u64::from(*present)).sum()
     }
 
-    /// The names that count as absent: nobody but this filter sets the correlation headers, and only a trusted peer the
-    /// others.
+    /// The names that count as absent: correlation headers always, control headers if the peer is
+    /// not trusted.
     #[must_use]
     pub fn hidden(self, settings: &Settings, trusted: bool) -> Vec<&str> {
         let control = if trusted { [false; 3] } else { self.control };
         Self { control, ..self }.to_remove(settings, trusted)
     }
 
-    /// The names to remove. The context goes when configured, and when the peer is not trusted.
+    /// The names to remove. The context is removed if so configured, or if the peer is not trusted.
     #[must_use]
     pub fn to_remove(self, settings: &Settings, trusted: bool) -> Vec<&str> {
         let mut names = Vec::new();
         if self == Self::default() {
             return names;
         }
+
         let [track, operation, context] = self.control;
         let context = context && (settings.strip_context || !trusted);
         let control = settings
             .control_headers()
             .into_iter()
             .zip([track, operation, context]);
+
         let correlation = settings
             .correlation_headers
             .iter()
             .map(String::as_str)
             .zip(self.correlation);
+
         names.extend(
             control
                 .chain(correlation)
@@ -114,16 +118,16 @@ impl Settings {
     }
 }
 
-/// What a trusted peer said through the control headers.
+/// Content of the control headers of a trusted peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tracking {
     /// One of the track values is exactly `true`.
     pub tracked: bool,
-    /// Last operation label that is not empty, at most [`MAX_OPERATION_BYTES`]; `None` when there is none.
+    /// Last non-empty operation label, cut to [`MAX_OPERATION_BYTES`].
     pub operation: Option<Vec<u8>>,
-    /// Last context that is not empty; `None` when there is none.
+    /// Last non-empty context.
     pub context: Option<Context>,
-    /// A source of the record had more than one distinct value.
+    /// A source has more than one distinct value.
     pub conflict: bool,
 }
 
@@ -147,7 +151,7 @@ impl Tracking {
     pub fn read(headers: &Headers<'_>, settings: &Settings) -> Self {
         let (mut tracked, mut track) = (false, Values::default());
         for value in headers.all(&settings.track_header) {
-            // Nearly always it is no list.
+            // Nearly always a single value, not a list.
             if is_same(value, TRACKED) {
                 tracked = true;
                 track.add(value);
@@ -158,6 +162,7 @@ impl Tracking {
                 track.add(item);
             }
         }
+
         let mut conflict = track.disagree;
         let operation = headers
             .values(&settings.operation_header)
@@ -165,6 +170,7 @@ impl Tracking {
         let context = headers
             .values(&settings.context_header)
             .noting(&mut conflict);
+
         Self {
             tracked,
             operation: operation.map(|value| clipped(value, MAX_OPERATION_BYTES).to_vec()),
@@ -186,7 +192,7 @@ impl Context {
     }
 }
 
-/// The items of a list (RFC 9110 section 5.6.1), which may be empty: those do not count.
+/// The items of a list (RFC 9110 section 5.6.1), without empty ones.
 fn list_items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value
         .split(|byte| *byte == b',')
@@ -194,11 +200,12 @@ fn list_items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
         .filter(|item| !item.is_empty())
 }
 
-/// The start of a value, at most `max_bytes`; a UTF-8 character is not cut in two.
+/// The start of a value, at most `max_bytes`; cut at a UTF-8 character boundary.
 pub(super) fn clipped(value: &[u8], max_bytes: usize) -> &[u8] {
     if value.len() <= max_bytes {
         return value;
     }
+
     let continues = |at: &usize| {
         value
             .get(*at)
@@ -207,6 +214,7 @@ pub(super) fn clipped(value: &[u8], max_bytes: usize) -> &[u8] {
     let boundary = (max_bytes.saturating_sub(3)..=max_bytes)
         .rev()
         .find(|at| !continues(at));
+
     value.get(..boundary.unwrap_or(max_bytes)).unwrap_or(value)
 }
 
@@ -246,6 +254,7 @@ mod tests {
             .map(|value| ("x-session-track", value.as_bytes()))
             .collect();
         let tracking = Tracking::read(&headers(&pairs), &settings());
+
         assert_eq!(
             (tracking.tracked, tracking.conflict),
             (tracked, conflict),
@@ -279,6 +288,7 @@ mod tests {
             ("x-session-context", b"same"),
         ];
         let tracking = Tracking::read(&headers(&pairs), &settings());
+
         assert_eq!(tracking.operation.as_deref(), Some(b"last".as_slice()));
         assert_eq!(tracking.context, Some(Context::Whole(b"same".to_vec())));
         assert!(tracking.conflict);
@@ -313,6 +323,7 @@ mod tests {
                 "{value} {max}"
             );
         }
+
         assert_eq!(
             clipped(&[0x80; 9], 5),
             [0x80; 5],
@@ -331,6 +342,7 @@ mod tests {
         let keep = settings();
         let presence = Presence::of(&headers(&all), &keep.names());
         let trusted = presence.to_remove(&keep, true);
+
         assert_eq!(
             trusted,
             [
@@ -340,10 +352,12 @@ mod tests {
             ]
         );
         assert_eq!(presence.to_remove(&keep, false).len(), 4);
+
         let strip = Settings {
             strip_context: true,
             ..settings()
         };
+
         assert_eq!(presence.to_remove(&strip, true).len(), 4);
         assert_eq!(presence.control_count(), 3);
     }

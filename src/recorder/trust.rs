@@ -1,5 +1,5 @@
-//! Whose control and identity headers count: decided by the direct peer's address, its certificate, or a principal that an
-//! earlier filter has verified.
+//! Which peers are trusted, so that their control and identity headers count. The direct peer's
+//! address decides, or its certificate, or a principal verified by an earlier filter.
 
 use std::net::IpAddr;
 
@@ -8,82 +8,86 @@ use ipnet::IpNet;
 use super::filter_state::FilterState;
 use crate::host::{Property, Stream};
 
-/// Whom to believe.
+/// The trusted peers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
-    /// Networks of the direct peer. An IPv4-mapped peer (`::ffff:10.1.2.3`) is in IPv4 networks only.
+    /// Networks of the direct peer. An IPv4-mapped peer (`::ffff:10.1.2.3`) is in IPv4 networks
+    /// only.
     pub cidrs: Vec<IpNet>,
-    /// Prefixes of the URI SAN of the peer's certificate, compared byte by byte: case, percent-encoding and dot segments
-    /// are taken as they are. A prefix ends where a part of the name ends: `spiffe://mesh` and `spiffe://mesh/` match
-    /// `spiffe://mesh/x`, and neither matches `spiffe://mesh.evil/x` or `spiffe://mesh:1/x`.
+    /// Prefixes of the URI SAN of the peer's certificate, compared byte by byte: case,
+    /// percent-encoding and dot segments are taken as they are. A prefix ends at a path boundary:
+    /// `spiffe://mesh` and `spiffe://mesh/` match `spiffe://mesh/x`. Neither matches
+    /// `spiffe://mesh.evil/x` or `spiffe://mesh:1/x`.
     ///
-    /// The listener must verify the certificate: a `trusted_ca` and no `trust_chain_verification: ACCEPT_UNTRUSTED`, with
-    /// which Envoy yields the SAN of a certificate that anybody made. Envoy 1.40 tells the difference by
-    /// `connection.peer_certificate_valid`, but says false for every resumed session, too, so it is not asked.
-    /// Without a `trusted_ca` Envoy asks for no certificate, and nobody matches.
+    /// The listener must verify the certificate: with a `trusted_ca`, and without
+    /// `trust_chain_verification: ACCEPT_UNTRUSTED`. With the latter Envoy returns the SAN of any
+    /// self-made certificate. Envoy 1.40 has `connection.peer_certificate_valid` for this, but it
+    /// is false for every resumed session, so it is not used. Without a `trusted_ca` Envoy requests
+    /// no certificate, and no peer matches.
     ///
-    /// Of several URI SANs Envoy yields the first in the order of the certificate, and that one decides. SPIFFE (X.509-SVID,
-    /// section 2) demands exactly one; its authorities sign no other certificate.
+    /// Of several URI SANs Envoy returns the first in the certificate, and that one decides. SPIFFE
+    /// (X.509-SVID, section 2) requires exactly one; its authorities sign no other certificate.
     pub uri_sans: Vec<String>,
-    /// Principals in the filter state, where TLS ends before this connection (a waypoint).
+    /// Principals in the filter state, for TLS that ends before this connection (a waypoint).
     pub principals: Vec<Principal>,
 }
 
-/// An object of the filter state that holds who the peer is, as an earlier filter has verified it.
+/// A filter state object with the peer's principal, verified by an earlier filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// The object.
     pub object: FilterState,
-    /// Who is trusted: compared as [`Trust::uri_sans`] are.
+    /// Trusted principals: compared like [`Trust::uri_sans`].
     pub prefixes: Vec<String>,
 }
 
-/// Where the direct peer is.
+/// Kind of address of the direct peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
-    /// At this address. It is trusted in any case by its certificate or as a principal.
+    /// This address. Its certificate or principal can make it trusted all the same.
     Address(IpAddr),
-    /// Envoy took the address from a header, which a client can write.
+    /// Envoy took the address from a header, which a client can set.
     OfHeader,
     /// It has no IP address: an internal listener of Envoy, or a Unix socket.
     NoAddress,
 }
 
-/// What was found about the direct peer.
+/// Result of the trust check of the direct peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Judgement {
     /// Whether its headers count.
     pub verdict: Verdict,
-    /// Whether the same is found on every request of the connection.
+    /// Whether the result is the same for every request of the connection.
     pub lasts: bool,
-    /// Where it is; `None` where that was not needed.
+    /// Address of the peer; `None` if it was not needed.
     pub peer: Option<Peer>,
 }
 
-/// What is known about the direct peer.
+/// Trust in the direct peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Its control and identity headers count.
     Trusted,
     /// They count as absent.
     Untrusted,
-    /// It has no address that could be compared; treated as untrusted.
+    /// It has no comparable address; treated as untrusted.
     Unknown,
 }
 
 impl Trust {
-    /// Whether other peers than those of the same machine may be trusted.
+    /// Whether peers other than those of the same machine may be trusted.
     #[must_use]
     pub fn names_others(&self) -> bool {
         let is_remote = |cidr: &IpNet| !cidr.addr().is_loopback();
         !self.uri_sans.is_empty() || !self.principals.is_empty() || self.cidrs.iter().any(is_remote)
     }
 
-    /// Judges the direct peer of a stream: one or two host calls, plus one when URI SANs are configured and one for each
-    /// principal; those alone when they decide.
+    /// Checks the direct peer of a stream: one or two host calls, plus one if URI SANs are
+    /// configured, plus one per principal. If a SAN or principal decides, the others are not made.
     ///
-    /// A certificate and `audit.direct_peer` are the same for every request of a connection, while another address may be
-    /// known for one request and not for the next. A filter may set a principal for each request.
+    /// A certificate and `audit.direct_peer` are the same for every request of a connection.
+    /// Another address may be known for one request and not for the next. A filter may set a
+    /// principal per request.
     pub fn judge(&self, stream: &dyn Stream) -> Judgement {
         if !self.uri_sans.is_empty() && self.trusts_certificate(stream) {
             return Judgement {
@@ -92,6 +96,7 @@ impl Trust {
                 peer: None,
             };
         }
+
         if self
             .principals
             .iter()
@@ -103,6 +108,7 @@ impl Trust {
                 peer: None,
             };
         }
+
         let provided = stream
             .property(Property::DirectPeer)
             .filter(|value| !value.is_empty());
@@ -111,6 +117,7 @@ impl Trust {
             || of_source(stream),
             |text| parse_ip(&text).map_or(Peer::NoAddress, Peer::Address),
         );
+
         Judgement {
             verdict: self.verdict(peer),
             lasts,
@@ -151,8 +158,8 @@ fn has_prefix(san: &[u8], prefix: &[u8]) -> bool {
         .is_some_and(|rest| rest.is_empty() || prefix.ends_with(b"/") || rest.starts_with(b"/"))
 }
 
-/// The source, if its address is a connection's. A claim in a PROXY line has a port, and only `audit.direct_peer` sees
-/// behind it.
+/// The source address, if it is that of a connection. An address from a PROXY protocol header has a
+/// port too; only `audit.direct_peer` has the real one.
 fn of_source(stream: &dyn Stream) -> Peer {
     let source = stream.property(Property::SourceAddress).unwrap_or_default();
     match split_port(&source).and_then(|(address, _)| parse_ip(address)) {
@@ -162,7 +169,7 @@ fn of_source(stream: &dyn Stream) -> Peer {
     }
 }
 
-/// Whether Envoy took this `ip:port` from a header: port 0 gives it away.
+/// Whether Envoy took this `ip:port` from a header: the port is then 0.
 #[must_use]
 pub fn is_of_header(source: &[u8]) -> bool {
     split_port(source).is_some_and(|(_, port)| port == b"0")
@@ -186,8 +193,8 @@ fn unbracketed(address: &[u8]) -> &[u8] {
         .unwrap_or(address)
 }
 
-/// IPv4-mapped IPv6 addresses count as the IPv4 address that they carry. The zone of a link-local address (`fe80::1%eth0`,
-/// RFC 4007, section 11) is no part of it.
+/// Parses an IP address; IPv4-mapped IPv6 becomes IPv4. The zone of a link-local address
+/// (`fe80::1%eth0`, RFC 4007, section 11) is dropped.
 fn parse_ip(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(unbracketed(text)).ok()?;
     let address = text.split_once('%').map_or(text, |(address, _)| address);
@@ -219,6 +226,7 @@ mod tests {
     #[test]
     fn direct_peer_decides() {
         use Property::{DirectPeer, SourceAddress};
+
         check(&[(SourceAddress, "10.1.2.3:4567")], Verdict::Trusted);
         check(&[(SourceAddress, "192.168.1.1:4567")], Verdict::Untrusted);
         check(&[(SourceAddress, "10.1.2.3:0")], Verdict::Unknown);
@@ -256,6 +264,7 @@ mod tests {
     #[test]
     fn certificate_decides_in_any_case() {
         use Property::{PeerUriSan, SourceAddress};
+
         check(
             &[
                 (SourceAddress, "8.8.8.8:0"),
@@ -322,15 +331,18 @@ mod tests {
     #[test]
     fn it_asks_for_nothing_that_does_not_matter() {
         use Property::{DirectPeer, PeerUriSan, SourceAddress};
+
         let asked = |trust: &Trust, properties: &[(Property, &str)]| {
             let stream = FakeStream::default().with_properties(properties);
             trust.judge(&stream);
             stream.asked.into_inner()
         };
+
         let by_address = Trust {
             uri_sans: Vec::new(),
             ..trust()
         };
+
         assert_eq!(asked(&by_address, &[(DirectPeer, "8.8.8.8")]), [DirectPeer]);
         assert_eq!(
             asked(&by_address, &[(SourceAddress, "8.8.8.8:1")]),

@@ -1,4 +1,4 @@
-//! Tunnels: CONNECT, CONNECT-UDP and upgrades such as WebSocket, whose target is what was done.
+//! Tunnels: CONNECT, CONNECT-UDP and upgrades such as WebSocket. The action is the target.
 
 use super::authority;
 use super::path::escape;
@@ -9,7 +9,7 @@ use super::tracking::clipped;
 /// A request for a tunnel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tunnel {
-    /// The word of its action; `None`: the method, as for any request (an upgrade).
+    /// First word of the action; `None`: the method, as for any request (an upgrade).
     word: Option<&'static str>,
     /// Host of the target, without port.
     host: Vec<u8>,
@@ -17,13 +17,14 @@ pub(super) struct Tunnel {
     pub(super) port: Option<u16>,
 }
 
-/// Paths of CONNECT-UDP in the default template, before host and port (RFC 9298 section 3).
+/// Path prefix of CONNECT-UDP in the default template, before host and port (RFC 9298 section 3).
 const UDP_PATH: &[u8] = b"/.well-known/masque/udp/";
 
 impl Tunnel {
-    /// Reads a request; `None` for one that is none for a tunnel.
+    /// Reads a request; `None` if it requests no tunnel.
     ///
-    /// Envoy shows a filter the extended CONNECT of HTTP/2 and HTTP/3 as the upgrade of HTTP/1.1 that it stands for.
+    /// Envoy presents the extended CONNECT of HTTP/2 and HTTP/3 to filters as the equivalent
+    /// HTTP/1.1 upgrade.
     pub(super) fn of(head: &RequestHead<'_>) -> Option<Self> {
         let to_authority = |word| {
             let host = authority::host_name(head.authority);
@@ -34,13 +35,16 @@ impl Tunnel {
                 port,
             })
         };
+
         if head.method == b"CONNECT" {
             return to_authority(Some("CONNECT"));
         }
+
         let upgrade = head.headers.first("upgrade")?;
         if upgrade.eq_ignore_ascii_case(b"connect-udp") {
             return Self::of_udp(head.path).or_else(|| to_authority(Some("CONNECT-UDP")));
         }
+
         to_authority(None)
     }
 
@@ -56,20 +60,20 @@ impl Tunnel {
         })
     }
 
-    /// Whether it is a tunnel with this answer: CONNECT is for nothing else, and an upgrade is one when the server makes
-    /// it.
+    /// Whether this response opens the tunnel. CONNECT is always a tunnel; an upgrade is one if the
+    /// server accepts it.
     pub(super) fn is_open(&self, http_status: Option<u16>) -> bool {
         /// Switching Protocols (RFC 9110 section 15.2.2).
         const ACCEPTED: u16 = 101;
         self.word == Some("CONNECT") || http_status == Some(ACCEPTED)
     }
 
-    /// Whether its target is another one than the authority that it was sent to.
+    /// The target, if it differs from the request's authority.
     pub(super) fn target(&self) -> Option<&[u8]> {
         self.word.map(|_| self.host.as_slice())
     }
 
-    /// `CONNECT host:port`; `None` for an upgrade, whose method and path name it.
+    /// `CONNECT host:port`; `None` for an upgrade, which is named by method and path.
     pub(super) fn action(&self) -> Option<Vec<u8>> {
         let word = self.word?.as_bytes();
         let port = self
@@ -81,7 +85,7 @@ impl Tunnel {
     }
 }
 
-/// Percent-encoding removed: the colons of an IPv6 address must be encoded in a path of CONNECT-UDP.
+/// Percent-decodes: the colons of an IPv6 address must be encoded in a CONNECT-UDP path.
 fn decoded(segment: &[u8]) -> Vec<u8> {
     let (mut out, mut rest) = (Vec::with_capacity(segment.len()), segment);
     while let Some((&byte, tail)) = rest.split_first() {
@@ -93,6 +97,7 @@ fn decoded(segment: &[u8]) -> Vec<u8> {
             tail
         };
     }
+
     out
 }
 
@@ -107,6 +112,7 @@ mod tests {
             .map(|value| (b"upgrade".as_slice(), value.as_bytes()))
             .collect();
         let (method, path, authority) = (method.as_bytes(), path.as_bytes(), authority.as_bytes());
+
         Tunnel::of(&RequestHead {
             headers: &headers,
             method,
@@ -152,21 +158,25 @@ mod tests {
     fn connect_udp_names_the_target_in_its_path() {
         let udp = |path| tunnel("GET", "proxy.example:443", path, Some("connect-udp")).unwrap();
         let found = udp("/.well-known/masque/udp/192.0.2.6/443/");
+
         assert_eq!(
             (action(&found).as_deref(), found.port),
             (Some("CONNECT-UDP 192.0.2.6:443"), Some(443))
         );
         assert_eq!(found.target(), Some(b"192.0.2.6".as_slice()));
+
         let found = udp("/.well-known/masque/udp/2001%3Adb8%3A%3A42/53/");
         assert_eq!(
             action(&found).as_deref(),
             Some("CONNECT-UDP [2001:db8::42]:53")
         );
+
         let found = udp("/.well-known/masque/udp/x:secret@Target.example./53/");
         assert_eq!(
             action(&found).as_deref(),
             Some("CONNECT-UDP target.example:53")
         );
+
         let other = udp("/udp?h=192.0.2.6");
         assert_eq!(
             action(&other).as_deref(),

@@ -1,11 +1,12 @@
-//! What several values from one source come to: the last counts, since a proxy appends its own behind what it received.
+//! Combines several values from one source. The last one counts, since a proxy appends its value to
+//! those received.
 
-/// The values of one source in the order of arrival, as far as they matter. Empty ones are to be left out before.
+/// State of the values of one source, in order of arrival. Empty values must not be added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Values<T> {
-    /// The value that counts; `None` when there is none.
+    /// The value that counts, if there is any.
     pub(super) last: Option<T>,
-    /// Whether another one differs from it: `audit.header_conflict`.
+    /// Whether another value differs from it: `audit.header_conflict`.
     pub(super) disagree: bool,
 }
 
@@ -24,7 +25,7 @@ impl<T: Copy + PartialEq> Values<T> {
         self.last = Some(value);
     }
 
-    /// The value that counts; notes a conflict where there is one.
+    /// The value that counts. Sets `conflict` if values differ.
     pub(super) fn noting(self, conflict: &mut bool) -> Option<T> {
         *conflict |= self.disagree;
         self.last
@@ -32,7 +33,7 @@ impl<T: Copy + PartialEq> Values<T> {
 }
 
 impl<'h> Values<&'h [u8]> {
-    /// Adds what is left of a value without white space around it, if anything is.
+    /// Adds a value without surrounding white space, unless it is empty.
     pub(super) fn add_text(&mut self, value: &'h [u8]) {
         let value = value.trim_ascii();
         if !value.is_empty() {

@@ -1,7 +1,7 @@
-//! Which attributes a record has, under which names: one list for both formats.
+//! The attributes of a record and their names; one list for all formats.
 //!
-//! Names follow the OpenTelemetry semantic conventions where they have one (registry of 2026-08, `rpc.*` as release
-//! candidate); the rest is `audit.*`.
+//! Names follow the OpenTelemetry semantic conventions where they exist (registry of 2026-08,
+//! `rpc.*` as release candidate); the others are `audit.*`.
 
 use super::Numbered;
 use super::name::name;
@@ -38,8 +38,8 @@ pub(super) fn severity(event: &Event) -> u64 {
     }
 }
 
-/// Codes of failures that a client causes: those that make no error of a server's span (OpenTelemetry semantic
-/// conventions, "gRPC").
+/// Codes of failures caused by the client: they do not make a server span an error (OpenTelemetry
+/// semantic conventions, "gRPC").
 const CLIENT_CODES: [&str; 8] = [
     "CANCELLED",
     "INVALID_ARGUMENT",
@@ -51,7 +51,7 @@ const CLIENT_CODES: [&str; 8] = [
     "OUT_OF_RANGE",
 ];
 
-/// Whether a client can cause such a failure as often as it likes, so that it is no error of the server's.
+/// Whether a client can cause this failure at will, so that it does not count as a server error.
 fn is_of_client(exchange: &ExchangeRecord) -> bool {
     let is_code = |rpc: &RpcStatus| CLIENT_CODES.contains(&&*rpc.name);
     exchange
@@ -60,8 +60,8 @@ fn is_of_client(exchange: &ExchangeRecord) -> bool {
         || exchange.rpc.as_ref().is_some_and(is_code)
 }
 
-/// `<action> <outcome>`, `<action> <stage>` before there is one, or the event's name: an action as raw bytes, and what
-/// follows it.
+/// `<action> <outcome>`, or `<action> <stage>` before there is an outcome, or the event name. The
+/// action is raw bytes; the rest follows it.
 pub(super) fn body(event: &Event) -> [&[u8]; 3] {
     match event {
         Event::Exchange(exchange) => {
@@ -78,10 +78,12 @@ pub(super) fn body(event: &Event) -> [&[u8]; 3] {
 pub(super) fn list(record: &Numbered<'_>, sink: &mut Sink<'_>) {
     sink.uuid(name!("log.record.uid"), "aud_", record.uid);
     sink.int(name!("audit.sequence.number"), record.number);
+
     match record.event {
         Event::Exchange(exchange) => list_exchange(exchange, sink),
         Event::StreamStart(limits) | Event::StreamAlive(limits) => list_limits(limits, sink),
-        // In one object with its batch the name is the batch's, whose numbers have come at least as far.
+        // In a flat object the attribute name is already used by the batch, which has at least this
+        // number.
         Event::StreamEnd { .. } if sink.is_flat() => {}
         Event::StreamEnd { next } => sink.int(name!("audit.sequence.next"), *next),
         Event::Loss(loss) => list_loss(loss, sink),
@@ -109,19 +111,23 @@ fn list_exchange(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
     if let Some(outcome) = exchange.outcome {
         sink.word(name!("audit.outcome"), outcome.as_str());
     }
+
     sink.word(name!("audit.stage"), exchange.stage.as_str());
     if exchange.outcome.is_some() {
         sink.millis(name!("audit.duration_ms"), exchange.duration);
     }
+
     if let Some(termination) = exchange.termination.as_str() {
         sink.word(name!("audit.termination"), termination);
     }
+
     if let Some(number) = exchange.started_number {
         sink.int(name!("audit.started.number"), number);
     }
     if exchange.immediate {
         sink.word(name!("audit.priority"), "immediate");
     }
+
     list_context(exchange, sink);
     list_session(exchange, sink);
     list_identity(&exchange.identity, sink);
@@ -148,6 +154,7 @@ fn list_context(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
             sink.int(name!("audit.session.context_length"), *length as u64);
         }
     }
+
     if exchange.header_conflict {
         sink.flag(name!("audit.header_conflict"), true);
     }
@@ -162,16 +169,20 @@ fn list_session(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
             sink.flag(name!("audit.session.id_hashed"), true);
         }
     }
+
     sink.optional(
         name!("session.token_ref"),
         exchange.session.token_ref.as_deref().map(str::as_bytes),
     );
+
     if let Some(event) = exchange.session_event {
         sink.word(name!("audit.session.event"), event.as_str());
     }
+
     if exchange.session.is_basic {
         sink.word(name!("audit.auth"), "basic");
     }
+
     if let Some(pair) = exchange.correlation {
         sink.uuid(name!("audit.correlation.session_id"), "", pair.session_id);
         sink.int(name!("audit.correlation.number"), u64::from(pair.number));
@@ -200,6 +211,7 @@ fn list_request(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
     if let Some(port) = exchange.port {
         sink.int(name!("server.port"), u64::from(port));
     }
+
     sink.optional(
         name!("network.protocol.version"),
         exchange.protocol_version.as_deref(),
@@ -217,22 +229,27 @@ fn list_response(exchange: &ExchangeRecord, sink: &mut Sink<'_>) {
     if let Some(status) = exchange.http_status {
         sink.int(name!("http.response.status_code"), u64::from(status));
     }
+
     if exchange.protocol == Protocol::Grpc {
         sink.word(name!("rpc.system.name"), "grpc");
+
         let path = exchange.request.path();
         let of_path = || path.strip_prefix(b"/").unwrap_or(path);
         sink.present(
             name!("rpc.method"),
             exchange.rpc_method.as_deref().unwrap_or_else(of_path),
         );
+
         if exchange.dialect != Dialect::Grpc {
             sink.word(name!("audit.rpc.dialect"), exchange.dialect.as_str());
         }
     }
+
     if let Some(rpc) = &exchange.rpc {
         sink.word(name!("rpc.response.status_code"), &rpc.name);
         sink.word(name!("audit.rpc.status_source"), rpc.source.as_str());
     }
+
     sink.optional(
         name!("audit.upstream.cluster"),
         exchange.upstream_cluster.as_deref(),

@@ -1,4 +1,4 @@
-//! The bytes on the wire: a record becomes a fragment once, and a batch joins fragments without touching them again.
+//! The wire formats. A record is encoded once as a fragment; a batch joins fragments unchanged.
 
 mod attributes;
 mod name;
@@ -22,14 +22,14 @@ pub const SDK_NAME: &str = "audit-filter";
 /// `telemetry.sdk.version`
 pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// How a batch is written.
+/// Format of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// OTLP/HTTP protobuf logs.
     OtlpProtobuf,
     /// OTLP/HTTP JSON logs.
     OtlpJson,
-    /// One flat JSON object a line.
+    /// One flat JSON object per line.
     Ndjson,
 }
 
@@ -45,21 +45,21 @@ impl Format {
     }
 }
 
-/// Whose records a batch holds.
+/// The stream that the records of a batch belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// `audit.stream.id` and `service.instance.id`
     pub stream_id: Uuid,
-    /// Whether they are sent by another stream than their own, because that one has crashed: `audit.recovered`.
+    /// Whether another stream sends them because theirs has crashed: `audit.recovered`.
     pub recovered: bool,
 }
 
-/// What is said once of all records of a batch.
+/// Attributes common to all records of a batch.
 struct Resource<'e> {
     service: &'e str,
     origin: Origin,
     batch_id: Uuid,
-    /// In OTLP an attribute of the scope.
+    /// In OTLP a scope attribute.
     next: u64,
 }
 
@@ -72,6 +72,7 @@ impl Resource<'_> {
         sink.uuid(name!("audit.batch.id"), "", self.batch_id);
         sink.word(name!("telemetry.sdk.name"), SDK_NAME);
         sink.word(name!("telemetry.sdk.version"), SDK_VERSION);
+
         if self.origin.recovered {
             sink.flag(name!("audit.recovered"), true);
         }
@@ -82,37 +83,37 @@ impl Resource<'_> {
     }
 }
 
-/// An event with its place in the stream.
+/// An event with its number in the stream.
 #[derive(Clone, Copy, Debug)]
 pub struct Numbered<'e> {
     /// `audit.sequence.number`
     pub number: u64,
     /// `log.record.uid` without its prefix.
     pub uid: Uuid,
-    /// When it began, nanoseconds since the Unix epoch.
+    /// Start time, nanoseconds since the Unix epoch.
     pub time_unix_nanos: u64,
     /// When the record was made; not before `time_unix_nanos`.
     pub observed_unix_nanos: u64,
-    /// What it tells.
+    /// Its content.
     pub event: &'e Event,
 }
 
-/// The body of a batch and where its records stand in it.
+/// The body of a batch and the position of its records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
-    /// What is sent, the same at every attempt.
+    /// The bytes to send, the same at every attempt.
     pub bytes: Vec<u8>,
-    /// The range of each fragment, in the order given.
+    /// The byte range of each fragment, in the given order.
     pub fragments: Vec<Range<usize>>,
 }
 
-/// Writes records and batches.
+/// Encodes records and batches.
 #[derive(Clone, Debug)]
 pub struct Encoder {
     format: Format,
     /// `service.name`
     service: String,
-    /// Where a record is written before it is copied at its exact size: allocated once.
+    /// Scratch buffer, allocated once; each record is then copied at its exact size.
     scratch: Writer,
 }
 
@@ -127,13 +128,13 @@ impl Encoder {
         }
     }
 
-    /// How batches are written.
+    /// Format of the batches.
     #[must_use]
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// Writes one record as a fragment: complete but for what belongs to its batch.
+    /// Encodes one record as a fragment: complete except for the batch part.
     #[must_use]
     pub fn record(&mut self, record: &Numbered<'_>) -> Box<[u8]> {
         self.scratch.truncate(0);
@@ -145,8 +146,8 @@ impl Encoder {
         self.scratch.as_bytes().into()
     }
 
-    /// Joins fragments to the body of one batch. Every number of the stream below `next` was given out before that:
-    /// `audit.sequence.next`.
+    /// Joins fragments to the body of one batch. `next` becomes `audit.sequence.next`: all lower
+    /// numbers of the stream were given out before.
     #[must_use]
     pub fn batch<'f>(
         &self,
@@ -161,6 +162,7 @@ impl Encoder {
             batch_id,
             next,
         };
+
         match self.format {
             Format::OtlpProtobuf => otlp_protobuf::batch(&resource, fragments),
             Format::OtlpJson => otlp_json::frame(&resource).around(fragments),
@@ -169,7 +171,7 @@ impl Encoder {
     }
 }
 
-/// What stands before, between and after the records of a batch of text.
+/// Text before, between and after the records of a batch.
 struct Frame {
     prefix: Writer,
     separator: Writer,
@@ -186,6 +188,7 @@ impl Frame {
             .sum();
         let mut bytes = Vec::with_capacity(prefix.len() + length + suffix.len());
         bytes.extend_from_slice(prefix);
+
         let mut ranges = Vec::with_capacity(fragments.clone().count());
         for fragment in fragments {
             if !ranges.is_empty() {
@@ -195,6 +198,7 @@ impl Frame {
             bytes.extend_from_slice(fragment);
             ranges.push(start..bytes.len());
         }
+
         bytes.extend_from_slice(suffix);
         Body {
             bytes,

@@ -1,4 +1,5 @@
-//! NDJSON: one flat object a line, attribute names as keys, the attributes of resource and scope repeated in every line.
+//! NDJSON: one flat object per line, with attribute names as keys. The attributes of resource and
+//! scope are repeated in every line.
 
 use super::attributes;
 use super::name::name;
@@ -7,10 +8,11 @@ use super::{Frame, Numbered, Resource};
 use crate::record::Event;
 use crate::writer::Writer;
 
-/// What ends every record: the attributes of resource and scope, and the end of the line.
+/// The end of every record: the attributes of resource and scope, and the line end.
 pub(super) fn frame(resource: &Resource<'_>) -> Frame {
     let mut end = Writer::default();
     let mut sink = Sink::flat(&mut end);
+
     resource.list(&mut sink);
     resource.list_scope(&mut sink);
     end.push_str("}\n");
@@ -21,15 +23,17 @@ pub(super) fn frame(resource: &Resource<'_>) -> Frame {
     }
 }
 
-/// One object, left open for the [`frame`].
+/// One object, without the end that [`frame`] adds.
 pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
     out.push_str(r#"{"time_unix_nano":"#);
     out.push_int(record.time_unix_nanos);
+
     let mut sink = Sink::flat(out);
     sink.int(name!("observed_time_unix_nano"), record.observed_unix_nanos);
     sink.word(name!("event_name"), attributes::event_name(record.event));
     sink.int(name!("severity_number"), attributes::severity(record.event));
     attributes::list(record, &mut sink);
+
     if let Event::Exchange(exchange) = record.event
         && let Some(trace) = &exchange.trace
     {
@@ -38,7 +42,7 @@ pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
     }
 }
 
-/// One member, behind others.
+/// One member that is not the first.
 pub(super) fn push_member(out: &mut Writer, [prefix, name]: [&str; 2], value: Value<'_>) {
     out.push_str(",\"");
     out.push_str(prefix);

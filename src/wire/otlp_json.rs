@@ -1,7 +1,7 @@
 //! OTLP/HTTP JSON logs: one `ExportLogsServiceRequest` with one resource and one scope.
 //!
-//! Field rules: opentelemetry-proto `docs/specification.md`, "JSON Protobuf Encoding" (lowerCamelCase names, 64-bit
-//! integers as decimal strings, ids as hexadecimal digits).
+//! Encoding: opentelemetry-proto `docs/specification.md`, "JSON Protobuf Encoding" (lowerCamelCase
+//! names, 64-bit integers as decimal strings, ids as hexadecimal digits).
 
 use super::attributes;
 use super::sink::{Sink, Value};
@@ -32,6 +32,7 @@ fn prefix(resource: &Resource<'_>) -> Writer {
     out.push_str(r#"","version":""#);
     out.push_str(SDK_VERSION);
     out.push_str(r#"","attributes":["#);
+
     resource.list_scope(&mut Sink::json(&mut out));
     out.push_str(r#"]},"logRecords":["#);
     out
@@ -48,6 +49,7 @@ pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
     out.push_piece(br#","eventName":""#);
     out.push_str(attributes::event_name(record.event));
     out.push_piece(br#"","body":{"stringValue":""#);
+
     let [action, space, word] = attributes::body(record.event);
     out.push_inside(action);
     out.push_bytes(space);
@@ -81,7 +83,8 @@ pub(super) fn push_attribute(out: &mut Writer, [prefix, name]: [&str; 2], value:
     out.push_str("}}");
 }
 
-/// The only member of an `AnyValue`, whose name is open. A 64-bit integer is a string.
+/// The only member of an `AnyValue`, after the opening quote of its name. A 64-bit integer is a
+/// string.
 fn push_value(out: &mut Writer, value: Value<'_>) {
     out.push_str(match value {
         Value::Text(_) | Value::Word(_) => r#"stringValue":"#,
@@ -89,6 +92,7 @@ fn push_value(out: &mut Writer, value: Value<'_>) {
         Value::Flag(_) => r#"boolValue":"#,
         Value::Micros(_) => r#"doubleValue":"#,
     });
+
     let quote = if let Value::Int(_) = value { "\"" } else { "" };
     out.push_str(quote);
     value.push_json(out);

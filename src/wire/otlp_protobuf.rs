@@ -1,7 +1,8 @@
 //! OTLP/HTTP protobuf logs: one `ExportLogsServiceRequest` with one resource and one scope.
 //!
 //! Field numbers: opentelemetry-proto `collector/logs/v1/logs_service.proto`, `logs/v1/logs.proto`,
-//! `common/v1/common.proto` and `resource/v1/resource.proto`. All are below 16, so that a key is one byte.
+//! `common/v1/common.proto` and `resource/v1/resource.proto`. All are below 16, so a key is one
+//! byte.
 
 use super::attributes;
 use super::protobuf::{
@@ -65,6 +66,7 @@ pub(super) fn batch<'f>(
     let head = |bytes: &mut Vec<u8>, key, length| {
         bytes.extend_from_slice(Field::head(key, length).as_bytes())
     };
+
     head(&mut bytes, RESOURCE_LOGS, resource_logs);
     head(&mut bytes, RESOURCE, of_resource.len());
     bytes.extend_from_slice(of_resource.as_bytes());
@@ -79,6 +81,7 @@ pub(super) fn batch<'f>(
         bytes.extend_from_slice(fragment);
         ranges.push(start..bytes.len());
     }
+
     Body {
         bytes,
         fragments: ranges,
@@ -110,6 +113,7 @@ pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
     ] {
         out.push_bytes(field.as_bytes());
     }
+
     push_field(
         out,
         EVENT_NAME,
@@ -117,6 +121,7 @@ pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
     );
     push_body(record.event, out);
     attributes::list(record, &mut Sink::record(out));
+
     if let Event::Exchange(exchange) = record.event
         && let Some(trace) = &exchange.trace
     {
@@ -136,7 +141,7 @@ fn push_body(event: &Event, out: &mut Writer) {
     out.push_bytes(word);
 }
 
-/// Ids are bytes here.
+/// In protobuf, ids are bytes.
 fn push_trace(trace: &TraceContext, out: &mut Writer) {
     for (key, digits) in [
         (TRACE_ID, trace.trace_id.as_slice()),

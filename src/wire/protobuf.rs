@@ -1,17 +1,17 @@
-//! The protobuf encoding, as far as log records need it (protobuf.dev, "Encoding").
+//! The subset of the protobuf encoding needed for log records (protobuf.dev, "Encoding").
 //!
-//! Every field number here is below 16, so that a key is one byte.
+//! All field numbers are below 16, so a key is one byte.
 
 use crate::writer::Writer;
 
-/// Wire type of an integer of variable length.
+/// Wire type of a variable-length integer.
 pub(super) const VARINT: u8 = 0;
 /// Wire type of eight bytes, little-endian.
 pub(super) const FIXED64: u8 = 1;
-/// Wire type of bytes, text and messages, each with its length before it.
+/// Wire type of bytes, text and messages, prefixed with their length.
 pub(super) const LENGTH_DELIMITED: u8 = 2;
 
-/// Most bytes of a varint: 64 bits, seven in each.
+/// Longest varint: 64 bits, seven per byte.
 const MAX_VARINT: usize = 10;
 
 /// The key of a field: its number and its wire type.
@@ -20,18 +20,19 @@ pub(super) const fn key(number: u8, wire_type: u8) -> u8 {
     number << 3 | wire_type
 }
 
-/// How many bytes a varint takes.
+/// Encoded length of a varint.
 const fn varint_length(value: u64) -> usize {
     let bits = u64::BITS - (value | 1).leading_zeros();
     bits.div_ceil(7) as usize
 }
 
-/// How many bytes a length-delimited field takes with its key and its length.
+/// Encoded length of a length-delimited field, including key and length.
 pub(super) const fn field_length(length: usize) -> usize {
     1 + varint_length(length as u64) + length
 }
 
-/// A field of a number, or the head of a length-delimited one: its key, and what follows the key at once.
+/// A numeric field, or the head of a length-delimited one: the key, and the bytes directly after
+/// it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field {
     bytes: [u8; 1 + MAX_VARINT],
@@ -39,7 +40,7 @@ pub(super) struct Field {
 }
 
 impl Field {
-    /// An integer of variable length; a boolean is 0 or 1.
+    /// A variable-length integer; a boolean is 0 or 1.
     pub(super) fn varint(key: u8, value: u64) -> Self {
         let (mut bytes, mut rest, length) =
             ([key; 1 + MAX_VARINT], value, 1 + varint_length(value));
@@ -47,9 +48,11 @@ impl Field {
             *byte = rest as u8 | 0x80;
             rest >>= 7;
         }
+
         if let Some(last) = bytes.get_mut(length - 1) {
             *last &= 0x7f;
         }
+
         Self { bytes, length }
     }
 
@@ -70,7 +73,7 @@ impl Field {
         Self::varint(key, length as u64)
     }
 
-    /// As they are on the wire.
+    /// The encoded bytes.
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
@@ -101,19 +104,20 @@ const INT_VALUE: u8 = key(3, VARINT);
 /// `AnyValue.double_value`
 const DOUBLE_VALUE: u8 = key(4, FIXED64);
 
-/// Writes an attribute with a string of UTF-8, a `KeyValue`, as the field `list` of its parent. Its name comes in two parts.
+/// Writes a `KeyValue` with a UTF-8 string as the field `list` of its parent. Its name comes in two
+/// parts.
 pub(super) fn push_text(out: &mut Writer, list: u8, name: [&str; 2], text: &[u8]) {
     push_name(out, list, name, field_length(text.len()));
     push_field(out, STRING_VALUE, text);
 }
 
-/// The same with a number or a boolean, a whole `AnyValue`.
+/// Like [`push_text`] with a number or boolean, given as an encoded `AnyValue`.
 pub(super) fn push_number(out: &mut Writer, list: u8, name: [&str; 2], value: &Field) {
     push_name(out, list, name, value.as_bytes().len());
     out.push_bytes(value.as_bytes());
 }
 
-/// `any_length` is that of the `AnyValue` that follows.
+/// `any_length` is the length of the `AnyValue` that follows.
 fn push_name(out: &mut Writer, list: u8, [prefix, name]: [&str; 2], any_length: usize) {
     let key_length = prefix.len() + name.len();
     push_head(
@@ -122,22 +126,23 @@ fn push_name(out: &mut Writer, list: u8, [prefix, name]: [&str; 2], any_length: 
         field_length(key_length) + field_length(any_length),
     );
     push_head(out, KEY, key_length);
+
     out.push_str(prefix);
     out.push_str(name);
     push_head(out, VALUE, any_length);
 }
 
-/// The whole `AnyValue` of an integer.
+/// An encoded `AnyValue` of an integer.
 pub(super) fn int_value(number: u64) -> Field {
     Field::varint(INT_VALUE, number)
 }
 
-/// The whole `AnyValue` of a boolean.
+/// An encoded `AnyValue` of a boolean.
 pub(super) fn bool_value(flag: bool) -> Field {
     Field::varint(BOOL_VALUE, flag.into())
 }
 
-/// The whole `AnyValue` of a double.
+/// An encoded `AnyValue` of a double.
 pub(super) fn double_value(number: f64) -> Field {
     Field::fixed64(DOUBLE_VALUE, number.to_bits())
 }

@@ -1,4 +1,4 @@
-//! Where the attributes of a record or of a batch go, in each format.
+//! Writes the attributes of a record or batch in each format.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,16 +12,16 @@ use crate::copy::copy_ascii;
 use crate::time::nanos;
 use crate::writer::{UUID_LENGTH, Writer, uuid_text};
 
-/// The longest text before a UUID.
+/// Longest prefix of a UUID.
 const MAX_UUID_PREFIX: usize = 4;
 
-/// The largest length that takes one byte in protobuf.
+/// Largest length that is one byte in protobuf.
 const MAX_SHORT: usize = 0x7f;
 
 /// The value of an attribute.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Value<'v> {
-    /// A string from raw bytes; what is not UTF-8 becomes U+FFFD.
+    /// A string from raw bytes; invalid UTF-8 becomes U+FFFD.
     Text(&'v [u8]),
     /// A string of UTF-8 that needs no escaping.
     Word(&'v [u8]),
@@ -34,7 +34,7 @@ pub(super) enum Value<'v> {
 }
 
 impl Value<'_> {
-    /// Writes it as JSON has it.
+    /// Writes the value as JSON.
     pub(super) fn push_json(self, out: &mut Writer) {
         match self {
             Self::Text(bytes) => out.push_text(bytes),
@@ -50,30 +50,30 @@ impl Value<'_> {
     }
 }
 
-/// How attributes are written.
+/// Format of the attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// As messages `KeyValue` of a log record.
+    /// `KeyValue` messages of a log record.
     Record,
-    /// As messages `KeyValue` of another parent, each with this key.
+    /// `KeyValue` messages of another parent, each with this field key.
     Protobuf(u8),
-    /// As objects of OTLP/JSON; the first has no comma before it.
+    /// Objects of OTLP/JSON; the first has no comma before it.
     Json { is_first: bool },
-    /// As members of an object that goes on.
+    /// Members of an object that already has members.
     Flat,
 }
 
 /// Writes attributes one after the other.
 ///
-/// Most are written in protobuf, for a record, and are short: for those the name is written where it is given, since its
-/// length is known only there, and what follows it in one place for all, to keep the module small.
+/// Most are short and part of a protobuf record. Their name is written inline at the call, where
+/// its length is a constant. The rest is shared code, to keep the module small.
 pub(super) struct Sink<'o> {
     out: &'o mut Writer,
     form: Form,
 }
 
 impl<'o> Sink<'o> {
-    /// Attributes of a record in protobuf.
+    /// Attributes of a protobuf record.
     pub(super) fn record(out: &'o mut Writer) -> Self {
         Self {
             out,
@@ -81,7 +81,7 @@ impl<'o> Sink<'o> {
         }
     }
 
-    /// Attributes as messages; `list` is the key of the field in their parent.
+    /// Attributes as messages; `list` is the field key in their parent.
     pub(super) fn protobuf(out: &'o mut Writer, list: u8) -> Self {
         Self {
             out,
@@ -89,7 +89,7 @@ impl<'o> Sink<'o> {
         }
     }
 
-    /// Attributes as elements of an array of OTLP/JSON.
+    /// Attributes as elements of an OTLP/JSON array.
     pub(super) fn json(out: &'o mut Writer) -> Self {
         Self {
             out,
@@ -97,7 +97,7 @@ impl<'o> Sink<'o> {
         }
     }
 
-    /// Attributes as members of an object that has others before them.
+    /// Attributes as members of an object that already has members.
     pub(super) fn flat(out: &'o mut Writer) -> Self {
         Self {
             out,
@@ -105,7 +105,7 @@ impl<'o> Sink<'o> {
         }
     }
 
-    /// Whether the attributes of a record, of its scope and of its resource stand in one object.
+    /// Whether the attributes of record, scope and resource are in one object.
     pub(super) fn is_flat(&self) -> bool {
         self.form == Form::Flat
     }
@@ -122,7 +122,7 @@ impl<'o> Sink<'o> {
         self.string(name, value.as_bytes(), Value::Word);
     }
 
-    /// A UUID, with at most four characters before it.
+    /// A UUID with a prefix of at most four characters.
     pub(super) fn uuid<const N: usize>(&mut self, name: Name<N>, prefix: &str, value: Uuid) {
         let mut text = [0; MAX_UUID_PREFIX + UUID_LENGTH];
         let length = prefix.len() + UUID_LENGTH;
@@ -160,7 +160,7 @@ impl<'o> Sink<'o> {
         }
     }
 
-    /// A string from raw bytes, by a name that only the configuration knows, in two parts. It needs no escaping.
+    /// A string from raw bytes, with a configured name in two parts. The name needs no escaping.
     pub(super) fn named(&mut self, prefix: &str, name: &str, value: &[u8]) {
         self.put([prefix, name], Value::Text(value));
     }
@@ -179,7 +179,7 @@ impl<'o> Sink<'o> {
         self.optional(name, Some(value).filter(|value| !value.is_empty()));
     }
 
-    /// A string; `kind` says what it is made of.
+    /// A string; `kind` wraps its bytes.
     #[inline(always)]
     fn string<'v, const N: usize>(
         &mut self,
@@ -194,7 +194,7 @@ impl<'o> Sink<'o> {
         }
     }
 
-    /// Writes what stands before the value, where the attribute is one of a record in protobuf.
+    /// Writes the prefix of the value, if the attribute is one of a protobuf record.
     #[inline(always)]
     fn opens<const N: usize>(&mut self, name: &Name<N>) -> bool {
         let is_record = self.form == Form::Record;
@@ -204,11 +204,12 @@ impl<'o> Sink<'o> {
         is_record
     }
 
-    /// Writes a string behind its name.
+    /// Writes a string after its name.
     #[inline(never)]
     fn close_text(&mut self, name: &str, text: &[u8]) {
         const HEAD: usize = 3;
-        // What stands behind the length of the whole: key, length and text of the name, key of the value.
+
+        // Bytes after the total length: key, length and text of the name, key of the value.
         let open = 3 + name.len();
         let pair = open + HEAD + text.len();
         let mut is_ascii = false;
@@ -221,6 +222,7 @@ impl<'o> Sink<'o> {
                 HEAD + text.len()
             });
         }
+
         if is_ascii {
             self.out.replace_back(pair + 1, pair as u8);
         } else {
@@ -235,7 +237,7 @@ impl<'o> Sink<'o> {
         self.close_number(piece, &int_value(number));
     }
 
-    /// Writes a number behind its name.
+    /// Writes a number after its name.
     fn close_number(&mut self, piece: usize, number: &Field) {
         let any = number.as_bytes();
         self.out.push(any.len() as u8);
@@ -276,7 +278,7 @@ fn milliseconds(micros: u64) -> Field {
     double_value(micros as f64 / 1000.0)
 }
 
-/// The bytes as they are where they are UTF-8, which `String::from_utf8_lossy` finds out byte by byte.
+/// Returns valid UTF-8 unchanged. `String::from_utf8_lossy` validates byte by byte.
 pub(super) fn utf8(bytes: &[u8]) -> Cow<'_, [u8]> {
     match str::from_utf8(bytes) {
         Ok(_) => Cow::Borrowed(bytes),

@@ -1,8 +1,8 @@
-//! Digits of numbers, eight at once in one word.
+//! Digits of numbers, eight at a time in one word.
 
 use crate::copy::copy;
 
-/// The same byte eight times.
+/// The byte repeated eight times.
 pub(crate) const fn all(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
@@ -10,8 +10,8 @@ pub(crate) const fn all(byte: u8) -> u64 {
 /// The first number with nine digits.
 pub(super) const EIGHT_DIGITS: u64 = 100_000_000;
 
-/// Eight decimal digits of a number that has no more, all at once: each half, quarter and eighth of them is divided at
-/// the same time, by a multiplication with the inverse of the divisor.
+/// Eight decimal digits of a number with at most eight, in parallel. Halves, quarters and eighths
+/// are each divided at once, by multiplication with the inverse of the divisor.
 pub(crate) fn decimal(number: u32) -> [u8; 8] {
     let (high, low) = (u64::from(number) / 10_000, u64::from(number) % 10_000);
     let fours = high | low << 32;
@@ -22,7 +22,7 @@ pub(crate) fn decimal(number: u32) -> [u8; 8] {
     (ones | all(b'0')).to_le_bytes()
 }
 
-/// Eight lower-case hexadecimal digits, all at once: each half byte is moved to a byte of its own.
+/// Eight lower-case hexadecimal digits in parallel: each nibble is moved to a separate byte.
 pub(crate) fn hex(number: u32) -> [u8; 8] {
     let mut halves = u64::from(number);
     halves = (halves | halves << 16) & 0x0000_ffff_0000_ffff;
@@ -46,6 +46,7 @@ pub(crate) fn uuid_text(uuid: u128) -> [u8; UUID_LENGTH] {
             digits,
         )
     };
+
     place(0, &first);
     place(9, second.0);
     place(14, second.1);

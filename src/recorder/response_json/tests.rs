@@ -1,4 +1,4 @@
-//! Bodies in chunks, and what is found in them.
+//! Bodies in chunks, and the values found in them.
 
 mod document;
 
@@ -24,7 +24,7 @@ fn begin_within(quota: &Rc<Quota>, headers: &[(&str, &str)], max_bytes: usize) -
     Body::begin(&headers, max_bytes, quota.lease(Some(1)))
 }
 
-/// Gives a chunk as the adapter does.
+/// Passes a chunk as the adapter does.
 fn give(body: &mut Body, chunk: &[u8]) {
     let wanted = body.wants(chunk.len());
     body.push(&chunk[..wanted], chunk.len());
@@ -71,6 +71,7 @@ fn only_json_is_read() {
     ] {
         check(&[("content-type", json)], Ok("42"));
     }
+
     for other in [
         "text/html",
         "",
@@ -86,6 +87,7 @@ fn only_json_is_read() {
     ] {
         check(&[("content-type", other)], Err(Unavailable::NotJson));
     }
+
     check(&[], Ok("42"));
 }
 
@@ -94,12 +96,14 @@ fn an_encoded_body_is_not_read() {
     check(&[JSON, ("content-encoding", "")], Ok("42"));
     check(&[JSON, ("content-encoding", "Identity")], Ok("42"));
     check(&[JSON, ("content-encoding", "identity,identity")], Ok("42"));
+
     for coding in ["gzip", "br", "identity, gzip", "gzip,identity", "identity2"] {
         check(
             &[JSON, ("content-encoding", coding)],
             Err(Unavailable::Encoded),
         );
     }
+
     check(
         &[
             JSON,
@@ -119,6 +123,7 @@ fn a_body_that_is_announced_as_too_large_is_not_read() {
             Err(Unavailable::TooLarge),
         );
     }
+
     for length in ["", "x", "-1", "30, 30"] {
         check(&[JSON, ("content-length", length)], Ok("42"));
     }
@@ -130,12 +135,14 @@ fn a_body_that_grows_too_large_is_given_up_at_once() {
     give(&mut body, &[b' '; 100]);
     assert!(body.kept.is_ok());
     assert_eq!(body.wants(1), 0);
+
     body.push(b"", 1);
     assert_eq!(
         (user_id(&body), capacity(&body)),
         (Err(Unavailable::TooLarge), 0)
     );
     assert_eq!(body.wants(1), 0);
+
     give(&mut body, TEXT);
     assert_eq!(user_id(&body), Err(Unavailable::TooLarge));
 }
@@ -178,6 +185,7 @@ fn pointers() {
     for absent in ["", "/", "/user", "/user/", "/user/id/", "/user/a~01b"] {
         assert_eq!(find(&body, absent), Err(Unavailable::Absent), "{absent}");
     }
+
     let names = |text| Pointer::parse(text).map(|pointer| pointer.0);
     assert_eq!(names(""), Some(vec![]));
     assert_eq!(names("/"), Some(vec![String::new()]));
@@ -198,6 +206,7 @@ fn words_of_the_wire() {
         Unavailable::NotJson,
         Unavailable::Absent,
     ];
+
     assert_eq!(
         all.map(Unavailable::as_str),
         [
@@ -209,7 +218,7 @@ fn words_of_the_wire() {
     );
 }
 
-/// Chunks of a text that is cut at these places.
+/// Chunks of a text, split at these indexes.
 fn chunks<'t>(text: &'t [u8], cuts: &[prop::sample::Index]) -> Vec<&'t [u8]> {
     let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
     ends.extend([0, text.len()]);
@@ -231,10 +240,12 @@ proptest! {
         let headers = [JSON, ("content-length", &length)];
         let (mut whole, mut parts) = (begin(&headers, max_bytes), begin(&headers, max_bytes));
         give(&mut whole, &text);
+
         for chunk in chunks(&text, &cuts) {
             give(&mut parts, chunk);
             prop_assert!(capacity(&parts) <= max_bytes);
         }
+
         prop_assert_eq!(&whole.kept, &parts.kept);
         prop_assert_eq!(whole.kept.is_err(), text.len().max(announced.unwrap_or(0)) > max_bytes);
         prop_assert_eq!(user_id(&whole), user_id(&parts));
@@ -253,12 +264,13 @@ proptest! {
             body.push(&fetched, chunk_bytes);
             prop_assert!(body.kept.as_ref().map_or(0, Vec::len) <= max_bytes);
         }
+
         let _ = user_id(&body);
     }
 
     #[test]
     fn any_text_is_a_pointer_or_none(text in "[/~01a\u{f6}]{0,8}") {
-        // Not replaced by nothing: what stands around an escape must not become one.
+        // Not removed: the bytes around an escape must not form a new one.
         let tildes_are_escapes = !text.replace("~0", "x").replace("~1", "x").contains('~');
         let is_pointer = (text.is_empty() || text.starts_with('/')) && tildes_are_escapes;
         prop_assert_eq!(Pointer::parse(&text).is_some(), is_pointer);
@@ -273,8 +285,10 @@ fn what_all_bodies_keep_is_bounded() {
         .map(|_| begin_within(&quota, &announced, 1000))
         .collect();
     bodies.iter_mut().for_each(|body| give(body, TEXT));
+
     let found: Vec<_> = bodies.iter().map(user_id).collect();
     let kept = || Ok("42".to_owned());
+
     assert_eq!(
         found,
         [
@@ -298,6 +312,7 @@ fn what_all_bodies_keep_is_bounded() {
         (Err(Unavailable::TooLarge), 400),
         "what was kept of it is given back"
     );
+
     drop((bodies, next));
     assert_eq!(quota.used(), 0);
 }

@@ -1,20 +1,22 @@
-//! The text form of gRPC-Web: base64 (RFC 4648 section 4) in pieces, each of which may end in padding.
+//! The text form of gRPC-Web: base64 (RFC 4648 section 4) in segments that may each end with
+//! padding.
 
 use base64ct::{Base64, Encoding};
 
-/// Characters that stand for three bytes.
+/// Characters that encode three bytes.
 const GROUP: usize = 4;
 
-/// Decodes base64 as it comes. A body may hold several encoded pieces one after the other, so padding may stand in the
+/// Incremental base64 decoder. A body may be several encoded segments, so padding may occur in the
 /// middle (grpc/grpc `doc/PROTOCOL-WEB.md`, "text-encoded (base64) streams").
 #[derive(Debug, Default)]
 pub(super) struct Base64Text {
-    /// Fewer than [`GROUP`] characters that wait for the others.
+    /// An incomplete [`GROUP`] of characters.
     waiting: Vec<u8>,
 }
 
 impl Base64Text {
-    /// Takes the next characters, and yields the bytes that they complete. `None` when they are no base64.
+    /// Takes the next characters, and returns the bytes that they complete. `None` if they are not
+    /// base64.
     pub(super) fn push(&mut self, characters: &[u8]) -> Option<Vec<u8>> {
         self.waiting.extend_from_slice(characters);
         let (groups, rest) = self.waiting.as_chunks::<GROUP>();

@@ -1,5 +1,5 @@
-//! The status that a body ends with: the trailers of gRPC-Web, the last message of a Connect stream, the JSON of a unary
-//! Connect error.
+//! The status at the end of a body: the trailers of gRPC-Web, the last message of a Connect stream,
+//! or the JSON of a unary Connect error.
 
 use super::base64_text::Base64Text;
 use super::frames::{EndFrame, Frames, MAX_END_BYTES};
@@ -8,14 +8,15 @@ use crate::host::Stream;
 use crate::quota::Lease;
 use crate::recorder::response_json::error_of_json;
 
-/// How much of a chunk is fetched at once, in bytes: enough for the last frames of most bodies, small beside a chunk.
+/// Bytes of a chunk fetched at once: enough for the last frames of most bodies, and small compared
+/// to a chunk.
 const READ_BYTES: usize = 4096;
 
-/// Reads the end of one response body while it passes. Nothing of the messages is kept.
+/// Reads the end of one response body as it passes. Messages are not kept.
 #[derive(Debug)]
 pub(in crate::recorder) struct BodyEnd {
     form: Form,
-    /// The memory of what is kept, a part of what all exchanges may keep.
+    /// Accounts for the kept bytes in the quota that all exchanges share.
     lease: Lease,
 }
 
@@ -24,15 +25,16 @@ enum Form {
     GrpcWeb(Frames),
     GrpcWebText(Frames, Base64Text),
     Connect(Frames),
-    /// The body of a unary error, whole; `None` when it is too long.
+    /// The complete body of a unary error; `None` if it is too long.
     Json(Option<Vec<u8>>),
 }
 
 impl BodyEnd {
-    /// Decides by what the answer says of its body. `None`: it has no status in its body.
+    /// Decides by content type and encoding of the response. `None`: its body has no readable
+    /// status.
     ///
-    /// `is_error`: the request may be a unary call of Connect, and the HTTP status is an error, as that of each of its
-    /// errors is.
+    /// `is_error`: the request may be a unary call of Connect, and the HTTP status is an error, as
+    /// for all its errors.
     pub(in crate::recorder) fn begin(
         content_type: &[u8],
         is_encoded: bool,
@@ -42,6 +44,7 @@ impl BodyEnd {
         if is_encoded {
             return None;
         }
+
         let form = match Wire::of_content_type(content_type) {
             Some(Wire::GrpcWeb) => Form::GrpcWeb(Frames::new(0x80)),
             Some(Wire::GrpcWebText) => Form::GrpcWebText(Frames::new(0x80), Base64Text::default()),
@@ -51,10 +54,11 @@ impl BodyEnd {
             }
             _ => return None,
         };
+
         Some(Self { form, lease })
     }
 
-    /// Takes the next chunk of the body, of this size, of which it fetches what it needs.
+    /// Takes the next chunk of the body, of this size, and fetches the needed part of it.
     pub(in crate::recorder) fn handle_chunk(&mut self, bytes: usize, stream: &dyn Stream) {
         let mut at = 0;
         while at < bytes {
@@ -67,6 +71,7 @@ impl BodyEnd {
             if fetched.is_empty() {
                 return self.lose();
             }
+
             at += fetched.len();
             self.push(&fetched);
             if !self.lease.resize(self.kept_bytes()) {
@@ -75,7 +80,7 @@ impl BodyEnd {
         }
     }
 
-    /// The memory that is taken.
+    /// Bytes of memory in use.
     fn kept_bytes(&self) -> usize {
         match &self.form {
             Form::GrpcWeb(frames) | Form::GrpcWebText(frames, _) | Form::Connect(frames) => {
@@ -85,7 +90,8 @@ impl BodyEnd {
         }
     }
 
-    /// Passes over what need not be read, and yields how much that is. In text, no byte says how many others follow.
+    /// Skips bytes that need not be read, and returns their number. Text form must be decoded,
+    /// since padding hides how many characters a frame has.
     fn skip(&mut self, bytes: usize) -> usize {
         match &mut self.form {
             Form::GrpcWeb(frames) | Form::Connect(frames) => {
@@ -123,7 +129,7 @@ impl BodyEnd {
         self.lease.end();
     }
 
-    /// The status, when the whole end has come and can be read.
+    /// The status, if the whole end has arrived and is readable.
     pub(in crate::recorder) fn status(self) -> Option<Found> {
         match self.form {
             Form::GrpcWeb(frames) | Form::GrpcWebText(frames, _) => of_trailers(&readable(frames)?),
@@ -141,7 +147,8 @@ fn readable(frames: Frames) -> Option<Vec<u8>> {
     (!is_compressed).then_some(content)
 }
 
-/// Trailers of gRPC-Web: lines as in HTTP/1.1, names in lower case (grpc/grpc `doc/PROTOCOL-WEB.md`).
+/// Trailers of gRPC-Web: lines as in HTTP/1.1, names in lower case (grpc/grpc
+/// `doc/PROTOCOL-WEB.md`).
 fn of_trailers(block: &[u8]) -> Option<Found> {
     let value = |name: &str| {
         let mut lines = block.split(|byte| *byte == b'\n').filter_map(|line| {
@@ -152,9 +159,11 @@ fn of_trailers(block: &[u8]) -> Option<Found> {
                 .eq_ignore_ascii_case(name.as_bytes())
                 .then(|| rest.get(1..))?
         });
+
         lines.next().map(<[u8]>::trim_ascii)
     };
     let status = Status::parse(value("grpc-status")?);
+
     Some(Found::new(
         status,
         StatusSource::Trailers,
@@ -162,13 +171,14 @@ fn of_trailers(block: &[u8]) -> Option<Found> {
     ))
 }
 
-/// The last message of a Connect stream (Connect protocol, "EndStreamResponse"): a JSON object, with `error` if there was
-/// one.
+/// The last message of a Connect stream (Connect protocol, "EndStreamResponse"): a JSON object with
+/// an optional `error`.
 fn of_end_message(text: &[u8]) -> Option<Found> {
     of_error(text, &["error".to_owned()])
 }
 
-/// An error of the Connect protocol (its "Error" section) at this place of a JSON text. None at `error`: success.
+/// An error of the Connect protocol (its "Error" section) at this path of a JSON text. A missing
+/// `error` means success.
 fn of_error(text: &[u8], path: &[String]) -> Option<Found> {
     let Some(error) = error_of_json(text, path)? else {
         let is_end = !path.is_empty();
@@ -178,7 +188,9 @@ fn of_error(text: &[u8], path: &[String]) -> Option<Found> {
             message: None,
         });
     };
-    // A stream's error with a code that is missing or unknown is `unknown`; a unary answer is then no Connect error.
+
+    // In a stream, an error with a missing or unknown code is `unknown`. A unary response with one
+    // is not a Connect error.
     let status = Status::of_connect(&error.code.unwrap_or_default());
     let status = if path.is_empty() {
         status?
@@ -191,6 +203,7 @@ fn of_error(text: &[u8], path: &[String]) -> Option<Found> {
     } else {
         StatusSource::Trailers
     };
+
     Some(Found {
         status,
         source,

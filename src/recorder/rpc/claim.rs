@@ -1,19 +1,20 @@
-//! What a request claims to speak. A client writes it, so it decides nothing: the answer does.
+//! The protocol that a request declares. A client controls it, so the response decides.
 
 use super::Dialect;
 use crate::recorder::headers::is_same;
 use crate::recorder::policy::RequestHead;
 use crate::recorder::query;
 
-/// How RPC is written on the wire.
+/// Wire formats of RPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::recorder) enum Wire {
     /// `application/grpc`: gRPC over HTTP/2 (grpc/grpc `doc/PROTOCOL-HTTP2.md`).
     Grpc,
-    /// `application/grpc+proto` and the like. Envoy's Connect bridge writes its requests so.
+    /// `application/grpc+proto` and the like. Envoy's Connect bridge sends such requests.
     GrpcWithCodec,
-    /// `application/grpc` as Envoy's JSON transcoder writes it, beside `x-envoy-original-method`. A client can write that
-    /// header, too: it counts as a call only where the upstream's answer is seen to be gRPC.
+    /// `application/grpc` as sent by Envoy's JSON transcoder, with `x-envoy-original-method`. A
+    /// client can send that header too, so it counts as a call only if the upstream responds in
+    /// gRPC.
     Transcoded,
     /// `application/grpc-web` (grpc/grpc `doc/PROTOCOL-WEB.md`).
     GrpcWeb,
@@ -21,37 +22,41 @@ pub(in crate::recorder) enum Wire {
     GrpcWebText,
     /// `application/connect+proto` and the like: a stream of the Connect protocol.
     ConnectStream,
-    /// `application/proto`, or JSON with `connect-protocol-version`: a unary call of the Connect protocol.
+    /// `application/proto`, or JSON with `connect-protocol-version`: a unary call of the Connect
+    /// protocol.
     ConnectUnary,
-    /// JSON to a path that could name a method: a unary call of the Connect protocol, whose header servers do not
-    /// demand, or plain HTTP, or what a filter behind this one transcodes.
+    /// JSON to a path that could name a method. It may be a unary Connect call, since servers do
+    /// not require its header. It may also be plain HTTP, or a request transcoded after this
+    /// filter.
     Json,
 }
 
-/// What a request claims.
+/// The protocol that a request declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::recorder) enum Claim {
-    /// Nothing: plain HTTP.
+    /// None: plain HTTP.
     Http,
-    /// Its content type begins as that of gRPC, and the request cannot be a call: plain HTTP.
+    /// A gRPC content type on a request that cannot be a call: plain HTTP.
     Contradictory,
     /// A call.
     Rpc(Wire),
 }
 
 impl Wire {
-    /// Reads a content type; parameters and case do not count. `None` for any that is not of an RPC.
+    /// Parses a content type without regard to parameters and case. `None` if it is not one of RPC.
     pub(in crate::recorder) fn of_content_type(value: &[u8]) -> Option<Self> {
         if is_same(value, b"application/grpc") {
             return Some(Self::Grpc);
         }
-        // Most content types differ here: the subtypes begin with g, c or p.
+
+        // Early exit for most content types: the RPC subtypes begin with g, c or p.
         if !matches!(
             value.get(TYPE.len())?,
             b'g' | b'G' | b'c' | b'C' | b'p' | b'P'
         ) {
             return None;
         }
+
         let subtype = subtype(value)?;
         let is = |word: &str| subtype.eq_ignore_ascii_case(word.as_bytes());
         let (start, has_codec) = match subtype.iter().position(|byte| *byte == b'+') {
@@ -66,6 +71,7 @@ impl Wire {
                 Self::Grpc
             });
         }
+
         if starts("grpc-web") {
             return Some(Self::GrpcWeb);
         }
@@ -75,23 +81,25 @@ impl Wire {
         if starts("connect") && has_codec {
             return Some(Self::ConnectStream);
         }
+
         is("proto").then_some(Self::ConnectUnary)
     }
 }
 
 impl Wire {
-    /// Whether it is gRPC itself.
+    /// Whether it is native gRPC.
     pub(in crate::recorder) fn is_grpc(self) -> bool {
         matches!(self, Self::Grpc | Self::GrpcWithCodec)
     }
 }
 
 impl Claim {
-    /// Reads a request. A call is a POST, but for the unary calls without side effects of the Connect protocol, which
-    /// may be a GET with `connect=v1` in its query (Connect protocol, "Unary-Get-Request").
+    /// Classifies a request. A call is a POST. The exception is a unary Connect call without side
+    /// effects, which may be a GET with `connect=v1` in its query (Connect protocol,
+    /// "Unary-Get-Request").
     ///
-    /// A unary call with JSON looks like any other request with JSON: it is taken for one only where the path could name
-    /// a method, too.
+    /// A unary call with JSON looks like any other JSON request. It counts as one only if the path
+    /// could name a method, too.
     pub(in crate::recorder) fn of(head: &RequestHead<'_>, target: &[u8]) -> Self {
         let content_type = head.headers.first("content-type").unwrap_or_default();
         let wire = Wire::of_content_type(content_type);
@@ -120,9 +128,11 @@ impl Claim {
             }
             _ => false,
         };
+
         if is_unary {
             return Self::Rpc(Wire::ConnectUnary);
         }
+
         let is_odd =
             wire.is_some_and(|wire| wire != Wire::ConnectUnary) || begins_as_grpc(content_type);
         if is_odd {
@@ -132,7 +142,7 @@ impl Claim {
         }
     }
 
-    /// How the call would be spoken.
+    /// The client's dialect for such a call.
     pub(in crate::recorder) fn dialect(self) -> Dialect {
         match self {
             Self::Rpc(Wire::GrpcWeb | Wire::GrpcWebText) => Dialect::GrpcWeb,
@@ -144,12 +154,12 @@ impl Claim {
         }
     }
 
-    /// Whether it may be a unary call of the Connect protocol, which is answered like any other request.
+    /// Whether it may be a unary Connect call, whose response looks like that of any other request.
     pub(in crate::recorder) fn may_be_unary_connect(self) -> bool {
         matches!(self, Self::Rpc(Wire::ConnectUnary | Wire::Json))
     }
 
-    /// Whether the request claims to be a call.
+    /// Whether the request declares a call.
     pub(in crate::recorder) fn is_rpc(self) -> bool {
         matches!(self, Self::Rpc(_))
     }
@@ -182,6 +192,7 @@ pub(in crate::recorder) fn is_method(path: &[u8]) -> bool {
     if !path.contains(&b'.') {
         return false;
     }
+
     let mut parts = path.split(|byte| *byte == b'/');
     let start = parts.next();
     let (service, method, rest) = (
@@ -191,10 +202,11 @@ pub(in crate::recorder) fn is_method(path: &[u8]) -> bool {
     );
     let is_service =
         service.contains(&b'.') && service.split(|byte| *byte == b'.').all(is_identifier);
+
     start == Some(b"") && is_service && is_identifier(method) && rest.is_none()
 }
 
-/// A name of protobuf (Protocol Buffers language specification, "Identifiers").
+/// A protobuf identifier (Protocol Buffers language specification, "Identifiers").
 fn is_identifier(name: &[u8]) -> bool {
     let is_letter = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
     name.first().is_some_and(is_letter)
@@ -256,6 +268,7 @@ mod tests {
             ("connect-protocol-version", "1"),
         ];
         let (unary, method) = (Claim::Rpc(Wire::ConnectUnary), "/acme.User/Get");
+
         for (verb, path, headers, query, expected) in [
             ("POST", "/any", &[grpc][..], "", Claim::Rpc(Wire::Grpc)),
             ("GET", method, &[grpc], "", Claim::Contradictory),
@@ -312,6 +325,7 @@ mod tests {
                 tracked: false,
             };
             let target = [path, b"?", query.as_bytes()].concat();
+
             assert_eq!(
                 Claim::of(&head, &target),
                 expected,

@@ -1,15 +1,16 @@
-//! The last frame of a body that is a sequence of frames. The others are passed over, unread where that is possible.
+//! Finds the last frame of a body that is a sequence of frames. The others are skipped, if possible
+//! unread.
 //!
-//! gRPC-Web and Connect streams share the form: one byte of flags, the length of what follows in 32 bits, big-endian,
-//! and so many bytes (grpc/grpc `doc/PROTOCOL-WEB.md`; Connect protocol, "Streaming-Response").
+//! gRPC-Web and Connect streams share the format: a byte of flags, a 32-bit big-endian length, and
+//! that many bytes (grpc/grpc `doc/PROTOCOL-WEB.md`; Connect protocol, "Streaming-Response").
 
 /// Flags and length.
 const HEAD_BYTES: usize = 5;
-/// The frame's content is compressed; the same bit in both protocols.
+/// Flag of a compressed frame; the same bit in both protocols.
 const COMPRESSED: u8 = 0x01;
 
-/// Longest last frame that is kept, in bytes. Trailers are headers, and Envoy takes 60 KiB of those by default
-/// (`max_request_headers_kb`).
+/// Longest last frame kept, in bytes. It has trailers, and Envoy accepts 60 KiB of headers by
+/// default (`max_request_headers_kb`).
 pub(super) const MAX_END_BYTES: usize = 65_536;
 
 /// The last frame of a body.
@@ -19,7 +20,8 @@ pub(super) struct EndFrame {
     pub(super) content: Vec<u8>,
 }
 
-/// Reads frames until the last one. Memory grows with what has arrived, never with what a length promises.
+/// Reads frames up to the last one. Memory grows with the bytes received, never with a declared
+/// length.
 #[derive(Debug)]
 pub(super) struct Frames {
     /// The flag of a last frame: 0x80 for gRPC-Web, 0x02 for Connect.
@@ -31,11 +33,11 @@ pub(super) struct Frames {
 enum State {
     /// In the head of a frame.
     Head(Vec<u8>),
-    /// In a frame that is passed over, with so many bytes to come.
+    /// In a skipped frame, with this many bytes left.
     Message(usize),
-    /// In the last frame, with so many bytes to come.
+    /// In the last frame, with this many bytes left.
     End(EndFrame, usize),
-    /// Malformed, or longer than is kept: what follows means nothing.
+    /// Malformed, or over the limit: the rest is ignored.
     Lost,
 }
 
@@ -47,7 +49,7 @@ impl Frames {
         }
     }
 
-    /// How many of the next bytes need not be read; [`Self::skip`] passes over them.
+    /// Number of next bytes that need not be read; skip them with [`Self::skip`].
     pub(super) fn skippable(&self) -> usize {
         match self.state {
             State::Message(left) => left,
@@ -56,7 +58,7 @@ impl Frames {
         }
     }
 
-    /// Passes over at most [`Self::skippable`] bytes.
+    /// Skips at most [`Self::skippable`] bytes.
     pub(super) fn skip(&mut self, bytes: usize) {
         if let State::Message(left) = &mut self.state {
             *left = left.saturating_sub(bytes);
@@ -66,7 +68,7 @@ impl Frames {
         }
     }
 
-    /// The memory that the last frame takes.
+    /// Memory used by the last frame.
     pub(super) fn kept_bytes(&self) -> usize {
         match &self.state {
             State::End(end, _) => end.content.capacity(),
@@ -74,7 +76,7 @@ impl Frames {
         }
     }
 
-    /// Gives up: the body cannot be read.
+    /// Gives up: the body is unreadable.
     pub(super) fn lose(&mut self) {
         self.state = State::Lost;
     }
@@ -89,12 +91,13 @@ impl Frames {
                 State::End(_, left) => (*left).min(bytes.len()),
             };
             let (now, later) = bytes.split_at_checked(taken).unwrap_or((bytes, &[]));
+
             self.take(now);
             bytes = later;
         }
     }
 
-    /// Takes bytes that all belong to the current part of a frame.
+    /// Takes bytes that belong to the current part of a frame.
     fn take(&mut self, bytes: &[u8]) {
         match &mut self.state {
             State::Lost => {}
@@ -116,6 +119,7 @@ impl Frames {
 
     fn after_head(&self, [flags, length @ ..]: [u8; HEAD_BYTES]) -> State {
         let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+
         match flags & !COMPRESSED {
             0 if length == 0 => State::Head(Vec::new()),
             0 => State::Message(length),
@@ -130,7 +134,7 @@ impl Frames {
         }
     }
 
-    /// The last frame, when all of it has come.
+    /// The last frame, if it is complete.
     pub(super) fn end(self) -> Option<EndFrame> {
         match self.state {
             State::End(end, 0) => Some(end),
@@ -220,6 +224,7 @@ mod tests {
         ) {
             let mut body: Vec<u8> = messages.iter().flat_map(|message| frame(0, message)).collect();
             body.extend(frame(WEB, &last));
+
             let (mut frames, mut rest, mut cuts) = (Frames::new(WEB), body.as_slice(), cuts.iter().cycle());
             while !rest.is_empty() {
                 let skipped = frames.skippable().min(rest.len());
@@ -229,6 +234,7 @@ mod tests {
                 frames.push(now);
                 rest = later;
             }
+
             prop_assert_eq!(frames.end().map(|end| end.content), Some(last));
         }
 

@@ -1,8 +1,8 @@
-//! RPC on the wire: what a request claims to speak, and what its answer shows to have been spoken.
+//! RPC on the wire: the protocol that a request declares, and the one that its response proves.
 //!
-//! Three protocols carry the same calls: gRPC (status in HTTP trailers), gRPC-Web (status in the last frame of the body)
-//! and Connect (status in the last frame of a stream, or in HTTP status and JSON of a unary answer). Envoy translates
-//! between them, and between them and plain JSON, before and behind this filter.
+//! Three protocols carry the same calls. gRPC has the status in HTTP trailers, gRPC-Web in the last
+//! frame of the body. Connect has it in the last frame of a stream, or in HTTP status and JSON of a
+//! unary response. Envoy translates between these and plain JSON, before and after this filter.
 
 mod base64_text;
 mod body_end;
@@ -18,10 +18,10 @@ pub(super) use translated::Translated;
 
 use super::headers::{Headers, first_values};
 
-/// How the client spoke RPC: `audit.rpc.dialect`.
+/// The client's RPC protocol: `audit.rpc.dialect`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// gRPC itself; not mentioned in records.
+    /// Native gRPC; omitted in records.
     Grpc,
     /// gRPC-Web, binary or text.
     GrpcWeb,
@@ -44,7 +44,7 @@ impl Dialect {
     }
 }
 
-/// A status that was found, and what was said about it.
+/// A status with its source and message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) status: Status,
@@ -57,7 +57,7 @@ const STATUS: &str = "grpc-status";
 const MESSAGE: &str = "grpc-message";
 
 impl Found {
-    /// Reads `grpc-status` and `grpc-message` of one header map.
+    /// Reads `grpc-status` and `grpc-message` from one header map.
     pub(super) fn in_map(map: &Headers<'_>, source: StatusSource) -> Option<Self> {
         let status = Status::parse(map.first(STATUS)?);
         Some(Self::new(
@@ -67,7 +67,7 @@ impl Found {
         ))
     }
 
-    /// Reads those of trailers, in the serialization of proxy-wasm hosts.
+    /// Reads them from serialized trailers.
     pub(super) fn in_trailers(map: &[u8]) -> Option<Self> {
         let [status, message] = first_values(map, [STATUS, MESSAGE]);
         Some(Self::new(

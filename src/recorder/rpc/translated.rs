@@ -1,4 +1,4 @@
-//! Calls that another filter of Envoy's translates: into gRPC behind this filter, or out of gRPC before it.
+//! Calls translated by another Envoy filter: into gRPC after this filter, or from gRPC before it.
 
 use super::{Wire, is_method};
 use crate::host::Stream;
@@ -8,20 +8,21 @@ use crate::recorder::path_parameters::redacted;
 use crate::recorder::request::MAX_NAME_BYTES;
 use crate::recorder::tracking::clipped;
 
-/// What the request is at the end of its stream, when it was no call for this filter: one host call.
+/// The request at the end of its stream, if it was not a call at this filter: one host call.
 #[derive(Debug)]
 pub(in crate::recorder) struct Translated {
-    /// It has become a call of gRPC. Otherwise it was one, for the client.
+    /// It became a gRPC call. False: it was one at the client.
     pub(in crate::recorder) is_to_grpc: bool,
-    /// `pkg.Service/Method`, at most [`MAX_NAME_BYTES`] long; `None` when the path that this filter saw names it.
+    /// `pkg.Service/Method`, cut to [`MAX_NAME_BYTES`]; `None` if the path at this filter names it.
     pub(in crate::recorder) method: Option<Vec<u8>>,
 }
 
 impl Translated {
-    /// Reads the request headers as the later filters have left them. Envoy keeps the client's path in
-    /// `x-envoy-original-path` where a filter has changed it.
+    /// Reads the request headers as left by later filters. If a filter changed the path, Envoy
+    /// keeps the client's path in `x-envoy-original-path`.
     ///
-    /// A client can write that header, too: where the path that this filter saw names a method, that is the method.
+    /// A client can send that header too. If the path at this filter names a method, that one
+    /// counts.
     pub(in crate::recorder) fn read(seen_path: &[u8], stream: &dyn Stream) -> Self {
         let map = stream.request_headers();
         let headers = Headers::parse(&map);
@@ -34,6 +35,7 @@ impl Translated {
             "x-envoy-original-path"
         };
         let path = if is_named { None } else { headers.first(name) };
+
         Self {
             is_to_grpc,
             method: path.and_then(method),
@@ -41,7 +43,7 @@ impl Translated {
     }
 }
 
-/// The method that a path names, in the form in which paths are recorded.
+/// The method named by a path, normalized as recorded paths are.
 fn method(path: &[u8]) -> Option<Vec<u8>> {
     let path = path::normalize(path);
     let method = redacted(path.strip_prefix(b"/")?);

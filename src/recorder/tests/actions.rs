@@ -1,4 +1,4 @@
-//! What stands as the action of a record.
+//! The action of a record.
 
 use super::*;
 
@@ -6,6 +6,7 @@ use super::*;
 fn check(rule: &Value, operation: Option<&str>, grpc: bool, expected: &str) {
     let mut rule = rule.clone();
     rule["name"] = json!("r");
+
     let mut case = if grpc {
         Case::grpc()
     } else {
@@ -15,11 +16,13 @@ fn check(rule: &Value, operation: Option<&str>, grpc: bool, expected: &str) {
     if let Some(operation) = operation {
         case = case.headers(&[("x-session-operation", operation)]);
     }
+
     let case = if grpc {
         case.answer_trailers(&[("grpc-status", "0")])
     } else {
         case
     };
+
     assert_eq!(text(case.recorded().action()), expected);
 }
 
@@ -44,7 +47,7 @@ fn in_order_of_precedence() {
     );
 }
 
-/// A record of a request that has only these of `:method`, `:path`.
+/// The record of a request with only these of `:method` and `:path`.
 fn of_parts(rule: &Value, parts: &[(&str, &str)]) -> ExchangeRecord {
     let mut case = Case::new("", "").rules(&json!([rule])).headers(parts);
     case.headers.drain(..3);
@@ -57,6 +60,7 @@ fn never_blank() {
         json!({"name": "r"}),
         json!({"name": "r", "match": {"path": {"template": "/{id}"}}}),
     );
+
     for (rule, parts, expected) in [
         (&plain, &[][..], "HTTP"),
         (&plain, &[(":method", "GET")], "GET"),
@@ -91,10 +95,13 @@ fn never_blank() {
     ] {
         assert_eq!(text(of_parts(rule, parts).action()), expected, "{parts:?}");
     }
+
     let mut call = Case::grpc()
         .rules(&json!([plain]))
         .answer_trailers(&[("grpc-status", "0")]);
+
     call.headers.retain(|(name, _)| name != b":path");
+
     let record = call.recorded();
     assert_eq!(
         (record.protocol, text(record.action())),

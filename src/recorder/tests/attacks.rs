@@ -1,4 +1,4 @@
-//! What a client may try to choose about its own record, or another's.
+//! Attempts of a client to influence its own record, or another one.
 
 use super::*;
 use crate::recorder::recreated::Recreated;
@@ -9,7 +9,7 @@ fn all() -> Value {
     json!([{"name": "all"}])
 }
 
-/// A REST service may name its errors as Connect does. Its refusal stays one of HTTP.
+/// A REST service may use Connect's error names. Its refusal is still one of HTTP.
 #[test]
 fn a_rest_error_with_a_connect_code_does_not_make_a_call() {
     let rules = json!([{"name": "login", "match": {"protocol": "http"}, "record_on": ["denied"]}]);
@@ -23,13 +23,14 @@ fn a_rest_error_with_a_connect_code_does_not_make_a_call() {
             .headers(&[("content-type", content_type)])
             .status("403");
         let body = br#"{"code":"permission_denied","message":"wrong password"}"#;
+
         case.response_header("content-type", "application/json")
             .answer_body(body, 9)
             .rule(Some("login"));
     }
 }
 
-/// A GET is no call, also when its client leaves.
+/// A GET is not a call, also if its client disconnects.
 #[test]
 fn a_get_that_claims_grpc_and_leaves_is_plain() {
     let record = Case::new("GET", "/pay")
@@ -45,10 +46,11 @@ fn a_get_that_claims_grpc_and_leaves_is_plain() {
         });
     let record = record.recorded();
     let found = (record.protocol, record.outcome, text(record.action()));
+
     assert_eq!(found, (Protocol::Http, Some(Outcome::Success), "GET /pay"));
 }
 
-/// A client can write `x-envoy-original-method`, too.
+/// A client can send `x-envoy-original-method`, too.
 #[test]
 fn a_false_claim_of_transcoding_that_leaves_is_plain() {
     let headers = [GRPC, ("x-envoy-original-method", "POST")];
@@ -58,13 +60,14 @@ fn a_false_claim_of_transcoding_that_leaves_is_plain() {
         .headers(&headers)
         .response_header(json.0, json.1);
     let record = case.client_leaves().recorded();
+
     assert_eq!(
         (record.protocol, record.outcome),
         (Protocol::Http, Some(Outcome::Success))
     );
 }
 
-/// A client can write `x-envoy-original-path`, too, where Envoy is no edge.
+/// A client can send `x-envoy-original-path`, too, if Envoy is not an edge proxy.
 #[test]
 fn the_name_of_a_call_is_not_taken_from_a_header_of_the_client() {
     let original = ("x-envoy-original-path", "/acme.Users/Read");
@@ -76,10 +79,11 @@ fn the_name_of_a_call_is_not_taken_from_a_header_of_the_client() {
             stream
         });
     let record = case.answer_trailers(&[("grpc-status", "0")]).recorded();
+
     assert_eq!(text(record.action()), "/acme.Users/Delete");
 }
 
-/// A service under `/v1.0/` is no gRPC service.
+/// A path under `/v1.0/` does not name a gRPC service.
 #[test]
 fn a_dot_in_the_path_and_a_header_do_not_make_a_call_of_json() {
     let headers = [
@@ -95,10 +99,12 @@ fn a_dot_in_the_path_and_a_header_do_not_make_a_call_of_json() {
     let ambiguous = run.stats.counter(Counter::Ambiguous);
     let record = run.record.unwrap();
     let found = (record.protocol, text(record.action()), ambiguous);
+
     assert_eq!(found, (Protocol::Http, "POST /v1.0/pay", 1));
 }
 
-/// Connect's servers do not demand `connect-protocol-version`, nor `connect=v1` (Connect protocol: servers "may" require it).
+/// Connect servers require neither `connect-protocol-version` nor `connect=v1` (Connect protocol:
+/// servers "may" require them).
 #[test]
 fn a_unary_connect_call_without_the_optional_header_is_no_way_round_a_rule_of_calls() {
     let rules =
@@ -109,13 +115,14 @@ fn a_unary_connect_call_without_the_optional_header_is_no_way_round_a_rule_of_ca
     let run = case
         .response_header("content-type", "application/json")
         .run();
+
     assert_eq!(
         (run.record.is_some(), run.required),
         (true, RequireAudit::Buffered)
     );
 }
 
-/// What a rule of calls demands is not for plain answers.
+/// A requirement for calls does not apply to plain responses.
 #[test]
 fn a_session_of_calls_is_not_handed_out_to_a_page() {
     let rules = json!([{"name": "login", "match": {"protocol": "grpc"}, "session": "start"}, {"name": "all"}]);
@@ -134,6 +141,7 @@ fn a_rule_of_calls_that_wants_none_ends_the_search() {
             .answer_trailers(&[("grpc-status", "0")])
             .rules(rules)
     };
+
     let first = |more: &Value| {
         let mut rule = json!({"name": "calls", "match": {"protocol": "grpc", "tracked": false}});
         rule.as_object_mut()
@@ -141,12 +149,14 @@ fn a_rule_of_calls_that_wants_none_ends_the_search() {
             .extend(more.as_object().unwrap().clone());
         json!([rule, {"name": "all"}])
     };
+
     let untracked = |rules: &Value| {
         let mut case = call(rules);
         case.headers
             .retain(|(name, _)| !name.starts_with(b"x-session"));
         case
     };
+
     untracked(&first(&json!({"level": "none"}))).rule(None);
     untracked(&first(&json!({"record_on": ["denied"]}))).rule(None);
 }
@@ -162,7 +172,7 @@ fn a_rule_of_plain_requests_that_wants_none_ends_the_search() {
         .rule(None);
 }
 
-/// An upgrade that the server ignores is what its method and path say.
+/// An upgrade that the server ignores is recorded by its method and path.
 #[test]
 fn an_upgrade_to_udp_that_was_not_made_names_no_target() {
     let path = "/.well-known/masque/udp/victim.example/443/";
@@ -178,7 +188,7 @@ fn an_upgrade_to_udp_that_was_not_made_names_no_target() {
     }
 }
 
-/// A client chooses these limits and mistakes, and the server may have done its work by then.
+/// A client controls these limits and errors, and the server may have done its work by then.
 #[test]
 fn answers_that_a_client_provokes_from_envoy_avoid_no_record() {
     let rules = json!([{"name": "r", "record_on": ["success"], "http_statuses": [200]}]);
@@ -235,10 +245,11 @@ fn answers_that_a_client_provokes_from_envoy_avoid_no_record() {
             avoided.push(what);
         }
     }
+
     assert!(avoided.is_empty(), "{avoided:?}");
 }
 
-/// A request for another path is another exchange, whatever its id.
+/// A request for another path is another exchange, even with the same id.
 #[test]
 fn the_id_of_a_request_that_is_redirected_can_not_be_borrowed() {
     let recorder = recorder(&json!({"rules": all()}));
@@ -264,18 +275,22 @@ fn the_id_of_a_request_that_is_redirected_can_not_be_borrowed() {
         (":path", "/first"),
         ("x-request-id", "1"),
     ]);
+
     let _ = recorder.handle_request_headers(&mut exchange, &view(&first), &mut host);
+
     let mut waiting = Recreated::default();
     assert!(
         waiting
             .suspend(exchange, (), &stream, START.uptime)
             .is_none()
     );
+
     let pay = owned(&[
         (":method", "POST"),
         (":path", "/pay"),
         ("x-request-id", "1"),
     ]);
+
     assert!(
         waiting.resume(&view(&pay), None).is_none(),
         "/pay goes on as /first, and is never recorded itself"

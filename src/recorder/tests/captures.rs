@@ -1,4 +1,4 @@
-//! What the allow-lists of a rule ask for.
+//! Values captured by the allow-lists of a rule.
 
 use super::*;
 
@@ -30,6 +30,7 @@ fn only_what_is_listed_is_captured() {
         pair("request_headers.x-tenant", "a, b"),
         pair("response_headers.x-cache", "hit"),
     ];
+
     assert_eq!(captured(case), expected);
 }
 
@@ -47,6 +48,7 @@ fn what_looks_secret_is_redacted() {
     ]);
     let found = captured(case.response_header("set-cookie", "a=b"));
     let shown: Vec<&str> = found.iter().map(|(_, value)| value.as_str()).collect();
+
     assert_eq!(
         shown,
         [

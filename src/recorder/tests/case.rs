@@ -1,8 +1,8 @@
-//! One exchange through the recorder: what is sent, what is answered, and what became of it.
+//! Runs one exchange through the recorder: request, response, and result.
 
 use super::*;
 
-/// Recorders of one worker need none.
+/// Recorders of one worker need no shared data.
 #[derive(Debug)]
 pub(super) struct NoSharedData;
 
@@ -18,7 +18,7 @@ impl SharedData for NoSharedData {
     }
 }
 
-/// One exchange: what the client sends, what the stream answers, how it ends.
+/// One exchange: the client's request, the response, and how the stream ends.
 pub(super) struct Case {
     pub(super) recorder: Recorder,
     pub(super) headers: Vec<(Vec<u8>, Vec<u8>)>,
@@ -30,28 +30,28 @@ pub(super) struct Case {
     pub(super) ends_with_headers: bool,
     /// Nothing follows the last chunk.
     pub(super) ends_with_body: bool,
-    /// What the callback for trailers sees; no later filter may have them.
+    /// Trailers in the trailer callback; a later filter may remove them.
     pub(super) seen_trailers: Option<Vec<(Vec<u8>, Vec<u8>)>>,
     pub(super) is_seen: bool,
 }
 
-/// What became of it.
+/// The result.
 pub(super) struct Run {
     pub(super) record: Option<Box<ExchangeRecord>>,
     pub(super) required: RequireAudit,
-    /// What could be recorded before, where it was required.
+    /// The record before the request went upstream, if one was required.
     pub(super) received: Option<Box<ExchangeRecord>>,
     pub(super) most_ending_bytes: usize,
     pub(super) removed: Vec<String>,
-    /// Request headers that were set.
+    /// Request headers set by the recorder.
     pub(super) set: Vec<(String, Vec<u8>)>,
-    /// The session id that goes back to the client.
+    /// The session id returned to the client.
     pub(super) returned: Option<String>,
-    /// Lines for the log.
+    /// Log lines.
     pub(super) warnings: Vec<String>,
     pub(super) removed_from_trailers: Vec<String>,
     pub(super) asked: Vec<Property>,
-    /// How often all response headers were read at the end.
+    /// Number of reads of all response headers at the end.
     pub(super) maps: u32,
     pub(super) stats: Stats,
     pub(super) is_recreated: bool,
@@ -72,7 +72,7 @@ pub(super) fn view(pairs: &[(Vec<u8>, Vec<u8>)]) -> Headers<'_> {
 }
 
 impl Case {
-    /// A request with the default rules from a trusted peer, answered with a whole 200.
+    /// A request under the default rules from a trusted peer, with a complete 200 response.
     pub(super) fn new(method: &str, path: &str) -> Self {
         Self {
             recorder: recorder(&json!({})),
@@ -100,14 +100,14 @@ impl Case {
         Self::call("application/grpc").headers(&[TRACK, CONTEXT])
     }
 
-    /// A call whose request and answer have this content type.
+    /// A call with this content type in request and response.
     pub(super) fn call(content_type: &str) -> Self {
         let case =
             Self::new("POST", "/shop.Users/Delete").headers(&[("content-type", content_type)]);
         case.response_header("content-type", content_type)
     }
 
-    /// The sections of a configuration beside `audit_cluster`.
+    /// Configuration sections besides `audit_cluster`.
     pub(super) fn config(mut self, sections: &Value) -> Self {
         self.recorder = recorder(sections);
         self
@@ -144,19 +144,19 @@ impl Case {
         self.response_header(":status", status)
     }
 
-    /// With no response but these headers.
+    /// With only these response headers.
     pub(super) fn answer_headers(mut self, headers: &[(&str, &str)]) -> Self {
         self.stream = self.stream.with_headers(headers);
         self
     }
 
-    /// With these trailers, as their callback sees them.
+    /// With these trailers, as in their callback.
     pub(super) fn answer_trailers(mut self, trailers: &[(&str, &str)]) -> Self {
         self.seen_trailers = Some(owned(trailers));
         self
     }
 
-    /// With this body, which is all of it, in chunks of this size.
+    /// With this complete body, in chunks of this size.
     pub(super) fn answer_body(mut self, body: &[u8], chunk_bytes: usize) -> Self {
         self.body = body.chunks(chunk_bytes).map(<[u8]>::to_vec).collect();
         self.ends_with_body = true;
@@ -168,12 +168,12 @@ impl Case {
         self
     }
 
-    /// The client leaves before the response is complete (`DC`).
+    /// The client disconnects before the response is complete (`DC`).
     pub(super) fn client_leaves(self) -> Self {
         self.ends(1 << 14, "downstream_remote_disconnect")
     }
 
-    /// The upstream breaks off the response (`UC`).
+    /// The upstream resets the response (`UC`).
     pub(super) fn broken_off(self) -> Self {
         self.ends(
             1 << 6,
@@ -279,24 +279,27 @@ impl Case {
             self.recorder
                 .handle_unseen_request(&mut exchange, &headers, &mut host);
         }
+
         assert!(exchange.is_seen());
         let ended = self
             .recorder
             .handle_end(&mut exchange, &self.stream, &|| END, &mut stats);
         (run.record, run.is_recreated) = (ended.record, ended.is_recreated);
+
         if !run.is_recreated {
             let again = self
                 .recorder
                 .handle_end(&mut exchange, &self.stream, &|| END, &mut stats);
             assert!(again.record.is_none(), "a second end makes a second record");
         }
+
         run.asked = self.stream.asked.take();
         run.maps = self.stream.maps.get();
         run.stats = stats;
         run
     }
 
-    /// The exchange when its response has come, before its end.
+    /// The exchange after its response, before its end.
     pub(super) fn answered(&self) -> Exchange {
         let (mut exchange, mut stats) = (Exchange::default(), Stats::default());
         let mut correlator = Correlator::new(Scope::Worker, STREAM, Rc::new(NoSharedData));
@@ -308,6 +311,7 @@ impl Case {
             correlator: &mut correlator,
             stats: &mut stats,
         };
+
         let _ =
             self.recorder
                 .handle_request_headers(&mut exchange, &view(&self.headers), &mut host);
@@ -315,7 +319,7 @@ impl Case {
         exchange
     }
 
-    /// Hands the response to the recorder; yields the session id that it returns.
+    /// Passes the response to the recorder; returns the session id sent to the client.
     pub(super) fn answer(&self, exchange: &mut Exchange) -> Option<String> {
         let mut returned = None;
         let is_whole = self.body.is_empty() && self.ends_with_headers;
@@ -326,12 +330,14 @@ impl Case {
                 .recorder
                 .handle_response_headers(exchange, map, &self.stream, &|| Some(FRESH));
         }
+
         for (place, chunk) in self.body.iter().enumerate() {
             self.stream.chunk.replace(chunk.clone());
             let is_last = self.ends_with_body && place + 1 == self.body.len();
             self.recorder
                 .handle_response_body(exchange, chunk.len(), is_last, &self.stream);
         }
+
         if let Some(trailers) = &self.seen_trailers {
             let pairs: Vec<_> = trailers
                 .iter()
@@ -340,6 +346,7 @@ impl Case {
             self.recorder
                 .handle_response_trailers(exchange, &serialized(&pairs));
         }
+
         returned
     }
 

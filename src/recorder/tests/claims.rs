@@ -1,4 +1,4 @@
-//! What a request claims to be changes nothing: the answer decides.
+//! The protocol that a request declares has no effect: the response decides.
 
 use super::*;
 
@@ -6,14 +6,14 @@ const GRPC: (&str, &str) = ("content-type", "application/grpc");
 const GRPC_JSON: (&str, &str) = ("content-type", "application/grpc+json");
 const CONNECT: (&str, &str) = ("connect-protocol-version", "1");
 
-/// A request that is answered by a server that does not speak gRPC.
+/// A request to a server without gRPC support.
 fn plain(method: &str, path: &str, rules: &Value) -> Case {
     Case::new(method, path)
         .rules(rules)
         .response_header("content-type", "application/json")
 }
 
-/// Contents of a record that no claim may change.
+/// Fields of a record that the declared protocol must not change.
 fn essence(run: Run) -> Option<(String, Protocol, Option<Outcome>, String, u64)> {
     let record = run.record?;
     let action = text(record.action()).to_owned();
@@ -33,6 +33,7 @@ fn a_plain_exchange_is_recorded_as_without_the_claim() {
         {"name": "pay", "match": {"protocol": "http", "methods": ["POST"], "path": {"exact": "/pay"}}},
         {"name": "rest", "record_on": ["success", "denied", "failure"]},
     ]);
+
     let claims = [
         GRPC,
         GRPC_JSON,
@@ -40,6 +41,7 @@ fn a_plain_exchange_is_recorded_as_without_the_claim() {
         ("content-type", "application/connect+json"),
         CONNECT,
     ];
+
     for (method, path) in [
         ("POST", "/pay"),
         ("POST", "/other"),
@@ -66,6 +68,7 @@ fn a_plain_exchange_is_recorded_as_without_the_claim() {
 fn a_claim_that_the_answer_belies_is_counted() {
     let rules = json!([{"name": "all"}]);
     let count = |case: Case| case.run().stats.counter(Counter::Ambiguous);
+
     assert_eq!(
         count(plain("POST", "/pay", &rules).headers(&[GRPC_JSON])),
         1
@@ -117,6 +120,7 @@ fn a_requirement_of_either_reading_holds_the_request() {
             "{headers:?}"
         );
     }
+
     let grpc = json!([rule("grpc")]);
     for headers in [&[GRPC][..], &[GRPC_JSON], &[CONNECT]] {
         assert_eq!(
@@ -125,11 +129,13 @@ fn a_requirement_of_either_reading_holds_the_request() {
             "{headers:?}"
         );
     }
+
     assert_eq!(
         required(&grpc, &[]),
         RequireAudit::None,
         "a plain request is no call"
     );
+
     let both = json!([rule("grpc"), {"name": "rest", "require_audit": "buffered"}]);
     assert_eq!(required(&both, &[GRPC]), RequireAudit::Acknowledged);
     assert_eq!(required(&both, &[]), RequireAudit::Buffered);
@@ -145,6 +151,7 @@ fn a_login_with_a_false_claim_begins_its_session() {
         .json_body(r#"{"UserId":1}"#, 4)
         .run();
     let record = run.record.unwrap();
+
     assert_eq!(
         (record.protocol, record.outcome),
         (Protocol::Http, Some(Outcome::Success))
@@ -161,15 +168,18 @@ fn a_call_that_a_proxy_answers_is_recorded_by_the_rule_of_calls() {
         .response_header("content-type", "text/html")
         .status("503")
         .recorded();
+
     assert_eq!(
         (&*record.rule, record.protocol, record.outcome),
         ("calls", Protocol::Grpc, Some(Outcome::Failure))
     );
+
     let silent = Case::grpc()
         .rules(&rules)
         .answer_headers(&[])
         .client_leaves()
         .recorded();
+
     assert_eq!(
         (&*silent.rule, silent.outcome),
         ("calls", Some(Outcome::Aborted))
@@ -186,6 +196,7 @@ fn what_envoy_answers_itself_is_for_the_first_rule_of_either_reading() {
             .response_header("content-type", "text/plain")
             .ends(0, "rbac_access_denied_matched_policy[p]")
     };
+
     for rules in [rules("http", "grpc"), rules("grpc", "http")] {
         let record = refused(&rules).recorded();
         assert_eq!(
@@ -203,11 +214,13 @@ fn an_unary_connect_call_in_json_is_one_by_its_path() {
         plain("POST", path, &rules).headers(&headers).recorded()
     };
     let call = json("/acme.Users/Get");
+
     assert_eq!(
         (call.protocol, call.dialect, call.outcome),
         (Protocol::Grpc, Dialect::Connect, Some(Outcome::Success))
     );
     assert_eq!(json("/v1/users").protocol, Protocol::Http);
+
     let only = |protocol: &str| json!([{"name": "r", "match": {"protocol": protocol}}]);
     for protocol in ["http", "grpc"] {
         let case = plain("POST", "/acme.Users/Get", &only(protocol)).headers(&[CONNECT]);

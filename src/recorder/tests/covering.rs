@@ -1,4 +1,4 @@
-//! What is said of hidden rules holds for every request.
+//! Findings about hidden rules hold for every request.
 
 use proptest::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::recorder::{authority, path};
 const PATHS: [&str; 7] = ["/", "/a", "/a/b", "/a/b/c", "/b", "/a/..%2fb", "/a//b"];
 const HOSTS: [&str; 4] = ["a.test", "b.a.test", "b.test", "a.test@b.test"];
 
-/// A rule without its name. Most conditions are absent, so that many rules cover others.
+/// A rule without a name. Most conditions are absent, so that many rules cover others.
 fn rule() -> impl Strategy<Value = Value> {
     let paths = [
         Value::Null,
@@ -22,12 +22,14 @@ fn rule() -> impl Strategy<Value = Value> {
         json!({"template": "/{x}/b"}),
         json!({"template": "/a/{x}"}),
     ];
+
     let hosts = [
         Value::Null,
         json!(["a.test"]),
         json!(["*.a.test", "a.test"]),
         json!(["*.test"]),
     ];
+
     let ends = [
         json!({}),
         json!({"record_on": ["failure"]}),
@@ -43,6 +45,7 @@ fn rule() -> impl Strategy<Value = Value> {
         choice(&[json!("http"), json!("grpc")]),
         choice(&[json!(["GET"]), json!(["GET", "PUT"])]),
     );
+
     (
         conditions,
         any::<bool>(),
@@ -87,6 +90,7 @@ fn policy(rules: Vec<Value>) -> Policy {
     let config = json!({
         "audit_cluster": {"cluster": "audit"}, "trust": {"uri_sans": ["spiffe://mesh/"]}, "rules": rules,
     });
+
     crate::config::parse(config.to_string().as_bytes(), &|_| None)
         .unwrap()
         .recorder
@@ -131,6 +135,7 @@ proptest! {
                 Rest::Ambiguous => is_ambiguous,
                 Rest::TrackedOrAmbiguous => tracked || is_ambiguous,
             };
+
             prop_assert!(may_be_reached || !is_reached, "{:?}", covered);
         }
     }

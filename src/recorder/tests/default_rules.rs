@@ -1,4 +1,4 @@
-//! The two rules that hold when none are configured.
+//! The two rules used if none are configured.
 
 use super::*;
 
@@ -104,6 +104,7 @@ fn disabled_records_nothing_and_still_strips() {
         .config(&off)
         .headers(&headers)
         .not_recorded();
+
     assert_eq!(
         run.removed,
         [
@@ -113,11 +114,13 @@ fn disabled_records_nothing_and_still_strips() {
         ]
     );
     assert_eq!(run.stats.counter(Counter::Excluded), 0);
+
     let run = Case::new("GET", "/check")
         .config(&off)
         .headers(&headers)
         .peer(UNTRUSTED)
         .not_recorded();
+
     assert_eq!(
         (
             run.removed.len(),

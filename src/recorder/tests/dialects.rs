@@ -1,4 +1,4 @@
-//! Calls that end in their body, and calls that other filters translate.
+//! Calls with the status in their body, and calls translated by other filters.
 
 use super::*;
 
@@ -16,6 +16,7 @@ fn body(flags: u8, end: &str) -> Vec<u8> {
 fn check(case: Case, expected: (&str, &str, Outcome, Dialect)) -> ExchangeRecord {
     let record = case.rules(&json!([{"name": "all"}])).recorded();
     let rpc = record.rpc.clone().expect("a call");
+
     assert_eq!(
         (
             &*rpc.name,
@@ -32,6 +33,7 @@ fn check(case: Case, expected: (&str, &str, Outcome, Dialect)) -> ExchangeRecord
 #[test]
 fn grpc_web_ends_in_its_body() {
     use base64ct::{Base64, Encoding};
+
     let web = |end: &str, chunk| {
         Case::call("application/grpc-web+proto").answer_body(&body(0x80, end), chunk)
     };
@@ -46,6 +48,7 @@ fn grpc_web_ends_in_its_body() {
                 Dialect::GrpcWeb,
             ),
         );
+
         assert_eq!(optional(record.error_message.as_ref()), Some("no entry"));
         check(
             web("Grpc-Status: 0\r\n", chunk),
@@ -55,6 +58,7 @@ fn grpc_web_ends_in_its_body() {
         let text = Base64::encode_string(&frame(0, b"x"))
             + &Base64::encode_string(&frame(0x80, b"grpc-status:5\r\n"));
         let case = Case::call("application/grpc-web-text").answer_body(text.as_bytes(), chunk);
+
         check(
             case,
             ("NOT_FOUND", "trailers", Outcome::Failure, Dialect::GrpcWeb),
@@ -80,13 +84,16 @@ fn a_body_whose_end_cannot_be_read_has_no_status() {
             unknown,
         );
     }
+
     check(
         Case::call("application/grpc-web-text").answer_body(b"!!!!", 100),
         unknown,
     );
+
     let kept = Case::call("application/grpc-web")
         .answer_body(&frame(0, b"x"), 9)
         .rules(&json!([{"name": "r", "record_on": ["success"]}]));
+
     kept.rule(Some("r"));
 }
 
@@ -102,6 +109,7 @@ fn connect_streams_end_in_their_body() {
         stream(r#"{"metadata":{"a":["b"]}}"#),
         ("OK", "trailers", Outcome::Success, Dialect::Connect),
     );
+
     let denied = stream(r#"{"error":{"code":"permission_denied","message":"no \"entry\""}}"#);
     let record = check(
         denied,
@@ -112,10 +120,12 @@ fn connect_streams_end_in_their_body() {
             Dialect::Connect,
         ),
     );
+
     assert_eq!(
         optional(record.error_message.as_ref()),
         Some("no \"entry\"")
     );
+
     check(
         stream(r#"{"error":{}}"#),
         ("UNKNOWN", "trailers", Outcome::Failure, Dialect::Connect),
@@ -124,6 +134,7 @@ fn connect_streams_end_in_their_body() {
         stream(r#"{"error":{"code":"strange"}}"#),
         ("UNKNOWN", "trailers", Outcome::Failure, Dialect::Connect),
     );
+
     for malformed in ["", "[]", "{", "{\"error\":"] {
         check(
             stream(malformed),
@@ -140,6 +151,7 @@ fn unary_connect_calls_have_their_status_in_http_or_in_json() {
         call().client_leaves(),
         ("OK", "http", Outcome::Success, Dialect::Connect),
     );
+
     let error = |status: &str, body: &str| {
         let case = call()
             .status(status)
@@ -147,6 +159,7 @@ fn unary_connect_calls_have_their_status_in_http_or_in_json() {
         case.answer_body(body.as_bytes(), 8)
     };
     let denied = error("403", r#"{"code":"permission_denied","message":"no"}"#);
+
     check(
         denied,
         (
@@ -156,6 +169,7 @@ fn unary_connect_calls_have_their_status_in_http_or_in_json() {
             Dialect::Connect,
         ),
     );
+
     let failed = error("400", r#"{"code":"failed_precondition"}"#);
     check(
         failed,
@@ -166,6 +180,7 @@ fn unary_connect_calls_have_their_status_in_http_or_in_json() {
             Dialect::Connect,
         ),
     );
+
     let other = error("404", r#"{"error":"no such page"}"#)
         .rules(&json!([{"name": "all"}]))
         .recorded();
@@ -184,11 +199,13 @@ fn a_call_that_breaks_off_in_its_body_is_aborted() {
             case.ends_with_body = false;
             case
         };
+
         let dialect = if content_type.contains("web") {
             Dialect::GrpcWeb
         } else {
             Dialect::Connect
         };
+
         check(
             begun().broken_off(),
             ("UNKNOWN", "reset", Outcome::Aborted, dialect),
@@ -221,6 +238,7 @@ fn a_request_that_becomes_a_call_behind_the_filter_is_one() {
             Dialect::Transcoded,
         ),
     );
+
     assert_eq!(
         (text(record.action()), text(record.request.path())),
         ("/acme.Users/Rename", "/v1/users/7")
@@ -242,10 +260,12 @@ fn a_request_that_becomes_a_call_behind_the_filter_is_one() {
 fn a_client_of_grpc_whose_call_was_turned_into_json_is_native() {
     let mut case =
         Case::new("POST", "/v1/users/7").headers(&[("content-type", "application/json")]);
+
     case.stream.request_headers = vec![(
         "x-envoy-original-path".to_owned(),
         b"/acme.Users/Rename".to_vec(),
     )];
+
     let case = case.response_header("content-type", "application/grpc");
     let case = case.stream(|stream| stream.with_trailers(&[("grpc-status", "7")]));
     let record = check(
@@ -257,17 +277,19 @@ fn a_client_of_grpc_whose_call_was_turned_into_json_is_native() {
             Dialect::Grpc,
         ),
     );
+
     assert_eq!(
         optional(record.rpc_method.as_ref()),
         Some("acme.Users/Rename")
     );
 }
 
-/// What is kept of the ends of bodies of one connection, as much of it as there is room for.
+/// Memory kept for the ends of bodies of one connection, as far as the quota allows.
 #[test]
 fn ends_of_bodies_are_kept_as_far_as_there_is_room() {
     let end = |flags| frame(flags, &[b' '; 60_000])[..50_000].to_vec();
     let error = [b"{".as_slice(), &[b' '; 50_000]].concat();
+
     for (content_type, status, body) in [
         ("application/grpc-web", "200", end(0x80)),
         ("application/connect+proto", "200", end(0x02)),
@@ -280,16 +302,19 @@ fn ends_of_bodies_are_kept_as_far_as_there_is_room() {
             .rules(&json!([{"name": "all"}]));
         let mut exchanges: Vec<Exchange> = (0..300).map(|_| case.answered()).collect();
         let kept = case.recorder.bodies.used();
+
         assert!(
             (50_000 * 100..=MAX_BODIES_BYTES / 4).contains(&kept),
             "{content_type}: {kept}"
         );
+
         let ended = case.recorder.handle_end(
             &mut exchanges[299],
             &case.stream,
             &|| END,
             &mut Stats::default(),
         );
+
         if status == "200" {
             let rpc = ended.record.unwrap().rpc.unwrap();
             assert_eq!(
@@ -297,6 +322,7 @@ fn ends_of_bodies_are_kept_as_far_as_there_is_room() {
                 ("UNKNOWN", "unavailable")
             );
         }
+
         exchanges.clear();
         assert_eq!(case.recorder.bodies.used(), 0, "{content_type}");
     }

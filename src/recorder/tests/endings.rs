@@ -6,10 +6,12 @@ use super::*;
 fn http_that_was_broken_off_is_aborted() {
     let rules = json!([{"name": "r"}]);
     let record = Case::new("GET", "/").rules(&rules).broken_off().recorded();
+
     assert_eq!(
         (record.outcome, record.http_status),
         (Some(Outcome::Aborted), Some(200))
     );
+
     let silent = Case::new("GET", "/")
         .rules(&rules)
         .stream(|stream| stream.with_headers(&[]));
@@ -27,6 +29,7 @@ fn a_status_that_is_none_is_no_status() {
             .rules(&json!([{"name": "r"}]))
             .status(status)
             .recorded();
+
         assert_eq!(
             (record.outcome, record.http_status),
             (Some(Outcome::Aborted), None),
@@ -43,6 +46,7 @@ fn a_request_seen_only_at_its_end_has_envoys_times() {
             .with_number(Property::RequestTime, begun)
             .with_number(Property::RequestDuration, 7_000_000)
     };
+
     let run = Case::new("GET", "/x")
         .headers(&[TRACK, CONTEXT])
         .status("401")
@@ -50,6 +54,7 @@ fn a_request_seen_only_at_its_end_has_envoys_times() {
         .stream(timed)
         .run();
     let record = run.record.unwrap();
+
     assert_eq!(
         (record.start_unix_nanos, record.duration),
         (begun.unsigned_abs(), Duration::from_millis(7))
@@ -72,11 +77,13 @@ fn without_envoys_times_it_has_the_end() {
         (record.start_unix_nanos, record.duration),
         (END.unix_nanos, Duration::ZERO)
     );
+
     let negative = |stream: FakeStream| stream.with_number(Property::RequestTime, -1);
     let record = Case::new("GET", "/check")
         .unseen()
         .stream(negative)
         .recorded();
+
     assert_eq!(record.start_unix_nanos, END.unix_nanos);
 }
 

@@ -1,4 +1,4 @@
-//! Which fields a record has.
+//! The fields of a record.
 
 use super::*;
 
@@ -28,7 +28,9 @@ fn flags_and_details_tell_of_outcomes_other_than_success() {
             .stream(full_stream)
             .status(status)
             .recorded();
+
         assert_eq!(record.response_flags.as_deref(), expected, "{status}");
+
         let details = expected.map(|_| "via_upstream");
         assert_eq!(
             optional(record.response_code_details.as_ref()),
@@ -50,6 +52,7 @@ fn extra_fields_are_asked_for_one_by_one() {
         .stream(full_stream)
         .run()
         .asked;
+
     for (field, property) in [
         ("upstream_cluster", Property::UpstreamCluster),
         ("peer_uri_san", Property::PeerUriSan),
@@ -61,11 +64,13 @@ fn extra_fields_are_asked_for_one_by_one() {
             .rules(&rules)
             .stream(full_stream)
             .run();
+
         assert_eq!(
             run.asked.iter().filter(|asked| **asked == property).count(),
             1,
             "{field}"
         );
+
         let more = usize::from(!plain.contains(&property));
         assert_eq!(
             run.asked.len(),
@@ -73,6 +78,7 @@ fn extra_fields_are_asked_for_one_by_one() {
             "{field}: {:?}",
             run.asked
         );
+
         let record = run.record.unwrap();
         let found = [
             optional(record.upstream_cluster.as_ref()),
@@ -80,6 +86,7 @@ fn extra_fields_are_asked_for_one_by_one() {
             record.response_flags.as_deref(),
             optional(record.response_code_details.as_ref()),
         ];
+
         assert_eq!(found.iter().flatten().count(), 1, "{field}: {found:?}");
     }
 }
@@ -93,11 +100,13 @@ fn what_the_request_told() {
         ("x-request-id", "id-1"),
         ("traceparent", trace),
     ];
+
     let record = Case::new("GET", "/check")
         .headers(&headers)
         .stream(full_stream)
         .status("200")
         .recorded();
+
     assert_eq!(
         optional(record.request.user_agent()),
         Some(&*"\u{f6}".repeat(128))
@@ -109,9 +118,11 @@ fn what_the_request_told() {
         optional(record.client_address.as_ref()),
         Some("2001:db8::7")
     );
+
     let bad = Case::new("GET", "/check")
         .headers(&[("traceparent", "00-0-0-00")])
         .recorded();
+
     assert_eq!(bad.trace, None);
 }
 
@@ -127,7 +138,9 @@ fn every_value_is_bounded() {
         ("x-session-operation", &long),
     ];
     let mut case = Case::new(&long, &path).headers(&headers);
+
     case.headers[2].1 = long.as_bytes().to_vec();
+
     let record = case.recorded();
     assert_eq!(
         (record.request.path().len(), record.request.method().len()),

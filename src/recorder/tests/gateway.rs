@@ -1,4 +1,4 @@
-//! What is told to the next hop: the gateway role, and the correlation headers.
+//! Headers sent to the next hop: the gateway role, and the correlation headers.
 
 use super::*;
 use crate::recorder::correlation::Correlation;
@@ -23,6 +23,7 @@ fn the_gateway_says_what_the_next_hop_records() {
         "peer": {"peer_address": true}, "who": {"peer_uri_san": true},
     });
     let mut case = Case::new("POST", "/account/7").rules(&edge(&context));
+
     case = case.headers(&[
         ("x-device-id", "d\"1"),
         ("cookie", "theme=dark; session=secret"),
@@ -34,8 +35,10 @@ fn the_gateway_says_what_the_next_hop_records() {
         "metadata\0filter_metadata\0envoy.filters.http.jwt_authn\0jwt\0sub".to_owned(),
         b"alice".to_vec(),
     );
+
     let run = case.not_recorded();
     let expected = r#"{"device_id":"d\"1","peer":"127.0.0.1","theme":"dark","user":"alice","who":"spiffe://mesh/a"}"#;
+
     assert_eq!(
         set(&run)[..2],
         [
@@ -43,6 +46,7 @@ fn the_gateway_says_what_the_next_hop_records() {
             ("x-session-operation", "account.change")
         ]
     );
+
     let (name, encoded) = set(&run)[2];
     assert_eq!(
         (name, encoded),
@@ -50,7 +54,7 @@ fn the_gateway_says_what_the_next_hop_records() {
     );
 }
 
-/// Base64 by the alphabet of RFC 4648, table 1.
+/// Base64 with the alphabet of RFC 4648, table 1.
 fn base64(text: &str) -> String {
     use base64ct::Encoding as _;
     base64ct::Base64::encode_string(text.as_bytes())
@@ -85,6 +89,7 @@ fn a_field_that_would_make_the_context_too_long_is_left_out() {
     };
     let whole = base64(r#"{"a":"0123456789","b":"s","c":"0123456789"}"#);
     assert_eq!(with_limit(whole.len()), whole);
+
     let shorter = with_limit(whole.len() - 1);
     assert_eq!(shorter, base64(r#"{"a":"0123456789","b":"s"}"#));
     assert_eq!(
@@ -106,14 +111,18 @@ fn the_gateway_speaks_for_everybody_and_only_where_its_rule_says_so() {
         .headers(&forged)
         .peer(UNTRUSTED)
         .not_recorded();
+
     assert_eq!(run.removed.len(), 3);
     assert_eq!(set(&run).len(), 3);
+
     let other = Case::new("POST", "/other")
         .rules(&edge(&json!({})))
         .headers(&forged)
         .peer(UNTRUSTED)
         .not_recorded();
+
     assert_eq!((other.removed.len(), other.set.len()), (3, 0));
+
     let disabled = json!({"enabled": false, "rules": edge(&json!({}))});
     assert!(
         Case::new("POST", "/account")
@@ -139,6 +148,7 @@ fn a_context_in_trailers_gives_way_to_that_of_the_gateway() {
         case.trailers = owned(&[TRACK, CONTEXT]);
         case.run().removed_from_trailers
     };
+
     assert_eq!(
         with_trailers("/account"),
         ["x-session-track", "x-session-context"]
@@ -155,6 +165,7 @@ fn a_gateway_records_only_when_told_to() {
             .extend(more.as_object().unwrap().clone());
         json!([rule])
     };
+
     Case::new("POST", "/account")
         .rules(&rules(json!({"level": "metadata"})))
         .rule(Some("edge"));
@@ -170,6 +181,7 @@ fn the_pair_goes_upstream_and_into_the_record() {
         .rules(&rules)
         .headers(&[("x-audit-stream-id", "forged")])
         .run();
+
     assert_eq!(run.removed, ["x-audit-stream-id"]);
     assert_eq!(
         set(&run),
@@ -185,6 +197,7 @@ fn the_pair_goes_upstream_and_into_the_record() {
             number: 0
         })
     );
+
     let run = Case::new("GET", "/else").rules(&rules).run();
     assert_eq!((run.set.len(), run.record.unwrap().correlation), (0, None));
     assert_eq!(
@@ -207,6 +220,7 @@ fn the_names_of_the_pair_are_configured() {
     });
     let run = Case::new("GET", "/").config(&config).run();
     let names: Vec<&str> = set(&run).iter().map(|(name, _)| *name).collect();
+
     assert_eq!(
         names,
         [

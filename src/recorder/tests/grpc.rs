@@ -1,4 +1,4 @@
-//! The status of a call, and where it was found.
+//! The status of a call, and its source.
 
 use super::*;
 
@@ -17,6 +17,7 @@ fn check(case: Case, name: &'static str, source: StatusSource, outcome: Outcome)
     };
     let record = case.recorded();
     let rpc = record.rpc.unwrap();
+
     assert_eq!(
         (&*rpc.name, rpc.source, record.outcome),
         (expected.name, expected.source, Some(expected.outcome))
@@ -37,6 +38,7 @@ fn headers(http: &str, status: &str) -> Case {
 #[test]
 fn in_trailers() {
     use StatusSource::Trailers;
+
     check(trailers("0"), "OK", Trailers, Outcome::Success);
     check(
         trailers("7"),
@@ -56,6 +58,7 @@ fn in_trailers() {
 #[test]
 fn in_headers_of_an_answer_without_trailers() {
     use StatusSource::Headers;
+
     check(
         headers("200", "7"),
         "PERMISSION_DENIED",
@@ -92,6 +95,7 @@ fn trailers_that_only_the_end_shows() {
 #[test]
 fn nowhere_but_in_the_http_status() {
     use StatusSource::Http;
+
     check(
         Case::grpc().status("403"),
         "PERMISSION_DENIED",
@@ -134,6 +138,7 @@ fn nowhere_but_in_the_http_status() {
 #[test]
 fn nowhere_since_it_was_reset() {
     use StatusSource::Reset;
+
     check(
         Case::grpc().broken_off(),
         "UNKNOWN",
@@ -166,6 +171,7 @@ fn the_message_is_decoded_and_bounded() {
         let record = Case::grpc().answer_trailers(&pairs).recorded();
         assert_eq!(optional(record.error_message.as_ref()), expected);
     }
+
     let pairs = [
         (":status", "200"),
         ("grpc-status", "7"),
@@ -174,6 +180,7 @@ fn the_message_is_decoded_and_bounded() {
     let record = Case::grpc()
         .stream(|stream| stream.with_headers(&pairs))
         .recorded();
+
     assert_eq!(
         optional(record.error_message.as_ref()),
         Some("from headers")

@@ -1,4 +1,4 @@
-//! Bytes that were made to break it.
+//! Malicious input bytes.
 
 use super::*;
 
@@ -13,21 +13,25 @@ fn no_utf8_anywhere() {
         .raw("traceparent", evil)
         .raw("content-type", evil)
         .raw("cookie", evil);
+
     for index in 0..3 {
         case.headers[index].1 = evil.to_vec();
     }
     case.headers.push((evil.to_vec(), evil.to_vec()));
+
     let properties = [
         Property::Protocol,
         Property::ResponseFlags,
         Property::ResponseCodeDetails,
     ];
+
     case.stream
         .properties
         .extend(properties.map(|property| (property, evil.to_vec())));
     case.stream
         .response_headers
         .insert(":status".to_owned(), evil.to_vec());
+
     let record = case.recorded();
     assert_eq!(
         (record.request.path(), record.action()),
@@ -54,6 +58,7 @@ fn name() -> impl Strategy<Value = Vec<u8>> {
         "user-agent",
         "cookie",
     ];
+
     prop_oneof![
         4 => prop::sample::select(known.to_vec()).prop_map(|name| name.as_bytes().to_vec()),
         1 => prop::collection::vec(any::<u8>(), 0..8),
@@ -70,6 +75,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
         "",
         "/a/../check?x",
     ];
+
     prop_oneof![
         prop::sample::select(known.to_vec()).prop_map(|value| value.as_bytes().to_vec()),
         prop::collection::vec(any::<u8>(), 0..40),
@@ -95,6 +101,7 @@ proptest! {
         case.stream = case.stream.with_number(Property::ResponseFlags, flags);
         case.stream.properties.insert(Property::ResponseCodeDetails, details);
         case.is_seen = seen;
+
         let has = |name: &str| case.headers.iter().any(|(found, _)| found == name.as_bytes());
         let must_go: Vec<&str> =
             ["x-session-track", "x-session-operation", "x-audit-stream-id"].into_iter().filter(|name| has(name)).collect();

@@ -1,4 +1,4 @@
-//! Who did it: sources in their order, from whom they count, and why nobody is named.
+//! The user: source order, trust in peers, and reasons for a missing value.
 
 use super::*;
 use crate::recorder::fake::serialized;
@@ -49,11 +49,14 @@ fn a_session_check_names_its_user_in_the_answer() {
         None,
         "unavailable:not_json",
     );
+
     let long = format!(r#"{{"UserId":1,"more":"{}"}}"#, "x".repeat(65_536));
     check(checked(&long), None, "unavailable:too_large");
+
     let broken = checked(r#"{"UserId":1}"#)
         .rules(&rules(&json!([{"response_json": "/UserId"}])))
         .broken_off();
+
     check(broken, Some("1"), "response_json");
 }
 
@@ -65,6 +68,7 @@ fn a_response_that_no_rule_wants_is_not_read() {
         Correlator::new(Scope::Worker, STREAM, Rc::new(NoSharedData)),
         Stats::default(),
     );
+
     let mut host = Host {
         stream: &unwanted.stream,
         clock: &|| START,
@@ -72,17 +76,20 @@ fn a_response_that_no_rule_wants_is_not_read() {
         correlator: &mut correlator,
         stats: &mut stats,
     };
+
     let _ = unwanted.recorder.handle_request_headers(
         &mut exchange,
         &view(&unwanted.headers),
         &mut host,
     );
+
     assert!(unwanted.recorder.handle_response(&mut exchange, false));
     for (status, expected) in [("401", 0), ("200", 100)] {
         let answer = [
             (":status", status.as_bytes()),
             ("content-type", b"application/json"),
         ];
+
         unwanted.recorder.handle_response_headers(
             &mut exchange,
             serialized(&answer),
@@ -106,6 +113,7 @@ fn the_first_source_that_has_a_value_counts() {
             .headers(request)
             .response_header("x-b", response)
     };
+
     check(
         case(&[("x-a", "1"), ("x-c", "3")], "2"),
         Some("1"),
@@ -128,6 +136,7 @@ fn a_body_is_read_only_for_a_field_that_is_still_open() {
             .rules(&rules(&sources))
             .json_body(r#"{"id":"json"}"#, 100)
     };
+
     check(case(), Some("json"), "response_json");
     check(case().headers(&[("x-a", "1")]), Some("1"), "header");
     check(
@@ -155,7 +164,9 @@ fn only_a_trusted_peer_names_the_user_in_a_request() {
             .rules(&json!([{"name": "r"}]))
             .headers(&[("x-user-id", "alice")])
     };
+
     check(case(), Some("alice"), "header");
+
     let run = case().peer(UNTRUSTED).run();
     let identity = run.record.unwrap().identity;
     assert_eq!(
@@ -170,8 +181,10 @@ fn only_a_trusted_peer_names_the_user_in_a_request() {
         (1, 0),
         "it is the upstream's header"
     );
+
     let unknown = case().peer(UNKNOWN).run();
     assert_eq!(unknown.warnings.len(), 1, "{:?}", unknown.warnings);
+
     let track = case().headers(&[TRACK]).peer(UNTRUSTED).run();
     assert_eq!(track.stats.counter(Counter::HeadersSpoofed), 2);
     assert_eq!(
@@ -195,12 +208,14 @@ fn the_peer_is_judged_only_for_a_header_that_is_there_and_wanted() {
             > 0
     };
     let any = json!([{"name": "r"}]);
+
     assert!(judged(
         Case::new("GET", "/")
             .rules(&any)
             .headers(&[("x-user-id", "a")])
     ));
     assert!(!judged(Case::new("GET", "/").rules(&any)));
+
     let other = rules(&json!([{"response_header": "x-user-id"}]));
     assert!(!judged(
         Case::new("GET", "/")
@@ -218,6 +233,7 @@ fn metadata_and_certificates_name_users() {
     let sources =
         json!([{"metadata": "envoy.filters.http.jwt_authn:jwt:sub"}, {"peer_uri_san": true}]);
     let mut case = Case::new("GET", "/").rules(&rules(&sources));
+
     case.stream = case
         .stream
         .with_properties(&[(Property::PeerUriSan, "spiffe://mesh/a")]);
@@ -225,11 +241,13 @@ fn metadata_and_certificates_name_users() {
         .by_path
         .insert(MESH.to_owned(), b"alice".to_vec());
     check(case, Some("alice"), "metadata");
+
     let mut case = Case::new("GET", "/").rules(&rules(&sources));
     case.stream = case
         .stream
         .with_properties(&[(Property::PeerUriSan, "spiffe://mesh/a")]);
     check(case, Some("spiffe://mesh/a"), "peer_uri_san");
+
     let listed = json!([{"metadata": ["envoy.filters.http.jwt_authn", "jwt", "sub"]}]);
     let mut case = Case::new("GET", "/").rules(&rules(&listed));
     case.stream
@@ -244,12 +262,14 @@ fn a_rule_replaces_field_by_field() {
         "identity": {"user_id": [{"header": "x-id"}], "user_name": [{"header": "x-name"}], "user_email": [{"header": "x-mail"}]},
         "rules": [{"name": "r", "identity": {"user_name": [{"header": "x-other"}], "user_email": []}}],
     });
+
     let headers = [
         ("x-id", "i"),
         ("x-name", "n"),
         ("x-other", "o"),
         ("x-mail", "m"),
     ];
+
     let identity = Case::new("GET", "/")
         .config(&config)
         .headers(&headers)
@@ -257,6 +277,7 @@ fn a_rule_replaces_field_by_field() {
         .identity;
     let found = [identity.user_id, identity.user_name, identity.user_email];
     let found: Vec<Option<&str>> = found.iter().map(|value| optional(value.as_ref())).collect();
+
     assert_eq!(found, [Some("i"), Some("o"), None]);
 }
 
@@ -271,6 +292,7 @@ fn the_source_is_that_of_the_first_field_that_has_sources() {
         record.identity.source.map(|source| source.into_owned())
     };
     let name = json!([{"header": "x-name"}]);
+
     assert_eq!(
         of(json!({"user_name": name})).as_deref(),
         Some("unavailable:absent"),
@@ -293,10 +315,12 @@ fn a_receipt_names_whom_the_request_names() {
             .response_header("x-id", "bob");
         case.run().received.unwrap().identity
     };
+
     assert_eq!(
         optional(receipt(json!([{"header": "x-id"}])).user_id.as_ref()),
         Some("alice")
     );
+
     let of_the_response = receipt(json!([{"response_header": "x-id"}]));
     assert_eq!(
         (of_the_response.user_id, of_the_response.source),
@@ -311,10 +335,12 @@ fn values_are_bounded() {
     let case = Case::new("GET", "/")
         .rules(&json!([{"name": "r"}]))
         .headers(&[("x-user-id", &long)]);
+
     assert_eq!(
         case.recorded().identity.user_id.unwrap().len(),
         request::MAX_NAME_BYTES
     );
+
     let body = format!(r#"{{"UserId":"{}"}}"#, "\u{f6}".repeat(10_000));
     let user = checked(&body).recorded().identity.user_id.unwrap();
     assert_eq!(text(&user), "\u{f6}".repeat(request::MAX_NAME_BYTES / 2));

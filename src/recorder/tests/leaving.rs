@@ -1,4 +1,4 @@
-//! Clients that leave, and what breaks off otherwise.
+//! Clients that disconnect, and other interruptions.
 
 use super::*;
 use crate::record::Termination;
@@ -12,7 +12,7 @@ fn check(case: Case, outcome: Outcome, termination: Termination) {
     );
 }
 
-/// The upstream's whole answer has come as far as the filter.
+/// The complete upstream response has reached the filter.
 fn whole(case: Case) -> Case {
     case.answer_body(b"whole", 5)
 }
@@ -31,6 +31,7 @@ fn a_client_that_leaves_undoes_nothing() {
         Outcome::Aborted,
         Termination::Client,
     );
+
     let protocol_error = |case: Case| case.ends(1 << 18, "http2.violation.of.messaging.rule");
     check(protocol_error(get()), Outcome::Success, Termination::Client);
 }
@@ -39,6 +40,7 @@ fn a_client_that_leaves_undoes_nothing() {
 fn what_breaks_off_an_answer_aborts_it() {
     let get = || Case::new("GET", "/");
     let stalled = |case: Case| case.ends(1 << 16, "stream_idle_timeout");
+
     check(get().broken_off(), Outcome::Aborted, Termination::Upstream);
     check(stalled(get()), Outcome::Aborted, Termination::Timeout);
     check(
@@ -57,11 +59,13 @@ fn what_breaks_off_an_answer_aborts_it() {
 fn leaving_early_avoids_no_record() {
     let rules = json!([{"name": "r", "record_on": ["success"], "http_statuses": [200]}]);
     let get = || Case::new("GET", "/").rules(&rules);
+
     get().client_leaves().rule(Some("r"));
     get().answer_headers(&[]).client_leaves().rule(Some("r"));
     get().ends(1 << 16, "stream_idle_timeout").rule(Some("r"));
     get().status("404").client_leaves().rule(None);
     get().broken_off().rule(None);
+
     let calls = json!([{"name": "r", "match": {"protocol": "grpc"}, "record_on": ["success"]}]);
     Case::grpc().rules(&calls).client_leaves().rule(Some("r"));
     Case::grpc().rules(&calls).broken_off().rule(None);
@@ -77,8 +81,10 @@ fn a_deadline_of_the_clients_own_avoids_no_record() {
             .status("504")
             .ends(1 << 2, "response_timeout")
     };
+
     late(&[("x-envoy-upstream-rq-timeout-ms", "1")]).rule(Some("r"));
     late(&[]).rule(None);
+
     let calls = json!([{"name": "r", "record_on": ["success"]}]);
     let late = |headers: &[(&str, &str)]| {
         let case = Case::grpc()
@@ -87,6 +93,7 @@ fn a_deadline_of_the_clients_own_avoids_no_record() {
             .response_header("grpc-status", "14");
         case.ends(1 << 2, "response_timeout")
     };
+
     late(&[("grpc-timeout", "1m")]).rule(Some("r"));
     late(&[]).rule(None);
 }
@@ -98,6 +105,7 @@ fn tunnels_are_complete_with_their_answer() {
             .headers(&[("upgrade", "websocket")])
             .status("101")
     };
+
     check(
         upgrade().client_leaves(),
         Outcome::Success,
@@ -113,8 +121,10 @@ fn tunnels_are_complete_with_their_answer() {
         Outcome::Success,
         Termination::Timeout,
     );
+
     let mut connect = Case::new("CONNECT", "").broken_off();
     connect.headers[2].1 = b"target.example:443".to_vec();
+
     let record = connect.rules(&json!([{"name": "all"}])).recorded();
     assert_eq!(
         (record.outcome, text(record.action())),
@@ -149,15 +159,18 @@ fn an_answer_that_was_rewritten_is_judged_by_its_cause() {
         Outcome::Success,
         Termination::Complete,
     );
+
     let mut replaced = Case::new("GET", "/");
     replaced
         .stream
         .properties
         .remove(&Property::ResponseCodeDetails);
     check(replaced, Outcome::Failure, Termination::Complete);
+
     let record = get(0, "cors_response")
         .rules(&json!([{"name": "all"}]))
         .recorded();
+
     assert_eq!(
         optional(record.response_code_details.as_ref()),
         Some("cors_response")

@@ -10,21 +10,25 @@ fn the_first_match_wins() {
         {"name": "second", "match": {"path": {"prefix": "/a"}}},
         {"name": "rest"},
     ]);
+
     Case::new("GET", "/a")
         .rules(&rules)
         .status("500")
         .rule(Some("first"));
     Case::new("GET", "/b").rules(&rules).rule(Some("rest"));
+
     let run = Case::new("GET", "/a").rules(&rules).not_recorded();
     assert_eq!(
         run.stats.counter(Counter::Excluded),
         1,
         "a later rule does not step in"
     );
+
     let run = Case::new("GET", "/health")
         .rules(&rules)
         .headers(&[TRACK, CONTEXT])
         .not_recorded();
+
     assert_eq!(run.stats.counter(Counter::Excluded), 1);
     assert_eq!(run.removed, ["x-session-track"]);
 }
@@ -134,11 +138,13 @@ fn headers() {
     ] {
         let mut condition = condition.clone();
         condition["name"] = json!("X-Env");
+
         let case = values.iter().fold(Case::new("GET", "/"), |case, value| {
             case.headers(&[("x-env", value)])
         });
         check(&json!({"headers": [condition]}), case, expected);
     }
+
     let both = json!({"headers": [{"name": "a", "present": true}, {"name": "b", "present": true}]});
     check(&both, Case::new("GET", "/").headers(&[("a", "")]), false);
     check(
@@ -191,9 +197,11 @@ fn outcomes_and_statuses_of_a_rule() {
             "{status}"
         );
     }
+
     let denied = Case::grpc()
         .rules(&rules)
         .answer_trailers(&[("grpc-status", "7")]);
+
     denied.rule(Some("r"));
 }
 

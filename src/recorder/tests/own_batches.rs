@@ -1,4 +1,4 @@
-//! Batches of the filter's own that pass through another instance of it.
+//! The filter's batches that pass through another instance.
 
 use super::*;
 
@@ -9,13 +9,14 @@ const KEY: (&str, &str) = (
 );
 const TOKEN: (&str, &str) = ("authorization", "Bearer right");
 
-/// A batch as a filter sends it, under a rule that records everything.
+/// A batch as sent by a filter, under a rule that records everything.
 fn batch(audit_cluster: &Value) -> Case {
     let mut cluster = json!({"cluster": "audit"});
     cluster
         .as_object_mut()
         .unwrap()
         .extend(audit_cluster.as_object().unwrap().clone());
+
     Case::new("POST", "/v1/logs").config(&json!({
         "audit_cluster": cluster,
         "rules": [{"name": "all", "require_audit": "acknowledged"}],
@@ -27,7 +28,7 @@ fn with_token() -> Case {
     batch(&json!({"headers": {"Authorization": "Bearer right", "x-scope-orgid": "1"}}))
 }
 
-/// No record, and no place kept for one.
+/// Neither a record nor a reservation for one.
 #[track_caller]
 fn assert_no_record(case: Case) {
     let mut run = case.not_recorded();
@@ -67,6 +68,7 @@ fn the_secret_of_all_batches_is_the_proof() {
                 1,
             );
         }
+
         let twice = [PRODUCT, KEY, TOKEN, ("authorization", "Bearer wrong")];
         assert_record(with_token().headers(&twice).peer(peer), 1);
     }
@@ -101,6 +103,7 @@ fn what_looks_otherwise_is_no_batch() {
             .retain(|(name, _)| name != b":method" && name != b":path");
         case.headers(&[(":method", method), (":path", path)])
     };
+
     assert_no_record(case("POST", "/v1/logs", &[PRODUCT, KEY]));
     for (method, path) in [
         ("PUT", "/v1/logs"),
@@ -115,6 +118,7 @@ fn what_looks_otherwise_is_no_batch() {
     ] {
         assert_record(case(method, path, &[PRODUCT, KEY]), 0);
     }
+
     for headers in [
         &[PRODUCT][..],
         &[KEY],
@@ -133,6 +137,7 @@ fn a_batch_that_an_earlier_filter_has_answered_makes_no_record_either() {
         .status("403")
         .unseen()
         .not_recorded();
+
     assert_eq!(
         (
             run.stats.counter(Counter::Excluded),

@@ -1,4 +1,4 @@
-//! Whose control headers count.
+//! Peers whose control headers count.
 
 use super::*;
 
@@ -7,6 +7,7 @@ const ALL: [(&str, &str); 3] = [TRACK, CONTEXT, ("x-session-operation", "o")];
 #[test]
 fn an_untrusted_peer_is_not_heard() {
     const UNTRUSTED_NETWORK: &str = "203.0.113.0/24";
+
     for (peer, warning) in [
         (UNTRUSTED, UNTRUSTED_NETWORK),
         ("10.1.2.3:4567", "10.1.2.0/24"),
@@ -19,6 +20,7 @@ fn an_untrusted_peer_is_not_heard() {
             .headers(&ALL)
             .peer(peer)
             .not_recorded();
+
         assert_eq!(
             run.removed,
             [
@@ -51,10 +53,12 @@ fn the_direct_peer_decides() {
             .stream(|stream| stream.with_properties(&properties))
     };
     let record = direct("127.0.0.2", "198.51.100.7:0").recorded();
+
     assert_eq!(
         optional(record.client_address.as_ref()),
         Some("198.51.100.7")
     );
+
     let run = direct("203.0.113.9", TRUSTED).not_recorded();
     assert!(
         run.warnings[0].contains("203.0.113.0/24"),
@@ -73,6 +77,7 @@ fn a_certificate_decides_in_any_case() {
             .headers(&ALL)
             .stream(|stream| stream.with_properties(&properties))
     };
+
     case("spiffe://mesh.internal/ns/a")
         .peer(UNKNOWN)
         .rule(Some("tracked"));
@@ -80,7 +85,7 @@ fn a_certificate_decides_in_any_case() {
     case("").rule(None);
 }
 
-/// A waypoint: TLS has ended before this connection, which has no address either.
+/// A waypoint: TLS ends before this connection, which also has no address.
 #[test]
 fn a_principal_decides_where_there_is_no_certificate() {
     let waypoint = json!({"trust": {"filter_state": [
@@ -91,12 +96,14 @@ fn a_principal_decides_where_there_is_no_certificate() {
             .config(&waypoint)
             .headers(&ALL)
             .peer("envoy://internal_client_address/");
+
         case.stream.by_path.insert(
             "filter_state\0io.istio.peer_principal".to_owned(),
             principal.as_bytes().to_vec(),
         );
         case
     };
+
     for principal in [
         "spiffe://mesh.internal/ns/edge/sa/gateway",
         "spiffe://mesh.internal/ns/edge",
@@ -104,6 +111,7 @@ fn a_principal_decides_where_there_is_no_certificate() {
     ] {
         case(principal).rule(Some("tracked"));
     }
+
     for principal in [
         "spiffe://mesh.internal/ns/edges/sa/a",
         "spiffe://evil/ns/edge",
@@ -113,6 +121,7 @@ fn a_principal_decides_where_there_is_no_certificate() {
     ] {
         case(principal).rule(None);
     }
+
     case("").peer(TRUSTED).rule(None);
 }
 
@@ -134,16 +143,20 @@ fn only_a_control_header_makes_it_ask() {
         .headers(&[("cookie", "a"), ("x-request-id", "b")])
         .peer(UNTRUSTED)
         .run();
+
     assert_eq!((run.asked, run.warnings), (vec![], vec![]));
     let mut case = Case::new("POST", "/login").headers(&[("x-session-track", "x")]);
     case.trailers = owned(&[TRACK]);
+
     let run = case.run();
     let of_verdict = [
         Property::ConnectionId,
         Property::DirectPeer,
         Property::SourceAddress,
     ];
+
     assert_eq!(run.asked, of_verdict, "judged once per exchange");
+
     let run = Case::new("GET", "/check").run();
     let of_record = [
         Property::ConnectionId,
@@ -151,6 +164,7 @@ fn only_a_control_header_makes_it_ask() {
         Property::ResponseCodeDetails,
         Property::SourceAddress,
     ];
+
     assert_eq!(
         run.asked, of_record,
         "a plain record asks for what it holds"

@@ -1,4 +1,4 @@
-//! Streams that Envoy recreates, and exchanges that go on for long.
+//! Streams recreated by Envoy, and long exchanges.
 
 use super::*;
 use crate::record::Stage;
@@ -6,7 +6,7 @@ use crate::recorder::recreated::{MAX_WAITING, Recreated};
 
 const RECREATED: &str = "internal_redirect";
 
-/// The redirect of an exchange that began so.
+/// The redirect of an exchange with this status.
 fn redirected(status: &str) -> Case {
     Case::new("GET", "/login")
         .headers(&[TRACK, CONTEXT, ("x-request-id", "1")])
@@ -21,8 +21,10 @@ fn a_redirect_that_envoy_follows_is_no_end() {
         assert!(run.is_recreated && run.record.is_none(), "{status}");
         assert_eq!(run.stats.counter(Counter::Excluded), 0);
     }
+
     let run = redirected("403").run();
     let outcome = run.record.map(|record| record.outcome);
+
     assert_eq!(
         (run.is_recreated, outcome),
         (true, Some(Some(Outcome::Denied))),
@@ -30,7 +32,7 @@ fn a_redirect_that_envoy_follows_is_no_end() {
     );
 }
 
-/// Plays the second stream of an exchange.
+/// Runs the second stream of an exchange.
 fn second(case: &Case, exchange: &mut Exchange, path: &str) -> (Vec<String>, Vec<String>) {
     let (mut stats, mut correlator) = (
         Stats::default(),
@@ -45,6 +47,7 @@ fn second(case: &Case, exchange: &mut Exchange, path: &str) -> (Vec<String>, Vec
         correlator: &mut correlator,
         stats: &mut stats,
     };
+
     let headers = owned(&[
         (":method", "GET"),
         (":path", path),
@@ -56,6 +59,7 @@ fn second(case: &Case, exchange: &mut Exchange, path: &str) -> (Vec<String>, Vec
         .handle_recreated_request(exchange, &view(&headers), &mut host);
     let names = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
     let set = instructions.set.iter().map(|(name, _)| *name).collect();
+
     assert_eq!(
         instructions.require_audit,
         RequireAudit::None,
@@ -65,7 +69,7 @@ fn second(case: &Case, exchange: &mut Exchange, path: &str) -> (Vec<String>, Vec
     (names(instructions.remove), names(set))
 }
 
-/// The exchange of a request, as it is when its first stream ends.
+/// The exchange of a request at the end of its first stream.
 fn begun(case: &Case, headers: &[(&str, &str)]) -> Exchange {
     let (mut stats, mut correlator) = (
         Stats::default(),
@@ -90,6 +94,7 @@ fn begun(case: &Case, headers: &[(&str, &str)]) -> Exchange {
         headers,
     ]
     .concat();
+
     let _ = case
         .recorder
         .handle_request_headers(&mut exchange, &view(&owned(&all)), &mut host);
@@ -102,15 +107,18 @@ fn the_second_stream_goes_on_with_the_first_request() {
     let case = Case::new("GET", "/target").rules(&rules).status("403");
     let mut exchange = begun(&case, &[]);
     let (_, set) = second(&case, &mut exchange, "/target");
+
     assert_eq!(
         set,
         ["x-audit-stream-id", "x-audit-sequence-number"],
         "the same pair"
     );
+
     let ended =
         case.recorder
             .handle_end(&mut exchange, &case.stream, &|| END, &mut Stats::default());
     let record = ended.record.unwrap();
+
     assert_eq!(
         (&*record.rule, text(record.request.path()), record.outcome),
         ("r", "/login", Some(Outcome::Denied))
@@ -132,9 +140,11 @@ fn a_marking_outlives_its_header() {
     let case = Case::new("GET", "/login").rules(&rules);
     let mut exchange = begun(&case, &[TRACK, CONTEXT]);
     second(&case, &mut exchange, "/target");
+
     let ended =
         case.recorder
             .handle_end(&mut exchange, &case.stream, &|| END, &mut Stats::default());
+
     assert_eq!(
         ended
             .record
@@ -151,13 +161,14 @@ fn headers<'h>(pairs: &[(&'h str, &'h str)]) -> Headers<'h> {
         .collect()
 }
 
-/// A stream whose request is so at its end.
+/// A stream with this request at its end.
 fn ending(request_id: &str, path: &str) -> FakeStream {
     let pairs = [("x-request-id", request_id), (":path", path)];
     let request_headers = pairs
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec()))
         .collect();
+
     FakeStream {
         request_headers,
         ..FakeStream::default()
@@ -183,6 +194,7 @@ fn an_exchange_is_found_by_connection_and_request() {
                 .is_none()
         );
     }
+
     let mut find = |id: &str, path: &str, connection| {
         let pairs = [("x-request-id", id), (":path", path)];
         let pairs = if id.is_empty() {
@@ -190,10 +202,12 @@ fn an_exchange_is_found_by_connection_and_request() {
         } else {
             &pairs[..]
         };
+
         waiting
             .resume(&headers(pairs), connection)
             .map(|(_, number)| number)
     };
+
     assert_eq!(find("a", "/1", Some(8)), None, "another connection");
     assert_eq!(find("c", "/1", Some(7)), None, "another request");
     assert_eq!(find("a", "/2", Some(7)), None, "another path");
@@ -223,14 +237,18 @@ fn waiting_has_bounds() {
                 .is_none()
         );
     }
+
     let late = Duration::from_secs(59);
     let pushed_out = waiting.suspend(Exchange::default(), MAX_WAITING, &ending("a", "/"), late);
+
     assert_eq!(pushed_out.map(|(_, number)| number), Some(0));
     assert!(waiting.expire(late).is_none());
+
     let mut expired = 0;
     while waiting.expire(Duration::from_secs(60)).is_some() {
         expired += 1;
     }
+
     assert_eq!(expired, MAX_WAITING - 1);
 }
 
@@ -252,8 +270,10 @@ fn a_long_exchange_has_a_record_of_its_start() {
     let rules = json!([{"name": "all", "record_on": ["failure", "success"]}]);
     let case = Case::new("GET", "/ws").rules(&rules).status("403");
     let mut exchange = begun(&case, &[]);
+
     assert_eq!(case.recorder.started_after(), Some(Duration::from_secs(60)));
     assert_eq!(case.recorder.watched_from(&exchange), Some(START.uptime));
+
     let started = case.recorder.started(&mut exchange, &case.stream).unwrap();
     assert_eq!(
         (started.stage, started.outcome, text(started.action())),
@@ -261,12 +281,14 @@ fn a_long_exchange_has_a_record_of_its_start() {
     );
 
     exchange.started(Some(41));
+
     let ended =
         case.recorder
             .handle_end(&mut exchange, &case.stream, &|| END, &mut Stats::default());
     let record = ended
         .record
         .expect("its end is recorded, though no rule wants a denial");
+
     assert_eq!(
         (record.stage, record.started_number, record.outcome),
         (Stage::Complete, Some(41), Some(Outcome::Denied))
@@ -279,6 +301,7 @@ fn only_what_may_succeed_or_break_off_is_watched() {
         let case = Case::new("GET", "/login").config(sections);
         case.recorder.watched_from(&begun(&case, &[])).is_some()
     };
+
     assert!(watched(
         &json!({"rules": [{"name": "r", "record_on": ["success"]}]})
     ));

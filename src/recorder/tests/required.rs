@@ -1,4 +1,4 @@
-//! What is demanded and known of a request before it goes upstream, and which records wait for nothing.
+//! Requirements and data of a request before it goes upstream, and records without a batch delay.
 
 use super::*;
 use crate::record::{Event, Stage};
@@ -57,6 +57,7 @@ fn a_tracked_request_is_held_with_and_without_a_context() {
         "tracking": {"on_empty_context": "record"},
         "rules": [{"name": "r", "match": {"tracked": true}, "require_audit": "acknowledged"}],
     });
+
     for headers in [
         &[TRACK][..],
         &[TRACK, ("x-session-context", "")],
@@ -66,6 +67,7 @@ fn a_tracked_request_is_held_with_and_without_a_context() {
             .config(&tracked)
             .headers(headers)
             .run();
+
         assert_eq!(
             (run.required, run.received.is_some()),
             (RequireAudit::Acknowledged, true),
@@ -84,6 +86,7 @@ fn a_receipt_is_made_whatever_ends_are_recorded() {
         keys.as_object_mut()
             .unwrap()
             .extend(limit.as_object().unwrap().clone());
+
         let run = Case::new("GET", "/users/7").rules(&rule(&keys)).run();
         assert_eq!(
             (run.received.is_some(), run.record.is_some()),
@@ -101,16 +104,19 @@ fn a_receipt_says_what_the_end_will_say_of_the_request() {
         ("x-request-id", "id-1"),
         ("x-session-operation", "said"),
     ];
+
     let run = Case::new("PUT", "/users/7")
         .rules(&required("acknowledged"))
         .headers(&headers)
         .status("403")
         .run();
     let (receipt, end) = (run.received.unwrap(), run.record.unwrap());
+
     assert_eq!(
         (receipt.outcome, receipt.http_status, receipt.duration),
         (None, None, Duration::ZERO)
     );
+
     let (stage, outcome, http_status, identity) =
         (Stage::Received, None, None, Identity::default());
     let (response_code_details, duration) = (None, Duration::ZERO);
@@ -123,6 +129,7 @@ fn a_receipt_says_what_the_end_will_say_of_the_request() {
         duration,
         ..*end
     };
+
     assert_eq!(format!("{receipt:?}"), format!("{without_its_end:?}"));
     assert_eq!(
         (text(receipt.action()), receipt.start_unix_nanos),
@@ -140,6 +147,7 @@ fn a_record_waits_for_nothing_when_its_outcome_says_so() {
             .recorded();
         assert_eq!(record.immediate, expected, "{status}");
     }
+
     assert!(
         Case::new("GET", "/users/7")
             .rules(&rules)
@@ -149,7 +157,7 @@ fn a_record_waits_for_nothing_when_its_outcome_says_so() {
     );
 }
 
-/// Every byte is escaped, so that it takes six.
+/// Every byte is escaped and takes six.
 const LONG: &str = "\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}\u{1}";
 
 #[test]
@@ -173,6 +181,7 @@ fn the_place_is_large_enough_for_what_the_end_adds() {
     {
         case = case.response_header(name, &long);
     }
+
     case.stream = case
         .stream
         .with_trailers(&[("grpc-status", "7"), ("grpc-message", &long)])
@@ -181,11 +190,13 @@ fn the_place_is_large_enough_for_what_the_end_adds() {
         (Property::ResponseCodeDetails, &long),
         (Property::UpstreamCluster, &long),
     ]);
+
     let run = case.run();
     let mut encoder = Encoder::new(Format::OtlpJson, "shop".to_owned());
     let mut bytes = |record: Box<ExchangeRecord>| {
         let event = &Event::Exchange(record);
         let (time_unix_nanos, observed_unix_nanos) = (0, 0);
+
         encoder
             .record(&Numbered {
                 number: 0,
@@ -197,6 +208,7 @@ fn the_place_is_large_enough_for_what_the_end_adds() {
             .len()
     };
     let added = bytes(run.record.unwrap()) - bytes(run.received.unwrap());
+
     assert!(
         (40_000..=run.most_ending_bytes).contains(&added),
         "{added} of {}",

@@ -1,4 +1,4 @@
-//! Whose session it is: ids, references of tokens, and what begins and ends a session.
+//! Sessions: ids, token references, and requests that begin or end a session.
 
 use super::*;
 use crate::recorder::session::{Session, SessionEvent, SessionId};
@@ -58,6 +58,7 @@ fn an_id_that_is_no_id_is_hashed() {
         };
         assert_eq!((text.len(), text.starts_with("sha256:")), (71, true));
     }
+
     let case = Case::new("GET", "/check").raw("x-session-id", b"a\xff\x00\"");
     assert!(matches!(
         case.recorded().session.id,
@@ -73,6 +74,7 @@ fn an_id_that_opens_a_session_is_a_reference() {
             ("authorization", "Bearer t"),
             ("x-token", "t"),
         ];
+
         match session(&json!({"session": section}), &headers).id {
             Some(SessionId::Hashed(text)) => text,
             other => panic!("{other:?}"),
@@ -84,20 +86,24 @@ fn an_id_that_opens_a_session_is_a_reference() {
         hashed(json!({"id": cookie})).starts_with("sha256:"),
         "a cookie that is no token"
     );
+
     let plain = json!({"session": {"id": [{"cookie": "sid", "clear": true}], "token": cookie}});
     assert_eq!(
         session(&plain, &[("cookie", "sid=c")]).id,
         whole("c"),
         "one that is recorded as it is, on demand"
     );
+
     let bearer = hashed(json!({"id": [{"bearer": true}]}));
     assert!(bearer.starts_with("sha256:"));
+
     let token = json!([{"header": "x-token"}]);
     assert_eq!(
         hashed(json!({"id": token, "token": token})),
         bearer,
         "a header that is a source of tokens"
     );
+
     let keyed = hashed(json!({"id": [{"bearer": true}], "hmac_keys": [{"id": "k1", "key": KEY}]}));
     assert!(
         keyed.starts_with("hmac-sha256:k1:"),
@@ -112,11 +118,13 @@ fn a_token_is_recorded_as_the_mode_says() {
         ("authorization", "Bearer other"),
     ];
     let reference = |section: Value| session(&json!({"session": section}), &headers).token_ref;
+
     assert_eq!(reference(json!({})), None, "omitted by default");
     assert_eq!(
         reference(json!({"hmac_keys": [{"id": "k1", "key": KEY}], "token_mode": "omit"})),
         None
     );
+
     let keyed = reference(json!({"hmac_keys": [{"id": "k1", "key": KEY}]})).unwrap();
     assert!(
         keyed.starts_with("hmac-sha256:k1:") && keyed.len() == 15 + 64,
@@ -127,6 +135,7 @@ fn a_token_is_recorded_as_the_mode_says() {
         reference(json!({"hmac_keys": [{"id": "k1", "key": KEY}], "token_mode": "hmac"})).unwrap(),
         keyed
     );
+
     let hashed = "sha256:1ec1c26b50d5d3c58d9583181af8076655fe00756bf7285940ba3670f99fcba0";
     assert_eq!(
         reference(json!({"token_mode": "sha256"})).as_deref(),
@@ -147,6 +156,7 @@ fn sources_of_tokens_are_tried_in_order() {
         ("x-token", "h"),
     ];
     let reference = |token: Value| session(&config(token), &headers).token_ref;
+
     assert_eq!(
         reference(json!([{"cookie": "session"}, {"bearer": true}])).as_deref(),
         Some("clear:b")
@@ -162,6 +172,7 @@ fn sources_of_tokens_are_tried_in_order() {
 fn basic_credentials_are_noted_and_not_recorded() {
     let clear = json!({"session": {"token_mode": "clear"}});
     let basic = session(&clear, &[("authorization", "Basic dXNlcjpwYXNz")]);
+
     assert_eq!(
         basic,
         Session {
@@ -199,6 +210,7 @@ fn a_login_whose_answer_has_an_id_keeps_it() {
             "{header}"
         );
     }
+
     let own = |source: Value, header: &str, value: &str| {
         let config =
             json!({"session": {"id": [source]}, "rules": [{"name": "r", "session": "start"}]});
@@ -208,12 +220,15 @@ fn a_login_whose_answer_has_an_id_keeps_it() {
             .run();
         (run.returned, run.record.unwrap().session.id)
     };
+
     assert_eq!(
         own(json!({"header": "x-own"}), "x-own", "theirs"),
         (None, whole("theirs"))
     );
+
     let (returned, id) = own(json!({"cookie": "sid"}), "set-cookie", "sid=theirs; Path=/");
     let later = json!({"session": {"id": [{"cookie": "sid"}]}});
+
     assert_eq!(
         (returned, id),
         (None, session(&later, &[("cookie", "sid=theirs")]).id),
@@ -232,6 +247,7 @@ fn a_login_that_nobody_records_begins_nothing() {
             .as_object_mut()
             .unwrap()
             .extend(rule.as_object().unwrap().clone());
+
         assert_eq!(
             Case::new("POST", "/login")
                 .rules(&json!([entry]))
@@ -262,10 +278,12 @@ fn a_login_that_fails_begins_nothing() {
         .status("401")
         .run();
     let record = run.record.unwrap();
+
     assert_eq!(
         (run.returned, record.session.id, record.session_event),
         (None, whole("old"), None)
     );
+
     let grpc = |status: &str| {
         let headers = [("content-type", "application/grpc")];
         login("start")
@@ -273,6 +291,7 @@ fn a_login_that_fails_begins_nothing() {
             .response_header("grpc-status", status)
             .run()
     };
+
     assert_eq!(grpc("16").returned, None);
     assert_eq!(grpc("0").returned, Some(FRESH.to_string()));
 }
@@ -281,6 +300,7 @@ fn a_login_that_fails_begins_nothing() {
 fn a_logout_ends_the_session_of_the_request() {
     let run = login("end").headers(&[("x-session-id", "mine")]).run();
     let record = run.record.unwrap();
+
     assert_eq!((run.returned, record.session.id), (None, whole("mine")));
     assert_eq!(record.session_event, Some(SessionEvent::End));
     assert_eq!(

@@ -1,11 +1,12 @@
-//! Several values from one source: the last that is not empty counts, and others that differ are a conflict.
+//! Several values from one source: the last non-empty one counts, and distinct values are a
+//! conflict.
 
 use base64ct::{Base64, Encoding as _};
 
 use super::*;
 use crate::recorder::session::SessionId;
 
-/// Values in the order of arrival, which of them counts, and whether they are a conflict.
+/// Values in order of arrival, the one that counts, and whether they are a conflict.
 const SEVERAL: [(&[&str], &str, bool); 8] = [
     (&["a"], "a", false),
     (&["a", "b"], "b", true),
@@ -17,7 +18,8 @@ const SEVERAL: [(&[&str], &str, bool); 8] = [
     (&["a", "", "b"], "b", true),
 ];
 
-/// Checks a source with every list of values: `read` makes an exchange with them, and picks what came of them.
+/// Checks a source with every list of values: `read` runs an exchange with them and returns the
+/// result.
 #[track_caller]
 fn check(source: &str, read: impl Fn(&[&str]) -> (Option<String>, ExchangeRecord)) {
     for (values, expected, conflict) in SEVERAL {
@@ -30,7 +32,7 @@ fn check(source: &str, read: impl Fn(&[&str]) -> (Option<String>, ExchangeRecord
     }
 }
 
-/// A recorded request with a field of this name for each value, which stands behind `before`.
+/// A recorded request with one field of this name per value, each with the prefix `before`.
 fn request(sections: &Value, name: &str, before: &str, values: &[&str]) -> Case {
     let fields: Vec<String> = values
         .iter()
@@ -38,10 +40,12 @@ fn request(sections: &Value, name: &str, before: &str, values: &[&str]) -> Case 
         .collect();
     let fields: Vec<(&str, &str)> = fields.iter().map(|field| (name, field.as_str())).collect();
     let mut config = json!({"rules": [{"name": "r"}]});
+
     config
         .as_object_mut()
         .unwrap()
         .extend(sections.as_object().unwrap().clone());
+
     Case::new("POST", "/login").config(&config).headers(&fields)
 }
 
@@ -69,6 +73,7 @@ fn token(record: &ExchangeRecord) -> Option<String> {
 fn session_ids() {
     let header = json!({"session": {"id": [{"header": "x-own"}]}});
     let cookie = json!({"session": {"id": [{"cookie": "sid", "clear": true}], "token": []}});
+
     for (sections, name, before) in [
         (&json!({}), "x-session-id", ""),
         (&header, "x-own", ""),
@@ -124,10 +129,12 @@ fn what_is_not_read_is_no_conflict() {
         ("authorization", "Bearer b"),
     ];
     let case = || request(&json!({}), "x-audit-session-id", "", &["first"]).headers(&other);
+
     assert!(
         !case().recorded().header_conflict,
         "the first source has a value, and no token is recorded"
     );
+
     let record = request(&json!({}), "x-session-id", "", &["a, b"]).recorded();
     assert_eq!(
         (session_id(&record).as_deref(), record.header_conflict),
@@ -142,6 +149,7 @@ fn identities_in_requests() {
         let record = request(&json!({}), "x-user-id", "", values).recorded();
         (owned_text(record.identity.user_id.as_ref()), record)
     });
+
     let receipt = json!({"rules": [{"name": "r", "require_audit": "acknowledged"}]});
     check("header, at the receipt", |values| {
         let record = *request(&receipt, "x-user-id", "", values)
@@ -176,6 +184,7 @@ fn sources_of_the_gateway_role() {
     ] {
         let rule = json!({"name": "r", "level": "metadata", "set_tracking": {"context": {"field": source}}});
         let sections = json!({"rules": [rule]});
+
         check(name, |values| {
             let run = request(&sections, name, before, values).run();
             let (_, context) = run
@@ -185,6 +194,7 @@ fn sources_of_the_gateway_role() {
                 .unwrap();
             let context: Value =
                 serde_json::from_slice(&Base64::decode_vec(text(context)).unwrap()).unwrap();
+
             (
                 context["field"].as_str().map(str::to_owned),
                 *run.record.unwrap(),
@@ -218,6 +228,7 @@ fn a_value_in_the_response_spares_its_body() {
     let of = |identity: &super::super::identity::Identity| {
         owned_text(identity.user_id.as_ref()).unwrap()
     };
+
     assert_eq!(of(&user(&["a", ""])), "a");
     assert_eq!(of(&user(&["", " "])), "json");
 }
@@ -226,6 +237,7 @@ fn a_value_in_the_response_spares_its_body() {
 fn sessions_that_a_response_begins() {
     let cookie = json!([{"cookie": "sid", "clear": true}]);
     let (header, own) = (json!([]), json!([{"header": "x-own"}]));
+
     for (id, name, before) in [
         (&header, "x-audit-session-id", ""),
         (&own, "x-own", ""),
@@ -250,6 +262,7 @@ fn several_trace_contexts_are_none() {
             .trace
     };
     let (one, other) = (parent("1"), parent("2"));
+
     assert!(trace(&[&one]).is_some());
     assert_eq!(trace(&[&one, &other]), None);
     assert_eq!(trace(&[&one, &one]), None, "equal ones are no list either");

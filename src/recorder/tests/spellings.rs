@@ -1,4 +1,5 @@
-//! Other spellings of a path or host: they evade no rule, hide behind no rule that excludes, and record no secret.
+//! Alternative spellings of a path or host: they evade no rule, hide behind no excluding rule, and
+//! leak no secret.
 
 use super::*;
 use crate::recorder::path;
@@ -63,7 +64,7 @@ fn a_path_that_differs_is_another_one() {
     }
 }
 
-/// An exclusion by path, one by host, and the rule for all that is not excluded.
+/// An exclusion by path, one by host, and a rule for all other requests.
 fn exclusions(pattern: &Value) -> Value {
     json!([
         {"name": "quiet", "match": {"path": pattern}, "level": "none"},
@@ -95,6 +96,7 @@ fn nothing_hides_behind_an_excluded_path() {
             .unseen()
             .rule(Some("all"));
     }
+
     let suffix = exclusions(&json!({"suffix": ".png"}));
     for path in [
         "/admin;.png",
@@ -105,6 +107,7 @@ fn nothing_hides_behind_an_excluded_path() {
     ] {
         Case::new("GET", path).rules(&suffix).rule(Some("all"));
     }
+
     let template = exclusions(&json!({"template": "/static/{name}"}));
     Case::new("GET", "/static/..%2Fadmin")
         .rules(&template)
@@ -136,6 +139,7 @@ fn nothing_hides_behind_an_excluded_host() {
             .rules(&rules)
             .rule(None);
     }
+
     for authority in [
         "a.internal.",
         "x@a.internal",
@@ -155,10 +159,12 @@ fn nothing_hides_behind_an_excluded_host() {
 fn an_ambiguous_host_or_path_is_excluded_where_it_does_not_matter() {
     let by_method =
         json!([{"name": "quiet", "match": {"methods": ["GET"]}, "level": "none"}, {"name": "all"}]);
+
     Case::new("GET", "/a;b")
         .authority("x@a.")
         .rules(&by_method)
         .rule(None);
+
     let rules = exclusions(&json!({"exact": "/healthz"}));
     Case::new("GET", "/healthz")
         .authority("x@a.")
@@ -170,7 +176,7 @@ fn an_ambiguous_host_or_path_is_excluded_where_it_does_not_matter() {
         .rule(None);
 }
 
-/// A gateway's rule has level none, too, but what it matches is recorded at the next hop.
+/// A gateway's rule also has level none, but its requests are recorded at the next hop.
 #[test]
 fn a_gateway_speaks_for_every_spelling() {
     let edge = json!({"name": "edge", "match": {"hosts": ["app.example.com"], "path": {"prefix": "/account"}}, "set_tracking": {"operation": "o"}});
@@ -204,17 +210,20 @@ fn a_host_is_recorded_by_its_name() {
             .authority(authority)
             .rules(&rules)
             .recorded();
+
         assert_eq!(
             (&*record.rule, text(record.request.host())),
             (rule, host),
             "{authority}"
         );
     }
+
     let long = format!("{}@app.example.com", "s".repeat(request::MAX_NAME_BYTES));
     let record = Case::new("GET", "/")
         .authority(&long)
         .rules(&rules)
         .recorded();
+
     assert_eq!(
         text(record.request.host()),
         "app.example.com",
@@ -237,10 +246,12 @@ fn path_parameters_with_secrets_are_matched_and_not_recorded() {
             assert_eq!(text(record.action()), format!("GET {redacted}"));
         }
     }
+
     let mut call = Case::grpc()
         .rules(&json!([{"name": "r"}]))
         .answer_trailers(&[("grpc-status", "0")]);
     call.headers[1].1 = b"/shop.Users/Delete;sid=secret".to_vec();
+
     let record = call.recorded();
     assert_eq!(record.protocol, Protocol::Grpc);
     assert_eq!(
@@ -257,6 +268,7 @@ fn a_secret_that_the_bound_cuts_is_not_recorded() {
         let record = Case::new("GET", &path)
             .rules(&json!([{"name": "r"}]))
             .recorded();
+
         assert!(
             record.request.path().len() <= request::MAX_PATH_BYTES
                 && !text(record.request.path()).contains('S'),
@@ -265,9 +277,9 @@ fn a_secret_that_the_bound_cuts_is_not_recorded() {
     }
 }
 
-/// How servers are known to read a path, each to the segments that it decides by.
+/// Known ways in which servers read a path, each as the segments that it uses.
 mod readers {
-    /// The end of the path, and its escapes decoded once.
+    /// Cuts off the query and decodes the escapes once.
     pub(super) fn decoded(path: &str) -> String {
         let mut out = Vec::new();
         let mut rest = path.as_bytes();
@@ -281,10 +293,11 @@ mod readers {
             out.push(byte.unwrap_or(*first));
             rest = if byte.is_some() { &tail[2..] } else { tail };
         }
+
         String::from_utf8_lossy(&out).into_owned()
     }
 
-    /// RFC 3986, section 5.2.4, on text that is split at `/`; empty segments count.
+    /// RFC 3986, section 5.2.4, on text split at `/`; empty segments count.
     fn resolved(path: &str) -> Vec<String> {
         let mut kept: Vec<&str> = Vec::new();
         for segment in path.split('/').skip(1) {
@@ -297,7 +310,7 @@ mod readers {
         kept.into_iter().map(str::to_owned).collect()
     }
 
-    /// Decodes each segment after the path has been resolved (RFC 3986).
+    /// Resolves the path, then decodes each segment (RFC 3986).
     pub(super) fn standard(path: &str) -> Vec<String> {
         resolved(path)
             .iter()
@@ -305,8 +318,9 @@ mod readers {
             .collect()
     }
 
-    /// Every other way: decoded first, decoded twice, without parameters, with backslashes as slashes, up to a NUL, up to
-    /// a question mark or number sign, neither merged nor resolved, all of it.
+    /// All other ways: decoded first, decoded twice, without parameters, with backslashes as
+    /// slashes, up to a NUL, up to a question mark or number sign, neither merged nor resolved,
+    /// unchanged.
     pub(super) fn others(path: &str) -> Vec<Vec<String>> {
         let first = |text: &str| resolved(text);
         let without_parameters = path
@@ -315,6 +329,7 @@ mod readers {
             .collect::<Vec<_>>()
             .join("/");
         let up_to = |stop: &[char]| decoded(path).split(stop).next().unwrap().to_owned();
+
         vec![
             first(&decoded(path)),
             first(&decoded(&decoded(path))),
@@ -334,7 +349,7 @@ mod readers {
 }
 
 proptest! {
-    /// What is not ambiguous means one thing to all of them.
+    /// A path that is not ambiguous has one meaning for all of them.
     #[test]
     fn readers_differ_only_about_ambiguous_paths(
         parts in prop::collection::vec(
@@ -345,17 +360,18 @@ proptest! {
         )
     ) {
         let path = format!("/{}", parts.concat());
+
         if !path::is_ambiguous(path.as_bytes()) {
             let standard = readers::standard(&path);
             for (index, other) in readers::others(&path).into_iter().enumerate() {
-                // A slash at the end makes an empty segment for some.
+                // Some readers make an empty segment of a trailing slash.
                 let trimmed = |segments: &[String]| segments.iter().filter(|segment| !segment.is_empty()).cloned().collect::<Vec<_>>();
                 prop_assert_eq!(trimmed(&other), trimmed(&standard), "reader {} of {}", index, path);
             }
         }
     }
 
-    /// No spelling of an excluded path keeps another path from being recorded.
+    /// No spelling of an excluded path prevents another path from being recorded.
     #[test]
     fn whatever_is_excluded_is_excluded_for_all_readers(
         parts in prop::collection::vec(prop::sample::select(vec!["/healthz", "/admin", "/..", "/%2e%2e", "%2F", "\\", ";", "/", "%252e%252e", "%00"]), 0..6)

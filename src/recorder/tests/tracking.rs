@@ -8,6 +8,7 @@ fn a_tracked_request_is_recorded_with_its_context() {
     let case = Case::new("POST", "/login").headers(&headers).status("401");
     let run = case.run();
     let record = run.record.unwrap();
+
     assert_eq!(
         (&*record.rule, record.outcome),
         ("tracked", Some(Outcome::Denied))
@@ -32,6 +33,7 @@ fn anything_but_true_is_not_tracked_and_still_removed() {
         let run = Case::new("POST", "/login")
             .headers(&[("x-session-track", value), CONTEXT])
             .not_recorded();
+
         assert_eq!(run.removed, ["x-session-track"], "{value}");
         assert_eq!(
             run.stats.counter(Counter::SkippedEmptyContext),
@@ -39,9 +41,11 @@ fn anything_but_true_is_not_tracked_and_still_removed() {
             "{value}"
         );
     }
+
     let run = Case::new("POST", "/login")
         .headers(&[("x-session-operation", "o"), CONTEXT])
         .not_recorded();
+
     assert_eq!(run.removed, ["x-session-operation"]);
     assert_eq!(
         Case::new("POST", "/login")
@@ -62,13 +66,16 @@ fn an_empty_context_is_skipped_and_counted() {
         let run = Case::new("POST", "/login").headers(headers).not_recorded();
         assert_eq!(run.stats.counter(Counter::SkippedEmptyContext), 1);
         assert_eq!(run.stats.counter(Counter::Excluded), 0);
+
         let keep = json!({"tracking": {"on_empty_context": "record"}});
         let record = Case::new("POST", "/login")
             .config(&keep)
             .headers(headers)
             .recorded();
+
         assert_eq!((&*record.rule, record.context), ("tracked", None));
     }
+
     let record = Case::new("GET", "/check").headers(&[TRACK]).recorded();
     assert_eq!(&*record.rule, "check", "other rules need no context");
 }
@@ -85,12 +92,14 @@ fn duplicates() {
             case.headers(&[("x-session-track", value)])
         });
         let record = case.headers(&[CONTEXT]).run().record;
+
         assert_eq!(
             record.map(|record| record.header_conflict),
             is_recorded.then_some(conflict),
             "{values:?}"
         );
     }
+
     let doubled = [
         TRACK,
         CONTEXT,
@@ -99,8 +108,10 @@ fn duplicates() {
         ("x-session-operation", "b"),
     ];
     let record = Case::new("GET", "/").headers(&doubled).recorded();
+
     assert_eq!(record.context, Some(Context::Whole(b"last".to_vec())));
     assert_eq!((text(record.action()), record.header_conflict), ("b", true));
+
     let same = [TRACK, CONTEXT, CONTEXT];
     assert!(
         !Case::new("GET", "/")
@@ -122,7 +133,9 @@ fn a_long_context_is_hashed() {
             .context
             .unwrap()
     };
+
     assert_eq!(context("abc"), Context::Whole(b"abc".to_vec()));
+
     let sha256 = "88d4266fd4e6338d13b845fcf289579d209c897823b9217da3e161936f031589".to_owned();
     assert_eq!(context("abcd"), Context::Hashed { sha256, length: 4 });
 }
@@ -134,6 +147,7 @@ fn the_context_is_removed_when_asked() {
         .config(&strip)
         .headers(&[TRACK, CONTEXT])
         .run();
+
     assert_eq!(run.removed, ["x-session-track", "x-session-context"]);
     assert_eq!(
         run.record.unwrap().context,
@@ -156,6 +170,7 @@ fn correlation_headers_are_removed_from_every_request() {
     let run = Case::new("GET", "/nothing")
         .headers(&headers)
         .not_recorded();
+
     assert_eq!(
         run.removed,
         ["x-audit-stream-id", "x-audit-sequence-number"]
@@ -182,6 +197,7 @@ fn request_trailers_are_stripped() {
     ] {
         let mut case = Case::new("POST", "/a.B/C").peer(peer);
         case.trailers = owned(&[TRACK, ("x-session-operation", "o"), CONTEXT, ("other", "x")]);
+
         let run = case.not_recorded();
         assert_eq!(
             (run.removed_from_trailers, run.removed),

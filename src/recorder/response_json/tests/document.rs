@@ -1,4 +1,4 @@
-//! The reader of JSON texts, also compared with serde_json.
+//! The JSON reader, compared with serde_json among others.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -55,6 +55,7 @@ fn a_byte_order_mark_is_ignored_at_the_start_only() {
     check("\u{feff} 42", &[], "42");
     check("\"\u{feff}a\"", &[], "\u{feff}a");
     check("{\"\u{feff}id\":1,\"id\":2}", &["id"], "2");
+
     for text in [
         "\u{feff}",
         "\u{feff}\u{feff}42",
@@ -64,6 +65,7 @@ fn a_byte_order_mark_is_ignored_at_the_start_only() {
     ] {
         check_miss(text, &[], Miss::Malformed);
     }
+
     for start in [&b"\xef\xbb"[..], b"\xfe\xff", b"\xff\xfe"] {
         check_miss([start, b"42"].concat(), &[], Miss::Malformed);
     }
@@ -98,6 +100,7 @@ fn a_path_leads_through_objects_and_arrays() {
     check(text, &["a", "b", "2", ""], "3");
     check(text, &["b"], "4");
     check(text, &["0"], "5");
+
     for path in [
         &["c"][..],
         &["a", "c"],
@@ -128,6 +131,7 @@ fn an_index_has_no_leading_zeros_and_no_sign() {
     ] {
         check_miss("[1,2]", &[index], Miss::Absent);
     }
+
     check_miss("[]", &["0"], Miss::Absent);
 }
 
@@ -217,6 +221,7 @@ fn the_whole_text_must_be_json() {
         check_miss(text, &[], Miss::Malformed);
         check_miss(text, &["id"], Miss::Malformed);
     }
+
     check_miss(b"{\"id\":1,\"a\":\"\xff\"}", &["id"], Miss::Malformed);
     check_miss(b"\"\xed\xa0\x80\"", &[], Miss::Malformed);
 }
@@ -239,7 +244,7 @@ fn key() -> impl Strategy<Value = String> {
     prop_oneof![4 => prop::sample::select(&KEYS[..]).prop_map(|key| format!("{key:?}")), 1 => Just(r#""\u0061""#.to_owned())]
 }
 
-/// A JSON text with white space, keys that come twice, and escapes.
+/// A JSON text with white space, duplicate keys, and escapes.
 fn document() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         any::<i64>().prop_map(|number| number.to_string()),
@@ -254,6 +259,7 @@ fn document() -> impl Strategy<Value = String> {
         ])
         .prop_map(str::to_owned),
     ];
+
     leaf.prop_recursive(4, 24, 4, |inner| {
         let member = (key(), "[ \n\t]?", inner.clone())
             .prop_map(|(key, space, value)| format!("{key}{space}:{value}"));
@@ -276,6 +282,7 @@ proptest! {
         let document: Value = serde_json::from_str(&text).unwrap();
         let pointer: String = path.iter().map(|name| format!("/{name}")).collect();
         let found = find(text.as_bytes(), &path);
+
         match document.pointer(&pointer) {
             Some(Value::String(content)) if !content.is_empty() => prop_assert_eq!(found.as_ref(), Ok(content)),
             Some(Value::Number(number)) => {
@@ -287,7 +294,7 @@ proptest! {
         }
     }
 
-    /// Apart from what it does not read though it is JSON: half a surrogate pair, and numbers that are too large for it.
+    /// Except for JSON that serde_json rejects: unpaired surrogates, and numbers out of its range.
     #[test]
     fn a_text_is_json_when_serde_json_says_so(
         text in document(), changes in prop::collection::vec((any::<prop::sample::Index>(), 0..3_usize, "[]\\[{}:,\"\\\\ \n\u{1}ntu.+0-]"), 1..4)
@@ -297,10 +304,12 @@ proptest! {
             let at = at.index(text.len() + 1);
             text.splice(at..(at + removed).min(text.len()), inserted.chars());
         }
+
         let text: String = text.into_iter().collect();
         let theirs = serde_json::from_str::<Value>(&text).map_err(|error| error.to_string());
         let is_beyond_them = matches!(&theirs, Err(why) if why.contains("out of range") || why.contains("hex escape"));
         prop_assume!(!is_beyond_them);
+
         let ours = find(text.as_bytes(), &[]);
         prop_assert_eq!(ours == Err(Miss::Malformed), theirs.is_err(), "{:?}", theirs);
     }
