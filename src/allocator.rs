@@ -1,8 +1,9 @@
-//! Small pieces of memory in few instructions. A record takes some twenty of them and gives them back at its end, and the
-//! allocator of wasi-libc has a tenth of a record's instructions.
+//! Size-class free lists for allocations up to 512 bytes; larger ones go to wasi-libc. A record
+//! makes about twenty of them and frees them at its end. In wasi-libc they take a tenth of a
+//! record's instructions.
 //!
-//! Pieces that were given back wait in lists by size, and are never joined again. So nothing is kept here that a buffered
-//! record could be: what the lists take stays as small as what is needed at once.
+//! Freed pieces wait in lists by size, and are never merged. Pieces as large as a buffered record
+//! are not kept, so the lists stay as small as the concurrent need.
 
 #![expect(unsafe_code, reason = "an allocator hands out raw memory")]
 
@@ -10,32 +11,33 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::ptr::null_mut;
 
-/// What the sizes of pieces are multiples of, in bytes; also the largest alignment.
+/// Granularity of sizes, in bytes; also the largest alignment.
 const STEP: usize = 16;
-/// The largest piece that is kept here, in bytes.
+/// The largest piece in the lists, in bytes.
 const LARGEST: usize = 512;
-/// The largest piece of bytes, which need no alignment: a buffered record is one, and always larger.
+/// The largest piece with alignment 1. A buffered record has this alignment, and is always larger.
 const LARGEST_TEXT: usize = 192;
-/// What is taken of the other allocator at once, in bytes.
+/// Bytes taken from the other allocator at once.
 const CHUNK: usize = 8192;
 
 const CLASSES: usize = LARGEST / STEP;
 
-/// A piece that waits.
+/// A freed piece in a list.
 struct Free {
     next: *mut Free,
 }
 
-/// Keeps small pieces, and leaves the others to the allocator of the system.
+/// Serves small pieces; the system's allocator serves the others.
 pub(crate) struct Allocator {
-    /// One list for each size, of which the smallest is [`STEP`].
+    /// One list per size; the smallest size is [`STEP`].
     free: [Cell<*mut Free>; CLASSES],
-    /// What is left of the last chunk.
+    /// The rest of the last chunk.
     rest: Cell<*mut u8>,
     rest_bytes: Cell<usize>,
 }
 
-// SAFETY: the filter's VM has one thread. Elsewhere it is used by tests only, each with one of its own.
+// SAFETY: the filter's VM has one thread. Elsewhere only tests use it, each with a separate
+// instance.
 unsafe impl Sync for Allocator {}
 
 impl Allocator {
@@ -47,7 +49,7 @@ impl Allocator {
         }
     }
 
-    /// The list of pieces of this layout; `None`: it is not for here.
+    /// The list of pieces of this layout; `None`: the system serves it.
     #[inline(always)]
     fn list(&self, layout: Layout) -> Option<&Cell<*mut Free>> {
         let is_long_text = layout.align() == 1 && layout.size() > LARGEST_TEXT;
@@ -57,7 +59,7 @@ impl Allocator {
         self.free.get(layout.size().wrapping_sub(1) / STEP)
     }
 
-    /// A piece of this layout that was never used.
+    /// A new piece of this layout, cut from the chunk.
     #[cold]
     #[inline(never)]
     fn cut(&self, layout: Layout) -> *mut u8 {
@@ -71,7 +73,7 @@ impl Allocator {
         piece
     }
 
-    /// What was left of the chunk before waits for somebody who wants just that size.
+    /// Takes a new chunk. The rest of the previous one goes into the list of its size.
     fn take_chunk(&self) -> bool {
         let Ok(layout) = Layout::from_size_align(CHUNK, STEP) else {
             return false;
@@ -81,34 +83,40 @@ impl Allocator {
         if chunk.is_null() {
             return false;
         }
+
         if let Some(list) = self
             .rest_bytes
             .get()
             .checked_sub(1)
             .and_then(|last| self.free.get(last / STEP))
         {
-            // SAFETY: the rest is a multiple of `STEP` bytes of the chunk before, and nobody's.
+            // SAFETY: the rest is a multiple of `STEP` bytes of the previous chunk, without an
+            // owner.
             unsafe { give(list, self.rest.get()) };
         }
+
         self.rest.set(chunk);
         self.rest_bytes.set(CHUNK);
         true
     }
 
-    /// Moves what is in a piece to another one.
+    /// Moves the content of a piece to a new one.
     ///
     /// # Safety
     /// As for [`GlobalAlloc::realloc`].
     unsafe fn move_to(&self, piece: *mut u8, old: Layout, new: Layout) -> *mut u8 {
         // SAFETY: the caller promises that the new layout is not empty.
         let moved = unsafe { self.alloc(new) };
+
         if !moved.is_null() {
-            // SAFETY: both have as many bytes, and are not the same; the old one is its owner's to give back.
+            // SAFETY: both have this many bytes, and are distinct; the owner gives the old one
+            // back.
             unsafe {
                 moved.copy_from_nonoverlapping(piece, old.size().min(new.size()));
                 self.dealloc(piece, old);
             }
         }
+
         moved
     }
 }
@@ -116,29 +124,30 @@ impl Allocator {
 /// Puts a piece into a list.
 ///
 /// # Safety
-/// It must be aligned as [`STEP`], have the list's size, and be nobody's.
+/// It must be aligned as [`STEP`], have the list's size, and have no owner.
 #[inline(always)]
 unsafe fn give(list: &Cell<*mut Free>, piece: *mut u8) {
     let piece = piece.cast::<Free>();
-    // SAFETY: it is large enough, aligned, and nobody's.
+    // SAFETY: it is large enough, aligned, and without an owner.
     unsafe { piece.write(Free { next: list.get() }) };
     list.set(piece);
 }
 
-// SAFETY: a piece is in one list, or with one owner; it has the size of its list, and is aligned as `STEP`. Which list is
-// known from the layout, which an owner gives back as it was.
+// SAFETY: a piece is in one list, or with one owner; it has the size of its list, and is aligned as
+// `STEP`. The layout determines the list, and an owner gives the piece back with the same layout.
 unsafe impl GlobalAlloc for Allocator {
     #[inline(never)]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(list) = self.list(layout) else {
-            // SAFETY: what the caller promises.
+            // SAFETY: guaranteed by the caller.
             return unsafe { System.alloc(layout) };
         };
+
         let first = list.get();
         if first.is_null() {
             return self.cut(layout);
         }
-        // SAFETY: what is in a list is a piece that waits.
+        // SAFETY: a list holds only freed pieces.
         list.set(unsafe { (*first).next });
         first.cast()
     }
@@ -148,7 +157,7 @@ unsafe impl GlobalAlloc for Allocator {
         match self.list(layout) {
             // SAFETY: it was handed out for this layout, and its owner gives it back.
             Some(list) => unsafe { give(list, piece) },
-            // SAFETY: what the caller promises.
+            // SAFETY: guaranteed by the caller.
             None => unsafe { System.dealloc(piece, layout) },
         }
     }
@@ -158,11 +167,12 @@ unsafe impl GlobalAlloc for Allocator {
         let Ok(new) = Layout::from_size_align(new_size, layout.align()) else {
             return null_mut();
         };
+
         match (self.list(layout), self.list(new)) {
             (Some(old_list), Some(new_list)) if std::ptr::eq(old_list, new_list) => piece,
-            // SAFETY: what the caller promises; the system has handed it out.
+            // SAFETY: guaranteed by the caller; the system has handed it out.
             (None, None) => unsafe { System.realloc(piece, layout, new_size) },
-            // SAFETY: what the caller promises; the new layout is not empty.
+            // SAFETY: guaranteed by the caller; the new layout is not empty.
             _ => unsafe { self.move_to(piece, layout, new) },
         }
     }
@@ -176,7 +186,7 @@ mod tests {
     use proptest::prelude::*;
     use uuid::Uuid;
 
-    /// A piece with an owner, filled with a mark of its own.
+    /// A piece with an owner, filled with a mark.
     struct Owned {
         piece: *mut u8,
         layout: Layout,
@@ -188,6 +198,7 @@ mod tests {
             let layout = Layout::from_size_align(size, align).unwrap();
             // SAFETY: the layout is not empty.
             let piece = unsafe { allocator.alloc(layout) };
+
             let owned = Self {
                 piece,
                 layout,
@@ -200,13 +211,13 @@ mod tests {
         fn fill(&self) {
             assert!(!self.piece.is_null());
             assert_eq!(self.piece as usize % self.layout.align(), 0);
-            // SAFETY: it has so many bytes.
+            // SAFETY: it has this many bytes.
             unsafe { self.piece.write_bytes(self.mark, self.layout.size()) };
         }
 
-        /// Nobody else has written to its first bytes.
+        /// Checks that no other owner has written to its first bytes.
         fn check(&self, bytes: usize) {
-            // SAFETY: it has so many bytes, all written.
+            // SAFETY: it has this many bytes, all written.
             let content = unsafe { std::slice::from_raw_parts(self.piece, bytes) };
             assert!(content.iter().all(|byte| *byte == self.mark));
         }
@@ -248,6 +259,7 @@ mod tests {
                 }
                 owned.iter().for_each(|owned| owned.check(owned.layout.size()));
             }
+
             owned.into_iter().for_each(|owned| owned.give_back(&allocator));
         }
     }
@@ -264,13 +276,14 @@ mod tests {
         assert_eq!(again.piece, place, "the same size after rounding");
     }
 
-    /// Lists of the sizes of buffered records could hold the whole buffer once for each size.
+    /// Lists for sizes of buffered records could hold the whole buffer once per size.
     #[test]
     fn no_exchange_is_as_small_as_what_is_kept() {
         for format in [Format::OtlpProtobuf, Format::OtlpJson, Format::Ndjson] {
             let mut least = ExchangeRecord::new("a".into(), Protocol::Http, None);
             least.action = Action::Text(b"a".to_vec());
             let event = Event::Exchange(Box::new(least));
+
             let numbered = Numbered {
                 number: 0,
                 uid: Uuid::nil(),
@@ -278,6 +291,7 @@ mod tests {
                 observed_unix_nanos: 1_700_000_000_000_000_000,
                 event: &event,
             };
+
             let bytes = Encoder::new(format, String::new()).record(&numbered).len();
             assert!(bytes > LARGEST_TEXT, "{format:?}: {bytes}");
         }

@@ -1,15 +1,17 @@
-//! The port to the proxy: what can be asked about one stream, and what outlives a VM. Each question costs one host call.
+//! The port to the proxy: values of one stream, and values that outlive a VM. Each access costs one
+//! host call.
 
 use std::fmt;
 
-/// A stream property; the adapter knows its name in Envoy.
+/// A stream property; the adapter maps it to Envoy's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Property {
-    /// Address without port of the TCP peer, when a `set_filter_state` filter provides it as `audit.direct_peer`.
+    /// Address without port of the TCP peer, when a `set_filter_state` filter provides it as
+    /// `audit.direct_peer`.
     DirectPeer,
     /// `ip:port` of the client as Envoy sees it; port 0 when taken from `x-forwarded-for`.
     SourceAddress,
-    /// The connection's number, which no other connection of the process has, 8 bytes little-endian.
+    /// The connection's number, unique in the process, 8 bytes little-endian.
     ConnectionId,
     /// First URI SAN of the peer's certificate.
     PeerUriSan,
@@ -21,7 +23,7 @@ pub enum Property {
     RequestDuration,
     /// Bit set of Envoy's response flags, 8 bytes little-endian.
     ResponseFlags,
-    /// Why the response is what it is, e.g. `via_upstream`.
+    /// The reason of the response, e.g. `via_upstream`.
     ResponseCodeDetails,
     /// Status of the response, 8 bytes little-endian; 0 when there is none.
     ResponseCode,
@@ -29,19 +31,19 @@ pub enum Property {
     UpstreamCluster,
 }
 
-/// What one stream can be asked. `None` means: not there, or not there in this phase.
+/// Access to one stream. `None`: absent, or absent in this phase.
 pub trait Stream {
     /// A property as raw bytes.
     fn property(&self, property: Property) -> Option<Vec<u8>>;
     /// First value of a response trailer.
     fn response_trailer(&self, name: &str) -> Option<Vec<u8>>;
-    /// All request headers in the serialization of proxy-wasm hosts, as filters have left them.
+    /// All request headers in the serialization of proxy-wasm hosts, after changes by filters.
     fn request_headers(&self) -> Vec<u8>;
     /// All response headers in the serialization of proxy-wasm hosts.
     fn response_headers(&self) -> Vec<u8>;
     /// A part of the current chunk of the response's body: at most `max_bytes` from `start` on.
     fn response_body(&self, start: usize, max_bytes: usize) -> Vec<u8>;
-    /// A property by its path, whose elements are separated by NUL: where configuration says which one.
+    /// A property by a configured path, the elements separated by NUL.
     fn property_at(&self, path: &str) -> Option<Vec<u8>>;
 
     /// A property that is a 64-bit integer; negative values count as absent.
@@ -51,7 +53,7 @@ pub trait Stream {
     }
 }
 
-/// A stream that is gone: nothing is known of it.
+/// A stream that has ended: all its values are absent.
 #[derive(Clone, Copy, Debug)]
 pub struct Gone;
 
@@ -85,8 +87,9 @@ impl Stream for Gone {
 pub trait SharedData: fmt::Debug {
     /// A value and its version.
     fn get(&self, key: &str) -> Option<(Vec<u8>, u32)>;
-    /// Sets a value, whatever was there.
+    /// Sets a value unconditionally.
     fn set(&self, key: &str, value: &[u8]);
-    /// Sets a value if its version is still this one; with `None`, if there is none yet. False: somebody was faster.
+    /// Sets a value if its version is still this one; with `None`, if there is none yet. False: the
+    /// version has changed.
     fn replace(&self, key: &str, value: &[u8], version: Option<u32>) -> bool;
 }

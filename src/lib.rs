@@ -1,16 +1,18 @@
-//! An audit filter for Envoy: it sees every HTTP request and gRPC call, and tells an audit cluster who did what.
+//! An audit filter for Envoy: it records HTTP requests and gRPC calls, and sends the records to an
+//! audit cluster.
 //!
-//! The crate never pauses, delays or changes user traffic, but for the control headers that it removes, and for rules
-//! that demand a record before the request. It never forgets a record silently: each one ends acknowledged, rejected or
-//! dropped with a reason, and the latter two are reported by a record of their own, also when the VM crashes. Its memory
-//! is bounded. Its core knows no proxy, no clock and no randomness:
-//! time and random bytes are parameters, so that everything but [`adapter`](self) runs in a native test.
+//! The crate does not pause, delay or change user traffic. Exceptions are the control headers that
+//! it removes, and rules that require a record before the request. No record is lost silently: each
+//! one ends acknowledged, rejected or dropped with a reason. Rejected and dropped records are
+//! reported by a separate record, also when the VM crashes. Memory is bounded. The core uses no
+//! proxy, no clock and no randomness: time and random bytes are parameters. So everything but
+//! [`adapter`](self) runs in a native test.
 //!
-//! Modules in the order in which data flows: [`config`] sets up [`recorder`] (one exchange at a time) and
-//! [`pipeline`] (one worker's records on their way); between them goes a [`record`]; [`wire`] writes it; [`host`] is
-//! the port to the proxy, [`stats`] what is counted, [`quota`] what exchanges that go on may keep together, [`time`] moments, `writer` and
-//! `json` how values become bytes.
-//! `adapter` exists on wasm32 only.
+//! Modules in the order in which data flows: [`config`] sets up [`recorder`] (one exchange at a
+//! time) and [`pipeline`] (one worker's records in transit); [`recorder`] passes a [`record`] to
+//! [`pipeline`]; [`wire`] writes it. [`host`] is the port to the proxy, [`stats`] has the counts,
+//! [`quota`] the memory that ongoing exchanges share, [`time`] moments; `writer` and `json` turn
+//! values into bytes. `adapter` exists on wasm32 only.
 
 #[cfg(any(target_arch = "wasm32", test))]
 mod allocator;

@@ -1,4 +1,4 @@
-//! What the filter counts, as plain numbers; the adapter carries the differences to the host.
+//! The filter's counts, as plain numbers; the adapter publishes the differences to the host.
 
 use std::time::Duration;
 
@@ -25,9 +25,9 @@ pub enum Counter {
     DroppedVmCrash,
     /// Records of a configuration that has ended, which no other one has taken over.
     DroppedAbandoned,
-    /// Exchanges that matched a rule which did not want them.
+    /// Exchanges that matched a rule which does not record them.
     Excluded,
-    /// Exchanges whose request claims a protocol that the answer is not of.
+    /// Exchanges with an answer of another protocol than their request claims.
     Ambiguous,
     /// Tracked exchanges without a context.
     SkippedEmptyContext,
@@ -47,7 +47,7 @@ pub enum Counter {
     HeadersSpoofed,
     /// Requests refused by `require_audit`.
     RequestsRefused,
-    /// Entries of the journal in shared data that are damaged, or not this plugin's.
+    /// Entries of the journal in shared data that are damaged, or of another plugin.
     JournalRefused,
 }
 
@@ -100,7 +100,8 @@ impl Counter {
 }
 
 impl Counter {
-    /// The ways in which a captured record can end. Captured is always the sum of these and of the records held.
+    /// The possible ends of a captured record. Captured is always the sum of these and of the held
+    /// records.
     pub const ENDS: [Self; 8] = [
         Self::Acknowledged,
         Self::Rejected,
@@ -132,7 +133,7 @@ impl From<LossReason> for Counter {
 pub enum Gauge {
     /// Records that are neither acknowledged nor rejected nor dropped; in flight included.
     BufferRecords,
-    /// Their encoded bytes, and what is kept free for the records of requests that `require_audit` has let through.
+    /// Their encoded bytes, and the reservations of requests that `require_audit` has let through.
     BufferBytes,
     /// Batches in flight.
     InFlightBatches,
@@ -185,22 +186,23 @@ impl Stats {
             .unwrap_or_default()
     }
 
-    /// Takes over what a crashed VM had put into the gauges: they are the process's, and nobody else will take it out.
+    /// Takes over a crashed VM's share of the gauges. They are process-wide, and no other VM
+    /// subtracts it.
     pub fn inherit(&mut self, gauges: Gauges) {
         for (inherited, gauge) in self.inherited.iter_mut().zip(gauges) {
             *inherited = inherited.wrapping_add(gauge);
         }
     }
 
-    /// Another VM has taken over what this one had put into the gauges: the opposite of [`Self::inherit`].
+    /// Another VM has taken over this one's share of the gauges: the opposite of [`Self::inherit`].
     pub fn forfeit(&mut self, gauges: Gauges) {
         for (inherited, gauge) in self.inherited.iter_mut().zip(gauges) {
             *inherited = inherited.wrapping_sub(gauge);
         }
     }
 
-    /// All that was taken over so far, less what was forfeited; modulo 2^64. With it, captured is what has ended and what is
-    /// held.
+    /// All shares taken over so far, minus the forfeited ones; modulo 2^64. With it, captured is
+    /// the sum of ended and held records.
     #[must_use]
     pub fn inherited(&self, gauge: Gauge) -> u64 {
         gauge.of(&self.inherited)
@@ -216,7 +218,7 @@ impl Stats {
         self.unproven_batches += 1;
     }
 
-    /// How many of these were noted since the last call.
+    /// Number of these since the last call.
     pub fn take_unproven_batches(&mut self) -> u64 {
         std::mem::take(&mut self.unproven_batches)
     }

@@ -1,4 +1,4 @@
-//! A moment, read by the adapter and handed in: no other part of the crate reads a clock.
+//! A moment, read by the adapter and passed in: no other part of the crate reads a clock.
 
 use std::time::Duration;
 

@@ -1,18 +1,20 @@
 //! The command line of the benchmarks.
 
-/// What the caller asks for.
+/// The parsed command line.
 pub struct Args {
     only: Vec<String>,
     numbers: Vec<(&'static str, usize)>,
 }
 
 impl Args {
-    /// Reads `--only NAME[,NAME]` and these flags, which are given with their defaults; cargo adds a `--bench` of its own.
+    /// Reads `--only NAME[,NAME]` and these flags, given with their defaults. Ignores `--bench`,
+    /// which cargo adds.
     pub fn read(numbers: &[(&'static str, usize)]) -> Self {
         let mut args = Self {
             only: Vec::new(),
             numbers: numbers.to_vec(),
         };
+
         let mut words = std::env::args().skip(1);
         while let Some(flag) = words.next() {
             match flag.as_str() {
@@ -28,6 +30,7 @@ impl Args {
                 _ => args.set(&flag, words.next()),
             }
         }
+
         args
     }
 
@@ -37,6 +40,7 @@ impl Args {
             "known are --only NAME[,NAME], and with a number above 0 {}",
             known.join(", ")
         );
+
         let number = word
             .and_then(|word| word.parse().ok())
             .filter(|number| *number > 0);
@@ -44,6 +48,7 @@ impl Args {
         let (Some((_, slot)), Some(number)) = (slot, number) else {
             panic!("{flag}: {usage}")
         };
+
         *slot = number;
     }
 
@@ -55,7 +60,7 @@ impl Args {
             .1
     }
 
-    /// Whether what has this name is measured.
+    /// Whether the group or part with this name is to be measured.
     pub fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|part| name.contains(part.as_str()))
     }

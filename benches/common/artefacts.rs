@@ -1,4 +1,4 @@
-//! The `.wasm` files that are compared, each built once.
+//! The `.wasm` files under comparison, each built once.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;

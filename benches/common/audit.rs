@@ -1,4 +1,5 @@
-//! Configurations of the audit filter. Each says its rules itself, so that both artefacts take it.
+//! Configurations of the audit filter. Each states its rules explicitly, so that both artefacts
+//! accept it.
 
 use serde_json::{Value, json};
 
@@ -9,19 +10,21 @@ pub const USER_HEADER: &str = "response_header";
 /// The user from the response's body.
 pub const USER_JSON: &str = "response_json";
 
-/// A rule for `/check`, the user from one of [`USER_HEADER`] and [`USER_JSON`], and one for tracked requests. All control
-/// headers are removed, as other filters remove them.
+/// A rule for `/check`, with the user from [`USER_HEADER`] or [`USER_JSON`], and one for tracked
+/// requests. All control headers are removed, as the compared filters do.
 pub fn usual(user: &str) -> Value {
     let source = if user == USER_JSON {
         json!({user: "/UserId"})
     } else {
         json!({user: "x-user-id"})
     };
+
     let check = json!({
         "name": "check",
         "match": {"protocol": "http", "methods": ["GET"], "path": {"exact": "/check"}},
         "record_on": ["success"], "http_statuses": [200], "identity": {"user_id": [source]},
     });
+
     with_rules(&[
         check,
         json!({"name": "tracked", "match": {"tracked": true}}),
@@ -41,7 +44,7 @@ pub fn hmac() -> Value {
     configuration
 }
 
-/// This many rules, none of which matches: paths of every kind by turns.
+/// This many rules, none of which matches; the kinds of path patterns alternate.
 pub fn unmatched(rules: usize) -> Value {
     let rule = |index: usize| {
         let path = match index % 4 {
@@ -52,6 +55,7 @@ pub fn unmatched(rules: usize) -> Value {
         };
         json!({"name": format!("rule-{index}"), "match": {"path": path}})
     };
+
     with_rules(&(0..rules).map(rule).collect::<Vec<_>>())
 }
 

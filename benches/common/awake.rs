@@ -2,11 +2,11 @@
 
 use std::future::pending;
 
-/// Runs `work`, and looks for news without a pause while it waits, which keeps this thread busy.
+/// Runs `work`, and polls without sleeping while it waits, which keeps this thread busy.
 ///
-/// A thread that sleeps is woken by whoever sends it something. Of two processes on one machine, Envoy would pay for
-/// that: more of it the slower it is, since its client sleeps more often then. On a virtual machine that is microseconds for
-/// a response, and it says nothing of a client that is somewhere else.
+/// A sleeping thread is woken by the sender. With both processes on one machine, Envoy would pay
+/// for the wake-ups. A slower Envoy would pay more, since its client sleeps more often. On a
+/// virtual machine that costs microseconds per response, which a remote client would not cause.
 pub async fn awake<T>(work: impl Future<Output = T>) -> T {
     tokio::select! {
         biased;
@@ -17,7 +17,7 @@ pub async fn awake<T>(work: impl Future<Output = T>) -> T {
 
 async fn look() {
     loop {
-        // The runtime polls its sockets before it goes on with a task that has yielded.
+        // The runtime polls its sockets before it resumes a task that has yielded.
         tokio::task::yield_now().await;
     }
 }

@@ -1,4 +1,4 @@
-//! Runs the rows of a group by turns.
+//! Runs the rows of a group in alternating slices.
 
 use audit_demo::upstream::Upstream;
 
@@ -8,17 +8,17 @@ use super::row::Row;
 use super::subject::{Slice, Subject};
 use super::{cpu, progress};
 
-/// Requests that warm up a row: V8 compiles the code that is used often anew while it runs.
+/// Requests that warm up a row: V8 recompiles hot code while it runs.
 pub const WARM_UP: usize = 9000;
 
-/// Rows that are compared with each other.
+/// Rows to compare with each other.
 pub struct Group {
     pub name: &'static str,
-    /// Makes the rows, which builds what they run.
+    /// Makes the rows, and builds the artefacts that they run.
     pub rows: fn() -> Vec<Row>,
 }
 
-/// How much is measured.
+/// Number of rounds and requests.
 #[derive(Clone, Copy)]
 pub struct Size {
     pub rounds: usize,
@@ -46,28 +46,29 @@ impl std::fmt::Display for Size {
     }
 }
 
-/// What one row has cost.
+/// The measured cost of one row.
 pub struct Outcome {
     pub name: String,
     pub requests: Requests,
     pub workers: usize,
-    /// One entry a round.
+    /// One entry per round.
     pub slices: Vec<Slice>,
-    /// Records that arrived, a request.
+    /// Records that arrived, per request.
     pub recorded: f64,
-    /// Bytes that arrived at the audit cluster, a request.
+    /// Bytes that arrived at the audit cluster, per request.
     pub bytes: f64,
 }
 
 /// The rows of one group in one run.
 pub struct Measured {
     pub group: &'static str,
-    /// On which cores everything ran.
+    /// The cores on which everything ran.
     pub cores: String,
     pub outcomes: Vec<Outcome>,
 }
 
-/// Starts an Envoy for every row, and gives each its slice, round by round, every other round in the opposite order.
+/// Starts an Envoy for every row, and measures the rows in slices, round by round. Every other
+/// round runs in reverse order.
 pub async fn measure(group: &Group, size: Size) -> Measured {
     let upstream = Upstream::start().await.unwrap();
     let mut running = Vec::new();
@@ -75,11 +76,13 @@ pub async fn measure(group: &Group, size: Size) -> Measured {
         progress::show(&format!("{}: starting {}", group.name, row.name));
         running.push((Subject::start(row, upstream.grpc_addr()).await, Vec::new()));
     }
+
     let cores = cpu::part(running.iter().map(|(subject, _)| subject.envoy.pid()));
     for (subject, _) in &mut running {
         progress::show(&format!("{}: warming up {}", group.name, subject.row.name));
         subject.slice(WARM_UP).await;
     }
+
     progress::rounds(
         group.name,
         size.rounds,
@@ -90,10 +93,12 @@ pub async fn measure(group: &Group, size: Size) -> Measured {
         },
     )
     .await;
+
     let mut outcomes = Vec::new();
     for (subject, slices) in running {
         outcomes.push(outcome(subject, slices).await);
     }
+
     Measured {
         group: group.name,
         cores,
@@ -109,6 +114,7 @@ async fn outcome(subject: Subject, slices: Vec<Slice>) -> Outcome {
         workers,
         ..
     } = subject.row;
+
     Outcome {
         name,
         requests,

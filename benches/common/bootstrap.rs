@@ -1,4 +1,4 @@
-//! The shipped bootstrap with the requests' listener and with what stands between it and the router.
+//! The shipped bootstrap with the requests' listener and the HTTP filters before the router.
 
 use std::path::Path;
 
@@ -12,13 +12,13 @@ use super::support::bootstrap::Bootstrap;
 pub const AUDIT: &str = "audit";
 /// The same sink, over HTTP/2.
 pub const AUDIT_GRPC: &str = "audit_grpc";
-/// More requests than a slice has.
+/// More requests than in any slice.
 const MANY: u32 = 1_000_000;
-/// What HTTP requests are answered with.
+/// The body of every HTTP answer.
 const BODY: &str =
     r#"{"UserId": 4711, "Identity": "alice@example.com", "Roles": ["1", "2"], "state": "open"}"#;
 
-/// As shipped: the note of the peer, and the audit filter. HTTP is answered by Envoy itself.
+/// As shipped: the filter that notes the peer, and the audit filter. Envoy itself answers HTTP.
 fn shipped(traffic: Traffic) -> Bootstrap {
     of(Bootstrap::shipped(), traffic)
 }
@@ -35,6 +35,7 @@ fn of(mut bootstrap: Bootstrap, traffic: Traffic) -> Bootstrap {
 
 fn answer_directly(manager: &mut Value) {
     let header = |name: &str, value: &str| json!({"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"});
+
     for route in manager["route_config"]["virtual_hosts"][0]["routes"]
         .as_array_mut()
         .unwrap()
@@ -71,7 +72,7 @@ pub fn do_nothing(traffic: Traffic) -> Bootstrap {
     bootstrap
 }
 
-/// The filter that makes so many steps of host calls.
+/// The filter that makes this many steps of host calls.
 pub fn bare_calls(traffic: Traffic, steps: u8) -> Bootstrap {
     let mut bootstrap = shipped(traffic).without_peer_note();
     bootstrap.run(artefacts::bare_calls());
@@ -82,12 +83,12 @@ pub fn bare_calls(traffic: Traffic, steps: u8) -> Bootstrap {
     bootstrap
 }
 
-/// The audit filter with this configuration, and the note of the peer before it.
+/// The audit filter with this configuration, after the filter that notes the peer.
 pub fn audit(traffic: Traffic, artefact: &Path, configuration: &Value) -> Bootstrap {
     configured(shipped(traffic), artefact, configuration)
 }
 
-/// The same with the routes of the example `by-route.yaml`, most of which do without the filter.
+/// The same with the routes of the example `by-route.yaml`, most of which disable the filter.
 pub fn by_route(traffic: Traffic, artefact: &Path, configuration: &Value) -> Bootstrap {
     configured(
         of(Bootstrap::example("by-route"), traffic),
@@ -104,21 +105,25 @@ fn configured(mut bootstrap: Bootstrap, artefact: &Path, configuration: &Value) 
     bootstrap
 }
 
-/// HTTP filters and access logs of Envoy's own.
+/// Envoy's built-in HTTP filters and access logs.
 pub fn own(traffic: Traffic, filters: &[Value], access_log: &[Value]) -> Bootstrap {
     let mut bootstrap = no_filter(traffic);
     for (index, filter) in filters.iter().enumerate() {
         bootstrap = bootstrap.with_filter_at(index, filter);
     }
+
     for manager in bootstrap.connection_managers() {
         manager["access_log"] = json!(access_log);
     }
+
     let mut cluster = bootstrap.cluster("demo_grpc").clone();
     cluster["name"] = json!(AUDIT_GRPC);
     cluster["load_assignment"]["cluster_name"] = json!(AUDIT_GRPC);
-    // A stream for each request is open until its answer comes: more than the 1024 that Envoy allows by default.
+    // Each request has an open stream until its answer comes: more than Envoy's default limit of
+    // 1024.
     cluster["circuit_breakers"] =
         json!({"thresholds": [{"max_requests": MANY, "max_pending_requests": MANY}]});
+
     bootstrap.clusters().push(cluster);
     bootstrap
 }

@@ -1,12 +1,12 @@
-//! CPU time of a process as the scheduler accounts it, and on which core it may run.
+//! CPU time of a process as accounted by the scheduler, and the cores that it may use.
 
 use std::fs;
 use std::process::{Command, Stdio};
 
-/// Envoy's core, and the one of everything else.
+/// Envoy's core, and the core of everything else.
 const CORES: [u32; 2] = [0, 1];
 
-/// CPU time that all threads of a process have had, in nanoseconds. Exact for threads that do not run now.
+/// CPU time of all threads of a process, in nanoseconds. Exact for threads that are not running.
 pub fn nanos(pid: u32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs, on Linux");
     tasks
@@ -25,7 +25,7 @@ fn task_nanos(schedstat: &str) -> u64 {
         .expect("schedstat starts with nanoseconds")
 }
 
-/// Keeps all Envoys on one core and this process on another, and says whether that could be had.
+/// Pins all Envoys to one core and this process to another; returns a description of the result.
 pub fn part(envoys: impl IntoIterator<Item = u32>) -> String {
     let [core, rest] = CORES;
     if envoys.into_iter().all(|envoy| pin(envoy, core)) && pin(std::process::id(), rest) {
@@ -35,7 +35,7 @@ pub fn part(envoys: impl IntoIterator<Item = u32>) -> String {
     }
 }
 
-/// Keeps every thread of a process on one core; false where that cannot be had.
+/// Pins every thread of a process to one core; false where that fails.
 fn pin(pid: u32, core: u32) -> bool {
     let (pid, core) = (pid.to_string(), core.to_string());
     let mut command = Command::new("taskset");

@@ -1,8 +1,8 @@
-//! HTTP/2 by hand: frames (RFC 9113) and header fields that are written out (RFC 7541).
+//! A minimal HTTP/2 codec: frames (RFC 9113) and literal header fields (RFC 7541).
 
 use super::wire::Wire;
 
-/// What a client says first.
+/// The client's connection preface (RFC 9113 section 3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The frame types in use.
 pub const DATA: u8 = 0;
@@ -16,11 +16,11 @@ pub const WINDOW_UPDATE: u8 = 8;
 pub const END_STREAM: u8 = 1;
 pub const ACK: u8 = 1;
 pub const END_HEADERS: u8 = 4;
-/// What the connection's window is raised by: far more than all messages together.
+/// Increment of the connection's window: far more than all messages together.
 const WINDOW: u32 = 0x7fff_0000;
 const SETTINGS_INITIAL_WINDOW_SIZE: u16 = 4;
 
-/// One frame as it came.
+/// One received frame.
 pub struct Frame {
     pub kind: u8,
     pub flags: u8,
@@ -29,7 +29,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Reads the next one; `None` when the peer closes.
+    /// Reads the next frame; `None` when the peer closes.
     pub async fn read(wire: &mut Wire) -> Option<Self> {
         let head = wire.take(9).await?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
@@ -42,12 +42,12 @@ impl Frame {
         })
     }
 
-    /// Whether it is the last one of its stream.
+    /// Whether it is the last frame of its stream.
     pub fn ends_stream(&self) -> bool {
         matches!(self.kind, HEADERS | DATA) && self.flags & END_STREAM != 0
     }
 
-    /// What the connection itself asks to be answered.
+    /// The acknowledgement that SETTINGS and PING require.
     pub fn reply(&self) -> Option<Vec<u8>> {
         match self.kind {
             SETTINGS if self.flags & ACK == 0 => Some(frame(SETTINGS, ACK, 0, &[])),
@@ -65,13 +65,14 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// What either side says at once: that windows are never to be waited for.
+/// The first frames of either side: they open the windows so far that no sender waits.
 pub fn settings() -> Vec<u8> {
     let window = [
         &SETTINGS_INITIAL_WINDOW_SIZE.to_be_bytes()[..],
         &WINDOW.to_be_bytes(),
     ]
     .concat();
+
     [
         frame(SETTINGS, 0, 0, &window),
         frame(WINDOW_UPDATE, 0, 0, &WINDOW.to_be_bytes()),
@@ -79,7 +80,7 @@ pub fn settings() -> Vec<u8> {
     .concat()
 }
 
-/// A literal field without indexing, its name written out.
+/// A literal field without indexing, with a literal name.
 pub fn field(name: &str, value: &str) -> Vec<u8> {
     let length = |text: &str| {
         u8::try_from(text.len())
@@ -87,6 +88,7 @@ pub fn field(name: &str, value: &str) -> Vec<u8> {
             .filter(|length| *length < 127)
             .expect("fields are short")
     };
+
     [
         &[0, length(name)],
         name.as_bytes(),

@@ -1,4 +1,4 @@
-//! HTTP/1.1 by hand.
+//! A minimal HTTP/1.1 codec.
 
 use super::wire::Wire;
 
@@ -22,7 +22,7 @@ pub async fn exchange(wire: &mut Wire, request: &[u8]) {
     );
 }
 
-/// Takes a whole message, head and body; `None` when the peer closes.
+/// Reads a whole message, head and body; `None` when the peer closes.
 pub async fn read_message(wire: &mut Wire) -> Option<Vec<u8>> {
     let length = wire.find(message_length).await?;
     wire.take(length).await
@@ -31,12 +31,14 @@ pub async fn read_message(wire: &mut Wire) -> Option<Vec<u8>> {
 fn message_length(bytes: &[u8]) -> Option<usize> {
     let head = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(&bytes[..head]).expect("the head is ASCII");
+
     if text
         .lines()
         .any(|line| line == "transfer-encoding: chunked")
     {
         return chunks_end(bytes, head);
     }
+
     let length = text
         .lines()
         .find_map(|line| line.strip_prefix("content-length: "));
@@ -47,7 +49,7 @@ fn message_length(bytes: &[u8]) -> Option<usize> {
     )
 }
 
-/// Where the empty chunk ends, which comes last.
+/// The end of the last chunk, which is empty.
 fn chunks_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let line = bytes
@@ -57,6 +59,7 @@ fn chunks_end(bytes: &[u8], mut at: usize) -> Option<usize> {
         let digits =
             std::str::from_utf8(&bytes[at..at + line]).expect("the size of a chunk is ASCII");
         let size = usize::from_str_radix(digits, 16).expect("the size of a chunk is a number");
+
         at += line + 2 + size + 2;
         if size == 0 {
             return Some(at);

@@ -22,6 +22,7 @@ impl Calls {
     pub async fn connect(addr: SocketAddr, path: &str, headers: &[(&str, String)]) -> Self {
         let wire = Wire::connect(addr).await;
         wire.send(&[PREFACE, &settings()].concat()).await;
+
         let pseudo = [
             (":method", "POST"),
             (":scheme", "http"),
@@ -33,6 +34,7 @@ impl Calls {
             .chain(headers.iter().map(|(name, value)| field(name, value)))
             .flatten()
             .collect();
+
         Self {
             wire,
             fields,
@@ -40,7 +42,7 @@ impl Calls {
         }
     }
 
-    /// One call, until its answer has ended.
+    /// One call, until the end of its answer.
     pub async fn exchange(&mut self) {
         let stream = self.next_stream;
         self.next_stream += 2;
@@ -51,7 +53,7 @@ impl Calls {
         while !self.ends(stream).await {}
     }
 
-    /// Reads one frame; says whether it ended the stream.
+    /// Reads one frame; true when it ended the stream.
     async fn ends(&mut self, stream: u32) -> bool {
         let frame = Frame::read(&mut self.wire).await.expect("Envoy answers");
         assert!(
@@ -60,6 +62,7 @@ impl Calls {
             frame.kind,
             frame.payload
         );
+
         if let Some(reply) = frame.reply() {
             self.wire.send(&reply).await;
         }

@@ -1,4 +1,4 @@
-//! The load on one row: a few connections that stay open, one request at a time on each.
+//! The load on one row: a few open connections, with one request at a time on each.
 
 use std::net::SocketAddr;
 
@@ -13,7 +13,7 @@ use super::wire::Wire;
 /// Enough to keep Envoy's worker busy.
 const CONNECTIONS: usize = 4;
 
-/// One connection and what it sends.
+/// One connection and its requests.
 enum Connection {
     Http1(Http1),
     Grpc(Calls),
@@ -25,7 +25,7 @@ struct Http1 {
     sessions: Option<Sessions>,
 }
 
-/// Where in the request the id of the session is, and which one is next.
+/// Position of the session's id in the request, and the next id.
 #[derive(Clone, Copy)]
 struct Sessions {
     at: usize,
@@ -45,7 +45,7 @@ impl Http1 {
 }
 
 impl Connection {
-    /// Yields how long each request took, in microseconds.
+    /// Returns the time of each request, in microseconds.
     async fn run(&mut self, requests: usize) -> Vec<f64> {
         let mut times = Vec::with_capacity(requests);
         for _ in 0..requests {
@@ -56,6 +56,7 @@ impl Connection {
             }
             times.push(start.elapsed().as_nanos() as f64 / 1000.0);
         }
+
         times
     }
 }
@@ -64,7 +65,7 @@ impl Connection {
 pub struct Load(Vec<Connection>);
 
 impl Load {
-    /// With `sessions`, the request has a header for their id.
+    /// With `sessions`, the request has a header for the session's id.
     pub async fn http1(
         addr: SocketAddr,
         path: &str,
@@ -72,6 +73,7 @@ impl Load {
         sessions: Option<u64>,
     ) -> Self {
         let request = http1::get(path, headers);
+
         let mut connections = Vec::new();
         for next in 0..CONNECTIONS as u64 {
             let sessions = sessions.map(|count| Sessions {
@@ -86,6 +88,7 @@ impl Load {
                 sessions,
             }));
         }
+
         Self(connections)
     }
 
@@ -97,7 +100,8 @@ impl Load {
         Self(connections)
     }
 
-    /// Sends this many requests in all, waits for their answers, and yields how long each took, in microseconds.
+    /// Sends this many requests in all, waits for their answers, and returns the time of each, in
+    /// microseconds.
     pub async fn run(&mut self, requests: usize) -> Vec<f64> {
         let mut running = JoinSet::new();
         for (index, mut connection) in self.0.drain(..).enumerate() {
@@ -107,6 +111,7 @@ impl Load {
                 (connection, times)
             });
         }
+
         let (connections, times): (Vec<Connection>, Vec<Vec<f64>>) =
             running.join_all().await.into_iter().unzip();
         self.0 = connections;

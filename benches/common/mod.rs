@@ -1,4 +1,4 @@
-//! What the benchmarks share: an Envoy for each row, its load, its audit cluster, and its CPU time.
+//! Shared by the benchmarks: an Envoy for each row, its load, its audit cluster, and its CPU time.
 
 pub mod args;
 pub mod artefacts;

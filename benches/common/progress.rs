@@ -1,4 +1,4 @@
-//! A line that tells how far it is, overwritten each time, and the rounds that it tells of.
+//! A progress line, overwritten on each update, and the rounds that it shows.
 
 use std::io::Write;
 
@@ -7,12 +7,12 @@ pub fn show(text: &str) {
     std::io::stderr().flush().unwrap();
 }
 
-/// Leaves the line.
+/// Ends the line.
 pub fn end() {
     eprintln!();
 }
 
-/// Gives every case its slice, round by round, every other round in the opposite order.
+/// Runs one slice of every case per round. Every other round runs in reverse order.
 pub async fn rounds<Case>(
     what: &str,
     rounds: usize,
@@ -33,5 +33,6 @@ pub async fn rounds<Case>(
             .await;
         }
     }
+
     end();
 }

@@ -7,7 +7,7 @@ use super::support::mesh::METHOD;
 
 type Headers = [(&'static str, &'static str)];
 
-/// Who asks: a record of Envoy's own has it once.
+/// The user agent. Each record of Envoy's access logs has it exactly once.
 pub const USER_AGENT: &str =
     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
@@ -43,12 +43,12 @@ pub const CONTROL: [&str; 3] = [
 ];
 const CONTEXT: &str =
     "eyJzdWIiOiJhbGljZSIsInNpZCI6IjZmMWQ4MmMwIiwidGVuYW50IjoiYWNtZSIsImFtciI6WyJwd2QiLCJvdHAiXX0";
-/// Carries the id of a session, [`SESSION_DIGITS`] long.
+/// The header with the session's id, which has [`SESSION_DIGITS`] digits.
 pub const SESSION: &str = "x-session-id";
 /// Digits of a session's id, leading zeros included.
 pub const SESSION_DIGITS: usize = 16;
 
-/// What is asked for.
+/// Kinds of requests.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Traffic {
     Untracked,
@@ -67,7 +67,7 @@ impl Traffic {
         }
     }
 
-    /// The listener of `envoy/envoy.yaml` that takes them.
+    /// The listener of `envoy/envoy.yaml` for these requests.
     pub fn listener(self) -> &'static str {
         if self == Self::TrackedGrpc {
             "grpc"
@@ -77,16 +77,17 @@ impl Traffic {
     }
 }
 
-/// What this filter's record of a request has once in every encoding, and nothing else in a batch has.
+/// A text that each request's record has exactly once in every encoding, and nothing else in a
+/// batch.
 pub const RECORD: &str = "audit.rule";
 
-/// All that makes two rows comparable.
+/// The properties in which comparable rows agree.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Requests {
     pub traffic: Traffic,
-    /// Bytes of the context of tracked ones; `None`: one of ordinary length.
+    /// Bytes of the context of tracked requests; `None`: ordinary length.
     pub context: Option<usize>,
-    /// Over how many session ids they are spread; `None`: they carry none.
+    /// Number of session ids over which the requests are spread; `None`: no ids.
     pub sessions: Option<u64>,
 }
 
@@ -99,8 +100,8 @@ impl Requests {
         }
     }
 
-    /// The requests to compare with: `/check` is as long as `/other`, so to all other filters they are the same, and what a
-    /// session's id is makes no difference to them.
+    /// The requests of the row to compare with. `/check` is as long as `/other`, so all other
+    /// filters treat them alike. The session's id makes no difference to them.
     pub fn base(mut self) -> Self {
         if self.traffic == Traffic::Check {
             self.traffic = Traffic::Untracked;
@@ -115,9 +116,11 @@ impl Requests {
         } else {
             &PLAIN
         };
+
         let ordinary = ordinary
             .iter()
             .map(|(name, value)| (*name, (*value).to_owned()));
+
         let session = self.sessions.map(|_| (SESSION, "0".repeat(SESSION_DIGITS)));
         ordinary.chain(self.control()).chain(session).collect()
     }
@@ -126,16 +129,18 @@ impl Requests {
         if matches!(self.traffic, Traffic::Untracked | Traffic::Check) {
             return Vec::new();
         }
+
         let context = self.context.map_or(CONTEXT.to_owned(), |bytes| {
             CONTEXT.chars().cycle().take(bytes).collect()
         });
+
         CONTROL
             .into_iter()
             .zip(["true".to_owned(), OPERATION.to_owned(), context])
             .collect()
     }
 
-    /// Connects, and is ready to send them.
+    /// Opens the connections for these requests.
     pub async fn load(self, addr: SocketAddr) -> Load {
         let headers = self.headers();
         match self.traffic {

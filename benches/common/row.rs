@@ -1,4 +1,4 @@
-//! One line of a table: which requests go through which Envoy.
+//! One line of a table: the requests, and the Envoy that they pass.
 
 use serde_json::Value;
 
@@ -7,20 +7,21 @@ use super::requests::{RECORD, Requests, USER_AGENT};
 use super::support::bootstrap::Bootstrap;
 use super::{artefacts, bootstrap};
 
-/// How the records of a row reach whom.
+/// Where the records of a row are delivered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
     /// No request leaves a record.
     Nothing,
-    /// Every request leaves one that has this text once, and it arrives at the sink soon.
+    /// Every request leaves a record with this text once, which arrives at the sink soon.
     Sink(&'static str),
-    /// Every request leaves a line in this file of Envoy's directory, at the latest after Envoy's flush interval.
+    /// Every request leaves a line in this file of Envoy's directory, within Envoy's flush
+    /// interval.
     File(&'static str),
 }
 
-/// An Envoy to be, and the requests that it gets.
+/// The configuration of an Envoy, and its requests.
 pub struct Row {
-    /// What stands in the place of the filter.
+    /// Name of the measured filter or configuration.
     pub name: String,
     pub requests: Requests,
     pub workers: usize,
@@ -96,7 +97,7 @@ impl Row {
         row
     }
 
-    /// The same with another build of the filter, where the environment names one.
+    /// The same with another build of the filter, if the environment names one.
     pub fn other_build(requests: Requests, configuration: &Value) -> Option<Self> {
         let artefact = artefacts::other()?;
         let mut row = Self::audit(", other build", requests, configuration);
@@ -104,7 +105,8 @@ impl Row {
         Some(row)
     }
 
-    /// The audit filter on the routes of requests that may need a record, and disabled on all others.
+    /// The audit filter on the routes of requests that may need a record, and disabled on all
+    /// others.
     pub fn by_route(requests: Requests, configuration: &Value) -> Self {
         let bootstrap = bootstrap::by_route(requests.traffic, artefacts::full(), configuration);
         Self::new(
@@ -115,13 +117,13 @@ impl Row {
         )
     }
 
-    /// HTTP filters and access logs of Envoy's own.
+    /// Envoy's built-in HTTP filters and access logs.
     pub fn own(name: &str, requests: Requests, filters: &[Value], access_log: &[Value]) -> Self {
         let bootstrap = bootstrap::own(requests.traffic, filters, access_log);
         Self::new(name, requests, Delivery::Sink(USER_AGENT), bootstrap)
     }
 
-    /// The audit filter with so many rules that match nothing.
+    /// The audit filter with this many rules, none of which matches.
     pub fn rules(count: usize, requests: Requests) -> Self {
         let row = Self::audit(&rules(count), requests, &audit::unmatched(count));
         row.delivering(Delivery::Nothing)

@@ -1,5 +1,5 @@
-//! A cheap audit cluster, for every way in which records come: HTTP/1.1 requests are answered 200 at once, gRPC streams
-//! only when they end. It counts records when it is asked.
+//! A cheap audit cluster for every delivery path. HTTP/1.1 requests are answered 200 at once, gRPC
+//! streams only when they end. Records are counted on demand.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -24,10 +24,10 @@ pub struct Sink {
     hangs: watch::Sender<bool>,
 }
 
-/// What came is not looked into while it comes: the load runs on the same thread, and would wait.
+/// Received bytes are not searched on arrival: the load runs on the same thread and would wait.
 #[derive(Default)]
 struct Arrived {
-    /// One list of bytes for each connection.
+    /// One list of bytes per connection.
     uncounted: Vec<Vec<u8>>,
     exchanges: usize,
     bytes: usize,
@@ -40,7 +40,8 @@ impl Arrived {
                 .windows(mark.len())
                 .filter(|window| *window == mark)
                 .count();
-            // Less than a mark is left, since its rest may be on its way.
+
+            // Keeps less than one mark: its rest may still arrive.
             let counted = bytes.len().saturating_sub(mark.len() - 1);
             self.bytes += counted;
             bytes.drain(..counted);
@@ -49,15 +50,17 @@ impl Arrived {
 }
 
 impl Sink {
-    /// Counts a record wherever it finds this text.
+    /// Starts a sink that counts one record per occurrence of this text.
     pub async fn start(mark: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (addr, arrived) = (
             listener.local_addr().unwrap(),
             Arc::<Mutex<Arrived>>::default(),
         );
+
         let (hangs, hanging) = watch::channel(false);
         tokio::spawn(accept(listener, Arc::clone(&arrived), hanging));
+
         Self {
             addr,
             mark,
@@ -70,12 +73,12 @@ impl Sink {
         self.addr
     }
 
-    /// Leaves requests without an answer until it is told otherwise, and answers them then.
+    /// Withholds answers while `hangs` is true; the withheld ones are sent when it becomes false.
     pub fn hang(&self, hangs: bool) {
         self.hangs.send_replace(hangs);
     }
 
-    /// Whether it is told to leave requests without an answer.
+    /// Whether answers are withheld.
     pub fn hangs(&self) -> bool {
         *self.hangs.borrow()
     }
@@ -151,6 +154,7 @@ impl Connection {
     async fn serve_streams(mut self) {
         self.wire.take(PREFACE.len()).await;
         self.wire.send(&settings()).await;
+
         while let Some(frame) = Frame::read(&mut self.wire).await {
             if let Some(reply) = frame.reply() {
                 self.wire.send(&reply).await;
@@ -169,7 +173,7 @@ impl Connection {
     }
 }
 
-/// A stream's answer: no message, and success.
+/// The answer to a stream: no message, and success.
 fn end(stream: u32) -> Vec<u8> {
     let fields = [
         (":status", "200"),
@@ -180,5 +184,6 @@ fn end(stream: u32) -> Vec<u8> {
         .into_iter()
         .flat_map(|(name, value)| field(name, value))
         .collect();
+
     frame(HEADERS, END_HEADERS | END_STREAM, stream, &fields)
 }

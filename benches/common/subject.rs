@@ -1,4 +1,4 @@
-//! A row under load: its Envoy, its audit cluster, and what a slice of requests costs.
+//! A row under load: its Envoy, its audit cluster, and the cost of a slice of requests.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,7 +16,8 @@ use super::sink::Sink;
 use super::support::envoy::Envoy;
 use super::support::eventually;
 
-/// How long a slice lasts after its last answer, so that Envoy's threads have gone to sleep when they are looked at.
+/// Time between a slice's last answer and the reading of the CPU time, so that Envoy's threads
+/// sleep.
 pub const SETTLE: Duration = Duration::from_millis(10);
 
 /// A running row.
@@ -28,11 +29,11 @@ pub struct Subject {
     sent: usize,
 }
 
-/// What one slice of a row has cost.
+/// The measured cost of one slice of a row.
 pub struct Slice {
-    /// CPU time a request, in microseconds.
+    /// CPU time per request, in microseconds.
     pub micros: f64,
-    /// How much of the time Envoy was at work.
+    /// Share of the time in which Envoy used the CPU.
     pub busy: f64,
     /// Time of the requests, in microseconds.
     pub p50: f64,
@@ -40,13 +41,14 @@ pub struct Slice {
 }
 
 impl Subject {
-    /// `grpc` answers the calls.
+    /// Starts the row. `grpc` is the upstream of gRPC calls.
     pub async fn start(mut row: Row, grpc: SocketAddr) -> Self {
         let mark = if let Delivery::Sink(mark) = row.delivery {
             mark
         } else {
             RECORD
         };
+
         let sink = Sink::start(mark).await;
         for (cluster, addr) in [
             (AUDIT, sink.addr()),
@@ -55,11 +57,13 @@ impl Subject {
         ] {
             row.bootstrap.point(cluster, addr);
         }
+
         let envoy = Envoy::start(&row.bootstrap, row.workers).await;
         let load = row
             .requests
             .load(envoy.listener(row.requests.traffic.listener()).await)
             .await;
+
         Self {
             row,
             envoy,
@@ -69,14 +73,17 @@ impl Subject {
         }
     }
 
-    /// Sends the requests, waits until their records have been delivered, and looks at the CPU time of all that.
+    /// Sends the requests, waits until their records are delivered, and measures the CPU time of
+    /// both.
     pub async fn slice(&mut self, requests: usize) -> Slice {
         let (before, start) = (cpu::nanos(self.envoy.pid()), Instant::now());
         let times = awake(self.load.run(requests)).await;
         let wall = start.elapsed();
         self.sent += requests;
+
         self.deliver().await;
         tokio::time::sleep(SETTLE).await;
+
         let nanos = (cpu::nanos(self.envoy.pid()) - before) as f64;
         let [p50, p99] = [0.5, 0.99].map(|share| quantile(&times, share));
         Slice {
@@ -87,7 +94,7 @@ impl Subject {
         }
     }
 
-    /// A sink that hangs is not waited for.
+    /// Waits until all records are delivered, unless the sink hangs.
     async fn deliver(&self) {
         if matches!(self.row.delivery, Delivery::Sink(_)) && !self.sink.hangs() {
             let arrived = || (self.sink.exchanges() >= self.sent).then_some(());
@@ -95,7 +102,7 @@ impl Subject {
         }
     }
 
-    /// Records that have arrived, a request.
+    /// Records that have arrived, per request.
     pub async fn recorded(&self) -> f64 {
         let records = match self.row.delivery {
             Delivery::File(name) => self.lines(name).await,
@@ -104,7 +111,7 @@ impl Subject {
         records as f64 / self.sent as f64
     }
 
-    /// Bytes that have arrived at the sink, a request.
+    /// Bytes that have arrived at the sink, per request.
     pub fn bytes(&self) -> f64 {
         self.sink.bytes() as f64 / self.sent as f64
     }
@@ -119,6 +126,7 @@ impl Subject {
                 .filter(|byte| **byte == b'\n')
                 .count()
         };
+
         eventually(format!("all lines are written: {name}"), || {
             Some(count()).filter(|lines| *lines >= self.sent)
         })

@@ -1,13 +1,13 @@
-//! What every row has cost.
+//! Prints the cost of every row.
 
 use super::bench::{Measured, Outcome};
 use super::quantile::quantile;
 
-/// What is said of the rounds: median, lowest decile, minimum.
+/// Statistics over the rounds: median, lowest decile, minimum.
 const SHARES: [f64; 3] = [0.5, 0.1, 0.0];
 
 impl Outcome {
-    /// CPU time a request of every round, in microseconds.
+    /// CPU time per request in every round, in microseconds.
     pub fn micros(&self) -> Vec<f64> {
         self.slices.iter().map(|slice| slice.micros).collect()
     }
@@ -40,6 +40,7 @@ pub fn print(measured: &Measured) {
         "bytes",
         "busy"
     );
+
     for outcome in &measured.outcomes {
         print_row(outcome, measured.base(outcome));
     }
@@ -51,6 +52,7 @@ fn print_row(outcome: &Outcome, base: &Outcome) {
     let [median, low, min] = SHARES.map(|share| quantile(&micros, share));
     let [added_median, added_low, added_min] =
         SHARES.map(|share| quantile(&micros, share) - quantile(&base, share));
+
     let of_rounds = |value: fn(&super::subject::Slice) -> f64| {
         quantile(&outcome.slices.iter().map(value).collect::<Vec<_>>(), 0.5)
     };
@@ -59,11 +61,13 @@ fn print_row(outcome: &Outcome, base: &Outcome) {
         of_rounds(|slice| slice.p99),
         of_rounds(|slice| slice.busy),
     ];
+
     let workers = if outcome.workers == 1 {
         String::new()
     } else {
         format!(", {} workers", outcome.workers)
     };
+
     println!(
         "  {:<20} {:<26} {median:>7.2} {low:>7.2} {min:>7.2} {added_median:>8.2} {added_low:>7.2} {added_min:>7.2} {p50:>9.1} \
          {p99:>8.1} {:>9.2} {:>7.0} {:>4.0} %",

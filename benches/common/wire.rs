@@ -1,25 +1,25 @@
-//! A TCP connection with a read buffer: as little client as possible, so that it adds little noise.
+//! A TCP connection with a read buffer. The client is minimal, so that it adds little noise.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use tokio::net::{TcpSocket, TcpStream};
 
-/// Bytes asked for in one read.
+/// Bytes requested in one read.
 const CHUNK: usize = 16 * 1024;
 
-/// This machine under a name that Envoy does not take for this machine.
+/// A loopback address that Envoy does not treat as the local address.
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
-/// A connection, and what has been read from it but not yet taken.
+/// A connection, and the bytes that were read but not yet taken.
 pub struct Wire {
     stream: TcpStream,
     unread: Vec<u8>,
 }
 
 impl Wire {
-    /// Connects as a client from elsewhere does: for one from 127.0.0.1 Envoy adds another address to `x-forwarded-for`
-    /// than the client's own (Envoy `source/common/http/conn_manager_utility.cc`).
+    /// Connects as a remote client does. For a client from 127.0.0.1, Envoy adds an address other
+    /// than the client's to `x-forwarded-for` (Envoy `source/common/http/conn_manager_utility.cc`).
     pub async fn connect(addr: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind((ELSEWHERE, 0).into()).unwrap();
@@ -54,7 +54,7 @@ impl Wire {
         Some(std::mem::replace(&mut self.unread, rest))
     }
 
-    /// Waits until `find` finds something in what has been read; `None` when the peer closes before.
+    /// Waits until `find` finds something in the unread bytes; `None` when the peer closes before.
     pub async fn find<T>(&mut self, find: impl Fn(&[u8]) -> Option<T>) -> Option<T> {
         loop {
             if let Some(found) = find(&self.unread) {
@@ -68,6 +68,7 @@ impl Wire {
         loop {
             self.stream.readable().await.ok()?;
             let mut chunk = [0; CHUNK];
+
             match self.stream.try_read(&mut chunk) {
                 Ok(0) => return None,
                 Ok(read) => {

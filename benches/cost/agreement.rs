@@ -1,10 +1,10 @@
-//! How far the ratios of several runs are apart, and after how many rounds.
+//! The spread of the ratios of several runs, by number of rounds.
 
 use super::common::bench::Measured;
 use super::common::quantile::quantile;
 use super::ratios::{Against, Ratio};
 
-/// The largest over the smallest at which runs agree.
+/// Runs agree when the largest ratio over the smallest is at most this.
 const AGREED: f64 = 1.05;
 
 /// One ratio in every run.
@@ -19,6 +19,7 @@ impl Runs {
             .map(|ratio| ratio.value(share, rounds))
             .collect();
         let [least, most] = [0.0, 1.0].map(|share| quantile(&values, share));
+
         if least > 0.0 {
             most / least
         } else {
@@ -27,7 +28,7 @@ impl Runs {
     }
 }
 
-/// Prints the ratios of one group in every run, and how much of them agreed after how many rounds.
+/// Prints the ratios of one group in every run, and their agreement by number of rounds.
 pub fn print(runs: &[&Measured]) {
     let mut ratios: Vec<Runs> = Vec::new();
     for measured in runs {
@@ -38,6 +39,7 @@ pub fn print(runs: &[&Measured]) {
             }
         }
     }
+
     let rounds = runs[0].outcomes[0].slices.len();
     println!(
         "{}: ratios of {} runs, and the largest over the smallest, of medians and lowest deciles",
@@ -45,6 +47,7 @@ pub fn print(runs: &[&Measured]) {
         runs.len()
     );
     ratios.iter().for_each(|runs| print_runs(runs, rounds));
+
     println!(
         "  after so many rounds, of all ratios to: largest spread of the medians (of the lowest deciles)"
     );
@@ -57,6 +60,7 @@ pub fn print(runs: &[&Measured]) {
             print_growth(against, &of, rounds);
         }
     }
+
     println!();
 }
 
@@ -68,6 +72,7 @@ fn print_runs(runs: &Runs, rounds: usize) {
             .iter()
             .map(|ratio| format!("{:.3}", ratio.value(share, rounds)))
             .collect();
+
         print!(
             "  {}  {:>6.1} %",
             values.join(" "),
@@ -83,6 +88,7 @@ fn print_growth(against: Against, ratios: &[&Runs], rounds: usize) {
     let marks = std::iter::successors(Some(5), |mark| Some(mark * 2))
         .take_while(|mark| *mark < rounds)
         .chain([rounds]);
+
     for mark in marks {
         let [median, low] = [0.5, 0.1].map(|share| {
             ratios

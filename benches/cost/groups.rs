@@ -1,4 +1,4 @@
-//! The rows, in groups that are measured one after the other. Only rows of one group are compared.
+//! The rows, in groups that are measured in sequence. Only rows of one group are compared.
 
 use serde_json::{Value, json};
 
@@ -8,14 +8,14 @@ use super::common::requests::{Requests, Traffic};
 use super::common::row::{Delivery, Row};
 use super::own;
 
-/// How many rules there are, none of which matches.
+/// Numbers of rules, none of which matches.
 const RULES: [usize; 3] = [1, 10, 100];
-/// How many records a batch has.
+/// Records per batch.
 const BATCHES: [usize; 4] = [1, 10, 100, 1000];
 /// Enough for the longest batch.
 const BATCH_BYTES: u32 = 4 << 20;
 
-/// `plain` is what carries no control headers, `http` and `grpc` are tracked requests.
+/// `plain` has requests without control headers; `http` and `grpc` have tracked requests.
 pub const ALL: [Group; 5] = [
     Group {
         name: "plain",
@@ -47,8 +47,10 @@ fn plain() -> Vec<Row> {
         Row::peer_note(other),
         Row::do_nothing(other),
     ];
+
     rows.extend(RULES.map(|count| Row::rules(count, other)));
     rows.extend(RULES.map(|count| Row::lean_rules(count, other)));
+
     rows.push(Row::by_route(other, &audit::usual(USER_JSON)).delivering(Delivery::Nothing));
     rows.push(Row::audit(
         ", user of JSON",
@@ -57,6 +59,7 @@ fn plain() -> Vec<Row> {
     ));
     rows.push(Row::audit(user, check, &audit::usual(USER_HEADER)));
     rows.push(Row::lean(user, check, &audit::usual(USER_HEADER)));
+
     rows
 }
 
@@ -72,7 +75,7 @@ fn grpc() -> Vec<Row> {
     recorded(Requests::new(Traffic::TrackedGrpc))
 }
 
-/// The host calls by themselves, one step more in each row; then the filter without a record, and with one.
+/// The host calls alone, one step more per row; then the filter without and with a record.
 fn bare() -> Vec<Row> {
     [Traffic::Tracked, Traffic::TrackedGrpc]
         .map(Requests::new)
@@ -89,19 +92,21 @@ fn bare_of(requests: Requests) -> Vec<Row> {
         "+ connection, clock",
         "+ response, details",
     ];
+
     let mut rows = vec![Row::no_filter(requests), Row::do_nothing(requests)];
     rows.extend(
         (0..)
             .zip(steps)
             .map(|(step, name)| Row::bare_calls(name, requests, step)),
     );
+
     let excluded = Row::lean(", excluded by its rule", requests, &audit::excluded());
     rows.push(excluded.delivering(Delivery::Nothing));
     rows.push(Row::lean("", requests, &audit::usual(USER_HEADER)));
     rows
 }
 
-/// What is compared for every kind of tracked request.
+/// The rows for every kind of tracked request.
 fn recorded(requests: Requests) -> Vec<Row> {
     let usual = audit::usual(USER_HEADER);
     let mut rows = vec![
@@ -109,6 +114,7 @@ fn recorded(requests: Requests) -> Vec<Row> {
         Row::do_nothing(requests),
         Row::audit("", requests, &usual),
     ];
+
     rows.push(Row::lean("", requests, &usual));
     rows.push(Row::audit(", hmac", requests, &audit::hmac()));
     rows.extend(Row::other_build(requests, &usual));

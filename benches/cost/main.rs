@@ -1,4 +1,5 @@
-//! What the filter costs on a real Envoy, beside what Envoy has of its own. `benches/README.md` says how to read it.
+//! The cost of the filter on a real Envoy, compared with Envoy's built-in features. How to read it:
+//! `benches/README.md`.
 
 #![expect(
     clippy::unwrap_used,
@@ -29,7 +30,7 @@ use common::args::Args;
 use common::bench::{Measured, Size, measure};
 use common::{artefacts, table};
 
-/// What the filter's file may have.
+/// Size limit of the filter's file.
 const TARGET_BYTES: u64 = 409_600;
 
 // One thread: load generator, sink and upstream share one core, Envoy has the other.
@@ -39,6 +40,7 @@ async fn main() {
     let (size, repeat) = (Size::of(&args), args.number("--repeat"));
     println!("{size}");
     print_sizes();
+
     for group in groups::ALL.iter().filter(|group| args.wants(group.name)) {
         let mut runs = Vec::new();
         for _ in 0..repeat {
@@ -61,6 +63,7 @@ fn print_sizes() {
         artefacts::do_nothing(),
     ]
     .map(size);
+
     println!(
         "audit: {full} bytes (target: at most {TARGET_BYTES}); lean: {lean} bytes; do-nothing: {do_nothing} bytes\n"
     );

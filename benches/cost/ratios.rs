@@ -1,15 +1,15 @@
-//! Ratios, and the targets that they have.
+//! Ratios and their targets.
 
 use super::common::bench::{Measured, Outcome};
 use super::common::quantile::quantile;
 use super::common::requests::Traffic;
 
-/// What a row is compared with.
+/// The row in the denominator of a ratio.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Against {
     NoFilter,
     DoNothing,
-    /// As Envoy has it by default.
+    /// With Envoy's default settings.
     OtelLog,
     /// With batches as long as the audit filter's.
     OtelLogLongBatches,
@@ -23,7 +23,7 @@ impl Against {
         Self::OtelLogLongBatches,
     ];
 
-    /// What is divided by what.
+    /// Numerator and denominator, for the table.
     pub fn title(self) -> &'static str {
         match self {
             Self::NoFilter => "in all / no filter",
@@ -42,7 +42,7 @@ impl Against {
         }
     }
 
-    /// The most that the audit filter may have.
+    /// The upper limit for the audit filter; `None`: no target.
     fn target(self, outcome: &Outcome) -> Option<f64> {
         let is_ours = outcome.name.starts_with("audit") || outcome.name.starts_with("lean");
         match (self, outcome.requests.traffic) {
@@ -65,12 +65,12 @@ impl Against {
 pub struct Ratio {
     pub row: String,
     pub against: Against,
-    /// `None`: not asked for.
+    /// `None`: no target.
     target: Option<f64>,
     row_micros: Vec<f64>,
     /// The row without a filter.
     none: Vec<f64>,
-    /// What it is compared with.
+    /// The row in the denominator.
     other: Vec<f64>,
 }
 
@@ -90,6 +90,7 @@ impl Ratio {
         if std::ptr::eq(other, outcome) || outcome.name == Against::NoFilter.row() {
             return None;
         }
+
         Some(Self {
             row: format!("{}, {}", outcome.requests.traffic.name(), outcome.name),
             against,
@@ -100,7 +101,7 @@ impl Ratio {
         })
     }
 
-    /// The ratio of the values that this share of the first so many rounds is not above.
+    /// The ratio of the quantiles at `share` over the first `rounds` rounds.
     pub fn value(&self, share: f64, rounds: usize) -> f64 {
         let [row, none, other] = [&self.row_micros, &self.none, &self.other]
             .map(|micros| quantile(&micros[..rounds], share));
@@ -117,7 +118,7 @@ impl Ratio {
             .collect()
     }
 
-    /// Infinite where noise has hidden what the other row adds.
+    /// Infinite where noise hides the cost added by the other row.
     fn divide(&self, row: f64, none: f64, other: f64) -> f64 {
         match self.against {
             Against::NoFilter => row / none,
@@ -132,6 +133,7 @@ pub fn print(measured: &Measured) {
     println!(
         "ratios, median (lowest decile) of the rounds; middle half of the ratios within a round"
     );
+
     let ratios = Ratio::all(measured);
     for against in Against::ALL {
         let mut rows = ratios
@@ -148,6 +150,7 @@ pub fn print(measured: &Measured) {
             rows.for_each(print_ratio);
         }
     }
+
     println!();
 }
 
@@ -155,6 +158,7 @@ fn print_ratio(ratio: &Ratio) {
     let rounds = ratio.rounds();
     let [median, low] = [0.5, 0.1].map(|share| ratio.value(share, rounds.len()));
     let [first, third] = [0.25, 0.75].map(|share| quantile(&rounds, share));
+
     let verdict = ratio.target.map_or(String::new(), |target| {
         let verdict = match median {
             _ if median.is_infinite() => "not to be told",
@@ -163,6 +167,7 @@ fn print_ratio(ratio: &Ratio) {
         };
         format!("at most {target:.2}: {verdict}")
     });
+
     println!(
         "    {:<44} {median:>7.2} ({low:>5.2})   {first:>6.2} to {third:<6.2}   {verdict}",
         ratio.row

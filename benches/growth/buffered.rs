@@ -1,4 +1,4 @@
-//! What a request costs while the audit cluster hangs and the buffer fills.
+//! The cost of a request while the audit cluster hangs and the buffer fills.
 
 use std::time::Duration;
 
@@ -16,31 +16,33 @@ use super::common::{cpu, progress};
 
 pub const NAME: &str = "buffered";
 
-/// Records that the buffer takes.
+/// Capacity of the buffer in records.
 const RECORDS: usize = 10_000;
 /// Requests of a slice, each of which leaves a record.
 const STEP: usize = 1000;
-/// Slices until the buffer is full, and one more, whose records are dropped.
+/// Slices until the buffer is full, plus one with dropped records.
 const STEPS: usize = RECORDS / STEP + 1;
-/// Bytes that are never the limit.
+/// A limit in bytes that is never reached.
 const BYTES: u32 = 64 << 20;
-/// How long the buffer may take to run empty.
+/// Deadline for the buffer to become full or empty.
 const DEADLINE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
 
-/// CPU time a request in microseconds, for each step one entry a round.
+/// CPU time per request in microseconds: for each step one entry per round.
 type Steps = [Vec<f64>; STEPS];
 
-/// Measures this many times how the buffer fills, and prints.
+/// Fills the buffer this many times, and prints the measurements.
 pub async fn run(rounds: usize) {
     let upstream = Upstream::start().await.unwrap();
     let requests = Requests::new(Traffic::Tracked);
     let mut none = Subject::start(Row::no_filter(requests), upstream.grpc_addr()).await;
     let mut audit = Subject::start(row(requests), upstream.grpc_addr()).await;
     let cores = cpu::part([none.envoy.pid(), audit.envoy.pid()]);
+
     for subject in [&mut none, &mut audit] {
         subject.slice(WARM_UP).await;
     }
+
     let (mut base, mut with) = (Steps::default(), Steps::default());
     for round in 0..rounds {
         progress::show(&format!("{NAME}: round {} of {rounds}", round + 1));
@@ -53,12 +55,13 @@ pub async fn run(rounds: usize) {
         audit.sink.hang(false);
         until(&audit, "empty", |held| held == 0).await;
     }
+
     progress::end();
     println!("{NAME}; {cores}; {rounds} rounds");
     print(&base, &with);
 }
 
-/// Attempts that hang are not given up.
+/// The timeout is so long that hung attempts stay in flight.
 fn row(requests: Requests) -> Row {
     let mut configuration = audit::usual(USER_HEADER);
     configuration["buffer"] =
@@ -67,9 +70,10 @@ fn row(requests: Requests) -> Row {
     Row::audit("", requests, &configuration)
 }
 
-/// Waits until the filter says that it holds so many records.
+/// Waits until the number of buffered records satisfies `is_so`.
 async fn until(audit: &Subject, state: &str, is_so: fn(u64) -> bool) {
     let end = now() + DEADLINE;
+
     while !audit
         .envoy
         .stats("audit_filter.buffer.records")
@@ -92,6 +96,7 @@ fn print(base: &Steps, with: &Steps) {
         "  in the buffer before       no filter       added, us   added / added with an empty buffer"
     );
     println!("                      median   decile   median   decile   median   decile");
+
     let values = |share| {
         let both = base
             .iter()
@@ -100,6 +105,7 @@ fn print(base: &Steps, with: &Steps) {
         both.map(|[none, with]| (none, with - none))
             .collect::<Vec<_>>()
     };
+
     let (medians, lows) = (values(0.5), values(0.1));
     for (step, ((none, added), (none_low, added_low))) in medians.iter().zip(&lows).enumerate() {
         let [ratio, ratio_low] = [added / medians[0].1, added_low / lows[0].1];

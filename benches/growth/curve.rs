@@ -1,4 +1,4 @@
-//! What each row adds, beside what the first one with the filter adds.
+//! The cost added by each row, relative to the first row with the filter.
 
 use super::common::bench::{Measured, Outcome};
 use super::common::quantile::quantile;
@@ -11,6 +11,7 @@ pub fn print(measured: &Measured) {
         .iter()
         .filter(|row| row.name.starts_with("audit"))
         .collect();
+
     for row in &with {
         let [median, low] =
             [0.5, 0.1].map(|share| added(measured, row, share) / added(measured, with[0], share));
@@ -19,6 +20,7 @@ pub fn print(measured: &Measured) {
         } else {
             format!(", {} workers", row.workers)
         };
+
         println!(
             "    {:<34} {median:>6.2} ({low:>5.2})",
             format!("{}{workers}", row.name)

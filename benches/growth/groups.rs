@@ -1,4 +1,5 @@
-//! What grows, each in a group of its own: rows without the filter, and rows with it in the order of the curve.
+//! One group for each growing quantity: rows without the filter, then rows with it in the order of
+//! the curve.
 
 use serde_json::json;
 
@@ -8,9 +9,9 @@ use super::common::requests::{Requests, Traffic};
 use super::common::row::Row;
 
 const RULES: [usize; 5] = [1, 10, 30, 100, 1000];
-/// Ids over which the requests are spread; the last one: each has its own.
+/// Numbers of session ids over which the requests are spread; the last means one id per request.
 const SESSIONS: [u64; 4] = [1, 100, 10_000, u64::MAX];
-/// Bytes.
+/// Bytes of the context.
 const CONTEXTS: [usize; 4] = [0, 512, 2048, 8192];
 const WORKERS: [usize; 2] = [1, 2];
 
@@ -46,6 +47,7 @@ fn sessions() -> Vec<Row> {
         sessions: Some(count),
         ..Requests::new(Traffic::Tracked)
     };
+
     let with = SESSIONS.map(|count| {
         let name = if count == u64::MAX {
             ", each its own".to_owned()
@@ -54,6 +56,7 @@ fn sessions() -> Vec<Row> {
         };
         Row::audit(&name, requests(count), &audit::usual(USER_HEADER))
     });
+
     std::iter::once(Row::no_filter(requests(1)))
         .chain(with)
         .collect()
@@ -62,6 +65,7 @@ fn sessions() -> Vec<Row> {
 fn context() -> Vec<Row> {
     let mut configuration = audit::usual(USER_HEADER);
     configuration["tracking"]["on_empty_context"] = json!("record");
+
     let both = |bytes| {
         let requests = Requests {
             context: Some(bytes),
@@ -72,6 +76,7 @@ fn context() -> Vec<Row> {
             Row::audit(&format!(", {bytes} bytes"), requests, &configuration),
         ]
     };
+
     CONTEXTS.into_iter().flat_map(both).collect()
 }
 

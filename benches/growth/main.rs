@@ -1,4 +1,4 @@
-//! How the cost of the filter grows with what it has to do. `benches/README.md` says how to read it.
+//! How the cost of the filter grows with its work. How to read it: `benches/README.md`.
 
 #![expect(
     clippy::unwrap_used,
@@ -32,11 +32,13 @@ async fn main() {
     let args = Args::read(&[("--rounds", 20), ("--requests", 2000)]);
     let size = Size::of(&args);
     println!("{size}\n");
+
     for group in groups::ALL.iter().filter(|group| args.wants(group.name)) {
         let measured = measure(group, size).await;
         table::print(&measured);
         curve::print(&measured);
     }
+
     if args.wants(buffered::NAME) {
         buffered::run(size.rounds).await;
     }

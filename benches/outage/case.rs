@@ -1,4 +1,4 @@
-//! The cases: what the audit cluster of a filter does, or no filter at all.
+//! The cases: the state of the audit cluster, or no filter.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use super::common::support::bootstrap::Bootstrap;
 use super::common::support::sink::{Answer, Sink as Scripted};
 use super::common::{artefacts, sink::Sink};
 
-/// The requests of every case: recorded, whatever the answer.
+/// The requests of every case, which are always recorded.
 pub const TRAFFIC: Traffic = Traffic::Tracked;
 
 pub fn requests() -> Requests {

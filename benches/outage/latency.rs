@@ -1,4 +1,4 @@
-//! What users wait for a tracked request while the audit cluster hangs, in short slices by turns.
+//! The time of a tracked request while the audit cluster hangs, in short alternating slices.
 
 use super::case::{Case, Clusters};
 use super::common::bench::Size;
@@ -8,14 +8,14 @@ use super::subject::Subject;
 use super::users::Users;
 
 const CASES: [Case; 3] = [Case::NoFilter, Case::Up, Case::Hung];
-/// What is looked at in every slice.
+/// The percentiles of every slice.
 const PERCENTILES: [(&str, f64); 2] = [("p50", 0.5), ("p99", 0.99)];
 
 /// One case, and the percentiles of its slices.
 struct Measured {
     subject: Subject,
     users: Users,
-    /// Microseconds, one list for each of [`PERCENTILES`] with one entry a round.
+    /// Microseconds: for each of [`PERCENTILES`] one list with one entry per round.
     micros: [Vec<f64>; PERCENTILES.len()],
 }
 
@@ -45,10 +45,12 @@ pub async fn run(size: Size) {
     let clusters = Clusters::start().await;
     let subjects = Subject::start_all(&CASES, &clusters).await;
     let cores = cpu::part(subjects.iter().map(|subject| subject.envoy.pid()));
+
     let mut all = Vec::new();
     for subject in subjects {
         all.push(Measured::start(subject, &clusters).await);
     }
+
     progress::rounds(
         "latency",
         size.rounds,
@@ -58,6 +60,7 @@ pub async fn run(size: Size) {
         },
     )
     .await;
+
     println!("Time of a tracked request, in microseconds; {size}; {cores}");
     print_times(&all);
     print_ratios(&all);
@@ -78,6 +81,7 @@ fn print_times(all: &[Measured]) {
 fn print_ratios(all: &[Measured]) {
     println!("\ncollector hung, compared with");
     println!("                      median     middle half of the rounds");
+
     for base in [Case::NoFilter, Case::Up] {
         for (index, (name, _)) in PERCENTILES.into_iter().enumerate() {
             let [hung, other] = [Case::Hung, base].map(|case| &find(all, case)[index]);
@@ -94,6 +98,7 @@ fn print_ratios(all: &[Measured]) {
             );
         }
     }
+
     println!();
 }
 

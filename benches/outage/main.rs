@@ -1,5 +1,5 @@
-//! What an audit cluster that is down or hung costs on a real Envoy: memory, CPU time, and the time of users.
-//! `benches/README.md` says how to read it.
+//! The cost of an audit cluster that is down or hung, on a real Envoy: memory, CPU time, and users'
+//! time. How to read it: `benches/README.md`.
 
 #![expect(
     clippy::unwrap_used,
@@ -33,6 +33,7 @@ use common::bench::Size;
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let args = Args::read(&[("--minutes", 5), ("--rounds", 60), ("--requests", 1000)]);
+
     if args.wants("memory") {
         memory::run(args.number("--minutes")).await;
     }

@@ -1,4 +1,5 @@
-//! Memory of Envoy with the audit cluster up, down, and up again, beside an Envoy without the filter that has had as many requests.
+//! Memory of Envoy with the audit cluster up, down, and up again. It is compared with an Envoy
+//! without the filter after as many requests.
 
 use std::fs;
 use std::time::Duration;
@@ -8,33 +9,33 @@ use super::common::support::now;
 use super::common::{cpu, progress};
 use super::subject::{Counts, Subject};
 
-/// Requests to one Envoy until it is the other's turn.
+/// Requests to one Envoy before the other's turn.
 const TURN: usize = 2000;
-/// Minutes of load at which is looked, and at the last one.
+/// Minutes of load after which memory is read; it is also read at the end.
 const MARKS: [usize; 2] = [1, 2];
 /// Requests at full speed while the audit cluster answers.
 const DELIVERED: usize = 20_000;
-/// How long the buffer may take to run empty: the filter tries again after 30 seconds at most.
+/// Deadline for the buffer to become empty: the filter retries after 30 seconds at most.
 const DRAINED: Duration = Duration::from_secs(60);
 const KIB_PER_MIB: f64 = 1024.0;
 const BYTES_PER_MIB: f64 = 1024.0 * 1024.0;
 
-/// An Envoy, and what was seen of it.
+/// An Envoy and its last measurement.
 struct Watched {
     subject: Subject,
-    /// Requests and their time at the last sight.
+    /// Requests and their time at the last measurement.
     last: (usize, Duration),
     /// RSS when the buffer was full, in KiB.
     full: Option<i64>,
 }
 
-/// What is seen of an Envoy at one moment.
+/// One measurement of an Envoy.
 struct Sight {
     /// In KiB.
     rss: i64,
     /// Growth since the buffer was full, in KiB.
     growth: Option<i64>,
-    /// Requests a second since the sight before.
+    /// Requests per second since the previous measurement.
     rate: Option<f64>,
 }
 
@@ -53,6 +54,7 @@ impl Watched {
         let (sent_before, loaded_before) = std::mem::replace(&mut self.last, (sent, loaded));
         let seconds = (loaded - loaded_before).as_secs_f64();
         let rate = (seconds > 0.0).then(|| (sent - sent_before) as f64 / seconds);
+
         Sight {
             rss,
             growth: self.full.map(|full| rss - full),
@@ -61,19 +63,22 @@ impl Watched {
     }
 }
 
-/// Watches for this many minutes of load on the Envoy with the filter while the audit cluster is down.
+/// Measures for this many minutes of load on the Envoy with the filter while the audit cluster is
+/// down.
 pub async fn run(minutes: usize) {
     let mut clusters = Clusters::start().await;
     clusters.down.up().await;
     let mut audit = Watched::start(Case::Down, &clusters).await;
     let mut none = Watched::start(Case::NoFilter, &clusters).await;
     let cores = cpu::part([audit.subject.envoy.pid(), none.subject.envoy.pid()]);
+
     print_head(&cores);
     print_sights("at rest", &mut audit, &mut none).await;
     for _ in 0..DELIVERED / TURN {
         turn(&mut audit, &mut none).await;
     }
     print_sights("up, under load", &mut audit, &mut none).await;
+
     clusters.down.down().await;
     fill(&mut audit, &mut none).await;
     print_sights("down, buffer full", &mut audit, &mut none).await;
@@ -85,9 +90,11 @@ pub async fn run(minutes: usize) {
         load_until(mark, &mut audit, &mut none).await;
         print_sights(&format!("down, {mark} min"), &mut audit, &mut none).await;
     }
+
     clusters.down.up().await;
     drain(&audit).await;
     print_sights("up, drained", &mut audit, &mut none).await;
+
     println!(
         "\n  the memory of the filter's VM is part of Envoy's RSS, and not visible by itself\n"
     );
@@ -118,7 +125,7 @@ async fn turn(audit: &mut Watched, none: &mut Watched) {
     }
 }
 
-/// By turns, so that each is loaded at full speed, and both have had as many requests.
+/// The two alternate, so that each is loaded at full speed, and both get equally many requests.
 async fn load_until(mark: usize, audit: &mut Watched, none: &mut Watched) {
     let end = Duration::from_secs(60 * mark as u64);
     while audit.subject.loaded < end {
@@ -129,6 +136,7 @@ async fn load_until(mark: usize, audit: &mut Watched, none: &mut Watched) {
             end.as_secs()
         ));
     }
+
     progress::end();
 }
 
@@ -152,6 +160,7 @@ async fn print_sights(moment: &str, audit: &mut Watched, none: &mut Watched) {
         held_bytes,
         ..
     } = audit.subject.counts().await;
+
     let held = format!("{held} ({:.1} MiB)", held_bytes as f64 / BYTES_PER_MIB);
     let [with, without] = [audit, none].map(|watched| sight(&watched.look()));
     println!("  {moment:<18} {with}  {captured:>9} {dropped:>9}  {held:>16}   {without}");
@@ -166,7 +175,7 @@ fn sight(Sight { rss, growth, rate }: &Sight) -> String {
     )
 }
 
-/// Memory that a process has in RAM, in KiB.
+/// Resident memory of a process, in KiB.
 fn resident(pid: u32) -> i64 {
     let status =
         fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs, on Linux");
@@ -174,6 +183,7 @@ fn resident(pid: u32) -> i64 {
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))
         .expect("the status has VmRSS");
+
     line.trim()
         .trim_end_matches(" kB")
         .parse()

@@ -1,4 +1,5 @@
-//! CPU time of Envoy a request while the audit cluster is up, down and hung, in short slices by turns.
+//! CPU time of Envoy per request while the audit cluster is up, down and hung, in short alternating
+//! slices.
 
 use super::case::{Case, Clusters};
 use super::common::bench::Size;
@@ -7,15 +8,15 @@ use super::common::{cpu, progress};
 use super::subject::{Counts, Subject};
 
 const CASES: [Case; 4] = [Case::NoFilter, Case::Up, Case::Down, Case::Hung];
-/// What a request may cost, as a multiple of what it costs while the audit cluster is up.
+/// Targets: CPU time per request, as a multiple of that with the audit cluster up.
 const TARGETS: [(Case, &str); 2] = [(Case::Down, "at most 1.2"), (Case::Hung, "none")];
 
-/// One case, and what its slices have cost.
+/// One case, and the cost of its slices.
 struct Measured {
     subject: Subject,
     /// Requests and counts when the first round began.
     before: (usize, Counts),
-    /// Microseconds of CPU time a request, one entry a round.
+    /// Microseconds of CPU time per request, one entry per round.
     micros: Vec<f64>,
 }
 
@@ -40,7 +41,7 @@ impl Measured {
             .push((cpu::nanos(pid) - before) as f64 / 1000.0 / requests as f64);
     }
 
-    /// Records acknowledged and dropped, a request.
+    /// Records acknowledged and dropped, per request.
     async fn fates(&self) -> [f64; 2] {
         let (sent, before) = self.before;
         let after = self.subject.counts().await;
@@ -57,10 +58,12 @@ pub async fn run(size: Size) {
     let clusters = Clusters::start().await;
     let subjects = Subject::start_all(&CASES, &clusters).await;
     let cores = cpu::part(subjects.iter().map(|subject| subject.envoy.pid()));
+
     let mut all = Vec::new();
     for subject in subjects {
         all.push(Measured::start(subject, &clusters).await);
     }
+
     progress::rounds(
         "CPU time",
         size.rounds,
@@ -70,6 +73,7 @@ pub async fn run(size: Size) {
         },
     )
     .await;
+
     println!("CPU time of Envoy a tracked request, in microseconds; {size}; {cores}");
     print_costs(&all).await;
     print_ratios(&all);
@@ -78,6 +82,7 @@ pub async fn run(size: Size) {
 async fn print_costs(all: &[Measured]) {
     println!("                       median           lowest decile       records a request");
     println!("  filter             in all    added    in all    added    acknowledged   dropped");
+
     let base = find(all, Case::NoFilter);
     for case in CASES {
         let measured = find(all, case);
@@ -85,6 +90,7 @@ async fn print_costs(all: &[Measured]) {
         let [added_median, added_low] = [0.5, 0.1]
             .map(|share| quantile(&measured.micros, share) - quantile(&base.micros, share));
         let [acknowledged, dropped] = measured.fates().await;
+
         print!(
             "  {:<16} {median:>8.2} {added_median:>8.2}  {low:>8.2} {added_low:>8.2}  ",
             case.name()
@@ -96,6 +102,7 @@ async fn print_costs(all: &[Measured]) {
 fn print_ratios(all: &[Measured]) {
     println!("\nin all, compared with the collector up");
     println!("  filter             median   lowest decile   middle half of the rounds   target");
+
     let up = &find(all, Case::Up).micros;
     for (case, target) in TARGETS {
         let micros = &find(all, case).micros;
@@ -106,11 +113,13 @@ fn print_ratios(all: &[Measured]) {
             .map(|(micros, up)| micros / up)
             .collect();
         let [first, third] = [0.25, 0.75].map(|share| quantile(&rounds, share));
+
         println!(
             "  {:<16} {median:>8.2}   {low:>13.2}   {first:>12.2} to {third:<10.2}   {target}",
             case.name()
         );
     }
+
     println!();
 }
 

@@ -1,4 +1,4 @@
-//! One case under load: its Envoy, and what was sent through it.
+//! One case under load: its Envoy, and its counts of requests.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,26 +14,26 @@ use super::common::subject::SETTLE;
 use super::common::support::envoy::Envoy;
 use super::common::support::eventually;
 
-/// Requests after which it is looked whether the buffer is full.
+/// Requests between two checks whether the buffer is full.
 const FILLING: usize = 2000;
-/// Far more of them than any buffer takes.
+/// Far more of these steps than any buffer takes.
 const MOST_FILLINGS: usize = 50;
-/// How long the filter takes at most to tell Envoy what it has counted.
+/// The longest time until the filter's counts reach Envoy.
 const PUBLISHED: Duration = Duration::from_millis(300);
 
-/// A case with an Envoy of its own.
+/// A case and its Envoy.
 pub struct Subject {
     pub case: Case,
     pub envoy: Envoy,
     pub addr: SocketAddr,
     /// Requests so far.
     pub sent: usize,
-    /// How long they took at full speed.
+    /// Their total time at full speed.
     pub loaded: Duration,
     load: Load,
 }
 
-/// What became of the records so far.
+/// Outcomes of the records so far.
 #[derive(Clone, Copy, Default)]
 pub struct Counts {
     pub captured: u64,
@@ -49,6 +49,7 @@ impl Subject {
     pub async fn start(case: Case, clusters: &Clusters) -> Self {
         let envoy = Envoy::start(&clusters.bootstrap(case), 1).await;
         let addr = envoy.listener(TRAFFIC.listener()).await;
+
         Self {
             case,
             envoy,
@@ -75,7 +76,7 @@ impl Subject {
         self.sent += requests;
     }
 
-    /// Brings it to the state that lasts: warm, and the buffer full where records pile up.
+    /// Brings it to its steady state: warm, and the buffer full where records pile up.
     pub async fn prepare(&mut self, clusters: &Clusters) {
         self.run(WARM_UP).await;
         if self.case.piles_up() {
@@ -95,7 +96,7 @@ impl Subject {
         panic!("the buffer is never full: {}", self.envoy.log());
     }
 
-    /// Waits until everything is delivered, where anything is, and Envoy is idle.
+    /// Waits until all records are delivered, in cases with delivery, and Envoy is idle.
     pub async fn settle(&self, clusters: &Clusters) {
         if self.case == Case::Up {
             eventually("all records arrive", || {
@@ -106,11 +107,12 @@ impl Subject {
         tokio::time::sleep(SETTLE).await;
     }
 
-    /// What the filter has counted; all zero without one.
+    /// The filter's counts; all zero without a filter.
     pub async fn counts(&self) -> Counts {
         tokio::time::sleep(PUBLISHED).await;
         let stats: BTreeMap<String, u64> = self.envoy.stats("audit_filter").await;
         let count = |name: &str| stats.get(name).copied().unwrap_or(0);
+
         Counts {
             captured: count("records.captured"),
             acknowledged: count("records.acknowledged"),

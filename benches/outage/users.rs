@@ -1,4 +1,4 @@
-//! Users: a few connections that stay open, with a request on each at a steady pace.
+//! Users: a few open connections, with requests at a steady pace on each.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use super::common::http1;
 use super::common::wire::Wire;
 
 const CONNECTIONS: u32 = 4;
-/// From one request on a connection to the next: 1000 requests a second in all, so that Envoy has time to spare.
+/// Time between two requests on a connection: 1000 requests per second in all, which leaves Envoy
+/// idle time.
 const PERIOD: Duration = Duration::from_millis(4);
 
 /// The users of one Envoy.
@@ -26,7 +27,7 @@ impl Users {
         Self(wires)
     }
 
-    /// Sends this many requests in all, and yields how long each took, in microseconds.
+    /// Sends this many requests in all, and returns the time of each, in microseconds.
     pub async fn run(&mut self, requests: usize) -> Vec<f64> {
         let mut running = JoinSet::new();
         for (index, mut wire) in (0..).zip(self.0.drain(..)) {
@@ -36,6 +37,7 @@ impl Users {
                 (wire, times)
             });
         }
+
         let (wires, times): (Vec<Wire>, Vec<Vec<f64>>) =
             running.join_all().await.into_iter().unzip();
         self.0 = wires;
@@ -43,14 +45,15 @@ impl Users {
     }
 }
 
-/// A request that was held up by the one before it has waited since it was due. Of others only the time from sending
-/// counts, since a timer is late by up to a millisecond.
+/// A request that was delayed by the previous one counts from its due time. Others count from
+/// sending, since a timer is late by up to a millisecond.
 async fn run(wire: &mut Wire, requests: usize, offset: Duration) -> Vec<f64> {
     let request = http1::get("/other", &case::requests().headers());
     let mut ticks = interval_at(Instant::now() + offset, PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut times = Vec::with_capacity(requests);
     let mut free = Instant::now();
+
     for _ in 0..requests {
         let due = ticks.tick().await;
         let start = if free > due { due } else { Instant::now() };
@@ -58,5 +61,6 @@ async fn run(wire: &mut Wire, requests: usize, offset: Duration) -> Vec<f64> {
         free = Instant::now();
         times.push((free - start).as_nanos() as f64 / 1000.0);
     }
+
     times
 }

@@ -1,4 +1,5 @@
-//! `capture` and `set_tracking` of a rule: which values are recorded, and which are handed to the next hop.
+//! `capture` and `set_tracking` of a rule: which values are recorded, and which are handed to the
+//! next hop.
 
 use std::rc::Rc;
 
@@ -10,23 +11,26 @@ use crate::recorder::gateway::{ContextSource, MAX_CONTEXT_FIELDS, SetTracking};
 use crate::recorder::redact::looks_secret;
 use crate::recorder::tracking::MAX_OPERATION_BYTES;
 
-/// Reads `capture`, which records something only where the rule's level is `request`.
+/// Reads `capture`, which requires the level `request`.
 pub(super) fn capture(node: Option<Node<'_>>, is_level_request: bool) -> Capture {
     let Some((node, mut object)) = node.and_then(|node| Some((node, node.object()?))) else {
         return Capture::default();
     };
+
     let mut names = |kind: &'static str, read: fn(&Node<'_>) -> Option<String>| {
         object
             .field(kind)
             .map(|node| wanted(&node, kind, read))
             .unwrap_or_default()
     };
+
     let capture = Capture {
         query: names("query", parameter),
         request_headers: names("request_headers", header_name),
         response_headers: names("response_headers", header_name),
     };
     object.finish();
+
     if capture != Capture::default() && !is_level_request {
         node.refuse("needs level: request");
     }
@@ -43,12 +47,14 @@ fn wanted(node: &Node<'_>, kind: &str, read: fn(&Node<'_>) -> Option<String>) ->
             name,
         })
     });
+
     let is_repeated = |(index, name): (usize, &Wanted)| {
         wanted
             .iter()
             .take(index)
             .any(|other| other.name == name.name)
     };
+
     if wanted.iter().enumerate().any(is_repeated) {
         node.refuse("must not have an entry twice");
     }
@@ -71,10 +77,11 @@ fn parameter(node: &Node<'_>) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// Reads `set_tracking`; an empty object asks for nothing.
+/// Reads `set_tracking`; an empty object has no effect.
 pub(super) fn set_tracking(node: Option<Node<'_>>) -> Option<SetTracking> {
     let mut object = node?.object()?;
     let is_asked_for = !object.is_empty();
+
     let operation = object
         .field("operation")
         .and_then(|node| operation(&node))
@@ -84,6 +91,7 @@ pub(super) fn set_tracking(node: Option<Node<'_>>) -> Option<SetTracking> {
         .map(|node| context(&node))
         .unwrap_or_default();
     object.finish();
+
     is_asked_for.then_some(SetTracking { operation, context })
 }
 
@@ -102,6 +110,7 @@ fn context(node: &Node<'_>) -> Vec<(String, ContextSource)> {
     if entries.len() > MAX_CONTEXT_FIELDS {
         node.refuse(&format!("must have at most {MAX_CONTEXT_FIELDS} fields"));
     }
+
     let mut fields = Vec::new();
     for (name, node) in entries {
         if let Some(source) = context_source(&node) {

@@ -12,7 +12,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// `POST` path of OTLP/HTTP logs.
 const DEFAULT_PATH: &str = "/v1/logs";
 
-/// Headers that the filter or Envoy sets, or that belong to one connection (RFC 9110 section 7.6.1).
+/// Headers that the filter or Envoy sets, or that belong to one connection (RFC 9110 section
+/// 7.6.1).
 const RESERVED_HEADERS: [&str; 14] = [
     "connection",
     "content-encoding",
@@ -38,6 +39,7 @@ pub(super) fn target(node: &Node<'_>) -> Option<Target> {
         .and_then(|node| node.non_empty_text().map(str::to_owned));
     let authority = object.read("authority", String::new(), header_value);
     let path = object.read("path", DEFAULT_PATH.to_owned(), path);
+
     let formats = [
         ("otlp_protobuf", Format::OtlpProtobuf),
         ("otlp_json", Format::OtlpJson),
@@ -49,12 +51,14 @@ pub(super) fn target(node: &Node<'_>) -> Option<Target> {
         node.duration(Duration::from_millis(10), Duration::from_secs(600))
     });
     object.finish();
+
     let cluster = cluster?;
     let authority = if authority.is_empty() {
         cluster.clone()
     } else {
         authority
     };
+
     Some(Target {
         cluster,
         authority,
@@ -87,6 +91,7 @@ fn headers(node: &Node<'_>) -> Option<Vec<(String, String)>> {
         }
         Some((name, header_value(&node)?))
     };
+
     Some(node.entries()?.into_iter().filter_map(header).collect())
 }
 
@@ -100,6 +105,7 @@ pub(super) fn batch(node: Option<Node<'_>>) -> BatchLimits {
     let Some(mut object) = node.and_then(|node| node.object()) else {
         return limits;
     };
+
     limits.max_records = object.read("max_records", limits.max_records, |node| node.size(1, 1000));
     limits.max_bytes = object.read("max_bytes", limits.max_bytes, |node| {
         node.size(1024, 16 << 20)
@@ -111,8 +117,9 @@ pub(super) fn batch(node: Option<Node<'_>>) -> BatchLimits {
     limits
 }
 
-/// Records that a worker holds by default: 12,000 requests that end in one turn of its event loop, in which no answer can
-/// arrive, and the reserve. Envoy ends all streams of a connection that is closed in one turn.
+/// Records that a worker holds by default: 12,000 requests that end in one turn of its event loop,
+/// and the reserve. Envoy ends all streams of a closed connection in one turn, in which no answer
+/// can arrive.
 const DEFAULT_RECORDS: usize = 13_500;
 /// The same in bytes, with records of 932 bytes in protobuf.
 const DEFAULT_BYTES: usize = 12 << 20;
@@ -128,12 +135,14 @@ pub(super) fn buffer(node: Option<Node<'_>>) -> BufferLimits {
     let Some(mut object) = node.and_then(|node| node.object()) else {
         return limits;
     };
+
     limits.max_records = object.read("max_records", limits.max_records, |node| {
         node.size(1, 1_000_000)
     });
     limits.max_bytes = object.read("max_bytes", limits.max_bytes, |node| {
         node.size(1024, 256 << 20)
     });
+
     let words = [
         ("drop_newest", OnFull::DropNewest),
         ("drop_oldest", OnFull::DropOldest),
@@ -159,6 +168,7 @@ pub(super) fn retry(node: Option<Node<'_>>) -> RetryPolicy {
     let Some(mut object) = node.and_then(|node| node.object()) else {
         return policy;
     };
+
     let backoff =
         |node: &Node<'_>| node.duration(Duration::from_millis(1), Duration::from_secs(3600));
     policy.initial_backoff = object.read("initial_backoff", policy.initial_backoff, backoff);
@@ -166,6 +176,7 @@ pub(super) fn retry(node: Option<Node<'_>>) -> RetryPolicy {
     if policy.max_backoff < policy.initial_backoff {
         object.refuse("max_backoff must not be less than initial_backoff");
     }
+
     policy.max_attempts = Some(object.read("max_attempts", 0, |node| {
         node.integer(0, u64::from(u32::MAX))
     }))

@@ -7,10 +7,10 @@ use super::sources::identity_source;
 use crate::recorder::identity::{Settings, Source};
 use crate::recorder::response_json::Pointer;
 
-/// Most that is kept of one response's body, in bytes: it is held until the stream ends.
+/// Most bytes of one response's body that are kept, until the stream ends.
 const MAX_BODY_BYTES: u64 = 1 << 20;
 
-/// What holds where nothing is configured: who sits behind the upstream's `x-user-id`, else a trusted hop's.
+/// Defaults: the user from the upstream's `x-user-id`, else from a trusted hop's.
 fn default_settings() -> Settings {
     let name = || "x-user-id".to_owned();
     Settings {
@@ -28,7 +28,7 @@ pub(super) fn global(node: Option<Node<'_>>) -> Rc<Settings> {
     Rc::new(over(node, default_settings()))
 }
 
-/// Reads the section of a rule, whose fields replace those of the whole configuration one by one.
+/// Reads the section of a rule. Its fields replace those of the whole configuration one by one.
 pub(super) fn of_rule(node: Option<Node<'_>>, global: &Rc<Settings>) -> Rc<Settings> {
     match node {
         None => Rc::clone(global),
@@ -36,7 +36,7 @@ pub(super) fn of_rule(node: Option<Node<'_>>, global: &Rc<Settings>) -> Rc<Setti
     }
 }
 
-/// What the default rule `check` says: the answer to a session check names the user.
+/// Identity of the default rule `check`: the answer to a session check names the user.
 pub(super) fn of_check(global: &Rc<Settings>) -> Rc<Settings> {
     let mut settings = Settings::clone(global);
     let [user_id, ..] = &mut settings.fields;
@@ -51,6 +51,7 @@ fn over(node: Option<Node<'_>>, mut settings: Settings) -> Settings {
     let Some(mut object) = node.and_then(|node| node.object()) else {
         return settings;
     };
+
     for (key, sources) in ["user_id", "user_name", "user_email"]
         .into_iter()
         .zip(&mut settings.fields)
@@ -59,6 +60,7 @@ fn over(node: Option<Node<'_>>, mut settings: Settings) -> Settings {
             *sources = node.each(identity_source);
         }
     }
+
     settings.max_body_bytes = object.read("max_body_bytes", settings.max_body_bytes, |node| {
         node.size(1, MAX_BODY_BYTES)
     });

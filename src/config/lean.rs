@@ -1,12 +1,13 @@
-//! What the lean artefact cannot do: it has no callbacks on responses.
+//! Limits of the lean artefact, which has no callbacks on responses.
 
 use super::{Config, ConfigError};
 use crate::recorder::session::SessionEvent;
 
-/// Refuses what needs the response on its way. What is read of it at its end (status, headers, trailers) needs nothing.
+/// Refuses rules that need callbacks on responses. Status, headers and trailers are read at the
+/// end, without callbacks.
 ///
 /// # Errors
-/// Every rule that asks for it, and the name of the artefact that can.
+/// Every such rule, and the name of the artefact that supports it.
 pub fn check(config: Config) -> Result<Config, ConfigError> {
     let mut problems = Vec::new();
     let rules = config
@@ -15,6 +16,7 @@ pub fn check(config: Config) -> Result<Config, ConfigError> {
         .iter()
         .enumerate()
         .filter(|(_, rule)| config.recorder.enabled && rule.recorded);
+
     for (index, rule) in rules {
         let mut refuse = |what: &str| {
             let name = &rule.name;
@@ -29,6 +31,7 @@ pub fn check(config: Config) -> Result<Config, ConfigError> {
             refuse("session: start");
         }
     }
+
     if problems.is_empty() {
         Ok(config)
     } else {

@@ -1,4 +1,5 @@
-//! What is accepted and yet hardly meant: warnings, and problems where nothing sensible can be meant.
+//! Checks for legal settings that are probably unintended: warnings, and problems where no sensible
+//! reading exists.
 
 use std::rc::Rc;
 
@@ -10,16 +11,18 @@ use crate::recorder::own_batch::OwnBatch;
 use crate::recorder::policy::{Policy, Rule};
 use crate::recorder::trust::Trust;
 
-/// A rule and where it stands; one of those that hold by default stands nowhere.
+/// A rule and its node; a default rule has none.
 pub(super) type Placed<'a> = (Option<Node<'a>>, Rc<Rule>);
 
-/// Rules that no request reaches. One that requires a record is refused: it promises what nothing keeps.
+/// Rules that no request reaches. One that requires a record is refused: its requirement would
+/// have no effect.
 pub(super) fn unreached(policy: &Policy, placed: &[Placed<'_>]) {
     for Covered { place, by, rest } in policy.covered() {
         let (Some((Some(node), rule)), Some((_, earlier))) = (placed.get(place), placed.get(by))
         else {
             continue;
         };
+
         let requests = match rest {
             Rest::Nothing => "no request reaches it",
             Rest::Tracked => "no request reaches it that is not tracked",
@@ -35,7 +38,8 @@ pub(super) fn unreached(policy: &Policy, placed: &[Placed<'_>]) {
             " decides about all that it matches",
         ]
         .concat();
-        // What is ambiguous is worth holding on its own.
+
+        // A rule for ambiguous requests alone is useful.
         let leaves_ambiguous = matches!(rest, Rest::Ambiguous | Rest::TrackedOrAmbiguous);
         if rule.require_audit == RequireAudit::None || leaves_ambiguous {
             node.warn(&sentence);
@@ -45,7 +49,7 @@ pub(super) fn unreached(policy: &Policy, placed: &[Placed<'_>]) {
     }
 }
 
-/// A rule that hands what looks secret to the next hop, which records it as it is.
+/// Warns of a rule that sends probable secrets to the next hop, which records them in clear.
 pub(super) fn secrets_handed_on(node: &Node<'_>, rule: &Rule) {
     if rule
         .set_tracking
@@ -67,7 +71,8 @@ pub(super) fn off(enabled: bool, policy: &Policy, root: &Object<'_>) {
     }
 }
 
-/// Batches of this filter that make records where they pass through another instance of it, each of which makes a batch.
+/// Warns of loops: where batches pass another instance of this filter, each is recorded and makes a
+/// new batch.
 pub(super) fn loops(own_batch: &OwnBatch, policy: &Policy, trust: &Trust, root: &Object<'_>) {
     let is_proven = own_batch.has_secret() || trust.names_others();
     if !is_proven && own_batch.is_recorded_by(policy) {

@@ -1,4 +1,4 @@
-//! The filter's configuration: bytes in, settings of the rooms out, or every problem at once, each with its path.
+//! The filter's configuration: parses bytes into settings, or returns every problem with its path.
 
 mod capture;
 mod delivery;
@@ -38,14 +38,14 @@ use crate::recorder::own_batch::OwnBatch;
 use crate::wire::SDK_NAME;
 use crate::{pipeline, recorder};
 
-/// A legal configuration.
+/// A valid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// For the per-request side.
     pub recorder: recorder::Settings,
     /// For the per-worker side.
     pub pipeline: pipeline::settings::Settings,
-    /// What an operator should know at the start, `path: sentence` each, in the order in which it was found.
+    /// Warnings for the operator, `path: sentence` each, in the order of discovery.
     pub warnings: Vec<String>,
 }
 
@@ -65,8 +65,8 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Reads a configuration: JSON text (`google.protobuf.StringValue`) or a serialized `google.protobuf.Struct`.
-/// `environment` resolves `${NAME}` inside string values.
+/// Reads a configuration: JSON text (`google.protobuf.StringValue`) or a serialized
+/// `google.protobuf.Struct`. `environment` resolves `${NAME}` inside string values.
 ///
 /// # Errors
 /// All problems found: unknown keys, wrong types, values out of range.
@@ -74,6 +74,7 @@ pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Config, Confi
     let mut value = source::decode(bytes).map_err(|sentence| ConfigError {
         problems: vec![format!("configuration: {sentence}")],
     })?;
+
     let problems = Problems::default();
     for path in repeated::keys(bytes) {
         problems.add(&path, "stands twice");
@@ -81,6 +82,7 @@ pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Config, Confi
     source::fill_variables(&mut value, environment, &problems);
     let config = Node::root(&value, &problems).object().and_then(read);
     let journal_keys = journal::keys(environment, &problems);
+
     let (problems, warnings) = problems.into_vecs();
     match config {
         Some(mut config) if problems.is_empty() => {
@@ -92,8 +94,9 @@ pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Config, Confi
     }
 }
 
-/// All keys but `audit_cluster.cluster`, with their defaults, as a JSON object. Two depend on what else is given:
-/// `session.token_mode` is `hmac` with a key, and `trust.cidrs` is empty where certificates or principals are named.
+/// All keys but `audit_cluster.cluster`, with their defaults, as a JSON object. Two depend on other
+/// keys: `session.token_mode` is `hmac` with a key, and `trust.cidrs` is empty where certificates
+/// or principals are named.
 pub const DEFAULTS: &str = include_str!("defaults.json");
 
 /// `service.name` when none is configured.
@@ -107,6 +110,7 @@ fn read(mut object: Object<'_>) -> Option<Config> {
     let target = object
         .required("audit_cluster")
         .and_then(|node| delivery::target(&node));
+
     let identity = identity::global(object.field("identity"));
     let (correlation_headers, correlation_scope) =
         request::correlation(object.field("correlation"));
@@ -119,6 +123,7 @@ fn read(mut object: Object<'_>) -> Option<Config> {
     let batch = delivery::batch(object.field("batch"));
     let buffer = delivery::buffer(object.field("buffer"));
     let retry = delivery::retry(object.field("retry"));
+
     lints::off(enabled, &policy, &object);
     let own_batch = target
         .as_ref()
@@ -127,12 +132,14 @@ fn read(mut object: Object<'_>) -> Option<Config> {
         lints::loops(own_batch, &policy, &trust, &object);
     }
     object.finish();
+
     let service = if service.is_empty() {
         DEFAULT_SERVICE.to_owned()
     } else {
         service
     };
     let (target, own_batch) = (target?, own_batch?);
+
     Some(Config {
         recorder: recorder::Settings {
             enabled,

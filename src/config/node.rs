@@ -1,4 +1,4 @@
-//! A configuration value with its path: typed readers that note every problem and go on.
+//! A configuration value with its path: typed readers that note every problem and continue.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use super::object::Object;
 use super::problems::Problems;
 use super::shape::Shape;
 use super::units;
-/// One value of the configuration. Where it stands is searched when there is something to say about it, so that
-/// reading carries no text along.
+/// One value of the configuration. Its path is searched only for a message, so that reading builds
+/// no text.
 #[derive(Clone, Copy)]
 pub(super) struct Node<'a> {
     root: &'a Value,
@@ -28,7 +28,7 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The empty object as the root of all that is noted: each reader below yields the least that it can.
+    /// The empty object as root while the schema is noted: each reader returns its smallest value.
     #[cfg(not(target_family = "wasm"))]
     pub(super) fn noted(empty: &'a Value, problems: &'a Problems, shape: Shape) -> Self {
         Self {
@@ -44,12 +44,12 @@ impl<'a> Node<'a> {
         self.refuse_below("", sentence);
     }
 
-    /// Notes what an operator should know of this value, though it is accepted.
+    /// Notes a warning about this value, which is accepted.
     pub(super) fn warn(&self, sentence: &str) {
         self.problems.warn(&self.path(), sentence);
     }
 
-    /// Notes a problem with what should stand below this value.
+    /// Notes a problem with a value that is missing below this one.
     pub(super) fn refuse_below(&self, below: &str, sentence: &str) {
         let path = self.path() + below;
         self.problems
@@ -76,7 +76,8 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// The text if it is a string, of which those like this (a regular expression, for the schema) are meant here.
+    /// The text if it is a string; the pattern (a regular expression, for the schema) describes the
+    /// expected ones.
     pub(super) fn peek_like(&self, pattern: &'static str) -> Option<&'a str> {
         if self.shape.pattern(pattern) {
             return None;
@@ -84,7 +85,7 @@ impl<'a> Node<'a> {
         self.value.as_str()
     }
 
-    /// The text if it is a string; anything else is no problem yet.
+    /// The text if it is a string; anything else is not yet a problem.
     pub(super) fn peek_text(&self) -> Option<&'a str> {
         if self.shape.text(false) {
             return None;
@@ -112,17 +113,20 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// An integer within `min..=max`; a string of digits counts, since Envoy's YAML reader makes such strings.
+    /// An integer within `min..=max`; a string of digits counts, since Envoy's YAML reader makes
+    /// such strings.
     pub(super) fn integer(&self, min: u64, max: u64) -> Option<u64> {
         if self.shape.integer(min, max) {
             return Some(min);
         }
+
         let Some(number) = whole_number(self.value) else {
             return self.wrong("must be an integer");
         };
         if number < min || number > max {
             return self.wrong(&format!("must be between {min} and {max}"));
         }
+
         Some(number)
     }
 
@@ -137,6 +141,7 @@ impl<'a> Node<'a> {
         if self.shape.duration() {
             return Some(min);
         }
+
         let Some(duration) = self.value.as_str().and_then(units::duration) else {
             return self.wrong(r#"must be a duration such as "250ms", "5s" or "1m""#);
         };
@@ -147,10 +152,11 @@ impl<'a> Node<'a> {
                 units::text(max)
             ));
         }
+
         Some(duration)
     }
 
-    /// One of the listed words; yields the value that stands beside it.
+    /// One of the listed words; returns the value listed with it.
     pub(super) fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         Some(words.get(self.index_in(&names)?)?.1)
@@ -218,6 +224,7 @@ impl<'a> Node<'a> {
                 },
             )]);
         }
+
         let Value::Object(map) = self.value else {
             return self.wrong("must be an object");
         };
@@ -232,7 +239,7 @@ impl<'a> Node<'a> {
         self.shape
     }
 
-    /// The value of a key while all is noted, where there is no object.
+    /// The value of a key while the schema is noted, where no object exists.
     pub(super) fn noted_field(&self, key: &'static str) -> Option<Self> {
         self.shape.is_noted().then(|| Self {
             shape: self.shape.field(key),
@@ -260,12 +267,13 @@ fn read_all<'a, T>(nodes: Option<Vec<Node<'a>>>, read: impl Fn(&Node<'a>) -> Opt
     found
 }
 
-/// Where a value stands below another one, e.g. `.rules[2].match.path.exact`: values are told apart by their place in
-/// memory.
+/// The path of a value below another one, e.g. `.rules[2].match.path.exact`. Values are identified
+/// by their address.
 fn path_to(sought: &Value, from: &Value) -> Option<String> {
     if std::ptr::eq(sought, from) {
         return Some(String::new());
     }
+
     match from {
         Value::Array(items) => {
             let below = |(index, item)| Some(format!("[{index}]{}", path_to(sought, item)?));

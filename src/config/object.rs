@@ -1,10 +1,10 @@
-//! An object of the configuration: its keys are read one by one, and those that nothing read are refused.
+//! An object of the configuration: its keys are read one by one, and unread keys are refused.
 
 use serde_json::{Map, Value};
 
 use super::node::Node;
 
-/// An object whose keys are all known by name.
+/// An object with a fixed set of keys.
 pub(super) struct Object<'a> {
     node: Node<'a>,
     map: &'a Map<String, Value>,
@@ -51,7 +51,7 @@ impl<'a> Object<'a> {
             .unwrap_or(default)
     }
 
-    /// Ends the reading of this object: every key that was not read is a problem.
+    /// Ends the reading of this object: every unread key is a problem.
     pub(super) fn finish(self) {
         for (key, value) in self.map {
             if !self.known.contains(&key.as_str()) {
@@ -71,7 +71,8 @@ impl<'a> Object<'a> {
         self.node.warn(sentence);
     }
 
-    /// Refuses an object that has not so many keys beside the optional ones: those that are required, and one of the others.
+    /// Refuses an object unless it has exactly `count` keys beside the optional ones: the required
+    /// keys, and one of the others.
     pub(super) fn expect_keys(&self, count: usize, optional: &[&'static str], sentence: &str) {
         self.node.shape().one_beside(optional);
         let others = optional

@@ -1,4 +1,5 @@
-//! Patterns of hosts and paths. One that no request can match is refused: it would be a rule that audits nothing.
+//! Patterns of hosts and paths. A pattern that no request can match is refused: its rule would
+//! audit nothing.
 
 use super::node::Node;
 use crate::recorder::authority::literal;
@@ -25,7 +26,7 @@ pub(super) fn host(node: &Node<'_>) -> Option<HostPattern> {
     pattern
 }
 
-/// Labels of letters, digits, `-` and `_`: the hosts that DNS and Kubernetes have.
+/// Labels of letters, digits, `-` and `_`: the names allowed by DNS and Kubernetes.
 fn is_name(text: &str) -> bool {
     let is_allowed =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
@@ -97,8 +98,8 @@ fn absolute<'a>(node: &Node<'a>) -> Option<&'a str> {
     Some(text)
 }
 
-/// Whether a path in normal form can have this text in it, of which the first segment may be the end of one; notes the
-/// remedy where it cannot. In a template, a segment that starts with a brace is a variable.
+/// Whether a path in normal form can contain this text, which may start within a segment. Notes the
+/// remedy otherwise. In a template, a segment that starts with a brace is a variable.
 fn can_match(node: &Node<'_>, text: &str, is_template: bool) -> bool {
     let has_dots = text
         .split('/')
@@ -116,7 +117,7 @@ fn can_match(node: &Node<'_>, text: &str, is_template: bool) -> bool {
         .filter(|segment| !(is_template && segment.starts_with('{')));
     let misspelled = literals.find_map(misspelled);
     if let Some((given, spelling)) = &misspelled {
-        // One character is all that is quoted of a value.
+        // Only one character of a value is quoted.
         let sentence = [
             "must hold ",
             spelling,
@@ -153,10 +154,12 @@ fn misspelled(text: &str) -> Option<(&str, String)> {
     None
 }
 
-/// Refuses the path of a rule that excludes requests when all that it matches is ambiguous, see [`path::is_ambiguous`].
+/// Refuses the path of an excluding rule if all paths that it matches are ambiguous, see
+/// [`path::is_ambiguous`].
 pub(super) fn check_exclusion(node: &Node<'_>, conditions: &Conditions) {
     // Between names, so that a pattern may start or end within a segment.
     let is_ambiguous = |text: &str| path::is_ambiguous(["/name", text, "name"].concat().as_bytes());
+
     if conditions
         .path
         .as_ref()

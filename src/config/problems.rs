@@ -1,15 +1,15 @@
-//! What is wrong with a configuration, and what is doubtful in it.
+//! Problems of a configuration, and warnings about it.
 
 use std::cell::RefCell;
 
-/// All that was found so far, each `path: sentence`, in the order of discovery.
+/// All findings so far, each `path: sentence`, in the order of discovery.
 ///
-/// A sentence never quotes a value: values may hold secrets, and the line ends in Envoy's log.
+/// A sentence never quotes a value: values may hold secrets, and the line goes to Envoy's log.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
-    /// What the configuration is refused for.
+    /// Problems, for which the configuration is refused.
     refused: RefCell<Vec<String>>,
-    /// What it is accepted with.
+    /// Warnings, with which it is accepted.
     warned: RefCell<Vec<String>>,
 }
 

@@ -1,5 +1,5 @@
-//! Keys that stand twice in an object of the JSON text. RFC 8259, section 4 leaves open which of them counts, so that one of
-//! two lists of rules would silently hold for nothing.
+//! Repeated keys in an object of the JSON text. RFC 8259, section 4 leaves open which of them
+//! counts, so one of two lists of rules would silently have no effect.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -10,10 +10,11 @@ use serde_json::{Map, Value};
 use super::trail::Trail;
 use crate::json::without_bom;
 
-/// The path of each such key, in the order of the text. None where the bytes are no JSON text.
+/// The path of each such key, in the order of the text. Empty where the bytes are not JSON text.
 pub(super) fn keys(bytes: &[u8]) -> Vec<String> {
     let found = RefCell::default();
     let mut deserializer = serde_json::Deserializer::from_slice(without_bom(bytes));
+
     match (Scan {
         trail: Trail::Root,
         found: &found,
@@ -25,7 +26,7 @@ pub(super) fn keys(bytes: &[u8]) -> Vec<String> {
     }
 }
 
-/// Reads one value and keeps nothing of it.
+/// Reads one value without keeping it.
 struct Scan<'s> {
     trail: Trail<'s>,
     found: &'s RefCell<Vec<String>>,
@@ -53,6 +54,7 @@ impl<'de> Visitor<'de> for Scan<'_> {
             if known.contains_key(&key) {
                 self.found.borrow_mut().push(trail.path());
             }
+
             map.next_value_seed(Scan {
                 trail,
                 found: self.found,
@@ -73,6 +75,7 @@ impl<'de> Visitor<'de> for Scan<'_> {
         {
             index += 1;
         }
+
         Ok(())
     }
 
@@ -123,6 +126,7 @@ mod tests {
         ] {
             assert!(keys(text).is_empty(), "{text:?}");
         }
+
         assert!(keys("[".repeat(100_000).as_bytes()).is_empty());
     }
 }

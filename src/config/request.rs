@@ -23,6 +23,7 @@ pub(super) fn tracking(node: Option<Node<'_>>, correlation_headers: [String; 2])
     let Some(mut object) = node.and_then(|node| node.object()) else {
         return settings;
     };
+
     settings.track_header = object.read("track_header", settings.track_header, header_name);
     settings.operation_header =
         object.read("operation_header", settings.operation_header, header_name);
@@ -39,16 +40,18 @@ pub(super) fn tracking(node: Option<Node<'_>>, correlation_headers: [String; 2])
     settings
 }
 
-/// Reads `stages`: after how long an exchange that is going on has a record of its own (`started_after`), and a stream that
-/// sends nothing (`alive_interval`). `None` for `0s`.
+/// Reads `stages`: the age at which an ongoing exchange gets a separate record (`started_after`),
+/// and the time after which a silent stream gets one (`alive_interval`). `None` for `0s`.
 ///
-/// A day at the most: time is kept in milliseconds of 32 bits, which is 49 days.
+/// At most a day: time is kept in milliseconds of 32 bits, which is 49 days.
 pub(super) fn stages(node: Option<Node<'_>>) -> [Option<Duration>; 2] {
-    /// Long enough that ordinary requests have none.
+    /// Long enough that ordinary requests have no such record.
     const STARTED_AFTER: Duration = Duration::from_secs(60);
-    /// Soon enough to notice that a proxy was killed before its replacement is forgotten, at two callouts a minute.
+    /// Soon enough to notice that a proxy was killed before its replacement is forgotten, at two
+    /// callouts a minute.
     const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
     const DAY: Duration = Duration::from_secs(24 * 3600);
+
     let mut durations = [STARTED_AFTER, ALIVE_INTERVAL];
     if let Some(mut object) = node.and_then(|node| node.object()) {
         for (key, duration) in ["started_after", "alive_interval"]
@@ -59,11 +62,12 @@ pub(super) fn stages(node: Option<Node<'_>>) -> [Option<Duration>; 2] {
         }
         object.finish();
     }
+
     durations.map(|duration| Some(duration).filter(|duration| !duration.is_zero()))
 }
 
-/// The headers that are removed and set must have names of their own: not each other's, nor that in which a new session id
-/// is returned, nor one that a request would be another one without.
+/// The headers that are removed and set must have different names. They must also differ from the
+/// header that returns a new session id, and from headers that requests need.
 pub(super) fn check_names(settings: &Settings, root: &Object<'_>) {
     let [session_id, sequence] = &settings.correlation_headers;
     let names = [
@@ -73,6 +77,7 @@ pub(super) fn check_names(settings: &Settings, root: &Object<'_>) {
         session_id,
         sequence,
     ];
+
     if has_duplicates(&names) {
         root.refuse("the headers of tracking and correlation must have five names");
     }
@@ -88,8 +93,8 @@ pub(super) fn check_names(settings: &Settings, root: &Object<'_>) {
     }
 }
 
-/// Whether a request is another one without this header: for HTTP (RFC 9110, RFC 9113), for Envoy, for gRPC, for tracing, or
-/// for this filter.
+/// Whether a request changes its meaning without this header: for HTTP (RFC 9110, RFC 9113), Envoy,
+/// gRPC, tracing, or this filter.
 fn is_needed(name: &str) -> bool {
     const NAMES: &str = "accept accept-encoding authorization connection content-encoding content-length content-type \
         cookie date expect forwarded host idempotency-key if-match if-modified-since if-none-match if-range \
@@ -108,7 +113,7 @@ fn has_duplicates(names: &[&String]) -> bool {
         .any(|(index, name)| names.iter().skip(index + 1).any(|other| other == name))
 }
 
-/// Reads `correlation`: the two names, and who shares a session of numbers.
+/// Reads `correlation`: the two names, and the scope that shares a session of numbers.
 pub(super) fn correlation(node: Option<Node<'_>>) -> ([String; 2], Scope) {
     let mut names = [
         "x-audit-stream-id".to_owned(),
@@ -117,6 +122,7 @@ pub(super) fn correlation(node: Option<Node<'_>>) -> ([String; 2], Scope) {
     let Some(mut object) = node.and_then(|node| node.object()) else {
         return (names, Scope::Worker);
     };
+
     let [session_id, sequence] = &mut names;
     *session_id = object.read("session_id_header", session_id.clone(), header_name);
     *sequence = object.read("sequence_header", sequence.clone(), header_name);

@@ -1,4 +1,4 @@
-//! The sections `rules` and `default`: what a request must be like, and what is recorded of it.
+//! The sections `rules` and `default`: conditions on requests, and the content of their records.
 
 use std::rc::Rc;
 
@@ -31,7 +31,7 @@ const REQUIRE_AUDIT: [(&str, RequireAudit); 3] = [
     ("acknowledged", RequireAudit::Acknowledged),
 ];
 
-/// The two rules that hold when none are configured: successful session checks, and what a gateway tracks.
+/// The two default rules: successful session checks, and tracked requests.
 fn default_rules(identity: &Rc<Settings>) -> [Rule; 2] {
     let check = Conditions {
         protocol: Some(Protocol::Http),
@@ -43,6 +43,7 @@ fn default_rules(identity: &Rc<Settings>) -> [Rule; 2] {
         tracked: Some(true),
         ..Conditions::default()
     };
+
     let check = Rule {
         record_on: vec![Outcome::Success],
         http_statuses: vec![StatusRange {
@@ -52,6 +53,7 @@ fn default_rules(identity: &Rc<Settings>) -> [Rule; 2] {
         identity: identity::of_check(identity),
         ..plain_rule("check", check, identity)
     };
+
     [check, plain_rule("tracked", tracked, identity)]
 }
 
@@ -87,11 +89,13 @@ pub(super) fn policy(
             .to_vec(),
         Some(node) => rules(&node, identity, tracking),
     };
+
     if let Some(node) = root.field("default")
         && let Some(rule) = unmatched(&node, &placed, identity)
     {
         placed.push((Some(node), Rc::new(rule)));
     }
+
     let policy = Policy::new(placed.iter().map(|(_, rule)| Rc::clone(rule)).collect());
     lints::unreached(&policy, &placed);
     policy
@@ -110,16 +114,18 @@ fn rules<'a>(
         if !rule.name.is_empty() && placed.iter().any(|(_, earlier)| earlier.name == rule.name) {
             entry.refuse("has the name of an earlier rule");
         }
+
         lints::secrets_handed_on(&entry, &rule);
         placed.push((Some(entry), Rc::new(rule)));
     }
     placed
 }
 
-/// What `audit.rule` is of a request that no rule matches.
+/// `audit.rule` of a request that no rule matches.
 const DEFAULT: &str = "default";
 
-/// Reads `default`: a rule behind all others that matches every request. `None` for level none, with which there is none.
+/// Reads `default`: a last rule that matches every request. `None` for level none, which adds no
+/// rule.
 fn unmatched(node: &Node<'_>, placed: &[Placed<'_>], identity: &Rc<Settings>) -> Option<Rule> {
     let mut object = node.object()?;
     let mut rule = plain_rule(DEFAULT, Conditions::default(), identity);
@@ -130,6 +136,7 @@ fn unmatched(node: &Node<'_>, placed: &[Placed<'_>], identity: &Rc<Settings>) ->
         |node: &Node<'_>| recorded_only(node, node.one_of(&REQUIRE_AUDIT)?, rule.recorded);
     rule.require_audit = object.read("require_audit", RequireAudit::None, required);
     object.finish();
+
     if placed.iter().any(|(_, rule)| &*rule.name == DEFAULT) {
         node.refuse("is the name of a rule, too: records of both would have the same audit.rule");
     }
@@ -144,8 +151,9 @@ fn rule(node: &Node<'_>, identity: &Rc<Settings>, tracking: &tracking::Settings)
         .and_then(|node| conditions(&node))
         .unwrap_or_default();
     let mut rule = plain_rule(name.unwrap_or_default(), conditions, identity);
+
     rule.set_tracking = set_tracking(object.field("set_tracking"));
-    // The next hop records what this one tells it, so that there is one record.
+    // The next hop records the request, so that there is one record.
     let default_level = if rule.set_tracking.is_some() {
         Level::None
     } else {
@@ -158,6 +166,7 @@ fn rule(node: &Node<'_>, identity: &Rc<Settings>, tracking: &tracking::Settings)
     ];
     let level = object.read("level", default_level, |node| node.one_of(&levels));
     rule.recorded = level != Level::None;
+
     rule.action = object
         .field("action")
         .and_then(|node| action(&node))
@@ -171,12 +180,14 @@ fn rule(node: &Node<'_>, identity: &Rc<Settings>, tracking: &tracking::Settings)
     rule.immediate_on = object.read("immediate_on", Vec::new(), |node| {
         Some(node.each(|entry| entry.one_of(&OUTCOMES)))
     });
+
     rule.require_audit = object.read("require_audit", RequireAudit::None, |node| {
         require_audit(node, &rule, tracking)
     });
     rule.tags = object.read("tags", Rc::new([]), tags);
     rule.extra_fields = object.read("extra_fields", ExtraFields::default(), extra_fields);
     rule.identity = identity::of_rule(object.field("identity"), identity);
+
     let events = [
         ("none", None),
         ("start", Some(SessionEvent::Start)),
@@ -189,6 +200,7 @@ fn rule(node: &Node<'_>, identity: &Rc<Settings>, tracking: &tracking::Settings)
         recorded_only(node, node.boolean()?, rule.recorded)
     });
     rule.capture = capture(object.field("capture"), level == Level::Request);
+
     if let Some(node) = match_node.filter(|_| rule.excludes()) {
         check_exclusion(&node, &rule.conditions);
     }
@@ -203,8 +215,9 @@ enum Level {
     Request,
 }
 
-/// A record that is required must be made of every request that the rule matches. `record_on` and `http_statuses` do no
-/// harm: the request has its place in the buffer, or its receipt, before its end is known.
+/// A required record must be made of every request that the rule matches. `record_on` and
+/// `http_statuses` are allowed: the request has its reservation, or its receipt, before its end is
+/// known.
 fn require_audit(
     node: &Node<'_>,
     rule: &Rule,
@@ -212,6 +225,7 @@ fn require_audit(
 ) -> Option<RequireAudit> {
     let required = recorded_only(node, node.one_of(&REQUIRE_AUDIT)?, rule.recorded)?;
     let may_skip = rule.is_triggered_by_tracking() && !tracking.record_empty_context;
+
     if required != RequireAudit::None && rule.recorded && may_skip {
         node.refuse(
             "needs a record, and a tracked request without context has none: set tracking.on_empty_context to record",
@@ -220,7 +234,7 @@ fn require_audit(
     Some(required)
 }
 
-/// A value that asks for something that only a record can give.
+/// Refuses a value that needs a record where the rule makes none.
 fn recorded_only<T: Default + PartialEq>(node: &Node<'_>, value: T, recorded: bool) -> Option<T> {
     if value != T::default() && !recorded {
         node.refuse("needs a record, and level is none (its default where set_tracking is given)");
@@ -245,6 +259,7 @@ fn action(node: &Node<'_>) -> Option<String> {
         ));
         return None;
     }
+
     if text.trim() != text {
         node.refuse("must not start or end with white space");
         return None;
@@ -259,6 +274,7 @@ fn conditions(node: &Node<'_>) -> Option<Conditions> {
         ("http", Some(Protocol::Http)),
         ("grpc", Some(Protocol::Grpc)),
     ];
+
     let conditions = Conditions {
         protocol: object.read("protocol", None, |node| node.one_of(&protocols)),
         hosts: object.read("hosts", Vec::new(), |node| Some(node.each_of_some(host))),
@@ -283,6 +299,7 @@ fn header(node: &Node<'_>) -> Option<HeaderCondition> {
         &[],
         "must have a name and exactly one of exact, prefix, suffix, contains, present",
     );
+
     let mut text = |key| object.field(key).and_then(|node| header_value(&node));
     let value = text("exact").map(ValuePattern::Exact);
     let value = value.or(text("prefix").map(ValuePattern::Prefix));
@@ -292,6 +309,7 @@ fn header(node: &Node<'_>) -> Option<HeaderCondition> {
         .field("present")
         .and_then(|node| node.boolean())
         .map(ValuePattern::Present));
+
     object.finish();
     Some(HeaderCondition {
         name: name?,
@@ -316,6 +334,7 @@ fn status_range(node: &Node<'_>) -> Option<StatusRange> {
             last: first + 99,
         });
     }
+
     let status = u16::try_from(node.integer(100, 599)?).ok()?;
     Some(StatusRange {
         first: status,
@@ -342,6 +361,7 @@ fn extra_fields(node: &Node<'_>) -> Option<ExtraFields> {
         ("response_flags", 2),
         ("response_code_details", 3),
     ];
+
     for index in node.each(|entry| entry.one_of(&words)) {
         match index {
             0 => fields.upstream_cluster = true,

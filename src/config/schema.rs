@@ -1,5 +1,6 @@
-//! The JSON Schema of a configuration, from what the parser reads. It knows structure: keys, types, words, ranges. What a text must
-//! be like, and how values depend on each other, the parser alone knows.
+//! The JSON Schema of a configuration, derived from the parser's reads. It covers structure: keys,
+//! types, words, ranges. Only the parser checks the form of texts and the dependencies between
+//! values.
 
 use std::sync::LazyLock;
 
@@ -16,7 +17,7 @@ const ID: &str = concat!("urn:audit-filter:configuration:", env!("CARGO_PKG_VERS
 /// A sentence for each key, by its path.
 const DESCRIPTIONS: &str = include_str!("descriptions.json");
 
-/// A string with a variable may become anything.
+/// A string with a variable may become any value.
 const VARIABLE: &str = r"\$\{";
 
 static EMPTY: LazyLock<Value> = LazyLock::new(|| json!({}));
@@ -26,15 +27,17 @@ static EMPTY: LazyLock<Value> = LazyLock::new(|| json!({}));
 pub fn schema() -> Value {
     let root = Place::new();
     let problems = Problems::default();
-    // Nothing is in it, so that it is refused; what counts is what was read.
+    // The empty object is refused; only the noted reads matter.
     let _ = Node::noted(&EMPTY, &problems, Shape::at(root))
         .object()
         .and_then(read);
+
     let described = Described {
         defaults: serde_json::from_str(DEFAULTS).unwrap_or_default(),
         descriptions: serde_json::from_str(DESCRIPTIONS).unwrap_or_default(),
     };
     let mut schema = described.of(root, "");
+
     if let Some(map) = schema.as_object_mut() {
         map.insert(
             "$schema".to_owned(),
@@ -57,10 +60,12 @@ impl Described {
         for kind in &*place.kinds.borrow() {
             choices.extend(self.choices(kind, place, path));
         }
+
         let mut schema = match choices.len() {
             1 => choices.remove(0),
             _ => json!({"anyOf": choices}),
         };
+
         if let Some(map) = schema.as_object_mut() {
             if let Some(description) = self.description(path) {
                 map.insert("description".to_owned(), description.clone());
@@ -76,7 +81,8 @@ impl Described {
         schema
     }
 
-    /// That of the path; a rule's own `identity` has what the global one has, and a source is the same in every list.
+    /// The description of the path. A rule's `identity` has the keys of the global one, and a
+    /// source is the same in every list.
     fn description(&self, path: &str) -> Option<&Value> {
         let global = path.strip_prefix("rules[].").unwrap_or(path);
         let (parent, key) = global.rsplit_once('.').unwrap_or(("", global));
@@ -91,6 +97,7 @@ impl Described {
 
     fn choices(&self, kind: &Kind, place: &Place, path: &str) -> Vec<Value> {
         let variable = || json!({"type": "string", "pattern": VARIABLE});
+
         match kind {
             Kind::Text {
                 is_empty_allowed: true,
@@ -145,6 +152,7 @@ impl Described {
                 Step::Item => {}
             }
         }
+
         let mut schema =
             json!({"type": "object", "properties": properties, "additionalProperties": others});
         if let Some(map) = schema.as_object_mut() {
@@ -152,6 +160,7 @@ impl Described {
             if !required.is_empty() {
                 map.insert("required".to_owned(), json!(*required));
             }
+
             if let Some(optional) = &*place.one_beside.borrow() {
                 let is_choice =
                     |key: &&'static str| !required.contains(key) && !optional.contains(key);

@@ -20,12 +20,14 @@ pub(super) fn session(node: Option<Node<'_>>) -> Settings {
     let Some(mut object) = node.and_then(|node| node.object()) else {
         return settings;
     };
+
     if let Some(node) = object.field("token") {
         settings.token = node.each(session_source);
     }
     if let Some(node) = object.field("id") {
         settings.id = node.each(|entry| session_id(entry, &settings.token));
     }
+
     settings.token_mode = token_mode(&mut object);
     object.finish();
     settings
@@ -39,7 +41,7 @@ enum Mode {
     Clear,
 }
 
-/// With a key, tokens are keyed unless the configuration says otherwise.
+/// With a key, the default is `hmac`.
 fn token_mode(object: &mut Object<'_>) -> TokenMode {
     let words = [
         ("omit", Mode::Omit),
@@ -47,6 +49,7 @@ fn token_mode(object: &mut Object<'_>) -> TokenMode {
         ("sha256", Mode::Sha256),
         ("clear", Mode::Clear),
     ];
+
     let mode = object
         .field("token_mode")
         .map(|node| (node.one_of(&words), node));
@@ -54,6 +57,7 @@ fn token_mode(object: &mut Object<'_>) -> TokenMode {
         .field("hmac_keys")
         .and_then(|node| first_key(&node))
         .map(TokenMode::Hmac);
+
     match mode {
         None => keyed.unwrap_or(TokenMode::Omit),
         Some((Some(Mode::Hmac), node)) => keyed.unwrap_or_else(|| {
@@ -71,8 +75,8 @@ fn token_mode(object: &mut Object<'_>) -> TokenMode {
     }
 }
 
-/// The key that makes references: the first one. The others are of earlier references: they are checked, so that a list
-/// that is handed to other tools holds in each, and not used here.
+/// The first key, which makes references. The others made earlier references. They are checked, so
+/// that a list shared with other tools is valid in each, but not used here.
 fn first_key(node: &Node<'_>) -> Option<HmacKey> {
     let keys = node.each(hmac_key);
     let is_repeated = |(index, (id, _)): (usize, &(&str, &[u8]))| {
@@ -105,7 +109,7 @@ fn key<'a>(node: &Node<'a>) -> Option<&'a [u8]> {
 
 /// Part of every reference, between colons.
 fn key_id<'a>(node: &Node<'a>) -> Option<&'a str> {
-    /// Longer ones are no names.
+    /// Longer texts are not names.
     const MAX_KEY_ID_BYTES: usize = 64;
     let id = node.non_empty_text()?;
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);

@@ -1,5 +1,5 @@
-//! What the parser reads, noted while it reads a configuration that has nothing in it: so the JSON Schema comes from the parser
-//! itself. Built natively only; the module has a stand-in that costs nothing.
+//! The parser's reads, noted while it reads an empty configuration: the JSON Schema is derived from
+//! the parser itself. Built natively only; the wasm stand-in costs nothing.
 
 #[cfg(not(target_family = "wasm"))]
 pub(super) use recorded::{Kind, Place, Shape, Step};
@@ -10,7 +10,7 @@ pub(super) use unrecorded::Shape;
 mod recorded {
     use std::cell::RefCell;
 
-    /// What a value may be.
+    /// The kinds of values.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub(in crate::config) enum Kind {
         Text { is_empty_allowed: bool },
@@ -32,7 +32,7 @@ mod recorded {
         Item,
     }
 
-    /// What was read at one place.
+    /// The reads at one place.
     #[derive(Debug, Default)]
     pub(in crate::config) struct Place {
         pub(in crate::config) kinds: RefCell<Vec<Kind>>,
@@ -43,7 +43,7 @@ mod recorded {
     }
 
     impl Place {
-        /// A place for the life of the program: a schema is made once in it.
+        /// A place for the life of the program: the schema is made once.
         pub(in crate::config) fn new() -> &'static Self {
             Box::leak(Box::default())
         }

@@ -1,4 +1,5 @@
-//! The bytes that Envoy delivers, as one JSON value: JSON text or a serialized protobuf Struct, variables filled in.
+//! The bytes that Envoy delivers, as one JSON value: JSON text or a serialized protobuf Struct,
+//! variables filled in.
 
 use prost::Message;
 use prost_types::value::Kind;
@@ -10,15 +11,17 @@ use crate::json::without_bom;
 
 /// Turns the delivered bytes into a value.
 ///
-/// `StringValue` arrives as its bare text, `Struct` as serialized protobuf. JSON is tried first: a serialized Struct
-/// starts with the bytes `0x0a <length> 0x0a`, which no JSON text can continue. Nothing at all is an empty object.
+/// `StringValue` arrives as its bare text, `Struct` as serialized protobuf. JSON is tried first: a
+/// serialized Struct starts with the bytes `0x0a <length> 0x0a`, which no JSON text can continue.
+/// Empty input is an empty object.
 ///
 /// # Errors
-/// One sentence that says what neither reading could accept.
+/// One sentence with the reason for which both forms were rejected.
 pub(super) fn decode(bytes: &[u8]) -> Result<Value, String> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Value::Object(Map::new()));
     }
+
     let json_error = match serde_json::from_slice(without_bom(bytes)) {
         Ok(value) => return Ok(value),
         Err(error) => error,
@@ -28,17 +31,19 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Value, String> {
     {
         return Ok(from_struct(fields));
     }
+
     Err(format!(
         "is neither JSON nor a protobuf Struct: {json_error}"
     ))
 }
 
-/// Field 1 (`fields`), length-delimited: the first byte of every non-empty `google.protobuf.Struct`.
+/// Field 1 (`fields`), length-delimited: the first byte of every non-empty
+/// `google.protobuf.Struct`.
 const STRUCT_FIRST_BYTE: u8 = 0x0a;
 
 fn from_struct(fields: prost_types::Struct) -> Value {
     let mut map = Map::new();
-    // One by one: `collect` would bring a sorting algorithm along, for entries that are sorted already.
+    // Not with `collect`, which would link a sorting algorithm for entries that are already sorted.
     map.extend(
         fields
             .fields
@@ -85,6 +90,7 @@ fn fill_below(
                     &format!("environment variable {name} is empty"),
                 )
             };
+
             match filled(text, environment, &warn) {
                 Ok(new) => *text = new,
                 Err(sentence) => problems.add(&trail.path(), &sentence),
@@ -104,7 +110,7 @@ fn fill_below(
     }
 }
 
-/// The text with its variables; hands over the name of each that is empty.
+/// The text with its variables filled in; calls `note_empty` with the name of each empty one.
 fn filled(
     text: &str,
     environment: Environment<'_>,
@@ -112,6 +118,7 @@ fn filled(
 ) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
+
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
         let Some(after) = after.strip_prefix('{') else {
@@ -119,6 +126,7 @@ fn filled(
             rest = after;
             continue;
         };
+
         let (name, tail) = after.split_once('}').ok_or(r#"has a "${" without "}""#)?;
         if !is_variable_name(name) {
             return Err(r#"has a "${...}" whose name is not [A-Za-z_][A-Za-z0-9_]*"#.to_owned());
@@ -130,6 +138,7 @@ fn filled(
         out.push_str(&value);
         rest = tail;
     }
+
     out.push_str(rest);
     Ok(out)
 }
@@ -147,7 +156,7 @@ pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What Envoy makes of the same YAML given as `google.protobuf.Struct`.
+    /// The value that Envoy makes of the same YAML given as `google.protobuf.Struct`.
     fn to_value(value: &Value) -> prost_types::Value {
         let kind = match value {
             Value::Null => Kind::NullValue(0),
@@ -159,6 +168,7 @@ pub(super) mod tests {
             }),
             Value::Object(map) => Kind::StructValue(to_struct(map)),
         };
+
         prost_types::Value { kind: Some(kind) }
     }
 
@@ -177,6 +187,7 @@ pub(super) mod tests {
             (0..1_000_000_u32).prop_map(|n| Value::from(f64::from(n))),
             "[a-z/${}\n\"]{0,40}".prop_map(Value::from),
         ];
+
         leaf.prop_recursive(4, 32, 5, |inner| {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..5).prop_map(Value::Array),
@@ -207,6 +218,7 @@ pub(super) mod tests {
     #[test]
     fn deep_nesting_is_refused_without_a_crash() {
         assert!(decode("[".repeat(100_000).as_bytes()).is_err());
+
         let nested = (0..1000).fold(prost_types::Value::default(), |inner, _| {
             prost_types::Value {
                 kind: Some(Kind::ListValue(prost_types::ListValue {
@@ -214,6 +226,7 @@ pub(super) mod tests {
                 })),
             }
         });
+
         let fields = [("k".to_owned(), nested)].into_iter().collect();
         assert!(decode(&prost_types::Struct { fields }.encode_to_vec()).is_err());
     }
@@ -225,6 +238,7 @@ pub(super) mod tests {
             serde_json::json!({"a": {"b": ["Bearer ${TOKEN}", "${TOKEN}${TOKEN}"]}, "c": "$TOKEN"});
         let problems = Problems::default();
         fill_variables(&mut value, &environment, &problems);
+
         assert_eq!(
             value,
             serde_json::json!({"a": {"b": ["Bearer s3cret", "s3crets3cret"]}, "c": "$TOKEN"})

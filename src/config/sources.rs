@@ -1,4 +1,4 @@
-//! Where a value comes from: an object with exactly one key, such as `{header: x-user-id}`.
+//! Sources of values: an object with exactly one key, such as `{header: x-user-id}`.
 
 use super::node::Node;
 use super::object::Object;
@@ -8,7 +8,7 @@ use crate::recorder::metadata::MetadataPath;
 use crate::recorder::response_json::Pointer;
 use crate::recorder::{gateway, identity, session};
 
-/// Any source; which of them may stand in a list depends on the list.
+/// Any source; each list allows some of them.
 enum Source {
     Header(String),
     Cookie(String),
@@ -21,7 +21,7 @@ enum Source {
     PeerAddress,
 }
 
-/// Where a session may be named.
+/// Sources of a session's id and token.
 const SESSION: [&str; 3] = ["header", "cookie", "bearer"];
 
 /// An entry of `session.token`.
@@ -38,20 +38,22 @@ fn of_session(source: Source) -> Option<session::Source> {
     }
 }
 
-/// An entry of `session.id`. Who has the value of a cookie, of a token or of a header with such a name has the session, so
-/// it is recorded as a reference unless the entry says `clear: true`.
+/// An entry of `session.id`. The value of a cookie, of a token or of a header with such a name
+/// opens the session. So it is recorded as a reference unless the entry has `clear: true`.
 pub(super) fn session_id(node: &Node<'_>, tokens: &[session::Source]) -> Option<session::IdSource> {
     let mut object = node.object()?;
     let source = one_source(&mut object, &SESSION, &["clear"]).and_then(of_session);
     let is_clear = object.read("clear", false, Node::boolean);
     object.finish();
     let source = source?;
+
     let is_secret = tokens.contains(&source) || source.is_secret();
     if is_clear && source == session::Source::Bearer {
         node.refuse("clear is not for bearer: a token is recorded as a reference");
     } else if is_clear && is_secret {
         node.warn("is recorded as it is, and a reader of records can take the session over");
     }
+
     Some(session::IdSource {
         source,
         is_reference: is_secret && !is_clear,
@@ -109,7 +111,7 @@ fn source(node: &Node<'_>, keys: &[&'static str]) -> Option<Source> {
     found
 }
 
-/// The source of an object that may have other keys, too.
+/// The source of an object that may also have other keys.
 fn one_source(
     object: &mut Object<'_>,
     keys: &[&'static str],
@@ -120,6 +122,7 @@ fn one_source(
         optional,
         &format!("must have exactly one of {}", keys.join(", ")),
     );
+
     let mut found = None;
     for key in keys {
         if let Some(value) = object.field(key) {
@@ -143,7 +146,7 @@ fn of_key(key: &str, value: &Node<'_>) -> Option<Source> {
     }
 }
 
-/// A header whose value is not a secret as a whole.
+/// A header that does not hold a secret as a whole.
 fn plain_header(node: &Node<'_>) -> Option<String> {
     const SECRET: [&str; 4] = [
         "authorization",
@@ -151,6 +154,7 @@ fn plain_header(node: &Node<'_>) -> Option<String> {
         "cookie",
         "set-cookie",
     ];
+
     let name = header_name(node)?;
     if SECRET.contains(&name.as_str()) {
         node.refuse(
@@ -161,7 +165,7 @@ fn plain_header(node: &Node<'_>) -> Option<String> {
     Some(name)
 }
 
-/// A source that is either there or not.
+/// A source without parameters.
 fn on(node: &Node<'_>) -> Option<()> {
     if node.boolean()? {
         return Some(());
@@ -188,7 +192,8 @@ fn pointer(node: &Node<'_>) -> Option<Pointer> {
     pointer
 }
 
-/// `namespace:key:key`, as Envoy writes it in `%DYNAMIC_METADATA(...)%`; or a list, for keys that hold a colon.
+/// `namespace:key:key`, as Envoy writes it in `%DYNAMIC_METADATA(...)%`; or a list, for keys that
+/// hold a colon.
 fn metadata(node: &Node<'_>) -> Option<MetadataPath> {
     let path = match node.peek_text() {
         Some(text) => MetadataPath::new(text.split(':')),
@@ -197,6 +202,7 @@ fn metadata(node: &Node<'_>) -> Option<MetadataPath> {
                 .into_iter(),
         ),
     };
+
     if path.is_none() {
         node.refuse(
             r#"must be a namespace and at least one key: "namespace:key", or a list of both"#,

@@ -71,6 +71,7 @@ fn put(root: &mut Value, pointer: &str, value: Value) {
                 &mut node[key]
             }
         });
+
     *place = value;
 }
 

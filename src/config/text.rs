@@ -2,13 +2,15 @@
 
 use super::node::Node;
 
-/// A header name as the codecs deliver it: an RFC 9110 token in lower case; upper case is accepted and lowered.
+/// A header name as the codecs deliver it: an RFC 9110 token in lower case; upper case is accepted
+/// and lowered.
 pub(super) fn header_name(node: &Node<'_>) -> Option<String> {
     let name = node.non_empty_text()?.to_ascii_lowercase();
     if !is_header_name(&name) {
         node.refuse("must be a header name");
         return None;
     }
+
     // The codecs of Envoy make it the pseudo-header `:authority`.
     if name == "host" {
         node.refuse("is never there, since Envoy has it as :authority: match.hosts compares it, and it is recorded");

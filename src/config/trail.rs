@@ -1,5 +1,5 @@
-//! Where a value stands, as a chain of steps up to the root: it costs nothing to carry along, and becomes text only where there is
-//! something to say.
+//! The path of a value, as a chain of steps up to the root. It costs nothing to carry, and becomes
+//! text only for a message.
 
 /// One step, and those before it.
 #[derive(Clone, Copy)]

@@ -1,4 +1,4 @@
-//! The section `trust`: whose control and identity headers count.
+//! The section `trust`: peers that may send control and identity headers.
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -6,11 +6,12 @@ use super::node::Node;
 use super::sources::filter_state;
 use crate::recorder::trust::{Principal, Trust};
 
-/// Loopback alone: every other network has to be named. What is private is not what is trusted: behind a load balancer, or in
-/// a flat network of pods, each client has a private address.
+/// Loopback alone: every other network has to be named. Private addresses are not trusted by
+/// default: behind a load balancer, or in a flat network of pods, each client has one.
 const DEFAULT_CIDRS: [&str; 2] = ["127.0.0.0/8", "::1/128"];
 
-/// Reads `trust`. Where certificates or principals are named and networks are not, no network is trusted.
+/// Reads `trust`. Where certificates or principals are named and networks are not, no network is
+/// trusted.
 pub(super) fn trust(node: Option<Node<'_>>) -> Trust {
     let default_cidrs = || {
         DEFAULT_CIDRS
@@ -18,18 +19,21 @@ pub(super) fn trust(node: Option<Node<'_>>) -> Trust {
             .filter_map(|cidr| cidr.parse().ok())
             .collect()
     };
+
     let Some(mut object) = node.and_then(|node| node.object()) else {
         return Trust {
             cidrs: default_cidrs(),
             ..Trust::default()
         };
     };
+
     let cidrs = object.field("cidrs").map(|node| node.each(cidr));
     let uri_sans = object.field("uri_sans").map(|node| node.each(uri_san));
     let principals = object
         .field("filter_state")
         .map(|node| node.each(principal));
     object.finish();
+
     let names_others = uri_sans.is_some() || principals.is_some();
     Trust {
         cidrs: cidrs.unwrap_or_else(|| {
@@ -52,12 +56,13 @@ fn cidr(node: &Node<'_>) -> Option<IpNet> {
     parsed
 }
 
-/// IPv4-mapped addresses count as IPv4 addresses, so a network of them is an IPv4 network. One that is wider than all of them
-/// is none at all: `::ffff:10.0.0.0/8` would trust a part of IPv6, `::1` included.
+/// IPv4-mapped addresses count as IPv4 addresses, so a network of them is an IPv4 network. A prefix
+/// shorter than 96 bits is refused: `::ffff:10.0.0.0/8` would trust a part of IPv6, `::1` included.
 fn network(text: &str) -> Option<IpNet> {
-    /// What is before the IPv4 address in a mapped one, in bits.
+    /// The bits before the IPv4 address in a mapped one.
     const MAPPED: u8 = 96;
     let network = text.parse().ok()?;
+
     let IpNet::V6(v6) = network else {
         return Some(network);
     };
@@ -71,11 +76,12 @@ fn network(text: &str) -> Option<IpNet> {
 
 fn uri_san(node: &Node<'_>) -> Option<String> {
     let text = node.non_empty_text()?;
-    // Without a name behind the scheme every trust domain would be meant.
+    // Without a name after the scheme, every trust domain would match.
     let name = text
         .split_once(':')
         .filter(|(scheme, _)| !scheme.is_empty())
         .and_then(|(_, rest)| rest.strip_prefix("//"));
+
     if name.is_none_or(str::is_empty) {
         node.refuse(
             "must be the start of a URI with its trust domain, such as spiffe://mesh.internal/",
@@ -92,13 +98,14 @@ fn principal(node: &Node<'_>) -> Option<Principal> {
         .required("prefixes")
         .map(|node| node.each_of_some(prefix));
     object.finish();
+
     Some(Principal {
         object: object_name?,
         prefixes: prefixes?,
     })
 }
 
-/// A URI needs its trust domain, as a certificate's does; what is no URI is taken as it is.
+/// A URI needs its trust domain, as in a certificate; other texts are taken as they are.
 fn prefix(node: &Node<'_>) -> Option<String> {
     let text = node.non_empty_text()?;
     if text.contains(':') {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::time::nanos;
 
-/// Suffixes and their length in nanoseconds; `ms` stands before `s`, which is its ending too.
+/// Suffixes and their length in nanoseconds; `ms` comes before `s`, since it also ends in `s`.
 const UNITS: [(&str, u64); 4] = [
     ("ms", 1_000_000),
     ("s", 1_000_000_000),
@@ -17,7 +17,8 @@ const MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Reads a duration; `None` when the text is not digits, an optional fraction and a unit.
 ///
-/// In integers: the tables with which floating point is read would be the largest of the whole module.
+/// In integers: the tables for reading floating point would be the largest part of the whole
+/// module.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = UNITS
         .iter()
@@ -26,6 +27,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     if !is_digits(whole) || !is_digits(fraction) {
         return None;
     }
+
     let nanos = whole
         .parse::<u64>()
         .ok()?
@@ -36,7 +38,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 
 /// Writes a duration in the largest unit of which it is a multiple.
 ///
-/// In place of its `Debug`, for the same reason.
+/// Instead of its `Debug`, for the same reason.
 pub(super) fn text(duration: Duration) -> String {
     let nanos = nanos(duration);
     let unit = UNITS
@@ -100,6 +102,7 @@ mod tests {
             ("+5s", None),
             ("", None),
         ];
+
         for (text, expected) in cases {
             assert_eq!(duration(text), expected, "{text:?}");
         }

@@ -1,7 +1,8 @@
-//! A filter that makes the host calls of the lean audit filter, and does nothing with what they yield: no code in the VM
-//! can cost less than they do. It has no SDK, and exports what the lean audit filter exports for a stream.
+//! A filter that makes the host calls of the lean audit filter and ignores their results. No code
+//! in the VM can cost less. It has no SDK, and exports the same stream callbacks.
 //!
-//! Its configuration is one digit, how many of these steps it takes. With 0 it has the callbacks alone.
+//! Its configuration is one digit, the number of these steps that it takes. With 0 it has the
+//! callbacks alone.
 //!
 //! 1. The request's headers.
 //! 2. Three removals.
@@ -47,7 +48,7 @@ mod filter {
         "x-session-context",
     ];
 
-    /// Where the host writes everything: nothing of it is read twice.
+    /// The buffer for all host writes. Each write may overwrite the previous one.
     struct Room(UnsafeCell<[u8; 65_536]>);
 
     // SAFETY: the VM has one thread.
@@ -73,7 +74,8 @@ mod filter {
     #[unsafe(no_mangle)]
     extern "C" fn proxy_on_configure(_context: u32, _size: usize) -> bool {
         let (mut data, mut size) = (null_mut(), 0);
-        // SAFETY: both pointers are valid for the call, after which the buffer has what the host wrote.
+        // SAFETY: both pointers are valid for the call, and the host fills the buffer before it
+        // returns.
         unsafe {
             if proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, 1, &raw mut data, &raw mut size) == 0
                 && size == 1
@@ -81,6 +83,7 @@ mod filter {
                 STEPS.set(data.read().wrapping_sub(b'0'));
             }
         }
+
         true
     }
 
@@ -101,6 +104,7 @@ mod filter {
             property("connection_id");
             clock();
         }
+
         0
     }
 

@@ -3,7 +3,7 @@
 /// Where the values of the removed headers are, in dynamic metadata.
 pub const NAMESPACE: &str = "audit";
 
-/// What the audit filter records of a tracked request.
+/// The fields that the audit filter records for a tracked request.
 pub const FIELDS: [(&str, &str); 17] = [
     ("log.record.uid", "aud_%UNIQUE_ID%"),
     ("audit.rule", "tracked"),
@@ -11,7 +11,8 @@ pub const FIELDS: [(&str, &str); 17] = [
         "audit.action",
         "%DYNAMIC_METADATA(audit:x-session-operation)%",
     ),
-    // Envoy has no word for it: from these details, and the status, the audit filter tells the outcome.
+    // Envoy has no such field: the audit filter derives the outcome from these details and the
+    // status.
     ("audit.outcome", "%RESPONSE_CODE_DETAILS%"),
     ("audit.stage", "complete"),
     ("audit.duration_ms", "%DURATION%"),
@@ -31,5 +32,5 @@ pub const FIELDS: [(&str, &str); 17] = [
     ("http.response.status_code", "%RESPONSE_CODE%"),
 ];
 
-/// The body of a record: what was done, and how it ended.
+/// The body of a record: the operation and its status.
 pub const BODY: &str = "%DYNAMIC_METADATA(audit:x-session-operation)% %RESPONSE_CODE%";

@@ -1,5 +1,5 @@
-//! What Envoy has of its own for the same task: the control headers are removed, and a record with the same fields is
-//! delivered.
+//! Envoy's built-in features for the same task: they remove the control headers and deliver a
+//! record with the same fields.
 
 mod fields;
 
@@ -9,15 +9,16 @@ use super::common::bootstrap::{AUDIT, AUDIT_GRPC};
 use super::common::requests::{CONTROL, Requests};
 use super::common::row::{Delivery, Row};
 
-/// As many bytes as about a hundred of their records have, which are a batch of the audit filter.
+/// The size of about a hundred of their records, which make a batch of the audit filter.
 const BATCH_BYTES: u32 = 64 * 1024;
-/// Where the file access log goes, in the directory of its Envoy.
+/// File of the access log, in the directory of its Envoy.
 const FILE: &str = "access.log";
 
 /// All rows for these requests.
 pub fn rows(requests: Requests) -> Vec<Row> {
     let lua = |name: &str, script: &str| Row::own(name, requests, &[lua(script)], &[]);
     let log = |name: &str, log: Value| Row::own(name, requests, &[header_to_metadata()], &[log]);
+
     vec![
         lua("Lua, strips", include_str!("strip.lua")).delivering(Delivery::Nothing),
         lua("Lua, strips and posts", include_str!("post.lua")),
@@ -61,6 +62,7 @@ fn otel(buffer_size_bytes: Option<u32>) -> Value {
         .map(|(key, value)| json!({"key": key, "value": {"string_value": value}}))
         .collect();
     let service = json!({"key": "service.name", "value": {"string_value": "bench"}});
+
     json!({"name": "envoy.access_loggers.open_telemetry", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.access_loggers.open_telemetry.v3.OpenTelemetryAccessLogConfig",
         "http_service": {"http_uri": {"uri": "http://audit/v1/logs", "cluster": AUDIT, "timeout": "5s"}},
@@ -71,7 +73,7 @@ fn otel(buffer_size_bytes: Option<u32>) -> Value {
     }})
 }
 
-/// Envoy's gRPC access log service. The removed headers are in its records with the rest of the dynamic metadata.
+/// Envoy's gRPC access log service. Its records have the removed headers in the dynamic metadata.
 fn grpc(buffer_size_bytes: Option<u32>) -> Value {
     let common = json!({
         "log_name": "audit", "transport_api_version": "V3", "grpc_service": grpc_service(),
@@ -95,8 +97,8 @@ fn file() -> Value {
     }})
 }
 
-/// An external processor that is sent the headers of request and response, and is not waited for. Its streams are closed
-/// soon, since Envoy would keep them for 5 seconds.
+/// An external processor that gets the headers of request and response without being waited for.
+/// Its streams are closed soon; Envoy would keep them for 5 seconds.
 fn ext_proc() -> Value {
     json!({"name": "envoy.filters.http.ext_proc", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",

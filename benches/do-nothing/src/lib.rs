@@ -1,4 +1,4 @@
-//! A filter that does nothing, on the public Rust SDK: the yardstick of the cost benchmark.
+//! A filter that does nothing, on the public Rust SDK: the baseline of the cost benchmark.
 
 #[cfg(target_arch = "wasm32")]
 mod filter {

@@ -4,8 +4,8 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderName, Inval
 
 /// Header or trailer fields, in order, duplicates kept, values as raw bytes.
 ///
-/// Fields read from a message have lower-case names, and the values of one name stand together, in their order of
-/// arrival.
+/// Fields read from a message have lower-case names. The values of one name are adjacent, in their
+/// order of arrival.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(Vec<(String, Vec<u8>)>);
 
@@ -67,7 +67,8 @@ impl Headers {
     /// The same fields as hyper's map.
     ///
     /// # Errors
-    /// A name or value that HTTP does not allow; send such things with [`crate::client::raw_exchange`].
+    /// A name or value that HTTP does not allow; send such things with
+    /// [`crate::client::raw_exchange`].
     pub fn to_map(&self) -> Result<HeaderMap, InvalidField> {
         let mut map = HeaderMap::new();
         for (name, value) in &self.0 {

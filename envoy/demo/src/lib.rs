@@ -1,8 +1,9 @@
-//! A scriptable upstream and plain clients, used by the demo and by the tests that drive a real Envoy.
+//! A scriptable upstream and plain clients, used by the demo and by the tests that drive a real
+//! Envoy.
 //!
-//! Nothing here knows the audit filter: the [`upstream`] records what arrived and answers as the request asks, the
-//! [`client`] sends what it is told and reports what came back. Both listen on and connect to the addresses they are
-//! given and never resolve a name. No code here retries.
+//! The code does not depend on the audit filter. The [`upstream`] records the requests and answers
+//! as they specify. The [`client`] sends given requests and returns the answers. Both use addresses
+//! as given, without name resolution, and do not retry.
 
 pub mod client;
 pub mod headers;

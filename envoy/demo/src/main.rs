@@ -1,5 +1,5 @@
-//! Command line of the demo: `upstream` answers behind Envoy, `drive` sends requests through it and checks the trail,
-//! `traffic` sends more of them until it is stopped.
+//! Command line of the demo: `upstream` answers behind Envoy, `drive` sends requests through it and
+//! checks the trail, `traffic` sends more of them until it is stopped.
 
 mod drive;
 mod traffic;
@@ -31,7 +31,8 @@ enum Command {
         #[arg(long, default_value = "127.0.0.1:0")]
         grpc: SocketAddr,
     },
-    /// Sends a handful of requests through Envoy, prints what was audited, and fails when something is missing.
+    /// Sends a handful of requests through Envoy, prints what was audited, and fails when something
+    /// is missing.
     Drive(drive::Targets),
     /// Sends the traffic of a handful of users through Envoy, until SIGTERM or SIGINT.
     Traffic(traffic::Targets),
@@ -46,6 +47,7 @@ async fn main() -> ExitCode {
         Command::Drive(targets) => drive::run(&targets, &mut io::stdout()).await,
         Command::Traffic(targets) => send(targets).await,
     };
+
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => {
@@ -58,12 +60,14 @@ async fn main() -> ExitCode {
 async fn serve(http: SocketAddr, grpc: SocketAddr) -> io::Result<()> {
     let mut signals = Signals::install()?;
     let upstream = Upstream::start_on(http, grpc).await?;
+
     let lines = format!(
         "http {}\ngrpc {}\n",
         upstream.http_addr(),
         upstream.grpc_addr()
     );
     io::stdout().lock().write_all(lines.as_bytes())?;
+
     signals.received().await;
     Ok(())
 }

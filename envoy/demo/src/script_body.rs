@@ -23,7 +23,7 @@ pub(crate) enum Step {
     Wait(Duration),
     /// Send nothing any more and do not end either.
     Hang,
-    /// Play the steps that come from elsewhere, as they come, until their sender is gone.
+    /// Play the steps from this channel as they come, until its sender is dropped.
     Follow(UnboundedReceiver<Step>),
     /// Fail: hyper closes an HTTP/1.1 connection and resets an HTTP/2 stream.
     Break,
@@ -61,9 +61,11 @@ impl Body for ScriptBody {
                 }
                 self.pause = None;
             }
+
             let Some(step) = self.steps.pop_front() else {
                 return Poll::Ready(None);
             };
+
             match step {
                 Step::Data(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                 Step::Trailers(trailers) => {
@@ -71,7 +73,7 @@ impl Body for ScriptBody {
                 }
                 Step::Wait(time) => self.pause = Some(Box::pin(sleep(time))),
                 Step::Hang => {
-                    // The peer going away drops the body, so nobody needs to wake it.
+                    // No waker is needed: the body is dropped when the peer disconnects.
                     self.steps.push_front(Step::Hang);
                     return Poll::Pending;
                 }

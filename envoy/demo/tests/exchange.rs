@@ -1,4 +1,4 @@
-//! Exchanges whose client leaves, and tunnels, without a proxy.
+//! Exchanges that the client leaves, and tunnels, without a proxy.
 #![expect(
     clippy::unwrap_used,
     reason = "a test; the lint's exception covers test functions only, not their helpers"
@@ -38,6 +38,7 @@ async fn a_body_goes_out_as_it_is_and_comes_back() {
             "/a",
             PreparedAnswer::whole(207, [("x-a", "1")], "prepared").unwrap(),
         );
+
         let message = Message::new("POST", "/a")
             .header("content-type", "application/connect+proto")
             .body("12345");
@@ -52,6 +53,7 @@ async fn a_body_goes_out_as_it_is_and_comes_back() {
         );
         assert_eq!(reply.end, End::Complete);
     }
+
     let seen = upstream.seen().at_path("/a");
     assert_eq!(
         seen.iter().map(|seen| seen.body_bytes).collect::<Vec<_>>(),
@@ -75,6 +77,7 @@ async fn trailers_come_over_http2() {
         Leave::Never,
     )
     .await;
+
     assert_eq!(reply.trailers.text("grpc-status").as_deref(), Some("7"));
     assert!(
         upstream
@@ -105,11 +108,13 @@ async fn the_client_leaves_before_the_answer() {
         let (signal, leave) = oneshot::channel();
         let message = Message::new("GET", "/a").header("x-demo-delay-ms", "60000");
         let reply = tokio::spawn(send(server, message, Leave::OnSignal(leave)));
+
         while upstream.seen().all().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         signal.send(()).unwrap();
         let reply = reply.await.unwrap();
+
         assert_eq!((reply.status, reply.end), (None, End::Left));
         upstream.seen().clear();
     }
@@ -126,6 +131,7 @@ async fn a_broken_answer_is_a_reply() {
             Leave::Never,
         )
         .await;
+
         assert_eq!(reply.status, status);
         assert!(matches!(reply.end, End::Broken(_)), "{reply:?}");
     }
@@ -148,10 +154,12 @@ async fn a_tunnel_echoes_until_the_client_ends_it() {
         (tunnel.status(), tunnel.headers().text("Upgrade").as_deref()),
         (101, Some("websocket"))
     );
+
     for bytes in [b"one", b"two"] {
         tunnel.send(bytes).await.unwrap();
         assert_eq!(tunnel.receive().await.unwrap(), bytes);
     }
+
     tunnel.finish().await;
     assert!(tunnel.receive().await.unwrap().is_empty());
 }

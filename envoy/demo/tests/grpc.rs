@@ -46,6 +46,7 @@ async fn unary_is_the_default_and_notes_request_trailers() {
     )
     .await
     .unwrap();
+
     assert_eq!(summary(&answer), (200, 1, status("0"), None));
     assert_eq!(
         answer.headers.text("content-type").unwrap(),
@@ -91,12 +92,14 @@ async fn streams_end_well_or_with_an_error_or_without_a_status() {
         summary(&call(&upstream, "stream:3").await.unwrap()),
         (200, 3, status("0"), None)
     );
+
     let answer = call(&upstream, "stream-error:2:8:late").await.unwrap();
     assert_eq!(summary(&answer), (200, 2, status("8"), status("late")));
     assert_eq!(
         summary(&call(&upstream, "no-status").await.unwrap()),
         (200, 1, None, None)
     );
+
     assert_eq!(
         call(&upstream, "nonsense").await.unwrap().grpc_status(),
         status("3")
@@ -142,6 +145,7 @@ async fn a_hanging_stream_can_be_cancelled_or_times_out() {
 async fn a_reset_comes_after_headers_and_a_message() {
     let upstream = Upstream::start().await.unwrap();
     let broken = call(&upstream, "reset").await;
+
     assert!(
         matches!(
             broken,

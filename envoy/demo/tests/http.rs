@@ -35,6 +35,7 @@ async fn check_answers_the_user() {
         answer.text(),
         r#"{"UserId":42,"Identity":"ada","Email":"ada@example.com"}"#
     );
+
     let (status, text) = get(&upstream, "/other", []).await.unwrap();
     assert_eq!(
         (status, text.as_str()),
@@ -50,6 +51,7 @@ async fn the_request_scripts_status_body_headers_and_delay() {
         .with("x-demo-body", "no")
         .with("x-demo-response-header", "x-user-id: 7")
         .with("x-demo-response-header", b"x-raw: \xff");
+
     let answer = http_get(upstream.http_addr(), "/check", script, &FAST)
         .await
         .unwrap();
@@ -69,6 +71,7 @@ async fn the_request_scripts_status_body_headers_and_delay() {
     )
     .await;
     assert!(matches!(late, Err(CallError::TimedOut(_))), "{late:?}");
+
     assert_eq!(
         get(&upstream, "/check", [("x-demo-delay-ms", "1")])
             .await
@@ -86,6 +89,7 @@ async fn resets_come_before_the_answer_or_in_its_body() {
         matches!(before, Err(CallError::Broken { status: None, .. })),
         "{before:?}"
     );
+
     let after = get(&upstream, "/check", [("x-demo-reset", "after-headers")]).await;
     assert!(
         matches!(
@@ -106,6 +110,7 @@ async fn requests_are_recorded_in_order_with_duplicates_and_raw_bytes() {
         .with("X-Twice", "1")
         .with("x-raw", b"a\xffb")
         .with("x-twice", "2");
+
     http_request(
         upstream.http_addr(),
         "POST",
@@ -138,6 +143,7 @@ async fn seen_is_served_and_cleared_over_http() {
         .unwrap();
     let (_, json) = get(&upstream, "/_seen", []).await.unwrap();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+
     assert_eq!(json["seen"].as_array().unwrap().len(), 1);
     assert_eq!(json["seen"][0]["path"], "/a");
     assert_eq!(
@@ -162,6 +168,7 @@ async fn odd_bytes_and_other_source_addresses_can_be_sent() {
         .unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200 OK\r\n"));
     assert_eq!(upstream.seen().at_path("/raw").len(), 1);
+
     let nonsense = raw_exchange(upstream.http_addr(), b"nonsense\r\n\r\n", &from_elsewhere)
         .await
         .unwrap();
@@ -173,7 +180,7 @@ async fn a_dropped_upstream_is_gone() {
     let upstream = Upstream::start().await.unwrap();
     let addr = upstream.http_addr();
     drop(upstream);
-    // The accept loop ends at its next turn; connecting to a free port fails from then on.
+    // The accept loop ends at its next turn; from then on, connecting fails.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
     while http_get(addr, "/", [], &FAST).await.is_ok() {
         assert!(tokio::time::Instant::now() < deadline, "still serving");

@@ -1,4 +1,4 @@
-//! Answers that a program prepares, and clients that read them chunk by chunk, without a proxy.
+//! Answers prepared by a program, and clients that read them chunk by chunk, without a proxy.
 #![expect(
     clippy::unwrap_used,
     reason = "a test; the lint's exception covers test functions only, not their helpers"
@@ -36,6 +36,7 @@ async fn a_prepared_answer_is_given_once() {
             "/a",
             PreparedAnswer::whole(207, [("x-a", "1"), ("x-a", "2")], "prepared").unwrap(),
         );
+
         let answer = get(server, "/a?q=1").await;
         assert_eq!(
             (answer.status(), answer.headers().all("x-a").len()),
@@ -48,6 +49,7 @@ async fn a_prepared_answer_is_given_once() {
         assert_eq!(answer.rest().await, (b"prepared".to_vec(), true));
         assert_eq!(get(server, "/a").await.status(), 200, "only once");
     }
+
     assert_eq!(upstream.seen().at_path("/a").len(), 4);
 }
 
@@ -62,6 +64,7 @@ async fn a_body_comes_as_it_is_fed() {
             feed.send(chunk);
             assert_eq!(answer.chunk().await.unwrap().unwrap(), chunk);
         }
+
         drop(feed);
         assert!(answer.chunk().await.unwrap().is_none());
     }
@@ -76,6 +79,7 @@ async fn a_body_breaks_off() {
         let mut answer = get(server, "/a").await;
         feed.send("a");
         assert_eq!(answer.chunk().await.unwrap().unwrap(), "a");
+
         feed.break_off();
         assert_eq!(answer.rest().await, (Vec::new(), false));
     }

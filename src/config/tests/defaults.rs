@@ -1,4 +1,4 @@
-//! What holds when a key is not given.
+//! Defaults of keys that are not given.
 
 use super::*;
 
@@ -6,6 +6,7 @@ use super::*;
 fn of_the_pipeline() {
     let pipeline = accepted(&minimal()).pipeline;
     assert_eq!(pipeline.service, "unknown-service");
+
     let target = Target {
         cluster: "audit".to_owned(),
         authority: "audit".to_owned(),
@@ -15,12 +16,14 @@ fn of_the_pipeline() {
         timeout: Duration::from_secs(5),
     };
     assert_eq!(pipeline.target, target);
+
     let batch = BatchLimits {
         max_records: 100,
         max_bytes: 262_144,
         max_delay: Duration::from_secs(1),
     };
     assert_eq!(pipeline.batch, batch);
+
     let buffer = BufferLimits {
         max_records: 13_500,
         max_bytes: 12_582_912,
@@ -28,6 +31,7 @@ fn of_the_pipeline() {
         immediate_reserve_percent: 10,
     };
     assert_eq!(pipeline.buffer, buffer);
+
     let retry = RetryPolicy {
         initial_backoff: Duration::from_millis(250),
         max_backoff: Duration::from_secs(30),
@@ -35,6 +39,7 @@ fn of_the_pipeline() {
         max_age: None,
     };
     assert_eq!(pipeline.retry, retry);
+
     assert_eq!(pipeline.alive_interval, Some(Duration::from_secs(30)));
 }
 
@@ -42,6 +47,7 @@ fn of_the_pipeline() {
 fn of_the_recorder() {
     let recorder = accepted(&minimal()).recorder;
     assert!(recorder.enabled);
+
     let tracking = tracking::Settings {
         track_header: "x-session-track".to_owned(),
         operation_header: "x-session-operation".to_owned(),
@@ -55,6 +61,7 @@ fn of_the_recorder() {
         ],
     };
     assert_eq!(recorder.tracking, tracking);
+
     let cidrs: Vec<String> = recorder
         .trust
         .cidrs
@@ -63,6 +70,7 @@ fn of_the_recorder() {
         .collect();
     let expected = ["127.0.0.0/8", "::1/128"];
     assert_eq!(cidrs, expected);
+
     assert!(recorder.trust.uri_sans.is_empty());
     assert_eq!(recorder.session.token_mode, TokenMode::Omit);
     assert_eq!(recorder.correlation_scope, Scope::Worker);
@@ -76,6 +84,7 @@ fn a_rule_asks_for_nothing_that_it_does_not_name() {
         "capture": {"query": [], "request_headers": [], "response_headers": []}, "set_tracking": {}, "tags": {},
         "extra_fields": [], "record_on": ["success", "failure", "denied", "aborted"],
     });
+
     assert_eq!(
         accepted(&with_rule(&empty)),
         accepted(&with_rule(&json!({"name": "r"})))
@@ -98,6 +107,7 @@ fn of_the_rules() {
             {"name": "tracked", "match": {"tracked": true}},
         ]),
     );
+
     let rules = accepted(&minimal()).recorder.policy;
     assert_eq!(rules, accepted(&written).recorder.policy);
     assert_eq!(rules[0].record_on, [Outcome::Success]);
@@ -108,6 +118,7 @@ fn of_the_rules() {
             last: 200
         }]
     );
+
     let all = [
         Outcome::Success,
         Outcome::Failure,
@@ -115,6 +126,7 @@ fn of_the_rules() {
         Outcome::Aborted,
     ];
     assert_eq!(rules[1].record_on, all);
+
     assert!(
         rules
             .iter()

@@ -17,6 +17,7 @@ fn every_key_is_read() {
         warnings,
         ["configuration: enabled is false: no request is held for require_audit"]
     );
+
     assert!(
         !recorder.enabled
             && recorder.tracking.strip_context
@@ -45,6 +46,7 @@ fn every_key_is_read() {
         ),
         (2, "spiffe://mesh.internal/")
     );
+
     let target = &pipeline.target;
     assert_eq!(
         (target.format, target.timeout),
@@ -55,6 +57,7 @@ fn every_key_is_read() {
         target.headers,
         [token, ("x-tenant".to_owned(), "a b".to_owned())]
     );
+
     assert_eq!(
         (pipeline.batch.max_records, pipeline.batch.max_delay),
         (7, Duration::from_millis(500))
@@ -98,12 +101,14 @@ fn every_key_of_a_rule_is_read() {
         ],
         tracked: Some(false),
     };
+
     let [change, health, api, _, rest] = &policy[..] else {
         panic!("{policy:?}")
     };
     assert_eq!(change.conditions, conditions);
     assert_eq!(change.action.as_deref(), Some("password.change"));
     assert_eq!(change.record_on, [Outcome::Failure, Outcome::Denied]);
+
     let ranges =
         [(400, 400), (403, 403), (500, 599)].map(|(first, last)| StatusRange { first, last });
     assert_eq!(change.http_statuses, ranges);
@@ -116,6 +121,7 @@ fn every_key_of_a_rule_is_read() {
         (RequireAudit::Buffered, RequireAudit::None)
     );
     assert_eq!(*change.tags, [("retention".to_owned(), "7y".to_owned())]);
+
     let extra = change.extra_fields;
     assert!(
         extra.upstream_cluster
@@ -123,6 +129,7 @@ fn every_key_of_a_rule_is_read() {
             && extra.response_flags
             && extra.response_code_details
     );
+
     assert!(!health.recorded && api.recorded);
     assert_eq!(api.conditions.protocol, Some(Protocol::Grpc));
     assert_eq!(
@@ -139,10 +146,12 @@ fn every_source_is_read() {
     let metadata = |path: [&str; 3]| {
         MetadataPath::new(path.into_iter().filter(|key| !key.is_empty())).unwrap()
     };
+
     let recorder = accepted(&everything()).recorder;
     let [change, health, _, edge, _] = &recorder.policy[..] else {
         panic!("{recorder:?}")
     };
+
     let name = vec![Source::PeerUriSan];
     let mail = vec![Source::Metadata(metadata([
         "ns",
@@ -158,12 +167,14 @@ fn every_source_is_read() {
         max_body_bytes: 65_536,
     };
     assert_eq!(*health.identity, global);
+
     let of_change = vec![Source::ResponseJson(Pointer::parse("/user/id").unwrap())];
     let of_change = identity::Settings {
         fields: [of_change, name, mail],
         max_body_bytes: 1000,
     };
     assert_eq!(*change.identity, of_change);
+
     let context = vec![
         ("address".to_owned(), ContextSource::PeerAddress),
         (
@@ -184,6 +195,7 @@ fn every_source_is_read() {
             context
         })
     );
+
     let key = HmacKey::new("k1", b"0123456789abcdef0123456789abcdef").unwrap();
     let session = session::Settings {
         id: vec![session::IdSource {
@@ -204,6 +216,7 @@ fn every_source_is_read() {
         (change.session, change.correlate),
         (Some(session::SessionEvent::Start), true)
     );
+
     let names = [
         &change.capture.query,
         &change.capture.request_headers,
@@ -244,6 +257,7 @@ fn integers_may_be_strings_of_digits() {
         "/buffer/max_records",
     ] {
         let expected = accepted(&with(pointer, json!(12)));
+
         for same in [json!("12"), json!(12.0), json!("012")] {
             assert_eq!(accepted(&with(pointer, same)), expected, "{pointer}");
         }
@@ -257,6 +271,7 @@ fn nothing_at_all_lacks_only_the_cluster() {
         let problems = parse(bytes.as_bytes(), &environment).unwrap_err().problems;
         assert_eq!(problems, ["audit_cluster: is required"]);
     }
+
     refused(
         &json!({"audit_cluster": {}}),
         &["audit_cluster.cluster: is required"],

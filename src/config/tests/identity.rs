@@ -1,4 +1,4 @@
-//! Where users, sessions and contexts come from, and what of a request is recorded of them.
+//! Sources of users, sessions and contexts, and the recording of their values.
 
 use super::*;
 use crate::recorder::capture::MAX_NAMES;
@@ -17,6 +17,7 @@ fn a_source_is_exactly_one_of_those_that_its_list_knows() {
         &with("/session/id", json!([{}])),
         &[&format!("session.id[0]: {session}")],
     );
+
     let two = json!([{"cookie": "a", "bearer": true}]);
     refused(
         &with("/session/token", two),
@@ -26,6 +27,7 @@ fn a_source_is_exactly_one_of_those_that_its_list_knows() {
         &with("/session/id", json!([{"metadata": "ns:key"}])),
         &["session.id[0].metadata: unknown key (known here: header, cookie, bearer, clear)"],
     );
+
     let known = "header, response_header, response_json, metadata, filter_state, peer_uri_san";
     refused(
         &with("/identity/user_id", json!([{"cookie": "a"}])),
@@ -33,6 +35,7 @@ fn a_source_is_exactly_one_of_those_that_its_list_knows() {
             "identity.user_id[0].cookie: unknown key (known here: {known})"
         )],
     );
+
     let context = json!({"context": {"d": {"response_header": "a"}}});
     let known = "header, cookie, metadata, peer_uri_san, peer_address";
     let path = "rules[0].set_tracking.context.d.response_header";
@@ -87,6 +90,7 @@ fn the_name_of_a_source_is_checked() {
             &[&format!("identity.user_id[0].{path}: {sentence}")],
         );
     }
+
     let credentials =
         "must not be a header of credentials: cookie and bearer are sources of their own";
     for name in ["authorization", "Cookie", "proxy-authorization"] {
@@ -95,6 +99,7 @@ fn the_name_of_a_source_is_checked() {
             &[&format!("session.id[0].header: {credentials}")],
         );
     }
+
     refused(
         &with("/session/token", json!([{"cookie": "a=b"}])),
         &["session.token[0].cookie: must be the name of a cookie"],
@@ -118,6 +123,7 @@ fn a_key_makes_references_and_no_mode_does_without_one_that_needs_it() {
             .map(|id| json!({"id": id, "key": format!("{KEY}{id}")}))
             .collect::<Value>()
     };
+
     let first = mode(json!({"hmac_keys": keys(&["new", "old"])}));
     assert!(matches!(first, TokenMode::Hmac(_)));
     assert_eq!(
@@ -132,6 +138,7 @@ fn a_key_makes_references_and_no_mode_does_without_one_that_needs_it() {
     );
     assert_eq!(mode(json!({"hmac_keys": []})), TokenMode::Omit);
     assert_eq!(mode(json!({"token_mode": "sha256"})), TokenMode::Sha256);
+
     let needs = "session.token_mode: needs a valid key in session.hmac_keys";
     refused(&with("/session/token_mode", json!("hmac")), &[needs]);
     for key in ["short", "", &"x".repeat(31)] {
@@ -144,6 +151,7 @@ fn a_key_makes_references_and_no_mode_does_without_one_that_needs_it() {
             ],
         );
     }
+
     let older = json!([{"id": "a", "key": KEY}, {"id": "b", "key": "short"}]);
     refused(
         &with("/session/hmac_keys", older),
@@ -153,6 +161,7 @@ fn a_key_makes_references_and_no_mode_does_without_one_that_needs_it() {
         &with("/session/hmac_keys", keys(&["a", "b", "a"])),
         &["session.hmac_keys: must not have an id twice"],
     );
+
     let id = "session.hmac_keys[0].id: must be made of at most 64 of [A-Za-z0-9_.-]";
     for bad in ["a:b".to_owned(), "x".repeat(65)] {
         refused(
@@ -180,6 +189,7 @@ fn secrets_in_clear_are_worth_a_warning() {
         (warnings("clear"), warnings("sha256"), warnings("omit")),
         (1, 0, 0)
     );
+
     let handed_on = |source: Value| {
         let gateway = json!({"name": "edge", "set_tracking": {"context": {"field": source}}});
         accepted(&with_rule(&gateway)).warnings
@@ -199,6 +209,7 @@ fn an_id_that_opens_a_session_is_a_reference() {
             config.warnings.len(),
         )
     };
+
     for (source, expected) in [
         (json!({"cookie": "JSESSIONID"}), (true, 0)),
         (json!({"cookie": "JSESSIONID", "clear": false}), (true, 0)),
@@ -214,6 +225,7 @@ fn an_id_that_opens_a_session_is_a_reference() {
     ] {
         assert_eq!(id(source.clone()), expected, "{source}");
     }
+
     let clear = "session.id[0]: clear is not for bearer: a token is recorded as a reference";
     refused(
         &with("/session/id", json!([{"bearer": true, "clear": true}])),
@@ -241,17 +253,20 @@ fn capture_needs_its_level_and_is_bounded() {
     accepted(&with_rule(
         &json!({"name": "r", "level": "request", "capture": capture}),
     ));
+
     let names: Vec<String> = (0..=MAX_NAMES).map(|index| format!("x-{index}")).collect();
     let many = json!({"name": "r", "level": "request", "capture": {"response_headers": names}});
     refused(
         &with_rule(&many),
         &["rules[0].capture.response_headers: must have at most 32 entries"],
     );
+
     let twice = json!({"name": "r", "level": "request", "capture": {"request_headers": ["X-A", "x-b", "x-a"]}});
     refused(
         &with_rule(&twice),
         &["rules[0].capture.request_headers: must not have an entry twice"],
     );
+
     let odd = json!({"name": "r", "level": "request", "capture": {"query": ["a\"b"]}});
     refused(
         &with_rule(&odd),
@@ -269,10 +284,12 @@ fn a_gateway_does_not_record_unless_it_says_so() {
             .extend(level.as_object().unwrap().clone());
         accepted(&with_rule(&entry)).recorder.policy[0].recorded
     };
+
     assert_eq!(
         (recorded(json!({})), recorded(json!({"level": "metadata"}))),
         (false, true)
     );
+
     let fields: serde_json::Map<String, Value> = (0..=MAX_CONTEXT_FIELDS)
         .map(|index| (format!("f{index}"), json!({"header": "x-a"})))
         .collect();
@@ -298,6 +315,7 @@ fn what_needs_a_record_is_refused_without_one() {
     ] {
         let none = json!({"name": "r", "level": "none", key: value});
         refused(&with_rule(&none), &[&format!("rules[0].{key}: {sentence}")]);
+
         let gateway = json!({"name": "r", "set_tracking": {"operation": "o"}, key: value});
         refused(
             &with_rule(&gateway),

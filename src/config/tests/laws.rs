@@ -1,4 +1,4 @@
-//! Random configurations never make it panic.
+//! Random configurations never make the parser panic.
 
 use super::*;
 
@@ -21,6 +21,7 @@ fn json_value() -> impl Strategy<Value = Value> {
         ])
         .prop_map(Value::from),
     ];
+
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
@@ -44,6 +45,7 @@ fn pointers(root: &Value, path: &str) -> Vec<String> {
             .collect(),
         _ => Vec::new(),
     };
+
     let below = inner
         .into_iter()
         .flat_map(|(key, value)| pointers(value, &format!("{path}/{key}")));
@@ -74,6 +76,7 @@ proptest! {
             let places = pointers(&config, "");
             *config.pointer_mut(index.get::<String>(&places)).unwrap() = value;
         }
+
         check_line(parse(config.to_string().as_bytes(), &environment));
         if let Value::Object(map) = &config {
             let packed = parse(&to_struct(map).encode_to_vec(), &environment);

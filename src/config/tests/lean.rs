@@ -25,12 +25,14 @@ fn all_that_needs_responses_is_named_in_one_line() {
         {"name": "d", "identity": {"user_id": [{"response_json": "/id"}]}},
     ]}))
     .unwrap_err();
+
     let with = "needs audit_filter.wasm; this is audit_filter_lean.wasm";
     let expected = format!(
         "configuration refused: rules[1] (b): identity from response_json {with}; rules[1] (b): session: start {with}; \
          rules[3] (d): identity from response_json {with}"
     );
     assert_eq!(line, expected);
+
     assert!(
         check(&json!({})).unwrap_err().contains("rules[0] (check)"),
         "the default rules read the answer of /check"

@@ -1,4 +1,4 @@
-//! What is accepted with a warning, and what is refused though each part of it is legal.
+//! Configurations that are accepted with a warning, and refused ones with only legal parts.
 
 use super::*;
 
@@ -152,6 +152,7 @@ fn what_is_ambiguous_reaches_a_rule_behind_one_that_excludes() {
     let few = "rules[1]: only requests whose path or host is ambiguous reach it: the earlier rule a decides about all that it matches";
     let none =
         "rules[1]: no request reaches it: the earlier rule a decides about all that it matches";
+
     for (earlier, later, sentence) in [
         (
             json!({"path": {"prefix": "/v1/"}}),
@@ -200,6 +201,7 @@ fn a_rule_for_tracked_requests_is_reached_behind_one_that_does_not_want_every_en
             let mut value = rules(
                 json!([earlier, {"name": "b", "match": later, "require_audit": require_audit}]),
             );
+
             put(&mut value, "/tracking/on_empty_context", json!("record"));
             put(&mut value, "/trust/uri_sans", json!(["spiffe://mesh/"]));
             check_warnings(&value, &[]);
@@ -216,6 +218,7 @@ fn the_rule_that_leaves_nothing_is_named_first() {
         {"name": "c", "match": {"path": {"exact": "/x"}, "methods": ["GET"]}},
     ]));
     put(&mut value, "/trust/uri_sans", json!(["spiffe://mesh/"]));
+
     check_warnings(
         &value,
         &["rules[2]: no request reaches it: the earlier rule b decides about all that it matches"],
@@ -231,6 +234,7 @@ fn a_tracked_request_reaches_a_rule_behind_one_that_does_not_want_it() {
         {"name": "c", "match": {"path": {"exact": "/x"}, "tracked": false}},
     ]));
     put(&mut value, "/trust/uri_sans", json!(["spiffe://mesh/"]));
+
     check_warnings(
         &value,
         &[
@@ -248,6 +252,7 @@ fn a_record_that_no_request_can_be_held_for_is_refused() {
         &rules(json!([{"name": "all"}, held])),
         &[&format!("rules[1]: {sentence}")],
     );
+
     let mut value = rules(json!([{"name": "all"}]));
     put(
         &mut value,
@@ -278,6 +283,7 @@ fn an_empty_variable_is_worth_a_warning() {
         config.warnings,
         ["audit_cluster.headers.authorization: environment variable TOKEN is empty"]
     );
+
     let value = with(
         "/session/hmac_keys",
         json!([{"id": "k", "key": "${TOKEN}"}]),
@@ -299,6 +305,7 @@ fn a_header_that_envoy_never_has_is_refused() {
         &with_rule(&json!({"name": "r", "match": condition})),
         &[&format!("rules[0].match.headers[0].name: {host}")],
     );
+
     let capture =
         json!({"name": "r", "level": "request", "capture": {"request_headers": ["host"]}});
     refused(
@@ -330,6 +337,7 @@ fn rules_that_would_record_the_filters_own_batches_are_named() {
         put(&mut value, proof, json!("Bearer ${AUDIT_TOKEN}"));
         check_warnings(&value, &[]);
     }
+
     let mut value = rules(all);
     put(&mut value, "/trust/cidrs", json!(["10.0.0.0/8"]));
     check_warnings(&value, &[]);
@@ -349,6 +357,7 @@ fn what_no_rule_matches_is_recorded_on_demand() {
             .collect::<Vec<_>>()
     };
     let rule = |name: &str| (name.to_owned(), true);
+
     for none in [json!({}), json!({"level": "none"})] {
         assert_eq!(names(none), [rule("check"), rule("tracked")]);
     }
@@ -356,6 +365,7 @@ fn what_no_rule_matches_is_recorded_on_demand() {
         names(json!({"level": "metadata"})),
         [rule("check"), rule("tracked"), rule("default")]
     );
+
     let needs = "needs a record, and level is none (its default where set_tracking is given)";
     refused(
         &with("/default", json!({"require_audit": "buffered"})),
@@ -365,6 +375,7 @@ fn what_no_rule_matches_is_recorded_on_demand() {
         &with("/default", json!({"level": "request"})),
         &["default.level: must be one of none, metadata"],
     );
+
     let mut value = rules(json!([{"name": "default", "match": {"methods": ["GET"]}}]));
     put(&mut value, "/default", json!({"level": "metadata"}));
     refused(

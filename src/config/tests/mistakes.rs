@@ -21,6 +21,7 @@ fn unknown_keys_at_every_level() {
     ] {
         check_unknown(&with(pointer, json!(SECRET)), path);
     }
+
     for (pointer, path) in [
         ("/rules/0/x", "rules[0].x"),
         ("/rules/0/match/x", "rules[0].match.x"),
@@ -31,6 +32,7 @@ fn unknown_keys_at_every_level() {
         put(&mut value, pointer, json!(SECRET));
         check_unknown(&value, path);
     }
+
     check_unknown(
         &with_match(&json!({"path": {"x": SECRET}})),
         "rules[0].match.path.x",
@@ -110,6 +112,7 @@ fn wrong_types() {
     ] {
         refused(&with(pointer, value), &[problem]);
     }
+
     refused(&json!("audit"), &["configuration: must be an object"]);
     refused(&json!(null), &["configuration: must be an object"]);
     let problems = parse(b"{\"audit_cluster\":", &environment)
@@ -235,6 +238,7 @@ fn bad_words() {
     ] {
         refused(&with(pointer, json!(SECRET)), &[problem]);
     }
+
     for (key, value, problem) in [
         (
             "level",
@@ -294,12 +298,14 @@ fn a_record_is_required_that_may_not_be_made() {
         put(&mut value, "/tracking", tracking);
         value
     };
+
     let (tracked, record) = (
         json!({"tracked": true}),
         json!({"on_empty_context": "record"}),
     );
     let problem = "rules[1].require_audit: needs a record, and a tracked request without context has none: \
         set tracking.on_empty_context to record";
+
     for word in ["buffered", "acknowledged"] {
         for skip in [json!({}), json!({"on_empty_context": "skip"})] {
             refused(&config(word, tracked.clone(), skip.clone()), &[problem]);
@@ -338,6 +344,7 @@ fn a_filter_that_is_off_holds_nothing_and_warns() {
         put(&mut value, "/enabled", json!(enabled));
         accepted(&value).warnings
     };
+
     assert_eq!(
         warnings(false, "buffered"),
         ["configuration: enabled is false: no request is held for require_audit"]
@@ -351,6 +358,7 @@ fn empty_lists_where_an_entry_is_needed() {
         &with("/rules", json!([])),
         &["rules: must have at least one entry"],
     );
+
     let rule = json!({"name": "r", "record_on": []});
     refused(
         &with_rule(&rule),
@@ -360,6 +368,7 @@ fn empty_lists_where_an_entry_is_needed() {
         let problem = format!("rules[0].match.{key}: must have at least one entry");
         refused(&with_match(&json!({key: []})), &[&problem]);
     }
+
     accepted(&with("/trust/cidrs", json!([])));
     accepted(&with_rule(
         &json!({"name": "r", "http_statuses": [], "extra_fields": [], "tags": {}}),
@@ -374,6 +383,7 @@ fn names_of_rules() {
             names.iter().map(|name| json!({"name": name})).collect(),
         )
     };
+
     refused(
         &rules(&[json!("a"), json!("b"), json!("a")]),
         &["rules[2]: has the name of an earlier rule"],
@@ -382,6 +392,7 @@ fn names_of_rules() {
         &with("/rules", json!([{}, {}])),
         &["rules[0].name: is required", "rules[1].name: is required"],
     );
+
     let bad = "rules[0].name: must be made of [a-z0-9_-]";
     for name in ["A", "a b", "a.b", "ä"] {
         refused(&rules(&[json!(name)]), &[bad]);
@@ -406,6 +417,7 @@ fn paths_of_rules() {
     let kinds = "must have exactly one of exact, prefix, suffix, template";
     let slash = r#"must start with "/""#;
     let braces = "must enclose whole segments in braces, as in /users/{id}";
+
     for (path, problem) in [
         (json!({"exact": "check"}), format!(".exact: {slash}")),
         (json!({"prefix": "check"}), format!(".prefix: {slash}")),
@@ -425,6 +437,7 @@ fn paths_of_rules() {
     ] {
         check_path(&path, &problem);
     }
+
     let third =
         json!([{"name": "a"}, {"name": "b"}, {"name": "c", "match": {"path": {"exact": "x"}}}]);
     refused(
@@ -457,6 +470,7 @@ fn paths_that_match_nothing() {
         let problem = format!(
             r#"must hold {spelling} in place of "{given}": paths are compared so, and without query"#
         );
+
         for kind in ["exact", "prefix", "suffix", "template"] {
             check_path(&json!({kind: text}), &format!(".{kind}: {problem}"));
         }
@@ -465,6 +479,7 @@ fn paths_that_match_nothing() {
             &format!(".template: {problem}"),
         );
     }
+
     let brace = r#"must hold %7B in place of "{": paths are compared so, and without query"#;
     check_path(
         &json!({"exact": "/users/{id}"}),
@@ -476,6 +491,7 @@ fn paths_that_match_nothing() {
 fn paths_with_segments_that_are_merged_or_resolved() {
     let merged =
         r#"must not hold "//" or the segments "." and "..": paths are compared without them"#;
+
     for (kind, texts) in [
         (
             "exact",
@@ -526,6 +542,7 @@ fn paths_that_no_rule_of_level_none_matches() {
     let rule = |path: &Value, level: &str| {
         with_rule(&json!({"name": "r", "match": {"path": path}, "level": level}))
     };
+
     for path in [
         json!({"exact": "/a;b"}),
         json!({"exact": "/a%2Fb"}),
@@ -540,6 +557,7 @@ fn paths_that_no_rule_of_level_none_matches() {
             json!({"name": "r", "match": {"path": path}, "set_tracking": {"operation": "o"}});
         accepted(&with_rule(&edge));
     }
+
     for path in [
         json!({"prefix": "/."}),
         json!({"suffix": "./b"}),
@@ -581,6 +599,7 @@ fn hosts_that_match_nothing() {
     ] {
         refused(&with_match(&json!({"hosts": [name]})), &[host]);
     }
+
     let hosts = [
         "API.example.com",
         "localhost",
@@ -602,6 +621,7 @@ fn actions_with_white_space_at_their_ends() {
             &["rules[0].action: must not start or end with white space"],
         );
     }
+
     accepted(&with_rule(
         &json!({"name": "r", "action": "change password"}),
     ));
@@ -613,6 +633,7 @@ fn other_conditions_of_rules() {
         let problem = "rules[0].match.methods[0]: must be a method in upper case";
         refused(&with_match(&json!({"methods": [method]})), &[problem]);
     }
+
     let one = "must have a name and exactly one of exact, prefix, suffix, contains, present";
     for (header, problem) in [
         (
@@ -667,6 +688,7 @@ fn statuses_and_tags_of_rules() {
             &[&format!("rules[0].http_statuses[0]: {problem}")],
         );
     }
+
     let rule = json!({"name": "r", "tags": {"A b": SECRET, "ok": 1}});
     refused(
         &with_rule(&rule),
@@ -686,6 +708,7 @@ fn networks_and_certificates() {
             &[&format!("trust.cidrs[1]: {network}")],
         );
     }
+
     let uri = "trust.uri_sans[0]: must be the start of a URI with its trust domain, such as spiffe://mesh.internal/";
     for name in ["mesh.internal", "spiffe://", "://mesh.internal"] {
         refused(&with("/trust/uri_sans", json!([name])), &[uri]);
@@ -705,6 +728,7 @@ fn principals() {
     accepted(&principal(
         json!({"name": "user.role", "prefixes": ["admin"]}),
     ));
+
     refused(
         &principal(json!({})),
         &[
@@ -712,10 +736,12 @@ fn principals() {
             "trust.filter_state[0].prefixes: is required",
         ],
     );
+
     let name = "trust.filter_state[0].name: must be the name of an object in Envoy's filter state";
     for bad in ["", "a\0b"] {
         refused(&principal(json!({"name": bad, "prefixes": ["a"]})), &[name]);
     }
+
     let prefixes = "trust.filter_state[0].prefixes";
     let domain =
         "must be the start of a URI with its trust domain, such as spiffe://mesh.internal/";
@@ -765,6 +791,7 @@ fn headers_of_the_audit_cluster() {
             &[&problem],
         );
     }
+
     for (name, value, problem) in [
         ("a b", SECRET, "must have a header name as its key"),
         (
@@ -789,6 +816,7 @@ fn headers_of_the_audit_cluster() {
             &[&problem],
         );
     }
+
     let path = r#"audit_cluster.path: must start with "/" and hold no space"#;
     refused(&with("/audit_cluster/path", json!("v1/logs")), &[path]);
     refused(&with("/audit_cluster/path", json!("/v1 logs")), &[path]);
@@ -800,6 +828,7 @@ fn headers_of_tracking_and_correlation() {
         &with("/tracking/track_header", json!("a b")),
         &["tracking.track_header: must be a header name"],
     );
+
     let five = "configuration: the headers of tracking and correlation must have five names";
     refused(
         &with("/tracking/track_header", json!("X-Session-Context")),
@@ -813,6 +842,7 @@ fn headers_of_tracking_and_correlation() {
         &with("/correlation/session_id_header", json!("x-session-context")),
         &[five],
     );
+
     for name in [
         "cookie",
         "connection",
@@ -861,6 +891,7 @@ fn all_at_once_in_one_line() {
         "batch": {"max_records": 0},
         "typo": 1,
     });
+
     let error = parse(value.to_string().as_bytes(), &environment).unwrap_err();
     let starts = [
         "audit_cluster.cluster: environment variable GONE",
@@ -873,10 +904,12 @@ fn all_at_once_in_one_line() {
         "batch.max_records: must be between",
         "typo: unknown key",
     ];
+
     assert_eq!(error.problems.len(), starts.len(), "{:?}", error.problems);
     for (problem, start) in error.problems.iter().zip(starts) {
         assert!(problem.starts_with(start), "{problem}");
     }
+
     let line = error.to_string();
     assert!(
         line.starts_with("configuration refused: audit_cluster.cluster: "),

@@ -1,10 +1,11 @@
-//! No value ever stands in an error line.
+//! Error lines never contain a value.
 
 use super::*;
 
 /// Puts `value` in the place of every value inside `root`, one at a time.
 fn spoiled(root: &Value, value: &Value) -> Vec<Value> {
     let mut all = vec![value.clone()];
+
     match root {
         Value::Object(map) => {
             for (key, inner) in map {
@@ -26,6 +27,7 @@ fn spoiled(root: &Value, value: &Value) -> Vec<Value> {
         }
         _ => {}
     }
+
     all
 }
 
@@ -50,6 +52,7 @@ fn no_value_is_ever_in_an_error_line() {
             }
         }
     }
+
     assert!(lines > 300, "only {lines} configurations were refused");
     let broken = format!(r#"{{"audit_cluster": {{"cluster": "{SECRET}", {SECRET}"#);
     assert!(

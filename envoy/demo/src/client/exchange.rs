@@ -1,4 +1,5 @@
-//! One request over HTTP/1.1 or HTTP/2 with any body, whose client may leave at any point of the answer.
+//! One request over HTTP/1.1 or HTTP/2 with any body; the client may leave at any point of the
+//! answer.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -16,7 +17,7 @@ use super::{CallError, CallOptions, Version, broken, connect, within};
 use crate::headers::Headers;
 use crate::script_body::{ScriptBody, Step};
 
-/// What is sent.
+/// The request.
 #[derive(Clone, Debug)]
 pub struct Message {
     /// The request method.
@@ -25,11 +26,12 @@ pub struct Message {
     pub path: String,
     /// The request headers; `host` becomes the `:authority` of HTTP/2.
     pub headers: Headers,
-    /// The whole body, as it goes on the wire.
+    /// The whole body, as sent.
     pub body: Bytes,
     /// Request trailers, over HTTP/2 only; empty: none are sent.
     pub trailers: Headers,
-    /// How many bytes of the answer's body may be under way unread, over HTTP/2; `None`: the library's default.
+    /// HTTP/2 stream window: unread bytes of the answer's body in flight; `None`: the library's
+    /// default.
     pub window: Option<u32>,
 }
 
@@ -67,9 +69,9 @@ impl Message {
 pub enum Leave {
     /// Never.
     Never,
-    /// As soon as this is sent, when the answer's headers have not come by then.
+    /// When this is sent, unless the answer's headers have come by then.
     OnSignal(oneshot::Receiver<()>),
-    /// As soon as so many bytes of the body have come; 0: when the headers have.
+    /// When this many bytes of the body have come; 0: when the headers have come.
     AfterBytes(usize),
 }
 
@@ -84,14 +86,14 @@ pub enum End {
     Broken(String),
 }
 
-/// What the client got.
+/// The answer as the client received it.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The status, when the response headers have come.
     pub status: Option<u16>,
     /// The response headers.
     pub headers: Headers,
-    /// What has come of the body.
+    /// The received part of the body.
     pub body: Bytes,
     /// The response trailers.
     pub trailers: Headers,
@@ -113,10 +115,11 @@ impl Reply {
     }
 }
 
-/// Sends a message on a connection of its own. A broken exchange is a [`Reply`], too.
+/// Sends a message on a new connection. A broken exchange also yields a [`Reply`].
 ///
 /// # Errors
-/// When the connection cannot be made, the message cannot be written as HTTP, or the deadline is over.
+/// When the connection cannot be made, the message cannot be written as HTTP, or the deadline is
+/// over.
 pub async fn exchange(
     addr: SocketAddr,
     version: Version,
@@ -131,6 +134,7 @@ pub async fn exchange(
             Version::Http2 => over_http2(stream, addr, &message, leave).await,
         }
     };
+
     within(options.timeout, exchanging).await
 }
 
@@ -147,13 +151,14 @@ async fn over_http1(
         let host = addr.to_string().parse().map_err(hyper::http::Error::from)?;
         request.headers_mut().insert(HOST, host);
     }
+
     let (mut sender, connection) = http1::handshake(stream)
         .await
         .map_err(|error| broken(None, &error))?;
     let task = tokio::spawn(connection);
     let reply = read(sender.send_request(request), leave).await;
 
-    // Closes the connection at once, whatever is still to be read.
+    // Closes the connection at once, even if bytes are still unread.
     task.abort();
     let _ = task.await;
     Ok(reply)
@@ -171,6 +176,7 @@ async fn over_http2(
         .unwrap_or_else(|| addr.to_string());
     let mut request = build(message, &format!("http://{authority}{}", message.path))?;
     request.headers_mut().remove(HOST);
+
     let mut client = http2::Builder::new(TokioExecutor::new());
     client.initial_stream_window_size(message.window);
     let (mut sender, connection) = client
@@ -180,7 +186,8 @@ async fn over_http2(
     let task = tokio::spawn(connection);
     let reply = read(sender.send_request(request), leave).await;
 
-    // The connection ends by itself when the sender is gone and everything is written, a RST_STREAM among it.
+    // The connection ends when the sender is dropped and everything is written, including
+    // RST_STREAM.
     drop(sender);
     let _ = task.await;
     Ok(reply)
@@ -194,6 +201,7 @@ fn build(message: &Message, uri: &str) -> Result<Request<ScriptBody>, CallError>
     if !message.trailers.is_empty() {
         steps.push(Step::Trailers(message.trailers.to_map()?));
     }
+
     let request = Request::builder().method(message.method.as_str()).uri(uri);
     let mut request = request.body(ScriptBody::new(steps))?;
     *request.headers_mut() = message.headers.to_map()?;
@@ -223,7 +231,7 @@ async fn read(
     }
 }
 
-/// Waits for the signal; for ever when there is none, or its sender is gone.
+/// Waits for the signal; forever when there is none, or its sender is dropped.
 async fn sent(signal: Option<oneshot::Receiver<()>>) {
     if let Some(signal) = signal
         && signal.await.is_ok()
@@ -236,6 +244,7 @@ async fn sent(signal: Option<oneshot::Receiver<()>>) {
 async fn read_body(response: Response<Incoming>, limit: Option<usize>) -> Reply {
     let (parts, mut body) = response.into_parts();
     let (mut bytes, mut trailers, mut end) = (Vec::new(), Headers::new(), End::Complete);
+
     loop {
         if limit.is_some_and(|limit| bytes.len() >= limit) {
             end = End::Left;

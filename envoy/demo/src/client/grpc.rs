@@ -1,4 +1,4 @@
-//! One gRPC call over HTTP/2 cleartext, without any proto: messages are bytes.
+//! One gRPC call over HTTP/2 cleartext, without protobuf types: messages are bytes.
 
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ use crate::script_body::{ScriptBody, Step};
 /// Flag byte and big-endian length in front of every message.
 const FRAMING_BYTES: usize = 5;
 
-/// What a gRPC call can be told beyond [`CallOptions`].
+/// Options of a gRPC call in addition to [`CallOptions`].
 #[derive(Clone, Debug)]
 pub struct GrpcOptions {
     /// Source address and deadline.
@@ -27,7 +27,8 @@ pub struct GrpcOptions {
     pub messages: Vec<Bytes>,
     /// Request trailers; empty: none are sent.
     pub trailers: Headers,
-    /// Cancel the call (RST_STREAM) after the first response message; the answer then has no trailers.
+    /// Cancel the call (RST_STREAM) after the first response message; the answer then has no
+    /// trailers.
     pub cancel_after_first_message: bool,
 }
 
@@ -42,7 +43,7 @@ impl Default for GrpcOptions {
     }
 }
 
-/// Calls `path` (`/pkg.Service/Method`) on a connection of its own, see [`GrpcConnection::call`].
+/// Calls `path` (`/pkg.Service/Method`) on a new connection, see [`GrpcConnection::call`].
 ///
 /// # Errors
 /// When there is no complete answer, see [`CallError`].
@@ -59,10 +60,12 @@ pub async fn grpc_call(
         connection.close().await;
         answer
     };
+
     within(options.call.timeout, exchange).await
 }
 
-/// A connection for any number of calls, one after another or at once; dropping it and all calls closes it.
+/// A connection for any number of calls, in sequence or concurrent. Dropping it and all calls
+/// closes it.
 #[derive(Debug)]
 pub struct GrpcConnection {
     addr: SocketAddr,
@@ -81,8 +84,9 @@ impl GrpcConnection {
 
     /// Calls `path` (`/pkg.Service/Method`).
     ///
-    /// `content-type: application/grpc` and `te: trailers` are added when the headers have none; a `host` field becomes
-    /// the `:authority`. Every gRPC status is an answer; an error means that there was no complete answer.
+    /// `content-type: application/grpc` and `te: trailers` are added when the headers have none; a
+    /// `host` field becomes the `:authority`. Every gRPC status is an answer; an error means that
+    /// there was no complete answer.
     ///
     /// # Errors
     /// When there is no complete answer, see [`CallError`].
@@ -119,6 +123,7 @@ impl GrpcConnection {
     ) -> Result<GrpcAnswer, CallError> {
         let request = build(self.addr, path, headers, options)?;
         let mut sender = self.sender.clone();
+
         let response = sender
             .send_request(request)
             .await
@@ -126,7 +131,8 @@ impl GrpcConnection {
         read_answer(response, options.cancel_after_first_message).await
     }
 
-    /// Writes what is left, a cancelling RST_STREAM among it. The connection ends once the sender is gone.
+    /// Writes the remaining frames, including a cancelling RST_STREAM. The connection ends once the
+    /// sender is dropped.
     async fn close(self) {
         drop(self.sender);
         let _ = self.task.await;
@@ -148,10 +154,12 @@ fn build(
     if !options.trailers.is_empty() {
         steps.push(Step::Trailers(options.trailers.to_map()?));
     }
+
     let mut request = Request::builder()
         .method(Method::POST)
         .uri(format!("http://{authority}{path}"))
         .body(ScriptBody::new(steps))?;
+
     let mut fields = headers.to_map()?;
     fields.remove("host");
     fields
@@ -170,6 +178,7 @@ async fn read_answer(
 ) -> Result<GrpcAnswer, CallError> {
     let (parts, mut body) = response.into_parts();
     let (mut bytes, mut messages, mut trailers) = (BytesMut::new(), Vec::new(), HeaderMap::new());
+
     while let Some(frame) = body.frame().await {
         match frame
             .map_err(|error| broken(Some(parts.status), &error))?
@@ -183,6 +192,7 @@ async fn read_answer(
             break;
         }
     }
+
     Ok(GrpcAnswer {
         http_status: parts.status.as_u16(),
         headers: Headers::from(&parts.headers),

@@ -1,4 +1,4 @@
-//! HTTP/1.1 requests: one on a connection of its own, or many on one connection.
+//! HTTP/1.1 requests: one on a new connection, or many on one connection.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub async fn http_get(
     .await
 }
 
-/// One request with any method and body, on a connection of its own.
+/// One request with any method and body, on a new connection.
 ///
 /// # Errors
 /// When there is no complete answer, see [`CallError`].
@@ -77,7 +77,8 @@ impl HttpConnection {
         !self.sender.is_closed()
     }
 
-    /// One request, when the one before it has been answered. After an error the connection is of no more use.
+    /// One request, after the previous one is answered. After an error the connection cannot be
+    /// used.
     ///
     /// # Errors
     /// When there is no complete answer within `timeout`, see [`CallError`].
@@ -100,7 +101,7 @@ impl HttpConnection {
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| broken(None, &error))?;
-        // The request side reports what goes wrong; the task ends when the sender is dropped.
+        // The request side reports errors; the task ends when the sender is dropped.
         tokio::spawn(connection);
         Ok(Self { addr, sender })
     }
@@ -122,6 +123,7 @@ impl HttpConnection {
                 HeaderValue::from_str(&self.addr.to_string()).map_err(hyper::http::Error::from)?;
             request.headers_mut().insert(HOST, host);
         }
+
         self.sender
             .ready()
             .await
@@ -131,11 +133,13 @@ impl HttpConnection {
             .send_request(request)
             .await
             .map_err(|error| broken(None, &error))?;
+
         let (parts, body) = response.into_parts();
         let body = body
             .collect()
             .await
             .map_err(|error| broken(Some(parts.status), &error))?;
+
         Ok(HttpAnswer {
             status: parts.status.as_u16(),
             headers: Headers::from(&parts.headers),

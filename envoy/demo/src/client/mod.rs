@@ -1,5 +1,5 @@
-//! Plain clients: HTTP/1.1, raw TCP, and gRPC over HTTP/2 cleartext. Every call has a deadline, and a connection of its own unless
-//! it is made on an [`HttpConnection`].
+//! Plain clients: HTTP/1.1, raw TCP, and gRPC over HTTP/2 cleartext. Every call has a deadline, and
+//! a new connection unless it is made on an [`HttpConnection`].
 
 mod exchange;
 mod grpc;
@@ -25,10 +25,10 @@ pub use tunnel::Tunnel;
 
 use crate::headers::{Headers, InvalidField};
 
-/// Deadline of a call unless [`CallOptions::timeout`] says otherwise.
+/// Default of [`CallOptions::timeout`].
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What every call can be told.
+/// Options of every call.
 #[derive(Clone, Copy, Debug)]
 pub struct CallOptions {
     /// The local address to connect from, for example 127.0.0.2 to be a peer other than 127.0.0.1.
@@ -76,7 +76,7 @@ impl HttpAnswer {
     }
 }
 
-/// What came back for a gRPC call.
+/// The answer to a gRPC call.
 #[derive(Clone, Debug)]
 pub struct GrpcAnswer {
     /// The HTTP status, 200 for every gRPC answer.
@@ -90,7 +90,7 @@ pub struct GrpcAnswer {
 }
 
 impl GrpcAnswer {
-    /// `grpc-status` of the trailers, else of the headers, as it stands.
+    /// `grpc-status` of the trailers, else of the headers, unchanged.
     #[must_use]
     pub fn grpc_status(&self) -> Option<String> {
         self.trailers
@@ -110,7 +110,7 @@ pub enum CallError {
     Broken {
         /// The status, when the response headers had arrived.
         status: Option<StatusCode>,
-        /// What the library says about it.
+        /// The library's error text.
         reason: String,
     },
     /// [`CallOptions::timeout`] is over.
@@ -151,7 +151,7 @@ impl From<hyper::http::Error> for CallError {
     }
 }
 
-/// The error of a connection or stream that broke, with all causes that hyper knows.
+/// The error of a connection or stream that broke, with all causes that hyper reports.
 fn broken(status: Option<StatusCode>, error: &dyn std::error::Error) -> CallError {
     let mut reason = error.to_string();
     let mut source = error.source();
@@ -178,11 +178,13 @@ async fn connect(addr: SocketAddr, source_ip: Option<IpAddr>) -> Result<TcpStrea
         } else {
             TcpSocket::new_v6()?
         };
+
         socket.set_nodelay(true)?;
         if let Some(ip) = source_ip {
             socket.bind(SocketAddr::new(ip, 0))?;
         }
         socket.connect(addr).await
     };
+
     stream.await.map_err(CallError::Connect)
 }

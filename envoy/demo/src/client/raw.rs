@@ -44,10 +44,11 @@ impl RawConnection {
 
     /// Returns all that comes back until the peer closes or the deadline is over.
     ///
-    /// A peer that keeps the connection open costs the whole [`CallOptions::timeout`]: ask for `connection: close`.
+    /// A peer that keeps the connection open costs the whole [`CallOptions::timeout`]: send
+    /// `connection: close`.
     pub async fn receive(mut self) -> Vec<u8> {
         let mut received = Vec::new();
-        // What has been read up to a reset or the deadline is the result.
+        // The result is the bytes read up to a reset or the deadline.
         let _ = timeout(
             self.options.timeout,
             read_all(&mut self.stream, &mut received),
@@ -57,7 +58,7 @@ impl RawConnection {
     }
 }
 
-/// Sends `bytes` on a connection of its own and returns what comes back, see [`RawConnection::receive`].
+/// Sends `bytes` on a new connection and returns the answer, see [`RawConnection::receive`].
 ///
 /// # Errors
 /// When the connection cannot be made, or the bytes cannot be written.

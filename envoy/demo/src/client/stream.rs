@@ -1,4 +1,4 @@
-//! A request whose answer is read chunk by chunk, as it comes.
+//! A request with an answer that is read chunk by chunk, as it comes.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use super::{CallError, CallOptions, broken, connect, within};
 use crate::headers::Headers;
 
-/// How a request is spoken.
+/// The HTTP version of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     /// HTTP/1.1.
@@ -23,7 +23,7 @@ pub enum Version {
     Http2,
 }
 
-/// An answer whose headers have arrived, and whose body comes.
+/// An answer after its headers, while its body arrives.
 #[derive(Debug)]
 pub struct AnswerStream {
     status: StatusCode,
@@ -33,7 +33,7 @@ pub struct AnswerStream {
 }
 
 impl AnswerStream {
-    /// Sends a request without a body on a connection of its own, and waits for the answer's headers.
+    /// Sends a request without a body on a new connection, and waits for the answer's headers.
     ///
     /// # Errors
     /// When no headers come, see [`CallError`].
@@ -46,6 +46,7 @@ impl AnswerStream {
         options: &CallOptions,
     ) -> Result<Self, CallError> {
         let mut fields = headers.into().to_map()?;
+
         let asking = async {
             let stream = TokioIo::new(connect(addr, options.source_ip).await?);
             match version {
@@ -74,6 +75,7 @@ impl AnswerStream {
                 }
             }
         };
+
         within(options.timeout, asking)
             .await
             .map(|response| Self::of(response, options.timeout))
@@ -117,10 +119,11 @@ impl AnswerStream {
             }
             Ok(None)
         };
+
         within(self.timeout, reading).await
     }
 
-    /// All that is left of the body, and whether it came to its end.
+    /// The rest of the body, and whether it is complete.
     pub async fn rest(mut self) -> (Vec<u8>, bool) {
         let mut all = Vec::new();
         loop {

@@ -1,4 +1,5 @@
-//! A tunnel through a proxy: an upgrade or CONNECT over HTTP/1.1, a CONNECT (plain or extended) over HTTP/2.
+//! A tunnel through a proxy: an upgrade or CONNECT over HTTP/1.1, a CONNECT (plain or extended)
+//! over HTTP/2.
 
 use std::net::SocketAddr;
 
@@ -15,7 +16,7 @@ use tokio::net::TcpStream;
 use super::{CallError, CallOptions, broken, connect, within};
 use crate::headers::Headers;
 
-/// Most bytes that the head of an HTTP/1.1 answer may have.
+/// Largest head of an HTTP/1.1 answer, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
 /// A tunnel, or the answer that refuses it; dropping it closes the connection.
@@ -34,10 +35,10 @@ enum Stream {
 }
 
 impl Tunnel {
-    /// Sends the head of an HTTP/1.1 request as it stands, and waits for the head of the answer.
+    /// Sends the head of an HTTP/1.1 request unchanged, and waits for the head of the answer.
     ///
     /// # Errors
-    /// When no answer comes, or it is no HTTP.
+    /// When no answer comes, or it is not HTTP.
     pub async fn open_http1(
         addr: SocketAddr,
         head: &str,
@@ -49,6 +50,7 @@ impl Tunnel {
                 .write_all(head.as_bytes())
                 .await
                 .map_err(CallError::Connect)?;
+
             let (status, headers) = read_head(&mut stream).await?;
             Ok(Self {
                 status,
@@ -57,6 +59,7 @@ impl Tunnel {
                 options: *options,
             })
         };
+
         within(options.timeout, opening).await
     }
 
@@ -113,6 +116,7 @@ impl Tunnel {
                 Some(Stream::Http2(stream)) => stream.write_all(bytes).await,
             }
         };
+
         within(self.options.timeout, async {
             writing.await.map_err(CallError::Connect)
         })
@@ -126,7 +130,7 @@ impl Tunnel {
     pub async fn receive(&mut self) -> Result<Vec<u8>, CallError> {
         let mut bytes = Vec::with_capacity(4096);
         let reading = async {
-            // A tunnel that breaks has ended, too.
+            // A broken tunnel counts as ended.
             let _ = match &mut self.stream {
                 None => Ok(0),
                 Some(Stream::Tcp(stream)) => stream.read_buf(&mut bytes).await,
@@ -134,6 +138,7 @@ impl Tunnel {
             };
             Ok(())
         };
+
         within(self.options.timeout, reading).await?;
         Ok(bytes)
     }
@@ -163,9 +168,10 @@ async fn connect_http2(
     let stream = TokioIo::new(connect(addr, options.source_ip).await?);
     let handshake = http2::handshake(TokioExecutor::new(), stream).await;
     let (mut sender, connection) = handshake.map_err(|error| broken(None, &error))?;
-    // Ends when sender and tunnel are gone.
+    // Ends when sender and tunnel are dropped.
     tokio::spawn(connection);
-    // RFC 8441 wants the peer's SETTINGS first. hyper does not show them, and Envoy does not mind.
+    // RFC 8441 requires the peer's SETTINGS first. hyper does not expose them, and Envoy accepts
+    // the request without waiting for them.
     let response = sender
         .send_request(request)
         .await
@@ -181,6 +187,7 @@ async fn connect_http2(
         ),
     };
     let stream = stream.map(|stream| Stream::Http2(Box::new(TokioIo::new(stream))));
+
     Ok(Tunnel {
         status: status.as_u16(),
         headers,
@@ -189,7 +196,7 @@ async fn connect_http2(
     })
 }
 
-/// Reads up to the empty line, and no further; yields status and headers.
+/// Reads up to the empty line, and no further; returns status and headers.
 async fn read_head(stream: &mut TcpStream) -> Result<(u16, Headers), CallError> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") && head.len() < MAX_HEAD {
@@ -200,6 +207,7 @@ async fn read_head(stream: &mut TcpStream) -> Result<(u16, Headers), CallError> 
                 .map_err(|error| broken(None, &error))?,
         );
     }
+
     let head = String::from_utf8_lossy(&head);
     let mut lines = head.lines();
     let status = lines
@@ -210,6 +218,7 @@ async fn read_head(stream: &mut TcpStream) -> Result<(u16, Headers), CallError> 
         status: None,
         reason: format!("no HTTP answer: {head}"),
     })?;
+
     let fields = lines.filter_map(|line| line.split_once(':'));
     Ok((
         status,

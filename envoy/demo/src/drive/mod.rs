@@ -1,4 +1,5 @@
-//! The demo drive: sends requests through Envoy, waits for their records, shows the trail, and checks it.
+//! The demo drive: sends requests through Envoy, waits for their records, shows the trail, and
+//! checks it.
 
 mod records;
 mod requests;
@@ -14,15 +15,16 @@ use audit_demo::client::{CallOptions, http_get};
 use clap::Args;
 use serde_json::Value;
 
-/// How long the records may take to reach the collector: some batch delays, and a retry or two on a busy machine.
+/// Deadline for the records to reach the collector: several batch delays, and one or two retries on
+/// a busy machine.
 const DEADLINE: Duration = Duration::from_secs(15);
-/// Time between two looks at the collector or the statistics.
+/// Time between two polls of the collector or the statistics.
 const POLL_EVERY: Duration = Duration::from_millis(100);
 
-/// One clear sentence about what is missing.
+/// One sentence that names the problem.
 type Failure = String;
 
-/// The running parts that the drive talks to.
+/// The servers that the drive uses.
 #[derive(Debug, Args)]
 pub(crate) struct Targets {
     /// Envoy's HTTP listener.
@@ -42,13 +44,14 @@ pub(crate) struct Targets {
     admin: SocketAddr,
 }
 
-/// Sends, waits, prints the three sections to `out`, and only then complains, so that the sections show what is wrong.
+/// Sends, waits, and prints the three sections to `out`. Failures are returned after printing, so
+/// that the sections show them.
 pub(crate) async fn run(targets: &Targets, out: &mut impl Write) -> Result<(), Failure> {
     seen::clear(targets.upstream).await?;
     requests::send_all(targets).await?;
     records::wait(targets.collector).await?;
     let stats = stats::wait(targets.admin).await?;
-    // Looked at again once nothing is under way any more, so that a surplus record cannot come too late to be noticed.
+    // Fetched again once nothing is in flight, so that a late surplus record is noticed.
     let records = records::fetch(targets.collector).await?;
     let seen = seen::fetch(targets.upstream).await?;
 
@@ -75,7 +78,8 @@ fn parse_base_url(text: &str) -> Result<SocketAddr, String> {
         .ok_or_else(|| "must be http://<ip address>:<port>".to_owned())
 }
 
-/// The body of a `GET` that must be answered with 200; `whom` names the server in the failure.
+/// The body of a `GET` that must be answered with 200. The first argument names the server in the
+/// failure.
 async fn get_text(whom: &str, addr: SocketAddr, path: &str) -> Result<String, Failure> {
     let answer = http_get(addr, path, [], &CallOptions::default()).await;
     let answer = answer.map_err(|error| format!("GET {path} of the {whom} failed: {error}"))?;

@@ -9,7 +9,7 @@ use super::requests::{LAPTOP, PHONE};
 use super::table::aligned;
 use super::{DEADLINE, Failure, POLL_EVERY, get_json};
 
-/// What identifies a record of the drive.
+/// The identifying fields of a record of the drive.
 #[derive(Debug, PartialEq, Eq)]
 struct Expected {
     rule: &'static str,
@@ -60,7 +60,7 @@ const fn tracked_record(
 #[derive(Debug)]
 pub(super) struct Records(Vec<Value>);
 
-/// Polls until the expected number of records is there, or the deadline is over.
+/// Polls until the expected number of records is there, or the deadline has passed.
 pub(super) async fn wait(collector: SocketAddr) -> Result<(), Failure> {
     let deadline = Instant::now() + DEADLINE;
     while fetch(collector).await?.0.len() < EXPECTED.len() && Instant::now() < deadline {
@@ -69,27 +69,29 @@ pub(super) async fn wait(collector: SocketAddr) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The records that the collector has now.
+/// The collector's current records.
 pub(super) async fn fetch(collector: SocketAddr) -> Result<Records, Failure> {
     parse(&get_json("collector", collector, "/api/records?limit=100").await?)
 }
 
-/// Leaves out the filter's own events (`audit.stream.start` and alike).
+/// Leaves out the filter's internal events (`audit.stream.start` and similar).
 fn parse(answer: &Value) -> Result<Records, Failure> {
     let list = answer
         .get("records")
         .and_then(Value::as_array)
         .ok_or("the collector's answer has no list of records")?;
+
     let of_exchange = |record: &&Value| {
         ["audit.http", "audit.rpc"].contains(&text(record, "event_name").as_str())
     };
     let mut records: Vec<Value> = list.iter().filter(of_exchange).cloned().collect();
     records.sort_by_key(start_time);
+
     Ok(Records(records))
 }
 
 impl Records {
-    /// One line a record.
+    /// One line per record.
     pub(super) fn table(&self) -> String {
         let heading = [
             "time (UTC)",
@@ -102,6 +104,7 @@ impl Records {
             "client",
             "context",
         ];
+
         aligned(heading, &self.0.iter().map(row).collect::<Vec<_>>())
     }
 
@@ -123,6 +126,7 @@ impl Records {
             };
             left.remove(at);
         }
+
         match left.first() {
             None => Ok(()),
             Some(extra) => Err(format!("this record should not exist: {extra}")),
@@ -140,6 +144,7 @@ impl Expected {
             text(record, "user.id"),
             text(record, "audit.session.context"),
         ];
+
         found
             == [
                 self.rule,
@@ -154,6 +159,7 @@ impl Expected {
 
 fn row(record: &Value) -> [String; 9] {
     let duration = record.get("audit.duration_ms").and_then(Value::as_f64);
+
     [
         time_of_day(start_time(record)),
         text(record, "audit.rule"),
@@ -209,11 +215,13 @@ mod tests {
         let check = json!({"event_name": "audit.http", "time_unix_nano": "1000000000", "audit.rule": "check",
             "audit.action": "GET /check", "audit.outcome": "success", "http.response.status_code": 200,
             "user.id": "42"});
+
         let tracked = |time: &str, action: &str, outcome: &str, status: &str, context: &str| {
             json!({"event_name": "audit.rpc", "time_unix_nano": time, "audit.rule": "tracked",
                 "audit.action": action, "audit.outcome": outcome, "rpc.response.status_code": status,
                 "http.response.status_code": 200, "audit.session.context": context, "audit.duration_ms": 1.25})
         };
+
         json!({"records": [
             tracked("3723004000000", "delete_account", "denied", "PERMISSION_DENIED", PHONE),
             tracked("2000000000", "change_password", "success", "OK", LAPTOP),
@@ -226,6 +234,7 @@ mod tests {
     fn the_expected_records_pass_oldest_first() {
         let records = parse(&answer()).unwrap();
         assert_eq!(records.check(), Ok(()));
+
         let table = records.table();
         let last = table.lines().last().unwrap();
         assert!(
@@ -242,6 +251,7 @@ mod tests {
         let extra = json!({"event_name": "audit.http", "audit.rule": "other"});
         records.0.push(extra);
         assert!(records.check().unwrap_err().contains("should not exist"));
+
         records.0.clear();
         assert!(
             records
@@ -249,6 +259,7 @@ mod tests {
                 .unwrap_err()
                 .contains("a record is missing: rule check")
         );
+
         assert!(parse(&json!({})).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The requests of the drive, and what their callers must get back.
+//! The requests of the drive, and the answers that they must get.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -7,7 +7,7 @@ use audit_demo::headers::Headers;
 
 use super::{Failure, Targets};
 
-/// `{"device":"laptop"}`, as an application would encode it; the filter does not look inside.
+/// `{"device":"laptop"}`, as an application would encode it; the filter does not decode it.
 pub(super) const LAPTOP: &str = "eyJkZXZpY2UiOiJsYXB0b3AifQ==";
 /// `{"device":"phone"}`.
 pub(super) const PHONE: &str = "eyJkZXZpY2UiOiJwaG9uZSJ9";
@@ -20,7 +20,7 @@ pub(super) const SPOOFED: &str = "/demo.Accounts/RemoveOwner";
 /// A loopback address outside of the `trust.cidrs` of the demo's configuration.
 const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
-/// Sends everything, one after the other, so that what the upstream saw has a fixed order.
+/// Sends everything in sequence, so that the requests reach the upstream in a fixed order.
 pub(super) async fn send_all(targets: &Targets) -> Result<(), Failure> {
     http(targets.http, "/check", "200").await?;
     http(targets.http, "/check", "401").await?;
@@ -35,11 +35,13 @@ pub(super) async fn send_all(targets: &Targets) -> Result<(), Failure> {
         home,
     )
     .await?;
+
     let denied =
         tracking("delete_account", PHONE).with("x-demo-grpc", "status:7:only%20the%20owner");
     grpc(targets.grpc, TRACKED_DENIED, denied, "7", home).await?;
     grpc(targets.grpc, UNTRACKED, Headers::new(), "0", home).await?;
-    // A stranger that claims to be tracked, and to be a trusted address.
+
+    // A stranger that claims to be tracked, and to have a trusted address.
     let spoofed = tracking("remove_owner", LAPTOP).with("x-forwarded-for", "127.0.0.1");
     grpc(
         targets.grpc,
@@ -82,9 +84,11 @@ async fn grpc(
         call,
         ..GrpcOptions::default()
     };
+
     let answer = grpc_call(envoy, path, headers, &options).await;
     let answer =
         answer.map_err(|error| format!("the call {path} through Envoy failed: {error}"))?;
+
     expect(
         path,
         status,

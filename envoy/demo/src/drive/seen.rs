@@ -1,4 +1,4 @@
-//! What the upstream saw of the control headers.
+//! The control headers that reached the upstream.
 
 use std::net::SocketAddr;
 
@@ -21,7 +21,7 @@ pub(super) struct Arrived {
     control: Vec<String>,
 }
 
-/// Makes the upstream forget what it saw before.
+/// Clears the upstream's list of requests.
 pub(super) async fn clear(upstream: SocketAddr) -> Result<(), Failure> {
     let cleared = http_request(
         upstream,
@@ -32,6 +32,7 @@ pub(super) async fn clear(upstream: SocketAddr) -> Result<(), Failure> {
         &CallOptions::default(),
     )
     .await;
+
     cleared
         .map(drop)
         .map_err(|error| format!("the upstream cannot be reached: {error}"))
@@ -47,7 +48,7 @@ pub(super) async fn fetch(upstream: SocketAddr) -> Result<Vec<Arrived>, Failure>
     Ok(entries.iter().map(arrived).collect())
 }
 
-/// One line a request.
+/// One line per request.
 pub(super) fn table(seen: &[Arrived]) -> String {
     let mark = |arrived: &Arrived, name| if arrived.has(name) { "arrived" } else { "-" }.to_owned();
     let row = |arrived: &Arrived| {
@@ -58,13 +59,14 @@ pub(super) fn table(seen: &[Arrived]) -> String {
             mark(arrived, CONTEXT),
         ]
     };
+
     aligned(
         ["path", TRACK, OPERATION, CONTEXT],
         &seen.iter().map(row).collect::<Vec<_>>(),
     )
 }
 
-/// Track and operation never arrive; the context arrives from a trusted caller only.
+/// Track and operation must never arrive; the context arrives from a trusted caller only.
 pub(super) fn check(seen: &[Arrived]) -> Result<(), Failure> {
     for arrived in seen {
         if let Some(leaked) = [TRACK, OPERATION]
@@ -74,6 +76,7 @@ pub(super) fn check(seen: &[Arrived]) -> Result<(), Failure> {
             return Err(format!("{leaked} of {} reached the upstream", arrived.path));
         }
     }
+
     for (path, expected) in [(TRACKED_OK, true), (TRACKED_DENIED, true), (SPOOFED, false)] {
         let arrived = seen.iter().find(|arrived| arrived.path == path);
         let arrived = arrived.ok_or_else(|| format!("{path} did not reach the upstream"))?;
@@ -86,6 +89,7 @@ pub(super) fn check(seen: &[Arrived]) -> Result<(), Failure> {
             return Err(format!("{CONTEXT} of {path} {problem} the upstream"));
         }
     }
+
     Ok(())
 }
 
@@ -102,6 +106,7 @@ fn arrived(entry: &Value) -> Arrived {
         .into_iter()
         .flatten();
     let names = names.filter_map(|field| field.get(0)?.as_str());
+
     Arrived {
         path: entry
             .get("path")
@@ -140,12 +145,14 @@ mod tests {
                 .unwrap_err()
                 .contains("x-session-track")
         );
+
         assert!(check(&all(&[], &[])).unwrap_err().contains("did not reach"));
         assert!(
             check(&all(&[CONTEXT], &[CONTEXT]))
                 .unwrap_err()
                 .contains("spoofed")
         );
+
         assert!(
             check(&[])
                 .unwrap_err()

@@ -14,7 +14,8 @@ const PREFIX: &str = "wasmcustom.audit_filter.";
 #[derive(Debug, Default)]
 pub(super) struct Stats(BTreeMap<String, String>);
 
-/// Polls until everything captured is acknowledged, or the deadline is over; returns the last look.
+/// Polls until everything captured is acknowledged, or the deadline has passed; returns the last
+/// values.
 pub(super) async fn wait(admin: SocketAddr) -> Result<Stats, Failure> {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -27,7 +28,7 @@ pub(super) async fn wait(admin: SocketAddr) -> Result<Stats, Failure> {
 }
 
 impl Stats {
-    /// One line a statistic.
+    /// One line per statistic.
     pub(super) fn text(&self) -> String {
         self.0
             .iter()
@@ -35,7 +36,7 @@ impl Stats {
             .collect()
     }
 
-    /// Nothing may be under way any more, nothing lost, and the spoofed headers of the stranger must be counted.
+    /// No record may be in flight or lost, and the spoofed headers of the stranger must be counted.
     pub(super) fn check(&self) -> Result<(), Failure> {
         let captured = self.counter("records.captured");
         let acknowledged = self.counter("records.acknowledged");
@@ -44,6 +45,7 @@ impl Stats {
                 "{captured} records were captured, but {acknowledged} acknowledged"
             ));
         }
+
         for name in ["headers.stripped", "headers.spoofed"] {
             if self.counter(name) == 0 {
                 return Err(format!("{PREFIX}{name} counted nothing"));
@@ -86,6 +88,7 @@ mod tests {
                 .text()
                 .starts_with("  wasmcustom.audit_filter.headers.spoofed: 3\n")
         );
+
         assert!(
             parse(&GOOD.replace("acknowledged: 5", "acknowledged: 4"))
                 .check()

@@ -4,12 +4,14 @@
 pub(super) fn aligned<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
     let mut lines = vec![heading.map(str::to_owned)];
     lines.extend_from_slice(rows);
+
     let mut widths = [0; N];
     for line in &lines {
         for (width, cell) in widths.iter_mut().zip(line) {
             *width = cell.chars().count().max(*width);
         }
     }
+
     lines
         .iter()
         .map(|line| format!("  {}\n", padded(line, &widths).trim_end()))

@@ -1,4 +1,4 @@
-//! Lively traffic for the demo: people who log in, work, and log out, until the program is stopped.
+//! Traffic for the demo: users log in, work, and log out, until the program is stopped.
 
 mod people;
 mod requests;
@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use people::{Person, Place, STAFF};
 use requests::{Lost, Work};
 
-/// Where the traffic goes.
+/// Envoy's listeners for the traffic.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Targets {
     /// Envoy's HTTP listener.
@@ -24,14 +24,16 @@ pub(crate) struct Targets {
     grpc: SocketAddr,
 }
 
-/// Pauses between two requests of a person, in milliseconds. With six people these make three to four requests a second.
+/// Pauses between two requests of a person, in milliseconds. With six people these make three to
+/// four requests a second.
 const THINKING: std::ops::Range<u64> = 300..3000;
 /// Requests of a person from login to logout.
 const SESSION: std::ops::Range<usize> = 8..40;
 /// Pauses between two sessions of a person, in milliseconds.
 const AWAY: std::ops::Range<u64> = 2000..12000;
 
-/// Sends until Envoy is gone, which is told in a sentence; what Envoy or the upstream answer is no matter.
+/// Sends until Envoy is unreachable, and returns that error. Answers of Envoy and the upstream are
+/// ignored.
 pub(crate) async fn run(targets: Targets) -> Result<(), String> {
     let mut people = tokio::task::JoinSet::new();
     for person in STAFF {
@@ -55,13 +57,15 @@ async fn live(targets: Targets, person: Person) -> Lost {
     }
 }
 
-/// One session. Now and then the person goes on from another device or country, which is what an audit is to show.
+/// One session. Sometimes the person continues from another device or country, which the audit
+/// should show.
 async fn session(targets: Targets, person: Person, random: &mut Rng) -> Result<(), Lost> {
     let mut work = Work::new(targets, person, format!("s-{:016x}", random.u64(..)));
     if random.u8(..100) < 20 {
         work.mistyped_login().await?;
         sleep(between(random, THINKING)).await;
     }
+
     work.login().await?;
     for _ in 0..random.usize(SESSION) {
         sleep(between(random, THINKING)).await;
@@ -70,6 +74,7 @@ async fn session(targets: Targets, person: Person, random: &mut Rng) -> Result<(
         }
         work.anything(random).await?;
     }
+
     work.logout().await
 }
 

@@ -1,6 +1,6 @@
-//! Who is in the demo, and where.
+//! The users of the demo, and their places.
 
-/// A device and a country, as an application's gateway would tell them.
+/// A device and a country, as an application's gateway would send them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) device_id: &'static str,
@@ -23,6 +23,7 @@ const fn person(
     let [device_id, country] = home;
     let home = Place { device_id, country };
     let [device_id, country] = abroad;
+
     Person {
         user_id,
         home,

@@ -1,4 +1,4 @@
-//! What a person sends: session checks, and tracked operations over HTTP and gRPC.
+//! The requests of a person: session checks, and tracked operations over HTTP and gRPC.
 
 use audit_demo::client::{CallError, CallOptions, GrpcOptions, grpc_call, http_request};
 use audit_demo::headers::Headers;
@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Targets;
 use super::people::{Person, Place};
 
-/// Envoy cannot be reached any more, for this reason. Everything else that can go wrong is a part of the show.
+/// Envoy cannot be reached, for this reason. All other failures are part of the demo.
 #[derive(Debug)]
 pub(super) struct Lost(pub(super) CallError);
 
@@ -21,7 +21,7 @@ pub(super) struct Work {
     pub(super) place: Place,
 }
 
-/// An operation that a trusted gateway has marked: its label, and how the upstream is to answer.
+/// An operation that a trusted gateway has marked: its label, and the upstream's answer.
 struct Operation<'a> {
     label: &'a str,
     answer: (&'a str, &'a str),
@@ -77,7 +77,7 @@ impl Work {
         .await
     }
 
-    /// Mostly a check of the session; else work, some of which is refused, fails or breaks off.
+    /// Mostly a session check; otherwise work, some of which is refused, fails or breaks off.
     pub(super) async fn anything(&self, random: &mut Rng) -> Result<(), Lost> {
         let delay_ms = random.u64(5..90);
         let ok = ("x-demo-status", "200");
@@ -86,6 +86,7 @@ impl Work {
             answer,
             delay_ms,
         };
+
         match random.u8(..100) {
             0..55 => self.check(delay_ms).await,
             55..68 => {
@@ -153,6 +154,7 @@ impl Work {
             .with("x-session-id", &self.session_id)
             .with("x-demo-body", body)
             .with("x-demo-delay-ms", delay_ms.to_string());
+
         let answer = http_request(
             self.targets.http,
             "GET",
@@ -167,6 +169,7 @@ impl Work {
 
     async fn http(&self, method: &str, path: &str, operation: &Operation<'_>) -> Result<(), Lost> {
         let headers = self.tracked(operation);
+
         goes_on(
             http_request(
                 self.targets.http,
@@ -182,6 +185,7 @@ impl Work {
 
     async fn grpc(&self, method: &str, operation: &Operation<'_>) -> Result<(), Lost> {
         let path = format!("/demo.Accounts/{method}");
+
         goes_on(
             grpc_call(
                 self.targets.grpc,
@@ -206,7 +210,8 @@ impl Work {
     }
 }
 
-/// The context as the filter writes it in its gateway role: base64 (RFC 4648 section 4) of a JSON object.
+/// The context as the filter writes it in its gateway role: base64 (RFC 4648 section 4) of a JSON
+/// object.
 fn context(place: Place) -> String {
     let fields = json!({"country": place.country, "device_id": place.device_id});
     Base64::encode_string(fields.to_string().as_bytes())

@@ -1,12 +1,12 @@
-//! The gRPC answers, without any proto: a message is five zero-payload framing bytes.
+//! The gRPC answers, without protobuf types: a message is five zero-payload framing bytes.
 //!
-//! The script stands in the metadata `x-demo-grpc`, else in the last path segment; a path that is no script (as
-//! `/demo.Accounts/ChangePassword`) is a unary call that succeeds.
+//! The script is the metadata `x-demo-grpc`, else the last path segment. A path without a script
+//! (as `/demo.Accounts/ChangePassword`) is a unary call that succeeds.
 //!
 //! | script | answer |
 //! |---|---|
 //! | `unary` | one message, `grpc-status: 0` in the trailers |
-//! | `status:<n>:<message>` | no message, the status in the trailers; the message is sent as it stands |
+//! | `status:<n>:<message>` | no message, the status in the trailers; the message is unchanged |
 //! | `trailers-only:<n>:<message>` | the status in the response headers, which end the stream |
 //! | `stream:<k>` | k messages, then `grpc-status: 0` |
 //! | `stream-error:<k>:<n>:<message>` | k messages, then that status |
@@ -28,7 +28,7 @@ use crate::script_body::{ScriptBody, Step};
 
 /// One uncompressed message of length 0.
 const MESSAGE: &[u8] = &[0, 0, 0, 0, 0];
-/// What an unreadable `x-demo-grpc` is answered with.
+/// Status of the answer to an unreadable `x-demo-grpc`.
 const INVALID_ARGUMENT: &str = "3";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ enum Script<'a> {
     NoStatus,
 }
 
-/// Code and message as they go on the wire; the code is text so that tests can send nonsense.
+/// Code and message as sent; the code is text so that tests can send invalid ones.
 #[derive(Debug, PartialEq, Eq)]
 struct Status<'a> {
     code: &'a str,
@@ -59,6 +59,7 @@ pub(super) async fn answer(request: Request<Incoming>, shared: Shared) -> Respon
     if let Some(prepared) = shared.prepared.take(parts.uri.path()) {
         return prepared;
     }
+
     let mut response = play(read_script(&parts.headers, parts.uri.path()));
     response
         .headers_mut()
@@ -72,6 +73,7 @@ fn read_script<'a>(headers: &'a HeaderMap, path: &'a str) -> Script<'a> {
         code: INVALID_ARGUMENT,
         message: "unreadable x-demo-grpc",
     };
+
     match script(headers, "x-demo-grpc") {
         Some(text) => parse(text).unwrap_or(Script::TrailersOnly(unreadable)),
         None => path
@@ -87,6 +89,7 @@ fn read_script<'a>(headers: &'a HeaderMap, path: &'a str) -> Script<'a> {
 
 fn parse(text: &str) -> Option<Script<'_>> {
     let (verb, rest) = text.split_once(':').unwrap_or((text, ""));
+
     Some(match verb {
         "unary" => Script::Messages {
             count: 1,
@@ -137,6 +140,7 @@ fn play(script: Script<'_>) -> Response<ScriptBody> {
         Script::Reset => vec![message(), Step::Wait(FLUSH_BEFORE_BREAK), Step::Break],
         Script::NoStatus => vec![message()],
     };
+
     Response::new(ScriptBody::new(steps))
 }
 
@@ -146,6 +150,7 @@ fn status_fields(status: &Status<'_>) -> HeaderMap {
         ("grpc-status", status.code),
         ("grpc-message", status.message),
     ];
+
     for (name, text) in pairs.into_iter().filter(|(_, text)| !text.is_empty()) {
         if let Ok(value) = HeaderValue::from_str(text) {
             fields.insert(name, value);
@@ -175,6 +180,7 @@ mod tests {
                 message: ""
             }))
         );
+
         let status = Status {
             code: "8",
             message: "late",
@@ -183,6 +189,7 @@ mod tests {
             parse("stream-error:2:8:late"),
             Some(Script::Messages { count: 2, status })
         );
+
         assert_eq!(parse("stream:x"), None);
         assert_eq!(parse("ChangePassword"), None);
     }

@@ -9,7 +9,8 @@
 //! | `x-demo-reset: before` | closes the connection without an answer |
 //! | `x-demo-reset: after-headers` | closes it in the middle of the body |
 //!
-//! A request with an `upgrade` header and no `x-demo-status` is answered 101, see [`super::tunnel`].
+//! A request with an `upgrade` header and no `x-demo-status` is answered 101, see
+//! [`super::tunnel`].
 
 use std::io;
 
@@ -37,11 +38,13 @@ pub(super) async fn answer(
     if request.uri().path() == SEEN_PATH {
         return Ok(seen_answer(request.method(), &shared.seen));
     }
+
     let switched = upgrade.accept(&mut request);
     let (parts, complete) = read_request(Protocol::Http, request, &shared.seen).await;
     if !complete {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
+
     scripted_delay(&parts.headers).await;
     if let Some(switched) = switched {
         return Ok(switched);
@@ -49,6 +52,7 @@ pub(super) async fn answer(
     if let Some(prepared) = shared.prepared.take(parts.uri.path()) {
         return Ok(prepared);
     }
+
     match script(&parts.headers, "x-demo-reset") {
         Some("before") => Err(io::ErrorKind::ConnectionReset.into()),
         Some("after-headers") => Ok(scripted(&parts.headers, parts.uri.path(), Ending::Break)),
@@ -76,10 +80,12 @@ fn scripted(request: &HeaderMap, path: &str, ending: Ending) -> Response<ScriptB
     } else {
         "text/plain"
     };
+
     let mut steps = vec![Step::Data(Bytes::copy_from_slice(body.as_bytes()))];
     if matches!(ending, Ending::Break) {
         steps.extend([Step::Wait(FLUSH_BEFORE_BREAK), Step::Break]);
     }
+
     let mut response = plain(status, content_type, steps);
     scripted_headers(request, response.headers_mut());
     response

@@ -1,5 +1,5 @@
-//! The demo upstream: an HTTP/1.1 server and a gRPC server (HTTP/2 cleartext) that answer as the request asks and
-//! record every request.
+//! The demo upstream: an HTTP/1.1 server and a gRPC server (HTTP/2 cleartext) that answer as the
+//! request specifies, and record every request.
 
 mod grpc;
 mod http;
@@ -20,8 +20,8 @@ use prepared::Prepared;
 pub use prepared::{Feed, PreparedAnswer};
 pub use seen::{Protocol, Seen, SeenLog};
 
-/// How long a scripted break waits after the last bytes, so that they reach the peer before the break does (an HTTP/2
-/// reset overtakes frames that are still queued).
+/// How long a scripted break waits after the last bytes, so that they reach the peer first: an
+/// HTTP/2 reset overtakes queued frames.
 const FLUSH_BEFORE_BREAK: Duration = Duration::from_millis(300);
 
 /// A running upstream; dropping it closes both servers and every connection.
@@ -33,7 +33,7 @@ pub struct Upstream {
     servers: [JoinHandle<()>; 2],
 }
 
-/// What both servers know.
+/// State shared by both servers.
 #[derive(Clone, Debug, Default)]
 struct Shared {
     seen: SeenLog,
@@ -60,6 +60,7 @@ impl Upstream {
             TcpListener::bind(grpc).await?,
         );
         let (http_addr, grpc_addr) = (http.local_addr()?, grpc.local_addr()?);
+
         let shared = Shared::default();
         let servers = [
             tokio::spawn(serve::http1(http, shared.clone())),
@@ -91,7 +92,8 @@ impl Upstream {
         &self.shared.seen
     }
 
-    /// Answers the next request for this path so, query excluded; each prepared answer is given once.
+    /// Prepares the answer to the next request for this path, query excluded. Each prepared answer
+    /// is given once.
     pub fn prepare(&self, path: &str, answer: PreparedAnswer) {
         self.shared.prepared.add(path, answer);
     }
@@ -105,7 +107,7 @@ impl Drop for Upstream {
     }
 }
 
-/// Waits as long as `x-demo-delay-ms` of the request says.
+/// Waits for the time in the request's `x-demo-delay-ms`.
 async fn scripted_delay(request: &HeaderMap) {
     let delay = script(request, "x-demo-delay-ms")
         .and_then(|text| text.parse().ok())
@@ -125,6 +127,7 @@ fn scripted_headers(request: &HeaderMap, answer: &mut HeaderMap) {
         let value = parts
             .next()
             .and_then(|value| HeaderValue::from_bytes(value.trim_ascii()).ok());
+
         if let (Some(name), Some(value)) = (name, value) {
             answer.append(name, value);
         }

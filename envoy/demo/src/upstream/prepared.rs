@@ -1,5 +1,5 @@
-//! Answers that a program prepares, for what no request header can script: any headers, and a body that is fed while
-//! the answer is on its way.
+//! Answers prepared by a program, for cases that no request header can script: any headers, and a
+//! body that is fed while it is sent.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,12 +13,12 @@ use super::FLUSH_BEFORE_BREAK;
 use crate::headers::Headers;
 use crate::script_body::{ScriptBody, Step};
 
-/// An answer that is given once, whatever the request's headers say.
+/// An answer that is given once, regardless of the request's headers.
 #[derive(Debug)]
 pub struct PreparedAnswer(Response<ScriptBody>);
 
 impl PreparedAnswer {
-    /// An answer whose body is known: it has a `content-length`.
+    /// An answer with a known body: it has a `content-length`.
     ///
     /// # Errors
     /// A status or header that HTTP does not allow.
@@ -34,7 +34,8 @@ impl PreparedAnswer {
         )
     }
 
-    /// An answer that breaks off after this much of its body, without a `content-length` unless the headers have one.
+    /// An answer that breaks off after this much of its body, without a `content-length` unless the
+    /// headers have one.
     ///
     /// # Errors
     /// A status or header that HTTP does not allow.
@@ -54,8 +55,8 @@ impl PreparedAnswer {
         )
     }
 
-    /// An answer whose body comes from the [`Feed`]: over HTTP/1.1 it is chunked, unless the headers have a
-    /// `content-length`.
+    /// An answer with a body from the [`Feed`]. Over HTTP/1.1 it is chunked, unless the headers
+    /// have a `content-length`.
     ///
     /// # Errors
     /// A status or header that HTTP does not allow.
@@ -119,7 +120,7 @@ fn build(
     builder.body(ScriptBody::new(steps)).map(PreparedAnswer)
 }
 
-/// An empty chunk would not tell the server that there is no body.
+/// An empty chunk would hide from the server that there is no body.
 fn is_nothing(step: &Step) -> bool {
     matches!(step, Step::Data(data) if data.is_empty())
 }

@@ -1,4 +1,4 @@
-//! What the upstream has seen: one entry a request, in order of arrival.
+//! Log of the requests that reached the upstream: one entry per request, in order of arrival.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -47,7 +47,7 @@ struct Entries {
 }
 
 impl SeenLog {
-    /// All requests seen since the start or the last [`SeenLog::clear`].
+    /// All requests since the start or the last [`SeenLog::clear`].
     #[must_use]
     pub fn all(&self) -> Vec<Seen> {
         self.entries()
@@ -65,7 +65,7 @@ impl SeenLog {
         all
     }
 
-    /// Forgets all requests.
+    /// Removes all requests.
     pub fn clear(&self) {
         self.entries().list.clear();
     }
@@ -76,7 +76,7 @@ impl SeenLog {
         json!({ "seen": self.all().iter().map(entry_json).collect::<Vec<_>>() })
     }
 
-    /// Notes a request whose body has not been read yet and returns the id for [`SeenLog::body_read`].
+    /// Notes a request before its body is read, and returns the id for [`SeenLog::body_read`].
     pub(super) fn arrived(&self, protocol: Protocol, request: &Parts) -> u64 {
         let seen = Seen {
             protocol,
@@ -90,6 +90,7 @@ impl SeenLog {
             trailers: Headers::new(),
             body_bytes: 0,
         };
+
         let mut entries = self.entries();
         let id = entries.next_id;
         entries.next_id += 1;
@@ -97,7 +98,7 @@ impl SeenLog {
         id
     }
 
-    /// Completes an entry; one that has been cleared meanwhile stays gone.
+    /// Completes an entry; an entry that was cleared meanwhile stays removed.
     pub(super) fn body_read(&self, id: u64, body_bytes: usize, trailers: Headers) {
         if let Some((_, seen)) = self
             .entries()
@@ -112,7 +113,8 @@ impl SeenLog {
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
-        // No code panics while it holds the lock, and a list of requests cannot be left half changed.
+        // No code panics while it holds the lock, and a list of requests cannot be left half
+        // changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! The accept loops: one task a connection, all of them ended together with the loop.
+//! The accept loops: one task per connection, all of which end with the loop.
 
 use std::convert::Infallible;
 
@@ -15,7 +15,7 @@ use super::seen::SeenLog;
 use super::tunnel::Upgrade;
 use crate::headers::Headers;
 
-/// What a proxy lets through is not for this upstream to refuse.
+/// High enough for every request that passes a proxy.
 const MAX_HEADERS: usize = 4096;
 
 /// Serves HTTP/1.1 until the task is aborted.
@@ -28,7 +28,8 @@ pub(super) async fn http1(listener: TcpListener, shared: Shared) {
             let service = service_fn(move |request| {
                 super::http::answer(request, shared.clone(), accepted.clone())
             });
-            // A broken connection is the client's business, and sometimes the script's.
+
+            // A broken connection is not an error here: the client or the script may break it.
             let _ = server::conn::http1::Builder::new()
                 .max_headers(MAX_HEADERS)
                 .serve_connection(TokioIo::new(stream), service)
@@ -49,6 +50,7 @@ pub(super) async fn grpc(listener: TcpListener, shared: Shared) {
                 let shared = shared.clone();
                 async move { Ok::<_, Infallible>(super::grpc::answer(request, shared).await) }
             });
+
             let http2 = server::conn::http2::Builder::new(TokioExecutor::new());
             let _ = http2.serve_connection(TokioIo::new(stream), service).await;
         }
@@ -56,7 +58,8 @@ pub(super) async fn grpc(listener: TcpListener, shared: Shared) {
     .await;
 }
 
-/// Notes the request, reads its body to the end and notes size and trailers. False: the client went away meanwhile.
+/// Notes the request, reads its body to the end and notes size and trailers. False: the client
+/// disconnected.
 pub(super) async fn read_request(
     protocol: super::Protocol,
     request: Request<Incoming>,
@@ -67,6 +70,7 @@ pub(super) async fn read_request(
     let Ok(body) = body.collect().await else {
         return (parts, false);
     };
+
     let trailers = body.trailers().map_or_else(Headers::new, Headers::from);
     seen.body_read(id, body.to_bytes().len(), trailers);
     (parts, true)
@@ -78,6 +82,7 @@ where
     Connection: Future<Output = ()> + Send + 'static,
 {
     let mut connections = JoinSet::new();
+
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {

@@ -1,4 +1,4 @@
-//! Upgrades over HTTP/1.1: the upstream switches to whatever protocol the request names, and then plays
+//! Upgrades over HTTP/1.1: the upstream switches to the requested protocol, and then plays
 //! `x-demo-tunnel`.
 //!
 //! | script | what the upstream does with the tunnel |
@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use super::{FLUSH_BEFORE_BREAK, script};
 use crate::script_body::ScriptBody;
 
-/// What a connection becomes when its request was an upgrade; clones share it.
+/// The upgraded connection, if the request was an upgrade; clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Upgrade(Arc<Mutex<Option<(OnUpgrade, Script)>>>);
 
@@ -34,7 +34,8 @@ enum Script {
 }
 
 impl Upgrade {
-    /// Takes the connection of an upgrade request that no `x-demo-status` refuses; yields the answer to it.
+    /// Takes the connection of an upgrade request that no `x-demo-status` refuses; yields the
+    /// answer to it.
     pub(super) fn accept(&self, request: &mut Request<Incoming>) -> Option<Response<ScriptBody>> {
         let protocol = request.headers().get(UPGRADE)?.clone();
         if request.headers().contains_key("x-demo-status") {
@@ -64,7 +65,7 @@ impl Upgrade {
             return;
         };
         let Ok(upgraded) = upgrade.await else { return };
-        // A tunnel that breaks has ended.
+        // A broken tunnel has ended.
         let _ = play(upgraded, script).await;
     }
 }
@@ -88,6 +89,7 @@ async fn play(upgraded: Upgraded, script: Script) -> io::Result<()> {
                 }
             }
         }
+
         if stream.read_buf(&mut bytes).await? == 0 {
             return Ok(());
         }
