@@ -1,5 +1,5 @@
-//! How much memory the collector takes when 64 connections send batches of 1 MiB at once, in each way to write them.
-//! Prints its peak (`VmHWM`); a fresh collector for each line.
+//! Memory of the collector when 64 connections send batches of 1 MiB at once, in each encoding.
+//! Prints its peak (`VmHWM`); each line has a fresh collector.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -25,13 +25,13 @@ const CONNECTIONS: usize = 64;
 const BATCHES: usize = 4;
 const BATCH_BYTES: usize = 1024 * 1024;
 
-/// A batch of the filter, whose second record is repeated here.
+/// A batch of the filter; its second record is repeated here.
 const GOLDEN: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../tests/fixtures/otlp-batch.json"
 );
 
-/// How often a sender that is told to come again does so, and after how long.
+/// How often a sender tries again after a refusal, and after how long.
 const ATTEMPTS: usize = 10_000;
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -57,6 +57,7 @@ fn main() {
             ("content-type: application/x-protobuf", dense())
         }),
     ];
+
     for (name, write) in kinds {
         measure(name, write);
     }
@@ -66,6 +67,7 @@ fn measure(name: &str, write: Write) {
     let directory = TempDir::new().unwrap();
     let (mut collector, address) = start(&directory);
     let before = peak_kib(&collector);
+
     let start = Instant::now();
     let senders: Vec<_> = (0..CONNECTIONS)
         .map(|sender| {
@@ -81,6 +83,7 @@ fn measure(name: &str, write: Write) {
         .into_iter()
         .map(|sender| sender.join().unwrap())
         .sum();
+
     let seconds = start.elapsed().as_secs_f64();
     let bytes = write(&json("0-0")).1.len();
     let peak = peak_kib(&collector) / 1024;
@@ -89,6 +92,7 @@ fn measure(name: &str, write: Write) {
         "{name:<16} {bytes:>7}  {stored:>6}  {waits:>12}  {seconds:>7.1}  {peak:>4} MiB (idle {} MiB)",
         before / 1024
     );
+
     collector.kill().unwrap();
     collector.wait().unwrap();
 }
@@ -107,6 +111,7 @@ fn start(directory: &TempDir) -> (Child, String) {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap())
         .read_line(&mut line)
@@ -116,10 +121,11 @@ fn start(directory: &TempDir) -> (Child, String) {
         .unwrap()
         .trim_end()
         .to_owned();
+
     (child, address)
 }
 
-/// The most memory that the program has had at once, in KiB (`proc(5)`).
+/// The peak memory of the program, in KiB (`proc(5)`).
 fn peak_kib(program: &Child) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
     let line = status
@@ -129,7 +135,7 @@ fn peak_kib(program: &Child) -> usize {
     line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
 }
 
-/// Sends a batch until it is stored, and returns how often it was told to wait.
+/// Sends a batch until it is stored, and returns the number of refusals.
 fn send(address: &str, (headers, body): (&str, Vec<u8>)) -> usize {
     for attempt in 0..ATTEMPTS {
         match exchange(address, headers, &body) {
@@ -146,6 +152,7 @@ fn exchange(address: &str, headers: &str, body: &[u8]) -> u16 {
     let head = format!("POST /v1/logs HTTP/1.1\r\nhost: c\r\nconnection: close\r\n{headers}");
     write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n", body.len()).unwrap();
     stream.write_all(body).unwrap();
+
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     String::from_utf8_lossy(&answer)
@@ -156,17 +163,19 @@ fn exchange(address: &str, headers: &str, body: &[u8]) -> u16 {
         .unwrap()
 }
 
-/// A batch of the filter's records, with uids of its own.
+/// A batch of the filter's records, with uids made from `name`.
 fn json(name: &str) -> String {
     let golden: serde_json::Value =
         serde_json::from_slice(&std::fs::read(GOLDEN).unwrap()).unwrap();
     let record = golden["resourceLogs"][0]["scopeLogs"][0]["logRecords"][1].to_string();
     let uid = "aud_019f2c4d-8f00-7000-8000-000000000001";
     assert!(record.contains(uid));
+
     let number = BATCH_BYTES / (record.len() + 1);
     let records: Vec<_> = (0..number)
         .map(|index| record.replace(uid, &format!("aud_{name}-{index:036}")))
         .collect();
+
     format!(
         r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{}]}}]}}]}}"#,
         records.join(",")
@@ -185,11 +194,12 @@ fn protobuf(json: &str) -> Vec<u8> {
         .encode_to_vec()
 }
 
-/// What costs the most memory for its length: attributes of a few bytes, all different, in one record.
+/// The batch that costs the most memory for its length: short, distinct attributes in one record.
 fn dense() -> Vec<u8> {
     use opentelemetry_proto::tonic::common::v1::any_value::Value;
     use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
     use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+
     let attribute = |number: usize| KeyValue {
         key: format!("{number:x}"),
         value: Some(AnyValue {
@@ -197,6 +207,7 @@ fn dense() -> Vec<u8> {
         }),
         ..KeyValue::default()
     };
+
     let attributes = (0..BATCH_BYTES / 13).map(attribute).collect();
     let scope = ScopeLogs {
         log_records: vec![LogRecord {
@@ -209,6 +220,7 @@ fn dense() -> Vec<u8> {
         scope_logs: vec![scope],
         ..ResourceLogs::default()
     };
+
     ExportLogsServiceRequest {
         resource_logs: vec![group],
     }

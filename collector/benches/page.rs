@@ -1,8 +1,9 @@
-//! How long somebody waits who opens the page, with ten million records in SQLite: the page, and what it asks for first.
+//! How long the page takes to open, with ten million records in SQLite: the page, and its first
+//! requests.
 //!
 //!     cargo bench -p audit-collector --bench page -- --records 10000000 --starts 20
 //!
-//! The database is built once, which takes long and needs about 2 GB in `target/` for each million.
+//! The database is built once. That takes long and needs about 2 GB in `target/` for each million.
 
 #![expect(
     clippy::unwrap_used,
@@ -51,6 +52,7 @@ const PATHS: [&str; 5] = [
 fn main() {
     let [records, starts] = args::numbers([("--records", 10_000_000), ("--starts", 20)]);
     let file = ledger::file(records);
+
     println!(
         "{records} records, {starts} starts with the file in the kernel's cache and {starts} without, milliseconds"
     );
@@ -59,8 +61,10 @@ fn main() {
         "{:<24} {:>8} {:>8} {:>8} {:>8}",
         "", "median", "worst", "median", "worst"
     );
+
     let cold: Vec<_> = (0..starts).map(|_| requests(&file, forget)).collect();
     let warm: Vec<_> = (0..starts).map(|_| requests(&file, |_| ())).collect();
+
     for (index, path) in PATHS.iter().enumerate() {
         let of = |starts: &[[f64; PATHS.len()]], share| {
             quantile(
@@ -74,10 +78,11 @@ fn main() {
     }
 }
 
-/// Milliseconds of each request, each on a connection of its own, the first ones after a start.
+/// Milliseconds of each request, each on a new connection, the first ones after a start.
 fn requests(file: &Path, before: impl FnOnce(&Path)) -> [f64; PATHS.len()] {
     before(file);
     let program = Program::start(&ledger::url(file));
+
     PATHS.map(|path| {
         let start = Instant::now();
         let answer = program.client().get(path).unwrap();
@@ -92,7 +97,7 @@ fn requests(file: &Path, before: impl FnOnce(&Path)) -> [f64; PATHS.len()] {
     })
 }
 
-/// Takes the file out of the kernel's cache.
+/// Drops the file from the kernel's cache.
 fn forget(file: &Path) {
     let file = format!("if={}", file.display());
     let status = Command::new("dd")

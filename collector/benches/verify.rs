@@ -1,4 +1,5 @@
-//! Records a second that `audit-collector verify` proves, from the start of the program to its end.
+//! Records per second that `audit-collector verify` checks, from the start of the program to its
+//! end.
 //!
 //!     cargo bench -p audit-collector --bench verify -- --records 1000000 --rounds 5
 
@@ -40,12 +41,14 @@ use support::program::{BINARY, DIRECTORY};
 
 fn main() {
     let [records, rounds] = args::numbers([("--records", 1_000_000), ("--rounds", 5)]);
+
     measure(
         "SQLite",
         &ledger::url(&ledger::file(records)),
         records,
         rounds,
     );
+
     let server = Postgres::start();
     let url = server.new_database();
     ledger::build(&url, records);
@@ -60,7 +63,7 @@ fn measure(name: &str, url: &str, records: u64, rounds: u64) {
     );
 }
 
-/// Seconds that it takes.
+/// Seconds of one run.
 fn verify(url: &str) -> f64 {
     let start = Instant::now();
     let output = Command::new(BINARY)
@@ -69,6 +72,7 @@ fn verify(url: &str) -> f64 {
         .output()
         .unwrap();
     let elapsed = start.elapsed();
+
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(
         output.status.success(),
@@ -76,5 +80,6 @@ fn verify(url: &str) -> f64 {
         text(&output.stdout),
         text(&output.stderr)
     );
+
     elapsed.as_secs_f64()
 }

@@ -1,4 +1,4 @@
-//! What requests may take of the machine together; who asks for more is refused before memory grows.
+//! Limits of all requests together; a request beyond them is refused before memory grows.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -12,13 +12,14 @@ use crate::refusal::{Reason, Refusal};
 /// Limits of `POST /v1/logs`.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Most bytes of a request body, as sent and after decompression; more is answered with 413. The filter's buffer holds
-    /// 12 MiB by default, all of which a proxy that ends may send in one batch.
+    /// Most bytes of a request body, as sent and after decompression; more is answered with 413.
+    /// The filter's buffer holds 12 MiB by default, and a proxy that ends may send all of it in one
+    /// batch.
     pub max_body_bytes: usize,
     /// Most requests at once; more are answered with 429.
     pub max_requests: usize,
-    /// Most bytes of the bodies of all requests at once, also after decompression; more is answered with 503. At
-    /// least `max_body_bytes`, or a body whose length is not known is always refused.
+    /// Most bytes of the bodies of all requests at once, also after decompression; more is answered
+    /// with 503. At least `max_body_bytes`, or a body of unknown length is always refused.
     pub max_inflight_bytes: usize,
     /// How long a body may take to arrive; after that it is answered with 408.
     pub body_timeout: Duration,
@@ -34,8 +35,8 @@ impl Limits {
     };
 }
 
-/// Bytes that a value counts for when it has less on the wire. The attributes of the filter have more than that, so
-/// only a body that is made to cost memory is counted above its length.
+/// Bytes that a value counts for when it has less on the wire. The filter's attributes are longer,
+/// so only a body that is made to cost memory counts for more than its length.
 const BYTES_PER_VALUE: usize = 32;
 
 /// Admits requests within [`Limits`]; clones share them.
@@ -48,7 +49,7 @@ pub struct Admission {
 }
 
 impl Admission {
-    /// As many bodies are read at once as the machine has cores.
+    /// As many bodies are decoded at once as the machine has cores.
     pub fn new(limits: Limits) -> Self {
         let cores = available_parallelism().map_or(1, NonZero::get);
         let limits = Limits {
@@ -57,6 +58,7 @@ impl Admission {
             ..limits
         };
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
+
         Self {
             limits,
             requests: semaphore(limits.max_requests),
@@ -65,7 +67,7 @@ impl Admission {
         }
     }
 
-    /// The limits that requests are admitted within.
+    /// The limits within which requests are admitted.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -92,7 +94,7 @@ impl Admission {
             .map_err(refusal)
     }
 
-    /// Room for this many bytes.
+    /// Reserves this many bytes.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation, Refusal> {
         let mut reservation = Reservation {
             room: Arc::clone(&self.bytes),
@@ -102,7 +104,7 @@ impl Admission {
         Ok(reservation)
     }
 
-    /// Waits for a core to read a body on.
+    /// Waits for a core to decode a body on.
     pub(crate) async fn decoder(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.decoders).acquire_owned().await.ok()
     }
@@ -119,11 +121,12 @@ impl Reservation {
     /// Holds at least this many bytes, if there is room for them now.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), Refusal> {
         let missing = bytes.saturating_sub(self.held());
-        // No semaphore has more permits than that.
+        // One call acquires at most `u32::MAX` permits.
         let missing = u32::try_from(missing).map_err(|_| no_room())?;
         let more = Arc::clone(&self.room)
             .try_acquire_many_owned(missing)
             .map_err(|_| no_room())?;
+
         match &mut self.held {
             Some(held) => held.merge(more),
             held @ None => *held = Some(more),
@@ -131,12 +134,12 @@ impl Reservation {
         Ok(())
     }
 
-    /// Holds at least as much as this many values take.
+    /// Holds at least the bytes that this many values take.
     pub(crate) fn grow_to_values(&mut self, values: usize) -> Result<(), Refusal> {
         self.grow_to(values.saturating_mul(BYTES_PER_VALUE))
     }
 
-    /// Gives back what is held above this many bytes.
+    /// Releases the bytes held above this number.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         let surplus = self.held().saturating_sub(bytes);
         drop(self.held.as_mut().and_then(|held| held.split(surplus)));
@@ -170,6 +173,7 @@ mod tests {
         let admission = admission(2, 0);
         let first = admission.enter().unwrap();
         let _second = admission.enter().unwrap();
+
         assert_eq!(
             (
                 admission.enter().unwrap_err().reason(),
@@ -177,6 +181,7 @@ mod tests {
             ),
             (Reason::TooManyRequests, 2)
         );
+
         drop(first);
         assert!(admission.enter().is_ok());
         assert_eq!(admission.requests(), 1);
@@ -190,14 +195,18 @@ mod tests {
             admission.reserve(41).unwrap_err().reason(),
             Reason::NoMemory
         );
+
         first.grow_to(80).unwrap();
         assert!(first.grow_to(101).is_err());
         assert_eq!(admission.bytes(), 80, "who is refused keeps what it had");
+
         first.grow_to(10).unwrap();
         first.shrink_to(30);
         assert_eq!(admission.bytes(), 30);
+
         first.grow_to_values(3).unwrap();
         assert_eq!(admission.bytes(), 3 * BYTES_PER_VALUE);
+
         drop(first);
         assert_eq!(admission.bytes(), 0);
         assert!(admission.reserve(usize::MAX).is_err());

@@ -1,4 +1,4 @@
-//! The questions that the collector answers: records, sessions, usage, streams, checkpoints; and what it says of them.
+//! The API for reading: records, sessions, usage, streams, checkpoints; and its description.
 
 mod answer;
 mod checkpoints;
@@ -19,7 +19,7 @@ pub(crate) use answer::Error;
 
 use crate::app::AppState;
 
-/// All questions.
+/// All routes.
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route(records::PATH, get(records::get))

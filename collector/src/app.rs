@@ -17,20 +17,20 @@ use crate::metrics::{self, Metrics};
 use crate::refusal::{Reason, Refusal};
 use crate::{api, ingest, page, views};
 
-/// What every request handler needs.
+/// State that all request handlers share.
 #[derive(Clone)]
 pub struct AppState {
-    /// Where records are kept.
+    /// The ledger of all records.
     pub ledger: Arc<Ledger>,
-    /// How its views are read.
+    /// Settings for reading its views.
     pub views: Arc<views::Settings>,
-    /// What requests may take together.
+    /// Limits of all requests together.
     pub admission: Admission,
-    /// Who may write and who may read. Another value holds from the next request on.
+    /// Tokens for writing and for reading. A new value applies from the next request on.
     pub access: watch::Receiver<Access>,
     /// Counts for `/metrics`.
     pub metrics: Metrics,
-    /// When refusals were told last.
+    /// When refusals were last logged.
     pub refusals: Arc<RefusalLog>,
     /// Reads the time of receipt, in nanoseconds since the Unix epoch.
     pub now_unix_nano: fn() -> i64,
@@ -50,7 +50,8 @@ pub fn app(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// What needs the token of readers, if there is one; unknown paths too, so that nobody else learns which there are.
+/// Routes that require the token of readers, if there is one. Unknown paths do too, so that other
+/// clients cannot learn which paths exist.
 fn for_readers(state: &AppState) -> Router<AppState> {
     Router::new()
         .merge(api::routes())

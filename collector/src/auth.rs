@@ -1,4 +1,4 @@
-//! Who may write and who may read: tokens for each, given as bearer token, or as password in a browser.
+//! Access: tokens for writing and for reading, sent as bearer token, or as password in a browser.
 
 use std::io;
 use std::path::Path;
@@ -16,23 +16,23 @@ use crate::app::AppState;
 use crate::refusal::Refusal;
 
 const BEARER: &str = "Bearer";
-/// Browsers know no bearer tokens; on this they ask for a name and a password.
+/// Browsers have no bearer tokens; on this header they prompt for a name and a password.
 const BASIC: &str = "Basic realm=\"audit\", charset=\"UTF-8\"";
 
-/// Tokens one of which clients must have: more than one while a token is replaced. Only their hashes are kept.
+/// Accepted tokens: more than one while a token is replaced. Only their hashes are kept.
 #[derive(Clone)]
 pub struct Tokens(Vec<[u8; 32]>);
 
-/// Which tokens are asked for; by default none.
+/// Required tokens; by default none.
 #[derive(Clone, Default)]
 pub struct Access {
-    /// Of those who send records.
+    /// For clients that send records.
     pub ingest: Option<Tokens>,
-    /// Of those who read.
+    /// For clients that read.
     pub read: Option<Tokens>,
 }
 
-/// Why a file holds no token. No variant holds what is in it.
+/// Why a file has no valid token. No variant holds content of the file.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// It cannot be read.
@@ -47,7 +47,7 @@ pub enum TokenError {
 }
 
 impl Tokens {
-    /// The tokens that a file holds, one a line; empty lines do not count.
+    /// The tokens of a file, one per line; empty lines are ignored.
     ///
     /// # Errors
     ///
@@ -62,9 +62,11 @@ impl Tokens {
                 .zip(1..)
                 .filter(|(line, _)| !line.is_empty())
         };
+
         if let Some((_, line)) = lines().find(|(line, _)| !line.iter().all(u8::is_ascii_graphic)) {
             return Err(TokenError::Characters(line));
         }
+
         let hashes: Vec<[u8; 32]> = lines().map(|(line, _)| hash(line)).collect();
         if hashes.is_empty() {
             Err(TokenError::Empty)
@@ -73,7 +75,8 @@ impl Tokens {
         }
     }
 
-    /// By their hashes, which have one length, and in a time that does not depend on which one it is.
+    /// Compares hashes, which have equal length, in a time that does not depend on which one
+    /// matches.
     fn have(&self, given: &[u8]) -> bool {
         let given = hash(given);
         self.0
@@ -102,6 +105,7 @@ impl Access {
             bearer(headers).is_some_and(|given| tokens.have(given.as_bytes()))
                 || password(headers).is_some_and(|given| tokens.have(&given))
         };
+
         if self.read.as_ref().is_none_or(known) {
             return Ok(());
         }
@@ -112,7 +116,7 @@ impl Access {
     }
 }
 
-/// A middleware: nobody gets through who may not read.
+/// A middleware: refuses requests without the right to read.
 pub(crate) async fn require_read(
     State(state): State<AppState>,
     request: Request,
@@ -142,7 +146,7 @@ fn password(headers: &HeaderMap) -> Option<Vec<u8>> {
     Some(decoded.split_off(colon + 1))
 }
 
-/// What follows the scheme, whose case does not count (RFC 9110, 11.1).
+/// The text after the scheme; the case of the scheme does not count (RFC 9110, 11.1).
 fn credentials<'a>(headers: &'a HeaderMap, scheme: &str) -> Option<&'a str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (given, rest) = value.split_once(' ')?;
@@ -164,6 +168,7 @@ mod tests {
             let tokens = Tokens::new(text).unwrap();
             assert!(tokens.have(b"s3cr3t"));
             assert_eq!(tokens.have(b"new"), text.len() > 7);
+
             for other in [
                 b"".as_slice(),
                 b"s3cr3",
@@ -182,6 +187,7 @@ mod tests {
         for text in [b"".as_slice(), b"\n"] {
             assert!(matches!(Tokens::new(text), Err(TokenError::Empty)));
         }
+
         for (text, line) in [
             (b"a\r\n".as_slice(), 1),
             (b"a b", 1),

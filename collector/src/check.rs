@@ -1,5 +1,5 @@
-//! The command `check-config`: what the filter would say of a configuration, by the filter's own parser, before it is
-//! delivered. Istio and Envoy Gateway take any configuration, and their proxies refuse it later.
+//! The command `check-config`: runs the filter's own parser on a configuration before it is
+//! delivered. Istio and Envoy Gateway accept any configuration, and their proxies refuse it later.
 
 mod configuration;
 mod explain;
@@ -26,14 +26,14 @@ use request::RequestLine;
 /// Most bytes of a file: a manifest of 10,000 lines has some 400 KB.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// Where stdin is meant.
+/// The file name that means stdin.
 const STDIN: &str = "-";
 
-// No doc comment: clap would print it in the place of the one above.
+// No doc comment: clap would print it in place of that of the command.
 #[derive(Args)]
 pub(crate) struct Flags {
-    /// Files with configurations: plain, of Envoy, Istio (`WasmPlugin`, `TrafficExtension`, `EnvoyFilter`) or Envoy Gateway
-    /// (`EnvoyExtensionPolicy`), in YAML or JSON; - is stdin
+    /// Files with configurations: plain, of Envoy, Istio (`WasmPlugin`, `TrafficExtension`,
+    /// `EnvoyFilter`) or Envoy Gateway (`EnvoyExtensionPolicy`), in YAML or JSON; - is stdin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Also prints each configuration with its defaults
@@ -45,7 +45,7 @@ pub(crate) struct Flags {
     /// A header of that request, `name: value`; may be given several times
     #[arg(long, value_name = "HEADER", requires = "request", value_parser = request::header)]
     header: Vec<(String, String)>,
-    /// The form of what is printed
+    /// Form of the output
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -57,7 +57,7 @@ enum Format {
     Json,
 }
 
-/// Why there is no verdict of some files.
+/// Why some files have no verdict.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CheckError {
     #[error("no verdict of {0} of {1} files")]
@@ -66,11 +66,12 @@ pub(crate) enum CheckError {
     Stdout(#[from] io::Error),
 }
 
-/// Prints all findings. Yields whether every configuration would be accepted.
+/// Prints all findings. Returns whether every configuration would be accepted.
 pub(crate) fn run(flags: &Flags) -> Result<bool, CheckError> {
     let mut report = Report::new(matches!(flags.format, Format::Json));
     let mut unreadable = 0;
     let mut hops = Hops::default();
+
     for file in &flags.files {
         if let Err((line, text)) = check_file(file, flags, &mut hops, &mut report)? {
             unreadable += 1;
@@ -83,9 +84,11 @@ pub(crate) fn run(flags: &Flags) -> Result<bool, CheckError> {
             })?;
         }
     }
+
     if unreadable == 0 && !report.has_errors() {
         check_hops(&hops, &mut report)?;
     }
+
     report.finish()?;
     match unreadable {
         0 => Ok(!report.has_errors()),
@@ -93,7 +96,7 @@ pub(crate) fn run(flags: &Flags) -> Result<bool, CheckError> {
     }
 }
 
-/// Line and sentence of what keeps the file from being checked.
+/// Line and sentence: why the file cannot be checked.
 type Trouble = (usize, String);
 
 fn check_hops(hops: &Hops, report: &mut Report) -> io::Result<()> {
@@ -119,6 +122,7 @@ fn check_file(
         Ok(plugins) => plugins,
         Err(trouble) => return Ok(Err(trouble)),
     };
+
     for plugin in &plugins {
         check(file, plugin, flags, hops, report)?;
     }
@@ -129,6 +133,7 @@ fn plugins_of(file: &Path) -> Result<Vec<Plugin>, Trouble> {
     let text = read(file).map_err(|error| (0, error))?;
     let documents = yaml::read(&text).map_err(|error| (error.line, error.text))?;
     let plugins: Vec<Plugin> = documents.iter().flat_map(manifest::plugins).collect();
+
     if plugins.is_empty() {
         let kinds: Vec<&str> = documents
             .iter()
@@ -141,6 +146,7 @@ fn plugins_of(file: &Path) -> Result<Vec<Plugin>, Trouble> {
         };
         return Err((1, format!("no configuration of the filter{what}")));
     }
+
     Ok(plugins)
 }
 
@@ -151,6 +157,7 @@ fn read(file: &Path) -> Result<String, String> {
     } else {
         fs::File::open(file).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
     };
+
     read.map_err(|error| error.to_string())?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(format!("has more than {MAX_BYTES} bytes"));
@@ -175,9 +182,11 @@ fn check(
             text,
         })
     };
+
     if let Some((line, sentence)) = &plugin.refused {
         add(report, *line, Severity::Error, sentence)?;
     }
+
     let environment = |name: &str| value_of(plugin.variables.as_ref(), name);
     match config::parse(&plugin.configuration.bytes(), &environment) {
         Err(error) => {
@@ -195,6 +204,7 @@ fn check(
             show(plugin, &config, flags, report)?;
         }
     }
+
     for (line, text) in lints::of(plugin) {
         add(report, line, Severity::Warning, &text)?;
     }
@@ -215,6 +225,7 @@ fn show(plugin: &Plugin, config: &Config, flags: &Flags, report: &mut Report) ->
             &explain::effective(&plugin.configuration),
         )?;
     }
+
     if let Some(line) = &flags.request {
         let lines = request::findings(config, line, &flags.header);
         report.show("request", &plugin.name, &lines.join("\n"))?;

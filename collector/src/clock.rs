@@ -1,8 +1,8 @@
-//! The only place that reads a clock for what is stored.
+//! The only place that reads a clock for stored times.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Nanoseconds since the Unix epoch; 0 when the clock stands before it.
+/// Nanoseconds since the Unix epoch; 0 when the clock is before it.
 #[expect(clippy::disallowed_methods, reason = "the edge of the program")]
 pub(crate) fn now_unix_nano() -> i64 {
     let elapsed = SystemTime::now()

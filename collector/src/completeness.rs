@@ -1,9 +1,11 @@
-//! What of the streams has arrived, what is known to be lost, and what is missing without an explanation.
+//! Completeness of the streams: received numbers, reported losses, and numbers missing without an
+//! explanation.
 //!
-//! A filter numbers its records from 0 without a gap; a number that never comes, and that no loss record names, is
-//! evidence that something was lost on the way. Each batch says how far the numbers had come when it was sealed, so that one
-//! that was lost behind the last number that came is known, too. Of a stream that has fallen silent without an end it is
-//! known since when, and how much it can have held.
+//! A filter numbers its records from 0 without a gap. A number that never arrives and that no loss
+//! record covers is evidence of a loss on the way. Each batch carries the next number at the time
+//! of its sealing, so that a loss after the last received number is detected, too. For a stream
+//! that fell silent without an end, the report bounds the unknown: since when, and how many
+//! records.
 
 mod numbers;
 mod report;
@@ -19,7 +21,7 @@ pub use stream::{Loss, Stream};
 
 use crate::ledger::entry::Entry;
 
-/// What a record says about its stream.
+/// Stream data of one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighting<'a> {
     /// `service.name`.
@@ -28,9 +30,9 @@ pub struct Sighting<'a> {
     pub number: i64,
     /// When it was received.
     pub received_at: i64,
-    /// When it was made, by the clock of its sender; 0 when that is not known.
+    /// When it was made, by the clock of its sender; 0 when unknown.
     pub observed_at: i64,
-    /// What else it says.
+    /// Stream attributes beside the number.
     pub said: Said,
 }
 
@@ -42,17 +44,19 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// Takes one more record of the ledger into account; a record without a stream or a number counts nowhere.
+    /// Adds one more record of the ledger; a record without a stream or a number is ignored.
     pub fn add(&mut self, entry: &Entry) {
         let (Some(stream), Some(number)) = (&entry.stream_id, entry.sequence_number) else {
             return;
         };
+
         let (service, received_at, observed_at) = (
             entry.service_name.as_deref(),
             entry.received_at,
             entry.observed_time,
         );
         let said = Said::read(&entry.event_name, &entry.attributes, received_at);
+
         self.see(
             stream,
             Sighting {
@@ -65,7 +69,7 @@ impl Streams {
         );
     }
 
-    /// The same for a record that has been read already.
+    /// The same for a record that has been parsed already.
     pub fn see(&mut self, stream: &str, sighting: Sighting<'_>) {
         match self.by_id.get_mut(stream) {
             Some(known) => known.see(sighting),
@@ -77,7 +81,7 @@ impl Streams {
         }
     }
 
-    /// Takes over what was known of records that have been deleted.
+    /// Adds the stream data of deleted records.
     pub fn merge(&mut self, other: Self) {
         for (id, stream) in other.by_id {
             self.by_id.entry(id).or_default().merge(stream);

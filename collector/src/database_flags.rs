@@ -1,4 +1,4 @@
-//! Which database: the same flags for serving and for every other command.
+//! The database: the same flags for serving and for every other command.
 
 use std::fs;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-// No doc comment: clap would print it in the place of the one of the program.
+// No doc comment: clap would print it in place of that of the program.
 #[derive(Args)]
 pub(crate) struct DatabaseFlags {
     /// Where the records are kept: sqlite://FILE, created by serving when it is missing, or

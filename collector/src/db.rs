@@ -1,7 +1,8 @@
-//! The seam between the collector and a database: statements in, rows out, one transaction at a time.
+//! The interface to a database: statements in, rows out, one transaction at a time.
 //!
-//! All SQL of the collector is written once, for both databases: parameters are `$1`, `$2`, ... in the order of their
-//! first use, numbers are `BIGINT`, and text never holds NUL, which PostgreSQL refuses.
+//! All SQL of the collector is written once, for both databases. Parameters are `$1`, `$2`, ... in
+//! the order of their first use, and numbers are `BIGINT`. Text never holds NUL, which PostgreSQL
+//! refuses.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ pub enum Cell<'a> {
     Bytes(&'a [u8]),
 }
 
-/// A row of an answer; columns count from 0. A getter fails when the column holds another type.
+/// A row of a result; columns count from 0. A getter fails when the column holds another type.
 pub trait Row {
     /// The number in a column, `None` for NULL.
     fn integer(&self, column: usize) -> Result<Option<i64>, DbError>;
@@ -38,10 +39,10 @@ pub trait Row {
     fn bytes(&self, column: usize) -> Result<Option<&[u8]>, DbError>;
 }
 
-/// What is called for each row of an answer; an error ends the statement.
+/// Called for each row of a result; an error ends the statement.
 pub type EachRow<'a> = &'a mut dyn FnMut(&dyn Row) -> Result<(), DbError>;
 
-/// Where many rows are inserted at once.
+/// A table into which many rows are inserted at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Table {
     /// Its name.
@@ -55,7 +56,7 @@ pub struct Table {
 pub struct Column {
     /// Its name.
     pub name: &'static str,
-    /// What it holds beside NULL.
+    /// Type of its values beside NULL.
     pub kind: Kind,
 }
 
@@ -104,21 +105,21 @@ pub enum Kind {
     Bytes,
 }
 
-/// One connection. Its calls block; none waits for a lock for longer than its database allows.
+/// One connection. Its calls block; none waits for a lock longer than its database allows.
 pub trait Connection: Send {
     /// Runs a statement and returns how many rows it changed.
     fn execute(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<u64, DbError>;
-    /// Runs a query; rows are handed on as they come.
+    /// Runs a query; `each` is called for every row as it arrives.
     fn query(&mut self, sql: &str, cells: &[Cell<'_>], each: EachRow<'_>) -> Result<(), DbError>;
-    /// Inserts all rows of `cells`, which are `table.columns.len()` cells each, one row after the other.
+    /// Inserts all rows of `cells`: `table.columns.len()` cells each, one row after the other.
     fn insert(&mut self, table: &Table, cells: &[Cell<'_>]) -> Result<(), DbError>;
-    /// Begins a transaction that writes: the only one of its kind, whoever else is connected.
+    /// Begins a transaction that writes: the only one at a time, over all connections.
     fn begin_write(&mut self) -> Result<(), DbError>;
     /// Begins a transaction that sees one state of the database in all its queries.
     fn begin_read(&mut self) -> Result<(), DbError>;
-    /// Ends the transaction; what it wrote is durable when this returns `Ok`.
+    /// Ends the transaction; its changes are durable when this returns `Ok`.
     fn commit(&mut self) -> Result<(), DbError>;
-    /// Ends the transaction without a trace. Fails silently: a lost connection rolls back by itself.
+    /// Undoes the transaction. Fails silently: a lost connection rolls back by itself.
     fn rollback(&mut self);
     /// Whether the connection is lost and another one is needed.
     fn is_lost(&self) -> bool;
@@ -134,13 +135,14 @@ pub trait Database: Send + Sync {
     fn connect(&self) -> Result<Box<dyn Connection>, DbError>;
 }
 
-/// Cause of a failed call, in the words of the database; for logs, never for clients.
+/// Cause of a failed call, as the database words it; for logs, never for clients.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// Somebody else held a lock for longer than the database waits; the same call may succeed later.
+    /// Another connection held a lock for longer than the database waits; the same call may succeed
+    /// later.
     #[error("the database is busy: {0}")]
     Busy(Cause),
     /// Anything else, such as a full disk or a lost connection.
@@ -149,7 +151,7 @@ pub enum DbError {
 }
 
 impl DbError {
-    /// A failure that the collector itself noticed.
+    /// A failure that the collector itself detected.
     pub(crate) fn failed(cause: impl Into<Cause>) -> Self {
         Self::Failed(cause.into())
     }
@@ -158,16 +160,16 @@ impl DbError {
 /// Why no database could be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The scheme of the URL belongs to no database that the collector knows. The URL itself may hold a password.
+    /// The scheme of the URL belongs to no supported database. The URL itself may hold a password.
     #[error("unknown database scheme \"{0}\", expected sqlite://FILE or postgres://...")]
     UnknownScheme(String),
-    /// An in-memory database would break the promise that a 2xx answer makes.
+    /// An in-memory database would break the promise of a 2xx answer.
     #[error("an in-memory database keeps nothing, use sqlite://FILE")]
     InMemory,
     /// The URL cannot be read.
     #[error("the URL cannot be used: {0}")]
     Url(Cause),
-    /// The file is one of another program, or of a version that kept no chain.
+    /// The file belongs to another program, or to a version that kept no chain.
     #[error("the database holds tables that this version did not make: {0}")]
     Foreign(String),
     /// There is no such file.
@@ -178,7 +180,7 @@ pub enum OpenError {
     Failed(#[from] DbError),
 }
 
-/// What a database URL names.
+/// An opened database.
 #[derive(Clone)]
 pub struct Opened {
     /// The database, its schema up to date.
@@ -187,7 +189,7 @@ pub struct Opened {
     pub file: Option<PathBuf>,
 }
 
-/// Opens the database that `url` names, creates a SQLite file when it is missing, and brings the schema up to date.
+/// Opens the database at `url`, creates a missing SQLite file, and brings the schema up to date.
 ///
 /// # Errors
 ///
@@ -225,7 +227,7 @@ fn named(url: &str) -> Result<(Opened, &'static Scripts), OpenError> {
     }
 }
 
-/// Opens a database that a collector has made, and changes nothing in it.
+/// Opens a database that a collector has made, without changing it.
 ///
 /// # Errors
 ///
@@ -239,7 +241,8 @@ pub fn open_existing(url: &str) -> Result<Opened, OpenError> {
     Ok(opened)
 }
 
-/// Runs `work` in a transaction that writes; its changes are durable when this returns `Ok`, and undone otherwise.
+/// Runs `work` in a transaction that writes. Its changes are durable when this returns `Ok`, and
+/// undone otherwise.
 ///
 /// # Errors
 ///
@@ -252,7 +255,8 @@ pub fn write<T, E: From<DbError>>(
     let result = begun
         .and_then(|()| work(connection))
         .and_then(|value| Ok(connection.commit().map(|()| value)?));
-    // Also when only the lock could not be had: the transaction may have begun.
+
+    // Also when the lock was not obtained: the transaction may have begun.
     if result.is_err() {
         connection.rollback();
     }

@@ -22,24 +22,27 @@ pub(crate) struct CommandLine {
     pub(crate) flags: ServeFlags,
 }
 
-/// What else the program does.
+/// Other commands of the program.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Says what is wrong with configurations of the filter, and what they mean; exit code 1 if one would be refused
+    /// Reports what is wrong with configurations of the filter, and what they mean; exit code 1 if
+    /// one would be refused
     CheckConfig(check::Flags),
     /// Prints the reference of a token that stdin holds, to search the records for it
     TokenRef(token_ref::Flags),
-    /// Tells whether records are missing and whether the ledger was tampered with; exit code 1 if so
+    /// Checks whether records are missing and whether the ledger was tampered with; exit code 1 if
+    /// so
     Verify(offline::verify::Flags),
     /// Prints the signed checkpoints, one JSON object a line, to be kept elsewhere
     Checkpoints(offline::checkpoints::Flags),
     /// Prints all records, one JSON object a line, in the order in which they were stored
     Export(offline::export::Flags),
-    /// Empties the views (sessions, signals, usage, streams), so that the collector makes them anew from the records
+    /// Empties the views (sessions, signals, usage, streams), so that the collector makes them anew
+    /// from the records
     RebuildViews(offline::rebuild::Flags),
 }
 
-// No doc comments on these: clap would print them in the place of the one of the program.
+// No doc comments on these: clap would print them in place of that of the program.
 #[derive(Args)]
 pub(crate) struct ServeFlags {
     /// Address and port to listen on; port 0 takes a free one
@@ -75,17 +78,19 @@ pub(crate) struct LimitFlags {
 
 #[derive(Args)]
 pub(crate) struct AccessFlags {
-    /// File with the bearer tokens, one a line, one of which senders of records must have; read anew when it changes
+    /// File with the bearer tokens, one a line, one of which senders of records must have; read
+    /// anew when it changes
     #[arg(long, value_name = "FILE")]
     pub(crate) ingest_token_file: Option<PathBuf>,
-    /// The same for readers, who may give theirs as password, too
+    /// The same for readers; they may give theirs as password, too
     #[arg(long, value_name = "FILE")]
     pub(crate) read_token_file: Option<PathBuf>,
 }
 
 #[derive(Args)]
 pub(crate) struct TlsFlags {
-    /// File with the certificate chain (PEM), read anew when it changes; without it the collector speaks plain HTTP
+    /// File with the certificate chain (PEM), read anew when it changes; without it the collector
+    /// speaks plain HTTP
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// File with the private key of the certificate (PEM)
@@ -128,7 +133,7 @@ impl TlsFlags {
         self.client_ca.is_some()
     }
 
-    /// `None` when the collector is to speak plain HTTP.
+    /// `None` for plain HTTP.
     pub(crate) fn files(self) -> Option<tls::Files> {
         let (certificate, key) = self.tls_cert.zip(self.tls_key)?;
         Some(tls::Files {

@@ -23,14 +23,17 @@ pub(crate) async fn post_logs(State(state): State<AppState>, request: Request) -
     let (parts, body) = request.into_parts();
     let encoded = Encoded::of(format(&parts.headers).ok());
     let mut incoming = Incoming::new(body, &parts.headers, state.admission.limits());
+
     let result = take_in(&state, &parts.headers, &mut incoming).await;
     if result.is_err() {
         incoming.discard().await;
     }
+
     let response = match result {
         Ok(Stored { warning }) => encoded.stored(warning),
         Err(refusal) => encoded.refused(refusal),
     };
+
     state
         .metrics
         .answered(encoded.label(), response.status(), started.elapsed());
@@ -46,16 +49,19 @@ async fn take_in(
     let _place = state.admission.enter()?;
     let format = format(headers)?;
     let compression = Compression::of(headers)?;
+
     let limits = state.admission.limits();
     let max_bytes = limits.max_body_bytes;
     let mut reservation = state
         .admission
         .reserve(incoming.length()?.unwrap_or(max_bytes))?;
+
     let sent = timeout(limits.body_timeout, incoming.read())
         .await
         .map_err(|_| incoming.too_slow())??;
     state.metrics.body_read(sent.len());
     reservation.shrink_to(sent.len());
+
     let (received_at, skew) = ((state.now_unix_nano)(), state.ledger.settings().skew);
     let decoder = state.admission.decoder().await;
     let decoding = tokio::task::spawn_blocking(move || {
@@ -69,6 +75,7 @@ async fn take_in(
             .collect();
         Ok::<_, Refusal>((entries, reservation))
     });
+
     let failed = |_| {
         Refusal::new(
             Reason::Internal,
@@ -79,25 +86,27 @@ async fn take_in(
     store(state, entries).await
 }
 
-/// What became of the records of a request.
+/// Result of storing the records of a request.
 struct Stored {
-    /// What the sender should know although all is stored.
+    /// A warning for the sender although all is stored.
     warning: Option<String>,
 }
 
-/// The one place where records are stored. OTLP knows no answer for a contradiction that is kept and flagged, but a
-/// warning beside success.
+/// The one place where records are stored. OTLP has no answer for a contradiction that is kept and
+/// flagged, other than a warning beside success.
 async fn store(state: &AppState, entries: Vec<Entry>) -> Result<Stored, Refusal> {
     state.metrics.records_received(entries.len());
     let appended = state.ledger.append(entries).await?;
     state.metrics.records_stored(appended.stored);
     state.metrics.records_duplicate(appended.duplicates);
     state.metrics.records_conflict(appended.conflict_count);
+
     debug!(
         stored = appended.stored,
         duplicates = appended.duplicates,
         "request stored"
     );
+
     let warning = contradictions(&appended);
     if appended.refused {
         return Err(Refusal::conflict(warning.unwrap_or_default()));
@@ -117,6 +126,7 @@ fn format(headers: &HeaderMap) -> Result<Format, Refusal> {
     let media_type = value
         .and_then(|value| value.split(';').next())
         .unwrap_or_default();
+
     match media_type.trim().to_ascii_lowercase().as_str() {
         "application/json" => Ok(Format::Json),
         PROTOBUF => Ok(Format::Protobuf),

@@ -1,6 +1,8 @@
-//! The ledger: every record once, in the order in which it came, each row chained to the one before it.
+//! The ledger: every record once, in order of arrival. Each row's hash covers the hash of the row
+//! before it.
 //!
-//! One thread writes; what it has acknowledged is durable. Questions are answered by other connections meanwhile.
+//! One thread writes; a batch that it acknowledged is durable. Queries use other connections and
+//! run in parallel.
 
 pub mod append;
 pub mod chain;
@@ -39,9 +41,9 @@ use writer::{Work, Writer};
 pub struct Settings {
     /// Whether a batch is refused when one of its records contradicts a kept one.
     pub strict: bool,
-    /// When the clock of a sender is not believed.
+    /// How far the clock of a sender may be off before its records are flagged.
     pub skew: Skew,
-    /// What signs checkpoints and cuts.
+    /// Key that signs checkpoints and cuts.
     pub key: Arc<Key>,
     /// When checkpoints are made.
     pub checkpoints: Schedule,
@@ -49,10 +51,11 @@ pub struct Settings {
     pub now: fn() -> i64,
 }
 
-/// Questions that are answered at once.
+/// Most callers that read at the same time.
 const MAX_READERS: usize = 4;
 
-/// How long a batch waits for the database: a sender has given up by then, and sends it again.
+/// How long a batch waits for the database. By then the sender has given up; it sends the batch
+/// again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A ledger that is open.
@@ -61,7 +64,7 @@ pub struct Ledger {
     writer: Mutex<Option<Arc<Writer>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: Arc<Readers>,
-    /// For the question whether the database answers: long questions of others must not be in its way.
+    /// Reserved for the health check, so that long queries of other callers cannot delay it.
     health: Arc<Readers>,
 }
 
@@ -72,7 +75,8 @@ impl fmt::Debug for Ledger {
 }
 
 impl Ledger {
-    /// Opens the ledger in `database` and starts its writer, which looks after `chores` beside its own.
+    /// Opens the ledger in `database` and starts its writer, which also runs the background tasks
+    /// in `chores`.
     ///
     /// # Errors
     ///
@@ -84,14 +88,17 @@ impl Ledger {
     ) -> Result<Self, DbError> {
         let readers = Arc::new(Readers::new(database.clone(), MAX_READERS));
         let health = Arc::new(Readers::new(database.clone(), 1));
+
         let checkpoints =
             Checkpoints::new(settings.key.clone(), settings.checkpoints, settings.now);
         chores.push(Box::new(checkpoints));
+
         let (writer, thread) = Writer::start(Work {
             database,
             strict: settings.strict,
             chores,
         })?;
+
         let writer = Mutex::new(Some(Arc::new(writer)));
         Ok(Self {
             settings,
@@ -111,24 +118,26 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// See [`AppendError`]; the same call may be made again. None of the new records is then kept, unless the database did
-    /// not answer for ten seconds, when nobody knows.
+    /// See [`AppendError`]; the call may be repeated. None of the new records is then kept. The
+    /// exception is a database that did not answer for ten seconds: the outcome is then unknown.
     pub async fn append(&self, entries: Vec<Entry>) -> Result<Appended, AppendError> {
         let writer = self
             .writer
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
+
         let answer = writer.ok_or(AppendError::Closed)?.append(entries)?;
         let late =
             |_| AppendError::Database(Arc::new(DbError::Busy("it does not answer in time".into())));
+
         timeout(PATIENCE, answer)
             .await
             .map_err(late)?
             .map_err(|_| AppendError::Closed)?
     }
 
-    /// The records that `filter` lets through, see [`list::list`].
+    /// The records that match `filter`, see [`list::list`].
     ///
     /// # Errors
     ///
@@ -138,11 +147,11 @@ impl Ledger {
             .await
     }
 
-    /// Asks the database something; all queries of `ask` see one state of it.
+    /// Runs queries on a connection for reading; all of them see one state of the database.
     ///
     /// # Errors
     ///
-    /// Those of `ask`, or when no connection can be had.
+    /// Those of the queries, or when no connection is available.
     pub async fn ask<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError> + Send + 'static,
@@ -150,7 +159,7 @@ impl Ledger {
         self.readers.ask(ask).await
     }
 
-    /// Succeeds when the database answers a query on the records, and the writer is there.
+    /// Succeeds when the database answers a query on the records and the writer thread runs.
     ///
     /// # Errors
     ///
@@ -170,20 +179,22 @@ impl Ledger {
         thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Waits for everything that was accepted, and for the chores; later calls fail.
+    /// Waits for all accepted batches and for the background tasks; later calls fail.
     ///
     /// # Errors
     ///
-    /// When the writer ended badly.
+    /// When the writer thread panicked.
     pub async fn close(&self) -> Result<(), DbError> {
         self.readers.close();
         self.health.close();
+
         drop(
             self.writer
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .take(),
         );
+
         let Some(thread) = self
             .thread
             .lock()
@@ -192,6 +203,7 @@ impl Ledger {
         else {
             return Ok(());
         };
+
         let joined = spawn_blocking(move || thread.join())
             .await
             .map_err(DbError::failed)?;

@@ -1,4 +1,4 @@
-//! Flags that say how the ledger is kept, and the opening of it.
+//! Flags of the ledger, and how it is opened from them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use tracing::warn;
 
 use crate::database_flags::{DatabaseFileError, DatabaseFlags};
 
-// No doc comment: clap would print it in the place of the one of the program.
+// No doc comment: clap would print it in place of that of the program.
 #[derive(Args)]
 pub(crate) struct LedgerFlags {
     #[command(flatten)]
     database: DatabaseFlags,
-    /// Answer 409 to a batch that contradicts what is kept, instead of flagging it
+    /// Answer 409 to a batch that contradicts stored records, instead of flagging it
     #[arg(long)]
     strict: bool,
-    /// Ed25519 key (PKCS #8, PEM) that signs checkpoints, made when missing [default: the database file with .key, or
-    /// audit.key]
+    /// Ed25519 key (PKCS #8, PEM) that signs checkpoints, made when missing [default: the database
+    /// file with .key, or audit.key]
     #[arg(long, value_name = "FILE")]
     signing_key: Option<PathBuf>,
     /// Sign a checkpoint after this time, if records have come
@@ -35,10 +35,10 @@ pub(crate) struct LedgerFlags {
     /// Sign a checkpoint after this many records
     #[arg(long, default_value_t = 10_000, value_name = "RECORDS", value_parser = clap::value_parser!(i64).range(1..))]
     checkpoint_records: i64,
-    /// Flag records whose time is further ahead of the time of receipt
+    /// Flag records with a time further ahead of the time of receipt
     #[arg(long, default_value = "1m", value_name = "DURATION", value_parser = humantime::parse_duration)]
     skew_ahead: Duration,
-    /// Flag records whose time is further behind the time of receipt
+    /// Flag records with a time further behind the time of receipt
     #[arg(long, default_value = "7d", value_name = "DURATION", value_parser = humantime::parse_duration)]
     skew_behind: Duration,
     #[command(flatten)]
@@ -46,7 +46,8 @@ pub(crate) struct LedgerFlags {
     /// Delete records this long after their receipt, such as 90d [default: never]
     #[arg(long, value_name = "DURATION", value_parser = retention)]
     retain: Option<Duration>,
-    /// Keep records with this tag nevertheless: NAME or NAME=VALUE of a rule's `tags`; may be given several times
+    /// Keep records with this tag nevertheless: NAME or NAME=VALUE of a rule's `tags`; may be given
+    /// several times
     #[arg(long, value_name = "TAG", value_parser = hold, requires = "retain")]
     legal_hold: Vec<Hold>,
     /// Write records to files in this directory before they are deleted
@@ -70,7 +71,8 @@ struct ViewFlags {
     signal: Vec<String>,
 }
 
-/// How long a number may be missing before it counts as lost: a filter's longest backoff, several times.
+/// How long a number may be missing before it counts as lost: several times the longest backoff of
+/// a filter.
 pub(crate) const DEFAULT_GRACE: &str = "5m";
 
 /// Why the ledger could not be opened.
@@ -87,7 +89,7 @@ pub(crate) enum LedgerError {
 }
 
 impl LedgerError {
-    /// Whether the flags are to blame, and not the state of the machine.
+    /// Whether the flags are at fault, and not the state of the machine.
     pub(crate) fn is_usage(&self) -> bool {
         !matches!(self, Self::Database(OpenError::Failed(_)) | Self::Export(_))
     }
@@ -97,6 +99,7 @@ impl LedgerFlags {
     /// Opens database and key. May block.
     pub(crate) fn open(self, now: fn() -> i64) -> Result<Ledger, LedgerError> {
         let opened = db::open(&self.database.url()?)?;
+
         let file = self
             .signing_key
             .clone()
@@ -109,12 +112,13 @@ impl LedgerFlags {
                 "a new key {id} was made in {file}, but others have signed this ledger: verify needs all of their keys"
             );
         }
+
         let settings = self.settings(key, now);
         let chores = self.chores(&settings)?;
         Ok(Ledger::open(opened.database, settings, chores).map_err(OpenError::from)?)
     }
 
-    /// What the views are made for.
+    /// Settings of the views.
     pub(crate) fn views(&self) -> views::Settings {
         let ViewFlags {
             grace,
@@ -122,6 +126,7 @@ impl LedgerFlags {
             logout_action,
             signal,
         } = &self.views;
+
         let (logout_actions, signals) = (logout_action.clone(), signal.clone());
         views::Settings {
             idle: *idle,
@@ -155,10 +160,12 @@ impl LedgerFlags {
                 holds: self.legal_hold,
                 export: self.export_before_delete,
             };
+
             let retention =
                 Retention::new(policy, settings.key.clone(), settings.now, views::expire);
             chores.push(Box::new(retention.map_err(LedgerError::Export)?));
         }
+
         Ok(chores)
     }
 }
@@ -167,7 +174,7 @@ fn has_checkpoints(opened: &Opened) -> Result<bool, OpenError> {
     Ok(!Checkpoint::list(&mut *opened.database.connect()?, 0, 1)?.is_empty())
 }
 
-/// Where the key is when no flag says so: beside the database file, or in the working directory.
+/// Default location of the key: beside the database file, or in the working directory.
 pub(crate) fn default_key_file(opened: &Opened) -> PathBuf {
     opened
         .file
@@ -196,6 +203,7 @@ fn hold(text: &str) -> Result<Hold, String> {
     let (tag, value) = text
         .split_once('=')
         .map_or((text, None), |(tag, value)| (tag, Some(value.to_owned())));
+
     if tag.is_empty() {
         Err("the tag has no name".to_owned())
     } else {

@@ -1,7 +1,8 @@
-//! Reference collector for audit records: takes OTLP/HTTP in, keeps each record once, lists what it has.
+//! Reference collector for audit records: receives OTLP/HTTP, stores each record once, and lists
+//! the stored records.
 //!
-//! It never answers 2xx before the records are durably committed, never stores a part of a request, and never changes
-//! or deletes a stored record.
+//! It never answers 2xx before the records are durably committed. It never stores a part of a
+//! request, never changes a stored record, and deletes records only by retention.
 
 pub mod admission;
 mod api;

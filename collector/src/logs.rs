@@ -1,4 +1,4 @@
-//! Log lines: their form, and how often trouble that repeats is told.
+//! Log lines: their form, and how often repeated trouble is logged.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +14,7 @@ use tracing::warn;
 use crate::app::AppState;
 use crate::refusal::{Reason, Refusal};
 
-/// Trouble of one kind is told at most once in this time, with its count.
+/// Trouble of one kind is logged at most once in this time, with its count.
 pub const QUIET: Duration = Duration::from_secs(10);
 
 /// How log lines are written.
@@ -26,7 +26,7 @@ pub enum Form {
     Json,
 }
 
-/// Sends log lines to stderr from now on. To be called once.
+/// Writes log lines to stderr from now on. To be called once.
 pub fn init(form: Form, level: LevelFilter) {
     let lines = tracing_subscriber::fmt()
         .with_writer(io::stderr)
@@ -38,7 +38,7 @@ pub fn init(form: Form, level: LevelFilter) {
     }
 }
 
-/// Says when to tell of trouble that repeats.
+/// Limits how often repeated trouble is logged.
 #[derive(Debug, Default)]
 pub struct Throttle(Mutex<Option<Instant>>);
 
@@ -54,7 +54,7 @@ impl Throttle {
     }
 }
 
-/// When each reason of refusals was told last.
+/// When each reason of refusals was last logged.
 #[derive(Debug, Default)]
 pub struct RefusalLog([Throttle; Reason::ALL.len()]);
 
@@ -67,13 +67,14 @@ impl RefusalLog {
     }
 }
 
-/// A middleware: counts refusals, and tells of them now and then.
+/// A middleware: counts refusals, and logs them at intervals.
 pub(crate) async fn note_refusals(
     State(state): State<AppState>,
     request: Request,
     next: Next,
 ) -> Response {
     let response = next.run(request).await;
+
     if let Some(refusal) = response.extensions().get::<Refusal>() {
         let reason = refusal.reason();
         let count = state.metrics.refused(reason);
@@ -88,6 +89,7 @@ pub(crate) async fn note_refusals(
             );
         }
     }
+
     response
 }
 

@@ -1,4 +1,4 @@
-//! The `audit-collector` program: reads its command line and ends with an exit code that says what happened.
+//! The `audit-collector` program: reads its command line and ends with an exit code for the result.
 
 mod check;
 mod clock;
@@ -24,7 +24,7 @@ use token_ref::TokenRefError;
 /// Exit code for flags that cannot be used; the same that clap uses.
 const EXIT_USAGE: u8 = 2;
 
-/// Why the program ended before it was asked to.
+/// Why the program failed.
 #[derive(Debug, thiserror::Error)]
 enum RunError {
     #[error(transparent)]
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            // Nobody is left to tell when stderr is closed.
+            // A failure is ignored: with stderr closed, there is no place left for the message.
             let _ = writeln!(io::stderr(), "audit-collector: {error}");
             exit_code(&error)
         }
@@ -62,6 +62,7 @@ fn run(CommandLine { command, flags }: CommandLine) -> Result<bool, RunError> {
         Some(Command::RebuildViews(flags)) => offline::rebuild::run(&flags)?,
         None => program::run(flags)?,
     }
+
     Ok(true)
 }
 
@@ -69,9 +70,10 @@ fn exit_code(error: &RunError) -> ExitCode {
     let is_usage = match error {
         RunError::Start(error) => error.is_usage(),
         RunError::TokenRef(error) => error.is_usage(),
-        // 1 is said of what is in the ledger, or in a configuration.
+        // Exit code 1 means a finding in the ledger or in a configuration.
         RunError::Offline(_) | RunError::Check(_) => true,
     };
+
     if is_usage {
         ExitCode::from(EXIT_USAGE)
     } else {

@@ -18,10 +18,11 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::app::AppState;
 use crate::refusal::Reason;
 
-/// The text format that the library writes; Prometheus asks for it first.
+/// The text format that the library writes; it is the first choice of Prometheus.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Upper bounds of the durations that are told apart, in seconds: from a request alone to the wait for a lock.
+/// Upper bounds of the buckets for durations, in seconds: from a single request to the wait for a
+/// lock.
 const DURATIONS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
 ];
@@ -74,6 +75,7 @@ impl Default for Metrics {
             requests_in_flight: Gauge::default(),
             bytes_in_flight: Gauge::default(),
         };
+
         inner.register();
         Self(Arc::new(inner))
     }
@@ -87,6 +89,7 @@ impl Inner {
             "The program",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
+
         registry.register(
             "requests",
             "Requests to store records, answered",
@@ -105,11 +108,13 @@ impl Inner {
             Unit::Bytes,
             self.body_bytes.clone(),
         );
+
         registry.register(
             "refused",
             "Requests of any kind that were refused",
             self.refused.clone(),
         );
+
         registry.register(
             "records_received",
             "Records in bodies that were read",
@@ -127,6 +132,7 @@ impl Inner {
         );
         let help = "Records whose uid was kept already with another content";
         registry.register("records_conflict", help, self.conflict.clone());
+
         registry.register("connections", "Open connections", self.connections.clone());
         let help = "Connections whose TLS handshake failed";
         registry.register(
@@ -134,6 +140,7 @@ impl Inner {
             help,
             self.handshake_failures.clone(),
         );
+
         let help = "Requests to store records that hold a place now";
         registry.register("requests_in_flight", help, self.requests_in_flight.clone());
         let help = "What these requests hold of the limit of bytes";
@@ -175,7 +182,7 @@ impl Metrics {
         self.0.received.inc_by(records as u64);
     }
 
-    /// Records are durable that were not there before.
+    /// New records are durable.
     pub fn records_stored(&self, records: u64) {
         self.0.stored.inc_by(records);
     }
@@ -185,12 +192,12 @@ impl Metrics {
         self.0.duplicate.inc_by(records);
     }
 
-    /// Records contradict what is kept under their uid.
+    /// Records contradict those stored under their uids.
     pub fn records_conflict(&self, records: u64) {
         self.0.conflict.inc_by(records);
     }
 
-    /// A connection was accepted; it counts as open until what this returns is dropped.
+    /// A connection was accepted; it counts as open until the returned value is dropped.
     pub fn connection(&self) -> OpenConnection {
         self.0.connections.inc();
         OpenConnection(self.0.connections.clone())

@@ -1,4 +1,4 @@
-//! What the program does with a ledger beside serving it.
+//! Commands on a ledger beside serving it.
 
 pub(crate) mod checkpoints;
 pub(crate) mod export;
@@ -38,7 +38,7 @@ pub(crate) enum OfflineError {
     Stdout(#[from] io::Error),
 }
 
-/// Runs `ask` on one state of the ledger that `url` names; another program may go on writing.
+/// Runs the closure on one state of the ledger; another program may continue to write.
 fn ask<T>(
     opened: &Opened,
     ask: impl FnOnce(&mut dyn db::Connection) -> Result<T, DbError>,

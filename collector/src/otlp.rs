@@ -1,4 +1,4 @@
-//! From the bytes of a request to records, in each of the formats that the collector reads.
+//! From the bytes of a request to records, in each format that the collector supports.
 
 mod json;
 pub mod limits;
@@ -11,21 +11,22 @@ use serde_json::Value;
 
 use crate::record::{Attributes, Content, Record};
 
-/// Most characters of a decoder's message that are repeated to the client; a message can quote the client's own text.
+/// Most characters of a decoder's message that are repeated to the client; a message can quote the
+/// client's text.
 const MAX_MESSAGE_CHARS: usize = 200;
 
-/// How the records of a body are written.
+/// Format of the records in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// OTLP logs in protobuf's JSON encoding.
     Json,
     /// OTLP logs in protobuf's own encoding.
     Protobuf,
-    /// One flat JSON object a line, as the filter's `format: ndjson` writes it.
+    /// One flat JSON object per line, as the filter's `format: ndjson` writes it.
     Ndjson,
 }
 
-/// A body that keeps the [`limits`] which can be seen without reading its records.
+/// A body within those [`limits`] that can be checked without decoding its records.
 #[derive(Clone, Copy, Debug)]
 pub struct Checked<'a> {
     format: Format,
@@ -33,10 +34,10 @@ pub struct Checked<'a> {
     values: usize,
 }
 
-/// Why a body was not read, with the sentence that the client gets.
+/// Why a body was not decoded, with the sentence for the client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// It is not what its format says; the sentence says where and why.
+    /// It violates its format; the sentence has the place and the reason.
     #[error("{0}")]
     Invalid(String),
     /// It would cost more than one request may, see [`limits`].
@@ -45,17 +46,18 @@ pub enum DecodeError {
 }
 
 impl Format {
-    /// Looks at a body without taking memory for what it holds.
+    /// Checks a body without allocating memory for its content.
     ///
     /// # Errors
     ///
-    /// When it exceeds one of [`limits`], or cannot be read at all.
+    /// When it exceeds one of [`limits`], or cannot be parsed at all.
     pub fn check(self, body: &[u8]) -> Result<Checked<'_>, DecodeError> {
         let values = match self {
             Self::Json => limits::check_json(json::text(body)?)?,
             Self::Protobuf => scan::check(body)?,
             Self::Ndjson => limits::check_lines(body)?,
         };
+
         Ok(Checked {
             format: self,
             body,
@@ -65,17 +67,17 @@ impl Format {
 }
 
 impl Checked<'_> {
-    /// How many values the body holds, each of which will take memory.
+    /// How many values the body holds; each of them takes memory once decoded.
     pub fn values(&self) -> usize {
         self.values
     }
 
-    /// Reads all records, in the order of the body.
+    /// Decodes all records, in the order of the body.
     ///
     /// # Errors
     ///
-    /// When a field has a wrong type or a limit is exceeded. The message names the place of a wrong field as well as
-    /// the format can, and is bounded in length.
+    /// When a field has a wrong type or a limit is exceeded. The message names the place of a wrong
+    /// field as exactly as the format allows, and is bounded in length.
     pub fn decode(self) -> Result<Vec<Record>, DecodeError> {
         match self.format {
             Format::Json => json::decode(self.body),
@@ -85,7 +87,7 @@ impl Checked<'_> {
     }
 }
 
-/// Checks and reads an OTLP logs request in its JSON encoding.
+/// Checks and decodes an OTLP logs request in its JSON encoding.
 ///
 /// # Errors
 ///
@@ -100,18 +102,20 @@ struct Group<L> {
     scopes: Vec<Scope<L>>,
 }
 
-/// The records of one scope, each still as its format reads it.
+/// The records of one scope, each still in the type of its format.
 struct Scope<L> {
     attributes: Attributes,
     logs: Vec<L>,
 }
 
-/// Gives each record the attributes of its scope and of its resource; what is nearer to the record wins.
+/// Adds the attributes of scope and resource to each record. For equal names, the record takes
+/// precedence over the scope, and the scope over the resource.
 fn records<L>(
     groups: Vec<Group<L>>,
     content: fn(L) -> Content,
 ) -> Result<Vec<Record>, DecodeError> {
     limits::check_groups(&groups)?;
+
     let mut records = Vec::new();
     for Group { resource, scopes } in groups {
         for Scope { attributes, logs } in scopes {
@@ -127,7 +131,8 @@ fn records<L>(
     Ok(records)
 }
 
-/// OTLP wants an invalid id to be read as no id (`logs.proto`, `trace_id`), and all zeros is invalid.
+/// OTLP requires that an invalid id is read as no id (`logs.proto`, `trace_id`); all zeros is
+/// invalid.
 fn hex_id(text: &str, digits: usize) -> Option<String> {
     let well_formed = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let valid = well_formed && text.bytes().any(|byte| byte != b'0');

@@ -57,7 +57,8 @@ const ASSETS: [Asset; 22] = [
     asset!("usage.js", JAVASCRIPT),
 ];
 
-/// Nothing but the page's own files and the collector's own API; text can never become markup or script.
+/// Allows only the files of the page and the API of the collector; text can never become markup or
+/// script.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'; trusted-types 'none'";
@@ -65,14 +66,15 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 const HEADERS: [(HeaderName, &str); 5] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    // User and session ids stand in the address.
+    // User and session ids are part of the address.
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_FRAME_OPTIONS, "DENY"),
-    // Kept by browsers, and asked for again each time: a new collector has a new page.
+    // Browsers keep the files and revalidate them each time: a new collector has a new page.
     (header::CACHE_CONTROL, "no-cache"),
 ];
 
-/// The routes of the page: `/`, and its files under `/page/`. It reads the API as any other client does.
+/// The routes of the page: `/`, and its files under `/page/`. It uses the API as any other client
+/// does.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     ASSETS.iter().fold(Router::new(), |router, asset| {
         let etag = entity_tag(asset.bytes);
@@ -98,6 +100,7 @@ fn answer(asset: &'static Asset, etag: &str, request: &HeaderMap) -> Response {
         .get_all(header::IF_NONE_MATCH)
         .iter()
         .any(|known| names(known, etag));
+
     let mut response = if is_known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -107,6 +110,7 @@ fn answer(asset: &'static Asset, etag: &str, request: &HeaderMap) -> Response {
         )
             .into_response()
     };
+
     let headers = response.headers_mut();
     headers.extend(HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value))));
     headers.extend(HeaderValue::from_str(etag).map(|value| (header::ETAG, value)));
@@ -149,12 +153,14 @@ mod tests {
             entry.unwrap().file_name().into_string().unwrap()
         };
         let there: BTreeSet<String> = fs::read_dir(folder).unwrap().map(name).collect();
+
         let embedded = ASSETS.iter().map(|asset| {
             asset
                 .path
                 .trim_start_matches("/page/")
                 .replace('/', "index.html")
         });
+
         assert_eq!(embedded.collect::<BTreeSet<_>>(), there);
     }
 
@@ -166,6 +172,7 @@ mod tests {
             ("/page/base.css", CSS),
             ("/page/icon.svg", SVG),
         ];
+
         for (path, content_type) in kinds {
             let response = ask(path, None).await;
             assert_eq!(response.status(), 200);
@@ -178,6 +185,7 @@ mod tests {
                     .starts_with("default-src 'none'; script-src 'self';")
             );
         }
+
         assert_eq!(ask("/page/nothing.js", None).await.status(), 404);
     }
 
@@ -187,6 +195,7 @@ mod tests {
             .to_str()
             .unwrap()
             .to_owned();
+
         for known in [
             etag.clone(),
             format!("W/{etag}"),
@@ -207,6 +216,7 @@ mod tests {
                     .is_empty()
             );
         }
+
         assert_eq!(ask("/", Some("\"other\"")).await.status(), 200);
         assert_eq!(ask("/page/main.js", Some(&etag)).await.status(), 200);
     }

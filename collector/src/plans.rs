@@ -1,4 +1,4 @@
-//! How SQLite answers the questions of the API: with ten million rows, none may be sorted or walked through as a whole.
+//! Query plans of the API in SQLite: with ten million rows, no query may sort or scan all of them.
 
 use crate::completeness::Moment;
 use crate::db::sqlite::SqliteDatabase;
@@ -7,7 +7,7 @@ use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::list::{Cursor, Filter, Start, list};
 use crate::views::{sessions, signals, streams, usage};
 
-/// Notes the plan of each query.
+/// Keeps the plan of each query.
 struct Planner {
     inner: Box<dyn Connection>,
     plans: Vec<String>,
@@ -54,7 +54,7 @@ impl Connection for Planner {
     }
 }
 
-/// The plans of the queries that `ask` makes, one after the other.
+/// The plans of the queries that the closure runs, one after the other.
 fn plans<T>(ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError>) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("audit.db").display());
@@ -64,6 +64,7 @@ fn plans<T>(ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError>) -> Vec<
         inner,
         plans: Vec::new(),
     };
+
     ask(&mut planner).unwrap();
     planner.plans
 }
@@ -91,6 +92,7 @@ fn filter(name: &str) -> Filter {
         "q" => &mut filter.text,
         _ => return filter,
     };
+
     *field = Some("x".to_owned());
     filter
 }
@@ -117,6 +119,7 @@ fn every_list_of_records_is_read_from_an_index_in_its_order() {
         Start::Oldest(None),
         Start::Oldest(cursor),
     ];
+
     for (name, index) in SHAPES {
         for start in starts {
             for (from, to) in [(None, None), (Some(1), None), (Some(1), Some(2))] {
@@ -158,6 +161,7 @@ fn every_list_of_sessions_is_read_from_an_index_in_its_order() {
         user: some(),
         ..asked()
     };
+
     for (asked, index) in [
         (asked(), "sessions_by_time"),
         (
@@ -217,6 +221,7 @@ fn every_list_of_sessions_is_read_from_an_index_in_its_order() {
         let plans = plans(|connection| sessions::list(connection, &asked, moment, 20));
         assert_uses(&plans, index, &format!("{asked:?}"));
     }
+
     assert_uses(
         &plans(|connection| signals::list(connection, "x")),
         "session_key=?",
@@ -232,12 +237,14 @@ fn usage_reads_the_range_that_is_asked_for() {
         from: 1,
         to: 2,
     };
+
     let short = plans(|connection| usage::report(connection, &asked(1)));
     assert_uses(
         &short[..1],
         "usage_buckets USING PRIMARY KEY (rule=? AND bucket>? AND bucket<?)",
         "5m",
     );
+
     for plan in plans(|connection| usage::report(connection, &asked(12)))
         .iter()
         .chain(&short[1..])

@@ -1,4 +1,5 @@
-//! The collector as a program: opens what its flags name, says that it is ready, serves until it is told to end.
+//! The collector as a program: opens ledger and port, reports that it is ready, and serves until a
+//! signal ends it.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -22,7 +23,8 @@ use crate::ledger_flags::LedgerError;
 use crate::secrets::{Current, Secrets, SecretsError};
 use crate::serve::Server;
 
-/// How long a shutdown waits for open requests, and again for the database; a hung client must not hold it for ever.
+/// How long a shutdown waits for open requests, and again for the database; a hung client must not
+/// delay it for ever.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// Why the program did not start.
@@ -59,7 +61,7 @@ pub(crate) fn run(flags: ServeFlags) -> Result<(), StartError> {
         .enable_all()
         .build()?;
     let result = runtime.block_on(serve(flags));
-    // A question that the database does not answer must not hold up the end.
+    // A query that the database does not answer must not delay the end.
     runtime.shutdown_background();
     result
 }
@@ -69,18 +71,22 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
     if flags.limits.max_inflight_bytes < flags.limits.max_body_bytes {
         return Err(StartError::Limits);
     }
+
     let limits = flags.limits.limits();
     let has_client_ca = flags.tls.has_client_ca();
     let (secrets, Current { access, tls }) = Secrets::read(flags.access, flags.tls.files())?;
+
     let keep = flags.ledger;
     let views = Arc::new(keep.views());
     let opening = spawn_blocking(move || keep.open(clock::now_unix_nano));
     let ledger = Arc::new(opening.await.map_err(io::Error::other)??);
+
     let listener = TcpListener::bind(flags.listen)
         .await
         .map_err(|error| StartError::Listen(flags.listen, error))?;
     let address = listener.local_addr()?;
-    // Before the line below: who read it may send a signal at once.
+
+    // Before the line below: its reader may send a signal at once.
     let signals = Signals::install()?;
     writeln!(
         io::stdout(),
@@ -88,10 +94,12 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
         if tls.is_some() { "https" } else { "http" }
     )?;
     info!(version = env!("CARGO_PKG_VERSION"), %address, tls = tls.is_some(), "started");
+
     if let Some(open) = open_to_all(address, &access.borrow(), has_client_ca) {
         let remedy = "--ingest-token-file, --read-token-file or --client-ca";
         warn!("everybody who can reach {address} can {open}, without {remedy}");
     }
+
     let metrics = Metrics::default();
     let state = AppState {
         ledger: ledger.clone(),
@@ -102,6 +110,7 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
         refusals: Arc::default(),
         now_unix_nano: clock::now_unix_nano,
     };
+
     tokio::spawn(secrets.keep_up(signals.hang_up));
     let server = Server {
         router: app(state),
@@ -109,9 +118,11 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
         metrics,
         max_connections: flags.limits.max_connections,
     };
+
     server
         .run(listener, signals.end.received(), SHUTDOWN_GRACE)
         .await;
+
     if timeout(SHUTDOWN_GRACE, ledger.close()).await.is_err() {
         warn!("the database was still in use at the end");
     }
@@ -119,7 +130,7 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
     Ok(())
 }
 
-/// What everybody can do who can reach the port from another machine; `None` when nobody can do anything.
+/// What the port allows to clients on other machines; `None` when it allows nothing.
 fn open_to_all(address: SocketAddr, access: &Access, has_client_ca: bool) -> Option<&'static str> {
     if address.ip().to_canonical().is_loopback() || has_client_ca {
         return None;
@@ -134,7 +145,7 @@ fn open_to_all(address: SocketAddr, access: &Access, has_client_ca: bool) -> Opt
 
 struct Signals {
     end: EndSignals,
-    /// Reads tokens and certificates anew.
+    /// Reloads tokens and certificates.
     hang_up: Signal,
 }
 
@@ -177,6 +188,7 @@ mod tests {
         let file = directory.path().join("token");
         std::fs::write(&file, "s3cr3t").unwrap();
         let token = || Tokens::from_file(&file).ok();
+
         let open = |address: &str, ingest, read, has_client_ca| {
             open_to_all(
                 address.parse().unwrap(),
@@ -184,6 +196,7 @@ mod tests {
                 has_client_ca,
             )
         };
+
         for loopback in [
             "127.0.0.1:1",
             "127.0.0.9:1",
@@ -192,6 +205,7 @@ mod tests {
         ] {
             assert_eq!(open(loopback, None, None, false), None, "{loopback}");
         }
+
         for address in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1"] {
             assert_eq!(
                 open(address, None, None, false),

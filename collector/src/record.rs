@@ -1,4 +1,4 @@
-//! The record as the collector keeps it, whatever encoding it came in.
+//! The record as the collector stores it, independent of its encoding.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,13 +11,14 @@ pub const UID: &str = "log.record.uid";
 /// Prefix of a uid that the collector derived because the sender set none.
 pub const DERIVED_UID_PREFIX: &str = "sha256:";
 
-/// Most bytes of a sender's uid; PostgreSQL's index takes no more than 2704. The filter's have 40.
+/// Most bytes of a sender's uid; an index of PostgreSQL takes no more than 2704. The filter's uids
+/// have 40.
 pub const MAX_UID_BYTES: usize = 256;
 
 /// Attributes by name, those of the resource, of the scope and of the record together.
 pub type Attributes = BTreeMap<String, Value>;
 
-/// What a sender said in one log record.
+/// Content of one log record as sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Content {
     /// Nanoseconds since the Unix epoch, never negative; 0 when the sender gave none.
@@ -34,8 +35,8 @@ pub struct Content {
     pub span_id: Option<String>,
     /// The body when it is a string, else its JSON text.
     pub body: Option<String>,
-    /// All attributes. An attribute of the record wins over one of the scope with the same name, and that
-    /// over one of the resource.
+    /// All attributes. For equal names, the record takes precedence over the scope, and the scope
+    /// over the resource.
     pub attributes: Attributes,
 }
 
@@ -44,7 +45,7 @@ pub struct Content {
 pub struct Record {
     /// Never empty.
     pub uid: String,
-    /// What the sender said.
+    /// Content as sent.
     pub content: Content,
 }
 
@@ -61,7 +62,8 @@ impl Content {
 
     /// All attributes and fields in one object, keys in byte order.
     ///
-    /// Times are strings of digits because they exceed 2^53. A field wins over an attribute with the same name.
+    /// Times are strings of digits because they exceed 2^53. A field takes precedence over an
+    /// attribute with the same name.
     pub fn flat(&self) -> Map<String, Value> {
         let mut flat = self.attributes.clone();
         flat.extend(self.fields());
@@ -90,8 +92,8 @@ impl Content {
 }
 
 impl From<Content> for Record {
-    /// Takes the sender's uid, or derives one from the content when it is missing or too long, so that a replay has the
-    /// same uid in both cases.
+    /// Takes the sender's uid. A missing or too long one is replaced by one derived from the
+    /// content, so that a replay has the same uid in both cases.
     fn from(content: Content) -> Self {
         let sent = content
             .text(UID)
@@ -101,11 +103,11 @@ impl From<Content> for Record {
     }
 }
 
-/// The event whose own `audit.sequence.next` is a part of what it says.
+/// The event with an own `audit.sequence.next` as part of its content.
 pub(crate) const STREAM_END: &str = "audit.stream.end";
 
-/// Whether an attribute of an event describes the way that a record took, which is another one at a replay: a batch that is cut
-/// in halves, or recovered from a crash, comes under other names.
+/// Whether an attribute of an event describes the delivery of a record. It differs in a replay: a
+/// batch that is cut in halves, or recovered from a crash, comes under other names.
 pub(crate) fn is_of_transport(attribute: &str, event_name: &str) -> bool {
     match attribute {
         "audit.batch.id" | "audit.recovered" => true,
@@ -119,6 +121,7 @@ fn derived_uid(content: &Content) -> String {
         .flat()
         .into_iter()
         .filter(|(name, _)| !is_of_transport(name, &content.event_name));
+
     let digest = Sha256::digest(Value::Object(said.collect()).to_string());
     digest
         .iter()

@@ -15,7 +15,8 @@ mod reason;
 
 pub(crate) use reason::Reason;
 
-/// Seconds a client should wait after 429 and 503; requests are answered and locks held for far less than this.
+/// Seconds that a client should wait after 429 and 503; requests and locks take far less time than
+/// this.
 const RETRY_AFTER_SECONDS: &str = "1";
 
 /// Media type of protobuf, of requests and of answers to them.
@@ -26,9 +27,9 @@ pub(crate) const PROTOBUF: &str = "application/x-protobuf";
 pub(crate) struct Refusal {
     reason: Reason,
     message: String,
-    /// What is for the log only.
+    /// For the log only.
     detail: Option<String>,
-    /// How the client can prove who it is; for [`Reason::Unauthenticated`].
+    /// How the client can authenticate; for [`Reason::Unauthenticated`].
     challenge: Option<&'static str>,
 }
 
@@ -57,7 +58,8 @@ impl Refusal {
         Self::new(Reason::Invalid, message)
     }
 
-    /// The client has not proved that it may ask: 401, with a `www-authenticate` header that says how to.
+    /// The client has not authenticated: 401, with a `www-authenticate` header that names the
+    /// method.
     pub(crate) fn unauthenticated(challenge: &'static str, message: impl Into<String>) -> Self {
         Self {
             challenge: Some(challenge),
@@ -70,7 +72,7 @@ impl Refusal {
         Self::new(Reason::NotFound, message)
     }
 
-    /// What is kept already contradicts the request, which was not stored: 409.
+    /// Stored records contradict the request, which was not stored: 409.
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self::new(Reason::Conflict, message)
     }
@@ -80,12 +82,12 @@ impl Refusal {
         Self::new(Reason::TooLarge, message)
     }
 
-    /// The body is of a kind that the collector does not read: 415.
+    /// The content type or encoding of the body is not supported: 415.
     pub(crate) fn unsupported(message: impl Into<String>) -> Self {
         Self::new(Reason::Unsupported, message)
     }
 
-    /// The store cannot take or give records now, the same request may succeed later: 503.
+    /// The store cannot take or give records now; the same request may succeed later: 503.
     ///
     /// `detail` is for the log only.
     pub(crate) fn unavailable(
@@ -104,7 +106,7 @@ impl Refusal {
         self.reason
     }
 
-    /// What is for the log only.
+    /// For the log only.
     pub(crate) fn detail(&self) -> Option<&str> {
         self.detail.as_deref()
     }
@@ -119,10 +121,11 @@ impl Refusal {
         self.respond(([(header::CONTENT_TYPE, PROTOBUF)], body))
     }
 
-    /// The refusal itself stays with the response, so that it can be counted and logged in one place.
+    /// The refusal itself stays with the response, so that it is counted and logged in one place.
     fn respond(self, body: impl IntoResponse) -> Response {
         let status = self.reason.status();
         debug!(status = status.as_u16(), "request refused");
+
         let mut response = (status, body).into_response();
         if matches!(
             status,
@@ -133,12 +136,14 @@ impl Refusal {
                 HeaderValue::from_static(RETRY_AFTER_SECONDS),
             );
         }
+
         if let Some(challenge) = self.challenge {
             response.headers_mut().insert(
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static(challenge),
             );
         }
+
         response.extensions_mut().insert(self);
         response
     }

@@ -1,5 +1,5 @@
-//! Tokens, certificates and authorities of clients: read at the start, and anew when a file changes or SIGHUP comes, so
-//! that nothing needs a restart when they are replaced.
+//! Tokens, certificates and authorities of clients. They are read at the start, and again when a
+//! file changes or SIGHUP arrives, so that replacing them needs no restart.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,11 @@ use tracing::{info, warn};
 
 use crate::flags::AccessFlags;
 
-/// How often the files are looked at: Kubernetes takes a minute or so to bring a changed Secret into a pod.
+/// How often the files are checked; Kubernetes takes a minute or so to update a changed Secret in a
+/// pod.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Why a file cannot be used. Nothing that is in it is shown.
+/// Why a file cannot be used. No content of the file is shown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SecretsError {
     #[error("{0}: {1}")]
@@ -27,14 +28,14 @@ pub(crate) enum SecretsError {
     Tls(#[from] TlsError),
 }
 
-/// What the files have said last.
+/// The last valid content of the files.
 pub(crate) struct Current {
     pub(crate) access: watch::Receiver<Access>,
     /// `None`: plain HTTP.
     pub(crate) tls: Option<watch::Receiver<TlsAcceptor>>,
 }
 
-/// The files, and who is to have what they say.
+/// The files, and the channels for their content.
 pub(crate) struct Secrets {
     ingest: Option<PathBuf>,
     read: Option<PathBuf>,
@@ -53,6 +54,7 @@ impl Secrets {
             ingest_token_file: ingest,
             read_token_file: read,
         } = access;
+
         let (access, seen_access) = watch::channel(access_of(ingest.as_deref(), read.as_deref())?);
         let (tls, seen_tls) = files
             .as_ref()
@@ -60,10 +62,12 @@ impl Secrets {
             .transpose()?
             .map(watch::channel)
             .unzip();
+
         let current = Current {
             access: seen_access,
             tls: seen_tls,
         };
+
         Ok((
             Self {
                 ingest,
@@ -76,17 +80,19 @@ impl Secrets {
         ))
     }
 
-    /// Reads them anew when one has changed, and at each signal. What cannot be used changes nothing: a certificate and its
-    /// key are seldom replaced in one moment.
+    /// Reads the files again after a change, and at each signal. Unusable files change nothing: a
+    /// certificate and its key are seldom replaced in one moment.
     pub(crate) async fn keep_up(self, mut signal: Signal) {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seen = self.state();
+
         loop {
             let is_asked_for = tokio::select! {
                 received = signal.recv() => received.is_some(),
                 _ = looks.tick() => false,
             };
+
             let state = self.state();
             if is_asked_for || state != seen {
                 seen = state;
@@ -111,7 +117,7 @@ impl Secrets {
         Ok(())
     }
 
-    /// When each file was changed, and how long it is. Links are followed: Kubernetes changes a link.
+    /// Modification time and length of each file. Links are followed: Kubernetes changes a link.
     fn state(&self) -> Vec<Option<(SystemTime, u64)>> {
         let of_tls = self.files.iter().flat_map(
             |Files {
@@ -126,9 +132,11 @@ impl Secrets {
                 ]
             },
         );
+
         let all = [self.ingest.as_deref(), self.read.as_deref()]
             .into_iter()
             .chain(of_tls);
+
         all.flatten()
             .map(|path| {
                 fs::metadata(path)

@@ -1,4 +1,5 @@
-//! The server: one task a connection, requests whose sender has closed are finished, and an orderly end.
+//! The server: one task per connection. Requests are finished even after their sender has closed,
+//! and a shutdown waits for open ones.
 
 use std::future::Future;
 use std::io;
@@ -20,7 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 
-/// How long to wait when a connection cannot be accepted, most often because there are too many of them.
+/// How long to wait after a connection could not be accepted, most often because too many are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long the headers of a request may take, and so also how long a connection may be idle.
@@ -29,20 +30,20 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Most bytes of the headers of a request, and of what is read ahead on a connection.
+/// Most bytes of the headers of a request, and of data read ahead on a connection.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
-/// What serves connections, and how many of them at once.
+/// Serves connections, a limited number of them at once.
 pub(crate) struct Server {
     pub(crate) router: Router,
-    /// Plain HTTP without it. Another value holds from the next connection on.
+    /// `None`: plain HTTP. A new value applies from the next connection on.
     pub(crate) tls: Option<watch::Receiver<TlsAcceptor>>,
     pub(crate) metrics: Metrics,
     /// Further connections wait in the queue of the socket.
     pub(crate) max_connections: usize,
 }
 
-/// What a connection needs.
+/// State that connections share.
 #[derive(Clone)]
 struct Shared {
     router: Router,
@@ -54,7 +55,8 @@ struct Shared {
 }
 
 impl Server {
-    /// Serves until `shutdown` is ready, then for as long as accepted requests need, at most `grace`.
+    /// Serves until `shutdown` is ready, then until accepted requests are answered, at most
+    /// `grace`.
     pub(crate) async fn run(
         self,
         listener: TcpListener,
@@ -66,6 +68,7 @@ impl Server {
         let places = Arc::new(Semaphore::new(
             self.max_connections.min(Semaphore::MAX_PERMITS),
         ));
+
         let shared = Shared {
             router: self.router,
             tls: self.tls,
@@ -73,10 +76,12 @@ impl Server {
             handshake_log: Arc::default(),
             stopping,
         };
+
         tokio::select! {
             () = accept(&listener, &shared, &connections, &places) => {}
             () = shutdown => {}
         }
+
         info!("stopping");
         drop((listener, running));
         if timeout(grace, connections.shutdown()).await.is_err() {
@@ -92,6 +97,7 @@ async fn accept(
     places: &Arc<Semaphore>,
 ) {
     let trouble = Throttle::default();
+
     while let Ok(place) = Arc::clone(places).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -114,6 +120,7 @@ async fn accept(
 impl Shared {
     async fn converse(self, stream: TcpStream, watcher: Watcher) {
         let _open = self.metrics.connection();
+
         match &self.tls {
             None => serve(stream, self.router, watcher).await,
             Some(tls) => {
@@ -131,6 +138,7 @@ impl Shared {
         stream: TcpStream,
     ) -> Option<TlsStream<TcpStream>> {
         let mut stopping = self.stopping.clone();
+
         let error = tokio::select! {
             result = timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)) => match result {
                 Ok(Ok(stream)) => return Some(stream),
@@ -139,6 +147,7 @@ impl Shared {
             },
             _ = stopping.changed() => return None,
         };
+
         let count = self.metrics.handshake_failed();
         if self.handshake_log.is_due(Instant::now()) {
             warn!(count, "TLS handshakes failed, the last one: {error}");
@@ -147,8 +156,8 @@ impl Shared {
     }
 }
 
-/// A proxy that ends sends its last batch and closes at once, without waiting for the answer. Unless it is told that a
-/// connection may be closed by half, hyper gives up such a request, and the batch is lost.
+/// A proxy that ends sends its last batch and closes at once, without waiting for the answer.
+/// Without `half_close`, hyper drops such a request, and the batch is lost.
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
@@ -159,6 +168,7 @@ async fn serve(
         .half_close(true)
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_BUFFER_BYTES);
+
     let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     if let Err(error) = watcher.watch(connection).await {
         debug!("connection: {error}");

@@ -1,4 +1,4 @@
-//! TLS for the listening socket, with certificates of clients where they are asked for.
+//! TLS for the listening socket, optionally with certificates of clients.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,21 +12,23 @@ use tokio_rustls::rustls::{
     self, ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier, server::WantsServerCert,
 };
 
-/// Where the certificates and the key are, all in PEM.
+/// Paths of the certificates and of the key, all in PEM.
 #[derive(Clone, Debug)]
 pub struct Files {
-    /// The certificate of the collector, and behind it those of the authorities between it and the root.
+    /// The certificate of the collector, followed by those of the authorities between it and the
+    /// root.
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
-    /// Authorities of client certificates; then a client without one of them is refused.
+    /// Authorities of client certificates. If set, a client without a certificate from one of them
+    /// is refused.
     pub client_ca: Option<PathBuf>,
 }
 
-/// Why there is no TLS. No variant holds what is in a file.
+/// Why there is no TLS. No variant holds content of a file.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read, or has no PEM of the kind that it should.
+    /// A file cannot be read, or has no PEM of the expected kind.
     #[error("{0}: {1}")]
     Pem(&'static str, pem::Error),
     /// A file has no certificate.
@@ -63,13 +65,16 @@ fn with_clients(
     let builder: ConfigBuilder<ServerConfig, WantsVerifier> =
         ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()?;
+
     let Some(path) = authorities else {
         return Ok(builder.with_no_client_auth());
     };
+
     let mut roots = RootCertStore::empty();
     for certificate in certificates("--client-ca", path)? {
         roots.add(certificate)?;
     }
+
     let verifier =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
     Ok(builder.with_client_cert_verifier(verifier))
@@ -81,6 +86,7 @@ fn certificates(flag: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
         .map_err(failed)?
         .collect::<Result<Vec<_>, _>>()
         .map_err(failed)?;
+
     if all.is_empty() {
         Err(TlsError::NoCertificate(flag))
     } else {

@@ -1,4 +1,5 @@
-//! The command `token-ref`: who knows a token computes its reference, to search for it. By the filter's own code.
+//! The command `token-ref`: computes the reference of a known token, to search for it. It uses the
+//! filter's own code.
 
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
@@ -9,7 +10,8 @@ use std::{env, fs};
 use audit_filter::recorder::token::{HmacKey, MIN_HMAC_KEY_BYTES, TokenMode};
 use clap::{Args, ValueEnum};
 
-/// What is given on the command line: neither the token nor the key, since other users of the machine can see it.
+/// Arguments of the command line: neither the token nor the key, since other users of the machine
+/// can see them.
 #[derive(Args)]
 pub(crate) struct Flags {
     /// How the filter records tokens, `session.token_mode`
@@ -35,7 +37,7 @@ enum Mode {
     Sha256,
 }
 
-/// Why there is no reference. No variant holds what was given: it may be a secret in the wrong place.
+/// Why there is no reference. No variant holds an argument: it may be a secret in the wrong place.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TokenRefError {
     #[error("the token is read from stdin, not from the command line")]
@@ -68,10 +70,12 @@ pub(crate) fn run(flags: Flags) -> Result<(), TokenRefError> {
     if flags.token.is_some() {
         return Err(TokenRefError::TokenOnCommandLine);
     }
+
     let mode = match flags.mode {
         Mode::Hmac => TokenMode::Hmac(key(flags)?),
         Mode::Sha256 => TokenMode::Sha256,
     };
+
     // Only `TokenMode::Omit` has no reference.
     let reference = mode.reference(&token()?).unwrap_or_default();
     writeln!(io::stdout(), "{reference}").map_err(TokenRefError::Stdout)
@@ -79,12 +83,14 @@ pub(crate) fn run(flags: Flags) -> Result<(), TokenRefError> {
 
 fn key(flags: Flags) -> Result<HmacKey, TokenRefError> {
     let id = flags.key_id.ok_or(TokenRefError::NoKeyId)?;
+
     let key = match flags.key_file {
         Some(path) => without_newline(fs::read(path).map_err(TokenRefError::KeyFile)?),
         None => env::var_os(flags.key_env)
             .ok_or(TokenRefError::NoKey)?
             .into_vec(),
     };
+
     if key.len() < MIN_HMAC_KEY_BYTES {
         return Err(TokenRefError::ShortKey(key.len()));
     }
@@ -96,6 +102,7 @@ fn token() -> Result<Vec<u8>, TokenRefError> {
     io::stdin()
         .read_to_end(&mut token)
         .map_err(TokenRefError::Stdin)?;
+
     let token = without_newline(token);
     if token.is_empty() {
         Err(TokenRefError::NoToken)

@@ -1,7 +1,9 @@
-//! Views: folds over the ledger that answer questions quickly, and that can be made anew from it at any time.
+//! Views: folds over the ledger that answer queries quickly. They can be rebuilt from the ledger at
+//! any time.
 //!
-//! A chore of the writer follows the ledger: it reads the next rows, folds them, and writes what has changed together
-//! with the position that it has come to. All times are [`Entry::at`], so that a wrong clock spoils no session.
+//! A background task of the writer follows the ledger. It reads the next rows, folds them, and
+//! writes the changes together with the position that it has reached. All times are [`Entry::at`],
+//! so that a wrong clock does not spoil a session.
 //!
 //! [`Entry::at`]: crate::ledger::entry::Entry::at
 
@@ -22,15 +24,16 @@ use crate::db::{Connection, DbError};
 use crate::ledger::Chore;
 use crate::ledger::cut::Cut;
 
-/// What the views are made for. The idle time and the grace period count when a view is read, the rest when a record is
-/// folded: after a change of those, only a rebuild changes what was folded before.
+/// Settings of the views. The idle time and the grace period apply when a view is read, the others
+/// when a record is folded. After a change of the others, only a rebuild changes older sessions and
+/// signals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// A session without a record for this long has ended.
     pub idle: Duration,
     /// `audit.action` of the records that end their session.
     pub logout_actions: Vec<String>,
-    /// Fields of the session context whose changes are kept.
+    /// Fields of the session context; their changes are kept.
     pub signals: Vec<String>,
     /// How long a number of a stream may be missing before it counts as lost.
     pub grace: Duration,
@@ -48,13 +51,14 @@ impl Default for Settings {
     }
 }
 
-/// The chore that keeps the views.
+/// The background task that maintains the views.
 pub fn chore(settings: Settings) -> Box<dyn Chore> {
     Box::new(Follower::new(settings, SLICE))
 }
 
-/// Empties the views, so that the chore makes them anew from what the ledger holds. Of records that retention has
-/// deleted, only what the cuts say of their streams comes back. Must run in a transaction that writes.
+/// Empties the views, so that the background task rebuilds them from the ledger. For records that
+/// retention has deleted, only the stream data of their cuts is restored. Must run in a transaction
+/// that writes.
 ///
 /// # Errors
 ///
@@ -69,6 +73,7 @@ pub fn rebuild(connection: &mut dyn Connection) -> Result<(), DbError> {
     ] {
         connection.execute(&format!("DELETE FROM {table}"), &[])?;
     }
+
     follower::set_position(connection, 0)?;
     for cut in Cut::list(connection)? {
         let Some(statement) = cut.statement() else {
@@ -76,11 +81,12 @@ pub fn rebuild(connection: &mut dyn Connection) -> Result<(), DbError> {
         };
         streams::merge(connection, statement.streams())?;
     }
+
     Ok(())
 }
 
-/// Deletes sessions that were last seen before `before`, in nanoseconds since the Unix epoch, with their signals, and usage
-/// that is older. What is known of the streams stays. Must run in a transaction that writes.
+/// Deletes sessions last seen before `before`, in nanoseconds since the Unix epoch, with their
+/// signals, and older usage. Stream data stays. Must run in a transaction that writes.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! The least that anything costs which stores such rows: a loop over prepared cells on one connection, in a database of
-//! its own with the collector's schema, indexes and durability.
+//! The least cost of storing such rows: a loop over prepared cells on one connection. Its separate
+//! database has the collector's schema, indexes and durability.
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,14 @@ use audit_collector::ledger::entry::RECORDS;
 /// How the rows of a batch are inserted.
 #[derive(Clone, Copy)]
 pub enum Way {
-    /// As the collector's own driver inserts many rows: a prepared INSERT in SQLite, COPY in PostgreSQL.
+    /// As the collector's driver inserts many rows: a prepared INSERT in SQLite, COPY in
+    /// PostgreSQL.
     Batch,
     /// By a prepared INSERT for each row, also in PostgreSQL.
     Single,
 }
 
-/// A loop.
+/// A bare loop.
 pub struct Bare {
     pub name: &'static str,
     connection: Box<dyn Connection>,
@@ -25,7 +26,7 @@ pub struct Bare {
 }
 
 impl Bare {
-    /// A loop that inserts into the new database that `url` names.
+    /// A loop that inserts into the new database at `url`.
     pub fn new(name: &'static str, way: Way, url: &str) -> Self {
         let connection = open(url).unwrap().database.connect().unwrap();
         Self {

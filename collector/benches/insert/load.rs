@@ -11,7 +11,7 @@ use crate::support::program::Program;
 
 pub const CONNECTIONS: u64 = 4;
 
-/// What one round of load has cost.
+/// Cost of one round of load.
 pub struct Cost {
     /// From the first request to the last answer.
     pub wall: Duration,
@@ -19,14 +19,16 @@ pub struct Cost {
     pub load_nanos: u64,
     /// CPU time of the collector until the last answer.
     pub collector_nanos: u64,
-    /// From the last answer until the collector had nothing left to do.
+    /// From the last answer until the collector was idle.
     pub settled_after: Duration,
 }
 
-/// Sends batches `first` up to `first + batches` of every connection's stream, and waits until they are acknowledged.
+/// Sends batches `first` up to `first + batches` of every connection's stream, and waits for their
+/// acknowledgements.
 pub fn round(program: &Program, texts: &Batches, first: u64, batches: u64) -> Cost {
     let before = cpu::of_process(program.id());
     let start = Instant::now();
+
     let load_nanos = thread::scope(|scope| {
         let send =
             |stream| scope.spawn(move || send(program.address, texts, stream, first, batches));
@@ -36,9 +38,11 @@ pub fn round(program: &Program, texts: &Batches, first: u64, batches: u64) -> Co
             .map(|thread| thread.join().unwrap())
             .sum()
     });
+
     let wall = start.elapsed();
     let collector_nanos = cpu::of_process(program.id()) - before;
     let settled_after = cpu::settle(program.id());
+
     Cost {
         wall,
         load_nanos,
@@ -59,5 +63,6 @@ fn send(address: SocketAddr, texts: &Batches, stream: u64, first: u64, batches: 
             String::from_utf8_lossy(&answer.body)
         );
     }
+
     cpu::of_this_thread()
 }

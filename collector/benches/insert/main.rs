@@ -1,4 +1,5 @@
-//! Records a second that the collector stores durably, against bare loops of the same inserts in the same run.
+//! Records per second that the collector stores durably, compared with bare loops of the same
+//! inserts in the same run.
 //!
 //!     cargo bench -p audit-collector --bench insert -- --rounds 9 --batches 60
 
@@ -47,7 +48,7 @@ use tempfile::TempDir;
 #[derive(Clone, Copy)]
 struct Size {
     rounds: u64,
-    /// Of every connection in a round.
+    /// Per connection and round.
     batches: u64,
 }
 
@@ -78,15 +79,18 @@ fn on_postgres(size: Size) {
     measure("PostgreSQL", size, &server.new_database(), &mut bare);
 }
 
-/// By turns one round of load and one of each bare loop, so that a busy neighbour hits all alike. The first is not counted.
+/// Alternates one round of load and one of each bare loop, so that a busy neighbour affects all
+/// alike. The first round is not counted.
 fn measure(name: &str, size: Size, database: &str, bare: &mut [Bare]) {
     let texts = Batches::new(
         Duration::from_secs(3600),
         (size.rounds + 1) * size.batches * RECORDS,
     );
+
     let program = Program::start(database);
     let mut head = Head::START;
     let mut rounds = Vec::new();
+
     for round in 0..=size.rounds {
         let first = round * size.batches;
         let rows = rows(&mut head, &texts, first, size.batches);
@@ -97,12 +101,13 @@ fn measure(name: &str, size: Size, database: &str, bare: &mut [Bare]) {
             bare: bare.iter_mut().map(|bare| bare.round(&batches)).collect(),
         });
     }
+
     let records = CONNECTIONS * size.batches * RECORDS;
     let names: Vec<_> = bare.iter().map(|bare| bare.name).collect();
     report::print(name, records, &names, rounds.get(1..).unwrap_or_default());
 }
 
-/// The rows of the same batches that the load sends, in the order of one connection after the other at each turn.
+/// The rows of the batches that the load sends: at each turn, one connection after the other.
 fn rows(head: &mut Head, texts: &Batches, first: u64, batches: u64) -> Vec<Rows> {
     let turns = (first..first + batches)
         .flat_map(|index| (0..CONNECTIONS).map(move |stream| (stream, index)));

@@ -1,4 +1,5 @@
-//! Batches as the filter writes them, put together from prepared pieces: that costs the load next to nothing.
+//! Batches as the filter writes them, assembled from prepared pieces at almost no cost for the load
+//! generator.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,12 +9,12 @@ const GOLDEN: &str = include_str!("../../../tests/fixtures/otlp-batch.json");
 
 /// Records of a batch; the filter's default.
 pub const RECORDS: u64 = 100;
-/// Users and, for each of them, sessions that the records are of.
+/// Users of the records; each has one session.
 const USERS: u64 = 1000;
 
-/// The text of a batch, cut where its numbers stand.
+/// The text of a batch, split at its variable values.
 pub struct Batches {
-    /// Up to the stream id, and from there to the batch id, and so on to the first record.
+    /// Up to the stream id, from there to the batch id, and so on to the first record.
     resource: Vec<String>,
     record: Vec<String>,
     end: String,
@@ -22,12 +23,13 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Takes an ordinary exchange from the golden file, and gives it a user and a session. In every stream `records` of
-    /// them are spread over the time from `span` ago until now.
+    /// Takes an ordinary exchange from the golden file, and gives it a user and a session. In every
+    /// stream, `records` of them are spread over the time from `span` ago until now.
     pub fn new(span: Duration, records: u64) -> Self {
         let span_nanos = u64::try_from(span.as_nanos()).unwrap();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let start_unix_nano = u64::try_from(now.as_nanos()).unwrap() - span_nanos;
+
         let mut batch: Value = serde_json::from_str(GOLDEN).unwrap();
         let group = &mut batch["resourceLogs"][0];
         for name in ["service.instance.id", "audit.stream.id"] {
@@ -42,6 +44,7 @@ impl Batches {
             "audit.batch.id",
             json!({"stringValue": "@batch@"}),
         );
+
         let mut record = group["scopeLogs"][0]["logRecords"][1].take();
         record["timeUnixNano"] = "@time@".into();
         record["observedTimeUnixNano"] = "@time@".into();
@@ -61,9 +64,11 @@ impl Batches {
             "session.id",
             json!({"stringValue": "session-of-@user@"}),
         );
+
         group["scopeLogs"][0]["logRecords"] = json!(["@records@"]);
         let text = batch.to_string();
         let (resource, end) = text.split_once("\"@records@\"").unwrap();
+
         Self {
             resource: pieces(resource),
             record: pieces(&record.to_string()),
@@ -73,13 +78,14 @@ impl Batches {
         }
     }
 
-    /// The batch with this index of the stream with this number; both are also in every uid.
+    /// The batch with this index of the stream with this number; both are part of every uid.
     pub fn body(&self, stream: u64, index: u64) -> Vec<u8> {
         let mut body = Vec::with_capacity(200 * 1024);
         fill(&mut body, &self.resource, |name| match name {
             "stream" => format!("be7c4000-0000-4000-8000-{stream:012}"),
             _ => format!("ba7c4000-0000-4000-{stream:04}-{index:012}"),
         });
+
         for number in index * RECORDS..(index + 1) * RECORDS {
             if number > index * RECORDS {
                 body.push(b',');
@@ -91,12 +97,13 @@ impl Batches {
                 _ => number.to_string(),
             });
         }
+
         body.extend_from_slice(self.end.as_bytes());
         body
     }
 }
 
-/// Text and names of what stands between the texts, by turns.
+/// Texts and the names of the values between them, alternating.
 fn pieces(text: &str) -> Vec<String> {
     text.split('@').map(str::to_owned).collect()
 }

@@ -4,18 +4,18 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-/// How long a process must be quiet until it has nothing left to do, and what quiet is. The collector looks for chores
-/// every 250 ms.
+/// How long a process must be quiet to count as idle, and the CPU time below which it is quiet. The
+/// collector runs background tasks every 250 ms.
 const QUIET: Duration = Duration::from_millis(300);
 const QUIET_NANOS: u64 = 6_000_000;
 
-/// What all threads of a process have had that are still there.
+/// CPU time of all threads of a process that still exist.
 pub fn of_process(id: u32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{id}/task")).expect("the process runs, on Linux");
     tasks.map(|task| read(&task.unwrap().path())).sum()
 }
 
-/// What this thread has had.
+/// CPU time of this thread.
 pub fn of_this_thread() -> u64 {
     read(Path::new("/proc/thread-self"))
 }
@@ -29,7 +29,7 @@ fn read(task: &Path) -> u64 {
         .unwrap_or(0)
 }
 
-/// Waits until a process does nothing any more, and returns how long it went on.
+/// Waits until a process is idle, and returns how long it was busy.
 pub fn settle(id: u32) -> Duration {
     let start = Instant::now();
     loop {

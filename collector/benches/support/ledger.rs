@@ -1,4 +1,5 @@
-//! A large ledger, built once through the library, then opened by the program, which makes the views.
+//! A large ledger, built once through the library, then opened by the program, which makes the
+//! views.
 
 use std::fs;
 use std::io::Write as _;
@@ -15,16 +16,18 @@ use crate::rows::Rows;
 use crate::support::program::Program;
 
 const TARGET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target");
-/// Workers of the proxies whose records these are.
+/// Workers of the proxies that sent these records.
 const STREAMS: u64 = 50;
-/// The records are of this time up to now.
+/// The records span this time up to now.
 const SPAN: Duration = Duration::from_secs(30 * 24 * 3600);
-/// Batches that are stored in one transaction: it is not the storing that is measured.
+/// Batches per transaction: storing is not what these benchmarks measure.
 const BATCHES_AT_ONCE: u64 = 1000;
 
-/// The SQLite file with this many records, a multiple of 5000, in `target/`; takes long when it is not there yet.
+/// The SQLite file with this many records, a multiple of 5000, in `target/`. Building it takes
+/// long.
 pub fn file(records: u64) -> PathBuf {
     let file = PathBuf::from(format!("{TARGET}/bench-{records}.db"));
+
     if !file.exists() {
         let unfinished = file.with_extension("unfinished");
         remove(&unfinished);
@@ -33,6 +36,7 @@ pub fn file(records: u64) -> PathBuf {
         let key = |file: &Path| format!("{}.key", file.display());
         fs::rename(key(&unfinished), key(&file)).unwrap();
     }
+
     file
 }
 
@@ -47,13 +51,14 @@ fn remove(file: &Path) {
     }
 }
 
-/// Fills the new database that `url` names.
+/// Fills the new database at `url`.
 pub fn build(url: &str, records: u64) {
     let start = Instant::now();
     let mut connection = open(url).unwrap().database.connect().unwrap();
     let texts = Batches::new(SPAN, records / STREAMS);
     let mut head = Head::START;
     let batches = records / RECORDS;
+
     for first in (0..batches).step_by(BATCHES_AT_ONCE as usize) {
         let last = batches.min(first + BATCHES_AT_ONCE);
         connection.begin_write().unwrap();
@@ -67,6 +72,7 @@ pub fn build(url: &str, records: u64) {
         eprint!("\rbuilding: {} of {records} records ", last * RECORDS);
         std::io::stderr().flush().unwrap();
     }
+
     drop(connection);
     make_views(url);
     eprintln!("in {} s", start.elapsed().as_secs());
@@ -83,7 +89,7 @@ fn set_head(connection: &mut dyn Connection, head: Head) {
         .unwrap();
 }
 
-/// Lets the program follow the ledger until it has nothing left to do.
+/// Runs the program until its views have caught up with the ledger.
 fn make_views(url: &str) {
     let program = Program::start(url);
     cpu::settle(program.id());

@@ -1,6 +1,6 @@
-//! What is said of many values that hardly any of them disturbs.
+//! A statistic that outliers hardly disturb.
 
-/// The value that this share of all values is not above.
+/// The value that this share of all values does not exceed.
 pub fn quantile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

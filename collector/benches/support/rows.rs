@@ -22,6 +22,7 @@ impl Rows {
             };
             (*head, entry)
         });
+
         Self(placed.collect())
     }
 

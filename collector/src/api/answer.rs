@@ -1,4 +1,4 @@
-//! Types that answers share.
+//! Types that several answers share.
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -8,7 +8,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::ledger::Kept;
 
-/// Nanoseconds since the Unix epoch as digits: they exceed what a JSON number holds exactly.
+/// Nanoseconds since the Unix epoch as digits: they exceed the exact range of JSON numbers.
 #[derive(Clone, Copy, Debug, ToSchema)]
 #[schema(value_type = String, pattern = "^-?[0-9]+$")]
 pub(super) struct Nanos(pub(super) i64);
@@ -53,12 +53,14 @@ impl PartialSchema for Record {
             Type::Array => Schema::from(ArrayBuilder::new().items(flag.clone())),
             kind => ObjectBuilder::new().schema_type(kind.clone()).into(),
         };
+
         let mut object = ObjectBuilder::new()
             .description(Some(
                 "All attributes of resource and record under their names, and the fields of the record. Times are digits, \
                 nanoseconds since the Unix epoch.",
             ))
             .additional_properties(Some(AdditionalProperties::FreeForm(true)));
+
         for (name, kind) in &ALWAYS {
             object = object.property(*name, field(kind)).required(*name);
         }

@@ -1,4 +1,4 @@
-//! `GET /api/checkpoints`: the signed heads of the chain, to be kept elsewhere.
+//! `GET /api/checkpoints`: the signed heads of the chain, for storage elsewhere.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,7 +15,7 @@ use crate::refusal::Refusal;
 
 pub(super) const PATH: &str = "/api/checkpoints";
 
-/// How many a page has.
+/// Checkpoints of a page.
 const LATEST: i64 = 100;
 
 pub(super) const PARAMETERS: &[Parameter] = &[Parameter {
@@ -27,7 +27,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[Parameter {
 /// The latest checkpoints.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Checkpoints {
-    /// Ed25519, 64 hex digits: what the collector signs with now.
+    /// Ed25519, 64 hex digits: the key with which the collector signs now.
     #[schema(required)]
     public_key: Option<String>,
     /// Newest first.
@@ -42,11 +42,13 @@ pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Res
     {
         return export(&state).await;
     }
+
     let latest = state
         .ledger
         .ask(|connection| Checkpoint::latest(connection, LATEST))
         .await?;
     let public_key = Some(state.ledger.settings().key.public().to_hex());
+
     Ok(Json(Checkpoints {
         public_key,
         checkpoints: latest.iter().map(Line::from).collect(),
@@ -54,18 +56,20 @@ pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Res
     .into_response())
 }
 
-/// One object a line, as `audit-collector checkpoints` prints them. There is about one a minute, so that all of them are
-/// one answer.
+/// One object per line, as `audit-collector checkpoints` prints them. There is about one per
+/// minute, so that all of them fit into one answer.
 async fn export(state: &AppState) -> Result<Response, Refusal> {
     let all = state
         .ledger
         .ask(|connection| Checkpoint::list(connection, 0, i64::MAX))
         .await?;
+
     let mut lines = Vec::new();
     for checkpoint in &all {
         serde_json::to_writer(&mut lines, &Line::from(checkpoint)).map_err(DbError::failed)?;
         lines.push(b'\n');
     }
+
     let disposition = "attachment; filename=\"checkpoints.ndjson\"";
     let headers = [
         (header::CONTENT_TYPE, "application/x-ndjson"),

@@ -6,8 +6,8 @@ use super::time;
 use crate::db::DbError;
 use crate::ledger::Kept;
 
-/// The columns. `time` is `time_unix_nano` as in RFC 3339; a name with a dot is that of an attribute; `flags` are separated
-/// by spaces; `attributes` holds all of them as a JSON object.
+/// The columns. `time` is `time_unix_nano` as in RFC 3339. A name with a dot is that of an
+/// attribute. `flags` are separated by spaces, and `attributes` holds all of them as a JSON object.
 const COLUMNS: [&str; 28] = [
     "position",
     "log.record.uid",
@@ -78,7 +78,7 @@ fn cell(flat: &Map<String, Value>, name: &str) -> String {
     }
 }
 
-/// A spreadsheet takes a text that begins so for a formula, which whoever chose the text could make it run.
+/// A spreadsheet runs a text that begins so as a formula, and clients can choose the text.
 fn harmless(text: String) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         format!("'{text}")

@@ -1,4 +1,4 @@
-//! Everything that a filter lets through, oldest first, as a body that is written page by page.
+//! All records that match a filter, oldest first, as a body that is written page by page.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ const PAGE: i64 = 1000;
 /// How a record is written.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Format {
-    /// The flat object, one a line.
+    /// One flat object per line.
     Ndjson,
     /// See [`csv`](super::csv).
     Csv,
@@ -63,7 +63,7 @@ fn ndjson(rows: &[Kept]) -> Result<Vec<u8>, DbError> {
     Ok(lines)
 }
 
-/// An export that is under way.
+/// An export in progress.
 struct Export {
     ledger: Arc<Ledger>,
     filter: Filter,
@@ -73,8 +73,8 @@ struct Export {
     format: Format,
 }
 
-/// Answers with the first page, and with the others as they are read. An error later on breaks the body off, so that
-/// nobody takes it for whole.
+/// Answers with the first page, and with the others as they are read. A later error breaks the body
+/// off, so that it cannot be taken for complete.
 pub(super) async fn respond(
     ledger: Arc<Ledger>,
     filter: Filter,
@@ -89,8 +89,10 @@ pub(super) async fn respond(
         left: limit,
         format,
     };
+
     let mut first = format.head()?;
     first.extend(export.next().await?.unwrap_or_default());
+
     let headers = [
         (header::CONTENT_TYPE, format.content_type()),
         (header::CONTENT_DISPOSITION, format.disposition()),
@@ -114,6 +116,7 @@ impl Export {
         if limit == 0 {
             return Ok(None);
         }
+
         let Page { rows, more } = self
             .ledger
             .list(self.filter.clone(), self.start, limit)
@@ -121,6 +124,7 @@ impl Export {
         let Some(last) = rows.last() else {
             return Ok(None);
         };
+
         self.start = match self.start {
             Start::After(_) => Start::After(last.position),
             _ => Start::Oldest(Some(last.cursor())),
@@ -131,6 +135,7 @@ impl Export {
         } else {
             0
         };
+
         self.format.write(&rows).map(Some)
     }
 }

@@ -1,4 +1,5 @@
-//! `GET /openapi.json`: the description of the API, made from what the questions read and what their answers are.
+//! `GET /openapi.json`: the description of the API, made from its tables of parameters and its
+//! types of answers.
 
 mod operations;
 
@@ -21,12 +22,14 @@ pub(super) async fn get() -> Json<OpenApi> {
         .fold(PathsBuilder::new(), |paths, (path, method, operation)| {
             paths.path(path, PathItem::new(method, operation))
         });
+
     let info = InfoBuilder::new()
         .title("audit-collector")
         .version(env!("CARGO_PKG_VERSION"));
     let document = OpenApiBuilder::new()
         .info(info.build())
         .paths(paths.build());
+
     Json(
         document
             .components(Some(components().build()))
@@ -40,12 +43,14 @@ fn components() -> ComponentsBuilder {
         description: None,
         extensions: None,
     };
+
     let components = ComponentsBuilder::new()
         .security_scheme(
             "bearer",
             SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
         )
         .security_scheme("certificate", certificate);
+
     let components = with::<Error>(with::<Record>(components));
     let components = with::<sessions::Timeline>(with::<sessions::Sessions>(
         with::<records::Records>(components),
@@ -53,7 +58,7 @@ fn components() -> ComponentsBuilder {
     with::<checkpoints::Checkpoints>(with::<Report>(with::<usage::UsageAnswer>(components)))
 }
 
-/// Adds the schema of an answer, and those of what it is made of.
+/// Adds the schema of an answer and those of its parts.
 fn with<T: ToSchema>(components: ComponentsBuilder) -> ComponentsBuilder {
     let mut parts = Vec::new();
     T::schemas(&mut parts);
@@ -62,7 +67,7 @@ fn with<T: ToSchema>(components: ComponentsBuilder) -> ComponentsBuilder {
         .schema(T::name(), T::schema())
 }
 
-/// A collector asks for a token, for a certificate, or for nothing, as it is told to.
+/// Depending on its flags, a collector requires a token, a certificate, or nothing.
 fn security() -> [SecurityRequirement; 3] {
     let scopes: [&str; 0] = [];
     [

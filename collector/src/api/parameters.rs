@@ -1,4 +1,5 @@
-//! Parameters of a query: one table for each question, which is read by and which its description is made from.
+//! Parameters of a query: one table per route, used both for parsing and for the description of the
+//! API.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -13,16 +14,16 @@ use crate::refusal::Refusal;
 /// Most characters of an unknown parameter's name that are repeated to the client.
 const MAX_NAME_CHARS: usize = 64;
 
-/// A parameter that a question may have.
+/// A parameter of a route.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parameter {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
-    /// What it does, for the description.
+    /// Its description.
     pub(super) says: &'static str,
 }
 
-/// What a parameter takes.
+/// The values that a parameter takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     /// Any text.
@@ -31,16 +32,16 @@ pub(super) enum Kind {
     Time,
     /// A whole number from the first to the second.
     Number(i64, i64),
-    /// What an answer gave.
+    /// A cursor from an earlier answer.
     Cursor,
     /// One of these.
     Choice(&'static [&'static str]),
 }
 
-/// As axum gives them.
+/// As axum extracts them.
 pub(super) type Sent = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
-/// The parameters of one request; each is one that the question may have, and comes once.
+/// The parameters of one request; each is known to the route, and occurs once.
 #[derive(Debug)]
 pub(super) struct Given {
     values: BTreeMap<&'static str, String>,
@@ -48,10 +49,11 @@ pub(super) struct Given {
 }
 
 impl Given {
-    /// Reads what was sent at `now`, in nanoseconds since the Unix epoch.
+    /// Parses the parameters that were sent at `now`, in nanoseconds since the Unix epoch.
     pub(super) fn read(sent: Sent, table: &'static [Parameter], now: i64) -> Result<Self, Refusal> {
         let Query(sent) = sent.map_err(|_| Refusal::invalid("the query string cannot be read"))?;
         let mut values = BTreeMap::new();
+
         for (name, value) in sent {
             let known = table
                 .iter()
@@ -64,6 +66,7 @@ impl Given {
                 )));
             }
         }
+
         Ok(Self { values, now })
     }
 
@@ -88,6 +91,7 @@ impl Given {
         let Some(text) = self.values.get(name) else {
             return Ok(None);
         };
+
         let number = text
             .parse()
             .ok()
@@ -96,6 +100,7 @@ impl Given {
             i64::MAX => Refusal::invalid(format!("{name} must be an integer from {least}")),
             _ => Refusal::invalid(format!("{name} must be an integer from {least} to {most}")),
         };
+
         number.map(Some).ok_or_else(refusal)
     }
 
@@ -108,7 +113,7 @@ impl Given {
             .map_err(|error| Refusal::invalid(format!("cursor: {error}")))
     }
 
-    /// What one of `choices` means, each the text of a parameter and its meaning.
+    /// The meaning of the chosen text; each of `choices` is a text and its meaning.
     pub(super) fn choice<T: Copy>(
         &self,
         name: &str,
@@ -117,6 +122,7 @@ impl Given {
         let Some(text) = self.values.get(name) else {
             return Ok(None);
         };
+
         let chosen = choices.iter().find(|(choice, _)| text == choice);
         chosen.map(|(_, value)| Some(*value)).ok_or_else(|| {
             let names: Vec<_> = choices.iter().map(|(choice, _)| *choice).collect();

@@ -1,4 +1,4 @@
-//! `GET /api/records`: records by what they say.
+//! `GET /api/records`: records by their content.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,9 +15,9 @@ use crate::refusal::Refusal;
 
 pub(super) const PATH: &str = "/api/records";
 
-/// Records in an answer when the client does not say.
+/// Records in an answer when the client sets no limit.
 pub(super) const DEFAULT_LIMIT: i64 = 100;
-/// Most records in an answer; keeps one answer to a size that a browser still shows.
+/// Most records in an answer, so that a browser can still show it.
 pub(super) const MAX_LIMIT: i64 = 1000;
 
 const fn text(name: &'static str, says: &'static str) -> Parameter {
@@ -90,6 +90,7 @@ pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Res
         ("ndjson", Some(Format::Ndjson)),
         ("csv", Some(Format::Csv)),
     ];
+
     match given.choice("format", &format)?.flatten() {
         None => Ok(Json(page(&state, &mut given).await?).into_response()),
         Some(format) => {
@@ -104,11 +105,13 @@ async fn page(state: &AppState, given: &mut Given) -> Result<Records, Refusal> {
     let limit = given
         .number("limit", 1, MAX_LIMIT)?
         .unwrap_or(DEFAULT_LIMIT);
+
     let start = match (given.number("after", 0, i64::MAX)?, given.cursor()?) {
         (Some(_), Some(_)) => return Err(Refusal::invalid("cursor cannot be combined with after")),
         (Some(position), None) => Start::After(position),
         (None, cursor) => Start::Newest(cursor),
     };
+
     let page = state.ledger.list(filter(given)?, start, limit).await?;
     let next_cursor = next(&page).filter(|_| !matches!(start, Start::After(_)));
     Ok(Records {
@@ -117,7 +120,7 @@ async fn page(state: &AppState, given: &mut Given) -> Result<Records, Refusal> {
     })
 }
 
-/// The cursor for what is beyond the page.
+/// The cursor for the records beyond the page.
 pub(super) fn next(page: &Page) -> Option<String> {
     page.rows
         .last()

@@ -76,14 +76,14 @@ pub(super) const ONE_PARAMETERS: &[Parameter] = &[LIMIT, CURSOR];
 /// A page of sessions.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Sessions {
-    /// The one that was last seen first.
+    /// Last seen first.
     sessions: Vec<SessionAnswer>,
     /// For the next page; null when there is none.
     #[schema(required)]
     next_cursor: Option<String>,
 }
 
-/// A session, what it was told of its client, and a page of its records.
+/// A session, the signals of its client, and a page of its records.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Timeline {
     session: SessionAnswer,
@@ -105,10 +105,12 @@ pub(super) async fn get(
     let limit = limit(&given)?;
     let asked = asked(&mut given)?;
     let idle = state.views.idle;
+
     let mut found = state
         .ledger
         .ask(move |connection| list(connection, &asked, (now, idle), limit.saturating_add(1)))
         .await?;
+
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = found.len() > wanted;
     found.truncate(wanted);
@@ -116,6 +118,7 @@ pub(super) async fn get(
         .last()
         .filter(|_| more)
         .map(|last| last.place().to_string());
+
     Ok(Json(Sessions {
         sessions: found.into_iter().map(SessionAnswer::from).collect(),
         next_cursor,
@@ -132,12 +135,14 @@ pub(super) async fn get_one(
     let given = Given::read(sent, ONE_PARAMETERS, now)?;
     let (limit, cursor) = (limit(&given)?, given.cursor()?);
     let idle = state.views.idle;
+
     let found = state
         .ledger
         .ask(move |connection| find(connection, &key, (now, idle), (cursor, limit)))
         .await?;
     let (session, signals, page) =
         found.ok_or_else(|| Refusal::not_found("there is no session with this key"))?;
+
     Ok(Json(Timeline {
         session: session.into(),
         signals: signals.into_iter().map(SignalAnswer::from).collect(),
@@ -148,7 +153,7 @@ pub(super) async fn get_one(
 
 type Found = (Session, Vec<Signal>, Page);
 
-/// The session, what it was told of its client, and a page of its records.
+/// The session, the signals of its client, and a page of its records.
 fn find(
     connection: &mut dyn Connection,
     key: &str,
@@ -158,6 +163,7 @@ fn find(
     let Some(session) = one(connection, key, moment)? else {
         return Ok(None);
     };
+
     let filter = match &session.session_id {
         Some(id) => Filter {
             session: Some(id.clone()),
@@ -169,6 +175,7 @@ fn find(
             ..Filter::default()
         },
     };
+
     let signals = signals::list(connection, &session.key)?;
     let records = list_records(connection, &filter, Start::Newest(cursor), limit)?;
     Ok(Some((session, signals, records)))

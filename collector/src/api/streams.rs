@@ -1,4 +1,4 @@
-//! `GET /api/streams`: what of the streams has arrived.
+//! `GET /api/streams`: the completeness of the streams.
 
 use axum::Json;
 use axum::extract::State;
@@ -24,6 +24,7 @@ pub(super) async fn get(
         now,
         grace: nanos(state.views.grace),
     };
+
     Ok(Json(
         state
             .ledger

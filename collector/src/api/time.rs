@@ -1,4 +1,4 @@
-//! Times as a query writes them.
+//! Times in a query string.
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -8,15 +8,16 @@ const UNITS: [(&str, i64); 4] = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)
 
 const SECOND: i64 = 1_000_000_000;
 
-/// What [`read`] takes, for messages.
+/// The forms that [`read`] accepts, for messages.
 pub(super) const FORM: &str =
     "a time as in RFC 3339, nanoseconds since 1970, or a span back from now such as 15m, 6h or 7d";
 
-/// Nanoseconds since the Unix epoch; `None` when `text` is no time, or one beyond the year 2262.
+/// Nanoseconds since the Unix epoch; `None` when `text` is not a time, or is beyond the year 2262.
 pub(super) fn read(text: &str, now: i64) -> Option<i64> {
     if let Ok(time) = OffsetDateTime::parse(text, &Rfc3339) {
         return i64::try_from(time.unix_timestamp_nanos()).ok();
     }
+
     let span = UNITS
         .iter()
         .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)));
@@ -24,6 +25,7 @@ pub(super) fn read(text: &str, now: i64) -> Option<i64> {
     if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
+
     let number: i64 = digits.parse().ok()?;
     match span {
         None => Some(number),
@@ -77,6 +79,7 @@ mod tests {
             "é",
             "15 m",
         ];
+
         for text in texts.into_iter().chain([
             "9223372036854775808",
             "999999999999d",

@@ -1,4 +1,4 @@
-//! `GET /api/usage`: how much a rule's requests are, and whose.
+//! `GET /api/usage`: how many requests a rule had, and from which users.
 
 use axum::Json;
 use axum::extract::State;
@@ -15,10 +15,10 @@ pub(super) const PATH: &str = "/api/usage";
 
 const SECOND: i64 = 1_000_000_000;
 
-/// The rule that is asked for when none is given: one of the filter's default rules.
+/// The rule when none is given: one of the filter's default rules.
 const DEFAULT_RULE: &str = "check";
 
-/// The range ends now and is this long when nothing else is given.
+/// Length of the range, which ends now, when none is given.
 const DEFAULT_RANGE: i64 = 6 * 3600 * SECOND;
 
 /// Most buckets of an answer; five weeks of the shortest.
@@ -97,10 +97,12 @@ pub(super) async fn get(
     let now = (state.now_unix_nano)();
     let asked = asked(&mut Given::read(sent, PARAMETERS, now)?, now)?;
     let (rule, factor) = (asked.rule.clone(), asked.factor);
+
     let usage = state
         .ledger
         .ask(move |connection| report(connection, &asked))
         .await?;
+
     let buckets = usage.buckets.into_iter().map(|bucket| BucketAnswer {
         start_unix_nano: Nanos(bucket.start),
         requests: bucket.requests,
@@ -113,6 +115,7 @@ pub(super) async fn get(
         requests: user.requests,
     });
     let (buckets, users) = (buckets.collect(), users.collect());
+
     Ok(Json(UsageAnswer {
         rule,
         bucket_seconds: BUCKET / SECOND * factor,
@@ -127,11 +130,13 @@ fn asked(given: &mut Given, now: i64) -> Result<Asked, Refusal> {
     let from = given
         .time("from")?
         .unwrap_or(to.saturating_sub(DEFAULT_RANGE));
+
     if to.saturating_sub(from) / (BUCKET * factor) >= MAX_BUCKETS {
         return Err(Refusal::invalid(format!(
             "from must be at most {MAX_BUCKETS} buckets before to"
         )));
     }
+
     let rule = given
         .text("rule")
         .unwrap_or_else(|| DEFAULT_RULE.to_owned());

@@ -18,17 +18,17 @@ pub(super) enum Configuration {
 #[derive(Debug)]
 pub(super) struct Text {
     text: String,
-    /// Where it begins.
+    /// Line where it begins.
     line: usize,
-    /// What it says, with lines counted from there, where the text stands line by line.
+    /// The parsed text with lines counted from its start, if it is a block.
     lines: Option<Rc<Node>>,
 }
 
-/// A configuration, and why Envoy refuses it before it reaches the filter: line and sentence.
+/// A configuration. If Envoy refuses it before it reaches the filter: the line and the reason.
 pub(super) type Carried = (Configuration, Option<(usize, String)>);
 
 impl Configuration {
-    /// Of a plugin that has none.
+    /// The configuration of a plugin that has none.
     pub(super) fn empty(line: usize) -> Self {
         Self::Text(Text {
             text: String::new(),
@@ -44,7 +44,7 @@ impl Configuration {
         )
     }
 
-    /// As the filter gets it.
+    /// The bytes that the filter gets.
     pub(super) fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Yaml(node, reader) => node.to_json(*reader).to_string().into_bytes(),
@@ -52,7 +52,7 @@ impl Configuration {
         }
     }
 
-    /// As JSON; null where a text is none.
+    /// As JSON; null for a text that is not JSON.
     pub(super) fn value(&self) -> Value {
         match self {
             Self::Yaml(node, reader) => node.to_json(*reader),
@@ -66,14 +66,14 @@ impl Configuration {
     pub(super) fn has_any(&self, keys: &[&str]) -> bool {
         match self {
             Self::Yaml(node, _) => keys.iter().any(|key| node.get(key).is_some()),
-            // One that is damaged is known, too.
+            // A damaged text is recognized, too.
             Self::Text(text) => keys
                 .iter()
                 .any(|key| text.text.contains(&format!("\"{key}\""))),
         }
     }
 
-    /// The line of what stands at a path.
+    /// The line of the value at a path.
     pub(super) fn line_of(&self, path: &str) -> usize {
         match self {
             Self::Yaml(node, _) => node.line_of(path),
@@ -96,8 +96,8 @@ impl Text {
     }
 }
 
-/// What is in Envoy's `configuration`, a `google.protobuf.Any`: a type with a form of its own in JSON is in `value`
-/// (<https://protobuf.dev/programming-guides/json/>).
+/// The content of Envoy's `configuration`, a `google.protobuf.Any`. A type with a special form in
+/// JSON is in `value` (<https://protobuf.dev/programming-guides/json/>).
 pub(super) fn of_any(any: &Rc<Node>, reader: Reader) -> Carried {
     let Some(value) = any.get("value") else {
         let sentence = "configuration: must have an @type, and the configuration in value";

@@ -1,4 +1,4 @@
-//! The configuration as it holds: what is given, over the defaults.
+//! The effective configuration: given values over the defaults.
 
 use audit_filter::config::DEFAULTS;
 use serde_json::{Map, Value, json};
@@ -19,15 +19,16 @@ fn of_rule() -> Value {
     })
 }
 
-/// What stands for a secret that is written in the configuration itself.
+/// Replaces a secret that is written in the configuration itself.
 const HIDDEN: &str = "(hidden)";
 
-/// The effective configuration as indented JSON, which is YAML, too. Secrets are not in it: variables stay as written, and
-/// values of headers and keys that have none are hidden.
+/// The effective configuration as indented JSON, which is YAML, too. It has no secrets: variables
+/// stay as written, and values of headers and keys without variables are hidden.
 pub(super) fn effective(configuration: &Configuration) -> String {
     let given = configuration.value();
     let mut whole: Value = serde_json::from_str(DEFAULTS).unwrap_or_default();
-    // Two defaults depend on what is given.
+
+    // Two defaults depend on given values.
     let keys = given
         .pointer("/session/hmac_keys")
         .and_then(Value::as_array);
@@ -40,6 +41,7 @@ pub(super) fn effective(configuration: &Configuration) -> String {
     {
         set(&mut whole, "/trust/cidrs", json!([]));
     }
+
     lay_over(&mut whole, given);
     hide_secrets(&mut whole);
     if let Some(rules) = whole.get_mut("rules").and_then(Value::as_array_mut) {
@@ -53,6 +55,7 @@ fn hide_secrets(whole: &mut Value) {
         .pointer_mut("/audit_cluster/headers")
         .and_then(Value::as_object_mut);
     headers.into_iter().flat_map(Map::values_mut).for_each(hide);
+
     let keys = whole
         .pointer_mut("/session/hmac_keys")
         .and_then(Value::as_array_mut);
@@ -83,7 +86,7 @@ fn complete_rule(rule: &mut Value) {
     *rule = whole;
 }
 
-/// Objects are joined; anything else replaces what was there.
+/// Merges objects; any other value replaces the old one.
 fn lay_over(whole: &mut Value, given: Value) {
     match (whole, given) {
         (Value::Object(whole), Value::Object(given)) => {

@@ -1,22 +1,23 @@
-//! Configurations that are checked together are hops of one mesh: what a gateway sets as tracked, another hop must record.
+//! Configurations that are checked together are hops of one mesh. Requests that a gateway marks as
+//! tracked must be recorded by another hop.
 
 use std::path::PathBuf;
 
 use audit_filter::config::Config;
 
-/// What the accepted configurations need of each other, in the order in which they were read.
+/// What the accepted configurations need from each other, in the order of reading.
 #[derive(Default)]
 pub(super) struct Hops(Vec<Hop>);
 
 struct Hop {
     file: PathBuf,
     plugin: String,
-    /// Lines of the rules that have requests tracked.
+    /// Lines of the rules that mark requests as tracked.
     tracking: Vec<usize>,
     records_tracked: bool,
 }
 
-/// A rule whose requests no hop records.
+/// A rule with tracked requests that no hop records.
 pub(super) struct Unrecorded<'h> {
     pub(super) file: &'h PathBuf,
     pub(super) plugin: &'h str,
@@ -34,6 +35,7 @@ impl Hops {
     ) {
         let rules = || config.recorder.policy.iter().enumerate();
         let tracking = rules().filter(|(_, rule)| rule.set_tracking.is_some());
+
         let hop = Hop {
             file,
             plugin: plugin.to_owned(),
@@ -43,10 +45,11 @@ impl Hops {
             records_tracked: config.recorder.enabled
                 && rules().any(|(_, rule)| rule.recorded && rule.conditions.tracked != Some(false)),
         };
+
         self.0.push(hop);
     }
 
-    /// None where one configuration alone was checked: the other hop may be in another file.
+    /// Empty where one configuration alone was checked: the other hop may be in another file.
     pub(super) fn unrecorded(&self) -> impl Iterator<Item = Unrecorded<'_>> {
         let others_record = |place: usize| {
             self.0.len() == 1
@@ -56,6 +59,7 @@ impl Hops {
                     .enumerate()
                     .any(|(other, hop)| other != place && hop.records_tracked)
         };
+
         self.0
             .iter()
             .enumerate()

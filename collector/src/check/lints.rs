@@ -1,4 +1,4 @@
-//! What goes wrong on a platform though each part of the manifest is legal: one sentence each, with its line.
+//! Legal manifests that cause failures on a platform: one sentence each, with its line.
 
 use std::rc::Rc;
 
@@ -31,6 +31,7 @@ fn of_envoy(config: &Node) -> Vec<Lint> {
     {
         return vec![(open.line, format!("fail_open: true {UNAUDITED}"))];
     }
+
     match config.either(["failure_policy", "failurePolicy"]) {
         Some(policy) if policy.text() == Some("FAIL_OPEN") => {
             vec![(policy.line, format!("failure_policy: FAIL_OPEN {UNAUDITED}"))]
@@ -62,6 +63,7 @@ fn of_istio(plugin: &Plugin) -> Vec<Lint> {
                 .to_owned(),
         ),
     }
+
     let place = Place::of(spec);
     if place == Place::Anywhere {
         add(
@@ -71,6 +73,7 @@ fn of_istio(plugin: &Plugin) -> Vec<Lint> {
                 .to_owned(),
         );
     }
+
     if !matches!(
         spec.get("phase").and_then(|phase| phase.text()),
         Some("AUTHN" | "AUTHZ")
@@ -82,6 +85,7 @@ fn of_istio(plugin: &Plugin) -> Vec<Lint> {
                 .to_owned(),
         );
     }
+
     cluster_of_istio(plugin, &mut add);
     trust_of_istio(plugin, place, &mut add);
     lints
@@ -93,6 +97,7 @@ fn cluster_of_istio(plugin: &Plugin, add: &mut impl FnMut(usize, String)) {
         .pointer("/audit_cluster/cluster")
         .and_then(Value::as_str)
         .unwrap_or_default();
+
     if !cluster.is_empty() && !cluster.starts_with("outbound|") && !cluster.contains('$') {
         add(
             plugin.configuration.line_of("audit_cluster.cluster"),
@@ -130,16 +135,16 @@ fn trust_of_istio(plugin: &Plugin, place: Place, add: &mut impl FnMut(usize, Str
     add(plugin.configuration.line_of("trust"), sentence.to_owned());
 }
 
-/// The proxies that get a plugin of Istio, as far as its manifest says.
+/// The proxies that get a plugin of Istio, as far as its manifest shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// By `targetRefs` of a Service or of a class: these have waypoints alone.
+    /// By `targetRefs` of a Service or of a class: only waypoints have these.
     Waypoint,
     /// By `targetRefs` of a Gateway: an ingress, or a waypoint.
     Gateway,
-    /// In each direction in which gateways call: `CLIENT`.
+    /// `CLIENT`: in each direction in which gateways call.
     Ingress,
-    /// On the way in.
+    /// `SERVER`: on the way in.
     Sidecars,
     Anywhere,
 }
@@ -180,6 +185,7 @@ fn of_envoy_gateway(plugin: &Plugin) -> Vec<Lint> {
     if let Some(open) = plugin.spec.get("failOpen").filter(|node| node.is_true()) {
         lints.push((open.line, format!("failOpen: true {UNAUDITED}")));
     }
+
     let configuration = plugin.configuration.value();
     let cluster = configuration
         .pointer("/audit_cluster/cluster")
@@ -193,5 +199,6 @@ fn of_envoy_gateway(plugin: &Plugin) -> Vec<Lint> {
                 .to_owned(),
         ));
     }
+
     lints
 }

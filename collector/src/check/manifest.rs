@@ -1,4 +1,5 @@
-//! Finds the filter's configurations in a document: the plain one, Envoy's, Istio's and Envoy Gateway's.
+//! Finds the filter's configurations in a document: plain ones, and those of Envoy, Istio and Envoy
+//! Gateway.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use super::configuration::{Configuration, of_any};
 use super::yaml::{Node, Reader};
 
-/// Who delivers a configuration.
+/// The platform that delivers a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Platform {
     /// The configuration alone.
@@ -18,10 +19,10 @@ pub(super) enum Platform {
     EnvoyGateway,
 }
 
-/// One configuration, where it stands, and what the VM has with it.
+/// One configuration, its place, and the environment of its VM.
 #[derive(Debug)]
 pub(super) struct Plugin {
-    /// Names it among others in a file.
+    /// Its name among others in a file.
     pub(super) name: String,
     pub(super) platform: Platform,
     pub(super) configuration: Configuration,
@@ -33,10 +34,11 @@ pub(super) struct Plugin {
     pub(super) spec: Rc<Node>,
 }
 
-/// What stands in for a value that only the running proxy has: long enough for a key.
+/// Stands for a value that only the running proxy has: long enough for a key.
 const PLACEHOLDER: &str = "placeholder-of-a-variable-that-is-known-to-the-running-proxy-alone";
 
-/// Keys by which the filter's configuration is known among other plugins', even where one of them is misspelled.
+/// Keys that identify the filter's configuration among those of other plugins, even when one of
+/// them is misspelled.
 const OWN_KEYS: [&str; 9] = [
     "audit_cluster",
     "batch",
@@ -49,13 +51,13 @@ const OWN_KEYS: [&str; 9] = [
     "trust",
 ];
 
-/// Keys that a configuration alone is known by, too; other plugins may have such.
+/// Keys that also identify a configuration alone; other plugins may have such keys.
 const COMMON_KEYS: [&str; 2] = ["default", "rules"];
 
-/// Names in the address of an image or of a module.
+/// Names in the address of the filter's image or module.
 const OWN_IMAGES: [&str; 2] = ["audit-filter", "audit_filter"];
 
-/// Every plugin of a document whose configuration may be the filter's.
+/// Every plugin of a document with a configuration that may be the filter's.
 pub(super) fn plugins(document: &Rc<Node>) -> Vec<Plugin> {
     let text = |path: &[&str]| {
         document
@@ -64,6 +66,7 @@ pub(super) fn plugins(document: &Rc<Node>) -> Vec<Plugin> {
             .unwrap_or_default()
             .to_owned()
     };
+
     let name = text(&["metadata", "name"]);
     match text(&["kind"]).as_str() {
         "WasmPlugin" => of_istio(document, &["spec"], name),
@@ -106,7 +109,7 @@ fn is_own_image(address: Option<&Node>) -> bool {
     OWN_IMAGES.iter().any(|name| address.contains(name))
 }
 
-/// What is given, or nothing for a plugin of ours without a configuration.
+/// The given configuration, or an empty one for a plugin of ours without any.
 fn given(configuration: Option<&Rc<Node>>, is_ours: bool, line: usize) -> Option<Configuration> {
     match configuration {
         Some(node) if is_ours || is_own(node) => {
@@ -124,6 +127,7 @@ fn of_istio(document: &Rc<Node>, path: &[&str], name: String) -> Vec<Plugin> {
     else {
         return Vec::new();
     };
+
     let env = wasm.at(&["vmConfig", "env"]).map_or(&[][..], Node::items);
     let variable = |entry: &Rc<Node>| {
         let text = |key: &str| {
@@ -136,11 +140,13 @@ fn of_istio(document: &Rc<Node>, path: &[&str], name: String) -> Vec<Plugin> {
             text("value").unwrap_or_else(|| PLACEHOLDER.to_owned()),
         ))
     };
+
     let variables = Some(env.iter().filter_map(variable).collect());
     let is_ours = is_own_image(wasm.get("url").map(Rc::as_ref));
     let Some(configuration) = given(wasm.get("pluginConfig"), is_ours, wasm.line) else {
         return Vec::new();
     };
+
     let spec = document.get("spec").cloned().unwrap_or(wasm);
     vec![Plugin {
         name,
@@ -158,16 +164,19 @@ fn of_envoy_gateway(document: &Node, policy: &str) -> Vec<Plugin> {
         let address = |kind: &str| extension.at(&["code", kind, "url"]);
         let is_ours = is_own_image(address("image")) || is_own_image(address("http"));
         let configuration = given(extension.get("config"), is_ours, extension.line)?;
+
         let keys = extension
             .at(&["env", "hostKeys"])
             .map_or(&[][..], Node::items);
         let variables = keys
             .iter()
             .filter_map(|key| Some((key.text()?.to_owned(), PLACEHOLDER.to_owned())));
+
         let name = extension
             .get("name")
             .and_then(|name| name.text())
             .map_or(policy.to_owned(), |name| format!("{policy}/{name}"));
+
         Some(Plugin {
             name,
             platform: Platform::EnvoyGateway,
@@ -177,10 +186,12 @@ fn of_envoy_gateway(document: &Node, policy: &str) -> Vec<Plugin> {
             spec: Rc::clone(extension),
         })
     };
+
     extensions.iter().filter_map(plugin).collect()
 }
 
-/// Envoy's own form, wherever it stands: in a bootstrap, a listener, an ECDS resource or an EnvoyFilter.
+/// The form of Envoy itself, at any depth: in a bootstrap, a listener, an ECDS resource or an
+/// EnvoyFilter.
 fn of_envoy(node: &Rc<Node>, reader: Reader) -> Vec<Plugin> {
     let Some(filter) = filter_of_envoy(node) else {
         return node
@@ -189,6 +200,7 @@ fn of_envoy(node: &Rc<Node>, reader: Reader) -> Vec<Plugin> {
             .flat_map(|child| of_envoy(child, reader))
             .collect();
     };
+
     filter
         .get("config")
         .and_then(|config| of_plugin_config(config, reader))
@@ -240,6 +252,7 @@ fn variables_of_envoy(config: &Node) -> BTreeMap<String, String> {
         .iter()
         .filter_map(|key| Some((key.text()?.to_owned(), PLACEHOLDER.to_owned())))
         .collect();
+
     if let Some(Value::Object(given)) = below(KEY_VALUES).map(|node| node.to_json(Reader::Envoy)) {
         variables.extend(
             given
@@ -247,10 +260,12 @@ fn variables_of_envoy(config: &Node) -> BTreeMap<String, String> {
                 .filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))),
         );
     }
+
     variables
 }
 
-/// A field's name in its two forms, both of which Envoy takes: <https://protobuf.dev/programming-guides/json/>.
+/// The name of a field in its two forms, both accepted by Envoy:
+/// <https://protobuf.dev/programming-guides/json/>.
 type Names = [&'static str; 2];
 
 const VM_CONFIG: Names = ["vm_config", "vmConfig"];
@@ -258,7 +273,7 @@ const ENVIRONMENT_VARIABLES: Names = ["environment_variables", "environmentVaria
 const HOST_ENV_KEYS: Names = ["host_env_keys", "hostEnvKeys"];
 const KEY_VALUES: Names = ["key_values", "keyValues"];
 
-/// The value of a variable where it is known, or what stands in for it.
+/// The value of a variable, or the placeholder when any variable may be set.
 pub(super) fn value_of(variables: Option<&BTreeMap<String, String>>, name: &str) -> Option<String> {
     match variables {
         Some(variables) => variables.get(name).cloned(),

@@ -1,4 +1,4 @@
-//! What is printed: a line for each finding, as text or as JSON.
+//! The output: a line for each finding, as text or as JSON.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::json;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Severity {
-    /// Accepted, and hardly meant.
+    /// Accepted, but hardly intended.
     Warning,
     /// The filter refuses the configuration.
     Error,
@@ -61,10 +61,12 @@ impl Report {
             severity,
             text,
         } = finding;
+
         match severity {
             Severity::Warning => self.warnings += 1,
             Severity::Error | Severity::Unreadable => self.errors += 1,
         }
+
         let (file, severity, mut out) = (file.display(), severity.as_str(), io::stdout().lock());
         if self.is_json {
             let line = Some(line).filter(|line| **line > 0);
@@ -73,8 +75,9 @@ impl Report {
             });
             return writeln!(out, "{object}");
         }
+
         let plugin = plugin.map(|name| format!(" {name}:")).unwrap_or_default();
-        // Names and keys may have line ends in them.
+        // Names and keys may contain line breaks.
         writeln!(
             out,
             "{}",
@@ -82,7 +85,7 @@ impl Report {
         )
     }
 
-    /// What the flags want beside the findings.
+    /// Output that flags request beside the findings.
     pub(super) fn show(&self, kind: &str, plugin: &str, text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.is_json {
@@ -92,6 +95,7 @@ impl Report {
                 json!({"plugin": plugin, "kind": kind, "text": text})
             );
         }
+
         writeln!(out, "{plugin}: {kind}")?;
         text.lines().try_for_each(|line| writeln!(out, "  {line}"))
     }

@@ -1,4 +1,4 @@
-//! A dry run: which rule a request would meet.
+//! A dry run: which rule a request would match.
 
 use std::str::FromStr;
 
@@ -47,6 +47,7 @@ pub(super) fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once(':')
         .ok_or("must be a name and a value, such as 'x-env: prod'")?;
+
     let name = name.trim().to_ascii_lowercase();
     if name == "host" {
         return Err(
@@ -65,6 +66,7 @@ pub(super) fn findings(
     if !config.recorder.enabled {
         return vec!["enabled is false: nothing is recorded".to_owned()];
     }
+
     let track = &config.recorder.tracking.track_header;
     let request = Request {
         method: line.method.clone(),
@@ -75,11 +77,13 @@ pub(super) fn findings(
             .iter()
             .any(|(name, value)| name == track && value == "true"),
     };
+
     let policy = &config.recorder.policy;
     let found = of_rules(policy, &request);
     let is_met = found
         .iter()
         .any(|finding| matches!(finding, Finding::Met { .. }));
+
     let lines = policy
         .iter()
         .zip(found)
@@ -118,6 +122,7 @@ fn part(of: Part, condition: &str, is_recorded: bool) -> String {
     } else {
         "it is not recorded"
     };
+
     match of {
         Part::Decides => format!("decides{condition}: {becomes}"),
         Part::Follows => format!(

@@ -1,4 +1,4 @@
-//! What a scalar of YAML is: Envoy and Kubernetes read most alike.
+//! The type of a YAML scalar: Envoy and Kubernetes agree on most.
 
 use serde_json::{Number, Value};
 use yaml_rust2::parser::Tag;
@@ -6,12 +6,13 @@ use yaml_rust2::scanner::TScalarStyle;
 
 use super::yaml::Kind;
 
-/// A scalar as Envoy and Kubernetes read it: what is quoted, or tagged `!!str`, is text.
+/// A scalar as Envoy and Kubernetes read it: a quoted one, or one tagged `!!str`, is text.
 pub(super) fn scalar(text: String, style: TScalarStyle, tag: Option<&Tag>) -> Kind {
     let is_text = tag.is_some_and(|tag| tag.suffix == "str");
     if style != TScalarStyle::Plain || is_text {
         return Kind::Scalar(Value::String(text));
     }
+
     let value = match text.as_str() {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => {
@@ -26,10 +27,11 @@ pub(super) fn scalar(text: String, style: TScalarStyle, tag: Option<&Tag>) -> Ki
             (None, None) => Value::String(text),
         },
     };
+
     Kind::Scalar(value)
 }
 
-/// An integer, which both read by its base, as C does: `0x1f` and `017`.
+/// An integer. Both read its base as C does: `0x1f` and `017`.
 fn integer(text: &str) -> Option<Number> {
     let (sign, digits) = signed(text);
     let hexadecimal = digits
@@ -40,20 +42,23 @@ fn integer(text: &str) -> Option<Number> {
         .strip_prefix('0')
         .filter(|digits| is_octal(digits))
         .map(|digits| (digits, 8));
+
     let (digits, radix) = hexadecimal.or(octal).unwrap_or((digits, 10));
     of_radix(sign, digits, radix)
 }
 
-/// What Kubernetes takes for a number, too: fractions, exponents, `1_000`, `0o17` and `0b1`
+/// Forms that Kubernetes reads as numbers, too: fractions, exponents, `1_000`, `0o17` and `0b1`
 /// (<https://github.com/kubernetes-sigs/yaml/blob/master/goyaml.v2/resolve.go>).
 fn number_of_kubernetes(text: &str) -> Option<Number> {
     let plain = text.replace('_', "");
     let (sign, digits) = signed(&plain);
     let of_base = |prefix: &str, radix: u32| of_radix(sign, digits.strip_prefix(prefix)?, radix);
+
     let is_fraction = plain
         .bytes()
         .all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
     let fraction = || Number::from_f64(plain.parse().ok().filter(|_| is_fraction)?);
+
     integer(&plain)
         .or_else(|| of_base("0o", 8))
         .or_else(|| of_base("0b", 2))
@@ -69,7 +74,7 @@ fn is_octal(digits: &str) -> bool {
 }
 
 fn of_radix(sign: &str, digits: &str, radix: u32) -> Option<Number> {
-    // The standard library takes a sign of its own.
+    // The standard library accepts a sign, too.
     let digits = Some(digits)
         .filter(|digits| digits.starts_with(|first: char| first.is_ascii_alphanumeric()))?;
     let negative = || {
@@ -77,6 +82,7 @@ fn of_radix(sign: &str, digits: &str, radix: u32) -> Option<Number> {
             .ok()
             .map(Number::from)
     };
+
     if sign == "-" {
         negative()
     } else {

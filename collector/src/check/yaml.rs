@@ -1,5 +1,5 @@
-//! YAML as a tree whose nodes have lines. An anchor is one node, however often it is used, so that a short text does not
-//! become a large tree.
+//! YAML as a tree of nodes with their lines. An anchor is one shared node, so that a short text
+//! does not become a large tree.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -11,10 +11,10 @@ use yaml_rust2::scanner::{Marker, TScalarStyle};
 
 use super::scalar::scalar;
 
-/// May stand before a text.
+/// May precede a text.
 pub(super) const BOM: char = '\u{feff}';
 
-/// Deepest nesting of a file, and most nodes that it may have when its anchors are written out. Manifests have far less.
+/// Deepest nesting of a file, and most nodes with its anchors written out. Manifests have far less.
 const MAX_DEPTH: usize = 64;
 const MAX_NODES: usize = 1_000_000;
 
@@ -22,7 +22,7 @@ const MAX_NODES: usize = 1_000_000;
 #[derive(Debug)]
 pub(super) struct Node {
     pub(super) line: usize,
-    /// A text that stands from the next line on, line by line: `|`.
+    /// A block (`|`): its text begins on the next line and keeps the lines of the file.
     pub(super) is_block: bool,
     pub(super) kind: Kind,
 }
@@ -30,21 +30,21 @@ pub(super) struct Node {
 #[derive(Debug)]
 pub(super) enum Kind {
     Scalar(Value),
-    /// What Kubernetes reads as a number, and Envoy as text.
+    /// A number for Kubernetes, a text for Envoy.
     NumberOrText(Number, String),
     List(Vec<Rc<Node>>),
     /// In the order of the text. The line is that of the key.
     Map(Vec<(String, usize, Rc<Node>)>),
 }
 
-/// Who reads a file.
+/// The program that reads a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reader {
     Kubernetes,
     Envoy,
 }
 
-/// Why a text is no YAML that can be checked, and in which line.
+/// Why a text cannot be checked as YAML, and in which line.
 #[derive(Debug)]
 pub(super) struct YamlError {
     pub(super) line: usize,
@@ -79,7 +79,7 @@ impl Node {
             .map(|(.., value)| value)
     }
 
-    /// The value under the first of these keys that is there.
+    /// The value under the first of these keys that exists.
     pub(super) fn either(&self, keys: [&str; 2]) -> Option<&Rc<Self>> {
         keys.iter().find_map(|key| self.get(key))
     }
@@ -105,7 +105,7 @@ impl Node {
         }
     }
 
-    /// The values right below.
+    /// The direct children.
     pub(super) fn children(&self) -> Vec<&Rc<Self>> {
         match &self.kind {
             Kind::Scalar(_) | Kind::NumberOrText(..) => Vec::new(),
@@ -136,7 +136,8 @@ impl Node {
         }
     }
 
-    /// The line of what stands at a path such as `rules[2].match.path`, or of the deepest part of it that is there.
+    /// The line of the value at a path such as `rules[2].match.path`, or of its deepest part that
+    /// exists.
     pub(super) fn line_of(&self, path: &str) -> usize {
         let (mut node, mut line) = (self, self.line);
         let mut rest = path;
@@ -149,7 +150,8 @@ impl Node {
         line
     }
 
-    /// Follows the first part of a path: the node, its line, and what is left. A key may have dots in it.
+    /// Follows the first part of a path. Returns the node, its line, and the rest of the path. A
+    /// key may contain dots.
     fn step<'p>(&self, path: &'p str) -> Option<(&Self, usize, &'p str)> {
         match &self.kind {
             Kind::Scalar(_) | Kind::NumberOrText(..) => None,
@@ -176,7 +178,7 @@ impl Node {
     }
 }
 
-/// What is open while a document is read.
+/// Collections that are open while a document is read.
 enum Open {
     List {
         line: usize,
@@ -193,7 +195,7 @@ enum Open {
     },
 }
 
-/// A finished node, and how many nodes it has when its anchors are written out.
+/// A finished node, and its number of nodes with anchors written out.
 type Sized = (Rc<Node>, usize);
 
 #[derive(Default)]
@@ -201,7 +203,7 @@ struct Builder {
     open: Vec<Open>,
     anchors: HashMap<usize, Sized>,
     documents: Vec<Rc<Node>>,
-    /// Of the documents before.
+    /// Number of nodes in earlier documents.
     nodes: usize,
 }
 
@@ -209,6 +211,7 @@ struct Builder {
 pub(super) fn read(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
     let mut parser = Parser::new_from_str(text.trim_start_matches(BOM));
     let mut builder = Builder::default();
+
     loop {
         let (event, mark) = parser
             .next_token()
@@ -229,11 +232,12 @@ impl Builder {
                 format!("is nested deeper than {MAX_DEPTH}"),
             ));
         }
+
         match event {
             Event::DocumentStart => self.anchors.clear(),
             Event::Scalar(text, style, anchor, tag) => {
                 let is_block = style == TScalarStyle::Literal;
-                // A key is what is written.
+                // A key is always text.
                 let kind = if self.awaits_key() {
                     Kind::Scalar(Value::String(text))
                 } else {
@@ -272,6 +276,7 @@ impl Builder {
             Event::SequenceEnd | Event::MappingEnd => self.close(line)?,
             _ => {}
         }
+
         Ok(())
     }
 
@@ -308,6 +313,7 @@ impl Builder {
         if anchor > 0 {
             self.anchors.insert(anchor, (Rc::clone(&node), size));
         }
+
         let nodes = match self.open.last_mut() {
             None => {
                 self.nodes += size;
@@ -333,6 +339,7 @@ impl Builder {
                 nodes
             }
         };
+
         *nodes += size;
         if self.nodes + *nodes > MAX_NODES {
             return Err(YamlError::new(
@@ -353,13 +360,14 @@ fn key_of(node: &Node) -> Result<String, YamlError> {
     }
 }
 
-/// `<<` brings in the entries of other maps that are not there themselves.
+/// Applies `<<`: adds the entries of other maps under keys that are absent here.
 fn merged(entries: Vec<(String, usize, Rc<Node>)>) -> Vec<(String, usize, Rc<Node>)> {
     let (merges, mut own): (Vec<_>, Vec<_>) =
         entries.into_iter().partition(|(key, ..)| key == "<<");
     if merges.is_empty() {
         return own;
     }
+
     let mut known: HashSet<String> = own.iter().map(|(key, ..)| key.clone()).collect();
     for (_, _, node) in merges {
         let sources = if matches!(node.kind, Kind::List(_)) {
@@ -378,6 +386,7 @@ fn merged(entries: Vec<(String, usize, Rc<Node>)>) -> Vec<(String, usize, Rc<Nod
             }
         }
     }
+
     own
 }
 
@@ -411,6 +420,7 @@ mod tests {
     #[test]
     fn a_path_has_the_line_of_its_deepest_part() {
         let node = one("a:\n  b.c:\n  - x\n  - d:\n      e: 1\n");
+
         for (path, line) in [
             ("a", 1),
             ("a.b.c", 2),
@@ -445,6 +455,7 @@ mod tests {
         check_error("a: *nothing\n", 1, "");
         check_error(&"[".repeat(100_000), 1, "recursion limit");
         check_error(&"- ".repeat(1000), 1, "nested deeper");
+
         let level = |level: usize| {
             format!(
                 "l{level}: &l{level} [{}]\n",
@@ -452,6 +463,7 @@ mod tests {
             )
         };
         let levels: String = (1..9).map(level).collect();
+
         check_error(
             &format!("l0: &l0 [{}]\n{levels}", ["x"; 10].join(",")),
             6,

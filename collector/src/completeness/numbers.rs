@@ -1,8 +1,8 @@
-//! A set of numbers as ranges, each with the moment since which there is something in it.
+//! A set of numbers as ranges, each with the time when its earliest number was received.
 
 use serde::{Deserialize, Serialize};
 
-/// Numbers that are neighbours.
+/// Adjacent numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(i64, i64, i64)", into = "(i64, i64, i64)")]
 pub struct Range {
@@ -31,7 +31,7 @@ pub(super) fn length(first: i64, last: i64) -> i64 {
     last.saturating_sub(first).saturating_add(1)
 }
 
-/// A sum that stops at the largest number.
+/// A sum that saturates at the largest number.
 pub(super) fn total(counts: impl Iterator<Item = i64>) -> i64 {
     counts.fold(0, i64::saturating_add)
 }
@@ -39,7 +39,7 @@ pub(super) fn total(counts: impl Iterator<Item = i64>) -> i64 {
 /// Most ranges of a set. A stream of a filter has a handful.
 const MAX_RANGES: usize = 10_000;
 
-/// A set of numbers that are not negative; in ascending order, with a hole between any two ranges.
+/// A set of non-negative numbers; the ranges ascend, with a hole between any two.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Numbers(Vec<Range>);
@@ -55,7 +55,7 @@ impl Numbers {
         total(self.0.iter().map(|range| length(range.first, range.last)))
     }
 
-    /// Adds one number that came at `since`; a negative one is left out.
+    /// Adds one number that was received at `since`; a negative one is ignored.
     pub fn add(&mut self, number: i64, since: i64) {
         self.add_range(Range {
             first: number,
@@ -71,12 +71,13 @@ impl Numbers {
         }
     }
 
-    /// Adds all numbers of a range; one that begins below 0 is left out.
+    /// Adds all numbers of a range; one that begins below 0 is ignored.
     pub fn add_range(&mut self, range: Range) {
         if range.first < 0 || range.last < range.first {
             return;
         }
-        // The last range is where almost every number belongs.
+
+        // Fast path: almost every number belongs to the last range.
         if let Some(last) = self.0.last_mut()
             && range.first >= last.first
             && range.first - 1 <= last.last
@@ -85,17 +86,21 @@ impl Numbers {
             last.since = last.since.min(range.since);
             return;
         }
+
         let from = self.0.partition_point(|other| other.last < range.first - 1);
         let to = self
             .0
             .partition_point(|other| other.first - 1 <= range.last)
             .max(from);
+
         let joined = self.0.drain(from..to).fold(range, |joined, other| Range {
             first: joined.first.min(other.first),
             last: joined.last.max(other.last),
             since: joined.since.min(other.since),
         });
-        // Left out, it counts as missing, which somebody will look at; kept, a stream of holes would take all memory.
+
+        // A number left out counts as missing and is reported. Without the bound, a stream of holes
+        // would use all memory.
         if from < to || self.0.len() < MAX_RANGES {
             self.0.insert(from, joined);
         }
@@ -158,6 +163,7 @@ mod tests {
         numbers.add(7, 70);
         numbers.add(6, 90);
         numbers.add(8, 60);
+
         assert_eq!(
             numbers.ranges(),
             [Range {

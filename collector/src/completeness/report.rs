@@ -1,4 +1,4 @@
-//! What `GET /api/streams` and `audit-collector verify` say about the streams.
+//! The report on the streams, for `GET /api/streams` and `audit-collector verify`.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -7,10 +7,10 @@ use super::Streams;
 use super::numbers::{length, total};
 use super::stream::Stream;
 
-/// Most gaps that are listed for one stream, as many as losses are kept; the sums count all of them.
+/// Most gaps listed per stream, as many as losses are kept; the sums count all of them.
 const MAX_LISTED: usize = 100;
 
-/// How a stream, or all of them, stands.
+/// State of a stream, or of all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -29,17 +29,19 @@ pub enum Status {
 pub enum Life {
     /// Its end was received, and nothing is known to come after it.
     Ended,
-    /// The report of the crash of its VM was received: it explains every number that may have been given out.
+    /// The report of the crash of its VM was received. It explains every number that may have been
+    /// given out.
     Crashed,
     /// A record of it was received within twice its longest announced interval.
     Alive,
-    /// It was not: it was killed, or cannot reach the collector.
+    /// None was received in that time: it was killed, or cannot reach the collector.
     Silent,
-    /// It never said how often it says something (`stages.alive_interval: 0s`, or nothing that announces it was received).
+    /// It has no interval (`stages.alive_interval: 0s`), or no record that announces one was
+    /// received.
     Unknown,
 }
 
-/// What a range of missing numbers is.
+/// State of a range of missing numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GapState {
@@ -74,7 +76,7 @@ pub struct LossReport {
     pub last_number: i64,
     /// How many records were lost; an upper bound when the reason is `vm_crash`.
     pub count: i64,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -95,8 +97,8 @@ pub struct StreamReport {
     pub first_number: i64,
     /// Highest number that was received.
     pub last_number: i64,
-    /// The number that comes next as far as is known: every batch says how far the numbers had come when it was sealed, and
-    /// the end of the stream does. All below were given out.
+    /// The next number, as far as is known: each batch carries it, as does the end of the stream.
+    /// All numbers below were given out.
     #[schema(required)]
     pub next_number: Option<i64>,
     /// Numbers that were not received, and are explained by losses.
@@ -111,17 +113,17 @@ pub struct StreamReport {
     pub ended: bool,
     /// Whether more can come of it.
     pub life: Life,
-    /// It says something at least this often, in milliseconds; 0: it may be silent for ever.
+    /// It sends a record at least this often, in milliseconds; 0: it may be silent for ever.
     #[schema(required)]
     pub alive_interval_ms: Option<i64>,
-    /// Records that were made after this may be lost without a trace, in nanoseconds since the Unix epoch, by the clock of
-    /// their sender. Null when it has ended or crashed.
+    /// Records made after this time may be lost without a trace. In nanoseconds since the Unix
+    /// epoch, by the clock of their sender. Null when it has ended or crashed.
     #[serde(serialize_with = "optional_digits")]
     #[schema(required, value_type = Option<String>, pattern = "^[0-9]+$")]
     pub unknown_since_unix_nano: Option<i64>,
-    /// At most so many records of exchanges the filter can have held then (`buffer.max_records`). What it dropped since
-    /// comes on top: each batch reports what was dropped before it, so that this is much only where it could not reach the
-    /// collector from then on. Null when the limit was never announced.
+    /// Most records of exchanges that the filter can have held then (`buffer.max_records`). Later
+    /// drops come on top. Each batch reports the drops before it, so they are many only where the
+    /// filter could not reach the collector from then on. Null when the limit was never announced.
     #[schema(required)]
     pub unknown_at_most: Option<i64>,
     /// When its first record was received.
@@ -144,7 +146,7 @@ pub struct StreamReport {
 pub struct Report {
     /// The worst of the streams.
     pub status: Status,
-    /// Records in the ledger, those without a stream and those that were deleted by retention included.
+    /// Records in the ledger, including those without a stream and those deleted by retention.
     pub records: i64,
     /// Sum over the streams.
     pub explained_losses: i64,
@@ -152,15 +154,15 @@ pub struct Report {
     pub open_numbers: i64,
     /// Sum over the streams.
     pub unexplained_numbers: i64,
-    /// Records that came under the uid of another one.
+    /// Records that came with the uid of another record.
     pub conflicts: i64,
-    /// Streams without an end of which no record came for longer than they announce.
+    /// Streams without an end that have been silent for more than twice their announced interval.
     pub silent_streams: i64,
     /// The streams, last seen first.
     pub streams: Vec<StreamReport>,
 }
 
-/// When a missing number is a gap.
+/// When a missing number becomes a gap.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     /// Now, in nanoseconds since the Unix epoch.
@@ -177,12 +179,14 @@ impl Streams {
             .iter()
             .map(|(id, stream)| stream_report(id, stream, moment))
             .collect();
+
         streams.sort_by(|one, other| {
             other
                 .last_seen_unix_nano
                 .cmp(&one.last_seen_unix_nano)
                 .then_with(|| one.stream_id.cmp(&other.stream_id))
         });
+
         Report {
             status: streams
                 .iter()
@@ -211,8 +215,10 @@ fn stream_report(id: &str, stream: &Stream, moment: Moment) -> StreamReport {
         total(counted.map(|gap| length(gap.first_number, gap.last_number)))
     };
     let (open_numbers, unexplained_numbers) = (numbers(GapState::Open), numbers(GapState::Gap));
+
     gaps.truncate(MAX_LISTED);
     let ranges = stream.received.ranges();
+
     StreamReport {
         stream_id: id.to_owned(),
         service: stream.service.clone(),
@@ -243,6 +249,7 @@ fn stream_report(id: &str, stream: &Stream, moment: Moment) -> StreamReport {
 
 fn life(stream: &Stream, moment: Moment) -> Life {
     const NANOS_PER_MILLI: i64 = 1_000_000;
+
     if stream.is_over() {
         return if stream.crashed {
             Life::Crashed
@@ -250,9 +257,11 @@ fn life(stream: &Stream, moment: Moment) -> Life {
             Life::Ended
         };
     }
+
     let Some(interval) = stream.alive_interval_ms.filter(|interval| *interval > 0) else {
         return Life::Unknown;
     };
+
     let patience = interval.saturating_mul(2 * NANOS_PER_MILLI);
     if moment.now.saturating_sub(stream.last_seen) <= patience {
         Life::Alive
@@ -277,6 +286,7 @@ fn gaps(stream: &Stream, moment: Moment) -> Vec<Gap> {
             GapState::Gap
         }
     };
+
     let missing = stream.missing().into_iter();
     missing
         .map(|range| Gap {
@@ -310,7 +320,7 @@ fn optional_digits<S: serde::Serializer>(
     }
 }
 
-/// Nanoseconds exceed what a JSON number holds exactly.
+/// Nanoseconds exceed the exact range of JSON numbers.
 fn digits<S: serde::Serializer>(number: &i64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(number)
 }
@@ -343,6 +353,7 @@ mod tests {
     #[test]
     fn a_young_gap_is_open_and_an_old_one_is_a_gap() {
         let streams = streams(&[("a", 0, 1), ("a", 2, 5)]);
+
         for (now, status, open, unexplained) in [(14, Status::Open, 1, 0), (15, Status::Gap, 0, 1)]
         {
             let report = streams.report(Moment { now, grace: GRACE }, 2, 0);
@@ -357,13 +368,14 @@ mod tests {
         }
     }
 
-    /// What is known of stream `a` at `now`: its life, since when it is not known what it does, and how much that is.
+    /// For stream `a` at `now`: its life, since when its records are unknown, and at most how many.
     fn known(streams: &Streams, now: i64) -> (Life, Option<i64>, Option<i64>) {
         let report = streams.report(Moment { now, grace: GRACE }, 0, 0);
         assert_eq!(
             report.silent_streams,
             i64::from(report.streams[0].life == Life::Silent)
         );
+
         let stream = &report.streams[0];
         (
             stream.life,
@@ -379,6 +391,7 @@ mod tests {
             alive_interval_ms: Some(alive_interval_ms),
             buffer_records: Some(100),
         };
+
         let mut streams = Streams::default();
         streams.see(
             "a",
@@ -391,6 +404,7 @@ mod tests {
                 },
             ),
         );
+
         streams.see(
             "a",
             sighting(
@@ -402,6 +416,7 @@ mod tests {
                 },
             ),
         );
+
         streams
     }
 
@@ -409,6 +424,7 @@ mod tests {
     fn a_stream_is_silent_after_twice_the_interval() {
         let streams = started(30);
         let since = Some(1001 * MILLI - 1);
+
         assert_eq!(
             known(&streams, 1061 * MILLI),
             (Life::Alive, since, Some(100))
@@ -431,6 +447,7 @@ mod tests {
     #[test]
     fn nothing_is_unknown_behind_the_end_until_something_comes_behind_it() {
         let mut streams = started(30);
+
         streams.see(
             "a",
             sighting(
@@ -443,6 +460,7 @@ mod tests {
             ),
         );
         assert_eq!(known(&streams, i64::MAX), (Life::Ended, None, Some(0)));
+
         streams.see(
             "a",
             sighting(
@@ -458,6 +476,7 @@ mod tests {
             known(&streams, i64::MAX),
             (Life::Silent, Some(1003 * MILLI - 1), Some(100))
         );
+
         streams.see(
             "a",
             sighting(
@@ -482,6 +501,7 @@ mod tests {
             reason: "vm_crash".to_owned(),
             since: 1,
         };
+
         streams.see(
             "a",
             sighting(
@@ -493,6 +513,7 @@ mod tests {
                 },
             ),
         );
+
         assert_eq!(known(&streams, i64::MAX), (Life::Crashed, None, Some(0)));
     }
 
@@ -507,11 +528,13 @@ mod tests {
             3,
             0,
         );
+
         let ids: Vec<_> = report
             .streams
             .iter()
             .map(|stream| (stream.stream_id.as_str(), stream.status))
             .collect();
+
         assert_eq!(
             ids,
             [

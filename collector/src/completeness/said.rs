@@ -1,4 +1,4 @@
-//! What a record says of its stream beside its number.
+//! Stream attributes of a record beside its number.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -13,14 +13,14 @@ use crate::record::STREAM_END;
 pub struct Said {
     /// `audit.sequence.next`: every number below was given out when the record's batch was sealed.
     pub next: Option<i64>,
-    /// What the record is.
+    /// Kind of the record.
     pub event: Event,
 }
 
-/// What the record of a stream is.
+/// Kind of a record in its stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Event {
-    /// An exchange, or something that is not known.
+    /// An exchange, or an unknown event.
     #[default]
     Other,
     /// `audit.stream.start`.
@@ -33,12 +33,12 @@ pub enum Event {
     Loss(Loss),
 }
 
-/// What a stream announces of itself.
+/// Limits that a stream announces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
-    /// It sends something at least this often, in milliseconds; 0: it may be silent for ever.
+    /// It sends a record at least this often, in milliseconds; 0: it may be silent for ever.
     pub alive_interval_ms: Option<i64>,
-    /// Most records of exchanges that it holds unacknowledged.
+    /// Most unacknowledged records of exchanges that it holds.
     pub buffer_records: Option<i64>,
 }
 
@@ -62,7 +62,8 @@ struct Attributes {
 }
 
 impl Said {
-    /// What a record with this name and these attributes, a JSON object, says. One whose attributes were damaged says nothing.
+    /// Parses the attributes, a JSON object, of a record with this event name. Damaged attributes
+    /// count as absent.
     pub fn read(event_name: &str, attributes: &str, received_at: i64) -> Self {
         let attributes: Attributes = serde_json::from_str(attributes).unwrap_or_default();
         let event = match event_name {
@@ -74,6 +75,7 @@ impl Said {
                 .map_or(Event::Other, Event::Loss),
             _ => Event::Other,
         };
+
         Self {
             next: count(&attributes.next),
             event,
@@ -101,6 +103,7 @@ impl Attributes {
             .as_ref()
             .and_then(Value::as_i64)
             .unwrap_or_else(|| length(first, last));
+
         (first <= last).then(|| Loss {
             first,
             last,
@@ -133,6 +136,7 @@ mod tests {
             );
             assert_eq!(said, Said::default(), "{next}");
         }
+
         assert_eq!(
             Said::read("audit.http", r#"{"audit.sequence.next":7,"#, 1),
             Said::default(),
@@ -147,6 +151,7 @@ mod tests {
             alive_interval_ms: Some(30_000),
             buffer_records: Some(10_000),
         };
+
         for (name, event) in [
             ("audit.stream.start", Event::Start(limits)),
             ("audit.stream.alive", Event::Alive(limits)),

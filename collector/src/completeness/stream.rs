@@ -1,4 +1,4 @@
-//! One stream: what of it was received, and what it said about itself.
+//! One stream: received numbers, reported losses, and announced limits.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::Sighting;
 use super::numbers::{Numbers, Range};
 use super::said::{Event, Limits, Said};
 
-/// What a loss record says.
+/// Content of a loss record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Loss {
     /// First number of the range.
@@ -15,19 +15,19 @@ pub struct Loss {
     pub last: i64,
     /// How many records were lost; less than the range is long when the range was widened.
     pub count: i64,
-    /// Why.
+    /// The reason.
     pub reason: String,
     /// When the loss record was received.
     pub since: i64,
 }
 
-/// The reason of the loss that ends a stream whose VM has crashed.
+/// The reason of the loss that ends a stream after a crash of its VM.
 const VM_CRASH: &str = "vm_crash";
 
-/// Reports of losses that are kept one by one.
+/// Loss reports that are kept individually.
 const MAX_LOSSES: usize = 100;
 
-/// What is known of a stream, whatever the order in which its records came.
+/// State of a stream, independent of the order in which its records came.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Stream {
@@ -35,7 +35,7 @@ pub struct Stream {
     pub service: Option<String>,
     /// Numbers that were received.
     pub received: Numbers,
-    /// Numbers that the filter itself reports as lost.
+    /// Numbers that the filter reported as lost.
     pub explained: Numbers,
     /// The first 100 of these reports.
     pub losses: Vec<Loss>,
@@ -43,18 +43,19 @@ pub struct Stream {
     pub started: bool,
     /// Whether its end was received.
     pub ended: bool,
-    /// The number that comes next, as far as any of its batches or its end has said, and when that was received first.
+    /// The next number, as far as known from batches and the end, and when it was first received.
     pub next: Option<(i64, i64)>,
-    /// The same by its end alone: nothing is known to come after it.
+    /// The next number by the end alone: no record is known to come after it.
     pub end: Option<i64>,
-    /// Whether its VM has crashed: the report of that covers every number that may have been given out.
+    /// Whether its VM has crashed: the crash report covers every number that may have been given
+    /// out.
     pub crashed: bool,
-    /// How often it sends something at least, in milliseconds; 0: it may be silent for ever.
+    /// It sends a record at least this often, in milliseconds; 0: it may be silent for ever.
     pub alive_interval_ms: Option<i64>,
-    /// Most records of exchanges that it holds unacknowledged.
+    /// Most unacknowledged records of exchanges that it holds.
     pub buffer_records: Option<i64>,
-    /// When its latest record was made that was received: by its sender's clock, but not after its receipt. A number that
-    /// is not known of was given out later.
+    /// When its latest received record was made: by the clock of its sender, but not after its
+    /// receipt. Unknown numbers were given out later.
     pub made: i64,
     /// When its first record was received.
     pub first_seen: i64,
@@ -63,15 +64,17 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Takes one record into account.
+    /// Adds one record.
     pub fn see(&mut self, sighting: Sighting<'_>) {
         self.seen(sighting.received_at, sighting.received_at);
+
         if self.service.as_deref() != sighting.service {
             self.service = sighting
                 .service
                 .map(ToOwned::to_owned)
                 .or(self.service.take());
         }
+
         self.received.add(sighting.number, sighting.received_at);
         let observed_at = if sighting.observed_at > 0 {
             sighting.observed_at
@@ -79,8 +82,10 @@ impl Stream {
             sighting.received_at
         };
         self.made = self.made.max(observed_at.min(sighting.received_at));
+
         let Said { next, event } = sighting.said;
         self.promise(next.map(|next| (next, sighting.received_at)));
+
         match event {
             Event::Other => {}
             Event::Start(limits) => {
@@ -92,13 +97,15 @@ impl Stream {
                 self.ended = true;
                 self.end = self.end.max(next);
             }
-            // A filter reports a loss after it has happened: the numbers lie before its own.
+            // A filter reports a loss after the fact, so the lost numbers precede that of the
+            // report.
             Event::Loss(loss) if loss.last < sighting.number => self.lost(loss),
             Event::Loss(_) => {}
         }
     }
 
-    /// Every number below was given out: what says most counts, and of those that say the same the first.
+    /// Every number below was given out. The highest one counts; among equal ones, the first
+    /// received.
     fn promise(&mut self, next: Option<(i64, i64)>) {
         let rank = |(next, since): (i64, i64)| (next, std::cmp::Reverse(since));
         self.next = self
@@ -108,27 +115,30 @@ impl Stream {
             .max_by_key(|next| rank(*next));
     }
 
-    /// All records of a stream announce the same.
+    /// All records of a stream announce the same limits.
     fn announce(&mut self, limits: Limits) {
         self.alive_interval_ms = limits.alive_interval_ms.max(self.alive_interval_ms);
         self.buffer_records = limits.buffer_records.max(self.buffer_records);
     }
 
-    /// Takes over what is known of other records of the same stream.
+    /// Adds the state from other records of the same stream.
     pub fn merge(&mut self, other: Self) {
         if other.last_seen > 0 {
             self.seen(other.first_seen, other.last_seen);
         }
+
         self.service = self.service.take().or(other.service);
         self.received.add_all(&other.received);
         self.explained.add_all(&other.explained);
         self.losses.extend(other.losses);
         self.losses.truncate(MAX_LOSSES);
+
         self.started |= other.started;
         self.ended |= other.ended;
         self.promise(other.next);
         self.end = self.end.max(other.end);
         self.crashed |= other.crashed;
+
         self.announce(Limits {
             alive_interval_ms: other.alive_interval_ms,
             buffer_records: other.buffer_records,
@@ -136,7 +146,7 @@ impl Stream {
         self.made = self.made.max(other.made);
     }
 
-    /// Whether every number that it has ever given out is known: by its end, or by the report of its crash.
+    /// Whether every number that was given out is known: by its end, or by the report of its crash.
     pub fn is_over(&self) -> bool {
         let has_ended = self.ended
             && self
@@ -166,7 +176,7 @@ impl Stream {
         }
     }
 
-    /// Everything that is received or explained.
+    /// All numbers that are received or explained.
     fn covered(&self) -> Numbers {
         let mut covered = self.received.clone();
         covered.add_all(&self.explained);
@@ -178,7 +188,8 @@ impl Stream {
         self.covered().count() - self.received.count()
     }
 
-    /// Ranges of numbers that were neither received nor explained, each with the moment since which that is known.
+    /// Ranges of numbers neither received nor explained, each with the time since which that is
+    /// known.
     pub fn missing(&self) -> Vec<Range> {
         let covered = self.covered();
         let end = self.next.map(|(next, since)| Range {
@@ -186,6 +197,7 @@ impl Stream {
             last: next,
             since,
         });
+
         let mut expected = 0;
         let mut missing = Vec::new();
         for range in covered.ranges().iter().chain(&end) {
@@ -198,6 +210,7 @@ impl Stream {
             }
             expected = expected.max(range.last.saturating_add(1));
         }
+
         missing
     }
 }
@@ -233,7 +246,7 @@ mod tests {
         ));
     }
 
-    /// A record of a batch that says how far the numbers had come.
+    /// A record of a batch with the next number at its sealing.
     fn batched(stream: &mut Stream, number: i64, received_at: i64, next: i64) {
         stream.see(sighting(
             None,
@@ -288,6 +301,7 @@ mod tests {
                 since: 20,
             },
         ];
+
         assert_eq!(stream.missing(), expected);
     }
 
@@ -338,6 +352,7 @@ mod tests {
                 since: 6
             }]
         );
+
         event(&mut stream, 1, 7, Event::Other);
         event(&mut stream, 2, 7, Event::Other);
         event(&mut stream, 3, 7, Event::Other);
@@ -348,6 +363,7 @@ mod tests {
     fn an_end_that_promises_more_than_came_leaves_a_gap() {
         let mut stream = stream(&[(0, 1)]);
         end(&mut stream, 1, 6, 4);
+
         assert_eq!(
             stream.missing(),
             [Range {
@@ -370,6 +386,7 @@ mod tests {
                 since: 6
             }]
         );
+
         batched(&mut stream, 4, 8, 5);
         assert_eq!(
             stream.missing(),
@@ -379,7 +396,8 @@ mod tests {
                 since: 8
             }]
         );
-        // One that was sealed earlier and comes later has a lower number.
+
+        // A batch that was sealed earlier and arrives later has a lower number.
         batched(&mut stream, 2, 9, 3);
         assert_eq!((stream.next, stream.missing().len()), (Some((5, 6)), 1));
     }
@@ -395,6 +413,7 @@ mod tests {
                 ..sighting(None, number, received_at, Said::default())
             });
         }
+
         assert_eq!(stream.made, 31, "a clock that is ahead is not believed");
     }
 
@@ -405,6 +424,7 @@ mod tests {
         assert_eq!(first, all);
         first.merge(Stream::default());
         assert_eq!(first, all);
+
         let told = |stream: &mut Stream| {
             batched(stream, 5, 7, 9);
             batched(stream, 6, 8, 9);
@@ -419,6 +439,7 @@ mod tests {
             );
             end(stream, 8, 9, 9);
         };
+
         let mut later = Stream::default();
         told(&mut later);
         told(&mut all);

@@ -1,11 +1,11 @@
-//! The schema: numbered scripts, embedded, each run once and in order.
+//! The schema: numbered, embedded scripts, each run once and in order.
 
 use super::{Connection, DbError, OpenError};
 use crate::db;
 
 /// The scripts of one database, oldest first; a script is never changed once it was released.
 pub(super) struct Scripts {
-    /// Names the tables that exist.
+    /// Query for the names of the existing tables.
     tables: &'static str,
     list: &'static [&'static str],
 }
@@ -78,6 +78,7 @@ fn versions(
         tables.extend(row.text(0)?.map(ToOwned::to_owned));
         Ok(())
     })?;
+
     if tables.iter().any(|name| name == "schema_versions") {
         let mut done = 0;
         connection.query("SELECT COUNT(*) FROM schema_versions", &[], &mut |row| {
@@ -86,6 +87,7 @@ fn versions(
         })?;
         return Ok(Some(done));
     }
+
     match tables.iter().find(|name| *name == "records") {
         Some(name) => Err(OpenError::Foreign(name.clone())),
         None => Ok(None),
@@ -100,6 +102,7 @@ fn apply(connection: &mut dyn Connection, script: &str) -> Result<(), DbError> {
     {
         connection.execute(statement, &[])?;
     }
+
     connection.execute(
         "INSERT INTO schema_versions SELECT COUNT(*) + 1 FROM schema_versions",
         &[],

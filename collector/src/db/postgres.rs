@@ -15,46 +15,51 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{Cell, Connection, Database, DbError, EachRow, Kind, OpenError, Row, Table};
 
-/// How long a connection may take; a sender's usual timeout is 5 s.
+/// How long connecting may take; a sender's usual timeout is 5 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long a server that has vanished is waited for.
+/// Timeout for a server that has vanished.
 const TCP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// `synchronous_commit` may be off by the server's settings; nothing is acknowledged before it is durable. Whoever
-/// holds a lock for longer makes the call fail as busy.
+/// The server may have `synchronous_commit` off, but nothing may be acknowledged before it is
+/// durable. A lock that another connection holds for longer makes the call fail as busy.
 const SETTINGS: &str =
     "SET synchronous_commit = on; SET lock_timeout = '2s'; SET client_min_messages = 'warning'";
 
 /// Number of the advisory lock that the one writer holds ("audit" in ASCII).
 const WRITER_LOCK: i64 = 0x61_75_64_69_74;
 
-/// A [`Database`] on a PostgreSQL server, version 12 or later. With TLS its certificate must be one that the system trusts.
+/// A [`Database`] on a PostgreSQL server, version 12 or later. With TLS, the system must trust its
+/// certificate.
 pub struct PostgresDatabase {
     config: Config,
     tls: Option<MakeRustlsConnect>,
 }
 
 impl PostgresDatabase {
-    /// The database that `url`, `postgres://user:password@host/name?sslmode=...`, names.
+    /// The database at `url`, `postgres://user:password@host/name?sslmode=...`.
     ///
     /// # Errors
     ///
-    /// [`OpenError::Url`] when it cannot be read, or asks for TLS on a system that trusts no certificate.
+    /// [`OpenError::Url`] when it cannot be parsed, or requires TLS on a system that trusts no
+    /// certificate.
     pub fn new(url: &str) -> Result<Self, OpenError> {
         let mut config = Config::from_str(url).map_err(|error| OpenError::Url(error.into()))?;
         config
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_user_timeout(TCP_TIMEOUT)
             .application_name("audit-collector");
+
         let tls = MakeRustlsConnect::with_native_certs()
             .ok()
             .map(|(tls, _)| tls);
+
         if tls.is_none() && config.get_ssl_mode() == SslMode::Require {
             return Err(OpenError::Url(
                 "sslmode=require, but the system trusts no certificate".into(),
             ));
         }
+
         Ok(Self { config, tls })
     }
 }
@@ -80,7 +85,8 @@ struct PostgresConnection {
 }
 
 impl Drop for PostgresConnection {
-    /// The driver waits for the server in a runtime of its own, which panics on a thread of another one.
+    /// The driver waits for the server in its own runtime, which panics on a thread of another
+    /// runtime.
     fn drop(&mut self) {
         if let Some(client) = self.client.take() {
             std::thread::spawn(move || drop(client));
@@ -88,7 +94,7 @@ impl Drop for PostgresConnection {
     }
 }
 
-/// Statements that a connection keeps prepared; queries with many optional conditions have many texts.
+/// Prepared statements per connection; queries with many optional conditions have many texts.
 const PREPARED: usize = 256;
 
 impl PostgresConnection {
@@ -135,11 +141,13 @@ impl Connection for PostgresConnection {
             .iter()
             .map(|column| column.kind.into())
             .collect();
+
         let copy = self.client()?.copy_in(&copy_text(table))?;
         let mut writer = BinaryCopyInWriter::new(copy, &types);
         for row in cells.chunks(table.columns.len()) {
             writer.write_raw(row.iter().copied())?;
         }
+
         writer.finish()?;
         Ok(())
     }
@@ -238,7 +246,7 @@ impl From<postgres::Error> for DbError {
     }
 }
 
-/// The driver's own text says "db error" and keeps the rest in the source.
+/// The text of the driver is only "db error"; the details are in the source.
 fn describe(error: &postgres::Error) -> super::Cause {
     match error.as_db_error() {
         Some(cause) => format!("{}: {}", cause.severity(), cause.message()).into(),

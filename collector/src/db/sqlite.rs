@@ -8,14 +8,15 @@ use rusqlite::{ErrorCode, params_from_iter};
 
 use super::{Cell, Connection, Database, DbError, EachRow, OpenError, Row, Table};
 
-/// How long a call waits for a lock by default: short enough that the answer is out before a sender's usual timeout
-/// of 5 s, with the wait for the writer included.
+/// How long a call waits for a lock by default. Together with the wait for the writer, it is short
+/// enough to answer before a sender's usual timeout of 5 s.
 pub const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Statements that a connection keeps prepared; more than the collector has.
+/// Prepared statements per connection; more than the collector has.
 const PREPARED: usize = 128;
 
-/// Journal and durability: a commit is synced before it returns. 64 MiB of cache keep the upper levels of the indexes.
+/// Journal and durability: a commit is synced before it returns. A cache of 64 MiB keeps the upper
+/// levels of the indexes.
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; \
     PRAGMA journal_size_limit = 67108864; \
     PRAGMA temp_store = MEMORY";
@@ -28,7 +29,8 @@ pub struct SqliteDatabase {
 }
 
 impl SqliteDatabase {
-    /// The file that `url`, `sqlite://FILE`, names. What follows a `?` is refused: the collector sets what it needs.
+    /// The file in `url`, `sqlite://FILE`. Parameters after a `?` are refused: the collector sets
+    /// what it needs.
     ///
     /// # Errors
     ///
@@ -42,13 +44,14 @@ impl SqliteDatabase {
         if file.contains('?') {
             return Err(OpenError::Url("a SQLite URL takes no parameters".into()));
         }
+
         Ok(Self {
             file: PathBuf::from(file),
             busy_timeout: DEFAULT_BUSY_TIMEOUT,
         })
     }
 
-    /// The same with another longest wait for a lock.
+    /// The same with another timeout for locks.
     #[must_use]
     pub fn with_busy_timeout(self, busy_timeout: Duration) -> Self {
         Self {
@@ -102,7 +105,7 @@ impl Connection for SqliteConnection {
     }
 
     fn begin_write(&mut self) -> Result<(), DbError> {
-        // Taking the write lock at once means waiting for it here, not failing halfway.
+        // Takes the write lock at once, to wait for it here instead of failing halfway.
         Ok(self.0.execute_batch("BEGIN IMMEDIATE")?)
     }
 
@@ -187,6 +190,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("audit.db").display());
         let mut connection = SqliteDatabase::new(&url).unwrap().connect().unwrap();
+
         let mut seen = Vec::new();
         connection
             .query(
@@ -198,6 +202,7 @@ mod tests {
                 },
             )
             .unwrap();
+
         assert_eq!(seen, [(Some("wal".to_owned()), Some(FULL))]);
     }
 
@@ -214,6 +219,7 @@ mod tests {
                 "{url}"
             );
         }
+
         assert!(matches!(
             SqliteDatabase::new("sqlite://audit.db?cache=shared"),
             Err(OpenError::Url(_))

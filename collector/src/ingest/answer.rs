@@ -1,4 +1,4 @@
-//! The answer, written as the request was: protobuf to protobuf, else JSON.
+//! The answer, in the encoding of the request: protobuf for protobuf, else JSON.
 
 use axum::Json;
 use axum::http::header;
@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::otlp::Format;
 use crate::refusal::{PROTOBUF, Refusal};
 
-/// How the request was written, as far as its content type says so.
+/// The encoding of the request, if its content type names one.
 #[derive(Clone, Copy)]
 pub(super) struct Encoded(Option<Format>);
 
@@ -31,12 +31,14 @@ impl Encoded {
         }
     }
 
-    /// `ExportLogsServiceResponse`: all is stored. OTLP has a partial success without rejected records for a warning.
+    /// `ExportLogsServiceResponse`: all is stored. For a warning, OTLP has a partial success
+    /// without rejected records.
     pub(super) fn stored(self, warning: Option<String>) -> Response {
         if self.0 != Some(Format::Protobuf) {
             let partial = |message| json!({"partialSuccess": {"rejectedLogRecords": "0", "errorMessage": message}});
             return Json(warning.map_or_else(|| json!({}), partial)).into_response();
         }
+
         let partial = |error_message| ExportLogsPartialSuccess {
             rejected_log_records: 0,
             error_message,
@@ -80,6 +82,7 @@ mod tests {
             let expected = json!({"rejectedLogRecords": "0", "errorMessage": "one uid twice"});
             assert_eq!(body, json!({"partialSuccess": expected}));
         }
+
         let body = body(Encoded(Some(Format::Protobuf)).stored(warning())).await;
         let partial = ExportLogsServiceResponse::decode(body.as_slice())
             .unwrap()

@@ -12,15 +12,15 @@ use tokio::time::timeout;
 use crate::admission::{Limits, Reservation};
 use crate::refusal::{Reason, Refusal};
 
-/// Bytes that are inflated at once, before room for more is asked for.
+/// Bytes inflated per step; memory for a step is reserved before it.
 const STEP: usize = 64 * 1024;
 
-/// A body that arrives.
+/// A body that is being received.
 pub(super) struct Incoming {
     body: Body,
     max_bytes: usize,
     time: Duration,
-    /// Whether somebody may be writing who does not look at the answer until all is written.
+    /// Whether the client may write all of the body before it reads the answer.
     is_pushed: bool,
 }
 
@@ -47,7 +47,7 @@ impl Incoming {
     }
 
     pub(super) async fn read(&mut self) -> Result<Vec<u8>, Refusal> {
-        // Room for all of it is reserved already; a body that grows by doubling takes twice as much at its end.
+        // Memory for all of it is reserved; growth by doubling would take twice as much at the end.
         let mut sent = Vec::with_capacity(self.length()?.unwrap_or_default());
         while let Some(data) = self.next_data().await? {
             if data.len() > self.max_bytes - sent.len() {
@@ -58,12 +58,13 @@ impl Incoming {
         Ok(sent)
     }
 
-    /// Throws away up to the largest body: a client that is still writing when the connection closes may miss the
-    /// answer.
+    /// Discards up to the largest body: a client that still writes when the connection closes may
+    /// miss the answer.
     pub(super) async fn discard(mut self) {
         if !self.is_pushed {
             return;
         }
+
         let time = self.time;
         let all = async {
             let mut seen = 0;
@@ -73,11 +74,12 @@ impl Incoming {
                 seen += data.len();
             }
         };
-        // Who takes too long does without the answer.
+
+        // A client that takes too long misses the answer.
         let _ = timeout(time, all).await;
     }
 
-    /// The refusal of a body that did not arrive in time; nothing more of it is read.
+    /// The refusal of a body that did not arrive in time; the rest of it is not read.
     pub(super) fn too_slow(&mut self) -> Refusal {
         self.is_pushed = false;
         Refusal::new(
@@ -102,7 +104,7 @@ impl Incoming {
     }
 }
 
-/// How a body was made smaller.
+/// Compression of a body.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Compression {
     Identity,
@@ -114,6 +116,7 @@ impl Compression {
         let Some(value) = headers.get(header::CONTENT_ENCODING) else {
             return Ok(Self::Identity);
         };
+
         match value
             .to_str()
             .unwrap_or_default()
@@ -129,7 +132,8 @@ impl Compression {
         }
     }
 
-    /// The body as it was. `reservation` grows by what is inflated, and holds the body alone at the end.
+    /// The original body. `reservation` grows by the inflated bytes, and holds the body alone at
+    /// the end.
     pub(super) fn undo(
         self,
         sent: Vec<u8>,
@@ -143,7 +147,7 @@ impl Compression {
     }
 }
 
-/// Stops one byte after the limit, whatever the body would inflate to.
+/// Stops one byte after the limit, however large the inflated body would be.
 fn inflate(
     sent: &[u8],
     max_bytes: usize,
@@ -151,6 +155,7 @@ fn inflate(
 ) -> Result<Vec<u8>, Refusal> {
     let mut decoder = MultiGzDecoder::new(sent);
     let mut inflated = Vec::new();
+
     loop {
         let step = STEP.min(max_bytes - inflated.len() + 1);
         reservation.grow_to(sent.len() + inflated.len() + step)?;
@@ -158,6 +163,7 @@ fn inflate(
         let read = part
             .read_to_end(&mut inflated)
             .map_err(|_| Refusal::invalid("body is not valid gzip"))?;
+
         if inflated.len() > max_bytes {
             return Err(Refusal::too_large(format!(
                 "body is larger than {max_bytes} bytes after decompression"

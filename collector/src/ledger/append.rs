@@ -1,5 +1,5 @@
-//! One transaction: which records are new, which are known, which contradict what is kept, and the chain grown by the
-//! new ones.
+//! One transaction: sorts records into new, known and conflicting ones, and extends the chain by
+//! the new ones.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::record::is_of_transport;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-/// What became of one batch.
+/// Result of appending one batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Appended {
     /// Records that were new.
@@ -19,7 +19,7 @@ pub struct Appended {
     pub duplicates: u64,
     /// Uids of records that are known with another content, at most [`MAX_NAMED`] of them.
     pub conflicts: Vec<String>,
-    /// How many there were.
+    /// Number of conflicts, named or not.
     pub conflict_count: u64,
     /// The batch was refused for its conflicts: nothing of it was stored.
     pub refused: bool,
@@ -31,8 +31,8 @@ pub const MAX_NAMED: usize = 10;
 /// Most parameters of one query for uids; SQLite allows 32766, PostgreSQL 65535.
 const MAX_ASKED: usize = 1024;
 
-/// Appends all `batches` within the transaction that `connection` is in. With `strict`, a batch with a conflict is refused
-/// as a whole. Returns what became of each batch.
+/// Appends all `batches` within the transaction that `connection` is in. With `strict`, a batch
+/// with a conflict is refused as a whole. Returns the result of each batch, in the same order.
 ///
 /// # Errors
 ///
@@ -48,19 +48,23 @@ pub(super) fn append(
         new: Vec::new(),
         conflicts: Vec::new(),
     };
+
     let results = batches
         .iter()
         .map(|batch| plan.add(batch, strict))
         .collect::<Result<Vec<_>, _>>()?;
+
     let head = head(connection)?;
     let rows = Rows::follow(head, &plan.new);
     if !plan.new.is_empty() {
         connection.insert(&RECORDS, &rows.cells())?;
         set_head(connection, rows.head)?;
     }
+
     for conflict in &plan.conflicts {
         keep_conflict(connection, conflict, &rows)?;
     }
+
     Ok(results)
 }
 
@@ -81,7 +85,7 @@ pub fn head(connection: &mut dyn Connection) -> Result<Head, DbError> {
     Ok(head)
 }
 
-/// How many records came under the uid of another one.
+/// How many records came with the uid of another record.
 ///
 /// # Errors
 ///
@@ -119,6 +123,7 @@ impl Known<'_> {
             .flat_map(|batch| batch.iter())
             .map(|entry| entry.uid.as_str())
             .collect();
+
         let mut kept = HashMap::new();
         for asked in uids.chunks(MAX_ASKED) {
             let (text, cells) = question(asked);
@@ -131,6 +136,7 @@ impl Known<'_> {
                 Ok(())
             })?;
         }
+
         Ok(Self {
             kept,
             new: HashMap::new(),
@@ -138,8 +144,8 @@ impl Known<'_> {
     }
 }
 
-/// A query for rows by uid. The number of its parameters is a power of two, so that few texts have to be prepared; the
-/// last uid fills it up.
+/// A query for rows by uid. The number of parameters is rounded up to a power of two, so that few
+/// statements have to be prepared. The last uid fills the surplus.
 fn question<'u>(uids: &[&'u str]) -> (String, Vec<Cell<'u>>) {
     let number = uids.len().next_power_of_two();
     let names: Vec<_> = RECORDS
@@ -154,6 +160,7 @@ fn question<'u>(uids: &[&'u str]) -> (String, Vec<Cell<'u>>) {
         names.join(", "),
         places.join(", ")
     );
+
     let last = uids.last().copied().unwrap_or_default();
     let cells = uids
         .iter()
@@ -162,10 +169,11 @@ fn question<'u>(uids: &[&'u str]) -> (String, Vec<Cell<'u>>) {
         .take(number)
         .map(Cell::Text)
         .collect();
+
     (text, cells)
 }
 
-/// What the transaction is going to do.
+/// The changes that the transaction will make.
 struct Plan<'b> {
     known: Known<'b>,
     new: Vec<&'b Entry>,
@@ -184,7 +192,7 @@ enum Original {
     New(usize),
 }
 
-/// How a record relates to what is known.
+/// Relation of a record to the known ones.
 enum Relation {
     New,
     Same,
@@ -195,6 +203,7 @@ impl<'b> Plan<'b> {
     fn add(&mut self, batch: &'b [Entry], strict: bool) -> Result<Appended, DbError> {
         let (rows_before, conflicts_before) = (self.new.len(), self.conflicts.len());
         let mut result = Appended::default();
+
         for entry in batch {
             match self.relation(entry)? {
                 Relation::New => {
@@ -212,6 +221,7 @@ impl<'b> Plan<'b> {
                 }
             }
         }
+
         if strict && result.conflict_count > 0 {
             self.forget(rows_before, conflicts_before);
             result = Appended {
@@ -221,10 +231,11 @@ impl<'b> Plan<'b> {
                 ..result
             };
         }
+
         Ok(result)
     }
 
-    /// Takes back what a refused batch has added.
+    /// Undoes what a refused batch added to the plan.
     fn forget(&mut self, rows: usize, conflicts: usize) {
         for entry in self.new.drain(rows..) {
             self.known.new.remove(entry.uid.as_str());
@@ -240,12 +251,14 @@ impl<'b> Plan<'b> {
                 Relation::Differs(Original::Kept(*position))
             });
         }
+
         let Some(&index) = self.known.new.get(entry.uid.as_str()) else {
             return Ok(Relation::New);
         };
         let Some(first) = self.new.get(index) else {
             return Ok(Relation::New);
         };
+
         Ok(if same(first, entry)? {
             Relation::Same
         } else {
@@ -254,7 +267,7 @@ impl<'b> Plan<'b> {
     }
 }
 
-/// Whether two records say the same, however they came.
+/// Whether two records have the same content; attributes of the transport do not count.
 fn same(kept: &Entry, sent: &Entry) -> Result<bool, DbError> {
     if fields(kept) != fields(sent) {
         return Ok(false);
@@ -262,7 +275,7 @@ fn same(kept: &Entry, sent: &Entry) -> Result<bool, DbError> {
     Ok(kept.attributes == sent.attributes || said(kept)? == said(sent)?)
 }
 
-/// What a record says beside its attributes.
+/// The fields of a record beside its attributes.
 fn fields(entry: &Entry) -> impl PartialEq {
     let Entry {
         time,
@@ -274,6 +287,7 @@ fn fields(entry: &Entry) -> impl PartialEq {
         body,
         ..
     } = entry;
+
     (
         time,
         observed_time,
@@ -285,7 +299,7 @@ fn fields(entry: &Entry) -> impl PartialEq {
     )
 }
 
-/// The attributes without those that tell of the way that a record took.
+/// The attributes without those that describe how the record was delivered.
 fn said(entry: &Entry) -> Result<Map<String, Value>, DbError> {
     let of_transport = |name: &str| is_of_transport(name, &entry.event_name);
     Ok(entry
@@ -305,6 +319,7 @@ impl<'b> Rows<'b> {
     fn follow(mut head: Head, new: &[&'b Entry]) -> Self {
         let mut hasher = Hasher::default();
         let mut placed = Vec::with_capacity(new.len());
+
         for entry in new {
             let position = head.position + 1;
             head = Head {
@@ -313,6 +328,7 @@ impl<'b> Rows<'b> {
             };
             placed.push((head, *entry));
         }
+
         Self { placed, head }
     }
 
@@ -337,7 +353,7 @@ impl<'b> Rows<'b> {
     }
 }
 
-/// Kept once, however often it is sent.
+/// Stores a conflict once, however often it is sent.
 fn keep_conflict(
     connection: &mut dyn Connection,
     conflict: &Conflict<'_>,
@@ -345,9 +361,11 @@ fn keep_conflict(
 ) -> Result<(), DbError> {
     const KEEP: &str = "INSERT INTO conflicts (position, digest, uid, received_at_unix_nano, content) \
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (position, digest) DO NOTHING";
+
     let entry = conflict.entry;
     let content = Value::Object(entry.flat()).to_string();
     let digest: Hash = Sha256::digest(&content).into();
+
     connection.execute(
         KEEP,
         &[

@@ -1,4 +1,4 @@
-//! The hash chain: every row's hash is over the row and over the hash before it.
+//! The hash chain: the hash of each row covers the row and the hash before it.
 
 use sha2::{Digest, Sha256};
 
@@ -11,10 +11,10 @@ pub type Hash = [u8; 32];
 /// The hash before the first row.
 pub const GENESIS: Hash = [0; 32];
 
-/// Keeps these hashes apart from all others.
+/// Domain separation: keeps these hashes distinct from all others.
 const DOMAIN: &[u8] = b"audit-ledger-row-v1";
 
-/// Computes hashes; keeps its buffer from one row to the next.
+/// Computes hashes; reuses its buffer for all rows.
 #[derive(Debug, Default)]
 pub struct Hasher {
     bytes: Vec<u8>,
@@ -38,10 +38,12 @@ impl Head {
 }
 
 impl Hasher {
-    /// The hash of the row at `position`, which holds `cells`, after a row with the hash `previous`.
+    /// The hash of the row at `position` that holds `cells` and follows a row with the hash
+    /// `previous`.
     ///
-    /// Over the domain's name, `previous`, the position in 8 bytes, and for each cell: 0 for NULL; 1 and 8 bytes for an
-    /// integer; 2 (text) or 3 (bytes), the length in 8 bytes, and the content. Integers are big-endian.
+    /// It covers the domain's name, `previous`, the position in 8 bytes, and the cells. NULL is 0.
+    /// An integer is 1 and 8 bytes. Text is 2, and bytes are 3, each with the length in 8 bytes and
+    /// the content. Integers are big-endian.
     pub fn row<'a>(
         &mut self,
         previous: &Hash,
@@ -52,6 +54,7 @@ impl Hasher {
         for cell in cells {
             self.push(cell);
         }
+
         Sha256::digest(&self.bytes).into()
     }
 
@@ -74,6 +77,7 @@ impl Hasher {
                 Kind::Bytes => row.bytes(index)?.map_or(Cell::Null, Cell::Bytes),
             });
         }
+
         Ok(Sha256::digest(&self.bytes).into())
     }
 
@@ -104,7 +108,7 @@ impl Hasher {
     }
 }
 
-/// A hash as it was kept.
+/// Reads a stored hash.
 ///
 /// # Errors
 ///
@@ -124,13 +128,16 @@ mod tests {
         let mut hasher = Hasher::default();
         let cells = [Cell::Text("ab"), Cell::Integer(1), Cell::Null];
         let hash = hasher.row(&GENESIS, 1, cells);
+
         assert_eq!(
             hash,
             hasher.row(&GENESIS, 1, cells),
             "the buffer leaves no trace"
         );
+
         assert_ne!(hash, hasher.row(&[1; 32], 1, cells));
         assert_ne!(hash, hasher.row(&GENESIS, 2, cells));
+
         for other in [
             [Cell::Text("a"), Cell::Integer(1), Cell::Null],
             [Cell::Bytes(b"ab"), Cell::Integer(1), Cell::Null],
@@ -159,11 +166,13 @@ mod tests {
             1,
             [Cell::Text("aud_1"), Cell::Integer(-1), Cell::Null],
         );
+
         let mut bytes = b"audit-ledger-row-v1".to_vec();
         bytes.extend([0; 32]);
         bytes.extend([0, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 5]);
         bytes.extend(b"aud_1");
         bytes.extend([1, 255, 255, 255, 255, 255, 255, 255, 255, 0]);
+
         assert_eq!(hash, Hash::from(Sha256::digest(&bytes)));
     }
 }

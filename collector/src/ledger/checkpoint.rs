@@ -1,5 +1,5 @@
-//! Signed heads of the chain: made now and then, to be kept elsewhere, so that a rewritten ledger can be told from the
-//! one that was.
+//! Signed heads of the chain, made at intervals. Kept elsewhere, they show whether the ledger was
+//! rewritten.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct Checkpoint {
     pub head: Head,
     /// When it was made, in nanoseconds since the Unix epoch.
     pub made_at: i64,
-    /// Whose signature it has, see [`PublicKey::id`].
+    /// Id of the signing key, see [`PublicKey::id`].
     pub key_id: String,
     /// Ed25519, 64 bytes, over [`Checkpoint::statement`].
     pub signature: Vec<u8>,
@@ -36,6 +36,7 @@ impl Checkpoint {
             key_id: key.id().to_owned(),
             signature: Vec::new(),
         };
+
         let signature = key.sign(unsigned.statement().as_bytes()).to_vec();
         Self {
             signature,
@@ -43,7 +44,7 @@ impl Checkpoint {
         }
     }
 
-    /// What is signed: five lines of text, each with its end.
+    /// The signed text: five lines, each with its newline.
     pub fn statement(&self) -> String {
         let Head { position, hash } = self.head;
         format!(
@@ -71,6 +72,7 @@ impl Checkpoint {
     ) -> Result<Vec<Self>, DbError> {
         const LIST: &str = "SELECT position, hash, made_at_unix_nano, key_id, signature FROM checkpoints \
             WHERE position > $1 ORDER BY position, key_id LIMIT $2";
+
         read(
             connection,
             LIST,
@@ -92,6 +94,7 @@ impl Checkpoint {
     fn keep(&self, connection: &mut dyn Connection) -> Result<(), DbError> {
         const KEEP: &str = "INSERT INTO checkpoints (position, key_id, hash, made_at_unix_nano, signature) \
             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (position, key_id) DO NOTHING";
+
         connection.execute(
             KEEP,
             &[
@@ -113,6 +116,7 @@ fn read(
     cells: &[Cell<'_>],
 ) -> Result<Vec<Checkpoint>, DbError> {
     let mut list = Vec::new();
+
     connection.query(sql, cells, &mut |row| {
         list.push(Checkpoint {
             head: Head {
@@ -125,6 +129,7 @@ fn read(
         });
         Ok(())
     })?;
+
     Ok(list)
 }
 
@@ -138,7 +143,7 @@ pub struct Line {
     pub hash: String,
     /// When it was made, in nanoseconds since the Unix epoch, as digits.
     pub made_at_unix_nano: String,
-    /// Whose signature it has.
+    /// Id of the signing key.
     pub key_id: String,
     /// Ed25519, 128 hex digits.
     pub signature: String,
@@ -156,7 +161,7 @@ impl From<&Checkpoint> for Line {
     }
 }
 
-/// A line has something else where digits belong.
+/// A field of the line does not hold the digits that it must.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a checkpoint")]
 pub struct NoCheckpoint;
@@ -167,6 +172,7 @@ impl TryFrom<Line> for Checkpoint {
     fn try_from(line: Line) -> Result<Self, NoCheckpoint> {
         let bytes = |digits: &str| hex::decode(digits).map_err(|_| NoCheckpoint);
         let hash = bytes(&line.hash)?.try_into().map_err(|_| NoCheckpoint)?;
+
         Ok(Self {
             head: Head {
                 position: line.position,
@@ -198,7 +204,7 @@ impl Default for Schedule {
     }
 }
 
-/// Makes the checkpoints.
+/// The background task that makes checkpoints.
 pub(super) struct Checkpoints {
     key: Arc<Key>,
     schedule: Schedule,
@@ -231,9 +237,11 @@ impl Checkpoints {
     fn last(&mut self, connection: &mut dyn Connection) -> Result<(i64, i64), DbError> {
         const LAST: &str = "SELECT position, made_at_unix_nano FROM checkpoints WHERE key_id = $1 \
             ORDER BY position DESC LIMIT 1";
+
         if let Some(last) = self.last {
             return Ok(last);
         }
+
         // Without any, the first is due one interval from now.
         let mut last = (0, (self.now)());
         connection.query(LAST, &[Cell::Text(self.key.id())], &mut |row| {
@@ -243,6 +251,7 @@ impl Checkpoints {
             );
             Ok(())
         })?;
+
         self.last = Some(last);
         Ok(last)
     }

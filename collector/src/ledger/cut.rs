@@ -1,5 +1,5 @@
-//! Signed statements about rows that retention has deleted: they bridge the holes in the chain, and remember what the
-//! rows told of their streams.
+//! Signed statements about rows that retention has deleted. They bridge the holes in the chain and
+//! keep the stream data of the deleted rows.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::signing::{Key, PublicKey};
 use crate::completeness::{Stream, Streams};
 use crate::db::{Cell, Connection, DbError};
 
-/// What is signed, as JSON.
+/// The signed statement, as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Statement {
     /// Always [`Statement::KIND`].
@@ -25,14 +25,14 @@ pub struct Statement {
     pub hash_after: String,
     /// When it was made, in nanoseconds since the Unix epoch.
     pub made_at_unix_nano: i64,
-    /// Whose signature it has.
+    /// Id of the signing key.
     pub key_id: String,
-    /// What the rows told of their streams.
+    /// Stream data of the deleted rows.
     pub streams: BTreeMap<String, Stream>,
 }
 
 impl Statement {
-    /// Tells a cut from all other statements.
+    /// Distinguishes a cut from all other statements.
     pub const KIND: &str = "audit-cut-v1";
 
     /// The hash before the hole; `None` when the statement is damaged.
@@ -45,11 +45,13 @@ impl Statement {
         hex::decode(&self.hash_after).ok()?.try_into().ok()
     }
 
-    /// One statement about what this one and the one right after it speak of; the later one's time and key count.
+    /// One statement for two adjacent ranges: this one and `after`. The time is the later one; the
+    /// key is that of `after`.
     #[must_use]
     pub fn join(self, after: Self) -> Self {
         let mut streams = self.streams();
         streams.merge(after.streams());
+
         Self {
             kind: self.kind,
             first_position: self.first_position,
@@ -62,7 +64,7 @@ impl Statement {
         }
     }
 
-    /// What the rows told of their streams.
+    /// Stream data of the deleted rows.
     pub fn streams(&self) -> Streams {
         Streams {
             by_id: self.streams.clone().into_iter().collect(),
@@ -77,7 +79,7 @@ pub struct Cut {
     pub first_position: i64,
     /// The text that is signed.
     pub text: String,
-    /// Whose signature it has.
+    /// Id of the signing key.
     pub key_id: String,
     /// Ed25519, 64 bytes, over the text.
     pub signature: Vec<u8>,
@@ -105,7 +107,7 @@ impl Cut {
         self.key_id == key.id() && key.verifies(self.text.as_bytes(), &self.signature)
     }
 
-    /// What it says; `None` when it is damaged or about another place.
+    /// The parsed statement; `None` when it is damaged or about another position.
     pub fn statement(&self) -> Option<Statement> {
         let statement: Statement = serde_json::from_str(&self.text).ok()?;
         let sound = statement.kind == Statement::KIND
@@ -127,7 +129,7 @@ impl Cut {
         )
     }
 
-    /// The cuts that `conditions` let through.
+    /// The cuts that match `conditions`, an SQL fragment.
     pub(super) fn list_where(
         connection: &mut dyn Connection,
         conditions: &str,
@@ -136,6 +138,7 @@ impl Cut {
         let text = format!(
             "SELECT first_position, statement, key_id, signature FROM cuts WHERE {conditions}"
         );
+
         let mut list = Vec::new();
         connection.query(&text, cells, &mut |row| {
             list.push(Self {
@@ -146,10 +149,11 @@ impl Cut {
             });
             Ok(())
         })?;
+
         Ok(list)
     }
 
-    /// Keeps the cut, in the place of one that begins at the same position.
+    /// Stores the cut; replaces one that begins at the same position.
     ///
     /// # Errors
     ///
@@ -158,6 +162,7 @@ impl Cut {
         const KEEP: &str = "INSERT INTO cuts (first_position, statement, key_id, signature) VALUES ($1, $2, $3, $4) \
             ON CONFLICT (first_position) DO UPDATE SET statement = excluded.statement, key_id = excluded.key_id, \
             signature = excluded.signature";
+
         connection.execute(
             KEEP,
             &[

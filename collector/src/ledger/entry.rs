@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use crate::db::{Cell, Column, DbError, Row, Table};
 use crate::record::{Attributes, Content, Record};
 
-/// Most bytes of a column that is searched for. PostgreSQL refuses an index entry beyond 2704 bytes (`nbtree.h`,
-/// `BTMaxItemSize`), and one such record would hold up its whole batch.
+/// Most bytes of a searched column. PostgreSQL refuses an index entry beyond 2704 bytes
+/// (`nbtree.h`, `BTMaxItemSize`), and one such record would block its whole batch.
 pub const MAX_SEARCHED_BYTES: usize = 256;
 
 /// [`Entry::flags`]: the record's time is too far from the time of receipt to be believed.
@@ -17,7 +17,7 @@ pub const CLOCK_SKEW: i64 = 1;
 pub struct Skew {
     /// Ahead of the collector's clock.
     pub ahead: i64,
-    /// Behind it; records that had to wait for an outage to end come late, too.
+    /// Behind it; records that waited for an outage to end arrive late, too.
     pub behind: i64,
 }
 
@@ -32,14 +32,14 @@ impl Default for Skew {
     }
 }
 
-/// What is kept of a record, column by column. No text holds NUL.
+/// The stored columns of a record. No text holds NUL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Unique over all records.
     pub uid: String,
     /// When the collector received it.
     pub received_at: i64,
-    /// When it happened, as far as can be believed: its time, else the time of receipt.
+    /// Its time when that can be believed, else the time of receipt.
     pub at: i64,
     /// As sent.
     pub time: i64,
@@ -79,7 +79,8 @@ pub struct Entry {
     pub attributes: String,
 }
 
-/// The ledger: position, hash, and then what is hashed, in the order of [`Entry::cells`].
+/// The table of the ledger: position, hash, and the hashed columns in the order of
+/// [`Entry::cells`].
 pub const RECORDS: Table = Table {
     name: "records",
     columns: &[
@@ -109,19 +110,20 @@ pub const RECORDS: Table = Table {
     ],
 };
 
-/// How many columns of [`RECORDS`] come before what is hashed.
+/// How many columns of [`RECORDS`] precede the hashed ones.
 pub const UNHASHED: usize = 2;
 
 /// How many columns are hashed.
 pub const HASHED: usize = RECORDS.columns.len() - UNHASHED;
 
 impl Entry {
-    /// What is kept of `record` when it comes at `received_at`.
+    /// The row for `record`, received at `received_at`.
     pub fn new(record: Record, received_at: i64, skew: Skew) -> Self {
         let content = record.content;
         let searched = |name: &str| content.text(name).map(searched);
         let skewed = is_skewed(content.time_unix_nano, received_at, skew);
         let believed = content.time_unix_nano != 0 && !skewed;
+
         Self {
             uid: without_nul(record.uid),
             received_at,
@@ -158,6 +160,7 @@ impl Entry {
     /// When a column holds another type.
     pub fn read(row: &dyn Row, from: usize) -> Result<Self, DbError> {
         let mut columns = Columns { row, next: from };
+
         Ok(Self {
             uid: columns.text()?,
             received_at: columns.integer()?,
@@ -214,12 +217,12 @@ impl Entry {
     ///
     /// # Errors
     ///
-    /// When they are no JSON object, so that somebody else has changed them.
+    /// When they are not a JSON object: they were changed outside the collector.
     pub fn attributes(&self) -> Result<Attributes, DbError> {
         serde_json::from_str(&self.attributes).map_err(DbError::failed)
     }
 
-    /// All attributes and fields as one flat object. Attributes that somebody has damaged are left out.
+    /// All attributes and fields as one flat object. Damaged attributes are left out.
     pub fn flat(&self) -> Map<String, Value> {
         let content = Content {
             time_unix_nano: self.time,
@@ -231,15 +234,16 @@ impl Entry {
             body: self.body.clone(),
             attributes: self.attributes().unwrap_or_default(),
         };
+
         content.flat()
     }
 
-    /// Bytes of what can be large.
+    /// Bytes of the columns that can be large.
     pub fn size(&self) -> usize {
         self.attributes.len() + self.body.as_ref().map_or(0, String::len)
     }
 
-    /// What the session views call a session: its id, or the reference of its token.
+    /// Key of the session views: the id of the session, or the reference of its token.
     pub fn session_key(&self) -> Option<&str> {
         self.session_id.as_deref().or(self.token_ref.as_deref())
     }
@@ -283,7 +287,7 @@ impl Columns<'_> {
     }
 }
 
-/// A time that was not given is not skewed.
+/// A missing time (0) is not skewed.
 fn is_skewed(time: i64, received_at: i64, skew: Skew) -> bool {
     let latest = received_at.saturating_add(skew.ahead);
     let earliest = received_at.saturating_sub(skew.behind);
@@ -298,12 +302,12 @@ fn without_nul(text: String) -> String {
     }
 }
 
-/// A text as the columns that are searched for hold it.
+/// The text as searched columns hold it.
 pub(crate) fn searched(text: &str) -> String {
     cut(without_nul(text.to_owned()))
 }
 
-/// Cut to what is searched for, between characters.
+/// Cuts a text to [`MAX_SEARCHED_BYTES`] at a character boundary.
 fn cut(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(MAX_SEARCHED_BYTES));
     text
@@ -320,17 +324,20 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
             .collect();
+
         let content = Content {
             time_unix_nano: time,
             attributes,
             ..Content::default()
         };
+
         Entry::new(Record::from(content), NOW, Skew::default())
     }
 
     #[test]
     fn a_nul_is_replaced_where_a_database_would_refuse_it() {
         let entry = entry(&[("log.record.uid", "a\0b"), ("user.id", "c\0")], NOW);
+
         assert_eq!(
             (entry.uid.as_str(), entry.user_id.as_deref()),
             ("a\u{fffd}b", Some("c\u{fffd}"))
@@ -353,6 +360,7 @@ mod tests {
     #[test]
     fn a_time_that_cannot_be_believed_is_flagged_and_replaced_for_ordering() {
         let skew = Skew::default();
+
         for (time, flags, at) in [
             (NOW, 0, NOW),
             (NOW + skew.ahead, 0, NOW + skew.ahead),
@@ -364,6 +372,7 @@ mod tests {
             (0, 0, NOW),
         ] {
             let entry = entry(&[], time);
+
             assert_eq!(
                 (entry.flags, entry.at, entry.time),
                 (flags, at, time),

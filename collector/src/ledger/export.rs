@@ -1,4 +1,4 @@
-//! Rows as lines of JSON, one object a row, for keeping elsewhere.
+//! Rows as newline-delimited JSON, one object per row, for storage elsewhere.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::list::{self, Filter, Kept, Start};
 use crate::db::{Connection, DbError};
 
-/// Rows that are read at once.
+/// Rows per query.
 const PAGE: i64 = 1000;
 
-/// Writes one row: what the API shows of it, and a newline.
+/// Writes one row as the API shows it, and a newline.
 ///
 /// # Errors
 ///
@@ -28,11 +28,13 @@ pub fn write_row(out: &mut dyn Write, row: &Kept) -> io::Result<()> {
 /// Those of the database and of `out`.
 pub fn write_all(connection: &mut dyn Connection, out: &mut dyn Write) -> Result<u64, DbError> {
     let (mut position, mut written) = (0, 0);
+
     loop {
         let rows = list::list(connection, &Filter::default(), Start::After(position), PAGE)?.rows;
         let Some(last) = rows.last() else {
             return Ok(written);
         };
+
         for row in &rows {
             write_row(out, row).map_err(DbError::failed)?;
             written += 1;
@@ -41,7 +43,7 @@ pub fn write_all(connection: &mut dyn Connection, out: &mut dyn Write) -> Result
     }
 }
 
-/// Where retention writes what it is going to delete.
+/// Directory to which retention writes rows before it deletes them.
 pub(super) struct ExportDirectory<'p>(&'p Path);
 
 impl<'p> ExportDirectory<'p> {
@@ -49,26 +51,30 @@ impl<'p> ExportDirectory<'p> {
         Self(directory)
     }
 
-    /// Writes `rows` to a new file that is named by their positions, and syncs it. A file of that name is from a run that was
-    /// stopped before the rows were deleted; it is written anew.
+    /// Writes `rows` to a new file named by their positions, and syncs it. A file of that name is
+    /// from a run that stopped before it deleted the rows; it is overwritten.
     pub(super) fn write<'r>(&self, rows: impl Iterator<Item = &'r Kept> + Clone) -> io::Result<()> {
         let (Some(first), Some(last)) = (rows.clone().next(), rows.clone().last()) else {
             return Ok(());
         };
+
         // The hash keeps the files of two ledgers apart.
         let hash: String = hex::encode(last.hash).chars().take(8).collect();
         let file = self.0.join(format!(
             "records-{:012}-{:012}-{hash}.ndjson",
             first.position, last.position
         ));
+
         let unfinished = unfinished(&file);
         let mut out = io::BufWriter::new(create(&unfinished)?);
         for row in rows {
             write_row(&mut out, row)?;
         }
+
         out.into_inner()
             .map_err(io::IntoInnerError::into_error)?
             .sync_all()?;
+
         std::fs::rename(&unfinished, &file)?;
         File::open(self.0)?.sync_all()
     }

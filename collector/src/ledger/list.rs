@@ -1,4 +1,4 @@
-//! Which records are asked for, and the query that finds them.
+//! The filter for records, and the query that finds them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use crate::db::{Cell, Connection, DbError};
 use crate::record::UID;
 use serde_json::{Map, Value};
 
-/// Conditions that must all hold. Text longer than what is searched for is compared by its beginning.
+/// Conditions that must all hold. Text longer than a searched column is compared by its beginning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Earliest time, in nanoseconds since the Unix epoch.
@@ -34,18 +34,18 @@ pub struct Filter {
     pub service: Option<String>,
     /// `audit.stream.id`.
     pub stream: Option<String>,
-    /// A part of `audit.action`, whatever the case of its ASCII letters.
+    /// A part of `audit.action`; the case of ASCII letters does not matter.
     pub text: Option<String>,
 }
 
 /// Where a page begins, and in which order it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// The newest first, from the newest or from what a page has ended with.
+    /// Newest first, from the newest record or from where a page ended.
     Newest(Option<Cursor>),
-    /// The oldest first, from the oldest or from what a page has ended with.
+    /// Oldest first, from the oldest record or from where a page ended.
     Oldest(Option<Cursor>),
-    /// In the order in which they were stored, after this position.
+    /// In the order of storage, after this position.
     After(i64),
 }
 
@@ -64,7 +64,7 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// The text is no cursor.
+/// The text is not a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor that an answer gave")]
 pub struct NoCursor;
@@ -89,9 +89,9 @@ pub struct Kept {
     pub position: i64,
     /// Its hash.
     pub hash: Hash,
-    /// What it holds.
+    /// Its content.
     pub entry: Entry,
-    /// Whether another record came under its uid.
+    /// Whether another record came with its uid.
     pub conflict: bool,
 }
 
@@ -109,8 +109,8 @@ impl Kept {
         self.entry.flags & CLOCK_SKEW != 0
     }
 
-    /// All attributes and fields as one flat object, as the API and the exports show them.
-    /// Attributes that somebody has damaged are left out.
+    /// All attributes and fields as one flat object, as the API and the exports show them. Damaged
+    /// attributes are left out.
     pub fn flat(&self) -> Map<String, Value> {
         let mut flat = self.entry.flat();
         flat.insert(UID.to_owned(), self.entry.uid.clone().into());
@@ -121,10 +121,11 @@ impl Kept {
         flat.insert("position".to_owned(), self.position.into());
         flat.insert("hash".to_owned(), hex::encode(self.hash).into());
         flat.insert("flags".to_owned(), self.flags().into());
+
         flat
     }
 
-    /// Names of what a reader should know before believing the record.
+    /// Names of the reasons to doubt the record.
     pub fn flags(&self) -> Vec<&'static str> {
         let damaged = self.entry.attributes().is_err();
         let flags = [
@@ -132,6 +133,7 @@ impl Kept {
             (self.conflict, "conflict"),
             (damaged, "damaged"),
         ];
+
         flags
             .into_iter()
             .filter_map(|(set, name)| set.then_some(name))
@@ -139,19 +141,20 @@ impl Kept {
     }
 }
 
-/// What is not on a page any more once this many bytes are on it: a record can have as many as a request.
+/// A page takes no further record once it has this many bytes: one record can be as large as a
+/// request.
 const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
 
-/// Some of the records that were asked for.
+/// Some of the matching records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// In the order that was asked for.
+    /// In the requested order.
     pub rows: Vec<Kept>,
     /// Whether there are more of them.
     pub more: bool,
 }
 
-/// The records that `filter` lets through: at most `limit`, and no further one when they take 16 MiB.
+/// The records that match `filter`: at most `limit`, and no further one once they take 16 MiB.
 ///
 /// # Errors
 ///
@@ -166,8 +169,10 @@ pub fn list(
     let mut query = Query::default();
     texts.restrict(filter, start, &mut query);
     start.restrict(&mut query);
-    // One more tells whether there is a next page.
+
+    // One more row shows whether there is a next page.
     query.push(" LIMIT ", Cell::Integer(limit.saturating_add(1)));
+
     let (limit, mut bytes) = (usize::try_from(limit).unwrap_or(usize::MAX), 0);
     let mut page = Page::default();
     let read = connection.query(&query.text(), &query.cells, &mut |row| {
@@ -175,6 +180,7 @@ pub fn list(
             page.more = true;
             return Err(DbError::failed("the page is full"));
         }
+
         page.rows.push(Kept {
             position: row.integer(0)?.unwrap_or_default(),
             hash: chain::hash(row.bytes(1)?)?,
@@ -184,6 +190,7 @@ pub fn list(
         bytes += page.rows.last().map_or(0, |row| row.entry.size());
         Ok(())
     });
+
     if page.more {
         Ok(page)
     } else {
@@ -191,7 +198,7 @@ pub fn list(
     }
 }
 
-/// Columns that must have a value, with the value as they hold it, and the pattern for the action.
+/// Columns and the values that they must have, and the pattern for the action.
 struct Texts {
     equal: Vec<(&'static str, String)>,
     like: Option<String>,
@@ -212,20 +219,23 @@ impl Texts {
         let equal = equal
             .into_iter()
             .filter_map(|(column, text)| Some((column, searched(text.as_ref()?))));
+
         Self {
             equal: equal.collect(),
             like: filter.text.as_ref().map(|text| like(&searched(text))),
         }
     }
 
-    /// What is stored after a position is read in the order of positions, without an index: a database would rather read
-    /// all records of an outcome, and sort them. An expression in the place of a column keeps it from that.
+    /// Pages by position must be read in the order of positions, without another index. The planner
+    /// could prefer the index of a column, such as the outcome, and sort all its records. An
+    /// expression in place of the column prevents that.
     fn restrict<'t>(&'t self, filter: &Filter, start: Start, query: &mut Query<'t>) {
         let (text, number) = if matches!(start, Start::After(_)) {
             (" || ''", " + 0")
         } else {
             ("", "")
         };
+
         for (column, value) in &self.equal {
             query.push(&format!(" AND {column}{text} = "), Cell::Text(value));
         }
@@ -236,6 +246,7 @@ impl Texts {
         if filter.without_session {
             query.text.push_str(" AND session_id IS NULL");
         }
+
         for (comparison, time) in [(">=", filter.from), ("<", filter.to)] {
             if let Some(time) = time {
                 query.push(
@@ -247,7 +258,7 @@ impl Texts {
     }
 }
 
-/// A pattern for a part of a text, without wildcards of its own.
+/// A pattern for a part of a text; wildcards in it are escaped.
 fn like(text: &str) -> String {
     let mut pattern = String::from("%");
     for character in text.chars() {
@@ -271,6 +282,7 @@ impl Start {
                 return;
             }
         };
+
         if let Some(Cursor { at, position }) = cursor {
             query.push(
                 &format!(" AND (at_unix_nano, position) {beyond} ("),
@@ -279,6 +291,7 @@ impl Start {
             query.push(", ", Cell::Integer(position));
             query.text.push(')');
         }
+
         query.text.push_str(order);
     }
 }
@@ -291,7 +304,7 @@ pub(crate) struct Query<'c> {
 }
 
 impl<'c> Query<'c> {
-    /// `condition` and a parameter.
+    /// Appends `condition` and its parameter.
     pub(crate) fn push(&mut self, condition: &str, cell: Cell<'c>) {
         self.cells.push(cell);
         self.text.push_str(condition);

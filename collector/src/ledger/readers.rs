@@ -1,4 +1,4 @@
-//! A few connections for questions, each used by one question at a time.
+//! A pool of connections for reading; each serves one caller at a time.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::db::{Connection, Database, DbError};
 
-/// How long a question waits for its turn.
+/// How long a caller waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// See the module.
@@ -20,7 +20,7 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    /// So many questions are answered at once; writing goes on meanwhile.
+    /// At most `places` callers are served at the same time; writing continues meanwhile.
     pub(super) fn new(database: Arc<dyn Database>, places: usize) -> Self {
         Self {
             database,
@@ -29,7 +29,7 @@ impl Readers {
         }
     }
 
-    /// Runs `ask` on a thread where it may block. It sees one state of the database.
+    /// Runs the closure on a thread where it may block. It sees one state of the database.
     pub(super) async fn ask<T: Send + 'static>(
         self: &Arc<Self>,
         ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError> + Send + 'static,
@@ -38,6 +38,7 @@ impl Readers {
         let _place = place
             .map_err(|_| DbError::Busy("all readers are in use".into()))?
             .map_err(DbError::failed)?;
+
         let readers = self.clone();
         spawn_blocking(move || readers.run(ask))
             .await
@@ -51,16 +52,19 @@ impl Readers {
         let mut connection = self.begin()?;
         let result = ask(&mut *connection);
         connection.rollback();
+
         if !connection.is_lost() && !self.places.is_closed() {
             self.idle
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(connection);
         }
+
         result
     }
 
-    /// A connection that sees one state of the database from now on. That an idle one was lost shows when it is used.
+    /// Begins a transaction that sees one state of the database. A lost idle connection is detected
+    /// here and dropped.
     fn begin(&self) -> Result<Box<dyn Connection>, DbError> {
         while let Some(mut idle) = self.take() {
             match idle.begin_read() {
@@ -69,6 +73,7 @@ impl Readers {
                 Err(error) => return Err(error),
             }
         }
+
         let mut new = self.database.connect()?;
         new.begin_read()?;
         Ok(new)
@@ -81,7 +86,7 @@ impl Readers {
             .pop()
     }
 
-    /// Later questions fail; the connections are closed.
+    /// Later calls fail; the connections are closed.
     pub(super) fn close(&self) {
         self.places.close();
         self.idle

@@ -1,4 +1,4 @@
-//! Deletes what is old, unless a tag holds it; every hole in the chain is bridged by a signed cut.
+//! Deletes old rows, unless a tag holds them. A signed cut bridges every hole in the chain.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,10 +15,10 @@ use crate::completeness::Streams;
 use crate::db::{self, Cell, Connection, DbError};
 use crate::nanos::nanos;
 
-/// Rows that are looked at, and at most deleted, in one transaction.
+/// Rows that one transaction examines and, at most, deletes.
 const SLICE: i64 = 1000;
 
-/// How often it is looked for rows that have become old.
+/// Pause between two passes.
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// A tag that keeps a record for as long as the hold is configured.
@@ -26,38 +26,38 @@ const PAUSE: Duration = Duration::from_secs(60);
 pub struct Hold {
     /// Name of the tag: the attribute is `audit.tag.<name>`.
     pub tag: String,
-    /// The value it must have; any without one.
+    /// The value it must have; `None` matches any value.
     pub value: Option<String>,
 }
 
-/// What is deleted when.
+/// Rules for deletion.
 #[derive(Clone, Debug)]
 pub struct Policy {
     /// How long a record is kept after it was received.
     pub retain: Duration,
-    /// What is kept nevertheless.
+    /// Tags of records that are kept nevertheless.
     pub holds: Vec<Hold>,
-    /// Where rows are written to before they are deleted.
+    /// Directory to which rows are written before they are deleted.
     pub export: Option<PathBuf>,
 }
 
-/// Called with the time before which everything has become old, when a pass has deleted all of it.
+/// Called at the end of a pass, with the time before which records have expired.
 pub type Expire = fn(&mut dyn Connection, i64) -> Result<(), DbError>;
 
-/// Does what a [`Policy`] says.
+/// The background task that applies a [`Policy`].
 pub struct Retention {
     policy: Policy,
     key: Arc<Key>,
     now: fn() -> i64,
     expire: Expire,
-    /// The position up to which this pass has come; `None` between two passes.
+    /// Position up to which this pass has come; `None` between two passes.
     passed: Option<i64>,
     /// When the next pass begins.
     next: i64,
 }
 
 impl Retention {
-    /// A pass begins at once. Views are told what has expired by `expire`.
+    /// The first pass begins at once. `expire` removes expired data from the views.
     ///
     /// # Errors
     ///
@@ -71,6 +71,7 @@ impl Retention {
         if let Some(directory) = &policy.export {
             std::fs::create_dir_all(directory)?;
         }
+
         Ok(Self {
             policy,
             key,
@@ -81,10 +82,11 @@ impl Retention {
         })
     }
 
-    /// Looks at the next rows; whether there may be more.
+    /// Handles the next rows; returns whether there may be more.
     fn slice(&mut self, connection: &mut dyn Connection, passed: i64) -> Result<bool, DbError> {
         let now = (self.now)();
         let before = now.saturating_sub(nanos(self.policy.retain));
+
         let rows = list::list(connection, &Filter::default(), Start::After(passed), SLICE)?.rows;
         let old: Vec<_> = rows
             .iter()
@@ -94,17 +96,20 @@ impl Retention {
             self.pause(connection, now, before)?;
             return Ok(false);
         };
+
         let runs = runs(&old, &self.policy.holds)?;
         if let Some(directory) = &self.policy.export {
             ExportDirectory::new(directory)
                 .write(runs.iter().flatten().copied())
                 .map_err(DbError::failed)?;
         }
+
         let key = &self.key;
         db::write(connection, |connection| {
             runs.iter()
                 .try_for_each(|run| cut(connection, run, key, now))
         })?;
+
         self.passed = Some(last.position);
         Ok(true)
     }
@@ -131,13 +136,14 @@ impl Chore for Retention {
     }
 }
 
-/// The rows that may go, in runs of neighbours.
+/// The rows that may be deleted, in runs of consecutive positions.
 fn runs<'r>(rows: &[&'r Kept], holds: &[Hold]) -> Result<Vec<Vec<&'r Kept>>, DbError> {
     let mut runs: Vec<Vec<&Kept>> = Vec::new();
     for row in rows {
         if is_held(row, holds)? {
             continue;
         }
+
         match runs.last_mut() {
             Some(run)
                 if run
@@ -149,6 +155,7 @@ fn runs<'r>(rows: &[&'r Kept], holds: &[Hold]) -> Result<Vec<Vec<&'r Kept>>, DbE
             _ => runs.push(vec![row]),
         }
     }
+
     Ok(runs)
 }
 
@@ -156,6 +163,7 @@ fn is_held(row: &Kept, holds: &[Hold]) -> Result<bool, DbError> {
     if holds.is_empty() || !row.entry.attributes.contains("audit.tag.") {
         return Ok(false);
     }
+
     let attributes = row.entry.attributes()?;
     Ok(holds.iter().any(|hold| {
         let value = attributes.get(&format!("audit.tag.{}", hold.tag));
@@ -167,17 +175,20 @@ fn is_held(row: &Kept, holds: &[Hold]) -> Result<bool, DbError> {
     }))
 }
 
-/// Deletes a run of neighbours, and says so by a cut that takes in the ones before and after it.
+/// Deletes a run of rows and stores a cut for it, joined with the cuts right before and after it.
 fn cut(connection: &mut dyn Connection, run: &[&Kept], key: &Key, now: i64) -> Result<(), DbError> {
     let (Some(first), Some(last)) = (run.first(), run.last()) else {
         return Ok(());
     };
+
     let before = hash_before(connection, first.position)?;
     check(before, run)?;
+
     let mut streams = Streams::default();
     for row in run {
         streams.add(&row.entry);
     }
+
     let statement = Statement {
         kind: Statement::KIND.to_owned(),
         first_position: first.position,
@@ -188,14 +199,16 @@ fn cut(connection: &mut dyn Connection, run: &[&Kept], key: &Key, now: i64) -> R
         key_id: key.id().to_owned(),
         streams: streams.by_id.into_iter().collect(),
     };
+
     let statement = joined(connection, statement, &key.public())?;
     Cut::sign(&statement, key)?.keep(connection)?;
     delete(connection, run)
 }
 
-/// What was changed must be found by `verify`, and not vanish under a new signature.
+/// A changed row must stay for `verify` to find; a new signature would hide the change.
 fn check(mut before: Hash, run: &[&Kept]) -> Result<(), DbError> {
     let mut hasher = Hasher::default();
+
     for row in run {
         if hasher.row(&before, row.position, row.entry.cells()) != row.hash {
             let position = row.position;
@@ -205,14 +218,17 @@ fn check(mut before: Hash, run: &[&Kept]) -> Result<(), DbError> {
         }
         before = row.hash;
     }
+
     Ok(())
 }
 
-/// Fails when another collector has deleted some of the rows since they were read: its cut must not be replaced.
+/// Fails when another collector has deleted some of the rows since they were read: its cut must not
+/// be replaced.
 fn delete(connection: &mut dyn Connection, run: &[&Kept]) -> Result<(), DbError> {
     let (Some(first), Some(last)) = (run.first(), run.last()) else {
         return Ok(());
     };
+
     let range = [Cell::Integer(first.position), Cell::Integer(last.position)];
     connection.execute(
         "DELETE FROM conflicts WHERE position >= $1 AND position <= $2",
@@ -222,6 +238,7 @@ fn delete(connection: &mut dyn Connection, run: &[&Kept]) -> Result<(), DbError>
         "DELETE FROM records WHERE position >= $1 AND position <= $2",
         &range,
     )?;
+
     if usize::try_from(deleted) == Ok(run.len()) {
         return Ok(());
     }
@@ -230,12 +247,14 @@ fn delete(connection: &mut dyn Connection, run: &[&Kept]) -> Result<(), DbError>
     ))
 }
 
-/// The hash of what is right before a position: of a row, at the end of a cut, or of the beginning.
+/// The hash before a position: of the row before it, of the end of a cut, or [`GENESIS`].
 fn hash_before(connection: &mut dyn Connection, position: i64) -> Result<Hash, DbError> {
     const ROW: &str = "SELECT hash FROM records WHERE position = $1";
+
     if position == 1 {
         return Ok(GENESIS);
     }
+
     let mut before = None;
     connection.query(ROW, &[Cell::Integer(position - 1)], &mut |row| {
         before = Some(chain::hash(row.bytes(0)?)?);
@@ -244,6 +263,7 @@ fn hash_before(connection: &mut dyn Connection, position: i64) -> Result<Hash, D
     if let Some(hash) = before {
         return Ok(hash);
     }
+
     let cut = neighbour(connection, BEFORE, position)?.and_then(|cut| cut.statement());
     let statement = cut.filter(|statement| statement.last_position == position - 1);
     statement
@@ -258,8 +278,8 @@ fn hash_before(connection: &mut dyn Connection, position: i64) -> Result<Hash, D
 const BEFORE: &str = "first_position < $1 ORDER BY first_position DESC";
 const FROM: &str = "first_position >= $1 ORDER BY first_position";
 
-/// Joins a cut with the ones that it touches, so that their number does not grow with time. One that is not signed by
-/// `key` stays for itself, since it would get a good signature by being joined.
+/// Joins a cut with adjacent ones, so that their number does not grow with time. A cut that is not
+/// signed by `key` stays separate: joining it would give it a valid signature.
 fn joined(
     connection: &mut dyn Connection,
     cut: Statement,
@@ -269,11 +289,13 @@ fn joined(
         cut.filter(|cut| cut.is_signed_by(key))
             .and_then(|cut| cut.statement())
     };
+
     let before = signed(neighbour(connection, BEFORE, cut.first_position)?);
     let cut = match before {
         Some(before) if before.last_position + 1 == cut.first_position => before.join(cut),
         _ => cut,
     };
+
     let after = signed(neighbour(connection, FROM, cut.last_position + 1)?);
     match after {
         Some(after) if after.first_position == cut.last_position + 1 => {
@@ -322,21 +344,26 @@ mod tests {
         let url = format!("sqlite://{}", directory.path().join("audit.db").display());
         let key = Key::load_or_create(&directory.path().join("key")).unwrap();
         let connection = &mut *db::open(&url).unwrap().database.connect().unwrap();
+
         let entries: Vec<_> = (0..4).map(entry).collect();
         db::write(connection, |connection| {
             append(connection, &[&entries], false)
         })
         .unwrap();
+
         let rows = list::list(connection, &Filter::default(), Start::After(0), 10)
             .unwrap()
             .rows;
         let rows: Vec<_> = rows.iter().collect();
+
         let (early, late) = rows.split_at(2);
         for run in [early, late] {
             db::write(connection, |connection| cut(connection, run, &key, 1)).unwrap();
         }
+
         let again = db::write(connection, |connection| cut(connection, early, &key, 2));
         assert!(matches!(again, Err(DbError::Busy(_))), "{again:?}");
+
         let cuts = Cut::list(connection).unwrap();
         assert_eq!(
             cuts.iter()

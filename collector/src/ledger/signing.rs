@@ -50,7 +50,8 @@ pub struct Key {
 pub struct PublicKey(VerifyingKey);
 
 impl Key {
-    /// Reads the key in `file`, and makes one when there is no such file; only its owner may read that.
+    /// Reads the key in `file`, or creates it when there is no such file. Only its owner may read a
+    /// created file.
     ///
     /// # Errors
     ///
@@ -58,7 +59,7 @@ impl Key {
     pub fn load_or_create(file: &Path) -> Result<Self, KeyError> {
         match Self::load(file) {
             Err(error) if error.is(io::ErrorKind::NotFound) => match Self::create(file) {
-                // Somebody else was quicker.
+                // Another process was faster.
                 Err(error) if error.is(io::ErrorKind::AlreadyExists) => Self::load(file),
                 created => created,
             },
@@ -86,11 +87,13 @@ impl Key {
         let pem = key
             .to_pkcs8_pem(LineEnding::LF)
             .map_err(|_| KeyError::Format(file.to_owned()))?;
+
         let unfinished = hex::encode(random::<8>()?);
         write_new(file, &unfinished, pem.as_bytes()).map_err(|cause| KeyError::File {
             file: file.to_owned(),
             cause,
         })?;
+
         Ok(Self::from(key))
     }
 
@@ -145,7 +148,7 @@ impl PublicKey {
         id
     }
 
-    /// Whether `signature` is this key's over `statement`.
+    /// Whether `signature` is valid for `statement` and this key.
     pub fn verifies(&self, statement: &[u8], signature: &[u8]) -> bool {
         Signature::from_slice(signature)
             .is_ok_and(|signature| self.0.verify(statement, &signature).is_ok())
@@ -158,19 +161,23 @@ fn random<const N: usize>() -> Result<[u8; N], KeyError> {
     Ok(bytes)
 }
 
-/// A half-written key would be worse than none: the file gets its name when it is whole. Until then it has one of its own,
-/// which no process id can give: in a container a program that was killed has the same one again.
+/// Writes the file under a temporary name and links it when it is whole: half a key is worse than
+/// none. The temporary name is random: in a container, a restarted process has the same process id
+/// again.
 fn write_new(file: &Path, suffix: &str, content: &[u8]) -> io::Result<()> {
     let mut unfinished = file.as_os_str().to_owned();
     unfinished.push(format!(".{suffix}"));
+
     let mut new = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(&unfinished)?;
+
     let written = new.write_all(content).and_then(|()| new.sync_all());
-    // Unlike a renaming this does not replace the key that another process has just made.
+    // Unlike a rename, a hard link does not replace the key that another process has just made.
     let named = written.and_then(|()| fs::hard_link(&unfinished, file));
+
     fs::remove_file(&unfinished)?;
     named
 }
@@ -187,6 +194,7 @@ mod tests {
         let file = directory.path().join("key.pem");
         let made = Key::load_or_create(&file).unwrap();
         let read = Key::load_or_create(&file).unwrap();
+
         assert_eq!(made.public(), read.public());
         assert_eq!(
             fs::metadata(&file).unwrap().permissions().mode() & 0o777,
@@ -200,6 +208,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("key.pem");
         let make = || Key::load_or_create(&file).unwrap().public();
+
         let made: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
             threads
@@ -207,6 +216,7 @@ mod tests {
                 .map(|thread| thread.join().unwrap())
                 .collect()
         });
+
         assert!(made.iter().all(|key| *key == make()), "{made:?}");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
@@ -222,6 +232,7 @@ mod tests {
             "-----BEGIN",
         )
         .unwrap();
+
         Key::load_or_create(&file).unwrap();
     }
 
@@ -240,6 +251,7 @@ mod tests {
     fn a_signature_is_of_one_key_and_one_statement() {
         let key = Key::from(SigningKey::from_bytes(&[7; 32]));
         let signature = key.sign(b"statement");
+
         assert!(key.public().verifies(b"statement", &signature));
         assert!(!key.public().verifies(b"statement.", &signature));
         assert!(!key.public().verifies(b"statement", &signature[..63]));

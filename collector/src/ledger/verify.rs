@@ -18,40 +18,41 @@ use crate::db::{Cell, Connection, DbError, Row};
 /// Most faults that are named; all are counted.
 pub const MAX_NAMED: usize = 100;
 
-/// Rows that are read at once; PostgreSQL sends them all before the first can be looked at.
+/// Rows per query; PostgreSQL sends all of them before the first can be processed.
 const CHUNK: i64 = 20_000;
 
-/// What is wrong with the ledger.
+/// A fault of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "fault", rename_all = "snake_case")]
 pub enum Fault {
-    /// The row does not match its hash: it was changed or moved here, or the hash of the row before it was changed.
+    /// The row does not match its hash. It was changed or moved here, or the hash of the row before
+    /// it was changed.
     Row {
         /// Its position.
         position: i64,
         /// Its uid.
         uid: String,
     },
-    /// Rows are not there, and no signed cut says that they were deleted.
+    /// Rows are missing, and no signed cut covers them.
     Missing {
         /// First position.
         first_position: i64,
         /// Last position.
         last_position: i64,
     },
-    /// A cut does not fit to the rows around it, or is damaged.
+    /// A cut does not match the rows around it, or is damaged.
     Cut {
-        /// First position that it speaks of.
+        /// First position that it covers.
         first_position: i64,
     },
-    /// The ledger does not end where its head says.
+    /// The ledger does not end at its head.
     Head {
         /// Position of the head.
         head_position: i64,
         /// Position of the last row.
         last_position: i64,
     },
-    /// A checkpoint has another hash than the row, or speaks of rows beyond the end.
+    /// The hash of a checkpoint differs from that of the row, or its position is beyond the end.
     Checkpoint {
         /// Its position.
         position: i64,
@@ -60,28 +61,28 @@ pub enum Fault {
     Signature {
         /// Position of the checkpoint, or first position of the cut.
         position: i64,
-        /// Whose signature it claims to have.
+        /// Id of the key that it claims.
         key_id: String,
     },
 }
 
-/// What is checked beside the ledger itself.
+/// Trusted keys, and checkpoints from elsewhere.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// Keys whose signatures count; without any, signatures are not checked.
+    /// Trusted keys; without any, signatures are not checked.
     pub keys: Vec<PublicKey>,
     /// Checkpoints that were kept elsewhere.
     pub checkpoints: Vec<Checkpoint>,
 }
 
-/// What was found.
+/// Result of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verification {
     /// Rows that were read.
     pub rows: i64,
-    /// Rows that cuts speak of.
+    /// Rows that cuts cover.
     pub deleted_rows: i64,
-    /// Checkpoints that were compared, those from elsewhere included.
+    /// Checkpoints that were compared, including those from elsewhere.
     pub checkpoints: i64,
     /// Whether signatures were checked against trusted keys.
     pub signatures_checked: bool,
@@ -89,12 +90,12 @@ pub struct Verification {
     pub fault_count: i64,
     /// The first 100 of them.
     pub faults: Vec<Fault>,
-    /// What of the streams has arrived.
+    /// Completeness of the streams.
     pub completeness: Report,
 }
 
 impl Verification {
-    /// Whether nothing is wrong and nothing is missing; numbers that may still come do not count.
+    /// Whether there is no fault and no missing number; numbers that may still come do not count.
     pub fn is_sound(&self) -> bool {
         self.fault_count == 0 && self.completeness.unexplained_numbers == 0
     }
@@ -104,13 +105,14 @@ impl Verification {
 ///
 /// # Errors
 ///
-/// Those of the database; what is wrong with the rows is told by the result.
+/// Those of the database; faults of the rows are part of the result.
 pub fn verify(
     connection: &mut dyn Connection,
     trust: &Trust,
     moment: Moment,
 ) -> Result<Verification, DbError> {
     let mut walk = Walk::begin(connection, trust)?;
+
     loop {
         let before = walk.rows;
         let after = walk.read_up_to;
@@ -123,6 +125,7 @@ pub fn verify(
             break;
         }
     }
+
     let head = head(connection)?;
     let conflicts = conflicts(connection)?;
     Ok(walk.end(head, moment, conflicts))
@@ -137,7 +140,7 @@ fn chunk() -> String {
 
 struct Walk {
     hasher: Hasher,
-    /// The place that was reached, by a row or by a cut.
+    /// Last place reached, by a row or by a cut.
     reached: Head,
     /// Position of the last row.
     read_up_to: i64,
@@ -153,6 +156,7 @@ impl Walk {
         let cuts = Cut::list(connection)?;
         let mut checkpoints = Checkpoint::list(connection, 0, i64::MAX)?;
         checkpoints.extend(trust.checkpoints.iter().cloned());
+
         let mut walk = Self {
             hasher: Hasher::default(),
             reached: Head::START,
@@ -166,14 +170,17 @@ impl Walk {
                 ..Verification::default()
             },
         };
+
         walk.check_signatures(&cuts, &checkpoints, &trust.keys);
         walk.result.checkpoints = i64::try_from(checkpoints.len()).unwrap_or(i64::MAX);
+
         for checkpoint in checkpoints {
             walk.checkpoints
                 .entry(checkpoint.head.position)
                 .or_default()
                 .push(checkpoint.head.hash);
         }
+
         walk.cuts = cuts.into_iter().peekable();
         Ok(walk)
     }
@@ -182,6 +189,7 @@ impl Walk {
         if keys.is_empty() {
             return;
         }
+
         for cut in cuts
             .iter()
             .filter(|cut| !keys.iter().any(|key| cut.is_signed_by(key)))
@@ -191,6 +199,7 @@ impl Walk {
                 key_id: cut.key_id.clone(),
             });
         }
+
         for point in checkpoints
             .iter()
             .filter(|point| !keys.iter().any(|key| point.is_signed_by(key)))
@@ -209,20 +218,23 @@ impl Walk {
         }
     }
 
-    /// Takes the next row in the order of positions; its columns are those of [`RECORDS`].
+    /// Processes the next row in the order of positions; its columns are those of [`RECORDS`].
     fn row(&mut self, row: &dyn Row) -> Result<(), DbError> {
         let position = row.integer(0)?.unwrap_or_default();
         self.rows += 1;
         self.read_up_to = position;
+
         if position <= 0 {
-            // No chain begins there.
+            // Positions of a chain begin at 1.
             self.row_fault(position, row);
             return Ok(());
         }
+
         self.cross_cuts(position);
         let next = self.reached.position.saturating_add(1);
-        // A column of another type is a change like any other.
+        // A column of another type counts as a change.
         let kept = row.bytes(1).and_then(chain::hash).ok();
+
         if position > next {
             self.fault(Fault::Missing {
                 first_position: next,
@@ -233,11 +245,13 @@ impl Walk {
         {
             self.row_fault(position, row);
         }
+
         self.reach(Head {
             position,
             hash: kept.unwrap_or_default(),
         });
-        // What such a row tells of its stream cannot be known; the row itself is named above.
+
+        // Fails for a column of another type; the row is a fault already.
         let _ = self.see(row);
         Ok(())
     }
@@ -262,6 +276,7 @@ impl Walk {
                 first_position: cut.first_position,
             });
         };
+
         let next = self.reached.position.saturating_add(1);
         if cut.first_position > next {
             self.fault(Fault::Missing {
@@ -273,21 +288,25 @@ impl Walk {
                 first_position: cut.first_position,
             });
         }
+
         let deleted = statement
             .last_position
             .saturating_sub(statement.first_position)
             .saturating_add(1);
         self.result.deleted_rows = self.result.deleted_rows.saturating_add(deleted);
         self.streams.merge(statement.streams());
+
         self.reach(Head {
             position: statement.last_position,
             hash: after,
         });
     }
 
-    /// Moves on, and compares the checkpoints on the way. Those within a cut cannot be compared any more.
+    /// Moves on and compares the checkpoints on the way. Those within a cut cannot be compared any
+    /// more.
     fn reach(&mut self, head: Head) {
         self.reached = head;
+
         while let Some(entry) = self.checkpoints.first_entry() {
             if *entry.key() > head.position {
                 return;
@@ -303,6 +322,7 @@ impl Walk {
         let (Some(stream), Some(number)) = (row.text(STREAM)?, row.integer(NUMBER)?) else {
             return Ok(());
         };
+
         let received_at = row.integer(RECEIVED_AT)?.unwrap_or_default();
         let observed_at = row.integer(OBSERVED_AT)?.unwrap_or_default();
         let event_name = row.text(EVENT_NAME)?.unwrap_or_default();
@@ -311,6 +331,7 @@ impl Walk {
             row.text(ATTRIBUTES)?.unwrap_or_default(),
             received_at,
         );
+
         self.streams.see(
             stream,
             Sighting {
@@ -321,6 +342,7 @@ impl Walk {
                 said,
             },
         );
+
         Ok(())
     }
 
@@ -332,15 +354,18 @@ impl Walk {
                 last_position: self.reached.position,
             });
         }
+
         for position in std::mem::take(&mut self.checkpoints).into_keys() {
             self.fault(Fault::Checkpoint { position });
         }
+
         self.result.rows = self.rows;
         self.result.completeness = self.streams.report(
             moment,
             self.rows.saturating_add(self.result.deleted_rows),
             conflicts,
         );
+
         self.result
     }
 }
@@ -371,6 +396,7 @@ mod tests {
             (SERVICE, "service_name"),
             (ATTRIBUTES, "attributes"),
         ];
+
         for (index, name) in names {
             assert_eq!(RECORDS.columns[index].name, name);
         }

@@ -1,4 +1,5 @@
-//! The one thread that writes: it puts all batches that wait into one transaction, and does the chores in between.
+//! The one writing thread: it stores all waiting batches in one transaction, and runs background
+//! tasks in between.
 
 use std::sync::Arc;
 use std::sync::mpsc::{
@@ -14,35 +15,37 @@ use super::append::{Appended, append};
 use super::entry::Entry;
 use crate::db::{self, Connection, Database, DbError};
 
-/// Batches that may wait for the writer; the senders' memory is bounded where their requests are admitted.
+/// Most batches that wait for the writer. Their memory is bounded where requests are admitted.
 const QUEUE: usize = 1024;
 
 /// A transaction takes no further batch once it has this many records: others wait for it.
 const GROUP_RECORDS: usize = 5000;
 
-/// How often the chores are looked after while nothing comes in.
+/// How often background tasks run while no batch arrives.
 const IDLE: Duration = Duration::from_millis(250);
 
-/// How soon they are looked after when a transaction is done. Senders that have just had their answer need longer than no
-/// time to send again, and would wait for a chore that is begun at once.
+/// How soon background tasks run after a transaction. Senders need a moment to send again after an
+/// answer; a task that began at once would delay them.
 const BREATH: Duration = Duration::from_millis(20);
 
-/// Under load the chores get one step for this many transactions, so that they fall behind but do not stop.
+/// Under load, background tasks get one step per this many transactions: they fall behind but do
+/// not stop.
 const LOADED_GROUPS: u32 = 32;
 
-/// Steps that a chore is left alone after it has failed: some ten seconds while nothing comes in.
+/// Steps for which a task is skipped after a failure: some ten seconds while no batch arrives.
 const FAILED_PAUSE: u32 = 40;
 
-/// Something that the writer does beside appending: views, checkpoints, retention.
+/// A background task of the writer: views, checkpoints, retention.
 pub trait Chore: Send {
-    /// Does a small part of what is due, in a transaction of its own, and says whether more is due at once.
+    /// Does a small part of the due work in a separate transaction. Returns whether more is due at
+    /// once.
     ///
     /// # Errors
     ///
     /// Those of the database; it is called again later.
     fn step(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError>;
 
-    /// Does what must not be left undone when the ledger is closed.
+    /// Does the work that must be done before the ledger is closed.
     ///
     /// # Errors
     ///
@@ -72,13 +75,13 @@ struct Job {
     reply: oneshot::Sender<Result<Appended, AppendError>>,
 }
 
-/// The way to the writer.
+/// Handle of the writer thread.
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: SyncSender<Job>,
 }
 
-/// What the thread works with.
+/// Inputs of the thread.
 pub(super) struct Work {
     pub(super) database: Arc<dyn Database>,
     pub(super) strict: bool,
@@ -86,7 +89,7 @@ pub(super) struct Work {
 }
 
 impl Writer {
-    /// Starts the thread; it ends when the writer is dropped and everything that waits is done.
+    /// Starts the thread. It ends when the writer is dropped and all waiting batches are done.
     pub(super) fn start(work: Work) -> Result<(Self, JoinHandle<()>), DbError> {
         let connection = work.database.connect()?;
         let (queue, jobs) = sync_channel(QUEUE);
@@ -100,11 +103,12 @@ impl Writer {
             pauses,
             next: None,
         };
+
         let handle = thread.spawn(move || run.serve()).map_err(DbError::failed)?;
         Ok((Self { queue }, handle))
     }
 
-    /// Waits until all of `entries` are durable, or none of them is.
+    /// Queues `entries`. The receiver gets the result once all of them are durable, or none is.
     pub(super) fn append(
         &self,
         entries: Vec<Entry>,
@@ -123,9 +127,9 @@ struct Run {
     work: Work,
     jobs: Receiver<Job>,
     groups: u32,
-    /// For each chore, how many steps it is left alone after it has failed.
+    /// For each task, the number of steps for which it is skipped after a failure.
     pauses: Vec<u32>,
-    /// A job that came while the chores were done.
+    /// A batch that came while background tasks ran.
     next: Option<Job>,
 }
 
@@ -137,6 +141,7 @@ impl Run {
                 .next
                 .take()
                 .map_or_else(|| self.jobs.recv_timeout(patience), Ok);
+
             match waiting {
                 Ok(first) => {
                     self.group(first);
@@ -149,6 +154,7 @@ impl Run {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
+
         self.finish();
     }
 
@@ -160,6 +166,7 @@ impl Run {
             records += job.entries.len();
             group.push(job);
         }
+
         self.store(group);
         self.groups = self.groups.wrapping_add(1);
         if self.groups.is_multiple_of(LOADED_GROUPS) {
@@ -167,10 +174,11 @@ impl Run {
         }
     }
 
-    /// One bad batch must not fail the others: when the group fails, each is tried by itself.
+    /// One bad batch must not fail the others: when the group fails, each batch is tried alone.
     fn store(&mut self, group: Vec<Job>) {
         self.reconnect();
         let batches: Vec<_> = group.iter().map(|job| job.entries.as_slice()).collect();
+
         match self.transaction(&batches) {
             Ok(results) => {
                 for (job, result) in group.into_iter().zip(results) {
@@ -183,7 +191,7 @@ impl Run {
         }
     }
 
-    /// Whether the error has nothing to do with what was to be stored.
+    /// Whether the error is unrelated to the records.
     fn is_hopeless(&self, error: &DbError) -> bool {
         matches!(error, DbError::Busy(_)) || self.connection.is_lost()
     }
@@ -195,7 +203,7 @@ impl Run {
         })
     }
 
-    /// A lost connection is replaced; when that fails, the call that follows says so.
+    /// Replaces a lost connection. When that fails, the next call returns the error.
     fn reconnect(&mut self) {
         if self.connection.is_lost() {
             match self.work.database.connect() {
@@ -205,7 +213,7 @@ impl Run {
         }
     }
 
-    /// Works on what is due until a batch comes.
+    /// Runs background tasks until a batch comes or nothing is due.
     fn chores(&mut self) {
         while self.next.is_none() {
             match self.jobs.try_recv() {
@@ -220,15 +228,17 @@ impl Run {
         }
     }
 
-    /// One step of each chore; whether one of them has more to do.
+    /// One step of each task; returns whether one of them has more to do.
     fn step(&mut self) -> bool {
         self.reconnect();
         let mut more = false;
+
         for (chore, pause) in self.work.chores.iter_mut().zip(&mut self.pauses) {
             if *pause > 0 {
                 *pause -= 1;
                 continue;
             }
+
             match chore.step(&mut *self.connection) {
                 Ok(again) => more |= again,
                 Err(error) => {
@@ -237,6 +247,7 @@ impl Run {
                 }
             }
         }
+
         more
     }
 

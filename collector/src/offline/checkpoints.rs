@@ -11,7 +11,7 @@ use clap::Args;
 use super::{OfflineError, ask};
 use crate::database_flags::DatabaseFlags;
 
-// No doc comment: clap would print it in the place of the one above.
+// No doc comment: clap would print it in place of that of the command.
 #[derive(Args)]
 pub(crate) struct Flags {
     #[command(flatten)]
@@ -27,6 +27,7 @@ pub(crate) fn run(flags: &Flags) -> Result<(), OfflineError> {
     let list = ask(&opened, |connection| {
         Checkpoint::list(connection, flags.after, i64::MAX)
     })?;
+
     let mut out = io::stdout().lock();
     for checkpoint in &list {
         writeln!(
@@ -38,10 +39,11 @@ pub(crate) fn run(flags: &Flags) -> Result<(), OfflineError> {
     Ok(())
 }
 
-/// Reads what [`run`] has printed.
+/// Reads the output of [`run`].
 pub(super) fn read(file: &Path) -> Result<Vec<Checkpoint>, OfflineError> {
     let text =
         fs::read_to_string(file).map_err(|error| OfflineError::File(file.to_owned(), error))?;
+
     let lines = text
         .lines()
         .enumerate()

@@ -9,7 +9,7 @@ use clap::Args;
 use super::{OfflineError, ask};
 use crate::database_flags::DatabaseFlags;
 
-// No doc comment: clap would print it in the place of the one above.
+// No doc comment: clap would print it in place of that of the command.
 #[derive(Args)]
 pub(crate) struct Flags {
     #[command(flatten)]

@@ -15,7 +15,7 @@ use super::{OfflineError, ask, checkpoints, read_key};
 use crate::database_flags::DatabaseFlags;
 use crate::ledger_flags::{DEFAULT_GRACE, default_key_file};
 
-// No doc comment: clap would print it in the place of the one above.
+// No doc comment: clap would print it in place of that of the command.
 #[derive(Args)]
 pub(crate) struct Flags {
     #[command(flatten)]
@@ -23,19 +23,20 @@ pub(crate) struct Flags {
     /// How long a number may be missing before it counts as lost
     #[arg(long, default_value = DEFAULT_GRACE, value_name = "DURATION", value_parser = humantime::parse_duration)]
     grace: Duration,
-    /// Public key whose signatures count, 64 hex digits; may be given several times
+    /// Trusted public key, 64 hex digits; may be given several times
     #[arg(long, value_name = "HEX")]
     public_key: Vec<String>,
-    /// Key file whose signatures count [default without --public-key: the one beside the database, if it is there]
+    /// Trusted key file [default without --public-key: the one beside the database, if it is there]
     #[arg(long, value_name = "FILE")]
     signing_key: Option<PathBuf>,
-    /// Do not check signatures: who can write to the database can then forge cuts and checkpoints
+    /// Do not check signatures: anyone with write access to the database can then forge cuts and
+    /// checkpoints
     #[arg(long, conflicts_with_all = ["public_key", "signing_key"])]
     no_signatures: bool,
     /// Checkpoints that were kept elsewhere, as `audit-collector checkpoints` prints them
     #[arg(long, value_name = "FILE")]
     checkpoints: Option<PathBuf>,
-    /// What to print
+    /// Form of the output
     #[arg(long, default_value = "text")]
     format: Format,
 }
@@ -46,7 +47,7 @@ enum Format {
     Json,
 }
 
-/// Prints what was found; whether all is well.
+/// Prints the result; returns whether all is well.
 pub(crate) fn run(flags: Flags, now: i64) -> Result<bool, OfflineError> {
     let opened = db::open_existing(&flags.database.url()?)?;
     let trust = trust(&flags, &opened)?;
@@ -54,6 +55,7 @@ pub(crate) fn run(flags: Flags, now: i64) -> Result<bool, OfflineError> {
     let found = ask(&opened, |connection| {
         verify(connection, &trust, Moment { now, grace })
     })?;
+
     let mut out = io::stdout().lock();
     match flags.format {
         Format::Json => writeln!(
@@ -63,6 +65,7 @@ pub(crate) fn run(flags: Flags, now: i64) -> Result<bool, OfflineError> {
         )?,
         Format::Text => print(&mut out, &found)?,
     }
+
     Ok(found.is_sound())
 }
 
@@ -73,14 +76,17 @@ fn trust(flags: &Flags, opened: &Opened) -> Result<Trust, OfflineError> {
             .keys
             .push(PublicKey::from_hex(text).map_err(OfflineError::PublicKey)?);
     }
+
     let default = Some(default_key_file(opened))
         .filter(|file| flags.public_key.is_empty() && !flags.no_signatures && file.exists());
     if let Some(file) = flags.signing_key.clone().or(default) {
         trust.keys.push(read_key(&file)?.public());
     }
+
     if trust.keys.is_empty() && !flags.no_signatures {
         return Err(OfflineError::NoKey);
     }
+
     if let Some(file) = &flags.checkpoints {
         trust.checkpoints = checkpoints::read(file)?;
     }
@@ -93,6 +99,7 @@ fn print(out: &mut dyn Write, found: &Verification) -> io::Result<()> {
     } else {
         "signatures NOT checked"
     };
+
     writeln!(
         out,
         "chain: {} rows, {} deleted by retention",
@@ -103,6 +110,7 @@ fn print(out: &mut dyn Write, found: &Verification) -> io::Result<()> {
     for fault in &found.faults {
         writeln!(out, "  {}", describe(fault))?;
     }
+
     let report = &found.completeness;
     writeln!(out, "streams: {}", report.streams.len())?;
     writeln!(
@@ -116,6 +124,7 @@ fn print(out: &mut dyn Write, found: &Verification) -> io::Result<()> {
     for stream in &report.streams {
         print_gaps(out, stream)?;
     }
+
     writeln!(out, "silent streams: {}", report.silent_streams)?;
     for stream in report
         .streams
@@ -124,6 +133,7 @@ fn print(out: &mut dyn Write, found: &Verification) -> io::Result<()> {
     {
         print_silence(out, stream)?;
     }
+
     writeln!(
         out,
         "{}",
@@ -137,6 +147,7 @@ fn print(out: &mut dyn Write, found: &Verification) -> io::Result<()> {
 
 fn print_gaps(out: &mut dyn Write, stream: &StreamReport) -> io::Result<()> {
     let service = stream.service.as_deref().unwrap_or("unknown service");
+
     for Gap {
         first_number,
         last_number,
@@ -162,10 +173,12 @@ fn print_silence(out: &mut dyn Write, stream: &StreamReport) -> io::Result<()> {
     let since =
         u64::try_from(stream.unknown_since_unix_nano.unwrap_or_default()).unwrap_or_default();
     let since = humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_nanos(since));
+
     let bound = match stream.unknown_at_most {
         Some(most) => format!("no more than {most} records"),
         None => "it is not known how many records".to_owned(),
     };
+
     let id = &stream.stream_id;
     writeln!(
         out,

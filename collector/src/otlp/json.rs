@@ -1,7 +1,8 @@
 //! The JSON encoding of OTLP logs: unknown fields are ignored, absent and null fields are empty.
 //!
-//! The serde support of the `opentelemetry-proto` crate refuses an empty `arrayValue`, `"NaN"` and nulls, and takes an
-//! array where a message belongs; all of that is on the wire of other senders, so the types are our own.
+//! The serde support of the `opentelemetry-proto` crate refuses an empty `arrayValue`, `"NaN"` and
+//! nulls, and accepts an array in place of a message. All of these occur on the wire, so this
+//! module has separate types.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +19,7 @@ use crate::record::{Attributes, Content, Record};
 
 /// The body as text.
 pub(super) fn text(body: &[u8]) -> Result<&str, DecodeError> {
-    // The JSON reader would not look into the strings that it skips.
+    // The JSON parser does not validate the strings that it skips.
     str::from_utf8(body)
         .map_err(|error| DecodeError::Invalid(format!("body is not valid UTF-8: {error}")))
 }
@@ -153,7 +154,8 @@ struct KeyValue {
     value: AnyValue,
 }
 
-/// An attribute's value as plain JSON: bytes stay base64 text, NaN and the infinities are strings, empty is null.
+/// An attribute's value as plain JSON: bytes stay base64 text, NaN and the infinities are strings,
+/// empty is null.
 #[derive(Default, Deserialize)]
 #[serde(try_from = "Message<AnyValueFields>")]
 struct AnyValue(Value);
@@ -205,6 +207,7 @@ impl TryFrom<Message<AnyValueFields>> for AnyValue {
         ]
         .into_iter()
         .flatten();
+
         let value = given.next().unwrap_or_default();
         if given.next().is_some() {
             return Err("a value is given in more than one type");
@@ -223,7 +226,8 @@ fn object(list: KeyValueList) -> Value {
     Value::Object(sorted.into_iter().collect())
 }
 
-/// A protobuf message: a JSON object and nothing else. Derived readers alone would take an array for it.
+/// A protobuf message: a JSON object and nothing else. Derived readers alone would accept an array
+/// for it.
 #[derive(Default)]
 struct Message<T>(T);
 

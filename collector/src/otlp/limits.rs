@@ -1,18 +1,20 @@
-//! What one request may cost beyond its bytes: a few bytes can stand for much memory and many rows.
+//! Limits of one request beyond its bytes: a few bytes can stand for much memory and many rows.
 
 use super::{DecodeError, Group};
 use crate::record::Attributes;
 
-/// Most records in one request: more than the filter's buffer holds by default, all of which a proxy that ends may send in
-/// one batch. Keeps its transaction well below the time for which others wait.
+/// Most records in one request: more than the default buffer of the filter, all of which a proxy
+/// that ends may send in one batch. It keeps the transaction well below the time for which others
+/// wait.
 pub const MAX_RECORDS: usize = 20_000;
 
-/// Most values in one request: opening braces in JSON, messages in protobuf, values in NDJSON. Each costs memory, an
-/// empty record a hundred times its two or three bytes. The smallest sensible attributes reach this number in about
-/// 16 MiB.
+/// Most values in one request: opening braces in JSON, messages in protobuf, values in NDJSON. Each
+/// costs memory: an empty record takes a hundred times its two or three bytes. The smallest
+/// sensible attributes reach this number in about 16 MiB.
 pub const MAX_VALUES: usize = 1_000_000;
 
-/// Most bytes by which a request may grow because each record is kept with the attributes of its resource and scope.
+/// Most bytes by which a request may grow from copying the attributes of resource and scope to each
+/// record.
 pub const MAX_REPEATED_BYTES: usize = 16 * 1024 * 1024;
 
 /// To be called before `text` is parsed; returns the number of its opening braces.
@@ -26,16 +28,18 @@ pub(super) fn check_json(text: &str) -> Result<usize, DecodeError> {
     Ok(braces)
 }
 
-/// To be called before a line of `body` is parsed; returns the number of its values, an upper bound of it where texts
-/// hold commas.
+/// To be called before a line of `body` is parsed. Returns the number of its values, or more where
+/// texts hold commas.
 pub(super) fn check_lines(body: &[u8]) -> Result<usize, DecodeError> {
     if super::ndjson::lines(body).count() > MAX_RECORDS {
         return Err(too_many_records());
     }
+
     let values = body
         .iter()
         .filter(|byte| matches!(byte, b'{' | b'[' | b','))
         .count();
+
     if values > MAX_VALUES {
         return Err(too_many_values());
     }
@@ -47,6 +51,7 @@ pub(super) fn check_groups<L>(groups: &[Group<L>]) -> Result<(), DecodeError> {
     if groups.iter().map(Group::records).sum::<usize>() > MAX_RECORDS {
         return Err(too_many_records());
     }
+
     if groups
         .iter()
         .map(repeated_bytes)
@@ -86,7 +91,7 @@ fn repeated_bytes<L>(group: &Group<L>) -> usize {
     )
 }
 
-/// What the copies for all records but the first take.
+/// Size of the copies for all records but the first.
 fn copied_bytes(attributes: &Attributes, records: usize) -> usize {
     let copies = records.saturating_sub(1);
     if copies == 0 {

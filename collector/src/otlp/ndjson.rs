@@ -1,5 +1,5 @@
-//! NDJSON: one flat JSON object a line, fields and attributes under their names, as the filter's `format: ndjson`
-//! writes it. What is no field is an attribute.
+//! NDJSON: one flat JSON object per line, as the filter's `format: ndjson` writes it. Fields and
+//! attributes have their names as keys; every key that is not a field is an attribute.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::numbers::UnixNano;
 use super::{DecodeError, body_text, excerpt, hex_id};
 use crate::record::{Content, Record};
 
-/// Events of the filter, whose lines have no body: it says nothing that is not in their attributes.
+/// Prefix of the filter's events. Their lines have no body: it would only repeat attributes.
 const FILTER_EVENTS: &str = "audit.";
 
 /// Reads the records of a checked body.
@@ -47,7 +47,8 @@ fn reason(error: &serde_json::Error) -> String {
     format!("{kind}: {message} at column {}", error.column())
 }
 
-/// Adds the body that the filter gives the same record in OTLP, so that both formats keep equal records.
+/// Adds the body that the filter writes for the same record in OTLP, so that both formats store
+/// equal records.
 fn with_body(mut content: Content) -> Content {
     if content.body.is_none() && content.event_name.starts_with(FILTER_EVENTS) {
         content.body = Some(filters_body(&content));
@@ -59,7 +60,9 @@ fn filters_body(content: &Content) -> String {
     let Some(action) = content.text("audit.action") else {
         return content.event_name.clone();
     };
-    // A record that was acknowledged before its request went on has a stage in the place of an outcome.
+
+    // A record that was acknowledged before its request was forwarded has a stage instead of an
+    // outcome.
     match content
         .text("audit.outcome")
         .or_else(|| content.text("audit.stage"))
@@ -88,6 +91,7 @@ impl<'de> Visitor<'de> for LineVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Line, A::Error> {
         let mut content = Content::default();
+
         while let Some(name) = map.next_key::<String>()? {
             match name.as_str() {
                 "time_unix_nano" => content.time_unix_nano = value::<UnixNano, A>(&mut map)?.0,
@@ -104,6 +108,7 @@ impl<'de> Visitor<'de> for LineVisitor {
                 }
             }
         }
+
         Ok(Line(content))
     }
 }

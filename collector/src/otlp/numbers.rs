@@ -1,4 +1,4 @@
-//! Numbers as senders write them in JSON: 64-bit integers as numbers or as strings of digits, doubles also as names.
+//! Numbers in JSON: 64-bit integers as numbers or as strings of digits, doubles also as names.
 
 use std::fmt;
 
@@ -6,7 +6,8 @@ use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Nanoseconds since the Unix epoch, not negative. A `fixed64` beyond the year 2262 is [`i64::MAX`].
+/// Nanoseconds since the Unix epoch, not negative. A `fixed64` beyond the year 2262 is
+/// [`i64::MAX`].
 #[derive(Default)]
 pub(super) struct UnixNano(pub(super) i64);
 

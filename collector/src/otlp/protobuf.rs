@@ -71,10 +71,10 @@ fn attributes(list: Vec<KeyValue>) -> Attributes {
         .collect()
 }
 
-/// A value as plain JSON, the same as the JSON encoding gives: bytes are base64 text, empty is null.
+/// A value as plain JSON, equal to that of the JSON encoding: bytes are base64 text, empty is null.
 fn plain(value: Option<AnyValue>) -> Value {
     match value.and_then(|value| value.value) {
-        // The last one is an index into a table that only profiles have.
+        // `StringValueStrindex` is an index into a table that only profiles have.
         None | Some(Typed::StringValueStrindex(_)) => Value::Null,
         Some(Typed::StringValue(text)) => text.into(),
         Some(Typed::BoolValue(value)) => value.into(),
@@ -95,7 +95,7 @@ fn object(list: Vec<KeyValue>) -> Value {
     Value::Object(sorted.into_iter().collect())
 }
 
-/// An id of any other length than 16 has no use, so longer ones are not written out.
+/// An id of more than 16 bytes is invalid, so no more than 17 of them are written out.
 fn hex(id: &[u8]) -> String {
     id.iter()
         .take(MAX_ID_BYTES + 1)

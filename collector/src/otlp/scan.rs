@@ -1,5 +1,5 @@
-//! Counts the messages of an OTLP request in protobuf before the reader makes them: two bytes on the wire are an empty
-//! record, which takes two hundred in memory.
+//! Counts the messages of an OTLP request in protobuf before they are decoded. An empty record has
+//! two bytes on the wire, and two hundred in memory.
 
 use prost::DecodeError as WireError;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
@@ -8,7 +8,8 @@ use super::DecodeError;
 use super::limits::{MAX_RECORDS, MAX_VALUES, too_many_records, too_many_values};
 use super::protobuf::refusal;
 
-/// Most messages within each other; `prost` refuses deeper ones too, but only when it has made the outer ones.
+/// Most messages within each other. `prost` refuses deeper ones, too, but only after it has made
+/// the outer ones.
 const MAX_DEPTH: usize = 100;
 
 /// Messages of `logs.proto`, `common.proto` and `resource.proto` that can hold others.
@@ -30,7 +31,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// What a field holds; `None` when it takes no memory that grows with its number.
+    /// The kind of content of a field; `None` when its memory does not grow with its number.
     fn of_field(self, tag: u32) -> Option<Self> {
         match (self, tag) {
             (Self::Logs, 1) => Some(Self::ResourceLogs),
@@ -85,6 +86,7 @@ fn scan(kind: Kind, mut rest: &[u8], depth: usize, counts: &mut Counts) -> Resul
     let inner_depth = depth
         .checked_sub(1)
         .ok_or_else(|| refusal("messages are nested too deep"))?;
+
     while !rest.is_empty() {
         let (tag, wire_type) = decode_key(&mut rest).map_err(wire)?;
         let inner = kind
@@ -94,6 +96,7 @@ fn scan(kind: Kind, mut rest: &[u8], depth: usize, counts: &mut Counts) -> Resul
             skip_field(wire_type, tag, &mut rest, DecodeContext::default()).map_err(wire)?;
             continue;
         };
+
         counts.add(inner)?;
         let bytes = take_delimited(&mut rest)?;
         if inner != Kind::Text {

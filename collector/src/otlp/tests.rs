@@ -1,4 +1,4 @@
-//! What is read from OTLP JSON, field by field.
+//! Decoding of OTLP JSON, field by field.
 
 use serde_json::json;
 
@@ -31,6 +31,7 @@ fn all_fields_are_read() {
             "body":{"stringValue":"GET /check denied"},"flags":1,"droppedAttributesCount":0,
             "attributes":[{"key":"log.record.uid","value":{"stringValue":"aud_1"}}]}"#,
     );
+
     let expected = Content {
         time_unix_nano: 1_783_072_800_000_000_001,
         observed_time_unix_nano: 1_783_072_800_000_000_002,
@@ -41,6 +42,7 @@ fn all_fields_are_read() {
         body: Some("GET /check denied".to_owned()),
         attributes: Attributes::from([("log.record.uid".to_owned(), "aud_1".into())]),
     };
+
     assert_eq!(
         record,
         Record {
@@ -57,6 +59,7 @@ fn absent_and_null_fields_are_empty() {
     for record in ["{}", nulls, r#"{"body":{}}"#] {
         assert_eq!(one_record(record).content, Content::default(), "{record}");
     }
+
     for body in [
         "{}",
         r#"{"resourceLogs":null}"#,
@@ -105,6 +108,7 @@ fn every_type_of_value_is_read() {
         ("{}", json!(null)),
         ("null", json!(null)),
     ];
+
     for (value, expected) in cases {
         assert_eq!(one_value(value), expected, "{value}");
     }
@@ -116,12 +120,14 @@ fn the_attribute_of_the_record_wins_over_that_of_the_resource() {
         {"key":"b","value":{"intValue":1}}]},
         "scopeLogs":[{"logRecords":[{"attributes":[{"key":"b","value":{"intValue":2}}]},{}]}]}]}"#;
     let records = decode_json(body.as_bytes()).unwrap();
+
     let numbers = |index: usize| {
         (
             records[index].content.integer("a"),
             records[index].content.integer("b"),
         )
     };
+
     assert_eq!(numbers(0), (Some(1), Some(2)));
     assert_eq!(numbers(1), (Some(1), Some(1)));
 }
@@ -139,6 +145,7 @@ fn the_attributes_of_a_scope_are_kept_between_those_of_resource_and_record() {
             records[index].content.integer("b"),
         )
     };
+
     assert_eq!(
         (numbers(0), numbers(1), numbers(2)),
         ((Some(2), Some(2)), (Some(3), Some(2)), (Some(1), None))
@@ -156,6 +163,7 @@ fn the_copies_of_scope_attributes_are_bounded() {
             r#"{{"resourceLogs":[{{"scopeLogs":[{{"scope":{{"attributes":[{attribute}]}},"logRecords":[{{}},{{}},{{}}]}}]}}]}}"#
         )
     };
+
     let largest = MAX_REPEATED_BYTES / 2 - 3;
     assert_eq!(decode_json(body(largest).as_bytes()).unwrap().len(), 3);
     let message = "attributes of resource and scope are too large for that many records, together more than 16777216 bytes";
@@ -215,6 +223,7 @@ fn a_time_beyond_the_year_2262_is_the_last_one() {
             "{time}"
         );
     }
+
     assert_eq!(
         one_record(r#"{"timeUnixNano":"9223372036854775806"}"#)
             .content
@@ -233,6 +242,7 @@ fn wrong_shapes_are_refused_with_their_place() {
             r#"{{"attributes":[{{"key":"k","value":{value}}}]}}"#
         ))
     };
+
     let cases = [
         "[]".to_owned(),
         "7".to_owned(),
@@ -255,6 +265,7 @@ fn wrong_shapes_are_refused_with_their_place() {
         value(r#"{"stringValue":7}"#),
         value(r#"{"stringValue":"s","intValue":"1"}"#),
     ];
+
     for body in cases {
         let message = error(&body);
         assert!(
@@ -283,6 +294,7 @@ fn text_that_is_not_json_is_refused_with_its_place() {
         );
         assert!(message.contains(" at line 1 column "), "{body}: {message}");
     }
+
     assert!(error("{\n\n  oops}").ends_with(" at line 3 column 3"));
     let message = decode_json(b"{\"a\":\"\xff\"}").unwrap_err().to_string();
     assert_eq!(
@@ -298,6 +310,7 @@ fn deep_nesting_is_refused_and_a_long_text_is_not_repeated() {
         r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{deep}"#
     ));
     assert!(message.contains("recursion limit"), "{message}");
+
     let long = format!(r#"{{"resourceLogs":"{}"}}"#, "é".repeat(100_000));
     let message = error(&long);
     assert!(
@@ -307,7 +320,8 @@ fn deep_nesting_is_refused_and_a_long_text_is_not_repeated() {
     assert!(message.contains(" at line 1 column "), "{message}");
 }
 
-/// A request whose resource has one attribute of this many bytes, and this many empty records in each of two scopes.
+/// A request with one resource attribute of this many bytes, and with this many empty records in
+/// each of two scopes.
 fn request(attribute_bytes: usize, records_per_scope: usize) -> String {
     let text = "x".repeat(attribute_bytes);
     let records = vec!["{}"; records_per_scope].join(",");
@@ -331,6 +345,7 @@ fn the_number_of_records_is_bounded() {
             .len(),
         MAX_RECORDS
     );
+
     assert_too_large(
         &request(1, MAX_RECORDS / 2 + 1),
         "body has more than 20000 records",
@@ -352,7 +367,7 @@ fn the_number_of_objects_is_bounded_before_they_are_read() {
 
 #[test]
 fn the_copies_of_resource_attributes_are_bounded() {
-    // Name and quotes count too; the first of the 4 records is no copy.
+    // Name and quotes count, too; the first of the 4 records is not a copy.
     let largest = MAX_REPEATED_BYTES / 3 - 3;
     assert_eq!(
         decode_json(request(largest, 2).as_bytes()).unwrap().len(),

@@ -1,4 +1,5 @@
-//! The reasons of refusals: what the client is told by status and code, and the operator by the label of a count.
+//! The reasons of refusals: status and code for the client, and the label of a count for the
+//! operator.
 
 use axum::http::StatusCode;
 
@@ -15,11 +16,11 @@ pub(crate) enum Reason {
     MethodNotAllowed,
     /// The body did not arrive in time.
     Timeout,
-    /// What is kept already contradicts the request.
+    /// Stored records contradict the request.
     Conflict,
     /// Larger than allowed.
     TooLarge,
-    /// A content type or encoding that the collector does not read.
+    /// A content type or encoding that is not supported.
     Unsupported,
     /// Too many requests at once.
     TooManyRequests,

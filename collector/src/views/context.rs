@@ -1,4 +1,4 @@
-//! The session context as a record holds it: a JSON object, or one in base64.
+//! The session context of a record: a JSON object, or one in base64.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -7,13 +7,13 @@ use serde_json::{Map, Value};
 
 use crate::ledger::entry::searched;
 
-/// Reads what any encoder writes: with padding or without, whatever the unused bits.
+/// Accepts the output of any encoder: with or without padding, and with any unused bits.
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
     .with_decode_allow_trailing_bits(true);
 const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, LENIENT);
 
-/// The fields of a context; `None` when it is no object.
+/// The fields of a context; `None` when it is not an object.
 pub(super) fn read(context: &str) -> Option<Map<String, Value>> {
     let context = context.trim_ascii();
     if context.starts_with('{') {
@@ -23,7 +23,7 @@ pub(super) fn read(context: &str) -> Option<Map<String, Value>> {
     serde_json::from_slice(&BASE64.decode(standard).ok()?).ok()
 }
 
-/// From the alphabet for URLs.
+/// Maps the URL-safe alphabet to the standard one.
 fn to_standard(byte: u8) -> u8 {
     match byte {
         b'-' => b'+',
@@ -32,7 +32,8 @@ fn to_standard(byte: u8) -> u8 {
     }
 }
 
-/// The text of a field, at most 256 bytes of it: a string as it is, anything else as JSON, nothing for null.
+/// The text of a field, at most 256 bytes. A string is taken as it is, another value as JSON; null
+/// has none.
 pub(super) fn field(fields: &Map<String, Value>, name: &str) -> Option<String> {
     match fields.get(name)? {
         Value::Null => None,
@@ -58,6 +59,7 @@ mod tests {
             "eyJjb3VudHJ5Ijoiw6k/Pn5ERSIgfQ==",
             "eyJjb3VudHJ5Ijoiw6k/Pn5ERSIgfQ",
         ];
+
         for spelling in spellings {
             assert_eq!(country(spelling).as_deref(), Some("é?>~DE"), "{spelling}");
         }
@@ -84,6 +86,7 @@ mod tests {
     fn a_field_is_a_short_text() {
         let long = format!(r#"{{"country":"{}"}}"#, "é".repeat(200));
         assert_eq!(country(&long), Some("é".repeat(128)));
+
         for (value, text) in [
             ("7", Some("7")),
             ("true", Some("true")),
@@ -97,6 +100,7 @@ mod tests {
                 "{value}"
             );
         }
+
         assert_eq!(
             country(r#"{"country":"a\u0000b"}"#).as_deref(),
             Some("a\u{fffd}b")

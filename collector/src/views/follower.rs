@@ -1,4 +1,4 @@
-//! The chore that follows the ledger.
+//! The background task that folds new rows of the ledger into the views.
 
 use super::said::Exchange;
 use super::{Settings, sessions, signals, streams, usage};
@@ -7,7 +7,7 @@ use crate::ledger::Chore;
 use crate::ledger::append::head;
 use crate::ledger::list::{Filter, Kept, Page, Start, list};
 
-/// Rows that are folded in one transaction: few enough that a batch does not wait long for its turn.
+/// Rows folded in one transaction: few enough that a batch does not wait long for its turn.
 pub const SLICE: i64 = 1000;
 
 /// See the module.
@@ -31,11 +31,13 @@ impl Follower {
             Start::After(begin),
             self.slice,
         )?;
+
         let end = match rows.last() {
             Some(last) if more => last.position,
             // Rows at the end may have been deleted.
             _ => head(connection)?.position,
         };
+
         self.fold(connection, &rows)?;
         set_position(connection, end)?;
         Ok(more)
@@ -51,7 +53,7 @@ impl Follower {
 }
 
 impl Chore for Follower {
-    /// Asks first whether anything is new: an idle collector writes nothing.
+    /// Without new rows no transaction begins: an idle collector writes nothing.
     fn step(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError> {
         if head(connection)?.position <= position(connection)? {
             return Ok(false);
@@ -60,7 +62,7 @@ impl Chore for Follower {
     }
 }
 
-/// Up to which position of the ledger the views have been made.
+/// Position of the ledger up to which the views are made.
 ///
 /// # Errors
 ///

@@ -2,14 +2,15 @@
 
 use crate::db::{Cell, Connection, DbError, EachRow, Table};
 
-/// Most keys of one query.
+/// Most keys per query.
 const MAX_ASKED: usize = 512;
 
-/// Most rows of one statement; powers of two, so that few texts have to be prepared.
+/// Most rows per statement; their number is a power of two, so that few statements have to be
+/// prepared.
 const MAX_ROWS: usize = 64;
 
-/// Asks for the rows whose key is one of `keys`; `select` ends where their list begins, and `fixed` are the parameters
-/// that it has before that.
+/// Loads the rows that have one of `keys`. `select` ends where the list of keys begins; `fixed` are
+/// its earlier parameters.
 pub(super) fn load(
     connection: &mut dyn Connection,
     (select, fixed): (&str, &[Cell<'_>]),
@@ -25,6 +26,7 @@ pub(super) fn load(
             .chain(std::iter::repeat(last))
             .take(number)
             .map(Cell::Text);
+
         let cells: Vec<_> = fixed.iter().copied().chain(listed).collect();
         connection.query(
             &format!("{select} {}", places(fixed.len() + 1, number)),
@@ -35,8 +37,8 @@ pub(super) fn load(
     Ok(())
 }
 
-/// Writes rows, one after the other in `cells`, in the place of those with the same key, which is the first `key`
-/// columns. No key may come twice.
+/// Writes rows, one after the other in `cells`, and replaces those with the same key: the first
+/// `key` columns. No key may occur twice.
 pub(super) fn save(
     connection: &mut dyn Connection,
     table: &Table,
@@ -45,12 +47,14 @@ pub(super) fn save(
 ) -> Result<(), DbError> {
     let width = table.columns.len();
     let mut left = cells;
+
     while !left.is_empty() {
         let rows = (left.len() / width).min(MAX_ROWS);
         let rows = 1 << rows.checked_ilog2().unwrap_or_default();
         let (now, later) = left
             .split_at_checked(rows * width)
             .ok_or_else(|| DbError::failed("a row is not whole"))?;
+
         connection.execute(&save_text(table, key, rows), now)?;
         left = later;
     }
@@ -63,12 +67,14 @@ fn save_text(table: &Table, key: usize, rows: usize) -> String {
     let values: Vec<_> = (0..rows)
         .map(|row| places(row * width + 1, width))
         .collect();
+
     let keys: Vec<_> = names.iter().take(key).copied().collect();
     let others: Vec<_> = names
         .iter()
         .skip(key)
         .map(|name| format!("{name} = excluded.{name}"))
         .collect();
+
     format!(
         "INSERT INTO {} ({}) VALUES {} ON CONFLICT ({}) DO UPDATE SET {}",
         table.name,
@@ -87,7 +93,7 @@ fn places(first: usize, number: usize) -> String {
     format!("({})", places.join(", "))
 }
 
-/// NULL for nothing.
+/// NULL for `None`.
 pub(super) fn optional(text: Option<&str>) -> Cell<'_> {
     text.map_or(Cell::Null, Cell::Text)
 }

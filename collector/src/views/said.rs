@@ -1,11 +1,11 @@
-//! What a record of an exchange says beyond the columns of its row.
+//! Attributes of an exchange that are not columns of its row.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::ledger::Kept;
 
-/// A record of an exchange; the filter's records of itself are none.
+/// A record of an exchange, in contrast to losses and the life of a stream.
 pub(super) struct Exchange<'k> {
     pub(super) kept: &'k Kept,
     pub(super) said: Said,
@@ -27,7 +27,7 @@ pub(super) struct Said {
 }
 
 impl<'k> Exchange<'k> {
-    /// `None` when `kept` is no record of an exchange.
+    /// `None` when `kept` is not a record of an exchange.
     pub(super) fn read(kept: &'k Kept) -> Option<Self> {
         if !matches!(kept.entry.event_name.as_str(), "audit.http" | "audit.rpc") {
             return None;
@@ -38,8 +38,8 @@ impl<'k> Exchange<'k> {
         })
     }
 
-    /// Whether it stands for its exchange: one that was acknowledged before it was forwarded has a record of that, too, and
-    /// one that goes on for long a record of its start.
+    /// Whether it counts as its exchange. An exchange acknowledged before it was forwarded has a
+    /// `received` record, too, and a long one a record of its start.
     pub(super) fn counts(&self) -> bool {
         !matches!(text(&self.said.stage), Some("received" | "started"))
     }

@@ -1,4 +1,4 @@
-//! Sessions: one row for all records with the same session id, or without one but with the same token.
+//! Sessions: one row per session id. Records without one are grouped by their token.
 
 mod fold;
 mod list;
@@ -29,7 +29,7 @@ pub struct Session {
     pub start: i64,
     /// Time of its last record.
     pub last_seen: i64,
-    /// When and by what it has ended.
+    /// When it ended, and why.
     pub end: Option<(i64, EndedBy)>,
     /// How many exchanges it had.
     pub events: i64,
@@ -39,15 +39,15 @@ pub struct Session {
     pub last_outcome: Option<String>,
 }
 
-/// What ends a session.
+/// Cause of the end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EndedBy {
-    /// A rule of the filter said so.
+    /// A rule of the filter.
     Rule,
-    /// An action that the collector is told to take for a logout.
+    /// An action that the collector is configured to take for a logout.
     Logout,
-    /// Nothing came for too long.
+    /// No record came for too long.
     Idle,
 }
 

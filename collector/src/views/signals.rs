@@ -19,10 +19,10 @@ const SIGNALS: Table = Table {
     ],
 };
 
-/// How many columns of [`SIGNALS`] tell a row from all others.
+/// How many columns of [`SIGNALS`] form the key.
 const KEY: usize = 3;
 
-/// Most changes that are read for a session; the latest are.
+/// Most changes that are read for a session: the latest ones.
 const MAX_READ: i64 = 1000;
 
 /// A change of a signal.
@@ -32,7 +32,7 @@ pub struct Signal {
     pub name: String,
     /// Its value from then on.
     pub value: String,
-    /// The time of the record that brought it, in nanoseconds since the Unix epoch.
+    /// The time of the record that carried it, in nanoseconds since the Unix epoch.
     pub since: i64,
     /// The uid of that record.
     pub uid: String,
@@ -40,14 +40,14 @@ pub struct Signal {
     pub position: i64,
 }
 
-/// A session's context as a record has it.
+/// The context of a session in one record.
 struct Seen<'k> {
     key: &'k str,
     exchange: &'k Exchange<'k>,
     values: Vec<(&'k str, String)>,
 }
 
-/// Keeps the fields `names` of the contexts where they differ from what was kept last.
+/// Stores the fields `names` of the contexts where they differ from the last stored value.
 pub(super) fn fold(
     connection: &mut dyn Connection,
     exchanges: &[Exchange<'_>],
@@ -57,10 +57,12 @@ pub(super) fn fold(
         .iter()
         .filter_map(|exchange| read(exchange, names))
         .collect();
+
     let mut keys: Vec<_> = seen.iter().map(|seen| seen.key).collect();
     keys.sort_unstable();
     keys.dedup();
     let mut latest = latest(connection, &keys)?;
+
     let mut cells = Vec::new();
     for Seen {
         key,
@@ -76,6 +78,7 @@ pub(super) fn fold(
             }
         }
     }
+
     save(connection, &SIGNALS, KEY, &cells)
 }
 
@@ -86,6 +89,7 @@ fn row<'s>(
     exchange: &'s Exchange<'s>,
 ) -> [Cell<'s>; SIGNALS.columns.len()] {
     let (position, entry) = (exchange.kept.position, &exchange.kept.entry);
+
     [
         Cell::Text(key),
         Cell::Integer(position),
@@ -102,6 +106,7 @@ fn read<'k>(exchange: &'k Exchange<'k>, names: &'k [String]) -> Option<Seen<'k>>
     let values = names
         .iter()
         .filter_map(|name| Some((name.as_str(), context::field(&fields, name)?)));
+
     Some(Seen {
         key,
         exchange,
@@ -109,7 +114,7 @@ fn read<'k>(exchange: &'k Exchange<'k>, names: &'k [String]) -> Option<Seen<'k>>
     })
 }
 
-/// What was kept last, by session and name.
+/// The last stored values, by session and name.
 fn latest(
     connection: &mut dyn Connection,
     keys: &[&str],
@@ -117,6 +122,7 @@ fn latest(
     const SELECT: &str = "SELECT session_key, name, value FROM signals WHERE position = (SELECT other.position \
         FROM signals AS other WHERE other.session_key = signals.session_key AND other.name = signals.name \
         ORDER BY other.position DESC LIMIT 1) AND session_key IN";
+
     let mut latest: HashMap<String, HashMap<String, String>> = HashMap::new();
     load(connection, (SELECT, &[]), keys, &mut |row| {
         let text =
@@ -127,6 +133,7 @@ fn latest(
             .insert(text(1)?, text(2)?);
         Ok(())
     })?;
+
     Ok(latest)
 }
 
@@ -138,6 +145,7 @@ fn latest(
 pub fn list(connection: &mut dyn Connection, session_key: &str) -> Result<Vec<Signal>, DbError> {
     const LIST: &str = "SELECT name, value, since_unix_nano, uid, position FROM signals WHERE session_key = $1 \
         ORDER BY position DESC, name DESC LIMIT $2";
+
     let mut list = Vec::new();
     connection.query(
         LIST,
@@ -153,6 +161,7 @@ pub fn list(connection: &mut dyn Connection, session_key: &str) -> Result<Vec<Si
             Ok(())
         },
     )?;
+
     list.reverse();
     Ok(list)
 }

@@ -1,4 +1,4 @@
-//! What of the streams has arrived; see [`completeness`](crate::completeness).
+//! The view of the streams; see [`completeness`](crate::completeness).
 
 use super::rows::{load, save};
 use crate::completeness::{Moment, Report, Streams};
@@ -15,7 +15,7 @@ const STREAMS: Table = Table {
     ],
 };
 
-/// Takes more records of the ledger into account.
+/// Folds more records of the ledger into their streams.
 pub(super) fn fold(connection: &mut dyn Connection, rows: &[Kept]) -> Result<(), DbError> {
     let mut ids: Vec<_> = rows
         .iter()
@@ -23,6 +23,7 @@ pub(super) fn fold(connection: &mut dyn Connection, rows: &[Kept]) -> Result<(),
         .collect();
     ids.sort_unstable();
     ids.dedup();
+
     let mut streams = known(connection, &ids)?;
     for kept in rows {
         streams.add(&kept.entry);
@@ -30,7 +31,7 @@ pub(super) fn fold(connection: &mut dyn Connection, rows: &[Kept]) -> Result<(),
     keep(connection, &streams)
 }
 
-/// Takes over what was known of records that have been deleted.
+/// Adds the stream data of deleted records.
 pub(super) fn merge(connection: &mut dyn Connection, others: Streams) -> Result<(), DbError> {
     let ids: Vec<_> = others.by_id.keys().map(String::as_str).collect();
     let mut streams = known(connection, &ids)?;
@@ -60,12 +61,14 @@ fn keep(connection: &mut dyn Connection, streams: &Streams) -> Result<(), DbErro
         Ok((id, stream.last_seen, state))
     });
     let states = states.collect::<Result<Vec<_>, DbError>>()?;
+
     let cells: Vec<_> = states
         .iter()
         .flat_map(|(id, last_seen, state)| {
             [Cell::Text(id), Cell::Integer(*last_seen), Cell::Text(state)]
         })
         .collect();
+
     save(connection, &STREAMS, 1, &cells)
 }
 

@@ -48,12 +48,13 @@ struct Sums {
 }
 
 impl Sums {
-    /// A user had `before` requests and has `more` now.
+    /// Adds `more` requests of a user that had `before`.
     fn add(&mut self, user: &str, before: i64, more: i64) {
         self.requests += more;
         if user.is_empty() {
             return;
         }
+
         let after = before + more;
         self.users += i64::from(before == 0);
         self.user_requests += more;
@@ -63,7 +64,7 @@ impl Sums {
     }
 }
 
-/// Takes more records of the ledger into account.
+/// Folds more records of the ledger into their buckets.
 pub(super) fn fold(
     connection: &mut dyn Connection,
     exchanges: &[Exchange<'_>],
@@ -74,6 +75,7 @@ pub(super) fn fold(
         let Some(rule) = entry.rule.as_deref() else {
             continue;
         };
+
         let users = buckets
             .entry((rule, entry.at.div_euclid(BUCKET)))
             .or_default();
@@ -81,6 +83,7 @@ pub(super) fn fold(
             .entry(entry.user_id.as_deref().unwrap_or_default())
             .or_default() += 1;
     }
+
     let mut cells = Vec::new();
     for (&(rule, bucket), requests) in &buckets {
         let sums = fold_bucket(connection, (rule, bucket), requests)?;
@@ -95,6 +98,7 @@ pub(super) fn fold(
             .map(Cell::Integer),
         );
     }
+
     save(connection, &BUCKETS, 2, &cells)
 }
 
@@ -106,6 +110,7 @@ fn fold_bucket(
 ) -> Result<Sums, DbError> {
     let known = known(connection, (rule, bucket), requests)?;
     let mut sums = sums(connection, (rule, bucket))?;
+
     let mut cells = Vec::new();
     for (&user, &more) in requests {
         let before = known.get(user).copied().unwrap_or_default();
@@ -117,11 +122,12 @@ fn fold_bucket(
             Cell::Integer(before + more),
         ]);
     }
+
     save(connection, &USERS, 3, &cells)?;
     Ok(sums)
 }
 
-/// Requests that are counted already, of the users that have more now.
+/// Stored requests of the users that have new ones.
 fn known(
     connection: &mut dyn Connection,
     (rule, bucket): (&str, i64),
@@ -129,6 +135,7 @@ fn known(
 ) -> Result<BTreeMap<String, i64>, DbError> {
     const SELECT: &str =
         "SELECT user_id, requests FROM usage_users WHERE rule = $1 AND bucket = $2 AND user_id IN";
+
     let users: Vec<_> = requests.keys().copied().collect();
     let mut known = BTreeMap::new();
     load(
@@ -143,12 +150,14 @@ fn known(
             Ok(())
         },
     )?;
+
     Ok(known)
 }
 
 fn sums(connection: &mut dyn Connection, (rule, bucket): (&str, i64)) -> Result<Sums, DbError> {
     const SELECT: &str = "SELECT requests, users, user_requests, square_sum FROM usage_buckets \
         WHERE rule = $1 AND bucket = $2";
+
     let mut sums = Sums::default();
     connection.query(
         SELECT,
@@ -164,10 +173,11 @@ fn sums(connection: &mut dyn Connection, (rule, bucket): (&str, i64)) -> Result<
             Ok(())
         },
     )?;
+
     Ok(sums)
 }
 
-/// The rules are named so that the keys of the tables find the rows.
+/// Lists the rules, so that the keys of the tables find the rows.
 pub(super) fn expire(connection: &mut dyn Connection, before: i64) -> Result<(), DbError> {
     const USERS: &str = "DELETE FROM usage_users WHERE rule IN (SELECT DISTINCT rule FROM usage_buckets) AND bucket < $1";
     let first_kept = Cell::Integer(before.div_euclid(BUCKET));

@@ -1,4 +1,4 @@
-//! What each question reads and answers.
+//! Parameters and answers of each route.
 
 use utoipa::ToSchema;
 use utoipa::openapi::path::{
@@ -17,7 +17,7 @@ const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 const CSV: &str = "text/csv";
 
-/// Refusals that any question may get.
+/// Refusals that every route may return.
 const REFUSALS: [(&str, &str); 3] = [
     (
         "400",
@@ -38,6 +38,7 @@ pub(super) fn all() -> Vec<(&'static str, HttpMethod, Operation)> {
     let mut list = Vec::new();
     let mut add =
         |path, operation: OperationBuilder| list.push((path, HttpMethod::Get, operation.build()));
+
     let answer = found::<records::Records>("A page, or an export")
         .content(NDJSON, content::<Record>())
         .content(CSV, Content::new(Some(text(Type::String))));
@@ -45,11 +46,13 @@ pub(super) fn all() -> Vec<(&'static str, HttpMethod, Operation)> {
         records::PATH,
         question("Records by what they say", records::PARAMETERS, answer),
     );
+
     let answer = found::<sessions::Sessions>("A page");
     add(
         sessions::PATH,
         question("Sessions", sessions::PARAMETERS, answer),
     );
+
     let answer = found::<sessions::Timeline>("The session");
     let one = question(
         "A session with its records",
@@ -61,6 +64,7 @@ pub(super) fn all() -> Vec<(&'static str, HttpMethod, Operation)> {
         one.parameter(key())
             .response("404", refusal("There is no such session.")),
     );
+
     let answer = found::<usage::UsageAnswer>("The usage");
     add(
         usage::PATH,
@@ -70,17 +74,20 @@ pub(super) fn all() -> Vec<(&'static str, HttpMethod, Operation)> {
             answer,
         ),
     );
+
     let answer = found::<Report>("What has arrived");
     add(
         streams::PATH,
         question("Completeness of the streams", streams::PARAMETERS, answer),
     );
+
     let answer =
         found::<checkpoints::Checkpoints>("The latest, or all").content(NDJSON, content::<Line>());
     add(
         checkpoints::PATH,
         question("Signed heads of the chain", checkpoints::PARAMETERS, answer),
     );
+
     list
 }
 
@@ -91,6 +98,7 @@ fn question(summary: &str, table: &[Parameter], answer: ResponseBuilder) -> Oper
     let operation = table.iter().fold(operation, |operation, parameter| {
         operation.parameter(described(parameter))
     });
+
     REFUSALS
         .iter()
         .fold(operation, |operation, (status, says)| {
@@ -124,6 +132,7 @@ fn described(parameter: &Parameter) -> ParameterBuilder {
             String::new(),
         ),
     };
+
     ParameterBuilder::new()
         .name(parameter.name)
         .parameter_in(ParameterIn::Query)

@@ -44,7 +44,7 @@ pub(in crate::api) struct SessionAnswer {
     last_outcome: Option<String>,
     /// Whether it has ended.
     state: SessionState,
-    /// What ended it.
+    /// Why it ended.
     #[schema(required)]
     ended_by: Option<EndedBy>,
 }
@@ -87,6 +87,7 @@ impl From<Session> for SessionAnswer {
     fn from(session: Session) -> Self {
         let end = session.end.map(|(at, _)| at);
         let until = end.unwrap_or(session.last_seen);
+
         Self {
             duration_ms: milliseconds(until.saturating_sub(session.start)),
             key: session.key,

@@ -1,4 +1,4 @@
-//! What is read from a line, and what is refused with its number.
+//! Decoding of lines, and refusals with the number of the line.
 
 use serde_json::json;
 
@@ -30,6 +30,7 @@ fn fields_and_attributes_are_told_apart() {
             .replace('\n', "")
             .as_str(),
     );
+
     let attributes = [
         ("log.record.uid", json!("aud_1")),
         ("audit.sequence.number", json!(9_007_199_254_740_993_i64)),
@@ -48,6 +49,7 @@ fn fields_and_attributes_are_told_apart() {
             .map(|(name, value)| (name.to_owned(), value))
             .into(),
     };
+
     assert_eq!(content, expected);
 }
 
@@ -95,6 +97,7 @@ fn a_line_of_the_filter_gets_the_body_that_the_filter_writes_in_otlp() {
             None,
         ),
     ];
+
     for (line, body) in cases {
         assert_eq!(one(line).body.as_deref(), body, "{line}");
     }
@@ -129,6 +132,7 @@ fn a_wrong_line_is_refused_with_its_number() {
             "{line}: {message}"
         );
     }
+
     let no_record = [
         "[]",
         "7",
@@ -148,6 +152,7 @@ fn a_wrong_line_is_refused_with_its_number() {
         );
         assert!(!message.contains("line 1"), "{line}: {message}");
     }
+
     assert!(error(b"{}\n{\"a\":\"\xff\"}").starts_with("line 2 is not valid UTF-8: "));
 }
 
@@ -165,12 +170,14 @@ fn deep_nesting_is_refused_and_a_long_text_is_not_repeated() {
 fn the_number_of_records_and_of_values_is_bounded_before_they_are_read() {
     let body = "{}\n".repeat(MAX_RECORDS);
     assert_eq!(read(body.as_bytes()).unwrap().len(), MAX_RECORDS);
-    // No JSON, which would be found if a line was read.
+
+    // Not JSON: parsing this line would give another error.
     let too_large = |message: &str| Err(DecodeError::TooLarge(message.to_owned()));
     assert_eq!(
         read((body + "oops").as_bytes()),
         too_large("body has more than 20000 records")
     );
+
     let values = |number: usize| format!(r#"{{"a":[0{}"#, ",0".repeat(number - 2));
     assert!(error(values(MAX_VALUES)).starts_with("line 1 is not valid JSON"));
     assert_eq!(

@@ -1,4 +1,4 @@
-//! What is read from OTLP in protobuf: the same as from its JSON.
+//! Decoding of OTLP in protobuf: equal to that of its JSON.
 
 use opentelemetry_proto::tonic::common::v1::{
     ArrayValue, EntityRef, InstrumentationScope, KeyValueList,
@@ -51,6 +51,7 @@ fn one_value(value: Option<Typed>) -> Value {
         value: Some(AnyValue { value }),
         ..KeyValue::default()
     };
+
     one(LogRecord {
         attributes: vec![attribute],
         ..LogRecord::default()
@@ -89,6 +90,7 @@ fn all_fields_are_read() {
         )],
         ..LogRecord::default()
     };
+
     let expected = Content {
         time_unix_nano: 1,
         observed_time_unix_nano: 2,
@@ -99,6 +101,7 @@ fn all_fields_are_read() {
         body: Some("b".to_owned()),
         attributes: Attributes::from([("log.record.uid".to_owned(), "aud_1".into())]),
     };
+
     assert_eq!(one(log), expected);
     assert_eq!(one(LogRecord::default()), Content::default());
 }
@@ -119,6 +122,7 @@ fn every_type_of_value_is_the_same_as_in_json() {
             attribute("a", Typed::IntValue(1)),
         ],
     };
+
     let cases = [
         (Typed::StringValue("Größe 😀".to_owned()), json!("Größe 😀")),
         (Typed::BoolValue(false), json!(false)),
@@ -131,6 +135,7 @@ fn every_type_of_value_is_the_same_as_in_json() {
         (Typed::KvlistValue(list), json!({"a": 1, "b": true})),
         (Typed::StringValueStrindex(7), json!(null)),
     ];
+
     for (value, expected) in cases {
         assert_eq!(one_value(Some(value)), expected);
     }
@@ -147,6 +152,7 @@ fn an_id_of_the_wrong_length_or_of_zeros_is_no_id() {
         };
         assert_eq!(one(log), Content::default(), "{bytes}");
     }
+
     let zeros = LogRecord {
         trace_id: vec![0; 16],
         span_id: vec![0; 8],
@@ -174,6 +180,7 @@ fn a_time_beyond_the_year_2262_is_the_last_one() {
 fn unknown_fields_are_ignored_at_every_level() {
     let unknown = [delimited(15, b"\xff not UTF-8"), vec![14 << 3, 7]].concat();
     let with = |known: &[u8]| [known, &unknown].concat();
+
     let value = with(&delimited(1, b"v"));
     let attribute = with(&[delimited(1, b"k"), delimited(2, &value)].concat());
     let log = with(&delimited(6, &attribute));
@@ -192,6 +199,7 @@ fn the_attribute_of_the_record_wins_over_that_of_the_resource() {
         attributes: vec![attribute("b", Typed::IntValue(2))],
         ..LogRecord::default()
     };
+
     let attributes = vec![
         attribute("a", Typed::IntValue(1)),
         attribute("b", Typed::IntValue(1)),
@@ -200,6 +208,7 @@ fn the_attribute_of_the_record_wins_over_that_of_the_resource() {
         attributes,
         ..Resource::default()
     });
+
     let records = read(&request(vec![ResourceLogs {
         resource,
         ..group(vec![log])
@@ -227,6 +236,7 @@ fn the_attributes_of_a_scope_are_kept_between_those_of_resource_and_record() {
     let attributes = ["a", "b", "c"]
         .map(|name| attribute(name, Typed::IntValue(2)))
         .to_vec();
+
     let mut group = ResourceLogs {
         resource: Some(resource),
         ..group(vec![log])
@@ -235,6 +245,7 @@ fn the_attributes_of_a_scope_are_kept_between_those_of_resource_and_record() {
         attributes,
         ..InstrumentationScope::default()
     });
+
     let records = read(&request(vec![group])).unwrap();
     let numbers = ["a", "b", "c"].map(|name| records[0].content.integer(name));
     assert_eq!(numbers, [Some(2), Some(2), Some(3)]);
@@ -248,6 +259,7 @@ fn what_is_not_protobuf_is_refused() {
     }])]);
     let not_text = delimited(1, &delimited(2, &delimited(2, &delimited(12, b"\xff"))));
     let wrong_type = delimited(1, &delimited(2, &delimited(2, &delimited(1, b"12345678"))));
+
     for body in [
         &cut[..cut.len() - 1],
         &not_text,
@@ -286,6 +298,7 @@ fn the_number_of_records_is_bounded_before_they_are_made() {
         .len(),
         MAX_RECORDS
     );
+
     let half = || group(vec![LogRecord::default(); MAX_RECORDS / 2 + 1]);
     let body = request(vec![half(), half()]);
     assert_eq!(
@@ -298,6 +311,7 @@ fn the_number_of_records_is_bounded_before_they_are_made() {
 fn the_number_of_messages_is_bounded_before_they_are_made() {
     let message = "body has more than 1000000 values";
     let groups = |number| request(vec![ResourceLogs::default(); number]);
+
     assert_eq!(
         Format::Protobuf
             .check(&groups(MAX_VALUES))
@@ -309,6 +323,7 @@ fn the_number_of_messages_is_bounded_before_they_are_made() {
         Format::Protobuf.check(&groups(MAX_VALUES + 1)).map(|_| ()),
         too_large(message)
     );
+
     let texts = EntityRef {
         id_keys: vec![String::new(); MAX_VALUES],
         ..EntityRef::default()
@@ -340,7 +355,8 @@ fn the_copies_of_resource_attributes_are_bounded() {
             ..group(vec![LogRecord::default(); 4])
         }])
     };
-    // Name and quotes count too; the first of the 4 records is no copy.
+
+    // Name and quotes count, too; the first of the 4 records is not a copy.
     let largest = MAX_REPEATED_BYTES / 3 - 3;
     assert_eq!(read(&body(largest)).unwrap().len(), 4);
     let message = "attributes of resource and scope are too large for that many records, together more than 16777216 bytes";

@@ -1,10 +1,10 @@
-//! What is known of a session, whatever the order in which its records came.
+//! State of a session, independent of the order in which its records came.
 
 use super::EndedBy;
 use crate::ledger::entry::searched;
 use crate::views::said::Exchange;
 
-/// A value and the time of the record that told it; the latest wins.
+/// A value and the time of its record; the latest wins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Latest<T>(pub(super) Option<(i64, T)>);
 
@@ -31,14 +31,14 @@ impl<T> Latest<T> {
     }
 }
 
-/// A user's name and whose it is: after a change of the user it says nothing.
+/// The name of a user and the id of that user: after a change of the user it does not apply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) name: String,
     pub(super) of: Option<String>,
 }
 
-/// Of the last record by time.
+/// Fields of the last record by time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Last {
     pub(super) action: Option<String>,
@@ -59,13 +59,15 @@ pub(super) struct Fold {
 }
 
 impl Fold {
-    /// Takes one more record into account.
+    /// Adds one more record.
     pub(super) fn add(&mut self, exchange: &Exchange<'_>, logout_actions: &[String]) {
         let entry = &exchange.kept.entry;
         let at = entry.at;
+
         self.session_id = self.session_id.take().or_else(|| entry.session_id.clone());
         self.token.tell(at, entry.token_ref.clone());
         self.user.tell(at, entry.user_id.clone());
+
         let name = exchange.user_name().map(searched);
         self.name.tell(
             at,
@@ -74,6 +76,7 @@ impl Fold {
                 of: entry.user_id.clone(),
             }),
         );
+
         self.start = Some(self.start.map_or(at, |start| start.min(at)));
         self.last.tell(
             at,
@@ -82,6 +85,7 @@ impl Fold {
                 outcome: entry.outcome.clone(),
             }),
         );
+
         self.end.tell(at, ended_by(exchange, logout_actions));
         self.events += i64::from(exchange.counts());
     }

@@ -1,4 +1,4 @@
-//! Which sessions are asked for, and the query that finds them.
+//! The filter for sessions, and the query that finds them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -64,7 +64,7 @@ impl FromStr for Place {
 }
 
 impl Session {
-    /// Where it is in the order of the list.
+    /// Its place in the order of the list.
     pub fn place(&self) -> Place {
         Place {
             last_seen: self.last_seen,
@@ -76,9 +76,11 @@ impl Session {
         let last_seen = fold.last.at().unwrap_or_default();
         let ended = fold.end.0.filter(|(at, _)| *at >= last_seen);
         let idle = (last_seen < idle_since).then_some((last_seen, EndedBy::Idle));
+
         let user_id = fold.user.value().cloned();
         let name = fold.name.value().filter(|name| name.of == user_id);
         let last = fold.last.value().cloned().unwrap_or_default();
+
         Self {
             key,
             session_id: fold.session_id,
@@ -95,7 +97,7 @@ impl Session {
     }
 }
 
-/// The sessions that `asked` lets through as they stand at `now`, the one that was last seen first, at most `limit`.
+/// The matching sessions as they stand at `now`, last seen first, at most `limit`.
 ///
 /// # Errors
 ///
@@ -109,6 +111,7 @@ pub fn list(
     let idle_since = now.saturating_sub(nanos(idle));
     let texts =
         [&asked.user, &asked.session, &asked.token_ref].map(|text| text.as_deref().map(searched));
+
     let mut query = Query {
         text: format!("{} WHERE 1 = 1", select()),
         ..Query::default()
@@ -125,6 +128,7 @@ pub fn list(
             query.push(condition, Cell::Text(text));
         }
     }
+
     if asked.session.is_some() {
         query.text.push_str(" AND session_id IS NOT NULL");
     }
@@ -133,6 +137,7 @@ pub fn list(
         " ORDER BY last_seen_unix_nano DESC, session_key DESC LIMIT ",
         Cell::Integer(limit),
     );
+
     ask(connection, &query, idle_since)
 }
 
@@ -151,6 +156,7 @@ fn restrict<'a>(asked: &'a Asked, idle_since: i64, query: &mut Query<'a>) {
         query.push(", ", Cell::Text(key));
         query.text.push(')');
     }
+
     match asked.open {
         None => {}
         Some(true) => {
@@ -179,6 +185,7 @@ fn ask(
         list.push(Session::new(key, fold, idle_since));
         Ok(())
     })?;
+
     Ok(list)
 }
 
@@ -198,5 +205,6 @@ pub fn one(
         ..Query::default()
     };
     query.push(" WHERE session_key = ", Cell::Text(&key));
+
     Ok(ask(connection, &query, now.saturating_sub(nanos(idle)))?.pop())
 }

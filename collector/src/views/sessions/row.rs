@@ -30,7 +30,7 @@ const SESSIONS: Table = Table {
     ],
 };
 
-/// Takes more records of the ledger into account.
+/// Folds more records of the ledger into their sessions.
 pub(in crate::views) fn fold(
     connection: &mut dyn Connection,
     exchanges: &[Exchange<'_>],
@@ -40,16 +40,19 @@ pub(in crate::views) fn fold(
         .iter()
         .filter_map(|exchange| Some((exchange.kept.entry.session_key()?, exchange)))
         .collect();
+
     let mut keys: Vec<_> = keyed.iter().map(|(key, _)| *key).collect();
     keys.sort_unstable();
     keys.dedup();
     let mut sessions = known(connection, &keys)?;
+
     for (key, exchange) in keyed {
         sessions
             .entry(key.to_owned())
             .or_default()
             .add(exchange, logout_actions);
     }
+
     let cells: Vec<_> = sessions
         .iter()
         .flat_map(|(key, session)| cells(key, session))
@@ -72,16 +75,17 @@ fn known(
             Ok(())
         },
     )?;
+
     Ok(sessions)
 }
 
-/// The beginning of a query whose rows [`read`] reads.
+/// The beginning of a query for rows as [`read`] expects them.
 pub(super) fn select() -> String {
     let names: Vec<_> = SESSIONS.columns.iter().map(|column| column.name).collect();
     format!("SELECT {} FROM sessions", names.join(", "))
 }
 
-/// The key of a session and what is known of it.
+/// The key of a session and its state.
 pub(super) fn read(row: &dyn Row) -> Result<(String, Fold), DbError> {
     let text = |column: usize| Ok::<_, DbError>(row.text(column)?.map(ToOwned::to_owned));
     let last = Last {
@@ -91,6 +95,7 @@ pub(super) fn read(row: &dyn Row) -> Result<(String, Fold), DbError> {
     let name = text(6)?
         .map(|name| Ok::<_, DbError>(Name { name, of: text(7)? }))
         .transpose()?;
+
     let session = Fold {
         session_id: text(1)?,
         token: latest(row.integer(3)?, text(2)?),
@@ -101,6 +106,7 @@ pub(super) fn read(row: &dyn Row) -> Result<(String, Fold), DbError> {
         end: latest(row.integer(11)?, text(12)?.as_deref().map(EndedBy::named)),
         events: row.integer(13)?.unwrap_or_default(),
     };
+
     Ok((text(0)?.unwrap_or_default(), session))
 }
 
@@ -111,6 +117,7 @@ fn latest<T>(at: Option<i64>, value: Option<T>) -> Latest<T> {
 fn cells<'s>(key: &'s str, session: &'s Fold) -> [Cell<'s>; SESSIONS.columns.len()] {
     let time = |at: Option<i64>| at.map_or(Cell::Null, Cell::Integer);
     let (name, last) = (session.name.value(), session.last.value());
+
     [
         Cell::Text(key),
         optional(session.session_id.as_deref()),

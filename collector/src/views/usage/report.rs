@@ -1,4 +1,4 @@
-//! What `GET /api/usage` says.
+//! The report of `GET /api/usage`.
 
 use super::BUCKET;
 use crate::db::{Cell, Connection, DbError, Row};
@@ -7,7 +7,7 @@ use crate::ledger::entry::searched;
 /// How many users are named.
 pub const TOP: i64 = 20;
 
-/// What is asked for.
+/// Parameters of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
     /// `audit.rule`.
@@ -54,7 +54,8 @@ pub struct UserRequests {
 }
 
 impl Asked {
-    /// Numbers of the first bucket of five minutes, and of the first one that is too late; whole buckets both.
+    /// Numbers of the first bucket of five minutes, and of the first one beyond the end. Both are
+    /// multiples of the factor.
     fn range(&self) -> (i64, i64) {
         let length = BUCKET.saturating_mul(self.factor);
         let first = self.from.div_euclid(length);
@@ -72,11 +73,13 @@ pub fn report(connection: &mut dyn Connection, asked: &Asked) -> Result<Usage, D
     let rule = searched(&asked.rule);
     let (first, end) = asked.range();
     let cells = [Cell::Text(&rule), Cell::Integer(first), Cell::Integer(end)];
+
     let mut buckets = Vec::new();
     connection.query(&buckets_text(asked.factor), &cells, &mut |row| {
         buckets.push(bucket(row, BUCKET.saturating_mul(asked.factor))?);
         Ok(())
     })?;
+
     let mut users = Vec::new();
     connection.query(&users_text(), &cells, &mut |row| {
         let user_id = row.text(0)?.unwrap_or_default().to_owned();
@@ -86,24 +89,28 @@ pub fn report(connection: &mut dyn Connection, asked: &Asked) -> Result<Usage, D
         });
         Ok(())
     })?;
+
     Ok(Usage { buckets, users })
 }
 
 const RANGE: &str = "WHERE rule = $1 AND bucket >= $2 AND bucket < $3";
 
-/// Buckets of five minutes have their sums; a user may be in more than one of them, so that longer ones are summed by user.
+/// Buckets of five minutes have stored sums. A user may be in several of them, so longer buckets
+/// are summed by user.
 fn buckets_text(factor: i64) -> String {
     if factor == 1 {
         return format!(
             "SELECT bucket, requests, users, user_requests, square_sum FROM usage_buckets {RANGE} ORDER BY bucket"
         );
     }
+
     let by_user = format!(
         "SELECT bucket / {factor} AS number, user_id, CAST(SUM(requests) AS BIGINT) AS requests \
         FROM usage_users {RANGE} GROUP BY bucket / {factor}, user_id"
     );
     let known =
         |what: &str| format!("CAST(SUM(CASE WHEN user_id = '' THEN 0 ELSE {what} END) AS BIGINT)");
+
     format!(
         "SELECT number, CAST(SUM(requests) AS BIGINT), {}, {}, {} FROM ({by_user}) AS by_user GROUP BY number ORDER BY number",
         known("1"),
@@ -127,9 +134,11 @@ fn bucket(row: &dyn Row, length: i64) -> Result<Bucket, DbError> {
     let number = |column: usize| Ok::<_, DbError>(row.integer(column)?.unwrap_or_default());
     let (users, user_requests, square_sum) = (number(2)?, number(3)?, number(4)?);
     let many = users.max(1) as f64;
-    // Whole numbers until the last step: a difference of squares that are near each other would lose its digits.
+
+    // Whole numbers until the last step: the difference of two close squares would lose its digits.
     let spread = i128::from(users) * i128::from(square_sum)
         - i128::from(user_requests) * i128::from(user_requests);
+
     Ok(Bucket {
         start: number(0)?.saturating_mul(length),
         requests: number(1)?,
