@@ -26,8 +26,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 pub use append::Appended;
-pub use list::{Cursor, Filter, Kept, Page, Start};
-pub use writer::{AppendError, Chore};
+pub use list::{Cursor, FLAGS, Filter, Kept, Page, Start};
+pub use writer::{AppendError, BackgroundTask};
 
 use crate::db::{Connection, Database, DbError};
 use checkpoint::{Checkpoints, Schedule};
@@ -76,7 +76,7 @@ impl fmt::Debug for Ledger {
 
 impl Ledger {
     /// Opens the ledger in `database` and starts its writer, which also runs the background tasks
-    /// in `chores`.
+    /// in `tasks`.
     ///
     /// # Errors
     ///
@@ -84,19 +84,19 @@ impl Ledger {
     pub fn open(
         database: Arc<dyn Database>,
         settings: Settings,
-        mut chores: Vec<Box<dyn Chore>>,
+        mut tasks: Vec<Box<dyn BackgroundTask>>,
     ) -> Result<Self, DbError> {
         let readers = Arc::new(Readers::new(database.clone(), MAX_READERS));
         let health = Arc::new(Readers::new(database.clone(), 1));
 
         let checkpoints =
             Checkpoints::new(settings.key.clone(), settings.checkpoints, settings.now);
-        chores.push(Box::new(checkpoints));
+        tasks.push(Box::new(checkpoints));
 
         let (writer, thread) = Writer::start(Work {
             database,
             strict: settings.strict,
-            chores,
+            tasks,
         })?;
 
         let writer = Mutex::new(Some(Arc::new(writer)));

@@ -9,7 +9,7 @@ use audit_collector::ledger::checkpoint::{Checkpoint, Schedule};
 use audit_collector::ledger::entry::Skew;
 use audit_collector::ledger::retention::{Hold, Policy, Retention};
 use audit_collector::ledger::signing::{Key, KeyError};
-use audit_collector::ledger::{Chore, Ledger, Settings};
+use audit_collector::ledger::{BackgroundTask, Ledger, Settings};
 use audit_collector::nanos::nanos;
 use audit_collector::views;
 use clap::Args;
@@ -114,8 +114,8 @@ impl LedgerFlags {
         }
 
         let settings = self.settings(key, now);
-        let chores = self.chores(&settings)?;
-        Ok(Ledger::open(opened.database, settings, chores).map_err(OpenError::from)?)
+        let tasks = self.tasks(&settings)?;
+        Ok(Ledger::open(opened.database, settings, tasks).map_err(OpenError::from)?)
     }
 
     /// Settings of the views.
@@ -152,8 +152,8 @@ impl LedgerFlags {
         }
     }
 
-    fn chores(self, settings: &Settings) -> Result<Vec<Box<dyn Chore>>, LedgerError> {
-        let mut chores = vec![views::chore(self.views())];
+    fn tasks(self, settings: &Settings) -> Result<Vec<Box<dyn BackgroundTask>>, LedgerError> {
+        let mut tasks = vec![views::task(self.views())];
         if let Some(retain) = self.retain {
             let policy = Policy {
                 retain,
@@ -163,10 +163,10 @@ impl LedgerFlags {
 
             let retention =
                 Retention::new(policy, settings.key.clone(), settings.now, views::expire);
-            chores.push(Box::new(retention.map_err(LedgerError::Export)?));
+            tasks.push(Box::new(retention.map_err(LedgerError::Export)?));
         }
 
-        Ok(chores)
+        Ok(tasks)
     }
 }
 

@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use follower::{Follower, SLICE, position};
 
 use crate::db::{Connection, DbError};
-use crate::ledger::Chore;
+use crate::ledger::BackgroundTask;
 use crate::ledger::cut::Cut;
 
 /// Settings of the views. The idle time and the grace period apply when a view is read, the others
@@ -52,7 +52,7 @@ impl Default for Settings {
 }
 
 /// The background task that maintains the views.
-pub fn chore(settings: Settings) -> Box<dyn Chore> {
+pub fn task(settings: Settings) -> Box<dyn BackgroundTask> {
     Box::new(Follower::new(settings, SLICE))
 }
 

@@ -6,7 +6,7 @@ use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder,
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::ledger::Kept;
+use crate::ledger::{FLAGS, Kept};
 
 /// Nanoseconds since the Unix epoch as digits: they exceed the exact range of JSON numbers.
 #[derive(Clone, Copy, Debug, ToSchema)]
@@ -47,7 +47,7 @@ impl PartialSchema for Record {
     fn schema() -> RefOr<Schema> {
         let flag = ObjectBuilder::new()
             .schema_type(Type::String)
-            .enum_values(Some(["clock_skew", "conflict"]))
+            .enum_values(Some(FLAGS))
             .build();
         let field = |kind: &Type| match kind {
             Type::Array => Schema::from(ArrayBuilder::new().items(flag.clone())),

@@ -22,13 +22,25 @@ pub(super) fn scalar(text: String, style: TScalarStyle, tag: Option<&Tag>) -> Ki
             Value::Bool(false)
         }
         _ => match (integer(&text), number_of_kubernetes(&text)) {
-            (Some(number), _) => Value::Number(number),
+            (Some(number), _) if is_small(&number) => Value::Number(number),
+            (Some(number), _) => {
+                let text = number.to_string();
+                return Kind::NumberOrText(number, text);
+            }
             (None, Some(number)) => return Kind::NumberOrText(number, text),
             (None, None) => Value::String(text),
         },
     };
 
     Kind::Scalar(value)
+}
+
+/// Whether Envoy reads the integer as a number. It makes texts of larger ones, in decimal
+/// (`source/common/protobuf/yaml_utility.cc`).
+fn is_small(number: &Number) -> bool {
+    number
+        .as_i64()
+        .is_some_and(|number| i32::try_from(number).is_ok())
 }
 
 /// An integer. Both read its base as C does: `0x1f` and `017`.
@@ -124,12 +136,24 @@ mod tests {
 
     #[test]
     fn some_numbers_of_kubernetes_are_text_for_envoy() {
-        let text = "[1_000, 0o17, 0b101, -1.5, 1e2]";
-        check(text, Reader::Kubernetes, &json!([1000, 15, 5, -1.5, 100.0]));
+        let text = "[1_000, 0o17, 0b101, -1.5, 1e2, 2147483648, -2147483648]";
+        check(
+            text,
+            Reader::Kubernetes,
+            &json!([1000, 15, 5, -1.5, 100.0, 2_147_483_648_u64, i32::MIN]),
+        );
         check(
             text,
             Reader::Envoy,
-            &json!(["1_000", "0o17", "0b101", "-1.5", "1e2"]),
+            &json!([
+                "1_000",
+                "0o17",
+                "0b101",
+                "-1.5",
+                "1e2",
+                "2147483648",
+                i32::MIN
+            ]),
         );
     }
 }

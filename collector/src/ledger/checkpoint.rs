@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::append::head;
 use super::chain::{self, Head};
 use super::signing::{Key, PublicKey};
-use super::writer::Chore;
+use super::writer::BackgroundTask;
 use crate::db::{self, Cell, Connection, DbError};
 use crate::nanos::nanos;
 
@@ -257,7 +257,7 @@ impl Checkpoints {
     }
 }
 
-impl Chore for Checkpoints {
+impl BackgroundTask for Checkpoints {
     fn step(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError> {
         let (position, made_at) = self.last(connection)?;
         let new = head(connection)?.position - position;

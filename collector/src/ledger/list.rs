@@ -125,21 +125,21 @@ impl Kept {
         flat
     }
 
-    /// Names of the reasons to doubt the record.
+    /// Names of the reasons to doubt the record, of [`FLAGS`].
     pub fn flags(&self) -> Vec<&'static str> {
         let damaged = self.entry.attributes().is_err();
-        let flags = [
-            (self.is_skewed(), "clock_skew"),
-            (self.conflict, "conflict"),
-            (damaged, "damaged"),
-        ];
+        let set = [self.is_skewed(), self.conflict, damaged];
 
-        flags
+        FLAGS
             .into_iter()
-            .filter_map(|(set, name)| set.then_some(name))
+            .zip(set)
+            .filter_map(|(name, set)| set.then_some(name))
             .collect()
     }
 }
+
+/// Reasons to doubt a record: its clock, another record with its uid, attributes that cannot be read.
+pub const FLAGS: [&str; 3] = ["clock_skew", "conflict", "damaged"];
 
 /// A page takes no further record once it has this many bytes: one record can be as large as a
 /// request.

@@ -10,7 +10,7 @@ use super::cut::{Cut, Statement};
 use super::export::ExportDirectory;
 use super::list::{self, Filter, Kept, Start};
 use super::signing::{Key, PublicKey};
-use super::writer::Chore;
+use super::writer::BackgroundTask;
 use crate::completeness::Streams;
 use crate::db::{self, Cell, Connection, DbError};
 use crate::nanos::nanos;
@@ -126,7 +126,7 @@ impl Retention {
     }
 }
 
-impl Chore for Retention {
+impl BackgroundTask for Retention {
     fn step(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError> {
         match self.passed {
             None if (self.now)() < self.next => Ok(false),

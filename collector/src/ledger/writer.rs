@@ -26,7 +26,7 @@ const IDLE: Duration = Duration::from_millis(250);
 
 /// How soon background tasks run after a transaction. Senders need a moment to send again after an
 /// answer; a task that began at once would delay them.
-const BREATH: Duration = Duration::from_millis(20);
+const POST_COMMIT_IDLE: Duration = Duration::from_millis(20);
 
 /// Under load, background tasks get one step per this many transactions: they fall behind but do
 /// not stop.
@@ -36,7 +36,7 @@ const LOADED_GROUPS: u32 = 32;
 const FAILED_PAUSE: u32 = 40;
 
 /// A background task of the writer: views, checkpoints, retention.
-pub trait Chore: Send {
+pub trait BackgroundTask: Send {
     /// Does a small part of the due work in a separate transaction. Returns whether more is due at
     /// once.
     ///
@@ -85,7 +85,7 @@ pub(super) struct Writer {
 pub(super) struct Work {
     pub(super) database: Arc<dyn Database>,
     pub(super) strict: bool,
-    pub(super) chores: Vec<Box<dyn Chore>>,
+    pub(super) tasks: Vec<Box<dyn BackgroundTask>>,
 }
 
 impl Writer {
@@ -94,7 +94,7 @@ impl Writer {
         let connection = work.database.connect()?;
         let (queue, jobs) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new().name("ledger".to_owned());
-        let pauses = vec![0; work.chores.len()];
+        let pauses = vec![0; work.tasks.len()];
         let mut run = Run {
             connection,
             work,
@@ -145,10 +145,10 @@ impl Run {
             match waiting {
                 Ok(first) => {
                     self.group(first);
-                    patience = BREATH;
+                    patience = POST_COMMIT_IDLE;
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    self.chores();
+                    self.tasks();
                     patience = IDLE;
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -214,7 +214,7 @@ impl Run {
     }
 
     /// Runs background tasks until a batch comes or nothing is due.
-    fn chores(&mut self) {
+    fn tasks(&mut self) {
         while self.next.is_none() {
             match self.jobs.try_recv() {
                 Ok(job) => self.next = Some(job),
@@ -233,16 +233,16 @@ impl Run {
         self.reconnect();
         let mut more = false;
 
-        for (chore, pause) in self.work.chores.iter_mut().zip(&mut self.pauses) {
+        for (task, pause) in self.work.tasks.iter_mut().zip(&mut self.pauses) {
             if *pause > 0 {
                 *pause -= 1;
                 continue;
             }
 
-            match chore.step(&mut *self.connection) {
+            match task.step(&mut *self.connection) {
                 Ok(again) => more |= again,
                 Err(error) => {
-                    warn!("a chore of the ledger failed: {error}");
+                    warn!("ledger maintenance failed: {error}");
                     *pause = FAILED_PAUSE;
                 }
             }
@@ -252,9 +252,9 @@ impl Run {
     }
 
     fn finish(&mut self) {
-        for chore in &mut self.work.chores {
-            if let Err(error) = chore.finish(&mut *self.connection) {
-                error!("a chore of the ledger failed at the end: {error}");
+        for task in &mut self.work.tasks {
+            if let Err(error) = task.finish(&mut *self.connection) {
+                error!("ledger maintenance failed at the end: {error}");
             }
         }
     }

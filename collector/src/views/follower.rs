@@ -3,7 +3,7 @@
 use super::said::Exchange;
 use super::{Settings, sessions, signals, streams, usage};
 use crate::db::{self, Cell, Connection, DbError};
-use crate::ledger::Chore;
+use crate::ledger::BackgroundTask;
 use crate::ledger::append::head;
 use crate::ledger::list::{Filter, Kept, Page, Start, list};
 
@@ -52,7 +52,7 @@ impl Follower {
     }
 }
 
-impl Chore for Follower {
+impl BackgroundTask for Follower {
     /// Without new rows no transaction begins: an idle collector writes nothing.
     fn step(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError> {
         if head(connection)?.position <= position(connection)? {

@@ -42,10 +42,10 @@ pub(crate) const LIMITS: Limits = Limits {
     ..Limits::DEFAULT
 };
 
-/// One test makes the store wait for it; all others must never need as long, also on a loaded machine.
+/// One test lets this timeout expire. The others must never reach it, also on a loaded machine.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long anything that the collector does by itself may take, also on a loaded machine.
+/// Deadline for the collector's own background work, also on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) struct Collector {
@@ -59,7 +59,7 @@ pub(crate) struct Collector {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
-    /// Null when it is not JSON.
+    /// Null if it is not JSON.
     pub(crate) body: Value,
     pub(crate) bytes: Vec<u8>,
 }
@@ -86,7 +86,7 @@ impl Collector {
         }
     }
 
-    /// Ends the collector in an orderly way, and starts another one on the same database.
+    /// Stops the collector gracefully, and starts another one on the same database.
     pub(crate) async fn restart(self) -> Self {
         self.ledger.close().await.unwrap();
         let (ledger, directory) = open_ledger(self.directory).await;
@@ -135,7 +135,7 @@ impl Collector {
         answer.body["records"].as_array().unwrap().clone()
     }
 
-    /// Stores these records, and waits until the views have followed.
+    /// Stores these records, and waits until the views include them.
     pub(crate) async fn keep(&self, records: &[Value]) {
         for some in records.chunks(100) {
             let answer = self.post(batch(some)).await;
@@ -144,7 +144,7 @@ impl Collector {
         self.views_follow().await;
     }
 
-    /// Waits until the views hold everything that is stored.
+    /// Waits until the views include every stored record.
     pub(crate) async fn views_follow(&self) {
         timeout(PATIENCE, async {
             while self.views_lag().await > 0 {
@@ -155,7 +155,7 @@ impl Collector {
         .expect("the views follow in time");
     }
 
-    /// How many records the views have still to see.
+    /// Number of stored records that the views do not include yet.
     async fn views_lag(&self) -> i64 {
         self.ledger
             .ask(|connection| Ok(head(connection)?.position - views::position(connection)?))
@@ -163,14 +163,14 @@ impl Collector {
             .unwrap()
     }
 
-    /// The answer to a question that must succeed.
-    pub(crate) async fn ask(&self, path: &str) -> Value {
+    /// The answer of a GET that must succeed.
+    pub(crate) async fn get_ok(&self, path: &str) -> Value {
         let answer = self.get(path).await;
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         answer.body
     }
 
-    /// The question must be refused with 400 and this message.
+    /// The GET must be refused with 400 and this message.
     pub(crate) async fn assert_refused(&self, path: &str, message: &str) {
         let answer = self.get(path).await;
         assert_eq!(
@@ -180,18 +180,20 @@ impl Collector {
         );
     }
 
-    /// A connection of somebody else to the same file.
+    /// A second connection to the same file.
     pub(crate) fn other_connection(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.directory.path().join("audit.db")).unwrap()
     }
 }
 
-/// The database of a collector whose files are in `directory`: a file beside them, or one of a real PostgreSQL when
-/// `COLLECTOR_TEST_DATABASE` is `postgres`. Must run where it may block.
+/// The database of a collector with its files in `directory`. SQLite: a file there. With
+/// `COLLECTOR_TEST_DATABASE=postgres`: a database of a real PostgreSQL. Call it where blocking is
+/// allowed.
 pub(crate) fn database(directory: &TempDir) -> Arc<dyn Database> {
     if std::env::var_os("COLLECTOR_TEST_DATABASE").is_some_and(|kind| kind == "postgres") {
         return open(&postgres_url(directory)).unwrap().database;
     }
+
     let url = database_url(directory);
     open(&url).unwrap();
     Arc::new(
@@ -201,7 +203,7 @@ pub(crate) fn database(directory: &TempDir) -> Arc<dyn Database> {
     )
 }
 
-/// The same for each collector with the same directory.
+/// The same URL for each collector with the same directory.
 fn postgres_url(directory: &TempDir) -> String {
     let file = directory.path().join("postgres.url");
     if !file.exists() {
@@ -210,7 +212,7 @@ fn postgres_url(directory: &TempDir) -> String {
     fs::read_to_string(&file).unwrap()
 }
 
-/// Opens a ledger on a thread where it may block.
+/// Opens a ledger on a thread where blocking is allowed.
 async fn open_ledger(directory: TempDir) -> (Arc<Ledger>, TempDir) {
     let opening = spawn_blocking(move || {
         (
@@ -221,7 +223,7 @@ async fn open_ledger(directory: TempDir) -> (Arc<Ledger>, TempDir) {
     opening.await.unwrap()
 }
 
-/// With a key of its own in `directory`.
+/// The signing key is in `directory`.
 pub(crate) fn ledger_settings(directory: &TempDir) -> Settings {
     Settings {
         strict: false,
@@ -237,12 +239,12 @@ pub(crate) fn ledger(database: Arc<dyn Database>, directory: &TempDir) -> Ledger
     Ledger::open(
         database,
         ledger_settings(directory),
-        vec![views::chore(view_settings())],
+        vec![views::task(view_settings())],
     )
     .unwrap()
 }
 
-/// The defaults, and a logout.
+/// The defaults, with an action for logout.
 pub(crate) fn view_settings() -> views::Settings {
     views::Settings {
         logout_actions: vec!["logout".to_owned()],
@@ -303,7 +305,8 @@ pub(crate) fn record(uid: &str, attributes: &[(&str, &str)]) -> Value {
     json!({"timeUnixNano": "1783072800000000001", "eventName": "audit.http", "attributes": all})
 }
 
-/// A record with this uid, this many seconds before it is received, and these attributes of any type.
+/// A record with this uid, received this many seconds after it was made, with attributes of any
+/// type.
 pub(crate) fn record_at(uid: &str, seconds_ago: i64, attributes: &Value) -> Value {
     let value = |value: &Value| match value {
         Value::Number(number) if number.is_i64() => json!({"intValue": number}),
@@ -312,6 +315,7 @@ pub(crate) fn record_at(uid: &str, seconds_ago: i64, attributes: &Value) -> Valu
     };
     let mut record = record(uid, &[]);
     let list = record["attributes"].as_array_mut().unwrap();
+
     list.extend(
         attributes
             .as_object()
@@ -325,21 +329,22 @@ pub(crate) fn record_at(uid: &str, seconds_ago: i64, attributes: &Value) -> Valu
     record
 }
 
-/// Takes the fields that the ledger adds out of a listed record: position, hash, flags, and time of receipt.
+/// Removes the fields that the ledger adds to a listed record: position, hash, flags, and time of
+/// receipt.
 pub(crate) fn without_place(record: &mut Value) {
     for name in ["position", "hash", "flags", "received_at_unix_nano"] {
         record.as_object_mut().unwrap().remove(name).unwrap();
     }
 }
 
-/// The same request in protobuf, by the reader of another project.
+/// The same request in protobuf, encoded by an independent implementation.
 pub(crate) fn protobuf(otlp_json: &[u8]) -> Vec<u8> {
     serde_json::from_slice::<ExportLogsServiceRequest>(otlp_json)
         .unwrap()
         .encode_to_vec()
 }
 
-/// The uids of `records`, in their order.
+/// The uids of `records`, in order.
 pub(crate) fn uids(records: &[Value]) -> Vec<&str> {
     records
         .iter()

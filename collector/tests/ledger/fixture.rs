@@ -1,4 +1,4 @@
-//! A database, ledgers on it, and records to put into them.
+//! A database, ledgers on it, and records for them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -11,7 +11,7 @@ use audit_collector::ledger::entry::{Entry, Skew};
 use audit_collector::ledger::retention::{Policy, Retention};
 use audit_collector::ledger::signing::Key;
 use audit_collector::ledger::verify::{Trust, Verification, verify};
-use audit_collector::ledger::{Chore, Filter, Kept, Ledger, Settings, Start};
+use audit_collector::ledger::{BackgroundTask, Filter, Kept, Ledger, Settings, Start};
 use audit_collector::record::{Content, Record};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -19,20 +19,20 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use crate::postgres::Postgres;
 
-/// When the tests begin.
+/// Time at the start of the tests.
 pub(crate) const NOW: i64 = 1_800_000_000_000_000_000;
 pub(crate) const SECOND: i64 = 1_000_000_000;
 
-/// When they are verified: a missing number is a gap by then.
+/// Time of verification: a missing number counts as a gap by then.
 pub(crate) const LATER: Moment = Moment {
     now: NOW + 3600 * SECOND,
     grace: SECOND,
 };
 
-/// Every effect of a test is there long before.
+/// Far longer than any effect takes.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A database of its own.
+/// A private database.
 pub(crate) struct Fixture {
     pub(crate) url: String,
     pub(crate) directory: TempDir,
@@ -91,7 +91,7 @@ impl Fixture {
         self.ledger_with(self.settings(true), Vec::new()).await
     }
 
-    /// A ledger that deletes what `policy` says, at the time that `now` reads.
+    /// A ledger that applies the deletion `policy`, with `now` as its clock.
     pub(crate) async fn ledger_with_retention(&self, policy: Policy, now: fn() -> i64) -> Ledger {
         let retention = Retention::new(policy, self.key(), now, |_, _| Ok(())).unwrap();
         self.ledger_with(
@@ -104,12 +104,13 @@ impl Fixture {
         .await
     }
 
-    async fn ledger_with(&self, settings: Settings, chores: Vec<Box<dyn Chore>>) -> Ledger {
+    async fn ledger_with(&self, settings: Settings, tasks: Vec<Box<dyn BackgroundTask>>) -> Ledger {
         let opened = self.opened().await;
-        blocking(move || Ledger::open(opened.database, settings, chores).unwrap()).await
+        blocking(move || Ledger::open(opened.database, settings, tasks).unwrap()).await
     }
 
-    /// Runs `work` on a connection of its own, as somebody would who can write to the database.
+    /// Runs `work` on a separate connection, as an attacker with write access to the database
+    /// would.
     pub(crate) async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut dyn Connection) -> Result<T, DbError> + Send + 'static,
@@ -118,7 +119,7 @@ impl Fixture {
         blocking(move || work(&mut *opened.database.connect().unwrap()).unwrap()).await
     }
 
-    /// Changes something behind the ledger's back; returns how many rows that were.
+    /// Changes rows directly in the database. Returns the number of changed rows.
     pub(crate) async fn change(&self, sql: &'static str) -> u64 {
         self.with(move |connection| connection.execute(sql, &[]))
             .await
@@ -132,7 +133,7 @@ impl Fixture {
         }
     }
 
-    /// What `verify` finds when it trusts the key and these checkpoints.
+    /// Result of `verify`, which trusts the key and these checkpoints.
     pub(crate) async fn verify_with(&self, checkpoints: Vec<Checkpoint>) -> Verification {
         let trust = self.trust(checkpoints);
         self.with(move |connection| verify(connection, &trust, LATER))
@@ -148,7 +149,7 @@ impl Fixture {
             .await
     }
 
-    /// The number that a query gives.
+    /// The number that a query returns.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         self.with(move |connection| {
             let mut count = 0;
@@ -162,7 +163,7 @@ impl Fixture {
     }
 }
 
-/// All rows, in the order of the chain.
+/// All rows, in chain order.
 pub(crate) async fn rows(ledger: &Ledger) -> Vec<Kept> {
     ledger
         .list(Filter::default(), Start::After(0), 100_000)
@@ -195,6 +196,7 @@ pub(crate) fn entry_at(
         ("user.id", "Größe 😀".into()),
     ];
     let all = fixed.iter().chain(attributes);
+
     let content = Content {
         time_unix_nano: received_at - SECOND,
         observed_time_unix_nano: received_at,
@@ -210,7 +212,7 @@ pub(crate) fn entry_at(
     Entry::new(Record::from(content), received_at, Skew::default())
 }
 
-/// Records with the numbers `range`, named by them.
+/// Records with the numbers `range`, which are also their uids.
 pub(crate) fn entries(range: std::ops::Range<i64>) -> Vec<Entry> {
     range
         .map(|number| entry(&format!("aud_{number}"), number, &[]))
@@ -227,12 +229,13 @@ pub(crate) async fn eventually(mut check: impl AsyncFnMut() -> bool) {
     waited.await.expect("it did not happen in time");
 }
 
-/// PostgreSQL's driver blocks, and has a runtime of its own.
+/// The PostgreSQL driver blocks, and contains a runtime.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.unwrap()
 }
 
-/// A clock that a test moves. It is a static, since a ledger takes a function; so the two databases take turns.
+/// A clock under the control of a test. A ledger takes a function, so the clock is a static, and
+/// the tests on both databases run one after the other.
 pub(crate) struct Clock {
     now: AtomicI64,
     turn: Mutex<()>,
@@ -246,7 +249,7 @@ impl Clock {
         }
     }
 
-    /// Sets it to [`NOW`]; it is the caller's until the guard goes.
+    /// Sets it to [`NOW`]. The caller has exclusive use until the guard is dropped.
     pub(crate) async fn turn(&self) -> MutexGuard<'_, ()> {
         let turn = self.turn.lock().await;
         self.now.store(NOW, Ordering::SeqCst);
