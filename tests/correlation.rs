@@ -1,5 +1,5 @@
-//! Scope process of the correlation pairs: workers that share one session hand out every number of it once, whoever
-//! is faster, whatever the host refuses, and whatever else runs in the process.
+//! Scope process of the correlation pairs: workers that share a session assign each number once,
+//! under races, host refusals, and other writers in the process.
 #![cfg(test)]
 
 use std::cell::{Cell, RefCell};
@@ -21,7 +21,8 @@ const LAST: u32 = 2_147_483_646;
 /// A value and its version.
 type Versioned = (Vec<u8>, u32);
 
-/// Shared data as the host has it: one for all threads, each of which makes a [`SharedData`] of its own of it.
+/// Shared data as the host has it: one for all threads. Each thread wraps it in a separate
+/// [`SharedData`].
 #[derive(Clone, Debug, Default)]
 struct Process {
     value: Arc<Mutex<Option<Versioned>>>,
@@ -52,7 +53,7 @@ impl SharedData for Process {
     fn get(&self, key: &str) -> Option<Versioned> {
         assert_eq!(key, KEY);
         let found = self.read();
-        // What can happen between reading and replacing should happen.
+        // Makes a change between the read and the replacement likely.
         thread::yield_now();
         found
     }
@@ -83,7 +84,7 @@ fn pair(session: u128, number: u32) -> Option<Correlation> {
     })
 }
 
-/// What stands in shared data when this pair is the next one.
+/// The value in shared data before this pair is assigned.
 fn value(session: u128, number: u32) -> Vec<u8> {
     [
         &[1],
@@ -111,6 +112,7 @@ fn workers_of_a_process_share_one_session() {
     let process = Process::default();
     let (mut one, mut other) = (process.correlator(), process.correlator());
     let mut fresh = counting();
+
     assert_eq!(one.next(&mut none_left), None, "a session must begin");
     assert_eq!(one.next(&mut fresh), pair(1, 0));
     assert_eq!(other.next(&mut fresh), pair(1, 1));
@@ -137,6 +139,7 @@ fn a_value_that_cannot_be_read_begins_a_new_session() {
     let legal = value(7, 5);
     let foreign = [&[2], &legal[1..]].concat();
     let longer = [&legal[..], &[0]].concat();
+
     for unreadable in [
         &[][..],
         b"text",
@@ -153,6 +156,7 @@ fn a_value_that_cannot_be_read_begins_a_new_session() {
             unreadable,
             "nothing is written without a session"
         );
+
         assert_eq!(
             correlator.next(&mut counting()),
             pair(1, 0),
@@ -189,7 +193,7 @@ fn without_shared_data_there_is_no_pair_and_an_end_of_attempts() {
     assert_eq!(correlator.next(&mut counting()), None);
 }
 
-/// How many pairs of each session; every session must be dense from its first number.
+/// Number of pairs of each session. Each session must be dense from its first number.
 fn dense_sessions(mut pairs: Vec<Correlation>, first: impl Fn(Uuid) -> u32) -> BTreeMap<Uuid, u32> {
     pairs.sort_by_key(|pair| (pair.session_id, pair.number));
     let mut counts = BTreeMap::new();
@@ -203,13 +207,15 @@ fn dense_sessions(mut pairs: Vec<Correlation>, first: impl Fn(Uuid) -> u32) -> B
         );
         *count += 1;
     }
+
     counts
 }
 
-/// All pairs that four threads take at the same time.
+/// All pairs that four concurrent threads get.
 fn pairs_of_threads(process: &Process, each: usize) -> Vec<Correlation> {
     const THREADS: usize = 4;
     let (barrier, sessions) = (Barrier::new(THREADS), AtomicU64::new(1));
+
     let take = || {
         let mut correlator = process.correlator();
         let mut fresh = || {
@@ -218,13 +224,16 @@ fn pairs_of_threads(process: &Process, each: usize) -> Vec<Correlation> {
             ))
         };
         barrier.wait();
+
         let mut pairs = Vec::new();
         while pairs.len() < each {
-            // None: the others were faster each time. Nothing is used up, so the next call goes on.
+            // `None`: other threads won each attempt. No number was used, so the next call
+            // continues.
             pairs.extend(correlator.next(&mut fresh));
         }
         pairs
     };
+
     thread::scope(|scope| {
         let running: Vec<_> = (0..THREADS).map(|_| scope.spawn(take)).collect();
         running
@@ -254,7 +263,7 @@ fn threads_change_the_session_once() {
     assert_eq!(sessions.into_values().collect::<Vec<_>>(), [15_000, 5_000]);
 }
 
-/// What happens between the reading of a value and its replacement.
+/// An event between the read of a value and its replacement.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Meanwhile {
     Nothing,
@@ -293,12 +302,13 @@ impl SharedData for Scripted {
             }
             Meanwhile::Foreign => self.set(key, &[2; 40]),
         }
+
         meanwhile != Meanwhile::Refusal && self.process.replace(key, value, version)
     }
 }
 
 impl Scripted {
-    /// The last step of the script comes first.
+    /// `script` holds the last step first.
     fn new(script: Vec<Meanwhile>) -> Rc<Self> {
         Rc::new(Self {
             process: Process::default(),
@@ -329,7 +339,7 @@ fn a_worker_that_was_overtaken_tries_again() {
     );
 }
 
-/// Mostly refusals, so that attempts come to an end, too.
+/// Mostly refusals, so that attempts also run out.
 fn meanwhile() -> impl Strategy<Value = Meanwhile> {
     prop_oneof![
         4 => Just(Meanwhile::Nothing),
@@ -355,6 +365,7 @@ proptest! {
         let own = has_fresh.into_iter().filter_map(|has_fresh| correlator.next(&mut || fresh(has_fresh)));
         let mut pairs: Vec<_> = own.collect();
         pairs.extend(shared.taken_by_rivals.borrow().iter());
+
         let used = dense_sessions(pairs, |_| 0).len();
         prop_assert!(used <= foreign + 1, "{used} sessions, and only {foreign} foreign values");
     }

@@ -1,4 +1,5 @@
-//! The JSON Schema and the parser take the same structures, and the schema in `docs/` is the parser's.
+//! The JSON Schema and the parser accept the same structures, and the schema in `docs/` is the
+//! parser's.
 #![expect(
     clippy::unwrap_used,
     reason = "a test; the lint's exception covers test functions only, not their helpers"
@@ -13,7 +14,7 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
-/// Environment variable with which the file is written.
+/// Environment variable that makes the test write the file.
 const WRITE: &str = "WRITE_SCHEMA";
 
 fn file() -> PathBuf {
@@ -38,6 +39,7 @@ fn properties(schema: &Value, path: &str, found: &mut Vec<(String, Value)>) {
         .as_array()
         .cloned()
         .unwrap_or_else(|| vec![schema.clone()]);
+
     for choice in &choices {
         for (key, below) in choice["properties"].as_object().into_iter().flatten() {
             let path = format!("{path}/{key}");
@@ -66,7 +68,7 @@ fn every_key_is_described() {
     }
 }
 
-/// Nearly every key, with a value that is accepted.
+/// Nearly every key, each with a valid value.
 fn everything() -> Value {
     json!({
         "enabled": true,
@@ -129,6 +131,7 @@ fn pointers(value: &Value, above: &str, found: &mut Vec<String>) {
         pointers(below, &pointer, found);
         found.push(pointer);
     };
+
     match value {
         Value::Object(map) => map.iter().for_each(|(key, below)| add(key.clone(), below)),
         Value::Array(items) => items
@@ -170,6 +173,7 @@ fn change() -> impl Strategy<Value = Change> {
         json!("success"),
         json!("none"),
     ];
+
     let value = proptest::sample::select(values.to_vec());
     prop_oneof![
         4 => value.clone().prop_map(Change::Put),
@@ -185,9 +189,11 @@ fn apply(configuration: &mut Value, place: &Index, change: &Change) {
     if found.is_empty() {
         return;
     }
+
     let pointer = place.get(&found);
     let (parent, key) = pointer.rsplit_once('/').unwrap();
     let value = configuration.pointer_mut(pointer).unwrap();
+
     match (change, &mut *value) {
         (Change::Put(new), value) => *value = new.clone(),
         (Change::AddKey(new), Value::Object(map)) => {
@@ -207,7 +213,8 @@ fn apply(configuration: &mut Value, place: &Index, change: &Change) {
     }
 }
 
-/// What the schema knows of, too; where a text or two values must fit, it does not.
+/// Whether the schema checks this too. It cannot check the syntax of texts, or that two values
+/// match.
 fn is_structural(problem: &str) -> bool {
     let sentence = problem
         .split_once(": ")
@@ -219,6 +226,7 @@ fn is_structural(problem: &str) -> bool {
                 .chars()
                 .all(|letter| letter.is_ascii_digit() || " and".contains(letter))
         });
+
     is_range
         || [
             "unknown key",
@@ -242,11 +250,12 @@ fn is_structural(problem: &str) -> bool {
         || sentence.contains("exactly one of")
 }
 
-/// Ten thousand configurations, each a few changes away from one that is accepted.
+/// Ten thousand configurations, each a few changes away from a valid one.
 #[test]
 fn schema_and_parser_take_the_same_structures() {
     let validator = jsonschema::validator_for(&schema()).unwrap();
     assert!(validator.is_valid(&everything()));
+
     let mut runner = TestRunner::new(Config {
         cases: 10_000,
         failure_persistence: None,
@@ -255,10 +264,12 @@ fn schema_and_parser_take_the_same_structures() {
     let changes = proptest::collection::vec((any::<Index>(), change()), 1..4);
     let minimal = json!({"audit_cluster": {"cluster": "audit"}});
     let bases = proptest::sample::select(vec![everything(), everything(), everything(), minimal]);
+
     let tried = runner.run(&(bases, changes), |(mut configuration, changes)| {
         changes
             .iter()
             .for_each(|(place, change)| apply(&mut configuration, place, change));
+
         let problems = parse(configuration.to_string().as_bytes(), &|_| None)
             .err()
             .map_or_else(Vec::new, |error| error.problems);
@@ -267,12 +278,15 @@ fn schema_and_parser_take_the_same_structures() {
             is_valid || !problems.is_empty(),
             "accepted, against the schema: {configuration}"
         );
+
         let is_of_structure = problems.iter().any(|problem| is_structural(problem));
         prop_assert!(
             !(is_valid && is_of_structure),
             "valid, and refused for {problems:?}: {configuration}"
         );
+
         Ok(())
     });
+
     tried.unwrap();
 }

@@ -1,5 +1,6 @@
-//! Each key of each shipped configuration counts: when it is misspelled, or has another kind of value, the filter refuses the
-//! configuration and names the place, and the JSON Schema refuses it.
+//! Each key of each shipped configuration has an effect. If it is misspelled or its value has
+//! another type, the filter refuses the configuration and names the place; the JSON Schema refuses
+//! it too.
 #![expect(
     clippy::unwrap_used,
     reason = "a test; the lint's exception covers test functions only, not their helpers"
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use audit_filter::config::{parse, schema::schema};
 use serde_json::{Value, json};
 
-/// Objects whose keys are the user's own.
+/// Objects with user-defined keys.
 const FREE: [&str; 3] = ["headers", "tags", "context"];
 
 fn shipped() -> Vec<PathBuf> {
@@ -48,7 +49,7 @@ fn problems(configuration: &Value) -> Vec<String> {
         .map_or_else(Vec::new, |error| error.problems)
 }
 
-/// A place of a configuration: its JSON pointer, and its path in problems.
+/// A place in a configuration: its JSON pointer, and its path in problems.
 struct Place {
     pointer: String,
     path: String,
@@ -108,14 +109,17 @@ fn assert_named(changed: &Value, path: &str) {
 fn every_key_of_every_shipped_configuration_counts() {
     let schema = jsonschema::validator_for(&schema()).unwrap();
     let mut count = 0;
+
     for file in shipped() {
         let whole: Value = serde_yaml_ng::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
         let mut found = Vec::new();
         configurations(&whole, &mut found);
         assert!(!found.is_empty(), "{}", file.display());
+
         for configuration in found {
             assert_eq!(problems(&configuration), [""; 0], "{}", file.display());
             assert!(schema.is_valid(&configuration), "{}", file.display());
+
             for Place {
                 pointer,
                 path,
@@ -140,6 +144,7 @@ fn every_key_of_every_shipped_configuration_counts() {
             }
         }
     }
+
     println!("{count} keys");
     assert!(count > 100, "{count} keys");
 }

@@ -1,4 +1,5 @@
-//! House rules that no compiler holds: who may import whom, where clocks and proxies are allowed, how long a file is.
+//! House rules beyond the compiler: imports between modules, access to clocks and proxies, length
+//! of files.
 #![expect(
     clippy::unwrap_used,
     clippy::string_slice,
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Most lines of a file before its tests.
 const MAX_LINES: usize = 400;
 
-/// Files that hold nothing but tests: they may use any room, and the limit of lines is not for them.
+/// Test-only files: they may import any module, and have no limit of lines.
 const TEST_FILES: [&str; 5] = [
     "config/tests.rs",
     "pipeline/tests.rs",
@@ -21,7 +22,8 @@ const TEST_FILES: [&str; 5] = [
     "recorder/tests.rs",
 ];
 
-/// What a room may import with `crate::`, itself apart: modules, or single items where the rest of a module is not for it.
+/// Allowed imports with `crate::` for each top-level module, besides itself: modules, or single
+/// items of a module.
 const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("allocator", &[]),
     ("time", &[]),
@@ -30,7 +32,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("writer", &["copy"]),
     ("json", &["copy", "writer"]),
     ("host", &[]),
-    // Value types of the per-request rooms stand in a record as they are.
+    // A record contains value types of the per-request modules.
     (
         "record",
         &[
@@ -77,7 +79,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
             "config", "host", "pipeline", "quota", "record", "recorder", "stats", "time", "wire",
         ],
     ),
-    // The crate's root only lists the rooms.
+    // The crate's root only lists the modules.
     ("lib", &[]),
 ];
 
@@ -162,7 +164,8 @@ fn sources() -> Vec<Source> {
     found
 }
 
-/// Every path after `crate::` in the code, groups written out: `crate::a::{B, c::D}` is `a::B` and `a::c::D`.
+/// Every path after `crate::` in the code, with groups expanded: `crate::a::{B, c::D}` is `a::B`
+/// and `a::c::D`.
 fn imports(source: &Source) -> Vec<String> {
     let code: String = source.lines().collect::<Vec<_>>().join("\n");
     let rest_of = |(at, found): (usize, &str)| expand("", &code[at + found.len()..]);
@@ -184,6 +187,7 @@ fn expand(prefix: &str, text: &str) -> Vec<String> {
     else {
         return vec![path];
     };
+
     members(group)
         .into_iter()
         .flat_map(|member| expand(&path, member.trim()))
@@ -207,6 +211,7 @@ fn members(group: &str) -> Vec<&str> {
             _ => {}
         }
     }
+
     found
         .into_iter()
         .filter(|member| !member.trim().is_empty())
@@ -226,11 +231,13 @@ fn is_allowed(import: &str, allowed: &[&str]) -> bool {
 fn rooms_import_only_what_flows_to_them() {
     let rules: BTreeMap<&str, &[&str]> = MAY_IMPORT.into_iter().collect();
     let mut seen = 0;
+
     for source in sources().iter().filter(|source| !source.is_test()) {
         let room = source.room();
         let allowed = rules
             .get(room)
             .unwrap_or_else(|| panic!("{}: no rule for the room {room}", source.path));
+
         for import in imports(source) {
             seen += 1;
             let is_own = is_allowed(&import, &[room]);
@@ -241,6 +248,7 @@ fn rooms_import_only_what_flows_to_them() {
             );
         }
     }
+
     assert!(seen > 50, "only {seen} imports were read");
 }
 
@@ -257,6 +265,7 @@ fn only_the_adapter_knows_the_world() {
             }
         }
     }
+
     assert!(
         adapter_uses > 5,
         "the search found nothing where it must find something"
@@ -270,7 +279,7 @@ fn has_word(line: &str, word: &str) -> bool {
 }
 
 #[test]
-fn every_file_says_what_it_is_and_is_short() {
+fn every_file_has_a_summary_and_is_short() {
     for source in sources() {
         let first = source.text.lines().next().unwrap_or_default();
         let sentence = first.strip_prefix("//! ").unwrap_or_default();
@@ -279,6 +288,7 @@ fn every_file_says_what_it_is_and_is_short() {
             "{}: must start with a sentence",
             source.path
         );
+
         let lines = source.code().lines().count();
         assert!(
             source.is_test() || lines < MAX_LINES,
@@ -291,6 +301,7 @@ fn every_file_says_what_it_is_and_is_short() {
 #[test]
 fn no_file_is_exempt_silently() {
     let sources = sources();
+
     for path in TEST_FILES {
         assert!(
             sources.iter().any(|source| source.path == path),
@@ -310,6 +321,7 @@ fn no_file_is_exempt_silently() {
         });
         assert!(is_test_only, "{path} is exempt and not for tests only");
     }
+
     for source in sources
         .iter()
         .filter(|source| source.path.ends_with("tests.rs"))
@@ -335,6 +347,7 @@ fn groups_are_written_out() {
         read("use crate::{pipeline, recorder};"),
         ["pipeline", "recorder"]
     );
+
     assert_eq!(
         read("use crate::a::{B, c::{D,\n E}, f};\nuse crate::g;"),
         ["a::B", "a::c::D", "a::c::E", "a::f", "g"]

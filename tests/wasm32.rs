@@ -1,5 +1,5 @@
-//! The core's unit tests and the simulation once more, compiled for wasm32 as the filter is, with checks of overflow: what is
-//! counted in 32 bits there is counted in 64 natively.
+//! The core's unit tests and the simulation, compiled for wasm32 as the filter is, with overflow
+//! checks: values of `usize` have 32 bits there, and 64 natively.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -18,10 +18,10 @@ use wasmtime_wasi::{I32Exit, WasiCtxBuilder};
 
 /// Fewer than natively: a seed takes longer here, and the worlds are the same.
 const SEEDS: &str = "500";
-/// More than the report of any run has, in bytes.
+/// Upper bound of the output of any run, in bytes.
 const MOST_OUTPUT: usize = 16 << 20;
 
-/// The program of this target, unit tests or simulation.
+/// The test program for this target, unit tests or simulation.
 fn program(name: &str) -> PathBuf {
     static MESSAGES: OnceLock<Vec<Value>> = OnceLock::new();
     let messages = MESSAGES.get_or_init(build);
@@ -43,6 +43,7 @@ fn build() -> Vec<Value> {
         "--no-run",
     ]);
     build.args(["--target", "wasm32-wasip1", "--message-format", "json"]);
+
     let output = build
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stderr(Stdio::inherit())
@@ -52,6 +53,7 @@ fn build() -> Vec<Value> {
         output.status.success(),
         "cannot be built; is there the target? rustup target add wasm32-wasip1"
     );
+
     let lines = String::from_utf8(output.stdout).unwrap();
     lines
         .lines()
@@ -59,7 +61,7 @@ fn build() -> Vec<Value> {
         .collect()
 }
 
-/// Runs a program of tests to its end. What it imports of Envoy traps: no unit test calls it.
+/// Runs a test program to its end. Its imports from Envoy trap: no unit test calls them.
 fn run(name: &str, variables: &[(&str, &str)]) -> String {
     let engine = Engine::default();
     let module = Module::from_file(&engine, program(name)).unwrap();
@@ -74,6 +76,7 @@ fn run(name: &str, variables: &[(&str, &str)]) -> String {
         .envs(variables)
         .stdout(output.clone())
         .stderr(output.clone());
+
     let mut store = Store::new(&engine, system.build_p1());
     let instance = linker.instantiate(&mut store, &module).unwrap();
     let start = instance
@@ -87,6 +90,7 @@ fn run(name: &str, variables: &[(&str, &str)]) -> String {
         error.downcast_ref::<I32Exit>().map(|exit| exit.0)
     });
     assert_eq!(code, Some(0), "{name} has failed:\n{text}");
+
     text
 }
 

@@ -1,11 +1,11 @@
-//! What a stream says of itself while it has nothing else to say.
+//! Signs of life of an idle stream.
 
 use serde_json::json;
 
 use crate::support::{Mesh, eventually};
 
 #[tokio::test]
-async fn an_idle_stream_says_that_it_goes_on_and_how_far_its_numbers_have_come() {
+async fn an_idle_stream_sends_signs_of_life_with_its_next_number() {
     let patch = json!({
         "rules": [{"name": "all"}],
         "batch": {"max_delay": "50ms"},
@@ -14,6 +14,7 @@ async fn an_idle_stream_says_that_it_goes_on_and_how_far_its_numbers_have_come()
     });
     let mesh = Mesh::with_plugin(&patch).await;
     mesh.get("/check", &[]).await;
+
     let signs = eventually("two signs of life", || {
         let signs = mesh.sink.events("audit.stream.alive");
         (signs.len() > 1).then_some(signs)
@@ -26,6 +27,7 @@ async fn an_idle_stream_says_that_it_goes_on_and_how_far_its_numbers_have_come()
         2,
         "the start and the request in one batch"
     );
+
     for (number, sign) in (2..).zip(&signs) {
         assert_eq!(
             (
@@ -36,6 +38,7 @@ async fn an_idle_stream_says_that_it_goes_on_and_how_far_its_numbers_have_come()
         );
         assert_eq!(sign.text("audit.stream.id"), start.text("audit.stream.id"));
     }
+
     for record in signs.iter().chain([&start]) {
         assert_eq!(
             (
@@ -45,8 +48,10 @@ async fn an_idle_stream_says_that_it_goes_on_and_how_far_its_numbers_have_come()
             (500, 77)
         );
     }
-    // Other instances of the configuration never had a record.
+
+    // The other instances of the configuration never had a record.
     assert_eq!(mesh.sink.events("audit.stream.start").len(), 1);
+
     mesh.stats_when("an empty buffer", |stats| {
         stats["buffer.records"] == 0 && stats["records.captured"] == stats["records.acknowledged"]
     })

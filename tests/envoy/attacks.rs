@@ -1,4 +1,4 @@
-//! Ways in which a client may try to avoid or falsify its record.
+//! Attempts of a client to avoid or falsify its record.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,7 @@ async fn send(mesh: &Mesh, message: Message, leave: Leave) -> Reply {
     .unwrap()
 }
 
-/// The rule, event, outcome and path of what was recorded.
+/// Rule, event, outcome and path of each record.
 async fn recorded(mesh: &Mesh) -> Vec<[String; 4]> {
     let names = ["audit.rule", "audit.action", "audit.outcome"];
     let records = mesh.exchanges_until_marker().await;
@@ -71,6 +71,7 @@ async fn with_grpc_web(index: usize) {
     )
     .unwrap();
     mesh.upstream.prepare("/pay", json);
+
     let claim = Message::new("POST", "/pay")
         .header("content-type", "application/grpc-web+proto")
         .body("{}");
@@ -89,11 +90,12 @@ async fn a_false_claim_of_grpc_web_with_the_bridge_behind() {
     with_grpc_web(1).await;
 }
 
-/// The upstream does the work, and Envoy answers before it because of a header of the client's.
+/// The upstream serves the request, but Envoy answers first because of a header from the client.
 async fn limited(header: (&str, &str), route: Value) {
     let bootstrap = bootstrap(&successes("/slow")).with(|bootstrap| {
         for manager in bootstrap.connection_managers() {
-            // To such a client Envoy 1.40 leaves the headers of its own family; 1.36 leaves some to any.
+            // Envoy 1.40 keeps such headers from internal clients only; 1.36 keeps some of them
+            // from any client.
             manager["internal_address_config"] =
                 json!({"cidr_ranges": [{"address_prefix": "127.0.0.0", "prefix_len": 8}]});
             let routes = &mut manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"];
@@ -101,10 +103,12 @@ async fn limited(header: (&str, &str), route: Value) {
         }
     });
     let mesh = start(bootstrap).await;
+
     let message = Message::new("GET", "/slow")
         .header("x-demo-delay-ms", "600")
         .header(header.0, header.1);
     let reply = send(&mesh, message, Leave::Never).await;
+
     eventually("the upstream has it", || {
         Some(()).filter(|()| mesh.upstream.seen().at_path("/slow").len() == 1)
     })
@@ -114,6 +118,7 @@ async fn limited(header: (&str, &str), route: Value) {
         Some(200),
         "the limit was applied, or this shows nothing"
     );
+
     let rules: Vec<String> = recorded(&mesh)
         .await
         .into_iter()
@@ -134,7 +139,7 @@ async fn a_stream_duration_of_the_clients_own() {
     limited(("x-envoy-upstream-stream-duration-ms", "200"), json!({})).await;
 }
 
-/// A server that does not support the upgrade answers as to any other request.
+/// A server without support for the upgrade answers as to any other request.
 #[tokio::test]
 async fn an_upgrade_to_udp_that_was_not_made() {
     let all = json!({"rules": [{"name": "all"}]});
@@ -144,6 +149,7 @@ async fn an_upgrade_to_udp_that_was_not_made() {
         }
     }))
     .await;
+
     let path = "/.well-known/masque/udp/victim.example/443/";
     let upgrade = Message::new("GET", path)
         .header("connection", "upgrade")
@@ -166,6 +172,7 @@ async fn with_connect_bridge(index: usize) {
     )
     .unwrap();
     mesh.upstream.prepare("/pay", json);
+
     let claim = Message::new("POST", "/pay").header("content-type", "application/json");
     let reply = send(
         &mesh,
@@ -188,7 +195,7 @@ async fn a_false_claim_of_connect_with_the_bridge_behind() {
     with_connect_bridge(1).await;
 }
 
-/// The upstream has the request, and Envoy answers 400 since its body is broken.
+/// The upstream gets the request, and Envoy answers 400 because the body is malformed.
 #[tokio::test]
 async fn a_body_that_breaks_the_protocol() {
     let mesh = start(bootstrap(&successes("/slow"))).await;
@@ -202,12 +209,14 @@ async fn a_body_that_breaks_the_protocol() {
     })
     .await;
     connection.send(b"no chunk\r\n\r\n").await.unwrap();
+
     let answer = connection.receive().await;
     assert!(
         answer.starts_with(b"HTTP/1.1 400"),
         "{}",
         String::from_utf8_lossy(&answer)
     );
+
     let rules: Vec<String> = recorded(&mesh)
         .await
         .into_iter()
@@ -219,6 +228,7 @@ async fn a_body_that_breaks_the_protocol() {
 #[tokio::test]
 async fn a_get_that_claims_grpc_and_leaves() {
     let mesh = start(bootstrap(&json!({"rules": [{"name": "all"}]}))).await;
+
     for (method, headers) in [
         ("GET", &[("content-type", "application/grpc")][..]),
         (
@@ -233,6 +243,7 @@ async fn a_get_that_claims_grpc_and_leaves() {
             PreparedAnswer::fed(200, [("content-type", "application/json")]).unwrap();
         mesh.upstream.prepare("/pay", answer);
         feed.send(&b"{\"paid\""[..]);
+
         let message = headers
             .iter()
             .fold(Message::new(method, "/pay"), |message, (name, value)| {
@@ -240,13 +251,16 @@ async fn a_get_that_claims_grpc_and_leaves() {
             });
         let reply = send(&mesh, message, Leave::AfterBytes(2)).await;
         assert_eq!(reply.status, Some(200));
+
         drop(feed);
     }
+
     let expected = [expected("all", "GET /pay"), expected("all", "POST /pay")].concat();
     assert_eq!(recorded(&mesh).await, expected);
 }
 
-/// While an earlier filter delays the second stream of a redirect, a request with the same id takes its exchange.
+/// While an earlier filter delays the second leg of a redirect, a request with the same id takes
+/// over its exchange.
 #[tokio::test]
 async fn a_request_that_borrows_the_id_of_one_that_is_redirected() {
     let delay = json!({"name": "envoy.filters.http.fault", "typed_config": {
@@ -257,6 +271,7 @@ async fn a_request_that_borrows_the_id_of_one_that_is_redirected() {
         {"name": "first", "match": {"path": {"exact": "/first"}}},
         {"name": "pay", "match": {"path": {"exact": "/pay"}}, "require_audit": "acknowledged"},
         {"name": "check", "match": {"path": {"exact": "/check"}}}]});
+
     let bootstrap = bootstrap(&rules).with_filter_at(0, &delay).with(|bootstrap| {
         for manager in bootstrap.connection_managers() {
             manager["preserve_external_request_id"] = json!(true);
@@ -268,6 +283,7 @@ async fn a_request_that_borrows_the_id_of_one_that_is_redirected() {
     let mesh = start(bootstrap).await;
     let answer = PreparedAnswer::whole(302, [("location", "http://app.test/second")], "").unwrap();
     mesh.upstream.prepare("/first", answer);
+
     let connection = Arc::new(
         GrpcConnection::open(mesh.grpc, &CallOptions::default())
             .await
@@ -277,6 +293,7 @@ async fn a_request_that_borrows_the_id_of_one_that_is_redirected() {
         ("x-request-id", "11111111-2222-4333-8444-555555555555"),
         ("content-type", "text/plain"),
     ];
+
     let other = Arc::clone(&connection);
     let first = tokio::spawn(async move {
         other
@@ -288,13 +305,15 @@ async fn a_request_that_borrows_the_id_of_one_that_is_redirected() {
         Some(()).filter(|()| mesh.upstream.seen().at_path("/first").len() == 1)
     })
     .await;
-    // The redirect's answer must come back to Envoy.
+
+    // Gives the redirect's answer time to reach Envoy.
     tokio::time::sleep(Duration::from_millis(200)).await;
     connection
         .call("/pay", list(&id), &GrpcOptions::default())
         .await
         .unwrap();
     assert_eq!(mesh.upstream.seen().at_path("/pay").len(), 1, "it was paid");
+
     first.await.unwrap();
 
     let records = recorded(&mesh).await;

@@ -1,23 +1,24 @@
-//! What slow clients may keep of a worker's memory: places for required records, and bodies of responses.
+//! Bounds on the worker memory that slow clients can hold: reservations for required records, and
+//! response bodies.
 
 use audit_demo::client::CallOptions;
 use audit_demo::upstream::PreparedAnswer;
 use serde_json::{Value, json};
 
 use crate::support::bootstrap::Bootstrap;
-use crate::support::crowd::{Ask, Crowd};
+use crate::support::crowd::{Crowd, RequestKind};
 use crate::support::sink::Sink;
 use crate::support::{Mesh, Record, eventually};
 
-/// A request whose body does not come, and whose record is required.
-const HELD: Ask = Ask {
+/// A required request with a body that never arrives.
+const HELD: RequestKind = RequestKind {
     method: "POST",
     path: "/held",
     has_body: true,
     name: "held",
 };
-/// A request for a body that is not read.
-const LARGE: Ask = Ask {
+/// A request for a body that the client does not read.
+const LARGE: RequestKind = RequestKind {
     method: "GET",
     path: "/large",
     has_body: false,
@@ -46,7 +47,7 @@ async fn held_mesh() -> Mesh {
     .await
 }
 
-/// Waits until so many requests of a crowd have a place or are refused.
+/// Waits until this number of requests of a crowd has a reservation or is refused.
 async fn decided(mesh: &Mesh, upstream: &str, count: usize) {
     let active = format!("cluster.{upstream}.upstream_rq_total");
     for _ in 0..500 {
@@ -58,6 +59,7 @@ async fn decided(mesh: &Mesh, upstream: &str, count: usize) {
             .get("requests.refused")
             .copied()
             .unwrap_or_default();
+
         if total + refused >= count as u64 {
             return;
         }
@@ -71,12 +73,14 @@ async fn slow_requests_leave_room_for_the_records_of_others() {
     let mesh = held_mesh().await;
     let crowd = Crowd::start(mesh.http, 8, 90, HELD).await;
     decided(&mesh, "demo_http", 720).await;
+
     let stats = mesh.stat_at_least("requests.refused", 1).await;
     eprintln!(
         "of 720 slow requests {} are refused, places take {} bytes",
         stats["requests.refused"], stats["buffer.bytes"]
     );
     assert!(stats["buffer.bytes"] < 4 << 20, "{stats:#?}");
+
     for number in 0..200 {
         assert_eq!(
             mesh.get("/other", &[("user-agent", &format!("other-{number}"))])
@@ -95,6 +99,7 @@ async fn slow_requests_leave_room_for_the_records_of_others() {
     let stats = stats.await;
     assert_eq!(stats["records.dropped.buffer_full"], 0, "{stats:#?}");
     Mesh::assert_conserved(&stats);
+
     let names = |prefix: &str| {
         let agents = mesh
             .sink
@@ -116,9 +121,11 @@ async fn slow_requests_of_one_connection_leave_places_to_another() {
     let mesh = held_mesh().await;
     let crowd = Crowd::start(mesh.http, 1, 400, HELD).await;
     decided(&mesh, "demo_http", 400).await;
+
     let refused = mesh.stat_at_least("requests.refused", 1).await["requests.refused"];
     eprintln!("of 400 slow requests of one connection {refused} are refused");
     assert!(refused > 250, "{refused}");
+
     for _ in 0..20 {
         assert_eq!(
             mesh.request("POST", "/held", &[]).await.status,
@@ -126,6 +133,7 @@ async fn slow_requests_of_one_connection_leave_places_to_another() {
             "another connection"
         );
     }
+
     crowd.leave();
     mesh.stats_when("an empty buffer", |stats| {
         stats["buffer.bytes"] == 0 && stats["records.captured"] > 400
@@ -143,7 +151,7 @@ fn large(mesh: &Mesh, path: &str) {
         .prepare(path, PreparedAnswer::whole(200, headers, body).unwrap());
 }
 
-/// The identity's source of the records whose user agent begins like this.
+/// The identity source of the records with this prefix of the user agent.
 fn sources(records: &[Record], name: &str) -> Vec<String> {
     let of_crowd = records
         .iter()
@@ -153,7 +161,8 @@ fn sources(records: &[Record], name: &str) -> Vec<String> {
         .collect()
 }
 
-/// Each answer has an end, which Envoy keeps since the client has no room for it. Only then is it read for the user.
+/// Each answer is complete, but Envoy buffers it since the client's window is full. Only a complete
+/// body is read for the user.
 #[tokio::test]
 async fn bodies_that_are_not_fetched_are_kept_as_far_as_there_is_room() {
     let identity = json!({"user_id": [{"response_json": "/UserId"}], "max_body_bytes": MEBIBYTE});
@@ -169,6 +178,7 @@ async fn bodies_that_are_not_fetched_are_kept_as_far_as_there_is_room() {
         .await
         .unwrap();
     assert_eq!(one.body.len(), MEBIBYTE);
+
     crowd.leave();
     let records = eventually("all records arrive", || {
         Some(mesh.sink.exchanges()).filter(|records| records.len() > count)
@@ -179,6 +189,7 @@ async fn bodies_that_are_not_fetched_are_kept_as_far_as_there_is_room() {
         ["response_json"],
         "another connection has room"
     );
+
     let sources = sources(&records, "large");
     let too_large = sources
         .iter()

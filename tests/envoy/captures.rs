@@ -1,4 +1,5 @@
-//! What the allow-lists of a rule record beside the usual, and what they do not.
+//! Attributes that a rule's allow-lists record in addition to the default ones, and values that
+//! they never record.
 
 use audit_demo::client::{CallOptions, http_get};
 use audit_demo::headers::Headers;
@@ -19,7 +20,7 @@ async fn last_record(mesh: &Mesh) -> Record {
         .expect("there is a record")
 }
 
-/// What was captured, without the common start of all names.
+/// The captured attributes, without their common prefix.
 fn captured(record: &Record) -> Vec<(&str, String)> {
     let names = record
         .attributes
@@ -44,6 +45,7 @@ async fn what_is_listed_is_captured_and_nothing_else() {
         "response_headers": ["x-cache", "content-type"],
     }))
     .await;
+
     let headers = [
         ("X-TENANT", "a"),
         ("x-tenant", "\u{1f600} \"b\""),
@@ -53,11 +55,13 @@ async fn what_is_listed_is_captured_and_nothing_else() {
         ("x-demo-response-header", "x-cache: miss"),
         ("x-demo-response-header", "x-other: unlisted"),
     ];
+
     mesh.get(
         "/find?q=a%20b&other=unlisted&q=%22c%22+%F0%9F%98%80&Q=no&empty",
         &headers,
     )
     .await;
+
     let record = last_record(&mesh).await;
     let expected = [
         ("query.empty", ""),
@@ -72,13 +76,14 @@ async fn what_is_listed_is_captured_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn what_looks_secret_is_told_and_not_shown() {
+async fn secret_looking_values_are_marked_and_hidden() {
     let mesh = capturing(&json!({
         "query": ["password", "apiKey", "page"],
         "request_headers": ["authorization", "cookie", "x-monkey", "proxy-authorization"],
         "response_headers": ["set-cookie", "x-csrf-token"],
     }))
     .await;
+
     let headers = [
         ("authorization", "Bearer s3cret"),
         ("cookie", "a=s3cret"),
@@ -88,6 +93,7 @@ async fn what_looks_secret_is_told_and_not_shown() {
     ];
     mesh.get("/any?password=s3cret&apiKey=s3cret&page=7", &headers)
         .await;
+
     let record = last_record(&mesh).await;
     let hidden = "[REDACTED]";
     let expected = [
@@ -117,17 +123,21 @@ async fn values_are_bounded_and_may_be_any_bytes() {
     http_get(mesh.http, &path, headers, &CallOptions::default())
         .await
         .unwrap();
+
     let record = last_record(&mesh).await;
     assert_eq!(captured(&record).len(), 3);
+
     for (name, value) in captured(&record) {
         assert_eq!(value, "\u{f6}".repeat(MAX_BYTES / 2), "{name}");
     }
+
     let odd = Headers::new()
         .with("x-a", b"a\xff\xfeb")
         .with("x-demo-response-header", b"x-b: \xed\xa0\x80");
     http_get(mesh.http, "/any?q=%00%FF%", odd, &CallOptions::default())
         .await
         .unwrap();
+
     let record = last_record(&mesh).await;
     let lossy = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert_eq!(record.text("audit.capture.query.q"), lossy(b"\0\xff%"));
@@ -148,9 +158,11 @@ async fn what_never_came_is_not_captured() {
     let mesh = capturing(&capture).await;
     mesh.get("/any", &[("x-demo-reset", "before")]).await;
     assert_eq!(captured(&last_record(&mesh).await), []);
+
     mesh.tracked_call("trailers-only:7:no").await.unwrap();
     let record = last_record(&mesh).await;
     assert_eq!(record.text("rpc.method"), METHOD.trim_start_matches('/'));
+
     let expected = [
         ("request_headers.x-demo-grpc", "trailers-only:7:no"),
         ("response_headers.grpc-status", "7"),

@@ -26,8 +26,10 @@ async fn a_successful_check_is_recorded_once() {
 
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 1, "{records:#?}");
+
     let record = &records[0];
     assert_eq!(record.event, "audit.http");
+
     for (name, value) in [
         ("audit.rule", "check"),
         ("audit.action", "GET /check"),
@@ -46,6 +48,7 @@ async fn a_successful_check_is_recorded_once() {
     ] {
         assert_eq!(record.text(name), value, "{name}");
     }
+
     assert_eq!(record.raw["traceId"], "0af7651916cd43dd8448eb211c80319c");
     assert_eq!(record.raw["spanId"], "b7ad6b7169203331");
     assert_eq!(record.raw["severityNumber"], 9);
@@ -57,6 +60,7 @@ async fn a_successful_check_is_recorded_once() {
         "no query is recorded"
     );
     assert!(!record.has("audit.response.flags") && !record.has("audit.response.code_details"));
+
     let duration: f64 = record.attributes["audit.duration_ms"].as_f64().unwrap();
     assert!((20.0..5000.0).contains(&duration), "{duration}");
 
@@ -80,9 +84,11 @@ async fn the_stream_is_announced_before_its_first_record() {
     let mesh = Mesh::start().await;
     mesh.get("/check", &[]).await;
     mesh.sink.wait_for(1).await;
+
     let records = mesh.sink.records();
     assert_eq!(records[0].event, "audit.stream.start");
     assert_eq!(records[0].int("audit.sequence.number"), 0);
+
     let stream = records[0].text("audit.stream.id");
     assert_eq!(records[0].text("service.instance.id"), stream);
     assert!(
@@ -104,6 +110,7 @@ async fn checks_that_the_rule_does_not_want_are_excluded() {
             status
         );
     }
+
     assert!(mesh.exchanges_until_marker().await.is_empty());
     let stats = mesh.stat_at_least("records.excluded", 4).await;
     assert_eq!(stats["records.excluded"], 4);
@@ -116,6 +123,7 @@ async fn other_requests_are_not_recorded() {
     for path in ["/checks", "/check/", "/", "/a/check"] {
         mesh.get(path, &[]).await;
     }
+
     assert!(mesh.exchanges_until_marker().await.is_empty());
     assert_eq!(
         mesh.envoy.stats("audit_filter").await["records.excluded"],
@@ -134,9 +142,11 @@ async fn every_spelling_of_the_path_is_recorded_in_normal_form() {
         "/./check",
         "/a/%2e%2e/check",
     ];
+
     for path in spellings {
         mesh.get(path, &[]).await;
     }
+
     let records = mesh.exchanges_until_marker().await;
     let paths: Vec<String> = records
         .iter()
@@ -158,6 +168,7 @@ async fn rules_are_tried_in_order_on_two_workers() {
         .with_plugin(&json!({"batch": {"max_delay": "50ms"}}))
         .with_plugin(&rules);
     let mesh = Mesh::with_bootstrap(bootstrap, crate::support::sink::Sink::start().await, 2).await;
+
     mesh.get("/healthz", &[]).await;
     mesh.request("POST", "/v1/users/42/password", &[]).await;
     mesh.get("/any", &[("host", "a.internal:80"), ("x-env", "prod")])
@@ -170,11 +181,13 @@ async fn rules_are_tried_in_order_on_two_workers() {
     let mut records = mesh.sink.wait_for(3).await;
     mesh.stat_at_least("records.excluded", 2).await;
     records.sort_by_key(|record| record.text("audit.rule"));
+
     let rules: Vec<String> = records
         .iter()
         .map(|record| record.text("audit.rule"))
         .collect();
     assert_eq!(rules, ["internal", "password", "rest"]);
+
     assert_eq!(records[1].text("audit.action"), "change_password");
     assert_eq!(records[1].text("http.route"), "/v1/users/{id}/password");
     assert_eq!(records[1].text("audit.tag.retention"), "7y");
@@ -196,6 +209,7 @@ async fn a_disabled_filter_records_nothing_and_strips_all_the_same() {
     .await;
     let stats = mesh.stat_at_least("headers.stripped", 1).await;
     assert_eq!(stats["records.captured"], 0);
+
     let seen = mesh.upstream.seen().at_path("/check");
     assert!(!seen[0].headers.contains("x-session-track"));
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Configurations that Envoy must refuse, and what its log says about them.
+//! Configurations that Envoy must refuse, and the log lines about them.
 
 use serde_json::{Value, json};
 
@@ -12,12 +12,14 @@ use crate::support::{Mesh, eventually};
 pub fn assert_refused(bootstrap: &Bootstrap, sentences: &[&str]) {
     let validation = Envoy::validate(bootstrap);
     assert!(!validation.success, "Envoy accepts it: {}", validation.log);
+
     let lines: Vec<&str> = validation
         .log
         .lines()
         .filter(|line| line.contains("configuration refused"))
         .collect();
     assert!(!lines.is_empty(), "{}", validation.log);
+
     for sentence in sentences {
         assert!(
             lines.iter().all(|line| line.contains(sentence)),
@@ -34,6 +36,7 @@ fn mistakes_are_named_all_at_once_with_their_paths() {
         "rules": [{"name": "a", "match": {"path": {"exact": "check"}}, "capture": {"query": ["q"]}}],
         "audit_cluster": {"headers": {"authorization": "Bearer ${NOT_THERE}"}},
     });
+
     assert_refused(
         &Bootstrap::shipped().with_plugin(&patch),
         &[
@@ -72,10 +75,12 @@ async fn json_text_works_like_native_yaml() {
         .with_plugin_text(&text.to_string())
         .with(|bootstrap| bootstrap.set_variable("TOKEN", "s3cret"));
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
-    // The sink parses OTLP only; this one is read by hand.
+
+    // The sink parses OTLP only; this body is parsed here.
     mesh.sink
         .answer_all(Some(crate::support::sink::Answer::Status(204, "")));
     mesh.get("/check", &[]).await;
+
     let attempt = eventually("a batch arrives", || {
         mesh.sink.attempts().into_iter().next()
     })
@@ -83,6 +88,7 @@ async fn json_text_works_like_native_yaml() {
     assert_eq!(attempt.path, "/ingest");
     assert_eq!(attempt.header("content-type"), "application/x-ndjson");
     assert_eq!(attempt.header("x-token"), "t s3cret");
+
     let lines: Vec<Value> = String::from_utf8(attempt.body.to_vec())
         .unwrap()
         .lines()
@@ -93,6 +99,7 @@ async fn json_text_works_like_native_yaml() {
     assert_eq!(lines[1]["audit.rule"], "check");
     assert_eq!(lines[1]["service.name"], "text");
     assert_eq!(lines[1]["http.response.status_code"], 200);
+
     let id = lines[1]["audit.batch.id"].as_str().unwrap();
     assert_eq!(attempt.header("idempotency-key"), format!("\"{id}\""));
     assert!(!mesh.envoy.log().contains("s3cret"), "no secret in the log");
@@ -103,6 +110,7 @@ async fn a_bad_update_leaves_the_old_listener_serving() {
     let bootstrap = Bootstrap::shipped().with_plugin(&json!({"batch": {"max_delay": "50ms"}}));
     let (mesh, listeners) = Listeners::start(bootstrap, Sink::start().await).await;
     listeners.update(&json!({"rules": [{"name": "A"}]}));
+
     let log = eventually("Envoy refuses the update", || {
         Some(mesh.envoy.log()).filter(|log| log.contains("rejected"))
     })

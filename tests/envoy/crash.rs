@@ -1,4 +1,5 @@
-//! VMs that trap: what they had sealed is sent by the VM that is loaded in their place, and the rest is told as lost.
+//! VMs that trap: their sealed batches are sent by the VM that is loaded in their place, and the
+//! rest is reported as lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,11 +11,11 @@ use crate::support::lds::Listeners;
 use crate::support::sink::{Answer, Sink};
 use crate::support::{DEADLINE, Mesh, Record, eventually, tools};
 
-/// What traps, by the callback's name.
+/// Its value is the name of the callback that traps.
 const HEADER: &str = "x-audit-crash-for-tests";
 
-/// Everything below `/audited` is recorded, and what is tracked; four records fill a batch. A VM that has crashed is
-/// loaded anew by almost any request.
+/// All requests below `/audited` and all tracked calls are recorded; four records fill a batch.
+/// Almost any request makes Envoy reload a crashed VM.
 pub fn bootstrap(max_delay: &str) -> Bootstrap {
     let plugin = json!({
         "audit_cluster": {"timeout": "1s"},
@@ -25,6 +26,7 @@ pub fn bootstrap(max_delay: &str) -> Bootstrap {
             {"name": "tracked", "match": {"tracked": true}},
         ],
     });
+
     Bootstrap::shipped().with_plugin(&plugin).with(|bootstrap| {
         bootstrap.run(tools::crashing_wasm());
         bootstrap.each_filter("audit", |filter| {
@@ -34,7 +36,7 @@ pub fn bootstrap(max_delay: &str) -> Bootstrap {
     })
 }
 
-/// A mesh whose audit cluster reads everything, and answers nothing.
+/// A mesh with an audit cluster that reads all requests and never answers.
 async fn hanging(max_delay: &str, concurrency: usize) -> Mesh {
     let mesh = Mesh::with_bootstrap(bootstrap(max_delay), Sink::start().await, concurrency).await;
     mesh.sink.answer_all(Some(Answer::Hang));
@@ -58,11 +60,12 @@ async fn reloads(mesh: &Mesh) -> u64 {
     mesh.envoy.stats("vm_reload_success").await.values().sum()
 }
 
-/// Traps a VM of the listener's in this callback, and waits until another one is in its place.
+/// Traps a VM of the HTTP listener in this callback, and waits until a new one is in its place.
 pub async fn crash(mesh: &Mesh, callback: &str) {
     let before = reloads(mesh).await;
     let status = mesh.get("/", &[(HEADER, callback)]).await.status;
     assert_eq!(status, if callback == "log" { 200 } else { 503 });
+
     let loaded = async {
         while reloads(mesh).await == before {
             mesh.get("/", &[]).await;
@@ -74,7 +77,8 @@ pub async fn crash(mesh: &Mesh, callback: &str) {
         .expect("a request loads the VM anew");
 }
 
-/// The audit cluster has recovered, and everything is delivered; yields the statistics then.
+/// Lets the audit cluster recover, and waits until all records are delivered. Yields the statistics
+/// at that moment.
 pub async fn delivered(
     mesh: &Mesh,
     expected: &[Record],
@@ -89,12 +93,14 @@ pub async fn delivered(
         arrived(&mesh.sink.records()).then_some(())
     })
     .await;
+
     let is_settled = |stats: &BTreeMap<String, u64>| {
         let gauges = ["buffer.records", "buffer.bytes", "in_flight.batches"];
         gauges.iter().all(|gauge| stats[*gauge] == 0) && Mesh::is_conserved(stats)
     };
     let stats = mesh.stats_when("an empty buffer", is_settled).await;
     assert_dense(&mesh.sink.records());
+
     stats
 }
 
@@ -132,7 +138,8 @@ fn recovered(mesh: &Mesh) -> Vec<Record> {
         .collect()
 }
 
-/// Every number of every stream, up to the highest that is known of it, is stored or told as lost by a crash.
+/// Every number of every stream, up to the highest known one, is stored or reported as lost by a
+/// crash.
 fn assert_dense(stored: &[Record]) {
     for stream in streams(stored) {
         let of_stream: Vec<&Record> = stored
@@ -143,6 +150,7 @@ fn assert_dense(stored: &[Record]) {
             .iter()
             .map(|record| record.int("audit.sequence.number"))
             .collect();
+
         for loss in of_stream
             .iter()
             .filter(|record| record.event == "audit.loss")
@@ -154,12 +162,14 @@ fn assert_dense(stored: &[Record]) {
             );
             known.extend(loss.int("audit.loss.first_number")..=loss.int("audit.loss.last_number"));
         }
+
         let dense: BTreeSet<u64> = (0..known.len() as u64).collect();
         assert_eq!(known, dense, "a gap in {stream} that nothing explains");
     }
 }
 
-/// Each of these records is stored, as it was sealed: in its stream and batch, and marked.
+/// Each of these records is stored as sealed: in its stream and batch, with the flag
+/// `audit.recovered`.
 fn assert_taken_over(mesh: &Mesh, sealed: &[Record]) {
     let stored: BTreeMap<String, Record> = mesh
         .sink
@@ -167,6 +177,7 @@ fn assert_taken_over(mesh: &Mesh, sealed: &[Record]) {
         .into_iter()
         .map(|record| (record.uid(), record))
         .collect();
+
     for record in sealed {
         let found = &stored[&record.uid()];
         assert!(is_recovered(found), "{found:#?}");
@@ -183,7 +194,7 @@ fn assert_taken_over(mesh: &Mesh, sealed: &[Record]) {
 }
 
 #[tokio::test]
-async fn what_was_sealed_arrives_and_the_rest_is_told() {
+async fn sealed_batches_arrive_and_the_rest_is_reported() {
     let mut mesh = hanging("1h", 1).await;
     let before = names("before", 20);
     record(&mesh, &before).await;
@@ -191,9 +202,11 @@ async fn what_was_sealed_arrives_and_the_rest_is_told() {
         stats["batches.failed"] > 0 && stats["records.captured"] == 21
     })
     .await;
+
     let sealed = mesh.sink.arrived();
     let unsealed: Vec<String> = of(&before).difference(&named(&sealed)).cloned().collect();
     assert!(sealed.len() >= 4 && !unsealed.is_empty(), "{unsealed:?}");
+
     mesh.sink.down().await;
     crash(&mesh, "headers").await;
     let after = names("after", 3);
@@ -204,9 +217,11 @@ async fn what_was_sealed_arrives_and_the_rest_is_told() {
     let stats = delivered(&mesh, &sealed, &after).await;
     assert_taken_over(&mesh, &sealed);
     assert_eq!(stats["records.dropped.vm_crash"], unsealed.len() as u64);
+
     let losses = mesh.sink.events("audit.loss");
     assert_eq!((losses.len(), streams(&losses)), (1, streams(&sealed)));
     assert!(losses[0].int("audit.loss.last_number") >= 20, "{losses:#?}");
+
     let own: Vec<Record> = mesh
         .sink
         .records()
@@ -234,10 +249,12 @@ async fn nothing_of_a_living_sibling_is_taken() {
             break;
         }
     }
+
     mesh.stat_at_least("records.captured", before.len() as u64 + 2)
         .await;
     let sealed = mesh.sink.arrived();
     crash(&mesh, "log").await;
+
     let after = names("after", 8);
     record(&mesh, &after).await;
     eventually("the crashed stream's batches are taken over", || {
@@ -249,11 +266,13 @@ async fn nothing_of_a_living_sibling_is_taken() {
     let stats = delivered(&mesh, &sealed, &after).await;
     let crashed = streams(&recovered(&mesh));
     assert_eq!(crashed.len(), 1, "one of two: {crashed:?}");
+
     let (crashed, siblings): (Vec<Record>, Vec<Record>) = sealed
         .into_iter()
         .partition(|record| crashed.contains(&record.text("audit.stream.id")));
     assert!(!siblings.is_empty());
     assert_taken_over(&mesh, &crashed);
+
     let lost = of(&before).difference(&named(&mesh.sink.records())).count();
     assert_eq!(stats["records.dropped.vm_crash"], lost as u64);
 }
@@ -266,12 +285,14 @@ async fn a_batch_on_its_way_is_sent_again_and_counts_once() {
     record(&mesh, &names("before", 3)).await;
     mesh.stats_when("a batch in flight", |stats| stats["in_flight.batches"] == 1)
         .await;
+
     let stored = mesh.sink.records();
     assert_eq!(
         stored.len(),
         4,
         "it is stored already, and the answer is on its way"
     );
+
     crash(&mesh, "log").await;
     eventually("it is sent again", || {
         (recovered(&mesh).len() >= 4).then_some(())
@@ -279,6 +300,7 @@ async fn a_batch_on_its_way_is_sent_again_and_counts_once() {
     .await;
     let stats = delivered(&mesh, &stored, &[]).await;
     assert_taken_over(&mesh, &stored);
+
     let attempts: BTreeMap<String, usize> =
         mesh.sink
             .attempts()
@@ -289,11 +311,13 @@ async fn a_batch_on_its_way_is_sent_again_and_counts_once() {
                     .or_default() += 1;
                 counts
             });
+
     assert_eq!(
         attempts.into_values().collect::<BTreeSet<_>>(),
         [1, 2].into(),
         "the store knows the second one"
     );
+
     let uids: BTreeSet<String> = mesh.sink.records().iter().map(Record::uid).collect();
     assert_eq!(
         (stats["records.acknowledged"], stats["records.captured"]),
@@ -311,12 +335,13 @@ async fn one_crash_after_the_other_leaves_nothing_unexplained() {
         let captured = mesh.envoy.stats("records.captured").await["records.captured"];
         record(&mesh, &more).await;
         all.extend(more);
-        // Some crash when they have taken over from those before, and some before they have.
+        // Some VMs crash after the takeover from their predecessors, others before it.
         if round % 2 == 0 {
             mesh.stat_at_least("records.captured", captured + 6).await;
         }
         crash(&mesh, callback).await;
     }
+
     let sealed = mesh.sink.arrived();
     mesh.sink.answer_all(None);
     let after = names("after", 3);
@@ -324,11 +349,13 @@ async fn one_crash_after_the_other_leaves_nothing_unexplained() {
 
     let stats = delivered(&mesh, &sealed, &after).await;
     assert_taken_over(&mesh, &sealed);
+
     let lost = of(&all).difference(&named(&mesh.sink.records())).count() as u64;
     assert!(
         stats["records.dropped.vm_crash"] <= lost,
         "{lost} are lost: {stats:#?}"
     );
+
     let uids: BTreeSet<String> = mesh.sink.records().iter().map(Record::uid).collect();
     assert_eq!(stats["records.acknowledged"], uids.len() as u64);
 }
@@ -338,6 +365,7 @@ async fn a_configuration_that_has_replaced_another_is_taken_over_from() {
     let (mut mesh, listeners) = Listeners::start(bootstrap("50ms"), Sink::start().await).await;
     record(&mesh, &names("old", 3)).await;
     listeners.update(&json!({"batch": {"max_delay": "1h"}}));
+
     let end = eventually("the old stream ends", || {
         mesh.sink.events("audit.stream.end").pop()
     })
@@ -346,7 +374,8 @@ async fn a_configuration_that_has_replaced_another_is_taken_over_from() {
     mesh.sink.answer_all(Some(Answer::Hang));
     let old = mesh.sink.arrived().len();
     record(&mesh, &names("new", 3)).await;
-    // It is sent again when its time is over.
+
+    // It is sent again after its timeout.
     let new = || {
         Some(
             mesh.sink
@@ -358,11 +387,13 @@ async fn a_configuration_that_has_replaced_another_is_taken_over_from() {
         )
         .filter(|sent| sent.len() == 4)
     };
+
     let sealed = eventually("the new stream's batch", new).await;
     assert!(
         !streams(&sealed).contains(&end.text("audit.stream.id")),
         "the old root is gone"
     );
+
     crash(&mesh, "headers").await;
     mesh.sink.answer_all(None);
     delivered(&mesh, &sealed, &[]).await;
@@ -376,6 +407,7 @@ async fn two_listeners_of_one_vm_are_taken_over_from() {
     for _ in 0..3 {
         mesh.tracked_call("unary").await.unwrap();
     }
+
     let sealed = eventually("a batch of each", || {
         Some(mesh.sink.arrived()).filter(|sent| streams(sent).len() == 2)
     })
@@ -384,12 +416,14 @@ async fn two_listeners_of_one_vm_are_taken_over_from() {
     mesh.sink.answer_all(None);
     delivered(&mesh, &sealed, &[]).await;
     assert_taken_over(&mesh, &sealed);
+
     let answer = mesh.tracked_call("unary").await.unwrap();
     assert_eq!(
         answer.grpc_status().as_deref(),
         Some("0"),
         "the other listener's filter is loaded by its own request"
     );
+
     let stats = mesh
         .stats_when("its start and its call", |stats| {
             stats["buffer.records"] == 2
@@ -410,8 +444,10 @@ async fn the_shipped_filter_does_not_know_the_header() {
             200
         );
     }
+
     let records = mesh.sink.wait_for(2).await;
     assert_eq!(streams(&records).len(), 1);
+
     let reloads = mesh.envoy.stats("vm_reload").await;
     assert!(
         !reloads.is_empty() && reloads.values().all(|count| *count == 0),

@@ -1,4 +1,4 @@
-//! Delivery under trouble: what was acknowledged once is enough, and what is lost is told.
+//! Delivery under failures: one acknowledgement is enough, and losses are reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,6 +23,7 @@ async fn an_outage_loses_nothing_on_two_workers() {
     let mut mesh = Mesh::with_bootstrap(quick(&json!({})), Sink::start_down(), 2).await;
     let outage = tokio::time::sleep(Duration::from_secs(10));
     tokio::pin!(outage);
+
     for _ in 0..500 {
         let answer = mesh.tracked_call("unary").await.unwrap();
         assert_eq!(
@@ -31,14 +32,17 @@ async fn an_outage_loses_nothing_on_two_workers() {
             "user traffic is untouched"
         );
     }
-    // The wait is the scenario: the audit cluster is away for ten seconds.
+
+    // The wait is the scenario: the audit cluster is down for ten seconds.
     outage.await;
     let stats = mesh.stat_at_least("records.captured", 501).await;
     assert_eq!(stats["records.acknowledged"], 0);
     assert_eq!(stats["buffer.records"], stats["records.captured"]);
+
     mesh.sink.up().await;
     let records = mesh.sink.wait_for(500).await;
     assert_eq!(uids(&records).len(), 500);
+
     let stats = mesh
         .stats_when("an empty buffer", |stats| stats["buffer.records"] == 0)
         .await;
@@ -61,6 +65,7 @@ async fn three_refusals_are_four_attempts_of_one_batch() {
     mesh.sink.wait_for(1).await;
     let attempts = mesh.sink.attempts();
     assert_eq!(attempts.len(), 4);
+
     for attempt in &attempts {
         assert_eq!(attempt.body, attempts[0].body, "the same bytes");
         assert_eq!(
@@ -74,6 +79,7 @@ async fn three_refusals_are_four_attempts_of_one_batch() {
         );
         assert_eq!(attempt.path, "/v1/logs");
     }
+
     let stats = mesh.stat_at_least("records.acknowledged", 2).await;
     Mesh::assert_conserved(&stats);
     assert_eq!(
@@ -98,9 +104,11 @@ async fn a_hanging_audit_cluster_is_timed_out_and_tried_again() {
     mesh.sink.answer_next([Answer::Hang]);
     mesh.get("/check", &[]).await;
     mesh.sink.wait_for(1).await;
+
     let attempts = mesh.sink.attempts();
     assert_eq!(attempts.len(), 2);
     assert_eq!(attempts[0].body, attempts[1].body);
+
     let log = eventually("the filter notes the answer", || {
         Some(mesh.envoy.log()).filter(|log| log.contains("answers again"))
     })
@@ -109,18 +117,21 @@ async fn a_hanging_audit_cluster_is_timed_out_and_tried_again() {
 }
 
 #[tokio::test]
-async fn a_full_buffer_drops_the_newest_and_says_so() {
+async fn a_full_buffer_drops_and_reports_the_newest() {
     let patch = json!({"buffer": {"max_records": 100, "immediate_reserve_percent": 0}});
     let mut mesh = Mesh::with_bootstrap(quick(&patch), Sink::start_down(), 1).await;
     for _ in 0..300 {
         mesh.get("/check", &[]).await;
     }
+
     let stats = mesh.stat_at_least("records.dropped.buffer_full", 200).await;
     assert_eq!(stats["records.dropped.buffer_full"], 200);
     Mesh::assert_conserved(&stats);
+
     mesh.sink.up().await;
     let records = mesh.sink.wait_for(100).await;
     assert_eq!(uids(&records).len(), 100);
+
     let losses = mesh.sink.wait_for_losses(200).await;
     let mut numbers: Vec<u64> = mesh
         .sink
@@ -128,16 +139,19 @@ async fn a_full_buffer_drops_the_newest_and_says_so() {
         .iter()
         .map(|record| record.int("audit.sequence.number"))
         .collect();
+
     for loss in &losses {
         assert_eq!(loss.text("audit.loss.reason"), "buffer_full");
         numbers.extend(loss.int("audit.loss.first_number")..=loss.int("audit.loss.last_number"));
     }
+
     numbers.sort_unstable();
     let dense: Vec<u64> = (0..numbers.len() as u64).collect();
     assert_eq!(
         numbers, dense,
         "every number is delivered or reported, none twice"
     );
+
     let log = mesh.envoy.log();
     assert!(log.matches("records dropped").count() <= 2, "{log}");
 }
@@ -151,12 +165,14 @@ async fn a_full_batch_leaves_at_once() {
     }
     let records = mesh.sink.wait_for(29).await;
     assert_eq!(records.len(), 29);
+
     let attempts = mesh.sink.attempts();
     assert_eq!(
         attempts.len(),
         3,
         "with the announcement of the stream: three times ten"
     );
+
     let stats = mesh.stat_at_least("records.acknowledged", 30).await;
     assert_eq!(stats["records.captured"], 30);
 }
@@ -166,16 +182,19 @@ async fn a_poisoned_batch_is_halved_and_the_good_records_arrive_once() {
     let patch = json!({"batch": {"max_records": 8, "max_delay": "1h"}});
     let mesh = Mesh::with_bootstrap(quick(&patch), Sink::start().await, 1).await;
     mesh.sink.refuse_what_contains("poison");
+
     for index in 0..7 {
         let agent = if index == 4 { "poison" } else { "good" };
         mesh.get("/check", &[("user-agent", agent)]).await;
     }
+
     let is_settled = |stats: &BTreeMap<String, u64>| {
         stats["records.captured"] >= 8 && stats["buffer.records"] == 0
     };
     let stats = mesh.stats_when("an empty buffer", is_settled).await;
     Mesh::assert_conserved(&stats);
     assert_eq!((stats["records.rejected"], stats["batches.split"]), (1, 3));
+
     let arrived = mesh.sink.exchanges();
     assert_eq!(
         (arrived.len(), uids(&arrived).len()),
@@ -201,6 +220,7 @@ async fn a_partial_success_is_understood_in_every_form() {
         // Protobuf under the media type of the request.
         Answer::Status(200, "\n\x02\x08\x01"),
     ];
+
     for (form, count) in forms.iter().zip(1..) {
         mesh.sink.answer_next([form.clone()]);
         mesh.get("/check", &[]).await;
@@ -209,6 +229,7 @@ async fn a_partial_success_is_understood_in_every_form() {
         })
         .await;
         let loss = losses.last().unwrap();
+
         assert_eq!(
             (
                 loss.text("audit.loss.reason").as_str(),
@@ -218,6 +239,7 @@ async fn a_partial_success_is_understood_in_every_form() {
             "{form:?}"
         );
     }
+
     let settled =
         |stats: &BTreeMap<String, u64>| stats["buffer.records"] == 0 && Mesh::is_conserved(stats);
     let stats = mesh.stats_when("an empty buffer", settled).await;
@@ -225,7 +247,7 @@ async fn a_partial_success_is_understood_in_every_form() {
 }
 
 #[tokio::test]
-async fn a_delay_that_is_asked_for_is_kept() {
+async fn retry_after_is_obeyed() {
     let mesh = Mesh::with_bootstrap(quick(&json!({})), Sink::start().await, 1).await;
     mesh.sink.answer_next([Answer::RetryAfter(429, "1")]);
     mesh.get("/check", &[]).await;

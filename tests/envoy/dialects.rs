@@ -1,4 +1,5 @@
-//! gRPC-Web and Connect as they come: in pieces, malformed, too long, and claimed by a client that speaks neither.
+//! gRPC-Web and Connect on the wire: split, malformed, too long, and claimed by a client that uses
+//! neither.
 
 use audit_demo::client::{CallOptions, End, Leave, Message, Reply, Version, exchange};
 use audit_demo::upstream::PreparedAnswer;
@@ -25,6 +26,7 @@ async fn with_grpc_web(index: usize, plugin: &Value) -> Mesh {
     let bootstrap = Bootstrap::shipped()
         .with_plugin(&json!({"batch": {"max_delay": "50ms"}}))
         .with_plugin(plugin);
+
     Mesh::with_bootstrap(
         bootstrap.with_filter_at(index, &filter),
         Sink::start().await,
@@ -42,6 +44,7 @@ async fn post(mesh: &Mesh, path: &str, headers: &[(&str, &str)], body: &[u8]) ->
     let message = headers.iter().fold(message, |message, (name, value)| {
         message.header(name, value)
     });
+
     exchange(
         mesh.http,
         Version::Http1,
@@ -63,12 +66,13 @@ fn frame(flags: u8, payload: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// The record of an answer of the upstream that comes in these pieces, which the client gets unchanged.
+/// The record of an upstream answer that is sent in these pieces. The client must get it unchanged.
 async fn record_of(mesh: &Mesh, content_type: &str, pieces: &[&[u8]]) -> Record {
     let (answer, feed) = PreparedAnswer::fed(200, [("content-type", content_type)]).unwrap();
     mesh.upstream.prepare(METHOD, answer);
     pieces.iter().for_each(|piece| feed.send(piece.to_vec()));
     drop(feed);
+
     let headers = [
         ("content-type", content_type),
         ("connect-protocol-version", "1"),
@@ -76,6 +80,7 @@ async fn record_of(mesh: &Mesh, content_type: &str, pieces: &[&[u8]]) -> Record 
     let reply = post(mesh, METHOD, &headers, &frame(0, b"")).await;
     assert_eq!((reply.status, reply.end), (Some(200), End::Complete));
     assert!(reply.body == pieces.concat(), "the body is not touched");
+
     mesh.exchanges_until_marker().await.pop().expect("a record")
 }
 
@@ -98,6 +103,7 @@ async fn the_last_frame_may_come_byte_by_byte() {
         frame(0x80, b"grpc-status: 7\r\ngrpc-message: n%C3%B6\r\n"),
     ]
     .concat();
+
     let connect = [
         frame(0, b"a message"),
         frame(
@@ -106,6 +112,7 @@ async fn the_last_frame_may_come_byte_by_byte() {
         ),
     ]
     .concat();
+
     for (content_type, body) in [(WEB, web), (CONNECT, connect)] {
         let pieces: Vec<&[u8]> = body.chunks(1).collect();
         let record = record_of(&mesh, content_type, &pieces).await;
@@ -121,6 +128,7 @@ async fn a_frame_that_looks_like_the_last_one_within_a_message_does_not_count() 
     let body = [frame(0, &forged), frame(0x80, b"grpc-status: 16\r\n")].concat();
     let record = record_of(&mesh, WEB, &[&body]).await;
     assert_status(&record, "UNAUTHENTICATED", "trailers", "denied");
+
     let forged = frame(2, b"{}");
     let body = [
         frame(0, &forged),
@@ -140,7 +148,7 @@ async fn long_messages_before_the_last_frame_do_not_matter() {
     assert_status(&record, "NOT_FOUND", "trailers", "failure");
 }
 
-/// Status unknown, never a success; and the body passes.
+/// The status is unknown, never a success, and the body passes.
 #[tokio::test]
 async fn malformed_ends_are_unknown() {
     let mesh = start(&everything()).await;
@@ -152,6 +160,7 @@ async fn malformed_ends_are_unknown() {
     let cut = &frame(0x80, b"grpc-status: 0\r\n")[..12];
     let nonsense = frame(0x80, b"grpc-status: zero\r\n");
     let nothing = frame(0x80, b"");
+
     for body in [
         &long[..],
         &lying,
@@ -191,6 +200,7 @@ async fn rules_for_grpc_match_grpc_web_and_its_outcome() {
     let rules = json!({"rules": [
         {"name": "denied-calls", "match": {"protocol": "grpc"}, "record_on": ["denied"]},
         {"name": "check", "match": {"protocol": "http", "path": {"exact": "/check"}}}]});
+
     for index in [0, 1] {
         let mesh = with_grpc_web(index, &rules).await;
         for script in ["unary", "status:7:no", "status:5:none"] {
@@ -198,6 +208,7 @@ async fn rules_for_grpc_match_grpc_web_and_its_outcome() {
             let message = message
                 .header("content-type", WEB)
                 .header("x-demo-grpc", script);
+
             exchange(
                 mesh.grpc,
                 Version::Http1,
@@ -225,8 +236,10 @@ async fn rules_for_grpc_match_grpc_web_and_its_outcome() {
 async fn a_login_over_grpc_web_begins_a_session() {
     let rules = json!({"rules": [
         {"name": "login", "match": {"path": {"exact": "/demo.Accounts/Login"}}, "session": "start"}, {"name": "all"}]});
+
     for index in [0, 1] {
         let mesh = with_grpc_web(index, &rules).await;
+
         for (script, begins) in [("unary", true), ("status:16:who", false)] {
             let message = Message::new("POST", "/demo.Accounts/Login").body(frame(0, b""));
             let message = message
@@ -241,12 +254,14 @@ async fn a_login_over_grpc_web_begins_a_session() {
             )
             .await
             .unwrap();
+
             let record = mesh.exchanges_until_marker().await.pop().unwrap();
             assert_eq!(
                 record.text("audit.session.event"),
                 if begins { "start" } else { "" },
                 "grpc_web at {index}: {record:#?}"
             );
+
             if begins {
                 assert_eq!(
                     reply.headers.text("x-audit-session-id"),
@@ -257,7 +272,7 @@ async fn a_login_over_grpc_web_begins_a_session() {
     }
 }
 
-/// A client says that it speaks gRPC, and the server answers plain HTTP: the rule for HTTP records it, once.
+/// A client claims gRPC, and the server answers plain HTTP: the HTTP rule records it, once.
 #[tokio::test]
 async fn a_content_type_that_lies_changes_nothing() {
     let rules = json!({"rules": [
@@ -266,6 +281,7 @@ async fn a_content_type_that_lies_changes_nothing() {
     let mesh = start(&rules).await;
 
     let version = ("connect-protocol-version", "1");
+
     for headers in [
         &[("content-type", "application/grpc")][..],
         &[("content-type", "application/grpc"), ("te", "trailers")],
@@ -296,10 +312,11 @@ async fn a_content_type_that_lies_changes_nothing() {
             );
         }
     }
+
     assert_eq!(mesh.exchanges_until_marker().await.len(), 22);
 }
 
-/// The stricter reading holds a request until its record is kept, whichever it turns out to be.
+/// The stricter of both rules holds a request until its record is kept, whichever protocol it has.
 #[tokio::test]
 async fn a_content_type_that_lies_does_not_avoid_a_required_record() {
     for required in ["http", "grpc"] {
@@ -323,9 +340,11 @@ async fn a_content_type_that_lies_does_not_avoid_a_required_record() {
                 || reply.headers.text("grpc-status").as_deref() == Some("14");
             refused += usize::from(is_refused);
         }
+
         let served = mesh.upstream.seen().at_path(METHOD).len();
         assert_eq!(served + refused, 20);
-        // The answers are plain HTTP: the rule for gRPC gives the place back, the other one keeps its record.
+        // The answers are plain HTTP: the gRPC rule releases its reservation, and the HTTP rule
+        // keeps its record.
         assert!(
             required == "grpc" || served < 20,
             "{required}: {served} requests passed a full buffer"

@@ -1,4 +1,4 @@
-//! However a stream ends: exactly one record, with how it ended.
+//! Exactly one record for every kind of stream end, with the way it ended.
 
 use audit_demo::client::{CallOptions, GrpcOptions, grpc_call, raw_exchange};
 use audit_demo::upstream::Upstream;
@@ -9,7 +9,7 @@ use crate::support::mesh::{METHOD, list};
 use crate::support::sink::Sink;
 use crate::support::{Mesh, Record};
 
-/// Records everything, so that only the ending matters.
+/// Records all requests, so that only the ending matters.
 fn everything() -> Value {
     json!({"batch": {"max_delay": "50ms"}, "rules": [{"name": "all"}]})
 }
@@ -19,7 +19,7 @@ async fn mesh_with(change: impl FnOnce(&mut Bootstrap)) -> Mesh {
     Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await
 }
 
-/// The one record of everything that came before.
+/// The only record of all requests so far.
 async fn only_record(mesh: &Mesh) -> Record {
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 1, "{records:#?}");
@@ -38,6 +38,7 @@ async fn grpc_trailers_only() {
     let mesh = mesh_with(|_| {}).await;
     let answer = mesh.tracked_call("trailers-only:16:who").await.unwrap();
     assert_eq!(answer.grpc_status().as_deref(), Some("16"));
+
     assert_all(
         &only_record(&mesh).await,
         &[
@@ -56,6 +57,7 @@ async fn grpc_server_streaming() {
         mesh.tracked_call("stream:3").await.unwrap().messages.len(),
         3
     );
+
     assert_all(
         &only_record(&mesh).await,
         &[
@@ -70,6 +72,7 @@ async fn grpc_server_streaming() {
 async fn grpc_error_after_messages() {
     let mesh = mesh_with(|_| {}).await;
     mesh.tracked_call("stream-error:2:8:full").await.unwrap();
+
     assert_all(
         &only_record(&mesh).await,
         &[
@@ -106,6 +109,7 @@ async fn grpc_client_cancels() {
         ("x-demo-grpc", "hang"),
     ]);
     let _ = grpc_call(mesh.grpc, METHOD, headers, &options).await;
+
     let record = only_record(&mesh).await;
     assert_all(
         &record,
@@ -116,6 +120,7 @@ async fn grpc_client_cancels() {
             ("http.response.status_code", "200"),
         ],
     );
+
     assert!(
         !record.text("audit.response.flags").is_empty(),
         "{record:#?}"
@@ -132,6 +137,7 @@ async fn envoys_limit_breaks_off_what_has_begun() {
     .await;
     let _ = mesh.tracked_call("hang").await;
     let record = only_record(&mesh).await;
+
     assert_all(
         &record,
         &[
@@ -148,8 +154,9 @@ async fn envoys_limit_breaks_off_what_has_begun() {
 #[tokio::test]
 async fn grpc_upstream_resets() {
     let mesh = mesh_with(|_| {}).await;
-    // What the client sees of it is Envoy's business.
+    // The client's view of the reset depends on Envoy, and is not tested here.
     let _ = mesh.tracked_call("reset").await;
+
     assert_all(
         &only_record(&mesh).await,
         &[
@@ -163,10 +170,11 @@ async fn grpc_upstream_resets() {
 #[tokio::test]
 async fn grpc_no_upstream() {
     let mut mesh = mesh_with(|_| {}).await;
-    // Another upstream takes the place of the one that Envoy knows, which closes its ports.
+    // Starts another upstream in place of the first, which closes its ports.
     mesh.upstream = Upstream::start().await.unwrap();
     let answer = mesh.tracked_call("unary").await.unwrap();
     assert_eq!(answer.grpc_status().as_deref(), Some("14"));
+
     let records = mesh.sink.wait_for(1).await;
     assert_all(
         &records[0],
@@ -191,6 +199,7 @@ async fn http_refused_by_an_earlier_filter() {
             .status,
         403
     );
+
     let record = only_record(&mesh).await;
     assert_all(
         &record,
@@ -205,6 +214,7 @@ async fn http_refused_by_an_earlier_filter() {
             ),
         ],
     );
+
     assert!(
         record.raw["timeUnixNano"].as_str().unwrap().len() == 19,
         "{record:#?}"
@@ -218,6 +228,7 @@ async fn http_refused_by_a_later_filter() {
         .with_filter_at(1, &bootstrap::forbidding("/forbidden"));
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
     assert_eq!(mesh.get("/forbidden", &[]).await.status, 403);
+
     assert_all(
         &only_record(&mesh).await,
         &[
@@ -237,6 +248,7 @@ async fn http_no_route() {
     })
     .await;
     assert_eq!(mesh.get("/nowhere", &[]).await.status, 404);
+
     assert_all(
         &only_record(&mesh).await,
         &[
@@ -260,6 +272,7 @@ async fn http_no_healthy_upstream() {
     })
     .await;
     assert_eq!(mesh.get("/empty", &[]).await.status, 503);
+
     assert_all(
         &only_record(&mesh).await,
         &[
@@ -285,6 +298,7 @@ async fn http_upstream_timeout() {
             .status,
         504
     );
+
     let record = only_record(&mesh).await;
     assert_all(
         &record,
@@ -304,6 +318,7 @@ async fn http_upstream_resets_before_and_within_the_answer() {
         mesh.get("/a", &[("x-demo-reset", "before")]).await.status,
         503
     );
+
     assert_all(
         &only_record(&mesh).await,
         &[
@@ -317,6 +332,7 @@ async fn http_upstream_resets_before_and_within_the_answer() {
     let answer =
         audit_demo::client::http_get(mesh.http, "/b", headers, &CallOptions::default()).await;
     assert!(answer.is_err());
+
     assert_all(
         &only_record(&mesh).await,
         &[
@@ -339,6 +355,7 @@ async fn http_client_goes_away() {
             .await
             .is_err()
     );
+
     let record = only_record(&mesh).await;
     assert_all(
         &record,
@@ -357,6 +374,7 @@ async fn http_codec_error() {
     )
     .await;
     assert!(String::from_utf8_lossy(&answer.unwrap()).starts_with("HTTP/1.1 400"));
+
     assert_all(
         &only_record(&mesh).await,
         &[

@@ -1,4 +1,4 @@
-//! Input that was made to break the filter: no trap, valid JSON, the VM lives on.
+//! Hostile input: no trap, valid JSON, and the VM keeps running.
 
 use audit_demo::client::{CallOptions, GrpcOptions, grpc_call, http_get};
 use audit_demo::headers::Headers;
@@ -17,6 +17,7 @@ pub async fn assert_vm_lives(mesh: &Mesh) {
         .map(|(_, value)| value)
         .sum();
     assert_eq!(reloads, 0, "{stats:#?}");
+
     let log = mesh.envoy.log();
     assert!(
         !log.contains("panicked") && !log.contains("Function: proxy_on"),
@@ -34,6 +35,7 @@ async fn bytes_that_are_not_utf8() {
         .with("x-session-context", evil)
         .with("user-agent", evil)
         .with("x-other", evil);
+
     let options = GrpcOptions::default();
     grpc_call(mesh.grpc, METHOD, headers.clone(), &options)
         .await
@@ -43,6 +45,7 @@ async fn bytes_that_are_not_utf8() {
         .unwrap();
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 2);
+
     for record in &records {
         assert_eq!(
             record.text("audit.session.context"),
@@ -63,14 +66,17 @@ async fn a_hundred_duplicates() {
             .with("x-session-operation", format!("o{index}"));
         headers = headers.with("x-session-context", format!("c{index}"));
     }
+
     headers = headers.with("x-session-track", "true");
     grpc_call(mesh.grpc, METHOD, headers, &GrpcOptions::default())
         .await
         .unwrap();
+
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].text("audit.action"), "o29");
     assert_eq!(records[0].text("audit.header_conflict"), "true");
+
     let seen = mesh.upstream.seen().at_path(METHOD);
     assert!(
         !seen[0].headers.contains("x-session-track")
@@ -82,15 +88,17 @@ async fn a_hundred_duplicates() {
 #[tokio::test]
 async fn a_huge_context_is_recorded_by_its_hash() {
     const HUGE: usize = 60 * 1024;
+
     let bootstrap = Bootstrap::shipped()
         .with_plugin(&json!({"batch": {"max_delay": "50ms"}}))
         .with(|bootstrap| {
             for manager in bootstrap.connection_managers() {
-                // Envoy's own limit is 60 KiB for all headers together.
+                // Envoy's default limit is 60 KiB for all headers together.
                 manager["max_request_headers_kb"] = json!(96);
             }
         });
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
+
     let context = "x".repeat(HUGE);
     mesh.get(
         "/any",
@@ -99,6 +107,7 @@ async fn a_huge_context_is_recorded_by_its_hash() {
     .await;
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 1);
+
     let hash = records[0].text("audit.session.context");
     assert!(
         hash.starts_with("sha256:") && hash.len() == 7 + 64,
@@ -106,6 +115,7 @@ async fn a_huge_context_is_recorded_by_its_hash() {
     );
     assert_eq!(records[0].int("audit.session.context_length"), HUGE as u64);
     assert_eq!(records[0].text("audit.session.context_hashed"), "true");
+
     let seen = mesh.upstream.seen().at_path("/any");
     assert_eq!(
         seen[0]
@@ -121,6 +131,7 @@ async fn a_huge_context_is_recorded_by_its_hash() {
 async fn traceparents_addresses_and_paths_without_sense() {
     let mesh = Mesh::with_plugin(&json!({"rules": [{"name": "all"}]})).await;
     let long = format!("/{}", "%2e/".repeat(8000));
+
     for (path, traceparent) in [
         ("/%", "00-x"),
         ("/..%2f..", "00"),
@@ -136,6 +147,7 @@ async fn traceparents_addresses_and_paths_without_sense() {
         )
         .await;
     }
+
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 4);
     assert!(
@@ -146,7 +158,8 @@ async fn traceparents_addresses_and_paths_without_sense() {
     assert_vm_lives(&mesh).await;
 }
 
-/// As many as Envoy can be told to accept, and more than proxy-wasm hosts take back.
+/// The most headers that Envoy can be configured to accept; proxy-wasm hosts refuse to take back so
+/// many.
 #[tokio::test]
 async fn more_than_a_thousand_headers() {
     const GONE: [&str; 4] = [
@@ -155,10 +168,12 @@ async fn more_than_a_thousand_headers() {
         "x-audit-stream-id",
         "x-audit-sequence-number",
     ];
+
     let mut bootstrap = Bootstrap::shipped().with_plugin(&json!({"batch": {"max_delay": "50ms"}}));
     for manager in bootstrap.connection_managers() {
         manager["common_http_protocol_options"] = json!({"max_headers_count": 4096});
     }
+
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
     let many = (0..1100).fold(Headers::new(), |headers, index| {
         headers.with(&format!("h{index}"), "v")
@@ -171,11 +186,14 @@ async fn more_than_a_thousand_headers() {
         .await
         .unwrap();
     assert_eq!(answer.status, 200);
+
     let seen = mesh.upstream.seen().at_path("/many");
     assert!(seen[0].headers.contains("h1099"), "Envoy let them through");
+
     for name in GONE {
         assert!(!seen[0].headers.contains(name), "{name} has passed");
     }
+
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(
         (

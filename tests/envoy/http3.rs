@@ -1,4 +1,4 @@
-//! HTTP/3: one record for each exchange, and every place in the buffer given back.
+//! HTTP/3: one record for each exchange, and every reservation in the buffer is released.
 
 use audit_demo::client::{End, Leave, Message, Reply};
 use audit_demo::upstream::PreparedAnswer;
@@ -10,7 +10,8 @@ use crate::support::sink::Sink;
 use crate::support::tls::Authority;
 use crate::support::{Mesh, Record};
 
-/// A mesh whose gRPC listener speaks HTTP/3 to the upstream's HTTP/1.1 server; the other one is as shipped.
+/// A mesh with a gRPC listener that accepts HTTP/3 and routes to the upstream's HTTP/1.1 server.
+/// The other listener is as shipped.
 struct Quic {
     mesh: Mesh,
     client: Http3,
@@ -46,7 +47,7 @@ impl Quic {
     }
 }
 
-/// Requests that are recorded before they go upstream, in a buffer with room for a few.
+/// Required requests in a buffer with room for a few.
 fn required(how: &str) -> Value {
     json!({"rules": [{"name": "all", "require_audit": how}], "buffer": {"max_records": 10}})
 }
@@ -58,13 +59,14 @@ fn completed(records: Vec<Record>) -> Vec<Record> {
         .collect()
 }
 
-/// Nothing is left in the buffer, and the books add up.
+/// The buffer is empty, and the statistics add up.
 async fn assert_released(mesh: &Mesh) {
     let stats = mesh.stats_when("an empty buffer", |stats| {
         stats["buffer.records"] == 0 && stats["in_flight.batches"] == 0
     });
     let stats = stats.await;
     Mesh::assert_conserved(&stats);
+
     assert_eq!(
         stats
             .get("records.dropped.buffer_full")
@@ -99,11 +101,13 @@ async fn every_request_on_one_connection_has_its_record() {
         })
         .collect();
     seen.sort_by_key(|(agent, _)| agent.rsplit('-').next().unwrap().parse::<usize>().unwrap());
+
     let outcome = |number| if number % 2 == 0 { "success" } else { "denied" };
     let expected: Vec<_> = (0..20)
         .map(|number| (format!("request-{number}"), outcome(number).to_owned()))
         .collect();
     assert_eq!(seen, expected);
+
     assert!(
         records
             .iter()
@@ -126,9 +130,11 @@ async fn control_headers_work_and_are_removed() {
         ("x-session-operation", "buy"),
     ];
     quic.get("/a", &control).await;
+
     let records = quic.mesh.sink.wait_for(1).await;
     assert_eq!(records[0].text("audit.action"), "buy");
     assert_eq!(records[0].text("audit.session.context"), "Y3R4");
+
     let seen = quic.mesh.upstream.seen().at_path("/a");
     assert!(
         !seen[0].headers.contains("x-session-track")
@@ -145,14 +151,16 @@ async fn places_in_the_buffer_are_given_back() {
             Some(200),
             "request {number}"
         );
-        // The buffer may be full of records that have not left yet.
+        // The buffer may be full of records that are not sent yet.
         quic.mesh.sink.wait_for(number).await;
     }
+
     assert_eq!(
         quic.mesh.get("/a", &[]).await.status,
         200,
         "the TCP listener has room, too"
     );
+
     let records = completed(quic.mesh.sink.wait_for(31).await);
     assert_eq!(records.len(), 31, "{records:#?}");
     assert_released(&quic.mesh).await;
@@ -169,6 +177,7 @@ async fn acknowledged_requests_have_a_receipt_and_an_end() {
         );
         quic.mesh.sink.wait_for(2 * number).await;
     }
+
     let records = quic.mesh.sink.exchanges();
     let stage = |name: &str| {
         records
@@ -187,6 +196,7 @@ async fn places_are_given_back_when_clients_leave() {
         let (answer, feed) = PreparedAnswer::fed(200, []).unwrap();
         feed.send("some");
         quic.mesh.upstream.prepare("/stuck", answer);
+
         let reply = quic
             .client
             .exchange(&Message::new("GET", "/stuck"), Leave::AfterBytes(1))
@@ -196,6 +206,7 @@ async fn places_are_given_back_when_clients_leave() {
             (Some(200), End::Left),
             "request {number}"
         );
+
         quic.mesh.sink.wait_for(number).await;
     }
 

@@ -1,4 +1,5 @@
-//! Records that wait for nothing: alone, at once, past full buffers and past retries of others.
+//! Immediate records: alone in a batch, without delay, not blocked by full buffers or retries of
+//! others.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,12 +9,12 @@ use crate::support::bootstrap::Bootstrap;
 use crate::support::sink::{Answer, Attempt, Sink};
 use crate::support::{Mesh, Record, eventually, now, records};
 
-/// Everything is recorded; what was denied, failed or broke off does not wait.
+/// All requests are recorded. Denied, failed and aborted ones are immediate.
 fn rules() -> Value {
     json!([{"name": "all", "immediate_on": ["failure", "denied", "aborted"]}])
 }
 
-/// One worker whose other records wait for an hour.
+/// One worker with a delay of an hour for bulk records.
 async fn mesh_with(patch: &Value, sink: Sink) -> Mesh {
     let patient = json!({"batch": {"max_delay": "1h"}, "rules": rules()});
     Mesh::with_bootstrap(
@@ -30,7 +31,7 @@ async fn mesh() -> Mesh {
     mesh_with(&json!({}), Sink::start().await).await
 }
 
-/// Asks for an answer with this status.
+/// Requests an answer with this status.
 async fn answered(mesh: &Mesh, path: &str, status: &str) {
     assert_eq!(
         mesh.get(path, &[("x-demo-status", status)])
@@ -61,6 +62,7 @@ async fn they_leave_alone_while_the_others_wait() {
     mesh.sink.wait_for(1).await;
     answered(&mesh, "/bulk", "200").await;
     answered(&mesh, "/failure", "500").await;
+
     let records = mesh.sink.wait_for(2).await;
     assert_eq!(paths(&records), ["/denied", "/failure"]);
     assert!(
@@ -69,6 +71,7 @@ async fn they_leave_alone_while_the_others_wait() {
             .all(|record| record.text("audit.priority") == "immediate")
     );
     assert_eq!(mesh.sink.attempts().len(), 2, "one batch each");
+
     let stats = mesh.stat_at_least("records.acknowledged", 3).await;
     assert_eq!(stats["buffer.records"], 2, "the others wait: {stats:#?}");
     Mesh::assert_conserved(&stats);
@@ -82,6 +85,7 @@ async fn a_call_that_was_denied_or_cut_off_does_not_wait() {
     mesh.sink.wait_for(1).await;
     mesh.tracked_call("trailers-only:16:who").await.unwrap();
     mesh.sink.wait_for(2).await;
+
     let _ = mesh.tracked_call("reset").await;
     let records = mesh.sink.wait_for(3).await;
     let outcomes: Vec<_> = records
@@ -89,6 +93,7 @@ async fn a_call_that_was_denied_or_cut_off_does_not_wait() {
         .map(|record| record.text("audit.outcome"))
         .collect();
     assert_eq!(outcomes, ["denied", "denied", "aborted"]);
+
     assert_eq!(
         records[0].text("rpc.response.status_code"),
         "PERMISSION_DENIED"
@@ -100,7 +105,7 @@ async fn a_call_that_was_denied_or_cut_off_does_not_wait() {
     );
 }
 
-/// When the record was made, which is when the stream ended, by the wall clock that filter and sink share.
+/// Time of the record, at the end of the stream, by the wall clock that filter and sink share.
 fn made(attempt: &Attempt) -> Duration {
     let record = records::parse(&attempt.body).pop().unwrap();
     Duration::from_nanos(
@@ -112,7 +117,7 @@ fn made(attempt: &Attempt) -> Duration {
     )
 }
 
-/// The sink has a thread of its own here, so that the scenario does not delay what it measures.
+/// The sink runs on a separate thread here, so that the scenario does not delay the measurement.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 #[expect(
     clippy::disallowed_methods,
@@ -124,6 +129,7 @@ async fn they_arrive_within_ten_milliseconds() {
         answered(&mesh, "/denied", "403").await;
         mesh.sink.wait_for(count).await;
     }
+
     let (wall, instant) = (SystemTime::now().duration_since(UNIX_EPOCH).unwrap(), now());
     let attempts = mesh.sink.attempts();
     let arrived = |attempt: &Attempt| wall - instant.duration_since(attempt.at);
@@ -132,6 +138,7 @@ async fn they_arrive_within_ten_milliseconds() {
         .map(|attempt| arrived(attempt).saturating_sub(made(attempt)))
         .collect();
     delays.sort_unstable();
+
     let (shortest, median, longest) = (
         delays[0],
         delays[delays.len() / 2],
@@ -140,7 +147,9 @@ async fn they_arrive_within_ten_milliseconds() {
     eprintln!(
         "from the end of the stream to the arrival: {shortest:?}, median {median:?}, longest {longest:?}"
     );
-    // A busy machine is felt by most of them. Who waited for a tick would wait for 125 ms in the middle.
+
+    // A busy machine delays most of them. Records that waited for a tick would have a median of 125
+    // ms.
     assert!(
         delays[delays.len() / 10] < Duration::from_millis(10),
         "{delays:?}"
@@ -158,9 +167,11 @@ async fn the_reserve_is_theirs_when_the_others_have_filled_the_rest() {
     }
     let stats = mesh.stat_at_least("records.dropped.buffer_full", 5).await;
     assert_eq!(stats["records.dropped.buffer_full"], 5);
+
     for _ in 0..12 {
         answered(&mesh, "/denied", "403").await;
     }
+
     let stats = mesh.stat_at_least("records.dropped.buffer_full", 7).await;
     assert_eq!(
         stats["records.dropped.buffer_full"],
@@ -168,9 +179,11 @@ async fn the_reserve_is_theirs_when_the_others_have_filled_the_rest() {
         "ten of twelve fit into the reserve"
     );
     Mesh::assert_conserved(&stats);
+
     mesh.sink.up().await;
     let records = mesh.sink.wait_for(10).await;
     assert_eq!(paths(&records), ["/denied"; 10]);
+
     let stats = mesh
         .stats_when("that only the others are left", |stats| {
             stats["buffer.records"] == 10
@@ -180,7 +193,7 @@ async fn the_reserve_is_theirs_when_the_others_have_filled_the_rest() {
 }
 
 #[tokio::test]
-async fn they_pass_a_batch_that_was_asked_to_wait() {
+async fn they_pass_a_batch_with_retry_after() {
     let mesh = mesh_with(&json!({"batch": {"max_records": 3}}), Sink::start().await).await;
     mesh.sink.answer_next([Answer::RetryAfter(429, "60")]);
     answered(&mesh, "/bulk", "200").await;
@@ -189,8 +202,10 @@ async fn they_pass_a_batch_that_was_asked_to_wait() {
     mesh.stat_at_least("batches.failed", 1).await;
     answered(&mesh, "/denied", "403").await;
     assert_eq!(paths(&mesh.sink.wait_for(1).await), ["/denied"]);
+
     let contents: Vec<_> = mesh.sink.attempts().iter().map(contents).collect();
     assert_eq!(contents, [vec!["/bulk", "/bulk"], vec!["/denied"]]);
+
     let stats = mesh.stat_at_least("records.acknowledged", 1).await;
     assert_eq!(
         stats["buffer.records"], 3,
@@ -208,6 +223,7 @@ async fn they_are_sent_again_with_the_same_bytes() {
     mesh.sink.wait_for(1).await;
     let attempts = mesh.sink.attempts();
     assert_eq!(attempts.len(), 3);
+
     for attempt in &attempts {
         assert_eq!(attempt.body, attempts[0].body);
         assert_eq!(
@@ -215,6 +231,7 @@ async fn they_are_sent_again_with_the_same_bytes() {
             attempts[0].header("idempotency-key")
         );
     }
+
     let stats = mesh.stat_at_least("records.acknowledged", 2).await;
     assert_eq!(
         (

@@ -1,4 +1,5 @@
-//! An answer that never changes: of one batch it is the batch's fault, of all batches that of the configuration.
+//! A permanent error answer. If one batch gets it, that batch is at fault; if all batches get it,
+//! the configuration is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use crate::support::{Mesh, Record, eventually};
 
 const POISON: &str = "poison";
 
-/// Quick batches and retries, and every exchange is recorded.
+/// Short delays and retries, and every exchange is recorded.
 async fn mesh(patch: &Value) -> Mesh {
     let quick = json!({
         "rules": [{"name": "all"}],
@@ -31,7 +32,8 @@ async fn get(mesh: &Mesh, agent: &str) {
     mesh.get("/check", &[("user-agent", agent)]).await;
 }
 
-/// Sends good requests until the statistics are as they should be. Yields how many, and the statistics.
+/// Sends good requests until the statistics satisfy `holds`. Yields their number, and the
+/// statistics.
 async fn serve_until(
     mesh: &Mesh,
     holds: impl Fn(&BTreeMap<String, u64>) -> bool,
@@ -44,20 +46,22 @@ async fn serve_until(
         get(mesh, "good").await;
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+
     panic!(
         "not within 2000 requests: {:#?}",
         mesh.envoy.stats("audit_filter").await
     );
 }
 
-/// Everything that was captured has arrived once, but for what was rejected, which is reported.
+/// Every captured record has arrived once, except rejected ones, which are reported.
 async fn assert_only_poison_is_lost(mesh: &Mesh, good: usize, bad: u64) {
-    // What was captured since the last tick is not yet in the statistics.
+    // Records since the last tick are not yet in the statistics.
     mesh.sink.wait_for(good).await;
     let is_settled =
         |stats: &BTreeMap<String, u64>| stats["buffer.records"] == 0 && Mesh::is_conserved(stats);
     let stats = mesh.stats_when("an empty buffer", is_settled).await;
     assert_eq!(stats["records.rejected"], bad);
+
     let arrived = mesh.sink.exchanges();
     let uids: BTreeSet<String> = arrived.iter().map(Record::uid).collect();
     assert_eq!(
@@ -65,6 +69,7 @@ async fn assert_only_poison_is_lost(mesh: &Mesh, good: usize, bad: u64) {
         (good, good),
         "each good record arrives once"
     );
+
     mesh.sink.wait_for_losses(bad).await;
 }
 
@@ -76,6 +81,7 @@ async fn a_record_that_is_always_answered_500_does_not_hold_up_the_others() {
         for index in 0..8 {
             get(&mesh, if index == 5 { POISON } else { "good" }).await;
         }
+
         mesh.stat_at_least("batches.failed", 1).await;
         get(&mesh, "late").await;
         let is_late = |record: &Record| record.text("user_agent.original") == "late";
@@ -83,6 +89,7 @@ async fn a_record_that_is_always_answered_500_does_not_hold_up_the_others() {
             mesh.sink.exchanges().into_iter().find(is_late)
         })
         .await;
+
         assert_eq!(
             mesh.envoy
                 .stats("audit_filter")
@@ -96,6 +103,7 @@ async fn a_record_that_is_always_answered_500_does_not_hold_up_the_others() {
         let (more, stats) = serve_until(&mesh, |stats| stats["records.rejected"] == 1).await;
         assert!(stats["batches.split"] > 0, "{stats:#?}");
         assert_only_poison_is_lost(&mesh, 8 + more, 1).await;
+
         let log = mesh.envoy.log();
         assert!(
             log.contains("batches fail while others are acknowledged"),
@@ -116,6 +124,7 @@ async fn a_configuration_that_is_refused_from_the_start_loses_nothing() {
         for _ in 0..100 {
             get(&mesh, "good").await;
         }
+
         let stats = mesh.stat_at_least("batches.failed", 30).await;
         assert_eq!(
             (stats["records.rejected"], stats["records.acknowledged"]),
@@ -123,6 +132,7 @@ async fn a_configuration_that_is_refused_from_the_start_loses_nothing() {
             "{status}"
         );
         assert_eq!(stats["buffer.records"], stats["records.captured"]);
+
         let log = mesh.envoy.log();
         let lines = log.matches("audit cluster does not acknowledge").count();
         assert!(
@@ -142,11 +152,13 @@ async fn a_configuration_that_is_refused_after_a_good_start_loses_nothing_but_po
     for _ in 0..20 {
         get(&mesh, "good").await;
     }
+
     mesh.sink.wait_for(20).await;
     mesh.sink.answer_all(Some(Answer::Status(400, "{}")));
     for index in 0..50 {
         get(&mesh, if index == 17 { POISON } else { "good" }).await;
     }
+
     mesh.stat_at_least("batches.failed", 30).await;
     mesh.sink.refuse(400, has_poison);
     mesh.sink.answer_all(None);
@@ -160,11 +172,13 @@ async fn an_audit_cluster_that_fails_every_other_time_loses_and_doubles_nothing(
     let alternately = [503, 200].map(|status| Answer::Status(status, "{}"));
     mesh.sink
         .answer_next(alternately.into_iter().cycle().take(2000));
+
     for _ in 0..300 {
         get(&mesh, "good").await;
     }
     mesh.sink.wait_for(300).await;
     assert_only_poison_is_lost(&mesh, 300, 0).await;
+
     let attempts = mesh.sink.attempts();
     let mut bodies = BTreeMap::new();
     for attempt in &attempts {
@@ -176,6 +190,7 @@ async fn an_audit_cluster_that_fails_every_other_time_loses_and_doubles_nothing(
             "a batch that comes again is the same"
         );
     }
+
     let log = mesh.envoy.log();
     for line in [
         "does not acknowledge",

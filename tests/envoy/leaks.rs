@@ -1,4 +1,4 @@
-//! Secrets go nowhere: neither to the audit cluster, nor to the log, nor into the statistics.
+//! No secret reaches the audit cluster, the log or the statistics.
 
 use audit_demo::client::{CallOptions, http_get};
 use audit_demo::upstream::PreparedAnswer;
@@ -9,7 +9,7 @@ use crate::support::bootstrap::{Bootstrap, forbidding};
 use crate::support::mesh::list;
 use crate::support::sink::{Answer, Sink};
 
-/// No two have a common part of more than a few bytes.
+/// No two of these share more than a few bytes.
 const COOKIE: &str = "cookie-9f1d63aa";
 const BEARER: &str = "bearer-27c05be4";
 const PASSWORD: &str = "password-e81a44d0";
@@ -17,10 +17,10 @@ const API_KEY: &str = "apikey-5b7720cf";
 const ANSWERED: &str = "answered-c3960e12";
 const BODY: &str = "body-0d2f8871";
 const HMAC_KEY: &str = "hmac-key-b64f19e3-of-thirty-two-bytes";
-/// `ada:basic-4e1c7d90`, and what a reader of base64 makes of it.
+/// `ada:basic-4e1c7d90`, and its base64.
 const BASIC: &str = "YWRhOmJhc2ljLTRlMWM3ZDkw";
 const BASIC_PASSWORD: &str = "basic-4e1c7d90";
-/// No secret: must be found, or nothing would be.
+/// Not a secret: must be found, which proves that the search works.
 const HARMLESS: &str = "harmless-71b3";
 
 const SECRETS: [&str; 9] = [
@@ -48,6 +48,7 @@ fn plugin() -> Value {
     };
     let mut login = rule("login", "/login");
     login["session"] = json!("start");
+
     let mut held = rule("held", "/held");
     held["require_audit"] = json!("acknowledged");
     let tracked = json!({"name": "tracked", "match": {"tracked": true}, "level": "request", "capture": capture});
@@ -69,12 +70,13 @@ async fn mesh() -> Mesh {
     mesh
 }
 
-/// One request with every secret that a request can have, whose answer has some, too.
+/// One request with a secret in every possible place; its answer has some too.
 async fn send(mesh: &Mesh, path: &str, more: &[(&str, &str)], authorization: &str) {
     let (cookie, answered) = (
         format!("session={COOKIE}; other={COOKIE}"),
         format!("set-cookie: session={ANSWERED}"),
     );
+
     let token = format!("x-auth-token: {ANSWERED}");
     let headers = [
         ("cookie", cookie.as_str()),
@@ -85,6 +87,7 @@ async fn send(mesh: &Mesh, path: &str, more: &[(&str, &str)], authorization: &st
         ("x-demo-response-header", &answered),
         ("x-demo-response-header", &token),
     ];
+
     let path =
         format!("{path}?password={PASSWORD}&apiKey={API_KEY}&q={HARMLESS}&unlisted={PASSWORD}");
     let headers = list(&[&headers, more].concat());
@@ -92,9 +95,10 @@ async fn send(mesh: &Mesh, path: &str, more: &[(&str, &str)], authorization: &st
     let _ = http_get(mesh.http, &path, headers, &CallOptions::default()).await;
 }
 
-/// Every way in which a request ends.
+/// One request for each kind of ending.
 async fn send_everything(mesh: &Mesh, authorization: &str) {
     let tracked = [("x-session-track", "true"), ("x-session-context", "Y3R4")];
+
     for path in [
         "/untracked",
         "/audited",
@@ -113,6 +117,7 @@ async fn send_everything(mesh: &Mesh, authorization: &str) {
             send(mesh, path, &[tracked[0], tracked[1], script], authorization).await;
         }
     }
+
     for body in [
         format!(r#"{{"UserId":1,"Secret":"{BODY}"}}"#),
         format!(r#"{{"UserId":"{BODY}"#),
@@ -122,6 +127,7 @@ async fn send_everything(mesh: &Mesh, authorization: &str) {
         mesh.upstream.prepare("/audited/body", answer);
         send(mesh, "/audited/body", &[], authorization).await;
     }
+
     for script in ["unary", "status:16:no", "reset"] {
         let cookie = format!("session={COOKIE}");
         let headers = [
@@ -135,7 +141,7 @@ async fn send_everything(mesh: &Mesh, authorization: &str) {
     }
 }
 
-/// All that the audit cluster was sent, byte by byte.
+/// All bytes that the audit cluster received.
 pub fn sent(mesh: &Mesh) -> String {
     let mut all = Vec::new();
     for attempt in mesh.sink.attempts() {
@@ -148,7 +154,7 @@ pub fn sent(mesh: &Mesh) -> String {
     String::from_utf8_lossy(&all).into_owned()
 }
 
-/// Whether a text stands in a place, in capitals or not.
+/// Whether a text is in a place, regardless of case.
 pub fn finds(place: &str, text: &str) -> bool {
     place
         .to_ascii_lowercase()
@@ -158,7 +164,7 @@ pub fn finds(place: &str, text: &str) -> bool {
 #[tokio::test]
 async fn no_secret_goes_anywhere() {
     let mesh = mesh().await;
-    // Trouble makes the filter talk.
+    // Errors, so that the filter logs.
     let trouble = [
         Answer::Status(500, HARMLESS),
         Answer::Status(400, "{}"),
@@ -166,6 +172,7 @@ async fn no_secret_goes_anywhere() {
         Answer::Status(404, "{}"),
     ];
     mesh.sink.answer_next(trouble);
+
     let (bearer, basic) = (format!("Bearer {BEARER}"), format!("Basic {BASIC}"));
     send_everything(&mesh, &bearer).await;
     send_everything(&mesh, &basic).await;
@@ -182,11 +189,13 @@ async fn no_secret_goes_anywhere() {
             "{rule} was never recorded"
         );
     }
+
     assert!(
         records
             .iter()
             .any(|record| record.text("audit.auth") == "basic")
     );
+
     let token_refs = records
         .iter()
         .filter(|record| record.text("session.token_ref").starts_with("hmac-sha256:"));
@@ -203,6 +212,7 @@ async fn no_secret_goes_anywhere() {
             assert!(!finds(text, secret), "{secret} is in {place}");
         }
     }
+
     assert!(
         log.contains("[trace][wasm]"),
         "the log has everything that there is to be said: {log}"
@@ -210,7 +220,7 @@ async fn no_secret_goes_anywhere() {
     assert!(finds(&log, &records[0].text("audit.stream.id")), "{log}");
 }
 
-/// Everything in `/stats` when all records have been delivered.
+/// All of `/stats` after the delivery of all records.
 async fn settled(mesh: &Mesh) -> String {
     mesh.stats_when("an empty buffer", |stats| stats["buffer.records"] == 0)
         .await;
@@ -218,11 +228,12 @@ async fn settled(mesh: &Mesh) -> String {
 }
 
 #[tokio::test]
-async fn basic_credentials_are_told_and_not_shown_whatever_the_mode() {
+async fn basic_credentials_are_hidden_in_every_mode() {
     for mode in ["clear", "sha256", "omit"] {
         let rules = json!([{"name": "all"}]);
         let mesh =
             Mesh::with_plugin(&json!({"session": {"token_mode": mode}, "rules": rules})).await;
+
         for scheme in ["Basic", "bASIC"] {
             send(
                 &mesh,
@@ -232,15 +243,18 @@ async fn basic_credentials_are_told_and_not_shown_whatever_the_mode() {
             )
             .await;
         }
+
         let mut records = mesh.sink.wait_for(2).await;
         records.retain(|record| record.text("audit.auth") == "basic");
         assert_eq!(records.len(), 2, "{mode}");
+
         let sent = sent(&mesh);
         assert!(
             finds(&sent, HARMLESS) && !finds(&sent, BASIC) && !finds(&sent, BASIC_PASSWORD),
             "{mode}"
         );
-        // The cookie is the session's token: it is shown where the mode says so, and the search finds it there.
+        // The cookie is the session's token. The mode `clear` records it, and the search finds it
+        // there.
         assert_eq!(finds(&sent, COOKIE), mode == "clear");
     }
 }

@@ -1,6 +1,8 @@
-//! The lean artefact: it refuses what it cannot do, and does everything else like the other one.
+//! The lean artefact: it refuses configurations that it cannot apply, and otherwise behaves as the
+//! full one.
 //!
-//! `AUDIT_FILTER_ARTEFACT=lean` lets every scenario run it instead of the full one; those that read responses fail then.
+//! `AUDIT_FILTER_ARTEFACT=lean` runs every scenario with it instead of the full one; scenarios that
+//! read responses then fail.
 
 use audit_demo::client::{CallOptions, http_get};
 use serde_json::{Value, json};
@@ -24,6 +26,7 @@ fn lean(patch: &Value) -> Bootstrap {
 fn what_reads_the_response_is_refused_by_the_name_of_the_artefact_that_can() {
     let of_default = "rules[0] (check): identity from response_json needs audit_filter.wasm";
     assert_refused(&lean(&json!({})), &[of_default]);
+
     let rules = json!([
         {"name": "login", "session": "start"},
         {"name": "user", "identity": {"user_email": [{"response_json": "/email"}]}},
@@ -38,19 +41,21 @@ fn what_reads_the_response_is_refused_by_the_name_of_the_artefact_that_can() {
 }
 
 #[tokio::test]
-async fn answers_errors_and_broken_answers_are_told_apart() {
+async fn answers_errors_and_broken_answers_are_distinguished() {
     let rules =
         json!([{"name": "all", "identity": {"user_id": [{"response_header": "x-user-id"}]}}]);
     let mesh = Mesh::with_bootstrap(lean(&json!({"rules": rules})), Sink::start().await, 1).await;
     mesh.get("/whole", &[("x-demo-response-header", "x-user-id: 4711")])
         .await;
     mesh.get("/denied", &[("x-demo-status", "403")]).await;
+
     let broken = list(&[("x-demo-reset", "after-headers")]);
     http_get(mesh.http, "/broken", broken, &CallOptions::default())
         .await
         .unwrap_err();
     mesh.tracked_call("unary").await.unwrap();
     mesh.tracked_call("status:7:no").await.unwrap();
+
     let _ = mesh.tracked_call("reset").await;
     let records = mesh.sink.wait_for(6).await;
     let mut told: Vec<[String; 4]> = records
@@ -66,6 +71,7 @@ async fn answers_errors_and_broken_answers_are_told_apart() {
         })
         .collect();
     told.sort_unstable();
+
     assert_eq!(
         told,
         [

@@ -1,4 +1,5 @@
-//! Configurations that are replaced, taken away or drained while Envoy runs on: nothing is lost, or its loss is told.
+//! Configurations that are replaced, removed or drained while Envoy runs: each record is delivered,
+//! or its loss is reported.
 
 use std::time::Duration;
 
@@ -13,20 +14,21 @@ use crate::support::mesh::list;
 use crate::support::sink::Sink;
 use crate::support::{Mesh, eventually};
 
-/// Records everything, with batches this old.
+/// Records all requests, with this batch delay.
 fn with_delay(max_delay: &str) -> Bootstrap {
     let patch = json!({"rules": [{"name": "all"}], "batch": {"max_delay": max_delay}});
     Bootstrap::shipped().with_plugin(&patch)
 }
 
-/// Begins a request that is answered after so long, and waits until the upstream has it. The client does not mind when
-/// it is cut off.
+/// Starts a request that is answered after `delay`, and waits until the upstream has it. The client
+/// accepts that it is cut off.
 pub async fn begin(mesh: &Mesh, path: &'static str, delay: Duration) -> JoinHandle<()> {
     let (http, delay) = (mesh.http, delay.as_millis().to_string());
     let client = tokio::spawn(async move {
         let headers = list(&[("x-demo-delay-ms", &delay)]);
         let _ = http_get(http, path, headers, &CallOptions::default()).await;
     });
+
     eventually("the upstream has the request", || {
         mesh.upstream.seen().at_path(path).pop()
     })
@@ -34,7 +36,7 @@ pub async fn begin(mesh: &Mesh, path: &'static str, delay: Duration) -> JoinHand
     client
 }
 
-/// Waits until no VM is left: `on_done` has run.
+/// Waits until all VMs are gone: `on_done` has run.
 async fn vms_are_gone(mesh: &Mesh) {
     let gone = async {
         while mesh
@@ -47,6 +49,7 @@ async fn vms_are_gone(mesh: &Mesh) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
+
     tokio::time::timeout(crate::support::DEADLINE, gone)
         .await
         .expect("the VMs go with the listeners");
@@ -58,9 +61,11 @@ async fn an_update_delivers_what_the_old_configuration_holds() {
     for _ in 0..5 {
         mesh.get("/check", &[]).await;
     }
+
     listeners.update(&json!({"service": "updated", "batch": {"max_delay": "50ms"}}));
     let old = mesh.sink.wait_for(5).await;
     assert_eq!(old.len(), 5);
+
     let end = eventually("the old stream ends", || {
         mesh.sink.events("audit.stream.end").pop()
     })
@@ -71,6 +76,7 @@ async fn an_update_delivers_what_the_old_configuration_holds() {
 
     mesh.http = mesh.envoy.listener("http").await;
     mesh.get("/check", &[]).await;
+
     let new = mesh.sink.wait_for(6).await.pop().unwrap();
     assert_eq!(new.text("service.name"), "updated");
     assert_ne!(new.text("audit.stream.id"), end.text("audit.stream.id"));
@@ -88,6 +94,7 @@ async fn a_request_that_sees_an_update_is_recorded_once_by_the_old_configuration
     let short = begin(&mesh, "/short", Duration::from_millis(500)).await;
     let long = begin(&mesh, "/long", Duration::from_secs(60)).await;
     listeners.update(&json!({"service": "updated"}));
+
     let end = eventually("the old stream ends", || {
         mesh.sink.events("audit.stream.end").pop()
     })
@@ -97,6 +104,7 @@ async fn a_request_that_sees_an_update_is_recorded_once_by_the_old_configuration
 
     mesh.http = mesh.envoy.listener("http").await;
     mesh.get("/new", &[]).await;
+
     let records = mesh.sink.wait_for(3).await;
     let told: Vec<(String, String)> = records
         .iter()
@@ -139,6 +147,7 @@ async fn removed_listeners_name_what_a_dead_audit_cluster_did_not_take() {
     }
     listeners.remove();
     vms_are_gone(&mesh).await;
+
     let ledger = Ledger::of(&mesh);
     ledger.assert_accounts_for(5);
     assert_eq!(
@@ -155,6 +164,7 @@ async fn draining_and_quitting_loses_nothing() {
     for _ in 0..50 {
         mesh.get("/check", &[]).await;
     }
+
     mesh.envoy.admin_post("/drain_listeners?graceful").await;
     mesh.stats_when("an empty buffer", |stats| {
         stats["buffer.records"] == 0 && stats["records.captured"] > 50
@@ -174,12 +184,14 @@ async fn a_kill_leaves_a_stream_without_an_end() {
     for _ in 0..4 {
         mesh.get("/check", &[]).await;
     }
+
     mesh.sink.wait_for(4).await;
     for _ in 0..3 {
         mesh.get("/check", &[]).await;
     }
     mesh.envoy.signal("KILL");
     mesh.envoy.wait().await;
+
     let ledger = Ledger::of(&mesh);
     let stream = ledger.0.values().next().unwrap();
     assert_eq!(

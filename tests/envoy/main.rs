@@ -1,7 +1,8 @@
 //! Scenarios on a real Envoy with the shipped `.wasm` and the shipped `envoy/envoy.yaml`.
 //!
-//! Each scenario starts its own Envoy, upstream and audit cluster on free ports of the loopback address. Envoy comes
-//! from `ENVOY_BIN`, `PATH` or the pinned wheel (`envoy/get-envoy.sh`); the filter is built by `wasm-build.sh`.
+//! Each scenario starts a separate Envoy, upstream and audit cluster on free ports of the loopback
+//! address. Envoy comes from `ENVOY_BIN`, `PATH` or the pinned wheel (`envoy/get-envoy.sh`);
+//! `wasm-build.sh` builds the filter.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! One plugin for a whole mesh: batches pass through the same filter in front of the collector, and make no records.
-//! Whatever only looks like a batch makes one.
+//! One plugin for a whole mesh: batches pass the same filter in front of the collector, and make no
+//! records. Requests that only imitate a batch make one.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -29,7 +29,7 @@ async fn start(patch: &Value) -> Relay {
     .await
 }
 
-/// Ten batches with a record of a user's request each.
+/// Makes ten batches, each with the record of one user request.
 async fn use_it(relay: &Relay) {
     for round in 1..=10 {
         assert_eq!(relay.mesh.get("/orders", &[]).await.status, 200);
@@ -37,7 +37,7 @@ async fn use_it(relay: &Relay) {
     }
 }
 
-/// Sends what looks like a batch to the relay.
+/// Sends a request that imitates a batch to the relay.
 async fn forge(relay: &Relay, peer: Ipv4Addr, name: &str, more: &[(&str, &str)]) {
     let product = format!("audit-filter/{name}");
     let marks = [
@@ -63,9 +63,9 @@ fn forged(relay: &Relay) -> Vec<Record> {
         .collect()
 }
 
-/// Waits until nothing is held, and the relay's filter has counted every batch: then nothing is left that could make
-/// another one. Fails unless exactly so many requests were recorded, and as many requests left out as batches and
-/// `others` came.
+/// Waits until no record is held and the relay's filter has counted every batch: then no further
+/// batch can be made. Fails unless exactly `records` requests were recorded. The number of excluded
+/// requests must be that of the batches plus `others`.
 async fn assert_at_rest(relay: &Relay, records: u64, others: u64) {
     let is_at_rest = |stats: &BTreeMap<String, u64>| {
         let is_empty = ["buffer.records", "in_flight.batches"]
@@ -98,9 +98,11 @@ async fn a_forged_batch_of_a_stranger_is_recorded() {
     let relay = start(&json!({})).await;
     use_it(&relay).await;
     forge(&relay, STRANGER, "forged", &[]).await;
+
     let record = eventually("the forged batch's record", || forged(&relay).pop()).await;
     assert_eq!(record.text("user_agent.original"), "audit-filter/forged");
     assert_at_rest(&relay, 11, 0).await;
+
     assert!(
         relay
             .mesh
@@ -124,12 +126,14 @@ async fn a_secret_of_all_filters_counts_more_than_the_peer() {
         &[("authorization", "Bearer of one")],
     )
     .await;
+
     forge(&relay, STRANGER, "right-token", &[TOKEN]).await;
     eventually("records of both forged batches", || {
         (forged(&relay).len() >= 2).then_some(())
     })
     .await;
     assert_at_rest(&relay, 12, 1).await;
+
     let names: Vec<String> = forged(&relay)
         .iter()
         .map(|record| record.text("user_agent.original"))
@@ -141,11 +145,12 @@ async fn a_secret_of_all_filters_counts_more_than_the_peer() {
 async fn batches_without_a_proof_are_recorded_and_the_line_names_the_remedy() {
     let relay = start(&json!({"trust": {"cidrs": ["192.0.2.0/24"]}})).await;
     relay.mesh.get("/orders", &[]).await;
-    // Each record makes another batch: this is what the proof is for.
+    // Each record makes another batch, which the proof must prevent.
     eventually("records of batches", || {
         (forged(&relay).len() >= 3).then_some(())
     })
     .await;
+
     assert!(
         relay.mesh.envoy.log().contains("name the senders in trust"),
         "{}",

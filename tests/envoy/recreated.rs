@@ -1,4 +1,5 @@
-//! Internal redirects: what Envoy makes two or more requests of is one exchange for the client, and for the audit.
+//! Internal redirects: two or more requests that Envoy makes of one are one exchange for the client
+//! and in the audit.
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ const CONTROL: [&str; 3] = [
 ];
 const PAIR: [&str; 2] = ["x-audit-stream-id", "x-audit-sequence-number"];
 
-/// Both listeners lead to the HTTP/1.1 server, and follow up to two redirects.
+/// Both listeners route to the HTTP/1.1 server, and follow up to two redirects.
 async fn start(plugin: &Value) -> Mesh {
     let bootstrap = Bootstrap::shipped()
         .with_plugin(&json!({"batch": {"max_delay": "50ms"}}))
@@ -35,7 +36,7 @@ async fn start(plugin: &Value) -> Mesh {
     Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await
 }
 
-/// The next request for `from` is sent to `to`.
+/// The next request for `from` is redirected to `to`.
 fn lead(mesh: &Mesh, from: &str, to: &str) {
     let location = format!("http://app.test{to}");
     let answer = PreparedAnswer::whole(302, [("location", location.as_str())], "").unwrap();
@@ -53,7 +54,7 @@ async fn only_record(mesh: &Mesh) -> Record {
     records[0].clone()
 }
 
-/// The headers of the one request that the upstream has seen at this path.
+/// The headers of the only request at this path of the upstream.
 #[track_caller]
 fn seen(mesh: &Mesh, path: &str) -> Headers {
     let mut seen = mesh.upstream.seen().at_path(path);
@@ -68,6 +69,7 @@ async fn a_marked_operation_is_recorded_as_it_ends() {
     let mesh = start(&rules).await;
     lead(&mesh, "/first", "/second");
     answer(&mesh, "/second", 403);
+
     let marked = [
         ("x-session-track", "true"),
         ("x-session-operation", "op1"),
@@ -86,6 +88,7 @@ async fn a_marked_operation_is_recorded_as_it_ends() {
     ] {
         assert_eq!(record.text(name), value, "{name} of {record:#?}");
     }
+
     for path in ["/first", "/second"] {
         assert!(
             CONTROL[..2]
@@ -94,6 +97,7 @@ async fn a_marked_operation_is_recorded_as_it_ends() {
             "{path}"
         );
     }
+
     let stats = mesh
         .stats_when("something captured", |stats| stats["records.captured"] > 0)
         .await;
@@ -115,8 +119,10 @@ async fn a_rule_for_the_target_does_not_record_it_again() {
             },
         );
     }
+
     answer(&mesh, "/third", 500);
     assert_eq!(mesh.get("/first", &[]).await.status, 500);
+
     let record = only_record(&mesh).await;
     assert_eq!(
         (record.text("audit.rule"), record.text("audit.outcome")),
@@ -132,8 +138,10 @@ async fn a_login_that_is_redirected_begins_a_session() {
     lead(&mesh, "/login", "/home");
     let answered = mesh.request("POST", "/login", &[]).await;
     assert_eq!(answered.status, 200);
+
     let ids = answered.headers.all("x-audit-session-id");
     assert_eq!(ids.len(), 1, "{:?}", answered.headers);
+
     let record = only_record(&mesh).await;
     assert_eq!(record.text("session.id").as_bytes(), ids[0]);
     assert_eq!(record.text("audit.session.event"), "start");
@@ -145,11 +153,13 @@ async fn a_login_that_is_redirected_to_a_refusal_begins_none() {
     let mesh = start(&rules).await;
     lead(&mesh, "/login", "/home");
     answer(&mesh, "/home", 403);
+
     let answered = mesh.request("POST", "/login", &[]).await;
     assert!(
         answered.status == 403 && !answered.headers.contains("x-audit-session-id"),
         "{answered:?}"
     );
+
     let record = only_record(&mesh).await;
     assert_eq!(
         (
@@ -170,6 +180,7 @@ async fn both_legs_carry_the_pair_of_the_one_record() {
     let pair =
         ["session_id", "number"].map(|name| record.text(&format!("audit.correlation.{name}")));
     assert!(!pair[0].is_empty() && !pair[1].is_empty(), "{record:#?}");
+
     for path in ["/first", "/second"] {
         let headers = seen(&mesh, path);
         for (name, value) in PAIR.iter().zip(&pair) {
@@ -178,7 +189,7 @@ async fn both_legs_carry_the_pair_of_the_one_record() {
     }
 }
 
-/// In the gateway role the second leg carries what the filter itself has set.
+/// In the gateway role the second leg carries headers that the filter itself has set.
 #[tokio::test]
 async fn the_gateway_does_not_take_its_own_headers_for_forged_ones() {
     let tracking =
@@ -188,10 +199,12 @@ async fn the_gateway_does_not_take_its_own_headers_for_forged_ones() {
         {"name": "check", "match": {"path": {"exact": "/check"}}}], "trust": {"cidrs": ["192.0.2.0/24"]}});
     let mesh = start(&rules).await;
     lead(&mesh, "/first", "/second");
+
     assert_eq!(
         mesh.get("/first", &[("x-device-id", "d-1")]).await.status,
         200
     );
+
     let records = mesh.exchanges_until_marker().await;
     assert!(records.is_empty(), "the next hop records it: {records:#?}");
 
@@ -200,9 +213,11 @@ async fn the_gateway_does_not_take_its_own_headers_for_forged_ones() {
         first.text("x-session-operation").as_deref(),
         Some("change_password")
     );
+
     for name in CONTROL {
         assert_eq!(first.all(name), second.all(name), "{name}");
     }
+
     let stats = mesh
         .stats_when("markers captured", |stats| stats["records.captured"] >= 2)
         .await;
@@ -217,6 +232,7 @@ async fn the_gateway_does_not_take_its_own_headers_for_forged_ones() {
         ],
     )
     .await;
+
     mesh.stat_at_least("headers.spoofed", 1).await;
     assert_eq!(
         seen(&mesh, "/third").text("x-session-operation").as_deref(),
@@ -235,9 +251,10 @@ async fn one_place_in_the_buffer_is_enough() {
             200,
             "request {number}"
         );
-        // The buffer may be full of records that have not left yet.
+        // The buffer may be full of records that are not sent yet.
         mesh.sink.wait_for(number).await;
     }
+
     assert_eq!(mesh.exchanges_until_marker().await.len(), 30);
     Mesh::assert_conserved(
         &mesh
@@ -253,14 +270,17 @@ async fn one_receipt_is_enough() {
     lead(&mesh, "/first", "/second");
     answer(&mesh, "/second", 403);
     assert_eq!(mesh.request("POST", "/first", &[]).await.status, 403);
+
     let mut records = mesh.sink.wait_for(2).await;
-    // What came later would be a second receipt.
+    // Any later record would be a second receipt.
     records.extend(mesh.exchanges_until_marker().await.split_off(2));
+
     let stages: Vec<String> = records
         .iter()
         .map(|record| record.text("audit.stage"))
         .collect();
     assert_eq!(stages, ["received", "complete"]);
+
     assert_eq!(
         (
             records[1].text("audit.outcome"),
@@ -270,12 +290,13 @@ async fn one_receipt_is_enough() {
     );
 }
 
-/// A client that repeats the id of a request that was redirected has made another request all the same.
+/// A client that repeats the id of a redirected request has still made another request.
 #[tokio::test]
 async fn the_next_request_of_a_connection_is_another_exchange() {
     let mesh = start(&json!({"rules": [{"name": "all"}]})).await;
     let mut connection = HttpConnection::open(mesh.http, DEADLINE).await.unwrap();
     let id = [("x-request-id", "11111111-2222-4333-8444-555555555555")];
+
     for path in ["/second", "/third"] {
         lead(&mesh, "/first", path);
         assert_eq!(
@@ -286,6 +307,7 @@ async fn the_next_request_of_a_connection_is_another_exchange() {
                 .status,
             200
         );
+
         let other = format!("/other{path}");
         assert_eq!(
             connection
@@ -305,7 +327,7 @@ async fn the_next_request_of_a_connection_is_another_exchange() {
     assert_eq!(paths, ["/first", "/other/second", "/first", "/other/third"]);
 }
 
-/// The same at once on one HTTP/2 connection, all with one id.
+/// The same concurrently on one HTTP/2 connection, all with one id.
 #[tokio::test]
 async fn redirects_at_once_are_not_mixed_up() {
     const COUNT: u16 = 20;
@@ -320,6 +342,7 @@ async fn redirects_at_once_are_not_mixed_up() {
         ("content-type", "text/plain"),
     ];
     let mut calls = JoinSet::new();
+
     for number in 0..COUNT {
         lead(
             &mesh,
@@ -337,6 +360,7 @@ async fn redirects_at_once_are_not_mixed_up() {
                 .http_status
         });
     }
+
     let mut statuses = calls.join_all().await;
     statuses.sort_unstable();
     assert_eq!(statuses, (400..400 + COUNT).collect::<Vec<_>>());
@@ -353,6 +377,7 @@ async fn redirects_at_once_are_not_mixed_up() {
         })
         .collect();
     records.sort_by_key(|(_, status)| status.clone());
+
     let expected: Vec<_> = (0..COUNT)
         .map(|number| (format!("/first/{number}"), (400 + number).to_string()))
         .collect();

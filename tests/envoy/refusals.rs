@@ -1,4 +1,5 @@
-//! What keeps batches from the audit cluster, each with a line and a remedy of its own. Nothing is lost by any of it.
+//! Causes that keep batches from the audit cluster, each with a distinct log line and remedy. No
+//! records are lost by any of them.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::support::relay::Relay;
 use crate::support::sink::{Answer, Sink};
 use crate::support::{eventually, xds::Resources};
 
-/// Every request makes a batch of its own.
+/// Each request makes a separate batch.
 fn eager() -> Bootstrap {
     Bootstrap::shipped().with_plugin(&json!({
         "rules": [{"name": "all", "immediate_on": ["success"]}],
@@ -19,7 +20,7 @@ fn eager() -> Bootstrap {
     }))
 }
 
-/// Waits for a line that has all of these words.
+/// Waits for a log line with all of these words.
 async fn line(mesh: &Mesh, words: &[&str]) -> String {
     let found = || {
         let log = mesh.envoy.log();
@@ -30,7 +31,7 @@ async fn line(mesh: &Mesh, words: &[&str]) -> String {
     eventually(format!("a line with {words:?}"), found).await
 }
 
-/// A mesh whose cluster `audit` is not there, and the cluster.
+/// A mesh without its cluster `audit`, and the cluster.
 async fn without_cluster(patch: &Value) -> (Mesh, Resources, Value) {
     let (file, mut cluster) = (Resources::clusters(), Value::Null);
     let mesh = Mesh::with_last_change(eager(), Sink::start().await, 1, |bootstrap| {
@@ -45,16 +46,18 @@ async fn without_cluster(patch: &Value) -> (Mesh, Resources, Value) {
     .await;
     let mut broken = cluster.clone();
     merge(&mut broken, patch);
+
     if !patch.is_null() {
         file.replace([broken]);
     }
     (mesh, file, cluster)
 }
 
-/// The cluster is mended: everything that was recorded arrives.
+/// Repairs the cluster, and checks that all records arrive.
 async fn assert_mended(mesh: &Mesh, file: &Resources, cluster: Value) {
     file.replace([cluster]);
     mesh.sink.wait_for(1).await;
+
     let stats = mesh
         .stats_when("an empty buffer", |stats| stats["buffer.records"] == 0)
         .await;
@@ -69,6 +72,7 @@ async fn assert_mended(mesh: &Mesh, file: &Resources, cluster: Value) {
 async fn a_cluster_that_envoy_does_not_have() {
     let (mesh, file, cluster) = without_cluster(&Value::Null).await;
     mesh.get("/orders", &[]).await;
+
     let line = line(
         &mesh,
         &[
@@ -78,6 +82,7 @@ async fn a_cluster_that_envoy_does_not_have() {
         ],
     )
     .await;
+
     assert!(
         line.contains("envoyfilter.istio.io/referenced-services"),
         "{line}"
@@ -91,6 +96,7 @@ async fn a_cluster_without_a_healthy_host() {
         {"socket_address": {"address": "127.0.0.1", "port_value": 1}}}}]}]);
     let unknown = json!([{"lb_endpoints": [{"endpoint": {"address":
         {"socket_address": {"address": "collector.invalid", "port_value": 4318}}}}]}]);
+
     for (kind, endpoints) in [
         ("STATIC", json!([])),
         ("STATIC", unhealthy),
@@ -100,6 +106,7 @@ async fn a_cluster_without_a_healthy_host() {
             "common_lb_config": {"healthy_panic_threshold": {"value": 0}}});
         let (mesh, file, cluster) = without_cluster(&patch).await;
         mesh.get("/orders", &[]).await;
+
         line(
             &mesh,
             &[
@@ -117,6 +124,7 @@ async fn a_cluster_without_a_healthy_host() {
 async fn a_host_that_refuses_connections() {
     let mut mesh = Mesh::with_bootstrap(eager(), Sink::start_down(), 1).await;
     mesh.get("/orders", &[]).await;
+
     line(
         &mesh,
         &[
@@ -130,7 +138,8 @@ async fn a_host_that_refuses_connections() {
     mesh.sink.wait_for(1).await;
 }
 
-/// Batches over one HTTP/2 connection of a cluster that takes one request at a time.
+/// Batches over one HTTP/2 connection, to a cluster that allows `max_concurrent_streams` requests
+/// at a time.
 async fn narrow(max_concurrent_streams: u32) -> Relay {
     let http2 = json!({"max_concurrent_streams": max_concurrent_streams});
     let patch = json!({
@@ -140,6 +149,7 @@ async fn narrow(max_concurrent_streams: u32) -> Relay {
             "explicit_http_config": {"http2_protocol_options": http2},
         }},
     });
+
     let without_filter = |listener: &mut Value| {
         let filters = listener["filter_chains"][0]["filters"]
             .as_array_mut()
@@ -152,8 +162,8 @@ async fn narrow(max_concurrent_streams: u32) -> Relay {
     Relay::start(eager(), &patch, without_filter).await
 }
 
-/// Opens the connection, then sends two batches at a time until Envoy has refused one. Everything arrives, once. Yields how
-/// many batches of these failed, and how many of them had a token.
+/// Opens the connection, then sends two batches at a time until Envoy has refused one. All records
+/// arrive, once. Yields the number of failed batches, and how many of these had a token.
 async fn overflow(relay: &Relay) -> (u64, u64) {
     let mesh = &relay.mesh;
     mesh.get("/orders", &[]).await;
@@ -164,6 +174,7 @@ async fn overflow(relay: &Relay) -> (u64, u64) {
         .await;
     mesh.sink
         .answer_all(Some(Answer::Late(Duration::from_millis(300))));
+
     let (mut sent, mut stats) = (1, before.clone());
     while stats["batches.failed"] == before["batches.failed"] {
         assert!(sent < 100, "Envoy refuses nothing");
@@ -176,6 +187,7 @@ async fn overflow(relay: &Relay) -> (u64, u64) {
             })
             .await;
     }
+
     line(
         mesh,
         &[
@@ -192,6 +204,7 @@ async fn overflow(relay: &Relay) -> (u64, u64) {
         (0, 0)
     );
     assert_eq!(mesh.sink.exchanges().len() as u64, sent, "none twice");
+
     let since = |name: &str| stats[name] - before[name];
     (
         since("batches.failed"),
@@ -205,8 +218,8 @@ async fn an_overflow_that_envoy_refuses_at_once() {
     assert!(failed > with_token, "{failed} failed, all with a token");
 }
 
-/// The second batch waits for a connection of its own, and is refused when that is there: with a token, and a 503 of
-/// Envoy's own.
+/// The second batch waits for a new connection, and is refused when that is open: with a token, and
+/// a local 503 of Envoy.
 #[tokio::test]
 async fn an_overflow_that_comes_as_an_answer() {
     let (failed, with_token) = overflow(&narrow(1).await).await;

@@ -1,5 +1,5 @@
-//! What holds where nothing is configured, attacked: whose headers count, what is recorded of a session, and what becomes of
-//! requests that no rule matches.
+//! Attacks on the defaults: trusted control headers, the recorded parts of a session, and requests
+//! without a matching rule.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::Mesh;
 use crate::support::bootstrap::Bootstrap;
 use crate::support::sink::Sink;
 
-/// Everything that only a trusted peer may say.
+/// Headers that are accepted from trusted peers only.
 const CLAIMS: [(&str, &str); 3] = [
     ("x-session-track", "true"),
     ("x-session-context", "Y3R4"),
@@ -16,7 +16,7 @@ const CLAIMS: [(&str, &str); 3] = [
 
 const EVERYTHING: &str = "everything";
 
-/// Every request is recorded, with the trust of the default unless `trust` says otherwise.
+/// Every request is recorded, with the default trust or that of `trust`.
 async fn mesh(peer: &str, trust: &Value, more: &Value) -> Mesh {
     let patch =
         json!({"trust": trust, "rules": [{"name": EVERYTHING}], "batch": {"max_delay": "50ms"}});
@@ -24,6 +24,7 @@ async fn mesh(peer: &str, trust: &Value, more: &Value) -> Mesh {
         .with_plugin(&json!({"trust": null}))
         .with_plugin(&patch)
         .with_plugin(more);
+
     let bootstrap = bootstrap.with(|bootstrap| {
         for listener in bootstrap.listeners() {
             let filters = listener["filter_chains"][0]["filters"]
@@ -36,6 +37,7 @@ async fn mesh(peer: &str, trust: &Value, more: &Value) -> Mesh {
             let objects = noting["typed_config"]["on_new_connection"]
                 .as_array_mut()
                 .unwrap();
+
             let object = |key: &str, value: &str| {
                 json!({"object_key": key, "factory_key": "envoy.string", "format_string": {
                     "text_format_source": {"inline_string": value},
@@ -47,13 +49,14 @@ async fn mesh(peer: &str, trust: &Value, more: &Value) -> Mesh {
             ];
         }
     });
+
     Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await
 }
 
 const NOTING: &str = "envoy.filters.network.set_filter_state";
 const PRINCIPAL: &str = "spiffe://mesh.internal/ns/edge/sa/gateway";
 
-/// The user that is recorded of a request with claims, and the context.
+/// User and context of the record of a request with claims.
 async fn recorded(mesh: &Mesh) -> (String, String) {
     mesh.get("/orders/7", &CLAIMS).await;
     let records = mesh.sink.wait_for(1).await;
@@ -80,11 +83,13 @@ async fn loopback_alone_is_trusted() {
             (String::new(), String::new()),
             "{peer}"
         );
+
         let line = format!("control or identity headers from {network} count as absent");
         crate::support::eventually("the network is named", || {
             mesh.envoy.log().contains(&line).then_some(())
         })
         .await;
+
         assert!(
             !mesh.upstream.seen().at_path("/orders/7")[0]
                 .headers
@@ -92,6 +97,7 @@ async fn loopback_alone_is_trusted() {
             "{peer}"
         );
     }
+
     assert_eq!(
         recorded(&mesh("127.0.0.1", &json!({}), &json!({})).await).await,
         believed()
@@ -107,7 +113,7 @@ async fn who_names_certificates_trusts_no_address() {
     );
 }
 
-/// As in a waypoint, where TLS has ended before this connection.
+/// As in a waypoint, where TLS ended before this connection.
 #[tokio::test]
 async fn a_principal_in_the_filter_state_is_trusted_and_named() {
     let trust = |prefix: &str| json!({"filter_state": [{"name": "io.istio.peer_principal", "prefixes": [prefix]}]});
@@ -116,6 +122,7 @@ async fn a_principal_in_the_filter_state_is_trusted_and_named() {
     let trusted = mesh_of("spiffe://mesh.internal/ns/edge").await;
     assert_eq!(recorded(&trusted).await, believed());
     assert_eq!(trusted.sink.exchanges()[0].text("user.name"), PRINCIPAL);
+
     let other = mesh_of("spiffe://mesh.internal/ns/ed").await;
     assert_eq!(recorded(&other).await, (String::new(), String::new()));
     assert_eq!(
@@ -128,6 +135,7 @@ async fn a_principal_in_the_filter_state_is_trusted_and_named() {
 #[tokio::test]
 async fn a_session_cookie_is_recorded_as_a_reference() {
     let cookie = [("cookie", "JSESSIONID=5AC6D3E2")];
+
     for (source, expected) in [
         (json!({"cookie": "JSESSIONID"}), "sha256:"),
         (json!({"cookie": "JSESSIONID", "clear": true}), "5AC6D3E2"),
@@ -141,6 +149,7 @@ async fn a_session_cookie_is_recorded_as_a_reference() {
         mesh.get("/", &cookie).await;
         let id = mesh.sink.wait_for(1).await[0].text("session.id");
         assert!(id.starts_with(expected), "{id}");
+
         let is_warned = mesh.envoy.log().contains("can take the session over");
         assert_eq!(is_warned, expected == "5AC6D3E2");
     }
@@ -162,6 +171,7 @@ async fn one_time_codes_are_not_recorded() {
     let query: Vec<String> = names.iter().map(|name| format!("{name}=s3cret")).collect();
     mesh.get(&format!("/callback?state=x&{}", query.join("&")), &[])
         .await;
+
     let record = &mesh.sink.wait_for(1).await[0];
     for name in names {
         assert_eq!(
@@ -183,6 +193,7 @@ async fn what_no_rule_names_is_recorded_where_that_is_the_default() {
     for path in ["/health", "/unnamed", "/health;a=b", "/health/../x"] {
         mesh.get(path, &[]).await;
     }
+
     let records = mesh.sink.wait_for(3).await;
     assert!(
         records
@@ -190,11 +201,13 @@ async fn what_no_rule_names_is_recorded_where_that_is_the_default() {
             .all(|record| record.text("audit.rule") == "default"),
         "{records:?}"
     );
+
     let stats = mesh.stat_at_least("records.excluded", 1).await;
     assert_eq!(stats["records.excluded"], 1, "the one that the rule names");
 }
 
-/// The shipped configuration has Envoy remove them: some servers read both spellings as one.
+/// The shipped configuration lets Envoy remove them, since some servers treat both spellings as
+/// equal.
 #[tokio::test]
 async fn control_headers_with_underscores_go_no_further() {
     let mesh = Mesh::start().await;
@@ -207,6 +220,7 @@ async fn control_headers_with_underscores_go_no_further() {
         ],
     )
     .await;
+
     let seen = &mesh.upstream.seen().at_path("/orders/7")[0];
     assert!(seen.headers.contains("x-other"));
     assert!(

@@ -1,4 +1,4 @@
-//! Whose session it is: ids as clients send them, and where a session begins and ends.
+//! Sessions: ids in all forms that clients send, and the start and end of a session.
 
 use audit_demo::client::{CallOptions, GrpcAnswer, GrpcOptions, grpc_call, http_get, raw_exchange};
 use audit_demo::headers::Headers;
@@ -15,7 +15,7 @@ use crate::support::{DEADLINE, Mesh, Record};
 const ID: &str = "x-audit-session-id";
 const LOGIN: &str = "/demo.Accounts/Login";
 
-/// Logins and logouts over HTTP and gRPC, and everything else.
+/// Rules for logins and logouts over HTTP and gRPC, and for all other requests.
 fn rules() -> Value {
     json!({"rules": [
         {"name": "login", "match": {"path": {"exact": "/login"}}, "session": "start"},
@@ -31,7 +31,7 @@ async fn start(patch: &Value) -> Mesh {
         .with_plugin(&json!({"batch": {"max_delay": "50ms"}}));
     let bootstrap = bootstrap.with_plugin(patch).with(|bootstrap| {
         for manager in bootstrap.connection_managers() {
-            // Envoy's own limit is 60 KiB for all headers together.
+            // Envoy's default limit is 60 KiB for all headers together.
             manager["max_request_headers_kb"] = json!(96);
         }
     });
@@ -81,6 +81,7 @@ async fn a_session_goes_from_login_to_logout() {
 
     let answer = mesh.get("/any", &[(ID, &id)]).await;
     assert!(!answer.headers.contains(ID), "only a login returns an id");
+
     let record = last_record(&mesh).await;
     assert_eq!(
         (record.text("session.id"), record.has("audit.session.event")),
@@ -93,14 +94,17 @@ async fn a_session_goes_from_login_to_logout() {
         &[("x-session-id", &id), ("x-demo-status", "500")],
     )
     .await;
+
     let record = last_record(&mesh).await;
     assert_eq!(
         (record.text("session.id"), record.has("audit.session.event")),
         (id.clone(), false),
         "it did not end"
     );
+
     mesh.request("POST", "/logout", &[("x-session-id", &id)])
         .await;
+
     let record = last_record(&mesh).await;
     assert_eq!(
         (
@@ -109,6 +113,7 @@ async fn a_session_goes_from_login_to_logout() {
         ),
         (id.clone(), "end".to_owned())
     );
+
     assert_ne!(
         login(&mesh, &[]).await.0,
         Some(id),
@@ -143,6 +148,7 @@ async fn a_login_that_fails_begins_nothing() {
         );
         assert!(!record.has("audit.session.event"), "{record:#?}");
     }
+
     let (returned, record) = login(&mesh, &[("x-demo-reset", "before")]).await;
     assert_eq!(
         (
@@ -188,6 +194,7 @@ async fn an_id_comes_from_a_header_or_a_cookie() {
     let mesh =
         start(&json!({"session": {"id": [{"header": "x-own"}, {"cookie": "sid", "clear": true}, {"bearer": true}]}}))
             .await;
+
     for (headers, id) in [
         (&[("x-own", " mine "), ("cookie", "sid=other")][..], "mine"),
         (
@@ -210,6 +217,7 @@ async fn an_id_comes_from_a_header_or_a_cookie() {
             (id, false)
         );
     }
+
     mesh.get("/any", &[("authorization", "Bearer s3cret")])
         .await;
     assert_hashed(&last_record(&mesh).await);
@@ -238,6 +246,7 @@ async fn odd_ids_are_recorded_as_they_are_or_by_their_hash() {
         "~",
         &"x".repeat(128),
     ];
+
     for id in plain {
         mesh.get("/any", &[(ID, id)]).await;
         let record = last_record(&mesh).await;
@@ -249,6 +258,7 @@ async fn odd_ids_are_recorded_as_they_are_or_by_their_hash() {
             (id, false)
         );
     }
+
     let huge = "x".repeat(60 * 1024);
     let odd: [&[u8]; 6] = [
         &[b'x'; 129],
@@ -258,6 +268,7 @@ async fn odd_ids_are_recorded_as_they_are_or_by_their_hash() {
         b"\xed\xa0\x80",
         huge.as_bytes(),
     ];
+
     for id in odd {
         let headers = || Headers::new().with(ID, id);
         assert_eq!(
@@ -268,9 +279,11 @@ async fn odd_ids_are_recorded_as_they_are_or_by_their_hash() {
             200
         );
         assert_hashed(&last_record(&mesh).await);
+
         grpc_call(mesh.grpc, LOGIN, headers(), &GrpcOptions::default())
             .await
             .unwrap();
+
         grpc_call(
             mesh.grpc,
             "/demo.Accounts/Any",
@@ -281,12 +294,14 @@ async fn odd_ids_are_recorded_as_they_are_or_by_their_hash() {
         .unwrap();
         assert_hashed(&last_record(&mesh).await);
     }
+
     assert_vm_lives(&mesh).await;
 }
 
 #[tokio::test]
 async fn ids_that_no_header_may_hold_are_refused_by_envoy() {
     let mesh = start(&json!({})).await;
+
     for (id, status) in [
         (&b"a\0b"[..], "400"),
         (b"a\nb", "400"),
@@ -297,17 +312,19 @@ async fn ids_that_no_header_may_hold_are_refused_by_envoy() {
             id,
             b"\r\n\r\n",
         ];
-        // Envoy may answer before it has read everything, and close.
+        // Envoy may answer before it has read the complete request, and close.
         let answer = raw_exchange(mesh.http, &head.concat(), &CallOptions::default())
             .await
             .unwrap_or_default();
         let answer = String::from_utf8_lossy(&answer).into_owned();
+
         assert!(
             answer.is_empty() && id.len() > 1000
                 || answer.starts_with(&format!("HTTP/1.1 {status}")),
             "{:?} {answer}",
             &id[..3]
         );
+
         let record = last_record(&mesh).await;
         assert_eq!(
             (
@@ -317,6 +334,7 @@ async fn ids_that_no_header_may_hold_are_refused_by_envoy() {
             (status, false)
         );
     }
+
     let head =
         b"GET /any HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx-audit-session-id: c\rd\r\n\r\n";
     raw_exchange(mesh.http, head, &CallOptions::default())
@@ -327,6 +345,7 @@ async fn ids_that_no_header_may_hold_are_refused_by_envoy() {
         "cd",
         "Envoy itself drops a CR over HTTP/1.1"
     );
+
     for id in [&b"a\nb"[..], b"a\0b", b"a\rb"] {
         assert!(
             is_refused_over_http2(&mesh, id).await,
@@ -334,16 +353,19 @@ async fn ids_that_no_header_may_hold_are_refused_by_envoy() {
             id.escape_ascii()
         );
     }
+
     assert!(
         !is_refused_over_http2(&mesh, b"a b").await,
         "the request is one that Envoy takes otherwise"
     );
+
     let ids: Vec<String> = mesh
         .exchanges_until_marker()
         .await
         .iter()
         .map(|record| record.text("session.id"))
         .collect();
+
     assert_eq!(
         ids.iter().filter(|id| !id.is_empty()).collect::<Vec<_>>(),
         ["cd", "a b"]
@@ -355,11 +377,13 @@ async fn ids_that_no_header_may_hold_are_refused_by_envoy() {
     assert_vm_lives(&mesh).await;
 }
 
-/// Sends a request that no HTTP library would write, and tells whether Envoy resets its stream or connection.
+/// Sends a request that HTTP libraries refuse to write. Returns whether Envoy resets its stream or
+/// connection.
 async fn is_refused_over_http2(mesh: &Mesh, id: &[u8]) -> bool {
     const HEADERS: u8 = 1;
     const RST_STREAM: u8 = 3;
     const GOAWAY: u8 = 7;
+
     let mut block = Vec::new();
     let fields: [(&[u8], &[u8]); 5] = [
         (b":method", b"GET"),
@@ -368,14 +392,16 @@ async fn is_refused_over_http2(mesh: &Mesh, id: &[u8]) -> bool {
         (b":authority", b"a"),
         (ID.as_bytes(), id),
     ];
+
     for (name, value) in fields {
-        // A literal that is not indexed (RFC 7541 section 6.2.2), both parts without Huffman coding.
+        // A literal without indexing (RFC 7541 section 6.2.2), both parts without Huffman coding.
         block.push(0);
         for part in [name, value] {
             block.push(u8::try_from(part.len()).unwrap());
             block.extend_from_slice(part);
         }
     }
+
     let end_of_stream_and_headers = 5;
     let length = u8::try_from(block.len()).unwrap();
     let mut stream = TcpStream::connect(mesh.http).await.unwrap();
@@ -388,6 +414,7 @@ async fn is_refused_over_http2(mesh: &Mesh, id: &[u8]) -> bool {
         .await
         .unwrap();
     stream.write_all(&block).await.unwrap();
+
     let answer = async {
         loop {
             let mut frame = [0; 9];
@@ -402,6 +429,7 @@ async fn is_refused_over_http2(mesh: &Mesh, id: &[u8]) -> bool {
             }
         }
     };
+
     tokio::time::timeout(DEADLINE, answer)
         .await
         .expect("Envoy answers")

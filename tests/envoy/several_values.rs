@@ -1,4 +1,4 @@
-//! Several values from one source, as Envoy hands them on: side by side, or joined.
+//! Several values from one source, in both of Envoy's forms: separate, or joined.
 
 use serde_json::json;
 
@@ -29,6 +29,7 @@ async fn last_record(mesh: &Mesh) -> Record {
 async fn the_last_value_counts_and_another_one_is_a_conflict() {
     let mesh = start().await;
     let answer = "x-demo-response-header";
+
     for (path, headers, attribute, expected) in [
         (
             "/any",
@@ -98,11 +99,12 @@ async fn the_last_value_counts_and_another_one_is_a_conflict() {
             "{headers:?} {record:#?}"
         );
 
-        // The same value twice is none.
+        // The same value twice is not a conflict.
         let same = headers
             .map(|(name, value)| (name, value.replace("first", "last").replace("; Path=/", "")));
         mesh.get(path, &[(same[0].0, &same[0].1), (same[1].0, &same[1].1)])
             .await;
+
         let record = last_record(&mesh).await;
         let found = (record.text(attribute), record.has("audit.header_conflict"));
         assert_eq!(found, (expected.to_owned(), false), "{same:?} {record:#?}");
@@ -117,6 +119,7 @@ async fn several_trace_contexts_are_none() {
         last_record(&mesh).await.raw["traceId"],
         "0af7651916cd43dd8448eb211c80319c"
     );
+
     mesh.get("/any", &[("traceparent", TRACE), ("traceparent", TRACE)])
         .await;
     let record = last_record(&mesh).await;

@@ -1,4 +1,4 @@
-//! Other people's programs take what the filter sends, and the demo works as it is shipped.
+//! Independent programs accept the filter's output, and the demo works as shipped.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,7 +12,7 @@ use crate::support::bootstrap::Bootstrap;
 use crate::support::sink::Sink;
 use crate::support::{Mesh, eventually, tools};
 
-/// A bit of everything: HTTP and gRPC, all outcomes, a hashed context, a trace, text beyond ASCII.
+/// Varied records: HTTP and gRPC, all outcomes, a hashed context, a trace, non-ASCII text.
 async fn varied_traffic(mesh: &Mesh) {
     let trace = (
         "traceparent",
@@ -23,11 +23,13 @@ async fn varied_traffic(mesh: &Mesh) {
         &[trace, ("user-agent", "t\u{f6}ster \"quoted\" \\ \u{1f600}")],
     )
     .await;
+
     mesh.get("/missing", &[("x-demo-status", "404")]).await;
     mesh.tracked_call("unary").await.unwrap();
     mesh.tracked_call("status:7:bad t%C3%B6k%C3%A9n")
         .await
         .unwrap();
+
     let _ = mesh.tracked_call("reset").await;
     mesh.get(
         "/long",
@@ -58,10 +60,12 @@ async fn check_strictly(format: &str) {
     let mesh = Mesh::with_plugin(&plugin).await;
     varied_traffic(&mesh).await;
     mesh.sink.wait_for(6).await;
+
     let mut decoded = Vec::new();
     for attempt in mesh.sink.attempts() {
         decoded.extend(strictly_decoded(&attempt.body));
     }
+
     let of = |event: &str| {
         decoded
             .iter()
@@ -69,6 +73,7 @@ async fn check_strictly(format: &str) {
             .count()
     };
     assert_eq!((of("audit.http"), of("audit.rpc")), (3, 3), "{decoded:#?}");
+
     let check = decoded
         .iter()
         .find(|record| record["attributes"]["url.path"] == "/check")
@@ -77,6 +82,7 @@ async fn check_strictly(format: &str) {
         check["attributes"]["http.response.status_code"], 200,
         "an integer"
     );
+
     assert!(
         check["attributes"]["audit.duration_ms"].is_f64(),
         "a double"
@@ -97,12 +103,14 @@ fn strictly_decoded(body: &[u8]) -> Vec<Value> {
         .spawn()
         .unwrap();
     process.stdin.take().unwrap().write_all(body).unwrap();
+
     let output = process.wait_with_output().unwrap();
     assert!(
         output.status.success(),
         "the decoder refuses {}",
         String::from_utf8_lossy(body)
     );
+
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -116,6 +124,7 @@ impl Rotel {
     async fn start(addr: SocketAddr, grpc: SocketAddr) -> Self {
         let directory = TempDir::with_prefix("audit-filter-rotel-").unwrap();
         let log = File::create(directory.path().join("log")).unwrap();
+
         let process = Command::new(tools::python_packages().join("rotel/rotel-agent"))
             .args([
                 "start",
@@ -137,6 +146,7 @@ impl Rotel {
             .stderr(log)
             .spawn()
             .unwrap();
+
         let rotel = Self { process, directory };
         eventually("Rotel listens", || TcpStream::connect(addr).ok()).await;
         rotel
@@ -159,12 +169,13 @@ impl Drop for Rotel {
 
 #[tokio::test]
 async fn a_real_otlp_collector_takes_every_batch() {
-    // Both ports stay taken, so that nobody but Rotel, which is told to, listens on them.
+    // Both ports stay bound, so that only Rotel can listen on them.
     let (sink, grpc) = (Sink::start_down(), Sink::start_down());
     let rotel = Rotel::start(sink.addr(), grpc.addr()).await;
     let bootstrap = Bootstrap::shipped().with_plugin(&everything());
     let mesh = Mesh::with_bootstrap(bootstrap, sink, 1).await;
     varied_traffic(&mesh).await;
+
     let stats = mesh.stats_when("6 exchanges and 2 announcements acknowledged", |stats| {
         stats["records.acknowledged"] >= 8 && stats["buffer.records"] == 0
     });
@@ -175,6 +186,7 @@ async fn a_real_otlp_collector_takes_every_batch() {
         (0, 0),
         "{stats:#?}"
     );
+
     for expected in [
         "audit.rpc",
         "PERMISSION_DENIED",
@@ -188,7 +200,8 @@ async fn a_real_otlp_collector_takes_every_batch() {
     }
 }
 
-/// The whole product: filter, collector on SQLite, demo upstream; the demo checks its own results.
+/// The complete product: filter, collector on SQLite, demo upstream. The demo checks its results
+/// itself.
 #[test]
 fn the_demo_runs_and_finds_what_it_expects() {
     let output = Command::new("bash")
@@ -201,6 +214,7 @@ fn the_demo_runs_and_finds_what_it_expects() {
         "{printed}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
+
     for expected in [
         "check",
         "change_password",

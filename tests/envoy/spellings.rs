@@ -1,5 +1,5 @@
-//! Other spellings of a path or host, as Envoy forwards them: each is recorded under the rule of what it names, none hides
-//! behind `level: none`, and no secret in a path or host leaves.
+//! Other spellings of a path or host, as Envoy forwards them. Each is recorded under the rule of
+//! its target, none is excluded by `level: none`, and no secret in a path or host is sent.
 
 use audit_demo::client::{
     AnswerStream, CallOptions, GrpcOptions, Version, grpc_call, raw_exchange,
@@ -19,6 +19,7 @@ fn rules() -> Value {
     let rule = |name: &str, conditions: Value| json!({"name": name, "match": conditions});
     let none =
         |name: &str, conditions: Value| json!({"name": name, "match": conditions, "level": "none"});
+
     json!([
         none("quiet", json!({"path": {"prefix": "/healthz"}})),
         none("images", json!({"path": {"suffix": ".png"}})),
@@ -37,7 +38,7 @@ fn rules() -> Value {
     ])
 }
 
-/// An Envoy that changes no path before the filter sees it.
+/// An Envoy that does not normalise paths before the filter.
 async fn mesh() -> Mesh {
     let plugin = json!({"batch": {"max_delay": "50ms"}, "rules": rules()});
     let bootstrap = Bootstrap::shipped().with_plugin(&plugin).with(|bootstrap| {
@@ -50,7 +51,7 @@ async fn mesh() -> Mesh {
     Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await
 }
 
-/// Sends a request that no HTTP library would; yields the status.
+/// Sends a request that HTTP libraries refuse to write; yields the status.
 async fn send(mesh: &Mesh, label: &str, target: &str, host: &str) -> String {
     let request = format!(
         "GET {target} HTTP/1.1\r\nhost: {host}\r\nuser-agent: {label}\r\nconnection: close\r\n\r\n"
@@ -58,6 +59,7 @@ async fn send(mesh: &Mesh, label: &str, target: &str, host: &str) -> String {
     let answer = raw_exchange(mesh.http, request.as_bytes(), &CallOptions::default())
         .await
         .unwrap();
+
     String::from_utf8_lossy(&answer)
         .split(' ')
         .nth(1)
@@ -65,7 +67,7 @@ async fn send(mesh: &Mesh, label: &str, target: &str, host: &str) -> String {
         .to_owned()
 }
 
-/// The rule of what each target names, on the host `other`.
+/// Targets on the host `other`, and the rule that must match each.
 const TARGETS: [(&str, &str); 24] = [
     ("orders", "/v1/orders:cancel"),
     ("orders", "/v1/orders%3Acancel?x"),
@@ -93,7 +95,7 @@ const TARGETS: [(&str, &str); 24] = [
     ("rest", "/admin;.png"),
 ];
 
-/// The rule of what each host names, at the path `/`, and the host as it is recorded.
+/// Hosts at the path `/`, the rule that must match each, and the recorded host.
 const HOSTS: [(&str, &str, &str); 14] = [
     ("app", APP, APP),
     ("app", "APP.Example.com", APP),
@@ -115,7 +117,7 @@ const HOSTS: [(&str, &str, &str); 14] = [
     ),
 ];
 
-/// What rules of level none keep out: plain spellings.
+/// Plain spellings that rules of level none exclude.
 const EXCLUDED: [(&str, &str); 7] = [
     ("/healthz", "other"),
     ("/healthz?x=..%2f;//", "other"),
@@ -136,6 +138,7 @@ async fn each_is_recorded_under_the_rule_of_what_it_names() {
             "{target} is forwarded"
         );
     }
+
     for (index, (_, host, _)) in HOSTS.iter().enumerate() {
         assert_eq!(
             send(&mesh, &format!("host-{index}"), "/", host).await,
@@ -143,6 +146,7 @@ async fn each_is_recorded_under_the_rule_of_what_it_names() {
             "{host} is forwarded"
         );
     }
+
     for (target, host) in EXCLUDED {
         assert_eq!(
             send(&mesh, "excluded", target, host).await,
@@ -150,9 +154,11 @@ async fn each_is_recorded_under_the_rule_of_what_it_names() {
             "{target} {host} is forwarded"
         );
     }
-    // Over HTTP/2 Envoy forwards bytes that are not ASCII.
+
+    // Over HTTP/2 Envoy forwards non-ASCII bytes.
     let label = Headers::from([("user-agent", "raw")]);
     let options = CallOptions::default();
+
     AnswerStream::open(
         mesh.http,
         Version::Http2,
@@ -175,6 +181,7 @@ async fn each_is_recorded_under_the_rule_of_what_it_names() {
         assert!(found.next().is_none(), "{label} was recorded twice");
         record
     };
+
     for (index, (rule, target)) in TARGETS.iter().enumerate() {
         assert_eq!(
             of(&format!("target-{index}")).text("audit.rule"),
@@ -182,6 +189,7 @@ async fn each_is_recorded_under_the_rule_of_what_it_names() {
             "{target}"
         );
     }
+
     for (index, (rule, host, name)) in HOSTS.iter().enumerate() {
         let record = of(&format!("host-{index}"));
         assert_eq!(
@@ -193,6 +201,7 @@ async fn each_is_recorded_under_the_rule_of_what_it_names() {
             "{host}"
         );
     }
+
     assert_eq!(of("raw").text("audit.rule"), "name");
     assert_eq!(of("raw").text("url.path"), "/m%C3%BCller");
     assert_eq!(
@@ -200,6 +209,7 @@ async fn each_is_recorded_under_the_rule_of_what_it_names() {
         TARGETS.len() + HOSTS.len() + 1,
         "nothing else was recorded"
     );
+
     mesh.stats_when("what is excluded", |stats| {
         stats.get("records.excluded") == Some(&(EXCLUDED.len() as u64))
     })
@@ -219,19 +229,23 @@ async fn no_secret_of_a_path_or_host_leaves() {
         format!("/shop;jsessionid={SECRET}#top"),
         long,
     ];
+
     for (index, target) in targets.iter().enumerate() {
         send(&mesh, &format!("target-{index}"), target, &user).await;
     }
+
     let method = format!("/demo.Accounts/Get;sid={SECRET}");
-    // Whatever the upstream says of such a method.
+    // The upstream's answer to such a method does not matter.
     let _ = grpc_call(mesh.grpc, &method, Headers::new(), &GrpcOptions::default()).await;
 
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), targets.len() + 1);
+
     let actions: Vec<String> = records
         .iter()
         .map(|record| record.text("audit.action"))
         .collect();
+
     for expected in [
         "GET /shop;jsessionid=[REDACTED]/cart",
         "GET /shop;jsessionid=[REDACTED]",
@@ -243,6 +257,7 @@ async fn no_secret_of_a_path_or_host_leaves() {
             "{expected}: {actions:#?}"
         );
     }
+
     let sent = sent(&mesh);
     assert!(
         finds(&sent, "jsessionid") && !finds(&sent, SECRET),
@@ -264,9 +279,11 @@ async fn what_envoy_cannot_read_has_an_action() {
             .await
             .unwrap();
     }
+
     send(&mesh, "options", "http://a?x", "a").await;
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), malformed.len() + 1);
+
     for record in &records {
         let action = record.text("audit.action");
         assert!(action == "HTTP" || action.starts_with("GET"), "{action:?}");
@@ -276,6 +293,7 @@ async fn what_envoy_cannot_read_has_an_action() {
             format!("{action} failure")
         );
     }
+
     assert!(
         records
             .iter()

@@ -1,4 +1,5 @@
-//! Updates of the configuration while the audit cluster does not take what the old one holds: the new one delivers it.
+//! Configuration updates while the audit cluster refuses the old configuration's records: the new
+//! one delivers them.
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ fn credentials(token: &str) -> Value {
     json!({"audit_cluster": {"headers": {"authorization": token}}})
 }
 
-/// Records everything, and sends it soon.
+/// Records all requests, with a short delay.
 fn quick(patch: &Value) -> Bootstrap {
     let quick = json!({"rules": [{"name": "all"}], "batch": {"max_delay": "50ms"}, "retry": {"max_backoff": "500ms"}});
     Bootstrap::shipped().with_plugin(&quick).with_plugin(patch)
@@ -31,10 +32,11 @@ async fn check(mesh: &Mesh, times: usize) {
     }
 }
 
-/// Everything was delivered with the new credentials, in the name of the stream that had recorded it.
+/// All records are delivered with the new credentials, under the stream that recorded them.
 async fn assert_delivered(mesh: &Mesh, count: usize) {
     let records = mesh.sink.wait_for(count).await;
     assert_eq!(records.len(), count);
+
     let streams: Vec<String> = records
         .iter()
         .map(|record| record.text("audit.stream.id"))
@@ -43,6 +45,7 @@ async fn assert_delivered(mesh: &Mesh, count: usize) {
         streams.iter().all(|stream| *stream == streams[0]),
         "{streams:?}"
     );
+
     let end = eventually("the old stream ends", || {
         mesh.sink.events("audit.stream.end").pop()
     })
@@ -56,6 +59,7 @@ async fn assert_delivered(mesh: &Mesh, count: usize) {
             .filter(|attempt| attempt.is_stored)
     };
     assert!(stored().all(|attempt| attempt.header("authorization") == "new"));
+
     let stats = mesh
         .stats_when("an empty buffer", |stats| stats["buffer.records"] == 0)
         .await;
@@ -64,12 +68,14 @@ async fn assert_delivered(mesh: &Mesh, count: usize) {
     Ledger::of(mesh).assert_accounts_for(count);
 }
 
-/// Twenty requests whose records the audit cluster refuses, until `update` brings the new credentials.
+/// Twenty requests. The audit cluster refuses their records until `update` sets the new
+/// credentials.
 async fn deliver_after(mesh: &Mesh, update: impl FnOnce(&Value)) {
     mesh.sink.answer_all(Some(UNKNOWN));
     check(mesh, 20).await;
     eventually("an attempt is refused", || mesh.sink.attempts().pop()).await;
     update(&credentials("new"));
+
     let has_new = |attempt: &Attempt| attempt.header("authorization") == "new";
     eventually("the new credentials", || {
         mesh.sink.attempts().pop().filter(has_new)
@@ -91,18 +97,20 @@ async fn new_credentials_by_ecds_deliver_what_the_old_ones_could_not() {
     deliver_after(&mesh, |patch| extension.update(patch)).await;
 }
 
-/// Another environment is another VM: the old one ends with its configuration.
+/// Another environment means another VM: the old one ends with its configuration.
 fn in_another_vm(bootstrap: &mut Bootstrap) {
     bootstrap.set_variable("GENERATION", "2");
 }
 
-/// Twenty records in an outage, and an update that ends their VM. They are delivered, under their numbers.
+/// Twenty records in an outage, and an update that ends their VM. They are delivered with their
+/// original numbers.
 async fn deliver_from_another_vm(mut mesh: Mesh, update: impl FnOnce()) {
     check(&mesh, 20).await;
     mesh.stats_when("every record", |stats| stats["records.captured"] >= 20)
         .await;
     update();
-    // The old configuration's last attempts find the collector down, too.
+
+    // The last attempts of the old configuration must also meet the outage.
     eventually("another VM takes over", || {
         mesh.envoy.log().contains("whose VM is gone").then_some(())
     })
@@ -110,10 +118,12 @@ async fn deliver_from_another_vm(mut mesh: Mesh, update: impl FnOnce()) {
     mesh.sink.up().await;
     let records = mesh.sink.wait_for(20).await;
     assert_eq!(records.len(), 20);
+
     let stats = mesh
         .stats_when("an empty buffer", |stats| stats["buffer.records"] == 0)
         .await;
     Mesh::assert_conserved(&stats);
+
     assert_eq!(
         (
             stats["buffer.bytes"],
@@ -123,7 +133,9 @@ async fn deliver_from_another_vm(mut mesh: Mesh, update: impl FnOnce()) {
         (0, 0, 0)
     );
     assert!(mesh.sink.events("audit.loss").is_empty(), "nothing is lost");
-    // The end of a stream has no number where all of its records were on their way when its VM ended.
+
+    // The end record has no number if all records of its stream were in flight at the end of the
+    // VM.
     Ledger::of(&mesh)
         .0
         .values()
@@ -142,7 +154,7 @@ async fn another_vm_by_ecds_delivers_what_the_old_one_held() {
     deliver_from_another_vm(mesh, || extension.update_with(&json!({}), in_another_vm)).await;
 }
 
-/// The most records that the buffer may hold here; starts, ends and losses of streams take no place.
+/// Limit of the buffer here, in records. Starts, ends and losses of streams do not count.
 const LIMIT: u64 = 10;
 
 #[tokio::test]
@@ -160,28 +172,32 @@ async fn four_updates_in_an_outage_hold_no_more_than_one_configuration_may() {
         .unwrap();
     }
     check(&mesh, 8).await;
-    // Two of the lifecycle and as many losses for each of the five streams.
+
+    // Two lifecycle records and two losses for each of the five streams.
     let most = LIMIT + 5 * 4;
     let stats = mesh
         .stats_when("few records", |stats| stats["buffer.records"] <= most)
         .await;
     Mesh::assert_conserved(&stats);
+
     mesh.sink.up().await;
     let stats = mesh
         .stats_when("an empty buffer", |stats| stats["buffer.records"] == 0)
         .await;
     Mesh::assert_conserved(&stats);
+
     let stored = mesh.sink.exchanges().len() as u64;
     assert!(stored <= LIMIT, "{stored} stored");
     mesh.sink.wait_for_losses(5 * 8 - stored).await;
 }
 
-/// The old configuration stays as long as one of its requests is going on.
+/// The old configuration stays until the last of its requests has ended.
 #[tokio::test]
 async fn an_old_configuration_that_drains_takes_from_the_limits_of_the_new_one() {
     let patch = json!({"buffer": {"max_records": LIMIT, "immediate_reserve_percent": 0}});
     let (mesh, extension) = Extension::start(quick(&patch), Sink::start_down()).await;
     let going_on = begin(&mesh, "/slow", Duration::from_secs(8)).await;
+
     check(&mesh, 8).await;
     mesh.stat_at_least("records.captured", 8 + 1).await;
     extension.update(&json!({"service": "updated"}));
@@ -190,18 +206,21 @@ async fn an_old_configuration_that_drains_takes_from_the_limits_of_the_new_one()
     })
     .await;
     check(&mesh, 8).await;
+
     let stats = mesh.stat_at_least("records.dropped.buffer_full", 1).await;
     assert!(
         !going_on.is_finished(),
         "the old configuration was there all the time"
     );
-    // With the starts of two streams, of which one may not have had its first record, and, as soon as a batch is due, with
-    // reports of what was dropped.
+
+    // Plus the starts of two streams, one of which may still lack its first record. Once a batch is
+    // due, plus reports of drops.
     assert!(
         (LIMIT + 1..=LIMIT + 2 * 4).contains(&stats["buffer.records"]),
         "{stats:#?}"
     );
     Mesh::assert_conserved(&stats);
+
     going_on.await.unwrap();
 }
 

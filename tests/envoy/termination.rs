@@ -1,4 +1,5 @@
-//! The end of the process by signal or by its admin interface: quick and clean, and what was not acknowledged is named.
+//! The end of the process by signal or by its admin interface: fast and clean, and unacknowledged
+//! records are named.
 
 use std::collections::BTreeMap;
 use std::process::ExitStatus;
@@ -13,10 +14,10 @@ use crate::support::mesh::{METHOD, list};
 use crate::support::sink::{Answer, Attempt, Sink};
 use crate::support::{Mesh, eventually, records};
 
-/// Longest time that Envoy may take to end, whatever the audit cluster does.
+/// Envoy's longest shutdown, whatever the audit cluster does.
 const QUICK: Duration = Duration::from_secs(5);
 
-/// Records everything; a batch leaves when it has `max_records`.
+/// Records all requests; a batch is sent when it has `max_records`.
 async fn mesh_with(max_records: usize, sink: Sink) -> Mesh {
     let patch = json!({"rules": [{"name": "all"}], "batch": {"max_delay": "1h", "max_records": max_records}});
     Mesh::with_bootstrap(Bootstrap::shipped().with_plugin(&patch), sink, 1).await
@@ -28,8 +29,8 @@ async fn get(mesh: &Mesh, count: usize) {
     }
 }
 
-/// Sends what fills one batch of so many with the stream's start, and waits until it is acknowledged: then a
-/// connection to the audit cluster is open and idle.
+/// Fills one batch of `max_records`, including the stream's start, and waits until it is
+/// acknowledged. Then a connection to the audit cluster is open and idle.
 async fn fill_a_batch(mesh: &Mesh, max_records: usize) {
     get(mesh, max_records - 1).await;
     mesh.stat_at_least("records.acknowledged", max_records as u64)
@@ -43,7 +44,7 @@ async fn succeeds_quickly(end: impl Future<Output = ExitStatus>) {
     assert!(status.success(), "{status}");
 }
 
-/// Sends SIGTERM; yields the callouts that arrived since, by their streams.
+/// Sends SIGTERM; yields the callouts since then, by stream.
 async fn terminate(mesh: &mut Mesh) -> BTreeMap<String, usize> {
     let before = mesh.sink.attempts().len();
     succeeds_quickly(mesh.envoy.terminate()).await;
@@ -58,8 +59,13 @@ fn stream(attempt: &Attempt) -> String {
     records::parse(&attempt.body)[0].text("audit.stream.id")
 }
 
-/// What holds at every end: each request is stored or named, and no root has called out more than once.
-fn assert_told(mesh: &Mesh, callouts: &BTreeMap<String, usize>, requests: usize) -> Ledger {
+/// Holds at every end: each request is stored or named, and no root context has made more than one
+/// callout.
+fn assert_stored_or_named(
+    mesh: &Mesh,
+    callouts: &BTreeMap<String, usize>,
+    requests: usize,
+) -> Ledger {
     let ledger = Ledger::of(mesh);
     ledger.assert_accounts_for(requests);
     assert!(callouts.values().all(|count| *count <= 1), "{callouts:?}");
@@ -67,12 +73,12 @@ fn assert_told(mesh: &Mesh, callouts: &BTreeMap<String, usize>, requests: usize)
 }
 
 #[tokio::test]
-async fn nothing_recorded_nothing_said() {
+async fn without_records_nothing_is_logged() {
     let mut mesh = mesh_with(10, Sink::start().await).await;
     let callouts = terminate(&mut mesh).await;
-    assert_eq!(assert_told(&mesh, &callouts, 0).named(), []);
+    assert_eq!(assert_stored_or_named(&mesh, &callouts, 0).named(), []);
     let log = mesh.envoy.log();
-    // What is said of the configuration was said at the start.
+    // Messages about the configuration were logged at the start.
     let mut warnings = log
         .lines()
         .filter(|line| line.contains("[warning][wasm]") && !line.contains("configuration:"));
@@ -84,9 +90,10 @@ async fn the_last_batch_leaves_on_an_idle_connection() {
     let mut mesh = mesh_with(10, Sink::start().await).await;
     fill_a_batch(&mesh, 10).await;
     get(&mesh, 5).await;
+
     let callouts = terminate(&mut mesh).await;
     mesh.sink.wait_for(14).await;
-    let ledger = assert_told(&mesh, &callouts, 14);
+    let ledger = assert_stored_or_named(&mesh, &callouts, 14);
     assert_eq!(
         ledger.named().len(),
         1,
@@ -102,7 +109,7 @@ async fn quitting_without_a_drain_names_what_was_held() {
     get(&mesh, 5).await;
     mesh.envoy.admin_post("/quitquitquit").await;
     succeeds_quickly(mesh.envoy.wait()).await;
-    let ledger = assert_told(&mesh, &BTreeMap::new(), 14);
+    let ledger = assert_stored_or_named(&mesh, &BTreeMap::new(), 14);
     assert_eq!(ledger.named().len(), 1);
 }
 
@@ -116,34 +123,38 @@ async fn every_root_of_every_worker_names_what_it_held() {
         mesh.get("/check", &[]).await;
         mesh.tracked_call("unary").await.unwrap();
     }
-    // A stream with nothing but a batch in flight names it, and gives no number to its end: the books could not tell.
+
+    // If all records of a stream are in flight, the warning names them, and the end record has no
+    // number. The ledger cannot account for that.
     mesh.stats_when("all full batches are acknowledged", |stats| {
         stats["records.captured"] > 90 && stats["in_flight.batches"] == 0
     })
     .await;
+
     let callouts = terminate(&mut mesh).await;
-    assert_told(&mesh, &callouts, 90);
+    assert_stored_or_named(&mesh, &callouts, 90);
 }
 
 #[tokio::test]
-async fn nobody_listens() {
+async fn the_audit_cluster_is_down() {
     let mut mesh = mesh_with(100, Sink::start_down()).await;
     get(&mesh, 5).await;
     let callouts = terminate(&mut mesh).await;
-    let ledger = assert_told(&mesh, &callouts, 5);
+    let ledger = assert_stored_or_named(&mesh, &callouts, 5);
     assert_eq!(ledger.named(), [0..=6], "start, five requests, end");
 }
 
 #[tokio::test]
-async fn a_delay_that_was_asked_for_does_not_hold_the_last_batch() {
+async fn retry_after_does_not_hold_the_last_batch() {
     let mut mesh = mesh_with(5, Sink::start().await).await;
     mesh.sink.answer_next([Answer::RetryAfter(503, "60")]);
     get(&mesh, 4).await;
     mesh.stat_at_least("batches.failed", 1).await;
     get(&mesh, 3).await;
+
     let callouts = terminate(&mut mesh).await;
     mesh.sink.wait_for(7).await;
-    assert_told(&mesh, &callouts, 7);
+    assert_stored_or_named(&mesh, &callouts, 7);
     assert_eq!(
         mesh.sink.attempts().len(),
         2,
@@ -159,8 +170,9 @@ async fn records_in_flight_are_named_until_they_are_acknowledged() {
     get(&mesh, 4).await;
     eventually("a batch is in flight", || mesh.sink.attempts().pop()).await;
     get(&mesh, 3).await;
+
     let callouts = terminate(&mut mesh).await;
-    let ledger = assert_told(&mesh, &callouts, 7);
+    let ledger = assert_stored_or_named(&mesh, &callouts, 7);
     assert_eq!(
         ledger.named(),
         [0..=8],
@@ -180,7 +192,7 @@ async fn a_hanging_audit_cluster_does_not_keep_the_process() {
     eventually("a batch is in flight", || mesh.sink.attempts().pop()).await;
     get(&mesh, 3).await;
     let callouts = terminate(&mut mesh).await;
-    let ledger = assert_told(&mesh, &callouts, 7);
+    let ledger = assert_stored_or_named(&mesh, &callouts, 7);
     assert_eq!(ledger.named(), [0..=8]);
     assert!(mesh.sink.records().is_empty(), "nothing was stored");
 }
@@ -199,22 +211,24 @@ async fn requests_in_flight_are_recorded_when_the_process_ends() {
             grpc_call(grpc, METHOD, hanging, &grpc_options),
         );
     });
+
     eventually("the upstream has all three", || {
         Some(mesh.upstream.seen().all()).filter(|seen| seen.len() == 3)
     })
     .await;
+
     let callouts = terminate(&mut mesh).await;
     waiting.await.unwrap();
-    let ledger = assert_told(&mesh, &callouts, 3);
+    let ledger = assert_stored_or_named(&mesh, &callouts, 3);
     assert_eq!(ledger.named().len(), 2, "one line for each root");
 }
 
 #[tokio::test]
-async fn nothing_held_nothing_said() {
+async fn an_empty_buffer_is_not_logged() {
     let mut mesh = mesh_with(10, Sink::start().await).await;
     fill_a_batch(&mesh, 10).await;
     let callouts = terminate(&mut mesh).await;
-    assert_eq!(assert_told(&mesh, &callouts, 9).named(), []);
+    assert_eq!(assert_stored_or_named(&mesh, &callouts, 9).named(), []);
 }
 
 #[tokio::test]
@@ -224,9 +238,10 @@ async fn a_root_that_holds_nothing_leaves_the_connection_to_one_that_does() {
     for _ in 0..9 {
         mesh.tracked_call("unary").await.unwrap();
     }
+
     mesh.stat_at_least("records.acknowledged", 20).await;
     get(&mesh, 5).await;
     let callouts = terminate(&mut mesh).await;
     mesh.sink.wait_for(23).await;
-    assert_told(&mesh, &callouts, 23);
+    assert_stored_or_named(&mesh, &callouts, 23);
 }

@@ -1,4 +1,5 @@
-//! Tracked gRPC calls: who asks by header is recorded, and the headers go no further.
+//! Tracked gRPC calls: a call with the control header is recorded, and the control headers are
+//! removed.
 
 use std::net::Ipv4Addr;
 
@@ -29,8 +30,10 @@ async fn a_tracked_call_is_recorded_and_its_headers_stay_here() {
 
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 1);
+
     let record = &records[0];
     assert_eq!(record.event, "audit.rpc");
+
     for (name, value) in [
         ("audit.rule", "tracked"),
         ("audit.action", METHOD),
@@ -45,7 +48,9 @@ async fn a_tracked_call_is_recorded_and_its_headers_stay_here() {
     ] {
         assert_eq!(record.text(name), value, "{name}");
     }
+
     assert!(record.attributes["audit.duration_ms"].as_f64().unwrap() > 0.0);
+
     let seen = mesh.upstream.seen().at_path(METHOD);
     assert!(!has_control(&seen[0]));
     assert_eq!(
@@ -64,6 +69,7 @@ async fn an_operation_label_is_the_action() {
         ("x-session-context", "Y3R4"),
     ];
     mesh.call(&headers).await.unwrap();
+
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records[0].text("audit.action"), "change_password");
     assert_eq!(
@@ -85,13 +91,16 @@ async fn what_is_not_exactly_tracked_is_not_recorded_but_stripped() {
         &[("x-session-track", "true")],
         &[("x-session-track", "true"), ("x-session-context", "")],
     ];
+
     for headers in cases {
         mesh.call(headers).await.unwrap();
     }
     assert!(mesh.exchanges_until_marker().await.is_empty());
+
     let seen = mesh.upstream.seen().at_path(METHOD);
     assert_eq!(seen.len(), cases.len());
     assert!(!seen.iter().any(has_control), "{seen:#?}");
+
     let stats = mesh.stat_at_least("records.skipped_empty_context", 2).await;
     assert_eq!(stats["records.skipped_empty_context"], 2);
     assert_eq!(stats["headers.stripped"], 6);
@@ -107,10 +116,12 @@ async fn an_empty_context_is_recorded_on_demand() {
     mesh.call(&[("x-session-track", "true"), ("x-session-context", "Y3R4")])
         .await
         .unwrap();
+
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 2);
     assert!(!records[0].has("audit.session.context"));
     assert_eq!(records[1].text("audit.session.context"), "Y3R4");
+
     let seen = mesh.upstream.seen().at_path(METHOD);
     assert!(
         !seen
@@ -131,12 +142,14 @@ async fn duplicates_cannot_switch_the_audit_off() {
         ("x-session-operation", "last"),
     ];
     mesh.call(&headers).await.unwrap();
+
     mesh.call(&[
         ("x-session-track", "false, true"),
         ("x-session-context", "list"),
     ])
     .await
     .unwrap();
+
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 2);
     assert_eq!(records[0].text("audit.action"), "last");
@@ -160,6 +173,7 @@ async fn equal_values_are_no_conflict_and_only_the_track_header_is_a_list() {
         ("x-session-context", "a,b"),
     ];
     mesh.call(&headers).await.unwrap();
+
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].text("audit.action"), "pay, then run");
@@ -172,6 +186,7 @@ async fn capital_letters_change_nothing() {
     let mesh = Mesh::start().await;
     let head = "GET /any HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-SESSION-TRACK: true\r\nX-Session-Operation: shout\r\n\
                 X-SESSION-CONTEXT: Y3R4\r\nX-Audit-Stream-Id: forged\r\n\r\n";
+
     for (peer, forwarded) in [
         (Ipv4Addr::LOCALHOST, true),
         (Ipv4Addr::new(127, 0, 0, 2), false),
@@ -180,6 +195,7 @@ async fn capital_letters_change_nothing() {
         raw_exchange(mesh.http, head.as_bytes(), &CallOptions::from_ip(peer))
             .await
             .unwrap();
+
         let seen = &mesh.upstream.seen().at_path("/any")[0];
         assert!(
             !has_control(seen) && !seen.headers.contains("x-audit-stream-id"),
@@ -191,6 +207,7 @@ async fn capital_letters_change_nothing() {
             "a stranger's context is removed, too"
         );
     }
+
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 1, "only a trusted peer is heard");
     assert_eq!(records[0].text("audit.action"), "shout");
@@ -212,6 +229,7 @@ async fn a_denied_call_keeps_its_status_and_message() {
         Some("7"),
         "the client still gets 7"
     );
+
     let records = mesh.exchanges_until_marker().await;
     let record = &records[0];
     assert_eq!(record.text("rpc.response.status_code"), "PERMISSION_DENIED");
@@ -223,7 +241,7 @@ async fn a_denied_call_keeps_its_status_and_message() {
 
 #[tokio::test]
 async fn request_trailers_are_stripped_too() {
-    // Trailers cross an HTTP/1.1 hop only on demand; the gRPC listener speaks HTTP/2 on both sides.
+    // Trailers cross an HTTP/1.1 hop only on request; the gRPC listener uses HTTP/2 on both sides.
     let mesh = Mesh::start().await;
     let trailers = Headers::new()
         .with("x-session-track", "true")
@@ -237,6 +255,7 @@ async fn request_trailers_are_stripped_too() {
     grpc_call(mesh.grpc, METHOD, Headers::new(), &options)
         .await
         .unwrap();
+
     let seen = mesh.upstream.seen().at_path(METHOD);
     assert_eq!(seen[0].trailers.text("x-kept").as_deref(), Some("1"));
     assert!(!has_control(&seen[0]), "{seen:#?}");
@@ -254,6 +273,7 @@ async fn correlation_headers_of_a_client_never_pass() {
         ],
     )
     .await;
+
     let seen = mesh.upstream.seen().at_path("/any");
     assert!(
         !seen[0].headers.contains("x-audit-stream-id")
@@ -270,6 +290,7 @@ async fn tracked_http_requests_are_recorded_as_well() {
         ("x-demo-status", "403"),
     ];
     mesh.request("POST", "/login", &headers).await;
+
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records[0].event, "audit.http");
     assert_eq!(records[0].text("audit.action"), "POST /login");

@@ -1,4 +1,4 @@
-//! Tunnels: accepted is success, whatever becomes of the tunnel afterwards.
+//! Tunnels: an accepted tunnel is a success, however it ends.
 
 use audit_demo::client::{CallOptions, Tunnel};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ async fn open(mesh: &Mesh, headers: &str) -> Tunnel {
     .unwrap()
 }
 
-/// Sends bytes, and takes as many back.
+/// Sends bytes, and reads the same number back.
 async fn echo(tunnel: &mut Tunnel, bytes: &[u8]) {
     tunnel.send(bytes).await.unwrap();
     let mut received = Vec::new();
@@ -41,6 +41,7 @@ async fn echo(tunnel: &mut Tunnel, bytes: &[u8]) {
         assert!(!more.is_empty(), "the tunnel is open");
         received.extend(more);
     }
+
     assert!(
         received == bytes,
         "{} bytes came back changed",
@@ -68,6 +69,7 @@ async fn a_rule_that_wants_successes_records_a_websocket() {
     let mut tunnel = open(&mesh, "").await;
     echo(&mut tunnel, b"ping").await;
     tunnel.reset();
+
     let record = only_record(&mesh).await;
     assert_eq!(
         (
@@ -86,12 +88,14 @@ async fn a_session_begins_with_a_websocket() {
     .await;
     let mut tunnel = open(&mesh, "").await;
     assert_eq!(tunnel.status(), 101);
+
     let id = tunnel
         .headers()
         .text("x-audit-session-id")
         .expect("the 101 has an id");
     echo(&mut tunnel, b"ping").await;
     close(tunnel).await;
+
     let record = only_record(&mesh).await;
     assert_eq!(
         (
@@ -108,11 +112,13 @@ async fn what_goes_through_a_tunnel_is_left_alone() {
     let mesh = start(&json!({"rules": [rule]})).await;
     let mut tunnel = open(&mesh, "").await;
     echo(&mut tunnel, br#"{"id":"not an answer"}"#).await;
+
     let noise: Vec<u8> = (0..100_000_u32)
         .flat_map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes())
         .collect();
     echo(&mut tunnel, &noise).await;
     close(tunnel).await;
+
     let record = only_record(&mesh).await;
     assert_eq!(
         (record.text("audit.outcome"), record.has("user.id")),
@@ -126,8 +132,10 @@ async fn a_tunnel_may_need_an_acknowledged_record() {
     let mesh = start(&json!({"rules": [{"name": "all", "require_audit": "acknowledged"}]})).await;
     let mut tunnel = open(&mesh, "").await;
     assert_eq!(tunnel.status(), 101);
+
     echo(&mut tunnel, b"ping").await;
     assert_eq!(mesh.sink.exchanges()[0].text("audit.stage"), "received");
+
     close(tunnel).await;
     let records = mesh.sink.wait_for(2).await;
     assert_eq!(
@@ -144,16 +152,19 @@ async fn an_open_tunnel_is_announced() {
     let mesh = start(&json!({"rules": [{"name": "all"}], "stages": {"started_after": "1s"}})).await;
     let mut tunnel = open(&mesh, "").await;
     echo(&mut tunnel, b"ping").await;
+
     let started = eventually("the tunnel is announced", || mesh.sink.exchanges().pop()).await;
     assert_eq!(
         (started.text("audit.stage"), started.has("audit.outcome")),
         ("started".into(), false)
     );
+
     echo(&mut tunnel, b"still open").await;
     close(tunnel).await;
 
     let records = mesh.sink.wait_for(2).await;
     assert_eq!(records.len(), 2, "{records:#?}");
+
     let complete = &records[1];
     assert_eq!(
         (complete.text("audit.stage"), complete.text("audit.outcome")),
@@ -166,7 +177,8 @@ async fn an_open_tunnel_is_announced() {
     assert!(complete.attributes["audit.duration_ms"].as_f64().unwrap() >= 1000.0);
 }
 
-/// When a tunnel that was opened later is announced, the time of the short ones would have come, too.
+/// When a tunnel that was opened later is announced, the announcements of the short ones would be
+/// due too.
 #[tokio::test]
 async fn a_short_tunnel_is_not_announced() {
     let mesh = start(&json!({"rules": [{"name": "all"}], "stages": {"started_after": "1s"}})).await;
@@ -175,6 +187,7 @@ async fn a_short_tunnel_is_not_announced() {
         echo(&mut tunnel, b"ping").await;
         close(tunnel).await;
     }
+
     let mut long = open(&mesh, "user-agent: long\r\n").await;
     echo(&mut long, b"ping").await;
     let is_announced = |record: &Record| record.text("user_agent.original") == "long";

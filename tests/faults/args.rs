@@ -1,4 +1,4 @@
-//! What the caller of the fault matrix and of the soak may write.
+//! Command line of the fault matrix and of the soak.
 
 use std::time::Duration;
 
@@ -9,35 +9,35 @@ const KNOWN: Known = Known {
     options: &["--seconds", "--soak", "--seed", "--also"],
 };
 
-/// How long a row's load lasts unless the caller says so.
+/// Default length of a row's load.
 const SECONDS: u64 = 3;
 /// An hour for a row, and a day for the soak.
 const MAX_SECONDS: u64 = 3600;
 const MAX_SOAK_SECONDS: u64 = 24 * 3600;
-/// Shorter ones would end before every kind of trouble has come.
+/// A shorter soak would end before every kind of trouble has come.
 const MIN_SOAK_SECONDS: u64 = 30;
 
-/// What the caller asks for.
+/// The parsed options.
 pub struct Args {
     /// Length of a row's load.
     pub length: Duration,
-    /// Instead of the rows.
+    /// If set, the soak runs instead of the rows.
     pub soak: Option<Soak>,
     is_listing: bool,
     line: CommandLine,
 }
 
-/// A run of trouble of every kind.
+/// A run with trouble of every kind.
 pub struct Soak {
     pub length: Duration,
-    /// What happens, and when.
+    /// Determines the sequence and the times of trouble.
     pub seed: u64,
-    /// Names of the kinds of trouble that come only when they are named.
+    /// Names of the additional kinds of trouble, which come only on demand.
     pub also: Vec<String>,
 }
 
 impl Args {
-    /// Reads the command line, or says what is wrong with it.
+    /// Parses the command line.
     pub fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let line = CommandLine::read(&KNOWN, words)?;
         let seconds = line.number("--seconds", 1, MAX_SECONDS)?.unwrap_or(SECONDS);
@@ -46,6 +46,7 @@ impl Args {
             .map(Duration::from_secs);
         let seed = line.number("--seed", 0, u64::MAX)?.unwrap_or_default();
         let also = line.values("--also").map(str::to_owned).collect();
+
         Ok(Self {
             length: Duration::from_secs(seconds),
             soak: soak.map(|length| Soak { length, seed, also }),
@@ -54,7 +55,7 @@ impl Args {
         })
     }
 
-    /// Whether the row with this name is to be played.
+    /// Whether the row with this name is selected.
     pub fn wants(&self, row: &str) -> bool {
         !self.is_listing && self.line.picks(row)
     }

@@ -1,4 +1,4 @@
-//! What became of everything that was sent: the join of the clients' answers with what the audit cluster has kept.
+//! The fate of all requests: the clients' answers joined with the stored records.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -6,56 +6,57 @@ use std::ops::RangeInclusive;
 use crate::load::Call;
 use crate::support::Record;
 
-/// The columns of a row, and what explains them.
+/// The columns of a row, and the data behind them.
 #[derive(Debug, Default)]
 pub struct Count {
-    /// Requests that were answered by the upstream.
+    /// Requests with an answer from the upstream.
     pub sent: usize,
-    /// Exchanges that the audit cluster has kept, each once.
+    /// Exchanges in the audit cluster, each counted once.
     pub stored: usize,
-    /// Exchanges that it has kept again.
+    /// Exchanges stored again.
     pub duplicates: usize,
-    /// Exchanges that it has under more than one id.
+    /// Exchanges stored under more than one id.
     pub split: usize,
     /// Numbers that are reported as lost and not stored.
     pub reported: usize,
-    /// Requests without a record, as far as reports of losses explain them.
+    /// Requests without a record that reports of losses explain.
     pub accounted: usize,
     /// Requests without a record beyond that.
     pub unaccounted: usize,
-    /// Numbers that are neither stored nor reported as lost, all streams together.
+    /// Numbers of all streams that are neither stored nor reported as lost.
     pub gaps: usize,
-    /// Numbers that more than one record has.
+    /// Numbers with more than one record.
     pub reused: usize,
-    /// Streams of which the audit cluster has a record.
+    /// Streams with a record in the audit cluster.
     pub streams: usize,
-    /// Streams whose end was announced.
+    /// Streams with an end record.
     pub ends: usize,
-    /// Records of all kinds that it has kept, each once.
+    /// Stored records of all kinds, each counted once.
     pub records: usize,
-    /// Exchanges that came from a VM that had crashed.
+    /// Exchanges recovered from a crashed VM.
     pub recovered: usize,
-    /// What the audit cluster can say of the streams without an end; `None` when one of them never announced its limits.
+    /// The audit cluster's bound for the streams without an end; `None` if one of them never
+    /// announced its limits.
     pub unknown: Option<Unknown>,
-    /// Exchanges whose body was too large to be read for the user.
+    /// Exchanges with a body too large to be read for the user.
     pub nameless: usize,
     /// The requests without a record.
     pub missing: Names,
 }
 
-/// What the audit cluster can say of streams of which no more records come.
+/// The audit cluster's bound for streams without further records.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unknown {
-    /// How many streams that are.
+    /// Number of these streams.
     pub streams: usize,
-    /// Numbers that were given out for certain, and are neither stored nor reported as lost.
+    /// Numbers that were certainly assigned, and are neither stored nor reported as lost.
     pub missing: usize,
-    /// Exchanges behind those numbers that the streams can have held.
+    /// Exchanges after those numbers that the streams can have held.
     pub held: usize,
 }
 
 impl Unknown {
-    /// The most that is lost.
+    /// Upper bound of the loss.
     pub fn most(&self) -> usize {
         self.missing + self.held
     }
@@ -80,7 +81,7 @@ impl Names {
 }
 
 impl std::fmt::Debug for Names {
-    /// A few of them tell when and where.
+    /// A few of them show when and where.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
@@ -91,7 +92,7 @@ impl std::fmt::Debug for Names {
     }
 }
 
-/// One stream as the audit cluster knows it.
+/// One stream as the audit cluster sees it.
 #[derive(Default)]
 struct Stream {
     stored: Vec<u64>,
@@ -99,7 +100,7 @@ struct Stream {
     losses: Vec<(u64, u64, u64)>,
     /// Every number below was given out.
     next: u64,
-    /// Most exchanges that it holds, as it announces.
+    /// Most exchanges that the stream holds, as it announced.
     held: Option<usize>,
     has_ended: bool,
 }
@@ -112,7 +113,7 @@ impl Count {
         Self::with_named(calls, arrived, &Named::new())
     }
 
-    /// The same where a loss is also explained by the log.
+    /// The same, with losses that the log explains.
     pub fn with_named(calls: &[Call], arrived: &[Record], named: &Named) -> Self {
         let records: BTreeMap<String, &Record> = arrived
             .iter()
@@ -127,6 +128,7 @@ impl Count {
             .iter()
             .map(|record| record.text("user_agent.original"))
             .collect();
+
         let sent = calls.iter().filter(|call| call.is_answered);
         let missing: BTreeSet<String> = sent
             .clone()
@@ -136,6 +138,7 @@ impl Count {
         let streams = streams(records.values().copied(), named);
         let reported: usize = streams.values().map(Stream::reported).sum();
         let accounted = missing.len().min(reported);
+
         Self {
             sent: sent.count(),
             stored: exchanges.len(),
@@ -166,7 +169,7 @@ impl Count {
         }
     }
 
-    /// Everything that must not be.
+    /// Sum of all counts that must be zero.
     pub fn unexplained(&self) -> usize {
         self.unaccounted + self.gaps + self.reused + self.split
     }
@@ -177,24 +180,29 @@ fn streams<'r>(
     named: &Named,
 ) -> BTreeMap<String, Stream> {
     let mut streams: BTreeMap<String, Stream> = BTreeMap::new();
+
     for record in records {
         let stream = streams.entry(record.text("audit.stream.id")).or_default();
         stream.stored.push(record.int("audit.sequence.number"));
         stream.next = stream.next.max(record.int("audit.sequence.next"));
         stream.has_ended |= record.event == "audit.stream.end";
+
         if record.has("audit.buffer.max_records") {
             stream.held = usize::try_from(record.int("audit.buffer.max_records")).ok();
         }
+
         if record.event == "audit.loss" {
             let [first, last, count] = ["first_number", "last_number", "count"]
                 .map(|name| record.int(&format!("audit.loss.{name}")));
-            // After a crash the count is that of the last tick, and the range covers what may have come since.
+            // After a crash the count is that of the last tick; the range covers numbers that may
+            // have been assigned since.
             let is_crash = record.text("audit.loss.reason") == "vm_crash";
             stream
                 .losses
                 .push((first, last, if is_crash { u64::MAX } else { count }));
         }
     }
+
     for (stream, range) in named
         .iter()
         .flat_map(|(stream, ranges)| ranges.iter().map(move |range| (stream, range)))
@@ -220,7 +228,7 @@ impl Stream {
         self.stored.iter().copied().collect()
     }
 
-    /// Takes over from the log what no record reports.
+    /// Adds the numbers from the log that no record reports.
     fn name(&mut self, range: &RangeInclusive<u64>) {
         for number in range.clone() {
             if !self
@@ -245,7 +253,7 @@ impl Stream {
         self.losses.iter().map(reported).sum()
     }
 
-    /// Numbers that are known to have been given out, and are neither stored nor reported as lost.
+    /// Numbers that are known to be assigned, and are neither stored nor reported as lost.
     fn gaps(&self) -> usize {
         let stored = self.numbers();
         let is_reported = |number: &u64| {
@@ -253,6 +261,7 @@ impl Stream {
                 .iter()
                 .any(|(first, last, _)| (first..=last).contains(&number))
         };
+
         let lost = self
             .losses
             .iter()

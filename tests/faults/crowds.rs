@@ -1,4 +1,4 @@
-//! What one client does to the others: many requests at once, which it leaves unfinished.
+//! Effects of one client on the others: many simultaneous requests that it leaves unfinished.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::fault::Fault;
 use crate::load::Call;
 use crate::stage::{POLL, Stage};
 use crate::support::DEADLINE;
-use crate::support::crowd::{Ask, Crowd};
+use crate::support::crowd::{Crowd, RequestKind};
 use crate::support::sink::Answer;
 
-/// Requests whose record is required, and whose bodies do not come.
-const SLOW: Ask = Ask {
+/// Requests with a required record and a body that never arrives.
+const SLOW: RequestKind = RequestKind {
     method: "POST",
     path: "/held",
     has_body: true,
@@ -23,19 +23,20 @@ const SLOW: Ask = Ask {
 };
 const SLOW_CROWD: (usize, usize) = (8, 90);
 
-/// Requests for bodies that are read for the user, and not fetched.
-const LARGE: Ask = Ask {
+/// Requests for bodies that are read for the user, and that the client does not read.
+const LARGE: RequestKind = RequestKind {
     method: "GET",
     path: "/large",
     has_body: false,
     name: "large",
 };
-/// As many as made a VM run out of memory before bodies had a budget: each body is a mebibyte, and a VM has 1024.
+/// Enough to exhaust a VM's memory before bodies had a budget: each body is a mebibyte, and a VM
+/// has 1024.
 const LARGE_CROWD: (usize, usize) = (16, 70);
 const BODY_BYTES: usize = 1 << 20;
 
-/// Requests that are answered, and end when their client leaves.
-const ENDS: Ask = Ask {
+/// Requests that are answered, and end when their client disconnects.
+const ENDS: RequestKind = RequestKind {
     method: "GET",
     path: "/orders/7",
     has_body: false,
@@ -43,10 +44,11 @@ const ENDS: Ask = Ask {
 };
 const ENDS_CROWD: (usize, usize) = (12, 1000);
 
-/// How late the audit cluster answers during a burst.
+/// Delay of the audit cluster's answers during a burst.
 const ROUND_TRIP: Duration = Duration::from_millis(10);
 
-/// Rules and limits for all of them; the limits are the defaults, but for those that the slow requests are to reach.
+/// Rules and limits for all of them. The limits are the defaults, except those that the slow
+/// requests must reach.
 pub fn plugin(fault: &Fault) -> Value {
     let identity = json!({"user_id": [{"response_json": "/UserId"}], "max_body_bytes": BODY_BYTES});
     let max_bytes = if matches!(fault, Fault::SlowRequests) {
@@ -54,6 +56,7 @@ pub fn plugin(fault: &Fault) -> Value {
     } else {
         12 << 20
     };
+
     json!({
         "audit_cluster": {"timeout": "5s"},
         "buffer": {"max_bytes": max_bytes},
@@ -66,18 +69,19 @@ pub fn plugin(fault: &Fault) -> Value {
     })
 }
 
-/// The requests are kept for `span`.
+/// The requests stay open for `span`.
 pub async fn slow_requests(stage: &Stage, span: Duration) -> Vec<Call> {
     let crowd = Crowd::start(stage.mesh.http, SLOW_CROWD.0, SLOW_CROWD.1, SLOW).await;
     sleep(span).await;
     leave(crowd, SLOW_CROWD, SLOW)
 }
 
-/// The same when all answers have begun. One connection after the other, since a gibibyte at once is felt by users whatever
-/// the filter does.
+/// The same after all answers have begun. One connection after the other, since users notice a
+/// gibibyte at once whatever the filter does.
 pub async fn bodies(stage: &Stage, span: Duration) -> Vec<Call> {
     let mut body = br#"{"UserId":42}"#.to_vec();
     body.resize(BODY_BYTES, b' ');
+
     let body = Bytes::from(body);
     let (connections, requests) = LARGE_CROWD;
     for _ in 0..connections * requests {
@@ -86,6 +90,7 @@ pub async fn bodies(stage: &Stage, span: Duration) -> Vec<Call> {
                 .unwrap();
         stage.mesh.upstream.prepare(LARGE.path, answer);
     }
+
     let mut crowd = Crowd::default();
     for _ in 0..connections {
         crowd.join(stage.mesh.http, requests, LARGE).await;
@@ -95,16 +100,18 @@ pub async fn bodies(stage: &Stage, span: Duration) -> Vec<Call> {
     leave(crowd, LARGE_CROWD, LARGE)
 }
 
-/// Prints how long the records of all ends take to be acknowledged.
+/// Prints the time until the records of all ends are acknowledged.
 pub async fn burst(stage: &Stage) -> Vec<Call> {
     let (connections, requests) = ENDS_CROWD;
     let mut crowd = Crowd::start(stage.mesh.http, connections, requests, ENDS).await;
     crowd.answered(requests).await;
     stage.mesh.sink.answer_all(Some(Answer::Late(ROUND_TRIP)));
+
     let before = counts(stage).await;
     let begun = Instant::now();
     let calls = leave(crowd, ENDS_CROWD, ENDS);
     let ends = calls.len() as u64;
+
     loop {
         let [ended, dropped, batches] = counts(stage).await;
         let took = begun.elapsed();
@@ -121,7 +128,7 @@ pub async fn burst(stage: &Stage) -> Vec<Call> {
     }
 }
 
-/// Records that were acknowledged and dropped, and batches.
+/// Acknowledged records, dropped records, and batches.
 async fn counts(stage: &Stage) -> [u64; 3] {
     let stats = stage.stats().await.expect("Envoy runs");
     [
@@ -132,12 +139,12 @@ async fn counts(stage: &Stage) -> [u64; 3] {
     .map(|name| stats.get(name).copied().unwrap_or_default())
 }
 
-/// The client leaves. All of its requests have had an answer, or have been refused.
-fn leave(crowd: Crowd, (connections, requests): (usize, usize), ask: Ask) -> Vec<Call> {
+/// The client disconnects. All of its requests have had an answer, or were refused.
+fn leave(crowd: Crowd, (connections, requests): (usize, usize), kind: RequestKind) -> Vec<Call> {
     let ended = Instant::now();
     crowd.leave();
     let call = |number| Call {
-        name: ask.user_agent(number),
+        name: kind.user_agent(number),
         is_answered: true,
         ended,
         took: None,

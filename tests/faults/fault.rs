@@ -1,4 +1,4 @@
-//! What goes wrong in a row, while the load is on.
+//! The fault of a row, injected under load.
 
 use std::time::Duration;
 
@@ -15,64 +15,66 @@ use crate::updates::Update;
 
 /// One kind of trouble.
 pub enum Fault {
-    /// None at all.
+    /// No fault.
     None,
-    /// Nothing listens where the audit cluster was, for a while.
+    /// The audit cluster's port is closed for a while.
     Down,
-    /// The same, with a buffer that cannot hold so much.
+    /// The same, with a buffer too small for that time.
     SmallBuffer,
-    /// The audit cluster goes away and comes back, again and again.
+    /// The audit cluster stops and restarts, repeatedly.
     Restarted,
-    /// Every batch is answered so, for a while.
+    /// Every batch gets this answer, for a while.
     Answers(Answer),
     /// Some batches are answered with this status, all the time.
     Refuses(u16, fn(&[u8]) -> bool),
-    /// The same with a status that is not about the content: a batch is known to be bad by the others only, so that
-    /// there must be some until the end.
+    /// The same with a status that does not concern the content. A batch is found to be bad only by
+    /// comparison with others, so there must be others until the end.
     Fails(u16, fn(&[u8]) -> bool),
     /// The audit cluster has no host at first.
     NoHost,
-    /// The audit cluster is not known to Envoy at first.
+    /// Envoy does not have the audit cluster at first.
     NoCluster,
     /// The filter's configuration is replaced.
     Updated,
-    /// The same while the audit cluster takes nothing.
+    /// The same while the audit cluster is down.
     UpdatedInOutage(Update),
     /// Envoy drains its listeners, and quits when the filter's buffer is empty.
     Drained,
     /// Envoy is killed.
     Killed,
-    /// Envoy drains its inbound listeners, and is killed a while later, whatever it holds.
+    /// Envoy drains its inbound listeners, and is killed a while later, even with records in the
+    /// buffer.
     DrainedThenKilled,
-    /// The VM of a worker traps, then that of any worker once more.
+    /// The VM of one worker traps, later that of any worker once more.
     Crashed,
-    /// The same while nothing listens where the audit cluster was.
+    /// The same while the audit cluster's port is closed.
     CrashedInOutage,
-    /// The same, and another plugin has changed a byte in every batch that the filter keeps in shared data.
+    /// The same, and another plugin has changed a byte in every batch in shared data.
     Forged,
-    /// A client sends many requests whose record is required, and never their bodies.
+    /// A client sends many requests with a required record, and never their bodies.
     SlowRequests,
-    /// A client requests many large bodies that are read for the user, and fetches none of them.
+    /// A client requests many large bodies that are read for the user, and reads none of them.
     Bodies,
     /// Many requests end at the same moment.
     Burst,
 }
 
-/// The callbacks that trap: when a stream has ended, and when one begins.
+/// The callbacks that trap: at the end of a stream, and at its start.
 pub const TRAPS: [&str; 2] = ["log", "headers"];
 
-/// From the drain to the kill: `terminationDrainDuration`, which Istio's agent waits before it kills its Envoy
-/// (istio/istio pkg/envoy/agent.go).
+/// From the drain to the kill: `terminationDrainDuration`, for which Istio's agent waits before it
+/// kills its Envoy (istio/istio pkg/envoy/agent.go).
 const TERMINATION: Duration = Duration::from_secs(5);
 
-/// How long the audit cluster that is restarted is away, and how long it is there.
+/// How long the restarted audit cluster is down, and how long it is up.
 const RESTART: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(800));
 
-/// After this long without a sign of life a VM is gone for the others (`src/pipeline/watch.rs`).
+/// A VM without a sign of life for this long counts as gone (`src/pipeline/watch.rs`).
 const SILENCE: Duration = Duration::from_secs(30);
 
 impl Fault {
-    /// How long it may take until others learn of it: Envoy ends a VM without a word, where one was built anew before.
+    /// Longest time until other VMs detect the loss: Envoy ends a VM without a callback if it was
+    /// rebuilt before.
     pub fn silence(&self) -> Duration {
         match self {
             Self::UpdatedInOutage(Update::AfterCrash) => SILENCE,
@@ -80,8 +82,8 @@ impl Fault {
         }
     }
 
-    /// Lets it happen, and heals it after `span` where it can be healed. Yields the requests that were part of it and are to
-    /// have a record.
+    /// Injects the fault, and ends it after `span` if possible. Yields the requests that were part
+    /// of it and must have a record.
     pub async fn happen(&self, stage: &mut Stage, load: &Load, span: Duration) -> Vec<Call> {
         match self {
             Self::SlowRequests => return crowds::slow_requests(stage, span).await,
@@ -142,6 +144,7 @@ impl Fault {
             }
             Self::None | Self::Refuses(..) | Self::Fails(..) => sleep(span).await,
         }
+
         Vec::new()
     }
 }
@@ -172,7 +175,7 @@ async fn forge(mesh: &Mesh) {
     }
 }
 
-/// Traps, and waits until the load has made Envoy build the VM anew.
+/// Traps, and waits until requests of the load have made Envoy rebuild the VM.
 pub async fn crash(stage: &Stage, span: Duration) {
     for (reloads, callback) in (1..).zip(TRAPS) {
         stage

@@ -1,4 +1,4 @@
-//! What must hold in a row, and what is said when it does not.
+//! Conditions that must hold in a row, and messages for violations.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,53 +12,55 @@ use crate::support::Mesh;
 /// One law.
 #[derive(Clone, Copy, Debug)]
 pub enum Law {
-    /// Every request answered has a record, or a report tells of its loss; every number is stored or reported.
+    /// Every answered request has a record or is in a loss report; every number is stored or
+    /// reported.
     Accounted,
     /// Users notice nothing.
     Undisturbed,
     /// The statistics add up, and show an empty buffer.
     Conserved,
-    /// What was acknowledged is what the audit cluster has kept.
+    /// The acknowledged records are those that the audit cluster has stored.
     Agreed,
-    /// Every request answered has a record.
+    /// Every answered request has a record.
     NothingLost,
     /// The records with poison are lost, and no others.
     OnlyPoison,
-    /// Nothing is lost that was older than a flush interval when Envoy was killed.
+    /// Every loss is of the last flush interval before Envoy was killed.
     AtMostOneInterval,
-    /// The audit cluster can see that the streams were cut.
+    /// The audit cluster can detect that the streams were cut.
     Cut,
-    /// What is lost with the streams that were cut is no more than the audit cluster can say.
+    /// Losses of the cut streams are within the audit cluster's bound.
     Bounded,
-    /// The fault was felt: attempts have failed.
+    /// The fault had an effect: attempts have failed.
     Failing,
-    /// The fault was felt: batches came twice.
+    /// The fault had an effect: batches came twice.
     Duplicating,
-    /// The fault was felt: records were dropped.
+    /// The fault had an effect: records were dropped.
     Dropping,
-    /// The fault was felt: streams have ended, and others begun.
+    /// The fault had an effect: streams have ended, and others begun.
     Renewing,
-    /// The fault was felt: a VM was built anew after each trap.
+    /// The fault had an effect: a VM was rebuilt after each trap.
     Reloading,
-    /// The fault was felt: batches of a VM that had crashed were sent by another one.
+    /// The fault had an effect: batches of a crashed VM were sent by another one.
     Recovering,
-    /// The fault was felt: entries in shared data were refused.
+    /// The fault had an effect: entries in shared data were refused.
     Distrusting,
-    /// Nothing was dropped, and no VM was built anew.
+    /// No record was dropped, and no VM was rebuilt.
     Holding,
-    /// The fault was felt: requests were refused, since there was no place for their record.
+    /// The fault had an effect: requests were refused without room for their record.
     Refusing,
-    /// The fault was felt: bodies were too large together.
+    /// The fault had an effect: bodies were too large together.
     TooLarge,
 }
 
-/// `batch.max_delay` and a tick, and three times as much again for a machine that is busy.
+/// `batch.max_delay` and a tick, and three times as much again for a busy machine.
 pub const INTERVAL: Duration = Duration::from_secs(1);
 
 impl Law {
-    /// What breaks the law, if anything does.
+    /// Message for a violation, if any.
     pub fn breach(self, seen: &Observed) -> Option<String> {
         let count = &seen.count;
+
         let holds = match self {
             Self::Accounted => count.unexplained() == 0,
             Self::Undisturbed => seen.disturbed() == 0,
@@ -90,11 +92,13 @@ impl Law {
                 .as_ref()
                 .is_some_and(|stats| reloads(stats) >= TRAPS.len() as u64),
         };
+
         (!holds).then(|| format!("{self:?}: {}", self.evidence(seen)))
     }
 
     fn evidence(self, seen: &Observed) -> String {
         let count = &seen.count;
+
         match self {
             Self::Undisturbed => format!(
                 "{} requests were not answered by the upstream",

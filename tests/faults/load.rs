@@ -1,4 +1,5 @@
-//! The users: a steady load over a few connections that stay open, each request recognisable by its user agent.
+//! The users: a steady load over a few persistent connections, with a distinct user agent for each
+//! request.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,32 +10,32 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 const CONNECTIONS: u32 = 8;
-/// From one request on a connection to the next: 320 requests a second in all.
+/// Interval between requests on a connection: 320 requests a second in all.
 const PERIOD: Duration = Duration::from_millis(25);
 const DEADLINE: Duration = Duration::from_secs(5);
-/// A connection that was refused is tried again at the next request.
+/// After a refusal, the connection is tried again at the next request.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
 
-/// What some requests have in their name; the audit cluster of one row refuses their records.
+/// Part of some requests' names; the audit cluster of one row refuses their records.
 pub const POISON: &str = "poison";
 const POISON_EVERY: usize = 40;
 
-/// One request and how it ended.
+/// One request and its end.
 pub struct Call {
-    /// Its user agent, which no other request has.
+    /// Its user agent, which is unique.
     pub name: String,
-    /// The upstream's answer, and not an error of Envoy or of the connection.
+    /// Answered by the upstream, as opposed to an error of Envoy or of the connection.
     pub is_answered: bool,
-    /// When it ended.
+    /// Time of its end.
     pub ended: Instant,
-    /// From the moment at which it was due to its end, of a user who waits for the answer.
+    /// From its due time to its end, for a user that waits for the answer.
     pub took: Option<Duration>,
 }
 
 /// A running load.
 pub struct Load {
     connections: JoinSet<Vec<Call>>,
-    /// Where new connections go; `None` ends the load.
+    /// Target of new connections; `None` ends the load.
     target: watch::Sender<Option<SocketAddr>>,
 }
 
@@ -43,7 +44,7 @@ impl Load {
         Self::start_as(addr, "")
     }
 
-    /// The same, with names of requests that begin so.
+    /// The same, with this prefix of the requests' names.
     pub fn start_as(addr: SocketAddr, prefix: &str) -> Self {
         let (target, watched) = watch::channel(Some(addr));
         let mut connections = JoinSet::new();
@@ -56,12 +57,12 @@ impl Load {
         }
     }
 
-    /// Lets new connections go elsewhere.
+    /// Sends new connections to another address.
     pub fn redirect(&self, addr: SocketAddr) {
         self.target.send_replace(Some(addr));
     }
 
-    /// Ends the load and yields everything that was sent.
+    /// Ends the load and yields all calls.
     pub async fn stop(self) -> Vec<Call> {
         self.target.send_replace(None);
         self.connections
@@ -75,19 +76,22 @@ impl Load {
 
 async fn run(index: u32, prefix: String, target: watch::Receiver<Option<SocketAddr>>) -> Vec<Call> {
     let mut ticks = interval_at(Instant::now() + PERIOD * index / CONNECTIONS, PERIOD);
-    // A request that was late does not make the next one early: the wait of users counts.
+    // A late request does not delay the schedule: the waiting time of users counts.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let (mut connection, mut calls) = (None, Vec::new());
+
     loop {
         let due = ticks.tick().await;
         let Some(addr) = *target.borrow() else {
             return calls;
         };
+
         let name = prefix.clone() + &name(index, calls.len());
         let answer = send(&mut connection, addr, &name, calls.len()).await;
         if answer.is_err() {
             connection = None;
         }
+
         let ended = Instant::now();
         let is_answered = answer.is_ok_and(|answer| answer.status == 200);
         calls.push(Call {
@@ -114,7 +118,7 @@ async fn send(
     name: &str,
     request: usize,
 ) -> Result<HttpAnswer, CallError> {
-    // Envoy may close a connection between two requests; any client then takes a new one.
+    // Envoy may close a connection between two requests; any client then opens a new one.
     let connection = match connection {
         Some(open) if open.is_open() => open,
         _ => connection.insert(HttpConnection::open(addr, CONNECT_DEADLINE).await?),
@@ -124,6 +128,7 @@ async fn send(
     } else {
         ("POST", "/orders/7/items")
     };
+
     connection
         .request(method, path, [("user-agent", name)], DEADLINE)
         .await

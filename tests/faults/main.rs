@@ -1,9 +1,11 @@
-//! The fault matrix: what is lost under each trouble of the audit cluster, of Envoy and of the filter, on a real Envoy.
+//! The fault matrix: losses under each fault of the audit cluster, of Envoy and of the filter, on a
+//! real Envoy.
 //!
-//! Each row runs the same steady load on two workers, lets one thing go wrong for a while, and joins what the clients
-//! were answered with what the audit cluster has kept. `cargo test --test faults` plays all rows, prints the table, and
-//! fails when a row breaks one of its laws. `-- --seconds 30` makes every row longer, `-- --only down` picks rows.
-//! `-- --soak 300 --seed 1` plays trouble of all kinds for so many seconds instead.
+//! Each row runs the same steady load on two workers, injects one fault for a while, and joins the
+//! clients' answers with the stored records. `cargo test --test faults` plays all rows, prints the
+//! table, and fails if a row breaks one of its laws. `-- --seconds 30` makes every row longer, `--
+//! --only down` picks rows. `-- --soak 300 --seed 1` plays trouble of all kinds for so many seconds
+//! instead.
 
 #![expect(
     clippy::unwrap_used,
@@ -47,6 +49,7 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+
     if let Some(soak) = &args.soak {
         return match soak::run(soak).await {
             Ok(true) => ExitCode::SUCCESS,
@@ -57,6 +60,7 @@ async fn main() -> ExitCode {
             }
         };
     }
+
     let results = play::all(&args).await;
     report::print(&results);
     let is_broken = results.iter().any(|result| !result.breaches().is_empty());

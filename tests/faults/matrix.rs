@@ -15,9 +15,9 @@ pub struct Row {
     pub laws: &'static [Law],
 }
 
-/// What holds whatever the audit cluster does.
+/// Laws for rows with a healthy audit cluster.
 const CALM: &[Law] = &[Accounted, Undisturbed, Conserved, Agreed, NothingLost];
-/// The same, and attempts must have failed, or the row has shown nothing.
+/// The same, and attempts must have failed; otherwise the row proves nothing.
 const OUTAGE: &[Law] = &[
     Accounted,
     Undisturbed,
@@ -26,7 +26,7 @@ const OUTAGE: &[Law] = &[
     NothingLost,
     Failing,
 ];
-/// The same but for bad records.
+/// The same except for bad records.
 const POISONED: &[Law] = &[
     Accounted,
     Undisturbed,
@@ -64,12 +64,13 @@ const UPDATED_IN_OUTAGE: &[Law] = &[
 ];
 /// Envoy refuses users at the end of a drain.
 const DRAINED: &[Law] = &[Accounted, Conserved, Agreed, NothingLost];
-/// Users of the worker whose VM is gone are refused, and what it counted since its last tick is not in the statistics.
+/// Envoy refuses users of the worker without a VM. The counts of that VM since its last tick are
+/// not in the statistics.
 const CRASHED: &[Law] = &[Accounted, Conserved, Reloading];
 const RECOVERED: &[Law] = &[Accounted, Conserved, Reloading, Failing, Recovering];
-/// What was forged is lost, and said to be.
+/// Forged entries are lost, and reported as such.
 const FORGED: &[Law] = &[Accounted, Conserved, Reloading, Failing, Distrusting];
-/// What one client does is not felt by the others.
+/// One client has no effect on the others.
 const CROWDED: &[Law] = &[
     Accounted,
     Undisturbed,
@@ -97,12 +98,12 @@ const FLOODED: &[Law] = &[
     TooLarge,
 ];
 const KILLED: &[Law] = &[AtMostOneInterval, Cut];
-/// The audit cluster can say how much is lost.
+/// The audit cluster can bound the loss.
 const BOUNDED: &[Law] = &[AtMostOneInterval, Cut, Bounded];
-/// Larger bodies are refused by the row in which the audit cluster takes small ones only.
+/// Longest body that the audit cluster accepts in one row.
 const MAX_BODY: usize = 10_000;
 
-/// The row that the others are compared with.
+/// The reference row.
 pub const BASELINE: Row = row("none", Fault::None, CALM);
 
 /// All rows but [`BASELINE`].

@@ -1,4 +1,5 @@
-//! Plays rows: starts the mesh, the load and the fault, and looks until the laws hold or the deadline is over.
+//! Plays rows: starts the mesh, the load and the fault, and polls until the laws hold or the
+//! deadline has passed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,23 +15,23 @@ use crate::matrix::{self, Row};
 use crate::stage::{POLL, Stage};
 use crate::support::DEADLINE;
 
-/// What was seen of a row in the end.
+/// Final observations of a row.
 pub struct Observed {
     pub calls: Vec<Call>,
     pub count: Count,
-    /// None when Envoy was killed.
+    /// `None` if Envoy was killed.
     pub stats: Option<BTreeMap<String, u64>>,
     pub killed: Option<Instant>,
 }
 
-/// A row that was played; nothing was seen of one that panicked.
+/// The result of a row; without observations if it panicked.
 pub struct Played {
     pub row: Arc<Row>,
     pub seen: Option<Observed>,
 }
 
 impl Played {
-    /// The laws that are broken, and by what.
+    /// The broken laws, each with its message.
     pub fn breaches(&self) -> Vec<String> {
         match &self.seen {
             Some(seen) => seen.breaches(&self.row),
@@ -39,7 +40,7 @@ impl Played {
     }
 }
 
-/// Plays the rows that are asked for, and the baseline before them.
+/// Plays the selected rows, and the baseline before them.
 pub async fn all(args: &Args) -> Vec<Played> {
     let mut rows: Vec<Row> = matrix::rows()
         .into_iter()
@@ -48,6 +49,7 @@ pub async fn all(args: &Args) -> Vec<Played> {
     if !rows.is_empty() || args.wants(matrix::BASELINE.name) {
         rows.insert(0, matrix::BASELINE);
     }
+
     let mut results = Vec::new();
     for row in rows {
         eprintln!("playing: {}", row.name);
@@ -56,7 +58,7 @@ pub async fn all(args: &Args) -> Vec<Played> {
     results
 }
 
-/// A row that panics, for instance since Envoy has ended, must not hide the others.
+/// A row that panics, for instance because Envoy has ended, must not hide the others.
 async fn guarded(row: Row, length: Duration) -> Played {
     let row = Arc::new(row);
     let playing = tokio::spawn(play(Arc::clone(&row), length));
@@ -66,26 +68,29 @@ async fn guarded(row: Row, length: Duration) -> Played {
     }
 }
 
-/// The fault begins after a fifth of the load, and is healed when a quarter is left.
+/// The fault begins after a fifth of the load, and ends with a quarter left.
 async fn play(row: Arc<Row>, length: Duration) -> Observed {
     let mut stage = Stage::set(&row.fault).await;
     let load = Load::start(stage.mesh.http);
     sleep(length.mul_f64(0.2)).await;
+
     let part = row
         .fault
         .happen(&mut stage, &load, length.mul_f64(0.55))
         .await;
     sleep(length.mul_f64(0.25)).await;
+
     let mut calls = load.stop().await;
     calls.extend(part);
     let seen = settle(&stage, &row, calls).await;
+
     if matches!(row.fault, Fault::Drained) {
         stage.quit().await;
     }
     seen
 }
 
-/// Looks until the laws hold; what is seen at the deadline is what is judged.
+/// Polls until the laws hold; at the deadline the last observation is judged.
 async fn settle(stage: &Stage, row: &Row, calls: Vec<Call>) -> Observed {
     let end = Instant::now() + DEADLINE + row.fault.silence();
     let mut polls = 0;
@@ -95,6 +100,7 @@ async fn settle(stage: &Stage, row: &Row, calls: Vec<Call>) -> Observed {
         stats: None,
         killed: stage.killed,
     };
+
     loop {
         let is_over = Instant::now() >= end;
         seen.stats = stage.stats().await;
@@ -104,6 +110,7 @@ async fn settle(stage: &Stage, row: &Row, calls: Vec<Call>) -> Observed {
                 return seen;
             }
         }
+
         if matches!(row.fault, Fault::Fails(..)) && seen.has_poison_left() {
             stage.trickle(polls).await;
         }
@@ -121,7 +128,7 @@ impl Observed {
             .unwrap_or_default()
     }
 
-    /// Requests that the upstream's answer did not reach.
+    /// Requests without the upstream's answer.
     pub fn disturbed(&self) -> usize {
         self.calls.iter().filter(|call| !call.is_answered).count()
     }
@@ -133,8 +140,8 @@ impl Observed {
             .filter(|call| self.count.missing.contains(&call.name))
     }
 
-    /// Whether a bad record waits for good ones that prove it bad. More of them than that would keep the buffer from being
-    /// empty.
+    /// Whether a bad record waits for good ones that prove it bad. With more bad records than that,
+    /// the buffer could not become empty.
     fn has_poison_left(&self) -> bool {
         let sent = self
             .calls
@@ -148,7 +155,7 @@ impl Observed {
         row.laws.iter().filter_map(|law| law.breach(self)).collect()
     }
 
-    /// Whether counting is worth while.
+    /// Whether the buffer is empty, so that counting is worthwhile.
     fn is_quiet(&self) -> bool {
         self.stats
             .as_ref()

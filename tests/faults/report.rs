@@ -15,7 +15,7 @@ const COLUMNS: [&str; 8] = [
     "laws",
 ];
 
-/// Prints a line for each row, and below what breaks a law.
+/// Prints a line for each row, and broken laws below it.
 pub fn print(results: &[Played]) {
     let Some(first) = results.first() else {
         println!("no row of the fault matrix is asked for");
@@ -23,20 +23,24 @@ pub fn print(results: &[Played]) {
     };
     let baseline = first.seen.as_ref().map(p99).unwrap_or_default();
     println!("{}", line("fault", &COLUMNS.map(str::to_owned)));
+
     for result in results {
         println!("{}", line(result.row.name, &cells(result, baseline)));
     }
+
     println!(
         "\np99 +ms: 99th percentile of the time of user requests, less the {baseline:.1?} of the first row"
     );
     println!(
         "unanswered: user requests that the upstream's answer did not reach; they are not counted as sent"
     );
+
     for result in results {
         if let Some(bound) = result.seen.as_ref().and_then(bound) {
             println!("\n\"{}\": {bound}", result.row.name);
         }
     }
+
     for result in results {
         for breach in result.breaches() {
             println!("\nbroken in \"{}\": {breach}", result.row.name);
@@ -44,7 +48,7 @@ pub fn print(results: &[Played]) {
     }
 }
 
-/// What the audit cluster can say of a proxy that was killed.
+/// The audit cluster's bound for a proxy that was killed.
 fn bound(seen: &Observed) -> Option<String> {
     let unknown = seen.count.unknown.filter(|_| seen.killed.is_some())?;
     let (streams, missing, held, most) = (
@@ -53,6 +57,7 @@ fn bound(seen: &Observed) -> Option<String> {
         unknown.held,
         unknown.most(),
     );
+
     Some(format!(
         "{streams} streams fell silent, {missing} numbers are missing for certain and no more than {held} exchanges beyond, \
          {most} together; {} requests have no record",
@@ -72,6 +77,7 @@ fn cells(result: &Played, baseline: Duration) -> [String; 8] {
         empty[7] = verdict;
         return empty;
     };
+
     let count = &seen.count;
     let [sent, stored, twice, accounted, unaccounted, unanswered] = [
         count.sent,
@@ -83,6 +89,7 @@ fn cells(result: &Played, baseline: Duration) -> [String; 8] {
     ]
     .map(|number| number.to_string());
     let slower = (p99(seen).as_secs_f64() - baseline.as_secs_f64()) * 1000.0;
+
     [
         sent,
         stored,
@@ -106,12 +113,13 @@ fn line(name: &str, cells: &[String; 8]) -> String {
         unanswered,
         laws,
     ] = cells;
+
     format!(
         "{name:<24} {sent:>6} {stored:>6} {twice:>6} {accounted:>10} {unaccounted:>12} {slower:>8} {unanswered:>11}  {laws}"
     )
 }
 
-/// Of the requests that the upstream has answered.
+/// For requests with the upstream's answer.
 fn p99(seen: &Observed) -> Duration {
     let mut times: Vec<Duration> = seen
         .calls
@@ -120,6 +128,7 @@ fn p99(seen: &Observed) -> Duration {
         .filter_map(|call| call.took)
         .collect();
     times.sort_unstable();
+
     times
         .get(times.len() * 99 / 100)
         .copied()

@@ -1,4 +1,4 @@
-//! Where a row is played: the mesh with what its fault needs, and what can be seen of it.
+//! The stage of a row: the mesh with the parts for its fault, and its observable state.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,20 +18,21 @@ use crate::support::{DEADLINE, Mesh, tools};
 use crate::updates::Update;
 
 pub const WORKERS: usize = 2;
-/// What a worker holds at most in the row about how much a kill can take: less than it makes while the row lasts.
+/// Most records that a worker holds in the row about losses by a kill: fewer than it makes during
+/// the row.
 const MOST_HELD: usize = 200;
-/// From one look at Envoy's statistics to the next.
+/// Interval between reads of Envoy's statistics.
 pub const POLL: Duration = Duration::from_millis(100);
 
 /// A running mesh.
 pub struct Stage {
     pub mesh: Mesh,
     pub held: Held,
-    /// When Envoy was killed.
+    /// Time at which Envoy was killed.
     pub killed: Option<Instant>,
 }
 
-/// What a row holds in its hand, to show it to Envoy later.
+/// Resources that a row delivers to Envoy later.
 pub enum Held {
     Nothing,
     Listeners(Listeners),
@@ -44,6 +45,7 @@ impl Stage {
     pub async fn set(fault: &Fault) -> Self {
         let sink = Sink::start().await;
         let bootstrap = bootstrap(fault);
+
         let (mesh, held) = match fault {
             Fault::Updated => {
                 let (mesh, listeners) = Listeners::start_on(bootstrap, sink, WORKERS).await;
@@ -56,7 +58,7 @@ impl Stage {
             }
             Fault::NoHost => without(Resources::endpoints(), bootstrap, sink, take_hosts).await,
             Fault::NoCluster => without(Resources::clusters(), bootstrap, sink, take_cluster).await,
-            // All ends in one turn of one event loop.
+            // All requests end in one turn of one event loop.
             Fault::Burst => (
                 Mesh::with_bootstrap(bootstrap, sink, 1).await,
                 Held::Nothing,
@@ -66,9 +68,11 @@ impl Stage {
                 Held::Nothing,
             ),
         };
+
         if let Fault::Refuses(status, refuses) | Fault::Fails(status, refuses) = fault {
             mesh.sink.refuse(*status, *refuses);
         }
+
         Self {
             mesh,
             held,
@@ -76,7 +80,7 @@ impl Stage {
         }
     }
 
-    /// Shows Envoy what was held back.
+    /// Delivers the resource to Envoy.
     pub fn appear(&self) {
         if let Held::Resource(file, resource) = &self.held {
             file.replace([resource.clone()]);
@@ -89,14 +93,14 @@ impl Stage {
         self.mesh.envoy.wait().await;
     }
 
-    /// One more good request, on a connection of its own.
+    /// One more good request, on a new connection.
     pub async fn trickle(&self, number: usize) {
         self.mesh
             .get("/check", &[("user-agent", &format!("trickle-{number}"))])
             .await;
     }
 
-    /// Lets Envoy quit by itself.
+    /// Makes Envoy quit by its admin interface.
     pub async fn quit(&mut self) {
         self.mesh.envoy.admin_post("/quitquitquit").await;
         assert!(
@@ -105,7 +109,8 @@ impl Stage {
         );
     }
 
-    /// Envoy builds a VM anew for a request to its worker. All connections of the load may be at the other one.
+    /// Envoy rebuilds a VM when its worker gets a request. All connections of the load may be at
+    /// the other one.
     pub async fn wait_for_reloads(&self, count: u64) {
         let (end, mut polls) = (Instant::now() + DEADLINE, 0);
         while self
@@ -117,6 +122,7 @@ impl Stage {
                 Instant::now() < end,
                 "no VM was built anew for the {count}. time"
             );
+
             self.mesh
                 .get(
                     "/check",
@@ -128,7 +134,7 @@ impl Stage {
         }
     }
 
-    /// The filter's statistics and those of Envoy about its VMs; none when Envoy was killed.
+    /// The filter's statistics and those of Envoy about its VMs; `None` if Envoy was killed.
     pub async fn stats(&self) -> Option<BTreeMap<String, u64>> {
         if self.killed.is_some() {
             return None;
@@ -137,7 +143,7 @@ impl Stage {
     }
 }
 
-/// How often Envoy has built a VM anew.
+/// Number of VMs that Envoy has rebuilt.
 pub fn reloads(stats: &BTreeMap<String, u64>) -> u64 {
     stats
         .iter()
@@ -146,7 +152,7 @@ pub fn reloads(stats: &BTreeMap<String, u64>) -> u64 {
         .sum()
 }
 
-/// Quick batches and quick retries, and every exchange is recorded.
+/// Short delays and retries, and every exchange is recorded.
 pub fn bootstrap(fault: &Fault) -> Bootstrap {
     let bootstrap = Bootstrap::shipped().with_plugin(&json!({
         "audit_cluster": {"timeout": "1s"},
@@ -154,6 +160,7 @@ pub fn bootstrap(fault: &Fault) -> Bootstrap {
         "batch": {"max_records": 50, "max_delay": "200ms"},
         "retry": {"initial_backoff": "50ms", "max_backoff": "500ms"},
     }));
+
     match fault {
         Fault::DrainedThenKilled => bootstrap
             .with_plugin(&json!({"buffer": {"max_records": MOST_HELD}}))
@@ -172,7 +179,8 @@ pub fn bootstrap(fault: &Fault) -> Bootstrap {
     }
 }
 
-/// A mesh whose Envoy looks for something of the audit cluster in a file, where it is not yet.
+/// A mesh in which Envoy expects a part of the audit cluster in a file that does not contain it
+/// yet.
 async fn without(
     file: Resources,
     bootstrap: Bootstrap,

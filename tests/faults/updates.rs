@@ -1,4 +1,5 @@
-//! Updates of the filter's configuration in an outage, delivered as Istio and Envoy Gateway do it (ECDS).
+//! Updates of the filter's configuration in an outage, delivered as by Istio and Envoy Gateway
+//! (ECDS).
 
 use std::time::Duration;
 
@@ -11,27 +12,28 @@ use crate::support::bootstrap::Bootstrap;
 use crate::support::ecds::Extension;
 use crate::support::sink::Answer;
 
-/// What is updated, and when.
+/// Kind and time of the update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Update {
     /// Credentials that the audit cluster refuses are replaced by others.
     Credentials,
-    /// The environment, so that another VM comes in the place of the one that holds the records.
+    /// The environment, so that another VM replaces the one that holds the records.
     AnotherVm,
-    /// Something, four times.
+    /// Any key, four times.
     FourTimes,
-    /// Something, after a VM has crashed.
+    /// Any key, after a VM has crashed.
     AfterCrash,
 }
 
 impl Update {
-    /// The outage lasts for `span`, and the update comes in its middle.
+    /// The outage lasts for `span`, with the update in its middle.
     pub async fn happen(self, stage: &mut Stage, span: Duration) {
         if self == Self::Credentials {
             stage.mesh.sink.answer_all(Some(Answer::Status(401, "{}")));
         } else {
             stage.mesh.sink.down().await;
         }
+
         sleep(span / 2).await;
         self.update(stage, span / 2).await;
         if self == Self::Credentials {
@@ -64,7 +66,7 @@ fn extension(stage: &Stage) -> &Extension {
     extension
 }
 
-/// So many updates within `span`.
+/// Applies `times` updates within `span`.
 async fn apply(stage: &Stage, span: Duration, times: u32, patch: fn(u32) -> Value) {
     for number in 1..=times {
         extension(stage).update(&patch(number));
@@ -80,7 +82,7 @@ fn credentials(number: u32) -> Value {
     json!({"audit_cluster": {"headers": {"authorization": format!("credentials-{number}")}}})
 }
 
-/// Another environment is another VM: the old one ends with its configuration.
+/// Another environment means another VM: the old one ends with its configuration.
 fn in_another_vm(bootstrap: &mut Bootstrap) {
     bootstrap.set_variable("GENERATION", "2");
 }

@@ -1,4 +1,4 @@
-//! The bytes on the wire, fixed: what the filter writes today is what its readers were tested with.
+//! Golden files of the wire: the filter writes the bytes with which its readers are tested.
 //!
 //! `UPDATE_GOLDEN=1` rewrites the files; read the difference before you commit it.
 #![expect(
@@ -29,7 +29,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use records::{
-    check, denied_call, hashed_context, login, nobody, odd_bytes, received, transcoded_call, tunnel,
+    anonymous, check, denied_call, hashed_context, login, odd_bytes, received, transcoded_call,
+    tunnel,
 };
 
 const STREAM: Uuid = Uuid::from_u128(0x7c9e_6679_7425_40de_944b_e07f_c1f9_0ae7);
@@ -42,9 +43,9 @@ const RECOVERED: Origin = Origin {
     stream_id: STREAM,
     recovered: true,
 };
-/// UUIDv7 of the first record; the others count on.
+/// UUIDv7 of the first record; the others follow it.
 const FIRST_UID: u128 = 0x019f_2c4d_8f00_7000_8000_0000_0000_0000;
-/// More than a double holds exactly.
+/// More digits than a double can represent.
 const START: u64 = 1_783_072_800_000_000_001;
 
 const RESOURCE: [&str; 7] = [
@@ -54,11 +55,11 @@ const RESOURCE: [&str; 7] = [
     "audit.batch.id",
     "telemetry.sdk.name",
     "telemetry.sdk.version",
-    // Only of a batch that is sent in the place of a stream whose VM has crashed.
+    // Only in a batch that is sent for a stream of a crashed VM.
     "audit.recovered",
 ];
 
-/// Attributes of the scope: what a batch says of its stream.
+/// Attributes of the scope: facts of a batch about its stream.
 const SCOPE: [&str; 1] = ["audit.sequence.next"];
 
 /// One more than the number of the last record.
@@ -87,7 +88,7 @@ const ATTRIBUTES: [&str; 62] = [
     "url.path",
     "http.route",
     "server.address",
-    // Only of tunnels.
+    // Tunnels only.
     "server.port",
     "http.response.status_code",
     "network.protocol.version",
@@ -107,7 +108,7 @@ const ATTRIBUTES: [&str; 62] = [
     "audit.tag.retention",
     "audit.tag.owner.team",
     "audit.sequence.next",
-    // Of the start of a stream and of its signs of life.
+    // Only in the start of a stream and in its signs of life.
     "audit.stream.alive_interval_ms",
     "audit.buffer.max_records",
     "audit.loss.reason",
@@ -126,12 +127,12 @@ const ATTRIBUTES: [&str; 62] = [
     "audit.auth",
     "audit.capture.query.lang",
     "audit.capture.request_headers.authorization",
-    // How a session id is flagged that is not printable or too long.
+    // Flag of a session id that is not printable or too long.
     "audit.session.id_hashed",
-    // How a context is flagged that was longer than `tracking.max_context_bytes`.
+    // Flag of a context that was longer than `tracking.max_context_bytes`.
     "audit.session.context_hashed",
     "audit.session.context_length",
-    // Beside the attributes in NDJSON.
+    // Additional fields of NDJSON.
     "time_unix_nano",
     "observed_time_unix_nano",
     "event_name",
@@ -140,7 +141,7 @@ const ATTRIBUTES: [&str; 62] = [
     "span_id",
 ];
 
-/// A host that keeps nothing: no batch of the test outlives its VM.
+/// A host that stores nothing: no batch of the test outlives its VM.
 #[derive(Debug)]
 struct NoSharedData;
 
@@ -158,6 +159,7 @@ impl SharedData for NoSharedData {
 
 fn events() -> Vec<Event> {
     let exchange = |record: ExchangeRecord| Event::Exchange(Box::new(record));
+
     vec![
         Event::StreamStart(LIMITS),
         exchange(check()),
@@ -166,7 +168,7 @@ fn events() -> Vec<Event> {
         exchange(odd_bytes()),
         exchange(received()),
         exchange(login()),
-        exchange(nobody()),
+        exchange(anonymous()),
         exchange(transcoded_call()),
         exchange(tunnel(Stage::Started)),
         exchange(tunnel(Stage::Complete)),
@@ -196,6 +198,7 @@ fn batch(format: Format) -> Vec<u8> {
         })
         .collect();
     let body = encoder.batch(OWN, NEXT, BATCH, fragments.iter().map(AsRef::as_ref));
+
     for (fragment, range) in fragments.iter().zip(body.fragments) {
         assert_eq!(body.bytes.get(range), Some(fragment.as_ref()));
     }
@@ -210,6 +213,7 @@ fn check_file(name: &str, written: &[u8]) {
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&path, written).unwrap();
     }
+
     let golden = fs::read(&path).unwrap();
     assert!(
         written == golden,
@@ -242,6 +246,7 @@ fn otlp_records() -> (Value, Value, Vec<Value>) {
         panic!("{request}")
     };
     assert_eq!(scope["scope"]["name"], "audit-filter");
+
     (
         group["resource"].clone(),
         scope["scope"].clone(),
@@ -267,12 +272,13 @@ fn attribute<'v>(record: &'v Value, name: &str) -> Option<&'v Value> {
         .map(|entry| &entry["value"])
 }
 
-/// What an OTLP/JSON reader demands of a value: one member, integers as strings of digits.
+/// Requirements of an OTLP/JSON reader: one member, integers as decimal strings.
 fn check_value(value: &Value) {
     let members: Vec<_> = value.as_object().unwrap().iter().collect();
     let [(kind, inner)] = members[..] else {
         panic!("{value}")
     };
+
     let is_right = match kind.as_str() {
         "stringValue" => inner.is_string(),
         "boolValue" => inner.is_boolean(),
@@ -293,8 +299,10 @@ fn otlp_follows_the_contract() {
         attribute(&scope, "audit.sequence.next"),
         Some(&json!({"intValue": NEXT.to_string()}))
     );
+
     let (recovered, always) = RESOURCE.split_last().unwrap();
     assert_eq!(keys(&resource), always);
+
     let body = Encoder::new(Format::OtlpJson, String::new()).batch(
         RECOVERED,
         1,
@@ -308,13 +316,16 @@ fn otlp_follows_the_contract() {
         attribute(resource, recovered),
         Some(&json!({"boolValue": true}))
     );
+
     for (number, record) in records.iter().enumerate() {
         let digits = |name: &str| record[name].as_str().unwrap().parse::<u64>().unwrap();
         assert_eq!(digits("timeUnixNano"), START + number as u64, "not rounded");
         assert!(digits("observedTimeUnixNano") >= digits("timeUnixNano"));
+
         let names = keys(record);
         let unique: BTreeSet<&String> = names.iter().collect();
         assert_eq!(unique.len(), names.len(), "{names:?}");
+
         for name in &names {
             assert!(
                 ATTRIBUTES.contains(&name.as_str()),
@@ -322,6 +333,7 @@ fn otlp_follows_the_contract() {
             );
             check_value(attribute(record, name).unwrap());
         }
+
         let uid = attribute(record, "log.record.uid").unwrap()["stringValue"]
             .as_str()
             .unwrap();
@@ -331,6 +343,7 @@ fn otlp_follows_the_contract() {
                 .get_version_num(),
             7
         );
+
         for (name, digits) in [("traceId", 32), ("spanId", 16)] {
             if let Some(id) = record.get(name).and_then(Value::as_str) {
                 assert!(
@@ -356,6 +369,7 @@ fn severities_bodies_and_names() {
             )
         })
         .collect();
+
     let expected = [
         (9, "audit.stream.start", "audit.stream.start"),
         (9, "audit.http", "GET /check success"),
@@ -376,6 +390,7 @@ fn severities_bodies_and_names() {
         (9, "audit.stream.alive", "audit.stream.alive"),
         (9, "audit.stream.end", "audit.stream.end"),
     ];
+
     assert_eq!(
         found,
         expected.map(|(severity, name, body)| (severity, name.to_owned(), body.to_owned()))
@@ -393,6 +408,7 @@ fn values_arrive_as_they_were() {
         text(2, "error.message"),
         Some("kein Zugriff f\u{fc}r \u{4f60} \u{1f512}")
     );
+
     assert_eq!(text(2, "audit.tag.owner.team"), Some("id & access"));
     assert_eq!(
         attribute(&records[1], "audit.duration_ms").unwrap()["doubleValue"].as_f64(),
@@ -402,6 +418,7 @@ fn values_arrive_as_they_were() {
         attribute(&records[3], "audit.session.context_length").unwrap()["intValue"],
         "70000"
     );
+
     assert_eq!(
         text(4, "user_agent.original"),
         Some("\"quoted\" back\\slash tab\t esc\u{1b} del\u{7f} one\u{1} line\r\nend")
@@ -410,6 +427,7 @@ fn values_arrive_as_they_were() {
         text(4, "audit.session.context"),
         Some("a\u{fffd}b\u{fffd}(\u{20ac}\u{fffd}")
     );
+
     assert_eq!(attribute(&records[4], "http.response.status_code"), None);
     assert_eq!(
         (text(5, "audit.stage"), text(5, "audit.priority")),
@@ -419,6 +437,7 @@ fn values_arrive_as_they_were() {
         attribute(&records[5], "audit.outcome").is_none()
             && attribute(&records[5], "audit.duration_ms").is_none()
     );
+
     assert_eq!(
         (text(6, "user.id"), text(6, "user.name")),
         (Some("9007199254740993"), Some("J\u{f6}rg \"O\""))
@@ -427,6 +446,7 @@ fn values_arrive_as_they_were() {
         attribute(&records[6], "audit.correlation.number").unwrap()["intValue"],
         "2147483646"
     );
+
     assert_eq!(
         attribute(&records[7], "audit.session.id_hashed").unwrap()["boolValue"],
         true
@@ -435,6 +455,7 @@ fn values_arrive_as_they_were() {
         (text(8, "rpc.method"), text(8, "audit.rpc.dialect")),
         (Some("shop.Users/Get"), Some("transcoded"))
     );
+
     assert_eq!(
         (text(9, "audit.stage"), text(9, "audit.termination")),
         (Some("started"), None)
@@ -443,10 +464,12 @@ fn values_arrive_as_they_were() {
         (text(10, "audit.stage"), text(10, "audit.termination")),
         (Some("complete"), Some("client"))
     );
+
     for (name, digits) in [("audit.started.number", "9"), ("server.port", "443")] {
         assert_eq!(attribute(&records[10], name).unwrap()["intValue"], digits);
     }
     assert_eq!(text(11, "audit.loss.reason"), Some("buffer_full"));
+
     for index in [0, 12] {
         assert_eq!(
             attribute(&records[index], "audit.stream.alive_interval_ms").unwrap()["intValue"],
@@ -457,13 +480,15 @@ fn values_arrive_as_they_were() {
             "10000"
         );
     }
+
     assert_eq!(
         attribute(&records[13], "audit.sequence.next").unwrap()["intValue"],
         "14"
     );
 }
 
-/// Protobuf and JSON are two encodings of one message: a reader of both, which is not ours, finds the same in them.
+/// Protobuf and JSON are two encodings of one message: an independent reader of both finds the same
+/// content.
 #[test]
 fn the_protobuf_is_the_json() {
     let from_json: ExportLogsServiceRequest =
@@ -473,7 +498,7 @@ fn the_protobuf_is_the_json() {
     assert_eq!(from_protobuf, from_json);
 }
 
-/// Lengths of all sizes, and text that is not UTF-8, are the same in both encodings.
+/// Lengths of all sizes, and invalid UTF-8, are the same in both encodings.
 #[test]
 fn long_values_are_the_same_in_protobuf_and_in_json() {
     for length in [
@@ -483,6 +508,7 @@ fn long_values_are_the_same_in_protobuf_and_in_json() {
         record.captured = vec![("audit.capture.query.x".into(), vec![0xff; length])];
         record.context = Some(Context::Whole(vec![b'x'; length]));
         record.action = Action::Text(vec![b'"'; length]);
+
         let event = Event::Exchange(Box::new(record));
         let [from_json, from_protobuf] =
             [Format::OtlpJson, Format::OtlpProtobuf].map(|format| one(format, &event));
@@ -507,12 +533,13 @@ fn one(format: Format, event: &Event) -> Vec<u8> {
         event,
     };
     let fragment = encoder.record(&numbered);
+
     encoder
         .batch(RECOVERED, NEXT, BATCH, std::iter::once(&*fragment))
         .bytes
 }
 
-/// The two formats tell the same, under the same names.
+/// Both formats have the same content under the same names.
 #[test]
 fn ndjson_lines_are_the_otlp_records() {
     let (resource, scope, records) = otlp_records();
@@ -523,11 +550,13 @@ fn ndjson_lines_are_the_otlp_records() {
             .all(|line| line.matches("\"audit.sequence.next\":").count() == 1),
         "a name stands once in an object"
     );
+
     let lines: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     assert_eq!(lines.len(), records.len());
+
     for (line, record) in lines.iter().zip(&records) {
         let line = line.as_object().unwrap();
         for name in line.keys() {
@@ -536,9 +565,11 @@ fn ndjson_lines_are_the_otlp_records() {
                 "{name}"
             );
         }
+
         let attributes = [&resource, &scope, record]
             .into_iter()
             .flat_map(|parent| parent["attributes"].as_array().unwrap());
+
         for entry in attributes {
             let plain = entry["value"].as_object().unwrap().values().next().unwrap();
             let found = &line[entry["key"].as_str().unwrap()];
@@ -547,6 +578,7 @@ fn ndjson_lines_are_the_otlp_records() {
                 "{entry}: {found}"
             );
         }
+
         assert_eq!(
             line["time_unix_nano"].to_string(),
             record["timeUnixNano"].as_str().unwrap()
@@ -558,13 +590,14 @@ fn ndjson_lines_are_the_otlp_records() {
     }
 }
 
-/// One seed, one clock, one stream: one text.
+/// With one seed, one clock and one stream, the output is the same.
 #[test]
 fn a_pipeline_writes_the_same_twice() {
     let config = br#"{"audit_cluster": {"cluster": "audit"}, "service": "shop"}"#;
     let settings = audit_filter::config::parse(config, &|_| None)
         .unwrap()
         .pipeline;
+
     let write = |seed: u64| {
         let identity = Identity::new(Uuid::nil(), STREAM, b"plugin", &settings);
         let shared = Authenticated::new(Rc::new(NoSharedData), &[], Key::of_secret(b"process"));
@@ -575,6 +608,7 @@ fn a_pipeline_writes_the_same_twice() {
             Rc::new(shared),
             Rc::default(),
         );
+
         let now = |seconds| Now {
             unix_nanos: START,
             uptime: Duration::from_secs(seconds),
@@ -585,8 +619,10 @@ fn a_pipeline_writes_the_same_twice() {
         let id = callout.batch_id.to_string();
         assert!(body.windows(id.len()).any(|window| window == id.as_bytes()));
         assert_eq!(callout.batch_id.get_version_num(), 4);
+
         body
     };
+
     assert_eq!(write(7), write(7));
     assert_ne!(write(7), write(8), "ids depend on the seed");
 }

@@ -1,4 +1,4 @@
-//! Sample records: between them they have every attribute of an exchange, and bytes of every kind.
+//! Sample records: together they have every attribute of an exchange, and bytes of every kind.
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -25,7 +25,7 @@ const GET_CHECK: RequestParts<'_> = RequestParts {
     forwarded_for: None,
 };
 
-/// What every record of an exchange has.
+/// The fields of every exchange record.
 fn exchange(rule: &str, action: &str, outcome: Outcome) -> ExchangeRecord {
     ExchangeRecord {
         action: Action::Text(action.as_bytes().to_vec()),
@@ -103,7 +103,7 @@ pub(crate) fn hashed_context() -> ExchangeRecord {
     }
 }
 
-/// Quotes, backslashes, control characters, other scripts, and bytes that are no UTF-8.
+/// Quotes, backslashes, control characters, other scripts, and invalid UTF-8.
 pub(crate) fn odd_bytes() -> ExchangeRecord {
     ExchangeRecord {
         context: Some(Context::Whole(b"a\xffb\xc3(\xe2\x82\xac\xf0\x9f".to_vec())),
@@ -121,7 +121,7 @@ pub(crate) fn odd_bytes() -> ExchangeRecord {
     }
 }
 
-/// A call in JSON that another filter translated, and that did not find what it looked for.
+/// A JSON call that another filter translated, with the status not found.
 pub(crate) fn transcoded_call() -> ExchangeRecord {
     ExchangeRecord {
         protocol: Protocol::Grpc,
@@ -140,9 +140,10 @@ pub(crate) fn transcoded_call() -> ExchangeRecord {
     }
 }
 
-/// A tunnel that goes on, and its end.
+/// A tunnel in progress, and its end.
 pub(crate) fn tunnel(stage: Stage) -> ExchangeRecord {
     let has_ended = stage == Stage::Complete;
+
     ExchangeRecord {
         stage,
         outcome: has_ended.then_some(Outcome::Success),
@@ -164,7 +165,7 @@ pub(crate) fn tunnel(stage: Stage) -> ExchangeRecord {
     }
 }
 
-/// What is acknowledged before the request goes upstream.
+/// The record that is acknowledged before the request goes upstream.
 pub(crate) fn received() -> ExchangeRecord {
     ExchangeRecord {
         stage: Stage::Received,
@@ -175,7 +176,7 @@ pub(crate) fn received() -> ExchangeRecord {
     }
 }
 
-/// A login: the session that it begins, who it was, what was asked for.
+/// A login: the session that it begins, the user, the requested operation.
 pub(crate) fn login() -> ExchangeRecord {
     ExchangeRecord {
         session: Session {
@@ -207,8 +208,8 @@ pub(crate) fn login() -> ExchangeRecord {
     }
 }
 
-/// Nobody can be named, and the session id is none that may be recorded.
-pub(crate) fn nobody() -> ExchangeRecord {
+/// No user is known, and the session id may not be recorded.
+pub(crate) fn anonymous() -> ExchangeRecord {
     let hash = "88d4266fd4e6338d13b845fcf289579d209c897823b9217da3e161936f031589";
     ExchangeRecord {
         session: Session {

@@ -11,13 +11,14 @@ use super::budgets::{Budget, FULL, LEAN};
 pub(crate) struct Artefact {
     pub(crate) name: &'static str,
     pub(crate) module: Module,
-    /// What each case may cost; a case that is not listed is none of this module.
+    /// The budget of each case. A case without a budget does not apply to this module.
     pub(crate) budgets: &'static [Budget],
 }
 
 /// Every module that is shipped.
 pub(crate) fn artefacts() -> &'static [Artefact] {
     static ARTEFACTS: OnceLock<Vec<Artefact>> = OnceLock::new();
+
     ARTEFACTS.get_or_init(|| {
         let engine = Engine::new(Config::new().consume_fuel(true)).unwrap();
         let artefact = |name, flags: &[&str], budgets| {
@@ -28,6 +29,7 @@ pub(crate) fn artefacts() -> &'static [Artefact] {
                 budgets,
             }
         };
+
         vec![
             artefact("full", &[], FULL),
             artefact("lean", &["--lean"], LEAN),
@@ -35,7 +37,7 @@ pub(crate) fn artefacts() -> &'static [Artefact] {
     })
 }
 
-/// The module with everything.
+/// The module with all features.
 pub(crate) fn full() -> &'static Artefact {
     &artefacts()[0]
 }
@@ -50,6 +52,7 @@ fn build(flags: &[&str]) -> Vec<u8> {
         .stderr(Stdio::inherit());
     let output = build.output().unwrap();
     assert!(output.status.success(), "wasm-build.sh failed");
+
     let path = String::from_utf8(output.stdout)
         .unwrap()
         .lines()

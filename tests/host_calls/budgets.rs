@@ -1,9 +1,9 @@
-//! What a request may cost: host calls exactly, fuel and copied bytes with about five hundredths of air. What costs less
-//! takes its new numbers from the line that the test prints.
+//! The budget of a request: host calls exactly, fuel and copied bytes with about 5 % margin. For an
+//! improvement, take the new numbers from the test's output.
 
 pub(crate) struct Budget {
     pub(crate) case: &'static str,
-    /// As `Tally::call_line` writes them.
+    /// In the format of `Tally::call_line`.
     pub(crate) calls: &'static str,
     pub(crate) fuel: u64,
     /// Between host and VM, both ways.
@@ -19,7 +19,7 @@ const fn row(case: &'static str, calls: &'static str, fuel: u64, bytes: usize) -
     }
 }
 
-/// Of `audit_filter.wasm`.
+/// For `audit_filter.wasm`.
 #[rustfmt::skip]
 pub(crate) const FULL: &[Budget] = &[
     row("untracked",               "map 1",                                                                           4_886, 339),
@@ -46,7 +46,7 @@ pub(crate) const FULL: &[Budget] = &[
     row("set_tracking",            "map 1, replace 3",                                                               10_878, 425),
 ];
 
-/// Of `audit_filter_lean.wasm`: no callbacks on responses.
+/// For `audit_filter_lean.wasm`: no callbacks on responses.
 #[rustfmt::skip]
 pub(crate) const LEAN: &[Budget] = &[
     row("one rule: untracked",     "map 1",                                                                           4_131, 339),

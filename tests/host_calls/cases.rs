@@ -1,4 +1,4 @@
-//! Kinds of requests, each with the configuration that it meets.
+//! Kinds of requests, each with its configuration.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ pub(crate) fn cases() -> Vec<Case> {
         .collect()
 }
 
-/// With the rules that hold when none are configured.
+/// With the default rules.
 fn default_rules() -> Vec<Case> {
     let of = |name, exchange| Case {
         name,
@@ -36,6 +36,7 @@ fn default_rules() -> Vec<Case> {
     let check = || Exchange::http("/check").json();
     let tracked = || Exchange::http(METHOD).tracked();
     let unary = || Exchange::grpc(METHOD).tracked();
+
     vec![
         of("untracked", Exchange::http("/other")),
         of("check", check()),
@@ -47,7 +48,7 @@ fn default_rules() -> Vec<Case> {
     ]
 }
 
-/// With a rule for what is tracked alone: the lean module refuses the default ones.
+/// With a rule for tracked calls only: the lean module refuses the default rules.
 fn tracked_rule() -> Vec<Case> {
     let of = |name, exchange, mut sections: Value| {
         sections["rules"] = json!([{"name": "tracked", "match": {"tracked": true}}]);
@@ -57,10 +58,12 @@ fn tracked_rule() -> Vec<Case> {
             exchange,
         }
     };
+
     let (tracked, unary) = (
         Exchange::http(METHOD).tracked(),
         Exchange::grpc(METHOD).tracked(),
     );
+
     vec![
         of("one rule: untracked", Exchange::http("/other"), json!({})),
         of("one rule: tracked", tracked.clone(), json!({})),
@@ -75,7 +78,7 @@ pub(crate) fn hmac() -> Value {
     json!({"session": {"hmac_keys": [{"id": "k1", "key": KEY}]}})
 }
 
-/// What a rule asks for, one thing at a time, over a rule that asks for nothing.
+/// Each key of a rule alone, on top of an empty rule.
 fn single_keys() -> Vec<Case> {
     let captures =
         json!({"level": "request", "capture": {"query": ["q"], "request_headers": ["accept"]}});
@@ -84,6 +87,7 @@ fn single_keys() -> Vec<Case> {
     let metadata = json!({"identity": {"user_id": [{"metadata": "ns:key"}]}});
     let edge =
         json!({"set_tracking": {"operation": "o", "context": {"device": {"header": "accept"}}}});
+
     let mut cases = vec![
         any("plain record", &json!({})),
         any("identity, absent header", &absent),
@@ -96,6 +100,7 @@ fn single_keys() -> Vec<Case> {
         any("session start", &json!({"session": "start"})),
         any("set_tracking", &edge),
     ];
+
     for case in cases
         .iter_mut()
         .filter(|case| case.name == "correlate, process")
@@ -105,7 +110,7 @@ fn single_keys() -> Vec<Case> {
     cases
 }
 
-/// A rule that asks for nothing but what it is given.
+/// An empty rule with these keys.
 fn any(name: &'static str, more: &Value) -> Case {
     let mut rule = json!({"name": "any", "identity": {"user_id": []}});
     rule.as_object_mut()

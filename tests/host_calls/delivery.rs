@@ -1,5 +1,5 @@
-//! What it costs to encode, dispatch and acknowledge a record, in batches of different sizes, and what a batch takes on
-//! the wire, plain and compressed.
+//! Cost to encode, dispatch and acknowledge a record, in batches of different sizes, and size of a
+//! batch on the wire, plain and compressed.
 
 use std::io::Write;
 
@@ -13,7 +13,7 @@ use super::host::Callout;
 use super::tally::Tally;
 use super::vm::Vm;
 
-/// Batches of each size: those that grow what grows once, and those that are counted.
+/// Batches of each size: first those of the warm-up, in which memory grows, then the measured ones.
 const BATCHES: (usize, usize) = (3, 5);
 
 struct Sent {
@@ -38,10 +38,12 @@ fn send(size: usize) -> Sent {
         }
         sent
     };
+
     (0..warm_up).for_each(|_| {
         fill(&mut vm);
     });
     vm.take_tally();
+
     let callouts = (0..counted).flat_map(|_| fill(&mut vm)).collect();
     Sent {
         records: counted * size,
@@ -50,7 +52,7 @@ fn send(size: usize) -> Sent {
     }
 }
 
-/// Differs from the next in what differs in life.
+/// Consecutive requests differ as they do in production.
 fn request(number: u64) -> Exchange {
     let mut mixed = fastrand::Rng::with_seed(number);
     let request_id = format!(
@@ -58,6 +60,7 @@ fn request(number: u64) -> Exchange {
         mixed.u32(..),
         mixed.u64(..1 << 48)
     );
+
     Exchange::http("/demo.Accounts/ChangePassword")
         .tracked()
         .with("x-request-id", &request_id)
@@ -78,6 +81,7 @@ fn gzipped(body: &[u8], level: u32) -> usize {
 #[test]
 fn a_record_in_a_batch_of_a_hundred_is_delivered_for_little() {
     let mut delivery = Vec::new();
+
     for size in [1, 10, 100, 1000] {
         let Sent {
             records,
@@ -89,6 +93,7 @@ fn a_record_in_a_batch_of_a_hundred_is_delivered_for_little() {
         let answer = tally.fuel_of("http_call_response") / count;
         let body: usize = callouts.iter().map(|callout| callout.body.len()).sum();
         let headers: usize = callouts.iter().map(|callout| callout.header_bytes).sum();
+
         println!(
             "batches of {size:4}: fuel a record: log {}, dispatch {dispatch}, answer {answer}; bytes a record: body {}, \
              headers of the callout {}, copied {}; host calls a record {:.2}",
@@ -101,6 +106,7 @@ fn a_record_in_a_batch_of_a_hundred_is_delivered_for_little() {
         );
         delivery.push(dispatch + answer);
     }
+
     assert!(delivery[2] <= RECORD_OF_A_HUNDRED, "{delivery:?}");
     assert!(
         delivery[3] <= delivery[2],
@@ -120,6 +126,7 @@ fn a_batch_of_a_hundred_compresses_well() {
             "batch of {size:4}: {} bytes, gzip level 1 {fast}, level 6 {usual}",
             body.len()
         );
+
         assert!(
             size < 100 || fast * 5 < body.len(),
             "{fast} of {}",

@@ -1,4 +1,4 @@
-//! A request and its answer, as the host tells of them.
+//! A request and its answer, in the host's form.
 
 use std::collections::BTreeMap;
 
@@ -20,13 +20,13 @@ pub(crate) struct Exchange {
     pub(crate) request_body: Vec<u8>,
     pub(crate) response: Pairs,
     pub(crate) body: Vec<u8>,
-    /// None: the body ends the answer.
+    /// Empty: the body ends the answer.
     pub(crate) trailers: Pairs,
     pub(crate) properties: BTreeMap<String, Vec<u8>>,
 }
 
 impl Exchange {
-    /// A request over HTTP/1.1 that is answered with 200 and a little JSON.
+    /// A request over HTTP/1.1 that is answered with 200 and a short JSON text.
     pub(crate) fn http(path: &str) -> Self {
         let request = [
             (":method", "GET"),
@@ -40,11 +40,13 @@ impl Exchange {
             ("x-request-id", "5f0c1f8a-6d0e-4c58-9a3d-2b1f0e9d8c7b"),
             ("x-forwarded-for", "10.1.2.3"),
         ];
+
         let response = [
             (":status", "200"),
             ("server", "envoy"),
             ("date", "Sun, 22 Nov 2026 12:00:00 GMT"),
         ];
+
         Self {
             request: owned(&request),
             request_body: Vec::new(),
@@ -66,6 +68,7 @@ impl Exchange {
             .extend(owned(&[("content-type", "application/grpc")]));
         exchange.trailers = owned(&[("grpc-status", "0")]);
         exchange.properties = properties("HTTP/2");
+
         exchange
     }
 
@@ -85,14 +88,15 @@ impl Exchange {
             .fold(self, |exchange, (name, value)| exchange.with(name, value))
     }
 
-    /// With an answer that says that it is JSON.
+    /// With a JSON content type of the answer.
     pub(crate) fn json(mut self) -> Self {
         self.response.extend(owned(JSON));
         self
     }
 }
 
-/// What Envoy knows of a request that went well, with the note of the shipped `envoy.yaml`.
+/// Envoy's properties of a successful request, with the peer's address from the shipped
+/// `envoy.yaml`.
 fn properties(protocol: &str) -> BTreeMap<String, Vec<u8>> {
     let texts = [
         ("filter_state\0audit.direct_peer", "10.1.2.3"),
@@ -100,6 +104,7 @@ fn properties(protocol: &str) -> BTreeMap<String, Vec<u8>> {
         ("request\0protocol", protocol),
         ("response\0code_details", "via_upstream"),
     ];
+
     let numbers = [
         ("response\0flags", 0_i64),
         ("response\0code", 200),

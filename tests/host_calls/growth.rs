@@ -1,4 +1,4 @@
-//! What the cost of a request grows with, and what it does not.
+//! Parameters on which the cost of a request depends, and those on which it does not.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,8 @@ use super::exchange::Exchange;
 use super::vm::Vm;
 
 const METHOD: &str = "/demo.Accounts/ChangePassword";
-/// Requests whose mean is taken where one differs from the next: tables and numbers grow now and then.
+/// Number of requests for a mean, for cases in which single requests differ: tables and numbers
+/// grow now and then.
 const SAMPLE: u64 = 50;
 
 /// Fuel of one more such request.
@@ -33,7 +34,7 @@ fn ratio(fuel: u64, base: u64) -> f64 {
     fuel as f64 / base as f64
 }
 
-/// The last costs at most this often what the first does.
+/// The last cost is at most `factor` times the first.
 #[track_caller]
 fn assert_flat(what: &str, points: &[(usize, u64)], factor: f64) {
     print(what, points);
@@ -44,7 +45,7 @@ fn assert_flat(what: &str, points: &[(usize, u64)], factor: f64) {
     );
 }
 
-/// From the second point to the last, one more costs at most this.
+/// From the second point to the last, each additional unit costs at most this.
 #[track_caller]
 fn assert_each(what: &str, points: &[(usize, u64)], fuel: u64) {
     print(what, points);
@@ -57,14 +58,15 @@ fn assert_each(what: &str, points: &[(usize, u64)], fuel: u64) {
     );
 }
 
-/// Rules of one kind, of which a request meets the last or none. All have paths or values of one length.
+/// Rules of one kind; a request meets the last of them or none. All have paths or values of one
+/// length.
 struct Rules {
     kind: &'static str,
     matching: fn(usize) -> Value,
-    /// What meets the rule of this number.
+    /// A request that meets the rule of this number.
     request: fn(usize) -> Exchange,
-    /// Fuel that one more rule may cost a request that meets none, and one that is recorded: now and then two rules have
-    /// one hash.
+    /// Fuel that one more rule may cost a request that meets none, and one that is recorded.
+    /// Sometimes two rules share a hash.
     each: [u64; 2],
 }
 
@@ -109,6 +111,7 @@ fn one_more_rule_costs_little() {
             let rules: Vec<Value> = (0..count).map(rule).collect();
             (count, fuel(&json!({"rules": rules}), &request(asked)))
         };
+
         let counts = [1, 10, 100];
         assert_each(
             &format!("{kind}, none met"),
@@ -123,7 +126,7 @@ fn one_more_rule_costs_little() {
     }
 }
 
-/// The requests of a worker wait while it reads its configuration.
+/// The requests of a worker wait while it parses its configuration.
 #[test]
 fn one_more_rule_costs_a_configuration_little() {
     for Rules { kind, matching, .. } in RULES {
@@ -150,7 +153,8 @@ fn roomy() -> Value {
     json!({"buffer": {"max_records": 20_000, "max_bytes": 128 << 20, "immediate_reserve_percent": 0}})
 }
 
-/// Requests of a VM that has had more and more of them; `exchange` makes each from its number.
+/// Fuel per request of a VM that has more and more records; `exchange` makes each request from its
+/// number.
 fn fuel_after(
     sections: &Value,
     counts: &[usize],
@@ -164,6 +168,7 @@ fn fuel_after(
         made += 1;
         made
     };
+
     let point = |count: &usize| {
         while next(&mut vm) < *count {
             vm.wake();
@@ -192,6 +197,7 @@ fn buffered_records_cost_a_request_nothing() {
 fn distinct_sessions_cost_a_request_nothing() {
     let mut sections = roomy();
     sections["session"] = hmac()["session"].clone();
+
     let distinct = |number: usize| {
         let id = format!("session-{number:08}");
         Exchange::http(METHOD)
@@ -230,6 +236,7 @@ fn one_more_header_costs_little() {
             exchange.with(&format!("x-more-{number}"), "some value")
         })
     };
+
     let counts = [12, 16, 32, 64];
     let of = |exchange: &dyn Fn() -> Exchange| {
         counts.map(|count| (count, fuel(&json!({}), &with(exchange(), count))))
@@ -239,6 +246,7 @@ fn one_more_header_costs_little() {
         &of(&|| Exchange::http("/other")),
         160,
     );
+
     assert_each(
         "request headers, tracked",
         &of(&|| Exchange::http(METHOD).tracked()),

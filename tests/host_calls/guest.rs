@@ -1,11 +1,11 @@
-//! The module's memory, as a host reads and writes it. Every byte that crosses is counted.
+//! Access to the module's memory as by a host. Every byte that crosses is counted.
 
 use wasmtime::{Caller, Extern, Func, Memory, Result, Val};
 
 use super::host::{Host, NOT_FOUND, OK};
 use super::vm::number;
 
-/// The names under which a host looks for the function that makes room for what it hands over.
+/// Names of the export with which a host allocates memory for a value.
 const ALLOCATORS: [&str; 2] = ["proxy_on_memory_allocate", "malloc"];
 
 pub(crate) struct Guest<'c, 'h> {
@@ -56,7 +56,7 @@ impl Guest<'_, '_> {
         }
     }
 
-    /// Hands bytes over in a buffer that the module allocates, as a host does.
+    /// Passes bytes in a buffer that the module allocates, as a host does.
     pub(crate) fn give(&mut self, bytes: &[u8], pointer: i32, length: i32) -> Result<i32> {
         let count = i32::try_from(bytes.len()).unwrap();
         let buffer = if count > 0 { self.allocate(count)? } else { 0 };
@@ -75,6 +75,7 @@ impl Guest<'_, '_> {
         let before = self.caller.get_fuel()?;
         let mut results = [Val::I32(0)];
         allocator.call(&mut *self.caller, &[Val::I32(count)], &mut results)?;
+
         let fuel = before - self.caller.get_fuel()?;
         self.host().tally.note_callback("memory_allocate", fuel);
         Ok(i32::try_from(number(&results[0])).unwrap())

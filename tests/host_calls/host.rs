@@ -1,4 +1,4 @@
-//! A proxy-wasm host that answers from tables, and counts what it is asked for and what is copied.
+//! A proxy-wasm host that answers from tables, and counts calls and copied bytes.
 
 use std::collections::BTreeMap;
 
@@ -22,12 +22,12 @@ const CALL_RESPONSE_HEADERS: i32 = 6;
 /// `proxy_buffer_type_t`
 const PLUGIN_CONFIGURATION: i32 = 7;
 
-/// When the clock starts: times of as many digits as in life.
+/// Start of the clock: times with as many digits as in production.
 const START_NANOS: u64 = 1_795_327_495_874_873_000;
 
 pub(crate) type Pairs = Vec<(String, Vec<u8>)>;
 
-/// A batch on its way, until it is answered.
+/// A batch in flight.
 pub(crate) struct Callout {
     pub(crate) token: u32,
     /// Serialized request headers.
@@ -35,7 +35,7 @@ pub(crate) struct Callout {
     pub(crate) body: Vec<u8>,
 }
 
-/// What the host knows, and what it was asked.
+/// Data of the host, and counts of calls.
 pub(crate) struct Host {
     pub(crate) maps: BTreeMap<i32, Pairs>,
     pub(crate) properties: BTreeMap<String, Vec<u8>>,
@@ -44,7 +44,7 @@ pub(crate) struct Host {
     pub(crate) log: Vec<String>,
     pub(crate) tally: Tally,
     pub(crate) callouts: Vec<Callout>,
-    /// Messages that the VM was not yet woken for, by queue.
+    /// Messages for which the VM has not been called yet, by queue.
     pub(crate) messages: Vec<i32>,
     shared: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
     queues: Vec<Vec<u8>>,
@@ -100,13 +100,16 @@ impl Host {
 /// Answers every import of the module.
 pub(crate) fn linker(engine: &Engine, module: &Module) -> Linker<Host> {
     let mut linker = Linker::new(engine);
+
     for import in module.imports() {
         let (Some(ty), name) = (import.ty().func().cloned(), import.name().to_owned()) else {
             continue;
         };
+
         let answer = move |mut caller: Caller<'_, Host>, arguments: &[Val], results: &mut [Val]| {
             let kind = name.strip_prefix("proxy_").unwrap_or(&name);
             caller.data_mut().tally.note_call(kind);
+
             let arguments: Vec<i64> = arguments.iter().map(number).collect();
             let status = answer(
                 kind,
@@ -115,20 +118,24 @@ pub(crate) fn linker(engine: &Engine, module: &Module) -> Linker<Host> {
                 },
                 &arguments,
             )?;
+
             if let Some(result) = results.first_mut() {
                 *result = Val::I32(status);
             }
             Ok(())
         };
+
         linker
             .func_new(import.module(), import.name(), ty, answer)
             .unwrap();
     }
+
     linker
 }
 
 fn answer(kind: &str, guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Result<i32> {
     let at = |index: usize| i32::try_from(arguments[index]).unwrap();
+
     match kind {
         "get_header_map_pairs" => {
             let pairs = guest.host().maps.get(&at(0)).map(|pairs| serialized(pairs));
@@ -196,7 +203,7 @@ fn answer(kind: &str, guest: &mut Guest<'_, '_>, arguments: &[i64]) -> Result<i3
     }
 }
 
-/// What the workers of a process share, and callouts.
+/// Data shared by the workers of a process, and callouts.
 fn answer_of_the_process(
     kind: &str,
     guest: &mut Guest<'_, '_>,
@@ -259,7 +266,7 @@ fn answer_of_the_process(
     }
 }
 
-/// A header map as a proxy-wasm host writes it.
+/// A header map in a proxy-wasm host's encoding.
 fn serialized(pairs: &[(String, Vec<u8>)]) -> Vec<u8> {
     let length = |length: usize| u32::try_from(length).unwrap().to_le_bytes();
     let mut out = length(pairs.len()).to_vec();

@@ -1,7 +1,8 @@
-//! What a request costs the shipped `.wasm`, in numbers that do not flicker: host calls, callbacks, copied bytes and fuel,
-//! about one a wasm instruction, counted in an engine whose host answers from tables.
+//! Cost of a request in the shipped `.wasm`, in deterministic numbers: host calls, callbacks,
+//! copied bytes and fuel (about one a wasm instruction). The engine that counts them has a host
+//! that answers from tables.
 //!
-//! `cargo test --test host_calls -- --nocapture` prints them, and curves of what they grow with.
+//! `cargo test --test host_calls -- --nocapture` prints them, and curves of their growth.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -38,7 +39,7 @@ fn is_within(budget: &Budget, cost: &Tally) -> bool {
     cost.call_line() == budget.calls && cost.fuel <= budget.fuel && cost.bytes() <= budget.bytes
 }
 
-/// The row of `budgets.rs` that this cost would have.
+/// The row of `budgets.rs` for this cost.
 fn row(case: &Case, cost: &Tally) -> String {
     let (fuel, bytes) = (cost.fuel + cost.fuel / 20, cost.bytes() + cost.bytes() / 20);
     format!(
@@ -51,6 +52,7 @@ fn row(case: &Case, cost: &Tally) -> String {
 #[test]
 fn a_request_costs_no_more_than_its_budget() {
     let mut exceeded = Vec::new();
+
     for artefact in artefacts() {
         for case in cases() {
             let Some(budget) = artefact
@@ -60,6 +62,7 @@ fn a_request_costs_no_more_than_its_budget() {
             else {
                 continue;
             };
+
             let cost = cost(artefact, &case);
             let (name, calls) = (case.name, cost.calls.values().sum::<u32>());
             println!(
@@ -72,11 +75,13 @@ fn a_request_costs_no_more_than_its_budget() {
                 cost.fuel, cost.bytes_in, cost.bytes_out
             );
             println!("    {}", cost.callback_line());
+
             if !is_within(budget, &cost) {
                 exceeded.push(format!("{}:\n{}", artefact.name, row(&case, &cost)));
             }
         }
     }
+
     assert!(
         exceeded.is_empty(),
         "not as in budgets.rs:\n{}",

@@ -1,4 +1,5 @@
-//! The VM's linear memory, which never shrinks: what a full buffer takes, and that it does not grow for ever.
+//! The VM's linear memory, which never shrinks: size with a full buffer, and no growth over many
+//! fills.
 
 use serde_json::json;
 
@@ -6,7 +7,7 @@ use super::artefact::full;
 use super::exchange::Exchange;
 use super::vm::Vm;
 
-/// As many records as the default buffer holds at most.
+/// Most records in the default buffer.
 const REQUESTS: usize = 13_500;
 
 fn fill(vm: &mut Vm) {
@@ -17,7 +18,7 @@ fn fill(vm: &mut Vm) {
     }
 }
 
-/// Acknowledges everything.
+/// Acknowledges all batches.
 fn drain(vm: &mut Vm) -> usize {
     let mut batches = 0;
     loop {
@@ -30,17 +31,19 @@ fn drain(vm: &mut Vm) -> usize {
     }
 }
 
-/// Times that the buffer is filled and drained. Blocks of other sizes may take a second round to find their places.
+/// Number of times that the buffer is filled and drained. Blocks of other sizes may need a second
+/// round until reuse.
 const ROUNDS: usize = 3;
 
-/// Half as much as the default buffer over it: its records, and a batch as it is made and handed over.
+/// Half as much again as the default buffer: its records, and a batch while it is made and sent.
 const MOST_BYTES: usize = 18 << 20;
 
 #[test]
 fn memory_stops_growing_when_the_buffer_is_filled_again_and_again() {
-    // A sign of life would leave at each tick, so that nothing is ever drained.
+    // A sign of life at each tick would keep the buffer from becoming empty.
     let mut vm = Vm::start(full(), &json!({"stages": {"alive_interval": "0s"}}));
     println!("linear memory at rest: {} KiB", vm.memory_bytes() / 1024);
+
     let mut after = Vec::new();
     for round in 1..=ROUNDS {
         fill(&mut vm);
@@ -53,6 +56,7 @@ fn memory_stops_growing_when_the_buffer_is_filled_again_and_again() {
             vm.memory_bytes() / 1024
         );
     }
+
     assert!(
         after[1..].iter().all(|bytes| *bytes == after[1]),
         "{after:?}"

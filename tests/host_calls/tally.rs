@@ -1,20 +1,20 @@
-//! What is counted while the module runs.
+//! Counts while the module runs.
 
 use std::collections::BTreeMap;
 
-/// Counts since the last time that they were taken.
+/// Counts since they were last taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     /// Host calls by the import's name without `proxy_`.
     pub(crate) calls: BTreeMap<String, u32>,
-    /// Calls into the VM and their fuel, by the export's name without `proxy_on_`. The fuel of `memory_allocate` is
-    /// part of that of the callback whose host call asked for a buffer.
+    /// Calls into the VM and their fuel, by the export's name without `proxy_on_`. The fuel of
+    /// `memory_allocate` is part of the callback with the host call that needed a buffer.
     pub(crate) callbacks: BTreeMap<String, (u32, u64)>,
-    /// Bytes that the host wrote into the VM's memory: values, and where they are.
+    /// Bytes that the host wrote into the VM's memory: values, and their addresses.
     pub(crate) bytes_in: usize,
     /// Bytes that the host read from it: names, values, bodies.
     pub(crate) bytes_out: usize,
-    /// The engine's measure of what it has run, about one a wasm instruction.
+    /// The engine's measure of executed code, about one a wasm instruction.
     pub(crate) fuel: u64,
 }
 
@@ -61,7 +61,7 @@ impl Tally {
     }
 }
 
-/// Names for tables.
+/// Short names for tables.
 fn short(import: &str) -> &str {
     match import {
         "clock_time_get" | "get_current_time_nanoseconds" => "clock",

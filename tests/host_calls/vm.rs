@@ -1,4 +1,4 @@
-//! One VM with one configuration, driven as Envoy drives it: a callback that the module does not export is not called.
+//! One VM with one configuration, called as Envoy does: a callback without an export is skipped.
 
 use serde_json::{Value, json};
 use wasmtime::{Instance, Store, Val};
@@ -9,17 +9,17 @@ use super::host::{Callout, Host, REQUEST_HEADERS, RESPONSE_HEADERS, RESPONSE_TRA
 use super::tally::Tally;
 
 const ROOT: i32 = 1;
-/// Requests before those that are counted: they grow what grows once.
+/// Requests before the measured ones: memory that is allocated once grows here.
 const WARM_UP: usize = 20;
 
 pub(crate) struct Vm {
     store: Store<Host>,
     instance: Instance,
-    /// Of the stream that comes next.
+    /// Id of the next stream.
     next_id: i32,
 }
 
-/// An argument or result; the host has no use for those that are not integers.
+/// An argument or result; the host ignores those that are not integers.
 pub(crate) fn number(value: &Val) -> i64 {
     value
         .i64()
@@ -28,7 +28,7 @@ pub(crate) fn number(value: &Val) -> i64 {
 }
 
 impl Vm {
-    /// A VM that is configured with these sections, and whose audit cluster is called `audit`.
+    /// A VM that is configured with these sections, with `audit` as its audit cluster.
     pub(crate) fn start(artefact: &Artefact, sections: &Value) -> Self {
         let mut config =
             json!({"audit_cluster": {"cluster": "audit"}, "trust": {"cidrs": ["10.0.0.0/8"]}});
@@ -38,6 +38,7 @@ impl Vm {
             .extend(sections.as_object().unwrap().clone());
         let mut store = Store::new(artefact.module.engine(), Host::default());
         store.set_fuel(u64::MAX).unwrap();
+
         let linker = linker(artefact.module.engine(), &artefact.module);
         let instance = linker.instantiate(&mut store, &artefact.module).unwrap();
         let mut vm = Self {
@@ -47,16 +48,19 @@ impl Vm {
         };
         let configuration = config.to_string().into_bytes();
         let size = i32::try_from(configuration.len()).unwrap();
+
         vm.host().configuration = configuration;
         vm.call("_initialize", &[]);
         vm.call("proxy_on_context_create", &[ROOT, 0]);
         vm.call("proxy_on_vm_start", &[ROOT, 0]);
+
         assert_eq!(
             vm.call("proxy_on_configure", &[ROOT, size]),
             Some(1),
             "{:?}",
             vm.host().log
         );
+
         vm.tick();
         vm
     }
@@ -65,7 +69,7 @@ impl Vm {
         self.store.data_mut()
     }
 
-    /// What was counted since the last time.
+    /// Counts since the last call.
     pub(crate) fn take_tally(&mut self) -> Tally {
         std::mem::take(&mut self.host().tally)
     }
@@ -78,7 +82,7 @@ impl Vm {
             .data_size(&self.store)
     }
 
-    /// Calls an export. `None`: there is no such export, or it says nothing.
+    /// Calls an export. `None`: the export is missing, or has no result.
     fn call(&mut self, name: &str, arguments: &[i32]) -> Option<i32> {
         let function = self.instance.get_func(&mut self.store, name)?;
         let arguments: Vec<Val> = arguments
@@ -87,9 +91,11 @@ impl Vm {
             .collect();
         let mut results = vec![Val::I32(0); function.ty(&self.store).results().len()];
         let before = self.store.get_fuel().unwrap();
+
         function
             .call(&mut self.store, &arguments, &mut results)
             .unwrap();
+
         let fuel = before - self.store.get_fuel().unwrap();
         let tally = &mut self.host().tally;
         tally.fuel += fuel;
@@ -101,6 +107,7 @@ impl Vm {
     pub(crate) fn exchange(&mut self, exchange: &Exchange) {
         let id = self.next_id;
         self.next_id += 1;
+
         let count = |length: usize| i32::try_from(length).unwrap();
         let host = self.host();
         host.maps.insert(REQUEST_HEADERS, exchange.request.clone());
@@ -110,6 +117,7 @@ impl Vm {
             .insert(RESPONSE_TRAILERS, exchange.trailers.clone());
         host.properties.clone_from(&exchange.properties);
         host.body.clone_from(&exchange.body);
+
         let has_trailers = !exchange.trailers.is_empty();
         let has_body = !exchange.request_body.is_empty();
         self.call("proxy_on_context_create", &[id, ROOT]);
@@ -117,6 +125,7 @@ impl Vm {
             "proxy_on_request_headers",
             &[id, count(exchange.request.len()), i32::from(!has_body)],
         );
+
         if has_body {
             self.call(
                 "proxy_on_request_body",
@@ -124,6 +133,7 @@ impl Vm {
             );
             self.call("proxy_on_request_body", &[id, 0, 1]);
         }
+
         self.call(
             "proxy_on_response_headers",
             &[id, count(exchange.response.len()), 0],
@@ -132,12 +142,14 @@ impl Vm {
             "proxy_on_response_body",
             &[id, count(exchange.body.len()), i32::from(!has_trailers)],
         );
+
         if has_trailers {
             self.call(
                 "proxy_on_response_trailers",
                 &[id, count(exchange.trailers.len())],
             );
         }
+
         self.call("proxy_on_log", &[id]);
         self.call("proxy_on_done", &[id]);
         self.call("proxy_on_delete", &[id]);
@@ -154,14 +166,14 @@ impl Vm {
         self.call("proxy_on_tick", &[ROOT]);
     }
 
-    /// Delivers the messages that the VM has sent itself.
+    /// Delivers the messages that the VM has sent to itself.
     pub(crate) fn wake(&mut self) {
         for queue in std::mem::take(&mut self.host().messages) {
             self.call("proxy_on_queue_ready", &[ROOT, queue]);
         }
     }
 
-    /// Acknowledges the batches that are on their way, and those that follow them at once. Returns all of them.
+    /// Acknowledges the batches in flight, and those that follow them at once. Returns all of them.
     pub(crate) fn acknowledge(&mut self) -> Vec<Callout> {
         let mut all = Vec::new();
         while !self.host().callouts.is_empty() {
@@ -172,6 +184,7 @@ impl Vm {
             }
             all.extend(sent);
         }
+
         all
     }
 }

@@ -1,4 +1,4 @@
-//! What the caller of the table of protocols may write.
+//! Command line of the table of protocols.
 
 use crate::support::args::{CommandLine, Known};
 
@@ -7,17 +7,17 @@ const KNOWN: Known = Known {
     options: &["--envoy"],
 };
 
-/// What the caller wants.
+/// The parsed options.
 pub struct Args {
     /// Write the table into the document instead of comparing it.
     pub writes: bool,
-    /// Play nothing.
+    /// List the rows only.
     pub is_listing: bool,
     line: CommandLine,
 }
 
 impl Args {
-    /// Reads the command line, or says what is wrong with it.
+    /// Parses the command line.
     pub fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
         let line = CommandLine::read(&KNOWN, words)?;
         Ok(Self {
@@ -27,12 +27,12 @@ impl Args {
         })
     }
 
-    /// Whether a row with this text is to be played.
+    /// Whether a row with this text is selected.
     pub fn wants(&self, row: &str) -> bool {
         self.line.picks(row)
     }
 
-    /// Whether this Envoy is to be run.
+    /// Whether this Envoy version is selected.
     pub fn wants_envoy(&self, version: &str) -> bool {
         let mut versions = self.line.values("--envoy").peekable();
         versions.peek().is_none() || versions.any(|wanted| wanted == version)

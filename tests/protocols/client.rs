@@ -1,4 +1,4 @@
-//! Plays the traffic of one row, and says what the client got.
+//! Plays the traffic of one row, and describes the client's result.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::stage::Stage;
 use crate::support::http3::Http3;
 use crate::traffic::{Call, Dig, Ender, Kind, LeaveAt, Prepared, ROW, Then, Traffic, Wire};
 
-/// The host that tunnels and CONNECT requests name.
+/// The target host of tunnels and CONNECT requests.
 pub const TARGET: &str = "target.test:4443";
 
 const POLL: Duration = Duration::from_millis(5);
@@ -25,10 +25,10 @@ pub fn agent(row: usize) -> String {
     format!("row-{row}")
 }
 
-/// Plays it, and says what the client got.
+/// Plays it, and describes the client's result.
 ///
-/// `<status>` of a complete answer, followed by `grpc=<n>` or `connect=<code>` where one is in headers, trailers or
-/// body; `broken` and `left` when the answer is incomplete.
+/// `<status>` of a complete answer, followed by `grpc=<n>` or `connect=<code>` if one is in
+/// headers, trailers or body; `broken` and `left` if the answer is incomplete.
 pub async fn play(stage: &Stage, listener: SocketAddr, row: usize, traffic: &Traffic) -> String {
     match traffic {
         Traffic::Call(call) => describe(&send(stage, listener, row, call).await),
@@ -41,7 +41,7 @@ pub async fn play(stage: &Stage, listener: SocketAddr, row: usize, traffic: &Tra
 
 async fn send(stage: &Stage, listener: SocketAddr, row: usize, call: &Call) -> Reply {
     let message = addressed(&call.message, row);
-    // Held until the end: a feed that is dropped ends the body.
+    // Held until the end: a dropped feed ends the body.
     let _feeds: Vec<Feed> = call
         .prepared
         .iter()
@@ -61,11 +61,13 @@ async fn send(stage: &Stage, listener: SocketAddr, row: usize, call: &Call) -> R
                 let mut client = Http3::connect(listener, &stage.authority).await;
                 let reply = client.exchange(&message, leave).await;
                 if reply.end == End::Left && !call.hangs_up {
-                    // A connection that is closed says nothing of its streams. When this is answered, Envoy has the reset.
+                    // A closed connection gives no information about its streams. When this is
+                    // answered, Envoy has the reset.
                     client
                         .exchange(&Message::new("GET", "/after"), Leave::Never)
                         .await;
                 }
+
                 client.close().await;
                 reply
             }
@@ -88,7 +90,7 @@ async fn over_tcp(listener: SocketAddr, version: Version, message: Message, leav
     reply.unwrap_or_else(|error| Reply::none(End::Broken(error.to_string())))
 }
 
-/// Waits until the upstream has the row's request. The caller's own deadline ends it.
+/// Waits until the upstream has the row's request, up to the caller's deadline.
 async fn arrives(stage: &Stage, row: usize) {
     let name = agent(row);
     while !stage
@@ -159,8 +161,9 @@ fn describe(reply: &Reply) -> String {
         .headers
         .text("content-type")
         .is_some_and(|kind| kind == "application/grpc");
+
     if is_grpc && status.is_none() && reply.end != End::Left {
-        // Envoy may reset an HTTP/2 stream with NO_ERROR, which the client takes for its end.
+        // Envoy may reset an HTTP/2 stream with NO_ERROR, which the client reads as its end.
         words.truncate(1);
         words.push("without status".to_owned());
     }
@@ -171,8 +174,8 @@ fn describe(reply: &Reply) -> String {
     words.join(" ")
 }
 
-/// The body as text, out of base64 where it is gRPC-Web text: each group of four characters by itself, since every
-/// piece of the body may have padding of its own.
+/// The body as text. gRPC-Web text is decoded from base64 in groups of four characters, since every
+/// piece of the body may have padding.
 fn plain(reply: &Reply) -> String {
     let is_base64 = reply
         .headers
@@ -223,6 +226,7 @@ async fn tunnel(listener: SocketAddr, row: usize, dig: &Dig) -> Result<String, C
         }
         Ender::Other => {}
     }
+
     while !tunnel.receive().await?.is_empty() {}
     Ok(status.to_string())
 }

@@ -1,13 +1,15 @@
-//! The service of the transcoding rows, as a serialized `FileDescriptorSet` with `google.api.http` rules.
+//! The service of the transcoding rows, as a serialized `FileDescriptorSet` with `google.api.http`
+//! rules.
 //!
-//! Written by hand: the types of prost have no place for the extension that holds a rule.
+//! Written by hand: prost's types cannot represent the extension with the rule.
 
 use base64ct::{Base64, Encoding};
 
 /// The service's full name.
 pub const SERVICE: &str = "demo.Accounts";
 
-/// `google.api.http`, an extension of `google.protobuf.MethodOptions` (google/api/annotations.proto).
+/// `google.api.http`, an extension of `google.protobuf.MethodOptions`
+/// (google/api/annotations.proto).
 const HTTP_RULE: u32 = 72_295_728;
 /// Patterns of `google.api.HttpRule`.
 const GET: u32 = 2;
@@ -18,8 +20,8 @@ const POST: u32 = 4;
 /// message Password { string user = 1; string password = 2; }
 /// message Account { string name = 1; }
 /// service Accounts {
-///   rpc ChangePassword(Password) returns (Account);     // POST /v1/users/{user}/password, body "*"
-///   rpc List(Password) returns (stream Account);        // GET /v1/list
+///   rpc ChangePassword(Password) returns (Account);  // POST /v1/users/{user}/password, body "*"
+///   rpc List(Password) returns (stream Account);     // GET /v1/list
 /// }
 /// ```
 pub fn base64() -> String {
@@ -49,7 +51,7 @@ pub fn base64() -> String {
     Base64::encode_string(&nested(1, &file.concat()))
 }
 
-/// A `DescriptorProto` whose fields are all strings.
+/// A `DescriptorProto` with string fields only.
 fn message(name: &str, fields: &[&str]) -> Vec<u8> {
     let mut message = text(1, name);
     for (number, field) in (1..).zip(fields) {
@@ -64,6 +66,7 @@ fn message(name: &str, fields: &[&str]) -> Vec<u8> {
         .concat();
         message.extend(nested(2, &field));
     }
+
     message
 }
 

@@ -1,4 +1,4 @@
-//! The table as users read it, in `docs/protocols.md`.
+//! The table in `docs/protocols.md`, for users.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ const HEAD: &str = "\
 |---|---|---|---|---|---|---|---|---|---|---|---|
 ";
 
-/// Compares the document with the table; yields what is wrong, if anything is.
+/// Compares the document with the table; yields the difference, if any.
 pub fn check(table: &Table) -> Option<String> {
     let text = fs::read_to_string(path()).unwrap_or_default();
     let Some((_, old, _)) = parts(&text) else {

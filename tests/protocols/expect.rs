@@ -1,9 +1,9 @@
-//! What a row expects of its record, and what a record says.
+//! Expected and actual content of a row's record.
 
 use crate::support::Record;
 use crate::traffic::ROW;
 
-/// The cells of a row's record as text; empty: the attribute is absent.
+/// The cells of a row's record as text; empty if the attribute is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cells {
     pub records: usize,
@@ -17,10 +17,12 @@ pub struct Cells {
 }
 
 impl Cells {
-    /// Reads a short form: `none`, or `<event> <outcome> [<http>] [<rpc>/<source>] [<dialect>] [by <termination>]`.
+    /// Parses a short form: `none`, or `<event> <outcome> [<http>] [<rpc>/<source>] [<dialect>] [by
+    /// <termination>]`.
     ///
     /// # Panics
-    /// When it is not of this form.
+    ///
+    /// If it is not of this form.
     pub fn parse(short: &str) -> Self {
         let mut words = short.split(' ');
         let event = match words.next() {
@@ -36,6 +38,7 @@ impl Cells {
             outcome,
             ..Self::default()
         };
+
         while let Some(word) = words.next() {
             if word == "by" {
                 cells.termination = words.next().expect("who ended it").to_owned();
@@ -47,14 +50,16 @@ impl Cells {
                 cells.dialect = word.to_owned();
             }
         }
+
         cells
     }
 
-    /// What the records of one request say; of several, what the last one says.
+    /// The cells of one request's records; if there are several, of the last one.
     pub fn of(records: &[Record]) -> Self {
         let Some(last) = records.last() else {
             return Self::default();
         };
+
         Self {
             records: records.len(),
             event: last.event.clone(),
@@ -79,6 +84,7 @@ impl Cells {
             dialect,
             termination,
         } = self.clone();
+
         [
             records.to_string(),
             event,
@@ -92,17 +98,17 @@ impl Cells {
     }
 }
 
-/// An attribute of the record that is no column.
+/// An attribute of the record without a column.
 #[derive(Clone, Debug)]
 pub enum Attribute {
     /// It has this value.
     Is(&'static str, String),
-    /// It is there.
+    /// It is present.
     Present(&'static str),
 }
 
 impl Attribute {
-    /// What is wrong with it in the record of the row with this number, if anything is.
+    /// Message for a deviation in the record of the row with this number, if any.
     pub fn breach(&self, record: &Record, row: usize) -> Option<String> {
         match self {
             Self::Is(name, value) => {

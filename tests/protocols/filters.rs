@@ -7,6 +7,7 @@ use crate::descriptor;
 /// A filter by its short name.
 ///
 /// # Panics
+///
 /// On an unknown name.
 pub fn by_name(name: &str) -> Value {
     translating(name)
@@ -33,13 +34,14 @@ fn translating(name: &str) -> Option<Value> {
     Some(filter(name, message, config))
 }
 
-/// Filters that answer by themselves, or change an answer.
+/// Filters that send local replies, or change an answer.
 fn refusing(name: &str) -> Option<Value> {
     let always = json!({"numerator": 100});
     let abort = json!({"http_status": 503, "percentage": always});
     let delay = json!({"fixed_delay": "0.2s", "percentage": always});
     let all = json!({"permissions": [{"any": true}], "principals": [{"any": true}]});
     let page = json!({"redirect_action": {"host_redirect": "app.test", "path_redirect": "/page"}});
+
     Some(match name {
         "rbac" => filter(
             name,
@@ -61,7 +63,7 @@ fn refusing(name: &str) -> Option<Value> {
     })
 }
 
-/// A filter whose type is a message of its own package.
+/// A filter with a message type in a separate package.
 fn filter(name: &str, message: &str, config: Value) -> Value {
     let mut config = config;
     config["@type"] = json!(format!(
@@ -77,7 +79,7 @@ fn transcoder(config: Value) -> Value {
     filter("grpc_json_transcoder", "GrpcJsonTranscoder", config)
 }
 
-/// Answers 403 of the upstream and of other filters by this policy.
+/// Answers to 403 of the upstream and of other filters by this policy.
 fn custom_response(policy: &str, config: Value) -> Value {
     let mut action = config;
     action["@type"] = json!(format!(
@@ -94,7 +96,7 @@ fn custom_response(policy: &str, config: Value) -> Value {
     filter("custom_response", "CustomResponse", config)
 }
 
-/// A `local_reply_config` that gives answers of Envoy's own with this status another one.
+/// A `local_reply_config` that replaces this status of Envoy's local replies.
 pub fn rewritten(status: u16, to: u16) -> Value {
     let comparison =
         json!({"op": "EQ", "value": {"default_value": status, "runtime_key": "unused"}});

@@ -1,8 +1,9 @@
 //! The truth table of protocols, filter orders and endings, on a real Envoy in two versions.
 //!
-//! `cargo test --test protocols -- --nocapture` plays every row on each version, prints what was recorded, and fails
-//! when a row is not as expected or the table in `docs/protocols.md` is not up to date. `-- --only TEXT` picks rows,
-//! `-- --envoy 1.36.4` a version, `-- --write` rewrites the document's table.
+//! `cargo test --test protocols -- --nocapture` plays every row on each version and prints the
+//! records. It fails if a row is not as expected, or if the table in `docs/protocols.md` is not up
+//! to date. `-- --only TEXT` picks rows, `-- --envoy 1.36.4` a version, `-- --write` rewrites the
+//! document's table.
 
 #![expect(
     clippy::unwrap_used,
@@ -60,6 +61,7 @@ async fn main() -> ExitCode {
         eprintln!("no row has this text");
         return ExitCode::FAILURE;
     }
+
     if args.is_listing {
         report::list(&table, &rows);
         return ExitCode::SUCCESS;
@@ -77,6 +79,7 @@ async fn main() -> ExitCode {
     if args.writes {
         document::write(&table);
     }
+
     let stale = document::check(&table);
     stale.iter().for_each(|text| println!("{text}"));
     if wrong == 0 && stale.is_none() {

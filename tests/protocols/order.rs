@@ -1,4 +1,4 @@
-//! A filter order: one listener of the Envoy that all rows share, with an audit filter of its own.
+//! A filter order: one listener of the Envoy that all rows share, with a separate audit filter.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::support::tls::Authority;
 /// The audit filter's place in an order.
 pub const AUDIT: &str = "audit";
 
-/// What a listener is made of.
+/// The parts of a listener.
 #[derive(Clone)]
 pub struct Order {
     filters: Vec<&'static str>,
@@ -40,7 +40,7 @@ impl Order {
         }
     }
 
-    /// Requests go to an address where nothing listens.
+    /// Requests go to a closed port.
     pub fn dead(filters: &[&'static str]) -> Self {
         Self {
             cluster: "dead",
@@ -48,12 +48,13 @@ impl Order {
         }
     }
 
-    /// A limit of a second for the whole exchange: sixteen rows begin at once, and the answer must have begun by then.
+    /// A limit of a second for the complete exchange. Sixteen rows start at once, and the answer
+    /// must have begun by then.
     pub fn limited(self) -> Self {
         self.manager(json!({"common_http_protocol_options": {"max_stream_duration": "1s"}}))
     }
 
-    /// A route before the one for everything; an array `routes` of Envoy's has such entries.
+    /// A route before the default one, as an entry of Envoy's array `routes`.
     pub fn route(mut self, route: Value) -> Self {
         self.routes.push(route);
         self
@@ -75,27 +76,30 @@ impl Order {
         self.is_http3
     }
 
-    /// Whether a request gets as far as the audit filter at all. Over HTTP/3 Envoy shows a filter nothing of what an
-    /// earlier one refuses.
+    /// Whether a request reaches the audit filter. Over HTTP/3 a filter does not see requests that
+    /// an earlier one refuses.
     pub fn is_seen(&self) -> bool {
         !self.is_http3 || self.filters.first() == Some(&AUDIT)
     }
 
-    /// As users read it.
+    /// Label for users.
     pub fn label(&self) -> String {
         self.filters.join(", ")
     }
 
-    /// Makes the listener out of the shipped one for HTTP. Its name is that of the audit filter's root, too.
+    /// Makes the listener from the shipped HTTP listener. Its audit filter's root id is this name
+    /// too.
     pub fn listener(&self, name: &str, shipped: &Bootstrap, server: &Authority) -> Value {
         let mut bootstrap = shipped.clone();
         let mut listener = bootstrap.listeners().swap_remove(0);
         listener["name"] = json!(name);
+
         let filters = listener["filter_chains"][0]["filters"]
             .as_array_mut()
             .unwrap();
         let manager = &mut filters.last_mut().unwrap()["typed_config"];
         self.fill(manager, name);
+
         if self.is_http3 {
             speak_http3(&mut listener, server);
         }
@@ -108,6 +112,7 @@ impl Order {
         for key in ["name", "root_id"] {
             audit["typed_config"]["config"][key] = json!(name);
         }
+
         let filter = |short: &&'static str| {
             if *short == AUDIT {
                 audit.clone()

@@ -1,4 +1,4 @@
-//! Plays the rows on one Envoy, all at once, and compares what was recorded.
+//! Plays the rows on one Envoy, concurrently, and compares the records.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use crate::row::{Row, Table};
 use crate::stage::Stage;
 use crate::support::{Record, now};
 
-/// How many rows are played at the same time.
+/// Number of rows that are played at the same time.
 const AT_ONCE: usize = 16;
-/// A row that is not over by then has no client's view.
+/// A row without a result by then is left without the client's view.
 const ROW_DEADLINE: Duration = Duration::from_secs(15);
-/// How long records may take when everything has been sent.
+/// Longest delay of records after all requests are sent.
 const RECORDS_DEADLINE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 
-/// What came of a row.
+/// The result of a row.
 pub struct Played {
     pub row: usize,
     pub client: String,
@@ -33,7 +33,7 @@ impl Played {
         Cells::of(&self.records)
     }
 
-    /// Everything that is not as the row expects.
+    /// All deviations from the row's expectations.
     pub fn breaches(&self, row: &Row) -> Vec<String> {
         let mut breaches = Vec::new();
         if self.client != row.client {
@@ -42,6 +42,7 @@ impl Played {
                 self.client, row.client
             ));
         }
+
         if self.cells() != row.expected {
             let expected = row.expected.columns().join(" | ");
             breaches.push(format!("the record should be {expected}"));
@@ -54,6 +55,7 @@ impl Played {
                     .filter_map(|attribute| attribute.breach(record, self.row)),
             );
         }
+
         breaches
     }
 }
@@ -71,6 +73,7 @@ pub async fn all(version: &str, table: &Arc<Table>, rows: &[usize]) -> Vec<Playe
         "a VM has crashed: {}",
         stage.log()
     );
+
     let played = |row: &usize| Played {
         row: *row,
         client: clients[row].clone(),
@@ -79,7 +82,7 @@ pub async fn all(version: &str, table: &Arc<Table>, rows: &[usize]) -> Vec<Playe
     rows.iter().map(played).collect()
 }
 
-/// Yields what each client got.
+/// Yields each client's result.
 async fn play(stage: &Arc<Stage>, table: &Arc<Table>, rows: &[usize]) -> BTreeMap<usize, String> {
     let (mut playing, permits) = (JoinSet::new(), Arc::new(Semaphore::new(AT_ONCE)));
     for index in rows.iter().copied() {
@@ -95,10 +98,11 @@ async fn play(stage: &Arc<Stage>, table: &Arc<Table>, rows: &[usize]) -> BTreeMa
             )
         });
     }
+
     playing.join_all().await.into_iter().collect()
 }
 
-/// The records by user agent, as soon as all are there, or at the deadline.
+/// The records by user agent, as soon as all have arrived, or at the deadline.
 async fn settle(
     stage: &Stage,
     table: &Table,

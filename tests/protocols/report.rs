@@ -1,13 +1,14 @@
-//! The table on the screen.
+//! Output of the table on the terminal.
 
 use crate::play::Played;
 use crate::row::{Row, Table};
 use crate::support::Record;
 
-/// Prints a line for each row, marks those that are wrong, and says what is wrong with them; yields how many are.
+/// Prints a line for each row with its deviations; yields the number of wrong rows.
 pub fn print(version: &str, table: &Table, played: &[Played]) -> usize {
     println!("\nEnvoy {version}");
     let mut wrong = 0;
+
     for result in played {
         let row = &table.rows[result.row];
         let breaches = result.breaches(row);
@@ -16,19 +17,22 @@ pub fn print(version: &str, table: &Table, played: &[Played]) -> usize {
             if breaches.is_empty() { "  " } else { "XX" },
             line(table, row, result)
         );
+
         for breach in &breaches {
             println!("       {breach}");
         }
+
         if !breaches.is_empty() {
             println!("       {}", causes(result));
         }
         wrong += usize::from(!breaches.is_empty());
     }
+
     println!("Envoy {version}: {} rows, {wrong} wrong", played.len());
     wrong
 }
 
-/// Why the streams of a row ended, as the records say.
+/// Causes of the streams' ends, from the records.
 fn causes(result: &Played) -> String {
     let of = |record: &Record| {
         let [flags, details] =

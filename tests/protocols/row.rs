@@ -1,4 +1,4 @@
-//! The rows of the table, and how they are written down.
+//! The rows of the table, and functions to define them.
 
 use crate::expect::{Attribute, Cells};
 use crate::order::Order;
@@ -7,17 +7,17 @@ use crate::traffic::Traffic;
 /// One row.
 #[derive(Clone)]
 pub struct Row {
-    /// What the client speaks.
+    /// The client's protocol.
     pub protocol: &'static str,
     /// Index of the order in [`Table::orders`].
     pub order: usize,
-    /// How it ends, as users read it.
+    /// Its ending, as text for users.
     pub ending: &'static str,
     pub traffic: Traffic,
-    /// What the client gets, in the words of [`crate::traffic::describe`].
+    /// The client's result, in the words of [`crate::traffic::describe`].
     pub client: &'static str,
     pub expected: Cells,
-    /// What else the record says.
+    /// Further attributes of the record.
     pub attributes: Vec<Attribute>,
 }
 
@@ -35,7 +35,7 @@ impl Row {
     }
 }
 
-/// All rows, and the orders that they go through.
+/// All rows, and their orders.
 #[derive(Default)]
 pub struct Table {
     pub orders: Vec<Order>,
@@ -68,6 +68,7 @@ impl Table {
             expected,
             attributes: Vec::new(),
         });
+
         self.rows.last_mut().unwrap()
     }
 }

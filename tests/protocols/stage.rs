@@ -16,7 +16,7 @@ use crate::support::sink::Sink;
 use crate::support::tls::Authority;
 use crate::support::tools;
 
-/// Everything that the rows of one Envoy version need.
+/// All parts that the rows of one Envoy version need.
 pub struct Stage {
     pub upstream: Upstream,
     pub sink: Sink,
@@ -32,6 +32,7 @@ impl Stage {
             Sink::start().await,
             Authority::new(),
         );
+
         let mut bootstrap = Bootstrap::shipped().with_plugin(&json!({
             "audit_cluster": {"format": "otlp_json"},
             "rules": [{"name": "all"}],
@@ -41,6 +42,7 @@ impl Stage {
         bootstrap.point("demo_grpc", upstream.grpc_addr());
         bootstrap.point("audit", sink.addr());
         add_dead_cluster(&mut bootstrap);
+
         let listeners = (0..)
             .zip(orders)
             .map(|(index, order)| order.listener(&name(index), &bootstrap, &authority));
@@ -51,6 +53,7 @@ impl Stage {
         let listeners = (0..orders.len())
             .map(|index| listeners[&name(index)])
             .collect();
+
         Self {
             upstream,
             sink,
@@ -64,10 +67,12 @@ impl Stage {
         self.listeners[order]
     }
 
-    /// Sends a request that ends through each listener whose audit filter sees it; yields their user agents. On one
-    /// worker, what a listener recorded before has arrived when the record of this one has.
+    /// Sends a finished request through each listener with an audit filter that sees it. Yields
+    /// their user agents. On one worker, a listener's earlier records have arrived when this record
+    /// has.
     pub async fn send_markers(&self, orders: &[Order]) -> Vec<String> {
         let mut names = Vec::new();
+
         for (index, (order, listener)) in orders.iter().zip(&self.listeners).enumerate() {
             let agent = format!("marker-{index}");
             let headers = [("user-agent", agent.as_str())];
@@ -78,7 +83,7 @@ impl Stage {
                 client.exchange(&message, Leave::Never).await;
                 client.close().await;
             } else {
-                // Whatever comes of it, it is recorded.
+                // Recorded whatever its result.
                 let _ = http_get(*listener, "/marker", headers, &CallOptions::default()).await;
             }
 
@@ -86,6 +91,7 @@ impl Stage {
                 names.push(agent);
             }
         }
+
         names
     }
 
@@ -103,7 +109,7 @@ fn name(order: usize) -> String {
     format!("order-{order}")
 }
 
-/// Port 1 of the loopback address: nothing listens there.
+/// Port 1 of the loopback address, which is closed.
 fn add_dead_cluster(bootstrap: &mut Bootstrap) {
     let mut dead = bootstrap.cluster("demo_http").clone();
     dead["name"] = json!("dead");

@@ -1,10 +1,10 @@
-//! The traffic of a row: what the client sends, when it leaves, and what the upstream answers.
+//! The traffic of a row: the client's request, the moment it leaves, and the upstream's answer.
 
 use audit_demo::client::Message;
 use base64ct::{Base64, Encoding};
 use bytes::Bytes;
 
-/// In paths and header values: the row's number, so that no two rows share what the upstream holds ready.
+/// In paths and header values: the row's number, so that rows never share a prepared answer.
 pub const ROW: &str = "{row}";
 
 /// A method of the service in [`crate::descriptor`].
@@ -13,7 +13,7 @@ pub const METHOD: &str = "/demo.Accounts/ChangePassword";
 /// One empty gRPC message: flags and length.
 pub const MESSAGE: [u8; 5] = [0; 5];
 
-/// What carries a request.
+/// Protocol of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
     Http1,
@@ -21,17 +21,17 @@ pub enum Wire {
     Http3,
 }
 
-/// When the client leaves.
+/// The moment at which the client leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaveAt {
     Never,
     /// When the upstream has the request.
     BeforeAnswer,
-    /// When so many bytes of the body have come; 0: the headers.
+    /// After this many bytes of the body; 0: after the headers.
     Bytes(usize),
 }
 
-/// An answer that the upstream holds ready.
+/// A prepared answer of the upstream.
 #[derive(Clone, Debug)]
 pub struct Prepared {
     pub path: String,
@@ -41,7 +41,7 @@ pub struct Prepared {
     pub then: Then,
 }
 
-/// What follows a prepared body.
+/// Event after a prepared body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     End,
@@ -70,7 +70,7 @@ pub enum Kind {
     ConnectUdp,
 }
 
-/// Who ends a tunnel.
+/// The side that ends a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ender {
     ClientFinishes,
@@ -79,7 +79,7 @@ pub enum Ender {
     Other,
 }
 
-/// A tunnel in which something is sent and answered.
+/// A tunnel with data in both directions.
 #[derive(Clone, Debug)]
 pub struct Dig {
     pub kind: Kind,
@@ -137,13 +137,13 @@ impl Call {
         self
     }
 
-    /// Lets the body come a few bytes at a time.
+    /// Limits the flow-control window, so that the body arrives a few bytes at a time.
     pub fn window(mut self, bytes: u32) -> Self {
         self.message.window = Some(bytes);
         self
     }
 
-    /// The upstream's HTTP/1.1 server has this answer ready for the request's own path.
+    /// The upstream's HTTP/1.1 server has this answer for the request's path.
     pub fn answered(
         self,
         status: u16,
@@ -155,7 +155,7 @@ impl Call {
         self.answered_at(&path, status, headers, body, then)
     }
 
-    /// The same for another path, to which something leads the request.
+    /// The same for another path, to which the request is redirected.
     pub fn answered_at(
         mut self,
         path: &str,
@@ -169,6 +169,7 @@ impl Call {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         let path = path.split('?').next().unwrap().to_owned();
+
         self.prepared.push(Prepared {
             path,
             status,
@@ -230,7 +231,7 @@ pub fn connect_get(script: &str) -> Call {
     Call::new(Wire::Http1, "GET", &path).header("x-demo-grpc", script)
 }
 
-/// A Connect call with streams.
+/// A streaming Connect call.
 pub fn connect_stream(script: &str) -> Call {
     let call =
         Call::new(Wire::Http1, "POST", METHOD).header("content-type", "application/connect+proto");
@@ -246,7 +247,7 @@ pub fn rest(script: &str) -> Call {
         .body(r#"{"password":"x"}"#)
 }
 
-/// The REST path of the method that streams.
+/// The REST path of the streaming method.
 pub fn rest_stream(script: &str) -> Call {
     get(Wire::Http1, "/v1/list").header("x-demo-grpc", script)
 }

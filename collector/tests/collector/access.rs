@@ -1,4 +1,4 @@
-//! Tokens: who has none is told how to give one, and learns nothing else.
+//! Tokens: a request without one gets 401 with a hint how to send it, and no other information.
 
 use audit_collector::auth::{Access, Tokens};
 use axum::body::Body;
@@ -55,12 +55,13 @@ fn basic(credentials: &str) -> String {
 }
 
 #[tokio::test]
-async fn records_are_taken_from_who_knows_the_token() {
+async fn records_are_accepted_with_the_token_only() {
     let collector = start(Some("wr1te\n"), None).await;
     let answer = collector.post(batch(&[record("aud_0", &[])])).await;
     let body = json!({"code": 16, "message": "the bearer token is missing or wrong"});
     assert_eq!((answer.status, &answer.body), (401, &body));
     assert_eq!(answer.headers["www-authenticate"], "Bearer");
+
     for wrong in [
         "",
         "Bearer",
@@ -73,10 +74,12 @@ async fn records_are_taken_from_who_knows_the_token() {
     ] {
         assert_eq!(post(&collector, wrong).await.status, 401, "{wrong}");
     }
+
     assert!(
         collector.records().await.is_empty(),
         "and reading needs none"
     );
+
     for right in ["Bearer wr1te", "bearer wr1te", "BEARER  wr1te"] {
         assert_eq!(post(&collector, right).await.status, 200, "{right}");
     }
@@ -95,9 +98,10 @@ async fn a_sender_of_protobuf_is_refused_in_protobuf() {
 }
 
 #[tokio::test]
-async fn all_but_health_and_metrics_is_shown_to_who_knows_the_token() {
+async fn all_but_health_and_metrics_requires_the_token() {
     let collector = start(None, Some("re:ad")).await;
     assert_eq!(post(&collector, "").await.status, 200);
+
     for path in ["/api/records", "/", "/openapi.json", "/no/such/path"] {
         let answer = collector.get(path).await;
         assert_eq!(
@@ -110,9 +114,11 @@ async fn all_but_health_and_metrics_is_shown_to_who_knows_the_token() {
             "Basic realm=\"audit\", charset=\"UTF-8\""
         );
     }
+
     for path in ["/healthz", "/metrics"] {
         assert_eq!(collector.get(path).await.status, 200, "{path}");
     }
+
     for wrong in [
         "Bearer ad",
         "Bearer wr1te",
@@ -127,6 +133,7 @@ async fn all_but_health_and_metrics_is_shown_to_who_knows_the_token() {
             "{wrong}"
         );
     }
+
     for right in [
         "Bearer re:ad",
         &basic(":re:ad"),
@@ -139,6 +146,7 @@ async fn all_but_health_and_metrics_is_shown_to_who_knows_the_token() {
             "{right}"
         );
     }
+
     assert_eq!(
         get(&collector, "/no/such/path", "Bearer re:ad")
             .await

@@ -1,4 +1,4 @@
-//! What requests may take together: refused before memory grows, and given back afterwards.
+//! Bounds on what all requests together hold: refused before memory grows, and released afterwards.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ async fn start(limits: Limits) -> Arc<Collector> {
     Arc::new(Collector::start_with(limits, Access::default()).await)
 }
 
-/// A body that begins and does not end.
+/// A body that starts and never ends.
 fn unfinished() -> Body {
     Body::from_stream(
         stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"{"))]).chain(stream::pending()),
     )
 }
 
-/// Sends a request that holds what it takes until the task is aborted.
+/// Sends a request that holds its share of the limit until the task is aborted.
 async fn hold(collector: &Arc<Collector>) -> JoinHandle<Answer> {
     let before = collector.admission.requests();
     let task = tokio::spawn({
@@ -66,6 +66,7 @@ async fn too_many_requests_at_once_are_429_and_succeed_later() {
     let body = json!({"code": 8, "message": "too many requests at once"});
     assert_eq!((answer.status, &answer.body), (429, &body));
     assert_eq!(answer.headers["retry-after"], "1");
+
     let answer = collector.post_with(&[PROTOBUF], Vec::new()).await;
     assert_eq!(
         status(&answer),
@@ -76,6 +77,7 @@ async fn too_many_requests_at_once_are_429_and_succeed_later() {
         200,
         "others are not counted"
     );
+
     release(&collector, held).await;
     assert_eq!(collector.post(sent).await.status, 200);
     assert_eq!(uids(&collector.records().await), ["aud_1"]);
@@ -88,11 +90,13 @@ async fn too_many_bytes_at_once_are_503_and_succeed_later() {
         ..LIMITS
     })
     .await;
-    // Its length is not known, so it counts as the largest.
+    // Its length is unknown, so it counts as the largest body.
     let held = hold(&collector).await;
     assert_eq!(collector.admission.bytes(), MAX_BODY_BYTES);
+
     let sent = batch(&[record("aud_1", &[])]);
     assert!(sent.len() > 100);
+
     let answer = collector.post(sent.clone()).await;
     let body = json!({"code": 14, "message": "too many bytes in requests at once"});
     assert_eq!((answer.status, &answer.body), (503, &body));
@@ -102,6 +106,7 @@ async fn too_many_bytes_at_once_are_503_and_succeed_later() {
         200,
         "a small one has room"
     );
+
     release(&collector, held).await;
     assert_eq!(collector.post(sent).await.status, 200);
     assert_eq!(uids(&collector.records().await), ["aud_1"]);
@@ -117,6 +122,7 @@ async fn inflated_bytes_need_room_too() {
     .await;
     let mut sent = batch(&[record("aud_1", &[])]);
     sent.push_str(&" ".repeat(MAX_BODY_BYTES - 10 - sent.len()));
+
     let answer = collector
         .post_with(&[JSON, GZIP], gzip(sent.as_bytes()))
         .await;
@@ -124,6 +130,7 @@ async fn inflated_bytes_need_room_too() {
         answer.status, 503,
         "compressed and inflated are more together than there is room for"
     );
+
     let answer = collector.post_with(&[JSON], sent).await;
     assert_eq!(answer.status, 200);
     assert_eq!(
@@ -139,6 +146,7 @@ async fn a_body_made_to_cost_memory_counts_for_more_than_its_length() {
         ..LIMITS
     })
     .await;
+
     let empty = r#"{"key":"","value":{}},"#;
     let attributes = |number| format!("{}{{}}", empty.repeat(number));
     let body = |number| {
@@ -149,6 +157,7 @@ async fn a_body_made_to_cost_memory_counts_for_more_than_its_length() {
     };
     assert!(body(2900).len() < MAX_BODY_BYTES);
     assert_eq!(collector.post(body(2900)).await.status, 200);
+
     let small = start(Limits {
         max_inflight_bytes: 100_000,
         ..LIMITS
@@ -169,6 +178,7 @@ async fn a_body_that_does_not_arrive_in_time_is_408() {
     })
     .await;
     let answer = collector.post(unfinished()).await;
+
     assert_eq!(
         (answer.status, &answer.body),
         (

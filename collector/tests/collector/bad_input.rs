@@ -1,5 +1,5 @@
-//! Bad input of each kind in each format: refused or bounded as documented, nothing half stored, and the collector
-//! goes on.
+//! Bad input of each kind in each format: refused or bounded as documented, nothing is stored in
+//! part, and the collector keeps serving.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
@@ -24,10 +24,11 @@ async fn refused(headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
         200
     );
     assert_eq!(uids(&collector.records().await), ["aud_good"]);
+
     answer
 }
 
-/// What is stored of one good request.
+/// The records that one good request stores.
 async fn stored(format: (&str, &str), body: impl Into<Vec<u8>>) -> Vec<Value> {
     let collector = Collector::start().await;
     let answer = collector.post_with(&[format], body.into()).await;
@@ -64,6 +65,7 @@ async fn truncated_gzip_is_refused_in_all_formats() {
 async fn a_gzip_bomb_of_many_members_is_refused_in_all_formats() {
     let member = gzip(&vec![b'\n'; MAX_BODY_BYTES]);
     assert!(MAX_BODY_BYTES / member.len() > 500, "{}", member.len());
+
     for (format, _) in golden() {
         let answer = refused(
             &[format, GZIP],
@@ -91,9 +93,11 @@ async fn empty_gzip_members_are_good() {
 async fn deep_json_is_refused() {
     let deep = format!(r#"{{"resourceLogs":{}"#, "[".repeat(60_000));
     assert_eq!(refused(&[JSON], deep.into_bytes()).await.status, 400);
+
     let deep = r#"{"arrayValue":{"values":["#.repeat(2000);
     let in_body = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{deep}"#);
     assert_eq!(refused(&[JSON], in_body.into_bytes()).await.status, 400);
+
     assert_eq!(
         refused(
             &[NDJSON],
@@ -116,9 +120,10 @@ async fn deep_protobuf_is_refused() {
     while value.len() < 60_000 {
         value = delimited(6, &delimited(1, &delimited(2, &value)));
     }
+
     let body = delimited(1, &delimited(2, &delimited(2, &delimited(5, &value))));
     assert_eq!(refused(&[PROTOBUF], body).await.status, 400);
-    // As groups, which no message of OTLP has.
+    // As groups, which OTLP messages do not use.
     assert_eq!(
         refused(&[PROTOBUF], vec![15 << 3 | 3; 60_000]).await.status,
         400
@@ -139,6 +144,7 @@ async fn too_many_records_are_refused_in_all_formats() {
         resource_logs: vec![group],
     }
     .encode_to_vec();
+
     assert!(
         protobuf.len() < 3 * 20_001 + 10,
         "two bytes stand for a record"
@@ -166,6 +172,7 @@ async fn numbers_of_64_bits_are_exact_as_numbers_and_as_strings() {
         let attribute = json!({"key": "n", "value": {"intValue": number}});
         let body =
             otlp(&json!({"timeUnixNano": 9_007_199_254_740_993_i64, "attributes": [attribute]}));
+
         for (format, body) in [(PROTOBUF, protobuf(&body)), (JSON, body)] {
             let records = stored(format, body).await;
             assert_eq!(
@@ -173,6 +180,7 @@ async fn numbers_of_64_bits_are_exact_as_numbers_and_as_strings() {
                 (&json!(exact), &json!("9007199254740993"))
             );
         }
+
         let line = format!(r#"{{"n":{exact},"time_unix_nano":"9007199254740993"}}"#);
         let records = stored(NDJSON, line).await;
         assert_eq!(
@@ -201,6 +209,7 @@ async fn ids_of_the_wrong_length_are_no_ids() {
             );
         }
     }
+
     let log = LogRecord {
         trace_id: vec![1; 17],
         span_id: vec![1; 7],
@@ -214,6 +223,7 @@ async fn ids_of_the_wrong_length_are_no_ids() {
         scope_logs: vec![scope],
         ..ResourceLogs::default()
     };
+
     let records = stored(
         PROTOBUF,
         ExportLogsServiceRequest {
@@ -236,6 +246,7 @@ async fn unknown_fields_are_ignored() {
         (&records[0]["event_name"], &records[0]["k"]),
         (&json!("e"), &Value::Null)
     );
+
     let unknown = [
         &[15 << 3 | 2, 3][..],
         b"\xff\x00\xff",
@@ -257,6 +268,7 @@ async fn a_uid_twice_in_one_batch_is_kept_once_in_all_formats() {
         record("aud_2", &[]),
     ]);
     let lines = r#"{"log.record.uid":"aud_1"}"#.to_owned() + "\n" + r#"{"log.record.uid":"aud_1"}"#;
+
     assert_eq!(
         uids(&stored(PROTOBUF, protobuf(twice.as_bytes())).await),
         ["aud_2", "aud_1"]
@@ -272,9 +284,11 @@ async fn times_of_the_far_future_and_past_are_stored() {
         ("1", "1"),
         ("18446744073709551615", "9223372036854775807"),
     ];
+
     for (time, kept) in cases {
         let body = otlp(&json!({"timeUnixNano": time, "observedTimeUnixNano": time}));
         let line = format!(r#"{{"time_unix_nano":{time},"observed_time_unix_nano":"{time}"}}"#);
+
         for (format, body) in [
             (PROTOBUF, protobuf(&body)),
             (JSON, body),
@@ -288,6 +302,7 @@ async fn times_of_the_far_future_and_past_are_stored() {
             assert_eq!(times, (&json!(kept), &json!(kept)), "{format:?}");
         }
     }
+
     let negative = otlp(&json!({"timeUnixNano": "-1"}));
     assert_eq!(refused(&[JSON], negative).await.status, 400);
     assert_eq!(
@@ -301,7 +316,7 @@ async fn times_of_the_far_future_and_past_are_stored() {
 #[tokio::test]
 async fn text_that_is_not_utf_8_is_refused_in_all_formats() {
     for (format, body) in golden() {
-        // The action of a record, which is text in each format.
+        // The action of a record, a string in each format.
         let place = body
             .windows(10)
             .position(|part| part == b"GET /check")
@@ -326,5 +341,6 @@ async fn a_body_cut_anywhere_is_refused_or_lacks_whole_records_only() {
             "{length}"
         );
     }
+
     assert_eq!(collector.records().await, [Value::Null; 0]);
 }

@@ -1,4 +1,4 @@
-//! `check-config`: what it says of configurations in each form, with the line, and how it ends.
+//! `check-config`: findings for configurations in each form, with line numbers and exit codes.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,8 @@ fn check(input: &str, arguments: &[&str]) -> Ended {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // What is too long is not read to its end.
+
+    // The program stops reading when the input is too long.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     (
@@ -35,6 +36,7 @@ fn findings(input: &str) -> Vec<(u64, String, String)> {
     let lines = out
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
+
     lines
         .map(|one| {
             (
@@ -129,6 +131,7 @@ fn each_form_is_read() {
         spec.replace("\n  ", "\n    ")
             .replacen("  url", "    url", 1)
     );
+
     let filter = "
 configPatches:
 - patch:
@@ -143,6 +146,7 @@ configPatches:
             '@type': type.googleapis.com/google.protobuf.StringValue
             value: '{\"audit_cluster\": {\"cluster\": \"audit\"}}'
 ";
+
     for text in [
         plain,
         json,
@@ -159,6 +163,7 @@ configPatches:
             "{text}"
         );
     }
+
     let list = format!(
         "kind: List\nitems:\n-{}",
         PLUGIN.replace('\n', "\n  ").replacen("\n ", "", 1)
@@ -166,7 +171,7 @@ configPatches:
     assert_eq!(check(&list, &[]).0, Some(0), "{list}");
 }
 
-/// A filter of Envoy, whose `config` has these lines.
+/// An Envoy filter with these lines as its `config`.
 fn of_envoy(typed_config: &str) -> String {
     format!("http_filters:\n- name: audit\n  typed_config: {{{typed_config}}}\n")
 }
@@ -175,6 +180,7 @@ fn of_envoy(typed_config: &str) -> String {
 fn every_spelling_that_envoy_takes_is_read() {
     const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
     const STRUCT: &str = "'@type': type.googleapis.com/google.protobuf.Struct";
+
     let configuration = "audit_cluster: {cluster: a, headers: {x: '${A}${B}'}}";
     let camel = format!(
         "failurePolicy: FAIL_RELOAD, vmConfig: {{environmentVariables: {{keyValues: {{A: b}}, hostEnvKeys: [B]}}}}, \
@@ -186,6 +192,7 @@ fn every_spelling_that_envoy_takes_is_read() {
         .replace("environmentVariables", "environment_variables")
         .replace("keyValues", "key_values")
         .replace("hostEnvKeys", "host_env_keys");
+
     for config in [camel, snake] {
         for typed_config in [
             format!("'@type': {WASM}, config: {{{config}}}"),
@@ -201,6 +208,7 @@ fn every_spelling_that_envoy_takes_is_read() {
             );
         }
     }
+
     for open in [
         "fail_open: true",
         "failOpen: true",
@@ -236,6 +244,7 @@ fn plugins_of_others_are_passed_over_and_ones_own_are_not() {
         "{url: oci://x/other}",
         "{url: oci://x/waf, pluginConfig: {rules: [SecRule], default: deny}}",
     ];
+
     for spec in of_others {
         let found = findings(&format!("kind: WasmPlugin\nspec: {spec}\n"));
         assert!(
@@ -243,6 +252,7 @@ fn plugins_of_others_are_passed_over_and_ones_own_are_not() {
             "{found:#?}"
         );
     }
+
     for spec in [
         "{url: oci://x/audit-filter:1}",
         "{url: oci://x/audit-filter:1, pluginConfig: {rulez: []}}",
@@ -251,6 +261,7 @@ fn plugins_of_others_are_passed_over_and_ones_own_are_not() {
         let text = format!("kind: WasmPlugin\nspec: {spec}\n");
         assert_finds(&text, 2, "error", "audit_cluster: is required");
     }
+
     let policy =
         "kind: EnvoyExtensionPolicy\nspec: {wasm: [{code: {image: {url: x/audit-filter:1}}}]}\n";
     assert_finds(policy, 2, "error", "audit_cluster: is required");
@@ -267,7 +278,7 @@ fn one_finding_is_one_line() {
     }
 }
 
-/// What is found in [`PLUGIN`] after one replacement, and the exit code.
+/// Checks the findings of [`PLUGIN`] after one replacement, and the exit code.
 #[track_caller]
 fn assert_plugin_with(
     (from, to): (&str, &str),
@@ -370,8 +381,10 @@ fn traps_of_a_platform_are_warnings() {
     ] {
         assert_plugin_with((from, to), line, ("warning", 0), warning);
     }
+
     let open = POLICY.replace("    env:", "    failOpen: true\n    env:");
     assert_finds(&open, 7, "warning", "failOpen: true");
+
     let istio = POLICY.replace("cluster: audit,", "cluster: 'outbound|1||c',");
     assert_finds(
         &istio,
@@ -382,7 +395,7 @@ fn traps_of_a_platform_are_warnings() {
 }
 
 #[test]
-fn what_a_gateway_asks_for_is_recorded_by_another_hop() {
+fn a_gateways_tracking_is_recorded_by_another_hop() {
     let gateway = "audit_cluster: {cluster: a}\nrules:\n- name: edge\n  set_tracking: {operation: x}\n- {name: all}\n";
     let hop =
         |rule: &str| format!("audit_cluster: {{cluster: a}}\nrules: [{{name: hop, {rule}}}]\n");
@@ -393,11 +406,13 @@ fn what_a_gateway_asks_for_is_recorded_by_another_hop() {
         };
         found.iter().any(is_it)
     };
+
     assert!(
         !findings(gateway)
             .iter()
             .any(|(_, _, message)| message.contains("no other"))
     );
+
     for (other, is_warned) in [
         (hop("match: {tracked: true}"), false),
         (hop("action: x"), false),
@@ -423,12 +438,14 @@ fn what_cannot_be_checked_is_one_line_and_exit_code_2() {
         })
         .collect();
     let bombs = format!("a0: &a0 [1,1,1]\n{anchors}");
+
     let small: String = anchors
         .lines()
         .take(4)
         .map(|line| format!("{line}\n"))
         .collect();
     let many_bombs = format!("---\na0: &a0 [1,1,1]\n{small}").repeat(100);
+
     for (text, start) in [
         ("", "no configuration of the filter"),
         (
@@ -465,6 +482,7 @@ rules:
 - {name: calls, match: {protocol: grpc}}
 - {name: marked, match: {headers: [{name: x-env, exact: prod}]}}
 ";
+
     for (request, header, expected) in [
         (
             "POST api.example.com/login",
@@ -527,6 +545,7 @@ fn the_effective_configuration_has_defaults_and_no_secrets() {
         "audit_cluster: {cluster: c, headers: {authorization: 'Bearer ${TOKEN}'}}\nrules: [{name: r}]\n",
         &["--explain"],
     );
+
     for part in [
         "\"max_delay\": \"1s\"",
         "Bearer ${TOKEN}",
@@ -535,6 +554,7 @@ fn the_effective_configuration_has_defaults_and_no_secrets() {
     ] {
         assert!(out.contains(part), "{part}: {out}");
     }
+
     let secret = "0123456789abcdef0123456789abcdef";
     let text = format!(
         "audit_cluster: {{cluster: c, headers: {{authorization: '{secret}'}}}}\nsession: {{hmac_keys: [{{id: k, key: {secret}x}}]}}\n"
@@ -551,9 +571,11 @@ fn a_dry_run_knows_urls_and_that_the_filter_is_off() {
     let text = "audit_cluster: {cluster: a}\nrules: [{name: v1, match: {hosts: [a.com], path: {prefix: /v1/}}}]\n";
     let (_, out) = check(text, &["--request", "GET https://a.com/v1/x"]);
     assert!(out.contains("v1: decides"), "{out}");
+
     let root = "audit_cluster: {cluster: a}\nrules: [{name: r, match: {path: {exact: /}, hosts: [a.com]}}]\n";
     let (_, out) = check(root, &["--request", "GET https://a.com"]);
     assert!(out.contains("r: decides"), "{out}");
+
     let (_, out) = check(
         &format!("enabled: false\n{text}"),
         &["--request", "GET a.com/v1/x"],
@@ -574,6 +596,7 @@ fn a_dry_run_knows_targets_without_a_path_and_names_host_where_it_belongs() {
             "{request}: {out}"
         );
     }
+
     for arguments in [
         ["--request", "GET a.com"].as_slice(),
         &["--request", "GET /", "--header", "Host: a.com"],
@@ -583,7 +606,7 @@ fn a_dry_run_knows_targets_without_a_path_and_names_host_where_it_belongs() {
 }
 
 #[test]
-fn a_dry_run_says_for_which_protocol_a_rule_decides_and_for_which_it_follows() {
+fn a_dry_run_shows_by_protocol_whether_a_rule_decides_or_follows() {
     let text = "
 audit_cluster: {cluster: a}
 rules:
@@ -591,11 +614,13 @@ rules:
 - {name: rest, match: {tracked: true}}
 - {name: none}
 ";
+
     let expected = "calls: decides if it is a gRPC call: it is recorded, if the rule wants its end
   rest: decides if it is no gRPC call: it is recorded, if the rule wants its end; records if it is a gRPC call what the \
                     rules before do not want, since the request is tracked
   none: does not matter: an earlier rule decides
 ";
+
     let (_, out) = check(
         text,
         &[
@@ -624,6 +649,7 @@ fn configured(configuration: &str) -> String {
 fn a_configuration_that_envoy_refuses_is_an_error_at_its_line() {
     const TYPE: &str = "type.googleapis.com/google.protobuf";
     let json = r#"{"audit_cluster": {"cluster": "a"}}"#;
+
     for (configuration, start) in [
         (
             format!("{{'@type': {TYPE}.StringValue, value: {json}}}"),
@@ -667,6 +693,7 @@ fn a_configuration_that_envoy_refuses_is_an_error_at_its_line() {
             "{text}: {errors:?}"
         );
     }
+
     // printf %s '{"audit_cluster": {"cluster": "a"}}' | base64
     let bytes = "eyJhdWRpdF9jbHVzdGVyIjogeyJjbHVzdGVyIjogImEifX0=";
     let text = configured(&format!("{{'@type': {TYPE}.BytesValue, value: {bytes}}}"));
@@ -690,8 +717,10 @@ fn a_problem_in_a_block_of_json_has_its_own_line() {
         }",
     );
     assert_finds(&text, 11, "error", "rules[0].levl: unknown key");
+
     let later = text.replacen("value: |\n", "value: |\n\n\n", 1);
     assert_finds(&later, 13, "error", "rules[0].levl: unknown key");
+
     let quoted = configured(
         "{'@type': type.googleapis.com/google.protobuf.StringValue, value: '{\"audit_cluster\": 1}'}",
     );
@@ -714,6 +743,7 @@ fn what_istio_proxies_can_trust_depends_on_where_the_plugin_goes() {
     };
     let certificates = "    trust: {uri_sans: [spiffe://cluster.local/ns/edge/sa/gateway]}\n";
     let service = "  targetRefs: [{kind: Service, name: s}]\n";
+
     for (place, trust, expected) in [
         ("  match: [{mode: SERVER}]\n", "", true),
         ("  match: [{mode: SERVER}]\n", certificates, false),

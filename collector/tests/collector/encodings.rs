@@ -1,4 +1,4 @@
-//! The three formats of `POST /v1/logs`: equal records, and answers in the request's own encoding.
+//! The three formats of `POST /v1/logs`: equal records, and answers in the encoding of the request.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use prost::Message;
@@ -23,7 +23,7 @@ pub(crate) struct Status {
 /// Records in the batch of [`golden`].
 pub(crate) const GOLDEN_RECORDS: usize = 14;
 
-/// The batch that the filter writes byte for byte, in each format.
+/// The golden batch of the filter, in each format.
 pub(crate) fn golden() -> [((&'static str, &'static str), Vec<u8>); 3] {
     let file = |name: &str| {
         std::fs::read(format!(
@@ -34,6 +34,7 @@ pub(crate) fn golden() -> [((&'static str, &'static str), Vec<u8>); 3] {
     };
     let json = file("otlp-batch.json");
     let protobuf = protobuf(&json);
+
     [
         (JSON, json),
         (PROTOBUF, protobuf),
@@ -41,7 +42,7 @@ pub(crate) fn golden() -> [((&'static str, &'static str), Vec<u8>); 3] {
     ]
 }
 
-/// An answer to protobuf.
+/// HTTP status, `google.rpc.Status` code and message of a protobuf answer.
 pub(crate) fn status(answer: &Answer) -> (u16, i32, String) {
     assert_eq!(answer.headers["content-type"], "application/x-protobuf");
     let status = Status::decode(answer.bytes.as_slice()).unwrap();
@@ -60,6 +61,7 @@ async fn the_filters_batch_gives_equal_records_in_all_formats() {
         );
         stored.push(collector.records().await);
     }
+
     assert_eq!(stored[0].len(), GOLDEN_RECORDS);
     assert_eq!(stored[1], stored[0], "protobuf");
     assert_eq!(stored[2], stored[0], "ndjson");
@@ -83,6 +85,7 @@ async fn records_without_a_uid_are_kept_once_over_all_formats() {
     let collector = Collector::start().await;
     let mut sent = record("", &[("a", "1")]);
     sent["attributes"].as_array_mut().unwrap().remove(0);
+
     let otlp = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [sent]}]}]}).to_string();
     let line =
         r#"{"a":"1","time_unix_nano":1783072800000000001,"event_name":"audit.http","body":null}"#;
@@ -91,9 +94,11 @@ async fn records_without_a_uid_are_kept_once_over_all_formats() {
         .await;
     collector.post_with(&[JSON], otlp).await;
     assert_eq!(collector.records().await.len(), 1);
-    // The filter's body is added to this line, since its event is one of the filter's.
+
+    // The event is one of the filter's, so its body is added to this line.
     collector.post_with(&[NDJSON], line).await;
     assert_eq!(collector.records().await.len(), 2);
+
     let line = line.replace("audit.http", "other");
     collector.post_with(&[NDJSON], line.clone()).await;
     collector.post_with(&[NDJSON], line).await;
@@ -112,6 +117,7 @@ async fn gzip_is_read_in_all_formats() {
             200,
             "{format:?}"
         );
+
         assert_eq!(
             collector.records().await.len(),
             GOLDEN_RECORDS,
@@ -126,6 +132,7 @@ async fn a_good_answer_is_in_the_encoding_of_the_request() {
     for (format, body) in golden() {
         let answer = collector.post_with(&[format], body).await;
         assert_eq!(answer.status, 200);
+
         if format == PROTOBUF {
             assert_eq!(answer.headers["content-type"], PROTOBUF.1);
             let empty = ExportLogsServiceResponse::default();
@@ -150,6 +157,7 @@ async fn a_refusal_is_in_the_encoding_of_the_request() {
         message.starts_with("body is not an OTLP logs request in protobuf: "),
         "{message}"
     );
+
     let answer = collector
         .post_with(&[PROTOBUF, ("content-encoding", "br")], Vec::new())
         .await;
@@ -161,6 +169,7 @@ async fn a_refusal_is_in_the_encoding_of_the_request() {
             "content-encoding must be gzip, identity or absent".to_owned()
         )
     );
+
     let answer = collector
         .post_with(&[PROTOBUF], vec![0; MAX_BODY_BYTES + 1])
         .await;
@@ -168,6 +177,7 @@ async fn a_refusal_is_in_the_encoding_of_the_request() {
         status(&answer),
         (413, 8, "body is larger than 65536 bytes".to_owned())
     );
+
     let answer = collector.post_with(&[NDJSON], "oops").await;
     assert_eq!((answer.status, &answer.body["code"]), (400, &json!(3)));
     assert_eq!(collector.records().await, [Value::Null; 0]);
@@ -197,6 +207,7 @@ async fn a_wrong_line_is_refused_with_its_number_and_keeps_the_others_out() {
         (400, json!({"code": 3, "message": message}))
     );
     assert_eq!(collector.records().await, [Value::Null; 0]);
+
     collector.post(batch(&[record("aud_good", &[])])).await;
     assert_eq!(uids(&collector.records().await), ["aud_good"]);
 }

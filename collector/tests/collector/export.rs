@@ -1,4 +1,4 @@
-//! `GET /api/records?format=ndjson` and `format=csv`: everything, oldest first.
+//! `GET /api/records?format=ndjson` and `format=csv`: all records, oldest first.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ async fn lines(collector: &Collector, query: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Rows as maps from the name of their column.
+/// CSV rows as maps by column name.
 async fn rows(collector: &Collector, query: &str) -> Vec<Value> {
     let text = export(collector, &format!("format=csv&{query}")).await;
     let mut reader = csv::Reader::from_reader(text.as_bytes());
@@ -25,7 +25,7 @@ async fn rows(collector: &Collector, query: &str) -> Vec<Value> {
     rows.map(|row| json!(row.unwrap())).collect()
 }
 
-/// More than two pages, three of which are of the same time.
+/// More than two pages; three pages of records share one time.
 async fn with_2500_records() -> Collector {
     let collector = Collector::start().await;
     let all: Vec<_> = (0..2500)
@@ -38,6 +38,7 @@ async fn with_2500_records() -> Collector {
         })
         .collect();
     collector.keep(&all).await;
+
     collector
 }
 
@@ -52,8 +53,10 @@ async fn an_export_is_complete_and_in_order() {
         collector.list("limit=1").await,
         "a line is what the list shows"
     );
+
     let found = rows(&collector, "").await;
     assert_eq!(uids(&found), expected);
+
     let even: Vec<_> = expected.iter().step_by(2).collect();
     assert_eq!(
         uids(&lines(&collector, "user=even").await)
@@ -61,6 +64,7 @@ async fn an_export_is_complete_and_in_order() {
             .collect::<Vec<_>>(),
         even
     );
+
     let after = lines(&collector, "after=1200").await;
     assert_eq!(uids(&after), expected[1200..]);
 }
@@ -111,6 +115,7 @@ async fn a_row_has_the_fields_and_all_attributes() {
     let collector = Collector::start().await;
     let said = json!({"audit.action": "say \"a\",\nb; é", "audit.sequence.number": 7, "audit.header_conflict": true});
     collector.keep(&[record_at("aud_1", 1, &said)]).await;
+
     let [row] = rows(&collector, "").await.try_into().unwrap();
     for (column, expected) in [
         ("position", "1"),
@@ -124,6 +129,7 @@ async fn a_row_has_the_fields_and_all_attributes() {
     ] {
         assert_eq!(row[column], expected, "{column}");
     }
+
     let attributes: Value = serde_json::from_str(row["attributes"].as_str().unwrap()).unwrap();
     assert_eq!(
         (
@@ -149,6 +155,7 @@ async fn a_spreadsheet_takes_no_text_for_a_formula() {
         })
         .collect();
     collector.keep(&all).await;
+
     let rows = rows(&collector, "").await;
     for (row, text) in rows.iter().zip(evil) {
         assert_eq!(
@@ -156,6 +163,7 @@ async fn a_spreadsheet_takes_no_text_for_a_formula() {
             (&json!(format!("'{text}")), &json!(format!("'{text}")))
         );
     }
+
     assert_eq!(rows.len(), evil.len());
     assert_eq!(
         lines(&collector, "limit=1").await[0]["user.id"],

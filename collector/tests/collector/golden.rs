@@ -1,4 +1,4 @@
-//! The batch that the filter writes byte for byte, as the collector gives it back.
+//! The golden batch of the filter, as the collector returns it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,14 +11,14 @@ const GOLDEN: &str = concat!(
     "/../tests/fixtures/otlp-batch.json"
 );
 
-/// What an exchange must have; events of the filter have not all of them.
+/// Attributes that every exchange has. Events of the filter itself may lack them.
 const SEARCHED: [&str; 3] = ["audit.action", "audit.outcome", "audit.sequence.number"];
 
 fn items<'a>(parent: &'a Value, list: &str) -> &'a [Value] {
     parent[list].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// Plain value of an attribute; integers are strings of digits on the wire.
+/// Plain value of an attribute. Integers are decimal strings on the wire.
 fn plain(value: &Value) -> Value {
     let (kind, inner) = value.as_object().unwrap().iter().next().unwrap();
     match (kind.as_str(), inner) {
@@ -40,9 +40,10 @@ fn attributes(parent: &Value) -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// Every record of the file as the API should show it, without the time of receipt.
+/// Every record of the file as the API must show it, without the time of receipt.
 fn expected(file: &Value) -> Vec<BTreeMap<String, Value>> {
     let mut all = Vec::new();
+
     for group in items(file, "resourceLogs") {
         for scope in items(group, "scopeLogs") {
             for log in items(scope, "logRecords") {
@@ -64,6 +65,7 @@ fn expected(file: &Value) -> Vec<BTreeMap<String, Value>> {
             }
         }
     }
+
     all
 }
 
@@ -72,11 +74,14 @@ async fn every_record_of_the_filters_batch_comes_back_whole() {
     let bytes = std::fs::read(GOLDEN).unwrap();
     let expected = expected(&serde_json::from_slice(&bytes).unwrap());
     assert!(!expected.is_empty());
+
     let collector = Collector::start().await;
     assert_eq!(collector.post(bytes).await.status, 200);
+
     let mut records = collector.records().await;
     records.reverse();
     assert_eq!(records.len(), expected.len());
+
     let mut seen = BTreeSet::new();
     for (record, expected) in records.iter_mut().zip(expected) {
         without_place(record);

@@ -1,4 +1,4 @@
-//! What a good request stores.
+//! Effects of a valid `POST /v1/logs` on the store.
 
 use std::sync::Arc;
 
@@ -40,6 +40,7 @@ async fn a_record_comes_back_with_all_it_had() {
     });
     let answer = collector.post(batch(&[sent])).await;
     assert_eq!((answer.status, answer.body), (200, json!({})));
+
     let expected = json!({
         "time_unix_nano": "1783072800000000001",
         "observed_time_unix_nano": "1783072800000000002",
@@ -58,12 +59,14 @@ async fn a_record_comes_back_with_all_it_had() {
         "audit.duration_ms": 0.1,
         "audit.header_conflict": true,
     });
+
     let mut records = collector.records().await;
     assert_eq!(records[0]["received_at_unix_nano"], RECEIVED_AT.to_string());
     assert_eq!(
         (&records[0]["position"], &records[0]["flags"]),
         (&json!(1), &json!([]))
     );
+
     without_place(&mut records[0]);
     assert_eq!(records, [expected]);
 }
@@ -82,6 +85,7 @@ async fn the_columns_hold_what_is_searched_for() {
     let number = json!({"key": "audit.sequence.number", "value": {"intValue": "9007199254740993"}});
     sent["attributes"].as_array_mut().unwrap().push(number);
     assert_eq!(collector.post(batch(&[sent])).await.status, 200);
+
     let columns = "stream_id, service_name, rule, action, outcome, user_id, session_id";
     let found: (String, i64) = collector
         .other_connection()
@@ -91,6 +95,7 @@ async fn the_columns_hold_what_is_searched_for() {
             |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .unwrap();
+
     assert_eq!(
         found,
         (
@@ -117,9 +122,11 @@ async fn a_uid_in_two_batches_is_kept_once_as_it_came_first() {
     collector
         .post(batch(&[record("aud_1", &[("audit.action", "first")])]))
         .await;
+
     let again = record("aud_1", &[("audit.action", "second")]);
     let answer = collector.post(batch(&[again, record("aud_2", &[])])).await;
     assert_eq!(answer.status, 200);
+
     let records = collector.records().await;
     assert_eq!(uids(&records), ["aud_2", "aud_1"]);
     assert_eq!(records[1]["audit.action"], "first");
@@ -160,6 +167,7 @@ async fn the_usual_spellings_of_content_type_and_encoding_are_good() {
             .await;
         assert_eq!(answer.status, 200, "{content_type}");
     }
+
     let headers = [
         ("content-type", "application/json"),
         ("content-encoding", "identity"),
@@ -185,6 +193,7 @@ async fn a_body_of_exactly_the_limit_is_good() {
     let mut sent = batch(&[record("aud_1", &[])]);
     sent.push_str(&" ".repeat(MAX_BODY_BYTES - sent.len()));
     assert_eq!(collector.post(sent.clone()).await.status, 200);
+
     let headers = [
         ("content-type", "application/json"),
         ("content-encoding", "gzip"),
@@ -212,9 +221,11 @@ async fn requests_at_the_same_time_are_all_stored_and_a_shared_uid_once() {
         requests.spawn(async move { collector.post(sent).await.status });
     }
     assert_eq!(requests.join_all().await, [200; 8]);
+
     let records = collector.records().await;
     let mut stored = uids(&records);
     stored.sort_unstable();
+
     let expected = [
         "aud_0",
         "aud_1",

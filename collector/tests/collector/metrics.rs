@@ -10,6 +10,7 @@ async fn lines(collector: &Collector) -> Vec<String> {
         answer.headers["content-type"],
         "application/openmetrics-text; version=1.0.0; charset=utf-8"
     );
+
     String::from_utf8(answer.bytes)
         .unwrap()
         .lines()
@@ -30,18 +31,22 @@ async fn what_came_in_is_counted() {
     let collector = Collector::start().await;
     let sent = batch(&[record("aud_1", &[]), record("aud_2", &[])]);
     let mut bytes = 2 * sent.len();
+
     for _ in 0..2 {
         collector.post(sent.clone()).await;
     }
+
     let [_, (_, protobuf), _] = golden();
     bytes += protobuf.len();
     collector.post_with(&[PROTOBUF], protobuf).await;
+
     let compressed = gzip(b"{}\noops");
     bytes += compressed.len();
     collector
         .post_with(&[NDJSON, ("content-encoding", "gzip")], compressed)
         .await;
     let lines = lines(&collector).await;
+
     let expected = [
         "audit_collector_requests_total{encoding=\"json\",status=\"200\"} 2",
         "audit_collector_requests_total{encoding=\"protobuf\",status=\"200\"} 1",
@@ -67,6 +72,7 @@ async fn what_came_in_is_counted() {
         ),
         "# EOF",
     ];
+
     for line in expected {
         assert_has(&lines, line);
     }
@@ -84,6 +90,7 @@ async fn refusals_are_counted_by_their_reason() {
     collector.get("/no/such/path").await;
     collector.get("/v1/logs").await;
     collector.get("/api/records?limit=0").await;
+
     let lines = lines(&collector).await;
     for reason in [
         "unsupported",
@@ -97,6 +104,7 @@ async fn refusals_are_counted_by_their_reason() {
             &format!("audit_collector_refused_total{{reason=\"{reason}\"}} 1"),
         );
     }
+
     assert_has(
         &lines,
         "audit_collector_requests_total{encoding=\"other\",status=\"415\"} 1",

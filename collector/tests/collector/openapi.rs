@@ -1,16 +1,17 @@
-//! `GET /openapi.json`: what it says is what the collector does.
+//! `GET /openapi.json`: the document matches the behaviour of the collector.
 
 use serde_json::{Value, json};
 
 use crate::common::{Collector, record_at};
 
-/// A collector that has something to answer to every question, and the document.
+/// A collector with data for every operation, and the document.
 async fn with_something_of_everything() -> (Collector, Value) {
     let collector = Collector::start().await;
     let said = json!({
         "session.id": "s1", "user.id": "u1", "audit.rule": "check", "audit.sequence.number": 3, "audit.action": "login",
         "audit.session.context": r#"{"country":"DE"}"#,
     });
+
     let mut loss = record_at(
         "aud_3",
         5,
@@ -19,6 +20,7 @@ async fn with_something_of_everything() -> (Collector, Value) {
         }),
     );
     loss["eventName"] = "audit.loss".into();
+
     let ended = json!({"session.id": "s2", "audit.session.event": "end"});
     collector
         .keep(&[
@@ -28,8 +30,9 @@ async fn with_something_of_everything() -> (Collector, Value) {
         ])
         .await;
     collector.keep(&[record_at("aud_1", 7, &said)]).await;
+
     let collector = collector.restart().await;
-    let document = collector.ask("/openapi.json").await;
+    let document = collector.get_ok("/openapi.json").await;
     (collector, document)
 }
 
@@ -42,12 +45,12 @@ fn operations(document: &Value) -> Vec<(&str, &Value)> {
         .collect()
 }
 
-/// A path that can be asked, with `{key}` replaced.
+/// A path ready for a request, with `{key}` replaced.
 fn filled(path: &str) -> String {
     path.replace("{key}", "s1")
 }
 
-/// An object with properties has no others, unless it says so.
+/// Forbids additional properties in each object with properties, unless its schema sets them.
 fn closed(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
@@ -61,10 +64,11 @@ fn closed(schema: &mut Value) {
     }
 }
 
-/// Fails unless `answer` is what a response of the document describes.
+/// Fails unless `answer` matches the schema of this response in the document.
 fn assert_valid(document: &Value, response: &Value, media: &str, answer: &Value, what: &str) {
     let mut schema = response["content"][media]["schema"].clone();
     assert!(schema["$ref"].is_string(), "{what}: {response}");
+
     schema["components"] = document["components"].clone();
     closed(&mut schema["components"]["schemas"]);
     let validator = jsonschema::validator_for(&schema).unwrap();
@@ -80,8 +84,9 @@ async fn every_question_is_answered_as_described() {
     let (collector, document) = with_something_of_everything().await;
     let operations = operations(&document);
     assert_eq!(operations.len(), 6);
+
     for (path, operation) in operations {
-        let answer = collector.ask(&filled(path)).await;
+        let answer = collector.get_ok(&filled(path)).await;
         assert_valid(
             &document,
             &operation["responses"]["200"],
@@ -89,13 +94,15 @@ async fn every_question_is_answered_as_described() {
             &answer,
             path,
         );
+
         assert!(
             !answer.to_string().contains("[]") || path != "/api/streams",
             "the answer must say something: {answer}"
         );
     }
+
     for path in ["/api/sessions", "/api/usage"] {
-        let answer = collector.ask(path).await;
+        let answer = collector.get_ok(path).await;
         assert!(
             !answer
                 .as_object()
@@ -124,6 +131,7 @@ async fn every_line_of_an_export_is_as_described() {
 #[tokio::test]
 async fn every_parameter_is_one_that_the_question_reads() {
     let (collector, document) = with_something_of_everything().await;
+
     for (path, operation) in operations(&document) {
         for parameter in operation["parameters"]
             .as_array()
@@ -148,6 +156,7 @@ async fn every_parameter_is_one_that_the_question_reads() {
                 ],
                 _ => vec!["1h".to_owned()],
             };
+
             for value in values {
                 let answer = collector
                     .get(&format!("{}?{name}={value}", filled(path)))
@@ -172,9 +181,11 @@ async fn refusals_are_as_described() {
             path,
         );
     }
+
     let answer = collector.get("/api/sessions/nobody").await;
     let response = &document["paths"]["/api/sessions/{key}"]["get"]["responses"]["404"];
     assert_valid(&document, response, "application/json", &answer.body, "404");
+
     collector.ledger.close().await.unwrap();
     for (path, operation) in operations(&document) {
         let answer = collector.get(&filled(path)).await;
@@ -200,6 +211,7 @@ async fn every_reference_leads_to_a_schema() {
     for reference in references {
         assert!(document.pointer(reference).is_some(), "{reference}");
     }
+
     assert_eq!(document["openapi"], "3.1.0");
     assert!(document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer");
 }

@@ -1,4 +1,4 @@
-//! Pages: together they are the whole, whatever comes in meanwhile.
+//! Pages: together they are the complete list, also when records arrive meanwhile.
 
 use serde_json::{Value, json};
 
@@ -13,8 +13,9 @@ async fn pages(
 ) -> Vec<Value> {
     let mut all = Vec::new();
     let mut cursor = String::new();
+
     loop {
-        let answer = collector.ask(&format!("{path}{cursor}")).await;
+        let answer = collector.get_ok(&format!("{path}{cursor}")).await;
         all.extend(answer[list].as_array().unwrap().iter().cloned());
         match &answer["next_cursor"] {
             Value::String(next) => cursor = format!("&cursor={next}"),
@@ -27,11 +28,12 @@ async fn pages(
 #[tokio::test]
 async fn pages_of_records_have_no_holes_and_no_doubles_while_records_are_added() {
     let collector = Collector::start().await;
-    // Many of the same time, so that the time alone does not tell where a page ends.
+    // Many records share one time, so the time alone does not determine where a page ends.
     let old: Vec<_> = (0..95)
         .map(|number| record_at(&format!("old_{number}"), 100 + number / 10, &json!({})))
         .collect();
     collector.keep(&old).await;
+
     let mut added = 0;
     let found = pages(&collector, "/api/records?limit=7", "records", async || {
         added += 1;
@@ -40,9 +42,11 @@ async fn pages_of_records_have_no_holes_and_no_doubles_while_records_are_added()
     })
     .await;
     assert_eq!(added, 13, "a page for each 7 of 95");
+
     let mut found = uids(&found);
     let expected: Vec<_> = collector.list("to=2s&limit=1000").await;
     assert_eq!(found, uids(&expected), "the order of the whole");
+
     found.sort_unstable();
     found.dedup();
     assert_eq!(found.len(), 95);
@@ -55,10 +59,11 @@ async fn the_last_page_has_no_cursor_also_when_it_is_full() {
         .map(|number| record_at(&format!("aud_{number}"), 9, &json!({})))
         .collect();
     collector.keep(&all).await;
-    let first = collector.ask("/api/records?limit=2").await;
+
+    let first = collector.get_ok("/api/records?limit=2").await;
     let cursor = first["next_cursor"].as_str().unwrap();
     let second = collector
-        .ask(&format!("/api/records?limit=2&cursor={cursor}"))
+        .get_ok(&format!("/api/records?limit=2&cursor={cursor}"))
         .await;
     assert_eq!(
         (
@@ -83,9 +88,11 @@ async fn pages_of_sessions_are_the_whole() {
         })
         .collect();
     collector.keep(&all).await;
+
     let found = pages(&collector, "/api/sessions?limit=4", "sessions", async || {}).await;
-    let whole = collector.ask("/api/sessions").await;
+    let whole = collector.get_ok("/api/sessions").await;
     assert_eq!(json!(found), whole["sessions"]);
+
     let mut keys: Vec<_> = found
         .iter()
         .map(|session| session["key"].as_str().unwrap())
@@ -108,6 +115,7 @@ async fn the_records_of_a_session_come_in_pages() {
         })
         .collect();
     collector.keep(&all).await;
+
     let found = pages(
         &collector,
         "/api/sessions/s1?limit=3",

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::common::database_url;
 
-/// No step of a test takes longer; a program that hangs fails the test instead of holding it up.
+/// Deadline of each step. A program that hangs fails the test.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Program {
@@ -30,10 +30,12 @@ impl Program {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
+
         let url = line.strip_prefix("listening on ").unwrap().trim_end();
         let address = url
             .strip_prefix("http://")
@@ -87,7 +89,7 @@ impl Program {
         panic!("the program did not end");
     }
 
-    /// Ends the program, and returns what it has logged.
+    /// Stops the program, and returns its log.
     pub(crate) fn log(mut self) -> String {
         self.signal("TERM");
         let mut log = String::new();
@@ -103,7 +105,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Fails when the program has ended, as it should have.
+        // Fails if the program has already ended, which is the normal case.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,5 @@
-//! The program itself: the line it prints, its answers over a socket, its end, its exit codes.
+//! The program as a process: the line it prints, its answers over a socket, shutdown and exit
+//! codes.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -38,6 +39,7 @@ fn records_outlive_a_restart() {
         program.signal(signal);
         assert_eq!(program.exit_code(), Some(0), "{signal}");
     }
+
     let program = Program::start(&directory, &[]);
     assert_eq!(uids(&program.records()), ["aud_2", "aud_1"]);
 }
@@ -58,6 +60,7 @@ fn the_time_of_receipt_is_that_of_a_clock() {
     let directory = TempDir::new().unwrap();
     let program = Program::start(&directory, &[]);
     program.post(&batch(&[record("aud_1", &[]), record("aud_2", &[])]));
+
     let received: Vec<i64> = program
         .records()
         .iter()
@@ -69,6 +72,7 @@ fn the_time_of_receipt_is_that_of_a_clock() {
                 .unwrap()
         })
         .collect();
+
     assert!(received[0] > YEAR_2025, "{received:?}");
     assert_eq!(
         received[0], received[1],
@@ -82,11 +86,13 @@ fn bad_input_does_not_end_the_program() {
     let program = Program::start(&directory, &["--max-body-bytes", "1000"]);
     assert_eq!(program.post("oops").0, 400);
     assert_eq!(program.post(&" ".repeat(5000)).0, 413);
+
     let mut garbage = program.connect();
     garbage
         .write_all(b"\x16\x03\x01 this is not http\r\n\r\n")
         .unwrap();
     drop(garbage);
+
     let mut half = program.connect();
     half.write_all(b"POST /v1/logs HTTP/1.1\r\nhost: c\r\ncontent-length: 9\r\n\r\n{")
         .unwrap();
@@ -102,6 +108,7 @@ fn an_accepted_request_is_finished_after_the_signal() {
     let body = batch(&[record("aud_1", &[])]);
     let mut stream = program.connect();
     let length = body.len();
+
     write!(
         stream,
         "POST /v1/logs HTTP/1.1\r\nhost: c\r\ncontent-type: application/json\r\n"
@@ -112,9 +119,11 @@ fn an_accepted_request_is_finished_after_the_signal() {
         "expect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
     )
     .unwrap();
+
     let mut go_on = [0; 25];
     stream.read_exact(&mut go_on).unwrap();
     assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+
     program.signal("TERM");
     until_refused(program.address);
     stream.write_all(body.as_bytes()).unwrap();
@@ -123,11 +132,12 @@ fn an_accepted_request_is_finished_after_the_signal() {
     assert_eq!(uids(&Program::start(&directory, &[]).records()), ["aud_1"]);
 }
 
-/// As a proxy does that ends: the request is sent, and the connection closed behind it.
+/// A proxy that shuts down does the same: it sends the request and closes the connection.
 #[test]
 fn a_request_whose_sender_has_closed_is_stored() {
     let directory = TempDir::new().unwrap();
     let program = Program::start(&directory, &[]);
+
     for index in 0..20 {
         let body = batch(&[record(&format!("aud_{index}"), &[])]);
         let mut stream = program.connect();
@@ -140,19 +150,21 @@ fn a_request_whose_sender_has_closed_is_stored() {
             .unwrap();
         drop(stream);
     }
+
     for _ in 0..DEADLINE.as_millis() / 10 {
         if program.records().len() == 20 {
             return;
         }
         std::thread::sleep(Duration::from_millis(10));
     }
+
     panic!(
         "only {} of 20 requests were stored",
         program.records().len()
     );
 }
 
-/// Waits until nobody accepts connections any more.
+/// Waits until connections are refused.
 fn until_refused(address: SocketAddr) {
     for _ in 0..DEADLINE.as_millis() / 10 {
         if TcpStream::connect(address).is_err() {
@@ -193,6 +205,7 @@ fn a_database_that_cannot_be_used_is_refused_in_one_sentence() {
             "an in-memory database keeps nothing, use sqlite://FILE",
         ),
     ];
+
     for (database, sentence) in cases {
         let expected = (
             Some(2),
@@ -220,6 +233,7 @@ fn a_database_that_cannot_be_opened_and_a_taken_port_end_the_start() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
+
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(
         message.starts_with(&format!("audit-collector: cannot listen on {taken}: ")),

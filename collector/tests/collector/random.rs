@@ -1,4 +1,4 @@
-//! Laws over random bodies: no format's reader panics, and what it reads is bounded.
+//! Properties over random bodies: no reader panics in any format, and its output is bounded.
 
 use audit_collector::otlp::Format;
 use audit_collector::otlp::limits::MAX_RECORDS;
@@ -9,10 +9,11 @@ use crate::encodings::golden;
 
 const FORMATS: [Format; 3] = [Format::Json, Format::Protobuf, Format::Ndjson];
 
-/// A golden batch, damaged in some places.
+/// A golden batch with random damage.
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
     let [json, protobuf, ndjson] = golden().map(|(_, body)| body);
     let body = prop_oneof![Just(json), Just(protobuf), Just(ndjson)];
+
     (
         body,
         vec((any::<proptest::sample::Index>(), any::<u8>()), 1..20),
@@ -36,6 +37,7 @@ fn read(format: Format, body: &[u8]) {
     let Ok(checked) = format.check(body) else {
         return;
     };
+
     if let Ok(records) = checked.decode() {
         assert!(records.len() <= MAX_RECORDS);
         assert!(

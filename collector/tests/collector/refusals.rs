@@ -1,4 +1,5 @@
-//! Bad requests: one clear sentence each, nothing of them is stored, and the next good request is.
+//! Bad requests: one clear sentence each, none of their records is stored, and the next good
+//! request is.
 
 use std::convert::Infallible;
 
@@ -11,11 +12,13 @@ use crate::common::{Answer, Collector, MAX_BODY_BYTES, batch, gzip, record, uids
 const JSON: (&str, &str) = ("content-type", "application/json");
 const GZIP: (&str, &str) = ("content-encoding", "gzip");
 
-/// Sends one bad request and then a good one, checks that only the good one is stored, returns the first answer.
+/// Sends one bad request and then a good one, and checks that only the good one is stored. Returns
+/// the first answer.
 async fn refused(headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
     let collector = Collector::start().await;
     let answer = collector.post_with(headers, body).await;
     assert_eq!(collector.records().await, [Value::Null; 0]);
+
     assert_eq!(
         collector
             .post(batch(&[record("aud_good", &[])]))
@@ -25,6 +28,7 @@ async fn refused(headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
     );
     assert_eq!(uids(&collector.records().await), ["aud_good"]);
     assert_eq!(answer.headers["content-type"], "application/json");
+
     answer
 }
 
@@ -81,6 +85,7 @@ async fn another_content_type_is_refused() {
     let sent = batch(&[record("aud_1", &[])]);
     let sentence =
         "content-type must be application/json, application/x-protobuf or application/x-ndjson";
+
     for headers in [
         &[][..],
         &[("content-type", "text/plain")],
@@ -112,6 +117,7 @@ async fn broken_gzip_is_refused() {
     let mut damaged = whole.clone();
     let middle = damaged.len() - 6;
     damaged[middle] ^= 0xff;
+
     for body in [b"{}".to_vec(), Vec::new(), cut, trailing, damaged] {
         let answer = refused(&[JSON, GZIP], body).await;
         assert_eq!(status(&answer), (400, 3, "body is not valid gzip"));
@@ -142,6 +148,7 @@ async fn a_gzip_bomb_is_refused() {
         bomb.len() < MAX_BODY_BYTES,
         "the compressed size is within the limit"
     );
+
     let answer = refused(&[JSON, GZIP], bomb).await;
     assert_eq!(
         status(&answer),
@@ -156,7 +163,7 @@ async fn a_gzip_bomb_is_refused() {
 #[tokio::test]
 async fn a_gzip_bomb_is_not_inflated_to_its_end() {
     let mut bomb = gzip(&vec![b' '; 50 * MAX_BODY_BYTES]);
-    // Who reads to the end finds it broken.
+    // The damage shows only when the body is read to its end.
     bomb.truncate(bomb.len() - 8);
     let answer = refused(&[JSON, GZIP], bomb).await;
     assert_eq!(status(&answer).0, 413);

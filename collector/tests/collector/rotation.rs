@@ -12,7 +12,7 @@ use crate::common::{batch, record};
 use crate::process::{DEADLINE, Program, answer};
 use crate::tls::{Authority, start, write};
 
-/// Waits until it holds.
+/// Waits until `holds` returns true.
 #[track_caller]
 fn eventually(what: &str, holds: impl Fn() -> bool) {
     const POLL: Duration = Duration::from_millis(50);
@@ -43,6 +43,7 @@ fn status_with(program: &Program, token: &str) -> u16 {
         body.len()
     )
     .unwrap();
+
     answer(stream).0
 }
 
@@ -55,6 +56,7 @@ fn tokens_overlap_and_are_read_anew() {
         (status_with(&program, "old"), status_with(&program, "new")),
         (200, 401)
     );
+
     fs::write(&file, "new\nold\n").unwrap();
     eventually("the new token counts", || {
         status_with(&program, "new") == 200
@@ -64,6 +66,7 @@ fn tokens_overlap_and_are_read_anew() {
         200,
         "and the old one still does"
     );
+
     fs::write(&file, "new\n").unwrap();
     eventually("the old token is gone", || {
         status_with(&program, "old") == 401
@@ -71,7 +74,8 @@ fn tokens_overlap_and_are_read_anew() {
     assert_eq!(status_with(&program, "new"), 200);
 }
 
-/// As the kubelet replaces a Secret: what is mounted are links into a directory, itself a link, which changes in one step.
+/// The kubelet replaces a Secret this way: the mounted files are links into a directory. The
+/// directory is a link, which changes in one step.
 #[test]
 fn a_file_behind_a_link_is_read_anew() {
     let directory = TempDir::new().unwrap();
@@ -80,10 +84,12 @@ fn a_file_behind_a_link_is_read_anew() {
         fs::create_dir(path(generation)).unwrap();
         fs::write(path(generation).join("token"), token).unwrap();
     }
+
     std::os::unix::fs::symlink("1", path("data")).unwrap();
     let file = path("data").join("token");
     let program = Program::start(&directory, &["--ingest-token-file", file.to_str().unwrap()]);
     assert_eq!(status_with(&program, "old"), 200);
+
     std::os::unix::fs::symlink("2", path("next")).unwrap();
     fs::rename(path("next"), path("data")).unwrap();
     program.signal("HUP");
@@ -104,16 +110,18 @@ fn what_cannot_be_used_changes_nothing() {
         assert_eq!(status_with(&program, "good"), 200, "{bad:?}");
         assert_eq!(status_with(&program, ""), 401, "{bad:?}");
     }
+
     fs::remove_file(&file).unwrap();
     program.signal("HUP");
     assert_eq!(status_with(&program, "good"), 200);
+
     fs::write(&file, "better\n").unwrap();
     eventually("the next token counts", || {
         status_with(&program, "better") == 200
     });
 }
 
-/// Whether a client that has this authority for the server's gets an answer.
+/// Whether a client that trusts this authority for the server's certificate gets an answer.
 fn is_served(program: &Program, authority: &Authority, clients: Option<&Authority>) -> bool {
     let identity = clients.map(Authority::issue);
     let mut stream = crate::tls::connect(
@@ -143,6 +151,7 @@ fn certificates_and_authorities_are_read_anew() {
         is_served(&program, &old, Some(&clients)),
         "a certificate without its key changes nothing"
     );
+
     replace(directory.path(), "key.pem", &identity.key.serialize_pem());
     eventually("the new certificate is used", || {
         is_served(&program, &new, Some(&clients))

@@ -12,7 +12,7 @@ fn ago(seconds: i64) -> Value {
 }
 
 async fn session(collector: &Collector, key: &str) -> Value {
-    collector.ask(&format!("/api/sessions/{key}")).await["session"].clone()
+    collector.get_ok(&format!("/api/sessions/{key}")).await["session"].clone()
 }
 
 /// State, end and cause of the end.
@@ -26,7 +26,7 @@ async fn state(collector: &Collector, key: &str) -> Value {
 }
 
 async fn keys(collector: &Collector, query: &str) -> Value {
-    let answer = collector.ask(&format!("/api/sessions?{query}")).await;
+    let answer = collector.get_ok(&format!("/api/sessions?{query}")).await;
     answer["sessions"]
         .as_array()
         .unwrap()
@@ -36,7 +36,7 @@ async fn keys(collector: &Collector, query: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_session_tells_what_its_records_say_whatever_their_order() {
+async fn a_session_sums_up_its_records_in_any_order() {
     let collector = Collector::start().await;
     let told = |action: &str, outcome: &str, user: Option<&str>, name: Option<&str>| {
         let mut attributes =
@@ -50,6 +50,7 @@ async fn a_session_tells_what_its_records_say_whatever_their_order() {
     };
     let mut first = told("login", "success", Some("u1"), Some("Zoë"));
     first["session.token_ref"] = "sha256:aa".into();
+
     let middle = told("read", "denied", Some("u1"), None);
     let last = told("write", "failure", None, None);
     collector.keep(&[record_at("aud_3", 50, &last)]).await;
@@ -59,6 +60,7 @@ async fn a_session_tells_what_its_records_say_whatever_their_order() {
             record_at("aud_2", 70, &middle),
         ])
         .await;
+
     let expected = json!({
         "key": "s1",
         "session_id": "s1",
@@ -75,14 +77,15 @@ async fn a_session_tells_what_its_records_say_whatever_their_order() {
         "state": "open",
         "ended_by": null,
     });
-    let answer = collector.ask("/api/sessions/s1").await;
+
+    let answer = collector.get_ok("/api/sessions/s1").await;
     assert_eq!(answer["session"], expected);
     assert_eq!(
         uids(answer["records"].as_array().unwrap()),
         ["aud_3", "aud_2", "aud_1"]
     );
     assert_eq!(
-        collector.ask("/api/sessions").await,
+        collector.get_ok("/api/sessions").await,
         json!({"sessions": [expected], "next_cursor": null})
     );
 }
@@ -95,6 +98,7 @@ async fn a_name_is_not_shown_beside_another_user() {
     collector
         .keep(&[record_at("aud_1", 9, &told("u1", "Zoë"))])
         .await;
+
     collector
         .keep(&[record_at(
             "aud_2",
@@ -102,6 +106,7 @@ async fn a_name_is_not_shown_beside_another_user() {
             &json!({"session.id": "s1", "user.id": "u2"}),
         )])
         .await;
+
     let now = session(&collector, "s1").await;
     assert_eq!(
         (&now["user_id"], &now["user_name"]),
@@ -126,7 +131,10 @@ async fn a_token_is_a_session_only_where_no_session_id_is() {
         ])
         .await;
     assert_eq!(keys(&collector, "").await, json!([token, "s1"]));
-    let answer = collector.ask("/api/sessions/hmac-sha256%3Ak%3Aa%2Fb").await;
+
+    let answer = collector
+        .get_ok("/api/sessions/hmac-sha256%3Ak%3Aa%2Fb")
+        .await;
     assert_eq!(
         (
             &answer["session"]["session_id"],
@@ -134,6 +142,7 @@ async fn a_token_is_a_session_only_where_no_session_id_is() {
         ),
         (&json!(null), &json!(2))
     );
+
     assert_eq!(
         uids(answer["records"].as_array().unwrap()),
         ["aud_3", "aud_1"]
@@ -143,6 +152,7 @@ async fn a_token_is_a_session_only_where_no_session_id_is() {
 #[tokio::test]
 async fn a_session_ends_by_rule_by_logout_or_by_silence() {
     let collector = Collector::start().await;
+
     collector
         .keep(&[
             record_at("aud_1", 90, &json!({"session.id": "rule"})),
@@ -170,6 +180,7 @@ async fn a_session_ends_by_rule_by_logout_or_by_silence() {
             ),
         ])
         .await;
+
     for (key, expected) in [
         ("rule", json!(["ended", ago(80), "rule"])),
         ("logout", json!(["ended", ago(90), "logout"])),
@@ -179,6 +190,7 @@ async fn a_session_ends_by_rule_by_logout_or_by_silence() {
     ] {
         assert_eq!(state(&collector, key).await, expected, "{key}");
     }
+
     assert_eq!(
         keys(&collector, "state=open").await,
         json!(["start", "quiet"])
@@ -198,6 +210,7 @@ async fn a_session_is_open_again_when_something_comes_after_its_end() {
         state(&collector, "s1").await,
         json!(["ended", ago(60), "rule"])
     );
+
     collector
         .keep(&[record_at("aud_0", 70, &json!({"session.id": "s1"}))])
         .await;
@@ -206,6 +219,7 @@ async fn a_session_is_open_again_when_something_comes_after_its_end() {
         json!(["ended", ago(60), "rule"]),
         "what came before the end, but late"
     );
+
     collector
         .keep(&[record_at("aud_2", 50, &json!({"session.id": "s1"}))])
         .await;
@@ -225,6 +239,7 @@ async fn sessions_are_found_by_user_id_token_and_time() {
             record_at("aud_3", 100, &told("s3", "u1", "sha256:b")),
         ])
         .await;
+
     for (query, expected) in [
         ("user=u1", json!(["s3", "s1"])),
         ("session=s2", json!(["s2"])),
@@ -239,7 +254,7 @@ async fn sessions_are_found_by_user_id_token_and_time() {
 }
 
 #[tokio::test]
-async fn a_session_that_nobody_knows_is_404() {
+async fn an_unknown_session_is_404() {
     let collector = Collector::start().await;
     let answer = collector.get("/api/sessions/s1").await;
     let expected = json!({"code": 5, "message": "there is no session with this key"});
@@ -253,6 +268,7 @@ async fn an_exchange_with_several_stages_counts_once_and_the_filters_own_records
     own["eventName"] = "audit.loss".into();
     let mut rpc = record_at("aud_4", 6, &json!({"session.id": "s1"}));
     rpc["eventName"] = "audit.rpc".into();
+
     collector
         .keep(&[
             record_at(
@@ -274,6 +290,7 @@ async fn an_exchange_with_several_stages_counts_once_and_the_filters_own_records
             rpc,
         ])
         .await;
+
     assert_eq!(session(&collector, "s1").await["events"], 2);
 }
 
@@ -287,6 +304,7 @@ async fn a_clock_that_is_wrong_spoils_no_session() {
             record_at("aud_3", 86_400 * 365, &json!({"session.id": "s1"})),
         ])
         .await;
+
     let now = session(&collector, "s1").await;
     assert_eq!(
         (&now["start_unix_nano"], &now["last_seen_unix_nano"]),
@@ -298,9 +316,10 @@ async fn a_clock_that_is_wrong_spoils_no_session() {
 async fn a_signal_is_kept_when_it_changes_with_the_record_that_brought_it() {
     let collector = Collector::start().await;
     let with = |context: &str| json!({"session.id": "s1", "audit.session.context": context});
-    // {"device_id":"d1","country":"DE"} in base64, and then as it is.
+    // {"device_id":"d1","country":"DE"} in base64, and then as plain text.
     let mut hashed = with(r#"{"device_id":"d9"}"#);
     hashed["audit.session.context_hashed"] = true.into();
+
     collector
         .keep(&[
             record_at(
@@ -317,7 +336,8 @@ async fn a_signal_is_kept_when_it_changes_with_the_record_that_brought_it() {
             record_at("aud_4", 60, &hashed),
         ])
         .await;
-    // In another slice than what it is compared with.
+
+    // In another slice than the record it is compared with.
     collector
         .keep(&[
             record_at("aud_5", 50, &with(r#"{"device_id":"d1","country":"FR"}"#)),
@@ -329,7 +349,8 @@ async fn a_signal_is_kept_when_it_changes_with_the_record_that_brought_it() {
             ),
         ])
         .await;
-    let answer = collector.ask("/api/sessions/s1").await;
+
+    let answer = collector.get_ok("/api/sessions/s1").await;
     let signal = |name: &str, value: &str, seconds: i64, number: i64| json!({"name": name, "value": value, "since_unix_nano": ago(seconds), "record_uid": format!("aud_{number}"), "position": number});
     let expected = [
         signal("country", "DE", 90, 1),
@@ -339,7 +360,7 @@ async fn a_signal_is_kept_when_it_changes_with_the_record_that_brought_it() {
     ];
     assert_eq!(answer["signals"], json!(expected));
     assert_eq!(
-        collector.ask("/api/sessions/s2").await["signals"],
+        collector.get_ok("/api/sessions/s2").await["signals"],
         json!([signal("country", "FR", 30, 7)])
     );
 }

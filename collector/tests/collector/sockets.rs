@@ -1,4 +1,5 @@
-//! The program on its socket: how many connections, how long they may take, how they end, and what it logs of them.
+//! The program's sockets: number of connections, their time limits, how they end, and the log lines
+//! about them.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -12,7 +13,7 @@ use crate::process::{DEADLINE, Program, answer, command};
 
 const HEAD: &str = "POST /v1/logs HTTP/1.1\r\nhost: c\r\ncontent-type: application/json\r\n";
 
-/// Sends a request on a connection that stays open, and returns the head of the answer with its `{}`.
+/// Sends a request on a connection that stays open. Returns the head of the answer and its `{}`.
 fn keep_alive(stream: &mut TcpStream) -> String {
     write!(stream, "{HEAD}content-length: 2\r\n\r\n{{}}").unwrap();
     let mut answer = Vec::new();
@@ -24,11 +25,12 @@ fn keep_alive(stream: &mut TcpStream) -> String {
     String::from_utf8(answer).unwrap()
 }
 
-/// Waits until the other side closes, and fails when it does not within this time.
+/// Waits until the peer closes; fails if it does not within this time.
 fn until_closed(mut stream: TcpStream, seconds: u64) {
     stream
         .set_read_timeout(Some(Duration::from_secs(seconds)))
         .unwrap();
+
     let result = stream.read_to_end(&mut Vec::new());
     assert!(
         result
@@ -44,6 +46,7 @@ fn a_connection_above_the_limit_waits_for_its_turn() {
     let program = Program::start(&directory, &["--max-connections", "1"]);
     let mut first = program.connect();
     keep_alive(&mut first);
+
     let mut second = program.connect();
     second
         .write_all(b"GET /healthz HTTP/1.1\r\nhost: c\r\nconnection: close\r\n\r\n")
@@ -51,10 +54,12 @@ fn a_connection_above_the_limit_waits_for_its_turn() {
     second
         .set_read_timeout(Some(Duration::from_millis(300)))
         .unwrap();
+
     assert_eq!(
         second.read(&mut [0]).unwrap_err().kind(),
         ErrorKind::WouldBlock
     );
+
     drop(first);
     second.set_read_timeout(Some(DEADLINE)).unwrap();
     assert_eq!(answer(second), (200, json!({"status": "ok"})));
@@ -86,6 +91,7 @@ fn a_body_shorter_than_its_content_length_is_refused() {
     )
     .unwrap();
     stream.shutdown(std::net::Shutdown::Write).unwrap();
+
     let (status, answer) = answer(stream);
     assert_eq!(
         (status, answer),
@@ -110,14 +116,16 @@ fn a_wrong_content_length_is_refused() {
         "2\r\ncontent-length: 3",
         "2, 3",
     ];
+
     for length in lengths {
         let mut stream = program.connect();
         write!(stream, "{HEAD}content-length: {length}\r\n\r\n{body}").unwrap();
         assert_eq!(answer(stream).0, 400, "{length}");
     }
     let mut stream = program.connect();
-    // All that follows the length is the next request, which is none.
+    // The bytes after the declared length are parsed as the next request, and they are not one.
     write!(stream, "{HEAD}content-length: 2\r\n\r\n{{}}{body}").unwrap();
+
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     assert!(
@@ -127,7 +135,7 @@ fn a_wrong_content_length_is_refused() {
     assert!(program.records().is_empty());
 }
 
-/// Who writes on when the other side has closed may never see the answer.
+/// A client that still writes when the peer has closed may never see the answer.
 #[test]
 fn a_refusal_waits_for_what_its_sender_still_writes() {
     let directory = TempDir::new().unwrap();
@@ -141,10 +149,12 @@ fn a_refusal_waits_for_what_its_sender_still_writes() {
     stream
         .set_read_timeout(Some(Duration::from_millis(300)))
         .unwrap();
+
     assert_eq!(
         stream.peek(&mut [0]).unwrap_err().kind(),
         ErrorKind::WouldBlock
     );
+
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream.write_all(&vec![b' '; 1_000_001]).unwrap();
     assert_eq!(answer(stream).0, 413);
@@ -156,6 +166,7 @@ fn kept_connections_are_closed_at_the_end() {
     let program = Program::start(&directory, &[]);
     let mut idle = program.connect();
     keep_alive(&mut idle);
+
     let mut busy = program.connect();
     write!(
         busy,
@@ -166,15 +177,16 @@ fn kept_connections_are_closed_at_the_end() {
     program.signal("TERM");
     until_closed(idle, 4);
     busy.write_all(b"{}").unwrap();
+
     let mut text = String::new();
-    // To its end: this connection is closed too, although its sender did not ask for that.
+    // Read to the end: this connection is closed too, although its client did not request that.
     busy.read_to_string(&mut text).unwrap();
     assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
     assert_eq!(program.exit_code(), Some(0));
 }
 
 #[test]
-fn refusals_are_told_once_and_without_what_was_sent() {
+fn refusals_are_logged_once_and_without_the_body() {
     let directory = TempDir::new().unwrap();
     let program = Program::start(&directory, &["--log-format", "json"]);
     for _ in 0..5 {
@@ -185,8 +197,10 @@ fn refusals_are_told_once_and_without_what_was_sent() {
             400
         );
     }
+
     let log = program.log();
     assert!(!log.contains("s3cr3t"), "{log}");
+
     let lines: Vec<Value> = log
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -196,6 +210,7 @@ fn refusals_are_told_once_and_without_what_was_sent() {
         .filter(|line| line["message"] == "requests refused")
         .collect();
     assert_eq!(refused.len(), 1, "{log}");
+
     assert_eq!(
         (&refused[0]["level"], &refused[0]["reason"]),
         (&json!("WARN"), &json!("invalid"))
@@ -204,6 +219,7 @@ fn refusals_are_told_once_and_without_what_was_sent() {
         (&refused[0]["status"], &refused[0]["count"]),
         (&json!(400), &json!(1))
     );
+
     let told: Vec<_> = lines
         .iter()
         .map(|line| line["message"].as_str().unwrap())
@@ -212,7 +228,7 @@ fn refusals_are_told_once_and_without_what_was_sent() {
 }
 
 #[test]
-fn the_program_asks_for_the_tokens_of_its_files() {
+fn the_program_requires_the_tokens_of_its_files() {
     let directory = TempDir::new().unwrap();
     let file = |name: &str, text: &str| {
         let path = directory.path().join(name);
@@ -227,6 +243,7 @@ fn the_program_asks_for_the_tokens_of_its_files() {
     let body = batch(&[record("aud_1", &[])]);
     assert_eq!(program.post(&body).0, 401);
     assert_eq!(program.exchange("POST /v1/logs", &body).0, 401);
+
     let with = |token: &str, head: &str, body: &str| {
         program.exchange(
             &format!("{head} HTTP/1.1\r\nauthorization: Bearer {token}\r\nx-rest:"),
@@ -234,6 +251,7 @@ fn the_program_asks_for_the_tokens_of_its_files() {
         )
     };
     assert_eq!(with("wr1te", "POST /v1/logs", &body).0, 200);
+
     let (status, answer) = with("re4d", "GET /api/records", "");
     assert_eq!(
         (status, uids(answer["records"].as_array().unwrap())),
@@ -247,9 +265,11 @@ fn flags_that_do_not_go_together_and_files_that_hold_nothing_are_refused() {
     let directory = TempDir::new().unwrap();
     let empty = directory.path().join("empty");
     std::fs::write(&empty, "\n").unwrap();
+
     let empty = empty.to_str().unwrap();
     let missing = directory.path().join("missing");
     let missing = missing.to_str().unwrap();
+
     let cases: [(&[&str], &str); 6] = [
         (
             &["--ingest-token-file", empty],
@@ -273,6 +293,7 @@ fn flags_that_do_not_go_together_and_files_that_hold_nothing_are_refused() {
         ),
         (&["--max-requests", "0"], "must be at least 1"),
     ];
+
     for (flags, sentence) in cases {
         let output = command(&["--listen", "127.0.0.1:0"])
             .args(flags)
@@ -282,6 +303,7 @@ fn flags_that_do_not_go_together_and_files_that_hold_nothing_are_refused() {
         assert_eq!(output.status.code(), Some(2), "{flags:?}: {message}");
         assert!(message.contains(sentence), "{flags:?}: {message}");
     }
+
     for flags in [
         ["--tls-cert", empty],
         ["--tls-key", empty],

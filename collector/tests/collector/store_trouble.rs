@@ -1,4 +1,5 @@
-//! A store that is busy, broken or closed: 503, nothing half stored, no text of the database in the answer.
+//! A store that is busy, broken or closed: 503, nothing is stored in part, and no database text in
+//! the answer.
 
 use std::sync::Arc;
 
@@ -30,18 +31,20 @@ async fn a_locked_store_is_503_and_the_same_request_succeeds_later() {
         0,
         "reading goes on while another connection writes"
     );
+
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(collector.post(sent).await.status, 200);
     assert_eq!(uids(&collector.records().await), ["aud_1"]);
 }
 
 #[tokio::test]
-async fn a_failure_halfway_stores_nothing_and_tells_no_detail() {
+async fn a_failure_halfway_stores_nothing_and_reveals_no_detail() {
     let collector = Collector::start().await;
     let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON records WHEN NEW.uid = 'aud_2' \
                    BEGIN SELECT RAISE(ABORT, 'inner detail'); END";
     let other = collector.other_connection();
     other.execute_batch(trigger).unwrap();
+
     let sent = batch(&[
         record("aud_1", &[]),
         record("aud_2", &[]),
@@ -52,6 +55,7 @@ async fn a_failure_halfway_stores_nothing_and_tells_no_detail() {
         "the store is not available",
     );
     assert_eq!(collector.records().await.len(), 0);
+
     other.execute_batch("DROP TRIGGER refuse").unwrap();
     assert_eq!(collector.post(sent).await.status, 200);
     assert_eq!(collector.records().await.len(), 3);

@@ -21,14 +21,18 @@ async fn nothing_is_complete() {
         "status": "complete", "records": 0, "explained_losses": 0, "open_numbers": 0, "unexplained_numbers": 0,
         "conflicts": 0, "silent_streams": 0, "streams": [],
     });
-    assert_eq!(Collector::start().await.ask("/api/streams").await, expected);
+    assert_eq!(
+        Collector::start().await.get_ok("/api/streams").await,
+        expected
+    );
 }
 
 #[tokio::test]
-async fn a_stream_tells_what_is_missing_and_what_explains_it() {
+async fn a_stream_lists_missing_numbers_and_their_explanations() {
     let collector = Collector::start().await;
     let mut start = numbered(0);
     start["eventName"] = "audit.stream.start".into();
+
     let mut loss = numbered(4);
     loss["eventName"] = "audit.loss".into();
     for (name, value) in [("first_number", 2), ("last_number", 3), ("count", 2)] {
@@ -37,6 +41,7 @@ async fn a_stream_tells_what_is_missing_and_what_explains_it() {
     }
     let reason = json!({"key": "audit.loss.reason", "value": {"stringValue": "buffer_full"}});
     loss["attributes"].as_array_mut().unwrap().push(reason);
+
     let mut end = numbered(7);
     end["eventName"] = "audit.stream.end".into();
     end["attributes"]
@@ -45,12 +50,14 @@ async fn a_stream_tells_what_is_missing_and_what_explains_it() {
         .push(json!({"key": "audit.sequence.next", "value": {"intValue": 8}}));
     collector.keep(&[start, numbered(1)]).await;
     collector.keep(&[loss, end]).await;
+
     collector
         .keep(&[
             record_at("aud_x", 9, &json!({})),
             record_at("aud_1", 8, &json!({"audit.sequence.number": 1})),
         ])
         .await;
+
     let received = RECEIVED_AT.to_string();
     let expected = json!({
         "status": "open", "records": 5, "explained_losses": 2, "open_numbers": 2, "unexplained_numbers": 0, "conflicts": 1,
@@ -65,12 +72,13 @@ async fn a_stream_tells_what_is_missing_and_what_explains_it() {
             "losses": [{"first_number": 2, "last_number": 3, "count": 2, "reason": "buffer_full"}],
         }],
     });
-    assert_eq!(collector.ask("/api/streams").await, expected);
+    assert_eq!(collector.get_ok("/api/streams").await, expected);
+
     collector.keep(&[numbered(6), numbered(5)]).await;
-    assert_eq!(collector.ask("/api/streams").await["status"], "complete");
+    assert_eq!(collector.get_ok("/api/streams").await["status"], "complete");
 }
 
-/// A batch of one record, which says how far the numbers of the stream had come.
+/// A batch of one record, with the next sequence number of the stream.
 fn batch(record: &Value, next: i64) -> Vec<u8> {
     let attribute = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
     json!({"resourceLogs": [{
@@ -85,11 +93,12 @@ fn batch(record: &Value, next: i64) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_stream_without_an_end_tells_what_existed_and_what_is_unknown() {
+async fn a_stream_without_an_end_shows_known_and_unknown_numbers() {
     let collector = Collector::start().await;
     let mut start = numbered(0);
     start["eventName"] = "audit.stream.start".into();
     start["observedTimeUnixNano"] = (RECEIVED_AT - 5).to_string().into();
+
     for (name, value) in [
         ("audit.stream.alive_interval_ms", 30_000),
         ("audit.buffer.max_records", 100),
@@ -100,8 +109,9 @@ async fn a_stream_without_an_end_tells_what_existed_and_what_is_unknown() {
             .push(json!({"key": name, "value": {"intValue": value}}));
     }
     assert_eq!(collector.post(batch(&start, 3)).await.status, 200);
+
     collector.views_follow().await;
-    let answer = collector.ask("/api/streams").await;
+    let answer = collector.get_ok("/api/streams").await;
     let stream = &answer["streams"][0];
     assert_eq!(
         (&stream["life"], &stream["alive_interval_ms"]),
@@ -111,6 +121,7 @@ async fn a_stream_without_an_end_tells_what_existed_and_what_is_unknown() {
         stream["unknown_since_unix_nano"],
         (RECEIVED_AT - 5).to_string()
     );
+
     assert_eq!(
         (&stream["unknown_at_most"], &stream["next_number"]),
         (&json!(100), &json!(3))
@@ -119,9 +130,10 @@ async fn a_stream_without_an_end_tells_what_existed_and_what_is_unknown() {
         (&stream["open_numbers"], &stream["gaps"][0]["last_number"]),
         (&json!(2), &json!(2))
     );
-    // Another batch of the same record is no conflict, whatever it says of the numbers.
+
+    // Another batch with the same record is not a conflict, whatever its `audit.sequence.next`.
     assert_eq!(collector.post(batch(&start, 4)).await.status, 200);
-    assert_eq!(collector.ask("/api/streams").await["conflicts"], 0);
+    assert_eq!(collector.get_ok("/api/streams").await["conflicts"], 0);
 }
 
 #[tokio::test]
@@ -129,10 +141,11 @@ async fn checkpoints_are_signed_with_the_key_that_is_shown() {
     let mut collector = Collector::start().await;
     for number in 0..3 {
         collector.keep(&[numbered(number)]).await;
-        // The end of a collector is signed.
+        // A checkpoint is signed when the collector ends.
         collector = collector.restart().await;
     }
-    let answer = collector.ask("/api/checkpoints").await;
+
+    let answer = collector.get_ok("/api/checkpoints").await;
     let key = PublicKey::from_hex(answer["public_key"].as_str().unwrap()).unwrap();
     let list = answer["checkpoints"].as_array().unwrap();
     assert_eq!(
@@ -141,12 +154,14 @@ async fn checkpoints_are_signed_with_the_key_that_is_shown() {
             .collect::<Vec<_>>(),
         [3, 2, 1]
     );
+
     for line in list {
         let line: Line = serde_json::from_value(line.clone()).unwrap();
         assert!(Checkpoint::try_from(line).unwrap().is_signed_by(&key));
     }
     let exported = collector.get("/api/checkpoints?format=ndjson").await;
     assert_eq!(exported.headers["content-type"], "application/x-ndjson");
+
     let mut exported: Vec<Value> = exported
         .text()
         .lines()

@@ -1,4 +1,5 @@
-//! The program over TLS: who is let in, what a failed handshake does, and how connections end.
+//! The program over TLS: which clients are accepted, effects of a failed handshake, and how
+//! connections end.
 
 use std::io::{Read, Write as _};
 use std::net::TcpStream;
@@ -65,6 +66,7 @@ impl Authority {
             .with_protocol_versions(&[version])
             .unwrap()
             .with_root_certificates(roots);
+
         match identity {
             None => builder.with_no_client_auth(),
             Some(Identity {
@@ -85,7 +87,8 @@ pub(crate) fn write(directory: &Path, name: &str, text: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// A program with a certificate of `authority`, which asks for one of `clients` when there are such.
+/// A program with a certificate of `authority`. With `clients`, it requires client certificates of
+/// that authority.
 pub(crate) fn start(
     directory: &TempDir,
     authority: &Authority,
@@ -99,6 +102,7 @@ pub(crate) fn start(
     if let Some(file) = &file {
         flags.extend(["--client-ca", file]);
     }
+
     Program::start(directory, &flags)
 }
 
@@ -130,6 +134,7 @@ fn get(mut stream: Stream, path: &str) -> (u16, serde_json::Value) {
 fn records_come_and_go_over_tls_1_2_and_1_3() {
     let (directory, authority) = (TempDir::new().unwrap(), Authority::new());
     let program = start(&directory, &authority, None);
+
     for (version, uid) in [(&TLS12, "aud_1"), (&TLS13, "aud_2")] {
         let client = || connect(&program, authority.client(None, version));
         assert_eq!(answer(post(client(), uid)), (200, json!({})));
@@ -147,10 +152,11 @@ fn only_a_client_of_the_authority_is_let_in() {
     let directory = TempDir::new().unwrap();
     let (authority, clients, other) = (Authority::new(), Authority::new(), Authority::new());
     let program = start(&directory, &authority, Some(&clients));
+
     for version in [&TLS12, &TLS13] {
         for identity in [None, Some(other.issue()), Some(authority.issue())] {
             let mut stream = connect(&program, authority.client(identity.as_ref(), version));
-            // In TLS 1.3 the client learns it only when it reads.
+            // In TLS 1.3 the client learns of the refusal only when it reads.
             let sent = write!(stream, "GET /healthz HTTP/1.1\r\n{HEAD}\r\n\r\n");
             let mut answer = Vec::new();
             assert!(
@@ -159,6 +165,7 @@ fn only_a_client_of_the_authority_is_let_in() {
             );
             assert!(answer.is_empty());
         }
+
         let identity = clients.issue();
         let stream = connect(&program, authority.client(Some(&identity), version));
         assert_eq!(answer(post(stream, "aud_1")), (200, json!({})));
@@ -166,18 +173,20 @@ fn only_a_client_of_the_authority_is_let_in() {
 }
 
 #[test]
-fn failed_handshakes_are_counted_told_once_and_stop_nobody() {
+fn failed_handshakes_are_counted_and_logged_once_and_block_no_client() {
     let (directory, authority) = (TempDir::new().unwrap(), Authority::new());
     let program = start(&directory, &authority, None);
     let hung = program.connect();
+
     for _ in 0..5 {
         let mut plain = program.connect();
         plain
             .write_all(b"GET /healthz HTTP/1.1\r\nhost: c\r\n\r\n")
             .unwrap();
-        // An alert, or a reset where the alert was not read in time.
+        // An alert, or a reset if the alert was not read in time.
         let _ = plain.read_to_end(&mut Vec::new());
     }
+
     let metrics = || {
         let mut stream = connect(&program, authority.client(None, &TLS13));
         write!(stream, "GET /metrics HTTP/1.1\r\n{HEAD}\r\n\r\n").unwrap();
@@ -185,23 +194,26 @@ fn failed_handshakes_are_counted_told_once_and_stop_nobody() {
         stream.read_to_string(&mut text).unwrap();
         text
     };
-    // The client has its alert before the collector has counted it.
+    // The client may get its alert before the collector has counted it.
     let counted = || metrics().contains("\naudit_collector_tls_handshake_failures_total 5\n");
     assert!((0..1000).any(|_| counted()), "{}", metrics());
+
     let log = program.log();
     assert_eq!(log.matches("TLS handshakes failed").count(), 1, "{log}");
     assert!(
         !log.contains("requests still open"),
         "a handshake that hangs holds nothing up: {log}"
     );
+
     drop(hung);
 }
 
-/// As a proxy does that ends.
+/// A proxy that shuts down does the same.
 #[test]
 fn a_request_whose_sender_has_closed_is_stored_over_tls() {
     let (directory, authority) = (TempDir::new().unwrap(), Authority::new());
     let program = start(&directory, &authority, None);
+
     for index in 0..10 {
         let mut stream = post(
             connect(&program, authority.client(None, &TLS13)),
@@ -226,6 +238,7 @@ fn an_accepted_request_is_finished_after_the_signal_over_tls() {
     stream.read_exact(&mut [0; 25]).unwrap();
     program.signal("TERM");
     stream.write_all(body.as_bytes()).unwrap();
+
     assert_eq!(answer(stream), (200, json!({})));
     assert_eq!(program.exit_code(), Some(0));
     assert_eq!(uids(&Program::start(&directory, &[]).records()), ["aud_1"]);

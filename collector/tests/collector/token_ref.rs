@@ -1,4 +1,4 @@
-//! The command `token-ref`: the line it prints, and what it refuses without telling a secret.
+//! The command `token-ref`: the line it prints, and its refusals, which contain no secret.
 
 use std::fs;
 use std::io::Write as _;
@@ -29,7 +29,8 @@ fn token_ref(flags: &[&str], variables: &[(&str, &str)], stdin: &[u8]) -> Ending
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Fails when the program has refused its flags already.
+
+    // Fails if the program has already rejected its flags.
     let _ = child.stdin.take().unwrap().write_all(stdin);
     let Output {
         status,
@@ -63,6 +64,7 @@ fn a_reference_is_computed_by_the_key_of_the_environment() {
         token_ref(&KEY_ID, &[("AUDIT_HMAC_KEY", KEY)], TOKEN),
         printed(HMAC)
     );
+
     let flags = [
         "--mode",
         "hmac",
@@ -71,6 +73,7 @@ fn a_reference_is_computed_by_the_key_of_the_environment() {
         "--key-id",
         "2026-08",
     ];
+
     let variables = [
         ("OTHER", KEY),
         ("AUDIT_HMAC_KEY", "another key of thirty-two bytes or more"),
@@ -88,6 +91,7 @@ fn a_reference_is_computed_by_the_key_of_a_file() {
         fs::write(&path, text).unwrap();
         assert_eq!(token_ref(&flags, &variables, TOKEN), printed(HMAC));
     }
+
     fs::write(&path, format!("{KEY}\n\n")).unwrap();
     let (code, reference, _) = token_ref(&flags, &[], TOKEN);
     assert!(
@@ -117,16 +121,18 @@ fn one_newline_behind_the_token_does_not_count() {
 fn a_missing_or_short_key_is_refused() {
     let no_variable = "--key-env: there is no such environment variable";
     assert_eq!(token_ref(&KEY_ID, &[], TOKEN), refused(no_variable));
-    // Somebody has taken the flag's value for the key.
+    // The value of the flag was given in place of the key.
     assert_eq!(
         token_ref(&["--key-id", "2026-08", "--key-env", KEY], &[], TOKEN),
         refused(no_variable)
     );
+
     let short = "the key has 31 bytes, and must have at least 32";
     assert_eq!(
         token_ref(&KEY_ID, &[("AUDIT_HMAC_KEY", SHORT_KEY)], TOKEN),
         refused(short)
     );
+
     let no_id = "--key-id is missing; it is the id of a key in the filter's session.hmac_keys";
     assert_eq!(
         token_ref(&[], &[("AUDIT_HMAC_KEY", KEY)], TOKEN),
@@ -142,6 +148,7 @@ fn a_key_file_that_is_missing_or_short_is_refused() {
     let variables = [("AUDIT_HMAC_KEY", KEY)];
     let missing = "--key-file: No such file or directory (os error 2)";
     assert_eq!(token_ref(&flags, &variables, TOKEN), refused(missing));
+
     fs::write(&path, format!("{SHORT_KEY}\n")).unwrap();
     assert_eq!(
         token_ref(&flags, &variables, TOKEN),
@@ -157,6 +164,7 @@ fn a_token_is_read_from_stdin_only() {
             refused("stdin: there is no token")
         );
     }
+
     let sentence = "the token is read from stdin, not from the command line";
     assert_eq!(
         token_ref(&["--mode", "sha256", "s3cr3t-token"], &[], b""),
@@ -166,7 +174,7 @@ fn a_token_is_read_from_stdin_only() {
 
 #[test]
 fn flags_that_cannot_be_used_are_refused() {
-    // A file that would do for a key.
+    // A file that would be valid as a key.
     let two_keys = [
         "--key-id",
         "2026-08",
@@ -175,6 +183,7 @@ fn flags_that_cannot_be_used_are_refused() {
         "--key-file",
         "Cargo.toml",
     ];
+
     for flags in [
         &two_keys[..],
         &["--mode", "clear"],

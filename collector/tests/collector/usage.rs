@@ -7,13 +7,14 @@ use crate::common::{Collector, RECEIVED_AT, record_at};
 const SECOND: i64 = 1_000_000_000;
 const BUCKET: i64 = 300;
 
-/// The beginning of the bucket with this many seconds before the time of receipt.
+/// The start of the bucket that contains the time this many seconds before receipt.
 fn bucket(seconds_ago: i64, length: i64) -> i64 {
     let seconds = RECEIVED_AT / SECOND - seconds_ago;
     seconds - seconds % length
 }
 
-/// `count` requests of a user in the bucket that begins at `start`, in seconds since the Unix epoch.
+/// `count` requests of a user in the bucket that starts at `start`, in seconds since the Unix
+/// epoch.
 fn requests(tag: &str, start: i64, user: Option<&str>, count: i64) -> Vec<Value> {
     let mut attributes = json!({"audit.rule": "check"});
     if let Some(user) = user {
@@ -53,11 +54,13 @@ async fn a_bucket_has_exact_numbers_whatever_the_batches() {
         .keep(&requests("c", start + 20, Some("u1"), 4))
         .await;
     collector.keep(&requests("d", start + 30, None, 3)).await;
-    let answer = collector.ask("/api/usage").await;
+
+    let answer = collector.get_ok("/api/usage").await;
     assert_eq!(
         (&answer["rule"], &answer["bucket_seconds"]),
         (&json!("check"), &json!(300))
     );
+
     let [found] = answer["buckets"].as_array().unwrap().as_slice() else {
         panic!("{answer}")
     };
@@ -66,9 +69,11 @@ async fn a_bucket_has_exact_numbers_whatever_the_batches() {
         (&found["requests"], &found["unique_users"]),
         (&json!(14), &json!(2))
     );
-    // 9 and 2 requests: the mean is 5.5, each is 3.5 away from it.
+
+    // 9 and 2 requests: the mean is 5.5, and each differs from it by 3.5.
     near(&found["mean_per_user"], 5.5);
     near(&found["stddev_per_user"], 3.5);
+
     let users = json!([{"user_id": "u1", "requests": 9}, {"user_id": "u2", "requests": 2}]);
     assert_eq!(answer["users"], users);
 }
@@ -83,10 +88,12 @@ async fn a_longer_bucket_counts_a_user_once() {
     all.extend(requests("d", hour + 2 * BUCKET, None, 4));
     all.extend(requests("e", hour + 3600, Some("u2"), 1));
     collector.keep(&all).await;
-    let answer = collector.ask("/api/usage?bucket=1h").await;
+
+    let answer = collector.get_ok("/api/usage?bucket=1h").await;
     let [first, second] = answer["buckets"].as_array().unwrap().as_slice() else {
         panic!("{answer}")
     };
+
     assert_eq!((seconds(first), seconds(second)), (hour, hour + 3600));
     assert_eq!(
         (&first["requests"], &first["unique_users"]),
@@ -98,14 +105,16 @@ async fn a_longer_bucket_counts_a_user_once() {
         (&second["requests"], &second["unique_users"]),
         (&json!(1), &json!(1))
     );
+
     for (name, length, count) in [("5m", 300, 4), ("15m", 900, 2), ("1d", 86_400, 1)] {
-        let answer = collector.ask(&format!("/api/usage?bucket={name}")).await;
+        let answer = collector.get_ok(&format!("/api/usage?bucket={name}")).await;
         let buckets = answer["buckets"].as_array().unwrap();
         assert_eq!(
             (&answer["bucket_seconds"], buckets.len()),
             (&json!(length), count),
             "{name}"
         );
+
         assert_eq!(
             buckets
                 .iter()
@@ -114,6 +123,7 @@ async fn a_longer_bucket_counts_a_user_once() {
             11,
             "{name}"
         );
+
         assert_eq!(
             answer["users"],
             json!([{"user_id": "u1", "requests": 5}, {"user_id": "u2", "requests": 2}])
@@ -128,13 +138,15 @@ async fn a_range_takes_in_whole_buckets_and_the_default_is_six_hours() {
     all.extend(requests("b", bucket(5 * 3600, BUCKET) + 7, Some("u1"), 1));
     all.extend(requests("c", bucket(600, BUCKET), Some("u1"), 1));
     collector.keep(&all).await;
+
     let count = async |query: &str| {
-        collector.ask(&format!("/api/usage?{query}")).await["buckets"]
+        collector.get_ok(&format!("/api/usage?{query}")).await["buckets"]
             .as_array()
             .unwrap()
             .len()
     };
     assert_eq!(count("").await, 2);
+
     assert_eq!(count("from=8h").await, 3);
     assert_eq!(
         count("from=5h&to=4h").await,
@@ -161,7 +173,8 @@ async fn only_the_twenty_users_with_most_requests_are_named() {
         })
         .collect();
     collector.keep(&all).await;
-    let answer = collector.ask("/api/usage").await;
+
+    let answer = collector.get_ok("/api/usage").await;
     let users = answer["users"].as_array().unwrap();
     assert_eq!(
         (users.len(), &users[0], &users[1]["user_id"]),
@@ -176,6 +189,7 @@ async fn only_the_twenty_users_with_most_requests_are_named() {
 #[tokio::test]
 async fn an_acknowledged_exchange_is_one_request_and_a_record_without_a_rule_none() {
     let collector = Collector::start().await;
+
     collector
         .keep(&[
             record_at(
@@ -196,7 +210,8 @@ async fn an_acknowledged_exchange_is_one_request_and_a_record_without_a_rule_non
             record_at("aud_3", 9, &json!({"user.id": "u1"})),
         ])
         .await;
-    let answer = collector.ask("/api/usage").await;
+
+    let answer = collector.get_ok("/api/usage").await;
     assert_eq!(
         (
             &answer["buckets"][0]["requests"],

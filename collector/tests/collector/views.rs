@@ -1,7 +1,8 @@
-//! The views as folds: the same whatever the slices in which the ledger is followed, and whatever the order of arrival.
+//! The views as folds: the result depends neither on the slices in which the ledger is read, nor on
+//! the order of arrival.
 
 use audit_collector::db::{Connection, Row, write};
-use audit_collector::ledger::Chore as _;
+use audit_collector::ledger::BackgroundTask as _;
 use audit_collector::ledger::entry::{Entry, Skew};
 use audit_collector::ledger::{Ledger, Settings};
 use audit_collector::record::{Content, Record};
@@ -14,7 +15,7 @@ use crate::common::{RECEIVED_AT, database, ledger_settings, view_settings};
 
 const SECOND: i64 = 1_000_000_000;
 
-/// A query for each view, and how many columns it has. Signals depend on the order of arrival.
+/// A query for each view, and its number of columns. Signals depend on the order of arrival.
 const SESSIONS: (&str, usize) = ("SELECT * FROM sessions ORDER BY session_key", 16);
 const SIGNALS: (&str, usize) = (
     "SELECT * FROM signals ORDER BY session_key, name, position",
@@ -26,7 +27,7 @@ const USERS: (&str, usize) = (
 );
 const BUCKETS: (&str, usize) = ("SELECT * FROM usage_buckets ORDER BY rule, bucket", 6);
 
-/// A ledger whose views nobody keeps, and a connection to its database.
+/// A ledger without a background task for its views, and a connection to its database.
 struct Room {
     _directory: TempDir,
     ledger: Ledger,
@@ -54,7 +55,7 @@ impl Room {
         runtime.block_on(self.ledger.append(entries)).unwrap();
     }
 
-    /// Follows the ledger to its end; how many steps that took.
+    /// Follows the ledger to its end. Returns the number of steps.
     fn follow(&mut self, slice: i64) -> usize {
         let mut follower = Follower::new(view_settings(), slice);
         let mut steps = 1;
@@ -82,7 +83,7 @@ impl Room {
         rows
     }
 
-    /// The streams, whose maps have no order.
+    /// The streams, with their maps in a fixed order.
     fn streams(&mut self) -> Vec<Value> {
         let rows = self.dump(("SELECT stream_id, state FROM streams ORDER BY stream_id", 2));
         let state =
@@ -103,9 +104,9 @@ fn value(row: &dyn Row, column: usize) -> Value {
     }
 }
 
-/// What a record says, as numbers: of the session, the user, the action and so on.
+/// The content of a record as numbers: session, user, action and so on.
 #[derive(Clone, Debug)]
-struct Told {
+struct Sample {
     session: u8,
     user: u8,
     name: u8,
@@ -115,7 +116,7 @@ struct Told {
     seconds: i64,
 }
 
-fn told() -> impl Strategy<Value = Told> {
+fn any_sample() -> impl Strategy<Value = Sample> {
     (
         0..4_u8,
         0..4_u8,
@@ -125,19 +126,21 @@ fn told() -> impl Strategy<Value = Told> {
         0..4_u8,
         0..1000_i64,
     )
-        .prop_map(|(session, user, name, kind, rule, device, seconds)| Told {
-            session,
-            user,
-            name,
-            kind,
-            rule,
-            device,
-            seconds,
-        })
+        .prop_map(
+            |(session, user, name, kind, rule, device, seconds)| Sample {
+                session,
+                user,
+                name,
+                kind,
+                rule,
+                device,
+                seconds,
+            },
+        )
 }
 
-impl Told {
-    /// Times are all different.
+impl Sample {
+    /// All times differ.
     fn entry(&self, number: usize) -> Entry {
         let action = ["login", "read", "write", "logout"][usize::from(self.kind % 4)];
         let outcome = ["success", "denied"][usize::from(self.kind % 2)];
@@ -153,6 +156,7 @@ impl Told {
                 attributes[name] = format!("{name} {value}").into();
             }
         };
+
         set(
             if self.session.is_multiple_of(2) {
                 "session.id"
@@ -164,28 +168,34 @@ impl Told {
         set("user.id", self.user);
         set("user.name", self.name);
         set("audit.rule", self.rule);
+
         if self.device > 0 {
             attributes["audit.session.context"] =
                 json!({"device_id": self.device}).to_string().into();
         }
+
         if self.kind == 5 {
             attributes["audit.session.event"] = "end".into();
         }
+
         if self.kind == 6 {
             attributes["audit.stage"] = "received".into();
         }
+
         let attributes = attributes
             .as_object()
             .unwrap()
             .clone()
             .into_iter()
             .collect();
+
         let event_name = if self.kind == 7 {
             "audit.stream.start"
         } else {
             "audit.http"
         }
         .to_owned();
+
         let time_unix_nano =
             RECEIVED_AT - 1000 * SECOND + self.seconds * SECOND + i64::try_from(number).unwrap();
         let content = Content {
@@ -198,10 +208,11 @@ impl Told {
     }
 }
 
-fn entries(told: &[Told]) -> Vec<Entry> {
-    told.iter()
+fn entries(samples: &[Sample]) -> Vec<Entry> {
+    samples
+        .iter()
         .enumerate()
-        .map(|(number, told)| told.entry(number))
+        .map(|(number, sample)| sample.entry(number))
         .collect()
 }
 
@@ -210,15 +221,16 @@ proptest! {
 
     #[test]
     fn a_rebuild_in_other_slices_gives_the_same(
-        told in prop::collection::vec(told(), 1..200),
+        samples in prop::collection::vec(any_sample(), 1..200),
         (first, second) in (1..60_i64, 1..300_i64),
     ) {
         let mut room = Room::new();
-        let (early, late) = told.split_at(told.len() / 2);
+        let (early, late) = samples.split_at(samples.len() / 2);
         room.append(entries(early));
         room.follow(first);
         room.append(entries(late).into_iter().enumerate().map(|(number, entry)| Entry { uid: format!("late_{number}"), ..entry }).collect());
         room.follow(first);
+
         let followed = room.everything();
         room.rebuild();
         room.follow(second);
@@ -227,16 +239,17 @@ proptest! {
 
     #[test]
     fn the_order_of_arrival_changes_neither_sessions_nor_usage(
-        (told, order) in prop::collection::vec(told(), 1..200)
-            .prop_flat_map(|told| { let order: Vec<_> = (0..told.len()).collect(); (Just(told), Just(order).prop_shuffle()) }),
+        (samples, order) in prop::collection::vec(any_sample(), 1..200)
+            .prop_flat_map(|samples| { let order: Vec<_> = (0..samples.len()).collect(); (Just(samples), Just(order).prop_shuffle()) }),
         slice in 1..60_i64,
     ) {
         let (mut one, mut other) = (Room::new(), Room::new());
-        let all = entries(&told);
+        let all = entries(&samples);
         other.append(order.iter().map(|&index| all[index].clone()).collect());
         one.append(all);
         one.follow(slice);
         other.follow(1000);
+
         for table in [SESSIONS, USERS, BUCKETS] {
             prop_assert_eq!(one.dump(table), other.dump(table));
         }
@@ -246,7 +259,7 @@ proptest! {
 #[test]
 fn a_slice_bounds_what_a_step_reads() {
     let mut room = Room::new();
-    let told = Told {
+    let sample = Sample {
         session: 1,
         user: 1,
         name: 1,
@@ -255,7 +268,8 @@ fn a_slice_bounds_what_a_step_reads() {
         device: 1,
         seconds: 1,
     };
-    room.append(entries(&vec![told; 25]));
+
+    room.append(entries(&vec![sample; 25]));
     assert_eq!(room.follow(10), 3);
     assert_eq!(views::position(&mut *room.connection).unwrap(), 25);
 }
@@ -263,7 +277,7 @@ fn a_slice_bounds_what_a_step_reads() {
 #[test]
 fn what_is_older_is_deleted_with_its_signals() {
     let mut room = Room::new();
-    let told = |session, seconds| Told {
+    let sample = |session, seconds| Sample {
         session,
         user: 1,
         name: 1,
@@ -272,13 +286,15 @@ fn what_is_older_is_deleted_with_its_signals() {
         device: 1,
         seconds,
     };
-    room.append(entries(&[told(1, 0), told(2, 900), told(3, 901)]));
+    room.append(entries(&[sample(1, 0), sample(2, 900), sample(3, 901)]));
     room.follow(10);
+
     let before = RECEIVED_AT - 500 * SECOND;
     write(&mut *room.connection, |connection| {
         views::expire(connection, before)
     })
     .unwrap();
+
     assert_eq!(
         (room.dump(SESSIONS).len(), room.dump(SIGNALS).len()),
         (2, 2)

@@ -1,4 +1,4 @@
-//! SIGKILL while the database is being made.
+//! SIGKILL during the creation of the database.
 
 use std::process::{Command, Stdio};
 use std::thread;
@@ -11,10 +11,11 @@ use crate::support::postgres::Postgres;
 use crate::support::program::{BINARY, DIRECTORY, Program, flags};
 use crate::verify::verify;
 
-/// How often, and how much later each time: the last one comes when the collector is ready, also on a slow machine.
+/// Number of kills, each later than the one before. At the last one the collector is ready, also on
+/// a slow machine.
 const KILLS: u32 = 15;
 const STEP: Duration = Duration::from_millis(6);
-/// The server answers later than a file.
+/// Fewer: the server answers later than a file.
 const KILLS_ON_POSTGRES: u32 = 8;
 const STEP_ON_POSTGRES: Duration = Duration::from_millis(20);
 
@@ -25,10 +26,12 @@ fn a_kill_after(delay: Duration, database: &str) {
         .current_dir(DIRECTORY)
         .stdin(Stdio::null())
         .stdout(Stdio::null());
+
     let mut program = command.spawn().unwrap();
     thread::sleep(delay);
     program.kill().unwrap();
     program.wait().unwrap();
+
     let program = Program::start(database);
     let mut load = Load::new();
     load.during(program.address, |progress| {

@@ -1,4 +1,5 @@
-//! No room for more: 503 with `retry-after`, nothing half stored, and it goes on when there is room again.
+//! Disk full: 503 with `retry-after`, nothing is stored in part, and service resumes when there is
+//! room.
 
 use std::fs;
 use std::path::Path;
@@ -11,15 +12,16 @@ use crate::support::program::{BINARY, Program, flags};
 use crate::verify::verify;
 
 const ENOUGH: usize = 20;
-/// A few seconds of load; SQLite's log is moved into its file only at about 4 MB, so it is the log that gets stuck.
+/// Reached after a few seconds of load. SQLite moves its log into the database file at about 4 MB,
+/// so the log hits this limit.
 const MAX_FILE_BYTES: &str = "3000000";
-/// Mounts a disk of 8 MB where only this process sees it, half full, and becomes the collector.
+/// Mounts an 8 MB disk, half full, in a private mount namespace, and executes the collector.
 const ON_SMALL_DISK: &str =
     r#"mount -t tmpfs -o size=8m audit "$0" && head -c 4m /dev/zero >"$0/ballast" && exec "$@""#;
-/// A write beyond the limit shall fail, and not end the process.
+/// A write beyond the limit must fail instead of ending the process.
 const WITH_SMALL_FILES: &str = r#"trap "" XFSZ; exec prlimit --fsize="$0": "$@""#;
 
-/// Load until the disk is full, a look at what is there, room, and load again.
+/// Load until the disk is full, a check of the stored records, more room, and load again.
 fn full_and_room_again(load: &mut Load, program: &Program, make_room: impl FnOnce()) {
     load.during(program.address, |progress| {
         progress.wait_for_refused(ENOUGH)
@@ -61,6 +63,7 @@ fn a_full_disk_is_503_until_there_is_room() {
         println!("skipped: this machine lets nobody mount a disk of his own");
         return;
     }
+
     let program = Program::start_by(&mut shell(
         &namespace,
         ON_SMALL_DISK,
@@ -79,6 +82,7 @@ fn a_file_that_must_not_grow_is_503_until_it_may() {
     let database = format!("sqlite://{}/audit.db", directory.path().display());
     let mut load = Load::new();
     let program = Program::start_by(&mut shell(&[], WITH_SMALL_FILES, MAX_FILE_BYTES, &database));
+
     full_and_room_again(&mut load, &program, || {
         let id = program.id().to_string();
         let status = Command::new("prlimit")
@@ -103,6 +107,7 @@ fn a_kill_while_the_disk_is_full_loses_nothing_acknowledged() {
         program.kill();
     });
     verify(&database);
+
     let program = Program::start(&database);
     load.check_all(&program);
     load.during(program.address, |progress| {

@@ -1,4 +1,4 @@
-//! SIGKILL in the middle of the load, many times, on one database.
+//! SIGKILL under load, many times, on one database.
 
 use std::thread;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use crate::support::program::Program;
 use crate::verify::verify;
 
 const ROUNDS: usize = 16;
-/// A start takes longer there, and what a kill cuts off is the same.
+/// Fewer: a start takes longer on PostgreSQL, and the effect of a kill is the same.
 const ROUNDS_ON_POSTGRES: usize = 6;
 
-/// At every other round some time after the load began, else just when another batch was acknowledged: then the other
-/// senders' batches are on their way into the database.
+/// Every other round waits for a fixed time, the rest until one more batch is acknowledged. At that
+/// moment the batches of the other senders are being committed.
 fn await_moment(round: usize, rounds: usize, progress: &Progress) {
-    // Neighbouring rounds are far apart, no two are alike.
+    // Neighbouring rounds are far apart, and no two are equal.
     let spread = round * 7 % rounds;
     if round.is_multiple_of(2) {
         thread::sleep(Duration::from_micros(500 + 12_300 * spread as u64));
@@ -39,9 +39,11 @@ fn rounds_of_kills(database: &str, rounds: usize) {
         cut_rounds += usize::from(cut > 0);
         verify(database);
     }
+
     let program = Program::start(database);
     let records = load.check_all(&program);
     println!("{rounds} kills, {cut_rounds} of them amid a batch, {records} acknowledged records");
+
     assert!(
         records > 400 * rounds as u64,
         "only {records} records were acknowledged: that was no load"

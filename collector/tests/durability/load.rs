@@ -1,4 +1,4 @@
-//! Several senders at once, as fast as they can, while something happens to the collector.
+//! Several senders at full speed while the collector is disturbed.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,11 +10,11 @@ use crate::support::http::Client;
 use crate::support::program::Program;
 
 const SENDERS: usize = 4;
-/// No step takes longer.
+/// Deadline of each step.
 const DEADLINE: Duration = Duration::from_secs(20);
 const STEP: Duration = Duration::from_micros(200);
 
-/// What the senders have reached, and the word that they shall stop.
+/// Counters of the senders, and the flag that stops them.
 #[derive(Default)]
 pub(crate) struct Progress {
     acknowledged: AtomicUsize,
@@ -35,7 +35,7 @@ impl Progress {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Waits until this many more batches were acknowledged than when it was called.
+    /// Waits until this many more batches are acknowledged, counted from the call.
     pub(crate) fn wait_for_acknowledged(&self, more: usize) {
         self.wait(&self.acknowledged, more, "acknowledged");
     }
@@ -53,6 +53,7 @@ impl Progress {
             }
             thread::sleep(STEP);
         }
+
         self.is_over.store(true, Ordering::Relaxed);
         panic!(
             "{} of {goal} batches were {what} in time",
@@ -61,7 +62,7 @@ impl Progress {
     }
 }
 
-/// The senders of one database, over the lives of many collectors.
+/// The senders of one database, across restarts of the collector.
 pub(crate) struct Load {
     senders: Vec<Sender>,
 }
@@ -73,7 +74,8 @@ impl Load {
         }
     }
 
-    /// Sends from all senders while `happen` runs; returns how many of them were cut off in the middle of a batch.
+    /// Sends from all senders while `happen` runs. Returns how many of them were interrupted during
+    /// a batch.
     pub(crate) fn during(&mut self, address: SocketAddr, happen: impl FnOnce(&Progress)) -> usize {
         let progress = Progress::default();
         thread::scope(|scope| {
@@ -81,7 +83,8 @@ impl Load {
                 let progress = &progress;
                 scope.spawn(move || {
                     let _over = OverOnPanic(progress);
-                    // An error is the end of the collector; what is not acknowledged by then is sent to the next one.
+                    // An error means that the collector has ended. Unacknowledged batches go to the
+                    // next one.
                     let _ = Client::connect(address)
                         .and_then(|mut client| sender.send(&mut client, progress));
                 });
@@ -89,10 +92,11 @@ impl Load {
             let _over = Over(&progress);
             happen(&progress);
         });
+
         self.senders.iter().filter(|sender| sender.is_cut()).count()
     }
 
-    /// Looks at what the last rounds have sent.
+    /// Checks the batches of the last rounds.
     pub(crate) fn check_new(&mut self, program: &Program) {
         let mut client = program.client();
         self.senders
@@ -100,7 +104,7 @@ impl Load {
             .for_each(|sender| sender.check_new(&mut client));
     }
 
-    /// Looks at every batch there ever was, and returns the number of acknowledged records.
+    /// Checks every batch so far, and returns the number of acknowledged records.
     pub(crate) fn check_all(&self, program: &Program) -> u64 {
         let mut client = program.client();
         self.senders
@@ -110,7 +114,7 @@ impl Load {
     }
 }
 
-/// Ends the load also when a check beside it fails, which otherwise would wait for the senders for ever.
+/// Stops the senders also when a check panics, so that joining them does not block for ever.
 struct Over<'a>(&'a Progress);
 
 impl Drop for Over<'_> {
@@ -119,7 +123,7 @@ impl Drop for Over<'_> {
     }
 }
 
-/// Lets nobody wait for a sender whose check failed.
+/// Ends the load when a sender's check panics, so that no thread waits for that sender.
 struct OverOnPanic<'a>(&'a Progress);
 
 impl Drop for OverOnPanic<'_> {

@@ -1,7 +1,8 @@
-//! What the collector has answered with 2xx is kept: after it was killed, stopped, or left without a disk or a database.
+//! Everything that the collector acknowledged with 2xx is kept: after SIGKILL, SIGTERM, a full disk
+//! or a database crash.
 //!
-//! A killed process proves that nothing waits in its memory. That commits reach the disk is up to the database; the
-//! store's own tests look at its settings.
+//! A killed process proves that no acknowledged record exists in memory only. That commits reach
+//! the disk is the database's part; the unit tests of the store check its settings.
 #![cfg(test)]
 
 mod first_start;

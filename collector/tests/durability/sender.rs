@@ -1,4 +1,4 @@
-//! One client: numbered records in batches, and which of them were acknowledged.
+//! One client: numbered records in batches, and the set of acknowledged ones.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -12,11 +12,12 @@ use serde_json::{Value, json};
 use crate::load::Progress;
 use crate::support::http::{Client, post};
 
-/// Records of the batches, by turns.
+/// Batch sizes in records, in turn.
 const SIZES: [u64; 4] = [100, 1, 37, 100];
-/// Batches that share a `session.id`; at most 1000 records, so that one answer holds them all.
+/// Batches that share a `session.id`: at most 1000 records, so that one answer holds all of them.
 const BATCHES_PER_GROUP: usize = 10;
-/// A refused batch is sent again after this time: tests do not wait for whole seconds as the filter does.
+/// A refused batch is sent again after this time. The filter waits for whole seconds, which is too
+/// long for a test.
 const PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Debug)]
@@ -25,7 +26,8 @@ struct Batch {
     is_acknowledged: bool,
 }
 
-/// One stream of records. A batch that was not acknowledged is sent again before the next one is made.
+/// One stream of records. A batch without an acknowledgement is sent again before the next one is
+/// made.
 #[derive(Debug)]
 pub(crate) struct Sender {
     stream: String,
@@ -59,7 +61,7 @@ impl Sender {
             .is_some_and(|batch| !batch.is_acknowledged)
     }
 
-    /// Sends until it is told to stop, or until the connection breaks.
+    /// Sends until it is stopped, or until the connection breaks.
     pub(crate) fn send(&mut self, client: &mut Client, progress: &Progress) -> io::Result<()> {
         while !progress.is_over() {
             if !self.is_cut() {
@@ -67,6 +69,7 @@ impl Sender {
             }
             let request = post(self.body().as_bytes());
             let answer = client.exchange(&request)?;
+
             match answer.status {
                 200 => {
                     self.batches.last_mut().unwrap().is_acknowledged = true;
@@ -87,6 +90,7 @@ impl Sender {
                 ),
             }
         }
+
         Ok(())
     }
 
@@ -99,7 +103,7 @@ impl Sender {
         });
     }
 
-    /// The last batch as the filter writes it; the same bytes every time.
+    /// The last batch in the filter's format; the same bytes in every attempt.
     fn body(&self) -> String {
         let group = self.group((self.batches.len() - 1) / BATCHES_PER_GROUP);
         let numbers = self.batches.last().unwrap().numbers.clone();
@@ -110,6 +114,7 @@ impl Sender {
             ("audit.stream.id", &self.stream),
             ("audit.batch.id", &batch_id),
         ]);
+
         json!({"resourceLogs": [{"resource": {"attributes": resource}, "scopeLogs": [{"logRecords": records}]}]})
             .to_string()
     }
@@ -127,6 +132,7 @@ impl Sender {
         attributes.push(
             json!({"key": "audit.sequence.number", "value": {"intValue": number.to_string()}}),
         );
+
         json!({
             "timeUnixNano": (1_783_072_800_000_000_000 + number).to_string(),
             "severityNumber": 9,
@@ -144,13 +150,13 @@ impl Sender {
         format!("{}-group-{index}", self.stream)
     }
 
-    /// Looks at the groups that have grown since the last check.
+    /// Checks the groups that have grown since the last check.
     pub(crate) fn check_new(&mut self, client: &mut Client) {
         self.check(client, self.checked_groups);
         self.checked_groups = self.batches.len() / BATCHES_PER_GROUP;
     }
 
-    /// Looks at every batch there ever was.
+    /// Checks every batch so far.
     pub(crate) fn check_all(&self, client: &mut Client) {
         self.check(client, 0);
     }
@@ -170,7 +176,7 @@ impl Sender {
         }
     }
 
-    /// Takes the records of the batch out of `stored`, which says how often each uid is there.
+    /// Removes the records of the batch from `stored`, the count by uid.
     fn check_batch(&self, batch: &Batch, stored: &mut BTreeMap<String, usize>) {
         let mut missing = Vec::new();
         for number in batch.numbers.clone() {
@@ -182,6 +188,7 @@ impl Sender {
                 None => missing.push(number),
             }
         }
+
         let is_whole = missing.is_empty();
         let is_absent = missing.len() as u64 == batch.numbers.end - batch.numbers.start;
         assert!(
@@ -215,6 +222,7 @@ fn uids(client: &mut Client, session: &str) -> BTreeMap<String, usize> {
         "{}",
         String::from_utf8_lossy(&answer.body)
     );
+
     let list: Value = serde_json::from_slice(&answer.body).unwrap();
     let mut uids = BTreeMap::new();
     for record in list["records"].as_array().unwrap() {

@@ -1,4 +1,5 @@
-//! The PostgreSQL server crashes under load, and starts again: the collector waits for it, and loses nothing.
+//! The PostgreSQL server crashes under load and restarts: the collector reconnects, and loses no
+//! acknowledged record.
 
 use std::thread;
 use std::time::Duration;
@@ -16,6 +17,7 @@ fn nothing_acknowledged_is_lost_by_a_crash_of_the_server() {
     let database = server.new_database();
     let program = Program::start(&database);
     let mut load = Load::new();
+
     for round in 0..ROUNDS {
         load.during(program.address, |progress| {
             thread::sleep(Duration::from_millis(50 + 70 * round));
@@ -27,6 +29,7 @@ fn nothing_acknowledged_is_lost_by_a_crash_of_the_server() {
         load.check_new(&program);
         verify(&database);
     }
+
     let records = load.check_all(&program);
     assert!(
         records > 1000,

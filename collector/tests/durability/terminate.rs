@@ -1,4 +1,4 @@
-//! SIGTERM under load: what was accepted is answered, and what was answered is kept.
+//! SIGTERM under load: accepted requests are answered, and acknowledged records are kept.
 
 use tempfile::TempDir;
 
@@ -22,6 +22,7 @@ fn rounds_of_ends(database: &str) {
         assert_eq!(exit_code, Some(0));
         verify(database);
     }
+
     assert!(load.check_all(&Program::start(database)) > 1000);
 }
 

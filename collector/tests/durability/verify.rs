@@ -1,16 +1,17 @@
-//! The collector's own proof of what it has stored.
+//! `audit-collector verify` on the stored records.
 
 use std::process::{Command, Stdio};
 
 use crate::support::program::{BINARY, DIRECTORY};
 
-/// Runs `audit-collector verify`, as one does after a crash: the chain must hold.
+/// Runs `audit-collector verify`, as an operator does after a crash: the chain must hold.
 pub(crate) fn verify(database: &str) {
     let mut command = Command::new(BINARY);
     command
         .args(["verify", "--database", database])
         .current_dir(DIRECTORY)
         .stdin(Stdio::null());
+
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(

@@ -1,4 +1,4 @@
-//! Appending: once by uid, all or nothing, chained, durable.
+//! Appending: deduplicated by uid, atomic, chained, durable.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ on_both![
     hostile_text_is_kept,
     closing_makes_a_checkpoint,
     large_records_make_short_pages,
-    a_lock_of_somebody_else_is_waited_for_and_then_forgotten,
+    a_foreign_lock_is_waited_for_and_then_forgotten,
 ];
 
 fn stored(stored: u64, duplicates: u64) -> Appended {
@@ -41,6 +41,7 @@ async fn what_was_appended_comes_back_and_the_chain_holds(fixture: Fixture) {
     let ledger = fixture.ledger().await;
     let sent = entries(0..5);
     assert_eq!(ledger.append(sent.clone()).await.unwrap(), stored(5, 0));
+
     let rows = rows(&ledger).await;
     assert_eq!(
         rows.iter().map(|row| row.entry.clone()).collect::<Vec<_>>(),
@@ -50,6 +51,7 @@ async fn what_was_appended_comes_back_and_the_chain_holds(fixture: Fixture) {
         rows.iter().map(|row| row.position).collect::<Vec<_>>(),
         [1, 2, 3, 4, 5]
     );
+
     let found = fixture.verify().await;
     assert!(found.is_sound(), "{found:?}");
     assert_eq!((found.rows, found.completeness.streams[0].received), (5, 5));
@@ -75,6 +77,7 @@ async fn the_way_that_a_record_took_does_not_matter(fixture: Fixture) {
             ("audit.recovered", true.into()),
         ],
     );
+
     assert_eq!(ledger.append(vec![sent("a")]).await.unwrap(), stored(1, 0));
     assert_eq!(
         ledger.append(vec![sent("b"), recovered]).await.unwrap(),
@@ -85,6 +88,7 @@ async fn the_way_that_a_record_took_does_not_matter(fixture: Fixture) {
 async fn another_content_under_a_known_uid_is_flagged_and_the_first_stays(fixture: Fixture) {
     let ledger = fixture.ledger().await;
     ledger.append(entries(0..2)).await.unwrap();
+
     let changed = entry("aud_0", 0, &[("audit.outcome", "denied".into())]);
     let result = ledger
         .append(vec![changed, entry("aud_2", 2, &[])])
@@ -95,6 +99,7 @@ async fn another_content_under_a_known_uid_is_flagged_and_the_first_stays(fixtur
         (1, 1, false)
     );
     assert_eq!(result.conflicts, ["aud_0"]);
+
     let rows = rows(&ledger).await;
     assert_eq!(
         rows.iter().map(|row| row.conflict).collect::<Vec<_>>(),
@@ -107,6 +112,7 @@ async fn another_content_under_a_known_uid_is_flagged_and_the_first_stays(fixtur
 async fn a_conflict_is_kept_once_however_often_it_comes(fixture: Fixture) {
     let ledger = fixture.ledger().await;
     ledger.append(entries(0..1)).await.unwrap();
+
     for _ in 0..3 {
         let result = ledger
             .append(vec![entry(
@@ -118,12 +124,14 @@ async fn a_conflict_is_kept_once_however_often_it_comes(fixture: Fixture) {
             .unwrap();
         assert_eq!(result.conflict_count, 1);
     }
+
     assert_eq!(fixture.count("SELECT COUNT(*) FROM conflicts").await, 1);
 }
 
 async fn a_strict_ledger_refuses_the_whole_batch(fixture: Fixture) {
     let ledger = fixture.strict_ledger().await;
     ledger.append(entries(0..1)).await.unwrap();
+
     let changed = entry("aud_0", 0, &[("audit.outcome", "denied".into())]);
     let result = ledger
         .append(vec![entry("aud_1", 1, &[]), changed])
@@ -159,13 +167,14 @@ async fn a_contradiction_within_one_batch_is_a_conflict(fixture: Fixture) {
 async fn a_refused_batch_leaves_its_uids_to_others(fixture: Fixture) {
     let ledger = Arc::new(fixture.strict_ledger().await);
     ledger.append(entries(0..1)).await.unwrap();
+
     let bad = || {
         vec![
             entry("aud_1", 1, &[]),
             entry("aud_0", 0, &[("audit.outcome", "denied".into())]),
         ]
     };
-    // At the same time, so that they may come into one transaction.
+    // Concurrent, so that both may share a transaction.
     let (first, second) = tokio::join!(ledger.append(bad()), ledger.append(entries(1..2)));
     assert!(first.unwrap().refused);
     assert_eq!(second.unwrap(), stored(1, 0));
@@ -188,9 +197,11 @@ async fn many_writers_make_one_dense_chain(fixture: Fixture) {
             })
         })
         .collect();
+
     for task in tasks {
         task.await.unwrap();
     }
+
     let found = fixture.verify().await;
     assert!(found.is_sound(), "{found:?}");
     assert_eq!(
@@ -216,6 +227,7 @@ async fn two_ledgers_on_one_database_make_one_chain(fixture: Fixture) {
             (20, 10)
         );
     }
+
     let found = fixture.verify().await;
     assert!(found.is_sound(), "{found:?}");
     assert_eq!(found.rows, 400);
@@ -230,6 +242,7 @@ async fn the_chain_goes_on_after_a_restart(fixture: Fixture) {
             .unwrap();
         ledger.close().await.unwrap();
     }
+
     let found = fixture.verify().await;
     assert!(found.is_sound(), "{found:?}");
     assert_eq!((found.rows, found.checkpoints), (15, 3));
@@ -244,6 +257,7 @@ async fn hostile_text_is_kept(fixture: Fixture) {
         ("audit.rule", json!({"a": ["\0", null, 1e300]})),
     ];
     let sent = entry(&"u".repeat(200), 0, &attributes);
+
     assert_eq!(
         ledger.append(vec![sent.clone()]).await.unwrap(),
         stored(1, 0)
@@ -258,6 +272,7 @@ async fn closing_makes_a_checkpoint(fixture: Fixture) {
     ledger.append(entries(0..3)).await.unwrap();
     let head = rows(&ledger).await[2].hash;
     ledger.close().await.unwrap();
+
     let checkpoints = fixture.checkpoints().await;
     assert_eq!(checkpoints.len(), 1);
     assert_eq!(
@@ -268,7 +283,7 @@ async fn closing_makes_a_checkpoint(fixture: Fixture) {
     assert!(ledger.append(entries(3..4)).await.is_err());
 }
 
-async fn a_lock_of_somebody_else_is_waited_for_and_then_forgotten(fixture: Fixture) {
+async fn a_foreign_lock_is_waited_for_and_then_forgotten(fixture: Fixture) {
     let ledger = fixture.ledger().await;
     let opened = fixture.opened().await;
     let mut other = blocking(move || {
@@ -277,11 +292,13 @@ async fn a_lock_of_somebody_else_is_waited_for_and_then_forgotten(fixture: Fixtu
         other
     })
     .await;
+
     let refused = ledger.append(entries(0..1)).await;
     assert!(
         matches!(&refused, Err(AppendError::Database(error)) if matches!(**error, DbError::Busy(_))),
         "{refused:?}"
     );
+
     blocking(move || other.rollback()).await;
     assert_eq!(ledger.append(entries(0..1)).await.unwrap(), stored(1, 0));
 }
@@ -296,6 +313,7 @@ async fn large_records_make_short_pages(fixture: Fixture) {
         )
     };
     ledger.append((0..10).map(large).collect()).await.unwrap();
+
     let first = ledger
         .list(Filter::default(), Start::After(0), 100)
         .await
@@ -305,6 +323,7 @@ async fn large_records_make_short_pages(fixture: Fixture) {
         (6, true),
         "16 MiB and the record that crosses them"
     );
+
     let rest = ledger
         .list(Filter::default(), Start::After(6), 100)
         .await

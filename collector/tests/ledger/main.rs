@@ -1,4 +1,4 @@
-//! What a ledger promises, on a real SQLite and on a real PostgreSQL: one suite for both.
+//! The guarantees of a ledger, on a real SQLite and on a real PostgreSQL: one suite for both.
 #![cfg(test)]
 #![cfg(test)]
 

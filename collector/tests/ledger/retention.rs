@@ -1,4 +1,5 @@
-//! Deleting what is old: the chain can still be followed, what is held stays, and nothing that was tampered with vanishes.
+//! Retention: the chain stays verifiable, records on hold stay, and rows that were tampered with
+//! are not deleted.
 
 use std::fs;
 use std::time::Duration;
@@ -37,12 +38,12 @@ fn later() -> i64 {
     NOW + 7200 * SECOND
 }
 
-/// Waits until as many rows are left.
+/// Waits until this number of rows is left.
 async fn left(ledger: &Ledger, number: usize) {
     eventually(async || rows(ledger).await.len() == number).await;
 }
 
-/// Appends `old` to a ledger that keeps everything, then opens one that does not.
+/// Appends `old` to a ledger that keeps all records, then opens one with retention.
 async fn expire(
     fixture: &Fixture,
     old: Vec<audit_collector::ledger::entry::Entry>,
@@ -65,16 +66,19 @@ async fn old_rows_go_and_the_chain_can_still_be_followed(fixture: Fixture) {
             .map(|number| entry_at(CLOCK.read(), &format!("aud_{number}"), number, &[]))
             .collect()
     };
+
     for first in [0, 5, 10] {
         ledger.append(batch(first)).await.unwrap();
         CLOCK.advance(1800 * SECOND);
     }
-    // The first five are more than 90 minutes old now, the second five more than an hour; and the pause is over that the
-    // deletion takes when it finds nothing more to do, which may have been a moment ago.
+
+    // Now the first five are more than 90 minutes old, the next five more than an hour. The
+    // deletion's pause after a run without work is over too; it may have started a moment ago.
     CLOCK.advance(61 * SECOND);
     left(&ledger, 5).await;
     CLOCK.advance(61 * SECOND);
     ledger.append(batch(15)).await.unwrap();
+
     let found = fixture.verify().await;
     assert!(found.is_sound(), "{found:?}");
     assert_eq!(
@@ -85,6 +89,7 @@ async fn old_rows_go_and_the_chain_can_still_be_followed(fixture: Fixture) {
         ),
         (10, 10, 20)
     );
+
     assert_eq!(
         fixture.count("SELECT COUNT(*) FROM cuts").await,
         1,
@@ -95,6 +100,7 @@ async fn old_rows_go_and_the_chain_can_still_be_followed(fixture: Fixture) {
 async fn everything_can_go(fixture: Fixture) {
     let ledger = expire(&fixture, entries(0..2500), policy()).await;
     left(&ledger, 0).await;
+
     let found = fixture.verify().await;
     assert!(found.is_sound(), "{found:?}");
     assert_eq!(
@@ -105,6 +111,7 @@ async fn everything_can_go(fixture: Fixture) {
         ),
         (0, 2500, 2500)
     );
+
     let fresh = entry_at(later(), "aud_new", 2500, &[]);
     ledger.append(vec![fresh]).await.unwrap();
     let found = fixture.verify().await;
@@ -129,6 +136,7 @@ async fn a_held_row_stays_until_the_hold_is_lifted(fixture: Fixture) {
         tag: "case".to_owned(),
         value: Some("4711".to_owned()),
     };
+
     let ledger = expire(
         &fixture,
         old,
@@ -140,9 +148,11 @@ async fn a_held_row_stays_until_the_hold_is_lifted(fixture: Fixture) {
     .await;
     left(&ledger, 3).await;
     assert_eq!(uids(&rows(&ledger).await), ["aud_1", "aud_4", "aud_7"]);
+
     let found = fixture.verify().await;
     assert!(found.is_sound(), "{found:?}");
     assert_eq!(found.completeness.streams[0].received, 9);
+
     ledger.close().await.unwrap();
     let ledger = fixture.ledger_with_retention(policy(), later).await;
     left(&ledger, 0).await;
@@ -162,11 +172,13 @@ async fn rows_are_exported_before_they_go(fixture: Fixture) {
     )
     .await;
     left(&ledger, 0).await;
+
     let mut files: Vec<_> = fs::read_dir(&directory)
         .unwrap()
         .map(|file| file.unwrap().path())
         .collect();
     files.sort();
+
     let text: String = files
         .iter()
         .map(|file| fs::read_to_string(file).unwrap())
@@ -180,6 +192,7 @@ async fn rows_are_exported_before_they_go(fixture: Fixture) {
         .map(|line| line["position"].as_i64().unwrap())
         .collect();
     assert_eq!(positions, (1..=1200).collect::<Vec<_>>());
+
     assert_eq!(lines[7]["log.record.uid"], json!("aud_7"));
     assert!(
         lines[7]["hash"]
@@ -195,19 +208,22 @@ async fn a_row_that_was_changed_is_not_deleted(fixture: Fixture) {
     fixture
         .change("UPDATE records SET user_id = 'forged' WHERE position = 3")
         .await;
+
     let directory = fixture.directory.path().join("export");
     let policy = Policy {
         export: Some(directory.clone()),
         ..policy()
     };
     let ledger = fixture.ledger_with_retention(policy, later).await;
-    // They are exported right before they would be deleted.
+
+    // Rows are exported immediately before their deletion.
     eventually(async || fs::read_dir(&directory).unwrap().count() > 0).await;
     ledger
         .append(vec![entry_at(later(), "aud_5", 5, &[])])
         .await
         .unwrap();
     ledger.close().await.unwrap();
+
     let found = fixture.verify().await;
     assert_eq!((found.rows, found.deleted_rows), (6, 0));
     assert_eq!(
@@ -231,6 +247,7 @@ async fn a_forged_cut_is_found(fixture: Fixture) {
         .await
         .unwrap();
     ledger.close().await.unwrap();
+
     let key_id = fixture.key().id().to_owned();
     fixture
         .change("UPDATE cuts SET statement = REPLACE(statement, '\"last_position\":5', '\"last_position\":6')")
@@ -238,6 +255,7 @@ async fn a_forged_cut_is_found(fixture: Fixture) {
     fixture
         .change("DELETE FROM records WHERE position = 6")
         .await;
+
     let found = fixture.verify().await;
     assert!(
         found.faults.contains(&Fault::Signature {
@@ -257,6 +275,7 @@ async fn a_cut_that_was_removed_leaves_missing_rows(fixture: Fixture) {
         .unwrap();
     ledger.close().await.unwrap();
     fixture.change("DELETE FROM cuts").await;
+
     let found = fixture.verify().await;
     assert_eq!(
         found.faults,
@@ -274,6 +293,7 @@ async fn what_was_missing_is_still_missing_after_the_rows_around_it_are_gone(fix
         .collect();
     let ledger = expire(&fixture, old, policy()).await;
     left(&ledger, 0).await;
+
     let found = fixture.verify().await;
     assert_eq!(
         (found.fault_count, found.completeness.unexplained_numbers),

@@ -1,4 +1,4 @@
-//! Completeness as `verify` tells it from real rows.
+//! Completeness as computed by `verify` from real rows.
 
 use std::process::Command;
 
@@ -10,9 +10,9 @@ use crate::on_both;
 
 on_both![
     losses_explain_what_is_missing,
-    numbers_that_nobody_explains_are_gaps,
+    unexplained_numbers_are_gaps,
     records_without_a_stream_count_as_records,
-    a_silent_stream_is_told_with_its_bound,
+    a_silent_stream_has_its_bound,
     verify_prints_the_bound_of_a_silent_stream,
 ];
 
@@ -41,6 +41,7 @@ async fn losses_explain_what_is_missing(fixture: Fixture) {
         event("audit.stream.end", 6, &[("audit.sequence.next", json!(7))]),
     ];
     ledger.append(batch).await.unwrap();
+
     let found = fixture.verify().await;
     let stream = &found.completeness.streams[0];
     assert_eq!(
@@ -54,13 +55,14 @@ async fn losses_explain_what_is_missing(fixture: Fixture) {
     );
 }
 
-async fn numbers_that_nobody_explains_are_gaps(fixture: Fixture) {
+async fn unexplained_numbers_are_gaps(fixture: Fixture) {
     let ledger = fixture.ledger().await;
     let batch = vec![
         entry("aud_1", 1, &[]),
         event("audit.stream.end", 4, &[("audit.sequence.next", json!(9))]),
     ];
     ledger.append(batch).await.unwrap();
+
     let found = fixture.verify().await;
     let gaps: Vec<_> = found.completeness.streams[0]
         .gaps
@@ -73,7 +75,7 @@ async fn numbers_that_nobody_explains_are_gaps(fixture: Fixture) {
     );
 }
 
-async fn a_silent_stream_is_told_with_its_bound(fixture: Fixture) {
+async fn a_silent_stream_has_its_bound(fixture: Fixture) {
     let ledger = fixture.ledger().await;
     let next = ("audit.sequence.next", json!(5));
     let limits = [
@@ -81,6 +83,7 @@ async fn a_silent_stream_is_told_with_its_bound(fixture: Fixture) {
         ("audit.buffer.max_records", json!(100)),
         next.clone(),
     ];
+
     ledger
         .append(vec![
             event("audit.stream.start", 0, &limits),
@@ -88,6 +91,7 @@ async fn a_silent_stream_is_told_with_its_bound(fixture: Fixture) {
         ])
         .await
         .unwrap();
+
     let found = fixture.verify().await;
     let stream = &found.completeness.streams[0];
     assert_eq!(
@@ -98,6 +102,7 @@ async fn a_silent_stream_is_told_with_its_bound(fixture: Fixture) {
         (stream.unknown_at_most, stream.unknown_since_unix_nano),
         (Some(100), Some(NOW))
     );
+
     let gaps: Vec<_> = stream
         .gaps
         .iter()
@@ -113,6 +118,7 @@ async fn a_silent_stream_is_told_with_its_bound(fixture: Fixture) {
 async fn verify_prints_the_bound_of_a_silent_stream(fixture: Fixture) {
     /// 2023-11-14T22:13:20.5Z
     const LONG_AGO: i64 = 1_700_000_000_500_000_000;
+
     let ledger = fixture.ledger().await;
     let limits = [
         ("audit.stream.alive_interval_ms", json!(30_000)),
@@ -122,6 +128,7 @@ async fn verify_prints_the_bound_of_a_silent_stream(fixture: Fixture) {
     let mut start = entry_at(LONG_AGO, "aud_0", 0, &limits);
     start.event_name = "audit.stream.start".to_owned();
     ledger.append(vec![start]).await.unwrap();
+
     let url = fixture.url.clone();
     let output = blocking(move || {
         let mut verify = Command::new(env!("CARGO_BIN_EXE_audit-collector"));
@@ -132,6 +139,7 @@ async fn verify_prints_the_bound_of_a_silent_stream(fixture: Fixture) {
     })
     .await;
     let text = String::from_utf8(output.stdout).unwrap();
+
     let expected = "silent streams: 1\n  stream s (shop): silent, no more than 100 records that were made after \
         2023-11-14T22:13:20.500Z are unknown\nsound\n";
     assert!(
@@ -145,6 +153,7 @@ async fn records_without_a_stream_count_as_records(fixture: Fixture) {
     let mut stray = entry("aud_x", 0, &[]);
     stray.stream_id = None;
     ledger.append(vec![stray]).await.unwrap();
+
     let found = fixture.verify().await;
     assert_eq!(
         (

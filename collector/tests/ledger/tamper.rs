@@ -1,4 +1,5 @@
-//! Whoever can write to the database changes something: `verify` finds it and names the row.
+//! An attacker with write access to the database changes rows: `verify` detects it and names the
+//! row.
 
 use audit_collector::db::{Cell, Kind};
 use audit_collector::ledger::chain::Hasher;
@@ -44,6 +45,7 @@ fn row(position: i64) -> Fault {
 async fn every_column_counts(fixture: Fixture) {
     filled(&fixture).await;
     let trust = fixture.trust(Vec::new());
+
     fixture
         .with(move |connection| {
             for column in RECORDS.columns.iter().skip(UNHASHED) {
@@ -58,6 +60,7 @@ async fn every_column_counts(fixture: Fixture) {
                 );
                 connection.begin_write()?;
                 assert_eq!(connection.execute(&change, &[])?, 1);
+
                 let found = verify(connection, &trust, LATER)?;
                 connection.rollback();
                 let named = |fault: &Fault| matches!(fault, Fault::Row { position: 4, .. });
@@ -67,9 +70,11 @@ async fn every_column_counts(fixture: Fixture) {
                     column.name
                 );
             }
+
             Ok(())
         })
         .await;
+
     assert!(
         fixture.verify().await.is_sound(),
         "nothing of it has stayed"
@@ -81,6 +86,7 @@ async fn a_removed_row_is_missing(fixture: Fixture) {
     fixture
         .change("DELETE FROM records WHERE position IN (4, 5, 8)")
         .await;
+
     let found = fixture.verify().await;
     let missing = |first_position, last_position| Fault::Missing {
         first_position,
@@ -98,6 +104,7 @@ async fn removed_rows_at_the_end_contradict_the_head(fixture: Fixture) {
     fixture
         .change("DELETE FROM records WHERE position > 7")
         .await;
+
     let found = fixture.verify().await;
     assert_eq!(
         found.faults,
@@ -120,6 +127,7 @@ async fn rows_that_are_exchanged_are_both_named(fixture: Fixture) {
     ] {
         fixture.change(change).await;
     }
+
     let found = fixture.verify().await;
     let uids: Vec<_> = found
         .faults
@@ -150,6 +158,7 @@ async fn an_inserted_row_is_found(fixture: Fixture) {
     fixture
         .with(move |connection| connection.execute(&insert, &[]))
         .await;
+
     let found = fixture.verify().await;
     assert!(
         found.faults.contains(&Fault::Row {
@@ -158,6 +167,7 @@ async fn an_inserted_row_is_found(fixture: Fixture) {
         }),
         "{found:?}"
     );
+
     assert!(
         found.faults.contains(&Fault::Head {
             head_position: 10,
@@ -174,17 +184,20 @@ async fn a_changed_hash_is_found(fixture: Fixture) {
     assert_eq!(found.faults, [row(5), row(6)]);
 }
 
-/// Rewrites the ledger from a row on so that the chain holds: what everybody can do who can write to the database.
+/// Rewrites the ledger from a row on with a valid chain: possible with write access alone, without
+/// the key.
 async fn rewrite(fixture: &Fixture, from: i64) {
     let ledger = fixture.ledger().await;
     let rows = rows(&ledger).await;
     ledger.close().await.unwrap();
+
     fixture
         .with(move |connection| {
             let (mut hasher, mut previous) = (
                 Hasher::default(),
                 rows[usize::try_from(from).unwrap() - 2].hash,
             );
+
             for row in rows.into_iter().filter(|row| row.position >= from) {
                 let entry = Entry {
                     user_id: Some("somebody else".to_owned()),
@@ -197,6 +210,7 @@ async fn rewrite(fixture: &Fixture, from: i64) {
                     &cells,
                 )?;
             }
+
             connection.execute("UPDATE head SET hash = $1", &[Cell::Bytes(&previous)])
         })
         .await;
@@ -209,6 +223,7 @@ async fn a_rewritten_end_contradicts_a_checkpoint_from_elsewhere(fixture: Fixtur
         fixture.verify().await.faults,
         [Fault::Checkpoint { position: 10 }]
     );
+
     fixture.change("DELETE FROM checkpoints").await;
     assert_eq!(
         fixture.verify().await.fault_count,
@@ -230,6 +245,7 @@ async fn a_shortened_ledger_contradicts_a_checkpoint_from_elsewhere(fixture: Fix
     ] {
         fixture.change(change).await;
     }
+
     assert!(
         fixture.verify().await.is_sound(),
         "by itself the ledger cannot know"
@@ -246,6 +262,7 @@ async fn a_forged_checkpoint_is_found(fixture: Fixture) {
     fixture
         .change("UPDATE checkpoints SET hash = (SELECT hash FROM records WHERE position = 10) WHERE position = 10")
         .await;
+
     let found = fixture.verify().await;
     let key_id = fixture.key().id().to_owned();
     assert_eq!(
@@ -262,6 +279,7 @@ async fn a_gap_that_was_made_by_deletion_is_no_gap_that_passes(fixture: Fixture)
     fixture
         .change("DELETE FROM records WHERE position = 1")
         .await;
+
     let found = fixture.verify().await;
     assert_eq!(
         found.faults,
@@ -282,6 +300,7 @@ async fn a_hash_of_another_length_is_found_and_the_walk_goes_on(fixture: Fixture
     fixture
         .change("DELETE FROM records WHERE position = 9")
         .await;
+
     let missing = Fault::Missing {
         first_position: 9,
         last_position: 9,
@@ -295,6 +314,7 @@ async fn a_row_before_the_first_is_found(fixture: Fixture) {
         true => "ALTER TABLE records DROP CONSTRAINT records_position_check",
         false => "PRAGMA ignore_check_constraints = ON",
     };
+
     let names: Vec<_> = RECORDS
         .columns
         .iter()
@@ -305,13 +325,15 @@ async fn a_row_before_the_first_is_found(fixture: Fixture) {
     let insert = format!(
         "INSERT INTO records (position, hash, uid, {names}) SELECT -1, hash, 'aud_x', {names} FROM records WHERE position = 1"
     );
+
     fixture
         .with(move |connection| {
-            // One of them is a query for SQLite.
+            // For SQLite, one of them is a query.
             connection.query(allow, &[], &mut |_| Ok(()))?;
             connection.execute(&insert, &[])
         })
         .await;
+
     assert_eq!(
         fixture.verify().await.faults,
         [Fault::Row {
@@ -326,6 +348,7 @@ async fn a_damaged_row_is_listed_and_flagged(fixture: Fixture) {
     fixture
         .change("UPDATE records SET attributes = '[]' WHERE position = 4")
         .await;
+
     let ledger = fixture.ledger().await;
     let rows = rows(&ledger).await;
     let flags: Vec<_> = rows.iter().map(|row| row.flags()).collect();

@@ -1,11 +1,11 @@
-//! Who has no mouse, a small screen, or weak eyes can use the page, too.
+//! Accessibility: the page works without a mouse, on a small screen, and with low vision.
 
 use serde_json::{Value, json};
 
 use crate::browser::{Browser, key};
 use crate::fake::{Fake, World, ago, streams};
 
-/// Each view, with what shows that it is there.
+/// Each view, with a selector and a text that prove that it is shown.
 const VIEWS: [(&str, &str, &str); 6] = [
     ("live", "/?q=c", ".records tbody tr"),
     ("detail", "/?record=138", ".detail h3"),
@@ -19,7 +19,7 @@ const VIEWS: [(&str, &str, &str); 6] = [
     ("streams", "/?view=streams", ".stream .holes"),
 ];
 
-/// Pairs of elements side by side that cover each other.
+/// Pairs of neighbouring elements that overlap.
 const OVERLAPS: &str = "(() => {
   const groups = ['.top > *', '.status > *', '.top nav > *', '.filters > *', '.toolbar > *', '.records tbody tr:first-child > td',
     '.sessions tbody tr:first-child > td', '.facts-row > *', '.timeline li:nth-child(4) > *', '.stream header > *', '.field:first-of-type > *'];
@@ -35,7 +35,7 @@ const OVERLAPS: &str = "(() => {
   return found;
 })()";
 
-/// Texts with less contrast than WCAG 2 asks for (4.5, large ones 3).
+/// Texts below the contrast that WCAG 2 requires (4.5, for large text 3).
 const PALE: &str = "(() => {
   const channels = (text) => text.match(/[\\d.]+/g).map(Number);
   const linear = (value) => value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4;
@@ -59,7 +59,7 @@ const PALE: &str = "(() => {
   return pale;
 })()";
 
-/// Things to use that have no name for who cannot see them.
+/// Interactive elements without an accessible name.
 const NAMELESS: &str = "[...document.querySelectorAll('a, button, input, select, [tabindex=\"0\"], [role=img]')].filter((node) =>
   !(node.getAttribute('aria-label') || node.labels?.length > 0 || node.textContent.trim())).map((node) => node.outerHTML)";
 
@@ -79,6 +79,7 @@ async fn world() -> Fake {
 async fn every_view_fits_every_screen() {
     let fake = world().await;
     let browser = Browser::open(&fake.origin()).await;
+
     for (name, path, sign) in VIEWS {
         browser.go(path).await;
         browser
@@ -111,6 +112,7 @@ async fn text_has_contrast_and_controls_have_names() {
             browser.screenshot(&format!("{name}-{theme}")).await;
         }
     }
+
     browser.assert_clean().await;
 }
 
@@ -121,6 +123,7 @@ async fn records_are_opened_and_closed_with_keys_alone() {
     browser
         .until("document.querySelector('.records tbody tr')")
         .await;
+
     let focused = "document.activeElement.closest('tr')?.dataset.position";
     let mut tabs = 0;
     while browser.eval(focused).await == Value::Null {
@@ -129,14 +132,17 @@ async fn records_are_opened_and_closed_with_keys_alone() {
         assert!(tabs < 30, "the list is never reached");
     }
     assert_eq!(browser.eval(focused).await, "140");
+
     browser.press(&[key::DOWN, key::DOWN, key::ENTER]).await;
     browser
         .until("document.activeElement.matches('.detail h2')")
         .await;
     assert_eq!(browser.address().await, "/?record=138");
+
     let ring = "getComputedStyle(document.querySelector('.close')).outlineStyle";
     browser.press(&[key::TAB, key::TAB]).await;
     assert_eq!(browser.eval(ring).await, "solid", "the focus is seen");
+
     browser.press(&[key::ESCAPE]).await;
     browser
         .until("document.querySelector('.detail').hidden")
@@ -149,7 +155,7 @@ async fn records_are_opened_and_closed_with_keys_alone() {
 }
 
 #[tokio::test]
-async fn the_theme_follows_the_system_until_somebody_chooses() {
+async fn the_theme_follows_the_system_until_it_is_set() {
     let fake = world().await;
     let browser = Browser::open(&fake.origin()).await;
     let ground = "getComputedStyle(document.documentElement).backgroundColor";
@@ -157,14 +163,17 @@ async fn the_theme_follows_the_system_until_somebody_chooses() {
     browser.theme("dark").await;
     let dark = browser.eval(ground).await;
     assert_ne!(light, dark);
+
     browser.click("#theme").await;
     assert_eq!(browser.eval(ground).await, light);
+
     browser.reload().await;
     assert_eq!(
         browser.eval(ground).await,
         light,
         "the choice is remembered"
     );
+
     assert_eq!(
         browser
             .eval("document.getElementById('theme').getAttribute('aria-pressed')")

@@ -1,4 +1,4 @@
-//! A headless Chromium of a test's own, and what a person does with it.
+//! A headless Chromium for one test, with the actions of a user.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -17,7 +17,7 @@ use crate::webdriver::Session;
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Quiet and without a trace: no requests of the browser's own, no sandbox (containers have none), no GPU.
+/// No requests by the browser itself, no sandbox (containers have none), no GPU.
 const FLAGS: [&str; 11] = [
     "--headless",
     "--no-sandbox",
@@ -32,7 +32,7 @@ const FLAGS: [&str; 11] = [
     "--lang=en",
 ];
 
-/// Keys as WebDriver writes them.
+/// Keys in WebDriver's encoding.
 pub(crate) mod key {
     pub(crate) const TAB: &str = "\u{e004}";
     pub(crate) const ENTER: &str = "\u{e007}";
@@ -45,7 +45,8 @@ pub(crate) mod key {
 pub(crate) struct Browser {
     session: Session,
     origin: String,
-    // Dropped in this order: the profile goes when nobody writes there any more.
+    // Dropped in this order: the profile directory is removed after the last process that writes to
+    // it.
     _driver: Supervised,
     _profile: TempDir,
 }
@@ -58,6 +59,7 @@ impl Browser {
         let (driver, port) = start_driver(driver);
         let mut flags: Vec<String> = FLAGS.map(str::to_owned).to_vec();
         flags.push(format!("--user-data-dir={}", profile.path().display()));
+
         let capabilities = json!({
             "goog:chromeOptions": {"binary": chromium, "args": flags},
             "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
@@ -69,6 +71,7 @@ impl Browser {
             _driver: driver,
             _profile: profile,
         };
+
         browser.resize(1280, 800).await;
         browser.theme("light").await;
         browser.go("/").await;
@@ -100,7 +103,7 @@ impl Browser {
             .to_owned()
     }
 
-    /// Sets the size of what is shown, in CSS pixels; windows cannot be as narrow as phones.
+    /// Sets the size of the viewport in CSS pixels. Windows cannot be as narrow as phones.
     pub(crate) async fn resize(&self, width: u32, height: u32) {
         let metrics =
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
@@ -108,7 +111,7 @@ impl Browser {
             .await;
     }
 
-    /// Lets the system prefer `light` or `dark`.
+    /// Sets the preferred colour scheme to `light` or `dark`.
     pub(crate) async fn theme(&self, name: &str) {
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": name}]});
         self.devtools("Emulation.setEmulatedMedia", features).await;
@@ -164,7 +167,7 @@ impl Browser {
         }
     }
 
-    /// Waits until the element has this text in it.
+    /// Waits until the element contains this text.
     pub(crate) async fn until_text(&self, css: &str, text: &str) {
         let (css, text) = (json!(css), json!(text));
         self.until(&format!(
@@ -173,7 +176,8 @@ impl Browser {
         .await;
     }
 
-    /// Clicks as a person does: where the element is, when nothing covers it. Repeats while it is not there yet.
+    /// Clicks as a user does: at the element's position, if nothing covers it. Retries while the
+    /// element is absent.
     pub(crate) async fn click(&self, css: &str) {
         let end = now() + DEADLINE;
         loop {
@@ -190,7 +194,7 @@ impl Browser {
         }
     }
 
-    /// Empties an input and types.
+    /// Clears an input and types.
     pub(crate) async fn fill(&self, css: &str, text: &str) {
         self.until(&format!("document.querySelector({})", json!(css)))
             .await;
@@ -204,7 +208,7 @@ impl Browser {
         self.click(&format!("{css} option[value='{value}']")).await;
     }
 
-    /// Presses keys, one after another, wherever the focus is.
+    /// Presses keys in order, at the current focus.
     pub(crate) async fn press(&self, keys: &[&str]) {
         let strokes: Vec<Value> = keys
             .iter()
@@ -214,7 +218,7 @@ impl Browser {
         self.session.post("actions", &actions).await.unwrap();
     }
 
-    /// Moves the mouse to the middle of an element, and then this many pixels aside.
+    /// Moves the mouse to the middle of an element, and then by this many pixels.
     pub(crate) async fn hover(&self, css: &str, aside: (i32, i32)) {
         let script = "const box = document.querySelector(arguments[0]).getBoundingClientRect();
             return [Math.round(box.x + box.width / 2), Math.round(box.y + box.height / 2)];";
@@ -226,7 +230,7 @@ impl Browser {
         self.session.post("actions", &actions).await.unwrap();
     }
 
-    /// Keeps what is shown as `target/page-screenshots/<name>.png`.
+    /// Saves a screenshot as `target/page-screenshots/<name>.png`.
     pub(crate) async fn screenshot(&self, name: &str) {
         let picture = BASE64_STANDARD
             .decode(self.session.get("screenshot").await.as_str().unwrap())
@@ -236,7 +240,7 @@ impl Browser {
         std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
     }
 
-    /// Nothing is wider than the screen, at the latest when the page has heard of its new size.
+    /// No element is wider than the screen. Waits until the page has processed the resize event.
     pub(crate) async fn assert_fits(&self) {
         let wide = "[...document.querySelectorAll('body *')].filter((node) => {
               const box = node.getBoundingClientRect();
@@ -248,7 +252,8 @@ impl Browser {
         .await;
     }
 
-    /// Errors, warnings and violations of the content security policy that the browser has noted since the last call.
+    /// Errors, warnings and violations of the content security policy in the browser's log since
+    /// the last call.
     pub(crate) async fn complaints(&self) -> Vec<String> {
         let entries = self.log("browser").await;
         let is_serious =
@@ -260,7 +265,7 @@ impl Browser {
             .collect()
     }
 
-    /// The page is as it should be: it has complained of nothing, and asked nobody but its collector.
+    /// The browser log has no complaints, and all requests went to the page's collector.
     pub(crate) async fn assert_clean(&self) {
         assert_eq!(self.complaints().await, Vec::<String>::new());
         let elsewhere: Vec<String> = self
@@ -278,7 +283,7 @@ impl Browser {
             || url.starts_with("data:")
     }
 
-    /// The URLs that the page has asked for since the last call.
+    /// The URLs that the page has requested since the last call.
     async fn requests(&self) -> Vec<String> {
         let sent = self
             .log("performance")
@@ -288,7 +293,8 @@ impl Browser {
                 let event: Value = serde_json::from_str(entry["message"].as_str()?).ok()?;
                 let event = &event["message"];
                 let is_request = event["method"] == "Network.requestWillBeSent";
-                // The browser's own start page is no matter of the page's.
+
+                // Requests of the browser's start page are not the page's.
                 let is_start_page = event["params"]["documentURL"]
                     .as_str()?
                     .starts_with("chrome://");
@@ -299,6 +305,7 @@ impl Browser {
                         .to_owned()
                 })
             });
+
         sent.collect()
     }
 
@@ -312,7 +319,8 @@ impl Browser {
     }
 }
 
-/// ChromeDriver on a free port. It looks for one and then binds it twice, so it can lose that to another program.
+/// Starts ChromeDriver on a free port. It picks the port before it binds it, so another program can
+/// take it in between.
 fn start_driver(program: &str) -> (Supervised, u16) {
     let port = |line: &str| {
         line.strip_prefix("ChromeDriver was started successfully on port ")?
@@ -321,6 +329,7 @@ fn start_driver(program: &str) -> (Supervised, u16) {
             .ok()
     };
     let mut log = String::new();
+
     for _ in 0..5 {
         let mut driver = Supervised::start(End::Kill, program, &["--port=0"]);
         match driver.printed(DEADLINE, port) {
@@ -331,7 +340,7 @@ fn start_driver(program: &str) -> (Supervised, u16) {
     panic!("ChromeDriver: {log}");
 }
 
-/// The top of the repository.
+/// Root of the repository.
 pub(crate) fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
@@ -339,6 +348,7 @@ pub(crate) fn root() -> PathBuf {
 /// ChromeDriver and Chromium.
 fn programs() -> (&'static str, &'static str) {
     static PATHS: OnceLock<(String, String)> = OnceLock::new();
+
     let (driver, chromium) = PATHS.get_or_init(|| {
         let script = root().join("collector/tests/page/get-chromium.sh");
         let output = Command::new("bash")

@@ -1,4 +1,5 @@
-//! The whole product on this machine: Envoy with the filter, the collector, and the demo's traffic.
+//! The complete product on this machine: Envoy with the filter, the collector, and the demo's
+//! traffic.
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, OnceLock};
@@ -7,10 +8,11 @@ use std::time::Duration;
 use crate::browser::root;
 use crate::supervised::{End, Supervised};
 
-/// Longest silence of the demo: on a fresh machine it builds everything and fetches Envoy.
+/// Longest time without output of the demo. On a fresh machine it builds everything and downloads
+/// Envoy.
 const PATIENCE: Duration = Duration::from_secs(900);
 
-/// Where the running demo is found.
+/// Addresses of the running demo.
 pub(crate) struct Demo {
     /// The collector, `http://<address>`.
     pub(crate) origin: String,
@@ -21,6 +23,7 @@ pub(crate) struct Demo {
 /// The demo, started once for all tests; it ends with this process.
 pub(crate) fn demo() -> &'static Demo {
     static DEMO: OnceLock<(Mutex<Supervised>, Demo)> = OnceLock::new();
+
     let (_, demo) = DEMO.get_or_init(|| {
         let script = root().join("envoy/demo.sh");
         let mut program = Supervised::start(End::Terminate, script.to_str().unwrap(), &["--serve"]);
@@ -33,6 +36,7 @@ pub(crate) fn demo() -> &'static Demo {
                 .ok()
         });
         let envoy = envoy.unwrap_or_else(|log| panic!("the demo: {log}"));
+
         let origin = program.printed(PATIENCE, |line| {
             line.starts_with("http://")
                 .then(|| line.trim_end_matches('/').to_owned())
@@ -40,5 +44,6 @@ pub(crate) fn demo() -> &'static Demo {
         let origin = origin.unwrap_or_else(|log| panic!("the demo: {log}"));
         (Mutex::new(program), Demo { origin, envoy })
     });
+
     demo
 }

@@ -1,4 +1,4 @@
-//! A collector that answers what a test wants: the page as it is shipped, over records that are made up.
+//! A scripted collector: the shipped page over made-up records.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 const SECOND: i64 = 1_000_000_000;
 
-/// What the collector has, and how it is.
+/// Data and state of the fake.
 #[derive(Default)]
 pub(crate) struct World {
     /// Oldest first; the position is the index plus one.
@@ -27,9 +27,9 @@ pub(crate) struct World {
     pub(crate) usage: Value,
     pub(crate) sessions: Vec<Value>,
     pub(crate) session: Value,
-    /// Every request of the API is refused with this, where there is one.
+    /// If set, every request of the API is refused with this.
     pub(crate) refusal: Option<(u16, &'static str)>,
-    /// The bearer token that is asked for, where there is one.
+    /// If set, the bearer token that requests must have.
     pub(crate) token: Option<&'static str>,
 }
 
@@ -63,7 +63,7 @@ impl Fake {
         format!("http://{}", self.address)
     }
 
-    /// Ends the fake; `start_again` brings it back where it was.
+    /// Stops the fake; `start_again` restarts it at the same address.
     pub(crate) async fn stop(self) -> Stopped {
         self.server.abort();
         while !self.server.is_finished() {
@@ -75,13 +75,13 @@ impl Fake {
         }
     }
 
-    /// Changes what the collector has.
+    /// Changes the data of the fake.
     pub(crate) fn change(&self, change: impl FnOnce(&mut World)) {
         change(&mut self.world.lock().unwrap());
     }
 }
 
-/// A fake that is away for a while.
+/// A fake that is down for a while.
 pub(crate) struct Stopped {
     world: Shared,
     address: SocketAddr,
@@ -118,12 +118,13 @@ fn router(world: Shared) -> Router {
             .route("/api/sessions", get(sessions))
             .route("/api/sessions/{key}", get(session))
             .layer(middleware::from_fn_with_state(world.clone(), refuse));
+
     api.merge(page::router())
         .layer(middleware::map_response(close))
         .with_state(world)
 }
 
-/// No connection outlives the fake.
+/// Closes every connection, so that none outlives the fake.
 async fn close(mut response: Response) -> Response {
     response
         .headers_mut()
@@ -145,6 +146,7 @@ async fn refuse(State(world): State<Shared>, request: Request, next: Next) -> Re
             .refusal
             .or((!is_known).then_some((401, "a bearer token is needed")))
     };
+
     match refusal {
         None => next.run(request).await,
         Some((status, message)) => {
@@ -170,12 +172,14 @@ async fn records(
         .records
         .iter()
         .filter(|record| matches(record, &query));
+
     if let Some(after) = number("after") {
         let newer = matching.filter(|record| record["position"].as_i64().unwrap() > after);
         return Json(
             json!({"records": newer.take(limit).collect::<Vec<_>>(), "next_cursor": null}),
         );
     }
+
     let before = number("cursor").unwrap_or(i64::MAX);
     let mut older = matching
         .rev()
@@ -196,6 +200,7 @@ fn matches(record: &Value, query: &HashMap<String, String>) -> bool {
         ("outcome", "audit.outcome"),
         ("action", "audit.action"),
     ];
+
     let wants = |(parameter, attribute): (&str, &str)| {
         query
             .get(parameter)
@@ -205,6 +210,7 @@ fn matches(record: &Value, query: &HashMap<String, String>) -> bool {
         .as_str()
         .unwrap_or_default()
         .to_lowercase();
+
     exact.into_iter().all(wants)
         && query
             .get("q")
@@ -227,7 +233,7 @@ async fn session(State(world): State<Shared>, Path(key): Path<String>) -> Respon
         .into_response()
 }
 
-/// Now minus this many seconds, as the API writes times.
+/// The time this many seconds ago, in the API's format.
 pub(crate) fn ago(seconds: i64) -> String {
     #[expect(
         clippy::disallowed_methods,
@@ -237,7 +243,7 @@ pub(crate) fn ago(seconds: i64) -> String {
     (i64::try_from(now.as_nanos()).unwrap() - seconds * SECOND).to_string()
 }
 
-/// A record at this position, so many seconds ago, with more attributes.
+/// A record at this position, this many seconds old, with more attributes.
 pub(crate) fn record(position: usize, seconds_ago: i64, more: &Value) -> Value {
     let mut record = json!({
         "log.record.uid": format!("aud_{position}"), "time_unix_nano": ago(seconds_ago),
@@ -252,6 +258,7 @@ pub(crate) fn record(position: usize, seconds_ago: i64, more: &Value) -> Value {
     let attributes = record.as_object_mut().unwrap();
     attributes.extend(more.as_object().unwrap().clone());
     attributes.retain(|_, value| !value.is_null());
+
     record
 }
 
@@ -266,12 +273,14 @@ pub(crate) fn streams(status: &str, gaps: &Value, losses: &Value) -> Value {
     } else {
         (missing, 0)
     };
+
     let lost: u64 = losses
         .as_array()
         .unwrap()
         .iter()
         .map(|loss| loss["count"].as_u64().unwrap())
         .sum();
+
     let stream = json!({
         "stream_id": "0b51a9c2-8d1f-4c3e-9b7a-1f2e3d4c5b6a", "service": "demo", "status": status,
         "received": 100 - missing - lost, "first_number": 0, "last_number": 99, "next_number": null,
@@ -285,7 +294,7 @@ pub(crate) fn streams(status: &str, gaps: &Value, losses: &Value) -> Value {
 }
 
 impl World {
-    /// Records, sessions, streams and usage with nothing wrong in them.
+    /// Records, sessions, streams and usage without any problem.
     pub(crate) fn usual() -> Self {
         let ada = json!({"key": "s-ada-1", "session_id": "s-ada-1", "token_ref": null, "user_id": "42", "user_name": "ada",
             "start_unix_nano": ago(900), "last_seen_unix_nano": ago(20), "end_unix_nano": null, "duration_ms": 880_000.0,
@@ -296,6 +305,7 @@ impl World {
             "duration_ms": 2_000_000.0, "events": 3, "last_action": "logout", "last_outcome": "success",
             "state": "ended", "ended_by": "logout"});
         let signal = |name: &str, value: &str, seconds, position: usize| json!({"name": name, "value": value, "since_unix_nano": ago(seconds), "record_uid": format!("aud_{position}"), "position": position});
+
         let records = usual_records();
         let of_ada: Vec<&Value> = records
             .iter()
@@ -306,6 +316,7 @@ impl World {
         let session = json!({"session": ada, "records": of_ada, "next_cursor": null, "signals": [
             signal("device_id", "laptop-7", 900, 1), signal("country", "NL", 900, 1), signal("country", "BR", 60, 138),
         ]});
+
         Self {
             streams: streams("complete", &json!([]), &json!([])),
             usage: usual_usage(),
@@ -348,6 +359,7 @@ fn usual_usage() -> Value {
         .filter(|index| !(20..26).contains(index))
         .map(bucket)
         .collect();
+
     json!({"rule": "check", "bucket_seconds": 300, "buckets": buckets,
         "users": [{"user_id": "42", "requests": 900}, {"user_id": "7", "requests": 350}, {"user_id": "9", "requests": 20}]})
 }

@@ -1,4 +1,4 @@
-//! What a person on call does, on what a real Envoy has recorded.
+//! Tasks of an operator on call, on records of a real Envoy.
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,7 @@ use crate::browser::{Browser, key};
 use crate::demo::demo;
 
 const ROWS: &str = ".records tbody tr";
-/// Position of the record in the list that was stored last.
+/// Position of the newest record in the list.
 const NEWEST: &str = "Math.max(0, ...[...document.querySelectorAll('.records tbody tr')].map((row) => Number(row.dataset.position)))";
 const USERS: &str = "[...new Set([...document.querySelectorAll('.records tbody .c-user')].map((cell) => cell.textContent))]";
 
@@ -37,6 +37,7 @@ async fn new_records_come_on_top_until_the_list_is_paused() {
     let browser = open().await;
     let first = browser.eval(NEWEST).await;
     browser.until(&format!("{NEWEST} > {first} + 3")).await;
+
     let times =
         format!("[...document.querySelectorAll('{ROWS} time')].map((time) => time.dateTime)");
     let times: Vec<String> = serde_json::from_value(browser.eval(&times).await).unwrap();
@@ -47,6 +48,7 @@ async fn new_records_come_on_top_until_the_list_is_paused() {
 
     browser.click(".pause").await;
     browser.until_text(".summary", "paused").await;
+
     let held = browser.eval(NEWEST).await;
     let stored = format!(
         "fetch('/api/records?limit=1').then((answer) => answer.json()).then((body) => {{ window.stored = body.records[0].position; }}), window.stored > {held} + 3"
@@ -57,6 +59,7 @@ async fn new_records_come_on_top_until_the_list_is_paused() {
         held,
         "records have been stored, and none was shown"
     );
+
     browser.click(".pause").await;
     browser.until(&format!("{NEWEST} > {held} + 3")).await;
     browser.assert_clean().await;
@@ -70,6 +73,7 @@ async fn filters_stand_in_the_address() {
         .until(&format!("JSON.stringify({USERS}) === '[\"ada\"]'"))
         .await;
     assert_eq!(browser.address().await, "/?user=ada");
+
     browser.choose("#filter-outcome", "success").await;
     browser
         .until("location.search === '?user=ada&outcome=success'")
@@ -77,6 +81,7 @@ async fn filters_stand_in_the_address() {
     browser
         .until("!document.querySelector('.records .outcome:not(.outcome-success)')")
         .await;
+
     let exports =
         "[...document.querySelectorAll('.exports a')].map((link) => link.getAttribute('href'))";
     assert_eq!(
@@ -86,11 +91,13 @@ async fn filters_stand_in_the_address() {
             "/api/records?user=ada&outcome=success&format=ndjson"
         ])
     );
+
     browser.screenshot("real-filtered").await;
     browser.reload().await;
     browser
         .until(&format!("JSON.stringify({USERS}) === '[\"ada\"]'"))
         .await;
+
     assert_eq!(
         browser
             .eval("document.querySelector('#filter-outcome').value")
@@ -102,12 +109,14 @@ async fn filters_stand_in_the_address() {
     browser.until("location.search === '?user=ada'").await;
     browser.back().await;
     browser.until(&format!("{USERS}.length > 1")).await;
+
     assert_eq!(
         browser
             .eval("document.querySelector('#filter-user').value")
             .await,
         ""
     );
+
     browser.fill("#filter-q", "PASSWORD").await;
     browser.until(&format!("document.querySelectorAll('{ROWS}').length > 0 && [...document.querySelectorAll('.records .action')].every((cell) => cell.textContent === 'change_password')")).await;
     browser.assert_clean().await;
@@ -123,14 +132,17 @@ async fn an_export_has_what_the_list_has() {
         ];
         get(demo().envoy, "/exported", &tracked).await;
     }
+
     let browser = open().await;
     browser.go("/?action=exported").await;
     browser
         .until(&format!("document.querySelectorAll('{ROWS}').length === 3"))
         .await;
+
     let fetched = "(Promise.all([...document.querySelectorAll('.exports a')].map((link) => fetch(link.href).then((answer) => answer.text())))
         .then((texts) => { window.exported = texts.map((text) => text.trim().split('\\n')); }), window.exported)";
     browser.until(fetched).await;
+
     assert_eq!(
         browser
             .eval("window.exported.map((lines) => lines.length)")
@@ -138,6 +150,7 @@ async fn an_export_has_what_the_list_has() {
         json!([4, 3]),
         "CSV has a head"
     );
+
     let actions = "window.exported[1].map((line) => JSON.parse(line)['audit.action'])";
     assert_eq!(
         browser.eval(actions).await,
@@ -148,16 +161,18 @@ async fn an_export_has_what_the_list_has() {
 #[tokio::test]
 async fn a_row_opens_everything_that_is_known_of_the_record() {
     let browser = open().await;
-    // What other tests send has no such context.
+    // Records of other tests have no such context.
     browser.go("/?action=open_document").await;
     browser.click(ROWS).await;
     browser.until("document.querySelector('.detail dl')").await;
+
     let field = |name: &str| {
         format!(
             "[...document.querySelectorAll('.field')].find((field) => field.firstChild.textContent === '{name}')?.querySelector('.value').textContent"
         )
     };
     let position = browser.eval(&field("position")).await;
+
     assert_eq!(
         browser.address().await,
         format!(
@@ -169,6 +184,7 @@ async fn a_row_opens_everything_that_is_known_of_the_record() {
         browser.eval(&field("hash")).await.as_str().unwrap().len(),
         64
     );
+
     assert!(
         browser
             .eval(&field("log.record.uid"))
@@ -177,11 +193,13 @@ async fn a_row_opens_everything_that_is_known_of_the_record() {
             .unwrap()
             .starts_with("aud_")
     );
+
     assert_ne!(
         browser.eval(&field("device_id")).await,
         json!(null),
         "the context is decoded"
     );
+
     browser.click(".copy").await;
     browser.until_text(".copy", "Copied").await;
     browser.screenshot("real-detail").await;
@@ -191,6 +209,7 @@ async fn a_row_opens_everything_that_is_known_of_the_record() {
     browser
         .go(&address.replace("action=open_document&", ""))
         .await;
+
     browser
         .until(&format!(
             "{} === '{}'",
@@ -198,6 +217,7 @@ async fn a_row_opens_everything_that_is_known_of_the_record() {
             position.as_str().unwrap()
         ))
         .await;
+
     browser.click(".close").await;
     browser
         .until("document.querySelector('.detail').hidden")
@@ -206,6 +226,7 @@ async fn a_row_opens_everything_that_is_known_of_the_record() {
     browser
         .until("!document.querySelector('.detail').hidden")
         .await;
+
     let user = browser.eval(&field("user.id")).await;
     browser.click("[aria-label^='Only user.id']").await;
     browser
@@ -215,7 +236,7 @@ async fn a_row_opens_everything_that_is_known_of_the_record() {
 }
 
 #[tokio::test]
-async fn a_session_is_told_from_its_beginning_with_what_changed() {
+async fn a_session_is_shown_from_its_beginning_with_changes() {
     let envoy = demo().envoy;
     let session = ("x-session-id", "s-journey");
     // {"country":"NL","device_id":"laptop-1"}, then {"country":"BR","device_id":"laptop-1"}
@@ -225,11 +246,13 @@ async fn a_session_is_told_from_its_beginning_with_what_changed() {
     ];
     let browser = open().await;
     browser.go("/?session=s-journey").await;
+
     let requests = [
         ("login", contexts[0], "200"),
         ("transfer", contexts[0], "403"),
         ("transfer", contexts[1], "200"),
     ];
+
     for ((operation, context, status), number) in requests.into_iter().zip(1..) {
         let tracked = [
             ("x-session-track", "true"),
@@ -238,13 +261,15 @@ async fn a_session_is_told_from_its_beginning_with_what_changed() {
         ];
         let more = [session, ("x-user-id", "joan"), ("x-demo-status", status)];
         get(envoy, "/journey", &[&tracked[..], &more[..]].concat()).await;
-        // Changes are told in the order of arrival, and each of Envoy's workers sends for itself.
+
+        // Changes are listed in the order of arrival, and each Envoy worker sends separately.
         browser
             .until(&format!(
                 "document.querySelectorAll('{ROWS}').length === {number}"
             ))
             .await;
     }
+
     browser.go("/").await;
     browser.click("nav [data-view=sessions]").await;
     browser.fill("#filter-user", "joan").await;
@@ -256,16 +281,19 @@ async fn a_session_is_told_from_its_beginning_with_what_changed() {
         .until("document.querySelectorAll('.timeline .event').length === 3")
         .await;
     assert_eq!(browser.address().await, "/?view=sessions&key=s-journey");
+
     let story = "[...document.querySelectorAll('.timeline li')].map((item) => item.className.split(' ')[0] === 'event' ? item.querySelector('.action').textContent : item.querySelector('.what').textContent)";
     browser
         .until_text(".timeline .signal-changed", "country changed from NL to BR")
         .await;
+
     let story: Vec<String> = serde_json::from_value(browser.eval(story).await).unwrap();
     assert_eq!(
         story.iter().filter(|line| line.contains(" is ")).count(),
         2,
         "{story:?}"
     );
+
     assert_eq!(
         story[2..],
         [
@@ -275,11 +303,13 @@ async fn a_session_is_told_from_its_beginning_with_what_changed() {
             "transfer"
         ]
     );
+
     assert_eq!(
         browser.count(".timeline .event .icon-denied").await,
         2,
         "the mark on the line, and the word's own"
     );
+
     browser.click(".timeline .event:last-child button").await;
     browser.until_text(".detail", "s-journey").await;
     browser.screenshot("real-timeline").await;
@@ -302,6 +332,7 @@ async fn usage_is_plotted_and_leads_to_the_records_of_a_user() {
             "location.search.includes('from=1h') && document.querySelector('.plot rect.requests')",
         )
         .await;
+
     browser.hover(".plot rect.requests", (0, 0)).await;
     browser.until_text(".tip", "unique user").await;
     browser.screenshot("real-usage").await;
@@ -313,14 +344,17 @@ async fn usage_is_plotted_and_leads_to_the_records_of_a_user() {
         .until("!document.querySelector('.tip').hidden")
         .await;
     browser.click(".usage summary").await;
+
     let total = "[...document.querySelectorAll('.numbers:not(.users) tbody td:nth-child(2)')].reduce((sum, cell) => sum + Number(cell.textContent.replaceAll(',', '')), 0)";
     assert!(
         browser.eval(total).await.as_u64().unwrap() > 0,
         "the same numbers as a table"
     );
+
     browser.choose("#filter-rule", "tracked").await;
     browser.until_text("figcaption", "tracked").await;
     browser.until("document.querySelector('.users a')").await;
+
     let user = browser.text(".users a").await;
     browser.click(".users a").await;
     browser
@@ -329,6 +363,7 @@ async fn usage_is_plotted_and_leads_to_the_records_of_a_user() {
             json!(json!([user]).to_string())
         ))
         .await;
+
     assert_eq!(
         browser.address().await,
         format!("/?user={user}&rule=tracked&from=1h")
@@ -346,6 +381,7 @@ async fn completeness_is_seen_at_a_glance() {
     browser
         .until("document.querySelectorAll('.stream .bar').length > 0")
         .await;
+
     browser.until_text(".verdict", "Nothing is missing").await;
     browser.screenshot("real-streams").await;
     browser.click(".stream .id").await;
@@ -367,11 +403,13 @@ async fn what_a_stranger_sends_stays_text() {
         ("x-user-id", harm),
     ];
     get(demo().envoy, "/harm", &tracked).await;
+
     let browser = open().await;
     browser.go("/?q=onerror").await;
     browser.until_text(ROWS, harm).await;
     browser.click(ROWS).await;
     browser.until_text(".detail h2", harm).await;
+
     assert_eq!(
         browser
             .eval("[document.images.length, window.harmed ?? 'unharmed']")
@@ -384,10 +422,13 @@ async fn what_a_stranger_sends_stays_text() {
 #[tokio::test]
 async fn pictures_of_a_real_run() {
     let browser = open().await;
+
     for theme in ["light", "dark"] {
         browser.theme(theme).await;
+
         for (width, height) in [(1440, 900), (390, 844)] {
             browser.resize(width, height).await;
+
             for (name, path, sign) in [
                 ("live", "/", ROWS),
                 ("sessions", "/?view=sessions", ".sessions tbody tr"),
@@ -405,5 +446,6 @@ async fn pictures_of_a_real_run() {
             }
         }
     }
+
     browser.assert_clean().await;
 }

@@ -1,7 +1,7 @@
 //! The page in a real browser: headless Chromium, driven through ChromeDriver.
 //!
-//! `journeys` runs on the whole product, a real Envoy included; `states` on a collector that is made to answer as seldom
-//! happens. Screenshots land in `target/page-screenshots/`.
+//! `journeys` runs on the complete product with a real Envoy; `states` on a fake collector, for
+//! rare answers. Screenshots are in `target/page-screenshots/`.
 #![cfg(test)]
 
 mod access;

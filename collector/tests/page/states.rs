@@ -1,4 +1,4 @@
-//! What the page shows of states that a healthy collector hardly ever has.
+//! Display of states that a healthy collector rarely has.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ const ROWS: &str = ".records tbody tr";
 const MARKUP: &str = "<img src=x onerror=\"window.harmed = true\">";
 
 #[tokio::test]
-async fn a_gap_is_told_in_words_and_leads_to_the_numbers_that_are_missing() {
+async fn a_gap_is_described_and_links_to_the_missing_numbers() {
     let gaps = json!([{"first_number": 40, "last_number": 43, "state": "gap", "since_unix_nano": ago(300)}]);
     let losses =
         json!([{"first_number": 70, "last_number": 79, "count": 10, "reason": "buffer_full"}]);
@@ -19,6 +19,7 @@ async fn a_gap_is_told_in_words_and_leads_to_the_numbers_that_are_missing() {
     })
     .await;
     let browser = Browser::open(&fake.origin()).await;
+
     browser
         .until_text("#completeness[data-status=gap]", "gap 4")
         .await;
@@ -26,6 +27,7 @@ async fn a_gap_is_told_in_words_and_leads_to_the_numbers_that_are_missing() {
     browser
         .until_text(".hole-gap", "Missing, unexplained: numbers 40 to 43")
         .await;
+
     assert_eq!(browser.address().await, "/?view=streams");
     assert!(
         browser
@@ -33,12 +35,14 @@ async fn a_gap_is_told_in_words_and_leads_to_the_numbers_that_are_missing() {
             .await
             .contains("Lost: 10 records for buffer full, numbers 70 to 79")
     );
+
     let place = "[...document.querySelectorAll('.stream .bar rect.gap')].map((mark) => mark.x.baseVal.value)";
     assert_eq!(
         browser.eval(place).await,
         json!([400]),
         "the mark stands where the numbers are missing"
     );
+
     browser.screenshot("gap-light").await;
     browser.theme("dark").await;
     browser.screenshot("gap-dark").await;
@@ -57,6 +61,7 @@ async fn numbers_that_may_still_come_are_open_and_then_complete() {
     browser
         .until_text("#completeness[data-status=open]", "open 1")
         .await;
+
     fake.change(|world| world.streams = streams("complete", &json!([]), &json!([])));
     browser
         .until_text("#completeness[data-status=complete]", "complete")
@@ -64,10 +69,11 @@ async fn numbers_that_may_still_come_are_open_and_then_complete() {
 }
 
 #[tokio::test]
-async fn a_silent_stream_is_told_with_what_it_can_have_held() {
+async fn a_silent_stream_is_shown_with_its_bound() {
     let mut silent = streams("complete", &json!([]), &json!([]));
     silent["silent_streams"] = 1.into();
     silent["streams"][0]["life"] = "silent".into();
+
     let fake = Fake::start(World {
         streams: silent,
         ..World::usual()
@@ -76,12 +82,14 @@ async fn a_silent_stream_is_told_with_what_it_can_have_held() {
     let browser = Browser::open(&fake.origin()).await;
     browser.until_text("#completeness", "complete").await;
     browser.click("#completeness").await;
+
     browser
         .until_text(
             ".stream .silence",
             "No more than 10,000 records that it made after",
         )
         .await;
+
     browser
         .until_text(".stream .facts", "start seen, silent")
         .await;
@@ -93,7 +101,7 @@ async fn a_silent_stream_is_told_with_what_it_can_have_held() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_gone_is_told_and_what_is_shown_stays() {
+async fn an_unreachable_collector_is_reported_and_the_view_stays() {
     let fake = Fake::start(World::usual()).await;
     let browser = Browser::open(&fake.origin()).await;
     browser
@@ -101,10 +109,12 @@ async fn a_collector_that_is_gone_is_told_and_what_is_shown_stays() {
             "document.querySelectorAll('{ROWS}').length === 100"
         ))
         .await;
+
     let stopped = fake.stop().await;
     browser
         .until_text("#banner", "The collector does not answer.")
         .await;
+
     assert!(
         browser
             .text("#banner")
@@ -112,6 +122,7 @@ async fn a_collector_that_is_gone_is_told_and_what_is_shown_stays() {
             .contains("What is shown is as of")
     );
     assert_eq!(browser.count(ROWS).await, 100);
+
     browser.screenshot("offline").await;
     let fake = stopped.start_again().await;
     fake.change(|world| {
@@ -127,7 +138,7 @@ async fn a_collector_that_is_gone_is_told_and_what_is_shown_stays() {
 }
 
 #[tokio::test]
-async fn a_503_is_told_with_its_reason() {
+async fn a_503_is_shown_with_its_reason() {
     let fake = Fake::start(World {
         refusal: Some((503, "the database is locked")),
         ..World::usual()
@@ -138,6 +149,7 @@ async fn a_503_is_told_with_its_reason() {
     browser
         .until_text("#banner", "the database is locked")
         .await;
+
     browser
         .until_text(".list-state", "the database is locked")
         .await;
@@ -151,7 +163,7 @@ async fn a_503_is_told_with_its_reason() {
 }
 
 #[tokio::test]
-async fn who_is_not_authorised_is_told_so_and_can_give_the_token() {
+async fn a_401_is_shown_and_the_token_can_be_entered() {
     let fake = Fake::start(World {
         token: Some("open sesame"),
         ..World::usual()
@@ -159,6 +171,7 @@ async fn who_is_not_authorised_is_told_so_and_can_give_the_token() {
     .await;
     let browser = Browser::open(&fake.origin()).await;
     browser.until_text("#banner", "Not authorised (401).").await;
+
     browser.screenshot("unauthorised").await;
     browser.fill("#token", "open sesame").await;
     browser.click("#banner button").await;
@@ -168,6 +181,7 @@ async fn who_is_not_authorised_is_told_so_and_can_give_the_token() {
         ))
         .await;
     assert_eq!(browser.text("#banner").await, "");
+
     browser.reload().await;
     browser
         .until(&format!(
@@ -191,7 +205,7 @@ async fn a_filter_that_the_collector_refuses_is_the_matter_of_the_list() {
 }
 
 #[tokio::test]
-async fn nothing_to_show_is_said() {
+async fn an_empty_list_has_a_message() {
     let fake = Fake::start(World {
         records: Vec::new(),
         sessions: Vec::new(),
@@ -202,6 +216,7 @@ async fn nothing_to_show_is_said() {
     browser.until_text(".list-state", "No records yet").await;
     browser.go("/?user=nobody").await;
     browser.until_text(".list-state", "No record matches").await;
+
     browser.go("/?view=sessions").await;
     browser.until_text(".list-state", "No session").await;
     browser.go("/?view=sessions&key=gone").await;
@@ -228,6 +243,7 @@ async fn text_from_records_is_never_markup() {
     world.session["signals"][0]["value"] = json!(MARKUP);
     world.sessions[0]["user_name"] = json!(MARKUP);
     world.usage["users"][0]["user_id"] = json!(MARKUP);
+
     let fake = Fake::start(world).await;
     let browser = Browser::open(&fake.origin()).await;
     let views = [
@@ -236,6 +252,7 @@ async fn text_from_records_is_never_markup() {
         "/?view=sessions&key=evil",
         "/?view=usage",
     ];
+
     for (view, shown) in
         views
             .into_iter()
@@ -263,11 +280,13 @@ async fn older_records_come_page_by_page() {
             "document.querySelectorAll('{ROWS}').length === 140"
         ))
         .await;
+
     let order = format!(
         "[...document.querySelectorAll('{ROWS}')].map((row) => Number(row.dataset.position))"
     );
     let expected: Vec<u64> = (1..=140).rev().collect();
     assert_eq!(browser.eval(&order).await, json!(expected));
+
     browser
         .until("document.querySelector('.older').hidden")
         .await;

@@ -1,4 +1,4 @@
-//! Programs that end with this test process, however it ends.
+//! Child processes that end with this test process, however it ends.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// Ends its program when stdin is closed, which the end of the test process does, too, also by a signal. `$1` says how:
-/// KILL ends the whole process group at once, TERM lets the program clean up.
+/// Ends its program when stdin is closed. The end of the test process closes it too, also by a
+/// signal. `$1`: KILL ends the process group at once, TERM lets the program clean up.
 const SUPERVISOR: &str = r#"
 how=$1; shift
 "$@" </dev/null & pid=$!
@@ -21,7 +21,7 @@ kill -TERM "$pid"; wait "$pid"
 /// How a program is ended.
 #[derive(Clone, Copy)]
 pub(crate) enum End {
-    /// With all that it has started, at once.
+    /// The complete process group, at once.
     Kill,
     /// By a signal that lets it clean up.
     Terminate,
@@ -40,6 +40,7 @@ impl Supervised {
             End::Kill => "KILL",
             End::Terminate => "TERM",
         };
+
         let log = tempfile::tempfile().unwrap();
         let mut child = Command::new("bash")
             .args(["-c", SUPERVISOR, "supervisor", how, program])
@@ -52,6 +53,7 @@ impl Supervised {
             .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
+
         std::thread::spawn(move || {
             stdout
                 .lines()
@@ -61,10 +63,11 @@ impl Supervised {
         Self { child, lines, log }
     }
 
-    /// What `pick` takes from the first line it wants.
+    /// Applies `pick` to each line until it returns a value.
     ///
     /// # Errors
-    /// The program's log when it has ended, or prints no line in time.
+    ///
+    /// The program's log, if it has ended or no line matches in time.
     pub(crate) fn printed<T>(
         &mut self,
         patience: Duration,

@@ -1,13 +1,14 @@
-//! A collector that gives records to those who know the token only.
+//! A collector that serves records only with the token.
 
 use crate::browser::{Browser, DEADLINE};
 use crate::supervised::{End, Supervised};
 
 #[tokio::test]
-async fn who_gives_the_token_as_password_sees_the_page_and_its_records() {
+async fn the_token_as_password_opens_the_page_and_its_records() {
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
     std::fs::write(&token, "open-sesame\n").unwrap();
+
     let database = format!("sqlite://{}/audit.db", folder.path().display());
     let flags = [
         "--listen",

@@ -1,4 +1,4 @@
-//! The little of WebDriver (W3C) that the tests need.
+//! The subset of WebDriver (W3C) that the tests need.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// Longest wait for one command; the first one starts a browser.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The key under which WebDriver hands out elements.
+/// The key of element references in WebDriver's JSON.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
 /// A session with one browser window.
@@ -21,7 +21,7 @@ pub(crate) struct Session {
 #[derive(Clone, Debug)]
 pub(crate) struct Element(String);
 
-/// What a command failed with, for example `no such element: ...`.
+/// The error of a command, for example `no such element: ...`.
 pub(crate) type Refusal = String;
 
 impl Session {
@@ -109,6 +109,7 @@ async fn send(
         timeout: PATIENCE,
         ..CallOptions::default()
     };
+
     let headers = [("content-type", "application/json"), ("host", "localhost")];
     let answer = http_request(driver, method, path, headers, body, &options)
         .await
@@ -117,6 +118,7 @@ async fn send(
     if answer.status == 200 {
         return Ok(value);
     }
+
     Err(format!(
         "{}: {}",
         value["error"].as_str().unwrap_or_default(),

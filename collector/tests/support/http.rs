@@ -1,10 +1,11 @@
-//! A client over one connection that stays open; it costs little, so that load shares the machine with what is measured.
+//! A client over one persistent connection. It uses little CPU, since load and the measured program
+//! share the machine.
 
 use std::io::{self, BufRead as _, BufReader, Error, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// No answer takes longer; a server that hangs fails the test instead of holding it up.
+/// Deadline of an answer. A server that hangs fails the test.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Client {
@@ -34,7 +35,7 @@ impl Client {
         self.exchange(format!("GET {path} HTTP/1.1\r\nhost: collector\r\n\r\n").as_bytes())
     }
 
-    /// Sends the bytes of a whole request, see [`post`], and reads the answer.
+    /// Sends the bytes of a complete request, see [`post`], and reads the answer.
     pub(crate) fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
         self.stream.get_mut().write_all(request)?;
         self.answer()
@@ -52,6 +53,7 @@ impl Client {
             body: Vec::new(),
         };
         let mut length = None;
+
         loop {
             let line = self.line()?.to_ascii_lowercase();
             let Some((name, value)) = line.split_once(": ") else {
@@ -63,6 +65,7 @@ impl Client {
                 _ => {}
             }
         }
+
         answer.body.resize(
             length.ok_or_else(|| Error::other("the answer has no length"))?,
             0,

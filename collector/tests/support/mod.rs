@@ -1,4 +1,5 @@
-//! What tests and benchmarks of the whole program share: the program itself, a client, a real PostgreSQL.
+//! Shared by tests and benchmarks of the complete program: the program, a client, a real
+//! PostgreSQL.
 
 pub(crate) mod http;
 pub(crate) mod postgres;

@@ -1,4 +1,4 @@
-//! A real PostgreSQL in a temporary directory, which does not outlive the process that started it.
+//! A real PostgreSQL in a temporary directory that ends with the process that started it.
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -11,9 +11,11 @@ use postgres::{Client, NoTls};
 
 const SUPPORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support");
 
-/// A server on a free port of 127.0.0.1 with the settings of a real one: fsync, passwords, a language's order of text.
+/// A server on a free port of 127.0.0.1 with production settings: fsync, passwords, a language's
+/// collation.
 ///
-/// A script supervises it and removes it when the pipe from this process closes: on drop, and after any kind of end.
+/// A script supervises it, and removes it when the pipe from this process closes: on drop, and
+/// after any kind of exit.
 pub(crate) struct Postgres {
     supervisor: Child,
     orders: Option<ChildStdin>,
@@ -23,23 +25,25 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    /// A server of its own; takes about three seconds.
+    /// A private server; takes about three seconds.
     pub(crate) fn start() -> Self {
         let mut supervisor = Command::new(format!("{SUPPORT}/serve-postgres.sh"))
             .arg(programs())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Ctrl-C is for this process; the supervisor has still to clean up.
+            // Ctrl-C must not reach the supervisor, which still has to clean up.
             .process_group(0)
             .spawn()
             .unwrap();
         let orders = supervisor.stdin.take();
+
         let mut answers = BufReader::new(supervisor.stdout.take().unwrap());
         let url = line(&mut answers);
         assert!(
             url.starts_with("postgres://"),
             "the server did not start; why stands above"
         );
+
         Self {
             supervisor,
             orders,
@@ -55,12 +59,14 @@ impl Postgres {
         SHARED.get_or_init(Self::start)
     }
 
-    /// Makes an empty database and returns its URL.
+    /// Creates an empty database and returns its URL.
     pub(crate) fn new_database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let statement = format!("CREATE DATABASE {name}");
         let admin = format!("{}/postgres", self.url);
-        // On a thread of its own: the driver has a runtime inside, which cannot start in that of an async test.
+
+        // On a separate thread: the driver contains a runtime, which cannot start inside that of an
+        // async test.
         thread::spawn(move || {
             Client::connect(&admin, NoTls)
                 .unwrap()
@@ -72,12 +78,12 @@ impl Postgres {
         format!("{}/{name}", self.url)
     }
 
-    /// Ends the server as a crash does: nothing is written any more, connections break.
+    /// Ends the server as a crash does: no further writes, connections break.
     pub(crate) fn crash(&mut self) {
         self.order("crash");
     }
 
-    /// Starts a crashed server again at the same address; it recovers from its log first.
+    /// Restarts a crashed server at the same address. It first recovers from its log.
     pub(crate) fn start_again(&mut self) {
         self.order("start");
     }
@@ -110,6 +116,7 @@ fn programs() -> String {
         output.status.success(),
         "there is no PostgreSQL; why stands above"
     );
+
     String::from_utf8(output.stdout)
         .unwrap()
         .trim_end()

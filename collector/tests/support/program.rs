@@ -1,4 +1,4 @@
-//! The collector as it is run: a process that is started, asked to end, or killed.
+//! The collector as a process: started, terminated or killed.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -10,10 +10,10 @@ use super::http::Client;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_audit-collector");
 
-/// Where it runs, and keeps the key of a ledger in PostgreSQL.
+/// Working directory, and the place of the key of a ledger in PostgreSQL.
 pub(crate) const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// How long a program may take to end when it was asked to.
+/// Longest shutdown after SIGTERM.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Program {
@@ -27,7 +27,7 @@ impl Program {
         Self::start_by(Command::new(BINARY).args(flags(database)))
     }
 
-    /// Starts it by a command that becomes the collector, see [`flags`].
+    /// Starts it by a command that executes the collector, see [`flags`].
     pub(crate) fn start_by(command: &mut Command) -> Self {
         let mut child = command
             .current_dir(DIRECTORY)
@@ -39,6 +39,7 @@ impl Program {
         BufReader::new(child.stdout.take().unwrap())
             .read_line(&mut line)
             .unwrap();
+
         let address = line
             .strip_prefix("listening on http://")
             .and_then(|rest| rest.trim_end().parse().ok());
@@ -60,19 +61,20 @@ impl Program {
         Client::connect(self.address).unwrap()
     }
 
-    /// SIGKILL: the program can do nothing any more.
+    /// SIGKILL: the program cannot clean up.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// SIGTERM, and the exit code of an orderly end.
+    /// SIGTERM. Returns the exit code of a graceful shutdown.
     pub(crate) fn terminate(mut self) -> Option<i32> {
         let status = Command::new("kill")
             .args(["-s", "TERM", &self.child.id().to_string()])
             .status()
             .unwrap();
         assert!(status.success());
+
         for _ in 0..DEADLINE.as_millis() / 10 {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
@@ -85,13 +87,13 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Fails when the program has ended, as it should have.
+        // Fails if the program has already ended, which is the normal case.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The flags of a collector on this database, which takes a free port and is silent unless it cannot start.
+/// The flags of a collector on this database. It takes a free port, and prints only start errors.
 pub(crate) fn flags(database: &str) -> [String; 6] {
     [
         "--listen",

@@ -1,4 +1,5 @@
-//! The pair that joins the upstream's own log with the records: who gets one, and that nobody else can set it.
+//! The pair that joins the upstream's log with the records: which requests get one, and that a
+//! client cannot set it.
 
 mod names;
 mod process;
@@ -23,8 +24,8 @@ const ATTRIBUTES: [&str; 2] = ["audit.correlation.session_id", "audit.correlatio
 /// A pair as text.
 type Pair = (String, String);
 
-/// What is below `/joined` is recorded and gets a pair, what is below `/recorded` a record only; `/none` is known and
-/// nobody's concern.
+/// Paths below `/joined` are recorded and get a pair; those below `/recorded` get a record only.
+/// `/none` matches a rule of level none.
 fn bootstrap(patch: &Value) -> Bootstrap {
     let plugin = json!({
         "batch": {"max_delay": "50ms"},
@@ -51,6 +52,7 @@ fn pair_seen_by(seen: &Seen, names: [&str; 2]) -> Option<Pair> {
         !names.iter().any(|name| seen.trailers.contains(name)),
         "{seen:#?}"
     );
+
     let text = |value: &[u8]| String::from_utf8(value.to_vec()).unwrap();
     match names
         .map(|name| seen.headers.all(name))
@@ -73,7 +75,7 @@ fn pair_of(record: &Record) -> Option<Pair> {
     }
 }
 
-/// The pairs at the upstream by their paths, each of which it has seen once.
+/// The pairs at the upstream by path. Each path was requested once.
 fn pairs_seen(mesh: &Mesh) -> BTreeMap<String, Option<Pair>> {
     let seen = mesh.upstream.seen().all();
     let pairs: BTreeMap<_, _> = seen
@@ -115,9 +117,11 @@ async fn the_upstream_sees_the_pair_of_the_record() {
         mesh.get(&format!("/recorded/{index}"), &[]).await;
         mesh.get(&format!("/else/{index}"), &[]).await;
     }
+
     let seen = pairs_seen(&mesh);
     let records = mesh.exchanges_until_marker().await;
     let stream = records[0].text("audit.stream.id");
+
     for index in 0..20 {
         assert_eq!(
             seen[&format!("/joined/{index}")],
@@ -127,6 +131,7 @@ async fn the_upstream_sees_the_pair_of_the_record() {
         assert_eq!(seen[&format!("/recorded/{index}")], None);
         assert_eq!(seen[&format!("/else/{index}")], None);
     }
+
     let recorded = pairs_recorded(&records);
     assert_eq!(recorded.len(), 40);
     assert!(
@@ -139,6 +144,7 @@ async fn the_upstream_sees_the_pair_of_the_record() {
 async fn calls_have_pairs_and_a_session_of_their_own_listener() {
     let mesh = mesh_with(&json!({})).await;
     mesh.get("/joined/http", &[]).await;
+
     for method in ["a", "b", "c"] {
         call(
             &mesh,
@@ -148,9 +154,11 @@ async fn calls_have_pairs_and_a_session_of_their_own_listener() {
         )
         .await;
     }
+
     let seen = pairs_seen(&mesh);
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(pairs_recorded(&records), seen);
+
     let stream = |path: &str| {
         records
             .iter()
@@ -161,6 +169,7 @@ async fn calls_have_pairs_and_a_session_of_their_own_listener() {
     let (http, grpc) = (stream("/joined/http"), stream("/joined.Accounts/a"));
     assert_ne!(http, grpc);
     assert_eq!(seen["/joined/http"], pair(&http, 0));
+
     for (number, method) in ["a", "b", "c"].into_iter().enumerate() {
         assert_eq!(
             seen[&format!("/joined.Accounts/{method}")],
@@ -178,6 +187,7 @@ async fn a_tracked_request_has_a_pair_when_it_may_be_recorded() {
     mesh.get("/without-context", &[track]).await;
     mesh.get("/untracked", &[("x-session-context", "Y3R4")])
         .await;
+
     let seen = pairs_seen(&mesh);
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 1);
@@ -191,13 +201,14 @@ async fn a_tracked_request_has_a_pair_when_it_may_be_recorded() {
     );
 }
 
-/// The pair is set before anybody knows how the exchange will end.
+/// The pair is set before the end of the exchange is known.
 #[tokio::test]
 async fn a_pair_without_a_record_leaves_no_gap() {
     let mesh = mesh_with(&json!({})).await;
     mesh.get("/failures/0", &[]).await;
     mesh.get("/failures/1", &[("x-demo-status", "500")]).await;
     mesh.get("/joined/2", &[]).await;
+
     let seen = pairs_seen(&mesh);
     let records = mesh.exchanges_until_marker().await;
     let stream = records[0].text("audit.stream.id");
@@ -206,6 +217,7 @@ async fn a_pair_without_a_record_leaves_no_gap() {
         paths.map(|path| seen[path].clone()),
         [0, 1, 2].map(|number| pair(&stream, number))
     );
+
     let recorded = pairs_recorded(&records);
     assert_eq!(
         recorded.into_iter().collect::<Vec<_>>(),

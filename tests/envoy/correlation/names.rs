@@ -1,4 +1,4 @@
-//! Other names by configuration alone, towards a receiver that takes nothing for granted.
+//! Configured header names, with a strict receiver.
 
 use audit_demo::client::{CallOptions, raw_exchange};
 use uuid::Uuid;
@@ -11,8 +11,8 @@ const GATEWAY_NAMES: [&str; 2] = [
     "X-Coder-Agent-Firewall-Sequence-Number",
 ];
 
-/// What a strict receiver makes of a request: both headers or none, one value each, a UUID in its usual form, and a
-/// non-negative int32 in its shortest form. Anything else it would refuse.
+/// Parses a request as a strict receiver: both headers or none, one value each, a UUID in its
+/// canonical form, and a non-negative int32 without leading zeros. All else is refused.
 fn read_strictly(seen: &Seen) -> Option<(Uuid, i32)> {
     let (session_id, number) = pair_seen_by(seen, GATEWAY_NAMES)?;
     let parsed: (Uuid, i32) = (session_id.parse().unwrap(), number.parse().unwrap());
@@ -24,6 +24,7 @@ fn read_strictly(seen: &Seen) -> Option<(Uuid, i32)> {
         parsed.1 >= 0 && parsed.0.get_version_num() == 4,
         "{parsed:?}"
     );
+
     Some(parsed)
 }
 
@@ -34,6 +35,7 @@ async fn a_strict_receiver_understands_the_pair_under_its_own_names() {
         json!({"correlation": {"session_id_header": session_id, "sequence_header": sequence}});
     let mesh = mesh_with(&names).await;
     let forged = [(session_id, "not a UUID"), (sequence, "2147483648")];
+
     for index in 0..3 {
         mesh.get(&format!("/joined/{index}"), &forged[..index])
             .await;
@@ -45,6 +47,7 @@ async fn a_strict_receiver_understands_the_pair_under_its_own_names() {
         )
         .await;
     }
+
     for path in ["/joined/by-hand", "/else"] {
         let head = format!(
             "GET {path} HTTP/1.1\r\nhost: a\r\n{sequence}: 1\r\n{session_id}: x\r\nconnection: close\r\n\r\n"
@@ -53,6 +56,7 @@ async fn a_strict_receiver_understands_the_pair_under_its_own_names() {
             .await
             .unwrap();
     }
+
     let seen = mesh.upstream.seen().all();
     let read: BTreeMap<String, Option<(Uuid, i32)>> = seen
         .iter()
@@ -61,6 +65,7 @@ async fn a_strict_receiver_understands_the_pair_under_its_own_names() {
     let records = mesh.exchanges_until_marker().await;
     assert_eq!((seen.len(), records.len()), (8, 7));
     assert_eq!(read["/else"], None);
+
     for record in &records {
         let (session_id, number) = read[&record.text("url.path")].unwrap();
         assert_eq!(
@@ -69,6 +74,7 @@ async fn a_strict_receiver_understands_the_pair_under_its_own_names() {
             "the record's names are fixed"
         );
     }
+
     let defaults = seen
         .iter()
         .filter(|seen| pair_seen_by(seen, NAMES).is_some())

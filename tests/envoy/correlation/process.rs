@@ -39,6 +39,7 @@ async fn many_workers_hand_out_each_number_once() {
     const CONNECTIONS: usize = 50;
     const REQUESTS: usize = 200;
     const ALL: usize = CONNECTIONS * REQUESTS;
+
     let mesh = Mesh::with_bootstrap(process_wide(), Sink::start().await, 4).await;
     let clients: Vec<_> = (0..CONNECTIONS)
         .map(|client| tokio::spawn(send(mesh.http, client, REQUESTS)))
@@ -46,6 +47,7 @@ async fn many_workers_hand_out_each_number_once() {
     for client in clients {
         client.await.unwrap();
     }
+
     let seen = pairs_seen(&mesh);
     let (session, mut numbers) = session_and_numbers(seen.values());
     numbers.sort_unstable();
@@ -55,7 +57,7 @@ async fn many_workers_hand_out_each_number_once() {
         numbers.len()
     );
 
-    // Of what is acknowledged some are the starts of streams, and how many of these there are is left to chance.
+    // Some of the acknowledged records are stream starts, and their number varies.
     let records = mesh.sink.wait_for(ALL).await;
     assert_eq!(
         pairs_recorded(&records),
@@ -63,6 +65,7 @@ async fn many_workers_hand_out_each_number_once() {
         "each pair stands in one record"
     );
     assert_eq!(records.len(), ALL, "and in no other");
+
     let streams = streams(&records);
     assert!(
         streams.len() > 1 && !streams.contains(&session),
@@ -70,7 +73,7 @@ async fn many_workers_hand_out_each_number_once() {
     );
 }
 
-/// Sends so many requests on one connection, one after the other.
+/// Sends this number of requests one after the other on one connection.
 async fn send(addr: std::net::SocketAddr, client: usize, requests: usize) {
     let mut connection = HttpConnection::open(addr, DEADLINE).await.unwrap();
     for index in 0..requests {
@@ -86,14 +89,14 @@ async fn send(addr: std::net::SocketAddr, client: usize, requests: usize) {
     }
 }
 
-/// One request after the other, so that the next number is known.
+/// Sequential requests, so that the next number is known.
 struct Sequence {
     sent: usize,
     mesh: Mesh,
 }
 
 impl Sequence {
-    /// One by HTTP and one by gRPC: the two listeners have a stream each.
+    /// One over HTTP and one over gRPC: each of the two listeners has a stream.
     async fn go_on(&mut self) {
         let path = self.next_path();
         assert_eq!(self.mesh.get(&path, &[]).await.status, 200);
@@ -106,7 +109,7 @@ impl Sequence {
         format!("/joined.Service/{}", self.sent - 1)
     }
 
-    /// What the upstream has seen of the sequence, by path and in the order of arrival.
+    /// The requests of the sequence at the upstream, by path and in the order of arrival.
     fn seen(&self) -> Vec<(String, Option<Pair>)> {
         let mut seen = self.mesh.upstream.seen().all();
         seen.retain(|seen| seen.path.starts_with("/joined"));
@@ -126,7 +129,8 @@ impl Sequence {
     /// Every request has one record, with the pair that went upstream.
     async fn assert_recorded(&self) -> Vec<Record> {
         let records = eventually("all are recorded", || {
-            // A batch is sent again when the VM crashes before it has read the answer; a store knows it by its records.
+            // A batch is sent again if the VM crashes before it has read the answer. A store
+            // deduplicates by record id.
             let records: BTreeMap<_, _> = self
                 .mesh
                 .sink
@@ -138,11 +142,13 @@ impl Sequence {
         })
         .await;
         assert_eq!(pairs_recorded(&records), self.seen().into_iter().collect());
+
         records
     }
 }
 
-/// Waits until new connections get the second configuration, and those that are open still have the first.
+/// Waits until new connections get the second configuration, while open connections still have the
+/// first.
 async fn updated(mesh: &Mesh, workers_listeners: u64) {
     let served = async {
         while mesh
@@ -156,12 +162,14 @@ async fn updated(mesh: &Mesh, workers_listeners: u64) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
+
     tokio::time::timeout(DEADLINE, served)
         .await
         .expect("every worker has the new listeners");
 }
 
-/// Envoy changes the filter chain in its place, so an open connection keeps the old one until it is drained.
+/// Envoy updates the filter chain in place, so an open connection keeps the old one until it is
+/// drained.
 #[tokio::test]
 async fn the_session_goes_on_under_another_configuration() {
     let (mesh, listeners) = Listeners::start_on(process_wide(), Sink::start().await, 2).await;
@@ -169,11 +177,13 @@ async fn the_session_goes_on_under_another_configuration() {
     let mut old = HttpConnection::open(sequence.mesh.http, DEADLINE)
         .await
         .unwrap();
+
     for _ in 0..5 {
         sequence.go_on().await;
     }
     listeners.update(&json!({"service": "second"}));
     updated(&sequence.mesh, 4).await;
+
     let path = sequence.next_path();
     assert_eq!(
         old.request("GET", &path, [], DEADLINE)
@@ -182,11 +192,13 @@ async fn the_session_goes_on_under_another_configuration() {
             .status,
         200
     );
+
     for _ in 0..5 {
         sequence.go_on().await;
     }
     sequence.assert_dense();
     let records = sequence.assert_recorded().await;
+
     let of = |service: &str| {
         records
             .iter()
@@ -200,7 +212,7 @@ async fn the_session_goes_on_under_another_configuration() {
     );
 }
 
-/// A bootstrap whose VMs trap on demand, and are loaded anew at once.
+/// A bootstrap with VMs that trap on demand and are reloaded at once.
 fn crashing(scope: &str) -> Bootstrap {
     bootstrap(&json!({"correlation": {"scope": scope}})).with(|bootstrap| {
         bootstrap.run(tools::crashing_wasm());
@@ -211,10 +223,11 @@ fn crashing(scope: &str) -> Bootstrap {
     })
 }
 
-/// Traps the VM of the one worker in this callback, and waits until another one is in its place for both listeners.
+/// Traps the only worker's VM in this callback. Waits until both listeners have a new one.
 async fn crash(mesh: &Mesh, callback: &str) {
     mesh.get("/", &[("x-audit-crash-for-tests", callback)])
         .await;
+
     let serves = async {
         while mesh.get("/", &[]).await.status != 200
             || mesh.call(&[]).await.unwrap().grpc_status().as_deref() != Some("0")
@@ -227,7 +240,7 @@ async fn crash(mesh: &Mesh, callback: &str) {
         .expect("requests load the VM anew");
 }
 
-/// A sequence through three VMs, the first two of which crash when everything has been recorded.
+/// A sequence across three VMs. The first two crash after all their records are made.
 async fn through_crashes(scope: &str) -> (Sequence, Vec<Record>) {
     let mesh = Mesh::with_bootstrap(crashing(scope), Sink::start().await, 1).await;
     let mut sequence = Sequence { sent: 0, mesh };
@@ -237,6 +250,7 @@ async fn through_crashes(scope: &str) -> (Sequence, Vec<Record>) {
         sequence.assert_recorded().await;
         crash(&sequence.mesh, callback).await;
     }
+
     sequence.go_on().await;
     sequence.go_on().await;
     let records = sequence.assert_recorded().await;
@@ -245,6 +259,7 @@ async fn through_crashes(scope: &str) -> (Sequence, Vec<Record>) {
         6,
         "three VMs with two streams each"
     );
+
     (sequence, records)
 }
 

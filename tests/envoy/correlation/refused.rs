@@ -1,4 +1,4 @@
-//! Requests that are refused or held: a number that is taken stands in a record, whatever becomes of the request.
+//! Refused or held requests: an assigned number is in a record, whatever happens to the request.
 
 use audit_demo::client::{CallOptions, http_get};
 
@@ -10,7 +10,8 @@ use crate::support::sink::Answer;
 
 const DENIED: &str = "/joined/denied";
 
-/// Three requests, the second of which an RBAC filter at this place of the chain denies; yields their records.
+/// Sends three requests, and an RBAC filter at this place of the chain denies the second. Yields
+/// their records.
 async fn records_with_rbac_at(place: usize) -> (Mesh, Vec<Record>) {
     let denying = bootstrap(&json!({})).with_filter_at(place, &forbidding(DENIED));
     let mesh = Mesh::with_bootstrap(denying, Sink::start().await, 1).await;
@@ -22,9 +23,11 @@ async fn records_with_rbac_at(place: usize) -> (Mesh, Vec<Record>) {
     ] {
         assert_eq!(mesh.get(path, &forged).await.status, status);
     }
+
     assert!(mesh.upstream.seen().at_path(DENIED).is_empty());
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records[1].text("audit.outcome"), "denied");
+
     (mesh, records)
 }
 
@@ -53,7 +56,7 @@ async fn what_an_earlier_filter_denies_has_no_pair() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_nobody_reaches_has_used_a_number() {
+async fn an_unreachable_upstream_uses_a_number() {
     let bootstrap = bootstrap(&json!({}));
     let nobody = Sink::start_down();
     let mesh = Mesh::with_last_change(bootstrap, Sink::start().await, 1, |bootstrap| {
@@ -63,6 +66,7 @@ async fn an_upstream_that_nobody_reaches_has_used_a_number() {
     for path in ["/joined/0", "/joined/1"] {
         assert_eq!(mesh.get(path, &[]).await.status, 503);
     }
+
     let records = mesh.sink.wait_for(2).await;
     let stream = records[0].text("audit.stream.id");
     assert_eq!(
@@ -71,7 +75,7 @@ async fn an_upstream_that_nobody_reaches_has_used_a_number() {
     );
 }
 
-/// Both records of an exchange carry its pair, and so does the request when it goes on at last.
+/// Both records of an exchange carry its pair, and so does the request that is released.
 #[tokio::test]
 async fn a_held_request_goes_upstream_with_its_pair() {
     const PATHS: [&str; 2] = ["/held/0", "/held/1"];
@@ -83,6 +87,7 @@ async fn a_held_request_goes_upstream_with_its_pair() {
     let (mesh, gate) = (mesh_with(&rules).await, Gate::closed());
     mesh.sink.answer_all(Some(Answer::Behind(gate.clone())));
     let mut held = Vec::new();
+
     for (index, path) in PATHS.into_iter().enumerate() {
         let addr = mesh.http;
         held.push(tokio::spawn(async move {
@@ -91,6 +96,7 @@ async fn a_held_request_goes_upstream_with_its_pair() {
                 .unwrap()
                 .status
         }));
+
         let arrived = || {
             (mesh
                 .sink
@@ -103,16 +109,20 @@ async fn a_held_request_goes_upstream_with_its_pair() {
         };
         eventually("its receipt arrives", arrived).await;
     }
+
     mesh.get("/joined/passes", &[]).await;
     let seen = mesh.upstream.seen().all();
     assert_eq!(seen.len(), 1, "the others are held: {seen:#?}");
+
     gate.open();
     for request in held {
         assert_eq!(request.await.unwrap(), 200);
     }
+
     let seen = pairs_seen(&mesh);
     let records = mesh.exchanges_until_marker().await;
     let stream = records[0].text("audit.stream.id");
+
     for (number, path) in [PATHS[0], PATHS[1], "/joined/passes"]
         .into_iter()
         .enumerate()
@@ -122,6 +132,7 @@ async fn a_held_request_goes_upstream_with_its_pair() {
             pair(&stream, number),
             "numbers are taken when requests arrive"
         );
+
         let of_path: Vec<_> = records
             .iter()
             .filter(|record| record.text("url.path") == path)

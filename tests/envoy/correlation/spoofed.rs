@@ -1,4 +1,5 @@
-//! Pairs that a client makes up: gone on every path through the filter, and never in the way of the true one.
+//! Spoofed pairs from a client: removed on every path through the filter, without effect on the
+//! real pair.
 
 use audit_demo::client::{CallOptions, raw_exchange};
 
@@ -7,7 +8,7 @@ use crate::support::mesh::list;
 
 const ID: &str = "0b51a7a0-64b1-4a3c-9d0a-5a2f6f6f0001";
 
-/// One of the two, both, more than one of each, empty ones.
+/// One of the two headers, both, repeated ones, empty ones.
 const SPOOFED: [&[(&str, &str)]; 6] = [
     &[(NAMES[0], ID)],
     &[(NAMES[1], "7")],
@@ -23,11 +24,12 @@ const SPOOFED: [&[(&str, &str)]; 6] = [
     &[(NAMES[0], "a, b"), (NAMES[1], "-1")],
 ];
 
-/// Sends every spoofed pair below this path, by HTTP and by gRPC, there in trailers, too.
+/// Sends every spoofed pair below this path over HTTP and gRPC, over gRPC in trailers too.
 async fn spoof(mesh: &Mesh, below: &str, more: &[(&str, &str)]) {
     for (index, spoofed) in SPOOFED.into_iter().enumerate() {
         let headers = [spoofed, more].concat();
         mesh.get(&format!("{below}/{index}"), &headers).await;
+
         let trailers = list(spoofed).with("x-kept", "1");
         call(
             mesh,
@@ -39,7 +41,7 @@ async fn spoof(mesh: &Mesh, below: &str, more: &[(&str, &str)]) {
     }
 }
 
-/// Names in upper case, and named as headers of this hop only: bytes that no HTTP library sends.
+/// Names in upper case, and listed in `connection`: bytes that HTTP libraries do not send.
 async fn spoof_by_hand(mesh: &Mesh, path: &str) {
     let [session_id, number] = NAMES.map(str::to_uppercase);
     let head = format!(
@@ -73,6 +75,7 @@ async fn a_spoofed_pair_is_gone_whatever_rule_matches() {
     }
     spoof(&mesh, "/without-context", &[("x-session-track", "true")]).await;
     assert_no_pair_was_seen(&mesh, 4 * 13 + 12);
+
     let calls = mesh
         .upstream
         .seen()
@@ -81,6 +84,7 @@ async fn a_spoofed_pair_is_gone_whatever_rule_matches() {
         .filter(|seen| seen.trailers.contains("x-kept"))
         .count();
     assert_eq!(calls, 5 * SPOOFED.len(), "other trailers pass");
+
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 13);
     assert!(records.iter().all(|record| pair_of(record).is_none()));
@@ -101,10 +105,12 @@ async fn a_spoofed_pair_gives_way_to_the_true_one() {
     let mesh = mesh_with(&json!({})).await;
     spoof(&mesh, "/joined", &[]).await;
     spoof_by_hand(&mesh, "/joined/by-hand").await;
+
     let seen = pairs_seen(&mesh);
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 13);
     assert_eq!(pairs_recorded(&records), seen, "what the upstream saw");
+
     for record in &records {
         let (session_id, number) = pair_of(record).unwrap();
         assert_eq!(session_id, record.text("audit.stream.id"));

@@ -1,4 +1,5 @@
-//! `all-calls.yaml`: every call with the name of its action, as the middleware of the hazyhaar audit package records it.
+//! `all-calls.yaml`: every call with the name of its action, as the middleware of the hazyhaar
+//! audit package records it.
 
 use std::net::Ipv4Addr;
 
@@ -21,6 +22,7 @@ async fn a_call_that_succeeds_is_recorded_with_user_transport_and_request() {
     mesh.get("/items/7", &[USER, ("x-request-id", "ignored")])
         .await;
     mesh.call(&[USER]).await.unwrap();
+
     let records = mesh.settled(2).await;
     assert_eq!(
         texts(&records, "audit.action"),
@@ -30,11 +32,13 @@ async fn a_call_that_succeeds_is_recorded_with_user_transport_and_request() {
     assert_eq!(texts(&records, "audit.outcome"), ["success", "success"]);
     assert_eq!(texts(&records, "rpc.system.name"), ["", "grpc"]);
     assert_eq!(records[0].text("http.route"), "/items/{id}");
+
     let seen = mesh.upstream.seen().all();
     assert_eq!(
         [seen[0].protocol, seen[1].protocol],
         [Protocol::Http, Protocol::Grpc]
     );
+
     let arrived: Vec<_> = seen
         .iter()
         .map(|seen| seen.headers.text("x-request-id").unwrap())
@@ -56,12 +60,14 @@ async fn a_call_that_fails_is_recorded_with_its_message_and_the_error_returned()
         .await
         .unwrap();
     assert_eq!(answer.grpc_status().as_deref(), Some("13"));
+
     assert_eq!(
         mesh.get("/items/7", &[USER, ("x-demo-status", "500")])
             .await
             .status,
         500
     );
+
     let records = mesh.settled(2).await;
     assert_eq!(texts(&records, "audit.outcome"), ["failure", "failure"]);
     assert_eq!(records[0].text("error.message"), "no disk left");
@@ -69,7 +75,7 @@ async fn a_call_that_fails_is_recorded_with_its_message_and_the_error_returned()
     assert_eq!(records[1].text("http.response.status_code"), "500");
 }
 
-/// A panic in the endpoint left no record.
+/// A panic in the endpoint left no record there.
 #[tokio::test]
 async fn a_call_that_breaks_off_is_recorded_too() {
     let mesh = example(NAME).await;
@@ -79,6 +85,7 @@ async fn a_call_that_breaks_off_is_recorded_too() {
             .status,
         503
     );
+
     let broken = http_get(
         mesh.http,
         "/items/7",
@@ -93,7 +100,7 @@ async fn a_call_that_breaks_off_is_recorded_too() {
     );
 }
 
-/// What has no static name is recorded under the name that its request has.
+/// A call without a static name is recorded under the name in its request.
 #[tokio::test]
 async fn every_call_is_recorded() {
     let mesh = example(NAME).await;
@@ -107,7 +114,7 @@ async fn every_call_is_recorded() {
     );
 }
 
-/// Parameters and results were stored whole.
+/// There, parameters and results were stored whole.
 #[tokio::test]
 async fn only_listed_parameters_are_recorded_and_no_result() {
     let mesh = example(NAME).await;
@@ -117,23 +124,26 @@ async fn only_listed_parameters_are_recorded_and_no_result() {
     )
     .await;
     mesh.get("/items/7?q=unasked", &[]).await;
+
     let records = mesh.settled(2).await;
     assert_eq!(records[0].text("audit.capture.query.q"), "green tea");
     assert_eq!(records[0].text("audit.capture.query.page"), "2");
+
     let text = format!("{:?}", records);
     for secret in ["s3cret", "4111111111111111", "r3sult", "unasked"] {
         assert!(!text.contains(secret), "{secret}");
     }
 }
 
-/// The user is what the proxy in front says, and nobody else.
+/// The user comes from the trusted proxy only.
 #[tokio::test]
-async fn a_stranger_cannot_be_somebody_else() {
+async fn an_untrusted_peer_cannot_set_the_user() {
     let mesh = example(NAME).await;
     let stranger = CallOptions::from_ip(Ipv4Addr::new(127, 0, 0, 2));
     http_get(mesh.http, "/items/7", list(&[USER]), &stranger)
         .await
         .unwrap();
+
     let records = mesh.settled(1).await;
     assert_eq!(
         (
@@ -144,7 +154,8 @@ async fn a_stranger_cannot_be_somebody_else() {
     );
 }
 
-/// "50 entries: 50 rows after close", "async entry present after Close": drain, wait for the timer, quit.
+/// "50 entries: 50 rows after close", "async entry present after Close": drain, wait for the timer,
+/// quit.
 #[tokio::test]
 async fn fifty_calls_are_fifty_records_when_envoy_has_drained() {
     let mut mesh = example(NAME).await;
@@ -156,7 +167,7 @@ async fn fifty_calls_are_fifty_records_when_envoy_has_drained() {
     assert_no_batch_exceeds(&mesh, 32);
 }
 
-/// Batches of 32, each of them as soon as it is full.
+/// Batches of 32, each sent as soon as it is full.
 #[tokio::test]
 async fn a_batch_is_at_most_thirty_two_records() {
     let mesh = example_with(NAME, &json!({"batch": {"max_delay": "1h"}})).await;
@@ -179,9 +190,9 @@ fn assert_no_batch_exceeds(mesh: &Mesh, count: usize) {
     );
 }
 
-/// A full queue dropped calls with nothing but a line in the log, and a failed insert lost its entry.
+/// There, a full queue dropped calls with a log line only, and a failed insert lost its entry.
 #[tokio::test]
-async fn a_full_buffer_keeps_256_and_tells_of_the_others() {
+async fn a_full_buffer_keeps_256_and_reports_the_others() {
     let mesh = example(NAME).await;
     mesh.sink.answer_all(Some(Answer::Status(503, "locked")));
     mesh.repeat(300, "/items/7").await;

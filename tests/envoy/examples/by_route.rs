@@ -1,4 +1,4 @@
-//! `by-route.yaml`: the filter runs for the requests that may need a record, and for no others.
+//! `by-route.yaml`: the filter runs only for the requests that may need a record.
 
 use audit_demo::client::{CallOptions, raw_exchange};
 use serde_json::json;
@@ -12,7 +12,8 @@ const NAME: &str = "by-route";
 const TRACK: (&str, &str) = ("x-session-track", "true");
 const CONTEXT: (&str, &str) = ("x-session-context", "Y3R4");
 
-/// All that the filter removes from requests; the context when the peer is not trusted, or as configured.
+/// All headers that the filter removes from requests. The context is removed if the peer is not
+/// trusted, or if configured.
 const LOOKED_FOR: [&str; 5] = [
     "x-session-track",
     "x-session-operation",
@@ -21,7 +22,8 @@ const LOOKED_FOR: [&str; 5] = [
     "x-audit-sequence-number",
 ];
 
-/// The example with a filter that traps when a request asks for it: who is answered 503 has been in it.
+/// The example with a filter that traps on demand by a header. A 503 proves that the request passed
+/// the filter.
 async fn trapping() -> Mesh {
     let bootstrap = Bootstrap::example(NAME).with(|bootstrap| {
         bootstrap.run(tools::crashing_wasm());
@@ -41,6 +43,7 @@ async fn what_no_rule_names_is_not_seen_by_the_filter() {
             .await;
         assert_eq!(answer.status, 200, "{callback}");
     }
+
     assert_eq!(
         mesh.get("/check", &[]).await.status,
         200,
@@ -54,7 +57,7 @@ async fn what_no_rule_names_is_not_seen_by_the_filter() {
     );
 }
 
-/// Each of them by itself brings the request to the filter.
+/// Each of these headers alone routes the request through the filter.
 #[tokio::test]
 async fn no_header_that_the_filter_removes_slips_past_it() {
     let mesh = example_with(NAME, &json!({"tracking": {"strip_context": true}})).await;
@@ -66,12 +69,14 @@ async fn no_header_that_the_filter_removes_slips_past_it() {
             200
         );
     }
+
     for seen in mesh.upstream.seen().all() {
         assert!(
             LOOKED_FOR.iter().all(|name| !seen.headers.contains(name)),
             "{seen:?}"
         );
     }
+
     assert_eq!(mesh.upstream.seen().all().len(), LOOKED_FOR.len());
     assert_eq!(
         mesh.stat_at_least("headers.stripped", 5).await["headers.stripped"],
@@ -89,12 +94,14 @@ async fn a_tracked_request_to_any_path_is_recorded_and_goes_where_it_would_go() 
     .await;
     mesh.request("POST", "/else", &[TRACK, CONTEXT]).await;
     mesh.get("/other", &[]).await;
+
     let records = mesh.settled(2).await;
     assert_eq!(texts(&records, "audit.action"), ["first", "POST /else"]);
     assert_eq!(mesh.upstream.seen().all().len(), 3);
 }
 
-/// A path that the filter takes for `/check` must not find a route on which the filter is disabled.
+/// A path that the filter normalises to `/check` must not match a route on which the filter is
+/// disabled.
 #[tokio::test]
 async fn no_way_to_write_a_path_slips_past_the_filter() {
     let mesh = example(NAME).await;
@@ -108,15 +115,18 @@ async fn no_way_to_write_a_path_slips_past_the_filter() {
         "/%2e/check",
         "/a/%2E%2e/check",
     ];
+
     for path in written {
         assert_eq!(mesh.get(path, &[]).await.status, 200, "{path}");
     }
+
     let absolute =
         b"GET http://any.example/check HTTP/1.1\r\nhost: any.example\r\nconnection: close\r\n\r\n";
     let answer = raw_exchange(mesh.http, absolute, &CallOptions::default())
         .await
         .unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200"));
+
     let records = mesh.settled(written.len() as u64 + 1).await;
     assert_eq!(
         texts(&records, "url.path"),

@@ -14,7 +14,7 @@ use crate::support::sink::Answer;
 const NAME: &str = "check-usage";
 const COOKIE: (&str, &str) = ("cookie", "lang=en; session=s3cret-t0ken");
 
-/// What a router that has the key computes for the same session.
+/// The reference that a router with the same key computes for the session.
 fn reference_of(token: &str) -> String {
     let key = variable("SESSION_HMAC_KEY");
     let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes())
@@ -38,8 +38,10 @@ async fn a_check_is_recorded_with_user_session_and_time() {
         answer.text().contains("UserId"),
         "the answer is the service's own"
     );
+
     let records = mesh.settled(1).await;
     assert_eq!(records.len(), 1);
+
     let record = &records[0];
     for (name, value) in [
         ("audit.rule", "check"),
@@ -51,6 +53,7 @@ async fn a_check_is_recorded_with_user_session_and_time() {
     ] {
         assert_eq!(record.text(name), value, "{name}");
     }
+
     let start: u64 = record.raw["timeUnixNano"]
         .as_str()
         .unwrap()
@@ -63,7 +66,7 @@ async fn a_check_is_recorded_with_user_session_and_time() {
     );
 }
 
-/// "Only on success": no record of the statuses that the handler gives otherwise.
+/// "Only on success": no record for the other statuses of the handler.
 #[tokio::test]
 async fn nothing_but_success_is_recorded() {
     let mesh = quick_example(NAME).await;
@@ -76,15 +79,18 @@ async fn nothing_but_success_is_recorded() {
             status
         );
     }
+
     let broken_off = list(&[COOKIE, ("x-demo-reset", "after-headers")]);
     assert!(
         http_get(mesh.http, "/check", broken_off, &CallOptions::default())
             .await
             .is_err()
     );
+
     mesh.request("POST", "/check", &[COOKIE]).await;
     mesh.get("/login", &[COOKIE]).await;
     mesh.get("/check", &[COOKIE]).await;
+
     let records = mesh.settled(1).await;
     assert_eq!(texts(&records, "http.response.status_code"), ["200"]);
     assert_eq!(
@@ -102,6 +108,7 @@ async fn no_token_is_ever_in_clear() {
     )
     .await;
     mesh.settled(1).await;
+
     for text in [sent(&mesh), mesh.envoy.log()] {
         assert!(
             !text.contains("s3cret-t0ken") && !text.contains(&variable("SESSION_HMAC_KEY")),
@@ -110,9 +117,9 @@ async fn no_token_is_ever_in_clear() {
     }
 }
 
-/// The tracker stored an empty token for them.
+/// The original tracker stored an empty token for them.
 #[tokio::test]
-async fn a_check_with_basic_credentials_says_so() {
+async fn a_check_with_basic_credentials_is_marked() {
     let mesh = quick_example(NAME).await;
     mesh.get("/check", &[("authorization", "Basic YWRhOnB3")])
         .await;
@@ -138,11 +145,13 @@ async fn a_disabled_tracking_records_nothing() {
             .status,
         200
     );
+
     let stats = mesh.stat_at_least("headers.stripped", 1).await;
     assert_eq!(stats["records.captured"], 0);
 }
 
-/// "Normal timed flush", by count: what makes a thousand does not wait for the minute.
+/// "Normal timed flush", by count: a batch that reaches a thousand records does not wait for the
+/// minute.
 #[tokio::test]
 async fn a_thousand_leave_at_once_in_one_callout() {
     let mesh = example(NAME).await;
@@ -153,6 +162,7 @@ async fn a_thousand_leave_at_once_in_one_callout() {
         (999, 0),
         "the others wait"
     );
+
     mesh.repeat(1, "/check").await;
     assert_eq!(mesh.settled(999).await.len(), 999);
     assert_eq!(
@@ -162,7 +172,8 @@ async fn a_thousand_leave_at_once_in_one_callout() {
     );
 }
 
-/// "Flush failure keeps records", which the test of that name never made happen; and what arrives during a flush.
+/// "Flush failure keeps records", which the original test of that name never caused; also records
+/// that arrive during a flush.
 #[tokio::test]
 async fn a_failed_flush_keeps_the_records_and_those_that_come_meanwhile() {
     let mesh = quick_example(NAME).await;
@@ -174,29 +185,34 @@ async fn a_failed_flush_keeps_the_records_and_those_that_come_meanwhile() {
     mesh.repeat(5, "/check").await;
     mesh.stat_at_least("batches.failed", 1).await;
     mesh.repeat(5, "/check").await;
+
     let records = mesh.settled(10).await;
     assert_eq!(records.len(), 10, "none is lost, and none is stored twice");
 }
 
-/// "Overload 3000 into 1000: 1000 kept, 2000 counted dropped"; the counter was never reported.
+/// "Overload 3000 into 1000: 1000 kept, 2000 counted dropped"; the original never reported its
+/// counter.
 #[tokio::test]
 async fn what_the_buffer_cannot_hold_is_dropped_counted_and_reported() {
-    // The backoff grows with the time that the requests take.
+    // The backoff grows with the duration of the requests.
     let patch = json!({"buffer": {"max_records": 1000}, "batch": {"max_delay": "50ms"}, "retry": {"max_backoff": "1s"}});
     let mesh = example_with(NAME, &patch).await;
     mesh.sink.answer_all(Some(Answer::Status(503, "down")));
     mesh.repeat(3000, "/check").await;
+
     let stats = mesh
         .stat_at_least("records.dropped.buffer_full", 2000)
         .await;
     assert_eq!(stats["records.dropped.buffer_full"], 2000);
+
     mesh.sink.answer_all(None);
     let records = mesh.settled(1000).await;
     assert_eq!(records.len(), 1000);
+
     mesh.sink.wait_for_losses(2000).await;
 }
 
-/// The service's own buffer of ten thousand fits, bytes and all.
+/// The service's original buffer of ten thousand fits, by bytes too.
 #[tokio::test]
 async fn ten_thousand_checks_wait_for_the_minute() {
     let mesh = example(NAME).await;
@@ -204,6 +220,7 @@ async fn ten_thousand_checks_wait_for_the_minute() {
     mesh.repeat(10_000, "/check").await;
     let stats = mesh.stat_at_least("records.captured", 10_001).await;
     assert_eq!(stats["records.dropped.buffer_full"], 0, "{stats:#?}");
+
     mesh.repeat(1, "/check").await;
     assert_eq!(
         mesh.stat_at_least("records.dropped.buffer_full", 1).await["records.dropped.buffer_full"],

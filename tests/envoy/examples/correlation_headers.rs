@@ -1,5 +1,5 @@
-//! `correlation-headers.yaml`: numbers that join a gateway's log with the audit of the proxy before it, as coder's boundary
-//! gives them.
+//! `correlation-headers.yaml`: numbers that join a gateway's log with the audit of the proxy before
+//! it, as in coder's boundary.
 
 use std::collections::BTreeSet;
 
@@ -20,12 +20,12 @@ const TARGET: &str = "/api/v2/aibridge/anthropic/v1/messages";
 const GATEWAY: (&str, &str) = ("host", "coder.example.com");
 
 impl Mesh {
-    async fn ask_gateway(&self) -> HttpAnswer {
+    async fn request_gateway(&self) -> HttpAnswer {
         self.request("POST", TARGET, &[GATEWAY]).await
     }
 }
 
-/// Session and number that arrived; the gateway takes both or none, and each of them once.
+/// Session and number at the gateway, which accepts both or none, and each once.
 fn pair(seen: &Seen) -> Option<(String, String)> {
     let (session, number) = (seen.headers.all(SESSION), seen.headers.all(NUMBER));
     assert_eq!(session.len(), number.len(), "both or none: {seen:#?}");
@@ -40,11 +40,12 @@ fn recorded_pair(record: &Record) -> (String, String) {
     )
 }
 
-/// "Inject: matched", "audit and header agree": the gateway answers 400 unless the id is a UUID and the number an int32.
+/// "Inject: matched", "audit and header agree": the gateway answers 400 unless the id is a UUID and
+/// the number an int32.
 #[tokio::test]
 async fn header_and_record_of_a_target_agree() {
     let mesh = quick_example(NAME).await;
-    mesh.ask_gateway().await;
+    mesh.request_gateway().await;
     let records = mesh.settled(1).await;
     let (session, number) = pair(&mesh.upstream.seen().at_path(TARGET)[0]).unwrap();
     assert_eq!(
@@ -52,6 +53,7 @@ async fn header_and_record_of_a_target_agree() {
         (session.clone(), number.clone())
     );
     assert_eq!(number, "0");
+
     let id = Uuid::parse_str(&session).unwrap();
     assert_eq!((id.get_version_num(), id.to_string()), (4, session));
 }
@@ -69,11 +71,13 @@ async fn only_targets_get_headers_and_everything_is_recorded() {
     ] {
         mesh.request("POST", path, &[("host", host)]).await;
     }
+
     let records = mesh.settled(5).await;
     assert_eq!(
         texts(&records, "audit.rule"),
         ["gateway", "gateway", "other", "other", "other"]
     );
+
     let numbers: Vec<_> = mesh
         .upstream
         .seen()
@@ -81,6 +85,7 @@ async fn only_targets_get_headers_and_everything_is_recorded() {
         .iter()
         .map(|seen| pair(seen).map(|(_, number)| number))
         .collect();
+
     assert_eq!(
         numbers,
         [Some("0".to_owned()), None, None, None],
@@ -92,7 +97,8 @@ async fn only_targets_get_headers_and_everything_is_recorded() {
     );
 }
 
-/// "Overwrite", "spoofed overwritten"; on other requests what a client had written passed unchanged.
+/// "Overwrite", "spoofed overwritten"; on other requests the original passed a client's headers
+/// unchanged.
 #[tokio::test]
 async fn what_a_client_writes_never_arrives() {
     let mesh = quick_example(NAME).await;
@@ -104,6 +110,7 @@ async fn what_a_client_writes_never_arrives() {
         &[&[("host", "registry.example.com")], &forged[..]].concat(),
     )
     .await;
+
     let records = mesh.settled(2).await;
     let seen = mesh.upstream.seen().all();
     assert_eq!(pair(&seen[0]), Some(recorded_pair(&records[0])));
@@ -111,11 +118,12 @@ async fn what_a_client_writes_never_arrives() {
     assert_eq!(pair(&seen[1]), None);
 }
 
-/// "Denied audited, never forwarded", and "gap across mixed requests": what was denied has used up its number.
+/// "Denied audited, never forwarded", and "gap across mixed requests": a denied request has used a
+/// number.
 #[tokio::test]
 async fn what_is_denied_is_recorded_and_leaves_a_gap() {
     let mesh = quick_example(NAME).await;
-    mesh.ask_gateway().await;
+    mesh.request_gateway().await;
     assert_eq!(
         mesh.get(TARGET, &[GATEWAY]).await.status,
         403,
@@ -125,12 +133,14 @@ async fn what_is_denied_is_recorded_and_leaves_a_gap() {
         mesh.get("/", &[("host", "evil.example.com")]).await.status,
         403
     );
-    mesh.ask_gateway().await;
+
+    mesh.request_gateway().await;
     let records = mesh.settled(4).await;
     assert_eq!(
         texts(&records, "audit.outcome"),
         ["success", "denied", "denied", "success"]
     );
+
     assert_eq!(
         texts(&records, "audit.correlation.number"),
         ["0", "1", "", "2"]
@@ -141,6 +151,7 @@ async fn what_is_denied_is_recorded_and_leaves_a_gap() {
             .text("audit.response.code_details")
             .starts_with("rbac_access_denied")
     );
+
     let arrived: Vec<_> = mesh
         .upstream
         .seen()
@@ -156,19 +167,21 @@ async fn what_is_denied_is_recorded_and_leaves_a_gap() {
 async fn ten_requests_at_once_have_ten_numbers_without_a_gap() {
     let quick = Bootstrap::example(NAME).with_plugin(&json!({"batch": {"max_delay": "50ms"}}));
     let mesh = Mesh::with_bootstrap(quick, Sink::start().await, 2).await;
-    let ask = || async { mesh.ask_gateway().await };
+    let request = || async { mesh.request_gateway().await };
+
     tokio::join!(
-        ask(),
-        ask(),
-        ask(),
-        ask(),
-        ask(),
-        ask(),
-        ask(),
-        ask(),
-        ask(),
-        ask()
+        request(),
+        request(),
+        request(),
+        request(),
+        request(),
+        request(),
+        request(),
+        request(),
+        request(),
+        request()
     );
+
     let records = mesh.sink.wait_for(10).await;
     let seen = mesh.upstream.seen().at_path(TARGET);
     let arrived: BTreeSet<_> = seen.iter().map(|seen| pair(seen).unwrap()).collect();
@@ -176,6 +189,7 @@ async fn ten_requests_at_once_have_ten_numbers_without_a_gap() {
         records.iter().map(recorded_pair).collect::<BTreeSet<_>>(),
         arrived
     );
+
     assert_eq!(
         arrived
             .iter()
@@ -184,6 +198,7 @@ async fn ten_requests_at_once_have_ten_numbers_without_a_gap() {
             .len(),
         1
     );
+
     let numbers: BTreeSet<u32> = arrived
         .iter()
         .map(|(_, number)| number.parse().unwrap())
@@ -205,19 +220,21 @@ async fn without_a_target_everything_is_recorded_and_nothing_injected() {
     assert_eq!(pair(&mesh.upstream.seen().at_path(TARGET)[0]), None);
 }
 
-/// "Flush on size": ten leave without the timer. "Session id in every flush."
+/// "Flush on size": ten records are sent without the timer. "Session id in every flush."
 #[tokio::test]
 async fn ten_records_leave_at_once() {
     let mesh = example_with(NAME, &json!({"batch": {"max_delay": "1h"}})).await;
     for _ in 0..19 {
-        mesh.ask_gateway().await;
+        mesh.request_gateway().await;
     }
+
     let records = mesh.settled(19).await;
     assert_eq!(
         mesh.sink.attempts().len(),
         2,
         "with the announcement of the stream: two times ten"
     );
+
     assert_eq!(
         texts(&records, "audit.correlation.session_id")
             .into_iter()
@@ -227,16 +244,18 @@ async fn ten_records_leave_at_once() {
     );
 }
 
-/// "Drop when full", "drops reported": 20 and 10 are kept. They were reported only with a later record.
+/// "Drop when full", "drops reported": 20 and 10 are kept. The original reported drops only with a
+/// later record.
 #[tokio::test]
 async fn what_is_dropped_is_reported_without_a_later_record() {
     let mesh = quick_example(NAME).await;
     mesh.sink.answer_all(Some(Answer::Status(503, "down")));
     for _ in 0..40 {
-        mesh.ask_gateway().await;
+        mesh.request_gateway().await;
     }
     let stats = mesh.stat_at_least("records.dropped.buffer_full", 10).await;
     assert_eq!(stats["records.dropped.buffer_full"], 10);
+
     mesh.sink.answer_all(None);
     assert_eq!(mesh.settled(30).await.len(), 30);
     mesh.sink.wait_for_losses(10).await;
@@ -248,8 +267,9 @@ async fn a_batch_survives_a_broken_connection_in_order() {
     let mesh = quick_example(NAME).await;
     mesh.sink.answer_next([Answer::CutOff, Answer::Garbage]);
     for _ in 0..5 {
-        mesh.ask_gateway().await;
+        mesh.request_gateway().await;
     }
+
     let records = mesh.settled(5).await;
     assert_eq!(
         texts(&records, "audit.correlation.number"),
@@ -257,12 +277,13 @@ async fn a_batch_survives_a_broken_connection_in_order() {
     );
 }
 
-/// "Audit URL is fully formed"; it had the query in it, secrets and all.
+/// "Audit URL is fully formed"; the original included the query with its secrets.
 #[tokio::test]
 async fn a_record_has_host_and_path_but_no_query() {
     let mesh = quick_example(NAME).await;
     mesh.request("POST", &format!("{TARGET}?key=s3cret"), &[GATEWAY])
         .await;
+
     let records = mesh.settled(1).await;
     assert_eq!(
         (

@@ -1,4 +1,5 @@
-//! `grpc-session-tracking.yaml`: activity of sessions on gRPC services, as Orion's interceptor tracks it.
+//! `grpc-session-tracking.yaml`: session activity on gRPC services, as Orion's interceptor tracks
+//! it.
 
 use std::net::Ipv4Addr;
 
@@ -18,7 +19,8 @@ fn has_control(seen: &Seen) -> bool {
     seen.headers.contains("x-session-track") || seen.headers.contains("x-session-operation")
 }
 
-/// "Track absent", "track false", "no metadata", and what the interceptor relayed although it did not act on it.
+/// "Track absent", "track false", "no metadata", and headers that the interceptor relayed without
+/// acting on them.
 #[tokio::test]
 async fn what_is_not_tracked_passes_without_an_event_and_without_control_headers() {
     let mesh = example(NAME).await;
@@ -33,12 +35,14 @@ async fn what_is_not_tracked_passes_without_an_event_and_without_control_headers
             ("x-session-operation", "change_password"),
         ],
     ];
+
     for headers in untracked {
         assert_eq!(
             mesh.call(headers).await.unwrap().grpc_status().as_deref(),
             Some("0")
         );
     }
+
     mesh.get(METHOD, &[TRACK, CONTEXT]).await;
     mesh.call(&[TRACK, ("x-session-context", "marker")])
         .await
@@ -48,12 +52,14 @@ async fn what_is_not_tracked_passes_without_an_event_and_without_control_headers
         ["marker"],
         "and nothing that is no call"
     );
+
     let seen = mesh.upstream.seen().at_path(METHOD);
     assert_eq!(seen.len(), untracked.len() + 2);
     assert!(!seen.iter().any(has_control), "{seen:#?}");
 }
 
-/// "Track and context: event with exact fields and topic"; and "operation unset: the action is the full method".
+/// "Track and context: event with exact fields and topic", and "operation unset: the action is the
+/// full method".
 #[tokio::test]
 async fn a_tracked_call_is_an_event_with_exact_fields() {
     let mesh = example(NAME).await;
@@ -62,6 +68,7 @@ async fn a_tracked_call_is_an_event_with_exact_fields() {
         .unwrap();
     let records = mesh.settled(1).await;
     assert_eq!(records.len(), 1);
+
     let record = &records[0];
     for (name, value) in [
         ("audit.session.context", "Y3R4"),
@@ -72,8 +79,10 @@ async fn a_tracked_call_is_an_event_with_exact_fields() {
     ] {
         assert_eq!(record.text(name), value, "{name}");
     }
+
     let duration = record.attributes["audit.duration_ms"].as_f64().unwrap();
     assert!((20.0..5000.0).contains(&duration), "{duration}");
+
     let start: u64 = record.raw["timeUnixNano"]
         .as_str()
         .unwrap()
@@ -82,7 +91,7 @@ async fn a_tracked_call_is_an_event_with_exact_fields() {
     assert!(start > 0);
 }
 
-/// "Track and empty context: skip"; the interceptor passed the control headers on then.
+/// "Track and empty context: skip"; the interceptor then passed the control headers on.
 #[tokio::test]
 async fn an_empty_context_is_skipped_and_stripped_all_the_same() {
     let mesh = example(NAME).await;
@@ -93,6 +102,7 @@ async fn an_empty_context_is_skipped_and_stripped_all_the_same() {
     mesh.call(&[TRACK, ("x-session-context", "marker")])
         .await
         .unwrap();
+
     assert_eq!(
         texts(&mesh.settled(1).await, "audit.session.context"),
         ["marker"]
@@ -115,6 +125,7 @@ async fn the_operation_is_the_action_and_only_the_context_travels_on() {
         texts(&mesh.settled(1).await, "audit.action"),
         ["change_password"]
     );
+
     let seen = mesh.upstream.seen().at_path(METHOD);
     assert!(!has_control(&seen[0]), "{seen:#?}");
     assert_eq!(
@@ -130,6 +141,7 @@ async fn a_service_that_forwards_its_metadata_makes_no_second_event() {
     mesh.call(&[TRACK, CONTEXT, ("x-session-operation", "first")])
         .await
         .unwrap();
+
     let seen = mesh.upstream.seen().at_path(METHOD).remove(0);
     let forwarded: Vec<_> = seen
         .headers
@@ -137,6 +149,7 @@ async fn a_service_that_forwards_its_metadata_makes_no_second_event() {
         .filter(|(name, _)| name.starts_with("x-session"))
         .collect();
     assert!(!forwarded.is_empty());
+
     let text = |value| std::str::from_utf8(value).unwrap();
     let headers: Vec<_> = forwarded
         .iter()
@@ -146,13 +159,14 @@ async fn a_service_that_forwards_its_metadata_makes_no_second_event() {
     mesh.call(&[TRACK, CONTEXT, ("x-session-operation", "marker")])
         .await
         .unwrap();
+
     assert_eq!(
         texts(&mesh.settled(2).await, "audit.action"),
         ["first", "marker"]
     );
 }
 
-/// "Handler error: status = code name, and the error still returned", as the wire has it.
+/// "Handler error: status = code name, and the error still returned", as on the wire.
 #[tokio::test]
 async fn an_error_is_recorded_by_name_and_still_returned() {
     let mesh = example(NAME).await;
@@ -163,6 +177,7 @@ async fn an_error_is_recorded_by_name_and_still_returned() {
         "status:17:new",
     ];
     let codes = ["7", "5", "4", "17"];
+
     for (script, code) in scripts.into_iter().zip(codes) {
         assert_eq!(
             mesh.tracked_call(script)
@@ -174,6 +189,7 @@ async fn an_error_is_recorded_by_name_and_still_returned() {
             "{script}"
         );
     }
+
     let records = mesh.settled(4).await;
     let names = [
         "PERMISSION_DENIED",
@@ -188,7 +204,7 @@ async fn an_error_is_recorded_by_name_and_still_returned() {
     );
 }
 
-/// The interceptor saw unary calls only, and no call whose handler panicked.
+/// The interceptor saw unary calls only, and no call with a panic in its handler.
 #[tokio::test]
 async fn streams_and_calls_that_break_off_are_tracked_too() {
     let mesh = example(NAME).await;
@@ -196,25 +212,29 @@ async fn streams_and_calls_that_break_off_are_tracked_too() {
         mesh.tracked_call("stream:3").await.unwrap().messages.len(),
         3
     );
-    // Envoy 1.36 ends such a stream without an error, but still without a status.
+
+    // Envoy 1.36 ends such a stream without an error, and also without a status.
     let broken_off = mesh.tracked_call("reset").await;
     assert_eq!(
         broken_off.ok().and_then(|answer| answer.grpc_status()),
         None
     );
+
     let records = mesh.settled(2).await;
     assert_eq!(texts(&records, "audit.outcome"), ["success", "aborted"]);
     assert!(!mesh.upstream.seen().at_path(METHOD).iter().any(has_control));
 }
 
-/// Nothing authenticated the headers: anybody could forge an event, or have one dropped by a first `false`.
+/// The headers were not authenticated: any client could forge an event, or suppress one by a first
+/// `false`.
 #[tokio::test]
-async fn nobody_but_the_gateway_makes_events_or_prevents_them() {
+async fn only_the_gateway_makes_or_prevents_events() {
     let mesh = example(NAME).await;
     let options = GrpcOptions {
         call: CallOptions::from_ip(Ipv4Addr::new(127, 0, 0, 2)),
         ..GrpcOptions::default()
     };
+
     grpc_call(
         mesh.grpc,
         METHOD,
@@ -226,6 +246,7 @@ async fn nobody_but_the_gateway_makes_events_or_prevents_them() {
     mesh.call(&[("x-session-track", "false"), TRACK, CONTEXT])
         .await
         .unwrap();
+
     let records = mesh.settled(1).await;
     assert_eq!(texts(&records, "audit.session.context"), ["Y3R4"]);
     assert_eq!(records[0].text("audit.header_conflict"), "true");
@@ -243,6 +264,7 @@ async fn each_event_leaves_by_itself_and_at_once() {
         mesh.tracked_call("unary").await.unwrap();
         mesh.settled(count).await;
     }
+
     assert_eq!(
         mesh.sink.attempts().len(),
         4,
@@ -250,11 +272,13 @@ async fn each_event_leaves_by_itself_and_at_once() {
     );
 }
 
-/// "Blocked producer times out in bound", "20 blocked publishes leak no goroutines", and none of the twenty is lost.
+/// "Blocked producer times out in bound", "20 blocked publishes leak no goroutines"; none of the
+/// twenty is lost.
 #[tokio::test]
 async fn twenty_calls_while_the_audit_cluster_is_silent_cost_nothing_but_their_records() {
     let mesh = example_with(NAME, &json!({"audit_cluster": {"timeout": "1s"}})).await;
     mesh.sink.answer_all(Some(Answer::Hang));
+
     for _ in 0..20 {
         assert_eq!(
             mesh.tracked_call("unary")
@@ -265,12 +289,15 @@ async fn twenty_calls_while_the_audit_cluster_is_silent_cost_nothing_but_their_r
             Some("0")
         );
     }
+
     let stats = mesh.stat_at_least("records.captured", 21).await;
     assert_eq!(stats["buffer.records"], 21);
     assert!(stats["in_flight.batches"] <= 4, "{stats:#?}");
+
     mesh.sink.answer_all(None);
     let records = mesh.settled(20).await;
     assert_eq!(records.len(), 20);
+
     let stats = mesh.stat_at_least("records.acknowledged", 21).await;
     assert_eq!((stats["in_flight.batches"], stats["buffer.bytes"]), (0, 0));
 }

@@ -1,5 +1,6 @@
-//! The configurations in `envoy/` and `envoy/examples/`: all of them are valid, and each example does by configuration alone
-//! what the system does that it is named after. A scenario says which test of that system it stands for.
+//! The configurations in `envoy/` and `envoy/examples/` are valid, and each example replaces the
+//! audit of its namesake by configuration alone. A scenario quotes the test of that system that it
+//! stands for.
 
 mod all_calls;
 mod by_route;
@@ -20,7 +21,7 @@ use crate::support::envoy::Envoy;
 use crate::support::sink::Sink;
 use crate::support::{Mesh, Record, tools};
 
-/// How long a request on an open connection may take.
+/// Longest duration of a request on an open connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
@@ -40,6 +41,7 @@ fn configurations() -> Vec<PathBuf> {
         .into_iter()
         .flatten()
         .map(|entry| entry.unwrap().path());
+
     files
         .filter(|file| {
             file.extension()
@@ -48,12 +50,12 @@ fn configurations() -> Vec<PathBuf> {
         .collect()
 }
 
-/// An example as it stands, on one worker.
+/// An unchanged example on one worker.
 async fn example(name: &str) -> Mesh {
     example_with(name, &json!({})).await
 }
 
-/// An example whose batches hardly wait.
+/// An example with a short batch delay.
 async fn quick_example(name: &str) -> Mesh {
     example_with(name, &json!({"batch": {"max_delay": "50ms"}})).await
 }
@@ -69,27 +71,28 @@ async fn example_with(name: &str, patch: &Value) -> Mesh {
 }
 
 impl Mesh {
-    /// The exchanges in the order of their numbers, as soon as at least so many, and all that are recorded by then, have been
-    /// acknowledged.
+    /// The exchanges in the order of their numbers. Waits until at least `count`, and all records
+    /// so far, are acknowledged.
     async fn settled(&self, count: u64) -> Vec<Record> {
         let is_settled = |stats: &BTreeMap<String, u64>| {
             let acknowledged = stats
                 .get("records.acknowledged")
                 .copied()
                 .unwrap_or_default();
-            // The announcement of the stream is one more.
+            // The record of the stream's start is counted too.
             acknowledged > count && stats["buffer.records"] == 0
         };
         let stats = self
             .stats_when(&format!("{count} exchanges acknowledged"), is_settled)
             .await;
         Self::assert_conserved(&stats);
+
         let mut records = self.sink.exchanges();
         records.sort_by_key(|record| record.int("audit.sequence.number"));
         records
     }
 
-    /// Sends so many equal requests over one connection.
+    /// Sends this number of equal requests over one connection.
     async fn repeat(&self, count: usize, path: &str) {
         let mut connection = HttpConnection::open(self.http, PATIENCE).await.unwrap();
         for _ in 0..count {
@@ -98,7 +101,7 @@ impl Mesh {
     }
 }
 
-/// What the records have at this attribute.
+/// The values of this attribute in the records.
 fn texts(records: &[Record], name: &str) -> Vec<String> {
     records.iter().map(|record| record.text(name)).collect()
 }

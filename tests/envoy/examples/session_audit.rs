@@ -12,7 +12,7 @@ use crate::support::{Mesh, Record};
 
 const NAME: &str = "session-audit";
 
-/// Users whose tokens were signed with the key whose public half is in the example.
+/// Users and their tokens, signed with the private key of the public key in the example.
 const USERS: [(&str, &str); 3] = [
     (
         "ada",
@@ -31,7 +31,7 @@ const USERS: [(&str, &str); 3] = [
     ),
 ];
 
-/// A user who is logged in.
+/// A logged-in user.
 struct User<'a> {
     mesh: &'a Mesh,
     name: &'a str,
@@ -49,6 +49,7 @@ impl<'a> User<'a> {
             .headers
             .text("x-audit-session-id")
             .expect("the login answers with a session");
+
         Self {
             mesh,
             name,
@@ -57,7 +58,7 @@ impl<'a> User<'a> {
         }
     }
 
-    /// What the frontend sends with every request.
+    /// Sends a request with the headers of the frontend.
     async fn does(&self, method: &str, path: &str) -> HttpAnswer {
         self.mesh
             .request(
@@ -72,7 +73,7 @@ impl<'a> User<'a> {
     }
 }
 
-/// The others of a session: everything but login and logout.
+/// The records of a session without login and logout.
 fn within<'r>(records: &'r [Record], user: &User<'_>) -> Vec<&'r Record> {
     let is_theirs = |record: &&Record| record.text("session.id") == user.session;
     records
@@ -82,7 +83,7 @@ fn within<'r>(records: &'r [Record], user: &User<'_>) -> Vec<&'r Record> {
         .collect()
 }
 
-/// "5 document opens: 5 captured"; a rate limiter had let through one or two.
+/// "5 document opens: 5 captured"; a rate limiter had let only one or two through.
 #[tokio::test]
 async fn five_documents_opened_are_five_events() {
     let mesh = quick_example(NAME).await;
@@ -90,12 +91,15 @@ async fn five_documents_opened_are_five_events() {
     for id in 1..=5 {
         ada.does("GET", &format!("/documents/{id}")).await;
     }
+
     ada.does("GET", "/logo.svg").await;
     ada.does("POST", "/logout").await;
     let records = mesh.settled(7).await;
     assert_eq!(records.len(), 7, "and nothing of what is no event");
+
     let opens = within(&records, &ada);
     assert_eq!(opens.len(), 5);
+
     for (record, id) in opens.into_iter().zip(1..) {
         for (name, value) in [
             ("audit.action", "document.open"),
@@ -111,7 +115,7 @@ async fn five_documents_opened_are_five_events() {
     }
 }
 
-/// "3 concurrent users: 9 of 9", each in a session of their own.
+/// "3 concurrent users: 9 of 9", each in a separate session.
 #[tokio::test]
 async fn three_users_at_once_are_nine_events_of_three_sessions() {
     let mesh = quick_example(NAME).await;
@@ -122,6 +126,7 @@ async fn three_users_at_once_are_nine_events_of_three_sessions() {
         }
         user
     };
+
     let users: [User<'_>; 3] = tokio::join!(
         open_three(USERS[0]),
         open_three(USERS[1]),
@@ -130,8 +135,10 @@ async fn three_users_at_once_are_nine_events_of_three_sessions() {
     .into();
     let records = mesh.settled(12).await;
     assert_eq!(records.len(), 12);
+
     let sessions: BTreeSet<&str> = users.iter().map(|user| user.session.as_str()).collect();
     assert_eq!(sessions.len(), 3);
+
     for user in &users {
         let opens = within(&records, user);
         assert_eq!(opens.len(), 3, "{}", user.name);
@@ -143,11 +150,13 @@ async fn three_users_at_once_are_nine_events_of_three_sessions() {
     }
 }
 
-/// "Mixed session: 12 of 12", and "session leaves memory after end": the logout ends it, by the header that the frontend sends.
+/// "Mixed session: 12 of 12", and "session leaves memory after end": the logout ends it, by the
+/// header from the frontend.
 #[tokio::test]
 async fn a_mixed_session_is_whole_from_login_to_logout() {
     let mesh = quick_example(NAME).await;
     let ada = User::login(&mesh, USERS[0]).await;
+
     for (method, path) in [
         ("GET", "/documents/1"),
         ("GET", "/documents/2"),
@@ -163,6 +172,7 @@ async fn a_mixed_session_is_whole_from_login_to_logout() {
     ] {
         ada.does(method, path).await;
     }
+
     let records = mesh.settled(12).await;
     let actions = [
         "user.login",
@@ -178,6 +188,7 @@ async fn a_mixed_session_is_whole_from_login_to_logout() {
         "ai.query.submitted",
         "user.logout",
     ];
+
     assert_eq!(texts(&records, "audit.action"), actions);
     assert!(
         records
@@ -185,6 +196,7 @@ async fn a_mixed_session_is_whole_from_login_to_logout() {
             .all(|record| record.text("session.id") == ada.session)
     );
     assert!(records.iter().all(|record| record.text("user.id") == "ada"));
+
     let mut events = texts(&records, "audit.session.event");
     events.retain(|event| !event.is_empty());
     assert_eq!(events, ["start", "end"]);
@@ -195,6 +207,7 @@ async fn a_mixed_session_is_whole_from_login_to_logout() {
         ),
         ("start".to_owned(), "end".to_owned())
     );
+
     let retention = texts(&records, "audit.tag.retention");
     assert_eq!(
         [&retention[0], &retention[3], &retention[6]],
@@ -202,16 +215,19 @@ async fn a_mixed_session_is_whole_from_login_to_logout() {
     );
 }
 
-/// Failed login, token validation failure and unauthorized access are written at once, while others wait for their batch.
+/// Failed login, token validation failure and unauthorized access are sent at once, while others
+/// wait for their batch.
 #[tokio::test]
 async fn security_events_do_not_wait() {
     let mesh = example_with(NAME, &json!({"batch": {"max_delay": "1h"}})).await;
     let ada = User::login(&mesh, USERS[0]).await;
     ada.does("GET", "/documents/1").await;
+
     let login = mesh
         .request("POST", "/token", &[("x-demo-status", "401")])
         .await;
     mesh.sink.wait_for(1).await;
+
     let forged = mesh
         .get(
             "/documents/1",
@@ -219,6 +235,7 @@ async fn security_events_do_not_wait() {
         )
         .await;
     mesh.sink.wait_for(2).await;
+
     let refused = mesh
         .get(
             "/documents/1",
@@ -226,15 +243,18 @@ async fn security_events_do_not_wait() {
         )
         .await;
     mesh.sink.wait_for(3).await;
+
     let stranger = mesh.get("/admin", &[]).await;
     mesh.sink.wait_for(4).await;
     mesh.request("POST", "/token", &[("x-demo-status", "422")])
         .await;
+
     let records = mesh.sink.wait_for(5).await;
     assert_eq!(
         [login.status, forged.status, refused.status, stranger.status],
         [401, 401, 403, 401]
     );
+
     let actions = [
         "user.login",
         "document.open",
@@ -247,6 +267,7 @@ async fn security_events_do_not_wait() {
         texts(&records, "audit.outcome"),
         ["denied", "denied", "denied", "denied", "failure"]
     );
+
     assert!(
         records
             .iter()
@@ -257,6 +278,7 @@ async fn security_events_do_not_wait() {
         "no session"
     );
     assert_eq!(mesh.upstream.seen().at_path("/admin").len(), 0);
+
     // The stream's start is in the first of the five batches.
     assert_eq!(
         mesh.stat_at_least("records.acknowledged", 6).await["buffer.records"],
@@ -265,7 +287,7 @@ async fn security_events_do_not_wait() {
     );
 }
 
-/// "Rate limiting never hits security events": its limit was a hundred a minute.
+/// "Rate limiting never hits security events": the original limit was a hundred a minute.
 #[tokio::test]
 async fn a_flood_of_failed_logins_is_recorded_login_by_login() {
     let mesh = quick_example(NAME).await;
@@ -290,6 +312,7 @@ async fn every_answer_has_the_request_id_of_its_record() {
         .get("/documents/1", &[("authorization", USERS[0].1)])
         .await;
     let ids = texts(&mesh.settled(2).await, "audit.request_id");
+
     assert_eq!(own.headers.text("x-request-id").as_deref(), Some("req-7"));
     assert_eq!(
         ids,
@@ -301,7 +324,7 @@ async fn every_answer_has_the_request_id_of_its_record() {
     assert!(!ids[1].is_empty());
 }
 
-/// "IP extraction order" began with the leftmost `x-forwarded-for`, which the client writes.
+/// "IP extraction order" used the leftmost `x-forwarded-for` first, which the client writes.
 #[tokio::test]
 async fn a_client_does_not_choose_its_address() {
     let mesh = quick_example(NAME).await;
@@ -311,15 +334,16 @@ async fn a_client_does_not_choose_its_address() {
         ("authorization", USERS[0].1),
     ];
     mesh.get("/documents/1", &forged).await;
+
     assert_eq!(
         texts(&mesh.settled(1).await, "client.address"),
         ["127.0.0.1"]
     );
 }
 
-/// Anybody could write into the session of another, or end it.
+/// In the original, any client could write into the session of another user, or end it.
 #[tokio::test]
-async fn who_uses_the_session_of_another_is_recorded_as_who_they_are() {
+async fn a_foreign_session_is_recorded_with_the_real_user() {
     let mesh = quick_example(NAME).await;
     let ada = User::login(&mesh, USERS[0]).await;
     let eve = User {
@@ -327,13 +351,14 @@ async fn who_uses_the_session_of_another_is_recorded_as_who_they_are() {
         ..User::login(&mesh, USERS[2]).await
     };
     eve.does("POST", "/logout").await;
+
     let records = mesh.settled(3).await;
     let of = |record: &Record| (record.text("session.id"), record.text("user.id"));
     assert_eq!(of(&records[0]), (ada.session.clone(), "ada".to_owned()));
     assert_eq!(of(&records[2]), (ada.session.clone(), "eve".to_owned()));
 }
 
-/// No session begins with an id that the client has brought along.
+/// A session never begins with an id from the client.
 #[tokio::test]
 async fn a_login_does_not_take_the_session_id_of_the_client() {
     let mesh = quick_example(NAME).await;
@@ -345,7 +370,8 @@ async fn a_login_does_not_take_the_session_id_of_the_client() {
     assert_eq!(texts(&mesh.settled(1).await, "session.id"), [session]);
 }
 
-/// "Sanitisation": neither token nor password, and of a question to the assistant only that it was asked.
+/// "Sanitisation": neither token nor password; a question to the assistant is recorded without its
+/// text.
 #[tokio::test]
 async fn neither_secrets_nor_content_are_recorded() {
     let mesh = quick_example(NAME).await;
@@ -355,6 +381,7 @@ async fn neither_secrets_nor_content_are_recorded() {
         ("content-type", "application/json"),
     ]);
     let question = r#"{"question": "t0p-s3cret"}"#;
+
     http_request(
         mesh.http,
         "POST",
@@ -365,9 +392,11 @@ async fn neither_secrets_nor_content_are_recorded() {
     )
     .await
     .unwrap();
+
     let records = mesh.settled(2).await;
     assert_eq!(records[1].text("audit.action"), "ai.query.submitted");
     assert!(records[1].text("session.token_ref").starts_with("sha256:"));
+
     let sent = sent(&mesh);
     for secret in ["s3cret", "eyJhbGciOiJFUzI1NiJ9"] {
         assert!(!sent.contains(secret), "{secret}");

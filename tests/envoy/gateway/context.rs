@@ -1,14 +1,14 @@
-//! Where the fields of the context come from, and what odd values make of it.
+//! Sources of the context's fields, and the handling of odd values.
 
 use super::*;
 use crate::support::tls::{Authority, Tunnel, demand_certificate, uri};
 
-/// Most bytes of a field's value.
+/// Longest value of a field, in bytes.
 const MAX_VALUE: usize = 256;
 /// `tracking.max_context_bytes`
 const MAX_CONTEXT: usize = 8192;
 
-/// Filters before the edge's that know something: one takes it from a header, one has it from its configuration.
+/// Filters before the edge's that set metadata: one from a header, one from its configuration.
 fn with_metadata(edge: Bootstrap) -> Bootstrap {
     let from_header = json!({"name": "envoy.filters.http.header_to_metadata", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.header_to_metadata.v3.Config",
@@ -19,6 +19,7 @@ fn with_metadata(edge: Bootstrap) -> Bootstrap {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.set_metadata.v3.Config",
         "metadata": [{"metadata_namespace": "test.jwt", "value": {"jwt": {"tenant": "acme", "level": 7, "roles": ["a"]}}}],
     }});
+
     edge.with_filter_at(0, &from_header)
         .with_filter_at(0, &fixed)
 }
@@ -34,6 +35,7 @@ fn edge_with_all_sources() -> Bootstrap {
         "theme": {"cookie": "theme"},
         "user": {"metadata": "test.user:name"},
     });
+
     with_metadata(edge(
         &json!({"operation": "change_password", "context": context}),
     ))
@@ -46,9 +48,10 @@ const CLIENT: [(&str, &str); 3] = [
 ];
 
 #[tokio::test]
-async fn every_source_has_its_say() {
+async fn every_source_sets_its_field() {
     let chain = Chain::start(edge_with_all_sources()).await;
     chain.get(PATH, STRANGER, list(&CLIENT)).await;
+
     let record = only(chain.records(1).await);
     let seen = chain.seen(PATH);
     let expected = json!({"address": "127.0.0.2", "device": "d-1", "level": "7", "tenant": "acme", "theme": "dark", "user": "alice"});
@@ -70,6 +73,7 @@ async fn a_field_without_a_value_is_left_out() {
             list(&[("x-device-id", "  "), ("cookie", "theme=; other=1")]),
         )
         .await;
+
     let record = only(chain.records(1).await);
     let expected = json!({"address": "127.0.0.2", "level": "7", "tenant": "acme"});
     assert_eq!(context_of(&record, &chain.seen(PATH)), expected);
@@ -111,18 +115,20 @@ async fn the_name_in_a_certificate_goes_into_the_context() {
         demand_certificate(listener, &authority, &authority.validation());
     });
     let mut chain = Chain::start(edge).await;
+
     let identity = authority.issue([uri(NAME)]);
     let tunnel = Tunnel::open(chain.edge.grpc, &authority, Some(&identity), "h2", STRANGER).await;
     chain.edge.grpc = tunnel.addr();
     chain
         .call(METHOD, Ipv4Addr::LOCALHOST, Headers::new(), Headers::new())
         .await;
+
     let record = only(chain.records(1).await);
     let expected = json!({"address": "127.0.0.2", "level": "7", "name": NAME, "tenant": "acme"});
     assert_eq!(context_of(&record, &chain.seen(METHOD)), expected);
 }
 
-/// An edge with so many fields, each from a header and named by its index.
+/// An edge with `count` fields, each from a header and named by its index.
 fn edge_with_fields(count: usize) -> Bootstrap {
     let fields = (0..count).map(|index| {
         (
@@ -134,7 +140,7 @@ fn edge_with_fields(count: usize) -> Bootstrap {
     edge(&json!({"operation": "change_password", "context": context}))
 }
 
-/// A value as the client sends it, and as the context has it.
+/// A value as the client sends it, and its form in the context.
 type Case = (Vec<u8>, String);
 
 fn headers_of(cases: &[Case]) -> Headers {
@@ -152,7 +158,7 @@ fn context_with(cases: &[Case]) -> Value {
         .collect()
 }
 
-/// The last two have 10 KB; the demo's gRPC server takes 16 KB of headers.
+/// The last two have 10 KB; the demo's gRPC server accepts 16 KB of headers.
 #[tokio::test]
 async fn odd_values_stay_values() {
     let cases: [Case; 7] = [
@@ -182,17 +188,20 @@ async fn odd_values_stay_values() {
             "\u{20ac}".repeat(MAX_VALUE / 3),
         ),
     ];
+
     let chain = Chain::start(edge_with_fields(cases.len())).await;
     chain.get(PATH, STRANGER, headers_of(&cases)).await;
     chain
         .call(METHOD, STRANGER, headers_of(&cases[..6]), Headers::new())
         .await;
-    // Each listener has batches of its own: either may come first.
+
+    // Each listener has separate batches, so either may arrive first.
     let (http, grpc) = chain
         .records(2)
         .await
         .into_iter()
         .partition(|record| record.text("url.path") == PATH);
+
     assert_eq!(
         context_of(&only(http), &chain.seen(PATH)),
         context_with(&cases)
@@ -203,13 +212,14 @@ async fn odd_values_stay_values() {
     );
 }
 
-/// Sixteen fields of the worst text that a header can have: each byte becomes three.
+/// Sixteen fields with the longest encoding that a header can cause: each byte becomes three.
 #[tokio::test]
 async fn the_longest_context_is_one_that_the_sidecar_records_whole() {
     const FIELDS: usize = 16;
     let chain = Chain::start(edge_with_fields(FIELDS)).await;
     let worst = vec![(vec![0xff; 2 * MAX_VALUE], "\u{fffd}".repeat(MAX_VALUE)); FIELDS];
     chain.get(PATH, STRANGER, headers_of(&worst)).await;
+
     let record = only(chain.records(1).await);
     let seen = chain.seen(PATH);
     let length = seen.headers.text(CONTEXT).unwrap().len();
@@ -217,6 +227,7 @@ async fn the_longest_context_is_one_that_the_sidecar_records_whole() {
         (MAX_CONTEXT - 2000..=MAX_CONTEXT).contains(&length),
         "{length}"
     );
+
     let fields = context_of(&record, &seen);
     let fields = fields.as_object().unwrap();
     assert!(

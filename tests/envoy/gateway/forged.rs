@@ -1,13 +1,13 @@
-//! What clients send to look like the edge.
+//! Client headers that imitate the edge.
 
 use audit_demo::client::raw_exchange;
 
 use super::*;
 
-/// From whom: the edge believes the second one.
+/// Source addresses; the edge trusts the second one.
 const PEERS: [Ipv4Addr; 2] = [STRANGER, Ipv4Addr::LOCALHOST];
 
-/// What the edge makes of a request of this peer's without a device.
+/// The context that the edge sets for a request of this peer without a device.
 fn expected(peer: Ipv4Addr) -> Value {
     json!({"peer": peer.to_string()})
 }
@@ -19,6 +19,7 @@ fn forgeries() -> [Headers; 3] {
         (CONTEXT, "b3RoZXI="),
         (CONTEXT, ""),
     ];
+
     let off = [(CONTROL[0], "false"), (CONTROL[1], ""), (CONTEXT, "")];
     [
         list(&FORGED),
@@ -28,7 +29,7 @@ fn forgeries() -> [Headers; 3] {
 }
 
 #[tokio::test]
-async fn what_a_client_sent_gives_way_to_what_the_edge_says() {
+async fn the_edge_overwrites_client_headers() {
     for peer in PEERS {
         let chain = Chain::start(usual_edge()).await;
         for forged in forgeries() {
@@ -37,6 +38,7 @@ async fn what_a_client_sent_gives_way_to_what_the_edge_says() {
         }
         let records = chain.records(6).await;
         assert_eq!(records.len(), 6);
+
         let upstream = chain.sidecar.upstream.seen();
         for (record, seen) in records
             .into_iter()
@@ -47,9 +49,9 @@ async fn what_a_client_sent_gives_way_to_what_the_edge_says() {
     }
 }
 
-/// Trailers cross the gRPC listeners only, which speak HTTP/2 on both sides.
+/// Only the gRPC listeners pass trailers; they use HTTP/2 on both sides.
 #[tokio::test]
-async fn trailers_of_a_stranger_say_nothing() {
+async fn trailers_of_an_untrusted_peer_are_ignored() {
     let chain = Chain::start(usual_edge()).await;
     let trailers = list(&[&FORGED[..], &FORGED, &[("x-kept", "1")]].concat());
     chain
@@ -58,18 +60,20 @@ async fn trailers_of_a_stranger_say_nothing() {
     chain
         .call("/demo.Accounts/Other", STRANGER, Headers::new(), trailers)
         .await;
+
     let record = only(chain.records(1).await);
     assert_eq!(context_of(&record, &chain.seen(METHOD)), expected(STRANGER));
+
     for method in [METHOD, "/demo.Accounts/Other"] {
         let trailers = chain.seen(method).trailers;
         assert_eq!(trailers, list(&[("x-kept", "1")]), "{method}");
     }
 }
 
-/// Where no rule of the edge matches, a stranger's headers are gone, and those of a peer that the edge believes are
-/// consumed there: neither makes the sidecar record.
+/// If no rule of the edge matches, a stranger's headers are removed, and those of a trusted peer
+/// are consumed. In both cases the sidecar makes no record.
 #[tokio::test]
-async fn a_client_cannot_speak_through_an_edge_that_says_nothing() {
+async fn client_headers_do_not_pass_an_edge_without_a_rule() {
     for peer in PEERS {
         let chain = Chain::start(usual_edge()).await;
         for forged in forgeries() {
@@ -84,6 +88,7 @@ async fn a_client_cannot_speak_through_an_edge_that_says_nothing() {
             .map(|path| upstream.at_path(path))
             .concat();
         assert_eq!(seen.len(), 6);
+
         for seen in seen {
             assert!(
                 !CONTROL.iter().any(|name| seen.headers.contains(name)),
@@ -99,13 +104,14 @@ async fn a_client_cannot_speak_through_an_edge_that_says_nothing() {
 }
 
 #[tokio::test]
-async fn a_stranger_who_comes_to_the_sidecar_directly_is_not_heard() {
+async fn an_untrusted_peer_of_the_sidecar_is_ignored() {
     let chain = Chain::start(usual_edge()).await;
     let forged = list(&FORGED).with("x-forwarded-for", "127.0.0.1");
     let options = CallOptions::from_ip(STRANGER);
     http_get(chain.sidecar.http, PATH, forged.clone(), &options)
         .await
         .unwrap();
+
     grpc_call(
         chain.sidecar.grpc,
         METHOD,
@@ -118,6 +124,7 @@ async fn a_stranger_who_comes_to_the_sidecar_directly_is_not_heard() {
     .await
     .unwrap();
     assert_eq!(chain.records(0).await, []);
+
     for path in [PATH, METHOD] {
         let seen = chain.seen(path);
         assert!(
@@ -125,15 +132,17 @@ async fn a_stranger_who_comes_to_the_sidecar_directly_is_not_heard() {
             "{seen:#?}"
         );
     }
+
     assert_eq!(
         chain.sidecar.stat_at_least("headers.spoofed", 6).await["headers.spoofed"],
         6
     );
 }
 
-/// `connection` names headers that must not go further than the next hop. Names in any case, as no HTTP library sends them.
+/// `connection` lists headers to remove before the next hop. Names in any case, as HTTP libraries
+/// do not send them.
 #[tokio::test]
-async fn a_client_cannot_take_away_what_the_edge_says() {
+async fn a_client_cannot_remove_the_edges_headers() {
     let chain = Chain::start(usual_edge()).await;
     let head = format!(
         "GET {PATH} HTTP/1.1\r\nhost: a\r\nX-SESSION-TRACK: false\r\nX-Session-Context:\r\n\
@@ -146,16 +155,18 @@ async fn a_client_cannot_take_away_what_the_edge_says() {
     )
     .await
     .unwrap();
+
     assert!(
         answer.starts_with(b"HTTP/1.1 200"),
         "{}",
         answer.escape_ascii()
     );
+
     let record = only(chain.records(1).await);
     assert_eq!(context_of(&record, &chain.seen(PATH)), expected(STRANGER));
 }
 
-/// A disabled edge says nothing, and lets nobody else speak.
+/// A disabled edge sets no headers, and removes those of others.
 #[tokio::test]
 async fn a_disabled_edge_is_silent() {
     let chain = Chain::start(usual_edge().with_plugin(&json!({"enabled": false}))).await;

@@ -1,4 +1,4 @@
-//! The gateway role: an edge says what a sidecar behind it records, and nobody else can.
+//! The gateway role: only the edge decides by headers which requests the sidecar behind it records.
 
 mod context;
 mod forged;
@@ -16,9 +16,9 @@ use crate::support::mesh::list;
 use crate::support::sink::Sink;
 use crate::support::{Mesh, Record};
 
-/// Neither the edge nor the sidecar believes this address.
+/// Neither the edge nor the sidecar trusts this address.
 const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
-/// What the edge's rules match.
+/// The path that the edge's rules match.
 const PATH: &str = "/v1/password";
 const METHOD: &str = "/demo.Accounts/ChangePassword";
 
@@ -30,7 +30,7 @@ const FORGED: [(&str, &str); 3] = [
     (CONTEXT, "Zm9yZ2Vk"),
 ];
 
-/// Two Envoys in a row with one audit cluster: the edge's clusters are the sidecar's listeners.
+/// Two Envoys in series with one audit cluster: the edge's clusters are the sidecar's listeners.
 struct Chain {
     edge: Mesh,
     sidecar: Mesh,
@@ -42,13 +42,14 @@ impl Chain {
         Self::with_sidecar(edge, &json!({})).await
     }
 
-    /// The same, with a patch of the sidecar's plugin. As Istio's, the sidecar takes the client's address from
-    /// `x-forwarded-for`.
+    /// The same, with a patch of the sidecar's plugin. As in Istio, the sidecar takes the client's
+    /// address from `x-forwarded-for`.
     async fn with_sidecar(edge: Bootstrap, patch: &Value) -> Self {
         let mut sidecar = quick("sidecar").with_plugin(patch);
         for manager in sidecar.connection_managers() {
             manager["use_remote_address"] = json!(false);
         }
+
         let sidecar = Mesh::with_bootstrap(sidecar, Sink::start().await, 1).await;
         let edge = Mesh::with_last_change(edge, Sink::start_down(), 1, |bootstrap| {
             bootstrap.point("demo_http", sidecar.http);
@@ -78,7 +79,7 @@ impl Chain {
         assert_eq!(answer.grpc_status().as_deref(), Some("0"));
     }
 
-    /// What the upstream behind the sidecar has seen of this path, once.
+    /// The only request with this path at the upstream behind the sidecar.
     #[track_caller]
     fn seen(&self, path: &str) -> Seen {
         let mut seen = self.sidecar.upstream.seen().at_path(path);
@@ -86,7 +87,8 @@ impl Chain {
         seen.remove(0)
     }
 
-    /// All records of the sidecar, when its rules have seen everything; fails when the edge has made one itself.
+    /// All records of the sidecar, after its rules have seen every request. Fails if the edge has
+    /// made a record.
     async fn records(&self, excluded_at_the_edge: u64) -> Vec<Record> {
         let stats = self
             .edge
@@ -100,12 +102,12 @@ impl Chain {
     }
 }
 
-/// The shipped configuration, with a short `max_delay` and this name.
+/// The shipped configuration with a short `max_delay` and this service name.
 fn quick(service: &str) -> Bootstrap {
     Bootstrap::shipped().with_plugin(&json!({"service": service, "batch": {"max_delay": "50ms"}}))
 }
 
-/// An edge whose rules for [`PATH`] and [`METHOD`] set this.
+/// An edge with this `set_tracking` in its rules for [`PATH`] and [`METHOD`].
 fn edge(set_tracking: &Value) -> Bootstrap {
     let paths = [("password", PATH), ("rpc", METHOD)];
     let rules = paths
@@ -113,7 +115,7 @@ fn edge(set_tracking: &Value) -> Bootstrap {
     quick("edge").with_plugin(&json!({"rules": rules}))
 }
 
-/// An edge that says which operation it is and who asks, and on which device.
+/// An edge that sets the operation, the user and the device.
 fn usual_edge() -> Bootstrap {
     edge(
         &json!({"operation": "change_password", "context": {"device": {"header": "x-device-id"}, "peer": {"peer_address": true}}}),
@@ -128,7 +130,8 @@ fn decoded(context: &str) -> Value {
     value
 }
 
-/// The context that the upstream has seen, which is also in the record; track and operation have not got so far.
+/// The context at the upstream, which the record must contain too. The headers for track and
+/// operation must not arrive.
 #[track_caller]
 fn context_of(record: &Record, seen: &Seen) -> Value {
     for name in CONTROL {
@@ -137,6 +140,7 @@ fn context_of(record: &Record, seen: &Seen) -> Value {
             "{seen:#?}"
         );
     }
+
     let contexts = seen.headers.all(CONTEXT);
     assert_eq!(
         contexts,
@@ -147,10 +151,11 @@ fn context_of(record: &Record, seen: &Seen) -> Value {
         !seen.trailers.contains(CONTEXT) && !record.has("audit.header_conflict"),
         "{seen:#?} {record:#?}"
     );
+
     decoded(&record.text("audit.session.context"))
 }
 
-/// The one record, made at the sidecar with the edge's label.
+/// The only record, made at the sidecar with the edge's label.
 #[track_caller]
 fn only(records: Vec<Record>) -> Record {
     let [record] = records.try_into().unwrap();
@@ -162,6 +167,7 @@ fn only(records: Vec<Record>) -> Record {
     ] {
         assert_eq!(record.text(name), value, "{name}");
     }
+
     record
 }
 
@@ -174,11 +180,13 @@ async fn a_request_is_recorded_once_where_it_is_served() {
     chain
         .get("/other", STRANGER, list(&[("x-device-id", "d-1")]))
         .await;
+
     let record = only(chain.records(1).await);
     assert_eq!(
         context_of(&record, &chain.seen(PATH)),
         json!({"device": "d-1", "peer": "127.0.0.2"})
     );
+
     assert_eq!(
         (
             record.event.as_str(),
@@ -200,6 +208,7 @@ async fn a_call_is_recorded_once_where_it_is_served() {
             Headers::new(),
         )
         .await;
+
     chain
         .call(
             "/demo.Accounts/Other",
@@ -208,11 +217,13 @@ async fn a_call_is_recorded_once_where_it_is_served() {
             Headers::new(),
         )
         .await;
+
     let record = only(chain.records(1).await);
     assert_eq!(
         context_of(&record, &chain.seen(METHOD)),
         json!({"device": "d-1", "peer": "127.0.0.2"})
     );
+
     assert_eq!(
         (
             record.event.as_str(),
@@ -230,6 +241,7 @@ async fn a_request_that_fails_behind_the_sidecar_is_recorded_as_it_ended() {
         .await
         .unwrap();
     assert_eq!(answer.status, 403);
+
     let records = chain.records(1).await;
     assert_eq!(
         records
@@ -249,6 +261,7 @@ async fn with_a_level_both_record() {
     chain.get(PATH, STRANGER, list(&FORGED)).await;
     let mut records = chain.sidecar.sink.wait_for(2).await;
     records.sort_by_key(|record| record.text("service.name"));
+
     let [edge, sidecar] = records.try_into().unwrap();
     assert_eq!(
         (edge.text("audit.rule"), edge.text("audit.action")),
@@ -258,6 +271,7 @@ async fn with_a_level_both_record() {
         !edge.has("audit.session.context"),
         "nothing of what the stranger sent: {edge:#?}"
     );
+
     assert_eq!(
         edge.text("audit.request_id"),
         sidecar.text("audit.request_id")
@@ -273,11 +287,13 @@ async fn a_sidecar_may_keep_the_context_from_its_upstream() {
     let strip = json!({"tracking": {"strip_context": true}});
     let chain = Chain::with_sidecar(usual_edge(), &strip).await;
     chain.get(PATH, STRANGER, Headers::new()).await;
+
     let record = only(chain.records(1).await);
     assert_eq!(
         decoded(&record.text("audit.session.context")),
         json!({"peer": "127.0.0.2"})
     );
+
     let seen = chain.seen(PATH);
     assert!(
         ![CONTROL[0], CONTROL[1], CONTEXT]

@@ -1,4 +1,4 @@
-//! A session check names its user in the answer.
+//! The user's name from the answer to a session check.
 
 use serde_json::json;
 
@@ -7,6 +7,7 @@ use super::{assert_named, checked, default_rules, mesh_of};
 #[tokio::test]
 async fn a_session_check_names_its_user_to_the_last_digit() {
     let mesh = mesh_of(default_rules(&json!({}))).await;
+
     for (body, user) in [
         (
             r#"{"UserId":9007199254740993,"Identity":"ada"}"#,
@@ -28,7 +29,7 @@ async fn a_session_check_names_its_user_to_the_last_digit() {
 }
 
 #[tokio::test]
-async fn name_and_mail_come_from_where_the_rule_says() {
+async fn name_and_mail_come_from_the_configured_source() {
     let identity = json!({
         "user_id": [{"response_json": "/user/0/id"}],
         "user_name": [{"response_json": "/user/0/name"}, {"response_header": "x-name"}],
@@ -41,6 +42,7 @@ async fn name_and_mail_come_from_where_the_rule_says() {
     let body = r#"{"user":[{"id":"u-1","name":"Ada","mail":"json@example.com"}]}"#;
     let script = ("x-demo-response-header", "x-mail: header@example.com");
     mesh.get("/check", &[("x-demo-body", body), script]).await;
+
     let record = super::last_record(&mesh).await;
     assert_named(&record, "u-1", "response_json");
     assert_eq!(record.text("user.name"), "Ada");

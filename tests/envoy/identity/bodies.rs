@@ -1,4 +1,4 @@
-//! Bodies that name nobody: the client gets what the upstream sent, and the record says why it names nobody.
+//! Bodies without a user: the client gets the upstream's bytes, and the record gives the reason.
 
 use audit_demo::client::{AnswerStream, CallOptions, Version};
 use audit_demo::headers::Headers;
@@ -21,12 +21,12 @@ const GZIP: [(&str, &str); 2] = [
 ];
 const MAX_BODY_BYTES: usize = 1000;
 
-/// How an upstream sends a body.
+/// Framing of the upstream's body.
 #[derive(Clone, Copy, PartialEq)]
 enum How {
     /// With a `content-length`.
     Whole,
-    /// In chunks of so many bytes.
+    /// In chunks of this many bytes.
     Chunks(usize),
 }
 
@@ -43,6 +43,7 @@ fn prepare(mesh: &Mesh, status: u16, headers: &[(&str, &str)], body: &[u8], how:
         .fold(Headers::new(), |fields, (name, value)| {
             fields.with(name, value)
         });
+
     match how {
         How::Whole => mesh.upstream.prepare(
             "/check",
@@ -57,7 +58,7 @@ fn prepare(mesh: &Mesh, status: u16, headers: &[(&str, &str)], body: &[u8], how:
     }
 }
 
-async fn ask(mesh: &Mesh, method: &str) -> AnswerStream {
+async fn request(mesh: &Mesh, method: &str) -> AnswerStream {
     AnswerStream::open(
         mesh.http,
         Version::Http1,
@@ -70,13 +71,14 @@ async fn ask(mesh: &Mesh, method: &str) -> AnswerStream {
     .unwrap()
 }
 
-/// Checks that the answer passes unchanged, its length and coding too, and yields the record.
+/// Checks that the answer passes unchanged, with its length and coding, and yields the record.
 async fn passed(mesh: &Mesh, headers: &[(&str, &str)], body: &[u8], how: How) -> Record {
     prepare(mesh, 200, headers, body, how);
-    let answer = ask(mesh, "GET").await;
+    let answer = request(mesh, "GET").await;
     for (name, value) in headers {
         assert_eq!(answer.headers().text(name).as_deref(), Some(*value));
     }
+
     let length = answer.headers().text("content-length");
     assert_eq!(
         length,
@@ -84,6 +86,7 @@ async fn passed(mesh: &Mesh, headers: &[(&str, &str)], body: &[u8], how: How) ->
         "no length is added or lost"
     );
     assert_eq!(answer.rest().await, (body.to_vec(), true));
+
     last_record(mesh).await
 }
 
@@ -96,6 +99,7 @@ fn padded(bytes: usize) -> Vec<u8> {
 #[tokio::test]
 async fn a_body_up_to_the_limit_is_read_and_a_longer_one_is_not() {
     let mesh = small_mesh().await;
+
     for how in [
         How::Whole,
         How::Chunks(1),
@@ -107,6 +111,7 @@ async fn a_body_up_to_the_limit_is_read_and_a_longer_one_is_not() {
             "42",
             "response_json",
         );
+
         let over = padded(MAX_BODY_BYTES + 1);
         assert_named(
             &passed(&mesh, &JSON, &over, how).await,
@@ -114,6 +119,7 @@ async fn a_body_up_to_the_limit_is_read_and_a_longer_one_is_not() {
             "unavailable:too_large",
         );
     }
+
     let huge = padded(5 << 20);
     for how in [How::Whole, How::Chunks(65_536)] {
         assert_named(
@@ -134,6 +140,7 @@ async fn an_encoded_body_is_left_alone() {
             "unavailable:encoded",
         );
     }
+
     let unknown = [
         ("content-type", "application/json"),
         ("content-encoding", "identity, x-own"),
@@ -143,6 +150,7 @@ async fn an_encoded_body_is_left_alone() {
         "",
         "unavailable:encoded",
     );
+
     let identity = [
         ("content-type", "application/problem+json; charset=utf-8"),
         ("content-encoding", "identity"),
@@ -155,9 +163,10 @@ async fn an_encoded_body_is_left_alone() {
 }
 
 #[tokio::test]
-async fn what_is_no_json_or_holds_no_id_names_nobody() {
+async fn a_body_without_json_or_id_has_no_user() {
     let mesh = small_mesh().await;
     let nested = [vec![b'['; 900], vec![b']'; 90]].concat();
+
     for (headers, body, source) in [
         (&JSON[..], &br#"{"UserId":42"#[..], "not_json"),
         (&JSON, br#"{"UserId":42}}"#, "not_json"),
@@ -181,6 +190,7 @@ async fn what_is_no_json_or_holds_no_id_names_nobody() {
         assert_named(&record, "", &format!("unavailable:{source}"));
         assert_eq!(record.text("audit.outcome"), "success");
     }
+
     assert_named(
         &passed(&mesh, &JSON, b" ", How::Chunks(1)).await,
         "",
@@ -206,11 +216,13 @@ async fn json_is_read_however_it_is_announced() {
         .await;
         assert_named(&record, "42", "response_json");
     }
+
     assert_named(
         &passed(&mesh, &[], br#"{"UserId":42}"#, How::Whole).await,
         "42",
         "response_json",
     );
+
     let marked = b"\xef\xbb\xbf\r\n{\"UserId\":1.0}";
     for how in [How::Whole, How::Chunks(1)] {
         assert_named(
@@ -219,9 +231,10 @@ async fn json_is_read_however_it_is_announced() {
             "response_json",
         );
     }
+
     let twice = [JSON[0], JSON[0]];
     prepare(&mesh, 200, &twice, br#"{"UserId":42}"#, How::Whole);
-    assert_eq!(ask(&mesh, "GET").await.status(), 200);
+    assert_eq!(request(&mesh, "GET").await.status(), 200);
     assert_named(&last_record(&mesh).await, "42", "response_json");
 }
 
@@ -230,6 +243,7 @@ async fn a_truncated_body_is_passed_on_truncated() {
     let rules = json!({"rules": [{"name": "all", "identity": {"user_id": [{"response_json": "/UserId"}]}}]});
     let mesh = mesh_of(default_rules(&rules)).await;
     let body = br#"{"UserId":42,"Identity":"a"#;
+
     for length in [Some("1000"), None] {
         let headers = Headers::from(JSON);
         let headers = length.map_or(headers.clone(), |length| {
@@ -237,11 +251,14 @@ async fn a_truncated_body_is_passed_on_truncated() {
         });
         let (prepared, feed) = PreparedAnswer::fed(200, headers).unwrap();
         mesh.upstream.prepare("/check", prepared);
-        let mut answer = ask(&mesh, "GET").await;
+
+        let mut answer = request(&mesh, "GET").await;
         feed.send(&body[..]);
         assert_eq!(answer.chunk().await.unwrap().unwrap(), &body[..]);
+
         feed.break_off();
         assert_eq!(answer.rest().await, (Vec::new(), false));
+
         let record = last_record(&mesh).await;
         assert_named(&record, "", "unavailable:not_json");
         assert_eq!(record.text("audit.outcome"), "aborted");
@@ -252,6 +269,7 @@ async fn a_truncated_body_is_passed_on_truncated() {
 async fn answers_without_a_body() {
     let rules = json!({"rules": [{"name": "all", "identity": {"user_id": [{"response_json": "/UserId"}]}}]});
     let mesh = mesh_of(default_rules(&rules)).await;
+
     for (method, status) in [("GET", 304), ("GET", 204), ("HEAD", 200)] {
         let headers: &[(&str, &str)] = if status == 204 {
             &JSON
@@ -259,8 +277,9 @@ async fn answers_without_a_body() {
             &[JSON[0], ("content-length", "56")]
         };
         prepare(&mesh, status, headers, b"", How::Chunks(1));
-        let answer = ask(&mesh, method).await;
+        let answer = request(&mesh, method).await;
         assert_eq!(answer.status(), status);
+
         let length = answer.headers().text("content-length");
         assert_eq!(
             length.as_deref(),
@@ -268,6 +287,7 @@ async fn answers_without_a_body() {
             "{method} {status}"
         );
         assert_eq!(answer.rest().await, (Vec::new(), true));
+
         let record = last_record(&mesh).await;
         assert_named(&record, "", "unavailable:not_json");
         assert_eq!(record.text("http.response.status_code"), status.to_string());

@@ -1,5 +1,6 @@
-//! Envoy's compressor: listed before the filter, it compresses what the filter has read; listed after it, the filter sees
-//! compressed bytes, since answers pass the filters in opposite order.
+//! Envoy's compressor. Answers pass the filters in reverse order: a compressor listed before the
+//! filter compresses after it has read the body. One listed after it hands compressed bytes to the
+//! filter.
 
 use audit_demo::headers::Headers;
 use audit_demo::upstream::PreparedAnswer;
@@ -25,6 +26,7 @@ async fn compressed_at(index: usize) -> Mesh {
     let body = format!(r#"{{"UserId":42,"more":"{}"}}"#, "x".repeat(500));
     mesh.upstream
         .prepare("/check", PreparedAnswer::whole(200, JSON, body).unwrap());
+
     let options = audit_demo::client::CallOptions::default();
     let headers = Headers::from([("accept-encoding", "gzip")]);
     let answer = audit_demo::client::http_get(mesh.http, "/check", headers, &options)
@@ -38,6 +40,7 @@ async fn compressed_at(index: usize) -> Mesh {
         answer.body.starts_with(&[0x1f, 0x8b]) && answer.body.len() < 500,
         "{answer:?}"
     );
+
     mesh
 }
 

@@ -1,4 +1,4 @@
-//! Headers that name the user: the upstream's always, a request's from a trusted peer only.
+//! Headers with the user: from the upstream always, from a request only if its peer is trusted.
 
 use std::net::Ipv4Addr;
 
@@ -40,6 +40,7 @@ async fn a_trusted_peer_names_the_user_and_the_upstream_knows_better() {
         "answered",
         "response_header",
     );
+
     assert_named(
         &get_from(&mesh, Ipv4Addr::LOCALHOST, &[]).await,
         "",
@@ -52,7 +53,7 @@ async fn a_trusted_peer_names_the_user_and_the_upstream_knows_better() {
 }
 
 #[tokio::test]
-async fn a_stranger_names_nobody() {
+async fn a_user_header_of_an_untrusted_peer_is_ignored() {
     let mesh = everything().await;
     let forged = [CLAIMED, ("x-forwarded-for", "127.0.0.1")];
     assert_named(
@@ -60,6 +61,7 @@ async fn a_stranger_names_nobody() {
         "",
         "unavailable:absent",
     );
+
     assert_named(
         &get_from(&mesh, STRANGER, &[CLAIMED, ANSWERED]).await,
         "answered",
@@ -69,6 +71,7 @@ async fn a_stranger_names_nobody() {
         mesh.stat_at_least("headers.spoofed", 2).await["headers.spoofed"],
         2
     );
+
     let seen = mesh.upstream.seen().at_path("/any");
     assert_eq!(
         seen[0].headers.text("x-user-id").as_deref(),

@@ -1,5 +1,5 @@
-//! Claims that Envoy's `jwt_authn` has verified, read from its dynamic metadata. The tokens are signed once for all (ES256, no
-//! expiry); nobody has the private key any more.
+//! Claims that Envoy's `jwt_authn` has verified, read from its dynamic metadata. The tokens were
+//! signed once (ES256, no expiry), and the private key was deleted.
 
 use serde_json::{Value, json};
 
@@ -9,8 +9,9 @@ use crate::support::{Mesh, Record};
 
 const JWKS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","kid":"scenario",
     "x":"FLNxiWBNp3srNGwg2_-H3f42yx3VEfH6elwUckwcQjI","y":"7RTk1Oji1xQICJ84WfJYnWvc5QwMaZix-_jWsT00kn0"}]}"#;
-/// `{"iss":"https://issuer.example","sub":"alice","uid":42,"largest":9007199254740991,"rounded":9007199254740993,
-/// "ratio":1.1,"half":0.5,"admin":true,"roles":["operator"],"profile":{"name":"Ada Lövelace","mail":"ada@example.com"}}`
+/// `{"iss":"https://issuer.example","sub":"alice","uid":42,"largest":9007199254740991,
+/// "rounded":9007199254740993,"ratio":1.1,"half":0.5,"admin":true,"roles":["operator"],
+/// "profile":{"name":"Ada Lövelace","mail":"ada@example.com"}}`
 const GENUINE: &str = concat!(
     "eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCIsImtpZCI6InNjZW5hcmlvIn0.",
     "eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlIiwic3ViIjoiYWxpY2UiLCJ1aWQiOjQyLCJsYXJnZXN0Ijo5MDA3MTk5MjU0",
@@ -31,7 +32,7 @@ const UNSIGNED: &str = concat!(
     "eyJpc3MiOiJodHRwczovL2lzc3Vlci5leGFtcGxlIiwic3ViIjoibWFsbG9yeSJ9.",
 );
 
-/// The place before the audit filter, and the one after it.
+/// Index before the audit filter, and index after it.
 const PLACES: [usize; 2] = [0, 1];
 
 fn jwt_authn() -> Value {
@@ -54,7 +55,7 @@ fn bootstrap(identity: &Value) -> Bootstrap {
     default_rules(&json!({"rules": [{"name": "all"}], "identity": identity}))
 }
 
-async fn asked(mesh: &Mesh, token: &str, status: u16) -> Record {
+async fn requested(mesh: &Mesh, token: &str, status: u16) -> Record {
     let bearer = format!("Bearer {token}");
     assert_eq!(
         mesh.get("/any", &[("authorization", &bearer)]).await.status,
@@ -72,14 +73,14 @@ async fn a_verified_token_names_the_user_wherever_the_filter_stands() {
             "user_email": claim("profile:mail"),
         });
         let mesh = mesh_of(bootstrap(&identity).with_filter_at(place, &jwt_authn())).await;
-        let record = asked(&mesh, GENUINE, 200).await;
+        let record = requested(&mesh, GENUINE, 200).await;
         assert_named(&record, "alice", "metadata");
         assert_eq!(record.text("user.name"), "Ada L\u{f6}velace");
         assert_eq!(record.text("user.email"), "ada@example.com");
 
         let stolen = swapped();
         for token in [FORGED, UNSIGNED, &stolen, "no.such.token", ""] {
-            let record = asked(&mesh, token, 401).await;
+            let record = requested(&mesh, token, 401).await;
             assert_named(&record, "", "unavailable:absent");
             assert_eq!(record.text("audit.outcome"), "denied");
             assert!(
@@ -100,7 +101,7 @@ fn swapped() -> String {
 }
 
 #[tokio::test]
-async fn claims_that_are_no_names_name_nobody() {
+async fn claims_that_are_not_names_are_ignored() {
     for (user_id, name, expected) in [
         ("uid", "admin", ["42", ""]),
         ("largest", "rounded", ["9007199254740991", ""]),
@@ -109,7 +110,7 @@ async fn claims_that_are_no_names_name_nobody() {
     ] {
         let identity = json!({"user_id": claim(user_id), "user_name": claim(name)});
         let mesh = mesh_of(bootstrap(&identity).with_filter_at(PLACES[0], &jwt_authn())).await;
-        let record = asked(&mesh, GENUINE, 200).await;
+        let record = requested(&mesh, GENUINE, 200).await;
         assert_eq!(
             [record.text("user.id"), record.text("user.name")],
             expected,

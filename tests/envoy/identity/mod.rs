@@ -1,4 +1,5 @@
-//! Who did it: the user's id from answers, headers and verified claims, and the reference of the session's token.
+//! Identity: the user's id from answers, headers and verified claims, and the reference of the
+//! session's token.
 
 mod answers;
 mod bodies;
@@ -17,7 +18,7 @@ use crate::support::{Mesh, Record};
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 
-/// The filter's own default rules instead of those in `envoy.yaml`, with a patch.
+/// The filter's built-in default rules instead of those in `envoy.yaml`, with a patch.
 fn default_rules(patch: &Value) -> Bootstrap {
     Bootstrap::shipped()
         .with_plugin(&json!({"rules": null, "batch": {"max_delay": "50ms"}}))
@@ -28,7 +29,7 @@ async fn mesh_of(bootstrap: Bootstrap) -> Mesh {
     Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await
 }
 
-/// The record of a session check that the upstream answers with this JSON text.
+/// The record of a session check with this JSON text as its answer.
 async fn checked(mesh: &Mesh, headers: &[(&str, &str)], body: &str) -> Record {
     mesh.upstream.prepare(
         "/check",
@@ -38,7 +39,7 @@ async fn checked(mesh: &Mesh, headers: &[(&str, &str)], body: &str) -> Record {
     last_record(mesh).await
 }
 
-/// The record of the exchange that has just ended.
+/// The record of the last exchange.
 async fn last_record(mesh: &Mesh) -> Record {
     mesh.exchanges_until_marker()
         .await

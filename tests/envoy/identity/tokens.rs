@@ -1,4 +1,4 @@
-//! The session's token is recorded by reference: the same token with the same key has the same one everywhere.
+//! The session's token is recorded by reference, which depends on token and key only.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ const REFERENCE: &str =
 const OTHER_REFERENCE: &str =
     "hmac-sha256:2026-11:42bbb2fe518b1f5ab8304445d60c7b9c7af18ad1204232e1d5940b408bf57ef6";
 
-/// A mesh whose key comes from the VM's environment, as a secret should.
+/// A mesh with a key from the VM's environment, as for a secret.
 async fn keyed(key: &str) -> Mesh {
     let session =
         json!({"session": {"hmac_keys": [{"id": "2026-11", "key": "${AUDIT_HMAC_KEY}"}]}});
@@ -40,6 +40,7 @@ async fn two_envoys_with_one_key_give_one_reference() {
         REFERENCE,
         "however it is sent"
     );
+
     assert_eq!(
         reference(&two, ("cookie", "Session=s3cret-token")).await,
         "",
@@ -50,8 +51,9 @@ async fn two_envoys_with_one_key_give_one_reference() {
 #[tokio::test]
 async fn a_token_in_clear_is_warned_of_and_recorded() {
     let mesh = mesh_of(default_rules(&json!({"session": {"token_mode": "clear"}}))).await;
-    // The worker serves when all of its instances are configured.
+    // The worker serves only after all of its instances are configured.
     assert_eq!(reference(&mesh, COOKIE).await, "clear:s3cret-token");
+
     let log = mesh.envoy.log();
     let count = |text: &str| log.lines().filter(|line| line.contains(text)).count();
     let configured = count("configured: stream");

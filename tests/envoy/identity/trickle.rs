@@ -1,5 +1,5 @@
-//! A body that trickles passes as it comes: the upstream sends each byte only when the client has confirmed the one before,
-//! so that a filter that waited for more, or for the end, would be waited for.
+//! A body passes byte by byte: the upstream sends a byte only after the client has confirmed the
+//! one before. A filter that buffered the body would block it.
 
 use std::net::SocketAddr;
 
@@ -12,10 +12,11 @@ use crate::support::Mesh;
 
 const BODY: &[u8] = br#"{"Roles":["a","b"],"UserId":"tr\u0069ckle"}"#;
 
-/// Yields how many bytes came one by one.
+/// Yields the number of bytes that came one by one.
 async fn trickle(mesh: &Mesh, addr: SocketAddr, version: Version) -> usize {
     let (answer, feed) = PreparedAnswer::fed(200, JSON).unwrap();
     mesh.upstream.prepare("/check", answer);
+
     let mut answer =
         AnswerStream::open(addr, version, "GET", "/check", [], &CallOptions::default())
             .await
@@ -24,17 +25,20 @@ async fn trickle(mesh: &Mesh, addr: SocketAddr, version: Version) -> usize {
         feed.send(vec![*byte]);
         assert_eq!(answer.chunk().await.unwrap().unwrap().as_ref(), [*byte]);
     }
+
     drop(feed);
     assert!(
         answer.chunk().await.unwrap().is_none(),
         "the end is the upstream's as well"
     );
+
     BODY.len()
 }
 
 #[tokio::test]
 async fn every_byte_passes_at_once_over_http1_and_http2() {
     let mesh = mesh_of(default_rules(&json!({}))).await;
+
     // HTTP/1.1 chunked on both sides; HTTP/2 to a chunked upstream; HTTP/2 on both sides.
     for (addr, version) in [
         (mesh.http, Version::Http1),
@@ -51,6 +55,7 @@ async fn the_answer_begins_before_its_body_does() {
     let mesh = mesh_of(default_rules(&json!({}))).await;
     let (prepared, feed) = PreparedAnswer::fed(200, JSON).unwrap();
     mesh.upstream.prepare("/check", prepared);
+
     let options = CallOptions::default();
     let answer = AnswerStream::open(mesh.http, Version::Http1, "GET", "/check", [], &options)
         .await
@@ -59,6 +64,7 @@ async fn the_answer_begins_before_its_body_does() {
         answer.headers().text("transfer-encoding").as_deref(),
         Some("chunked")
     );
+
     feed.send(BODY);
     drop(feed);
     assert_eq!(answer.rest().await, (BODY.to_vec(), true));

@@ -1,8 +1,8 @@
-//! `buffered`: a request whose record has no place is answered, and never goes upstream.
+//! `buffered`: a request without room for its record is answered, and never goes upstream.
 
 use super::*;
 
-/// Few places, and an audit cluster that is away.
+/// A small buffer, and an audit cluster that is down.
 async fn small(patch: &Value) -> Mesh {
     let bootstrap = bootstrap(
         "buffered",
@@ -11,7 +11,7 @@ async fn small(patch: &Value) -> Mesh {
     Mesh::with_bootstrap(bootstrap.with_plugin(patch), Sink::start_down(), 1).await
 }
 
-/// Takes every place of both listeners' buffers.
+/// Fills the buffers of both listeners.
 async fn fill(mesh: &Mesh) {
     for _ in 0..3 {
         assert_eq!(mesh.get("/check", &[]).await.status, 200);
@@ -23,11 +23,12 @@ async fn fill(mesh: &Mesh) {
             Some("0")
         );
     }
+
     mesh.upstream.seen().clear();
 }
 
 #[tokio::test]
-async fn with_a_full_buffer_they_are_refused_and_nobody_else() {
+async fn a_full_buffer_refuses_required_requests_only() {
     let mut mesh = small(&json!({})).await;
     fill(&mesh).await;
     let refused = answer(post(mesh.http, PATH, Bytes::from(vec![b'x'; 300_000]))).await;
@@ -37,11 +38,13 @@ async fn with_a_full_buffer_they_are_refused_and_nobody_else() {
         NOT_BUFFERED,
     );
     assert_not_upstream(&mesh);
+
     for path in ["/check", "/other"] {
         assert_eq!(mesh.get(path, &[]).await.status, 200, "{path}");
     }
     let stats = mesh.stat_at_least("requests.refused", 2).await;
     assert_eq!(stats["requests.refused"], 2);
+
     let stats = mesh.stat_at_least("records.dropped.buffer_full", 3).await;
     assert_eq!(
         stats["records.dropped.buffer_full"], 3,
@@ -55,12 +58,15 @@ async fn with_a_full_buffer_they_are_refused_and_nobody_else() {
         answer(post(mesh.http, PATH, Bytes::new())).await.status,
         200
     );
+
     let answered = answer(call(mesh.grpc, "unary", GrpcOptions::default())).await;
     assert_eq!(answered.grpc_status().as_deref(), Some("0"));
+
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 6 + 2, "{records:#?}");
     assert!(!records.iter().any(is_receipt));
-    // The refusals are reported, too.
+
+    // The refusals are reported too.
     mesh.sink.wait_for_losses(3).await;
     assert_eq!(mesh.upstream.seen().at_path(PATH).len(), 1);
     assert_clean(&mesh).await;
@@ -77,6 +83,7 @@ async fn a_refusal_is_recorded_like_any_other_end() {
     }))
     .await;
     fill(&mesh).await;
+
     assert_refused(
         &answer(post(mesh.http, PATH, Bytes::new())).await,
         NOT_BUFFERED,
@@ -85,12 +92,14 @@ async fn a_refusal_is_recorded_like_any_other_end() {
         &answer(call(mesh.grpc, "unary", GrpcOptions::default())).await,
         NOT_BUFFERED,
     );
+
     mesh.sink.up().await;
     let is_refusal = |record: &Record| {
         record
             .text("audit.response.code_details")
             .contains("audit_record_required")
     };
+
     let refusals = eventually("both refusals arrive", || {
         Some(
             mesh.sink
@@ -102,16 +111,19 @@ async fn a_refusal_is_recorded_like_any_other_end() {
         .filter(|found| found.len() == 2)
     })
     .await;
+
     for record in &refusals {
         assert_eq!(record.text("audit.outcome"), "failure", "{record:#?}");
         assert_eq!(record.text("audit.stage"), "complete");
         assert_eq!(record.text("audit.rule"), "must");
     }
+
     let http = refusals
         .iter()
         .find(|record| record.event == "audit.http")
         .unwrap();
     assert_eq!(http.int("http.response.status_code"), 503);
+
     let rpc = refusals
         .iter()
         .find(|record| record.event == "audit.rpc")
@@ -131,6 +143,7 @@ async fn a_request_that_is_still_going_on_keeps_its_place() {
     let mesh = small(&json!({"buffer": {"max_records": 1}})).await;
     let slow = GrpcOptions::default();
     let going_on = call(mesh.grpc, "hang", slow);
+
     eventually("the first call is upstream", || {
         mesh.upstream.seen().at_path(METHOD).pop()
     })
@@ -139,9 +152,10 @@ async fn a_request_that_is_still_going_on_keeps_its_place() {
         &answer(call(mesh.grpc, "unary", GrpcOptions::default())).await,
         NOT_BUFFERED,
     );
+
     going_on.abort();
     let stats = mesh.stat_at_least("records.captured", 3).await;
-    // The report of the loss may have been made by now, and is held, too.
+    // The loss record may exist by now, and is held too.
     let held = stats["records.captured"] - 1;
     assert_eq!(
         (

@@ -1,4 +1,5 @@
-//! `acknowledged`: whatever a request is made of, it goes upstream whole, and only after the acknowledgement.
+//! `acknowledged`: a request of any kind goes upstream complete, and only after the
+//! acknowledgement.
 
 use std::sync::Arc;
 
@@ -8,14 +9,14 @@ use audit_demo::upstream::Seen;
 use super::*;
 use crate::support::bootstrap;
 
-/// The one request of its path that the upstream has seen, body and all.
+/// The only request at this path of the upstream, with its body.
 fn seen(mesh: &Mesh, path: &str) -> Seen {
     let mut seen = mesh.upstream.seen().at_path(path);
     assert_eq!(seen.len(), 1, "{seen:#?}");
     seen.remove(0)
 }
 
-/// The records of one exchange: what was known before, and how it ended.
+/// The two records of one exchange: before it is forwarded, and at its end.
 #[track_caller]
 fn assert_both_stages(records: &[Record]) {
     let [receipt, end] = records else {
@@ -25,6 +26,7 @@ fn assert_both_stages(records: &[Record]) {
         (receipt.text("audit.stage"), end.text("audit.stage")),
         ("received".into(), "complete".into())
     );
+
     assert!(
         !receipt.has("audit.outcome") && !receipt.has("audit.duration_ms"),
         "{receipt:#?}"
@@ -35,6 +37,7 @@ fn assert_both_stages(records: &[Record]) {
     );
     assert_eq!(receipt.text("audit.priority"), "immediate");
     assert_eq!(end.text("audit.outcome"), "success");
+
     for name in [
         "audit.rule",
         "audit.action",
@@ -45,6 +48,7 @@ fn assert_both_stages(records: &[Record]) {
     ] {
         assert_eq!(receipt.text(name), end.text(name), "{name}");
     }
+
     assert_eq!(receipt.raw["timeUnixNano"], end.raw["timeUnixNano"]);
     assert_ne!(receipt.uid(), end.uid());
 }
@@ -60,12 +64,13 @@ async fn a_request_without_a_body() {
     assert_clean(&mesh).await;
 }
 
-/// The second body is larger than what Envoy buffers of one (1 MiB).
+/// The second body is larger than Envoy's buffer for one (1 MiB).
 #[tokio::test]
 async fn requests_with_large_bodies() {
     for size in [300_000, 3 << 20] {
         let (mesh, gate) = gated(&json!({})).await;
         let pending = post(mesh.http, PATH, Bytes::from(vec![b'x'; size]));
+
         are_held(&mesh, 1).await;
         gate.open();
         assert_eq!(answer(pending).await.status, 200, "{size}");
@@ -85,6 +90,7 @@ async fn a_body_that_comes_in_pieces_before_and_after() {
         "POST {PATH} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
     );
     connection.send(head.as_bytes()).await.unwrap();
+
     connection.send(b"5\r\nearly\r\n").await.unwrap();
     are_held(&mesh, 1).await;
     connection.send(b"6\r\nwhile \r\n").await.unwrap();
@@ -94,6 +100,7 @@ async fn a_body_that_comes_in_pieces_before_and_after() {
     })
     .await;
     connection.send(b"5\r\nafter\r\n0\r\n\r\n").await.unwrap();
+
     assert!(connection.receive().await.starts_with(b"HTTP/1.1 200"));
     assert_eq!(seen(&mesh, PATH).body_bytes, "earlywhile after".len());
     assert_both_stages(&mesh.exchanges_until_marker().await);
@@ -106,6 +113,7 @@ async fn calls_of_every_kind() {
     let trailers = Headers::new()
         .with("x-session-track", "true")
         .with("x-kept", "1");
+
     let messages = vec![Bytes::from(vec![b'x'; 1 << 20]); 3];
     let streaming = call(
         mesh.grpc,
@@ -118,11 +126,13 @@ async fn calls_of_every_kind() {
     );
     let unary = call(mesh.grpc, "unary", GrpcOptions::default());
     let answered = call(mesh.grpc, "stream:3", GrpcOptions::default());
+
     are_held(&mesh, 3).await;
     gate.open();
     assert_eq!(answer(unary).await.messages.len(), 1);
     assert_eq!(answer(answered).await.messages.len(), 3);
     assert_eq!(answer(streaming).await.grpc_status().as_deref(), Some("0"));
+
     let calls = mesh.upstream.seen().at_path(METHOD);
     let largest = calls.iter().max_by_key(|call| call.body_bytes).unwrap();
     assert_eq!((calls.len(), largest.body_bytes), (3, 3 * ((1 << 20) + 5)));
@@ -130,11 +140,13 @@ async fn calls_of_every_kind() {
         largest.trailers.contains("x-kept") && !largest.trailers.contains("x-session-track"),
         "{largest:?}"
     );
+
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(
         records.iter().filter(|record| is_receipt(record)).count(),
         3
     );
+
     let ends: Vec<_> = records
         .iter()
         .map(|record| record.text("rpc.response.status_code"))
@@ -163,12 +175,14 @@ async fn many_at_once() {
                 .await
         })
     };
+
     let requests: Vec<_> = (0..40)
         .map(|_| post(mesh.http, PATH, Bytes::from_static(b"body")))
         .collect();
     let calls: Vec<_> = (0..40).map(|_| call_on(METHOD)).collect();
     are_held(&mesh, 2).await;
     mesh.stat_at_least("records.captured", 40 + 40 + 2).await;
+
     let other = answer(call_on("/other.Service/unary")).await;
     assert_eq!(
         other.grpc_status().as_deref(),
@@ -176,13 +190,16 @@ async fn many_at_once() {
         "on the same connection"
     );
     assert_not_upstream(&mesh);
+
     gate.open();
     for pending in requests {
         assert_eq!(answer(pending).await.status, 200);
     }
+
     for pending in calls {
         assert_eq!(answer(pending).await.grpc_status().as_deref(), Some("0"));
     }
+
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(
         (
@@ -195,7 +212,7 @@ async fn many_at_once() {
 }
 
 #[tokio::test]
-async fn a_later_filter_has_its_say() {
+async fn a_later_filter_can_answer() {
     let bootstrap =
         bootstrap("acknowledged", &json!({})).with_filter_at(1, &bootstrap::forbidding(PATH));
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
@@ -205,6 +222,7 @@ async fn a_later_filter_has_its_say() {
             .status,
         403
     );
+
     let records = mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 2, "{records:#?}");
     assert_eq!(
@@ -221,6 +239,7 @@ async fn control_headers_stay_here_all_the_same() {
     let headers = Headers::new()
         .with("x-session-track", "true")
         .with("x-session-context", "Y3R4");
+
     let pending = tokio::spawn(async move {
         http_request(
             addr,
@@ -232,14 +251,17 @@ async fn control_headers_stay_here_all_the_same() {
         )
         .await
     });
+
     are_held(&mesh, 1).await;
     gate.open();
     assert_eq!(answer(pending).await.status, 200);
+
     let seen = seen(&mesh, PATH);
     assert!(
         !seen.headers.contains("x-session-track") && seen.headers.contains("x-session-context"),
         "{seen:?}"
     );
+
     let records = mesh.exchanges_until_marker().await;
     assert!(
         records
@@ -259,6 +281,7 @@ async fn a_receipt_that_is_sent_again_in_time() {
         answer(post(mesh.http, PATH, Bytes::new())).await.status,
         200
     );
+
     let attempts = mesh.sink.attempts();
     assert!(
         attempts.len() >= 3 && attempts[0].body == attempts[2].body,

@@ -1,4 +1,4 @@
-//! What happens to a held request when somebody leaves: its client, its configuration, or Envoy.
+//! Held requests when the client, the configuration or Envoy ends.
 
 use super::*;
 use crate::support::lds::Listeners;
@@ -13,12 +13,15 @@ async fn a_client_that_goes_away_leaves_one_end() {
     called.abort();
     mesh.stats_when("both ends", |stats| stats["records.captured"] == 2 + 2 + 2)
         .await;
-    // Their deadlines pass with the timeouts of their callouts.
+
+    // Their deadlines pass together with their callouts' timeouts.
     mesh.stat_at_least("batches.failed", 2).await;
     gate.open();
+
     let records = mesh.exchanges_until_marker().await;
     let (receipts, ends): (Vec<Record>, Vec<Record>) = records.into_iter().partition(is_receipt);
     assert_eq!((receipts.len(), ends.len()), (2, 2));
+
     for end in &ends {
         assert_eq!(end.text("audit.outcome"), "aborted", "{end:#?}");
         assert!(!end.has("http.response.status_code"), "{end:#?}");
@@ -28,13 +31,16 @@ async fn a_client_that_goes_away_leaves_one_end() {
                 .any(|receipt| receipt.text("audit.request_id") == end.text("audit.request_id"))
         );
     }
+
     assert_not_upstream(&mesh);
     assert_eq!(
         answer(post(mesh.http, PATH, Bytes::new())).await.status,
         200
     );
+
     let answered = answer(call(mesh.grpc, "unary", GrpcOptions::default())).await;
     assert_eq!(answered.grpc_status().as_deref(), Some("0"));
+
     let stats = mesh
         .stats_when("an empty buffer", |stats| stats["buffer.records"] == 0)
         .await;
@@ -45,7 +51,7 @@ async fn a_client_that_goes_away_leaves_one_end() {
     assert_clean(&mesh).await;
 }
 
-/// Replaces the configuration, and waits until every one of its VMs has it.
+/// Replaces the configuration, and waits until all of its VMs have it.
 async fn update(mesh: &Mesh, listeners: &Listeners) {
     let configured = || mesh.envoy.log().matches("configured: stream").count();
     let before = configured();
@@ -56,7 +62,7 @@ async fn update(mesh: &Mesh, listeners: &Listeners) {
     .await;
 }
 
-/// This many records of ends, as soon as they have arrived.
+/// Waits for `count` end records.
 #[track_caller]
 fn ends(mesh: &Mesh, count: usize) -> impl Future<Output = Vec<Record>> {
     eventually(format!("{count} ends arrive"), move || {
@@ -76,6 +82,7 @@ async fn an_update_lets_those_go_on_that_are_held() {
         Listeners::start(bootstrap("acknowledged", &json!({})), Sink::start().await).await;
     let gate = Gate::closed();
     mesh.sink.answer_all(Some(Answer::Behind(gate.clone())));
+
     let (request, called) = (
         post(mesh.http, PATH, Bytes::from_static(b"body")),
         call(mesh.grpc, "unary", GrpcOptions::default()),
@@ -83,11 +90,14 @@ async fn an_update_lets_those_go_on_that_are_held() {
     are_held(&mesh, 2).await;
     update(&mesh, &listeners).await;
     assert_not_upstream(&mesh);
+
     gate.open();
     assert_eq!(answer(request).await.status, 200);
     assert_eq!(answer(called).await.grpc_status().as_deref(), Some("0"));
+
     let ends = ends(&mesh, 2).await;
     assert!(ends.iter().all(|end| end.text("service.name") == "demo" && end.text("audit.outcome") == "success"));
+
     mesh.http = mesh.envoy.listener("http").await;
     assert_eq!(
         answer(post(mesh.http, PATH, Bytes::new())).await.status,
@@ -96,18 +106,20 @@ async fn an_update_lets_those_go_on_that_are_held() {
     assert_clean(&mesh).await;
 }
 
-/// The old listener's connections are closed when it has drained (two seconds here).
+/// The old listener's connections are closed after its drain time (two seconds here).
 #[tokio::test]
 async fn an_update_ends_those_that_are_held_too_long() {
     let (mesh, listeners) =
         Listeners::start(bootstrap("acknowledged", &json!({})), Sink::start().await).await;
     let gate = Gate::closed();
     mesh.sink.answer_all(Some(Answer::Behind(gate.clone())));
+
     let request = post(mesh.http, PATH, Bytes::from_static(b"body"));
     let called = call(mesh.grpc, "unary", GrpcOptions::default());
     are_held(&mesh, 2).await;
     update(&mesh, &listeners).await;
     assert!(request.await.unwrap().is_err() && called.await.unwrap().is_err());
+
     gate.open();
     let ends = ends(&mesh, 2).await;
     assert!(
@@ -119,7 +131,7 @@ async fn an_update_ends_those_that_are_held_too_long() {
     assert_clean(&mesh).await;
 }
 
-/// The way out where nobody decides: Envoy's own limit, here for a stream on which nothing happens.
+/// The last resort: Envoy's idle timeout, here for a stream without activity.
 #[tokio::test]
 async fn envoy_may_end_the_wait() {
     let bootstrap = bootstrap("acknowledged", &json!({})).with(|bootstrap| {
@@ -132,10 +144,12 @@ async fn envoy_may_end_the_wait() {
         Gate::closed(),
     );
     mesh.sink.answer_all(Some(Answer::Behind(gate.clone())));
+
     let request = post(mesh.http, PATH, Bytes::from_static(b"body"));
     let called = call(mesh.grpc, "unary", GrpcOptions::default());
     assert_eq!(answer(request).await.status, 504);
     assert_eq!(answer(called).await.grpc_status().as_deref(), Some("14"));
+
     gate.open();
     let ends = ends(&mesh, 2).await;
     assert!(
@@ -156,6 +170,7 @@ async fn an_envoy_that_ends_does_so_cleanly() {
     assert!(mesh.envoy.terminate().await.success());
     assert!(request.await.unwrap().is_err() && called.await.unwrap().is_err());
     assert_not_upstream(&mesh);
+
     let log = mesh.envoy.log();
     assert!(
         !log.contains("panicked") && log.contains("records not yet acknowledged"),

@@ -20,11 +20,11 @@ use crate::support::bootstrap::Bootstrap;
 use crate::support::sink::{Answer, Sink};
 use crate::support::{Mesh, Record, eventually};
 
-/// An HTTP path and a gRPC method whose record is required.
+/// An HTTP path and a gRPC method with a required record.
 const PATH: &str = "/must/pay";
 const METHOD: &str = "/must.Pay/Transfer";
 
-/// Two rules: what starts with `/must` has to be recorded, `/check` is, and everything else is nobody's concern.
+/// Paths below `/must` require a record, `/check` has one, and all other requests match no rule.
 fn bootstrap(required: &str, patch: &Value) -> Bootstrap {
     let plugin = json!({
         "batch": {"max_delay": "50ms"},
@@ -41,7 +41,7 @@ async fn mesh_with(required: &str, patch: &Value, sink: Sink) -> Mesh {
     Mesh::with_bootstrap(bootstrap(required, patch), sink, 1).await
 }
 
-/// A mesh whose audit cluster acknowledges nothing before the gate is open.
+/// A mesh with an audit cluster that acknowledges batches only after the gate is open.
 async fn gated(patch: &Value) -> (Mesh, Gate) {
     let (mesh, gate) = (
         mesh_with("acknowledged", patch, Sink::start().await).await,
@@ -53,7 +53,7 @@ async fn gated(patch: &Value) -> (Mesh, Gate) {
 
 type Pending<Answer> = JoinHandle<Result<Answer, CallError>>;
 
-/// Sends a request, and goes on.
+/// Sends a request without waiting for its answer.
 fn post(addr: SocketAddr, path: &'static str, body: Bytes) -> Pending<HttpAnswer> {
     let options = CallOptions::default();
     tokio::spawn(
@@ -61,7 +61,7 @@ fn post(addr: SocketAddr, path: &'static str, body: Bytes) -> Pending<HttpAnswer
     )
 }
 
-/// Calls, and goes on.
+/// Starts a call without waiting for its answer.
 fn call(addr: SocketAddr, script: &str, options: GrpcOptions) -> Pending<GrpcAnswer> {
     let headers = Headers::new().with("x-demo-grpc", script);
     tokio::spawn(async move { grpc_call(addr, METHOD, headers, &options).await })
@@ -76,7 +76,7 @@ fn is_receipt(record: &Record) -> bool {
     record.text("audit.stage") == "received"
 }
 
-/// The records of requests that are or were held, one each, whatever the audit cluster made of them.
+/// The receipts of held and formerly held requests, one each, whether acknowledged or not.
 fn receipts(mesh: &Mesh) -> Vec<Record> {
     let mut receipts: Vec<Record> = mesh.sink.arrived().into_iter().filter(is_receipt).collect();
     receipts.sort_by_key(Record::uid);
@@ -84,7 +84,8 @@ fn receipts(mesh: &Mesh) -> Vec<Record> {
     receipts
 }
 
-/// Waits until this many requests are held. The upstream has seen none of them, and requests of others pass.
+/// Waits until this many requests are held. The upstream has seen none of them, and other requests
+/// pass.
 #[track_caller]
 fn are_held(mesh: &Mesh, count: usize) -> impl Future<Output = ()> {
     let arrive = eventually(format!("{count} receipts arrive"), move || {
@@ -124,7 +125,7 @@ fn assert_call_refused(answer: &GrpcAnswer, message: &str) {
 const NOT_BUFFERED: &str = "request refused: its audit record cannot be buffered";
 const NOT_ACKNOWLEDGED: &str = "request refused: its audit record was not acknowledged in time";
 
-/// Nothing is left behind: the buffer runs empty, every record is accounted for, and no VM has crashed.
+/// No leftovers: the buffer becomes empty, every record is accounted for, and no VM has crashed.
 async fn assert_clean(mesh: &Mesh) {
     let is_idle = |stats: &std::collections::BTreeMap<String, u64>| {
         ["buffer.records", "buffer.bytes", "in_flight.batches"]
@@ -141,6 +142,7 @@ async fn assert_no_crash(mesh: &Mesh) {
         !reloads.is_empty() && reloads.values().all(|count| *count == 0),
         "{reloads:#?}"
     );
+
     let log = mesh.envoy.log();
     assert!(
         !log.contains("panicked") && !log.contains("Proxy-Wasm plugin in-VM"),

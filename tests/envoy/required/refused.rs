@@ -1,20 +1,21 @@
-//! `acknowledged`, when the acknowledgement does not come: answered at the deadline at the latest, and never upstream.
+//! `acknowledged` without an acknowledgement: answered at the deadline at the latest, and never
+//! forwarded.
 
 use std::time::Duration;
 
 use super::*;
 use crate::support::now;
 
-/// How long the audit cluster has.
+/// Deadline of the audit cluster.
 const TIMEOUT: Duration = Duration::from_millis(600);
-/// More than a tick (12.5 ms here) later no answer may come; the rest is for a busy machine.
+/// The bound is one tick (12.5 ms here) after the deadline; the rest is for a busy machine.
 const LATEST: Duration = Duration::from_millis(1600);
 
 fn short() -> Value {
     json!({"audit_cluster": {"timeout": "600ms"}})
 }
 
-/// A request and a call are refused at the deadline, and none of them reaches the upstream.
+/// A request and a call are refused at the deadline, and neither reaches the upstream.
 async fn assert_refuses_in_time(mesh: &Mesh, what: &str) {
     let begun = now();
     let (request, call) = (
@@ -26,6 +27,7 @@ async fn assert_refuses_in_time(mesh: &Mesh, what: &str) {
     let call_refused = answer(call).await;
     let after_call = begun.elapsed();
     eprintln!("{what}: refused after {after_request:?} and {after_call:?} of {TIMEOUT:?}");
+
     assert_refused(&refused, NOT_ACKNOWLEDGED);
     assert_call_refused(&call_refused, NOT_ACKNOWLEDGED);
     assert!(
@@ -33,9 +35,11 @@ async fn assert_refuses_in_time(mesh: &Mesh, what: &str) {
         "{what}: {after_request:?}, {after_call:?}"
     );
     assert_not_upstream(mesh);
+
     for path in ["/check", "/other"] {
         assert_eq!(mesh.get(path, &[]).await.status, 200, "{path}");
     }
+
     let stats = mesh.stat_at_least("requests.refused", 2).await;
     assert_eq!(stats["requests.refused"], 2);
     Mesh::assert_conserved(&stats);
@@ -47,6 +51,7 @@ async fn an_answer_that_never_comes() {
     let mesh = mesh_with("acknowledged", &short(), Sink::start().await).await;
     mesh.sink.answer_all(Some(Answer::Hang));
     assert_refuses_in_time(&mesh, "hangs").await;
+
     mesh.sink.answer_all(None);
     assert_clean(&mesh).await;
     assert_eq!(
@@ -56,13 +61,14 @@ async fn an_answer_that_never_comes() {
     );
 }
 
-/// The header makes Envoy wait longer for the audit cluster than the filter asked it to.
+/// The header makes Envoy wait longer for the audit cluster than the filter requested.
 #[tokio::test]
 async fn the_deadline_is_the_filters_own() {
     let patch = json!({"audit_cluster": {"headers": {"x-envoy-upstream-rq-timeout-ms": "60000"}}});
     let bootstrap = bootstrap("acknowledged", &short()).with_plugin(&patch);
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
     mesh.sink.answer_all(Some(Answer::Hang));
+
     assert_refuses_in_time(&mesh, "hangs, and Envoy waits").await;
     assert!(
         mesh.sink
@@ -99,14 +105,14 @@ async fn a_cluster_without_hosts() {
 }
 
 #[tokio::test]
-async fn a_cluster_that_nobody_knows() {
+async fn an_unknown_cluster() {
     let patch = json!({"audit_cluster": {"cluster": "nowhere"}});
     let bootstrap = bootstrap("acknowledged", &short()).with_plugin(&patch);
     let mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
     assert_refuses_in_time(&mesh, "is unknown").await;
 }
 
-/// The deadline is a minute away, and the client does not wait that long.
+/// The deadline is a minute away, and the client gets its answer long before.
 #[tokio::test]
 async fn an_answer_that_leaves_no_hope() {
     for (answered, closes_lane) in [
@@ -120,12 +126,15 @@ async fn an_answer_that_leaves_no_hope() {
         )
         .await;
         mesh.sink.answer_all(Some(answered.clone()));
+
         assert_refused(
             &answer(post(mesh.http, PATH, Bytes::new())).await,
             NOT_ACKNOWLEDGED,
         );
+
         let refused = answer(call(mesh.grpc, "unary", GrpcOptions::default())).await;
         assert_call_refused(&refused, NOT_ACKNOWLEDGED);
+
         if closes_lane {
             let again = answer(post(mesh.http, PATH, Bytes::new())).await;
             assert_refused(&again, NOT_ACKNOWLEDGED);
@@ -135,8 +144,10 @@ async fn an_answer_that_leaves_no_hope() {
                 "none is made that could not be sent in time"
             );
         }
+
         assert_not_upstream(&mesh);
         assert_eq!(mesh.get("/other", &[]).await.status, 200);
+
         let stats = mesh.stat_at_least("requests.refused", 2).await;
         assert_eq!(
             stats["records.rejected"], 0,
@@ -157,9 +168,11 @@ async fn others_never_wait() {
     )
     .await;
     mesh.sink.answer_all(Some(Answer::Hang));
+
     let held = post(mesh.http, PATH, Bytes::new());
     let held_call = call(mesh.grpc, "unary", GrpcOptions::default());
     are_held(&mesh, 2).await;
+
     let mut delays = Vec::new();
     for _ in 0..50 {
         for path in ["/check", "/other"] {
@@ -168,11 +181,13 @@ async fn others_never_wait() {
             delays.push(begun.elapsed());
         }
     }
+
     delays.sort_unstable();
     eprintln!(
         "others beside a held request: median {:?}, longest {:?}",
         delays[50], delays[99]
     );
+
     assert_eq!(
         mesh.tracked_call("unary")
             .await
@@ -181,6 +196,7 @@ async fn others_never_wait() {
             .as_deref(),
         Some("0")
     );
+
     assert!(
         !held.is_finished() && !held_call.is_finished(),
         "they were held all the time"

@@ -1,4 +1,4 @@
-//! How an audit cluster answers a batch, properly or not at all.
+//! Answers of the audit cluster to a batch, valid ones and failures.
 
 use std::io;
 use std::sync::Arc;
@@ -17,27 +17,28 @@ pub enum Answer {
     Protobuf(&'static [u8]),
     /// This status with `retry-after`.
     RetryAfter(u16, &'static str),
-    /// 200, this much later.
+    /// 200, after this delay.
     Late(Duration),
-    /// 200 as soon as the gate is open; the batch is kept then.
+    /// 200 as soon as the gate is open, which is also when the batch is stored.
     Behind(Gate),
     /// 200 with a body of this many bytes.
     Huge(usize),
-    /// Nothing, ever.
+    /// No answer.
     Hang,
-    /// Headers of a 200 and a part of its body, then a reset; the batch is not kept.
+    /// Headers of a 200 and a part of its body, then a reset; the batch is not stored.
     CutOff,
-    /// Something that is not HTTP.
+    /// Bytes that are not HTTP.
     Garbage,
-    /// The batch is kept, and the connection closed without a word.
+    /// The batch is stored, and the connection closed without an answer.
     Lost,
 }
 
-/// How long the start of an answer that is cut off has to arrive: a reset overtakes what the peer has not read yet.
+/// Time for the start of an answer to arrive before the reset, which discards bytes that the peer
+/// has not read yet.
 const BEFORE_RESET: Duration = Duration::from_millis(20);
 const OK_BODY: &str = "{}";
 
-/// Keeps answers back until the scenario opens it.
+/// Holds answers back until the scenario opens it.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Semaphore>);
 
@@ -46,19 +47,19 @@ impl Gate {
         Self(Arc::new(Semaphore::new(0)))
     }
 
-    /// Lets everything pass, from now on.
+    /// Opens the gate for good.
     pub fn open(&self) {
         self.0.close();
     }
 
     async fn passed(&self) {
-        // Nothing is ever acquired: the error tells that the gate is open.
+        // No permit is ever issued: the error means that the gate is open.
         let _ = self.0.acquire().await;
     }
 }
 
 impl Answer {
-    /// Whether the audit cluster keeps the batch.
+    /// Whether the audit cluster stores the batch.
     pub fn is_stored(&self) -> bool {
         match self {
             Self::Status(status, _) | Self::RetryAfter(status, _) => (200..300).contains(status),
@@ -69,7 +70,7 @@ impl Answer {
         }
     }
 
-    /// Waits until the answer may be given. False: the peer has given up before.
+    /// Waits until the answer may be sent. False: the peer has given up before.
     pub async fn is_awaited(&self, stream: &mut BufReader<TcpStream>) -> bool {
         let Self::Behind(gate) = self else {
             return true;
@@ -80,7 +81,7 @@ impl Answer {
         }
     }
 
-    /// Gives the answer. False: the connection is to be closed.
+    /// Sends the answer. False: the connection must be closed.
     pub async fn give(&self, stream: &mut BufReader<TcpStream>) -> bool {
         self.try_give(stream).await.unwrap_or(false)
     }
@@ -112,6 +113,7 @@ impl Answer {
             }
             Self::Lost => {}
         }
+
         Ok(!matches!(
             self,
             Self::Hang | Self::CutOff | Self::Garbage | Self::Lost
@@ -144,6 +146,7 @@ async fn write_typed(
     let head =
         format!("HTTP/1.1 {status} scripted\r\ncontent-type: {media_type}\r\n{header}{length}\r\n");
     stream.write_all(head.as_bytes()).await?;
+
     stream.write_all(body).await
 }
 

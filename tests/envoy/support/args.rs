@@ -1,7 +1,7 @@
-//! The command line of a test program that plays rows and prints a table: options of its own, and those of a test program
-//! that cargo may pass.
+//! The command line of a test program that plays rows and prints a table: its options, and those
+//! that cargo may pass to a test program.
 
-/// Flags of cargo's own test programs, which mean nothing here, and those of them that take a value.
+/// Flags of cargo's test programs, which have no effect here, and those of them that take a value.
 const CARGO_FLAGS: [&str; 9] = [
     "--nocapture",
     "--no-capture",
@@ -15,10 +15,10 @@ const CARGO_FLAGS: [&str; 9] = [
 ];
 const CARGO_OPTIONS: [&str; 5] = ["--test-threads", "--format", "--color", "--skip", "-Z"];
 
-/// Picks rows in every program, as a word that is no option does.
+/// Picks rows in every program, as does a word that is not an option.
 const ONLY: &str = "--only";
 
-/// The options of one program beside `--only TEXT`.
+/// The options of one program in addition to `--only TEXT`.
 pub struct Known {
     /// Those without a value.
     pub flags: &'static [&'static str],
@@ -26,7 +26,7 @@ pub struct Known {
     pub options: &'static [&'static str],
 }
 
-/// What the caller has written.
+/// The parsed command line.
 #[derive(Default)]
 pub struct CommandLine {
     flags: Vec<String>,
@@ -34,9 +34,10 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
-    /// Reads the words of a command line, or says what is wrong with them.
+    /// Parses the words of a command line.
     pub fn read(known: &Known, mut words: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut line = Self::default();
+
         while let Some(word) = words.next() {
             let name = word.as_str();
             if name == ONLY || known.options.contains(&name) {
@@ -54,6 +55,7 @@ impl CommandLine {
                 return Err(format!("unknown argument {name}; {}", known.usage()));
             }
         }
+
         Ok(line)
     }
 
@@ -62,7 +64,7 @@ impl CommandLine {
         self.flags.iter().any(|given| given == flag)
     }
 
-    /// The values of an option, one for each time that it was given.
+    /// The values of an option, one for each occurrence.
     pub fn values(&self, option: &str) -> impl Iterator<Item = &str> {
         self.options
             .iter()
@@ -79,12 +81,13 @@ impl CommandLine {
             .parse()
             .ok()
             .filter(|number| (least..=most).contains(number));
+
         number
             .map(Some)
             .ok_or_else(|| format!("{option} takes a whole number from {least} to {most}"))
     }
 
-    /// Whether a row with this text is picked; all are where none is.
+    /// Whether a row with this text is picked. Without a choice, all are.
     pub fn picks(&self, row: &str) -> bool {
         self.values(ONLY).count() == 0 || self.values(ONLY).any(|part| row.contains(part))
     }
@@ -140,6 +143,7 @@ mod tests {
             "unknown argument --second; known are --only TEXT, --list, --seconds VALUE"
         );
         assert_eq!(mistake("--seconds"), "--seconds takes a value");
+
         for value in ["0", "10", "x", "1.5"] {
             let number = read(&format!("--seconds {value}"))
                 .unwrap()

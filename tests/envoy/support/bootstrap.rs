@@ -1,4 +1,4 @@
-//! The shipped bootstrap with other ports, and with what a scenario changes in it.
+//! The shipped bootstrap with other ports, and with the changes of a scenario.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::tools;
 use super::xds::Resources;
 
-/// The default rules without what the lean artefact refuses.
+/// The default rules without the keys that the lean artefact refuses.
 fn lean_rules() -> Value {
     let is_check = json!({"protocol": "http", "methods": ["GET"], "path": {"exact": "/check"}});
     let check = json!({"name": "check", "match": is_check, "record_on": ["success"], "http_statuses": [200]});
@@ -35,7 +35,7 @@ impl Bootstrap {
         Self::read(&tools::root().join(format!("envoy/examples/{name}.yaml")))
     }
 
-    /// A file with the filter's path made absolute, listeners and admin on free ports.
+    /// Reads a file. Makes the filter's path absolute, and sets free ports for listeners and admin.
     pub fn read(file: &Path) -> Self {
         let text = std::fs::read_to_string(file).unwrap();
         let mut bootstrap = Self(serde_yaml_ng::from_str(&text).unwrap());
@@ -47,7 +47,7 @@ impl Bootstrap {
         bootstrap
     }
 
-    /// Lets Envoy run this `.wasm`.
+    /// Makes Envoy run this `.wasm`.
     pub fn run(&mut self, wasm: &Path) {
         self.each_filter("audit", |filter| {
             filter["typed_config"]["config"]["vm_config"]["code"]["local"]["filename"] =
@@ -67,9 +67,9 @@ impl Bootstrap {
             .unwrap()
     }
 
-    /// Waits longer for connections: hundreds to the upstream are made at once for a crowd. One whose first packet the system
-    /// drops is made a second later, which is as long as the shipped configuration waits: users would be refused whatever
-    /// the filter does.
+    /// Raises the connect timeout: a crowd opens hundreds of upstream connections at once. If the
+    /// kernel drops a first packet, it is sent again after a second, which is the shipped timeout.
+    /// Envoy would then refuse users, whatever the filter does.
     pub fn await_connections(&mut self) {
         for cluster in self.clusters() {
             cluster["connect_timeout"] = json!("5s");
@@ -83,7 +83,7 @@ impl Bootstrap {
             .expect("the cluster is in envoy.yaml")
     }
 
-    /// Points the cluster with this name at an address, if there is one.
+    /// Points the cluster with this name, if it exists, at an address.
     pub fn point(&mut self, name: &str, addr: SocketAddr) {
         for cluster in self
             .clusters()
@@ -96,7 +96,7 @@ impl Bootstrap {
         }
     }
 
-    /// Gives the audit filters' VMs a variable of their own. Another value makes another VM.
+    /// Sets an environment variable for the audit filters' VMs. Another value makes another VM.
     pub fn set_variable(&mut self, name: &str, value: &str) {
         self.each_filter("audit", |filter| {
             filter["typed_config"]["config"]["vm_config"]["environment_variables"] =
@@ -104,7 +104,7 @@ impl Bootstrap {
         });
     }
 
-    /// The variables that filters ask of Envoy's own environment.
+    /// The variables that filters take from Envoy's environment.
     pub fn environment(&self) -> Vec<String> {
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let filters = list(&self.0["static_resources"]["listeners"])
@@ -123,7 +123,7 @@ impl Bootstrap {
         self.0["dynamic_resources"][kind] = file.source();
     }
 
-    /// Names the node, as everything that discovers something must.
+    /// Sets the node's name, which any discovery requires.
     pub fn identify(&mut self) {
         self.0["node"] = json!({"id": "scenario", "cluster": "scenario"});
     }
@@ -167,7 +167,8 @@ impl Bootstrap {
         self
     }
 
-    /// Removes the note of the direct peer, which the shipped files make for each connection.
+    /// Removes the filter that records the direct peer, which the shipped files have for each
+    /// connection.
     pub fn without_peer_note(mut self) -> Self {
         for listener in self.listeners() {
             let filters = listener["filter_chains"][0]["filters"]
@@ -178,7 +179,7 @@ impl Bootstrap {
         self
     }
 
-    /// Puts an HTTP filter at this place of every chain. The audit filter is at 0.
+    /// Inserts an HTTP filter at this index of every chain. The audit filter is at 0.
     pub fn with_filter_at(mut self, index: usize, filter: &Value) -> Self {
         for manager in self.connection_managers() {
             manager["http_filters"]
@@ -200,7 +201,7 @@ impl Bootstrap {
         self
     }
 
-    /// Delivers the filter's configuration as JSON text, as Istio and Envoy Gateway do.
+    /// Passes the filter's configuration as JSON text, as Istio and Envoy Gateway do.
     pub fn with_plugin_text(mut self, text: &str) -> Self {
         let value =
             json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": text});
@@ -210,7 +211,7 @@ impl Bootstrap {
         self
     }
 
-    /// Changes anything.
+    /// Applies any other change.
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);
         self
@@ -232,9 +233,11 @@ pub fn merge(target: &mut Value, patch: &Value) {
         *target = patch.clone();
         return;
     };
+
     if !target.is_object() {
         *target = json!({});
     }
+
     for (key, value) in members {
         if value.is_null() {
             target.as_object_mut().unwrap().remove(key);

@@ -1,7 +1,8 @@
-//! Many HTTP/2 requests at once on few connections, whose client reads no byte of a body and then leaves.
+//! Many HTTP/2 requests at once on few connections. Their client reads no byte of a body and then
+//! disconnects.
 //!
-//! Frames are written by hand (RFC 9113), since no library sends a thousand requests in one piece, or leaves with all of
-//! them at the same moment.
+//! Frames are written by hand (RFC 9113): libraries neither send a thousand requests in one write,
+//! nor abort all of them at the same moment.
 
 use std::net::SocketAddr;
 
@@ -19,7 +20,7 @@ const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
 /// `SETTINGS_INITIAL_WINDOW_SIZE`, 0: the peer may send no byte of a body.
 const NO_WINDOW: [u8; 6] = [0, 4, 0, 0, 0, 0];
-/// As many streams as Envoy 1.40 takes on a connection by default.
+/// Envoy 1.40's default limit of streams on a connection.
 pub const MOST_STREAMS: usize = 1000;
 
 /// Open connections, with their requests.
@@ -27,22 +28,22 @@ pub const MOST_STREAMS: usize = 1000;
 pub struct Crowd {
     connections: Vec<TcpStream>,
     requests: usize,
-    /// Answers that were waited for, of each connection.
+    /// Number of answers so far on each connection.
     answered: Vec<usize>,
 }
 
-/// What each request of a crowd is.
+/// The form of each request of a crowd.
 #[derive(Clone, Copy)]
-pub struct Ask {
+pub struct RequestKind {
     pub method: &'static str,
     pub path: &'static str,
-    /// The request announces a body that never comes.
+    /// The request announces a body that never arrives.
     pub has_body: bool,
-    /// How the user agents of the requests begin; a number follows.
+    /// Prefix of the requests' user agents; a number follows.
     pub name: &'static str,
 }
 
-impl Ask {
+impl RequestKind {
     /// The user agent of a request.
     pub fn user_agent(&self, number: usize) -> String {
         format!("{}-{number}", self.name)
@@ -57,10 +58,13 @@ impl Ask {
             (":authority", "crowd"),
         ];
         fields.push(("user-agent", &agent));
+
         if self.has_body {
             fields.push(("content-length", "10"));
         }
-        // Literals without indexing, whose lengths fit into seven bits (RFC 7541 section 6.2.2).
+
+        // Literals without indexing, with lengths that fit into seven bits (RFC 7541 section
+        // 6.2.2).
         let short = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
         fields
             .into_iter()
@@ -70,36 +74,43 @@ impl Ask {
 }
 
 impl Crowd {
-    /// Sends so many requests on each of so many connections.
-    pub async fn start(addr: SocketAddr, connections: usize, requests: usize, ask: Ask) -> Self {
+    /// Opens `connections` connections, and sends `requests` requests on each.
+    pub async fn start(
+        addr: SocketAddr,
+        connections: usize,
+        requests: usize,
+        kind: RequestKind,
+    ) -> Self {
         let mut crowd = Self::default();
         for _ in 0..connections {
-            crowd.join(addr, requests, ask).await;
+            crowd.join(addr, requests, kind).await;
         }
         crowd
     }
 
-    /// Sends so many requests on one more connection.
-    pub async fn join(&mut self, addr: SocketAddr, requests: usize, ask: Ask) {
+    /// Sends `requests` requests on one more connection.
+    pub async fn join(&mut self, addr: SocketAddr, requests: usize, kind: RequestKind) {
         assert!(requests <= MOST_STREAMS);
         let mut stream = TcpStream::connect(addr).await.unwrap();
         let mut out = [PREFACE, &frame(SETTINGS, 0, 0, &NO_WINDOW)].concat();
+
         for request in 0..requests {
-            let flags = END_HEADERS | u8::from(!ask.has_body);
+            let flags = END_HEADERS | u8::from(!kind.has_body);
             out.extend(frame(
                 HEADERS,
                 flags,
                 request * 2 + 1,
-                &ask.headers(self.requests),
+                &kind.headers(self.requests),
             ));
             self.requests += 1;
         }
+
         stream.write_all(&out).await.unwrap();
         self.connections.push(stream);
         self.answered.push(0);
     }
 
-    /// Waits until so many answers have begun on each connection.
+    /// Waits until this number of answers has begun on each connection.
     pub async fn answered(&mut self, answers: usize) {
         for (stream, begun) in self.connections.iter_mut().zip(&mut self.answered) {
             while *begun < answers {
@@ -117,13 +128,14 @@ impl Crowd {
     }
 }
 
-/// Takes the next frame, and yields its type. Settings are acknowledged.
+/// Reads the next frame, and yields its type. Settings are acknowledged.
 async fn next(stream: &mut TcpStream) -> u8 {
     let mut head = [0; 9];
     stream
         .read_exact(&mut head)
         .await
         .expect("the connection stays open");
+
     let [a, b, c, kind, flags, ..] = head;
     let mut content = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
     stream.read_exact(&mut content).await.unwrap();
@@ -131,12 +143,14 @@ async fn next(stream: &mut TcpStream) -> u8 {
         kind != DATA || content.is_empty(),
         "bytes of a body for which there is no room"
     );
+
     if kind == SETTINGS && flags & ACK == 0 {
         stream
             .write_all(&frame(SETTINGS, ACK, 0, &[]))
             .await
             .unwrap();
     }
+
     kind
 }
 

@@ -1,5 +1,5 @@
-//! A mesh whose audit filter comes from a file that a scenario can replace while Envoy runs, as Istio and Envoy Gateway
-//! deliver it: the listener stays, its filter's configuration is replaced (ECDS).
+//! A mesh that loads its audit filter from a file, as Istio and Envoy Gateway deliver it (ECDS). A
+//! scenario can replace the filter's configuration while Envoy runs; the listener stays.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ impl Extension {
         extension
     }
 
-    /// Replaces the filter by that of the first bootstrap, with a patch of its configuration.
+    /// Replaces the filter by that of the first bootstrap with a patch of its configuration.
     pub fn update(&self, patch: &Value) {
         self.update_with(patch, |_| {});
     }
@@ -51,7 +51,7 @@ impl Extension {
         self.file.replace([audit]);
     }
 
-    /// The bootstrap with the file in the place of its filter.
+    /// The bootstrap with the file in place of its filter.
     pub fn dynamic(&self, mut bootstrap: Bootstrap) -> Bootstrap {
         bootstrap.identify();
         bootstrap.each_filter("audit", |filter| {

@@ -1,4 +1,4 @@
-//! One Envoy process with a directory of its own.
+//! One Envoy process with a separate directory.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -20,7 +20,7 @@ pub struct Envoy {
     admin: SocketAddr,
 }
 
-/// What `envoy --mode validate` said.
+/// The result of `envoy --mode validate`.
 pub struct Validation {
     pub success: bool,
     pub log: String,
@@ -47,6 +47,7 @@ impl Envoy {
             .arg(&admin_path)
             .spawn()
             .unwrap();
+
         let log = log_path(directory.path());
         let admin = eventually("Envoy opens its admin interface", || {
             let exited = process.try_wait().unwrap();
@@ -58,6 +59,7 @@ impl Envoy {
             fs::read_to_string(&admin_path).ok()?.trim().parse().ok()
         })
         .await;
+
         let envoy = Self {
             process,
             directory,
@@ -111,6 +113,7 @@ impl Envoy {
             let addr = SocketAddr::new(address["address"].as_str().unwrap().parse().unwrap(), port);
             (entry["name"].as_str().unwrap().to_owned(), addr)
         };
+
         status["listener_statuses"]
             .as_array()
             .unwrap()
@@ -138,12 +141,12 @@ impl Envoy {
         self.admin
     }
 
-    /// Statistics whose name contains `filter`.
+    /// Statistics with `filter` in their names.
     pub async fn stats(&self, filter: &str) -> BTreeMap<String, u64> {
         stats(self.admin, filter).await.unwrap()
     }
 
-    /// Everything that Envoy has logged.
+    /// Envoy's log so far.
     pub fn log(&self) -> String {
         fs::read_to_string(log_path(self.directory.path())).unwrap_or_default()
     }
@@ -178,7 +181,7 @@ impl Drop for Envoy {
     }
 }
 
-/// Statistics whose name contains `filter`, of the Envoy with this admin interface.
+/// Statistics with `filter` in their names, of the Envoy with this admin interface.
 pub async fn stats(admin: SocketAddr, filter: &str) -> Result<BTreeMap<String, u64>, CallError> {
     let text = http_get(
         admin,
@@ -188,6 +191,7 @@ pub async fn stats(admin: SocketAddr, filter: &str) -> Result<BTreeMap<String, u
     )
     .await?
     .text();
+
     let line = |line: &str| {
         let (name, value) = line.split_once(": ")?;
         Some((
@@ -203,7 +207,7 @@ fn log_path(directory: &Path) -> PathBuf {
     directory.join("log")
 }
 
-/// What a variable of the environment is set to; long enough for a key.
+/// The test value of an environment variable; long enough for a key.
 pub fn variable(name: &str) -> String {
     format!("{name} as all scenarios have it")
 }
@@ -213,6 +217,7 @@ fn command(binary: &Path, directory: &Path, bootstrap: &Bootstrap) -> Command {
     fs::write(&config, serde_json::to_vec_pretty(&bootstrap.0).unwrap()).unwrap();
     let log = File::create(log_path(directory)).unwrap();
     let mut command = Command::new(binary);
+
     command
         .arg("--config-path")
         .arg(config)
@@ -233,5 +238,6 @@ fn command(binary: &Path, directory: &Path, bootstrap: &Bootstrap) -> Command {
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log);
+
     command
 }

@@ -1,4 +1,4 @@
-//! HTTP/3 over QUIC: a listener of Envoy for it, and a client.
+//! HTTP/3 over QUIC: an Envoy listener for it, and a client.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
@@ -19,7 +19,7 @@ use tokio_rustls::rustls::ClientConfig;
 use super::DEADLINE;
 use super::tls::{Authority, SERVER};
 
-/// Lets a listener of the bootstrap speak HTTP/3, and nothing else.
+/// Makes a listener of the bootstrap accept HTTP/3 only.
 pub fn speak_http3(listener: &mut Value, server: &Authority) {
     listener["address"]["socket_address"]["protocol"] = json!("UDP");
     listener["udp_listener_config"] = json!({"quic_options": {}});
@@ -51,12 +51,13 @@ type Sending = RequestStream<SendStream<Bytes>, Bytes>;
 type Receiving = RequestStream<RecvStream, Bytes>;
 
 impl Http3 {
-    /// Connects to a listener whose certificate is from this authority.
+    /// Connects to a listener with a certificate of this authority.
     pub async fn connect(addr: SocketAddr, server: &Authority) -> Self {
         let mut tls = ClientConfig::builder()
             .with_root_certificates(server.roots())
             .with_no_client_auth();
         tls.alpn_protocols = vec![b"h3".to_vec()];
+
         let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
         let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         let connecting = endpoint.connect_with(config, addr, SERVER).unwrap();
@@ -68,10 +69,11 @@ impl Http3 {
         let (mut driver, sender) = h3::client::new(h3_quinn::Connection::new(connection.clone()))
             .await
             .unwrap();
-        // Ends with the connection.
+        // The task ends with the connection.
         tokio::spawn(
             async move { std::future::poll_fn(|context| driver.poll_close(context)).await },
         );
+
         Self {
             addr,
             sender,
@@ -80,12 +82,12 @@ impl Http3 {
         }
     }
 
-    /// Sends a message on a stream of its own. Leaving drops the stream, which sends STOP_SENDING: the `stop_sending`
-    /// of h3-quinn panics while a read is pending.
+    /// Sends a message on a new stream. To leave, it drops the stream, which sends STOP_SENDING:
+    /// the `stop_sending` of h3-quinn panics while a read is pending.
     pub async fn exchange(&mut self, message: &Message, leave: Leave) -> Reply {
         let exchanging = async {
             let (sending, mut receiving) = self.open(message).await?.split();
-            // By itself: a peer that answers early may never take the rest.
+            // In a separate task: a peer that answers early may never read the rest.
             let sending = tokio::spawn(send(sending, message.clone()));
             let reply = read(&mut receiving, leave).await;
             sending.abort();
@@ -97,7 +99,7 @@ impl Http3 {
         reply.unwrap_or_else(|error| Reply::none(End::Broken(error.to_string())))
     }
 
-    /// Closes the connection when everything has been sent, a cancellation among it.
+    /// Closes the connection after all frames, including a cancellation, are sent.
     pub async fn close(self) {
         drop(self.sender);
         self.connection.close(0x100_u32.into(), b"");
@@ -125,7 +127,7 @@ impl Http3 {
     }
 }
 
-/// Sends what follows the headers.
+/// Sends the frames after the headers.
 async fn send(mut stream: Sending, message: Message) -> Result<(), StreamError> {
     if !message.body.is_empty() {
         stream.send_data(message.body).await?;
@@ -138,7 +140,7 @@ async fn send(mut stream: Sending, message: Message) -> Result<(), StreamError> 
     stream.finish().await
 }
 
-/// Reads until the end, or until the client is to leave.
+/// Reads until the end, or until the client must leave.
 async fn read(stream: &mut Receiving, leave: Leave) -> Reply {
     let (signal, limit) = match leave {
         Leave::Never => (None, None),
@@ -156,6 +158,7 @@ async fn read(stream: &mut Receiving, leave: Leave) -> Reply {
         response = stream.recv_response() => response,
         () = pin!(signal) => return Reply::none(End::Left),
     };
+
     match response {
         Err(error) => Reply::none(End::Broken(error.to_string())),
         Ok(response) => {
@@ -186,6 +189,7 @@ async fn read_body(stream: &mut Receiving, mut reply: Reply, limit: Option<usize
             .as_ref()
             .map_or_else(Headers::new, |trailers: &HeaderMap| Headers::from(trailers));
     }
+
     (reply.end, reply.body) = (end, body.into());
     reply
 }

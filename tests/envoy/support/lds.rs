@@ -1,4 +1,4 @@
-//! A mesh whose listeners come from a file that a scenario can replace while Envoy runs.
+//! A mesh with listeners from a file that a scenario can replace while Envoy runs.
 
 use serde_json::{Value, json};
 
@@ -36,7 +36,8 @@ impl Listeners {
         listeners
     }
 
-    /// Replaces the listeners by those of the first bootstrap, with a patch of the filter's configuration.
+    /// Replaces the listeners by those of the first bootstrap with a patch of the filter's
+    /// configuration.
     pub fn update(&self, patch: &Value) {
         self.update_with(patch, |_| {});
     }
@@ -47,12 +48,12 @@ impl Listeners {
         self.file.replace(bootstrap.listeners().iter().cloned());
     }
 
-    /// Takes all listeners away.
+    /// Removes all listeners.
     pub fn remove(&self) {
         self.file.replace([]);
     }
 
-    /// The bootstrap with the file in the place of its listeners.
+    /// The bootstrap with the file in place of its listeners.
     pub fn dynamic(&self, mut bootstrap: Bootstrap) -> Bootstrap {
         bootstrap.0["static_resources"]
             .as_object_mut()

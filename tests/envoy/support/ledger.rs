@@ -1,4 +1,5 @@
-//! What became of every number of every stream: stored by the audit cluster, or named in Envoy's log as not acknowledged.
+//! The fate of every number of every stream: stored by the audit cluster, or named in Envoy's log
+//! as not acknowledged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -6,19 +7,19 @@ use std::ops::RangeInclusive;
 use super::Mesh;
 use super::records::Record;
 
-/// One stream as an auditor sees it who has the store and the log.
+/// One stream, as seen by an auditor with access to the store and the log.
 #[derive(Debug, Default)]
 pub struct Account {
     /// Numbers that were stored.
     pub stored: BTreeSet<u64>,
     /// The numbers in the stream's warning at its end.
     pub named: Option<RangeInclusive<u64>>,
-    /// `audit.sequence.next` of the stream's end, when that was stored.
+    /// `audit.sequence.next` of the stream's end, if that is stored.
     pub next: Option<u64>,
 }
 
 impl Account {
-    /// Every number that is stored or named; dense, or the account is wrong.
+    /// Every number that is stored or named. Must be dense.
     pub fn known(&self) -> BTreeSet<u64> {
         let known: BTreeSet<u64> = self
             .stored
@@ -31,13 +32,13 @@ impl Account {
         known
     }
 
-    /// How many requests were recorded: all that is known but the announcements of start and end.
+    /// Number of recorded requests: all known numbers except the records of start and end.
     fn requests(&self) -> usize {
         let announcements = 1 + usize::from(self.named.is_some() || self.next.is_some());
         self.known().len() - announcements
     }
 
-    /// A stream is named by itself, and again by the one that took over from it.
+    /// A stream is named in its own warning, and again in that of its successor.
     fn name(&mut self, named: RangeInclusive<u64>) {
         let before = self.named.take().unwrap_or_else(|| named.clone());
         self.named = Some(*before.start().min(named.start())..=*before.end().max(named.end()));
@@ -57,7 +58,7 @@ impl Account {
 pub struct Ledger(pub BTreeMap<String, Account>);
 
 impl Ledger {
-    /// The books as they stand.
+    /// The accounts at this moment.
     pub fn of(mesh: &Mesh) -> Self {
         let mut ledger = Self::default();
         for record in mesh.sink.records() {
@@ -67,6 +68,7 @@ impl Ledger {
                 .or_default()
                 .store(&record);
         }
+
         for line in mesh
             .envoy
             .log()
@@ -80,7 +82,7 @@ impl Ledger {
         ledger
     }
 
-    /// Fails unless each of so many requests is stored, or its number is named.
+    /// Fails unless each of this number of requests is stored, or its number is named.
     pub fn assert_accounts_for(&self, requests: usize) {
         let recorded: usize = self.0.values().map(Account::requests).sum();
         assert_eq!(recorded, requests, "{self:#?}");
@@ -112,8 +114,8 @@ fn is_last_warning(line: &str) -> bool {
     line.contains("[warning]") && line.contains("not yet acknowledged")
 }
 
-/// `… stream <id>: ends with <count> records not yet acknowledged, numbers <first> to <last>`; behind the count there may be
-/// `of stream <id>`, one that was taken over.
+/// Parses `… stream <id>: ends with <count> records not yet acknowledged, numbers <first> to
+/// <last>`. After the count, `of stream <id>` may name a predecessor.
 fn read_warning(line: &str) -> Option<(String, RangeInclusive<u64>)> {
     let (_, text) = line.split_once("stream ")?;
     let (own, text) = text.split_once(": ends with ")?;

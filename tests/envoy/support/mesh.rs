@@ -15,7 +15,7 @@ use super::envoy::Envoy;
 use super::records::Record;
 use super::sink::Sink;
 
-/// Everything that a scenario talks to.
+/// All parts of a scenario.
 pub struct Mesh {
     pub envoy: Envoy,
     pub upstream: Upstream,
@@ -39,12 +39,12 @@ impl Mesh {
         Self::with_bootstrap(quick.with_plugin(patch), Sink::start().await, 1).await
     }
 
-    /// Any bootstrap, on any number of workers; its clusters are pointed at the upstream and at `sink`.
+    /// Any bootstrap on any number of workers. Its clusters point to the upstream and to `sink`.
     pub async fn with_bootstrap(bootstrap: Bootstrap, sink: Sink, concurrency: usize) -> Self {
         Self::with_last_change(bootstrap, sink, concurrency, |_| {}).await
     }
 
-    /// The same, with a change to the bootstrap when its clusters have been pointed.
+    /// The same, with a change to the bootstrap after its clusters are set.
     pub async fn with_last_change(
         mut bootstrap: Bootstrap,
         sink: Sink,
@@ -56,6 +56,7 @@ impl Mesh {
         bootstrap.point("demo_grpc", upstream.grpc_addr());
         bootstrap.point("audit", sink.addr());
         change(&mut bootstrap);
+
         let envoy = Envoy::start(&bootstrap, concurrency).await;
         let (http, grpc) = (envoy.listener("http").await, envoy.listener("grpc").await);
         Self {
@@ -90,7 +91,7 @@ impl Mesh {
         grpc_call(self.grpc, METHOD, list(headers), &GrpcOptions::default()).await
     }
 
-    /// A tracked call with a context, scripted for the upstream (`x-demo-grpc`).
+    /// A tracked call with a context, with a script for the upstream (`x-demo-grpc`).
     pub async fn tracked_call(&self, script: &str) -> Result<GrpcAnswer, CallError> {
         self.call(&[
             ("x-session-track", "true"),
@@ -100,8 +101,8 @@ impl Mesh {
         .await
     }
 
-    /// Sends one `/check` that is recorded through each listener, and waits until both have arrived: on one worker,
-    /// everything that was recorded before has arrived then too. Yields the exchanges before them.
+    /// Sends one `/check` that is recorded through each listener, and waits for both records. On
+    /// one worker, all earlier records have arrived by then. Yields the exchanges before them.
     pub async fn exchanges_until_marker(&self) -> Vec<Record> {
         let marker = format!("marker-{}", self.sink.attempts().len());
         for listener in [self.http, self.grpc] {
@@ -110,7 +111,8 @@ impl Mesh {
                 .await
                 .unwrap();
         }
-        // Where records are required, each marker has a receipt, too.
+
+        // With required records, each marker also has a receipt.
         let is_marker = |record: &&Record| {
             record.text("user_agent.original") == marker && record.text("audit.stage") == "complete"
         };
@@ -122,6 +124,7 @@ impl Mesh {
                 .collect::<BTreeSet<_>>()
                 .len()
         };
+
         let mut records = super::eventually("both markers arrive", || {
             Some(self.sink.exchanges()).filter(|found| streams(found) == 2)
         })
@@ -130,8 +133,8 @@ impl Mesh {
         records
     }
 
-    /// The filter's statistics, as soon as they satisfy `probe` and are the same twice in a row: a worker publishes one after
-    /// the other, and what is read meanwhile does not agree.
+    /// The filter's statistics, once they satisfy `probe` and are equal twice in a row. A worker
+    /// publishes them one by one, so a read in between is inconsistent.
     pub async fn stats_when(
         &self,
         what: &str,
@@ -139,6 +142,7 @@ impl Mesh {
     ) -> BTreeMap<String, u64> {
         let end = super::now() + super::DEADLINE;
         let mut last = self.envoy.stats("audit_filter").await;
+
         loop {
             tokio::time::sleep(super::POLL).await;
             let stats = self.envoy.stats("audit_filter").await;
@@ -166,7 +170,8 @@ impl Mesh {
         assert!(Self::is_conserved(stats), "{stats:#?}");
     }
 
-    /// The equation that always holds: captured = acknowledged + rejected + dropped + in the buffer.
+    /// The equation that always holds: captured = acknowledged + rejected + dropped + in the
+    /// buffer.
     pub fn is_conserved(stats: &BTreeMap<String, u64>) -> bool {
         let sum: u64 = stats
             .iter()

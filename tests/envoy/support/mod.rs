@@ -1,4 +1,4 @@
-//! What every scenario needs: tools, an Envoy, an audit cluster, and waiting without sleeping too long.
+//! Common parts of scenarios: tools, an Envoy, an audit cluster, and polls with a deadline.
 
 pub mod answer;
 pub mod args;
@@ -24,11 +24,11 @@ use std::time::{Duration, Instant};
 pub use mesh::Mesh;
 pub use records::Record;
 
-/// How long a scenario waits for an effect before it fails.
+/// Deadline for an effect.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
 
-/// Waits until `probe` yields something, and fails with `what` after [`DEADLINE`].
+/// Waits until `probe` yields a value. Panics with `what` after [`DEADLINE`].
 #[track_caller]
 pub fn eventually<T>(
     what: impl Into<String>,

@@ -1,4 +1,4 @@
-//! Records as an audit cluster receives them, flat.
+//! Records as an audit cluster receives them, as flat maps.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use prost::Message as _;
 use serde_json::Value;
 
-/// One `LogRecord` with its own attributes and those of its scope and its resource.
+/// One `LogRecord` with its attributes and those of its scope and its resource.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub event: String,
@@ -15,7 +15,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// An attribute as text; integers as their digits. Empty when it is not there.
+    /// An attribute as text, integers in decimal; empty if absent.
     pub fn text(&self, name: &str) -> String {
         match self.attributes.get(name) {
             Some(Value::String(text)) => text.clone(),
@@ -43,7 +43,8 @@ impl Record {
     }
 }
 
-/// The records of one OTLP/HTTP body. No message begins with a brace: that would be a field 15 of the request.
+/// The records of one OTLP/HTTP body, JSON or protobuf. A protobuf request never starts with a
+/// brace, which would be its field 15.
 pub fn parse(body: &[u8]) -> Vec<Record> {
     let request: Value = match body.first() {
         Some(b'{') => serde_json::from_slice(body).expect("a batch is JSON"),
@@ -53,18 +54,20 @@ pub fn parse(body: &[u8]) -> Vec<Record> {
         .unwrap(),
     };
     let mut records = Vec::new();
+
     for resource in request["resourceLogs"].as_array().unwrap() {
         let shared = attributes(&resource["resource"]["attributes"]);
+
         for scope in resource["scopeLogs"].as_array().unwrap() {
             let of_scope = attributes(&scope["scope"]["attributes"]);
             for record in scope["logRecords"].as_array().unwrap() {
-                // The end of a stream has an attribute of its own under a name of the scope's.
+                // The end record of a stream has an attribute with the name of one of the scope's.
                 let mut all = of_scope.clone();
                 all.extend(attributes(&record["attributes"]));
                 all.extend(shared.clone());
                 let event = record["eventName"].as_str().unwrap().to_owned();
                 let mut raw = record.clone();
-                // An id of no bytes is none.
+                // An empty id is an absent one.
                 raw.as_object_mut().unwrap().retain(|_, value| value != "");
                 records.push(Record {
                     event,
@@ -74,6 +77,7 @@ pub fn parse(body: &[u8]) -> Vec<Record> {
             }
         }
     }
+
     records
 }
 
@@ -91,5 +95,6 @@ fn attributes(list: &Value) -> BTreeMap<String, Value> {
     let pairs: Vec<_> = list.as_array().unwrap().iter().map(pair).collect();
     let map: BTreeMap<_, _> = pairs.iter().cloned().collect();
     assert_eq!(map.len(), pairs.len(), "no attribute twice");
+
     map
 }

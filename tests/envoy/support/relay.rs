@@ -1,5 +1,5 @@
-//! A second listener of the same Envoy on the way of the batches, as the proxy in front of the collector is: batches go to
-//! it, and it forwards them to the audit cluster's address.
+//! A second listener of the same Envoy in the role of the collector's proxy: batches go to it, and
+//! it forwards them to the audit cluster's address.
 
 use std::net::SocketAddr;
 
@@ -15,13 +15,13 @@ pub struct Relay {
     pub mesh: Mesh,
     /// The listener's address.
     pub addr: SocketAddr,
-    /// The cluster `audit`, which Envoy cannot have before the listener has its address.
+    /// The cluster `audit`. Envoy can get it only after the listener has its address.
     _clusters: Resources,
 }
 
 impl Relay {
-    /// Starts it on one worker. The listener is a copy of the bootstrap's first one, changed by `change`; `patch` is merged
-    /// into the cluster that leads to it.
+    /// Starts it on one worker. The listener is a copy of the bootstrap's first one, changed by
+    /// `change`. `patch` is merged into the cluster that points to it.
     pub async fn start(
         bootstrap: Bootstrap,
         patch: &Value,
@@ -40,6 +40,7 @@ impl Relay {
         let mut target = Bootstrap(json!({"static_resources": {"clusters": [audit]}}));
         target.point("audit", addr);
         clusters.replace(target.clusters().iter().cloned());
+
         Self {
             mesh,
             addr,
@@ -48,7 +49,7 @@ impl Relay {
     }
 }
 
-/// Adds the listener and its cluster, and takes the cluster `audit` out.
+/// Adds the listener and its cluster, and removes the cluster `audit`.
 fn insert(bootstrap: &mut Bootstrap, change: impl FnOnce(&mut Value)) -> Value {
     let mut listener = bootstrap.listeners()[0].clone();
     listener["name"] = json!("relay");
@@ -57,6 +58,7 @@ fn insert(bootstrap: &mut Bootstrap, change: impl FnOnce(&mut Value)) -> Value {
         .unwrap();
     let manager = &mut filters.last_mut().unwrap()["typed_config"];
     manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"]["cluster"] = json!("store");
+
     let plugin = &mut manager["http_filters"][0]["typed_config"]["config"];
     (plugin["name"], plugin["root_id"]) = (json!("audit_relay"), json!("audit_relay"));
     change(&mut listener);

@@ -1,11 +1,11 @@
-//! An HTTP/1.1 request as Envoy writes it: a body has a `content-length`.
+//! An HTTP/1.1 request in Envoy's form: a body has a `content-length`.
 
 use audit_demo::headers::Headers;
 use bytes::Bytes;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpStream;
 
-/// One whole request.
+/// One complete request.
 pub struct Request {
     pub path: String,
     pub headers: Headers,
@@ -13,7 +13,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads the next one; `None` when the peer has closed, or sends something else.
+    /// Reads the next request; `None` if the peer has closed, or sends other bytes.
     pub async fn read(stream: &mut BufReader<TcpStream>) -> Option<Self> {
         let path = read_line(stream).await?.split(' ').nth(1)?.to_owned();
         let headers = read_headers(stream).await?;
@@ -22,6 +22,7 @@ impl Request {
             .map_or(Some(0), |digits| digits.parse().ok())?;
         let mut body = vec![0; length];
         stream.read_exact(&mut body).await.ok()?;
+
         Some(Self {
             path,
             headers,
@@ -42,7 +43,7 @@ async fn read_headers(stream: &mut BufReader<TcpStream>) -> Option<Headers> {
     }
 }
 
-/// A line without its end.
+/// A line without its line break.
 async fn read_line(stream: &mut BufReader<TcpStream>) -> Option<String> {
     let mut line = String::new();
     stream.read_line(&mut line).await.ok()?;

@@ -1,4 +1,4 @@
-//! An audit cluster that answers as the scenario says, and keeps everything it was sent.
+//! An audit cluster that answers by script, and keeps all received requests.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -35,10 +35,10 @@ impl Attempt {
     }
 }
 
-/// Whether a body is refused, whatever the script says.
+/// Whether a body is refused, whatever the script contains.
 type Refuses = dyn Fn(&[u8]) -> bool + Send;
 
-/// Takes the bodies of the batches that are kept.
+/// Receives the bodies of the stored batches.
 type Keeps = dyn FnMut(&[u8]) + Send;
 
 #[derive(Default)]
@@ -62,7 +62,7 @@ impl Script {
         }
     }
 
-    /// Yields the answer, and the place of the attempt among all.
+    /// Yields the answer, and the index of the attempt.
     fn take(&mut self, request: Request) -> (Answer, usize) {
         let answer = self.answer(&request.body);
         let Request {
@@ -70,6 +70,7 @@ impl Script {
             headers,
             body,
         } = request;
+
         self.attempts.push(Attempt {
             path,
             headers,
@@ -80,7 +81,7 @@ impl Script {
         (answer, self.attempts.len() - 1)
     }
 
-    /// The attempt at this place has its answer now.
+    /// Marks the attempt at this index as answered.
     fn settle(&mut self, index: usize, is_stored: bool) {
         let attempt = &mut self.attempts[index];
         attempt.is_stored = is_stored;
@@ -93,7 +94,7 @@ impl Script {
     }
 }
 
-/// A scripted audit cluster on a port of its own; the port stays its own while it is down.
+/// A scripted audit cluster on a reserved port, which stays reserved while it is down.
 pub struct Sink {
     addr: SocketAddr,
     script: Arc<Mutex<Script>>,
@@ -109,7 +110,7 @@ impl Sink {
         sink
     }
 
-    /// Takes a port that refuses connections until [`Self::up`].
+    /// Reserves a port that refuses connections until [`Self::up`].
     pub fn start_down() -> Self {
         let placeholder = bound(SocketAddr::from(([127, 0, 0, 1], 0)));
         let addr = placeholder.local_addr().unwrap();
@@ -136,18 +137,18 @@ impl Sink {
     pub async fn down(&mut self) {
         if let Some(server) = self.server.take() {
             server.abort();
-            // Aborted or not, it has let go of the port.
+            // Aborted or not, the task has released the port.
             let _ = server.await;
         }
         self.placeholder = Some(bound(self.addr));
     }
 
-    /// Answers the next requests so, one each, and 200 afterwards.
+    /// Answers to the next requests, one each. Later ones get 200.
     pub fn answer_next(&self, answers: impl IntoIterator<Item = Answer>) {
         self.script.lock().unwrap().next.extend(answers);
     }
 
-    /// Answers everything so that has no answer of its own; `None`: 200.
+    /// Answer to every request without a scripted one; `None`: 200.
     pub fn answer_all(&self, answer: Option<Answer>) {
         self.script.lock().unwrap().otherwise = answer;
     }
@@ -165,7 +166,8 @@ impl Sink {
         self.script.lock().unwrap().refusal = Some((status, Box::new(refuses)));
     }
 
-    /// Hands every batch that is kept to `keep`, and forgets all bodies: for runs that are too long to keep them.
+    /// Passes every stored batch to `keep`, and discards all bodies: for runs that are too long to
+    /// keep them.
     pub fn keep_by(&self, keep: impl FnMut(&[u8]) + Send + 'static) {
         self.script.lock().unwrap().keeper = Some(Box::new(keep));
     }
@@ -174,7 +176,7 @@ impl Sink {
         self.script.lock().unwrap().attempts.clone()
     }
 
-    /// The records of all batches, at every attempt and whatever became of it, in the order of arrival.
+    /// The records of all batches, from every attempt with any result, in the order of arrival.
     pub fn arrived(&self) -> Vec<Record> {
         self.attempts()
             .iter()
@@ -182,7 +184,7 @@ impl Sink {
             .collect()
     }
 
-    /// The records of all batches that were kept, in the order of arrival.
+    /// The records of all stored batches, in the order of arrival.
     pub fn records(&self) -> Vec<Record> {
         let attempts = self.attempts();
         let kept = attempts.iter().filter(|attempt| attempt.is_stored);
@@ -212,8 +214,8 @@ impl Sink {
         })
     }
 
-    /// Waits until so many lost records are reported, no more, and yields the reports: several, where a batch was sealed
-    /// while others were still dropped.
+    /// Waits until exactly `count` lost records are reported, and yields the reports. There are
+    /// several if a batch was sealed while records were still dropped.
     pub async fn wait_for_losses(&self, count: u64) -> Vec<Record> {
         let reported = |losses: &[Record]| {
             losses
@@ -226,6 +228,7 @@ impl Sink {
         })
         .await;
         assert_eq!(reported(&losses), count, "{losses:#?}");
+
         losses
     }
 }
@@ -246,7 +249,7 @@ fn bound(addr: SocketAddr) -> TcpSocket {
     socket
 }
 
-/// Serves until it is aborted, and its connections with it.
+/// Serves until it is aborted, which also aborts its connections.
 async fn serve(listener: TcpListener, script: Arc<Mutex<Script>>) {
     let mut connections = JoinSet::new();
     loop {
@@ -260,9 +263,10 @@ async fn serve(listener: TcpListener, script: Arc<Mutex<Script>>) {
     }
 }
 
-/// Takes one request after the other, until the peer goes away or the script breaks the connection.
+/// Serves one request after the other, until the peer closes or the script breaks the connection.
 async fn converse(stream: TcpStream, script: Arc<Mutex<Script>>) {
     stream.set_nodelay(true).unwrap();
+
     let mut stream = BufReader::new(stream);
     while let Some(request) = Request::read(&mut stream).await {
         let (answer, index) = script.lock().unwrap().take(request);

@@ -1,4 +1,5 @@
-//! Mutual TLS: certificates made for one scenario, a listener that demands them, and a way to it for the plain clients.
+//! Mutual TLS: certificates for one scenario, a listener that requires them, and a TLS tunnel for
+//! the plaintext clients.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,11 +17,12 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 /// The name in the listener's certificate.
 pub const SERVER: &str = "envoy.test";
 
-/// Issues certificates that a listener may believe or not.
+/// Issues certificates that a listener may trust or not.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    /// One with a key of its own. All have the same name, so that only the key tells a wrong one.
+    /// An authority with a new key. All have the same name, so that only the key distinguishes
+    /// them.
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params
@@ -36,6 +38,7 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "peer");
         params.subject_alt_names = names.into_iter().collect();
+
         let certificate = params.signed_by(&key, &self.0).unwrap();
         Identity {
             certificate: certificate.der().clone(),
@@ -44,7 +47,7 @@ impl Authority {
         }
     }
 
-    /// The `validation_context` that believes this authority.
+    /// A `validation_context` that trusts this authority.
     pub fn validation(&self) -> Value {
         json!({"trusted_ca": {"inline_string": self.0.pem()}})
     }
@@ -70,7 +73,7 @@ pub fn uri(text: &str) -> SanType {
     SanType::URI(text.try_into().unwrap())
 }
 
-/// A DNS SAN; any text, since Envoy must bear what a certificate holds.
+/// A DNS SAN with any text, since Envoy must cope with any certificate content.
 pub fn dns(text: &str) -> SanType {
     SanType::DnsName(text.try_into().unwrap())
 }
@@ -82,7 +85,8 @@ pub struct Identity {
     key: KeyPair,
 }
 
-/// Lets a listener of the bootstrap speak TLS 1.2 and later, and demand a certificate that passes `validation`.
+/// Makes a listener of the bootstrap require TLS 1.2 or later, and a certificate that passes
+/// `validation`.
 pub fn demand_certificate(listener: &mut Value, server: &Authority, validation: &Value) {
     listener["filter_chains"][0]["transport_socket"] = json!({
         "name": "envoy.transport_sockets.tls",
@@ -98,15 +102,16 @@ pub fn demand_certificate(listener: &mut Value, server: &Authority, validation: 
     });
 }
 
-/// A way to a TLS listener for clients that speak plain TCP: what comes in is forwarded over TLS, each connection over one of its
-/// own and all with the same certificate. Closed when dropped.
+/// A TLS tunnel for plaintext clients: each connection is forwarded over a separate TLS connection,
+/// all with the same certificate. Closed when dropped.
 pub struct Tunnel {
     addr: SocketAddr,
     server: JoinHandle<()>,
 }
 
 impl Tunnel {
-    /// A tunnel to `listener` for HTTP/2 or HTTP/1.1 (`protocol` as ALPN names it), whose connections come from `source`.
+    /// A tunnel to `listener` for HTTP/2 or HTTP/1.1 (`protocol` as in ALPN). Its connections come
+    /// from `source`.
     pub async fn open(
         listener: SocketAddr,
         server: &Authority,
@@ -150,10 +155,11 @@ fn client(server: &Authority, identity: Option<&Identity>, protocol: &str) -> Cl
         }
     };
     config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+
     config
 }
 
-/// When the listener refuses the handshake, the plain connection is closed with nothing said.
+/// If the listener refuses the handshake, the plaintext connection is closed without an answer.
 async fn forward(
     mut plain: TcpStream,
     connector: TlsConnector,
@@ -162,6 +168,7 @@ async fn forward(
 ) -> io::Result<()> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((IpAddr::V4(source), 0).into())?;
+
     let stream = socket.connect(listener).await?;
     let mut tls = connector
         .connect(ServerName::try_from(SERVER).unwrap(), stream)

@@ -1,10 +1,10 @@
-//! The programs under test, fetched and built once a test run by the repository's own scripts.
+//! The programs under test, fetched and built once a test run by the repository's scripts.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// The top of the repository.
+/// Root of the repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -15,7 +15,7 @@ pub fn envoy() -> &'static Path {
     PATH.get_or_init(|| PathBuf::from(last_line("envoy/get-envoy.sh")))
 }
 
-/// The Envoy binary of this version, pinned like the other.
+/// The Envoy binary of this version, pinned like the default one.
 pub fn envoy_of(version: &str) -> PathBuf {
     PathBuf::from(last_line_of("envoy/get-envoy.sh", &[version]))
 }
@@ -41,13 +41,13 @@ pub fn lean_wasm() -> &'static Path {
     PATH.get_or_init(|| root().join(last_line_of("wasm-build.sh", &["--lean"])))
 }
 
-/// The filter that traps when a header asks for it.
+/// The filter that traps on demand by a header.
 pub fn crashing_wasm() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| root().join(last_line_of("wasm-build.sh", &["--crashing"])))
 }
 
-/// Another filter of the workspace, built by its package's name.
+/// Another filter of the workspace, built by its package name.
 pub fn built(package: &str) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .parent()
@@ -56,6 +56,7 @@ pub fn built(package: &str) -> PathBuf {
     cargo
         .current_dir(root())
         .args(["build", "--quiet", "--locked", "--release"]);
+
     cargo
         .args([
             "--package",
@@ -65,10 +66,12 @@ pub fn built(package: &str) -> PathBuf {
             "--target-dir",
         ])
         .arg(directory);
+
     assert!(
         cargo.status().unwrap().success(),
         "{package} cannot be built"
     );
+
     directory.join(format!(
         "wasm32-wasip1/release/{}.wasm",
         package.replace('-', "_")
@@ -93,6 +96,7 @@ fn last_line_of(script: &str, arguments: &[&str]) -> String {
         .output()
         .unwrap_or_else(|error| panic!("{script} cannot be run: {error}"));
     assert!(output.status.success(), "{script} failed");
+
     String::from_utf8(output.stdout)
         .unwrap()
         .lines()

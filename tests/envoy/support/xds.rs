@@ -1,18 +1,19 @@
-//! A file of xDS resources that Envoy watches, so that a scenario can replace them while Envoy runs.
+//! A file of xDS resources that Envoy watches, so that a scenario can replace them while Envoy
+//! runs.
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The file, in a directory of its own.
+/// The file, in a separate directory.
 pub struct Resources {
     directory: TempDir,
     kind: &'static str,
 }
 
 impl Resources {
-    /// A file of resources of one kind, named without the common start of all type URLs.
+    /// A file of resources of one kind, named without the common prefix of type URLs.
     pub fn new(kind: &'static str) -> Self {
         let file = Self {
             directory: tempfile::tempdir().unwrap(),
@@ -34,7 +35,7 @@ impl Resources {
         Self::new("endpoint.v3.ClusterLoadAssignment")
     }
 
-    /// Puts these resources in the place of those before.
+    /// Replaces the resources in the file.
     pub fn replace(&self, resources: impl IntoIterator<Item = Value>) {
         let typed = |mut resource: Value| {
             resource["@type"] = json!(format!("type.googleapis.com/envoy.config.{}", self.kind));

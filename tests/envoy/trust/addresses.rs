@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::*;
 
-/// A mesh whose HTTP listener is bound to this IPv6 address.
+/// A mesh with its HTTP listener bound to this IPv6 address.
 async fn mesh_at(address: &str, cidrs: &Value, has_direct_peer: bool) -> Mesh {
     let mut bootstrap = Bootstrap::shipped();
     if !has_direct_peer {
@@ -35,10 +35,11 @@ fn has_ipv6() -> bool {
 }
 
 #[tokio::test]
-async fn an_ipv6_peer_is_heard_from_its_network_only() {
+async fn an_ipv6_peer_is_trusted_from_its_network_only() {
     if !has_ipv6() {
         return;
     }
+
     for has_direct_peer in [true, false] {
         let mesh = mesh_at("::1", &json!(["192.0.2.0/24", "::1/128"]), has_direct_peer).await;
         track(mesh.http, &CallOptions::default()).await;
@@ -46,6 +47,7 @@ async fn an_ipv6_peer_is_heard_from_its_network_only() {
         assert_eq!(records.len(), 1);
         assert_eq!(records[0].text("client.address"), "::1");
     }
+
     let others = json!([
         "127.0.0.0/8",
         "fc00::/7",
@@ -55,16 +57,17 @@ async fn an_ipv6_peer_is_heard_from_its_network_only() {
     ]);
     let mesh = mesh_at("::1", &others, true).await;
     track(mesh.http, &CallOptions::default()).await;
-    assert_not_heard(&mesh, 1).await;
+    assert_ignored(&mesh, 1).await;
 }
 
-/// The listener is an IPv6 socket on the mapped loopback address, so that the kernel knows its peers by mapped addresses.
-/// Envoy writes them as IPv4 addresses.
+/// The listener is an IPv6 socket on the mapped loopback address, so the kernel reports its peers
+/// as mapped addresses. Envoy writes them as IPv4 addresses.
 #[tokio::test]
 async fn an_ipv4_peer_of_an_ipv6_socket_is_an_ipv4_peer() {
     if !has_ipv6() {
         return;
     }
+
     for (cidrs, has_direct_peer) in [
         (json!(["127.0.0.1/32"]), true),
         (json!(["127.0.0.1/32"]), false),
@@ -73,7 +76,7 @@ async fn an_ipv4_peer_of_an_ipv6_socket_is_an_ipv4_peer() {
         let mut mesh = mesh_at("::ffff:127.0.0.1", &cidrs, has_direct_peer).await;
         mesh.http = SocketAddr::from((Ipv4Addr::LOCALHOST, mesh.http.port()));
         track(mesh.http, &CallOptions::from_ip(STRANGER)).await;
-        assert_not_heard(&mesh, 1).await;
+        assert_ignored(&mesh, 1).await;
         track(mesh.http, &CallOptions::default()).await;
         let records = mesh.exchanges_until_marker().await;
         assert_eq!(records.len(), 1, "{cidrs}");

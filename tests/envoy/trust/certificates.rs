@@ -1,4 +1,4 @@
-//! Certificates that the listener has verified: whom their names let speak.
+//! Certificates that the listener has verified, and the names in them that make a peer trusted.
 
 use audit_demo::client::http_request;
 
@@ -14,7 +14,7 @@ async fn session_reuses(mesh: &Mesh) -> u64 {
 }
 
 #[tokio::test]
-async fn a_certificate_of_the_mesh_is_heard() {
+async fn a_certificate_of_the_mesh_is_trusted() {
     let mutual = MutualMesh::trusting(&json!([
         "spiffe://other.internal/",
         "spiffe://mesh.internal/"
@@ -24,10 +24,12 @@ async fn a_certificate_of_the_mesh_is_heard() {
         .authority
         .issue([dns("gateway.internal"), uri(GATEWAY)]);
     mutual.call(Some(&identity), &[]).await.unwrap();
+
     let records = mutual.mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].text("audit.action"), "forged");
     assert_eq!(records[0].text("audit.session.context"), "Zm9yZ2Vk");
+
     let seen = mutual.mesh.upstream.seen().at_path(METHOD);
     let names = ALL.map(|(name, _)| seen[0].headers.contains(name));
     assert_eq!(names, [false, false, true], "only the context goes on");
@@ -38,7 +40,7 @@ async fn a_certificate_of_the_mesh_is_heard() {
 }
 
 #[tokio::test]
-async fn a_certificate_is_heard_over_http_1_as_well() {
+async fn a_certificate_is_trusted_over_http_1_too() {
     let mutual = MutualMesh::trusting(&json!(["spiffe://mesh.internal/"])).await;
     let identity = mutual.authority.issue([uri(GATEWAY)]);
     let tunnel = Tunnel::open(
@@ -49,6 +51,7 @@ async fn a_certificate_is_heard_over_http_1_as_well() {
         Ipv4Addr::LOCALHOST,
     )
     .await;
+
     http_request(
         tunnel.addr(),
         "POST",
@@ -59,22 +62,26 @@ async fn a_certificate_is_heard_over_http_1_as_well() {
     )
     .await
     .unwrap();
+
     let records = mutual.mesh.exchanges_until_marker().await;
     assert_eq!(records.len(), 1);
     assert_eq!(records[0].text("network.protocol.version"), "1.1");
 }
 
-/// A resumed session has no certificate on the wire; Envoy remembers the one that it verified.
+/// A resumed session has no certificate on the wire; Envoy stores the verified one.
 #[tokio::test]
 async fn a_resumed_session_keeps_its_certificate() {
     let mutual = MutualMesh::trusting(&json!(["spiffe://mesh.internal/"])).await;
+
     for (name, recorded) in [("spiffe://evil/", 0), (GATEWAY, 3)] {
         let identity = mutual.authority.issue([uri(name)]);
         let tunnel = mutual.tunnel(Some(&identity)).await;
         let before = session_reuses(&mutual.mesh).await;
+
         for _ in 0..3 {
             call_through(&tunnel, &[]).await.unwrap();
         }
+
         assert!(
             session_reuses(&mutual.mesh).await >= before + 2,
             "the sessions were resumed"
@@ -88,7 +95,7 @@ async fn a_resumed_session_keeps_its_certificate() {
 }
 
 #[tokio::test]
-async fn a_name_that_only_looks_like_the_mesh_is_not_heard() {
+async fn a_name_that_resembles_the_mesh_is_not_trusted() {
     let names = [
         "spiffe://mesh.internal.evil/ns/a/sa/gateway",
         "spiffe://mesh.internal@evil/",
@@ -116,10 +123,14 @@ async fn a_name_that_only_looks_like_the_mesh_is_not_heard() {
         "/",
         "",
     ];
+
     let mutual = MutualMesh::trusting(&json!(["spiffe://mesh.internal/"])).await;
     let certificates = names.map(|name| vec![uri(name)]);
-    assert_eq!(mutual.heard(&certificates).await, Vec::<Vec<_>>::new());
-    assert_not_heard(&mutual.mesh, names.len() as u64).await;
+    assert_eq!(
+        mutual.trusted_among(&certificates).await,
+        Vec::<Vec<_>>::new()
+    );
+    assert_ignored(&mutual.mesh, names.len() as u64).await;
 }
 
 #[tokio::test]
@@ -132,6 +143,7 @@ async fn a_prefix_ends_where_a_part_of_the_name_ends() {
         "spiffe://td/ns/a",
         "spiffe://td/ns/a/sa/b",
     ];
+
     let bad = [
         "spiffe://mesh.internal.evil/",
         "spiffe://mesh.internal@evil/",
@@ -142,20 +154,22 @@ async fn a_prefix_ends_where_a_part_of_the_name_ends() {
         "spiffe://td/ns",
         "spiffe://td/",
     ];
+
     let certificates: Vec<_> = good
         .iter()
         .chain(&bad)
         .map(|name| vec![uri(name)])
         .collect();
     assert_eq!(
-        mutual.heard(&certificates).await,
+        mutual.trusted_among(&certificates).await,
         good.map(|name| vec![uri(name)])
     );
+
     let spoofed = mutual.mesh.stat_at_least("headers.spoofed", 1).await["headers.spoofed"];
     assert_eq!(spoofed, (bad.len() * ALL.len()) as u64);
 }
 
-/// Envoy yields the first URI SAN, in the order of the certificate; SPIFFE forbids a second one.
+/// Envoy yields the first URI SAN in the order of the certificate; SPIFFE forbids a second one.
 #[tokio::test]
 async fn of_several_uri_sans_the_first_one_counts() {
     let mutual = MutualMesh::trusting(&json!(["spiffe://mesh.internal/"])).await;
@@ -171,7 +185,7 @@ async fn of_several_uri_sans_the_first_one_counts() {
             uri(GATEWAY),
         ],
     ];
-    assert_eq!(mutual.heard(&certificates).await, [first]);
+    assert_eq!(mutual.trusted_among(&certificates).await, [first]);
 }
 
 #[tokio::test]
@@ -184,8 +198,11 @@ async fn only_a_uri_san_is_a_name() {
         vec![dns("mesh.internal")],
         vec![mail, dns(GATEWAY)],
     ];
-    assert_eq!(mutual.heard(&certificates).await, Vec::<Vec<_>>::new());
-    assert_not_heard(&mutual.mesh, certificates.len() as u64).await;
+    assert_eq!(
+        mutual.trusted_among(&certificates).await,
+        Vec::<Vec<_>>::new()
+    );
+    assert_ignored(&mutual.mesh, certificates.len() as u64).await;
 }
 
 #[tokio::test]
@@ -194,6 +211,7 @@ async fn a_certificate_of_another_authority_gets_no_connection() {
     let stranger = Authority::new().issue([uri(GATEWAY)]);
     mutual.call(Some(&stranger), &[]).await.unwrap_err();
     mutual.call(None, &[]).await.unwrap_err();
+
     let stats = mutual.mesh.envoy.stats("ssl.fail_verify").await;
     let refused = |name: &str| {
         stats
@@ -213,12 +231,16 @@ async fn an_address_that_is_trusted_needs_no_name() {
     let trust = json!({"cidrs": ["127.0.0.1/32"], "uri_sans": ["spiffe://mesh.internal/"]});
     let mutual = MutualMesh::start(&trust, Authority::validation, |_| {}).await;
     let nobody = vec![uri("spiffe://evil/")];
-    assert_eq!(mutual.heard(std::slice::from_ref(&nobody)).await, [nobody]);
+    assert_eq!(
+        mutual.trusted_among(std::slice::from_ref(&nobody)).await,
+        [nobody]
+    );
 }
 
 #[tokio::test]
 async fn over_tls_a_forged_forwarded_address_does_not_help() {
     let trust = json!({"cidrs": ["127.0.0.1/32"]});
+
     for has_direct_peer in [true, false] {
         let mutual = MutualMesh::start(&trust, Authority::validation, |bootstrap| {
             *bootstrap = forwarded::believing(bootstrap.clone());
@@ -228,6 +250,7 @@ async fn over_tls_a_forged_forwarded_address_does_not_help() {
         })
         .await;
         let identity = mutual.authority.issue([uri(GATEWAY)]);
+
         let tunnel = Tunnel::open(
             mutual.listener,
             &mutual.authority,
@@ -239,11 +262,12 @@ async fn over_tls_a_forged_forwarded_address_does_not_help() {
         call_through(&tunnel, &[("x-forwarded-for", "127.0.0.1")])
             .await
             .unwrap();
-        assert_not_heard(&mutual.mesh, 1).await;
+        assert_ignored(&mutual.mesh, 1).await;
     }
 }
 
-/// The header by which one proxy tells another of a client's certificate, and what Envoy can be told to do with it.
+/// The header by which proxies forward a client's certificate, with every way that Envoy can be
+/// configured to treat it.
 #[tokio::test]
 async fn a_forged_certificate_header_does_not_help() {
     const HEADER: &str = "x-forwarded-client-cert";
@@ -251,6 +275,7 @@ async fn a_forged_certificate_header_does_not_help() {
         HEADER,
         "By=spiffe://mesh.internal/a;Hash=00;URI=spiffe://mesh.internal/ns/a/sa/gateway",
     )];
+
     for details in [
         "SANITIZE",
         "FORWARD_ONLY",
@@ -269,10 +294,12 @@ async fn a_forged_certificate_header_does_not_help() {
         })
         .await;
         let evil = mutual.authority.issue([uri("spiffe://evil/")]);
+
         mutual.call(Some(&evil), &forged).await.unwrap();
         mutual.call(None, &forged).await.unwrap();
         mutual.mesh.get(METHOD, &[&ALL[..], &forged].concat()).await;
-        assert_not_heard(&mutual.mesh, 3).await;
+        assert_ignored(&mutual.mesh, 3).await;
+
         let forwarded = mutual.mesh.upstream.seen().at_path(METHOD);
         let passed = forwarded.iter().filter(|seen| {
             seen.headers

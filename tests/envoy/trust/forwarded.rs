@@ -1,4 +1,4 @@
-//! Addresses that a client claims: in `x-forwarded-for`, in another header, or in a PROXY line.
+//! Addresses claimed by a client: in `x-forwarded-for`, in another header, or in a PROXY line.
 
 use audit_demo::client::raw_exchange;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use tokio::net::UnixStream;
 use super::*;
 use crate::support::Record;
 
-/// Envoy believes `x-forwarded-for`, as in Istio's inbound sidecar.
+/// Envoy trusts `x-forwarded-for`, as in Istio's inbound sidecar.
 pub fn believing(mut bootstrap: Bootstrap) -> Bootstrap {
     for manager in bootstrap.connection_managers() {
         manager["use_remote_address"] = json!(false);
@@ -24,7 +24,7 @@ async fn believing_mesh(bootstrap: Bootstrap) -> Mesh {
 async fn a_forged_forwarded_address_does_not_help() {
     let mesh = believing_mesh(Bootstrap::shipped()).await;
     call_from(&mesh, STRANGER, &[("x-forwarded-for", "127.0.0.1")]).await;
-    assert_not_heard(&mesh, 1).await;
+    assert_ignored(&mesh, 1).await;
 }
 
 #[tokio::test]
@@ -34,7 +34,8 @@ async fn without_the_direct_peer_a_forwarded_address_is_unknown() {
     let mesh = believing_mesh(bootstrap).await;
     call_from(&mesh, STRANGER, &[("x-forwarded-for", "10.0.0.1")]).await;
     call_from(&mesh, STRANGER, &[("x-forwarded-for", "10.0.0.1")]).await;
-    assert_not_heard(&mesh, 2).await;
+    assert_ignored(&mesh, 2).await;
+
     let log = mesh.envoy.log();
     assert_eq!(
         log.matches("audit.direct_peer").count(),
@@ -51,7 +52,7 @@ async fn without_the_direct_peer_a_forwarded_address_is_unknown() {
     );
 }
 
-/// The peer is noted for each request instead of each connection.
+/// The peer's address is read for each request instead of each connection.
 fn noted_by_an_http_filter() -> Bootstrap {
     let note = json!({"name": "envoy.filters.http.set_filter_state", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config",
@@ -74,6 +75,7 @@ async fn a_trusted_gateway_stays_trusted_when_it_forwards_a_stranger() {
             &[("x-forwarded-for", "8.8.8.8")],
         )
         .await;
+
         let records = mesh.exchanges_until_marker().await;
         assert_eq!(records.len(), 1);
         assert_eq!(records[0].text("client.address"), "8.8.8.8");
@@ -82,7 +84,7 @@ async fn a_trusted_gateway_stays_trusted_when_it_forwards_a_stranger() {
     }
 }
 
-/// Every way to write an address that Envoy may believe and that may hide its port 0.
+/// Every way to write an address that Envoy may accept and that may hide its port 0.
 const CLAIMS: [&str; 5] = [
     "127.0.0.1:4567",
     "[::1]:4567",
@@ -99,7 +101,7 @@ async fn assert_no_claim_helps(mesh: &Mesh, header: &str) {
     for claim in CLAIMS {
         call_from(mesh, STRANGER, &[(header, claim)]).await;
     }
-    assert_not_heard(mesh, CLAIMS.len() as u64).await;
+    assert_ignored(mesh, CLAIMS.len() as u64).await;
 }
 
 #[tokio::test]
@@ -129,7 +131,7 @@ async fn an_address_from_a_header_of_the_operators_choice_does_not_help() {
     assert_no_claim_helps(&mesh, "x-real-ip").await;
 }
 
-/// Both listeners take the address of the client from a PROXY line, as behind a load balancer for TCP.
+/// Both listeners take the client's address from a PROXY line, as behind a TCP load balancer.
 fn behind_a_balancer(mut bootstrap: Bootstrap) -> Bootstrap {
     for listener in bootstrap.listeners() {
         listener["listener_filters"] = json!([{"name": "envoy.filters.listener.proxy_protocol", "typed_config": {
@@ -140,7 +142,7 @@ fn behind_a_balancer(mut bootstrap: Bootstrap) -> Bootstrap {
     bootstrap.with_plugin(&only_loopback())
 }
 
-/// Says that the connection comes from 127.0.0.1, port 4567.
+/// Claims that the connection comes from 127.0.0.1, port 4567.
 const PROXY_LINE: &str = "PROXY TCP4 127.0.0.1 127.0.0.1 4567 80\r\n";
 
 async fn claim_in_a_proxy_line(mesh: &Mesh) {
@@ -156,10 +158,10 @@ async fn claim_in_a_proxy_line(mesh: &Mesh) {
     );
 }
 
-/// The field of the last request on a connection.
+/// Header of the last request on a connection.
 pub const CLOSE: &str = "connection: close\r\n";
 
-/// A request with [`ALL`] and these lines more.
+/// A request with [`ALL`] and these additional lines.
 pub fn tracked_request(more: &str) -> String {
     let fields: String = ALL
         .iter()
@@ -180,10 +182,11 @@ pub fn assert_is_answer(bytes: &[u8]) {
 async fn a_forged_proxy_line_does_not_help() {
     let mesh = believing_mesh(behind_a_balancer(Bootstrap::shipped())).await;
     claim_in_a_proxy_line(&mesh).await;
-    assert_not_heard(&mesh, 1).await;
+    assert_ignored(&mesh, 1).await;
 }
 
-/// What the direct peer's filter is good for: no port tells that this address was claimed.
+/// Shows the need for the direct peer's filter: without it, no port reveals that the address was
+/// claimed.
 #[tokio::test]
 async fn without_the_direct_peer_a_proxy_line_is_believed() {
     let bootstrap = Bootstrap::shipped().without_peer_note();
@@ -194,7 +197,7 @@ async fn without_the_direct_peer_a_proxy_line_is_believed() {
     assert_eq!(records[0].text("client.address"), "127.0.0.1");
 }
 
-/// A unix socket has a path and no address: nothing in a request can make one of it.
+/// A unix socket has a path and no address. No header can give it one.
 #[tokio::test]
 async fn a_peer_of_a_unix_socket_is_unknown_whatever_it_claims() {
     let directory = tempfile::tempdir().unwrap();
@@ -203,6 +206,7 @@ async fn a_peer_of_a_unix_socket_is_unknown_whatever_it_claims() {
     bootstrap.listeners()[0]["additional_addresses"] =
         json!([{"address": {"pipe": {"path": path.to_str().unwrap()}}}]);
     let mesh = believing_mesh(bootstrap).await;
+
     for line in ["", PROXY_LINE] {
         let mut stream = UnixStream::connect(&path).await.unwrap();
         stream
@@ -213,7 +217,8 @@ async fn a_peer_of_a_unix_socket_is_unknown_whatever_it_claims() {
         stream.read_to_end(&mut answer).await.unwrap();
         assert_is_answer(&answer);
     }
-    assert_not_heard(&mesh, 2).await;
+
+    assert_ignored(&mesh, 2).await;
     assert_eq!(
         mesh.envoy
             .log()

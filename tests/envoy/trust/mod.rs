@@ -1,4 +1,5 @@
-//! Whose control headers count: decided by the direct peer's address or certificate, whatever any header says.
+//! Trusted control headers: decided by the direct peer's address or certificate, whatever other
+//! headers contain.
 
 mod addresses;
 mod certificates;
@@ -45,8 +46,9 @@ fn assert_nothing_reached_the_upstream(mesh: &Mesh) {
     }
 }
 
-/// Fails unless so many requests with [`ALL`] came, none was heard, and their headers were removed and counted.
-async fn assert_not_heard(mesh: &Mesh, requests: u64) {
+/// Fails unless `requests` requests with [`ALL`] came, none was tracked, and their headers were
+/// removed and counted.
+async fn assert_ignored(mesh: &Mesh, requests: u64) {
     assert_eq!(mesh.exchanges_until_marker().await, []);
     assert_nothing_reached_the_upstream(mesh);
     let spoofed = requests * ALL.len() as u64;
@@ -57,8 +59,8 @@ async fn assert_not_heard(mesh: &Mesh, requests: u64) {
 }
 
 #[tokio::test]
-async fn a_peer_outside_the_networks_is_not_heard() {
+async fn a_peer_outside_the_networks_is_ignored() {
     let mesh = Mesh::start().await;
     call_from(&mesh, STRANGER, &[]).await;
-    assert_not_heard(&mesh, 1).await;
+    assert_ignored(&mesh, 1).await;
 }

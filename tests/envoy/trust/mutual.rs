@@ -1,4 +1,4 @@
-//! A mesh whose gRPC listener speaks mutual TLS.
+//! A mesh with mutual TLS on its gRPC listener.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -13,17 +13,18 @@ use crate::support::mesh::{METHOD, list};
 use crate::support::sink::Sink;
 use crate::support::tls::{Authority, Identity, Tunnel, demand_certificate};
 
-/// The mesh, and the authority that all its certificates come from.
+/// The mesh, and the authority of all its certificates.
 pub struct MutualMesh {
     pub mesh: Mesh,
     pub authority: Authority,
     pub listener: SocketAddr,
-    /// What `mesh.grpc` leads to: markers are sent with a certificate that names nobody.
+    /// The target of `mesh.grpc`: markers are sent with a certificate without names.
     _unnamed: Tunnel,
 }
 
 impl MutualMesh {
-    /// A gRPC listener that verifies certificates; no address is trusted, only these prefixes of URI SANs.
+    /// A gRPC listener that verifies certificates. Only these prefixes of URI SANs are trusted, and
+    /// no addresses.
     pub async fn trusting(uri_sans: &Value) -> Self {
         Self::start(
             &json!({"cidrs": ["192.0.2.0/24"], "uri_sans": uri_sans}),
@@ -48,6 +49,7 @@ impl MutualMesh {
             &validation(&authority),
         );
         change(&mut bootstrap);
+
         let mut mesh = Mesh::with_bootstrap(bootstrap, Sink::start().await, 1).await;
         let listener = mesh.grpc;
         let unnamed = authority.issue([]);
@@ -60,6 +62,7 @@ impl MutualMesh {
         )
         .await;
         mesh.grpc = tunnel.addr();
+
         Self {
             mesh,
             authority,
@@ -68,7 +71,7 @@ impl MutualMesh {
         }
     }
 
-    /// A way to the gRPC listener with this certificate.
+    /// A tunnel to the gRPC listener with this certificate.
     pub async fn tunnel(&self, identity: Option<&Identity>) -> Tunnel {
         Tunnel::open(
             self.listener,
@@ -89,14 +92,16 @@ impl MutualMesh {
         call_through(&self.tunnel(identity).await, more).await
     }
 
-    /// Makes one call with a certificate for each of these lists of names, and yields the lists that were heard.
-    pub async fn heard(&self, certificates: &[Vec<SanType>]) -> Vec<Vec<SanType>> {
+    /// Makes one call with a certificate for each of these lists of names. Yields the lists of the
+    /// trusted ones.
+    pub async fn trusted_among(&self, certificates: &[Vec<SanType>]) -> Vec<Vec<SanType>> {
         for (index, names) in certificates.iter().enumerate() {
             let identity = self.authority.issue(names.clone());
             self.call(Some(&identity), &[("user-agent", &index.to_string())])
                 .await
                 .unwrap();
         }
+
         let records = self.mesh.exchanges_until_marker().await;
         let names = |index: String| certificates[index.parse::<usize>().unwrap()].clone();
         records
@@ -114,7 +119,7 @@ pub fn grpc_listener(bootstrap: &mut Bootstrap) -> &mut Value {
         .unwrap()
 }
 
-/// One call with [`ALL`] and more headers on a connection of its own.
+/// One call with [`ALL`] and more headers on a new connection.
 pub async fn call_through(tunnel: &Tunnel, more: &[(&str, &str)]) -> Result<GrpcAnswer, CallError> {
     grpc_call(
         tunnel.addr(),

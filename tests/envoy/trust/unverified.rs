@@ -1,4 +1,5 @@
-//! Listeners that demand a certificate and do not verify it: why `trust.uri_sans` needs one that does.
+//! Listeners that require a certificate without verifying it: the reason why `trust.uri_sans` needs
+//! verification.
 
 use serde_json::Value;
 
@@ -16,17 +17,18 @@ async fn call_with_a_forged_certificate(validation: impl Fn(&Authority) -> Value
     mutual
 }
 
-/// Envoy then asks for no certificate, whatever `require_client_certificate` says.
+/// Envoy then requests no certificate, whatever the value of `require_client_certificate`.
 #[tokio::test]
-async fn without_an_authority_to_verify_by_nobody_has_a_name() {
+async fn without_an_authority_certificates_have_no_names() {
     let mutual = call_with_a_forged_certificate(|_| json!({})).await;
-    assert_not_heard(&mutual.mesh, 1).await;
+    assert_ignored(&mutual.mesh, 1).await;
 }
 
-/// Envoy yields the names of certificates that it could not verify. The attribute that tells, `connection.peer_certificate_valid`
-/// of Envoy 1.40, is false for every resumed session, too, so that it cannot be used to refuse them.
+/// Envoy yields the names of certificates that failed its verification. Envoy 1.40's attribute
+/// `connection.peer_certificate_valid` cannot be used to refuse them: it is false for every resumed
+/// session too.
 #[tokio::test]
-async fn where_untrusted_certificates_are_accepted_a_forged_one_is_heard() {
+async fn accepted_untrusted_certificates_let_a_forged_one_be_trusted() {
     let accepting = json!("ACCEPT_UNTRUSTED");
     let with_authority = |authority: &Authority| {
         let mut validation = authority.validation();
@@ -35,6 +37,7 @@ async fn where_untrusted_certificates_are_accepted_a_forged_one_is_heard() {
     };
     let mutual = call_with_a_forged_certificate(with_authority).await;
     assert_eq!(mutual.mesh.exchanges_until_marker().await.len(), 1);
+
     let mutual =
         call_with_a_forged_certificate(|_| json!({"trust_chain_verification": accepting})).await;
     assert_eq!(mutual.mesh.exchanges_until_marker().await.len(), 1);

@@ -1,10 +1,10 @@
-//! What has happened so far, by the names of the kinds of trouble.
+//! Trouble so far, by the names of its kinds.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-/// Shared by those who make trouble and those who print.
+/// Shared by the code that makes trouble and the code that prints.
 #[derive(Clone)]
 pub struct Diary(Arc<Mutex<BTreeMap<&'static str, usize>>>);
 

@@ -1,4 +1,4 @@
-//! One life of Envoy: load and trouble until it ends in its own way, and the count of what became of every request.
+//! One life of Envoy: load and trouble until its end, and the count of the fate of every request.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::stage::POLL;
 use crate::support::DEADLINE;
 use crate::support::ledger::named_in;
 
-/// How a life ends.
+/// Ways to end a life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// SIGTERM under load, whatever the weather.
+    /// SIGTERM under load, in any weather.
     Terminated,
     /// Listeners drained, the buffer empty, then quit.
     Drained,
-    /// SIGKILL under load, whatever the weather.
+    /// SIGKILL under load, in any weather.
     Killed,
 }
 
@@ -44,15 +44,15 @@ impl Ending {
     }
 }
 
-/// A life that is over.
+/// A finished life.
 pub struct Life {
     pub ending: Ending,
     pub length: Duration,
     pub count: Count,
-    /// How many requests a kill may have taken the records of.
+    /// Most requests that may lack a record because of a kill.
     bound: usize,
     pub seen: Seen,
-    /// What must not be.
+    /// Violations.
     pub breaches: Vec<String>,
 }
 
@@ -67,6 +67,7 @@ impl Life {
         let load = Load::start_as(scene.mesh.http, &scene.name());
         let watch = scene.watch();
         let mut weather = Weather::Calm;
+
         while start.elapsed() < span {
             weather.clear(&mut scene.mesh.sink).await;
             weather = Weather::any(rng);
@@ -88,8 +89,10 @@ impl Life {
                 drained(scene, load).await
             }
         };
+
         weather.clear(&mut scene.mesh.sink).await;
         drop(watch);
+
         let life = Self {
             ending,
             length: start.elapsed(),
@@ -101,7 +104,8 @@ impl Life {
         life.judged(scene, &calls).await
     }
 
-    /// Looks until the laws hold, or the deadline is over: what was on its way at the end may still arrive.
+    /// Polls until the laws hold, or the deadline has passed: records in flight at the end may
+    /// still arrive.
     async fn judged(mut self, scene: &Scene, calls: &[Call]) -> Self {
         let (end, named) = (Instant::now() + DEADLINE, named_in(&scene.mesh.envoy.log()));
         loop {
@@ -124,6 +128,7 @@ impl Life {
         } else {
             count.unexplained() > 0
         };
+
         is_wrong.then(|| {
             format!(
                 "{:?}: at most {} may be lost; {count:?}",
@@ -132,8 +137,8 @@ impl Life {
         })
     }
 
-    /// How much a kill may take: what was held at the last look at the statistics, what was dropped by then, since its report may not
-    /// have arrived, and what has ended since.
+    /// Most records that a kill may cost: held ones at the last read of the statistics, ended
+    /// requests since, and dropped ones by then. The report of the latter may not have arrived.
     fn may_be_lost(&self, calls: &[Call]) -> usize {
         let safe = self.seen.asked.map(|asked| asked - INTERVAL);
         let since = calls
@@ -146,7 +151,7 @@ impl Life {
         since + dropped + usize::try_from(self.seen.stat("buffer.records")).unwrap()
     }
 
-    /// Requests without a record that a kill explains.
+    /// Requests without a record because of a kill.
     pub fn killed(&self) -> usize {
         if self.ending == Ending::Killed {
             self.count.unaccounted.min(self.bound)
@@ -155,7 +160,7 @@ impl Life {
         }
     }
 
-    /// Requests without a record that nothing explains.
+    /// Requests without a record and without an explanation.
     pub fn unaccounted(&self) -> usize {
         self.count.unaccounted - self.killed()
     }
@@ -165,15 +170,15 @@ fn seconds(rng: &mut fastrand::Rng, least: f64, most: f64) -> Duration {
     Duration::from_secs_f64(least + rng.f64() * (most - least))
 }
 
-/// Ends the life under load; yields what was sent.
+/// Ends the life under load; yields the calls.
 async fn signalled(scene: &mut Scene, signal: &str, load: Load) -> Vec<Call> {
     scene.mesh.envoy.signal(signal);
     scene.mesh.envoy.wait().await;
     load.stop().await
 }
 
-/// Drains the listeners, ends the load, and Envoy when nothing is held. Yields what was sent, and what is wrong with the
-/// statistics at the end.
+/// Drains the listeners, ends the load, and Envoy after its buffer is empty. Yields the calls, and
+/// the violation in the final statistics.
 async fn drained(scene: &mut Scene, load: Load) -> (Vec<Call>, Option<String>) {
     scene
         .mesh
@@ -181,6 +186,7 @@ async fn drained(scene: &mut Scene, load: Load) -> (Vec<Call>, Option<String>) {
         .admin_post("/drain_listeners?graceful")
         .await;
     sleep(DRAIN).await;
+
     let calls = load.stop().await;
     let end = Instant::now() + DEADLINE;
     let mut stats = scene.stats().await;
@@ -188,6 +194,7 @@ async fn drained(scene: &mut Scene, load: Load) -> (Vec<Call>, Option<String>) {
         sleep(POLL).await;
         stats = scene.stats().await;
     }
+
     let breach = (!is_conserved(&stats))
         .then(|| format!("something is held, or the statistics do not add up: {stats:#?}"));
     scene.mesh.envoy.admin_post("/quitquitquit").await;

@@ -1,4 +1,4 @@
-//! What Envoy's process takes, over one life.
+//! Memory of Envoy's process during one life.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 /// A process that has just started is still growing.
 const WARM_UP: Duration = Duration::from_secs(10);
-/// Fewer samples than that say nothing.
+/// Fewer samples prove nothing.
 const MIN_SAMPLES: usize = 30;
 
 /// Resident memory, sampled.
@@ -16,7 +16,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Looks at a process, if it is there.
+    /// Samples a process, if it exists.
     pub fn sample(&mut self, pid: u32) {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -39,6 +39,7 @@ impl Memory {
             .map(|(_, kib)| *kib)
             .collect();
         let third = warm.len() / 3;
+
         (warm.len() >= MIN_SAMPLES)
             .then(|| (median(&warm[..third]), median(&warm[warm.len() - third..])))
     }

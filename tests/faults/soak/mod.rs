@@ -1,8 +1,10 @@
-//! The soak: trouble of every kind, in an order that a seed gives, on one mesh under load for as long as the caller says.
+//! The soak: trouble of every kind in an order from a seed, on one mesh under load, for a given
+//! time.
 //!
-//! The time is divided into lives of Envoy. In each one the load goes on while the audit cluster's weather changes, the
-//! configuration is updated and VMs crash; each ends in its own way. Then the clients' answers are joined with what the
-//! audit cluster has kept and what Envoy's log names, as in the rows of the matrix.
+//! The time is divided into lives of Envoy. In each one the load continues while the audit
+//! cluster's weather changes, the configuration is updated and VMs crash. Lives end in different
+//! ways. Then the clients' answers are joined with the stored records and the numbers in Envoy's
+//! log, as in the rows of the matrix.
 
 mod diary;
 mod life;
@@ -22,18 +24,18 @@ use scene::Scene;
 
 /// Kinds of trouble that come only with `--also NAME`.
 pub const ON_DEMAND: [&str; 2] = [NEW_VM, CRASH_WHILE_DRAINING];
-/// An update gives the VM a new environment variable, so that Envoy makes a new VM for it.
+/// An update sets a new environment variable, so that Envoy makes a new VM.
 pub const NEW_VM: &str = "new-vm";
-/// A VM crashes while it still holds a configuration that was replaced. What that one held is in shared data, and no root of
-/// the new VM is its successor.
+/// A VM crashes while it still has a replaced configuration. That configuration's records are in
+/// shared data, and no root context of the new VM is its successor.
 pub const CRASH_WHILE_DRAINING: &str = "crash-while-draining";
 
-/// Shortest life, and longest one: what the audit cluster has kept in a life is kept in memory until it is counted. No life
-/// but the last is longer than a quarter of the soak.
+/// Shortest and longest life. The stored records of a life stay in memory until they are counted.
+/// Only the last life may be longer than a quarter of the soak.
 const MIN_LIFE: Duration = Duration::from_secs(20);
 const MAX_LIFE: Duration = Duration::from_secs(300);
 
-/// Runs the soak and prints what it has shown. True: every law held.
+/// Runs the soak and prints the results. True: every law held.
 pub async fn run(soak: &Soak) -> Result<bool, String> {
     if let Some(unknown) = soak
         .also
@@ -51,6 +53,7 @@ pub async fn run(soak: &Soak) -> Result<bool, String> {
     let end = Instant::now() + soak.length;
     let lines = tokio::spawn(watch::print_lines(scene.seen.clone(), scene.stored_count()));
     let mut lives: Vec<Life> = Vec::new();
+
     loop {
         let left = end.saturating_duration_since(Instant::now());
         let span = soak
@@ -63,6 +66,7 @@ pub async fn run(soak: &Soak) -> Result<bool, String> {
         } else {
             (span, Ending::any(&mut rng))
         };
+
         lives.push(Life::lead(&mut scene, &mut rng.fork(), span, ending).await);
         if is_last {
             lines.abort();

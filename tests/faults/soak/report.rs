@@ -4,10 +4,10 @@ use super::diary::Diary;
 use super::life::Life;
 use crate::args::Soak;
 
-/// Memory that has grown by more than this from the first third of a life to its last is no longer flat.
+/// Larger growth of memory, from the first third of a life to its last, is reported.
 const MAX_GROWTH: f64 = 1.25;
 
-/// Prints what became of everything. True: every law held.
+/// Prints the fate of all requests. True: every law held.
 pub fn print(soak: &Soak, lives: &[Life], diary: &Diary) -> bool {
     println!("\nsoak of {:?}, seed {}: {diary}", soak.length, soak.seed);
     println!(
@@ -25,6 +25,7 @@ pub fn print(soak: &Soak, lives: &[Life], diary: &Diary) -> bool {
         "growth"
     );
     lives.iter().for_each(print_life);
+
     let sum = |column: fn(&Life) -> usize| lives.iter().map(column).sum::<usize>();
     println!(
         "in all: {} requests answered, {} records of them stored, {} lost and told, {} lost by SIGKILL within its bound, \
@@ -49,6 +50,7 @@ pub fn print(soak: &Soak, lives: &[Life], diary: &Diary) -> bool {
 fn print_life(life: &Life) {
     let (first, last) = life.seen.memory.thirds().unwrap_or_default();
     let growth = growth(life).map_or_else(String::new, |growth| format!("{growth:.2}"));
+
     println!(
         "{:<12} {:>7} {:>8} {:>8} {:>6} {:>6} {:>7} {:>9} {:>12} {:>14} {:>7}",
         format!("{:?}", life.ending),

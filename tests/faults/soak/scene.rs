@@ -21,33 +21,34 @@ use crate::support::lds::Listeners;
 use crate::support::sink::Sink;
 use crate::support::{DEADLINE, Mesh, Record, records};
 
-/// How long a listener that was replaced drains: `--drain-time-s` of the scenarios, and a second for a busy machine.
+/// Drain time of a replaced listener: `--drain-time-s` of the scenarios, and a second for a busy
+/// machine.
 pub const DRAIN: Duration = Duration::from_secs(3);
-/// A VM that crashes within a second of its loading is not loaded anew before that second is over.
+/// A VM that crashes within a second of its loading is reloaded only after that second.
 const BETWEEN_CRASHES: Duration = Duration::from_secs(2);
 
-/// How the filter's configuration comes to Envoy.
+/// How Envoy gets the filter's configuration.
 enum Delivery {
     Listeners(Listeners),
     Extension(Extension),
 }
 
-/// The mesh, and what the next update starts from.
+/// The mesh, and the base of the next update.
 pub struct Scene {
     pub mesh: Mesh,
     pub diary: Diary,
-    /// What its watch sees of the life that goes on.
+    /// Observations of the current life.
     pub seen: Shared,
-    /// How many have begun.
+    /// Number of lives so far.
     lives: usize,
-    /// What the audit cluster has kept in this life.
+    /// The records stored in this life.
     stored: Arc<Mutex<Vec<Record>>>,
-    /// With its clusters pointed.
+    /// With its clusters set.
     bootstrap: Bootstrap,
     delivery: Delivery,
     /// The patch of the filter's configuration so far.
     settings: Value,
-    /// The VM's variable, if it has one.
+    /// The VM's environment variable, if it has one.
     variable: Option<String>,
     updates: u64,
     updated: Instant,
@@ -76,6 +77,7 @@ impl Scene {
         })
         .await;
         let now = Instant::now();
+
         Self {
             mesh,
             diary: Diary::new(),
@@ -109,6 +111,7 @@ impl Scene {
             self.delivery = Delivery::Extension(extension);
             dynamic
         };
+
         self.lives += 1;
         (self.settings, self.variable, self.reloads) = (json!({}), None, 0);
         (self.updated, self.crashed) = (Instant::now(), Instant::now());
@@ -116,12 +119,14 @@ impl Scene {
         self.mesh.http = self.mesh.envoy.listener("http").await;
     }
 
-    /// One update, one crash, or nothing. Draws as often whatever happens, so that a seed gives the same order of trouble.
+    /// One update, one crash, or nothing. Always draws the same number of random values, so that a
+    /// seed gives the same order of trouble.
     pub async fn disturb(&mut self, rng: &mut fastrand::Rng, load: &Load) {
         let [kind, change, key, trap] = std::array::from_fn(|_| rng.usize(..100));
         let is_draining = self.updated.elapsed() < DRAIN;
         let may_crash = self.crashed.elapsed() > BETWEEN_CRASHES
             && (self.crashes_while_draining || !is_draining);
+
         match kind {
             0..35 => {
                 self.update(change, self.makes_new_vms && key < 25, load)
@@ -136,6 +141,7 @@ impl Scene {
     async fn update(&mut self, change: usize, has_new_vm: bool, load: &Load) {
         self.updates += 1;
         let number = self.updates;
+
         let (kind, patch) = match change % 4 {
             0 => (
                 "credentials",
@@ -154,6 +160,7 @@ impl Scene {
                 json!({"buffer": {"max_records": 10_000}, "service": format!("service-{number}")}),
             ),
         };
+
         merge(&mut self.settings, &patch);
         self.diary.note(kind);
         if has_new_vm {
@@ -162,6 +169,7 @@ impl Scene {
         }
         let variable = self.variable.clone();
         self.updated = Instant::now();
+
         match &self.delivery {
             Delivery::Extension(extension) => {
                 self.diary.note("ECDS");
@@ -181,14 +189,15 @@ impl Scene {
         }
     }
 
-    /// Traps the VM of a worker, and waits until Envoy has built it anew, for a request to that worker. All connections of
-    /// the load may be at the other one.
+    /// Traps the VM of a worker, and waits until Envoy has rebuilt it for a request to that worker.
+    /// All connections of the load may be at the other one.
     async fn crash(&mut self, trap: &str) {
         self.diary.note("VM crash");
         self.mesh
             .get("/check", &[("x-audit-crash-for-tests", trap)])
             .await;
         self.reloads += 1;
+
         let (end, mut polls) = (Instant::now() + DEADLINE, 0);
         while reloads(&self.stats().await) < self.reloads {
             assert!(
@@ -208,22 +217,22 @@ impl Scene {
         self.mesh.envoy.stats(FILTER).await
     }
 
-    /// What the names of this life's requests begin with.
+    /// Prefix of the names of this life's requests.
     pub fn name(&self) -> String {
         format!("life{}-", self.lives)
     }
 
-    /// What the audit cluster has kept in this life so far.
+    /// The records stored in this life so far.
     pub fn stored(&self) -> Vec<Record> {
         self.stored.lock().unwrap().clone()
     }
 
-    /// Forgets it.
+    /// Discards them.
     pub fn forget_stored(&self) {
         self.stored.lock().unwrap().clear();
     }
 
-    /// For a printer: how many records of this life it has kept.
+    /// For printing: number of records stored in this life.
     pub fn stored_count(&self) -> impl Fn() -> usize + Send + 'static {
         let stored = Arc::clone(&self.stored);
         move || stored.lock().unwrap().len()
@@ -241,7 +250,7 @@ fn set_variable(bootstrap: &mut Bootstrap, value: Option<&str>) {
     bootstrap.set_variable("SOAK", value);
 }
 
-/// What the count needs of a record; a soak of an hour has a million.
+/// Only the parts of a record that the count needs; an hour of soak has a million records.
 fn slim(record: Record) -> Record {
     const NEEDED: [&str; 12] = [
         "log.record.uid",
@@ -257,12 +266,14 @@ fn slim(record: Record) -> Record {
         "audit.buffer.max_records",
         "audit.identity.source",
     ];
+
     let Record {
         event,
         mut attributes,
         ..
     } = record;
     attributes.retain(|name, _| NEEDED.contains(&name.as_str()));
+
     Record {
         event,
         attributes,

@@ -1,4 +1,4 @@
-//! Looks at one life of Envoy all the time: its memory, its statistics, and when its buffer was last empty.
+//! Observes one life of Envoy: its memory, its statistics, and when its buffer was last empty.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -11,35 +11,36 @@ use super::memory::Memory;
 use crate::support::envoy::{Envoy, stats};
 
 const PERIOD: Duration = Duration::from_millis(250);
-/// From one printed line to the next.
+/// Interval between printed lines.
 const LINE: Duration = Duration::from_secs(30);
-/// What a life is looked at for: the filter's statistics and those about its VMs.
+/// Selected statistics: the filter's and those about its VMs.
 pub const FILTER: &str = "audit_filter%7Cvm_reload";
 
-/// What was seen.
+/// Observations.
 #[derive(Clone, Default)]
 pub struct Seen {
-    /// Which life it is, from 1.
+    /// Number of the life, from 1.
     pub life: usize,
     pub memory: Memory,
     pub stats: BTreeMap<String, u64>,
-    /// When these were requested.
+    /// Time at which these were requested.
     pub asked: Option<Instant>,
 }
 
-/// What was seen of the life that goes on.
+/// Observations of the current life.
 pub type Shared = Arc<Mutex<Seen>>;
 
 /// Ends when dropped.
 pub struct Watch(JoinHandle<()>);
 
 impl Watch {
-    /// Begins with nothing in `seen`.
+    /// Starts with empty observations.
     pub fn start(envoy: &Envoy, life: usize, seen: Shared) -> Self {
         *seen.lock().unwrap() = Seen {
             life,
             ..Seen::default()
         };
+
         let (admin, pid) = (envoy.admin(), envoy.pid());
         Self(tokio::spawn(async move {
             loop {
@@ -71,7 +72,7 @@ impl Seen {
         self.stats.get(name).copied().unwrap_or_default()
     }
 
-    /// Records that were dropped, for whatever reason.
+    /// Dropped records, for any reason.
     pub fn dropped(&self) -> u64 {
         let dropped = self
             .stats
@@ -81,7 +82,7 @@ impl Seen {
     }
 }
 
-/// Prints a line now and then, with the number of records that are `stored`.
+/// Prints a line at each interval, with the number of `stored` records.
 pub async fn print_lines(seen: Shared, stored: impl Fn() -> usize) {
     let start = Instant::now();
     loop {

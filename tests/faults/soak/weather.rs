@@ -1,4 +1,4 @@
-//! How the audit cluster does for a while.
+//! Behaviour of the audit cluster for a while.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::sink::{Answer, Sink};
 pub enum Weather {
     Calm,
     Down,
-    /// Away and back, again and again.
+    /// Down and up, repeatedly.
     Flapping,
     Hanging,
     Unavailable,
@@ -19,15 +19,15 @@ pub enum Weather {
     Slow,
     /// Answers break off after their headers.
     CutOff,
-    /// What comes back is not HTTP.
+    /// The answer is not HTTP.
     Garbage,
-    /// Batches are kept, and connections closed without an answer.
+    /// Batches are stored, and connections closed without an answer.
     Lost,
 }
 
 use Weather::*;
 
-/// Calm comes as often as all trouble together, so that buffers run empty now and then.
+/// Calm is as frequent as all trouble together, so that buffers become empty now and then.
 const KINDS: [Weather; 18] = [
     Down,
     Flapping,
@@ -82,12 +82,13 @@ impl Weather {
         }
     }
 
-    /// Lets it be so for this long, and leaves it so.
+    /// Sets this weather and keeps it for `span`.
     pub async fn last(self, sink: &mut Sink, span: Duration) {
         sink.answer_all(self.answer());
         if matches!(self, Down) {
             sink.down().await;
         }
+
         let end = Instant::now() + span;
         while matches!(self, Flapping) && Instant::now() < end {
             sink.down().await;
@@ -98,7 +99,7 @@ impl Weather {
         tokio::time::sleep_until(end).await;
     }
 
-    /// Makes it calm.
+    /// Returns to calm.
     pub async fn clear(self, sink: &mut Sink) {
         sink.answer_all(None);
         if matches!(self, Down) {

@@ -1,6 +1,6 @@
-//! Another plugin of the same Envoy, on the public Rust SDK, which a client drives: a request with `x-name` reads that value
-//! of the shared data, in hexadecimal digits. One with `x-value`, too, writes what these digits are, and one with `x-damage`
-//! changes the byte in the middle.
+//! Another plugin of the same Envoy, on the public Rust SDK, under a client's control. A request
+//! with `x-name` reads that value of the shared data, in hexadecimal. With `x-value` as well it
+//! writes these bytes, and with `x-damage` it changes the byte in the middle.
 
 #[cfg(target_arch = "wasm32")]
 mod filter {

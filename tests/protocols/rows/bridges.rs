@@ -1,4 +1,4 @@
-//! gRPC clients whose calls become plain HTTP, and gRPC over HTTP/1.1.
+//! gRPC calls that become plain HTTP, and gRPC over HTTP/1.1.
 
 use crate::order::Order;
 use crate::row::Table;
@@ -13,12 +13,14 @@ pub fn add(table: &mut Table) {
     ] {
         to_json(table, ("gRPC", filters));
     }
+
     for filters in [
         ["grpc_http1_reverse_bridge", "audit"],
         ["audit", "grpc_http1_reverse_bridge"],
     ] {
         to_protobuf(table, ("gRPC", filters));
     }
+
     for filters in [
         ["grpc_http1_bridge", "audit"],
         ["audit", "grpc_http1_bridge"],
@@ -29,6 +31,7 @@ pub fn add(table: &mut Table) {
 
 fn to_json(table: &mut Table, (protocol, filters): (&'static str, [&'static str; 2])) {
     let order = (protocol, table.order(Order::http(&filters)));
+
     for (ending, status, client, record) in [
         (
             "upstream answers JSON, 200",
@@ -61,6 +64,7 @@ fn to_json(table: &mut Table, (protocol, filters): (&'static str, [&'static str;
 
 fn to_protobuf(table: &mut Table, (protocol, filters): (&'static str, [&'static str; 2])) {
     let order = (protocol, table.order(Order::http(&filters)));
+
     for (ending, status, kind, client, record) in [
         (
             "upstream answers protobuf, 200",
@@ -91,6 +95,7 @@ fn to_protobuf(table: &mut Table, (protocol, filters): (&'static str, [&'static 
 
 fn over_http1(table: &mut Table, (protocol, filters): (&'static str, [&'static str; 2])) {
     let order = (protocol, table.order(Order::grpc(&filters)));
+
     for (ending, script, client, record) in [
         ("OK", "unary", "200 grpc=0", "success 200 OK/trailers"),
         (
@@ -112,7 +117,7 @@ fn over_http1(table: &mut Table, (protocol, filters): (&'static str, [&'static s
 
 /// A call that becomes a request for the REST path of its method.
 fn json(status: u16) -> Call {
-    // Password { user: "ann" }, which the REST path has.
+    // Password { user: "ann" }, which the REST path contains.
     let message = [&[0, 0, 0, 0, 5, 0x0a, 3][..], b"ann"].concat();
     grpc("")
         .body(message)

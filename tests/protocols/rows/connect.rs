@@ -1,4 +1,4 @@
-//! Connect: translated by Envoy before or after the audit filter, or spoken by the upstream itself.
+//! Connect: translated by Envoy before or after the audit filter, or used by the upstream itself.
 
 use crate::order::Order;
 use crate::row::Table;
@@ -6,6 +6,7 @@ use crate::traffic::{Call, LeaveAt, MESSAGE, Then, connect_get, connect_stream, 
 
 pub fn add(table: &mut Table) {
     let before = table.order(Order::grpc(&["connect_grpc_bridge", "audit"]));
+
     for (ending, script, client, record) in [
         ("OK", "unary", "200", "success 200 OK/trailers"),
         (
@@ -31,6 +32,7 @@ pub fn add(table: &mut Table) {
     }
 
     let after = table.order(Order::grpc(&["audit", "connect_grpc_bridge"]));
+
     for (ending, script, client, record) in [
         ("OK", "unary", "200", "success 200 OK/http"),
         (
@@ -63,7 +65,7 @@ pub fn add(table: &mut Table) {
 }
 
 fn by_envoy(table: &mut Table) {
-    // Behind the bridge nothing but its translation of the answer shows that the client speaks Connect.
+    // After the bridge, only its translation of the answer shows that the client uses Connect.
     for (filters, dialect) in [
         (["connect_grpc_bridge", "audit"], ""),
         (["audit", "connect_grpc_bridge"], " connect"),
@@ -82,11 +84,13 @@ fn by_envoy(table: &mut Table) {
                 &expected,
             );
         }
+
         let order = (
             "Connect stream",
             table.order(Order::grpc(&filters).limited()),
         );
         let expected = "rpc aborted 200 UNKNOWN/reset connect by timeout";
+
         table.row(
             order,
             "max_stream_duration within the stream",
@@ -146,6 +150,7 @@ fn streams(table: &mut Table, order: (&'static str, usize), source: &str) {
         "200 broken",
         expected,
     );
+
     let leaving = connect_stream("hang").leave(LeaveAt::Bytes(5));
     let expected = "rpc aborted 200 UNKNOWN/reset connect by client";
     table.row(
@@ -157,7 +162,7 @@ fn streams(table: &mut Table, order: (&'static str, usize), source: &str) {
     );
 }
 
-/// The upstream speaks Connect, and no filter of Envoy does.
+/// The upstream uses Connect, and no filter of Envoy does.
 fn own(table: &mut Table) {
     let order = table.order(Order::http(&["audit"]));
     let unary = |status, body: &str, kind: &str| {
@@ -168,6 +173,7 @@ fn own(table: &mut Table) {
             Then::End,
         )
     };
+
     let error = |code: &str| format!(r#"{{"code":"{code}","message":"no"}}"#);
     let connect = ("Connect", order);
     table.row(
@@ -177,6 +183,7 @@ fn own(table: &mut Table) {
         "200",
         "rpc success 200 OK/http connect",
     );
+
     let denied = unary(403, &error("permission_denied"), "application/json");
     let expected = "rpc denied 403 PERMISSION_DENIED/http connect";
     table
@@ -188,6 +195,7 @@ fn own(table: &mut Table) {
             expected,
         )
         .is("error.message", "no");
+
     let failed = unary(400, &error("failed_precondition"), "application/json");
     let expected = "rpc failure 400 FAILED_PRECONDITION/http connect";
     table.row(
@@ -197,6 +205,7 @@ fn own(table: &mut Table) {
         "400 connect=failed_precondition",
         expected,
     );
+
     let proxy = unary(503, "no upstream", "text/plain");
     table.row(
         connect,
@@ -217,6 +226,7 @@ fn own(table: &mut Table) {
         )
     };
     let streams = ("Connect stream", order);
+
     table.row(
         streams,
         "OK",
@@ -224,6 +234,7 @@ fn own(table: &mut Table) {
         "200",
         "rpc success 200 OK/trailers connect",
     );
+
     let denied = stream(r#"{"error":{"code":"permission_denied","message":"no"}}"#);
     let expected = "rpc denied 200 PERMISSION_DENIED/trailers connect";
     table.row(
@@ -233,12 +244,14 @@ fn own(table: &mut Table) {
         "200 connect=permission_denied",
         expected,
     );
+
     let headless = at_row(connect_stream("")).answered(
         200,
         &[("content-type", "application/connect+proto")],
         MESSAGE.to_vec(),
         Then::End,
     );
+
     table.row(
         streams,
         "no status at all",

@@ -1,4 +1,4 @@
-//! Native gRPC, without anything that translates it.
+//! Native gRPC without translation.
 
 use serde_json::json;
 
@@ -8,6 +8,7 @@ use crate::traffic::{LeaveAt, METHOD, grpc};
 
 pub fn add(table: &mut Table) {
     let order = ("gRPC", table.order(Order::grpc(&["audit"])));
+
     for (ending, script, client, expected) in [
         ("OK", "unary", "200 grpc=0", "rpc success 200 OK/trailers"),
         (
@@ -66,6 +67,7 @@ pub fn add(table: &mut Table) {
         "200 left",
         "rpc aborted 200 UNKNOWN/reset by client",
     );
+
     let early = grpc("unary")
         .header("x-demo-delay-ms", "60000")
         .leave(LeaveAt::BeforeAnswer);
@@ -100,6 +102,7 @@ fn by_envoy(table: &mut Table) {
         "200 grpc=14",
         "rpc failure 200 UNAVAILABLE/headers",
     );
+
     let order = ("gRPC", table.order(Order::grpc(&["audit"]).limited()));
     table.row(
         order,
@@ -122,6 +125,7 @@ fn by_envoy(table: &mut Table) {
             "rpc denied 200 PERMISSION_DENIED/headers",
         );
     }
+
     for (filters, ending) in [
         (["fault", "audit"], "aborted by a fault before"),
         (["audit", "fault"], "aborted by a fault after"),

@@ -1,4 +1,4 @@
-//! gRPC-Web: translated by Envoy before or after the audit filter, or spoken by the upstream itself.
+//! gRPC-Web: translated by Envoy before or after the audit filter, or used by the upstream itself.
 
 use base64ct::{Base64, Encoding};
 
@@ -6,7 +6,7 @@ use crate::order::Order;
 use crate::row::Table;
 use crate::traffic::{Call, LeaveAt, MESSAGE, METHOD, Then, grpc, grpc_web, grpc_web_text};
 
-/// Makes a call out of the upstream's script.
+/// Makes a call from the upstream's script.
 type Make = fn(&str) -> Call;
 
 const KINDS: [(&str, Make); 2] = [("gRPC-Web", grpc_web), ("gRPC-Web text", grpc_web_text)];
@@ -17,6 +17,7 @@ pub fn add(table: &mut Table) {
         for (protocol, call) in KINDS {
             translated(table, (protocol, order), call, "trailers");
         }
+
         let expected = "rpc denied 200 PERMISSION_DENIED/trailers";
         table.row(
             ("gRPC", order),
@@ -34,6 +35,7 @@ pub fn add(table: &mut Table) {
         ("x-demo-grpc", "unary"),
     ]
     .into();
+
     table.row(
         ("gRPC-Web", order),
         "OK, without x-grpc-web",
@@ -98,6 +100,7 @@ fn translated(table: &mut Table, order: (&'static str, usize), call: Make, sourc
             &format!("rpc {record} grpc-web{by}"),
         );
         row.is("rpc.method", &METHOD[1..]);
+
         if client == "200 grpc=7" {
             row.is("error.message", "no");
         }
@@ -157,6 +160,7 @@ fn by_envoy(table: &mut Table) {
             "503 grpc=14",
             expected,
         );
+
         let order = ("gRPC-Web", table.order(Order::grpc(&filters).limited()));
         let expected = "rpc aborted 200 UNKNOWN/reset grpc-web by timeout";
         table.row(
@@ -169,9 +173,10 @@ fn by_envoy(table: &mut Table) {
     }
 }
 
-/// The upstream speaks gRPC-Web, and no filter of Envoy does.
+/// The upstream uses gRPC-Web, and no filter of Envoy does.
 fn own(table: &mut Table) {
     let order = table.order(Order::http(&["audit"]));
+
     for (ending, trailers, client, record) in [
         (
             "OK",
@@ -197,6 +202,7 @@ fn own(table: &mut Table) {
         let answer = [("content-type", "application/grpc-web+proto")];
         let call = at_row(grpc_web("")).answered(200, &answer, body.clone(), Then::End);
         table.row(("gRPC-Web", order), ending, call, client, &expected);
+
         let answer = [("content-type", "application/grpc-web-text+proto")];
         let call = at_row(grpc_web_text("")).answered(
             200,
@@ -213,6 +219,7 @@ fn own(table: &mut Table) {
     ];
     let call = at_row(grpc_web("")).answered(200, &answer, "", Then::End);
     let expected = "rpc denied 200 PERMISSION_DENIED/headers grpc-web";
+
     table.row(
         ("gRPC-Web", order),
         "denied, trailers-only",
@@ -220,12 +227,14 @@ fn own(table: &mut Table) {
         "200 grpc=7",
         expected,
     );
+
     let cut = at_row(grpc_web("")).answered(
         200,
         &[("content-type", "application/grpc-web+proto")],
         MESSAGE.to_vec(),
         Then::End,
     );
+
     let expected = "rpc failure 200 UNKNOWN/unavailable grpc-web";
     table.row(
         ("gRPC-Web", order),

@@ -11,6 +11,7 @@ const LONG: usize = 200_000;
 pub fn add(table: &mut Table) {
     let plain = table.order(Order::http(&["audit"]));
     let http1 = ("HTTP/1.1", plain);
+
     for (status, client, expected) in [
         ("200", "200", "http success 200"),
         ("401", "401", "http denied 401"),
@@ -27,6 +28,7 @@ pub fn add(table: &mut Table) {
             expected,
         );
     }
+
     let lying = Call::new(Wire::Http1, "POST", "/a").header("content-type", "application/grpc");
     let lying = lying.header("x-demo-body", "{}").body("x");
     table.row(
@@ -48,6 +50,7 @@ pub fn add(table: &mut Table) {
             "left",
             "http aborted by client",
         );
+
         let long = get(wire, "/long{row}")
             .window(1000)
             .leave(LeaveAt::Bytes(1));
@@ -60,6 +63,7 @@ pub fn add(table: &mut Table) {
             "http success 200 by client",
         );
     }
+
     let refused = get(Wire::Http1, "/long{row}").leave(LeaveAt::Bytes(1));
     let refused = refused.answered(403, &[], "no", Then::Silence);
     table.row(
@@ -82,6 +86,7 @@ fn broken_off(table: &mut Table, http1: (&'static str, usize)) {
         "503",
         "http failure 503",
     );
+
     let cut = get(Wire::Http1, "/cut{row}");
     let chunked = cut.clone().answered(200, &[], "some", Then::Break);
     table.row(
@@ -91,6 +96,7 @@ fn broken_off(table: &mut Table, http1: (&'static str, usize)) {
         "200 broken",
         "http aborted 200 by upstream",
     );
+
     let short = cut.answered(200, &[("content-length", "10")], "some", Then::Break);
     table.row(
         http1,
@@ -109,6 +115,7 @@ fn by_envoy(table: &mut Table) {
         table.order(Order::http(&["audit"]).route(timeout)),
     );
     let late = get(Wire::Http1, "/a").header("x-demo-delay-ms", "60000");
+
     table.row(
         order,
         "route timeout before the answer",
@@ -116,6 +123,7 @@ fn by_envoy(table: &mut Table) {
         "504",
         "http failure 504",
     );
+
     let stuck = get(Wire::Http1, "/stuck{row}").answered(200, &[], "some", Then::Silence);
     table.row(
         order,
@@ -133,6 +141,7 @@ fn by_envoy(table: &mut Table) {
         "200 broken",
         "http aborted 200 by timeout",
     );
+
     let idle = table.order(Order::http(&["audit"]).manager(json!({"stream_idle_timeout": "1s"})));
     table.row(
         ("HTTP/1.1", idle),
@@ -150,6 +159,7 @@ fn by_envoy(table: &mut Table) {
         "503",
         "http failure 503",
     );
+
     let nowhere = json!({"match": {"path": "/nowhere"}, "route": {"cluster": "unknown"}});
     let unchecked = json!({"route_config": {"validate_clusters": false}});
     let nowhere = table.order(Order::http(&["audit"]).route(nowhere).manager(unchecked));
@@ -177,6 +187,7 @@ fn refused(table: &mut Table) {
             "http denied 403",
         );
     }
+
     for (filters, ending) in [
         (["fault", "audit"], "aborted by a fault before"),
         (["audit", "fault"], "aborted by a fault after"),

@@ -15,10 +15,12 @@ pub fn add(table: &mut Table) {
             "http success 200",
         )
         .is("network.protocol.version", "3");
+
     let post = Call::new(Wire::Http3, "POST", "/a")
         .body("x")
         .header("x-demo-status", "403");
     table.row(order, "403", post, "403", "http denied 403");
+
     let cut = get(Wire::Http3, "/cut{row}").answered(200, &[], "some", Then::Break);
     table.row(
         order,
@@ -37,6 +39,7 @@ fn left(table: &mut Table, order: (&'static str, usize)) {
         .answered(200, &[], "some", Then::Silence)
         .leave(LeaveAt::Bytes(1));
     let gone = stuck.clone().hang_up();
+
     table.row(
         order,
         "client resets within the body",
@@ -44,6 +47,7 @@ fn left(table: &mut Table, order: (&'static str, usize)) {
         "200 left",
         "http success 200 by client",
     );
+
     table.row(
         order,
         "client closes within the body",
@@ -56,6 +60,7 @@ fn left(table: &mut Table, order: (&'static str, usize)) {
         .header("x-demo-delay-ms", "60000")
         .leave(LeaveAt::BeforeAnswer);
     let gone = late.clone().hang_up();
+
     table.row(
         order,
         "client resets before the answer",
@@ -63,6 +68,7 @@ fn left(table: &mut Table, order: (&'static str, usize)) {
         "left",
         "http aborted by client",
     );
+
     table.row(
         order,
         "client closes before the answer",
@@ -89,6 +95,7 @@ fn by_envoy(table: &mut Table) {
         "503",
         "http failure 503",
     );
+
     let after = table.order(Order::http(&["audit", "rbac"]).http3());
     table.row(
         ("HTTP/3", after),
@@ -98,7 +105,7 @@ fn by_envoy(table: &mut Table) {
         "http denied 403",
     );
 
-    // After the delay the request has come to its end. Until then Envoy calls filters as over TCP.
+    // After the delay the request is complete. Before that, Envoy calls filters as over TCP.
     let after = table.order(Order::http(&["audit", "fault (delayed)"]).http3());
     let ending = "refused after, when the request is complete";
     table.row(
@@ -108,6 +115,7 @@ fn by_envoy(table: &mut Table) {
         "503",
         "http failure 503",
     );
+
     let before = table.order(Order::http(&["fault (delayed)", "audit"]).http3());
     let ending = "refused before, when the request is complete";
     table.row(
@@ -125,6 +133,7 @@ fn grpc(table: &mut Table) {
         table.order(Order::grpc(&["audit"]).http3()),
     );
     let call = |script| grpc_over(Wire::Http3, script);
+
     for (ending, script, client, expected) in [
         ("OK", "unary", "200 grpc=0", "rpc success 200 OK/trailers"),
         (
@@ -153,6 +162,7 @@ fn grpc(table: &mut Table) {
         "200 left",
         expected,
     );
+
     table.row(
         order,
         "client closes within the stream",

@@ -26,5 +26,6 @@ pub fn table() -> Table {
     transcoded::add(&mut table);
     bridges::add(&mut table);
     http3::add(&mut table);
+
     table
 }

@@ -1,4 +1,4 @@
-//! Requests that Envoy sends elsewhere by itself: one exchange, one record.
+//! Requests that Envoy redirects internally: one exchange, one record.
 
 use serde_json::json;
 
@@ -53,6 +53,7 @@ fn followed(table: &mut Table, order: (&'static str, usize)) {
         "200",
         "http success 200",
     ));
+
     let refused = leading().answered_at("/second{row}", 403, &[], "no", Then::End);
     is_first(table.row(
         order,
@@ -80,7 +81,7 @@ fn followed(table: &mut Table, order: (&'static str, usize)) {
     is_first(table.row(order, ending, cut, "200 broken", expected));
 }
 
-/// A request that is led to the second path.
+/// A request that is redirected to the second path.
 fn leading() -> Call {
     get(Wire::Http1, "/first{row}").answered(302, &location(SECOND), "", Then::End)
 }

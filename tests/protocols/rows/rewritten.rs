@@ -1,4 +1,5 @@
-//! Refusals whose status another part of Envoy rewrites: the cause decides, not the status that is left.
+//! Refusals with a status that another part of Envoy rewrites: the cause decides, not the final
+//! status.
 
 use serde_json::json;
 
@@ -11,6 +12,7 @@ const DETAILS: &str = "audit.response.code_details";
 
 pub fn add(table: &mut Table) {
     let to_200 = json!({"local_reply_config": rewritten(403, 200)});
+
     for (filters, ending) in [
         (
             ["rbac", "audit"],
@@ -31,6 +33,7 @@ pub fn add(table: &mut Table) {
                 "http denied 200",
             )
             .has(DETAILS);
+
         table
             .row(
                 ("gRPC", order),
@@ -83,6 +86,7 @@ fn custom_response(table: &mut Table) {
 
     let page =
         get(Wire::Http1, "/redirected{row}").answered(403, &[], "no", crate::traffic::Then::End);
+
     for filters in [
         ["custom_response (redirect)", "audit"],
         ["audit", "custom_response (redirect)"],

@@ -1,4 +1,4 @@
-//! JSON that Envoy turns into gRPC.
+//! JSON that Envoy translates to gRPC.
 
 use crate::order::Order;
 use crate::row::Table;
@@ -17,6 +17,7 @@ pub fn add(table: &mut Table) {
             "200 grpc=0",
             ["401 grpc=16", "404 grpc=5", "429 grpc=8"],
         );
+
         let trailers_only = rest("trailers-only:7:no");
         let expected = "rpc denied 403 PERMISSION_DENIED/headers transcoded";
         table.row(
@@ -28,17 +29,19 @@ pub fn add(table: &mut Table) {
         );
         streams(table, order);
     }
+
     for filters in [[CONVERTING, "audit"], ["audit", CONVERTING]] {
         let order = (PROTOCOL, table.order(Order::grpc(&filters)));
         statuses(table, order, "200 grpc=0", ["401", "404", "429"]);
     }
+
     for filters in [[TRANSCODER, "audit"], ["audit", TRANSCODER]] {
         by_envoy(table, filters);
     }
     refused(table);
 }
 
-/// What Envoy answers without an upstream is gRPC only where the call was when it passed the audit filter.
+/// Envoy's local replies are gRPC only if the call was gRPC when it passed the audit filter.
 fn by_envoy(table: &mut Table, filters: [&'static str; 2]) {
     let is_grpc = filters[0] == TRANSCODER;
     let expected = |rpc, http| if is_grpc { rpc } else { http };
@@ -47,6 +50,7 @@ fn by_envoy(table: &mut Table, filters: [&'static str; 2]) {
         "rpc failure 503 UNAVAILABLE/http transcoded",
         "http failure 503",
     );
+
     table.row(
         dead,
         "nothing listens upstream",
@@ -62,6 +66,7 @@ fn by_envoy(table: &mut Table, filters: [&'static str; 2]) {
         "rpc failure 400 INVALID_ARGUMENT/http transcoded",
         "http failure 400",
     );
+
     table.row(
         order,
         "bad JSON, which the transcoder refuses",
@@ -92,6 +97,7 @@ fn refused(table: &mut Table) {
             "http denied 403",
         );
     }
+
     let order = (
         PROTOCOL,
         table.order(Order::grpc(&[TRANSCODER, "audit", "rbac"])),
@@ -107,6 +113,7 @@ fn statuses(
     clients: [&'static str; 3],
 ) {
     let [unauthenticated, not_found, exhausted] = clients;
+
     for (ending, script, client, record) in [
         ("OK", "unary", ok, "success 200 OK"),
         (
@@ -171,6 +178,7 @@ fn streams(table: &mut Table, order: (&'static str, usize)) {
         );
         row.is("rpc.method", "demo.Accounts/List");
     }
+
     let leaving = rest_stream("hang").leave(LeaveAt::Bytes(1));
     let expected = "rpc aborted 200 UNKNOWN/reset transcoded by client";
     table.row(

@@ -7,7 +7,8 @@ use crate::order::Order;
 use crate::row::{Row, Table};
 use crate::traffic::{Dig, Ender, Kind};
 
-/// What goes through a CONNECT to the upstream's HTTP/1.1 server, which keeps its side open or closes it afterwards.
+/// Data for a CONNECT to the upstream's HTTP/1.1 server, which keeps its side open or closes it
+/// afterwards.
 const KEPT: &str = "GET /inside HTTP/1.1\r\nhost: a\r\n\r\n";
 const CLOSED: &str = "GET /inside HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
@@ -19,6 +20,7 @@ pub fn add(table: &mut Table) {
         "CONNECT-UDP",
         table.order(Order::http(&["audit"]).manager(upgrades)),
     );
+
     for (ending, client, ender, script, expected) in ENDINGS {
         let dig = dig(Kind::ConnectUdp, script, "ping", ender);
         let row = table.row(
@@ -32,7 +34,8 @@ pub fn add(table: &mut Table) {
     }
 }
 
-/// Ending, what the client got, which side ends it, the upstream's script, and what the record says of it.
+/// Ending, the client's result, the side that ends it, the upstream's script, and the expected
+/// record.
 const ENDINGS: [(&str, &str, Ender, &str, &str); 4] = [
     (
         "client closes in order",
@@ -77,6 +80,7 @@ fn websocket(table: &mut Table) {
     let upgrades = json!({"upgrade_configs": [{"upgrade_type": "websocket"}],
         "http2_protocol_options": {"allow_connect": true}});
     let order = table.order(Order::http(&["audit"]).manager(upgrades.clone()));
+
     for (ending, client, ender, script, expected) in ENDINGS {
         let expected = format!("http success 101{expected}");
         table.row(
@@ -86,7 +90,8 @@ fn websocket(table: &mut Table) {
             client,
             &expected,
         );
-        // Envoy does not pass END_STREAM of an HTTP/2 client on to an HTTP/1.1 upstream: the tunnel would stay open.
+        // Envoy does not pass END_STREAM of an HTTP/2 client on to an HTTP/1.1 upstream: the tunnel
+        // would stay open.
         if ender != Ender::ClientFinishes {
             let client = client.replace("101", "200").leak();
             let dig = dig(Kind::WebSocketHttp2, script, "ping", ender);
@@ -99,8 +104,10 @@ fn websocket(table: &mut Table) {
             );
         }
     }
+
     let mut limited = upgrades.clone();
     limited["stream_idle_timeout"] = json!("1s");
+
     let idle = table.order(Order::http(&["audit"]).manager(limited));
     let waiting = dig(Kind::WebSocket, "echo", "ping", Ender::Other);
     table.row(
@@ -120,6 +127,7 @@ fn websocket(table: &mut Table) {
         "403",
         "http denied 403",
     );
+
     let rbac = table.order(Order::http(&["audit", "rbac"]).manager(upgrades));
     table.row(
         ("WebSocket", rbac),
@@ -144,6 +152,7 @@ fn connect(table: &mut Table) {
             .route(route(cluster))
     };
     let open = table.order(order(&["audit"], "demo_http"));
+
     for (kind, protocol) in [
         (Kind::Connect, "CONNECT"),
         (Kind::ConnectHttp2, "CONNECT over HTTP/2"),
@@ -162,6 +171,7 @@ fn connect(table: &mut Table) {
             &format!("http success 200{by}"),
         );
         targets(row, "CONNECT");
+
         let row = table.row(
             (protocol, open),
             "upstream closes in order",
@@ -184,6 +194,7 @@ fn connect(table: &mut Table) {
         ),
         "CONNECT",
     );
+
     for (filters, ending) in [
         (&["rbac", "audit"], "refused before"),
         (&["audit", "rbac"], "refused after"),
