@@ -44,12 +44,12 @@ pub(super) enum ClockId {
     Monotonic = 1,
 }
 
-/// `proxy_action_t`: what becomes of a request whose headers have been handled.
+/// `proxy_action_t`: the result of the callback for a request's headers.
 #[derive(Clone, Copy)]
 #[repr(u32)]
 pub(super) enum Action {
-    /// It goes on.
+    /// The request continues.
     Continue = 0,
-    /// It waits until it is continued or answered.
+    /// The request waits until it is continued or answered.
     Pause = 1,
 }

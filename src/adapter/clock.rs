@@ -1,4 +1,4 @@
-//! The VM's clocks. A host call each, so that only one is read in a stream's callback.
+//! The VM's clocks. Each reading is a host call, so a stream's callback reads only one.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::abi::ClockId;
 use super::imports;
 use crate::time::Now;
 
-/// The monotonic clock, and what the wall clock said when it was last set by.
+/// The monotonic clock, and its difference to the wall clock at the last update.
 pub(super) struct Clock {
     /// Wall clock minus monotonic clock, in nanoseconds, modulo 2^64.
     difference: Cell<u64>,
@@ -22,7 +22,8 @@ impl Clock {
         clock
     }
 
-    /// Follows the wall clock; called at every tick, so that a clock that is set is followed within one.
+    /// Updates the difference. Called at every tick, so that a clock change counts from the next
+    /// tick.
     pub(super) fn set(&self) {
         let (wall, monotonic) = (
             imports::clock(ClockId::Realtime),

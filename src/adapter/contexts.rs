@@ -1,4 +1,5 @@
-//! The contexts of the VM by the host's ids: root contexts, each with one configuration, and their streams.
+//! The contexts of the VM by the host's ids: root contexts, each with one configuration, and their
+//! streams.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use super::worker::Worker;
 
 #[derive(Default)]
 struct Contexts {
-    /// Few: one for each configuration, while an old one drains one more.
+    /// Few: one per configuration, plus one while an old one drains.
     roots: Vec<Rc<Root>>,
     streams: HashMap<u32, Http, BuildHasherDefault<IdHasher>>,
 }
@@ -52,7 +53,7 @@ pub(super) fn newest_other(context: u32, holds: impl Fn(&Worker) -> bool) -> Opt
     CONTEXTS.with_borrow(|contexts| {
         let others = contexts.roots.iter().filter(|root| root.id() != context);
         let workers = others.filter_map(|root| Some((root.id(), root.worker()?)));
-        // The host counts ids up.
+        // Host ids increase, so the largest is the newest.
         workers
             .filter(|(_, worker)| holds(worker))
             .max_by_key(|(id, _)| *id)
@@ -65,14 +66,15 @@ pub(super) fn with_stream<T>(context: u32, call: impl FnOnce(&mut Http) -> T) ->
     CONTEXTS.with_borrow_mut(|contexts| contexts.streams.get_mut(&context).map(call))
 }
 
-/// Forgets a stream; asks a root context whether it may be deleted, which the host does then. The host is not asked to
-/// say when it deletes a context: that would be another call for every stream.
+/// Removes a stream; for a root context, returns whether the host may delete it. The deletion
+/// callback is not exported: it would be another call per stream.
 pub(super) fn done(context: u32) -> bool {
     if let Some(mut stream) = CONTEXTS.with_borrow_mut(|contexts| contexts.streams.remove(&context))
     {
         stream.on_done();
         return true;
     }
+
     let is_done = with_root(context, Root::on_done).unwrap_or(true);
     if is_done {
         forget_root(context);
@@ -80,7 +82,7 @@ pub(super) fn done(context: u32) -> bool {
     is_done
 }
 
-/// Forgets a root context that the host deletes.
+/// Removes a root context that the host deletes.
 pub(super) fn forget_root(context: u32) {
     let of_root = |root: &Rc<Root>| root.id() == context;
     let gone = CONTEXTS.with_borrow_mut(|contexts| {
@@ -90,7 +92,8 @@ pub(super) fn forget_root(context: u32) {
     drop(gone);
 }
 
-/// The host counts ids up, so one is as good as its hash; multiplied, since the table looks at the highest bits, too.
+/// Ids are consecutive, so they need no hash. They are multiplied, since the table also uses the
+/// highest bits.
 #[derive(Default)]
 struct IdHasher(u64);
 

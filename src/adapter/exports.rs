@@ -1,8 +1,9 @@
-//! What the host calls in the filter: the exports of the proxy-wasm ABI 0.2.1.
+//! The exports of the proxy-wasm ABI 0.2.1, which the host calls.
 //!
-//! A callback that is exported is called for every stream, that of a body for every chunk, and costs it some tenths of a
-//! microsecond, also when nothing is to be done in it. So only those are here that something needs: no request bodies, no
-//! deletion of contexts. Those of the response's headers and body are left out of the lean artefact.
+//! An exported callback is called for every stream, that of a body for every chunk. Each call costs
+//! some tenths of a microsecond, even without work. So only required callbacks are exported: none
+//! for request bodies or for the deletion of contexts. The lean artefact also omits those of the
+//! response's headers and body.
 
 #![expect(
     unsafe_code,
@@ -21,7 +22,7 @@ unsafe extern "C" {
     fn __wasm_call_ctors();
 }
 
-/// Says which ABI this is.
+/// Declares the ABI version.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_abi_version_0_2_1() {}
 
@@ -34,7 +35,7 @@ extern "C" fn _initialize() {
     }));
 }
 
-/// Makes a buffer for what the host hands over; whoever takes it frees it as a boxed slice.
+/// Allocates a buffer for data from the host; the receiver frees it as a boxed slice.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
     let Ok(layout) = Layout::array::<u8>(size) else {
@@ -43,6 +44,7 @@ extern "C" fn proxy_on_memory_allocate(size: usize) -> *mut u8 {
     if size == 0 {
         return NonNull::dangling().as_ptr();
     }
+
     // SAFETY: the layout is not empty.
     let buffer = unsafe { alloc(layout) };
     if buffer.is_null() {
@@ -125,20 +127,20 @@ extern "C" fn proxy_on_response_body(
     Action::Continue
 }
 
-/// Only for a response that has trailers, as nearly every one of gRPC and hardly any other.
+/// Called only for a response with trailers: nearly every gRPC response, and hardly any other.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_response_trailers(context: u32, _trailers: usize) -> Action {
     with_stream(context, |stream| stream.on_response_trailers());
     Action::Continue
 }
 
-/// Once for every stream, also for one that ended before the filter saw it.
+/// Called once per stream, also for one that ended before the filter saw it.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_log(context: u32) {
     with_stream(context, |stream| stream.on_log());
 }
 
-/// The last call of a stream, and of a root context that answers true.
+/// The last call of a stream, and of a root context that returns true.
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_done(context: u32) -> bool {
     contexts::done(context)

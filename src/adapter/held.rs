@@ -1,4 +1,5 @@
-//! Requests that `require_audit` holds: which stream each ticket names, and how Envoy is told to go on or to answer.
+//! Requests that `require_audit` holds: the stream of each ticket, and the calls that continue or
+//! answer it.
 
 use std::cell::RefCell;
 
@@ -11,7 +12,7 @@ use crate::record::RequireAudit;
 pub(super) struct Held(RefCell<Vec<(u64, u32)>>);
 
 impl Held {
-    /// Notes which stream waits.
+    /// Notes the stream of a held request.
     pub(super) fn hold(&self, ticket: u64, context: u32) {
         self.0.borrow_mut().push((ticket, context));
     }
@@ -21,7 +22,7 @@ impl Held {
         self.0.borrow_mut().retain(|(held, _)| *held != ticket);
     }
 
-    /// Lets a held request go on, or answers it. `root` is the context that goes on running.
+    /// Continues a held request, or answers it. `root` is the context of the current callback.
     pub(super) fn release(&self, decision: Decision, root: u32) {
         let context = self
             .0
@@ -30,6 +31,7 @@ impl Held {
             .find(|(held, _)| *held == decision.ticket)
             .map(|(_, context)| *context);
         self.forget(decision.ticket);
+
         if context.is_some_and(imports::set_effective_context) {
             if decision.proceed {
                 imports::continue_request();

@@ -1,4 +1,5 @@
-//! Host calls that never panic: raw bytes, and a status that is not expected is an absence.
+//! Host calls that never panic. They return raw bytes, and treat an unexpected status as an
+//! absence.
 
 use super::abi::{Buffer, Map};
 use super::imports;
@@ -21,7 +22,7 @@ impl HeaderMap {
         Headers::parse(&self.0)
     }
 
-    /// As the host has written it.
+    /// The bytes as the host wrote them.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.0
     }
@@ -35,7 +36,7 @@ pub(super) fn remove(map: Map, names: &[&str]) {
     }
 }
 
-/// Sets headers, each instead of all values that it has.
+/// Sets headers; each replaces all values of its name.
 pub(super) fn set(map: Map, headers: &[(&str, Vec<u8>)]) {
     for (name, value) in headers {
         // A refusal means that the map is gone, and with it the request or response.
@@ -43,7 +44,7 @@ pub(super) fn set(map: Map, headers: &[(&str, Vec<u8>)]) {
     }
 }
 
-/// The stream whose callback is running.
+/// The stream of the current callback.
 pub(super) struct CurrentStream;
 
 impl Stream for CurrentStream {
@@ -82,18 +83,20 @@ impl SharedData for ProcessData {
     }
 
     fn set(&self, key: &str, value: &[u8]) {
-        // Without shared data nothing outlives the VM; that is no reason to do without the filter.
+        // Without shared data nothing outlives the VM, but the filter still works.
         let _ = imports::set_shared_data(key, value, 0);
     }
 
     fn replace(&self, key: &str, value: &[u8], version: Option<u32>) -> bool {
-        /// Envoy compares versions only where there is a value, and counts them from 1: no value has this one.
+        /// Envoy compares versions only if there is a value, and counts them from 1: no value has
+        /// this one.
         const ABSENT: u32 = u32::MAX;
         imports::set_shared_data(key, value, version.unwrap_or(ABSENT))
     }
 }
 
-/// Envoy's names of the properties (Envoy docs, "Attributes"), the elements of each separated by NUL.
+/// Envoy's names of the properties (Envoy docs, "Attributes"), the elements of each separated by
+/// NUL.
 fn path(property: Property) -> &'static str {
     match property {
         Property::DirectPeer => "filter_state\0audit.direct_peer",
@@ -110,15 +113,16 @@ fn path(property: Property) -> &'static str {
     }
 }
 
-/// Hands a callout to Envoy; yields its token, or why Envoy refuses it at once.
+/// Passes a callout to Envoy; returns its token, or the reason of an immediate refusal.
 pub(super) fn dispatch(callout: &Callout<'_>) -> Result<u32, Refusal> {
-    /// `proxy_result_t`: Envoy has no such cluster, since it has all headers that it demands (Envoy
-    /// `source/extensions/common/wasm/context.cc`, `Context::httpCall`).
+    /// `proxy_result_t`: the cluster is unknown. The other cause, a missing header, cannot occur
+    /// here (Envoy `source/extensions/common/wasm/context.cc`, `Context::httpCall`).
     const BAD_ARGUMENT: u32 = 2;
 
     let target = callout.target;
     let user_agent = format!("{SDK_NAME}/{SDK_VERSION}");
     let key = format!("\"{}\"", callout.batch_id);
+
     let mut headers = vec![
         (":method", "POST"),
         (":path", target.path.as_str()),
@@ -133,6 +137,7 @@ pub(super) fn dispatch(callout: &Callout<'_>) -> Result<u32, Refusal> {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str())),
     );
+
     let dispatched = imports::http_call(
         &target.cluster,
         &serialized(&headers),
@@ -148,17 +153,19 @@ pub(super) fn dispatch(callout: &Callout<'_>) -> Result<u32, Refusal> {
     })
 }
 
-/// Headers as the host reads them; [`crate::recorder::headers::Headers::parse`] describes the form.
+/// Headers in the host's serialization, see [`crate::recorder::headers::Headers::parse`].
 fn serialized(headers: &[(&str, &str)]) -> Vec<u8> {
     let mut out = Vec::new();
     let length = |out: &mut Vec<u8>, length: usize| {
         out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
     };
+
     length(&mut out, headers.len());
     for (name, value) in headers {
         length(&mut out, name.len());
         length(&mut out, value.len());
     }
+
     for text in headers.iter().flat_map(|(name, value)| [name, value]) {
         out.extend_from_slice(text.as_bytes());
         out.push(0);

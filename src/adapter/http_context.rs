@@ -1,5 +1,5 @@
-//! One stream: hands its headers to the recorder, applies the removals, holds or refuses the request where its record is
-//! required, and offers the record when the stream has ended.
+//! One stream: passes its headers to the recorder, and applies the removals. Holds or refuses the
+//! request where its record is required, and offers the record when the stream has ended.
 
 use std::cell::LazyCell;
 use std::mem;
@@ -12,7 +12,7 @@ use super::worker::Worker;
 use crate::host::{Property, Stream};
 use crate::pipeline::Pipeline;
 use crate::pipeline::admission::Admission;
-use crate::pipeline::buffer::Place;
+use crate::pipeline::buffer::Reservation;
 use crate::record::{ExchangeRecord, RequireAudit};
 use crate::recorder::exchange::Exchange;
 use crate::recorder::headers::Headers;
@@ -21,14 +21,14 @@ use crate::time::Now;
 /// The context of one stream.
 pub(super) struct Http {
     id: u32,
-    /// `None` while the root context has no configuration: nothing is done then.
+    /// `None` while the root context has no configuration: the stream is then ignored.
     pub(super) worker: Option<Rc<Worker>>,
     pub(super) exchange: Exchange,
-    /// Kept free for the record, where one is required.
-    place: Option<Place>,
-    /// Named while the request is held.
+    /// For the record, where one is required.
+    reservation: Option<Reservation>,
+    /// Present while the request is held.
     ticket: Option<u64>,
-    /// Its end was logged.
+    /// The end of the stream was logged.
     has_ended: bool,
 }
 
@@ -38,7 +38,7 @@ impl Http {
             id,
             worker,
             exchange: Exchange::default(),
-            place: None,
+            reservation: None,
             ticket: None,
             has_ended: false,
         }
@@ -68,9 +68,11 @@ impl Http {
                 }
             })
         });
+
         remove(Map::RequestHeaders, &instructions.remove);
         set(Map::RequestHeaders, &instructions.set);
         self.watch(&worker);
+
         let required = instructions.require_audit;
         if required == RequireAudit::None {
             Action::Continue
@@ -79,21 +81,23 @@ impl Http {
         }
     }
 
-    /// Goes on with the exchange of another stream that Envoy has recreated as this one.
+    /// Continues the exchange of another stream that Envoy has recreated as this one.
     fn resume(&mut self, worker: &Worker, headers: &Headers<'_>) -> bool {
         let mut recreated = worker.recreated.borrow_mut();
         if recreated.is_empty() {
             return false;
         }
+
         let connection = CurrentStream.number(Property::ConnectionId);
-        let Some((exchange, place)) = recreated.resume(headers, connection) else {
+        let Some((exchange, reservation)) = recreated.resume(headers, connection) else {
             return false;
         };
-        (self.exchange, self.place) = (exchange, place);
+
+        (self.exchange, self.reservation) = (exchange, reservation);
         true
     }
 
-    /// Has the exchange reported if it goes on for long.
+    /// Registers the exchange for a report if it takes long.
     fn watch(&mut self, worker: &Worker) {
         if let Some(start) = worker.recorder.watched_from(&self.exchange) {
             let slot = worker.ongoing.borrow_mut().add(self.id, start);
@@ -101,7 +105,7 @@ impl Http {
         }
     }
 
-    /// The exchange has gone on for long.
+    /// Reports an exchange that takes long.
     pub(super) fn report_started(&mut self) {
         let Some(worker) = &self.worker else { return };
         let now = worker.clock.now();
@@ -120,18 +124,19 @@ impl Http {
         let Some(received) = worker.recorder.received(&mut self.exchange, &CurrentStream) else {
             return Action::Continue;
         };
+
         let now = worker.clock.now();
         match worker.with_pipeline(|pipeline| pipeline.admit(required, received, now)) {
-            Admission::Proceed(place) => {
-                self.place = Some(place);
+            Admission::Proceed(reservation) => {
+                self.reservation = Some(reservation);
                 Action::Continue
             }
             Admission::Hold {
                 ticket,
-                place,
+                reservation,
                 wakes,
             } => {
-                (self.place, self.ticket) = (Some(place), Some(ticket));
+                (self.reservation, self.ticket) = (Some(reservation), Some(ticket));
                 worker.held.hold(ticket, self.id);
                 if wakes {
                     worker.wake();
@@ -156,6 +161,7 @@ impl Http {
                     .handle_request_trailers(exchange, &map.headers(), host)
             })
         });
+
         remove(Map::RequestTrailers, &names);
     }
 
@@ -172,12 +178,14 @@ impl Http {
     pub(super) fn on_log(&mut self) {
         #[cfg(feature = "crash-for-tests")]
         super::crash::trap_if_asked(&HeaderMap::read(Map::RequestHeaders).headers(), "log");
+
         if self.exchange.is_over() {
             return;
         }
         let Some(worker) = self.worker.clone() else {
             return;
         };
+
         if !self.exchange.is_seen() {
             self.begin_at_the_end(&worker);
         }
@@ -186,27 +194,30 @@ impl Http {
 
     /// The last call of a stream. Over HTTP/3 it is the only one at its end.
     pub(super) fn on_done(&mut self) {
-        if self.exchange.is_over() && self.place.is_none() && self.ticket.is_none() {
+        if self.exchange.is_over() && self.reservation.is_none() && self.ticket.is_none() {
             return;
         }
         let Some(worker) = self.worker.clone() else {
             return;
         };
+
         if !self.has_ended && self.exchange.is_quic() {
             self.end(&worker);
         }
+
         self.release(&worker);
-        let place = self.place.take();
-        worker.with_pipeline(|pipeline| pipeline.handle_no_exchange(place));
+        let reservation = self.reservation.take();
+        worker.with_pipeline(|pipeline| pipeline.handle_no_exchange(reservation));
     }
 
-    /// Takes the request of a stream that an earlier filter has answered.
+    /// Handles the request of a stream that an earlier filter has answered.
     fn begin_at_the_end(&mut self, worker: &Worker) {
         let map = HeaderMap::read(Map::RequestHeaders);
         let headers = map.headers();
         if self.resume(worker, &headers) {
             return;
         }
+
         let exchange = &mut self.exchange;
         worker.with_pipeline(|pipeline| {
             worker.with_host(&mut pipeline.stats, &|| worker.clock.now(), |host| {
@@ -220,20 +231,22 @@ impl Http {
     fn end(&mut self, worker: &Worker) {
         self.has_ended = true;
         self.release(worker);
+
         let now = LazyCell::new(|| worker.clock.now());
-        let (exchange, place) = (&mut self.exchange, &mut self.place);
+        let (exchange, reservation) = (&mut self.exchange, &mut self.reservation);
         let (wakes, is_recreated) = worker.with_pipeline(|pipeline| {
             let ended =
                 worker
                     .recorder
                     .handle_end(exchange, &CurrentStream, &|| *now, &mut pipeline.stats);
             let goes_on = ended.is_recreated && ended.record.is_none();
-            let place = if goes_on { None } else { place.take() };
+            let reservation = if goes_on { None } else { reservation.take() };
             (
-                offer(pipeline, ended.record, place, &|| *now),
+                offer(pipeline, ended.record, reservation, &|| *now),
                 ended.is_recreated,
             )
         });
+
         if is_recreated {
             self.suspend(worker);
         }
@@ -242,24 +255,27 @@ impl Http {
         }
     }
 
-    /// Keeps the exchange for the stream as which this one is recreated. A request that an earlier filter has answered
-    /// has not reached this one: it begins with the new stream.
+    /// Keeps the exchange for the stream that Envoy recreates from this one. A request answered by
+    /// an earlier filter did not reach this filter: its exchange begins with the new stream.
     fn suspend(&mut self, worker: &Worker) {
         if !self.exchange.is_on_request_path() {
             return;
         }
-        let (exchange, place) = (mem::take(&mut self.exchange), self.place.take());
+
+        let (exchange, reservation) = (mem::take(&mut self.exchange), self.reservation.take());
         let now = worker.clock.now().uptime;
-        let lost = worker
-            .recreated
-            .borrow_mut()
-            .suspend(exchange, place, &CurrentStream, now);
-        if let Some((exchange, place)) = lost {
-            worker.end_lost(exchange, place);
+        let lost =
+            worker
+                .recreated
+                .borrow_mut()
+                .suspend(exchange, reservation, &CurrentStream, now);
+
+        if let Some((exchange, reservation)) = lost {
+            worker.end_lost(exchange, reservation);
         }
     }
 
-    /// Leaves the lists of what is going on.
+    /// Removes the stream from the lists of ongoing exchanges and of held requests.
     fn release(&mut self, worker: &Worker) {
         if let Some(slot) = self.exchange.unwatch() {
             worker.ongoing.borrow_mut().remove(slot);
@@ -275,12 +291,12 @@ impl Http {
 pub(super) fn offer(
     pipeline: &mut Pipeline,
     record: Option<Box<ExchangeRecord>>,
-    place: Option<Place>,
+    reservation: Option<Reservation>,
     now: &dyn Fn() -> Now,
 ) -> bool {
     let Some(record) = record else {
-        pipeline.handle_no_exchange(place);
+        pipeline.handle_no_exchange(reservation);
         return false;
     };
-    pipeline.handle_exchange(record, place, now())
+    pipeline.handle_exchange(record, reservation, now())
 }

@@ -1,5 +1,5 @@
-//! What the filter calls in the host: the imports of the proxy-wasm ABI 0.2.1, made safe. None of them panics: a status
-//! that is not `Ok` is an absence.
+//! Safe wrappers of the imports of the proxy-wasm ABI 0.2.1. None of them panics: a status other
+//! than `Ok` is an absence.
 
 #![expect(
     unsafe_code,
@@ -108,19 +108,20 @@ unsafe extern "C" {
 
 /// Writes a line into the host's log.
 pub(super) fn log(level: LogLevel, line: &str) {
-    // SAFETY: the line outlives the call. Nothing can be done about a line that the host does not take.
+    // SAFETY: the line outlives the call. A line that the host rejects is lost.
     let _ = unsafe { proxy_log(level as u32, line.as_ptr(), line.len()) };
 }
 
-/// Has the root context's `on_tick` called once a period. False: the host does not.
+/// Sets the period of the root context's `on_tick`. False: the host refuses.
 pub(super) fn set_tick_period(period: Duration) -> bool {
     // SAFETY: no memory is handed over.
     unsafe { proxy_set_tick_period_milliseconds(milliseconds(period)) == OK }
 }
 
-/// Says that a root context whose `on_done` wanted to wait is ready to be deleted.
+/// Signals that a root context with a false `on_done` can now be deleted.
 pub(super) fn done() {
-    // SAFETY: no memory is handed over. A refusal means that the host has ended the context already.
+    // SAFETY: no memory is handed over. A refusal means that the host has ended the context
+    // already.
     let _ = unsafe { proxy_done() };
 }
 
@@ -138,15 +139,16 @@ pub(super) fn header_map(map: Map) -> Option<Vec<u8>> {
     taken(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })
 }
 
-/// The first value of a header; `None` when it is absent, and when there is no such map in this phase.
+/// The first value of a header; `None` when it is absent, and when this phase has no such map.
 pub(super) fn header(map: Map, name: &str) -> Option<Vec<u8>> {
-    // SAFETY: the name outlives the call, both pointers are valid for it, and the host writes nothing else.
+    // SAFETY: the name outlives the call, both pointers are valid for it, and the host writes
+    // nothing else.
     given(|data, size| unsafe {
         proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size)
     })
 }
 
-/// Sets a header instead of all values that it has. False: there is no such map in this phase.
+/// Sets a header, which replaces all its values. False: this phase has no such map.
 pub(super) fn set_header(map: Map, name: &str, value: &[u8]) -> bool {
     // SAFETY: both buffers outlive the call.
     unsafe {
@@ -160,7 +162,7 @@ pub(super) fn set_header(map: Map, name: &str, value: &[u8]) -> bool {
     }
 }
 
-/// Removes all values of a header. False: there is no such map in this phase.
+/// Removes all values of a header. False: this phase has no such map.
 pub(super) fn remove_header(map: Map, name: &str) -> bool {
     // SAFETY: the name outlives the call.
     unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) == OK }
@@ -174,23 +176,26 @@ pub(super) fn buffer(buffer: Buffer, start: usize, max_bytes: usize) -> Option<V
     })
 }
 
-/// A property by its path, whose elements are separated by NUL.
+/// A property by its path, the elements separated by NUL.
 pub(super) fn property(path: &str) -> Option<Vec<u8>> {
-    // SAFETY: the path outlives the call, both pointers are valid for it, and the host writes nothing else.
+    // SAFETY: the path outlives the call, both pointers are valid for it, and the host writes
+    // nothing else.
     taken(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }
 
 /// A value that the VMs of the process share, and its version.
 pub(super) fn shared_data(key: &str) -> Option<(Vec<u8>, u32)> {
     let mut version = 0;
-    // SAFETY: the key outlives the call, all pointers are valid for it, and the host writes nothing else.
+    // SAFETY: the key outlives the call, all pointers are valid for it, and the host writes nothing
+    // else.
     let value = given(|data, size| unsafe {
         proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut version)
     })?;
     Some((value, version))
 }
 
-/// Sets such a value if it has this version, or is not there; whatever is there with version 0.
+/// Sets a shared value if its version is this one or it is absent; version 0 sets it
+/// unconditionally.
 pub(super) fn set_shared_data(key: &str, value: &[u8], version: u32) -> bool {
     // SAFETY: both buffers outlive the call.
     unsafe {
@@ -204,7 +209,7 @@ pub(super) fn set_shared_data(key: &str, value: &[u8], version: u32) -> bool {
     }
 }
 
-/// Registers a queue whose messages call `on_queue_ready` of this root context, and yields its id.
+/// Registers a queue with messages for `on_queue_ready` of this root context, and returns its id.
 pub(super) fn register_shared_queue(name: &str) -> Option<u32> {
     // SAFETY: the name outlives the call, and the pointer is valid for it.
     id(|queue| unsafe { proxy_register_shared_queue(name.as_ptr(), name.len(), queue) })
@@ -236,13 +241,13 @@ pub(super) fn dequeue_shared_queue(queue: u32) -> Option<Vec<u8>> {
     given(|data, size| unsafe { proxy_dequeue_shared_queue(queue, data, size) })
 }
 
-/// Defines a statistic, or finds the one of this name, and yields its id.
+/// Defines a statistic, or finds the one of this name, and returns its id.
 pub(super) fn define_metric(kind: Metric, name: &str) -> Option<u32> {
     // SAFETY: the name outlives the call, and the pointer is valid for it.
     id(|metric| unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), metric) })
 }
 
-/// Adds to a counter or a gauge. False: it did not take it, as a counter does not take a negative number.
+/// Adds to a counter or a gauge. False: refused, as a counter refuses a negative number.
 pub(super) fn increment_metric(metric: u32, offset: i64) -> bool {
     // SAFETY: no memory is handed over.
     unsafe { proxy_increment_metric(metric, offset) == OK }
@@ -250,12 +255,12 @@ pub(super) fn increment_metric(metric: u32, offset: i64) -> bool {
 
 /// Adds an observation to a histogram.
 pub(super) fn record_metric(metric: u32, value: u64) {
-    // SAFETY: no memory is handed over. Nothing can be done about a value that the host does not take.
+    // SAFETY: no memory is handed over. A value that the host rejects is lost.
     let _ = unsafe { proxy_record_metric(metric, value) };
 }
 
-/// Sends a request to a cluster, and yields the token that its answer will name, or the status with which the host
-/// refuses it at once. A timeout below one millisecond is one: zero would be none.
+/// Sends a request to a cluster; returns the token of its answer, or the status of an immediate
+/// refusal. A timeout below one millisecond becomes one, since zero means no timeout.
 pub(super) fn http_call(
     cluster: &str,
     headers: &[u8],
@@ -264,6 +269,7 @@ pub(super) fn http_call(
 ) -> Result<u32, u32> {
     let timeout = milliseconds(timeout).max(1);
     let mut token = 0;
+
     // SAFETY: all buffers outlive the call, and the pointer is valid for it.
     let status = unsafe {
         proxy_http_call(
@@ -279,19 +285,20 @@ pub(super) fn http_call(
             &raw mut token,
         )
     };
+
     if status == OK { Ok(token) } else { Err(status) }
 }
 
 /// A serialized header map without headers.
 const NO_HEADERS: [u8; 4] = [0; 4];
 
-/// Makes the following host calls those of another context. False: there is none with this id.
+/// Switches the following host calls to another context. False: there is none with this id.
 pub(super) fn set_effective_context(context: u32) -> bool {
     // SAFETY: no memory is handed over.
     unsafe { proxy_set_effective_context(context) == OK }
 }
 
-/// Lets the request of the effective context go on.
+/// Continues the request of the effective context.
 pub(super) fn continue_request() {
     /// Proxy-wasm's `proxy_stream_type_t`.
     const HTTP_REQUEST: u32 = 0;
@@ -343,8 +350,8 @@ fn taken(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> 
     if status != OK || data.is_null() {
         return None;
     }
-    // SAFETY: the host had `proxy_on_memory_allocate` make this buffer, which is a boxed slice of `size` bytes of this
-    // module's allocator, and has given it away.
+    // SAFETY: the host allocated this buffer with `proxy_on_memory_allocate` and gave it away. It
+    // is a boxed slice of `size` bytes of this module's allocator.
     Some(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 

@@ -1,4 +1,4 @@
-//! Carries the counts of one worker to Envoy, where they are the process's.
+//! Publishes the counts of one worker to Envoy, which adds them up for the process.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use super::abi::Metric;
 use super::imports;
 use crate::stats::{CALLOUT_HISTOGRAM, Counter, Gauge, Gauges, Stats};
 
-/// Envoy's ids of the statistics, with what was last carried over.
+/// Envoy's ids of the statistics, with the last published values.
 pub(super) struct Metrics {
     counters: Vec<(Counter, Option<u32>, u64)>,
     gauges: Vec<(Gauge, Option<u32>, u64)>,
-    /// What a crashed VM had carried over counts as carried over by this one.
+    /// Values published by crashed VMs count as published by this one.
     inherited: Gauges,
     callouts: Option<u32>,
 }
 
 impl Metrics {
-    /// Defines every statistic, so that all of them show from the start.
+    /// Defines every statistic, so that all of them are visible from the start.
     pub(super) fn define() -> Self {
         let define = |kind, name| imports::define_metric(kind, name);
         let counter = |(counter, name)| (counter, define(Metric::Counter, name), 0);
@@ -29,11 +29,12 @@ impl Metrics {
         }
     }
 
-    /// Carries over what has changed since the last time: one host call for each.
+    /// Publishes the values that changed since the last time: one host call each.
     pub(super) fn publish(&mut self, stats: &mut Stats, gauges: Gauges) {
         for (counter, id, published) in &mut self.counters {
             carry(*id, published, stats.counter(*counter));
         }
+
         for (((gauge, id, published), inherited), now) in
             self.gauges.iter_mut().zip(&mut self.inherited).zip(gauges)
         {
@@ -42,19 +43,20 @@ impl Metrics {
             *published = published.wrapping_add(change);
             carry(*id, published, now);
         }
+
         for duration in stats.take_callouts() {
             self.observe(duration);
         }
     }
 
-    /// Takes this worker's share out of the process-wide gauges.
+    /// Subtracts this worker's share from the process-wide gauges.
     pub(super) fn withdraw(&mut self) {
         for (_, id, published) in &mut self.gauges {
             carry(*id, published, 0);
         }
     }
 
-    /// Leaves this worker's share of the gauges to its successor, which counts it as its own.
+    /// Leaves this worker's share of the gauges to its successor, which counts it from then on.
     pub(super) fn leave_share(&mut self) {
         for (_, _, published) in &mut self.gauges {
             *published = 0;

@@ -1,8 +1,8 @@
 //! The adapter to proxy-wasm: translates host calls and decides nothing. Compiled for wasm32 only.
 //!
-//! There is no SDK between the host and the filter: the SDK exports every callback of the ABI, each a call for every
-//! stream, and panics on answers that it does not know. What the filter needs is small: [`exports`] is called by the
-//! host, [`imports`] calls it, [`contexts`] finds whose call it is.
+//! There is no SDK between the host and the filter. The SDK exports every callback of the ABI, each
+//! a call per stream, and panics on unknown answers. The host calls [`exports`], [`imports`] calls
+//! the host, and [`contexts`] finds the context of a call.
 
 mod abi;
 mod clock;

@@ -1,4 +1,5 @@
-//! The response on its way, for what is read of its body and for sessions that begin. Not in the lean artefact.
+//! The response in progress, for values from its body and for new sessions. Not in the lean
+//! artefact.
 
 use super::abi::Map;
 use super::hostcalls::{CurrentStream, HeaderMap, set};
@@ -15,6 +16,7 @@ impl Http {
             let fresh_id = &|| random::uuid().ok();
             let made =
                 recorder.handle_response_headers(&mut self.exchange, map, &CurrentStream, fresh_id);
+
             if let Some(id) = made {
                 set(
                     Map::ResponseHeaders,

@@ -1,5 +1,5 @@
-//! What Envoy calls for one configuration in one worker: it sets the worker up, and runs it on ticks, wake-ups and
-//! answers.
+//! The root context of one configuration in one worker: sets the worker up, and runs it on ticks,
+//! wake-ups and answers.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -20,8 +20,8 @@ pub(super) struct Root {
     worker: RefCell<Option<Rc<Worker>>>,
 }
 
-/// Shortest and longest tick. The tick bounds how much later than `batch.max_delay` a batch leaves, and how much is
-/// lost when a process is killed; an idle tick costs microseconds.
+/// Shortest and longest tick. It bounds the delay of a batch beyond `batch.max_delay`, and the loss
+/// when a process is killed. An idle tick costs microseconds.
 const TICK_RANGE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 
 impl Root {
@@ -40,17 +40,19 @@ impl Root {
         self.worker.borrow().clone()
     }
 
-    /// A context that is configured again keeps its worker, with all that it holds: the host finds a context by its
-    /// configuration, so it is the same one.
+    /// A context that is configured again keeps its worker and its records. The host finds a
+    /// context by its configuration, so the configuration is the same.
     fn configure(&self, config: Config) -> Result<(), String> {
         if self.worker().is_some() {
             return Ok(());
         }
+
         let (shortest, longest) = TICK_RANGE;
         let tick = (config.pipeline.batch.max_delay / 4).clamp(shortest, longest);
         if !imports::set_tick_period(tick) {
             return Err("no tick from the host".to_owned());
         }
+
         let worker = Worker::new(self.id, config)?;
         self.worker.replace(Some(Rc::new(worker)));
         Ok(())
@@ -64,6 +66,7 @@ impl Root {
         let parsed = config::parse(&bytes, &environment);
         #[cfg(feature = "lean")]
         let parsed = parsed.and_then(config::lean::check);
+
         match parsed
             .map_err(|error| error.to_string())
             .and_then(|config| self.configure(config))
@@ -78,29 +81,33 @@ impl Root {
 
     pub(super) fn on_tick(&self) {
         let Some(worker) = &self.worker() else { return };
+
         worker.clock.set();
         worker.look_for_crashes();
         worker.report_long_exchanges();
         worker.end_what_was_not_recreated(worker.clock.now().uptime);
         worker.with_pipeline(|pipeline| pipeline.handle_tick(worker.clock.now()));
         worker.follow_newest();
+
         if !Self::gives_way(worker) {
             worker.drive(usize::MAX);
             worker.with_pipeline(|pipeline| pipeline.handle_no_successor(worker.clock.now()));
             worker.offer();
         }
+
         worker.publish();
         self.finish_if_drained(worker);
     }
 
-    /// Sends what is due; one that ends leaves that to its successor, if it has one.
+    /// Sends due batches. A worker that ends leaves them to its successor, if there is one.
     fn run(worker: &Worker) {
         if !Self::gives_way(worker) {
             worker.drive(usize::MAX);
         }
     }
 
-    /// Hands over to the successor of a worker that ends. False: there is none, and it sends by itself.
+    /// Hands over to the successor of a worker that ends. False: there is none, and this worker
+    /// sends.
     fn gives_way(worker: &Worker) -> bool {
         let Some(successor) = worker.successor() else {
             return false;
@@ -112,7 +119,7 @@ impl Root {
 
     pub(super) fn on_queue_ready(&self, queue: u32) {
         let Some(worker) = &self.worker() else { return };
-        // The message says nothing but that it was sent; it is taken so that the queue stays empty.
+        // The message has no content; it is dequeued so that the queue stays empty.
         let _ = imports::dequeue_shared_queue(queue);
         if worker.is_woken_by(queue) {
             Self::run(worker);
@@ -129,8 +136,10 @@ impl Root {
         let status = headers
             .first(":status")
             .and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+
         let body = read_body(num_headers, body_size);
-        // Envoy adds it to whatever a host answers (Envoy `source/common/router/router.cc`).
+        // Envoy adds this header to every answer of an upstream (Envoy
+        // `source/common/router/router.cc`).
         let is_of_envoy = !headers.has("x-envoy-upstream-service-time");
         let answer = Answer {
             status,
@@ -138,18 +147,21 @@ impl Root {
             body: &body,
             is_of_envoy,
         };
+
         worker.with_pipeline(|pipeline| pipeline.handle_answer(token, &answer, worker.clock.now()));
         Self::run(worker);
         self.finish_if_drained(worker);
     }
 
-    /// Hands over what is left to a successor in the same VM. Without one it is the last chance: one callout with
-    /// everything, since a second one would not leave a process that ends; but what other streams have left keeps its
-    /// batches. False keeps the context alive where the VM survives, until everything is acknowledged.
+    /// Hands over to a successor in the same VM. Without one, all remaining records leave in one
+    /// callout, since a second one would not leave a process that ends. Records taken over from
+    /// other streams keep their batches. False keeps the context alive where the VM survives, until
+    /// everything is acknowledged.
     pub(super) fn on_done(&self) -> bool {
         let Some(worker) = &self.worker() else {
             return true;
         };
+
         worker.end_what_was_not_recreated(Duration::MAX);
         worker.with_pipeline(|pipeline| pipeline.handle_end(worker.clock.now()));
         if !Self::gives_way(worker) {
@@ -157,10 +169,11 @@ impl Root {
                 worker.with_pipeline(|pipeline| pipeline.handle_last_chance(worker.clock.now()));
             worker.drive(callouts);
         }
+
         worker.publish();
         let ends = worker.ends();
         if !ends {
-            worker.with_pipeline(Pipeline::handle_last_words);
+            worker.with_pipeline(Pipeline::handle_vm_end);
         }
         ends
     }

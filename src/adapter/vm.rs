@@ -1,9 +1,10 @@
-//! The VM itself: who it is, and whether it runs in the place of one that has crashed.
+//! The VM: its name, and the detection of crashed VMs that it replaces.
 //!
-//! Every VM registers a queue under its name. Envoy remembers with a queue the thread and the VM's key, not the VM: a
-//! message for a VM that has crashed is delivered, on its thread, to the VM that was loaded in its place. So a message
-//! for another VM proves that this other one is gone: a VM that lives gets its own messages itself. A VM with another key
-//! gets none; what that leaves is found by `pipeline/watch.rs`.
+//! Every VM registers a queue under its name. Envoy stores with a queue the thread and the VM's
+//! key, not the VM. A message for a crashed VM is delivered, on its thread, to the VM that was
+//! loaded in its place. So a message for another VM proves that this other one is gone, since a
+//! live VM gets its messages itself. A replacement with another key gets none; `pipeline/watch.rs`
+//! finds these cases.
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -15,7 +16,8 @@ use crate::pipeline::account::Account;
 use crate::quota::Quota;
 use crate::recorder::MAX_BODIES_BYTES;
 
-/// The context that hears the messages: the first of a VM is always a root context, and no stream can have its id.
+/// The context that receives the messages. The first of a VM is always a root context, and no
+/// stream has its id.
 const FIRST_CONTEXT: u32 = 1;
 
 #[derive(Default)]
@@ -25,21 +27,21 @@ struct Vm {
     called: RefCell<Vec<(u32, Uuid)>>,
     crashed: RefCell<Vec<Uuid>>,
     bodies: OnceCell<Rc<Quota>>,
-    /// By the names of plugins.
+    /// By plugin name.
     accounts: RefCell<Vec<(Vec<u8>, Rc<Account>)>>,
 }
 
 thread_local! {
-    /// One for each VM, since that is what it tells of.
+    /// One per VM, since it describes the VM.
     static VM: Vm = Vm::default();
 }
 
-/// The VM's name; `fresh` becomes it when it has none yet, and its queue is registered then.
+/// The VM's name. Without one, `fresh` becomes the name and its queue is registered.
 pub(super) fn enlist(fresh: Uuid, root: u32) -> Uuid {
     VM.with(|vm| {
         *vm.id.get_or_init(|| {
             if root == FIRST_CONTEXT {
-                // Without a queue nobody takes over from this VM.
+                // Without a queue, no VM takes over from this one.
                 let _ = imports::register_shared_queue(&queue_name(fresh));
             }
             fresh
@@ -47,12 +49,12 @@ pub(super) fn enlist(fresh: Uuid, root: u32) -> Uuid {
     })
 }
 
-/// What all configurations of this VM may keep of responses that are going on.
+/// The quota for response bodies that all configurations of this VM share.
 pub(super) fn bodies() -> Rc<Quota> {
     VM.with(|vm| Rc::clone(vm.bodies.get_or_init(|| Quota::new(MAX_BODIES_BYTES))))
 }
 
-/// What all configurations of a plugin hold together in this VM.
+/// The account of the records that all configurations of a plugin hold in this VM.
 pub(super) fn account(plugin: &[u8]) -> Rc<Account> {
     VM.with(|vm| {
         let mut accounts = vm.accounts.borrow_mut();
@@ -65,17 +67,18 @@ pub(super) fn account(plugin: &[u8]) -> Rc<Account> {
     })
 }
 
-/// Sends a message to other VMs, from the context that gets the messages.
+/// Sends a message to other VMs, from the context that receives the messages.
 pub(super) fn call_the_roll(root: u32, others: &[Uuid]) {
     if root != FIRST_CONTEXT {
         return;
     }
+
     let vm_id = imports::property("plugin_vm_id").unwrap_or_default();
     VM.with(|vm| {
         for other in others {
             if let Some(queue) = imports::resolve_shared_queue(&vm_id, &queue_name(*other)) {
                 vm.called.borrow_mut().push((queue, *other));
-                // Without a message nobody takes over from that VM.
+                // Without a message, no VM takes over from that one.
                 let _ = imports::enqueue_shared_queue(queue, b"?");
             }
         }
@@ -91,6 +94,7 @@ pub(super) fn hear(queue: u32) {
             .iter()
             .find(|(called, _)| *called == queue)
             .map(|(_, other)| *other);
+
         if let Some(other) = of_another
             && !vm.crashed.borrow().contains(&other)
         {

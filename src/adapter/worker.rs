@@ -1,4 +1,5 @@
-//! One configuration at work in one Envoy worker: the recorder, the pipeline, and what streams share.
+//! One configuration in one Envoy worker: the recorder, the pipeline, and the state that streams
+//! share.
 
 use std::cell::{Cell, RefCell};
 use std::iter;
@@ -16,7 +17,7 @@ use super::{imports, random, vm};
 use crate::config::Config;
 use crate::host::Gone;
 use crate::pipeline::Pipeline;
-use crate::pipeline::buffer::Place;
+use crate::pipeline::buffer::Reservation;
 use crate::pipeline::journal::{Authenticated, Identity, Key};
 use crate::pipeline::notices::{Level, Notice};
 use crate::recorder::correlation::Correlator;
@@ -27,11 +28,11 @@ use crate::recorder::{Host, Recorder};
 use crate::stats::Stats;
 use crate::time::Now;
 
-/// Most long exchanges that one tick reports. The others follow with the next one, so that exchanges that have begun
-/// together hold up no others, and leave room in the buffer.
+/// Most long exchanges that one tick reports; the others follow with the next tick. So exchanges
+/// that began together do not block others, and leave room in the buffer.
 const MAX_REPORTS: usize = 200;
 
-/// What the root context and its streams share. Borrowed only inside one callback.
+/// State shared by the root context and its streams. Borrowed only inside one callback.
 pub(super) struct Worker {
     pub(super) recorder: Recorder,
     pipeline: RefCell<Pipeline>,
@@ -40,22 +41,24 @@ pub(super) struct Worker {
     pub(super) held: Held,
     pub(super) correlator: RefCell<Correlator>,
     pub(super) ongoing: RefCell<Ongoing>,
-    pub(super) recreated: RefCell<Recreated<Option<Place>>>,
+    pub(super) recreated: RefCell<Recreated<Option<Reservation>>>,
     wake_queue: Option<u32>,
     /// Envoy's id of the root context.
     root: u32,
     /// The plugin's name in Envoy's configuration, the same over its updates.
     plugin: Vec<u8>,
-    /// Crashed VMs that were reported to the pipeline; `None` before the first tick.
+    /// Number of crashed VMs that were reported to the pipeline; `None` before the first tick.
     heard_of: Cell<Option<usize>>,
 }
 
 impl Worker {
-    /// A worker of its own stream for the root context `root`, or why the host does not let it be.
+    /// A worker with a new stream for the root context `root`, or the reason for which the host
+    /// refuses it.
     pub(super) fn new(root: u32, config: Config) -> Result<Self, String> {
         let (stream_id, vm) = (random::uuid()?, random::uuid()?);
         let seed = u64::from_le_bytes(random::bytes()?);
         let rules = config.recorder.policy.len();
+
         imports::log(
             LogLevel::Info,
             &format!("configured: stream {stream_id}, rules {rules}"),
@@ -63,10 +66,12 @@ impl Worker {
         for warning in &config.warnings {
             imports::log(LogLevel::Warn, warning);
         }
+
         let plugin = imports::property("plugin_name").unwrap_or_default();
         let identity = Identity::new(vm::enlist(vm, root), stream_id, &plugin, &config.pipeline);
         let fresh = Key::of_secret(&random::bytes::<32>()?);
         let shared = Authenticated::new(Rc::new(ProcessData), &config.pipeline.journal_keys, fresh);
+
         Ok(Self {
             correlator: RefCell::new(Correlator::new(
                 config.recorder.correlation_scope,
@@ -89,7 +94,8 @@ impl Worker {
             root,
             plugin,
             heard_of: Cell::new(None),
-            // Named by the stream, since a queue wakes only the last of several that registered its name.
+            // Named by the stream, since a queue wakes only the last context that registered its
+            // name.
             wake_queue: imports::register_shared_queue(&format!("audit_filter.wake.{stream_id}")),
         })
     }
@@ -99,17 +105,17 @@ impl Worker {
         self.wake_queue == Some(queue)
     }
 
-    /// Takes its share out of the gauges.
+    /// Subtracts its share from the gauges.
     pub(super) fn withdraw(&self) {
         self.metrics.borrow_mut().withdraw();
     }
 
-    /// Runs `work` on the pipeline, alone: host calls that could come back are made after it.
+    /// Runs `work` on the pipeline exclusively: host calls that could re-enter are made after it.
     pub(super) fn with_pipeline<T>(&self, work: impl FnOnce(&mut Pipeline) -> T) -> T {
         work(&mut self.pipeline.borrow_mut())
     }
 
-    /// Runs `work` with what the recorder may use in a callback of the stream that is running.
+    /// Runs `work` with the host access of the recorder in a callback of the current stream.
     pub(super) fn with_host<T>(
         &self,
         stats: &mut Stats,
@@ -118,6 +124,7 @@ impl Worker {
     ) -> T {
         let mut correlator = self.correlator.borrow_mut();
         let fresh_id = &|| random::uuid().ok();
+
         work(&mut Host {
             stream: &CurrentStream,
             clock,
@@ -127,7 +134,7 @@ impl Worker {
         })
     }
 
-    /// Wakes the root context: only its callouts have their answers delivered when the stream is gone.
+    /// Wakes the root context: only answers to its callouts arrive after the stream has ended.
     pub(super) fn wake(&self) {
         if let Some(queue) = self.wake_queue {
             // Without a wake-up the next tick sends the batch.
@@ -135,18 +142,21 @@ impl Worker {
         }
     }
 
-    /// Makes the callouts that are due, at most `limit`, then passes decisions and notices on to Envoy.
+    /// Makes the callouts that are due, at most `limit`. Then passes decisions and notices on to
+    /// Envoy.
     pub(super) fn drive(&self, limit: usize) {
         self.call_out(limit);
         while let Some(decision) = self.with_pipeline(Pipeline::poll_decision) {
             self.held.release(decision, self.root);
         }
+
         let mut pipeline = self.pipeline.borrow_mut();
         let warning = |text| Notice {
             level: Level::Warn,
             text,
         };
         let warnings = iter::from_fn(|| self.recorder.poll_warning().map(warning));
+
         for notice in pipeline.poll_notices().into_iter().chain(warnings) {
             print(
                 notice.level,
@@ -155,7 +165,7 @@ impl Worker {
         }
     }
 
-    /// Publishes what was counted.
+    /// Publishes the counts.
     pub(super) fn publish(&self) {
         let mut pipeline = self.pipeline.borrow_mut();
         let gauges = pipeline.gauges_to_publish(self.clock.now());
@@ -165,8 +175,8 @@ impl Worker {
         pipeline.handle_published(gauges);
     }
 
-    /// Reports crashed VMs to the pipeline. The roll is called at the first tick: the instances that configure and never
-    /// run do not come so far.
+    /// Reports crashed VMs to the pipeline. Messages to other VMs are sent at the first tick, which
+    /// an instance that is only configured does not reach.
     pub(super) fn look_for_crashes(&self) {
         let Some(mut index) = self.heard_of.get() else {
             vm::call_the_roll(
@@ -175,6 +185,7 @@ impl Worker {
             );
             return self.heard_of.set(Some(0));
         };
+
         while let Some(crashed) = vm::crashed(index) {
             index += 1;
             self.with_pipeline(|pipeline| pipeline.handle_crash(crashed));
@@ -182,16 +193,18 @@ impl Worker {
         self.heard_of.set(Some(index));
     }
 
-    /// Has the exchanges recorded that have gone on for long, each in the context of its stream.
+    /// Records exchanges that take long, each in the context of its stream.
     pub(super) fn report_long_exchanges(&self) {
         let Some(age) = self.recorder.started_after() else {
             return;
         };
+
         let next = |_| {
             self.ongoing
                 .borrow_mut()
                 .pop_older(age, self.clock.now().uptime)
         };
+
         let mut has_switched = false;
         for context in (0..MAX_REPORTS).map_while(next) {
             if imports::set_effective_context(context) {
@@ -199,6 +212,7 @@ impl Worker {
                 with_stream(context, |stream| stream.report_started());
             }
         }
+
         if has_switched {
             imports::set_effective_context(self.root);
         }
@@ -207,24 +221,24 @@ impl Worker {
     /// Ends the exchanges that have waited until now for their stream to be recreated.
     pub(super) fn end_what_was_not_recreated(&self, now: Duration) {
         let next = || self.recreated.borrow_mut().expire(now);
-        while let Some((exchange, place)) = next() {
-            self.end_lost(exchange, place);
+        while let Some((exchange, reservation)) = next() {
+            self.end_lost(exchange, reservation);
         }
     }
 
-    /// Ends an exchange whose stream is gone. Its record leaves with the next tick.
-    pub(super) fn end_lost(&self, mut exchange: Exchange, place: Option<Place>) {
+    /// Ends an exchange without a stream. Its record leaves with the next tick.
+    pub(super) fn end_lost(&self, mut exchange: Exchange, reservation: Option<Reservation>) {
         let now = self.clock.now();
         self.with_pipeline(|pipeline| {
             let ended =
                 self.recorder
                     .handle_end(&mut exchange, &Gone, &|| now, &mut pipeline.stats);
-            offer(pipeline, ended.record, place, &|| now);
+            offer(pipeline, ended.record, reservation, &|| now);
         });
     }
 
-    /// The worker that goes on in this one's place: of the newest configuration of the same plugin in this VM. `None` also
-    /// as long as this one is not draining.
+    /// The worker that replaces this one: that of the newest configuration of the same plugin in
+    /// this VM. `None` also while this one is not draining.
     pub(super) fn successor(&self) -> Option<Rc<Self>> {
         let own = self.pipeline.borrow();
         let succeeds =
@@ -236,8 +250,8 @@ impl Worker {
         }
     }
 
-    /// Has what this worker holds sent where the newest configuration of the plugin sends its records, also while requests
-    /// of this one are still going on.
+    /// Sends this worker's records to the destination of the plugin's newest configuration, also
+    /// while its requests are ongoing.
     pub(super) fn follow_newest(&self) {
         let own = self.pipeline.borrow();
         let is_newer = |other: &Self| {
@@ -247,27 +261,31 @@ impl Worker {
         };
         let newest = newest_other(self.root, is_newer);
         drop(own);
+
         if let Some(newest) = newest {
             self.with_pipeline(|pipeline| pipeline.follow(&newest.pipeline.borrow()));
         }
     }
 
-    /// Leaves what it cannot deliver to another VM, where its own has no other configuration of the plugin.
+    /// Offers undeliverable records to another VM, if this one has no other configuration of the
+    /// plugin.
     pub(super) fn offer(&self) {
         let is_alone = newest_other(self.root, |other| other.plugin == self.plugin).is_none();
         self.with_pipeline(|pipeline| pipeline.offer(is_alone, self.clock.now()));
     }
 
-    /// Hands over to the successor what this worker holds, once nothing is in flight.
+    /// Hands this worker's records over to the successor, once nothing is in flight.
     pub(super) fn hand_over(&self, successor: &Self) {
         let now = self.clock.now();
-        let Some(legacy) = self.with_pipeline(|pipeline| pipeline.hand_over(now)) else {
+        let Some(handed_over) = self.with_pipeline(|pipeline| pipeline.hand_over(now)) else {
             return;
         };
+
         let mut metrics = self.metrics.borrow_mut();
-        self.with_pipeline(|pipeline| metrics.publish(&mut pipeline.stats, legacy.gauges()));
+        self.with_pipeline(|pipeline| metrics.publish(&mut pipeline.stats, handed_over.gauges()));
         metrics.leave_share();
-        successor.with_pipeline(|pipeline| pipeline.handle_legacy(legacy, now));
+
+        successor.with_pipeline(|pipeline| pipeline.handle_hand_over(handed_over, now));
         successor.publish();
         self.with_pipeline(Pipeline::retire);
         // Callouts are made in the successor's own context.
@@ -286,7 +304,7 @@ impl Worker {
         }
     }
 
-    /// Whether everything is delivered that a pipeline that ends has had. Then nothing is left to take over.
+    /// Whether a pipeline that ends has delivered everything, so that nothing is left to take over.
     pub(super) fn ends(&self) -> bool {
         let is_drained = self.pipeline.borrow().is_drained(self.clock.now());
         if is_drained {

@@ -1,5 +1,5 @@
-//! What all configurations of a plugin hold together in one worker: an old one that drains beside its successor takes from
-//! the same limits.
+//! Limits that all configurations of a plugin share in one worker. An old configuration that drains
+//! beside its successor uses the same limits.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -8,36 +8,36 @@ use super::lane::{Lane, PerLane};
 use super::settings::Share;
 use crate::quota::{Lease, Quota};
 
-/// Places that are taken, in each lane, and those among them that are kept free for requests that are going on.
+/// Memory in use in each lane, and the reservations among it.
 #[derive(Debug)]
 pub struct Account {
     used: Cell<PerLane<Share>>,
-    places: Rc<Quota>,
+    reservations: Rc<Quota>,
 }
 
-/// Nothing is taken.
+/// Nothing is in use.
 impl Default for Account {
     fn default() -> Self {
-        // Each configuration has a limit of its own.
+        // No common limit here: each configuration passes its limit to `lease`.
         Self {
             used: Cell::default(),
-            places: Quota::new(usize::MAX),
+            reservations: Quota::new(usize::MAX),
         }
     }
 }
 
 impl Account {
-    /// A place for a request of a connection, of a configuration that may have places of so many bytes.
-    pub(super) fn place(&self, limit: usize, connection: Option<u64>) -> Lease {
-        self.places.lease_within(limit, connection)
+    /// A lease for a reservation of a request on `connection`, within `limit` bytes.
+    pub(super) fn lease(&self, limit: usize, connection: Option<u64>) -> Lease {
+        self.reservations.lease_within(limit, connection)
     }
 
-    /// What is taken by all.
+    /// Memory in use by all configurations.
     pub(super) fn used(&self) -> PerLane<Share> {
         self.used.get()
     }
 
-    /// Takes places.
+    /// Adds to the memory in use.
     pub(super) fn add(&self, lane: Lane, share: Share) {
         self.change(lane, |used| {
             used.records += share.records;
@@ -45,7 +45,7 @@ impl Account {
         });
     }
 
-    /// Gives places back that were taken.
+    /// Subtracts from the memory in use.
     pub(super) fn take(&self, lane: Lane, share: Share) {
         self.change(lane, |used| {
             used.records = used.records.saturating_sub(share.records);

@@ -1,11 +1,30 @@
-//! Requests that may not go upstream before their record is safe (`require_audit`): each is let through, held until
-//! the audit cluster has acknowledged it, or refused.
+//! Requests that may not go upstream before their record is safe (`require_audit`).
+//!
+//! - Refused: `admit` finds no memory for its records, or the immediate lane opens after the
+//!   deadline of a request that must be acknowledged. The adapter answers it.
+//! - Proceeding: `admit` under `buffered`, or the decision about a held request.
+//! - Held: `admit` under `acknowledged`. The record of its receipt is in the immediate lane.
+//! - Decided: [`Pipeline::poll_decision`] yields the decision once.
+//! - Gone: [`Pipeline::handle_request_gone`], since its stream has ended. No decision follows.
+//!
+//! A held request proceeds when the batch of its record is acknowledged with no record rejected. It
+//! is refused as soon as one of these is true:
+//!
+//! 1. Its deadline, `audit_cluster.timeout` after `admit`, has passed at a tick.
+//! 2. The next attempt of the batch is due after the deadline.
+//! 3. The record is evicted, or its batch is dropped.
+//! 4. The batch is rejected, or a partial success rejects some record of it.
+//! 5. Its record is alone in the batch and its content is refused, although it is sent again.
+//! 6. Another VM has taken over the stream.
+//!
+//! The reservation lasts beyond the decision: until the exchange's record fills it, or
+//! [`Pipeline::handle_no_exchange`] releases it.
 
 use std::time::Duration;
 
 use super::Pipeline;
 use super::batch::Batch;
-use super::buffer::Place;
+use super::buffer::Reservation;
 use super::lane::Lane;
 use crate::record::{Event, Received, RequireAudit};
 use crate::stats::Counter;
@@ -15,22 +34,22 @@ use crate::time::Now;
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Admission {
-    /// Let it go upstream. The place is for the record of its end.
-    Proceed(Place),
+    /// Let it go upstream. The reservation is for the record of its end.
+    Proceed(Reservation),
     /// Hold it until [`Pipeline::poll_decision`] names the ticket, or the stream ends.
     Hold {
         /// Names the request.
         ticket: u64,
         /// For the record of its end.
-        place: Place,
-        /// The record of its receipt may leave: wake the root context.
+        reservation: Reservation,
+        /// The record of its receipt can leave: wake the root context.
         wakes: bool,
     },
     /// Answer it: its record cannot be kept, or cannot be acknowledged in time.
     Refuse,
 }
 
-/// What is to be done with a request that was held.
+/// The decision about a held request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// Names the request.
@@ -39,19 +58,19 @@ pub struct Decision {
     pub proceed: bool,
 }
 
-/// Requests that are held.
+/// Held requests and their decisions.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     held: Vec<Held>,
     decisions: Vec<Decision>,
-    /// Names the next request. The numbers of records may begin anew, and tickets may not.
+    /// The next request's ticket. Sequence numbers may restart within a VM, tickets do not.
     next_ticket: u64,
 }
 
 #[derive(Debug)]
 struct Held {
     ticket: u64,
-    /// Of the record that waits for its acknowledgement.
+    /// The number of the record that must be acknowledged.
     number: u64,
     deadline: Duration,
 }
@@ -70,20 +89,22 @@ impl Gate {
 }
 
 impl Pipeline {
-    /// Decides about a request by what can be recorded of it before it goes upstream.
+    /// Admits, holds or refuses a request, depending on how its record can be kept.
     pub fn admit(&mut self, required: RequireAudit, received: Received, now: Now) -> Admission {
         let deadline = now.uptime + self.settings.target.timeout;
         let is_hopeless = self.windows.immediate.opens_at() > deadline;
         if required == RequireAudit::Acknowledged && is_hopeless {
-            // Before it takes the place of another record.
+            // Before the request evicts another record.
             self.stats.add(Counter::RequestsRefused, 1);
             return Admission::Refuse;
         }
+
         let Received {
             mut record,
             connection,
             most_ending_bytes,
         } = received;
+
         record.immediate = true;
         let start = record.start_unix_nanos;
         let event = Event::Exchange(record);
@@ -92,17 +113,19 @@ impl Pipeline {
             .fragment
             .len()
             + most_ending_bytes;
+
         let admission = match self.buffer.reserve(connection, most_bytes) {
             None => Admission::Refuse,
-            Some((place, evicted)) => {
+            Some((reservation, evicted)) => {
                 self.lose_evicted(&evicted, now);
                 if required == RequireAudit::Acknowledged {
-                    self.hold(place, &event, start, deadline, now)
+                    self.hold(reservation, &event, start, deadline, now)
                 } else {
-                    Admission::Proceed(place)
+                    Admission::Proceed(reservation)
                 }
             }
         };
+
         self.stats.add(
             Counter::RequestsRefused,
             u64::from(admission == Admission::Refuse),
@@ -110,33 +133,34 @@ impl Pipeline {
         admission
     }
 
-    /// Sends the record of the receipt ahead.
+    /// Captures the record of the receipt, and holds the request until it is acknowledged.
     fn hold(
         &mut self,
-        place: Place,
+        reservation: Reservation,
         received: &Event,
         start: u64,
         deadline: Duration,
         now: Now,
     ) -> Admission {
         let Some(number) = self.capture(Lane::Immediate, received, start, now) else {
-            self.handle_no_exchange(Some(place));
+            self.handle_no_exchange(Some(reservation));
             return Admission::Refuse;
         };
+
         let ticket = self.gate.hold(number, deadline);
         Admission::Hold {
             ticket,
-            place,
+            reservation,
             wakes: self.wakes(now),
         }
     }
 
-    /// The next request that need not be held any longer.
+    /// The next decision about a held request.
     pub fn poll_decision(&mut self) -> Option<Decision> {
         self.gate.decisions.pop()
     }
 
-    /// The stream of a request that was held has ended.
+    /// The stream of a held request has ended.
     pub fn handle_request_gone(&mut self, ticket: u64) {
         self.gate.held.retain(|held| held.ticket != ticket);
         self.gate
@@ -144,7 +168,7 @@ impl Pipeline {
             .retain(|decision| decision.ticket != ticket);
     }
 
-    /// What became of the record with this number decides about the request that waits for it, if one does.
+    /// Decides about the request that waits for the record with this number, if there is one.
     pub(super) fn decide(&mut self, number: u64, proceed: bool) {
         if let Some(index) = self.gate.held.iter().position(|held| held.number == number) {
             let Held { ticket, .. } = self.gate.held.swap_remove(index);
@@ -164,11 +188,12 @@ impl Pipeline {
         }
     }
 
-    /// Refuses what waits for a batch that cannot be acknowledged before the deadline.
+    /// Refuses requests if the next attempt of their batch is after their deadline.
     pub(super) fn refuse_hopeless(&mut self, batch: &Batch) {
         if batch.origin != self.origin() {
             return;
         }
+
         let is_late = |number: u64| {
             self.gate
                 .held
@@ -186,7 +211,7 @@ impl Pipeline {
         }
     }
 
-    /// Refuses what has been held up to its deadline.
+    /// Refuses requests that are held up to their deadline.
     pub(super) fn refuse_overdue(&mut self, now: Now) {
         let overdue = |held: &Held| (held.deadline <= now.uptime).then_some(held.number);
         let numbers: Vec<u64> = self.gate.held.iter().filter_map(overdue).collect();

@@ -1,5 +1,5 @@
-//! Signs of life: a stream that has nothing to send says so now and then. A store that gets no more records of a stream can then distinguish a
-//! proxy that was killed from one that is idle.
+//! Signs of life of an idle stream. Without them a store could not distinguish an idle proxy from a
+//! killed one.
 
 use super::Pipeline;
 use super::batch::{Batch, Content};
@@ -8,19 +8,21 @@ use crate::record::Event;
 use crate::time::Now;
 
 impl Pipeline {
-    /// A batch leaves for the first time, or is acknowledged. Only the stream's own batches are signs of its life; another
-    /// attempt of one that fails again and again is none.
-    pub(super) fn note_sent(&mut self, batch: &Batch, now: Now) {
+    /// A batch leaves for the first time, or is acknowledged. Only the stream's own batches are
+    /// signs of its life. Another attempt of a failing batch is not one.
+    pub(super) fn mark_sent(&mut self, batch: &Batch, now: Now) {
         if batch.origin == self.origin() {
             self.stream.last_sent = Some(now.uptime);
         }
     }
 
-    /// A batch of one record, `audit.stream.alive`, if nothing of the stream was sent for `stages.alive_interval`.
+    /// A batch of one record, `audit.stream.alive`, if the stream has sent nothing for
+    /// `stages.alive_interval`.
     pub(super) fn seal_sign_of_life(&mut self, now: Now) -> Option<Batch> {
         if !self.is_silent(now) {
             return None;
         }
+
         let number = self.next_number();
         let event = Event::StreamAlive(self.settings.stream_limits());
         let record = self.encode(number, Lane::Bulk, now.unix_nanos, &event, now);
@@ -32,9 +34,10 @@ impl Pipeline {
         ))
     }
 
-    /// Whether the stream goes on, was silent for long, and nothing is about to be sent. What waits for its batch, for an answer
-    /// or, in an outage, for its next attempt is a sign of life to come, or leaves before one, so that an outage of any length
-    /// leaves one such record. A batch that fails while others are acknowledged is none: it may never be taken.
+    /// Whether the stream goes on, was silent for the interval, and nothing is about to be sent.
+    /// Unsealed records, batches in flight and retries in an outage are about to be sent. So an
+    /// outage of any length leaves one sign of life. A batch that fails while others are
+    /// acknowledged does not count: it may never be accepted.
     fn is_silent(&self, now: Now) -> bool {
         let (Some(interval), Some(sent)) = (self.settings.alive_interval, self.stream.last_sent)
         else {
@@ -44,12 +47,12 @@ impl Pipeline {
             && !self.is_draining()
             && self.unsealed_records() == 0
             && self.losses.oldest().is_none()
-            && !self.is_about_to_be_heard()
+            && !self.is_about_to_send()
     }
 
-    fn is_about_to_be_heard(&self) -> bool {
+    fn is_about_to_send(&self) -> bool {
         let in_outage =
             |lane: &Lane| self.windows.of(*lane).is_down() && !self.waiting.of(*lane).is_empty();
-        self.flights().next().is_some() || Lane::ALL.iter().any(in_outage)
+        self.in_flight().next().is_some() || Lane::ALL.iter().any(in_outage)
     }
 }

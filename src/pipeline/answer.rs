@@ -1,4 +1,4 @@
-//! What an attempt's end means for its batch: one table for every status and for no status at all.
+//! What an attempt's end means for its batch: one table for all statuses and for no status.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,50 +9,51 @@ use crate::wire::Format;
 /// How one attempt ended.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Answer<'a> {
-    /// The status; `None` when Envoy refused the callout, the stream was reset (an answer without headers), or nothing
-    /// came in time.
+    /// The status. `None`: Envoy refused the callout, the stream was reset (an answer without
+    /// headers), or no answer came in time.
     pub status: Option<u16>,
     /// The raw value of `retry-after`.
     pub retry_after: Option<&'a [u8]>,
     /// The start of the body, at most [`MAX_BODY_BYTES`].
     pub body: &'a [u8],
-    /// Envoy made the answer itself, and no host of the cluster.
+    /// Envoy made the answer, not a host of the cluster.
     pub is_of_envoy: bool,
 }
 
-/// How much of an answer's body is worth reading; a `partialSuccess` is far shorter.
+/// Most bytes of an answer's body that are read; a `partialSuccess` is far shorter.
 pub const MAX_BODY_BYTES: usize = 65_536;
 
 /// What to do with the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {
-    /// Done, but for this many records that the audit cluster did not take.
+    /// Accepted, except for this many records.
     Acknowledged {
         /// From `partialSuccess.rejectedLogRecords`.
         rejected: u64,
     },
     /// Not acknowledged.
     Failed {
-        /// What that is about.
+        /// What the failure is about.
         blame: Blame,
-        /// From `Retry-After`: no further attempt before this long.
+        /// From `Retry-After`: no further attempt before this delay.
         after: Option<Duration>,
     },
 }
 
-/// Classifies the end of an attempt. `now` is the wall clock, for a `Retry-After` that is a date.
+/// Classifies the end of an attempt. `now_unix_nanos` is the wall clock, for a `Retry-After` that
+/// is a date.
 ///
-/// OTLP forbids to retry most 4xx. Those that are about the configuration are retried all the same, since an operator will
-/// mend it. 403 is not among them: a firewall in front of the audit cluster gives it for the content of a batch. Neither is
-/// 500, by which an OpenTelemetry Collector reports a permanent error of an exporter
-/// (receiver/otlpreceiver/internal/errors/errors.go).
+/// OTLP forbids retries of most 4xx. Those about the configuration are retried nevertheless, since
+/// an operator can correct it. 403 is not among them: a firewall in front of the audit cluster
+/// answers so for the content of a batch. Nor is 500, by which an OpenTelemetry Collector reports a
+/// permanent error of an exporter (receiver/otlpreceiver/internal/errors/errors.go).
 pub fn classify(answer: &Answer<'_>, format: Format, now_unix_nanos: u64) -> Verdict {
     let after = answer
         .retry_after
         .and_then(|value| retry_after(value, now_unix_nanos));
     let blame = match answer.status {
-        // NDJSON has no answer of its own: every 2xx takes the whole batch.
+        // NDJSON has no partial success: a 2xx accepts the whole batch.
         Some(200..=299) if format == Format::Ndjson => {
             return Verdict::Acknowledged { rejected: 0 };
         }
@@ -61,17 +62,18 @@ pub fn classify(answer: &Answer<'_>, format: Format, now_unix_nanos: u64) -> Ver
                 rejected: partial_success::rejected(answer.body),
             };
         }
-        // A 413 that has it is temporary (RFC 9110 section 15.5.14).
+        // A 413 with `Retry-After` is temporary (RFC 9110 section 15.5.14).
         Some(413 | 503) if after.is_some() => Blame::Load,
         Some(429) => Blame::Load,
         Some(400 | 409 | 413 | 422) => Blame::Content,
         Some(300..=399 | 401 | 404 | 405 | 407 | 415) => Blame::Setup,
         Some(_) | None => Blame::Unknown,
     };
+
     Verdict::Failed { blame, after }
 }
 
-/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or an HTTP date; a date that has passed asks for no delay.
+/// `Retry-After` (RFC 9110 section 10.2.3): seconds, or an HTTP date. A past date means no delay.
 fn retry_after(value: &[u8], now_unix_nanos: u64) -> Option<Duration> {
     let text = std::str::from_utf8(value).ok()?.trim();
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -99,6 +101,7 @@ mod tests {
             body: body.as_bytes(),
             ..Answer::default()
         };
+
         assert_eq!(
             classify(&answer, Format::OtlpJson, 0),
             expected,
@@ -125,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_after_speaks_of_load() {
+    fn a_retry_after_is_about_load() {
         for (status, expected) in [
             (503, Blame::Load),
             (413, Blame::Load),
@@ -138,6 +141,7 @@ mod tests {
                 ..Answer::default()
             };
             let after = Some(Duration::from_secs(1));
+
             assert_eq!(
                 classify(&answer, Format::OtlpJson, 0),
                 Verdict::Failed {
@@ -169,6 +173,7 @@ mod tests {
             body,
             ..Answer::default()
         };
+
         assert_eq!(classify(&answer, Format::Ndjson, 0), ACK);
     }
 
@@ -195,6 +200,7 @@ mod tests {
                 blame: Blame::Load,
                 after: seconds.map(Duration::from_secs),
             };
+
             assert_eq!(
                 classify(&answer, Format::OtlpJson, nanos),
                 expected,

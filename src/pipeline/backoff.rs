@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use super::settings::RetryPolicy;
 
-/// Longest `Retry-After` that is honoured; a longer one counts as this.
+/// Longest `Retry-After` that is honoured; a longer one is cut to this.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// The delay after `failures` failed attempts in a row, with `random` uniform in `[0, 1)`.
 ///
-/// Full jitter: anything from zero up to the doubling bound, so that workers spread out. An answer's `retry_after`
-/// is a lower end.
+/// Full jitter: uniform from zero to the doubling bound, so that workers spread out. An answer's
+/// `retry_after` is a lower bound.
 #[must_use]
 pub fn delay(
     policy: &RetryPolicy,
@@ -23,8 +23,9 @@ pub fn delay(
         .initial_backoff
         .saturating_mul(1 << doublings)
         .min(policy.max_backoff);
-    let asked = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
-    bound.mul_f64(random.clamp(0.0, 1.0)).max(asked)
+    let minimum = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
+
+    bound.mul_f64(random.clamp(0.0, 1.0)).max(minimum)
 }
 
 /// 2^20 times the smallest backoff of one millisecond is longer than any `max_backoff`.
@@ -55,9 +56,9 @@ mod tests {
 
         #[test]
         fn retry_after_is_a_capped_lower_end(seconds in 0..1000_u64, random in 0.0..1.0_f64) {
-            let asked = Duration::from_secs(seconds);
-            let delay = delay(&policy(1, 1), 1, Some(asked), random);
-            prop_assert!(delay >= asked.min(MAX_RETRY_AFTER));
+            let minimum = Duration::from_secs(seconds);
+            let delay = delay(&policy(1, 1), 1, Some(minimum), random);
+            prop_assert!(delay >= minimum.min(MAX_RETRY_AFTER));
             prop_assert!(delay <= MAX_RETRY_AFTER);
         }
     }

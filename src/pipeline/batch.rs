@@ -1,4 +1,4 @@
-//! A batch: its id, its bytes, and which records they hold. Bytes and id never change between attempts.
+//! A batch: its id, its bytes, and the records in them. Bytes and id never change between attempts.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -11,24 +11,24 @@ use super::trial::Trial;
 use crate::record::Loss;
 use crate::wire::{Encoder, Origin};
 
-/// Records that travel together.
+/// Records that are sent together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// `audit.batch.id`, and the idempotency key.
     pub id: Uuid,
-    /// Whose records it holds.
+    /// The stream of its records.
     pub origin: Origin,
     /// How far the stream had come when its records were sealed.
     pub progress: Progress,
-    /// Which way it goes.
+    /// Its lane.
     pub lane: Lane,
-    /// Where the journal keeps a copy of it.
-    pub slot: Option<usize>,
+    /// The journal's cell that holds a copy of it.
+    pub cell: Option<usize>,
     /// Attempts so far.
     pub attempts: u64,
     /// Not to be sent before this moment.
     pub not_before: Duration,
-    /// What its failures prove.
+    /// The evidence of its failures.
     pub trial: Trial,
     /// Whether it was cut from a larger batch.
     pub is_piece: bool,
@@ -43,7 +43,7 @@ pub struct Progress {
     pub next: u64,
     /// The lowest number that is in no batch, and not reported as lost either.
     pub oldest: u64,
-    /// How often numbers of a batch have become losses that are to be reported: `oldest` may go back each time.
+    /// How often numbers of a batch have become losses to report. `oldest` may go back each time.
     pub returns: u64,
 }
 
@@ -54,21 +54,21 @@ pub struct Item {
     pub number: u64,
     /// When it was made.
     pub made: Duration,
-    /// In which lane it takes its place.
+    /// The lane that pays for its memory.
     pub lane: Lane,
-    /// What it is.
+    /// What kind of record it is.
     pub content: Content,
     range: Range<usize>,
 }
 
-/// What a record of a batch is, as far as its end is concerned.
+/// The kind of a record, as far as its end is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// An exchange: it takes a place in the buffer.
+    /// An exchange: it uses memory of the buffer.
     Exchange,
     /// Start or end of the stream.
     Lifecycle,
-    /// A report of losses: when it is lost, they must be reported again.
+    /// A report of losses. When it is lost, its losses must be reported again.
     Loss(Loss),
 }
 
@@ -79,7 +79,7 @@ impl Item {
         self.range.len()
     }
 
-    /// Where they stand among the batch's.
+    /// Its position in the batch's bytes.
     #[must_use]
     pub fn range(&self) -> Range<usize> {
         self.range.clone()
@@ -120,12 +120,13 @@ impl Batch {
             range,
         };
         let items = records.iter().zip(body.fragments).map(item).collect();
+
         Self {
             id,
             origin,
             progress,
             lane,
-            slot: None,
+            cell: None,
             attempts: 0,
             not_before: Duration::ZERO,
             trial: Trial::default(),
@@ -135,7 +136,7 @@ impl Batch {
         }
     }
 
-    /// What is sent.
+    /// The request body.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -173,7 +174,7 @@ impl Batch {
         self.items.iter().map(|item| item.made).max()
     }
 
-    /// Cuts it in halves with ids of their own; `None` for a single record.
+    /// Splits it in halves with new ids; `None` for a single record.
     #[must_use]
     pub fn split(&self, mut new_id: impl FnMut() -> Uuid, encoder: &Encoder) -> Option<[Self; 2]> {
         let (left, right) = self.items.split_at_checked(self.items.len() / 2)?;
@@ -183,13 +184,13 @@ impl Batch {
         Some([left, right].map(|half| self.reseal(new_id(), &self.records(half), encoder)))
     }
 
-    /// Some of its records under another id; the rest of what it says is kept.
+    /// Some of its records under another id, with the same origin, progress and lane.
     #[must_use]
     pub fn reseal(&self, id: Uuid, records: &[(Encoded, Content)], encoder: &Encoder) -> Self {
         Self::seal(id, self.origin, self.progress, self.lane, records, encoder)
     }
 
-    /// Its records, to be sealed anew.
+    /// Its records, to be sealed into another batch.
     #[must_use]
     pub fn unsealed(&self) -> Vec<(Encoded, Content)> {
         self.records(&self.items)
@@ -212,6 +213,7 @@ impl Batch {
                 item.content,
             )
         };
+
         items.iter().map(record).collect()
     }
 }
@@ -273,8 +275,9 @@ mod tests {
         assert_eq!(
             (left.progress, right.progress),
             (whole.progress, whole.progress),
-            "what the whole said is still so"
+            "the progress of the whole still holds"
         );
+
         let text = str::from_utf8(right.bytes()).unwrap();
         assert!(text.starts_with(r#"{"n":2,"#) && text.contains(&Uuid::from_u128(2).to_string()));
         assert_eq!(right.newest(), Some(Duration::from_secs(4)));

@@ -1,5 +1,5 @@
-//! Records that wait to be put into a batch, first in, first out in each lane, bounded together with those already in
-//! batches and with the places that are kept free for requests that are still going on.
+//! Records that wait for a batch, first in, first out in each lane. Their memory is bounded
+//! together with batched records and reservations.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -18,13 +18,13 @@ pub struct Encoded {
     pub number: u64,
     /// When it was made.
     pub made: Duration,
-    /// Which way it goes.
+    /// Its lane.
     pub lane: Lane,
     /// Its bytes on the wire.
     pub fragment: Box<[u8]>,
 }
 
-/// What became of a record that was offered.
+/// The outcome of [`Buffer::push`].
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Push {
@@ -32,26 +32,28 @@ pub enum Push {
     Kept,
     /// It did not fit.
     Dropped(LossReason),
-    /// It waits, and these older ones had to go.
+    /// It waits, and these older ones were evicted.
     Evicted(Vec<Encoded>),
 }
 
-/// A place that is kept free for the record of a request that is going on. It is to be given back by [`Buffer::give_back`].
-/// Boxed, so that the many streams that have none spend a word on it.
+/// Memory that is reserved for the record of an exchange before its end. Release it with
+/// [`Buffer::release_reservation`], or use it with [`Buffer::fill`]. Boxed: streams without a
+/// reservation spend one word on it.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
-pub struct Place(Box<Reservation>);
+pub struct Reservation(Box<Reserved>);
 
 #[derive(Debug, PartialEq, Eq)]
-struct Reservation {
+struct Reserved {
     bytes: usize,
     lease: Lease,
 }
 
 /// The bounded buffer of one configuration in one worker.
 ///
-/// Invariant: waiting, batched and reserved records of all configurations with one account together stay within both limits,
-/// and those of each lane within its own; but for records that were taken over beyond the limits. Reserved places are within the bulk lane.
+/// Invariant: waiting, batched and reserved records of all configurations with one account stay
+/// within both limits, and each lane within its limits. Records that were taken over beyond the
+/// limits are the exception. Reservations belong to the bulk lane.
 #[derive(Debug)]
 pub struct Buffer {
     whole: Share,
@@ -60,21 +62,22 @@ pub struct Buffer {
     waiting: PerLane<VecDeque<Encoded>>,
     waiting_bytes: PerLane<usize>,
     used: PerLane<Share>,
-    /// The same with what other configurations hold: the limits are for all.
+    /// Shared with the plugin's other configurations: the limits hold for all together.
     account: Rc<Account>,
-    /// The last record that came did not fit.
+    /// The last record of the lane did not fit.
     is_short: PerLane<bool>,
-    /// Of all places, in bytes.
-    most_of_places: usize,
-    /// What a place counts for at least in that quota, in bytes: so there are no more of them than may be.
-    least_of_place: usize,
+    /// Most bytes of all reservations.
+    reservation_limit: usize,
+    /// Least bytes that a reservation counts in that quota. This also bounds their number.
+    min_reservation_bytes: usize,
 }
 
 impl Buffer {
     /// An empty buffer.
     #[must_use]
     pub fn new(limits: &BufferLimits, account: Rc<Account>) -> Self {
-        let Share { records, bytes } = limits.for_places();
+        let Share { records, bytes } = limits.for_reservations();
+
         Self {
             whole: limits.whole(),
             limits: PerLane {
@@ -87,29 +90,31 @@ impl Buffer {
             used: PerLane::default(),
             account,
             is_short: PerLane::default(),
-            most_of_places: bytes,
-            least_of_place: bytes / records,
+            reservation_limit: bytes,
+            min_reservation_bytes: bytes / records,
         }
     }
 
-    /// Whether any record at all would be refused, so that encoding it is not worth while. Looked at when the last one was
-    /// refused: most find room.
+    /// Whether even an empty record would be refused, so that encoding is useless. Checked only
+    /// after a refusal, since most records fit.
     #[must_use]
     pub fn refuses_all(&self, lane: Lane) -> bool {
         *self.is_short.of(lane) && !self.has_room(lane, 0)
     }
 
-    /// Offers a record.
+    /// Adds a record.
     pub fn push(&mut self, record: Encoded) -> Push {
         let bytes = record.fragment.len();
         if bytes > self.limits.of(record.lane).bytes {
             return Push::Dropped(LossReason::TooLarge);
         }
+
         let made = self.make_room(record.lane, bytes);
         *self.is_short.of_mut(record.lane) = made.is_none();
         let Some(evicted) = made else {
             return Push::Dropped(LossReason::BufferFull);
         };
+
         self.keep(record);
         if evicted.is_empty() {
             Push::Kept
@@ -118,40 +123,42 @@ impl Buffer {
         }
     }
 
-    /// Keeps a place free for a record of at most this size of a request that is going on, and yields the older records
-    /// that had to go for it. `None`: there is no room, or the places of all requests or of this connection are used up.
+    /// Reserves memory for a record of at most `bytes`. Yields the older records that were evicted
+    /// for it. `None`: there is no room, or the reservations of all requests or of this connection
+    /// are used up.
     pub fn reserve(
         &mut self,
         connection: Option<u64>,
         bytes: usize,
-    ) -> Option<(Place, Vec<Encoded>)> {
-        let mut lease = self.account.place(self.most_of_places, connection);
-        if !lease.resize(bytes.max(self.least_of_place)) {
+    ) -> Option<(Reservation, Vec<Encoded>)> {
+        let mut lease = self.account.lease(self.reservation_limit, connection);
+        if !lease.resize(bytes.max(self.min_reservation_bytes)) {
             return None;
         }
+
         let evicted = self.make_room(Lane::Bulk, bytes)?;
         self.occupy(Lane::Bulk, bytes);
-        Some((Place(Box::new(Reservation { bytes, lease })), evicted))
+        Some((Reservation(Box::new(Reserved { bytes, lease })), evicted))
     }
 
-    /// Gives a reserved place back.
-    pub fn give_back(&mut self, place: Place) {
-        self.release(Lane::Bulk, place.0.bytes);
+    /// Releases a reservation without a record.
+    pub fn release_reservation(&mut self, reservation: Reservation) {
+        self.release(Lane::Bulk, reservation.0.bytes);
     }
 
-    /// Takes the record for which a place was kept, whatever the limits say by now. It goes with the others where its own
-    /// lane has no room.
-    pub fn fill(&mut self, place: Place, mut record: Encoded) {
-        self.give_back(place);
+    /// Adds the record of a reservation, whatever the limits are now. It goes to the bulk lane
+    /// where its lane has no room.
+    pub fn fill(&mut self, reservation: Reservation, mut record: Encoded) {
+        self.release_reservation(reservation);
         if !self.fits(record.lane, record.fragment.len()) {
             record.lane = Lane::Bulk;
         }
         self.keep(record);
     }
 
-    /// Takes a place for a record without dropping others. False: there is no room.
+    /// Uses memory for a record without evicting others. False: there is no room.
     #[must_use]
-    pub fn take_place(&mut self, lane: Lane, bytes: usize) -> bool {
+    pub fn try_occupy(&mut self, lane: Lane, bytes: usize) -> bool {
         let fits = self.fits(lane, bytes);
         if fits {
             self.occupy(lane, bytes);
@@ -159,21 +166,22 @@ impl Buffer {
         fits
     }
 
-    /// Takes the oldest waiting record out for good.
+    /// Removes the oldest waiting record, and frees its memory.
     pub fn pop(&mut self, lane: Lane) -> Option<Encoded> {
         let record = self.pop_into_batch(lane)?;
         self.release(lane, record.fragment.len());
         Some(record)
     }
 
-    /// Moves the oldest waiting record into a batch, where it goes on to take its place until [`Self::release`].
+    /// Moves the oldest waiting record into a batch. Its memory stays in use until
+    /// [`Self::release`].
     pub fn pop_into_batch(&mut self, lane: Lane) -> Option<Encoded> {
         let record = self.waiting.of_mut(lane).pop_front()?;
         *self.waiting_bytes.of_mut(lane) -= record.fragment.len();
         Some(record)
     }
 
-    /// Frees the place of a batched record.
+    /// Frees the memory of a batched record.
     pub fn release(&mut self, lane: Lane, bytes: usize) {
         let used = self.used.of_mut(lane);
         let share = Share {
@@ -209,19 +217,19 @@ impl Buffer {
         *self.waiting_bytes.of(lane)
     }
 
-    /// Records that take a place, batched and reserved ones included.
+    /// Records in memory, batched and reserved ones included.
     #[must_use]
     pub fn records(&self) -> usize {
         self.used.each().map(|used| used.records).sum()
     }
 
-    /// Bytes that take a place, batched and reserved ones included.
+    /// Bytes in memory, batched and reserved ones included.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.used.each().map(|used| used.bytes).sum()
     }
 
-    /// Takes a place for a record whatever the limits say.
+    /// Uses memory for a record beyond the limits.
     pub fn occupy(&mut self, lane: Lane, bytes: usize) {
         let used = self.used.of_mut(lane);
         used.records += 1;
@@ -236,7 +244,8 @@ impl Buffer {
         self.waiting.of_mut(lane).push_back(record);
     }
 
-    /// Lets older records of the lane go, if it may and if that is enough. `None`: there is no room.
+    /// Evicts older records of the lane, if that is allowed and sufficient. `None`: there is no
+    /// room.
     fn make_room(&mut self, lane: Lane, bytes: usize) -> Option<Vec<Encoded>> {
         let mut evicted = Vec::new();
         if self.fits(lane, bytes) {
@@ -245,13 +254,15 @@ impl Buffer {
         if !self.has_room(lane, bytes) {
             return None;
         }
+
         while !self.fits(lane, bytes) {
             evicted.push(self.pop(lane)?);
         }
+
         Some(evicted)
     }
 
-    /// Whether a record finds room, if others go that may.
+    /// Whether a record fits, after evictions where they are allowed.
     fn has_room(&self, lane: Lane, bytes: usize) -> bool {
         self.fits(lane, bytes) || self.on_full == OnFull::DropOldest && self.could_fit(lane, bytes)
     }
@@ -260,8 +271,9 @@ impl Buffer {
         self.would_fit(lane, bytes, &self.account.used())
     }
 
-    /// Whether it would fit if everything that it may push out were gone: what waits here in its own lane. The records of the
-    /// other one are not for a client to push out by causing more of its own.
+    /// Whether it would fit without the records that it may evict: those that wait here in its
+    /// lane. The other lane is out of reach, since a client could evict its records by causing more
+    /// of this lane.
     fn could_fit(&self, lane: Lane, bytes: usize) -> bool {
         let mut used = self.account.used();
         let left = used.of_mut(lane);
@@ -284,7 +296,7 @@ impl Buffer {
 }
 
 impl Drop for Buffer {
-    /// What a configuration held that ends without a word is no one's any longer.
+    /// Returns the memory of a configuration that ends without draining.
     fn drop(&mut self) {
         for lane in Lane::ALL {
             self.account.take(lane, *self.used.of(lane));
@@ -345,11 +357,11 @@ mod tests {
                 Push::Dropped(LossReason::BufferFull),
                 "{on_full:?}"
             );
-            assert!(!new.take_place(Lane::Bulk, 10) && new.reserve(None, 10).is_none());
+            assert!(!new.try_occupy(Lane::Bulk, 10) && new.reserve(None, 10).is_none());
             assert_eq!(
                 (new.records(), new.bytes()),
                 (0, 0),
-                "only its own are told"
+                "only its own are counted"
             );
 
             old.pop(Lane::Bulk);
@@ -383,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn oldest_goes_when_asked() {
+    fn oldest_goes_when_so_configured() {
         let mut buffer = buffer(10, 100, OnFull::DropOldest);
         for number in 0..3 {
             assert_eq!(buffer.push(record(number, 30)), Push::Kept);
@@ -391,6 +403,7 @@ mod tests {
         let Push::Evicted(evicted) = buffer.push(record(3, 70)) else {
             panic!("nothing evicted")
         };
+
         assert_eq!(
             evicted
                 .iter()
@@ -415,6 +428,7 @@ mod tests {
             Push::Dropped(LossReason::BufferFull)
         );
         assert!(buffer.refuses_all(Lane::Bulk));
+
         buffer.release(Lane::Bulk, 10);
         assert_eq!(buffer.push(record(3, 10)), Push::Kept);
     }
@@ -477,6 +491,7 @@ mod tests {
             ),
             (3, 7)
         );
+
         for lane in [Lane::Bulk, Lane::Immediate, Lane::Immediate, Lane::Bulk] {
             let Push::Evicted(evicted) = buffer.push(record_in(lane, 20, 1)) else {
                 panic!("none evicted")
@@ -486,6 +501,7 @@ mod tests {
                 [lane]
             );
         }
+
         while buffer.pop(Lane::Immediate).is_some() {}
         assert_eq!(kept(&mut buffer, Lane::Bulk, 1), 1);
         assert!(
@@ -495,32 +511,35 @@ mod tests {
     }
 
     #[test]
-    fn a_reserved_place_is_its_own() {
+    fn reserved_memory_is_used_by_no_other_record() {
         let mut buffer = buffer(4, 400, OnFull::DropOldest);
-        let (place, evicted) = buffer.reserve(Some(1), 100).unwrap();
+        let (reservation, evicted) = buffer.reserve(Some(1), 100).unwrap();
         assert!(evicted.is_empty());
         assert_eq!(
             buffer.push(record(0, 301)),
             Push::Dropped(LossReason::BufferFull)
         );
         assert_eq!(buffer.push(record(1, 300)), Push::Kept);
+
         let (second, evicted) = buffer.reserve(Some(2), 100).unwrap();
         assert_eq!(evicted.len(), 1, "as a record would");
-        buffer.give_back(second);
-        buffer.give_back(place);
+
+        buffer.release_reservation(second);
+        buffer.release_reservation(reservation);
         assert_eq!((buffer.records(), buffer.bytes()), (0, 0));
     }
 
     #[test]
-    fn places_take_half_of_the_room_and_one_connection_a_quarter_of_that() {
+    fn reservations_take_half_of_the_room_and_one_connection_a_quarter_of_that() {
         for (max_records, max_bytes) in [(1000, 32_000), (32, 1_000_000)] {
             let mut buffer = buffer(max_records, max_bytes, OnFull::DropNewest);
-            let mut places = Vec::new();
+            let mut reservations = Vec::new();
             for (connection, of_connection) in [(1, 4), (2, 4), (3, 4), (4, 4), (5, 0)] {
-                let before = places.len();
-                places.extend((0..20).map_while(|_| buffer.reserve(Some(connection), 1000)));
-                assert_eq!(places.len() - before, of_connection, "{connection}");
+                let before = reservations.len();
+                reservations.extend((0..20).map_while(|_| buffer.reserve(Some(connection), 1000)));
+                assert_eq!(reservations.len() - before, of_connection, "{connection}");
             }
+
             let bytes = max_bytes / max_records;
             assert_eq!(
                 (0..1000)
@@ -528,8 +547,9 @@ mod tests {
                     .count(),
                 16
             );
-            let first = places.swap_remove(0);
-            buffer.give_back(first.0);
+
+            let first = reservations.swap_remove(0);
+            buffer.release_reservation(first.0);
             assert!(
                 buffer.reserve(Some(2), 1000).is_none(),
                 "its share is used up"
@@ -539,21 +559,21 @@ mod tests {
     }
 
     #[test]
-    fn the_record_of_a_place_has_room_in_one_lane_or_the_other() {
+    fn the_record_of_a_reservation_has_room_in_one_lane_or_the_other() {
         let mut buffer = with_reserve(OnFull::DropNewest);
-        let (place, _) = buffer.reserve(None, 100).unwrap();
+        let (reservation, _) = buffer.reserve(None, 100).unwrap();
         assert_eq!(kept(&mut buffer, Lane::Immediate, 7), 6);
-        buffer.fill(place, record_in(Lane::Immediate, 10, 100));
+        buffer.fill(reservation, record_in(Lane::Immediate, 10, 100));
         assert_eq!(buffer.newest(Lane::Bulk).unwrap().number, 10);
         assert_eq!(kept(&mut buffer, Lane::Bulk, 5), 3);
     }
 
     #[test]
-    fn a_place_is_kept_when_a_crashed_vm_leaves_more_than_there_is_room_for() {
+    fn a_reservation_holds_when_a_crashed_vm_leaves_more_than_there_is_room_for() {
         let mut buffer = buffer(4, 400, OnFull::DropNewest);
-        let (place, _) = buffer.reserve(None, 100).unwrap();
+        let (reservation, _) = buffer.reserve(None, 100).unwrap();
         buffer.occupy(Lane::Bulk, 1000);
-        buffer.fill(place, record(7, 100));
+        buffer.fill(reservation, record(7, 100));
         assert_eq!(buffer.oldest(Lane::Bulk).unwrap().number, 7);
     }
 
@@ -570,7 +590,8 @@ mod tests {
             let limits = BufferLimits { max_records, max_bytes, on_full, immediate_reserve_percent: percent };
             let mut buffer = Buffer::new(&limits, Rc::default());
             let (bulk, immediate) = (buffer.limits.bulk, buffer.limits.immediate);
-            let (mut offered, mut gone, mut batched, mut places) = (0, 0, Vec::new(), Vec::new());
+            let (mut offered, mut gone, mut batched, mut reservations) = (0, 0, Vec::new(), Vec::new());
+
             for (step, bytes, is_immediate) in steps {
                 let lane = if is_immediate { Lane::Immediate } else { Lane::Bulk };
                 match step {
@@ -578,13 +599,13 @@ mod tests {
                     1 => if let Some(record) = batched.pop() {
                         buffer.release(record.lane, record.fragment.len());
                         gone += 1;
-                    } else if let Some(place) = places.pop() {
+                    } else if let Some(reservation) = reservations.pop() {
                         offered += 1;
-                        buffer.fill(place, record_in(lane, offered, 1));
+                        buffer.fill(reservation, record_in(lane, offered, 1));
                     },
-                    2 => if let Some((place, evicted)) = buffer.reserve(Some(bytes as u64 % 3), bytes) {
+                    2 => if let Some((reservation, evicted)) = buffer.reserve(Some(bytes as u64 % 3), bytes) {
                         prop_assert!(evicted.iter().all(|record| record.lane == Lane::Bulk));
-                        places.push(place);
+                        reservations.push(reservation);
                         gone += evicted.len() as u64;
                     },
                     _ => {
@@ -599,14 +620,16 @@ mod tests {
                         }
                     }
                 }
+
                 for (used, limit) in [(buffer.used.bulk, bulk), (buffer.used.immediate, immediate)] {
                     prop_assert!(used.records <= limit.records && used.bytes <= limit.bytes);
                 }
-                let places_limit = limits.for_places();
-                prop_assert!(places.len() <= places_limit.records);
-                prop_assert!(places.iter().map(|place| place.0.bytes).sum::<usize>() <= places_limit.bytes || places.len() == 1);
+                let reservations_limit = limits.for_reservations();
+
+                prop_assert!(reservations.len() <= reservations_limit.records);
+                prop_assert!(reservations.iter().map(|reservation| reservation.0.bytes).sum::<usize>() <= reservations_limit.bytes || reservations.len() == 1);
                 prop_assert!(buffer.records() <= max_records && buffer.bytes() <= max_bytes);
-                prop_assert_eq!(offered + places.len() as u64, gone + buffer.records() as u64);
+                prop_assert_eq!(offered + reservations.len() as u64, gone + buffer.records() as u64);
             }
         }
     }

@@ -1,14 +1,14 @@
-//! A record comes: it gets a number, and a place in the buffer or a loss that is told.
+//! Capturing a record: it gets a number, and memory in the buffer or a reported loss.
 
 use super::Pipeline;
-use super::buffer::{Encoded, Place, Push};
+use super::buffer::{Encoded, Push, Reservation};
 use super::lane::Lane;
 use super::notices::Kind;
 use crate::record::{Event, ExchangeRecord, LossReason};
 use crate::time::Now;
 
 impl Pipeline {
-    /// Gives a record its number and keeps it, or counts why it cannot be kept. Yields the number if it is kept.
+    /// Numbers a record and keeps it, or counts its loss. Yields the number if it is kept.
     pub(super) fn capture(
         &mut self,
         lane: Lane,
@@ -31,13 +31,14 @@ impl Pipeline {
             Push::Kept => {}
             Push::Evicted(records) => self.lose_evicted(&records, now),
         }
+
         Some(number)
     }
 
-    /// The same for a record for which a place was kept.
-    pub(super) fn capture_in(
+    /// The same for a record with a reservation.
+    pub(super) fn capture_reserved(
         &mut self,
-        place: Place,
+        reservation: Reservation,
         lane: Lane,
         event: &Event,
         time_unix_nanos: u64,
@@ -45,14 +46,15 @@ impl Pipeline {
     ) {
         let number = self.begin_record(now);
         let record = self.encode(number, lane, time_unix_nanos, event, now);
-        self.buffer.fill(place, record);
+
+        self.buffer.fill(reservation, record);
     }
 
-    /// The number of a record that comes; the stream is announced before its first one.
+    /// The number of the next record. The stream's start precedes its first one.
     fn begin_record(&mut self, now: Now) -> u64 {
-        if self.stream.next() >= self.journal.lease_end() {
-            // Where this VM stood still, another one may have given out the numbers beyond.
-            self.check_seats(now);
+        if self.stream.next() >= self.journal.reserved_until() {
+            // If this VM stood still, another one may have given out the numbers from here on.
+            self.check_slots(now);
         }
         self.announce_stream(now);
         self.stream.reopen();
@@ -65,23 +67,23 @@ impl Pipeline {
         }
     }
 
-    /// Gives out a number. When the last note does not reach so far, a new one is written first.
+    /// Gives out a number. A new checkpoint is written first when the last one does not cover it.
     pub(super) fn next_number(&mut self) -> u64 {
         let number = self.stream.next_number(&mut self.stats);
-        if number >= self.journal.lease_end() {
-            self.write_note(number, self.journal.told_gauges());
+        if number >= self.journal.reserved_until() {
+            self.write_checkpoint(number, self.journal.published_gauges());
         }
         number
     }
 
-    /// Counts and notes the loss of one record that is in no batch.
+    /// Counts the loss of one record that is in no batch, for the next report.
     pub(super) fn lose(&mut self, reason: LossReason, number: u64, now: Now) {
         self.count_dropped(reason, 1, now);
         self.losses.add_one(reason, number, now.uptime);
         self.decide(number, false);
     }
 
-    /// Counts dropped records, in the statistics and for the log.
+    /// Counts dropped records in the statistics and for the log.
     pub(super) fn count_dropped(&mut self, reason: LossReason, count: u64, now: Now) {
         self.stats.add(reason.into(), count);
         self.notices

@@ -1,4 +1,5 @@
-//! How records become batches: numbered, encoded once, and cut when enough of them wait or the oldest has waited enough.
+//! How records become batches: numbered, encoded once, and sealed when enough of them wait or the
+//! oldest is old enough.
 
 use std::time::Duration;
 
@@ -12,25 +13,27 @@ use crate::record::Event;
 use crate::time::Now;
 use crate::wire::{Numbered, Origin};
 
-/// Probes that have failed before another batch is tried: most trouble is over by then.
+/// Failed probes before another batch is tried: most trouble is over by then.
 const FAILURES_BEFORE_OTHERS: u32 = 2;
 
-/// Batches in a lane that have failed as a whole, before others are tried with a single record only.
+/// Most whole batches that have failed in a lane. After that, new probes have a single record.
 const MAX_OTHERS: usize = 4;
 
-/// Failed probes for each such record: in an outage one in two minutes at the default `retry.max_backoff`.
+/// Failed probes per such record: in an outage one in two minutes at the default
+/// `retry.max_backoff`.
 const FAILURES_PER_RECORD: u32 = 8;
 
-/// What a loss record takes on the wire at most.
+/// Most bytes of a loss record on the wire.
 const LOSS_BYTES: usize = 700;
 
-/// Failures of a batch of several records after which a stream that has ended makes traffic for its sake. More than most
-/// troubles of the audit cluster take, so that these leave one end of the stream.
+/// Failures of a batch of several records after which a stream that has ended repeats its end as
+/// traffic. Most troubles of the audit cluster are shorter, and so leave one end of the stream.
 const FAILURES_OF_STUCK: u32 = 3;
 
 impl Pipeline {
-    /// What leaves next in this lane: a batch that has waited for its retry, else a new one if it is due. While the lane is
-    /// closed a new one may be first: only another batch can show that the waiting ones themselves are the trouble.
+    /// The next batch of this lane: a retry that is due, else a new batch if one is due. While the
+    /// lane is closed, a new batch may be first: only another batch can show that the waiting ones
+    /// cause the failures.
     pub(super) fn next_batch(&mut self, lane: Lane, now: Now) -> Option<Batch> {
         if !self.windows.of(lane).is_open(now.uptime) {
             return None;
@@ -51,31 +54,32 @@ impl Pipeline {
         next.or_else(|| self.new_batch(lane, all, now))
     }
 
-    /// Whether a batch that failed while others were acknowledged leaves after a new one: by lot, so that an audit cluster
-    /// that fails every other time fails the batch by chance alone, and not in step with the ticks.
+    /// Whether new batches precede one that failed while others were acknowledged. Random: an audit
+    /// cluster that fails every other time must not fail the same batch in step with the ticks.
     fn lets_others_go_first(&mut self, lane: Lane) -> bool {
         let is_suspect = |batch: &Batch| batch.trial.strikes() > 0;
         self.waiting.of(lane).iter().any(is_suspect) && self.random.bool()
     }
 
-    /// The batch that has waited longest for its retry. Of those that may take a whole time-out one is on its way at most:
-    /// the other places are for batches that succeed.
+    /// The retry that is due for longest. At most one batch that may take a whole timeout is in
+    /// flight: the rest of the window is for batches that succeed.
     fn next_waiting(&mut self, lane: Lane, now: Now) -> Option<Batch> {
         let may_hang = |batch: &Batch| batch.trial.may_hang();
         let is_taken = self
             .windows
             .of(lane)
-            .flights()
+            .in_flight()
             .iter()
-            .any(|flight| may_hang(&flight.batch));
+            .any(|in_flight| may_hang(&in_flight.batch));
         let is_ready =
             |batch: &Batch| batch.not_before <= now.uptime && !(is_taken && may_hang(batch));
         let waiting = self.waiting.of_mut(lane);
+
         waiting.remove(waiting.iter().position(is_ready)?)
     }
 
-    /// How many records a new batch may have that is to be the next probe; `None`: one that waits is to be. In an outage the
-    /// records are to stay where `drop_oldest` reaches them, so that there are few such batches, and small ones later.
+    /// Most records of a new batch that is the next probe; `None`: a retry is. In an outage records
+    /// must stay where `drop_oldest` reaches them, so such batches are few, and later small.
     fn size_of_other_probe(&self, lane: Lane) -> Option<usize> {
         let failures = self.windows.of(lane).failures();
         let wholes = self
@@ -84,6 +88,7 @@ impl Pipeline {
             .iter()
             .filter(|batch| !batch.is_piece)
             .count();
+
         match failures {
             FAILURES_BEFORE_OTHERS.. if wholes < MAX_OTHERS => {
                 Some(self.settings.batch.max_records)
@@ -95,12 +100,14 @@ impl Pipeline {
 
     fn new_batch(&mut self, lane: Lane, most: usize, now: Now) -> Option<Batch> {
         if self.is_offering() {
-            // What another VM may take over at any moment must be in the gauges: it is sealed before these are published.
+            // An offered stream can be taken over at any moment, so its records must be in the
+            // published gauges. It is sealed before these are published.
             return None;
         }
         if lane == Lane::Immediate {
             return self.seal_due(lane, most, now);
         }
+
         let foreign = self.seal_foreign_losses(now);
         foreign
             .or_else(|| self.seal_due(lane, most, now))
@@ -111,7 +118,7 @@ impl Pipeline {
         self.is_due(lane, now).then(|| self.seal(lane, most, now))
     }
 
-    /// Whether a batch may leave whatever its age; with a single immediate record it may.
+    /// Whether a batch can leave at any age. A single immediate record is enough.
     pub(super) fn is_full(&self, lane: Lane) -> bool {
         let waiting = self.buffer.waiting_records(lane);
         if lane == Lane::Immediate {
@@ -130,21 +137,21 @@ impl Pipeline {
         let oldest = self.oldest_bulk();
         let is_old = oldest
             .is_some_and(|made| now.uptime.saturating_sub(made) >= self.settings.batch.max_delay);
-        is_old || (self.draining_since.is_some() && (oldest.is_some() || self.owes_end()))
+        is_old || (self.draining_since.is_some() && (oldest.is_some() || self.needs_end()))
     }
 
-    /// When the oldest record or loss was made that waits for its batch.
+    /// When the oldest unsealed bulk record or loss was made.
     fn oldest_bulk(&self) -> Option<Duration> {
         let record = self.buffer.oldest(Lane::Bulk).map(|record| record.made);
         [record, self.losses.oldest()].into_iter().flatten().min()
     }
 
-    /// Whether the stream was announced, and its end is still to be.
-    pub(super) fn owes_end(&self) -> bool {
+    /// Whether the stream has a start, and its end is not recorded yet.
+    pub(super) fn needs_end(&self) -> bool {
         self.draining_since.is_some() && self.stream.is_announced() && !self.stream.has_ended()
     }
 
-    /// Cuts everything that is in no batch into batches of the usual size.
+    /// Seals all records into batches of the usual size.
     pub(super) fn seal_all(&mut self, now: Now) {
         for lane in Lane::ALL {
             while self.has_unsealed(lane) {
@@ -157,11 +164,12 @@ impl Pipeline {
     fn has_unsealed(&self, lane: Lane) -> bool {
         let has_other = self.losses.oldest().is_some()
             || self.stream.pending_start().is_some()
-            || self.owes_end();
+            || self.needs_end();
         self.buffer.oldest(lane).is_some() || lane == Lane::Bulk && has_other
     }
 
-    /// Cuts the next batch: the stream's start, losses, then records as far as the limits allow, at least one.
+    /// Seals the next batch: the stream's start, losses, then records within the limits, at least
+    /// one.
     fn seal(&mut self, lane: Lane, max_records: usize, now: Now) -> Batch {
         let max_bytes = self.settings.batch.max_bytes;
         let mut records = Vec::new();
@@ -174,6 +182,7 @@ impl Pipeline {
             let most = max_records.min((max_bytes / LOSS_BYTES).max(1));
             self.take_losses(&mut records, most, now);
         }
+
         let mut bytes: usize = records
             .iter()
             .map(|(record, _)| record.fragment.len())
@@ -189,9 +198,11 @@ impl Pipeline {
                     .map(|record| (record, Content::Exchange)),
             );
         }
+
         if lane == Lane::Bulk && self.buffer.oldest(lane).is_none() {
             records.extend(self.end_stream(now).map(|end| (end, Content::Lifecycle)));
         }
+
         self.seal_records(self.origin(), self.progress(), lane, &records)
     }
 
@@ -216,12 +227,13 @@ impl Pipeline {
         let id = new_batch_id(&mut self.random);
         let mut batch = Batch::seal(id, origin, progress, lane, records, &self.encoder);
         self.journal.keep(&mut batch);
+
         batch
     }
 
-    /// Cuts everything that has to be sent, and is not on its way, into one batch without limits: batches that wait for
-    /// a retry, and what was not yet sealed. A worker that ends has one callout left. A batch that failed while others were
-    /// acknowledged would spoil it.
+    /// Seals everything that is not in flight into one batch without limits: retries and unsealed
+    /// records. A worker that ends has one callout left. A batch that failed while others were
+    /// acknowledged is left out, since its failure would be that of all.
     pub(super) fn seal_the_rest(&mut self, now: Now) {
         let origin = self.origin();
         let mut merged = Vec::new();
@@ -231,6 +243,7 @@ impl Pipeline {
             *waiting = others.into();
             merged.extend(own);
         }
+
         let mut records: Vec<(Encoded, Content)> =
             merged.iter().flat_map(Batch::unsealed).collect();
         records.extend(
@@ -239,16 +252,19 @@ impl Pipeline {
                 .map(|start| (start, Content::Lifecycle)),
         );
         self.take_losses(&mut records, usize::MAX, now);
+
         for lane in Lane::ALL {
             while let Some(record) = self.buffer.pop_into_batch(lane) {
                 records.push((record, Content::Exchange));
             }
         }
+
         records.extend(self.end_stream(now).map(|end| (end, Content::Lifecycle)));
         if !records.is_empty() {
             let batch = self.seal_records(origin, self.progress(), Lane::Bulk, &records);
             self.waiting.bulk.push_front(batch);
         }
+
         merged.iter().for_each(|batch| self.journal.forget(batch));
     }
 
@@ -266,7 +282,7 @@ impl Pipeline {
         }
     }
 
-    /// Apart, so that a record of a stream that was announced costs one comparison.
+    /// Out of line, so that a record of a stream with a start costs one comparison.
     #[cold]
     fn make_start(&mut self, now: Now) {
         let number = self.next_number();
@@ -275,8 +291,8 @@ impl Pipeline {
         self.stream.announce(start);
     }
 
-    /// Lets the stream's end be recorded once more, when nothing is left but batches of exchanges that fail: no traffic is to come
-    /// whose acknowledgement could show that they themselves are the trouble.
+    /// Records the stream's end once more when only failing batches of exchanges are left. Without
+    /// other traffic, no acknowledgement could show that they cause their failures.
     pub(super) fn repeat_end(&mut self, failed: &Batch, now: Now) {
         let is_of_exchanges = |batch: &Batch| {
             batch
@@ -285,6 +301,7 @@ impl Pipeline {
                 .any(|item| item.content == Content::Exchange)
         };
         let is_stuck = failed.items().len() == 1 || failed.trial.failures() >= FAILURES_OF_STUCK;
+
         if is_stuck && is_of_exchanges(failed) && self.batches().all(is_of_exchanges) {
             self.announce_stream(now);
             self.stream.reopen();
@@ -292,9 +309,10 @@ impl Pipeline {
     }
 
     fn end_stream(&mut self, now: Now) -> Option<Encoded> {
-        if !self.owes_end() {
+        if !self.needs_end() {
             return None;
         }
+
         self.stream.end();
         let number = self.next_number();
         Some(self.encode(
@@ -323,6 +341,7 @@ impl Pipeline {
             observed_unix_nanos,
             event,
         };
+
         Encoded {
             number,
             made: now.uptime,
@@ -331,7 +350,8 @@ impl Pipeline {
         }
     }
 
-    /// UUIDv7 (RFC 9562 section 5.7): time-ordered for the store's index, random enough to be unique.
+    /// UUIDv7 (RFC 9562 section 5.7): time-ordered for the store's index, random enough to be
+    /// unique.
     fn new_uid(&mut self, unix_nanos: u64) -> Uuid {
         let mut random = [0; 10];
         self.random.fill(&mut random);
@@ -339,7 +359,7 @@ impl Pipeline {
     }
 }
 
-/// UUIDv4: the batch's name is nothing but unique.
+/// UUIDv4: the batch's id only has to be unique.
 pub(super) fn new_batch_id(random: &mut fastrand::Rng) -> Uuid {
     Builder::from_random_bytes(random.u128(..).to_be_bytes()).into_uuid()
 }

@@ -1,4 +1,5 @@
-//! The end of a pipeline: what it still holds, how long it tries, and what it says about the rest.
+//! The end of a pipeline: the records it still holds, how long it tries, and how the rest is logged
+//! and reported.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -16,26 +17,26 @@ use crate::record::LossReason;
 use crate::stats::Counter;
 use crate::time::Now;
 
-/// How long a pipeline that was told to end goes on trying to deliver what it holds.
+/// How long a draining pipeline tries to deliver its records.
 pub const DRAIN_LIMIT: Duration = Duration::from_secs(300);
 
-/// How long it tries after that to report what it has given up.
+/// How long it tries after that to report the abandoned records.
 pub const REPORT_LIMIT: Duration = Duration::from_secs(10);
 
-/// Records of the stream that would be lost if the worker ended now.
+/// Records of the stream that are lost if the worker ends now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unacknowledged {
     /// How many.
     pub count: u64,
-    /// Lowest number among them, and among those of which they report the loss.
+    /// Lowest number among them, and among the losses that they report.
     pub first: u64,
     /// Highest one.
     pub last: u64,
 }
 
 impl Unacknowledged {
-    /// All records of these batches and the numbers of which they report the loss, these ranges, and `more` records in
-    /// them. `None`: there are no numbers.
+    /// All records of these batches and the losses that they report, these ranges, and `more`
+    /// records in them. `None`: there are no numbers.
     fn of<'b>(
         batches: impl Iterator<Item = &'b Batch>,
         ranges: impl Iterator<Item = (u64, u64)>,
@@ -53,6 +54,7 @@ impl Unacknowledged {
                 .into_iter()
                 .for_each(|loss| left.cover((loss.first, loss.last)));
         }
+
         ranges.for_each(|range| left.cover(range));
         (left.first <= left.last).then_some(left)
     }
@@ -64,18 +66,19 @@ impl Unacknowledged {
 }
 
 impl Pipeline {
-    /// The configuration is going away. Nothing waits from now on.
+    /// The configuration ends. Nothing waits from now on.
     pub fn handle_end(&mut self, now: Now) {
-        self.check_seats(now);
+        self.check_slots(now);
         self.draining_since.get_or_insert(now.uptime);
         self.windows.each_mut().for_each(Window::end_backoff);
     }
 
-    /// The configuration is going away, and perhaps the process: everything that is not on its way makes one batch, the
-    /// stream's end in it.
+    /// The configuration ends, and perhaps the process: everything that is not in flight is sealed
+    /// into one batch, with the stream's end.
     ///
-    /// True: a callout is worth the connection that it takes. For the end alone it is not, since another configuration
-    /// of the same worker may have records for that connection; the end leaves at a tick, if one comes.
+    /// True: a callout is worth its connection. For the end alone it is not, since another
+    /// configuration of the same worker may have records for that connection. The end leaves at a
+    /// tick, if one comes.
     pub fn handle_shutdown(&mut self, now: Now) -> bool {
         self.handle_end(now);
         let waits = self.waiting.each().any(|waiting| !waiting.is_empty());
@@ -86,7 +89,8 @@ impl Pipeline {
         is_worth_it
     }
 
-    /// The same without a successor: how many callouts are worth it. Logs what is not yet acknowledged.
+    /// The same without a successor: how many callouts are worth it. Logs the unacknowledged
+    /// records.
     pub fn handle_last_chance(&mut self, now: Now) -> usize {
         let is_worth_it = self.handle_shutdown(now);
         self.warn_of_unacknowledged();
@@ -97,19 +101,21 @@ impl Pipeline {
         }
     }
 
-    /// Logs in a line for each stream what is not yet acknowledged, since the process may end before it is.
+    /// Logs the unacknowledged records, one line for each stream: the process may end before an
+    /// acknowledgement.
     fn warn_of_unacknowledged(&mut self) {
         if let Some(Unacknowledged { count, first, last }) = self.unacknowledged() {
             let text = format!(
                 "ends with {count} records not yet acknowledged, numbers {first} to {last}"
             );
-            self.say(Level::Warn, text);
+            self.log(Level::Warn, text);
         }
+
         for (stream, Unacknowledged { count, first, last }) in self.unacknowledged_of_others() {
             let text = format!(
                 "ends with {count} records of stream {stream} not yet acknowledged, numbers {first} to {last}"
             );
-            self.say(Level::Warn, text);
+            self.log(Level::Warn, text);
         }
     }
 
@@ -119,19 +125,19 @@ impl Pipeline {
         self.draining_since.is_some()
     }
 
-    /// Whether a pipeline whose configuration has ended has nothing left to do, or has tried for [`DRAIN_LIMIT`] and to
-    /// report the rest for [`REPORT_LIMIT`].
+    /// Whether a draining pipeline is idle, or has tried for [`DRAIN_LIMIT`] and reported for
+    /// [`REPORT_LIMIT`].
     #[must_use]
     pub fn is_drained(&self, now: Now) -> bool {
         let is_idle = self.held_records() == 0
             && self.losses.oldest().is_none()
-            && !self.owes_end()
+            && !self.needs_end()
             && self.recovery.is_done();
         self.draining_since.is_some()
             && (is_idle || self.has_drained_for(DRAIN_LIMIT + REPORT_LIMIT, now))
     }
 
-    /// What would be lost if the worker ended now.
+    /// The records that are lost if the worker ends now.
     #[must_use]
     pub fn unacknowledged(&self) -> Option<Unacknowledged> {
         let own = self.batches().filter(|batch| batch.origin == self.origin());
@@ -145,10 +151,11 @@ impl Pipeline {
             .stream
             .pending_start()
             .map(|start| (start.number, start.number));
+
         Unacknowledged::of(own, waiting.chain(start), self.unsealed_records())
     }
 
-    /// The same of each stream of which something was taken over.
+    /// The same for each stream that was taken over.
     fn unacknowledged_of_others(&self) -> Vec<(Uuid, Unacknowledged)> {
         let of_stream = |other: &Predecessor| {
             let batches = self
@@ -160,21 +167,25 @@ impl Pipeline {
                 Unacknowledged::of(batches, range.into_iter(), lost)?,
             ))
         };
+
         self.recovery.streams.iter().filter_map(of_stream).collect()
     }
 
-    /// A tick has found no successor: gives up what could not be delivered for [`DRAIN_LIMIT`]. The log names it,
-    /// `records.dropped.abandoned` counts it, and a last batch reports it.
+    /// A tick has found no successor: abandons the records that were not delivered within
+    /// [`DRAIN_LIMIT`]. They are logged, counted in `records.dropped.abandoned`, and reported in a
+    /// last batch.
     pub fn handle_no_successor(&mut self, now: Now) {
         if !self.has_drained_long_enough(now) {
             return;
         }
+
         if !std::mem::replace(&mut self.has_given_up, true) {
             self.log_abandoned();
             self.abandon(now);
         }
+
         if self.has_drained_for(DRAIN_LIMIT + REPORT_LIMIT, now) {
-            self.leave_unreported(now);
+            self.log_unreported(now);
         }
     }
 
@@ -183,34 +194,38 @@ impl Pipeline {
             let text = format!(
                 "gives up {count} records that were never acknowledged, numbers {first} to {last}"
             );
-            self.say(Level::Error, text);
+            self.log(Level::Error, text);
         }
+
         let foreign = self
             .batches()
             .filter(|batch| batch.origin != self.origin())
             .map(|batch| batch.items().len());
         let count = foreign.sum::<usize>() as u64 + self.recovery.records();
         if count > 0 {
-            self.say(
+            self.log(
                 Level::Error,
                 format!("gives up {count} records of streams that it has taken over"),
             );
         }
     }
 
-    /// Drops everything that is held. The losses leave at once, in a batch of their own.
+    /// Drops all held records. Their losses leave at once, in a separate batch.
     fn abandon(&mut self, now: Now) {
         for batch in self.take_batches() {
             self.drop_batch(&batch, LossReason::Abandoned, now);
         }
+
         for lane in Lane::ALL {
             while let Some(record) = self.buffer.pop(lane) {
                 self.lose(LossReason::Abandoned, record.number, now);
             }
         }
+
         if let Some(start) = self.stream.take_start() {
             self.lose(LossReason::Abandoned, start.number, now);
         }
+
         let missing = std::mem::take(&mut self.recovery.missing);
         self.stats.add(Counter::DroppedAbandoned, missing);
         self.recovery
@@ -221,8 +236,8 @@ impl Pipeline {
         self.windows.each_mut().for_each(Window::end_backoff);
     }
 
-    /// Nothing more is sent: the log names the losses that no record reports.
-    fn leave_unreported(&mut self, now: Now) {
+    /// Nothing more is sent: the losses that no record reports are logged.
+    fn log_unreported(&mut self, now: Now) {
         let mut losses = Vec::new();
         for batch in self.take_batches() {
             losses.extend(batch.items().iter().filter_map(Item::loss));
@@ -230,6 +245,7 @@ impl Pipeline {
                 .add(Counter::DroppedAbandoned, batch.items().len() as u64);
             self.release(&batch);
         }
+
         losses.extend(self.losses.take(usize::MAX));
         losses.extend(
             self.recovery

@@ -1,8 +1,9 @@
-//! How failed attempts end: the batch is kept for another attempt, cut in halves to find the record that is to blame, or,
-//! when it is a single record, rejected.
+//! Failed attempts. The batch is kept for another attempt, split to find the record that causes the
+//! failure, or rejected when it is a single record.
 //!
-//! A batch that fails while others are acknowledged waits for its own backoff and does not hold up its lane. One that
-//! fails as all the others do closes the lane to one probe at a time, and nothing is rejected for it.
+//! A batch that fails while others are acknowledged waits for its backoff and does not hold up its
+//! lane. One that fails as all others do closes the lane to one probe at a time, and nothing is
+//! rejected for it.
 
 use std::time::Duration;
 
@@ -16,40 +17,44 @@ use crate::record::LossReason;
 use crate::stats::Counter;
 use crate::time::Now;
 
-/// Refusals of content in a row, without any acknowledgement, that do not yet close the lane. Of batches that hold a bad
-/// record each, all four in flight may be refused before the first good half is acknowledged. It bounds the callouts that
-/// an audit cluster which refuses everything gets before there is a backoff.
+/// Refusals of content in a row, without any acknowledgement, that do not yet close the lane. If
+/// each batch has one bad record, all four in flight may be refused before the first good half is
+/// acknowledged. It bounds the callouts to an audit cluster that refuses everything, before the
+/// first backoff.
 const TOLERATED_REFUSALS: u32 = 8;
 
-/// Batches that may wait in a lane while everything is refused, before none is cut any more. A batch of the largest size
-/// makes 11 on the way to a single record; each costs some 700 bytes beside its records.
+/// Most batches that wait in a lane while everything is refused; beyond that none is split. A batch
+/// of the largest size makes 11 on the way to a single record. Each costs about 700 bytes beside
+/// its records.
 const MAX_PIECES: usize = 24;
 
-/// Strikes after which a batch is cut whose status is not about content. An audit cluster that fails at random, every
-/// other time, has one in 64 of the batches that it has failed cut (2^-6). That costs one more callout.
+/// Strikes that split a batch if its status is not about content. An audit cluster that fails every
+/// other attempt at random reaches this for one in 64 failed batches (2^-6), at the price of one
+/// more callout.
 const STRIKES_TO_CUT: u32 = 6;
 
-/// The same for a single record to be rejected. An audit cluster that fails at random, every other time, does so to one in
-/// sixteen millions (2^-24).
+/// Strikes after which a single record is rejected. An audit cluster that fails every other attempt
+/// at random reaches this for one in sixteen million (2^-24).
 const STRIKES_TO_REJECT: u32 = 24;
 
-/// The same for a single record whose content is refused. It then was three times, and others were acknowledged before the
-/// second and before the third: no single change of the audit cluster's configuration looks like that.
+/// Strikes that reject a single record if its content is refused. That makes three refusals, with
+/// other batches acknowledged before the second and the third. No single change of the audit
+/// cluster's configuration looks like that.
 const CONTENT_STRIKES_TO_REJECT: u32 = 2;
 
-/// The end of an attempt that was not acknowledged.
+/// An attempt that was not acknowledged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failure {
     pub(super) blame: Blame,
     /// From `Retry-After`.
     pub(super) after: Option<Duration>,
-    /// The attempt was the probe, or could not even depart.
+    /// The attempt was the probe, or Envoy refused its callout.
     pub(super) probed: bool,
     pub(super) trouble: Trouble,
 }
 
 impl Failure {
-    /// What an operator can do when this is how every attempt ends.
+    /// The remedy for an operator, if every attempt ends so.
     fn remedy(&self) -> &'static str {
         match self.trouble {
             Trouble::Status(401 | 403 | 407) => "; check audit_cluster.headers",
@@ -78,7 +83,7 @@ impl Pipeline {
             self.retry_alone(&batch, failure, now)
         };
         let is_single = batch.items().len() == 1;
-        if is_single && self.is_guilty(&batch, failure.blame, now) {
+        if is_single && self.is_cause(&batch, failure.blame, now) {
             self.reject(
                 &batch,
                 &failure.trouble.text(&self.settings.target.cluster),
@@ -88,22 +93,22 @@ impl Pipeline {
             self.cut(&batch);
         } else {
             if is_single && failure.blame == Blame::Content {
-                // What waits for it need not: it may be taken later, but hardly in time.
+                // A request need not wait for it: it may be accepted later, but hardly in time.
                 self.decide_batch(&batch, false);
             }
             self.keep(batch, failure.blame, retry_at, now);
         }
     }
 
-    /// Whether the failure says something of the lane, and not of the batch alone.
+    /// Whether the failure is about the lane, not about the batch alone.
     fn closes_lane(&self, batch: &Batch, blame: Blame) -> bool {
         let is_tolerated =
             blame == Blame::Content && self.evidence.in_a_row() <= TOLERATED_REFUSALS;
         blame == Blame::Load || batch.trial.strikes() == 0 && !is_tolerated
     }
 
-    /// Whether a single record is to be rejected: it fails, and others do not.
-    fn is_guilty(&mut self, batch: &Batch, blame: Blame, now: Now) -> bool {
+    /// Whether a single record causes the failure and is rejected: it fails, and others do not.
+    fn is_cause(&mut self, batch: &Batch, blame: Blame, now: Now) -> bool {
         let strikes = batch.trial.strikes();
         match blame {
             Blame::Content => {
@@ -123,7 +128,8 @@ impl Pipeline {
         }
     }
 
-    /// Whether a batch is cut while everything is refused, to find a record that is not. One batch after the other is.
+    /// Whether a batch is split while everything is refused, to find a record that is not. One
+    /// batch at a time.
     fn may_search(&self, batch: &Batch) -> bool {
         let waiting = self.waiting.of(batch.lane);
         waiting.len() < MAX_PIECES
@@ -138,17 +144,19 @@ impl Pipeline {
         retry_at
     }
 
-    /// When a batch may leave that does not hold up the others.
+    /// When a batch that does not hold up the others can leave again.
     fn retry_alone(&mut self, batch: &Batch, failure: &Failure, now: Now) -> Duration {
         now.uptime + self.backoff(batch.trial.failures(), failure.after)
     }
 
-    /// Puts the halves in the place of a batch. The first ones leave first, so that a single record is soon found.
+    /// Replaces a batch by its halves. They are next to leave, so that a single record is soon
+    /// found.
     fn cut(&mut self, batch: &Batch) {
         let random = &mut self.random;
         let Some(halves) = batch.split(|| new_batch_id(random), &self.encoder) else {
             return;
         };
+
         self.stats.add(Counter::BatchesSplit, 1);
         for mut half in halves.into_iter().rev() {
             half.trial = batch.trial.of_half();
@@ -156,6 +164,7 @@ impl Pipeline {
             self.journal.keep(&mut half);
             self.waiting.of_mut(half.lane).push_front(half);
         }
+
         self.journal.forget(batch);
     }
 
@@ -171,17 +180,19 @@ impl Pipeline {
         } else {
             batch.not_before = retry_at;
             self.refuse_hopeless(&batch);
-            // Of what all batches have in common no traffic can prove anything.
+            // Other traffic proves nothing about a failure that all batches have in common.
             let is_provable = matches!(blame, Blame::Content | Blame::Unknown);
             if self.is_draining() && is_provable && !self.has_given_up {
                 self.repeat_end(&batch, now);
             }
+
             self.waiting.of_mut(batch.lane).push_back(batch);
         }
     }
 
     fn log_failure(&mut self, failure: &Failure, closes: bool, now: Now) {
         let detail = failure.trouble.text(&self.settings.target.cluster);
+
         if closes || failure.blame == Blame::Setup {
             self.notices.count(
                 failure.trouble.kind(),

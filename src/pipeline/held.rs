@@ -1,31 +1,35 @@
-//! What the pipeline holds, wherever it is.
+//! Everything the pipeline holds: waiting, prepared, in flight.
 
 use super::Pipeline;
 use super::batch::Batch;
 use super::lane::Lane;
-use super::window::{Flight, Window};
+use super::window::{InFlight, Window};
 
 impl Pipeline {
-    pub(super) fn flights(&self) -> impl Iterator<Item = &Flight> {
-        self.windows.each().flat_map(Window::flights)
+    pub(super) fn in_flight(&self) -> impl Iterator<Item = &InFlight> {
+        self.windows.each().flat_map(Window::in_flight)
     }
 
     pub(super) fn batches(&self) -> impl Iterator<Item = &Batch> {
         let waiting = self.waiting.each().flatten();
         waiting
-            .chain(self.staged.as_ref())
-            .chain(self.flights().map(|flight| &flight.batch))
+            .chain(self.prepared.as_ref())
+            .chain(self.in_flight().map(|in_flight| &in_flight.batch))
     }
 
-    /// Takes all batches, wherever they are.
+    /// Removes all batches: waiting, prepared and in flight.
     pub(super) fn take_batches(&mut self) -> Vec<Batch> {
-        let flights = self
+        let in_flight = self
             .windows
             .each_mut()
-            .flat_map(Window::land_all)
-            .map(|flight| flight.batch);
+            .flat_map(Window::take_all)
+            .map(|in_flight| in_flight.batch);
         let waiting = self.waiting.each_mut().flat_map(std::mem::take);
-        flights.chain(waiting).chain(self.staged.take()).collect()
+
+        in_flight
+            .chain(waiting)
+            .chain(self.prepared.take())
+            .collect()
     }
 
     /// Records that are neither acknowledged nor rejected nor dropped.

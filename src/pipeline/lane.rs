@@ -1,22 +1,23 @@
-//! The two lanes out of a worker: records that wait to fill a batch, and records that wait for nothing.
+//! The two lanes out of a worker: bulk records wait to fill a batch, immediate ones do not wait.
 //!
-//! Each lane has batches, a window and a backoff of its own, so that trouble with one does not hold up the other.
+//! Each lane has separate batches, window and backoff, so that trouble in one does not hold up the
+//! other.
 
-/// Which way a record goes.
+/// The lane of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
     /// Waits until a batch is full or old enough.
     Bulk,
-    /// Leaves at once, and may use the reserve of the buffer and half of what the others may.
+    /// Leaves at once. May use the reserve of the buffer and half of the bulk lane's share.
     Immediate,
 }
 
 impl Lane {
-    /// Both, the one that waits for nothing first.
+    /// Both, the immediate one first.
     pub const ALL: [Self; 2] = [Self::Immediate, Self::Bulk];
 }
 
-/// One of something for each lane.
+/// One value for each lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PerLane<T> {
     /// Of [`Lane::Bulk`].
@@ -26,7 +27,7 @@ pub struct PerLane<T> {
 }
 
 impl<T> PerLane<T> {
-    /// The one of this lane.
+    /// The value of this lane.
     #[must_use]
     pub fn of(&self, lane: Lane) -> &T {
         match lane {
@@ -35,7 +36,7 @@ impl<T> PerLane<T> {
         }
     }
 
-    /// The one of this lane.
+    /// The value of this lane.
     #[must_use]
     pub fn of_mut(&mut self, lane: Lane) -> &mut T {
         match lane {

@@ -1,18 +1,18 @@
-//! What was lost and not yet reported: ranges of numbers by reason, kept until a batch carries them.
+//! Losses that are not reported yet: ranges of numbers by reason, kept until a batch carries them.
 
 use std::time::Duration;
 
 use crate::record::{Loss, LossReason};
 
-/// Losses that wait for the next batch. Bounded: beyond [`MAX_RANGES`] ranges are joined.
+/// Losses that wait for the next batch. Bounded: beyond [`MAX_RANGES`] ranges are merged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LossLedger {
     ranges: Vec<Loss>,
     oldest: Option<Duration>,
 }
 
-/// Ranges kept apart. Beyond that a loss widens the last range of its reason: the count stays exact, the range may
-/// then hold numbers that were not lost.
+/// Ranges kept apart. Beyond that a loss widens the last range of its reason: the count stays
+/// exact, but the range may contain numbers that are not lost.
 pub const MAX_RANGES: usize = 128;
 
 impl LossLedger {
@@ -25,6 +25,7 @@ impl LossLedger {
             .iter_mut()
             .rev()
             .find(|range| range.reason == loss.reason);
+
         match same_reason {
             Some(range) if is_full || range.last.checked_add(1) == Some(loss.first) => {
                 widen(range, &loss)
@@ -46,7 +47,7 @@ impl LossLedger {
         );
     }
 
-    /// When the oldest of them was noticed; `None` when there is nothing to report.
+    /// When the oldest loss was noticed; `None` when there is nothing to report.
     #[must_use]
     pub fn oldest(&self) -> Option<Duration> {
         self.oldest
@@ -58,7 +59,7 @@ impl LossLedger {
         self.ranges.iter().map(|range| range.first).min()
     }
 
-    /// How many numbers are lost, and the range that holds them all.
+    /// How many numbers are lost, and the range that contains them all.
     #[must_use]
     pub fn extent(&self) -> (u64, Option<(u64, u64)>) {
         let count = self.ranges.iter().map(|range| range.count).sum();
@@ -66,7 +67,7 @@ impl LossLedger {
         (count, self.first_number().zip(last))
     }
 
-    /// Hands out the oldest ranges, at most `limit`, to be put into a batch.
+    /// Removes the oldest ranges, at most `limit`, for a batch.
     #[must_use]
     pub fn take(&mut self, limit: usize) -> Vec<Loss> {
         let taken = self.ranges.drain(..limit.min(self.ranges.len())).collect();
@@ -96,12 +97,15 @@ mod tests {
         for number in [5, 6, 7, 9] {
             ledger.add_one(LossReason::BufferFull, number, Duration::from_secs(number));
         }
+
         assert_eq!(ledger.oldest(), Some(Duration::from_secs(5)));
+
         let ranges: Vec<_> = ledger
             .take(9)
             .iter()
             .map(|loss| (loss.count, loss.first, loss.last))
             .collect();
+
         assert_eq!(ranges, [(3, 5, 7), (1, 9, 9)]);
         assert_eq!((ledger.oldest(), ledger.take(9)), (None, Vec::new()));
     }
@@ -117,8 +121,10 @@ mod tests {
                 expected.push((REASONS[reason], number));
                 ledger.add_one(REASONS[reason], number, Duration::ZERO);
             }
+
             let ranges = ledger.take(usize::MAX);
             prop_assert!(ranges.len() <= MAX_RANGES + 1);
+
             for reason in REASONS {
                 let of_reason: Vec<_> = ranges.iter().filter(|loss| loss.reason == reason).collect();
                 let numbers: Vec<_> = expected.iter().filter(|(found, _)| *found == reason).map(|(_, number)| *number).collect();

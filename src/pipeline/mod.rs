@@ -1,6 +1,8 @@
-//! The per-worker hallway: records in, callouts out, answers in; every record ends acknowledged, rejected or dropped with a reason.
+//! The per-worker pipeline: records in, callouts out, answers in. Every record ends acknowledged,
+//! rejected or dropped with a reason.
 //!
-//! Inputs are `handle_*`, outputs are `poll_*`. After any input, poll callouts until there is none, then notices.
+//! Inputs are `handle_*`, outputs are `poll_*`. After any input, poll callouts until there is none,
+//! then notices.
 
 pub mod account;
 pub mod admission;
@@ -47,7 +49,7 @@ use account::Account;
 use admission::Gate;
 use answer::{Answer, Verdict};
 use batch::Batch;
-use buffer::{Buffer, Place};
+use buffer::{Buffer, Reservation};
 use capture::lane_of;
 use failure::Failure;
 use journal::{Authenticated, Identity, Journal};
@@ -60,7 +62,7 @@ use stream::Stream;
 use trial::{Blame, Evidence};
 use trouble::{Refusal, Trouble};
 use watch::Watch;
-use window::{FIRST_IN_FLIGHT, Flight, MAX_IN_FLIGHT, Window};
+use window::{FIRST_IN_FLIGHT, InFlight, MAX_IN_FLIGHT, Window};
 
 /// One callout to make.
 #[derive(Clone, Copy, Debug)]
@@ -85,10 +87,10 @@ pub struct Pipeline {
     journal: Journal,
     recovery: Recovery,
     watch: Watch,
-    /// Sealed batches that have to be sent (again), in the order in which they were given back.
+    /// Sealed batches that wait for an attempt, in the order in which they were queued.
     waiting: PerLane<VecDeque<Batch>>,
-    /// The batch that [`Self::poll_callout`] has handed out, until [`Self::handle_dispatched`].
-    staged: Option<Batch>,
+    /// The batch that [`Self::poll_callout`] has yielded, until [`Self::handle_dispatched`].
+    prepared: Option<Batch>,
     windows: PerLane<Window>,
     evidence: Evidence,
     wake_requested: bool,
@@ -96,13 +98,13 @@ pub struct Pipeline {
     has_given_up: bool,
     random: fastrand::Rng,
     notices: Notices,
-    /// What was counted; the adapter reads it.
+    /// Statistics; the adapter publishes them.
     pub stats: Stats,
 }
 
 impl Pipeline {
-    /// A pipeline for one stream in one VM. `seed` drives jitter and ids; it must come from the host's randomness. `account`
-    /// is that of all configurations of the plugin in the VM.
+    /// A pipeline for one stream in one VM. `seed` drives jitter and ids; it must come from the
+    /// host's randomness. `account` is shared by all configurations of the plugin in the VM.
     #[must_use]
     pub fn new(
         settings: Settings,
@@ -121,7 +123,7 @@ impl Pipeline {
             recovery: Recovery::default(),
             watch: Watch::default(),
             waiting: PerLane::default(),
-            staged: None,
+            prepared: None,
             windows: PerLane {
                 bulk: Window::new(FIRST_IN_FLIGHT.bulk, MAX_IN_FLIGHT.bulk),
                 immediate: Window::new(FIRST_IN_FLIGHT.immediate, MAX_IN_FLIGHT.immediate),
@@ -143,63 +145,66 @@ impl Pipeline {
         self.stream.id()
     }
 
-    /// How many numbers the stream has given out: every one below is acknowledged, rejected, dropped or held.
+    /// How many numbers the stream has given out. Each is acknowledged, rejected, dropped or held.
     #[must_use]
     pub fn numbers_given_out(&self) -> u64 {
         self.stream.next()
     }
 
-    /// What the gauges are now.
+    /// The current gauges.
     #[must_use]
     pub fn gauges(&self) -> Gauges {
         Gauge::ALL.map(|(gauge, _)| match gauge {
             Gauge::BufferRecords => self.held_records(),
             Gauge::BufferBytes => self.buffer.bytes() as u64,
-            Gauge::InFlightBatches => self.flights().count() as u64,
+            Gauge::InFlightBatches => self.in_flight().count() as u64,
         })
     }
 
-    /// Takes a finished record, and the place that was kept for it. True: something may leave now, so wake the root
-    /// context, which polls callouts. True at most once until the next [`Self::poll_callout`].
+    /// Captures a finished record, with its reservation if it has one. True: a batch can leave now,
+    /// so wake the root context, which polls callouts. True at most once until the next
+    /// [`Self::poll_callout`].
     #[must_use]
     pub fn handle_exchange(
         &mut self,
         exchange: Box<ExchangeRecord>,
-        place: Option<Place>,
+        reservation: Option<Reservation>,
         now: Now,
     ) -> bool {
         let (lane, start) = (lane_of(&exchange), exchange.start_unix_nanos);
         let event = Event::Exchange(exchange);
-        match place {
+        match reservation {
             None => {
                 self.capture(lane, &event, start, now);
             }
-            Some(place) => self.capture_in(place, lane, &event, start, now),
+            Some(reservation) => self.capture_reserved(reservation, lane, &event, start, now),
         }
+
         self.wakes(now)
     }
 
-    /// Takes a record of an exchange that is going on. Yields its number when it is kept.
+    /// Captures a record of an ongoing exchange. Yields its number when it is kept.
     pub fn handle_started(&mut self, exchange: Box<ExchangeRecord>, now: Now) -> Option<u64> {
         let (lane, start) = (lane_of(&exchange), exchange.start_unix_nanos);
         self.capture(lane, &Event::Exchange(exchange), start, now)
     }
 
-    /// No rule wants a record of an exchange, for which a place may have been kept.
-    pub fn handle_no_exchange(&mut self, place: Option<Place>) {
-        if let Some(place) = place {
-            self.buffer.give_back(place);
+    /// An exchange needs no record: releases its reservation, if it has one.
+    pub fn handle_no_exchange(&mut self, reservation: Option<Reservation>) {
+        if let Some(reservation) = reservation {
+            self.buffer.release_reservation(reservation);
         }
     }
 
-    /// Looks after deadlines: answers that are overdue, requests that have been held long enough, records that are too
-    /// old, log lines that were held back. Takes over what a crashed VM has left, as far as there is room.
+    /// Handles deadlines: overdue answers, held requests, old records, delayed log lines. Takes
+    /// over batches of crashed VMs, as far as there is room.
     pub fn handle_tick(&mut self, now: Now) {
         self.watch(now);
-        while let Some(flight) = self.take_overdue(now) {
-            self.conclude(flight, &Answer::default(), Trouble::NoAnswer, now);
+        while let Some(in_flight) = self.take_overdue(now) {
+            self.conclude(in_flight, &Answer::default(), Trouble::NoAnswer, now);
         }
-        self.inherit(now);
+
+        self.take_over_batches(now);
         self.expire(now);
         self.refuse_overdue(now);
         let unproven = self.stats.take_unproven_batches();
@@ -207,20 +212,22 @@ impl Pipeline {
             self.notices
                 .count(Kind::UnprovenBatch, unproven, "", now.uptime);
         }
+
         self.notices.release(now.uptime);
     }
 
-    /// The next callout to make; `None` when there is nothing to send or nothing may be sent yet.
-    /// Call [`Self::handle_dispatched`] with what became of it, then poll again.
+    /// The next callout; `None` when nothing can be sent now. Call [`Self::handle_dispatched`] with
+    /// the outcome, then poll again.
     pub fn poll_callout(&mut self, now: Now) -> Option<Callout<'_>> {
         self.watch_after_pause(now);
         self.wake_requested = false;
-        if self.staged.is_none() {
-            self.staged = Lane::ALL
+        if self.prepared.is_none() {
+            self.prepared = Lane::ALL
                 .into_iter()
                 .find_map(|lane| self.next_batch(lane, now));
         }
-        let batch = self.staged.as_ref()?;
+
+        let batch = self.prepared.as_ref()?;
         Some(Callout {
             target: &self.settings.target,
             batch_id: batch.id,
@@ -228,28 +235,30 @@ impl Pipeline {
         })
     }
 
-    /// What became of the callout that was polled last: Envoy's token, or why Envoy refused it.
+    /// The outcome of the last polled callout: Envoy's token, or why Envoy refused it.
     pub fn handle_dispatched(&mut self, dispatched: Result<u32, Refusal>, now: Now) {
-        let Some(mut batch) = self.staged.take() else {
+        let Some(mut batch) = self.prepared.take() else {
             return;
         };
+
         batch.attempts += 1;
         if batch.attempts == 1 {
-            self.note_sent(&batch, now);
+            self.mark_sent(&batch, now);
         }
+
         match dispatched {
             Ok(token) => {
                 self.stats.add(Counter::BatchesDispatched, 1);
                 self.stats
                     .add(Counter::BatchesRetried, u64::from(batch.attempts > 1));
-                let departure = self.evidence.depart(&mut batch.trial);
+                let attempt = self.evidence.start(&mut batch.trial);
                 self.windows
                     .of_mut(batch.lane)
-                    .depart(token, batch, departure, now.uptime);
+                    .start(token, batch, attempt, now.uptime);
             }
             Err(refusal) => {
                 let probed = self.windows.of(batch.lane).is_down();
-                let trouble = Trouble::of_refusal(refusal, self.flights().next().is_some());
+                let trouble = Trouble::of_refusal(refusal, self.in_flight().next().is_some());
                 self.fail(
                     batch,
                     &Failure {
@@ -264,19 +273,20 @@ impl Pipeline {
         }
     }
 
-    /// Takes the end of a callout. A token that is unknown or was given up changes nothing.
+    /// The end of a callout. An unknown or expired token changes nothing.
     pub fn handle_answer(&mut self, token: u32, answer: &Answer<'_>, now: Now) {
         self.watch_after_pause(now);
-        let Some(flight) = self
+        let Some(in_flight) = self
             .windows
             .each_mut()
-            .find_map(|window| window.land(token))
+            .find_map(|window| window.complete(token))
         else {
             return;
         };
+
         self.stats
-            .observe_callout(now.uptime.saturating_sub(flight.departed));
-        self.conclude(flight, answer, Trouble::of_answer(answer), now);
+            .observe_callout(now.uptime.saturating_sub(in_flight.started));
+        self.conclude(in_flight, answer, Trouble::of_answer(answer), now);
     }
 
     /// Lines for the log.
@@ -286,20 +296,20 @@ impl Pipeline {
     }
 
     /// Adds a line to the log.
-    pub fn say(&mut self, level: Level, text: String) {
-        self.notices.say(level, text);
+    pub fn log(&mut self, level: Level, text: String) {
+        self.notices.log(level, text);
     }
 
-    /// Every end of an attempt that has left comes here. `trouble` is why, where it has failed.
-    fn conclude(&mut self, flight: Flight, answer: &Answer<'_>, trouble: Trouble, now: Now) {
+    /// Concludes every attempt that has left. `trouble` is the cause of a failure.
+    fn conclude(&mut self, in_flight: InFlight, answer: &Answer<'_>, trouble: Trouble, now: Now) {
         match answer::classify(answer, self.encoder.format(), now.unix_nanos) {
             Verdict::Acknowledged { rejected } => {
-                self.acknowledge(&flight.batch, flight.departure, rejected, now)
+                self.acknowledge(&in_flight.batch, in_flight.attempt, rejected, now)
             }
             Verdict::Failed { blame, after } => {
-                let (probed, blame) = (flight.is_probe(), trouble.blame().unwrap_or(blame));
+                let (probed, blame) = (in_flight.is_probe(), trouble.blame().unwrap_or(blame));
                 self.fail(
-                    flight.batch,
+                    in_flight.batch,
                     &Failure {
                         blame,
                         after,
@@ -312,7 +322,7 @@ impl Pipeline {
         }
     }
 
-    /// Whose records this pipeline makes.
+    /// The stream of this pipeline's records.
     fn origin(&self) -> Origin {
         Origin {
             stream_id: self.stream.id(),
@@ -328,11 +338,11 @@ impl Pipeline {
         wakes
     }
 
-    fn take_overdue(&mut self, now: Now) -> Option<Flight> {
+    fn take_overdue(&mut self, now: Now) -> Option<InFlight> {
         let timeout = self.settings.target.timeout;
         self.windows
             .each_mut()
-            .find_map(|window| window.land_overdue(timeout, now.uptime))
+            .find_map(|window| window.expire(timeout, now.uptime))
     }
 
     fn uptime_limit(&self, now: Now) -> Option<Duration> {

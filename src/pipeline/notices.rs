@@ -1,4 +1,5 @@
-//! Lines for the log: one per change of state, and at most one of a kind in ten seconds with a running count.
+//! Log lines: one per change of state, and at most one of a kind in ten seconds with a running
+//! count.
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ pub struct Notice {
 /// Kinds of lines that may come often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Attempts that failed, for other reasons than the next four.
+    /// Attempts that failed for other reasons than the next four.
     Failing,
     /// Attempts that Envoy refused, since it has no such cluster.
     UnknownCluster,
@@ -42,13 +43,13 @@ pub enum Kind {
     Dropped,
     /// Records that the audit cluster refused.
     Rejected,
-    /// Reports of losses that the audit cluster refused.
+    /// Loss records that the audit cluster refused.
     Unreported,
     /// Ends of trouble with the audit cluster.
     Recovered,
     /// Entries of the journal that were refused.
     Refused,
-    /// Requests that look like batches of this filter, and may not be.
+    /// Requests without proof that look like batches of this filter.
     UnprovenBatch,
     /// Attempts of batches that failed while others were acknowledged.
     Isolating,
@@ -69,7 +70,7 @@ const KINDS: [Kind; 12] = [
     Kind::Isolating,
 ];
 
-/// What to do when batches of this filter are recorded.
+/// The remedy when batches of this filter are recorded.
 const UNPROVEN_BATCH: &str = "they are recorded, and each record makes another batch: where they are batches, give all \
     filters the same token in audit_cluster.headers, name the senders in trust, or keep the filter off the collector";
 
@@ -124,6 +125,7 @@ impl Kind {
                 ),
             ),
         };
+
         Notice { level, text }
     }
 }
@@ -135,7 +137,7 @@ struct Limiter {
     detail: String,
 }
 
-/// Lines that wait to be printed.
+/// Log lines that wait to be printed.
 #[derive(Debug, Default)]
 pub struct Notices {
     ready: Vec<Notice>,
@@ -143,12 +145,12 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// A line that cannot come often.
-    pub fn say(&mut self, level: Level, text: String) {
+    /// Logs a line that cannot come often.
+    pub fn log(&mut self, level: Level, text: String) {
         self.ready.push(Notice { level, text });
     }
 
-    /// Something that may come often: printed at once, or counted until its kind's interval is over.
+    /// Logs a line that may come often: at once, or with a count when its kind's interval is over.
     pub fn count(&mut self, kind: Kind, count: u64, detail: &str, uptime: Duration) {
         if let Some(limiter) = self.limiters.get_mut(kind as usize) {
             limiter.count += count;
@@ -158,7 +160,7 @@ impl Notices {
         self.release(uptime);
     }
 
-    /// Lets out the lines whose interval is over.
+    /// Queues the lines that may be logged again.
     pub fn release(&mut self, uptime: Duration) {
         for (kind, limiter) in KINDS.into_iter().zip(&mut self.limiters) {
             if limiter.count > 0 && uptime >= limiter.next {
@@ -194,21 +196,25 @@ mod tests {
         for second in 0..9 {
             notices.count(Kind::Dropped, 2, "buffer_full", Duration::from_secs(second));
         }
+
         assert_eq!(
             texts(&mut notices),
             ["records dropped: 2, last reason: buffer_full"]
         );
+
         notices.count(Kind::Failing, 1, "status 503", Duration::from_secs(9));
         assert_eq!(
             texts(&mut notices).len(),
             1,
             "kinds do not hold each other up"
         );
+
         notices.release(INTERVAL);
         assert_eq!(
             texts(&mut notices),
             ["records dropped: 16, last reason: buffer_full"]
         );
+
         notices.release(INTERVAL * 3);
         assert!(texts(&mut notices).is_empty(), "nothing new, no line");
     }

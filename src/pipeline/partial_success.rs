@@ -1,8 +1,8 @@
-//! How many records of a batch an OTLP receiver did not take, by the body of its 2xx answer.
+//! How many records of a batch an OTLP receiver did not accept, from the body of its 2xx answer.
 //!
-//! Some receivers answer JSON with protobuf, or either under the wrong media type, so that the bytes decide. No body can
-//! be read as both: in a protobuf message the key of the count is the byte 0x08, or ends in 0x00 when it is written longer
-//! than needed, and no JSON text holds such bytes (RFC 8259 section 7).
+//! Some receivers answer JSON with protobuf, or either under the wrong media type, so the bytes
+//! decide. No body can be read as both. In a protobuf message the key of the count is the byte
+//! 0x08, or ends in 0x00 in an overlong encoding. No JSON text has such bytes (RFC 8259 section 7).
 
 use prost::Message as _;
 use serde_json::Value;
@@ -12,12 +12,13 @@ use crate::json::without_bom;
 /// Length of the shortest message with a count, in bytes: two keys, a length and a varint.
 const SHORTEST_COUNT: usize = 4;
 
-/// The rejected records that the answer reports. 0 for one that reports none, fewer than none, or cannot be read.
+/// The rejected records that the answer reports; 0 if the count is absent, negative or unreadable.
 pub(super) fn rejected(body: &[u8]) -> u64 {
     // An empty message, by far the most frequent answer: `{}` or nothing.
     if body.len() < SHORTEST_COUNT {
         return 0;
     }
+
     let count = match serde_json::from_slice(without_bom(body)) {
         Ok(answer) => in_json(&answer),
         Err(_) => in_protobuf(body),
@@ -27,7 +28,8 @@ pub(super) fn rejected(body: &[u8]) -> u64 {
         .unwrap_or_default()
 }
 
-/// ProtoJSON accepts the name of a field in lowerCamelCase and as the .proto file has it, and a null for an absent one.
+/// ProtoJSON accepts the name of a field in lowerCamelCase and as the .proto file has it, and a
+/// null for an absent one.
 fn in_json(answer: &Value) -> Option<i64> {
     let partial_success = member(answer, ["partialSuccess", "partial_success"])?;
     int64(member(
@@ -43,7 +45,8 @@ fn member<'a>(object: &'a Value, names: [&str; 2]) -> Option<&'a Value> {
         .find(|value| !value.is_null())
 }
 
-/// ProtoJSON writes an int64 as a string, and accepts a number, too; both may have a fraction of zero, or an exponent.
+/// ProtoJSON writes an int64 as a string, and accepts a number, too; both may have a fraction of
+/// zero, or an exponent.
 fn int64(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?)),
@@ -65,9 +68,10 @@ fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < LIMIT).then_some(number as i64)
 }
 
-/// `ExportLogsServiceResponse` (opentelemetry/proto/collector/logs/v1/logs_service.proto) has a message in its field 1,
-/// and that message the count, an int64, in its own field 1. `google.protobuf.BytesValue` and `Int64Value`, for which
-/// these two types stand, are laid out alike, and skip every other field.
+/// `ExportLogsServiceResponse` (opentelemetry/proto/collector/logs/v1/logs_service.proto) has a
+/// message in field 1, which has the count, an int64, in its field 1. `google.protobuf.BytesValue`
+/// and `Int64Value`, for which these two types stand, have the same layout, and skip all other
+/// fields.
 fn in_protobuf(body: &[u8]) -> Option<i64> {
     let partial_success = Vec::<u8>::decode(body).ok()?;
     i64::decode(partial_success.as_slice()).ok()
@@ -89,7 +93,7 @@ mod tests {
         );
     }
 
-    /// An answer with this text in the place of the count.
+    /// An answer with this text as its count.
     fn json(count: &str) -> String {
         format!(r#"{{"partialSuccess":{{"rejectedLogRecords":{count},"errorMessage":"why"}}}}"#)
     }
@@ -151,9 +155,11 @@ mod tests {
                     0,
                 );
             }
+
             check(format!(r#"{{"{partial}":null}}"#), 0);
             check(format!(r#"{{"{partial}":[3]}}"#), 0);
         }
+
         check(
             r#"{"partialSuccess":null,"partial_success":{"rejectedLogRecords":null,"rejected_log_records":3}}"#,
             3,
@@ -165,7 +171,7 @@ mod tests {
         check(["\r\n\t ", &json("3"), "\n"].concat(), 3);
         check(["\u{feff}", &json("3")].concat(), 3);
         check([&json("3"), "x"].concat(), 0);
-        // After the line feed the length of a protobuf message could follow.
+        // A protobuf decoder could read the length of a message after the line feed.
         check(format!("\n{:<123}", json("3")), 3);
     }
 
@@ -205,7 +211,7 @@ mod tests {
         ];
         for body in [
             &minus_one[..],
-            // Cut off, or longer than its length says.
+            // Cut off, or longer than its length field.
             &[0x0a],
             &[0x0a, 2],
             &[0x0a, 2, 0x08],
@@ -225,6 +231,7 @@ mod tests {
         ] {
             check(body, 0);
         }
+
         check("ok\n", 0);
         check("<html>\n\n</html>", 0);
     }

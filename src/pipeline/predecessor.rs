@@ -1,41 +1,42 @@
-//! A stream that another VM or an earlier configuration has left to this one.
+//! A stream that was left by another VM or by an earlier configuration.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::batch::Progress;
-use super::journal::{Damage, Estate, Journal, Note};
+use super::journal::{Checkpoint, Damage, Journal, Orphan};
 use super::loss::LossLedger;
 use crate::record::{Loss, LossReason};
 use crate::stats::Gauges;
 use crate::wire::Origin;
 
-/// A stream whose VM has crashed, or whose configuration has ended.
+/// A stream of a crashed VM, or of a configuration that has ended.
 #[derive(Debug)]
 pub(super) struct Predecessor {
-    pub(super) estate: Estate,
-    /// Its VM has crashed, so that it has no end of its own.
+    pub(super) orphan: Orphan,
+    /// Its VM has crashed, so it has no end record.
     pub(super) is_recovered: bool,
-    /// Its note as it stands.
-    pub(super) note: Note,
-    /// Ranges of its numbers that have been found in batches.
+    /// Its checkpoint as last written.
+    pub(super) checkpoint: Checkpoint,
+    /// Ranges of its numbers that were found in batches.
     pub(super) sealed: Vec<(u64, u64)>,
-    /// Whether all that was sealed has been found.
+    /// Whether all its sealed batches were found.
     pub(super) is_complete: bool,
-    /// The number that its next loss record gets.
+    /// The number of its next loss record.
     pub(super) next: u64,
     pub(super) losses: LossLedger,
 }
 
 impl Predecessor {
-    pub(super) fn crashed(estate: Estate) -> Self {
-        let (note, next) = (estate.note, estate.note.lease_end);
+    pub(super) fn crashed(orphan: Orphan) -> Self {
+        let (checkpoint, next) = (orphan.checkpoint, orphan.checkpoint.reserved_until);
         let (sealed, losses) = (Vec::new(), LossLedger::default());
+
         Self {
-            estate,
+            orphan,
             is_recovered: true,
-            note,
+            checkpoint,
             sealed,
             is_complete: false,
             next,
@@ -43,13 +44,14 @@ impl Predecessor {
         }
     }
 
-    /// One that has handed over all it had, and whose next record gets the number `next`.
-    pub(super) fn ended(estate: Estate, next: u64) -> Self {
-        let (note, losses) = (estate.note, LossLedger::default());
+    /// One that has handed over all its batches; its next record gets the number `next`.
+    pub(super) fn ended(orphan: Orphan, next: u64) -> Self {
+        let (checkpoint, losses) = (orphan.checkpoint, LossLedger::default());
+
         Self {
-            estate,
+            orphan,
             is_recovered: false,
-            note,
+            checkpoint,
             sealed: Vec::new(),
             is_complete: true,
             next,
@@ -58,27 +60,27 @@ impl Predecessor {
     }
 
     pub(super) fn stream(&self) -> Uuid {
-        self.estate.stream
+        self.orphan.stream
     }
 
-    /// How many of its records are lost and in no report yet, and the range of their numbers.
+    /// How many of its losses are in no report yet, and the range of their numbers.
     pub(super) fn unreported(&self) -> (u64, Option<(u64, u64)>) {
         self.losses.extent()
     }
 
-    pub(super) fn estate(&self) -> &Estate {
-        &self.estate
+    pub(super) fn orphan(&self) -> &Orphan {
+        &self.orphan
     }
 
-    /// What of the gauges is in no other share.
+    /// Its share of the gauges that is in no other share.
     pub(super) fn share(&self) -> Gauges {
-        self.note.gauges
+        self.checkpoint.gauges
     }
 
-    /// What has not been found by now will not be looked for any more.
+    /// Gives up the search for batches that were not found yet.
     pub(super) fn abandon(&mut self, uptime: Duration) {
         if !std::mem::replace(&mut self.is_complete, true)
-            && let Some(loss) = self.untold(u64::MAX)
+            && let Some(loss) = self.unaccounted(u64::MAX)
         {
             self.losses.add(
                 Loss {
@@ -97,53 +99,60 @@ impl Predecessor {
 
     pub(super) fn origin(&self) -> Origin {
         Origin {
-            stream_id: self.estate.stream,
+            stream_id: self.orphan.stream,
             recovered: self.is_recovered,
         }
     }
 
-    /// A batch was found that was sealed after the last note, as far as numbers are concerned: what was in batches then may
-    /// have been acknowledged, and their copies overwritten. `most_held`: records that a stream may have without an
-    /// acknowledgement, and so the most that it can have made since.
-    pub(super) fn see_progress(&mut self, progress: Progress, most_held: u64) {
-        let is_note_damaged = self.estate.damage.note;
-        let note = &mut self.estate.note;
-        if is_note_damaged && progress.next > note.next {
-            (note.next, note.lease_end, note.returns) =
-                (progress.next, progress.next + most_held, progress.returns);
-            self.next = note.lease_end;
+    /// A batch was sealed after the last checkpoint. Batches from before may have been
+    /// acknowledged, and their cells overwritten. `most_held`: the most unacknowledged records of a
+    /// stream, and so the most numbers that it can have given out since.
+    pub(super) fn apply_progress(&mut self, progress: Progress, most_held: u64) {
+        let is_checkpoint_damaged = self.orphan.damage.checkpoint;
+        let checkpoint = &mut self.orphan.checkpoint;
+        if is_checkpoint_damaged && progress.next > checkpoint.next {
+            (
+                checkpoint.next,
+                checkpoint.reserved_until,
+                checkpoint.returns,
+            ) = (progress.next, progress.next + most_held, progress.returns);
+            self.next = checkpoint.reserved_until;
         }
-        if progress.returns == note.returns {
-            note.oldest = note.oldest.max(progress.oldest);
+
+        if progress.returns == checkpoint.returns {
+            checkpoint.oldest = checkpoint.oldest.max(progress.oldest);
         }
     }
 
-    /// What is to be reported as lost: the numbers that may have been given out, and are in no batch. `None`: there are none.
+    /// The loss to report: numbers that may have been given out, and are in no batch. `None`: there
+    /// are none.
     ///
-    /// A batch that was refused had numbers that are not known: they are among those without a known end at the last note.
-    /// `most`: more records are not missing.
-    pub(super) fn untold(&mut self, most: u64) -> Option<Loss> {
+    /// The numbers of a refused batch are unknown: they are among those without a known end at the
+    /// last checkpoint. `most`: upper bound of the missing records.
+    pub(super) fn unaccounted(&mut self, most: u64) -> Option<Loss> {
         let sealed = std::mem::take(&mut self.sealed);
-        let Note {
+        let Checkpoint {
             oldest,
             unsettled,
             next: given_out,
-            lease_end,
+            reserved_until,
             ..
-        } = self.estate.note;
+        } = self.orphan.checkpoint;
         let Damage {
-            note: is_note_damaged,
+            checkpoint: is_checkpoint_damaged,
             batches: has_gaps,
-        } = self.estate.damage;
-        let given_out = if is_note_damaged {
-            lease_end
+        } = self.orphan.damage;
+        let given_out = if is_checkpoint_damaged {
+            reserved_until
         } else {
             given_out
         };
+
         let (mut number, mut count, mut first) =
             (if has_gaps { unsettled } else { oldest }, 0, None);
-        while number < lease_end {
-            // A batch and its halves may both be there, so that ranges overlap.
+
+        while number < reserved_until {
+            // A batch and its halves may both be found, so ranges may overlap.
             if let Some((_, end)) = sealed
                 .iter()
                 .find(|(start, end)| (*start..=*end).contains(&number))
@@ -155,58 +164,62 @@ impl Predecessor {
                 .iter()
                 .map(|(start, _)| *start)
                 .filter(|start| *start > number)
-                .fold(lease_end, u64::min);
+                .fold(reserved_until, u64::min);
             first.get_or_insert(number);
-            // Which numbers were given out is known to the last note. The range covers those that may have been since.
+            // The last checkpoint has the numbers that were given out. The range also covers those
+            // that may have been given out since.
             count += next.min(given_out).saturating_sub(number);
             number = next;
         }
-        // What was acknowledged since the note is not missing.
-        let count = if has_gaps && !is_note_damaged {
+
+        // Records that were acknowledged since the checkpoint are not missing.
+        let count = if has_gaps && !is_checkpoint_damaged {
             count.min(most)
         } else {
             count
         };
+
         Some(Loss {
             reason: LossReason::VmCrash,
             count,
             first: first?,
-            last: lease_end - 1,
+            last: reserved_until - 1,
         })
     }
 
-    /// Takes another seat: the list of the old one was damaged.
-    pub(super) fn seat_anew(&mut self, journal: &Journal) {
-        journal.seat_anew(&mut self.estate);
-        journal.rewrite(&self.estate, self.note);
+    /// Acquires another slot: the directory of the old one was damaged.
+    pub(super) fn reacquire(&mut self, journal: &Journal) {
+        journal.reacquire(&mut self.orphan);
+        journal.rewrite(&self.orphan, self.checkpoint);
     }
 
-    /// Hands on what the next but one configuration needs. `gauges`: what no other share has yet.
+    /// Writes its checkpoint for a later successor. `gauges`: its share that is in no other share.
     pub(super) fn rewrite(&mut self, journal: &Journal, gauges: Gauges) {
-        let untold = (!self.is_complete).then_some(self.estate.note.oldest);
-        let oldest = untold
+        let unaccounted = (!self.is_complete).then_some(self.orphan.checkpoint.oldest);
+        let oldest = unaccounted
             .into_iter()
             .chain(self.losses.first_number())
             .fold(self.next, u64::min);
         let next = if self.is_complete {
             self.next
         } else {
-            self.estate.note.next
+            self.orphan.checkpoint.next
         };
-        let Note {
+        let Checkpoint {
             unsettled, returns, ..
-        } = self.estate.note;
-        let note = Note {
+        } = self.orphan.checkpoint;
+        let checkpoint = Checkpoint {
             oldest,
             unsettled,
             next,
-            lease_end: self.next,
+            reserved_until: self.next,
             returns,
             gauges,
         };
-        if note != self.note {
-            self.note = note;
-            journal.rewrite(&self.estate, note);
+
+        if checkpoint != self.checkpoint {
+            self.checkpoint = checkpoint;
+            journal.rewrite(&self.orphan, checkpoint);
         }
     }
 }

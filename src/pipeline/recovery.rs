@@ -1,12 +1,29 @@
-//! Taking over from a crashed VM: its sealed batches go out under their old ids, and loss records of its streams cover the
-//! rest. What a predecessor in the same VM hands over is kept beside it.
+//! Takeover from a crashed VM, and the orphans that a pipeline holds.
+//!
+//! 1. Crash: a trap ends the VM. Its slots stay in shared data with its last heartbeat.
+//! 2. Reload: Envoy loads a VM in its place, on the same thread. Its first tick sends a message to
+//!    the queue of each other VM in the directory (`adapter/vm.rs`). The message for the crashed VM
+//!    arrives in this VM itself, which proves the crash.
+//! 3. Claim: [`Pipeline::handle_crash`] writes this VM into the crashed one's entries with the same
+//!    destination. Without such a message, `watch.rs` claims all entries of the plugin in a VM that
+//!    writes no heartbeat for 30 s, or for 2 s after the end of its configuration. Compare and swap
+//!    lets one VM win.
+//! 4. Resend: each tick copies batches to the own slot, as far as the buffer has room, and at least
+//!    one at a time. They leave under their old ids, marked `audit.recovered`.
+//! 5. Loss record: when all batches of the stream are found, its other numbers from `oldest` on are
+//!    reported as `vm_crash`. `count` has those given out before the checkpoint; the range ends
+//!    before `reserved_until`, which is the number of the loss record.
+//! 6. Release: when all its batches have ended and all losses are reported, the slot is released.
+//!
+//! A claimant that crashes in between is taken over in the same way, with all slots it has claimed.
+//! Orphans of the same VM come by [`Pipeline::handle_hand_over`] and skip steps 1 to 5.
 
 use uuid::Uuid;
 
 use super::Pipeline;
 use super::batch::{Batch, Content, Progress};
 use super::buffer::Encoded;
-use super::journal::{Estate, LEASE, Note, Saved, SavedRecord};
+use super::journal::{Checkpoint, NUMBERS_PER_CHECKPOINT, Orphan, Saved, SavedRecord};
 use super::lane::Lane;
 use super::notices::Level;
 use super::predecessor::Predecessor;
@@ -19,29 +36,29 @@ use crate::wire::Origin;
 #[derive(Debug, Default)]
 pub(super) struct Recovery {
     pub(super) streams: Vec<Predecessor>,
-    /// Records that the crashed VMs had counted as held, and that have not been found yet. One sum for all streams: a
-    /// VM that was an heir itself had counted those of the streams before it.
+    /// Records that the crashed VMs had counted as held, and that were not found yet. One sum for
+    /// all streams: a VM that was a successor had counted those of the streams before it.
     pub(super) missing: u64,
 }
 
-/// What room there is for what is taken over.
+/// The limit for records that are taken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
-    /// What is free within the limits.
+    /// The free room within the limits.
     Free,
-    /// As much as it takes.
+    /// No limit.
     Any,
 }
 
 impl Recovery {
-    /// Whether everything of crashed VMs has been taken over.
+    /// Whether everything of crashed VMs was taken over and reported.
     pub(super) fn is_done(&self) -> bool {
         self.streams
             .iter()
             .all(|crashed| crashed.is_complete && crashed.losses.oldest().is_none())
     }
 
-    /// Records of crashed VMs that are counted as held, and not taken over yet.
+    /// Records of crashed VMs that are counted as held, and were not found yet.
     pub(super) fn records(&self) -> u64 {
         self.missing
     }
@@ -49,73 +66,78 @@ impl Recovery {
     fn find(&mut self, stream: Uuid) -> Option<&mut Predecessor> {
         self.streams
             .iter_mut()
-            .find(|crashed| crashed.estate.stream == stream)
+            .find(|crashed| crashed.orphan.stream == stream)
     }
 }
 
 impl Pipeline {
-    /// A VM is known to have crashed. Takes over from those of its streams that send the same to the same place; their
-    /// batches follow with the next ticks.
+    /// A VM has crashed. Claims its streams with the same destination; their batches follow with
+    /// the next ticks.
     pub fn handle_crash(&mut self, vm: Uuid) {
-        for estate in self.journal.claim(vm) {
-            self.succeed(estate);
+        for orphan in self.journal.claim(vm) {
+            self.adopt_orphan(orphan);
         }
     }
 
-    /// What a stream of another VM has left is this one's now.
-    pub(super) fn succeed(&mut self, estate: Estate) {
-        self.stats.inherit(estate.note.gauges);
-        self.recovery.missing += Gauge::BufferRecords.of(&estate.note.gauges);
-        self.recovery.streams.push(Predecessor::crashed(estate));
+    /// Takes over the gauges and the batches of a stream of another VM.
+    pub(super) fn adopt_orphan(&mut self, orphan: Orphan) {
+        self.stats.inherit(orphan.checkpoint.gauges);
+        self.recovery.missing += Gauge::BufferRecords.of(&orphan.checkpoint.gauges);
+        self.recovery.streams.push(Predecessor::crashed(orphan));
     }
 
-    /// The statistics have been told to the host, these gauges among them: whoever takes over after a crash has to know.
-    pub fn handle_published(&mut self, told: Gauges) {
+    /// The statistics were published with these gauges: writes them to the checkpoint for a
+    /// successor.
+    pub fn handle_published(&mut self, published: Gauges) {
         self.journal.sweep();
-        self.write_note(self.stream.next(), told);
-        // What was inherited is in that share now.
+        self.write_checkpoint(self.stream.next(), published);
+        // The inherited gauges are in that share now.
         for crashed in &mut self.recovery.streams {
             crashed.rewrite(&self.journal, Default::default());
         }
     }
 
-    /// A pipeline that has ended leaves nothing for anybody to take over.
+    /// Releases the slots of a pipeline that has ended.
     pub fn close(&mut self) {
         for crashed in std::mem::take(&mut self.recovery.streams) {
-            self.journal.settle(&crashed.estate);
+            self.journal.settle(&crashed.orphan);
         }
         self.journal.close();
     }
 
-    /// Notes which numbers are in no batch. `next` is the number that is given out next, or just was.
-    pub(super) fn write_note(&mut self, next: u64, gauges: Gauges) {
+    /// Writes a checkpoint. `next`: the number that is given out next, or that was given out last
+    /// and is in no batch yet.
+    pub(super) fn write_checkpoint(&mut self, next: u64, gauges: Gauges) {
         let oldest = self.oldest_unsealed(next);
         let given_out = self.stream.next();
-        // A stream that takes over from another one may have no record of its own, and one that ends makes few.
-        let lease = if given_out > 0 && !self.is_draining() {
-            LEASE
+        // A stream that only takes over may have no record, and one that ends makes few.
+        let reserved = if given_out > 0 && !self.is_draining() {
+            NUMBERS_PER_CHECKPOINT
         } else {
             0
         };
+
         let (unsettled, returns) = (self.oldest_unsettled(oldest), self.journal.returns());
-        self.journal.write(Note {
+
+        self.journal.write(Checkpoint {
             oldest,
             unsettled,
             next: given_out,
-            lease_end: given_out + lease,
+            reserved_until: given_out + reserved,
             returns,
             gauges,
         });
     }
 
-    /// The same with those that are in batches.
+    /// The lowest number without a known end: in no batch, or in one of this stream.
     fn oldest_unsettled(&self, unsealed: u64) -> u64 {
         let own = self.batches().filter(|batch| batch.origin == self.origin());
         own.filter_map(|batch| batch.items().iter().map(|item| item.number).min())
             .fold(unsealed, u64::min)
     }
 
-    /// The lowest number that is in no batch, and not reported as lost either; `next` where there is none.
+    /// The lowest number that is in no batch, and not reported as lost either; `next` if there is
+    /// none.
     pub(super) fn oldest_unsealed(&self, next: u64) -> u64 {
         let waiting = Lane::ALL
             .into_iter()
@@ -129,12 +151,13 @@ impl Pipeline {
     }
 
     /// Takes over batch by batch, as long as there is room.
-    pub(super) fn inherit(&mut self, now: Now) {
+    pub(super) fn take_over_batches(&mut self, now: Now) {
         let mut streams = std::mem::take(&mut self.recovery.streams);
         for crashed in &mut streams {
             self.take_over_all(crashed, Room::Free, now);
         }
-        // One that was an heir itself holds batches of those before it.
+
+        // A VM that was a successor has batches of streams before it.
         if streams.iter().all(|crashed| crashed.is_complete) {
             self.stats.add(
                 Counter::DroppedVmCrash,
@@ -143,14 +166,15 @@ impl Pipeline {
             streams.retain(|crashed| {
                 let is_held = self
                     .batches()
-                    .any(|batch| batch.origin.stream_id == crashed.estate.stream);
+                    .any(|batch| batch.origin.stream_id == crashed.orphan.stream);
                 let is_left = is_held || crashed.losses.oldest().is_some();
                 if !is_left {
-                    self.journal.settle(&crashed.estate);
+                    self.journal.settle(&crashed.orphan);
                 }
                 is_left
             });
         }
+
         self.recovery.streams = streams;
     }
 
@@ -158,16 +182,18 @@ impl Pipeline {
         if crashed.is_complete {
             return;
         }
-        while let Some(saved) = self.journal.next_saved(&mut crashed.estate) {
+
+        while let Some(saved) = self.journal.next_saved(&mut crashed.orphan) {
             if !self.take_over(crashed, saved, room, now) {
                 return;
             }
         }
+
         crashed.is_complete = true;
-        if let Some(loss) = crashed.untold(self.recovery.missing) {
+        if let Some(loss) = crashed.unaccounted(self.recovery.missing) {
             crashed.losses.add(loss, now.uptime);
-            let (stream, Loss { first, last, .. }) = (crashed.estate.stream, loss);
-            let what = if crashed.estate.damage.batches {
+            let (stream, Loss { first, last, .. }) = (crashed.orphan.stream, loss);
+            let what = if crashed.orphan.damage.batches {
                 "no batch, or in a damaged one,"
             } else {
                 "no batch"
@@ -176,7 +202,7 @@ impl Pipeline {
                 "takes over from stream {stream}, whose VM has crashed: what was in {what} is lost, some of the numbers \
                  {first} to {last}"
             );
-            self.say(Level::Error, text);
+            self.log(Level::Error, text);
         }
     }
 
@@ -185,22 +211,25 @@ impl Pipeline {
         if !self.make_room_for(&saved, room) {
             return false;
         }
+
         let count = saved.records.len() as u64;
         let counted = count.min(self.recovery.missing);
         self.recovery.missing -= counted;
         self.stats.add(Counter::Captured, count - counted);
+
         let mut batch = self.reseal(saved, now);
-        if batch.origin.stream_id == crashed.estate.stream {
+        if batch.origin.stream_id == crashed.orphan.stream {
             crashed.sealed.extend(batch.ranges());
-            crashed.see_progress(batch.progress, self.settings.buffer.max_records as u64);
+            crashed.apply_progress(batch.progress, self.settings.buffer.max_records as u64);
         }
-        self.journal.take_over(&mut crashed.estate, &mut batch);
+
+        self.journal.take_over(&mut crashed.orphan, &mut batch);
         self.waiting.of_mut(batch.lane).push_back(batch);
         true
     }
 
-    /// One batch at a time is taken over whatever the limits say: it may be larger than this buffer, and a buffer that
-    /// is always full must not keep it out for ever.
+    /// One batch at a time is taken over beyond the limits. It may be larger than this buffer, and
+    /// a buffer that is always full must not block it for ever.
     fn make_room_for(&mut self, saved: &Saved, room: Room) -> bool {
         let is_only = !self.batches().any(|batch| batch.origin != self.origin());
         let is_let_in = is_only || room == Room::Any;
@@ -210,17 +239,19 @@ impl Pipeline {
                 .iter()
                 .filter(|record| record.content == Content::Exchange)
         };
+
         for (taken, record) in exchanges().enumerate() {
             let (lane, bytes) = (record.lane, record.fragment.len());
             if is_let_in {
                 self.buffer.occupy(lane, bytes);
-            } else if !self.buffer.take_place(lane, bytes) {
+            } else if !self.buffer.try_occupy(lane, bytes) {
                 exchanges()
                     .take(taken)
                     .for_each(|record| self.buffer.release(record.lane, record.fragment.len()));
                 return false;
             }
         }
+
         true
     }
 
@@ -249,6 +280,7 @@ impl Pipeline {
             )
         };
         let records: Vec<(Encoded, Content)> = records.into_iter().map(record).collect();
+
         Batch::seal(
             id,
             Origin {
@@ -262,30 +294,32 @@ impl Pipeline {
         )
     }
 
-    /// Notes a loss of another stream. False: nothing is known of that stream.
+    /// Adds a loss of another stream. False: the stream is unknown.
     pub(super) fn add_foreign_loss(&mut self, stream: Uuid, loss: Loss, now: Now) -> bool {
         let Some(crashed) = self.recovery.find(stream) else {
             return false;
         };
-        crashed.estate.note.returns += 1;
+        crashed.orphan.checkpoint.returns += 1;
         crashed.losses.add(loss, now.uptime);
-        crashed.rewrite(&self.journal, crashed.note.gauges);
+        crashed.rewrite(&self.journal, crashed.checkpoint.gauges);
         true
     }
 
-    /// The losses of another stream in a batch of their own; with its end, which comes after all of its records.
+    /// A batch of another stream's losses, with its end, which follows all of its records.
     pub(super) fn seal_foreign_losses(&mut self, now: Now) -> Option<Batch> {
         let has_losses = |crashed: &Predecessor| crashed.losses.oldest().is_some();
         if !self.recovery.streams.iter().any(has_losses) {
             return None;
         }
-        self.check_seats(now);
+
+        self.check_slots(now);
         let limit = self.settings.batch.max_records;
         let crashed = self
             .recovery
             .streams
             .iter_mut()
             .find(|crashed| has_losses(crashed))?;
+
         let losses = crashed.losses.take(limit);
         let (origin, first) = (crashed.origin(), crashed.next);
         let has_end = !crashed.is_recovered;
@@ -293,11 +327,13 @@ impl Pipeline {
         let next = end + u64::from(has_end);
         crashed.next = next;
         self.stats.add(Counter::Captured, next - first);
+
         let mut records = Vec::new();
         for (number, loss) in (first..).zip(losses) {
             let record = self.encode(number, Lane::Bulk, now.unix_nanos, &Event::Loss(loss), now);
             records.push((record, Content::Loss(loss)));
         }
+
         if has_end {
             let record = self.encode(
                 end,
@@ -308,6 +344,7 @@ impl Pipeline {
             );
             records.push((record, Content::Lifecycle));
         }
+
         let batch = self.seal_records(
             origin,
             Progress {
@@ -319,8 +356,9 @@ impl Pipeline {
             &records,
         );
         if let Some(crashed) = self.recovery.find(origin.stream_id) {
-            crashed.rewrite(&self.journal, crashed.note.gauges);
+            crashed.rewrite(&self.journal, crashed.checkpoint.gauges);
         }
+
         Some(batch)
     }
 }

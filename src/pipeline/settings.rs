@@ -8,7 +8,7 @@ use crate::record::StreamLimits;
 use crate::time::nanos;
 use crate::wire::Format;
 
-/// Everything the pipeline needs to know; fixed for the life of a configuration.
+/// Settings of a pipeline; fixed for the life of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// `service.name` of every batch.
@@ -17,19 +17,21 @@ pub struct Settings {
     pub target: Target,
     /// When a batch is cut.
     pub batch: BatchLimits,
-    /// What may wait.
+    /// Limits of unacknowledged records.
     pub buffer: BufferLimits,
     /// How failed batches are tried again.
     pub retry: RetryPolicy,
-    /// Authenticate what survives the VM; none: the process has a key of its own.
+    /// Authenticate the journal; empty: the process key is used.
     pub journal_keys: Vec<Key>,
-    /// After this long without a batch a stream that has nothing to send says so (`stages.alive_interval`); `None`: never.
+    /// An idle stream sends a sign of life after this long without a batch
+    /// (`stages.alive_interval`); `None`: never.
     pub alive_interval: Option<Duration>,
 }
 
 impl Settings {
-    /// What a stream with these settings announces. A record that comes just before a sign of life is due is sent in its place,
-    /// `batch.max_delay` later: so that no silence is longer than twice the interval, it is the longer one of both.
+    /// The limits in the stream's start. A record just before a sign of life replaces it, and
+    /// leaves up to `batch.max_delay` later. The interval is the longer of both, so that no silence
+    /// is longer than twice the interval.
     #[must_use]
     pub fn stream_limits(&self) -> StreamLimits {
         let interval = self.alive_interval.map_or(Duration::ZERO, |interval| {
@@ -41,10 +43,10 @@ impl Settings {
         }
     }
 
-    /// Equal for configurations whose batches are written alike and go to the same place, however long that may take. A
-    /// header can name another tenant there.
+    /// The destination fingerprint: equal for configurations that encode alike and send to the same
+    /// place. The timeout does not count. Headers do, since one can name another tenant.
     #[must_use]
-    pub fn kin(&self) -> u64 {
+    pub fn destination(&self) -> u64 {
         let Target {
             cluster,
             authority,
@@ -55,6 +57,7 @@ impl Settings {
         } = &self.target;
         let mut hasher = DefaultHasher::new();
         (&self.service, cluster, authority, path, format, headers).hash(&mut hasher);
+
         hasher.finish()
     }
 }
@@ -87,14 +90,14 @@ pub struct BatchLimits {
     pub max_delay: Duration,
 }
 
-/// What may wait for its acknowledgement, in flight included.
+/// Limits of unacknowledged records, those in flight included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BufferLimits {
     /// Records.
     pub max_records: usize,
     /// Encoded bytes.
     pub max_bytes: usize,
-    /// What goes when a record does not fit.
+    /// The record that is dropped when there is no room.
     pub on_full: OnFull,
     /// Share that only immediate records may use, 0 to 90.
     pub immediate_reserve_percent: usize,
@@ -131,8 +134,8 @@ impl BufferLimits {
         }
     }
 
-    /// The bound of immediate records: the reserve, and half of what the others may use. The other half is out of their
-    /// reach, since a client can cause as many of them as it likes.
+    /// The bound of immediate records: the reserve, and half of the bulk share. The other half is
+    /// out of reach, since a client can cause any number of immediate records.
     #[must_use]
     pub fn for_immediate(&self) -> Share {
         let (whole, bulk) = (self.whole(), self.for_bulk());
@@ -142,10 +145,10 @@ impl BufferLimits {
         }
     }
 
-    /// The bound of places that are kept for requests that are going on (`require_audit`): half of what records may use
-    /// that are not immediate, so that these keep the other half however many requests are slow.
+    /// The bound of reservations (`require_audit`): half of the bulk share. Bulk records keep the
+    /// other half, however many requests are slow.
     #[must_use]
-    pub fn for_places(&self) -> Share {
+    pub fn for_reservations(&self) -> Share {
         let bulk = self.for_bulk();
         Share {
             records: (bulk.records / 2).max(1),
@@ -154,7 +157,7 @@ impl BufferLimits {
     }
 }
 
-/// What goes when a record does not fit.
+/// The record that is dropped when there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnFull {
     /// The new record.
@@ -172,7 +175,7 @@ pub struct RetryPolicy {
     pub max_backoff: Duration,
     /// Attempts of one batch, the first included; `None`: no limit.
     pub max_attempts: Option<u64>,
-    /// Age at which a record is given up; `None`: no limit.
+    /// Age at which a record is dropped; `None`: no limit.
     pub max_age: Option<Duration>,
 }
 
@@ -217,23 +220,26 @@ mod tests {
     fn each_lane_has_room_that_the_other_cannot_take() {
         let of = |max, percent| {
             let limits = limits(max, percent);
-            let [bulk, immediate, places] = [
+            let [bulk, immediate, reservations] = [
                 limits.for_bulk(),
                 limits.for_immediate(),
-                limits.for_places(),
+                limits.for_reservations(),
             ];
             assert_eq!(
-                (bulk.bytes, immediate.bytes, places.bytes),
-                (bulk.records, immediate.records, places.records)
+                (bulk.bytes, immediate.bytes, reservations.bytes),
+                (bulk.records, immediate.records, reservations.records)
             );
-            (bulk.records, immediate.records, places.records)
+            (bulk.records, immediate.records, reservations.records)
         };
+
         assert_eq!(of(10_000, 10), (9000, 5500, 4500));
         assert_eq!(of(10_000, 0), (10_000, 5000, 5000));
         assert_eq!(of(10_000, 90), (1000, 9500, 500));
+
         let one = limits(1, 90);
         assert_eq!(
-            [one.for_bulk(), one.for_immediate(), one.for_places()].map(|share| share.records),
+            [one.for_bulk(), one.for_immediate(), one.for_reservations()]
+                .map(|share| share.records),
             [1; 3]
         );
     }

@@ -8,20 +8,22 @@ use crate::stats::Counter;
 use crate::time::Now;
 
 impl Pipeline {
-    /// 2xx: the records leave, but for those that the audit cluster says it did not take. That it has taken none proves
-    /// nothing against other batches. `departure`: the attempt's number.
-    pub(super) fn acknowledge(&mut self, batch: &Batch, departure: u64, rejected: u64, now: Now) {
+    /// 2xx: the records are released, except those that the audit cluster has rejected. An answer
+    /// that rejects all proves nothing against other batches. `attempt`: the attempt's number.
+    pub(super) fn acknowledge(&mut self, batch: &Batch, attempt: u64, rejected: u64, now: Now) {
         let count = batch.items().len() as u64;
         let rejected = rejected.min(count);
         if rejected < count {
-            self.evidence.acknowledge(departure, now.uptime);
+            self.evidence.acknowledge(attempt, now.uptime);
         }
+
         self.stats.add(Counter::BatchesAcknowledged, 1);
-        self.note_sent(batch, now);
+        self.mark_sent(batch, now);
         self.stats.add(Counter::Acknowledged, count - rejected);
         self.release(batch);
         self.recover(batch.lane, now);
         self.decide_batch(batch, rejected == 0);
+
         if rejected > 0 {
             self.stats.add(Counter::Rejected, rejected);
             self.notices
@@ -40,12 +42,13 @@ impl Pipeline {
         self.report_rejected(batch, 1, now);
     }
 
-    /// Notes that `count` records of a batch were rejected, for the next batch to report; any of them if not all, so that
-    /// reports among them are made again: better told twice than not at all.
-    /// To report the loss of reports that are refused by themselves would go on for ever: they end in the log.
+    /// Adds a loss for `count` rejected records of a batch. OTLP does not state which records were
+    /// rejected, so loss records in the batch are requeued: duplicates are preferred to silent
+    /// loss. A batch of nothing but loss records is not reported again, since that could go on for
+    /// ever: its losses are logged.
     fn report_rejected(&mut self, batch: &Batch, count: u64, now: Now) {
         let is_own = batch.origin == self.origin();
-        // The end of another stream is made anew with each report of its losses.
+        // Each report of another stream's losses has a new end record.
         let is_report =
             |item: &Item| item.loss().is_some() || !is_own && item.content != Content::Exchange;
         if batch.items().iter().all(is_report) {
@@ -65,13 +68,15 @@ impl Pipeline {
                 now,
             );
         }
-        self.write_note(self.stream.next(), self.journal.told_gauges());
+
+        self.write_checkpoint(self.stream.next(), self.journal.published_gauges());
     }
 
-    /// Reports losses in the name of the batch's stream, and what the batch itself was to report.
+    /// Reports losses for the batch's stream, and requeues the losses that the batch had reported.
     fn report(&mut self, batch: &Batch, losses: impl IntoIterator<Item = Loss>, now: Now) {
         let stream = batch.origin.stream_id;
-        self.journal.note_return();
+        self.journal.count_return();
+
         for loss in batch.items().iter().filter_map(Item::loss).chain(losses) {
             if batch.origin == self.origin() {
                 self.losses.add(loss, now.uptime);
@@ -82,11 +87,13 @@ impl Pipeline {
         }
     }
 
-    /// Gives up what is older than `retry.max_age`: single records that wait, and batches of nothing else.
+    /// Drops what is older than `retry.max_age`: single records that wait, and batches without a
+    /// younger record.
     pub(super) fn expire(&mut self, now: Now) {
         let Some(limit) = self.uptime_limit(now) else {
             return;
         };
+
         for lane in Lane::ALL {
             while self
                 .buffer
@@ -119,20 +126,21 @@ impl Pipeline {
             first,
             last,
         };
+
         self.report(batch, batch.ranges().into_iter().map(loss), now);
-        self.write_note(self.stream.next(), self.journal.told_gauges());
+        self.write_checkpoint(self.stream.next(), self.journal.published_gauges());
     }
 
-    /// The end of a batch is known: its records take no place any longer, and nobody has to take it over.
+    /// The end of a batch is known: frees its memory and its cell.
     pub(super) fn release(&mut self, batch: &Batch) {
-        self.release_places(batch);
+        self.release_space(batch);
         self.journal.forget(batch);
     }
 
-    /// The records of a batch take no place any longer.
-    pub(super) fn release_places(&mut self, batch: &Batch) {
-        let takes_place = |item: &&Item| item.content == Content::Exchange;
-        for item in batch.items().iter().filter(takes_place) {
+    /// Frees the memory of a batch's records.
+    pub(super) fn release_space(&mut self, batch: &Batch) {
+        let is_buffered = |item: &&Item| item.content == Content::Exchange;
+        for item in batch.items().iter().filter(is_buffered) {
             self.buffer.release(item.lane, item.bytes());
         }
     }

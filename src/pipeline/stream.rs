@@ -1,4 +1,4 @@
-//! The stream of one worker: its id, its dense numbers, and the announcement of its start.
+//! The stream of one worker: its id, its dense numbers, and its start.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::buffer::Encoded;
 use crate::stats::{Counter, Stats};
 
-/// One life of one filter instance.
+/// One life of a filter instance.
 #[derive(Debug)]
 pub(super) struct Stream {
     id: Uuid,
@@ -18,8 +18,8 @@ pub(super) struct Stream {
     pub(super) last_sent: Option<Duration>,
 }
 
-/// The start is announced with the first record, not at configuration: most instances on the main thread never
-/// see a request.
+/// The start is recorded with the first record, not at configuration: most instances on the main
+/// thread never see a request.
 #[derive(Debug)]
 enum Start {
     Unannounced,
@@ -47,7 +47,7 @@ impl Stream {
         self.next
     }
 
-    /// Gives out a number. Whoever gets one is captured.
+    /// Gives out a number, and counts its record as captured.
     pub(super) fn next_number(&mut self, stats: &mut Stats) -> u64 {
         stats.add(Counter::Captured, 1);
         let number = self.next;
@@ -59,7 +59,7 @@ impl Stream {
         !matches!(self.start, Start::Unannounced)
     }
 
-    /// Keeps the start for the next batch. It takes no place in the buffer.
+    /// Keeps the start for the next batch. It uses no memory of the buffer.
     pub(super) fn announce(&mut self, start: Encoded) {
         self.start = Start::Pending(start);
     }
@@ -86,7 +86,7 @@ impl Stream {
         self.ended = true;
     }
 
-    /// A record came after the end, which has to be told again.
+    /// A record came after the end, which must be recorded again.
     pub(super) fn reopen(&mut self) {
         self.ended = false;
     }

@@ -1,27 +1,27 @@
-//! The hand-over from a configuration that has ended to its successor in the same VM: batches keep their ids, records
-//! their numbers, and the successor sends them with its own credentials.
+//! The hand-over from a configuration that has ended to its successor in the same VM. Batches keep
+//! their ids, records their numbers; the successor sends them with its credentials.
 
 use uuid::Uuid;
 
 use super::Pipeline;
 use super::batch::{Batch, Content, Item};
 use super::cut::new_batch_id;
-use super::journal::Estate;
+use super::journal::Orphan;
 use super::lane::Lane;
 use super::notices::Level;
 use super::predecessor::Predecessor;
 use super::recovery::Recovery;
 use super::trial::Trial;
-use super::window::{Flight, Window};
+use super::window::{InFlight, Window};
 use crate::record::{Loss, LossReason};
 use crate::stats::{Gauge, Gauges};
 use crate::time::Now;
 
-/// What a pipeline hands over: everything that it holds.
+/// All that a pipeline hands over.
 #[derive(Debug)]
 #[must_use]
-pub struct Legacy {
-    estate: Estate,
+pub struct HandOver {
+    orphan: Orphan,
     /// The number that the stream's next record gets.
     next: u64,
     batches: Vec<Batch>,
@@ -29,15 +29,15 @@ pub struct Legacy {
     gauges: Gauges,
 }
 
-impl Legacy {
-    /// The gauges of the pipeline before it handed over. They must have been published to the host: the successor counts them
-    /// as its own.
+impl HandOver {
+    /// The gauges of the pipeline before it handed over. They must be published to the host first:
+    /// the successor inherits them.
     #[must_use]
     pub fn gauges(&self) -> Gauges {
         self.gauges
     }
 
-    /// How many records it has, whatever they are.
+    /// How many records it has, of all kinds.
     #[must_use]
     pub fn records(&self) -> u64 {
         Gauge::BufferRecords.of(&self.gauges)
@@ -45,34 +45,38 @@ impl Legacy {
 }
 
 impl Pipeline {
-    /// Whether this pipeline can send what the other one holds: it goes on, and writes batches alike. Where to does not
-    /// count: the operator has changed that.
+    /// Whether this pipeline can send the other one's records: it goes on, and encodes alike. The
+    /// destination does not count: the operator has changed it.
     #[must_use]
     pub fn can_succeed(&self, other: &Self) -> bool {
         !self.is_draining() && self.encoder.format() == other.encoder.format()
     }
 
-    /// Hands over everything, once this pipeline is draining and nothing is in flight: until then it is not known
-    /// what has to be handed over. `None`: not yet. [`Self::retire`] must follow when the successor has taken it.
+    /// Hands over everything, once this pipeline is draining and nothing is in flight: until then
+    /// the rest is not known. `None`: not yet. [`Self::retire`] must follow when the successor has
+    /// taken it.
     ///
-    /// What is in flight for longer than [`DRAIN_LIMIT`](super::drain::DRAIN_LIMIT) is handed over all the same, and sent once more.
-    pub fn hand_over(&mut self, now: Now) -> Option<Legacy> {
+    /// Batches in flight for longer than [`DRAIN_LIMIT`](super::drain::DRAIN_LIMIT) are handed over
+    /// nevertheless, and sent once more.
+    pub fn hand_over(&mut self, now: Now) -> Option<HandOver> {
         if self.has_drained_long_enough(now) {
-            self.take_flights_back();
+            self.requeue_in_flight();
         }
-        if !self.is_draining() || self.staged.is_some() || self.flights().next().is_some() {
+
+        if !self.is_draining() || self.prepared.is_some() || self.in_flight().next().is_some() {
             return None;
         }
-        self.check_seats(now);
+
+        self.check_slots(now);
         self.seal_all(now);
         let gauges = self.gauges();
         let batches: Vec<Batch> = Lane::ALL
             .into_iter()
             .flat_map(|lane| std::mem::take(self.waiting.of_mut(lane)))
             .collect();
-        batches.iter().for_each(|batch| self.release_places(batch));
-        Some(Legacy {
-            estate: self.journal.estate(),
+        batches.iter().for_each(|batch| self.release_space(batch));
+        Some(HandOver {
+            orphan: self.journal.as_orphan(),
             next: self.stream.next(),
             batches,
             recovery: std::mem::take(&mut self.recovery),
@@ -80,16 +84,16 @@ impl Pipeline {
         })
     }
 
-    fn take_flights_back(&mut self) {
+    fn requeue_in_flight(&mut self) {
         for window in self.windows.each_mut() {
-            for Flight { batch, .. } in window.land_all() {
+            for InFlight { batch, .. } in window.take_all() {
                 self.waiting.of_mut(batch.lane).push_back(batch);
             }
         }
     }
 
-    /// From now on what this pipeline holds goes where a newer configuration of the plugin sends its records: this one may not
-    /// end for hours, and the newer one may be what mends it.
+    /// Sends from now on where a newer configuration of the plugin does. This one may not end for
+    /// hours, and the newer one may have the working destination.
     pub fn follow(&mut self, newer: &Self) {
         if self.settings.target != newer.settings.target {
             self.settings.target = newer.settings.target.clone();
@@ -97,41 +101,42 @@ impl Pipeline {
         }
     }
 
-    /// Whether this pipeline can follow the other one: they write batches alike.
+    /// Whether this pipeline can follow the other one: they encode alike.
     #[must_use]
     pub fn can_follow(&self, newer: &Self) -> bool {
         !newer.is_draining() && self.encoder.format() == newer.encoder.format()
     }
 
-    /// The successor has taken what was handed over: nothing of this stream is here any longer.
+    /// The successor has taken over: this pipeline keeps nothing of the stream.
     pub fn retire(&mut self) {
         self.journal.retire();
     }
 
-    /// Takes what a predecessor hands over, as far as this buffer has room. The rest is lost as `buffer_full`.
-    pub fn handle_legacy(&mut self, legacy: Legacy, now: Now) {
-        let records = legacy.records();
-        let Legacy {
-            estate,
+    /// Takes over from a predecessor, as far as this buffer has room. The rest is lost as
+    /// `buffer_full`.
+    pub fn handle_hand_over(&mut self, handed_over: HandOver, now: Now) {
+        let records = handed_over.records();
+        let HandOver {
+            orphan,
             next,
             batches,
             recovery,
             gauges,
-        } = legacy;
+        } = handed_over;
         self.stats.inherit(gauges);
         self.recovery.missing += recovery.missing;
         self.recovery.streams.extend(recovery.streams);
-        let stream = estate.stream;
-        let mut predecessor = Predecessor::ended(estate, next);
+        let stream = orphan.stream;
+        let mut predecessor = Predecessor::ended(orphan, next);
         predecessor.rewrite(&self.journal, Gauges::default());
         self.recovery.streams.push(predecessor);
         for predecessor in &self.recovery.streams {
-            self.journal.adopt(predecessor.estate());
+            self.journal.adopt(predecessor.orphan());
         }
 
         batches.into_iter().for_each(|batch| self.adopt(batch, now));
         if records > 0 {
-            self.say(
+            self.log(
                 Level::Info,
                 format!(
                     "takes over {records} records of stream {stream}, whose configuration has ended"
@@ -140,12 +145,12 @@ impl Pipeline {
         }
     }
 
-    /// Makes a batch its own, without the records for which there is no room.
+    /// Adopts a batch, without the records for which there is no room.
     fn adopt(&mut self, mut batch: Batch, now: Now) {
         let lost: Vec<u64> = batch
             .items()
             .iter()
-            .filter(|item| !self.takes_place(item))
+            .filter(|item| !self.occupy_for(item))
             .map(|item| item.number)
             .collect();
         if !lost.is_empty() {
@@ -158,22 +163,24 @@ impl Pipeline {
             let id = new_batch_id(&mut self.random);
             batch = batch.reseal(id, &kept, &self.encoder);
         }
-        batch.slot = None;
-        // What was refused here may be taken under the new configuration.
+
+        batch.cell = None;
+        // A batch that was refused before may be accepted under the new configuration.
         batch.trial = Trial::default();
         batch.not_before = now.uptime;
         self.journal.keep(&mut batch);
         self.waiting.of_mut(batch.lane).push_back(batch);
     }
 
-    /// Takes a place for a record that needs one. False: there is none.
-    fn takes_place(&mut self, item: &Item) -> bool {
-        item.content != Content::Exchange || self.buffer.take_place(item.lane, item.bytes())
+    /// Uses memory for a record that needs it. False: there is no room.
+    fn occupy_for(&mut self, item: &Item) -> bool {
+        item.content != Content::Exchange || self.buffer.try_occupy(item.lane, item.bytes())
     }
 
     fn lose_of(&mut self, stream: Uuid, numbers: &[u64], now: Now) {
         let reason = LossReason::BufferFull;
         self.count_dropped(reason, numbers.len() as u64, now);
+
         for &number in numbers {
             self.add_foreign_loss(
                 stream,

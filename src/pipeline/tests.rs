@@ -1,4 +1,5 @@
-//! The pipeline as its adapter drives it: records in, callouts out, scripted answers in, on a clock of the test's own.
+//! The pipeline as its adapter drives it: records in, callouts out, scripted answers in, on a
+//! simulated clock.
 
 mod admission;
 mod alive;
@@ -231,7 +232,7 @@ impl Shared {
             .sum()
     }
 
-    /// The one name that ends so.
+    /// The one name with this end.
     fn named(&self, end: &str) -> String {
         let values = self.values.borrow();
         let names: Vec<&String> = values
@@ -242,12 +243,12 @@ impl Shared {
         names[0].clone()
     }
 
-    /// Names of what is kept for a stream.
+    /// Names of the entries of streams.
     fn kept(&self) -> Vec<String> {
         let values = self.values.borrow();
         let kept = values
             .iter()
-            .filter(|(name, (value, _))| name.contains(".seat.") && !value.is_empty());
+            .filter(|(name, (value, _))| name.contains(".slot.") && !value.is_empty());
         kept.map(|(name, _)| name.clone()).collect()
     }
 }
@@ -316,7 +317,7 @@ impl Rig {
         }
     }
 
-    /// Offers records.
+    /// Captures records.
     fn offer(&mut self, count: usize) -> &mut Self {
         for _ in 0..count {
             self.wakes += u32::from(self.pipeline.handle_exchange(exchange("/"), None, self.now));
@@ -358,7 +359,7 @@ impl Rig {
         self.pipeline.handle_published(gauges);
     }
 
-    /// Makes every callout that may leave now.
+    /// Makes every callout that can leave now.
     fn send(&mut self) -> Vec<Sent> {
         let mut sent = Vec::new();
         while let Some(callout) = self.pipeline.poll_callout(self.now) {
@@ -373,6 +374,7 @@ impl Rig {
                 .handle_dispatched(token.ok_or(Refusal::NotTaken), self.now);
             self.check();
         }
+
         sent
     }
 
@@ -418,13 +420,14 @@ impl Rig {
         self
     }
 
-    /// Sends the stream's start and its first records, so that later batches hold only what the test offers.
+    /// Delivers the stream's start and its first record, so that later batches have only the test's
+    /// records.
     fn started(&mut self) -> &mut Self {
         let sent = self.offer(1).pass(DELAY).send_one();
         self.answer(&sent, 200)
     }
 
-    /// What was captured is acknowledged, rejected, dropped or held: after every step.
+    /// Captured records are acknowledged, rejected, dropped or held: after every step.
     #[track_caller]
     fn check(&self) {
         let ended: u64 = Counter::ENDS

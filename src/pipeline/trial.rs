@@ -1,13 +1,14 @@
-//! Whether a failure is the batch's own: its failures are held against what became of other batches in the meantime.
+//! Whether a failure is the batch's own: failures of a batch are weighed against the outcome of
+//! other batches in the meantime.
 //!
-//! Attempts are numbered as they depart. The failure of an attempt is a strike against its batch, when another batch had been
-//! acknowledged before the attempt departed, and that one had departed after the last strike (or after the first failure).
-//! An outage of any length is therefore one strike at most, since nothing is acknowledged in it. A configuration that the
-//! audit cluster refuses makes none.
+//! Attempts are numbered as they start. A failed attempt is a strike against its batch if another
+//! batch was acknowledged before the attempt started, and that one had started after the last
+//! strike (or after the first failure). So an outage of any length is one strike at most, since
+//! nothing is acknowledged in it. A configuration that the audit cluster refuses causes none.
 
 use std::time::Duration;
 
-/// What the end of a failed attempt is about.
+/// The likely cause of a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
     /// The content: malformed, conflicting, too large, unprocessable.
@@ -16,7 +17,7 @@ pub enum Blame {
     Unknown,
     /// What all batches have in common: credentials, path, encoding.
     Setup,
-    /// Load, or a callout that never left.
+    /// Load, or a callout that Envoy refused.
     Load,
 }
 
@@ -24,28 +25,28 @@ pub enum Blame {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trial {
     blame: Option<Blame>,
-    /// How many attempts had departed at its first failure, that of the whole if it is a half.
+    /// How many attempts had started at its first failure; a half has that of the whole.
     first: u64,
     /// The same at its last strike.
     since: u64,
-    /// The latest attempt that was acknowledged when its last attempt departed.
+    /// The latest attempt that was acknowledged when its last attempt started.
     seen: u64,
     strikes: u32,
     /// Failures since the last strike.
     misses: u32,
 }
 
-/// How long a worker without other traffic waits for some, which would show whose the trouble is.
+/// How long a worker waits for other traffic, which would show whether the batch is the cause.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// Strikes that make the backoff of a batch longer: the sooner a bad record is found the better, as long as others are
-/// acknowledged.
+/// Most strikes that lengthen the backoff of a batch: the sooner a bad record is found the better,
+/// while others are acknowledged.
 const MOST_DOUBLINGS_BY_STRIKES: u32 = 3;
 
-/// What became of the batches of a pipeline, in both lanes.
+/// The outcome of a pipeline's batches, in both lanes.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
-    departures: u64,
+    attempts: u64,
     /// The number of the latest attempt that was acknowledged.
     acknowledged: u64,
     /// When the last acknowledgement came.
@@ -57,39 +58,40 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// An attempt of a batch departs. Yields its number.
-    pub(super) fn depart(&mut self, trial: &mut Trial) -> u64 {
+    /// An attempt of a batch starts. Yields its number.
+    pub(super) fn start(&mut self, trial: &mut Trial) -> u64 {
         trial.seen = self.acknowledged;
-        self.departures += 1;
-        self.departures
+        self.attempts += 1;
+        self.attempts
     }
 
     /// The attempt with this number has been acknowledged.
-    pub(super) fn acknowledge(&mut self, departure: u64, uptime: Duration) {
-        self.acknowledged = self.acknowledged.max(departure);
+    pub(super) fn acknowledge(&mut self, attempt: u64, uptime: Duration) {
+        self.acknowledged = self.acknowledged.max(attempt);
         self.acknowledged_at = uptime;
         self.in_a_row = 0;
         self.is_common = false;
     }
 
-    /// An attempt of a batch has failed. Its strikes begin anew when the failure is of another kind than the last one.
+    /// An attempt of a batch has failed. Strikes restart when the failure is of another kind than
+    /// the last one.
     pub(super) fn fail(&mut self, trial: &mut Trial, blame: Blame) {
         if blame == Blame::Load {
             return;
         }
 
         if trial.blame != Some(blame) {
-            let (seen, departures) = (trial.seen, self.departures);
+            let (seen, attempts) = (trial.seen, self.attempts);
             *trial = Trial {
                 blame: Some(blame),
-                first: departures,
-                since: departures,
+                first: attempts,
+                since: attempts,
                 seen,
                 strikes: 0,
                 misses: 0,
             };
         } else if trial.seen > trial.since {
-            trial.since = self.departures;
+            trial.since = self.attempts;
             trial.strikes = trial.strikes.saturating_add(1);
             trial.misses = 0;
             return;
@@ -99,14 +101,15 @@ impl Evidence {
         self.is_common |= self.acknowledged <= trial.first;
     }
 
-    /// Failures since the last acknowledgement that are no strikes.
+    /// Failures since the last acknowledgement that are not strikes.
     pub(super) fn in_a_row(&self) -> u32 {
         self.in_a_row
     }
 
-    /// Whether others were acknowledged since the batch's first failure, and for [`QUIET`] nothing was acknowledged and
-    /// nothing else has failed. Weaker than a strike: the configuration may have gone wrong in between. So it is true once,
-    /// until something is acknowledged: the report of the loss, if nothing else.
+    /// Whether others were acknowledged since the batch's first failure, and for [`QUIET`] nothing
+    /// was acknowledged and nothing else has failed. Weaker than a strike, since the configuration
+    /// may have changed in between. So it is true once until the next acknowledgement, which the
+    /// report of the loss causes at the latest.
     pub(super) fn is_last_to_fail(&mut self, trial: &Trial, uptime: Duration) -> bool {
         let is_quiet = !self.is_common && uptime.saturating_sub(self.acknowledged_at) >= QUIET;
         let is_last = is_quiet && trial.seen > trial.first.max(self.used);
@@ -130,18 +133,20 @@ impl Trial {
             .saturating_add(self.misses)
     }
 
-    /// Whether it has failed in a way that may take a whole time-out again.
+    /// Whether another attempt may take a whole timeout.
     pub(super) fn may_hang(&self) -> bool {
         self.blame.is_some_and(|blame| blame != Blame::Content)
     }
 
-    /// The trial of each half of the batch. A refusal of content is evidence against the whole alone.
+    /// The trial of each half of the batch. A refusal of content is evidence against the whole
+    /// only.
     pub(super) fn of_half(self) -> Self {
         let strikes = if self.blame == Some(Blame::Content) {
             0
         } else {
             self.strikes / 2
         };
+
         Self {
             strikes,
             misses: 0,
@@ -154,14 +159,14 @@ impl Trial {
 mod tests {
     use super::*;
 
-    /// An attempt of another batch departs now and is acknowledged.
+    /// An attempt of another batch starts now and is acknowledged.
     fn another_succeeds(evidence: &mut Evidence) {
-        let departure = evidence.depart(&mut Trial::default());
-        evidence.acknowledge(departure, Duration::ZERO);
+        let attempt = evidence.start(&mut Trial::default());
+        evidence.acknowledge(attempt, Duration::ZERO);
     }
 
     fn strikes(evidence: &mut Evidence, trial: &mut Trial, blame: Blame) -> u32 {
-        evidence.depart(trial);
+        evidence.start(trial);
         evidence.fail(trial, blame);
         trial.strikes()
     }
@@ -175,8 +180,10 @@ mod tests {
             0,
             "the first one proves nothing"
         );
+
         another_succeeds(&mut evidence);
         assert_eq!(strikes(&mut evidence, &mut trial, Blame::Unknown), 1);
+
         for _ in 0..100 {
             assert_eq!(
                 strikes(&mut evidence, &mut trial, Blame::Unknown),
@@ -184,24 +191,25 @@ mod tests {
                 "an outage"
             );
         }
+
         another_succeeds(&mut evidence);
         assert_eq!(strikes(&mut evidence, &mut trial, Blame::Unknown), 2);
     }
 
     #[test]
-    fn an_acknowledgement_of_what_departed_before_the_failure_proves_nothing() {
+    fn an_acknowledgement_of_what_started_before_the_failure_proves_nothing() {
         let (mut evidence, mut trial) = (Evidence::default(), Trial::default());
-        let departed_before = evidence.depart(&mut Trial::default());
+        let started_before = evidence.start(&mut Trial::default());
         assert_eq!(strikes(&mut evidence, &mut trial, Blame::Content), 0);
-        evidence.acknowledge(departed_before, Duration::ZERO);
+        evidence.acknowledge(started_before, Duration::ZERO);
         assert_eq!(strikes(&mut evidence, &mut trial, Blame::Content), 0);
     }
 
     #[test]
-    fn an_attempt_that_had_departed_before_the_acknowledgement_proves_nothing() {
+    fn an_attempt_that_had_started_before_the_acknowledgement_proves_nothing() {
         let (mut evidence, mut trial) = (Evidence::default(), Trial::default());
         assert_eq!(strikes(&mut evidence, &mut trial, Blame::Content), 0);
-        evidence.depart(&mut trial);
+        evidence.start(&mut trial);
         another_succeeds(&mut evidence);
         evidence.fail(&mut trial, Blame::Content);
         assert_eq!(trial.strikes(), 0, "its answer is older than it looks");

@@ -1,21 +1,21 @@
-//! Why an attempt was not acknowledged, as far as Envoy shows it, and what an operator can do about it.
+//! Why an attempt was not acknowledged, as far as Envoy shows it, and the remedy for an operator.
 //!
-//! What Envoy shows was observed on 1.36.4 and 1.40.0, with one difference only: 1.36.4 adds the transport's own words to
-//! the body of an answer without a connection.
+//! Observed on 1.36.4 and 1.40.0, with one difference: 1.36.4 adds the transport's error text to
+//! the body of an answer without a connection. "Envoy 503" is an answer that Envoy has made.
 //!
 //! | cause | return code | answer |
 //! |---|---|---|
 //! | cluster unknown | 2 | none |
 //! | no host: none configured, none resolved or discovered yet, none healthy | 10 | none |
-//! | circuit breaker full, `max_requests` with a connection open or `max_pending_requests` | 10 | none |
-//! | circuit breaker full, `max_requests` while the connection is being made | 0 | 503 of Envoy's own, `reset reason: overflow` |
-//! | connection refused or timed out | 0 | 503 of Envoy's own, `reset reason: remote connection failure` and the like |
-//! | connection closed before an answer | 0 | 503 of Envoy's own, `reset reason: connection termination` |
-//! | no answer in time | 0 | 504 of Envoy's own |
-//! | connection closed in the answer | 0 | no headers |
+//! | breaker full: `max_pending_requests`, or `max_requests` with a connection | 10 | none |
+//! | breaker full: `max_requests` during connect | 0 | Envoy 503, `reset reason: overflow` |
+//! | connection refused or timed out | 0 | Envoy 503, e.g. `remote connection failure` |
+//! | closed before an answer | 0 | Envoy 503, `connection termination` |
+//! | no answer in time | 0 | Envoy 504 |
+//! | closed in the answer | 0 | no headers |
 //!
-//! An answer of Envoy's own has no `x-envoy-upstream-service-time`, which the answer of a host always has, that of a proxy in
-//! front of the collector included.
+//! An answer of Envoy has no `x-envoy-upstream-service-time`. A host's answer always has it, also
+//! that of a proxy in front of the collector.
 
 use super::answer::Answer;
 use super::notices::Kind;
@@ -30,7 +30,7 @@ pub enum Refusal {
     NotTaken,
 }
 
-/// What kept an attempt from being acknowledged.
+/// Why an attempt was not acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
     UnknownCluster,
@@ -46,7 +46,7 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
-    /// With `in_flight` another callout of this worker is on its way, so the cluster has a host.
+    /// With `in_flight`, another callout of this worker was accepted, so the cluster has a host.
     pub(super) fn of_refusal(refusal: Refusal, in_flight: bool) -> Self {
         match refusal {
             Refusal::UnknownCluster => Self::UnknownCluster,
@@ -64,7 +64,8 @@ impl Trouble {
         }
     }
 
-    /// Reads Envoy's words (Envoy `source/common/http/utility.cc`, `resetReasonToString`).
+    /// Reads the reset reason in the body (Envoy `source/common/http/utility.cc`,
+    /// `resetReasonToString`).
     fn of_reset(body: &[u8]) -> Self {
         let reasons = [
             ("reset reason: overflow", Self::Overflow),
@@ -77,10 +78,11 @@ impl Trouble {
                 .any(|window| window == words.as_bytes())
         };
         let found = reasons.into_iter().find(|(words, _)| is_in_body(words));
+
         found.map_or(Self::Status(503), |(_, trouble)| trouble)
     }
 
-    /// What it is about, where that is known: no batch can help it that Envoy does not get it to a host.
+    /// The cause, where it is known: a callout that reaches no host is not the fault of its batch.
     pub(super) fn blame(self) -> Option<Blame> {
         match self {
             Self::UnknownCluster | Self::NoHost | Self::Overflow | Self::NoConnection => {
@@ -90,7 +92,7 @@ impl Trouble {
         }
     }
 
-    /// Each cause that has a remedy of its own has lines of its own.
+    /// The kind of log line: causes with different remedies have different kinds.
     pub(super) fn kind(self) -> Kind {
         match self {
             Self::UnknownCluster => Kind::UnknownCluster,
@@ -112,6 +114,7 @@ impl Trouble {
             Self::NoAnswer => return "no answer within audit_cluster.timeout".to_owned(),
             Self::Status(status) => return format!("status {status}"),
         };
+
         [before, cluster, after].concat()
     }
 }
@@ -141,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_envoy_tell_causes_apart() {
+    fn the_body_of_envoys_answer_distinguishes_causes() {
         const START: &str = "upstream connect error or disconnect/reset before headers. ";
         for (end, expected) in [
             ("reset reason: overflow", Trouble::Overflow),
@@ -174,6 +177,7 @@ mod tests {
                 Trouble::Status(503),
             );
         }
+
         check(Some(503), true, "", Trouble::Status(503));
         check(
             Some(504),
@@ -204,6 +208,7 @@ mod tests {
                 Trouble::UnknownCluster
             );
         }
+
         assert_eq!(
             Trouble::of_refusal(Refusal::NotTaken, false),
             Trouble::NoHost

@@ -1,5 +1,6 @@
-//! Streams of VMs that are gone without a word: a VM that lives changes its seats, and what has not changed for long is taken
-//! over. So nothing is left behind where Envoy ends a VM, or loads another module in the place of a crashed one.
+//! Takeover from VMs that ended silently. A VM that lives changes its slots; slots without a change
+//! for long are claimed. So nothing is left behind where Envoy ends a VM, or loads another module
+//! in the place of a crashed one.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use uuid::Uuid;
 
 use super::Pipeline;
 use super::cut::new_batch_id;
-use super::journal::{Entry, Estate, Listing, Seat};
+use super::journal::{Entry, Listing, Orphan, Slot};
 use super::lane::Lane;
 use super::loss::LossLedger;
 use super::notices::{Kind, Level};
@@ -17,183 +18,194 @@ use super::stream::Stream;
 use crate::stats::{Counter, Gauge, Gauges, Stats};
 use crate::time::Now;
 
-/// How often other streams are looked at. A look counts only when this time has passed, so that a process that stood
-/// still has not seen the others stand still.
-pub(super) const LOOK: Duration = Duration::from_millis(250);
+/// Least time between two scans of the directory. A process that stood still makes one scan, so it
+/// does not find the others silent.
+pub(super) const SCAN_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How often a VM shows that it lives; one that ends does so at each of its ticks.
-pub(super) const BEAT: Duration = Duration::from_secs(5);
+/// Heartbeat of a VM; one that ends writes it at each tick.
+pub(super) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// After so long without a tick a VM whose configuration has ended looks first whether another one has taken over: half of
-/// [`LOOKS_AT_ENDED`].
+/// After this long without a tick, a draining VM first checks whether another one has taken over:
+/// half of [`SILENT_SCANS_ENDED`].
 const PAUSE_OF_ENDED: Duration = Duration::from_secs(1);
 
-/// Looks without a change after which a VM counts as gone: 30 s, six of its beats.
-pub(super) const LOOKS_AT_LIVING: u32 = 120;
+/// Scans without a change after which a VM counts as gone: 30 s, six heartbeats.
+pub(super) const SILENT_SCANS_LIVING: u32 = 120;
 
-/// The same after the end of its configuration: 2 s, eight of its beats.
-pub(super) const LOOKS_AT_ENDED: u32 = 8;
+/// The same after the end of its configuration: 2 s, eight heartbeats.
+pub(super) const SILENT_SCANS_ENDED: u32 = 8;
 
-/// What was seen of the seats of other VMs.
+/// The slots of other VMs at the last scan.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     seen: Vec<Seen>,
-    looked: Option<Duration>,
-    last_beat: Option<Duration>,
-    /// The configuration has ended, and another VM may take over what could not be delivered.
+    scanned: Option<Duration>,
+    last_heartbeat: Option<Duration>,
+    /// The configuration has ended, and another VM may take over the undelivered records.
     is_offering: bool,
 }
 
 #[derive(Debug)]
 struct Seen {
-    seat: Seat,
-    /// Looks since it has changed.
-    looks: u32,
+    slot: Slot,
+    /// Scans since its last change.
+    silent_scans: u32,
 }
 
 impl Seen {
     fn is_gone(&self) -> bool {
-        let Entry { has_ended, .. } = self.seat.entry;
-        self.looks
+        let Entry { has_ended, .. } = self.slot.entry;
+        self.silent_scans
             >= if has_ended {
-                LOOKS_AT_ENDED
+                SILENT_SCANS_ENDED
             } else {
-                LOOKS_AT_LIVING
+                SILENT_SCANS_LIVING
             }
     }
 }
 
 impl Watch {
-    fn see(&mut self, others: Vec<Seat>) {
-        let looks = |seat: &Seat| {
+    fn update(&mut self, others: Vec<Slot>) {
+        let silent_scans = |slot: &Slot| {
             self.seen
                 .iter()
-                .find(|seen| seen.seat == *seat)
-                .map_or(0, |seen| seen.looks + 1)
+                .find(|seen| seen.slot == *slot)
+                .map_or(0, |seen| seen.silent_scans + 1)
         };
+
         self.seen = others
             .into_iter()
-            .map(|seat| Seen {
-                seat,
-                looks: looks(&seat),
+            .map(|slot| Seen {
+                slot,
+                silent_scans: silent_scans(&slot),
             })
             .collect();
     }
 }
 
 impl Pipeline {
-    /// Looks whether the own seat is still there, shows that this VM lives, and takes over from those that do not.
+    /// Checks the own slot, writes a heartbeat, and takes over from VMs that are gone.
     pub(super) fn watch(&mut self, now: Now) {
-        let has_just_looked = |looked: Duration| now.uptime.saturating_sub(looked) < LOOK;
-        if !self.watch.is_offering && self.watch.looked.is_some_and(has_just_looked) {
+        let has_just_scanned =
+            |scanned: Duration| now.uptime.saturating_sub(scanned) < SCAN_INTERVAL;
+        if !self.watch.is_offering && self.watch.scanned.is_some_and(has_just_scanned) {
             return;
         }
-        self.watch.looked = Some(now.uptime);
-        let listings = self.check_seats(now);
-        self.beat(now);
-        self.take_over_from_the_gone(listings);
+
+        self.watch.scanned = Some(now.uptime);
+        let listings = self.check_slots(now);
+        self.heartbeat(now);
+        self.take_over_from_gone_vms(listings);
         self.count_refused(now);
     }
 
-    /// The same before anything else, where no tick has come for so long that another VM may have taken over, or soon will.
+    /// The same before any other work after a pause in which another VM may have taken over, or
+    /// soon will.
     pub(super) fn watch_after_pause(&mut self, now: Now) {
         let pause = match self.is_draining() {
-            // What is offered may be gone at any moment.
+            // An offered stream can be taken over at any moment.
             true if self.watch.is_offering => Duration::ZERO,
             true => PAUSE_OF_ENDED,
-            false => BEAT,
+            false => HEARTBEAT_INTERVAL,
         };
+
         if self
             .watch
-            .looked
-            .is_some_and(|looked| now.uptime.saturating_sub(looked) >= pause)
+            .scanned
+            .is_some_and(|scanned| now.uptime.saturating_sub(scanned) >= pause)
         {
             self.watch(now);
         }
     }
 
-    /// The gauges to publish. What another VM has taken over is in its share by then.
+    /// The gauges to publish, without those of streams that another VM has taken over by now.
     pub fn gauges_to_publish(&mut self, now: Now) -> Gauges {
         if self.watch.is_offering {
-            self.check_seats(now);
+            self.check_slots(now);
         }
         self.gauges()
     }
 
-    /// Gives up what another VM has taken over in the meantime. Before numbers are given out that it may have given out,
-    /// too.
-    pub(super) fn check_seats(&mut self, now: Now) -> Vec<Listing> {
+    /// Drops streams that another VM has taken over. Called before numbers are given out that the
+    /// other VM may have given out too.
+    pub(super) fn check_slots(&mut self, now: Now) -> Vec<Listing> {
         let listings = self.journal.listings();
-        self.seat_predecessors_anew(&listings, now);
+        self.reacquire_for_predecessors(&listings, now);
         let is_lost =
-            |predecessor: &mut Predecessor| !self.journal.holds(&listings, predecessor.estate());
+            |predecessor: &mut Predecessor| !self.journal.holds(&listings, predecessor.orphan());
         let is_claimed = |predecessor: &mut Predecessor| {
-            is_lost(predecessor) && !self.journal.is_void(&listings, predecessor.estate())
+            is_lost(predecessor) && !self.journal.is_void(&listings, predecessor.orphan())
         };
         for lost in self.recovery.streams.extract_if(.., is_claimed) {
             forfeit(&mut self.stats, lost.share());
         }
-        if self.journal.has_lost_seat(&listings) {
+
+        if self.journal.has_lost_slot(&listings) {
             if self.journal.is_own_void(&listings) {
-                self.take_a_new_seat()
+                self.reacquire()
             } else {
-                self.lose_seat(now)
+                self.lose_slot(now)
             }
         }
-        self.journal.note_epochs(&listings);
+
+        self.journal.set_epochs(&listings);
         listings
     }
 
-    /// The VMs in which streams with records live, this one apart.
+    /// The other VMs with streams that have records.
     #[must_use]
     pub fn other_vms(&self) -> Vec<Uuid> {
         self.journal.other_vms()
     }
 
-    /// The configuration has ended, and perhaps the VM ends with it: others wait no longer than for a few ticks.
-    pub fn handle_last_words(&mut self) {
-        self.show_life(true);
+    /// The configuration has ended, and perhaps the VM ends with it. Others then wait 2 s, not 30
+    /// s.
+    pub fn handle_vm_end(&mut self) {
+        self.write_heartbeat(true);
     }
 
-    /// The seats of predecessors whose list was damaged are no other VM's. What they hold is taken over before another stream
-    /// takes their places, whatever the limits say.
-    fn seat_predecessors_anew(&mut self, listings: &[Listing], now: Now) {
+    /// Acquires slots for predecessors after their directory was damaged. Their batches are taken
+    /// over first, beyond the limits, before another stream acquires their old slots.
+    fn reacquire_for_predecessors(&mut self, listings: &[Listing], now: Now) {
         let mut streams = std::mem::take(&mut self.recovery.streams);
         for predecessor in &mut streams {
-            let estate = predecessor.estate();
-            if self.journal.is_void(listings, estate) && !self.journal.holds(listings, estate) {
+            let orphan = predecessor.orphan();
+            if self.journal.is_void(listings, orphan) && !self.journal.holds(listings, orphan) {
                 self.take_over_all(predecessor, Room::Any, now);
-                predecessor.seat_anew(&self.journal);
+                predecessor.reacquire(&self.journal);
             }
         }
         self.recovery.streams = streams;
     }
 
-    fn show_life(&self, has_ended: bool) {
-        self.journal.beat(
-            self.recovery.streams.iter().map(Predecessor::estate),
+    fn write_heartbeat(&self, has_ended: bool) {
+        self.journal.heartbeat(
+            self.recovery.streams.iter().map(Predecessor::orphan),
             has_ended,
         );
     }
 
-    fn beat(&mut self, now: Now) {
+    fn heartbeat(&mut self, now: Now) {
         if self.watch.is_offering {
             return;
         }
+
         let has_ended = self.is_draining();
-        let is_due = |last: Duration| has_ended || now.uptime.saturating_sub(last) >= BEAT;
-        if self.watch.last_beat.is_none_or(is_due) {
-            self.watch.last_beat = Some(now.uptime);
-            self.show_life(has_ended);
+        let is_due =
+            |last: Duration| has_ended || now.uptime.saturating_sub(last) >= HEARTBEAT_INTERVAL;
+        if self.watch.last_heartbeat.is_none_or(is_due) {
+            self.watch.last_heartbeat = Some(now.uptime);
+            self.write_heartbeat(has_ended);
         }
     }
 
-    /// Leaves what could not be delivered to another VM, whose configuration may do better: this one seals all that it holds,
-    /// and shows no sign of life any more. If no other one takes it, this one goes on.
+    /// Offers undelivered records to other VMs, which may have a working configuration: seals all
+    /// records, and writes no more heartbeats. If no VM claims the slot, this one goes on.
     ///
     /// The gauges must be published next.
     ///
-    /// `is_alone`: this VM has no other configuration of the plugin. If it has, that one takes over, or would lose its seat, too.
+    /// `is_alone`: this VM has no other configuration of the plugin. Otherwise that one takes over,
+    /// and would lose its slot too.
     pub fn offer(&mut self, is_alone: bool, now: Now) {
         let can_offer = is_alone && self.is_draining() && !self.has_given_up;
         self.watch.is_offering = can_offer && self.is_failing();
@@ -206,69 +218,75 @@ impl Pipeline {
         self.watch.is_offering
     }
 
-    /// Whether attempts fail, and nothing but a probe leaves.
+    /// Whether attempts fail, and only probes leave.
     fn is_failing(&self) -> bool {
         Lane::ALL
             .into_iter()
             .any(|lane| self.windows.of(lane).is_down())
     }
 
-    /// A stream that ends itself takes over nothing.
-    fn take_over_from_the_gone(&mut self, listings: Vec<Listing>) {
-        self.watch.see(self.journal.seats_of_others(listings));
+    /// A draining stream takes over nothing.
+    fn take_over_from_gone_vms(&mut self, listings: Vec<Listing>) {
+        self.watch.update(self.journal.slots_of_others(listings));
         if self.is_draining() {
             return;
         }
+
         let gone = self.watch.seen.iter().filter(|seen| seen.is_gone());
-        let claimed: Vec<Estate> = gone
-            .flat_map(|seen| self.journal.claim_seen(seen.seat))
+        let claimed: Vec<Orphan> = gone
+            .flat_map(|seen| self.journal.claim_seen(seen.slot))
             .collect();
-        for estate in claimed {
-            let (stream, records) = (estate.stream, Gauge::BufferRecords.of(&estate.note.gauges));
-            self.say(
+        for orphan in claimed {
+            let (stream, records) = (
+                orphan.stream,
+                Gauge::BufferRecords.of(&orphan.checkpoint.gauges),
+            );
+            self.log(
                 Level::Info,
                 format!("takes over {records} records of stream {stream}, whose VM is gone"),
             );
-            self.succeed(estate);
+            self.adopt_orphan(orphan);
         }
     }
 
-    /// The list of seats was damaged.
-    fn take_a_new_seat(&mut self) {
-        let told = self.journal.told_gauges();
-        self.journal.leave_void(self.stream.id());
-        self.keep_all_anew();
-        self.write_note(self.stream.next(), told);
+    /// The directory was damaged: acquires another slot.
+    fn reacquire(&mut self) {
+        let published = self.journal.published_gauges();
+        self.journal.discard_slot(self.stream.id());
+        self.keep_all_again();
+        self.write_checkpoint(self.stream.next(), published);
     }
 
-    /// Another VM has taken over: what this one has offered is the other's. Or this one stood still.
-    fn lose_seat(&mut self, now: Now) {
-        let told = self.journal.told_gauges();
+    /// Another VM has taken over: because this one has offered its records, or because it stood
+    /// still.
+    fn lose_slot(&mut self, now: Now) {
+        let published = self.journal.published_gauges();
         let sealed = if self.watch.is_offering {
-            self.let_sealed_go()
+            self.drop_sealed()
         } else {
             0
         };
-        self.stats.forfeit(told);
-        // What goes on here is counted once more.
+
+        self.stats.forfeit(published);
+        // Records that stay here are counted once more.
         self.stats.add(
             Counter::Captured,
-            Gauge::BufferRecords.of(&told).saturating_sub(sealed),
+            Gauge::BufferRecords.of(&published).saturating_sub(sealed),
         );
-        self.begin_anew(now);
+        self.restart_stream(now);
     }
 
-    /// Drops all batches, whose copies another VM has. Yields how many records they have.
-    fn let_sealed_go(&mut self) -> u64 {
+    /// Drops all batches, which another VM has copies of. Yields how many records they have.
+    fn drop_sealed(&mut self) -> u64 {
         let batches = self.take_batches();
-        batches.iter().for_each(|batch| self.release_places(batch));
+        batches.iter().for_each(|batch| self.release_space(batch));
         batches.iter().map(|batch| batch.items().len() as u64).sum()
     }
 
-    /// This VM stood still for so long that another one has taken over, and may have given out numbers of the stream. So
-    /// what is held here leaves once more, under the same ids, and a new stream begins.
-    fn begin_anew(&mut self, now: Now) {
-        // What was not found yet will be found by the other VM, or not.
+    /// This VM stood still, another one has taken over, and may have given out numbers of the
+    /// stream. Held records are sent once more under the same ids, and a new stream begins.
+    fn restart_stream(&mut self, now: Now) {
+        // The other VM looks for what was not found yet.
         self.stats.add(
             Counter::DroppedVmCrash,
             std::mem::take(&mut self.recovery.missing),
@@ -279,27 +297,27 @@ impl Pipeline {
         });
 
         let (before, next) = (self.stream.id(), new_batch_id(&mut self.random));
-        self.journal.leave_void(next);
-        self.keep_all_anew();
-        // No more numbers of the old stream: its losses and its end are the other VM's to report.
+        self.journal.discard_slot(next);
+        self.keep_all_again();
+        // No more numbers of the old stream: the other VM reports its losses and its end.
         self.losses = LossLedger::default();
         self.stream.end();
         self.seal_all(now);
         self.stream = Stream::new(next);
-        self.say(
+        self.log(
             Level::Warn,
             format!("stream {before} was taken over while it stood still, and goes on as {next}"),
         );
     }
 
-    fn keep_all_anew(&mut self) {
-        let staged = self.staged.as_mut();
+    fn keep_all_again(&mut self) {
+        let prepared = self.prepared.as_mut();
         let waiting = self.waiting.each_mut().flatten();
-        let flights = self
+        let in_flight = self
             .windows
             .each_mut()
             .flat_map(|window| window.batches_mut());
-        for batch in waiting.chain(staged).chain(flights) {
+        for batch in waiting.chain(prepared).chain(in_flight) {
             self.journal.keep(batch);
         }
     }
@@ -313,7 +331,7 @@ impl Pipeline {
     }
 }
 
-/// Another VM counts the records of this share to their end; this one does so once more.
+/// Another VM counts the records of this share to their end; so does this one, once more.
 fn forfeit(stats: &mut Stats, share: Gauges) {
     stats.forfeit(share);
     stats.add(Counter::Captured, Gauge::BufferRecords.of(&share));

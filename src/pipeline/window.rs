@@ -1,40 +1,40 @@
-//! What one lane has in flight, and how much may be: several batches while the audit cluster answers, one probe while
-//! it does not.
+//! The batches in flight of one lane, and their limit: several while the audit cluster answers, one
+//! probe while it does not.
 
 use std::time::Duration;
 
 use super::batch::Batch;
 use super::lane::PerLane;
 
-/// Batches in flight at once when the audit cluster begins to answer. Lets a worker send while an answer is on its way.
-/// Immediate batches are small, and must not wait.
+/// Batches in flight at once when the audit cluster begins to answer. Lets a worker send while an
+/// answer is on its way. Immediate batches are small, and must not wait.
 pub const FIRST_IN_FLIGHT: PerLane<usize> = PerLane {
     bulk: 4,
     immediate: 16,
 };
 
-/// Batches in flight at once while the audit cluster goes on answering. Each is a copy of a body in Envoy, within what the
-/// buffer holds, and over HTTP/1.1 a connection of its own: 48 of each worker are far from Envoy's limit of 1024 for a cluster
-/// (`circuit_breakers`).
+/// Most batches in flight while the audit cluster answers. Each has a copy of its body in Envoy,
+/// within the buffer's limits, and over HTTP/1.1 a connection. 48 per worker are far below Envoy's
+/// limit of 1024 for a cluster (`circuit_breakers`).
 pub const MAX_IN_FLIGHT: PerLane<usize> = PerLane {
     bulk: 32,
     immediate: 16,
 };
 
-/// How much longer than the callout's own timeout the filter waits, before it takes the answer for lost.
+/// How long after the callout's timeout an answer counts as lost.
 pub const ANSWER_GRACE: Duration = Duration::from_secs(1);
 
 /// A batch that Envoy has accepted.
 #[derive(Debug)]
-pub struct Flight {
+pub struct InFlight {
     /// Envoy's name for the callout.
     pub token: u32,
-    /// What was sent.
+    /// The batch that was sent.
     pub batch: Batch,
-    /// When.
-    pub departed: Duration,
-    /// The number of the attempt among all of the pipeline.
-    pub departure: u64,
+    /// When it was sent.
+    pub started: Duration,
+    /// The number of the attempt in the pipeline.
+    pub attempt: u64,
     is_probe: bool,
 }
 
@@ -51,33 +51,35 @@ pub struct Window {
     limit: usize,
     first: usize,
     most: usize,
-    flights: Vec<Flight>,
+    in_flight: Vec<InFlight>,
     health: Health,
 }
 
 impl Window {
-    /// Nothing in flight of at most `first` batches, the audit cluster believed to answer. The limit grows to `most`.
+    /// No batch in flight, of at most `first`, and the audit cluster assumed to answer. The limit
+    /// grows to `most`.
     #[must_use]
     pub fn new(first: usize, most: usize) -> Self {
         Self {
             limit: first,
             first,
             most,
-            flights: Vec::new(),
+            in_flight: Vec::new(),
             health: Health::Up,
         }
     }
 
-    /// Whether a batch may leave now.
+    /// Whether a batch can leave now.
     #[must_use]
     pub fn is_open(&self, uptime: Duration) -> bool {
         match self.health {
-            Health::Up => self.flights.len() < self.limit,
-            Health::Down { retry_at, .. } => self.flights.is_empty() && uptime >= retry_at,
+            Health::Up => self.in_flight.len() < self.limit,
+            Health::Down { retry_at, .. } => self.in_flight.is_empty() && uptime >= retry_at,
         }
     }
 
-    /// When the next batch may leave, as far as is known: in the past when nothing but the limit is in the way.
+    /// When the next batch can leave, as far as is known: in the past when only the limit prevents
+    /// it.
     #[must_use]
     pub fn opens_at(&self) -> Duration {
         match self.health {
@@ -94,8 +96,8 @@ impl Window {
 
     /// Batches in flight.
     #[must_use]
-    pub fn flights(&self) -> &[Flight] {
-        &self.flights
+    pub fn in_flight(&self) -> &[InFlight] {
+        &self.in_flight
     }
 
     /// Attempts that have failed in a row and closed the lane; 0 while it is open.
@@ -107,60 +109,63 @@ impl Window {
         }
     }
 
-    /// Notes a departure, which has this number among all of the pipeline.
-    pub fn depart(&mut self, token: u32, batch: Batch, departure: u64, uptime: Duration) {
+    /// Adds a batch that Envoy has accepted, with the number of the attempt in the pipeline.
+    pub fn start(&mut self, token: u32, batch: Batch, attempt: u64, uptime: Duration) {
         let is_probe = self.is_down();
-        self.flights.push(Flight {
+        self.in_flight.push(InFlight {
             token,
             batch,
-            departed: uptime,
-            departure,
+            started: uptime,
+            attempt,
             is_probe,
         });
     }
 
-    /// Takes the flight that an answer belongs to; `None` for a token that is unknown or was given up.
-    pub fn land(&mut self, token: u32) -> Option<Flight> {
+    /// Removes the batch that an answer belongs to; `None`: the token is unknown or has expired.
+    pub fn complete(&mut self, token: u32) -> Option<InFlight> {
         let index = self
-            .flights
+            .in_flight
             .iter()
-            .position(|flight| flight.token == token)?;
-        Some(self.flights.remove(index))
+            .position(|in_flight| in_flight.token == token)?;
+        Some(self.in_flight.remove(index))
     }
 
-    /// Takes a flight whose answer is overdue.
-    pub fn land_overdue(&mut self, timeout: Duration, uptime: Duration) -> Option<Flight> {
+    /// Removes a batch with an overdue answer.
+    pub fn expire(&mut self, timeout: Duration, uptime: Duration) -> Option<InFlight> {
         let limit = timeout + ANSWER_GRACE;
         let index = self
-            .flights
+            .in_flight
             .iter()
-            .position(|flight| uptime.saturating_sub(flight.departed) >= limit)?;
-        Some(self.flights.remove(index))
+            .position(|in_flight| uptime.saturating_sub(in_flight.started) >= limit)?;
+        Some(self.in_flight.remove(index))
     }
 
     /// The batches in flight.
     pub fn batches_mut(&mut self) -> impl Iterator<Item = &mut Batch> {
-        self.flights.iter_mut().map(|flight| &mut flight.batch)
+        self.in_flight
+            .iter_mut()
+            .map(|in_flight| &mut in_flight.batch)
     }
 
-    /// Takes back every batch, whatever its answer may be.
-    pub fn land_all(&mut self) -> Vec<Flight> {
-        std::mem::take(&mut self.flights)
+    /// Removes all batches, whatever their answers will be.
+    pub fn take_all(&mut self) -> Vec<InFlight> {
+        std::mem::take(&mut self.in_flight)
     }
 
-    /// The audit cluster has answered sensibly. True when it had not before.
+    /// The audit cluster has answered. True if it had not before.
     ///
-    /// An answer to one of as many batches as may be in flight lets one more be there, so that their number doubles in each
-    /// round trip for as long as there is more to send than the window lets through.
+    /// An answer while the window is full raises the limit by one. So the number of batches doubles
+    /// in each round trip, while there is more to send than the window allows.
     pub fn recover(&mut self) -> bool {
-        if self.flights.len() + 1 >= self.limit {
+        if self.in_flight.len() + 1 >= self.limit {
             self.limit = self.most.min(self.limit + 1);
         }
         std::mem::replace(&mut self.health, Health::Up) != Health::Up
     }
 
-    /// An attempt has failed; yields how many have in a row. Batches that left before the first failure was known
-    /// do not count again. `probed`: the attempt was the probe, or could not even depart.
+    /// An attempt has failed; yields how many have in a row. Batches that left before the first
+    /// failure do not count again. `probed`: the attempt was the probe, or Envoy refused its
+    /// callout.
     #[must_use]
     pub fn fail(&mut self, probed: bool) -> u32 {
         let (failures, retry_at) = match self.health {
@@ -174,14 +179,15 @@ impl Window {
         failures
     }
 
-    /// Lets the next probe leave at once: there may be no later.
+    /// Lets the next probe leave at once: there may be no later chance.
     pub fn end_backoff(&mut self) {
         if let Health::Down { retry_at, .. } = &mut self.health {
             *retry_at = Duration::ZERO;
         }
     }
 
-    /// Sets when the next probe may leave, after [`Self::fail`]; never earlier than another failure has asked for.
+    /// Sets when the next probe can leave, after [`Self::fail`]; never earlier than another failure
+    /// has set.
     pub fn hold_until(&mut self, moment: Duration) {
         if let Health::Down { retry_at, .. } = &mut self.health {
             *retry_at = moment.max(*retry_at);
@@ -189,7 +195,7 @@ impl Window {
     }
 }
 
-impl Flight {
+impl InFlight {
     /// Whether it left while the audit cluster was known not to answer.
     #[must_use]
     pub fn is_probe(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The audit cluster's side: what arrived, what was taken, and what it said.
+//! The audit cluster: arrived records, stored records, and its answers.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
@@ -13,7 +13,7 @@ use crate::settings::POISON;
 /// Reason, count, first and last number.
 pub type Loss = (String, u64, u64, u64);
 
-/// One record as it was sent.
+/// One record as sent.
 #[derive(Clone, Debug)]
 pub struct Sent {
     pub stream: String,
@@ -21,50 +21,52 @@ pub struct Sent {
     pub number: u64,
     /// `audit.sequence.next` of its batch.
     pub next: u64,
-    /// What the stream announces: how many records of exchanges it holds at most.
+    /// Most exchange records that the stream holds, as it announced.
     pub most_held: Option<u64>,
     pub is_exchange: bool,
     pub is_poison: bool,
     pub loss: Option<Loss>,
 }
 
-/// What a store can say of a stream of which no more records come.
+/// The store's bound for a stream without further records.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Known {
-    /// Every number below was given out.
+    /// Every smaller number was assigned.
     pub next: u64,
-    /// How many records of exchanges are lost with the stream at most, beside those that it has dropped since.
+    /// Most exchange records that are lost with the stream, in addition to those that it has
+    /// dropped since.
     pub most_held: Option<u64>,
-    /// Records that the worker had dropped when it said so.
+    /// Records that the worker had dropped at that announcement.
     pub dropped: u64,
-    /// When something of it was taken last.
+    /// Time of the last stored record of the stream.
     pub heard: Duration,
 }
 
-/// The body of a first attempt, and what it holds.
+/// The body of a first attempt, and its records.
 type Attempt = (String, Rc<[Sent]>);
 
-/// What the audit cluster has taken, deduplicated by `log.record.uid`.
+/// The stored records, deduplicated by `log.record.uid`.
 #[derive(Default)]
 pub struct Collector {
     pub taken: HashMap<String, Sent>,
-    /// Loss records that it refused: what they tell ends in the filter's log.
+    /// Refused loss records: their content ends in the filter's log.
     pub refused_reports: Vec<Sent>,
     /// uid of every number of a stream that was ever sent.
     uids: BTreeMap<(String, u64), String>,
-    /// Body of every batch id, apart for those that were recovered.
+    /// Body of every batch id; recovered batches are separate.
     bodies: HashMap<(Uuid, bool), Attempt>,
-    /// What is known of each stream.
+    /// The bound of each stream.
     known: HashMap<String, Known>,
-    /// Records that the worker had dropped when it first named this as the next number of its stream.
+    /// Records that the worker had dropped when it first named this as the next number of its
+    /// stream.
     dropped: HashMap<(String, u64), u64>,
-    /// Numbers of the records that are of no exchange.
+    /// Numbers of records that are not of an exchange.
     own: BTreeSet<(String, u64)>,
-    /// Acknowledgements that a pipeline has heard of, by its stream.
+    /// Acknowledgements that a pipeline has received, by its stream.
     pub acknowledged: BTreeSet<(Uuid, String)>,
-    /// A VM stood still, and another one has sent its batches, too.
+    /// A VM was suspended, and another one has sent its batches too.
     pub may_double: bool,
-    /// What a batch with poison is answered.
+    /// Status of the answer to a batch with poison.
     pub poison_status: u16,
     fails: bool,
 }
@@ -77,13 +79,14 @@ impl Collector {
         }
     }
 
-    /// Every other time.
+    /// True at every other call.
     pub fn fails_now(&mut self) -> bool {
         self.fails = !self.fails;
         self.fails
     }
 
-    /// Every attempt of a batch must have the bytes of the first. `dropped`: how many records the worker has lost so far.
+    /// Every attempt of a batch must have the bytes of the first. `dropped`: number of records that
+    /// the worker has lost so far.
     pub fn see_attempt(&mut self, id: Uuid, body: &str, dropped: u64) -> Rc<[Sent]> {
         let is_recovered = body.contains("\"audit.recovered\"");
         if let Some((first, records)) = self.bodies.get(&(id, is_recovered)) {
@@ -91,6 +94,7 @@ impl Collector {
             return Rc::clone(records);
         }
         assert!(body.contains(&id.to_string()), "a batch names itself");
+
         let records: Rc<[Sent]> = records(body).into();
         for record in &*records {
             let place = (record.stream.clone(), record.number);
@@ -100,13 +104,16 @@ impl Collector {
                 record.number < record.next,
                 "a batch does not know of its own records: {record:?}"
             );
+
             self.dropped
                 .entry((record.stream.clone(), record.next))
                 .or_insert(dropped);
+
             if !record.is_exchange {
                 self.own.insert((record.stream.clone(), record.number));
             }
         }
+
         self.bodies
             .insert((id, is_recovered), (body.to_owned(), Rc::clone(&records)));
         records
@@ -122,6 +129,7 @@ impl Collector {
             known.most_held = record.most_held.or(known.most_held);
             known.heard = now.uptime;
         }
+
         self.taken.extend(
             records
                 .iter()
@@ -129,12 +137,12 @@ impl Collector {
         );
     }
 
-    /// What is known of a stream, if anything is.
+    /// The bound of a stream, if any of it is known.
     pub fn known(&self, stream: Uuid) -> Option<Known> {
         self.known.get(&stream.to_string()).copied()
     }
 
-    /// How many numbers from this one on are of records of no exchange.
+    /// Number of records from this one on that are not of an exchange.
     pub fn own_from(&self, stream: Uuid, first: u64) -> u64 {
         let stream = stream.to_string();
         self.own
@@ -142,19 +150,22 @@ impl Collector {
             .count() as u64
     }
 
-    /// Every number below `captured` of a stream must have been taken, or be told as lost; yields the most that was told.
+    /// Every number below `captured` of a stream must be stored or reported as lost. Yields the sum
+    /// of the reported counts.
     pub fn check_stream(&self, stream: Uuid, captured: u64) -> u64 {
         let stream = stream.to_string();
         let of_stream = |record: &&Sent| record.stream == stream;
         let taken: Vec<&Sent> = self.taken.values().filter(of_stream).collect();
         let delivered: BTreeSet<u64> = taken.iter().map(|record| record.number).collect();
         assert_eq!(delivered.len(), taken.len(), "two records have one number");
+
         let refused: Vec<&Sent> = self.refused_reports.iter().filter(of_stream).collect();
         let told: Vec<&Loss> = taken
             .iter()
             .chain(&refused)
             .filter_map(|record| record.loss.as_ref())
             .collect();
+
         for number in 0..captured {
             let is_told = told
                 .iter()
@@ -165,6 +176,7 @@ impl Collector {
                 "number {number} of {captured} of {stream} vanished"
             );
         }
+
         told.iter().map(|(_, count, _, _)| count).sum::<u64>() + refused.len() as u64
     }
 }
@@ -178,6 +190,7 @@ fn records(body: &str) -> Vec<Sent> {
         .to_owned();
     let list = resource["scopeLogs"][0]["logRecords"].as_array().unwrap();
     assert!(!list.is_empty(), "an empty batch");
+
     let scope = attributes(&resource["scopeLogs"][0]["scope"]);
     let next = scope["audit.sequence.next"]
         .as_str()
@@ -196,16 +209,19 @@ fn read(stream: &str, next: u64, record: &Value) -> Sent {
             .get(name)
             .map(|value| value.as_str().unwrap().parse::<u64>().unwrap())
     };
+
     let loss = attributes.get("audit.loss.reason").map(|reason| {
         let [count, first, last] = ["count", "first_number", "last_number"]
             .map(|name| int(&format!("audit.loss.{name}")).unwrap());
-        // After a crash the range says what may have been lost since the last note.
+        // After a crash the range covers all numbers that may have been lost since the last
+        // checkpoint.
         assert!(
             (count > 0 || *reason == "vm_crash") && first <= last,
             "{record}"
         );
         (reason.as_str().unwrap().to_owned(), count, first, last)
     });
+
     Sent {
         stream: stream.to_owned(),
         uid: attributes["log.record.uid"].as_str().unwrap().to_owned(),

@@ -1,8 +1,9 @@
-//! The statistics of the process as Envoy keeps them: what the VMs have told it, whatever has become of them.
+//! The process statistics as Envoy keeps them: the sums of all VMs' increments, also after their
+//! end.
 
 use audit_filter::stats::{Counter, Gauge, Gauges, Stats};
 
-/// What one VM has carried over.
+/// Values that one VM has published.
 #[derive(Default)]
 pub struct Carried {
     counters: [u64; Counter::ALL.len()],
@@ -11,13 +12,13 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// Its share of the gauges is the successor's from now on, as in the adapter.
+    /// From now on its share of the gauges belongs to the successor, as in the adapter.
     pub fn leave_share(&mut self) {
         self.gauges = Gauges::default();
     }
 }
 
-/// What all VMs have carried over.
+/// Values that all VMs have published.
 #[derive(Default)]
 pub struct Host {
     counters: [u64; Counter::ALL.len()],
@@ -25,13 +26,14 @@ pub struct Host {
 }
 
 impl Host {
-    /// A VM carries over what has changed, as the adapter does.
+    /// A VM publishes its changes, as the adapter does.
     pub fn publish(&mut self, carried: &mut Carried, stats: &Stats, gauges: Gauges) {
         for (counter, _) in Counter::ALL {
             let told = &mut carried.counters[counter as usize];
             self.counters[counter as usize] +=
                 stats.counter(counter) - std::mem::replace(told, stats.counter(counter));
         }
+
         for ((gauge, name), now) in Gauge::ALL.into_iter().zip(gauges) {
             let (told, inherited) = (
                 &mut carried.gauges[gauge as usize],
@@ -41,6 +43,7 @@ impl Host {
                 .inherited(gauge)
                 .wrapping_sub(std::mem::replace(inherited, stats.inherited(gauge)));
             *told = told.wrapping_add(change);
+
             let raised = self.gauges[gauge as usize] + now;
             self.gauges[gauge as usize] = raised
                 .checked_sub(std::mem::replace(told, now))
@@ -62,7 +65,7 @@ impl Host {
         );
     }
 
-    /// The same when everything has ended.
+    /// The same after the end of all streams.
     pub fn check_end(&self) {
         assert_eq!(
             self.gauges,

@@ -1,5 +1,5 @@
-//! The pipeline in virtual time under random traffic, a hostile audit cluster and crashing VMs: whatever happens, each
-//! record is accounted for, memory stays bounded, and what is lost is said.
+//! The pipeline in virtual time under random traffic, a hostile audit cluster and crashing VMs. In
+//! all cases each record is accounted for, memory stays bounded, and losses are reported.
 //!
 //! `SIMULATION_SEEDS=n` runs more seeds, `SIMULATION_SEED=s` replays one.
 #![expect(
@@ -24,7 +24,7 @@ use world::World;
 
 const DEFAULT_SEEDS: u64 = 10_000;
 const STEPS: usize = 100;
-/// Counted by the recorder, which has no part in this.
+/// Counters of the recorder, which the simulation does not run.
 const OF_REQUESTS: [Counter; 6] = [
     Counter::Excluded,
     Counter::Ambiguous,
@@ -47,12 +47,14 @@ fn every_record_is_accounted_for() {
         run(seed);
         return;
     }
+
     let seeds = variable("SIMULATION_SEEDS").unwrap_or(DEFAULT_SEEDS);
     let totals = if cfg!(target_family = "wasm") {
         run_all(0..seeds)
     } else {
         run_in_threads(seeds)
     };
+
     for (total, (counter, name)) in totals.into_iter().zip(Counter::ALL) {
         assert!(
             total > 0 || OF_REQUESTS.contains(&counter),
@@ -67,19 +69,21 @@ fn run_in_threads(seeds: u64) -> Totals {
         .map(|first| std::thread::spawn(move || run_all((first..seeds).step_by(threads as usize))))
         .collect();
     let mut totals = Totals::default();
+
     for share in shares {
         add(
             &mut totals,
             share.join().expect("a seed has failed; it is named above"),
         );
     }
+
     totals
 }
 
 fn run_all(seeds: impl Iterator<Item = u64>) -> Totals {
     let mut totals = Totals::default();
     for seed in seeds {
-        let on_failure = TellSeed(seed);
+        let on_failure = PrintSeed(seed);
         add(&mut totals, run(seed).totals());
         std::mem::forget(on_failure);
     }
@@ -93,10 +97,10 @@ fn add(totals: &mut Totals, more: Totals) {
         .for_each(|(total, more)| *total += more);
 }
 
-/// Says which seed failed, when a run panics.
-struct TellSeed(u64);
+/// Prints the seed when a run panics.
+struct PrintSeed(u64);
 
-impl Drop for TellSeed {
+impl Drop for PrintSeed {
     fn drop(&mut self) {
         eprintln!(
             "seed {0} failed; replay it with SIMULATION_SEED={0}",
@@ -110,10 +114,12 @@ fn run(seed: u64) -> World {
     for _ in 0..STEPS {
         world.step();
     }
-    // It takes as long as all that was before.
+
+    // Only some seeds: it takes as long as the rest of the run.
     if seed.is_multiple_of(8) {
         world.heal_and_rest();
     }
+
     world.heal_and_end();
     world.check_end();
     world

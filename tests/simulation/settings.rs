@@ -1,4 +1,4 @@
-//! Random limits, and the traffic that meets them.
+//! Random limits, and the traffic under them.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use audit_filter::record::{Action, ExchangeRecord, Outcome, Protocol, RequestPar
 use audit_filter::wire::Format;
 use fastrand::Rng;
 
-/// In the path of a record that the audit cluster does not accept.
+/// Path of a record that the audit cluster does not accept.
 pub const POISON: &str = "/poison";
 
-/// What a buffer has less than.
+/// Upper bound of a buffer's size.
 pub const MOST_BYTES: usize = 50_000;
 
 pub fn settings(rng: &mut Rng) -> Settings {
@@ -55,7 +55,7 @@ pub fn settings(rng: &mut Rng) -> Settings {
     }
 }
 
-/// What a record says of a request for this path.
+/// The fields of a request with this path.
 pub fn request(path: &str) -> RequestText {
     RequestText::new(&RequestParts {
         method: b"GET",
@@ -70,6 +70,7 @@ pub fn exchange(rng: &mut Rng) -> Box<ExchangeRecord> {
         1 => format!("/{}", "x".repeat(rng.usize(..6000))),
         _ => "/path".to_owned(),
     };
+
     Box::new(ExchangeRecord {
         action: Action::Text(b"act".to_vec()),
         start_unix_nanos: 1,

@@ -1,4 +1,4 @@
-//! One worker: a pipeline in a VM, what it has on its way, and the requests that wait for it.
+//! One worker: a pipeline in a VM, its callouts in flight, and the requests that wait for it.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use audit_filter::pipeline::Pipeline;
 use audit_filter::pipeline::account::Account;
 use audit_filter::pipeline::admission::Admission;
 use audit_filter::pipeline::answer::Answer;
-use audit_filter::pipeline::buffer::Place;
+use audit_filter::pipeline::buffer::Reservation;
 use audit_filter::pipeline::journal::{Authenticated, Identity, Key};
 use audit_filter::pipeline::settings::Settings;
 use audit_filter::pipeline::trouble::Refusal;
@@ -23,14 +23,15 @@ use crate::host::{Carried, Host};
 use crate::settings::{exchange, request};
 use crate::shared::Shared;
 
-/// Reports of losses and the stream's start take no place in the buffer; more than these are never held at once.
+/// Loss reports and the stream's start do not count against the buffer; more than these are never
+/// held at once.
 const MOST_REPORTS: u64 = 300;
-/// Clients that send requests whose record is required.
+/// Clients that send requests with a required record.
 const CONNECTIONS: u64 = 3;
-/// What a place has at least, in bytes.
+/// Minimum size of a reservation, in bytes.
 const ENDING_BYTES: usize = 8192;
 
-/// How the audit cluster treats an attempt.
+/// The audit cluster's treatment of an attempt.
 #[derive(Clone, Copy, Debug)]
 pub enum Mood {
     /// Healthy for good, and never too late.
@@ -45,7 +46,7 @@ pub enum Mood {
     Refusing,
     /// Every other attempt fails.
     Alternating,
-    /// Every attempt is refused so, whatever is in it.
+    /// Every attempt gets this status, whatever its content.
     Misconfigured(u16),
 }
 
@@ -61,10 +62,10 @@ pub const MOODS: [Mood; 9] = [
     Mood::Alternating,
 ];
 
-/// What a misconfigured audit cluster answers.
+/// Answers of a misconfigured audit cluster.
 pub const REFUSALS: [u16; 6] = [400, 401, 413, 415, 422, 500];
 
-/// A callout on its way: what was sent, and when its answer comes, if ever.
+/// A callout in flight: its content, and the time of its answer, if any.
 struct Pending {
     token: u32,
     records: Rc<[Sent]>,
@@ -72,11 +73,11 @@ struct Pending {
     due: Duration,
 }
 
-/// A request that was let through or is held, with the place that is kept for its record.
+/// A request that was admitted or is held, with the reservation for its record.
 struct Open {
     connection: u64,
     ticket: Option<u64>,
-    place: Place,
+    reservation: Reservation,
     since: Duration,
 }
 
@@ -90,9 +91,9 @@ pub struct Worker {
     open: Vec<Open>,
     tokens: u32,
     carried: Carried,
-    /// Bytes of a batch that it may have taken over beyond its own limits.
+    /// Bytes of a batch from a takeover, which may exceed its limits.
     pub beyond: usize,
-    /// It holds records of its own stream alone.
+    /// It holds records of its own stream only.
     pub is_first: bool,
 }
 
@@ -102,7 +103,7 @@ impl Worker {
         Self::in_vm((vm, Rc::default()), rng, settings, shared, beyond)
     }
 
-    /// One of several configurations in a VM, which have one account.
+    /// One of several configurations in a VM, which share one account.
     pub fn in_vm(
         (vm, account): (Uuid, Rc<Account>),
         rng: &mut Rng,
@@ -121,6 +122,7 @@ impl Worker {
             Rc::new(journal),
             Rc::clone(&account),
         );
+
         Self {
             vm,
             account,
@@ -140,7 +142,7 @@ impl Worker {
         self.pipeline.stats.counter(counter)
     }
 
-    /// Records that have ended without having been acknowledged.
+    /// Records that have ended without an acknowledgement.
     fn dropped(&self) -> u64 {
         let ends = Counter::ENDS
             .iter()
@@ -148,17 +150,19 @@ impl Worker {
         ends.map(|counter| self.count(*counter)).sum()
     }
 
-    /// What would be lost if the process were killed now is no more than the collector would say.
+    /// A kill of the process now would lose at most the collector's bound.
     #[track_caller]
     pub fn check_bound(&self, collector: &Collector) {
         let Some(known) = collector.known(self.stream) else {
             return;
         };
+
         let given_out = self.pipeline.numbers_given_out();
         let Some(beyond) = given_out.checked_sub(known.next) else {
             panic!("{known:?} of {given_out} numbers")
         };
-        // Of a stream whose start was not taken no bound is known.
+
+        // A stream without a stored start has no known bound.
         let Some(most_held) = known.most_held else {
             return;
         };
@@ -170,9 +174,9 @@ impl Worker {
         );
     }
 
-    /// Records of a stream that goes on arrive, however idle it is.
+    /// Records of a live stream arrive, even if it is idle.
     #[track_caller]
-    pub fn check_heard(&self, collector: &Collector, now: Now) {
+    pub fn check_signs_of_life(&self, collector: &Collector, now: Now) {
         let Some(interval) = self
             .settings
             .alive_interval
@@ -180,6 +184,7 @@ impl Worker {
         else {
             return;
         };
+
         if self.pipeline.numbers_given_out() > 0 {
             let heard = collector
                 .known(self.stream)
@@ -191,7 +196,7 @@ impl Worker {
         }
     }
 
-    /// A request comes whose rule requires a record.
+    /// A request arrives with a rule that requires a record.
     pub fn admit(&mut self, rng: &mut Rng, now: Now) {
         let required = if rng.bool() {
             RequireAudit::Buffered
@@ -203,6 +208,7 @@ impl Worker {
             outcome: None,
             ..*exchange(rng)
         };
+
         let connection = rng.u64(..CONNECTIONS);
         let received = Received {
             record: Box::new(received),
@@ -211,32 +217,39 @@ impl Worker {
         };
         let ticket = match self.pipeline.admit(required, received, now) {
             Admission::Refuse => return,
-            Admission::Proceed(place) => (None, place),
-            Admission::Hold { ticket, place, .. } => (Some(ticket), place),
+            Admission::Proceed(reservation) => (None, reservation),
+            Admission::Hold {
+                ticket,
+                reservation,
+                ..
+            } => (Some(ticket), reservation),
         };
+
         self.open.push(Open {
             connection,
             ticket: ticket.0,
-            place: ticket.1,
+            reservation: ticket.1,
             since: now.uptime,
         });
         self.check();
     }
 
-    /// Exchanges end: one that had a place kept, or a plain one.
+    /// Exchanges end: one with a reservation, or a plain one.
     pub fn offer(&mut self, rng: &mut Rng, now: Now) -> bool {
         let mut wakes = false;
+
         for _ in 0..rng.usize(1..10) {
             let open = if rng.bool() { self.open.pop() } else { None };
             if let Some(ticket) = open.as_ref().and_then(|open| open.ticket) {
                 self.pipeline.handle_request_gone(ticket);
             }
-            let place = open.map(|open| open.place);
-            if place.is_some() && rng.u8(..5) == 0 {
-                self.pipeline.handle_no_exchange(place);
+            let reservation = open.map(|open| open.reservation);
+
+            if reservation.is_some() && rng.u8(..5) == 0 {
+                self.pipeline.handle_no_exchange(reservation);
             } else {
                 let dropped = self.count(Counter::DroppedBufferFull);
-                let was_kept = place.is_some();
+                let was_kept = reservation.is_some();
                 let record = if was_kept {
                     ExchangeRecord {
                         request: request("/path"),
@@ -245,21 +258,26 @@ impl Worker {
                 } else {
                     *exchange(rng)
                 };
-                wakes |= self.pipeline.handle_exchange(Box::new(record), place, now);
+                wakes |= self
+                    .pipeline
+                    .handle_exchange(Box::new(record), reservation, now);
+
                 let is_dropped = self.count(Counter::DroppedBufferFull) > dropped;
-                // One batch of a predecessor at a time is taken over whatever the limits say.
+                // A single batch of a predecessor is taken over regardless of the limits.
                 let may_exceed = self.pipeline.stats.inherited(Gauge::BufferRecords) > 0;
                 assert!(
                     !was_kept || !is_dropped || may_exceed,
                     "a kept place was given away"
                 );
             }
+
             self.check();
         }
+
         wakes
     }
 
-    /// Yields the stream that has ended, and how many numbers it had given out, when a new one has begun.
+    /// When a new stream has begun, yields the old one and its number of assigned sequence numbers.
     pub fn tick(&mut self, now: Now) -> Option<(Uuid, u64)> {
         let before = (self.stream, self.pipeline.numbers_given_out());
         self.pipeline.handle_tick(now);
@@ -269,7 +287,7 @@ impl Worker {
         (self.stream != before.0).then_some(before)
     }
 
-    /// No request waits longer than it may.
+    /// No request waits longer than its limit.
     fn decide(&mut self, now: Now) {
         while let Some(decision) = self.pipeline.poll_decision() {
             let open = self
@@ -282,6 +300,7 @@ impl Worker {
             );
             open.unwrap().ticket = None;
         }
+
         let waits_too_long = |open: &Open| {
             open.ticket.is_some() && now.uptime >= open.since + self.settings.target.timeout
         };
@@ -291,7 +310,7 @@ impl Worker {
         );
     }
 
-    /// Tells the host what was counted.
+    /// Publishes the statistics to the host.
     pub fn publish(&mut self, host: &mut Host, now: Now) {
         let gauges = self.pipeline.gauges_to_publish(now);
         host.publish(&mut self.carried, &self.pipeline.stats, gauges);
@@ -309,6 +328,7 @@ impl Worker {
                 self.tokens += 1;
                 self.tokens
             });
+
             if let Some(token) = token {
                 let latency = Duration::from_millis(match mood {
                     Mood::Healed => rng.u64(..1000),
@@ -322,6 +342,7 @@ impl Worker {
                     due: now.uptime + latency,
                 });
             }
+
             let refusal = if self.tokens.is_multiple_of(2) {
                 Refusal::NotTaken
             } else {
@@ -337,6 +358,7 @@ impl Worker {
             .into_iter()
             .partition(|pending| pending.due <= now.uptime);
         self.pending = later;
+
         let due: Vec<Pending> = due;
         for pending in due {
             self.answer(&pending, rng, collector, now);
@@ -348,16 +370,17 @@ impl Worker {
     fn answer(&mut self, pending: &Pending, rng: &mut Rng, collector: &mut Collector, now: Now) {
         let records = Rc::clone(&pending.records);
         let has_poison = records.iter().any(|record| record.is_poison);
+
         match pending.mood {
             Mood::Silent | Mood::Refusing => {}
             Mood::Overloaded => {
-                // The audit cluster may have stored the batch all the same.
+                // The audit cluster may have stored the batch nevertheless.
                 if rng.bool() && !has_poison {
                     collector.take(&records, now);
                 }
                 self.fail(pending, [500, 503, 401, 403, 404, 415][rng.usize(..6)], now);
             }
-            Mood::Throttling => self.tell(
+            Mood::Throttling => self.deliver_answer(
                 pending.token,
                 429,
                 Some(&rng.u64(..90).to_string()),
@@ -391,10 +414,10 @@ impl Worker {
         }
     }
 
-    /// An answer that rejects nothing, unless it is for a bad record alone.
+    /// An answer that rejects nothing, unless the batch has a bad record only.
     fn fail(&mut self, pending: &Pending, status: u16, now: Now) {
         let rejected = self.count(Counter::Rejected);
-        self.tell(pending.token, status, None, "", now);
+        self.deliver_answer(pending.token, status, None, "", now);
         let is_bad = pending.records.len() == 1 && pending.records[0].is_poison;
         assert!(
             is_bad || self.count(Counter::Rejected) == rejected,
@@ -403,7 +426,14 @@ impl Worker {
         );
     }
 
-    fn tell(&mut self, token: u32, status: u16, retry_after: Option<&str>, body: &str, now: Now) {
+    fn deliver_answer(
+        &mut self,
+        token: u32,
+        status: u16,
+        retry_after: Option<&str>,
+        body: &str,
+        now: Now,
+    ) {
         let (status, retry_after) = (Some(status), retry_after.map(str::as_bytes));
         let answer = Answer {
             status,
@@ -424,16 +454,19 @@ impl Worker {
         now: Now,
     ) {
         collector.take(good, now);
-        // Reports that are refused without anything else beside them are not made again; nor is the end of another stream.
+        // Reports that are refused alone in a batch are not repeated, and neither is the end of
+        // another stream.
         let own = self.stream.to_string();
         let is_report =
             |record: &Sent| record.loss.is_some() || !record.is_exchange && record.stream != own;
         if good.iter().chain(bad).all(is_report) {
             collector.refused_reports.extend(bad.iter().cloned());
         }
+
         let before = self.count(Counter::Acknowledged);
-        self.tell(token, 200, None, body, now);
+        self.deliver_answer(token, 200, None, body, now);
         let acknowledged = self.count(Counter::Acknowledged) - before;
+
         if acknowledged > 0 {
             assert_eq!(acknowledged, good.len() as u64);
             for record in good {
@@ -448,34 +481,34 @@ impl Worker {
         }
     }
 
-    /// Answers that never come are out of the way, so that everything can end.
+    /// Drops callouts that are never answered, so that all streams can end.
     pub fn forget_silence(&mut self) {
         self.pending
             .retain(|pending| !matches!(pending.mood, Mood::Silent));
     }
 
-    /// All streams end, all places are given back.
+    /// All exchanges end, and all reservations are released.
     fn end_requests(&mut self) {
         for open in std::mem::take(&mut self.open) {
             if let Some(ticket) = open.ticket {
                 self.pipeline.handle_request_gone(ticket);
             }
-            self.pipeline.handle_no_exchange(Some(open.place));
+            self.pipeline.handle_no_exchange(Some(open.reservation));
         }
     }
 
-    /// The configuration ends with its streams, and perhaps the process.
+    /// The configuration ends with its streams, and maybe the process.
     pub fn end_streams(&mut self, now: Now) {
         self.end_requests();
         self.pipeline.handle_shutdown(now);
     }
 
-    /// The same, and the VM ends with it: what it cannot deliver is left to others.
+    /// The same, and the VM ends with it: undelivered records are left to others.
     pub fn end_with_vm(&mut self, host: &mut Host, now: Now) {
         self.end_requests();
         self.pipeline.handle_last_chance(now);
         self.publish(host, now);
-        self.pipeline.handle_last_words();
+        self.pipeline.handle_vm_end();
     }
 
     /// The configuration ends with its streams, and there is a successor.
@@ -484,19 +517,25 @@ impl Worker {
         self.pipeline.handle_end(now);
     }
 
-    /// Hands over what it holds, if nothing is in flight. True: it is done.
+    /// Hands over its records, unless batches are in flight. Returns true when done.
     pub fn hand_over(&mut self, successor: &mut Self, host: &mut Host, now: Now) -> bool {
-        let Some(legacy) = self.pipeline.hand_over(now) else {
+        let Some(handed_over) = self.pipeline.hand_over(now) else {
             return false;
         };
-        host.publish(&mut self.carried, &self.pipeline.stats, legacy.gauges());
+
+        host.publish(
+            &mut self.carried,
+            &self.pipeline.stats,
+            handed_over.gauges(),
+        );
         self.carried.leave_share();
-        successor.pipeline.handle_legacy(legacy, now);
+        successor.pipeline.handle_hand_over(handed_over, now);
         successor.is_first = false;
         successor.publish(host, now);
         self.pipeline.retire();
         successor.check();
         assert_eq!(self.pipeline.gauges(), [0; 3], "places leak");
+
         true
     }
 
@@ -504,7 +543,7 @@ impl Worker {
         self.pipeline.is_drained(now) && self.pending.is_empty()
     }
 
-    /// The invariants that hold after every step.
+    /// The invariants after every step.
     #[track_caller]
     pub fn check(&self) {
         let [records, bytes, in_flight] = self.pipeline.gauges();
@@ -518,24 +557,29 @@ impl Worker {
             ended + records,
             "nothing vanishes"
         );
+
         let most = (self.settings.buffer.max_bytes + self.beyond) as u64;
         assert!(bytes <= most, "too many bytes: {bytes}");
+
         let most =
             self.settings.buffer.max_records as u64 + MOST_REPORTS + inherited.min(u64::MAX >> 1);
         assert!(records <= most, "too many records: {records}");
+
         self.check_places();
         assert!(in_flight <= (MAX_IN_FLIGHT.bulk + MAX_IN_FLIGHT.immediate) as u64);
     }
 
-    /// Requests that are going on take half of the room at most, and those of one connection a quarter of that; but one.
+    /// Reservations take at most half of the room, those of one connection a quarter of that; one
+    /// is always allowed.
     #[track_caller]
     fn check_places(&self) {
-        let limit = self.settings.buffer.for_places();
+        let limit = self.settings.buffer.for_reservations();
         let is_within = |count: usize, share: usize| {
             count <= 1
                 || count <= limit.records / share && count * ENDING_BYTES <= limit.bytes / share
         };
         assert!(is_within(self.open.len(), 1), "{} places", self.open.len());
+
         for connection in 0..CONNECTIONS {
             let count = self
                 .open

@@ -17,17 +17,17 @@ use crate::settings::MOST_BYTES;
 use crate::shared::Shared;
 use crate::worker::{MOODS, Mood, REFUSALS, Worker};
 
-/// How often a worker looks at the others.
+/// Interval at which a worker checks the heartbeats of the others.
 const LOOK: Duration = Duration::from_millis(250);
-/// Looks after which a VM that shows no life counts as gone, and some.
+/// Checks after which a VM without a heartbeat counts as gone, with a margin.
 const LONG_LOOKS: u32 = 125;
 
-/// A configuration that was replaced.
+/// A replaced configuration.
 struct Ending {
-    /// Place of its VM.
+    /// Index of its VM.
     index: usize,
     worker: Worker,
-    /// The configuration in its place is none of the same plugin, so that it must end by itself.
+    /// The configuration in its place is of another plugin, so it must end without a successor.
     is_orphan: bool,
     since: Duration,
 }
@@ -35,28 +35,28 @@ struct Ending {
 pub struct World {
     rng: Rng,
     settings: Settings,
-    /// Of all buffers so far.
+    /// The largest buffer limit so far, in bytes.
     most_bytes: usize,
     /// A worker may hold records of any other.
     has_strangers: bool,
-    /// One of those has given up what it held: that is in the log alone.
+    /// One of those has given up its records: they are in the log only.
     has_given_up: bool,
     shared: Rc<Shared>,
     workers: [Worker; 2],
     ending: Vec<Ending>,
-    /// Streams that are gone, with how many of their numbers must be accounted for.
+    /// Ended streams, each with the number of sequence numbers to account for.
     gone: Vec<(Uuid, u64)>,
     past: Totals,
     host: Host,
     collector: Collector,
     now: Now,
     mood: Mood,
-    /// The step up to which everything is refused, once it has begun.
+    /// Everything is refused up to this step, after it has begun.
     refused_until: Option<usize>,
     steps: usize,
 }
 
-/// What a batch with poison is answered, one for each run.
+/// Answers to a batch with poison, one for each run.
 const POISON_STATUSES: [u16; 4] = [400, 422, 403, 500];
 
 impl World {
@@ -73,6 +73,7 @@ impl World {
             unix_nanos: 1_700_000_000_000_000_000,
             uptime: Duration::from_secs(5000),
         };
+
         Self {
             rng,
             most_bytes: settings.buffer.max_bytes,
@@ -93,9 +94,11 @@ impl World {
         }
     }
 
-    /// One moment: time passes, answers arrive, records come, callouts leave, a VM crashes. In any order, any of them.
+    /// One moment: time passes, answers arrive, records come, callouts are sent, a VM crashes. Any
+    /// of them, in any order.
     pub fn step(&mut self) {
         self.change_mood();
+
         match self.rng.u8(..100) {
             0..40 => self.offer(),
             40..65 => self.pass_up_to(2000),
@@ -113,13 +116,14 @@ impl World {
                 _ => self.stand_still(),
             },
         }
+
         self.workers.iter().for_each(Worker::check);
         self.hand_over();
         self.check_bounds();
     }
 
-    /// For those that end, too, but not for orphans: what they have sealed at their end is not sent yet, so that it is not seen
-    /// how much of it is of no exchange.
+    /// For ending configurations too, but not for orphans. Their final sealed batches are not sent
+    /// yet, so the share without an exchange is unknown.
     fn check_bounds(&self) {
         let ending = self
             .ending
@@ -132,12 +136,14 @@ impl World {
             .for_each(|worker| worker.check_bound(&self.collector));
     }
 
-    /// Now and then; and once in a run everything is refused for a while, as by a configuration that is wrong.
+    /// Changes rarely. Once in a run all attempts are refused for a while, as with a wrong
+    /// configuration.
     fn change_mood(&mut self) {
         self.steps += 1;
         if self.refused_until.is_some_and(|end| self.steps < end) {
             return;
         }
+
         if self.refused_until.is_none() && self.rng.u8(..60) == 0 {
             self.refused_until = Some(self.steps + self.rng.usize(1..40));
             self.mood = Mood::Misconfigured(REFUSALS[self.rng.usize(..REFUSALS.len())]);
@@ -159,19 +165,21 @@ impl World {
         self.workers[index].admit(&mut self.rng, self.now);
     }
 
-    /// A VM is gone with all that it had in memory; another one is loaded in its place, and hears of it. Its limits may
-    /// be others.
+    /// A VM is lost with its memory. Another one is loaded in its place, and gets its shared data.
+    /// Its limits may differ.
     fn crash(&mut self) {
         let index = self.rng.usize(..2);
         if self.rng.u8(..3) == 0 {
             self.settings.buffer = crate::settings::settings(&mut self.rng).buffer;
             self.most_bytes = self.most_bytes.max(self.settings.buffer.max_bytes);
         }
-        let heir = Worker::new(&mut self.rng, &self.settings, &self.shared, self.most_bytes);
-        let crashed = std::mem::replace(&mut self.workers[index], heir);
+
+        let successor = Worker::new(&mut self.rng, &self.settings, &self.shared, self.most_bytes);
+        let crashed = std::mem::replace(&mut self.workers[index], successor);
         self.gone
             .push((crashed.stream, crashed.pipeline.numbers_given_out()));
         add_counts(&mut self.past, &crashed);
+
         for Ending { worker, .. } in self.ending.extract_if(.., |ending| ending.index == index) {
             self.gone
                 .push((worker.stream, worker.pipeline.numbers_given_out()));
@@ -181,13 +189,13 @@ impl World {
         self.workers[index].is_first = false;
     }
 
-    /// A VM is gone, and another one is in its place that gets no message of it: the module was replaced.
+    /// A VM is lost, and its replacement gets no message about it: the module was replaced.
     fn vanish(&mut self) {
         let index = self.rng.usize(..2);
         self.replace(index);
     }
 
-    /// A configuration ends, and its VM with it, after what it could send.
+    /// A configuration ends, and its VM with it, after a last round of callouts.
     fn replace_vm(&mut self) {
         let index = self.rng.usize(..2);
         self.workers[index].end_with_vm(&mut self.host, self.now);
@@ -196,7 +204,7 @@ impl World {
         self.replace(index);
     }
 
-    /// The next configuration has a VM of its own, and the old VM goes on, since another plugin lives in it.
+    /// The next configuration has a new VM. The old VM stays, since another plugin runs in it.
     fn move_to_another_vm(&mut self) {
         let index = self.rng.usize(..2);
         if self.ending.iter().any(|ending| ending.index == index) {
@@ -204,6 +212,7 @@ impl World {
         }
         self.collector.may_double = true;
         self.meet_strangers();
+
         let next = Worker::new(&mut self.rng, &self.settings, &self.shared, MOST_BYTES);
         let mut worker = std::mem::replace(&mut self.workers[index], next);
         worker.end_with_vm(&mut self.host, self.now);
@@ -220,6 +229,7 @@ impl World {
         let next = Worker::new(&mut self.rng, &self.settings, &self.shared, MOST_BYTES);
         let gone = std::mem::replace(&mut self.workers[index], next);
         self.bury(&gone);
+
         for Ending { worker, .. } in self
             .ending
             .extract_if(.., |ending| ending.index == index)
@@ -242,7 +252,7 @@ impl World {
         add_counts(&mut self.past, worker);
     }
 
-    /// A worker stands still for so long that the other one takes it for gone.
+    /// A worker is suspended for so long that the other one takes it for gone.
     fn stand_still(&mut self) {
         self.collector.may_double = true;
         self.meet_strangers();
@@ -252,6 +262,7 @@ impl World {
             self.now.unix_nanos += LOOK.as_nanos() as u64;
             self.tick(moving);
         }
+
         self.tick(1 - moving);
         for ending in self
             .ending
@@ -269,14 +280,15 @@ impl World {
         self.workers[index].publish(&mut self.host, self.now);
     }
 
-    /// The configuration is replaced in a VM that goes on, now and then by one of another plugin. Its limits may be
-    /// others.
+    /// The configuration is replaced in a running VM, now and then by one of another plugin. Its
+    /// limits may differ.
     fn update(&mut self) {
         let index = self.rng.usize(..2);
         if self.rng.u8(..3) == 0 {
             self.settings.buffer = crate::settings::settings(&mut self.rng).buffer;
             self.most_bytes = self.most_bytes.max(self.settings.buffer.max_bytes);
         }
+
         let vm = (
             self.workers[index].vm,
             Rc::clone(&self.workers[index].account),
@@ -289,13 +301,16 @@ impl World {
             self.most_bytes,
         );
         let mut worker = std::mem::replace(&mut self.workers[index], next);
-        // What it abandons must be of one stream, of which the end of the run expects nothing.
+
+        // Its abandoned records must be of one stream, from which the end of the run expects
+        // nothing.
         let is_orphan = worker.is_first && !self.has_strangers && self.rng.u8(..4) == 0;
         if is_orphan {
             worker.end_streams(self.now);
         } else {
             worker.make_way(self.now);
         }
+
         worker.publish(&mut self.host, self.now);
         self.ending.push(Ending {
             index,
@@ -305,9 +320,10 @@ impl World {
         });
     }
 
-    /// What ends hands over, or is done.
+    /// An ending configuration hands over, or is done.
     fn hand_over(&mut self) {
         let now = self.now;
+
         for mut ending in std::mem::take(&mut self.ending) {
             let worker = &mut ending.worker;
             let is_done = if ending.is_orphan {
@@ -320,16 +336,20 @@ impl World {
             } else {
                 worker.hand_over(&mut self.workers[ending.index], &mut self.host, now)
             };
+
             if !is_done {
                 self.ending.push(ending);
                 continue;
             }
+
             worker.publish(&mut self.host, self.now);
             worker.pipeline.close();
             add_counts(&mut self.past, worker);
-            // What was given up is in the log alone.
+
+            // Records that were given up are in the log only.
             let is_given_up = ending.is_orphan && now.uptime - ending.since >= DRAIN_LIMIT;
             self.has_given_up |= is_given_up && self.has_strangers;
+
             let told = if is_given_up {
                 0
             } else {
@@ -339,7 +359,7 @@ impl World {
         }
     }
 
-    /// Those that go on, and those that end.
+    /// Running and ending configurations.
     fn all(&mut self) -> impl Iterator<Item = &mut Worker> {
         self.workers
             .iter_mut()
@@ -360,6 +380,7 @@ impl World {
         self.answer_due();
         self.hand_over();
         self.drive();
+
         let ending = self.ending.iter_mut().map(|ending| &mut ending.worker);
         self.workers
             .iter_mut()
@@ -369,7 +390,7 @@ impl World {
         self.check_shared();
     }
 
-    /// What survives a crash is bounded as the buffers are.
+    /// The data that survives a crash is bounded as the buffers are.
     fn check_shared(&self) {
         let streams = self.workers.len() + self.gone.len();
         let most = streams * (self.most_bytes + 300_000);
@@ -398,7 +419,8 @@ impl World {
         }
     }
 
-    /// The audit cluster recovers for good, and nothing comes any more: who goes on says so.
+    /// The audit cluster recovers for good, and no more requests come: live streams send signs of
+    /// life.
     pub fn heal_and_rest(&mut self) {
         self.heal();
         // The longest `Retry-After`, and then two of the longest intervals.
@@ -407,7 +429,7 @@ impl World {
         }
         self.workers
             .iter()
-            .for_each(|worker| worker.check_heard(&self.collector, self.now));
+            .for_each(|worker| worker.check_signs_of_life(&self.collector, self.now));
     }
 
     fn heal(&mut self) {
@@ -416,17 +438,19 @@ impl World {
         self.pass(Duration::from_secs(1));
     }
 
-    /// The audit cluster recovers for good and the configuration goes away: everything must end.
+    /// The audit cluster recovers for good and the configuration is removed: all streams must end.
     pub fn heal_and_end(&mut self) {
         self.heal();
-        // What is left by VMs that are gone without a word is taken over, as far as there is room.
+        // Records of VMs that vanished are taken over, as far as there is room.
         let looks = if self.has_strangers { LONG_LOOKS } else { 0 };
         for _ in 0..looks {
             self.pass(LOOK);
         }
+
         for worker in &mut self.workers {
             worker.end_streams(self.now);
         }
+
         for _ in 0..1000 {
             if self.ending.is_empty()
                 && self.workers.iter().all(|worker| worker.has_ended(self.now))
@@ -435,6 +459,7 @@ impl World {
             }
             self.pass(Duration::from_millis(250));
         }
+
         panic!(
             "not drained: {:?}",
             self.workers
@@ -452,15 +477,18 @@ impl World {
             worker.publish(&mut self.host, self.now);
             worker.pipeline.close();
         }
+
         self.host.check_end();
         for (stream, captured) in self.gone.iter().filter(|_| !self.has_given_up) {
             self.collector.check_stream(*stream, *captured);
         }
+
         assert!(
             self.shared.bytes() <= 60 * (4 + self.gone.len()),
             "{} bytes are left behind",
             self.shared.bytes()
         );
+
         let taken = &self.collector.taken;
         assert!(
             self.collector
@@ -470,7 +498,7 @@ impl World {
         );
     }
 
-    /// What all pipelines have counted.
+    /// Totals of all pipelines.
     pub fn totals(&self) -> Totals {
         let mut totals = self.past;
         self.workers

@@ -1,12 +1,14 @@
-//! Shared data that only this plugin can have written. In an Envoy whose plugins have no `vm_id` of their own, every other
-//! plugin can write the same keys.
+//! Shared data with an authentication tag on each value. In an Envoy whose plugins have no separate
+//! `vm_id`, every other plugin can write the same keys.
 //!
-//! Each value carries a tag over its name, its owner and its bytes. Who can read the process's own key can forge tags, so a
-//! key from the environment protects against a hostile plugin, and the process's own key against a careless one. A value that
-//! is put back where the same owner had written it reads as genuine.
+//! A tag covers the value's name, owner and bytes. The process key is in shared data, so every
+//! plugin can read it and forge tags with it. A key from the environment protects against a hostile
+//! plugin, the process key against a careless one. A value that is put back under the same name and
+//! owner is accepted (replay).
 //!
-//! A key has names of its own, so that VMs with different keys do not damage each other's entries. One with several keys, as
-//! during a rotation, writes with the first and looks at what the others have written.
+//! Names contain a mark of the key, so that VMs with different keys do not damage each other's
+//! entries. A VM with several keys, as during a rotation, writes with the first and reads those of
+//! all.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -16,17 +18,19 @@ use uuid::Uuid;
 use super::tag::{Key, TAG_BYTES, Tagger};
 use crate::host::SharedData;
 
-/// Of every name in shared data. The number is that of the format: data of another one is neither read nor changed.
+/// Prefix of every name in shared data. The number is the version of the format: data of other
+/// versions is neither read nor changed.
 macro_rules! name {
     ($name:literal) => {
         concat!("audit_filter.2.", $name)
     };
 }
 
-/// Where the process's own keys are.
+/// Name of the list of process keys.
 const PROCESS_KEYS: &str = name!("keys");
 
-/// Most keys of the process: more come only from a plugin that writes there again and again.
+/// Most process keys that are used: only a plugin that overwrites the list again and again causes
+/// more.
 const MAX_PROCESS_KEYS: usize = 4;
 
 /// Shared data with a tag on each value.
@@ -35,16 +39,16 @@ pub struct Authenticated {
     shared: Rc<dyn SharedData>,
     /// The first one makes tags.
     taggers: RefCell<Vec<Rc<Tagger>>>,
-    /// The keys of the process, where it has no others: as they were read.
+    /// The list of process keys as last read; `None` with keys from the environment.
     process_keys: Option<RefCell<Vec<u8>>>,
     refused: Cell<u64>,
 }
 
-/// A value that is not what its owner has written.
+/// A value with a wrong tag: forged, damaged, or of another owner.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Refused;
 
-/// What was written with one key and for one owner.
+/// Values of one key and one owner.
 #[derive(Debug)]
 pub(super) struct Keyed<'a> {
     of: &'a Authenticated,
@@ -53,8 +57,8 @@ pub(super) struct Keyed<'a> {
 }
 
 impl Authenticated {
-    /// With keys from the environment, the first of which makes tags. Without any, the process's own key is used: `fresh`
-    /// becomes it where there is none yet.
+    /// With keys from the environment, the first of which makes tags. Without any, the process key
+    /// is used; `fresh` becomes it where there is none yet.
     #[must_use]
     pub fn new(shared: Rc<dyn SharedData>, keys: &[Key], fresh: Key) -> Self {
         let process_keys = keys.is_empty().then(RefCell::default);
@@ -65,7 +69,8 @@ impl Authenticated {
             process_keys,
             refused: Cell::new(0),
         };
-        new.learn_process_keys(&fresh);
+        new.load_process_keys(&fresh);
+
         new
     }
 
@@ -79,14 +84,16 @@ impl Authenticated {
         self.taggers.borrow().len()
     }
 
-    /// What was written with the key at this place, the owner's; that of no owner with [`Uuid::nil`].
-    pub(super) fn with_key(&self, place: usize, owner: Uuid) -> Keyed<'_> {
+    /// Values of the key with this index and of this owner; [`Uuid::nil`] for values without an
+    /// owner.
+    pub(super) fn with_key(&self, index: usize, owner: Uuid) -> Keyed<'_> {
         let taggers = self.taggers.borrow();
         let tagger = taggers
-            .get(place)
+            .get(index)
             .or(taggers.first())
             .cloned()
             .unwrap_or_default();
+
         Keyed {
             of: self,
             tagger,
@@ -94,20 +101,22 @@ impl Authenticated {
         }
     }
 
-    /// Puts the own key back where another plugin has overwritten it, and takes note of keys that VMs have which began in the
-    /// meantime.
-    pub(super) fn keep_process_key(&self) {
+    /// Restores this VM's process key where another plugin has overwritten it, and loads keys of
+    /// VMs that were created in the meantime.
+    pub(super) fn restore_process_key(&self) {
         let own = self.taggers.borrow().first().map(|tagger| tagger.key());
         if let Some(own) = own {
-            self.learn_process_keys(&own);
+            self.load_process_keys(&own);
         }
     }
 
-    /// Reads the keys of the process; adds this one where no VM has written one, or where it is missing and in use.
-    fn learn_process_keys(&self, own: &Key) {
+    /// Loads the process keys. Adds this one if the list is empty, or if the key is in use and
+    /// missing.
+    fn load_process_keys(&self, own: &Key) {
         let Some(seen) = &self.process_keys else {
             return;
         };
+
         let found = self.shared.get(PROCESS_KEYS);
         let (mut bytes, version) = found.map_or((Vec::new(), None), |(bytes, version)| {
             (bytes, Some(version))
@@ -115,13 +124,14 @@ impl Authenticated {
         if bytes == *seen.borrow() && !bytes.is_empty() {
             return;
         }
+
         let mut keys = Key::read_all(&bytes);
         let is_in_use = self.keys() > 0;
         if keys.is_empty() || is_in_use && !keys.contains(own) && keys.len() < MAX_PROCESS_KEYS {
             keys.push(*own);
             bytes = Key::write_all(&keys);
             if !self.shared.replace(PROCESS_KEYS, &bytes, version) {
-                // Another VM was faster.
+                // Another VM has changed the list first.
                 bytes = self
                     .shared
                     .get(PROCESS_KEYS)
@@ -130,6 +140,7 @@ impl Authenticated {
                 keys = Key::read_all(&bytes);
             }
         }
+
         seen.replace(bytes);
         let mut taggers = self.taggers.borrow_mut();
         for key in keys.iter().take(MAX_PROCESS_KEYS) {
@@ -137,6 +148,7 @@ impl Authenticated {
                 taggers.push(Rc::new(Tagger::new(key)));
             }
         }
+
         if taggers.is_empty() {
             taggers.push(Rc::new(Tagger::new(own)));
         }
@@ -157,7 +169,7 @@ impl Keyed<'_> {
         is_genuine
     }
 
-    /// A value and its version; [`Refused`] for one that is forged or damaged.
+    /// A value and its version; [`Refused`] if the tag is wrong.
     pub(super) fn read(&self, name: &str) -> Option<(Result<Vec<u8>, Refused>, u32)> {
         let name = self.whole_name(name);
         let (mut value, version) = self.of.shared.get(&name)?;
@@ -168,19 +180,19 @@ impl Keyed<'_> {
         Some((Err(Refused), version))
     }
 
-    /// Whether a value is empty, of any owner; `None`: there is none.
+    /// Whether a value is empty, whatever its owner; `None`: it does not exist.
     pub(super) fn is_empty(&self, name: &str) -> Option<bool> {
         Some(self.of.shared.get(&self.whole_name(name))?.0.is_empty())
     }
 
-    /// Sets a value without a copy of it, if its capacity has [`TAG_BYTES`] to spare.
+    /// Sets a value without copying it, if its capacity has [`TAG_BYTES`] to spare.
     pub(super) fn put(&self, name: &str, value: Vec<u8>) {
         let name = self.whole_name(name);
         self.of.shared.set(&name, &self.tagged(&name, value));
     }
 
     fn tagged(&self, name: &str, mut value: Vec<u8>) -> Vec<u8> {
-        // What is empty says nothing, so it needs no tag.
+        // An empty value carries no information, so it needs no tag.
         if !value.is_empty() {
             let tag = self.tagger.tag(name, self.owner, &value);
             value.reserve_exact(TAG_BYTES);
@@ -190,7 +202,7 @@ impl Keyed<'_> {
     }
 }
 
-/// A value that is refused reads as an empty one.
+/// A refused value reads as an empty one.
 impl SharedData for Keyed<'_> {
     fn get(&self, name: &str) -> Option<(Vec<u8>, u32)> {
         let (value, version) = self.read(name)?;
@@ -253,9 +265,9 @@ mod tests {
         Key::of_secret(secret.as_bytes())
     }
 
-    fn value(shared: &Authenticated, place: usize) -> Option<Vec<u8>> {
+    fn value(shared: &Authenticated, index: usize) -> Option<Vec<u8>> {
         shared
-            .with_key(place, OWNER)
+            .with_key(index, OWNER)
             .get("a")
             .map(|(value, _)| value)
     }
@@ -266,6 +278,7 @@ mod tests {
         let writer = Authenticated::new(values.clone(), &[key("k1")], key("unused"));
         let reader = Authenticated::new(values, &[key("k2"), key("k1")], key("unused"));
         let long = "a value that is folded ".repeat(1000);
+
         for text in ["x", "", "a longer value of more than sixteen bytes", &long] {
             writer.with_key(0, OWNER).set("a", text.as_bytes());
             assert_eq!(
@@ -275,6 +288,7 @@ mod tests {
             );
             assert_eq!(value(&reader, 0), None, "its own names are others");
         }
+
         let keyed = writer.with_key(0, OWNER);
         assert!(keyed.replace("b", b"y", None) && !keyed.replace("b", b"z", None));
         assert_eq!(
@@ -293,6 +307,7 @@ mod tests {
             .set("a", b"content ".repeat(1000).as_slice());
         let name = values.name(".a");
         let written = values.get(&name).unwrap().0;
+
         for index in (0..20)
             .chain(4070..4120)
             .chain(written.len() - 40..written.len())
@@ -302,6 +317,7 @@ mod tests {
             values.set(&name, &changed);
             assert_eq!(read(), (Vec::new(), 1), "byte {index}");
         }
+
         for forged in [
             &written[1..],
             &written[..written.len() - 1],
@@ -319,8 +335,10 @@ mod tests {
             (Vec::new(), 1),
             "the value of another name"
         );
+
         values.set(&name, &written);
         assert_eq!(read(), (b"content ".repeat(1000), 0));
+
         let of_another = shared.with_key(0, Uuid::from_u128(2)).get("a").unwrap().0;
         assert_eq!(
             (of_another, shared.take_refused()),
@@ -352,14 +370,17 @@ mod tests {
             first.with_key(0, OWNER).set("a", b"content");
             values.set(PROCESS_KEYS, &damage);
             let second = Authenticated::new(values.clone(), &[], key("second"));
+
             assert_eq!(value(&second, 0), None, "it has another key");
-            first.keep_process_key();
-            second.keep_process_key();
+
+            first.restore_process_key();
+            second.restore_process_key();
             assert_eq!(value(&second, 1).unwrap(), b"content");
             assert_eq!(
                 (first.keys(), second.keys(), second.take_refused()),
                 (2, 2, 0)
             );
+
             let third = Authenticated::new(values, &[], key("third"));
             assert_eq!(third.keys(), 2, "it has none of its own");
         }

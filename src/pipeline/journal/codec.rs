@@ -1,4 +1,4 @@
-//! Notes and batches as bytes in shared data: read by the same module that wrote them, in another VM.
+//! Checkpoints and batches as bytes in shared data. The same module reads them in another VM.
 
 use std::ops::Range;
 
@@ -10,24 +10,24 @@ use crate::pipeline::lane::Lane;
 use crate::record::{Loss, LossReason};
 use crate::stats::Gauges;
 
-/// What is known of a stream at one moment.
+/// The journal's summary of a stream at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::pipeline) struct Note {
+pub(in crate::pipeline) struct Checkpoint {
     /// The lowest number that is in no batch, and not reported as lost either.
     pub(in crate::pipeline) oldest: u64,
-    /// The lowest number whose record has no known end, in a batch or not.
+    /// The lowest number without a known end, in a batch or not.
     pub(in crate::pipeline) unsettled: u64,
-    /// The number that was given out next.
+    /// The next number that was to be given out.
     pub(in crate::pipeline) next: u64,
     /// No number from this one on was given out.
-    pub(in crate::pipeline) lease_end: u64,
+    pub(in crate::pipeline) reserved_until: u64,
     /// See [`Progress::returns`].
     pub(in crate::pipeline) returns: u64,
     /// The stream's share of the process-wide gauges.
     pub(in crate::pipeline) gauges: Gauges,
 }
 
-/// A batch as it was found.
+/// A batch as read from the journal.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::pipeline) struct Saved {
     pub(in crate::pipeline) id: Uuid,
@@ -37,7 +37,7 @@ pub(in crate::pipeline) struct Saved {
     pub(in crate::pipeline) records: Vec<SavedRecord>,
 }
 
-/// One record of it.
+/// One record of a [`Saved`] batch.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::pipeline) struct SavedRecord {
     pub(in crate::pipeline) number: u64,
@@ -46,25 +46,25 @@ pub(in crate::pipeline) struct SavedRecord {
     pub(in crate::pipeline) fragment: Box<[u8]>,
 }
 
-/// Numbers in a row, each 8 bytes little-endian.
-pub(super) fn write_note(note: &Note) -> Vec<u8> {
+/// Eight numbers, each 8 bytes little-endian.
+pub(super) fn write_checkpoint(checkpoint: &Checkpoint) -> Vec<u8> {
     [
-        note.oldest,
-        note.unsettled,
-        note.next,
-        note.lease_end,
-        note.returns,
+        checkpoint.oldest,
+        checkpoint.unsettled,
+        checkpoint.next,
+        checkpoint.reserved_until,
+        checkpoint.returns,
     ]
     .iter()
-    .chain(&note.gauges)
+    .chain(&checkpoint.gauges)
     .flat_map(|number| number.to_le_bytes())
     .collect()
 }
 
-pub(super) fn read_note(mut bytes: &[u8]) -> Option<Note> {
+pub(super) fn read_checkpoint(mut bytes: &[u8]) -> Option<Checkpoint> {
     let bytes = &mut bytes;
     let (oldest, unsettled) = (next_number(bytes)?, next_number(bytes)?);
-    let (next, lease_end, returns) = (
+    let (next, reserved_until, returns) = (
         next_number(bytes)?,
         next_number(bytes)?,
         next_number(bytes)?,
@@ -73,17 +73,19 @@ pub(super) fn read_note(mut bytes: &[u8]) -> Option<Note> {
     for gauge in &mut gauges {
         *gauge = next_number(bytes)?;
     }
-    Some(Note {
+
+    Some(Checkpoint {
         oldest,
         unsettled,
         next,
-        lease_end,
+        reserved_until,
         returns,
         gauges,
     })
 }
 
-/// Id, stream, progress, lane, how many records; then of each record its number, lane, content and range; then the batch's bytes.
+/// Id, stream, progress, lane, number of records; for each record its number, lane, range and
+/// content; then the batch's bytes.
 pub(super) fn write_batch(batch: &Batch) -> Vec<u8> {
     let bytes = batch.bytes();
     let mut out = Vec::with_capacity(72 + batch.items().len() * 64 + bytes.len() + TAG_BYTES);
@@ -104,6 +106,7 @@ pub(super) fn write_batch(batch: &Batch) -> Vec<u8> {
             batch.items().len() as u64,
         ],
     );
+
     for item in batch.items() {
         let Range { start, end } = item.range();
         push(
@@ -112,11 +115,12 @@ pub(super) fn write_batch(batch: &Batch) -> Vec<u8> {
         );
         push(&mut out, content_code(&item.content));
     }
+
     out.extend_from_slice(bytes);
     out
 }
 
-/// `None`: there is none, or not a whole one.
+/// `None`: empty, or cut short.
 pub(super) fn read_batch(mut bytes: &[u8]) -> Option<Saved> {
     let bytes = &mut bytes;
     let (id, stream) = (next_uuid(bytes)?, next_uuid(bytes)?);
@@ -135,6 +139,7 @@ pub(super) fn read_batch(mut bytes: &[u8]) -> Option<Saved> {
     for _ in 0..count {
         headers.push(Header::read(bytes)?);
     }
+
     let records = headers
         .into_iter()
         .map(|header| header.with_bytes(bytes))
@@ -175,6 +180,7 @@ impl Header {
             content,
             range,
         } = self;
+
         Some(SavedRecord {
             number,
             lane,
@@ -194,7 +200,8 @@ const REASONS: [LossReason; 7] = [
     LossReason::Abandoned,
 ];
 
-/// Codes of what is not a loss; those of losses are the places of their reasons after these.
+/// Codes of [`Content`]. The code of a loss is [`FIRST_LOSS`] plus the index of its reason in
+/// [`REASONS`].
 const EXCHANGE: u64 = 0;
 const LIFECYCLE: u64 = 1;
 const FIRST_LOSS: u64 = 2;
@@ -219,6 +226,7 @@ fn next_content(bytes: &mut &[u8]) -> Option<Content> {
         next_number(bytes)?,
         next_number(bytes)?,
     );
+
     match code {
         EXCHANGE => Some(Content::Exchange),
         LIFECYCLE => Some(Content::Lifecycle),
@@ -311,6 +319,7 @@ mod tests {
             },
             Encoder::new(Format::Ndjson, String::new()),
         );
+
         for lane in Lane::ALL {
             let progress = Progress {
                 next: 18,
@@ -318,10 +327,12 @@ mod tests {
                 returns: 3,
             };
             let bytes = write_batch(&Batch::seal(id, origin, progress, lane, &records, &encoder));
+
             assert!(
                 bytes.capacity() >= bytes.len() + TAG_BYTES,
                 "the tag needs no other piece of memory"
             );
+
             let expected = records.iter().cloned().map(
                 |(
                     Encoded {
@@ -340,6 +351,7 @@ mod tests {
                     }
                 },
             );
+
             assert_eq!(
                 read_batch(&bytes),
                 Some(Saved {

@@ -1,14 +1,69 @@
-//! What survives a crash of the VM: a copy of every sealed batch in the host's shared data until its end is known, and a
-//! note of the numbers that are in no batch. One write for a batch, none for a record.
+//! The journal: what a VM writes to Envoy's shared data so that another one can go on after a
+//! crash. One write for a batch, none for a record. Shared data lives in the Envoy process: it
+//! survives a VM, not the process.
 //!
-//! A stream that has a record takes a seat, which names its keys, and leaves it when everything is delivered. The keys of
-//! a seat are used again: the host can forget values, but not keys.
+//! # Keys
+//!
+//! Names begin with `audit_filter.2.`. All but `keys` continue with a mark of the authentication
+//! key and a dot. Numbers are little-endian. A value that is not empty ends in a tag of 16 bytes,
+//! except that of `keys`.
+//!
+//! | name | value | written by, when |
+//! |---|---|---|
+//! | `keys` | per process key: 32 bytes, checksum 8 | a VM without environment keys, if its own is missing |
+//! | `directory` | epoch u64; per slot 56 bytes, see below | any VM, by compare and swap |
+//! | `slot.N` | checkpoint: 8 u64, see `Checkpoint` | owner, see below |
+//! | `slot.N.M` | cell: one sealed batch | owner, when it seals the batch |
+//!
+//! - `directory`, per slot: VM 16 bytes, stream 16, destination u64, plugin u64, heartbeat u32,
+//!   ended u32. Changed to acquire, claim, adopt or release a slot, and by the heartbeat: every 5
+//!   s, or every tick while draining.
+//! - `slot.N`: written when a number reaches its `reserved_until`, which is every
+//!   [`NUMBERS_PER_CHECKPOINT`] numbers, or every number while draining; after a batch was rejected
+//!   or dropped; and after each publication of the statistics, if it has changed.
+//! - `slot.N.M`: batch id 16 bytes, stream 16, next u64, oldest u64, returns u64, lane u64, count
+//!   u64; per record number, lane, start, end, content, loss count, first, last (u64 each); then
+//!   the body.
+//!
+//! # Life of a slot
+//!
+//! 1. Free: the entry is all zeros. Shared data forgets values but not names, so slots are reused.
+//! 2. Owned: acquired for the first checkpoint or batch, with the cells of an earlier owner
+//!    emptied. A cell is full from seal to the end of the batch, then spent, which shared data does
+//!    not show. A later batch overwrites it, or `Journal::sweep` empties it at the next
+//!    publication.
+//! 3. Claimed by a VM that takes over, or handed over within the VM: an `Orphan`. The entry keeps
+//!    the stream, since tags cover it. Each batch is copied to the new owner's slot before its cell
+//!    is emptied.
+//! 4. Released: cells and checkpoint are emptied, then the entry.
+//! 5. Void: the directory was damaged, and its epoch has changed. The owner acquires another slot,
+//!    and writes its batches and its checkpoint again.
+//!
+//! # A crash at each point
+//!
+//! Twice means under the same batch id and record ids, unless noted otherwise.
+//!
+//! | the VM crashes after | lost | delivered twice |
+//! |---|---|---|
+//! | a number was given out, before the seal | the record | - |
+//! | the seal, before the callout | - | - |
+//! | the callout, before its answer | - | if the audit cluster had accepted it |
+//! | the acknowledgement, while the cell is spent | - | the batch |
+//! | the sweep, before the checkpoint | - | - |
+//! | a batch was split, while its cell is spent | - | its records, under other batch ids |
+//! | a loss was counted, before its report is sealed | - | - |
+//! | a copy to the new slot, before the old cell is emptied | - | the batch |
+//!
+//! A loss record with reason `vm_crash` covers lost records and losses without a report: see
+//! `recovery.rs`. After a sweep without a checkpoint it may cover acknowledged records too. A VM that
+//! was only slow when it was taken over sends its records again, under the same ids. A kill of the
+//! process loses all unacknowledged records: numbers or the stream's end are missing then.
 
 mod authenticated;
 mod codec;
-mod estates;
+mod directory;
 mod identity;
-mod registry;
+mod orphans;
 mod tag;
 
 use std::rc::Rc;
@@ -20,43 +75,43 @@ use crate::host::SharedData;
 use crate::stats::Gauges;
 pub use authenticated::Authenticated;
 use authenticated::Keyed;
-pub(super) use codec::{Note, Saved, SavedRecord};
-pub(super) use estates::{Damage, Estate, Seat};
+pub(super) use codec::{Checkpoint, Saved, SavedRecord};
+use directory::Directory;
+pub(super) use directory::{Entry, Listing};
 pub use identity::Identity;
-use registry::Registry;
-pub(super) use registry::{Entry, Listing};
+pub(super) use orphans::{Damage, Orphan, Slot};
 pub use tag::Key;
 use tag::TAG_BYTES;
 
-/// Numbers that a stream may give out between two notes. The next note is written when they are used up, so that a crash
-/// leaves no number beyond the last note unexplained.
-pub const LEASE: u64 = 100;
+/// Numbers that a stream may give out between two checkpoints. The next checkpoint is written when
+/// they are used up, so a crash leaves no number beyond the last one.
+pub const NUMBERS_PER_CHECKPOINT: u64 = 100;
 
 /// The journal of one stream.
 #[derive(Debug)]
 pub(super) struct Journal {
     shared: Rc<Authenticated>,
     identity: Identity,
-    seat: Option<usize>,
-    /// Of each list of seats, when it was looked at last.
+    slot: Option<usize>,
+    /// The epoch of each directory at the last scan.
     epochs: Vec<u64>,
-    slots: Vec<Slot>,
-    note: Note,
+    cells: Vec<BatchCell>,
+    checkpoint: Checkpoint,
     returns: u64,
-    /// The seat was handed over, and none is needed any more.
+    /// The slot was handed over, and no other is needed.
     is_retired: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Slot {
+enum BatchCell {
     Empty,
     /// Holds a batch.
     Full,
-    /// Holds a batch whose end is known.
+    /// Holds a batch that has ended.
     Spent,
 }
 
-/// Place of the key that this VM writes with.
+/// Index of the key that this VM writes with.
 const OWN_KEY: usize = 0;
 
 impl Journal {
@@ -64,10 +119,10 @@ impl Journal {
         Self {
             shared,
             identity,
-            seat: None,
+            slot: None,
             epochs: Vec::new(),
-            slots: Vec::new(),
-            note: Note::default(),
+            cells: Vec::new(),
+            checkpoint: Checkpoint::default(),
             returns: 0,
             is_retired: false,
         }
@@ -78,14 +133,14 @@ impl Journal {
         self.shared.take_refused()
     }
 
-    /// Numbers from this one on need a new note.
-    pub(super) fn lease_end(&self) -> u64 {
-        self.note.lease_end
+    /// Numbers from this one on need a new checkpoint.
+    pub(super) fn reserved_until(&self) -> u64 {
+        self.checkpoint.reserved_until
     }
 
-    /// The gauges as they were last told to the host.
-    pub(super) fn told_gauges(&self) -> Gauges {
-        self.note.gauges
+    /// The gauges as last published to the host.
+    pub(super) fn published_gauges(&self) -> Gauges {
+        self.checkpoint.gauges
     }
 
     /// How often numbers of a batch have become losses that are to be reported.
@@ -93,138 +148,149 @@ impl Journal {
         self.returns
     }
 
-    /// Numbers of a batch have become losses that are to be reported. A note must follow.
-    pub(super) fn note_return(&mut self) {
+    /// Numbers of a batch have become losses to report. A checkpoint must follow.
+    pub(super) fn count_return(&mut self) {
         self.returns += 1;
     }
 
-    /// Writes a note, unless it says what the last one said.
-    pub(super) fn write(&mut self, note: Note) {
-        if note == self.note {
+    /// Writes a checkpoint that differs from the last one.
+    pub(super) fn write(&mut self, checkpoint: Checkpoint) {
+        if checkpoint == self.checkpoint {
             return;
         }
-        self.note = note;
-        if let Some(seat) = self.sit() {
-            self.own().put(&note_name(seat), codec::write_note(&note));
+        self.checkpoint = checkpoint;
+        if let Some(slot) = self.acquire() {
+            self.own()
+                .put(&checkpoint_name(slot), codec::write_checkpoint(&checkpoint));
         }
     }
 
     /// Keeps a copy of a batch until [`Self::forget`].
     pub(super) fn keep(&mut self, batch: &mut Batch) {
-        let Some(seat) = self.sit() else { return };
+        let Some(slot) = self.acquire() else { return };
         let index = self
-            .slots
+            .cells
             .iter()
-            .position(|slot| *slot != Slot::Full)
-            .unwrap_or(self.slots.len());
-        match self.slots.get_mut(index) {
-            Some(slot) => *slot = Slot::Full,
-            None => self.slots.push(Slot::Full),
+            .position(|cell| *cell != BatchCell::Full)
+            .unwrap_or(self.cells.len());
+        match self.cells.get_mut(index) {
+            Some(cell) => *cell = BatchCell::Full,
+            None => self.cells.push(BatchCell::Full),
         }
+
         self.own()
-            .put(&slot_name(seat, index), codec::write_batch(batch));
-        batch.slot = Some(index);
+            .put(&cell_name(slot, index), codec::write_batch(batch));
+        batch.cell = Some(index);
     }
 
-    /// The end of a batch is known. Its copy is overwritten by a later batch, or emptied by [`Self::sweep`].
+    /// The end of a batch is known. Its cell is overwritten by a later batch, or emptied by
+    /// [`Self::sweep`].
     pub(super) fn forget(&mut self, batch: &Batch) {
-        if let Some(slot) = batch.slot.and_then(|index| self.slots.get_mut(index)) {
-            *slot = Slot::Spent;
+        if let Some(cell) = batch.cell.and_then(|index| self.cells.get_mut(index)) {
+            *cell = BatchCell::Spent;
         }
     }
 
-    /// Frees the memory of batches whose end is known.
+    /// Empties the cells of batches that have ended.
     pub(super) fn sweep(&mut self) {
-        let Some(seat) = self.seat else { return };
+        let Some(slot) = self.slot else { return };
         let own = self.shared.with_key(OWN_KEY, self.identity.stream);
-        for (index, slot) in self
-            .slots
+
+        for (index, cell) in self
+            .cells
             .iter_mut()
             .enumerate()
-            .filter(|(_, slot)| **slot == Slot::Spent)
+            .filter(|(_, cell)| **cell == BatchCell::Spent)
         {
-            own.set(&slot_name(seat, index), &[]);
-            *slot = Slot::Empty;
+            own.set(&cell_name(slot, index), &[]);
+            *cell = BatchCell::Empty;
         }
     }
 
-    /// Leaves the seat: nothing of this stream is to be taken over.
+    /// Releases the slot: nothing of this stream is left to take over.
     pub(super) fn close(&mut self) {
         self.spend_all();
-        let estate = self.estate();
-        self.seat = None;
-        self.leave(&estate);
+        let orphan = self.as_orphan();
+        self.slot = None;
+        self.release(&orphan);
     }
 
-    fn leave(
+    fn release(
         &self,
-        Estate {
-            stream, key, seat, ..
-        }: &Estate,
+        Orphan {
+            stream, key, slot, ..
+        }: &Orphan,
     ) {
-        let Some(seat) = *seat else { return };
-        self.of(*key, *stream).set(&note_name(seat), &[]);
-        Registry(&self.list(*key)).update(seat, self.identity.vm, *stream, |entry| {
+        let Some(slot) = *slot else { return };
+        self.of(*key, *stream).set(&checkpoint_name(slot), &[]);
+        Directory(&self.unowned(*key)).update(slot, self.identity.vm, *stream, |entry| {
             *entry = Entry::default()
         });
     }
 
     fn spend_all(&mut self) {
-        for slot in self.slots.iter_mut().filter(|slot| **slot == Slot::Full) {
-            *slot = Slot::Spent;
+        for cell in self
+            .cells
+            .iter_mut()
+            .filter(|cell| **cell == BatchCell::Full)
+        {
+            *cell = BatchCell::Spent;
         }
         self.sweep();
     }
 
-    /// Shows that this VM lives: by its own seat, and by those that it has taken over.
-    pub(super) fn beat<'e>(&self, estates: impl Iterator<Item = &'e Estate>, has_ended: bool) {
-        let own = self.seat.map(|seat| (OWN_KEY, seat));
-        let seats: Vec<(usize, usize)> = estates
-            .filter_map(|estate| Some((estate.key, estate.seat?)))
+    /// Writes a heartbeat to the own slot and to those of orphans.
+    pub(super) fn heartbeat<'e>(&self, orphans: impl Iterator<Item = &'e Orphan>, has_ended: bool) {
+        let own = self.slot.map(|slot| (OWN_KEY, slot));
+        let slots: Vec<(usize, usize)> = orphans
+            .filter_map(|orphan| Some((orphan.key, orphan.slot?)))
             .chain(own)
             .collect();
+
         for key in 0..self.shared.keys() {
-            let of_key: Vec<usize> = seats
+            let of_key: Vec<usize> = slots
                 .iter()
                 .filter(|(of, _)| *of == key)
-                .map(|(_, seat)| *seat)
+                .map(|(_, slot)| *slot)
                 .collect();
             if !of_key.is_empty() {
-                Registry(&self.list(key)).update_all(self.identity.vm, &of_key, |entry| {
-                    entry.beat = entry.beat.wrapping_add(1);
+                Directory(&self.unowned(key)).update_all(self.identity.vm, &of_key, |entry| {
+                    entry.heartbeat = entry.heartbeat.wrapping_add(1);
                     entry.has_ended = has_ended;
                 });
             }
         }
     }
 
-    /// Whether the seat is no longer this stream's.
-    pub(super) fn has_lost_seat(&self, listings: &[Listing]) -> bool {
-        !self.holds(listings, &self.estate())
+    /// Whether the slot no longer belongs to this stream.
+    pub(super) fn has_lost_slot(&self, listings: &[Listing]) -> bool {
+        !self.holds(listings, &self.as_orphan())
     }
 
-    /// Whether the list of the own seat was.
+    /// Whether the directory of the own slot was damaged since the last scan.
     pub(super) fn is_own_void(&self, listings: &[Listing]) -> bool {
-        self.is_void(listings, &self.estate())
+        self.is_void(listings, &self.as_orphan())
     }
 
-    /// The lists were looked at, and what is void has been dealt with.
-    pub(super) fn note_epochs(&mut self, listings: &[Listing]) {
+    /// The directories were scanned, and void slots are dealt with.
+    pub(super) fn set_epochs(&mut self, listings: &[Listing]) {
         self.epochs = listings.iter().map(|listing| listing.epoch).collect();
     }
 
-    /// Gives up a seat that is no longer this stream's. The next one is of the stream `next`.
-    pub(super) fn leave_void(&mut self, next: Uuid) {
+    /// Discards a slot that no longer belongs to this stream. The next one is for the stream
+    /// `next`.
+    pub(super) fn discard_slot(&mut self, next: Uuid) {
         self.identity.stream = next;
-        self.seat = None;
-        self.slots.clear();
-        self.note = Note::default();
+        self.slot = None;
+        self.cells.clear();
+        self.checkpoint = Checkpoint::default();
     }
 
-    fn empty_slots(&self, key: usize, seat: usize) {
+    fn empty_cells(&self, key: usize, slot: usize) {
         let keyed = self.of(key, Uuid::nil());
-        for slot in 0.. {
-            let name = slot_name(seat, slot);
+
+        for cell in 0.. {
+            let name = cell_name(slot, cell);
             let Some(is_empty) = keyed.is_empty(&name) else {
                 break;
             };
@@ -234,52 +300,56 @@ impl Journal {
         }
     }
 
-    /// What the stream leaves to a successor in the same VM.
-    pub(super) fn estate(&self) -> Estate {
-        Estate {
+    /// The part of the journal that a successor in the same VM gets.
+    pub(super) fn as_orphan(&self) -> Orphan {
+        Orphan {
             stream: self.identity.stream,
-            note: self.note,
+            checkpoint: self.checkpoint,
             key: OWN_KEY,
-            seat: self.seat,
-            next_slot: 0,
+            slot: self.slot,
+            next_cell: 0,
             damage: Damage::default(),
         }
     }
 
-    /// The successor has copies of all batches, and the seat.
+    /// The successor has copies of all batches, and the slot.
     pub(super) fn retire(&mut self) {
         self.spend_all();
-        self.seat = None;
+        self.slot = None;
         self.is_retired = true;
     }
 
-    /// The seat, which is taken when it is first needed.
-    fn sit(&mut self) -> Option<usize> {
-        if self.seat.is_none() && !self.is_retired {
-            self.seat = self.take_seat(self.identity.stream);
+    /// The slot, which is acquired when it is first needed.
+    fn acquire(&mut self) -> Option<usize> {
+        if self.slot.is_none() && !self.is_retired {
+            self.slot = self.acquire_for(self.identity.stream);
         }
-        self.seat
+        self.slot
     }
 
-    /// Takes a seat for a stream, and empties what an earlier owner has left there.
-    fn take_seat(&self, stream: Uuid) -> Option<usize> {
+    /// Acquires a slot for a stream, and empties the cells of an earlier owner.
+    fn acquire_for(&self, stream: Uuid) -> Option<usize> {
         let Identity {
-            vm, kin, plugin, ..
+            vm,
+            destination,
+            plugin,
+            ..
         } = self.identity;
         let entry = Entry {
             vm,
             stream,
-            kin,
+            destination,
             plugin,
-            beat: 0,
+            heartbeat: 0,
             has_ended: false,
         };
-        let seat = Registry(&self.list(OWN_KEY)).take_seat(entry)?;
-        self.empty_slots(OWN_KEY, seat);
-        Some(seat)
+        let slot = Directory(&self.unowned(OWN_KEY)).acquire(entry)?;
+        self.empty_cells(OWN_KEY, slot);
+
+        Some(slot)
     }
 
-    /// What this stream writes.
+    /// Values of this stream.
     fn own(&self) -> Keyed<'_> {
         self.of(OWN_KEY, self.identity.stream)
     }
@@ -288,16 +358,16 @@ impl Journal {
         self.shared.with_key(key, owner)
     }
 
-    /// Where the list of seats is, which has no owner.
-    fn list(&self, key: usize) -> Keyed<'_> {
+    /// Values without an owner: the directory.
+    fn unowned(&self, key: usize) -> Keyed<'_> {
         self.of(key, Uuid::nil())
     }
 }
 
-fn note_name(seat: usize) -> String {
-    format!("seat.{seat}")
+fn checkpoint_name(slot: usize) -> String {
+    format!("slot.{slot}")
 }
 
-fn slot_name(seat: usize, slot: usize) -> String {
-    format!("seat.{seat}.{slot}")
+fn cell_name(slot: usize, cell: usize) -> String {
+    format!("slot.{slot}.{cell}")
 }

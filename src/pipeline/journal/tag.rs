@@ -1,4 +1,4 @@
-//! Tags that show who has written a value: SipHash over what is short, and over a fold of what is long.
+//! Authentication tags: SipHash over the start of a value, and over a fold of the rest.
 
 use std::hash::Hasher;
 
@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 pub(super) const TAG_BYTES: usize = 16;
 
-/// Bytes at the start of a value that SipHash reads itself: the ids and numbers of a batch. SipHash over the whole would
-/// triple what the delivery of a record costs, so the rest is folded first.
+/// Bytes at the start of a value that SipHash reads directly: ids and numbers of a batch. SipHash
+/// over the whole value would triple the cost of a record's delivery, so the rest is folded first.
 const WHOLE_BYTES: usize = 4096;
 
 /// Words of a block that is folded at once. As many secret words are derived from a key.
@@ -17,7 +17,7 @@ const BLOCK_WORDS: usize = 64;
 
 const KEY_BYTES: usize = 32;
 
-/// Bytes behind a key in a list of keys that show that it was not overwritten.
+/// Checksum bytes behind a key in the list of keys, which show whether it was overwritten.
 const CHECK_BYTES: usize = 8;
 
 /// A key that makes and verifies tags.
@@ -31,7 +31,7 @@ impl Key {
         Self(Sha256::digest(secret).into())
     }
 
-    /// The keys of a list; what was overwritten is left out.
+    /// The intact keys of a list.
     pub(super) fn read_all(bytes: &[u8]) -> Vec<Self> {
         let read = |entry: &[u8]| {
             let (key, check) = entry.split_first_chunk()?;
@@ -73,11 +73,11 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// A key at work: what is derived from it, once.
+/// The material derived from a key, computed once.
 #[derive(Clone)]
 pub(super) struct Tagger {
     key: Key,
-    /// Names the key in public.
+    /// Public identifier of the key.
     mark: String,
     sip: [u64; 2],
     fold: [[u32; 2]; BLOCK_WORDS],
@@ -107,6 +107,7 @@ impl Tagger {
             .for_each(|(to, from)| *to = halves(from));
         let letter = |byte: &u8| char::from(b'a' + byte % 16);
         let mark = key.derived(b"mark", 0).iter().take(8).map(letter).collect();
+
         Self {
             key: *key,
             mark,
@@ -119,7 +120,7 @@ impl Tagger {
         self.key
     }
 
-    /// Part of the names of everything that is written with the key.
+    /// The part of names that identifies the key.
     pub(super) fn mark(&self) -> &str {
         &self.mark
     }
@@ -136,18 +137,21 @@ impl Tagger {
         for block in rest.chunks(8 * BLOCK_WORDS) {
             hasher.write_u64(self.folded(block));
         }
+
         hasher.finish128().as_bytes()
     }
 
-    /// Folds a block to one number: each half of a word is added to a secret one, and the sums are multiplied. That is NH of
-    /// UMAC (RFC 4418, section 5.2.2): for a key that is not known, two blocks of one length have the same number with a
-    /// probability of 2^-32, whatever they are. It holds since the secrets are independent of each other.
+    /// Folds a block to one number: each half of a word is added to a secret half, and the sums are
+    /// multiplied. This is NH of UMAC (RFC 4418, section 5.2.2). For an unknown key, two different
+    /// blocks of one length collide with probability 2^-32. This requires that the secrets are
+    /// independent of each other.
     fn folded(&self, block: &[u8]) -> u64 {
         let (words, tail) = block.as_chunks();
         let mut sum = 0_u64;
         for (word, secret) in words.iter().zip(&self.fold) {
             sum = sum.wrapping_add(product(*word, *secret));
         }
+
         if let Some(secret) = self.fold.get(words.len())
             && !tail.is_empty()
         {
@@ -155,6 +159,7 @@ impl Tagger {
             last.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
             sum = sum.wrapping_add(product(last, *secret));
         }
+
         sum
     }
 }
@@ -198,8 +203,8 @@ mod tests {
         assert_ne!(one.mark, other.mark);
     }
 
-    /// Four words at equal distances, of which two grow and two shrink by as much: a fold whose secrets stand in a row of
-    /// equal steps would not see it.
+    /// Four words at equal distances, two of which grow and two shrink by the same amount. A fold
+    /// with secrets at equal steps would miss this.
     #[test]
     fn changes_that_cancel_each_other_are_seen() {
         for key in 0..50 {
@@ -208,13 +213,13 @@ mod tests {
             let genuine = tag(&tagger, &value);
             for (start, step) in [(0, 1), (3, 7), (60, 2), (10, 64)] {
                 let mut forged = value.clone();
-                for (place, up) in [
+                for (word, up) in [
                     (start, true),
                     (start + step, false),
                     (start + 2 * step, false),
                     (start + 3 * step, true),
                 ] {
-                    let byte = &mut forged[WHOLE_BYTES + 8 * place + 7];
+                    let byte = &mut forged[WHOLE_BYTES + 8 * word + 7];
                     *byte = if up { *byte + 1 } else { *byte - 1 };
                 }
                 assert_ne!(tag(&tagger, &forged), genuine, "key {key}, {start}, {step}");
@@ -229,15 +234,18 @@ mod tests {
             .map(|index| (index % 251) as u8)
             .collect();
         let genuine = tag(&tagger, &value);
+
         for index in 0..value.len() {
             let mut changed = value.clone();
             changed[index] ^= 1;
             assert_ne!(tag(&tagger, &changed), genuine, "{index}");
         }
+
         let block = 8 * BLOCK_WORDS;
         let mut swapped = value.clone();
         swapped[WHOLE_BYTES..].rotate_left(block);
         assert_ne!(tag(&tagger, &swapped), genuine, "blocks in another order");
+
         for longer in [&[0][..], &[0; 8], &[0; 512]] {
             assert_ne!(tag(&tagger, &[&value, longer].concat()), genuine);
         }
@@ -250,6 +258,7 @@ mod tests {
         let keys = [Key::of_secret(b"a"), Key::of_secret(b"b")];
         let mut bytes = Key::write_all(&keys);
         assert_eq!(Key::read_all(&bytes), keys);
+
         bytes[3] ^= 1;
         assert_eq!(
             Key::read_all(&bytes),

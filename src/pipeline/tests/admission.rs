@@ -1,6 +1,6 @@
 //! Requests that wait for their record.
 
-use super::super::watch::LOOKS_AT_LIVING;
+use super::super::watch::SILENT_SCANS_LIVING;
 use super::*;
 use crate::record::Received;
 use crate::record::Stage;
@@ -44,19 +44,21 @@ impl Rig {
 }
 
 #[test]
-fn a_place_is_kept_for_the_record_of_the_end() {
+fn memory_is_reserved_for_the_record_of_the_end() {
     let mut rig = Rig::new(|settings| settings.buffer.max_records = 2);
     rig.refuses = true;
-    let Admission::Proceed(place) = rig.admit(RequireAudit::Buffered) else {
+    let Admission::Proceed(reservation) = rig.admit(RequireAudit::Buffered) else {
         panic!("refused")
     };
     rig.offer(5);
+
     assert_eq!(rig.count(Counter::DroppedBufferFull), 4);
     assert_eq!(rig.admit(RequireAudit::Buffered), Admission::Refuse, "full");
     assert_eq!(rig.count(Counter::RequestsRefused), 1);
+
     let _ = rig
         .pipeline
-        .handle_exchange(exchange("/"), Some(place), rig.now);
+        .handle_exchange(exchange("/"), Some(reservation), rig.now);
     assert_eq!(
         rig.count(Counter::DroppedBufferFull),
         4,
@@ -65,12 +67,13 @@ fn a_place_is_kept_for_the_record_of_the_end() {
 }
 
 #[test]
-fn a_place_that_is_not_needed_is_given_back() {
+fn an_unused_reservation_is_released() {
     let mut rig = Rig::new(|settings| settings.buffer.max_records = 1);
-    let Admission::Proceed(place) = rig.admit(RequireAudit::Buffered) else {
+    let Admission::Proceed(reservation) = rig.admit(RequireAudit::Buffered) else {
         panic!("refused")
     };
-    rig.pipeline.handle_no_exchange(Some(place));
+    rig.pipeline.handle_no_exchange(Some(reservation));
+
     assert!(matches!(
         rig.admit(RequireAudit::Buffered),
         Admission::Proceed(_)
@@ -86,7 +89,9 @@ fn a_request_is_held_until_its_receipt_is_acknowledged() {
     let Admission::Hold { ticket, wakes, .. } = rig.admit(RequireAudit::Acknowledged) else {
         panic!("not held")
     };
+
     assert!(wakes);
+
     let sent = rig.send_one();
     assert_eq!(sent.numbers(), [number]);
     assert!(
@@ -101,6 +106,7 @@ fn a_request_is_held_until_its_receipt_is_acknowledged() {
         sent.body
     );
     assert!(rig.decisions().is_empty());
+
     rig.answer(&sent, 200);
     assert_eq!(rig.decisions(), [(ticket, true)]);
     assert!(rig.decisions().is_empty(), "decided once");
@@ -124,12 +130,15 @@ fn it_is_refused_at_the_deadline_whatever_became_of_the_callout() {
     let ticket = rig.started().hold();
     let sent = rig.send_one();
     rig.pass(TIMEOUT - Duration::from_nanos(1));
+
     assert!(rig.decisions().is_empty());
+
     rig.pass(Duration::from_nanos(1));
     assert_eq!(
         (rig.decisions(), rig.count(Counter::RequestsRefused)),
         (vec![(ticket, false)], 1)
     );
+
     rig.answer(&sent, 200);
     assert_eq!(rig.pipeline.unacknowledged(), None);
     assert!(rig.decisions().is_empty(), "too late");
@@ -141,6 +150,7 @@ fn it_is_refused_at_once_when_no_retry_can_be_in_time() {
     let ticket = rig.started().hold();
     let sent = rig.send_one();
     rig.answer_with(&sent, Some(429), Some("6"), "");
+
     assert_eq!(rig.decisions(), [(ticket, false)]);
     assert_eq!(
         rig.admit(RequireAudit::Acknowledged),
@@ -154,6 +164,7 @@ fn it_is_refused_at_once_when_no_retry_can_be_in_time() {
         ),
         (3, 2)
     );
+
     rig.pass(Duration::from_secs(2)).hold();
 }
 
@@ -163,7 +174,9 @@ fn it_is_refused_when_its_receipt_is_rejected_or_maybe_rejected() {
     let first = rig.started().hold();
     let sent = rig.send_one();
     rig.answer(&sent, 400);
+
     assert_eq!(rig.decisions(), [(first, false)]);
+
     let tickets = [rig.hold(), rig.hold()];
     let sent = rig.send_one();
     rig.answer_with(
@@ -174,6 +187,7 @@ fn it_is_refused_when_its_receipt_is_rejected_or_maybe_rejected() {
     );
     let mut refused = rig.decisions();
     refused.sort_unstable();
+
     assert_eq!(refused, tickets.map(|ticket| (ticket, false)));
 }
 
@@ -217,7 +231,7 @@ fn a_request_that_is_gone_is_not_decided() {
     assert!(rig.decisions().is_empty());
 }
 
-/// The default buffer, filled by nothing but what the test offers.
+/// The default buffer, with only the test's records.
 fn with_default_buffer() -> Rig {
     let mut rig = Rig::new(|settings| {
         settings.buffer = BufferLimits {
@@ -234,29 +248,35 @@ fn with_default_buffer() -> Rig {
 #[test]
 fn slow_requests_leave_the_records_of_others_half_of_their_room() {
     let mut rig = with_default_buffer();
-    let mut places = Vec::new();
+    let mut reservations = Vec::new();
     for number in 0..720 {
-        if let Admission::Proceed(place) = rig.admit_of(Some(number % 8), RequireAudit::Buffered) {
-            places.push(place);
+        if let Admission::Proceed(reservation) =
+            rig.admit_of(Some(number % 8), RequireAudit::Buffered)
+        {
+            reservations.push(reservation);
         }
     }
+
     assert_eq!(
         rig.count(Counter::RequestsRefused),
-        720 - places.len() as u64
+        720 - reservations.len() as u64
     );
-    assert!(places.len() > 300, "{} of 720", places.len());
+    assert!(reservations.len() > 300, "{} of 720", reservations.len());
+
     rig.offer(4000);
     assert_eq!(rig.count(Counter::DroppedBufferFull), 0);
+
     rig.offer(6000);
     assert!(
         rig.count(Counter::DroppedBufferFull) > 0,
         "the buffer is full in the end"
     );
+
     let before = rig.count(Counter::DroppedBufferFull);
-    for place in places {
+    for reservation in reservations {
         let _ = rig
             .pipeline
-            .handle_exchange(exchange("/"), Some(place), rig.now);
+            .handle_exchange(exchange("/"), Some(reservation), rig.now);
     }
     assert_eq!(
         rig.count(Counter::DroppedBufferFull),
@@ -266,45 +286,49 @@ fn slow_requests_leave_the_records_of_others_half_of_their_room() {
 }
 
 #[test]
-fn slow_requests_of_one_connection_leave_places_to_another() {
+fn slow_requests_of_one_connection_leave_reservations_to_another() {
     let mut rig = with_default_buffer();
     let mut admitted = |connection| {
         let admissions = (0..400).map(|_| rig.admit_of(Some(connection), RequireAudit::Buffered));
-        let places: Vec<Admission> = admissions
+        let reservations: Vec<Admission> = admissions
             .take_while(|admission| *admission != Admission::Refuse)
             .collect();
-        let count = places.len();
-        std::mem::forget(places);
+        let count = reservations.len();
+        std::mem::forget(reservations);
         count
     };
     let first = admitted(1);
+
     assert!((90..120).contains(&first), "{first}");
     assert_eq!([2, 3, 4].map(&mut admitted), [first; 3]);
     assert!(admitted(5) < first / 10, "all places are taken");
 }
 
-/// A record that waits for nothing may find no room in its lane, which others have filled.
+/// The immediate lane may be full of other records.
 #[test]
-fn an_immediate_record_with_a_place_is_kept_in_any_case() {
+fn an_immediate_record_with_a_reservation_is_kept_in_any_case() {
     let mut rig = Rig::new(|settings| settings.buffer.max_records = 10);
     rig.refuses = true;
-    let Admission::Proceed(place) = rig.admit(RequireAudit::Buffered) else {
+    let Admission::Proceed(reservation) = rig.admit(RequireAudit::Buffered) else {
         panic!("refused")
     };
     rig.offer_immediate(20);
     let before = rig.count(Counter::DroppedBufferFull);
+
     assert!(before > 0);
+
     let immediate = Box::new(ExchangeRecord {
         immediate: true,
         ..*exchange("/")
     });
     let _ = rig
         .pipeline
-        .handle_exchange(immediate, Some(place), rig.now);
+        .handle_exchange(immediate, Some(reservation), rig.now);
+
     assert_eq!(rig.count(Counter::DroppedBufferFull), before);
 }
 
-/// Tickets name requests for as long as these go on; the numbers of records may begin anew in between.
+/// Tickets identify requests while these go on; record numbers may restart in between.
 #[test]
 fn no_two_requests_have_one_ticket() {
     let mut rig = Rig::new(|_| {});
@@ -314,7 +338,7 @@ fn no_two_requests_have_one_ticket() {
     assert_eq!(rig.decisions(), [(first, true)]);
     rig.tick();
     let mut other = Rig::in_vm(Uuid::from_u128(8), Uuid::from_u128(71), &rig.shared, |_| {});
-    for _ in 0..LOOKS_AT_LIVING + 2 {
+    for _ in 0..SILENT_SCANS_LIVING + 2 {
         other.tick();
     }
     rig.tick();
@@ -350,12 +374,13 @@ fn a_request_that_is_refused_pushes_out_nothing() {
         rig.count(Counter::DroppedBufferFull),
         rig.gauge(Gauge::BufferBytes),
     );
+
     assert_eq!(now, (dropped, bytes));
 }
 
 /// Half of the buffer, however many configurations of the plugin there are.
 #[test]
-fn places_of_two_configurations_have_one_bound() {
+fn reservations_of_two_configurations_have_one_bound() {
     let (account, shared) = (Rc::default(), Rc::default());
     let rig = |stream: u128| {
         Rig::with(
@@ -368,23 +393,26 @@ fn places_of_two_configurations_have_one_bound() {
         )
     };
     let (mut old, mut new) = (rig(1), rig(2));
-    let mut places = Vec::new();
+    let mut reservations = Vec::new();
+
     for rig in [&mut old, &mut new] {
         for connection in 0..400 {
-            if let Admission::Proceed(place) =
+            if let Admission::Proceed(reservation) =
                 rig.admit_of(Some(connection % 8), RequireAudit::Buffered)
             {
-                places.push(place);
+                reservations.push(reservation);
             }
         }
     }
+
     let bytes = |rig: &Rig| rig.gauge(Gauge::BufferBytes);
     assert!(
-        places.len() > 10 && bytes(&old) + bytes(&new) <= 1 << 19,
+        reservations.len() > 10 && bytes(&old) + bytes(&new) <= 1 << 19,
         "{} {}",
         bytes(&old),
         bytes(&new)
     );
+
     new.offer(20);
     assert_eq!(
         new.count(Counter::DroppedBufferFull),

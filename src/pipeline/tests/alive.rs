@@ -1,10 +1,10 @@
-//! What a stream says of itself: how far its numbers have come, and that it goes on.
+//! How far a stream's numbers have come, and signs of life.
 
 use super::*;
 
 const INTERVAL: Duration = Duration::from_secs(30);
 
-/// A stream whose start and first record are acknowledged.
+/// A stream with an acknowledged start and first record.
 fn started() -> Rig {
     let mut rig = Rig::new(|settings| settings.alive_interval = Some(INTERVAL));
     rig.started();
@@ -24,7 +24,7 @@ fn is_alive_record(sent: &Sent, number: u64) {
 }
 
 #[test]
-fn a_batch_says_how_far_the_numbers_had_come_and_says_the_same_again() {
+fn a_batch_has_the_next_number_and_keeps_it_in_every_attempt() {
     let mut rig = started();
     rig.offer(4).offer_immediate(1);
     let sent = rig.send();
@@ -34,9 +34,11 @@ fn a_batch_says_how_far_the_numbers_had_come_and_says_the_same_again() {
             .collect::<Vec<_>>(),
         [(vec![6], 7), (vec![2, 3, 4, 5], 7),]
     );
+
     rig.offer(3).answer(&sent[1], 503).pass(DELAY);
     let again = rig.send_one();
     assert_eq!((&again.body, again.next()), (&sent[1].body, 7));
+
     rig.answer(&again, 400);
     let half = rig.send_one();
     let others = rig.answer(&half, 200).send();
@@ -45,11 +47,12 @@ fn a_batch_says_how_far_the_numbers_had_come_and_says_the_same_again() {
         .iter()
         .map(Sent::next)
         .collect();
+
     assert_eq!(next, [7, 7, 10], "the halves, and what came meanwhile");
 }
 
 #[test]
-fn an_idle_stream_says_so_at_every_interval() {
+fn an_idle_stream_sends_a_sign_of_life_at_every_interval() {
     let mut rig = started();
     for number in 2..5 {
         rig.pass(INTERVAL - Duration::from_nanos(1)).send_none();
@@ -61,7 +64,7 @@ fn an_idle_stream_says_so_at_every_interval() {
 }
 
 #[test]
-fn a_stream_that_sends_says_nothing_else() {
+fn a_stream_that_sends_makes_no_other_record() {
     let mut rig = started();
     for _ in 0..4 {
         let sent = rig.pass(INTERVAL / 2).offer_immediate(1).send_one();
@@ -78,18 +81,21 @@ fn what_waits_leaves_when_it_is_due_and_that_is_promised() {
         settings.batch.max_delay = delay;
     });
     let sent = rig.offer(1).pass(delay).send_one();
+
     assert!(
         sent.body
             .contains(r#""audit.stream.alive_interval_ms","value":{"intValue":"90000"}"#),
         "{}",
         sent.body
     );
+
     rig.answer(&sent, 200)
         .pass(INTERVAL / 2)
         .offer(1)
         .pass(delay - Duration::from_nanos(1))
         .send_none();
     let sent = rig.pass(Duration::from_nanos(1)).send_one();
+
     assert_eq!(
         (sent.numbers(), sent.records()[0].event.as_str()),
         (vec![2], "audit.http")
@@ -115,6 +121,7 @@ fn an_outage_of_hours_leaves_one_sign_of_life() {
         assert_eq!(rig.gauge(Gauge::BufferRecords), 1);
         sent = again;
     }
+
     rig.answer(&sent, 200).is_empty();
 }
 
@@ -158,16 +165,18 @@ fn the_batches_of_another_stream_are_no_sign_of_life() {
     });
     rig.started();
     ended.pipeline.handle_end(ended.now);
-    let legacy = ended.pipeline.hand_over(ended.now).unwrap();
+    let handed_over = ended.pipeline.hand_over(ended.now).unwrap();
     ended.publish();
     rig.pass(INTERVAL - Duration::from_nanos(1));
-    rig.pipeline.handle_legacy(legacy, rig.now);
+    rig.pipeline.handle_hand_over(handed_over, rig.now);
     let others = rig.send();
+
     assert_eq!(
         others.iter().map(Sent::next).collect::<Vec<_>>(),
         [7],
         "the whole stream, its end included"
     );
+
     rig.pass(Duration::from_nanos(1)).send_none();
     for sent in &others {
         rig.answer(sent, 200);

@@ -1,4 +1,4 @@
-//! When a batch is cut, and what is in it.
+//! When a batch is sealed, and its content.
 
 use super::*;
 
@@ -16,10 +16,12 @@ fn the_first_record_is_announced() {
         (1, "audit.http"),
         (2, "audit.http"),
     ];
+
     assert_eq!(
         events,
         expected.map(|(number, event)| (number, event.to_owned()))
     );
+
     rig.answer(&sent, 200).is_empty();
     let sent = rig.offer(1).pass(DELAY).send_one();
     assert_eq!(sent.numbers(), [3], "announced once");
@@ -46,6 +48,7 @@ fn by_count() {
             .collect::<Vec<_>>(),
         [4, 4]
     );
+
     rig.send_none().pass(DELAY);
     assert_eq!(rig.send_one().numbers(), [10, 11]);
 }
@@ -62,9 +65,12 @@ fn by_bytes_and_the_first_always_fits() {
     rig.started().offer(1).send_none();
     let one = usize::try_from(rig.gauge(Gauge::BufferBytes)).unwrap();
     let fit = 2500 / one;
+
     assert!((1..=5).contains(&fit), "{one}");
+
     let sent = rig.offer(fit).send_one();
     assert_eq!(sent.numbers().len(), fit, "as many as fit");
+
     rig.answer(&sent, 200).pass(DELAY);
     assert_eq!(rig.send_one().numbers().len(), 1);
     assert!(
@@ -88,6 +94,7 @@ fn by_the_age_of_the_oldest() {
         .offer(1)
         .pass(DELAY / 2 - Duration::from_nanos(1))
         .send_none();
+
     assert_eq!(
         rig.pass(Duration::from_nanos(1)).send_one().numbers().len(),
         2
@@ -103,7 +110,7 @@ fn one_wake_up_for_a_full_batch() {
     assert_eq!(rig.wakes, 1, "not again before the root has polled");
     assert_eq!(rig.send().len(), FIRST_IN_FLIGHT.bulk);
     rig.offer(20);
-    assert_eq!(rig.wakes, 1, "nothing may leave, so nobody is woken");
+    assert_eq!(rig.wakes, 1, "nothing may leave, so there is no wake-up");
 }
 
 #[test]
@@ -116,6 +123,7 @@ fn at_most_a_window_in_flight() {
         rig.gauge(Gauge::InFlightBatches),
         FIRST_IN_FLIGHT.bulk as u64
     );
+
     rig.answer(&sent[2], 200);
     assert_eq!(
         rig.send().len(),
@@ -137,11 +145,13 @@ fn a_batch_that_was_polled_is_handed_out_until_it_is_dispatched() {
         .pipeline
         .poll_callout(rig.now)
         .map(|callout| callout.batch_id);
+
     assert!(first.is_some() && first == second);
 }
 
 impl Rig {
-    /// Answers one after the other, each before what may leave then, and yields what has left.
+    /// Acknowledges one after the other, each before the next batches leave. Yields the batches
+    /// that have left.
     fn answer_each(&mut self, sent: &[Sent]) -> Vec<Sent> {
         sent.iter()
             .flat_map(|sent| self.answer(sent, 200).send())
@@ -149,7 +159,7 @@ impl Rig {
     }
 }
 
-/// 12,000 records in batches of 4: round by round, all that may be in flight is, and answered.
+/// 12,000 records in batches of 4: in each round the whole window is in flight, and answered.
 #[test]
 fn a_burst_leaves_in_more_and_more_batches_at_once() {
     let mut rig = Rig::new(|settings| {
@@ -162,10 +172,12 @@ fn a_burst_leaves_in_more_and_more_batches_at_once() {
     rig.started().offer(12_000);
     let mut in_flight = Vec::new();
     let mut sent = rig.send();
+
     while !sent.is_empty() {
         in_flight.push(sent.len());
         sent = rig.answer_each(&sent);
     }
+
     assert_eq!(
         in_flight[..5],
         [4, 8, 16, MAX_IN_FLIGHT.bulk, MAX_IN_FLIGHT.bulk]
@@ -175,6 +187,7 @@ fn a_burst_leaves_in_more_and_more_batches_at_once() {
         "{} round trips for 3000 batches",
         in_flight.len()
     );
+
     rig.is_empty();
 }
 
@@ -184,12 +197,15 @@ fn a_failure_narrows_the_window_again() {
     rig.started().offer(80);
     let first = rig.send();
     let second = rig.answer_each(&first);
+
     assert_eq!(second.len(), 8);
+
     for failed in &second {
         rig.answer(failed, 503);
     }
     let probe = rig.pass(Duration::from_secs(31)).send_one();
     rig.answer(&probe, 200);
+
     assert_eq!(rig.send().len(), FIRST_IN_FLIGHT.bulk);
 }
 

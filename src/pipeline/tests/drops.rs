@@ -1,4 +1,4 @@
-//! What is dropped, and how that is told.
+//! Drops, and how they are reported.
 
 use super::*;
 
@@ -13,9 +13,12 @@ fn after_max_attempts() {
         assert_eq!(rig.count(Counter::Rejected), 0);
         rig.pass(Duration::from_secs(31));
     }
+
     assert_eq!(rig.count(Counter::DroppedMaxAttempts), 2);
+
     let report = rig.send_one();
     assert_eq!(report.losses(), [loss("max_attempts", 2, 2, 3)]);
+
     rig.answer(&report, 200).is_empty();
 }
 
@@ -28,11 +31,14 @@ fn a_dropped_report_is_made_again() {
         .answer(&sent, 503)
         .pass(Duration::from_secs(31))
         .send_one();
+
     assert_eq!(report.losses(), [loss("max_attempts", 1, 2, 2)]);
+
     let report = rig
         .answer(&report, 503)
         .pass(Duration::from_secs(31))
         .send_one();
+
     assert_eq!(
         report.losses(),
         [loss("max_attempts", 2, 2, 3)],
@@ -49,11 +55,15 @@ fn after_max_age() {
         rig.answer_with(&sent, Some(503), Some("60"), "");
     }
     rig.offer(1).pass(age - DELAY - Duration::from_nanos(1));
+
     assert_eq!(rig.count(Counter::DroppedMaxAge), 0);
+
     rig.pass(Duration::from_nanos(1));
     assert_eq!(rig.count(Counter::DroppedMaxAge), 5, "in batches and not");
+
     rig.pass(DELAY);
     assert_eq!(rig.count(Counter::DroppedMaxAge), 6);
+
     let report = rig.send_one();
     let covered: u64 = report.losses().iter().map(|(_, count, _, _)| count).sum();
     assert_eq!((covered, report.losses()[0].0.as_str()), (6, "max_age"));
@@ -64,12 +74,15 @@ fn a_full_buffer_makes_one_report_of_the_range() {
     let mut rig = Rig::new(|settings| settings.buffer.max_records = 6);
     rig.offer(10);
     assert_eq!(rig.count(Counter::DroppedBufferFull), 4);
+
     let mut losses = Vec::new();
     for sent in rig.pass(DELAY).send() {
         losses.extend(sent.losses());
         rig.answer(&sent, 200);
     }
+
     assert_eq!(losses, [loss("buffer_full", 4, 7, 10)]);
+
     rig.is_empty();
     rig.pass(DELAY * 100).send_none();
 }
@@ -82,6 +95,7 @@ fn a_report_leaves_alone_when_no_record_follows() {
     rig.offer(1);
     rig.answer(&sent, 200).send_none();
     let report = rig.pass(DELAY).send_one();
+
     assert_eq!(
         (report.numbers().len(), report.losses()),
         (1, vec![loss("buffer_full", 1, 6, 6)])
@@ -112,7 +126,7 @@ fn by_bytes() {
 }
 
 #[test]
-fn the_oldest_when_asked() {
+fn the_oldest_when_so_configured() {
     let mut rig = Rig::new(|settings| {
         settings.buffer = BufferLimits {
             max_records: 3,
@@ -123,6 +137,7 @@ fn the_oldest_when_asked() {
     rig.started().offer(5).pass(DELAY);
     let sent = rig.send();
     let numbers: Vec<u64> = sent.iter().flat_map(Sent::numbers).collect();
+
     assert_eq!(numbers, [7, 4, 5, 6], "the report, and the newest");
     assert_eq!(sent[0].losses(), [loss("buffer_full", 2, 2, 3)]);
 }
@@ -148,14 +163,17 @@ fn what_a_dropped_batch_was_to_report_is_reported_once() {
     });
     rig.started().offer(4);
     let sent = rig.pass(DELAY).send_one();
+
     assert_eq!(
         (sent.numbers(), sent.losses()),
         (vec![6, 2, 3, 4], vec![loss("buffer_full", 1, 5, 5)])
     );
+
     let report = rig
         .answer(&sent, 503)
         .pass(Duration::from_secs(31))
         .send_one();
+
     assert_eq!(
         report.losses(),
         [

@@ -1,4 +1,4 @@
-//! Records that wait for nothing.
+//! Records of the immediate lane.
 
 use super::*;
 
@@ -11,12 +11,14 @@ fn they_leave_at_once_and_alone() {
     let mut rig = Rig::new(|_| {});
     rig.started().offer(2).offer_immediate(1);
     assert_eq!(rig.wakes, 1, "the root is woken for a single record");
+
     let sent = rig.send_one();
     assert_eq!(sent.numbers(), [4]);
     assert!(
         sent.body
             .contains(r#""key":"audit.priority","value":{"stringValue":"immediate"}"#)
     );
+
     rig.answer(&sent, 200).send_none().pass(DELAY);
     assert_eq!(
         rig.send_one().numbers(),
@@ -53,14 +55,16 @@ fn they_leave_while_a_retry_waits_for_its_backoff() {
         .send_none()
         .offer_immediate(1);
     let immediate = rig.send_one();
+
     assert_eq!(immediate.numbers(), [10]);
+
     rig.answer(&immediate, 200)
         .send_none()
         .pass(Duration::from_secs(60));
     assert_eq!(
         rig.send_one().id,
         sent.id,
-        "what the audit cluster asked of the others still holds"
+        "the Retry-After of the others still holds"
     );
 }
 
@@ -73,7 +77,9 @@ fn they_are_retried_like_all_others_with_one_probe() {
         .offer_immediate(3)
         .pass(Duration::from_secs(31));
     let probe = rig.send_one();
+
     assert_eq!((probe.id, &probe.body), (first.id, &first.body));
+
     rig.answer(&probe, 200);
     assert_eq!(records(&rig.send()), [[3, 4, 5]]);
 }
@@ -89,6 +95,7 @@ fn they_use_the_reserve_when_the_others_have_filled_the_rest() {
     });
     rig.refuses = true;
     rig.offer(10).offer_immediate(3);
+
     assert_eq!(
         rig.count(Counter::DroppedBufferFull),
         2 + 1,
@@ -104,6 +111,7 @@ fn they_leave_a_wide_window_and_then_together() {
         rig.offer_immediate(1).send_one();
     }
     rig.offer_immediate(3).send_none();
+
     assert_eq!(
         rig.gauge(Gauge::InFlightBatches),
         FIRST_IN_FLIGHT.immediate as u64

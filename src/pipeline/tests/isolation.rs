@@ -1,4 +1,4 @@
-//! Failures that are a batch's own, and failures that are the configuration's.
+//! Failures of a batch, and failures of the configuration.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::*;
 
 const STEP: Duration = Duration::from_millis(50);
 
-/// What an audit cluster has seen.
+/// The batches that an audit cluster has received.
 #[derive(Default)]
 struct Seen {
     attempts: usize,
@@ -34,7 +34,8 @@ impl Seen {
 }
 
 impl Rig {
-    /// Lets time pass in small steps, offers a record now and then, and answers each attempt with the status of `judge`.
+    /// Lets time pass in small steps, captures a record now and then, and answers each attempt with
+    /// the status of `judge`.
     fn live(
         &mut self,
         time: Duration,
@@ -49,6 +50,7 @@ impl Rig {
                 self.offer(1);
                 due += every;
             }
+
             self.pass(STEP);
             loop {
                 let sent = self.send();
@@ -59,6 +61,7 @@ impl Rig {
                     self.answer_as_judged(&sent, seen, judge);
                 }
             }
+
             seen.lines.extend(self.pipeline.poll_notices());
         }
     }
@@ -132,14 +135,17 @@ fn a_configuration_that_is_refused_from_the_start_loses_nothing_and_makes_few_ca
         rig.offer(250);
         let mut seen = Seen::default();
         rig.live(seconds(600), Some(seconds(5)), &mut seen, &mut |_| status);
+
         assert_eq!(rig.rejected(), 0, "{status}");
         assert!(
             seen.attempts < 12 + 600 / 8,
             "{status}: {} callouts in ten minutes",
             seen.attempts
         );
+
         let lines = seen.lines("audit cluster does not acknowledge");
         assert!((30..=61).contains(&lines), "{status}: {lines}");
+
         rig.live(seconds(60), None, &mut seen, &mut |_| 200);
         assert_taken_but(&rig, &seen, &[]);
     }
@@ -159,6 +165,7 @@ fn the_line_of_a_refused_configuration_names_the_remedy() {
         let mut seen = Seen::default();
         rig.live(seconds(60), None, &mut seen, &mut |_| status);
         let last = seen.lines.last().unwrap();
+
         assert!(
             last.level == Level::Warn && last.text.ends_with(&format!("status {status}{remedy}")),
             "{last:?}"
@@ -192,6 +199,7 @@ fn what_is_bad_among_refused_ones_is_known_when_the_first_good_one_is_taken() {
         &mut refusing(400, &[17, 120]),
     );
     rig.live(seconds(2), None, &mut seen, &mut |_| 200);
+
     assert_taken_but(&rig, &seen, &[17, 120]);
 }
 
@@ -212,12 +220,14 @@ fn bad_records_among_good_ones_are_soon_rejected() {
             &mut seen,
             &mut refusing(400, &bad),
         );
+
         assert_eq!(rig.rejected(), bad.len() as u64, "{bad:?}");
         assert!(
             seen.attempts < 20 + bad.len() * 20,
             "{bad:?}: {}",
             seen.attempts
         );
+
         rig.live(seconds(2), None, &mut seen, &mut |_| 200);
         seen.taken.extend([0, 1]);
         assert_taken_but(&rig, &seen, &bad);
@@ -249,11 +259,13 @@ fn a_batch_of_bad_records_only_waits_for_others_and_is_rejected_then() {
     rig.offer(29);
     let mut seen = Seen::default();
     rig.live(seconds(120), None, &mut seen, &mut refusing(400, &bad));
+
     assert_eq!(
         rig.rejected(),
         0,
         "as far as is known, everything is refused"
     );
+
     rig.live(
         seconds(90),
         Some(seconds(1)),
@@ -261,6 +273,7 @@ fn a_batch_of_bad_records_only_waits_for_others_and_is_rejected_then() {
         &mut refusing(400, &bad),
     );
     rig.live(seconds(2), None, &mut seen, &mut |_| 200);
+
     assert_taken_but(&rig, &seen, &bad);
 }
 
@@ -276,7 +289,9 @@ fn where_every_batch_has_a_bad_record_a_good_one_is_soon_found() {
         &mut seen,
         &mut refusing(400, &bad),
     );
+
     assert!(rig.rejected() > 20, "{}", rig.rejected());
+
     rig.live(
         seconds(120),
         Some(seconds(1)),
@@ -284,6 +299,7 @@ fn where_every_batch_has_a_bad_record_a_good_one_is_soon_found() {
         &mut refusing(400, &bad),
     );
     rig.live(seconds(2), None, &mut seen, &mut |_| 200);
+
     assert_taken_but(&rig, &seen, &bad);
 }
 
@@ -301,19 +317,23 @@ fn one_batch_that_always_fails_is_isolated_and_the_others_go_on() {
             &mut refusing(status, &bad),
         );
         let newest = rig.pipeline.numbers_given_out();
+
         assert!(
             seen.taken.iter().any(|number| *number > newest - 30),
             "{status}: {:?}",
             seen.taken.last()
         );
+
         rig.live(
             seconds(75),
             Some(STEP),
             &mut seen,
             &mut refusing(status, &bad),
         );
+
         assert_eq!(rig.rejected(), 1, "{status}");
         assert!(seen.attempts < 62 * 2 + 80, "{status}: {}", seen.attempts);
+
         rig.live(seconds(2), None, &mut seen, &mut |_| 200);
         seen.taken.extend([0, 1]);
         assert_taken_but(&rig, &seen, &bad);
@@ -339,6 +359,7 @@ fn no_time_out_of_a_suspect_takes_more_than_one_place() {
     rig.offer(4);
     let mut open: Vec<Sent> = Vec::new();
     let mut most = 0;
+
     for _ in 0..2000 {
         rig.offer(1).pass(STEP);
         for sent in rig.send() {
@@ -355,6 +376,7 @@ fn no_time_out_of_a_suspect_takes_more_than_one_place() {
             0
         };
     }
+
     assert_eq!(most, 1, "three places are left to the others");
     assert_eq!(rig.count(Counter::Rejected), 0, "not yet proven");
     assert!(
@@ -365,7 +387,7 @@ fn no_time_out_of_a_suspect_takes_more_than_one_place() {
 }
 
 #[test]
-fn what_speaks_of_the_configuration_or_of_load_is_never_a_record() {
+fn failures_of_configuration_or_load_reject_no_record() {
     for (status, retry_after) in [
         (401, None),
         (404, None),
@@ -385,12 +407,14 @@ fn what_speaks_of_the_configuration_or_of_load_is_never_a_record() {
                 };
             }
         }
+
         assert_eq!(
             (rig.rejected(), rig.count(Counter::BatchesSplit)),
             (0, 0),
             "{status}"
         );
         assert!(rig.count(Counter::Acknowledged) > 250, "{status}");
+
         let held = rig.pipeline.unacknowledged().unwrap();
         assert!(held.first == 2 && held.count < 40, "{status} {held:?}");
     }
@@ -421,7 +445,8 @@ fn an_audit_cluster_that_fails_every_other_time_loses_and_doubles_nothing() {
     }
 }
 
-/// Each tick sends what has failed, then what is new: a failure in step with that is the same batch's each time.
+/// Each tick sends retries, then new batches: a failure in step with that hits the same batch each
+/// time.
 #[test]
 fn failures_in_step_with_the_ticks_reject_nothing() {
     for (initial, most) in [(1, 1), (10, 250), (250, 250), (250, 1000)] {
@@ -432,6 +457,7 @@ fn failures_in_step_with_the_ticks_reject_nothing() {
             settings.retry.max_backoff = Duration::from_millis(most);
         });
         let mut fails = false;
+
         for _ in 0..4 * 1800 {
             rig.offer_immediate(1).pass(Duration::from_millis(250));
             while let sent = rig.send()
@@ -443,6 +469,7 @@ fn failures_in_step_with_the_ticks_reject_nothing() {
                 }
             }
         }
+
         assert_eq!(rig.rejected(), 0, "{initial} to {most} ms");
     }
 }
@@ -459,6 +486,7 @@ fn random_failures_and_short_outages_reject_nothing() {
             });
             rig.live(seconds(3), Some(STEP * 3), &mut seen, &mut |_| 500);
         }
+
         rig.live(seconds(120), None, &mut seen, &mut |_| 200);
         assert_taken_but(&rig, &seen, &[]);
     }
@@ -508,6 +536,7 @@ fn a_bad_record_is_rejected_at_once_where_it_has_one_attempt_only() {
         &mut seen,
         &mut refusing(400, &[3]),
     );
+
     assert_eq!(
         rig.rejected() + rig.count(Counter::DroppedMaxAttempts),
         1,
@@ -523,16 +552,19 @@ fn a_held_request_is_refused_with_its_receipt_which_is_kept_until_it_is_known_to
     let number = rig.pipeline.numbers_given_out();
     let ticket = rig.hold();
     rig.live(STEP, None, &mut seen, &mut |_| 400);
+
     assert_eq!(
         (rig.decisions(), rig.rejected()),
         (vec![(ticket, false)], 0)
     );
+
     rig.live(
         seconds(4),
         Some(STEP * 4),
         &mut seen,
         &mut refusing(400, &[number]),
     );
+
     assert_eq!((rig.decisions(), rig.rejected()), (vec![], 1));
 }
 
@@ -546,11 +578,11 @@ fn a_successor_judges_anew() {
     rig.offer(1);
     rig.live(STEP, None, &mut seen, &mut |_| 400);
     rig.pipeline.handle_end(rig.now);
-    let legacy = rig.pipeline.hand_over(rig.now).unwrap();
+    let handed_over = rig.pipeline.hand_over(rig.now).unwrap();
     rig.publish();
     let mut next = Rig::in_vm(Uuid::from_u128(9), VM, &rig.shared, large);
     next.now = rig.now;
-    next.pipeline.handle_legacy(legacy, next.now);
+    next.pipeline.handle_hand_over(handed_over, next.now);
     rig.pipeline.retire();
 
     // Its own records have other paths and the same numbers.
@@ -582,6 +614,7 @@ fn an_answer_that_takes_no_record_proves_nothing_against_others() {
             }
         }
     }
+
     let held = rig.pipeline.unacknowledged().unwrap();
     assert_eq!(
         (held.first, rig.rejected()),
@@ -596,17 +629,21 @@ fn halves_outlive_a_crash_and_their_whole_does_not() {
     rig.offer(63);
     let mut seen = Seen::default();
     rig.live(seconds(60), None, &mut seen, &mut |_| 400);
+
     assert!(rig.count(Counter::BatchesSplit) >= 6);
+
     rig.publish();
     let mut next = Rig::in_vm(Uuid::from_u128(9), Uuid::from_u128(71), &rig.shared, large);
     next.now = rig.now;
     next.pipeline.handle_crash(VM);
     next.live(seconds(60), None, &mut seen, &mut |_| 200);
+
     assert_eq!(
         (seen.taken.len(), seen.twice.len()),
         (65, 0),
         "and the report of the crash"
     );
+
     next.is_empty();
 }
 
@@ -624,6 +661,7 @@ fn the_last_batch_is_not_spoiled_by_one_that_fails_alone() {
     rig.offer(5);
     rig.pipeline.handle_shutdown(rig.now);
     let sent = rig.send();
+
     assert!(
         !sent[0].numbers().contains(&2) && sent[0].numbers().len() >= 6,
         "{:?}",

@@ -1,10 +1,10 @@
-//! What is kept in shared data, where any other plugin of the process may write.
+//! The journal in shared data, where any other plugin of the process may write.
 
 use super::*;
 
-const LIST: &str = ".seats";
-const NOTE: &str = ".seat.0";
-const BATCH: &str = ".seat.0.0";
+const DIRECTORY: &str = ".directory";
+const CHECKPOINT: &str = ".slot.0";
+const BATCH: &str = ".slot.0.0";
 
 /// The VM that is loaded in the place of a crashed one.
 fn successor(crashed: &Rig) -> Rig {
@@ -19,7 +19,7 @@ fn successor(crashed: &Rig) -> Rig {
     successor
 }
 
-/// The value whose name ends so.
+/// The value with this end of its name.
 fn bytes(rig: &Rig, end: &str) -> Vec<u8> {
     rig.shared.get(&rig.shared.named(end)).unwrap().0
 }
@@ -53,6 +53,7 @@ fn a_forged_batch_is_refused_and_counted_and_never_delivered() {
         },
         |batch| batch[0] ^= 1,
     ];
+
     for (number, change) in forgeries.into_iter().enumerate() {
         let mut rig = after_crash(|rig| {
             let mut batch = bytes(rig, BATCH);
@@ -60,13 +61,16 @@ fn a_forged_batch_is_refused_and_counted_and_never_delivered() {
             forge(rig, BATCH, &batch);
         });
         let sent = rig.tick().send_one();
+
         assert!(!sent.body.contains("/a"), "{}", sent.body);
-        // An empty value says that there is none. Otherwise its numbers may be any that had no known end.
+
+        // An empty value means no batch. Otherwise its numbers may be any without a known end.
         let loss = if number == 0 {
             ("vm_crash".to_owned(), 0, 4, 103)
         } else {
             ("vm_crash".to_owned(), 4, 0, 103)
         };
+
         assert_eq!(sent.losses(), [loss], "the report alone");
         assert_eq!(
             rig.tick().pipeline.stats.counter(Counter::JournalRefused),
@@ -77,6 +81,7 @@ fn a_forged_batch_is_refused_and_counted_and_never_delivered() {
             4,
             "what the note has counted is lost"
         );
+
         rig.answer(&sent, 200).is_empty();
     }
 }
@@ -94,8 +99,8 @@ fn a_batch_in_the_place_of_another_is_refused() {
 }
 
 #[test]
-fn a_refused_note_costs_no_batch_and_no_number_is_given_twice() {
-    let mut rig = after_crash(|rig| forge(rig, NOTE, b"forged"));
+fn a_refused_checkpoint_costs_no_batch_and_no_number_is_given_twice() {
+    let mut rig = after_crash(|rig| forge(rig, CHECKPOINT, b"forged"));
     let most = rig.pipeline.settings.buffer.max_records as u64;
     let sent = rig.tick().send();
     assert_eq!(sent[0].numbers(), [0, 1, 2, 3]);
@@ -106,6 +111,7 @@ fn a_refused_note_costs_no_batch_and_no_number_is_given_twice() {
     );
     assert_eq!(sent[1].numbers(), [most + 4], "beyond");
     assert_eq!(refused(rig.tick()), 1);
+
     let lines = rig.pipeline.poll_notices();
     assert!(
         lines
@@ -116,18 +122,20 @@ fn a_refused_note_costs_no_batch_and_no_number_is_given_twice() {
 }
 
 #[test]
-fn where_note_and_a_batch_are_refused_every_number_that_may_be_lost_is_told() {
+fn where_checkpoint_and_a_batch_are_refused_every_number_that_may_be_lost_is_reported() {
     let mut rig = Rig::new(|_| {});
     for _ in 0..2 {
         rig.offer(3).pass(DELAY);
         rig.send();
     }
+
     rig.tick();
-    forge(&rig, NOTE, b"forged");
+    forge(&rig, CHECKPOINT, b"forged");
     forge(&rig, BATCH, b"forged");
     let mut rig = successor(&rig);
     let most = rig.pipeline.settings.buffer.max_records as u64;
     let sent = rig.tick().send();
+
     assert_eq!(sent[0].numbers(), [4, 5, 6]);
     assert_eq!(
         sent[1].losses(),
@@ -137,7 +145,7 @@ fn where_note_and_a_batch_are_refused_every_number_that_may_be_lost_is_told() {
 }
 
 #[test]
-fn a_refused_batch_among_acknowledged_ones_is_told_as_what_was_left() {
+fn a_refused_batch_among_acknowledged_ones_is_reported_as_the_rest() {
     let mut rig = Rig::new(|_| {});
     let first = rig.offer(3).pass(DELAY).send_one();
     rig.answer(&first, 200);
@@ -148,6 +156,7 @@ fn a_refused_batch_among_acknowledged_ones_is_told_as_what_was_left() {
     forge(&rig, BATCH, &batch);
     let mut rig = successor(&rig);
     let sent = rig.tick().send_one();
+
     assert_eq!(
         sent.losses(),
         [("vm_crash".to_owned(), 2, 4, 105)],
@@ -159,9 +168,9 @@ fn a_refused_batch_among_acknowledged_ones_is_told_as_what_was_left() {
     );
 }
 
-/// Nothing that lives is lost by a list that another plugin has overwritten.
+/// A directory that another plugin has overwritten loses no living stream.
 #[test]
-fn a_damaged_list_is_made_anew() {
+fn a_damaged_directory_begins_anew() {
     for damage in [&b"forged"[..], b"", &[7; 200]] {
         let mut rig = Rig::new(|_| {});
         let mut other = Rig::in_vm(Uuid::from_u128(8), Uuid::from_u128(71), &rig.shared, |_| {});
@@ -169,10 +178,10 @@ fn a_damaged_list_is_made_anew() {
             rig.offer(3).pass(DELAY).send_one();
             rig.tick();
         }
-        forge(&rig, LIST, damage);
+        forge(&rig, DIRECTORY, damage);
         rig.tick();
         other.tick();
-        let told = rig.pipeline.gauges();
+        let published = rig.pipeline.gauges();
         assert_eq!(
             rig.pipeline.stats.inherited(Gauge::BufferRecords),
             0,
@@ -185,7 +194,7 @@ fn a_damaged_list_is_made_anew() {
         assert_eq!(sent[0].numbers(), [0, 1, 2, 3], "{damage:?}");
         assert_eq!(
             third.pipeline.stats.inherited(Gauge::BufferRecords),
-            Gauge::BufferRecords.of(&told)
+            Gauge::BufferRecords.of(&published)
         );
         assert!(damage.is_empty() || refused(&rig) > 0);
     }
@@ -194,10 +203,10 @@ fn a_damaged_list_is_made_anew() {
 #[test]
 fn a_journal_of_another_format_is_left_alone() {
     let names = [
-        "audit_filter.seats",
-        "audit_filter.seat.0",
-        "audit_filter.seat.0.0",
-        "audit_filter.1.seats",
+        "audit_filter.directory",
+        "audit_filter.slot.0",
+        "audit_filter.slot.0.0",
+        "audit_filter.1.directory",
         "audit_filter.1.key",
         "audit_filter.3.keys",
     ];
@@ -209,6 +218,7 @@ fn a_journal_of_another_format_is_left_alone() {
     rig.tick();
     let mut next = successor(&rig);
     let sent = next.tick().send();
+
     assert_eq!(sent[0].numbers(), [0, 1, 2, 3]);
     assert!(
         names
@@ -239,6 +249,7 @@ fn a_clock_that_jumps_loses_and_doubles_nothing() {
         let sent = rig.pass(DELAY).send_one();
         rig.answer_with(&sent, Some(503), Some("Tue, 14 Nov 2023 22:13:21 GMT"), "");
         let again = rig.pass(Duration::from_secs(61)).send();
+
         assert_eq!(
             again.len(),
             0,
@@ -246,6 +257,7 @@ fn a_clock_that_jumps_loses_and_doubles_nothing() {
         );
         assert_eq!(rig.count(Counter::DroppedMaxAge), 3);
     }
+
     for jump in [HOUR, HOUR.wrapping_neg()] {
         let mut rig = Rig::new(|_| {});
         rig.started().offer(2);
@@ -262,7 +274,7 @@ fn a_clock_that_jumps_loses_and_doubles_nothing() {
     }
 }
 
-/// A stream in a VM of its own, with the keys of its environment.
+/// A stream in a separate VM, with the keys of its environment.
 fn keyed(stream: u128, shared: &Rc<Shared>, keys: &[&str]) -> Rig {
     let [stream, vm] = [stream, stream + 100].map(Uuid::from_u128);
     let mut rig = Rig::with(stream, vm, shared, keys, &Rc::default(), |_| {});
@@ -270,7 +282,7 @@ fn keyed(stream: u128, shared: &Rc<Shared>, keys: &[&str]) -> Rig {
     rig
 }
 
-/// All numbers of a stream that this one sends in some minutes, with what it reports as lost.
+/// All numbers of a stream that this one sends in 50 s, its loss records included.
 fn numbers_of(stream: u128, rig: &mut Rig, meanwhile: &mut dyn FnMut()) -> Vec<u64> {
     let mut numbers = Vec::new();
     for _ in 0..200 {
@@ -282,6 +294,7 @@ fn numbers_of(stream: u128, rig: &mut Rig, meanwhile: &mut dyn FnMut()) -> Vec<u
         }
         meanwhile();
     }
+
     numbers
 }
 
@@ -310,7 +323,8 @@ fn plugins_with_different_keys_leave_each_other_alone() {
     assert_eq!(next.tick().send()[0].numbers(), [0, 1, 2, 3]);
 }
 
-/// Two workers have the old key when the new one comes. One ends, and the other goes on for a while.
+/// Two workers have the old key when the new one comes. One ends, and the other goes on for a
+/// while.
 #[test]
 fn a_key_is_replaced_while_old_vms_live() {
     let shared: Rc<Shared> = Rc::default();
@@ -329,7 +343,7 @@ fn a_key_is_replaced_while_old_vms_live() {
     }
     first.pipeline.handle_last_chance(first.now);
     first.send();
-    first.tick().pipeline.handle_last_words();
+    first.tick().pipeline.handle_vm_end();
 
     let numbers = numbers_of(1, &mut new, &mut || {
         second.tick();
@@ -346,16 +360,19 @@ fn what_a_key_of_the_process_has_tagged_is_found_after_it_was_overwritten() {
         rig.offer(4).send_one();
         rig.tick();
     }
+
     shared.set("audit_filter.2.keys", b"overwritten by a careless plugin");
     let mut new = keyed(3, &shared, &[]);
     second.tick();
     new.tick().pipeline.handle_crash(Uuid::from_u128(101));
+
     assert_eq!(numbers_of(1, &mut new, &mut || {})[..4], [0, 1, 2, 3]);
 }
 
-/// What waits for room in a seat that was taken over, and what is lost of a predecessor and not reported yet.
+/// Batches that wait for room in a claimed slot, and losses of a predecessor that are not reported
+/// yet.
 #[test]
-fn a_damaged_list_takes_nothing_of_what_was_taken_over() {
+fn a_damaged_directory_takes_nothing_of_what_was_taken_over() {
     let small = |settings: &mut Settings| settings.buffer.max_records = 8;
     let mut rig = Rig::new(small);
     rig.offer(7).send();
@@ -365,13 +382,14 @@ fn a_damaged_list_takes_nothing_of_what_was_taken_over() {
     next.refuses = true;
     next.offer(6).pipeline.handle_crash(VM);
     next.tick().send_none();
-    forge(&rig, LIST, b"forged");
+    forge(&rig, DIRECTORY, b"forged");
     next.refuses = false;
-    let (mut numbers, mut told) = (Vec::new(), 0);
+    let (mut numbers, mut published) = (Vec::new(), 0);
+
     for _ in 0..20 {
         for sent in next.pass(Duration::from_secs(31)).send() {
             if sent.is_of(STREAM) {
-                told += sent
+                published += sent
                     .losses()
                     .iter()
                     .map(|(_, count, ..)| count)
@@ -381,19 +399,23 @@ fn a_damaged_list_takes_nothing_of_what_was_taken_over() {
             next.answer(&sent, 200);
         }
     }
-    assert_eq!((&numbers[..8], told), (&[0, 1, 2, 3, 4, 5, 6, 7][..], 0));
+
+    assert_eq!(
+        (&numbers[..8], published),
+        (&[0, 1, 2, 3, 4, 5, 6, 7][..], 0)
+    );
     assert_eq!(next.count(Counter::DroppedVmCrash), 0);
 }
 
 #[test]
-fn a_seat_is_emptied_by_whoever_takes_it() {
+fn a_slot_is_emptied_when_it_is_acquired() {
     let shared: Rc<Shared> = Rc::default();
     let (mut one, mut two) = (keyed(1, &shared, &[]), keyed(2, &shared, &[]));
     let sent = one.offer(11).send();
     two.offer(3).send_one();
     one.tick();
     two.tick();
-    shared.set(&shared.named(LIST), b"forged");
+    shared.set(&shared.named(DIRECTORY), b"forged");
     two.tick();
     one.tick();
     for sent in &sent {
@@ -403,6 +425,7 @@ fn a_seat_is_emptied_by_whoever_takes_it() {
     let mut next = keyed(3, &shared, &[]);
     next.pipeline.handle_crash(Uuid::from_u128(102));
     let again = next.tick().send();
+
     assert_eq!(
         again[0].numbers(),
         [0, 1, 2, 3],
@@ -421,7 +444,7 @@ fn a_seat_is_emptied_by_whoever_takes_it() {
     );
 }
 
-/// One that is put back where another stream sits now.
+/// One that is put back where another stream has the slot now.
 #[test]
 fn the_entry_of_an_earlier_owner_is_refused() {
     let shared: Rc<Shared> = Rc::default();

@@ -1,4 +1,4 @@
-//! Lines for the log, and how seldom they come.
+//! Log lines, and how seldom they come.
 
 use super::*;
 
@@ -19,8 +19,10 @@ fn drops_are_one_line_in_ten_seconds() {
         texts(&mut rig),
         ["records dropped: 1, last reason: buffer_full"]
     );
+
     rig.pass(Duration::from_secs(5)).offer(500);
     assert_eq!(texts(&mut rig), [""; 0]);
+
     rig.pass(Duration::from_secs(5));
     let lines = texts(&mut rig);
     assert!(
@@ -39,6 +41,7 @@ fn an_outage_is_one_line_in_ten_seconds() {
             rig.answer(&sent, 503);
         }
     }
+
     let lines = texts(&mut rig);
     assert!((2..=4).contains(&lines.len()), "{lines:?}");
     assert!(
@@ -56,11 +59,13 @@ fn refused_reports_are_one_line_in_ten_seconds() {
             rig.answer_with(&sent, Some(200), None, bad);
         }
     }
+
     let lines = texts(&mut rig);
     let refused = lines
         .iter()
         .filter(|line| line.starts_with("loss records refused"))
         .count();
+
     assert_eq!(refused, 1, "{lines:?}");
 }
 
@@ -76,9 +81,11 @@ fn each_cause_of_a_refusal_has_a_line_of_its_own_with_its_remedy() {
     ] {
         rig.offer(1).pass(Duration::from_secs(2));
         assert!(rig.pipeline.poll_callout(rig.now).is_some());
+
         rig.pipeline.handle_dispatched(Err(refusal), rig.now);
         lines.extend(texts(&mut rig));
     }
+
     let [unknown, no_host] = &lines[..] else {
         panic!("one line of each in ten seconds: {lines:#?}")
     };
@@ -107,7 +114,7 @@ fn a_refusal_beside_a_callout_on_its_way_is_an_overflow() {
 }
 
 #[test]
-fn an_overflow_that_comes_as_an_answer_is_retried_and_told() {
+fn an_overflow_that_comes_as_an_answer_is_retried_and_logged() {
     let mut rig = Rig::new(|_| {});
     let sent = rig.offer(4).send_one();
     let body = b"upstream connect error or disconnect/reset before headers. reset reason: overflow";
@@ -119,10 +126,12 @@ fn an_overflow_that_comes_as_an_answer_is_retried_and_told() {
     };
     rig.pipeline.handle_answer(sent.token, &answer, rig.now);
     let lines = texts(&mut rig);
+
     assert!(
         lines.len() == 1 && lines[0].contains("a circuit breaker is full"),
         "{lines:?}"
     );
+
     let again = rig.pass(Duration::from_secs(1)).send_one();
     assert_eq!((again.id, &again.body), (sent.id, &sent.body));
     assert_eq!(rig.answer(&again, 200).count(Counter::Acknowledged), 4);
@@ -137,6 +146,7 @@ fn requests_that_look_like_batches_are_one_line_in_ten_seconds() {
         rig.tick();
         lines.extend(texts(&mut rig));
     }
+
     assert!(
         lines.len() == 1 && lines[0].contains("look like batches of this filter: 1;"),
         "{lines:?}"

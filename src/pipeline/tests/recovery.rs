@@ -1,9 +1,9 @@
-//! What outlives a crash of the VM, and who takes it over.
+//! What survives a crash of the VM, and which stream takes it over.
 
-use super::super::journal::LEASE;
+use super::super::journal::NUMBERS_PER_CHECKPOINT;
 use super::*;
 
-const HEIR: Uuid = Uuid::from_u128(71);
+const SUCCESSOR_VM: Uuid = Uuid::from_u128(71);
 
 /// The stream of another VM of the same process.
 fn sibling(rig: &Rig, number: u128, change: impl FnOnce(&mut Settings)) -> Rig {
@@ -18,11 +18,11 @@ fn sibling(rig: &Rig, number: u128, change: impl FnOnce(&mut Settings)) -> Rig {
 }
 
 /// The VM that is loaded in the place of a crashed one.
-fn heir(crashed: &Rig) -> Rig {
-    let mut heir = sibling(crashed, 0, |_| {});
-    heir.pipeline.handle_crash(VM);
-    heir.check();
-    heir
+fn successor(crashed: &Rig) -> Rig {
+    let mut successor = sibling(crashed, 0, |_| {});
+    successor.pipeline.handle_crash(VM);
+    successor.check();
+    successor
 }
 
 fn is_recovered(sent: &Sent) -> bool {
@@ -34,13 +34,14 @@ fn is_recovered(sent: &Sent) -> bool {
 }
 
 #[test]
-fn sealed_batches_leave_again_under_their_ids_and_the_rest_is_told_as_lost() {
+fn sealed_batches_leave_again_under_their_ids_and_the_rest_is_reported_as_lost() {
     let mut rig = Rig::new(|_| {});
     rig.started().offer(4);
     let in_flight = rig.send_one();
     rig.offer(2);
-    let mut heir = heir(&rig);
-    let sent = heir.tick().send();
+    let mut successor = successor(&rig);
+    let sent = successor.tick().send();
+
     assert_eq!(sent.len(), 2);
     assert_eq!(
         (sent[0].id, sent[0].numbers()),
@@ -50,14 +51,16 @@ fn sealed_batches_leave_again_under_their_ids_and_the_rest_is_told_as_lost() {
     assert_eq!(
         sent[0].next(),
         in_flight.next(),
-        "what the crashed VM said is all that is known"
+        "the last number of the crashed VM is all that is known"
     );
+
     let unchanged = |body: &str| body.split_once("logRecords").unwrap().1.to_owned();
     assert_eq!(
         unchanged(&sent[0].body),
         unchanged(&in_flight.body),
         "the records have the same bytes"
     );
+
     let report = &sent[1].records()[0];
     let (reason, _, first, last) = report.loss.clone().unwrap();
     assert_eq!(
@@ -67,15 +70,19 @@ fn sealed_batches_leave_again_under_their_ids_and_the_rest_is_told_as_lost() {
     );
     assert!(last > 7 && report.number == last + 1, "{report:?}");
     assert_eq!(sent[1].next(), report.number + 1);
-    assert_eq!(heir.pipeline.unacknowledged(), None, "of its own");
-    heir.answer(&sent[0], 200).answer(&sent[1], 200).is_empty();
+    assert_eq!(successor.pipeline.unacknowledged(), None, "of its own");
+
+    successor
+        .answer(&sent[0], 200)
+        .answer(&sent[1], 200)
+        .is_empty();
 }
 
 #[test]
 fn what_was_acknowledged_is_not_sent_again() {
     let mut rig = Rig::new(|_| {});
     rig.started().tick();
-    let sent = heir(&rig).tick().send_one();
+    let sent = successor(&rig).tick().send_one();
     assert_eq!(
         sent.losses().len(),
         1,
@@ -93,8 +100,10 @@ fn nothing_of_a_living_sibling_is_taken() {
     let mut third = sibling(&rig, 1, |_| {});
     third.pipeline.handle_crash(VM);
     let recovered = third.tick().send();
+
     assert!(recovered.iter().all(is_recovered), "only the crashed one's");
     assert_eq!(recovered[0].numbers(), [0, 1, 2, 3]);
+
     third.pipeline.handle_crash(VM);
     third.tick().send_none();
 }
@@ -111,59 +120,66 @@ fn only_a_stream_that_sends_to_the_same_place_takes_over() {
         |settings| settings.target.format = Format::Ndjson,
         |settings| settings.target.headers = vec![("x-tenant".to_owned(), "other".to_owned())],
     ];
+
     for (number, change) in (1..).zip(elsewhere) {
         let mut stranger = sibling(&rig, number, change);
         stranger.pipeline.handle_crash(VM);
         stranger.tick().send_none().is_empty();
     }
-    let mut heir = sibling(&rig, 0, |settings| settings.target.timeout *= 2);
-    heir.pipeline.handle_crash(VM);
-    assert_eq!(heir.tick().send().len(), 2);
+
+    let mut successor = sibling(&rig, 0, |settings| settings.target.timeout *= 2);
+    successor.pipeline.handle_crash(VM);
+    assert_eq!(successor.tick().send().len(), 2);
 }
 
 #[test]
 fn a_second_crash_loses_nothing_of_what_was_taken_over() {
     let mut rig = Rig::new(|_| {});
     rig.offer(4).send_one();
-    let mut first = heir(&rig);
+    let mut first = successor(&rig);
     let sent = first.tick().send();
     first.tick();
     let mut second = sibling(&rig, 1, |_| {});
-    second.pipeline.handle_crash(HEIR);
+    second.pipeline.handle_crash(SUCCESSOR_VM);
     let again = second.tick().send();
     let of_crashed: Vec<_> = again
         .iter()
         .filter(|sent| is_recovered(sent))
         .map(|sent| sent.id)
         .collect();
+
     assert_eq!(
         of_crashed,
         sent.iter().map(|sent| sent.id).collect::<Vec<_>>()
     );
 }
 
-/// What a VM has told the host is in one share after any number of crashes.
+/// The published gauges are in one share after any number of crashes.
 #[test]
 fn a_second_crash_inherits_nothing_twice() {
     let mut rig = Rig::new(|_| {});
     rig.started().offer(4);
     rig.send_one();
     rig.offer(3).tick();
-    let mut first = heir(&rig);
+    let mut first = successor(&rig);
     first.refuses = true;
     first.tick().send_none().tick();
-    let told = first.pipeline.gauges();
-    assert_eq!(told[0], 4, "what was sealed; the rest is lost");
+    let published = first.pipeline.gauges();
+
+    assert_eq!(published[0], 4, "what was sealed; the rest is lost");
+
     let mut second = sibling(&rig, 1, |_| {});
-    second.pipeline.handle_crash(HEIR);
+    second.pipeline.handle_crash(SUCCESSOR_VM);
     assert_eq!(
         Gauge::ALL.map(|(gauge, _)| second.pipeline.stats.inherited(gauge)),
-        told
+        published
     );
+
     for sent in second.tick().send() {
         second.answer(&sent, 200);
     }
     second.is_empty();
+
     assert_eq!(
         (
             first.count(Counter::DroppedVmCrash),
@@ -179,30 +195,32 @@ fn loss_reports_in_a_batch_outlive_it_too() {
     rig.started().offer(6);
     let sent = rig.pass(DELAY).send();
     assert_eq!(sent[0].losses(), [loss("buffer_full", 2, 6, 7)]);
-    let recovered = heir(&rig).tick().send();
+    let recovered = successor(&rig).tick().send();
     assert_eq!(recovered[0].losses(), sent[0].losses());
 }
 
-/// A batch has ended badly, and its copy has made room for one that has nothing to report.
-fn first_number_told_lost(rig: &mut Rig, end_badly: impl FnOnce(&mut Rig, &Sent)) -> u64 {
+/// A batch has ended badly, and its cell has a batch with nothing to report.
+fn first_number_reported_lost(rig: &mut Rig, end_badly: impl FnOnce(&mut Rig, &Sent)) -> u64 {
     rig.started().offer(4);
     let sent = rig.send_one();
     rig.tick();
     end_badly(rig, &sent);
     rig.offer_immediate(1).send_one();
-    let sent = heir(rig).tick().send();
+    let sent = successor(rig).tick().send();
+
     assert_eq!(
         sent.iter()
             .map(|sent| sent.numbers()[0])
             .collect::<Vec<_>>(),
-        [6, 6 + LEASE]
+        [6, 6 + NUMBERS_PER_CHECKPOINT]
     );
+
     sent[1].losses()[0].2
 }
 
 #[test]
 fn a_loss_that_is_in_no_batch_yet_is_covered() {
-    let rejected = first_number_told_lost(&mut Rig::new(|_| {}), |rig, sent| {
+    let rejected = first_number_reported_lost(&mut Rig::new(|_| {}), |rig, sent| {
         rig.answer_with(
             sent,
             Some(200),
@@ -211,31 +229,35 @@ fn a_loss_that_is_in_no_batch_yet_is_covered() {
         );
     });
     let mut impatient = Rig::new(|settings| settings.retry.max_attempts = Some(1));
-    let dropped = first_number_told_lost(&mut impatient, |rig, sent| {
+    let dropped = first_number_reported_lost(&mut impatient, |rig, sent| {
         rig.answer(sent, 503);
     });
+
     assert_eq!((rejected, dropped), (2, 2));
 }
 
 #[test]
-fn what_the_audit_cluster_refuses_of_it_is_told_in_its_name() {
+fn what_the_audit_cluster_refuses_of_it_is_reported_in_its_name() {
     let mut rig = Rig::new(|_| {});
     rig.offer(4).send_one();
-    let mut heir = heir(&rig);
-    let sent = heir.tick().send();
-    let halves = heir.answer(&sent[1], 200).answer(&sent[0], 400).send();
+    let mut successor = successor(&rig);
+    let sent = successor.tick().send();
+    let halves = successor.answer(&sent[1], 200).answer(&sent[0], 400).send();
+
     assert!(halves.len() == 2 && halves.iter().all(is_recovered));
-    heir.answer(&halves[0], 200);
-    let singles = heir.answer(&halves[1], 400).send();
-    heir.answer(&singles[0], 200).answer(&singles[1], 400);
+
+    successor.answer(&halves[0], 200);
+    let singles = successor.answer(&halves[1], 400).send();
+    successor.answer(&singles[0], 200).answer(&singles[1], 400);
     let report = loop {
-        let sent = heir.tick().send();
+        let sent = successor.tick().send();
         match &sent[..] {
-            [again] if again.id == singles[1].id => heir.answer(again, 400),
+            [again] if again.id == singles[1].id => successor.answer(again, 400),
             [report] => break report.clone(),
-            _ => &mut heir,
+            _ => &mut successor,
         };
     };
+
     assert!(is_recovered(&report));
     assert_eq!(report.losses(), [loss("rejected", 1, 3, 3)]);
     assert_eq!(
@@ -243,7 +265,8 @@ fn what_the_audit_cluster_refuses_of_it_is_told_in_its_name() {
         sent[1].numbers()[0] + 1,
         "after the report of the crash"
     );
-    heir.answer(&report, 200).is_empty();
+
+    successor.answer(&report, 200).is_empty();
 }
 
 #[test]
@@ -251,49 +274,60 @@ fn all_but_one_wait_until_there_is_room() {
     let change = |settings: &mut Settings| settings.buffer.max_records = 8;
     let mut rig = Rig::in_vm(STREAM, VM, &Rc::default(), change);
     rig.offer(7).send();
-    let mut heir = sibling(&rig, 0, change);
-    heir.refuses = true;
-    heir.offer(6);
-    heir.pipeline.handle_crash(VM);
-    heir.tick().send_none();
+    let mut successor = sibling(&rig, 0, change);
+    successor.refuses = true;
+    successor.offer(6);
+    successor.pipeline.handle_crash(VM);
+    successor.tick().send_none();
+
     assert_eq!(
-        heir.count(Counter::DroppedBufferFull),
+        successor.count(Counter::DroppedBufferFull),
         0,
-        "nobody is pushed out"
+        "no record is evicted"
     );
-    let held = heir.gauge(Gauge::BufferRecords);
+
+    let held = successor.gauge(Gauge::BufferRecords);
     assert_eq!(
         held,
         7 + 4,
         "one batch is there, and the other where it was"
     );
-    heir.refuses = false;
+
+    successor.refuses = false;
     for _ in 0..20 {
-        for sent in heir.pass(Duration::from_secs(31)).send() {
-            heir.answer(&sent, 200);
+        for sent in successor.pass(Duration::from_secs(31)).send() {
+            successor.answer(&sent, 200);
         }
     }
-    heir.is_empty();
-    assert_eq!(heir.count(Counter::DroppedVmCrash), 0);
+
+    successor.is_empty();
+    assert_eq!(successor.count(Counter::DroppedVmCrash), 0);
 }
 
 #[test]
-fn a_batch_that_is_larger_than_the_heirs_buffer_arrives() {
+fn a_batch_that_is_larger_than_the_successors_buffer_arrives() {
     let mut rig = Rig::new(|_| {});
     rig.offer(4).send_one();
-    let mut heir = sibling(&rig, 0, |settings| settings.buffer.max_records = 2);
-    heir.offer(3);
-    heir.pipeline.handle_crash(VM);
-    let sent = heir.tick().send();
+    let mut successor = sibling(&rig, 0, |settings| settings.buffer.max_records = 2);
+    successor.offer(3);
+    successor.pipeline.handle_crash(VM);
+    let sent = successor.tick().send();
+
     assert_eq!(sent[0].numbers(), [0, 1, 2, 3]);
-    heir.offer(1);
+
+    successor.offer(1);
     assert_eq!(
-        heir.count(Counter::DroppedBufferFull),
+        successor.count(Counter::DroppedBufferFull),
         2,
         "there is no room for more"
     );
-    heir.answer(&sent[0], 200).offer(1);
-    assert_eq!(heir.count(Counter::DroppedBufferFull), 3, "its own wait");
+
+    successor.answer(&sent[0], 200).offer(1);
+    assert_eq!(
+        successor.count(Counter::DroppedBufferFull),
+        3,
+        "its own wait"
+    );
 }
 
 #[test]
@@ -302,30 +336,34 @@ fn statistics_go_on_where_the_crashed_vm_has_left_them() {
     rig.started().offer(4);
     rig.send_one();
     rig.offer(3).tick();
-    let told = rig.pipeline.gauges();
-    assert_eq!(told[0], 7);
-    let mut heir = heir(&rig);
+    let published = rig.pipeline.gauges();
+
+    assert_eq!(published[0], 7);
+
+    let mut successor = successor(&rig);
     assert_eq!(
-        Gauge::ALL.map(|(gauge, _)| heir.pipeline.stats.inherited(gauge)),
-        told
+        Gauge::ALL.map(|(gauge, _)| successor.pipeline.stats.inherited(gauge)),
+        published
     );
-    for sent in heir.tick().send() {
-        heir.answer(&sent, 200);
+
+    for sent in successor.tick().send() {
+        successor.answer(&sent, 200);
     }
     assert_eq!(
-        heir.count(Counter::DroppedVmCrash),
+        successor.count(Counter::DroppedVmCrash),
         3,
         "those that the crashed VM had counted and not sealed"
     );
     assert_eq!(
         (
-            heir.count(Counter::Captured),
-            heir.count(Counter::Acknowledged)
+            successor.count(Counter::Captured),
+            successor.count(Counter::Acknowledged)
         ),
         (1, 5),
         "the report, and what was sealed"
     );
-    heir.is_empty();
+
+    successor.is_empty();
 }
 
 #[test]
@@ -338,11 +376,13 @@ fn a_batch_costs_one_write_and_a_record_none() {
         let sent = rig.send_one();
         rig.answer(&sent, 200);
     }
+
     let written = rig.shared.writes.get() - before;
     assert!(
         written <= 20 + 20 * 50 / 100,
         "{written} writes: one for a batch, and one for a hundred numbers"
     );
+
     rig.tick();
     let idle = rig.shared.writes.get();
     rig.tick().tick();
@@ -363,26 +403,30 @@ fn its_memory_is_freed() {
         }
         rig.pass(DELAY);
     }
+
     for sent in rig.pass(DELAY).send() {
         rig.answer(&sent, 200);
     }
     rig.tick();
+
     assert!(
         rig.shared.bytes() < 250,
         "{} bytes: no batch is kept",
         rig.shared.bytes()
     );
+
     rig.pipeline.handle_shutdown(rig.now);
     let end = rig.send_one();
     rig.answer(&end, 200);
     rig.pipeline.close();
     assert_eq!(rig.shared.kept(), [""; 0]);
+
     let keys = rig.shared.values.borrow().len();
     sibling(&rig, 0, |_| {}).offer(4).send_one();
     assert_eq!(
         rig.shared.values.borrow().len(),
         keys,
-        "the seat and its keys are used again"
+        "the slot and its keys are used again"
     );
 }
 
@@ -395,6 +439,7 @@ fn the_copies_of_what_is_joined_at_the_end_are_freed() {
     rig.pipeline.handle_shutdown(rig.now);
     let sent = rig.send_one();
     rig.answer(&sent, 200).publish();
+
     assert!(
         rig.shared.bytes() < 250,
         "{} bytes: no batch is kept",
@@ -406,68 +451,75 @@ fn the_copies_of_what_is_joined_at_the_end_are_freed() {
 fn a_copy_that_is_cut_short_is_passed_over() {
     let mut rig = Rig::new(|_| {});
     rig.offer(8).send();
-    let name = rig.shared.named(".seat.0.0");
+    let name = rig.shared.named(".slot.0.0");
     let (mut value, _) = rig.shared.get(&name).unwrap();
     value.truncate(100);
     rig.shared.set(&name, &value);
-    let sent = heir(&rig).tick().send();
+    let sent = successor(&rig).tick().send();
     assert_eq!(sent[0].numbers(), [4, 5, 6, 7]);
 }
 
 #[test]
-fn what_becomes_of_it_decides_about_no_request_of_the_heir() {
+fn what_becomes_of_it_decides_about_no_request_of_the_successor() {
     for (status, retry_after) in [(200, None), (429, Some("60"))] {
         let mut rig = Rig::new(|_| {});
         rig.offer(4).send_one();
-        let mut heir = heir(&rig);
-        let ticket = heir.hold();
-        let sent = heir.tick().send();
+        let mut successor = successor(&rig);
+        let ticket = successor.hold();
+        let sent = successor.tick().send();
         let of_crashed = sent
             .iter()
             .find(|sent| is_recovered(sent) && sent.losses().is_empty())
             .unwrap();
+
         assert!(
             of_crashed.numbers().contains(&ticket),
             "a number of another stream"
         );
-        heir.answer_with(of_crashed, Some(status), retry_after, "");
-        assert_eq!(heir.decisions(), [], "{status}");
+
+        successor.answer_with(of_crashed, Some(status), retry_after, "");
+        assert_eq!(successor.decisions(), [], "{status}");
     }
 }
 
 #[test]
-fn what_is_given_up_of_it_is_told_and_leaves_nothing_behind() {
+fn what_is_given_up_of_it_is_logged_and_leaves_nothing_behind() {
     let mut rig = Rig::new(|settings| settings.buffer.max_records = 8);
     rig.offer(8).send();
     rig.tick();
-    let mut heir = sibling(&rig, 0, |settings| settings.buffer.max_records = 2);
-    heir.refuses = true;
-    heir.pipeline.handle_crash(VM);
-    heir.tick();
-    heir.pipeline.handle_shutdown(heir.now);
-    heir.pass(DRAIN_LIMIT).pass(REPORT_LIMIT);
-    assert!(heir.pipeline.is_drained(heir.now));
-    let told = heir.pipeline.poll_notices();
+    let mut successor = sibling(&rig, 0, |settings| settings.buffer.max_records = 2);
+    successor.refuses = true;
+    successor.pipeline.handle_crash(VM);
+    successor.tick();
+    successor.pipeline.handle_shutdown(successor.now);
+    successor.pass(DRAIN_LIMIT).pass(REPORT_LIMIT);
+
+    assert!(successor.pipeline.is_drained(successor.now));
+
+    let lines = successor.pipeline.poll_notices();
     let expected = "gives up 9 records of streams that it has taken over";
     assert!(
-        told.iter()
+        lines
+            .iter()
             .any(|notice| notice.level == Level::Error && notice.text == expected),
-        "{told:?}"
+        "{lines:?}"
     );
-    heir.pipeline.close();
+
+    successor.pipeline.close();
     assert_eq!(rig.shared.kept(), [""; 0]);
 }
 
-/// A copy is overwritten when its batch was acknowledged. The one in its place says that it was there.
+/// A cell is overwritten when its batch was acknowledged. The progress of the later batch shows it.
 #[test]
-fn what_was_acknowledged_since_the_last_note_is_not_counted_as_lost() {
+fn what_was_acknowledged_since_the_last_checkpoint_is_not_counted_as_lost() {
     let mut rig = Rig::new(|settings| settings.batch.max_records = 10);
     rig.started().offer(8).tick();
     for count in [2, 10] {
         let sent = rig.offer(count).send_one();
         rig.answer(&sent, 200);
     }
-    let again = heir(&rig).tick().send();
+
+    let again = successor(&rig).tick().send();
     assert_eq!(
         again
             .iter()
@@ -483,11 +535,12 @@ fn what_was_sealed_is_not_counted_as_lost() {
     let mut rig = Rig::new(|_| {});
     rig.offer(8).send();
     rig.tick();
-    let sent = heir(&rig).tick().send();
+    let sent = successor(&rig).tick().send();
     let report = sent.last().unwrap().losses();
+
     assert_eq!(
         report,
-        [loss("vm_crash", 1, 8, 8 + LEASE)],
+        [loss("vm_crash", 1, 8, 8 + NUMBERS_PER_CHECKPOINT)],
         "the ninth, in a range of numbers that may have been given out"
     );
 }
@@ -498,11 +551,15 @@ fn a_number_that_is_found_twice_is_one_number() {
     rig.offer(4);
     let sent = rig.send_one();
     rig.answer(&sent, 400);
-    let sent = heir(&rig).tick().send();
+    let sent = successor(&rig).tick().send();
+
     assert_eq!(
         sent.len(),
         3 + 1,
         "the halves, and what they were halves of"
     );
-    assert_eq!(sent[3].losses(), [loss("vm_crash", 0, 4, LEASE)]);
+    assert_eq!(
+        sent[3].losses(),
+        [loss("vm_crash", 0, 4, NUMBERS_PER_CHECKPOINT)]
+    );
 }

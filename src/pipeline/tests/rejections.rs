@@ -1,4 +1,4 @@
-//! What the audit cluster refuses for good.
+//! Records that the audit cluster rejects.
 
 use super::*;
 
@@ -20,6 +20,7 @@ fn halves_find_the_bad_record_and_the_others_arrive_once() {
                 }
             }
         }
+
         arrived.sort_unstable();
         let others: Vec<u64> = (0..9).filter(|number| *number != bad).collect();
         assert_eq!(arrived, others);
@@ -31,8 +32,10 @@ fn halves_find_the_bad_record_and_the_others_arrive_once() {
             (1, 8)
         );
         assert!((3..=4).contains(&rig.count(Counter::BatchesSplit)));
+
         let report = rig.pass(DELAY).send_one();
         assert_eq!(report.losses(), [loss("rejected", 1, bad, bad)]);
+
         rig.answer(&report, 200).is_empty();
     }
 }
@@ -59,6 +62,7 @@ fn a_refused_loss_record_is_not_reported_again() {
     )
     .pass(DELAY);
     let mut reports = Vec::new();
+
     for _ in 0..100 {
         for sent in rig.offer_immediate(1).pass(DELAY).send() {
             let losses = sent.losses();
@@ -66,6 +70,7 @@ fn a_refused_loss_record_is_not_reported_again() {
             reports.extend(losses);
         }
     }
+
     assert!(
         (3..=6).contains(&reports.len()),
         "one report, some attempts: {}",
@@ -77,8 +82,10 @@ fn a_refused_loss_record_is_not_reported_again() {
             .all(|report| *report == loss("rejected", 1, 2, 5)),
         "{reports:?}"
     );
+
     rig.is_empty();
     assert_eq!(rig.count(Counter::Rejected), 2);
+
     let lines: Vec<_> = rig.pipeline.poll_notices();
     let line = "loss records refused by the audit cluster: 1, last: count 1, numbers 2 to 5, reason rejected";
     assert!(
@@ -98,6 +105,7 @@ fn partial_success_counts_and_reports() {
         rig.started();
         let sent = rig.offer(4).send_one();
         rig.answer_with(&sent, Some(200), None, body);
+
         assert_eq!(
             (
                 rig.count(Counter::Acknowledged),
@@ -105,8 +113,10 @@ fn partial_success_counts_and_reports() {
             ),
             (3, 3)
         );
+
         let report = rig.pass(DELAY).send_one();
         assert_eq!(report.losses(), [loss("rejected", 3, 2, 5)]);
+
         rig.answer(&report, 200).is_empty();
     }
 }
@@ -121,6 +131,7 @@ fn partial_success_cannot_reject_more_than_was_sent() {
         None,
         r#"{"partialSuccess":{"rejectedLogRecords":99}}"#,
     );
+
     assert_eq!(
         (
             rig.count(Counter::Acknowledged),
@@ -136,12 +147,15 @@ fn an_audit_cluster_that_takes_nothing_does_not_keep_it_busy() {
     rig.offer(1);
     let all = r#"{"partialSuccess":{"rejectedLogRecords":"1000"}}"#;
     let mut batches = 0;
+
     for _ in 0..50 {
         for sent in rig.pass(DELAY).send() {
             rig.answer_with(&sent, Some(200), None, all);
             batches += 1;
         }
     }
+
     assert_eq!(batches, 2, "the records, and one report");
+
     rig.is_empty();
 }

@@ -16,10 +16,12 @@ fn an_audit_cluster_that_fails_every_other_time_makes_few_log_lines() {
         }
         lines.extend(rig.pipeline.poll_notices());
     }
+
     let again = lines
         .iter()
         .filter(|line| line.text.contains("answers again"))
         .count();
+
     assert!(
         (1..=3).contains(&again),
         "{again} of {} lines in fifteen seconds",
@@ -35,6 +37,7 @@ fn only_2xx_is_an_acknowledgement() {
         rig.answer(&sent, status).is_empty();
         assert_eq!(rig.count(Counter::Acknowledged), 2);
     }
+
     for status in [Some(503), Some(429), Some(404), Some(401), Some(302), None] {
         let mut rig = Rig::new(|_| {});
         let sent = rig.offer(1).pass(DELAY).send_one();
@@ -62,6 +65,7 @@ fn every_attempt_has_the_same_bytes_and_id() {
         assert_ne!(last.token, first.token);
         assert_eq!(rig.count(Counter::BatchesRetried), attempt);
     }
+
     rig.answer(&last, 200).is_empty();
 }
 
@@ -75,11 +79,13 @@ fn others_are_tried_while_one_fails_but_not_many() {
         rig.answer(sent, 503);
     }
     let mut tried: Vec<Vec<u64>> = Vec::new();
+
     for _ in 0..80 {
         let sent = rig.pass(Duration::from_secs(31)).send_one();
         tried.push(sent.numbers());
         rig.answer(&sent, 503);
     }
+
     tried.sort_unstable();
     tried.dedup();
     let singles = tried.iter().filter(|numbers| numbers.len() == 1).count();
@@ -134,7 +140,9 @@ fn one_probe_while_it_is_down_then_all_again() {
     rig.answer(&probe, 503).pass(Duration::from_secs(1));
     let probe = rig.send_one();
     rig.answer(&probe, 200);
+
     assert_eq!(rig.send().len(), FIRST_IN_FLIGHT.bulk, "recovered");
+
     let lines: Vec<_> = rig.pipeline.poll_notices();
     assert!(
         lines
@@ -156,9 +164,11 @@ fn a_refused_callout_is_a_failed_attempt() {
         ),
         (0, 0)
     );
+
     rig.refuses = false;
     let sent = rig.pass(Duration::from_secs(31)).send_one();
     assert_eq!(sent.numbers(), [0, 1]);
+
     rig.answer(&sent, 200).is_empty();
 }
 
@@ -169,16 +179,20 @@ fn an_answer_that_never_comes_is_given_up() {
     rig.pass(TIMEOUT + ANSWER_GRACE - Duration::from_nanos(1))
         .send_none();
     assert_eq!(rig.count(Counter::BatchesFailed), 0);
+
     rig.pass(Duration::from_nanos(1));
     assert_eq!(rig.count(Counter::BatchesFailed), 1);
+
     let second = rig.pass(Duration::from_secs(1)).send_one();
     assert_eq!(second.id, first.id);
+
     rig.answer(&first, 200);
     assert_eq!(
         rig.count(Counter::Acknowledged),
         0,
         "a late answer changes nothing"
     );
+
     rig.answer(&second, 200).answer(&second, 200).is_empty();
     assert_eq!(rig.count(Counter::Acknowledged), 2);
 }

@@ -8,6 +8,7 @@ fn everything_leaves_in_one_batch_and_the_end_is_last() {
     rig.offer(22);
     rig.pipeline.handle_shutdown(rig.now);
     assert!(!rig.pipeline.is_drained(rig.now));
+
     let sent = rig.send_one();
     let records = sent.records();
     assert_eq!(
@@ -15,6 +16,7 @@ fn everything_leaves_in_one_batch_and_the_end_is_last() {
         20 + 3,
         "start, loss and end beside the records"
     );
+
     let last = records.last().unwrap();
     assert_eq!(
         (last.event.as_str(), last.next),
@@ -26,6 +28,7 @@ fn everything_leaves_in_one_batch_and_the_end_is_last() {
         Some(23)
     );
     assert!(!rig.pipeline.is_drained(rig.now));
+
     rig.answer(&sent, 200).is_empty();
     assert!(rig.pipeline.is_drained(rig.now));
 }
@@ -36,12 +39,15 @@ fn the_end_leaves_alone_when_all_is_acknowledged_but_is_not_worth_the_last_conne
     rig.started();
     assert!(!rig.pipeline.handle_shutdown(rig.now));
     assert!(rig.pipeline.poll_notices().is_empty(), "nothing is lost");
+
     let sent = rig.send_one();
     assert_eq!(sent.records()[0].next, Some(3));
+
     rig.answer(&sent, 503).pass(DELAY);
     let sent = rig.send_one();
     rig.answer(&sent, 200);
     assert!(rig.pipeline.is_drained(rig.now));
+
     rig.pass(DELAY).send_none();
 }
 
@@ -51,8 +57,10 @@ fn it_gives_up_after_a_while() {
     rig.offer(1);
     rig.pipeline.handle_shutdown(rig.now);
     rig.pass(DRAIN_LIMIT - Duration::from_nanos(1));
+
     assert!(!rig.pipeline.is_drained(rig.now));
     assert!(given_up(&mut rig).is_empty(), "it still tries");
+
     rig.pass(Duration::from_nanos(1));
     let lines = given_up(&mut rig);
     assert_eq!(
@@ -63,6 +71,7 @@ fn it_gives_up_after_a_while() {
         !rig.pipeline.is_drained(rig.now),
         "the loss is still to be reported"
     );
+
     rig.pass(REPORT_LIMIT);
     assert!(rig.pipeline.is_drained(rig.now));
     assert!(
@@ -70,6 +79,7 @@ fn it_gives_up_after_a_while() {
             .iter()
             .any(|line| line.starts_with("loss records refused"))
     );
+
     rig.is_empty();
 }
 
@@ -78,12 +88,13 @@ fn what_is_given_up_is_reported_where_the_audit_cluster_answers() {
     let mut rig = Rig::new(|_| {});
     rig.started().offer(2);
     rig.pipeline.handle_end(rig.now);
-    let (mut told, mut ends) = (Vec::new(), 0);
+    let (mut reported, mut ends) = (Vec::new(), 0);
+
     for _ in 0..4 * 305 {
         for sent in rig.tick().send() {
             let is_refused = sent.numbers().contains(&2);
             if !is_refused {
-                told.extend(sent.losses());
+                reported.extend(sent.losses());
                 ends += sent
                     .records()
                     .iter()
@@ -93,9 +104,10 @@ fn what_is_given_up_is_reported_where_the_audit_cluster_answers() {
             rig.answer(&sent, if is_refused { 401 } else { 200 });
         }
     }
+
     assert!(rig.pipeline.is_drained(rig.now));
     assert_eq!(
-        (told, rig.count(Counter::DroppedAbandoned)),
+        (reported, rig.count(Counter::DroppedAbandoned)),
         (vec![loss("abandoned", 3, 2, 4)], 3)
     );
     assert_eq!(
@@ -114,17 +126,19 @@ fn given_up(rig: &mut Rig) -> Vec<String> {
 }
 
 #[test]
-fn a_late_record_still_leaves_and_the_end_is_told_again() {
+fn a_late_record_still_leaves_and_the_end_is_recorded_again() {
     let mut rig = Rig::new(|_| {});
     rig.started();
     rig.pipeline.handle_shutdown(rig.now);
     let end = rig.send_one();
     rig.answer(&end, 200);
     let late = rig.offer(1).send_one();
+
     assert_eq!(
         (late.numbers(), late.records()[1].next),
         (vec![3, 4], Some(5))
     );
+
     rig.answer(&late, 200);
     assert!(rig.pipeline.is_drained(rig.now));
 }
@@ -141,11 +155,13 @@ fn batches_that_wait_for_a_retry_leave_with_the_rest_whatever_their_backoff() {
     rig.offer(1);
     rig.pipeline.handle_shutdown(rig.now);
     let last = rig.send_one();
+
     assert_eq!(
         last.numbers(),
         [2, 3, 4, 5, 6, 8, 9],
         "all but the one that is in flight, and the end"
     );
     assert_ne!(last.id, sent.id);
+
     rig.send_none();
 }

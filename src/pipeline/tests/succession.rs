@@ -12,12 +12,12 @@ fn successor(rig: &Rig, change: impl FnOnce(&mut Settings)) -> Rig {
     next
 }
 
-/// Ends the first one, and hands over what it holds, as the adapter does.
+/// Ends the first one, and hands over its records, as the adapter does.
 fn hand_over(rig: &mut Rig, next: &mut Rig) {
     rig.pipeline.handle_end(rig.now);
-    let legacy = rig.pipeline.hand_over(rig.now).unwrap();
-    rig.pipeline.handle_published(legacy.gauges());
-    next.pipeline.handle_legacy(legacy, next.now);
+    let handed_over = rig.pipeline.hand_over(rig.now).unwrap();
+    rig.pipeline.handle_published(handed_over.gauges());
+    next.pipeline.handle_hand_over(handed_over, next.now);
     rig.pipeline.retire();
     next.check();
     rig.is_empty();
@@ -70,7 +70,7 @@ fn what_could_not_be_sent_leaves_under_its_numbers_with_the_settings_of_the_succ
     }
     next.is_empty();
     next.tick();
-    assert_eq!(rig.shared.bytes_of_seats(), 0, "no seat is left");
+    assert_eq!(rig.shared.bytes_of_slots(), 0, "no slot is left");
 }
 
 #[test]
@@ -80,18 +80,22 @@ fn batches_keep_their_ids_and_their_size() {
     let sent = rig.send_one();
     rig.offer(5);
     rig.pipeline.handle_end(rig.now);
+
     assert!(
         rig.pipeline.hand_over(rig.now).is_none(),
         "the answer may still come"
     );
+
     rig.answer(&sent, 503);
     let mut next = successor(&rig, |_| {});
     hand_over(&mut rig, &mut next);
     let again = next.send();
+
     assert_eq!(
         (again[0].id, again[0].numbers(), &again[0].body),
         (sent.id, sent.numbers(), &sent.body)
     );
+
     let sizes: Vec<usize> = again.iter().map(|sent| sent.numbers().len()).collect();
     assert_eq!(
         sizes,
@@ -107,10 +111,12 @@ fn what_has_no_room_is_dropped_and_reported_in_the_name_of_its_stream() {
     let mut next = successor(&rig, |settings| settings.buffer.max_records = 2);
     hand_over(&mut rig, &mut next);
     assert_eq!(next.count(Counter::DroppedBufferFull), 1);
+
     let sent = next.pass(DELAY).send();
     let losses: Vec<_> = sent.iter().flat_map(Sent::losses).collect();
     assert_eq!(losses, [loss("buffer_full", 1, 4, 4)]);
     assert!(sent.iter().all(|sent| stream_of(sent) == STREAM));
+
     let mut numbers: Vec<u64> = sent.iter().flat_map(Sent::numbers).collect();
     numbers.sort_unstable();
     let lost = numbers.iter().position(|number| *number > 4).unwrap();
@@ -120,12 +126,14 @@ fn what_has_no_room_is_dropped_and_reported_in_the_name_of_its_stream() {
         (2..2 + numbers.len() as u64).collect::<Vec<_>>(),
         "no number is missing but the lost one"
     );
+
     let last = sent.last().unwrap().records().last().unwrap().clone();
     assert_eq!(
         last.next,
         Some(last.number + 1),
         "the end comes again behind the loss"
     );
+
     for sent in &sent {
         next.answer(sent, 200);
     }
@@ -159,7 +167,9 @@ fn a_chain_of_updates_in_an_outage_keeps_the_limits_of_the_last_one() {
         hand_over(&mut rig, &mut next);
         next.offer(8).pass(DELAY).send_none();
         let exchanges = next.pipeline.buffer.records();
+
         assert!(exchanges <= 10, "{exchanges} in round {round}");
+
         rig = next;
     }
 }
@@ -176,7 +186,7 @@ fn a_crash_after_a_hand_over_loses_nothing_that_was_sealed() {
     hand_over(&mut rig, &mut next);
     next.tick();
 
-    let mut heir = Rig::in_vm(
+    let mut recovered = Rig::in_vm(
         Uuid::from_u128(30),
         Uuid::from_u128(71),
         &rig.shared,
@@ -184,8 +194,8 @@ fn a_crash_after_a_hand_over_loses_nothing_that_was_sealed() {
             settings.target.headers = vec![("authorization".into(), "new".into())];
         },
     );
-    heir.pipeline.handle_crash(VM);
-    let sent = heir.pass(DELAY).send();
+    recovered.pipeline.handle_crash(VM);
+    let sent = recovered.pass(DELAY).send();
     let numbers: Vec<u64> = sent.iter().flat_map(Sent::numbers).collect();
     assert_eq!(
         numbers,
@@ -193,10 +203,10 @@ fn a_crash_after_a_hand_over_loses_nothing_that_was_sealed() {
         "four and the end; nothing is reported as lost"
     );
     for sent in &sent {
-        heir.answer(sent, 200);
+        recovered.answer(sent, 200);
     }
-    heir.tick();
-    assert_eq!(rig.shared.bytes_of_seats(), 0, "both seats are free");
+    recovered.tick();
+    assert_eq!(rig.shared.bytes_of_slots(), 0, "both slots are free");
 }
 
 #[test]
@@ -209,8 +219,10 @@ fn only_one_that_goes_on_and_writes_alike_succeeds() {
         rig.pipeline.hand_over(rig.now).is_none(),
         "it goes on itself"
     );
+
     let other = successor(&rig, |settings| settings.target.format = Format::Ndjson);
     assert!(!other.pipeline.can_succeed(&rig.pipeline));
+
     next.pipeline.handle_shutdown(next.now);
     assert!(!next.pipeline.can_succeed(&rig.pipeline));
 }
@@ -238,7 +250,8 @@ fn a_process_that_ends_names_the_numbers_of_every_stream_that_is_held() {
         lines,
         [
             "ends with 6 records not yet acknowledged, numbers 0 to 5".to_owned(),
-            // Two are in its batches, with the end that the first one has sealed; five were lost for want of room.
+            // Two are in its batches, with the end that the first one has sealed; five were lost
+            // for lack of room.
             format!("ends with 8 records of stream {STREAM} not yet acknowledged, numbers 2 to 9"),
         ]
     );
@@ -252,6 +265,7 @@ fn without_a_successor_it_is_counted() {
     rig.offer(2);
     rig.pipeline.handle_shutdown(rig.now);
     rig.pass(DRAIN_LIMIT);
+
     assert_eq!(
         rig.count(Counter::DroppedAbandoned),
         7,
@@ -260,7 +274,7 @@ fn without_a_successor_it_is_counted() {
     assert_eq!(rig.pipeline.gauges(), [0; 3]);
 }
 
-/// A collector that takes exchanges, and nothing of the filter's own.
+/// A collector that accepts exchanges, and no other records.
 #[test]
 fn reports_of_a_predecessor_that_are_refused_end_in_the_log() {
     let bad = r#"{"partialSuccess":{"rejectedLogRecords":1}}"#;
@@ -273,6 +287,7 @@ fn reports_of_a_predecessor_that_are_refused_end_in_the_log() {
         let mut next = successor(&rig, |_| {});
         hand_over(&mut rig, &mut next);
         let mut callouts = 0;
+
         for _ in 0..2400 {
             next.tick();
             while let sent = next.send()
@@ -290,7 +305,9 @@ fn reports_of_a_predecessor_that_are_refused_end_in_the_log() {
                 }
             }
         }
+
         assert!(callouts < 20, "{what}: {callouts}");
+
         next.is_empty();
         let lines = next.pipeline.poll_notices();
         assert!(
@@ -308,21 +325,25 @@ fn what_is_in_flight_for_longer_than_a_drain_is_handed_over_all_the_same() {
     let mut next = successor(&rig, |_| {});
     rig.pipeline.handle_end(rig.now);
     rig.now.uptime += DRAIN_LIMIT - Duration::from_nanos(1);
+
     assert!(
         rig.pipeline.hand_over(rig.now).is_none(),
         "its answer may come"
     );
+
     rig.now.uptime += Duration::from_nanos(1);
     next.now = rig.now;
     hand_over(&mut rig, &mut next);
     let again = next.send();
+
     assert_eq!(
         (again[0].id, again[0].numbers()),
         (sent.id, vec![2, 3, 4, 5])
     );
 }
 
-/// A request of the old configuration goes on for hours, and the buffer is full of what its credentials cannot deliver.
+/// A request of the old configuration goes on for hours, and the buffer is full of records that its
+/// credentials cannot deliver.
 #[test]
 fn one_that_goes_on_sends_where_the_newest_configuration_does() {
     let (account, shared) = (Rc::default(), Rc::default());
@@ -346,15 +367,19 @@ fn one_that_goes_on_sends_where_the_newest_configuration_does() {
         old.answer(&sent, 401);
     }
     let mut new = rig(2, "valid");
+
     assert!(old.pipeline.can_follow(&new.pipeline) && !old.pipeline.is_draining());
+
     old.pipeline.follow(&new.pipeline);
     let callout = old.pipeline.poll_callout(old.now).unwrap();
     assert_eq!(callout.target.headers[0].1, "valid", "at once");
+
     for _ in 0..20 {
         for sent in old.tick().send() {
             old.answer(&sent, 200);
         }
     }
+
     new.offer(90);
     assert_eq!(
         (
@@ -374,6 +399,7 @@ fn losses_of_a_predecessor_that_are_given_up_are_named() {
     hand_over(&mut rig, &mut next);
     next.pipeline.handle_end(next.now);
     let mut lines = Vec::new();
+
     while !next.pipeline.is_drained(next.now) {
         next.pass(Duration::from_secs(1)).send_none();
         lines.extend(
@@ -383,19 +409,21 @@ fn losses_of_a_predecessor_that_are_given_up_are_named() {
                 .map(|line| line.text),
         );
     }
+
     let names =
         |line: &String| line.starts_with("loss records refused") && line.contains("buffer_full");
     assert!(lines.iter().any(names), "{lines:#?}");
+
     next.is_empty();
 }
 
 impl Shared {
-    /// Bytes of notes and batches, the list of seats excepted.
-    fn bytes_of_seats(&self) -> usize {
+    /// Bytes of checkpoints and batches, without the directory.
+    fn bytes_of_slots(&self) -> usize {
         let values = self.values.borrow();
         values
             .iter()
-            .filter(|(key, _)| key.contains(".seat."))
+            .filter(|(key, _)| key.contains(".slot."))
             .map(|(_, (value, _))| value.len())
             .sum()
     }

@@ -1,6 +1,8 @@
-//! Streams of VMs that are gone without a word, or that stood still.
+//! Streams of VMs that ended silently, or that stood still.
 
-use super::super::watch::{BEAT, LOOK, LOOKS_AT_ENDED, LOOKS_AT_LIVING};
+use super::super::watch::{
+    HEARTBEAT_INTERVAL, SCAN_INTERVAL, SILENT_SCANS_ENDED, SILENT_SCANS_LIVING,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
@@ -17,7 +19,7 @@ fn sibling(rig: &Rig, number: u128, change: impl FnOnce(&mut Settings)) -> Rig {
     sibling
 }
 
-fn look(rig: &mut Rig, times: u32) -> &mut Rig {
+fn scan(rig: &mut Rig, times: u32) -> &mut Rig {
     for _ in 0..times {
         rig.tick();
     }
@@ -25,16 +27,17 @@ fn look(rig: &mut Rig, times: u32) -> &mut Rig {
 }
 
 #[test]
-fn what_a_vm_has_left_that_is_gone_without_a_word_is_taken_over() {
+fn records_of_a_vm_that_ended_silently_are_taken_over() {
     let mut gone = Rig::new(|_| {});
     gone.started().offer(5).send_one();
     gone.tick();
-    let told = gone.gauge(Gauge::BufferRecords);
+    let published = gone.gauge(Gauge::BufferRecords);
     let mut other = sibling(&gone, 0, |settings| {
         settings.target.headers = vec![("authorization".to_owned(), "new".to_owned())]
     });
-    look(&mut other, LOOKS_AT_LIVING).send_none();
-    let sent = look(&mut other, 2).send();
+    scan(&mut other, SILENT_SCANS_LIVING).send_none();
+    let sent = scan(&mut other, 2).send();
+
     assert_eq!(
         sent[0].numbers(),
         [2, 3, 4, 5],
@@ -42,11 +45,21 @@ fn what_a_vm_has_left_that_is_gone_without_a_word_is_taken_over() {
     );
     assert_eq!(
         sent[1].losses(),
-        [loss("vm_crash", 1, 6, 6 + super::super::journal::LEASE)],
+        [loss(
+            "vm_crash",
+            1,
+            6,
+            6 + super::super::journal::NUMBERS_PER_CHECKPOINT
+        )],
         "the sixth was in no batch"
     );
+
     let inherited = other.pipeline.stats.inherited(Gauge::BufferRecords);
-    assert_eq!((inherited, other.count(Counter::DroppedVmCrash)), (told, 1));
+    assert_eq!(
+        (inherited, other.count(Counter::DroppedVmCrash)),
+        (published, 1)
+    );
+
     other.answer(&sent[0], 200).answer(&sent[1], 200).is_empty();
 }
 
@@ -56,20 +69,20 @@ fn a_vm_that_lives_is_left_alone_however_little_it_does() {
     rig.offer(4).send_one();
     let mut other = sibling(&rig, 0, |_| {});
     for _ in 0..40 {
-        rig.pass(BEAT);
-        look(&mut other, LOOKS_AT_LIVING / 4).send_none();
+        rig.pass(HEARTBEAT_INTERVAL);
+        scan(&mut other, SILENT_SCANS_LIVING / 4).send_none();
     }
 }
 
-/// A process that stood still sees one look, however long that took.
+/// A process that stood still makes one scan, however long that took.
 #[test]
 fn time_alone_makes_no_vm_gone() {
     let mut rig = Rig::new(|_| {});
     rig.offer(4).send_one();
     let mut other = sibling(&rig, 0, |_| {});
-    for _ in 0..LOOKS_AT_LIVING {
+    for _ in 0..SILENT_SCANS_LIVING {
         other.pass(Duration::from_secs(3600)).send_none();
-        other.pass(LOOK / 10);
+        other.pass(SCAN_INTERVAL / 10);
     }
 }
 
@@ -82,14 +95,14 @@ fn the_end_of_a_vm_hands_over_everything() {
         rig.pipeline.handle_last_chance(rig.now);
         rig.send();
         rig.tick();
-        rig.pipeline.handle_last_words();
-        let told = rig.gauge(Gauge::BufferRecords);
-        assert_eq!(told, 7, "and the end of the stream");
+        rig.pipeline.handle_vm_end();
+        let published = rig.gauge(Gauge::BufferRecords);
+        assert_eq!(published, 7, "and the end of the stream");
 
         let mut other = sibling(&rig, 0, |_| {});
-        for _ in 0..LOOKS_AT_ENDED * 2 {
+        for _ in 0..SILENT_SCANS_ENDED * 2 {
             if is_answered {
-                rig.pass(LOOK);
+                rig.pass(SCAN_INTERVAL);
             }
             other.tick();
         }
@@ -102,7 +115,7 @@ fn the_end_of_a_vm_hands_over_everything() {
         assert_eq!(
             numbers,
             [2, 3, 4, 5, 6, 7, 8],
-            "{key}: nothing is lost, so nothing is told as lost"
+            "{key}: nothing is lost, so nothing is reported as lost"
         );
         for sent in &sent {
             other.answer(sent, 200);
@@ -112,7 +125,7 @@ fn the_end_of_a_vm_hands_over_everything() {
         assert_eq!(other.count(Counter::DroppedVmCrash), 0);
         assert_eq!(
             other.shared.kept(),
-            [other.shared.named(".seat.1")],
+            [other.shared.named(".slot.1")],
             "its own note"
         );
     }
@@ -123,7 +136,7 @@ fn another_plugin_takes_nothing() {
     let mut gone = Rig::new(|_| {});
     gone.offer(4).send_one();
     let mut other = sibling(&gone, 0, |settings| settings.target.format = Format::Ndjson);
-    look(&mut other, 2 * LOOKS_AT_LIVING).send_none();
+    scan(&mut other, 2 * SILENT_SCANS_LIVING).send_none();
 }
 
 #[test]
@@ -131,16 +144,18 @@ fn one_of_several_takes_over() {
     let mut gone = Rig::new(|_| {});
     gone.offer(4).send_one();
     let mut others = [sibling(&gone, 0, |_| {}), sibling(&gone, 1, |_| {})];
-    for _ in 0..LOOKS_AT_LIVING + 3 {
+    for _ in 0..SILENT_SCANS_LIVING + 3 {
         for other in &mut others {
             other.tick();
         }
     }
+
     assert_eq!(others[0].send()[0].numbers(), [0, 1, 2, 3]);
+
     others[1].send_none();
 }
 
-/// It was taken for gone, and goes on.
+/// It counted as gone, and goes on.
 #[test]
 fn a_vm_that_stood_still_goes_on_in_a_new_stream() {
     let mut rig = Rig::new(|_| {});
@@ -148,9 +163,9 @@ fn a_vm_that_stood_still_goes_on_in_a_new_stream() {
     let before = rig.send_one();
     rig.tick();
     let ticket = rig.hold();
-    let told = rig.gauge(Gauge::BufferRecords) - 1;
+    let published = rig.gauge(Gauge::BufferRecords) - 1;
     let mut other = sibling(&rig, 0, |_| {});
-    let sent = look(&mut other, LOOKS_AT_LIVING + 2).send();
+    let sent = scan(&mut other, SILENT_SCANS_LIVING + 2).send();
     assert_eq!(sent[0].id, before.id);
 
     rig.tick();
@@ -158,7 +173,7 @@ fn a_vm_that_stood_still_goes_on_in_a_new_stream() {
     assert_eq!(rig.decisions(), [(ticket, false)]);
     assert_eq!(
         rig.pipeline.stats.inherited(Gauge::BufferRecords),
-        told.wrapping_neg()
+        published.wrapping_neg()
     );
     let again = rig.pass(DELAY).send();
     assert!(
@@ -183,11 +198,12 @@ fn a_vm_that_stood_still_goes_on_in_a_new_stream() {
     let sent = third.tick().send();
     assert!(
         sent.iter().any(|sent| sent.numbers() == [2, 3, 4, 5]),
-        "its new seat outlives a crash"
+        "its new slot outlives a crash"
     );
 }
 
-/// Another filter may live in the old VM, so that it goes on while the new configuration has a VM of its own.
+/// Another filter may live in the old VM, so that it goes on while the new configuration has a
+/// separate VM.
 #[test]
 fn a_vm_that_survives_without_success_leaves_its_records_to_another_one() {
     let credentials = |token: &'static str| {
@@ -211,10 +227,10 @@ fn a_vm_that_survives_without_success_leaves_its_records_to_another_one() {
         old.answer(sent, 401);
     }
     old.publish();
-    old.pipeline.handle_last_words();
+    old.pipeline.handle_vm_end();
 
     let mut numbers = Vec::new();
-    for _ in 0..LOOKS_AT_ENDED * 3 {
+    for _ in 0..SILENT_SCANS_ENDED * 3 {
         for sent in old.tick().send() {
             old.answer(&sent, 401);
         }
@@ -266,28 +282,30 @@ fn a_burst_after_a_standstill_has_numbers_of_its_own() {
     rig.started().offer(5).tick();
     let mut other = sibling(&rig, 0, |_| {});
     let mut all = Vec::new();
-    for _ in 0..LOOKS_AT_LIVING + 3 {
+    for _ in 0..SILENT_SCANS_LIVING + 3 {
         all.extend(other.tick().send());
     }
-    // All that has piled up comes in one turn of the event loop, before a tick.
+    // All records of the pause come in one turn of the event loop, before a tick.
     rig.now.uptime += Duration::from_secs(31);
     rig.offer(150);
     all.extend(rig.send());
     all.extend(rig.tick().pass(DELAY).send());
+
     assert_no_number_twice(&all);
 }
 
 #[test]
-fn a_short_standstill_of_one_that_ends_is_enough_to_look() {
+fn a_short_standstill_of_one_that_ends_is_enough_to_scan() {
     let bad = r#"{"partialSuccess":{"rejectedLogRecords":1}}"#;
     let mut rig = Rig::new(|_| {});
     rig.started().offer(1);
     rig.pipeline.handle_last_chance(rig.now);
     let batch = rig.send_one();
-    rig.tick().pipeline.handle_last_words();
+    rig.tick().pipeline.handle_vm_end();
     let mut other = sibling(&rig, 0, |_| {});
     let mut all = vec![batch.clone()];
-    for _ in 0..LOOKS_AT_ENDED + 7 {
+
+    for _ in 0..SILENT_SCANS_ENDED + 7 {
         for sent in other.tick().send() {
             other.answer_with(
                 &sent,
@@ -298,6 +316,7 @@ fn a_short_standstill_of_one_that_ends_is_enough_to_look() {
             all.push(sent);
         }
     }
+
     rig.now.uptime += Duration::from_secs(4);
     rig.answer_with(&batch, Some(200), None, bad);
     all.extend(rig.send());

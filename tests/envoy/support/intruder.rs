@@ -1,4 +1,5 @@
-//! Another plugin of the same Envoy (`tests/intruder`), which can read and write the filter's shared data.
+//! Another plugin of the same Envoy (`tests/intruder`), which can read and write the filter's
+//! shared data.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,13 +10,14 @@ use sha2::{Digest, Sha256};
 use super::bootstrap::Bootstrap;
 use super::{Mesh, tools};
 
-/// Of every name in shared data (`src/pipeline/journal/authenticated.rs`).
+/// Prefix of every name in shared data (`src/pipeline/journal/authenticated.rs`).
 const FORMAT: &str = "audit_filter.2.";
 
-/// More than the streams of any scenario with an intruder.
-const SEATS: usize = 8;
+/// At least the number of streams of any scenario with an intruder.
+const SLOTS: usize = 8;
 
-/// The plugin stands before the filter. Neither has a `vm_id`, as in Istio, so that both have the same shared data.
+/// The plugin runs before the filter. Neither has a `vm_id`, as with Istio, so both have the same
+/// shared data.
 pub fn with_an_intruder(bootstrap: Bootstrap) -> Bootstrap {
     let intruder = json!({"name": "intruder", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
@@ -24,6 +26,7 @@ pub fn with_an_intruder(bootstrap: Bootstrap) -> Bootstrap {
             "code": {"local": {"filename": tools::built("intruder").to_str().unwrap()}},
         }},
     }});
+
     bootstrap.with_filter_at(0, &intruder).with(|bootstrap| {
         bootstrap.each_filter("audit", |filter| {
             filter["typed_config"]["config"]["vm_config"]["vm_id"] = json!("")
@@ -31,11 +34,11 @@ pub fn with_an_intruder(bootstrap: Bootstrap) -> Bootstrap {
     })
 }
 
-/// What the plugin does for a client.
+/// Access to the shared data through the plugin.
 pub struct Intruder<'m>(pub &'m Mesh);
 
 impl Intruder<'_> {
-    /// A value; `None` where there is none.
+    /// A value; `None` if it does not exist.
     pub async fn read(&self, name: &str) -> Option<Vec<u8>> {
         let answer = self.request(&[("x-name", name)]).await;
         let (pairs, _) = answer.body.as_chunks::<2>();
@@ -63,33 +66,35 @@ impl Intruder<'_> {
         );
     }
 
-    /// Every name in use: the process's keys, the list of seats, and each seat's note and batches.
+    /// Every name in use: the process's keys, the directory, and the entry and batches of each
+    /// slot.
     pub async fn names(&self) -> Vec<String> {
         let start = self.start_of_names().await;
-        let mut names = vec![[FORMAT, "keys"].concat(), format!("{start}seats")];
-        for seat in 0..SEATS {
-            names.extend(self.in_use(format!("{start}seat.{seat}")).await);
+        let mut names = vec![[FORMAT, "keys"].concat(), format!("{start}directory")];
+        for slot in 0..SLOTS {
+            names.extend(self.in_use(format!("{start}slot.{slot}")).await);
         }
         names.extend(self.batches().await);
         names
     }
 
-    /// The names of batches, those included that are empty by now.
+    /// The names of batches, including those that are empty by now.
     pub async fn batches(&self) -> Vec<String> {
         let start = self.start_of_names().await;
         let mut names = Vec::new();
-        for seat in 0..SEATS {
-            for slot in 0.. {
-                let Some(name) = self.in_use(format!("{start}seat.{seat}.{slot}")).await else {
+        for slot in 0..SLOTS {
+            for cell in 0.. {
+                let Some(name) = self.in_use(format!("{start}slot.{slot}.{cell}")).await else {
                     break;
                 };
                 names.push(name);
             }
         }
+
         names
     }
 
-    /// The entry that has this text in it.
+    /// The entry that contains this text.
     pub async fn find(&self, text: &[u8]) -> (String, Vec<u8>) {
         for name in self.batches().await {
             let value = self.read(&name).await.unwrap_or_default();
@@ -100,7 +105,7 @@ impl Intruder<'_> {
         panic!("no batch in shared data has {text:?}");
     }
 
-    /// Each request has a user agent of its own, by which its record is known.
+    /// Each request has a distinct user agent, which identifies its record.
     async fn request(&self, headers: &[(&str, &str)]) -> HttpAnswer {
         static REQUESTS: AtomicUsize = AtomicUsize::new(0);
         let user_agent = format!("intruder-{}", REQUESTS.fetch_add(1, Ordering::Relaxed));
@@ -113,8 +118,8 @@ impl Intruder<'_> {
         self.read(&name).await.map(|_| name)
     }
 
-    /// What stands before the name of everything that was written with the process's key, which everyone can read: the first
-    /// 32 bytes of the list of keys.
+    /// Prefix of all names that were written with the process's key: the first 32 bytes of the list
+    /// of keys. Every plugin can read that list.
     async fn start_of_names(&self) -> String {
         let keys = self
             .read(&[FORMAT, "keys"].concat())
@@ -133,7 +138,7 @@ impl Intruder<'_> {
     }
 }
 
-/// Where a text begins in a value.
+/// The position of a text in a value.
 pub fn position(value: &[u8], text: &[u8]) -> Option<usize> {
     value.windows(text.len()).position(|window| window == text)
 }

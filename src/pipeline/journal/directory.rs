@@ -1,64 +1,65 @@
-//! Who sits where: one shared list of all streams of the process that have records, changed by compare and swap.
+//! The directory: one shared list of the streams of the process that have records, changed by
+//! compare and swap.
 
 use uuid::Uuid;
 
 use super::Identity;
 use crate::host::SharedData;
 
-/// The list's name.
-const KEY: &str = "seats";
+/// Its name in shared data.
+const KEY: &str = "directory";
 
-/// Attempts to change the list while others change it too. Each one that fails is one that another VM has won.
+/// Attempts to change the directory. An attempt fails only when another VM has changed it first.
 const MAX_ATTEMPTS: usize = 100;
 
-/// One taken seat; all zeros for a free one.
+/// One slot's entry; all zeros for a free slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::pipeline) struct Entry {
     pub(in crate::pipeline) vm: Uuid,
     pub(in crate::pipeline) stream: Uuid,
-    pub(in crate::pipeline) kin: u64,
+    pub(in crate::pipeline) destination: u64,
     pub(in crate::pipeline) plugin: u64,
-    /// Goes up as long as the VM lives.
-    pub(in crate::pipeline) beat: u32,
-    /// The configuration has ended, and the VM perhaps with it.
+    /// Changes while the VM lives.
+    pub(in crate::pipeline) heartbeat: u32,
+    /// The configuration has ended, and perhaps the VM with it.
     pub(in crate::pipeline) has_ended: bool,
 }
 
 const ENTRY_BYTES: usize = 56;
 
-/// The list as it was at one moment.
+/// The directory as read at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::pipeline) struct Listing {
-    /// Another one after a list that was damaged: seats of before are void.
+    /// Changes when a damaged directory is replaced: earlier slots are void then.
     pub(in crate::pipeline) epoch: u64,
     pub(in crate::pipeline) entries: Vec<Entry>,
 }
 
-/// The shared list.
-pub(super) struct Registry<'s>(pub(super) &'s dyn SharedData);
+/// Access to the directory.
+pub(super) struct Directory<'s>(pub(super) &'s dyn SharedData);
 
-impl Registry<'_> {
-    /// Takes the first free seat. `None`: the list cannot be changed.
-    pub(super) fn take_seat(&self, entry: Entry) -> Option<usize> {
+impl Directory<'_> {
+    /// Writes the entry to the first free slot. `None`: the directory cannot be changed.
+    pub(super) fn acquire(&self, entry: Entry) -> Option<usize> {
         self.change(|Listing { entries, .. }| {
-            let seat = entries
+            let slot = entries
                 .iter()
                 .position(|taken| *taken == Entry::default())
                 .unwrap_or(entries.len());
-            match entries.get_mut(seat) {
+            match entries.get_mut(slot) {
                 Some(free) => *free = entry,
                 None => entries.push(entry),
             }
-            seat
+            slot
         })
     }
 
-    /// Changes a seat, if it is still this stream's in this VM.
-    pub(super) fn update(&self, seat: usize, vm: Uuid, stream: Uuid, change: impl Fn(&mut Entry)) {
+    /// Changes a slot, if it still belongs to this stream in this VM.
+    pub(super) fn update(&self, slot: usize, vm: Uuid, stream: Uuid, change: impl Fn(&mut Entry)) {
         self.change(|listing| {
             if let Some(entry) = listing
                 .entries
-                .get_mut(seat)
+                .get_mut(slot)
                 .filter(|entry| entry.is_of(vm, stream))
             {
                 change(entry);
@@ -66,18 +67,20 @@ impl Registry<'_> {
         });
     }
 
-    /// Changes the seats of a VM for which this holds.
-    pub(super) fn update_all(&self, vm: Uuid, seats: &[usize], change: impl Fn(&mut Entry)) {
+    /// Changes those of the slots that belong to the VM.
+    pub(super) fn update_all(&self, vm: Uuid, slots: &[usize], change: impl Fn(&mut Entry)) {
         self.change(|listing| {
             let own = listing.entries.iter_mut().enumerate();
-            let own = own.filter(|(seat, entry)| entry.vm == vm && seats.contains(seat));
+            let own = own.filter(|(slot, entry)| entry.vm == vm && slots.contains(slot));
             own.for_each(|(_, entry)| change(entry));
         });
     }
 
-    /// Puts the claimant's VM in the place of the crashed one, for streams of the same kin. Yields seats and entries.
+    /// Claims the slots of the crashed VM with the claimant's destination. Yields their indexes and
+    /// entries.
     pub(super) fn claim(&self, crashed: Uuid, claimant: &Identity) -> Vec<(usize, Entry)> {
-        let is_claimed = |entry: &Entry| entry.vm == crashed && entry.kin == claimant.kin;
+        let is_claimed =
+            |entry: &Entry| entry.vm == crashed && entry.destination == claimant.destination;
         if !self.read().0.entries.iter().any(is_claimed) {
             return Vec::new();
         }
@@ -85,29 +88,31 @@ impl Registry<'_> {
             .unwrap_or_default()
     }
 
-    /// The same for all streams of the plugin in a VM, if a seat of it is still as it was seen: who has taken over from a
-    /// stream must have all of it.
+    /// Claims all slots of the plugin in a VM, if this slot is unchanged since it was seen. A
+    /// successor must have all streams of a VM, since batches of one may be in the slot of another.
     pub(super) fn claim_seen(
         &self,
-        seat: usize,
+        slot: usize,
         seen: &Entry,
         claimant: &Identity,
     ) -> Vec<(usize, Entry)> {
         let is_claimed = |entry: &Entry| entry.vm == seen.vm && entry.plugin == claimant.plugin;
         let claimed = self.change(|listing| {
-            if listing.entries.get(seat) == Some(seen) {
+            if listing.entries.get(slot) == Some(seen) {
                 listing.claim(claimant, is_claimed)
             } else {
                 Vec::new()
             }
         });
+
         claimed.unwrap_or_default()
     }
 
-    /// The list, which begins anew when it is damaged.
-    pub(super) fn look(&self) -> Listing {
+    /// Reads the directory, and replaces it when it is damaged.
+    pub(super) fn scan(&self) -> Listing {
         let (listing, version) = self.read();
-        // Versions go up with every write, so only what `read` has made up has this epoch.
+        // A version grows with every write, so only a directory that `read` has substituted has
+        // this epoch.
         if version.map(u64::from) == Some(listing.epoch) {
             self.change(|_| ());
         }
@@ -165,19 +170,21 @@ impl Listing {
         is_claimed: impl Fn(&Entry) -> bool,
     ) -> Vec<(usize, Entry)> {
         let mut claimed = Vec::new();
-        for (seat, entry) in self
+        for (slot, entry) in self
             .entries
             .iter_mut()
             .enumerate()
             .filter(|(_, entry)| is_claimed(entry))
         {
-            (entry.vm, entry.kin, entry.has_ended) = (claimant.vm, claimant.kin, false);
-            claimed.push((seat, *entry));
+            (entry.vm, entry.destination, entry.has_ended) =
+                (claimant.vm, claimant.destination, false);
+            claimed.push((slot, *entry));
         }
+
         claimed
     }
 
-    /// Adds the VMs that streams with records live in, this one apart.
+    /// Adds the VMs of streams with records, except `own`.
     pub(super) fn add_other_vms(&self, own: Uuid, vms: &mut Vec<Uuid>) {
         for Entry { vm, .. } in &self.entries {
             if *vm != own && !vm.is_nil() && !vms.contains(vm) {
@@ -188,7 +195,7 @@ impl Listing {
 }
 
 impl Entry {
-    /// Whether it is this stream's, in this VM.
+    /// Whether it belongs to this stream in this VM.
     pub(super) fn is_of(&self, vm: Uuid, stream: Uuid) -> bool {
         self.vm == vm && self.stream == stream
     }
@@ -196,22 +203,23 @@ impl Entry {
     fn read(bytes: &[u8]) -> Option<Self> {
         let (vm, rest) = bytes.split_first_chunk()?;
         let (stream, rest) = rest.split_first_chunk()?;
-        let (kin, rest) = rest.split_first_chunk()?;
+        let (destination, rest) = rest.split_first_chunk()?;
         let (plugin, rest) = rest.split_first_chunk()?;
-        let (beat, state) = rest.split_first_chunk()?;
+        let (heartbeat, state) = rest.split_first_chunk()?;
+
         Some(Self {
             vm: Uuid::from_bytes(*vm),
             stream: Uuid::from_bytes(*stream),
-            kin: u64::from_le_bytes(*kin),
+            destination: u64::from_le_bytes(*destination),
             plugin: u64::from_le_bytes(*plugin),
-            beat: u32::from_le_bytes(*beat),
+            heartbeat: u32::from_le_bytes(*heartbeat),
             has_ended: state != [0; 4],
         })
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let numbers = [self.kin, self.plugin].map(u64::to_le_bytes);
-        let state = [self.beat, u32::from(self.has_ended)].map(u32::to_le_bytes);
+        let numbers = [self.destination, self.plugin].map(u64::to_le_bytes);
+        let state = [self.heartbeat, u32::from(self.has_ended)].map(u32::to_le_bytes);
         [
             self.vm.as_bytes(),
             self.stream.as_bytes(),
@@ -228,7 +236,7 @@ mod tests {
 
     use super::*;
 
-    /// The list, while so many other VMs are always faster than the one that changes it.
+    /// A directory that `rivals` other VMs change before this one can.
     #[derive(Debug, Default)]
     struct Contended {
         list: RefCell<Option<(Vec<u8>, u32)>>,
@@ -249,8 +257,9 @@ mod tests {
             let rival = self.rivals.get();
             if rival > 0 {
                 self.rivals.set(rival - 1);
-                assert!(Registry(self).take_seat(entry(rival)).is_some());
+                assert!(Directory(self).acquire(entry(rival)).is_some());
             }
+
             let is_current = self.get(key).map(|(_, current)| current) == version;
             if is_current {
                 self.set(key, value);
@@ -263,9 +272,9 @@ mod tests {
         Entry {
             vm: Uuid::from_u128(vm),
             stream: Uuid::from_u128(vm + 100),
-            kin: 1,
+            destination: 1,
             plugin: 2,
-            beat: 3,
+            heartbeat: 3,
             has_ended: false,
         }
     }
@@ -274,13 +283,13 @@ mod tests {
         Identity {
             vm: Uuid::from_u128(vm),
             stream: Uuid::nil(),
-            kin: 1,
+            destination: 1,
             plugin: 2,
         }
     }
 
     fn listing(shared: &Contended) -> Listing {
-        Registry(shared).read().0
+        Directory(shared).read().0
     }
 
     fn vms(shared: &Contended) -> Vec<u128> {
@@ -290,30 +299,33 @@ mod tests {
     }
 
     fn take(shared: &Contended, vm: u128) -> usize {
-        Registry(shared).take_seat(entry(vm)).unwrap()
+        Directory(shared).acquire(entry(vm)).unwrap()
     }
 
     #[test]
-    fn a_seat_that_another_vm_was_faster_to_take_is_left_alone() {
+    fn a_slot_that_another_vm_has_acquired_first_is_left_alone() {
         let shared = Contended::default();
         shared.rivals.set(3);
         assert_eq!(take(&shared, 7), 3);
         assert_eq!(vms(&shared), [1, 2, 3], "all others, and not oneself");
+
         shared.rivals.set(0);
         let free = |vm, stream| {
-            Registry(&shared).update(1, Uuid::from_u128(vm), Uuid::from_u128(stream), |entry| {
+            Directory(&shared).update(1, Uuid::from_u128(vm), Uuid::from_u128(stream), |entry| {
                 *entry = Entry::default()
             })
         };
         free(2, 7);
         free(7, 102);
+
         assert_eq!(
             vms(&shared),
             [1, 2, 3],
             "not of that stream, or not of that VM"
         );
+
         free(2, 102);
-        assert_eq!(take(&shared, 9), 1, "a free seat is taken again");
+        assert_eq!(take(&shared, 9), 1, "a free slot is acquired again");
         assert_eq!(vms(&shared), [1, 9, 3]);
     }
 
@@ -324,15 +336,16 @@ mod tests {
             take(&shared, vm);
         }
         shared.rivals.set(1);
-        let claimed_seats = || -> Vec<usize> {
-            Registry(&shared)
+        let claimed_slots = || -> Vec<usize> {
+            Directory(&shared)
                 .claim(Uuid::from_u128(1), &claimant(8))
                 .into_iter()
-                .map(|(seat, _)| seat)
+                .map(|(slot, _)| slot)
                 .collect()
         };
-        assert_eq!(claimed_seats(), [0, 2, 3], "the rival's, too");
-        assert_eq!(claimed_seats(), [0; 0]);
+
+        assert_eq!(claimed_slots(), [0, 2, 3], "the rival's, too");
+        assert_eq!(claimed_slots(), [0; 0]);
         assert_eq!(vms(&shared), [8, 2]);
     }
 
@@ -343,15 +356,17 @@ mod tests {
             take(&shared, vm);
         }
         let claim = |seen: &Entry, vm| -> Vec<usize> {
-            Registry(&shared)
+            Directory(&shared)
                 .claim_seen(0, seen, &claimant(vm))
                 .into_iter()
-                .map(|(seat, _)| seat)
+                .map(|(slot, _)| slot)
                 .collect()
         };
         let seen = listing(&shared).entries[0];
-        Registry(&shared).update_all(seen.vm, &[0], |entry| entry.beat += 1);
+        Directory(&shared).update_all(seen.vm, &[0], |entry| entry.heartbeat += 1);
+
         assert_eq!(claim(&seen, 8), [0; 0], "it lives");
+
         let seen = listing(&shared).entries[0];
         assert_eq!(claim(&seen, 8), [0, 2]);
         assert_eq!(
@@ -365,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_list_begins_anew() {
+    fn a_damaged_directory_begins_anew() {
         let shared = Contended::default();
         take(&shared, 1);
         let before = listing(&shared).epoch;
