@@ -9,6 +9,7 @@
 )]
 
 mod records;
+mod reference;
 
 use std::collections::BTreeSet;
 use std::fs;
