@@ -3,10 +3,11 @@
 
 use super::base64_text::Base64Text;
 use super::frames::{EndFrame, Frames, MAX_END_BYTES};
-use super::{Found, Status, StatusSource, Wire};
+use super::{Found, MAX_MESSAGE_BYTES, Status, StatusSource, Wire};
 use crate::host::Stream;
 use crate::quota::Lease;
 use crate::recorder::response_json::error_of_json;
+use crate::recorder::tracking::clipped;
 
 /// Bytes of a chunk fetched at once: enough for the last frames of most bodies, and small compared
 /// to a chunk.
@@ -198,6 +199,7 @@ fn of_error(text: &[u8], path: &[String]) -> Option<Found> {
         status.unwrap_or(Status::UNKNOWN)
     };
     let message = error.message.filter(|message| !message.is_empty());
+    let message = message.map(|message| clipped(&message, MAX_MESSAGE_BYTES).to_vec());
     let source = if path.is_empty() {
         StatusSource::Http
     } else {

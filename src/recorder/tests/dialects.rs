@@ -126,6 +126,16 @@ fn connect_streams_end_in_their_body() {
         Some("no \"entry\"")
     );
 
+    let long = format!(
+        r#"{{"error":{{"code":"internal","message":"{}"}}}}"#,
+        "é".repeat(300)
+    );
+    let record = check(
+        stream(&long),
+        ("INTERNAL", "trailers", Outcome::Failure, Dialect::Connect),
+    );
+    assert_eq!(record.error_message.map(|message| message.len()), Some(512));
+
     check(
         stream(r#"{"error":{}}"#),
         ("UNKNOWN", "trailers", Outcome::Failure, Dialect::Connect),
