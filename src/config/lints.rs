@@ -27,9 +27,6 @@ pub(super) fn unreached(policy: &Policy, placed: &[Placed<'_>]) {
             Rest::Nothing => "no request reaches it",
             Rest::Tracked => "no request reaches it that is not tracked",
             Rest::Ambiguous => "only requests whose path or host is ambiguous reach it",
-            Rest::TrackedOrAmbiguous => {
-                "only requests reach it that are tracked, or whose path or host is ambiguous"
-            }
         };
         let sentence = [
             requests,
@@ -40,8 +37,7 @@ pub(super) fn unreached(policy: &Policy, placed: &[Placed<'_>]) {
         .concat();
 
         // A rule for ambiguous requests alone is useful.
-        let leaves_ambiguous = matches!(rest, Rest::Ambiguous | Rest::TrackedOrAmbiguous);
-        if rule.require_audit == RequireAudit::None || leaves_ambiguous {
+        if rule.require_audit == RequireAudit::None || rest == Rest::Ambiguous {
             node.warn(&sentence);
         } else {
             node.refuse(&sentence);
@@ -71,11 +67,11 @@ pub(super) fn off(enabled: bool, policy: &Policy, root: &Object<'_>) {
     }
 }
 
-/// Warns of loops: where batches pass another instance of this filter, each is recorded and makes a
-/// new batch.
-pub(super) fn loops(own_batch: &OwnBatch, policy: &Policy, trust: &Trust, root: &Object<'_>) {
+/// Warns of loops, for a policy that records batches: where they pass another instance of this
+/// filter, each is recorded and makes a new batch.
+pub(super) fn loops(own_batch: &OwnBatch, trust: &Trust, root: &Object<'_>) {
     let is_proven = own_batch.has_secret() || trust.names_others();
-    if !is_proven && own_batch.is_recorded_by(policy) {
+    if !is_proven {
         root.warn(
             "audit_cluster.headers has no token: where this configuration holds for the proxy in front of the collector, \
              too, rules record the filter's own batches",

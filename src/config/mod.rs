@@ -128,8 +128,11 @@ fn read(mut object: Object<'_>) -> Option<Config> {
     let own_batch = target
         .as_ref()
         .map(|target| OwnBatch::new(SDK_NAME, &target.path, &target.headers));
-    if let Some(own_batch) = own_batch.as_ref().filter(|_| enabled) {
-        lints::loops(own_batch, &policy, &trust, &object);
+    if let Some((own_batch, target)) = own_batch.as_ref().zip(target.as_ref()).filter(|_| enabled) {
+        let content_type = target.format.content_type();
+        if own_batch.is_recorded_by(&policy, &target.authority, content_type) {
+            lints::loops(own_batch, &trust, &object);
+        }
     }
     object.finish();
 

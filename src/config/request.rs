@@ -96,11 +96,18 @@ pub(super) fn check_names(settings: &Settings, root: &Object<'_>) {
 /// Whether a request changes its meaning without this header: for HTTP (RFC 9110, RFC 9113), Envoy,
 /// gRPC, tracing, or this filter.
 fn is_needed(name: &str) -> bool {
-    const NAMES: &str = "accept accept-encoding authorization connection content-encoding content-length content-type \
-        cookie date expect forwarded host idempotency-key if-match if-modified-since if-none-match if-range \
+    const NAMES: &str = "accept accept-encoding authorization b3 baggage connection content-encoding content-length \
+        content-type cookie date expect forwarded host http2-settings idempotency-key if-match if-modified-since if-none-match if-range \
         if-unmodified-since keep-alive origin proxy-authorization proxy-connection range referer te traceparent tracestate \
-        trailer transfer-encoding upgrade user-agent via x-request-id";
-    const FAMILIES: [&str; 5] = ["grpc-", "sec-", "x-b3-", "x-envoy-", "x-forwarded-"];
+        trailer transfer-encoding upgrade user-agent via x-cloud-trace-context x-request-id";
+    const FAMILIES: [&str; 6] = [
+        "connect-",
+        "grpc-",
+        "sec-",
+        "x-b3-",
+        "x-envoy-",
+        "x-forwarded-",
+    ];
     name == ID_HEADER
         || NAMES.split_ascii_whitespace().any(|known| known == name)
         || FAMILIES.iter().any(|family| name.starts_with(family))

@@ -171,13 +171,21 @@ fn rule(node: &Node<'_>, identity: &Rc<Settings>, tracking: &tracking::Settings)
         .field("action")
         .and_then(|node| action(&node))
         .filter(|action| !action.is_empty());
+    let warn_unrecorded = |node: &Node<'_>| {
+        if !rule.recorded {
+            node.warn("has no effect: level is none (its default where set_tracking is given)");
+        }
+    };
     rule.record_on = object.read("record_on", rule.record_on, |node| {
+        warn_unrecorded(node);
         Some(node.each_of_some(|entry| entry.one_of(&OUTCOMES)))
     });
     rule.http_statuses = object.read("http_statuses", Vec::new(), |node| {
+        warn_unrecorded(node);
         Some(node.each(status_range))
     });
     rule.immediate_on = object.read("immediate_on", Vec::new(), |node| {
+        warn_unrecorded(node);
         Some(node.each(|entry| entry.one_of(&OUTCOMES)))
     });
 

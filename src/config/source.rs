@@ -84,12 +84,7 @@ fn fill_below(
 ) {
     match value {
         Value::String(text) if text.contains('$') => {
-            let warn = |name: &str| {
-                problems.warn(
-                    &trail.path(),
-                    &format!("environment variable {name} is empty"),
-                )
-            };
+            let warn = |sentence: &str| problems.warn(&trail.path(), sentence);
 
             match filled(text, environment, &warn) {
                 Ok(new) => *text = new,
@@ -110,18 +105,17 @@ fn fill_below(
     }
 }
 
-/// The text with its variables filled in; calls `note_empty` with the name of each empty one.
-fn filled(
-    text: &str,
-    environment: Environment<'_>,
-    note_empty: &dyn Fn(&str),
-) -> Result<String, String> {
+/// The text with its variables filled in. Warns of each empty one, and of a `$NAME` without braces.
+fn filled(text: &str, environment: Environment<'_>, warn: &dyn Fn(&str)) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
 
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
         let Some(after) = after.strip_prefix('{') else {
+            if after.starts_with(|first: char| first.is_ascii_uppercase()) {
+                warn("has a $ without braces, which stays as it is: a variable is written ${NAME}");
+            }
             out.push('$');
             rest = after;
             continue;
@@ -133,7 +127,7 @@ fn filled(
         }
         let value = environment(name).ok_or(format!("environment variable {name} is not set"))?;
         if value.is_empty() {
-            note_empty(name);
+            warn(&format!("environment variable {name} is empty"));
         }
         out.push_str(&value);
         rest = tail;
@@ -243,7 +237,11 @@ pub(super) mod tests {
             value,
             serde_json::json!({"a": {"b": ["Bearer s3cret", "s3crets3cret"]}, "c": "$TOKEN"})
         );
-        assert_eq!(problems.into_vecs(), (vec![], vec![]));
+        let (problems, warnings) = problems.into_vecs();
+        assert!(problems.is_empty(), "{problems:?}");
+        let plain =
+            "c: has a $ without braces, which stays as it is: a variable is written ${NAME}";
+        assert_eq!(warnings, [plain]);
     }
 
     #[test]

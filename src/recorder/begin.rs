@@ -188,7 +188,7 @@ impl Recorder {
                 exchange.set_by_gateway();
                 set = gateway.headers(&self.settings.tracking, arrival.head.headers, host.stream);
             }
-            match self.refusal(rule, &arrival.tracking) {
+            match self.settings.refusal(rule, &arrival.tracking) {
                 Some(counter) => first_refusal = first_refusal.or(Some(counter)),
                 None => {
                     candidates.push(self.candidate(rule, readings, &mut arrival, exchange, host))
@@ -311,16 +311,6 @@ impl Recorder {
         }
 
         is_own
-    }
-
-    /// A reason, known before the end of the exchange, to record nothing.
-    fn refusal(&self, rule: &Rule, tracking: &Tracking) -> Option<Counter> {
-        if !rule.recorded {
-            return Some(Counter::Excluded);
-        }
-        let is_empty = rule.is_triggered_by_tracking() && tracking.context.is_none();
-        (is_empty && !self.settings.tracking.record_empty_context)
-            .then_some(Counter::SkippedEmptyContext)
     }
 
     /// The identity claims in the request headers, if the peer is trusted.

@@ -25,8 +25,6 @@ pub enum Rest {
     Tracked,
     /// Requests with an ambiguous path or host, if the earlier rule excludes.
     Ambiguous,
-    /// Both.
-    TrackedOrAmbiguous,
 }
 
 impl Policy {
@@ -84,8 +82,7 @@ impl Rule {
             // The later rule is for tracked requests only: all of them are left to it, not a
             // remainder.
             (true, _) if conditions.tracked == Some(true) => None,
-            (true, true) => Some(Rest::TrackedOrAmbiguous),
-            (true, false) => Some(Rest::Tracked),
+            (true, _) => Some(Rest::Tracked),
             (false, true) => Some(Rest::Ambiguous),
             (false, false) => Some(Rest::Nothing),
         }

@@ -3,11 +3,13 @@
 use std::rc::Rc;
 
 use super::headers::Headers;
-use super::path;
-use super::policy::{Conditions, Policy, RequestHead, Rule};
+use super::policy::{Conditions, RequestHead, Rule};
+use super::tracking::{Presence, Tracking};
+use super::{Settings, path};
 use crate::record::Protocol;
+use crate::stats::Counter;
 
-/// An example request.
+/// An example request of a trusted peer.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// `:method`
@@ -18,8 +20,6 @@ pub struct Request {
     pub authority: String,
     /// Other headers, in lower case.
     pub headers: Vec<(String, String)>,
-    /// A trusted peer has marked it as tracked.
-    pub tracked: bool,
 }
 
 /// Result of one rule for the request.
@@ -31,6 +31,8 @@ pub enum Finding {
         http: Part,
         /// If it is gRPC.
         grpc: Part,
+        /// Whether the rule records.
+        effect: Effect,
     },
     /// An earlier rule decides.
     Covered,
@@ -47,13 +49,26 @@ pub enum Part {
     Unconcerned,
     /// It decides.
     Decides,
-    /// It records ends that an earlier rule does not, since the request is tracked.
+    /// It decides about ends that an earlier rule does not record, since the request is tracked.
     Follows,
 }
 
-/// One finding per rule, in their order.
+/// What becomes of an exchange that a rule decides about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It is recorded, depending on its end.
+    Records,
+    /// It is not: `level: none`.
+    Excludes,
+    /// It is not, and the next hop gets control headers: `set_tracking`.
+    SetsTracking,
+    /// It is not, since a tracked request has no context (`tracking.on_empty_context: skip`).
+    SkipsEmptyContext,
+}
+
+/// One finding per rule, in their order; `None` for a batch of this filter, which is not recorded.
 #[must_use]
-pub fn findings(policy: &Policy, request: &Request) -> Vec<Finding> {
+pub fn findings(settings: &Settings, request: &Request) -> Option<Vec<Finding>> {
     let own = [
         (":method", &request.method),
         (":path", &request.target),
@@ -66,40 +81,70 @@ pub fn findings(policy: &Policy, request: &Request) -> Vec<Finding> {
         .headers
         .iter()
         .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    let headers: Headers<'_> = own.chain(others).collect();
+    let received: Headers<'_> = own.chain(others).collect();
+
+    // As in a request: correlation headers count as absent.
+    let presence = Presence::of(&received, &settings.tracking.names());
+    let headers = received.without(&presence.hidden(&settings.tracking, true));
+    let tracking = Tracking::read(&headers, &settings.tracking);
+
     let path = path::normalize(request.target.as_bytes());
     let head = RequestHead {
         headers: &headers,
         method: request.method.as_bytes(),
         path: &path,
         authority: request.authority.as_bytes(),
-        tracked: request.tracked,
+        tracked: tracking.tracked,
     };
+    let own_batch = &settings.own_batch;
+    if own_batch.resembles(&head) && own_batch.is_proven(&headers) != Some(false) {
+        return None;
+    }
+    Some(of_rules(settings, &head, &tracking))
+}
 
-    let candidates: Vec<_> = policy.candidates(&head).collect();
-    let (mut seen_http, mut seen_grpc) = (false, false);
+fn of_rules(settings: &Settings, head: &RequestHead<'_>, tracking: &Tracking) -> Vec<Finding> {
+    let candidates: Vec<_> = settings.policy.candidates(head).collect();
+    let (mut kept_http, mut kept_grpc) = (false, false);
+
     let finding = |rule: &Rc<Rule>| {
         let Some((_, readings)) = candidates
             .iter()
             .find(|(candidate, _)| Rc::ptr_eq(candidate, rule))
         else {
-            return missed(rule, &head);
+            return missed(rule, head);
         };
-        let part = |protocol: Protocol, seen: &mut bool| match (readings.has(protocol), *seen) {
-            (false, _) => Part::Unconcerned,
-            (true, true) => Part::Follows,
-            (true, false) => {
-                *seen = true;
+
+        let effect = effect(settings, rule, tracking);
+        let part = |protocol: Protocol, kept: &mut bool| {
+            if !readings.has(protocol) {
+                return Part::Unconcerned;
+            }
+            let follows = *kept;
+            // A rule that records nothing leaves every end to the next one, if it does not decide.
+            *kept |= effect == Effect::Records;
+            if follows {
+                Part::Follows
+            } else {
                 Part::Decides
             }
         };
         Finding::Met {
-            http: part(Protocol::Http, &mut seen_http),
-            grpc: part(Protocol::Grpc, &mut seen_grpc),
+            http: part(Protocol::Http, &mut kept_http),
+            grpc: part(Protocol::Grpc, &mut kept_grpc),
+            effect,
         }
     };
+    settings.policy.iter().map(finding).collect()
+}
 
-    policy.iter().map(finding).collect()
+fn effect(settings: &Settings, rule: &Rule, tracking: &Tracking) -> Effect {
+    match settings.refusal(rule, tracking) {
+        None => Effect::Records,
+        Some(Counter::SkippedEmptyContext) => Effect::SkipsEmptyContext,
+        Some(_) if rule.set_tracking.is_some() => Effect::SetsTracking,
+        Some(_) => Effect::Excludes,
+    }
 }
 
 fn missed(rule: &Rule, head: &RequestHead<'_>) -> Finding {

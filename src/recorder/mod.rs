@@ -61,7 +61,7 @@ use uuid::Uuid;
 use crate::host::{Property, Stream};
 use crate::quota::Quota;
 use crate::record::{ExchangeRecord, Outcome, Received, RequireAudit, Stage};
-use crate::stats::Stats;
+use crate::stats::{Counter, Stats};
 use crate::time::Now;
 use begin::RequestContext;
 use connections::Connections;
@@ -70,8 +70,8 @@ use distrust::Distrust;
 use exchange::{Exchange, Subject};
 use headers::Headers;
 use own_batch::OwnBatch;
-use policy::Policy;
-use tracking::TrackingNames;
+use policy::{Policy, Rule};
+use tracking::{Tracking, TrackingNames};
 use trust::Trust;
 
 /// Settings of the recorder; constant for the life of a configuration.
@@ -94,6 +94,17 @@ pub struct Settings {
     /// After this time an open exchange gets a "started" record (`stages.started_after`); `None`:
     /// never.
     pub started_after: Option<Duration>,
+}
+
+impl Settings {
+    /// A reason, known before the end of the exchange, to record nothing: the counter of it.
+    fn refusal(&self, rule: &Rule, tracking: &Tracking) -> Option<Counter> {
+        if !rule.recorded {
+            return Some(Counter::Excluded);
+        }
+        let is_empty = rule.is_triggered_by_tracking() && tracking.context.is_none();
+        (is_empty && !self.tracking.record_empty_context).then_some(Counter::SkippedEmptyContext)
+    }
 }
 
 /// Host functions available during one callback of a stream.
@@ -256,12 +267,16 @@ impl Recorder {
         self.settings.started_after
     }
 
-    /// Start of an exchange that gets a "started" record if it stays open. `None` unless one of its
-    /// rules records successes or aborted exchanges.
+    /// Start of an exchange that gets a "started" record if it stays open. `None` if it has
+    /// one already, and unless one of its rules records successes or aborted exchanges.
     #[must_use]
     pub fn watched_from(&self, exchange: &Exchange) -> Option<Duration> {
         self.settings.started_after?;
         let subject = &exchange.audited()?.subject;
+        // A recreated exchange has its "started" record.
+        if subject.started_number.is_some() {
+            return None;
+        }
         let wants = |outcome: &Outcome| matches!(outcome, Outcome::Success | Outcome::Aborted);
         let is_wanted = subject
             .expected()

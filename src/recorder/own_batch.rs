@@ -42,15 +42,28 @@ impl OwnBatch {
         self.headers.iter().any(is_secret)
     }
 
-    /// Whether a recording rule matches batches, judging by method and path.
+    /// Whether a recording rule matches batches. `authority` and `content_type` are those of the
+    /// callouts.
     #[must_use]
-    pub fn is_recorded_by(&self, policy: &Policy) -> bool {
-        let headers = Headers::default();
+    pub fn is_recorded_by(&self, policy: &Policy, authority: &str, content_type: &str) -> bool {
+        let user_agent = [self.product, "/x"].concat();
+        let fixed = [
+            ("user-agent", user_agent.as_str()),
+            ("content-type", content_type),
+            ("idempotency-key", "x"),
+        ];
+        let given = self.headers.iter();
+        let headers: Headers<'_> = fixed
+            .into_iter()
+            .chain(given.map(|(name, value)| (name.as_str(), value.as_str())))
+            .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+            .collect();
+
         let head = RequestHead {
             headers: &headers,
             method: b"POST",
             path: &self.path,
-            authority: b"",
+            authority: authority.as_bytes(),
             tracked: false,
         };
         policy.candidates(&head).any(|(rule, _)| rule.recorded)

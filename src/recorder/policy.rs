@@ -168,12 +168,13 @@ impl Rule {
         ends.iter().any(|end| self.wants(Protocol::Http, end))
     }
 
-    /// Whether some ends of an exchange are not recorded.
+    /// Whether some ends of an exchange are left to later rules. A rule that excludes leaves none.
     #[must_use]
     pub fn may_not_want(&self) -> bool {
         /// Number of variants of [`Outcome`].
         const OUTCOMES: usize = 4;
-        self.record_on.len() < OUTCOMES || !self.http_statuses.is_empty()
+        let is_restricted = self.record_on.len() < OUTCOMES || !self.http_statuses.is_empty();
+        is_restricted && !self.excludes()
     }
 
     /// Whether this rule requires the track header.

@@ -383,3 +383,20 @@ fn what_no_rule_matches_is_recorded_on_demand() {
         &["default: is the name of a rule, too: records of both would have the same audit.rule"],
     );
 }
+
+#[test]
+fn ends_of_a_rule_that_records_none_are_named() {
+    for key in ["record_on", "http_statuses", "immediate_on"] {
+        let ends = if key == "http_statuses" {
+            json!([200])
+        } else {
+            json!(["success"])
+        };
+        let mut rule = json!({"name": "r", "level": "none"});
+        rule.as_object_mut().unwrap().insert(key.to_owned(), ends);
+        let sentence = format!(
+            "rules[0].{key}: has no effect: level is none (its default where set_tracking is given)"
+        );
+        check_warnings(&rules(json!([rule])), &[&sentence]);
+    }
+}

@@ -281,6 +281,7 @@ fn a_long_exchange_has_a_record_of_its_start() {
     );
 
     exchange.started(Some(41));
+    assert_eq!(case.recorder.watched_from(&exchange), None, "one is enough");
 
     let ended =
         case.recorder
