@@ -4,23 +4,29 @@
 mod configuration;
 mod explain;
 mod hops;
+mod json;
+mod keys;
 mod lints;
 mod manifest;
+mod node;
+mod reader;
 mod report;
 mod request;
 mod scalar;
+mod secrets;
+mod variables;
 mod yaml;
 
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use audit_filter::config::{self, Config};
+use audit_filter::config::{self, Config, ConfigError};
 use clap::{Args, ValueEnum};
 
 use hops::Hops;
-use manifest::{Plugin, value_of};
-use report::{Finding, Report, Severity};
+use manifest::Plugin;
+use report::{Finding, Report, Severity, Shown};
 use request::RequestLine;
 
 /// Most bytes of a file: a manifest of 10,000 lines has some 400 KB.
@@ -183,15 +189,15 @@ fn check(
         })
     };
 
-    if let Some((line, sentence)) = &plugin.refused {
+    for (line, sentence) in plugin.refused.iter().chain(&lints::refused(plugin)) {
         add(report, *line, Severity::Error, sentence)?;
     }
 
-    let environment = |name: &str| value_of(plugin.variables.as_ref(), name);
-    match config::parse(&plugin.configuration.bytes(), &environment) {
+    match parse(plugin) {
         Err(error) => {
             for problem in &error.problems {
-                add(report, line_of(plugin, problem), Severity::Error, problem)?;
+                let (severity, text) = judged(plugin, problem);
+                add(report, line_of(plugin, problem), severity, &text)?;
             }
         }
         Ok(config) => {
@@ -201,7 +207,7 @@ fn check(
             hops.add(file.to_owned(), &plugin.name, &config, |path| {
                 plugin.configuration.line_of(path)
             });
-            show(plugin, &config, flags, report)?;
+            show(file, plugin, &config, flags, report)?;
         }
     }
 
@@ -211,24 +217,66 @@ fn check(
     Ok(())
 }
 
-/// A sentence of the parser begins with the path.
-fn line_of(plugin: &Plugin, sentence: &str) -> usize {
-    let path = sentence.split_once(": ").map_or("", |(path, _)| path);
-    plugin.configuration.line_of(path)
+fn parse(plugin: &Plugin) -> Result<Config, ConfigError> {
+    let config = config::parse(&plugin.configuration.bytes(), &|name: &str| {
+        plugin.variables.value(name)
+    })?;
+    if plugin.is_lean {
+        config::lean::check(config)
+    } else {
+        Ok(config)
+    }
 }
 
-fn show(plugin: &Plugin, config: &Config, flags: &Flags, report: &mut Report) -> io::Result<()> {
+/// A problem of a text with a variable that only the running proxy has is none for certain.
+fn judged(plugin: &Plugin, problem: &str) -> (Severity, String) {
+    let text = plugin.configuration.text_at(path_of(problem));
+    let unknown = text
+        .as_deref()
+        .and_then(|text| plugin.variables.first_unknown(text));
+    match unknown {
+        Some(name) => (
+            Severity::Warning,
+            format!(
+                "{}: is not checked, since only the running proxy has the value of {name}",
+                path_of(problem)
+            ),
+        ),
+        None => (Severity::Error, problem.to_owned()),
+    }
+}
+
+/// A sentence of the parser begins with the path.
+fn path_of(sentence: &str) -> &str {
+    sentence.split_once(": ").map_or("", |(path, _)| path)
+}
+
+fn line_of(plugin: &Plugin, sentence: &str) -> usize {
+    plugin.configuration.line_of(path_of(sentence))
+}
+
+fn show(
+    file: &Path,
+    plugin: &Plugin,
+    config: &Config,
+    flags: &Flags,
+    report: &mut Report,
+) -> io::Result<()> {
+    let shown = |kind| Shown {
+        file,
+        plugin: &plugin.name,
+        kind,
+    };
     if flags.explain {
         report.show(
-            "effective",
-            &plugin.name,
+            &shown("effective"),
             &explain::effective(&plugin.configuration),
         )?;
     }
 
     if let Some(line) = &flags.request {
         let lines = request::findings(config, line, &flags.header);
-        report.show("request", &plugin.name, &lines.join("\n"))?;
+        report.show(&shown("request"), &lines.join("\n"))?;
     }
     Ok(())
 }

@@ -7,16 +7,16 @@
 //! that fell silent without an end, the report bounds the unknown: since when, and how many
 //! records.
 
+mod announced;
 mod numbers;
 mod report;
-mod said;
 mod stream;
 
 use std::collections::HashMap;
 
+pub use announced::{Announced, Event, Limits};
 pub use numbers::Numbers;
 pub use report::{Gap, GapState, Life, LossReport, Moment, Report, Status, StreamReport};
-pub use said::{Event, Limits, Said};
 pub use stream::{Loss, Stream};
 
 use crate::ledger::entry::Entry;
@@ -33,7 +33,7 @@ pub struct Sighting<'a> {
     /// When it was made, by the clock of its sender; 0 when unknown.
     pub observed_at: i64,
     /// Stream attributes beside the number.
-    pub said: Said,
+    pub announced: Announced,
 }
 
 /// All streams, by their id.
@@ -55,7 +55,7 @@ impl Streams {
             entry.received_at,
             entry.observed_time,
         );
-        let said = Said::read(&entry.event_name, &entry.attributes, received_at);
+        let announced = Announced::read(&entry.event_name, &entry.attributes, received_at);
 
         self.see(
             stream,
@@ -64,7 +64,7 @@ impl Streams {
                 number,
                 received_at,
                 observed_at,
-                said,
+                announced,
             },
         );
     }

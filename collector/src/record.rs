@@ -117,12 +117,12 @@ pub(crate) fn is_of_transport(attribute: &str, event_name: &str) -> bool {
 }
 
 fn derived_uid(content: &Content) -> String {
-    let said = content
+    let kept = content
         .flat()
         .into_iter()
         .filter(|(name, _)| !is_of_transport(name, &content.event_name));
 
-    let digest = Sha256::digest(Value::Object(said.collect()).to_string());
+    let digest = Sha256::digest(Value::Object(kept.collect()).to_string());
     digest
         .iter()
         .fold(DERIVED_UID_PREFIX.to_owned(), |mut uid, byte| {

@@ -8,9 +8,9 @@
 //! [`Entry::at`]: crate::ledger::entry::Entry::at
 
 mod context;
+mod exchange;
 mod follower;
 mod rows;
-mod said;
 pub mod sessions;
 pub mod signals;
 pub mod streams;

@@ -3,14 +3,17 @@
 use std::rc::Rc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
-use super::yaml::{self, BOM, Kind, Node, Reader};
+use super::keys;
+use super::node::{Kind, Node};
+use super::yaml::{self, BOM};
 
 #[derive(Debug)]
 pub(super) enum Configuration {
-    Yaml(Rc<Node>, Reader),
+    Node(Rc<Node>),
     Text(Text),
 }
 
@@ -37,9 +40,9 @@ impl Configuration {
         })
     }
 
-    fn of(node: &Rc<Node>, reader: Reader) -> Self {
+    fn of(node: &Rc<Node>) -> Self {
         node.text().map_or_else(
-            || Self::Yaml(Rc::clone(node), reader),
+            || Self::Node(Rc::clone(node)),
             |text| Self::Text(Text::new(text, node)),
         )
     }
@@ -47,7 +50,7 @@ impl Configuration {
     /// The bytes that the filter gets.
     pub(super) fn bytes(&self) -> Vec<u8> {
         match self {
-            Self::Yaml(node, reader) => node.to_json(*reader).to_string().into_bytes(),
+            Self::Node(node) => node.to_text().into_bytes(),
             Self::Text(text) => text.text.clone().into_bytes(),
         }
     }
@@ -55,39 +58,45 @@ impl Configuration {
     /// As JSON; null for a text that is not JSON.
     pub(super) fn value(&self) -> Value {
         match self {
-            Self::Yaml(node, reader) => node.to_json(*reader),
+            Self::Node(node) => node.to_json(),
             Self::Text(text) => {
                 serde_json::from_str(text.text.trim_start_matches(BOM)).unwrap_or_default()
             }
         }
     }
 
-    /// Whether one of these keys is in it.
-    pub(super) fn has_any(&self, keys: &[&str]) -> bool {
+    /// Whether its keys are those of the filter. A damaged text is recognized, too.
+    pub(super) fn is_own(&self) -> bool {
         match self {
-            Self::Yaml(node, _) => keys.iter().any(|key| node.get(key).is_some()),
-            // A damaged text is recognized, too.
-            Self::Text(text) => keys
-                .iter()
-                .any(|key| text.text.contains(&format!("\"{key}\""))),
+            Self::Node(node) => keys::are_own(node.keys()),
+            Self::Text(text) => keys::are_own(keys::of_text(&text.text).into_iter()),
         }
     }
 
     /// The line of the value at a path.
     pub(super) fn line_of(&self, path: &str) -> usize {
         match self {
-            Self::Yaml(node, _) => node.line_of(path),
+            Self::Node(node) => node.line_of(path),
             Self::Text(Text { line, lines, .. }) => {
                 line + lines.as_ref().map_or(0, |lines| lines.line_of(path) - 1)
             }
         }
     }
+
+    /// The text at a path.
+    pub(super) fn text_at(&self, path: &str) -> Option<String> {
+        let root = match self {
+            Self::Node(node) => Rc::clone(node),
+            Self::Text(text) => yaml::read_json(&text.text)?,
+        };
+        root.find(path)?.text().map(str::to_owned)
+    }
 }
 
 impl Text {
     fn new(text: &str, node: &Node) -> Self {
-        // The line of a block is that of its first line that is not empty. JSON is YAML.
-        let lines = || yaml::read(text.trim_start_matches('\n')).ok()?.pop();
+        // The line of a block is that of its first line that is not empty.
+        let lines = || yaml::read_json(text.trim_start_matches('\n'));
         Self {
             text: text.to_owned(),
             line: node.line,
@@ -98,55 +107,38 @@ impl Text {
 
 /// The content of Envoy's `configuration`, a `google.protobuf.Any`. A type with a special form in
 /// JSON is in `value` (<https://protobuf.dev/programming-guides/json/>).
-pub(super) fn of_any(any: &Rc<Node>, reader: Reader) -> Carried {
+pub(super) fn of_any(any: &Rc<Node>) -> Carried {
     let Some(value) = any.get("value") else {
         let sentence = "configuration: must have an @type, and the configuration in value";
         return (
-            Configuration::of(any, reader),
+            Configuration::of(any),
             Some((any.line, sentence.to_owned())),
         );
     };
 
-    let given = || Configuration::of(value, reader);
+    let given = || Configuration::of(value);
     let wrong = |sentence: &str| {
-        (
-            given(),
-            Some((value.line, format!("configuration.{sentence}"))),
-        )
+        let sentence = format!("configuration.{sentence}");
+        (given(), Some((value.line, sentence)))
     };
-    let name = any
-        .get("@type")
-        .and_then(|name| name.text()?.rsplit_once('/'));
-    let name = name
-        .filter(|(host, _)| !host.is_empty())
-        .map(|(_, name)| name)
-        .unwrap_or_default();
+    if let Some(other) = any.keys().find(|key| !["@type", "value"].contains(key)) {
+        return wrong(&format!("{other}: stands beside @type and value"));
+    }
 
-    match (name, &value.kind) {
+    match (type_name(any), &value.kind) {
         ("google.protobuf.Struct", Kind::Map(_)) => (given(), None),
         ("google.protobuf.Struct", _) => wrong("value: must be a mapping for a Struct"),
         ("google.protobuf.StringValue", Kind::Scalar(Value::String(_))) => (given(), None),
         ("google.protobuf.StringValue", _) => {
             wrong("value: must be JSON in a text for a StringValue")
         }
-        ("google.protobuf.BytesValue", kind) => {
-            let text = if let Kind::Scalar(Value::String(text)) = kind {
-                of_base64(text)
-            } else {
-                None
-            };
-            match text {
-                Some(text) => (
-                    Configuration::Text(Text {
-                        text,
-                        line: value.line,
-                        lines: None,
-                    }),
-                    None,
-                ),
-                None => wrong("value: must be a text in base64 for a BytesValue"),
+        ("google.protobuf.BytesValue", _) => match value.text().and_then(of_base64) {
+            Some(text) => {
+                let (line, lines) = (value.line, None);
+                (Configuration::Text(Text { text, line, lines }), None)
             }
-        }
+            None => wrong("value: must be a text in base64 for a BytesValue"),
+        },
         _ => wrong(
             "@type: must be type.googleapis.com/ and google.protobuf.Struct, google.protobuf.StringValue or \
              google.protobuf.BytesValue",
@@ -154,6 +146,20 @@ pub(super) fn of_any(any: &Rc<Node>, reader: Reader) -> Carried {
     }
 }
 
+/// The name of the type, if its address has a host.
+fn type_name(any: &Node) -> &str {
+    let address = any.get("@type").and_then(|name| name.text());
+    address
+        .and_then(|address| address.rsplit_once('/'))
+        .filter(|(host, _)| !host.is_empty())
+        .map(|(_, name)| name)
+        .unwrap_or_default()
+}
+
+/// Protobuf takes base64 with and without padding.
 fn of_base64(text: &str) -> Option<String> {
-    String::from_utf8(STANDARD.decode(text).ok()?).ok()
+    let config =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let engine = GeneralPurpose::new(&STANDARD, config);
+    String::from_utf8(engine.decode(text).ok()?).ok()
 }

@@ -4,6 +4,7 @@ use audit_filter::config::DEFAULTS;
 use serde_json::{Map, Value, json};
 
 use super::configuration::Configuration;
+use super::secrets;
 
 /// Defaults of a rule.
 fn of_rule() -> Value {
@@ -19,55 +20,60 @@ fn of_rule() -> Value {
     })
 }
 
-/// Replaces a secret that is written in the configuration itself.
-const HIDDEN: &str = "(hidden)";
-
-/// The effective configuration as indented JSON, which is YAML, too. It has no secrets: variables
-/// stay as written, and values of headers and keys without variables are hidden.
+/// The effective configuration as indented JSON, which is YAML, too. It has no secrets: of values
+/// that may be secret only variables and the scheme of credentials stay.
 pub(super) fn effective(configuration: &Configuration) -> String {
-    let given = configuration.value();
+    let mut given = configuration.value();
     let mut whole: Value = serde_json::from_str(DEFAULTS).unwrap_or_default();
+    adapt_defaults(&mut whole, &given);
 
-    // Two defaults depend on given values.
-    let keys = given
-        .pointer("/session/hmac_keys")
-        .and_then(Value::as_array);
-    if keys.is_some_and(|keys| !keys.is_empty()) {
-        set(&mut whole, "/session/token_mode", json!("hmac"));
-    }
-    if ["/trust/uri_sans", "/trust/filter_state"]
-        .iter()
-        .any(|pointer| given.pointer(pointer).is_some())
-    {
-        set(&mut whole, "/trust/cidrs", json!([]));
-    }
-
+    // An empty text counts as absent.
+    remove_empty(&mut given, "", "service");
+    remove_empty(&mut given, "/audit_cluster", "authority");
     lay_over(&mut whole, given);
-    hide_secrets(&mut whole);
+    if let Some(cluster) = whole.pointer("/audit_cluster/cluster").cloned()
+        && whole.pointer("/audit_cluster/authority") == Some(&json!(""))
+    {
+        set(&mut whole, "/audit_cluster/authority", cluster);
+    }
+    secrets::hide(&mut whole);
     if let Some(rules) = whole.get_mut("rules").and_then(Value::as_array_mut) {
         rules.iter_mut().for_each(complete_rule);
     }
     serde_json::to_string_pretty(&whole).unwrap_or_default()
 }
 
-fn hide_secrets(whole: &mut Value) {
-    let headers = whole
-        .pointer_mut("/audit_cluster/headers")
-        .and_then(Value::as_object_mut);
-    headers.into_iter().flat_map(Map::values_mut).for_each(hide);
+/// Three defaults depend on given values.
+fn adapt_defaults(whole: &mut Value, given: &Value) {
+    let is_given = |pointer: &str| {
+        let value = given.pointer(pointer);
+        value.is_some_and(|value| value.as_array().is_none_or(|list| !list.is_empty()))
+    };
+    if is_given("/session/hmac_keys") {
+        set(whole, "/session/token_mode", json!("hmac"));
+    }
 
-    let keys = whole
-        .pointer_mut("/session/hmac_keys")
-        .and_then(Value::as_array_mut);
-    keys.into_iter()
-        .flatten()
-        .filter_map(|key| key.get_mut("key"))
-        .for_each(hide);
+    let names = ["/trust/uri_sans", "/trust/filter_state"];
+    if names.iter().any(|pointer| given.pointer(pointer).is_some()) {
+        set(whole, "/trust/cidrs", json!([]));
+    }
+
+    let rules = given.get("rules").and_then(Value::as_array);
+    let is_immediate = |rule: &Value| {
+        let outcomes = rule.get("immediate_on").and_then(Value::as_array);
+        outcomes.is_some_and(|outcomes| !outcomes.is_empty())
+    };
+    if !rules.is_some_and(|rules| rules.iter().any(is_immediate)) {
+        set(whole, "/buffer/immediate_reserve_percent", json!(0));
+    }
 }
 
-fn hide(value: &mut Value) {
-    if !value.as_str().is_some_and(|text| text.contains("${")) {
-        *value = json!(HIDDEN);
+fn remove_empty(given: &mut Value, pointer: &str, key: &str) {
+    let object = given.pointer_mut(pointer).and_then(Value::as_object_mut);
+    if let Some(object) = object
+        && object.get(key) == Some(&json!(""))
+    {
+        object.remove(key);
     }
 }
 
@@ -79,7 +85,9 @@ fn set(whole: &mut Value, pointer: &str, value: Value) {
 
 fn complete_rule(rule: &mut Value) {
     let mut whole = of_rule();
-    if rule.get("set_tracking").is_some() {
+    // An empty one counts as absent.
+    let set_tracking = rule.get("set_tracking").and_then(Value::as_object);
+    if set_tracking.is_some_and(|object| !object.is_empty()) {
         set(&mut whole, "/level", json!("none"));
     }
     lay_over(&mut whole, rule.take());

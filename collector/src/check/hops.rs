@@ -12,8 +12,12 @@ pub(super) struct Hops(Vec<Hop>);
 struct Hop {
     file: PathBuf,
     plugin: String,
-    /// Lines of the rules that mark requests as tracked.
-    tracking: Vec<usize>,
+    /// Name of the track header.
+    header: String,
+    /// Lines of the rules that mark requests as tracked, and do not record them.
+    marking: Vec<usize>,
+    /// Whether it is a gateway: some rule marks requests.
+    is_gateway: bool,
     records_tracked: bool,
 }
 
@@ -33,39 +37,43 @@ impl Hops {
         config: &Config,
         line_of: impl Fn(&str) -> usize,
     ) {
-        let rules = || config.recorder.policy.iter().enumerate();
-        let tracking = rules().filter(|(_, rule)| rule.set_tracking.is_some());
+        let recorder = &config.recorder;
+        let rules = || recorder.policy.iter().enumerate();
+        let marking = rules().filter(|(_, rule)| rule.set_tracking.is_some() && !rule.recorded);
+        let trusts = !recorder.trust.cidrs.is_empty() || recorder.trust.names_others();
 
-        let hop = Hop {
+        self.0.push(Hop {
             file,
             plugin: plugin.to_owned(),
-            tracking: tracking
+            header: recorder.tracking.track_header.clone(),
+            marking: marking
                 .map(|(place, _)| line_of(&format!("rules[{place}].set_tracking")))
                 .collect(),
-            records_tracked: config.recorder.enabled
+            is_gateway: rules().any(|(_, rule)| rule.set_tracking.is_some()),
+            records_tracked: recorder.enabled
+                && trusts
                 && rules().any(|(_, rule)| rule.recorded && rule.conditions.tracked != Some(false)),
-        };
-
-        self.0.push(hop);
+        });
     }
 
-    /// Empty where one configuration alone was checked: the other hop may be in another file.
+    /// Empty where gateways alone were checked: the other hop may be in another file.
     pub(super) fn unrecorded(&self) -> impl Iterator<Item = Unrecorded<'_>> {
-        let others_record = |place: usize| {
-            self.0.len() == 1
-                || self
-                    .0
-                    .iter()
-                    .enumerate()
-                    .any(|(other, hop)| other != place && hop.records_tracked)
+        let are_gateways = self.0.iter().all(|hop| hop.is_gateway);
+        let others_record = |place: usize, header: &str| {
+            let mut others = self
+                .0
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != place);
+            others.any(|(_, hop)| hop.records_tracked && hop.header == header)
         };
 
         self.0
             .iter()
             .enumerate()
-            .filter(move |(place, _)| !others_record(*place))
+            .filter(move |(place, hop)| !are_gateways && !others_record(*place, &hop.header))
             .flat_map(|(_, hop)| {
-                hop.tracking.iter().map(|line| Unrecorded {
+                hop.marking.iter().map(|line| Unrecorded {
                     file: &hop.file,
                     plugin: &hop.plugin,
                     line: *line,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::manifest::{Platform, Plugin};
-use super::yaml::Node;
+use super::node::{Kind, Node};
 
 /// Line and sentence.
 pub(super) type Lint = (usize, String);
@@ -24,11 +24,42 @@ pub(super) fn of(plugin: &Plugin) -> Vec<Lint> {
 const UNAUDITED: &str =
     "lets requests pass unaudited, with their control headers, when the filter fails";
 
+/// What the platform refuses in the fields beside the configuration.
+pub(super) fn refused(plugin: &Plugin) -> Vec<Lint> {
+    let (names, open, policies) = match plugin.platform {
+        Platform::Envoy => (
+            ["failure_policy", "failurePolicy"],
+            ["fail_open", "failOpen"],
+            &["UNSPECIFIED", "FAIL_RELOAD", "FAIL_CLOSED", "FAIL_OPEN"][..],
+        ),
+        Platform::Istio => (
+            ["failStrategy"; 2],
+            [""; 2],
+            &["FAIL_CLOSE", "FAIL_OPEN", "FAIL_RELOAD"][..],
+        ),
+        Platform::Plain | Platform::EnvoyGateway => return Vec::new(),
+    };
+
+    let wasm = plugin.spec.get("wasm").unwrap_or(&plugin.spec);
+    let policy = plugin.spec.either(names).or_else(|| wasm.either(names));
+    let Some(policy) = policy else {
+        return Vec::new();
+    };
+    let name = names[0];
+    let unknown = policy.text().filter(|text| !policies.contains(text));
+    let unknown = unknown.map(|text| format!("{name}: {text} is unknown: {}", policies.join(", ")));
+    let both = plugin.spec.either(open).filter(|open| open.is_true());
+    let both = both.map(|_| format!("{name}: fail_open stands beside it"));
+    unknown
+        .into_iter()
+        .chain(both)
+        .map(|sentence| (policy.line, sentence))
+        .collect()
+}
+
 fn of_envoy(config: &Node) -> Vec<Lint> {
-    if let Some(open) = config
-        .either(["fail_open", "failOpen"])
-        .filter(|node| node.is_true())
-    {
+    let open = config.either(["fail_open", "failOpen"]);
+    if let Some(open) = open.filter(|node| node.is_true()) {
         return vec![(open.line, format!("fail_open: true {UNAUDITED}"))];
     }
 
@@ -65,6 +96,13 @@ fn of_istio(plugin: &Plugin) -> Vec<Lint> {
     }
 
     let place = Place::of(spec);
+    if place == Place::Ingress && has_mode(spec, "SERVER") {
+        add(
+            spec.line,
+            "match: a gateway has no listeners of mode SERVER, so that the filter is not in it: use CLIENT"
+                .to_owned(),
+        );
+    }
     if place == Place::Anywhere {
         add(
             spec.line,
@@ -98,7 +136,13 @@ fn cluster_of_istio(plugin: &Plugin, add: &mut impl FnMut(usize, String)) {
         .and_then(Value::as_str)
         .unwrap_or_default();
 
-    if !cluster.is_empty() && !cluster.starts_with("outbound|") && !cluster.contains('$') {
+    // Direction, port, subset, host: istio/istio pilot/pkg/model/push_context.go, BuildSubsetKey.
+    let parts: Vec<&str> = cluster.split('|').collect();
+    let is_outbound = matches!(
+        parts.as_slice(),
+        ["outbound", port, _, host] if port.parse::<u16>().is_ok() && !host.is_empty()
+    );
+    if !cluster.is_empty() && !is_outbound && !cluster.contains('$') {
         add(
             plugin.configuration.line_of("audit_cluster.cluster"),
             "audit_cluster.cluster: Istio's proxies call the cluster of a service \
@@ -164,20 +208,35 @@ impl Place {
             };
         }
 
-        let entries = spec.get("match").map_or(&[][..], |list| list.items());
-        let are_all = |mode: &str| {
-            let is_it =
-                |entry: &Rc<Node>| entry.get("mode").and_then(|node| node.text()) == Some(mode);
-            !entries.is_empty() && entries.iter().all(is_it)
-        };
-        if are_all("SERVER") {
-            Self::Sidecars
-        } else if are_all("CLIENT") {
+        if selects_gateway(spec) || has_mode(spec, "CLIENT") {
             Self::Ingress
+        } else if has_mode(spec, "SERVER") {
+            Self::Sidecars
         } else {
             Self::Anywhere
         }
     }
+}
+
+/// Whether all entries of `match` have this mode.
+fn has_mode(spec: &Node, mode: &str) -> bool {
+    let entries = spec.get("match").map_or(&[][..], |list| list.items());
+    let is_it = |entry: &Rc<Node>| entry.get("mode").and_then(|node| node.text()) == Some(mode);
+    !entries.is_empty() && entries.iter().all(is_it)
+}
+
+/// Whether the selector has a label of gateways: `istio: ingressgateway`,
+/// `app: istio-ingressgateway`, or that of the Gateway API.
+fn selects_gateway(spec: &Node) -> bool {
+    let labels = spec.at(&["selector", "matchLabels"]);
+    let Some(Kind::Map(labels)) = labels.map(|labels| &labels.kind) else {
+        return false;
+    };
+    labels.iter().any(|(name, _, value)| {
+        let is_gateway = |value: &str| value.ends_with("gateway");
+        name == "gateway.networking.k8s.io/gateway-name"
+            || matches!(name.as_str(), "istio" | "app") && value.text().is_some_and(is_gateway)
+    })
 }
 
 fn of_envoy_gateway(plugin: &Plugin) -> Vec<Lint> {

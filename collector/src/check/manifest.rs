@@ -7,7 +7,11 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::configuration::{Configuration, of_any};
-use super::yaml::{Node, Reader};
+use super::keys;
+use super::lints::Lint;
+use super::node::{Kind, Node};
+use super::reader;
+use super::variables::Variables;
 
 /// The platform that delivers a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,94 +30,59 @@ pub(super) struct Plugin {
     pub(super) name: String,
     pub(super) platform: Platform,
     pub(super) configuration: Configuration,
-    /// Why the proxy refuses it before it reaches the filter: line and sentence.
-    pub(super) refused: Option<(usize, String)>,
-    /// Variables of the VM's environment; `None`: any may be set.
-    pub(super) variables: Option<BTreeMap<String, String>>,
+    /// Why the platform refuses the manifest before the filter reads its part.
+    pub(super) refused: Vec<Lint>,
+    pub(super) variables: Variables,
+    /// Whether the lean module reads it.
+    pub(super) is_lean: bool,
     /// The part of the manifest that is about the plugin.
     pub(super) spec: Rc<Node>,
 }
 
-/// Stands for a value that only the running proxy has: long enough for a key.
-const PLACEHOLDER: &str = "placeholder-of-a-variable-that-is-known-to-the-running-proxy-alone";
-
-/// Keys that identify the filter's configuration among those of other plugins, even when one of
-/// them is misspelled.
-const OWN_KEYS: [&str; 9] = [
-    "audit_cluster",
-    "batch",
-    "buffer",
-    "correlation",
-    "identity",
-    "session",
-    "stages",
-    "tracking",
-    "trust",
-];
-
-/// Keys that also identify a configuration alone; other plugins may have such keys.
-const COMMON_KEYS: [&str; 2] = ["default", "rules"];
-
-/// Names in the address of the filter's image or module.
-const OWN_IMAGES: [&str; 2] = ["audit-filter", "audit_filter"];
-
 /// Every plugin of a document with a configuration that may be the filter's.
 pub(super) fn plugins(document: &Rc<Node>) -> Vec<Plugin> {
-    let text = |path: &[&str]| {
-        document
-            .at(path)
-            .and_then(Node::text)
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let text = |path: &[&str]| document.at(path).and_then(Node::text).unwrap_or_default();
+    let name = text(&["metadata", "name"]).to_owned();
 
-    let name = text(&["metadata", "name"]);
-    match text(&["kind"]).as_str() {
+    match text(&["kind"]) {
         "WasmPlugin" => of_istio(document, &["spec"], name),
         "TrafficExtension" => of_istio(document, &["spec", "wasm"], name),
         "EnvoyExtensionPolicy" => of_envoy_gateway(document, &name),
-        "List" => document
-            .get("items")
-            .map_or(&[][..], |items| items.items())
+        kind if kind.ends_with("List") => items(document, &["items"])
             .iter()
             .flat_map(plugins)
             .collect(),
-        "" if is_own_alone(document) => vec![Plugin {
+        "" if is_plain(document) => vec![Plugin {
             name: "configuration".to_owned(),
             platform: Platform::Plain,
-            configuration: Configuration::Yaml(Rc::clone(document), Reader::Kubernetes),
-            refused: None,
-            variables: None,
+            configuration: Configuration::Node(Rc::clone(document)),
+            refused: Vec::new(),
+            variables: Variables::Any,
+            is_lean: false,
             spec: Rc::clone(document),
         }],
-        "" => of_envoy(document, Reader::Envoy),
-        _ => of_envoy(document, Reader::Kubernetes),
+        _ => of_envoy(document),
     }
 }
 
-fn has_any(node: &Node, keys: &[&str]) -> bool {
-    keys.iter().any(|key| node.get(key).is_some())
+fn is_plain(document: &Node) -> bool {
+    reader::is_plain(&document.keys().map(str::to_owned).collect::<Vec<_>>())
 }
 
-fn is_own(node: &Node) -> bool {
-    has_any(node, &OWN_KEYS)
+fn items<'n>(node: &'n Node, path: &[&str]) -> &'n [Rc<Node>] {
+    node.at(path).map_or(&[][..], Node::items)
 }
 
-fn is_own_alone(document: &Node) -> bool {
-    (is_own(document) || has_any(document, &COMMON_KEYS))
-        && document.get("static_resources").is_none()
-}
-
-fn is_own_image(address: Option<&Node>) -> bool {
-    let address = address.and_then(Node::text).unwrap_or_default();
-    OWN_IMAGES.iter().any(|name| address.contains(name))
+/// The text below these keys; empty without one.
+fn text_at<'n>(node: &'n Node, path: &[&str]) -> &'n str {
+    node.at(path).and_then(Node::text).unwrap_or_default()
 }
 
 /// The given configuration, or an empty one for a plugin of ours without any.
 fn given(configuration: Option<&Rc<Node>>, is_ours: bool, line: usize) -> Option<Configuration> {
     match configuration {
-        Some(node) if is_ours || is_own(node) => {
-            Some(Configuration::Yaml(Rc::clone(node), Reader::Kubernetes))
+        Some(node) if is_ours || keys::are_own(node.keys()) => {
+            Some(Configuration::Node(Rc::clone(node)))
         }
         None if is_ours => Some(Configuration::empty(line)),
         _ => None,
@@ -121,162 +90,178 @@ fn given(configuration: Option<&Rc<Node>>, is_ours: bool, line: usize) -> Option
 }
 
 fn of_istio(document: &Rc<Node>, path: &[&str], name: String) -> Vec<Plugin> {
-    let Some(wasm) = path
+    let wasm = path
         .iter()
-        .try_fold(Rc::clone(document), |node, key| node.get(key).cloned())
-    else {
+        .try_fold(Rc::clone(document), |node, key| node.get(key).cloned());
+    let Some(wasm) = wasm else {
         return Vec::new();
     };
-
-    let env = wasm.at(&["vmConfig", "env"]).map_or(&[][..], Node::items);
-    let variable = |entry: &Rc<Node>| {
-        let text = |key: &str| {
-            entry
-                .get(key)
-                .and_then(|value| value.text().map(str::to_owned))
-        };
-        Some((
-            text("name")?,
-            text("value").unwrap_or_else(|| PLACEHOLDER.to_owned()),
-        ))
-    };
-
-    let variables = Some(env.iter().filter_map(variable).collect());
-    let is_ours = is_own_image(wasm.get("url").map(Rc::as_ref));
+    let address = text_at(&wasm, &["url"]);
+    let is_ours = keys::is_own_address(address);
     let Some(configuration) = given(wasm.get("pluginConfig"), is_ours, wasm.line) else {
         return Vec::new();
     };
 
+    let (mut given, mut refused) = (BTreeMap::new(), Vec::new());
+    for entry in items(&wasm, &["vmConfig", "env"]) {
+        match variable_of_istio(entry) {
+            Ok((name, value)) => drop(given.insert(name, value)),
+            Err(sentence) => refused.push((entry.line, format!("vmConfig.env: {sentence}"))),
+        }
+    }
+
+    let is_lean = keys::is_lean_address(address);
     let spec = document.get("spec").cloned().unwrap_or(wasm);
     vec![Plugin {
         name,
         platform: Platform::Istio,
         configuration,
-        refused: None,
-        variables,
+        refused,
+        variables: Variables::Given(given),
+        is_lean,
         spec,
     }]
 }
 
+/// Name and value of an `EnvVar` (istio/api extensions/v1alpha1/wasm.proto).
+fn variable_of_istio(entry: &Node) -> Result<(String, Option<String>), &'static str> {
+    let name = entry.get("name").and_then(|name| name.text());
+    let name = name.ok_or("needs a name")?.to_owned();
+    let value = entry.get("value");
+
+    match entry.get("valueFrom").map(|from| from.text()) {
+        None | Some(Some("INLINE")) => match value {
+            None => Ok((name, Some(String::new()))),
+            Some(value) => {
+                let text = value.text().ok_or("value must be a text")?;
+                Ok((name, Some(text.to_owned())))
+            }
+        },
+        Some(Some("HOST")) if value.is_none() => Ok((name, None)),
+        Some(Some("HOST")) => Err("value and valueFrom: HOST exclude each other"),
+        Some(_) => Err("valueFrom must be INLINE or HOST"),
+    }
+}
+
 fn of_envoy_gateway(document: &Node, policy: &str) -> Vec<Plugin> {
-    let extensions = document.at(&["spec", "wasm"]).map_or(&[][..], Node::items);
     let plugin = |extension: &Rc<Node>| {
-        let address = |kind: &str| extension.at(&["code", kind, "url"]);
-        let is_ours = is_own_image(address("image")) || is_own_image(address("http"));
+        let addresses = ["image", "http"].map(|kind| text_at(extension, &["code", kind, "url"]));
+        let is_ours = addresses
+            .iter()
+            .any(|address| keys::is_own_address(address));
         let configuration = given(extension.get("config"), is_ours, extension.line)?;
 
-        let keys = extension
-            .at(&["env", "hostKeys"])
-            .map_or(&[][..], Node::items);
-        let variables = keys
+        let host_keys = items(extension, &["env", "hostKeys"]);
+        let variables = host_keys
             .iter()
-            .filter_map(|key| Some((key.text()?.to_owned(), PLACEHOLDER.to_owned())));
-
-        let name = extension
-            .get("name")
-            .and_then(|name| name.text())
-            .map_or(policy.to_owned(), |name| format!("{policy}/{name}"));
-
+            .filter_map(|key| Some((key.text()?.to_owned(), None)));
+        let name = match text_at(extension, &["name"]) {
+            "" => policy.to_owned(),
+            name => format!("{policy}/{name}"),
+        };
         Some(Plugin {
             name,
             platform: Platform::EnvoyGateway,
             configuration,
-            refused: None,
-            variables: Some(variables.collect()),
+            refused: Vec::new(),
+            variables: Variables::Given(variables.collect()),
+            is_lean: addresses
+                .iter()
+                .any(|address| keys::is_lean_address(address)),
             spec: Rc::clone(extension),
         })
     };
-
-    extensions.iter().filter_map(plugin).collect()
-}
-
-/// The form of Envoy itself, at any depth: in a bootstrap, a listener, an ECDS resource or an
-/// EnvoyFilter.
-fn of_envoy(node: &Rc<Node>, reader: Reader) -> Vec<Plugin> {
-    let Some(filter) = filter_of_envoy(node) else {
-        return node
-            .children()
-            .into_iter()
-            .flat_map(|child| of_envoy(child, reader))
-            .collect();
-    };
-
-    filter
-        .get("config")
-        .and_then(|config| of_plugin_config(config, reader))
-        .into_iter()
+    items(document, &["spec", "wasm"])
+        .iter()
+        .filter_map(plugin)
         .collect()
 }
 
-/// The filter's message; in a `TypedStruct` it is in `value`, and `type_url` names it.
+/// Envoy's own form, at any place: in a bootstrap, a listener, an ECDS resource or an EnvoyFilter.
+fn of_envoy(node: &Rc<Node>) -> Vec<Plugin> {
+    let Some(filter) = filter_of_envoy(node) else {
+        return node.children().into_iter().flat_map(of_envoy).collect();
+    };
+    let config = filter.get("config");
+    config.and_then(of_plugin_config).into_iter().collect()
+}
+
+/// The filter's message. In a `TypedStruct` it is in `value`, and `type_url` names it.
 fn filter_of_envoy(node: &Rc<Node>) -> Option<&Rc<Node>> {
     let is_wasm = |key: &str| {
-        node.get(key)?
-            .text()
-            .filter(|name| name.ends_with("filters.http.wasm.v3.Wasm"))
-            .map(|_| node)
+        let name = node.get(key)?.text()?;
+        name.ends_with("filters.http.wasm.v3.Wasm").then_some(node)
     };
     is_wasm("@type").or_else(|| is_wasm("type_url")?.get("value"))
 }
 
-fn of_plugin_config(config: &Rc<Node>, reader: Reader) -> Option<Plugin> {
-    let (configuration, refused) = of_any(config.get("configuration")?, reader);
-    if !configuration.has_any(&OWN_KEYS) {
+fn of_plugin_config(config: &Rc<Node>) -> Option<Plugin> {
+    let vm = config.either(VM_CONFIG);
+    let address = vm.map_or("", |vm| {
+        let file = text_at(vm, &["code", "local", "filename"]);
+        let remote = || {
+            let remote = vm.at(&["code", "remote"])?;
+            Some(text_at(remote.either(HTTP_URI)?, &["uri"]))
+        };
+        if file.is_empty() {
+            remote().unwrap_or_default()
+        } else {
+            file
+        }
+    });
+    let is_ours = keys::is_own_address(address);
+    let (configuration, wrong) = match config.get("configuration") {
+        Some(any) => of_any(any),
+        None => (Configuration::empty(config.line), None),
+    };
+    if !is_ours && !configuration.is_own() {
         return None;
     }
 
     let text = |key: &str| config.get(key).and_then(|value| value.text());
-    let name = text("name")
-        .or(text("root_id"))
-        .or(text("rootId"))
-        .unwrap_or("wasm")
-        .to_owned();
-    let variables = Some(variables_of_envoy(config));
+    let name = text("name").or(text("root_id")).or(text("rootId"));
+    let (variables, repeated) = vm.map_or_else(Default::default, |vm| variables_of_envoy(vm));
     Some(Plugin {
-        name,
+        name: name.unwrap_or("wasm").to_owned(),
         platform: Platform::Envoy,
         configuration,
-        refused,
-        variables,
+        refused: wrong.into_iter().chain(repeated).collect(),
+        variables: Variables::Given(variables),
+        is_lean: keys::is_lean_address(address),
         spec: Rc::clone(config),
     })
 }
 
-fn variables_of_envoy(config: &Node) -> BTreeMap<String, String> {
-    let environment = config
-        .either(VM_CONFIG)
-        .and_then(|vm| vm.either(ENVIRONMENT_VARIABLES));
+/// The variables of a VM, and those that are given in both ways.
+fn variables_of_envoy(vm: &Node) -> (BTreeMap<String, Option<String>>, Vec<Lint>) {
+    let environment = vm.either(ENVIRONMENT_VARIABLES);
     let below = |names| environment.and_then(|node| node.either(names));
-    let host = below(HOST_ENV_KEYS).map_or(&[][..], |keys| keys.items());
-    let mut variables: BTreeMap<String, String> = host
-        .iter()
-        .filter_map(|key| Some((key.text()?.to_owned(), PLACEHOLDER.to_owned())))
-        .collect();
+    let mut variables = BTreeMap::new();
+    let mut refused = Vec::new();
 
-    if let Some(Value::Object(given)) = below(KEY_VALUES).map(|node| node.to_json(Reader::Envoy)) {
-        variables.extend(
-            given
-                .into_iter()
-                .filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))),
-        );
+    if let Some(Kind::Map(entries)) = below(KEY_VALUES).map(|node| &node.kind) {
+        for (key, _, value) in entries {
+            if let Kind::Scalar(Value::String(text)) = &value.kind {
+                variables.insert(key.clone(), Some(text.clone()));
+            }
+        }
     }
-
-    variables
+    for key in below(HOST_ENV_KEYS).map_or(&[][..], |keys| keys.items()) {
+        let Some(name) = key.text() else { continue };
+        if variables.insert(name.to_owned(), None).is_some() {
+            let sentence = format!("environment_variables: {name} stands in both lists");
+            refused.push((key.line, sentence));
+        }
+    }
+    (variables, refused)
 }
 
-/// The name of a field in its two forms, both accepted by Envoy:
+/// A field's name in its two forms, both of which Envoy takes:
 /// <https://protobuf.dev/programming-guides/json/>.
 type Names = [&'static str; 2];
 
 const VM_CONFIG: Names = ["vm_config", "vmConfig"];
+const HTTP_URI: Names = ["http_uri", "httpUri"];
 const ENVIRONMENT_VARIABLES: Names = ["environment_variables", "environmentVariables"];
 const HOST_ENV_KEYS: Names = ["host_env_keys", "hostEnvKeys"];
 const KEY_VALUES: Names = ["key_values", "keyValues"];
-
-/// The value of a variable, or the placeholder when any variable may be set.
-pub(super) fn value_of(variables: Option<&BTreeMap<String, String>>, name: &str) -> Option<String> {
-    match variables {
-        Some(variables) => variables.get(name).cloned(),
-        None => Some(PLACEHOLDER.to_owned()),
-    }
-}

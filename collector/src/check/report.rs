@@ -34,6 +34,14 @@ pub(super) struct Finding<'f> {
     pub(super) text: &'f str,
 }
 
+/// A text beside the findings, and what it is about.
+pub(super) struct Shown<'s> {
+    pub(super) file: &'s Path,
+    pub(super) plugin: &'s str,
+    /// `effective` or `request`.
+    pub(super) kind: &'s str,
+}
+
 pub(super) struct Report {
     is_json: bool,
     errors: usize,
@@ -85,15 +93,14 @@ impl Report {
         )
     }
 
-    /// Output that flags request beside the findings.
-    pub(super) fn show(&self, kind: &str, plugin: &str, text: &str) -> io::Result<()> {
+    /// Prints what the flags request beside the findings.
+    pub(super) fn show(&self, shown: &Shown<'_>, text: &str) -> io::Result<()> {
+        let Shown { file, plugin, kind } = shown;
         let mut out = io::stdout().lock();
         if self.is_json {
-            return writeln!(
-                out,
-                "{}",
-                json!({"plugin": plugin, "kind": kind, "text": text})
-            );
+            let file = file.display().to_string();
+            let object = json!({"file": file, "plugin": plugin, "kind": kind, "text": text});
+            return writeln!(out, "{object}");
         }
 
         writeln!(out, "{plugin}: {kind}")?;

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use audit_filter::config::Config;
-use audit_filter::recorder::dry_run::{Finding, Part, Request, findings as of_rules};
+use audit_filter::recorder::dry_run::{Effect, Finding, Part, Request, findings as of_rules};
 
 /// `POST /v1/x`, or `POST api.example.com/v1/x`.
 #[derive(Clone, Debug)]
@@ -26,6 +26,9 @@ impl FromStr for RequestLine {
             target: target.to_owned(),
         };
 
+        if rest.contains(' ') {
+            return Err("must be a method and a target: it has a second space".to_owned());
+        }
         // RFC 9112, section 3.2: a tunnel has a host alone, and `*` stands for the whole server.
         let without_scheme = rest
             .strip_prefix("https://")
@@ -54,10 +57,13 @@ pub(super) fn header(text: &str) -> Result<(String, String), String> {
             "Envoy has no host header: put the host before the path, as in 'POST api.example.com/v1/x'".to_owned()
         );
     }
+    if name.is_empty() || name.contains(' ') {
+        return Err("must have a name before the colon, such as 'x-env: prod'".to_owned());
+    }
     Ok((name, value.trim().to_owned()))
 }
 
-/// A line for each rule. The peer counts as trusted: a request with the track header is tracked.
+/// A line for each rule, as for a request of a trusted peer.
 pub(super) fn findings(
     config: &Config,
     line: &RequestLine,
@@ -67,46 +73,38 @@ pub(super) fn findings(
         return vec!["enabled is false: nothing is recorded".to_owned()];
     }
 
-    let track = &config.recorder.tracking.track_header;
     let request = Request {
         method: line.method.clone(),
         target: line.target.clone(),
         authority: line.authority.clone(),
         headers: headers.to_vec(),
-        tracked: headers
-            .iter()
-            .any(|(name, value)| name == track && value == "true"),
     };
-
-    let policy = &config.recorder.policy;
-    let found = of_rules(policy, &request);
+    let Some(found) = of_rules(&config.recorder, &request) else {
+        return vec!["it is a batch of this filter: it is not recorded".to_owned()];
+    };
     let is_met = found
         .iter()
         .any(|finding| matches!(finding, Finding::Met { .. }));
 
-    let lines = policy
-        .iter()
-        .zip(found)
-        .map(|(rule, finding)| format!("{}: {}", rule.name, text(finding, rule.recorded)));
+    let rules = config.recorder.policy.iter().zip(found);
+    let lines = rules.map(|(rule, finding)| format!("{}: {}", rule.name, text(finding)));
     let unmet = (!is_met).then(|| "no rule matches: it is not recorded".to_owned());
     lines.chain(unmet).collect()
 }
 
-fn text(finding: Finding, is_recorded: bool) -> String {
+fn text(finding: Finding) -> String {
     match finding {
-        Finding::Met { http, grpc } if http == grpc => part(http, "", is_recorded),
-        Finding::Met { http, grpc } => {
-            let concerned = [
+        Finding::Met { http, grpc, effect } if http == grpc => part(http, "", effect),
+        Finding::Met { http, grpc, effect } => {
+            let parts = [
                 (http, " if it is no gRPC call"),
                 (grpc, " if it is a gRPC call"),
             ];
-            let concerned = concerned
+            let concerned = parts
                 .into_iter()
-                .filter(|(of, _)| *of != Part::Unconcerned);
-            let parts: Vec<String> = concerned
-                .map(|(of, condition)| part(of, condition, is_recorded))
-                .collect();
-            parts.join("; ")
+                .filter(|(of, _)| *of != Part::Unconcerned)
+                .map(|(of, condition)| part(of, condition, effect));
+            concerned.collect::<Vec<_>>().join("; ")
         }
         Finding::Covered => "does not matter: an earlier rule decides".to_owned(),
         Finding::Ambiguous => {
@@ -116,18 +114,20 @@ fn text(finding: Finding, is_recorded: bool) -> String {
     }
 }
 
-fn part(of: Part, condition: &str, is_recorded: bool) -> String {
-    let becomes = if is_recorded {
-        "it is recorded, if the rule wants its end"
-    } else {
-        "it is not recorded"
+fn part(of: Part, condition: &str, effect: Effect) -> String {
+    let becomes = match effect {
+        Effect::Records => "it is recorded, if the rule wants its end",
+        Effect::Excludes => "it is not recorded",
+        Effect::SetsTracking => "it is not recorded here, and control headers are set",
+        Effect::SkipsEmptyContext => {
+            "it is not recorded, since it has no context (tracking.on_empty_context: skip)"
+        }
     };
-
     match of {
         Part::Decides => format!("decides{condition}: {becomes}"),
-        Part::Follows => format!(
-            "records{condition} what the rules before do not want, since the request is tracked"
-        ),
+        Part::Follows => {
+            format!("decides{condition} about ends that no rule before records: {becomes}")
+        }
         Part::Unconcerned => "does not matter".to_owned(),
     }
 }

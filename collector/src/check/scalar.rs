@@ -1,19 +1,40 @@
-//! The type of a YAML scalar: Envoy and Kubernetes agree on most.
+//! The type of a scalar: Envoy and Kubernetes agree on most.
 
 use serde_json::{Number, Value};
 use yaml_rust2::parser::Tag;
 use yaml_rust2::scanner::TScalarStyle;
 
-use super::yaml::Kind;
+use super::reader::Reader;
 
-/// A scalar as Envoy and Kubernetes read it: a quoted one, or one tagged `!!str`, is text.
-pub(super) fn scalar(text: String, style: TScalarStyle, tag: Option<&Tag>) -> Kind {
-    let is_text = tag.is_some_and(|tag| tag.suffix == "str");
-    if style != TScalarStyle::Plain || is_text {
-        return Kind::Scalar(Value::String(text));
+/// A scalar as it is read.
+pub(super) fn scalar(
+    text: String,
+    style: TScalarStyle,
+    tag: Option<&Tag>,
+    reader: Reader,
+) -> Value {
+    if is_text(style, tag, reader) {
+        return Value::String(text);
     }
+    match reader {
+        Reader::Json | Reader::Filter => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        Reader::Kubernetes | Reader::Envoy => plain(text, reader),
+    }
+}
 
-    let value = match text.as_str() {
+/// Quotes make a text, and so does a tag: `!!str` for Kubernetes, `!` alone for Envoy, which
+/// ignores quotes beside another tag (`source/common/protobuf/yaml_utility.cc`).
+fn is_text(style: TScalarStyle, tag: Option<&Tag>, reader: Reader) -> bool {
+    let is_quoted = style != TScalarStyle::Plain;
+    match (tag, reader) {
+        (None, _) => is_quoted,
+        (Some(tag), Reader::Envoy) => [&tag.handle, &tag.suffix].into_iter().eq(["", "!"]),
+        (Some(tag), _) => is_quoted || tag.suffix == "str",
+    }
+}
+
+fn plain(text: String, reader: Reader) -> Value {
+    match text.as_str() {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "y" | "Y" => {
             Value::Bool(true)
@@ -21,18 +42,15 @@ pub(super) fn scalar(text: String, style: TScalarStyle, tag: Option<&Tag>) -> Ki
         "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "n" | "N" => {
             Value::Bool(false)
         }
-        _ => match (integer(&text), number_of_kubernetes(&text)) {
-            (Some(number), _) if is_small(&number) => Value::Number(number),
-            (Some(number), _) => {
-                let text = number.to_string();
-                return Kind::NumberOrText(number, text);
-            }
-            (None, Some(number)) => return Kind::NumberOrText(number, text),
-            (None, None) => Value::String(text),
+        _ if reader == Reader::Kubernetes => {
+            number_of_kubernetes(&text).map_or(Value::String(text), Value::Number)
+        }
+        _ => match integer(&text) {
+            Some(number) if is_small(&number) => Value::Number(number),
+            Some(number) => Value::String(number.to_string()),
+            None => Value::String(text),
         },
-    };
-
-    Kind::Scalar(value)
+    }
 }
 
 /// Whether Envoy reads the integer as a number. It makes texts of larger ones, in decimal
@@ -55,7 +73,9 @@ fn integer(text: &str) -> Option<Number> {
         .filter(|digits| is_octal(digits))
         .map(|digits| (digits, 8));
 
-    let (digits, radix) = hexadecimal.or(octal).unwrap_or((digits, 10));
+    let is_decimal = !digits.starts_with('0') || digits == "0";
+    let decimal = is_decimal.then_some((digits, 10));
+    let (digits, radix) = hexadecimal.or(octal).or(decimal)?;
     of_radix(sign, digits, radix)
 }
 
@@ -104,30 +124,30 @@ fn of_radix(sign: &str, digits: &str, radix: u32) -> Option<Number> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    use crate::check::yaml::{Reader, read};
+    use super::*;
+    use crate::check::yaml::read;
 
+    /// `kind` at the root makes a manifest of Kubernetes.
     #[track_caller]
-    fn check(text: &str, reader: Reader, expected: &serde_json::Value) {
-        assert_eq!(read(text).unwrap()[0].to_json(reader), *expected, "{text}");
+    fn check(text: &str, reader: Reader, expected: &Value) {
+        let root = if reader == Reader::Kubernetes {
+            "kind: x\n"
+        } else {
+            ""
+        };
+        let found = read(&format!("{root}v: {text}\n")).unwrap()[0].to_json();
+        assert_eq!(found["v"], *expected, "{text}");
     }
 
     #[test]
     fn scalars_have_their_types() {
-        let text = "{a: 1, b: '1', c: yes, d: ~, e: 1.5, f: 1s, g: -3, h: !!str 7, i: 18446744073709551615, j: .e}";
+        let text = "{a: 1, b: '1', c: yes, d: ~, e: 1s, f: -3, g: .e, h: 010, i: 0x1F, j: -017, k: 0, l: y, m: N, \
+                    n: 0x+1, o: --1, p: +7, q: 0x, r: -2147483648}";
         let expected = json!({
-            "a": 1, "b": "1", "c": true, "d": null, "e": 1.5, "f": "1s", "g": -3, "h": "7", "i": u64::MAX, "j": ".e",
-        });
-        check(text, Reader::Kubernetes, &expected);
-    }
-
-    #[test]
-    fn numbers_have_their_base_and_short_words_are_booleans() {
-        let text =
-            "{a: 010, b: 0x1F, c: -017, d: 0, e: 08, f: y, g: N, h: 0x+1, i: --1, j: +7, k: 0x}";
-        let expected = json!({
-            "a": 8, "b": 31, "c": -15, "d": 0, "e": 8, "f": true, "g": false, "h": "0x+1", "i": "--1", "j": 7, "k": "0x",
+            "a": 1, "b": "1", "c": true, "d": null, "e": "1s", "f": -3, "g": ".e", "h": 8, "i": 31, "j": -15, "k": 0,
+            "l": true, "m": false, "n": "0x+1", "o": "--1", "p": 7, "q": "0x", "r": i32::MIN,
         });
         for reader in [Reader::Kubernetes, Reader::Envoy] {
             check(text, reader, &expected);
@@ -136,24 +156,25 @@ mod tests {
 
     #[test]
     fn some_numbers_of_kubernetes_are_text_for_envoy() {
-        let text = "[1_000, 0o17, 0b101, -1.5, 1e2, 2147483648, -2147483648]";
-        check(
-            text,
-            Reader::Kubernetes,
-            &json!([1000, 15, 5, -1.5, 100.0, 2_147_483_648_u64, i32::MIN]),
-        );
-        check(
-            text,
-            Reader::Envoy,
-            &json!([
-                "1_000",
-                "0o17",
-                "0b101",
-                "-1.5",
-                "1e2",
-                "2147483648",
-                i32::MIN
-            ]),
-        );
+        let text = "[1_000, 0o17, 0b101, -1.5, 1e2, 08, 2147483648]";
+        let numbers = json!([1000, 15, 5, -1.5, 100.0, 8.0, 2_147_483_648_u64]);
+        let texts = json!(["1_000", "0o17", "0b101", "-1.5", "1e2", "08", "2147483648"]);
+        check(text, Reader::Kubernetes, &numbers);
+        check(text, Reader::Envoy, &texts);
+    }
+
+    #[test]
+    fn tags_decide_in_ways_of_their_own() {
+        let text = "[!!str 7, ! 7, !!int '7', !!bool 'true']";
+        check(text, Reader::Kubernetes, &json!(["7", 7, "7", "true"]));
+        check(text, Reader::Envoy, &json!([7, "7", 7, true]));
+    }
+
+    #[test]
+    fn json_has_its_own_numbers_and_escapes() {
+        let text =
+            r#"{"a": 100.0, "b": 1e2, "c": "\ud83d\ude00", "d": [true, null, -7, 3000000000]}"#;
+        let expected = json!({"a": 100.0, "b": 100.0, "c": "\u{1f600}", "d": [true, null, -7, 3_000_000_000_u64]});
+        assert_eq!(read(text).unwrap()[0].to_json(), expected);
     }
 }

@@ -1,14 +1,17 @@
-//! YAML as a tree of nodes with their lines. An anchor is one shared node, so that a short text
+//! Reads YAML and JSON into a tree of nodes with their lines. An anchor is one shared node, so that a short text
 //! does not become a large tree.
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use serde_json::{Map, Number, Value};
+use serde_json::Value;
 use yaml_rust2::Event;
 use yaml_rust2::parser::Parser;
 use yaml_rust2::scanner::{Marker, TScalarStyle};
 
+use super::json;
+use super::node::{Kind, Node};
+use super::reader::{self, Reader};
 use super::scalar::scalar;
 
 /// May precede a text.
@@ -17,32 +20,6 @@ pub(super) const BOM: char = '\u{feff}';
 /// Deepest nesting of a file, and most nodes with its anchors written out. Manifests have far less.
 const MAX_DEPTH: usize = 64;
 const MAX_NODES: usize = 1_000_000;
-
-/// A value and the line where it begins.
-#[derive(Debug)]
-pub(super) struct Node {
-    pub(super) line: usize,
-    /// A block (`|`): its text begins on the next line and keeps the lines of the file.
-    pub(super) is_block: bool,
-    pub(super) kind: Kind,
-}
-
-#[derive(Debug)]
-pub(super) enum Kind {
-    Scalar(Value),
-    /// A number for Kubernetes, a text for Envoy.
-    NumberOrText(Number, String),
-    List(Vec<Rc<Node>>),
-    /// In the order of the text. The line is that of the key.
-    Map(Vec<(String, usize, Rc<Node>)>),
-}
-
-/// The program that reads a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reader {
-    Kubernetes,
-    Envoy,
-}
 
 /// Why a text cannot be checked as YAML, and in which line.
 #[derive(Debug)]
@@ -56,124 +33,6 @@ impl YamlError {
         Self {
             line,
             text: text.into(),
-        }
-    }
-}
-
-impl Node {
-    fn new(line: usize, kind: Kind) -> Rc<Self> {
-        Rc::new(Self {
-            line,
-            is_block: false,
-            kind,
-        })
-    }
-
-    pub(super) fn get(&self, key: &str) -> Option<&Rc<Self>> {
-        let Kind::Map(entries) = &self.kind else {
-            return None;
-        };
-        entries
-            .iter()
-            .find(|(name, ..)| name == key)
-            .map(|(.., value)| value)
-    }
-
-    /// The value under the first of these keys that exists.
-    pub(super) fn either(&self, keys: [&str; 2]) -> Option<&Rc<Self>> {
-        keys.iter().find_map(|key| self.get(key))
-    }
-
-    /// The value below these keys.
-    pub(super) fn at(&self, path: &[&str]) -> Option<&Self> {
-        path.iter()
-            .try_fold(self, |node, key| node.get(key).map(Rc::as_ref))
-    }
-
-    pub(super) fn text(&self) -> Option<&str> {
-        let Kind::Scalar(Value::String(text)) = &self.kind else {
-            return None;
-        };
-        Some(text)
-    }
-
-    pub(super) fn items(&self) -> &[Rc<Self>] {
-        if let Kind::List(items) = &self.kind {
-            items
-        } else {
-            &[]
-        }
-    }
-
-    /// The direct children.
-    pub(super) fn children(&self) -> Vec<&Rc<Self>> {
-        match &self.kind {
-            Kind::Scalar(_) | Kind::NumberOrText(..) => Vec::new(),
-            Kind::List(items) => items.iter().collect(),
-            Kind::Map(entries) => entries.iter().map(|(.., value)| value).collect(),
-        }
-    }
-
-    pub(super) fn is_true(&self) -> bool {
-        matches!(self.kind, Kind::Scalar(Value::Bool(true)))
-    }
-
-    /// As JSON.
-    pub(super) fn to_json(&self, reader: Reader) -> Value {
-        match &self.kind {
-            Kind::Scalar(value) => value.clone(),
-            Kind::NumberOrText(number, _) if reader == Reader::Kubernetes => {
-                Value::Number(number.clone())
-            }
-            Kind::NumberOrText(_, text) => Value::String(text.clone()),
-            Kind::List(items) => items.iter().map(|item| item.to_json(reader)).collect(),
-            Kind::Map(entries) => {
-                let entries = entries
-                    .iter()
-                    .map(|(key, _, value)| (key.clone(), value.to_json(reader)));
-                Value::Object(entries.collect::<Map<_, _>>())
-            }
-        }
-    }
-
-    /// The line of the value at a path such as `rules[2].match.path`, or of its deepest part that
-    /// exists.
-    pub(super) fn line_of(&self, path: &str) -> usize {
-        let (mut node, mut line) = (self, self.line);
-        let mut rest = path;
-        while !rest.is_empty() {
-            let Some((found, at, left)) = node.step(rest) else {
-                break;
-            };
-            (node, line, rest) = (found, at, left);
-        }
-        line
-    }
-
-    /// Follows the first part of a path. Returns the node, its line, and the rest of the path. A
-    /// key may contain dots.
-    fn step<'p>(&self, path: &'p str) -> Option<(&Self, usize, &'p str)> {
-        match &self.kind {
-            Kind::Scalar(_) | Kind::NumberOrText(..) => None,
-            Kind::List(items) => {
-                let (index, rest) = path.strip_prefix('[')?.split_once(']')?;
-                let item = items.get(index.parse::<usize>().ok()?)?;
-                Some((item, item.line, rest.strip_prefix('.').unwrap_or(rest)))
-            }
-            Kind::Map(entries) => {
-                let follows = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
-                let found = entries.iter().filter_map(|(key, line, value)| {
-                    let rest = path
-                        .strip_prefix(key.as_str())
-                        .filter(|rest| follows(rest))?;
-                    Some((
-                        value.as_ref(),
-                        *line,
-                        rest.strip_prefix('.').unwrap_or(rest),
-                    ))
-                });
-                found.min_by_key(|(.., rest)| rest.len())
-            }
         }
     }
 }
@@ -198,8 +57,8 @@ enum Open {
 /// A finished node, and its number of nodes with anchors written out.
 type Sized = (Rc<Node>, usize);
 
-#[derive(Default)]
 struct Builder {
+    reader: Reader,
     open: Vec<Open>,
     anchors: HashMap<usize, Sized>,
     documents: Vec<Rc<Node>>,
@@ -209,21 +68,113 @@ struct Builder {
 
 /// All documents of a text; empty ones are left out.
 pub(super) fn read(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
-    let mut parser = Parser::new_from_str(text.trim_start_matches(BOM));
-    let mut builder = Builder::default();
+    let text = text.trim_start_matches(BOM);
+    if json::is_json(text) {
+        let text = json::joined_surrogates(text);
+        let is_plain = root_keys(&text)
+            .first()
+            .is_some_and(|keys| reader::is_plain(keys));
+        let reader = if is_plain {
+            Reader::Filter
+        } else {
+            Reader::Json
+        };
+        return read_as(&text, |_| reader);
+    }
+
+    let keys = root_keys(text);
+    read_as(text, |document| {
+        keys.get(document)
+            .map_or(Reader::Envoy, |keys| Reader::of(keys))
+    })
+}
+
+/// JSON that the filter reads itself.
+pub(super) fn read_json(text: &str) -> Option<Rc<Node>> {
+    let text = text.trim_start_matches(BOM);
+    if !json::is_json(text) {
+        return None;
+    }
+    read_as(&json::joined_surrogates(text), |_| Reader::Filter)
+        .ok()?
+        .pop()
+}
+
+/// `reader`: of each document, by its number.
+fn read_as(text: &str, reader: impl Fn(usize) -> Reader) -> Result<Vec<Rc<Node>>, YamlError> {
+    let mut parser = Parser::new_from_str(text);
+    let mut builder = Builder::new(reader(0));
+    let mut documents = 0;
 
     loop {
-        let (event, mark) = parser
-            .next_token()
-            .map_err(|error| YamlError::new(error.marker().line(), error.info()))?;
+        let (event, mark) = next(&mut parser)?;
         match event {
             Event::StreamEnd => return Ok(builder.documents),
+            Event::DocumentStart => {
+                builder.begin(reader(documents));
+                documents += 1;
+            }
             event => builder.take(event, mark)?,
         }
     }
 }
 
+fn next<'t>(parser: &mut Parser<std::str::Chars<'t>>) -> Result<(Event, Marker), YamlError> {
+    parser
+        .next_token()
+        .map_err(|error| YamlError::new(error.marker().line(), error.info()))
+}
+
+/// The keys at the root of each document, as far as the text can be read.
+fn root_keys(text: &str) -> Vec<Vec<String>> {
+    let mut parser = Parser::new_from_str(text);
+    let (mut documents, mut depth, mut is_key) = (Vec::new(), 0, true);
+
+    while let Ok((event, _)) = next(&mut parser) {
+        match event {
+            Event::StreamEnd => break,
+            Event::DocumentStart => {
+                documents.push(Vec::new());
+                is_key = true;
+            }
+            Event::MappingStart(..) | Event::SequenceStart(..) => depth += 1,
+            Event::MappingEnd | Event::SequenceEnd => {
+                depth -= 1;
+                // A value of the root has ended.
+                is_key |= depth == 1;
+            }
+            Event::Scalar(text, ..) if depth == 1 => {
+                if is_key {
+                    documents
+                        .last_mut()
+                        .into_iter()
+                        .for_each(|keys| keys.push(text.clone()));
+                }
+                is_key = !is_key;
+            }
+            Event::Alias(_) if depth == 1 => is_key = !is_key,
+            _ => {}
+        }
+    }
+    documents
+}
+
 impl Builder {
+    fn new(reader: Reader) -> Self {
+        Self {
+            reader,
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            documents: Vec::new(),
+            nodes: 0,
+        }
+    }
+
+    fn begin(&mut self, reader: Reader) {
+        self.reader = reader;
+        self.anchors.clear();
+    }
+
     fn take(&mut self, event: Event, mark: Marker) -> Result<(), YamlError> {
         let line = mark.line();
         if self.open.len() > MAX_DEPTH {
@@ -234,19 +185,18 @@ impl Builder {
         }
 
         match event {
-            Event::DocumentStart => self.anchors.clear(),
             Event::Scalar(text, style, anchor, tag) => {
                 let is_block = style == TScalarStyle::Literal;
                 // A key is always text.
-                let kind = if self.awaits_key() {
-                    Kind::Scalar(Value::String(text))
+                let value = if self.awaits_key() {
+                    Value::String(text)
                 } else {
-                    scalar(text, style, tag.as_ref())
+                    scalar(text, style, tag.as_ref(), self.reader)
                 };
                 let node = Node {
                     line,
                     is_block,
-                    kind,
+                    kind: Kind::Scalar(value),
                 };
                 self.put((Rc::new(node), 1), anchor, line)?;
             }
@@ -299,8 +249,13 @@ impl Builder {
                 nodes,
                 ..
             }) => {
-                let entries = merged(entries);
-                if let Some((key, at)) = repeated(&entries) {
+                let entries = if self.reader.merges() {
+                    merged(entries)
+                } else {
+                    entries
+                };
+                let repeated = repeated(&entries).filter(|_| !self.reader.takes_repeated_keys());
+                if let Some((key, at)) = repeated {
                     return Err(YamlError::new(at, format!("the key {key} stands twice")));
                 }
                 self.put((Node::new(line, Kind::Map(entries)), nodes), anchor, end)
@@ -355,7 +310,6 @@ fn key_of(node: &Node) -> Result<String, YamlError> {
     match &node.kind {
         Kind::Scalar(Value::String(text)) => Ok(text.clone()),
         Kind::Scalar(value) => Ok(value.to_string()),
-        Kind::NumberOrText(_, text) => Ok(text.clone()),
         Kind::List(_) | Kind::Map(_) => Err(YamlError::new(node.line, "a key must be a text")),
     }
 }
@@ -434,12 +388,15 @@ mod tests {
     }
 
     #[test]
-    fn anchors_and_merges_are_written_out() {
+    fn anchors_are_written_out_and_kubernetes_merges() {
         let text = "base: &b {x: 1, y: 2}\nuse: {<<: *b, y: 3}\nagain: *b\n";
+        let base = json!({"x": 1, "y": 2});
         assert_eq!(
-            one(text).to_json(Reader::Kubernetes),
-            json!({"base": {"x": 1, "y": 2}, "use": {"y": 3, "x": 1}, "again": {"x": 1, "y": 2}})
+            one(text).to_json(),
+            json!({"base": base, "use": {"<<": base, "y": 3}, "again": base})
         );
+        let manifest = format!("kind: x\n{text}");
+        assert_eq!(one(&manifest).to_json()["use"], json!({"y": 3, "x": 1}));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::record::STREAM_END;
 
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct Announced {
     /// `audit.sequence.next`: every number below was given out when the record's batch was sealed.
     pub next: Option<i64>,
     /// Kind of the record.
@@ -27,7 +27,7 @@ pub enum Event {
     Start(Limits),
     /// `audit.stream.alive`.
     Alive(Limits),
-    /// `audit.stream.end`; [`Said::next`] is the number that would have come next.
+    /// `audit.stream.end`; [`Announced::next`] is the number that would have come next.
     End,
     /// `audit.loss`.
     Loss(Loss),
@@ -61,7 +61,7 @@ struct Attributes {
     reason: Option<Value>,
 }
 
-impl Said {
+impl Announced {
     /// Parses the attributes, a JSON object, of a record with this event name. Damaged attributes
     /// count as absent.
     pub fn read(event_name: &str, attributes: &str, received_at: i64) -> Self {
@@ -129,17 +129,17 @@ mod tests {
     #[test]
     fn what_is_no_count_says_nothing() {
         for next in ["-1", "\"7\"", "7.5", "null", "9223372036854775808", "[7]"] {
-            let said = Said::read(
+            let announced = Announced::read(
                 "audit.http",
                 &format!(r#"{{"audit.sequence.next":{next}}}"#),
                 1,
             );
-            assert_eq!(said, Said::default(), "{next}");
+            assert_eq!(announced, Announced::default(), "{next}");
         }
 
         assert_eq!(
-            Said::read("audit.http", r#"{"audit.sequence.next":7,"#, 1),
-            Said::default(),
+            Announced::read("audit.http", r#"{"audit.sequence.next":7,"#, 1),
+            Announced::default(),
             "damaged"
         );
     }
@@ -157,8 +157,8 @@ mod tests {
             ("audit.stream.alive", Event::Alive(limits)),
         ] {
             assert_eq!(
-                Said::read(name, attributes, 1),
-                Said {
+                Announced::read(name, attributes, 1),
+                Announced {
                     next: Some(7),
                     event
                 }

@@ -327,25 +327,25 @@ fn digits<S: serde::Serializer>(number: &i64, serializer: S) -> Result<S::Ok, S:
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Event, Limits, Loss, Said, Sighting};
+    use super::super::{Announced, Event, Limits, Loss, Sighting};
     use super::*;
 
     const GRACE: i64 = 10;
 
-    fn sighting(number: i64, received_at: i64, said: Said) -> Sighting<'static> {
+    fn sighting(number: i64, received_at: i64, announced: Announced) -> Sighting<'static> {
         Sighting {
             service: None,
             number,
             received_at,
             observed_at: received_at - 1,
-            said,
+            announced,
         }
     }
 
     fn streams(numbers: &[(&str, i64, i64)]) -> Streams {
         let mut streams = Streams::default();
         for &(id, number, received_at) in numbers {
-            streams.see(id, sighting(number, received_at, Said::default()));
+            streams.see(id, sighting(number, received_at, Announced::default()));
         }
         streams
     }
@@ -398,7 +398,7 @@ mod tests {
             sighting(
                 0,
                 1000 * MILLI,
-                Said {
+                Announced {
                     next: Some(2),
                     event: Event::Start(limits),
                 },
@@ -410,7 +410,7 @@ mod tests {
             sighting(
                 1,
                 1001 * MILLI,
-                Said {
+                Announced {
                     next: Some(2),
                     event: Event::Other,
                 },
@@ -453,7 +453,7 @@ mod tests {
             sighting(
                 2,
                 1002 * MILLI,
-                Said {
+                Announced {
                     next: Some(3),
                     event: Event::End,
                 },
@@ -466,7 +466,7 @@ mod tests {
             sighting(
                 3,
                 1003 * MILLI,
-                Said {
+                Announced {
                     next: Some(4),
                     event: Event::Other,
                 },
@@ -482,7 +482,7 @@ mod tests {
             sighting(
                 4,
                 1004 * MILLI,
-                Said {
+                Announced {
                     next: Some(5),
                     event: Event::End,
                 },
@@ -507,7 +507,7 @@ mod tests {
             sighting(
                 102,
                 1002 * MILLI,
-                Said {
+                Announced {
                     next: Some(103),
                     event: Event::Loss(loss),
                 },

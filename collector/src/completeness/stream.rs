@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Sighting;
+use super::announced::{Announced, Event, Limits};
 use super::numbers::{Numbers, Range};
-use super::said::{Event, Limits, Said};
 
 /// Content of a loss record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ impl Stream {
         };
         self.made = self.made.max(observed_at.min(sighting.received_at));
 
-        let Said { next, event } = sighting.said;
+        let Announced { next, event } = sighting.announced;
         self.promise(next.map(|next| (next, sighting.received_at)));
 
         match event {
@@ -222,18 +222,28 @@ mod tests {
     fn stream(numbers: &[(i64, i64)]) -> Stream {
         let mut stream = Stream::default();
         for &(number, received_at) in numbers {
-            stream.see(sighting(Some("shop"), number, received_at, Said::default()));
+            stream.see(sighting(
+                Some("shop"),
+                number,
+                received_at,
+                Announced::default(),
+            ));
         }
         stream
     }
 
-    fn sighting(service: Option<&str>, number: i64, received_at: i64, said: Said) -> Sighting<'_> {
+    fn sighting(
+        service: Option<&str>,
+        number: i64,
+        received_at: i64,
+        announced: Announced,
+    ) -> Sighting<'_> {
         Sighting {
             service,
             number,
             received_at,
             observed_at: 0,
-            said,
+            announced,
         }
     }
 
@@ -242,7 +252,7 @@ mod tests {
             None,
             number,
             received_at,
-            Said { next: None, event },
+            Announced { next: None, event },
         ));
     }
 
@@ -252,7 +262,7 @@ mod tests {
             None,
             number,
             received_at,
-            Said {
+            Announced {
                 next: Some(next),
                 event: Event::Other,
             },
@@ -264,7 +274,7 @@ mod tests {
             None,
             number,
             received_at,
-            Said {
+            Announced {
                 next: Some(next),
                 event: Event::End,
             },
@@ -410,7 +420,7 @@ mod tests {
         {
             stream.see(Sighting {
                 observed_at,
-                ..sighting(None, number, received_at, Said::default())
+                ..sighting(None, number, received_at, Announced::default())
             });
         }
 

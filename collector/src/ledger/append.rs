@@ -272,7 +272,7 @@ fn same(kept: &Entry, sent: &Entry) -> Result<bool, DbError> {
     if fields(kept) != fields(sent) {
         return Ok(false);
     }
-    Ok(kept.attributes == sent.attributes || said(kept)? == said(sent)?)
+    Ok(kept.attributes == sent.attributes || content(kept)? == content(sent)?)
 }
 
 /// The fields of a record beside its attributes.
@@ -300,7 +300,7 @@ fn fields(entry: &Entry) -> impl PartialEq {
 }
 
 /// The attributes without those that describe how the record was delivered.
-fn said(entry: &Entry) -> Result<Map<String, Value>, DbError> {
+fn content(entry: &Entry) -> Result<Map<String, Value>, DbError> {
     let of_transport = |name: &str| is_of_transport(name, &entry.event_name);
     Ok(entry
         .attributes()?

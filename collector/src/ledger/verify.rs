@@ -12,7 +12,7 @@ use super::checkpoint::Checkpoint;
 use super::cut::Cut;
 use super::entry::RECORDS;
 use super::signing::PublicKey;
-use crate::completeness::{Moment, Report, Said, Sighting, Streams};
+use crate::completeness::{Announced, Moment, Report, Sighting, Streams};
 use crate::db::{Cell, Connection, DbError, Row};
 
 /// Most faults that are named; all are counted.
@@ -326,7 +326,7 @@ impl Walk {
         let received_at = row.integer(RECEIVED_AT)?.unwrap_or_default();
         let observed_at = row.integer(OBSERVED_AT)?.unwrap_or_default();
         let event_name = row.text(EVENT_NAME)?.unwrap_or_default();
-        let said = Said::read(
+        let announced = Announced::read(
             event_name,
             row.text(ATTRIBUTES)?.unwrap_or_default(),
             received_at,
@@ -339,7 +339,7 @@ impl Walk {
                 number,
                 received_at,
                 observed_at,
-                said,
+                announced,
             },
         );
 

@@ -8,12 +8,12 @@ use crate::ledger::Kept;
 /// A record of an exchange, in contrast to losses and the life of a stream.
 pub(super) struct Exchange<'k> {
     pub(super) kept: &'k Kept,
-    pub(super) said: Said,
+    pub(super) attributes: Attributes,
 }
 
 /// Attributes of any type, as a sender may send them.
 #[derive(Default, Deserialize)]
-pub(super) struct Said {
+pub(super) struct Attributes {
     #[serde(rename = "audit.stage")]
     stage: Option<Value>,
     #[serde(rename = "audit.session.event")]
@@ -34,34 +34,34 @@ impl<'k> Exchange<'k> {
         }
         Some(Self {
             kept,
-            said: serde_json::from_str(&kept.entry.attributes).unwrap_or_default(),
+            attributes: serde_json::from_str(&kept.entry.attributes).unwrap_or_default(),
         })
     }
 
     /// Whether it counts as its exchange. An exchange acknowledged before it was forwarded has a
     /// `received` record, too, and a long one a record of its start.
     pub(super) fn counts(&self) -> bool {
-        !matches!(text(&self.said.stage), Some("received" | "started"))
+        !matches!(text(&self.attributes.stage), Some("received" | "started"))
     }
 
     /// Whether its rule ends the session.
     pub(super) fn ends_session(&self) -> bool {
-        text(&self.said.event) == Some("end")
+        text(&self.attributes.event) == Some("end")
     }
 
     /// `user.name`.
     pub(super) fn user_name(&self) -> Option<&str> {
-        text(&self.said.user_name)
+        text(&self.attributes.user_name)
     }
 
     /// The session context, unless only its hash was recorded.
     pub(super) fn context(&self) -> Option<&str> {
         let hashed = self
-            .said
+            .attributes
             .hashed
             .as_ref()
             .is_some_and(|value| value != &Value::Bool(false));
-        text(&self.said.context).filter(|_| !hashed)
+        text(&self.attributes.context).filter(|_| !hashed)
     }
 }
 

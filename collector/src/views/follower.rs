@@ -1,6 +1,6 @@
 //! The background task that folds new rows of the ledger into the views.
 
-use super::said::Exchange;
+use super::exchange::Exchange;
 use super::{Settings, sessions, signals, streams, usage};
 use crate::db::{self, Cell, Connection, DbError};
 use crate::ledger::BackgroundTask;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::context;
+use super::exchange::Exchange;
 use super::rows::{load, save};
-use super::said::Exchange;
 use crate::db::{Cell, Column, Connection, DbError, Table};
 
 const SIGNALS: Table = Table {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 pub use report::{Asked, Bucket, TOP, Usage, UserRequests, report};
 
+use super::exchange::Exchange;
 use super::rows::{load, save};
-use super::said::Exchange;
 use crate::db::{Cell, Column, Connection, DbError, Table};
 
 /// Length of a bucket, in nanoseconds.

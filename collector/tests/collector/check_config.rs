@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 /// Exit code and standard output.
-type Ended = (Option<i32>, String);
+pub(crate) type Ended = (Option<i32>, String);
 
-fn check(input: &str, arguments: &[&str]) -> Ended {
+pub(crate) fn check(input: &str, arguments: &[&str]) -> Ended {
     let mut child = Command::new(env!("CARGO_BIN_EXE_audit-collector"))
         .args(["check-config", "-"])
         .args(arguments)
@@ -30,7 +30,7 @@ fn check(input: &str, arguments: &[&str]) -> Ended {
 }
 
 /// The findings: line, severity and message.
-fn findings(input: &str) -> Vec<(u64, String, String)> {
+pub(crate) fn findings(input: &str) -> Vec<(u64, String, String)> {
     let (_, out) = check(input, &["--format", "json"]);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let lines = out
@@ -49,7 +49,7 @@ fn findings(input: &str) -> Vec<(u64, String, String)> {
 }
 
 #[track_caller]
-fn assert_finds(input: &str, line: u64, severity: &str, start: &str) {
+pub(crate) fn assert_finds(input: &str, line: u64, severity: &str, start: &str) {
     let found = findings(input);
     let is_it = |(at, of, message): &(u64, String, String)| {
         *at == line && of == severity && message.starts_with(start)
@@ -69,7 +69,7 @@ fn shipped() -> Vec<PathBuf> {
     yaml.chain([envoy.join("envoy.yaml")]).collect()
 }
 
-const PLUGIN: &str = "
+pub(crate) const PLUGIN: &str = "
 apiVersion: extensions.istio.io/v1alpha1
 kind: WasmPlugin
 metadata: {name: audit}
@@ -616,8 +616,8 @@ rules:
 ";
 
     let expected = "calls: decides if it is a gRPC call: it is recorded, if the rule wants its end
-  rest: decides if it is no gRPC call: it is recorded, if the rule wants its end; records if it is a gRPC call what the \
-                    rules before do not want, since the request is tracked
+  rest: decides if it is no gRPC call: it is recorded, if the rule wants its end; decides if it is a gRPC call about ends \
+                    that no rule before records: it is recorded, if the rule wants its end
   none: does not matter: an earlier rule decides
 ";
 
@@ -628,13 +628,15 @@ rules:
             "POST /a.B/C",
             "--header",
             "x-session-track: true",
+            "--header",
+            "x-session-context: c",
         ],
     );
     assert!(out.contains(expected), "{out}");
 }
 
 /// Envoy's filter with this `configuration`, in line 5.
-fn configured(configuration: &str) -> String {
+pub(crate) fn configured(configuration: &str) -> String {
     format!(
         "typed_config:
   '@type': type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm

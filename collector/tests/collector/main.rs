@@ -5,6 +5,8 @@ mod access;
 mod admission;
 mod bad_input;
 mod check_config;
+mod check_forms;
+mod check_requests;
 mod common;
 mod encodings;
 mod export;

@@ -2,7 +2,7 @@
 
 use super::EndedBy;
 use crate::ledger::entry::searched;
-use crate::views::said::Exchange;
+use crate::views::exchange::Exchange;
 
 /// A value and the time of its record; the latest wins.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::EndedBy;
 use super::fold::{Fold, Last, Latest, Name};
 use crate::db::{Cell, Column, Connection, DbError, Row, Table};
+use crate::views::exchange::Exchange;
 use crate::views::rows::{load, optional, save};
-use crate::views::said::Exchange;
 
 const SESSIONS: Table = Table {
     name: "sessions",
