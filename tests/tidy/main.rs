@@ -6,6 +6,9 @@
     reason = "a test; the lint's exception covers test functions only, not their helpers"
 )]
 
+mod language;
+mod links;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
