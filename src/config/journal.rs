@@ -20,7 +20,7 @@ pub(super) fn keys(environment: Environment<'_>, problems: &Problems) -> Vec<Key
     let keys = text.split(',').map(str::trim);
     if keys.clone().any(|key| key.len() < LEAST_BYTES) {
         problems.add(
-            VARIABLE,
+            || VARIABLE.to_owned(),
             &format!("must be keys of at least {LEAST_BYTES} bytes, separated by commas"),
         );
     }

@@ -77,7 +77,7 @@ pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Config, Confi
 
     let problems = Problems::default();
     for path in repeated::keys(bytes) {
-        problems.add(&path, "stands twice");
+        problems.add(|| path, "stands twice");
     }
     source::fill_variables(&mut value, environment, &problems);
     let config = Node::root(&value, &problems).object().and_then(read);

@@ -46,14 +46,16 @@ impl<'a> Node<'a> {
 
     /// Notes a warning about this value, which is accepted.
     pub(super) fn warn(&self, sentence: &str) {
-        self.problems.warn(&self.path(), sentence);
+        self.problems.warn(|| self.path(), sentence);
     }
 
     /// Notes a problem with a value that is missing below this one.
     pub(super) fn refuse_below(&self, below: &str, sentence: &str) {
-        let path = self.path() + below;
-        self.problems
-            .add(path.strip_prefix('.').unwrap_or(&path), sentence);
+        let path = || {
+            let path = self.path() + below;
+            path.strip_prefix('.').map(str::to_owned).unwrap_or(path)
+        };
+        self.problems.add(path, sentence);
     }
 
     fn path(&self) -> String {

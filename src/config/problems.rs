@@ -13,12 +13,16 @@ pub(super) struct Problems {
     warned: RefCell<Vec<String>>,
 }
 
+/// Most problems and most warnings that are listed. To find the path of each takes time in
+/// proportion to the configuration, and Envoy's main thread waits meanwhile.
+const MAX_LISTED: usize = 1000;
+
 impl Problems {
-    pub(super) fn add(&self, path: &str, sentence: &str) {
+    pub(super) fn add(&self, path: impl FnOnce() -> String, sentence: &str) {
         add(&self.refused, path, sentence);
     }
 
-    pub(super) fn warn(&self, path: &str, sentence: &str) {
+    pub(super) fn warn(&self, path: impl FnOnce() -> String, sentence: &str) {
         add(&self.warned, path, sentence);
     }
 
@@ -28,11 +32,21 @@ impl Problems {
     }
 }
 
-fn add(list: &RefCell<Vec<String>>, path: &str, sentence: &str) {
+fn add(list: &RefCell<Vec<String>>, path: impl FnOnce() -> String, sentence: &str) {
+    let mut list = list.borrow_mut();
+    if list.len() > MAX_LISTED {
+        return;
+    }
+    if list.len() == MAX_LISTED {
+        list.push(format!("configuration: has more than these {MAX_LISTED}"));
+        return;
+    }
+
+    let path = path();
     let place = if path.is_empty() {
         "configuration"
     } else {
-        path
+        &path
     };
-    list.borrow_mut().push(format!("{place}: {sentence}"));
+    list.push(format!("{place}: {sentence}"));
 }

@@ -84,11 +84,11 @@ fn fill_below(
 ) {
     match value {
         Value::String(text) if text.contains('$') => {
-            let warn = |sentence: &str| problems.warn(&trail.path(), sentence);
+            let warn = |sentence: &str| problems.warn(|| trail.path(), sentence);
 
             match filled(text, environment, &warn) {
                 Ok(new) => *text = new,
-                Err(sentence) => problems.add(&trail.path(), &sentence),
+                Err(sentence) => problems.add(|| trail.path(), &sentence),
             }
         }
         Value::Array(items) => {

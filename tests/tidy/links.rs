@@ -5,7 +5,15 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// Folders with documents, the top of the repository included.
-const FOLDERS: [&str; 6] = ["", "docs", "envoy", "benches", "collector", "findings"];
+const FOLDERS: [&str; 7] = [
+    "",
+    "docs",
+    "docs/decisions",
+    "envoy",
+    "benches",
+    "collector",
+    "findings",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

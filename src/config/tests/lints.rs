@@ -400,3 +400,16 @@ fn ends_of_a_rule_that_records_none_are_named() {
         check_warnings(&rules(json!([rule])), &[&sentence]);
     }
 }
+
+#[test]
+fn so_many_problems_are_listed_and_no_more() {
+    let rule = |number: usize| json!({"name": format!("r{number}"), "action": 1});
+    let value = rules((0..1200).map(rule).collect());
+    let error = parse(value.to_string().as_bytes(), &|_| None).unwrap_err();
+    assert_eq!(error.problems.len(), 1001);
+    assert_eq!(error.problems[999], "rules[999].action: must be a string");
+    assert_eq!(
+        error.problems[1000],
+        "configuration: has more than these 1000"
+    );
+}
