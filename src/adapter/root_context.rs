@@ -124,7 +124,7 @@ impl Root {
         if worker.is_woken_by(queue) {
             Self::run(worker);
         } else {
-            vm::hear(queue);
+            vm::on_probe(queue);
         }
     }
 

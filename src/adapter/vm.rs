@@ -37,7 +37,7 @@ thread_local! {
 }
 
 /// The VM's name. Without one, `fresh` becomes the name and its queue is registered.
-pub(super) fn enlist(fresh: Uuid, root: u32) -> Uuid {
+pub(super) fn register(fresh: Uuid, root: u32) -> Uuid {
     VM.with(|vm| {
         *vm.id.get_or_init(|| {
             if root == FIRST_CONTEXT {
@@ -68,7 +68,7 @@ pub(super) fn account(plugin: &[u8]) -> Rc<Account> {
 }
 
 /// Sends a message to other VMs, from the context that receives the messages.
-pub(super) fn call_the_roll(root: u32, others: &[Uuid]) {
+pub(super) fn probe_peers(root: u32, others: &[Uuid]) {
     if root != FIRST_CONTEXT {
         return;
     }
@@ -86,7 +86,7 @@ pub(super) fn call_the_roll(root: u32, others: &[Uuid]) {
 }
 
 /// A message has come on a queue that is not a root context's own.
-pub(super) fn hear(queue: u32) {
+pub(super) fn on_probe(queue: u32) {
     VM.with(|vm| {
         let of_another = vm
             .called

@@ -48,7 +48,7 @@ pub(super) struct Worker {
     /// The plugin's name in Envoy's configuration, the same over its updates.
     plugin: Vec<u8>,
     /// Number of crashed VMs that were reported to the pipeline; `None` before the first tick.
-    heard_of: Cell<Option<usize>>,
+    next_crashed: Cell<Option<usize>>,
 }
 
 impl Worker {
@@ -68,7 +68,7 @@ impl Worker {
         }
 
         let plugin = imports::property("plugin_name").unwrap_or_default();
-        let identity = Identity::new(vm::enlist(vm, root), stream_id, &plugin, &config.pipeline);
+        let identity = Identity::new(vm::register(vm, root), stream_id, &plugin, &config.pipeline);
         let fresh = Key::of_secret(&random::bytes::<32>()?);
         let shared = Authenticated::new(Rc::new(ProcessData), &config.pipeline.journal_keys, fresh);
 
@@ -93,7 +93,7 @@ impl Worker {
             recreated: RefCell::default(),
             root,
             plugin,
-            heard_of: Cell::new(None),
+            next_crashed: Cell::new(None),
             // Named by the stream, since a queue wakes only the last context that registered its
             // name.
             wake_queue: imports::register_shared_queue(&format!("audit_filter.wake.{stream_id}")),
@@ -178,19 +178,19 @@ impl Worker {
     /// Reports crashed VMs to the pipeline. Messages to other VMs are sent at the first tick, which
     /// an instance that is only configured does not reach.
     pub(super) fn look_for_crashes(&self) {
-        let Some(mut index) = self.heard_of.get() else {
-            vm::call_the_roll(
+        let Some(mut index) = self.next_crashed.get() else {
+            vm::probe_peers(
                 self.root,
                 &self.with_pipeline(|pipeline| pipeline.other_vms()),
             );
-            return self.heard_of.set(Some(0));
+            return self.next_crashed.set(Some(0));
         };
 
         while let Some(crashed) = vm::crashed(index) {
             index += 1;
             self.with_pipeline(|pipeline| pipeline.handle_crash(crashed));
         }
-        self.heard_of.set(Some(index));
+        self.next_crashed.set(Some(index));
     }
 
     /// Records exchanges that take long, each in the context of its stream.

@@ -8,15 +8,15 @@ use super::headers::is_same;
 use super::trust::{Verdict, address_without_port, is_of_header};
 
 /// Connections cached per worker. An evicted one costs the host calls again.
-const SEATS: usize = 1024;
+const CACHE_SLOTS: usize = 1024;
 
 /// Cached values of some connections.
 #[derive(Debug, Default)]
-pub(super) struct Connections(RefCell<Vec<Known>>);
+pub(super) struct Connections(RefCell<Vec<CachedPeer>>);
 
 /// Cached values of one connection; `None`: not yet known, or not constant.
 #[derive(Clone, Debug, Default)]
-struct Known {
+struct CachedPeer {
     id: u64,
     verdict: Option<Verdict>,
     version: Option<&'static str>,
@@ -107,23 +107,23 @@ impl Connections {
     }
 
     /// Without an id nothing is cached.
-    fn known<T>(&self, id: Option<u64>, work: impl FnOnce(&mut Known) -> T) -> T {
+    fn known<T>(&self, id: Option<u64>, work: impl FnOnce(&mut CachedPeer) -> T) -> T {
         let Some(id) = id else {
-            return work(&mut Known::default());
+            return work(&mut CachedPeer::default());
         };
-        let mut seats = self.0.borrow_mut();
-        if seats.is_empty() {
-            seats.resize(SEATS, Known::default());
+        let mut slots = self.0.borrow_mut();
+        if slots.is_empty() {
+            slots.resize(CACHE_SLOTS, CachedPeer::default());
         }
 
-        let seat = usize::try_from(id % SEATS as u64).unwrap_or_default();
-        let Some(known) = seats.get_mut(seat) else {
-            return work(&mut Known::default());
+        let slot = usize::try_from(id % CACHE_SLOTS as u64).unwrap_or_default();
+        let Some(known) = slots.get_mut(slot) else {
+            return work(&mut CachedPeer::default());
         };
         if known.id != id {
-            *known = Known {
+            *known = CachedPeer {
                 id,
-                ..Known::default()
+                ..CachedPeer::default()
             };
         }
 
@@ -214,7 +214,7 @@ mod tests {
         let connections = Connections::default();
         for (id, expected) in [
             (1, Verdict::Trusted),
-            (1 + SEATS as u64, Verdict::Untrusted),
+            (1 + CACHE_SLOTS as u64, Verdict::Untrusted),
             (1, Verdict::Unknown),
         ] {
             assert_eq!(
