@@ -9,6 +9,7 @@ mod keys;
 mod lints;
 mod manifest;
 mod node;
+mod paths;
 mod reader;
 mod report;
 mod request;
@@ -28,6 +29,7 @@ use hops::Hops;
 use manifest::Plugin;
 use report::{Finding, Report, Severity, Shown};
 use request::RequestLine;
+use yaml::Form;
 
 /// Most bytes of a file: a manifest of 10,000 lines has some 400 KB.
 const MAX_BYTES: u64 = 16 << 20;
@@ -137,7 +139,7 @@ fn check_file(
 
 fn plugins_of(file: &Path) -> Result<Vec<Plugin>, Trouble> {
     let text = read(file).map_err(|error| (0, error))?;
-    let documents = yaml::read(&text).map_err(|error| (error.line, error.text))?;
+    let documents = yaml::read(&text, Form::of(file)).map_err(|error| (error.line, error.text))?;
     let plugins: Vec<Plugin> = documents.iter().flat_map(manifest::plugins).collect();
 
     if plugins.is_empty() {
@@ -193,22 +195,18 @@ fn check(
         add(report, *line, Severity::Error, sentence)?;
     }
 
-    match parse(plugin) {
-        Err(error) => {
-            for problem in &error.problems {
-                let (severity, text) = judged(plugin, problem);
-                add(report, line_of(plugin, problem), severity, &text)?;
-            }
+    let (config, problems) = verdict(plugin);
+    for (severity, text) in &problems {
+        add(report, line_of(plugin, text), *severity, text)?;
+    }
+    if let Some(config) = config {
+        for warning in &config.warnings {
+            add(report, line_of(plugin, warning), Severity::Warning, warning)?;
         }
-        Ok(config) => {
-            for warning in &config.warnings {
-                add(report, line_of(plugin, warning), Severity::Warning, warning)?;
-            }
-            hops.add(file.to_owned(), &plugin.name, &config, |path| {
-                plugin.configuration.line_of(path)
-            });
-            show(file, plugin, &config, flags, report)?;
-        }
+        hops.add(file.to_owned(), &plugin.name, &config, |path| {
+            plugin.configuration.line_of(path)
+        });
+        show(file, plugin, &config, flags, report)?;
     }
 
     for (line, text) in lints::of(plugin) {
@@ -217,10 +215,48 @@ fn check(
     Ok(())
 }
 
-fn parse(plugin: &Plugin) -> Result<Config, ConfigError> {
-    let config = config::parse(&plugin.configuration.bytes(), &|name: &str| {
-        plugin.variables.value(name)
-    })?;
+/// The configuration, if the filter may accept it, and what is wrong with it.
+///
+/// A value that only the running proxy has is not judged. The others are, in a second reading
+/// without those that the first one refuses.
+fn verdict(plugin: &Plugin) -> (Option<Config>, Vec<(Severity, String)>) {
+    let mut problems = Vec::new();
+    let bytes = plugin.configuration.bytes();
+    let error = match parse(plugin, &bytes) {
+        Ok(config) => return (Some(config), problems),
+        Err(error) => error,
+    };
+
+    let mut value = plugin.configuration.value();
+    for problem in error.problems {
+        let path = path_of(&problem);
+        let Some(name) = unknown_variable(plugin, &problem) else {
+            problems.push((Severity::Error, problem));
+            continue;
+        };
+        let sentence =
+            format!("{path}: is not checked, since only the running proxy has the value of {name}");
+        paths::remove(&mut value, path);
+        problems.push((Severity::Warning, sentence));
+    }
+
+    let is_refused = problems
+        .iter()
+        .any(|(severity, _)| *severity == Severity::Error);
+    let again = || parse(plugin, value.to_string().as_bytes());
+    match (!is_refused).then(again) {
+        Some(Ok(config)) => (Some(config), problems),
+        Some(Err(error)) => {
+            let more = error.problems.into_iter();
+            problems.extend(more.map(|problem| (Severity::Error, problem)));
+            (None, problems)
+        }
+        None => (None, problems),
+    }
+}
+
+fn parse(plugin: &Plugin, bytes: &[u8]) -> Result<Config, ConfigError> {
+    let config = config::parse(bytes, &|name: &str| plugin.variables.value(name))?;
     if plugin.is_lean {
         config::lean::check(config)
     } else {
@@ -228,22 +264,25 @@ fn parse(plugin: &Plugin) -> Result<Config, ConfigError> {
     }
 }
 
-/// A problem of a text with a variable that only the running proxy has is none for certain.
-fn judged(plugin: &Plugin, problem: &str) -> (Severity, String) {
-    let text = plugin.configuration.text_at(path_of(problem));
-    let unknown = text
-        .as_deref()
-        .and_then(|text| plugin.variables.first_unknown(text));
-    match unknown {
-        Some(name) => (
-            Severity::Warning,
-            format!(
-                "{}: is not checked, since only the running proxy has the value of {name}",
-                path_of(problem)
-            ),
-        ),
-        None => (Severity::Error, problem.to_owned()),
+/// Problems that no value of a variable mends.
+const CERTAIN: [&str; 7] = [
+    "unknown key",
+    "stands twice",
+    "environment variable",
+    "has a \"${",
+    "must be true or false",
+    "must be a list",
+    "must be an object",
+];
+
+/// The variable whose value decides about a problem.
+fn unknown_variable(plugin: &Plugin, problem: &str) -> Option<String> {
+    let (path, sentence) = problem.split_once(": ")?;
+    if CERTAIN.iter().any(|start| sentence.starts_with(start)) {
+        return None;
     }
+    let text = plugin.configuration.text_at(path)?;
+    plugin.variables.first_unknown(&text).map(str::to_owned)
 }
 
 /// A sentence of the parser begins with the path.

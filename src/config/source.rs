@@ -113,7 +113,7 @@ fn filled(text: &str, environment: Environment<'_>, warn: &dyn Fn(&str)) -> Resu
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
         let Some(after) = after.strip_prefix('{') else {
-            if after.starts_with(|first: char| first.is_ascii_uppercase()) {
+            if looks_like_variable(after) {
                 warn("has a $ without braces, which stays as it is: a variable is written ${NAME}");
             }
             out.push('$');
@@ -135,6 +135,17 @@ fn filled(text: &str, environment: Environment<'_>, warn: &dyn Fn(&str)) -> Resu
 
     out.push_str(rest);
     Ok(out)
+}
+
+/// Whether the text after a `$` begins with a word of capitals, as variables have it.
+fn looks_like_variable(after: &str) -> bool {
+    let is_end = |letter: char| !letter.is_alphanumeric() && letter != '_';
+    let word = after.split(is_end).next().unwrap_or_default();
+    word.len() > 1
+        && word.starts_with(|first: char| first.is_ascii_uppercase())
+        && word
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 fn is_variable_name(name: &str) -> bool {

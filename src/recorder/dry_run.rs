@@ -97,7 +97,9 @@ pub fn findings(settings: &Settings, request: &Request) -> Option<Vec<Finding>> 
         tracked: tracking.tracked,
     };
     let own_batch = &settings.own_batch;
-    if own_batch.resembles(&head) && own_batch.is_proven(&headers) != Some(false) {
+    let has_trusted = || settings.trust.names_others() || !settings.trust.cidrs.is_empty();
+    let is_proven = || own_batch.is_proven(&headers).unwrap_or_else(has_trusted);
+    if own_batch.resembles(&head) && is_proven() {
         return None;
     }
     Some(of_rules(settings, &head, &tracking))

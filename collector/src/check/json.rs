@@ -9,6 +9,13 @@ pub(super) fn is_json(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
+/// Line and reason for which a text is not JSON.
+pub(super) fn check(text: &str) -> Result<(), (usize, String)> {
+    serde_json::from_str::<IgnoredAny>(text)
+        .map(drop)
+        .map_err(|error| (error.line(), format!("is not JSON: {error}")))
+}
+
 /// The same JSON with pairs of escaped surrogates as their characters: YAML has no such pairs.
 pub(super) fn joined_surrogates(text: &str) -> Cow<'_, str> {
     if !text.contains("\\u") {

@@ -49,9 +49,11 @@ pub(super) fn is_own_address(address: &str) -> bool {
     ADDRESSES.iter().any(|name| address.contains(name))
 }
 
-/// Whether this is the address of the lean module.
+/// Whether this is the address of the lean module: `lean` is a word of the last part.
 pub(super) fn is_lean_address(address: &str) -> bool {
-    is_own_address(address) && address.contains("lean")
+    let last = address.rsplit('/').next().unwrap_or_default();
+    let mut words = last.split(|letter: char| !letter.is_ascii_alphanumeric());
+    is_own_address(address) && words.any(|word| word == "lean")
 }
 
 /// The words before colons in a text that is damaged, or in YAML.

@@ -13,7 +13,11 @@ pub(super) type Lint = (usize, String);
 pub(super) fn of(plugin: &Plugin) -> Vec<Lint> {
     let mut lints = match plugin.platform {
         Platform::Plain => Vec::new(),
-        Platform::Envoy => of_envoy(&plugin.spec),
+        Platform::Envoy => {
+            let mut lints = of_envoy(&plugin.spec);
+            lints.extend(unknown_fields(&plugin.spec));
+            lints
+        }
         Platform::Istio => of_istio(plugin),
         Platform::EnvoyGateway => of_envoy_gateway(plugin),
     };
@@ -48,13 +52,82 @@ pub(super) fn refused(plugin: &Plugin) -> Vec<Lint> {
     let name = names[0];
     let unknown = policy.text().filter(|text| !policies.contains(text));
     let unknown = unknown.map(|text| format!("{name}: {text} is unknown: {}", policies.join(", ")));
-    let both = plugin.spec.either(open).filter(|open| open.is_true());
+    let is_set = policy.text().is_some_and(|text| text != "UNSPECIFIED");
+    let both = plugin
+        .spec
+        .either(open)
+        .filter(|open| open.is_true() && is_set);
     let both = both.map(|_| format!("{name}: fail_open stands beside it"));
     unknown
         .into_iter()
         .chain(both)
         .map(|sentence| (policy.line, sentence))
         .collect()
+}
+
+/// Fields of `envoy.extensions.wasm.v3.PluginConfig`, `VmConfig` and `EnvironmentVariables` in Envoy
+/// 1.40 (`api/envoy/extensions/wasm/v3/wasm.proto`).
+const PLUGIN_FIELDS: [&str; 9] = [
+    "name",
+    "root_id",
+    "vm_config",
+    "configuration",
+    "fail_open",
+    "failure_policy",
+    "reload_config",
+    "capability_restriction_config",
+    "allow_on_headers_stop_iteration",
+];
+const VM_FIELDS: [&str; 7] = [
+    "vm_id",
+    "runtime",
+    "code",
+    "configuration",
+    "allow_precompiled",
+    "nack_on_code_cache_miss",
+    "environment_variables",
+];
+const ENVIRONMENT_FIELDS: [&str; 2] = ["host_env_keys", "key_values"];
+
+/// Fields that Envoy does not have, a merge key among them.
+fn unknown_fields(config: &Node) -> Vec<Lint> {
+    let vm = config.either(["vm_config", "vmConfig"]);
+    let environment =
+        vm.and_then(|vm| vm.either(["environment_variables", "environmentVariables"]));
+    let messages = [
+        (Some(config), &PLUGIN_FIELDS[..]),
+        (vm.map(Rc::as_ref), &VM_FIELDS[..]),
+        (environment.map(Rc::as_ref), &ENVIRONMENT_FIELDS[..]),
+    ];
+    let mut lints = Vec::new();
+    for (message, fields) in messages {
+        for key in message.into_iter().flat_map(Node::keys) {
+            if !fields
+                .iter()
+                .any(|field| *field == key || camel(field) == key)
+            {
+                let line = message.map_or(0, |message| message.line_of(key));
+                lints.push((line, format!("{key}: Envoy 1.40 has no such field here")));
+            }
+        }
+    }
+    lints
+}
+
+/// The field's name as protobuf's JSON has it.
+fn camel(field: &str) -> String {
+    let mut upper = false;
+    let letters = field.chars().filter_map(|letter| {
+        let is_gap = letter == '_';
+        let cased = if upper {
+            letter.to_ascii_uppercase()
+        } else {
+            letter
+        };
+        upper = is_gap;
+        (!is_gap).then_some(cased)
+    });
+    letters.collect()
 }
 
 fn of_envoy(config: &Node) -> Vec<Lint> {
@@ -225,18 +298,25 @@ fn has_mode(spec: &Node, mode: &str) -> bool {
     !entries.is_empty() && entries.iter().all(is_it)
 }
 
-/// Whether the selector has a label of gateways: `istio: ingressgateway`,
-/// `app: istio-ingressgateway`, or that of the Gateway API.
+/// Whether the selector has a label of gateways: `istio` with any value, as Istio's charts set it,
+/// an `app` of Istio's, or that of the Gateway API.
 fn selects_gateway(spec: &Node) -> bool {
     let labels = spec.at(&["selector", "matchLabels"]);
     let Some(Kind::Map(labels)) = labels.map(|labels| &labels.kind) else {
         return false;
     };
-    labels.iter().any(|(name, _, value)| {
-        let is_gateway = |value: &str| value.ends_with("gateway");
-        name == "gateway.networking.k8s.io/gateway-name"
-            || matches!(name.as_str(), "istio" | "app") && value.text().is_some_and(is_gateway)
+    labels.iter().any(|(name, _, value)| match name.as_str() {
+        "istio" | "gateway.networking.k8s.io/gateway-name" => true,
+        "app" => value.text().is_some_and(is_gateway_of_istio),
+        _ => false,
     })
+}
+
+fn is_gateway_of_istio(app: &str) -> bool {
+    app.starts_with("istio-")
+        && ["ingress", "egress", "gateway"]
+            .iter()
+            .any(|part| app.contains(part))
 }
 
 fn of_envoy_gateway(plugin: &Plugin) -> Vec<Lint> {

@@ -81,12 +81,16 @@ fn text_at<'n>(node: &'n Node, path: &[&str]) -> &'n str {
 /// The given configuration, or an empty one for a plugin of ours without any.
 fn given(configuration: Option<&Rc<Node>>, is_ours: bool, line: usize) -> Option<Configuration> {
     match configuration {
-        Some(node) if is_ours || keys::are_own(node.keys()) => {
-            Some(Configuration::Node(Rc::clone(node)))
-        }
+        Some(node) if is_ours || is_own(node) => Some(Configuration::Node(Rc::clone(node))),
         None if is_ours => Some(Configuration::empty(line)),
         _ => None,
     }
+}
+
+/// Whether the keys are the filter's, also in a text in the place of a mapping.
+fn is_own(node: &Node) -> bool {
+    let of_text = node.text().map(keys::of_text).unwrap_or_default();
+    keys::are_own(node.keys().chain(of_text))
 }
 
 fn of_istio(document: &Rc<Node>, path: &[&str], name: String) -> Vec<Plugin> {

@@ -3,6 +3,9 @@
 use audit_filter::recorder::redact::looks_secret;
 use serde_json::{Map, Value, json};
 
+/// Schemes of credentials.
+const SCHEMES: [&str; 6] = ["ApiKey", "Basic", "Bearer", "Digest", "Splunk", "Token"];
+
 /// Stands for a hidden text.
 const HIDDEN: &str = "(hidden)";
 
@@ -56,7 +59,11 @@ fn hide_query(path: &mut Value) {
 /// The text with all but its variables hidden, and but the scheme before a variable: `Bearer ${T}`.
 fn hidden(text: &str) -> String {
     let (before, variable) = text.split_once("${").unwrap_or((text, ""));
-    let is_scheme = |word: &str| word.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_scheme = |word: &str| {
+        SCHEMES
+            .iter()
+            .any(|scheme| scheme.eq_ignore_ascii_case(word))
+    };
     let starts_well = before.is_empty() || before.strip_suffix(' ').is_some_and(is_scheme);
     let has_variables_alone = variable.split("${").all(|part| {
         part.split_once('}')
@@ -86,6 +93,7 @@ mod tests {
             "Splunk secret${A}",
             "${A}secret",
             "a b ${A}",
+            "hunter ${A}",
             "s3cret ${A}",
         ] {
             assert_eq!(hidden(secret), HIDDEN, "{secret}");

@@ -11,17 +11,22 @@ pub(super) enum Variables {
     Given(BTreeMap<String, Option<String>>),
 }
 
-/// Stands for a value that only the running proxy has: long enough for a key.
-const PLACEHOLDER: &str = "placeholder-of-a-variable-that-is-known-to-the-running-proxy-alone";
+/// Stands for a value that only the running proxy has. Each name has one of its own, which is long
+/// enough for a key, short enough for an id, and a name for a header or a rule.
+fn placeholder(name: &str) -> String {
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    let name: String = name.chars().take(24).collect();
+    format!("{name:-<24}known-to-the-proxy-alone")
+}
 
 impl Variables {
     /// The value of a variable, or a placeholder for an unknown one; `None`: it is not set.
     pub(super) fn value(&self, name: &str) -> Option<String> {
         match self {
-            Self::Any => Some(PLACEHOLDER.to_owned()),
+            Self::Any => Some(placeholder(name)),
             Self::Given(given) => {
                 let value = given.get(name)?.clone();
-                Some(value.unwrap_or_else(|| PLACEHOLDER.to_owned()))
+                Some(value.unwrap_or_else(|| placeholder(name)))
             }
         }
     }

@@ -2,6 +2,7 @@
 //! does not become a large tree.
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -66,20 +67,39 @@ struct Builder {
     nodes: usize,
 }
 
+/// The form that the name of a file gives: Envoy reads it by its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Json,
+    Yaml,
+    /// Stdin, or another name: the text decides.
+    Any,
+}
+
+impl Form {
+    pub(super) fn of(file: &Path) -> Self {
+        let end = file.extension().and_then(|end| end.to_str());
+        match end {
+            Some("json") => Self::Json,
+            Some("yaml" | "yml") => Self::Yaml,
+            _ => Self::Any,
+        }
+    }
+}
+
 /// All documents of a text; empty ones are left out.
-pub(super) fn read(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
+pub(super) fn read(text: &str, form: Form) -> Result<Vec<Rc<Node>>, YamlError> {
     let text = text.trim_start_matches(BOM);
-    if json::is_json(text) {
-        let text = json::joined_surrogates(text);
-        let is_plain = root_keys(&text)
-            .first()
-            .is_some_and(|keys| reader::is_plain(keys));
-        let reader = if is_plain {
+    if form == Form::Json {
+        json::check(text).map_err(|(line, text)| YamlError::new(line, text))?;
+    }
+    if json::is_json(text) && (form != Form::Yaml || is_plain_json(text)) {
+        let reader = if is_plain_json(text) {
             Reader::Filter
         } else {
             Reader::Json
         };
-        return read_as(&text, |_| reader);
+        return read_as(&json::joined_surrogates(text), |_| reader);
     }
 
     let keys = root_keys(text);
@@ -87,6 +107,11 @@ pub(super) fn read(text: &str) -> Result<Vec<Rc<Node>>, YamlError> {
         keys.get(document)
             .map_or(Reader::Envoy, |keys| Reader::of(keys))
     })
+}
+
+fn is_plain_json(text: &str) -> bool {
+    let keys = root_keys(&json::joined_surrogates(text));
+    keys.first().is_some_and(|keys| reader::is_plain(keys))
 }
 
 /// JSON that the filter reads itself.
@@ -249,8 +274,9 @@ impl Builder {
                 nodes,
                 ..
             }) => {
-                let entries = if self.reader.merges() {
-                    merged(entries)
+                let has_merge = entries.iter().any(|(key, ..)| key == "<<");
+                let entries = if has_merge && self.reader.merges() {
+                    merged(entries)?
                 } else {
                     entries
                 };
@@ -314,34 +340,40 @@ fn key_of(node: &Node) -> Result<String, YamlError> {
     }
 }
 
-/// Applies `<<`: adds the entries of other maps under keys that are absent here.
-fn merged(entries: Vec<(String, usize, Rc<Node>)>) -> Vec<(String, usize, Rc<Node>)> {
-    let (merges, mut own): (Vec<_>, Vec<_>) =
-        entries.into_iter().partition(|(key, ..)| key == "<<");
-    if merges.is_empty() {
-        return own;
-    }
+/// An entry of a map: key, line, value.
+type Entry = (String, usize, Rc<Node>);
 
-    let mut known: HashSet<String> = own.iter().map(|(key, ..)| key.clone()).collect();
-    for (_, _, node) in merges {
-        let sources = if matches!(node.kind, Kind::List(_)) {
-            node.items().to_vec()
-        } else {
-            vec![node]
+/// Applies `<<` in the order of the text, as Kubernetes does: a merged key replaces one that stands
+/// before it (<https://github.com/kubernetes-sigs/yaml/blob/master/goyaml.v2/decode.go>, `mapping`).
+/// Of a list of maps the first one counts.
+fn merged(entries: Vec<Entry>) -> Result<Vec<Entry>, YamlError> {
+    let mut own: Vec<Entry> = Vec::new();
+    let mut from_merge: HashSet<String> = HashSet::new();
+
+    for (key, line, node) in entries {
+        if key != "<<" {
+            if from_merge.remove(&key) {
+                own.retain(|(known, ..)| *known != key);
+            }
+            own.push((key, line, node));
+            continue;
+        }
+        let sources = match &node.kind {
+            Kind::List(items) => items.iter().rev().cloned().collect(),
+            _ => vec![node],
         };
         for source in sources {
             let Kind::Map(more) = &source.kind else {
-                continue;
+                return Err(YamlError::new(line, "<< needs a map, or a list of maps"));
             };
             for (key, line, value) in more {
-                if known.insert(key.clone()) {
-                    own.push((key.clone(), *line, Rc::clone(value)));
-                }
+                own.retain(|(known, ..)| known != key);
+                own.push((key.clone(), *line, Rc::clone(value)));
+                from_merge.insert(key.clone());
             }
         }
     }
-
-    own
+    Ok(own)
 }
 
 fn repeated(entries: &[(String, usize, Rc<Node>)]) -> Option<(&str, usize)> {
@@ -359,12 +391,12 @@ mod tests {
     use super::*;
 
     fn one(text: &str) -> Rc<Node> {
-        read(text).unwrap().pop().unwrap()
+        read(text, Form::Any).unwrap().pop().unwrap()
     }
 
     #[track_caller]
     fn check_error(text: &str, line: usize, start: &str) {
-        let error = read(text).unwrap_err();
+        let error = read(text, Form::Any).unwrap_err();
         assert!(
             error.line == line && error.text.contains(start),
             "{error:?}"
@@ -397,12 +429,27 @@ mod tests {
         );
         let manifest = format!("kind: x\n{text}");
         assert_eq!(one(&manifest).to_json()["use"], json!({"y": 3, "x": 1}));
+        // A merge replaces what stands before it, and of several maps the first counts.
+        let later = manifest.replace("{<<: *b, y: 3}", "{y: 3, <<: [*b, {x: 5, z: 6}]}");
+        assert_eq!(
+            one(&later).to_json()["use"],
+            json!({"y": 2, "x": 1, "z": 6})
+        );
+        check_error("kind: x\nuse: {<<: text}\n", 2, "<< needs a map");
     }
 
     #[test]
     fn several_documents_are_told_apart() {
-        assert_eq!(read("a: 1\n---\n---\nb: 2\n...\n").unwrap().len(), 2);
-        assert!(read("").unwrap().is_empty() && read("# nothing\n").unwrap().is_empty());
+        assert_eq!(
+            read("a: 1\n---\n---\nb: 2\n...\n", Form::Any)
+                .unwrap()
+                .len(),
+            2
+        );
+        assert!(
+            read("", Form::Any).unwrap().is_empty()
+                && read("# nothing\n", Form::Any).unwrap().is_empty()
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `check-config`: details in which Envoy, Kubernetes and JSON differ, and manifests of others.
 
+use std::process::Command;
+
 use crate::check_config::{PLUGIN, assert_finds, check, configured, findings};
 
 const STRUCT: &str = "'@type': type.googleapis.com/google.protobuf.Struct";
@@ -59,6 +61,37 @@ fn json_is_read_as_json() {
     ] {
         assert_ends(&of_json(keys), code);
     }
+}
+
+#[test]
+fn the_name_of_a_file_decides_between_json_and_yaml() {
+    let json = r#"{"typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm", "config": {
+"failure_policy": "FAIL_RELOAD", "configuration": {"@type": "type.googleapis.com/google.protobuf.Struct",
+"value": {"audit_cluster": {"cluster": "a"}, "service": 1.5}}}}}"#;
+    let folder = tempfile::tempdir().unwrap();
+    let ends = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        let mut program = Command::new(env!("CARGO_BIN_EXE_audit-collector"));
+        program
+            .arg("check-config")
+            .arg(&file)
+            .output()
+            .unwrap()
+            .status
+            .code()
+    };
+    assert_eq!(ends("a.json", json), Some(1), "a number is no service");
+    assert_eq!(
+        ends("a.yaml", json),
+        Some(0),
+        "Envoy's YAML has a text there"
+    );
+    assert_eq!(
+        ends("b.json", "{audit_cluster: {cluster: audit}}"),
+        Some(2),
+        "YAML is not JSON"
+    );
 }
 
 #[test]
@@ -136,29 +169,92 @@ fn the_lean_module_refuses_what_needs_the_other() {
 
 #[test]
 fn a_value_that_only_the_proxy_has_is_no_error() {
+    let trust = "    trust: {uri_sans: [spiffe://cluster.local/ns/edge/sa/gateway]}\n";
     for line in [
-        "    trust: {uri_sans: [a], cidrs: ['${TOKEN}']}\n",
-        "    batch: {max_records: '${TOKEN}'}\n",
-        "    session: {hmac_keys: [{id: '${TOKEN}', key: '${TOKEN}'}]}\n",
+        "    trust: {uri_sans: [spiffe://mesh/], cidrs: ['${TOKEN}']}\n",
+        "    trust: {uri_sans: [spiffe://mesh/]}\n    batch: {max_records: '${TOKEN}'}\n",
     ] {
-        let text = PLUGIN.replacen(
-            "    trust: {uri_sans: [spiffe://cluster.local/ns/edge/sa/gateway]}\n",
-            line,
-            1,
-        );
-        let found = findings(&text);
-        let unchecked = |(_, severity, message): &(u64, String, String)| {
-            severity == "warning"
-                && message.ends_with("only the running proxy has the value of TOKEN")
-        };
-        assert!(found.iter().any(unchecked), "{found:#?}");
-        let errors = found.iter().filter(|(_, severity, _)| severity == "error");
-        assert_eq!(
-            errors.count(),
-            usize::from(line.contains("[a]")),
-            "{found:#?}"
-        );
+        let found = findings(&PLUGIN.replacen(trust, line, 1));
+        assert!(found.len() == 1 && found[0].1 == "warning", "{found:#?}");
+        let end = "only the running proxy has the value of TOKEN";
+        assert!(found[0].2.ends_with(end), "{found:#?}");
     }
+    let keys = "    session: {hmac_keys: [{id: '${TOKEN}', key: '${TOKEN}'}]}\n";
+    assert_ends(&PLUGIN.replacen(trust, keys, 1), 0);
+}
+
+#[test]
+fn what_no_value_of_a_variable_mends_is_an_error() {
+    for (keys, start) in [
+        ("servcie: '${SVC}'", "servcie: unknown key"),
+        ("enabled: '${SVC}'", "enabled: must be true or false"),
+        ("service: '${A} ${'", "service: has a \"${\" without"),
+    ] {
+        let text = format!("audit_cluster: {{cluster: audit}}\n{keys}\n");
+        assert_finds(&text, 2, "error", start);
+    }
+    let gone = PLUGIN.replacen(
+        "    rules:",
+        "    service: '${TOKEN}-${GONE}'\n    rules:",
+        1,
+    );
+    assert_finds(
+        &gone,
+        18,
+        "error",
+        "service: environment variable GONE is not set",
+    );
+}
+
+#[test]
+fn the_rest_of_a_configuration_with_an_unknown_value_is_judged() {
+    let text =
+        "audit_cluster: {cluster: audit}\nbatch: {max_records: '${N}'}\nrules: [{name: r}]\n";
+    let (code, out) = check(text, &["--request", "GET /x"]);
+    assert!(code == Some(0) && out.contains("r: decides"), "{out}");
+    let two = "audit_cluster: {cluster: audit}\ntracking: {track_header: '${A}', context_header: '${B}'}
+rules: [{name: '${C}', match: {path: {prefix: '/${A}/'}}}, {name: '${D}', match: {path: {prefix: '/${B}/'}}}]\n";
+    assert_eq!(
+        check(two, &[]),
+        (Some(0), "0 errors, 0 warnings\n".to_owned())
+    );
+}
+
+#[test]
+fn a_plugin_of_istio_with_a_text_is_refused() {
+    let text = "kind: WasmPlugin\nspec:\n  url: oci://x/y\n  pluginConfig: |\n    {\"audit_cluster\": {\"cluster\": \"a\"}}\n";
+    assert_finds(text, 5, "error", "configuration: must be an object");
+}
+
+#[test]
+fn fields_that_envoy_does_not_have_are_named() {
+    let misspelled = of_envoy("").replacen("failure_policy", "failure_polcy", 1);
+    assert_finds(
+        &misspelled,
+        4,
+        "warning",
+        "failure_polcy: Envoy 1.40 has no such field",
+    );
+    let merge = of_envoy("").replacen(
+        "    failure_policy",
+        "    <<: {root_id: a}\n    failure_policy",
+        1,
+    );
+    assert_finds(&merge, 4, "warning", "<<: Envoy 1.40 has no such field");
+    let unspecified = of_envoy("").replacen("FAIL_RELOAD", "UNSPECIFIED\n    fail_open: true", 1);
+    assert_ends(&unspecified, 0);
+}
+
+#[test]
+fn lean_is_a_word_of_the_last_part_of_an_address() {
+    let text = PLUGIN.replacen(
+        "oci://registry.example/audit-filter:1",
+        "oci://clean.example/lean/audit-filter:cleanup",
+        1,
+    );
+    let default = text.split("    rules:").next().unwrap();
+    assert_ends(default, 0);
+    assert_ends(&default.replacen(":cleanup", ":1-lean", 1), 1);
 }
 
 #[test]
@@ -252,6 +348,20 @@ fn gateways_of_istio_are_known_by_their_labels() {
             1,
         );
     assert_eq!(check(&without, &[]).1, "0 errors, 0 warnings\n");
+    for label in [
+        "istio: ingress",
+        "app: istio-ingress",
+        "gateway.networking.k8s.io/gateway-name: edge",
+    ] {
+        let other = without.replacen("istio: ingressgateway", label, 1);
+        assert_eq!(check(&other, &[]).1, "0 errors, 0 warnings\n", "{label}");
+    }
+    let application = PLUGIN.replacen(
+        "  match",
+        "  selector: {matchLabels: {app: api-gateway}}\n  match",
+        1,
+    );
+    assert_eq!(check(&application, &[]).1, "0 errors, 0 warnings\n");
     let server = PLUGIN.replacen("  match", &format!("{selector}  match"), 1);
     assert_finds(
         &server,
