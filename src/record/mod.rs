@@ -4,6 +4,7 @@
 mod ending;
 mod loss;
 mod request;
+mod values;
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -12,12 +13,9 @@ use std::time::Duration;
 pub use ending::{Outcome, Stage, Termination};
 pub use loss::{Loss, LossReason};
 pub use request::{Action, RequestParts, RequestText};
-
-use crate::recorder::correlation::Correlation;
-use crate::recorder::identity::Identity;
-use crate::recorder::rpc::{Dialect, StatusSource};
-use crate::recorder::session::{Session, SessionEvent};
-use crate::recorder::tracking::Context;
+pub use values::{
+    Context, Correlation, Dialect, Identity, Session, SessionEvent, SessionId, StatusSource,
+};
 
 /// How an exchange is read. The protocol of the server's response decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

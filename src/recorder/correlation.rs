@@ -5,15 +5,7 @@ use std::rc::Rc;
 use uuid::Uuid;
 
 use crate::host::SharedData;
-
-/// Session id and number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Correlation {
-    /// Id of a session of numbers.
-    pub session_id: Uuid,
-    /// Dense in the session, from 0 to 2^31 - 2: a non-negative int32.
-    pub number: u32,
-}
+pub use crate::record::Correlation;
 
 /// Scope of a session of numbers (`correlation.scope`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

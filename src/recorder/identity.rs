@@ -11,6 +11,7 @@ use super::request::MAX_NAME_BYTES;
 use super::response_json::{Body, Pointer, Unavailable};
 use super::tracking::clipped;
 use crate::host::{Property, Stream};
+pub use crate::record::Identity;
 
 /// Source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,19 +56,6 @@ pub struct Settings {
     /// Upper bound in bytes of a response body read for [`Source::ResponseJson`]; a longer one is
     /// not read.
     pub max_body_bytes: usize,
-}
-
-/// The recorded user. Values are cut to [`MAX_NAME_BYTES`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
-    /// `user.id`
-    pub user_id: Option<Vec<u8>>,
-    /// `user.name`
-    pub user_name: Option<Vec<u8>>,
-    /// `user.email`
-    pub user_email: Option<Vec<u8>>,
-    /// Source of the first field that has sources, or `unavailable:<why>`.
-    pub source: Option<Cow<'static, str>>,
 }
 
 /// Identity values in the request headers of a trusted peer.

@@ -6,6 +6,7 @@ use super::headers::Headers;
 use super::redact::looks_secret;
 use super::token::{TokenMode, sha256_hex};
 use super::values::Values;
+pub use crate::record::{Session, SessionEvent, SessionId};
 
 /// Source of a session id or token in the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,47 +37,6 @@ pub struct Settings {
     pub token: Vec<Source>,
     /// How the token is recorded.
     pub token_mode: TokenMode,
-}
-
-/// Effect of a successful request on the session, as a rule states it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SessionEvent {
-    /// It begins the session: a login.
-    Start,
-    /// It ends the session: a logout.
-    End,
-}
-
-impl SessionEvent {
-    /// The word used in the configuration and on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::End => "end",
-        }
-    }
-}
-
-/// Session fields of a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Session {
-    /// `session.id`
-    pub id: Option<SessionId>,
-    /// `session.token_ref`
-    pub token_ref: Option<String>,
-    /// The request has HTTP Basic credentials: `audit.auth`.
-    pub is_basic: bool,
-}
-
-/// A session id. A client chooses it, so it is validated and never trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SessionId {
-    /// As received.
-    Whole(Vec<u8>),
-    /// An id that must not be recorded in clear: `sha256:` and 64 hexadecimal digits, or a token
-    /// reference.
-    Hashed(String),
 }
 
 /// Longest session id recorded in clear, in bytes.

@@ -3,6 +3,7 @@
 use super::headers::{Headers, Names, is_same};
 use super::token::sha256_hex;
 use super::values::Values;
+pub use crate::record::Context;
 
 /// Names and handling of the control headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,20 +130,6 @@ pub struct Tracking {
     pub context: Option<Context>,
     /// A source has more than one distinct value.
     pub conflict: bool,
-}
-
-/// A session context, bounded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Context {
-    /// As received.
-    Whole(Vec<u8>),
-    /// Longer than the limit: SHA-256 in lower-case hexadecimal digits, and the length in bytes.
-    Hashed {
-        /// 64 hexadecimal digits.
-        sha256: String,
-        /// Length of the context as received.
-        length: usize,
-    },
 }
 
 impl Tracking {

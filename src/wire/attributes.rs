@@ -6,11 +6,10 @@
 use super::Numbered;
 use super::name::name;
 use super::sink::Sink;
-use crate::record::{Event, ExchangeRecord, Loss, Outcome, Protocol, RpcStatus, StreamLimits};
-use crate::recorder::identity::Identity;
-use crate::recorder::rpc::Dialect;
-use crate::recorder::session::SessionId;
-use crate::recorder::tracking::Context;
+use crate::record::{
+    Context, Dialect, Event, ExchangeRecord, Identity, Loss, Outcome, Protocol, RpcStatus, SessionId,
+    StreamLimits,
+};
 
 /// The event's name.
 pub(super) fn event_name(event: &Event) -> &'static str {

@@ -17,14 +17,12 @@ const DOCUMENT: &str = "docs/records.md";
 const CONFIGURED: &str = "<name>";
 
 /// Files with the words of enumerations, each as `Self::Variant => "word"`.
-const WORDS: [&str; 8] = [
+const WORDS: [&str; 6] = [
     "src/record/ending.rs",
     "src/record/loss.rs",
+    "src/record/values.rs",
     "src/recorder/identity.rs",
     "src/recorder/response_json.rs",
-    "src/recorder/rpc/mod.rs",
-    "src/recorder/rpc/status.rs",
-    "src/recorder/session.rs",
     "src/wire/attributes.rs",
 ];
 

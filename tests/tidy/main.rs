@@ -35,20 +35,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("writer", &["copy"]),
     ("json", &["copy", "writer"]),
     ("host", &[]),
-    // A record contains value types of the per-request modules.
-    (
-        "record",
-        &[
-            "copy",
-            "recorder::correlation::Correlation",
-            "recorder::identity::Identity",
-            "recorder::rpc::Dialect",
-            "recorder::rpc::StatusSource",
-            "recorder::session::Session",
-            "recorder::session::SessionEvent",
-            "recorder::tracking::Context",
-        ],
-    ),
+    ("record", &["copy"]),
     ("stats", &["record"]),
     (
         "recorder",
@@ -56,17 +43,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ),
     (
         "wire",
-        &[
-            "copy",
-            "json",
-            "record",
-            "time",
-            "writer",
-            "recorder::identity::Identity",
-            "recorder::rpc::Dialect",
-            "recorder::session::SessionId",
-            "recorder::tracking::Context",
-        ],
+        &["copy", "json", "record", "time", "writer"],
     ),
     (
         "pipeline",

@@ -13,36 +13,11 @@ mod translated;
 
 pub(super) use body_end::BodyEnd;
 pub(super) use claim::{Claim, Wire, is_method};
-pub use status::{MAX_MESSAGE_BYTES, Status, StatusSource, decode_message};
+pub use status::{MAX_MESSAGE_BYTES, Status, decode_message};
 pub(super) use translated::Translated;
 
 use super::headers::{Headers, first_values};
-
-/// The client's RPC protocol: `audit.rpc.dialect`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// Native gRPC; omitted in records.
-    Grpc,
-    /// gRPC-Web, binary or text.
-    GrpcWeb,
-    /// The Connect protocol.
-    Connect,
-    /// Plain HTTP with JSON, translated by Envoy.
-    Transcoded,
-}
-
-impl Dialect {
-    /// The word on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Grpc => "grpc",
-            Self::GrpcWeb => "grpc-web",
-            Self::Connect => "connect",
-            Self::Transcoded => "transcoded",
-        }
-    }
-}
+pub use crate::record::{Dialect, StatusSource};
 
 /// A status with its source and message.
 #[derive(Clone, Debug, PartialEq, Eq)]
