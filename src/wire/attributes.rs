@@ -7,8 +7,8 @@ use super::Numbered;
 use super::name::name;
 use super::sink::Sink;
 use crate::record::{
-    Context, Dialect, Event, ExchangeRecord, Identity, Loss, Outcome, Protocol, RpcStatus, SessionId,
-    StreamLimits,
+    Context, Dialect, Event, ExchangeRecord, Identity, Loss, Outcome, Protocol, RpcStatus,
+    SessionId, StreamLimits,
 };
 
 /// The event's name.

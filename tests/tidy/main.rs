@@ -41,10 +41,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
         "recorder",
         &["host", "json", "quota", "record", "stats", "time", "writer"],
     ),
-    (
-        "wire",
-        &["copy", "json", "record", "time", "writer"],
-    ),
+    ("wire", &["copy", "json", "record", "time", "writer"]),
     (
         "pipeline",
         &["host", "json", "quota", "record", "stats", "time", "wire"],
