@@ -1,6 +1,7 @@
 //! The command `check-config`: runs the filter's own parser on a configuration before it is
 //! delivered. Istio and Envoy Gateway accept any configuration, and their proxies refuse it later.
 
+mod build;
 mod configuration;
 mod explain;
 mod hops;
