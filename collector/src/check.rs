@@ -283,7 +283,7 @@ fn unknown_variable(plugin: &Plugin, problem: &str) -> Option<String> {
         return None;
     }
     let text = plugin.configuration.text_at(path)?;
-    plugin.variables.first_unknown(&text).map(str::to_owned)
+    plugin.variables.first_unknown(text).map(str::to_owned)
 }
 
 /// A sentence of the parser begins with the path.

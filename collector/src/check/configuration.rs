@@ -23,8 +23,10 @@ pub(super) struct Text {
     text: String,
     /// Line where it begins.
     line: usize,
-    /// The parsed text with lines counted from its start, if it is a block.
-    lines: Option<Rc<Node>>,
+    /// The parsed text, with lines counted from its start; `None` if it is not JSON.
+    parsed: Option<Rc<Node>>,
+    /// Its lines are those of the file.
+    is_block: bool,
 }
 
 /// A configuration. If Envoy refuses it before it reaches the filter: the line and the reason.
@@ -33,17 +35,13 @@ pub(super) type Carried = (Configuration, Option<(usize, String)>);
 impl Configuration {
     /// The configuration of a plugin that has none.
     pub(super) fn empty(line: usize) -> Self {
-        Self::Text(Text {
-            text: String::new(),
-            line,
-            lines: None,
-        })
+        Self::Text(Text::new(String::new(), line, false))
     }
 
     fn of(node: &Rc<Node>) -> Self {
         node.text().map_or_else(
             || Self::Node(Rc::clone(node)),
-            |text| Self::Text(Text::new(text, node)),
+            |text| Self::Text(Text::new(text.to_owned(), node.line, node.is_block)),
         )
     }
 
@@ -77,30 +75,32 @@ impl Configuration {
     pub(super) fn line_of(&self, path: &str) -> usize {
         match self {
             Self::Node(node) => node.line_of(path),
-            Self::Text(Text { line, lines, .. }) => {
-                line + lines.as_ref().map_or(0, |lines| lines.line_of(path) - 1)
+            Self::Text(text) => {
+                let lines = text.parsed.as_ref().filter(|_| text.is_block);
+                text.line + lines.map_or(0, |lines| lines.line_of(path) - 1)
             }
         }
     }
 
     /// The text at a path.
-    pub(super) fn text_at(&self, path: &str) -> Option<String> {
+    pub(super) fn text_at(&self, path: &str) -> Option<&str> {
         let root = match self {
-            Self::Node(node) => Rc::clone(node),
-            Self::Text(text) => yaml::read_json(&text.text)?,
+            Self::Node(node) => node,
+            Self::Text(text) => text.parsed.as_ref()?,
         };
-        root.find(path)?.text().map(str::to_owned)
+        root.find(path)?.text()
     }
 }
 
 impl Text {
-    fn new(text: &str, node: &Node) -> Self {
-        // The line of a block is that of its first line that is not empty.
-        let lines = || yaml::read_json(text.trim_start_matches('\n'));
+    /// The line of a block is that of its first line that is not empty.
+    fn new(text: String, line: usize, is_block: bool) -> Self {
+        let parsed = yaml::read_json(text.trim_start_matches('\n'));
         Self {
-            text: text.to_owned(),
-            line: node.line,
-            lines: if node.is_block { lines() } else { None },
+            text,
+            line,
+            parsed,
+            is_block,
         }
     }
 }
@@ -133,10 +133,10 @@ pub(super) fn of_any(any: &Rc<Node>) -> Carried {
             wrong("value: must be JSON in a text for a StringValue")
         }
         ("google.protobuf.BytesValue", _) => match value.text().and_then(of_base64) {
-            Some(text) => {
-                let (line, lines) = (value.line, None);
-                (Configuration::Text(Text { text, line, lines }), None)
-            }
+            Some(text) => (
+                Configuration::Text(Text::new(text, value.line, false)),
+                None,
+            ),
             None => wrong("value: must be a text in base64 for a BytesValue"),
         },
         _ => wrong(

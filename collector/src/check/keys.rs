@@ -59,19 +59,12 @@ pub(super) fn is_lean_address(address: &str) -> bool {
 /// The words before colons in a text that is damaged, or in YAML.
 pub(super) fn of_text(text: &str) -> Vec<&str> {
     let is_end = |letter: char| !(letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-'));
-    let word = |before: &'_ str| -> usize {
+    let last_word = |before: &'_ str| {
         let trimmed = before.trim_end_matches(['"', '\'', ' ']);
-        trimmed.rfind(is_end).map_or(0, |at| at + 1)
+        trimmed.rfind(is_end).map_or(0, |at| at + 1)..trimmed.len()
     };
     text.match_indices(':')
-        .map(|(at, _)| text.get(..at).unwrap_or_default())
-        .map(|before| {
-            let start = word(before);
-            before
-                .trim_end_matches(['"', '\'', ' '])
-                .get(start..)
-                .unwrap_or_default()
-        })
+        .filter_map(|(at, _)| text.get(last_word(text.get(..at)?)))
         .filter(|key| !key.is_empty())
         .collect()
 }

@@ -4,6 +4,8 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
+use super::paths;
+
 /// A value and the line where it begins.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -151,21 +153,13 @@ impl Node {
         match &self.kind {
             Kind::Scalar(_) => None,
             Kind::List(items) => {
-                let (index, rest) = path.strip_prefix('[')?.split_once(']')?;
-                let item = items.get(index.parse::<usize>().ok()?)?;
-                Some((item, item.line, rest.strip_prefix('.').unwrap_or(rest)))
+                let (index, rest) = paths::index(path)?;
+                let item = items.get(index)?;
+                Some((item, item.line, rest))
             }
             Kind::Map(entries) => {
-                let follows = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
                 let found = entries.iter().filter_map(|(key, line, value)| {
-                    let rest = path
-                        .strip_prefix(key.as_str())
-                        .filter(|rest| follows(rest))?;
-                    Some((
-                        value.as_ref(),
-                        *line,
-                        rest.strip_prefix('.').unwrap_or(rest),
-                    ))
+                    Some((value.as_ref(), *line, paths::after_key(path, key)?))
                 });
                 found.min_by_key(|(.., rest)| rest.len())
             }

@@ -1,42 +1,51 @@
-//! Paths such as `rules[2].match.path` in JSON.
+//! Paths such as `rules[2].match.path` in problems of the parser.
 
 use serde_json::Value;
 
-/// Removes the value at a path, if it exists.
-pub(super) fn remove(value: &mut Value, path: &str) {
-    match value {
-        Value::Array(items) => {
-            let step = path.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-            let Some((Ok(index), rest)) = step.map(|(index, rest)| (index.parse::<usize>(), rest))
-            else {
-                return;
-            };
-            if rest.is_empty() && index < items.len() {
-                items.remove(index);
-            } else if let Some(item) = items.get_mut(index) {
-                remove(item, below(rest));
-            }
-        }
-        Value::Object(map) => {
-            let follows = |rest: &str| rest.is_empty() || rest.starts_with(['.', '[']);
-            let key = map
-                .keys()
-                .filter(|key| path.strip_prefix(key.as_str()).is_some_and(follows))
-                .max_by_key(|key| key.len());
-            let Some(key) = key.cloned() else { return };
-            let rest = path.strip_prefix(key.as_str()).unwrap_or_default();
-            if rest.is_empty() {
-                map.remove(&key);
-            } else if let Some(item) = map.get_mut(&key) {
-                remove(item, below(rest));
-            }
-        }
-        _ => {}
-    }
+/// The index at the start of a path, and the rest of the path.
+pub(super) fn index(path: &str) -> Option<(usize, &str)> {
+    let (index, rest) = path.strip_prefix('[')?.split_once(']')?;
+    Some((index.parse().ok()?, below(rest)))
+}
+
+/// The rest of a path that starts with this key, which may contain dots.
+pub(super) fn after_key<'p>(path: &'p str, key: &str) -> Option<&'p str> {
+    let rest = path.strip_prefix(key)?;
+    let follows = rest.is_empty() || rest.starts_with(['.', '[']);
+    follows.then(|| below(rest))
 }
 
 fn below(rest: &str) -> &str {
     rest.strip_prefix('.').unwrap_or(rest)
+}
+
+/// Removes the value at a path, if it exists.
+pub(super) fn remove(value: &mut Value, path: &str) {
+    match value {
+        Value::Array(items) => match index(path) {
+            Some((index, "")) if index < items.len() => drop(items.remove(index)),
+            Some((index, rest)) => {
+                if let Some(item) = items.get_mut(index) {
+                    remove(item, rest);
+                }
+            }
+            None => {}
+        },
+        Value::Object(map) => {
+            let keys = map.keys().map(|key| (after_key(path, key), key));
+            let found = keys.filter_map(|(rest, key)| Some((rest?, key.clone())));
+            match found.min_by_key(|(rest, _)| rest.len()) {
+                Some(("", key)) => drop(map.remove(&key)),
+                Some((rest, key)) => {
+                    if let Some(item) = map.get_mut(&key) {
+                        remove(item, rest);
+                    }
+                }
+                None => {}
+            }
+        }
+        _ => {}
+    }
 }
 
 #[cfg(test)]

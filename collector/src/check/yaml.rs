@@ -57,13 +57,16 @@ pub(super) fn read(text: &str, form: Form) -> Result<Vec<Rc<Node>>, YamlError> {
     if form == Form::Json {
         json::check(text).map_err(|(line, text)| YamlError::new(line, text))?;
     }
-    if json::is_json(text) && (form != Form::Yaml || is_plain_json(text)) {
-        let reader = if is_plain_json(text) {
-            Reader::Filter
-        } else {
-            Reader::Json
-        };
-        return read_as(&json::joined_surrogates(text), |_| reader);
+    if json::is_json(text) {
+        let text = json::joined_surrogates(text);
+        let keys = root_keys(&text);
+        let is_plain = keys.first().is_some_and(|keys| reader::is_plain(keys));
+        if is_plain {
+            return read_as(&text, |_| Reader::Filter);
+        }
+        if form != Form::Yaml {
+            return read_as(&text, |_| Reader::Json);
+        }
     }
 
     let keys = root_keys(text);
@@ -71,11 +74,6 @@ pub(super) fn read(text: &str, form: Form) -> Result<Vec<Rc<Node>>, YamlError> {
         keys.get(document)
             .map_or(Reader::Envoy, |keys| Reader::of(keys))
     })
-}
-
-fn is_plain_json(text: &str) -> bool {
-    let keys = root_keys(&json::joined_surrogates(text));
-    keys.first().is_some_and(|keys| reader::is_plain(keys))
 }
 
 /// JSON that the filter reads itself.
