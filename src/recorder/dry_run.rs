@@ -97,8 +97,10 @@ pub fn findings(settings: &Settings, request: &Request) -> Option<Vec<Finding>> 
         tracked: tracking.tracked,
     };
     let own_batch = &settings.own_batch;
-    let has_trusted = || settings.trust.names_others() || !settings.trust.cidrs.is_empty();
-    let is_proven = || own_batch.is_proven(&headers).unwrap_or_else(has_trusted);
+    let is_proven = || {
+        let proof = own_batch.is_proven(&headers);
+        proof.unwrap_or_else(|| settings.trust.names_any())
+    };
     if own_batch.resembles(&head) && is_proven() {
         return None;
     }

@@ -75,6 +75,12 @@ pub enum Verdict {
 }
 
 impl Trust {
+    /// Whether any peer may be trusted.
+    #[must_use]
+    pub fn names_any(&self) -> bool {
+        !self.cidrs.is_empty() || self.names_others()
+    }
+
     /// Whether peers other than those of the same machine may be trusted.
     #[must_use]
     pub fn names_others(&self) -> bool {

@@ -40,7 +40,6 @@ impl Hops {
         let recorder = &config.recorder;
         let rules = || recorder.policy.iter().enumerate();
         let marking = rules().filter(|(_, rule)| rule.set_tracking.is_some() && !rule.recorded);
-        let trusts = !recorder.trust.cidrs.is_empty() || recorder.trust.names_others();
 
         self.0.push(Hop {
             file,
@@ -51,7 +50,7 @@ impl Hops {
                 .collect(),
             is_gateway: rules().any(|(_, rule)| rule.set_tracking.is_some()),
             records_tracked: recorder.enabled
-                && trusts
+                && recorder.trust.names_any()
                 && rules().any(|(_, rule)| rule.recorded && rule.conditions.tracked != Some(false)),
         });
     }
