@@ -277,25 +277,14 @@ fn same(kept: &Entry, sent: &Entry) -> Result<bool, DbError> {
 
 /// The fields of a record beside its attributes.
 fn fields(entry: &Entry) -> impl PartialEq {
-    let Entry {
-        time,
-        observed_time,
-        severity,
-        event_name,
-        trace_id,
-        span_id,
-        body,
-        ..
-    } = entry;
-
     (
-        time,
-        observed_time,
-        severity,
-        event_name,
-        trace_id,
-        span_id,
-        body,
+        &entry.time,
+        &entry.observed_time,
+        &entry.severity,
+        &entry.event_name,
+        &entry.trace_id,
+        &entry.span_id,
+        &entry.body,
     )
 }
 
