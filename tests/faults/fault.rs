@@ -129,16 +129,12 @@ impl Fault {
                 stage.kill().await;
             }
             Self::Crashed => crash(stage, span).await,
-            Self::CrashedInOutage => {
+            Self::CrashedInOutage | Self::Forged => {
                 stage.mesh.sink.down().await;
                 sleep(span / 2).await;
-                crash(stage, span / 2).await;
-                stage.mesh.sink.up().await;
-            }
-            Self::Forged => {
-                stage.mesh.sink.down().await;
-                sleep(span / 2).await;
-                forge(&stage.mesh).await;
+                if matches!(self, Self::Forged) {
+                    forge(&stage.mesh).await;
+                }
                 crash(stage, span / 2).await;
                 stage.mesh.sink.up().await;
             }
