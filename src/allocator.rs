@@ -182,7 +182,7 @@ unsafe impl GlobalAlloc for Allocator {
 mod tests {
     use super::*;
     use crate::record::{Action, Event, ExchangeRecord, Protocol};
-    use crate::wire::{Encoder, Format, Numbered};
+    use crate::wire::{Encoder, Format, Numbered, Resource};
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -292,7 +292,9 @@ mod tests {
                 event: &event,
             };
 
-            let bytes = Encoder::new(format, String::new()).record(&numbered).len();
+            let bytes = Encoder::new(format, Resource::default())
+                .record(&numbered)
+                .len();
             assert!(bytes > LARGEST_TEXT, "{format:?}: {bytes}");
         }
     }

@@ -11,14 +11,15 @@
 //! Modules in the order in which data flows: [`config`] sets up [`recorder`] (one exchange at a
 //! time) and [`pipeline`] (one worker's records in transit); [`recorder`] passes a [`record`] to
 //! [`pipeline`]; [`wire`] writes it. [`host`] is the port to the proxy, [`stats`] has the counts,
-//! [`quota`] the memory that ongoing exchanges share, [`time`] moments; `writer` and `json` turn
-//! values into bytes. `adapter` exists on wasm32 only.
+//! [`quota`] the memory that ongoing exchanges share, [`time`] moments; [`instance`] the id of the
+//! sender; `writer` and `json` turn values into bytes. `adapter` exists on wasm32 only.
 
 #[cfg(any(target_arch = "wasm32", test))]
 mod allocator;
 pub mod config;
 mod copy;
 pub mod host;
+pub mod instance;
 mod json;
 pub mod pipeline;
 pub mod quota;

@@ -16,6 +16,7 @@ use super::metrics::Metrics;
 use super::{imports, random, vm};
 use crate::config::Config;
 use crate::host::Gone;
+use crate::instance::instance;
 use crate::pipeline::Pipeline;
 use crate::pipeline::buffer::Reservation;
 use crate::pipeline::journal::{Authenticated, Identity, Key};
@@ -54,7 +55,7 @@ pub(super) struct Worker {
 impl Worker {
     /// A worker with a new stream for the root context `root`, or the reason for which the host
     /// refuses it.
-    pub(super) fn new(root: u32, config: Config) -> Result<Self, String> {
+    pub(super) fn new(root: u32, mut config: Config) -> Result<Self, String> {
         let (stream_id, vm) = (random::uuid()?, random::uuid()?);
         let seed = u64::from_le_bytes(random::bytes()?);
         let rules = config.recorder.policy.len();
@@ -66,6 +67,9 @@ impl Worker {
         for warning in &config.warnings {
             imports::log(LogLevel::Warn, warning);
         }
+
+        let node_id = imports::property("xds\0node\0id").unwrap_or_default();
+        config.pipeline.resource.instance = instance(&node_id, &ProcessData, random::uuid()?);
 
         let plugin = imports::property("plugin_name").unwrap_or_default();
         let identity = Identity::new(vm::register(vm, root), stream_id, &plugin, &config.pipeline);

@@ -35,7 +35,7 @@ use problems::Problems;
 pub use source::Environment;
 
 use crate::recorder::own_batch::OwnBatch;
-use crate::wire::SDK_NAME;
+use crate::wire::{Resource, SDK_NAME};
 use crate::{pipeline, recorder};
 
 /// A valid configuration.
@@ -155,7 +155,10 @@ fn read(mut object: Object<'_>) -> Option<Config> {
             started_after,
         },
         pipeline: pipeline::settings::Settings {
-            service,
+            resource: Resource {
+                service,
+                instance: String::new(),
+            },
             target,
             batch,
             buffer,

@@ -221,7 +221,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Format;
+    use crate::wire::{Format, Resource};
 
     const ORIGIN: Origin = Origin {
         stream_id: Uuid::nil(),
@@ -229,7 +229,7 @@ mod tests {
     };
 
     fn encoder() -> Encoder {
-        Encoder::new(Format::Ndjson, "s".to_owned())
+        Encoder::new(Format::Ndjson, Resource::default())
     }
 
     fn batch(count: u64) -> Batch {

@@ -114,7 +114,7 @@ impl Pipeline {
         account: Rc<Account>,
     ) -> Self {
         Self {
-            encoder: Encoder::new(settings.target.format, settings.service.clone()),
+            encoder: Encoder::new(settings.target.format, settings.resource.clone()),
             stream: Stream::new(identity.stream),
             buffer: Buffer::new(&settings.buffer, account),
             losses: LossLedger::default(),

@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::journal::Key;
 use crate::record::StreamLimits;
 use crate::time::nanos;
-use crate::wire::Format;
+use crate::wire::{Format, Resource};
 
 /// Settings of a pipeline; fixed for the life of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// `service.name` of every batch.
-    pub service: String,
+    /// The service and its instance, in every batch.
+    pub resource: Resource,
     /// Where batches go.
     pub target: Target,
     /// When a batch is cut.
@@ -56,7 +56,15 @@ impl Settings {
             timeout: _,
         } = &self.target;
         let mut hasher = DefaultHasher::new();
-        (&self.service, cluster, authority, path, format, headers).hash(&mut hasher);
+        (
+            &self.resource.service,
+            cluster,
+            authority,
+            path,
+            format,
+            headers,
+        )
+            .hash(&mut hasher);
 
         hasher.finish()
     }

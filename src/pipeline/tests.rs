@@ -40,14 +40,17 @@ use crate::record::{
 };
 use crate::stats::{Counter, Gauge};
 use crate::time::Now;
-use crate::wire::Format;
+use crate::wire::{Format, Resource};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const DELAY: Duration = Duration::from_secs(1);
 
 fn settings() -> Settings {
     Settings {
-        service: "test".to_owned(),
+        resource: Resource {
+            service: "test".to_owned(),
+            instance: "node".to_owned(),
+        },
         target: Target {
             cluster: "audit".to_owned(),
             authority: "audit".to_owned(),
@@ -126,9 +129,13 @@ impl Sent {
     /// `audit.sequence.next` of the batch.
     fn next(&self) -> u64 {
         let body: Value = serde_json::from_str(&self.body).unwrap();
-        let attribute = &body["resourceLogs"][0]["scopeLogs"][0]["scope"]["attributes"][0];
-        assert_eq!(attribute["key"], "audit.sequence.next");
-        attribute["value"]["intValue"]
+        let scope = &body["resourceLogs"][0]["scopeLogs"][0]["scope"];
+        let next = scope["attributes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|attribute| attribute["key"] == "audit.sequence.next");
+        next.unwrap()["value"]["intValue"]
             .as_str()
             .unwrap()
             .parse()

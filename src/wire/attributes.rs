@@ -23,17 +23,45 @@ pub(super) fn event_name(event: &Event) -> &'static str {
     }
 }
 
-/// OpenTelemetry severity numbers: 9 info, 13 warn, 17 error.
-pub(super) fn severity(event: &Event) -> u64 {
+/// How serious an event is: the first severity of a range of the OpenTelemetry logs data model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Severity {
+    Info,
+    Warn,
+    Error,
+}
+
+impl Severity {
+    /// `severityNumber`
+    pub(super) fn number(self) -> u64 {
+        match self {
+            Self::Info => 9,
+            Self::Warn => 13,
+            Self::Error => 17,
+        }
+    }
+
+    /// `severityText`, the short name of the number in the data model.
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Info => "INFO",
+            Self::Warn => "WARN",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+/// The severity of an event. What a client can cause at will is no error.
+pub(super) fn severity(event: &Event) -> Severity {
     match event {
         Event::Exchange(exchange) => match exchange.outcome {
-            None | Some(Outcome::Success) => 9,
-            Some(Outcome::Denied | Outcome::Aborted) => 13,
-            Some(Outcome::Failure) if is_of_client(exchange) => 13,
-            Some(Outcome::Failure) => 17,
+            None | Some(Outcome::Success) => Severity::Info,
+            Some(Outcome::Denied | Outcome::Aborted) => Severity::Warn,
+            Some(Outcome::Failure) if is_of_client(exchange) => Severity::Warn,
+            Some(Outcome::Failure) => Severity::Error,
         },
-        Event::Loss(_) => 17,
-        Event::StreamStart(_) | Event::StreamAlive(_) | Event::StreamEnd { .. } => 9,
+        Event::Loss(_) => Severity::Error,
+        Event::StreamStart(_) | Event::StreamAlive(_) | Event::StreamEnd { .. } => Severity::Info,
     }
 }
 

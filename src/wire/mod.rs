@@ -21,6 +21,8 @@ use sink::Sink;
 pub const SDK_NAME: &str = "audit-filter";
 /// `telemetry.sdk.version`
 pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
+/// `telemetry.sdk.language`, a word of the OpenTelemetry semantic conventions.
+const SDK_LANGUAGE: &str = "rust";
 
 /// Format of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,38 +50,49 @@ impl Format {
 /// The stream that the records of a batch belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// `audit.stream.id` and `service.instance.id`
+    /// `audit.stream.id`
     pub stream_id: Uuid,
     /// Whether another stream sends them because theirs has crashed: `audit.recovered`.
     pub recovered: bool,
 }
 
-/// Attributes common to all records of a batch.
-struct Resource<'e> {
-    service: &'e str,
+/// The service whose requests are recorded: attributes of the OTLP resource, which stay the same
+/// for the life of the process. So receivers that keep one entry for each resource keep one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resource {
+    /// `service.name`
+    pub service: String,
+    /// `service.instance.id`: Envoy's node id, else one of the process.
+    pub instance: String,
+}
+
+impl Resource {
+    fn list(&self, sink: &mut Sink<'_>) {
+        sink.text(name!("service.name"), self.service.as_bytes());
+        sink.text(name!("service.instance.id"), self.instance.as_bytes());
+        sink.word(name!("telemetry.sdk.name"), SDK_NAME);
+        sink.word(name!("telemetry.sdk.language"), SDK_LANGUAGE);
+        sink.word(name!("telemetry.sdk.version"), SDK_VERSION);
+    }
+}
+
+/// One batch of a stream: attributes of the OTLP scope.
+struct Scope {
     origin: Origin,
     batch_id: Uuid,
-    /// In OTLP a scope attribute.
+    /// All lower numbers of the stream were given out before.
     next: u64,
 }
 
-impl Resource<'_> {
+impl Scope {
     fn list(&self, sink: &mut Sink<'_>) {
-        let stream_id = self.origin.stream_id;
-        sink.text(name!("service.name"), self.service.as_bytes());
-        sink.uuid(name!("service.instance.id"), "", stream_id);
-        sink.uuid(name!("audit.stream.id"), "", stream_id);
+        sink.uuid(name!("audit.stream.id"), "", self.origin.stream_id);
         sink.uuid(name!("audit.batch.id"), "", self.batch_id);
-        sink.word(name!("telemetry.sdk.name"), SDK_NAME);
-        sink.word(name!("telemetry.sdk.version"), SDK_VERSION);
+        sink.int(name!("audit.sequence.next"), self.next);
 
         if self.origin.recovered {
             sink.flag(name!("audit.recovered"), true);
         }
-    }
-
-    fn list_scope(&self, sink: &mut Sink<'_>) {
-        sink.int(name!("audit.sequence.next"), self.next);
     }
 }
 
@@ -111,19 +124,18 @@ pub struct Body {
 #[derive(Clone, Debug)]
 pub struct Encoder {
     format: Format,
-    /// `service.name`
-    service: String,
+    resource: Resource,
     /// Scratch buffer, allocated once; each record is then copied at its exact size.
     scratch: Writer,
 }
 
 impl Encoder {
-    /// An encoder for one `service.name`.
+    /// An encoder for the records of one service.
     #[must_use]
-    pub fn new(format: Format, service: String) -> Self {
+    pub fn new(format: Format, resource: Resource) -> Self {
         Self {
             format,
-            service,
+            resource,
             scratch: Writer::default(),
         }
     }
@@ -156,17 +168,17 @@ impl Encoder {
         batch_id: Uuid,
         fragments: impl Iterator<Item = &'f [u8]> + Clone,
     ) -> Body {
-        let resource = Resource {
-            service: &self.service,
+        let resource = &self.resource;
+        let scope = Scope {
             origin,
             batch_id,
             next,
         };
 
         match self.format {
-            Format::OtlpProtobuf => otlp_protobuf::batch(&resource, fragments),
-            Format::OtlpJson => otlp_json::frame(&resource).around(fragments),
-            Format::Ndjson => ndjson::frame(&resource).around(fragments),
+            Format::OtlpProtobuf => otlp_protobuf::batch(resource, &scope, fragments),
+            Format::OtlpJson => otlp_json::frame(resource, &scope).around(fragments),
+            Format::Ndjson => ndjson::frame(resource, &scope).around(fragments),
         }
     }
 }

@@ -4,17 +4,17 @@
 use super::attributes;
 use super::name::name;
 use super::sink::{Sink, Value};
-use super::{Frame, Numbered, Resource};
+use super::{Frame, Numbered, Resource, Scope};
 use crate::record::Event;
 use crate::writer::Writer;
 
 /// The end of every record: the attributes of resource and scope, and the line end.
-pub(super) fn frame(resource: &Resource<'_>) -> Frame {
+pub(super) fn frame(resource: &Resource, scope: &Scope) -> Frame {
     let mut end = Writer::default();
     let mut sink = Sink::flat(&mut end);
 
     resource.list(&mut sink);
-    resource.list_scope(&mut sink);
+    scope.list(&mut sink);
     end.push_str("}\n");
     Frame {
         prefix: Writer::default(),
@@ -31,7 +31,8 @@ pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
     let mut sink = Sink::flat(out);
     sink.int(name!("observed_time_unix_nano"), record.observed_unix_nanos);
     sink.word(name!("event_name"), attributes::event_name(record.event));
-    sink.int(name!("severity_number"), attributes::severity(record.event));
+    let severity = attributes::severity(record.event);
+    sink.int(name!("severity_number"), severity.number());
     attributes::list(record, &mut sink);
 
     if let Event::Exchange(exchange) = record.event

@@ -5,14 +5,14 @@
 
 use super::attributes;
 use super::sink::{Sink, Value};
-use super::{Frame, Numbered, Resource, SDK_NAME, SDK_VERSION};
+use super::{Frame, Numbered, Resource, SDK_NAME, SDK_VERSION, Scope};
 use crate::record::Event;
 use crate::writer::Writer;
 
 /// The request around the records of a batch.
-pub(super) fn frame(resource: &Resource<'_>) -> Frame {
+pub(super) fn frame(resource: &Resource, scope: &Scope) -> Frame {
     Frame {
-        prefix: prefix(resource),
+        prefix: prefix(resource, scope),
         separator: piece(","),
         suffix: piece("]}]}]}"),
     }
@@ -24,7 +24,7 @@ fn piece(text: &str) -> Writer {
     out
 }
 
-fn prefix(resource: &Resource<'_>) -> Writer {
+fn prefix(resource: &Resource, scope: &Scope) -> Writer {
     let mut out = piece(r#"{"resourceLogs":[{"resource":{"attributes":["#);
     resource.list(&mut Sink::json(&mut out));
     out.push_str(r#"]},"scopeLogs":[{"scope":{"name":""#);
@@ -33,7 +33,7 @@ fn prefix(resource: &Resource<'_>) -> Writer {
     out.push_str(SDK_VERSION);
     out.push_str(r#"","attributes":["#);
 
-    resource.list_scope(&mut Sink::json(&mut out));
+    scope.list(&mut Sink::json(&mut out));
     out.push_str(r#"]},"logRecords":["#);
     out
 }
@@ -45,8 +45,11 @@ pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
     out.push_piece(br#"","observedTimeUnixNano":""#);
     out.push_int(record.observed_unix_nanos);
     out.push_piece(br#"","severityNumber":"#);
-    out.push_int(attributes::severity(record.event));
-    out.push_piece(br#","eventName":""#);
+    let severity = attributes::severity(record.event);
+    out.push_int(severity.number());
+    out.push_piece(br#","severityText":""#);
+    out.push_str(severity.text());
+    out.push_piece(br#"","eventName":""#);
     out.push_str(attributes::event_name(record.event));
     out.push_piece(br#"","body":{"stringValue":""#);
 

@@ -10,7 +10,7 @@ use super::protobuf::{
     push_head,
 };
 use super::sink::{Sink, utf8};
-use super::{Body, Numbered, Resource, SDK_NAME, SDK_VERSION};
+use super::{Body, Numbered, Resource, SDK_NAME, SDK_VERSION, Scope};
 use crate::record::{Event, TraceContext};
 use crate::writer::Writer;
 
@@ -38,6 +38,8 @@ const SCOPE_ATTRIBUTES: u8 = key(3, LENGTH_DELIMITED);
 const TIME: u8 = key(1, FIXED64);
 /// `LogRecord.severity_number`
 const SEVERITY: u8 = key(2, VARINT);
+/// `LogRecord.severity_text`
+const SEVERITY_TEXT: u8 = key(3, LENGTH_DELIMITED);
 /// `LogRecord.body`
 const BODY: u8 = key(5, LENGTH_DELIMITED);
 /// `LogRecord.trace_id`
@@ -51,10 +53,11 @@ const EVENT_NAME: u8 = key(12, LENGTH_DELIMITED);
 
 /// Joins `LogRecord`s to a request.
 pub(super) fn batch<'f>(
-    resource: &Resource<'_>,
+    resource: &Resource,
+    scope: &Scope,
     fragments: impl Iterator<Item = &'f [u8]> + Clone,
 ) -> Body {
-    let (of_resource, of_scope) = (attributes_of_resource(resource), scope(resource));
+    let (of_resource, of_scope) = (resource_message(resource), scope_message(scope));
     let records: usize = fragments
         .clone()
         .map(|fragment| field_length(fragment.len()))
@@ -89,31 +92,33 @@ pub(super) fn batch<'f>(
 }
 
 /// `Resource`
-fn attributes_of_resource(resource: &Resource<'_>) -> Writer {
+fn resource_message(resource: &Resource) -> Writer {
     let mut out = Writer::default();
     resource.list(&mut Sink::protobuf(&mut out, RESOURCE_ATTRIBUTES));
     out
 }
 
 /// `InstrumentationScope`
-fn scope(resource: &Resource<'_>) -> Writer {
+fn scope_message(scope: &Scope) -> Writer {
     let mut out = Writer::default();
     push_field(&mut out, SCOPE_NAME, SDK_NAME.as_bytes());
     push_field(&mut out, SCOPE_VERSION, SDK_VERSION.as_bytes());
-    resource.list_scope(&mut Sink::protobuf(&mut out, SCOPE_ATTRIBUTES));
+    scope.list(&mut Sink::protobuf(&mut out, SCOPE_ATTRIBUTES));
     out
 }
 
 /// One `LogRecord`.
 pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
+    let severity = attributes::severity(record.event);
     for field in [
         Field::fixed64(TIME, record.time_unix_nanos),
         Field::fixed64(OBSERVED_TIME, record.observed_unix_nanos),
-        Field::varint(SEVERITY, attributes::severity(record.event)),
+        Field::varint(SEVERITY, severity.number()),
     ] {
         out.push_bytes(field.as_bytes());
     }
 
+    push_field(out, SEVERITY_TEXT, severity.text().as_bytes());
     push_field(
         out,
         EVENT_NAME,

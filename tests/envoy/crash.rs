@@ -178,6 +178,12 @@ fn assert_taken_over(mesh: &Mesh, sealed: &[Record]) {
         .map(|record| (record.uid(), record))
         .collect();
 
+    let instances: BTreeSet<String> = stored
+        .values()
+        .map(|record| record.text("service.instance.id"))
+        .collect();
+    assert_eq!(instances.len(), 1, "one process: {instances:?}");
+
     for record in sealed {
         let found = &stored[&record.uid()];
         assert!(is_recovered(found), "{found:#?}");

@@ -80,6 +80,9 @@ async fn an_update_delivers_what_the_old_configuration_holds() {
     let new = mesh.sink.wait_for(6).await.pop().unwrap();
     assert_eq!(new.text("service.name"), "updated");
     assert_ne!(new.text("audit.stream.id"), end.text("audit.stream.id"));
+    for record in [&end, &new] {
+        assert_eq!(record.text("service.instance.id"), "scenario", "the node");
+    }
     assert_eq!(
         mesh.sink.events("audit.stream.start").len(),
         2,

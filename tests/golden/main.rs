@@ -23,7 +23,7 @@ use audit_filter::pipeline::journal::{Authenticated, Identity, Key};
 use audit_filter::record::{Action, Event, ExchangeRecord, Loss, LossReason, Stage, StreamLimits};
 use audit_filter::recorder::tracking::Context;
 use audit_filter::time::Now;
-use audit_filter::wire::{Encoder, Format, Numbered, Origin};
+use audit_filter::wire::{Encoder, Format, Numbered, Origin, Resource};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -49,19 +49,23 @@ const FIRST_UID: u128 = 0x019f_2c4d_8f00_7000_8000_0000_0000_0000;
 /// More digits than a double can represent.
 const START: u64 = 1_783_072_800_000_000_001;
 
-const RESOURCE: [&str; 7] = [
+/// Attributes of the resource, the same for the life of the process.
+const RESOURCE: [&str; 5] = [
     "service.name",
     "service.instance.id",
+    "telemetry.sdk.name",
+    "telemetry.sdk.language",
+    "telemetry.sdk.version",
+];
+
+/// Attributes of the scope: the stream and the batch.
+const SCOPE: [&str; 4] = [
     "audit.stream.id",
     "audit.batch.id",
-    "telemetry.sdk.name",
-    "telemetry.sdk.version",
+    "audit.sequence.next",
     // Only in a batch that is sent for a stream of a crashed VM.
     "audit.recovered",
 ];
-
-/// Attributes of the scope: facts of a batch about its stream.
-const SCOPE: [&str; 1] = ["audit.sequence.next"];
 
 /// One more than the number of the last record.
 const NEXT: u64 = 14;
@@ -184,8 +188,15 @@ fn events() -> Vec<Event> {
     ]
 }
 
+fn resource(service: &str) -> Resource {
+    Resource {
+        service: service.to_owned(),
+        instance: "sidecar~10.0.0.7~shop-1.shop~shop.svc".to_owned(),
+    }
+}
+
 fn batch(format: Format) -> Vec<u8> {
-    let mut encoder = Encoder::new(format, "shop \"eins\"".to_owned());
+    let mut encoder = Encoder::new(format, resource("shop \"eins\""));
     let fragments: Vec<Box<[u8]>> = (0..)
         .zip(events())
         .map(|(number, event)| {
@@ -295,28 +306,31 @@ fn check_value(value: &Value) {
 #[test]
 fn otlp_follows_the_contract() {
     let (resource, scope, records) = otlp_records();
-    assert_eq!(keys(&scope), SCOPE);
+    let (recovered, always) = SCOPE.split_last().unwrap();
+    assert_eq!(keys(&scope), always);
     assert_eq!(
         attribute(&scope, "audit.sequence.next"),
         Some(&json!({"intValue": NEXT.to_string()}))
     );
 
-    let (recovered, always) = RESOURCE.split_last().unwrap();
-    assert_eq!(keys(&resource), always);
-
-    let body = Encoder::new(Format::OtlpJson, String::new()).batch(
+    let body = Encoder::new(Format::OtlpJson, self::resource("shop")).batch(
         RECOVERED,
         1,
         BATCH,
         std::iter::once(b"{}".as_slice()),
     );
     let body: Value = serde_json::from_slice(&body.bytes).unwrap();
-    let resource = &body["resourceLogs"][0]["resource"];
-    assert_eq!(keys(resource), RESOURCE);
+    let group = &body["resourceLogs"][0];
+    let scope = &group["scopeLogs"][0]["scope"];
+    assert_eq!(keys(scope), SCOPE);
     assert_eq!(
-        attribute(resource, recovered),
+        attribute(scope, recovered),
         Some(&json!({"boolValue": true}))
     );
+
+    assert_eq!(keys(&resource), RESOURCE);
+    let of_another_batch = keys(&group["resource"]);
+    assert_eq!(of_another_batch, RESOURCE, "the same for all batches");
 
     for (number, record) in records.iter().enumerate() {
         let digits = |name: &str| record[name].as_str().unwrap().parse::<u64>().unwrap();
@@ -364,6 +378,7 @@ fn severities_bodies_and_names() {
         .map(|record| {
             let text = |value: &Value| value.as_str().unwrap().to_owned();
             (
+                text(&record["severityText"]),
                 record["severityNumber"].as_u64().unwrap(),
                 text(&record["eventName"]),
                 text(&record["body"]["stringValue"]),
@@ -394,7 +409,14 @@ fn severities_bodies_and_names() {
 
     assert_eq!(
         found,
-        expected.map(|(severity, name, body)| (severity, name.to_owned(), body.to_owned()))
+        expected.map(|(severity, name, body)| {
+            let text = match severity {
+                9 => "INFO",
+                13 => "WARN",
+                _ => "ERROR",
+            };
+            (text.to_owned(), severity, name.to_owned(), body.to_owned())
+        })
     );
 }
 
@@ -524,7 +546,7 @@ fn long_values_are_the_same_in_protobuf_and_in_json() {
 
 /// A batch of one record.
 fn one(format: Format, event: &Event) -> Vec<u8> {
-    let mut encoder = Encoder::new(format, "shop".to_owned());
+    let mut encoder = Encoder::new(format, resource("shop"));
     let uid = Uuid::from_u128(FIRST_UID);
     let numbered = Numbered {
         number: u64::MAX >> 1,
@@ -562,7 +584,9 @@ fn ndjson_lines_are_the_otlp_records() {
         let line = line.as_object().unwrap();
         for name in line.keys() {
             assert!(
-                ATTRIBUTES.contains(&name.as_str()) || RESOURCE.contains(&name.as_str()),
+                [ATTRIBUTES.as_slice(), &RESOURCE, &SCOPE]
+                    .concat()
+                    .contains(&name.as_str()),
                 "{name}"
             );
         }

@@ -184,14 +184,11 @@ impl Collector {
 fn records(body: &str) -> Vec<Sent> {
     let body: Value = serde_json::from_str(body).unwrap();
     let resource = &body["resourceLogs"][0];
-    let stream = attributes(&resource["resource"])["audit.stream.id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
     let list = resource["scopeLogs"][0]["logRecords"].as_array().unwrap();
     assert!(!list.is_empty(), "an empty batch");
 
     let scope = attributes(&resource["scopeLogs"][0]["scope"]);
+    let stream = scope["audit.stream.id"].as_str().unwrap().to_owned();
     let next = scope["audit.sequence.next"]
         .as_str()
         .unwrap()

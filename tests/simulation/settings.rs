@@ -7,7 +7,7 @@ use audit_filter::pipeline::settings::{
     BatchLimits, BufferLimits, OnFull, RetryPolicy, Settings, Target,
 };
 use audit_filter::record::{Action, ExchangeRecord, Outcome, Protocol, RequestParts, RequestText};
-use audit_filter::wire::Format;
+use audit_filter::wire::{Format, Resource};
 use fastrand::Rng;
 
 /// Path of a record that the audit cluster does not accept.
@@ -18,7 +18,10 @@ pub const MOST_BYTES: usize = 50_000;
 
 pub fn settings(rng: &mut Rng) -> Settings {
     Settings {
-        service: "simulation".to_owned(),
+        resource: Resource {
+            service: "simulation".to_owned(),
+            instance: "node".to_owned(),
+        },
         target: Target {
             cluster: "audit".to_owned(),
             authority: "audit".to_owned(),

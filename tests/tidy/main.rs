@@ -27,7 +27,7 @@ const TEST_FILES: [&str; 5] = [
 
 /// Allowed imports with `crate::` for each top-level module, besides itself: modules, or single
 /// items of a module.
-const MAY_IMPORT: [(&str, &[&str]); 15] = [
+const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("allocator", &[]),
     ("time", &[]),
     ("copy", &[]),
@@ -35,6 +35,7 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     ("writer", &["copy"]),
     ("json", &["copy", "writer"]),
     ("host", &[]),
+    ("instance", &["host"]),
     ("record", &["copy"]),
     ("stats", &["record"]),
     (
@@ -53,7 +54,8 @@ const MAY_IMPORT: [(&str, &[&str]); 15] = [
     (
         "adapter",
         &[
-            "config", "host", "pipeline", "quota", "record", "recorder", "stats", "time", "wire",
+            "config", "host", "instance", "pipeline", "quota", "record", "recorder", "stats",
+            "time", "wire",
         ],
     ),
     // The crate's root only lists the modules.

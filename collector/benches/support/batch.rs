@@ -32,18 +32,13 @@ impl Batches {
 
         let mut batch: Value = serde_json::from_str(GOLDEN).unwrap();
         let group = &mut batch["resourceLogs"][0];
-        for name in ["service.instance.id", "audit.stream.id"] {
-            set(
-                &mut group["resource"],
-                name,
-                json!({"stringValue": "@stream@"}),
-            );
+        let scope = &mut group["scopeLogs"][0]["scope"];
+        for (name, place) in [
+            ("audit.stream.id", "@stream@"),
+            ("audit.batch.id", "@batch@"),
+        ] {
+            set(scope, name, json!({"stringValue": place}));
         }
-        set(
-            &mut group["resource"],
-            "audit.batch.id",
-            json!({"stringValue": "@batch@"}),
-        );
 
         let mut record = group["scopeLogs"][0]["logRecords"][1].take();
         record["timeUnixNano"] = "@time@".into();

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn of_the_pipeline() {
     let pipeline = accepted(&minimal()).pipeline;
-    assert_eq!(pipeline.service, "unknown-service");
+    assert_eq!(pipeline.resource.service, "unknown-service");
 
     let target = Target {
         cluster: "audit".to_owned(),

@@ -276,7 +276,7 @@ mod tests {
 
     use super::*;
     use crate::pipeline::buffer::Encoded;
-    use crate::wire::{Encoder, Format, Origin};
+    use crate::wire::{Encoder, Format, Origin, Resource};
 
     #[test]
     fn a_batch_reads_as_it_was_written() {
@@ -317,7 +317,7 @@ mod tests {
                 stream_id: stream,
                 recovered: false,
             },
-            Encoder::new(Format::Ndjson, String::new()),
+            Encoder::new(Format::Ndjson, Resource::default()),
         );
 
         for lane in Lane::ALL {

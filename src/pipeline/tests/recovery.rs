@@ -113,7 +113,7 @@ fn only_a_stream_that_sends_to_the_same_place_takes_over() {
     let mut rig = Rig::new(|_| {});
     rig.offer(4).send_one();
     let elsewhere: [fn(&mut Settings); 6] = [
-        |settings| settings.service = "other".to_owned(),
+        |settings| settings.resource.service = "other".to_owned(),
         |settings| settings.target.cluster = "other".to_owned(),
         |settings| settings.target.authority = "other".to_owned(),
         |settings| settings.target.path = "/other".to_owned(),

@@ -25,7 +25,7 @@ fn hand_over(rig: &mut Rig, next: &mut Rig) {
 
 fn stream_of(sent: &Sent) -> Uuid {
     let body: Value = serde_json::from_str(&sent.body).unwrap();
-    let attributes = body["resourceLogs"][0]["resource"]["attributes"]
+    let attributes = body["resourceLogs"][0]["scopeLogs"][0]["scope"]["attributes"]
         .as_array()
         .unwrap();
     let stream = attributes

@@ -3,7 +3,7 @@
 use super::*;
 use crate::record::{Event, Stage};
 use crate::recorder::identity::Identity;
-use crate::wire::{Encoder, Format, Numbered};
+use crate::wire::{Encoder, Format, Numbered, Resource};
 
 fn rule(more: &Value) -> Value {
     let mut rule = json!({"name": "r", "match": {"path": {"template": "/users/{id}"}}, "tags": {"retention": "7y"}});
@@ -192,7 +192,7 @@ fn the_place_is_large_enough_for_what_the_end_adds() {
     ]);
 
     let run = case.run();
-    let mut encoder = Encoder::new(Format::OtlpJson, "shop".to_owned());
+    let mut encoder = Encoder::new(Format::OtlpJson, Resource::default());
     let mut bytes = |record: Box<ExchangeRecord>| {
         let event = &Event::Exchange(record);
         let (time_unix_nanos, observed_unix_nanos) = (0, 0);
