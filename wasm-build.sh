@@ -2,8 +2,8 @@
 # Builds the filter for Envoy: target/audit_filter.wasm. The only way in which it is built.
 # Prints its size and sha256, and as the last line its path relative to the repository.
 #
-# With --lean it builds target/audit_filter_lean.wasm, which costs every request less: it has no callbacks on responses,
-# and refuses a configuration that needs them.
+# With --lean it makes target/audit_filter_lean.wasm out of it, which costs every request less: it has no callbacks on
+# responses, and refuses a configuration that needs them.
 #
 # With --crashing it builds target/audit_filter_crashing.wasm instead, which traps when a header asks for it: the
 # scenarios show with it what a crash of the VM costs. Never ship that one.
@@ -12,8 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 target=wasm32-wasip1
 case "${1-}" in
-"") artefact=target/audit_filter.wasm home=target features=() ;;
---lean) artefact=target/audit_filter_lean.wasm home=target/lean features=(--features lean) ;;
+"" | --lean) artefact=target/audit_filter.wasm home=target features=() ;;
 --crashing) artefact=target/audit_filter_crashing.wasm home=target/crashing features=(--features crash-for-tests) ;;
 *)
     echo "wasm-build.sh: unknown argument $1 (known: --lean, --crashing)" >&2
@@ -46,7 +45,13 @@ CARGO_TARGET_DIR=$home cargo build --quiet --locked --release --package audit-fi
     ${features[@]+"${features[@]}"} >&2
 
 # Replaced in one step: an Envoy that reads the file never sees half of it.
-cp "$home/$target/release/audit_filter.wasm" "$artefact.$$"
+built=$home/$target/release/audit_filter.wasm
+if [[ ${1-} == --lean ]]; then
+    artefact=target/audit_filter_lean.wasm
+    cargo run --quiet --locked --package lean -- "$built" "$artefact.$$" >&2
+else
+    cp "$built" "$artefact.$$"
+fi
 mv "$artefact.$$" "$artefact"
 
 echo "size   $(wc -c <"$artefact" | tr -d ' ') bytes"

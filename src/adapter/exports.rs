@@ -2,8 +2,8 @@
 //!
 //! An exported callback is called for every stream, that of a body for every chunk. Each call costs
 //! some tenths of a microsecond, even without work. So only required callbacks are exported: none
-//! for request bodies or for the deletion of contexts. The lean artefact also omits those of the
-//! response's headers and body.
+//! for request bodies or for the deletion of contexts. `tools/lean` leaves out those of the response's
+//! headers and body, too.
 
 #![expect(
     unsafe_code,
@@ -102,7 +102,6 @@ extern "C" fn proxy_on_request_trailers(context: u32, _trailers: usize) -> Actio
     Action::Continue
 }
 
-#[cfg(not(feature = "lean"))]
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_response_headers(
     context: u32,
@@ -114,7 +113,6 @@ extern "C" fn proxy_on_response_headers(
 }
 
 /// Never pauses: each call sees one chunk, which goes on to the client at once.
-#[cfg(not(feature = "lean"))]
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_response_body(
     context: u32,

@@ -16,8 +16,8 @@ mod http_context;
 mod imports;
 mod metrics;
 mod random;
-#[cfg(not(feature = "lean"))]
 mod response;
 mod root_context;
+mod shape;
 mod vm;
 mod worker;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::abi::{Buffer, LogLevel, Map};
 use super::contexts::forget_root;
 use super::hostcalls::HeaderMap;
+use super::shape::has_response_callbacks;
 use super::worker::Worker;
 use super::{imports, vm};
 use crate::config::{self, Config};
@@ -64,8 +65,11 @@ impl Root {
         let bytes = imports::buffer(Buffer::PluginConfiguration, 0, size).unwrap_or_default();
         let environment = |name: &str| std::env::var(name).ok();
         let parsed = config::parse(&bytes, &environment);
-        #[cfg(feature = "lean")]
-        let parsed = parsed.and_then(config::lean::check);
+        let parsed = if has_response_callbacks() {
+            parsed
+        } else {
+            parsed.and_then(config::lean::check)
+        };
 
         match parsed
             .map_err(|error| error.to_string())
