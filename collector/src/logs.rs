@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
 use tracing::warn;
 
-use crate::app::AppState;
-use crate::refusal::{Reason, Refusal};
+use crate::http::app::AppState;
+use crate::http::refusal::{Reason, Refusal};
 
 /// Trouble of one kind is logged at most once in this time, with its count.
 pub const QUIET: Duration = Duration::from_secs(10);

@@ -1,25 +1,20 @@
 //! The `audit-collector` program: reads its command line and ends with an exit code for the result.
 
 mod check;
+mod cli;
 mod clock;
-mod database_flags;
-mod flags;
-mod ledger_flags;
-mod offline;
-mod program;
 mod secrets;
 mod serve;
-mod token_ref;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use check::CheckError;
 use clap::Parser as _;
-use flags::{Command, CommandLine};
-use offline::OfflineError;
-use program::StartError;
-use token_ref::TokenRefError;
+use cli::flags::{Command, CommandLine};
+use cli::offline::{self, OfflineError};
+use cli::program::{self, StartError};
+use cli::token_ref::{self, TokenRefError};
 
 /// Exit code for flags that cannot be used; the same that clap uses.
 const EXIT_USAGE: u8 = 2;

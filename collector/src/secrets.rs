@@ -5,15 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use audit_collector::auth::{Access, TokenError, Tokens};
-use audit_collector::tls::{self, Files, TlsError};
+use audit_collector::http::auth::{Access, TokenError, Tokens};
+use audit_collector::http::tls::{self, Files, TlsError};
 use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
-use crate::flags::AccessFlags;
+use crate::cli::flags::AccessFlags;
 
 /// How often the files are checked; Kubernetes takes a minute or so to update a changed Secret in a
 /// pod.

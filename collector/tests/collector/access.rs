@@ -1,6 +1,6 @@
 //! Tokens: a request without one gets 401 with a hint how to send it, and no other information.
 
-use audit_collector::auth::{Access, Tokens};
+use audit_collector::http::auth::{Access, Tokens};
 use axum::body::Body;
 use axum::http::Request;
 use base64::Engine as _;

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit_collector::admission::Limits;
-use audit_collector::auth::Access;
+use audit_collector::http::admission::Limits;
+use audit_collector::http::auth::Access;
 use axum::body::{Body, Bytes};
 use futures_util::stream::{self, StreamExt as _};
 use serde_json::json;

@@ -1,0 +1,56 @@
+//! Commands on a ledger beside serving it.
+
+pub(crate) mod checkpoints;
+pub(crate) mod export;
+pub(crate) mod rebuild;
+pub(crate) mod verify;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use audit_collector::db::{self, DbError, OpenError, Opened};
+use audit_collector::ledger::signing::{Key, KeyError};
+
+use crate::cli::database_flags::DatabaseFileError;
+
+/// Why such a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OfflineError {
+    #[error("--database: {0}")]
+    Open(#[from] OpenError),
+    #[error("{0}")]
+    Database(#[from] DbError),
+    #[error(transparent)]
+    DatabaseFile(#[from] DatabaseFileError),
+    #[error(
+        "there is no key to check signatures with: give --signing-key, --public-key, or --no-signatures"
+    )]
+    NoKey,
+    #[error("--public-key: {0}")]
+    PublicKey(KeyError),
+    #[error("--signing-key: {0}")]
+    SigningKey(KeyError),
+    #[error("{file}: {cause}", file = .0.display(), cause = .1)]
+    File(PathBuf, io::Error),
+    #[error("{file}: line {line}: not a checkpoint", file = .0.display(), line = .1)]
+    Checkpoint(PathBuf, usize),
+    #[error("cannot write to stdout: {0}")]
+    Stdout(#[from] io::Error),
+}
+
+/// Runs the closure on one state of the ledger; another program may continue to write.
+fn ask<T>(
+    opened: &Opened,
+    ask: impl FnOnce(&mut dyn db::Connection) -> Result<T, DbError>,
+) -> Result<T, OfflineError> {
+    let mut connection = opened.database.connect()?;
+    connection.begin_read()?;
+    let result = ask(&mut *connection);
+    connection.rollback();
+    Ok(result?)
+}
+
+/// The key in `file`, which must exist.
+fn read_key(file: &Path) -> Result<Key, OfflineError> {
+    Key::load(file).map_err(OfflineError::SigningKey)
+}

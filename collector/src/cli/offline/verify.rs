@@ -1,0 +1,224 @@
+//! `audit-collector verify`: whether anything is missing or was tampered with.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, UNIX_EPOCH};
+
+use audit_collector::completeness::{Gap, GapState, Life, Moment, StreamReport};
+use audit_collector::db::{self, Opened};
+use audit_collector::ledger::signing::PublicKey;
+use audit_collector::ledger::verify::{Fault, Trust, Verification, verify};
+use audit_collector::nanos::nanos;
+use clap::{Args, ValueEnum};
+
+use super::{OfflineError, ask, checkpoints, read_key};
+use crate::cli::database_flags::DatabaseFlags;
+use crate::cli::ledger_flags::{DEFAULT_GRACE, default_key_file};
+
+// No doc comment: clap would print it in place of that of the command.
+#[derive(Args)]
+pub(crate) struct Flags {
+    #[command(flatten)]
+    database: DatabaseFlags,
+    /// How long a number may be missing before it counts as lost
+    #[arg(long, default_value = DEFAULT_GRACE, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    grace: Duration,
+    /// Trusted public key, 64 hex digits; may be given several times
+    #[arg(long, value_name = "HEX")]
+    public_key: Vec<String>,
+    /// Trusted key file [default without --public-key: the one beside the database, if it is there]
+    #[arg(long, value_name = "FILE")]
+    signing_key: Option<PathBuf>,
+    /// Do not check signatures: anyone with write access to the database can then forge cuts and
+    /// checkpoints
+    #[arg(long, conflicts_with_all = ["public_key", "signing_key"])]
+    no_signatures: bool,
+    /// Checkpoints that were kept elsewhere, as `audit-collector checkpoints` prints them
+    #[arg(long, value_name = "FILE")]
+    checkpoints: Option<PathBuf>,
+    /// Form of the output
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Prints the result; returns whether all is well.
+pub(crate) fn run(flags: Flags, now: i64) -> Result<bool, OfflineError> {
+    let opened = db::open_existing(&flags.database.url()?)?;
+    let trust = trust(&flags, &opened)?;
+    let grace = nanos(flags.grace);
+    let found = ask(&opened, |connection| {
+        verify(connection, &trust, Moment { now, grace })
+    })?;
+
+    let mut out = io::stdout().lock();
+    match flags.format {
+        Format::Json => writeln!(
+            out,
+            "{}",
+            serde_json::to_string_pretty(&found).map_err(io::Error::other)?
+        )?,
+        Format::Text => print(&mut out, &found)?,
+    }
+
+    Ok(found.is_sound())
+}
+
+fn trust(flags: &Flags, opened: &Opened) -> Result<Trust, OfflineError> {
+    let mut trust = Trust::default();
+    for text in &flags.public_key {
+        trust
+            .keys
+            .push(PublicKey::from_hex(text).map_err(OfflineError::PublicKey)?);
+    }
+
+    let default = Some(default_key_file(opened))
+        .filter(|file| flags.public_key.is_empty() && !flags.no_signatures && file.exists());
+    if let Some(file) = flags.signing_key.clone().or(default) {
+        trust.keys.push(read_key(&file)?.public());
+    }
+
+    if trust.keys.is_empty() && !flags.no_signatures {
+        return Err(OfflineError::NoKey);
+    }
+
+    if let Some(file) = &flags.checkpoints {
+        trust.checkpoints = checkpoints::read(file)?;
+    }
+    Ok(trust)
+}
+
+fn print(out: &mut dyn Write, found: &Verification) -> io::Result<()> {
+    let signatures = if found.signatures_checked {
+        "signatures checked"
+    } else {
+        "signatures NOT checked"
+    };
+
+    writeln!(
+        out,
+        "chain: {} rows, {} deleted by retention",
+        found.rows, found.deleted_rows
+    )?;
+    writeln!(out, "checkpoints: {}, {signatures}", found.checkpoints)?;
+    writeln!(out, "faults: {}", found.fault_count)?;
+    for fault in &found.faults {
+        writeln!(out, "  {}", describe(fault))?;
+    }
+
+    let report = &found.completeness;
+    writeln!(out, "streams: {}", report.streams.len())?;
+    writeln!(
+        out,
+        "records: {}, conflicts: {}",
+        report.records, report.conflicts
+    )?;
+    writeln!(out, "explained losses: {}", report.explained_losses)?;
+    writeln!(out, "open numbers: {}", report.open_numbers)?;
+    writeln!(out, "unexplained gaps: {}", report.unexplained_numbers)?;
+    for stream in &report.streams {
+        print_gaps(out, stream)?;
+    }
+
+    writeln!(out, "silent streams: {}", report.silent_streams)?;
+    for stream in report
+        .streams
+        .iter()
+        .filter(|stream| stream.life == Life::Silent)
+    {
+        print_silence(out, stream)?;
+    }
+
+    writeln!(
+        out,
+        "{}",
+        if found.is_sound() {
+            "sound"
+        } else {
+            "NOT SOUND"
+        }
+    )
+}
+
+fn print_gaps(out: &mut dyn Write, stream: &StreamReport) -> io::Result<()> {
+    let service = stream.service.as_deref().unwrap_or("unknown service");
+
+    for Gap {
+        first_number,
+        last_number,
+        state,
+        ..
+    } in &stream.gaps
+    {
+        let state = match state {
+            GapState::Open => "open",
+            GapState::Gap => "missing",
+        };
+        writeln!(
+            out,
+            "  stream {} ({service}): {first_number} to {last_number} {state}",
+            stream.stream_id
+        )?;
+    }
+    Ok(())
+}
+
+fn print_silence(out: &mut dyn Write, stream: &StreamReport) -> io::Result<()> {
+    let service = stream.service.as_deref().unwrap_or("unknown service");
+    let since =
+        u64::try_from(stream.unknown_since_unix_nano.unwrap_or_default()).unwrap_or_default();
+    let since = humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_nanos(since));
+
+    let bound = match stream.unknown_at_most {
+        Some(most) => format!("no more than {most} records"),
+        None => "it is not known how many records".to_owned(),
+    };
+
+    let id = &stream.stream_id;
+    writeln!(
+        out,
+        "  stream {id} ({service}): silent, {bound} that were made after {since} are unknown"
+    )
+}
+
+fn describe(fault: &Fault) -> String {
+    match fault {
+        Fault::Row { position, uid } => {
+            format!(
+                "row {position} ({uid}) does not match its hash: it was changed or moved, or the hash before it was"
+            )
+        }
+        Fault::Missing {
+            first_position,
+            last_position,
+        } => {
+            format!(
+                "rows {first_position} to {last_position} are missing, and no signed cut speaks of them"
+            )
+        }
+        Fault::Cut { first_position } => {
+            format!("the cut at row {first_position} does not fit the chain")
+        }
+        Fault::Head {
+            head_position,
+            last_position,
+        } => {
+            format!(
+                "the ledger ends with row {last_position}, but its head is row {head_position} or has another hash"
+            )
+        }
+        Fault::Checkpoint { position } => {
+            format!("the checkpoint at row {position} does not fit the chain")
+        }
+        Fault::Signature { position, key_id } => {
+            format!(
+                "the checkpoint or cut at row {position} is not signed by a trusted key (it names key {key_id})"
+            )
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The API for reading: records, sessions, usage, streams, checkpoints; and its description.
+
+mod answer;
+mod checkpoints;
+mod csv;
+mod export;
+mod openapi;
+mod parameters;
+mod records;
+mod sessions;
+mod streams;
+mod time;
+mod usage;
+
+use axum::Router;
+use axum::routing::get;
+
+pub(crate) use answer::Error;
+
+use crate::http::app::AppState;
+
+/// All routes.
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route(records::PATH, get(records::get))
+        .route(sessions::PATH, get(sessions::get))
+        .route(sessions::ONE, get(sessions::get_one))
+        .route(usage::PATH, get(usage::get))
+        .route(streams::PATH, get(streams::get))
+        .route(checkpoints::PATH, get(checkpoints::get))
+        .route(openapi::PATH, get(openapi::get))
+}

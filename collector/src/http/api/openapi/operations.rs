@@ -1,0 +1,163 @@
+//! Parameters and answers of each route.
+
+use utoipa::ToSchema;
+use utoipa::openapi::path::{
+    HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn,
+};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::{Content, Ref, RefOr, Required, Response, ResponseBuilder, Schema};
+
+use crate::completeness::Report;
+use crate::http::api::answer::{Error, Record};
+use crate::http::api::parameters::{Kind, Parameter};
+use crate::http::api::{checkpoints, records, sessions, streams, time, usage};
+use crate::ledger::checkpoint::Line;
+
+const JSON: &str = "application/json";
+const NDJSON: &str = "application/x-ndjson";
+const CSV: &str = "text/csv";
+
+/// Refusals that every route may return.
+const REFUSALS: [(&str, &str); 3] = [
+    (
+        "400",
+        "A parameter is unknown, is given twice, or has a value that it cannot have; the message names it.",
+    ),
+    (
+        "401",
+        "The collector asks for a token, and there was none or another one.",
+    ),
+    (
+        "503",
+        "The store is busy or not available; `retry-after` says when to ask again.",
+    ),
+];
+
+/// All operations with their path and method.
+pub(super) fn all() -> Vec<(&'static str, HttpMethod, Operation)> {
+    let mut list = Vec::new();
+    let mut add =
+        |path, operation: OperationBuilder| list.push((path, HttpMethod::Get, operation.build()));
+
+    let answer = found::<records::Records>("A page, or an export")
+        .content(NDJSON, content::<Record>())
+        .content(CSV, Content::new(Some(text(Type::String))));
+    add(
+        records::PATH,
+        question("Records by what they say", records::PARAMETERS, answer),
+    );
+
+    let answer = found::<sessions::Sessions>("A page");
+    add(
+        sessions::PATH,
+        question("Sessions", sessions::PARAMETERS, answer),
+    );
+
+    let answer = found::<sessions::Timeline>("The session");
+    let one = question(
+        "A session with its records",
+        sessions::ONE_PARAMETERS,
+        answer,
+    );
+    add(
+        sessions::ONE,
+        one.parameter(key())
+            .response("404", refusal("There is no such session.")),
+    );
+
+    let answer = found::<usage::UsageAnswer>("The usage");
+    add(
+        usage::PATH,
+        question(
+            "Requests of a rule, over time and by user",
+            usage::PARAMETERS,
+            answer,
+        ),
+    );
+
+    let answer = found::<Report>("What has arrived");
+    add(
+        streams::PATH,
+        question("Completeness of the streams", streams::PARAMETERS, answer),
+    );
+
+    let answer =
+        found::<checkpoints::Checkpoints>("The latest, or all").content(NDJSON, content::<Line>());
+    add(
+        checkpoints::PATH,
+        question("Signed heads of the chain", checkpoints::PARAMETERS, answer),
+    );
+
+    list
+}
+
+fn question(summary: &str, table: &[Parameter], answer: ResponseBuilder) -> OperationBuilder {
+    let operation = OperationBuilder::new()
+        .summary(Some(summary))
+        .response("200", answer.build());
+    let operation = table.iter().fold(operation, |operation, parameter| {
+        operation.parameter(described(parameter))
+    });
+
+    REFUSALS
+        .iter()
+        .fold(operation, |operation, (status, says)| {
+            operation.response(*status, refusal(says))
+        })
+}
+
+fn found<T: ToSchema>(says: &str) -> ResponseBuilder {
+    ResponseBuilder::new()
+        .description(says)
+        .content(JSON, content::<T>())
+}
+
+fn refusal(says: &str) -> Response {
+    found::<Error>(says).build()
+}
+
+fn content<T: ToSchema>() -> Content {
+    Content::new(Some(RefOr::<Schema>::Ref(Ref::from_schema_name(T::name()))))
+}
+
+fn described(parameter: &Parameter) -> ParameterBuilder {
+    let (schema, form) = match parameter.kind {
+        Kind::Text => (text(Type::String), String::new()),
+        Kind::Time => (text(Type::String), format!(" Takes {}.", time::FORM)),
+        Kind::Number(least, i64::MAX) => (number(least), String::new()),
+        Kind::Number(least, most) => (number(least).maximum(Some(most)), String::new()),
+        Kind::Cursor => (text(Type::String), String::new()),
+        Kind::Choice(choices) => (
+            text(Type::String).enum_values(Some(choices.iter().copied())),
+            String::new(),
+        ),
+    };
+
+    ParameterBuilder::new()
+        .name(parameter.name)
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some(format!("{}{form}", parameter.says)))
+        .schema(Some(schema.build()))
+}
+
+fn key() -> ParameterBuilder {
+    ParameterBuilder::new()
+        .name("key")
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some(
+            "The session's id, else the reference of its token; percent-encoded.",
+        ))
+        .schema(Some(text(Type::String).build()))
+}
+
+fn text(kind: Type) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(kind)
+}
+
+fn number(least: i64) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(least))
+}

@@ -1,0 +1,155 @@
+//! `GET /api/records`: records by their content.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::answer::Record;
+use super::export::{self, Format};
+use super::parameters::{Given, Kind, Parameter, Sent};
+use crate::http::app::AppState;
+use crate::http::refusal::Refusal;
+use crate::ledger::{Filter, Page, Start};
+
+pub(super) const PATH: &str = "/api/records";
+
+/// Records in an answer when the client sets no limit.
+pub(super) const DEFAULT_LIMIT: i64 = 100;
+/// Most records in an answer, so that a browser can still show it.
+pub(super) const MAX_LIMIT: i64 = 1000;
+
+const fn text(name: &'static str, says: &'static str) -> Parameter {
+    Parameter {
+        name,
+        kind: Kind::Text,
+        says,
+    }
+}
+
+pub(super) const PARAMETERS: &[Parameter] = &[
+    Parameter {
+        name: "from",
+        kind: Kind::Time,
+        says: "Not before this time.",
+    },
+    Parameter {
+        name: "to",
+        kind: Kind::Time,
+        says: "Before this time.",
+    },
+    text("user", "`user.id`, all of it."),
+    text("session", "`session.id`, all of it."),
+    text("token_ref", "`session.token_ref`, all of it."),
+    text("action", "`audit.action`, all of it."),
+    text("rule", "`audit.rule`, all of it."),
+    text("outcome", "`audit.outcome`, all of it."),
+    text("service", "`service.name`, all of it."),
+    text("stream", "`audit.stream.id`, all of it."),
+    text(
+        "q",
+        "A part of `audit.action`, whatever the case of its ASCII letters.",
+    ),
+    Parameter {
+        name: "limit",
+        kind: Kind::Number(1, i64::MAX),
+        says: "Most records: at most 1000, 100 when absent, with `format=json`; all when absent with the others.",
+    },
+    Parameter {
+        name: "cursor",
+        kind: Kind::Cursor,
+        says: "The page after the one that gave this; `format=json` only.",
+    },
+    Parameter {
+        name: "after",
+        kind: Kind::Number(0, i64::MAX),
+        says: "Only records that were stored after this position, in the order in which they were.",
+    },
+    Parameter {
+        name: "format",
+        kind: Kind::Choice(&["json", "ndjson", "csv"]),
+        says: "`json`: a page, newest first. `ndjson`, `csv`: everything, oldest first, as a stream.",
+    },
+];
+
+/// A page of records.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Records {
+    /// Newest first; with `after`, in the order in which they were stored.
+    records: Vec<Record>,
+    /// For the next page; null when there is none, and with `after`.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Response, Refusal> {
+    let mut given = Given::read(sent, PARAMETERS, (state.now_unix_nano)())?;
+    let format = [
+        ("json", None),
+        ("ndjson", Some(Format::Ndjson)),
+        ("csv", Some(Format::Csv)),
+    ];
+
+    match given.choice("format", &format)?.flatten() {
+        None => Ok(Json(page(&state, &mut given).await?).into_response()),
+        Some(format) => {
+            let start = export_start(&given)?;
+            let limit = given.number("limit", 1, i64::MAX)?.unwrap_or(i64::MAX);
+            export::respond(state.ledger, filter(&mut given)?, start, limit, format).await
+        }
+    }
+}
+
+async fn page(state: &AppState, given: &mut Given) -> Result<Records, Refusal> {
+    let limit = given
+        .number("limit", 1, MAX_LIMIT)?
+        .unwrap_or(DEFAULT_LIMIT);
+
+    let start = match (given.number("after", 0, i64::MAX)?, given.cursor()?) {
+        (Some(_), Some(_)) => return Err(Refusal::invalid("cursor cannot be combined with after")),
+        (Some(position), None) => Start::After(position),
+        (None, cursor) => Start::Newest(cursor),
+    };
+
+    let page = state.ledger.list(filter(given)?, start, limit).await?;
+    let next_cursor = next(&page).filter(|_| !matches!(start, Start::After(_)));
+    Ok(Records {
+        records: Record::all(&page.rows),
+        next_cursor,
+    })
+}
+
+/// The cursor for the records beyond the page.
+pub(super) fn next(page: &Page) -> Option<String> {
+    page.rows
+        .last()
+        .filter(|_| page.more)
+        .map(|last| last.cursor().to_string())
+}
+
+fn export_start(given: &Given) -> Result<Start, Refusal> {
+    if given.has("cursor") {
+        return Err(Refusal::invalid("cursor cannot be combined with an export"));
+    }
+    Ok(given
+        .number("after", 0, i64::MAX)?
+        .map_or(Start::Oldest(None), Start::After))
+}
+
+fn filter(given: &mut Given) -> Result<Filter, Refusal> {
+    Ok(Filter {
+        from: given.time("from")?,
+        to: given.time("to")?,
+        user: given.text("user"),
+        session: given.text("session"),
+        token_ref: given.text("token_ref"),
+        without_session: false,
+        action: given.text("action"),
+        rule: given.text("rule"),
+        outcome: given.text("outcome"),
+        service: given.text("service"),
+        stream: given.text("stream"),
+        text: given.text("q"),
+    })
+}

@@ -1,0 +1,200 @@
+//! `GET /api/sessions` and `GET /api/sessions/{key}`.
+
+mod answer;
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::answer::Record;
+use super::parameters::{Given, Kind, Parameter, Sent};
+use super::records::{DEFAULT_LIMIT, MAX_LIMIT, next};
+use crate::db::{Connection, DbError};
+use crate::http::app::AppState;
+use crate::http::refusal::Refusal;
+use crate::ledger::list::list as list_records;
+use crate::ledger::{Cursor, Filter, Page, Start};
+use crate::views::sessions::{Asked, Session, list, one};
+use crate::views::signals::{self, Signal};
+use answer::{SessionAnswer, SignalAnswer};
+
+pub(super) const PATH: &str = "/api/sessions";
+pub(super) const ONE: &str = "/api/sessions/{key}";
+
+const LIMIT: Parameter = Parameter {
+    name: "limit",
+    kind: Kind::Number(1, MAX_LIMIT),
+    says: "Most entries of the page; 100 when absent.",
+};
+const CURSOR: Parameter = Parameter {
+    name: "cursor",
+    kind: Kind::Cursor,
+    says: "The page after the one that gave this.",
+};
+
+pub(super) const PARAMETERS: &[Parameter] = &[
+    Parameter {
+        name: "user",
+        kind: Kind::Text,
+        says: "`user.id`, all of it.",
+    },
+    Parameter {
+        name: "session",
+        kind: Kind::Text,
+        says: "`session.id`, all of it.",
+    },
+    Parameter {
+        name: "token_ref",
+        kind: Kind::Text,
+        says: "`session.token_ref`, all of it.",
+    },
+    Parameter {
+        name: "state",
+        kind: Kind::Choice(&["open", "ended"]),
+        says: "Only those in this state; all when absent.",
+    },
+    Parameter {
+        name: "from",
+        kind: Kind::Time,
+        says: "Last seen not before this time.",
+    },
+    Parameter {
+        name: "to",
+        kind: Kind::Time,
+        says: "Last seen before this time.",
+    },
+    LIMIT,
+    CURSOR,
+];
+
+pub(super) const ONE_PARAMETERS: &[Parameter] = &[LIMIT, CURSOR];
+
+/// A page of sessions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Sessions {
+    /// Last seen first.
+    sessions: Vec<SessionAnswer>,
+    /// For the next page; null when there is none.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// A session, the signals of its client, and a page of its records.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Timeline {
+    session: SessionAnswer,
+    /// Changes of the fields of its context, oldest first; the latest 1000.
+    signals: Vec<SignalAnswer>,
+    /// Newest first.
+    records: Vec<Record>,
+    /// For the next page of records; null when there is none.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+pub(super) async fn get(
+    State(state): State<AppState>,
+    sent: Sent,
+) -> Result<Json<Sessions>, Refusal> {
+    let now = (state.now_unix_nano)();
+    let mut given = Given::read(sent, PARAMETERS, now)?;
+    let limit = limit(&given)?;
+    let asked = asked(&mut given)?;
+    let idle = state.views.idle;
+
+    let mut found = state
+        .ledger
+        .ask(move |connection| list(connection, &asked, (now, idle), limit.saturating_add(1)))
+        .await?;
+
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = found.len() > wanted;
+    found.truncate(wanted);
+    let next_cursor = found
+        .last()
+        .filter(|_| more)
+        .map(|last| last.place().to_string());
+
+    Ok(Json(Sessions {
+        sessions: found.into_iter().map(SessionAnswer::from).collect(),
+        next_cursor,
+    }))
+}
+
+pub(super) async fn get_one(
+    State(state): State<AppState>,
+    key: Result<Path<String>, PathRejection>,
+    sent: Sent,
+) -> Result<Json<Timeline>, Refusal> {
+    let Path(key) = key.map_err(|_| Refusal::invalid("the key of the session cannot be read"))?;
+    let now = (state.now_unix_nano)();
+    let given = Given::read(sent, ONE_PARAMETERS, now)?;
+    let (limit, cursor) = (limit(&given)?, given.cursor()?);
+    let idle = state.views.idle;
+
+    let found = state
+        .ledger
+        .ask(move |connection| find(connection, &key, (now, idle), (cursor, limit)))
+        .await?;
+    let (session, signals, page) =
+        found.ok_or_else(|| Refusal::not_found("there is no session with this key"))?;
+
+    Ok(Json(Timeline {
+        session: session.into(),
+        signals: signals.into_iter().map(SignalAnswer::from).collect(),
+        next_cursor: next(&page),
+        records: Record::all(&page.rows),
+    }))
+}
+
+type Found = (Session, Vec<Signal>, Page);
+
+/// The session, the signals of its client, and a page of its records.
+fn find(
+    connection: &mut dyn Connection,
+    key: &str,
+    moment: (i64, Duration),
+    (cursor, limit): (Option<Cursor>, i64),
+) -> Result<Option<Found>, DbError> {
+    let Some(session) = one(connection, key, moment)? else {
+        return Ok(None);
+    };
+
+    let filter = match &session.session_id {
+        Some(id) => Filter {
+            session: Some(id.clone()),
+            ..Filter::default()
+        },
+        None => Filter {
+            token_ref: session.token_ref.clone(),
+            without_session: true,
+            ..Filter::default()
+        },
+    };
+
+    let signals = signals::list(connection, &session.key)?;
+    let records = list_records(connection, &filter, Start::Newest(cursor), limit)?;
+    Ok(Some((session, signals, records)))
+}
+
+fn limit(given: &Given) -> Result<i64, Refusal> {
+    Ok(given
+        .number("limit", 1, MAX_LIMIT)?
+        .unwrap_or(DEFAULT_LIMIT))
+}
+
+fn asked(given: &mut Given) -> Result<Asked, Refusal> {
+    Ok(Asked {
+        user: given.text("user"),
+        session: given.text("session"),
+        token_ref: given.text("token_ref"),
+        open: given.choice("state", &[("open", true), ("ended", false)])?,
+        from: given.time("from")?,
+        to: given.time("to")?,
+        before: given.cursor()?,
+    })
+}

@@ -1,0 +1,242 @@
+//! Counts and gauges for Prometheus, all named `audit_collector_*`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::http::app::AppState;
+use crate::http::refusal::Reason;
+
+/// The text format that the library writes; it is the first choice of Prometheus.
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Upper bounds of the buckets for durations, in seconds: from a single request to the wait for a
+/// lock.
+const DURATIONS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
+
+/// All metrics; clones share them.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    duration: Histogram,
+    body_bytes: Counter,
+    refused: Family<RefusedLabels, Counter>,
+    received: Counter,
+    stored: Counter,
+    duplicate: Counter,
+    conflict: Counter,
+    connections: Gauge,
+    handshake_failures: Counter,
+    requests_in_flight: Gauge,
+    bytes_in_flight: Gauge,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    encoding: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusedLabels {
+    reason: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut inner = Inner {
+            registry: Registry::with_prefix("audit_collector"),
+            requests: Family::default(),
+            duration: Histogram::new(DURATIONS),
+            body_bytes: Counter::default(),
+            refused: Family::default(),
+            received: Counter::default(),
+            stored: Counter::default(),
+            duplicate: Counter::default(),
+            conflict: Counter::default(),
+            connections: Gauge::default(),
+            handshake_failures: Counter::default(),
+            requests_in_flight: Gauge::default(),
+            bytes_in_flight: Gauge::default(),
+        };
+
+        inner.register();
+        Self(Arc::new(inner))
+    }
+}
+
+impl Inner {
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "build",
+            "The program",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+
+        registry.register(
+            "requests",
+            "Requests to store records, answered",
+            self.requests.clone(),
+        );
+        let help = "From the headers of such a request to its answer";
+        registry.register_with_unit(
+            "request_duration",
+            help,
+            Unit::Seconds,
+            self.duration.clone(),
+        );
+        registry.register_with_unit(
+            "body",
+            "Bodies of such requests as sent",
+            Unit::Bytes,
+            self.body_bytes.clone(),
+        );
+
+        registry.register(
+            "refused",
+            "Requests of any kind that were refused",
+            self.refused.clone(),
+        );
+
+        registry.register(
+            "records_received",
+            "Records in bodies that were read",
+            self.received.clone(),
+        );
+        registry.register(
+            "records_stored",
+            "Records that were new, and are durable",
+            self.stored.clone(),
+        );
+        registry.register(
+            "records_duplicate",
+            "Records that were kept already",
+            self.duplicate.clone(),
+        );
+        let help = "Records whose uid was kept already with another content";
+        registry.register("records_conflict", help, self.conflict.clone());
+
+        registry.register("connections", "Open connections", self.connections.clone());
+        let help = "Connections whose TLS handshake failed";
+        registry.register(
+            "tls_handshake_failures",
+            help,
+            self.handshake_failures.clone(),
+        );
+
+        let help = "Requests to store records that hold a place now";
+        registry.register("requests_in_flight", help, self.requests_in_flight.clone());
+        let help = "What these requests hold of the limit of bytes";
+        registry.register_with_unit("in_flight", help, Unit::Bytes, self.bytes_in_flight.clone());
+    }
+}
+
+impl Metrics {
+    /// A request to store records was answered.
+    pub(crate) fn answered(&self, encoding: &'static str, status: StatusCode, took: Duration) {
+        self.0
+            .requests
+            .get_or_create(&RequestLabels {
+                encoding,
+                status: status.as_u16(),
+            })
+            .inc();
+        self.0.duration.observe(took.as_secs_f64());
+    }
+
+    /// A request of any kind was refused. Returns how many there were for this reason.
+    pub(crate) fn refused(&self, reason: Reason) -> u64 {
+        self.0
+            .refused
+            .get_or_create(&RefusedLabels {
+                reason: reason.label(),
+            })
+            .inc()
+            + 1
+    }
+
+    /// A body of this many bytes came in.
+    pub(crate) fn body_read(&self, bytes: usize) {
+        self.0.body_bytes.inc_by(bytes as u64);
+    }
+
+    /// Records were read from a body.
+    pub fn records_received(&self, records: usize) {
+        self.0.received.inc_by(records as u64);
+    }
+
+    /// New records are durable.
+    pub fn records_stored(&self, records: u64) {
+        self.0.stored.inc_by(records);
+    }
+
+    /// Records were kept already, with the same content.
+    pub fn records_duplicate(&self, records: u64) {
+        self.0.duplicate.inc_by(records);
+    }
+
+    /// Records contradict those stored under their uids.
+    pub fn records_conflict(&self, records: u64) {
+        self.0.conflict.inc_by(records);
+    }
+
+    /// A connection was accepted; it counts as open until the returned value is dropped.
+    pub fn connection(&self) -> OpenConnection {
+        self.0.connections.inc();
+        OpenConnection(self.0.connections.clone())
+    }
+
+    /// A TLS handshake failed. Returns how many did.
+    pub fn handshake_failed(&self) -> u64 {
+        self.0.handshake_failures.inc() + 1
+    }
+
+    fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.0.registry)?;
+        Ok(text)
+    }
+}
+
+/// One open connection.
+pub struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// `GET /metrics`.
+pub(crate) async fn show(State(state): State<AppState>) -> Response {
+    let inner = &state.metrics.0;
+    inner
+        .requests_in_flight
+        .set(gauge(state.admission.requests()));
+    inner.bytes_in_flight.set(gauge(state.admission.bytes()));
+    match state.metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+fn gauge(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,11 @@
+//! The HTTP server: routes, access, limits, metrics, the API and the page.
+
+pub mod admission;
+mod api;
+pub mod app;
+pub mod auth;
+mod ingest;
+pub mod metrics;
+pub mod page;
+pub(crate) mod refusal;
+pub mod tls;
