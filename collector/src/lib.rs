@@ -9,9 +9,9 @@ pub mod db;
 pub mod http;
 pub mod ledger;
 pub mod logs;
-pub mod nanos;
 pub mod otlp;
 #[cfg(test)]
 mod plans;
 pub mod record;
+pub mod time;
 pub mod views;

@@ -2,13 +2,13 @@
 
 mod check;
 mod cli;
-mod clock;
 mod secrets;
 mod serve;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use audit_collector::time::now_unix_nano;
 use check::CheckError;
 use clap::Parser as _;
 use cli::flags::{Command, CommandLine};
@@ -50,7 +50,7 @@ fn run(CommandLine { command, flags }: CommandLine) -> Result<bool, RunError> {
         Some(Command::CheckConfig(flags)) => return Ok(check::run(&flags)?),
         Some(Command::TokenRef(flags)) => token_ref::run(flags)?,
         Some(Command::Verify(flags)) => {
-            return Ok(offline::verify::run(flags, clock::now_unix_nano())?);
+            return Ok(offline::verify::run(flags, now_unix_nano())?);
         }
         Some(Command::Checkpoints(flags)) => offline::checkpoints::run(&flags)?,
         Some(Command::Export(flags)) => offline::export::run(&flags)?,

@@ -10,7 +10,7 @@ use audit_collector::ledger::entry::Skew;
 use audit_collector::ledger::retention::{Hold, Policy, Retention};
 use audit_collector::ledger::signing::{Key, KeyError};
 use audit_collector::ledger::{BackgroundTask, Ledger, Settings};
-use audit_collector::nanos::nanos;
+use audit_collector::time::{Clock, nanos};
 use audit_collector::views;
 use clap::Args;
 use tracing::warn;
@@ -97,7 +97,7 @@ impl LedgerError {
 
 impl LedgerFlags {
     /// Opens database and key. May block.
-    pub(crate) fn open(self, now: fn() -> i64) -> Result<Ledger, LedgerError> {
+    pub(crate) fn open(self, now: Clock) -> Result<Ledger, LedgerError> {
         let opened = db::open(&self.database.url()?)?;
 
         let file = self
@@ -136,7 +136,7 @@ impl LedgerFlags {
         }
     }
 
-    fn settings(&self, key: Arc<Key>, now: fn() -> i64) -> Settings {
+    fn settings(&self, key: Arc<Key>, now: Clock) -> Settings {
         Settings {
             strict: self.strict,
             skew: Skew {

@@ -11,6 +11,7 @@ use audit_collector::http::app::{AppState, app};
 use audit_collector::http::auth::Access;
 use audit_collector::http::metrics::Metrics;
 use audit_collector::logs;
+use audit_collector::time::now_unix_nano;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::spawn_blocking;
@@ -19,7 +20,6 @@ use tracing::{info, warn};
 
 use crate::cli::flags::ServeFlags;
 use crate::cli::ledger_flags::LedgerError;
-use crate::clock;
 use crate::secrets::{Current, Secrets, SecretsError};
 use crate::serve::Server;
 
@@ -78,7 +78,7 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
 
     let keep = flags.ledger;
     let views = Arc::new(keep.views());
-    let opening = spawn_blocking(move || keep.open(clock::now_unix_nano));
+    let opening = spawn_blocking(move || keep.open(now_unix_nano));
     let ledger = Arc::new(opening.await.map_err(io::Error::other)??);
 
     let listener = TcpListener::bind(flags.listen)
@@ -108,7 +108,7 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
         access,
         metrics: metrics.clone(),
         refusals: Arc::default(),
-        now_unix_nano: clock::now_unix_nano,
+        now_unix_nano: now_unix_nano,
     };
 
     tokio::spawn(secrets.keep_up(signals.hang_up));

@@ -16,6 +16,7 @@ use crate::http::metrics::{self, Metrics};
 use crate::http::refusal::{Reason, Refusal};
 use crate::ledger::Ledger;
 use crate::logs::{self, RefusalLog};
+use crate::time::Clock;
 use crate::views;
 
 /// State that all request handlers share.
@@ -34,7 +35,7 @@ pub struct AppState {
     /// When refusals were last logged.
     pub refusals: Arc<RefusalLog>,
     /// Reads the time of receipt, in nanoseconds since the Unix epoch.
-    pub now_unix_nano: fn() -> i64,
+    pub now_unix_nano: Clock,
 }
 
 /// Builds the router of the collector.

@@ -12,7 +12,7 @@ use super::chain::{self, Head};
 use super::signing::{Key, PublicKey};
 use super::writer::BackgroundTask;
 use crate::db::{self, Cell, Connection, DbError};
-use crate::nanos::nanos;
+use crate::time::{Clock, nanos};
 
 /// A checkpoint as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,13 +208,13 @@ impl Default for Schedule {
 pub(super) struct Checkpoints {
     key: Arc<Key>,
     schedule: Schedule,
-    now: fn() -> i64,
+    now: Clock,
     /// Position and time of the last one; `None` before the first step.
     last: Option<(i64, i64)>,
 }
 
 impl Checkpoints {
-    pub(super) fn new(key: Arc<Key>, schedule: Schedule, now: fn() -> i64) -> Self {
+    pub(super) fn new(key: Arc<Key>, schedule: Schedule, now: Clock) -> Self {
         Self {
             key,
             schedule,

@@ -30,6 +30,7 @@ pub use list::{Cursor, FLAGS, Filter, Kept, Page, Start};
 pub use writer::{AppendError, BackgroundTask};
 
 use crate::db::{Connection, Database, DbError};
+use crate::time::Clock;
 use checkpoint::{Checkpoints, Schedule};
 use entry::{Entry, Skew};
 use readers::Readers;
@@ -47,8 +48,8 @@ pub struct Settings {
     pub key: Arc<Key>,
     /// When checkpoints are made.
     pub checkpoints: Schedule,
-    /// Reads the time, in nanoseconds since the Unix epoch.
-    pub now: fn() -> i64,
+    /// Reads the time.
+    pub now: Clock,
 }
 
 /// Most callers that read at the same time.

@@ -13,7 +13,7 @@ use super::signing::{Key, PublicKey};
 use super::writer::BackgroundTask;
 use crate::completeness::Streams;
 use crate::db::{self, Cell, Connection, DbError};
-use crate::nanos::nanos;
+use crate::time::{Clock, nanos};
 
 /// Rows that one transaction examines and, at most, deletes.
 const SLICE: i64 = 1000;
@@ -48,7 +48,7 @@ pub type Expire = fn(&mut dyn Connection, i64) -> Result<(), DbError>;
 pub struct Retention {
     policy: Policy,
     key: Arc<Key>,
-    now: fn() -> i64,
+    now: Clock,
     expire: Expire,
     /// Position up to which this pass has come; `None` between two passes.
     passed: Option<i64>,
@@ -62,12 +62,7 @@ impl Retention {
     /// # Errors
     ///
     /// When the directory for exports cannot be made.
-    pub fn new(
-        policy: Policy,
-        key: Arc<Key>,
-        now: fn() -> i64,
-        expire: Expire,
-    ) -> io::Result<Self> {
+    pub fn new(policy: Policy, key: Arc<Key>, now: Clock, expire: Expire) -> io::Result<Self> {
         if let Some(directory) = &policy.export {
             std::fs::create_dir_all(directory)?;
         }

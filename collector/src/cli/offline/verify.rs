@@ -8,7 +8,7 @@ use audit_collector::completeness::{Gap, GapState, Life, Moment, StreamReport};
 use audit_collector::db::{self, Opened};
 use audit_collector::ledger::signing::PublicKey;
 use audit_collector::ledger::verify::{Fault, Trust, Verification, verify};
-use audit_collector::nanos::nanos;
+use audit_collector::time::nanos;
 use clap::{Args, ValueEnum};
 
 use super::{OfflineError, ask, checkpoints, read_key};

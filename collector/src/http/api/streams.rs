@@ -7,7 +7,7 @@ use super::parameters::{Given, Parameter, Sent};
 use crate::completeness::{Moment, Report};
 use crate::http::app::AppState;
 use crate::http::refusal::Refusal;
-use crate::nanos::nanos;
+use crate::time::nanos;
 use crate::views::streams;
 
 pub(super) const PATH: &str = "/api/streams";

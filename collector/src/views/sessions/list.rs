@@ -10,7 +10,7 @@ use super::{EndedBy, Session};
 use crate::db::{Cell, Connection, DbError};
 use crate::ledger::entry::searched;
 use crate::ledger::list::{NoCursor, Query};
-use crate::nanos::nanos;
+use crate::time::nanos;
 
 /// Conditions that must all hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
