@@ -4,15 +4,8 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
 use tokio::time::Instant;
 use tracing::level_filters::LevelFilter;
-use tracing::warn;
-
-use crate::http::app::AppState;
-use crate::http::refusal::{Reason, Refusal};
 
 /// Trouble of one kind is logged at most once in this time, with its count.
 pub const QUIET: Duration = Duration::from_secs(10);
@@ -54,45 +47,6 @@ impl Throttle {
     }
 }
 
-/// When each reason of refusals was last logged.
-#[derive(Debug, Default)]
-pub struct RefusalLog([Throttle; Reason::ALL.len()]);
-
-impl RefusalLog {
-    fn is_due(&self, reason: Reason, now: Instant) -> bool {
-        let mut throttles = Reason::ALL.iter().zip(&self.0);
-        throttles
-            .find(|(one, _)| **one == reason)
-            .is_some_and(|(_, throttle)| throttle.is_due(now))
-    }
-}
-
-/// A middleware: counts refusals, and logs them at intervals.
-pub(crate) async fn note_refusals(
-    State(state): State<AppState>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let response = next.run(request).await;
-
-    if let Some(refusal) = response.extensions().get::<Refusal>() {
-        let reason = refusal.reason();
-        let count = state.metrics.refused(reason);
-        if state.refusals.is_due(reason, Instant::now()) {
-            let detail = refusal.detail();
-            warn!(
-                reason = reason.label(),
-                status = reason.status().as_u16(),
-                count,
-                detail,
-                "requests refused"
-            );
-        }
-    }
-
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,13 +60,5 @@ mod tests {
             [0, 0, 9, 10, 11, 19, 40].map(due),
             [true, false, false, true, false, false, true]
         );
-    }
-
-    #[test]
-    fn each_reason_is_told_by_itself() {
-        let log = RefusalLog::default();
-        let now = Instant::now();
-        assert!(Reason::ALL.iter().all(|reason| log.is_due(*reason, now)));
-        assert!(!Reason::ALL.iter().any(|reason| log.is_due(*reason, now)));
     }
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audit_collector::http::admission::Admission;
-use audit_collector::http::app::{AppState, app};
+use audit_collector::http::app::app;
 use audit_collector::http::auth::Access;
 use audit_collector::http::metrics::Metrics;
+use audit_collector::http::state::AppState;
 use audit_collector::logs;
 use audit_collector::time::now_unix_nano;
 use tokio::net::TcpListener;

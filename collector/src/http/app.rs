@@ -1,4 +1,4 @@
-//! The routes and what their handlers share.
+//! The routes.
 
 use std::sync::Arc;
 
@@ -7,36 +7,14 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
 use super::{api, ingest, page};
-use crate::http::admission::Admission;
-use crate::http::auth::{self, Access};
-use crate::http::metrics::{self, Metrics};
+use crate::http::auth;
+use crate::http::metrics;
 use crate::http::refusal::{Reason, Refusal};
+use crate::http::refusal_log::note_refusals;
+use crate::http::state::AppState;
 use crate::ledger::Ledger;
-use crate::logs::{self, RefusalLog};
-use crate::time::Clock;
-use crate::views;
-
-/// State that all request handlers share.
-#[derive(Clone)]
-pub struct AppState {
-    /// The ledger of all records.
-    pub ledger: Arc<Ledger>,
-    /// Settings for reading its views.
-    pub views: Arc<views::Settings>,
-    /// Limits of all requests together.
-    pub admission: Admission,
-    /// Tokens for writing and for reading. A new value applies from the next request on.
-    pub access: watch::Receiver<Access>,
-    /// Counts for `/metrics`.
-    pub metrics: Metrics,
-    /// When refusals were last logged.
-    pub refusals: Arc<RefusalLog>,
-    /// Reads the time of receipt, in nanoseconds since the Unix epoch.
-    pub now_unix_nano: Clock,
-}
 
 /// Builds the router of the collector.
 pub fn app(state: AppState) -> Router {
@@ -48,7 +26,7 @@ pub fn app(state: AppState) -> Router {
         .method_not_allowed_fallback(async || {
             Refusal::new(Reason::MethodNotAllowed, "the path has no such method")
         })
-        .layer(from_fn_with_state(state.clone(), logs::note_refusals))
+        .layer(from_fn_with_state(state.clone(), note_refusals))
         .with_state(state)
 }
 
@@ -62,7 +40,7 @@ fn for_readers(state: &AppState) -> Router<AppState> {
         .layer(from_fn_with_state(state.clone(), auth::require_read))
 }
 
-async fn healthz(State(state): State<AppState>) -> Result<Json<Value>, Refusal> {
-    state.ledger.check().await?;
+async fn healthz(State(ledger): State<Arc<Ledger>>) -> Result<Json<Value>, Refusal> {
+    ledger.check().await?;
     Ok(Json(json!({"status": "ok"})))
 }

@@ -11,8 +11,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
+use tokio::sync::watch;
 
-use crate::http::app::AppState;
 use crate::http::refusal::Refusal;
 
 const BEARER: &str = "Bearer";
@@ -118,11 +118,11 @@ impl Access {
 
 /// A middleware: refuses requests without the right to read.
 pub(crate) async fn require_read(
-    State(state): State<AppState>,
+    State(access): State<watch::Receiver<Access>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let checked = state.access.borrow().check_read(request.headers());
+    let checked = access.borrow().check_read(request.headers());
     match checked {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),

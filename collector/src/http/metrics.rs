@@ -15,7 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::http::app::AppState;
+use crate::http::admission::Admission;
 use crate::http::refusal::Reason;
 
 /// The text format that the library writes; it is the first choice of Prometheus.
@@ -225,13 +225,14 @@ impl Drop for OpenConnection {
 }
 
 /// `GET /metrics`.
-pub(crate) async fn show(State(state): State<AppState>) -> Response {
-    let inner = &state.metrics.0;
-    inner
-        .requests_in_flight
-        .set(gauge(state.admission.requests()));
-    inner.bytes_in_flight.set(gauge(state.admission.bytes()));
-    match state.metrics.text() {
+pub(crate) async fn show(
+    State(metrics): State<Metrics>,
+    State(admission): State<Admission>,
+) -> Response {
+    let inner = &metrics.0;
+    inner.requests_in_flight.set(gauge(admission.requests()));
+    inner.bytes_in_flight.set(gauge(admission.bytes()));
+    match metrics.text() {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

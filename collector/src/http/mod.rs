@@ -7,5 +7,7 @@ pub mod auth;
 mod ingest;
 pub mod metrics;
 pub mod page;
-pub(crate) mod refusal;
+mod refusal;
+mod refusal_log;
+pub mod state;
 pub mod tls;

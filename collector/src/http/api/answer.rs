@@ -72,12 +72,3 @@ impl PartialSchema for Record {
 }
 
 impl ToSchema for Record {}
-
-/// Why a request was refused.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Error {
-    /// A number of `google.rpc.Code`.
-    pub(crate) code: i32,
-    /// One sentence.
-    pub(crate) message: String,
-}

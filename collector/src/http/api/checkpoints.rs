@@ -1,5 +1,7 @@
 //! `GET /api/checkpoints`: the signed heads of the chain, for storage elsewhere.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::header;
@@ -9,9 +11,10 @@ use utoipa::ToSchema;
 
 use super::parameters::{Given, Kind, Parameter, Sent};
 use crate::db::DbError;
-use crate::http::app::AppState;
 use crate::http::refusal::Refusal;
+use crate::ledger::Ledger;
 use crate::ledger::checkpoint::{Checkpoint, Line};
+use crate::time::Clock;
 
 pub(super) const PATH: &str = "/api/checkpoints";
 
@@ -34,20 +37,23 @@ pub(super) struct Checkpoints {
     checkpoints: Vec<Line>,
 }
 
-pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Response, Refusal> {
-    let given = Given::read(sent, PARAMETERS, (state.now_unix_nano)())?;
+pub(super) async fn get(
+    State(ledger): State<Arc<Ledger>>,
+    State(now): State<Clock>,
+    sent: Sent,
+) -> Result<Response, Refusal> {
+    let given = Given::read(sent, PARAMETERS, now())?;
     if given
         .choice("format", &[("json", false), ("ndjson", true)])?
         .unwrap_or_default()
     {
-        return export(&state).await;
+        return export(&ledger).await;
     }
 
-    let latest = state
-        .ledger
+    let latest = ledger
         .ask(|connection| Checkpoint::latest(connection, LATEST))
         .await?;
-    let public_key = Some(state.ledger.settings().key.public().to_hex());
+    let public_key = Some(ledger.settings().key.public().to_hex());
 
     Ok(Json(Checkpoints {
         public_key,
@@ -58,9 +64,8 @@ pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Res
 
 /// One object per line, as `audit-collector checkpoints` prints them. There is about one per
 /// minute, so that all of them fit into one answer.
-async fn export(state: &AppState) -> Result<Response, Refusal> {
-    let all = state
-        .ledger
+async fn export(ledger: &Ledger) -> Result<Response, Refusal> {
+    let all = ledger
         .ask(|connection| Checkpoint::list(connection, 0, i64::MAX))
         .await?;
 

@@ -15,9 +15,7 @@ mod usage;
 use axum::Router;
 use axum::routing::get;
 
-pub(crate) use answer::Error;
-
-use crate::http::app::AppState;
+use crate::http::state::AppState;
 
 /// All routes.
 pub(crate) fn routes() -> Router<AppState> {

@@ -1,5 +1,7 @@
 //! `GET /api/records`: records by their content.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -9,9 +11,9 @@ use utoipa::ToSchema;
 use super::answer::Record;
 use super::export::{self, Format};
 use super::parameters::{Given, Kind, Parameter, Sent};
-use crate::http::app::AppState;
 use crate::http::refusal::Refusal;
-use crate::ledger::{Filter, Page, Start};
+use crate::ledger::{Filter, Ledger, Page, Start};
+use crate::time::Clock;
 
 pub(super) const PATH: &str = "/api/records";
 
@@ -83,8 +85,12 @@ pub(super) struct Records {
     next_cursor: Option<String>,
 }
 
-pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Response, Refusal> {
-    let mut given = Given::read(sent, PARAMETERS, (state.now_unix_nano)())?;
+pub(super) async fn get(
+    State(ledger): State<Arc<Ledger>>,
+    State(now): State<Clock>,
+    sent: Sent,
+) -> Result<Response, Refusal> {
+    let mut given = Given::read(sent, PARAMETERS, now())?;
     let format = [
         ("json", None),
         ("ndjson", Some(Format::Ndjson)),
@@ -92,16 +98,16 @@ pub(super) async fn get(State(state): State<AppState>, sent: Sent) -> Result<Res
     ];
 
     match given.choice("format", &format)?.flatten() {
-        None => Ok(Json(page(&state, &mut given).await?).into_response()),
+        None => Ok(Json(page(&ledger, &mut given).await?).into_response()),
         Some(format) => {
             let start = export_start(&given)?;
             let limit = given.number("limit", 1, i64::MAX)?.unwrap_or(i64::MAX);
-            export::respond(state.ledger, filter(&mut given)?, start, limit, format).await
+            export::respond(ledger, filter(&mut given)?, start, limit, format).await
         }
     }
 }
 
-async fn page(state: &AppState, given: &mut Given) -> Result<Records, Refusal> {
+async fn page(ledger: &Ledger, given: &mut Given) -> Result<Records, Refusal> {
     let limit = given
         .number("limit", 1, MAX_LIMIT)?
         .unwrap_or(DEFAULT_LIMIT);
@@ -112,7 +118,7 @@ async fn page(state: &AppState, given: &mut Given) -> Result<Records, Refusal> {
         (None, cursor) => Start::Newest(cursor),
     };
 
-    let page = state.ledger.list(filter(given)?, start, limit).await?;
+    let page = ledger.list(filter(given)?, start, limit).await?;
     let next_cursor = next(&page).filter(|_| !matches!(start, Start::After(_)));
     Ok(Records {
         records: Record::all(&page.rows),

@@ -1,33 +1,36 @@
 //! `GET /api/streams`: the completeness of the streams.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 
 use super::parameters::{Given, Parameter, Sent};
 use crate::completeness::{Moment, Report};
-use crate::http::app::AppState;
 use crate::http::refusal::Refusal;
-use crate::time::nanos;
-use crate::views::streams;
+use crate::ledger::Ledger;
+use crate::time::{Clock, nanos};
+use crate::views::{self, streams};
 
 pub(super) const PATH: &str = "/api/streams";
 
 pub(super) const PARAMETERS: &[Parameter] = &[];
 
 pub(super) async fn get(
-    State(state): State<AppState>,
+    State(ledger): State<Arc<Ledger>>,
+    State(views): State<Arc<views::Settings>>,
+    State(now): State<Clock>,
     sent: Sent,
 ) -> Result<Json<Report>, Refusal> {
-    let now = (state.now_unix_nano)();
+    let now = now();
     Given::read(sent, PARAMETERS, now)?;
     let moment = Moment {
         now,
-        grace: nanos(state.views.grace),
+        grace: nanos(views.grace),
     };
 
     Ok(Json(
-        state
-            .ledger
+        ledger
             .ask(move |connection| streams::report(connection, moment))
             .await?,
     ))

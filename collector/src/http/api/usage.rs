@@ -1,5 +1,7 @@
 //! `GET /api/usage`: how many requests a rule had, and from which users.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -7,8 +9,9 @@ use utoipa::ToSchema;
 
 use super::answer::Nanos;
 use super::parameters::{Given, Kind, Parameter, Sent};
-use crate::http::app::AppState;
 use crate::http::refusal::Refusal;
+use crate::ledger::Ledger;
+use crate::time::Clock;
 use crate::views::usage::{Asked, BUCKET, report};
 
 pub(super) const PATH: &str = "/api/usage";
@@ -91,15 +94,15 @@ pub(super) struct UserAnswer {
 }
 
 pub(super) async fn get(
-    State(state): State<AppState>,
+    State(ledger): State<Arc<Ledger>>,
+    State(now): State<Clock>,
     sent: Sent,
 ) -> Result<Json<UsageAnswer>, Refusal> {
-    let now = (state.now_unix_nano)();
+    let now = now();
     let asked = asked(&mut Given::read(sent, PARAMETERS, now)?, now)?;
     let (rule, factor) = (asked.rule.clone(), asked.factor);
 
-    let usage = state
-        .ledger
+    let usage = ledger
         .ask(move |connection| report(connection, &asked))
         .await?;
 

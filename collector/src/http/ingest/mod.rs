@@ -9,8 +9,8 @@ use axum::response::Response;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
-use crate::http::app::AppState;
 use crate::http::refusal::{PROTOBUF, Reason, Refusal};
+use crate::http::state::AppState;
 use crate::ledger::Appended;
 use crate::ledger::entry::Entry;
 use crate::otlp::Format;

@@ -4,10 +4,11 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prost::Message as _;
+use serde::Serialize;
 use tracing::debug;
+use utoipa::ToSchema;
 
 use crate::db::DbError;
-use crate::http::api::Error;
 use crate::ledger::AppendError;
 use crate::otlp::DecodeError;
 
@@ -31,6 +32,15 @@ pub(crate) struct Refusal {
     detail: Option<String>,
     /// How the client can authenticate; for [`Reason::Unauthenticated`].
     challenge: Option<&'static str>,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Error {
+    /// A number of `google.rpc.Code`.
+    code: i32,
+    /// One sentence.
+    message: String,
 }
 
 /// `google.rpc.Status`, without its details.

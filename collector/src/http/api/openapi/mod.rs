@@ -10,9 +10,10 @@ use utoipa::openapi::schema::ComponentsBuilder;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
-use super::answer::{Error, Record};
+use super::answer::Record;
 use super::{checkpoints, records, sessions, usage};
 use crate::completeness::Report;
+use crate::http::refusal::Error;
 
 pub(super) const PATH: &str = "/openapi.json";
 

@@ -8,9 +8,10 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Content, Ref, RefOr, Required, Response, ResponseBuilder, Schema};
 
 use crate::completeness::Report;
-use crate::http::api::answer::{Error, Record};
+use crate::http::api::answer::Record;
 use crate::http::api::parameters::{Kind, Parameter};
 use crate::http::api::{checkpoints, records, sessions, streams, time, usage};
+use crate::http::refusal::Error;
 use crate::ledger::checkpoint::Line;
 
 const JSON: &str = "application/json";

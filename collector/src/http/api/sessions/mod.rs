@@ -2,6 +2,7 @@
 
 mod answer;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -14,10 +15,11 @@ use super::answer::Record;
 use super::parameters::{Given, Kind, Parameter, Sent};
 use super::records::{DEFAULT_LIMIT, MAX_LIMIT, next};
 use crate::db::{Connection, DbError};
-use crate::http::app::AppState;
 use crate::http::refusal::Refusal;
 use crate::ledger::list::list as list_records;
-use crate::ledger::{Cursor, Filter, Page, Start};
+use crate::ledger::{Cursor, Filter, Ledger, Page, Start};
+use crate::time::Clock;
+use crate::views;
 use crate::views::sessions::{Asked, Session, list, one};
 use crate::views::signals::{self, Signal};
 use answer::{SessionAnswer, SignalAnswer};
@@ -97,17 +99,18 @@ pub(super) struct Timeline {
 }
 
 pub(super) async fn get(
-    State(state): State<AppState>,
+    State(ledger): State<Arc<Ledger>>,
+    State(views): State<Arc<views::Settings>>,
+    State(now): State<Clock>,
     sent: Sent,
 ) -> Result<Json<Sessions>, Refusal> {
-    let now = (state.now_unix_nano)();
+    let now = now();
     let mut given = Given::read(sent, PARAMETERS, now)?;
     let limit = limit(&given)?;
     let asked = asked(&mut given)?;
-    let idle = state.views.idle;
+    let idle = views.idle;
 
-    let mut found = state
-        .ledger
+    let mut found = ledger
         .ask(move |connection| list(connection, &asked, (now, idle), limit.saturating_add(1)))
         .await?;
 
@@ -126,18 +129,19 @@ pub(super) async fn get(
 }
 
 pub(super) async fn get_one(
-    State(state): State<AppState>,
+    State(ledger): State<Arc<Ledger>>,
+    State(views): State<Arc<views::Settings>>,
+    State(now): State<Clock>,
     key: Result<Path<String>, PathRejection>,
     sent: Sent,
 ) -> Result<Json<Timeline>, Refusal> {
     let Path(key) = key.map_err(|_| Refusal::invalid("the key of the session cannot be read"))?;
-    let now = (state.now_unix_nano)();
+    let now = now();
     let given = Given::read(sent, ONE_PARAMETERS, now)?;
     let (limit, cursor) = (limit(&given)?, given.cursor()?);
-    let idle = state.views.idle;
+    let idle = views.idle;
 
-    let found = state
-        .ledger
+    let found = ledger
         .ask(move |connection| find(connection, &key, (now, idle), (cursor, limit)))
         .await?;
     let (session, signals, page) =
