@@ -2,8 +2,6 @@
 
 mod check;
 mod cli;
-mod secrets;
-mod serve;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use audit_collector::http::admission;
+use audit_collector::http::secrets::TokenFiles;
 use audit_collector::http::tls;
 use audit_collector::logs::Form;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -82,10 +83,10 @@ pub(crate) struct AccessFlags {
     /// File with the bearer tokens, one a line, one of which senders of records must have; read
     /// anew when it changes
     #[arg(long, value_name = "FILE")]
-    pub(crate) ingest_token_file: Option<PathBuf>,
+    ingest_token_file: Option<PathBuf>,
     /// The same for readers; they may give theirs as password, too
     #[arg(long, value_name = "FILE")]
-    pub(crate) read_token_file: Option<PathBuf>,
+    read_token_file: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -125,6 +126,15 @@ impl LimitFlags {
             max_requests: self.max_requests,
             max_inflight_bytes: self.max_inflight_bytes,
             ..admission::Limits::DEFAULT
+        }
+    }
+}
+
+impl AccessFlags {
+    pub(crate) fn files(self) -> TokenFiles {
+        TokenFiles {
+            ingest: self.ingest_token_file,
+            read: self.read_token_file,
         }
     }
 }

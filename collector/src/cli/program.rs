@@ -10,6 +10,8 @@ use audit_collector::http::admission::Admission;
 use audit_collector::http::app::app;
 use audit_collector::http::auth::Access;
 use audit_collector::http::metrics::Metrics;
+use audit_collector::http::secrets::{Current, Secrets, SecretsError};
+use audit_collector::http::serve::Server;
 use audit_collector::http::state::AppState;
 use audit_collector::logs;
 use audit_collector::time::now_unix_nano;
@@ -21,8 +23,6 @@ use tracing::{info, warn};
 
 use crate::cli::flags::ServeFlags;
 use crate::cli::ledger_flags::LedgerError;
-use crate::secrets::{Current, Secrets, SecretsError};
-use crate::serve::Server;
 
 /// How long a shutdown waits for open requests, and again for the database; a hung client must not
 /// delay it for ever.
@@ -75,7 +75,8 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
 
     let limits = flags.limits.limits();
     let has_client_ca = flags.tls.has_client_ca();
-    let (secrets, Current { access, tls }) = Secrets::read(flags.access, flags.tls.files())?;
+    let (secrets, Current { access, tls }) =
+        Secrets::read(flags.access.files(), flags.tls.files())?;
 
     let keep = flags.ledger;
     let views = Arc::new(keep.views());

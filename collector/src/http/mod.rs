@@ -1,4 +1,4 @@
-//! The HTTP server: routes, access, limits, metrics, the API and the page.
+//! The HTTP server: connections, routes, access, limits, metrics, the API and the page.
 
 pub mod admission;
 mod api;
@@ -9,5 +9,7 @@ pub mod metrics;
 pub mod page;
 mod refusal;
 mod refusal_log;
+pub mod secrets;
+pub mod serve;
 pub mod state;
 pub mod tls;

@@ -5,15 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use audit_collector::http::auth::{Access, TokenError, Tokens};
-use audit_collector::http::tls::{self, Files, TlsError};
 use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_rustls::TlsAcceptor;
 use tracing::{info, warn};
 
-use crate::cli::flags::AccessFlags;
+use crate::http::auth::{Access, TokenError, Tokens};
+use crate::http::tls::{self, Files, TlsError};
 
 /// How often the files are checked; Kubernetes takes a minute or so to update a changed Secret in a
 /// pod.
@@ -21,24 +20,35 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// Why a file cannot be used. No content of the file is shown.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SecretsError {
+pub enum SecretsError {
+    /// The flag of a file with tokens, and what is wrong with the file.
     #[error("{0}: {1}")]
     Tokens(&'static str, TokenError),
+    /// The certificate, its key, or the authorities.
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
 
+/// Files with tokens; without one, no token is required.
+#[derive(Clone, Debug, Default)]
+pub struct TokenFiles {
+    /// For clients that send records.
+    pub ingest: Option<PathBuf>,
+    /// For clients that read.
+    pub read: Option<PathBuf>,
+}
+
 /// The last valid content of the files.
-pub(crate) struct Current {
-    pub(crate) access: watch::Receiver<Access>,
+pub struct Current {
+    /// Required tokens.
+    pub access: watch::Receiver<Access>,
     /// `None`: plain HTTP.
-    pub(crate) tls: Option<watch::Receiver<TlsAcceptor>>,
+    pub tls: Option<watch::Receiver<TlsAcceptor>>,
 }
 
 /// The files, and the channels for their content.
-pub(crate) struct Secrets {
-    ingest: Option<PathBuf>,
-    read: Option<PathBuf>,
+pub struct Secrets {
+    tokens: TokenFiles,
     files: Option<Files>,
     access: watch::Sender<Access>,
     tls: Option<watch::Sender<TlsAcceptor>>,
@@ -46,16 +56,12 @@ pub(crate) struct Secrets {
 
 impl Secrets {
     /// Reads all files for the first time.
-    pub(crate) fn read(
-        access: AccessFlags,
-        files: Option<Files>,
-    ) -> Result<(Self, Current), SecretsError> {
-        let AccessFlags {
-            ingest_token_file: ingest,
-            read_token_file: read,
-        } = access;
-
-        let (access, seen_access) = watch::channel(access_of(ingest.as_deref(), read.as_deref())?);
+    ///
+    /// # Errors
+    ///
+    /// See [`SecretsError`].
+    pub fn read(tokens: TokenFiles, files: Option<Files>) -> Result<(Self, Current), SecretsError> {
+        let (access, seen_access) = watch::channel(tokens.access()?);
         let (tls, seen_tls) = files
             .as_ref()
             .map(tls::acceptor)
@@ -70,8 +76,7 @@ impl Secrets {
 
         Ok((
             Self {
-                ingest,
-                read,
+                tokens,
                 files,
                 access,
                 tls,
@@ -82,7 +87,7 @@ impl Secrets {
 
     /// Reads the files again after a change, and at each signal. Unusable files change nothing: a
     /// certificate and its key are seldom replaced in one moment.
-    pub(crate) async fn keep_up(self, mut signal: Signal) {
+    pub async fn keep_up(self, mut signal: Signal) {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut seen = self.state();
@@ -109,7 +114,7 @@ impl Secrets {
     }
 
     fn try_read_anew(&self) -> Result<(), SecretsError> {
-        let access = access_of(self.ingest.as_deref(), self.read.as_deref())?;
+        let access = self.tokens.access()?;
         if let (Some(files), Some(current)) = (&self.files, &self.tls) {
             current.send_replace(tls::acceptor(files)?);
         }
@@ -133,7 +138,7 @@ impl Secrets {
             },
         );
 
-        let all = [self.ingest.as_deref(), self.read.as_deref()]
+        let all = [self.tokens.ingest.as_deref(), self.tokens.read.as_deref()]
             .into_iter()
             .chain(of_tls);
 
@@ -147,11 +152,13 @@ impl Secrets {
     }
 }
 
-fn access_of(ingest: Option<&Path>, read: Option<&Path>) -> Result<Access, SecretsError> {
-    Ok(Access {
-        ingest: tokens("--ingest-token-file", ingest)?,
-        read: tokens("--read-token-file", read)?,
-    })
+impl TokenFiles {
+    fn access(&self) -> Result<Access, SecretsError> {
+        Ok(Access {
+            ingest: tokens("--ingest-token-file", self.ingest.as_deref())?,
+            read: tokens("--read-token-file", self.read.as_deref())?,
+        })
+    }
 }
 
 fn tokens(flag: &'static str, file: Option<&Path>) -> Result<Option<Tokens>, SecretsError> {

@@ -6,8 +6,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit_collector::http::metrics::Metrics;
-use audit_collector::logs::Throttle;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,6 +18,9 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
+
+use crate::http::metrics::Metrics;
+use crate::logs::Throttle;
 
 /// How long to wait after a connection could not be accepted, most often because too many are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -34,13 +35,15 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Serves connections, a limited number of them at once.
-pub(crate) struct Server {
-    pub(crate) router: Router,
+pub struct Server {
+    /// Answers the requests.
+    pub router: Router,
     /// `None`: plain HTTP. A new value applies from the next connection on.
-    pub(crate) tls: Option<watch::Receiver<TlsAcceptor>>,
-    pub(crate) metrics: Metrics,
-    /// Further connections wait in the queue of the socket.
-    pub(crate) max_connections: usize,
+    pub tls: Option<watch::Receiver<TlsAcceptor>>,
+    /// Counts connections and failed handshakes.
+    pub metrics: Metrics,
+    /// Most open connections. Further ones wait in the queue of the socket.
+    pub max_connections: usize,
 }
 
 /// State that connections share.
@@ -57,7 +60,7 @@ struct Shared {
 impl Server {
     /// Serves until `shutdown` is ready, then until accepted requests are answered, at most
     /// `grace`.
-    pub(crate) async fn run(
+    pub async fn run(
         self,
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
