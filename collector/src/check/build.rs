@@ -11,11 +11,26 @@ use yaml_rust2::scanner::{Marker, TScalarStyle};
 use super::node::{Kind, Node};
 use super::reader::Reader;
 use super::scalar::scalar;
-use super::yaml::YamlError;
 
 /// Deepest nesting of a file, and most nodes with its anchors written out. Manifests have far less.
 const MAX_DEPTH: usize = 64;
 const MAX_NODES: usize = 1_000_000;
+
+/// Why a text cannot be checked as YAML, and in which line.
+#[derive(Debug)]
+pub(super) struct YamlError {
+    pub(super) line: usize,
+    pub(super) text: String,
+}
+
+impl YamlError {
+    pub(super) fn new(line: usize, text: impl Into<String>) -> Self {
+        Self {
+            line,
+            text: text.into(),
+        }
+    }
+}
 
 /// Collections that are open while a document is read.
 enum Open {

@@ -5,12 +5,9 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::manifest::{Platform, Plugin};
-use super::node::{Kind, Node};
+use super::node::{Kind, Node, Remark};
 
-/// Line and sentence.
-pub(super) type Lint = (usize, String);
-
-pub(super) fn of(plugin: &Plugin) -> Vec<Lint> {
+pub(super) fn of(plugin: &Plugin) -> Vec<Remark> {
     let mut lints = match plugin.platform {
         Platform::Plain => Vec::new(),
         Platform::Envoy => {
@@ -29,7 +26,7 @@ const UNAUDITED: &str =
     "lets requests pass unaudited, with their control headers, when the filter fails";
 
 /// What the platform refuses in the fields beside the configuration.
-pub(super) fn refused(plugin: &Plugin) -> Vec<Lint> {
+pub(super) fn refused(plugin: &Plugin) -> Vec<Remark> {
     let (names, open, policies) = match plugin.platform {
         Platform::Envoy => (
             ["failure_policy", "failurePolicy"],
@@ -90,7 +87,7 @@ const VM_FIELDS: [&str; 7] = [
 const ENVIRONMENT_FIELDS: [&str; 2] = ["host_env_keys", "key_values"];
 
 /// Fields that Envoy does not have, a merge key among them.
-fn unknown_fields(config: &Node) -> Vec<Lint> {
+fn unknown_fields(config: &Node) -> Vec<Remark> {
     let vm = config.either(["vm_config", "vmConfig"]);
     let environment =
         vm.and_then(|vm| vm.either(["environment_variables", "environmentVariables"]));
@@ -130,7 +127,7 @@ fn camel(field: &str) -> String {
     letters.collect()
 }
 
-fn of_envoy(config: &Node) -> Vec<Lint> {
+fn of_envoy(config: &Node) -> Vec<Remark> {
     let open = config.either(["fail_open", "failOpen"]);
     if let Some(open) = open.filter(|node| node.is_true()) {
         return vec![(open.line, format!("fail_open: true {UNAUDITED}"))];
@@ -149,7 +146,7 @@ fn of_envoy(config: &Node) -> Vec<Lint> {
     }
 }
 
-fn of_istio(plugin: &Plugin) -> Vec<Lint> {
+fn of_istio(plugin: &Plugin) -> Vec<Remark> {
     let spec = &plugin.spec;
     let mut lints = Vec::new();
     let mut add = |line: usize, text: String| lints.push((line, text));
@@ -319,7 +316,7 @@ fn is_gateway_of_istio(app: &str) -> bool {
             .any(|part| app.contains(part))
 }
 
-fn of_envoy_gateway(plugin: &Plugin) -> Vec<Lint> {
+fn of_envoy_gateway(plugin: &Plugin) -> Vec<Remark> {
     let mut lints = Vec::new();
     if let Some(open) = plugin.spec.get("failOpen").filter(|node| node.is_true()) {
         lints.push((open.line, format!("failOpen: true {UNAUDITED}")));

@@ -8,8 +8,7 @@ use serde_json::Value;
 
 use super::configuration::{Configuration, of_any};
 use super::keys;
-use super::lints::Lint;
-use super::node::{Kind, Node};
+use super::node::{Kind, Node, Remark};
 use super::reader;
 use super::variables::Variables;
 
@@ -31,7 +30,7 @@ pub(super) struct Plugin {
     pub(super) platform: Platform,
     pub(super) configuration: Configuration,
     /// Why the platform refuses the manifest before the filter reads its part.
-    pub(super) refused: Vec<Lint>,
+    pub(super) refused: Vec<Remark>,
     pub(super) variables: Variables,
     /// Whether the lean module reads it.
     pub(super) is_lean: bool,
@@ -237,7 +236,7 @@ fn of_plugin_config(config: &Rc<Node>) -> Option<Plugin> {
 }
 
 /// The variables of a VM, and those that are given in both ways.
-fn variables_of_envoy(vm: &Node) -> (BTreeMap<String, Option<String>>, Vec<Lint>) {
+fn variables_of_envoy(vm: &Node) -> (BTreeMap<String, Option<String>>, Vec<Remark>) {
     let environment = vm.either(ENVIRONMENT_VARIABLES);
     let below = |names| environment.and_then(|node| node.either(names));
     let mut variables = BTreeMap::new();

@@ -23,6 +23,9 @@ pub(super) enum Kind {
     Map(Vec<(String, usize, Rc<Node>)>),
 }
 
+/// The line of a node, and a sentence about it.
+pub(super) type Remark = (usize, String);
+
 impl Node {
     pub(super) fn new(line: usize, kind: Kind) -> Rc<Self> {
         Rc::new(Self {

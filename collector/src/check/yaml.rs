@@ -7,29 +7,13 @@ use yaml_rust2::Event;
 use yaml_rust2::parser::Parser;
 use yaml_rust2::scanner::Marker;
 
-use super::build::Builder;
+use super::build::{Builder, YamlError};
 use super::json;
 use super::node::Node;
 use super::reader::{self, Reader};
 
 /// May precede a text.
 pub(super) const BOM: char = '\u{feff}';
-
-/// Why a text cannot be checked as YAML, and in which line.
-#[derive(Debug)]
-pub(super) struct YamlError {
-    pub(super) line: usize,
-    pub(super) text: String,
-}
-
-impl YamlError {
-    pub(super) fn new(line: usize, text: impl Into<String>) -> Self {
-        Self {
-            line,
-            text: text.into(),
-        }
-    }
-}
 
 /// The form that the name of a file gives: Envoy reads it by its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

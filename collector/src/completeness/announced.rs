@@ -1,10 +1,9 @@
 //! Stream attributes of a record beside its number.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::numbers::length;
-use super::stream::Loss;
 use crate::ledger::entry::searched;
 use crate::record::STREAM_END;
 
@@ -40,6 +39,21 @@ pub struct Limits {
     pub alive_interval_ms: Option<i64>,
     /// Most unacknowledged records of exchanges that it holds.
     pub buffer_records: Option<i64>,
+}
+
+/// Content of a loss record.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// First number of the range.
+    pub first: i64,
+    /// Last number of the range.
+    pub last: i64,
+    /// How many records were lost; less than the range is long when the range was widened.
+    pub count: i64,
+    /// The reason.
+    pub reason: String,
+    /// When the loss record was received.
+    pub since: i64,
 }
 
 /// Attributes of any type, as a sender may send them.

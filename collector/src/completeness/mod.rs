@@ -14,10 +14,10 @@ mod stream;
 
 use std::collections::HashMap;
 
-pub use announced::{Announced, Event, Limits};
+pub use announced::{Announced, Event, Limits, Loss};
 pub use numbers::Numbers;
 pub use report::{Gap, GapState, Life, LossReport, Moment, Report, Status, StreamReport};
-pub use stream::{Loss, Stream};
+pub use stream::Stream;
 
 use crate::ledger::entry::Entry;
 

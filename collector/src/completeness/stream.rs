@@ -3,23 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::Sighting;
-use super::announced::{Announced, Event, Limits};
+use super::announced::{Announced, Event, Limits, Loss};
 use super::numbers::{Numbers, Range};
-
-/// Content of a loss record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Loss {
-    /// First number of the range.
-    pub first: i64,
-    /// Last number of the range.
-    pub last: i64,
-    /// How many records were lost; less than the range is long when the range was widened.
-    pub count: i64,
-    /// The reason.
-    pub reason: String,
-    /// When the loss record was received.
-    pub since: i64,
-}
 
 /// The reason of the loss that ends a stream after a crash of its VM.
 const VM_CRASH: &str = "vm_crash";
