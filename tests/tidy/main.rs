@@ -6,6 +6,7 @@
     reason = "a test; the lint's exception covers test functions only, not their helpers"
 )]
 
+mod circles;
 mod language;
 mod links;
 
