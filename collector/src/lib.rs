@@ -10,8 +10,6 @@ pub mod http;
 pub mod ledger;
 pub mod logs;
 pub mod otlp;
-#[cfg(test)]
-mod plans;
 pub mod record;
 pub mod time;
 pub mod views;

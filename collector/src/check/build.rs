@@ -218,13 +218,13 @@ fn key_of(node: &Node) -> Result<String, YamlError> {
 }
 
 /// An entry of a map: key, line, value.
-type Entry = (String, usize, Rc<Node>);
+type MapEntry = (String, usize, Rc<Node>);
 
 /// Applies `<<` in the order of the text, as Kubernetes does: a merged key replaces one that stands
 /// before it (<https://github.com/kubernetes-sigs/yaml/blob/master/goyaml.v2/decode.go>, `mapping`).
 /// Of a list of maps the first one counts.
-fn merged(entries: Vec<Entry>) -> Result<Vec<Entry>, YamlError> {
-    let mut own: Vec<Entry> = Vec::new();
+fn merged(entries: Vec<MapEntry>) -> Result<Vec<MapEntry>, YamlError> {
+    let mut own: Vec<MapEntry> = Vec::new();
     let mut from_merge: HashSet<String> = HashSet::new();
 
     for (key, line, node) in entries {

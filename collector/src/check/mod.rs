@@ -30,7 +30,7 @@ use hops::Hops;
 use manifest::Plugin;
 use report::{Finding, Report, Severity, Shown};
 use request::RequestLine;
-use yaml::Form;
+use yaml::FileForm;
 
 /// Most bytes of a file: a manifest of 10,000 lines has some 400 KB.
 const MAX_BYTES: u64 = 16 << 20;
@@ -140,7 +140,8 @@ fn check_file(
 
 fn plugins_of(file: &Path) -> Result<Vec<Plugin>, Trouble> {
     let text = read(file).map_err(|error| (0, error))?;
-    let documents = yaml::read(&text, Form::of(file)).map_err(|error| (error.line, error.text))?;
+    let documents =
+        yaml::read(&text, FileForm::of(file)).map_err(|error| (error.line, error.text))?;
     let plugins: Vec<Plugin> = documents.iter().flat_map(manifest::plugins).collect();
 
     if plugins.is_empty() {

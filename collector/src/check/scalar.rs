@@ -127,7 +127,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::check::yaml::{Form, read};
+    use crate::check::yaml::{FileForm, read};
 
     /// `kind` at the root makes a manifest of Kubernetes.
     #[track_caller]
@@ -137,7 +137,7 @@ mod tests {
         } else {
             ""
         };
-        let found = read(&format!("{root}v: {text}\n"), Form::Any).unwrap()[0].to_json();
+        let found = read(&format!("{root}v: {text}\n"), FileForm::Any).unwrap()[0].to_json();
         assert_eq!(found["v"], *expected, "{text}");
     }
 
@@ -175,6 +175,6 @@ mod tests {
         let text =
             r#"{"a": 100.0, "b": 1e2, "c": "\ud83d\ude00", "d": [true, null, -7, 3000000000]}"#;
         let expected = json!({"a": 100.0, "b": 100.0, "c": "\u{1f600}", "d": [true, null, -7, 3_000_000_000_u64]});
-        assert_eq!(read(text, Form::Any).unwrap()[0].to_json(), expected);
+        assert_eq!(read(text, FileForm::Any).unwrap()[0].to_json(), expected);
     }
 }

@@ -17,14 +17,14 @@ pub(super) const BOM: char = '\u{feff}';
 
 /// The form that the name of a file gives: Envoy reads it by its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum FileForm {
     Json,
     Yaml,
     /// Stdin, or another name: the text decides.
     Any,
 }
 
-impl Form {
+impl FileForm {
     pub(super) fn of(file: &Path) -> Self {
         let end = file.extension().and_then(|end| end.to_str());
         match end {
@@ -36,9 +36,9 @@ impl Form {
 }
 
 /// All documents of a text; empty ones are left out.
-pub(super) fn read(text: &str, form: Form) -> Result<Vec<Rc<Node>>, YamlError> {
+pub(super) fn read(text: &str, form: FileForm) -> Result<Vec<Rc<Node>>, YamlError> {
     let text = text.trim_start_matches(BOM);
-    if form == Form::Json {
+    if form == FileForm::Json {
         json::check(text).map_err(|(line, text)| YamlError::new(line, text))?;
     }
     if json::is_json(text) {
@@ -48,7 +48,7 @@ pub(super) fn read(text: &str, form: Form) -> Result<Vec<Rc<Node>>, YamlError> {
         if is_plain {
             return read_as(&text, |_| Reader::Filter);
         }
-        if form != Form::Yaml {
+        if form != FileForm::Yaml {
             return read_as(&text, |_| Reader::Json);
         }
     }
@@ -137,12 +137,12 @@ mod tests {
     use super::*;
 
     fn one(text: &str) -> Rc<Node> {
-        read(text, Form::Any).unwrap().pop().unwrap()
+        read(text, FileForm::Any).unwrap().pop().unwrap()
     }
 
     #[track_caller]
     fn check_error(text: &str, line: usize, start: &str) {
-        let error = read(text, Form::Any).unwrap_err();
+        let error = read(text, FileForm::Any).unwrap_err();
         assert!(
             error.line == line && error.text.contains(start),
             "{error:?}"
@@ -187,14 +187,14 @@ mod tests {
     #[test]
     fn several_documents_are_told_apart() {
         assert_eq!(
-            read("a: 1\n---\n---\nb: 2\n...\n", Form::Any)
+            read("a: 1\n---\n---\nb: 2\n...\n", FileForm::Any)
                 .unwrap()
                 .len(),
             2
         );
         assert!(
-            read("", Form::Any).unwrap().is_empty()
-                && read("# nothing\n", Form::Any).unwrap().is_empty()
+            read("", FileForm::Any).unwrap().is_empty()
+                && read("# nothing\n", FileForm::Any).unwrap().is_empty()
         );
     }
 

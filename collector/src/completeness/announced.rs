@@ -23,9 +23,9 @@ pub enum Event {
     #[default]
     Other,
     /// `audit.stream.start`.
-    Start(Limits),
+    Start(StreamLimits),
     /// `audit.stream.alive`.
-    Alive(Limits),
+    Alive(StreamLimits),
     /// `audit.stream.end`; [`Announced::next`] is the number that would have come next.
     End,
     /// `audit.loss`.
@@ -34,7 +34,7 @@ pub enum Event {
 
 /// Limits that a stream announces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Limits {
+pub struct StreamLimits {
     /// It sends a record at least this often, in milliseconds; 0: it may be silent for ever.
     pub alive_interval_ms: Option<i64>,
     /// Most unacknowledged records of exchanges that it holds.
@@ -58,7 +58,7 @@ pub struct Loss {
 
 /// Attributes of any type, as a sender may send them.
 #[derive(Default, Deserialize)]
-struct Attributes {
+struct StreamAttributes {
     #[serde(rename = "audit.sequence.next")]
     next: Option<Value>,
     #[serde(rename = "audit.stream.alive_interval_ms")]
@@ -79,7 +79,7 @@ impl Announced {
     /// Parses the attributes, a JSON object, of a record with this event name. Damaged attributes
     /// count as absent.
     pub fn read(event_name: &str, attributes: &str, received_at: i64) -> Self {
-        let attributes: Attributes = serde_json::from_str(attributes).unwrap_or_default();
+        let attributes: StreamAttributes = serde_json::from_str(attributes).unwrap_or_default();
         let event = match event_name {
             "audit.stream.start" => Event::Start(attributes.limits()),
             "audit.stream.alive" => Event::Alive(attributes.limits()),
@@ -97,9 +97,9 @@ impl Announced {
     }
 }
 
-impl Attributes {
-    fn limits(&self) -> Limits {
-        Limits {
+impl StreamAttributes {
+    fn limits(&self) -> StreamLimits {
+        StreamLimits {
             alive_interval_ms: count(&self.alive_interval_ms),
             buffer_records: count(&self.buffer_records),
         }
@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn a_sign_of_life_announces_what_the_start_does() {
         let attributes = r#"{"audit.buffer.max_records":10000,"audit.sequence.next":7,"audit.stream.alive_interval_ms":30000}"#;
-        let limits = Limits {
+        let limits = StreamLimits {
             alive_interval_ms: Some(30_000),
             buffer_records: Some(10_000),
         };

@@ -14,7 +14,7 @@ mod stream;
 
 use std::collections::HashMap;
 
-pub use announced::{Announced, Event, Limits, Loss};
+pub use announced::{Announced, Event, Loss, StreamLimits};
 pub use numbers::Numbers;
 pub use report::{Gap, GapState, Life, LossReport, Moment, Report, Status, StreamReport};
 pub use stream::Stream;

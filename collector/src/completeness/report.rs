@@ -327,7 +327,7 @@ fn digits<S: serde::Serializer>(number: &i64, serializer: S) -> Result<S::Ok, S:
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Announced, Event, Limits, Loss, Sighting};
+    use super::super::{Announced, Event, Loss, Sighting, StreamLimits};
     use super::*;
 
     const GRACE: i64 = 10;
@@ -387,7 +387,7 @@ mod tests {
     const MILLI: i64 = 1_000_000;
 
     fn started(alive_interval_ms: i64) -> Streams {
-        let limits = Limits {
+        let limits = StreamLimits {
             alive_interval_ms: Some(alive_interval_ms),
             buffer_records: Some(100),
         };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Sighting;
-use super::announced::{Announced, Event, Limits, Loss};
+use super::announced::{Announced, Event, Loss, StreamLimits};
 use super::numbers::{Numbers, Range};
 
 /// The reason of the loss that ends a stream after a crash of its VM.
@@ -101,7 +101,7 @@ impl Stream {
     }
 
     /// All records of a stream announce the same limits.
-    fn announce(&mut self, limits: Limits) {
+    fn announce(&mut self, limits: StreamLimits) {
         self.alive_interval_ms = limits.alive_interval_ms.max(self.alive_interval_ms);
         self.buffer_records = limits.buffer_records.max(self.buffer_records);
     }
@@ -124,7 +124,7 @@ impl Stream {
         self.end = self.end.max(other.end);
         self.crashed |= other.crashed;
 
-        self.announce(Limits {
+        self.announce(StreamLimits {
             alive_interval_ms: other.alive_interval_ms,
             buffer_records: other.buffer_records,
         });
@@ -427,7 +427,7 @@ mod tests {
                 stream,
                 7,
                 8,
-                Event::Start(Limits {
+                Event::Start(StreamLimits {
                     alive_interval_ms: Some(1),
                     buffer_records: Some(2),
                 }),

@@ -93,13 +93,13 @@ impl Secrets {
         let mut seen = self.state();
 
         loop {
-            let is_asked_for = tokio::select! {
+            let is_signalled = tokio::select! {
                 received = signal.recv() => received.is_some(),
                 _ = looks.tick() => false,
             };
 
             let state = self.state();
-            if is_asked_for || state != seen {
+            if is_signalled || state != seen {
                 seen = state;
                 self.read_anew();
             }

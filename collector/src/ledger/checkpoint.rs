@@ -205,7 +205,7 @@ impl Default for Schedule {
 }
 
 /// The background task that makes checkpoints.
-pub(super) struct Checkpoints {
+pub(super) struct CheckpointTask {
     key: Arc<Key>,
     schedule: Schedule,
     now: Clock,
@@ -213,7 +213,7 @@ pub(super) struct Checkpoints {
     last: Option<(i64, i64)>,
 }
 
-impl Checkpoints {
+impl CheckpointTask {
     pub(super) fn new(key: Arc<Key>, schedule: Schedule, now: Clock) -> Self {
         Self {
             key,
@@ -257,7 +257,7 @@ impl Checkpoints {
     }
 }
 
-impl BackgroundTask for Checkpoints {
+impl BackgroundTask for CheckpointTask {
     fn step(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError> {
         let (position, made_at) = self.last(connection)?;
         let new = head(connection)?.position - position;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::list::{self, Filter, Kept, Start};
+use super::list::{self, Filter, Start, StoredEntry};
 use crate::db::{Connection, DbError};
 
 /// Rows per query.
@@ -17,7 +17,7 @@ const PAGE: i64 = 1000;
 /// # Errors
 ///
 /// When the line cannot be written.
-pub fn write_row(out: &mut dyn Write, row: &Kept) -> io::Result<()> {
+pub fn write_row(out: &mut dyn Write, row: &StoredEntry) -> io::Result<()> {
     writeln!(out, "{}", Value::Object(row.flat()))
 }
 
@@ -53,7 +53,10 @@ impl<'p> ExportDirectory<'p> {
 
     /// Writes `rows` to a new file named by their positions, and syncs it. A file of that name is
     /// from a run that stopped before it deleted the rows; it is overwritten.
-    pub(super) fn write<'r>(&self, rows: impl Iterator<Item = &'r Kept> + Clone) -> io::Result<()> {
+    pub(super) fn write<'r>(
+        &self,
+        rows: impl Iterator<Item = &'r StoredEntry> + Clone,
+    ) -> io::Result<()> {
         let (Some(first), Some(last)) = (rows.clone().next(), rows.clone().last()) else {
             return Ok(());
         };

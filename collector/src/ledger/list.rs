@@ -84,7 +84,7 @@ impl FromStr for Cursor {
 
 /// A row of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct StoredEntry {
     /// Its position in the chain, from 1.
     pub position: i64,
     /// Its hash.
@@ -95,7 +95,7 @@ pub struct Kept {
     pub conflict: bool,
 }
 
-impl Kept {
+impl StoredEntry {
     /// Where it is in the order of time.
     pub fn cursor(&self) -> Cursor {
         Cursor {
@@ -149,7 +149,7 @@ const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// In the requested order.
-    pub rows: Vec<Kept>,
+    pub rows: Vec<StoredEntry>,
     /// Whether there are more of them.
     pub more: bool,
 }
@@ -166,7 +166,7 @@ pub fn list(
     limit: i64,
 ) -> Result<Page, DbError> {
     let texts = Texts::of(filter);
-    let mut query = Query::default();
+    let mut query = Conditions::default();
     texts.restrict(filter, start, &mut query);
     start.restrict(&mut query);
 
@@ -181,7 +181,7 @@ pub fn list(
             return Err(DbError::failed("the page is full"));
         }
 
-        page.rows.push(Kept {
+        page.rows.push(StoredEntry {
             position: row.integer(0)?.unwrap_or_default(),
             hash: chain::hash(row.bytes(1)?)?,
             entry: Entry::read(row, UNHASHED)?,
@@ -229,7 +229,7 @@ impl Texts {
     /// Pages by position must be read in the order of positions, without another index. The planner
     /// could prefer the index of a column, such as the outcome, and sort all its records. An
     /// expression in place of the column prevents that.
-    fn restrict<'t>(&'t self, filter: &Filter, start: Start, query: &mut Query<'t>) {
+    fn restrict<'t>(&'t self, filter: &Filter, start: Start, query: &mut Conditions<'t>) {
         let (text, number) = if matches!(start, Start::After(_)) {
             (" || ''", " + 0")
         } else {
@@ -272,7 +272,7 @@ fn like(text: &str) -> String {
 }
 
 impl Start {
-    fn restrict(self, query: &mut Query<'_>) {
+    fn restrict(self, query: &mut Conditions<'_>) {
         let (cursor, beyond, order) = match self {
             Self::Newest(cursor) => (cursor, "<", " ORDER BY at_unix_nano DESC, position DESC"),
             Self::Oldest(cursor) => (cursor, ">", " ORDER BY at_unix_nano, position"),
@@ -298,12 +298,12 @@ impl Start {
 
 /// Conditions as text and the values of their parameters.
 #[derive(Default)]
-pub(crate) struct Query<'c> {
+pub(crate) struct Conditions<'c> {
     pub(crate) text: String,
     pub(crate) cells: Vec<Cell<'c>>,
 }
 
-impl<'c> Query<'c> {
+impl<'c> Conditions<'c> {
     /// Appends `condition` and its parameter.
     pub(crate) fn push(&mut self, condition: &str, cell: Cell<'c>) {
         self.cells.push(cell);

@@ -26,12 +26,12 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 pub use append::Appended;
-pub use list::{Cursor, FLAGS, Filter, Kept, Page, Start};
+pub use list::{Cursor, FLAGS, Filter, Page, Start, StoredEntry};
 pub use writer::{AppendError, BackgroundTask};
 
 use crate::db::{Connection, Database, DbError};
 use crate::time::Clock;
-use checkpoint::{Checkpoints, Schedule};
+use checkpoint::{CheckpointTask, Schedule};
 use entry::{Entry, Skew};
 use readers::Readers;
 use signing::Key;
@@ -91,7 +91,7 @@ impl Ledger {
         let health = Arc::new(Readers::new(database.clone(), 1));
 
         let checkpoints =
-            Checkpoints::new(settings.key.clone(), settings.checkpoints, settings.now);
+            CheckpointTask::new(settings.key.clone(), settings.checkpoints, settings.now);
         tasks.push(Box::new(checkpoints));
 
         let (writer, thread) = Writer::start(Work {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::chain::{self, GENESIS, Hash, Hasher};
 use super::cut::{Cut, Statement};
 use super::export::ExportDirectory;
-use super::list::{self, Filter, Kept, Start};
+use super::list::{self, Filter, Start, StoredEntry};
 use super::signing::{Key, PublicKey};
 use super::writer::BackgroundTask;
 use crate::completeness::Streams;
@@ -132,8 +132,11 @@ impl BackgroundTask for Retention {
 }
 
 /// The rows that may be deleted, in runs of consecutive positions.
-fn runs<'r>(rows: &[&'r Kept], holds: &[Hold]) -> Result<Vec<Vec<&'r Kept>>, DbError> {
-    let mut runs: Vec<Vec<&Kept>> = Vec::new();
+fn runs<'r>(
+    rows: &[&'r StoredEntry],
+    holds: &[Hold],
+) -> Result<Vec<Vec<&'r StoredEntry>>, DbError> {
+    let mut runs: Vec<Vec<&StoredEntry>> = Vec::new();
     for row in rows {
         if is_held(row, holds)? {
             continue;
@@ -154,7 +157,7 @@ fn runs<'r>(rows: &[&'r Kept], holds: &[Hold]) -> Result<Vec<Vec<&'r Kept>>, DbE
     Ok(runs)
 }
 
-fn is_held(row: &Kept, holds: &[Hold]) -> Result<bool, DbError> {
+fn is_held(row: &StoredEntry, holds: &[Hold]) -> Result<bool, DbError> {
     if holds.is_empty() || !row.entry.attributes.contains("audit.tag.") {
         return Ok(false);
     }
@@ -171,7 +174,12 @@ fn is_held(row: &Kept, holds: &[Hold]) -> Result<bool, DbError> {
 }
 
 /// Deletes a run of rows and stores a cut for it, joined with the cuts right before and after it.
-fn cut(connection: &mut dyn Connection, run: &[&Kept], key: &Key, now: i64) -> Result<(), DbError> {
+fn cut(
+    connection: &mut dyn Connection,
+    run: &[&StoredEntry],
+    key: &Key,
+    now: i64,
+) -> Result<(), DbError> {
     let (Some(first), Some(last)) = (run.first(), run.last()) else {
         return Ok(());
     };
@@ -201,7 +209,7 @@ fn cut(connection: &mut dyn Connection, run: &[&Kept], key: &Key, now: i64) -> R
 }
 
 /// A changed row must stay for `verify` to find; a new signature would hide the change.
-fn check(mut before: Hash, run: &[&Kept]) -> Result<(), DbError> {
+fn check(mut before: Hash, run: &[&StoredEntry]) -> Result<(), DbError> {
     let mut hasher = Hasher::default();
 
     for row in run {
@@ -219,7 +227,7 @@ fn check(mut before: Hash, run: &[&Kept]) -> Result<(), DbError> {
 
 /// Fails when another collector has deleted some of the rows since they were read: its cut must not
 /// be replaced.
-fn delete(connection: &mut dyn Connection, run: &[&Kept]) -> Result<(), DbError> {
+fn delete(connection: &mut dyn Connection, run: &[&StoredEntry]) -> Result<(), DbError> {
     let (Some(first), Some(last)) = (run.first(), run.last()) else {
         return Ok(());
     };

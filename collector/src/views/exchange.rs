@@ -3,17 +3,17 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ledger::Kept;
+use crate::ledger::StoredEntry;
 
 /// A record of an exchange, in contrast to losses and the life of a stream.
 pub(super) struct Exchange<'k> {
-    pub(super) kept: &'k Kept,
-    pub(super) attributes: Attributes,
+    pub(super) kept: &'k StoredEntry,
+    pub(super) attributes: ExchangeAttributes,
 }
 
 /// Attributes of any type, as a sender may send them.
 #[derive(Default, Deserialize)]
-pub(super) struct Attributes {
+pub(super) struct ExchangeAttributes {
     #[serde(rename = "audit.stage")]
     stage: Option<Value>,
     #[serde(rename = "audit.session.event")]
@@ -28,7 +28,7 @@ pub(super) struct Attributes {
 
 impl<'k> Exchange<'k> {
     /// `None` when `kept` is not a record of an exchange.
-    pub(super) fn read(kept: &'k Kept) -> Option<Self> {
+    pub(super) fn read(kept: &'k StoredEntry) -> Option<Self> {
         if !matches!(kept.entry.event_name.as_str(), "audit.http" | "audit.rpc") {
             return None;
         }

@@ -5,7 +5,7 @@ use super::{Settings, sessions, signals, streams, usage};
 use crate::db::{self, Cell, Connection, DbError};
 use crate::ledger::BackgroundTask;
 use crate::ledger::append::head;
-use crate::ledger::list::{Filter, Kept, Page, Start, list};
+use crate::ledger::list::{Filter, Page, Start, StoredEntry, list};
 
 /// Rows folded in one transaction: few enough that a batch does not wait long for its turn.
 pub const SLICE: i64 = 1000;
@@ -43,7 +43,7 @@ impl Follower {
         Ok(more)
     }
 
-    fn fold(&self, connection: &mut dyn Connection, rows: &[Kept]) -> Result<(), DbError> {
+    fn fold(&self, connection: &mut dyn Connection, rows: &[StoredEntry]) -> Result<(), DbError> {
         let exchanges: Vec<_> = rows.iter().filter_map(Exchange::read).collect();
         streams::fold(connection, rows)?;
         sessions::fold(connection, &exchanges, &self.settings.logout_actions)?;

@@ -3,7 +3,7 @@
 use super::rows::{load, save};
 use crate::completeness::{Moment, Report, Streams};
 use crate::db::{Cell, Column, Connection, DbError, Row, Table};
-use crate::ledger::Kept;
+use crate::ledger::StoredEntry;
 use crate::ledger::append::{conflicts, head};
 
 const STREAMS: Table = Table {
@@ -16,7 +16,7 @@ const STREAMS: Table = Table {
 };
 
 /// Folds more records of the ledger into their streams.
-pub(super) fn fold(connection: &mut dyn Connection, rows: &[Kept]) -> Result<(), DbError> {
+pub(super) fn fold(connection: &mut dyn Connection, rows: &[StoredEntry]) -> Result<(), DbError> {
     let mut ids: Vec<_> = rows
         .iter()
         .filter_map(|kept| kept.entry.stream_id.as_deref())

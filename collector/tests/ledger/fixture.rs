@@ -11,7 +11,7 @@ use audit_collector::ledger::entry::{Entry, Skew};
 use audit_collector::ledger::retention::{Policy, Retention};
 use audit_collector::ledger::signing::Key;
 use audit_collector::ledger::verify::{Trust, Verification, verify};
-use audit_collector::ledger::{BackgroundTask, Filter, Kept, Ledger, Settings, Start};
+use audit_collector::ledger::{BackgroundTask, Filter, Ledger, Settings, Start, StoredEntry};
 use audit_collector::record::{Content, Record};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -164,7 +164,7 @@ impl Fixture {
 }
 
 /// All rows, in chain order.
-pub(crate) async fn rows(ledger: &Ledger) -> Vec<Kept> {
+pub(crate) async fn rows(ledger: &Ledger) -> Vec<StoredEntry> {
     ledger
         .list(Filter::default(), Start::After(0), 100_000)
         .await
@@ -172,7 +172,7 @@ pub(crate) async fn rows(ledger: &Ledger) -> Vec<Kept> {
         .rows
 }
 
-pub(crate) fn uids(rows: &[Kept]) -> Vec<&str> {
+pub(crate) fn uids(rows: &[StoredEntry]) -> Vec<&str> {
     rows.iter().map(|row| row.entry.uid.as_str()).collect()
 }
 

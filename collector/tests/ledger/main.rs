@@ -8,6 +8,7 @@ mod postgres;
 
 mod append;
 mod fixture;
+mod query_plans;
 mod retention;
 mod streams;
 mod tamper;

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::time;
+use super::timestamp;
 use crate::db::DbError;
-use crate::ledger::Kept;
+use crate::ledger::StoredEntry;
 
 /// The columns. `time` is `time_unix_nano` as in RFC 3339. A name with a dot is that of an
 /// attribute. `flags` are separated by spaces, and `attributes` holds all of them as a JSON object.
@@ -43,7 +43,7 @@ pub(super) fn head() -> Result<Vec<u8>, DbError> {
     lines([COLUMNS.map(ToOwned::to_owned)].iter())
 }
 
-pub(super) fn write(rows: &[Kept]) -> Result<Vec<u8>, DbError> {
+pub(super) fn write(rows: &[StoredEntry]) -> Result<Vec<u8>, DbError> {
     let cells: Vec<_> = rows.iter().map(cells).collect();
     lines(cells.iter())
 }
@@ -58,11 +58,11 @@ fn lines<'l>(cells: impl Iterator<Item = &'l [String; COLUMNS.len()]>) -> Result
         .map_err(|error| DbError::failed(error.to_string()))
 }
 
-fn cells(kept: &Kept) -> [String; COLUMNS.len()] {
+fn cells(kept: &StoredEntry) -> [String; COLUMNS.len()] {
     let flat = kept.flat();
     COLUMNS.map(|column| {
         harmless(match column {
-            "time" => time::text(kept.entry.time),
+            "time" => timestamp::text(kept.entry.time),
             "flags" => kept.flags().join(" "),
             "attributes" => kept.entry.attributes.clone(),
             name => cell(&flat, name),

@@ -11,21 +11,21 @@ use super::csv;
 use crate::db::DbError;
 use crate::http::refusal::Refusal;
 use crate::ledger::export::write_row;
-use crate::ledger::{Filter, Kept, Ledger, Page, Start};
+use crate::ledger::{Filter, Ledger, Page, Start, StoredEntry};
 
 /// Records that are read and written at once.
 const PAGE: i64 = 1000;
 
 /// How a record is written.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Format {
+pub(super) enum ExportFormat {
     /// One flat object per line.
     Ndjson,
     /// See [`csv`](super::csv).
     Csv,
 }
 
-impl Format {
+impl ExportFormat {
     fn content_type(self) -> &'static str {
         match self {
             Self::Ndjson => "application/x-ndjson",
@@ -47,7 +47,7 @@ impl Format {
         }
     }
 
-    fn write(self, rows: &[Kept]) -> Result<Vec<u8>, DbError> {
+    fn write(self, rows: &[StoredEntry]) -> Result<Vec<u8>, DbError> {
         match self {
             Self::Ndjson => ndjson(rows),
             Self::Csv => csv::write(rows),
@@ -55,7 +55,7 @@ impl Format {
     }
 }
 
-fn ndjson(rows: &[Kept]) -> Result<Vec<u8>, DbError> {
+fn ndjson(rows: &[StoredEntry]) -> Result<Vec<u8>, DbError> {
     let mut lines = Vec::new();
     for row in rows {
         write_row(&mut lines, row).map_err(DbError::failed)?;
@@ -70,7 +70,7 @@ struct Export {
     start: Start,
     /// Records that may still be written.
     left: i64,
-    format: Format,
+    format: ExportFormat,
 }
 
 /// Answers with the first page, and with the others as they are read. A later error breaks the body
@@ -80,7 +80,7 @@ pub(super) async fn respond(
     filter: Filter,
     start: Start,
     limit: i64,
-    format: Format,
+    format: ExportFormat,
 ) -> Result<Response, Refusal> {
     let mut export = Export {
         ledger,

@@ -1,6 +1,5 @@
 //! The API for reading: records, sessions, usage, streams, checkpoints; and its description.
 
-mod answer;
 mod checkpoints;
 mod csv;
 mod export;
@@ -9,7 +8,8 @@ mod parameters;
 mod records;
 mod sessions;
 mod streams;
-mod time;
+mod timestamp;
+mod types;
 mod usage;
 
 use axum::Router;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 
-use super::time;
+use super::timestamp;
 use crate::http::refusal::Refusal;
 
 /// Most characters of an unknown parameter's name that are repeated to the client.
@@ -28,7 +28,7 @@ pub(super) struct Parameter {
 pub(super) enum Kind {
     /// Any text.
     Text,
-    /// See [`time::read`].
+    /// See [`timestamp::read`].
     Time,
     /// A whole number from the first to the second.
     Number(i64, i64),
@@ -82,9 +82,9 @@ impl Given {
         let Some(text) = self.values.get(name) else {
             return Ok(None);
         };
-        let time = time::read(text, self.now);
+        let time = timestamp::read(text, self.now);
         time.map(Some)
-            .ok_or_else(|| Refusal::invalid(format!("{name} must be {}", time::FORM)))
+            .ok_or_else(|| Refusal::invalid(format!("{name} must be {}", timestamp::FORM)))
     }
 
     pub(super) fn number(&self, name: &str, least: i64, most: i64) -> Result<Option<i64>, Refusal> {

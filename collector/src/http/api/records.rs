@@ -8,9 +8,9 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer::Record;
-use super::export::{self, Format};
+use super::export::{self, ExportFormat};
 use super::parameters::{Given, Kind, Parameter, Sent};
+use super::types::FlatRecord;
 use crate::http::refusal::Refusal;
 use crate::ledger::{Filter, Ledger, Page, Start};
 use crate::time::Clock;
@@ -79,7 +79,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Records {
     /// Newest first; with `after`, in the order in which they were stored.
-    records: Vec<Record>,
+    records: Vec<FlatRecord>,
     /// For the next page; null when there is none, and with `after`.
     #[schema(required)]
     next_cursor: Option<String>,
@@ -93,8 +93,8 @@ pub(super) async fn get(
     let mut given = Given::read(sent, PARAMETERS, now())?;
     let format = [
         ("json", None),
-        ("ndjson", Some(Format::Ndjson)),
-        ("csv", Some(Format::Csv)),
+        ("ndjson", Some(ExportFormat::Ndjson)),
+        ("csv", Some(ExportFormat::Csv)),
     ];
 
     match given.choice("format", &format)?.flatten() {
@@ -121,7 +121,7 @@ async fn page(ledger: &Ledger, given: &mut Given) -> Result<Records, Refusal> {
     let page = ledger.list(filter(given)?, start, limit).await?;
     let next_cursor = next(&page).filter(|_| !matches!(start, Start::After(_)));
     Ok(Records {
-        records: Record::all(&page.rows),
+        records: FlatRecord::all(&page.rows),
         next_cursor,
     })
 }

@@ -7,12 +7,12 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer::Nanos;
 use super::parameters::{Given, Kind, Parameter, Sent};
+use super::types::Nanos;
 use crate::http::refusal::Refusal;
 use crate::ledger::Ledger;
 use crate::time::Clock;
-use crate::views::usage::{Asked, BUCKET, report};
+use crate::views::usage::{BUCKET, UsageQuery, report};
 
 pub(super) const PATH: &str = "/api/usage";
 
@@ -99,11 +99,11 @@ pub(super) async fn get(
     sent: Sent,
 ) -> Result<Json<UsageAnswer>, Refusal> {
     let now = now();
-    let asked = asked(&mut Given::read(sent, PARAMETERS, now)?, now)?;
-    let (rule, factor) = (asked.rule.clone(), asked.factor);
+    let query = query(&mut Given::read(sent, PARAMETERS, now)?, now)?;
+    let (rule, factor) = (query.rule.clone(), query.factor);
 
     let usage = ledger
-        .ask(move |connection| report(connection, &asked))
+        .ask(move |connection| report(connection, &query))
         .await?;
 
     let buckets = usage.buckets.into_iter().map(|bucket| BucketAnswer {
@@ -127,7 +127,7 @@ pub(super) async fn get(
     }))
 }
 
-fn asked(given: &mut Given, now: i64) -> Result<Asked, Refusal> {
+fn query(given: &mut Given, now: i64) -> Result<UsageQuery, Refusal> {
     let factor = given.choice("bucket", &LENGTHS)?.unwrap_or(1);
     let to = given.time("to")?.unwrap_or(now);
     let from = given
@@ -143,7 +143,7 @@ fn asked(given: &mut Given, now: i64) -> Result<Asked, Refusal> {
     let rule = given
         .text("rule")
         .unwrap_or_else(|| DEFAULT_RULE.to_owned());
-    Ok(Asked {
+    Ok(UsageQuery {
         rule,
         factor,
         from,

@@ -1,7 +1,7 @@
 //! `POST /v1/logs`: admits the request, reads it, stores it, and only then answers.
 
-mod answer;
 mod body;
+mod response;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
@@ -14,8 +14,8 @@ use crate::http::state::AppState;
 use crate::ledger::Appended;
 use crate::ledger::entry::Entry;
 use crate::otlp::Format;
-use answer::Encoded;
 use body::{Compression, Incoming};
+use response::Encoded;
 
 /// Stores all records of the request, or none.
 pub(crate) async fn post_logs(State(state): State<AppState>, request: Request) -> Response {

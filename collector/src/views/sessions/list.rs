@@ -9,12 +9,12 @@ use super::row::{read, select};
 use super::{EndedBy, Session};
 use crate::db::{Cell, Connection, DbError};
 use crate::ledger::entry::searched;
-use crate::ledger::list::{NoCursor, Query};
+use crate::ledger::list::{Conditions, NoCursor};
 use crate::time::nanos;
 
 /// Conditions that must all hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct SessionQuery {
     /// `user.id`.
     pub user: Option<String>,
     /// `session.id`.
@@ -28,26 +28,26 @@ pub struct Asked {
     /// Last seen before this time.
     pub to: Option<i64>,
     /// The last session of the page before.
-    pub before: Option<Place>,
+    pub before: Option<SessionCursor>,
 }
 
 /// The place of a session in the order of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SessionCursor {
     /// When it was last seen.
     pub last_seen: i64,
     /// Its key.
     pub key: String,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SessionCursor {
     /// The key in hex, so that it needs no escaping in a URL.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}-{}", self.last_seen, hex::encode(&self.key))
     }
 }
 
-impl FromStr for Place {
+impl FromStr for SessionCursor {
     type Err = NoCursor;
 
     fn from_str(text: &str) -> Result<Self, NoCursor> {
@@ -65,8 +65,8 @@ impl FromStr for Place {
 
 impl Session {
     /// Its place in the order of the list.
-    pub fn place(&self) -> Place {
-        Place {
+    pub fn cursor(&self) -> SessionCursor {
+        SessionCursor {
             last_seen: self.last_seen,
             key: self.key.clone(),
         }
@@ -104,17 +104,17 @@ impl Session {
 /// Those of the database.
 pub fn list(
     connection: &mut dyn Connection,
-    asked: &Asked,
+    wanted: &SessionQuery,
     (now, idle): (i64, Duration),
     limit: i64,
 ) -> Result<Vec<Session>, DbError> {
     let idle_since = now.saturating_sub(nanos(idle));
-    let texts =
-        [&asked.user, &asked.session, &asked.token_ref].map(|text| text.as_deref().map(searched));
+    let texts = [&wanted.user, &wanted.session, &wanted.token_ref]
+        .map(|text| text.as_deref().map(searched));
 
-    let mut query = Query {
+    let mut query = Conditions {
         text: format!("{} WHERE 1 = 1", select()),
-        ..Query::default()
+        ..Conditions::default()
     };
     for (condition, text) in [
         " AND user_id = ",
@@ -129,10 +129,10 @@ pub fn list(
         }
     }
 
-    if asked.session.is_some() {
+    if wanted.session.is_some() {
         query.text.push_str(" AND session_id IS NOT NULL");
     }
-    restrict(asked, idle_since, &mut query);
+    restrict(wanted, idle_since, &mut query);
     query.push(
         " ORDER BY last_seen_unix_nano DESC, session_key DESC LIMIT ",
         Cell::Integer(limit),
@@ -141,14 +141,14 @@ pub fn list(
     ask(connection, &query, idle_since)
 }
 
-fn restrict<'a>(asked: &'a Asked, idle_since: i64, query: &mut Query<'a>) {
-    if let Some(from) = asked.from {
+fn restrict<'a>(wanted: &'a SessionQuery, idle_since: i64, query: &mut Conditions<'a>) {
+    if let Some(from) = wanted.from {
         query.push(" AND last_seen_unix_nano >= ", Cell::Integer(from));
     }
-    if let Some(to) = asked.to {
+    if let Some(to) = wanted.to {
         query.push(" AND last_seen_unix_nano < ", Cell::Integer(to));
     }
-    if let Some(Place { last_seen, key }) = &asked.before {
+    if let Some(SessionCursor { last_seen, key }) = &wanted.before {
         query.push(
             " AND (last_seen_unix_nano, session_key) < (",
             Cell::Integer(*last_seen),
@@ -157,7 +157,7 @@ fn restrict<'a>(asked: &'a Asked, idle_since: i64, query: &mut Query<'a>) {
         query.text.push(')');
     }
 
-    match asked.open {
+    match wanted.open {
         None => {}
         Some(true) => {
             query.push(" AND last_seen_unix_nano >= ", Cell::Integer(idle_since));
@@ -176,7 +176,7 @@ fn restrict<'a>(asked: &'a Asked, idle_since: i64, query: &mut Query<'a>) {
 
 fn ask(
     connection: &mut dyn Connection,
-    query: &Query<'_>,
+    query: &Conditions<'_>,
     idle_since: i64,
 ) -> Result<Vec<Session>, DbError> {
     let mut list = Vec::new();
@@ -200,9 +200,9 @@ pub fn one(
     (now, idle): (i64, Duration),
 ) -> Result<Option<Session>, DbError> {
     let key = searched(key);
-    let mut query = Query {
+    let mut query = Conditions {
         text: select(),
-        ..Query::default()
+        ..Conditions::default()
     };
     query.push(" WHERE session_key = ", Cell::Text(&key));
 

@@ -4,7 +4,7 @@ mod report;
 
 use std::collections::BTreeMap;
 
-pub use report::{Asked, Bucket, TOP, Usage, UserRequests, report};
+pub use report::{Bucket, TOP, Usage, UsageQuery, UserRequests, report};
 
 use super::exchange::Exchange;
 use super::rows::{load, save};

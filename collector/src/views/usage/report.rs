@@ -9,7 +9,7 @@ pub const TOP: i64 = 20;
 
 /// Parameters of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct UsageQuery {
     /// `audit.rule`.
     pub rule: String,
     /// Length of a bucket as a multiple of [`BUCKET`], at least 1.
@@ -53,7 +53,7 @@ pub struct UserRequests {
     pub requests: i64,
 }
 
-impl Asked {
+impl UsageQuery {
     /// Numbers of the first bucket of five minutes, and of the first one beyond the end. Both are
     /// multiples of the factor.
     fn range(&self) -> (i64, i64) {
@@ -69,14 +69,14 @@ impl Asked {
 /// # Errors
 ///
 /// Those of the database.
-pub fn report(connection: &mut dyn Connection, asked: &Asked) -> Result<Usage, DbError> {
-    let rule = searched(&asked.rule);
-    let (first, end) = asked.range();
+pub fn report(connection: &mut dyn Connection, query: &UsageQuery) -> Result<Usage, DbError> {
+    let rule = searched(&query.rule);
+    let (first, end) = query.range();
     let cells = [Cell::Text(&rule), Cell::Integer(first), Cell::Integer(end)];
 
     let mut buckets = Vec::new();
-    connection.query(&buckets_text(asked.factor), &cells, &mut |row| {
-        buckets.push(bucket(row, BUCKET.saturating_mul(asked.factor))?);
+    connection.query(&buckets_text(query.factor), &cells, &mut |row| {
+        buckets.push(bucket(row, BUCKET.saturating_mul(query.factor))?);
         Ok(())
     })?;
 

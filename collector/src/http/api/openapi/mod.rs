@@ -10,7 +10,7 @@ use utoipa::openapi::schema::ComponentsBuilder;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
-use super::answer::Record;
+use super::types::FlatRecord;
 use super::{checkpoints, records, sessions, usage};
 use crate::completeness::Report;
 use crate::http::refusal::Error;
@@ -52,7 +52,7 @@ fn components() -> ComponentsBuilder {
         )
         .security_scheme("certificate", certificate);
 
-    let components = with::<Error>(with::<Record>(components));
+    let components = with::<Error>(with::<FlatRecord>(components));
     let components = with::<sessions::Timeline>(with::<sessions::Sessions>(
         with::<records::Records>(components),
     ));

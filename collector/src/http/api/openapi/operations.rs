@@ -8,9 +8,9 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Content, Ref, RefOr, Required, Response, ResponseBuilder, Schema};
 
 use crate::completeness::Report;
-use crate::http::api::answer::Record;
 use crate::http::api::parameters::{Kind, Parameter};
-use crate::http::api::{checkpoints, records, sessions, streams, time, usage};
+use crate::http::api::types::FlatRecord;
+use crate::http::api::{checkpoints, records, sessions, streams, timestamp, usage};
 use crate::http::refusal::Error;
 use crate::ledger::checkpoint::Line;
 
@@ -41,7 +41,7 @@ pub(super) fn all() -> Vec<(&'static str, HttpMethod, Operation)> {
         |path, operation: OperationBuilder| list.push((path, HttpMethod::Get, operation.build()));
 
     let answer = found::<records::Records>("A page, or an export")
-        .content(NDJSON, content::<Record>())
+        .content(NDJSON, content::<FlatRecord>())
         .content(CSV, Content::new(Some(text(Type::String))));
     add(
         records::PATH,
@@ -124,7 +124,7 @@ fn content<T: ToSchema>() -> Content {
 fn described(parameter: &Parameter) -> ParameterBuilder {
     let (schema, form) = match parameter.kind {
         Kind::Text => (text(Type::String), String::new()),
-        Kind::Time => (text(Type::String), format!(" Takes {}.", time::FORM)),
+        Kind::Time => (text(Type::String), format!(" Takes {}.", timestamp::FORM)),
         Kind::Number(least, i64::MAX) => (number(least), String::new()),
         Kind::Number(least, most) => (number(least).maximum(Some(most)), String::new()),
         Kind::Cursor => (text(Type::String), String::new()),

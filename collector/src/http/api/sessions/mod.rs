@@ -1,6 +1,6 @@
 //! `GET /api/sessions` and `GET /api/sessions/{key}`.
 
-mod answer;
+mod types;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use axum::extract::{Path, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer::Record;
 use super::parameters::{Given, Kind, Parameter, Sent};
 use super::records::{DEFAULT_LIMIT, MAX_LIMIT, next};
+use super::types::FlatRecord;
 use crate::db::{Connection, DbError};
 use crate::http::refusal::Refusal;
 use crate::ledger::list::list as list_records;
 use crate::ledger::{Cursor, Filter, Ledger, Page, Start};
 use crate::time::Clock;
 use crate::views;
-use crate::views::sessions::{Asked, Session, list, one};
+use crate::views::sessions::{Session, SessionQuery, list, one};
 use crate::views::signals::{self, Signal};
-use answer::{SessionAnswer, SignalAnswer};
+use types::{SessionAnswer, SignalAnswer};
 
 pub(super) const PATH: &str = "/api/sessions";
 pub(super) const ONE: &str = "/api/sessions/{key}";
@@ -92,7 +92,7 @@ pub(super) struct Timeline {
     /// Changes of the fields of its context, oldest first; the latest 1000.
     signals: Vec<SignalAnswer>,
     /// Newest first.
-    records: Vec<Record>,
+    records: Vec<FlatRecord>,
     /// For the next page of records; null when there is none.
     #[schema(required)]
     next_cursor: Option<String>,
@@ -107,11 +107,11 @@ pub(super) async fn get(
     let now = now();
     let mut given = Given::read(sent, PARAMETERS, now)?;
     let limit = limit(&given)?;
-    let asked = asked(&mut given)?;
+    let query = query(&mut given)?;
     let idle = views.idle;
 
     let mut found = ledger
-        .ask(move |connection| list(connection, &asked, (now, idle), limit.saturating_add(1)))
+        .ask(move |connection| list(connection, &query, (now, idle), limit.saturating_add(1)))
         .await?;
 
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -120,7 +120,7 @@ pub(super) async fn get(
     let next_cursor = found
         .last()
         .filter(|_| more)
-        .map(|last| last.place().to_string());
+        .map(|last| last.cursor().to_string());
 
     Ok(Json(Sessions {
         sessions: found.into_iter().map(SessionAnswer::from).collect(),
@@ -151,7 +151,7 @@ pub(super) async fn get_one(
         session: session.into(),
         signals: signals.into_iter().map(SignalAnswer::from).collect(),
         next_cursor: next(&page),
-        records: Record::all(&page.rows),
+        records: FlatRecord::all(&page.rows),
     }))
 }
 
@@ -191,8 +191,8 @@ fn limit(given: &Given) -> Result<i64, Refusal> {
         .unwrap_or(DEFAULT_LIMIT))
 }
 
-fn asked(given: &mut Given) -> Result<Asked, Refusal> {
-    Ok(Asked {
+fn query(given: &mut Given) -> Result<SessionQuery, Refusal> {
+    Ok(SessionQuery {
         user: given.text("user"),
         session: given.text("session"),
         token_ref: given.text("token_ref"),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::api::answer::Nanos;
+use crate::http::api::types::Nanos;
 use crate::views::sessions::{EndedBy, Session};
 use crate::views::signals::Signal;
 

@@ -1,12 +1,14 @@
 //! Types that several answers share.
 
+use std::borrow::Cow;
+
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::ledger::{FLAGS, Kept};
+use crate::ledger::{FLAGS, StoredEntry};
 
 /// Nanoseconds since the Unix epoch as digits: they exceed the exact range of JSON numbers.
 #[derive(Clone, Copy, Debug, ToSchema)]
@@ -22,10 +24,10 @@ impl Serialize for Nanos {
 /// A record as one flat object.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
-pub(super) struct Record(Map<String, Value>);
+pub(super) struct FlatRecord(Map<String, Value>);
 
-impl Record {
-    pub(super) fn all(kept: &[Kept]) -> Vec<Self> {
+impl FlatRecord {
+    pub(super) fn all(kept: &[StoredEntry]) -> Vec<Self> {
         kept.iter().map(|kept| Self(kept.flat())).collect()
     }
 }
@@ -43,7 +45,7 @@ const ALWAYS: [(&str, Type); 9] = [
     ("flags", Type::Array),
 ];
 
-impl PartialSchema for Record {
+impl PartialSchema for FlatRecord {
     fn schema() -> RefOr<Schema> {
         let flag = ObjectBuilder::new()
             .schema_type(Type::String)
@@ -71,4 +73,8 @@ impl PartialSchema for Record {
     }
 }
 
-impl ToSchema for Record {}
+impl ToSchema for FlatRecord {
+    fn name() -> Cow<'static, str> {
+        "Record".into()
+    }
+}

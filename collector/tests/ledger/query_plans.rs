@@ -1,11 +1,13 @@
 //! Query plans of the API in SQLite: with ten million rows, no query may sort or scan all of them.
 
-use crate::completeness::Moment;
-use crate::db::sqlite::SqliteDatabase;
-use crate::db::{Cell, Connection, Database as _, DbError, EachRow, Table, open};
-use crate::ledger::checkpoint::Checkpoint;
-use crate::ledger::list::{Cursor, Filter, Start, list};
-use crate::views::{sessions, signals, streams, usage};
+use audit_collector::completeness::Moment;
+use audit_collector::db::sqlite::SqliteDatabase;
+use audit_collector::db::{Cell, Connection, Database as _, DbError, EachRow, Table, open};
+use audit_collector::ledger::checkpoint::Checkpoint;
+use audit_collector::ledger::list::{Cursor, Filter, Start, list};
+use audit_collector::views::sessions::{self, SessionCursor, SessionQuery};
+use audit_collector::views::usage::{self, UsageQuery};
+use audit_collector::views::{signals, streams};
 
 /// Keeps the plan of each query.
 struct Planner {
@@ -55,7 +57,7 @@ impl Connection for Planner {
 }
 
 /// The plans of the queries that the closure runs, one after the other.
-fn plans<T>(ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError>) -> Vec<String> {
+fn plans<T>(run: impl FnOnce(&mut dyn Connection) -> Result<T, DbError>) -> Vec<String> {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("audit.db").display());
     open(&url).unwrap();
@@ -65,7 +67,7 @@ fn plans<T>(ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError>) -> Vec<
         plans: Vec::new(),
     };
 
-    ask(&mut planner).unwrap();
+    run(&mut planner).unwrap();
     planner.plans
 }
 
@@ -152,50 +154,50 @@ fn a_live_tail_reads_what_is_new_whatever_it_looks_for() {
 #[test]
 fn every_list_of_sessions_is_read_from_an_index_in_its_order() {
     let some = || Some("x".to_owned());
-    let asked = sessions::Asked::default;
-    let before = Some(sessions::Place {
+    let any = SessionQuery::default;
+    let before = Some(SessionCursor {
         last_seen: 1,
         key: "x".to_owned(),
     });
-    let user = || sessions::Asked {
+    let user = || SessionQuery {
         user: some(),
-        ..asked()
+        ..any()
     };
 
-    for (asked, index) in [
-        (asked(), "sessions_by_time"),
+    for (query, index) in [
+        (any(), "sessions_by_time"),
         (
-            sessions::Asked {
+            SessionQuery {
                 before: before.clone(),
-                ..asked()
+                ..any()
             },
             "sessions_by_time",
         ),
         (
-            sessions::Asked {
+            SessionQuery {
                 from: Some(1),
                 to: Some(2),
-                ..asked()
+                ..any()
             },
             "sessions_by_time",
         ),
         (
-            sessions::Asked {
+            SessionQuery {
                 open: Some(true),
-                ..asked()
+                ..any()
             },
             "sessions_by_time",
         ),
         (
-            sessions::Asked {
+            SessionQuery {
                 open: Some(false),
-                ..asked()
+                ..any()
             },
             "sessions_by_time",
         ),
         (user(), "sessions_by_user"),
         (
-            sessions::Asked {
+            SessionQuery {
                 before,
                 from: Some(1),
                 ..user()
@@ -203,23 +205,23 @@ fn every_list_of_sessions_is_read_from_an_index_in_its_order() {
             "sessions_by_user",
         ),
         (
-            sessions::Asked {
+            SessionQuery {
                 session: some(),
-                ..asked()
+                ..any()
             },
             "sqlite_autoindex_sessions_1",
         ),
         (
-            sessions::Asked {
+            SessionQuery {
                 token_ref: some(),
-                ..asked()
+                ..any()
             },
             "sessions_by_token",
         ),
     ] {
         let moment = (10, std::time::Duration::from_nanos(1));
-        let plans = plans(|connection| sessions::list(connection, &asked, moment, 20));
-        assert_uses(&plans, index, &format!("{asked:?}"));
+        let plans = plans(|connection| sessions::list(connection, &query, moment, 20));
+        assert_uses(&plans, index, &format!("{query:?}"));
     }
 
     assert_uses(
@@ -230,22 +232,22 @@ fn every_list_of_sessions_is_read_from_an_index_in_its_order() {
 }
 
 #[test]
-fn usage_reads_the_range_that_is_asked_for() {
-    let asked = |factor| usage::Asked {
+fn usage_reads_the_wanted_range() {
+    let query = |factor| UsageQuery {
         rule: "check".to_owned(),
         factor,
         from: 1,
         to: 2,
     };
 
-    let short = plans(|connection| usage::report(connection, &asked(1)));
+    let short = plans(|connection| usage::report(connection, &query(1)));
     assert_uses(
         &short[..1],
         "usage_buckets USING PRIMARY KEY (rule=? AND bucket>? AND bucket<?)",
         "5m",
     );
 
-    for plan in plans(|connection| usage::report(connection, &asked(12)))
+    for plan in plans(|connection| usage::report(connection, &query(12)))
         .iter()
         .chain(&short[1..])
     {
