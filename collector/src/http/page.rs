@@ -135,13 +135,13 @@ mod tests {
 
     use super::*;
 
-    async fn ask(path: &str, known: Option<&str>) -> Response {
-        let mut request = Request::get(path);
+    async fn request(path: &str, known: Option<&str>) -> Response {
+        let mut builder = Request::get(path);
         if let Some(known) = known {
-            request = request.header("if-none-match", known);
+            builder = builder.header("if-none-match", known);
         }
         router::<()>()
-            .oneshot(request.body(Body::empty()).unwrap())
+            .oneshot(builder.body(Body::empty()).unwrap())
             .await
             .unwrap()
     }
@@ -174,7 +174,7 @@ mod tests {
         ];
 
         for (path, content_type) in kinds {
-            let response = ask(path, None).await;
+            let response = request(path, None).await;
             assert_eq!(response.status(), 200);
             let value = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
             assert_eq!(value("content-type"), content_type);
@@ -186,12 +186,12 @@ mod tests {
             );
         }
 
-        assert_eq!(ask("/page/nothing.js", None).await.status(), 404);
+        assert_eq!(request("/page/nothing.js", None).await.status(), 404);
     }
 
     #[tokio::test]
     async fn a_browser_that_has_a_file_is_not_sent_it_again() {
-        let etag = ask("/", None).await.headers()["etag"]
+        let etag = request("/", None).await.headers()["etag"]
             .to_str()
             .unwrap()
             .to_owned();
@@ -201,7 +201,7 @@ mod tests {
             format!("W/{etag}"),
             format!("\"other\", {etag}"),
         ] {
-            let response = ask("/", Some(&known)).await;
+            let response = request("/", Some(&known)).await;
             assert_eq!(
                 (
                     response.status().as_u16(),
@@ -217,7 +217,7 @@ mod tests {
             );
         }
 
-        assert_eq!(ask("/", Some("\"other\"")).await.status(), 200);
-        assert_eq!(ask("/page/main.js", Some(&etag)).await.status(), 200);
+        assert_eq!(request("/", Some("\"other\"")).await.status(), 200);
+        assert_eq!(request("/page/main.js", Some(&etag)).await.status(), 200);
     }
 }

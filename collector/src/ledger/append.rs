@@ -125,8 +125,8 @@ impl Known<'_> {
             .collect();
 
         let mut kept = HashMap::new();
-        for asked in uids.chunks(MAX_ASKED) {
-            let (text, cells) = question(asked);
+        for uids in uids.chunks(MAX_ASKED) {
+            let (text, cells) = uid_query(uids);
             connection.query(&text, &cells, &mut |row| {
                 let entry = Entry::read(row, 1)?;
                 kept.insert(
@@ -146,7 +146,7 @@ impl Known<'_> {
 
 /// A query for rows by uid. The number of parameters is rounded up to a power of two, so that few
 /// statements have to be prepared. The last uid fills the surplus.
-fn question<'u>(uids: &[&'u str]) -> (String, Vec<Cell<'u>>) {
+fn uid_query<'u>(uids: &[&'u str]) -> (String, Vec<Cell<'u>>) {
     let number = uids.len().next_power_of_two();
     let names: Vec<_> = RECORDS
         .columns

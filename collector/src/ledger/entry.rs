@@ -304,11 +304,11 @@ fn without_nul(text: String) -> String {
 
 /// The text as searched columns hold it.
 pub(crate) fn searched(text: &str) -> String {
-    cut(without_nul(text.to_owned()))
+    truncated(without_nul(text.to_owned()))
 }
 
 /// Cuts a text to [`MAX_SEARCHED_BYTES`] at a character boundary.
-fn cut(mut text: String) -> String {
+fn truncated(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(MAX_SEARCHED_BYTES));
     text
 }

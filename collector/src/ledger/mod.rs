@@ -144,7 +144,7 @@ impl Ledger {
     ///
     /// Those of the database.
     pub async fn list(&self, filter: Filter, start: Start, limit: i64) -> Result<Page, DbError> {
-        self.ask(move |connection| list::list(connection, &filter, start, limit))
+        self.read(move |connection| list::list(connection, &filter, start, limit))
             .await
     }
 
@@ -153,11 +153,11 @@ impl Ledger {
     /// # Errors
     ///
     /// Those of the queries, or when no connection is available.
-    pub async fn ask<T: Send + 'static>(
+    pub async fn read<T: Send + 'static>(
         &self,
-        ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError> + Send + 'static,
+        queries: impl FnOnce(&mut dyn Connection) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
-        self.readers.ask(ask).await
+        self.readers.read(queries).await
     }
 
     /// Succeeds when the database answers a query on the records and the writer thread runs.
@@ -169,10 +169,10 @@ impl Ledger {
         if self.has_ended() {
             return Err(DbError::failed("the writer of the ledger has ended"));
         }
-        let ask = |connection: &mut dyn Connection| {
+        let query = |connection: &mut dyn Connection| {
             connection.query("SELECT position FROM records LIMIT 1", &[], &mut |_| Ok(()))
         };
-        self.health.ask(ask).await
+        self.health.read(query).await
     }
 
     fn has_ended(&self) -> bool {

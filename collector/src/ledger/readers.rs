@@ -30,9 +30,9 @@ impl Readers {
     }
 
     /// Runs the closure on a thread where it may block. It sees one state of the database.
-    pub(super) async fn ask<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
-        ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError> + Send + 'static,
+        queries: impl FnOnce(&mut dyn Connection) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
         let place = timeout(PATIENCE, self.places.acquire()).await;
         let _place = place
@@ -40,17 +40,17 @@ impl Readers {
             .map_err(DbError::failed)?;
 
         let readers = self.clone();
-        spawn_blocking(move || readers.run(ask))
+        spawn_blocking(move || readers.run(queries))
             .await
             .map_err(DbError::failed)?
     }
 
     fn run<T>(
         &self,
-        ask: impl FnOnce(&mut dyn Connection) -> Result<T, DbError>,
+        queries: impl FnOnce(&mut dyn Connection) -> Result<T, DbError>,
     ) -> Result<T, DbError> {
         let mut connection = self.begin()?;
-        let result = ask(&mut *connection);
+        let result = queries(&mut *connection);
         connection.rollback();
 
         if !connection.is_lost() && !self.places.is_closed() {

@@ -159,7 +159,7 @@ impl Collector {
     /// Number of stored records that the views do not include yet.
     async fn views_lag(&self) -> i64 {
         self.ledger
-            .ask(|connection| Ok(head(connection)?.position - views::position(connection)?))
+            .read(|connection| Ok(head(connection)?.position - views::position(connection)?))
             .await
             .unwrap()
     }

@@ -8,7 +8,7 @@ use audit_collector::db;
 use audit_collector::ledger::checkpoint::{Checkpoint, Line};
 use clap::Args;
 
-use super::{OfflineError, ask};
+use super::{OfflineError, read_ledger};
 use crate::cli::database_flags::DatabaseFlags;
 
 // No doc comment: clap would print it in place of that of the command.
@@ -24,7 +24,7 @@ pub(crate) struct Flags {
 /// Prints one JSON object a line, oldest first.
 pub(crate) fn run(flags: &Flags) -> Result<(), OfflineError> {
     let opened = db::open_existing(&flags.database.url()?)?;
-    let list = ask(&opened, |connection| {
+    let list = read_ledger(&opened, |connection| {
         Checkpoint::list(connection, flags.after, i64::MAX)
     })?;
 

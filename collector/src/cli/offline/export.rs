@@ -6,7 +6,7 @@ use audit_collector::db;
 use audit_collector::ledger::export::write_all;
 use clap::Args;
 
-use super::{OfflineError, ask};
+use super::{OfflineError, read_ledger};
 use crate::cli::database_flags::DatabaseFlags;
 
 // No doc comment: clap would print it in place of that of the command.
@@ -20,6 +20,6 @@ pub(crate) struct Flags {
 pub(crate) fn run(flags: &Flags) -> Result<(), OfflineError> {
     let opened = db::open_existing(&flags.database.url()?)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    ask(&opened, |connection| write_all(connection, &mut out))?;
+    read_ledger(&opened, |connection| write_all(connection, &mut out))?;
     Ok(out.flush()?)
 }

@@ -39,13 +39,13 @@ pub(crate) enum OfflineError {
 }
 
 /// Runs the closure on one state of the ledger; another program may continue to write.
-fn ask<T>(
+fn read_ledger<T>(
     opened: &Opened,
-    ask: impl FnOnce(&mut dyn db::Connection) -> Result<T, DbError>,
+    queries: impl FnOnce(&mut dyn db::Connection) -> Result<T, DbError>,
 ) -> Result<T, OfflineError> {
     let mut connection = opened.database.connect()?;
     connection.begin_read()?;
-    let result = ask(&mut *connection);
+    let result = queries(&mut *connection);
     connection.rollback();
     Ok(result?)
 }

@@ -11,7 +11,7 @@ use audit_collector::ledger::verify::{Fault, Trust, Verification, verify};
 use audit_collector::time::nanos;
 use clap::{Args, ValueEnum};
 
-use super::{OfflineError, ask, checkpoints, read_key};
+use super::{OfflineError, checkpoints, read_key, read_ledger};
 use crate::cli::database_flags::DatabaseFlags;
 use crate::cli::ledger_flags::{DEFAULT_GRACE, default_key_file};
 
@@ -52,7 +52,7 @@ pub(crate) fn run(flags: Flags, now: i64) -> Result<bool, OfflineError> {
     let opened = db::open_existing(&flags.database.url()?)?;
     let trust = trust(&flags, &opened)?;
     let grace = nanos(flags.grace);
-    let found = ask(&opened, |connection| {
+    let found = read_ledger(&opened, |connection| {
         verify(connection, &trust, Moment { now, grace })
     })?;
 

@@ -51,7 +51,7 @@ pub(super) async fn get(
     }
 
     let latest = ledger
-        .ask(|connection| Checkpoint::latest(connection, LATEST))
+        .read(|connection| Checkpoint::latest(connection, LATEST))
         .await?;
     let public_key = Some(ledger.settings().key.public().to_hex());
 
@@ -66,7 +66,7 @@ pub(super) async fn get(
 /// minute, so that all of them fit into one answer.
 async fn export(ledger: &Ledger) -> Result<Response, Refusal> {
     let all = ledger
-        .ask(|connection| Checkpoint::list(connection, 0, i64::MAX))
+        .read(|connection| Checkpoint::list(connection, 0, i64::MAX))
         .await?;
 
     let mut lines = Vec::new();

@@ -31,7 +31,7 @@ pub(super) async fn get(
 
     Ok(Json(
         ledger
-            .ask(move |connection| streams::report(connection, moment))
+            .read(move |connection| streams::report(connection, moment))
             .await?,
     ))
 }

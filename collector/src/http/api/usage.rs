@@ -103,7 +103,7 @@ pub(super) async fn get(
     let (rule, factor) = (query.rule.clone(), query.factor);
 
     let usage = ledger
-        .ask(move |connection| report(connection, &query))
+        .read(move |connection| report(connection, &query))
         .await?;
 
     let buckets = usage.buckets.into_iter().map(|bucket| BucketAnswer {

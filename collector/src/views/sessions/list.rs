@@ -138,7 +138,7 @@ pub fn list(
         Cell::Integer(limit),
     );
 
-    ask(connection, &query, idle_since)
+    sessions(connection, &query, idle_since)
 }
 
 fn restrict<'a>(wanted: &'a SessionQuery, idle_since: i64, query: &mut Conditions<'a>) {
@@ -174,7 +174,7 @@ fn restrict<'a>(wanted: &'a SessionQuery, idle_since: i64, query: &mut Condition
     }
 }
 
-fn ask(
+fn sessions(
     connection: &mut dyn Connection,
     query: &Conditions<'_>,
     idle_since: i64,
@@ -206,5 +206,5 @@ pub fn one(
     };
     query.push(" WHERE session_key = ", Cell::Text(&key));
 
-    Ok(ask(connection, &query, now.saturating_sub(nanos(idle)))?.pop())
+    Ok(sessions(connection, &query, now.saturating_sub(nanos(idle)))?.pop())
 }

@@ -111,7 +111,7 @@ pub(super) async fn get(
     let idle = views.idle;
 
     let mut found = ledger
-        .ask(move |connection| list(connection, &query, (now, idle), limit.saturating_add(1)))
+        .read(move |connection| list(connection, &query, (now, idle), limit.saturating_add(1)))
         .await?;
 
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -142,7 +142,7 @@ pub(super) async fn get_one(
     let idle = views.idle;
 
     let found = ledger
-        .ask(move |connection| find(connection, &key, (now, idle), (cursor, limit)))
+        .read(move |connection| find(connection, &key, (now, idle), (cursor, limit)))
         .await?;
     let (session, signals, page) =
         found.ok_or_else(|| Refusal::not_found("there is no session with this key"))?;
