@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 mod migrations;
 pub mod postgres;
+mod select_in;
 pub mod sqlite;
+
+pub(crate) use select_in::{parameters, select_in};
 
 use migrations::Scripts;
 use postgres::PostgresDatabase;
@@ -27,6 +30,27 @@ pub enum Cell<'a> {
     Text(&'a str),
     /// `BLOB`, `BYTEA`.
     Bytes(&'a [u8]),
+}
+
+impl From<Option<i64>> for Cell<'_> {
+    /// NULL for `None`.
+    fn from(number: Option<i64>) -> Self {
+        number.map_or(Self::Null, Self::Integer)
+    }
+}
+
+impl<'a> From<Option<&'a str>> for Cell<'a> {
+    /// NULL for `None`.
+    fn from(text: Option<&'a str>) -> Self {
+        text.map_or(Self::Null, Self::Text)
+    }
+}
+
+impl<'a> From<Option<&'a [u8]>> for Cell<'a> {
+    /// NULL for `None`.
+    fn from(bytes: Option<&'a [u8]>) -> Self {
+        bytes.map_or(Self::Null, Self::Bytes)
+    }
 }
 
 /// A row of a result; columns count from 0. A getter fails when the column holds another type.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, params_from_iter};
 
-use super::{Cell, Connection, Database, DbError, EachRow, OpenError, Row, Table};
+use super::{Cell, Connection, Database, DbError, EachRow, OpenError, Row, Table, parameters};
 
 /// How long a call waits for a lock by default. Together with the wait for the writer, it is short
 /// enough to answer before a sender's usual timeout of 5 s.
@@ -129,14 +129,11 @@ impl Connection for SqliteConnection {
 
 /// `INSERT INTO table (a, b) VALUES ($1, $2)`.
 pub fn insert_text(table: &Table) -> String {
-    let places: Vec<_> = (1..=table.columns.len())
-        .map(|number| format!("${number}"))
-        .collect();
     format!(
-        "INSERT INTO {} ({}) VALUES ({})",
+        "INSERT INTO {} ({}) VALUES {}",
         table.name,
         table.names(),
-        places.join(", ")
+        parameters(1, table.columns.len())
     )
 }
 

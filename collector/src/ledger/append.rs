@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::chain::{self, Hash, Hasher, Head};
 use super::entry::{Entry, HASHED, RECORDS, UNHASHED};
-use crate::db::{Cell, Connection, DbError};
+use crate::db::{Cell, Connection, DbError, select_in};
 use crate::record::is_of_transport;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -27,9 +27,6 @@ pub struct Appended {
 
 /// Most uids that an answer names.
 pub const MAX_NAMED: usize = 10;
-
-/// Most parameters of one query for uids; SQLite allows 32766, PostgreSQL 65535.
-const MAX_ASKED: usize = 1024;
 
 /// Appends all `batches` within the transaction that `connection` is in. With `strict`, a batch
 /// with a conflict is refused as a whole. Returns the result of each batch, in the same order.
@@ -124,53 +121,26 @@ impl Known<'_> {
             .map(|entry| entry.uid.as_str())
             .collect();
 
+        let columns = RECORDS.columns.iter().skip(UNHASHED);
+        let names: Vec<_> = columns.map(|column| column.name).collect();
+        let select = format!(
+            "SELECT position, {} FROM records WHERE uid IN",
+            names.join(", ")
+        );
+
         let mut kept = HashMap::new();
-        for uids in uids.chunks(MAX_ASKED) {
-            let (text, cells) = uid_query(uids);
-            connection.query(&text, &cells, &mut |row| {
-                let entry = Entry::read(row, 1)?;
-                kept.insert(
-                    entry.uid.clone(),
-                    (row.integer(0)?.unwrap_or_default(), entry),
-                );
-                Ok(())
-            })?;
-        }
+        select_in(connection, (&select, &[]), &uids, &mut |row| {
+            let entry = Entry::read(row, 1)?;
+            let position = row.integer(0)?.unwrap_or_default();
+            kept.insert(entry.uid.clone(), (position, entry));
+            Ok(())
+        })?;
 
         Ok(Self {
             kept,
             new: HashMap::new(),
         })
     }
-}
-
-/// A query for rows by uid. The number of parameters is rounded up to a power of two, so that few
-/// statements have to be prepared. The last uid fills the surplus.
-fn uid_query<'u>(uids: &[&'u str]) -> (String, Vec<Cell<'u>>) {
-    let number = uids.len().next_power_of_two();
-    let names: Vec<_> = RECORDS
-        .columns
-        .iter()
-        .skip(UNHASHED)
-        .map(|column| column.name)
-        .collect();
-    let places: Vec<_> = (1..=number).map(|place| format!("${place}")).collect();
-    let text = format!(
-        "SELECT position, {} FROM records WHERE uid IN ({})",
-        names.join(", "),
-        places.join(", ")
-    );
-
-    let last = uids.last().copied().unwrap_or_default();
-    let cells = uids
-        .iter()
-        .copied()
-        .chain(std::iter::repeat(last))
-        .take(number)
-        .map(Cell::Text)
-        .collect();
-
-    (text, cells)
 }
 
 /// The changes that the transaction will make.

@@ -72,9 +72,9 @@ impl Hasher {
         self.begin(previous, position);
         for (index, column) in RECORDS.columns.iter().enumerate().skip(UNHASHED) {
             self.push(match column.kind {
-                Kind::Integer => row.integer(index)?.map_or(Cell::Null, Cell::Integer),
-                Kind::Text => row.text(index)?.map_or(Cell::Null, Cell::Text),
-                Kind::Bytes => row.bytes(index)?.map_or(Cell::Null, Cell::Bytes),
+                Kind::Integer => row.integer(index)?.into(),
+                Kind::Text => row.text(index)?.into(),
+                Kind::Bytes => row.bytes(index)?.into(),
             });
         }
 

@@ -197,18 +197,18 @@ impl Entry {
             Cell::Integer(self.severity),
             Cell::Integer(self.flags),
             Cell::Text(&self.event_name),
-            optional(&self.stream_id),
-            self.sequence_number.map_or(Cell::Null, Cell::Integer),
-            optional(&self.service_name),
-            optional(&self.rule),
-            optional(&self.action),
-            optional(&self.outcome),
-            optional(&self.user_id),
-            optional(&self.session_id),
-            optional(&self.token_ref),
-            optional(&self.trace_id),
-            optional(&self.span_id),
-            optional(&self.body),
+            self.stream_id.as_deref().into(),
+            self.sequence_number.into(),
+            self.service_name.as_deref().into(),
+            self.rule.as_deref().into(),
+            self.action.as_deref().into(),
+            self.outcome.as_deref().into(),
+            self.user_id.as_deref().into(),
+            self.session_id.as_deref().into(),
+            self.token_ref.as_deref().into(),
+            self.trace_id.as_deref().into(),
+            self.span_id.as_deref().into(),
+            self.body.as_deref().into(),
             Cell::Text(&self.attributes),
         ]
     }
@@ -247,10 +247,6 @@ impl Entry {
     pub fn session_key(&self) -> Option<&str> {
         self.session_id.as_deref().or(self.token_ref.as_deref())
     }
-}
-
-fn optional(text: &Option<String>) -> Cell<'_> {
-    text.as_deref().map_or(Cell::Null, Cell::Text)
 }
 
 /// Reads the columns of a row one after the other.

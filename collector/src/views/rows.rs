@@ -1,41 +1,10 @@
-//! Reading and writing many rows of a view with few statements.
+//! Writing many rows of a view with few statements.
 
-use crate::db::{Cell, Connection, DbError, EachRow, Table};
-
-/// Most keys per query.
-const MAX_ASKED: usize = 512;
+use crate::db::{Cell, Connection, DbError, Table, parameters};
 
 /// Most rows per statement; their number is a power of two, so that few statements have to be
 /// prepared.
 const MAX_ROWS: usize = 64;
-
-/// Loads the rows that have one of `keys`. `select` ends where the list of keys begins; `fixed` are
-/// its earlier parameters.
-pub(super) fn load(
-    connection: &mut dyn Connection,
-    (select, fixed): (&str, &[Cell<'_>]),
-    keys: &[&str],
-    each: EachRow<'_>,
-) -> Result<(), DbError> {
-    for asked in keys.chunks(MAX_ASKED) {
-        let number = asked.len().next_power_of_two();
-        let last = asked.last().copied().unwrap_or_default();
-        let listed = asked
-            .iter()
-            .copied()
-            .chain(std::iter::repeat(last))
-            .take(number)
-            .map(Cell::Text);
-
-        let cells: Vec<_> = fixed.iter().copied().chain(listed).collect();
-        connection.query(
-            &format!("{select} {}", places(fixed.len() + 1, number)),
-            &cells,
-            each,
-        )?;
-    }
-    Ok(())
-}
 
 /// Writes rows, one after the other in `cells`, and replaces those with the same key: the first
 /// `key` columns. No key may occur twice.
@@ -65,7 +34,7 @@ fn save_text(table: &Table, key: usize, rows: usize) -> String {
     let names: Vec<_> = table.columns.iter().map(|column| column.name).collect();
     let width = names.len();
     let values: Vec<_> = (0..rows)
-        .map(|row| places(row * width + 1, width))
+        .map(|row| parameters(row * width + 1, width))
         .collect();
 
     let keys: Vec<_> = names.iter().take(key).copied().collect();
@@ -83,17 +52,4 @@ fn save_text(table: &Table, key: usize, rows: usize) -> String {
         keys.join(", "),
         others.join(", ")
     )
-}
-
-/// `($first, ...)` with `number` parameters.
-fn places(first: usize, number: usize) -> String {
-    let places: Vec<_> = (first..first + number)
-        .map(|place| format!("${place}"))
-        .collect();
-    format!("({})", places.join(", "))
-}
-
-/// NULL for `None`.
-pub(super) fn optional(text: Option<&str>) -> Cell<'_> {
-    text.map_or(Cell::Null, Cell::Text)
 }

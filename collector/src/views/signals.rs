@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::context;
 use super::exchange::Exchange;
-use super::rows::{load, save};
-use crate::db::{Cell, Column, Connection, DbError, Table};
+use super::rows::save;
+use crate::db::{Cell, Column, Connection, DbError, Table, select_in};
 
 const SIGNALS: Table = Table {
     name: "signals",
@@ -124,7 +124,7 @@ fn latest(
         ORDER BY other.position DESC LIMIT 1) AND session_key IN";
 
     let mut latest: HashMap<String, HashMap<String, String>> = HashMap::new();
-    load(connection, (SELECT, &[]), keys, &mut |row| {
+    select_in(connection, (SELECT, &[]), keys, &mut |row| {
         let text =
             |column: usize| Ok::<_, DbError>(row.text(column)?.unwrap_or_default().to_owned());
         latest

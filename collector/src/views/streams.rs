@@ -1,8 +1,8 @@
 //! The view of the streams; see [`completeness`](crate::completeness).
 
-use super::rows::{load, save};
+use super::rows::save;
 use crate::completeness::{Moment, Report, Streams};
-use crate::db::{Cell, Column, Connection, DbError, Row, Table};
+use crate::db::{Cell, Column, Connection, DbError, Row, Table, select_in};
 use crate::ledger::StoredEntry;
 use crate::ledger::append::{conflicts, head};
 
@@ -42,7 +42,7 @@ pub(super) fn merge(connection: &mut dyn Connection, others: Streams) -> Result<
 fn known(connection: &mut dyn Connection, ids: &[&str]) -> Result<Streams, DbError> {
     const SELECT: &str = "SELECT stream_id, state FROM streams WHERE stream_id IN";
     let mut streams = Streams::default();
-    load(connection, (SELECT, &[]), ids, &mut |row| {
+    select_in(connection, (SELECT, &[]), ids, &mut |row| {
         read(row, &mut streams)
     })?;
     Ok(streams)

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::EndedBy;
 use super::fold::{Fold, Last, Latest, Name};
-use crate::db::{Cell, Column, Connection, DbError, Row, Table};
+use crate::db::{Cell, Column, Connection, DbError, Row, Table, select_in};
 use crate::views::exchange::Exchange;
-use crate::views::rows::{load, optional, save};
+use crate::views::rows::save;
 
 const SESSIONS: Table = Table {
     name: "sessions",
@@ -65,7 +65,7 @@ fn known(
     keys: &[&str],
 ) -> Result<BTreeMap<String, Fold>, DbError> {
     let mut sessions = BTreeMap::new();
-    load(
+    select_in(
         connection,
         (&format!("{} WHERE session_key IN", select()), &[]),
         keys,
@@ -115,25 +115,24 @@ fn latest<T>(at: Option<i64>, value: Option<T>) -> Latest<T> {
 }
 
 fn cells<'s>(key: &'s str, session: &'s Fold) -> [Cell<'s>; SESSIONS.columns.len()] {
-    let time = |at: Option<i64>| at.map_or(Cell::Null, Cell::Integer);
     let (name, last) = (session.name.value(), session.last.value());
 
     [
         Cell::Text(key),
-        optional(session.session_id.as_deref()),
-        optional(session.token.value().map(String::as_str)),
-        time(session.token.at()),
-        optional(session.user.value().map(String::as_str)),
-        time(session.user.at()),
-        optional(name.map(|name| name.name.as_str())),
-        optional(name.and_then(|name| name.of.as_deref())),
-        time(session.name.at()),
-        time(session.start),
-        time(session.last.at()),
-        time(session.end.at()),
-        optional(session.end.value().map(|by| by.name())),
+        session.session_id.as_deref().into(),
+        session.token.value().map(String::as_str).into(),
+        session.token.at().into(),
+        session.user.value().map(String::as_str).into(),
+        session.user.at().into(),
+        name.map(|name| name.name.as_str()).into(),
+        name.and_then(|name| name.of.as_deref()).into(),
+        session.name.at().into(),
+        session.start.into(),
+        session.last.at().into(),
+        session.end.at().into(),
+        session.end.value().map(|by| by.name()).into(),
         Cell::Integer(session.events),
-        optional(last.and_then(|last| last.action.as_deref())),
-        optional(last.and_then(|last| last.outcome.as_deref())),
+        last.and_then(|last| last.action.as_deref()).into(),
+        last.and_then(|last| last.outcome.as_deref()).into(),
     ]
 }

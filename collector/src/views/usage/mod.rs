@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 pub use report::{Bucket, TOP, Usage, UsageQuery, UserRequests, report};
 
 use super::exchange::Exchange;
-use super::rows::{load, save};
-use crate::db::{Cell, Column, Connection, DbError, Table};
+use super::rows::save;
+use crate::db::{Cell, Column, Connection, DbError, Table, select_in};
 
 /// Length of a bucket, in nanoseconds.
 pub const BUCKET: i64 = 300 * 1_000_000_000;
@@ -138,7 +138,7 @@ fn known(
 
     let users: Vec<_> = requests.keys().copied().collect();
     let mut known = BTreeMap::new();
-    load(
+    select_in(
         connection,
         (SELECT, &[Cell::Text(rule), Cell::Integer(bucket)]),
         &users,
