@@ -1,7 +1,6 @@
 //! The record as the collector stores it, independent of its encoding.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -123,13 +122,7 @@ fn derived_uid(content: &Content) -> String {
         .filter(|(name, _)| !is_of_transport(name, &content.event_name));
 
     let digest = Sha256::digest(Value::Object(kept.collect()).to_string());
-    digest
-        .iter()
-        .fold(DERIVED_UID_PREFIX.to_owned(), |mut uid, byte| {
-            // Writing to a `String` cannot fail.
-            let _ = write!(uid, "{byte:02x}");
-            uid
-        })
+    format!("{DERIVED_UID_PREFIX}{}", hex::encode(digest))
 }
 
 #[cfg(test)]

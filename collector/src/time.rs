@@ -2,6 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// A second.
+pub const SECOND: i64 = 1_000_000_000;
+
 /// Reads a time, in nanoseconds since the Unix epoch.
 pub type Clock = fn() -> i64;
 

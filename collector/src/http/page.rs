@@ -80,22 +80,18 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
         let etag = entity_tag(asset.bytes);
         router.route(
             asset.path,
-            get(move |headers: HeaderMap| async move { answer(asset, &etag, &headers) }),
+            get(move |headers: HeaderMap| async move { respond(asset, &etag, &headers) }),
         )
     })
 }
 
 fn entity_tag(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    let hex: String = digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("\"{hex}\"")
+    let mut digits = hex::encode(Sha256::digest(bytes));
+    digits.truncate(32);
+    format!("\"{digits}\"")
 }
 
-fn answer(asset: &'static Asset, etag: &str, request: &HeaderMap) -> Response {
+fn respond(asset: &'static Asset, etag: &str, request: &HeaderMap) -> Response {
     let is_known = request
         .get_all(header::IF_NONE_MATCH)
         .iter()

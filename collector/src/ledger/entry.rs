@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::db::{Cell, Column, DbError, Row, Table};
 use crate::record::{Attributes, Content, Record};
+use crate::time::SECOND;
 
 /// Most bytes of a searched column. PostgreSQL refuses an index entry beyond 2704 bytes
 /// (`nbtree.h`, `BTMaxItemSize`), and one such record would block its whole batch.
@@ -24,7 +25,6 @@ pub struct Skew {
 impl Default for Skew {
     /// One minute ahead, seven days behind.
     fn default() -> Self {
-        const SECOND: i64 = 1_000_000_000;
         Self {
             ahead: 60 * SECOND,
             behind: 7 * 86_400 * SECOND,

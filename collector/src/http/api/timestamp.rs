@@ -3,10 +3,10 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::time::SECOND;
+
 /// Units of a span, in seconds.
 const UNITS: [(&str, i64); 4] = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
-
-const SECOND: i64 = 1_000_000_000;
 
 /// The forms that [`read`] accepts, for messages.
 pub(super) const FORM: &str =

@@ -11,12 +11,10 @@ use super::parameters::{Given, Kind, Parameter, Sent};
 use super::types::Nanos;
 use crate::http::refusal::Refusal;
 use crate::ledger::Ledger;
-use crate::time::Clock;
+use crate::time::{Clock, SECOND};
 use crate::views::usage::{BUCKET, UsageQuery, report};
 
 pub(super) const PATH: &str = "/api/usage";
-
-const SECOND: i64 = 1_000_000_000;
 
 /// The rule when none is given: one of the filter's default rules.
 const DEFAULT_RULE: &str = "check";
