@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::entry::{RECORDS, UNHASHED};
-use crate::db::{Cell, DbError, Kind, Row};
+use crate::db::{Cell, Connection, DbError, Kind, Row};
 
 /// SHA-256.
 pub type Hash = [u8; 32];
@@ -117,6 +117,34 @@ pub fn hash(bytes: Option<&[u8]>) -> Result<Hash, DbError> {
     bytes
         .and_then(|bytes| bytes.try_into().ok())
         .ok_or_else(|| DbError::failed("a hash is not 32 bytes long"))
+}
+
+/// The end of the chain.
+///
+/// # Errors
+///
+/// Those of the database.
+pub fn head(connection: &mut dyn Connection) -> Result<Head, DbError> {
+    let mut head = Head::START;
+    connection.query("SELECT position, hash FROM head", &[], &mut |row| {
+        head = Head {
+            position: row.integer(0)?.unwrap_or_default(),
+            hash: hash(row.bytes(1)?)?,
+        };
+        Ok(())
+    })?;
+    Ok(head)
+}
+
+/// Moves the end of the chain.
+pub(super) fn set_head(connection: &mut dyn Connection, head: Head) -> Result<(), DbError> {
+    const SET: &str = "INSERT INTO head (id, position, hash) VALUES (1, $1, $2) \
+        ON CONFLICT (id) DO UPDATE SET position = excluded.position, hash = excluded.hash";
+    connection.execute(
+        SET,
+        &[Cell::Integer(head.position), Cell::Bytes(&head.hash)],
+    )?;
+    Ok(())
 }
 
 #[cfg(test)]

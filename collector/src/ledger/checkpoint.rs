@@ -7,8 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::append::head;
-use super::chain::{self, Head};
+use super::chain::{self, Head, head};
 use super::signing::{Key, PublicKey};
 use super::writer::BackgroundTask;
 use crate::db::{self, Cell, Connection, DbError};

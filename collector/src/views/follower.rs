@@ -4,7 +4,7 @@ use super::exchange::Exchange;
 use super::{Settings, sessions, signals, streams, usage};
 use crate::db::{self, Cell, Connection, DbError};
 use crate::ledger::BackgroundTask;
-use crate::ledger::append::head;
+use crate::ledger::chain::head;
 use crate::ledger::list::{Filter, Page, Start, StoredEntry, list};
 
 /// Rows folded in one transaction: few enough that a batch does not wait long for its turn.

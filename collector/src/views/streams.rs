@@ -4,7 +4,8 @@ use super::rows::save;
 use crate::completeness::{Moment, Report, Streams};
 use crate::db::{Cell, Column, Connection, DbError, Row, Table, select_in};
 use crate::ledger::StoredEntry;
-use crate::ledger::append::{conflicts, head};
+use crate::ledger::append::conflicts;
+use crate::ledger::chain::head;
 
 const STREAMS: Table = Table {
     name: "streams",

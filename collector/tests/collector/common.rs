@@ -12,7 +12,7 @@ use audit_collector::http::app::app;
 use audit_collector::http::auth::Access;
 use audit_collector::http::metrics::Metrics;
 use audit_collector::http::state::AppState;
-use audit_collector::ledger::append::head;
+use audit_collector::ledger::chain::head;
 use audit_collector::ledger::checkpoint::Schedule;
 use audit_collector::ledger::entry::Skew;
 use audit_collector::ledger::signing::Key;

@@ -6,8 +6,8 @@ use std::vec::IntoIter;
 
 use serde::Serialize;
 
-use super::append::{conflicts, head};
-use super::chain::{self, Hash, Hasher, Head};
+use super::append::conflicts;
+use super::chain::{self, Hash, Hasher, Head, head};
 use super::checkpoint::Checkpoint;
 use super::cut::Cut;
 use super::entry::RECORDS;
