@@ -1,180 +1,14 @@
-//! Deletes old rows, unless a tag holds them. A signed cut bridges every hole in the chain.
+//! Deletes a run of rows, and leaves a signed cut.
 
-use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
-
-use super::chain::{self, GENESIS, Hash, Hasher};
-use super::cut::{Cut, Statement};
-use super::export::ExportDirectory;
-use super::list::{self, Filter, Start, StoredEntry};
-use super::signing::{Key, PublicKey};
-use super::writer::BackgroundTask;
 use crate::completeness::Streams;
-use crate::db::{self, Cell, Connection, DbError};
-use crate::time::{Clock, nanos};
-
-/// Rows that one transaction examines and, at most, deletes.
-const SLICE: i64 = 1000;
-
-/// Pause between two passes.
-const PAUSE: Duration = Duration::from_secs(60);
-
-/// A tag that keeps a record for as long as the hold is configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
-    /// Name of the tag: the attribute is `audit.tag.<name>`.
-    pub tag: String,
-    /// The value it must have; `None` matches any value.
-    pub value: Option<String>,
-}
-
-/// Rules for deletion.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// How long a record is kept after it was received.
-    pub retain: Duration,
-    /// Tags of records that are kept nevertheless.
-    pub holds: Vec<Hold>,
-    /// Directory to which rows are written before they are deleted.
-    pub export: Option<PathBuf>,
-}
-
-/// Called at the end of a pass, with the time before which records have expired.
-pub type Expire = fn(&mut dyn Connection, i64) -> Result<(), DbError>;
-
-/// The background task that applies a [`Policy`].
-pub struct Retention {
-    policy: Policy,
-    key: Arc<Key>,
-    now: Clock,
-    expire: Expire,
-    /// Position up to which this pass has come; `None` between two passes.
-    passed: Option<i64>,
-    /// When the next pass begins.
-    next: i64,
-}
-
-impl Retention {
-    /// The first pass begins at once. `expire` removes expired data from the views.
-    ///
-    /// # Errors
-    ///
-    /// When the directory for exports cannot be made.
-    pub fn new(policy: Policy, key: Arc<Key>, now: Clock, expire: Expire) -> io::Result<Self> {
-        if let Some(directory) = &policy.export {
-            std::fs::create_dir_all(directory)?;
-        }
-
-        Ok(Self {
-            policy,
-            key,
-            now,
-            expire,
-            passed: None,
-            next: i64::MIN,
-        })
-    }
-
-    /// Handles the next rows; returns whether there may be more.
-    fn slice(&mut self, connection: &mut dyn Connection, passed: i64) -> Result<bool, DbError> {
-        let now = (self.now)();
-        let before = now.saturating_sub(nanos(self.policy.retain));
-
-        let rows = list::list(connection, &Filter::default(), Start::After(passed), SLICE)?.rows;
-        let old: Vec<_> = rows
-            .iter()
-            .take_while(|row| row.entry.received_at < before)
-            .collect();
-        let Some(last) = old.last() else {
-            self.pause(connection, now, before)?;
-            return Ok(false);
-        };
-
-        let runs = runs(&old, &self.policy.holds)?;
-        if let Some(directory) = &self.policy.export {
-            ExportDirectory::new(directory)
-                .write(runs.iter().flatten().copied())
-                .map_err(DbError::failed)?;
-        }
-
-        let key = &self.key;
-        db::write(connection, |connection| {
-            runs.iter()
-                .try_for_each(|run| cut(connection, run, key, now))
-        })?;
-
-        self.passed = Some(last.position);
-        Ok(true)
-    }
-
-    fn pause(
-        &mut self,
-        connection: &mut dyn Connection,
-        now: i64,
-        before: i64,
-    ) -> Result<(), DbError> {
-        self.passed = None;
-        self.next = now.saturating_add(nanos(PAUSE));
-        db::write(connection, |connection| (self.expire)(connection, before))
-    }
-}
-
-impl BackgroundTask for Retention {
-    fn step(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError> {
-        match self.passed {
-            None if (self.now)() < self.next => Ok(false),
-            None => self.slice(connection, 0),
-            Some(passed) => self.slice(connection, passed),
-        }
-    }
-}
-
-/// The rows that may be deleted, in runs of consecutive positions.
-fn runs<'r>(
-    rows: &[&'r StoredEntry],
-    holds: &[Hold],
-) -> Result<Vec<Vec<&'r StoredEntry>>, DbError> {
-    let mut runs: Vec<Vec<&StoredEntry>> = Vec::new();
-    for row in rows {
-        if is_held(row, holds)? {
-            continue;
-        }
-
-        match runs.last_mut() {
-            Some(run)
-                if run
-                    .last()
-                    .is_some_and(|last| last.position + 1 == row.position) =>
-            {
-                run.push(row)
-            }
-            _ => runs.push(vec![row]),
-        }
-    }
-
-    Ok(runs)
-}
-
-fn is_held(row: &StoredEntry, holds: &[Hold]) -> Result<bool, DbError> {
-    if holds.is_empty() || !row.entry.attributes.contains("audit.tag.") {
-        return Ok(false);
-    }
-
-    let attributes = row.entry.attributes()?;
-    Ok(holds.iter().any(|hold| {
-        let value = attributes.get(&format!("audit.tag.{}", hold.tag));
-        value.is_some_and(|value| {
-            hold.value
-                .as_ref()
-                .is_none_or(|held| value.as_str() == Some(held))
-        })
-    }))
-}
+use crate::db::{Cell, Connection, DbError};
+use crate::ledger::StoredEntry;
+use crate::ledger::chain::{self, GENESIS, Hash, Hasher};
+use crate::ledger::cut::{Cut, Statement};
+use crate::ledger::signing::{Key, PublicKey};
 
 /// Deletes a run of rows and stores a cut for it, joined with the cuts right before and after it.
-fn cut(
+pub(super) fn cut(
     connection: &mut dyn Connection,
     run: &[&StoredEntry],
     key: &Key,
@@ -324,9 +158,11 @@ fn neighbour(
 
 #[cfg(test)]
 mod tests {
-    use super::super::append::append;
-    use super::super::entry::{Entry, Skew};
     use super::*;
+    use crate::db;
+    use crate::ledger::append::append;
+    use crate::ledger::entry::{Entry, Skew};
+    use crate::ledger::list::{self, Filter, Start};
     use crate::record::{Attributes, Content, Record, UID};
 
     fn entry(number: i64) -> Entry {

@@ -1,0 +1,48 @@
+//! What can be wrong with a ledger.
+
+use serde::Serialize;
+
+/// A fault of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "fault", rename_all = "snake_case")]
+pub enum Fault {
+    /// The row does not match its hash. It was changed or moved here, or the hash of the row before
+    /// it was changed.
+    Row {
+        /// Its position.
+        position: i64,
+        /// Its uid.
+        uid: String,
+    },
+    /// Rows are missing, and no signed cut covers them.
+    Missing {
+        /// First position.
+        first_position: i64,
+        /// Last position.
+        last_position: i64,
+    },
+    /// A cut does not match the rows around it, or is damaged.
+    Cut {
+        /// First position that it covers.
+        first_position: i64,
+    },
+    /// The ledger does not end at its head.
+    Head {
+        /// Position of the head.
+        head_position: i64,
+        /// Position of the last row.
+        last_position: i64,
+    },
+    /// The hash of a checkpoint differs from that of the row, or its position is beyond the end.
+    Checkpoint {
+        /// Its position.
+        position: i64,
+    },
+    /// A checkpoint or a cut is not signed by a trusted key.
+    Signature {
+        /// Position of the checkpoint, or first position of the cut.
+        position: i64,
+        /// Id of the key that it claims.
+        key_id: String,
+    },
+}

@@ -1,0 +1,283 @@
+//! The walk over the ledger: every hash, every signature, every number of every stream.
+
+use std::collections::BTreeMap;
+use std::iter::Peekable;
+use std::vec::IntoIter;
+
+use super::{Fault, MAX_NAMED, Trust, Verification};
+use crate::completeness::{Announced, Moment, Sighting, Streams};
+use crate::db::{Connection, DbError, Row};
+use crate::ledger::chain::{self, Hash, Hasher, Head};
+use crate::ledger::checkpoint::Checkpoint;
+use crate::ledger::cut::{Cut, Statement};
+use crate::ledger::signing::PublicKey;
+
+/// A walk over the ledger, row by row.
+pub(super) struct Walk {
+    hasher: Hasher,
+    /// Last place reached, by a row or by a cut.
+    reached: Head,
+    /// Position of the last row.
+    pub(super) read_up_to: i64,
+    cuts: Peekable<IntoIter<Cut>>,
+    checkpoints: BTreeMap<i64, Vec<Hash>>,
+    streams: Streams,
+    /// Rows that were read.
+    pub(super) rows: i64,
+    result: Verification,
+}
+
+impl Walk {
+    /// Loads cuts and checkpoints, and checks their signatures.
+    pub(super) fn begin(connection: &mut dyn Connection, trust: &Trust) -> Result<Self, DbError> {
+        let cuts = Cut::list(connection)?;
+        let mut checkpoints = Checkpoint::list(connection, 0, i64::MAX)?;
+        checkpoints.extend(trust.checkpoints.iter().cloned());
+
+        let mut walk = Self {
+            hasher: Hasher::default(),
+            reached: Head::START,
+            read_up_to: i64::MIN,
+            cuts: Vec::new().into_iter().peekable(),
+            checkpoints: BTreeMap::new(),
+            streams: Streams::default(),
+            rows: 0,
+            result: Verification {
+                signatures_checked: !trust.keys.is_empty(),
+                ..Verification::default()
+            },
+        };
+
+        walk.check_signatures(&cuts, &checkpoints, &trust.keys);
+        walk.result.checkpoints = i64::try_from(checkpoints.len()).unwrap_or(i64::MAX);
+
+        for checkpoint in checkpoints {
+            walk.checkpoints
+                .entry(checkpoint.head.position)
+                .or_default()
+                .push(checkpoint.head.hash);
+        }
+
+        walk.cuts = cuts.into_iter().peekable();
+        Ok(walk)
+    }
+
+    fn check_signatures(&mut self, cuts: &[Cut], checkpoints: &[Checkpoint], keys: &[PublicKey]) {
+        if keys.is_empty() {
+            return;
+        }
+
+        for cut in cuts
+            .iter()
+            .filter(|cut| !keys.iter().any(|key| cut.is_signed_by(key)))
+        {
+            self.fault(Fault::Signature {
+                position: cut.first_position,
+                key_id: cut.key_id.clone(),
+            });
+        }
+
+        for point in checkpoints
+            .iter()
+            .filter(|point| !keys.iter().any(|key| point.is_signed_by(key)))
+        {
+            self.fault(Fault::Signature {
+                position: point.head.position,
+                key_id: point.key_id.clone(),
+            });
+        }
+    }
+
+    fn fault(&mut self, fault: Fault) {
+        self.result.fault_count += 1;
+        if self.result.faults.len() < MAX_NAMED {
+            self.result.faults.push(fault);
+        }
+    }
+
+    /// Processes the next row in the order of positions; its columns are those of the table.
+    pub(super) fn row(&mut self, row: &dyn Row) -> Result<(), DbError> {
+        let position = row.integer(0)?.unwrap_or_default();
+        self.rows += 1;
+        self.read_up_to = position;
+
+        if position <= 0 {
+            // Positions of a chain begin at 1.
+            self.row_fault(position, row);
+            return Ok(());
+        }
+
+        self.cross_cuts(position);
+        let next = self.reached.position.saturating_add(1);
+        // A column of another type counts as a change.
+        let kept = row.bytes(1).and_then(chain::hash).ok();
+
+        if position > next {
+            self.fault(Fault::Missing {
+                first_position: next,
+                last_position: position - 1,
+            });
+        } else if kept.is_none()
+            || self.hasher.kept_row(&self.reached.hash, position, row).ok() != kept
+        {
+            self.row_fault(position, row);
+        }
+
+        self.reach(Head {
+            position,
+            hash: kept.unwrap_or_default(),
+        });
+
+        // Fails for a column of another type; the row is a fault already.
+        let _ = self.see(row);
+        Ok(())
+    }
+
+    fn row_fault(&mut self, position: i64, row: &dyn Row) {
+        let uid = row.text(UID).ok().flatten().unwrap_or_default().to_owned();
+        self.fault(Fault::Row { position, uid });
+    }
+
+    /// Follows the cuts that lie before the row at `position`.
+    fn cross_cuts(&mut self, position: i64) {
+        while let Some(cut) = self.cuts.next_if(|cut| cut.first_position < position) {
+            self.cross(&cut);
+        }
+    }
+
+    fn cross(&mut self, cut: &Cut) {
+        let statement = cut.statement();
+        let after = statement.as_ref().and_then(Statement::after);
+        let (Some(statement), Some(after)) = (statement, after) else {
+            return self.fault(Fault::Cut {
+                first_position: cut.first_position,
+            });
+        };
+
+        let next = self.reached.position.saturating_add(1);
+        if cut.first_position > next {
+            self.fault(Fault::Missing {
+                first_position: next,
+                last_position: cut.first_position - 1,
+            });
+        } else if cut.first_position < next || statement.before() != Some(self.reached.hash) {
+            self.fault(Fault::Cut {
+                first_position: cut.first_position,
+            });
+        }
+
+        let deleted = statement
+            .last_position
+            .saturating_sub(statement.first_position)
+            .saturating_add(1);
+        self.result.deleted_rows = self.result.deleted_rows.saturating_add(deleted);
+        self.streams.merge(statement.streams());
+
+        self.reach(Head {
+            position: statement.last_position,
+            hash: after,
+        });
+    }
+
+    /// Moves on and compares the checkpoints on the way. Those within a cut cannot be compared any
+    /// more.
+    fn reach(&mut self, head: Head) {
+        self.reached = head;
+
+        while let Some(entry) = self.checkpoints.first_entry() {
+            if *entry.key() > head.position {
+                return;
+            }
+            let (position, hashes) = entry.remove_entry();
+            if position == head.position && hashes.iter().any(|hash| *hash != head.hash) {
+                self.fault(Fault::Checkpoint { position });
+            }
+        }
+    }
+
+    fn see(&mut self, row: &dyn Row) -> Result<(), DbError> {
+        let (Some(stream), Some(number)) = (row.text(STREAM)?, row.integer(NUMBER)?) else {
+            return Ok(());
+        };
+
+        let received_at = row.integer(RECEIVED_AT)?.unwrap_or_default();
+        let observed_at = row.integer(OBSERVED_AT)?.unwrap_or_default();
+        let event_name = row.text(EVENT_NAME)?.unwrap_or_default();
+        let announced = Announced::read(
+            event_name,
+            row.text(ATTRIBUTES)?.unwrap_or_default(),
+            received_at,
+        );
+
+        self.streams.see(
+            stream,
+            Sighting {
+                service: row.text(SERVICE)?,
+                number,
+                received_at,
+                observed_at,
+                announced,
+            },
+        );
+
+        Ok(())
+    }
+
+    /// The result, once all rows are processed.
+    pub(super) fn end(mut self, head: Head, moment: Moment, conflicts: i64) -> Verification {
+        self.cross_cuts(i64::MAX);
+        if self.reached != head {
+            self.fault(Fault::Head {
+                head_position: head.position,
+                last_position: self.reached.position,
+            });
+        }
+
+        for position in std::mem::take(&mut self.checkpoints).into_keys() {
+            self.fault(Fault::Checkpoint { position });
+        }
+
+        self.result.rows = self.rows;
+        self.result.completeness = self.streams.report(
+            moment,
+            self.rows.saturating_add(self.result.deleted_rows),
+            conflicts,
+        );
+
+        self.result
+    }
+}
+
+/// Columns of [`RECORDS`](crate::ledger::entry::RECORDS).
+const UID: usize = 2;
+const RECEIVED_AT: usize = 3;
+const OBSERVED_AT: usize = 6;
+const EVENT_NAME: usize = 9;
+const STREAM: usize = 10;
+const NUMBER: usize = 11;
+const SERVICE: usize = 12;
+const ATTRIBUTES: usize = 22;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::entry::RECORDS;
+
+    #[test]
+    fn the_columns_are_where_they_are_looked_for() {
+        let names = [
+            (UID, "uid"),
+            (RECEIVED_AT, "received_at_unix_nano"),
+            (OBSERVED_AT, "observed_time_unix_nano"),
+            (EVENT_NAME, "event_name"),
+            (STREAM, "stream_id"),
+            (NUMBER, "sequence_number"),
+            (SERVICE, "service_name"),
+            (ATTRIBUTES, "attributes"),
+        ];
+
+        for (index, name) in names {
+            assert_eq!(RECORDS.columns[index].name, name);
+        }
+    }
+}
