@@ -49,6 +49,27 @@ enum Open {
     },
 }
 
+impl Open {
+    fn list(line: usize, anchor: usize) -> Self {
+        Self::List {
+            line,
+            anchor,
+            items: Vec::new(),
+            nodes: 1,
+        }
+    }
+
+    fn map(line: usize, anchor: usize) -> Self {
+        Self::Map {
+            line,
+            anchor,
+            entries: Vec::new(),
+            key: None,
+            nodes: 1,
+        }
+    }
+}
+
 /// A finished node, and its number of nodes with anchors written out.
 type Sized = (Rc<Node>, usize);
 
@@ -80,15 +101,11 @@ impl Builder {
     pub(super) fn take(&mut self, event: Event, mark: Marker) -> Result<(), YamlError> {
         let line = mark.line();
         if self.open.len() > MAX_DEPTH {
-            return Err(YamlError::new(
-                line,
-                format!("is nested deeper than {MAX_DEPTH}"),
-            ));
+            return Err(too_deep(line));
         }
 
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let is_block = style == TScalarStyle::Literal;
                 // A key is always text.
                 let value = if self.awaits_key() {
                     Value::String(text)
@@ -97,7 +114,7 @@ impl Builder {
                 };
                 let node = Node {
                     line,
-                    is_block,
+                    is_block: style == TScalarStyle::Literal,
                     kind: Kind::Scalar(value),
                 };
                 self.put((Rc::new(node), 1), anchor, line)?;
@@ -108,23 +125,8 @@ impl Builder {
                     found.ok_or_else(|| YamlError::new(line, "an alias within its own anchor"))?;
                 self.put(found, 0, line)?;
             }
-            Event::SequenceStart(anchor, _) => {
-                self.open.push(Open::List {
-                    line,
-                    anchor,
-                    items: Vec::new(),
-                    nodes: 1,
-                });
-            }
-            Event::MappingStart(anchor, _) => {
-                self.open.push(Open::Map {
-                    line,
-                    anchor,
-                    entries: Vec::new(),
-                    key: None,
-                    nodes: 1,
-                });
-            }
+            Event::SequenceStart(anchor, _) => self.open.push(Open::list(line, anchor)),
+            Event::MappingStart(anchor, _) => self.open.push(Open::map(line, anchor)),
             Event::SequenceEnd | Event::MappingEnd => self.close(line)?,
             _ => {}
         }
@@ -200,13 +202,18 @@ impl Builder {
 
         *nodes += size;
         if self.nodes + *nodes > MAX_NODES {
-            return Err(YamlError::new(
-                line,
-                format!("has more than {MAX_NODES} values"),
-            ));
+            return Err(too_large(line));
         }
         Ok(())
     }
+}
+
+fn too_deep(line: usize) -> YamlError {
+    YamlError::new(line, format!("is nested deeper than {MAX_DEPTH}"))
+}
+
+fn too_large(line: usize) -> YamlError {
+    YamlError::new(line, format!("has more than {MAX_NODES} values"))
 }
 
 fn key_of(node: &Node) -> Result<String, YamlError> {

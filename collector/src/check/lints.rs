@@ -151,20 +151,7 @@ fn of_istio(plugin: &Plugin) -> Vec<Remark> {
     let mut lints = Vec::new();
     let mut add = |line: usize, text: String| lints.push((line, text));
 
-    let strategy = spec
-        .get("failStrategy")
-        .or_else(|| spec.get("wasm")?.get("failStrategy"));
-    match strategy.map(|node| (node.line, node.text())) {
-        Some((line, Some("FAIL_OPEN"))) => add(line, format!("failStrategy: FAIL_OPEN {UNAUDITED}")),
-        Some((_, Some("FAIL_RELOAD"))) => {}
-        _ => add(
-            spec.line,
-            "failStrategy: without FAIL_RELOAD (Istio 1.27) a proxy whose VM has crashed answers 503 until it is \
-             restarted"
-                .to_owned(),
-        ),
-    }
-
+    fail_strategy_of_istio(spec, &mut add);
     let place = Place::of(spec);
     if place == Place::Ingress && has_mode(spec, "SERVER") {
         add(
@@ -182,10 +169,8 @@ fn of_istio(plugin: &Plugin) -> Vec<Remark> {
         );
     }
 
-    if !matches!(
-        spec.get("phase").and_then(|phase| phase.text()),
-        Some("AUTHN" | "AUTHZ")
-    ) {
+    let phase = spec.get("phase").and_then(|phase| phase.text());
+    if !matches!(phase, Some("AUTHN" | "AUTHZ")) {
         add(
             spec.line,
             "phase: without AUTHN, requests that Istio's authentication or authorization refuses are recorded without \
@@ -197,6 +182,22 @@ fn of_istio(plugin: &Plugin) -> Vec<Remark> {
     cluster_of_istio(plugin, &mut add);
     trust_of_istio(plugin, place, &mut add);
     lints
+}
+
+fn fail_strategy_of_istio(spec: &Node, add: &mut impl FnMut(usize, String)) {
+    let strategy = spec
+        .get("failStrategy")
+        .or_else(|| spec.get("wasm")?.get("failStrategy"));
+    match strategy.map(|node| (node.line, node.text())) {
+        Some((line, Some("FAIL_OPEN"))) => add(line, format!("failStrategy: FAIL_OPEN {UNAUDITED}")),
+        Some((_, Some("FAIL_RELOAD"))) => {}
+        _ => add(
+            spec.line,
+            "failStrategy: without FAIL_RELOAD (Istio 1.27) a proxy whose VM has crashed answers 503 until it is \
+             restarted"
+                .to_owned(),
+        ),
+    }
 }
 
 fn cluster_of_istio(plugin: &Plugin, add: &mut impl FnMut(usize, String)) {

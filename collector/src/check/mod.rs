@@ -183,27 +183,19 @@ fn check(
     hops: &mut Hops,
     report: &mut Report,
 ) -> io::Result<()> {
-    let add = |report: &mut Report, line: usize, severity: Severity, text: &str| {
-        report.add(&Finding {
-            file,
-            line,
-            plugin: Some(&plugin.name),
-            severity,
-            text,
-        })
-    };
-
     for (line, sentence) in plugin.refused.iter().chain(&lints::refused(plugin)) {
-        add(report, *line, Severity::Error, sentence)?;
+        report.add(&finding(file, plugin, *line, Severity::Error, sentence))?;
     }
 
     let (config, problems) = verdict(plugin);
     for (severity, text) in &problems {
-        add(report, line_of(plugin, text), *severity, text)?;
+        let line = line_of(plugin, text);
+        report.add(&finding(file, plugin, line, *severity, text))?;
     }
     if let Some(config) = config {
         for warning in &config.warnings {
-            add(report, line_of(plugin, warning), Severity::Warning, warning)?;
+            let line = line_of(plugin, warning);
+            report.add(&finding(file, plugin, line, Severity::Warning, warning))?;
         }
         hops.add(file.to_owned(), &plugin.name, &config, |path| {
             plugin.configuration.line_of(path)
@@ -212,9 +204,25 @@ fn check(
     }
 
     for (line, text) in lints::of(plugin) {
-        add(report, line, Severity::Warning, &text)?;
+        report.add(&finding(file, plugin, line, Severity::Warning, &text))?;
     }
     Ok(())
+}
+
+fn finding<'f>(
+    file: &'f Path,
+    plugin: &'f Plugin,
+    line: usize,
+    severity: Severity,
+    text: &'f str,
+) -> Finding<'f> {
+    Finding {
+        file,
+        line,
+        plugin: Some(&plugin.name),
+        severity,
+        text,
+    }
 }
 
 /// The configuration, if the filter may accept it, and what is wrong with it.

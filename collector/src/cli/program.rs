@@ -13,6 +13,7 @@ use audit_collector::http::metrics::Metrics;
 use audit_collector::http::secrets::{Current, Secrets, SecretsError};
 use audit_collector::http::serve::Server;
 use audit_collector::http::state::AppState;
+use audit_collector::ledger::Ledger;
 use audit_collector::logs;
 use audit_collector::time::now_unix_nano;
 use tokio::net::TcpListener;
@@ -58,6 +59,11 @@ impl StartError {
 
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(flags: ServeFlags) -> Result<(), StartError> {
+    logs::init(flags.logs.form(), flags.logs.log_level);
+    if flags.limits.max_inflight_bytes < flags.limits.max_body_bytes {
+        return Err(StartError::Limits);
+    }
+
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
@@ -68,52 +74,30 @@ pub(crate) fn run(flags: ServeFlags) -> Result<(), StartError> {
 }
 
 async fn serve(flags: ServeFlags) -> Result<(), StartError> {
-    logs::init(flags.logs.form(), flags.logs.log_level);
-    if flags.limits.max_inflight_bytes < flags.limits.max_body_bytes {
-        return Err(StartError::Limits);
-    }
-
-    let limits = flags.limits.limits();
     let has_client_ca = flags.tls.has_client_ca();
     let (secrets, Current { access, tls }) =
         Secrets::read(flags.access.files(), flags.tls.files())?;
-
-    let keep = flags.ledger;
-    let views = Arc::new(keep.views());
-    let opening = spawn_blocking(move || keep.open(now_unix_nano));
+    let views = Arc::new(flags.ledger.views());
+    let opening = spawn_blocking(move || flags.ledger.open(now_unix_nano));
     let ledger = Arc::new(opening.await.map_err(io::Error::other)??);
+    let bound = TcpListener::bind(flags.listen).await;
+    let listener = bound.map_err(|error| StartError::Listen(flags.listen, error))?;
 
-    let listener = TcpListener::bind(flags.listen)
-        .await
-        .map_err(|error| StartError::Listen(flags.listen, error))?;
-    let address = listener.local_addr()?;
-
-    // Before the line below: its reader may send a signal at once.
+    // Before the address is printed: its reader may send a signal at once.
     let signals = Signals::install()?;
-    writeln!(
-        io::stdout(),
-        "listening on {}://{address}",
-        if tls.is_some() { "https" } else { "http" }
-    )?;
-    info!(version = env!("CARGO_PKG_VERSION"), %address, tls = tls.is_some(), "started");
-
-    if let Some(open) = open_to_all(address, &access.borrow(), has_client_ca) {
-        let remedy = "--ingest-token-file, --read-token-file or --client-ca";
-        warn!("everybody who can reach {address} can {open}, without {remedy}");
-    }
+    announce(&listener, &access.borrow(), tls.is_some(), has_client_ca)?;
+    tokio::spawn(secrets.keep_up(signals.hang_up));
 
     let metrics = Metrics::default();
     let state = AppState {
         ledger: ledger.clone(),
         views,
-        admission: Admission::new(limits),
+        admission: Admission::new(flags.limits.limits()),
         access,
         metrics: metrics.clone(),
         refusals: Arc::default(),
-        now_unix_nano: now_unix_nano,
+        now_unix_nano,
     };
-
-    tokio::spawn(secrets.keep_up(signals.hang_up));
     let server = Server {
         router: app(state),
         tls,
@@ -124,12 +108,34 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
     server
         .run(listener, signals.end.received(), SHUTDOWN_GRACE)
         .await;
+    close(&ledger).await;
+    Ok(())
+}
 
+/// Prints the address, and warns of a port that is open to all.
+fn announce(
+    listener: &TcpListener,
+    access: &Access,
+    has_tls: bool,
+    has_client_ca: bool,
+) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    let scheme = if has_tls { "https" } else { "http" };
+    writeln!(io::stdout(), "listening on {scheme}://{address}")?;
+    info!(version = env!("CARGO_PKG_VERSION"), %address, tls = has_tls, "started");
+
+    if let Some(open) = open_to_all(address, access, has_client_ca) {
+        let remedy = "--ingest-token-file, --read-token-file or --client-ca";
+        warn!("everybody who can reach {address} can {open}, without {remedy}");
+    }
+    Ok(())
+}
+
+async fn close(ledger: &Ledger) {
     if timeout(SHUTDOWN_GRACE, ledger.close()).await.is_err() {
         warn!("the database was still in use at the end");
     }
     info!("stopped");
-    Ok(())
 }
 
 /// What the port allows to clients on other machines; `None` when it allows nothing.

@@ -82,6 +82,7 @@ impl Default for Metrics {
 }
 
 impl Inner {
+    /// Registers all of them, in the order in which they are shown.
     fn register(&mut self) {
         let registry = &mut self.registry;
         registry.register(
@@ -90,6 +91,13 @@ impl Inner {
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
 
+        self.register_requests();
+        self.register_records();
+        self.register_connections();
+    }
+
+    fn register_requests(&mut self) {
+        let registry = &mut self.registry;
         registry.register(
             "requests",
             "Requests to store records, answered",
@@ -114,7 +122,10 @@ impl Inner {
             "Requests of any kind that were refused",
             self.refused.clone(),
         );
+    }
 
+    fn register_records(&mut self) {
+        let registry = &mut self.registry;
         registry.register(
             "records_received",
             "Records in bodies that were read",
@@ -132,7 +143,10 @@ impl Inner {
         );
         let help = "Records whose uid was kept already with another content";
         registry.register("records_conflict", help, self.conflict.clone());
+    }
 
+    fn register_connections(&mut self) {
+        let registry = &mut self.registry;
         registry.register("connections", "Open connections", self.connections.clone());
         let help = "Connections whose TLS handshake failed";
         registry.register(

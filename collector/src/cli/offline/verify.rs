@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
-use audit_collector::completeness::{Gap, GapState, Life, Moment, StreamReport};
+use audit_collector::completeness::{Gap, GapState, Life, Moment, Report, StreamReport};
 use audit_collector::db::{self, Opened};
 use audit_collector::ledger::signing::PublicKey;
 use audit_collector::ledger::verify::{Fault, Trust, Verification, verify};
@@ -111,7 +111,16 @@ fn print(out: &mut dyn Write, found: &Verification) -> io::Result<()> {
         writeln!(out, "  {}", describe(fault))?;
     }
 
-    let report = &found.completeness;
+    print_completeness(out, &found.completeness)?;
+    let verdict = if found.is_sound() {
+        "sound"
+    } else {
+        "NOT SOUND"
+    };
+    writeln!(out, "{verdict}")
+}
+
+fn print_completeness(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     writeln!(out, "streams: {}", report.streams.len())?;
     writeln!(
         out,
@@ -133,16 +142,7 @@ fn print(out: &mut dyn Write, found: &Verification) -> io::Result<()> {
     {
         print_silence(out, stream)?;
     }
-
-    writeln!(
-        out,
-        "{}",
-        if found.is_sound() {
-            "sound"
-        } else {
-            "NOT SOUND"
-        }
-    )
+    Ok(())
 }
 
 fn print_gaps(out: &mut dyn Write, stream: &StreamReport) -> io::Result<()> {

@@ -9,11 +9,13 @@ use axum::response::Response;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
+use crate::http::admission::Reservation;
 use crate::http::refusal::{PROTOBUF, Reason, Refusal};
 use crate::http::state::AppState;
 use crate::ledger::Appended;
 use crate::ledger::entry::Entry;
 use crate::otlp::Format;
+use crate::record::Record;
 use body::{Compression, Incoming};
 use response::Encoded;
 
@@ -67,23 +69,31 @@ async fn take_in(
     let decoding = tokio::task::spawn_blocking(move || {
         let _decoder = decoder;
         let body = compression.undo(sent, max_bytes, &mut reservation)?;
-        let checked = format.check(&body)?;
-        reservation.grow_to_values(checked.values())?;
-        let records = checked.decode()?.into_iter();
+        let records = decode(format, &body, &mut reservation)?.into_iter();
         let entries: Vec<_> = records
             .map(|record| Entry::new(record, received_at, skew))
             .collect();
         Ok::<_, Refusal>((entries, reservation))
     });
 
-    let failed = |_| {
-        Refusal::new(
-            Reason::Internal,
-            "the body could not be read by a fault of the collector",
-        )
-    };
-    let (entries, _reservation) = decoding.await.map_err(failed)??;
+    let (entries, _reservation) = decoding.await.map_err(|_| no_decoder())??;
     store(state, entries).await
+}
+
+/// Reserves the memory of the values before they are made.
+fn decode(
+    format: Format,
+    body: &[u8],
+    reservation: &mut Reservation,
+) -> Result<Vec<Record>, Refusal> {
+    let checked = format.check(body)?;
+    reservation.grow_to_values(checked.values())?;
+    Ok(checked.decode()?)
+}
+
+fn no_decoder() -> Refusal {
+    let message = "the body could not be read by a fault of the collector";
+    Refusal::new(Reason::Internal, message)
 }
 
 /// Result of storing the records of a request.

@@ -36,63 +36,62 @@ const REFUSALS: [(&str, &str); 3] = [
 
 /// All operations with their path and method.
 pub(super) fn all() -> Vec<(&'static str, HttpMethod, Operation)> {
-    let mut list = Vec::new();
-    let mut add =
-        |path, operation: OperationBuilder| list.push((path, HttpMethod::Get, operation.build()));
+    let operations = [
+        (records::PATH, of_records()),
+        (sessions::PATH, of_sessions()),
+        (sessions::ONE, of_session()),
+        (usage::PATH, of_usage()),
+        (streams::PATH, of_streams()),
+        (checkpoints::PATH, of_checkpoints()),
+    ];
 
+    operations
+        .into_iter()
+        .map(|(path, operation)| (path, HttpMethod::Get, operation.build()))
+        .collect()
+}
+
+fn of_records() -> OperationBuilder {
     let answer = found::<records::Records>("A page, or an export")
         .content(NDJSON, content::<FlatRecord>())
         .content(CSV, Content::new(Some(text(Type::String))));
-    add(
-        records::PATH,
-        question("Records by what they say", records::PARAMETERS, answer),
-    );
+    operation("Records by what they say", records::PARAMETERS, answer)
+}
 
+fn of_sessions() -> OperationBuilder {
     let answer = found::<sessions::Sessions>("A page");
-    add(
-        sessions::PATH,
-        question("Sessions", sessions::PARAMETERS, answer),
-    );
+    operation("Sessions", sessions::PARAMETERS, answer)
+}
 
+fn of_session() -> OperationBuilder {
     let answer = found::<sessions::Timeline>("The session");
-    let one = question(
+    operation(
         "A session with its records",
         sessions::ONE_PARAMETERS,
         answer,
-    );
-    add(
-        sessions::ONE,
-        one.parameter(key())
-            .response("404", refusal("There is no such session.")),
-    );
-
-    let answer = found::<usage::UsageAnswer>("The usage");
-    add(
-        usage::PATH,
-        question(
-            "Requests of a rule, over time and by user",
-            usage::PARAMETERS,
-            answer,
-        ),
-    );
-
-    let answer = found::<Report>("What has arrived");
-    add(
-        streams::PATH,
-        question("Completeness of the streams", streams::PARAMETERS, answer),
-    );
-
-    let answer =
-        found::<checkpoints::Checkpoints>("The latest, or all").content(NDJSON, content::<Line>());
-    add(
-        checkpoints::PATH,
-        question("Signed heads of the chain", checkpoints::PARAMETERS, answer),
-    );
-
-    list
+    )
+    .parameter(key())
+    .response("404", refusal("There is no such session."))
 }
 
-fn question(summary: &str, table: &[Parameter], answer: ResponseBuilder) -> OperationBuilder {
+fn of_usage() -> OperationBuilder {
+    let answer = found::<usage::UsageAnswer>("The usage");
+    let summary = "Requests of a rule, over time and by user";
+    operation(summary, usage::PARAMETERS, answer)
+}
+
+fn of_streams() -> OperationBuilder {
+    let answer = found::<Report>("What has arrived");
+    operation("Completeness of the streams", streams::PARAMETERS, answer)
+}
+
+fn of_checkpoints() -> OperationBuilder {
+    let answer =
+        found::<checkpoints::Checkpoints>("The latest, or all").content(NDJSON, content::<Line>());
+    operation("Signed heads of the chain", checkpoints::PARAMETERS, answer)
+}
+
+fn operation(summary: &str, table: &[Parameter], answer: ResponseBuilder) -> OperationBuilder {
     let operation = OperationBuilder::new()
         .summary(Some(summary))
         .response("200", answer.build());
