@@ -1,4 +1,8 @@
 //! The record as the collector stores it, independent of its encoding.
+//!
+//! A record has a type per stage: [`Content`] when it is decoded, [`Record`] with a uid,
+//! [`Entry`](crate::ledger::entry::Entry) as columns, [`StoredEntry`](crate::ledger::StoredEntry)
+//! in the chain, and `FlatRecord` in a response.
 
 use std::collections::BTreeMap;
 

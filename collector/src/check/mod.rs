@@ -28,6 +28,7 @@ use clap::{Args, ValueEnum};
 
 use hops::Hops;
 use manifest::Plugin;
+use node::Remark;
 use report::{Finding, Report, Severity, Shown};
 use request::RequestLine;
 use yaml::FileForm;
@@ -105,9 +106,6 @@ pub(crate) fn run(flags: &Flags) -> Result<bool, CheckError> {
     }
 }
 
-/// Line and sentence: why the file cannot be checked.
-type Trouble = (usize, String);
-
 fn check_hops(hops: &Hops, report: &mut Report) -> io::Result<()> {
     hops.unrecorded().try_for_each(|rule| {
         report.add(&Finding {
@@ -126,7 +124,7 @@ fn check_file(
     flags: &Flags,
     hops: &mut Hops,
     report: &mut Report,
-) -> io::Result<Result<(), Trouble>> {
+) -> io::Result<Result<(), Remark>> {
     let plugins = match plugins_of(file) {
         Ok(plugins) => plugins,
         Err(trouble) => return Ok(Err(trouble)),
@@ -138,7 +136,7 @@ fn check_file(
     Ok(Ok(()))
 }
 
-fn plugins_of(file: &Path) -> Result<Vec<Plugin>, Trouble> {
+fn plugins_of(file: &Path) -> Result<Vec<Plugin>, Remark> {
     let text = read(file).map_err(|error| (0, error))?;
     let documents =
         yaml::read(&text, FileForm::of(file)).map_err(|error| (error.line, error.text))?;

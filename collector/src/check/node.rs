@@ -23,7 +23,7 @@ pub(super) enum Kind {
     Map(Vec<(String, usize, Rc<Node>)>),
 }
 
-/// The line of a node, and a sentence about it.
+/// A line, and a sentence about it; line 0 is the whole file.
 pub(super) type Remark = (usize, String);
 
 impl Node {

@@ -24,7 +24,7 @@ const LATEST: i64 = 100;
 pub(super) const PARAMETERS: &[Parameter] = &[Parameter {
     name: "format",
     kind: Kind::Choice(&["json", "ndjson"]),
-    says: "`json`: the latest 100, newest first. `ndjson`: all of them, oldest first.",
+    description: "`json`: the latest 100, newest first. `ndjson`: all of them, oldest first.",
 }];
 
 /// The latest checkpoints.

@@ -20,7 +20,7 @@ pub(super) struct Parameter {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
     /// Its description.
-    pub(super) says: &'static str,
+    pub(super) description: &'static str,
 }
 
 /// The values that a parameter takes.

@@ -22,11 +22,11 @@ pub(super) const DEFAULT_LIMIT: i64 = 100;
 /// Most records in an answer, so that a browser can still show it.
 pub(super) const MAX_LIMIT: i64 = 1000;
 
-const fn text(name: &'static str, says: &'static str) -> Parameter {
+const fn text(name: &'static str, description: &'static str) -> Parameter {
     Parameter {
         name,
         kind: Kind::Text,
-        says,
+        description,
     }
 }
 
@@ -34,12 +34,12 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "from",
         kind: Kind::Time,
-        says: "Not before this time.",
+        description: "Not before this time.",
     },
     Parameter {
         name: "to",
         kind: Kind::Time,
-        says: "Before this time.",
+        description: "Before this time.",
     },
     text("user", "`user.id`, all of it."),
     text("session", "`session.id`, all of it."),
@@ -56,22 +56,22 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "limit",
         kind: Kind::Number(1, i64::MAX),
-        says: "Most records: at most 1000, 100 when absent, with `format=json`; all when absent with the others.",
+        description: "Most records: at most 1000, 100 when absent, with `format=json`; all when absent with the others.",
     },
     Parameter {
         name: "cursor",
         kind: Kind::Cursor,
-        says: "The page after the one that gave this; `format=json` only.",
+        description: "The page after the one that gave this; `format=json` only.",
     },
     Parameter {
         name: "after",
         kind: Kind::Number(0, i64::MAX),
-        says: "Only records that were stored after this position, in the order in which they were.",
+        description: "Only records that were stored after this position, in the order in which they were.",
     },
     Parameter {
         name: "format",
         kind: Kind::Choice(&["json", "ndjson", "csv"]),
-        says: "`json`: a page, newest first. `ndjson`, `csv`: everything, oldest first, as a stream.",
+        description: "`json`: a page, newest first. `ndjson`, `csv`: everything, oldest first, as a stream.",
     },
 ];
 

@@ -32,22 +32,22 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "rule",
         kind: Kind::Text,
-        says: "`audit.rule`; `check` when absent.",
+        description: "`audit.rule`; `check` when absent.",
     },
     Parameter {
         name: "bucket",
         kind: Kind::Choice(&["5m", "15m", "1h", "1d"]),
-        says: "Length of a bucket; `5m` when absent.",
+        description: "Length of a bucket; `5m` when absent.",
     },
     Parameter {
         name: "from",
         kind: Kind::Time,
-        says: "In the first bucket; 6 hours before the end when absent.",
+        description: "In the first bucket; 6 hours before the end when absent.",
     },
     Parameter {
         name: "to",
         kind: Kind::Time,
-        says: "The end of the last bucket, or in it; now when absent.",
+        description: "The end of the last bucket, or in it; now when absent.",
     },
 ];
 

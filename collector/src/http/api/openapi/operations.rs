@@ -101,19 +101,19 @@ fn operation(summary: &str, table: &[Parameter], answer: ResponseBuilder) -> Ope
 
     REFUSALS
         .iter()
-        .fold(operation, |operation, (status, says)| {
-            operation.response(*status, refusal(says))
+        .fold(operation, |operation, (status, description)| {
+            operation.response(*status, refusal(description))
         })
 }
 
-fn found<T: ToSchema>(says: &str) -> ResponseBuilder {
+fn found<T: ToSchema>(description: &str) -> ResponseBuilder {
     ResponseBuilder::new()
-        .description(says)
+        .description(description)
         .content(JSON, content::<T>())
 }
 
-fn refusal(says: &str) -> Response {
-    found::<Error>(says).build()
+fn refusal(description: &str) -> Response {
+    found::<Error>(description).build()
 }
 
 fn content<T: ToSchema>() -> Content {
@@ -137,7 +137,7 @@ fn described(parameter: &Parameter) -> ParameterBuilder {
         .name(parameter.name)
         .parameter_in(ParameterIn::Query)
         .required(Required::False)
-        .description(Some(format!("{}{form}", parameter.says)))
+        .description(Some(format!("{}{form}", parameter.description)))
         .schema(Some(schema.build()))
 }
 

@@ -30,44 +30,44 @@ pub(super) const ONE: &str = "/api/sessions/{key}";
 const LIMIT: Parameter = Parameter {
     name: "limit",
     kind: Kind::Number(1, MAX_LIMIT),
-    says: "Most entries of the page; 100 when absent.",
+    description: "Most entries of the page; 100 when absent.",
 };
 const CURSOR: Parameter = Parameter {
     name: "cursor",
     kind: Kind::Cursor,
-    says: "The page after the one that gave this.",
+    description: "The page after the one that gave this.",
 };
 
 pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "user",
         kind: Kind::Text,
-        says: "`user.id`, all of it.",
+        description: "`user.id`, all of it.",
     },
     Parameter {
         name: "session",
         kind: Kind::Text,
-        says: "`session.id`, all of it.",
+        description: "`session.id`, all of it.",
     },
     Parameter {
         name: "token_ref",
         kind: Kind::Text,
-        says: "`session.token_ref`, all of it.",
+        description: "`session.token_ref`, all of it.",
     },
     Parameter {
         name: "state",
         kind: Kind::Choice(&["open", "ended"]),
-        says: "Only those in this state; all when absent.",
+        description: "Only those in this state; all when absent.",
     },
     Parameter {
         name: "from",
         kind: Kind::Time,
-        says: "Last seen not before this time.",
+        description: "Last seen not before this time.",
     },
     Parameter {
         name: "to",
         kind: Kind::Time,
-        says: "Last seen before this time.",
+        description: "Last seen before this time.",
     },
     LIMIT,
     CURSOR,
