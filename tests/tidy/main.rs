@@ -9,6 +9,7 @@
 mod circles;
 mod language;
 mod links;
+mod modules;
 
 use std::collections::BTreeMap;
 use std::fs;
