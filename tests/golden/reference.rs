@@ -22,7 +22,7 @@ const WORDS: [&str; 6] = [
     "src/record/loss.rs",
     "src/record/values.rs",
     "src/recorder/identity.rs",
-    "src/recorder/response_json.rs",
+    "src/recorder/response_json/mod.rs",
     "src/wire/attributes.rs",
 ];
 

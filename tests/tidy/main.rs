@@ -20,11 +20,11 @@ const MAX_LINES: usize = 400;
 
 /// Test-only files: they may import any module, and have no limit of lines.
 const TEST_FILES: [&str; 5] = [
-    "config/tests.rs",
+    "config/tests/mod.rs",
     "pipeline/tests.rs",
     "recorder/fake.rs",
-    "recorder/response_json/tests.rs",
-    "recorder/tests.rs",
+    "recorder/response_json/tests/mod.rs",
+    "recorder/tests/mod.rs",
 ];
 
 /// Allowed imports with `crate::` for each top-level module, besides itself: modules, or single
@@ -101,21 +101,27 @@ impl Source {
         self.path.split(['/', '.']).next().unwrap()
     }
 
-    /// A test file, or a part of one in the folder of its name.
+    /// A test file, or a part of one in its folder.
     fn is_test(&self) -> bool {
         let is_part = |file: &str| {
             self.path
-                .strip_prefix(file)
+                .strip_prefix(module_of(file))
                 .is_some_and(|rest| rest.starts_with('/'))
         };
         TEST_FILES
             .iter()
-            .any(|file| *file == self.path || file.strip_suffix(".rs").is_some_and(is_part))
+            .any(|file| *file == self.path || is_part(file))
     }
 }
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The module of a file, with `/` as separator: `a/b` for `a/b.rs` and `a/b/mod.rs`.
+fn module_of(file: &str) -> &str {
+    let module = file.strip_suffix(".rs").unwrap_or(file);
+    module.strip_suffix("/mod").unwrap_or(module)
 }
 
 fn collect(folder: &Path, found: &mut Vec<Source>) {
@@ -288,8 +294,7 @@ fn no_file_is_exempt_silently() {
             sources.iter().any(|source| source.path == path),
             "{path} is exempt and does not exist"
         );
-        let (folder, file) = path.rsplit_once('/').unwrap();
-        let module = file.strip_suffix(".rs").unwrap();
+        let (folder, module) = module_of(path).rsplit_once('/').unwrap();
         let parents = [format!("{folder}/mod.rs"), format!("{folder}.rs")];
         let parent = sources
             .iter()
@@ -305,7 +310,7 @@ fn no_file_is_exempt_silently() {
 
     for source in sources
         .iter()
-        .filter(|source| source.path.ends_with("tests.rs"))
+        .filter(|source| module_of(&source.path).ends_with("tests"))
     {
         assert!(
             source.is_test(),
