@@ -6,10 +6,10 @@ use std::rc::Rc;
 use super::node::Node;
 use super::sources::context_source;
 use super::text::{header_name, header_value};
+use crate::recorder::capture::redact::looks_secret;
 use crate::recorder::capture::{Capture, MAX_NAMES, Wanted};
-use crate::recorder::gateway::{ContextSource, MAX_CONTEXT_FIELDS, SetTracking};
-use crate::recorder::redact::looks_secret;
 use crate::recorder::tracking::MAX_OPERATION_BYTES;
+use crate::recorder::tracking::set_tracking::{ContextSource, MAX_CONTEXT_FIELDS, SetTracking};
 
 /// Reads `capture`, which requires the level `request`.
 pub(super) fn capture(node: Option<Node<'_>>, is_level_request: bool) -> Capture {

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::node::Node;
 use super::sources::identity_source;
+use crate::recorder::identity::response_json::Pointer;
 use crate::recorder::identity::{Settings, Source};
-use crate::recorder::response_json::Pointer;
 
 /// Most bytes of one response's body that are kept, until the stream ends.
 const MAX_BODY_BYTES: u64 = 1 << 20;

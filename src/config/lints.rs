@@ -6,9 +6,9 @@ use std::rc::Rc;
 use super::node::Node;
 use super::object::Object;
 use crate::record::RequireAudit;
-use crate::recorder::covering::{Covered, Rest};
-use crate::recorder::own_batch::OwnBatch;
-use crate::recorder::policy::{Policy, Rule};
+use crate::recorder::rules::covering::{Covered, Rest};
+use crate::recorder::rules::own_batch::OwnBatch;
+use crate::recorder::rules::{Policy, Rule};
 use crate::recorder::trust::Trust;
 
 /// A rule and its node; a default rule has none.

@@ -34,7 +34,7 @@ use object::Object;
 use problems::Problems;
 pub use source::Environment;
 
-use crate::recorder::own_batch::OwnBatch;
+use crate::recorder::rules::own_batch::OwnBatch;
 use crate::wire::{Resource, SDK_NAME};
 use crate::{pipeline, recorder};
 

@@ -2,9 +2,9 @@
 //! audit nothing.
 
 use super::node::Node;
-use crate::recorder::authority::literal;
-use crate::recorder::path::{self, Template};
-use crate::recorder::policy::{Conditions, HostPattern, PathPattern};
+use crate::recorder::rules::{Conditions, HostPattern, PathPattern};
+use crate::recorder::uri::authority::literal;
+use crate::recorder::uri::path::{self, Template};
 
 /// Reads an entry of `match.hosts`.
 pub(super) fn host(node: &Node<'_>) -> Option<HostPattern> {

@@ -12,7 +12,7 @@ use super::text::{header_name, header_value, is_label, method};
 use crate::record::{Outcome, Protocol, RequireAudit};
 use crate::recorder::capture::Capture;
 use crate::recorder::identity::Settings;
-use crate::recorder::policy::{
+use crate::recorder::rules::{
     Conditions, ExtraFields, HeaderCondition, PathPattern, Policy, Rule, StatusRange, ValuePattern,
 };
 use crate::recorder::session::SessionEvent;

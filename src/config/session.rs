@@ -3,8 +3,8 @@
 use super::node::Node;
 use super::object::Object;
 use super::sources::{session_id, session_source};
+use crate::recorder::session::token::{HmacKey, MIN_HMAC_KEY_BYTES, TokenMode};
 use crate::recorder::session::{ID_HEADER, IdSource, Settings, Source};
-use crate::recorder::token::{HmacKey, MIN_HMAC_KEY_BYTES, TokenMode};
 
 /// Reads `session`.
 pub(super) fn session(node: Option<Node<'_>>) -> Settings {

@@ -3,10 +3,11 @@
 use super::node::Node;
 use super::object::Object;
 use super::text::header_name;
-use crate::recorder::filter_state::FilterState;
-use crate::recorder::metadata::MetadataPath;
-use crate::recorder::response_json::Pointer;
-use crate::recorder::{gateway, identity, session};
+use crate::recorder::identity::filter_state::FilterState;
+use crate::recorder::identity::metadata::MetadataPath;
+use crate::recorder::identity::response_json::Pointer;
+use crate::recorder::tracking::set_tracking::ContextSource;
+use crate::recorder::{identity, session};
 
 /// Any source; each list allows some of them.
 enum Source {
@@ -84,7 +85,7 @@ pub(super) fn identity_source(node: &Node<'_>) -> Option<identity::Source> {
 }
 
 /// A field of `set_tracking.context`.
-pub(super) fn context_source(node: &Node<'_>) -> Option<gateway::ContextSource> {
+pub(super) fn context_source(node: &Node<'_>) -> Option<ContextSource> {
     match source(
         node,
         &[
@@ -95,11 +96,11 @@ pub(super) fn context_source(node: &Node<'_>) -> Option<gateway::ContextSource> 
             "peer_address",
         ],
     )? {
-        Source::Header(name) => Some(gateway::ContextSource::Header(name)),
-        Source::Cookie(name) => Some(gateway::ContextSource::Cookie(name)),
-        Source::Metadata(path) => Some(gateway::ContextSource::Metadata(path)),
-        Source::PeerUriSan => Some(gateway::ContextSource::PeerUriSan),
-        Source::PeerAddress => Some(gateway::ContextSource::PeerAddress),
+        Source::Header(name) => Some(ContextSource::Header(name)),
+        Source::Cookie(name) => Some(ContextSource::Cookie(name)),
+        Source::Metadata(path) => Some(ContextSource::Metadata(path)),
+        Source::PeerUriSan => Some(ContextSource::PeerUriSan),
+        Source::PeerAddress => Some(ContextSource::PeerAddress),
         _ => None,
     }
 }

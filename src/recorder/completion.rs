@@ -1,11 +1,11 @@
 //! The end of a stream: the exchange ends, or continues as another stream.
 
-use super::answer::{self, Answer};
-use super::completeness::Completeness;
-use super::ending::Ending;
+use super::assembly::{self, End};
 use super::exchange::{Audited, Exchange};
-use super::finish::{self, End};
 use super::headers::Headers;
+use super::outcome::answer::{self, Answer};
+use super::outcome::completeness::Completeness;
+use super::outcome::ending::Ending;
 use super::{Ended, Recorder};
 use crate::host::Stream;
 use crate::record::ExchangeRecord;
@@ -114,6 +114,6 @@ impl Recorder {
             clock,
         };
 
-        finish::record(&mut audited, &mut ending, end)
+        assembly::record(&mut audited, &mut ending, end)
     }
 }

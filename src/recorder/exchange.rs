@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use super::capture::Captured;
 use super::correlation::Correlation;
+use super::fields::Request;
 use super::identity::Claims;
+use super::identity::response_json::Body;
 use super::ongoing::Slot;
-use super::policy::{Readings, Rule};
-use super::request::Request;
-use super::response_json::Body;
 use super::rpc::{BodyEnd, Claim, Found, Wire};
+use super::rules::{Readings, Rule};
 use super::session::{Session, SessionId};
 use super::tracking::Tracking;
 use super::trust::Verdict;

@@ -1,52 +1,30 @@
 //! Handles one request: takes request headers, returns headers to remove and set. Returns at most
 //! one record at the end of the stream.
 
-mod action;
-mod answer;
-pub mod authority;
-mod begin;
-mod bytes;
+mod assembly;
+pub mod bounds;
 pub mod capture;
-mod completeness;
 mod completion;
-mod connections;
 pub mod correlation;
-pub mod covering;
-pub mod credentials;
-mod distrust;
-pub mod dry_run;
-mod ending;
-mod evidence;
 pub mod exchange;
-pub mod filter_state;
-mod finish;
-pub mod flags;
-pub mod gateway;
+mod fields;
 pub mod headers;
 pub mod identity;
-mod matcher;
-pub mod metadata;
 pub mod ongoing;
-pub mod outcome;
-pub mod own_batch;
-pub mod path;
-mod path_parameters;
-mod patterns;
-pub mod policy;
-pub mod query;
+mod outcome;
 pub mod recreated;
-pub mod redact;
-pub mod request;
+mod request;
 mod response;
-pub mod response_json;
 pub mod rpc;
+pub mod rules;
 pub mod session;
-pub mod token;
-pub mod trace;
 pub mod tracking;
 pub mod trust;
-mod tunnel;
-mod values;
+pub mod uri;
+
+pub use capture::redact;
+pub use rules::dry_run;
+pub use session::token;
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -63,16 +41,16 @@ use crate::quota::Quota;
 use crate::record::{ExchangeRecord, Outcome, Received, RequireAudit, Stage};
 use crate::stats::{Counter, Stats};
 use crate::time::Now;
-use begin::RequestContext;
-use connections::Connections;
 use correlation::Correlator;
-use distrust::Distrust;
 use exchange::{Exchange, Subject};
 use headers::Headers;
-use own_batch::OwnBatch;
-use policy::{Policy, Rule};
+use request::RequestContext;
+use rules::own_batch::OwnBatch;
+use rules::{Policy, Rule};
 use tracking::{Tracking, TrackingNames};
 use trust::Trust;
+use trust::connections::Connections;
+use trust::distrust::Distrust;
 
 /// Settings of the recorder; constant for the life of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -253,7 +231,7 @@ impl Recorder {
     pub fn received(&self, exchange: &mut Exchange, stream: &dyn Stream) -> Option<Received> {
         let mut subject = exchange.audited()?.subject.clone();
         let client_address = self.client_address(exchange, &subject, stream);
-        finish::received(
+        assembly::received(
             &mut subject,
             exchange.connection(stream),
             client_address,
@@ -293,7 +271,7 @@ impl Recorder {
     ) -> Option<Box<ExchangeRecord>> {
         let mut subject = exchange.audited()?.subject.clone();
         let client_address = self.client_address(exchange, &subject, stream);
-        finish::before_the_end(&mut subject, Stage::Started, client_address, stream)
+        assembly::before_the_end(&mut subject, Stage::Started, client_address, stream)
     }
 
     /// Takes the request trailers: returns the control headers to remove from them. The context is

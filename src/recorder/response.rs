@@ -3,15 +3,14 @@
 
 use uuid::Uuid;
 
-use super::Recorder;
-use super::answer::http_status;
 use super::exchange::{Audited, Candidate, Exchange, Subject};
 use super::headers::Headers;
-use super::outcome;
-use super::policy::End;
-use super::response_json::Body;
+use super::identity::response_json::Body;
+use super::outcome::answer::http_status;
 use super::rpc::{BodyEnd, Claim, Found, Status, StatusSource, Wire};
+use super::rules::End;
 use super::session::{SessionEvent, SessionId, Settings};
+use super::{Recorder, outcome};
 use crate::host::Stream;
 use crate::quota::Lease;
 use crate::record::{Outcome, Protocol};

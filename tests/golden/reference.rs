@@ -21,8 +21,8 @@ const WORDS: [&str; 6] = [
     "src/record/ending.rs",
     "src/record/loss.rs",
     "src/record/values.rs",
-    "src/recorder/identity.rs",
-    "src/recorder/response_json/mod.rs",
+    "src/recorder/identity/mod.rs",
+    "src/recorder/identity/response_json/mod.rs",
     "src/wire/attributes.rs",
 ];
 

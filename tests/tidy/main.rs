@@ -23,7 +23,7 @@ const TEST_FILES: [&str; 5] = [
     "config/tests/mod.rs",
     "pipeline/tests.rs",
     "recorder/fake.rs",
-    "recorder/response_json/tests/mod.rs",
+    "recorder/identity/response_json/tests/mod.rs",
     "recorder/tests/mod.rs",
 ];
 

@@ -1,10 +1,11 @@
 //! Both delivery forms of one configuration give the same settings.
 
 use super::*;
-use crate::recorder::metadata::MetadataPath;
-use crate::recorder::response_json::Pointer;
-use crate::recorder::token::HmacKey;
-use crate::recorder::{gateway, identity, session};
+use crate::recorder::identity::metadata::MetadataPath;
+use crate::recorder::identity::response_json::Pointer;
+use crate::recorder::session::token::HmacKey;
+use crate::recorder::tracking::set_tracking::{ContextSource, SetTracking};
+use crate::recorder::{identity, session};
 
 #[test]
 fn every_key_is_read() {
@@ -140,7 +141,6 @@ fn every_key_of_a_rule_is_read() {
 
 #[test]
 fn every_source_is_read() {
-    use gateway::ContextSource;
     use identity::Source;
     let header = |name: &str| name.to_owned();
     let metadata = |path: [&str; 3]| {
@@ -190,7 +190,7 @@ fn every_source_is_read() {
     ];
     assert_eq!(
         edge.set_tracking,
-        Some(gateway::SetTracking {
+        Some(SetTracking {
             operation: Some("edge".to_owned()),
             context
         })

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::recorder::capture::MAX_NAMES;
-use crate::recorder::gateway::MAX_CONTEXT_FIELDS;
+use crate::recorder::tracking::set_tracking::MAX_CONTEXT_FIELDS;
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 

@@ -20,12 +20,12 @@ use super::{Config, DEFAULTS, parse};
 use crate::pipeline::settings::{BatchLimits, BufferLimits, OnFull, RetryPolicy, Target};
 use crate::record::{Outcome, Protocol, RequireAudit};
 use crate::recorder::correlation::Scope;
-use crate::recorder::path::Template;
-use crate::recorder::policy::{
+use crate::recorder::rules::{
     Conditions, ExtraFields, HeaderCondition, HostPattern, PathPattern, StatusRange, ValuePattern,
 };
-use crate::recorder::token::TokenMode;
+use crate::recorder::session::token::TokenMode;
 use crate::recorder::tracking;
+use crate::recorder::uri::path::Template;
 use crate::wire::Format;
 
 /// In values of the tests; must never be seen in an error line.

@@ -6,8 +6,8 @@ use super::frames::{EndFrame, Frames, MAX_END_BYTES};
 use super::{Found, MAX_MESSAGE_BYTES, Status, StatusSource, Wire};
 use crate::host::Stream;
 use crate::quota::Lease;
-use crate::recorder::response_json::error_of_json;
-use crate::recorder::tracking::clipped;
+use crate::recorder::bounds::clipped;
+use crate::recorder::identity::response_json::error_of_json;
 
 /// Bytes of a chunk fetched at once: enough for the last frames of most bodies, and small compared
 /// to a chunk.

@@ -1,9 +1,9 @@
 //! The protocol that a request declares. A client controls it, so the response decides.
 
 use super::Dialect;
+use crate::recorder::capture::query;
 use crate::recorder::headers::is_same;
-use crate::recorder::policy::RequestHead;
-use crate::recorder::query;
+use crate::recorder::rules::RequestHead;
 
 /// Wire formats of RPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

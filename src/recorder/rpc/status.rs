@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::recorder::path::escape;
-use crate::recorder::tracking::clipped;
+use crate::recorder::bounds::clipped;
+use crate::recorder::uri::path::escape;
 
 /// A call's status; `None` for a missing or unreadable number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,11 +2,10 @@
 
 use super::{Wire, is_method};
 use crate::host::Stream;
+use crate::recorder::bounds::{MAX_NAME_BYTES, clipped};
 use crate::recorder::headers::Headers;
-use crate::recorder::path;
-use crate::recorder::path_parameters::redacted;
-use crate::recorder::request::MAX_NAME_BYTES;
-use crate::recorder::tracking::clipped;
+use crate::recorder::uri::path;
+use crate::recorder::uri::path_parameters::redacted;
 
 /// The request at the end of its stream, if it was not a call at this filter: one host call.
 #[derive(Debug)]

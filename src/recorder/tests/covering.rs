@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::recorder::covering::Rest;
-use crate::recorder::policy::{Policy, RequestHead};
-use crate::recorder::{authority, path};
+use crate::recorder::rules::covering::Rest;
+use crate::recorder::rules::{Policy, RequestHead};
+use crate::recorder::uri::{authority, path};
 
 const PATHS: [&str; 7] = ["/", "/a", "/a/b", "/a/b/c", "/b", "/a/..%2fb", "/a//b"];
 const HOSTS: [&str; 4] = ["a.test", "b.a.test", "b.test", "a.test@b.test"];

@@ -144,17 +144,17 @@ fn every_value_is_bounded() {
     let record = case.recorded();
     assert_eq!(
         (record.request.path().len(), record.request.method().len()),
-        (request::MAX_PATH_BYTES, request::MAX_NAME_BYTES)
+        (bounds::MAX_PATH_BYTES, bounds::MAX_NAME_BYTES)
     );
     assert_eq!(
         (record.request.host().len(), record.action().len()),
-        (request::MAX_NAME_BYTES, 256)
+        (bounds::MAX_NAME_BYTES, 256)
     );
     assert_eq!(
         (
             record.request.user_agent().unwrap().len(),
             record.request.request_id().unwrap().len()
         ),
-        (256, request::MAX_NAME_BYTES)
+        (256, bounds::MAX_NAME_BYTES)
     );
 }

@@ -338,10 +338,10 @@ fn values_are_bounded() {
 
     assert_eq!(
         case.recorded().identity.user_id.unwrap().len(),
-        request::MAX_NAME_BYTES
+        bounds::MAX_NAME_BYTES
     );
 
     let body = format!(r#"{{"UserId":"{}"}}"#, "\u{f6}".repeat(10_000));
     let user = checked(&body).recorded().identity.user_id.unwrap();
-    assert_eq!(text(&user), "\u{f6}".repeat(request::MAX_NAME_BYTES / 2));
+    assert_eq!(text(&user), "\u{f6}".repeat(bounds::MAX_NAME_BYTES / 2));
 }

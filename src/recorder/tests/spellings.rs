@@ -2,7 +2,7 @@
 //! leak no secret.
 
 use super::*;
-use crate::recorder::path;
+use crate::recorder::uri::path;
 
 #[test]
 fn a_rule_matches_every_spelling_of_its_path() {
@@ -218,7 +218,7 @@ fn a_host_is_recorded_by_its_name() {
         );
     }
 
-    let long = format!("{}@app.example.com", "s".repeat(request::MAX_NAME_BYTES));
+    let long = format!("{}@app.example.com", "s".repeat(bounds::MAX_NAME_BYTES));
     let record = Case::new("GET", "/")
         .authority(&long)
         .rules(&rules)
@@ -263,14 +263,14 @@ fn path_parameters_with_secrets_are_matched_and_not_recorded() {
 
 #[test]
 fn a_secret_that_the_bound_cuts_is_not_recorded() {
-    for before in request::MAX_PATH_BYTES - 40..request::MAX_PATH_BYTES {
+    for before in bounds::MAX_PATH_BYTES - 40..bounds::MAX_PATH_BYTES {
         let path = format!("/{};jsessionid=SECRET", "a".repeat(before));
         let record = Case::new("GET", &path)
             .rules(&json!([{"name": "r"}]))
             .recorded();
 
         assert!(
-            record.request.path().len() <= request::MAX_PATH_BYTES
+            record.request.path().len() <= bounds::MAX_PATH_BYTES
                 && !text(record.request.path()).contains('S'),
             "{before}"
         );

@@ -1,0 +1,435 @@
+//! First-match lookup. Rules with a fixed path, prefix, suffix or exact header value are indexed by
+//! hash; the rest are scanned.
+
+use std::ops::{Deref, Range};
+use std::rc::Rc;
+
+use crate::record::Protocol;
+
+use super::{HeaderCondition, PathPattern, RequestHead, Rule, ValuePattern};
+
+/// The rules in configuration order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    rules: Vec<Rc<Rule>>,
+    indexes: Vec<Index>,
+    /// Indexes of the rules without such a fixed part; scanned in order.
+    others: Vec<usize>,
+}
+
+/// The part of a request that an index covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    /// The whole path.
+    Whole,
+    /// This many bytes at its start.
+    Start(usize),
+    /// This many bytes at its end.
+    End(usize),
+    /// A value of this header.
+    Header(String),
+}
+
+/// Rules indexed by the same part: the index of each rule and its required value.
+struct Group<'r> {
+    part: Part,
+    pieces: Vec<(usize, &'r [u8])>,
+}
+
+/// Indexes of the rules with the same part, by the hash of its required value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Index {
+    part: Part,
+    /// The length is a power of two.
+    buckets: Vec<Vec<usize>>,
+}
+
+impl Policy {
+    /// Builds the indexes.
+    #[must_use]
+    pub fn new(rules: Vec<Rc<Rule>>) -> Self {
+        let mut policy = Self::default();
+        let mut groups: Vec<Group<'_>> = Vec::new();
+        for (place, rule) in rules.iter().enumerate() {
+            let Some((part, piece)) = demand(rule) else {
+                policy.others.push(place);
+                continue;
+            };
+
+            match groups.iter_mut().find(|group| group.part == part) {
+                Some(group) => group.pieces.push((place, piece)),
+                None => groups.push(Group {
+                    part,
+                    pieces: vec![(place, piece)],
+                }),
+            }
+        }
+
+        policy.indexes = groups.into_iter().map(Index::new).collect();
+        policy.rules = rules;
+        policy
+    }
+
+    fn holds(&self, place: usize, request: &RequestHead<'_>) -> bool {
+        self.rules
+            .get(place)
+            .is_some_and(|rule| rule.matches(request))
+    }
+
+    /// The first of these indexes within `range` whose rule matches, else the range's end.
+    fn first_of(&self, places: &[usize], range: Range<usize>, request: &RequestHead<'_>) -> usize {
+        // A caller that continues from an index must not scan up to it again. A new request starts
+        // at 0, with nothing to skip.
+        let skipped = if range.start == 0 {
+            0
+        } else {
+            places.partition_point(|place| *place < range.start)
+        };
+
+        let mut within = places
+            .iter()
+            .skip(skipped)
+            .copied()
+            .take_while(|place| *place < range.end);
+
+        within
+            .find(|place| self.holds(*place, request))
+            .unwrap_or(range.end)
+    }
+
+    /// Index of the first matching rule from `start` on, for any protocol.
+    pub(in crate::recorder) fn next_match(
+        &self,
+        start: usize,
+        request: &RequestHead<'_>,
+    ) -> Option<(usize, &Rc<Rule>)> {
+        let mut first = self.rules.len();
+        for index in &self.indexes {
+            index.pieces(request, |piece| {
+                first = self.first_of(index.places(piece), start..first, request)
+            });
+        }
+
+        let place = self.first_of(&self.others, start..first, request);
+        Some((place, self.rules.get(place)?))
+    }
+
+    /// The rules that can decide about an exchange, in order. Its end shows which one does.
+    ///
+    /// Normally this is the first matching rule of each protocol. For a tracked request it is every
+    /// rule up to the first that records all ends, since later rules may record what earlier ones
+    /// do not.
+    pub(in crate::recorder) fn candidates<'p, 'r>(
+        &'p self,
+        request: &'r RequestHead<'r>,
+    ) -> impl Iterator<Item = (&'p Rc<Rule>, Readings)> + use<'p, 'r> {
+        let (mut open, mut start) = (Readings::ALL, 0);
+        std::iter::from_fn(move || {
+            while !open.is_empty() {
+                let (place, rule) = self.next_match(start, request)?;
+                start = place + 1;
+
+                let readings = open.both(Readings::of(rule.conditions.protocol));
+                if !(request.tracked && rule.may_not_want()) {
+                    open = open.without(readings);
+                }
+                if !readings.is_empty() {
+                    return Some((rule, readings));
+                }
+            }
+
+            None
+        })
+    }
+}
+
+/// The protocols as which an exchange may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::recorder) struct Readings {
+    http: bool,
+    grpc: bool,
+}
+
+impl Readings {
+    const ALL: Self = Self {
+        http: true,
+        grpc: true,
+    };
+
+    fn of(protocol: Option<Protocol>) -> Self {
+        Self {
+            http: protocol != Some(Protocol::Grpc),
+            grpc: protocol != Some(Protocol::Http),
+        }
+    }
+
+    /// Whether this protocol is included.
+    pub(in crate::recorder) fn has(self, protocol: Protocol) -> bool {
+        match protocol {
+            Protocol::Http => self.http,
+            Protocol::Grpc => self.grpc,
+        }
+    }
+
+    fn both(self, other: Self) -> Self {
+        Self {
+            http: self.http && other.http,
+            grpc: self.grpc && other.grpc,
+        }
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self {
+            http: self.http && !other.http,
+            grpc: self.grpc && !other.grpc,
+        }
+    }
+
+    fn is_empty(self) -> bool {
+        !self.http && !self.grpc
+    }
+}
+
+impl Deref for Policy {
+    type Target = [Rc<Rule>];
+
+    fn deref(&self) -> &Self::Target {
+        &self.rules
+    }
+}
+
+impl Index {
+    fn new(Group { part, pieces }: Group<'_>) -> Self {
+        let mut index = Self {
+            part,
+            buckets: vec![Vec::new(); pieces.len().next_power_of_two()],
+        };
+
+        for (place, piece) in pieces {
+            let bucket = index.bucket(piece);
+            if let Some(places) = index.buckets.get_mut(bucket) {
+                places.push(place);
+            }
+        }
+
+        index
+    }
+
+    /// Passes the request's values of this part to `look`.
+    fn pieces(&self, request: &RequestHead<'_>, mut look: impl FnMut(&[u8])) {
+        let path = request.path;
+        let piece = match &self.part {
+            Part::Whole => Some(path),
+            Part::Start(bytes) => path.get(..*bytes),
+            Part::End(bytes) => path
+                .len()
+                .checked_sub(*bytes)
+                .and_then(|start| path.get(start..)),
+            Part::Header(name) => return request.headers.all(name).for_each(look),
+        };
+
+        if let Some(piece) = piece {
+            look(piece);
+        }
+    }
+
+    fn places(&self, piece: &[u8]) -> &[usize] {
+        self.buckets
+            .get(self.bucket(piece))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    fn bucket(&self, piece: &[u8]) -> usize {
+        hash(piece) & self.buckets.len().wrapping_sub(1)
+    }
+}
+
+/// The value that a request must have for the rule to match, if it is selective enough.
+fn demand<'r>(rule: &'r Rule) -> Option<(Part, &'r [u8])> {
+    let path = rule.conditions.path.as_ref().map(|pattern| match pattern {
+        PathPattern::Exact(text) => (Part::Whole, text.as_bytes()),
+        PathPattern::Prefix(text) => (Part::Start(text.len()), text.as_bytes()),
+        PathPattern::Suffix(text) => (Part::End(text.len()), text.as_bytes()),
+        PathPattern::Template(template) => match template.ends() {
+            (start, end) if start.len() < end.len() => (Part::End(end.len()), end.as_bytes()),
+            (start, _) => (Part::Start(start.len()), start.as_bytes()),
+        },
+    });
+
+    let header = |condition: &'r HeaderCondition| match &condition.value {
+        ValuePattern::Exact(text) => Some((Part::Header(condition.name.clone()), text.as_bytes())),
+        _ => None,
+    };
+
+    path.or_else(|| rule.conditions.headers.iter().find_map(header))
+}
+
+/// Hashes eight bytes at a time. The last word overlaps if the length is not a multiple of eight.
+fn hash(piece: &[u8]) -> usize {
+    /// 2^64 divided by the golden ratio.
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+    let mix = |hash: u64, word: u64| (hash.rotate_left(29) ^ word).wrapping_mul(SPREAD);
+    let (words, rest) = piece.as_chunks::<8>();
+    let hash = words.iter().fold(piece.len() as u64, |hash, word| {
+        mix(hash, u64::from_le_bytes(*word))
+    });
+    let hash = match piece.last_chunk::<8>() {
+        Some(last) => mix(hash, u64::from_le_bytes(*last)),
+        None => rest
+            .iter()
+            .fold(hash, |hash, byte| mix(hash, u64::from(*byte))),
+    };
+
+    // The last byte of a word reaches only the highest bits. Shifted by half a word, it affects all
+    // higher bits.
+    ((hash ^ (hash >> 32)).wrapping_mul(SPREAD) >> 32) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Outcome;
+    use crate::recorder::headers::Headers;
+    use crate::recorder::rules::Conditions;
+    use crate::recorder::uri::path::Template;
+
+    const NAMES: [&str; 2] = ["x-a", "x-b"];
+    use proptest::prelude::*;
+
+    /// Paths over a small alphabet, so that many match.
+    fn path() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "/[ab]{0,2}",
+            "/[ab]{7}",
+            "/[ab]/[ab]{6}",
+            "/aaaaaaaaa[ab]{6}"
+        ]
+    }
+
+    fn pattern() -> impl Strategy<Value = Option<PathPattern>> {
+        let templates = ["/a/{x}", "/{x}", "/{x}/{y}", "/{x}/ab", "/a/{x}/b"]
+            .map(|text| Template::parse(text).unwrap());
+
+        prop_oneof![
+            4 => path().prop_map(|path| Some(PathPattern::Exact(path))),
+            2 => path().prop_map(|path| Some(PathPattern::Prefix(path))),
+            1 => Just(Some(PathPattern::Prefix(String::new()))),
+            2 => "[ab]{0,3}".prop_map(|end| Some(PathPattern::Suffix(end))),
+            2 => prop::sample::select(templates.to_vec()).prop_map(|template| Some(PathPattern::Template(template))),
+            2 => Just(None),
+        ]
+    }
+
+    fn header_conditions() -> impl Strategy<Value = Vec<HeaderCondition>> {
+        let value = prop_oneof![
+            3 => "[ab]{1,2}".prop_map(ValuePattern::Exact),
+            1 => "[ab]".prop_map(ValuePattern::Prefix),
+            1 => any::<bool>().prop_map(ValuePattern::Present),
+        ];
+
+        let condition = (prop::sample::select(NAMES.to_vec()), value).prop_map(|(name, value)| {
+            HeaderCondition {
+                name: name.to_owned(),
+                value,
+            }
+        });
+
+        prop::collection::vec(condition, 0..3)
+    }
+
+    fn conditions() -> impl Strategy<Value = Conditions> {
+        let methods = prop::collection::vec("(GET|PUT)", 0..2);
+        (
+            pattern(),
+            prop::option::of(any::<bool>()),
+            methods,
+            header_conditions(),
+        )
+            .prop_map(|(path, tracked, methods, headers)| Conditions {
+                path,
+                tracked,
+                methods,
+                headers,
+                ..Conditions::default()
+            })
+    }
+
+    /// Rules with these conditions, otherwise with default values.
+    fn rules(conditions: &[Conditions]) -> Vec<Rc<Rule>> {
+        let configuration =
+            crate::config::parse(br#"{"audit_cluster": {"cluster": "audit"}}"#, &|_| None).unwrap();
+        let usual = &configuration.recorder.policy[0];
+
+        conditions
+            .iter()
+            .map(|of| {
+                Rc::new(Rule {
+                    conditions: of.clone(),
+                    ..Rule::clone(usual)
+                })
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_rule_that_holds_wins_however_it_is_found(
+            conditions in prop::collection::vec(conditions(), 0..40), path in path(), tracked: bool, is_get: bool,
+            values in prop::collection::vec((prop::sample::select(NAMES.to_vec()), "[ab]{1,2}"), 0..4)
+        ) {
+            let headers: Headers<'_> = values.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+            let method: &[u8] = if is_get { b"GET" } else { b"PUT" };
+            let path = path.as_bytes();
+            let request = RequestHead { headers: &headers, method, path, authority: b"", tracked };
+            let policy = Policy::new(rules(&conditions));
+
+            for start in [0, 3] {
+                let expected = conditions.iter().skip(start).position(|conditions| conditions.hold(&request));
+                let found = policy.next_match(start, &request).map(|(place, _)| place);
+                prop_assert_eq!(found, expected.map(|place| place + start));
+            }
+        }
+
+        #[test]
+        fn each_protocol_has_its_first_rule(
+            rules_of in prop::collection::vec((0..3_usize, any::<bool>()), 0..8), tracked: bool
+        ) {
+            let protocols = [None, Some(Protocol::Http), Some(Protocol::Grpc)];
+            let conditions: Vec<Conditions> =
+                rules_of.iter().map(|(of, _)| Conditions { protocol: protocols[*of], ..Conditions::default() }).collect();
+            let mut rules = rules(&conditions);
+            for (rule, (_, restricted)) in rules.iter_mut().zip(&rules_of) {
+                let rule = Rc::make_mut(rule);
+                rule.http_statuses.clear();
+                if !restricted {
+                    rule.record_on = vec![Outcome::Success, Outcome::Failure, Outcome::Denied, Outcome::Aborted];
+                }
+            }
+
+            let policy = Policy::new(rules);
+            let headers = Headers::default();
+            let request = RequestHead { headers: &headers, method: b"GET", path: b"/", authority: b"", tracked };
+            let found: Vec<(usize, Protocol)> = policy.candidates(&request)
+                .flat_map(|(rule, readings)| {
+                    let place = policy.iter().position(|other| Rc::ptr_eq(other, rule)).unwrap();
+                    [Protocol::Http, Protocol::Grpc].into_iter().filter(move |of| readings.has(*of)).map(move |of| (place, of))
+                })
+                .collect();
+            let mut expected = Vec::new();
+            for protocol in [Protocol::Http, Protocol::Grpc] {
+                for (place, rule) in policy.iter().enumerate() {
+                    if rule.conditions.protocol.is_none_or(|of| of == protocol) {
+                        expected.push((place, protocol));
+                        if !(tracked && rules_of[place].1) {
+                            break;
+                        }
+                    }
+                }
+            }
+
+            expected.sort_by_key(|(place, protocol)| (*place, *protocol == Protocol::Grpc));
+            prop_assert_eq!(found, expected);
+        }
+    }
+}
