@@ -25,7 +25,7 @@ use crate::recorder::correlation::Correlator;
 use crate::recorder::exchange::Exchange;
 use crate::recorder::ongoing::Ongoing;
 use crate::recorder::recreated::Recreated;
-use crate::recorder::{Host, Recorder};
+use crate::recorder::{Recorder, Services};
 use crate::stats::Stats;
 use crate::time::Now;
 
@@ -124,12 +124,12 @@ impl Worker {
         &self,
         stats: &mut Stats,
         clock: &dyn Fn() -> Now,
-        work: impl FnOnce(&mut Host<'_>) -> T,
+        work: impl FnOnce(&mut Services<'_>) -> T,
     ) -> T {
         let mut correlator = self.correlator.borrow_mut();
         let fresh_id = &|| random::uuid().ok();
 
-        work(&mut Host {
+        work(&mut Services {
             stream: &CurrentStream,
             clock,
             fresh_id,

@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 use super::node::Node;
-use super::sources::context_source;
 use super::text::{header_name, header_value};
+use super::value_source::context_source;
 use crate::recorder::capture::redact::looks_secret;
 use crate::recorder::capture::{Capture, MAX_NAMES, Wanted};
 use crate::recorder::tracking::MAX_OPERATION_BYTES;

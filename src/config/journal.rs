@@ -1,8 +1,8 @@
 //! The keys of the journal. They come from the VM's environment only: a configuration is visible to
 //! more people.
 
+use super::decode::Environment;
 use super::problems::Problems;
-use super::source::Environment;
 use crate::pipeline::journal::Key;
 
 /// Keys separated by commas: the first makes tags, the others are its predecessors.

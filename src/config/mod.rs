@@ -1,6 +1,7 @@
 //! The filter's configuration: parses bytes into settings, or returns every problem with its path.
 
 mod capture;
+mod decode;
 mod delivery;
 mod identity;
 mod journal;
@@ -17,32 +18,32 @@ mod rules;
 pub mod schema;
 mod session;
 mod shape;
-mod source;
-mod sources;
 mod text;
 mod trail;
 mod trust;
 mod units;
+mod value_source;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
+pub use decode::Environment;
 use node::Node;
 use object::Object;
 use problems::Problems;
-pub use source::Environment;
 
+use crate::pipeline;
+use crate::recorder::RecorderSettings;
 use crate::recorder::rules::own_batch::OwnBatch;
 use crate::wire::{Resource, SDK_NAME};
-use crate::{pipeline, recorder};
 
 /// A valid configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// For the per-request side.
-    pub recorder: recorder::Settings,
+    pub recorder: RecorderSettings,
     /// For the per-worker side.
     pub pipeline: pipeline::settings::Settings,
     /// Warnings for the operator, `path: sentence` each, in the order of discovery.
@@ -71,7 +72,7 @@ impl std::error::Error for ConfigError {}
 /// # Errors
 /// All problems found: unknown keys, wrong types, values out of range.
 pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Config, ConfigError> {
-    let mut value = source::decode(bytes).map_err(|sentence| ConfigError {
+    let mut value = decode::decode(bytes).map_err(|sentence| ConfigError {
         problems: vec![format!("configuration: {sentence}")],
     })?;
 
@@ -79,7 +80,7 @@ pub fn parse(bytes: &[u8], environment: Environment<'_>) -> Result<Config, Confi
     for path in repeated::keys(bytes) {
         problems.add(|| path, "stands twice");
     }
-    source::fill_variables(&mut value, environment, &problems);
+    decode::fill_variables(&mut value, environment, &problems);
     let config = Node::root(&value, &problems).object().and_then(read);
     let journal_keys = journal::keys(environment, &problems);
 
@@ -144,7 +145,7 @@ fn read(mut object: Object<'_>) -> Option<Config> {
     let (target, own_batch) = (target?, own_batch?);
 
     Some(Config {
-        recorder: recorder::Settings {
+        recorder: RecorderSettings {
             enabled,
             policy,
             tracking,

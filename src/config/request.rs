@@ -7,11 +7,14 @@ use super::object::Object;
 use super::text::header_name;
 use crate::recorder::correlation::Scope;
 use crate::recorder::session::ID_HEADER;
-use crate::recorder::tracking::Settings;
+use crate::recorder::tracking::TrackingSettings;
 
 /// Reads `tracking`.
-pub(super) fn tracking(node: Option<Node<'_>>, correlation_headers: [String; 2]) -> Settings {
-    let mut settings = Settings {
+pub(super) fn tracking(
+    node: Option<Node<'_>>,
+    correlation_headers: [String; 2],
+) -> TrackingSettings {
+    let mut settings = TrackingSettings {
         track_header: "x-session-track".to_owned(),
         operation_header: "x-session-operation".to_owned(),
         context_header: "x-session-context".to_owned(),
@@ -68,7 +71,7 @@ pub(super) fn stages(node: Option<Node<'_>>) -> [Option<Duration>; 2] {
 
 /// The headers that are removed and set must have different names. They must also differ from the
 /// header that returns a new session id, and from headers that requests need.
-pub(super) fn check_names(settings: &Settings, root: &Object<'_>) {
+pub(super) fn check_names(settings: &TrackingSettings, root: &Object<'_>) {
     let [session_id, sequence] = &settings.correlation_headers;
     let names = [
         &settings.track_header,

@@ -11,12 +11,12 @@ use super::patterns::{check_exclusion, host, path_pattern};
 use super::text::{header_name, header_value, is_label, method};
 use crate::record::{Outcome, Protocol, RequireAudit};
 use crate::recorder::capture::Capture;
-use crate::recorder::identity::Settings;
+use crate::recorder::identity::IdentitySettings;
 use crate::recorder::rules::{
     Conditions, ExtraFields, HeaderCondition, PathPattern, Policy, Rule, StatusRange, ValuePattern,
 };
 use crate::recorder::session::SessionEvent;
-use crate::recorder::tracking::{self, MAX_OPERATION_BYTES};
+use crate::recorder::tracking::{MAX_OPERATION_BYTES, TrackingSettings};
 
 const OUTCOMES: [(&str, Outcome); 4] = [
     ("success", Outcome::Success),
@@ -32,7 +32,7 @@ const REQUIRE_AUDIT: [(&str, RequireAudit); 3] = [
 ];
 
 /// The two default rules: successful session checks, and tracked requests.
-fn default_rules(identity: &Rc<Settings>) -> [Rule; 2] {
+fn default_rules(identity: &Rc<IdentitySettings>) -> [Rule; 2] {
     let check = Conditions {
         protocol: Some(Protocol::Http),
         methods: vec!["GET".to_owned()],
@@ -57,7 +57,7 @@ fn default_rules(identity: &Rc<Settings>) -> [Rule; 2] {
     [check, plain_rule("tracked", tracked, identity)]
 }
 
-fn plain_rule(name: &str, conditions: Conditions, identity: &Rc<Settings>) -> Rule {
+fn plain_rule(name: &str, conditions: Conditions, identity: &Rc<IdentitySettings>) -> Rule {
     Rule {
         name: name.into(),
         conditions,
@@ -80,8 +80,8 @@ fn plain_rule(name: &str, conditions: Conditions, identity: &Rc<Settings>) -> Ru
 /// Reads `rules` and `default`.
 pub(super) fn policy(
     root: &mut Object<'_>,
-    identity: &Rc<Settings>,
-    tracking: &tracking::Settings,
+    identity: &Rc<IdentitySettings>,
+    tracking: &TrackingSettings,
 ) -> Policy {
     let mut placed = match root.field("rules") {
         None => default_rules(identity)
@@ -103,8 +103,8 @@ pub(super) fn policy(
 
 fn rules<'a>(
     node: &Node<'a>,
-    identity: &Rc<Settings>,
-    tracking: &tracking::Settings,
+    identity: &Rc<IdentitySettings>,
+    tracking: &TrackingSettings,
 ) -> Vec<Placed<'a>> {
     let mut placed: Vec<Placed<'a>> = Vec::new();
     for entry in node.non_empty_list().unwrap_or_default() {
@@ -126,7 +126,11 @@ const DEFAULT: &str = "default";
 
 /// Reads `default`: a last rule that matches every request. `None` for level none, which adds no
 /// rule.
-fn unmatched(node: &Node<'_>, placed: &[Placed<'_>], identity: &Rc<Settings>) -> Option<Rule> {
+fn unmatched(
+    node: &Node<'_>,
+    placed: &[Placed<'_>],
+    identity: &Rc<IdentitySettings>,
+) -> Option<Rule> {
     let mut object = node.object()?;
     let mut rule = plain_rule(DEFAULT, Conditions::default(), identity);
     rule.recorded = object.read("level", false, |node| {
@@ -143,7 +147,11 @@ fn unmatched(node: &Node<'_>, placed: &[Placed<'_>], identity: &Rc<Settings>) ->
     rule.recorded.then_some(rule)
 }
 
-fn rule(node: &Node<'_>, identity: &Rc<Settings>, tracking: &tracking::Settings) -> Option<Rule> {
+fn rule(
+    node: &Node<'_>,
+    identity: &Rc<IdentitySettings>,
+    tracking: &TrackingSettings,
+) -> Option<Rule> {
     let mut object = node.object()?;
     let name = object.required("name").and_then(|node| rule_name(&node));
     let match_node = object.field("match");
@@ -229,7 +237,7 @@ enum Level {
 fn require_audit(
     node: &Node<'_>,
     rule: &Rule,
-    tracking: &tracking::Settings,
+    tracking: &TrackingSettings,
 ) -> Option<RequireAudit> {
     let required = recorded_only(node, node.one_of(&REQUIRE_AUDIT)?, rule.recorded)?;
     let may_skip = rule.is_triggered_by_tracking() && !tracking.record_empty_context;

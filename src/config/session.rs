@@ -2,19 +2,22 @@
 
 use super::node::Node;
 use super::object::Object;
-use super::sources::{session_id, session_source};
+use super::value_source::{session_id, session_source};
 use crate::recorder::session::token::{HmacKey, MIN_HMAC_KEY_BYTES, TokenMode};
-use crate::recorder::session::{ID_HEADER, IdSource, Settings, Source};
+use crate::recorder::session::{ID_HEADER, IdSource, SessionSettings, SessionSource};
 
 /// Reads `session`.
-pub(super) fn session(node: Option<Node<'_>>) -> Settings {
+pub(super) fn session(node: Option<Node<'_>>) -> SessionSettings {
     let header = |name: &str| IdSource {
-        source: Source::Header(name.to_owned()),
+        source: SessionSource::Header(name.to_owned()),
         is_reference: false,
     };
-    let mut settings = Settings {
+    let mut settings = SessionSettings {
         id: vec![header(ID_HEADER), header("x-session-id")],
-        token: vec![Source::Cookie("session".to_owned()), Source::Bearer],
+        token: vec![
+            SessionSource::Cookie("session".to_owned()),
+            SessionSource::Bearer,
+        ],
         token_mode: TokenMode::Omit,
     };
     let Some(mut object) = node.and_then(|node| node.object()) else {

@@ -3,7 +3,7 @@
 use ipnet::{IpNet, Ipv4Net};
 
 use super::node::Node;
-use super::sources::filter_state;
+use super::value_source::filter_state;
 use crate::recorder::trust::{Principal, Trust};
 
 /// Loopback alone: every other network has to be named. Private addresses are not trusted by

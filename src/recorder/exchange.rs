@@ -13,7 +13,7 @@ use super::rpc::{BodyEnd, Claim, Found, Wire};
 use super::rules::{Readings, Rule};
 use super::session::{Session, SessionId};
 use super::tracking::Tracking;
-use super::trust::Verdict;
+use super::trust::TrustLevel;
 use crate::host::{Property, Stream};
 use crate::record::{Protocol, RequireAudit};
 use crate::time::Now;
@@ -24,7 +24,7 @@ pub struct Exchange {
     seen: bool,
     /// The connection's number, if the host provides one; outer `None`: not yet read.
     connection: Option<Option<u64>>,
-    verdict: Option<Verdict>,
+    trust: Option<TrustLevel>,
     /// The gateway role set the control headers; those now in the request are not the client's.
     set_by_gateway: bool,
     /// Its record was made, although the stream is recreated.
@@ -209,8 +209,8 @@ impl Exchange {
         self.audited.take()
     }
 
-    pub(super) fn verdict(&self) -> Option<Verdict> {
-        self.verdict
+    pub(super) fn trust(&self) -> Option<TrustLevel> {
+        self.trust
     }
 
     /// The number of the stream's connection; one host call the first time.
@@ -220,8 +220,8 @@ impl Exchange {
             .get_or_insert_with(|| stream.number(Property::ConnectionId))
     }
 
-    pub(super) fn judge(&mut self, verdict: Verdict) {
-        self.verdict = Some(verdict);
+    pub(super) fn set_trust(&mut self, level: TrustLevel) {
+        self.trust = Some(level);
     }
 }
 

@@ -18,6 +18,7 @@ mod response;
 pub mod rpc;
 pub mod rules;
 pub mod session;
+mod settings;
 pub mod tracking;
 pub mod trust;
 pub mod uri;
@@ -25,6 +26,7 @@ pub mod uri;
 pub use capture::redact;
 pub use rules::dry_run;
 pub use session::token;
+pub use settings::RecorderSettings;
 
 #[cfg(test)]
 pub(crate) mod fake;
@@ -39,54 +41,18 @@ use uuid::Uuid;
 use crate::host::{Property, Stream};
 use crate::quota::Quota;
 use crate::record::{ExchangeRecord, Outcome, Received, RequireAudit, Stage};
-use crate::stats::{Counter, Stats};
+use crate::stats::Stats;
 use crate::time::Now;
 use correlation::Correlator;
 use exchange::{Exchange, Subject};
 use headers::Headers;
 use request::RequestContext;
-use rules::own_batch::OwnBatch;
-use rules::{Policy, Rule};
-use tracking::{Tracking, TrackingNames};
-use trust::Trust;
+use tracking::TrackingNames;
 use trust::connections::Connections;
 use trust::distrust::Distrust;
 
-/// Settings of the recorder; constant for the life of a configuration.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// False: nothing is recorded, but control headers are still removed.
-    pub enabled: bool,
-    /// The ordered rules.
-    pub policy: Policy,
-    /// The control headers.
-    pub tracking: tracking::Settings,
-    /// Which peers are trusted: only their control headers count.
-    pub trust: Trust,
-    /// Requests that carry batches and are not recorded.
-    pub own_batch: OwnBatch,
-    /// Session ids and tokens.
-    pub session: session::Settings,
-    /// Scope of a session of correlation numbers.
-    pub correlation_scope: correlation::Scope,
-    /// After this time an open exchange gets a "started" record (`stages.started_after`); `None`:
-    /// never.
-    pub started_after: Option<Duration>,
-}
-
-impl Settings {
-    /// A reason, known before the end of the exchange, to record nothing: the counter of it.
-    fn refusal(&self, rule: &Rule, tracking: &Tracking) -> Option<Counter> {
-        if !rule.recorded {
-            return Some(Counter::Excluded);
-        }
-        let is_empty = rule.is_triggered_by_tracking() && tracking.context.is_none();
-        (is_empty && !self.tracking.record_empty_context).then_some(Counter::SkippedEmptyContext)
-    }
-}
-
 /// Host functions available during one callback of a stream.
-pub struct Host<'h> {
+pub struct Services<'h> {
     /// Properties of the stream.
     pub stream: &'h dyn Stream,
     /// Reads the clocks. Not called if no rule matches.
@@ -131,7 +97,7 @@ pub const MAX_BODIES_BYTES: usize = 32 << 20;
 /// are constant for a connection.
 #[derive(Debug)]
 pub struct Recorder {
-    settings: Settings,
+    settings: RecorderSettings,
     tracking_names: TrackingNames,
     connections: Connections,
     distrust: Distrust,
@@ -143,7 +109,7 @@ impl Recorder {
     /// A recorder for one configuration. `bodies` is a quota of [`MAX_BODIES_BYTES`], shared by all
     /// recorders of the VM for response bodies.
     #[must_use]
-    pub fn new(settings: Settings, bodies: Rc<Quota>) -> Self {
+    pub fn new(settings: RecorderSettings, bodies: Rc<Quota>) -> Self {
         Self {
             tracking_names: settings.tracking.names(),
             settings,
@@ -168,10 +134,10 @@ impl Recorder {
         &self,
         exchange: &mut Exchange,
         headers: &Headers<'_>,
-        host: &mut Host<'_>,
+        services: &mut Services<'_>,
     ) -> Instructions<'_> {
-        let (presence, trusted) = self.judge(exchange, headers, host);
-        let remove = self.removals(presence, trusted, host.stats);
+        let (presence, trusted) = self.evaluate_trust(exchange, headers, services);
+        let remove = self.removals(presence, trusted, services.stats);
         let set = self.begin(
             exchange,
             headers,
@@ -180,7 +146,7 @@ impl Recorder {
                 trusted,
                 on_request_path: true,
             },
-            host,
+            services,
         );
 
         Instructions {
@@ -198,17 +164,17 @@ impl Recorder {
         &self,
         exchange: &mut Exchange,
         headers: &Headers<'_>,
-        host: &mut Host<'_>,
+        services: &mut Services<'_>,
     ) -> Instructions<'_> {
         if !exchange.is_decided() {
-            return self.handle_request_headers(exchange, headers, host);
+            return self.handle_request_headers(exchange, headers, services);
         }
 
         // The control headers are still present if an earlier filter responded to the first stream.
         let mut remove = Vec::new();
         if !exchange.is_set_by_gateway() {
-            let (presence, trusted) = self.judge(exchange, headers, host);
-            remove = self.removals(presence, trusted, host.stats);
+            let (presence, trusted) = self.evaluate_trust(exchange, headers, services);
+            remove = self.removals(presence, trusted, services.stats);
         }
 
         let pair = exchange
@@ -280,14 +246,14 @@ impl Recorder {
         &self,
         exchange: &mut Exchange,
         trailers: &Headers<'_>,
-        host: &mut Host<'_>,
+        services: &mut Services<'_>,
     ) -> Vec<&str> {
-        let (presence, trusted) = self.judge(exchange, trailers, host);
+        let (presence, trusted) = self.evaluate_trust(exchange, trailers, services);
 
         self.removals(
             presence,
             trusted && !exchange.is_set_by_gateway(),
-            host.stats,
+            services.stats,
         )
     }
 
@@ -297,9 +263,9 @@ impl Recorder {
         &self,
         exchange: &mut Exchange,
         headers: &Headers<'_>,
-        host: &mut Host<'_>,
+        services: &mut Services<'_>,
     ) {
-        let (presence, trusted) = self.judge(exchange, headers, host);
+        let (presence, trusted) = self.evaluate_trust(exchange, headers, services);
 
         self.begin(
             exchange,
@@ -309,7 +275,7 @@ impl Recorder {
                 trusted,
                 on_request_path: false,
             },
-            host,
+            services,
         );
     }
 

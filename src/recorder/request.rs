@@ -13,9 +13,9 @@ use super::rpc::Claim;
 use super::rules::{Readings, RequestHead, Rule};
 use super::tracking::set_tracking::SetTracking;
 use super::tracking::{Presence, Tracking};
-use super::trust::{Judgement, Verdict};
+use super::trust::{TrustEvaluation, TrustLevel};
 use super::uri::path;
-use super::{Host, Recorder};
+use super::{Recorder, Services};
 use crate::host::{Property, Stream};
 use crate::stats::{Counter, Stats};
 
@@ -56,60 +56,61 @@ impl Arrival<'_> {
 impl Recorder {
     /// Which of the names are present, and whether the peer may use them. The peer is checked only
     /// if a control header is present.
-    pub(super) fn judge(
+    pub(super) fn evaluate_trust(
         &self,
         exchange: &mut Exchange,
         headers: &Headers<'_>,
-        host: &mut Host<'_>,
+        services: &mut Services<'_>,
     ) -> (Presence, bool) {
         let presence = Presence::of(headers, &self.tracking_names);
 
         (
             presence,
-            self.is_believed(exchange, presence.control_count(), host),
+            self.are_trusted(exchange, presence.control_count(), services),
         )
     }
 
     /// Whether `count` headers count that only a trusted peer may send. The peer is checked at most
     /// once per exchange.
-    fn is_believed(&self, exchange: &mut Exchange, count: u64, host: &mut Host<'_>) -> bool {
+    fn are_trusted(
+        &self,
+        exchange: &mut Exchange,
+        count: u64,
+        services: &mut Services<'_>,
+    ) -> bool {
         if count == 0 {
             return true;
         }
-        let trusted = self.verdict(exchange, host.stream) == Verdict::Trusted;
+        let trusted = self.trust_level(exchange, services.stream) == TrustLevel::Trusted;
         if !trusted {
-            host.stats.add(Counter::HeadersSpoofed, count);
+            services.stats.add(Counter::HeadersSpoofed, count);
         }
         trusted
     }
 
     /// If another request of the connection was checked, the only host call is for the connection's
     /// number.
-    fn verdict(&self, exchange: &mut Exchange, stream: &dyn Stream) -> Verdict {
-        if let Some(verdict) = exchange.verdict() {
-            return verdict;
+    fn trust_level(&self, exchange: &mut Exchange, stream: &dyn Stream) -> TrustLevel {
+        if let Some(level) = exchange.trust() {
+            return level;
         }
 
         let id = exchange.connection(stream);
         let protocol = || stream.property(Property::Protocol);
-        let verdict = self
+        let level = self
             .connections
-            .verdict(id, || self.judge_peer(stream), protocol);
+            .trust_level(id, || self.evaluate_peer(stream), protocol);
 
-        exchange.judge(verdict);
-        verdict
+        exchange.set_trust(level);
+        level
     }
 
-    fn judge_peer(&self, stream: &dyn Stream) -> (Verdict, bool) {
-        let Judgement {
-            verdict,
-            lasts,
-            peer,
-        } = self.settings.trust.judge(stream);
-        if let Some(peer) = peer.filter(|_| verdict != Verdict::Trusted) {
+    fn evaluate_peer(&self, stream: &dyn Stream) -> (TrustLevel, bool) {
+        let TrustEvaluation { level, lasts, peer } = self.settings.trust.evaluate(stream);
+        if let Some(peer) = peer.filter(|_| level != TrustLevel::Trusted) {
             self.distrust.note(peer);
         }
-        (verdict, lasts)
+        (level, lasts)
     }
 
     pub(super) fn removals(
@@ -131,7 +132,7 @@ impl Recorder {
         exchange: &mut Exchange,
         headers: &Headers<'_>,
         context: RequestContext,
-        host: &mut Host<'_>,
+        services: &mut Services<'_>,
     ) -> Vec<(&str, Vec<u8>)> {
         exchange.begin();
         if !self.settings.enabled {
@@ -170,7 +171,7 @@ impl Recorder {
                 context,
             },
             exchange,
-            host,
+            services,
         )
     }
 
@@ -180,30 +181,39 @@ impl Recorder {
         others: impl Iterator<Item = (&'s Rc<Rule>, Readings)>,
         mut arrival: Arrival<'_>,
         exchange: &mut Exchange,
-        host: &mut Host<'_>,
+        services: &mut Services<'_>,
     ) -> Vec<(&'s str, Vec<u8>)> {
         let (mut set, mut first_refusal) = (Vec::new(), None);
         let mut candidates = Vec::with_capacity(1);
         for (rule, readings) in std::iter::once(first).chain(others) {
             if let Some(gateway) = arrival.gateway_of(rule, readings, exchange) {
                 exchange.set_by_gateway();
-                set = gateway.headers(&self.settings.tracking, arrival.head.headers, host.stream);
+                set = gateway.headers(
+                    &self.settings.tracking,
+                    arrival.head.headers,
+                    services.stream,
+                );
             }
             match self.settings.refusal(rule, &arrival.tracking) {
                 Some(counter) => first_refusal = first_refusal.or(Some(counter)),
-                None => {
-                    candidates.push(self.candidate(rule, readings, &mut arrival, exchange, host))
-                }
+                None => candidates.push(self.candidate(
+                    rule,
+                    readings,
+                    &mut arrival,
+                    exchange,
+                    services,
+                )),
             }
         }
 
-        if candidates.is_empty() || self.is_own_batch(arrival.head, exchange, host) {
-            host.stats
+        if candidates.is_empty() || self.is_own_batch(arrival.head, exchange, services) {
+            services
+                .stats
                 .add(first_refusal.unwrap_or(Counter::Excluded), 1);
             return set;
         }
 
-        let audited = self.audited(candidates, &mut arrival, exchange, host);
+        let audited = self.audited(candidates, &mut arrival, exchange, services);
         set.extend(
             audited
                 .subject
@@ -221,10 +231,10 @@ impl Recorder {
         readings: Readings,
         arrival: &mut Arrival<'_>,
         exchange: &mut Exchange,
-        host: &mut Host<'_>,
+        services: &mut Services<'_>,
     ) -> Candidate {
         let headers = arrival.head.headers;
-        let claims = self.claims(rule, exchange, headers, host);
+        let claims = self.claims(rule, exchange, headers, services);
 
         arrival.tracking.conflict |= claims.as_ref().is_some_and(|claims| claims.conflict);
         arrival.tracking.conflict |= rule
@@ -247,7 +257,7 @@ impl Recorder {
         candidates: Vec<Candidate>,
         arrival: &mut Arrival<'_>,
         exchange: &mut Exchange,
-        host: &mut Host<'_>,
+        services: &mut Services<'_>,
     ) -> Box<Audited> {
         let Arrival {
             head,
@@ -256,8 +266,8 @@ impl Recorder {
             context,
         } = arrival;
         let claim = *claim;
-        let (fresh_id, stream) = (host.fresh_id, host.stream);
-        let start = context.on_request_path.then(|| (host.clock)());
+        let (fresh_id, stream) = (services.fresh_id, services.stream);
+        let start = context.on_request_path.then(|| (services.clock)());
         let correlates = candidates
             .iter()
             .any(|candidate| claim.expects(candidate.readings) && candidate.rule.correlate);
@@ -276,7 +286,7 @@ impl Recorder {
                 request: Request::read(head),
                 session,
                 correlation: if correlates {
-                    host.correlator.next(&mut || fresh_id())
+                    services.correlator.next(&mut || fresh_id())
                 } else {
                     None
                 },
@@ -296,19 +306,20 @@ impl Recorder {
         &self,
         head: &RequestHead<'_>,
         exchange: &mut Exchange,
-        host: &mut Host<'_>,
+        services: &mut Services<'_>,
     ) -> bool {
         let own_batch = &self.settings.own_batch;
         if !own_batch.resembles(head) {
             return false;
         }
 
-        let comes_from_trusted = || self.verdict(exchange, host.stream) == Verdict::Trusted;
+        let comes_from_trusted =
+            || self.trust_level(exchange, services.stream) == TrustLevel::Trusted;
         let is_own = own_batch
             .is_proven(head.headers)
             .unwrap_or_else(comes_from_trusted);
         if !is_own {
-            host.stats.note_unproven_batch();
+            services.stats.note_unproven_batch();
         }
 
         is_own
@@ -320,10 +331,10 @@ impl Recorder {
         rule: &Rule,
         exchange: &mut Exchange,
         headers: &Headers<'_>,
-        host: &mut Host<'_>,
+        services: &mut Services<'_>,
     ) -> Option<Claims> {
         let count = rule.identity.count_claims(headers);
-        let counts = count > 0 && self.is_believed(exchange, count, host);
+        let counts = count > 0 && self.are_trusted(exchange, count, services);
         counts.then(|| rule.identity.claims(headers))
     }
 

@@ -9,7 +9,7 @@ use super::identity::response_json::Body;
 use super::outcome::answer::http_status;
 use super::rpc::{BodyEnd, Claim, Found, Status, StatusSource, Wire};
 use super::rules::End;
-use super::session::{SessionEvent, SessionId, Settings};
+use super::session::{SessionEvent, SessionId, SessionSettings};
 use super::{Recorder, outcome};
 use crate::host::Stream;
 use crate::quota::Lease;
@@ -187,7 +187,7 @@ fn body_end(claim: Claim, headers: &Headers<'_>, lease: Lease) -> Option<Box<Bod
 fn begin_session(
     audited: &mut Audited,
     headers: &Headers<'_>,
-    settings: &Settings,
+    settings: &SessionSettings,
     fresh_id: &dyn Fn() -> Option<Uuid>,
 ) -> Option<String> {
     let is_start = |candidate: &&Candidate| candidate.rule.session == Some(SessionEvent::Start);

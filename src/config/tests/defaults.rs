@@ -48,7 +48,7 @@ fn of_the_recorder() {
     let recorder = accepted(&minimal()).recorder;
     assert!(recorder.enabled);
 
-    let tracking = tracking::Settings {
+    let tracking = tracking::TrackingSettings {
         track_header: "x-session-track".to_owned(),
         operation_header: "x-session-operation".to_owned(),
         context_header: "x-session-context".to_owned(),

@@ -3,9 +3,10 @@
 use super::*;
 use crate::recorder::identity::metadata::MetadataPath;
 use crate::recorder::identity::response_json::Pointer;
+use crate::recorder::identity::{IdentitySettings, IdentitySource};
 use crate::recorder::session::token::HmacKey;
+use crate::recorder::session::{IdSource, SessionEvent, SessionSettings, SessionSource};
 use crate::recorder::tracking::set_tracking::{ContextSource, SetTracking};
-use crate::recorder::{identity, session};
 
 #[test]
 fn every_key_is_read() {
@@ -141,7 +142,6 @@ fn every_key_of_a_rule_is_read() {
 
 #[test]
 fn every_source_is_read() {
-    use identity::Source;
     let header = |name: &str| name.to_owned();
     let metadata = |path: [&str; 3]| {
         MetadataPath::new(path.into_iter().filter(|key| !key.is_empty())).unwrap()
@@ -152,24 +152,26 @@ fn every_source_is_read() {
         panic!("{recorder:?}")
     };
 
-    let name = vec![Source::PeerUriSan];
-    let mail = vec![Source::Metadata(metadata([
+    let name = vec![IdentitySource::PeerUriSan];
+    let mail = vec![IdentitySource::Metadata(metadata([
         "ns",
         "https://example.com/mail",
         "",
     ]))];
     let id = vec![
-        Source::ResponseHeader(header("x-user")),
-        Source::Header(header("x-user")),
+        IdentitySource::ResponseHeader(header("x-user")),
+        IdentitySource::Header(header("x-user")),
     ];
-    let global = identity::Settings {
+    let global = IdentitySettings {
         fields: [id, name.clone(), mail.clone()],
         max_body_bytes: 65_536,
     };
     assert_eq!(*health.identity, global);
 
-    let of_change = vec![Source::ResponseJson(Pointer::parse("/user/id").unwrap())];
-    let of_change = identity::Settings {
+    let of_change = vec![IdentitySource::ResponseJson(
+        Pointer::parse("/user/id").unwrap(),
+    )];
+    let of_change = IdentitySettings {
         fields: [of_change, name, mail],
         max_body_bytes: 1000,
     };
@@ -197,14 +199,14 @@ fn every_source_is_read() {
     );
 
     let key = HmacKey::new("k1", b"0123456789abcdef0123456789abcdef").unwrap();
-    let session = session::Settings {
-        id: vec![session::IdSource {
-            source: session::Source::Cookie(header("sid")),
+    let session = SessionSettings {
+        id: vec![IdSource {
+            source: SessionSource::Cookie(header("sid")),
             is_reference: true,
         }],
         token: vec![
-            session::Source::Header(header("x-token")),
-            session::Source::Bearer,
+            SessionSource::Header(header("x-token")),
+            SessionSource::Bearer,
         ],
         token_mode: TokenMode::Hmac(key),
     };
@@ -214,7 +216,7 @@ fn every_source_is_read() {
     );
     assert_eq!(
         (change.session, change.correlate),
-        (Some(session::SessionEvent::Start), true)
+        (Some(SessionEvent::Start), true)
     );
 
     let names = [

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use prost::Message;
 use serde_json::{Value, json};
 
-use super::source::tests::to_struct;
+use super::decode::tests::to_struct;
 use super::{Config, DEFAULTS, parse};
 use crate::pipeline::settings::{BatchLimits, BufferLimits, OnFull, RetryPolicy, Target};
 use crate::record::{Outcome, Protocol, RequireAudit};

@@ -18,7 +18,7 @@ use response_json::{Body, Pointer, Unavailable};
 
 /// Source of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum IdentitySource {
     /// A request header; counts only from a trusted peer.
     Header(String),
     /// A response header.
@@ -33,7 +33,7 @@ pub enum Source {
     PeerUriSan,
 }
 
-impl Source {
+impl IdentitySource {
     /// The word used in the configuration and on the wire.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
@@ -53,10 +53,10 @@ const FIELDS: usize = 3;
 
 /// The sources of each field, in order of preference.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
+pub struct IdentitySettings {
     /// Of the user's id, name and e-mail.
-    pub fields: [Vec<Source>; FIELDS],
-    /// Upper bound in bytes of a response body read for [`Source::ResponseJson`]; a longer one is
+    pub fields: [Vec<IdentitySource>; FIELDS],
+    /// Upper bound in bytes of a response body read for [`IdentitySource::ResponseJson`]; a longer one is
     /// not read.
     pub max_body_bytes: usize,
 }
@@ -70,19 +70,18 @@ pub(super) struct Claims {
     pub(super) conflict: bool,
 }
 
-impl Settings {
+impl IdentitySettings {
     /// Number of identity headers present in the request. If any, the peer must be checked.
     pub(super) fn count_claims(&self, headers: &Headers<'_>) -> u64 {
-        let is_there =
-            |source: &&Source| matches!(source, Source::Header(name) if headers.has(name));
+        let is_there = |source: &&IdentitySource| matches!(source, IdentitySource::Header(name) if headers.has(name));
         self.fields.iter().flatten().filter(is_there).count() as u64
     }
 
     /// Reads the request headers of a trusted peer.
     pub(super) fn claims(&self, headers: &Headers<'_>) -> Claims {
         let mut conflict = false;
-        let mut claim = |(index, source): (usize, &Source)| match source {
-            Source::Header(name) => {
+        let mut claim = |(index, source): (usize, &IdentitySource)| match source {
+            IdentitySource::Header(name) => {
                 Some((index, value(headers.values(name).noting(&mut conflict)?)?))
             }
             _ => None,
@@ -107,16 +106,16 @@ impl Settings {
         response: &Headers<'_>,
         stream: &dyn Stream,
     ) -> bool {
-        let is_open = |(sources, claim): (&Vec<Source>, &Option<(usize, Vec<u8>)>)| {
+        let is_open = |(sources, claim): (&Vec<IdentitySource>, &Option<(usize, Vec<u8>)>)| {
             let Some(at) = sources
                 .iter()
-                .position(|source| matches!(source, Source::ResponseJson(_)))
+                .position(|source| matches!(source, IdentitySource::ResponseJson(_)))
             else {
                 return false;
             };
             let is_claimed = claim.as_ref().is_some_and(|(index, _)| *index < at);
-            let answer = |source: &Source| match source {
-                Source::ResponseHeader(name) => value(response.values(name).last?),
+            let answer = |source: &IdentitySource| match source {
+                IdentitySource::ResponseHeader(name) => value(response.values(name).last?),
                 source => value(&of_request(source, stream)?),
             };
             !is_claimed && sources.iter().take(at).find_map(answer).is_none()
@@ -138,7 +137,7 @@ impl Settings {
         self.fields
             .iter()
             .flatten()
-            .any(|source| matches!(source, Source::ResponseJson(_)))
+            .any(|source| matches!(source, IdentitySource::ResponseJson(_)))
     }
 
     /// Reads the sources at the end of the exchange. The second value: a response header has
@@ -151,13 +150,13 @@ impl Settings {
         stream: &dyn Stream,
     ) -> (Identity, bool) {
         let has_conflict = Cell::new(false);
-        let ask = |source: &Source| match source {
-            Source::ResponseHeader(name) => {
+        let ask = |source: &IdentitySource| match source {
+            IdentitySource::ResponseHeader(name) => {
                 let values = response.values(name);
                 has_conflict.set(has_conflict.get() | values.disagree);
                 Ok(values.last.map(Cow::Borrowed))
             }
-            Source::ResponseJson(pointer) => body
+            IdentitySource::ResponseJson(pointer) => body
                 .map(|body| body.find(pointer).map(Cow::Owned))
                 .transpose(),
             source => Ok(of_request(source, stream).map(Cow::Owned)),
@@ -187,7 +186,7 @@ impl Settings {
         let mut source = None;
         let [id, name, email] = &self.fields;
         let [id_claim, name_claim, email_claim] = &mut claims.fields;
-        let mut field = |sources: &[Source], claim: &mut Option<(usize, Vec<u8>)>| {
+        let mut field = |sources: &[IdentitySource], claim: &mut Option<(usize, Vec<u8>)>| {
             let (value, from) = first_value(sources, claim, ask);
             source = source.take().or(from);
             value
@@ -203,12 +202,12 @@ impl Settings {
 }
 
 /// Reads a source other than a request header.
-type Ask<'a> = dyn Fn(&Source) -> Result<Option<Cow<'a, [u8]>>, Unavailable> + 'a;
+type Ask<'a> = dyn Fn(&IdentitySource) -> Result<Option<Cow<'a, [u8]>>, Unavailable> + 'a;
 
 /// The first value with its source; without one, the reason. The reason of a body takes precedence
 /// over an absence.
 fn first_value(
-    sources: &[Source],
+    sources: &[IdentitySource],
     claim: &mut Option<(usize, Vec<u8>)>,
     ask: &Ask<'_>,
 ) -> (Option<Vec<u8>>, Option<Cow<'static, str>>) {
@@ -236,12 +235,14 @@ fn first_value(
     )
 }
 
-fn of_request(source: &Source, stream: &dyn Stream) -> Option<Vec<u8>> {
+fn of_request(source: &IdentitySource, stream: &dyn Stream) -> Option<Vec<u8>> {
     match source {
-        Source::Metadata(path) => path.read(stream),
-        Source::FilterState(object) => object.read(stream),
-        Source::PeerUriSan => stream.property(Property::PeerUriSan),
-        Source::Header(_) | Source::ResponseHeader(_) | Source::ResponseJson(_) => None,
+        IdentitySource::Metadata(path) => path.read(stream),
+        IdentitySource::FilterState(object) => object.read(stream),
+        IdentitySource::PeerUriSan => stream.property(Property::PeerUriSan),
+        IdentitySource::Header(_)
+        | IdentitySource::ResponseHeader(_)
+        | IdentitySource::ResponseJson(_) => None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::{Conditions, RequestHead, Rule};
 use crate::record::Protocol;
-use crate::recorder::Settings;
+use crate::recorder::RecorderSettings;
 use crate::recorder::headers::Headers;
 use crate::recorder::tracking::{Presence, Tracking};
 use crate::recorder::uri::path;
@@ -69,7 +69,7 @@ pub enum Effect {
 
 /// One finding per rule, in their order; `None` for a batch of this filter, which is not recorded.
 #[must_use]
-pub fn findings(settings: &Settings, request: &Request) -> Option<Vec<Finding>> {
+pub fn findings(settings: &RecorderSettings, request: &Request) -> Option<Vec<Finding>> {
     let own = [
         (":method", &request.method),
         (":path", &request.target),
@@ -108,7 +108,11 @@ pub fn findings(settings: &Settings, request: &Request) -> Option<Vec<Finding>> 
     Some(of_rules(settings, &head, &tracking))
 }
 
-fn of_rules(settings: &Settings, head: &RequestHead<'_>, tracking: &Tracking) -> Vec<Finding> {
+fn of_rules(
+    settings: &RecorderSettings,
+    head: &RequestHead<'_>,
+    tracking: &Tracking,
+) -> Vec<Finding> {
     let candidates: Vec<_> = settings.policy.candidates(head).collect();
     let (mut kept_http, mut kept_grpc) = (false, false);
 
@@ -143,7 +147,7 @@ fn of_rules(settings: &Settings, head: &RequestHead<'_>, tracking: &Tracking) ->
     settings.policy.iter().map(finding).collect()
 }
 
-fn effect(settings: &Settings, rule: &Rule, tracking: &Tracking) -> Effect {
+fn effect(settings: &RecorderSettings, rule: &Rule, tracking: &Tracking) -> Effect {
     match settings.refusal(rule, tracking) {
         None => Effect::Records,
         Some(Counter::SkippedEmptyContext) => Effect::SkipsEmptyContext,

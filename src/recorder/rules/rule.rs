@@ -7,10 +7,11 @@ use super::{HeaderCondition, HostPattern, PathPattern};
 use crate::record::{Outcome, Protocol, RequireAudit};
 use crate::recorder::capture::Capture;
 use crate::recorder::headers::Headers;
+use crate::recorder::identity::IdentitySettings;
+use crate::recorder::outcome;
 use crate::recorder::session::SessionEvent;
 use crate::recorder::tracking::set_tracking::SetTracking;
 use crate::recorder::uri::{authority, path};
-use crate::recorder::{identity, outcome};
 
 /// One rule of the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub struct Rule {
     /// Requirement before a request may go upstream.
     pub require_audit: RequireAudit,
     /// Sources of the user's identity.
-    pub identity: Rc<identity::Settings>,
+    pub identity: Rc<IdentitySettings>,
     /// Effect of a successful request on its session.
     pub session: Option<SessionEvent>,
     /// Whether the correlation headers are set.

@@ -13,7 +13,7 @@ use token::{TokenMode, sha256_hex};
 
 /// Source of a session id or token in the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum SessionSource {
     /// A request header.
     Header(String),
     /// A cookie, by its case-sensitive name.
@@ -26,18 +26,18 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdSource {
     /// Source of the id.
-    pub source: Source,
+    pub source: SessionSource,
     /// The value grants access to the session, so a reference is recorded, keyed as for tokens.
     pub is_reference: bool,
 }
 
 /// The section `session`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct SessionSettings {
     /// Sources of the id, in order of preference.
     pub id: Vec<IdSource>,
     /// Sources of the token, in order of preference.
-    pub token: Vec<Source>,
+    pub token: Vec<SessionSource>,
     /// How the token is recorded.
     pub token_mode: TokenMode,
 }
@@ -74,11 +74,11 @@ impl SessionId {
     }
 }
 
-impl Settings {
+impl SessionSettings {
     /// Reads the session of a request. The second value: a source has several distinct values.
     pub(super) fn read(&self, headers: &Headers<'_>) -> (Session, bool) {
         let mut conflict = false;
-        let mut value = |source: &Source| source.values(headers).noting(&mut conflict);
+        let mut value = |source: &SessionSource| source.values(headers).noting(&mut conflict);
         let id = self
             .id
             .iter()
@@ -109,15 +109,15 @@ impl Settings {
         let mut conflict = false;
         let mut own = |id: &IdSource| {
             let values = match &id.source {
-                Source::Header(name) => headers.values(name),
-                Source::Cookie(name) => set_cookies(headers, name),
-                Source::Bearer => Values::default(),
+                SessionSource::Header(name) => headers.values(name),
+                SessionSource::Cookie(name) => set_cookies(headers, name),
+                SessionSource::Bearer => Values::default(),
             };
             self.id_of(values.noting(&mut conflict)?, id.is_reference)
         };
 
         let returned = || IdSource {
-            source: Source::Header(ID_HEADER.to_owned()),
+            source: SessionSource::Header(ID_HEADER.to_owned()),
             is_reference: false,
         };
 
@@ -139,7 +139,7 @@ impl Settings {
     }
 }
 
-impl Source {
+impl SessionSource {
     /// Whether possession of the value grants access to the session: a cookie, a token, or a header
     /// with a secret-looking name. The word "session" alone does not make a header secret.
     #[must_use]

@@ -262,7 +262,7 @@ fn the_id_of_a_request_that_is_redirected_can_not_be_borrowed() {
         ],
         ..FakeStream::default()
     };
-    let mut host = Host {
+    let mut services = Services {
         stream: &stream,
         clock: &|| START,
         fresh_id: &|| Some(FRESH),
@@ -276,7 +276,7 @@ fn the_id_of_a_request_that_is_redirected_can_not_be_borrowed() {
         ("x-request-id", "1"),
     ]);
 
-    let _ = recorder.handle_request_headers(&mut exchange, &view(&first), &mut host);
+    let _ = recorder.handle_request_headers(&mut exchange, &view(&first), &mut services);
 
     let mut waiting = Recreated::default();
     assert!(

@@ -226,7 +226,7 @@ impl Case {
     pub(super) fn run(self) -> Run {
         let (mut exchange, mut stats) = (Exchange::default(), Stats::default());
         let mut correlator = Correlator::new(Scope::Worker, STREAM, Rc::new(NoSharedData));
-        let mut host = Host {
+        let mut services = Services {
             stream: &self.stream,
             clock: &|| START,
             fresh_id: &|| Some(FRESH),
@@ -253,7 +253,7 @@ impl Case {
         if self.is_seen {
             let instructions =
                 self.recorder
-                    .handle_request_headers(&mut exchange, &headers, &mut host);
+                    .handle_request_headers(&mut exchange, &headers, &mut services);
             run.set = instructions
                 .set
                 .into_iter()
@@ -271,13 +271,13 @@ impl Case {
             if !self.trailers.is_empty() {
                 let names =
                     self.recorder
-                        .handle_request_trailers(&mut exchange, &trailers, &mut host);
+                        .handle_request_trailers(&mut exchange, &trailers, &mut services);
                 run.removed_from_trailers = texts(names);
             }
             run.returned = self.answer(&mut exchange);
         } else {
             self.recorder
-                .handle_unseen_request(&mut exchange, &headers, &mut host);
+                .handle_unseen_request(&mut exchange, &headers, &mut services);
         }
 
         assert!(exchange.is_seen());
@@ -304,7 +304,7 @@ impl Case {
         let (mut exchange, mut stats) = (Exchange::default(), Stats::default());
         let mut correlator = Correlator::new(Scope::Worker, STREAM, Rc::new(NoSharedData));
         let (stream, clock, fresh_id) = (&self.stream, &|| START, &|| Some(FRESH));
-        let mut host = Host {
+        let mut services = Services {
             stream,
             clock,
             fresh_id,
@@ -312,9 +312,11 @@ impl Case {
             stats: &mut stats,
         };
 
-        let _ =
-            self.recorder
-                .handle_request_headers(&mut exchange, &view(&self.headers), &mut host);
+        let _ = self.recorder.handle_request_headers(
+            &mut exchange,
+            &view(&self.headers),
+            &mut services,
+        );
         self.answer(&mut exchange);
         exchange
     }

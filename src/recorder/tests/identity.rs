@@ -69,7 +69,7 @@ fn a_response_that_no_rule_wants_is_not_read() {
         Stats::default(),
     );
 
-    let mut host = Host {
+    let mut services = Services {
         stream: &unwanted.stream,
         clock: &|| START,
         fresh_id: &|| None,
@@ -80,7 +80,7 @@ fn a_response_that_no_rule_wants_is_not_read() {
     let _ = unwanted.recorder.handle_request_headers(
         &mut exchange,
         &view(&unwanted.headers),
-        &mut host,
+        &mut services,
     );
 
     assert!(unwanted.recorder.handle_response(&mut exchange, false));

@@ -40,7 +40,7 @@ use super::fake::{FakeStream, serialized};
 use super::headers::Headers;
 use super::rpc::{Dialect, StatusSource};
 use super::tracking::Context;
-use super::{Host, MAX_BODIES_BYTES, Recorder, bounds};
+use super::{MAX_BODIES_BYTES, Recorder, Services, bounds};
 use crate::host::{Property, SharedData, Stream as _};
 use crate::quota::Quota;
 use crate::record::{ExchangeRecord, Outcome, Protocol, RequireAudit};

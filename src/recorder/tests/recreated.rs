@@ -40,7 +40,7 @@ fn second(case: &Case, exchange: &mut Exchange, path: &str) -> (Vec<String>, Vec
     );
     let stream = &case.stream;
     let (clock, fresh_id) = (&|| START, &|| Some(FRESH));
-    let mut host = Host {
+    let mut services = Services {
         stream,
         clock,
         fresh_id,
@@ -54,9 +54,9 @@ fn second(case: &Case, exchange: &mut Exchange, path: &str) -> (Vec<String>, Vec
         (":authority", "api.example.com"),
         TRACK,
     ]);
-    let instructions = case
-        .recorder
-        .handle_recreated_request(exchange, &view(&headers), &mut host);
+    let instructions =
+        case.recorder
+            .handle_recreated_request(exchange, &view(&headers), &mut services);
     let names = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
     let set = instructions.set.iter().map(|(name, _)| *name).collect();
 
@@ -77,7 +77,7 @@ fn begun(case: &Case, headers: &[(&str, &str)]) -> Exchange {
     );
     let stream = &case.stream;
     let (clock, fresh_id) = (&|| START, &|| Some(FRESH));
-    let mut host = Host {
+    let mut services = Services {
         stream,
         clock,
         fresh_id,
@@ -97,7 +97,7 @@ fn begun(case: &Case, headers: &[(&str, &str)]) -> Exchange {
 
     let _ = case
         .recorder
-        .handle_request_headers(&mut exchange, &view(&owned(&all)), &mut host);
+        .handle_request_headers(&mut exchange, &view(&owned(&all)), &mut services);
     exchange
 }
 

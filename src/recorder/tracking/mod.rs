@@ -10,7 +10,7 @@ pub use crate::record::Context;
 
 /// Names and handling of the control headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct TrackingSettings {
     /// The value `true` makes a request tracked. Always removed.
     pub track_header: String,
     /// Label of the operation, recorded as the action. Always removed.
@@ -67,14 +67,14 @@ impl Presence {
     /// The names that count as absent: correlation headers always, control headers if the peer is
     /// not trusted.
     #[must_use]
-    pub fn hidden(self, settings: &Settings, trusted: bool) -> Vec<&str> {
+    pub fn hidden(self, settings: &TrackingSettings, trusted: bool) -> Vec<&str> {
         let control = if trusted { [false; 3] } else { self.control };
         Self { control, ..self }.to_remove(settings, trusted)
     }
 
     /// The names to remove. The context is removed if so configured, or if the peer is not trusted.
     #[must_use]
-    pub fn to_remove(self, settings: &Settings, trusted: bool) -> Vec<&str> {
+    pub fn to_remove(self, settings: &TrackingSettings, trusted: bool) -> Vec<&str> {
         let mut names = Vec::new();
         if self == Self::default() {
             return names;
@@ -105,7 +105,7 @@ impl Presence {
 /// Names of the control headers and of the correlation headers.
 pub(super) type TrackingNames = Names<5, String>;
 
-impl Settings {
+impl TrackingSettings {
     /// All five names.
     pub(super) fn names(&self) -> TrackingNames {
         let [session_id, sequence] = self.correlation_headers.clone();
@@ -138,7 +138,7 @@ pub struct Tracking {
 impl Tracking {
     /// Reads the control headers of a request from a trusted peer.
     #[must_use]
-    pub fn read(headers: &Headers<'_>, settings: &Settings) -> Self {
+    pub fn read(headers: &Headers<'_>, settings: &TrackingSettings) -> Self {
         let (mut tracked, mut track) = (false, Values::default());
         for value in headers.all(&settings.track_header) {
             // Nearly always a single value, not a list.
@@ -197,8 +197,8 @@ mod tests {
 
     const SHA256_OF_17_A: &str = "b860666ee2966dd8f903be44ee605c6e1366f926d9f17a8f49937d11624eb99d";
 
-    fn settings() -> Settings {
-        Settings {
+    fn settings() -> TrackingSettings {
+        TrackingSettings {
             track_header: "x-session-track".to_owned(),
             operation_header: "x-session-operation".to_owned(),
             context_header: "x-session-context".to_owned(),
@@ -300,7 +300,7 @@ mod tests {
         );
         assert_eq!(presence.to_remove(&keep, false).len(), 4);
 
-        let strip = Settings {
+        let strip = TrackingSettings {
             strip_context: true,
             ..settings()
         };
@@ -312,7 +312,7 @@ mod tests {
     proptest! {
         #[test]
         fn removal_names_only_what_is_there(names in prop::collection::vec(0..7_usize, 0..6), trusted: bool, strip_context: bool) {
-            let settings = Settings { strip_context, ..settings() };
+            let settings = TrackingSettings { strip_context, ..settings() };
             let pool = [":path", "cookie", "x-session-track", "x-session-operation", "x-session-context", "x-audit-stream-id", "x-audit-sequence-number"];
             let pairs: Vec<(&str, &[u8])> = names.iter().map(|index| (pool[*index], b"v".as_slice())).collect();
             let view = headers(&pairs);

@@ -2,6 +2,7 @@
 
 use base64ct::{Base64, Encoding};
 
+use super::TrackingSettings;
 use crate::host::{Property, Stream};
 use crate::recorder::bounds::{MAX_NAME_BYTES, clipped};
 use crate::recorder::capture::redact::looks_secret;
@@ -64,7 +65,7 @@ impl SetTracking {
     /// omitted, since a longer context is recorded only as a hash.
     pub(in crate::recorder) fn headers<'s>(
         &'s self,
-        settings: &'s super::Settings,
+        settings: &'s TrackingSettings,
         headers: &Headers<'_>,
         stream: &dyn Stream,
     ) -> Vec<(&'s str, Vec<u8>)> {

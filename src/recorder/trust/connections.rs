@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use super::{Verdict, address_without_port, is_of_header};
+use super::{TrustLevel, address_without_port, is_of_header};
 use crate::recorder::headers::is_same;
 
 /// Connections cached per worker. An evicted one costs the host calls again.
@@ -18,35 +18,35 @@ pub(in crate::recorder) struct Connections(RefCell<Vec<CachedPeer>>);
 #[derive(Clone, Debug, Default)]
 struct CachedPeer {
     id: u64,
-    verdict: Option<Verdict>,
+    level: Option<TrustLevel>,
     version: Option<&'static str>,
     /// The connection's remote address, without port.
     address: Option<Box<[u8]>>,
 }
 
 impl Connections {
-    /// Whether the peer is trusted. `judge` returns the verdict, and whether it holds for the whole
+    /// Whether the peer is trusted. `evaluate` returns the level, and whether it holds for the whole
     /// connection.
     ///
     /// Cached only for protocols over TCP, since their connection numbers are never reused. The
     /// number of a QUIC connection derives from an id that a client influences.
-    pub(in crate::recorder) fn verdict(
+    pub(in crate::recorder) fn trust_level(
         &self,
         id: Option<u64>,
-        judge: impl FnOnce() -> (Verdict, bool),
+        evaluate: impl FnOnce() -> (TrustLevel, bool),
         protocol: impl FnOnce() -> Option<Vec<u8>>,
-    ) -> Verdict {
+    ) -> TrustLevel {
         self.known(id, |known| {
-            if let Some(verdict) = known.verdict {
-                return verdict;
+            if let Some(level) = known.level {
+                return level;
             }
-            let (verdict, lasts) = judge();
+            let (level, lasts) = evaluate();
             if lasts && id.is_some() {
                 known.version = known.version.or_else(|| lasting_version(&protocol()?));
-                known.verdict = known.version.map(|_| verdict);
+                known.level = known.version.map(|_| level);
             }
 
-            verdict
+            level
         })
     }
 
@@ -169,9 +169,9 @@ mod tests {
     fn a_connection_is_asked_about_once() {
         let connections = Connections::default();
         for ask in [true, false, false] {
-            let judge = || {
+            let evaluate = || {
                 if ask {
-                    (Verdict::Trusted, true)
+                    (TrustLevel::Trusted, true)
                 } else {
                     not_asked()
                 }
@@ -186,8 +186,8 @@ mod tests {
             };
 
             assert_eq!(
-                connections.verdict(Some(7), judge, protocol),
-                Verdict::Trusted
+                connections.trust_level(Some(7), evaluate, protocol),
+                TrustLevel::Trusted
             );
             assert_eq!(
                 connections.version(Some(7), not_asked).as_deref(),
@@ -213,35 +213,35 @@ mod tests {
     fn another_connection_is_another_matter() {
         let connections = Connections::default();
         for (id, expected) in [
-            (1, Verdict::Trusted),
-            (1 + CACHE_SLOTS as u64, Verdict::Untrusted),
-            (1, Verdict::Unknown),
+            (1, TrustLevel::Trusted),
+            (1 + CACHE_SLOTS as u64, TrustLevel::Untrusted),
+            (1, TrustLevel::Unknown),
         ] {
             assert_eq!(
-                connections.verdict(Some(id), || (expected, true), http2),
+                connections.trust_level(Some(id), || (expected, true), http2),
                 expected,
                 "{id}"
             );
         }
 
         assert_eq!(
-            connections.verdict(None, || (Verdict::Trusted, true), not_asked),
-            Verdict::Trusted
+            connections.trust_level(None, || (TrustLevel::Trusted, true), not_asked),
+            TrustLevel::Trusted
         );
         assert_eq!(
-            connections.verdict(None, || (Verdict::Unknown, true), not_asked),
-            Verdict::Unknown
+            connections.trust_level(None, || (TrustLevel::Unknown, true), not_asked),
+            TrustLevel::Unknown
         );
     }
 
     #[test]
     fn what_does_not_last_is_asked_for_again() {
         let connections = Connections::default();
-        for verdict in [Verdict::Trusted, Verdict::Untrusted] {
+        for level in [TrustLevel::Trusted, TrustLevel::Untrusted] {
             let over_quic = || Some(b"HTTP/3".to_vec());
             assert_eq!(
-                connections.verdict(Some(3), || (verdict, true), over_quic),
-                verdict
+                connections.trust_level(Some(3), || (level, true), over_quic),
+                level
             );
             assert_eq!(
                 connections.version(Some(3), over_quic).as_deref(),
@@ -249,10 +249,10 @@ mod tests {
             );
         }
 
-        for verdict in [Verdict::Trusted, Verdict::Unknown] {
+        for level in [TrustLevel::Trusted, TrustLevel::Unknown] {
             assert_eq!(
-                connections.verdict(Some(4), || (verdict, false), http2),
-                verdict
+                connections.trust_level(Some(4), || (level, false), http2),
+                level
             );
             connections.version(Some(4), http2);
         }

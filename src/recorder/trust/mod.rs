@@ -57,9 +57,9 @@ pub enum Peer {
 
 /// Result of the trust check of the direct peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Judgement {
+pub struct TrustEvaluation {
     /// Whether its headers count.
-    pub verdict: Verdict,
+    pub level: TrustLevel,
     /// Whether the result is the same for every request of the connection.
     pub lasts: bool,
     /// Address of the peer; `None` if it was not needed.
@@ -68,7 +68,7 @@ pub struct Judgement {
 
 /// Trust in the direct peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum TrustLevel {
     /// Its control and identity headers count.
     Trusted,
     /// They count as absent.
@@ -97,10 +97,10 @@ impl Trust {
     /// A certificate and `audit.direct_peer` are the same for every request of a connection.
     /// Another address may be known for one request and not for the next. A filter may set a
     /// principal per request.
-    pub fn judge(&self, stream: &dyn Stream) -> Judgement {
+    pub fn evaluate(&self, stream: &dyn Stream) -> TrustEvaluation {
         if !self.uri_sans.is_empty() && self.trusts_certificate(stream) {
-            return Judgement {
-                verdict: Verdict::Trusted,
+            return TrustEvaluation {
+                level: TrustLevel::Trusted,
                 lasts: true,
                 peer: None,
             };
@@ -111,8 +111,8 @@ impl Trust {
             .iter()
             .any(|principal| principal.is_in(stream))
         {
-            return Judgement {
-                verdict: Verdict::Trusted,
+            return TrustEvaluation {
+                level: TrustLevel::Trusted,
                 lasts: false,
                 peer: None,
             };
@@ -127,20 +127,20 @@ impl Trust {
             |text| parse_ip(&text).map_or(Peer::NoAddress, Peer::Address),
         );
 
-        Judgement {
-            verdict: self.verdict(peer),
+        TrustEvaluation {
+            level: self.level_of(peer),
             lasts,
             peer: Some(peer),
         }
     }
 
-    fn verdict(&self, peer: Peer) -> Verdict {
+    fn level_of(&self, peer: Peer) -> TrustLevel {
         match peer {
             Peer::Address(address) if self.cidrs.iter().any(|cidr| cidr.contains(&address)) => {
-                Verdict::Trusted
+                TrustLevel::Trusted
             }
-            Peer::Address(_) => Verdict::Untrusted,
-            Peer::OfHeader | Peer::NoAddress => Verdict::Unknown,
+            Peer::Address(_) => TrustLevel::Untrusted,
+            Peer::OfHeader | Peer::NoAddress => TrustLevel::Unknown,
         }
     }
 
@@ -227,47 +227,50 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(properties: &[(Property, &str)], expected: Verdict) {
+    fn check(properties: &[(Property, &str)], expected: TrustLevel) {
         let stream = FakeStream::default().with_properties(properties);
-        assert_eq!(trust().judge(&stream).verdict, expected, "{properties:?}");
+        assert_eq!(trust().evaluate(&stream).level, expected, "{properties:?}");
     }
 
     #[test]
     fn direct_peer_decides() {
         use Property::{DirectPeer, SourceAddress};
 
-        check(&[(SourceAddress, "10.1.2.3:4567")], Verdict::Trusted);
-        check(&[(SourceAddress, "192.168.1.1:4567")], Verdict::Untrusted);
-        check(&[(SourceAddress, "10.1.2.3:0")], Verdict::Unknown);
-        check(&[(SourceAddress, "[::1]:4567")], Verdict::Trusted);
-        check(&[(SourceAddress, "[::1]:0")], Verdict::Unknown);
-        check(&[(SourceAddress, "[::2]:4567")], Verdict::Untrusted);
+        check(&[(SourceAddress, "10.1.2.3:4567")], TrustLevel::Trusted);
+        check(
+            &[(SourceAddress, "192.168.1.1:4567")],
+            TrustLevel::Untrusted,
+        );
+        check(&[(SourceAddress, "10.1.2.3:0")], TrustLevel::Unknown);
+        check(&[(SourceAddress, "[::1]:4567")], TrustLevel::Trusted);
+        check(&[(SourceAddress, "[::1]:0")], TrustLevel::Unknown);
+        check(&[(SourceAddress, "[::2]:4567")], TrustLevel::Untrusted);
         check(
             &[(SourceAddress, "[::ffff:10.1.2.3]:4567")],
-            Verdict::Trusted,
+            TrustLevel::Trusted,
         );
         check(
             &[(SourceAddress, "[::ffff:192.168.1.1]:4567")],
-            Verdict::Untrusted,
+            TrustLevel::Untrusted,
         );
         check(
             &[(DirectPeer, "10.1.2.3"), (SourceAddress, "8.8.8.8:0")],
-            Verdict::Trusted,
+            TrustLevel::Trusted,
         );
         check(
             &[(DirectPeer, "8.8.8.8"), (SourceAddress, "10.1.2.3:4567")],
-            Verdict::Untrusted,
+            TrustLevel::Untrusted,
         );
-        check(&[(DirectPeer, "::1")], Verdict::Trusted);
-        check(&[(DirectPeer, "::ffff:10.1.2.3")], Verdict::Trusted);
+        check(&[(DirectPeer, "::1")], TrustLevel::Trusted);
+        check(&[(DirectPeer, "::ffff:10.1.2.3")], TrustLevel::Trusted);
         check(
             &[
                 (DirectPeer, "/run/peer.sock"),
                 (SourceAddress, "10.1.2.3:4567"),
             ],
-            Verdict::Unknown,
+            TrustLevel::Unknown,
         );
-        check(&[], Verdict::Unknown);
+        check(&[], TrustLevel::Unknown);
     }
 
     #[test]
@@ -279,32 +282,32 @@ mod tests {
                 (SourceAddress, "8.8.8.8:0"),
                 (PeerUriSan, "spiffe://mesh.internal/ns/a"),
             ],
-            Verdict::Trusted,
+            TrustLevel::Trusted,
         );
         check(
             &[
                 (SourceAddress, "8.8.8.8:1"),
                 (PeerUriSan, "spiffe://mesh.internal/ns/a"),
             ],
-            Verdict::Trusted,
+            TrustLevel::Trusted,
         );
         check(
             &[
                 (SourceAddress, "10.1.2.3:1"),
                 (PeerUriSan, "spiffe://evil/"),
             ],
-            Verdict::Trusted,
+            TrustLevel::Trusted,
         );
         check(
             &[
                 (SourceAddress, "8.8.8.8:1"),
                 (PeerUriSan, "spiffe://mesh.internal.evil/"),
             ],
-            Verdict::Untrusted,
+            TrustLevel::Untrusted,
         );
         check(
             &[(PeerUriSan, "spiffe://mesh.internal.evil/")],
-            Verdict::Unknown,
+            TrustLevel::Unknown,
         );
     }
 
@@ -343,7 +346,7 @@ mod tests {
 
         let asked = |trust: &Trust, properties: &[(Property, &str)]| {
             let stream = FakeStream::default().with_properties(properties);
-            trust.judge(&stream);
+            trust.evaluate(&stream);
             stream.asked.into_inner()
         };
 

@@ -3,14 +3,15 @@
 use super::node::Node;
 use super::object::Object;
 use super::text::header_name;
+use crate::recorder::identity::IdentitySource;
 use crate::recorder::identity::filter_state::FilterState;
 use crate::recorder::identity::metadata::MetadataPath;
 use crate::recorder::identity::response_json::Pointer;
+use crate::recorder::session::{IdSource, SessionSource};
 use crate::recorder::tracking::set_tracking::ContextSource;
-use crate::recorder::{identity, session};
 
 /// Any source; each list allows some of them.
-enum Source {
+enum ValueSource {
     Header(String),
     Cookie(String),
     Bearer,
@@ -26,22 +27,22 @@ enum Source {
 const SESSION: [&str; 3] = ["header", "cookie", "bearer"];
 
 /// An entry of `session.token`.
-pub(super) fn session_source(node: &Node<'_>) -> Option<session::Source> {
+pub(super) fn session_source(node: &Node<'_>) -> Option<SessionSource> {
     of_session(source(node, &SESSION)?)
 }
 
-fn of_session(source: Source) -> Option<session::Source> {
+fn of_session(source: ValueSource) -> Option<SessionSource> {
     match source {
-        Source::Header(name) => Some(session::Source::Header(name)),
-        Source::Cookie(name) => Some(session::Source::Cookie(name)),
-        Source::Bearer => Some(session::Source::Bearer),
+        ValueSource::Header(name) => Some(SessionSource::Header(name)),
+        ValueSource::Cookie(name) => Some(SessionSource::Cookie(name)),
+        ValueSource::Bearer => Some(SessionSource::Bearer),
         _ => None,
     }
 }
 
 /// An entry of `session.id`. The value of a cookie, of a token or of a header with such a name
 /// opens the session. So it is recorded as a reference unless the entry has `clear: true`.
-pub(super) fn session_id(node: &Node<'_>, tokens: &[session::Source]) -> Option<session::IdSource> {
+pub(super) fn session_id(node: &Node<'_>, tokens: &[SessionSource]) -> Option<IdSource> {
     let mut object = node.object()?;
     let source = one_source(&mut object, &SESSION, &["clear"]).and_then(of_session);
     let is_clear = object.read("clear", false, Node::boolean);
@@ -49,20 +50,20 @@ pub(super) fn session_id(node: &Node<'_>, tokens: &[session::Source]) -> Option<
     let source = source?;
 
     let is_secret = tokens.contains(&source) || source.is_secret();
-    if is_clear && source == session::Source::Bearer {
+    if is_clear && source == SessionSource::Bearer {
         node.refuse("clear is not for bearer: a token is recorded as a reference");
     } else if is_clear && is_secret {
         node.warn("is recorded as it is, and a reader of records can take the session over");
     }
 
-    Some(session::IdSource {
+    Some(IdSource {
         source,
         is_reference: is_secret && !is_clear,
     })
 }
 
 /// An entry of a field of `identity`.
-pub(super) fn identity_source(node: &Node<'_>) -> Option<identity::Source> {
+pub(super) fn identity_source(node: &Node<'_>) -> Option<IdentitySource> {
     match source(
         node,
         &[
@@ -74,12 +75,12 @@ pub(super) fn identity_source(node: &Node<'_>) -> Option<identity::Source> {
             "peer_uri_san",
         ],
     )? {
-        Source::Header(name) => Some(identity::Source::Header(name)),
-        Source::ResponseHeader(name) => Some(identity::Source::ResponseHeader(name)),
-        Source::ResponseJson(pointer) => Some(identity::Source::ResponseJson(pointer)),
-        Source::Metadata(path) => Some(identity::Source::Metadata(path)),
-        Source::FilterState(object) => Some(identity::Source::FilterState(object)),
-        Source::PeerUriSan => Some(identity::Source::PeerUriSan),
+        ValueSource::Header(name) => Some(IdentitySource::Header(name)),
+        ValueSource::ResponseHeader(name) => Some(IdentitySource::ResponseHeader(name)),
+        ValueSource::ResponseJson(pointer) => Some(IdentitySource::ResponseJson(pointer)),
+        ValueSource::Metadata(path) => Some(IdentitySource::Metadata(path)),
+        ValueSource::FilterState(object) => Some(IdentitySource::FilterState(object)),
+        ValueSource::PeerUriSan => Some(IdentitySource::PeerUriSan),
         _ => None,
     }
 }
@@ -96,16 +97,16 @@ pub(super) fn context_source(node: &Node<'_>) -> Option<ContextSource> {
             "peer_address",
         ],
     )? {
-        Source::Header(name) => Some(ContextSource::Header(name)),
-        Source::Cookie(name) => Some(ContextSource::Cookie(name)),
-        Source::Metadata(path) => Some(ContextSource::Metadata(path)),
-        Source::PeerUriSan => Some(ContextSource::PeerUriSan),
-        Source::PeerAddress => Some(ContextSource::PeerAddress),
+        ValueSource::Header(name) => Some(ContextSource::Header(name)),
+        ValueSource::Cookie(name) => Some(ContextSource::Cookie(name)),
+        ValueSource::Metadata(path) => Some(ContextSource::Metadata(path)),
+        ValueSource::PeerUriSan => Some(ContextSource::PeerUriSan),
+        ValueSource::PeerAddress => Some(ContextSource::PeerAddress),
         _ => None,
     }
 }
 
-fn source(node: &Node<'_>, keys: &[&'static str]) -> Option<Source> {
+fn source(node: &Node<'_>, keys: &[&'static str]) -> Option<ValueSource> {
     let mut object = node.object()?;
     let found = one_source(&mut object, keys, &[]);
     object.finish();
@@ -117,7 +118,7 @@ fn one_source(
     object: &mut Object<'_>,
     keys: &[&'static str],
     optional: &[&'static str],
-) -> Option<Source> {
+) -> Option<ValueSource> {
     object.expect_keys(
         1,
         optional,
@@ -133,17 +134,17 @@ fn one_source(
     found
 }
 
-fn of_key(key: &str, value: &Node<'_>) -> Option<Source> {
+fn of_key(key: &str, value: &Node<'_>) -> Option<ValueSource> {
     match key {
-        "header" => plain_header(value).map(Source::Header),
-        "cookie" => cookie_name(value).map(Source::Cookie),
-        "response_header" => plain_header(value).map(Source::ResponseHeader),
-        "response_json" => pointer(value).map(Source::ResponseJson),
-        "metadata" => metadata(value).map(Source::Metadata),
-        "filter_state" => filter_state(value).map(Source::FilterState),
-        "bearer" => on(value).map(|()| Source::Bearer),
-        "peer_uri_san" => on(value).map(|()| Source::PeerUriSan),
-        _ => on(value).map(|()| Source::PeerAddress),
+        "header" => plain_header(value).map(ValueSource::Header),
+        "cookie" => cookie_name(value).map(ValueSource::Cookie),
+        "response_header" => plain_header(value).map(ValueSource::ResponseHeader),
+        "response_json" => pointer(value).map(ValueSource::ResponseJson),
+        "metadata" => metadata(value).map(ValueSource::Metadata),
+        "filter_state" => filter_state(value).map(ValueSource::FilterState),
+        "bearer" => on(value).map(|()| ValueSource::Bearer),
+        "peer_uri_san" => on(value).map(|()| ValueSource::PeerUriSan),
+        _ => on(value).map(|()| ValueSource::PeerAddress),
     }
 }
 
