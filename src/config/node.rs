@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::object::Object;
 use super::problems::Problems;
 use super::shape::Shape;
 use super::units;
+
 /// One value of the configuration. Its path is searched only for a message, so that reading builds
 /// no text.
 #[derive(Clone, Copy)]
@@ -207,12 +207,12 @@ impl<'a> Node<'a> {
         read_all(self.non_empty_list(), read)
     }
 
-    pub(super) fn object(&self) -> Option<Object<'a>> {
-        self.shape.object();
-        let Value::Object(map) = self.value else {
-            return self.wrong("must be an object");
-        };
-        Some(Object::of(*self, map))
+    /// The keys of an object.
+    pub(super) fn map(&self) -> Option<&'a Map<String, Value>> {
+        match self.value {
+            Value::Object(map) => Some(map),
+            _ => self.wrong("must be an object"),
+        }
     }
 
     /// The entries of an object with free keys, such as `tags`.
@@ -227,11 +227,9 @@ impl<'a> Node<'a> {
             )]);
         }
 
-        let Value::Object(map) = self.value else {
-            return self.wrong("must be an object");
-        };
         Some(
-            map.iter()
+            self.map()?
+                .iter()
                 .map(|(key, value)| (key.as_str(), self.at(value)))
                 .collect(),
         )

@@ -11,15 +11,19 @@ pub(super) struct Object<'a> {
     known: Vec<&'static str>,
 }
 
-impl<'a> Object<'a> {
-    pub(super) const fn of(node: Node<'a>, map: &'a Map<String, Value>) -> Self {
-        Self {
-            node,
-            map,
+impl<'a> Node<'a> {
+    /// The value as an object.
+    pub(super) fn object(&self) -> Option<Object<'a>> {
+        self.shape().object();
+        Some(Object {
+            node: *self,
+            map: self.map()?,
             known: Vec::new(),
-        }
+        })
     }
+}
 
+impl<'a> Object<'a> {
     /// The value under `key`, if present.
     pub(super) fn field(&mut self, key: &'static str) -> Option<Node<'a>> {
         if let Some(node) = self.node.noted_field(key) {

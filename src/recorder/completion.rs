@@ -1,16 +1,26 @@
 //! The end of a stream: the exchange ends, or continues as another stream.
 
+use super::Recorder;
 use super::assembly::{self, End};
 use super::exchange::{Audited, Exchange};
 use super::headers::Headers;
 use super::outcome::answer::{self, Answer};
 use super::outcome::completeness::Completeness;
 use super::outcome::ending::Ending;
-use super::{Ended, Recorder};
 use crate::host::Stream;
 use crate::record::ExchangeRecord;
 use crate::stats::{Counter, Stats};
 use crate::time::Now;
+
+/// Result of the end of a stream.
+#[derive(Debug)]
+#[must_use]
+pub struct Ended {
+    /// The record, if a rule wants one.
+    pub record: Option<Box<ExchangeRecord>>,
+    /// The exchange continues in another stream: keep it in [`super::recreated::Recreated`].
+    pub is_recreated: bool,
+}
 
 impl Recorder {
     /// Makes the record of an exchange at the end of its stream. Later calls return none.

@@ -3,6 +3,7 @@
 
 mod assembly;
 pub mod bounds;
+mod candidates;
 pub mod capture;
 mod completion;
 pub mod correlation;
@@ -24,6 +25,8 @@ pub mod trust;
 pub mod uri;
 
 pub use capture::redact;
+pub use completion::Ended;
+pub use request::Instructions;
 pub use rules::dry_run;
 pub use session::token;
 pub use settings::RecorderSettings;
@@ -40,13 +43,11 @@ use uuid::Uuid;
 
 use crate::host::{Property, Stream};
 use crate::quota::Quota;
-use crate::record::{ExchangeRecord, Outcome, Received, RequireAudit, Stage};
+use crate::record::{ExchangeRecord, Outcome, Received, Stage};
 use crate::stats::Stats;
 use crate::time::Now;
 use correlation::Correlator;
 use exchange::{Exchange, Subject};
-use headers::Headers;
-use request::RequestContext;
 use tracking::TrackingNames;
 use trust::connections::Connections;
 use trust::distrust::Distrust;
@@ -63,29 +64,6 @@ pub struct Services<'h> {
     pub correlator: &'h mut Correlator,
     /// Counters.
     pub stats: &'h mut Stats,
-}
-
-/// Instructions to the host for a request.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use]
-pub struct Instructions<'s> {
-    /// Headers to remove, each with all its values.
-    pub remove: Vec<&'s str>,
-    /// Headers to set, after the removal.
-    pub set: Vec<(&'s str, Vec<u8>)>,
-    /// Requirement before the request may go upstream. Unless it is `None`, call
-    /// [`Recorder::received`].
-    pub require_audit: RequireAudit,
-}
-
-/// Result of the end of a stream.
-#[derive(Debug)]
-#[must_use]
-pub struct Ended {
-    /// The record, if a rule wants one.
-    pub record: Option<Box<ExchangeRecord>>,
-    /// The exchange continues in another stream: keep it in [`recreated::Recreated`].
-    pub is_recreated: bool,
 }
 
 /// Upper bound in bytes for the bodies of open responses. That is 512 bodies of the default
@@ -124,72 +102,6 @@ impl Recorder {
     #[must_use]
     pub fn poll_warning(&self) -> Option<String> {
         self.distrust.poll()
-    }
-
-    /// Takes the request headers: returns the headers to remove and set, and whether a record is
-    /// required first.
-    ///
-    /// Call [`Self::handle_end`] when the stream has ended.
-    pub fn handle_request_headers(
-        &self,
-        exchange: &mut Exchange,
-        headers: &Headers<'_>,
-        services: &mut Services<'_>,
-    ) -> Instructions<'_> {
-        let (presence, trusted) = self.evaluate_trust(exchange, headers, services);
-        let remove = self.removals(presence, trusted, services.stats);
-        let set = self.begin(
-            exchange,
-            headers,
-            RequestContext {
-                presence,
-                trusted,
-                on_request_path: true,
-            },
-            services,
-        );
-
-        Instructions {
-            remove,
-            set,
-            require_audit: exchange
-                .audited()
-                .map_or(RequireAudit::None, |audited| audited.subject.required()),
-        }
-    }
-
-    /// Takes the request headers of a recreated stream that continues an exchange. Headers that
-    /// this filter removed are gone; headers that it set are present and its own.
-    pub fn handle_recreated_request(
-        &self,
-        exchange: &mut Exchange,
-        headers: &Headers<'_>,
-        services: &mut Services<'_>,
-    ) -> Instructions<'_> {
-        if !exchange.is_decided() {
-            return self.handle_request_headers(exchange, headers, services);
-        }
-
-        // The control headers are still present if an earlier filter responded to the first stream.
-        let mut remove = Vec::new();
-        if !exchange.is_set_by_gateway() {
-            let (presence, trusted) = self.evaluate_trust(exchange, headers, services);
-            remove = self.removals(presence, trusted, services.stats);
-        }
-
-        let pair = exchange
-            .audited()
-            .and_then(|audited| audited.subject.correlation);
-        let set = pair
-            .into_iter()
-            .flat_map(|pair| self.correlation_headers(pair))
-            .collect();
-
-        Instructions {
-            remove,
-            set,
-            require_audit: RequireAudit::None,
-        }
     }
 
     /// The record of a request before it goes upstream; `None` if no rule wants one.
@@ -238,45 +150,6 @@ impl Recorder {
         let mut subject = exchange.audited()?.subject.clone();
         let client_address = self.client_address(exchange, &subject, stream);
         assembly::before_the_end(&mut subject, Stage::Started, client_address, stream)
-    }
-
-    /// Takes the request trailers: returns the control headers to remove from them. The context is
-    /// included if the gateway role set one.
-    pub fn handle_request_trailers(
-        &self,
-        exchange: &mut Exchange,
-        trailers: &Headers<'_>,
-        services: &mut Services<'_>,
-    ) -> Vec<&str> {
-        let (presence, trusted) = self.evaluate_trust(exchange, trailers, services);
-
-        self.removals(
-            presence,
-            trusted && !exchange.is_set_by_gateway(),
-            services.stats,
-        )
-    }
-
-    /// Takes the headers of a request whose stream ended before the filter was called (an earlier
-    /// filter responded). Nothing went upstream, so there are no headers to remove or set.
-    pub fn handle_unseen_request(
-        &self,
-        exchange: &mut Exchange,
-        headers: &Headers<'_>,
-        services: &mut Services<'_>,
-    ) {
-        let (presence, trusted) = self.evaluate_trust(exchange, headers, services);
-
-        self.begin(
-            exchange,
-            headers,
-            RequestContext {
-                presence,
-                trusted,
-                on_request_path: false,
-            },
-            services,
-        );
     }
 
     /// The client's address as seen by Envoy.

@@ -1,373 +1,135 @@
-//! The start of an exchange: the trust decision, headers to remove and set, and the candidate
-//! rules.
+//! Request callbacks: headers to remove and set, and whether a record is required first.
 
-use std::mem;
-use std::rc::Rc;
-
-use super::correlation::Correlation;
-use super::exchange::{Audited, Candidate, Exchange, Seen, Subject};
-use super::fields::Request;
-use super::headers::{Headers, Names};
-use super::identity::Claims;
-use super::rpc::Claim;
-use super::rules::{Readings, RequestHead, Rule};
-use super::tracking::set_tracking::SetTracking;
-use super::tracking::{Presence, Tracking};
-use super::trust::{TrustEvaluation, TrustLevel};
-use super::uri::path;
+use super::candidates::RequestContext;
+use super::exchange::Exchange;
+use super::headers::Headers;
+use super::tracking::Presence;
 use super::{Recorder, Services};
-use crate::host::{Property, Stream};
+use crate::record::RequireAudit;
 use crate::stats::{Counter, Stats};
 
-/// Properties of a request that are known before its rules are.
-#[derive(Clone, Copy)]
-pub(super) struct RequestContext {
-    /// Which of the control and correlation headers it has.
-    pub(super) presence: Presence,
-    /// Whether the control headers count: the peer is trusted.
-    pub(super) trusted: bool,
-    /// Whether the request still has to go upstream.
-    pub(super) on_request_path: bool,
-}
-
-/// A request with at least one candidate rule.
-struct Arrival<'r> {
-    head: &'r RequestHead<'r>,
-    claim: Claim,
-    tracking: Tracking,
-    context: RequestContext,
-}
-
-impl Arrival<'_> {
-    /// The control headers set by the gateway role, from the first candidate rule.
-    fn gateway_of<'r>(
-        &self,
-        rule: &'r Rule,
-        readings: Readings,
-        exchange: &Exchange,
-    ) -> Option<&'r SetTracking> {
-        let is_first = self.context.on_request_path && !exchange.is_set_by_gateway();
-        rule.set_tracking
-            .as_ref()
-            .filter(|_| is_first && self.claim.expects(readings))
-    }
+/// Instructions to the host for a request.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Instructions<'s> {
+    /// Headers to remove, each with all its values.
+    pub remove: Vec<&'s str>,
+    /// Headers to set, after the removal.
+    pub set: Vec<(&'s str, Vec<u8>)>,
+    /// Requirement before the request may go upstream. Unless it is `None`, call
+    /// [`Recorder::received`].
+    pub require_audit: RequireAudit,
 }
 
 impl Recorder {
-    /// Which of the names are present, and whether the peer may use them. The peer is checked only
-    /// if a control header is present.
-    pub(super) fn evaluate_trust(
+    /// Takes the request headers: returns the headers to remove and set, and whether a record is
+    /// required first.
+    ///
+    /// Call [`Self::handle_end`] when the stream has ended.
+    pub fn handle_request_headers(
         &self,
         exchange: &mut Exchange,
         headers: &Headers<'_>,
         services: &mut Services<'_>,
-    ) -> (Presence, bool) {
-        let presence = Presence::of(headers, &self.tracking_names);
+    ) -> Instructions<'_> {
+        let (presence, trusted) = self.evaluate_trust(exchange, headers, services);
+        let remove = self.removals(presence, trusted, services.stats);
+        let set = self.begin(
+            exchange,
+            headers,
+            RequestContext {
+                presence,
+                trusted,
+                on_request_path: true,
+            },
+            services,
+        );
 
-        (
+        Instructions {
+            remove,
+            set,
+            require_audit: exchange
+                .audited()
+                .map_or(RequireAudit::None, |audited| audited.subject.required()),
+        }
+    }
+
+    /// Takes the request headers of a recreated stream that continues an exchange. Headers that
+    /// this filter removed are gone; headers that it set are present and its own.
+    pub fn handle_recreated_request(
+        &self,
+        exchange: &mut Exchange,
+        headers: &Headers<'_>,
+        services: &mut Services<'_>,
+    ) -> Instructions<'_> {
+        if !exchange.is_decided() {
+            return self.handle_request_headers(exchange, headers, services);
+        }
+
+        // The control headers are still present if an earlier filter responded to the first stream.
+        let mut remove = Vec::new();
+        if !exchange.is_set_by_gateway() {
+            let (presence, trusted) = self.evaluate_trust(exchange, headers, services);
+            remove = self.removals(presence, trusted, services.stats);
+        }
+
+        let pair = exchange
+            .audited()
+            .and_then(|audited| audited.subject.correlation);
+        let set = pair
+            .into_iter()
+            .flat_map(|pair| self.correlation_headers(pair))
+            .collect();
+
+        Instructions {
+            remove,
+            set,
+            require_audit: RequireAudit::None,
+        }
+    }
+
+    /// Takes the request trailers: returns the control headers to remove from them. The context is
+    /// included if the gateway role set one.
+    pub fn handle_request_trailers(
+        &self,
+        exchange: &mut Exchange,
+        trailers: &Headers<'_>,
+        services: &mut Services<'_>,
+    ) -> Vec<&str> {
+        let (presence, trusted) = self.evaluate_trust(exchange, trailers, services);
+
+        self.removals(
             presence,
-            self.are_trusted(exchange, presence.control_count(), services),
+            trusted && !exchange.is_set_by_gateway(),
+            services.stats,
         )
     }
 
-    /// Whether `count` headers count that only a trusted peer may send. The peer is checked at most
-    /// once per exchange.
-    fn are_trusted(
+    /// Takes the headers of a request whose stream ended before the filter was called (an earlier
+    /// filter responded). Nothing went upstream, so there are no headers to remove or set.
+    pub fn handle_unseen_request(
         &self,
         exchange: &mut Exchange,
-        count: u64,
+        headers: &Headers<'_>,
         services: &mut Services<'_>,
-    ) -> bool {
-        if count == 0 {
-            return true;
-        }
-        let trusted = self.trust_level(exchange, services.stream) == TrustLevel::Trusted;
-        if !trusted {
-            services.stats.add(Counter::HeadersSpoofed, count);
-        }
-        trusted
+    ) {
+        let (presence, trusted) = self.evaluate_trust(exchange, headers, services);
+
+        self.begin(
+            exchange,
+            headers,
+            RequestContext {
+                presence,
+                trusted,
+                on_request_path: false,
+            },
+            services,
+        );
     }
 
-    /// If another request of the connection was checked, the only host call is for the connection's
-    /// number.
-    fn trust_level(&self, exchange: &mut Exchange, stream: &dyn Stream) -> TrustLevel {
-        if let Some(level) = exchange.trust() {
-            return level;
-        }
-
-        let id = exchange.connection(stream);
-        let protocol = || stream.property(Property::Protocol);
-        let level = self
-            .connections
-            .trust_level(id, || self.evaluate_peer(stream), protocol);
-
-        exchange.set_trust(level);
-        level
-    }
-
-    fn evaluate_peer(&self, stream: &dyn Stream) -> (TrustLevel, bool) {
-        let TrustEvaluation { level, lasts, peer } = self.settings.trust.evaluate(stream);
-        if let Some(peer) = peer.filter(|_| level != TrustLevel::Trusted) {
-            self.distrust.note(peer);
-        }
-        (level, lasts)
-    }
-
-    pub(super) fn removals(
-        &self,
-        presence: Presence,
-        trusted: bool,
-        stats: &mut Stats,
-    ) -> Vec<&str> {
+    fn removals(&self, presence: Presence, trusted: bool, stats: &mut Stats) -> Vec<&str> {
         let remove = presence.to_remove(&self.settings.tracking, trusted);
         stats.add(Counter::HeadersStripped, remove.len() as u64);
         remove
-    }
-
-    /// Finds the rules of a request and returns the headers to set. Control headers of an untrusted
-    /// peer count as absent, also in rule conditions. Correlation headers count as absent from any
-    /// peer.
-    pub(super) fn begin(
-        &self,
-        exchange: &mut Exchange,
-        headers: &Headers<'_>,
-        context: RequestContext,
-        services: &mut Services<'_>,
-    ) -> Vec<(&str, Vec<u8>)> {
-        exchange.begin();
-        if !self.settings.enabled {
-            return Vec::new();
-        }
-
-        let settings = &self.settings.tracking;
-        let hidden = context.presence.hidden(settings, context.trusted);
-        let visible = (!hidden.is_empty()).then(|| headers.without(&hidden));
-        let headers = visible.as_ref().unwrap_or(headers);
-        let tracking = match exchange.take_mark() {
-            Some(marked) => *marked,
-            None if context.presence.has_control() => Tracking::read(headers, settings),
-            None => Tracking::default(),
-        };
-
-        let target = headers.first(":path").unwrap_or_default();
-        let path = path::normalize(target);
-        let head = request_head(headers, &path, tracking.tracked);
-        let mut rules = self.settings.policy.candidates(&head);
-        let Some(first) = rules.next() else {
-            if tracking.tracked {
-                exchange.mark(tracking);
-            }
-            return Vec::new();
-        };
-        let claim = Claim::of(&head, target);
-
-        self.begin_with(
-            first,
-            rules,
-            Arrival {
-                head: &head,
-                claim,
-                tracking,
-                context,
-            },
-            exchange,
-            services,
-        )
-    }
-
-    fn begin_with<'s>(
-        &'s self,
-        first: (&'s Rc<Rule>, Readings),
-        others: impl Iterator<Item = (&'s Rc<Rule>, Readings)>,
-        mut arrival: Arrival<'_>,
-        exchange: &mut Exchange,
-        services: &mut Services<'_>,
-    ) -> Vec<(&'s str, Vec<u8>)> {
-        let (mut set, mut first_refusal) = (Vec::new(), None);
-        let mut candidates = Vec::with_capacity(1);
-        for (rule, readings) in std::iter::once(first).chain(others) {
-            if let Some(gateway) = arrival.gateway_of(rule, readings, exchange) {
-                exchange.set_by_gateway();
-                set = gateway.headers(
-                    &self.settings.tracking,
-                    arrival.head.headers,
-                    services.stream,
-                );
-            }
-            match self.settings.refusal(rule, &arrival.tracking) {
-                Some(counter) => first_refusal = first_refusal.or(Some(counter)),
-                None => candidates.push(self.candidate(
-                    rule,
-                    readings,
-                    &mut arrival,
-                    exchange,
-                    services,
-                )),
-            }
-        }
-
-        if candidates.is_empty() || self.is_own_batch(arrival.head, exchange, services) {
-            services
-                .stats
-                .add(first_refusal.unwrap_or(Counter::Excluded), 1);
-            return set;
-        }
-
-        let audited = self.audited(candidates, &mut arrival, exchange, services);
-        set.extend(
-            audited
-                .subject
-                .correlation
-                .into_iter()
-                .flat_map(|pair| self.correlation_headers(pair)),
-        );
-        exchange.audit(audited);
-        set
-    }
-
-    fn candidate(
-        &self,
-        rule: &Rc<Rule>,
-        readings: Readings,
-        arrival: &mut Arrival<'_>,
-        exchange: &mut Exchange,
-        services: &mut Services<'_>,
-    ) -> Candidate {
-        let headers = arrival.head.headers;
-        let claims = self.claims(rule, exchange, headers, services);
-
-        arrival.tracking.conflict |= claims.as_ref().is_some_and(|claims| claims.conflict);
-        arrival.tracking.conflict |= rule
-            .set_tracking
-            .as_ref()
-            .is_some_and(|gateway| gateway.conflicts(headers));
-
-        Candidate {
-            rule: Rc::clone(rule),
-            readings,
-            claims: claims.unwrap_or_default(),
-            captured: rule.capture.of_request(headers),
-        }
-    }
-
-    /// The request state kept until its end. A request that does not go upstream gets no
-    /// correlation pair.
-    fn audited(
-        &self,
-        candidates: Vec<Candidate>,
-        arrival: &mut Arrival<'_>,
-        exchange: &mut Exchange,
-        services: &mut Services<'_>,
-    ) -> Box<Audited> {
-        let Arrival {
-            head,
-            claim,
-            tracking,
-            context,
-        } = arrival;
-        let claim = *claim;
-        let (fresh_id, stream) = (services.fresh_id, services.stream);
-        let start = context.on_request_path.then(|| (services.clock)());
-        let correlates = candidates
-            .iter()
-            .any(|candidate| claim.expects(candidate.readings) && candidate.rule.correlate);
-        let correlates = correlates && context.on_request_path;
-        let id = exchange.connection(stream);
-        let (session, conflict) = self.settings.session.read(head.headers);
-        tracking.conflict |= conflict;
-
-        Box::new(Audited {
-            subject: Subject {
-                candidates,
-                claim,
-                start,
-                has_deadline: has_deadline(head.headers),
-                tracking: mem::take(tracking),
-                request: Request::read(head),
-                session,
-                correlation: if correlates {
-                    services.correlator.next(&mut || fresh_id())
-                } else {
-                    None
-                },
-                version: self
-                    .connections
-                    .version(id, || stream.property(Property::Protocol)),
-                started_number: None,
-            },
-            seen: Seen::default(),
-            slot: None,
-        })
-    }
-
-    /// Whether the request is a batch of a filter of this deployment. Recording it would cause
-    /// another batch.
-    fn is_own_batch(
-        &self,
-        head: &RequestHead<'_>,
-        exchange: &mut Exchange,
-        services: &mut Services<'_>,
-    ) -> bool {
-        let own_batch = &self.settings.own_batch;
-        if !own_batch.resembles(head) {
-            return false;
-        }
-
-        let comes_from_trusted =
-            || self.trust_level(exchange, services.stream) == TrustLevel::Trusted;
-        let is_own = own_batch
-            .is_proven(head.headers)
-            .unwrap_or_else(comes_from_trusted);
-        if !is_own {
-            services.stats.note_unproven_batch();
-        }
-
-        is_own
-    }
-
-    /// The identity claims in the request headers, if the peer is trusted.
-    fn claims(
-        &self,
-        rule: &Rule,
-        exchange: &mut Exchange,
-        headers: &Headers<'_>,
-        services: &mut Services<'_>,
-    ) -> Option<Claims> {
-        let count = rule.identity.count_claims(headers);
-        let counts = count > 0 && self.are_trusted(exchange, count, services);
-        counts.then(|| rule.identity.claims(headers))
-    }
-
-    pub(super) fn correlation_headers(&self, pair: Correlation) -> [(&str, Vec<u8>); 2] {
-        let [session_id, sequence] = &self.settings.tracking.correlation_headers;
-        let number = itoa::Buffer::new().format(pair.number).as_bytes().to_vec();
-        [
-            (session_id, pair.session_id.to_string().into_bytes()),
-            (sequence, number),
-        ]
-    }
-}
-
-/// Whether the request has a header with which a client can limit Envoy's waiting time (Envoy
-/// `source/common/router/router.cc`, `FilterUtility::finalTimeout` and `setTimeoutHeaders`).
-/// `grpc-timeout` also counts for plain requests, if a route limits it.
-fn has_deadline(headers: &Headers<'_>) -> bool {
-    const NAMES: Names<5> = Names::new([
-        "grpc-timeout",
-        "x-envoy-expected-rq-timeout-ms",
-        "x-envoy-upstream-rq-per-try-timeout-ms",
-        "x-envoy-upstream-rq-timeout-ms",
-        "x-envoy-upstream-stream-duration-ms",
-    ]);
-    headers.which(&NAMES).contains(&true)
-}
-
-fn request_head<'r>(headers: &'r Headers<'r>, path: &'r [u8], tracked: bool) -> RequestHead<'r> {
-    RequestHead {
-        headers,
-        method: headers.first(":method").unwrap_or_default(),
-        path,
-        authority: headers.first(":authority").unwrap_or_default(),
-        tracked,
     }
 }

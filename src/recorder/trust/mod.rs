@@ -3,6 +3,7 @@
 
 pub(super) mod connections;
 pub(super) mod distrust;
+mod evaluation;
 
 use std::net::IpAddr;
 
