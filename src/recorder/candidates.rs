@@ -64,7 +64,7 @@ impl Recorder {
         context: RequestContext,
         services: &mut Services<'_>,
     ) -> Vec<(&str, Vec<u8>)> {
-        exchange.begin();
+        let marked = exchange.begin();
         if !self.settings.enabled {
             return Vec::new();
         }
@@ -73,8 +73,8 @@ impl Recorder {
         let hidden = context.presence.hidden(settings, context.trusted);
         let visible = (!hidden.is_empty()).then(|| headers.without(&hidden));
         let headers = visible.as_ref().unwrap_or(headers);
-        let tracking = match exchange.take_mark() {
-            Some(marked) => *marked,
+        let tracking = match marked {
+            Some(tracking) => *tracking,
             None if context.presence.has_control() => Tracking::read(headers, settings),
             None => Tracking::default(),
         };

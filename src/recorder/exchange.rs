@@ -1,6 +1,7 @@
 //! State of one exchange between the callbacks of the filter.
 
 use std::borrow::Cow;
+use std::mem;
 use std::rc::Rc;
 
 use super::capture::Captured;
@@ -21,20 +22,41 @@ use crate::time::Now;
 /// The state of one stream; small for a request that no rule matches.
 #[derive(Debug, Default)]
 pub struct Exchange {
-    seen: bool,
-    /// The connection's number, if the host provides one; outer `None`: not yet read.
-    connection: Option<Option<u64>>,
+    state: State,
+    connection: Connection,
+    /// Trust in the peer; `None`: not needed so far.
     trust: Option<TrustLevel>,
     /// The gateway role set the control headers; those now in the request are not the client's.
     set_by_gateway: bool,
-    /// Its record was made, although the stream is recreated.
-    concluded: bool,
     /// Its response has begun.
     answered: bool,
-    /// Control headers of a trusted peer, if no rule matched. They are removed from the request, so
-    /// a recreated stream reads them here.
-    marked: Option<Box<Tracking>>,
-    audited: Option<Box<Audited>>,
+}
+
+/// What is kept of an exchange.
+#[derive(Debug, Default)]
+enum State {
+    /// Its request headers were not handled.
+    #[default]
+    New,
+    /// Nothing: no rule matched, or its record was made.
+    Done,
+    /// Control headers of a trusted peer, where no rule matched. They are removed from the request,
+    /// so a recreated stream reads them here.
+    Marked(Box<Tracking>),
+    /// Everything: at least one rule matched.
+    Audited(Box<Audited>),
+    /// Nothing, but its stream is recreated after its record was made.
+    Concluded,
+}
+
+/// The number of the stream's connection.
+#[derive(Clone, Copy, Debug, Default)]
+enum Connection {
+    #[default]
+    Unread,
+    /// The host provides none.
+    Unnumbered,
+    Number(u64),
 }
 
 /// A request matched by a rule. It is recorded if its end is one that the rule records.
@@ -101,38 +123,30 @@ impl Exchange {
     /// Whether the request headers have been handled.
     #[must_use]
     pub fn is_seen(&self) -> bool {
-        self.seen
+        !matches!(self.state, State::New)
     }
 
     /// Whether its request was handled and nothing is kept of it: no rule matched, or its record
     /// was made.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.seen && !self.outlives_its_stream()
+        matches!(self.state, State::Done) && !self.set_by_gateway
     }
 
     /// Whether its rules are known, so that a recreated stream reuses them.
     pub(super) fn is_decided(&self) -> bool {
-        self.audited.is_some() || self.set_by_gateway || self.concluded
+        matches!(self.state, State::Audited(_) | State::Concluded) || self.set_by_gateway
     }
 
-    /// Whether a recreated stream needs this state: for a record, or for headers that this filter
-    /// removed or set.
-    pub(super) fn outlives_its_stream(&self) -> bool {
-        self.is_decided() || self.marked.is_some()
-    }
-
-    /// Whether its stream's end must be checked, since the exchange may continue. A response that
-    /// has begun is not a redirect; an audited exchange is checked anyway.
+    /// Whether its stream's end must be checked, since the exchange may continue: a recreated
+    /// stream needs this state, for a record or for headers that this filter removed or set. A
+    /// response that has begun is not a redirect; an audited exchange is checked anyway.
     pub(super) fn may_be_recreated(&self) -> bool {
-        match &self.audited {
-            Some(audited) => !audited.seen.has_trailers,
-            None => self.outlives_its_stream() && !self.answered,
+        match &self.state {
+            State::Audited(audited) => !audited.seen.has_trailers,
+            State::Marked(_) | State::Concluded => !self.answered,
+            State::New | State::Done => self.set_by_gateway && !self.answered,
         }
-    }
-
-    pub(super) fn answer(&mut self) {
-        self.answered = true;
     }
 
     /// Whether Envoy calls no `on_log` at the end of its stream: HTTP/3.
@@ -151,30 +165,72 @@ impl Exchange {
 
     /// Notes its place in the list of open exchanges.
     pub fn watch(&mut self, slot: Option<Slot>) {
-        if let Some(audited) = &mut self.audited {
+        if let Some(audited) = self.audited_mut() {
             audited.slot = slot;
         }
     }
 
     /// Takes that place.
     pub fn unwatch(&mut self) -> Option<Slot> {
-        self.audited.as_mut()?.slot.take()
+        self.audited_mut()?.slot.take()
     }
 
     /// Notes the number of the "started" record. The end is then recorded, whatever the outcome.
     pub fn started(&mut self, number: Option<u64>) {
-        if let Some(audited) = &mut self.audited {
+        if let Some(audited) = self.audited_mut() {
             audited.slot = None;
             audited.subject.started_number = number;
         }
     }
 
-    pub(super) fn conclude(&mut self) {
-        self.concluded = true;
+    /// Notes that its request is handled. Returns the control headers of the stream that this one
+    /// continues.
+    pub(super) fn begin(&mut self) -> Option<Box<Tracking>> {
+        match mem::replace(&mut self.state, State::Done) {
+            State::Marked(tracking) => Some(tracking),
+            _ => None,
+        }
     }
 
-    pub(super) fn begin(&mut self) {
-        self.seen = true;
+    pub(super) fn mark(&mut self, tracking: Tracking) {
+        self.state = State::Marked(Box::new(tracking));
+    }
+
+    pub(super) fn audit(&mut self, audited: Box<Audited>) {
+        self.state = State::Audited(audited);
+    }
+
+    pub(super) fn audited(&self) -> Option<&Audited> {
+        match &self.state {
+            State::Audited(audited) => Some(audited),
+            _ => None,
+        }
+    }
+
+    pub(super) fn audited_mut(&mut self) -> Option<&mut Audited> {
+        match &mut self.state {
+            State::Audited(audited) => Some(audited),
+            _ => None,
+        }
+    }
+
+    /// Takes what is kept for the record.
+    pub(super) fn take(&mut self) -> Option<Box<Audited>> {
+        match mem::replace(&mut self.state, State::Done) {
+            State::Audited(audited) => Some(audited),
+            other => {
+                self.state = other;
+                None
+            }
+        }
+    }
+
+    pub(super) fn conclude(&mut self) {
+        self.state = State::Concluded;
+    }
+
+    pub(super) fn answer(&mut self) {
+        self.answered = true;
     }
 
     pub(super) fn set_by_gateway(&mut self) {
@@ -185,39 +241,21 @@ impl Exchange {
         self.set_by_gateway
     }
 
-    pub(super) fn mark(&mut self, tracking: Tracking) {
-        self.marked = Some(Box::new(tracking));
-    }
+    /// The number of the stream's connection; one host call the first time.
+    pub(super) fn connection(&mut self, stream: &dyn Stream) -> Option<u64> {
+        if let Connection::Unread = self.connection {
+            let number = stream.number(Property::ConnectionId);
+            self.connection = number.map_or(Connection::Unnumbered, Connection::Number);
+        }
 
-    pub(super) fn take_mark(&mut self) -> Option<Box<Tracking>> {
-        self.marked.take()
-    }
-
-    pub(super) fn audit(&mut self, audited: Box<Audited>) {
-        self.audited = Some(audited);
-    }
-
-    pub(super) fn audited(&self) -> Option<&Audited> {
-        self.audited.as_deref()
-    }
-
-    pub(super) fn audited_mut(&mut self) -> Option<&mut Audited> {
-        self.audited.as_deref_mut()
-    }
-
-    pub(super) fn take(&mut self) -> Option<Box<Audited>> {
-        self.audited.take()
+        match self.connection {
+            Connection::Number(number) => Some(number),
+            Connection::Unread | Connection::Unnumbered => None,
+        }
     }
 
     pub(super) fn trust(&self) -> Option<TrustLevel> {
         self.trust
-    }
-
-    /// The number of the stream's connection; one host call the first time.
-    pub(super) fn connection(&mut self, stream: &dyn Stream) -> Option<u64> {
-        *self
-            .connection
-            .get_or_insert_with(|| stream.number(Property::ConnectionId))
     }
 
     pub(super) fn set_trust(&mut self, level: TrustLevel) {
