@@ -4,7 +4,9 @@
 use super::node::Node;
 use crate::recorder::rules::{Conditions, HostPattern, PathPattern};
 use crate::recorder::uri::authority::literal;
-use crate::recorder::uri::path::{self, Template};
+use crate::recorder::uri::escapes::respelled;
+use crate::recorder::uri::path;
+use crate::recorder::uri::template::Template;
 
 /// Reads an entry of `match.hosts`.
 pub(super) fn host(node: &Node<'_>) -> Option<HostPattern> {
@@ -143,7 +145,7 @@ fn misspelled(text: &str) -> Option<(&str, String)> {
             .filter(is_escape)
             .map_or(first.len_utf8(), str::len);
         let (given, tail) = rest.split_at_checked(length)?;
-        let spelling = path::respelled(given.as_bytes());
+        let spelling = respelled(given.as_bytes());
         if spelling != given.as_bytes() {
             return String::from_utf8(spelling)
                 .ok()

@@ -25,7 +25,7 @@ use crate::recorder::rules::{
 };
 use crate::recorder::session::token::TokenMode;
 use crate::recorder::tracking;
-use crate::recorder::uri::path::Template;
+use crate::recorder::uri::template::Template;
 use crate::wire::Format;
 
 /// In values of the tests; must never be seen in an error line.

@@ -1,7 +1,7 @@
 //! The values of one query parameter, decoded like a form.
 
 use crate::recorder::bounds::clipped;
-use crate::recorder::uri::path::escape;
+use crate::recorder::uri::escapes::escape;
 
 /// Longest captured value of one parameter, in bytes; the rest is cut at a character boundary.
 pub const MAX_CAPTURED_BYTES: usize = 256;

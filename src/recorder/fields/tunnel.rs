@@ -3,7 +3,7 @@
 use crate::recorder::bounds::{MAX_NAME_BYTES, clipped};
 use crate::recorder::rules::RequestHead;
 use crate::recorder::uri::authority;
-use crate::recorder::uri::path::escape;
+use crate::recorder::uri::escapes::escape;
 
 /// A request for a tunnel.
 #[derive(Clone, Debug, PartialEq, Eq)]

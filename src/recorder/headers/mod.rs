@@ -1,7 +1,16 @@
 //! A read-only view of one header map: raw bytes, in order of arrival, with duplicates.
 
+mod equality;
+mod names;
+mod serialized;
 pub(super) mod values;
 
+pub(super) use equality::is_same;
+pub(super) use names::Names;
+pub(super) use serialized::first_values;
+
+use names::{Pair, bit, mark};
+use serialized::{lengths_and_text, pairs_of};
 use values::Values;
 
 /// Pairs of lower-case names and raw values, borrowed from the host's buffer.
@@ -10,13 +19,6 @@ pub struct Headers<'a> {
     pairs: Vec<Pair<'a>>,
     /// Bloom filter of one bit per name, since most lookups find nothing.
     marks: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Pair<'a> {
-    mark: u32,
-    name: &'a [u8],
-    value: &'a [u8],
 }
 
 impl<'a> FromIterator<(&'a [u8], &'a [u8])> for Headers<'a> {
@@ -156,152 +158,6 @@ impl<'a> Headers<'a> {
             .map(|pair| (pair.name, pair.value))
             .collect()
     }
-}
-
-/// The first value of each of these names in a serialized map, as read by [`Headers::parse`].
-/// Cheaper than parsing for a map that is read once.
-#[must_use]
-pub(super) fn first_values<'m, const N: usize>(
-    map: &'m [u8],
-    names: [&str; N],
-) -> [Option<&'m [u8]>; N] {
-    let mut found = [None; N];
-    let (lengths, text) = lengths_and_text(map);
-    for (name, value) in pairs_of(lengths, text) {
-        let place = names
-            .iter()
-            .zip(&mut found)
-            .find(|(sought, _)| is_same(name, sought.as_bytes()));
-        if let Some((_, first)) = place {
-            first.get_or_insert(value);
-        }
-    }
-
-    found
-}
-
-/// The lengths of a name and its value.
-type Lengths = [[u8; 4]; 2];
-
-fn lengths_and_text(map: &[u8]) -> (&[Lengths], &[u8]) {
-    let (count, rest) = map.split_first_chunk::<4>().unwrap_or((&[0; 4], &[]));
-    let (lengths, text) = rest
-        .split_at_checked(size(*count).saturating_mul(8))
-        .unwrap_or_default();
-    (lengths.as_chunks::<4>().0.as_chunks::<2>().0, text)
-}
-
-fn pairs_of<'m>(
-    lengths: &'m [Lengths],
-    mut text: &'m [u8],
-) -> impl Iterator<Item = (&'m [u8], &'m [u8])> {
-    lengths.iter().map_while(move |[name, value]| {
-        let (name, after) = terminated(text, size(*name))?;
-        let (value, after) = terminated(after, size(*value))?;
-        text = after;
-        Some((name, value))
-    })
-}
-
-/// Names that are looked up together, in lower case.
-#[derive(Clone, Debug)]
-pub(super) struct Names<const N: usize, S = &'static str> {
-    names: [S; N],
-    marks: [u32; N],
-    bits: u64,
-}
-
-impl<const N: usize> Names<N> {
-    pub(super) const fn new(names: [&'static str; N]) -> Self {
-        let (mut marks, mut bits) = ([0; N], 0);
-        let (mut marks_left, mut names_left): (&mut [u32], &[&str]) = (&mut marks, &names);
-        while let ([first, others @ ..], [name, other_names @ ..]) = (marks_left, names_left) {
-            *first = mark(name.as_bytes());
-            bits |= bit(*first);
-            (marks_left, names_left) = (others, other_names);
-        }
-        Self { names, marks, bits }
-    }
-}
-
-impl<const N: usize> Names<N, String> {
-    pub(super) fn configured(names: [String; N]) -> Self {
-        let marks = names.each_ref().map(|name| mark(name.as_bytes()));
-        let bits = marks.iter().fold(0, |bits, mark| bits | bit(*mark));
-        Self { names, marks, bits }
-    }
-}
-
-impl<const N: usize, S: AsRef<str>> Names<N, S> {
-    fn note(&self, pair: &Pair<'_>, found: &mut [bool; N]) {
-        for ((mark, name), found) in self.marks.iter().zip(&self.names).zip(found) {
-            *found |= *mark == pair.mark && is_same(pair.name, name.as_ref().as_bytes());
-        }
-    }
-}
-
-/// A hash of the length and the last bytes; collisions are rare.
-#[inline(always)]
-const fn mark(name: &[u8]) -> u32 {
-    /// 2^32 divided by the golden ratio: mixes into the high bits.
-    const SPREAD: u32 = 0x9e37_79b9;
-    let end = match name.last_chunk::<4>() {
-        Some(end) => u32::from_le_bytes(*end),
-        None => 0,
-    };
-    (end ^ name.len() as u32).wrapping_mul(SPREAD)
-}
-
-#[inline(always)]
-const fn bit(mark: u32) -> u64 {
-    1 << (mark >> 26)
-}
-
-/// Equality of names and paths, eight bytes at a time; the built-in comparison is bytewise here.
-#[must_use]
-pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
-    if one.len() != other.len() {
-        return false;
-    }
-
-    let (Some(end), Some(other_end)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) else {
-        return is_same_short(one, other);
-    };
-    let differs =
-        |one: &[u8; 8], other: &[u8; 8]| u64::from_le_bytes(*one) != u64::from_le_bytes(*other);
-    if differs(end, other_end) {
-        return false;
-    }
-
-    for (one, other) in one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0) {
-        if differs(one, other) {
-            return false;
-        }
-    }
-
-    true
-}
-
-/// Like [`is_same`] for equal lengths below eight bytes: the names that begin with a colon.
-fn is_same_short(one: &[u8], other: &[u8]) -> bool {
-    let ends = |text: &[u8]| {
-        Some([*text.first_chunk::<4>()?, *text.last_chunk::<4>()?].map(u32::from_le_bytes))
-    };
-    match (ends(one), ends(other)) {
-        (Some(one), Some(other)) => one == other,
-        _ => one.iter().zip(other).all(|(one, other)| one == other),
-    }
-}
-
-#[inline(always)]
-fn size(length: [u8; 4]) -> usize {
-    usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX)
-}
-
-#[inline(always)]
-fn terminated(text: &[u8], length: usize) -> Option<(&[u8], &[u8])> {
-    let (value, rest) = text.split_at_checked(length)?;
-    Some((value, rest.get(1..)?))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::recorder::bounds::clipped;
-use crate::recorder::uri::path::escape;
+use crate::recorder::uri::escapes::escape;
 
 /// A call's status; `None` for a missing or unreadable number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use crate::recorder::headers::{Headers, is_same};
 use crate::recorder::uri::authority;
-use crate::recorder::uri::path::Template;
+use crate::recorder::uri::template::Template;
 
 /// A host, compared with the form of [`authority::host_name`].
 #[derive(Clone, Debug, PartialEq, Eq)]

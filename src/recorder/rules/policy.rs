@@ -4,9 +4,9 @@
 use std::ops::{Deref, Range};
 use std::rc::Rc;
 
-use crate::record::Protocol;
-
-use super::{HeaderCondition, PathPattern, RequestHead, Rule, ValuePattern};
+use super::index::{self, Index};
+use super::readings::Readings;
+use super::{RequestHead, Rule};
 
 /// The rules in configuration order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,86 +14,50 @@ pub struct Policy {
     rules: Vec<Rc<Rule>>,
     indexes: Vec<Index>,
     /// Indexes of the rules without such a fixed part; scanned in order.
-    others: Vec<usize>,
-}
-
-/// The part of a request that an index covers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
-    /// The whole path.
-    Whole,
-    /// This many bytes at its start.
-    Start(usize),
-    /// This many bytes at its end.
-    End(usize),
-    /// A value of this header.
-    Header(String),
-}
-
-/// Rules indexed by the same part: the index of each rule and its required value.
-struct Group<'r> {
-    part: Part,
-    pieces: Vec<(usize, &'r [u8])>,
-}
-
-/// Indexes of the rules with the same part, by the hash of its required value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Index {
-    part: Part,
-    /// The length is a power of two.
-    buckets: Vec<Vec<usize>>,
+    unindexed: Vec<usize>,
 }
 
 impl Policy {
     /// Builds the indexes.
     #[must_use]
     pub fn new(rules: Vec<Rc<Rule>>) -> Self {
-        let mut policy = Self::default();
-        let mut groups: Vec<Group<'_>> = Vec::new();
-        for (place, rule) in rules.iter().enumerate() {
-            let Some((part, piece)) = demand(rule) else {
-                policy.others.push(place);
-                continue;
-            };
-
-            match groups.iter_mut().find(|group| group.part == part) {
-                Some(group) => group.pieces.push((place, piece)),
-                None => groups.push(Group {
-                    part,
-                    pieces: vec![(place, piece)],
-                }),
-            }
+        let (indexes, unindexed) = index::build(&rules);
+        Self {
+            rules,
+            indexes,
+            unindexed,
         }
-
-        policy.indexes = groups.into_iter().map(Index::new).collect();
-        policy.rules = rules;
-        policy
     }
 
-    fn holds(&self, place: usize, request: &RequestHead<'_>) -> bool {
+    fn holds(&self, position: usize, request: &RequestHead<'_>) -> bool {
         self.rules
-            .get(place)
+            .get(position)
             .is_some_and(|rule| rule.matches(request))
     }
 
     /// The first of these indexes within `range` whose rule matches, else the range's end.
-    fn first_of(&self, places: &[usize], range: Range<usize>, request: &RequestHead<'_>) -> usize {
+    fn first_of(
+        &self,
+        positions: &[usize],
+        range: Range<usize>,
+        request: &RequestHead<'_>,
+    ) -> usize {
         // A caller that continues from an index must not scan up to it again. A new request starts
         // at 0, with nothing to skip.
         let skipped = if range.start == 0 {
             0
         } else {
-            places.partition_point(|place| *place < range.start)
+            positions.partition_point(|position| *position < range.start)
         };
 
-        let mut within = places
+        let mut within = positions
             .iter()
             .skip(skipped)
             .copied()
-            .take_while(|place| *place < range.end);
+            .take_while(|position| *position < range.end);
 
         within
-            .find(|place| self.holds(*place, request))
+            .find(|position| self.holds(*position, request))
             .unwrap_or(range.end)
     }
 
@@ -105,13 +69,13 @@ impl Policy {
     ) -> Option<(usize, &Rc<Rule>)> {
         let mut first = self.rules.len();
         for index in &self.indexes {
-            index.pieces(request, |piece| {
-                first = self.first_of(index.places(piece), start..first, request)
+            index.keys(request, |key| {
+                first = self.first_of(index.positions(key), start..first, request)
             });
         }
 
-        let place = self.first_of(&self.others, start..first, request);
-        Some((place, self.rules.get(place)?))
+        let position = self.first_of(&self.unindexed, start..first, request);
+        Some((position, self.rules.get(position)?))
     }
 
     /// The rules that can decide about an exchange, in order. Its end shows which one does.
@@ -126,8 +90,8 @@ impl Policy {
         let (mut open, mut start) = (Readings::ALL, 0);
         std::iter::from_fn(move || {
             while !open.is_empty() {
-                let (place, rule) = self.next_match(start, request)?;
-                start = place + 1;
+                let (position, rule) = self.next_match(start, request)?;
+                start = position + 1;
 
                 let readings = open.both(Readings::of(rule.conditions.protocol));
                 if !(request.tracked && rule.may_not_want()) {
@@ -143,53 +107,6 @@ impl Policy {
     }
 }
 
-/// The protocols as which an exchange may be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::recorder) struct Readings {
-    http: bool,
-    grpc: bool,
-}
-
-impl Readings {
-    const ALL: Self = Self {
-        http: true,
-        grpc: true,
-    };
-
-    fn of(protocol: Option<Protocol>) -> Self {
-        Self {
-            http: protocol != Some(Protocol::Grpc),
-            grpc: protocol != Some(Protocol::Http),
-        }
-    }
-
-    /// Whether this protocol is included.
-    pub(in crate::recorder) fn has(self, protocol: Protocol) -> bool {
-        match protocol {
-            Protocol::Http => self.http,
-            Protocol::Grpc => self.grpc,
-        }
-    }
-
-    fn both(self, other: Self) -> Self {
-        Self {
-            http: self.http && other.http,
-            grpc: self.grpc && other.grpc,
-        }
-    }
-
-    fn without(self, other: Self) -> Self {
-        Self {
-            http: self.http && !other.http,
-            grpc: self.grpc && !other.grpc,
-        }
-    }
-
-    fn is_empty(self) -> bool {
-        !self.http && !self.grpc
-    }
-}
-
 impl Deref for Policy {
     type Target = [Rc<Rule>];
 
@@ -198,101 +115,13 @@ impl Deref for Policy {
     }
 }
 
-impl Index {
-    fn new(Group { part, pieces }: Group<'_>) -> Self {
-        let mut index = Self {
-            part,
-            buckets: vec![Vec::new(); pieces.len().next_power_of_two()],
-        };
-
-        for (place, piece) in pieces {
-            let bucket = index.bucket(piece);
-            if let Some(places) = index.buckets.get_mut(bucket) {
-                places.push(place);
-            }
-        }
-
-        index
-    }
-
-    /// Passes the request's values of this part to `look`.
-    fn pieces(&self, request: &RequestHead<'_>, mut look: impl FnMut(&[u8])) {
-        let path = request.path;
-        let piece = match &self.part {
-            Part::Whole => Some(path),
-            Part::Start(bytes) => path.get(..*bytes),
-            Part::End(bytes) => path
-                .len()
-                .checked_sub(*bytes)
-                .and_then(|start| path.get(start..)),
-            Part::Header(name) => return request.headers.all(name).for_each(look),
-        };
-
-        if let Some(piece) = piece {
-            look(piece);
-        }
-    }
-
-    fn places(&self, piece: &[u8]) -> &[usize] {
-        self.buckets
-            .get(self.bucket(piece))
-            .map_or(&[], Vec::as_slice)
-    }
-
-    fn bucket(&self, piece: &[u8]) -> usize {
-        hash(piece) & self.buckets.len().wrapping_sub(1)
-    }
-}
-
-/// The value that a request must have for the rule to match, if it is selective enough.
-fn demand<'r>(rule: &'r Rule) -> Option<(Part, &'r [u8])> {
-    let path = rule.conditions.path.as_ref().map(|pattern| match pattern {
-        PathPattern::Exact(text) => (Part::Whole, text.as_bytes()),
-        PathPattern::Prefix(text) => (Part::Start(text.len()), text.as_bytes()),
-        PathPattern::Suffix(text) => (Part::End(text.len()), text.as_bytes()),
-        PathPattern::Template(template) => match template.ends() {
-            (start, end) if start.len() < end.len() => (Part::End(end.len()), end.as_bytes()),
-            (start, _) => (Part::Start(start.len()), start.as_bytes()),
-        },
-    });
-
-    let header = |condition: &'r HeaderCondition| match &condition.value {
-        ValuePattern::Exact(text) => Some((Part::Header(condition.name.clone()), text.as_bytes())),
-        _ => None,
-    };
-
-    path.or_else(|| rule.conditions.headers.iter().find_map(header))
-}
-
-/// Hashes eight bytes at a time. The last word overlaps if the length is not a multiple of eight.
-fn hash(piece: &[u8]) -> usize {
-    /// 2^64 divided by the golden ratio.
-    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
-
-    let mix = |hash: u64, word: u64| (hash.rotate_left(29) ^ word).wrapping_mul(SPREAD);
-    let (words, rest) = piece.as_chunks::<8>();
-    let hash = words.iter().fold(piece.len() as u64, |hash, word| {
-        mix(hash, u64::from_le_bytes(*word))
-    });
-    let hash = match piece.last_chunk::<8>() {
-        Some(last) => mix(hash, u64::from_le_bytes(*last)),
-        None => rest
-            .iter()
-            .fold(hash, |hash, byte| mix(hash, u64::from(*byte))),
-    };
-
-    // The last byte of a word reaches only the highest bits. Shifted by half a word, it affects all
-    // higher bits.
-    ((hash ^ (hash >> 32)).wrapping_mul(SPREAD) >> 32) as usize
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Outcome;
+    use crate::record::{Outcome, Protocol};
     use crate::recorder::headers::Headers;
-    use crate::recorder::rules::Conditions;
-    use crate::recorder::uri::path::Template;
+    use crate::recorder::rules::{Conditions, HeaderCondition, PathPattern, ValuePattern};
+    use crate::recorder::uri::template::Template;
 
     const NAMES: [&str; 2] = ["x-a", "x-b"];
     use proptest::prelude::*;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use super::bytes;
-use super::path::respelled;
+use super::escapes::respelled;
 
 /// An authority without its user information (RFC 3986, section 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

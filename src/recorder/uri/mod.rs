@@ -2,5 +2,7 @@
 
 pub mod authority;
 mod bytes;
+pub mod escapes;
 pub mod path;
 pub(super) mod path_parameters;
+pub mod template;

@@ -1,6 +1,8 @@
-//! Request paths: normalization, ambiguity, and templates such as `/v1/users/{id}`.
+//! Request paths: normalization and ambiguity.
 
 use std::borrow::Cow;
+
+use super::escapes::{decoded, is_pchar, respelled};
 
 /// The normalized path of a request target: no query, no fragment, every byte spelled as by
 /// [`respelled`], `//` merged, `.` and `..` resolved (RFC 3986, section 5.2.4). Idempotent.
@@ -49,89 +51,6 @@ fn without_query(target: &[u8]) -> &[u8] {
         .unwrap_or(target.len());
     target.get(..end).unwrap_or(target)
 }
-
-/// A path in which every byte has a single spelling. Bytes allowed in a segment (RFC 3986, section
-/// 3.3, `pchar`) are not encoded; all others but `/` are, with upper-case digits (section 6.2.2.1).
-/// An encoded slash stays encoded; a `%` that begins no escape is encoded.
-///
-/// Envoy forwards many bytes that must be encoded and are not: `"<>[\]^{|}` and the backquote, a
-/// lone `%`, and over HTTP/2 every non-ASCII byte.
-#[must_use]
-pub fn respelled(path: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(path.len());
-    for (byte, is_encoded) in decoded(path) {
-        if is_pchar(byte) || byte == b'/' && !is_encoded {
-            out.push(byte);
-        } else {
-            out.extend_from_slice(&escaped(byte));
-        }
-    }
-    out
-}
-
-/// The decoded bytes of a path, each with whether it was encoded.
-fn decoded(path: &[u8]) -> impl Iterator<Item = (u8, bool)> {
-    let mut rest = path;
-    std::iter::from_fn(move || {
-        let (&first, tail) = rest.split_first()?;
-        let byte = escape(rest);
-        rest = if byte.is_some() {
-            rest.get(3..).unwrap_or_default()
-        } else {
-            tail
-        };
-
-        Some((byte.unwrap_or(first), byte.is_some()))
-    })
-}
-
-/// The byte encoded by a leading `%XX`.
-pub(in crate::recorder) fn escape(bytes: &[u8]) -> Option<u8> {
-    let [b'%', high, low, ..] = bytes else {
-        return None;
-    };
-    let digit = |byte: &u8| {
-        char::from(*byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
-    Some(digit(high)? << 4 | digit(low)?)
-}
-
-/// The escape of a byte.
-fn escaped(byte: u8) -> [u8; 3] {
-    let digit = |half: u8| {
-        if half < 10 {
-            b'0' + half
-        } else {
-            b'A' - 10 + half
-        }
-    };
-    [b'%', digit(byte >> 4), digit(byte & 0xf)]
-}
-
-/// RFC 3986, section 3.3: unreserved characters, sub-delims, `:` and `@`.
-fn is_pchar(byte: u8) -> bool {
-    PCHARS
-        .get(usize::from(byte))
-        .is_some_and(|is_pchar| *is_pchar)
-}
-
-/// A table: every path of every request is scanned, and one load costs less than comparisons.
-const PCHARS: [bool; 256] = {
-    let mut table = [false; 256];
-    let (mut rest, mut byte) = (table.as_mut_slice(), 0_u8);
-    while let Some((entry, tail)) = rest.split_first_mut() {
-        *entry = byte.is_ascii_alphanumeric()
-            || matches!(
-                byte,
-                b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&'..=b',' | b':' | b';' | b'=' | b'@'
-            );
-        byte = byte.wrapping_add(1);
-        rest = tail;
-    }
-    table
-};
 
 fn resolve(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
@@ -187,117 +106,6 @@ pub fn is_ambiguous(target: &[u8]) -> bool {
         || segments.any(|segment| segment == b"." || segment.starts_with(b".."))
         || text.windows(2).any(|pair| pair == b"//")
         || std::str::from_utf8(&text).is_err()
-}
-
-/// A path with `{name}` segments, each of which matches one non-empty segment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
-    text: String,
-    segments: Vec<Segment>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Segment {
-    Literal(String),
-    Variable,
-}
-
-impl Template {
-    /// Parses a template.
-    ///
-    /// # Errors
-    /// One sentence: it must start with `/`, and a brace may only enclose one whole segment.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let path = text.strip_prefix('/').ok_or(r#"must start with "/""#)?;
-        let segments = path
-            .split('/')
-            .map(Segment::parse)
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            text: text.to_owned(),
-            segments,
-        })
-    }
-
-    /// The template as written; recorded as `http.route`.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// The text before the first variable and after the last one; both are the whole text if there
-    /// are none.
-    pub(in crate::recorder) fn ends(&self) -> (&str, &str) {
-        let start = self
-            .text
-            .split_once('{')
-            .map_or(self.text.as_str(), |(start, _)| start);
-        let end = self
-            .text
-            .rsplit_once('}')
-            .map_or(self.text.as_str(), |(_, end)| end);
-        (start, end)
-    }
-
-    /// An example path that matches.
-    pub(in crate::recorder) fn example(&self) -> String {
-        let segment = |segment: &Segment| match segment {
-            Segment::Literal(text) => ["/", text].concat(),
-            Segment::Variable => "/x".to_owned(),
-        };
-        self.segments.iter().map(segment).collect()
-    }
-
-    /// Whether every path that matches `other` matches this template too.
-    pub(in crate::recorder) fn covers(&self, other: &Self) -> bool {
-        self.segments.len() == other.segments.len()
-            && self
-                .segments
-                .iter()
-                .zip(&other.segments)
-                .all(|(own, segment)| own.covers(segment))
-    }
-
-    /// Whether a normalized path matches.
-    #[must_use]
-    pub fn matches(&self, path: &[u8]) -> bool {
-        let Some(path) = path.strip_prefix(b"/") else {
-            return false;
-        };
-        let mut parts = path.split(|byte| *byte == b'/');
-        self.segments
-            .iter()
-            .all(|segment| parts.next().is_some_and(|part| segment.matches(part)))
-            && parts.next().is_none()
-    }
-}
-
-impl Segment {
-    fn parse(text: &str) -> Result<Self, &'static str> {
-        let name = text
-            .strip_prefix('{')
-            .and_then(|rest| rest.strip_suffix('}'));
-        match name {
-            Some(name) if !name.is_empty() && !name.contains(['{', '}']) => Ok(Self::Variable),
-            None if !text.contains(['{', '}']) => Ok(Self::Literal(text.to_owned())),
-            _ => Err("must enclose whole segments in braces, as in /users/{id}"),
-        }
-    }
-
-    fn covers(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Variable, Self::Variable) => true,
-            (_, Self::Literal(text)) => self.matches(text.as_bytes()),
-            (Self::Literal(_), Self::Variable) => false,
-        }
-    }
-
-    fn matches(&self, part: &[u8]) -> bool {
-        match self {
-            Self::Literal(text) => text.as_bytes() == part,
-            Self::Variable => !part.is_empty(),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -436,19 +244,6 @@ mod tests {
             "/a..b/c.",
         ] {
             assert!(!is_ambiguous(target.as_bytes()), "{target}");
-        }
-    }
-
-    #[test]
-    fn templates() {
-        let template = Template::parse("/v1/users/{id}/password").unwrap();
-        assert!(template.matches(b"/v1/users/42/password"));
-        assert!(!template.matches(b"/v1/users//password"));
-        assert!(!template.matches(b"/v1/users/42/password/"));
-        assert!(!template.matches(b"/v1/users/42"));
-        assert!(!template.matches(b"/v1/users/a/b/password"));
-        for bad in ["users", "/a{b}", "/{}", "/{a}{b}", "/{a"] {
-            assert!(Template::parse(bad).is_err(), "{bad}");
         }
     }
 

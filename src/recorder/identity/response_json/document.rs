@@ -4,7 +4,7 @@
 //! Without recursion, nesting cannot overflow the stack.
 
 use crate::json::without_bom;
-use crate::recorder::uri::path::escape;
+use crate::recorder::uri::escapes::escape;
 
 /// Why there is no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! The sections `rules` and `default`: conditions on requests, and the content of their records.
 
+mod conditions;
+
 use std::rc::Rc;
 
 use super::capture::{capture, set_tracking};
@@ -7,16 +9,15 @@ use super::identity;
 use super::lints::{self, Placed};
 use super::node::Node;
 use super::object::Object;
-use super::patterns::{check_exclusion, host, path_pattern};
-use super::text::{header_name, header_value, is_label, method};
+use super::patterns::check_exclusion;
+use super::text::is_label;
 use crate::record::{Outcome, Protocol, RequireAudit};
 use crate::recorder::capture::Capture;
 use crate::recorder::identity::IdentitySettings;
-use crate::recorder::rules::{
-    Conditions, ExtraFields, HeaderCondition, PathPattern, Policy, Rule, StatusRange, ValuePattern,
-};
+use crate::recorder::rules::{Conditions, ExtraFields, PathPattern, Policy, Rule, StatusRange};
 use crate::recorder::session::SessionEvent;
 use crate::recorder::tracking::{MAX_OPERATION_BYTES, TrackingSettings};
+use conditions::conditions;
 
 const OUTCOMES: [(&str, Outcome); 4] = [
     ("success", Outcome::Success),
@@ -281,56 +282,6 @@ fn action(node: &Node<'_>) -> Option<String> {
         return None;
     }
     Some(text.to_owned())
-}
-
-fn conditions(node: &Node<'_>) -> Option<Conditions> {
-    let mut object = node.object()?;
-    let protocols = [
-        ("any", None),
-        ("http", Some(Protocol::Http)),
-        ("grpc", Some(Protocol::Grpc)),
-    ];
-
-    let conditions = Conditions {
-        protocol: object.read("protocol", None, |node| node.one_of(&protocols)),
-        hosts: object.read("hosts", Vec::new(), |node| Some(node.each_of_some(host))),
-        methods: object.read("methods", Vec::new(), |node| {
-            Some(node.each_of_some(method))
-        }),
-        path: object.field("path").and_then(|node| path_pattern(&node)),
-        headers: object.read("headers", Vec::new(), |node| {
-            Some(node.each_of_some(header))
-        }),
-        tracked: object.field("tracked").and_then(|node| node.boolean()),
-    };
-    object.finish();
-    Some(conditions)
-}
-
-fn header(node: &Node<'_>) -> Option<HeaderCondition> {
-    let mut object = node.object()?;
-    let name = object.required("name").and_then(|node| header_name(&node));
-    object.expect_keys(
-        2,
-        &[],
-        "must have a name and exactly one of exact, prefix, suffix, contains, present",
-    );
-
-    let mut text = |key| object.field(key).and_then(|node| header_value(&node));
-    let value = text("exact").map(ValuePattern::Exact);
-    let value = value.or(text("prefix").map(ValuePattern::Prefix));
-    let value = value.or(text("suffix").map(ValuePattern::Suffix));
-    let value = value.or(text("contains").map(ValuePattern::Contains));
-    let value = value.or(object
-        .field("present")
-        .and_then(|node| node.boolean())
-        .map(ValuePattern::Present));
-
-    object.finish();
-    Some(HeaderCondition {
-        name: name?,
-        value: value?,
-    })
 }
 
 /// `200`, `"200"` or `"2xx"`.
