@@ -17,6 +17,7 @@ mod identity;
 mod leaving;
 mod matching;
 mod own_batches;
+mod path_parameters;
 mod peers;
 mod recreated;
 mod required;
