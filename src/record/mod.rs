@@ -26,6 +26,17 @@ pub enum Protocol {
     Grpc,
 }
 
+impl Protocol {
+    /// The one that this is not.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Http => Self::Grpc,
+            Self::Grpc => Self::Http,
+        }
+    }
+}
+
 /// What a rule requires before a request may go upstream, from weakest to strictest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RequireAudit {

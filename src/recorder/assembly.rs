@@ -173,9 +173,11 @@ pub(super) fn before_the_end(
 
     // An upgrade counts as a tunnel once it is accepted.
     let is_open = stage == Stage::Started && subject.request.tunnel.is_some();
-    let http_status = is_open
-        .then(|| answer::http_status(&Headers::parse(&stream.response_headers())))
-        .flatten();
+    let http_status = if is_open {
+        answer::http_status(&Headers::parse(&stream.response_headers()))
+    } else {
+        None
+    };
     let read = Read {
         place,
         protocol,

@@ -243,11 +243,10 @@ impl Recorder {
             return false;
         }
 
-        let comes_from_trusted =
-            || self.trust_level(exchange, services.stream) == TrustLevel::Trusted;
-        let is_own = own_batch
-            .is_proven(head.headers)
-            .unwrap_or_else(comes_from_trusted);
+        let is_own = match own_batch.is_proven(head.headers) {
+            Some(is_proven) => is_proven,
+            None => self.trust_level(exchange, services.stream) == TrustLevel::Trusted,
+        };
         if !is_own {
             services.stats.note_unproven_batch();
         }
@@ -264,8 +263,10 @@ impl Recorder {
         services: &mut Services<'_>,
     ) -> Option<Claims> {
         let count = rule.identity.count_claims(headers);
-        let counts = count > 0 && self.are_trusted(exchange, count, services);
-        counts.then(|| rule.identity.claims(headers))
+        if count == 0 || !self.are_trusted(exchange, count, services) {
+            return None;
+        }
+        Some(rule.identity.claims(headers))
     }
 
     pub(super) fn correlation_headers(&self, pair: Correlation) -> [(&str, Vec<u8>); 2] {

@@ -209,18 +209,16 @@ fn begin_session(
     let content_type = headers.first("content-type").unwrap_or_default();
     let is_unary = audited.subject.claim.may_be_unary_connect();
     let is_call = Wire::of_content_type(content_type).is_some() || is_unary;
-    let may_be = |protocol: Protocol| {
-        if is_call {
-            protocol == Protocol::Grpc || is_unary
-        } else {
-            protocol == Protocol::Http
-        }
+    // A unary Connect response is JSON, as a plain one may be.
+    let protocols: &[Protocol] = match (is_call, is_unary) {
+        (true, true) => &[Protocol::Http, Protocol::Grpc],
+        (true, false) => &[Protocol::Grpc],
+        (false, _) => &[Protocol::Http],
     };
     let wants = |candidate: &Candidate| {
-        let mut readings = [Protocol::Http, Protocol::Grpc]
-            .into_iter()
-            .filter(|of| candidate.readings.has(*of));
-        readings.any(|of| may_be(of) && candidate.rule.wants(of, &end))
+        protocols
+            .iter()
+            .any(|of| candidate.readings.has(*of) && candidate.rule.wants(*of, &end))
     };
     let begins = audited
         .subject

@@ -87,22 +87,14 @@ impl Ending {
                 .map(|place| (place, protocol))
         };
 
-        let other = |protocol| {
-            if protocol == Protocol::Http {
-                Protocol::Grpc
-            } else {
-                Protocol::Http
-            }
-        };
-
         match self.spoken {
             Spoken::Certain(protocol) => of(protocol),
-            Spoken::Rather(protocol) => of(protocol).or_else(|| of(other(protocol))),
+            Spoken::Rather(protocol) => of(protocol).or_else(|| of(protocol.other())),
             // The earlier rule decides. A rule for both protocols uses the one that the request
             // declares.
             Spoken::Unknown => {
                 let claimed = subject.claim.protocol();
-                let found = [of(claimed), of(other(claimed))].into_iter().flatten();
+                let found = [of(claimed), of(claimed.other())].into_iter().flatten();
                 found.min_by_key(|(place, _)| *place)
             }
         }

@@ -193,16 +193,17 @@ impl Evidence {
             Some(Wire::GrpcWeb | Wire::GrpcWebText | Wire::ConnectStream)
         );
         let left = self.termination == Termination::Client && !is_unary;
-        let by_transcoder = || outcome::status_of_transcoder(self.completeness.details(stream)?);
         let (status, source) = match self.http_status {
             None => (Status::MISSING, StatusSource::Reset),
             Some(200) if self.is_broken || left => (Status::MISSING, StatusSource::Reset),
             Some(200) if is_unary => (Status::OK, StatusSource::Http),
             Some(200) if ends_in_body => (Status::MISSING, StatusSource::Unavailable),
-            Some(status) => (
-                by_transcoder().unwrap_or(Status::from_http(status)),
-                StatusSource::Http,
-            ),
+            Some(status) => {
+                let details = self.completeness.details(stream);
+                let by_transcoder = details.and_then(outcome::status_of_transcoder);
+                let status = by_transcoder.unwrap_or(Status::from_http(status));
+                (status, StatusSource::Http)
+            }
         };
 
         Found {
@@ -271,10 +272,10 @@ impl Evidence {
 
 /// Over HTTP/3 the headers are no longer available when the stream ends.
 fn status_by_property(subject: &Subject, stream: &dyn Stream) -> Option<u16> {
-    let number = subject
-        .is_quic()
-        .then(|| stream.number(Property::ResponseCode))
-        .flatten()?;
+    if !subject.is_quic() {
+        return None;
+    }
+    let number = stream.number(Property::ResponseCode)?;
     u16::try_from(number).ok().filter(|status| *status > 0)
 }
 

@@ -98,13 +98,12 @@ pub fn findings(settings: &RecorderSettings, request: &Request) -> Option<Vec<Fi
         tracked: tracking.tracked,
     };
     let own_batch = &settings.own_batch;
-    let is_proven = || {
-        let proof = own_batch.is_proven(&headers);
-        proof.unwrap_or_else(|| settings.trust.names_any())
-    };
-    if own_batch.resembles(&head) && is_proven() {
+    let proof = own_batch.is_proven(&headers);
+    let is_proven = proof.unwrap_or(settings.trust.names_any());
+    if own_batch.resembles(&head) && is_proven {
         return None;
     }
+
     Some(of_rules(settings, &head, &tracking))
 }
 

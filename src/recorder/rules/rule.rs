@@ -147,12 +147,15 @@ impl Rule {
     }
 
     fn wants_status(&self, end: &End) -> bool {
-        let fits = |status: u16| {
-            self.http_statuses
-                .iter()
-                .any(|range| range.contains(status))
+        if self.http_statuses.is_empty() {
+            return true;
+        }
+        let Some(status) = end.http_status else {
+            return end.may_be_success;
         };
-        self.http_statuses.is_empty() || end.http_status.map_or(end.may_be_success, fits)
+        self.http_statuses
+            .iter()
+            .any(|range| range.contains(status))
     }
 
     /// Whether a response with this HTTP status can still lead to a record.
@@ -230,9 +233,13 @@ impl Conditions {
     #[cold]
     #[inline(never)]
     fn are_ambiguous_for(&self, request: &RequestHead<'_>) -> bool {
-        let target = || request.headers.first(":path").unwrap_or(request.path);
+        if self.path.is_some() {
+            let target = request.headers.first(":path").unwrap_or(request.path);
+            if path::is_ambiguous(target) {
+                return true;
+            }
+        }
 
-        self.path.is_some() && path::is_ambiguous(target())
-            || !self.hosts.is_empty() && authority::is_ambiguous(request.authority)
+        !self.hosts.is_empty() && authority::is_ambiguous(request.authority)
     }
 }
