@@ -11,11 +11,13 @@ use super::fields::action::action;
 use super::fields::tunnel::Tunnel;
 use super::headers::Headers;
 use super::outcome::ending::Ending;
+use super::outcome::evidence::Evidence;
 use super::outcome::{answer, response_flags};
-use super::rpc::{Dialect, Found};
-use super::session::SessionEvent;
+use super::rpc::Dialect;
+use super::rules::Rule;
+use super::session::{SessionEvent, SessionId};
 use crate::host::{Property, Stream};
-use crate::record::{ExchangeRecord, Outcome, Protocol, Received, RpcStatus, Stage};
+use crate::record::{ExchangeRecord, Outcome, Protocol, Received, RequestText, RpcStatus, Stage};
 use crate::time::Now;
 
 /// Inputs at the end of a stream.
@@ -37,92 +39,91 @@ pub(super) fn record(
     ending: &mut Ending,
     end: End<'_>,
 ) -> Option<Box<ExchangeRecord>> {
-    let End {
-        place,
-        protocol,
-        response,
-        client_address,
-        stream,
-        clock,
-    } = end;
+    let outcome = ending.end(end.protocol)?.outcome;
     let Audited { subject, seen, .. } = audited;
-    let outcome = ending.end(protocol)?.outcome;
-    let evidence = &ending.evidence;
-    let is_call = protocol == Protocol::Grpc;
-    let dialect = if is_call {
-        evidence.dialect()
-    } else {
-        Dialect::Grpc
-    };
-    let translated = evidence.translated.as_ref().filter(|_| is_call);
-    let rpc_method = translated.and_then(|by| by.method.clone());
-    let read = Read {
-        place,
-        protocol,
-        dialect,
-        rpc_method,
-        http_status: evidence.http_status,
-    };
-    let mut record = of_request(subject, read, client_address, stream)?;
-    let Candidate {
-        rule,
-        claims,
-        captured,
-        ..
-    } = subject.candidates.get_mut(place)?;
+    let read = Read::at_the_end(&end, &ending.evidence);
+    let mut record = of_request(subject, read, end.client_address, end.stream)?;
+    (record.start_unix_nanos, record.duration) = timing(subject.start, end.stream, end.clock);
+    record.started_number = subject.started_number;
 
-    (record.start_unix_nanos, record.duration) = timing(subject.start, stream, clock);
-    let (identity, conflict) =
-        rule.identity
-            .resolve(mem::take(claims), response, seen.body.as_deref(), stream);
+    let candidate = subject.candidates.get_mut(end.place)?;
+    let rule = &candidate.rule;
+    let body = seen.body.as_deref();
+    let claims = mem::take(&mut candidate.claims);
+    let (identity, conflict) = rule
+        .identity
+        .resolve(claims, end.response, body, end.stream);
     record.identity = identity;
     record.header_conflict |= conflict;
-    rule.capture.of_response(response, captured);
-    record.captured = mem::take(captured);
+    rule.capture
+        .of_response(end.response, &mut candidate.captured);
+    record.captured = mem::take(&mut candidate.captured);
 
+    add_session(&mut record, rule, outcome, &mut seen.begun);
+    add_proxy_values(&mut record, rule, outcome, &ending.evidence, end.stream);
+    add_end(&mut record, rule, outcome, ending);
+    Some(record)
+}
+
+/// Adds what a rule makes of the session.
+fn add_session(
+    record: &mut ExchangeRecord,
+    rule: &Rule,
+    outcome: Outcome,
+    begun: &mut Option<SessionId>,
+) {
     record.session_event = rule.session.filter(|_| outcome == Outcome::Success);
     // A session that begins must not use the request's id, which belongs to an earlier session or
     // an attacker.
     if rule.session == Some(SessionEvent::Start)
-        && (seen.begun.is_some() || record.session_event.is_some())
+        && (begun.is_some() || record.session_event.is_some())
     {
-        record.session.id = seen.begun.take();
+        record.session.id = begun.take();
     }
+}
 
+/// Adds the reasons that Envoy gives, and the cluster.
+fn add_proxy_values(
+    record: &mut ExchangeRecord,
+    rule: &Rule,
+    outcome: Outcome,
+    evidence: &Evidence,
+    stream: &dyn Stream,
+) {
     let extra = rule.extra_fields;
+    let completeness = &evidence.completeness;
     let is_unusual = outcome != Outcome::Success || evidence.is_local;
-    if extra.response_flags || is_unusual && !evidence.completeness.is_direct_response(stream) {
-        record.response_flags = response_flags::to_text(evidence.completeness.flags(stream));
+    if extra.response_flags || is_unusual && !completeness.is_direct_response(stream) {
+        record.response_flags = response_flags::to_text(completeness.flags(stream));
     }
     if extra.response_code_details || is_unusual {
-        record.response_code_details = evidence.completeness.details(stream).map(bounded);
+        record.response_code_details = completeness.details(stream).map(bounded);
     }
+
     if extra.upstream_cluster {
         record.upstream_cluster = stream
             .property(Property::UpstreamCluster)
             .map(|value| bounded(&value));
     }
+}
 
+/// Adds how the exchange ended.
+fn add_end(record: &mut ExchangeRecord, rule: &Rule, outcome: Outcome, ending: &mut Ending) {
     record.stage = Stage::Complete;
-    record.started_number = subject.started_number;
     record.outcome = Some(outcome);
-    record.termination = evidence.termination;
+    record.termination = ending.evidence.termination;
     record.immediate = rule.immediate_on.contains(&outcome);
-    record.http_status = evidence.http_status;
-    if is_call
-        && let Some(Found {
-            status,
-            source,
-            message,
-        }) = ending.take_status()
+    record.http_status = ending.evidence.http_status;
+
+    if record.protocol == Protocol::Grpc
+        && let Some(found) = ending.take_status()
     {
         record.rpc = Some(RpcStatus {
-            name: status.name(),
-            source,
+            name: found.status.name(),
+            source: found.source,
         });
-        record.error_message = message;
+        record.error_message = found.message;
     }
-    Some(record)
 }
 
 /// Bound of the bytes that the end adds to a record: names and values of outcome and status, flags
@@ -165,12 +166,7 @@ pub(super) fn before_the_end(
     client_address: Option<Vec<u8>>,
     stream: &dyn Stream,
 ) -> Option<Box<ExchangeRecord>> {
-    let (place, protocol, dialect) = (
-        subject.likely(),
-        subject.claim.protocol(),
-        subject.claim.dialect(),
-    );
-
+    let protocol = subject.claim.protocol();
     // An upgrade counts as a tunnel once it is accepted.
     let is_open = stage == Stage::Started && subject.request.tunnel.is_some();
     let http_status = if is_open {
@@ -178,13 +174,19 @@ pub(super) fn before_the_end(
     } else {
         None
     };
+    let place = subject.likely();
     let read = Read {
         place,
         protocol,
-        dialect,
+        dialect: if protocol == Protocol::Grpc {
+            subject.claim.dialect()
+        } else {
+            Dialect::Grpc
+        },
         rpc_method: None,
         http_status,
     };
+
     let mut record = of_request(subject, read, client_address, stream)?;
     let Candidate {
         rule,
@@ -209,46 +211,37 @@ struct Read {
     http_status: Option<u16>,
 }
 
+impl Read {
+    fn at_the_end(end: &End<'_>, evidence: &Evidence) -> Self {
+        let is_call = end.protocol == Protocol::Grpc;
+        let translated = evidence.translated.as_ref().filter(|_| is_call);
+        Self {
+            place: end.place,
+            protocol: end.protocol,
+            dialect: if is_call {
+                evidence.dialect()
+            } else {
+                Dialect::Grpc
+            },
+            rpc_method: translated.and_then(|by| by.method.clone()),
+            http_status: evidence.http_status,
+        }
+    }
+}
+
 /// Moves the request state into a record.
 fn of_request(
     subject: &mut Subject,
-    Read {
-        place,
-        protocol,
-        dialect,
-        rpc_method,
-        http_status,
-    }: Read,
+    read: Read,
     client_address: Option<Vec<u8>>,
     stream: &dyn Stream,
 ) -> Option<Box<ExchangeRecord>> {
-    let Subject {
-        candidates,
-        tracking,
-        request,
-        ..
-    } = subject;
-    let rule = &candidates.get(place)?.rule;
-    request.tunnel = request
-        .tunnel
-        .take()
-        .filter(|tunnel| tunnel.is_open(http_status));
-    let action = action(
-        rule,
-        tracking.operation.take(),
-        rpc_method.as_deref(),
-        protocol,
-        request,
-    );
-    let Request {
-        text,
-        tunnel,
-        trace,
-    } = request;
-    let mut text = mem::take(text);
-    if let Some(target) = tunnel.as_ref().and_then(Tunnel::target) {
-        text = text.with_host(target);
-    }
+    let rule = &subject.candidates.get(read.place)?.rule;
+    let (request, tracking) = (&mut subject.request, &mut subject.tracking);
+    let is_open = |tunnel: &Tunnel| tunnel.is_open(read.http_status);
+    request.tunnel = request.tunnel.take().filter(is_open);
+    let (operation, method) = (tracking.operation.take(), read.rpc_method.as_deref());
+    let action = action(rule, operation, method, read.protocol, request);
     let peer_uri_san = if rule.extra_fields.peer_uri_san {
         stream.property(Property::PeerUriSan)
     } else {
@@ -257,12 +250,8 @@ fn of_request(
 
     Some(Box::new(ExchangeRecord {
         action,
-        dialect: if protocol == Protocol::Grpc {
-            dialect
-        } else {
-            Dialect::Grpc
-        },
-        rpc_method,
+        dialect: read.dialect,
+        rpc_method: read.rpc_method,
         context: tracking.context.take(),
         header_conflict: tracking.conflict,
         session: mem::take(&mut subject.session),
@@ -270,13 +259,22 @@ fn of_request(
         tags: (!rule.tags.is_empty()).then(|| Rc::clone(&rule.tags)),
         route: rule.route().map(str::to_owned),
         peer_uri_san: peer_uri_san.map(|value| bounded(&value)),
-        port: tunnel.as_ref().and_then(|tunnel| tunnel.port),
-        request: text,
-        trace: trace.take(),
+        port: request.tunnel.as_ref().and_then(|tunnel| tunnel.port),
+        request: recorded_text(request),
+        trace: request.trace.take(),
         protocol_version: subject.version.take(),
         client_address,
-        ..ExchangeRecord::new(Rc::clone(&rule.name), protocol, None)
+        ..ExchangeRecord::new(Rc::clone(&rule.name), read.protocol, None)
     }))
+}
+
+/// Takes the texts of a request. The target of a tunnel is its host.
+fn recorded_text(request: &mut Request) -> RequestText {
+    let text = mem::take(&mut request.text);
+    match request.tunnel.as_ref().and_then(Tunnel::target) {
+        Some(target) => text.with_host(target),
+        None => text,
+    }
 }
 
 /// Proxy values are not under the client's control, but have no length limit.

@@ -2,7 +2,7 @@
 
 use super::Recorder;
 use super::assembly::{self, End};
-use super::exchange::{Audited, Exchange};
+use super::exchange::{Audited, Exchange, Seen};
 use super::headers::Headers;
 use super::outcome::answer::{self, Answer};
 use super::outcome::completeness::Completeness;
@@ -78,28 +78,12 @@ impl Recorder {
     ) -> Option<Box<ExchangeRecord>> {
         let mut audited = exchange.take()?;
         let Audited { subject, seen, .. } = &mut *audited;
-        let was_seen = seen.headers.is_some();
-        let map = seen
-            .headers
-            .take()
-            .unwrap_or_else(|| stream.response_headers());
+        let kept = seen.headers.take();
+        let was_seen = kept.is_some();
+        let map = kept.unwrap_or_else(|| stream.response_headers());
         let headers = Headers::parse(&map);
-        let has_body_end = seen.status.is_none() && seen.body_end.is_some();
-        let status = seen
-            .status
-            .take()
-            .or_else(|| seen.body_end.take().and_then(|end| end.status()));
-        let content_type = headers.first("content-type").unwrap_or_default();
-        let answer = Answer {
-            headers: &headers,
-            content_type,
-            was_seen,
-            is_whole: seen.is_whole,
-            has_body_end,
-            is_grpc: seen.is_grpc,
-            has_seen_status: status.is_some(),
-            status,
-        };
+        let answer = answer_of(seen, &headers, was_seen);
+
         let mut ending = Ending::read(subject, answer, completeness, stream);
         stats.add(Counter::Ambiguous, u64::from(ending.belies(subject.claim)));
 
@@ -125,5 +109,25 @@ impl Recorder {
         };
 
         assembly::record(&mut audited, &mut ending, end)
+    }
+}
+
+/// The response as the callbacks left it. `was_seen`: the filter was called for the headers.
+fn answer_of<'a>(seen: &mut Seen, headers: &'a Headers<'a>, was_seen: bool) -> Answer<'a> {
+    let has_body_end = seen.status.is_none() && seen.body_end.is_some();
+    let status = seen
+        .status
+        .take()
+        .or_else(|| seen.body_end.take().and_then(|end| end.status()));
+
+    Answer {
+        headers,
+        content_type: headers.first("content-type").unwrap_or_default(),
+        was_seen,
+        is_whole: seen.is_whole,
+        has_body_end,
+        is_grpc: seen.is_grpc,
+        has_seen_status: status.is_some(),
+        status,
     }
 }

@@ -190,44 +190,7 @@ fn begin_session(
     settings: &SessionSettings,
     fresh_id: &dyn Fn() -> Option<Uuid>,
 ) -> Option<String> {
-    let is_start = |candidate: &&Candidate| candidate.rule.session == Some(SessionEvent::Start);
-    if !audited
-        .subject
-        .candidates
-        .iter()
-        .any(|candidate| is_start(&candidate))
-    {
-        return None;
-    }
-
-    let http_status = http_status(headers);
-    let end = End {
-        outcome: Outcome::Success,
-        http_status,
-        may_be_success: false,
-    };
-    let content_type = headers.first("content-type").unwrap_or_default();
-    let is_unary = audited.subject.claim.may_be_unary_connect();
-    let is_call = Wire::of_content_type(content_type).is_some() || is_unary;
-    // A unary Connect response is JSON, as a plain one may be.
-    let protocols: &[Protocol] = match (is_call, is_unary) {
-        (true, true) => &[Protocol::Http, Protocol::Grpc],
-        (true, false) => &[Protocol::Grpc],
-        (false, _) => &[Protocol::Http],
-    };
-    let wants = |candidate: &Candidate| {
-        protocols
-            .iter()
-            .any(|of| candidate.readings.has(*of) && candidate.rule.wants(*of, &end))
-    };
-    let begins = audited
-        .subject
-        .candidates
-        .iter()
-        .filter(is_start)
-        .any(wants);
-
-    if !begins || !succeeds(http_status, headers) {
+    if !begins_session(&audited.subject, headers) {
         return None;
     }
 
@@ -241,6 +204,37 @@ fn begin_session(
     let made = fresh_id()?.to_string();
     audited.seen.begun = Some(SessionId::Whole(made.clone().into_bytes()));
     Some(made)
+}
+
+/// Whether the response is one to a login that succeeded, as far as its headers show.
+fn begins_session(subject: &Subject, headers: &Headers<'_>) -> bool {
+    let is_start = |candidate: &&Candidate| candidate.rule.session == Some(SessionEvent::Start);
+    let mut logins = subject.candidates.iter().filter(is_start).peekable();
+    if logins.peek().is_none() {
+        return false;
+    }
+
+    let http_status = http_status(headers);
+    let end = End {
+        outcome: Outcome::Success,
+        http_status,
+        may_be_success: false,
+    };
+    let content_type = headers.first("content-type").unwrap_or_default();
+    let is_call = Wire::of_content_type(content_type).is_some();
+    // A unary Connect response is JSON, as a plain one may be.
+    let protocols: &[Protocol] = match (subject.claim.may_be_unary_connect(), is_call) {
+        (true, _) => &[Protocol::Http, Protocol::Grpc],
+        (false, true) => &[Protocol::Grpc],
+        (false, false) => &[Protocol::Http],
+    };
+
+    let wants = |candidate: &Candidate| {
+        protocols
+            .iter()
+            .any(|of| candidate.readings.has(*of) && candidate.rule.wants(*of, &end))
+    };
+    logins.any(wants) && succeeds(http_status, headers)
 }
 
 /// Judging by the headers; a gRPC call may still fail in its trailers.

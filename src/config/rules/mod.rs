@@ -2,6 +2,7 @@
 
 mod conditions;
 
+use std::mem;
 use std::rc::Rc;
 
 use super::capture::{capture, set_tracking};
@@ -162,30 +163,41 @@ fn rule(
     let mut rule = plain_rule(name.unwrap_or_default(), conditions, identity);
 
     rule.set_tracking = set_tracking(object.field("set_tracking"));
-    // The next hop records the request, so that there is one record.
-    let default_level = if rule.set_tracking.is_some() {
-        Level::None
-    } else {
-        Level::Metadata
-    };
-    let levels = [
-        ("none", Level::None),
-        ("metadata", Level::Metadata),
-        ("request", Level::Request),
-    ];
-    let level = object.read("level", default_level, |node| node.one_of(&levels));
+    let level = level(&mut object, rule.set_tracking.is_some());
     rule.recorded = level != Level::None;
-
     rule.action = object
         .field("action")
         .and_then(|node| action(&node))
         .filter(|action| !action.is_empty());
+    read_ends(&mut object, &mut rule);
+
+    rule.require_audit = object.read("require_audit", RequireAudit::None, |node| {
+        require_audit(node, &rule, tracking)
+    });
+    rule.tags = object.read("tags", Rc::new([]), tags);
+    rule.extra_fields = object.read("extra_fields", ExtraFields::default(), extra_fields);
+    rule.identity = identity::of_rule(object.field("identity"), identity);
+
+    read_session(&mut object, &mut rule);
+    rule.capture = capture(object.field("capture"), level == Level::Request);
+
+    if let Some(node) = match_node.filter(|_| rule.excludes()) {
+        check_exclusion(&node, &rule.conditions);
+    }
+    object.finish();
+    Some(rule)
+}
+
+/// Reads which ends are recorded, and which at once.
+fn read_ends(object: &mut Object<'_>, rule: &mut Rule) {
+    let recorded = rule.recorded;
     let warn_unrecorded = |node: &Node<'_>| {
-        if !rule.recorded {
+        if !recorded {
             node.warn("has no effect: level is none (its default where set_tracking is given)");
         }
     };
-    rule.record_on = object.read("record_on", rule.record_on, |node| {
+    let default = mem::take(&mut rule.record_on);
+    rule.record_on = object.read("record_on", default, |node| {
         warn_unrecorded(node);
         Some(node.each_of_some(|entry| entry.one_of(&OUTCOMES)))
     });
@@ -197,14 +209,10 @@ fn rule(
         warn_unrecorded(node);
         Some(node.each(|entry| entry.one_of(&OUTCOMES)))
     });
+}
 
-    rule.require_audit = object.read("require_audit", RequireAudit::None, |node| {
-        require_audit(node, &rule, tracking)
-    });
-    rule.tags = object.read("tags", Rc::new([]), tags);
-    rule.extra_fields = object.read("extra_fields", ExtraFields::default(), extra_fields);
-    rule.identity = identity::of_rule(object.field("identity"), identity);
-
+/// Reads `session` and `correlate`.
+fn read_session(object: &mut Object<'_>, rule: &mut Rule) {
     let events = [
         ("none", None),
         ("start", Some(SessionEvent::Start)),
@@ -216,13 +224,22 @@ fn rule(
     rule.correlate = object.read("correlate", false, |node| {
         recorded_only(node, node.boolean()?, rule.recorded)
     });
-    rule.capture = capture(object.field("capture"), level == Level::Request);
+}
 
-    if let Some(node) = match_node.filter(|_| rule.excludes()) {
-        check_exclusion(&node, &rule.conditions);
-    }
-    object.finish();
-    Some(rule)
+/// Reads `level`. The next hop records a request that gets control headers, so that there is one
+/// record.
+fn level(object: &mut Object<'_>, sets_tracking: bool) -> Level {
+    let default = if sets_tracking {
+        Level::None
+    } else {
+        Level::Metadata
+    };
+    let levels = [
+        ("none", Level::None),
+        ("metadata", Level::Metadata),
+        ("request", Level::Request),
+    ];
+    object.read("level", default, |node| node.one_of(&levels))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
