@@ -19,7 +19,7 @@ use crate::host::Gone;
 use crate::instance::instance;
 use crate::pipeline::Pipeline;
 use crate::pipeline::buffer::Reservation;
-use crate::pipeline::journal::{Authenticated, Identity, Key};
+use crate::pipeline::journal::{Authenticated, Key, StreamOwner};
 use crate::pipeline::notices::{Level, Notice};
 use crate::recorder::correlation::Correlator;
 use crate::recorder::exchange::Exchange;
@@ -72,7 +72,7 @@ impl Worker {
         config.pipeline.resource.instance = instance(&node_id, &ProcessData, random::uuid()?);
 
         let plugin = imports::property("plugin_name").unwrap_or_default();
-        let identity = Identity::new(vm::register(vm, root), stream_id, &plugin, &config.pipeline);
+        let owner = StreamOwner::new(vm::register(vm, root), stream_id, &plugin, &config.pipeline);
         let fresh = Key::of_secret(&random::bytes::<32>()?);
         let shared = Authenticated::new(Rc::new(ProcessData), &config.pipeline.journal_keys, fresh);
 
@@ -85,7 +85,7 @@ impl Worker {
             recorder: Recorder::new(config.recorder, vm::bodies()),
             pipeline: RefCell::new(Pipeline::new(
                 config.pipeline,
-                identity,
+                owner,
                 seed,
                 Rc::new(shared),
                 vm::account(&plugin),

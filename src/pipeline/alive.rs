@@ -12,7 +12,7 @@ impl Pipeline {
     /// signs of its life. Another attempt of a failing batch is not one.
     pub(super) fn mark_sent(&mut self, batch: &Batch, now: Now) {
         if batch.origin == self.origin() {
-            self.stream.last_sent = Some(now.uptime);
+            self.sequence.last_sent = Some(now.uptime);
         }
     }
 
@@ -39,7 +39,7 @@ impl Pipeline {
     /// outage of any length leaves one sign of life. A batch that fails while others are
     /// acknowledged does not count: it may never be accepted.
     fn is_silent(&self, now: Now) -> bool {
-        let (Some(interval), Some(sent)) = (self.settings.alive_interval, self.stream.last_sent)
+        let (Some(interval), Some(sent)) = (self.settings.alive_interval, self.sequence.last_sent)
         else {
             return false;
         };

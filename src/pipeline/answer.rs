@@ -26,7 +26,7 @@ pub const MAX_BODY_BYTES: usize = 65_536;
 /// What to do with the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub enum Verdict {
+pub enum Disposition {
     /// Accepted, except for this many records.
     Acknowledged {
         /// From `partialSuccess.rejectedLogRecords`.
@@ -48,17 +48,17 @@ pub enum Verdict {
 /// an operator can correct it. 403 is not among them: a firewall in front of the audit cluster
 /// answers so for the content of a batch. Nor is 500, by which an OpenTelemetry Collector reports a
 /// permanent error of an exporter (receiver/otlpreceiver/internal/errors/errors.go).
-pub fn classify(answer: &Answer<'_>, format: Format, now_unix_nanos: u64) -> Verdict {
+pub fn classify(answer: &Answer<'_>, format: Format, now_unix_nanos: u64) -> Disposition {
     let after = answer
         .retry_after
         .and_then(|value| retry_after(value, now_unix_nanos));
     let blame = match answer.status {
         // NDJSON has no partial success: a 2xx accepts the whole batch.
         Some(200..=299) if format == Format::Ndjson => {
-            return Verdict::Acknowledged { rejected: 0 };
+            return Disposition::Acknowledged { rejected: 0 };
         }
         Some(200..=299) => {
-            return Verdict::Acknowledged {
+            return Disposition::Acknowledged {
                 rejected: partial_success::rejected(answer.body),
             };
         }
@@ -70,7 +70,7 @@ pub fn classify(answer: &Answer<'_>, format: Format, now_unix_nanos: u64) -> Ver
         Some(_) | None => Blame::Unknown,
     };
 
-    Verdict::Failed { blame, after }
+    Disposition::Failed { blame, after }
 }
 
 /// `Retry-After` (RFC 9110 section 10.2.3): seconds, or an HTTP date. A past date means no delay.
@@ -88,14 +88,14 @@ fn retry_after(value: &[u8], now_unix_nanos: u64) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    const ACK: Verdict = Verdict::Acknowledged { rejected: 0 };
+    const ACK: Disposition = Disposition::Acknowledged { rejected: 0 };
 
-    fn failed(blame: Blame) -> Verdict {
-        Verdict::Failed { blame, after: None }
+    fn failed(blame: Blame) -> Disposition {
+        Disposition::Failed { blame, after: None }
     }
 
     #[track_caller]
-    fn check(status: Option<u16>, body: &str, expected: Verdict) {
+    fn check(status: Option<u16>, body: &str, expected: Disposition) {
         let answer = Answer {
             status,
             body: body.as_bytes(),
@@ -144,7 +144,7 @@ mod tests {
 
             assert_eq!(
                 classify(&answer, Format::OtlpJson, 0),
-                Verdict::Failed {
+                Disposition::Failed {
                     blame: expected,
                     after
                 },
@@ -159,12 +159,12 @@ mod tests {
         check(
             Some(200),
             r#"{"partialSuccess":{"rejectedLogRecords":"3"}}"#,
-            Verdict::Acknowledged { rejected: 3 },
+            Disposition::Acknowledged { rejected: 3 },
         );
         check(
             Some(202),
             "\n\u{2}\u{8}\u{3}",
-            Verdict::Acknowledged { rejected: 3 },
+            Disposition::Acknowledged { rejected: 3 },
         );
         check(Some(200), "garbage", ACK);
         let body = br#"{"partialSuccess":{"rejectedLogRecords":3}}"#;
@@ -196,7 +196,7 @@ mod tests {
                 retry_after: Some(value.as_bytes()),
                 ..Answer::default()
             };
-            let expected = Verdict::Failed {
+            let expected = Disposition::Failed {
                 blame: Blame::Load,
                 after: seconds.map(Duration::from_secs),
             };

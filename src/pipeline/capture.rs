@@ -52,12 +52,12 @@ impl Pipeline {
 
     /// The number of the next record. The stream's start precedes its first one.
     fn begin_record(&mut self, now: Now) -> u64 {
-        if self.stream.next() >= self.journal.reserved_until() {
+        if self.sequence.next() >= self.journal.reserved_until() {
             // If this VM stood still, another one may have given out the numbers from here on.
             self.check_slots(now);
         }
         self.announce_stream(now);
-        self.stream.reopen();
+        self.sequence.reopen();
         self.next_number()
     }
 
@@ -69,7 +69,7 @@ impl Pipeline {
 
     /// Gives out a number. A new checkpoint is written first when the last one does not cover it.
     pub(super) fn next_number(&mut self) -> u64 {
-        let number = self.stream.next_number(&mut self.stats);
+        let number = self.sequence.next_number(&mut self.stats);
         if number >= self.journal.reserved_until() {
             self.write_checkpoint(number, self.journal.published_gauges());
         }

@@ -125,7 +125,7 @@ impl Pipeline {
             return waiting > 0;
         }
         let limits = &self.settings.batch;
-        let records = waiting + usize::from(self.stream.pending_start().is_some());
+        let records = waiting + usize::from(self.sequence.pending_start().is_some());
         records >= limits.max_records || self.buffer.waiting_bytes(lane) >= limits.max_bytes
     }
 
@@ -148,7 +148,7 @@ impl Pipeline {
 
     /// Whether the stream has a start, and its end is not recorded yet.
     pub(super) fn needs_end(&self) -> bool {
-        self.draining_since.is_some() && self.stream.is_announced() && !self.stream.has_ended()
+        self.draining_since.is_some() && self.sequence.is_announced() && !self.sequence.has_ended()
     }
 
     /// Seals all records into batches of the usual size.
@@ -163,7 +163,7 @@ impl Pipeline {
 
     fn has_unsealed(&self, lane: Lane) -> bool {
         let has_other = self.losses.oldest().is_some()
-            || self.stream.pending_start().is_some()
+            || self.sequence.pending_start().is_some()
             || self.needs_end();
         self.buffer.oldest(lane).is_some() || lane == Lane::Bulk && has_other
     }
@@ -174,7 +174,7 @@ impl Pipeline {
         let max_bytes = self.settings.batch.max_bytes;
         let mut records = Vec::new();
         records.extend(
-            self.stream
+            self.sequence
                 .take_start()
                 .map(|start| (start, Content::Lifecycle)),
         );
@@ -208,7 +208,7 @@ impl Pipeline {
 
     /// How far the stream has come.
     pub(super) fn progress(&self) -> Progress {
-        let next = self.stream.next();
+        let next = self.sequence.next();
         Progress {
             next,
             oldest: self.oldest_unsealed(next),
@@ -247,7 +247,7 @@ impl Pipeline {
         let mut records: Vec<(Encoded, Content)> =
             merged.iter().flat_map(Batch::unsealed).collect();
         records.extend(
-            self.stream
+            self.sequence
                 .take_start()
                 .map(|start| (start, Content::Lifecycle)),
         );
@@ -277,7 +277,7 @@ impl Pipeline {
     }
 
     pub(super) fn announce_stream(&mut self, now: Now) {
-        if !self.stream.is_announced() {
+        if !self.sequence.is_announced() {
             self.make_start(now);
         }
     }
@@ -288,7 +288,7 @@ impl Pipeline {
         let number = self.next_number();
         let event = Event::StreamStart(self.settings.stream_limits());
         let start = self.encode(number, Lane::Bulk, now.unix_nanos, &event, now);
-        self.stream.announce(start);
+        self.sequence.announce(start);
     }
 
     /// Records the stream's end once more when only failing batches of exchanges are left. Without
@@ -304,7 +304,7 @@ impl Pipeline {
 
         if is_stuck && is_of_exchanges(failed) && self.batches().all(is_of_exchanges) {
             self.announce_stream(now);
-            self.stream.reopen();
+            self.sequence.reopen();
         }
     }
 
@@ -313,7 +313,7 @@ impl Pipeline {
             return None;
         }
 
-        self.stream.end();
+        self.sequence.end();
         let number = self.next_number();
         Some(self.encode(
             number,

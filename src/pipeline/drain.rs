@@ -148,7 +148,7 @@ impl Pipeline {
             ))
         });
         let start = self
-            .stream
+            .sequence
             .pending_start()
             .map(|start| (start.number, start.number));
 
@@ -222,7 +222,7 @@ impl Pipeline {
             }
         }
 
-        if let Some(start) = self.stream.take_start() {
+        if let Some(start) = self.sequence.take_start() {
             self.lose(LossReason::Abandoned, start.number, now);
         }
 
@@ -232,7 +232,7 @@ impl Pipeline {
             .streams
             .iter_mut()
             .for_each(|predecessor| predecessor.abandon(now.uptime));
-        self.stream.reopen();
+        self.sequence.reopen();
         self.windows.each_mut().for_each(Window::end_backoff);
     }
 

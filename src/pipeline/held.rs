@@ -43,7 +43,7 @@ impl Pipeline {
             .into_iter()
             .map(|lane| self.buffer.waiting_records(lane))
             .sum();
-        let start = usize::from(self.stream.pending_start().is_some());
+        let start = usize::from(self.sequence.pending_start().is_some());
         (waiting + start) as u64
     }
 }

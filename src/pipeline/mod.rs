@@ -23,9 +23,9 @@ pub mod notices;
 mod partial_success;
 mod predecessor;
 mod recovery;
+mod sequence;
 pub mod settings;
 mod settle;
-mod stream;
 mod succession;
 pub mod trial;
 pub mod trouble;
@@ -47,18 +47,18 @@ use crate::time::Now;
 use crate::wire::{Encoder, Origin};
 use account::Account;
 use admission::Gate;
-use answer::{Answer, Verdict};
+use answer::{Answer, Disposition};
 use batch::Batch;
 use buffer::{Buffer, Reservation};
 use capture::lane_of;
 use failure::Failure;
-use journal::{Authenticated, Identity, Journal};
+use journal::{Authenticated, Journal, StreamOwner};
 use lane::{Lane, PerLane};
 use loss::LossLedger;
 use notices::{Kind, Level, Notice, Notices};
 use recovery::Recovery;
+use sequence::Sequence;
 use settings::{Settings, Target};
-use stream::Stream;
 use trial::{Blame, Evidence};
 use trouble::{Refusal, Trouble};
 use watch::Watch;
@@ -80,7 +80,7 @@ pub struct Callout<'p> {
 pub struct Pipeline {
     settings: Settings,
     encoder: Encoder,
-    stream: Stream,
+    sequence: Sequence,
     buffer: Buffer,
     losses: LossLedger,
     gate: Gate,
@@ -108,18 +108,18 @@ impl Pipeline {
     #[must_use]
     pub fn new(
         settings: Settings,
-        identity: Identity,
+        owner: StreamOwner,
         seed: u64,
         shared: Rc<Authenticated>,
         account: Rc<Account>,
     ) -> Self {
         Self {
             encoder: Encoder::new(settings.target.format, settings.resource.clone()),
-            stream: Stream::new(identity.stream),
+            sequence: Sequence::new(owner.stream),
             buffer: Buffer::new(&settings.buffer, account),
             losses: LossLedger::default(),
             gate: Gate::default(),
-            journal: Journal::new(shared, identity),
+            journal: Journal::new(shared, owner),
             recovery: Recovery::default(),
             watch: Watch::default(),
             waiting: PerLane::default(),
@@ -142,13 +142,13 @@ impl Pipeline {
     /// The stream's id.
     #[must_use]
     pub fn stream_id(&self) -> Uuid {
-        self.stream.id()
+        self.sequence.id()
     }
 
     /// How many numbers the stream has given out. Each is acknowledged, rejected, dropped or held.
     #[must_use]
     pub fn numbers_given_out(&self) -> u64 {
-        self.stream.next()
+        self.sequence.next()
     }
 
     /// The current gauges.
@@ -303,10 +303,10 @@ impl Pipeline {
     /// Concludes every attempt that has left. `trouble` is the cause of a failure.
     fn conclude(&mut self, in_flight: InFlight, answer: &Answer<'_>, trouble: Trouble, now: Now) {
         match answer::classify(answer, self.encoder.format(), now.unix_nanos) {
-            Verdict::Acknowledged { rejected } => {
+            Disposition::Acknowledged { rejected } => {
                 self.acknowledge(&in_flight.batch, in_flight.attempt, rejected, now)
             }
-            Verdict::Failed { blame, after } => {
+            Disposition::Failed { blame, after } => {
                 let (probed, blame) = (in_flight.is_probe(), trouble.blame().unwrap_or(blame));
                 self.fail(
                     in_flight.batch,
@@ -325,7 +325,7 @@ impl Pipeline {
     /// The stream of this pipeline's records.
     fn origin(&self) -> Origin {
         Origin {
-            stream_id: self.stream.id(),
+            stream_id: self.sequence.id(),
             recovered: false,
         }
     }

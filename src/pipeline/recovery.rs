@@ -90,7 +90,7 @@ impl Pipeline {
     /// successor.
     pub fn handle_published(&mut self, published: Gauges) {
         self.journal.sweep();
-        self.write_checkpoint(self.stream.next(), published);
+        self.write_checkpoint(self.sequence.next(), published);
         // The inherited gauges are in that share now.
         for crashed in &mut self.recovery.streams {
             crashed.rewrite(&self.journal, Default::default());
@@ -109,7 +109,7 @@ impl Pipeline {
     /// and is in no batch yet.
     pub(super) fn write_checkpoint(&mut self, next: u64, gauges: Gauges) {
         let oldest = self.oldest_unsealed(next);
-        let given_out = self.stream.next();
+        let given_out = self.sequence.next();
         // A stream that only takes over may have no record, and one that ends makes few.
         let reserved = if given_out > 0 && !self.is_draining() {
             NUMBERS_PER_CHECKPOINT
@@ -143,7 +143,7 @@ impl Pipeline {
             .into_iter()
             .filter_map(|lane| self.buffer.oldest(lane))
             .map(|record| record.number);
-        let start = self.stream.pending_start().map(|start| start.number);
+        let start = self.sequence.pending_start().map(|start| start.number);
         waiting
             .chain(start)
             .chain(self.losses.first_number())

@@ -69,7 +69,7 @@ impl Pipeline {
             );
         }
 
-        self.write_checkpoint(self.stream.next(), self.journal.published_gauges());
+        self.write_checkpoint(self.sequence.next(), self.journal.published_gauges());
     }
 
     /// Reports losses for the batch's stream, and requeues the losses that the batch had reported.
@@ -128,7 +128,7 @@ impl Pipeline {
         };
 
         self.report(batch, batch.ranges().into_iter().map(loss), now);
-        self.write_checkpoint(self.stream.next(), self.journal.published_gauges());
+        self.write_checkpoint(self.sequence.next(), self.journal.published_gauges());
     }
 
     /// The end of a batch is known: frees its memory and its cell.

@@ -77,7 +77,7 @@ impl Pipeline {
         batches.iter().for_each(|batch| self.release_space(batch));
         Some(HandOver {
             orphan: self.journal.as_orphan(),
-            next: self.stream.next(),
+            next: self.sequence.next(),
             batches,
             recovery: std::mem::take(&mut self.recovery),
             gauges,

@@ -29,7 +29,7 @@ use super::account::Account;
 use super::admission::{Admission, Decision};
 use super::answer::Answer;
 use super::drain::{DRAIN_LIMIT, REPORT_LIMIT};
-use super::journal::{Authenticated, Identity, Key};
+use super::journal::{Authenticated, Key, StreamOwner};
 use super::notices::{Level, Notice};
 use super::settings::{BatchLimits, BufferLimits, OnFull, RetryPolicy, Settings, Target};
 use super::trouble::Refusal;
@@ -303,7 +303,7 @@ impl Rig {
             uptime: Duration::from_secs(1000),
         };
         let shared = Rc::clone(shared);
-        let identity = Identity::new(vm, stream, b"plugin", &settings);
+        let owner = StreamOwner::new(vm, stream, b"plugin", &settings);
         let keys: Vec<Key> = keys
             .iter()
             .map(|key| Key::of_secret(key.as_bytes()))
@@ -313,7 +313,7 @@ impl Rig {
             &keys,
             Key::of_secret(vm.as_bytes()),
         );
-        let pipeline = Pipeline::new(settings, identity, 42, Rc::new(journal), Rc::clone(account));
+        let pipeline = Pipeline::new(settings, owner, 42, Rc::new(journal), Rc::clone(account));
         Self {
             shared,
             pipeline,

@@ -14,7 +14,7 @@ use super::loss::LossLedger;
 use super::notices::{Kind, Level};
 use super::predecessor::Predecessor;
 use super::recovery::Room;
-use super::stream::Stream;
+use super::sequence::Sequence;
 use crate::stats::{Counter, Gauge, Gauges, Stats};
 use crate::time::Now;
 
@@ -252,9 +252,9 @@ impl Pipeline {
     /// The directory was damaged: acquires another slot.
     fn reacquire(&mut self) {
         let published = self.journal.published_gauges();
-        self.journal.discard_slot(self.stream.id());
+        self.journal.discard_slot(self.sequence.id());
         self.keep_all_again();
-        self.write_checkpoint(self.stream.next(), published);
+        self.write_checkpoint(self.sequence.next(), published);
     }
 
     /// Another VM has taken over: because this one has offered its records, or because it stood
@@ -296,14 +296,14 @@ impl Pipeline {
             ..now
         });
 
-        let (before, next) = (self.stream.id(), new_batch_id(&mut self.random));
+        let (before, next) = (self.sequence.id(), new_batch_id(&mut self.random));
         self.journal.discard_slot(next);
         self.keep_all_again();
         // No more numbers of the old stream: the other VM reports its losses and its end.
         self.losses = LossLedger::default();
-        self.stream.end();
+        self.sequence.end();
         self.seal_all(now);
-        self.stream = Stream::new(next);
+        self.sequence = Sequence::new(next);
         self.log(
             Level::Warn,
             format!("stream {before} was taken over while it stood still, and goes on as {next}"),

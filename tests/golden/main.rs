@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use audit_filter::host::SharedData;
 use audit_filter::pipeline::Pipeline;
-use audit_filter::pipeline::journal::{Authenticated, Identity, Key};
+use audit_filter::pipeline::journal::{Authenticated, Key, StreamOwner};
 use audit_filter::record::{Action, Event, ExchangeRecord, Loss, LossReason, Stage, StreamLimits};
 use audit_filter::recorder::tracking::Context;
 use audit_filter::time::Now;
@@ -624,11 +624,11 @@ fn a_pipeline_writes_the_same_twice() {
         .pipeline;
 
     let write = |seed: u64| {
-        let identity = Identity::new(Uuid::nil(), STREAM, b"plugin", &settings);
+        let owner = StreamOwner::new(Uuid::nil(), STREAM, b"plugin", &settings);
         let shared = Authenticated::new(Rc::new(NoSharedData), &[], Key::of_secret(b"process"));
         let mut pipeline = Pipeline::new(
             settings.clone(),
-            identity,
+            owner,
             seed,
             Rc::new(shared),
             Rc::default(),

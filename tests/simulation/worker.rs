@@ -8,7 +8,7 @@ use audit_filter::pipeline::account::Account;
 use audit_filter::pipeline::admission::Admission;
 use audit_filter::pipeline::answer::Answer;
 use audit_filter::pipeline::buffer::Reservation;
-use audit_filter::pipeline::journal::{Authenticated, Identity, Key};
+use audit_filter::pipeline::journal::{Authenticated, Key, StreamOwner};
 use audit_filter::pipeline::settings::Settings;
 use audit_filter::pipeline::trouble::Refusal;
 use audit_filter::pipeline::window::MAX_IN_FLIGHT;
@@ -112,12 +112,12 @@ impl Worker {
         beyond: usize,
     ) -> Self {
         let stream = Uuid::from_u128(rng.u128(1..));
-        let identity = Identity::new(vm, stream, b"plugin", settings);
+        let owner = StreamOwner::new(vm, stream, b"plugin", settings);
         let journal =
             Authenticated::new(Rc::<Shared>::clone(shared), &[], Key::of_secret(b"process"));
         let pipeline = Pipeline::new(
             settings.clone(),
-            identity,
+            owner,
             rng.u64(..),
             Rc::new(journal),
             Rc::clone(&account),

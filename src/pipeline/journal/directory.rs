@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use super::Identity;
+use super::StreamOwner;
 use crate::host::SharedData;
 
 /// Its name in shared data.
@@ -78,7 +78,7 @@ impl Directory<'_> {
 
     /// Claims the slots of the crashed VM with the claimant's destination. Yields their indexes and
     /// entries.
-    pub(super) fn claim(&self, crashed: Uuid, claimant: &Identity) -> Vec<(usize, Entry)> {
+    pub(super) fn claim(&self, crashed: Uuid, claimant: &StreamOwner) -> Vec<(usize, Entry)> {
         let is_claimed =
             |entry: &Entry| entry.vm == crashed && entry.destination == claimant.destination;
         if !self.read().0.entries.iter().any(is_claimed) {
@@ -94,7 +94,7 @@ impl Directory<'_> {
         &self,
         slot: usize,
         seen: &Entry,
-        claimant: &Identity,
+        claimant: &StreamOwner,
     ) -> Vec<(usize, Entry)> {
         let is_claimed = |entry: &Entry| entry.vm == seen.vm && entry.plugin == claimant.plugin;
         let claimed = self.change(|listing| {
@@ -166,7 +166,7 @@ impl Listing {
 
     fn claim(
         &mut self,
-        claimant: &Identity,
+        claimant: &StreamOwner,
         is_claimed: impl Fn(&Entry) -> bool,
     ) -> Vec<(usize, Entry)> {
         let mut claimed = Vec::new();
@@ -279,8 +279,8 @@ mod tests {
         }
     }
 
-    fn claimant(vm: u128) -> Identity {
-        Identity {
+    fn claimant(vm: u128) -> StreamOwner {
+        StreamOwner {
             vm: Uuid::from_u128(vm),
             stream: Uuid::nil(),
             destination: 1,

@@ -62,8 +62,8 @@
 mod authenticated;
 mod codec;
 mod directory;
-mod identity;
 mod orphans;
+mod owner;
 mod tag;
 
 use std::rc::Rc;
@@ -78,8 +78,8 @@ use authenticated::Keyed;
 pub(super) use codec::{Checkpoint, Saved, SavedRecord};
 use directory::Directory;
 pub(super) use directory::{Entry, Listing};
-pub use identity::Identity;
 pub(super) use orphans::{Damage, Orphan, Slot};
+pub use owner::StreamOwner;
 pub use tag::Key;
 use tag::TAG_BYTES;
 
@@ -91,7 +91,7 @@ pub const NUMBERS_PER_CHECKPOINT: u64 = 100;
 #[derive(Debug)]
 pub(super) struct Journal {
     shared: Rc<Authenticated>,
-    identity: Identity,
+    owner: StreamOwner,
     slot: Option<usize>,
     /// The epoch of each directory at the last scan.
     epochs: Vec<u64>,
@@ -115,10 +115,10 @@ enum BatchCell {
 const OWN_KEY: usize = 0;
 
 impl Journal {
-    pub(super) fn new(shared: Rc<Authenticated>, identity: Identity) -> Self {
+    pub(super) fn new(shared: Rc<Authenticated>, owner: StreamOwner) -> Self {
         Self {
             shared,
-            identity,
+            owner,
             slot: None,
             epochs: Vec::new(),
             cells: Vec::new(),
@@ -194,7 +194,7 @@ impl Journal {
     /// Empties the cells of batches that have ended.
     pub(super) fn sweep(&mut self) {
         let Some(slot) = self.slot else { return };
-        let own = self.shared.with_key(OWN_KEY, self.identity.stream);
+        let own = self.shared.with_key(OWN_KEY, self.owner.stream);
 
         for (index, cell) in self
             .cells
@@ -223,7 +223,7 @@ impl Journal {
     ) {
         let Some(slot) = *slot else { return };
         self.of(*key, *stream).set(&checkpoint_name(slot), &[]);
-        Directory(&self.unowned(*key)).update(slot, self.identity.vm, *stream, |entry| {
+        Directory(&self.unowned(*key)).update(slot, self.owner.vm, *stream, |entry| {
             *entry = Entry::default()
         });
     }
@@ -254,7 +254,7 @@ impl Journal {
                 .map(|(_, slot)| *slot)
                 .collect();
             if !of_key.is_empty() {
-                Directory(&self.unowned(key)).update_all(self.identity.vm, &of_key, |entry| {
+                Directory(&self.unowned(key)).update_all(self.owner.vm, &of_key, |entry| {
                     entry.heartbeat = entry.heartbeat.wrapping_add(1);
                     entry.has_ended = has_ended;
                 });
@@ -280,7 +280,7 @@ impl Journal {
     /// Discards a slot that no longer belongs to this stream. The next one is for the stream
     /// `next`.
     pub(super) fn discard_slot(&mut self, next: Uuid) {
-        self.identity.stream = next;
+        self.owner.stream = next;
         self.slot = None;
         self.cells.clear();
         self.checkpoint = Checkpoint::default();
@@ -303,7 +303,7 @@ impl Journal {
     /// The part of the journal that a successor in the same VM gets.
     pub(super) fn as_orphan(&self) -> Orphan {
         Orphan {
-            stream: self.identity.stream,
+            stream: self.owner.stream,
             checkpoint: self.checkpoint,
             key: OWN_KEY,
             slot: self.slot,
@@ -322,19 +322,19 @@ impl Journal {
     /// The slot, which is acquired when it is first needed.
     fn acquire(&mut self) -> Option<usize> {
         if self.slot.is_none() && !self.is_retired {
-            self.slot = self.acquire_for(self.identity.stream);
+            self.slot = self.acquire_for(self.owner.stream);
         }
         self.slot
     }
 
     /// Acquires a slot for a stream, and empties the cells of an earlier owner.
     fn acquire_for(&self, stream: Uuid) -> Option<usize> {
-        let Identity {
+        let StreamOwner {
             vm,
             destination,
             plugin,
             ..
-        } = self.identity;
+        } = self.owner;
         let entry = Entry {
             vm,
             stream,
@@ -351,7 +351,7 @@ impl Journal {
 
     /// Values of this stream.
     fn own(&self) -> Keyed<'_> {
-        self.of(OWN_KEY, self.identity.stream)
+        self.of(OWN_KEY, self.owner.stream)
     }
 
     fn of(&self, key: usize, owner: Uuid) -> Keyed<'_> {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::authenticated::Refused;
 use super::codec::{self, Checkpoint, Saved};
 use super::directory::{Directory, Entry, Listing};
-use super::{Identity, Journal, OWN_KEY, cell_name, checkpoint_name};
+use super::{Journal, OWN_KEY, StreamOwner, cell_name, checkpoint_name};
 use crate::host::SharedData;
 use crate::pipeline::batch::Batch;
 
@@ -46,7 +46,7 @@ impl Journal {
     pub(in crate::pipeline) fn claim(&self, crashed: Uuid) -> Vec<Orphan> {
         let mut orphans = Vec::new();
         for key in 0..self.shared.keys() {
-            for (index, entry) in Directory(&self.unowned(key)).claim(crashed, &self.identity) {
+            for (index, entry) in Directory(&self.unowned(key)).claim(crashed, &self.owner) {
                 orphans.push(self.orphan_in(Slot { key, index, entry }));
             }
         }
@@ -56,7 +56,7 @@ impl Journal {
     /// Claims the slots of the same plugin in a VM, if this one is unchanged since it was seen.
     pub(in crate::pipeline) fn claim_seen(&self, seen: Slot) -> Vec<Orphan> {
         let Slot { key, index, entry } = seen;
-        let claimed = Directory(&self.unowned(key)).claim_seen(index, &entry, &self.identity);
+        let claimed = Directory(&self.unowned(key)).claim_seen(index, &entry, &self.owner);
         claimed
             .into_iter()
             .map(|(index, entry)| self.orphan_in(Slot { key, index, entry }))
@@ -99,9 +99,7 @@ impl Journal {
     /// VM.
     pub(in crate::pipeline) fn slots_of_others(&self, listings: Vec<Listing>) -> Vec<Slot> {
         let can_claim = |Slot { entry, .. }: &Slot| {
-            entry.plugin == self.identity.plugin
-                && entry.vm != self.identity.vm
-                && !entry.vm.is_nil()
+            entry.plugin == self.owner.plugin && entry.vm != self.owner.vm && !entry.vm.is_nil()
         };
         let mut slots = Vec::new();
         for (key, listing) in listings.into_iter().enumerate() {
@@ -117,7 +115,7 @@ impl Journal {
     pub(in crate::pipeline) fn other_vms(&self) -> Vec<Uuid> {
         let mut vms: Vec<Uuid> = Vec::new();
         for listing in self.listings() {
-            listing.add_other_vms(self.identity.vm, &mut vms);
+            listing.add_other_vms(self.owner.vm, &mut vms);
         }
         vms
     }
@@ -130,7 +128,7 @@ impl Journal {
             stream, key, slot, ..
         }: &Orphan,
     ) -> bool {
-        let is_own = |entry: &Entry| entry.is_of(self.identity.vm, *stream);
+        let is_own = |entry: &Entry| entry.is_of(self.owner.vm, *stream);
         let listed = |slot: usize| listings.get(*key)?.entries.get(slot);
         slot.is_none_or(|slot| listed(slot).is_some_and(is_own))
     }
@@ -201,9 +199,9 @@ impl Journal {
         }: &Orphan,
     ) {
         if let Some(slot) = slot {
-            let Identity {
+            let StreamOwner {
                 vm, destination, ..
-            } = self.identity;
+            } = self.owner;
             let adopt =
                 |entry: &mut Entry| (entry.destination, entry.has_ended) = (destination, false);
             Directory(&self.unowned(*key)).update(*slot, vm, *stream, adopt);

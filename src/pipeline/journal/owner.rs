@@ -1,13 +1,13 @@
-//! The identity of a stream, by which others may take over from it.
+//! The owner of a slot: a stream and its VM, by which others may take over from it.
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::pipeline::settings::Settings;
 
-/// The identity of a stream in the directory.
+/// A stream and its VM, as they are in the directory.
 #[derive(Clone, Debug)]
-pub struct Identity {
+pub struct StreamOwner {
     /// Its VM.
     pub vm: Uuid,
     /// The stream itself.
@@ -18,7 +18,7 @@ pub struct Identity {
     pub(in crate::pipeline) plugin: u64,
 }
 
-impl Identity {
+impl StreamOwner {
     /// `plugin`: the plugin's name in Envoy's configuration.
     #[must_use]
     pub fn new(vm: Uuid, stream: Uuid, plugin: &[u8], settings: &Settings) -> Self {

@@ -9,7 +9,7 @@ use crate::stats::{Counter, Stats};
 
 /// One life of a filter instance.
 #[derive(Debug)]
-pub(super) struct Stream {
+pub(super) struct Sequence {
     id: Uuid,
     next: u64,
     start: Start,
@@ -27,7 +27,7 @@ enum Start {
     Sealed,
 }
 
-impl Stream {
+impl Sequence {
     pub(super) fn new(id: Uuid) -> Self {
         Self {
             id,
