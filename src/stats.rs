@@ -1,5 +1,6 @@
 //! The filter's counts, as plain numbers; the adapter publishes the differences to the host.
 
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use crate::record::LossReason;
@@ -160,72 +161,71 @@ pub type Gauges = [u64; Gauge::ALL.len()];
 /// Name of the histogram of callout durations, in milliseconds.
 pub const CALLOUT_HISTOGRAM: &str = "audit_filter.callout_ms";
 
-/// The counts of one worker since its configuration.
+/// The counts of one worker since its configuration, shared by its recorder and its pipeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    counters: [u64; Counter::ALL.len()],
-    inherited: Gauges,
-    callouts: Vec<Duration>,
-    unproven_batches: u64,
+    counters: [Cell<u64>; Counter::ALL.len()],
+    inherited: Cell<Gauges>,
+    callouts: RefCell<Vec<Duration>>,
+    unproven_batches: Cell<u64>,
 }
 
 impl Stats {
     /// Adds to a counter.
-    pub fn add(&mut self, counter: Counter, count: u64) {
-        if let Some(value) = self.counters.get_mut(counter as usize) {
-            *value = value.saturating_add(count);
+    pub fn add(&self, counter: Counter, count: u64) {
+        if let Some(value) = self.counters.get(counter as usize) {
+            value.set(value.get().saturating_add(count));
         }
     }
 
     /// A counter's value.
     #[must_use]
     pub fn counter(&self, counter: Counter) -> u64 {
-        self.counters
-            .get(counter as usize)
-            .copied()
-            .unwrap_or_default()
+        self.counters.get(counter as usize).map_or(0, Cell::get)
     }
 
     /// Takes over a crashed VM's share of the gauges. They are process-wide, and no other VM
     /// subtracts it.
-    pub fn inherit(&mut self, gauges: Gauges) {
-        for (inherited, gauge) in self.inherited.iter_mut().zip(gauges) {
+    pub fn inherit(&self, gauges: Gauges) {
+        let mut inherited = self.inherited.get();
+        for (inherited, gauge) in inherited.iter_mut().zip(gauges) {
             *inherited = inherited.wrapping_add(gauge);
         }
+        self.inherited.set(inherited);
     }
 
     /// Another VM has taken over this one's share of the gauges: the opposite of [`Self::inherit`].
-    pub fn forfeit(&mut self, gauges: Gauges) {
-        for (inherited, gauge) in self.inherited.iter_mut().zip(gauges) {
-            *inherited = inherited.wrapping_sub(gauge);
-        }
+    pub fn forfeit(&self, gauges: Gauges) {
+        self.inherit(gauges.map(u64::wrapping_neg));
     }
 
     /// All shares taken over so far, minus the forfeited ones; modulo 2^64. With it, captured is
     /// the sum of ended and held records.
     #[must_use]
     pub fn inherited(&self, gauge: Gauge) -> u64 {
-        gauge.of(&self.inherited)
+        gauge.of(&self.inherited.get())
     }
 
     /// Notes how long a callout took.
-    pub fn observe_callout(&mut self, duration: Duration) {
-        self.callouts.push(duration);
+    pub fn observe_callout(&self, duration: Duration) {
+        self.callouts.borrow_mut().push(duration);
     }
 
     /// Notes a request that looked like a batch of this filter and did not prove to be one.
-    pub fn note_unproven_batch(&mut self) {
-        self.unproven_batches += 1;
+    pub fn note_unproven_batch(&self) {
+        self.unproven_batches.set(self.unproven_batches.get() + 1);
     }
 
     /// Number of these since the last call.
-    pub fn take_unproven_batches(&mut self) -> u64 {
-        std::mem::take(&mut self.unproven_batches)
+    #[must_use]
+    pub fn take_unproven_batches(&self) -> u64 {
+        self.unproven_batches.take()
     }
 
     /// The callouts noted since the last call.
-    pub fn take_callouts(&mut self) -> Vec<Duration> {
-        std::mem::take(&mut self.callouts)
+    #[must_use]
+    pub fn take_callouts(&self) -> Vec<Duration> {
+        self.callouts.take()
     }
 }
 
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn counts_are_kept_apart() {
-        let mut stats = Stats::default();
+        let stats = Stats::default();
         stats.add(Counter::Captured, 2);
         stats.add(Counter::RequestsRefused, 3);
         assert_eq!(stats.counter(Counter::Captured), 2);

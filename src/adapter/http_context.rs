@@ -10,13 +10,11 @@ use super::held::refuse;
 use super::hostcalls::{CurrentStream, HeaderMap, remove, set};
 use super::worker::Worker;
 use crate::host::{Property, Stream};
-use crate::pipeline::Pipeline;
 use crate::pipeline::admission::Admission;
 use crate::pipeline::buffer::Reservation;
-use crate::record::{ExchangeRecord, RequireAudit};
+use crate::record::RequireAudit;
 use crate::recorder::exchange::Exchange;
 use crate::recorder::headers::Headers;
-use crate::time::Now;
 
 /// The context of one stream.
 pub(super) struct Http {
@@ -55,18 +53,16 @@ impl Http {
 
         let is_recreated = self.resume(&worker, &headers);
         let exchange = &mut self.exchange;
-        let instructions = worker.with_pipeline(|pipeline| {
-            worker.with_host(&mut pipeline.stats, &|| worker.clock.now(), |host| {
-                if is_recreated {
-                    worker
-                        .recorder
-                        .handle_recreated_request(exchange, &headers, host)
-                } else {
-                    worker
-                        .recorder
-                        .handle_request_headers(exchange, &headers, host)
-                }
-            })
+        let instructions = worker.with_host(|host| {
+            if is_recreated {
+                worker
+                    .recorder
+                    .handle_recreated_request(exchange, &headers, host)
+            } else {
+                worker
+                    .recorder
+                    .handle_request_headers(exchange, &headers, host)
+            }
         });
 
         remove(Map::RequestHeaders, &instructions.remove);
@@ -154,12 +150,10 @@ impl Http {
         let Some(worker) = &self.worker else { return };
         let map = HeaderMap::read(Map::RequestTrailers);
         let exchange = &mut self.exchange;
-        let names = worker.with_pipeline(|pipeline| {
-            worker.with_host(&mut pipeline.stats, &|| worker.clock.now(), |host| {
-                worker
-                    .recorder
-                    .handle_request_trailers(exchange, &map.headers(), host)
-            })
+        let names = worker.with_host(|host| {
+            worker
+                .recorder
+                .handle_request_trailers(exchange, &map.headers(), host)
         });
 
         remove(Map::RequestTrailers, &names);
@@ -219,12 +213,10 @@ impl Http {
         }
 
         let exchange = &mut self.exchange;
-        worker.with_pipeline(|pipeline| {
-            worker.with_host(&mut pipeline.stats, &|| worker.clock.now(), |host| {
-                worker
-                    .recorder
-                    .handle_unseen_request(exchange, &headers, host);
-            });
+        worker.with_host(|host| {
+            worker
+                .recorder
+                .handle_unseen_request(exchange, &headers, host);
         });
     }
 
@@ -233,21 +225,19 @@ impl Http {
         self.release(worker);
 
         let now = LazyCell::new(|| worker.clock.now());
-        let (exchange, reservation) = (&mut self.exchange, &mut self.reservation);
-        let (wakes, is_recreated) = worker.with_pipeline(|pipeline| {
-            let ended =
-                worker
-                    .recorder
-                    .handle_end(exchange, &CurrentStream, &|| *now, &mut pipeline.stats);
-            let goes_on = ended.is_recreated && ended.record.is_none();
-            let reservation = if goes_on { None } else { reservation.take() };
-            (
-                offer(pipeline, ended.record, reservation, &|| *now),
-                ended.is_recreated,
-            )
-        });
+        let ended =
+            worker
+                .recorder
+                .handle_end(&mut self.exchange, &CurrentStream, &|| *now, &worker.stats);
+        let goes_on = ended.is_recreated && ended.record.is_none();
+        let reservation = if goes_on {
+            None
+        } else {
+            self.reservation.take()
+        };
+        let wakes = worker.offer_record(ended.record, reservation, &|| *now);
 
-        if is_recreated {
+        if ended.is_recreated {
             self.suspend(worker);
         }
         if wakes {
@@ -285,18 +275,4 @@ impl Http {
             worker.held.forget(ticket);
         }
     }
-}
-
-/// Offers the record of an exchange that has ended, if there is one. True: wake the root context.
-pub(super) fn offer(
-    pipeline: &mut Pipeline,
-    record: Option<Box<ExchangeRecord>>,
-    reservation: Option<Reservation>,
-    now: &dyn Fn() -> Now,
-) -> bool {
-    let Some(record) = record else {
-        pipeline.handle_no_exchange(reservation);
-        return false;
-    };
-    pipeline.handle_exchange(record, reservation, now())
 }

@@ -30,7 +30,7 @@ impl Metrics {
     }
 
     /// Publishes the values that changed since the last time: one host call each.
-    pub(super) fn publish(&mut self, stats: &mut Stats, gauges: Gauges) {
+    pub(super) fn publish(&mut self, stats: &Stats, gauges: Gauges) {
         for (counter, id, published) in &mut self.counters {
             carry(*id, published, stats.counter(*counter));
         }

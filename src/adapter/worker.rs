@@ -11,7 +11,6 @@ use super::clock::Clock;
 use super::contexts::{newest_other, with_stream};
 use super::held::Held;
 use super::hostcalls::{CurrentStream, ProcessData, dispatch};
-use super::http_context::offer;
 use super::metrics::Metrics;
 use super::{imports, random, vm};
 use crate::config::Config;
@@ -21,6 +20,7 @@ use crate::pipeline::Pipeline;
 use crate::pipeline::buffer::Reservation;
 use crate::pipeline::journal::{Authenticated, Key, StreamOwner};
 use crate::pipeline::notices::{Level, Notice};
+use crate::record::ExchangeRecord;
 use crate::recorder::correlation::Correlator;
 use crate::recorder::exchange::Exchange;
 use crate::recorder::ongoing::Ongoing;
@@ -37,6 +37,7 @@ const MAX_REPORTS: usize = 200;
 pub(super) struct Worker {
     pub(super) recorder: Recorder,
     pipeline: RefCell<Pipeline>,
+    pub(super) stats: Rc<Stats>,
     metrics: RefCell<Metrics>,
     pub(super) clock: Clock,
     pub(super) held: Held,
@@ -76,6 +77,8 @@ impl Worker {
         let fresh = Key::of_secret(&random::bytes::<32>()?);
         let shared = Authenticated::new(Rc::new(ProcessData), &config.pipeline.journal_keys, fresh);
 
+        let stats = Rc::<Stats>::default();
+
         Ok(Self {
             correlator: RefCell::new(Correlator::new(
                 config.recorder.correlation_scope,
@@ -89,7 +92,9 @@ impl Worker {
                 seed,
                 Rc::new(shared),
                 vm::account(&plugin),
+                Rc::clone(&stats),
             )),
+            stats,
             metrics: RefCell::new(Metrics::define()),
             clock: Clock::new(),
             held: Held::default(),
@@ -120,21 +125,16 @@ impl Worker {
     }
 
     /// Runs `work` with the host access of the recorder in a callback of the current stream.
-    pub(super) fn with_host<T>(
-        &self,
-        stats: &mut Stats,
-        clock: &dyn Fn() -> Now,
-        work: impl FnOnce(&mut Services<'_>) -> T,
-    ) -> T {
+    pub(super) fn with_host<T>(&self, work: impl FnOnce(&mut Services<'_>) -> T) -> T {
         let mut correlator = self.correlator.borrow_mut();
         let fresh_id = &|| random::uuid().ok();
 
         work(&mut Services {
             stream: &CurrentStream,
-            clock,
+            clock: &|| self.clock.now(),
             fresh_id,
             correlator: &mut correlator,
-            stats,
+            stats: &self.stats,
         })
     }
 
@@ -173,9 +173,7 @@ impl Worker {
     pub(super) fn publish(&self) {
         let mut pipeline = self.pipeline.borrow_mut();
         let gauges = pipeline.gauges_to_publish(self.clock.now());
-        self.metrics
-            .borrow_mut()
-            .publish(&mut pipeline.stats, gauges);
+        self.metrics.borrow_mut().publish(&self.stats, gauges);
         pipeline.handle_published(gauges);
     }
 
@@ -233,12 +231,27 @@ impl Worker {
     /// Ends an exchange without a stream. Its record leaves with the next tick.
     pub(super) fn end_lost(&self, mut exchange: Exchange, reservation: Option<Reservation>) {
         let now = self.clock.now();
+        let ended = self
+            .recorder
+            .handle_end(&mut exchange, &Gone, &|| now, &self.stats);
+        self.offer_record(ended.record, reservation, &|| now);
+    }
+
+    /// Passes the record of an exchange that has ended to the pipeline, if there is one. True: wake
+    /// the root context.
+    pub(super) fn offer_record(
+        &self,
+        record: Option<Box<ExchangeRecord>>,
+        reservation: Option<Reservation>,
+        now: &dyn Fn() -> Now,
+    ) -> bool {
         self.with_pipeline(|pipeline| {
-            let ended =
-                self.recorder
-                    .handle_end(&mut exchange, &Gone, &|| now, &mut pipeline.stats);
-            offer(pipeline, ended.record, reservation, &|| now);
-        });
+            let Some(record) = record else {
+                pipeline.handle_no_exchange(reservation);
+                return false;
+            };
+            pipeline.handle_exchange(record, reservation, now())
+        })
     }
 
     /// The worker that replaces this one: that of the newest configuration of the same plugin in
@@ -286,7 +299,7 @@ impl Worker {
         };
 
         let mut metrics = self.metrics.borrow_mut();
-        self.with_pipeline(|pipeline| metrics.publish(&mut pipeline.stats, handed_over.gauges()));
+        metrics.publish(&self.stats, handed_over.gauges());
         metrics.leave_share();
 
         successor.with_pipeline(|pipeline| pipeline.handle_hand_over(handed_over, now));

@@ -69,7 +69,7 @@ impl Pipeline {
 
     /// Gives out a number. A new checkpoint is written first when the last one does not cover it.
     pub(super) fn next_number(&mut self) -> u64 {
-        let number = self.sequence.next_number(&mut self.stats);
+        let number = self.sequence.next_number(&self.stats);
         if number >= self.journal.reserved_until() {
             self.write_checkpoint(number, self.journal.published_gauges());
         }

@@ -98,13 +98,13 @@ pub struct Pipeline {
     has_given_up: bool,
     random: fastrand::Rng,
     notices: Notices,
-    /// Statistics; the adapter publishes them.
-    pub stats: Stats,
+    stats: Rc<Stats>,
 }
 
 impl Pipeline {
     /// A pipeline for one stream in one VM. `seed` drives jitter and ids; it must come from the
-    /// host's randomness. `account` is shared by all configurations of the plugin in the VM.
+    /// host's randomness. `account` is shared by all configurations of the plugin in the VM,
+    /// `stats` by the pipeline and its recorder.
     #[must_use]
     pub fn new(
         settings: Settings,
@@ -112,6 +112,7 @@ impl Pipeline {
         seed: u64,
         shared: Rc<Authenticated>,
         account: Rc<Account>,
+        stats: Rc<Stats>,
     ) -> Self {
         Self {
             encoder: Encoder::new(settings.target.format, settings.resource.clone()),
@@ -134,7 +135,7 @@ impl Pipeline {
             has_given_up: false,
             random: fastrand::Rng::with_seed(seed),
             notices: Notices::default(),
-            stats: Stats::default(),
+            stats,
             settings,
         }
     }

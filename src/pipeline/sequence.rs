@@ -48,7 +48,7 @@ impl Sequence {
     }
 
     /// Gives out a number, and counts its record as captured.
-    pub(super) fn next_number(&mut self, stats: &mut Stats) -> u64 {
+    pub(super) fn next_number(&mut self, stats: &Stats) -> u64 {
         stats.add(Counter::Captured, 1);
         let number = self.next;
         self.next += 1;

@@ -38,7 +38,7 @@ use crate::host::SharedData;
 use crate::record::{
     Action, ExchangeRecord, Outcome, Protocol, RequestParts, RequestText, RequireAudit,
 };
-use crate::stats::{Counter, Gauge};
+use crate::stats::{Counter, Gauge, Stats};
 use crate::time::Now;
 use crate::wire::{Format, Resource};
 
@@ -265,6 +265,7 @@ const VM: Uuid = Uuid::from_u128(70);
 
 struct Rig {
     shared: Rc<Shared>,
+    stats: Rc<Stats>,
     pipeline: Pipeline,
     now: Now,
     tokens: u32,
@@ -313,9 +314,19 @@ impl Rig {
             &keys,
             Key::of_secret(vm.as_bytes()),
         );
-        let pipeline = Pipeline::new(settings, owner, 42, Rc::new(journal), Rc::clone(account));
+        let stats = Rc::<Stats>::default();
+        let pipeline = Pipeline::new(
+            settings,
+            owner,
+            42,
+            Rc::new(journal),
+            Rc::clone(account),
+            Rc::clone(&stats),
+        );
+
         Self {
             shared,
+            stats,
             pipeline,
             now,
             tokens: 0,
@@ -441,13 +452,13 @@ impl Rig {
             .iter()
             .map(|counter| self.count(*counter))
             .sum();
-        let taken_over = self.pipeline.stats.inherited(Gauge::BufferRecords);
+        let taken_over = self.stats.inherited(Gauge::BufferRecords);
         let captured = self.count(Counter::Captured).wrapping_add(taken_over);
         assert_eq!(captured, ended + self.gauge(Gauge::BufferRecords));
     }
 
     fn count(&self, counter: Counter) -> u64 {
-        self.pipeline.stats.counter(counter)
+        self.stats.counter(counter)
     }
 
     fn gauge(&self, gauge: Gauge) -> u64 {

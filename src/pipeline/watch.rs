@@ -137,7 +137,7 @@ impl Pipeline {
             is_lost(predecessor) && !self.journal.is_void(&listings, predecessor.orphan())
         };
         for lost in self.recovery.streams.extract_if(.., is_claimed) {
-            forfeit(&mut self.stats, lost.share());
+            forfeit(&self.stats, lost.share());
         }
 
         if self.journal.has_lost_slot(&listings) {
@@ -332,7 +332,7 @@ impl Pipeline {
 }
 
 /// Another VM counts the records of this share to their end; so does this one, once more.
-fn forfeit(stats: &mut Stats, share: Gauges) {
+fn forfeit(stats: &Stats, share: Gauges) {
     stats.forfeit(share);
     stats.add(Counter::Captured, Gauge::BufferRecords.of(&share));
 }

@@ -29,7 +29,7 @@ impl Recorder {
         exchange: &mut Exchange,
         stream: &dyn Stream,
         clock: &dyn Fn() -> Now,
-        stats: &mut Stats,
+        stats: &Stats,
     ) -> Ended {
         let completeness = Completeness::default();
         if exchange.may_be_recreated() && completeness.is_recreated(stream) {
@@ -51,7 +51,7 @@ impl Recorder {
         completeness: Completeness,
         stream: &dyn Stream,
         clock: &dyn Fn() -> Now,
-        stats: &mut Stats,
+        stats: &Stats,
     ) -> Ended {
         let map = stream.response_headers();
         let is_answered = answer::http_status(&Headers::parse(&map))
@@ -74,7 +74,7 @@ impl Recorder {
         completeness: Completeness,
         stream: &dyn Stream,
         clock: &dyn Fn() -> Now,
-        stats: &mut Stats,
+        stats: &Stats,
     ) -> Option<Box<ExchangeRecord>> {
         let mut audited = exchange.take()?;
         let Audited { subject, seen, .. } = &mut *audited;

@@ -63,7 +63,7 @@ pub struct Services<'h> {
     /// Allocates the pairs of the correlation headers.
     pub correlator: &'h mut Correlator,
     /// Counters.
-    pub stats: &'h mut Stats,
+    pub stats: &'h Stats,
 }
 
 /// Upper bound in bytes for the bodies of open responses. That is 512 bodies of the default

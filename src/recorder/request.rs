@@ -127,7 +127,7 @@ impl Recorder {
         );
     }
 
-    fn removals(&self, presence: Presence, trusted: bool, stats: &mut Stats) -> Vec<&str> {
+    fn removals(&self, presence: Presence, trusted: bool, stats: &Stats) -> Vec<&str> {
         let remove = presence.to_remove(&self.settings.tracking, trusted);
         stats.add(Counter::HeadersStripped, remove.len() as u64);
         remove

@@ -632,6 +632,7 @@ fn a_pipeline_writes_the_same_twice() {
             seed,
             Rc::new(shared),
             Rc::default(),
+            Rc::default(),
         );
 
         let now = |seconds| Now {

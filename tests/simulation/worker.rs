@@ -13,7 +13,7 @@ use audit_filter::pipeline::settings::Settings;
 use audit_filter::pipeline::trouble::Refusal;
 use audit_filter::pipeline::window::MAX_IN_FLIGHT;
 use audit_filter::record::{ExchangeRecord, Received, RequireAudit, Stage};
-use audit_filter::stats::{Counter, Gauge};
+use audit_filter::stats::{Counter, Gauge, Stats};
 use audit_filter::time::Now;
 use fastrand::Rng;
 use uuid::Uuid;
@@ -85,6 +85,7 @@ pub struct Worker {
     pub vm: Uuid,
     pub stream: Uuid,
     pub pipeline: Pipeline,
+    stats: Rc<Stats>,
     pub account: Rc<Account>,
     settings: Settings,
     pending: Vec<Pending>,
@@ -115,12 +116,14 @@ impl Worker {
         let owner = StreamOwner::new(vm, stream, b"plugin", settings);
         let journal =
             Authenticated::new(Rc::<Shared>::clone(shared), &[], Key::of_secret(b"process"));
+        let stats = Rc::<Stats>::default();
         let pipeline = Pipeline::new(
             settings.clone(),
             owner,
             rng.u64(..),
             Rc::new(journal),
             Rc::clone(&account),
+            Rc::clone(&stats),
         );
 
         Self {
@@ -128,6 +131,7 @@ impl Worker {
             account,
             stream,
             pipeline,
+            stats,
             settings: settings.clone(),
             pending: Vec::new(),
             open: Vec::new(),
@@ -139,7 +143,7 @@ impl Worker {
     }
 
     pub fn count(&self, counter: Counter) -> u64 {
-        self.pipeline.stats.counter(counter)
+        self.stats.counter(counter)
     }
 
     /// Records that have ended without an acknowledgement.
@@ -264,7 +268,7 @@ impl Worker {
 
                 let is_dropped = self.count(Counter::DroppedBufferFull) > dropped;
                 // A single batch of a predecessor is taken over regardless of the limits.
-                let may_exceed = self.pipeline.stats.inherited(Gauge::BufferRecords) > 0;
+                let may_exceed = self.stats.inherited(Gauge::BufferRecords) > 0;
                 assert!(
                     !was_kept || !is_dropped || may_exceed,
                     "a kept place was given away"
@@ -313,7 +317,7 @@ impl Worker {
     /// Publishes the statistics to the host.
     pub fn publish(&mut self, host: &mut Host, now: Now) {
         let gauges = self.pipeline.gauges_to_publish(now);
-        host.publish(&mut self.carried, &self.pipeline.stats, gauges);
+        host.publish(&mut self.carried, &self.stats, gauges);
         self.pipeline.handle_published(gauges);
     }
 
@@ -523,11 +527,7 @@ impl Worker {
             return false;
         };
 
-        host.publish(
-            &mut self.carried,
-            &self.pipeline.stats,
-            handed_over.gauges(),
-        );
+        host.publish(&mut self.carried, &self.stats, handed_over.gauges());
         self.carried.leave_share();
         successor.pipeline.handle_hand_over(handed_over, now);
         successor.is_first = false;
@@ -547,7 +547,7 @@ impl Worker {
     #[track_caller]
     pub fn check(&self) {
         let [records, bytes, in_flight] = self.pipeline.gauges();
-        let inherited = self.pipeline.stats.inherited(Gauge::BufferRecords);
+        let inherited = self.stats.inherited(Gauge::BufferRecords);
         let ended: u64 = Counter::ENDS
             .iter()
             .map(|counter| self.count(*counter))

@@ -73,7 +73,7 @@ fn a_forged_batch_is_refused_and_counted_and_never_delivered() {
 
         assert_eq!(sent.losses(), [loss], "the report alone");
         assert_eq!(
-            rig.tick().pipeline.stats.counter(Counter::JournalRefused),
+            rig.tick().stats.counter(Counter::JournalRefused),
             u64::from(number > 0)
         );
         assert_eq!(
@@ -162,10 +162,7 @@ fn a_refused_batch_among_acknowledged_ones_is_reported_as_the_rest() {
         [("vm_crash".to_owned(), 2, 4, 105)],
         "what was acknowledged is not named"
     );
-    assert_eq!(
-        rig.tick().pipeline.stats.counter(Counter::DroppedVmCrash),
-        2
-    );
+    assert_eq!(rig.tick().stats.counter(Counter::DroppedVmCrash), 2);
 }
 
 /// A directory that another plugin has overwritten loses no living stream.
@@ -183,7 +180,7 @@ fn a_damaged_directory_begins_anew() {
         other.tick();
         let published = rig.pipeline.gauges();
         assert_eq!(
-            rig.pipeline.stats.inherited(Gauge::BufferRecords),
+            rig.stats.inherited(Gauge::BufferRecords),
             0,
             "its share is its own"
         );
@@ -193,7 +190,7 @@ fn a_damaged_directory_begins_anew() {
         let sent = third.tick().send();
         assert_eq!(sent[0].numbers(), [0, 1, 2, 3], "{damage:?}");
         assert_eq!(
-            third.pipeline.stats.inherited(Gauge::BufferRecords),
+            third.stats.inherited(Gauge::BufferRecords),
             Gauge::BufferRecords.of(&published)
         );
         assert!(damage.is_empty() || refused(&rig) > 0);

@@ -142,7 +142,7 @@ fn requests_that_look_like_batches_are_one_line_in_ten_seconds() {
     let mut rig = Rig::new(|_| {});
     let mut lines = Vec::new();
     for _ in 0..9 {
-        rig.pipeline.stats.note_unproven_batch();
+        rig.stats.note_unproven_batch();
         rig.tick();
         lines.extend(texts(&mut rig));
     }

@@ -171,7 +171,7 @@ fn a_second_crash_inherits_nothing_twice() {
     let mut second = sibling(&rig, 1, |_| {});
     second.pipeline.handle_crash(SUCCESSOR_VM);
     assert_eq!(
-        Gauge::ALL.map(|(gauge, _)| second.pipeline.stats.inherited(gauge)),
+        Gauge::ALL.map(|(gauge, _)| second.stats.inherited(gauge)),
         published
     );
 
@@ -342,7 +342,7 @@ fn statistics_go_on_where_the_crashed_vm_has_left_them() {
 
     let mut successor = successor(&rig);
     assert_eq!(
-        Gauge::ALL.map(|(gauge, _)| successor.pipeline.stats.inherited(gauge)),
+        Gauge::ALL.map(|(gauge, _)| successor.stats.inherited(gauge)),
         published
     );
 

@@ -54,7 +54,7 @@ fn records_of_a_vm_that_ended_silently_are_taken_over() {
         "the sixth was in no batch"
     );
 
-    let inherited = other.pipeline.stats.inherited(Gauge::BufferRecords);
+    let inherited = other.stats.inherited(Gauge::BufferRecords);
     assert_eq!(
         (inherited, other.count(Counter::DroppedVmCrash)),
         (published, 1)
@@ -172,7 +172,7 @@ fn a_vm_that_stood_still_goes_on_in_a_new_stream() {
     assert_ne!(rig.pipeline.stream_id(), STREAM, "its numbers are its own");
     assert_eq!(rig.decisions(), [(ticket, false)]);
     assert_eq!(
-        rig.pipeline.stats.inherited(Gauge::BufferRecords),
+        rig.stats.inherited(Gauge::BufferRecords),
         published.wrapping_neg()
     );
     let again = rig.pass(DELAY).send();

@@ -253,7 +253,7 @@ fn answers_that_a_client_provokes_from_envoy_avoid_no_record() {
 #[test]
 fn the_id_of_a_request_that_is_redirected_can_not_be_borrowed() {
     let recorder = recorder(&json!({"rules": all()}));
-    let mut stats = Stats::default();
+    let stats = Stats::default();
     let mut correlator = Correlator::new(Scope::Worker, STREAM, Rc::new(NoSharedData));
     let stream = FakeStream {
         request_headers: vec![
@@ -267,7 +267,7 @@ fn the_id_of_a_request_that_is_redirected_can_not_be_borrowed() {
         clock: &|| START,
         fresh_id: &|| Some(FRESH),
         correlator: &mut correlator,
-        stats: &mut stats,
+        stats: &stats,
     };
     let mut exchange = Exchange::default();
     let first = owned(&[

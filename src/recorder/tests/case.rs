@@ -224,14 +224,14 @@ impl Case {
     }
 
     pub(super) fn run(self) -> Run {
-        let (mut exchange, mut stats) = (Exchange::default(), Stats::default());
+        let (mut exchange, stats) = (Exchange::default(), Stats::default());
         let mut correlator = Correlator::new(Scope::Worker, STREAM, Rc::new(NoSharedData));
         let mut services = Services {
             stream: &self.stream,
             clock: &|| START,
             fresh_id: &|| Some(FRESH),
             correlator: &mut correlator,
-            stats: &mut stats,
+            stats: &stats,
         };
         let (headers, trailers) = (view(&self.headers), view(&self.trailers));
         let mut run = Run {
@@ -283,13 +283,13 @@ impl Case {
         assert!(exchange.is_seen());
         let ended = self
             .recorder
-            .handle_end(&mut exchange, &self.stream, &|| END, &mut stats);
+            .handle_end(&mut exchange, &self.stream, &|| END, &stats);
         (run.record, run.is_recreated) = (ended.record, ended.is_recreated);
 
         if !run.is_recreated {
             let again = self
                 .recorder
-                .handle_end(&mut exchange, &self.stream, &|| END, &mut stats);
+                .handle_end(&mut exchange, &self.stream, &|| END, &stats);
             assert!(again.record.is_none(), "a second end makes a second record");
         }
 
@@ -301,7 +301,7 @@ impl Case {
 
     /// The exchange after its response, before its end.
     pub(super) fn answered(&self) -> Exchange {
-        let (mut exchange, mut stats) = (Exchange::default(), Stats::default());
+        let (mut exchange, stats) = (Exchange::default(), Stats::default());
         let mut correlator = Correlator::new(Scope::Worker, STREAM, Rc::new(NoSharedData));
         let (stream, clock, fresh_id) = (&self.stream, &|| START, &|| Some(FRESH));
         let mut services = Services {
@@ -309,7 +309,7 @@ impl Case {
             clock,
             fresh_id,
             correlator: &mut correlator,
-            stats: &mut stats,
+            stats: &stats,
         };
 
         let _ = self.recorder.handle_request_headers(

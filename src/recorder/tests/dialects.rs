@@ -322,7 +322,7 @@ fn ends_of_bodies_are_kept_as_far_as_there_is_room() {
             &mut exchanges[299],
             &case.stream,
             &|| END,
-            &mut Stats::default(),
+            &Stats::default(),
         );
 
         if status == "200" {

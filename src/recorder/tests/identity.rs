@@ -64,7 +64,7 @@ fn a_session_check_names_its_user_in_the_answer() {
 fn a_response_that_no_rule_wants_is_not_read() {
     let unwanted = checked(r#"{"UserId":1}"#).status("401");
     let mut exchange = Exchange::default();
-    let (mut correlator, mut stats) = (
+    let (mut correlator, stats) = (
         Correlator::new(Scope::Worker, STREAM, Rc::new(NoSharedData)),
         Stats::default(),
     );
@@ -74,7 +74,7 @@ fn a_response_that_no_rule_wants_is_not_read() {
         clock: &|| START,
         fresh_id: &|| None,
         correlator: &mut correlator,
-        stats: &mut stats,
+        stats: &stats,
     };
 
     let _ = unwanted.recorder.handle_request_headers(

@@ -31,7 +31,7 @@ fn with_token() -> Case {
 /// Neither a record nor a reservation for one.
 #[track_caller]
 fn assert_no_record(case: Case) {
-    let mut run = case.not_recorded();
+    let run = case.not_recorded();
     assert_eq!(
         (run.required, run.stats.counter(Counter::Excluded)),
         (RequireAudit::None, 1)
@@ -41,7 +41,7 @@ fn assert_no_record(case: Case) {
 
 #[track_caller]
 fn assert_record(case: Case, unproven: u64) {
-    let mut run = case.run();
+    let run = case.run();
     assert_eq!(
         run.record.map(|record| record.rule.to_string()).as_deref(),
         Some("all")
@@ -132,7 +132,7 @@ fn what_looks_otherwise_is_no_batch() {
 
 #[test]
 fn a_batch_that_an_earlier_filter_has_answered_makes_no_record_either() {
-    let mut run = batch(&json!({}))
+    let run = batch(&json!({}))
         .headers(&[PRODUCT, KEY])
         .status("403")
         .unseen()

@@ -34,7 +34,7 @@ fn a_redirect_that_envoy_follows_is_no_end() {
 
 /// Runs the second stream of an exchange.
 fn second(case: &Case, exchange: &mut Exchange, path: &str) -> (Vec<String>, Vec<String>) {
-    let (mut stats, mut correlator) = (
+    let (stats, mut correlator) = (
         Stats::default(),
         Correlator::new(Scope::Worker, STREAM, Rc::new(NoSharedData)),
     );
@@ -45,7 +45,7 @@ fn second(case: &Case, exchange: &mut Exchange, path: &str) -> (Vec<String>, Vec
         clock,
         fresh_id,
         correlator: &mut correlator,
-        stats: &mut stats,
+        stats: &stats,
     };
 
     let headers = owned(&[
@@ -71,7 +71,7 @@ fn second(case: &Case, exchange: &mut Exchange, path: &str) -> (Vec<String>, Vec
 
 /// The exchange of a request at the end of its first stream.
 fn begun(case: &Case, headers: &[(&str, &str)]) -> Exchange {
-    let (mut stats, mut correlator) = (
+    let (stats, mut correlator) = (
         Stats::default(),
         Correlator::new(Scope::Worker, STREAM, Rc::new(NoSharedData)),
     );
@@ -82,7 +82,7 @@ fn begun(case: &Case, headers: &[(&str, &str)]) -> Exchange {
         clock,
         fresh_id,
         correlator: &mut correlator,
-        stats: &mut stats,
+        stats: &stats,
     };
     let mut exchange = Exchange::default();
     let all = [
@@ -114,9 +114,9 @@ fn the_second_stream_goes_on_with_the_first_request() {
         "the same pair"
     );
 
-    let ended =
-        case.recorder
-            .handle_end(&mut exchange, &case.stream, &|| END, &mut Stats::default());
+    let ended = case
+        .recorder
+        .handle_end(&mut exchange, &case.stream, &|| END, &Stats::default());
     let record = ended.record.unwrap();
 
     assert_eq!(
@@ -141,9 +141,9 @@ fn a_marking_outlives_its_header() {
     let mut exchange = begun(&case, &[TRACK, CONTEXT]);
     second(&case, &mut exchange, "/target");
 
-    let ended =
-        case.recorder
-            .handle_end(&mut exchange, &case.stream, &|| END, &mut Stats::default());
+    let ended = case
+        .recorder
+        .handle_end(&mut exchange, &case.stream, &|| END, &Stats::default());
 
     assert_eq!(
         ended
@@ -260,7 +260,7 @@ fn an_exchange_that_never_goes_on_is_aborted() {
         &mut exchange,
         &crate::host::Gone,
         &|| END,
-        &mut Stats::default(),
+        &Stats::default(),
     );
     assert_eq!(ended.record.unwrap().outcome, Some(Outcome::Aborted));
 }
@@ -283,9 +283,9 @@ fn a_long_exchange_has_a_record_of_its_start() {
     exchange.started(Some(41));
     assert_eq!(case.recorder.watched_from(&exchange), None, "one is enough");
 
-    let ended =
-        case.recorder
-            .handle_end(&mut exchange, &case.stream, &|| END, &mut Stats::default());
+    let ended = case
+        .recorder
+        .handle_end(&mut exchange, &case.stream, &|| END, &Stats::default());
     let record = ended
         .record
         .expect("its end is recorded, though no rule wants a denial");
