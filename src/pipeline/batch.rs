@@ -148,11 +148,22 @@ impl Batch {
         &self.items
     }
 
+    /// The losses that it reports.
+    pub fn losses(&self) -> impl Iterator<Item = Loss> {
+        self.items.iter().filter_map(Item::loss)
+    }
+
     /// Lowest and highest number in it.
     #[must_use]
     pub fn numbers(&self) -> Option<(u64, u64)> {
         let numbers = || self.items.iter().map(|item| item.number);
         Some((numbers().min()?, numbers().max()?))
+    }
+
+    /// The lowest number in it.
+    #[must_use]
+    pub fn lowest(&self) -> Option<u64> {
+        self.items.iter().map(|item| item.number).min()
     }
 
     /// Its numbers as ranges without gaps.
@@ -174,14 +185,18 @@ impl Batch {
         self.items.iter().map(|item| item.made).max()
     }
 
-    /// Splits it in halves with new ids; `None` for a single record.
+    /// Splits it in halves with these ids; `None` for a single record.
     #[must_use]
-    pub fn split(&self, mut new_id: impl FnMut() -> Uuid, encoder: &Encoder) -> Option<[Self; 2]> {
+    pub fn split(&self, ids: [Uuid; 2], encoder: &Encoder) -> Option<[Self; 2]> {
         let (left, right) = self.items.split_at_checked(self.items.len() / 2)?;
         if left.is_empty() {
             return None;
         }
-        Some([left, right].map(|half| self.reseal(new_id(), &self.records(half), encoder)))
+        let [first, second] = ids;
+        Some([
+            self.reseal(first, &self.records(left), encoder),
+            self.reseal(second, &self.records(right), encoder),
+        ])
     }
 
     /// Some of its records under another id, with the same origin, progress and lane.
@@ -262,8 +277,8 @@ mod tests {
     #[test]
     fn halves_hold_the_same_records_under_new_ids() {
         let whole = batch(5);
-        let mut ids = [Uuid::from_u128(1), Uuid::from_u128(2)].into_iter();
-        let [left, right] = whole.split(|| ids.next().unwrap(), &encoder()).unwrap();
+        let ids = [Uuid::from_u128(1), Uuid::from_u128(2)];
+        let [left, right] = whole.split(ids, &encoder()).unwrap();
         assert_eq!(
             (left.numbers(), right.numbers()),
             (Some((0, 1)), Some((2, 4)))
@@ -285,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_single_record_cannot_be_split() {
-        assert_eq!(batch(1).split(Uuid::nil, &encoder()), None);
-        assert_eq!(batch(0).split(Uuid::nil, &encoder()), None);
+        assert_eq!(batch(1).split([Uuid::nil(); 2], &encoder()), None);
+        assert_eq!(batch(0).split([Uuid::nil(); 2], &encoder()), None);
     }
 }

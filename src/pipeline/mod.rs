@@ -3,30 +3,36 @@
 //!
 //! Inputs are `handle_*`, outputs are `poll_*`. After any input, poll callouts until there is none,
 //! then notices.
+//!
+//! [`Pipeline`] owns the parts: `intake` (records that are in no batch), `delivery` (batches),
+//! `admission` (held requests), `takeover` and `watch` (streams of others), `journal`. A part has
+//! private fields, and its methods yield what is left to do in other parts. The parts
+//! are joined by this file, `batches.rs`, `lifecycle.rs` (the configuration ends) and `slots.rs`
+//! (other VMs).
 
 pub mod account;
 pub mod admission;
-mod alive;
 pub mod answer;
 pub mod backoff;
 pub mod batch;
+mod batches;
 pub mod buffer;
-mod capture;
-mod cut;
+mod common;
+mod delivery;
 pub mod drain;
-mod failure;
-mod held;
+mod intake;
 pub mod journal;
 pub mod lane;
+mod lifecycle;
 pub mod loss;
 pub mod notices;
 mod partial_success;
 mod predecessor;
-mod recovery;
 mod sequence;
 pub mod settings;
-mod settle;
+mod slots;
 mod succession;
+mod takeover;
 pub mod trial;
 pub mod trouble;
 mod watch;
@@ -35,34 +41,30 @@ pub mod window;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::record::{Event, ExchangeRecord};
+use crate::record::{ExchangeRecord, Received, RequireAudit};
 use crate::stats::{Counter, Gauge, Gauges, Stats};
 use crate::time::Now;
-use crate::wire::{Encoder, Origin};
+use crate::wire::Encoder;
 use account::Account;
-use admission::Gate;
-use answer::{Answer, Disposition};
-use batch::Batch;
-use buffer::{Buffer, Reservation};
-use capture::lane_of;
-use failure::Failure;
+use admission::{Admission, Decision, Holds};
+use answer::Answer;
+use buffer::Reservation;
+use common::{Common, Draft};
+use delivery::Delivery;
+use drain::Drain;
+use intake::{Captured, Intake};
 use journal::{Authenticated, Journal, StreamOwner};
-use lane::{Lane, PerLane};
-use loss::LossLedger;
+use lane::Lane;
 use notices::{Kind, Level, Notice, Notices};
-use recovery::Recovery;
-use sequence::Sequence;
 use settings::{Settings, Target};
-use trial::{Blame, Evidence};
+use takeover::Takeover;
 use trouble::{Refusal, Trouble};
 use watch::Watch;
-use window::{FIRST_IN_FLIGHT, InFlight, MAX_IN_FLIGHT, Window};
 
 /// One callout to make.
 #[derive(Clone, Copy, Debug)]
@@ -78,27 +80,13 @@ pub struct Callout<'p> {
 /// Everything between a finished record and its end. One for each worker and configuration.
 #[derive(Debug)]
 pub struct Pipeline {
-    settings: Settings,
-    encoder: Encoder,
-    sequence: Sequence,
-    buffer: Buffer,
-    losses: LossLedger,
-    gate: Gate,
+    common: Common,
+    intake: Intake,
+    delivery: Delivery,
+    holds: Holds,
     journal: Journal,
-    recovery: Recovery,
+    takeover: Takeover,
     watch: Watch,
-    /// Sealed batches that wait for an attempt, in the order in which they were queued.
-    waiting: PerLane<VecDeque<Batch>>,
-    /// The batch that [`Self::poll_callout`] has yielded, until [`Self::handle_dispatched`].
-    prepared: Option<Batch>,
-    windows: PerLane<Window>,
-    evidence: Evidence,
-    wake_requested: bool,
-    draining_since: Option<Duration>,
-    has_given_up: bool,
-    random: fastrand::Rng,
-    notices: Notices,
-    stats: Rc<Stats>,
 }
 
 impl Pipeline {
@@ -115,41 +103,33 @@ impl Pipeline {
         stats: Rc<Stats>,
     ) -> Self {
         Self {
-            encoder: Encoder::new(settings.target.format, settings.resource.clone()),
-            sequence: Sequence::new(owner.stream),
-            buffer: Buffer::new(&settings.buffer, account),
-            losses: LossLedger::default(),
-            gate: Gate::default(),
+            intake: Intake::new(owner.stream, &settings.buffer, account),
+            delivery: Delivery::new(),
+            holds: Holds::default(),
             journal: Journal::new(shared, owner),
-            recovery: Recovery::default(),
+            takeover: Takeover::default(),
             watch: Watch::default(),
-            waiting: PerLane::default(),
-            prepared: None,
-            windows: PerLane {
-                bulk: Window::new(FIRST_IN_FLIGHT.bulk, MAX_IN_FLIGHT.bulk),
-                immediate: Window::new(FIRST_IN_FLIGHT.immediate, MAX_IN_FLIGHT.immediate),
+            common: Common {
+                encoder: Encoder::new(settings.target.format, settings.resource.clone()),
+                random: fastrand::Rng::with_seed(seed),
+                notices: Notices::default(),
+                stats,
+                drain: Drain::default(),
+                settings,
             },
-            evidence: Evidence::default(),
-            wake_requested: false,
-            draining_since: None,
-            has_given_up: false,
-            random: fastrand::Rng::with_seed(seed),
-            notices: Notices::default(),
-            stats,
-            settings,
         }
     }
 
     /// The stream's id.
     #[must_use]
     pub fn stream_id(&self) -> Uuid {
-        self.sequence.id()
+        self.intake.stream()
     }
 
     /// How many numbers the stream has given out. Each is acknowledged, rejected, dropped or held.
     #[must_use]
     pub fn numbers_given_out(&self) -> u64 {
-        self.sequence.next()
+        self.intake.next()
     }
 
     /// The current gauges.
@@ -157,9 +137,15 @@ impl Pipeline {
     pub fn gauges(&self) -> Gauges {
         Gauge::ALL.map(|(gauge, _)| match gauge {
             Gauge::BufferRecords => self.held_records(),
-            Gauge::BufferBytes => self.buffer.bytes() as u64,
-            Gauge::InFlightBatches => self.in_flight().count() as u64,
+            Gauge::BufferBytes => self.intake.bytes() as u64,
+            Gauge::InFlightBatches => self.delivery.count_in_flight() as u64,
         })
+    }
+
+    /// Records that are neither acknowledged nor rejected nor dropped.
+    fn held_records(&self) -> u64 {
+        let missing = self.takeover.missing_records();
+        self.delivery.records() + self.intake.unsealed_records() + missing
     }
 
     /// Captures a finished record, with its reservation if it has one. True: a batch can leave now,
@@ -172,13 +158,17 @@ impl Pipeline {
         reservation: Option<Reservation>,
         now: Now,
     ) -> bool {
-        let (lane, start) = (lane_of(&exchange), exchange.start_unix_nanos);
-        let event = Event::Exchange(exchange);
+        let draft = Draft::of_exchange(exchange);
         match reservation {
             None => {
-                self.capture(lane, &event, start, now);
+                self.capture(&draft, now);
             }
-            Some(reservation) => self.capture_reserved(reservation, lane, &event, start, now),
+            Some(reservation) => {
+                self.check_before_number(now);
+                let (common, journal) = (&mut self.common, &mut self.journal);
+                self.intake
+                    .capture_reserved(reservation, &draft, common, journal, now);
+            }
         }
 
         self.wakes(now)
@@ -186,51 +176,148 @@ impl Pipeline {
 
     /// Captures a record of an ongoing exchange. Yields its number when it is kept.
     pub fn handle_started(&mut self, exchange: Box<ExchangeRecord>, now: Now) -> Option<u64> {
-        let (lane, start) = (lane_of(&exchange), exchange.start_unix_nanos);
-        self.capture(lane, &Event::Exchange(exchange), start, now)
+        self.capture(&Draft::of_exchange(exchange), now)
     }
 
     /// An exchange needs no record: releases its reservation, if it has one.
     pub fn handle_no_exchange(&mut self, reservation: Option<Reservation>) {
         if let Some(reservation) = reservation {
-            self.buffer.release_reservation(reservation);
+            self.intake.release_reservation(reservation);
         }
+    }
+
+    /// Numbers a record and keeps it, or counts its loss. Yields the number if it is kept.
+    fn capture(&mut self, draft: &Draft, now: Now) -> Option<u64> {
+        self.check_before_number(now);
+        let Captured { number, evicted } =
+            self.intake
+                .capture(draft, &mut self.common, &mut self.journal, now);
+        self.holds.refuse(&evicted, &self.common.stats);
+        number
+    }
+
+    /// If this VM stood still, another one may have given out the numbers that no checkpoint
+    /// covers.
+    fn check_before_number(&mut self, now: Now) {
+        if self.intake.has_used_up(&self.journal) {
+            self.check_slots(now);
+        }
+    }
+
+    fn wakes(&mut self, now: Now) -> bool {
+        let limits = &self.common.settings.batch;
+        self.delivery
+            .wakes(|lane| self.intake.is_full(lane, limits), now)
+    }
+
+    /// Admits, holds or refuses a request, depending on how its record can be kept.
+    pub fn admit(&mut self, required: RequireAudit, received: Received, now: Now) -> Admission {
+        let admission = self.admission(required, received, now);
+        let is_refused = admission == Admission::Refuse;
+        self.common
+            .stats
+            .add(Counter::RequestsRefused, u64::from(is_refused));
+        admission
+    }
+
+    fn admission(&mut self, required: RequireAudit, received: Received, now: Now) -> Admission {
+        let is_held = required == RequireAudit::Acknowledged;
+        let deadline = now.uptime + self.common.settings.target.timeout;
+        if is_held && self.delivery.immediate_opens_at() > deadline {
+            // Before the request evicts another record.
+            return Admission::Refuse;
+        }
+
+        let Received {
+            mut record,
+            connection,
+            most_ending_bytes,
+        } = received;
+        record.immediate = true;
+        let draft = Draft::of_exchange(record);
+        let most_bytes = self.common.encode(0, &draft, now).fragment.len() + most_ending_bytes;
+        let Some((reservation, evicted)) =
+            self.intake
+                .reserve(connection, most_bytes, &mut self.common, now)
+        else {
+            return Admission::Refuse;
+        };
+
+        self.holds.refuse(&evicted, &self.common.stats);
+        if is_held {
+            self.hold(reservation, &draft, deadline, now)
+        } else {
+            Admission::Proceed(reservation)
+        }
+    }
+
+    /// Captures the record of the receipt, and holds the request until it is acknowledged.
+    fn hold(
+        &mut self,
+        reservation: Reservation,
+        received: &Draft,
+        deadline: Duration,
+        now: Now,
+    ) -> Admission {
+        let Some(number) = self.capture(received, now) else {
+            self.intake.release_reservation(reservation);
+            return Admission::Refuse;
+        };
+
+        let ticket = self.holds.hold(number, deadline);
+        Admission::Hold {
+            ticket,
+            reservation,
+            wakes: self.wakes(now),
+        }
+    }
+
+    /// The next decision about a held request.
+    pub fn poll_decision(&mut self) -> Option<Decision> {
+        self.holds.poll()
+    }
+
+    /// The stream of a held request has ended.
+    pub fn handle_request_gone(&mut self, ticket: u64) {
+        self.holds.forget(ticket);
     }
 
     /// Handles deadlines: overdue answers, held requests, old records, delayed log lines. Takes
     /// over batches of crashed VMs, as far as there is room.
     pub fn handle_tick(&mut self, now: Now) {
         self.watch(now);
-        while let Some(in_flight) = self.take_overdue(now) {
+        let timeout = self.common.settings.target.timeout;
+        while let Some(in_flight) = self.delivery.take_overdue(timeout, now) {
             self.conclude(in_flight, &Answer::default(), Trouble::NoAnswer, now);
         }
 
         self.take_over_batches(now);
         self.expire(now);
-        self.refuse_overdue(now);
-        let unproven = self.stats.take_unproven_batches();
-        if unproven > 0 {
-            self.notices
-                .count(Kind::UnprovenBatch, unproven, "", now.uptime);
-        }
+        self.holds.refuse_overdue(now.uptime, &self.common.stats);
 
-        self.notices.release(now.uptime);
+        let unproven = self.common.stats.take_unproven_batches();
+        let notices = &mut self.common.notices;
+        if unproven > 0 {
+            notices.count(Kind::UnprovenBatch, unproven, "", now.uptime);
+        }
+        notices.release(now.uptime);
     }
 
     /// The next callout; `None` when nothing can be sent now. Call [`Self::handle_dispatched`] with
     /// the outcome, then poll again.
     pub fn poll_callout(&mut self, now: Now) -> Option<Callout<'_>> {
         self.watch_after_pause(now);
-        self.wake_requested = false;
-        if self.prepared.is_none() {
-            self.prepared = Lane::ALL
+        self.delivery.is_awake();
+        if self.delivery.prepared().is_none() {
+            let next = Lane::ALL
                 .into_iter()
                 .find_map(|lane| self.next_batch(lane, now));
+            self.delivery.prepare(next);
         }
 
-        let batch = self.prepared.as_ref()?;
+        let batch = self.delivery.prepared()?;
         Some(Callout {
-            target: &self.settings.target,
+            target: &self.common.settings.target,
             batch_id: batch.id,
             body: batch.bytes(),
         })
@@ -238,38 +325,18 @@ impl Pipeline {
 
     /// The outcome of the last polled callout: Envoy's token, or why Envoy refused it.
     pub fn handle_dispatched(&mut self, dispatched: Result<u32, Refusal>, now: Now) {
-        let Some(mut batch) = self.prepared.take() else {
+        let Some(batch) = self.delivery.take_attempted() else {
             return;
         };
 
-        batch.attempts += 1;
         if batch.attempts == 1 {
-            self.mark_sent(&batch, now);
+            self.intake.mark_sent(&batch, now);
         }
-
         match dispatched {
-            Ok(token) => {
-                self.stats.add(Counter::BatchesDispatched, 1);
-                self.stats
-                    .add(Counter::BatchesRetried, u64::from(batch.attempts > 1));
-                let attempt = self.evidence.start(&mut batch.trial);
-                self.windows
-                    .of_mut(batch.lane)
-                    .start(token, batch, attempt, now.uptime);
-            }
+            Ok(token) => self.delivery.start(token, batch, &self.common.stats, now),
             Err(refusal) => {
-                let probed = self.windows.of(batch.lane).is_down();
-                let trouble = Trouble::of_refusal(refusal, self.in_flight().next().is_some());
-                self.fail(
-                    batch,
-                    &Failure {
-                        blame: Blame::Load,
-                        after: None,
-                        probed,
-                        trouble,
-                    },
-                    now,
-                );
+                let failure = self.delivery.refused(batch.lane, refusal);
+                self.fail(batch, &failure, now);
             }
         }
     }
@@ -277,84 +344,23 @@ impl Pipeline {
     /// The end of a callout. An unknown or expired token changes nothing.
     pub fn handle_answer(&mut self, token: u32, answer: &Answer<'_>, now: Now) {
         self.watch_after_pause(now);
-        let Some(in_flight) = self
-            .windows
-            .each_mut()
-            .find_map(|window| window.complete(token))
-        else {
+        let Some(in_flight) = self.delivery.complete(token) else {
             return;
         };
 
-        self.stats
-            .observe_callout(now.uptime.saturating_sub(in_flight.started));
+        let duration = now.uptime.saturating_sub(in_flight.started);
+        self.common.stats.observe_callout(duration);
         self.conclude(in_flight, answer, Trouble::of_answer(answer), now);
     }
 
     /// Lines for the log.
     #[must_use]
     pub fn poll_notices(&mut self) -> Vec<Notice> {
-        self.notices.take()
+        self.common.notices.take()
     }
 
     /// Adds a line to the log.
     pub fn log(&mut self, level: Level, text: String) {
-        self.notices.log(level, text);
-    }
-
-    /// Concludes every attempt that has left. `trouble` is the cause of a failure.
-    fn conclude(&mut self, in_flight: InFlight, answer: &Answer<'_>, trouble: Trouble, now: Now) {
-        match answer::classify(answer, self.encoder.format(), now.unix_nanos) {
-            Disposition::Acknowledged { rejected } => {
-                self.acknowledge(&in_flight.batch, in_flight.attempt, rejected, now)
-            }
-            Disposition::Failed { blame, after } => {
-                let (probed, blame) = (in_flight.is_probe(), trouble.blame().unwrap_or(blame));
-                self.fail(
-                    in_flight.batch,
-                    &Failure {
-                        blame,
-                        after,
-                        probed,
-                        trouble,
-                    },
-                    now,
-                );
-            }
-        }
-    }
-
-    /// The stream of this pipeline's records.
-    fn origin(&self) -> Origin {
-        Origin {
-            stream_id: self.sequence.id(),
-            recovered: false,
-        }
-    }
-
-    fn wakes(&mut self, now: Now) -> bool {
-        let may_leave =
-            |lane: &Lane| self.is_full(*lane) && self.windows.of(*lane).is_open(now.uptime);
-        let wakes = !self.wake_requested && Lane::ALL.iter().any(may_leave);
-        self.wake_requested |= wakes;
-        wakes
-    }
-
-    fn take_overdue(&mut self, now: Now) -> Option<InFlight> {
-        let timeout = self.settings.target.timeout;
-        self.windows
-            .each_mut()
-            .find_map(|window| window.expire(timeout, now.uptime))
-    }
-
-    fn uptime_limit(&self, now: Now) -> Option<Duration> {
-        self.settings
-            .retry
-            .max_age
-            .and_then(|age| now.uptime.checked_sub(age))
-    }
-
-    fn backoff(&mut self, failures: u32, retry_after: Option<Duration>) -> Duration {
-        let random = self.random.f64();
-        backoff::delay(&self.settings.retry, failures, retry_after, random)
+        self.common.notices.log(level, text);
     }
 }

@@ -55,11 +55,12 @@
 //! | a copy to the new slot, before the old cell is emptied | - | the batch |
 //!
 //! A loss record with reason `vm_crash` covers lost records and losses without a report: see
-//! `recovery.rs`. After a sweep without a checkpoint it may cover acknowledged records too. A VM that
+//! `takeover.rs`. After a sweep without a checkpoint it may cover acknowledged records too. A VM that
 //! was only slow when it was taken over sends its records again, under the same ids. A kill of the
 //! process loses all unacknowledged records: numbers or the stream's end are missing then.
 
 mod authenticated;
+mod cell;
 mod codec;
 mod directory;
 mod orphans;
@@ -73,8 +74,10 @@ use uuid::Uuid;
 use super::batch::Batch;
 use crate::host::SharedData;
 use crate::stats::Gauges;
+use crate::wire::Origin;
 pub use authenticated::Authenticated;
 use authenticated::Keyed;
+use cell::BatchCell;
 pub(super) use codec::{Checkpoint, Saved, SavedRecord};
 use directory::Directory;
 pub(super) use directory::{Entry, Listing};
@@ -100,15 +103,6 @@ pub(super) struct Journal {
     returns: u64,
     /// The slot was handed over, and no other is needed.
     is_retired: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum BatchCell {
-    Empty,
-    /// Holds a batch.
-    Full,
-    /// Holds a batch that has ended.
-    Spent,
 }
 
 /// Index of the key that this VM writes with.
@@ -165,17 +159,29 @@ impl Journal {
         }
     }
 
+    /// The lowest number of this stream without a known end: `unsealed`, which is in no batch, or
+    /// one in a batch that is kept.
+    pub(super) fn oldest_unsettled(&self, unsealed: u64) -> u64 {
+        self.cells
+            .iter()
+            .filter_map(BatchCell::lowest)
+            .fold(unsealed, u64::min)
+    }
+
     /// Keeps a copy of a batch until [`Self::forget`].
     pub(super) fn keep(&mut self, batch: &mut Batch) {
         let Some(slot) = self.acquire() else { return };
         let index = self
             .cells
             .iter()
-            .position(|cell| *cell != BatchCell::Full)
+            .position(|cell| !cell.is_full())
             .unwrap_or(self.cells.len());
+        let full = BatchCell::Full {
+            lowest: batch.lowest().filter(|_| batch.origin == self.origin()),
+        };
         match self.cells.get_mut(index) {
-            Some(cell) => *cell = BatchCell::Full,
-            None => self.cells.push(BatchCell::Full),
+            Some(cell) => *cell = full,
+            None => self.cells.push(full),
         }
 
         self.own()
@@ -229,11 +235,7 @@ impl Journal {
     }
 
     fn spend_all(&mut self) {
-        for cell in self
-            .cells
-            .iter_mut()
-            .filter(|cell| **cell == BatchCell::Full)
-        {
+        for cell in self.cells.iter_mut().filter(|cell| cell.is_full()) {
             *cell = BatchCell::Spent;
         }
         self.sweep();
@@ -347,6 +349,13 @@ impl Journal {
         self.empty_cells(OWN_KEY, slot);
 
         Some(slot)
+    }
+
+    fn origin(&self) -> Origin {
+        Origin {
+            stream_id: self.owner.stream,
+            recovered: false,
+        }
     }
 
     /// Values of this stream.

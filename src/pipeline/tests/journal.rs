@@ -101,7 +101,7 @@ fn a_batch_in_the_place_of_another_is_refused() {
 #[test]
 fn a_refused_checkpoint_costs_no_batch_and_no_number_is_given_twice() {
     let mut rig = after_crash(|rig| forge(rig, CHECKPOINT, b"forged"));
-    let most = rig.pipeline.settings.buffer.max_records as u64;
+    let most = rig.pipeline.common.settings.buffer.max_records as u64;
     let sent = rig.tick().send();
     assert_eq!(sent[0].numbers(), [0, 1, 2, 3]);
     assert_eq!(
@@ -133,7 +133,7 @@ fn where_checkpoint_and_a_batch_are_refused_every_number_that_may_be_lost_is_rep
     forge(&rig, CHECKPOINT, b"forged");
     forge(&rig, BATCH, b"forged");
     let mut rig = successor(&rig);
-    let most = rig.pipeline.settings.buffer.max_records as u64;
+    let most = rig.pipeline.common.settings.buffer.max_records as u64;
     let sent = rig.tick().send();
 
     assert_eq!(sent[0].numbers(), [4, 5, 6]);

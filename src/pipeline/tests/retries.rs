@@ -1,7 +1,6 @@
 //! Attempts after the first: when, how many at once, and with which bytes.
 
 use super::*;
-use crate::pipeline::lane::Lane;
 
 #[test]
 fn an_audit_cluster_that_fails_every_other_time_makes_few_log_lines() {
@@ -94,8 +93,8 @@ fn others_are_tried_while_one_fails_but_not_many() {
         "{tried:?}"
     );
     assert_eq!(
-        rig.pipeline.buffer.waiting_records(Lane::Bulk),
-        81 - 16 - singles,
+        rig.pipeline.intake.unsealed_records(),
+        81 - 16 - singles as u64,
         "the rest can still be dropped"
     );
 }

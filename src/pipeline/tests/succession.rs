@@ -159,14 +159,16 @@ fn a_chain_of_updates_in_an_outage_keeps_the_limits_of_the_last_one() {
     rig.refuses = true;
     rig.offer(8);
     for round in 0..4_u128 {
-        let mut next = Rig::in_vm(Uuid::from_u128(20 + round), VM, &rig.shared, |settings| {
+        let (stream, account) = (Uuid::from_u128(20 + round), Rc::<Account>::default());
+        let mut next = Rig::with(stream, VM, &rig.shared, &[], &account, |settings| {
             settings.buffer.max_records = 10;
         });
         next.now = rig.now;
         next.refuses = true;
         hand_over(&mut rig, &mut next);
         next.offer(8).pass(DELAY).send_none();
-        let exchanges = next.pipeline.buffer.records();
+        let used = account.used();
+        let exchanges = used.bulk.records + used.immediate.records;
 
         assert!(exchanges <= 10, "{exchanges} in round {round}");
 

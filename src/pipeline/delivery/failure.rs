@@ -7,13 +7,15 @@
 
 use std::time::Duration;
 
-use super::batch::Batch;
-use super::cut::new_batch_id;
-use super::lane::Lane;
-use super::trial::Blame;
-use super::trouble::Trouble;
-use super::{Kind, Pipeline};
-use crate::record::LossReason;
+use super::Delivery;
+use crate::pipeline::batch::{Batch, Content};
+use crate::pipeline::common::Common;
+use crate::pipeline::drain::Drain;
+use crate::pipeline::journal::Journal;
+use crate::pipeline::lane::Lane;
+use crate::pipeline::notices::Kind;
+use crate::pipeline::trial::Blame;
+use crate::pipeline::trouble::Trouble;
 use crate::stats::Counter;
 use crate::time::Now;
 
@@ -42,15 +44,19 @@ const STRIKES_TO_REJECT: u32 = 24;
 /// cluster's configuration looks like that.
 const CONTENT_STRIKES_TO_REJECT: u32 = 2;
 
+/// Failures of a batch of several records after which a stream that has ended repeats its end as
+/// traffic. Most troubles of the audit cluster are shorter, and so leave one end of the stream.
+const FAILURES_OF_STUCK: u32 = 3;
+
 /// An attempt that was not acknowledged.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Failure {
-    pub(super) blame: Blame,
+pub(in crate::pipeline) struct Failure {
+    pub(in crate::pipeline) blame: Blame,
     /// From `Retry-After`.
-    pub(super) after: Option<Duration>,
+    pub(in crate::pipeline) after: Option<Duration>,
     /// The attempt was the probe, or Envoy refused its callout.
-    pub(super) probed: bool,
-    pub(super) trouble: Trouble,
+    pub(in crate::pipeline) probed: bool,
+    pub(in crate::pipeline) trouble: Trouble,
 }
 
 impl Failure {
@@ -67,37 +73,96 @@ impl Failure {
             _ => "",
         }
     }
+
+    fn log(&self, closes: bool, common: &mut Common, now: Now) {
+        let detail = self.trouble.text(&common.settings.target.cluster);
+        let notices = &mut common.notices;
+
+        if closes || self.blame == Blame::Setup {
+            let text = detail + self.remedy();
+            notices.count(self.trouble.kind(), 1, &text, now.uptime);
+        } else if self.blame == Blame::Unknown {
+            notices.count(Kind::Isolating, 1, &detail, now.uptime);
+        }
+    }
 }
 
-impl Pipeline {
-    /// An attempt was not acknowledged.
-    pub(super) fn fail(&mut self, mut batch: Batch, failure: &Failure, now: Now) {
-        self.stats.add(Counter::BatchesFailed, 1);
-        self.evidence.fail(&mut batch.trial, failure.blame);
-        let closes = self.closes_lane(&batch, failure.blame);
-        self.log_failure(failure, closes, now);
+/// What a failed attempt means for its batch.
+#[derive(Debug)]
+#[must_use]
+pub(in crate::pipeline) enum Failed {
+    /// Its halves wait in its place.
+    Split,
+    /// It is to be queued for another attempt.
+    Retried,
+    /// Its attempts are used up.
+    Exhausted,
+    /// Its single record is refused for good, with this cause.
+    Rejected(String),
+}
 
-        let retry_at = if closes {
-            self.close_lane(batch.lane, failure, now)
+impl Delivery {
+    /// An attempt was not acknowledged.
+    pub(in crate::pipeline) fn fail(
+        &mut self,
+        batch: &mut Batch,
+        failure: &Failure,
+        common: &mut Common,
+        journal: &mut Journal,
+        now: Now,
+    ) -> Failed {
+        common.stats.add(Counter::BatchesFailed, 1);
+        self.evidence.fail(&mut batch.trial, failure.blame);
+        let closes = self.closes_lane(batch, failure.blame);
+        failure.log(closes, common, now);
+
+        batch.not_before = if closes {
+            self.close_lane(batch.lane, failure, common, now)
         } else {
-            self.retry_alone(&batch, failure, now)
+            now.uptime + common.backoff(batch.trial.failures(), failure.after)
         };
+
         let is_single = batch.items().len() == 1;
-        if is_single && self.is_cause(&batch, failure.blame, now) {
-            self.reject(
-                &batch,
-                &failure.trouble.text(&self.settings.target.cluster),
-                now,
-            );
-        } else if !is_single && self.is_to_be_cut(&batch, failure.blame, closes) {
-            self.cut(&batch);
-        } else {
-            if is_single && failure.blame == Blame::Content {
-                // A request need not wait for it: it may be accepted later, but hardly in time.
-                self.decide_batch(&batch, false);
-            }
-            self.keep(batch, failure.blame, retry_at, now);
+        if is_single && self.is_cause(batch, failure.blame, now) {
+            let cause = failure.trouble.text(&common.settings.target.cluster);
+            return Failed::Rejected(cause);
         }
+        if !is_single && self.is_to_be_cut(batch, failure.blame, closes) {
+            self.cut(batch, common, journal);
+            return Failed::Split;
+        }
+
+        let max_attempts = common.settings.retry.max_attempts;
+        if max_attempts.is_some_and(|max| batch.attempts >= max) {
+            Failed::Exhausted
+        } else {
+            Failed::Retried
+        }
+    }
+
+    /// Whether only failing batches of exchanges are left of a stream that has ended. Without other
+    /// traffic, no acknowledgement could show that they cause their failures.
+    pub(in crate::pipeline) fn is_stuck(
+        &self,
+        failed: &Batch,
+        blame: Blame,
+        drain: &Drain,
+    ) -> bool {
+        // Other traffic proves nothing about a failure that all batches have in common.
+        let is_provable = matches!(blame, Blame::Content | Blame::Unknown);
+        if !is_provable || !drain.has_begun() || drain.has_given_up() {
+            return false;
+        }
+
+        let is_of_exchanges = |batch: &Batch| {
+            batch
+                .items()
+                .iter()
+                .any(|item| item.content == Content::Exchange)
+        };
+        let fails_often = failed.items().len() == 1 || failed.trial.failures() >= FAILURES_OF_STUCK;
+
+        fails_often && is_of_exchanges(failed) && self.batches().all(is_of_exchanges)
     }
 
     /// Whether the failure is about the lane, not about the batch alone.
@@ -137,71 +202,36 @@ impl Pipeline {
     }
 
     /// Closes the lane to one probe at a time. Yields when the next one may leave.
-    fn close_lane(&mut self, lane: Lane, failure: &Failure, now: Now) -> Duration {
-        let failures = self.windows.of_mut(lane).fail(failure.probed);
-        let retry_at = now.uptime + self.backoff(failures, failure.after);
-        self.windows.of_mut(lane).hold_until(retry_at);
+    fn close_lane(
+        &mut self,
+        lane: Lane,
+        failure: &Failure,
+        common: &mut Common,
+        now: Now,
+    ) -> Duration {
+        let window = self.windows.of_mut(lane);
+        let failures = window.fail(failure.probed);
+        let retry_at = now.uptime + common.backoff(failures, failure.after);
+        window.hold_until(retry_at);
         retry_at
-    }
-
-    /// When a batch that does not hold up the others can leave again.
-    fn retry_alone(&mut self, batch: &Batch, failure: &Failure, now: Now) -> Duration {
-        now.uptime + self.backoff(batch.trial.failures(), failure.after)
     }
 
     /// Replaces a batch by its halves. They are next to leave, so that a single record is soon
     /// found.
-    fn cut(&mut self, batch: &Batch) {
-        let random = &mut self.random;
-        let Some(halves) = batch.split(|| new_batch_id(random), &self.encoder) else {
+    fn cut(&mut self, batch: &Batch, common: &mut Common, journal: &mut Journal) {
+        let ids = [common.new_batch_id(), common.new_batch_id()];
+        let Some(halves) = batch.split(ids, &common.encoder) else {
             return;
         };
 
-        self.stats.add(Counter::BatchesSplit, 1);
+        common.stats.add(Counter::BatchesSplit, 1);
         for mut half in halves.into_iter().rev() {
             half.trial = batch.trial.of_half();
             half.is_piece = true;
-            self.journal.keep(&mut half);
-            self.waiting.of_mut(half.lane).push_front(half);
+            journal.keep(&mut half);
+            self.queue_first(half);
         }
 
-        self.journal.forget(batch);
-    }
-
-    /// Keeps a batch for another attempt, or drops it when its attempts are used up.
-    fn keep(&mut self, mut batch: Batch, blame: Blame, retry_at: Duration, now: Now) {
-        if self
-            .settings
-            .retry
-            .max_attempts
-            .is_some_and(|max| batch.attempts >= max)
-        {
-            self.drop_batch(&batch, LossReason::MaxAttempts, now);
-        } else {
-            batch.not_before = retry_at;
-            self.refuse_hopeless(&batch);
-            // Other traffic proves nothing about a failure that all batches have in common.
-            let is_provable = matches!(blame, Blame::Content | Blame::Unknown);
-            if self.is_draining() && is_provable && !self.has_given_up {
-                self.repeat_end(&batch, now);
-            }
-
-            self.waiting.of_mut(batch.lane).push_back(batch);
-        }
-    }
-
-    fn log_failure(&mut self, failure: &Failure, closes: bool, now: Now) {
-        let detail = failure.trouble.text(&self.settings.target.cluster);
-
-        if closes || failure.blame == Blame::Setup {
-            self.notices.count(
-                failure.trouble.kind(),
-                1,
-                &(detail + failure.remedy()),
-                now.uptime,
-            );
-        } else if failure.blame == Blame::Unknown {
-            self.notices.count(Kind::Isolating, 1, &detail, now.uptime);
-        }
+        journal.forget(batch);
     }
 }
