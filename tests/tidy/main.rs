@@ -64,6 +64,14 @@ const MAY_IMPORT: [(&str, &[&str]); 16] = [
     ("lib", &[]),
 ];
 
+/// The files that join the parts of the pipeline. The others do not name `Pipeline`.
+const JOINING_FILES: [&str; 4] = [
+    "pipeline/batches.rs",
+    "pipeline/lifecycle.rs",
+    "pipeline/mod.rs",
+    "pipeline/slots.rs",
+];
+
 /// Words that only the adapter may use.
 const OUTSIDE_WORLD: [&str; 6] = [
     "extern \"C\"",
@@ -255,6 +263,33 @@ fn only_the_adapter_knows_the_world() {
 
     assert!(
         adapter_uses > 5,
+        "the search found nothing where it must find something"
+    );
+}
+
+#[test]
+fn parts_of_the_pipeline_do_not_name_it() {
+    let mut joining_uses = 0;
+    for source in sources() {
+        if source.room() != "pipeline" || source.is_test() {
+            continue;
+        }
+
+        let words = source
+            .lines()
+            .flat_map(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_'));
+        let count = words.filter(|word| *word == "Pipeline").count();
+
+        if JOINING_FILES.contains(&&*source.path) {
+            assert!(count > 0, "{}: joins nothing", source.path);
+            joining_uses += count;
+        } else {
+            assert_eq!(count, 0, "{}: a part names Pipeline", source.path);
+        }
+    }
+
+    assert!(
+        joining_uses > 5,
         "the search found nothing where it must find something"
     );
 }
