@@ -45,7 +45,7 @@ pub struct Config {
     /// For the per-request side.
     pub recorder: RecorderSettings,
     /// For the per-worker side.
-    pub pipeline: pipeline::settings::Settings,
+    pub pipeline: pipeline::settings::PipelineSettings,
     /// Warnings for the operator, `path: sentence` each, in the order of discovery.
     pub warnings: Vec<String>,
 }
@@ -155,7 +155,7 @@ fn read(mut object: Object<'_>) -> Option<Config> {
             correlation_scope,
             started_after,
         },
-        pipeline: pipeline::settings::Settings {
+        pipeline: pipeline::settings::PipelineSettings {
             resource: Resource {
                 service,
                 instance: String::new(),

@@ -13,7 +13,7 @@ use super::drain::Drain;
 use super::journal::Journal;
 use super::lane::Lane;
 use super::notices::{Kind, Notices};
-use super::settings::Settings;
+use super::settings::PipelineSettings;
 use crate::record::{Event, ExchangeRecord, Loss, LossReason};
 use crate::stats::Stats;
 use crate::time::Now;
@@ -22,7 +22,7 @@ use crate::wire::{Encoder, Numbered, Origin};
 /// Lent to each part for one call.
 #[derive(Debug)]
 pub(super) struct Common {
-    pub(super) settings: Settings,
+    pub(super) settings: PipelineSettings,
     pub(super) encoder: Encoder,
     pub(super) random: fastrand::Rng,
     pub(super) notices: Notices,

@@ -61,7 +61,7 @@ use intake::{Captured, Intake};
 use journal::{Authenticated, Journal, StreamOwner};
 use lane::Lane;
 use notices::{Kind, Level, Notice, Notices};
-use settings::{Settings, Target};
+use settings::{PipelineSettings, Target};
 use takeover::Takeover;
 use trouble::{Refusal, Trouble};
 use watch::Watch;
@@ -95,7 +95,7 @@ impl Pipeline {
     /// `stats` by the pipeline and its recorder.
     #[must_use]
     pub fn new(
-        settings: Settings,
+        settings: PipelineSettings,
         owner: StreamOwner,
         seed: u64,
         shared: Rc<Authenticated>,

@@ -10,7 +10,7 @@ use crate::wire::{Format, Resource};
 
 /// Settings of a pipeline; fixed for the life of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct PipelineSettings {
     /// The service and its instance, in every batch.
     pub resource: Resource,
     /// Where batches go.
@@ -28,7 +28,7 @@ pub struct Settings {
     pub alive_interval: Option<Duration>,
 }
 
-impl Settings {
+impl PipelineSettings {
     /// The limits in the stream's start. A record just before a sign of life replaces it, and
     /// leaves up to `batch.max_delay` later. The interval is the longer of both, so that no silence
     /// is longer than twice the interval.

@@ -31,7 +31,7 @@ use super::answer::Answer;
 use super::drain::{DRAIN_LIMIT, REPORT_LIMIT};
 use super::journal::{Authenticated, Key, StreamOwner};
 use super::notices::{Level, Notice};
-use super::settings::{BatchLimits, BufferLimits, OnFull, RetryPolicy, Settings, Target};
+use super::settings::{BatchLimits, BufferLimits, OnFull, PipelineSettings, RetryPolicy, Target};
 use super::trouble::Refusal;
 use super::window::{ANSWER_GRACE, FIRST_IN_FLIGHT, MAX_IN_FLIGHT};
 use crate::host::SharedData;
@@ -45,8 +45,8 @@ use crate::wire::{Format, Resource};
 const TIMEOUT: Duration = Duration::from_secs(5);
 const DELAY: Duration = Duration::from_secs(1);
 
-fn settings() -> Settings {
-    Settings {
+fn settings() -> PipelineSettings {
+    PipelineSettings {
         resource: Resource {
             service: "test".to_owned(),
             instance: "node".to_owned(),
@@ -274,7 +274,7 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(change: impl FnOnce(&mut Settings)) -> Self {
+    fn new(change: impl FnOnce(&mut PipelineSettings)) -> Self {
         Self::in_vm(STREAM, VM, &Rc::default(), change)
     }
 
@@ -283,7 +283,7 @@ impl Rig {
         stream: Uuid,
         vm: Uuid,
         shared: &Rc<Shared>,
-        change: impl FnOnce(&mut Settings),
+        change: impl FnOnce(&mut PipelineSettings),
     ) -> Self {
         Self::with(stream, vm, shared, &[], &Rc::default(), change)
     }
@@ -295,7 +295,7 @@ impl Rig {
         shared: &Rc<Shared>,
         keys: &[&str],
         account: &Rc<Account>,
-        change: impl FnOnce(&mut Settings),
+        change: impl FnOnce(&mut PipelineSettings),
     ) -> Self {
         let mut settings = settings();
         change(&mut settings);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use audit_filter::pipeline::settings::{
-    BatchLimits, BufferLimits, OnFull, RetryPolicy, Settings, Target,
+    BatchLimits, BufferLimits, OnFull, PipelineSettings, RetryPolicy, Target,
 };
 use audit_filter::record::{Action, ExchangeRecord, Outcome, Protocol, RequestParts, RequestText};
 use audit_filter::wire::{Format, Resource};
@@ -16,8 +16,8 @@ pub const POISON: &str = "/poison";
 /// Upper bound of a buffer's size.
 pub const MOST_BYTES: usize = 50_000;
 
-pub fn settings(rng: &mut Rng) -> Settings {
-    Settings {
+pub fn settings(rng: &mut Rng) -> PipelineSettings {
+    PipelineSettings {
         resource: Resource {
             service: "simulation".to_owned(),
             instance: "node".to_owned(),

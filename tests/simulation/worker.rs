@@ -9,7 +9,7 @@ use audit_filter::pipeline::admission::Admission;
 use audit_filter::pipeline::answer::Answer;
 use audit_filter::pipeline::buffer::Reservation;
 use audit_filter::pipeline::journal::{Authenticated, Key, StreamOwner};
-use audit_filter::pipeline::settings::Settings;
+use audit_filter::pipeline::settings::PipelineSettings;
 use audit_filter::pipeline::trouble::Refusal;
 use audit_filter::pipeline::window::MAX_IN_FLIGHT;
 use audit_filter::record::{ExchangeRecord, Received, RequireAudit, Stage};
@@ -87,7 +87,7 @@ pub struct Worker {
     pub pipeline: Pipeline,
     stats: Rc<Stats>,
     pub account: Rc<Account>,
-    settings: Settings,
+    settings: PipelineSettings,
     pending: Vec<Pending>,
     open: Vec<Open>,
     tokens: u32,
@@ -99,7 +99,12 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn new(rng: &mut Rng, settings: &Settings, shared: &Rc<Shared>, beyond: usize) -> Self {
+    pub fn new(
+        rng: &mut Rng,
+        settings: &PipelineSettings,
+        shared: &Rc<Shared>,
+        beyond: usize,
+    ) -> Self {
         let vm = Uuid::from_u128(rng.u128(1..));
         Self::in_vm((vm, Rc::default()), rng, settings, shared, beyond)
     }
@@ -108,7 +113,7 @@ impl Worker {
     pub fn in_vm(
         (vm, account): (Uuid, Rc<Account>),
         rng: &mut Rng,
-        settings: &Settings,
+        settings: &PipelineSettings,
         shared: &Rc<Shared>,
         beyond: usize,
     ) -> Self {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use audit_filter::pipeline::drain::DRAIN_LIMIT;
-use audit_filter::pipeline::settings::Settings;
+use audit_filter::pipeline::settings::PipelineSettings;
 use audit_filter::stats::Counter;
 use audit_filter::time::Now;
 use fastrand::Rng;
@@ -34,7 +34,7 @@ struct Ending {
 
 pub struct World {
     rng: Rng,
-    settings: Settings,
+    settings: PipelineSettings,
     /// The largest buffer limit so far, in bytes.
     most_bytes: usize,
     /// A worker may hold records of any other.

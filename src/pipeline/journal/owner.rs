@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::pipeline::settings::Settings;
+use crate::pipeline::settings::PipelineSettings;
 
 /// A stream and its VM, as they are in the directory.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct StreamOwner {
 impl StreamOwner {
     /// `plugin`: the plugin's name in Envoy's configuration.
     #[must_use]
-    pub fn new(vm: Uuid, stream: Uuid, plugin: &[u8], settings: &Settings) -> Self {
+    pub fn new(vm: Uuid, stream: Uuid, plugin: &[u8], settings: &PipelineSettings) -> Self {
         // VMs may run different builds, so the hash must not depend on the build.
         let hash: [u8; 32] = Sha256::new_with_prefix(settings.target.format.content_type())
             .chain_update(plugin)

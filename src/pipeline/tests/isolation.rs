@@ -110,7 +110,7 @@ fn seconds(count: u64) -> Duration {
 }
 
 /// Batches of a hundred records, and room for many.
-fn large(settings: &mut Settings) {
+fn large(settings: &mut PipelineSettings) {
     settings.batch.max_records = 100;
     settings.buffer.max_records = 10_000;
     settings.buffer.max_bytes = 1 << 24;

@@ -370,7 +370,7 @@ fn what_a_key_of_the_process_has_tagged_is_found_after_it_was_overwritten() {
 /// yet.
 #[test]
 fn a_damaged_directory_takes_nothing_of_what_was_taken_over() {
-    let small = |settings: &mut Settings| settings.buffer.max_records = 8;
+    let small = |settings: &mut PipelineSettings| settings.buffer.max_records = 8;
     let mut rig = Rig::new(small);
     rig.offer(7).send();
     rig.tick();

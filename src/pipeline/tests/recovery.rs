@@ -6,7 +6,7 @@ use super::*;
 const SUCCESSOR_VM: Uuid = Uuid::from_u128(71);
 
 /// The stream of another VM of the same process.
-fn sibling(rig: &Rig, number: u128, change: impl FnOnce(&mut Settings)) -> Rig {
+fn sibling(rig: &Rig, number: u128, change: impl FnOnce(&mut PipelineSettings)) -> Rig {
     let mut sibling = Rig::in_vm(
         Uuid::from_u128(8 + number),
         Uuid::from_u128(71 + number),
@@ -112,7 +112,7 @@ fn nothing_of_a_living_sibling_is_taken() {
 fn only_a_stream_that_sends_to_the_same_place_takes_over() {
     let mut rig = Rig::new(|_| {});
     rig.offer(4).send_one();
-    let elsewhere: [fn(&mut Settings); 6] = [
+    let elsewhere: [fn(&mut PipelineSettings); 6] = [
         |settings| settings.resource.service = "other".to_owned(),
         |settings| settings.target.cluster = "other".to_owned(),
         |settings| settings.target.authority = "other".to_owned(),
@@ -271,7 +271,7 @@ fn what_the_audit_cluster_refuses_of_it_is_reported_in_its_name() {
 
 #[test]
 fn all_but_one_wait_until_there_is_room() {
-    let change = |settings: &mut Settings| settings.buffer.max_records = 8;
+    let change = |settings: &mut PipelineSettings| settings.buffer.max_records = 8;
     let mut rig = Rig::in_vm(STREAM, VM, &Rc::default(), change);
     rig.offer(7).send();
     let mut successor = sibling(&rig, 0, change);

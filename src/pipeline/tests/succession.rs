@@ -5,7 +5,7 @@ use super::*;
 const NEW_STREAM: Uuid = Uuid::from_u128(9);
 
 /// The pipeline of the configuration that comes next, in the same VM.
-fn successor(rig: &Rig, change: impl FnOnce(&mut Settings)) -> Rig {
+fn successor(rig: &Rig, change: impl FnOnce(&mut PipelineSettings)) -> Rig {
     let mut next = Rig::in_vm(NEW_STREAM, VM, &rig.shared, change);
     next.now = rig.now;
     next.tokens = 1000;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 
 /// The stream of another VM of the process, with the same plugin.
-fn sibling(rig: &Rig, number: u128, change: impl FnOnce(&mut Settings)) -> Rig {
+fn sibling(rig: &Rig, number: u128, change: impl FnOnce(&mut PipelineSettings)) -> Rig {
     let mut sibling = Rig::in_vm(
         Uuid::from_u128(8 + number),
         Uuid::from_u128(71 + number),
@@ -207,7 +207,7 @@ fn a_vm_that_stood_still_goes_on_in_a_new_stream() {
 #[test]
 fn a_vm_that_survives_without_success_leaves_its_records_to_another_one() {
     let credentials = |token: &'static str| {
-        move |settings: &mut Settings| {
+        move |settings: &mut PipelineSettings| {
             settings.target.headers = vec![("authorization".to_owned(), token.to_owned())]
         }
     };
