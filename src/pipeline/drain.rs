@@ -78,7 +78,7 @@ impl Drain {
     }
 
     /// The records that are left are abandoned. False: they were before.
-    pub(super) fn gives_up(&mut self) -> bool {
+    pub(super) fn give_up(&mut self) -> bool {
         !std::mem::replace(&mut self.has_given_up, true)
     }
 

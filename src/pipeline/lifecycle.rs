@@ -125,7 +125,7 @@ impl Pipeline {
             return;
         }
 
-        if self.common.drain.gives_up() {
+        if self.common.drain.give_up() {
             self.log_abandoned();
             self.abandon(now);
         }

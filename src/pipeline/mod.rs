@@ -6,9 +6,8 @@
 //!
 //! [`Pipeline`] owns the parts: `intake` (records that are in no batch), `delivery` (batches),
 //! `admission` (held requests), `takeover` and `watch` (streams of others), `journal`. A part has
-//! private fields, and its methods yield what is left to do in other parts. The parts
-//! are joined by this file, `batches.rs`, `lifecycle.rs` (the configuration ends) and `slots.rs`
-//! (other VMs).
+//! private fields, and its methods yield what is left to do in other parts. The parts are joined by
+//! this file, `batches.rs`, `lifecycle.rs` (the configuration ends) and `slots.rs` (other VMs).
 
 pub mod account;
 pub mod admission;
@@ -307,7 +306,7 @@ impl Pipeline {
     /// the outcome, then poll again.
     pub fn poll_callout(&mut self, now: Now) -> Option<Callout<'_>> {
         self.watch_after_pause(now);
-        self.delivery.is_awake();
+        self.delivery.finish_wake();
         if self.delivery.prepared().is_none() {
             let next = Lane::ALL
                 .into_iter()

@@ -88,13 +88,13 @@ impl Pipeline {
 
     /// Checks the own slot, writes a heartbeat, and takes over from VMs that are gone.
     pub(super) fn watch(&mut self, now: Now) {
-        if !self.watch.scans(now) {
+        if !self.watch.begin_scan(now) {
             return;
         }
 
         let listings = self.check_slots(now);
         let has_ended = self.is_draining();
-        if self.watch.beats(has_ended, now) {
+        if self.watch.begin_heartbeat(has_ended, now) {
             self.takeover.write_heartbeat(has_ended, &self.journal);
         }
 

@@ -1,6 +1,6 @@
-//! Watch for VMs that ended silently, and for other VMs that take over. A VM that lives changes its slots; slots without a change
-//! for long are claimed. So nothing is left behind where Envoy ends a VM, or loads another module
-//! in the place of a crashed one.
+//! Watch for VMs that ended silently, and for other VMs that take over. A VM that lives changes its
+//! slots; slots without a change for long are claimed. So nothing is left behind where Envoy ends a
+//! VM, or loads another module in the place of a crashed one.
 
 use std::time::Duration;
 
@@ -78,8 +78,8 @@ impl Watch {
         gone.map(|seen| seen.slot)
     }
 
-    /// Whether to scan the directory at a tick. An offered stream can be taken over at any moment.
-    pub(super) fn scans(&mut self, now: Now) -> bool {
+    /// Begins a scan of the directory at a tick. False: the last one is too recent. An offered stream can be taken over at any moment.
+    pub(super) fn begin_scan(&mut self, now: Now) -> bool {
         let is_due = self.is_offering || !self.has_scanned_within(SCAN_INTERVAL, now);
         if is_due {
             self.scanned = Some(now.uptime);
@@ -105,8 +105,8 @@ impl Watch {
             .is_some_and(|scanned| now.uptime.saturating_sub(scanned) < time)
     }
 
-    /// Whether to write a heartbeat at this scan.
-    pub(super) fn beats(&mut self, has_ended: bool, now: Now) -> bool {
+    /// Begins a heartbeat at this scan, unless none is due.
+    pub(super) fn begin_heartbeat(&mut self, has_ended: bool, now: Now) -> bool {
         if self.is_offering {
             return false;
         }

@@ -185,7 +185,7 @@ impl Delivery {
     }
 
     /// Whether the root context is to be woken: a lane that is open has a full batch. True at most
-    /// once until [`Self::is_awake`].
+    /// once until [`Self::finish_wake`].
     pub(super) fn wakes(&mut self, is_full: impl Fn(Lane) -> bool, now: Now) -> bool {
         let may_leave = |lane: &Lane| is_full(*lane) && self.is_open(*lane, now);
         let wakes = !self.wake_requested && Lane::ALL.iter().any(may_leave);
@@ -194,7 +194,7 @@ impl Delivery {
     }
 
     /// The root context polls callouts.
-    pub(super) fn is_awake(&mut self) {
+    pub(super) fn finish_wake(&mut self) {
         self.wake_requested = false;
     }
 
