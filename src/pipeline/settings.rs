@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use super::journal::Key;
+use super::journal::tag::Key;
 use crate::record::StreamLimits;
 use crate::time::nanos;
 use crate::wire::{Format, Resource};

@@ -7,6 +7,7 @@ mod otlp_json;
 mod otlp_protobuf;
 mod protobuf;
 mod sink;
+mod value;
 
 use std::ops::Range;
 

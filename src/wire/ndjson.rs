@@ -3,7 +3,7 @@
 
 use super::attributes;
 use super::name::name;
-use super::sink::{Sink, Value};
+use super::sink::Sink;
 use super::{Frame, Numbered, Resource, Scope};
 use crate::record::Event;
 use crate::writer::Writer;
@@ -41,13 +41,4 @@ pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
         sink.text(name!("trace_id"), &trace.trace_id);
         sink.text(name!("span_id"), &trace.span_id);
     }
-}
-
-/// One member that is not the first.
-pub(super) fn push_member(out: &mut Writer, [prefix, name]: [&str; 2], value: Value<'_>) {
-    out.push_str(",\"");
-    out.push_str(prefix);
-    out.push_str(name);
-    out.push_str("\":");
-    value.push_json(out);
 }

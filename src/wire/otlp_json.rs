@@ -4,7 +4,7 @@
 //! names, 64-bit integers as decimal strings, ids as hexadecimal digits).
 
 use super::attributes;
-use super::sink::{Sink, Value};
+use super::sink::Sink;
 use super::{Frame, Numbered, Resource, SDK_NAME, SDK_VERSION, Scope};
 use crate::record::Event;
 use crate::writer::Writer;
@@ -74,30 +74,4 @@ fn push_trace(event: &Event, out: &mut Writer) {
     out.push_piece(br#"","spanId":""#);
     out.push_piece(&trace.span_id);
     out.push(b'"');
-}
-
-/// One `KeyValue`.
-pub(super) fn push_attribute(out: &mut Writer, [prefix, name]: [&str; 2], value: Value<'_>) {
-    out.push_piece(br#"{"key":""#);
-    out.push_str(prefix);
-    out.push_str(name);
-    out.push_piece(br#"","value":{""#);
-    push_value(out, value);
-    out.push_str("}}");
-}
-
-/// The only member of an `AnyValue`, after the opening quote of its name. A 64-bit integer is a
-/// string.
-fn push_value(out: &mut Writer, value: Value<'_>) {
-    out.push_str(match value {
-        Value::Text(_) | Value::Word(_) => r#"stringValue":"#,
-        Value::Int(_) => r#"intValue":"#,
-        Value::Flag(_) => r#"boolValue":"#,
-        Value::Micros(_) => r#"doubleValue":"#,
-    });
-
-    let quote = if let Value::Int(_) = value { "\"" } else { "" };
-    out.push_str(quote);
-    value.push_json(out);
-    out.push_str(quote);
 }

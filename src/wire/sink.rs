@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::name::{Name, RECORD_ATTRIBUTES};
 use super::protobuf::{self, Field, STRING_VALUE, bool_value, double_value, int_value};
-use super::{ndjson, otlp_json};
+use super::value::{Value, push_attribute, push_member};
 use crate::copy::copy_ascii;
 use crate::time::nanos;
 use crate::writer::{UUID_LENGTH, Writer, uuid_text};
@@ -17,38 +17,6 @@ const MAX_UUID_PREFIX: usize = 4;
 
 /// Largest length that is one byte in protobuf.
 const MAX_SHORT: usize = 0x7f;
-
-/// The value of an attribute.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Value<'v> {
-    /// A string from raw bytes; invalid UTF-8 becomes U+FFFD.
-    Text(&'v [u8]),
-    /// A string of UTF-8 that needs no escaping.
-    Word(&'v [u8]),
-    /// An integer.
-    Int(u64),
-    /// A boolean.
-    Flag(bool),
-    /// Microseconds, written as milliseconds.
-    Micros(u64),
-}
-
-impl Value<'_> {
-    /// Writes the value as JSON.
-    pub(super) fn push_json(self, out: &mut Writer) {
-        match self {
-            Self::Text(bytes) => out.push_text(bytes),
-            Self::Word(word) => {
-                out.push(b'"');
-                out.push_bytes(word);
-                out.push(b'"');
-            }
-            Self::Int(number) => out.push_int(number),
-            Self::Flag(flag) => out.push_str(if flag { "true" } else { "false" }),
-            Self::Micros(micros) => out.push_millis(micros),
-        }
-    }
-}
 
 /// Format of the attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,9 +224,9 @@ impl<'o> Sink<'o> {
                 if !std::mem::take(is_first) {
                     self.out.push(b',');
                 }
-                otlp_json::push_attribute(self.out, name, value);
+                push_attribute(self.out, name, value);
             }
-            Form::Flat => ndjson::push_member(self.out, name, value),
+            Form::Flat => push_member(self.out, name, value),
         }
     }
 }

@@ -65,7 +65,7 @@ mod codec;
 mod directory;
 mod orphans;
 mod owner;
-mod tag;
+pub(super) mod tag;
 
 use std::rc::Rc;
 
