@@ -25,7 +25,7 @@ def area(path):
     """The part of the repository that a file belongs to."""
     if "tests" in path.parts or path.name in ("tests.rs", "fake.rs") or "benches" in path.parts:
         return "tests and benches"
-    if "demo" in path.parts:
+    if "demo" in path.parts or "testkit" in path.parts:
         return "tests and benches"
     return "collector" if path.parts[0] == "collector" else "filter"
 

@@ -1,6 +1,6 @@
 //! Runs the rows of a group in alternating slices.
 
-use audit_demo::upstream::Upstream;
+use testkit::upstream::Upstream;
 
 use super::args::Args;
 use super::requests::Requests;

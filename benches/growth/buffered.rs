@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use audit_demo::upstream::Upstream;
 use serde_json::json;
+use testkit::upstream::Upstream;
 
 use super::common::audit::{self, USER_HEADER};
 use super::common::bench::WARM_UP;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit_demo::client::{
+use serde_json::{Value, json};
+use testkit::client::{
     CallOptions, GrpcConnection, GrpcOptions, Leave, Message, RawConnection, Reply, Version,
     exchange,
 };
-use audit_demo::upstream::PreparedAnswer;
-use serde_json::{Value, json};
+use testkit::upstream::PreparedAnswer;
 
 use crate::support::bootstrap::Bootstrap;
 use crate::support::mesh::list;

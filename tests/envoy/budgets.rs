@@ -1,9 +1,9 @@
 //! Bounds on the worker memory that slow clients can hold: reservations for required records, and
 //! response bodies.
 
-use audit_demo::client::CallOptions;
-use audit_demo::upstream::PreparedAnswer;
 use serde_json::{Value, json};
+use testkit::client::CallOptions;
+use testkit::upstream::PreparedAnswer;
 
 use crate::support::bootstrap::Bootstrap;
 use crate::support::crowd::{Crowd, RequestKind};
@@ -174,7 +174,7 @@ async fn bodies_that_are_not_fetched_are_kept_as_far_as_there_is_room() {
 
     large(&mesh, "/one");
     let options = CallOptions::default();
-    let one = audit_demo::client::http_get(mesh.http, "/one", [("user-agent", "one")], &options)
+    let one = testkit::client::http_get(mesh.http, "/one", [("user-agent", "one")], &options)
         .await
         .unwrap();
     assert_eq!(one.body.len(), MEBIBYTE);

@@ -1,9 +1,9 @@
 //! Attributes that a rule's allow-lists record in addition to the default ones, and values that
 //! they never record.
 
-use audit_demo::client::{CallOptions, http_get};
-use audit_demo::headers::Headers;
 use serde_json::json;
+use testkit::client::{CallOptions, http_get};
+use testkit::headers::Headers;
 
 use crate::support::mesh::METHOD;
 use crate::support::{Mesh, Record};

@@ -1,9 +1,9 @@
 //! gRPC-Web and Connect on the wire: split, malformed, too long, and claimed by a client that uses
 //! neither.
 
-use audit_demo::client::{CallOptions, End, Leave, Message, Reply, Version, exchange};
-use audit_demo::upstream::PreparedAnswer;
 use serde_json::{Value, json};
+use testkit::client::{CallOptions, End, Leave, Message, Reply, Version, exchange};
+use testkit::upstream::PreparedAnswer;
 
 use crate::support::bootstrap::Bootstrap;
 use crate::support::sink::Sink;

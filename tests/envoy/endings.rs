@@ -1,8 +1,8 @@
 //! Exactly one record for every kind of stream end, with the way it ended.
 
-use audit_demo::client::{CallOptions, GrpcOptions, grpc_call, raw_exchange};
-use audit_demo::upstream::Upstream;
 use serde_json::{Value, json};
+use testkit::client::{CallOptions, GrpcOptions, grpc_call, raw_exchange};
+use testkit::upstream::Upstream;
 
 use crate::support::bootstrap::{self, Bootstrap};
 use crate::support::mesh::{METHOD, list};
@@ -329,8 +329,7 @@ async fn http_upstream_resets_before_and_within_the_answer() {
 
     let mesh = mesh_with(|_| {}).await;
     let headers = list(&[("x-demo-reset", "after-headers")]);
-    let answer =
-        audit_demo::client::http_get(mesh.http, "/b", headers, &CallOptions::default()).await;
+    let answer = testkit::client::http_get(mesh.http, "/b", headers, &CallOptions::default()).await;
     assert!(answer.is_err());
 
     assert_all(
@@ -351,7 +350,7 @@ async fn http_client_goes_away() {
     };
     let headers = list(&[("x-demo-delay-ms", "60000")]);
     assert!(
-        audit_demo::client::http_get(mesh.http, "/gone", headers, &impatient)
+        testkit::client::http_get(mesh.http, "/gone", headers, &impatient)
             .await
             .is_err()
     );

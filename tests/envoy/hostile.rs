@@ -1,8 +1,8 @@
 //! Hostile input: no trap, valid JSON, and the VM keeps running.
 
-use audit_demo::client::{CallOptions, GrpcOptions, grpc_call, http_get};
-use audit_demo::headers::Headers;
 use serde_json::json;
+use testkit::client::{CallOptions, GrpcOptions, grpc_call, http_get};
+use testkit::headers::Headers;
 
 use crate::support::Mesh;
 use crate::support::bootstrap::Bootstrap;

@@ -1,8 +1,8 @@
 //! HTTP/3: one record for each exchange, and every reservation in the buffer is released.
 
-use audit_demo::client::{End, Leave, Message, Reply};
-use audit_demo::upstream::PreparedAnswer;
 use serde_json::{Value, json};
+use testkit::client::{End, Leave, Message, Reply};
+use testkit::upstream::PreparedAnswer;
 
 use crate::support::bootstrap::Bootstrap;
 use crate::support::http3::{Http3, speak_http3};

@@ -1,8 +1,8 @@
 //! No secret reaches the audit cluster, the log or the statistics.
 
-use audit_demo::client::{CallOptions, http_get};
-use audit_demo::upstream::PreparedAnswer;
 use serde_json::{Value, json};
+use testkit::client::{CallOptions, http_get};
+use testkit::upstream::PreparedAnswer;
 
 use crate::support::Mesh;
 use crate::support::bootstrap::{Bootstrap, forbidding};

@@ -4,8 +4,8 @@
 //! `AUDIT_FILTER_ARTEFACT=lean` runs every scenario with it instead of the full one; scenarios that
 //! read responses then fail.
 
-use audit_demo::client::{CallOptions, http_get};
 use serde_json::{Value, json};
+use testkit::client::{CallOptions, http_get};
 
 use crate::configuration::assert_refused;
 use crate::support::bootstrap::Bootstrap;

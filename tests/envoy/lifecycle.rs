@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use audit_demo::client::{CallOptions, http_get};
 use serde_json::{Value, json};
+use testkit::client::{CallOptions, http_get};
 use tokio::task::JoinHandle;
 
 use crate::support::bootstrap::Bootstrap;

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use audit_demo::client::{CallOptions, http_request};
 use serde_json::{Value, json};
+use testkit::client::{CallOptions, http_request};
 
 use crate::support::bootstrap::Bootstrap;
 use crate::support::eventually;

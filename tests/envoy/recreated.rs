@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use audit_demo::client::{CallOptions, GrpcConnection, GrpcOptions, HttpConnection};
-use audit_demo::headers::Headers;
-use audit_demo::upstream::PreparedAnswer;
 use serde_json::{Value, json};
+use testkit::client::{CallOptions, GrpcConnection, GrpcOptions, HttpConnection};
+use testkit::headers::Headers;
+use testkit::upstream::PreparedAnswer;
 use tokio::task::JoinSet;
 
 use crate::support::bootstrap::Bootstrap;

@@ -1,8 +1,8 @@
 //! Sessions: ids in all forms that clients send, and the start and end of a session.
 
-use audit_demo::client::{CallOptions, GrpcAnswer, GrpcOptions, grpc_call, http_get, raw_exchange};
-use audit_demo::headers::Headers;
 use serde_json::{Value, json};
+use testkit::client::{CallOptions, GrpcAnswer, GrpcOptions, grpc_call, http_get, raw_exchange};
+use testkit::headers::Headers;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

@@ -1,11 +1,9 @@
 //! Other spellings of a path or host, as Envoy forwards them. Each is recorded under the rule of
 //! its target, none is excluded by `level: none`, and no secret in a path or host is sent.
 
-use audit_demo::client::{
-    AnswerStream, CallOptions, GrpcOptions, Version, grpc_call, raw_exchange,
-};
-use audit_demo::headers::Headers;
 use serde_json::{Value, json};
+use testkit::client::{AnswerStream, CallOptions, GrpcOptions, Version, grpc_call, raw_exchange};
+use testkit::headers::Headers;
 
 use crate::leaks::{finds, sent};
 use crate::support::Mesh;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use audit_demo::client::{CallOptions, GrpcOptions, grpc_call, http_get};
 use serde_json::json;
+use testkit::client::{CallOptions, GrpcOptions, grpc_call, http_get};
 
 use crate::support::bootstrap::Bootstrap;
 use crate::support::ledger::Ledger;

@@ -3,10 +3,10 @@
 
 use std::net::Ipv4Addr;
 
-use audit_demo::client::{CallOptions, GrpcOptions, grpc_call, raw_exchange};
-use audit_demo::headers::Headers;
-use audit_demo::upstream::Seen;
 use serde_json::json;
+use testkit::client::{CallOptions, GrpcOptions, grpc_call, raw_exchange};
+use testkit::headers::Headers;
+use testkit::upstream::Seen;
 
 use crate::support::Mesh;
 use crate::support::mesh::METHOD;

@@ -1,7 +1,7 @@
 //! Tunnels: an accepted tunnel is a success, however it ends.
 
-use audit_demo::client::{CallOptions, Tunnel};
 use serde_json::{Value, json};
+use testkit::client::{CallOptions, Tunnel};
 
 use crate::support::bootstrap::Bootstrap;
 use crate::support::sink::Sink;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use audit_demo::upstream::PreparedAnswer;
 use bytes::Bytes;
 use serde_json::{Value, json};
+use testkit::upstream::PreparedAnswer;
 use tokio::time::{Instant, sleep};
 
 use crate::fault::Fault;

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use audit_demo::client::{CallError, HttpAnswer, HttpConnection};
+use testkit::client::{CallError, HttpAnswer, HttpConnection};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};

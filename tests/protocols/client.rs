@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use audit_demo::client::{
+use base64ct::{Base64, Encoding};
+use testkit::client::{
     CallError, CallOptions, End, Leave, Message, Reply, Tunnel, Version, exchange,
 };
-use audit_demo::headers::Headers;
-use audit_demo::upstream::{Feed, PreparedAnswer};
-use base64ct::{Base64, Encoding};
+use testkit::headers::Headers;
+use testkit::upstream::{Feed, PreparedAnswer};
 use tokio::sync::oneshot;
 
 use crate::stage::Stage;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use audit_demo::client::Leave;
-use audit_demo::client::{CallOptions, Message, http_get};
-use audit_demo::upstream::Upstream;
 use serde_json::json;
+use testkit::client::Leave;
+use testkit::client::{CallOptions, Message, http_get};
+use testkit::upstream::Upstream;
 
 use crate::order::Order;
 use crate::support::bootstrap::Bootstrap;

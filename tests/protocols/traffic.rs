@@ -1,8 +1,8 @@
 //! The traffic of a row: the client's request, the moment it leaves, and the upstream's answer.
 
-use audit_demo::client::Message;
 use base64ct::{Base64, Encoding};
 use bytes::Bytes;
+use testkit::client::Message;
 
 /// In paths and header values: the row's number, so that rows never share a prepared answer.
 pub const ROW: &str = "{row}";

@@ -37,11 +37,12 @@ const WORDS: [&str; 29] = [
 ];
 
 /// Folders with Rust code.
-const FOLDERS: [&str; 6] = [
+const FOLDERS: [&str; 7] = [
     "src",
     "tests",
     "benches",
     "envoy/demo",
+    "testkit",
     "collector/src",
     "collector/tests",
 ];

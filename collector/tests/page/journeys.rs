@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use audit_demo::client::{CallOptions, http_get};
 use serde_json::json;
+use testkit::client::{CallOptions, http_get};
 
 use crate::browser::{Browser, key};
 use crate::demo::demo;
@@ -24,7 +24,7 @@ async fn open() -> Browser {
 async fn get(envoy: SocketAddr, path: &str, headers: &[(&str, &str)]) {
     let headers = headers
         .iter()
-        .fold(audit_demo::headers::Headers::new(), |all, (name, value)| {
+        .fold(testkit::headers::Headers::new(), |all, (name, value)| {
             all.with(name, value)
         });
     http_get(envoy, path, headers, &CallOptions::default())

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use audit_demo::client::{CallOptions, http_request};
 use serde_json::{Value, json};
+use testkit::client::{CallOptions, http_request};
 
 /// Longest wait for one command; the first one starts a browser.
 const PATIENCE: Duration = Duration::from_secs(60);

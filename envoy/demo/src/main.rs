@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use audit_demo::upstream::Upstream;
 use clap::{Parser, Subcommand};
+use testkit::upstream::Upstream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Demo upstream and demo client for audit-filter.

@@ -8,10 +8,10 @@ mod spoofed;
 
 use std::collections::BTreeMap;
 
-use audit_demo::client::{GrpcOptions, grpc_call};
-use audit_demo::headers::Headers;
-use audit_demo::upstream::Seen;
 use serde_json::{Value, json};
+use testkit::client::{GrpcOptions, grpc_call};
+use testkit::headers::Headers;
+use testkit::upstream::Seen;
 
 use crate::support::bootstrap::Bootstrap;
 use crate::support::sink::Sink;

@@ -1,6 +1,6 @@
 //! Configured header names, with a strict receiver.
 
-use audit_demo::client::{CallOptions, raw_exchange};
+use testkit::client::{CallOptions, raw_exchange};
 use uuid::Uuid;
 
 use super::*;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use audit_demo::client::HttpConnection;
+use testkit::client::HttpConnection;
 
 use super::*;
 use crate::support::lds::Listeners;

@@ -1,6 +1,6 @@
 //! Refused or held requests: an assigned number is in a record, whatever happens to the request.
 
-use audit_demo::client::{CallOptions, http_get};
+use testkit::client::{CallOptions, http_get};
 
 use super::*;
 use crate::support::answer::Gate;

@@ -1,7 +1,7 @@
 //! Spoofed pairs from a client: removed on every path through the filter, without effect on the
 //! real pair.
 
-use audit_demo::client::{CallOptions, raw_exchange};
+use testkit::client::{CallOptions, raw_exchange};
 
 use super::*;
 use crate::support::mesh::list;

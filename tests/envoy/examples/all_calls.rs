@@ -3,9 +3,9 @@
 
 use std::net::Ipv4Addr;
 
-use audit_demo::client::{CallOptions, http_get};
-use audit_demo::upstream::Protocol;
 use serde_json::json;
+use testkit::client::{CallOptions, http_get};
+use testkit::upstream::Protocol;
 
 use super::{example, example_with, texts};
 use crate::support::mesh::list;

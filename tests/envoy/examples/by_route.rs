@@ -1,7 +1,7 @@
 //! `by-route.yaml`: the filter runs only for the requests that may need a record.
 
-use audit_demo::client::{CallOptions, raw_exchange};
 use serde_json::json;
+use testkit::client::{CallOptions, raw_exchange};
 
 use super::{example, example_with, texts};
 use crate::support::bootstrap::Bootstrap;

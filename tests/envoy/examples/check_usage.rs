@@ -1,9 +1,9 @@
 //! `check-usage.yaml`: usage of `/check`, as the IMQS authservice tracks it.
 
-use audit_demo::client::{CallOptions, http_get};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
 use sha2::Sha256;
+use testkit::client::{CallOptions, http_get};
 
 use super::{example, example_with, quick_example, texts};
 use crate::leaks::sent;

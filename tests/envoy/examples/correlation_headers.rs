@@ -3,9 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use audit_demo::client::HttpAnswer;
-use audit_demo::upstream::Seen;
 use serde_json::json;
+use testkit::client::HttpAnswer;
+use testkit::upstream::Seen;
 use uuid::Uuid;
 
 use super::{example_with, quick_example, texts};

@@ -3,9 +3,9 @@
 
 use std::net::Ipv4Addr;
 
-use audit_demo::client::{CallOptions, GrpcOptions, grpc_call};
-use audit_demo::upstream::Seen;
 use serde_json::json;
+use testkit::client::{CallOptions, GrpcOptions, grpc_call};
+use testkit::upstream::Seen;
 
 use super::{example, example_with, texts};
 use crate::support::mesh::{METHOD, list};

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use audit_demo::client::HttpConnection;
 use serde_json::{Value, json};
+use testkit::client::HttpConnection;
 
 use crate::support::bootstrap::Bootstrap;
 use crate::support::envoy::Envoy;

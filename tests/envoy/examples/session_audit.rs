@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use audit_demo::client::{CallOptions, HttpAnswer, http_request};
 use serde_json::json;
+use testkit::client::{CallOptions, HttpAnswer, http_request};
 
 use super::{example_with, quick_example, texts};
 use crate::leaks::sent;

@@ -1,6 +1,6 @@
 //! Client headers that imitate the edge.
 
-use audit_demo::client::raw_exchange;
+use testkit::client::raw_exchange;
 
 use super::*;
 

@@ -5,11 +5,11 @@ mod forged;
 
 use std::net::Ipv4Addr;
 
-use audit_demo::client::{CallOptions, GrpcOptions, grpc_call, http_get};
-use audit_demo::headers::Headers;
-use audit_demo::upstream::Seen;
 use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
+use testkit::client::{CallOptions, GrpcOptions, grpc_call, http_get};
+use testkit::headers::Headers;
+use testkit::upstream::Seen;
 
 use crate::support::bootstrap::Bootstrap;
 use crate::support::mesh::list;

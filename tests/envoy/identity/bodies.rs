@@ -1,9 +1,9 @@
 //! Bodies without a user: the client gets the upstream's bytes, and the record gives the reason.
 
-use audit_demo::client::{AnswerStream, CallOptions, Version};
-use audit_demo::headers::Headers;
-use audit_demo::upstream::PreparedAnswer;
 use serde_json::json;
+use testkit::client::{AnswerStream, CallOptions, Version};
+use testkit::headers::Headers;
+use testkit::upstream::PreparedAnswer;
 
 use super::{JSON, assert_named, default_rules, last_record, mesh_of};
 use crate::support::{Mesh, Record};

@@ -2,9 +2,9 @@
 //! filter compresses after it has read the body. One listed after it hands compressed bytes to the
 //! filter.
 
-use audit_demo::headers::Headers;
-use audit_demo::upstream::PreparedAnswer;
 use serde_json::{Value, json};
+use testkit::headers::Headers;
+use testkit::upstream::PreparedAnswer;
 
 use super::{JSON, assert_named, default_rules, last_record, mesh_of};
 use crate::support::Mesh;
@@ -27,9 +27,9 @@ async fn compressed_at(index: usize) -> Mesh {
     mesh.upstream
         .prepare("/check", PreparedAnswer::whole(200, JSON, body).unwrap());
 
-    let options = audit_demo::client::CallOptions::default();
+    let options = testkit::client::CallOptions::default();
     let headers = Headers::from([("accept-encoding", "gzip")]);
-    let answer = audit_demo::client::http_get(mesh.http, "/check", headers, &options)
+    let answer = testkit::client::http_get(mesh.http, "/check", headers, &options)
         .await
         .unwrap();
     assert_eq!(

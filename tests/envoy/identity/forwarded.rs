@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use audit_demo::client::{CallOptions, http_get};
-use audit_demo::headers::Headers;
 use serde_json::json;
+use testkit::client::{CallOptions, http_get};
+use testkit::headers::Headers;
 
 use super::{assert_named, default_rules, last_record, mesh_of};
 use crate::support::{Mesh, Record};

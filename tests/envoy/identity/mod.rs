@@ -9,8 +9,8 @@ mod jwt;
 mod tokens;
 mod trickle;
 
-use audit_demo::upstream::PreparedAnswer;
 use serde_json::{Value, json};
+use testkit::upstream::PreparedAnswer;
 
 use crate::support::bootstrap::Bootstrap;
 use crate::support::sink::Sink;

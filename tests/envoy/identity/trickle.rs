@@ -3,9 +3,9 @@
 
 use std::net::SocketAddr;
 
-use audit_demo::client::{AnswerStream, CallOptions, Version};
-use audit_demo::upstream::PreparedAnswer;
 use serde_json::json;
+use testkit::client::{AnswerStream, CallOptions, Version};
+use testkit::upstream::PreparedAnswer;
 
 use super::{JSON, assert_named, default_rules, last_record, mesh_of};
 use crate::support::Mesh;

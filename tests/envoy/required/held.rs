@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use audit_demo::client::{GrpcConnection, RawConnection};
-use audit_demo::upstream::Seen;
+use testkit::client::{GrpcConnection, RawConnection};
+use testkit::upstream::Seen;
 
 use super::*;
 use crate::support::bootstrap;

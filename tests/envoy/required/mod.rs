@@ -7,12 +7,12 @@ mod refused;
 
 use std::net::SocketAddr;
 
-use audit_demo::client::{
-    CallError, CallOptions, GrpcAnswer, GrpcOptions, HttpAnswer, grpc_call, http_request,
-};
-use audit_demo::headers::Headers;
 use bytes::Bytes;
 use serde_json::{Value, json};
+use testkit::client::{
+    CallError, CallOptions, GrpcAnswer, GrpcOptions, HttpAnswer, grpc_call, http_request,
+};
+use testkit::headers::Headers;
 use tokio::task::JoinHandle;
 
 use crate::support::answer::Gate;

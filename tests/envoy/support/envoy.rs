@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use audit_demo::client::{CallError, CallOptions, http_get, http_request};
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::client::{CallError, CallOptions, http_get, http_request};
 
 use super::bootstrap::Bootstrap;
 use super::{eventually, tools};

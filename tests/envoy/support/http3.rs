@@ -4,8 +4,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 
-use audit_demo::client::{End, Leave, Message, Reply};
-use audit_demo::headers::Headers;
 use bytes::{Buf, Bytes};
 use h3::client::{RequestStream, SendRequest};
 use h3::error::StreamError;
@@ -13,6 +11,8 @@ use h3_quinn::{BidiStream, OpenStreams, RecvStream, SendStream};
 use http::{HeaderMap, Request};
 use quinn::crypto::rustls::QuicClientConfig;
 use serde_json::{Value, json};
+use testkit::client::{End, Leave, Message, Reply};
+use testkit::headers::Headers;
 use tokio::time::timeout;
 use tokio_rustls::rustls::ClientConfig;
 

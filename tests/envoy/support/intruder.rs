@@ -3,9 +3,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use audit_demo::client::HttpAnswer;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use testkit::client::HttpAnswer;
 
 use super::bootstrap::Bootstrap;
 use super::{Mesh, tools};

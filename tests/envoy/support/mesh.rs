@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use audit_demo::client::{
+use serde_json::{Value, json};
+use testkit::client::{
     CallError, CallOptions, GrpcAnswer, GrpcOptions, HttpAnswer, grpc_call, http_get, http_request,
 };
-use audit_demo::headers::Headers;
-use audit_demo::upstream::Upstream;
-use serde_json::{Value, json};
+use testkit::headers::Headers;
+use testkit::upstream::Upstream;
 
 use super::bootstrap::Bootstrap;
 use super::envoy::Envoy;

@@ -1,7 +1,7 @@
 //! An HTTP/1.1 request in Envoy's form: a body has a `content-length`.
 
-use audit_demo::headers::Headers;
 use bytes::Bytes;
+use testkit::headers::Headers;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpStream;
 

@@ -2,8 +2,8 @@
 
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 
-use audit_demo::client::http_get;
 use serde_json::Value;
+use testkit::client::http_get;
 
 use super::*;
 

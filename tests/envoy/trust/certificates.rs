@@ -1,6 +1,6 @@
 //! Certificates that the listener has verified, and the names in them that make a peer trusted.
 
-use audit_demo::client::http_request;
+use testkit::client::http_request;
 
 use super::mutual::{MutualMesh, call_through, grpc_listener};
 use super::*;

@@ -1,8 +1,8 @@
 //! Requests that share a connection: facts cached for one connection are not used for another, and
 //! decisions based on headers are not cached.
 
-use audit_demo::client::raw_exchange;
 use serde_json::Value;
+use testkit::client::raw_exchange;
 
 use super::forwarded::{CLOSE, assert_is_answer, believing, detecting_by_header, tracked_request};
 use super::*;

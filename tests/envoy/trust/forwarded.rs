@@ -1,7 +1,7 @@
 //! Addresses claimed by a client: in `x-forwarded-for`, in another header, or in a PROXY line.
 
-use audit_demo::client::raw_exchange;
 use serde_json::Value;
+use testkit::client::raw_exchange;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 

@@ -10,8 +10,8 @@ mod unverified;
 
 use std::net::Ipv4Addr;
 
-use audit_demo::client::{CallOptions, GrpcOptions, grpc_call};
 use serde_json::json;
+use testkit::client::{CallOptions, GrpcOptions, grpc_call};
 
 use crate::support::Mesh;
 use crate::support::bootstrap::Bootstrap;

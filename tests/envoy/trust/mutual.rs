@@ -2,9 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use audit_demo::client::{CallError, GrpcAnswer, GrpcOptions, grpc_call};
 use rcgen::SanType;
 use serde_json::{Value, json};
+use testkit::client::{CallError, GrpcAnswer, GrpcOptions, grpc_call};
 
 use super::ALL;
 use crate::support::Mesh;

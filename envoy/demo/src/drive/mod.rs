@@ -11,9 +11,9 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use audit_demo::client::{CallOptions, http_get};
 use clap::Args;
 use serde_json::Value;
+use testkit::client::{CallOptions, http_get};
 
 /// Deadline for the records to reach the collector: several batch delays, and one or two retries on
 /// a busy machine.

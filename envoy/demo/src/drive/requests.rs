@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use audit_demo::client::{CallOptions, GrpcOptions, grpc_call, http_get};
-use audit_demo::headers::Headers;
+use testkit::client::{CallOptions, GrpcOptions, grpc_call, http_get};
+use testkit::headers::Headers;
 
 use super::{Failure, Targets};
 

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use audit_demo::client::{CallOptions, http_request};
 use serde_json::Value;
+use testkit::client::{CallOptions, http_request};
 
 use super::requests::{SPOOFED, TRACKED_DENIED, TRACKED_OK};
 use super::table::aligned;

@@ -1,10 +1,10 @@
 //! The requests of a person: session checks, and tracked operations over HTTP and gRPC.
 
-use audit_demo::client::{CallError, CallOptions, GrpcOptions, grpc_call, http_request};
-use audit_demo::headers::Headers;
 use base64ct::{Base64, Encoding as _};
 use fastrand::Rng;
 use serde_json::json;
+use testkit::client::{CallError, CallOptions, GrpcOptions, grpc_call, http_request};
+use testkit::headers::Headers;
 
 use super::Targets;
 use super::people::{Person, Place};

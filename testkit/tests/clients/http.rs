@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use audit_demo::client::{CallError, CallOptions, http_get, http_request, raw_exchange};
-use audit_demo::headers::Headers;
-use audit_demo::upstream::{Protocol, Upstream};
+use testkit::client::{CallError, CallOptions, http_get, http_request, raw_exchange};
+use testkit::headers::Headers;
+use testkit::upstream::{Protocol, Upstream};
 
 const FAST: CallOptions = CallOptions {
     source_ip: None,

@@ -1,15 +1,11 @@
 //! Exchanges that the client leaves, and tunnels, without a proxy.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test; the lint's exception covers test functions only, not their helpers"
-)]
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use audit_demo::client::{CallOptions, End, Leave, Message, Reply, Tunnel, Version, exchange};
-use audit_demo::headers::Headers;
-use audit_demo::upstream::{PreparedAnswer, Upstream};
+use testkit::client::{CallOptions, End, Leave, Message, Reply, Tunnel, Version, exchange};
+use testkit::headers::Headers;
+use testkit::upstream::{PreparedAnswer, Upstream};
 use tokio::sync::oneshot;
 
 const FAST: CallOptions = CallOptions {

@@ -1,14 +1,10 @@
 //! Answers prepared by a program, and clients that read them chunk by chunk, without a proxy.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test; the lint's exception covers test functions only, not their helpers"
-)]
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use audit_demo::client::{AnswerStream, CallOptions, Version};
-use audit_demo::upstream::{PreparedAnswer, Upstream};
+use testkit::client::{AnswerStream, CallOptions, Version};
+use testkit::upstream::{PreparedAnswer, Upstream};
 
 const FAST: CallOptions = CallOptions {
     source_ip: None,

@@ -1,5 +1,4 @@
-//! A scriptable upstream and plain clients, used by the demo and by the tests that drive a real
-//! Envoy.
+//! What the tests and benchmarks of the filter and of its collector share.
 //!
 //! The code does not depend on the audit filter. The [`upstream`] records the requests and answers
 //! as they specify. The [`client`] sends given requests and returns the answers. Both use addresses

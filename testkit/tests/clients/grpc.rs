@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use audit_demo::client::{CallError, CallOptions, GrpcAnswer, GrpcOptions, grpc_call};
-use audit_demo::headers::Headers;
-use audit_demo::upstream::{Protocol, Upstream};
+use testkit::client::{CallError, CallOptions, GrpcAnswer, GrpcOptions, grpc_call};
+use testkit::headers::Headers;
+use testkit::upstream::{Protocol, Upstream};
 
 async fn call(upstream: &Upstream, script: &str) -> Result<GrpcAnswer, CallError> {
     grpc_call(
