@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use super::support::tools;
+use testkit::tools;
 
 /// The filter with every feature.
 pub fn full() -> &'static Path {

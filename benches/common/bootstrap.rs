@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use testkit::envoy::bootstrap::Bootstrap;
 
 use super::artefacts;
 use super::requests::Traffic;
-use super::support::bootstrap::Bootstrap;
 
 /// Where the audit filter sends its records, over HTTP/1.1.
 pub const AUDIT: &str = "audit";

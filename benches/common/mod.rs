@@ -17,7 +17,5 @@ pub mod requests;
 pub mod row;
 pub mod sink;
 pub mod subject;
-#[path = "../../tests/envoy/support/mod.rs"]
-pub mod support;
 pub mod table;
 pub mod wire;

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
+use testkit::envoy::mesh::METHOD;
+
 use super::load::Load;
-use super::support::mesh::METHOD;
 
 type Headers = [(&'static str, &'static str)];
 

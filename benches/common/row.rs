@@ -1,10 +1,10 @@
 //! One line of a table: the requests, and the Envoy that they pass.
 
 use serde_json::Value;
+use testkit::envoy::bootstrap::Bootstrap;
 
 use super::audit;
 use super::requests::{RECORD, Requests, USER_AGENT};
-use super::support::bootstrap::Bootstrap;
 use super::{artefacts, bootstrap};
 
 /// Where the records of a row are delivered.

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use testkit::envoy::process::Envoy;
+use testkit::eventually;
 use tokio::time::Instant;
 
 use super::awake::awake;
@@ -13,8 +15,6 @@ use super::quantile::quantile;
 use super::requests::RECORD;
 use super::row::{Delivery, Row};
 use super::sink::Sink;
-use super::support::envoy::Envoy;
-use super::support::eventually;
 
 /// Time between a slice's last answer and the reading of the CPU time, so that Envoy's threads
 /// sleep.

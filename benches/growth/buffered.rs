@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use testkit::now;
 use testkit::upstream::Upstream;
 
 use super::common::audit::{self, USER_HEADER};
@@ -11,7 +12,6 @@ use super::common::quantile::quantile;
 use super::common::requests::{Requests, Traffic};
 use super::common::row::Row;
 use super::common::subject::Subject;
-use super::common::support::now;
 use super::common::{cpu, progress};
 
 pub const NAME: &str = "buffered";

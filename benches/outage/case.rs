@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
+use testkit::audit::sink::{Answer, Sink as Scripted};
+use testkit::envoy::bootstrap::Bootstrap;
+
 use super::common::audit::{self, USER_HEADER};
 use super::common::bootstrap::{self, AUDIT};
 use super::common::requests::{RECORD, Requests, Traffic};
-use super::common::support::bootstrap::Bootstrap;
-use super::common::support::sink::{Answer, Sink as Scripted};
 use super::common::{artefacts, sink::Sink};
 
 /// The requests of every case, which are always recorded.

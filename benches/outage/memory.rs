@@ -4,8 +4,9 @@
 use std::fs;
 use std::time::Duration;
 
+use testkit::now;
+
 use super::case::{Case, Clusters};
-use super::common::support::now;
 use super::common::{cpu, progress};
 use super::subject::{Counts, Subject};
 

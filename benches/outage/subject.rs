@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use testkit::envoy::process::Envoy;
+use testkit::eventually;
 use tokio::time::Instant;
 
 use super::case::{Case, Clusters, TRAFFIC, requests};
@@ -11,8 +13,6 @@ use super::common::awake::awake;
 use super::common::bench::WARM_UP;
 use super::common::load::Load;
 use super::common::subject::SETTLE;
-use super::common::support::envoy::Envoy;
-use super::common::support::eventually;
 
 /// Requests between two checks whether the buffer is full.
 const FILLING: usize = 2000;

@@ -1,8 +1,7 @@
 //! Signs of life of an idle stream.
 
 use serde_json::json;
-
-use crate::support::{Mesh, eventually};
+use testkit::{Mesh, eventually};
 
 #[tokio::test]
 async fn an_idle_stream_sends_signs_of_life_with_its_next_number() {

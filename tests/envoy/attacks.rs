@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testkit::audit::sink::Sink;
 use testkit::client::{
     CallOptions, GrpcConnection, GrpcOptions, Leave, Message, RawConnection, Reply, Version,
     exchange,
 };
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::mesh::list;
 use testkit::upstream::PreparedAnswer;
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::mesh::list;
-use crate::support::sink::Sink;
-use crate::support::{Mesh, eventually};
+use testkit::{Mesh, eventually};
 
 fn bootstrap(plugin: &Value) -> Bootstrap {
     Bootstrap::shipped()
@@ -99,7 +98,7 @@ async fn limited(header: (&str, &str), route: Value) {
             manager["internal_address_config"] =
                 json!({"cidr_ranges": [{"address_prefix": "127.0.0.0", "prefix_len": 8}]});
             let routes = &mut manager["route_config"]["virtual_hosts"][0]["routes"][0]["route"];
-            crate::support::bootstrap::merge(routes, &route);
+            testkit::envoy::bootstrap::merge(routes, &route);
         }
     });
     let mesh = start(bootstrap).await;

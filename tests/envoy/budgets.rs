@@ -2,13 +2,12 @@
 //! response bodies.
 
 use serde_json::{Value, json};
+use testkit::audit::sink::Sink;
 use testkit::client::CallOptions;
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::crowd::{Crowd, RequestKind};
 use testkit::upstream::PreparedAnswer;
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::crowd::{Crowd, RequestKind};
-use crate::support::sink::Sink;
-use crate::support::{Mesh, Record, eventually};
+use testkit::{Mesh, Record, eventually};
 
 /// A required request with a body that never arrives.
 const HELD: RequestKind = RequestKind {

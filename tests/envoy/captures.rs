@@ -3,10 +3,9 @@
 
 use serde_json::json;
 use testkit::client::{CallOptions, http_get};
+use testkit::envoy::mesh::METHOD;
 use testkit::headers::Headers;
-
-use crate::support::mesh::METHOD;
-use crate::support::{Mesh, Record};
+use testkit::{Mesh, Record};
 
 async fn capturing(capture: &serde_json::Value) -> Mesh {
     Mesh::with_plugin(&json!({"rules": [{"name": "all", "level": "request", "capture": capture}]}))

@@ -3,8 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
-
-use crate::support::Mesh;
+use testkit::Mesh;
 
 #[tokio::test]
 #[expect(
@@ -164,10 +163,10 @@ async fn rules_are_tried_in_order_on_two_workers() {
         {"name": "internal", "match": {"hosts": ["*.internal"], "headers": [{"name": "x-env", "exact": "prod"}]}},
         {"name": "rest", "match": {"path": {"prefix": "/v1/"}}, "http_statuses": ["2xx"]},
     ]});
-    let bootstrap = crate::support::bootstrap::Bootstrap::shipped()
+    let bootstrap = testkit::envoy::bootstrap::Bootstrap::shipped()
         .with_plugin(&json!({"batch": {"max_delay": "50ms"}}))
         .with_plugin(&rules);
-    let mesh = Mesh::with_bootstrap(bootstrap, crate::support::sink::Sink::start().await, 2).await;
+    let mesh = Mesh::with_bootstrap(bootstrap, testkit::audit::sink::Sink::start().await, 2).await;
 
     mesh.get("/healthz", &[]).await;
     mesh.request("POST", "/v1/users/42/password", &[]).await;

@@ -1,12 +1,11 @@
 //! Configurations that Envoy must refuse, and the log lines about them.
 
 use serde_json::{Value, json};
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::envoy::Envoy;
-use crate::support::lds::Listeners;
-use crate::support::sink::Sink;
-use crate::support::{Mesh, eventually};
+use testkit::audit::sink::Sink;
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::lds::Listeners;
+use testkit::envoy::process::Envoy;
+use testkit::{Mesh, eventually};
 
 #[track_caller]
 pub fn assert_refused(bootstrap: &Bootstrap, sentences: &[&str]) {
@@ -78,7 +77,7 @@ async fn json_text_works_like_native_yaml() {
 
     // The sink parses OTLP only; this body is parsed here.
     mesh.sink
-        .answer_all(Some(crate::support::sink::Answer::Status(204, "")));
+        .answer_all(Some(testkit::audit::sink::Answer::Status(204, "")));
     mesh.get("/check", &[]).await;
 
     let attempt = eventually("a batch arrives", || {

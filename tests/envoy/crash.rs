@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::json;
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::lds::Listeners;
-use crate::support::sink::{Answer, Sink};
-use crate::support::{DEADLINE, Mesh, Record, eventually, tools};
+use testkit::audit::sink::{Answer, Sink};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::lds::Listeners;
+use testkit::{DEADLINE, Mesh, Record, eventually, tools};
 
 /// Its value is the name of the callback that traps.
 const HEADER: &str = "x-audit-crash-for-tests";

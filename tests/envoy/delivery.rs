@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::json;
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::sink::{Answer, Sink};
-use crate::support::{Mesh, Record, eventually};
+use testkit::audit::sink::{Answer, Sink};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::{Mesh, Record, eventually};
 
 fn quick(patch: &serde_json::Value) -> Bootstrap {
     let retry = json!({"batch": {"max_delay": "50ms"}, "retry": {"initial_backoff": "50ms", "max_backoff": "200ms"}});

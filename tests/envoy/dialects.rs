@@ -2,12 +2,11 @@
 //! neither.
 
 use serde_json::{Value, json};
+use testkit::audit::sink::Sink;
 use testkit::client::{CallOptions, End, Leave, Message, Reply, Version, exchange};
+use testkit::envoy::bootstrap::Bootstrap;
 use testkit::upstream::PreparedAnswer;
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::sink::Sink;
-use crate::support::{Mesh, Record};
+use testkit::{Mesh, Record};
 
 const WEB: &str = "application/grpc-web+proto";
 const CONNECT: &str = "application/connect+proto";

@@ -1,13 +1,12 @@
 //! Exactly one record for every kind of stream end, with the way it ended.
 
 use serde_json::{Value, json};
+use testkit::audit::sink::Sink;
 use testkit::client::{CallOptions, GrpcOptions, grpc_call, raw_exchange};
+use testkit::envoy::bootstrap::{self, Bootstrap};
+use testkit::envoy::mesh::{METHOD, list};
 use testkit::upstream::Upstream;
-
-use crate::support::bootstrap::{self, Bootstrap};
-use crate::support::mesh::{METHOD, list};
-use crate::support::sink::Sink;
-use crate::support::{Mesh, Record};
+use testkit::{Mesh, Record};
 
 /// Records all requests, so that only the ending matters.
 fn everything() -> Value {

@@ -1,10 +1,11 @@
 //! Another plugin of the same Envoy overwrites the filter's shared data. Without a `vm_id`, as with
 //! Istio, both plugins share it.
 
+use testkit::Mesh;
+use testkit::audit::sink::{Answer, Sink};
+use testkit::envoy::intruder::{Intruder, position, with_an_intruder};
+
 use crate::crash::{bootstrap, crash, delivered, names, record};
-use crate::support::Mesh;
-use crate::support::intruder::{Intruder, position, with_an_intruder};
-use crate::support::sink::{Answer, Sink};
 
 /// A text in the batch that is forged, and its replacement.
 const GENUINE: &[u8] = b"/audited/before-0";

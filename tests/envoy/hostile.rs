@@ -1,13 +1,12 @@
 //! Hostile input: no trap, valid JSON, and the VM keeps running.
 
 use serde_json::json;
+use testkit::Mesh;
+use testkit::audit::sink::Sink;
 use testkit::client::{CallOptions, GrpcOptions, grpc_call, http_get};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::mesh::METHOD;
 use testkit::headers::Headers;
-
-use crate::support::Mesh;
-use crate::support::bootstrap::Bootstrap;
-use crate::support::mesh::METHOD;
-use crate::support::sink::Sink;
 
 pub async fn assert_vm_lives(mesh: &Mesh) {
     let stats = mesh.envoy.stats("wasm").await;

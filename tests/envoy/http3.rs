@@ -1,14 +1,13 @@
 //! HTTP/3: one record for each exchange, and every reservation in the buffer is released.
 
 use serde_json::{Value, json};
+use testkit::audit::sink::Sink;
 use testkit::client::{End, Leave, Message, Reply};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::http3::{Http3, speak_http3};
+use testkit::envoy::tls::Authority;
 use testkit::upstream::PreparedAnswer;
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::http3::{Http3, speak_http3};
-use crate::support::sink::Sink;
-use crate::support::tls::Authority;
-use crate::support::{Mesh, Record};
+use testkit::{Mesh, Record};
 
 /// A mesh with a gRPC listener that accepts HTTP/3 and routes to the upstream's HTTP/1.1 server.
 /// The other listener is as shipped.

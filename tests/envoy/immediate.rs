@@ -4,10 +4,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::sink::{Answer, Attempt, Sink};
-use crate::support::{Mesh, Record, eventually, now, records};
+use testkit::audit::records;
+use testkit::audit::sink::{Answer, Attempt, Sink};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::{Mesh, Record, eventually, now};
 
 /// All requests are recorded. Denied, failed and aborted ones are immediate.
 fn rules() -> Value {

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::sink::{Answer, Sink};
-use crate::support::{Mesh, Record, eventually};
+use testkit::audit::sink::{Answer, Sink};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::{Mesh, Record, eventually};
 
 const POISON: &str = "poison";
 

@@ -1,13 +1,12 @@
 //! No secret reaches the audit cluster, the log or the statistics.
 
 use serde_json::{Value, json};
+use testkit::Mesh;
+use testkit::audit::sink::{Answer, Sink};
 use testkit::client::{CallOptions, http_get};
+use testkit::envoy::bootstrap::{Bootstrap, forbidding};
+use testkit::envoy::mesh::list;
 use testkit::upstream::PreparedAnswer;
-
-use crate::support::Mesh;
-use crate::support::bootstrap::{Bootstrap, forbidding};
-use crate::support::mesh::list;
-use crate::support::sink::{Answer, Sink};
 
 /// No two of these share more than a few bytes.
 const COOKIE: &str = "cookie-9f1d63aa";

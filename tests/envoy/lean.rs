@@ -5,13 +5,13 @@
 //! read responses then fail.
 
 use serde_json::{Value, json};
+use testkit::audit::sink::Sink;
 use testkit::client::{CallOptions, http_get};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::mesh::{METHOD, list};
+use testkit::{Mesh, tools};
 
 use crate::configuration::assert_refused;
-use crate::support::bootstrap::Bootstrap;
-use crate::support::mesh::{METHOD, list};
-use crate::support::sink::Sink;
-use crate::support::{Mesh, tools};
 
 fn lean(patch: &Value) -> Bootstrap {
     Bootstrap::shipped()

@@ -4,15 +4,14 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testkit::audit::ledger::Ledger;
+use testkit::audit::sink::Sink;
 use testkit::client::{CallOptions, http_get};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::lds::Listeners;
+use testkit::envoy::mesh::list;
+use testkit::{Mesh, eventually};
 use tokio::task::JoinHandle;
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::lds::Listeners;
-use crate::support::ledger::Ledger;
-use crate::support::mesh::list;
-use crate::support::sink::Sink;
-use crate::support::{Mesh, eventually};
 
 /// Records all requests, with this batch delay.
 fn with_delay(max_delay: &str) -> Bootstrap {
@@ -50,7 +49,7 @@ async fn vms_are_gone(mesh: &Mesh) {
         }
     };
 
-    tokio::time::timeout(crate::support::DEADLINE, gone)
+    tokio::time::timeout(testkit::DEADLINE, gone)
         .await
         .expect("the VMs go with the listeners");
 }

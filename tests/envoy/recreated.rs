@@ -4,15 +4,14 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use testkit::audit::sink::Sink;
 use testkit::client::{CallOptions, GrpcConnection, GrpcOptions, HttpConnection};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::mesh::list;
 use testkit::headers::Headers;
 use testkit::upstream::PreparedAnswer;
+use testkit::{DEADLINE, Mesh, Record};
 use tokio::task::JoinSet;
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::mesh::list;
-use crate::support::sink::Sink;
-use crate::support::{DEADLINE, Mesh, Record};
 
 const CONTROL: [&str; 3] = [
     "x-session-track",

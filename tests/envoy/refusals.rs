@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-
-use crate::support::bootstrap::{Bootstrap, merge};
-use crate::support::mesh::Mesh;
-use crate::support::relay::Relay;
-use crate::support::sink::{Answer, Sink};
-use crate::support::{eventually, xds::Resources};
+use testkit::audit::sink::{Answer, Sink};
+use testkit::envoy::bootstrap::{Bootstrap, merge};
+use testkit::envoy::mesh::Mesh;
+use testkit::envoy::relay::Relay;
+use testkit::envoy::xds::Resources;
+use testkit::eventually;
 
 /// Each request makes a separate batch.
 fn eager() -> Bootstrap {

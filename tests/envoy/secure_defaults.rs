@@ -2,10 +2,9 @@
 //! without a matching rule.
 
 use serde_json::{Value, json};
-
-use crate::support::Mesh;
-use crate::support::bootstrap::Bootstrap;
-use crate::support::sink::Sink;
+use testkit::Mesh;
+use testkit::audit::sink::Sink;
+use testkit::envoy::bootstrap::Bootstrap;
 
 /// Headers that are accepted from trusted peers only.
 const CLAIMS: [(&str, &str); 3] = [
@@ -85,7 +84,7 @@ async fn loopback_alone_is_trusted() {
         );
 
         let line = format!("control or identity headers from {network} count as absent");
-        crate::support::eventually("the network is named", || {
+        testkit::eventually("the network is named", || {
             mesh.envoy.log().contains(&line).then_some(())
         })
         .await;

@@ -1,16 +1,16 @@
 //! Sessions: ids in all forms that clients send, and the start and end of a session.
 
 use serde_json::{Value, json};
+use testkit::audit::sink::Sink;
 use testkit::client::{CallOptions, GrpcAnswer, GrpcOptions, grpc_call, http_get, raw_exchange};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::mesh::list;
 use testkit::headers::Headers;
+use testkit::{DEADLINE, Mesh, Record};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::hostile::assert_vm_lives;
-use crate::support::bootstrap::Bootstrap;
-use crate::support::mesh::list;
-use crate::support::sink::Sink;
-use crate::support::{DEADLINE, Mesh, Record};
 
 const ID: &str = "x-audit-session-id";
 const LOGIN: &str = "/demo.Accounts/Login";

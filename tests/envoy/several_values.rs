@@ -1,8 +1,7 @@
 //! Several values from one source, in both of Envoy's forms: separate, or joined.
 
 use serde_json::json;
-
-use crate::support::{Mesh, Record};
+use testkit::{Mesh, Record};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 

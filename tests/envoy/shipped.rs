@@ -7,10 +7,9 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::sink::Sink;
-use crate::support::{Mesh, eventually, tools};
+use testkit::audit::sink::Sink;
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::{Mesh, eventually, tools};
 
 /// Varied records: HTTP and gRPC, all outcomes, a hashed context, a trace, non-ASCII text.
 async fn varied_traffic(mesh: &Mesh) {

@@ -2,13 +2,13 @@
 //! its target, none is excluded by `level: none`, and no secret in a path or host is sent.
 
 use serde_json::{Value, json};
+use testkit::Mesh;
+use testkit::audit::sink::Sink;
 use testkit::client::{AnswerStream, CallOptions, GrpcOptions, Version, grpc_call, raw_exchange};
+use testkit::envoy::bootstrap::Bootstrap;
 use testkit::headers::Headers;
 
 use crate::leaks::{finds, sent};
-use crate::support::Mesh;
-use crate::support::bootstrap::Bootstrap;
-use crate::support::sink::Sink;
 
 const APP: &str = "app.example.com";
 const SECRET: &str = "secret-6b04c1d7";

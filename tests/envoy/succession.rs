@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testkit::audit::ledger::Ledger;
+use testkit::audit::sink::{Answer, Attempt, Sink};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::ecds::Extension;
+use testkit::envoy::lds::Listeners;
+use testkit::{Mesh, eventually};
 
 use crate::lifecycle::begin;
-use crate::support::bootstrap::Bootstrap;
-use crate::support::ecds::Extension;
-use crate::support::lds::Listeners;
-use crate::support::ledger::Ledger;
-use crate::support::sink::{Answer, Attempt, Sink};
-use crate::support::{Mesh, eventually};
 
 /// The answer to the old credentials.
 const UNKNOWN: Answer = Answer::Status(401, "{}");

@@ -6,13 +6,13 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use serde_json::json;
+use testkit::audit::ledger::Ledger;
+use testkit::audit::records;
+use testkit::audit::sink::{Answer, Attempt, Sink};
 use testkit::client::{CallOptions, GrpcOptions, grpc_call, http_get};
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::ledger::Ledger;
-use crate::support::mesh::{METHOD, list};
-use crate::support::sink::{Answer, Attempt, Sink};
-use crate::support::{Mesh, eventually, records};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::mesh::{METHOD, list};
+use testkit::{Mesh, eventually};
 
 /// Envoy's longest shutdown, whatever the audit cluster does.
 const QUICK: Duration = Duration::from_secs(5);

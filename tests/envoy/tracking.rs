@@ -4,12 +4,11 @@
 use std::net::Ipv4Addr;
 
 use serde_json::json;
+use testkit::Mesh;
 use testkit::client::{CallOptions, GrpcOptions, grpc_call, raw_exchange};
+use testkit::envoy::mesh::METHOD;
 use testkit::headers::Headers;
 use testkit::upstream::Seen;
-
-use crate::support::Mesh;
-use crate::support::mesh::METHOD;
 
 const CONTROL: [&str; 2] = ["x-session-track", "x-session-operation"];
 

@@ -1,11 +1,10 @@
 //! Tunnels: an accepted tunnel is a success, however it ends.
 
 use serde_json::{Value, json};
+use testkit::audit::sink::Sink;
 use testkit::client::{CallOptions, Tunnel};
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::sink::Sink;
-use crate::support::{Mesh, Record, eventually};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::{Mesh, Record, eventually};
 
 const HEAD: &str = "GET /socket HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
     sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";

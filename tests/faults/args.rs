@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::args::{CommandLine, Known};
+use testkit::args::{CommandLine, Known};
 
 const KNOWN: Known = Known {
     flags: &["--list"],

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+use testkit::Record;
+
 use crate::load::Call;
-use crate::support::Record;
 
 /// The columns of a row, and the data behind them.
 #[derive(Debug, Default)]

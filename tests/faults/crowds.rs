@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use testkit::DEADLINE;
+use testkit::audit::sink::Answer;
+use testkit::envoy::crowd::{Crowd, RequestKind};
 use testkit::upstream::PreparedAnswer;
 use tokio::time::{Instant, sleep};
 
 use crate::fault::Fault;
 use crate::load::Call;
 use crate::stage::{POLL, Stage};
-use crate::support::DEADLINE;
-use crate::support::crowd::{Crowd, RequestKind};
-use crate::support::sink::Answer;
 
 /// Requests with a required record and a body that never arrives.
 const SLOW: RequestKind = RequestKind {

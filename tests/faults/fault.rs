@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use serde_json::json;
+use testkit::Mesh;
+use testkit::audit::sink::Answer;
+use testkit::envoy::intruder::Intruder;
 use tokio::time::{Instant, sleep};
 
 use crate::crowds;
 use crate::load::{Call, Load};
 use crate::stage::{Held, Stage};
-use crate::support::Mesh;
-use crate::support::intruder::Intruder;
-use crate::support::sink::Answer;
 use crate::updates::Update;
 
 /// One kind of trouble.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use testkit::Mesh;
+
 use crate::fault::TRAPS;
 use crate::load::POISON;
 use crate::play::Observed;
 use crate::stage::reloads;
-use crate::support::Mesh;
 
 /// One law.
 #[derive(Clone, Copy, Debug)]

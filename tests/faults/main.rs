@@ -7,16 +7,8 @@
 //! --only down` picks rows. `-- --soak 300 --seed 1` plays trouble of all kinds for so many seconds
 //! instead.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    unreachable_pub,
-    reason = "a test may panic, and documents itself"
-)]
+#![cfg(test)]
+#![expect(unreachable_pub, reason = "a program has no public items")]
 
 mod args;
 mod count;
@@ -30,10 +22,6 @@ mod report;
 mod soak;
 mod stage;
 mod updates;
-
-#[path = "../envoy/support/mod.rs"]
-#[expect(dead_code, reason = "the scenarios use the rest")]
-mod support;
 
 use std::process::ExitCode;
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use testkit::audit::sink::Answer;
+
 use crate::fault::Fault;
 use crate::law::Law::{self, *};
 use crate::load::POISON;
-use crate::support::sink::Answer;
 use crate::updates::Update;
 
 /// One row of the table.

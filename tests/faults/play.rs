@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use testkit::DEADLINE;
 use tokio::time::{Instant, sleep};
 
 use crate::args::Args;
@@ -13,7 +14,6 @@ use crate::fault::Fault;
 use crate::load::{Call, Load, POISON};
 use crate::matrix::{self, Row};
 use crate::stage::{POLL, Stage};
-use crate::support::DEADLINE;
 
 /// Final observations of a row.
 pub struct Observed {

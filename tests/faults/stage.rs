@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testkit::audit::sink::Sink;
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::ecds::Extension;
+use testkit::envoy::intruder::with_an_intruder;
+use testkit::envoy::lds::Listeners;
+use testkit::envoy::xds::Resources;
+use testkit::{DEADLINE, Mesh, tools};
 use tokio::time::{Instant, sleep};
 
 use crate::crowds;
 use crate::fault::Fault;
-use crate::support::bootstrap::Bootstrap;
-use crate::support::ecds::Extension;
-use crate::support::intruder::with_an_intruder;
-use crate::support::lds::Listeners;
-use crate::support::sink::Sink;
-use crate::support::xds::Resources;
-use crate::support::{DEADLINE, Mesh, tools};
 use crate::updates::Update;
 
 pub const WORKERS: usize = 2;

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testkit::audit::sink::Answer;
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::ecds::Extension;
 use tokio::time::sleep;
 
 use crate::fault::crash;
 use crate::stage::{Held, Stage};
-use crate::support::bootstrap::Bootstrap;
-use crate::support::ecds::Extension;
-use crate::support::sink::Answer;
 
 /// Kind and time of the update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

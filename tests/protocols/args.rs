@@ -1,6 +1,6 @@
 //! Command line of the table of protocols.
 
-use crate::support::args::{CommandLine, Known};
+use testkit::args::{CommandLine, Known};
 
 const KNOWN: Known = Known {
     flags: &["--write", "--list"],

@@ -7,12 +7,12 @@ use base64ct::{Base64, Encoding};
 use testkit::client::{
     CallError, CallOptions, End, Leave, Message, Reply, Tunnel, Version, exchange,
 };
+use testkit::envoy::http3::Http3;
 use testkit::headers::Headers;
 use testkit::upstream::{Feed, PreparedAnswer};
 use tokio::sync::oneshot;
 
 use crate::stage::Stage;
-use crate::support::http3::Http3;
 use crate::traffic::{Call, Dig, Ender, Kind, LeaveAt, Prepared, ROW, Then, Traffic, Wire};
 
 /// The target host of tunnels and CONNECT requests.

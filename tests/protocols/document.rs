@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use testkit::tools;
+
 use crate::row::{Row, Table};
-use crate::support::tools;
 
 const BEGIN: &str = "<!-- table: written by `cargo test --test protocols -- --write` -->";
 const END: &str = "<!-- end of the table -->";

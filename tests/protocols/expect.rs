@@ -1,6 +1,7 @@
 //! Expected and actual content of a row's record.
 
-use crate::support::Record;
+use testkit::Record;
+
 use crate::traffic::ROW;
 
 /// The cells of a row's record as text; empty if the attribute is absent.

@@ -5,17 +5,8 @@
 //! to date. `-- --only TEXT` picks rows, `-- --envoy 1.36.4` a version, `-- --write` rewrites the
 //! document's table.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    unreachable_pub,
-    reason = "a test may panic, and documents itself"
-)]
+#![cfg(test)]
+#![expect(unreachable_pub, reason = "a program has no public items")]
 
 mod args;
 mod client;
@@ -30,10 +21,6 @@ mod row;
 mod rows;
 mod stage;
 mod traffic;
-
-#[path = "../envoy/support/mod.rs"]
-#[expect(dead_code, reason = "the scenarios use the rest")]
-mod support;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! A filter order: one listener of the Envoy that all rows share, with a separate audit filter.
 
 use serde_json::{Value, json};
+use testkit::envoy::bootstrap::{Bootstrap, merge};
+use testkit::envoy::http3::speak_http3;
+use testkit::envoy::tls::Authority;
 
 use crate::filters;
-use crate::support::bootstrap::{Bootstrap, merge};
-use crate::support::http3::speak_http3;
-use crate::support::tls::Authority;
 
 /// The audit filter's place in an order.
 pub const AUDIT: &str = "audit";

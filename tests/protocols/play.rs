@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use testkit::{Record, now};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -11,7 +12,6 @@ use crate::client::{self, agent};
 use crate::expect::Cells;
 use crate::row::{Row, Table};
 use crate::stage::Stage;
-use crate::support::{Record, now};
 
 /// Number of rows that are played at the same time.
 const AT_ONCE: usize = 16;

@@ -1,8 +1,9 @@
 //! Output of the table on the terminal.
 
+use testkit::Record;
+
 use crate::play::Played;
 use crate::row::{Row, Table};
-use crate::support::Record;
 
 /// Prints a line for each row with its deviations; yields the number of wrong rows.
 pub fn print(version: &str, table: &Table, played: &[Played]) -> usize {

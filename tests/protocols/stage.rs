@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde_json::json;
+use testkit::audit::sink::Sink;
 use testkit::client::Leave;
 use testkit::client::{CallOptions, Message, http_get};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::http3::Http3;
+use testkit::envoy::process::Envoy;
+use testkit::envoy::tls::Authority;
+use testkit::tools;
 use testkit::upstream::Upstream;
 
 use crate::order::Order;
-use crate::support::bootstrap::Bootstrap;
-use crate::support::envoy::Envoy;
-use crate::support::http3::Http3;
-use crate::support::sink::Sink;
-use crate::support::tls::Authority;
-use crate::support::tools;
 
 /// All parts that the rows of one Envoy version need.
 pub struct Stage {

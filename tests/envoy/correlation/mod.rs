@@ -9,13 +9,12 @@ mod spoofed;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use testkit::audit::sink::Sink;
 use testkit::client::{GrpcOptions, grpc_call};
+use testkit::envoy::bootstrap::Bootstrap;
 use testkit::headers::Headers;
 use testkit::upstream::Seen;
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::sink::Sink;
-use crate::support::{Mesh, Record};
+use testkit::{Mesh, Record};
 
 /// Session id and number.
 const NAMES: [&str; 2] = ["x-audit-stream-id", "x-audit-sequence-number"];

@@ -1,10 +1,10 @@
 //! Configured header names, with a strict receiver.
 
 use testkit::client::{CallOptions, raw_exchange};
+use testkit::envoy::mesh::list;
 use uuid::Uuid;
 
 use super::*;
-use crate::support::mesh::list;
 
 const GATEWAY_NAMES: [&str; 2] = [
     "X-Coder-Agent-Firewall-Session-Id",

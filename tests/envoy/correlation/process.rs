@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use testkit::client::HttpConnection;
+use testkit::envoy::lds::Listeners;
+use testkit::{DEADLINE, eventually, tools};
 
 use super::*;
-use crate::support::lds::Listeners;
-use crate::support::{DEADLINE, eventually, tools};
 
 fn process_wide() -> Bootstrap {
     bootstrap(&json!({"correlation": {"scope": "process"}}))

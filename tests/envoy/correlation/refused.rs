@@ -1,12 +1,12 @@
 //! Refused or held requests: an assigned number is in a record, whatever happens to the request.
 
+use testkit::audit::answer::Gate;
+use testkit::audit::sink::Answer;
 use testkit::client::{CallOptions, http_get};
+use testkit::envoy::bootstrap::forbidding;
+use testkit::eventually;
 
 use super::*;
-use crate::support::answer::Gate;
-use crate::support::bootstrap::forbidding;
-use crate::support::eventually;
-use crate::support::sink::Answer;
 
 const DENIED: &str = "/joined/denied";
 

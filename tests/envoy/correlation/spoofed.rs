@@ -2,9 +2,9 @@
 //! real pair.
 
 use testkit::client::{CallOptions, raw_exchange};
+use testkit::envoy::mesh::list;
 
 use super::*;
-use crate::support::mesh::list;
 
 const ID: &str = "0b51a7a0-64b1-4a3c-9d0a-5a2f6f6f0001";
 

@@ -4,13 +4,14 @@
 use std::net::Ipv4Addr;
 
 use serde_json::json;
+use testkit::Mesh;
+use testkit::audit::records;
+use testkit::audit::sink::Answer;
 use testkit::client::{CallOptions, http_get};
+use testkit::envoy::mesh::list;
 use testkit::upstream::Protocol;
 
 use super::{example, example_with, texts};
-use crate::support::mesh::list;
-use crate::support::sink::Answer;
-use crate::support::{Mesh, records};
 
 const NAME: &str = "all-calls";
 const USER: (&str, &str) = ("x-user-id", "ada");

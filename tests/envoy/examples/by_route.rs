@@ -1,12 +1,12 @@
 //! `by-route.yaml`: the filter runs only for the requests that may need a record.
 
 use serde_json::json;
+use testkit::audit::sink::Sink;
 use testkit::client::{CallOptions, raw_exchange};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::{Mesh, tools};
 
 use super::{example, example_with, texts};
-use crate::support::bootstrap::Bootstrap;
-use crate::support::sink::Sink;
-use crate::support::{Mesh, tools};
 
 const NAME: &str = "by-route";
 const TRACK: (&str, &str) = ("x-session-track", "true");

@@ -3,13 +3,13 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
 use sha2::Sha256;
+use testkit::audit::sink::Answer;
 use testkit::client::{CallOptions, http_get};
+use testkit::envoy::mesh::list;
+use testkit::envoy::process::variable;
 
 use super::{example, example_with, quick_example, texts};
 use crate::leaks::sent;
-use crate::support::envoy::variable;
-use crate::support::mesh::list;
-use crate::support::sink::Answer;
 
 const NAME: &str = "check-usage";
 const COOKIE: (&str, &str) = ("cookie", "lang=en; session=s3cret-t0ken");

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
+use testkit::audit::sink::{Answer, Sink};
 use testkit::client::HttpAnswer;
+use testkit::envoy::bootstrap::Bootstrap;
 use testkit::upstream::Seen;
+use testkit::{Mesh, Record};
 use uuid::Uuid;
 
 use super::{example_with, quick_example, texts};
-use crate::support::bootstrap::Bootstrap;
-use crate::support::sink::{Answer, Sink};
-use crate::support::{Mesh, Record};
 
 const NAME: &str = "correlation-headers";
 const SESSION: &str = "X-Coder-Agent-Firewall-Session-Id";
@@ -19,10 +19,8 @@ const NUMBER: &str = "X-Coder-Agent-Firewall-Sequence-Number";
 const TARGET: &str = "/api/v2/aibridge/anthropic/v1/messages";
 const GATEWAY: (&str, &str) = ("host", "coder.example.com");
 
-impl Mesh {
-    async fn request_gateway(&self) -> HttpAnswer {
-        self.request("POST", TARGET, &[GATEWAY]).await
-    }
+async fn request_gateway(mesh: &Mesh) -> HttpAnswer {
+    mesh.request("POST", TARGET, &[GATEWAY]).await
 }
 
 /// Session and number at the gateway, which accepts both or none, and each once.
@@ -45,7 +43,7 @@ fn recorded_pair(record: &Record) -> (String, String) {
 #[tokio::test]
 async fn header_and_record_of_a_target_agree() {
     let mesh = quick_example(NAME).await;
-    mesh.request_gateway().await;
+    request_gateway(&mesh).await;
     let records = mesh.settled(1).await;
     let (session, number) = pair(&mesh.upstream.seen().at_path(TARGET)[0]).unwrap();
     assert_eq!(
@@ -123,7 +121,7 @@ async fn what_a_client_writes_never_arrives() {
 #[tokio::test]
 async fn what_is_denied_is_recorded_and_leaves_a_gap() {
     let mesh = quick_example(NAME).await;
-    mesh.request_gateway().await;
+    request_gateway(&mesh).await;
     assert_eq!(
         mesh.get(TARGET, &[GATEWAY]).await.status,
         403,
@@ -134,7 +132,7 @@ async fn what_is_denied_is_recorded_and_leaves_a_gap() {
         403
     );
 
-    mesh.request_gateway().await;
+    request_gateway(&mesh).await;
     let records = mesh.settled(4).await;
     assert_eq!(
         texts(&records, "audit.outcome"),
@@ -167,7 +165,7 @@ async fn what_is_denied_is_recorded_and_leaves_a_gap() {
 async fn ten_requests_at_once_have_ten_numbers_without_a_gap() {
     let quick = Bootstrap::example(NAME).with_plugin(&json!({"batch": {"max_delay": "50ms"}}));
     let mesh = Mesh::with_bootstrap(quick, Sink::start().await, 2).await;
-    let request = || async { mesh.request_gateway().await };
+    let request = || async { request_gateway(&mesh).await };
 
     tokio::join!(
         request(),
@@ -225,7 +223,7 @@ async fn without_a_target_everything_is_recorded_and_nothing_injected() {
 async fn ten_records_leave_at_once() {
     let mesh = example_with(NAME, &json!({"batch": {"max_delay": "1h"}})).await;
     for _ in 0..19 {
-        mesh.request_gateway().await;
+        request_gateway(&mesh).await;
     }
 
     let records = mesh.settled(19).await;
@@ -251,7 +249,7 @@ async fn what_is_dropped_is_reported_without_a_later_record() {
     let mesh = quick_example(NAME).await;
     mesh.sink.answer_all(Some(Answer::Status(503, "down")));
     for _ in 0..40 {
-        mesh.request_gateway().await;
+        request_gateway(&mesh).await;
     }
     let stats = mesh.stat_at_least("records.dropped.buffer_full", 10).await;
     assert_eq!(stats["records.dropped.buffer_full"], 10);
@@ -267,7 +265,7 @@ async fn a_batch_survives_a_broken_connection_in_order() {
     let mesh = quick_example(NAME).await;
     mesh.sink.answer_next([Answer::CutOff, Answer::Garbage]);
     for _ in 0..5 {
-        mesh.request_gateway().await;
+        request_gateway(&mesh).await;
     }
 
     let records = mesh.settled(5).await;

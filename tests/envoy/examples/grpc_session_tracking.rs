@@ -4,12 +4,12 @@
 use std::net::Ipv4Addr;
 
 use serde_json::json;
+use testkit::audit::sink::Answer;
 use testkit::client::{CallOptions, GrpcOptions, grpc_call};
+use testkit::envoy::mesh::{METHOD, list};
 use testkit::upstream::Seen;
 
 use super::{example, example_with, texts};
-use crate::support::mesh::{METHOD, list};
-use crate::support::sink::Answer;
 
 const NAME: &str = "grpc-session-tracking";
 const TRACK: (&str, &str) = ("x-session-track", "true");

@@ -9,20 +9,13 @@ mod correlation_headers;
 mod grpc_session_tracking;
 mod session_audit;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::client::HttpConnection;
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::envoy::Envoy;
-use crate::support::sink::Sink;
-use crate::support::{Mesh, Record, tools};
-
-/// Longest duration of a request on an open connection.
-const PATIENCE: Duration = Duration::from_secs(10);
+use testkit::audit::sink::Sink;
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::process::Envoy;
+use testkit::{Mesh, Record, tools};
 
 #[test]
 fn every_configuration_that_is_shipped_is_valid() {
@@ -68,37 +61,6 @@ async fn example_with(name: &str, patch: &Value) -> Mesh {
         1,
     )
     .await
-}
-
-impl Mesh {
-    /// The exchanges in the order of their numbers. Waits until at least `count`, and all records
-    /// so far, are acknowledged.
-    async fn settled(&self, count: u64) -> Vec<Record> {
-        let is_settled = |stats: &BTreeMap<String, u64>| {
-            let acknowledged = stats
-                .get("records.acknowledged")
-                .copied()
-                .unwrap_or_default();
-            // The record of the stream's start is counted too.
-            acknowledged > count && stats["buffer.records"] == 0
-        };
-        let stats = self
-            .stats_when(&format!("{count} exchanges acknowledged"), is_settled)
-            .await;
-        Self::assert_conserved(&stats);
-
-        let mut records = self.sink.exchanges();
-        records.sort_by_key(|record| record.int("audit.sequence.number"));
-        records
-    }
-
-    /// Sends this number of equal requests over one connection.
-    async fn repeat(&self, count: usize, path: &str) {
-        let mut connection = HttpConnection::open(self.http, PATIENCE).await.unwrap();
-        for _ in 0..count {
-            connection.request("GET", path, [], PATIENCE).await.unwrap();
-        }
-    }
 }
 
 /// The values of this attribute in the records.

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use testkit::client::{CallOptions, HttpAnswer, http_request};
+use testkit::envoy::mesh::list;
+use testkit::{Mesh, Record};
 
 use super::{example_with, quick_example, texts};
 use crate::leaks::sent;
-use crate::support::mesh::list;
-use crate::support::{Mesh, Record};
 
 const NAME: &str = "session-audit";
 

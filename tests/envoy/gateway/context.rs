@@ -1,7 +1,8 @@
 //! Sources of the context's fields, and the handling of odd values.
 
+use testkit::envoy::tls::{Authority, Tunnel, demand_certificate, uri};
+
 use super::*;
-use crate::support::tls::{Authority, Tunnel, demand_certificate, uri};
 
 /// Longest value of a field, in bytes.
 const MAX_VALUE: usize = 256;

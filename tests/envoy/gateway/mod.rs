@@ -7,14 +7,13 @@ use std::net::Ipv4Addr;
 
 use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
+use testkit::audit::sink::Sink;
 use testkit::client::{CallOptions, GrpcOptions, grpc_call, http_get};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::mesh::list;
 use testkit::headers::Headers;
 use testkit::upstream::Seen;
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::mesh::list;
-use crate::support::sink::Sink;
-use crate::support::{Mesh, Record};
+use testkit::{Mesh, Record};
 
 /// Neither the edge nor the sidecar trusts this address.
 const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);

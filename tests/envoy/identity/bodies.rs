@@ -4,9 +4,9 @@ use serde_json::json;
 use testkit::client::{AnswerStream, CallOptions, Version};
 use testkit::headers::Headers;
 use testkit::upstream::PreparedAnswer;
+use testkit::{Mesh, Record};
 
 use super::{JSON, assert_named, default_rules, last_record, mesh_of};
-use crate::support::{Mesh, Record};
 
 /// `gzip -n` of `{"UserId":42,"Identity":"ada"}`.
 pub const GZIPPED: [u8; 50] = [

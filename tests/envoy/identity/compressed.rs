@@ -3,11 +3,11 @@
 //! filter.
 
 use serde_json::{Value, json};
+use testkit::Mesh;
 use testkit::headers::Headers;
 use testkit::upstream::PreparedAnswer;
 
 use super::{JSON, assert_named, default_rules, last_record, mesh_of};
-use crate::support::Mesh;
 
 const AUDIT: usize = 0;
 

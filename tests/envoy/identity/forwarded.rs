@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 use serde_json::json;
 use testkit::client::{CallOptions, http_get};
 use testkit::headers::Headers;
+use testkit::{Mesh, Record};
 
 use super::{assert_named, default_rules, last_record, mesh_of};
-use crate::support::{Mesh, Record};
 
 const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const ANSWERED: (&str, &str) = ("x-demo-response-header", "x-user-id: answered");

@@ -2,10 +2,10 @@
 //! signed once (ES256, no expiry), and the private key was deleted.
 
 use serde_json::{Value, json};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::{Mesh, Record};
 
 use super::{assert_named, default_rules, last_record, mesh_of};
-use crate::support::bootstrap::Bootstrap;
-use crate::support::{Mesh, Record};
 
 const JWKS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","kid":"scenario",
     "x":"FLNxiWBNp3srNGwg2_-H3f42yx3VEfH6elwUckwcQjI","y":"7RTk1Oji1xQICJ84WfJYnWvc5QwMaZix-_jWsT00kn0"}]}"#;

@@ -10,11 +10,10 @@ mod tokens;
 mod trickle;
 
 use serde_json::{Value, json};
+use testkit::audit::sink::Sink;
+use testkit::envoy::bootstrap::Bootstrap;
 use testkit::upstream::PreparedAnswer;
-
-use crate::support::bootstrap::Bootstrap;
-use crate::support::sink::Sink;
-use crate::support::{Mesh, Record};
+use testkit::{Mesh, Record};
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 

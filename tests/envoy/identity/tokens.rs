@@ -1,9 +1,9 @@
 //! The session's token is recorded by reference, which depends on token and key only.
 
 use serde_json::json;
+use testkit::Mesh;
 
 use super::{checked, default_rules, mesh_of};
-use crate::support::Mesh;
 
 const KEY: &str = "a key of at least thirty-two bytes";
 const OTHER_KEY: &str = "another key of at least thirty-two bytes";

@@ -4,11 +4,11 @@
 use std::net::SocketAddr;
 
 use serde_json::json;
+use testkit::Mesh;
 use testkit::client::{AnswerStream, CallOptions, Version};
 use testkit::upstream::PreparedAnswer;
 
 use super::{JSON, assert_named, default_rules, last_record, mesh_of};
-use crate::support::Mesh;
 
 const BODY: &[u8] = br#"{"Roles":["a","b"],"UserId":"tr\u0069ckle"}"#;
 

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use testkit::client::{GrpcConnection, RawConnection};
+use testkit::envoy::bootstrap;
 use testkit::upstream::Seen;
 
 use super::*;
-use crate::support::bootstrap;
 
 /// The only request at this path of the upstream, with its body.
 fn seen(mesh: &Mesh, path: &str) -> Seen {

@@ -1,7 +1,8 @@
 //! Held requests when the client, the configuration or Envoy ends.
 
+use testkit::envoy::lds::Listeners;
+
 use super::*;
-use crate::support::lds::Listeners;
 
 #[tokio::test]
 async fn a_client_that_goes_away_leaves_one_end() {

@@ -9,16 +9,15 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
+use testkit::audit::answer::Gate;
+use testkit::audit::sink::{Answer, Sink};
 use testkit::client::{
     CallError, CallOptions, GrpcAnswer, GrpcOptions, HttpAnswer, grpc_call, http_request,
 };
+use testkit::envoy::bootstrap::Bootstrap;
 use testkit::headers::Headers;
+use testkit::{Mesh, Record, eventually};
 use tokio::task::JoinHandle;
-
-use crate::support::answer::Gate;
-use crate::support::bootstrap::Bootstrap;
-use crate::support::sink::{Answer, Sink};
-use crate::support::{Mesh, Record, eventually};
 
 /// An HTTP path and a gRPC method with a required record.
 const PATH: &str = "/must/pay";

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use testkit::now;
+
 use super::*;
-use crate::support::now;
 
 /// Deadline of the audit cluster.
 const TIMEOUT: Duration = Duration::from_millis(600);

@@ -1,10 +1,10 @@
 //! Certificates that the listener has verified, and the names in them that make a peer trusted.
 
 use testkit::client::http_request;
+use testkit::envoy::tls::{Authority, Tunnel, dns, uri};
 
 use super::mutual::{MutualMesh, call_through, grpc_listener};
 use super::*;
-use crate::support::tls::{Authority, Tunnel, dns, uri};
 
 const GATEWAY: &str = "spiffe://mesh.internal/ns/a/sa/gateway";
 

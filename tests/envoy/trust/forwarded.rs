@@ -1,12 +1,12 @@
 //! Addresses claimed by a client: in `x-forwarded-for`, in another header, or in a PROXY line.
 
 use serde_json::Value;
+use testkit::Record;
 use testkit::client::raw_exchange;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use super::*;
-use crate::support::Record;
 
 /// Envoy trusts `x-forwarded-for`, as in Istio's inbound sidecar.
 pub fn believing(mut bootstrap: Bootstrap) -> Bootstrap {

@@ -11,12 +11,11 @@ mod unverified;
 use std::net::Ipv4Addr;
 
 use serde_json::json;
+use testkit::Mesh;
+use testkit::audit::sink::Sink;
 use testkit::client::{CallOptions, GrpcOptions, grpc_call};
-
-use crate::support::Mesh;
-use crate::support::bootstrap::Bootstrap;
-use crate::support::mesh::{METHOD, list};
-use crate::support::sink::Sink;
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::mesh::{METHOD, list};
 
 const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const ALL: [(&str, &str); 3] = [

@@ -4,14 +4,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use rcgen::SanType;
 use serde_json::{Value, json};
+use testkit::Mesh;
+use testkit::audit::sink::Sink;
 use testkit::client::{CallError, GrpcAnswer, GrpcOptions, grpc_call};
+use testkit::envoy::bootstrap::Bootstrap;
+use testkit::envoy::mesh::{METHOD, list};
+use testkit::envoy::tls::{Authority, Identity, Tunnel, demand_certificate};
 
 use super::ALL;
-use crate::support::Mesh;
-use crate::support::bootstrap::Bootstrap;
-use crate::support::mesh::{METHOD, list};
-use crate::support::sink::Sink;
-use crate::support::tls::{Authority, Identity, Tunnel, demand_certificate};
 
 /// The mesh, and the authority of all its certificates.
 pub struct MutualMesh {

@@ -2,10 +2,10 @@
 //! verification.
 
 use serde_json::Value;
+use testkit::envoy::tls::{Authority, uri};
 
 use super::mutual::MutualMesh;
 use super::*;
-use crate::support::tls::{Authority, uri};
 
 const NAMES: &str = "spiffe://mesh.internal/";
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use testkit::DEADLINE;
+use testkit::audit::ledger::named_in;
 use tokio::time::{Instant, sleep};
 
 use super::scene::{DRAIN, Scene};
@@ -11,8 +13,6 @@ use crate::count::Count;
 use crate::law::{INTERVAL, is_conserved};
 use crate::load::{Call, Load};
 use crate::stage::POLL;
-use crate::support::DEADLINE;
-use crate::support::ledger::named_in;
 
 /// Ways to end a life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testkit::audit::records;
+use testkit::audit::sink::Sink;
+use testkit::envoy::bootstrap::{Bootstrap, merge};
+use testkit::envoy::ecds::Extension;
+use testkit::envoy::lds::Listeners;
+use testkit::envoy::process::Envoy;
+use testkit::{DEADLINE, Mesh, Record};
 use tokio::time::{Instant, sleep};
 
 use super::diary::Diary;
@@ -14,12 +21,6 @@ use crate::args::Soak;
 use crate::fault::{Fault, TRAPS};
 use crate::load::Load;
 use crate::stage::{POLL, WORKERS, bootstrap, reloads};
-use crate::support::bootstrap::{Bootstrap, merge};
-use crate::support::ecds::Extension;
-use crate::support::envoy::Envoy;
-use crate::support::lds::Listeners;
-use crate::support::sink::Sink;
-use crate::support::{DEADLINE, Mesh, Record, records};
 
 /// Drain time of a replaced listener: `--drain-time-s` of the scenarios, and a second for a busy
 /// machine.

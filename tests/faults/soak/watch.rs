@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use testkit::envoy::process::{Envoy, stats};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::memory::Memory;
-use crate::support::envoy::{Envoy, stats};
 
 const PERIOD: Duration = Duration::from_millis(250);
 /// Interval between printed lines.

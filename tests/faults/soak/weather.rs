@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use testkit::audit::sink::{Answer, Sink};
 use tokio::time::{Instant, sleep};
-
-use crate::support::sink::{Answer, Sink};
 
 /// One kind of weather.
 #[derive(Clone, Copy)]

@@ -43,6 +43,7 @@ const OK_BODY: &str = "{}";
 pub struct Gate(Arc<Semaphore>);
 
 impl Gate {
+    /// A gate that lets no answer through yet.
     pub fn closed() -> Self {
         Self(Arc::new(Semaphore::new(0)))
     }

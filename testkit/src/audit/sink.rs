@@ -6,28 +6,33 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use bytes::Bytes;
-use testkit::headers::Headers;
 use tokio::io::BufReader;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-pub use super::answer::Answer;
-use super::records::{self, Record};
-use super::request::Request;
-use super::{eventually, now};
+pub use crate::audit::answer::Answer;
+use crate::audit::records::{self, Record};
+use crate::audit::request::Request;
+use crate::headers::Headers;
+use crate::{eventually, now};
 
 /// One request that arrived.
 #[derive(Clone, Debug)]
 pub struct Attempt {
+    /// Path of the request.
     pub path: String,
+    /// Headers of the request.
     pub headers: Headers,
+    /// The batch; empty if bodies are not kept.
     pub body: Bytes,
     /// Whether the audit cluster has kept the batch by now.
     pub is_stored: bool,
+    /// When the request had arrived.
     pub at: Instant,
 }
 
 impl Attempt {
+    /// The first value of a header; empty if absent.
     pub fn header(&self, name: &str) -> &str {
         self.headers
             .first(name)
@@ -122,6 +127,7 @@ impl Sink {
         }
     }
 
+    /// The reserved address.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -172,6 +178,7 @@ impl Sink {
         self.script.lock().unwrap().keeper = Some(Box::new(keep));
     }
 
+    /// All requests so far, in the order of arrival.
     pub fn attempts(&self) -> Vec<Attempt> {
         self.script.lock().unwrap().attempts.clone()
     }
@@ -192,6 +199,7 @@ impl Sink {
             .collect()
     }
 
+    /// The stored exchanges, in the order of arrival.
     pub fn exchanges(&self) -> Vec<Record> {
         self.records()
             .into_iter()
@@ -199,6 +207,7 @@ impl Sink {
             .collect()
     }
 
+    /// The stored records of one event.
     pub fn events(&self, name: &str) -> Vec<Record> {
         self.records()
             .into_iter()

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::Mesh;
-use super::bootstrap::{Bootstrap, merge};
-use super::sink::Sink;
-use super::xds::Resources;
+use crate::Mesh;
+use crate::audit::sink::Sink;
+use crate::envoy::bootstrap::{Bootstrap, merge};
+use crate::envoy::xds::Resources;
 
 /// A mesh with such a listener.
 pub struct Relay {
+    /// The mesh.
     pub mesh: Mesh,
     /// The listener's address.
     pub addr: SocketAddr,

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use super::Mesh;
-use super::records::Record;
+use crate::Mesh;
+use crate::audit::records::Record;
 
 /// One stream, as seen by an auditor with access to the store and the log.
 #[derive(Debug, Default)]

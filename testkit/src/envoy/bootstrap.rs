@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::tools;
-use super::xds::Resources;
+use crate::envoy::xds::Resources;
+use crate::tools;
 
 /// The default rules without the keys that the lean artefact refuses.
 fn lean_rules() -> Value {
@@ -55,12 +55,14 @@ impl Bootstrap {
         });
     }
 
+    /// All static listeners.
     pub fn listeners(&mut self) -> &mut Vec<Value> {
         self.0["static_resources"]["listeners"]
             .as_array_mut()
             .unwrap()
     }
 
+    /// All static clusters.
     pub fn clusters(&mut self) -> &mut Vec<Value> {
         self.0["static_resources"]["clusters"]
             .as_array_mut()
@@ -76,6 +78,7 @@ impl Bootstrap {
         }
     }
 
+    /// The static cluster with this name. Panics without one.
     pub fn cluster(&mut self, name: &str) -> &mut Value {
         self.clusters()
             .iter_mut()

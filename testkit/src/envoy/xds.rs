@@ -23,14 +23,17 @@ impl Resources {
         file
     }
 
+    /// A file of listeners.
     pub fn listeners() -> Self {
         Self::new("listener.v3.Listener")
     }
 
+    /// A file of clusters.
     pub fn clusters() -> Self {
         Self::new("cluster.v3.Cluster")
     }
 
+    /// A file of endpoints of clusters.
     pub fn endpoints() -> Self {
         Self::new("endpoint.v3.ClusterLoadAssignment")
     }

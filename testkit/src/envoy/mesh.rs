@@ -2,27 +2,37 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use testkit::client::{
-    CallError, CallOptions, GrpcAnswer, GrpcOptions, HttpAnswer, grpc_call, http_get, http_request,
-};
-use testkit::headers::Headers;
-use testkit::upstream::Upstream;
 
-use super::bootstrap::Bootstrap;
-use super::envoy::Envoy;
-use super::records::Record;
-use super::sink::Sink;
+use crate::audit::records::Record;
+use crate::audit::sink::Sink;
+use crate::client::{
+    CallError, CallOptions, GrpcAnswer, GrpcOptions, HttpAnswer, HttpConnection, grpc_call,
+    http_get, http_request,
+};
+use crate::envoy::bootstrap::Bootstrap;
+use crate::envoy::process::Envoy;
+use crate::headers::Headers;
+use crate::upstream::Upstream;
 
 /// All parts of a scenario.
 pub struct Mesh {
+    /// The Envoy with the filter.
     pub envoy: Envoy,
+    /// The upstream of both listeners.
     pub upstream: Upstream,
+    /// The audit cluster.
     pub sink: Sink,
+    /// The listener for HTTP/1.1.
     pub http: SocketAddr,
+    /// The listener for HTTP/2 and gRPC.
     pub grpc: SocketAddr,
 }
+
+/// Longest duration of a request on an open connection.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A gRPC method of the demo upstream.
 pub const METHOD: &str = "/demo.Accounts/ChangePassword";
@@ -68,12 +78,14 @@ impl Mesh {
         }
     }
 
+    /// The answer to a `GET` at the HTTP listener.
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> HttpAnswer {
         http_get(self.http, path, list(headers), &CallOptions::default())
             .await
             .unwrap()
     }
 
+    /// The answer to a request without a body at the HTTP listener.
     pub async fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> HttpAnswer {
         http_request(
             self.http,
@@ -87,6 +99,7 @@ impl Mesh {
         .unwrap()
     }
 
+    /// One call of [`METHOD`] at the gRPC listener.
     pub async fn call(&self, headers: &[(&str, &str)]) -> Result<GrpcAnswer, CallError> {
         grpc_call(self.grpc, METHOD, list(headers), &GrpcOptions::default()).await
     }
@@ -125,7 +138,7 @@ impl Mesh {
                 .len()
         };
 
-        let mut records = super::eventually("both markers arrive", || {
+        let mut records = crate::eventually("both markers arrive", || {
             Some(self.sink.exchanges()).filter(|found| streams(found) == 2)
         })
         .await;
@@ -140,17 +153,17 @@ impl Mesh {
         what: &str,
         probe: impl Fn(&BTreeMap<String, u64>) -> bool,
     ) -> BTreeMap<String, u64> {
-        let end = super::now() + super::DEADLINE;
+        let end = crate::now() + crate::DEADLINE;
         let mut last = self.envoy.stats("audit_filter").await;
 
         loop {
-            tokio::time::sleep(super::POLL).await;
+            tokio::time::sleep(crate::wait::POLL).await;
             let stats = self.envoy.stats("audit_filter").await;
             if stats == last && probe(&stats) {
                 return stats;
             }
             assert!(
-                super::now() < end,
+                crate::now() < end,
                 "statistics never show {what}: {stats:#?}"
             );
             last = stats;
@@ -163,6 +176,35 @@ impl Mesh {
             stats.get(name).is_some_and(|found| *found >= value)
         })
         .await
+    }
+
+    /// The exchanges in the order of their numbers. Waits until at least `count`, and all records
+    /// so far, are acknowledged.
+    pub async fn settled(&self, count: u64) -> Vec<Record> {
+        let is_settled = |stats: &BTreeMap<String, u64>| {
+            let acknowledged = stats
+                .get("records.acknowledged")
+                .copied()
+                .unwrap_or_default();
+            // The record of the stream's start is counted too.
+            acknowledged > count && stats["buffer.records"] == 0
+        };
+        let stats = self
+            .stats_when(&format!("{count} exchanges acknowledged"), is_settled)
+            .await;
+        Self::assert_conserved(&stats);
+
+        let mut records = self.sink.exchanges();
+        records.sort_by_key(|record| record.int("audit.sequence.number"));
+        records
+    }
+
+    /// Sends this number of equal requests over one connection.
+    pub async fn repeat(&self, count: usize, path: &str) {
+        let mut connection = HttpConnection::open(self.http, PATIENCE).await.unwrap();
+        for _ in 0..count {
+            connection.request("GET", path, [], PATIENCE).await.unwrap();
+        }
     }
 
     /// Panics unless the statistics add up.

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::DEADLINE;
+use crate::DEADLINE;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const DATA: u8 = 0;
@@ -35,7 +35,9 @@ pub struct Crowd {
 /// The form of each request of a crowd.
 #[derive(Clone, Copy)]
 pub struct RequestKind {
+    /// Method of the requests.
     pub method: &'static str,
+    /// Path of the requests.
     pub path: &'static str,
     /// The request announces a body that never arrives.
     pub has_body: bool,

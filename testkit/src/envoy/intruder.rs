@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use testkit::client::HttpAnswer;
 
-use super::bootstrap::Bootstrap;
-use super::{Mesh, tools};
+use crate::client::HttpAnswer;
+use crate::envoy::bootstrap::Bootstrap;
+use crate::{Mesh, tools};
 
 /// Prefix of every name in shared data (`src/pipeline/journal/authenticated.rs`).
 const FORMAT: &str = "audit_filter.2.";
@@ -46,6 +46,7 @@ impl Intruder<'_> {
         (answer.status == 200).then(|| pairs.iter().map(byte).collect())
     }
 
+    /// Writes a value.
     pub async fn write(&self, name: &str, value: &[u8]) {
         let digits: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(

@@ -8,10 +8,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use testkit::client::{CallError, CallOptions, http_get, http_request};
 
-use super::bootstrap::Bootstrap;
-use super::{eventually, tools};
+use crate::client::{CallError, CallOptions, http_get, http_request};
+use crate::envoy::bootstrap::Bootstrap;
+use crate::{eventually, tools};
 
 /// A running Envoy; killed when dropped.
 pub struct Envoy {
@@ -22,7 +22,9 @@ pub struct Envoy {
 
 /// The result of `envoy --mode validate`.
 pub struct Validation {
+    /// Whether the bootstrap is valid.
     pub success: bool,
+    /// Envoy's log.
     pub log: String,
 }
 
@@ -74,7 +76,7 @@ impl Envoy {
             if self.admin_get("/ready").await.starts_with("LIVE") {
                 return;
             }
-            tokio::time::sleep(super::POLL).await;
+            tokio::time::sleep(crate::wait::POLL).await;
         }
         panic!("Envoy is not live: {}", self.log());
     }
@@ -92,6 +94,7 @@ impl Envoy {
         }
     }
 
+    /// Id of the process.
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
@@ -122,6 +125,7 @@ impl Envoy {
             .collect()
     }
 
+    /// The text of a page of the admin interface.
     pub async fn admin_get(&self, path: &str) -> String {
         http_get(self.admin, path, [], &CallOptions::default())
             .await
@@ -129,6 +133,7 @@ impl Envoy {
             .text()
     }
 
+    /// The answer to a command of the admin interface.
     pub async fn admin_post(&self, path: &str) -> String {
         http_request(self.admin, "POST", path, [], "", &CallOptions::default())
             .await
@@ -157,6 +162,7 @@ impl Envoy {
         self.wait().await
     }
 
+    /// Sends a signal by its name, such as `STOP`.
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill")
             .args([&format!("-{name}"), &self.pid().to_string()])
@@ -165,6 +171,7 @@ impl Envoy {
         assert!(status.success(), "kill -{name} failed");
     }
 
+    /// Waits until the process ends.
     pub async fn wait(&mut self) -> ExitStatus {
         let process = &mut self.process;
         eventually("Envoy ends", || process.try_wait().unwrap()).await

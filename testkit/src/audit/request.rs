@@ -1,20 +1,21 @@
 //! An HTTP/1.1 request in Envoy's form: a body has a `content-length`.
 
 use bytes::Bytes;
-use testkit::headers::Headers;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpStream;
 
+use crate::headers::Headers;
+
 /// One complete request.
-pub struct Request {
-    pub path: String,
-    pub headers: Headers,
-    pub body: Bytes,
+pub(super) struct Request {
+    pub(super) path: String,
+    pub(super) headers: Headers,
+    pub(super) body: Bytes,
 }
 
 impl Request {
     /// Reads the next request; `None` if the peer has closed, or sends other bytes.
-    pub async fn read(stream: &mut BufReader<TcpStream>) -> Option<Self> {
+    pub(super) async fn read(stream: &mut BufReader<TcpStream>) -> Option<Self> {
         let path = read_line(stream).await?.split(' ').nth(1)?.to_owned();
         let headers = read_headers(stream).await?;
         let length = headers

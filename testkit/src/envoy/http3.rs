@@ -11,13 +11,13 @@ use h3_quinn::{BidiStream, OpenStreams, RecvStream, SendStream};
 use http::{HeaderMap, Request};
 use quinn::crypto::rustls::QuicClientConfig;
 use serde_json::{Value, json};
-use testkit::client::{End, Leave, Message, Reply};
-use testkit::headers::Headers;
 use tokio::time::timeout;
 use tokio_rustls::rustls::ClientConfig;
 
-use super::DEADLINE;
-use super::tls::{Authority, SERVER};
+use crate::DEADLINE;
+use crate::client::{End, Leave, Message, Reply};
+use crate::envoy::tls::{Authority, SERVER};
+use crate::headers::Headers;
 
 /// Makes a listener of the bootstrap accept HTTP/3 only.
 pub fn speak_http3(listener: &mut Value, server: &Authority) {

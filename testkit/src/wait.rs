@@ -1,32 +1,10 @@
-//! Common parts of scenarios: tools, an Envoy, an audit cluster, and polls with a deadline.
-
-pub mod answer;
-pub mod args;
-pub mod bootstrap;
-pub mod crowd;
-pub mod ecds;
-pub mod envoy;
-pub mod http3;
-pub mod intruder;
-pub mod lds;
-pub mod ledger;
-pub mod mesh;
-pub mod records;
-pub mod relay;
-pub mod request;
-pub mod sink;
-pub mod tls;
-pub mod tools;
-pub mod xds;
+//! Polls with a deadline.
 
 use std::time::{Duration, Instant};
 
-pub use mesh::Mesh;
-pub use records::Record;
-
 /// Deadline for an effect.
 pub const DEADLINE: Duration = Duration::from_secs(20);
-const POLL: Duration = Duration::from_millis(20);
+pub(crate) const POLL: Duration = Duration::from_millis(20);
 
 /// Waits until `probe` yields a value. Panics with `what` after [`DEADLINE`].
 #[track_caller]

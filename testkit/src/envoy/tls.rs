@@ -61,6 +61,7 @@ impl Authority {
         })
     }
 
+    /// A store that trusts this authority only.
     pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
@@ -130,6 +131,7 @@ impl Tunnel {
         Self { addr, server }
     }
 
+    /// The entrance for plaintext clients.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }

@@ -9,8 +9,11 @@ use serde_json::Value;
 /// One `LogRecord` with its attributes and those of its scope and its resource.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
+    /// The event name of OTLP.
     pub event: String,
+    /// The attributes by their names, with plain JSON values.
     pub attributes: BTreeMap<String, Value>,
+    /// The `LogRecord` as received, without empty ids.
     pub raw: Value,
 }
 
@@ -24,20 +27,24 @@ impl Record {
         }
     }
 
+    /// An attribute as a number. Panics if it is none.
     pub fn int(&self, name: &str) -> u64 {
         self.text(name)
             .parse()
             .unwrap_or_else(|_| panic!("{name} is no integer in {self:?}"))
     }
 
+    /// Whether there is an attribute with this name.
     pub fn has(&self, name: &str) -> bool {
         self.attributes.contains_key(name)
     }
 
+    /// Whether it records an exchange, not a loss or the life of a stream.
     pub fn is_exchange(&self) -> bool {
         self.event == "audit.http" || self.event == "audit.rpc"
     }
 
+    /// The id of the record.
     pub fn uid(&self) -> String {
         self.text("log.record.uid")
     }

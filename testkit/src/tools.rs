@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 /// Root of the repository.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 /// The Envoy binary.
@@ -49,9 +49,11 @@ pub fn crashing_wasm() -> &'static Path {
 
 /// Another filter of the workspace, built by its package name.
 pub fn built(package: &str) -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .expect("it is in the target directory");
+    let program = std::env::current_exe().unwrap();
+    let directory = program
+        .ancestors()
+        .nth(3)
+        .expect("the program is in a directory of its profile");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo
         .current_dir(root())

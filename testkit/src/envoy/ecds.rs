@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use super::Mesh;
-use super::bootstrap::Bootstrap;
-use super::sink::Sink;
-use super::xds::Resources;
+use crate::Mesh;
+use crate::audit::sink::Sink;
+use crate::envoy::bootstrap::Bootstrap;
+use crate::envoy::xds::Resources;
 
 /// The filter's file, and the bootstrap that it is written from.
 pub struct Extension {
