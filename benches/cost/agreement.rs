@@ -1,7 +1,8 @@
 //! The spread of the ratios of several runs, by number of rounds.
 
-use super::common::bench::Measured;
-use super::common::quantile::quantile;
+use testkit::bench::measure::Measured;
+use testkit::quantile;
+
 use super::ratios::{Against, Ratio};
 
 /// Runs agree when the largest ratio over the smallest is at most this.

@@ -1,11 +1,11 @@
 //! The rows, in groups that are measured in sequence. Only rows of one group are compared.
 
 use serde_json::{Value, json};
+use testkit::bench::audit::{self, USER_HEADER, USER_JSON};
+use testkit::bench::measure::Group;
+use testkit::bench::requests::{Requests, Traffic};
+use testkit::bench::row::{Delivery, Row};
 
-use super::common::audit::{self, USER_HEADER, USER_JSON};
-use super::common::bench::Group;
-use super::common::requests::{Requests, Traffic};
-use super::common::row::{Delivery, Row};
 use super::own;
 
 /// Numbers of rules, none of which matches.

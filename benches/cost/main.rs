@@ -1,34 +1,19 @@
 //! The cost of the filter on a real Envoy, compared with Envoy's built-in features. How to read it:
 //! `benches/README.md`.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    unreachable_pub,
-    reason = "a benchmark prints, and ends at the first trouble"
-)]
+#![cfg(test)]
+#![expect(unreachable_pub, reason = "a program has no public items")]
 
 mod agreement;
-#[path = "../common/mod.rs"]
-#[expect(
-    dead_code,
-    unused_imports,
-    reason = "other benchmarks and the scenarios use the rest"
-)]
-mod common;
 mod groups;
 mod own;
 mod ratios;
 
 use std::path::Path;
 
-use common::args::Args;
-use common::bench::{Measured, Size, measure};
-use common::{artefacts, table};
+use testkit::args::CommandLine;
+use testkit::bench::measure::{Measured, Size, measure};
+use testkit::bench::{artefacts, table};
 
 /// Size limit of the filter's file.
 const TARGET_BYTES: u64 = 409_600;
@@ -36,12 +21,13 @@ const TARGET_BYTES: u64 = 409_600;
 // One thread: load generator, sink and upstream share one core, Envoy has the other.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let args = Args::read(&[("--rounds", 20), ("--requests", 2000), ("--repeat", 1)]);
-    let (size, repeat) = (Size::of(&args), args.number("--repeat"));
+    let (line, [rounds, requests, repeat]) =
+        CommandLine::of_benchmark([("--rounds", 20), ("--requests", 2000), ("--repeat", 1)]);
+    let size = Size { rounds, requests };
     println!("{size}");
     print_sizes();
 
-    for group in groups::ALL.iter().filter(|group| args.wants(group.name)) {
+    for group in groups::ALL.iter().filter(|group| line.picks(group.name)) {
         let mut runs = Vec::new();
         for _ in 0..repeat {
             let measured = measure(group, size).await;

@@ -1,8 +1,8 @@
 //! Ratios and their targets.
 
-use super::common::bench::{Measured, Outcome};
-use super::common::quantile::quantile;
-use super::common::requests::Traffic;
+use testkit::bench::measure::{Measured, Outcome};
+use testkit::bench::requests::Traffic;
+use testkit::quantile;
 
 /// The row in the denominator of a ratio.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use serde_json::json;
+use testkit::bench::audit::{self, USER_HEADER};
+use testkit::bench::measure::WARM_UP;
+use testkit::bench::progress;
+use testkit::bench::requests::{Requests, Traffic};
+use testkit::bench::row::Row;
+use testkit::bench::subject::Subject;
+use testkit::cpu;
 use testkit::now;
+use testkit::quantile;
 use testkit::upstream::Upstream;
-
-use super::common::audit::{self, USER_HEADER};
-use super::common::bench::WARM_UP;
-use super::common::quantile::quantile;
-use super::common::requests::{Requests, Traffic};
-use super::common::row::Row;
-use super::common::subject::Subject;
-use super::common::{cpu, progress};
 
 pub const NAME: &str = "buffered";
 

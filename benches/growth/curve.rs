@@ -1,7 +1,7 @@
 //! The cost added by each row, relative to the first row with the filter.
 
-use super::common::bench::{Measured, Outcome};
-use super::common::quantile::quantile;
+use testkit::bench::measure::{Measured, Outcome};
+use testkit::quantile;
 
 /// Prints the curve of a group.
 pub fn print(measured: &Measured) {

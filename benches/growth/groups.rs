@@ -2,11 +2,10 @@
 //! the curve.
 
 use serde_json::json;
-
-use super::common::audit::{self, USER_HEADER};
-use super::common::bench::Group;
-use super::common::requests::{Requests, Traffic};
-use super::common::row::Row;
+use testkit::bench::audit::{self, USER_HEADER};
+use testkit::bench::measure::Group;
+use testkit::bench::requests::{Requests, Traffic};
+use testkit::bench::row::Row;
 
 const RULES: [usize; 5] = [1, 10, 30, 100, 1000];
 /// Numbers of session ids over which the requests are spread; the last means one id per request.

@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use testkit::audit::sink::{Answer, Sink as Scripted};
+use testkit::bench::artefacts;
+use testkit::bench::audit::{self, USER_HEADER};
+use testkit::bench::bootstrap::{self, AUDIT};
+use testkit::bench::requests::{RECORD, Requests, Traffic};
+use testkit::bench::sink::Sink;
 use testkit::envoy::bootstrap::Bootstrap;
-
-use super::common::audit::{self, USER_HEADER};
-use super::common::bootstrap::{self, AUDIT};
-use super::common::requests::{RECORD, Requests, Traffic};
-use super::common::{artefacts, sink::Sink};
 
 /// The requests of every case, which are always recorded.
 pub const TRAFFIC: Traffic = Traffic::Tracked;

@@ -1,9 +1,11 @@
 //! The time of a tracked request while the audit cluster hangs, in short alternating slices.
 
+use testkit::bench::measure::Size;
+use testkit::bench::progress;
+use testkit::cpu;
+use testkit::quantile;
+
 use super::case::{Case, Clusters};
-use super::common::bench::Size;
-use super::common::quantile::quantile;
-use super::common::{cpu, progress};
 use super::subject::Subject;
 use super::users::Users;
 

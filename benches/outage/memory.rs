@@ -4,10 +4,11 @@
 use std::fs;
 use std::time::Duration;
 
+use testkit::bench::progress;
+use testkit::cpu;
 use testkit::now;
 
 use super::case::{Case, Clusters};
-use super::common::{cpu, progress};
 use super::subject::{Counts, Subject};
 
 /// Requests to one Envoy before the other's turn.

@@ -1,10 +1,12 @@
 //! CPU time of Envoy per request while the audit cluster is up, down and hung, in short alternating
 //! slices.
 
+use testkit::bench::measure::Size;
+use testkit::bench::progress;
+use testkit::cpu;
+use testkit::quantile;
+
 use super::case::{Case, Clusters};
-use super::common::bench::Size;
-use super::common::quantile::quantile;
-use super::common::{cpu, progress};
 use super::subject::{Counts, Subject};
 
 const CASES: [Case; 4] = [Case::NoFilter, Case::Up, Case::Down, Case::Hung];
@@ -34,11 +36,11 @@ impl Measured {
     /// Where records are delivered, their delivery is included.
     async fn slice(&mut self, requests: usize, clusters: &Clusters) {
         let pid = self.subject.envoy.pid();
-        let before = cpu::nanos(pid);
+        let before = cpu::of_process(pid);
         self.subject.run(requests).await;
         self.subject.settle(clusters).await;
         self.micros
-            .push((cpu::nanos(pid) - before) as f64 / 1000.0 / requests as f64);
+            .push((cpu::of_process(pid) - before) as f64 / 1000.0 / requests as f64);
     }
 
     /// Records acknowledged and dropped, per request.

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use testkit::bench::awake::awake;
+use testkit::bench::load::Load;
+use testkit::bench::measure::WARM_UP;
+use testkit::bench::subject::SETTLE;
 use testkit::envoy::process::Envoy;
 use testkit::eventually;
 use tokio::time::Instant;
 
 use super::case::{Case, Clusters, TRAFFIC, requests};
-use super::common::awake::awake;
-use super::common::bench::WARM_UP;
-use super::common::load::Load;
-use super::common::subject::SETTLE;
 
 /// Requests between two checks whether the buffer is full.
 const FILLING: usize = 2000;

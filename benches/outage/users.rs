@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use testkit::wire::Wire;
+use testkit::wire::http1;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::case;
-use super::common::http1;
-use super::common::wire::Wire;
 
 const CONNECTIONS: u32 = 4;
 /// Time between two requests on a connection: 1000 requests per second in all, which leaves Envoy

@@ -1,8 +1,9 @@
-//! The command line of a test program that plays rows and prints a table: its options, and those
-//! that cargo may pass to a test program.
+//! The command line of a test program that plays rows and prints a table, or of a benchmark: its
+//! options, and those that cargo may pass.
 
 /// Flags of cargo's test programs, which have no effect here, and those of them that take a value.
-const CARGO_FLAGS: [&str; 9] = [
+const CARGO_FLAGS: [&str; 10] = [
+    "--bench",
     "--nocapture",
     "--no-capture",
     "--show-output",
@@ -19,15 +20,16 @@ const CARGO_OPTIONS: [&str; 5] = ["--test-threads", "--format", "--color", "--sk
 const ONLY: &str = "--only";
 
 /// The options of one program in addition to `--only TEXT`.
-pub struct Known {
+#[derive(Debug)]
+pub struct Known<'a> {
     /// Those without a value.
-    pub flags: &'static [&'static str],
+    pub flags: &'a [&'a str],
     /// Those with a value.
-    pub options: &'static [&'static str],
+    pub options: &'a [&'a str],
 }
 
 /// The parsed command line.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct CommandLine {
     flags: Vec<String>,
     options: Vec<(String, String)>,
@@ -35,7 +37,13 @@ pub struct CommandLine {
 
 impl CommandLine {
     /// Parses the words of a command line.
-    pub fn read(known: &Known, mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// The mistake in the command line.
+    pub fn read(
+        known: &Known<'_>,
+        mut words: impl Iterator<Item = String>,
+    ) -> Result<Self, String> {
         let mut line = Self::default();
 
         while let Some(word) = words.next() {
@@ -59,6 +67,26 @@ impl CommandLine {
         Ok(line)
     }
 
+    /// The command line of a benchmark, and its options: numbers above 0, given with their defaults.
+    ///
+    /// # Panics
+    /// With the mistake in the command line.
+    pub fn of_benchmark<const N: usize>(defaults: [(&str, usize); N]) -> (Self, [usize; N]) {
+        let known = Known {
+            flags: &[],
+            options: &defaults.map(|(name, _)| name),
+        };
+        let line = Self::read(&known, std::env::args().skip(1));
+        let line = line.unwrap_or_else(|mistake| panic!("{mistake}"));
+
+        let numbers = defaults.map(|(name, default)| {
+            let number = line.number(name, 1, usize::MAX as u64);
+            let number = number.unwrap_or_else(|mistake| panic!("{mistake}"));
+            number.map_or(default, |number| number as usize)
+        });
+        (line, numbers)
+    }
+
     /// Whether a flag was given.
     pub fn has(&self, flag: &str) -> bool {
         self.flags.iter().any(|given| given == flag)
@@ -73,6 +101,9 @@ impl CommandLine {
     }
 
     /// The last value of an option as a number within these bounds.
+    ///
+    /// # Errors
+    /// The mistake in the value.
     pub fn number(&self, option: &str, least: u64, most: u64) -> Result<Option<u64>, String> {
         let Some(value) = self.values(option).last() else {
             return Ok(None);
@@ -93,7 +124,7 @@ impl CommandLine {
     }
 }
 
-impl Known {
+impl Known<'_> {
     fn usage(&self) -> String {
         let options = self.options.iter().map(|option| format!("{option} VALUE"));
         let names: Vec<String> = self
@@ -110,7 +141,7 @@ impl Known {
 mod tests {
     use super::*;
 
-    const KNOWN: Known = Known {
+    const KNOWN: Known<'_> = Known {
         flags: &["--list"],
         options: &["--seconds"],
     };

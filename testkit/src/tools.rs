@@ -47,13 +47,25 @@ pub fn crashing_wasm() -> &'static Path {
     PATH.get_or_init(|| root().join(last_line_of("wasm-build.sh", &["--crashing"])))
 }
 
+/// The directory of the programs that cargo has built with the profile of this test program.
+pub fn profile_directory() -> PathBuf {
+    let program = std::env::current_exe().unwrap();
+    let directory = program.ancestors().nth(2);
+    directory
+        .expect("the program is in the directory of its dependencies")
+        .to_owned()
+}
+
+/// The directory of all that cargo builds.
+pub fn target_directory() -> PathBuf {
+    let directory = profile_directory();
+    let target = directory.parent();
+    target.expect("there is one for each profile").to_owned()
+}
+
 /// Another filter of the workspace, built by its package name.
 pub fn built(package: &str) -> PathBuf {
-    let program = std::env::current_exe().unwrap();
-    let directory = program
-        .ancestors()
-        .nth(3)
-        .expect("the program is in a directory of its profile");
+    let directory = target_directory();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo
         .current_dir(root())
@@ -67,7 +79,7 @@ pub fn built(package: &str) -> PathBuf {
             "wasm32-wasip1",
             "--target-dir",
         ])
-        .arg(directory);
+        .arg(&directory);
 
     assert!(
         cargo.status().unwrap().success(),

@@ -4,10 +4,9 @@
 mod fields;
 
 use serde_json::{Value, json};
-
-use super::common::bootstrap::{AUDIT, AUDIT_GRPC};
-use super::common::requests::{CONTROL, Requests};
-use super::common::row::{Delivery, Row};
+use testkit::bench::bootstrap::{AUDIT, AUDIT_GRPC};
+use testkit::bench::requests::{CONTROL, Requests};
+use testkit::bench::row::{Delivery, Row};
 
 /// The size of about a hundred of their records, which make a batch of the audit filter.
 const BATCH_BYTES: u32 = 64 * 1024;

@@ -6,18 +6,15 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::DEADLINE;
+use crate::wire::Wire;
+use crate::wire::frame::{
+    DATA, END_HEADERS, END_STREAM, Frame, HEADERS, PREFACE, SETTINGS, field, frame,
+};
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const SETTINGS: u8 = 4;
-const END_HEADERS: u8 = 4;
-const ACK: u8 = 1;
 /// `SETTINGS_INITIAL_WINDOW_SIZE`, 0: the peer may send no byte of a body.
 const NO_WINDOW: [u8; 6] = [0, 4, 0, 0, 0, 0];
 /// Envoy 1.40's default limit of streams on a connection.
@@ -26,7 +23,7 @@ pub const MOST_STREAMS: usize = 1000;
 /// Open connections, with their requests.
 #[derive(Default)]
 pub struct Crowd {
-    connections: Vec<TcpStream>,
+    connections: Vec<Wire>,
     requests: usize,
     /// Number of answers so far on each connection.
     answered: Vec<usize>,
@@ -65,12 +62,9 @@ impl RequestKind {
             fields.push(("content-length", "10"));
         }
 
-        // Literals without indexing, with lengths that fit into seven bits (RFC 7541 section
-        // 6.2.2).
-        let short = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
         fields
             .into_iter()
-            .flat_map(|(name, value)| [vec![0], short(name), short(value)].concat())
+            .flat_map(|(name, value)| field(name, value))
             .collect()
     }
 }
@@ -93,30 +87,30 @@ impl Crowd {
     /// Sends `requests` requests on one more connection.
     pub async fn join(&mut self, addr: SocketAddr, requests: usize, kind: RequestKind) {
         assert!(requests <= MOST_STREAMS);
-        let mut stream = TcpStream::connect(addr).await.unwrap();
+        let wire = Wire::new(TcpStream::connect(addr).await.unwrap());
         let mut out = [PREFACE, &frame(SETTINGS, 0, 0, &NO_WINDOW)].concat();
 
         for request in 0..requests {
-            let flags = END_HEADERS | u8::from(!kind.has_body);
+            let flags = END_HEADERS | if kind.has_body { 0 } else { END_STREAM };
             out.extend(frame(
                 HEADERS,
                 flags,
-                request * 2 + 1,
+                u32::try_from(request * 2 + 1).unwrap(),
                 &kind.headers(self.requests),
             ));
             self.requests += 1;
         }
 
-        stream.write_all(&out).await.unwrap();
-        self.connections.push(stream);
+        wire.send(&out).await;
+        self.connections.push(wire);
         self.answered.push(0);
     }
 
     /// Waits until this number of answers has begun on each connection.
     pub async fn answered(&mut self, answers: usize) {
-        for (stream, begun) in self.connections.iter_mut().zip(&mut self.answered) {
+        for (wire, begun) in self.connections.iter_mut().zip(&mut self.answered) {
             while *begun < answers {
-                let kind = timeout(DEADLINE, next(stream))
+                let kind = timeout(DEADLINE, next(wire))
                     .await
                     .expect("an answer begins");
                 *begun += usize::from(kind == HEADERS);
@@ -131,33 +125,16 @@ impl Crowd {
 }
 
 /// Reads the next frame, and yields its type. Settings are acknowledged.
-async fn next(stream: &mut TcpStream) -> u8 {
-    let mut head = [0; 9];
-    stream
-        .read_exact(&mut head)
-        .await
-        .expect("the connection stays open");
-
-    let [a, b, c, kind, flags, ..] = head;
-    let mut content = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
-    stream.read_exact(&mut content).await.unwrap();
+async fn next(wire: &mut Wire) -> u8 {
+    let frame = Frame::read(wire).await;
+    let frame = frame.expect("the connection stays open");
     assert!(
-        kind != DATA || content.is_empty(),
+        frame.kind != DATA || frame.payload.is_empty(),
         "bytes of a body for which there is no room"
     );
 
-    if kind == SETTINGS && flags & ACK == 0 {
-        stream
-            .write_all(&frame(SETTINGS, ACK, 0, &[]))
-            .await
-            .unwrap();
+    if let Some(reply) = frame.reply() {
+        wire.send(&reply).await;
     }
-
-    kind
-}
-
-fn frame(kind: u8, flags: u8, stream: usize, content: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(content.len()).unwrap().to_be_bytes();
-    let stream = u32::try_from(stream).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream, content].concat()
+    frame.kind
 }

@@ -20,6 +20,12 @@ pub const SERVER: &str = "envoy.test";
 /// Issues certificates that a listener may trust or not.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Authority {
     /// An authority with a new key. All have the same name, so that only the key distinguishes
     /// them.

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::http1;
-use super::http2::Calls;
-use super::requests::{SESSION, SESSION_DIGITS};
-use super::wire::Wire;
+use crate::bench::http2::Calls;
+use crate::bench::requests::{SESSION, SESSION_DIGITS};
+use crate::wire::Wire;
+use crate::wire::http1;
 
 /// Enough to keep Envoy's worker busy.
 const CONNECTIONS: usize = 4;
@@ -92,6 +92,7 @@ impl Load {
         Self(connections)
     }
 
+    /// Calls over HTTP/2.
     pub async fn grpc(addr: SocketAddr, path: &str, headers: &[(&str, String)]) -> Self {
         let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {

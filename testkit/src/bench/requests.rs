@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
-use testkit::envoy::mesh::METHOD;
-
-use super::load::Load;
+use crate::bench::load::Load;
+use crate::envoy::mesh::METHOD;
 
 type Headers = [(&'static str, &'static str)];
 
@@ -52,13 +51,18 @@ pub const SESSION_DIGITS: usize = 16;
 /// Kinds of requests.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Traffic {
+    /// `GET /other`.
     Untracked,
+    /// `GET /check`.
     Check,
+    /// `GET /other` with control headers.
     Tracked,
+    /// A gRPC call with control headers.
     TrackedGrpc,
 }
 
 impl Traffic {
+    /// The name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Untracked => "GET /other",
@@ -85,6 +89,7 @@ pub const RECORD: &str = "audit.rule";
 /// The properties in which comparable rows agree.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Requests {
+    /// The kind of request.
     pub traffic: Traffic,
     /// Bytes of the context of tracked requests; `None`: ordinary length.
     pub context: Option<usize>,
@@ -93,6 +98,7 @@ pub struct Requests {
 }
 
 impl Requests {
+    /// Requests of this kind, without session ids.
     pub fn new(traffic: Traffic) -> Self {
         Self {
             traffic,
@@ -111,6 +117,7 @@ impl Requests {
         self
     }
 
+    /// All headers of a request.
     pub fn headers(self) -> Vec<(&'static str, String)> {
         let ordinary: &Headers = if self.traffic == Traffic::TrackedGrpc {
             &GRPC

@@ -1,6 +1,6 @@
 //! A minimal HTTP/1.1 codec.
 
-use super::wire::Wire;
+use crate::wire::Wire;
 
 /// The bytes of a `GET`.
 pub fn get(path: &str, headers: &[(&str, String)]) -> Vec<u8> {

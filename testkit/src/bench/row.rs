@@ -1,11 +1,11 @@
 //! One line of a table: the requests, and the Envoy that they pass.
 
 use serde_json::Value;
-use testkit::envoy::bootstrap::Bootstrap;
 
-use super::audit;
-use super::requests::{RECORD, Requests, USER_AGENT};
-use super::{artefacts, bootstrap};
+use crate::bench::audit;
+use crate::bench::requests::{RECORD, Requests, USER_AGENT};
+use crate::bench::{artefacts, bootstrap};
+use crate::envoy::bootstrap::Bootstrap;
 
 /// Where the records of a row are delivered.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,9 +23,13 @@ pub enum Delivery {
 pub struct Row {
     /// Name of the measured filter or configuration.
     pub name: String,
+    /// What its requests have in common.
     pub requests: Requests,
+    /// Number of workers of the Envoy.
     pub workers: usize,
+    /// Where the records go.
     pub delivery: Delivery,
+    /// The configuration of the Envoy.
     pub bootstrap: Bootstrap,
 }
 
@@ -40,6 +44,7 @@ impl Row {
         }
     }
 
+    /// Envoy with nothing but the router.
     pub fn no_filter(requests: Requests) -> Self {
         Self::new(
             "no filter",
@@ -49,6 +54,7 @@ impl Row {
         )
     }
 
+    /// Only the filter that the audit filter needs before it.
     pub fn peer_note(requests: Requests) -> Self {
         Self::new(
             "no filter + peer note",
@@ -58,6 +64,7 @@ impl Row {
         )
     }
 
+    /// The filter that does nothing.
     pub fn do_nothing(requests: Requests) -> Self {
         Self::new(
             "do-nothing",
@@ -135,10 +142,12 @@ impl Row {
         row.delivering(Delivery::Nothing)
     }
 
+    /// The row with another place of delivery.
     pub fn delivering(self, delivery: Delivery) -> Self {
         Self { delivery, ..self }
     }
 
+    /// The row with this number of workers.
     pub fn with_workers(self, workers: usize) -> Self {
         Self { workers, ..self }
     }

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::frame::{
+use crate::wire::Wire;
+use crate::wire::frame::{
     DATA, END_HEADERS, END_STREAM, Frame, HEADERS, PREFACE, field, frame, settings,
 };
-use super::http1::read_message;
-use super::wire::Wire;
+use crate::wire::http1::read_message;
 
 const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
@@ -69,6 +69,7 @@ impl Sink {
         }
     }
 
+    /// Its address, for both protocols.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use testkit::tools;
+use crate::tools;
 
 /// The filter with every feature.
 pub fn full() -> &'static Path {

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+/// Shows a text in place of the previous one.
 pub fn show(text: &str) {
     eprint!("\r{text}   ");
     std::io::stderr().flush().unwrap();

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::bootstrap::AUDIT;
+use crate::bench::bootstrap::AUDIT;
 
 /// The user from the response's header.
 pub const USER_HEADER: &str = "response_header";

@@ -3,18 +3,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use testkit::envoy::process::Envoy;
-use testkit::eventually;
 use tokio::time::Instant;
 
-use super::awake::awake;
-use super::bootstrap::{AUDIT, AUDIT_GRPC};
-use super::cpu;
-use super::load::Load;
-use super::quantile::quantile;
-use super::requests::RECORD;
-use super::row::{Delivery, Row};
-use super::sink::Sink;
+use crate::bench::awake::awake;
+use crate::bench::bootstrap::{AUDIT, AUDIT_GRPC};
+use crate::bench::load::Load;
+use crate::bench::requests::RECORD;
+use crate::bench::row::{Delivery, Row};
+use crate::bench::sink::Sink;
+use crate::cpu;
+use crate::envoy::process::Envoy;
+use crate::eventually;
+use crate::quantile;
 
 /// Time between a slice's last answer and the reading of the CPU time, so that Envoy's threads
 /// sleep.
@@ -22,8 +22,11 @@ pub const SETTLE: Duration = Duration::from_millis(10);
 
 /// A running row.
 pub struct Subject {
+    /// The row.
     pub row: Row,
+    /// Its Envoy.
     pub envoy: Envoy,
+    /// Its audit cluster.
     pub sink: Sink,
     load: Load,
     sent: usize,
@@ -35,8 +38,9 @@ pub struct Slice {
     pub micros: f64,
     /// Share of the time in which Envoy used the CPU.
     pub busy: f64,
-    /// Time of the requests, in microseconds.
+    /// Median time of the requests, in microseconds.
     pub p50: f64,
+    /// 99th percentile of it.
     pub p99: f64,
 }
 
@@ -76,7 +80,7 @@ impl Subject {
     /// Sends the requests, waits until their records are delivered, and measures the CPU time of
     /// both.
     pub async fn slice(&mut self, requests: usize) -> Slice {
-        let (before, start) = (cpu::nanos(self.envoy.pid()), Instant::now());
+        let (before, start) = (cpu::of_process(self.envoy.pid()), Instant::now());
         let times = awake(self.load.run(requests)).await;
         let wall = start.elapsed();
         self.sent += requests;
@@ -84,7 +88,7 @@ impl Subject {
         self.deliver().await;
         tokio::time::sleep(SETTLE).await;
 
-        let nanos = (cpu::nanos(self.envoy.pid()) - before) as f64;
+        let nanos = (cpu::of_process(self.envoy.pid()) - before) as f64;
         let [p50, p99] = [0.5, 0.99].map(|share| quantile(&times, share));
         Slice {
             micros: nanos / 1000.0 / requests as f64,

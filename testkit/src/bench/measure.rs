@@ -1,18 +1,18 @@
 //! Runs the rows of a group in alternating slices.
 
-use testkit::upstream::Upstream;
-
-use super::args::Args;
-use super::requests::Requests;
-use super::row::Row;
-use super::subject::{Slice, Subject};
-use super::{cpu, progress};
+use crate::bench::progress;
+use crate::bench::requests::Requests;
+use crate::bench::row::Row;
+use crate::bench::subject::{Slice, Subject};
+use crate::cpu;
+use crate::upstream::Upstream;
 
 /// Requests that warm up a row: V8 recompiles hot code while it runs.
 pub const WARM_UP: usize = 9000;
 
 /// Rows to compare with each other.
 pub struct Group {
+    /// Name of the group.
     pub name: &'static str,
     /// Makes the rows, and builds the artefacts that they run.
     pub rows: fn() -> Vec<Row>,
@@ -21,19 +21,10 @@ pub struct Group {
 /// Number of rounds and requests.
 #[derive(Clone, Copy)]
 pub struct Size {
+    /// Rounds of slices.
     pub rounds: usize,
     /// Requests of a row in each round.
     pub requests: usize,
-}
-
-impl Size {
-    /// From the flags `--rounds` and `--requests`.
-    pub fn of(args: &Args) -> Self {
-        Self {
-            rounds: args.number("--rounds"),
-            requests: args.number("--requests"),
-        }
-    }
 }
 
 impl std::fmt::Display for Size {
@@ -48,8 +39,11 @@ impl std::fmt::Display for Size {
 
 /// The measured cost of one row.
 pub struct Outcome {
+    /// Name of the row.
     pub name: String,
+    /// What the requests of the row have in common.
     pub requests: Requests,
+    /// Number of workers of the Envoy.
     pub workers: usize,
     /// One entry per round.
     pub slices: Vec<Slice>,
@@ -61,9 +55,11 @@ pub struct Outcome {
 
 /// The rows of one group in one run.
 pub struct Measured {
+    /// Name of the group.
     pub group: &'static str,
     /// The cores on which everything ran.
     pub cores: String,
+    /// The rows in their order.
     pub outcomes: Vec<Outcome>,
 }
 

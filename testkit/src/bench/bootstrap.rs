@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use testkit::envoy::bootstrap::Bootstrap;
 
-use super::artefacts;
-use super::requests::Traffic;
+use crate::bench::artefacts;
+use crate::bench::requests::Traffic;
+use crate::envoy::bootstrap::Bootstrap;
 
 /// Where the audit filter sends its records, over HTTP/1.1.
 pub const AUDIT: &str = "audit";

@@ -1,7 +1,8 @@
 //! Prints the cost of every row.
 
-use super::bench::{Measured, Outcome};
-use super::quantile::quantile;
+use crate::bench::measure::{Measured, Outcome};
+use crate::bench::subject::Slice;
+use crate::quantile;
 
 /// Statistics over the rounds: median, lowest decile, minimum.
 const SHARES: [f64; 3] = [0.5, 0.1, 0.0];
@@ -53,7 +54,7 @@ fn print_row(outcome: &Outcome, base: &Outcome) {
     let [added_median, added_low, added_min] =
         SHARES.map(|share| quantile(&micros, share) - quantile(&base, share));
 
-    let of_rounds = |value: fn(&super::subject::Slice) -> f64| {
+    let of_rounds = |value: fn(&Slice) -> f64| {
         quantile(&outcome.slices.iter().map(value).collect::<Vec<_>>(), 0.5)
     };
     let [p50, p99, busy] = [

@@ -1,4 +1,4 @@
-//! Quantiles: statistics of many values that a few outliers do not disturb.
+//! A statistic that outliers hardly disturb.
 
 /// The value that this share of all values does not exceed.
 pub fn quantile(values: &[f64], share: f64) -> f64 {

@@ -2,24 +2,24 @@
 
 use std::net::SocketAddr;
 
-use super::frame::{
+use crate::wire::Wire;
+use crate::wire::frame::{
     DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, PREFACE, RST_STREAM, field, frame,
     settings,
 };
-use super::wire::Wire;
 
 /// An empty gRPC message.
 const MESSAGE: &[u8] = &[0, 0, 0, 0, 0];
 
 /// One connection with one call at a time.
-pub struct Calls {
+pub(crate) struct Calls {
     wire: Wire,
     fields: Vec<u8>,
     next_stream: u32,
 }
 
 impl Calls {
-    pub async fn connect(addr: SocketAddr, path: &str, headers: &[(&str, String)]) -> Self {
+    pub(crate) async fn connect(addr: SocketAddr, path: &str, headers: &[(&str, String)]) -> Self {
         let wire = Wire::connect(addr).await;
         wire.send(&[PREFACE, &settings()].concat()).await;
 
@@ -43,7 +43,7 @@ impl Calls {
     }
 
     /// One call, until the end of its answer.
-    pub async fn exchange(&mut self) {
+    pub(crate) async fn exchange(&mut self) {
         let stream = self.next_stream;
         self.next_stream += 2;
         let headers = frame(HEADERS, END_HEADERS, stream, &self.fields);

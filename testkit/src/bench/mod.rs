@@ -1,0 +1,15 @@
+//! Cost on a real Envoy: an Envoy for each row, its load, its audit cluster, and its CPU time.
+
+pub mod artefacts;
+pub mod audit;
+pub mod awake;
+pub mod bootstrap;
+mod http2;
+pub mod load;
+pub mod measure;
+pub mod progress;
+pub mod requests;
+pub mod row;
+pub mod sink;
+pub mod subject;
+pub mod table;
