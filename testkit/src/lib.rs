@@ -3,7 +3,8 @@
 //! The code does not depend on the audit filter. The [`upstream`] records the requests and answers
 //! as they specify. The [`client`] sends given requests and returns the answers. Both use addresses
 //! as given, without name resolution, and do not retry. What the demo does not need belongs to a
-//! feature: a real Envoy with its audit cluster and its load to `envoy`.
+//! feature: a real Envoy with its audit cluster and its load to `envoy`, the collector as a program
+//! to `collector`.
 
 pub mod args;
 pub mod client;
@@ -19,6 +20,8 @@ mod wait;
 pub mod audit;
 #[cfg(feature = "envoy")]
 pub mod bench;
+#[cfg(feature = "collector")]
+pub mod collector;
 #[cfg(feature = "envoy")]
 pub mod envoy;
 #[cfg(feature = "envoy")]

@@ -27,12 +27,11 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use prost::Message as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testkit::collector::Postgres;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
-
-use crate::postgres::Postgres;
 
 /// One second after the records of the tests.
 pub(crate) const RECEIVED_AT: i64 = 1_783_072_801_000_000_001;

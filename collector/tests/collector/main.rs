@@ -16,9 +16,6 @@ mod list;
 mod metrics;
 mod openapi;
 mod paging;
-#[path = "../support/postgres.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
-mod postgres;
 mod process;
 mod program;
 mod random;

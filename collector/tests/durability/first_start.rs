@@ -5,10 +5,10 @@ use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use testkit::collector::Postgres;
+use testkit::collector::{Program, binary, directory, flags};
 
 use crate::load::Load;
-use crate::support::postgres::Postgres;
-use crate::support::program::{BINARY, DIRECTORY, Program, flags};
 use crate::verify::verify;
 
 /// Number of kills, each later than the one before. At the last one the collector is ready, also on
@@ -20,10 +20,10 @@ const KILLS_ON_POSTGRES: u32 = 8;
 const STEP_ON_POSTGRES: Duration = Duration::from_millis(20);
 
 fn a_kill_after(delay: Duration, database: &str) {
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(binary());
     command
         .args(flags(database))
-        .current_dir(DIRECTORY)
+        .current_dir(directory())
         .stdin(Stdio::null())
         .stdout(Stdio::null());
 

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
+use testkit::collector::{Program, binary, flags};
 
 use crate::load::Load;
-use crate::support::program::{BINARY, Program, flags};
 use crate::verify::verify;
 
 const ENOUGH: usize = 20;
@@ -38,7 +38,8 @@ fn shell(namespace: &[&str], script: &str, argument: &str, database: &str) -> Co
     let mut command = Command::new("env");
     command
         .args(namespace)
-        .args(["sh", "-c", script, argument, BINARY])
+        .args(["sh", "-c", script, argument])
+        .arg(binary())
         .args(flags(database));
     command
 }

@@ -4,10 +4,10 @@ use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use testkit::collector::Postgres;
+use testkit::collector::Program;
 
 use crate::load::{Load, Progress};
-use crate::support::postgres::Postgres;
-use crate::support::program::Program;
 use crate::verify::verify;
 
 const ROUNDS: usize = 16;

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use testkit::collector::Client;
+use testkit::collector::Program;
+
 use crate::sender::Sender;
-use crate::support::http::Client;
-use crate::support::program::Program;
 
 const SENDERS: usize = 4;
 /// Deadline of each step.

@@ -13,6 +13,3 @@ mod sender;
 mod server_crash;
 mod terminate;
 mod verify;
-
-#[path = "../support/mod.rs"]
-mod support;

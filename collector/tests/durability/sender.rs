@@ -8,9 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testkit::collector::{Client, JSON, post};
 
 use crate::load::Progress;
-use crate::support::http::{Client, post};
 
 /// Batch sizes in records, in turn.
 const SIZES: [u64; 4] = [100, 1, 37, 100];
@@ -67,7 +67,7 @@ impl Sender {
             if !self.is_cut() {
                 self.next_batch();
             }
-            let request = post(self.body().as_bytes());
+            let request = post(JSON, self.body().as_bytes());
             let answer = client.exchange(&request)?;
 
             match answer.status {

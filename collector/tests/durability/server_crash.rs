@@ -4,9 +4,10 @@
 use std::thread;
 use std::time::Duration;
 
+use testkit::collector::Postgres;
+use testkit::collector::Program;
+
 use crate::load::Load;
-use crate::support::postgres::Postgres;
-use crate::support::program::Program;
 use crate::verify::verify;
 
 const ROUNDS: u64 = 3;

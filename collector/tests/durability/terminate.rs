@@ -1,10 +1,10 @@
 //! SIGTERM under load: accepted requests are answered, and acknowledged records are kept.
 
 use tempfile::TempDir;
+use testkit::collector::Postgres;
+use testkit::collector::Program;
 
 use crate::load::Load;
-use crate::support::postgres::Postgres;
-use crate::support::program::Program;
 use crate::verify::verify;
 
 const ROUNDS: usize = 4;

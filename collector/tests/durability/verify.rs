@@ -2,14 +2,14 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::program::{BINARY, DIRECTORY};
+use testkit::collector::{binary, directory};
 
 /// Runs `audit-collector verify`, as an operator does after a crash: the chain must hold.
 pub(crate) fn verify(database: &str) {
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(binary());
     command
         .args(["verify", "--database", database])
-        .current_dir(DIRECTORY)
+        .current_dir(directory())
         .stdin(Stdio::null());
 
     let output = command.output().unwrap();

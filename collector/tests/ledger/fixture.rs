@@ -15,9 +15,8 @@ use audit_collector::ledger::{BackgroundTask, Filter, Ledger, Settings, Start, S
 use audit_collector::record::{Content, Record};
 use serde_json::Value;
 use tempfile::TempDir;
+use testkit::collector::Postgres;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
-
-use crate::postgres::Postgres;
 
 /// Time at the start of the tests.
 pub(crate) const NOW: i64 = 1_800_000_000_000_000_000;

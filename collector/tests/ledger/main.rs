@@ -2,10 +2,6 @@
 #![cfg(test)]
 #![cfg(test)]
 
-#[path = "../support/postgres.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
-mod postgres;
-
 mod append;
 mod fixture;
 mod query_plans;

@@ -1,48 +1,24 @@
 //! Records per second that the collector stores durably, compared with bare loops of the same
 //! inserts in the same run.
 //!
-//!     cargo bench -p audit-collector --bench insert -- --rounds 9 --batches 60
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    unreachable_pub,
-    reason = "a benchmark prints, reads the clock, and ends at the first trouble"
-)]
+//!     cargo bench -p audit-collector --bench costs -- insert --rounds 9 --batches 60
 
 mod bare;
 mod load;
 mod report;
 
-#[path = "../support/args.rs"]
-mod args;
-#[path = "../support/batch.rs"]
-mod batch;
-#[path = "../support/cpu.rs"]
-mod cpu;
-#[path = "../support/quantile.rs"]
-mod quantile;
-#[path = "../support/rows.rs"]
-mod rows;
-#[path = "../../tests/support/mod.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
-mod support;
-
 use std::time::Duration;
 
 use audit_collector::ledger::chain::Head;
-use bare::{Bare, Way};
-use batch::{Batches, RECORDS};
-use load::CONNECTIONS;
-use report::Round;
-use rows::Rows;
-use support::postgres::Postgres;
-use support::program::Program;
 use tempfile::TempDir;
+use testkit::args::CommandLine;
+use testkit::collector::{Postgres, Program};
+
+use self::bare::{Bare, Way};
+use self::load::CONNECTIONS;
+use self::report::Round;
+use crate::batch::{Batches, RECORDS};
+use crate::rows::Rows;
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -52,8 +28,10 @@ struct Size {
     batches: u64,
 }
 
-fn main() {
-    let [rounds, batches] = args::numbers([("--rounds", 9), ("--batches", 60)]);
+/// Measures on both databases.
+pub fn run() {
+    let (_, numbers) = CommandLine::of_benchmark([("--rounds", 9), ("--batches", 60)]);
+    let [rounds, batches] = numbers.map(|number| number as u64);
     let size = Size { rounds, batches };
     on_sqlite(size);
     on_postgres(size);

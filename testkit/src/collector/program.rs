@@ -2,35 +2,47 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use super::http::Client;
+use crate::tools;
 
-pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_audit-collector");
+/// The collector, which cargo builds beside the test program.
+#[must_use]
+pub fn binary() -> PathBuf {
+    tools::profile_directory().join("audit-collector")
+}
 
 /// Working directory, and the place of the key of a ledger in PostgreSQL.
-pub(crate) const DIRECTORY: &str = env!("CARGO_TARGET_TMPDIR");
+#[must_use]
+pub fn directory() -> PathBuf {
+    tools::target_directory().join("tmp")
+}
 
 /// Longest shutdown after SIGTERM.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-pub(crate) struct Program {
+/// A running collector; killed when dropped.
+#[derive(Debug)]
+pub struct Program {
     child: Child,
-    pub(crate) address: SocketAddr,
+    /// Where it listens.
+    pub address: SocketAddr,
 }
 
 impl Program {
     /// Starts the collector on a free port and waits until it is ready.
-    pub(crate) fn start(database: &str) -> Self {
-        Self::start_by(Command::new(BINARY).args(flags(database)))
+    pub fn start(database: &str) -> Self {
+        Self::start_by(Command::new(binary()).args(flags(database)))
     }
 
     /// Starts it by a command that executes the collector, see [`flags`].
-    pub(crate) fn start_by(command: &mut Command) -> Self {
+    pub fn start_by(command: &mut Command) -> Self {
         let mut child = command
-            .current_dir(DIRECTORY)
+            .current_dir(directory())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
@@ -53,22 +65,24 @@ impl Program {
         Self { child, address }
     }
 
-    pub(crate) fn id(&self) -> u32 {
+    /// Id of the process.
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    pub(crate) fn client(&self) -> Client {
+    /// A new connection to it.
+    pub fn client(&self) -> Client {
         Client::connect(self.address).unwrap()
     }
 
     /// SIGKILL: the program cannot clean up.
-    pub(crate) fn kill(mut self) {
+    pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// SIGTERM. Returns the exit code of a graceful shutdown.
-    pub(crate) fn terminate(mut self) -> Option<i32> {
+    pub fn terminate(mut self) -> Option<i32> {
         let status = Command::new("kill")
             .args(["-s", "TERM", &self.child.id().to_string()])
             .status()
@@ -94,7 +108,8 @@ impl Drop for Program {
 }
 
 /// The flags of a collector on this database. It takes a free port, and prints only start errors.
-pub(crate) fn flags(database: &str) -> [String; 6] {
+#[must_use]
+pub fn flags(database: &str) -> [String; 6] {
     [
         "--listen",
         "127.0.0.1:0",

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use testkit::collector::{Client, JSON, Program, post};
+use testkit::{cpu, now};
 
 use crate::batch::Batches;
-use crate::cpu;
-use crate::support::http::{Client, post};
-use crate::support::program::Program;
 
 pub const CONNECTIONS: u64 = 4;
 
@@ -27,7 +27,7 @@ pub struct Cost {
 /// acknowledgements.
 pub fn round(program: &Program, texts: &Batches, first: u64, batches: u64) -> Cost {
     let before = cpu::of_process(program.id());
-    let start = Instant::now();
+    let start = now();
 
     let load_nanos = thread::scope(|scope| {
         let send =
@@ -54,7 +54,7 @@ pub fn round(program: &Program, texts: &Batches, first: u64, batches: u64) -> Co
 fn send(address: SocketAddr, texts: &Batches, stream: u64, first: u64, batches: u64) -> u64 {
     let mut client = Client::connect(address).unwrap();
     for index in first..first + batches {
-        let request = post(&texts.body(stream, index));
+        let request = post(JSON, &texts.body(stream, index));
         let answer = client.exchange(&request).unwrap();
         assert_eq!(
             answer.status,

@@ -4,16 +4,16 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use audit_collector::db::{Cell, Connection, open};
 use audit_collector::ledger::chain::Head;
 use audit_collector::ledger::entry::RECORDS as TABLE;
+use testkit::collector::Program;
+use testkit::{cpu, now};
 
 use crate::batch::{Batches, RECORDS};
-use crate::cpu;
 use crate::rows::Rows;
-use crate::support::program::Program;
 
 const TARGET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target");
 /// Workers of the proxies that sent these records.
@@ -53,7 +53,7 @@ fn remove(file: &Path) {
 
 /// Fills the new database at `url`.
 pub fn build(url: &str, records: u64) {
-    let start = Instant::now();
+    let start = now();
     let mut connection = open(url).unwrap().database.connect().unwrap();
     let texts = Batches::new(SPAN, records / STREAMS);
     let mut head = Head::START;

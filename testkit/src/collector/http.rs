@@ -8,20 +8,26 @@ use std::time::Duration;
 /// Deadline of an answer. A server that hangs fails the test.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-pub(crate) struct Client {
+/// One open connection.
+#[derive(Debug)]
+pub struct Client {
     stream: BufReader<TcpStream>,
 }
 
+/// An answer with a `content-length`.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
+pub struct Answer {
+    /// The status.
+    pub status: u16,
     /// Whole seconds of the header `retry-after`.
-    pub(crate) retry_after: Option<u64>,
-    pub(crate) body: Vec<u8>,
+    pub retry_after: Option<u64>,
+    /// The whole body.
+    pub body: Vec<u8>,
 }
 
 impl Client {
-    pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
+    /// Connects to the collector at this address.
+    pub fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(DEADLINE))?;
@@ -31,12 +37,13 @@ impl Client {
         })
     }
 
-    pub(crate) fn get(&mut self, path: &str) -> io::Result<Answer> {
+    /// Sends a `GET`, and reads the answer.
+    pub fn get(&mut self, path: &str) -> io::Result<Answer> {
         self.exchange(format!("GET {path} HTTP/1.1\r\nhost: collector\r\n\r\n").as_bytes())
     }
 
     /// Sends the bytes of a complete request, see [`post`], and reads the answer.
-    pub(crate) fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
+    pub fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
         self.stream.get_mut().write_all(request)?;
         self.answer()
     }
@@ -83,9 +90,13 @@ impl Client {
     }
 }
 
-/// The bytes of a request that sends this body to the collector.
-pub(crate) fn post(body: &[u8]) -> Vec<u8> {
-    let head = "POST /v1/logs HTTP/1.1\r\nhost: collector\r\ncontent-type: application/json";
+/// The header of a batch in JSON.
+pub const JSON: &str = "content-type: application/json";
+
+/// The bytes of a request that sends this body to the collector. `headers` are whole lines, without
+/// the last line break.
+pub fn post(headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("POST /v1/logs HTTP/1.1\r\nhost: collector\r\n{headers}");
     let mut request = format!("{head}\r\ncontent-length: {}\r\n\r\n", body.len()).into_bytes();
     request.extend_from_slice(body);
     request

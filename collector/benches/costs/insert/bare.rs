@@ -1,11 +1,12 @@
 //! The least cost of storing such rows: a loop over prepared cells on one connection. Its separate
 //! database has the collector's schema, indexes and durability.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use audit_collector::db::sqlite::insert_text;
 use audit_collector::db::{Cell, Connection, open};
 use audit_collector::ledger::entry::RECORDS;
+use testkit::now;
 
 /// How the rows of a batch are inserted.
 #[derive(Clone, Copy)]
@@ -39,7 +40,7 @@ impl Bare {
 
     /// Stores each batch in one transaction, and returns how long all of them took.
     pub fn round(&mut self, batches: &[Vec<Cell<'_>>]) -> Duration {
-        let start = Instant::now();
+        let start = now();
         for cells in batches {
             self.connection.begin_write().unwrap();
             self.insert(cells);

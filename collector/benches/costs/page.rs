@@ -1,45 +1,16 @@
 //! How long the page takes to open, with ten million records in SQLite: the page, and its first
 //! requests.
 //!
-//!     cargo bench -p audit-collector --bench page -- --records 10000000 --starts 20
+//!     cargo bench -p audit-collector --bench costs -- page --records 10000000 --starts 20
 //!
 //! The database is built once. That takes long and needs about 2 GB in `target/` for each million.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::disallowed_methods,
-    unreachable_pub,
-    reason = "a benchmark prints, reads the clock, and ends at the first trouble"
-)]
-
-#[path = "support/args.rs"]
-mod args;
-#[path = "support/batch.rs"]
-mod batch;
-#[path = "support/cpu.rs"]
-#[expect(dead_code, reason = "another benchmark uses the rest")]
-mod cpu;
-#[path = "support/ledger.rs"]
-mod ledger;
-#[path = "support/quantile.rs"]
-mod quantile;
-#[path = "support/rows.rs"]
-mod rows;
-#[path = "../tests/support/mod.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
-mod support;
-
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
 
-use quantile::quantile;
-use support::program::Program;
+use testkit::args::CommandLine;
+use testkit::collector::Program;
+use testkit::{now, quantile};
 
 const PATHS: [&str; 5] = [
     "/",
@@ -49,9 +20,11 @@ const PATHS: [&str; 5] = [
     "/api/usage",
 ];
 
-fn main() {
-    let [records, starts] = args::numbers([("--records", 10_000_000), ("--starts", 20)]);
-    let file = ledger::file(records);
+/// Measures the first requests after a start.
+pub fn run() {
+    let (_, numbers) = CommandLine::of_benchmark([("--records", 10_000_000), ("--starts", 20)]);
+    let [records, starts] = numbers.map(|number| number as u64);
+    let file = crate::ledger::file(records);
 
     println!(
         "{records} records, {starts} starts with the file in the kernel's cache and {starts} without, milliseconds"
@@ -81,10 +54,10 @@ fn main() {
 /// Milliseconds of each request, each on a new connection, the first ones after a start.
 fn requests(file: &Path, before: impl FnOnce(&Path)) -> [f64; PATHS.len()] {
     before(file);
-    let program = Program::start(&ledger::url(file));
+    let program = Program::start(&crate::ledger::url(file));
 
     PATHS.map(|path| {
-        let start = Instant::now();
+        let start = now();
         let answer = program.client().get(path).unwrap();
         let elapsed = start.elapsed();
         assert_eq!(

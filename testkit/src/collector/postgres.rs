@@ -9,14 +9,16 @@ use std::thread;
 
 use postgres::{Client, NoTls};
 
-const SUPPORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support");
+/// Scripts that fetch and supervise a server.
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../collector/tests/support");
 
 /// A server on a free port of 127.0.0.1 with production settings: fsync, passwords, a language's
 /// collation.
 ///
 /// A script supervises it, and removes it when the pipe from this process closes: on drop, and
 /// after any kind of exit.
-pub(crate) struct Postgres {
+#[derive(Debug)]
+pub struct Postgres {
     supervisor: Child,
     orders: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
@@ -26,8 +28,8 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     /// A private server; takes about three seconds.
-    pub(crate) fn start() -> Self {
-        let mut supervisor = Command::new(format!("{SUPPORT}/serve-postgres.sh"))
+    pub fn start() -> Self {
+        let mut supervisor = Command::new(format!("{SCRIPTS}/serve-postgres.sh"))
             .arg(programs())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -54,13 +56,13 @@ impl Postgres {
     }
 
     /// The server that all tests of this process share.
-    pub(crate) fn shared() -> &'static Self {
+    pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Postgres> = OnceLock::new();
         SHARED.get_or_init(Self::start)
     }
 
     /// Creates an empty database and returns its URL.
-    pub(crate) fn new_database(&self) -> String {
+    pub fn new_database(&self) -> String {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let statement = format!("CREATE DATABASE {name}");
         let admin = format!("{}/postgres", self.url);
@@ -79,12 +81,12 @@ impl Postgres {
     }
 
     /// Ends the server as a crash does: no further writes, connections break.
-    pub(crate) fn crash(&mut self) {
+    pub fn crash(&mut self) {
         self.order("crash");
     }
 
     /// Restarts a crashed server at the same address. It first recovers from its log.
-    pub(crate) fn start_again(&mut self) {
+    pub fn start_again(&mut self) {
         self.order("start");
     }
 
@@ -107,7 +109,7 @@ impl Drop for Postgres {
 
 /// The directory of `initdb`, `pg_ctl` and `postgres`.
 fn programs() -> String {
-    let script = format!("{SUPPORT}/get-postgres.sh");
+    let script = format!("{SCRIPTS}/get-postgres.sh");
     let output = Command::new(script)
         .stderr(Stdio::inherit())
         .output()

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::load::{CONNECTIONS, Cost};
-use crate::quantile::quantile;
+use testkit::quantile;
+
+use super::load::{CONNECTIONS, Cost};
 
 /// Results of the collector under load, and of each bare loop.
 pub struct Round {

@@ -1,25 +1,18 @@
 //! Memory of the collector when 64 connections send batches of 1 MiB at once, in each encoding.
 //! Prints its peak (`VmHWM`); each line has a fresh collector.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a program that measures and prints"
-)]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::io::Write as _;
+use std::net::SocketAddr;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use prost::Message as _;
 use tempfile::TempDir;
+use testkit::collector::{Client, JSON, Program, post};
+use testkit::now;
 
 const CONNECTIONS: usize = 64;
 const BATCHES: usize = 4;
@@ -37,13 +30,12 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 type Write = fn(&str) -> (&'static str, Vec<u8>);
 
-fn main() {
+/// Measures each encoding.
+pub fn run() {
     println!("{CONNECTIONS} connections, {BATCHES} batches each");
     println!("body               bytes  stored  told to wait  seconds  peak RSS");
     let kinds: [(&str, Write); 4] = [
-        ("JSON", |json| {
-            ("content-type: application/json", json.as_bytes().to_vec())
-        }),
+        ("JSON", |json| (JSON, json.as_bytes().to_vec())),
         ("JSON, gzip", |json| {
             (
                 "content-type: application/json\r\ncontent-encoding: gzip",
@@ -65,16 +57,17 @@ fn main() {
 
 fn measure(name: &str, write: Write) {
     let directory = TempDir::new().unwrap();
-    let (mut collector, address) = start(&directory);
+    let database = format!("sqlite://{}", directory.path().join("audit.db").display());
+    let collector = Program::start(&database);
+    let address = collector.address;
     let before = peak_kib(&collector);
 
-    let start = Instant::now();
+    let start = now();
     let senders: Vec<_> = (0..CONNECTIONS)
         .map(|sender| {
-            let address = address.clone();
             thread::spawn(move || {
                 (0..BATCHES)
-                    .map(|batch| send(&address, write(&json(&format!("{sender}-{batch}")))))
+                    .map(|batch| send(address, write(&json(&format!("{sender}-{batch}")))))
                     .sum::<usize>()
             })
         })
@@ -93,40 +86,11 @@ fn measure(name: &str, write: Write) {
         before / 1024
     );
 
-    collector.kill().unwrap();
-    collector.wait().unwrap();
-}
-
-fn start(directory: &TempDir) -> (Child, String) {
-    let database = format!("sqlite://{}", directory.path().join("audit.db").display());
-    let mut child = Command::new(env!("CARGO_BIN_EXE_audit-collector"))
-        .args([
-            "--listen",
-            "127.0.0.1:0",
-            "--log-level",
-            "off",
-            "--database",
-            &database,
-        ])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let address = line
-        .strip_prefix("listening on http://")
-        .unwrap()
-        .trim_end()
-        .to_owned();
-
-    (child, address)
+    collector.kill();
 }
 
 /// The peak memory of the program, in KiB (`proc(5)`).
-fn peak_kib(program: &Child) -> usize {
+fn peak_kib(program: &Program) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
     let line = status
         .lines()
@@ -136,7 +100,7 @@ fn peak_kib(program: &Child) -> usize {
 }
 
 /// Sends a batch until it is stored, and returns the number of refusals.
-fn send(address: &str, (headers, body): (&str, Vec<u8>)) -> usize {
+fn send(address: SocketAddr, (headers, body): (&str, Vec<u8>)) -> usize {
     for attempt in 0..ATTEMPTS {
         match exchange(address, headers, &body) {
             200 => return attempt,
@@ -147,20 +111,9 @@ fn send(address: &str, (headers, body): (&str, Vec<u8>)) -> usize {
     panic!("never stored");
 }
 
-fn exchange(address: &str, headers: &str, body: &[u8]) -> u16 {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let head = format!("POST /v1/logs HTTP/1.1\r\nhost: c\r\nconnection: close\r\n{headers}");
-    write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n", body.len()).unwrap();
-    stream.write_all(body).unwrap();
-
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    String::from_utf8_lossy(&answer)
-        .split(' ')
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap()
+fn exchange(address: SocketAddr, headers: &str, body: &[u8]) -> u16 {
+    let mut client = Client::connect(address).unwrap();
+    client.exchange(&post(headers, body)).unwrap().status
 }
 
 /// A batch of the filter's records, with uids made from `name`.
