@@ -3,12 +3,7 @@
 //! that answers from tables.
 //!
 //! `cargo test --test host_calls -- --nocapture` prints them, and curves of their growth.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test; the lint's exception covers test functions only, not their helpers"
-)]
+#![cfg(test)]
 
 mod artefact;
 mod budgets;

@@ -1,18 +1,15 @@
 //! The pipeline in virtual time under random traffic, a hostile audit cluster and crashing VMs. In
 //! all cases each record is accounted for, memory stays bounded, and losses are reported.
 //!
+//! Beside it, workers of one process that assign numbers to a common session.
+//!
 //! `SIMULATION_SEEDS=n` runs more seeds, `SIMULATION_SEED=s` replays one.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    unreachable_pub,
-    reason = "a test; the lint's exception covers test functions only, not their helpers"
-)]
+#![cfg(test)]
+#![expect(unreachable_pub, reason = "a program has no public items")]
 
 mod collector;
+#[cfg(not(target_family = "wasm"))]
+mod correlation;
 mod host;
 mod settings;
 mod shared;

@@ -1,6 +1,5 @@
 //! Scope process of the correlation pairs: workers that share a session assign each number once,
 //! under races, host refusals, and other writers in the process.
-#![cfg(test)]
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -250,7 +249,7 @@ fn threads_hand_out_every_number_once() {
     assert_eq!(sessions.into_values().collect::<Vec<_>>(), [40_000]);
     assert!(
         process.lost_races.load(Ordering::Relaxed) > 0,
-        "nobody was ever faster: nothing is proved"
+        "no race was ever lost: nothing is proved"
     );
 }
 

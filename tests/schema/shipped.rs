@@ -1,10 +1,6 @@
 //! Each key of each shipped configuration has an effect. If it is misspelled or its value has
 //! another type, the filter refuses the configuration and names the place; the JSON Schema refuses
 //! it too.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test; the lint's exception covers test functions only, not their helpers"
-)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

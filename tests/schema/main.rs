@@ -1,9 +1,8 @@
 //! The JSON Schema and the parser accept the same structures, and the schema in `docs/` is the
 //! parser's.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test; the lint's exception covers test functions only, not their helpers"
-)]
+#![cfg(test)]
+
+mod shipped;
 
 use std::fs;
 use std::path::{Path, PathBuf};
