@@ -1,4 +1,5 @@
-//! The collector from outside: its router on a temporary database, and the program itself.
+//! The collector from outside: its router on a temporary database, the program itself, and its
+//! ledger.
 #![cfg(test)]
 
 mod access;
@@ -12,6 +13,7 @@ mod encodings;
 mod export;
 mod golden;
 mod ingest;
+mod ledger;
 mod list;
 mod metrics;
 mod openapi;

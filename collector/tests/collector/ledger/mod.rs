@@ -1,6 +1,4 @@
 //! The guarantees of a ledger, on a real SQLite and on a real PostgreSQL: one suite for both.
-#![cfg(test)]
-#![cfg(test)]
 
 mod append;
 mod fixture;
@@ -15,13 +13,13 @@ macro_rules! on_both {
         mod sqlite {
             $(#[tokio::test]
             async fn $test() {
-                super::$test(crate::fixture::Fixture::sqlite()).await;
+                super::$test(crate::ledger::fixture::Fixture::sqlite()).await;
             })+
         }
         mod postgres {
             $(#[tokio::test]
             async fn $test() {
-                super::$test(crate::fixture::Fixture::postgres()).await;
+                super::$test(crate::ledger::fixture::Fixture::postgres()).await;
             })+
         }
     };

@@ -9,8 +9,10 @@ use audit_collector::ledger::retention::{Hold, Policy};
 use audit_collector::ledger::verify::Fault;
 use serde_json::{Value, json};
 
-use crate::fixture::{Clock, Fixture, NOW, SECOND, entries, entry_at, eventually, rows, uids};
-use crate::on_both;
+use crate::ledger::fixture::{
+    Clock, Fixture, NOW, SECOND, entries, entry_at, eventually, rows, uids,
+};
+use crate::ledger::on_both;
 
 on_both![
     old_rows_go_and_the_chain_can_still_be_followed,

@@ -7,8 +7,8 @@ use audit_collector::ledger::checkpoint::Checkpoint;
 use audit_collector::ledger::entry::{Entry, RECORDS, UNHASHED};
 use audit_collector::ledger::verify::{Fault, verify};
 
-use crate::fixture::{Fixture, LATER, entries, rows};
-use crate::on_both;
+use crate::ledger::fixture::{Fixture, LATER, entries, rows};
+use crate::ledger::on_both;
 
 on_both![
     every_column_counts,

@@ -7,8 +7,8 @@ use audit_collector::ledger::append::Appended;
 use audit_collector::ledger::{AppendError, Filter, Start};
 use serde_json::json;
 
-use crate::fixture::{Fixture, blocking, entries, entry, rows, uids};
-use crate::on_both;
+use crate::ledger::fixture::{Fixture, blocking, entries, entry, rows, uids};
+use crate::ledger::on_both;
 
 on_both![
     what_was_appended_comes_back_and_the_chain_holds,

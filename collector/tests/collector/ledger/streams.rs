@@ -5,8 +5,8 @@ use std::process::Command;
 use audit_collector::completeness::{Life, Status};
 use serde_json::json;
 
-use crate::fixture::{Fixture, NOW, blocking, entry, entry_at};
-use crate::on_both;
+use crate::ledger::fixture::{Fixture, NOW, blocking, entry, entry_at};
+use crate::ledger::on_both;
 
 on_both![
     losses_explain_what_is_missing,
