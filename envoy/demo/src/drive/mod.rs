@@ -36,7 +36,7 @@ pub(crate) struct Targets {
     /// The HTTP server of the demo upstream itself.
     #[arg(long)]
     upstream: SocketAddr,
-    /// The collector, as http://<ip>:<port>.
+    /// The collector, as `http://ADDRESS:PORT`.
     #[arg(long, value_parser = parse_base_url)]
     collector: SocketAddr,
     /// Envoy's admin interface.
