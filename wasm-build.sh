@@ -2,7 +2,8 @@
 # Builds the filter for Envoy: target/audit_filter.wasm. The only way in which it is built.
 # Prints its size and sha256, and as the last line its path relative to the repository.
 #
-# With --lean it makes target/audit_filter_lean.wasm out of it, which costs every request less: it has no callbacks on
+# Both modules are cut out of one build (tools/cut).
+# With --lean it makes target/audit_filter_lean.wasm, which costs every request less: it has no callbacks on
 # responses, and refuses a configuration that needs them.
 #
 # With --crashing it builds target/audit_filter_crashing.wasm instead, which traps when a header asks for it: the
@@ -45,13 +46,12 @@ CARGO_TARGET_DIR=$home cargo build --quiet --locked --release --package audit-fi
     ${features[@]+"${features[@]}"} >&2
 
 # Replaced in one step: an Envoy that reads the file never sees half of it.
-built=$home/$target/release/audit_filter.wasm
+shape=full
 if [[ ${1-} == --lean ]]; then
-    artefact=target/audit_filter_lean.wasm
-    cargo run --quiet --locked --package lean -- "$built" "$artefact.$$" >&2
-else
-    cp "$built" "$artefact.$$"
+    shape=lean artefact=target/audit_filter_lean.wasm
 fi
+cargo run --quiet --locked --package cut -- \
+    "$shape" "$home/$target/release/audit_filter.wasm" "$artefact.$$" >&2
 mv "$artefact.$$" "$artefact"
 
 echo "size   $(wc -c <"$artefact" | tr -d ' ') bytes"

@@ -3,8 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::abi::ClockId;
-use super::imports;
+use super::imports::{self, ClockId};
 use crate::time::Now;
 
 /// The monotonic clock, and its difference to the wall clock at the last update.

@@ -1,7 +1,11 @@
 //! Host calls that never panic. They return raw bytes, and treat an unexpected status as an
 //! absence.
 
-use super::abi::{Buffer, Map};
+use std::time::Duration;
+
+use proxy_wasm::hostcalls::dispatch_http_call;
+use proxy_wasm::types::{BufferType, MapType, Status};
+
 use super::imports;
 use crate::host::{Property, SharedData, Stream};
 use crate::pipeline::Callout;
@@ -14,7 +18,7 @@ pub(super) struct HeaderMap(Vec<u8>);
 
 impl HeaderMap {
     /// Reads a whole map; a map that is not there is empty.
-    pub(super) fn read(map: Map) -> Self {
+    pub(super) fn read(map: MapType) -> Self {
         Self(imports::header_map(map).unwrap_or_default())
     }
 
@@ -29,7 +33,7 @@ impl HeaderMap {
 }
 
 /// Removes every value of the named headers.
-pub(super) fn remove(map: Map, names: &[&str]) {
+pub(super) fn remove(map: MapType, names: &[&str]) {
     for name in names {
         // A refusal means that the map is gone, and with it the header.
         let _ = imports::remove_header(map, name);
@@ -37,7 +41,7 @@ pub(super) fn remove(map: Map, names: &[&str]) {
 }
 
 /// Sets headers; each replaces all values of its name.
-pub(super) fn set(map: Map, headers: &[(&str, Vec<u8>)]) {
+pub(super) fn set(map: MapType, headers: &[(&str, Vec<u8>)]) {
     for (name, value) in headers {
         // A refusal means that the map is gone, and with it the request or response.
         let _ = imports::set_header(map, name, value);
@@ -53,15 +57,15 @@ impl Stream for CurrentStream {
     }
 
     fn request_headers(&self) -> Vec<u8> {
-        imports::header_map(Map::RequestHeaders).unwrap_or_default()
+        imports::header_map(MapType::HttpRequestHeaders).unwrap_or_default()
     }
 
     fn response_headers(&self) -> Vec<u8> {
-        imports::header_map(Map::ResponseHeaders).unwrap_or_default()
+        imports::header_map(MapType::HttpResponseHeaders).unwrap_or_default()
     }
 
     fn response_body(&self, start: usize, max_bytes: usize) -> Vec<u8> {
-        imports::buffer(Buffer::ResponseBody, start, max_bytes).unwrap_or_default()
+        imports::buffer(BufferType::HttpResponseBody, start, max_bytes).unwrap_or_default()
     }
 
     fn property_at(&self, path: &str) -> Option<Vec<u8>> {
@@ -69,7 +73,7 @@ impl Stream for CurrentStream {
     }
 
     fn response_trailer(&self, name: &str) -> Option<Vec<u8>> {
-        imports::header(Map::ResponseTrailers, name)
+        imports::header(MapType::HttpResponseTrailers, name)
     }
 }
 
@@ -113,12 +117,9 @@ fn path(property: Property) -> &'static str {
     }
 }
 
-/// Passes a callout to Envoy; returns its token, or the reason of an immediate refusal.
+/// Passes a callout to Envoy; returns its token, or the reason of an immediate refusal. A timeout
+/// below one millisecond becomes one, since zero means no timeout.
 pub(super) fn dispatch(callout: &Callout<'_>) -> Result<u32, Refusal> {
-    /// `proxy_result_t`: the cluster is unknown. The other cause, a missing header, cannot occur
-    /// here (Envoy `source/extensions/common/wasm/context.cc`, `Context::httpCall`).
-    const BAD_ARGUMENT: u32 = 2;
-
     let target = callout.target;
     let user_agent = format!("{SDK_NAME}/{SDK_VERSION}");
     let key = format!("\"{}\"", callout.batch_id);
@@ -138,37 +139,15 @@ pub(super) fn dispatch(callout: &Callout<'_>) -> Result<u32, Refusal> {
             .map(|(name, value)| (name.as_str(), value.as_str())),
     );
 
-    let dispatched = imports::http_call(
-        &target.cluster,
-        &serialized(&headers),
-        callout.body,
-        target.timeout,
-    );
-    dispatched.map_err(|status| {
-        if status == BAD_ARGUMENT {
+    let timeout = target.timeout.max(Duration::from_millis(1));
+    let body = Some(callout.body);
+    dispatch_http_call(&target.cluster, headers, body, Vec::new(), timeout).map_err(|status| {
+        // The cluster is unknown. The other cause, a missing header, cannot occur here (Envoy
+        // `source/extensions/common/wasm/context.cc`, `Context::httpCall`).
+        if status == Status::BadArgument {
             Refusal::UnknownCluster
         } else {
             Refusal::NotTaken
         }
     })
-}
-
-/// Headers in the host's serialization, see [`crate::recorder::headers::Headers::parse`].
-fn serialized(headers: &[(&str, &str)]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let length = |out: &mut Vec<u8>, length: usize| {
-        out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
-    };
-
-    length(&mut out, headers.len());
-    for (name, value) in headers {
-        length(&mut out, name.len());
-        length(&mut out, value.len());
-    }
-
-    for text in headers.iter().flat_map(|(name, value)| [name, value]) {
-        out.extend_from_slice(text.as_bytes());
-        out.push(0);
-    }
-    out
 }

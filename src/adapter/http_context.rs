@@ -1,13 +1,15 @@
 //! One stream: passes its headers to the recorder, and applies the removals. Holds or refuses the
 //! request where its record is required, and offers the record when the stream has ended.
 
-use std::cell::LazyCell;
+use std::cell::{LazyCell, RefCell};
 use std::mem;
 use std::rc::Rc;
 
-use super::abi::{Action, Map};
+use proxy_wasm::types::{Action, MapType};
+
 use super::held::refuse;
 use super::hostcalls::{CurrentStream, HeaderMap, remove, set};
+use super::watched::Ongoing;
 use super::worker::Worker;
 use crate::host::{Property, Stream};
 use crate::pipeline::admission::Admission;
@@ -46,7 +48,7 @@ impl Http {
         let Some(worker) = self.worker.clone() else {
             return Action::Continue;
         };
-        let map = HeaderMap::read(Map::RequestHeaders);
+        let map = HeaderMap::read(MapType::HttpRequestHeaders);
         let headers = map.headers();
         #[cfg(feature = "crash-for-tests")]
         super::crash::trap_if_asked(&headers, "headers");
@@ -65,8 +67,8 @@ impl Http {
             }
         });
 
-        remove(Map::RequestHeaders, &instructions.remove);
-        set(Map::RequestHeaders, &instructions.set);
+        remove(MapType::HttpRequestHeaders, &instructions.remove);
+        set(MapType::HttpRequestHeaders, &instructions.set);
         self.watch(&worker);
 
         let required = instructions.require_audit;
@@ -101,15 +103,11 @@ impl Http {
         }
     }
 
-    /// Reports an exchange that takes long.
-    pub(super) fn report_started(&mut self) {
-        let Some(worker) = &self.worker else { return };
-        let now = worker.clock.now();
-        let record = worker.recorder.started(&mut self.exchange, &CurrentStream);
-        let number = record.and_then(|record| {
-            worker.with_pipeline(|pipeline| pipeline.handle_started(record, now))
-        });
-        self.exchange.started(number);
+    /// The worker, if it reports the exchange when it takes long.
+    pub(super) fn watched_by(&self) -> Option<&Worker> {
+        self.worker
+            .as_deref()
+            .filter(|_| self.exchange.is_watched())
     }
 
     /// Lets a request go upstream, holds or refuses it, where its record is required.
@@ -148,7 +146,7 @@ impl Http {
 
     pub(super) fn on_request_trailers(&mut self) {
         let Some(worker) = &self.worker else { return };
-        let map = HeaderMap::read(Map::RequestTrailers);
+        let map = HeaderMap::read(MapType::HttpRequestTrailers);
         let exchange = &mut self.exchange;
         let names = worker.with_host(|host| {
             worker
@@ -156,13 +154,13 @@ impl Http {
                 .handle_request_trailers(exchange, &map.headers(), host)
         });
 
-        remove(Map::RequestTrailers, &names);
+        remove(MapType::HttpRequestTrailers, &names);
     }
 
     pub(super) fn on_response_trailers(&mut self) {
         let Some(worker) = &self.worker else { return };
         if worker.recorder.wants_response_trailers(&self.exchange) {
-            let map = HeaderMap::read(Map::ResponseTrailers).into_bytes();
+            let map = HeaderMap::read(MapType::HttpResponseTrailers).into_bytes();
             worker
                 .recorder
                 .handle_response_trailers(&mut self.exchange, &map);
@@ -171,7 +169,10 @@ impl Http {
 
     pub(super) fn on_log(&mut self) {
         #[cfg(feature = "crash-for-tests")]
-        super::crash::trap_if_asked(&HeaderMap::read(Map::RequestHeaders).headers(), "log");
+        super::crash::trap_if_asked(
+            &HeaderMap::read(MapType::HttpRequestHeaders).headers(),
+            "log",
+        );
 
         if self.exchange.is_over() {
             return;
@@ -206,7 +207,7 @@ impl Http {
 
     /// Handles the request of a stream that an earlier filter has answered.
     fn begin_at_the_end(&mut self, worker: &Worker) {
-        let map = HeaderMap::read(Map::RequestHeaders);
+        let map = HeaderMap::read(MapType::HttpRequestHeaders);
         let headers = map.headers();
         if self.resume(worker, &headers) {
             return;
@@ -269,10 +270,24 @@ impl Http {
     fn release(&mut self, worker: &Worker) {
         if let Some(slot) = self.exchange.unwatch() {
             worker.ongoing.borrow_mut().remove(slot);
+            worker.watched.borrow_mut().remove(self.id);
         }
         if let Some(ticket) = self.ticket.take() {
             worker.with_pipeline(|pipeline| pipeline.handle_request_gone(ticket));
             worker.held.forget(ticket);
         }
+    }
+}
+
+impl Ongoing for RefCell<Http> {
+    fn report_started(&self) {
+        let http = &mut *self.borrow_mut();
+        let Some(worker) = &http.worker else { return };
+        let now = worker.clock.now();
+        let record = worker.recorder.started(&mut http.exchange, &CurrentStream);
+        let number = record.and_then(|record| {
+            worker.with_pipeline(|pipeline| pipeline.handle_started(record, now))
+        });
+        http.exchange.started(number);
     }
 }

@@ -1,5 +1,7 @@
-//! Safe wrappers of the imports of the proxy-wasm ABI 0.2.1. None of them panics: a status other
-//! than `Ok` is an absence.
+//! Host calls of the proxy-wasm ABI 0.2.1 beside those of the SDK. None of them panics: a status
+//! other than `Ok` is an absence. The SDK panics on a status that a capability restriction causes,
+//! and its `Status` cannot even represent all of them. It also allocates twice for each header and
+//! once for each part of a property's path, and sends no details with a local reply.
 
 #![expect(
     unsafe_code,
@@ -9,7 +11,16 @@
 use std::ptr::null_mut;
 use std::time::Duration;
 
-use super::abi::{Buffer, ClockId, LogLevel, Map, Metric};
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
+
+/// `clockid` of WASI (`wasi_snapshot_preview1`).
+#[derive(Clone, Copy)]
+pub(super) enum ClockId {
+    /// The wall clock: time since the Unix epoch.
+    Realtime = 0,
+    /// Never goes back.
+    Monotonic = 1,
+}
 
 /// `proxy_result_t`.
 const OK: u32 = 0;
@@ -75,18 +86,6 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, metric: *mut u32) -> u32;
     fn proxy_increment_metric(metric: u32, offset: i64) -> u32;
     fn proxy_record_metric(metric: u32, value: u64) -> u32;
-    fn proxy_http_call(
-        cluster: *const u8,
-        cluster_size: usize,
-        headers: *const u8,
-        headers_size: usize,
-        body: *const u8,
-        body_size: usize,
-        trailers: *const u8,
-        trailers_size: usize,
-        timeout_milliseconds: u32,
-        token: *mut u32,
-    ) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_send_local_response(
@@ -134,13 +133,13 @@ pub(super) fn clock(clock: ClockId) -> u64 {
 }
 
 /// A whole header map in the host's serialization; `None` when there is none in this phase.
-pub(super) fn header_map(map: Map) -> Option<Vec<u8>> {
+pub(super) fn header_map(map: MapType) -> Option<Vec<u8>> {
     // SAFETY: both pointers are valid for the call, and the host writes nothing else.
     taken(|data, size| unsafe { proxy_get_header_map_pairs(map as u32, data, size) })
 }
 
 /// The first value of a header; `None` when it is absent, and when this phase has no such map.
-pub(super) fn header(map: Map, name: &str) -> Option<Vec<u8>> {
+pub(super) fn header(map: MapType, name: &str) -> Option<Vec<u8>> {
     // SAFETY: the name outlives the call, both pointers are valid for it, and the host writes
     // nothing else.
     given(|data, size| unsafe {
@@ -149,7 +148,7 @@ pub(super) fn header(map: Map, name: &str) -> Option<Vec<u8>> {
 }
 
 /// Sets a header, which replaces all its values. False: this phase has no such map.
-pub(super) fn set_header(map: Map, name: &str, value: &[u8]) -> bool {
+pub(super) fn set_header(map: MapType, name: &str, value: &[u8]) -> bool {
     // SAFETY: both buffers outlive the call.
     unsafe {
         proxy_replace_header_map_value(
@@ -163,13 +162,13 @@ pub(super) fn set_header(map: Map, name: &str, value: &[u8]) -> bool {
 }
 
 /// Removes all values of a header. False: this phase has no such map.
-pub(super) fn remove_header(map: Map, name: &str) -> bool {
+pub(super) fn remove_header(map: MapType, name: &str) -> bool {
     // SAFETY: the name outlives the call.
     unsafe { proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len()) == OK }
 }
 
 /// At most `max_bytes` of a buffer from `start` on; `None` when there is none in this phase.
-pub(super) fn buffer(buffer: Buffer, start: usize, max_bytes: usize) -> Option<Vec<u8>> {
+pub(super) fn buffer(buffer: BufferType, start: usize, max_bytes: usize) -> Option<Vec<u8>> {
     // SAFETY: both pointers are valid for the call, and the host writes nothing else.
     taken(|data, size| unsafe {
         proxy_get_buffer_bytes(buffer as u32, start, max_bytes, data, size)
@@ -242,7 +241,7 @@ pub(super) fn dequeue_shared_queue(queue: u32) -> Option<Vec<u8>> {
 }
 
 /// Defines a statistic, or finds the one of this name, and returns its id.
-pub(super) fn define_metric(kind: Metric, name: &str) -> Option<u32> {
+pub(super) fn define_metric(kind: MetricType, name: &str) -> Option<u32> {
     // SAFETY: the name outlives the call, and the pointer is valid for it.
     id(|metric| unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), metric) })
 }
@@ -257,36 +256,6 @@ pub(super) fn increment_metric(metric: u32, offset: i64) -> bool {
 pub(super) fn record_metric(metric: u32, value: u64) {
     // SAFETY: no memory is handed over. A value that the host rejects is lost.
     let _ = unsafe { proxy_record_metric(metric, value) };
-}
-
-/// Sends a request to a cluster; returns the token of its answer, or the status of an immediate
-/// refusal. A timeout below one millisecond becomes one, since zero means no timeout.
-pub(super) fn http_call(
-    cluster: &str,
-    headers: &[u8],
-    body: &[u8],
-    timeout: Duration,
-) -> Result<u32, u32> {
-    let timeout = milliseconds(timeout).max(1);
-    let mut token = 0;
-
-    // SAFETY: all buffers outlive the call, and the pointer is valid for it.
-    let status = unsafe {
-        proxy_http_call(
-            cluster.as_ptr(),
-            cluster.len(),
-            headers.as_ptr(),
-            headers.len(),
-            body.as_ptr(),
-            body.len(),
-            NO_HEADERS.as_ptr(),
-            NO_HEADERS.len(),
-            timeout,
-            &raw mut token,
-        )
-    };
-
-    if status == OK { Ok(token) } else { Err(status) }
 }
 
 /// A serialized header map without headers.

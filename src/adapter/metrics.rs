@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::abi::Metric;
+use proxy_wasm::types::MetricType;
+
 use super::imports;
 use crate::stats::{CALLOUT_HISTOGRAM, Counter, Gauge, Gauges, Stats};
 
@@ -19,13 +20,13 @@ impl Metrics {
     /// Defines every statistic, so that all of them are visible from the start.
     pub(super) fn define() -> Self {
         let define = |kind, name| imports::define_metric(kind, name);
-        let counter = |(counter, name)| (counter, define(Metric::Counter, name), 0);
-        let gauge = |(gauge, name)| (gauge, define(Metric::Gauge, name), 0);
+        let counter = |(counter, name)| (counter, define(MetricType::Counter, name), 0);
+        let gauge = |(gauge, name)| (gauge, define(MetricType::Gauge, name), 0);
         Self {
             counters: Counter::ALL.into_iter().map(counter).collect(),
             gauges: Gauge::ALL.into_iter().map(gauge).collect(),
             inherited: [0; Gauge::ALL.len()],
-            callouts: define(Metric::Histogram, CALLOUT_HISTOGRAM),
+            callouts: define(MetricType::Histogram, CALLOUT_HISTOGRAM),
         }
     }
 

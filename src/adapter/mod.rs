@@ -1,12 +1,10 @@
 //! The adapter to proxy-wasm: translates host calls and decides nothing. Compiled for wasm32 only.
 //!
-//! There is no SDK between the host and the filter. The SDK exports every callback of the ABI, each
-//! a call per stream, and panics on unknown answers. The host calls [`exports`], [`imports`] calls
-//! the host, and [`contexts`] finds the context of a call.
+//! The SDK's dispatcher finds the context of a callback: [`root_context`] of a configuration or
+//! [`stream`] of a request. Callouts are made by the SDK, too. [`imports`] has the host calls that
+//! the SDK makes at a higher price or with a panic, [`exports`] what stands beside its callbacks.
 
-mod abi;
 mod clock;
-mod contexts;
 #[cfg(feature = "crash-for-tests")]
 mod crash;
 mod exports;
@@ -14,10 +12,14 @@ mod held;
 mod hostcalls;
 mod http_context;
 mod imports;
+mod logger;
 mod metrics;
 mod random;
 mod response;
 mod root_context;
 mod shape;
+mod stream;
 mod vm;
+mod watched;
 mod worker;
+mod workers;

@@ -1,7 +1,8 @@
 //! The response in progress, for values from its body and for new sessions. Not in the lean
 //! artefact.
 
-use super::abi::Map;
+use proxy_wasm::types::MapType;
+
 use super::hostcalls::{CurrentStream, HeaderMap, set};
 use super::http_context::Http;
 use super::random;
@@ -12,14 +13,14 @@ impl Http {
         let Some(worker) = &self.worker else { return };
         let recorder = &worker.recorder;
         if recorder.handle_response(&mut self.exchange, end_of_stream) {
-            let map = HeaderMap::read(Map::ResponseHeaders).into_bytes();
+            let map = HeaderMap::read(MapType::HttpResponseHeaders).into_bytes();
             let fresh_id = &|| random::uuid().ok();
             let made =
                 recorder.handle_response_headers(&mut self.exchange, map, &CurrentStream, fresh_id);
 
             if let Some(id) = made {
                 set(
-                    Map::ResponseHeaders,
+                    MapType::HttpResponseHeaders,
                     &[(session::ID_HEADER, id.into_bytes())],
                 );
             }

@@ -1,24 +1,25 @@
 //! The root context of one configuration in one worker: sets the worker up, and runs it on ticks,
 //! wake-ups and answers.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::abi::{Buffer, LogLevel, Map};
-use super::contexts::forget_root;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{BufferType, ContextType, MapType};
+
 use super::hostcalls::HeaderMap;
 use super::shape::has_response_callbacks;
+use super::stream::HttpStream;
 use super::worker::Worker;
-use super::{imports, vm};
+use super::{imports, vm, workers};
 use crate::config::{self, Config};
 use crate::pipeline::Pipeline;
 use crate::pipeline::answer::{Answer, MAX_BODY_BYTES};
 
-/// The root context; empty until its configuration is accepted.
+/// The root context; empty until its configuration is accepted, and when it has ended.
 pub(super) struct Root {
     id: u32,
-    worker: RefCell<Option<Rc<Worker>>>,
+    worker: Option<Rc<Worker>>,
 }
 
 /// Shortest and longest tick. It bounds the delay of a batch beyond `batch.max_delay`, and the loss
@@ -27,24 +28,13 @@ const TICK_RANGE: (Duration, Duration) = (Duration::from_millis(10), Duration::f
 
 impl Root {
     pub(super) fn new(id: u32) -> Self {
-        Self {
-            id,
-            worker: RefCell::default(),
-        }
-    }
-
-    pub(super) fn id(&self) -> u32 {
-        self.id
-    }
-
-    pub(super) fn worker(&self) -> Option<Rc<Worker>> {
-        self.worker.borrow().clone()
+        Self { id, worker: None }
     }
 
     /// A context that is configured again keeps its worker and its records. The host finds a
     /// context by its configuration, so the configuration is the same.
-    fn configure(&self, config: Config) -> Result<(), String> {
-        if self.worker().is_some() {
+    fn configure(&mut self, config: Config) -> Result<(), String> {
+        if self.worker.is_some() {
             return Ok(());
         }
 
@@ -54,53 +44,10 @@ impl Root {
             return Err("no tick from the host".to_owned());
         }
 
-        let worker = Worker::new(self.id, config)?;
-        self.worker.replace(Some(Rc::new(worker)));
+        let worker = Rc::new(Worker::new(self.id, config)?);
+        workers::add(self.id, Rc::clone(&worker));
+        self.worker = Some(worker);
         Ok(())
-    }
-}
-
-impl Root {
-    pub(super) fn on_configure(&self, size: usize) -> bool {
-        let bytes = imports::buffer(Buffer::PluginConfiguration, 0, size).unwrap_or_default();
-        let environment = |name: &str| std::env::var(name).ok();
-        let parsed = config::parse(&bytes, &environment);
-        let parsed = if has_response_callbacks() {
-            parsed
-        } else {
-            parsed.and_then(config::lean::check)
-        };
-
-        match parsed
-            .map_err(|error| error.to_string())
-            .and_then(|config| self.configure(config))
-        {
-            Ok(()) => true,
-            Err(line) => {
-                imports::log(LogLevel::Error, &line);
-                false
-            }
-        }
-    }
-
-    pub(super) fn on_tick(&self) {
-        let Some(worker) = &self.worker() else { return };
-
-        worker.clock.set();
-        worker.look_for_crashes();
-        worker.report_long_exchanges();
-        worker.end_what_was_not_recreated(worker.clock.now().uptime);
-        worker.with_pipeline(|pipeline| pipeline.handle_tick(worker.clock.now()));
-        worker.follow_newest();
-
-        if !Self::gives_way(worker) {
-            worker.drive(usize::MAX);
-            worker.with_pipeline(|pipeline| pipeline.handle_no_successor(worker.clock.now()));
-            worker.offer();
-        }
-
-        worker.publish();
-        self.finish_if_drained(worker);
     }
 
     /// Sends due batches. A worker that ends leaves them to its successor, if there is one.
@@ -121,21 +68,33 @@ impl Root {
         true
     }
 
-    pub(super) fn on_queue_ready(&self, queue: u32) {
-        let Some(worker) = &self.worker() else { return };
-        // The message has no content; it is dequeued so that the queue stays empty.
-        let _ = imports::dequeue_shared_queue(queue);
-        if worker.is_woken_by(queue) {
-            Self::run(worker);
-        } else {
-            vm::on_probe(queue);
+    fn finish_if_drained(&mut self) {
+        if self.worker.as_ref().is_some_and(|worker| worker.ends()) {
+            imports::done();
+            self.leave();
         }
     }
 
-    pub(super) fn on_http_call_response(&self, token: u32, num_headers: usize, body_size: usize) {
-        let Some(worker) = &self.worker() else { return };
+    /// Ends the worker: no other one hands its records over to it, and its share leaves the gauges.
+    fn leave(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            workers::remove(self.id);
+            worker.withdraw();
+        }
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(
+        &mut self,
+        token: u32,
+        num_headers: usize,
+        body_size: usize,
+        _num_trailers: usize,
+    ) {
+        let Some(worker) = &self.worker else { return };
         // Without headers the map is empty: the stream was reset.
-        let headers = HeaderMap::read(Map::CallResponseHeaders);
+        let headers = HeaderMap::read(MapType::HttpCallResponseHeaders);
         let headers = headers.headers();
         let status = headers
             .first(":status")
@@ -154,15 +113,15 @@ impl Root {
 
         worker.with_pipeline(|pipeline| pipeline.handle_answer(token, &answer, worker.clock.now()));
         Self::run(worker);
-        self.finish_if_drained(worker);
+        self.finish_if_drained();
     }
 
     /// Hands over to a successor in the same VM. Without one, all remaining records leave in one
     /// callout, since a second one would not leave a process that ends. Records taken over from
     /// other streams keep their batches. False keeps the context alive where the VM survives, until
     /// everything is acknowledged.
-    pub(super) fn on_done(&self) -> bool {
-        let Some(worker) = &self.worker() else {
+    fn on_done(&mut self) -> bool {
+        let Some(worker) = &self.worker else {
             return true;
         };
 
@@ -176,17 +135,72 @@ impl Root {
 
         worker.publish();
         let ends = worker.ends();
-        if !ends {
+        if ends {
+            self.leave();
+        } else {
             worker.with_pipeline(Pipeline::handle_vm_end);
         }
         ends
     }
+}
 
-    fn finish_if_drained(&self, worker: &Worker) {
-        if worker.ends() {
-            imports::done();
-            forget_root(self.id);
+impl RootContext for Root {
+    fn on_configure(&mut self, size: usize) -> bool {
+        let bytes = imports::buffer(BufferType::PluginConfiguration, 0, size).unwrap_or_default();
+        let environment = |name: &str| std::env::var(name).ok();
+        let parsed = config::parse(&bytes, &environment);
+        let parsed = if has_response_callbacks() {
+            parsed
+        } else {
+            parsed.and_then(config::lean::check)
+        };
+
+        let configured = parsed
+            .map_err(|error| error.to_string())
+            .and_then(|config| self.configure(config));
+        if let Err(line) = &configured {
+            log::error!("{line}");
         }
+        configured.is_ok()
+    }
+
+    fn on_tick(&mut self) {
+        let Some(worker) = &self.worker else { return };
+
+        worker.clock.set();
+        worker.look_for_crashes();
+        worker.report_long_exchanges();
+        worker.end_what_was_not_recreated(worker.clock.now().uptime);
+        worker.with_pipeline(|pipeline| pipeline.handle_tick(worker.clock.now()));
+        worker.follow_newest();
+
+        if !Self::gives_way(worker) {
+            worker.drive(usize::MAX);
+            worker.with_pipeline(|pipeline| pipeline.handle_no_successor(worker.clock.now()));
+            worker.offer();
+        }
+
+        worker.publish();
+        self.finish_if_drained();
+    }
+
+    fn on_queue_ready(&mut self, queue: u32) {
+        let Some(worker) = &self.worker else { return };
+        // The message has no content; it is dequeued so that the queue stays empty.
+        let _ = imports::dequeue_shared_queue(queue);
+        if worker.is_woken_by(queue) {
+            Self::run(worker);
+        } else {
+            vm::on_probe(queue);
+        }
+    }
+
+    fn create_http_context(&self, context: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(HttpStream::new(context, self.worker.clone())))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
     }
 }
 
@@ -194,13 +208,18 @@ fn read_body(num_headers: usize, body_size: usize) -> Vec<u8> {
     if num_headers == 0 || body_size == 0 {
         return Vec::new();
     }
-    imports::buffer(Buffer::CallResponseBody, 0, body_size.min(MAX_BODY_BYTES)).unwrap_or_default()
+    imports::buffer(
+        BufferType::HttpCallResponseBody,
+        0,
+        body_size.min(MAX_BODY_BYTES),
+    )
+    .unwrap_or_default()
 }
 
 impl Drop for Root {
+    /// The host deletes the context.
     fn drop(&mut self) {
-        if let Some(worker) = self.worker.get_mut() {
-            worker.withdraw();
-        }
+        self.leave();
+        workers::forget_root(self.id);
     }
 }

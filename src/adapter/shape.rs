@@ -8,7 +8,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// 1 in a module with callbacks on responses. `tools/lean` leaves them out after the link and sets
+/// 1 in a module with callbacks on responses. `tools/cut` leaves them out after the link and sets
 /// the byte to 0; it finds it by this name. Atomic, so that the byte has a place of its own: equal
 /// constants share theirs.
 #[unsafe(no_mangle)]

@@ -6,12 +6,11 @@ use std::iter;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::abi::LogLevel;
 use super::clock::Clock;
-use super::contexts::{newest_other, with_stream};
 use super::held::Held;
 use super::hostcalls::{CurrentStream, ProcessData, dispatch};
 use super::metrics::Metrics;
+use super::watched::Watched;
 use super::{imports, random, vm};
 use crate::config::Config;
 use crate::host::Gone;
@@ -36,19 +35,20 @@ const MAX_REPORTS: usize = 200;
 /// State shared by the root context and its streams. Borrowed only inside one callback.
 pub(super) struct Worker {
     pub(super) recorder: Recorder,
-    pipeline: RefCell<Pipeline>,
+    pub(super) pipeline: RefCell<Pipeline>,
     pub(super) stats: Rc<Stats>,
     metrics: RefCell<Metrics>,
     pub(super) clock: Clock,
     pub(super) held: Held,
     pub(super) correlator: RefCell<Correlator>,
     pub(super) ongoing: RefCell<Ongoing>,
+    pub(super) watched: RefCell<Watched>,
     pub(super) recreated: RefCell<Recreated<Option<Reservation>>>,
     wake_queue: Option<u32>,
     /// Envoy's id of the root context.
-    root: u32,
+    pub(super) root: u32,
     /// The plugin's name in Envoy's configuration, the same over its updates.
-    plugin: Vec<u8>,
+    pub(super) plugin: Vec<u8>,
     /// Number of crashed VMs that were reported to the pipeline; `None` before the first tick.
     next_crashed: Cell<Option<usize>>,
 }
@@ -61,12 +61,9 @@ impl Worker {
         let seed = u64::from_le_bytes(random::bytes()?);
         let rules = config.recorder.policy.len();
 
-        imports::log(
-            LogLevel::Info,
-            &format!("configured: stream {stream_id}, rules {rules}"),
-        );
+        log::info!("configured: stream {stream_id}, rules {rules}");
         for warning in &config.warnings {
-            imports::log(LogLevel::Warn, warning);
+            log::warn!("{warning}");
         }
 
         let node_id = imports::property("xds\0node\0id").unwrap_or_default();
@@ -99,6 +96,7 @@ impl Worker {
             clock: Clock::new(),
             held: Held::default(),
             ongoing: RefCell::default(),
+            watched: RefCell::default(),
             recreated: RefCell::default(),
             root,
             plugin,
@@ -209,9 +207,12 @@ impl Worker {
 
         let mut has_switched = false;
         for context in (0..MAX_REPORTS).map_while(next) {
-            if imports::set_effective_context(context) {
+            let stream = self.watched.borrow_mut().remove(context);
+            if let Some(stream) = stream
+                && imports::set_effective_context(context)
+            {
                 has_switched = true;
-                with_stream(context, |stream| stream.report_started());
+                stream.report_started();
             }
         }
 
@@ -252,43 +253,6 @@ impl Worker {
             };
             pipeline.handle_exchange(record, reservation, now())
         })
-    }
-
-    /// The worker that replaces this one: that of the newest configuration of the same plugin in
-    /// this VM. `None` also while this one is not draining.
-    pub(super) fn successor(&self) -> Option<Rc<Self>> {
-        let own = self.pipeline.borrow();
-        let succeeds =
-            |other: &Self| other.plugin == self.plugin && other.pipeline.borrow().can_succeed(&own);
-        if own.is_draining() {
-            newest_other(self.root, succeeds)
-        } else {
-            None
-        }
-    }
-
-    /// Sends this worker's records to the destination of the plugin's newest configuration, also
-    /// while its requests are ongoing.
-    pub(super) fn follow_newest(&self) {
-        let own = self.pipeline.borrow();
-        let is_newer = |other: &Self| {
-            other.root > self.root
-                && other.plugin == self.plugin
-                && own.can_follow(&other.pipeline.borrow())
-        };
-        let newest = newest_other(self.root, is_newer);
-        drop(own);
-
-        if let Some(newest) = newest {
-            self.with_pipeline(|pipeline| pipeline.follow(&newest.pipeline.borrow()));
-        }
-    }
-
-    /// Offers undeliverable records to another VM, if this one has no other configuration of the
-    /// plugin.
-    pub(super) fn offer(&self) {
-        let is_alone = newest_other(self.root, |other| other.plugin == self.plugin).is_none();
-        self.with_pipeline(|pipeline| pipeline.offer(is_alone, self.clock.now()));
     }
 
     /// Hands this worker's records over to the successor, once nothing is in flight.
@@ -334,9 +298,9 @@ impl Worker {
 
 fn print(level: Level, line: &str) {
     let level = match level {
-        Level::Error => LogLevel::Error,
-        Level::Warn => LogLevel::Warn,
-        Level::Info => LogLevel::Info,
+        Level::Error => log::Level::Error,
+        Level::Warn => log::Level::Warn,
+        Level::Info => log::Level::Info,
     };
-    imports::log(level, line);
+    log::log!(level, "{line}");
 }

@@ -1,116 +1,101 @@
-//! The contexts of the VM by the host's ids: root contexts, each with one configuration, and their
-//! streams.
+//! The root contexts of the VM and their workers: few, one for each configuration, and one more
+//! while an old one drains.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 
-use super::http_context::Http;
-use super::root_context::Root;
 use super::worker::Worker;
 
 #[derive(Default)]
-struct Contexts {
-    /// Few: one per configuration, plus one while an old one drains.
-    roots: Vec<Rc<Root>>,
-    streams: HashMap<u32, Http, BuildHasherDefault<IdHasher>>,
+struct Workers {
+    /// The host's ids of the root contexts that it has not deleted.
+    roots: Vec<u32>,
+    /// Workers whose root context has not ended.
+    workers: Vec<(u32, Rc<Worker>)>,
 }
 
 thread_local! {
-    static CONTEXTS: RefCell<Contexts> = RefCell::default();
+    static WORKERS: RefCell<Workers> = RefCell::default();
 }
 
-impl Contexts {
-    fn root(&self, id: u32) -> Option<&Rc<Root>> {
-        self.roots.iter().find(|root| root.id() == id)
-    }
-}
-
-/// Makes a root context (`root` is 0), or a stream of one.
-pub(super) fn create(context: u32, root: u32) {
-    CONTEXTS.with_borrow_mut(|contexts| {
-        if root == 0 {
-            // The host starts a context again when two filters share it.
-            if contexts.root(context).is_none() {
-                contexts.roots.push(Rc::new(Root::new(context)));
-            }
-        } else {
-            let worker = contexts.root(root).and_then(|root| root.worker());
-            contexts.streams.insert(context, Http::new(context, worker));
+/// Registers a root context. False: it is registered.
+pub(super) fn is_new_root(root: u32) -> bool {
+    WORKERS.with_borrow_mut(|all| {
+        let is_new = !all.roots.contains(&root);
+        if is_new {
+            all.roots.push(root);
         }
-    });
-}
-
-/// Calls a root context; `None` when there is none with this id.
-pub(super) fn with_root<T>(context: u32, call: impl FnOnce(&Root) -> T) -> Option<T> {
-    let root = CONTEXTS.with_borrow(|contexts| contexts.root(context).cloned())?;
-    Some(call(&root))
-}
-
-/// The newest worker of another root context for which this holds.
-pub(super) fn newest_other(context: u32, holds: impl Fn(&Worker) -> bool) -> Option<Rc<Worker>> {
-    CONTEXTS.with_borrow(|contexts| {
-        let others = contexts.roots.iter().filter(|root| root.id() != context);
-        let workers = others.filter_map(|root| Some((root.id(), root.worker()?)));
-        // Host ids increase, so the largest is the newest.
-        workers
-            .filter(|(_, worker)| holds(worker))
-            .max_by_key(|(id, _)| *id)
-            .map(|(_, worker)| worker)
+        is_new
     })
 }
 
-/// Calls a stream; `None` when there is none with this id.
-pub(super) fn with_stream<T>(context: u32, call: impl FnOnce(&mut Http) -> T) -> Option<T> {
-    CONTEXTS.with_borrow_mut(|contexts| contexts.streams.get_mut(&context).map(call))
+/// The host has deleted a root context.
+pub(super) fn forget_root(root: u32) {
+    WORKERS.with_borrow_mut(|all| all.roots.retain(|known| *known != root));
 }
 
-/// Removes a stream; for a root context, returns whether the host may delete it. The deletion
-/// callback is not exported: it would be another call per stream.
-pub(super) fn done(context: u32) -> bool {
-    if let Some(mut stream) = CONTEXTS.with_borrow_mut(|contexts| contexts.streams.remove(&context))
-    {
-        stream.on_done();
-        return true;
-    }
-
-    let is_done = with_root(context, Root::on_done).unwrap_or(true);
-    if is_done {
-        forget_root(context);
-    }
-    is_done
+/// Adds the worker of a root context.
+pub(super) fn add(root: u32, worker: Rc<Worker>) {
+    WORKERS.with_borrow_mut(|all| all.workers.push((root, worker)));
 }
 
-/// Removes a root context that the host deletes.
-pub(super) fn forget_root(context: u32) {
-    let of_root = |root: &Rc<Root>| root.id() == context;
-    let gone = CONTEXTS.with_borrow_mut(|contexts| {
-        let index = contexts.roots.iter().position(of_root)?;
-        Some(contexts.roots.swap_remove(index))
+/// Removes the worker of a root context that has ended.
+pub(super) fn remove(root: u32) {
+    let of_root = |(other, _): &(u32, Rc<Worker>)| *other == root;
+    let removed = WORKERS.with_borrow_mut(|all| {
+        let index = all.workers.iter().position(of_root)?;
+        Some(all.workers.swap_remove(index))
     });
-    drop(gone);
+    drop(removed);
 }
 
-/// Ids are consecutive, so they need no hash. They are multiplied, since the table also uses the
-/// highest bits.
-#[derive(Default)]
-struct IdHasher(u64);
+/// The newest worker of another root context for which this holds.
+fn newest_other(root: u32, holds: impl Fn(&Worker) -> bool) -> Option<Rc<Worker>> {
+    WORKERS.with_borrow(|all| {
+        let others = all.workers.iter().filter(|(other, _)| *other != root);
+        // Host ids increase, so the largest is the newest.
+        others
+            .filter(|(_, worker)| holds(worker))
+            .max_by_key(|(id, _)| *id)
+            .map(|(_, worker)| Rc::clone(worker))
+    })
+}
 
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32(u32::from(*byte));
+impl Worker {
+    /// The worker that replaces this one: that of the newest configuration of the same plugin in
+    /// this VM. `None` also while this one is not draining.
+    pub(super) fn successor(&self) -> Option<Rc<Self>> {
+        let own = self.pipeline.borrow();
+        let succeeds =
+            |other: &Self| other.plugin == self.plugin && other.pipeline.borrow().can_succeed(&own);
+        if own.is_draining() {
+            newest_other(self.root, succeeds)
+        } else {
+            None
         }
     }
 
-    fn write_u32(&mut self, id: u32) {
-        /// 2^64 divided by the golden ratio (Knuth, The Art of Computer Programming 3, 6.4).
-        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-        self.0 = (self.0 ^ u64::from(id)).wrapping_mul(FACTOR);
+    /// Sends this worker's records to the destination of the plugin's newest configuration, also
+    /// while its requests are ongoing.
+    pub(super) fn follow_newest(&self) {
+        let own = self.pipeline.borrow();
+        let is_newer = |other: &Self| {
+            other.root > self.root
+                && other.plugin == self.plugin
+                && own.can_follow(&other.pipeline.borrow())
+        };
+        let newest = newest_other(self.root, is_newer);
+        drop(own);
+
+        if let Some(newest) = newest {
+            self.with_pipeline(|pipeline| pipeline.follow(&newest.pipeline.borrow()));
+        }
+    }
+
+    /// Offers undeliverable records to another VM, if this one has no other configuration of the
+    /// plugin.
+    pub(super) fn offer(&self) {
+        let is_alone = newest_other(self.root, |other| other.plugin == self.plugin).is_none();
+        self.with_pipeline(|pipeline| pipeline.offer(is_alone, self.clock.now()));
     }
 }

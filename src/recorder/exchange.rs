@@ -170,6 +170,12 @@ impl Exchange {
         }
     }
 
+    /// Whether it has a place in the list of open exchanges.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.audited().is_some_and(|audited| audited.slot.is_some())
+    }
+
     /// Takes that place.
     pub fn unwatch(&mut self) -> Option<Slot> {
         self.audited_mut()?.slot.take()

@@ -1,30 +1,56 @@
-//! Makes the lean module out of the full one: `lean FULL.wasm LEAN.wasm`.
+//! Makes the shipped modules out of the linked one: `cut full|lean LINKED.wasm OUT.wasm`.
 //!
-//! Envoy makes each exported callback for every stream. The lean module has no callbacks on the
-//! headers and the body of a response. A byte of the module, found by its export, shows the filter
-//! which of both it is.
+//! The SDK exports every callback of the proxy-wasm ABI, and Envoy makes each one for every stream.
+//! The full module keeps those that some configuration needs. The lean one has none on the headers
+//! and the body of a response. A byte of the module shows the filter which of both it is.
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use walrus::{ConstExpr, DataKind, ExportItem, GlobalKind, Module, ir::Value};
+use walrus::ir::Value;
+use walrus::{ConstExpr, DataKind, ExportItem, GlobalKind, Module};
 
-/// The callbacks on responses that Envoy makes for every stream or chunk.
-const CALLBACKS: [&str; 2] = ["proxy_on_response_headers", "proxy_on_response_body"];
+/// The callbacks that the filter handles (`src/adapter/`).
+const CALLBACKS: [&str; 13] = [
+    "proxy_on_context_create",
+    "proxy_on_configure",
+    "proxy_on_tick",
+    "proxy_on_queue_ready",
+    "proxy_on_http_call_response",
+    "proxy_on_request_headers",
+    "proxy_on_request_trailers",
+    "proxy_on_response_trailers",
+    "proxy_on_log",
+    "proxy_on_done",
+    "proxy_on_delete",
+    "proxy_on_memory_allocate",
+    "proxy_abi_version_0_2_1",
+];
 
-/// The exported address of a byte: 1 where the module has [`CALLBACKS`], else 0. The filter has the
-/// same name in `src/adapter/shape.rs`.
+/// Those of the full module alone.
+const ON_RESPONSES: [&str; 2] = ["proxy_on_response_headers", "proxy_on_response_body"];
+
+/// A callback, and the export of the filter that takes its place (`src/adapter/exports.rs`).
+const REPLACED: (&str, &str) = ("proxy_on_context_create", "audit_filter_on_context_create");
+
+/// The exported address of a byte: 1 where the module has [`ON_RESPONSES`], else 0
+/// (`src/adapter/shape.rs`).
 const MARK: &str = "AUDIT_FILTER_HAS_RESPONSE_CALLBACKS";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    let [full, lean] = &arguments[..] else {
-        return failed("usage: lean FULL.wasm LEAN.wasm");
+    let [shape, linked, out] = &arguments[..] else {
+        return failed("usage: cut full|lean LINKED.wasm OUT.wasm");
+    };
+    let is_lean = match shape.to_str() {
+        Some("full") => false,
+        Some("lean") => true,
+        _ => return failed("the shape is full or lean"),
     };
 
-    match cut(full.as_ref(), lean.as_ref()) {
+    match cut(is_lean, linked.as_ref(), out.as_ref()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(problem) => failed(&format!("{}: {problem}", full.display())),
+        Err(problem) => failed(&format!("{}: {problem}", linked.display())),
     }
 }
 
@@ -34,25 +60,67 @@ fn failed(problem: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Writes the lean form of the module `full` to `lean`.
-fn cut(full: &Path, lean: &Path) -> Result<(), String> {
-    let mut module = Module::from_file(full).map_err(|error| format!("{error:#}"))?;
+fn cut(is_lean: bool, linked: &Path, out: &Path) -> Result<(), String> {
+    let mut module = Module::from_file(linked).map_err(|error| format!("{error:#}"))?;
 
-    for name in CALLBACKS {
-        module
-            .exports
-            .remove(name)
-            .map_err(|_| format!("no export {name}"))?;
+    replace(&mut module, REPLACED)?;
+    if is_lean {
+        unmark(&mut module)?;
     }
-    unmark(&mut module)?;
+    let on_responses = if is_lean {
+        &[]
+    } else {
+        ON_RESPONSES.as_slice()
+    };
+    keep(&mut module, &[&CALLBACKS, on_responses].concat())?;
 
     walrus::passes::gc::run(&mut module);
     module
-        .emit_wasm_file(lean)
-        .map_err(|error| format!("{}: {error:#}", lean.display()))
+        .emit_wasm_file(out)
+        .map_err(|error| format!("{}: {error:#}", out.display()))
 }
 
-/// Sets the marked byte to 0, and removes the export that leads to it.
+/// Exports one function under the name of another, which stays without a name.
+fn replace(module: &mut Module, (name, by): (&str, &str)) -> Result<(), String> {
+    let function = module
+        .exports
+        .get_func(by)
+        .map_err(|_| format!("no export {by}"))?;
+    for gone in [name, by] {
+        module
+            .exports
+            .remove(gone)
+            .map_err(|_| format!("no export {gone}"))?;
+    }
+
+    module.exports.add(name, function);
+    Ok(())
+}
+
+/// Removes all exports of the ABI but these, and the mark. A callback that is not there is a mistake
+/// in the list, or an SDK that names it otherwise.
+fn keep(module: &mut Module, callbacks: &[&str]) -> Result<(), String> {
+    for name in callbacks {
+        module
+            .exports
+            .get_func(name)
+            .map_err(|_| format!("no export {name}"))?;
+    }
+
+    let superfluous: Vec<_> = module
+        .exports
+        .iter()
+        .filter(|export| export.name.starts_with("proxy_") || export.name == MARK)
+        .filter(|export| !callbacks.contains(&export.name.as_str()))
+        .map(|export| export.id())
+        .collect();
+    for export in superfluous {
+        module.exports.delete(export);
+    }
+    Ok(())
+}
+
+/// Sets the marked byte to 0.
 fn unmark(module: &mut Module) -> Result<(), String> {
     let address = marked_address(module).ok_or(format!("no export {MARK} of an address"))?;
     let (segment, offset) = module
@@ -71,10 +139,7 @@ fn unmark(module: &mut Module) -> Result<(), String> {
     }
 
     *byte = 0;
-    module
-        .exports
-        .remove(MARK)
-        .map_err(|error| format!("{error:#}"))
+    Ok(())
 }
 
 fn marked_address(module: &Module) -> Option<usize> {
