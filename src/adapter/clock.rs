@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use super::imports::{self, ClockId};
+use super::wasi::{self, ClockId};
 use crate::time::Now;
 
 /// The monotonic clock, and its difference to the wall clock at the last update.
@@ -25,15 +25,15 @@ impl Clock {
     /// tick.
     pub(super) fn set(&self) {
         let (wall, monotonic) = (
-            imports::clock(ClockId::Realtime),
-            imports::clock(ClockId::Monotonic),
+            wasi::clock(ClockId::Realtime),
+            wasi::clock(ClockId::Monotonic),
         );
         self.difference.set(wall.wrapping_sub(monotonic));
     }
 
     /// Reads the monotonic clock, and derives the wall clock from it.
     pub(super) fn now(&self) -> Now {
-        let monotonic = imports::clock(ClockId::Monotonic);
+        let monotonic = wasi::clock(ClockId::Monotonic);
         Now {
             unix_nanos: monotonic.wrapping_add(self.difference.get()),
             uptime: Duration::from_nanos(monotonic),

@@ -13,17 +13,12 @@ use std::time::Duration;
 
 use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType};
 
-/// `clockid` of WASI (`wasi_snapshot_preview1`).
-#[derive(Clone, Copy)]
-pub(super) enum ClockId {
-    /// The wall clock: time since the Unix epoch.
-    Realtime = 0,
-    /// Never goes back.
-    Monotonic = 1,
-}
-
-/// `proxy_result_t`.
+/// `proxy_result_t`: success.
 const OK: u32 = 0;
+
+/// `proxy_result_t` of a call that a capability restriction forbids (proxy-wasm-cpp-host,
+/// `include/proxy-wasm/exports.h`, the stubs).
+const FORBIDDEN: u32 = 10;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -86,6 +81,18 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, metric: *mut u32) -> u32;
     fn proxy_increment_metric(metric: u32, offset: i64) -> u32;
     fn proxy_record_metric(metric: u32, value: u64) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout_milliseconds: u32,
+        token: *mut u32,
+    ) -> u32;
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_send_local_response(
@@ -98,11 +105,6 @@ unsafe extern "C" {
         headers_size: usize,
         grpc_status: i32,
     ) -> u32;
-}
-
-#[link(wasm_import_module = "wasi_snapshot_preview1")]
-unsafe extern "C" {
-    fn clock_time_get(clock: u32, precision: u64, nanos: *mut u64) -> u16;
 }
 
 /// Writes a line into the host's log.
@@ -122,14 +124,6 @@ pub(super) fn done() {
     // SAFETY: no memory is handed over. A refusal means that the host has ended the context
     // already.
     let _ = unsafe { proxy_done() };
-}
-
-/// A clock of the host, in nanoseconds; 0 when it has none.
-pub(super) fn clock(clock: ClockId) -> u64 {
-    let mut nanos = 0;
-    // SAFETY: the pointer is valid for the call. A refusal leaves the zero.
-    let _ = unsafe { clock_time_get(clock as u32, 1, &raw mut nanos) };
-    nanos
 }
 
 /// A whole header map in the host's serialization; `None` when there is none in this phase.
@@ -290,6 +284,53 @@ pub(super) fn send_local_response(status: u32, grpc_status: i32, details: &str, 
             grpc_status,
         )
     };
+}
+
+/// A host call that can be tried without effect in a root context.
+#[derive(Clone, Copy)]
+pub(super) enum Probe {
+    ContinueStream,
+    GetSharedData,
+    Header,
+    HeaderMap,
+    HttpCall,
+    Property,
+    RemoveHeader,
+    SetHeader,
+    SetSharedData,
+}
+
+/// A name that nothing has.
+const NOTHING: &str = "audit_filter.probe";
+
+/// Whether a capability restriction forbids this call. The context has no stream, the cluster has
+/// no name, and nothing else reads or writes these shared data.
+pub(super) fn is_forbidden(probe: Probe) -> bool {
+    let (mut data, mut size, mut number) = (null_mut(), 0, 0);
+    let (data, size, number) = (&raw mut data, &raw mut size, &raw mut number);
+    let (name, length) = (NOTHING.as_ptr(), NOTHING.len());
+    let map = MapType::HttpRequestHeaders as u32;
+    let (none, no_size) = (NO_HEADERS.as_ptr(), NO_HEADERS.len());
+
+    // SAFETY: all pointers are valid for the calls. None of them yields a buffer, since no stream
+    // and no value is there.
+    let status = unsafe {
+        match probe {
+            Probe::ContinueStream => proxy_continue_stream(0),
+            Probe::GetSharedData => proxy_get_shared_data(name, length, data, size, number),
+            Probe::Header => proxy_get_header_map_value(map, name, length, data, size),
+            Probe::HeaderMap => proxy_get_header_map_pairs(map, data, size),
+            Probe::HttpCall => {
+                proxy_http_call(name, 0, none, no_size, name, 0, none, no_size, 1, number)
+            }
+            Probe::Property => proxy_get_property(name, length, data, size),
+            Probe::RemoveHeader => proxy_remove_header_map_value(map, name, length),
+            Probe::SetHeader => proxy_replace_header_map_value(map, name, length, name, length),
+            Probe::SetSharedData => proxy_set_shared_data(name, length, name, 0, 0),
+        }
+    };
+
+    status == FORBIDDEN
 }
 
 /// An id that the host writes.

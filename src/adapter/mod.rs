@@ -4,6 +4,7 @@
 //! [`stream`] of a request. Callouts are made by the SDK, too. [`imports`] has the host calls that
 //! the SDK makes at a higher price or with a panic, [`exports`] what stands beside its callbacks.
 
+mod capabilities;
 mod clock;
 #[cfg(feature = "crash-for-tests")]
 mod crash;
@@ -20,6 +21,7 @@ mod root_context;
 mod shape;
 mod stream;
 mod vm;
+mod wasi;
 mod watched;
 mod worker;
 mod workers;

@@ -8,7 +8,9 @@ use uuid::{Builder, Uuid};
 /// One sentence, when the host has none.
 pub(super) fn bytes<const N: usize>() -> Result<[u8; N], String> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| format!("no randomness from the host: {error}"))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        format!("configuration refused: no randomness from the host (random_get): {error}")
+    })?;
     Ok(bytes)
 }
 

@@ -11,7 +11,7 @@ use super::hostcalls::HeaderMap;
 use super::shape::has_response_callbacks;
 use super::stream::HttpStream;
 use super::worker::Worker;
-use super::{imports, vm, workers};
+use super::{capabilities, imports, vm, wasi, workers};
 use crate::config::{self, Config};
 use crate::pipeline::Pipeline;
 use crate::pipeline::answer::{Answer, MAX_BODY_BYTES};
@@ -31,6 +31,24 @@ impl Root {
         Self { id, worker: None }
     }
 
+    /// Reads and checks the configuration.
+    fn parse(&self, size: usize) -> Result<Config, String> {
+        let (bytes, warnings) = capabilities::configuration(self.id, size)?;
+        let environment = wasi::environment();
+        let variable = |name: &str| wasi::variable(&environment, name);
+
+        let parsed = config::parse(&bytes, &variable);
+        let parsed = if has_response_callbacks() {
+            parsed
+        } else {
+            parsed.and_then(config::lean::check)
+        };
+
+        let mut config = parsed.map_err(|error| error.to_string())?;
+        config.warnings.extend(warnings);
+        Ok(config)
+    }
+
     /// A context that is configured again keeps its worker and its records. The host finds a
     /// context by its configuration, so the configuration is the same.
     fn configure(&mut self, config: Config) -> Result<(), String> {
@@ -41,7 +59,10 @@ impl Root {
         let (shortest, longest) = TICK_RANGE;
         let tick = (config.pipeline.batch.max_delay / 4).clamp(shortest, longest);
         if !imports::set_tick_period(tick) {
-            return Err("no tick from the host".to_owned());
+            return Err(
+                "configuration refused: no tick from the host (proxy_set_tick_period_milliseconds)"
+                    .to_owned(),
+            );
         }
 
         let worker = Rc::new(Worker::new(self.id, config)?);
@@ -146,18 +167,7 @@ impl Context for Root {
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
-        let bytes = imports::buffer(BufferType::PluginConfiguration, 0, size).unwrap_or_default();
-        let environment = |name: &str| std::env::var(name).ok();
-        let parsed = config::parse(&bytes, &environment);
-        let parsed = if has_response_callbacks() {
-            parsed
-        } else {
-            parsed.and_then(config::lean::check)
-        };
-
-        let configured = parsed
-            .map_err(|error| error.to_string())
-            .and_then(|config| self.configure(config));
+        let configured = self.parse(size).and_then(|config| self.configure(config));
         if let Err(line) = &configured {
             log::error!("{line}");
         }

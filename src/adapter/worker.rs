@@ -74,6 +74,14 @@ impl Worker {
         let fresh = Key::of_secret(&random::bytes::<32>()?);
         let shared = Authenticated::new(Rc::new(ProcessData), &config.pipeline.journal_keys, fresh);
 
+        // Named by the stream, since a queue wakes only the last context that registered its name.
+        let wake_queue = imports::register_shared_queue(&format!("audit_filter.wake.{stream_id}"));
+        if wake_queue.is_none() {
+            log::warn!(
+                "no queue from the host (proxy_register_shared_queue): a full batch waits for the next tick"
+            );
+        }
+
         let stats = Rc::<Stats>::default();
 
         Ok(Self {
@@ -101,9 +109,7 @@ impl Worker {
             root,
             plugin,
             next_crashed: Cell::new(None),
-            // Named by the stream, since a queue wakes only the last context that registered its
-            // name.
-            wake_queue: imports::register_shared_queue(&format!("audit_filter.wake.{stream_id}")),
+            wake_queue,
         })
     }
 

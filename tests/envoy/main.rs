@@ -10,6 +10,7 @@
 mod alive;
 mod attacks;
 mod budgets;
+mod capabilities;
 mod captures;
 mod check;
 mod configuration;

@@ -11,6 +11,7 @@ use super::vm::number;
 /// `proxy_result_t` of ABI 0.2.1.
 pub(crate) const OK: i32 = 0;
 pub(crate) const NOT_FOUND: i32 = 1;
+const BAD_ARGUMENT: i32 = 2;
 const EMPTY: i32 = 7;
 
 /// Header maps by their number in the ABI.
@@ -250,7 +251,10 @@ fn answer_of_the_process(
             Ok(OK)
         }
         "http_call" => {
-            guest.bytes(at(0), at(1));
+            if guest.bytes(at(0), at(1)).is_empty() {
+                // As Envoy for a cluster that it does not know.
+                return Ok(BAD_ARGUMENT);
+            }
             let header_bytes = guest.bytes(at(2), at(3)).len();
             let body = guest.bytes(at(4), at(5));
             let token = guest.host().fresh_id();

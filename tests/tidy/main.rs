@@ -261,8 +261,8 @@ fn only_the_adapter_knows_the_world() {
     }
 
     assert!(
-        adapter_uses > 5,
-        "the search found nothing where it must find something"
+        adapter_uses >= 5,
+        "only {adapter_uses} uses were found where there are more"
     );
 }
 
