@@ -118,7 +118,7 @@ mod tests {
     fn a_table_of_somebody_else_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("audit.db").display());
-        let mut connection = SqliteDatabase::new(&url).unwrap().connect().unwrap();
+        let mut connection = SqliteDatabase::new(&url).unwrap().create().unwrap();
         connection
             .execute("CREATE TABLE records (id INTEGER PRIMARY KEY)", &[])
             .unwrap();

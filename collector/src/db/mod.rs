@@ -147,6 +147,16 @@ pub trait Connection: Send {
     fn rollback(&mut self);
     /// Whether the connection is lost and another one is needed.
     fn is_lost(&self) -> bool;
+
+    /// Succeeds while the name of the database leads to what this connection uses. Beginning and
+    /// ending a transaction includes it. A server keeps its connections to one database.
+    ///
+    /// # Errors
+    ///
+    /// When a file was removed, moved or replaced.
+    fn check_place(&self) -> Result<(), DbError> {
+        Ok(())
+    }
 }
 
 /// A database that can be connected to.
@@ -155,8 +165,18 @@ pub trait Database: Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the database cannot be reached.
+    /// When the database cannot be reached, or is not the one of earlier connections. Never creates
+    /// it.
     fn connect(&self) -> Result<Box<dyn Connection>, DbError>;
+
+    /// The same at the start; creates a missing file.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be reached or created.
+    fn create(&self) -> Result<Box<dyn Connection>, DbError> {
+        self.connect()
+    }
 }
 
 /// Cause of a failed call, as the database words it; for logs, never for clients.
@@ -220,7 +240,7 @@ pub struct Opened {
 /// See [`OpenError`]; no variant repeats the URL beyond its scheme.
 pub fn open(url: &str) -> Result<Opened, OpenError> {
     let (opened, scripts) = named(url)?;
-    migrations::run(&mut *opened.database.connect()?, scripts)?;
+    migrations::run(&mut *opened.database.create()?, scripts)?;
     Ok(opened)
 }
 

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::append::{Appended, append};
 use super::entry::Entry;
@@ -102,6 +102,7 @@ impl Writer {
             groups: 0,
             pauses,
             next: None,
+            in_place: true,
         };
 
         let handle = thread.spawn(move || run.serve()).map_err(DbError::failed)?;
@@ -131,6 +132,8 @@ struct Run {
     pauses: Vec<u32>,
     /// A batch that came while background tasks ran.
     next: Option<Job>,
+    /// Whether the last step found the database in its place.
+    in_place: bool,
 }
 
 impl Run {
@@ -231,6 +234,10 @@ impl Run {
     /// One step of each task; returns whether one of them has more to do.
     fn step(&mut self) -> bool {
         self.reconnect();
+        if !self.is_in_place() {
+            return false;
+        }
+
         let mut more = false;
 
         for (task, pause) in self.work.tasks.iter_mut().zip(&mut self.pauses) {
@@ -251,7 +258,24 @@ impl Run {
         more
     }
 
+    /// Whether the database is in its place; logs when that changes.
+    fn is_in_place(&mut self) -> bool {
+        let found = self.connection.check_place();
+        let is_in_place = found.is_ok();
+        let was_in_place = std::mem::replace(&mut self.in_place, is_in_place);
+
+        match found {
+            Err(error) if was_in_place => error!("nothing is stored any more: {error}"),
+            Ok(()) if !was_in_place => info!("the database is in its place again"),
+            _ => {}
+        }
+        is_in_place
+    }
+
     fn finish(&mut self) {
+        if !self.is_in_place() {
+            return;
+        }
         for task in &mut self.work.tasks {
             if let Err(error) = task.finish(&mut *self.connection) {
                 error!("ledger maintenance failed at the end: {error}");

@@ -15,6 +15,7 @@ mod golden;
 mod ingest;
 mod ledger;
 mod list;
+mod lost_file;
 mod metrics;
 mod openapi;
 mod paging;

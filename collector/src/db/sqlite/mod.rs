@@ -1,10 +1,15 @@
 //! One SQLite file, with a write-ahead log and a sync to disk for every commit.
 
+mod files;
+
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{ErrorCode, params_from_iter};
+use rusqlite::{ErrorCode, OpenFlags, params_from_iter};
+
+use files::{Files, Known};
 
 use super::{Cell, Connection, Database, DbError, EachRow, OpenError, Row, Table, parameters};
 
@@ -21,11 +26,18 @@ const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRA
     PRAGMA journal_size_limit = 67108864; \
     PRAGMA temp_store = MEMORY";
 
+/// The first read of a connection opens the write-ahead log.
+const FIRST_READ: &str = "SELECT COUNT(*) FROM sqlite_master";
+
+/// Each connection is used by one thread at a time.
+const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
 /// A [`Database`] in one SQLite file.
 #[derive(Debug)]
 pub struct SqliteDatabase {
     file: PathBuf,
     busy_timeout: Duration,
+    known: Mutex<Known>,
 }
 
 impl SqliteDatabase {
@@ -48,6 +60,7 @@ impl SqliteDatabase {
         Ok(Self {
             file: PathBuf::from(file),
             busy_timeout: DEFAULT_BUSY_TIMEOUT,
+            known: Mutex::default(),
         })
     }
 
@@ -66,29 +79,52 @@ impl SqliteDatabase {
     }
 }
 
-impl Database for SqliteDatabase {
-    fn connect(&self) -> Result<Box<dyn Connection>, DbError> {
-        let connection = rusqlite::Connection::open(&self.file)?;
+impl SqliteDatabase {
+    fn open(&self, flags: OpenFlags) -> Result<Box<dyn Connection>, DbError> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.check()?;
+        let connection = rusqlite::Connection::open_with_flags(&self.file, flags)?;
+        // Nothing is read yet, so the log is untouched.
+        known.check()?;
+
         connection.busy_timeout(self.busy_timeout)?;
         connection.execute_batch(PRAGMAS)?;
+        connection.query_row(FIRST_READ, [], |_| Ok(()))?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
-        Ok(Box::new(SqliteConnection(connection)))
+        Ok(Box::new(SqliteConnection {
+            files: known.share(&self.file)?,
+            connection,
+        }))
     }
 }
 
-struct SqliteConnection(rusqlite::Connection);
+impl Database for SqliteDatabase {
+    fn connect(&self) -> Result<Box<dyn Connection>, DbError> {
+        self.open(FLAGS)
+    }
+
+    fn create(&self) -> Result<Box<dyn Connection>, DbError> {
+        self.open(FLAGS | OpenFlags::SQLITE_OPEN_CREATE)
+    }
+}
+
+struct SqliteConnection {
+    /// Dropped before the connection, which may remove the log when it is the last one.
+    files: Arc<Files>,
+    connection: rusqlite::Connection,
+}
 
 impl Connection for SqliteConnection {
     fn execute(&mut self, sql: &str, cells: &[Cell<'_>]) -> Result<u64, DbError> {
         let changed = self
-            .0
+            .connection
             .prepare_cached(sql)?
             .execute(params_from_iter(cells))?;
         Ok(u64::try_from(changed).unwrap_or(u64::MAX))
     }
 
     fn query(&mut self, sql: &str, cells: &[Cell<'_>], each: EachRow<'_>) -> Result<(), DbError> {
-        let mut statement = self.0.prepare_cached(sql)?;
+        let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query(params_from_iter(cells))?;
         while let Some(row) = rows.next()? {
             each(row)?;
@@ -97,7 +133,7 @@ impl Connection for SqliteConnection {
     }
 
     fn insert(&mut self, table: &Table, cells: &[Cell<'_>]) -> Result<(), DbError> {
-        let mut statement = self.0.prepare_cached(&insert_text(table))?;
+        let mut statement = self.connection.prepare_cached(&insert_text(table))?;
         for row in cells.chunks(table.columns.len()) {
             statement.execute(params_from_iter(row))?;
         }
@@ -105,25 +141,33 @@ impl Connection for SqliteConnection {
     }
 
     fn begin_write(&mut self) -> Result<(), DbError> {
+        self.check_place()?;
         // Takes the write lock at once, to wait for it here instead of failing halfway.
-        Ok(self.0.execute_batch("BEGIN IMMEDIATE")?)
+        Ok(self.connection.execute_batch("BEGIN IMMEDIATE")?)
     }
 
     fn begin_read(&mut self) -> Result<(), DbError> {
-        Ok(self.0.execute_batch("BEGIN")?)
+        self.check_place()?;
+        Ok(self.connection.execute_batch("BEGIN")?)
     }
 
     fn commit(&mut self) -> Result<(), DbError> {
-        Ok(self.0.execute_batch("COMMIT")?)
+        self.connection.execute_batch("COMMIT")?;
+        // A file that was moved meanwhile has the changes, but a restart would not find them.
+        self.check_place()
     }
 
     fn rollback(&mut self) {
         // A failed statement may have ended the transaction already.
-        let _ = self.0.execute_batch("ROLLBACK");
+        let _ = self.connection.execute_batch("ROLLBACK");
     }
 
     fn is_lost(&self) -> bool {
         false
+    }
+
+    fn check_place(&self) -> Result<(), DbError> {
+        self.files.check()
     }
 }
 
@@ -186,7 +230,7 @@ mod tests {
         const FULL: i64 = 2;
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("audit.db").display());
-        let mut connection = SqliteDatabase::new(&url).unwrap().connect().unwrap();
+        let mut connection = SqliteDatabase::new(&url).unwrap().create().unwrap();
 
         let mut seen = Vec::new();
         connection

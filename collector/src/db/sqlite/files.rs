@@ -1,0 +1,110 @@
+//! The files of a database, and whether their names still lead to them.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::DbError;
+
+/// What SQLite appends to the name of the database: nothing, for its write-ahead log, and for the
+/// memory that connections share.
+const SUFFIXES: [&str; 3] = ["", WAL, "-shm"];
+
+/// Of the write-ahead log.
+const WAL: &str = "-wal";
+
+/// Device and inode. An inode is not given to another file while it is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Id(u64, u64);
+
+/// A name, and the file that it led to when the database was opened; `None` without such a file.
+#[derive(Clone, Debug)]
+struct Place {
+    path: PathBuf,
+    id: Option<Id>,
+}
+
+/// The files that the open connections of a database use.
+#[derive(Debug)]
+pub(super) struct Files([Place; 3]);
+
+impl Place {
+    fn find(path: PathBuf) -> Self {
+        let id = fs::metadata(&path)
+            .ok()
+            .map(|found| Id(found.dev(), found.ino()));
+        Self { path, id }
+    }
+
+    /// Whether the name leads to the same file as before.
+    fn is_unchanged(&self) -> bool {
+        self.id.is_none() || Self::find(self.path.clone()).id == self.id
+    }
+}
+
+impl Files {
+    /// The files that the names lead to now.
+    pub(super) fn find(database: &Path) -> Self {
+        Self(SUFFIXES.map(|suffix| Place::find(beside(database, suffix))))
+    }
+
+    /// The same without those that SQLite removes with its last connection.
+    pub(super) fn lasting(&self) -> Self {
+        let mut lasting = Self(self.0.clone());
+        for place in lasting.0.iter_mut().skip(1) {
+            place.id = None;
+        }
+        lasting
+    }
+
+    /// Fails unless every name leads to the same file as before: what is written to another one is
+    /// lost, and a log that is applied to another database destroys it.
+    pub(super) fn check(&self) -> Result<(), DbError> {
+        match self.0.iter().find(|place| !place.is_unchanged()) {
+            None => Ok(()),
+            Some(place) => Err(DbError::failed(format!(
+                "{} was removed, moved or replaced while it was in use: put it back, or restart the \
+                 collector",
+                place.path.display()
+            ))),
+        }
+    }
+}
+
+/// The files in use, and the database's own file for the time in which no connection is open.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    lasting: Option<Files>,
+    in_use: std::sync::Weak<Files>,
+}
+
+impl Known {
+    /// Must hold before a connection is opened, and again before it reads: a new connection empties
+    /// a log that it finds without its database.
+    pub(super) fn check(&self) -> Result<(), DbError> {
+        match self.in_use.upgrade() {
+            Some(files) => files.check(),
+            None => self.lasting.as_ref().map_or(Ok(()), Files::check),
+        }
+    }
+
+    /// The files of a connection that has just read `database`.
+    pub(super) fn share(&mut self, database: &Path) -> Result<Arc<Files>, DbError> {
+        self.check()?;
+        if let Some(files) = self.in_use.upgrade() {
+            return Ok(files);
+        }
+
+        let files = Arc::new(Files::find(database));
+        self.lasting = Some(files.lasting());
+        self.in_use = Arc::downgrade(&files);
+        Ok(files)
+    }
+}
+
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

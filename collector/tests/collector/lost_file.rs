@@ -1,0 +1,120 @@
+//! The database file is removed, moved or replaced while the collector runs: nothing more is
+//! acknowledged, and no connection makes another file.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use crate::common::{batch, record, uids};
+use crate::process::Program;
+
+/// What is done to the files of `audit.db`.
+const INCIDENTS: [(&str, fn(&TempDir)); 6] = [
+    ("all removed", |directory| {
+        for suffix in ["", "-wal", "-shm"] {
+            fs::remove_file(file(directory, suffix)).unwrap();
+        }
+    }),
+    ("database removed", |directory| {
+        fs::remove_file(file(directory, "")).unwrap();
+    }),
+    ("database moved", |directory| {
+        fs::rename(file(directory, ""), directory.path().join("old.db")).unwrap();
+    }),
+    ("database replaced", |directory| {
+        let copy = directory.path().join("copy.db");
+        fs::copy(file(directory, ""), &copy).unwrap();
+        fs::rename(copy, file(directory, "")).unwrap();
+    }),
+    ("log removed", |directory| {
+        fs::remove_file(file(directory, "-wal")).unwrap();
+    }),
+    ("shared memory removed", |directory| {
+        fs::remove_file(file(directory, "-shm")).unwrap();
+    }),
+];
+
+fn file(directory: &TempDir, suffix: &str) -> PathBuf {
+    directory.path().join(format!("audit.db{suffix}"))
+}
+
+fn names(directory: &TempDir) -> BTreeSet<String> {
+    let entries = fs::read_dir(directory.path()).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+fn post(program: &Program, uid: &str) -> u16 {
+    program.post(&batch(&[record(uid, &[])])).0
+}
+
+#[test]
+fn nothing_is_acknowledged_after_the_file_is_gone() {
+    for (incident, happens) in INCIDENTS {
+        let directory = TempDir::new().unwrap();
+        let program = Program::start(&directory, &[]);
+        assert_eq!(post(&program, "aud_1"), 200);
+        assert_eq!(program.records().len(), 1);
+
+        happens(&directory);
+        let left = names(&directory);
+        assert_eq!(post(&program, "aud_2"), 503, "{incident}");
+        for path in ["GET /healthz", "GET /api/records", "GET /api/streams"] {
+            assert_eq!(program.exchange(path, "").0, 503, "{incident}: {path}");
+        }
+        assert_eq!(post(&program, "aud_3"), 503, "{incident}");
+        assert_eq!(names(&directory), left, "{incident}: a file was created");
+
+        let log = program.log();
+        let place = "was removed, moved or replaced while it was in use";
+        assert!(log.contains(place), "{incident}: {log}");
+        assert_eq!(log.matches("ERROR").count(), 1, "{incident}: {log}");
+    }
+}
+
+#[test]
+fn a_file_that_is_put_back_is_used_again() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(&directory, &[]);
+    let aside = directory.path().join("aside.db");
+    assert_eq!(post(&program, "aud_1"), 200);
+
+    fs::rename(file(&directory, ""), &aside).unwrap();
+    assert_eq!(post(&program, "aud_2"), 503);
+    fs::rename(&aside, file(&directory, "")).unwrap();
+
+    assert_eq!(post(&program, "aud_2"), 200);
+    assert_eq!(program.exchange("GET /healthz", "").0, 200);
+    program.signal("KILL");
+    assert_eq!(program.exit_code(), None);
+    let restarted = Program::start(&directory, &[]);
+    assert_eq!(uids(&restarted.records()), ["aud_2", "aud_1"]);
+}
+
+/// What was acknowledged before a move is in the moved file and its log, also after the stop.
+#[test]
+fn a_moved_database_keeps_its_log() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(&directory, &[]);
+    assert_eq!(post(&program, "aud_1"), 200);
+    fs::rename(file(&directory, ""), directory.path().join("old.db")).unwrap();
+    assert_eq!(post(&program, "aud_2"), 503);
+    program.signal("TERM");
+    assert_eq!(program.exit_code(), Some(0));
+
+    fs::rename(directory.path().join("old.db"), file(&directory, "")).unwrap();
+    assert_eq!(uids(&Program::start(&directory, &[]).records()), ["aud_1"]);
+}
+
+#[test]
+fn a_moved_file_is_reported_without_a_batch() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(&directory, &[]);
+    fs::rename(file(&directory, ""), directory.path().join("old.db")).unwrap();
+    assert_eq!(program.exchange("GET /healthz", "").0, 503);
+    let log = program.log();
+    assert!(log.contains("nothing is stored any more"), "{log}");
+}
