@@ -91,7 +91,10 @@ pub(crate) enum LedgerError {
 impl LedgerError {
     /// Whether the flags are at fault, and not the state of the machine.
     pub(crate) fn is_usage(&self) -> bool {
-        !matches!(self, Self::Database(OpenError::Failed(_)) | Self::Export(_))
+        !matches!(
+            self,
+            Self::Database(OpenError::Failed(_) | OpenError::OrphanedLog(_)) | Self::Export(_)
+        )
     }
 }
 

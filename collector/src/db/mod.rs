@@ -219,6 +219,9 @@ pub enum OpenError {
     /// There is no such file.
     #[error("there is no file {}", .0.display())]
     Missing(PathBuf),
+    /// The file was moved or removed, but its write-ahead log was left.
+    #[error("{} holds changes, but its database is gone: put the database back, or move the log away", .0.display())]
+    OrphanedLog(PathBuf),
     /// The database could not be opened or its schema could not be brought up to date.
     #[error("the database could not be opened: {0}")]
     Failed(#[from] DbError),
@@ -240,6 +243,7 @@ pub struct Opened {
 /// See [`OpenError`]; no variant repeats the URL beyond its scheme.
 pub fn open(url: &str) -> Result<Opened, OpenError> {
     let (opened, scripts) = named(url)?;
+    check_log(&opened)?;
     migrations::run(&mut *opened.database.create()?, scripts)?;
     Ok(opened)
 }
@@ -271,6 +275,14 @@ fn named(url: &str) -> Result<(Opened, &'static Scripts), OpenError> {
     }
 }
 
+/// A log without its database would be deleted by the next connection.
+fn check_log(opened: &Opened) -> Result<(), OpenError> {
+    match opened.file.as_deref().and_then(sqlite::orphaned_log) {
+        Some(log) => Err(OpenError::OrphanedLog(log)),
+        None => Ok(()),
+    }
+}
+
 /// Opens a database that a collector has made, without changing it.
 ///
 /// # Errors
@@ -281,6 +293,7 @@ pub fn open_existing(url: &str) -> Result<Opened, OpenError> {
     if let Some(file) = opened.file.as_ref().filter(|file| !file.exists()) {
         return Err(OpenError::Missing(file.clone()));
     }
+    check_log(&opened)?;
     migrations::check(&mut *opened.database.connect()?, scripts)?;
     Ok(opened)
 }

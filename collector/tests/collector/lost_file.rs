@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use crate::common::{batch, record, uids};
-use crate::process::Program;
+use crate::common::{batch, database_url, record, uids};
+use crate::process::{Program, command};
 
 /// What is done to the files of `audit.db`.
 const INCIDENTS: [(&str, fn(&TempDir)); 6] = [
@@ -106,6 +106,39 @@ fn a_moved_database_keeps_its_log() {
     assert_eq!(program.exit_code(), Some(0));
 
     fs::rename(directory.path().join("old.db"), file(&directory, "")).unwrap();
+    assert_eq!(uids(&Program::start(&directory, &[]).records()), ["aud_1"]);
+}
+
+/// SQLite would delete the log, and with it all that only the log has.
+#[test]
+fn a_log_without_its_database_is_refused_and_left_alone() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(&directory, &[]);
+    assert_eq!(post(&program, "aud_1"), 200);
+    program.signal("KILL");
+    assert_eq!(program.exit_code(), None);
+    let aside = directory.path().join("aside.db");
+    let database = database_url(&directory);
+    fs::rename(file(&directory, ""), &aside).unwrap();
+
+    for (is_empty, arguments, code) in [
+        (false, vec!["--listen", "127.0.0.1:0"], 1),
+        (true, vec!["--listen", "127.0.0.1:0"], 1),
+        (true, vec!["verify", "--no-signatures"], 2),
+    ] {
+        if is_empty {
+            fs::write(file(&directory, ""), "").unwrap();
+        }
+        let left = names(&directory);
+        let mut refused = command(&arguments);
+        let output = refused.args(["--database", &database]).output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{message}");
+        assert!(message.contains("put the database back"), "{message}");
+        assert_eq!(names(&directory), left);
+    }
+
+    fs::rename(&aside, file(&directory, "")).unwrap();
     assert_eq!(uids(&Program::start(&directory, &[]).records()), ["aud_1"]);
 }
 

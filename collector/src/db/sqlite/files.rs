@@ -103,6 +103,17 @@ impl Known {
     }
 }
 
+/// The write-ahead log of a database that is missing or empty. SQLite would delete the log, with
+/// every change that is only there.
+pub(in crate::db) fn orphaned_log(database: &Path) -> Option<PathBuf> {
+    let log = beside(database, WAL);
+    (!has_content(database) && has_content(&log)).then_some(log)
+}
+
+fn has_content(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|found| found.len() > 0)
+}
+
 fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(suffix);

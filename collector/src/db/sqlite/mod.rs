@@ -9,6 +9,7 @@ use std::time::Duration;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags, params_from_iter};
 
+pub(super) use files::orphaned_log;
 use files::{Files, Known};
 
 use super::{Cell, Connection, Database, DbError, EachRow, OpenError, Row, Table, parameters};
