@@ -136,6 +136,35 @@ pub fn head(connection: &mut dyn Connection) -> Result<Head, DbError> {
     Ok(head)
 }
 
+/// The end of the chain, which must continue from `known`.
+///
+/// # Errors
+///
+/// Those of the database; also when the chain ends earlier than `known`, or has another row there:
+/// the database was set back or replaced. A row that retention has deleted cannot be compared.
+pub(super) fn continued(connection: &mut dyn Connection, known: Head) -> Result<Head, DbError> {
+    const HASH: &str = "SELECT hash FROM records WHERE position = $1";
+
+    let head = head(connection)?;
+    let mut is_continued = head == known || head.position > known.position;
+    if is_continued && head != known && known != Head::START {
+        connection.query(HASH, &[Cell::Integer(known.position)], &mut |row| {
+            is_continued = hash(row.bytes(0)?)? == known.hash;
+            Ok(())
+        })?;
+    }
+
+    if is_continued {
+        Ok(head)
+    } else {
+        Err(DbError::failed(format!(
+            "row {} was acknowledged, but the database, which ends with row {}, does not have it: it \
+             was set back or replaced; restart the collector to go on with it",
+            known.position, head.position
+        )))
+    }
+}
+
 /// Moves the end of the chain.
 pub(super) fn set_head(connection: &mut dyn Connection, head: Head) -> Result<(), DbError> {
     const SET: &str = "INSERT INTO head (id, position, hash) VALUES (1, $1, $2) \

@@ -31,11 +31,12 @@ pub use writer::{AppendError, BackgroundTask};
 
 use crate::db::{Connection, Database, DbError};
 use crate::time::Clock;
+use chain::continued;
 use checkpoint::{CheckpointTask, Schedule};
 use entry::{Entry, Skew};
 use readers::Readers;
 use signing::Key;
-use writer::{Work, Writer};
+use writer::{Acknowledged, Work, Writer};
 
 /// How a ledger is kept.
 #[derive(Clone)]
@@ -67,6 +68,7 @@ pub struct Ledger {
     readers: Arc<Readers>,
     /// Reserved for the health check, so that long queries of other callers cannot delay it.
     health: Arc<Readers>,
+    acknowledged: Arc<Acknowledged>,
 }
 
 impl fmt::Debug for Ledger {
@@ -94,9 +96,11 @@ impl Ledger {
             CheckpointTask::new(settings.key.clone(), settings.checkpoints, settings.now);
         tasks.push(Box::new(checkpoints));
 
+        let acknowledged = Arc::<Acknowledged>::default();
         let (writer, thread) = Writer::start(Work {
             database,
             strict: settings.strict,
+            acknowledged: acknowledged.clone(),
             tasks,
         })?;
 
@@ -107,6 +111,7 @@ impl Ledger {
             thread: Mutex::new(Some(thread)),
             readers,
             health,
+            acknowledged,
         })
     }
 
@@ -160,7 +165,8 @@ impl Ledger {
         self.readers.read(queries).await
     }
 
-    /// Succeeds when the database answers a query on the records and the writer thread runs.
+    /// Succeeds when the writer thread runs, and the database answers a query on the records and has
+    /// the last one that was acknowledged.
     ///
     /// # Errors
     ///
@@ -169,7 +175,10 @@ impl Ledger {
         if self.has_ended() {
             return Err(DbError::failed("the writer of the ledger has ended"));
         }
-        let query = |connection: &mut dyn Connection| {
+        // Read before the query's state of the database, which then includes it.
+        let known = self.acknowledged.read();
+        let query = move |connection: &mut dyn Connection| {
+            continued(connection, known)?;
             connection.query("SELECT position FROM records LIMIT 1", &[], &mut |_| Ok(()))
         };
         self.health.read(query).await

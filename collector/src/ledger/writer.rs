@@ -1,10 +1,10 @@
 //! The one writing thread: it stores all waiting batches in one transaction, and runs background
 //! tasks in between.
 
-use std::sync::Arc;
 use std::sync::mpsc::{
     Receiver, RecvTimeoutError, SyncSender, TryRecvError, TrySendError, sync_channel,
 };
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tracing::{error, info, warn};
 
 use super::append::{Appended, append};
+use super::chain::{Head, continued};
 use super::entry::Entry;
 use crate::db::{self, Connection, Database, DbError};
 
@@ -81,10 +82,31 @@ pub(super) struct Writer {
     queue: SyncSender<Job>,
 }
 
+/// The end of the chain after the last batch that was stored; the start before the first one.
+#[derive(Debug)]
+pub(super) struct Acknowledged(Mutex<Head>);
+
+impl Default for Acknowledged {
+    fn default() -> Self {
+        Self(Mutex::new(Head::START))
+    }
+}
+
+impl Acknowledged {
+    pub(super) fn read(&self) -> Head {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reach(&self, head: Head) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = head;
+    }
+}
+
 /// Inputs of the thread.
 pub(super) struct Work {
     pub(super) database: Arc<dyn Database>,
     pub(super) strict: bool,
+    pub(super) acknowledged: Arc<Acknowledged>,
     pub(super) tasks: Vec<Box<dyn BackgroundTask>>,
 }
 
@@ -201,9 +223,13 @@ impl Run {
 
     fn transaction(&mut self, batches: &[&[Entry]]) -> Result<Vec<Appended>, DbError> {
         let strict = self.work.strict;
-        db::write(&mut *self.connection, |connection| {
-            append(connection, batches, strict)
-        })
+        let known = self.work.acknowledged.read();
+        let (results, head) = db::write(&mut *self.connection, |connection| {
+            let head = continued(connection, known)?;
+            append(connection, head, batches, strict)
+        })?;
+        self.work.acknowledged.reach(head);
+        Ok(results)
     }
 
     /// Replaces a lost connection. When that fails, the next call returns the error.

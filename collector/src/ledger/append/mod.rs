@@ -7,7 +7,7 @@ mod rows;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::chain::{Hash, head, set_head};
+use super::chain::{Hash, Head, set_head};
 use super::entry::{Entry, RECORDS};
 use crate::db::{Cell, Connection, DbError};
 use plan::{Conflict, Plan};
@@ -31,24 +31,26 @@ pub struct Appended {
 /// Most uids that an answer names.
 pub const MAX_NAMED: usize = 10;
 
-/// Appends all `batches` within the transaction that `connection` is in. With `strict`, a batch
-/// with a conflict is refused as a whole. Returns the result of each batch, in the same order.
+/// Appends all `batches` behind `head` within the transaction that `connection` is in. With
+/// `strict`, a batch with a conflict is refused as a whole. Returns the result of each batch, in the
+/// same order, and the new end of the chain.
 ///
 /// # Errors
 ///
 /// Those of the database; the transaction must then be rolled back.
 pub(super) fn append(
     connection: &mut dyn Connection,
+    head: Head,
     batches: &[&[Entry]],
     strict: bool,
-) -> Result<Vec<Appended>, DbError> {
+) -> Result<(Vec<Appended>, Head), DbError> {
     let mut plan = Plan::begin(connection, batches)?;
     let results = batches
         .iter()
         .map(|batch| plan.add(batch, strict))
         .collect::<Result<Vec<_>, _>>()?;
 
-    let rows = Rows::follow(head(connection)?, &plan.new);
+    let rows = Rows::follow(head, &plan.new);
     if !plan.new.is_empty() {
         connection.insert(&RECORDS, &rows.cells())?;
         set_head(connection, rows.head)?;
@@ -58,7 +60,7 @@ pub(super) fn append(
         keep_conflict(connection, conflict, &rows)?;
     }
 
-    Ok(results)
+    Ok((results, rows.head))
 }
 
 /// How many records came with the uid of another record.

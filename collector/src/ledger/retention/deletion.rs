@@ -161,6 +161,7 @@ mod tests {
     use super::*;
     use crate::db;
     use crate::ledger::append::append;
+    use crate::ledger::chain::Head;
     use crate::ledger::entry::{Entry, Skew};
     use crate::ledger::list::{self, Filter, Start};
     use crate::record::{Attributes, Content, Record, UID};
@@ -186,7 +187,7 @@ mod tests {
 
         let entries: Vec<_> = (0..4).map(entry).collect();
         db::write(connection, |connection| {
-            append(connection, &[&entries], false)
+            append(connection, Head::START, &[&entries], false)
         })
         .unwrap();
 

@@ -4,6 +4,7 @@ mod append;
 mod fixture;
 mod query_plans;
 mod retention;
+mod set_back;
 mod streams;
 mod tamper;
 
