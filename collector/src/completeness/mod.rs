@@ -44,6 +44,12 @@ pub struct Streams {
 }
 
 impl Streams {
+    /// Whether a record with this number of the stream was added before.
+    pub fn has_received(&self, stream: &str, number: i64) -> bool {
+        let known = self.by_id.get(stream);
+        known.is_some_and(|known| known.received.contains(number))
+    }
+
     /// Adds one more record of the ledger; a record without a stream or a number is ignored.
     pub fn add(&mut self, entry: &Entry) {
         let (Some(stream), Some(number)) = (&entry.stream_id, entry.sequence_number) else {

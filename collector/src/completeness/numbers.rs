@@ -55,6 +55,13 @@ impl Numbers {
         total(self.0.iter().map(|range| length(range.first, range.last)))
     }
 
+    /// Whether the number is in the set.
+    pub fn contains(&self, number: i64) -> bool {
+        let after = self.0.partition_point(|range| range.first <= number);
+        let range = after.checked_sub(1).and_then(|index| self.0.get(index));
+        range.is_some_and(|range| number <= range.last)
+    }
+
     /// Adds one number that was received at `since`; a negative one is ignored.
     pub fn add(&mut self, number: i64, since: i64) {
         self.add_range(Range {
@@ -143,6 +150,13 @@ mod tests {
     fn a_number_twice_counts_once_and_a_negative_one_not_at_all() {
         let numbers = numbers(&[3, 3, -1, 3]);
         assert_eq!((bounds(&numbers), numbers.count()), (vec![(3, 3)], 1));
+    }
+
+    #[test]
+    fn a_set_contains_the_ends_of_its_ranges_and_nothing_beside_them() {
+        let numbers = numbers(&[3, 4, 7]);
+        let contained = (-1..10).filter(|number| numbers.contains(*number));
+        assert_eq!(contained.collect::<Vec<_>>(), [3, 4, 7]);
     }
 
     #[test]

@@ -171,6 +171,14 @@ pub struct Moment {
     pub grace: i64,
 }
 
+impl Moment {
+    /// How far a time is from now, in either direction. A time in the future was received while the
+    /// clock was ahead, so it is not recent.
+    fn distance(&self, time: i64) -> i64 {
+        self.now.saturating_sub(time).saturating_abs()
+    }
+}
+
 impl Streams {
     /// The report at `moment`.
     pub fn report(&self, moment: Moment, records: i64, conflicts: i64) -> Report {
@@ -263,7 +271,7 @@ fn life(stream: &Stream, moment: Moment) -> Life {
     };
 
     let patience = interval.saturating_mul(2 * NANOS_PER_MILLI);
-    if moment.now.saturating_sub(stream.last_seen) <= patience {
+    if moment.distance(stream.last_seen) <= patience {
         Life::Alive
     } else {
         Life::Silent
@@ -280,7 +288,7 @@ fn status(open: i64, unexplained: i64) -> Status {
 
 fn gaps(stream: &Stream, moment: Moment) -> Vec<Gap> {
     let state = |since: i64| {
-        if moment.now.saturating_sub(since) < moment.grace {
+        if moment.distance(since) < moment.grace {
             GapState::Open
         } else {
             GapState::Gap
