@@ -148,6 +148,16 @@ pub trait Connection: Send {
     /// Whether the connection is lost and another one is needed.
     fn is_lost(&self) -> bool;
 
+    /// What is damaged in the file itself, a sentence each, at most 100; nothing for a server, which
+    /// checks its files by its own tools. Reads the whole file.
+    ///
+    /// # Errors
+    ///
+    /// When the check itself cannot run.
+    fn damage(&mut self) -> Result<Vec<String>, DbError> {
+        Ok(Vec::new())
+    }
+
     /// Succeeds while the name of the database leads to what this connection uses. Beginning and
     /// ending a transaction includes it. A server keeps its connections to one database.
     ///

@@ -31,4 +31,5 @@ mod streams;
 mod tls;
 mod token_ref;
 mod usage;
+mod verdict;
 mod views;

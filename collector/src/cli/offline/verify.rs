@@ -106,18 +106,32 @@ fn print(out: &mut dyn Write, found: &Verification) -> io::Result<()> {
         found.rows, found.deleted_rows
     )?;
     writeln!(out, "checkpoints: {}, {signatures}", found.checkpoints)?;
+    let unproved = found.rows_after_last_checkpoint;
+    writeln!(out, "rows after the last checkpoint: {unproved}")?;
+    if let Some(first) = found.first_receipt_backwards {
+        let count = found.receipts_backwards;
+        writeln!(
+            out,
+            "times of receipt run backwards: {count} times, first at row {first}"
+        )?;
+    }
     writeln!(out, "faults: {}", found.fault_count)?;
     for fault in &found.faults {
         writeln!(out, "  {}", describe(fault))?;
     }
 
     print_completeness(out, &found.completeness)?;
-    let verdict = if found.is_sound() {
-        "sound"
-    } else {
-        "NOT SOUND"
-    };
-    writeln!(out, "{verdict}")
+    writeln!(out, "{}", verdict(found))
+}
+
+/// A ledger without a checkpoint contradicts nothing, but nothing proves it either.
+fn verdict(found: &Verification) -> &'static str {
+    match (found.is_sound(), found.checkpoints, found.rows) {
+        (false, ..) => "NOT SOUND",
+        (true, 0, 0) => "sound, but EMPTY: it has no row and no checkpoint",
+        (true, 0, _) => "sound, but UNSIGNED: it has no checkpoint",
+        (true, ..) => "sound",
+    }
 }
 
 fn print_completeness(out: &mut dyn Write, report: &Report) -> io::Result<()> {
@@ -218,6 +232,24 @@ fn describe(fault: &Fault) -> String {
         Fault::Signature { position, key_id } => {
             format!(
                 "the checkpoint or cut at row {position} is not signed by a trusted key (it names key {key_id})"
+            )
+        }
+        Fault::File { message } => format!("the file is damaged: {message}"),
+        Fault::Views {
+            views_position,
+            head_position,
+        } => {
+            format!(
+                "the views are made up to row {views_position}, but the head of the ledger is row {head_position}"
+            )
+        }
+        Fault::Number {
+            position,
+            stream_id,
+            number,
+        } => {
+            format!(
+                "row {position}: another record has number {number} of stream {stream_id} already"
             )
         }
     }

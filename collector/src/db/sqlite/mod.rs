@@ -167,6 +167,24 @@ impl Connection for SqliteConnection {
         false
     }
 
+    fn damage(&mut self) -> Result<Vec<String>, DbError> {
+        let mut found = Vec::new();
+        let checked = self.query("PRAGMA integrity_check(100)", &[], &mut |row| {
+            found.extend(
+                row.text(0)?
+                    .filter(|text| *text != "ok")
+                    .map(ToOwned::to_owned),
+            );
+            Ok(())
+        });
+
+        match checked {
+            Err(DbError::Failed(cause)) => found.push(cause.to_string()),
+            checked => checked?,
+        }
+        Ok(found)
+    }
+
     fn check_place(&self) -> Result<(), DbError> {
         self.files.check()
     }

@@ -45,4 +45,27 @@ pub enum Fault {
         /// Id of the key that it claims.
         key_id: String,
     },
+    /// The file is damaged: a page, an index or a row cannot be as SQLite left it.
+    File {
+        /// What SQLite found.
+        message: String,
+    },
+    /// The views claim rows that the ledger does not have: rows were taken away, or the views are
+    /// those of another ledger.
+    Views {
+        /// Position up to which the views are made.
+        views_position: i64,
+        /// Position of the head.
+        head_position: i64,
+    },
+    /// A number of a stream that another record has already. No filter gives a number out twice: a
+    /// copied VM or a forged record does.
+    Number {
+        /// Position of the later record.
+        position: i64,
+        /// The stream.
+        stream_id: String,
+        /// The number.
+        number: i64,
+    },
 }

@@ -40,6 +40,13 @@ pub struct Verification {
     pub deleted_rows: i64,
     /// Checkpoints that were compared, including those from elsewhere.
     pub checkpoints: i64,
+    /// Rows after the last of them that a trusted key has signed. No signature proves these.
+    pub rows_after_last_checkpoint: i64,
+    /// Rows that were received more than a minute before the row that precedes them: a clock was set
+    /// back. Judgements by time, such as open and missing numbers, may be wrong around them.
+    pub receipts_backwards: i64,
+    /// Position of the first of them.
+    pub first_receipt_backwards: Option<i64>,
     /// Whether signatures were checked against trusted keys.
     pub signatures_checked: bool,
     /// How many faults there are.
@@ -55,19 +62,51 @@ impl Verification {
     pub fn is_sound(&self) -> bool {
         self.fault_count == 0 && self.completeness.unexplained_numbers == 0
     }
+
+    fn fault(&mut self, fault: Fault) {
+        self.fault_count += 1;
+        if self.faults.len() < MAX_NAMED {
+            self.faults.push(fault);
+        }
+    }
+
+    fn damaged(&mut self, message: &str) {
+        self.fault(Fault::File {
+            message: message.to_owned(),
+        });
+    }
 }
 
-/// Walks the ledger within the transaction that `connection` is in.
+/// Walks the ledger within the transaction that `connection` is in, after a check of the file itself.
 ///
 /// # Errors
 ///
-/// Those of the database; faults of the rows are part of the result.
+/// Those of the database; faults of the rows and of the file are part of the result.
 pub fn verify(
     connection: &mut dyn Connection,
     trust: &Trust,
     moment: Moment,
 ) -> Result<Verification, DbError> {
+    let damage = connection.damage()?;
+    match walk(connection, trust, moment, &damage) {
+        // The rows cannot be read: the reason is known.
+        Err(DbError::Failed(_)) if !damage.is_empty() => {
+            let mut found = Verification::default();
+            damage.iter().for_each(|text| found.damaged(text));
+            Ok(found)
+        }
+        found => found,
+    }
+}
+
+fn walk(
+    connection: &mut dyn Connection,
+    trust: &Trust,
+    moment: Moment,
+    damage: &[String],
+) -> Result<Verification, DbError> {
     let mut walk = Walk::begin(connection, trust)?;
+    damage.iter().for_each(|text| walk.result.damaged(text));
 
     loop {
         let before = walk.rows;
@@ -83,8 +122,18 @@ pub fn verify(
     }
 
     let head = head(connection)?;
+    walk.compare_views(views_position(connection)?, head);
     let conflicts = conflicts(connection)?;
     Ok(walk.end(head, moment, conflicts))
+}
+
+fn views_position(connection: &mut dyn Connection) -> Result<i64, DbError> {
+    let mut position = 0;
+    connection.query("SELECT position FROM views", &[], &mut |row| {
+        position = row.integer(0)?.unwrap_or_default();
+        Ok(())
+    })?;
+    Ok(position)
 }
 
 fn chunk() -> String {

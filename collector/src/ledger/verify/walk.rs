@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
-use super::{Fault, MAX_NAMED, Trust, Verification};
+use super::{Fault, Trust, Verification};
 use crate::completeness::{Announced, Moment, Sighting, Streams};
 use crate::db::{Connection, DbError, Row};
 use crate::ledger::chain::{self, Hash, Hasher, Head};
@@ -24,8 +24,16 @@ pub(super) struct Walk {
     streams: Streams,
     /// Rows that were read.
     pub(super) rows: i64,
-    result: Verification,
+    /// Position of the last checkpoint that a trusted key has signed.
+    signed_up_to: i64,
+    /// When the row before was received.
+    last_receipt: i64,
+    pub(super) result: Verification,
 }
+
+/// A step back of the times of receipt that needs no wrong clock: a request gets its time before it
+/// is decoded and waits for its transaction, for at most some ten seconds.
+const STEP_BACK: i64 = 60_000_000_000;
 
 impl Walk {
     /// Loads cuts and checkpoints, and checks their signatures.
@@ -42,6 +50,8 @@ impl Walk {
             checkpoints: BTreeMap::new(),
             streams: Streams::default(),
             rows: 0,
+            signed_up_to: signed_up_to(&checkpoints, &trust.keys),
+            last_receipt: i64::MIN,
             result: Verification {
                 signatures_checked: !trust.keys.is_empty(),
                 ..Verification::default()
@@ -89,10 +99,7 @@ impl Walk {
     }
 
     fn fault(&mut self, fault: Fault) {
-        self.result.fault_count += 1;
-        if self.result.faults.len() < MAX_NAMED {
-            self.result.faults.push(fault);
-        }
+        self.result.fault(fault);
     }
 
     /// Processes the next row in the order of positions; its columns are those of the table.
@@ -100,6 +107,9 @@ impl Walk {
         let position = row.integer(0)?.unwrap_or_default();
         self.rows += 1;
         self.read_up_to = position;
+        if position > self.signed_up_to {
+            self.result.rows_after_last_checkpoint += 1;
+        }
 
         if position <= 0 {
             // Positions of a chain begin at 1.
@@ -129,7 +139,7 @@ impl Walk {
         });
 
         // Fails for a column of another type; the row is a fault already.
-        let _ = self.see(row);
+        let _ = self.see(position, row);
         Ok(())
     }
 
@@ -195,10 +205,19 @@ impl Walk {
         }
     }
 
-    fn see(&mut self, row: &dyn Row) -> Result<(), DbError> {
+    fn see(&mut self, position: i64, row: &dyn Row) -> Result<(), DbError> {
+        self.follow_clock(position, row.integer(RECEIVED_AT)?.unwrap_or_default());
         let (Some(stream), Some(number)) = (row.text(STREAM)?, row.integer(NUMBER)?) else {
             return Ok(());
         };
+
+        if self.streams.has_received(stream, number) {
+            self.result.fault(Fault::Number {
+                position,
+                stream_id: stream.to_owned(),
+                number,
+            });
+        }
 
         let received_at = row.integer(RECEIVED_AT)?.unwrap_or_default();
         let observed_at = row.integer(OBSERVED_AT)?.unwrap_or_default();
@@ -221,6 +240,24 @@ impl Walk {
         );
 
         Ok(())
+    }
+
+    fn follow_clock(&mut self, position: i64, received_at: i64) {
+        if received_at < self.last_receipt.saturating_sub(STEP_BACK) {
+            self.result.receipts_backwards += 1;
+            self.result.first_receipt_backwards.get_or_insert(position);
+        }
+        self.last_receipt = received_at;
+    }
+
+    /// Views are made of rows, so they cannot be ahead of them.
+    pub(super) fn compare_views(&mut self, views_position: i64, head: Head) {
+        if views_position > head.position {
+            self.fault(Fault::Views {
+                views_position,
+                head_position: head.position,
+            });
+        }
     }
 
     /// The result, once all rows are processed.
@@ -246,6 +283,17 @@ impl Walk {
 
         self.result
     }
+}
+
+/// Without keys, every checkpoint counts.
+fn signed_up_to(checkpoints: &[Checkpoint], keys: &[PublicKey]) -> i64 {
+    let signed = checkpoints.iter().filter(|checkpoint| {
+        keys.is_empty() || keys.iter().any(|key| checkpoint.is_signed_by(key))
+    });
+    signed
+        .map(|checkpoint| checkpoint.head.position)
+        .max()
+        .unwrap_or_default()
 }
 
 /// Columns of [`RECORDS`](crate::ledger::entry::RECORDS).

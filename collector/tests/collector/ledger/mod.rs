@@ -7,6 +7,7 @@ mod retention;
 mod set_back;
 mod streams;
 mod tamper;
+mod verify;
 
 /// Runs each test on both databases.
 macro_rules! on_both {

@@ -141,7 +141,7 @@ async fn verify_prints_the_bound_of_a_silent_stream(fixture: Fixture) {
     let text = String::from_utf8(output.stdout).unwrap();
 
     let expected = "silent streams: 1\n  stream s (shop): silent, no more than 100 records that were made after \
-        2023-11-14T22:13:20.500Z are unknown\nsound\n";
+        2023-11-14T22:13:20.500Z are unknown\nsound, but UNSIGNED: it has no checkpoint\n";
     assert!(
         text.ends_with(expected) && output.status.success(),
         "{text}"

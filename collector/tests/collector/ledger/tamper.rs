@@ -334,8 +334,11 @@ async fn a_row_before_the_first_is_found(fixture: Fixture) {
         })
         .await;
 
+    let mut found = fixture.verify().await.faults;
+    // SQLite finds the broken constraint, too.
+    found.retain(|fault| !matches!(fault, Fault::File { .. }));
     assert_eq!(
-        fixture.verify().await.faults,
+        found,
         [Fault::Row {
             position: -1,
             uid: "aud_x".to_owned()
