@@ -20,13 +20,14 @@ pub(super) const POSTGRES: &Scripts = &Scripts {
     list: &[include_str!("../../migrations/postgres/0001_ledger.sql")],
 };
 
-/// Brings the schema up to date, in one transaction.
-pub(super) fn run(connection: &mut dyn Connection, scripts: &Scripts) -> Result<(), OpenError> {
+/// Brings the schema up to date, in one transaction. Returns whether there was none.
+pub(super) fn run(connection: &mut dyn Connection, scripts: &Scripts) -> Result<bool, OpenError> {
     db::write(connection, |connection| {
-        for script in missing(connection, scripts)? {
+        let missing = missing(connection, scripts)?;
+        for script in missing {
             apply(connection, script)?;
         }
-        Ok(())
+        Ok(missing.len() == scripts.list.len())
     })
 }
 

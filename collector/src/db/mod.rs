@@ -244,6 +244,8 @@ pub struct Opened {
     pub database: Arc<dyn Database>,
     /// The file, when it is one.
     pub file: Option<PathBuf>,
+    /// Whether it was empty before it was opened.
+    pub is_new: bool,
 }
 
 /// Opens the database at `url`, creates a missing SQLite file, and brings the schema up to date.
@@ -252,37 +254,43 @@ pub struct Opened {
 ///
 /// See [`OpenError`]; no variant repeats the URL beyond its scheme.
 pub fn open(url: &str) -> Result<Opened, OpenError> {
-    let (opened, scripts) = named(url)?;
+    let (mut opened, scripts) = named(url, Rights::Write)?;
     check_log(&opened)?;
-    migrations::run(&mut *opened.database.create()?, scripts)?;
+    opened.is_new = migrations::run(&mut *opened.database.create()?, scripts)?;
     Ok(opened)
 }
 
-fn named(url: &str) -> Result<(Opened, &'static Scripts), OpenError> {
-    match url.split_once(':').map_or("", |(scheme, _)| scheme) {
-        "sqlite" => {
-            let database = SqliteDatabase::new(url)?;
-            let file = Some(database.file().to_owned());
-            Ok((
-                Opened {
-                    database: Arc::new(database),
-                    file,
-                },
-                migrations::SQLITE,
-            ))
-        }
-        "postgres" | "postgresql" => {
-            let database = Arc::new(PostgresDatabase::new(url)?);
-            Ok((
-                Opened {
-                    database,
-                    file: None,
-                },
-                migrations::POSTGRES,
-            ))
-        }
-        other => Err(OpenError::UnknownScheme(other.to_owned())),
-    }
+/// What a database is opened for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rights {
+    Read,
+    Write,
+}
+
+fn named(url: &str, rights: Rights) -> Result<(Opened, &'static Scripts), OpenError> {
+    let (database, file, scripts): (Arc<dyn Database>, _, _) =
+        match url.split_once(':').map_or("", |(scheme, _)| scheme) {
+            "sqlite" => {
+                let mut database = SqliteDatabase::new(url)?;
+                let file = Some(database.file().to_owned());
+                if rights == Rights::Read {
+                    database = database.read_only();
+                }
+                (Arc::new(database), file, migrations::SQLITE)
+            }
+            "postgres" | "postgresql" => {
+                let database = PostgresDatabase::new(url)?;
+                (Arc::new(database), None, migrations::POSTGRES)
+            }
+            other => return Err(OpenError::UnknownScheme(other.to_owned())),
+        };
+
+    let opened = Opened {
+        database,
+        file,
+        is_new: false,
+    };
+    Ok((opened, scripts))
 }
 
 /// A log without its database would be deleted by the next connection.
@@ -299,7 +307,20 @@ fn check_log(opened: &Opened) -> Result<(), OpenError> {
 ///
 /// See [`OpenError`]; also when its schema is not that of this version.
 pub fn open_existing(url: &str) -> Result<Opened, OpenError> {
-    let (opened, scripts) = named(url)?;
+    existing(url, Rights::Write)
+}
+
+/// The same for reading only, which needs no right to write.
+///
+/// # Errors
+///
+/// See [`open_existing`].
+pub fn open_to_read(url: &str) -> Result<Opened, OpenError> {
+    existing(url, Rights::Read)
+}
+
+fn existing(url: &str, rights: Rights) -> Result<Opened, OpenError> {
+    let (opened, scripts) = named(url, rights)?;
     if let Some(file) = opened.file.as_ref().filter(|file| !file.exists()) {
         return Err(OpenError::Missing(file.clone()));
     }

@@ -23,7 +23,7 @@ pub(crate) struct Flags {
 
 /// Prints one JSON object a line, oldest first.
 pub(crate) fn run(flags: &Flags) -> Result<(), OfflineError> {
-    let opened = db::open_existing(&flags.database.url()?)?;
+    let opened = db::open_to_read(&flags.database.url()?)?;
     let list = read_ledger(&opened, |connection| {
         Checkpoint::list(connection, flags.after, i64::MAX)
     })?;

@@ -18,7 +18,7 @@ pub(crate) struct Flags {
 
 /// Prints one JSON object a line, in the order of the chain.
 pub(crate) fn run(flags: &Flags) -> Result<(), OfflineError> {
-    let opened = db::open_existing(&flags.database.url()?)?;
+    let opened = db::open_to_read(&flags.database.url()?)?;
     let mut out = BufWriter::new(io::stdout().lock());
     read_ledger(&opened, |connection| write_all(connection, &mut out))?;
     Ok(out.flush()?)

@@ -106,8 +106,19 @@ impl Known {
 /// The write-ahead log of a database that is missing or empty. SQLite would delete the log, with
 /// every change that is only there.
 pub(in crate::db) fn orphaned_log(database: &Path) -> Option<PathBuf> {
-    let log = beside(database, WAL);
-    (!has_content(database) && has_content(&log)).then_some(log)
+    (!has_content(database) && has_log(database)).then(|| beside(database, WAL))
+}
+
+/// Whether there are changes that only the write-ahead log has.
+pub(super) fn has_log(database: &Path) -> bool {
+    has_content(&beside(database, WAL))
+}
+
+/// Whether another connection is open, or one ended without closing.
+pub(super) fn has_shared_memory(database: &Path) -> bool {
+    SUFFIXES
+        .iter()
+        .all(|suffix| beside(database, suffix).exists())
 }
 
 fn has_content(file: &Path) -> bool {

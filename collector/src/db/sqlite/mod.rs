@@ -1,6 +1,7 @@
 //! One SQLite file, with a write-ahead log and a sync to disk for every commit.
 
 mod files;
+mod read_only;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +39,7 @@ const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLI
 pub struct SqliteDatabase {
     file: PathBuf,
     busy_timeout: Duration,
+    is_read_only: bool,
     known: Mutex<Known>,
 }
 
@@ -61,6 +63,7 @@ impl SqliteDatabase {
         Ok(Self {
             file: PathBuf::from(file),
             busy_timeout: DEFAULT_BUSY_TIMEOUT,
+            is_read_only: false,
             known: Mutex::default(),
         })
     }
@@ -70,6 +73,15 @@ impl SqliteDatabase {
     pub fn with_busy_timeout(self, busy_timeout: Duration) -> Self {
         Self {
             busy_timeout,
+            ..self
+        }
+    }
+
+    /// The same for reading only: needs no right to write to the file or to its directory.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        Self {
+            is_read_only: true,
             ..self
         }
     }
@@ -84,19 +96,32 @@ impl SqliteDatabase {
     fn open(&self, flags: OpenFlags) -> Result<Box<dyn Connection>, DbError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.check()?;
-        let connection = rusqlite::Connection::open_with_flags(&self.file, flags)?;
-        // Nothing is read yet, so the log is untouched.
-        known.check()?;
+        let connection = if self.is_read_only {
+            read_only::open(&self.file, self.busy_timeout)?
+        } else {
+            let connection = rusqlite::Connection::open_with_flags(&self.file, flags)?;
+            // Nothing is read yet, so the log is untouched.
+            known.check()?;
+            prepare(connection, self.busy_timeout, PRAGMAS)?
+        };
 
-        connection.busy_timeout(self.busy_timeout)?;
-        connection.execute_batch(PRAGMAS)?;
-        connection.query_row(FIRST_READ, [], |_| Ok(()))?;
-        connection.set_prepared_statement_cache_capacity(PREPARED);
         Ok(Box::new(SqliteConnection {
             files: known.share(&self.file)?,
             connection,
         }))
     }
+}
+
+fn prepare(
+    connection: rusqlite::Connection,
+    busy_timeout: Duration,
+    pragmas: &str,
+) -> Result<rusqlite::Connection, rusqlite::Error> {
+    connection.busy_timeout(busy_timeout)?;
+    connection.execute_batch(pragmas)?;
+    connection.query_row(FIRST_READ, [], |_| Ok(()))?;
+    connection.set_prepared_statement_cache_capacity(PREPARED);
+    Ok(connection)
 }
 
 impl Database for SqliteDatabase {

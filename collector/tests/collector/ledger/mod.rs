@@ -1,6 +1,7 @@
 //! The guarantees of a ledger, on a real SQLite and on a real PostgreSQL: one suite for both.
 
 mod append;
+mod auditor;
 mod fixture;
 mod query_plans;
 mod retention;
