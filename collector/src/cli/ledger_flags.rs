@@ -116,6 +116,14 @@ impl LedgerFlags {
             );
         }
 
+        if opened.is_new && !is_new {
+            warn!(
+                "the database is new, but its key {} is not: was the database moved or removed, or is \
+                 --database wrong?",
+                file.display()
+            );
+        }
+
         let settings = self.settings(key, now);
         let tasks = self.tasks(&settings)?;
         Ok(Ledger::open(opened.database, settings, tasks).map_err(OpenError::from)?)

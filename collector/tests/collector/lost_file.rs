@@ -153,3 +153,16 @@ fn a_moved_file_is_reported_without_a_batch() {
     let log = program.log();
     assert!(log.contains("nothing is stored any more"), "{log}");
 }
+
+#[test]
+fn a_new_database_beside_an_old_key_is_warned_of() {
+    const WARNING: &str = "the database is new, but its key";
+    let directory = TempDir::new().unwrap();
+    assert!(!Program::start(&directory, &[]).log().contains(WARNING));
+    assert!(!Program::start(&directory, &[]).log().contains(WARNING));
+
+    fs::remove_file(file(&directory, "")).unwrap();
+    let log = Program::start(&directory, &[]).log();
+    assert!(log.contains(WARNING), "{log}");
+    assert!(!Program::start(&directory, &[]).log().contains(WARNING));
+}
