@@ -52,6 +52,12 @@ fn run(CommandLine { command, flags }: CommandLine) -> Result<bool, RunError> {
         }
         Some(Command::Checkpoints(flags)) => offline::checkpoints::run(&flags)?,
         Some(Command::Export(flags)) => offline::export::run(&flags)?,
+        Some(Command::Backup(flags)) => {
+            return Ok(offline::backup::backup(&flags, now_unix_nano())?);
+        }
+        Some(Command::Restore(flags)) => {
+            return Ok(offline::backup::restore(&flags, now_unix_nano())?);
+        }
         Some(Command::RebuildViews(flags)) => offline::rebuild::run(&flags)?,
         None => program::run(flags)?,
     }

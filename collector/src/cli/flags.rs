@@ -39,6 +39,11 @@ pub(crate) enum Command {
     Checkpoints(offline::checkpoints::Flags),
     /// Prints all records, one JSON object a line, in the order in which they were stored
     Export(offline::export::Flags),
+    /// Copies the ledger to a new SQLite file and verifies the copy; a collector may write meanwhile
+    Backup(offline::backup::BackupFlags),
+    /// Copies such a file to a new SQLite file or to an empty PostgreSQL database, and verifies the
+    /// copy
+    Restore(offline::backup::RestoreFlags),
     /// Empties the views (sessions, signals, usage, streams), so that the collector makes them anew
     /// from the records
     RebuildViews(offline::rebuild::Flags),

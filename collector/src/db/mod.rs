@@ -260,6 +260,15 @@ pub fn open(url: &str) -> Result<Opened, OpenError> {
     Ok(opened)
 }
 
+/// The file of a database, when it is one, without opening it.
+///
+/// # Errors
+///
+/// See [`OpenError`].
+pub fn file(url: &str) -> Result<Option<PathBuf>, OpenError> {
+    Ok(named(url, Rights::Read)?.0.file)
+}
+
 /// What a database is opened for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rights {

@@ -7,6 +7,7 @@
 pub mod append;
 pub mod chain;
 pub mod checkpoint;
+pub mod copy;
 pub mod cut;
 pub mod entry;
 pub mod export;

@@ -1,5 +1,6 @@
 //! Commands on a ledger beside serving it.
 
+pub(crate) mod backup;
 pub(crate) mod checkpoints;
 pub(crate) mod export;
 pub(crate) mod rebuild;
@@ -9,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use audit_collector::db::{self, DbError, OpenError, Opened};
+use audit_collector::ledger::copy::CopyError;
 use audit_collector::ledger::signing::{Key, KeyError};
 
 use crate::cli::database_flags::DatabaseFileError;
@@ -34,6 +36,10 @@ pub(crate) enum OfflineError {
     File(PathBuf, io::Error),
     #[error("{file}: line {line}: not a checkpoint", file = .0.display(), line = .1)]
     Checkpoint(PathBuf, usize),
+    #[error("{} exists already, and a copy replaces nothing", .0.display())]
+    Exists(PathBuf),
+    #[error("{0}")]
+    Copy(CopyError),
     #[error("cannot write to stdout: {0}")]
     Stdout(#[from] io::Error),
 }

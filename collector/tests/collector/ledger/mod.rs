@@ -2,6 +2,7 @@
 
 mod append;
 mod auditor;
+mod backup;
 mod fixture;
 mod query_plans;
 mod retention;
