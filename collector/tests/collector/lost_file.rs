@@ -10,8 +10,10 @@ use tempfile::TempDir;
 use crate::common::{batch, database_url, record, uids};
 use crate::process::{Program, command};
 
-/// What is done to the files of `audit.db`.
-const INCIDENTS: [(&str, fn(&TempDir)); 6] = [
+/// A name, and what is done to the files of `audit.db`.
+type Incident = (&'static str, fn(&TempDir));
+
+const INCIDENTS: [Incident; 6] = [
     ("all removed", |directory| {
         for suffix in ["", "-wal", "-shm"] {
             fs::remove_file(file(directory, suffix)).unwrap();
