@@ -1,4 +1,6 @@
-//! The JSON encoding of OTLP logs: unknown fields are ignored, absent and null fields are empty.
+//! The JSON encoding of OTLP logs: unknown fields are ignored, absent and null fields are empty. A
+//! field has its lowerCamelCase name or, as in every reader of protobuf's JSON, its name in the
+//! `.proto` file.
 //!
 //! The serde support of the `opentelemetry-proto` crate refuses an empty `arrayValue`, `"NaN"` and
 //! nulls, and accepts an array in place of a message. All of these occur on the wire, so this
@@ -13,7 +15,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::numbers::{Double, Integer, UnixNano, double};
+use super::numbers::{Double, Integer, Severity, UnixNano, double};
 use super::{DecodeError, Group, Scope, body_text, excerpt, hex_id};
 use crate::record::{Attributes, Content, Record};
 
@@ -75,7 +77,7 @@ fn content(log: LogRecord) -> Content {
     Content {
         time_unix_nano: log.time_unix_nano.0,
         observed_time_unix_nano: log.observed_time_unix_nano.0,
-        severity_number: log.severity_number,
+        severity_number: log.severity_number.0,
         event_name: log.event_name,
         trace_id: hex_id(&log.trace_id, 32),
         span_id: hex_id(&log.span_id, 16),
@@ -94,7 +96,7 @@ fn attributes(list: Vec<Message<KeyValue>>) -> Attributes {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Logs {
-    #[serde(deserialize_with = "null_is_empty")]
+    #[serde(alias = "resource_logs", deserialize_with = "null_is_empty")]
     resource_logs: Vec<Message<ResourceLogs>>,
 }
 
@@ -103,7 +105,7 @@ struct Logs {
 struct ResourceLogs {
     #[serde(deserialize_with = "null_is_empty")]
     resource: Message<Attributed>,
-    #[serde(deserialize_with = "null_is_empty")]
+    #[serde(alias = "scope_logs", deserialize_with = "null_is_empty")]
     scope_logs: Vec<Message<ScopeLogs>>,
 }
 
@@ -120,24 +122,24 @@ struct Attributed {
 struct ScopeLogs {
     #[serde(deserialize_with = "null_is_empty")]
     scope: Message<Attributed>,
-    #[serde(deserialize_with = "null_is_empty")]
+    #[serde(alias = "log_records", deserialize_with = "null_is_empty")]
     log_records: Vec<Message<LogRecord>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct LogRecord {
-    #[serde(deserialize_with = "null_is_empty")]
+    #[serde(alias = "time_unix_nano", deserialize_with = "null_is_empty")]
     time_unix_nano: UnixNano,
-    #[serde(deserialize_with = "null_is_empty")]
+    #[serde(alias = "observed_time_unix_nano", deserialize_with = "null_is_empty")]
     observed_time_unix_nano: UnixNano,
-    #[serde(deserialize_with = "null_is_empty")]
-    severity_number: i32,
-    #[serde(deserialize_with = "null_is_empty")]
+    #[serde(alias = "severity_number", deserialize_with = "null_is_empty")]
+    severity_number: Severity,
+    #[serde(alias = "event_name", deserialize_with = "null_is_empty")]
     event_name: String,
-    #[serde(deserialize_with = "null_is_empty")]
+    #[serde(alias = "trace_id", deserialize_with = "null_is_empty")]
     trace_id: String,
-    #[serde(deserialize_with = "null_is_empty")]
+    #[serde(alias = "span_id", deserialize_with = "null_is_empty")]
     span_id: String,
     #[serde(deserialize_with = "null_is_empty")]
     body: AnyValue,
@@ -163,12 +165,19 @@ struct AnyValue(Value);
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct AnyValueFields {
+    #[serde(alias = "string_value")]
     string_value: Option<String>,
+    #[serde(alias = "bool_value")]
     bool_value: Option<bool>,
+    #[serde(alias = "int_value")]
     int_value: Option<Integer>,
+    #[serde(alias = "double_value")]
     double_value: Option<Double>,
+    #[serde(alias = "bytes_value")]
     bytes_value: Option<String>,
+    #[serde(alias = "array_value")]
     array_value: Option<Message<ArrayValue>>,
+    #[serde(alias = "kvlist_value")]
     kvlist_value: Option<Message<KeyValueList>>,
 }
 

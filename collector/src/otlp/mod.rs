@@ -158,4 +158,6 @@ fn excerpt(message: &str, place: &str) -> String {
 }
 
 #[cfg(test)]
+mod forms;
+#[cfg(test)]
 mod tests;

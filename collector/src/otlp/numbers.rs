@@ -1,10 +1,14 @@
-//! Numbers in JSON: 64-bit integers as numbers or as strings of digits, doubles also as names.
+//! Numbers in JSON, in the forms of protobuf's JSON mapping: whole numbers also as strings, with a
+//! fraction of zeros or with an exponent; doubles also as names.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use opentelemetry_proto::tonic::logs::v1::SeverityNumber;
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Nanoseconds since the Unix epoch, not negative. A `fixed64` beyond the year 2262 is
 /// [`i64::MAX`].
@@ -19,64 +23,96 @@ impl From<u64> for UnixNano {
 
 impl<'de> Deserialize<'de> for UnixNano {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(UnixNanoVisitor)
+        whole::<u64, D>(deserializer, "an unsigned 64-bit integer").map(Self::from)
     }
 }
 
-struct UnixNanoVisitor;
-
-impl Visitor<'_> for UnixNanoVisitor {
-    type Value = UnixNano;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an unsigned 64-bit integer, as a number or as a string of digits")
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<UnixNano, E> {
-        Ok(value.into())
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<UnixNano, E> {
-        value
-            .parse::<u64>()
-            .map(UnixNano::from)
-            .map_err(|_| E::invalid_value(Unexpected::Str(value), &self))
-    }
-}
-
-/// An int64, written as a string of digits or as a number.
+/// An int64.
 pub(super) struct Integer(pub(super) i64);
 
 impl<'de> Deserialize<'de> for Integer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(IntegerVisitor)
+        whole(deserializer, "a signed 64-bit integer").map(Self)
     }
 }
 
-struct IntegerVisitor;
+/// A `SeverityNumber`, by its number or by its name in `logs.proto`.
+#[derive(Default)]
+pub(super) struct Severity(pub(super) i32);
 
-impl Visitor<'_> for IntegerVisitor {
-    type Value = Integer;
+impl<'de> Deserialize<'de> for Severity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = number_text(<&RawValue>::deserialize(deserializer)?.get())?;
+        let named = SeverityNumber::from_str_name(&text).map(i32::from);
+        named
+            .map_or_else(|| narrow(&text, "a severity, by number or name"), Ok)
+            .map(Self)
+    }
+}
 
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a signed 64-bit integer, as a number or as a string of digits")
+/// A whole number in any form that protobuf's JSON mapping allows: digits, a fraction of zeros, an
+/// exponent; as a number or as a string. It is read as a decimal, since a double would change the
+/// last digits of a time.
+fn whole<'de, N, D>(deserializer: D, expected: &'static str) -> Result<N, D::Error>
+where
+    N: TryFrom<i128>,
+    D: Deserializer<'de>,
+{
+    let text = number_text(<&RawValue>::deserialize(deserializer)?.get())?;
+    narrow(&text, expected)
+}
+
+/// The text of a JSON number, or the content of a JSON string.
+fn number_text<E: Error>(json: &str) -> Result<Cow<'_, str>, E> {
+    if json.starts_with('"') {
+        serde_json::from_str(json)
+            .map(Cow::Owned)
+            .map_err(E::custom)
+    } else {
+        Ok(json.into())
+    }
+}
+
+fn narrow<N: TryFrom<i128>, E: Error>(text: &str, expected: &'static str) -> Result<N, E> {
+    decimal(text)
+        .and_then(|value| N::try_from(value).ok())
+        .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &expected))
+}
+
+/// The value of a decimal without a fraction; `None` too when it has more than 38 digits.
+fn decimal(text: &str) -> Option<i128> {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let unsigned = mantissa.strip_prefix('-').unwrap_or(mantissa);
+    let (units, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
+    if units.is_empty() || fraction.is_empty() {
+        return None;
     }
 
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Integer, E> {
-        Ok(Integer(value))
+    let fraction = fraction.trim_end_matches('0');
+    let mut value = 0_i128;
+    for digit in units.chars().chain(fraction.chars()) {
+        value = value
+            .checked_mul(10)?
+            .checked_add(digit.to_digit(10)?.into())?;
+    }
+    if unsigned.len() < mantissa.len() {
+        value = -value;
     }
 
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Integer, E> {
-        i64::try_from(value)
-            .map(Integer)
-            .map_err(|_| E::invalid_value(Unexpected::Unsigned(value), &self))
-    }
+    let places = i64::try_from(fraction.len()).ok()?;
+    scaled(value, exponent.parse::<i64>().ok()?.checked_sub(places)?)
+}
 
-    fn visit_str<E: Error>(self, value: &str) -> Result<Integer, E> {
-        value
-            .parse()
-            .map(Integer)
-            .map_err(|_| E::invalid_value(Unexpected::Str(value), &self))
+/// `value` times ten to the power of `exponent`, if that is whole.
+fn scaled(value: i128, exponent: i64) -> Option<i128> {
+    if value == 0 {
+        return Some(0);
+    }
+    let factor = 10_i128.checked_pow(u32::try_from(exponent.unsigned_abs()).ok()?)?;
+    if exponent < 0 {
+        (value % factor == 0).then(|| value / factor)
+    } else {
+        value.checked_mul(factor)
     }
 }
 

@@ -5,14 +5,14 @@ use serde_json::json;
 use super::limits::{MAX_RECORDS, MAX_REPEATED_BYTES, MAX_VALUES};
 use super::*;
 
-fn one_record(record: &str) -> Record {
+pub(super) fn one_record(record: &str) -> Record {
     let body = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{record}]}}]}}]}}"#);
     let mut records = decode_json(body.as_bytes()).unwrap();
     assert_eq!(records.len(), 1);
     records.remove(0)
 }
 
-fn one_value(value: &str) -> Value {
+pub(super) fn one_value(value: &str) -> Value {
     let record = one_record(&format!(
         r#"{{"attributes":[{{"key":"k","value":{value}}}]}}"#
     ));
@@ -256,10 +256,20 @@ fn wrong_shapes_are_refused_with_their_place() {
         record(r#"{"timeUnixNano":-1}"#),
         record(r#"{"timeUnixNano":1.5}"#),
         record(r#"{"timeUnixNano":"18446744073709551616"}"#),
+        record(r#"{"timeUnixNano":"1.5"}"#),
+        record(r#"{"timeUnixNano":1e-3}"#),
+        record(r#"{"timeUnixNano":1e400}"#),
+        record(r#"{"timeUnixNano":"0x10"}"#),
+        record(r#"{"timeUnixNano":"1e"}"#),
+        record(r#"{"timeUnixNano":"1."}"#),
+        record(r#"{"timeUnixNano":[1]}"#),
         record(r#"{"severityNumber":"INFO"}"#),
+        record(r#"{"severityNumber":2147483648}"#),
         record(r#"{"attributes":{"k":"v"}}"#),
         value(r#""bare""#),
         value(r#"{"intValue":"1.5"}"#),
+        value(r#"{"intValue":1.5}"#),
+        value(r#"{"intValue":9223372036854775808}"#),
         value(r#"{"intValue":true}"#),
         value(r#"{"doubleValue":"much"}"#),
         value(r#"{"stringValue":7}"#),

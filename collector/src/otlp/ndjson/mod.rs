@@ -7,7 +7,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::numbers::UnixNano;
+use super::numbers::{Severity, UnixNano};
 use super::{DecodeError, body_text, excerpt, hex_id};
 use crate::record::{Content, Record};
 
@@ -98,7 +98,7 @@ impl<'de> Visitor<'de> for LineVisitor {
                 "observed_time_unix_nano" => {
                     content.observed_time_unix_nano = value::<UnixNano, A>(&mut map)?.0
                 }
-                "severity_number" => content.severity_number = value(&mut map)?,
+                "severity_number" => content.severity_number = value::<Severity, A>(&mut map)?.0,
                 "event_name" => content.event_name = value(&mut map)?,
                 "trace_id" => content.trace_id = hex_id(&value::<String, A>(&mut map)?, 32),
                 "span_id" => content.span_id = hex_id(&value::<String, A>(&mut map)?, 16),

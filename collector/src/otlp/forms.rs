@@ -1,0 +1,69 @@
+//! What protobuf's JSON mapping allows to be written in several forms.
+
+use serde_json::json;
+
+use super::decode_json;
+use super::tests::{one_record, one_value};
+
+#[test]
+fn whole_numbers_are_read_in_every_form_of_protobufs_json() {
+    for (number, expected) in [
+        ("5.0", 5),
+        ("1e3", 1000),
+        ("-12.50E1", -125),
+        ("5000e-3", 5),
+        ("-0", 0),
+        ("0e999999999999", 0),
+        ("9.223372036854775807e18", i64::MAX),
+        ("-9223372036854775808", i64::MIN),
+    ] {
+        for number in [number.to_owned(), format!("\"{number}\"")] {
+            let value = one_value(&format!(r#"{{"intValue":{number}}}"#));
+            assert_eq!(value, json!(expected), "{number}");
+        }
+    }
+
+    let nanoseconds = 1_795_327_495_874_873_001;
+    for time in ["1.795327495874873001e18", "1795327495874873001.0"] {
+        for time in [time.to_owned(), format!("\"{time}\"")] {
+            let record = one_record(&format!(r#"{{"timeUnixNano":{time}}}"#));
+            assert_eq!(record.content.time_unix_nano, nanoseconds, "{time}");
+        }
+    }
+}
+
+#[test]
+fn a_severity_is_read_by_number_and_by_name() {
+    for severity in ["9", "9.0", "\"9\"", "\"SEVERITY_NUMBER_INFO\""] {
+        let record = one_record(&format!(r#"{{"severityNumber":{severity}}}"#));
+        assert_eq!(record.content.severity_number, 9, "{severity}");
+    }
+}
+
+#[test]
+fn fields_are_read_by_their_names_in_the_proto_files_too() {
+    let camel = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"a","value":{"intValue":1}}]},
+        "scopeLogs":[{"scope":{},"logRecords":[{"timeUnixNano":"1","observedTimeUnixNano":"2",
+        "severityNumber":9,"eventName":"e","traceId":"5b8efff798038103d269b633813fc60c",
+        "spanId":"eee19b7ec3c1b174","body":{"stringValue":"b"},"attributes":[
+        {"key":"b","value":{"boolValue":true}},{"key":"c","value":{"doubleValue":0.5}},
+        {"key":"d","value":{"bytesValue":"aaaa"}},
+        {"key":"e","value":{"arrayValue":{"values":[{"stringValue":"s"}]}}},
+        {"key":"f","value":{"kvlistValue":{"values":[{"key":"g","value":{"intValue":"2"}}]}}}]}]}]}]}"#;
+    let snake: String = camel
+        .split('"')
+        .map(|text| match text.find(char::is_uppercase) {
+            Some(_) => text.chars().fold(String::new(), |text, letter| {
+                let word = if letter.is_uppercase() { "_" } else { "" };
+                text + word + &letter.to_lowercase().to_string()
+            }),
+            None => text.to_owned(),
+        })
+        .collect::<Vec<_>>()
+        .join("\"");
+    assert!(snake.contains("observed_time_unix_nano") && !snake.contains("Value"));
+
+    let records = decode_json(camel.as_bytes()).unwrap();
+    assert_eq!((records.len(), records[0].content.attributes.len()), (1, 6));
+    assert_eq!(decode_json(snake.as_bytes()).unwrap(), records);
+}
