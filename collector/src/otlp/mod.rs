@@ -6,6 +6,7 @@ mod ndjson;
 mod numbers;
 mod protobuf;
 mod scan;
+mod surrogates;
 
 use serde_json::Value;
 
@@ -46,12 +47,18 @@ pub enum DecodeError {
 }
 
 impl Format {
-    /// Checks a body without allocating memory for its content.
+    /// Checks a body without allocating memory for its content. Half surrogates of its texts become
+    /// U+FFFD.
     ///
     /// # Errors
     ///
     /// When it exceeds one of [`limits`], or cannot be parsed at all.
-    pub fn check(self, body: &[u8]) -> Result<Checked<'_>, DecodeError> {
+    pub fn check(self, body: &mut [u8]) -> Result<Checked<'_>, DecodeError> {
+        if self != Self::Protobuf {
+            surrogates::replace_halves(body);
+        }
+
+        let body = &*body;
         let values = match self {
             Self::Json => limits::check_json(json::text(body)?)?,
             Self::Protobuf => scan::check(body)?,
@@ -93,7 +100,7 @@ impl Checked<'_> {
 ///
 /// See [`Format::check`] and [`Checked::decode`].
 pub fn decode_json(body: &[u8]) -> Result<Vec<Record>, DecodeError> {
-    Format::Json.check(body)?.decode()
+    Format::Json.check(&mut body.to_vec())?.decode()
 }
 
 /// The records of one resource.

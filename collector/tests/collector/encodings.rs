@@ -195,6 +195,33 @@ async fn an_empty_request_is_good_in_all_formats() {
     }
 }
 
+/// JavaScript cuts a text between the halves of a pair.
+#[tokio::test]
+async fn a_cut_emoji_does_not_keep_its_batch_out() {
+    for (format, body) in [
+        (
+            JSON,
+            batch(&[
+                record("aud_1", &[("user.name", "Zo?")]),
+                record("aud_2", &[]),
+            ]),
+        ),
+        (
+            NDJSON,
+            r#"{"log.record.uid":"aud_1","user.name":"Zo?"}"#.to_owned(),
+        ),
+    ] {
+        let collector = Collector::start().await;
+        let body = body.replace("Zo?", r"Zo\ud83d");
+        assert_eq!(collector.post_with(&[format], body).await.status, 200);
+        let records = collector.records().await;
+        let kept = records
+            .iter()
+            .find(|record| record["log.record.uid"] == "aud_1");
+        assert_eq!(kept.unwrap()["user.name"], "Zo\u{fffd}", "{format:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_wrong_line_is_refused_with_its_number_and_keeps_the_others_out() {
     let collector = Collector::start().await;

@@ -34,7 +34,8 @@ fn read_all(body: &[u8]) {
 }
 
 fn read(format: Format, body: &[u8]) {
-    let Ok(checked) = format.check(body) else {
+    let mut body = body.to_vec();
+    let Ok(checked) = format.check(&mut body) else {
         return;
     };
 

@@ -68,8 +68,8 @@ async fn take_in(
     let decoder = state.admission.decoder().await;
     let decoding = tokio::task::spawn_blocking(move || {
         let _decoder = decoder;
-        let body = compression.undo(sent, max_bytes, &mut reservation)?;
-        let records = decode(format, &body, &mut reservation)?.into_iter();
+        let mut body = compression.undo(sent, max_bytes, &mut reservation)?;
+        let records = decode(format, &mut body, &mut reservation)?.into_iter();
         let entries: Vec<_> = records
             .map(|record| Entry::new(record, received_at, skew))
             .collect();
@@ -83,7 +83,7 @@ async fn take_in(
 /// Reserves the memory of the values before they are made.
 fn decode(
     format: Format,
-    body: &[u8],
+    body: &mut [u8],
     reservation: &mut Reservation,
 ) -> Result<Vec<Record>, Refusal> {
     let checked = format.check(body)?;

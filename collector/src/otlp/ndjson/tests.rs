@@ -8,7 +8,7 @@ use super::*;
 use crate::record::Attributes;
 
 fn read(body: &[u8]) -> Result<Vec<Record>, DecodeError> {
-    Format::Ndjson.check(body)?.decode()
+    Format::Ndjson.check(&mut body.to_vec())?.decode()
 }
 
 fn one(line: &str) -> Content {

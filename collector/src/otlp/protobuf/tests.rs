@@ -11,7 +11,7 @@ use super::super::limits::{MAX_RECORDS, MAX_REPEATED_BYTES, MAX_VALUES};
 use super::*;
 
 fn read(body: &[u8]) -> Result<Vec<Record>, DecodeError> {
-    Format::Protobuf.check(body)?.decode()
+    Format::Protobuf.check(&mut body.to_vec())?.decode()
 }
 
 fn group(log_records: Vec<LogRecord>) -> ResourceLogs {
@@ -302,7 +302,7 @@ fn the_number_of_records_is_bounded_before_they_are_made() {
     let half = || group(vec![LogRecord::default(); MAX_RECORDS / 2 + 1]);
     let body = request(vec![half(), half()]);
     assert_eq!(
-        Format::Protobuf.check(&body).map(|_| ()),
+        Format::Protobuf.check(&mut body.clone()).map(|_| ()),
         too_large("body has more than 20000 records")
     );
 }
@@ -314,13 +314,15 @@ fn the_number_of_messages_is_bounded_before_they_are_made() {
 
     assert_eq!(
         Format::Protobuf
-            .check(&groups(MAX_VALUES))
+            .check(&mut groups(MAX_VALUES))
             .unwrap()
             .values(),
         MAX_VALUES
     );
     assert_eq!(
-        Format::Protobuf.check(&groups(MAX_VALUES + 1)).map(|_| ()),
+        Format::Protobuf
+            .check(&mut groups(MAX_VALUES + 1))
+            .map(|_| ()),
         too_large(message)
     );
 
@@ -337,7 +339,7 @@ fn the_number_of_messages_is_bounded_before_they_are_made() {
         ..ResourceLogs::default()
     }]);
     assert_eq!(
-        Format::Protobuf.check(&body).map(|_| ()),
+        Format::Protobuf.check(&mut body.clone()).map(|_| ()),
         too_large(message)
     );
 }
