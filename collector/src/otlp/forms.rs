@@ -67,3 +67,17 @@ fn fields_are_read_by_their_names_in_the_proto_files_too() {
     assert_eq!((records.len(), records[0].content.attributes.len()), (1, 6));
     assert_eq!(decode_json(snake.as_bytes()).unwrap(), records);
 }
+
+#[test]
+fn bytes_are_kept_in_one_alphabet_with_padding() {
+    for (sent, kept) in [
+        ("-_8", "+/8="),
+        ("+/8=", "+/8="),
+        ("-_8=", "+/8="),
+        ("", ""),
+        ("not base64!", "not base64!"),
+    ] {
+        let value = one_value(&format!(r#"{{"bytesValue":"{sent}"}}"#));
+        assert_eq!(value, json!(kept), "{sent}");
+    }
+}

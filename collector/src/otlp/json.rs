@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -204,7 +206,7 @@ impl TryFrom<Message<AnyValueFields>> for AnyValue {
             fields.bool_value.map(Value::from),
             fields.int_value.map(|Integer(value)| value.into()),
             fields.double_value.map(|Double(value)| double(value)),
-            fields.bytes_value.map(Value::from),
+            fields.bytes_value.map(|text| base64(text).into()),
             fields.array_value.map(|Message(array)| {
                 array
                     .values
@@ -222,6 +224,19 @@ impl TryFrom<Message<AnyValueFields>> for AnyValue {
             return Err("a value is given in more than one type");
         }
         Ok(Self(value))
+    }
+}
+
+/// Bytes in the standard alphabet with padding. Protobuf's JSON mapping also allows the other
+/// alphabet, and no padding. Text that is not base64 is kept.
+fn base64(text: String) -> String {
+    let standard = text
+        .trim_end_matches('=')
+        .replace('-', "+")
+        .replace('_', "/");
+    match BASE64_STANDARD_NO_PAD.decode(standard) {
+        Ok(bytes) => BASE64_STANDARD.encode(bytes),
+        Err(_) => text,
     }
 }
 
