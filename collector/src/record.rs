@@ -4,7 +4,7 @@
 //! [`Entry`](crate::ledger::entry::Entry) as columns, [`StoredEntry`](crate::ledger::StoredEntry)
 //! in the chain, and `FlatRecord` in a response.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -24,7 +24,8 @@ pub type Attributes = BTreeMap<String, Value>;
 /// Content of one log record as sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Content {
-    /// Nanoseconds since the Unix epoch, never negative; 0 when the sender gave none.
+    /// Nanoseconds since the Unix epoch, never negative; 0 when the sender gave none. In a
+    /// [`Record`], the observed time takes the place of a missing one.
     pub time_unix_nano: i64,
     /// Nanoseconds since the Unix epoch, never negative; 0 when the sender gave none.
     pub observed_time_unix_nano: i64,
@@ -48,8 +49,15 @@ pub struct Content {
 pub struct Record {
     /// Never empty.
     pub uid: String,
-    /// Content as sent.
+    /// Content as sent, with the observed time where there is no other (`logs.proto`).
     pub content: Content,
+}
+
+/// Makes records of the contents of one request, in their order.
+#[derive(Default)]
+pub struct Request {
+    /// How many records had this uid derived.
+    derived: HashMap<String, u64>,
 }
 
 impl Content {
@@ -94,15 +102,43 @@ impl Content {
     }
 }
 
-impl From<Content> for Record {
+impl Request {
     /// Takes the sender's uid. A missing or too long one is replaced by one derived from the
-    /// content, so that a replay has the same uid in both cases.
+    /// content, so that a replay has the same uid in both cases. Records without a uid can be equal
+    /// in all that is kept, as those of a clock of milliseconds are: the uid also depends on how
+    /// many of them came before in the request.
+    pub fn record(&mut self, mut content: Content) -> Record {
+        if content.time_unix_nano == 0 {
+            content.time_unix_nano = content.observed_time_unix_nano;
+        }
+
+        let sent = content.text(UID).filter(|uid| !uid.is_empty());
+        let uid = match sent {
+            None => self.derive(&content),
+            Some(uid) if uid.len() > MAX_UID_BYTES => derived_uid(&content, 0),
+            Some(uid) => uid.to_owned(),
+        };
+        Record { uid, content }
+    }
+
+    fn derive(&mut self, content: &Content) -> String {
+        let first = derived_uid(content, 0);
+        let equal = self.derived.entry(first.clone()).or_default();
+        let before = *equal;
+        *equal += 1;
+
+        if before == 0 {
+            first
+        } else {
+            derived_uid(content, before)
+        }
+    }
+}
+
+impl From<Content> for Record {
+    /// The first record of a request.
     fn from(content: Content) -> Self {
-        let sent = content
-            .text(UID)
-            .filter(|uid| (1..=MAX_UID_BYTES).contains(&uid.len()));
-        let uid = sent.map_or_else(|| derived_uid(&content), ToOwned::to_owned);
-        Self { uid, content }
+        Request::default().record(content)
     }
 }
 
@@ -119,13 +155,19 @@ pub(crate) fn is_of_transport(attribute: &str, event_name: &str) -> bool {
     }
 }
 
-fn derived_uid(content: &Content) -> String {
+/// `before` counts the equal records that come earlier in the request.
+fn derived_uid(content: &Content, before: u64) -> String {
     let kept = content
         .flat()
         .into_iter()
         .filter(|(name, _)| !is_of_transport(name, &content.event_name));
 
-    let digest = Sha256::digest(Value::Object(kept.collect()).to_string());
+    let mut hashed = Value::Object(kept.collect()).to_string();
+    if before > 0 {
+        hashed.push_str(&before.to_string());
+    }
+
+    let digest = Sha256::digest(hashed);
     format!("{DERIVED_UID_PREFIX}{}", hex::encode(digest))
 }
 
@@ -168,6 +210,45 @@ mod tests {
         };
         assert_ne!(first.uid, Record::from(later).uid);
         assert_ne!(first.uid, Record::from(content("a", 2.into())).uid);
+    }
+
+    #[test]
+    fn the_observed_time_is_taken_where_there_is_no_other() {
+        for (time, observed, expected) in [(0, 5, 5), (3, 5, 3), (3, 0, 3), (0, 0, 0)] {
+            let record = Record::from(Content {
+                time_unix_nano: time,
+                observed_time_unix_nano: observed,
+                ..Content::default()
+            });
+            assert_eq!(record.content.time_unix_nano, expected);
+            assert_eq!(record.content.observed_time_unix_nano, observed);
+        }
+    }
+
+    #[test]
+    fn equal_records_of_one_request_are_kept_apart() {
+        let uids = || {
+            let mut request = Request::default();
+            ["a", "b", "a", "a"]
+                .map(|name| request.record(content(name, 1.into())).uid)
+                .to_vec()
+        };
+        let sent = uids();
+        assert_eq!(
+            BTreeMap::from_iter(sent.iter().map(|uid| (uid, ()))).len(),
+            4
+        );
+        assert_eq!(uids(), sent, "a replay gives the same uids");
+    }
+
+    #[test]
+    fn records_with_the_senders_uid_are_one_however_long_it_is() {
+        for uid in ["aud_1".to_owned(), "a".repeat(MAX_UID_BYTES + 1)] {
+            let mut request = Request::default();
+            let first = request.record(content(UID, uid.clone().into()));
+            let second = request.record(content(UID, uid.into()));
+            assert_eq!(first.uid, second.uid);
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod surrogates;
 
 use serde_json::Value;
 
-use crate::record::{Attributes, Content, Record};
+use crate::record::{Attributes, Content, Record, Request};
 
 /// Most characters of a decoder's message that are repeated to the client; a message can quote the
 /// client's text.
@@ -123,7 +123,7 @@ fn records<L>(
 ) -> Result<Vec<Record>, DecodeError> {
     limits::check_groups(&groups)?;
 
-    let mut records = Vec::new();
+    let (mut request, mut records) = (Request::default(), Vec::new());
     for Group { resource, scopes } in groups {
         for Scope { attributes, logs } in scopes {
             records.extend(logs.into_iter().map(|log| {
@@ -131,7 +131,7 @@ fn records<L>(
                 let own = std::mem::replace(&mut content.attributes, resource.clone());
                 content.attributes.extend(attributes.clone());
                 content.attributes.extend(own);
-                Record::from(content)
+                request.record(content)
             }));
         }
     }

@@ -4,7 +4,9 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use prost::Message;
 use serde_json::{Value, json};
 
-use crate::common::{Answer, Collector, MAX_BODY_BYTES, batch, gzip, protobuf, record, uids};
+use crate::common::{
+    Answer, Collector, MAX_BODY_BYTES, RECEIVED_AT, batch, gzip, protobuf, record, uids,
+};
 
 pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
 pub(crate) const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
@@ -192,6 +194,51 @@ async fn an_empty_request_is_good_in_all_formats() {
             200,
             "{format:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn equal_records_of_one_request_are_kept_and_a_replay_adds_nothing() {
+    let log =
+        json!({"timeUnixNano": "1783072800000000000", "body": {"stringValue": "login failed"}});
+    let otlp = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [log, log, log]}]}]});
+    let otlp = otlp.to_string();
+    let line = r#"{"time_unix_nano":1783072800000000000,"body":"login failed"}"#;
+
+    let collector = Collector::start().await;
+    for (format, body) in [
+        (JSON, otlp.clone().into_bytes()),
+        (JSON, otlp.clone().into_bytes()),
+        (PROTOBUF, protobuf(otlp.as_bytes())),
+        (NDJSON, [line; 3].join("\n").into_bytes()),
+        (NDJSON, [line; 2].join("\n").into_bytes()),
+    ] {
+        assert_eq!(collector.post_with(&[format], body).await.status, 200);
+        assert_eq!(collector.records().await.len(), 3, "{format:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_with_an_observed_time_only_is_found_by_it() {
+    let observed = RECEIVED_AT - 3_600_000_000_000;
+    let log = json!({"observedTimeUnixNano": observed.to_string()});
+    let otlp = json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [log]}]}]});
+    let otlp = otlp.to_string();
+    let line = format!(r#"{{"observed_time_unix_nano":{observed}}}"#);
+
+    for (format, body) in [
+        (JSON, otlp.clone().into_bytes()),
+        (PROTOBUF, protobuf(otlp.as_bytes())),
+        (NDJSON, line.into_bytes()),
+    ] {
+        let collector = Collector::start().await;
+        assert_eq!(collector.post_with(&[format], body).await.status, 200);
+
+        let query = format!("from={observed}&to={}", observed + 1);
+        let found = collector.list(&query).await;
+        assert_eq!(found.len(), 1, "{format:?}");
+        assert_eq!(found[0]["time_unix_nano"], observed.to_string());
+        assert_eq!(found[0]["flags"], json!([]));
     }
 }
 

@@ -45,7 +45,7 @@ pub struct Entry {
     pub received_at: i64,
     /// Its time when that can be believed, else the time of receipt.
     pub at: i64,
-    /// As sent.
+    /// As sent, or the observed time.
     pub time: i64,
     /// As sent.
     pub observed_time: i64,

@@ -9,15 +9,16 @@ use serde_json::Value;
 
 use super::numbers::{Severity, UnixNano};
 use super::{DecodeError, body_text, excerpt, hex_id};
-use crate::record::{Content, Record};
+use crate::record::{Content, Record, Request};
 
 /// Prefix of the filter's events. Their lines have no body: it would only repeat attributes.
 const FILTER_EVENTS: &str = "audit.";
 
 /// Reads the records of a checked body.
 pub(super) fn decode(body: &[u8]) -> Result<Vec<Record>, DecodeError> {
+    let mut request = Request::default();
     lines(body)
-        .map(|(number, line)| record(number, line))
+        .map(|(number, line)| Ok(request.record(content(number, line)?)))
         .collect()
 }
 
@@ -29,11 +30,11 @@ pub(super) fn lines(body: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         .filter(|(_, line)| !line.trim_ascii().is_empty())
 }
 
-fn record(number: usize, line: &[u8]) -> Result<Record, DecodeError> {
+fn content(number: usize, line: &[u8]) -> Result<Content, DecodeError> {
     let invalid = |why: String| DecodeError::Invalid(format!("line {number} is not {why}"));
     let text = str::from_utf8(line).map_err(|error| invalid(format!("valid UTF-8: {error}")))?;
     let Line(content) = serde_json::from_str(text).map_err(|error| invalid(reason(&error)))?;
-    Ok(with_body(content).into())
+    Ok(with_body(content))
 }
 
 fn reason(error: &serde_json::Error) -> String {
