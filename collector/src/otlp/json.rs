@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::numbers::{Double, Integer, Severity, UnixNano, double};
-use super::{DecodeError, Group, Scope, body_text, excerpt, hex_id};
+use super::{DecodeError, Group, Scope, body_text, excerpt, hex_id, unknown};
 use crate::record::{Attributes, Content, Record};
 
 /// The body as text.
@@ -30,15 +30,19 @@ pub(super) fn text(body: &[u8]) -> Result<&str, DecodeError> {
 
 /// Reads the records of a checked body.
 pub(super) fn decode(body: &[u8]) -> Result<Vec<Record>, DecodeError> {
+    let text = text(body)?;
     let Message(logs) =
-        serde_json::from_str::<Message<Logs>>(text(body)?).map_err(|error| refusal(&error))?;
-    super::records(
-        logs.resource_logs
-            .into_iter()
-            .map(|Message(group)| group.into())
-            .collect(),
-        content,
-    )
+        serde_json::from_str::<Message<Logs>>(text).map_err(|error| refusal(&error))?;
+    let groups = logs
+        .resource_logs
+        .into_iter()
+        .map(|Message(group)| group.into());
+
+    let decoded = super::records(groups.collect(), content)?;
+    if decoded.is_void {
+        unknown::refuse(text)?;
+    }
+    Ok(decoded.records)
 }
 
 fn refusal(error: &serde_json::Error) -> DecodeError {

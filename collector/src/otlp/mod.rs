@@ -7,6 +7,7 @@ mod numbers;
 mod protobuf;
 mod scan;
 mod surrogates;
+mod unknown;
 
 use serde_json::Value;
 
@@ -115,19 +116,25 @@ struct Scope<L> {
     logs: Vec<L>,
 }
 
+/// The records of a request.
+struct Decoded {
+    records: Vec<Record>,
+    /// Whether none of them has content of its own.
+    is_void: bool,
+}
+
 /// Adds the attributes of scope and resource to each record. For equal names, the record takes
 /// precedence over the scope, and the scope over the resource.
-fn records<L>(
-    groups: Vec<Group<L>>,
-    content: fn(L) -> Content,
-) -> Result<Vec<Record>, DecodeError> {
+fn records<L>(groups: Vec<Group<L>>, content: fn(L) -> Content) -> Result<Decoded, DecodeError> {
     limits::check_groups(&groups)?;
 
     let (mut request, mut records) = (Request::default(), Vec::new());
+    let mut is_void = true;
     for Group { resource, scopes } in groups {
         for Scope { attributes, logs } in scopes {
             records.extend(logs.into_iter().map(|log| {
                 let mut content = content(log);
+                is_void &= content == Content::default();
                 let own = std::mem::replace(&mut content.attributes, resource.clone());
                 content.attributes.extend(attributes.clone());
                 content.attributes.extend(own);
@@ -135,7 +142,7 @@ fn records<L>(
             }));
         }
     }
-    Ok(records)
+    Ok(Decoded { records, is_void })
 }
 
 /// OTLP requires that an invalid id is read as no id (`logs.proto`, `trace_id`); all zeros is

@@ -4,9 +4,8 @@
 use prost::DecodeError as WireError;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
-use super::DecodeError;
 use super::limits::{MAX_RECORDS, MAX_VALUES, too_many_records, too_many_values};
-use super::protobuf::refusal;
+use super::{DecodeError, excerpt};
 
 /// Most messages within each other. `prost` refuses deeper ones, too, but only after it has made
 /// the outer ones.
@@ -53,12 +52,25 @@ impl Kind {
             _ => None,
         }
     }
+
+    /// Whether its messages have a field of this number beside those of [`Self::of_field`]. Fields
+    /// within the parts of a record are all taken for known.
+    fn has_field(self, tag: u32) -> bool {
+        match self {
+            Self::Logs => false,
+            Self::ResourceLogs | Self::ScopeLogs => tag == 3,
+            Self::LogRecord => matches!(tag, 1..=3 | 7..=12),
+            _ => true,
+        }
+    }
 }
 
 #[derive(Default)]
 struct Counts {
     values: usize,
     records: usize,
+    /// The first unknown field.
+    unknown: Option<u32>,
 }
 
 impl Counts {
@@ -77,9 +89,18 @@ impl Counts {
 
 /// Returns the number of messages in the request.
 pub(super) fn check(body: &[u8]) -> Result<usize, DecodeError> {
+    counts(body).map(|counts| counts.values)
+}
+
+/// The number of a field that a request, its groups or a record have not.
+pub(super) fn unknown_field(body: &[u8]) -> Result<Option<u32>, DecodeError> {
+    counts(body).map(|counts| counts.unknown)
+}
+
+fn counts(body: &[u8]) -> Result<Counts, DecodeError> {
     let mut counts = Counts::default();
     scan(Kind::Logs, body, MAX_DEPTH, &mut counts)?;
-    Ok(counts.values)
+    Ok(counts)
 }
 
 fn scan(kind: Kind, mut rest: &[u8], depth: usize, counts: &mut Counts) -> Result<(), DecodeError> {
@@ -93,6 +114,9 @@ fn scan(kind: Kind, mut rest: &[u8], depth: usize, counts: &mut Counts) -> Resul
             .of_field(tag)
             .filter(|_| wire_type == WireType::LengthDelimited);
         let Some(inner) = inner else {
+            if !kind.has_field(tag) {
+                counts.unknown.get_or_insert(tag);
+            }
             skip_field(wire_type, tag, &mut rest, DecodeContext::default()).map_err(wire)?;
             continue;
         };
@@ -104,6 +128,14 @@ fn scan(kind: Kind, mut rest: &[u8], depth: usize, counts: &mut Counts) -> Resul
         }
     }
     Ok(())
+}
+
+/// A body that is not an OTLP request in protobuf.
+pub(super) fn refusal(why: &str) -> DecodeError {
+    DecodeError::Invalid(format!(
+        "body is not an OTLP logs request in protobuf: {}",
+        excerpt(why, "")
+    ))
 }
 
 fn take_delimited<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -13,6 +13,16 @@ use crate::record::{Content, Record, Request};
 
 /// Prefix of the filter's events. Their lines have no body: it would only repeat attributes.
 const FILTER_EVENTS: &str = "audit.";
+
+/// Keys of whole requests, each of which would become a record with one attribute.
+const OTLP_REQUESTS: [&str; 6] = [
+    "resourceLogs",
+    "resource_logs",
+    "resourceSpans",
+    "resource_spans",
+    "resourceMetrics",
+    "resource_metrics",
+];
 
 /// Reads the records of a checked body.
 pub(super) fn decode(body: &[u8]) -> Result<Vec<Record>, DecodeError> {
@@ -94,6 +104,11 @@ impl<'de> Visitor<'de> for LineVisitor {
         let mut content = Content::default();
 
         while let Some(name) = map.next_key::<String>()? {
+            if OTLP_REQUESTS.contains(&name.as_str()) {
+                let message = "it is a request of OTLP, which is application/json";
+                return Err(A::Error::custom(message));
+            }
+
             match name.as_str() {
                 "time_unix_nano" => content.time_unix_nano = value::<UnixNano, A>(&mut map)?.0,
                 "observed_time_unix_nano" => {

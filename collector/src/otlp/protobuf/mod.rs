@@ -13,25 +13,25 @@ use prost::Message as _;
 use serde_json::Value;
 
 use super::numbers::{UnixNano, double};
-use super::{DecodeError, Group, Scope, body_text, excerpt, hex_id};
+use super::scan::{refusal, unknown_field};
+use super::unknown::nothing_taken;
+use super::{DecodeError, Group, Scope, body_text, hex_id};
 use crate::record::{Attributes, Content, Record};
 
 /// Reads the records of a checked body.
 pub(super) fn decode(body: &[u8]) -> Result<Vec<Record>, DecodeError> {
     let logs =
         ExportLogsServiceRequest::decode(body).map_err(|error| refusal(&error.to_string()))?;
-    super::records(
-        logs.resource_logs.into_iter().map(Group::from).collect(),
-        content,
-    )
-}
+    let groups = logs.resource_logs.into_iter().map(Group::from);
+    let decoded = super::records(groups.collect(), content)?;
 
-/// A body that is not an OTLP request in protobuf.
-pub(super) fn refusal(why: &str) -> DecodeError {
-    DecodeError::Invalid(format!(
-        "body is not an OTLP logs request in protobuf: {}",
-        excerpt(why, "")
-    ))
+    if decoded.is_void
+        && let Some(number) = unknown_field(body)?
+    {
+        let why = format!("an OTLP logs request has no field {number} where the body has it");
+        return Err(nothing_taken(&why));
+    }
+    Ok(decoded.records)
 }
 
 impl From<ResourceLogs> for Group<LogRecord> {
