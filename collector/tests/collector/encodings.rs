@@ -129,6 +129,23 @@ async fn gzip_is_read_in_all_formats() {
 }
 
 #[tokio::test]
+async fn other_names_of_formats_and_of_gzip_are_read() {
+    let [(_, json), (_, protobuf), (_, lines)] = golden();
+    for (format, body) in [
+        ("Application/JSON; charset=utf-8", &json),
+        ("application/protobuf", &protobuf),
+        ("application/ndjson", &lines),
+        ("application/jsonl", &lines),
+    ] {
+        let collector = Collector::start().await;
+        let headers = [("content-type", format), ("content-encoding", "x-gzip")];
+        let answer = collector.post_with(&headers, gzip(body)).await;
+        assert_eq!(answer.status, 200, "{format}");
+        assert_eq!(collector.records().await.len(), GOLDEN_RECORDS, "{format}");
+    }
+}
+
+#[tokio::test]
 async fn a_good_answer_is_in_the_encoding_of_the_request() {
     let collector = Collector::start().await;
     for (format, body) in golden() {

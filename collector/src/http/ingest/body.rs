@@ -125,7 +125,8 @@ impl Compression {
             .as_str()
         {
             "identity" => Ok(Self::Identity),
-            "gzip" => Ok(Self::Gzip),
+            // RFC 9110 8.4.1.3.
+            "gzip" | "x-gzip" => Ok(Self::Gzip),
             _ => Err(Refusal::unsupported(
                 "content-encoding must be gzip, identity or absent",
             )),

@@ -139,8 +139,8 @@ fn format(headers: &HeaderMap) -> Result<Format, Refusal> {
 
     match media_type.trim().to_ascii_lowercase().as_str() {
         "application/json" => Ok(Format::Json),
-        PROTOBUF => Ok(Format::Protobuf),
-        "application/x-ndjson" => Ok(Format::Ndjson),
+        PROTOBUF | "application/protobuf" => Ok(Format::Protobuf),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Format::Ndjson),
         _ => Err(Refusal::unsupported(
             "content-type must be application/json, application/x-protobuf or application/x-ndjson",
         )),
