@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::http::refusal::{Reason, Refusal};
 
@@ -16,13 +17,19 @@ pub struct Limits {
     /// The filter's buffer holds 12 MiB by default, and a proxy that ends may send all of it in one
     /// batch.
     pub max_body_bytes: usize,
-    /// Most requests at once; more are answered with 429.
+    /// Most requests at once whose bodies have arrived; more are answered with 429.
     pub max_requests: usize,
-    /// Most bytes of the bodies of all requests at once, also after decompression; more is answered
-    /// with 503. At least `max_body_bytes`, or a body of unknown length is always refused.
+    /// Most bytes of the bodies of all requests at once that have arrived, also after
+    /// decompression; more is answered with 503. At least `max_body_bytes`, or a large body is
+    /// always refused.
     pub max_inflight_bytes: usize,
     /// How long a body may take to arrive; after that it is answered with 408.
     pub body_timeout: Duration,
+    /// How long no byte of a body may arrive; after that it is answered with 408.
+    pub body_pause: Duration,
+    /// Where memory is short, a body of which less than 64 KiB has arrived in this time is answered
+    /// with 408.
+    pub pace: Duration,
 }
 
 impl Limits {
@@ -32,8 +39,13 @@ impl Limits {
         max_requests: 64,
         max_inflight_bytes: 64 * 1024 * 1024,
         body_timeout: Duration::from_secs(30),
+        body_pause: Duration::from_secs(5),
+        pace: Duration::from_secs(1),
     };
 }
+
+/// How long a body waits for memory that slow senders give back.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Bytes that a value counts for when it has less on the wire. The filter's attributes are longer,
 /// so only a body that is made to cost memory counts for more than its length.
@@ -46,6 +58,7 @@ pub struct Admission {
     requests: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     decoders: Arc<Semaphore>,
+    shortage: Arc<Notify>,
 }
 
 impl Admission {
@@ -64,6 +77,7 @@ impl Admission {
             requests: semaphore(limits.max_requests),
             bytes: semaphore(limits.max_inflight_bytes),
             decoders: semaphore(cores),
+            shortage: Arc::default(),
         }
     }
 
@@ -94,14 +108,18 @@ impl Admission {
             .map_err(refusal)
     }
 
-    /// Reserves this many bytes.
-    pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation, Refusal> {
-        let mut reservation = Reservation {
+    /// A reservation of nothing yet.
+    pub(crate) fn reserve(&self) -> Reservation {
+        Reservation {
             room: Arc::clone(&self.bytes),
             held: None,
-        };
-        reservation.grow_to(bytes)?;
-        Ok(reservation)
+            shortage: Arc::clone(&self.shortage),
+        }
+    }
+
+    /// Returns when a body finds no memory.
+    pub(crate) async fn shortage(&self) {
+        self.shortage.notified().await;
     }
 
     /// Waits for a core to decode a body on.
@@ -115,23 +133,48 @@ impl Admission {
 pub(crate) struct Reservation {
     room: Arc<Semaphore>,
     held: Option<OwnedSemaphorePermit>,
+    shortage: Arc<Notify>,
 }
 
 impl Reservation {
     /// Holds at least this many bytes, if there is room for them now.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let missing = bytes.saturating_sub(self.held());
-        // One call acquires at most `u32::MAX` permits.
-        let missing = u32::try_from(missing).map_err(|_| no_room())?;
-        let more = Arc::clone(&self.room)
-            .try_acquire_many_owned(missing)
-            .map_err(|_| no_room())?;
+        let missing = self.missing(bytes)?;
+        let more = Arc::clone(&self.room).try_acquire_many_owned(missing);
+        self.add(more.map_err(|_| {
+            self.shortage.notify_waiters();
+            no_room()
+        })?);
+        Ok(())
+    }
 
+    /// Holds at least this many bytes. Slow senders give theirs back for it.
+    pub(crate) async fn wait_for(&mut self, bytes: usize) -> Result<(), Refusal> {
+        if self.grow_to(bytes).is_ok() {
+            return Ok(());
+        }
+
+        let missing = self.missing(bytes)?;
+        let more = Arc::clone(&self.room).acquire_many_owned(missing);
+        match timeout(PATIENCE, more).await {
+            Ok(Ok(more)) => {
+                self.add(more);
+                Ok(())
+            }
+            _ => Err(no_room()),
+        }
+    }
+
+    /// One call acquires at most `u32::MAX` permits.
+    fn missing(&self, bytes: usize) -> Result<u32, Refusal> {
+        u32::try_from(bytes.saturating_sub(self.held())).map_err(|_| no_room())
+    }
+
+    fn add(&mut self, more: OwnedSemaphorePermit) {
         match &mut self.held {
             Some(held) => held.merge(more),
             held @ None => *held = Some(more),
         }
-        Ok(())
     }
 
     /// Holds at least the bytes that this many values take.
@@ -190,11 +233,10 @@ mod tests {
     #[test]
     fn bytes_are_held_until_the_request_ends() {
         let admission = admission(1, 100);
-        let mut first = admission.reserve(60).unwrap();
-        assert_eq!(
-            admission.reserve(41).unwrap_err().reason(),
-            Reason::NoMemory
-        );
+        let mut first = admission.reserve();
+        first.grow_to(60).unwrap();
+        let mut second = admission.reserve();
+        assert_eq!(second.grow_to(41).unwrap_err().reason(), Reason::NoMemory);
 
         first.grow_to(80).unwrap();
         assert!(first.grow_to(101).is_err());
@@ -209,6 +251,23 @@ mod tests {
 
         drop(first);
         assert_eq!(admission.bytes(), 0);
-        assert!(admission.reserve(usize::MAX).is_err());
+        assert!(second.grow_to(usize::MAX).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_body_waits_for_what_others_give_back() {
+        let admission = admission(1, 100);
+        let mut first = admission.reserve();
+        first.grow_to(60).unwrap();
+        let mut second = admission.reserve();
+        assert!(second.wait_for(41).await.is_err(), "none is given back");
+
+        let slow = async {
+            admission.shortage().await;
+            drop(first);
+        };
+        let ((), grown) = tokio::join!(slow, second.wait_for(41));
+        grown.unwrap();
+        assert_eq!(admission.bytes(), 41);
     }
 }

@@ -21,21 +21,20 @@ async fn start(limits: Limits) -> Arc<Collector> {
     Arc::new(Collector::start_with(limits, Access::default()).await)
 }
 
-/// A body that starts and never ends.
-fn unfinished() -> Body {
-    Body::from_stream(
-        stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"{"))]).chain(stream::pending()),
-    )
+/// A body of so many bytes that never ends.
+fn unfinished(bytes: usize) -> Body {
+    let sent = stream::iter([Ok::<_, Infallible>(Bytes::from(vec![b' '; bytes]))]);
+    Body::from_stream(sent.chain(stream::pending()))
 }
 
-/// Sends a request that holds its share of the limit until the task is aborted.
-async fn hold(collector: &Arc<Collector>) -> JoinHandle<Answer> {
-    let before = collector.admission.requests();
+/// Sends a request that holds so many bytes until the task is aborted.
+async fn hold(collector: &Arc<Collector>, bytes: usize) -> JoinHandle<Answer> {
+    let before = collector.admission.bytes();
     let task = tokio::spawn({
         let collector = Arc::clone(collector);
-        async move { collector.post(unfinished()).await }
+        async move { collector.post(unfinished(bytes)).await }
     });
-    until(|| collector.admission.requests() > before && collector.admission.bytes() > 0).await;
+    until(|| collector.admission.bytes() == before + bytes).await;
     task
 }
 
@@ -53,47 +52,102 @@ async fn release(collector: &Collector, task: JoinHandle<Answer>) {
     until(|| collector.admission.requests() == 0 && collector.admission.bytes() == 0).await;
 }
 
-#[tokio::test]
-async fn too_many_requests_at_once_are_429_and_succeed_later() {
-    let collector = start(Limits {
-        max_requests: 1,
-        ..LIMITS
-    })
-    .await;
-    let sent = batch(&[record("aud_1", &[])]);
-    let held = hold(&collector).await;
-    let answer = collector.post(sent.clone()).await;
-    let body = json!({"code": 8, "message": "too many requests at once"});
-    assert_eq!((answer.status, &answer.body), (429, &body));
-    assert_eq!(answer.headers["retry-after"], "1");
+/// Two requests while the ledger is locked, and their answers.
+async fn two_at_once(collector: &Arc<Collector>, second: (&str, &str)) -> [Answer; 2] {
+    let lock = collector.other_connection();
+    lock.execute_batch("begin immediate").unwrap();
+    let held = tokio::spawn({
+        let collector = Arc::clone(collector);
+        async move { collector.post(batch(&[record("aud_1", &[])])).await }
+    });
+    until(|| collector.admission.requests() == 1).await;
 
-    let answer = collector.post_with(&[PROTOBUF], Vec::new()).await;
-    assert_eq!(
-        status(&answer),
-        (429, 8, "too many requests at once".to_owned())
-    );
+    let answer = collector.post_with(&[second], Vec::new()).await;
     assert_eq!(
         collector.get("/healthz").await.status,
         200,
         "others are not counted"
     );
+    lock.execute_batch("rollback").unwrap();
+    [held.await.unwrap(), answer]
+}
 
-    release(&collector, held).await;
+#[tokio::test]
+async fn too_many_requests_at_once_are_429_and_succeed_later() {
+    let limits = Limits {
+        max_requests: 1,
+        ..LIMITS
+    };
+    let collector = start(limits).await;
+    let [_, answer] = two_at_once(&collector, JSON).await;
+    let body = json!({"code": 8, "message": "too many requests at once"});
+    assert_eq!((answer.status, &answer.body), (429, &body));
+    assert_eq!(answer.headers["retry-after"], "1");
+
+    let [_, answer] = two_at_once(&collector, PROTOBUF).await;
+    assert_eq!(
+        status(&answer),
+        (429, 8, "too many requests at once".to_owned())
+    );
+
+    let sent = batch(&[record("aud_1", &[])]);
     assert_eq!(collector.post(sent).await.status, 200);
     assert_eq!(uids(&collector.records().await), ["aud_1"]);
+}
+
+/// One byte each, and the announcement of many: what does not arrive costs nothing.
+#[tokio::test]
+async fn senders_of_unfinished_bodies_take_no_place_of_others() {
+    let limits = Limits {
+        max_requests: 1,
+        max_inflight_bytes: MAX_BODY_BYTES,
+        ..LIMITS
+    };
+    let collector = start(limits).await;
+    let mut slow = Vec::new();
+    for _ in 0..100 {
+        slow.push(hold(&collector, 1).await);
+    }
+    assert_eq!(collector.admission.requests(), 0);
+
+    let sent = batch(&[record("aud_1", &[])]);
+    assert_eq!(collector.post(sent).await.status, 200);
+    for task in slow {
+        task.abort();
+    }
+    until(|| collector.admission.bytes() == 0).await;
+}
+
+#[tokio::test]
+async fn a_slow_sender_loses_its_memory_to_one_that_needs_it() {
+    let limits = Limits {
+        max_inflight_bytes: MAX_BODY_BYTES,
+        pace: Duration::ZERO,
+        ..LIMITS
+    };
+    let collector = start(limits).await;
+    let slow = hold(&collector, MAX_BODY_BYTES - 1).await;
+    let sent = batch(&[record("aud_1", &[])]);
+    assert_eq!(collector.post(sent).await.status, 200);
+
+    let answer = slow.await.unwrap();
+    let message = "body arrives too slowly while memory is short";
+    assert_eq!(
+        (answer.status, answer.body),
+        (408, json!({"code": 4, "message": message}))
+    );
+    assert_eq!(collector.admission.bytes(), 0);
 }
 
 #[tokio::test]
 async fn too_many_bytes_at_once_are_503_and_succeed_later() {
     let collector = start(Limits {
-        max_inflight_bytes: MAX_BODY_BYTES + 100,
+        max_inflight_bytes: MAX_BODY_BYTES,
+        pace: DEADLINE,
         ..LIMITS
     })
     .await;
-    // Its length is unknown, so it counts as the largest body.
-    let held = hold(&collector).await;
-    assert_eq!(collector.admission.bytes(), MAX_BODY_BYTES);
-
+    let held = hold(&collector, MAX_BODY_BYTES - 100).await;
     let sent = batch(&[record("aud_1", &[])]);
     assert!(sent.len() > 100);
 
@@ -172,24 +226,26 @@ async fn a_body_made_to_cost_memory_counts_for_more_than_its_length() {
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_in_time_is_408() {
-    let collector = start(Limits {
-        body_timeout: Duration::from_millis(50),
-        ..LIMITS
-    })
-    .await;
-    let answer = collector.post(unfinished()).await;
-
-    assert_eq!(
-        (answer.status, &answer.body),
-        (
-            408,
-            &json!({"code": 4, "message": "body was not sent within 0.05 s"})
-        )
-    );
-    assert_eq!(
-        (collector.admission.requests(), collector.admission.bytes()),
-        (0, 0)
-    );
+    let time = Duration::from_millis(50);
+    for limits in [
+        Limits {
+            body_timeout: time,
+            ..LIMITS
+        },
+        Limits {
+            body_pause: time,
+            ..LIMITS
+        },
+    ] {
+        let collector = start(limits).await;
+        let answer = collector.post(unfinished(1)).await;
+        let body = json!({"code": 4, "message": "body was not sent within 0.05 s"});
+        assert_eq!((answer.status, answer.body), (408, body));
+        assert_eq!(
+            (collector.admission.requests(), collector.admission.bytes()),
+            (0, 0)
+        );
+    }
 }
 
 #[tokio::test]

@@ -7,12 +7,13 @@ use axum::body::{Body, Bytes, HttpBody as _};
 use axum::http::{HeaderMap, header};
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt as _;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::http::admission::{Limits, Reservation};
+use crate::http::admission::{Admission, Limits, Reservation};
 use crate::http::refusal::{Reason, Refusal};
 
-/// Bytes inflated per step; memory for a step is reserved before it.
+/// Bytes inflated per step; memory for a step is reserved before it. Also the bytes that a sender
+/// must manage in [`Limits::pace`].
 const STEP: usize = 64 * 1024;
 
 /// A body that is being received.
@@ -20,6 +21,8 @@ pub(super) struct Incoming {
     body: Body,
     max_bytes: usize,
     time: Duration,
+    pause: Duration,
+    pace: Pace,
     /// Whether the client may write all of the body before it reads the answer.
     is_pushed: bool,
 }
@@ -31,12 +34,14 @@ impl Incoming {
             body,
             max_bytes: limits.max_body_bytes,
             time: limits.body_timeout,
+            pause: limits.body_pause,
+            pace: Pace::new(limits.pace),
             is_pushed,
         }
     }
 
     /// The length that the client gave, if it is not too large.
-    pub(super) fn length(&self) -> Result<Option<usize>, Refusal> {
+    fn length(&self) -> Result<Option<usize>, Refusal> {
         let Some(length) = self.body.size_hint().exact() else {
             return Ok(None);
         };
@@ -46,16 +51,57 @@ impl Incoming {
         length.map(Some).ok_or_else(|| self.too_large())
     }
 
-    pub(super) async fn read(&mut self) -> Result<Vec<u8>, Refusal> {
-        // Memory for all of it is reserved; growth by doubling would take twice as much at the end.
-        let mut sent = Vec::with_capacity(self.length()?.unwrap_or_default());
-        while let Some(data) = self.next_data().await? {
+    /// Reads all of it, and charges its bytes as they arrive: what a sender only announces costs
+    /// nothing.
+    pub(super) async fn read(
+        &mut self,
+        admission: &Admission,
+        reservation: &mut Reservation,
+    ) -> Result<Vec<u8>, Refusal> {
+        let length = self.length()?;
+        let all = timeout(self.time, self.read_all(length, admission, reservation));
+        match all.await {
+            Ok(result) => result,
+            Err(_) => Err(self.not_sent_within(self.time)),
+        }
+    }
+
+    async fn read_all(
+        &mut self,
+        length: Option<usize>,
+        admission: &Admission,
+        reservation: &mut Reservation,
+    ) -> Result<Vec<u8>, Refusal> {
+        let mut sent = Vec::new();
+        while let Some(data) = self.arriving(admission).await? {
             if data.len() > self.max_bytes - sent.len() {
                 return Err(self.too_large());
             }
+
+            let bytes = sent.len() + data.len();
+            reservation.wait_for(bytes).await?;
+            grow(&mut sent, bytes, length);
             sent.extend_from_slice(&data);
+            self.pace.add(data.len());
         }
         Ok(sent)
+    }
+
+    /// The next data, unless its sender is too slow.
+    async fn arriving(&mut self, admission: &Admission) -> Result<Option<Bytes>, Refusal> {
+        let latest = Instant::now() + self.pause;
+        loop {
+            tokio::select! {
+                biased;
+                data = self.next_data() => return data,
+                () = sleep_until(latest) => return Err(self.not_sent_within(self.pause)),
+                () = admission.shortage() => {}
+            }
+            if self.pace.is_slow() {
+                let message = "body arrives too slowly while memory is short";
+                return Err(self.too_slow(message.to_owned()));
+            }
+        }
     }
 
     /// Discards up to the largest body: a client that still writes when the connection closes may
@@ -79,13 +125,15 @@ impl Incoming {
         let _ = timeout(time, all).await;
     }
 
+    fn not_sent_within(&mut self, time: Duration) -> Refusal {
+        let seconds = time.as_secs_f64();
+        self.too_slow(format!("body was not sent within {seconds} s"))
+    }
+
     /// The refusal of a body that did not arrive in time; the rest of it is not read.
-    pub(super) fn too_slow(&mut self) -> Refusal {
+    fn too_slow(&mut self, message: String) -> Refusal {
         self.is_pushed = false;
-        Refusal::new(
-            Reason::Timeout,
-            format!("body was not sent within {} s", self.time.as_secs_f64()),
-        )
+        Refusal::new(Reason::Timeout, message)
     }
 
     fn too_large(&self) -> Refusal {
@@ -101,6 +149,45 @@ impl Incoming {
             }
         }
         Ok(None)
+    }
+}
+
+/// How fast a body arrives.
+struct Pace {
+    /// In which a step must arrive.
+    time: Duration,
+    since: Instant,
+    bytes: usize,
+}
+
+impl Pace {
+    fn new(time: Duration) -> Self {
+        Self {
+            time,
+            since: Instant::now(),
+            bytes: 0,
+        }
+    }
+
+    fn add(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        if self.bytes >= STEP {
+            *self = Self::new(self.time);
+        }
+    }
+
+    fn is_slow(&self) -> bool {
+        self.since.elapsed() > self.time
+    }
+}
+
+/// Makes room for `bytes` in all, and for no more than the announced `length`: by doubling alone,
+/// twice the memory would be held at the end.
+fn grow(sent: &mut Vec<u8>, bytes: usize, length: Option<usize>) {
+    if bytes > sent.capacity() {
+        let doubled = sent.capacity().saturating_mul(2);
+        let capacity = length.map_or(doubled, |length| doubled.min(length));
+        sent.reserve_exact(capacity.max(bytes) - sent.len());
     }
 }
 

@@ -1,4 +1,4 @@
-//! `POST /v1/logs`: admits the request, reads it, stores it, and only then answers.
+//! `POST /v1/logs`: reads the request, admits it, stores it, and only then answers.
 
 mod body;
 mod response;
@@ -6,7 +6,7 @@ mod response;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::http::admission::Reservation;
@@ -48,22 +48,15 @@ async fn take_in(
     incoming: &mut Incoming,
 ) -> Result<Stored, Refusal> {
     state.access.borrow().check_ingest(headers)?;
-    let _place = state.admission.enter()?;
     let format = format(headers)?;
     let compression = Compression::of(headers)?;
 
-    let limits = state.admission.limits();
-    let max_bytes = limits.max_body_bytes;
-    let mut reservation = state
-        .admission
-        .reserve(incoming.length()?.unwrap_or(max_bytes))?;
-
-    let sent = timeout(limits.body_timeout, incoming.read())
-        .await
-        .map_err(|_| incoming.too_slow())??;
+    let mut reservation = state.admission.reserve();
+    let sent = incoming.read(&state.admission, &mut reservation).await?;
     state.metrics.body_read(sent.len());
-    reservation.shrink_to(sent.len());
+    let _place = state.admission.enter()?;
 
+    let max_bytes = state.admission.limits().max_body_bytes;
     let (received_at, skew) = ((state.now_unix_nano)(), state.ledger.settings().skew);
     let decoder = state.admission.decoder().await;
     let decoding = tokio::task::spawn_blocking(move || {
