@@ -12,6 +12,9 @@ use tokio_rustls::rustls::{
     self, ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier, server::WantsServerCert,
 };
 
+/// The name of HTTP/2 in ALPN.
+pub(crate) const HTTP2_PROTOCOL: &[u8] = b"h2";
+
 /// Paths of the certificates and of the key, all in PEM.
 #[derive(Clone, Debug)]
 pub struct Files {
@@ -54,7 +57,7 @@ pub fn acceptor(files: &Files) -> Result<TlsAcceptor, TlsError> {
         .map_err(|error| TlsError::Pem("--tls-key", error))?;
     let builder = with_clients(provider, files.client_ca.as_deref())?;
     let mut config = builder.with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![HTTP2_PROTOCOL.to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

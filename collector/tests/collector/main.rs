@@ -12,6 +12,7 @@ mod common;
 mod encodings;
 mod export;
 mod golden;
+mod http2;
 mod ingest;
 mod ledger;
 mod list;

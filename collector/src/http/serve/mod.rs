@@ -1,5 +1,8 @@
 //! The server: one task per connection. Requests are finished even after their sender has closed,
-//! and a shutdown waits for open ones.
+//! and a shutdown waits for open ones. HTTP/2 is found by its first bytes, or over TLS by ALPN.
+
+mod half_close;
+mod http2;
 
 use std::future::Future;
 use std::io;
@@ -20,6 +23,7 @@ use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 
 use crate::http::metrics::Metrics;
+use crate::http::tls::HTTP2_PROTOCOL;
 use crate::logs::Throttle;
 
 /// How long to wait after a connection could not be accepted, most often because too many are open.
@@ -33,6 +37,12 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Most bytes of the headers of a request, and of data read ahead on a connection.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
+
+/// How HTTP/2 begins (RFC 9113 3.4); no method of HTTP/1.1 does.
+const PREFACE: &[u8; 3] = b"PRI";
+
+/// How long to wait for more than one or two bytes of it.
+const PREFACE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Serves connections, a limited number of them at once.
 pub struct Server {
@@ -125,13 +135,40 @@ impl Shared {
         let _open = self.metrics.connection();
 
         match &self.tls {
-            None => serve(stream, self.router, watcher).await,
+            None => {
+                if let Some(is_http2) = self.first_bytes(&stream).await {
+                    self.serve(stream, is_http2, watcher).await;
+                }
+            }
             Some(tls) => {
                 let tls = tls.borrow().clone();
                 if let Some(stream) = self.handshake(&tls, stream).await {
-                    serve(stream, self.router, watcher).await;
+                    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2_PROTOCOL);
+                    self.serve(stream, is_http2, watcher).await;
                 }
             }
+        }
+    }
+
+    async fn serve(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        is_http2: bool,
+        watcher: Watcher,
+    ) {
+        if is_http2 {
+            http2::serve(stream, self.router, watcher, self.stopping).await;
+        } else {
+            serve_http1(stream, self.router, watcher).await;
+        }
+    }
+
+    /// Whether they are those of HTTP/2; `None` when none arrive.
+    async fn first_bytes(&self, stream: &TcpStream) -> Option<bool> {
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            is_http2 = timeout(HEADER_TIMEOUT, is_http2(stream)) => is_http2.ok(),
+            _ = stopping.changed() => None,
         }
     }
 
@@ -159,9 +196,21 @@ impl Shared {
     }
 }
 
+async fn is_http2(stream: &TcpStream) -> bool {
+    let mut start = [0; PREFACE.len()];
+    loop {
+        let seen = stream.peek(&mut start).await.unwrap_or_default();
+        let seen = start.get(..seen).unwrap_or_default();
+        if seen.is_empty() || seen.len() == PREFACE.len() || !PREFACE.starts_with(seen) {
+            return seen == PREFACE;
+        }
+        sleep(PREFACE_PAUSE).await;
+    }
+}
+
 /// A proxy that ends sends its last batch and closes at once, without waiting for the answer.
 /// Without `half_close`, hyper drops such a request, and the batch is lost.
-async fn serve(
+async fn serve_http1(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
     watcher: Watcher,

@@ -1,0 +1,146 @@
+//! One connection of HTTP/2.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, Response};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::Watcher;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::task::JoinError;
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::half_close::HalfClose;
+use super::{HEADER_TIMEOUT, MAX_BUFFER_BYTES};
+
+/// Most requests at once on one connection; the filter has 32 batches in flight.
+const MAX_STREAMS: u32 = 64;
+
+/// Most bytes of bodies that a connection has received and no request has read; they are charged
+/// when they are read.
+const WINDOW_BYTES: u32 = 256 * 1024;
+
+/// How long a client without open requests may take to confirm that a connection ends.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Open requests of a connection.
+#[derive(Clone)]
+struct Requests {
+    open: watch::Sender<usize>,
+    /// A shutdown waits until it is dropped.
+    _watcher: Arc<Watcher>,
+}
+
+/// One of them, until its answer is written.
+struct OpenRequest(Requests);
+
+impl Requests {
+    fn open(&self) -> OpenRequest {
+        self.open.send_modify(|open| *open += 1);
+        OpenRequest(self.clone())
+    }
+
+    /// Answers a request. A request to store goes on when its sender has closed or reset it, as in
+    /// HTTP/1.1; any other ends.
+    async fn answer(
+        self,
+        router: TowerToHyperService<Router>,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, JoinError> {
+        let open = self.open();
+        let stores = request.method() == Method::POST;
+        let answering = async move {
+            let answer: Result<_, Infallible> = router.call(request).await;
+            let Ok(response) = answer;
+            response.map(|body| {
+                Body::new(body.map_frame(move |frame| {
+                    let _until_written = &open;
+                    frame
+                }))
+            })
+        };
+
+        if stores {
+            tokio::spawn(answering).await
+        } else {
+            Ok(answering.await)
+        }
+    }
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        self.0.open.send_modify(|open| *open -= 1);
+    }
+}
+
+/// Serves until the client closes, the connection is idle for as long as one of HTTP/1.1 may be, or
+/// the server stops. Open requests are answered in each case.
+pub(super) async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    watcher: Watcher,
+    mut stopping: watch::Receiver<()>,
+) {
+    let requests = Requests {
+        open: watch::Sender::new(0),
+        _watcher: Arc::new(watcher),
+    };
+    let open = requests.open.subscribe();
+
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |request| requests.clone().answer(router.clone(), request));
+    let stream = TokioIo::new(HalfClose::new(stream, open.clone()));
+    let mut connection = pin!(builder().serve_connection(stream, service));
+
+    let ended = tokio::select! {
+        result = connection.as_mut() => Some(result),
+        () = idle(open.clone(), HEADER_TIMEOUT) => None,
+        _ = stopping.changed() => None,
+    };
+
+    let ended = match ended {
+        Some(result) => result,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                result = connection => result,
+                () = idle(open, FAREWELL_TIMEOUT) => Ok(()),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        debug!("connection: {error}");
+    }
+}
+
+fn builder() -> http2::Builder<TokioExecutor> {
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .max_send_buf_size(MAX_BUFFER_BYTES)
+        .max_header_list_size(MAX_BUFFER_BYTES as u32);
+    http
+}
+
+/// Returns when no request has been open for `time`.
+async fn idle(mut open: watch::Receiver<usize>, time: Duration) {
+    while open.wait_for(|open| *open == 0).await.is_ok() {
+        if timeout(time, open.changed()).await.is_err() {
+            return;
+        }
+    }
+}
