@@ -7,6 +7,8 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
 
 use super::{api, ingest, page};
 use crate::http::auth;
@@ -27,6 +29,8 @@ pub fn app(state: AppState) -> Router {
             Refusal::new(Reason::MethodNotAllowed, "the path has no such method")
         })
         .layer(from_fn_with_state(state.clone(), note_refusals))
+        // An export is compressed on a thread of the runtime, which has other requests.
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .with_state(state)
 }
 

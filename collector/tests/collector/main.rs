@@ -9,6 +9,7 @@ mod check_config;
 mod check_forms;
 mod check_requests;
 mod common;
+mod compression;
 mod encodings;
 mod export;
 mod golden;
