@@ -26,6 +26,7 @@ mod program;
 mod random;
 mod refusals;
 mod rotation;
+mod rust_sdk;
 mod sdks;
 mod sessions;
 mod sockets;
