@@ -19,6 +19,7 @@ mod ledger;
 mod list;
 mod lost_file;
 mod metrics;
+mod nothing_taken;
 mod openapi;
 mod paging;
 mod process;
