@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use audit_collector::completeness::{Gap, GapState, Life, Moment, Report, StreamReport};
 use audit_collector::db::{self, Opened};
 use audit_collector::ledger::signing::PublicKey;
-use audit_collector::ledger::verify::{Fault, Trust, Verification, verify};
+use audit_collector::ledger::verify::{Trust, Verification, verify};
 use audit_collector::time::nanos;
 use clap::{Args, ValueEnum};
 
@@ -123,7 +123,7 @@ fn print(out: &mut dyn Write, found: &Verification) -> io::Result<()> {
     }
     writeln!(out, "faults: {}", found.fault_count)?;
     for fault in &found.faults {
-        writeln!(out, "  {}", describe(fault))?;
+        writeln!(out, "  {fault}")?;
     }
 
     print_completeness(out, &found.completeness)?;
@@ -204,59 +204,4 @@ fn print_silence(out: &mut dyn Write, stream: &StreamReport) -> io::Result<()> {
         out,
         "  stream {id} ({service}): silent, {bound} that were made after {since} are unknown"
     )
-}
-
-fn describe(fault: &Fault) -> String {
-    match fault {
-        Fault::Row { position, uid } => {
-            format!(
-                "row {position} ({uid}) does not match its hash: it was changed or moved, or the hash before it was"
-            )
-        }
-        Fault::Missing {
-            first_position,
-            last_position,
-        } => {
-            format!(
-                "rows {first_position} to {last_position} are missing, and no signed cut speaks of them"
-            )
-        }
-        Fault::Cut { first_position } => {
-            format!("the cut at row {first_position} does not fit the chain")
-        }
-        Fault::Head {
-            head_position,
-            last_position,
-        } => {
-            format!(
-                "the ledger ends with row {last_position}, but its head is row {head_position} or has another hash"
-            )
-        }
-        Fault::Checkpoint { position } => {
-            format!("the checkpoint at row {position} does not fit the chain")
-        }
-        Fault::Signature { position, key_id } => {
-            format!(
-                "the checkpoint or cut at row {position} is not signed by a trusted key (it names key {key_id})"
-            )
-        }
-        Fault::File { message } => format!("the file is damaged: {message}"),
-        Fault::Views {
-            views_position,
-            head_position,
-        } => {
-            format!(
-                "the views are made up to row {views_position}, but the head of the ledger is row {head_position}"
-            )
-        }
-        Fault::Number {
-            position,
-            stream_id,
-            number,
-        } => {
-            format!(
-                "row {position}: another record has number {number} of stream {stream_id} already"
-            )
-        }
-    }
 }
