@@ -114,6 +114,7 @@ fn apply(connection: &mut dyn Connection, script: &str) -> Result<(), DbError> {
 #[cfg(test)]
 mod tests {
     use super::super::*;
+    use crate::db::sqlite::SqliteDatabase;
 
     #[test]
     fn a_table_of_somebody_else_is_left_alone() {
