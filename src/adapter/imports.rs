@@ -312,8 +312,8 @@ pub(super) fn is_forbidden(probe: Probe) -> bool {
     let map = MapType::HttpRequestHeaders as u32;
     let (none, no_size) = (NO_HEADERS.as_ptr(), NO_HEADERS.len());
 
-    // SAFETY: all pointers are valid for the calls. None of them yields a buffer, since no stream
-    // and no value is there.
+    // SAFETY: all pointers are valid for the calls. None of them yields a buffer with bytes, since
+    // no stream is there and the value is empty.
     let status = unsafe {
         match probe {
             Probe::ContinueStream => proxy_continue_stream(0),

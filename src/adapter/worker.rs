@@ -6,6 +6,8 @@ use std::iter;
 use std::rc::Rc;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::clock::Clock;
 use super::held::Held;
 use super::hostcalls::{CurrentStream, ProcessData, dispatch};
@@ -66,21 +68,11 @@ impl Worker {
             log::warn!("{warning}");
         }
 
-        let node_id = imports::property("xds\0node\0id").unwrap_or_default();
-        config.pipeline.resource.instance = instance(&node_id, &ProcessData, random::uuid()?);
-
+        config.pipeline.resource.instance = instance_id()?;
         let plugin = imports::property("plugin_name").unwrap_or_default();
         let owner = StreamOwner::new(vm::register(vm, root), stream_id, &plugin, &config.pipeline);
         let fresh = Key::of_secret(&random::bytes::<32>()?);
         let shared = Authenticated::new(Rc::new(ProcessData), &config.pipeline.journal_keys, fresh);
-
-        // Named by the stream, since a queue wakes only the last context that registered its name.
-        let wake_queue = imports::register_shared_queue(&format!("audit_filter.wake.{stream_id}"));
-        if wake_queue.is_none() {
-            log::warn!(
-                "no queue from the host (proxy_register_shared_queue): a full batch waits for the next tick"
-            );
-        }
 
         let stats = Rc::<Stats>::default();
 
@@ -109,7 +101,7 @@ impl Worker {
             root,
             plugin,
             next_crashed: Cell::new(None),
-            wake_queue,
+            wake_queue: wake_queue(stream_id),
         })
     }
 
@@ -300,6 +292,24 @@ impl Worker {
         }
         is_drained
     }
+}
+
+/// `service.instance.id`
+fn instance_id() -> Result<String, String> {
+    let node_id = imports::property("xds\0node\0id").unwrap_or_default();
+    Ok(instance(&node_id, &ProcessData, random::uuid()?))
+}
+
+/// A queue that wakes the root context. Named by the stream, since a queue wakes only the last
+/// context that registered its name.
+fn wake_queue(stream_id: Uuid) -> Option<u32> {
+    let queue = imports::register_shared_queue(&format!("audit_filter.wake.{stream_id}"));
+    if queue.is_none() {
+        log::warn!(
+            "no queue from the host (proxy_register_shared_queue): full batches wait for the next tick"
+        );
+    }
+    queue
 }
 
 fn print(level: Level, line: &str) {
