@@ -2,8 +2,8 @@
 //!
 //! The SDK exports every callback of the proxy-wasm ABI 0.2.1. Envoy makes each one for every
 //! stream, that of a body for every chunk, at some tenths of a microsecond each. So `tools/cut`
-//! leaves out of the linked module what no configuration needs. The deletion of contexts must stay:
-//! only then the dispatcher forgets a stream.
+//! leaves out of the linked module what no configuration needs, and puts the functions below in
+//! place of the dispatcher's callbacks of the same name.
 
 #![expect(
     unsafe_code,
@@ -26,11 +26,13 @@ proxy_wasm::main! {{
 }}
 
 unsafe extern "C" {
-    /// The dispatcher's own callback.
+    // The dispatcher's own callbacks.
     fn proxy_on_context_create(context: u32, root: u32);
+    fn proxy_on_queue_ready(context: u32, queue: u32);
+    fn proxy_on_done(context: u32) -> bool;
+    fn proxy_on_delete(context: u32);
 }
 
-/// Takes the place of the dispatcher's `proxy_on_context_create` in the linked module (`tools/cut`).
 /// The host starts a root context again when two filters share it, and the dispatcher would panic.
 #[unsafe(no_mangle)]
 extern "C" fn audit_filter_on_context_create(context: u32, root: u32) {
@@ -39,4 +41,29 @@ extern "C" fn audit_filter_on_context_create(context: u32, root: u32) {
     }
     // SAFETY: the dispatcher defines this function, and any two numbers are valid.
     unsafe { proxy_on_context_create(context, root) }
+}
+
+/// A message for a root context of a crashed VM reaches the VM in its place, where a stream may
+/// have this id. The dispatcher would panic.
+#[unsafe(no_mangle)]
+extern "C" fn audit_filter_on_queue_ready(context: u32, queue: u32) {
+    if workers::is_root(context) {
+        // SAFETY: the dispatcher defines this function, and it knows the context.
+        unsafe { proxy_on_queue_ready(context, queue) }
+    }
+}
+
+/// The last call of a stream, so the dispatcher forgets it here. The callback for the deletion
+/// would be one more call for each stream, and without it, where an operator forbids it, each
+/// stream would stay. Of a root context that has ended, an empty one stays.
+#[unsafe(no_mangle)]
+extern "C" fn audit_filter_on_done(context: u32) -> bool {
+    // SAFETY: the dispatcher defines both functions, and the host calls them in this order.
+    unsafe {
+        let is_done = proxy_on_done(context);
+        if !workers::is_root(context) {
+            proxy_on_delete(context);
+        }
+        is_done
+    }
 }

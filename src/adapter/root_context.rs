@@ -225,11 +225,3 @@ fn read_body(num_headers: usize, body_size: usize) -> Vec<u8> {
     )
     .unwrap_or_default()
 }
-
-impl Drop for Root {
-    /// The host deletes the context.
-    fn drop(&mut self) {
-        self.leave();
-        workers::forget_root(self.id);
-    }
-}

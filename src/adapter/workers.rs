@@ -8,7 +8,7 @@ use super::worker::Worker;
 
 #[derive(Default)]
 struct Workers {
-    /// The host's ids of the root contexts that it has not deleted.
+    /// The host's ids of all root contexts.
     roots: Vec<u32>,
     /// Workers whose root context has not ended.
     workers: Vec<(u32, Rc<Worker>)>,
@@ -29,9 +29,9 @@ pub(super) fn is_new_root(root: u32) -> bool {
     })
 }
 
-/// The host has deleted a root context.
-pub(super) fn forget_root(root: u32) {
-    WORKERS.with_borrow_mut(|all| all.roots.retain(|known| *known != root));
+/// Whether this is a root context.
+pub(super) fn is_root(context: u32) -> bool {
+    WORKERS.with_borrow(|all| all.roots.contains(&context))
 }
 
 /// Adds the worker of a root context.

@@ -152,7 +152,6 @@ impl Vm {
 
         self.call("proxy_on_log", &[id]);
         self.call("proxy_on_done", &[id]);
-        self.call("proxy_on_delete", &[id]);
     }
 
     pub(crate) fn warm_up(&mut self, exchange: &Exchange) {

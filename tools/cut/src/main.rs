@@ -11,7 +11,7 @@ use walrus::ir::Value;
 use walrus::{ConstExpr, DataKind, ExportItem, GlobalKind, Module};
 
 /// The callbacks that the filter handles (`src/adapter/`).
-const CALLBACKS: [&str; 13] = [
+const CALLBACKS: [&str; 12] = [
     "proxy_on_context_create",
     "proxy_on_configure",
     "proxy_on_tick",
@@ -22,7 +22,6 @@ const CALLBACKS: [&str; 13] = [
     "proxy_on_response_trailers",
     "proxy_on_log",
     "proxy_on_done",
-    "proxy_on_delete",
     "proxy_on_memory_allocate",
     "proxy_abi_version_0_2_1",
 ];
@@ -30,8 +29,12 @@ const CALLBACKS: [&str; 13] = [
 /// Those of the full module alone.
 const ON_RESPONSES: [&str; 2] = ["proxy_on_response_headers", "proxy_on_response_body"];
 
-/// A callback, and the export of the filter that takes its place (`src/adapter/exports.rs`).
-const REPLACED: (&str, &str) = ("proxy_on_context_create", "audit_filter_on_context_create");
+/// Callbacks, and the exports of the filter that take their place (`src/adapter/exports.rs`).
+const REPLACED: [(&str, &str); 3] = [
+    ("proxy_on_context_create", "audit_filter_on_context_create"),
+    ("proxy_on_queue_ready", "audit_filter_on_queue_ready"),
+    ("proxy_on_done", "audit_filter_on_done"),
+];
 
 /// The exported address of a byte: 1 where the module has [`ON_RESPONSES`], else 0
 /// (`src/adapter/shape.rs`).
@@ -63,7 +66,9 @@ fn failed(problem: &str) -> ExitCode {
 fn cut(is_lean: bool, linked: &Path, out: &Path) -> Result<(), String> {
     let mut module = Module::from_file(linked).map_err(|error| format!("{error:#}"))?;
 
-    replace(&mut module, REPLACED)?;
+    for replaced in REPLACED {
+        replace(&mut module, replaced)?;
+    }
     if is_lean {
         unmark(&mut module)?;
     }
