@@ -71,13 +71,29 @@ fn to_file(from: &Opened, file: &Path, now: i64) -> Result<bool, OfflineError> {
         let _ = remove(&unfinished);
     }
     let found = copied?;
+    complete(&unfinished, file).map_err(failed)?;
 
-    fs::rename(&unfinished, file).map_err(failed)?;
     let directory = file.parent().filter(|parent| *parent != Path::new(""));
     File::open(directory.unwrap_or(Path::new(".")))
         .and_then(|directory| directory.sync_all())
         .map_err(failed)?;
     report(&found)
+}
+
+/// Gives a copy its name, if all of it is in its file.
+fn complete(unfinished: &Path, file: &Path) -> io::Result<()> {
+    // The last connection folds the log into the file and removes it. A failure is not reported.
+    if with_suffix(unfinished, "-wal").exists() {
+        remove(unfinished)?;
+        return Err(io::Error::new(
+            io::ErrorKind::StorageFull,
+            "the copy could not be completed: it needs room for the ledger twice",
+        ));
+    }
+
+    // Unlike a rename, a hard link does not replace a file that a collector has just made.
+    fs::hard_link(unfinished, file)?;
+    fs::remove_file(unfinished)
 }
 
 /// Copies and verifies in one transaction: the target has all of it or nothing.
