@@ -54,11 +54,10 @@ impl Requests {
     /// Answers a request. A request to store goes on when its sender has closed or reset it, as in
     /// HTTP/1.1; any other ends.
     async fn answer(
-        self,
+        open: OpenRequest,
         router: TowerToHyperService<Router>,
         request: Request<Incoming>,
     ) -> Result<Response<Body>, JoinError> {
-        let open = self.open();
         let stores = request.method() == Method::POST;
         let answering = async move {
             let answer: Result<_, Infallible> = router.call(request).await;
@@ -100,7 +99,9 @@ pub(super) async fn serve(
     let open = requests.open.subscribe();
 
     let router = TowerToHyperService::new(router);
-    let service = service_fn(move |request| requests.clone().answer(router.clone(), request));
+    // Counted before the answer is polled: the end of the input is held back while one is open.
+    let service =
+        service_fn(move |request| Requests::answer(requests.open(), router.clone(), request));
     let stream = TokioIo::new(HalfClose::new(stream, open.clone()));
     let mut connection = pin!(builder().serve_connection(stream, service));
 
