@@ -5,6 +5,7 @@ mod api;
 pub mod app;
 pub mod auth;
 mod ingest;
+pub(crate) mod json;
 pub mod metrics;
 pub mod page;
 mod refusal;

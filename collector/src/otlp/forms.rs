@@ -14,7 +14,7 @@ fn whole_numbers_are_read_in_every_form_of_protobufs_json() {
         ("5000e-3", 5),
         ("-0", 0),
         ("0e999999999999", 0),
-        ("9.223372036854775807e18", i64::MAX),
+        ("9007199254740992e0", 1 << 53),
         ("-9223372036854775808", i64::MIN),
     ] {
         for number in [number.to_owned(), format!("\"{number}\"")] {
@@ -23,13 +23,39 @@ fn whole_numbers_are_read_in_every_form_of_protobufs_json() {
         }
     }
 
-    let nanoseconds = 1_795_327_495_874_873_001;
+    let largest = one_value(r#"{"intValue":"9.223372036854775807e18"}"#);
+    assert_eq!(largest, json!(i64::MAX));
+
     for time in ["1.795327495874873001e18", "1795327495874873001.0"] {
-        for time in [time.to_owned(), format!("\"{time}\"")] {
-            let record = one_record(&format!(r#"{{"timeUnixNano":{time}}}"#));
-            assert_eq!(record.content.time_unix_nano, nanoseconds, "{time}");
-        }
+        let record = one_record(&format!(r#"{{"timeUnixNano":"{time}"}}"#));
+        let nanoseconds = record.content.time_unix_nano;
+        assert_eq!(nanoseconds, 1_795_327_495_874_873_001, "{time}");
     }
+}
+
+/// A bare number with an exponent is a double, so it has 53 bits.
+#[test]
+fn a_number_that_is_not_whole_or_too_large_is_refused() {
+    for number in ["0.5", "1e30", "\"0.5\"", "\"1e30\"", "\"\"", "true"] {
+        let body = format!(
+            r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"timeUnixNano":{number}}}]}}]}}]}}"#
+        );
+        assert!(decode_json(body.as_bytes()).is_err(), "{number}");
+    }
+}
+
+/// With its feature `raw_value`, serde_json reads this key as the text of another value.
+#[test]
+fn no_key_has_a_meaning_for_the_reader_of_json() {
+    const KEY: &str = "$serde_json::private::RawValue";
+    let value = one_value(&format!(
+        r#"{{"kvlistValue":{{"values":[{{"key":"{KEY}","value":{{"stringValue":"no json"}}}}]}}}}"#
+    ));
+    assert_eq!(value, json!({KEY: "no json"}));
+
+    let stored = value.to_string();
+    let read: serde_json::Value = serde_json::from_str(&stored).unwrap();
+    assert_eq!(read, value);
 }
 
 #[test]

@@ -1,14 +1,12 @@
 //! Numbers in JSON, in the forms of protobuf's JSON mapping: whole numbers also as strings, with a
 //! fraction of zeros or with an exponent; doubles also as names.
 
-use std::borrow::Cow;
 use std::fmt;
 
 use opentelemetry_proto::tonic::logs::v1::SeverityNumber;
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 /// Nanoseconds since the Unix epoch, not negative. A `fixed64` beyond the year 2262 is
 /// [`i64::MAX`].
@@ -42,41 +40,74 @@ pub(super) struct Severity(pub(super) i32);
 
 impl<'de> Deserialize<'de> for Severity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = number_text(<&RawValue>::deserialize(deserializer)?.get())?;
-        let named = SeverityNumber::from_str_name(&text).map(i32::from);
-        named
-            .map_or_else(|| narrow(&text, "a severity, by number or name"), Ok)
-            .map(Self)
+        let visitor = Whole {
+            expected: "a severity, by number or name",
+            named: |text| SeverityNumber::from_str_name(text).map(i32::from),
+        };
+        narrow(deserializer.deserialize_any(&visitor)?, &visitor).map(Self)
     }
 }
 
 /// A whole number in any form that protobuf's JSON mapping allows: digits, a fraction of zeros, an
-/// exponent; as a number or as a string. It is read as a decimal, since a double would change the
-/// last digits of a time.
+/// exponent; as a number or as a string. A string is read as a decimal, since a double would change
+/// the last digits of a time.
 fn whole<'de, N, D>(deserializer: D, expected: &'static str) -> Result<N, D::Error>
 where
     N: TryFrom<i128>,
     D: Deserializer<'de>,
 {
-    let text = number_text(<&RawValue>::deserialize(deserializer)?.get())?;
-    narrow(&text, expected)
+    let visitor = Whole {
+        expected,
+        named: |_| None,
+    };
+    narrow(deserializer.deserialize_any(&visitor)?, &visitor)
 }
 
-/// The text of a JSON number, or the content of a JSON string.
-fn number_text<E: Error>(json: &str) -> Result<Cow<'_, str>, E> {
-    if json.starts_with('"') {
-        serde_json::from_str(json)
-            .map(Cow::Owned)
-            .map_err(E::custom)
-    } else {
-        Ok(json.into())
+fn narrow<N: TryFrom<i128>, E: Error>(value: i128, visitor: &Whole) -> Result<N, E> {
+    N::try_from(value).map_err(|_| {
+        let text = value.to_string();
+        E::invalid_value(Unexpected::Other(&text), &visitor)
+    })
+}
+
+/// Reads a whole number, or a name of one.
+struct Whole {
+    expected: &'static str,
+    named: fn(&str) -> Option<i32>,
+}
+
+impl Visitor<'_> for &Whole {
+    type Value = i128;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.expected)
     }
-}
 
-fn narrow<N: TryFrom<i128>, E: Error>(text: &str, expected: &'static str) -> Result<N, E> {
-    decimal(text)
-        .and_then(|value| N::try_from(value).ok())
-        .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &expected))
+    fn visit_i64<E: Error>(self, value: i64) -> Result<i128, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<i128, E> {
+        Ok(value.into())
+    }
+
+    /// A number with a fraction or an exponent. The reader of JSON has made a double of it.
+    fn visit_f64<E: Error>(self, value: f64) -> Result<i128, E> {
+        /// 2^64, as a double. A larger value fits no type, and the conversion would saturate.
+        const LIMIT: f64 = 18_446_744_073_709_551_616.0;
+        if value.fract() == 0.0 && value.abs() <= LIMIT {
+            Ok(value as i128)
+        } else {
+            Err(E::invalid_value(Unexpected::Float(value), &self))
+        }
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<i128, E> {
+        (self.named)(text)
+            .map(i128::from)
+            .or_else(|| decimal(text))
+            .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
 }
 
 /// The value of a decimal without a fraction; `None` too when it has more than 38 digits.

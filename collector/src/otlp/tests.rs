@@ -258,7 +258,7 @@ fn wrong_shapes_are_refused_with_their_place() {
         record(r#"{"timeUnixNano":"18446744073709551616"}"#),
         record(r#"{"timeUnixNano":"1.5"}"#),
         record(r#"{"timeUnixNano":1e-3}"#),
-        record(r#"{"timeUnixNano":1e400}"#),
+        record(r#"{"timeUnixNano":"1e400"}"#),
         record(r#"{"timeUnixNano":"0x10"}"#),
         record(r#"{"timeUnixNano":"1e"}"#),
         record(r#"{"timeUnixNano":"1."}"#),

@@ -6,17 +6,27 @@ use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use audit_collector::http::page;
+use axum::Router;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 const SECOND: i64 = 1_000_000_000;
+
+/// A value as the body of an answer.
+struct Json<T>(T);
+
+impl IntoResponse for Json<Value> {
+    fn into_response(self) -> Response {
+        let content_type = [("content-type", "application/json")];
+        (content_type, self.0.to_string()).into_response()
+    }
+}
 
 /// Data and state of the fake.
 #[derive(Default)]

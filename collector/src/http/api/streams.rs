@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::Json;
+use crate::http::json::Json;
 use axum::extract::State;
 
 use super::parameters::{Given, Parameter, Sent};

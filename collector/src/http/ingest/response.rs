@@ -1,6 +1,6 @@
 //! The answer, in the encoding of the request: protobuf for protobuf, else JSON.
 
-use axum::Json;
+use crate::http::json::Json;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use opentelemetry_proto::tonic::collector::logs::v1::{

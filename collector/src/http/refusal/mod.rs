@@ -1,6 +1,6 @@
 //! Answers other than success: an HTTP status with an OTLP `Status` body.
 
-use axum::Json;
+use crate::http::json::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prost::Message as _;

@@ -3,7 +3,7 @@
 
 mod operations;
 
-use axum::Json;
+use crate::http::json::Json;
 use utoipa::ToSchema;
 use utoipa::openapi::path::{PathItem, PathsBuilder};
 use utoipa::openapi::schema::ComponentsBuilder;

@@ -5,7 +5,7 @@ mod types;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
+use crate::http::json::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde::Serialize;
