@@ -74,7 +74,7 @@ async fn nothing_is_compressed_when_that_is_not_accepted() {
 
 /// A stream that is whole as gzip could be taken for a complete export.
 #[tokio::test]
-async fn a_compressed_export_that_fails_is_broken_off() {
+async fn a_compressed_answer_that_fails_is_broken_off() {
     let collector = with_records().await;
     let request = Request::get("/api/records?format=ndjson").header("accept-encoding", "gzip");
     let request = request.body(Body::empty()).unwrap();
