@@ -1,6 +1,10 @@
-//! An HTTP/1.1 request in Envoy's form: a body has a `content-length`.
+//! An HTTP/1.1 request in Envoy's form: a body has a `content-length`, or comes in chunks when the
+//! audit cluster compresses it.
+
+use std::io::Read;
 
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpStream;
 
@@ -10,7 +14,10 @@ use crate::headers::Headers;
 pub(super) struct Request {
     pub(super) path: String,
     pub(super) headers: Headers,
+    /// Without its content coding.
     pub(super) body: Bytes,
+    /// Length of the body as it came, with its content coding.
+    pub(super) coded_bytes: usize,
 }
 
 impl Request {
@@ -18,18 +25,56 @@ impl Request {
     pub(super) async fn read(stream: &mut BufReader<TcpStream>) -> Option<Self> {
         let path = read_line(stream).await?.split(' ').nth(1)?.to_owned();
         let headers = read_headers(stream).await?;
-        let length = headers
-            .text("content-length")
-            .map_or(Some(0), |digits| digits.parse().ok())?;
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body).await.ok()?;
+        let coded = read_body(stream, &headers).await?;
+        let coded_bytes = coded.len();
+        let body = match headers.text("content-encoding").as_deref() {
+            Some("gzip") => decompressed(&coded)?,
+            _ => coded,
+        };
 
         Some(Self {
             path,
             headers,
             body: body.into(),
+            coded_bytes,
         })
     }
+}
+
+async fn read_body(stream: &mut BufReader<TcpStream>, headers: &Headers) -> Option<Vec<u8>> {
+    if headers.text("transfer-encoding").as_deref() == Some("chunked") {
+        return read_chunks(stream).await;
+    }
+
+    let length = headers
+        .text("content-length")
+        .map_or(Some(0), |digits| digits.parse().ok())?;
+    read_exactly(stream, length).await
+}
+
+/// All chunks of a body without trailers (RFC 9112, section 7.1).
+async fn read_chunks(stream: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let length = usize::from_str_radix(&read_line(stream).await?, 16).ok()?;
+        body.extend(read_exactly(stream, length).await?);
+        read_line(stream).await?;
+        if length == 0 {
+            return Some(body);
+        }
+    }
+}
+
+async fn read_exactly(stream: &mut BufReader<TcpStream>, length: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    stream.read_exact(&mut bytes).await.ok()?;
+    Some(bytes)
+}
+
+fn decompressed(coded: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    GzDecoder::new(coded).read_to_end(&mut body).ok()?;
+    Some(body)
 }
 
 async fn read_headers(stream: &mut BufReader<TcpStream>) -> Option<Headers> {

@@ -23,8 +23,10 @@ pub struct Attempt {
     pub path: String,
     /// Headers of the request.
     pub headers: Headers,
-    /// The batch; empty if bodies are not kept.
+    /// The batch without its content coding; empty if bodies are not kept.
     pub body: Bytes,
+    /// Length of the batch as it came, with its content coding.
+    pub coded_bytes: usize,
     /// Whether the audit cluster has kept the batch by now.
     pub is_stored: bool,
     /// When the request had arrived.
@@ -74,12 +76,14 @@ impl Script {
             path,
             headers,
             body,
+            coded_bytes,
         } = request;
 
         self.attempts.push(Attempt {
             path,
             headers,
             body,
+            coded_bytes,
             is_stored: false,
             at: now(),
         });

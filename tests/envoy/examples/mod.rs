@@ -5,6 +5,7 @@
 mod all_calls;
 mod by_route;
 mod check_usage;
+mod compressed;
 mod correlation_headers;
 mod grpc_session_tracking;
 mod session_audit;
