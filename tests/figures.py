@@ -48,6 +48,9 @@ def functions(lines):
                 start, indent = number, found.group(1)
                 if line.rstrip().endswith("}"):
                     start = None
+        elif line.rstrip() == indent + ") -> u32;" or line.rstrip() == indent + ");":
+            # A declaration of a foreign function.
+            start = None
         elif line.rstrip() == indent + "}":
             yield lines[start : number + 1]
             start = None

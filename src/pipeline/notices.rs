@@ -75,58 +75,48 @@ const UNPROVEN_BATCH: &str = "they are recorded, and each record makes another b
     filters the same token in audit_cluster.headers, name the senders in trust, or keep the filter off the collector";
 
 impl Kind {
-    fn notice(self, count: u64, detail: &str) -> Notice {
-        let (level, text) = match self {
+    fn level(self) -> Level {
+        match self {
+            Self::Dropped | Self::Rejected | Self::Unreported | Self::Refused => Level::Error,
+            Self::Recovered => Level::Info,
             Self::Failing
             | Self::UnknownCluster
             | Self::NoHost
             | Self::Overflow
-            | Self::NoConnection => (
-                Level::Warn,
-                format!(
-                    "audit cluster does not acknowledge, attempts failed: {count}, last: {detail}"
-                ),
-            ),
-            Self::Dropped => (
-                Level::Error,
-                format!("records dropped: {count}, last reason: {detail}"),
-            ),
-            Self::Rejected => (
-                Level::Error,
-                format!("records rejected by the audit cluster: {count}, last: {detail}"),
-            ),
-            Self::Unreported => (
-                Level::Error,
-                format!("loss records refused by the audit cluster: {count}, last: {detail}"),
-            ),
-            Self::Refused => (
-                Level::Error,
-                format!(
-                    "journal entries refused: {count}; another plugin has written them, or the key was replaced"
-                ),
-            ),
-            Self::Isolating => (
-                Level::Warn,
-                format!(
-                    "batches fail while others are acknowledged, attempts failed: {count}, last: {detail}"
-                ),
-            ),
-            Self::Recovered if count == 1 => {
-                (Level::Info, "audit cluster answers again".to_owned())
-            }
-            Self::Recovered => (
-                Level::Info,
-                format!("audit cluster answers again, interruptions: {count}"),
-            ),
-            Self::UnprovenBatch => (
-                Level::Warn,
-                format!(
-                    "requests without a proof that look like batches of this filter: {count}; {UNPROVEN_BATCH}"
-                ),
-            ),
-        };
+            | Self::NoConnection
+            | Self::Isolating
+            | Self::UnprovenBatch => Level::Warn,
+        }
+    }
 
-        Notice { level, text }
+    fn text(self, count: u64, detail: &str) -> String {
+        match self {
+            Self::Failing
+            | Self::UnknownCluster
+            | Self::NoHost
+            | Self::Overflow
+            | Self::NoConnection => format!(
+                "audit cluster does not acknowledge, attempts failed: {count}, last: {detail}"
+            ),
+            Self::Dropped => format!("records dropped: {count}, last reason: {detail}"),
+            Self::Rejected => {
+                format!("records rejected by the audit cluster: {count}, last: {detail}")
+            }
+            Self::Unreported => {
+                format!("loss records refused by the audit cluster: {count}, last: {detail}")
+            }
+            Self::Refused => format!(
+                "journal entries refused: {count}; another plugin has written them, or the key was replaced"
+            ),
+            Self::Isolating => format!(
+                "batches fail while others are acknowledged, attempts failed: {count}, last: {detail}"
+            ),
+            Self::Recovered if count == 1 => "audit cluster answers again".to_owned(),
+            Self::Recovered => format!("audit cluster answers again, interruptions: {count}"),
+            Self::UnprovenBatch => format!(
+                "requests without a proof that look like batches of this filter: {count}; {UNPROVEN_BATCH}"
+            ),
+        }
     }
 }
 
@@ -165,8 +155,10 @@ impl Notices {
         for (kind, limiter) in KINDS.into_iter().zip(&mut self.limiters) {
             if limiter.count > 0 && uptime >= limiter.next {
                 limiter.next = uptime + INTERVAL;
-                self.ready
-                    .push(kind.notice(std::mem::take(&mut limiter.count), &limiter.detail));
+                self.ready.push(Notice {
+                    level: kind.level(),
+                    text: kind.text(std::mem::take(&mut limiter.count), &limiter.detail),
+                });
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A stream that was left by another VM or by an earlier configuration.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -148,29 +149,8 @@ impl Predecessor {
             given_out
         };
 
-        let (mut number, mut count, mut first) =
-            (if has_gaps { unsettled } else { oldest }, 0, None);
-
-        while number < reserved_until {
-            // A batch and its halves may both be found, so ranges may overlap.
-            if let Some((_, end)) = sealed
-                .iter()
-                .find(|(start, end)| (*start..=*end).contains(&number))
-            {
-                number = end + 1;
-                continue;
-            }
-            let next = sealed
-                .iter()
-                .map(|(start, _)| *start)
-                .filter(|start| *start > number)
-                .fold(reserved_until, u64::min);
-            first.get_or_insert(number);
-            // The last checkpoint has the numbers that were given out. The range also covers those
-            // that may have been given out since.
-            count += next.min(given_out).saturating_sub(number);
-            number = next;
-        }
+        let begin = if has_gaps { unsettled } else { oldest };
+        let (count, first) = missing(&sealed, begin..reserved_until, given_out);
 
         // Records that were acknowledged since the checkpoint are not missing.
         let count = if has_gaps && !is_checkpoint_damaged {
@@ -222,4 +202,30 @@ impl Predecessor {
             journal.rewrite(&self.orphan, checkpoint);
         }
     }
+}
+
+/// How many of these numbers are in no batch and below `given_out`, and the first that is in no
+/// batch. `sealed`: first and last number of each batch.
+fn missing(sealed: &[(u64, u64)], numbers: Range<u64>, given_out: u64) -> (u64, Option<u64>) {
+    let (mut number, mut count, mut first) = (numbers.start, 0, None);
+    while number < numbers.end {
+        // A batch and its halves may both be found, so ranges may overlap.
+        let holds = |(start, end): &&(u64, u64)| (*start..=*end).contains(&number);
+        if let Some((_, end)) = sealed.iter().find(holds) {
+            number = end + 1;
+            continue;
+        }
+
+        let starts = sealed.iter().map(|(start, _)| *start);
+        let next = starts
+            .filter(|start| *start > number)
+            .fold(numbers.end, u64::min);
+        first.get_or_insert(number);
+        // The last checkpoint has the numbers that were given out. The range also covers those
+        // that may have been given out since.
+        count += next.min(given_out).saturating_sub(number);
+        number = next;
+    }
+
+    (count, first)
 }
