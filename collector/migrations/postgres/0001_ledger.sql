@@ -19,6 +19,8 @@ CREATE TABLE records (
     action TEXT COLLATE "C",
     outcome TEXT,
     user_id TEXT,
+    user_name TEXT,
+    user_email TEXT,
     session_id TEXT,
     token_ref TEXT,
     trace_id TEXT,
@@ -33,6 +35,8 @@ CREATE INDEX records_by_rule ON records (rule, at_unix_nano);
 CREATE INDEX records_by_action ON records (action, at_unix_nano);
 CREATE INDEX records_by_outcome ON records (outcome, at_unix_nano);
 CREATE INDEX records_by_user ON records (user_id, at_unix_nano) WHERE user_id IS NOT NULL;
+CREATE INDEX records_by_name ON records (user_name, at_unix_nano) WHERE user_name IS NOT NULL;
+CREATE INDEX records_by_email ON records (user_email, at_unix_nano) WHERE user_email IS NOT NULL;
 CREATE INDEX records_by_session ON records (session_id, at_unix_nano) WHERE session_id IS NOT NULL;
 CREATE INDEX records_by_token ON records (token_ref, at_unix_nano) WHERE token_ref IS NOT NULL;
 

@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::chain::{self, Hash};
-use super::entry::{CLOCK_SKEW, Entry, RECORDS, UNHASHED, searched};
+use super::conditions::{Columns, Conditions};
+use super::entry::{CLOCK_SKEW, Entry, RECORDS, UNHASHED};
 use crate::db::{Cell, Connection, DbError};
 use crate::record::UID;
 use serde_json::{Map, Value};
@@ -18,6 +19,10 @@ pub struct Filter {
     pub to: Option<i64>,
     /// `user.id`.
     pub user: Option<String>,
+    /// `user.email`.
+    pub user_email: Option<String>,
+    /// `user.name`.
+    pub user_name: Option<String>,
     /// `session.id`.
     pub session: Option<String>,
     /// `session.token_ref`.
@@ -165,9 +170,12 @@ pub fn list(
     start: Start,
     limit: i64,
 ) -> Result<Page, DbError> {
-    let texts = Texts::of(filter);
-    let mut query = Conditions::default();
-    texts.restrict(filter, start, &mut query);
+    let columns = Columns::of(filter);
+    let mut query = Conditions {
+        text: select(),
+        ..Conditions::default()
+    };
+    columns.restrict(filter, start, &mut query);
     start.restrict(&mut query);
 
     // One more row shows whether there is a next page.
@@ -175,7 +183,7 @@ pub fn list(
 
     let (limit, mut bytes) = (usize::try_from(limit).unwrap_or(usize::MAX), 0);
     let mut page = Page::default();
-    let read = connection.query(&query.text(), &query.cells, &mut |row| {
+    let read = connection.query(&query.text, &query.cells, &mut |row| {
         if page.rows.len() >= limit || bytes >= MAX_PAGE_BYTES {
             page.more = true;
             return Err(DbError::failed("the page is full"));
@@ -198,77 +206,11 @@ pub fn list(
     }
 }
 
-/// Columns and the values that they must have, and the pattern for the action.
-struct Texts {
-    equal: Vec<(&'static str, String)>,
-    like: Option<String>,
-}
-
-impl Texts {
-    fn of(filter: &Filter) -> Self {
-        let equal = [
-            ("user_id", &filter.user),
-            ("session_id", &filter.session),
-            ("token_ref", &filter.token_ref),
-            ("action", &filter.action),
-            ("rule", &filter.rule),
-            ("outcome", &filter.outcome),
-            ("service_name", &filter.service),
-            ("stream_id", &filter.stream),
-        ];
-        let equal = equal
-            .into_iter()
-            .filter_map(|(column, text)| Some((column, searched(text.as_ref()?))));
-
-        Self {
-            equal: equal.collect(),
-            like: filter.text.as_ref().map(|text| like(&searched(text))),
-        }
-    }
-
-    /// Pages by position must be read in the order of positions, without another index. The planner
-    /// could prefer the index of a column, such as the outcome, and sort all its records. An
-    /// expression in place of the column prevents that.
-    fn restrict<'t>(&'t self, filter: &Filter, start: Start, query: &mut Conditions<'t>) {
-        let (text, number) = if matches!(start, Start::After(_)) {
-            (" || ''", " + 0")
-        } else {
-            ("", "")
-        };
-
-        for (column, value) in &self.equal {
-            query.push(&format!(" AND {column}{text} = "), Cell::Text(value));
-        }
-        if let Some(pattern) = &self.like {
-            query.push(" AND lower(action) LIKE ", Cell::Text(pattern));
-            query.text.push_str(" ESCAPE '\\'");
-        }
-        if filter.without_session {
-            query.text.push_str(" AND session_id IS NULL");
-        }
-
-        for (comparison, time) in [(">=", filter.from), ("<", filter.to)] {
-            if let Some(time) = time {
-                query.push(
-                    &format!(" AND at_unix_nano{number} {comparison} "),
-                    Cell::Integer(time),
-                );
-            }
-        }
-    }
-}
-
-/// A pattern for a part of a text; wildcards in it are escaped.
-fn like(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character.to_ascii_lowercase());
-    }
-    pattern.push('%');
-    pattern
+/// The columns of a [`StoredEntry`], of all records.
+fn select() -> String {
+    let conflicts = "(SELECT COUNT(*) FROM conflicts WHERE conflicts.position = records.position)";
+    let names = RECORDS.names();
+    format!("SELECT {names}, {conflicts} FROM records WHERE 1 = 1")
 }
 
 impl Start {
@@ -296,29 +238,6 @@ impl Start {
     }
 }
 
-/// Conditions as text and the values of their parameters.
-#[derive(Default)]
-pub(crate) struct Conditions<'c> {
-    pub(crate) text: String,
-    pub(crate) cells: Vec<Cell<'c>>,
-}
-
-impl<'c> Conditions<'c> {
-    /// Appends `condition` and its parameter.
-    pub(crate) fn push(&mut self, condition: &str, cell: Cell<'c>) {
-        self.cells.push(cell);
-        self.text.push_str(condition);
-        self.text.push_str(&format!("${}", self.cells.len()));
-    }
-
-    fn text(&self) -> String {
-        let conflicts =
-            "(SELECT COUNT(*) FROM conflicts WHERE conflicts.position = records.position)";
-        let (names, conditions) = (RECORDS.names(), &self.text);
-        format!("SELECT {names}, {conflicts} FROM records WHERE 1 = 1{conditions}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,10 +252,5 @@ mod tests {
         for text in ["", "7", "a-b", "1-", "-1", "1-2-3"] {
             assert_eq!(text.parse::<Cursor>(), Err(NoCursor), "{text}");
         }
-    }
-
-    #[test]
-    fn wildcards_of_the_reader_are_plain_characters() {
-        assert_eq!(like(r"GET /50%_\x"), r"%get /50\%\_\\x%");
     }
 }

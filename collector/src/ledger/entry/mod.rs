@@ -69,6 +69,10 @@ pub struct Entry {
     pub outcome: Option<String>,
     /// `user.id`.
     pub user_id: Option<String>,
+    /// `user.name`.
+    pub user_name: Option<String>,
+    /// `user.email`.
+    pub user_email: Option<String>,
     /// `session.id`.
     pub session_id: Option<String>,
     /// `session.token_ref`.
@@ -110,6 +114,8 @@ impl Entry {
             action: searched("audit.action"),
             outcome: searched("audit.outcome"),
             user_id: searched("user.id"),
+            user_name: searched("user.name"),
+            user_email: searched("user.email"),
             session_id: searched("session.id"),
             token_ref: searched("session.token_ref"),
             attributes: Value::Object(content.attributes.into_iter().collect()).to_string(),

@@ -304,7 +304,7 @@ const EVENT_NAME: usize = 9;
 const STREAM: usize = 10;
 const NUMBER: usize = 11;
 const SERVICE: usize = 12;
-const ATTRIBUTES: usize = 22;
+const ATTRIBUTES: usize = 24;
 
 #[cfg(test)]
 mod tests {

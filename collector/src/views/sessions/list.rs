@@ -8,8 +8,9 @@ use super::fold::Fold;
 use super::row::{read, select};
 use super::{EndedBy, Session};
 use crate::db::{Cell, Connection, DbError};
+use crate::ledger::conditions::Conditions;
 use crate::ledger::entry::searched;
-use crate::ledger::list::{Conditions, NoCursor};
+use crate::ledger::list::NoCursor;
 use crate::time::nanos;
 
 /// Conditions that must all hold.

@@ -8,11 +8,13 @@ use audit_collector::ledger::list::{Cursor, Filter, Start, list};
 use audit_collector::views::sessions::{self, SessionCursor, SessionQuery};
 use audit_collector::views::usage::{self, UsageQuery};
 use audit_collector::views::{signals, streams};
+use tempfile::TempDir;
 
 /// Keeps the plan of each query.
 struct Planner {
     inner: Box<dyn Connection>,
     plans: Vec<String>,
+    _directory: TempDir,
 }
 
 impl Connection for Planner {
@@ -56,19 +58,32 @@ impl Connection for Planner {
     }
 }
 
-/// The plans of the queries that the closure runs, one after the other.
-fn plans<T>(run: impl FnOnce(&mut dyn Connection) -> Result<T, DbError>) -> Vec<String> {
+/// An empty database that keeps plans.
+fn planner() -> Planner {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("audit.db").display());
     open(&url).unwrap();
     let inner = SqliteDatabase::new(&url).unwrap().connect().unwrap();
-    let mut planner = Planner {
+    Planner {
         inner,
         plans: Vec::new(),
-    };
+        _directory: directory,
+    }
+}
 
-    run(&mut planner).unwrap();
-    planner.plans
+impl Planner {
+    /// The plans of the queries that the closure runs, one after the other.
+    fn plans<T>(
+        &mut self,
+        run: impl FnOnce(&mut dyn Connection) -> Result<T, DbError>,
+    ) -> Vec<String> {
+        run(self).unwrap();
+        std::mem::take(&mut self.plans)
+    }
+}
+
+fn plans<T>(run: impl FnOnce(&mut dyn Connection) -> Result<T, DbError>) -> Vec<String> {
+    planner().plans(run)
 }
 
 /// The plan of the only query uses `index`, and sorts nothing.
@@ -80,10 +95,12 @@ fn assert_uses(plans: &[String], index: &str, what: &str) {
     assert!(!plan.contains("TEMP B-TREE"), "{what}: {plan}");
 }
 
-fn filter(name: &str) -> Filter {
-    let mut filter = Filter::default();
+/// Adds the condition `name` to a filter.
+fn with(name: &str, mut filter: Filter) -> Filter {
     let field = match name {
         "user" => &mut filter.user,
+        "user_name" => &mut filter.user_name,
+        "user_email" => &mut filter.user_email,
         "session" => &mut filter.session,
         "token_ref" => &mut filter.token_ref,
         "action" => &mut filter.action,
@@ -99,18 +116,34 @@ fn filter(name: &str) -> Filter {
     filter
 }
 
-const SHAPES: [(&str, &str); 10] = [
-    ("", "records_by_time"),
-    ("user", "records_by_user"),
+/// Conditions and their indexes, in the order in which an index is preferred.
+const SHAPES: [(&str, &str); 12] = [
+    ("stream", "records_by_stream"),
     ("session", "records_by_session"),
     ("token_ref", "records_by_token"),
+    ("user", "records_by_user"),
+    ("user_email", "records_by_email"),
+    ("user_name", "records_by_name"),
     ("action", "records_by_action"),
     ("rule", "records_by_rule"),
     ("outcome", "records_by_outcome"),
-    ("stream", "records_by_stream"),
     ("service", "records_by_time"),
     ("q", "records_by_time"),
+    ("", "records_by_time"),
 ];
+
+/// Each pair of conditions, and each alone, with the index of the preferred one.
+fn pairs() -> impl Iterator<Item = (String, Filter, &'static str)> {
+    SHAPES
+        .iter()
+        .enumerate()
+        .flat_map(|(place, &(one, index))| {
+            SHAPES[place..].iter().map(move |(other, _)| {
+                let filter = with(one, with(other, Filter::default()));
+                (format!("{one}&{other}"), filter, index)
+            })
+        })
+}
 
 #[test]
 fn every_list_of_records_is_read_from_an_index_in_its_order() {
@@ -122,16 +155,17 @@ fn every_list_of_records_is_read_from_an_index_in_its_order() {
         Start::Oldest(cursor),
     ];
 
-    for (name, index) in SHAPES {
+    let mut database = planner();
+    for (what, filter, index) in pairs() {
         for start in starts {
             for (from, to) in [(None, None), (Some(1), None), (Some(1), Some(2))] {
                 let filter = Filter {
                     from,
                     to,
-                    ..filter(name)
+                    ..filter.clone()
                 };
-                let plans = plans(|connection| list(connection, &filter, start, 50));
-                assert_uses(&plans, index, &format!("{name} {start:?} {from:?} {to:?}"));
+                let plans = database.plans(|connection| list(connection, &filter, start, 50));
+                assert_uses(&plans, index, &format!("{what} {start:?} {from:?} {to:?}"));
             }
         }
     }
@@ -139,14 +173,15 @@ fn every_list_of_records_is_read_from_an_index_in_its_order() {
 
 #[test]
 fn a_live_tail_reads_what_is_new_whatever_it_looks_for() {
-    for (name, _) in SHAPES {
+    let mut database = planner();
+    for (what, filter, _) in pairs() {
         for from in [None, Some(1)] {
             let filter = Filter {
                 from,
-                ..filter(name)
+                ..filter.clone()
             };
-            let plans = plans(|connection| list(connection, &filter, Start::After(7), 50));
-            assert_uses(&plans, "records USING INTEGER PRIMARY KEY (rowid>?)", name);
+            let plans = database.plans(|connection| list(connection, &filter, Start::After(7), 50));
+            assert_uses(&plans, "records USING INTEGER PRIMARY KEY (rowid>?)", &what);
         }
     }
 }

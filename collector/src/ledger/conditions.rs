@@ -1,0 +1,122 @@
+//! The conditions of a filter in SQL, each with at most one index that the planner can see.
+//!
+//! Each searched column has an index that is in the order of time. Without statistics, SQLite
+//! prefers one of them by the order in which they were made, and reads all records with a frequent
+//! outcome to find those of a rare action. A column in an expression has no index.
+
+use super::entry::searched;
+use super::list::{Filter, Start};
+use crate::db::Cell;
+
+/// Conditions as text and the values of their parameters.
+#[derive(Default)]
+pub(crate) struct Conditions<'c> {
+    pub(crate) text: String,
+    pub(crate) cells: Vec<Cell<'c>>,
+}
+
+impl<'c> Conditions<'c> {
+    /// Appends `condition` and its parameter.
+    pub(crate) fn push(&mut self, condition: &str, cell: Cell<'c>) {
+        self.cells.push(cell);
+        self.text.push_str(condition);
+        self.text.push_str(&format!("${}", self.cells.len()));
+    }
+}
+
+/// The conditions of a filter on the searched columns.
+pub(super) struct Columns {
+    /// Column and value, in the order in which their indexes are preferred: first the one with the
+    /// fewest records for a value.
+    equal: Vec<(&'static str, String)>,
+    /// `service.name` has no index.
+    service: Option<String>,
+    /// A pattern for the action.
+    like: Option<String>,
+}
+
+impl Columns {
+    pub(super) fn of(filter: &Filter) -> Self {
+        let indexed = [
+            ("stream_id", &filter.stream),
+            ("session_id", &filter.session),
+            ("token_ref", &filter.token_ref),
+            ("user_id", &filter.user),
+            ("user_email", &filter.user_email),
+            ("user_name", &filter.user_name),
+            ("action", &filter.action),
+            ("rule", &filter.rule),
+            ("outcome", &filter.outcome),
+        ];
+        let equal = indexed
+            .into_iter()
+            .filter_map(|(column, text)| Some((column, searched(text.as_ref()?))));
+
+        Self {
+            equal: equal.collect(),
+            service: filter.service.as_deref().map(searched),
+            like: filter.text.as_ref().map(|text| like(&searched(text))),
+        }
+    }
+
+    /// Adds the conditions. Pages by position are read in the order of positions, without an index
+    /// of a column.
+    pub(super) fn restrict<'t>(
+        &'t self,
+        filter: &Filter,
+        start: Start,
+        query: &mut Conditions<'t>,
+    ) {
+        let by_position = matches!(start, Start::After(_));
+        for (place, (column, value)) in self.equal.iter().enumerate() {
+            let hidden = if by_position || place > 0 {
+                " || ''"
+            } else {
+                ""
+            };
+            query.push(&format!(" AND {column}{hidden} = "), Cell::Text(value));
+        }
+
+        if let Some(service) = &self.service {
+            query.push(" AND service_name = ", Cell::Text(service));
+        }
+        if let Some(pattern) = &self.like {
+            query.push(" AND lower(action) LIKE ", Cell::Text(pattern));
+            query.text.push_str(" ESCAPE '\\'");
+        }
+        if filter.without_session {
+            query.text.push_str(" AND session_id IS NULL");
+        }
+
+        let hidden = if by_position { " + 0" } else { "" };
+        for (comparison, time) in [(">=", filter.from), ("<", filter.to)] {
+            if let Some(time) = time {
+                let condition = format!(" AND at_unix_nano{hidden} {comparison} ");
+                query.push(&condition, Cell::Integer(time));
+            }
+        }
+    }
+}
+
+/// A pattern for a part of a text; wildcards in it are escaped.
+fn like(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character.to_ascii_lowercase());
+    }
+    pattern.push('%');
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_of_the_reader_are_plain_characters() {
+        assert_eq!(like(r"GET /50%_\x"), r"%get /50\%\_\\x%");
+    }
+}
