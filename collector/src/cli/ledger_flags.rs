@@ -41,6 +41,9 @@ pub(crate) struct LedgerFlags {
     /// Flag records with a time further behind the time of receipt
     #[arg(long, default_value = "7d", value_name = "DURATION", value_parser = humantime::parse_duration)]
     skew_behind: Duration,
+    /// End a question after this time; exports are not limited
+    #[arg(long, default_value = DEFAULT_QUERY_TIMEOUT, value_name = "DURATION", value_parser = query_timeout)]
+    query_timeout: Duration,
     #[command(flatten)]
     views: ViewFlags,
     /// Delete records this long after their receipt, such as 90d [default: never]
@@ -74,6 +77,9 @@ struct ViewFlags {
 /// How long a number may be missing before it counts as lost: several times the longest backoff of
 /// a filter.
 pub(crate) const DEFAULT_GRACE: &str = "5m";
+
+/// Shorter than the page waits for an answer.
+const DEFAULT_QUERY_TIMEOUT: &str = "10s";
 
 /// Why the ledger could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +165,7 @@ impl LedgerFlags {
                 records: self.checkpoint_records,
                 interval: self.checkpoint_interval,
             },
+            query_timeout: self.query_timeout,
             now,
         }
     }
@@ -207,6 +214,15 @@ fn retention(text: &str) -> Result<Duration, String> {
         Err("less than a second".to_owned())
     } else {
         Ok(duration)
+    }
+}
+
+/// Without any time, every question would be refused.
+fn query_timeout(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("must be more than 0".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -5,6 +5,7 @@
 //! refuses.
 
 use std::error::Error;
+use std::time::Duration;
 
 mod migrations;
 mod opening;
@@ -125,6 +126,10 @@ pub enum Kind {
     Bytes,
 }
 
+/// Ends the statement that runs on a connection, from another thread; has no effect when none runs.
+/// May block. The connection is then of no further use.
+pub type Interrupter = Box<dyn Fn() + Send + Sync>;
+
 /// One connection. Its calls block; none waits for a lock longer than its database allows.
 pub trait Connection: Send {
     /// Runs a statement and returns how many rows it changed.
@@ -143,6 +148,11 @@ pub trait Connection: Send {
     fn rollback(&mut self);
     /// Whether the connection is lost and another one is needed.
     fn is_lost(&self) -> bool;
+
+    /// Ends statements of this connection. Without one of its own, they run to their end.
+    fn interrupter(&self) -> Interrupter {
+        Box::new(|| {})
+    }
 
     /// What is damaged in the file itself, a sentence each, at most 100; nothing for a server, which
     /// checks its files by its own tools. Reads the whole file.
@@ -195,6 +205,9 @@ pub enum DbError {
     /// later.
     #[error("the database is busy: {0}")]
     Busy(Cause),
+    /// A question took longer than this, and was ended.
+    #[error("the question took longer than {}", humantime::format_duration(*.0))]
+    Late(Duration),
     /// Anything else, such as a full disk or a lost connection.
     #[error("the database failed: {0}")]
     Failed(Cause),

@@ -13,7 +13,9 @@ use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use postgres::{Client, Config, NoTls, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{Cell, Connection, Database, DbError, EachRow, Kind, OpenError, Row, Table};
+use super::{
+    Cell, Connection, Database, DbError, EachRow, Interrupter, Kind, OpenError, Row, Table,
+};
 
 /// How long connecting may take; a sender's usual timeout is 5 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -73,6 +75,7 @@ impl Database for PostgresDatabase {
         client.batch_execute(SETTINGS)?;
         Ok(Box::new(PostgresConnection {
             client: Some(client),
+            tls: self.tls.clone(),
             prepared: HashMap::new(),
         }))
     }
@@ -81,6 +84,8 @@ impl Database for PostgresDatabase {
 struct PostgresConnection {
     /// Only absent while it is dropped.
     client: Option<Client>,
+    /// For the connection that cancels a statement of this one.
+    tls: Option<MakeRustlsConnect>,
     prepared: HashMap<String, Statement>,
 }
 
@@ -179,6 +184,20 @@ impl Connection for PostgresConnection {
 
     fn is_lost(&self) -> bool {
         self.client.as_ref().is_none_or(Client::is_closed)
+    }
+
+    fn interrupter(&self) -> Interrupter {
+        let token = self.client.as_ref().map(Client::cancel_token);
+        let tls = self.tls.clone();
+
+        // A failure is ignored: the caller repeats the call while the statement runs.
+        Box::new(move || {
+            let _ = match (&token, &tls) {
+                (None, _) => return,
+                (Some(token), Some(tls)) => token.cancel_query(tls.clone()),
+                (Some(token), None) => token.cancel_query(NoTls),
+            };
+        })
     }
 }
 

@@ -24,11 +24,16 @@ impl<'c> Conditions<'c> {
     }
 }
 
+/// How many of the columns in [`Columns::of`] have few records for each value.
+const SELECTIVE: usize = 6;
+
 /// The conditions of a filter on the searched columns.
 pub(super) struct Columns {
     /// Column and value, in the order in which their indexes are preferred: first the one with the
     /// fewest records for a value.
     equal: Vec<(&'static str, String)>,
+    /// Whether the first of them has few records for each value.
+    is_selective: bool,
     /// `service.name` has no index.
     service: Option<String>,
     /// A pattern for the action.
@@ -48,14 +53,35 @@ impl Columns {
             ("rule", &filter.rule),
             ("outcome", &filter.outcome),
         ];
+        let is_selective = indexed
+            .iter()
+            .take(SELECTIVE)
+            .any(|(_, text)| text.is_some());
         let equal = indexed
             .into_iter()
             .filter_map(|(column, text)| Some((column, searched(text.as_ref()?))));
 
         Self {
             equal: equal.collect(),
+            is_selective,
             service: filter.service.as_deref().map(searched),
             like: filter.text.as_ref().map(|text| like(&searched(text))),
+        }
+    }
+
+    /// See [`Filter::scans`].
+    pub(super) fn scan(&self, filter: &Filter, start: Start) -> bool {
+        let unindexed = self.service.is_some() || self.like.is_some();
+        match start {
+            Start::After(_) => {
+                unindexed
+                    || !self.equal.is_empty()
+                    || filter.without_session
+                    || filter.from.is_some()
+                    || filter.to.is_some()
+            }
+            _ if self.is_selective => false,
+            _ => unindexed || filter.without_session || self.equal.len() > 1,
         }
     }
 
@@ -118,5 +144,64 @@ mod tests {
     #[test]
     fn wildcards_of_the_reader_are_plain_characters() {
         assert_eq!(like(r"GET /50%_\x"), r"%get /50\%\_\\x%");
+    }
+
+    #[test]
+    fn what_no_single_index_answers_is_a_scan() {
+        let some = || Some("x".to_owned());
+        let user = || Filter {
+            user: some(),
+            ..Filter::default()
+        };
+        let outcome = || Filter {
+            outcome: some(),
+            ..Filter::default()
+        };
+
+        for (filter, scans) in [
+            (Filter::default(), false),
+            (user(), false),
+            (outcome(), false),
+            (
+                Filter {
+                    text: some(),
+                    ..user()
+                },
+                false,
+            ),
+            (
+                Filter {
+                    text: some(),
+                    ..Filter::default()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    service: some(),
+                    ..Filter::default()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    service: some(),
+                    ..outcome()
+                },
+                true,
+            ),
+            (
+                Filter {
+                    rule: some(),
+                    ..outcome()
+                },
+                true,
+            ),
+        ] {
+            assert_eq!(filter.scans(Start::Newest(None)), scans, "{filter:?}");
+        }
+
+        assert!(user().scans(Start::After(0)));
+        assert!(!Filter::default().scans(Start::After(0)));
     }
 }

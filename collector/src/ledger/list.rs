@@ -43,6 +43,14 @@ pub struct Filter {
     pub text: Option<String>,
 }
 
+impl Filter {
+    /// Whether finding the records may take a look at all of them, or at all that have an action, a
+    /// rule or an outcome in common.
+    pub(super) fn scans(&self, start: Start) -> bool {
+        Columns::of(self).scan(self, start)
+    }
+}
+
 /// Where a page begins, and in which order it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {

@@ -13,6 +13,7 @@ pub mod cut;
 pub mod entry;
 pub mod export;
 pub mod list;
+mod question;
 mod readers;
 pub mod retention;
 pub mod signing;
@@ -36,7 +37,7 @@ use crate::time::Clock;
 use chain::continued;
 use checkpoint::{CheckpointTask, Schedule};
 use entry::{Entry, Skew};
-use readers::Readers;
+use readers::{Claim, Readers};
 use signing::Key;
 use writer::{Acknowledged, Work, Writer};
 
@@ -51,12 +52,17 @@ pub struct Settings {
     pub key: Arc<Key>,
     /// When checkpoints are made.
     pub checkpoints: Schedule,
+    /// How long a question may take, once it has a connection.
+    pub query_timeout: Duration,
     /// Reads the time.
     pub now: Clock,
 }
 
 /// Most callers that read at the same time.
 const MAX_READERS: usize = 4;
+
+/// Most of them that may read all rows: the others stay for questions that an index answers.
+const MAX_SCANS: usize = 2;
 
 /// How long a batch waits for the database. By then the sender has given up; it sends the batch
 /// again.
@@ -91,8 +97,8 @@ impl Ledger {
         settings: Settings,
         mut tasks: Vec<Box<dyn BackgroundTask>>,
     ) -> Result<Self, DbError> {
-        let readers = Arc::new(Readers::new(database.clone(), MAX_READERS));
-        let health = Arc::new(Readers::new(database.clone(), 1));
+        let readers = Arc::new(Readers::new(database.clone(), MAX_READERS, MAX_SCANS));
+        let health = Arc::new(Readers::new(database.clone(), 1, 1));
 
         let checkpoints =
             CheckpointTask::new(settings.key.clone(), settings.checkpoints, settings.now);
@@ -149,22 +155,57 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// Those of the database.
+    /// See [`Ledger::read`].
     pub async fn list(&self, filter: Filter, start: Start, limit: i64) -> Result<Page, DbError> {
-        self.read(move |connection| list::list(connection, &filter, start, limit))
-            .await
+        let claim = Claim {
+            scans: filter.scans(start),
+            ..self.claim()
+        };
+        let list =
+            move |connection: &mut dyn Connection| list::list(connection, &filter, start, limit);
+        self.readers.read(claim, list).await
     }
 
-    /// Runs queries on a connection for reading; all of them see one state of the database.
+    /// The same without a deadline: an export takes as long as its client waits.
     ///
     /// # Errors
     ///
-    /// Those of the queries, or when no connection is available.
+    /// See [`Ledger::read`].
+    pub async fn list_for_export(
+        &self,
+        filter: Filter,
+        start: Start,
+        limit: i64,
+    ) -> Result<Page, DbError> {
+        let claim = Claim {
+            scans: filter.scans(start),
+            limit: None,
+        };
+        let list =
+            move |connection: &mut dyn Connection| list::list(connection, &filter, start, limit);
+        self.readers.read(claim, list).await
+    }
+
+    /// Runs queries on a connection for reading; all of them see one state of the database. A
+    /// statement is interrupted when the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of the queries, [`DbError::Busy`] when no connection is available, and
+    /// [`DbError::Late`] after [`Settings::query_timeout`].
     pub async fn read<T: Send + 'static>(
         &self,
         queries: impl FnOnce(&mut dyn Connection) -> Result<T, DbError> + Send + 'static,
     ) -> Result<T, DbError> {
-        self.readers.read(queries).await
+        self.readers.read(self.claim(), queries).await
+    }
+
+    /// That of a question which an index answers.
+    fn claim(&self) -> Claim {
+        Claim {
+            scans: false,
+            limit: Some(self.settings.query_timeout),
+        }
     }
 
     /// Succeeds when the writer thread runs, and the database answers a query on the records and has
@@ -183,7 +224,7 @@ impl Ledger {
             continued(connection, known)?;
             connection.query("SELECT position FROM records LIMIT 1", &[], &mut |_| Ok(()))
         };
-        self.health.read(query).await
+        self.health.read(self.claim(), query).await
     }
 
     fn has_ended(&self) -> bool {

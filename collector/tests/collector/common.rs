@@ -236,6 +236,7 @@ pub(crate) fn ledger_settings(directory: &TempDir) -> Settings {
         skew: Skew::default(),
         key: Arc::new(Key::load_or_create(&directory.path().join("audit.key")).unwrap()),
         checkpoints: Schedule::default(),
+        query_timeout: Duration::from_secs(30),
         now: || RECEIVED_AT,
     }
 }

@@ -13,7 +13,9 @@ use rusqlite::{ErrorCode, OpenFlags, params_from_iter};
 pub(super) use files::orphaned_log;
 use files::{Files, Known};
 
-use super::{Cell, Connection, Database, DbError, EachRow, OpenError, Row, Table, parameters};
+use super::{
+    Cell, Connection, Database, DbError, EachRow, Interrupter, OpenError, Row, Table, parameters,
+};
 
 /// How long a call waits for a lock by default. Together with the wait for the writer, it is short
 /// enough to answer before a sender's usual timeout of 5 s.
@@ -190,6 +192,11 @@ impl Connection for SqliteConnection {
 
     fn is_lost(&self) -> bool {
         false
+    }
+
+    fn interrupter(&self) -> Interrupter {
+        let handle = self.connection.get_interrupt_handle();
+        Box::new(move || handle.interrupt())
     }
 
     fn damage(&mut self) -> Result<Vec<String>, DbError> {

@@ -119,7 +119,7 @@ impl Export {
 
         let Page { rows, more } = self
             .ledger
-            .list(self.filter.clone(), self.start, limit)
+            .list_for_export(self.filter.clone(), self.start, limit)
             .await?;
         let Some(last) = rows.last() else {
             return Ok(None);

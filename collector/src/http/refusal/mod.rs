@@ -181,6 +181,13 @@ impl From<&DbError> for Refusal {
             DbError::Busy(detail) => {
                 Self::unavailable(Reason::StoreBusy, "the store is busy", detail)
             }
+            DbError::Late(limit) => Self::new(
+                Reason::Deadline,
+                format!(
+                    "the question took longer than {}; a time or another filter makes it shorter",
+                    humantime::format_duration(*limit)
+                ),
+            ),
             DbError::Failed(detail) => {
                 Self::unavailable(Reason::StoreFailed, "the store is not available", detail)
             }

@@ -28,6 +28,8 @@ pub(crate) enum Reason {
     NoMemory,
     /// Another writer held the database for too long.
     StoreBusy,
+    /// A question took too long.
+    Deadline,
     /// The database cannot be used.
     StoreFailed,
     /// A fault of the collector itself.
@@ -36,7 +38,7 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// All of them.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Invalid,
         Self::Unauthenticated,
         Self::NotFound,
@@ -48,6 +50,7 @@ impl Reason {
         Self::TooManyRequests,
         Self::NoMemory,
         Self::StoreBusy,
+        Self::Deadline,
         Self::StoreFailed,
         Self::Internal,
     ];
@@ -80,6 +83,7 @@ impl Reason {
             Self::TooManyRequests => ("too_many_requests", StatusCode::TOO_MANY_REQUESTS, 8),
             Self::NoMemory => ("no_memory", StatusCode::SERVICE_UNAVAILABLE, 14),
             Self::StoreBusy => ("store_busy", StatusCode::SERVICE_UNAVAILABLE, 14),
+            Self::Deadline => ("deadline", StatusCode::GATEWAY_TIMEOUT, 4),
             Self::StoreFailed => ("store_failed", StatusCode::SERVICE_UNAVAILABLE, 14),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, 13),
         }

@@ -76,6 +76,7 @@ impl Fixture {
             skew: Skew::default(),
             key: self.key(),
             checkpoints: Schedule::default(),
+            query_timeout: Duration::from_secs(30),
             now: || NOW,
         }
     }
@@ -88,6 +89,15 @@ impl Fixture {
     /// A ledger that refuses them.
     pub(crate) async fn strict_ledger(&self) -> Ledger {
         self.ledger_with(self.settings(true), Vec::new()).await
+    }
+
+    /// A ledger whose questions may take this long.
+    pub(crate) async fn ledger_with_timeout(&self, query_timeout: Duration) -> Ledger {
+        let settings = Settings {
+            query_timeout,
+            ..self.settings(false)
+        };
+        self.ledger_with(settings, Vec::new()).await
     }
 
     /// A ledger that applies the deletion `policy`, with `now` as its clock.

@@ -5,6 +5,7 @@ mod auditor;
 mod backup;
 mod fixture;
 mod query_plans;
+mod questions;
 mod retention;
 mod set_back;
 mod streams;

@@ -19,7 +19,7 @@ const NDJSON: &str = "application/x-ndjson";
 const CSV: &str = "text/csv";
 
 /// Refusals that every route may return.
-const REFUSALS: [(&str, &str); 3] = [
+const REFUSALS: [(&str, &str); 4] = [
     (
         "400",
         "A parameter is unknown, is given twice, or has a value that it cannot have; the message names it.",
@@ -32,6 +32,7 @@ const REFUSALS: [(&str, &str); 3] = [
         "503",
         "The store is busy or not available; `retry-after` says when to ask again.",
     ),
+    ("504", "The question took longer than `--query-timeout`."),
 ];
 
 /// All operations with their path and method.
