@@ -24,6 +24,7 @@ mod openapi;
 mod paging;
 mod process;
 mod program;
+mod questions;
 mod random;
 mod refusals;
 mod rotation;

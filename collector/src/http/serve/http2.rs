@@ -1,6 +1,5 @@
 //! One connection of HTTP/2.
 
-use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use axum::http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
-use hyper::service::{Service as _, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
 use hyper_util::service::TowerToHyperService;
@@ -21,7 +20,9 @@ use tokio::task::JoinError;
 use tokio::time::timeout;
 use tracing::debug;
 
+use super::abandoned;
 use super::half_close::HalfClose;
+use super::socket::Socket;
 use super::{HEADER_TIMEOUT, MAX_BUFFER_BYTES};
 
 /// Most requests at once on one connection; the filter has 32 batches in flight.
@@ -55,13 +56,12 @@ impl Requests {
     /// HTTP/1.1; any other ends.
     async fn answer(
         open: OpenRequest,
-        router: TowerToHyperService<Router>,
+        (router, socket): (TowerToHyperService<Router>, Socket),
         request: Request<Incoming>,
     ) -> Result<Response<Body>, JoinError> {
         let stores = request.method() == Method::POST;
         let answering = async move {
-            let answer: Result<_, Infallible> = router.call(request).await;
-            let Ok(response) = answer;
+            let response = abandoned::answer(router, request, socket).await;
             response.map(|body| {
                 Body::new(body.map_frame(move |frame| {
                     let _until_written = &open;
@@ -87,8 +87,8 @@ impl Drop for OpenRequest {
 /// Serves until the client closes, the connection is idle for as long as one of HTTP/1.1 may be, or
 /// the server stops. Open requests are answered in each case.
 pub(super) async fn serve(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    router: Router,
+    (stream, socket): (impl AsyncRead + AsyncWrite + Unpin + Send + 'static, Socket),
+    router: TowerToHyperService<Router>,
     watcher: Watcher,
     mut stopping: watch::Receiver<()>,
 ) {
@@ -98,10 +98,10 @@ pub(super) async fn serve(
     };
     let open = requests.open.subscribe();
 
-    let router = TowerToHyperService::new(router);
     // Counted before the answer is polled: the end of the input is held back while one is open.
-    let service =
-        service_fn(move |request| Requests::answer(requests.open(), router.clone(), request));
+    let service = service_fn(move |request| {
+        Requests::answer(requests.open(), (router.clone(), socket.clone()), request)
+    });
     let stream = TokioIo::new(HalfClose::new(stream, open.clone()));
     let mut connection = pin!(builder().serve_connection(stream, service));
 

@@ -1,9 +1,12 @@
 //! The server: one task per connection. Requests are finished even after their sender has closed,
 //! and a shutdown waits for open ones. HTTP/2 is found by its first bytes, or over TLS by ALPN.
 
+mod abandoned;
 mod half_close;
 mod http2;
+mod socket;
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -11,6 +14,7 @@ use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
@@ -25,6 +29,7 @@ use tracing::{debug, info, warn};
 use crate::http::metrics::Metrics;
 use crate::http::tls::HTTP2_PROTOCOL;
 use crate::logs::Throttle;
+use socket::Socket;
 
 /// How long to wait after a connection could not be accepted, most often because too many are open.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -137,29 +142,34 @@ impl Shared {
         match &self.tls {
             None => {
                 if let Some(is_http2) = self.first_bytes(&stream).await {
-                    self.serve(stream, is_http2, watcher).await;
+                    let socket = Socket::new(stream);
+                    self.serve(socket.clone(), socket, is_http2, watcher).await;
                 }
             }
             Some(tls) => {
                 let tls = tls.borrow().clone();
-                if let Some(stream) = self.handshake(&tls, stream).await {
+                let socket = Socket::new(stream);
+                if let Some(stream) = self.handshake(&tls, socket.clone()).await {
                     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2_PROTOCOL);
-                    self.serve(stream, is_http2, watcher).await;
+                    self.serve(stream, socket, is_http2, watcher).await;
                 }
             }
         }
     }
 
+    /// `socket` is the one under `stream`.
     async fn serve(
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        socket: Socket,
         is_http2: bool,
         watcher: Watcher,
     ) {
+        let router = TowerToHyperService::new(self.router);
         if is_http2 {
-            http2::serve(stream, self.router, watcher, self.stopping).await;
+            http2::serve((stream, socket), router, watcher, self.stopping).await;
         } else {
-            serve_http1(stream, self.router, watcher).await;
+            serve_http1((stream, socket), router, watcher).await;
         }
     }
 
@@ -172,11 +182,7 @@ impl Shared {
         }
     }
 
-    async fn handshake(
-        &self,
-        tls: &TlsAcceptor,
-        stream: TcpStream,
-    ) -> Option<TlsStream<TcpStream>> {
+    async fn handshake(&self, tls: &TlsAcceptor, stream: Socket) -> Option<TlsStream<Socket>> {
         let mut stopping = self.stopping.clone();
 
         let error = tokio::select! {
@@ -211,8 +217,8 @@ async fn is_http2(stream: &TcpStream) -> bool {
 /// A proxy that ends sends its last batch and closes at once, without waiting for the answer.
 /// Without `half_close`, hyper drops such a request, and the batch is lost.
 async fn serve_http1(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    router: Router,
+    (stream, socket): (impl AsyncRead + AsyncWrite + Unpin + Send + 'static, Socket),
+    router: TowerToHyperService<Router>,
     watcher: Watcher,
 ) {
     let mut http = http1::Builder::new();
@@ -221,7 +227,11 @@ async fn serve_http1(
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(MAX_BUFFER_BYTES);
 
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let service = service_fn(move |request| {
+        let answer = abandoned::answer(router.clone(), request, socket.clone());
+        async { Ok::<_, Infallible>(answer.await) }
+    });
+    let connection = http.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(connection).await {
         debug!("connection: {error}");
     }

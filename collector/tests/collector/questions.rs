@@ -1,0 +1,114 @@
+//! Questions of clients that are gone, that take too long, or that read everything, on the sockets
+//! of the program.
+
+use std::io::Write as _;
+use std::net::{Shutdown, TcpStream};
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::process::{Program, answer};
+
+/// In place of the records: rows without an end, which match nothing.
+const ENDLESS: &str = "ALTER TABLE records RENAME TO kept; CREATE VIEW records AS \
+    WITH RECURSIVE numbers(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers) \
+    SELECT number AS position, kept.* FROM numbers LEFT JOIN (SELECT hash, uid, received_at_unix_nano, \
+    at_unix_nano, time_unix_nano, observed_time_unix_nano, severity_number, flags, event_name, stream_id, \
+    sequence_number, service_name, rule, action, outcome, user_id, user_name, user_email, session_id, \
+    token_ref, trace_id, span_id, body, attributes FROM kept) AS kept";
+
+const PLAIN: &str = "DROP VIEW records; ALTER TABLE kept RENAME TO records";
+
+/// A question that reads all records.
+const SCAN: &str = "/api/records?q=nothing";
+
+fn database(directory: &TempDir) -> Connection {
+    Connection::open(directory.path().join("audit.db")).unwrap()
+}
+
+/// Sends a question and does not read its answer.
+fn sent(program: &Program, path: &str) -> TcpStream {
+    let mut stream = program.connect();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: c\r\nconnection: close\r\n\r\n"
+    )
+    .unwrap();
+    stream
+}
+
+fn get(program: &Program, path: &str) -> (u16, Value) {
+    answer(sent(program, path))
+}
+
+#[test]
+fn a_question_that_takes_too_long_has_one_clear_answer() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(&directory, &["--query-timeout", "300ms"]);
+    database(&directory).execute_batch(ENDLESS).unwrap();
+
+    let message = "the question took longer than 300ms; a time or another filter makes it shorter";
+    assert_eq!(
+        get(&program, SCAN),
+        (504, json!({"code": 4, "message": message}))
+    );
+    assert_eq!(get(&program, "/api/checkpoints").0, 200);
+}
+
+#[test]
+fn scans_leave_room_for_others_and_end_with_their_clients() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(&directory, &["--query-timeout", "1h"]);
+    let database = database(&directory);
+    database.execute_batch(ENDLESS).unwrap();
+
+    let mut scans = vec![sent(&program, SCAN), sent(&program, SCAN)];
+    let busy = json!({"code": 14, "message": "the store is busy"});
+    assert_eq!(get(&program, SCAN), (503, busy.clone()));
+    for path in ["/api/checkpoints", "/api/sessions", "/api/streams"] {
+        assert_eq!(get(&program, path).0, 200, "{path}");
+    }
+
+    // What begins from now on has an end.
+    database.execute_batch(PLAIN).unwrap();
+    assert_eq!(get(&program, SCAN), (503, busy), "both scans go on");
+
+    let begin = Instant::now();
+    drop(scans.pop());
+    assert_eq!(get(&program, SCAN).0, 200);
+    println!(
+        "the scan of a client that is gone ended after at most {:?}",
+        begin.elapsed()
+    );
+}
+
+#[test]
+fn an_export_ends_with_its_client() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(&directory, &["--query-timeout", "1ms"]);
+    let database = database(&directory);
+    database.execute_batch(ENDLESS).unwrap();
+    let scans = [(); 2].map(|()| sent(&program, "/api/records?q=nothing&format=ndjson"));
+    let busy = json!({"code": 14, "message": "the store is busy"});
+    assert_eq!(
+        get(&program, SCAN),
+        (503, busy),
+        "an export has no deadline"
+    );
+
+    database.execute_batch(PLAIN).unwrap();
+    drop(scans);
+    let path = "/api/records?q=nothing&format=csv";
+    assert_eq!(get(&program, path).0, 200);
+}
+
+#[test]
+fn a_client_that_closes_its_side_gets_a_quick_answer() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(&directory, &[]);
+    let stream = sent(&program, "/healthz");
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(answer(stream), (200, json!({"status": "ok"})));
+}
