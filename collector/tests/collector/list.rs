@@ -131,11 +131,24 @@ async fn a_parameter_that_is_given_twice_is_refused_by_name() {
 #[tokio::test]
 async fn a_value_that_cannot_be_is_refused_by_the_name_of_its_parameter() {
     let collector = Collector::start().await;
-    let time = "must be a time as in RFC 3339, nanoseconds since 1970, or a span back from now such as 15m, 6h or 7d";
+    let time = "must be a time as in RFC 3339, a date in UTC such as 2026-11-22, seconds (9 or 10 digits) or \
+        nanoseconds (18 or 19 digits) since 1970, or a span back from now such as 15m, 6h or 7d";
 
     for (path, message) in [
         ("records?from=yesterday", format!("from {time}")),
-        ("records?to=2026-07-03", format!("to {time}")),
+        ("records?to=2026-7-3", format!("to {time}")),
+        (
+            "records?from=1783072800000",
+            "from has 13 digits, but seconds have 9 or 10, and nanoseconds 18 or 19".to_owned(),
+        ),
+        (
+            "usage?to=2026-07-03T10:00:00",
+            "to has no offset from UTC, such as Z or +02:00".to_owned(),
+        ),
+        (
+            "sessions?from=2300-01-01",
+            "from is not between 1970 and 2262".to_owned(),
+        ),
         (
             "records?cursor=1",
             "cursor: not a cursor that an answer gave".to_owned(),
@@ -205,6 +218,15 @@ async fn a_time_range_takes_in_its_beginning_and_not_its_end() {
         ("from=10m".to_owned(), vec!["aud_9m", "aud_10m"]),
         ("to=10m".to_owned(), vec!["aud_11m"]),
         (format!("from={at}&to={}", at + 1), vec!["aud_10m"]),
+        (
+            format!("from={}", RECEIVED_AT / 1_000_000_000 - 600),
+            vec!["aud_9m", "aud_10m"],
+        ),
+        (
+            "from=2026-07-03".to_owned(),
+            vec!["aud_9m", "aud_10m", "aud_11m"],
+        ),
+        ("to=2026-07-03".to_owned(), vec![]),
         (
             "from=2026-07-03T09:50:01.000000001Z".to_owned(),
             vec!["aud_9m", "aud_10m"],

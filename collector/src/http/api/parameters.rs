@@ -82,9 +82,9 @@ impl Given {
         let Some(text) = self.values.get(name) else {
             return Ok(None);
         };
-        let time = timestamp::read(text, self.now);
-        time.map(Some)
-            .ok_or_else(|| Refusal::invalid(format!("{name} must be {}", timestamp::FORM)))
+        timestamp::read(text, self.now)
+            .map(Some)
+            .map_err(|error| Refusal::invalid(format!("{name} {error}")))
     }
 
     pub(super) fn number(&self, name: &str, least: i64, most: i64) -> Result<Option<i64>, Refusal> {
