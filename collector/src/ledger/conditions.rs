@@ -1,12 +1,52 @@
-//! The conditions of a filter in SQL, each with at most one index that the planner can see.
+//! The filter for records, and its conditions in SQL with at most one index that the planner can see.
 //!
 //! Each searched column has an index that is in the order of time. Without statistics, SQLite
 //! prefers one of them by the order in which they were made, and reads all records with a frequent
 //! outcome to find those of a rare action. A column in an expression has no index.
 
 use super::entry::searched;
-use super::list::{Filter, Start};
 use crate::db::Cell;
+
+/// Conditions that must all hold. Text longer than a searched column is compared by its beginning.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Earliest time, in nanoseconds since the Unix epoch.
+    pub from: Option<i64>,
+    /// Latest time, itself excluded.
+    pub to: Option<i64>,
+    /// `user.id`.
+    pub user: Option<String>,
+    /// `user.email`.
+    pub user_email: Option<String>,
+    /// `user.name`.
+    pub user_name: Option<String>,
+    /// `session.id`.
+    pub session: Option<String>,
+    /// `session.token_ref`.
+    pub token_ref: Option<String>,
+    /// Only records without `session.id`.
+    pub without_session: bool,
+    /// `audit.action`.
+    pub action: Option<String>,
+    /// `audit.rule`.
+    pub rule: Option<String>,
+    /// `audit.outcome`.
+    pub outcome: Option<String>,
+    /// `service.name`.
+    pub service: Option<String>,
+    /// `audit.stream.id`.
+    pub stream: Option<String>,
+    /// A part of `audit.action`; the case of ASCII letters does not matter.
+    pub text: Option<String>,
+}
+
+impl Filter {
+    /// Whether finding the records may take a look at all of them, or at all that have an action, a
+    /// rule or an outcome in common. `by_position`: in the order of storage.
+    pub(super) fn scans(&self, by_position: bool) -> bool {
+        Columns::of(self).scan(self, by_position)
+    }
+}
 
 /// Conditions as text and the values of their parameters.
 #[derive(Default)]
@@ -70,19 +110,13 @@ impl Columns {
     }
 
     /// See [`Filter::scans`].
-    pub(super) fn scan(&self, filter: &Filter, start: Start) -> bool {
+    fn scan(&self, filter: &Filter, by_position: bool) -> bool {
         let unindexed = self.service.is_some() || self.like.is_some();
-        match start {
-            Start::After(_) => {
-                unindexed
-                    || !self.equal.is_empty()
-                    || filter.without_session
-                    || filter.from.is_some()
-                    || filter.to.is_some()
-            }
-            _ if self.is_selective => false,
-            _ => unindexed || filter.without_session || self.equal.len() > 1,
+        if by_position {
+            return *filter != Filter::default();
         }
+        let more = unindexed || filter.without_session || self.equal.len() > 1;
+        more && !self.is_selective
     }
 
     /// Adds the conditions. Pages by position are read in the order of positions, without an index
@@ -90,10 +124,9 @@ impl Columns {
     pub(super) fn restrict<'t>(
         &'t self,
         filter: &Filter,
-        start: Start,
+        by_position: bool,
         query: &mut Conditions<'t>,
     ) {
-        let by_position = matches!(start, Start::After(_));
         for (place, (column, value)) in self.equal.iter().enumerate() {
             let hidden = if by_position || place > 0 {
                 " || ''"
@@ -198,10 +231,10 @@ mod tests {
                 true,
             ),
         ] {
-            assert_eq!(filter.scans(Start::Newest(None)), scans, "{filter:?}");
+            assert_eq!(filter.scans(false), scans, "{filter:?}");
         }
 
-        assert!(user().scans(Start::After(0)));
-        assert!(!Filter::default().scans(Start::After(0)));
+        assert!(user().scans(true));
+        assert!(!Filter::default().scans(true));
     }
 }

@@ -1,55 +1,15 @@
-//! The filter for records, and the query that finds them.
+//! The query that finds records, page by page.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::chain::{self, Hash};
+pub use super::conditions::Filter;
 use super::conditions::{Columns, Conditions};
 use super::entry::{CLOCK_SKEW, Entry, RECORDS, UNHASHED};
 use crate::db::{Cell, Connection, DbError};
 use crate::record::UID;
 use serde_json::{Map, Value};
-
-/// Conditions that must all hold. Text longer than a searched column is compared by its beginning.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Earliest time, in nanoseconds since the Unix epoch.
-    pub from: Option<i64>,
-    /// Latest time, itself excluded.
-    pub to: Option<i64>,
-    /// `user.id`.
-    pub user: Option<String>,
-    /// `user.email`.
-    pub user_email: Option<String>,
-    /// `user.name`.
-    pub user_name: Option<String>,
-    /// `session.id`.
-    pub session: Option<String>,
-    /// `session.token_ref`.
-    pub token_ref: Option<String>,
-    /// Only records without `session.id`.
-    pub without_session: bool,
-    /// `audit.action`.
-    pub action: Option<String>,
-    /// `audit.rule`.
-    pub rule: Option<String>,
-    /// `audit.outcome`.
-    pub outcome: Option<String>,
-    /// `service.name`.
-    pub service: Option<String>,
-    /// `audit.stream.id`.
-    pub stream: Option<String>,
-    /// A part of `audit.action`; the case of ASCII letters does not matter.
-    pub text: Option<String>,
-}
-
-impl Filter {
-    /// Whether finding the records may take a look at all of them, or at all that have an action, a
-    /// rule or an outcome in common.
-    pub(super) fn scans(&self, start: Start) -> bool {
-        Columns::of(self).scan(self, start)
-    }
-}
 
 /// Where a page begins, and in which order it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +143,7 @@ pub fn list(
         text: select(),
         ..Conditions::default()
     };
-    columns.restrict(filter, start, &mut query);
+    columns.restrict(filter, start.by_position(), &mut query);
     start.restrict(&mut query);
 
     // One more row shows whether there is a next page.
@@ -222,6 +182,11 @@ fn select() -> String {
 }
 
 impl Start {
+    /// Whether the order is that of storage.
+    pub(super) fn by_position(self) -> bool {
+        matches!(self, Self::After(_))
+    }
+
     fn restrict(self, query: &mut Conditions<'_>) {
         let (cursor, beyond, order) = match self {
             Self::Newest(cursor) => (cursor, "<", " ORDER BY at_unix_nano DESC, position DESC"),

@@ -158,7 +158,7 @@ impl Ledger {
     /// See [`Ledger::read`].
     pub async fn list(&self, filter: Filter, start: Start, limit: i64) -> Result<Page, DbError> {
         let claim = Claim {
-            scans: filter.scans(start),
+            scans: filter.scans(start.by_position()),
             ..self.claim()
         };
         let list =
@@ -178,7 +178,7 @@ impl Ledger {
         limit: i64,
     ) -> Result<Page, DbError> {
         let claim = Claim {
-            scans: filter.scans(start),
+            scans: filter.scans(start.by_position()),
             limit: None,
         };
         let list =
