@@ -28,7 +28,7 @@ export function completeness() {
   const badge = document.getElementById('completeness');
   const polling = repeat(EVERY, async (signal) => {
     try {
-      const answer = await get('/api/streams', {}, signal);
+      const answer = await get('/api/streams', { summary: true }, signal);
       set(badge, answer.status, `${STATUS[answer.status] ?? 'unknown'}${missing(answer)}`, explained(answer));
     } catch (error) {
       if (!signal.aborted) set(badge, 'unknown', 'not known', `Completeness is not known: ${error.message}`);

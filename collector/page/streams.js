@@ -21,8 +21,8 @@ export function streams(root) {
     try {
       const answer = await get('/api/streams', {}, signal);
       have = true;
-      show(body, tiles(answer), legend(), answer.streams.length > 0 ? answer.streams.map(card)
-        : notice('empty', 'No stream yet', 'A stream begins with the first record of a worker.'));
+      show(body, tiles(answer), legend(), ended(answer.ended), answer.streams.length > 0 ? answer.streams.map(card)
+        : notice('empty', 'No stream goes on', 'A stream begins with the first record of a worker.'), rest(answer));
     } catch (error) {
       if (!signal.aborted && !have) show(body, notice('error', 'The streams cannot be shown', error.message));
       throw error;
@@ -40,6 +40,17 @@ function tiles(answer) {
       tile('Numbers open', answer.open_numbers, 'look'), tile('Numbers unexplained', answer.unexplained_numbers, 'alarm'), tile('Conflicts', answer.conflicts, 'alarm'),
       tile('Streams silent', answer.silent_streams, 'look')),
   ];
+}
+
+/** Streams that ended with every number received or explained have no card of their own. */
+function ended({ streams, received, explained_losses: losses }) {
+  if (streams === 0) return null;
+  return el('p', { class: 'muted' }, `${counted(streams, 'stream')} ended completely: ${counted(received, 'record')}, ${counted(losses, 'lost record')} explained.`);
+}
+
+function rest(answer) {
+  if (answer.next_cursor === null) return null;
+  return el('p', { class: 'muted' }, `Only the ${counted(answer.streams.length, 'stream')} seen last are shown.`);
 }
 
 function badge(status) {

@@ -83,11 +83,32 @@ CREATE TABLE views (
     position INTEGER NOT NULL
 );
 
--- One row per stream of a filter: what of it was received, as JSON.
+-- One row per stream of a filter: what of it was received, as JSON, and what its status follows from at any time. A stream
+-- that has ended completely is settled.
 CREATE TABLE streams (
     stream_id TEXT PRIMARY KEY,
     last_seen_unix_nano INTEGER NOT NULL,
+    is_settled INTEGER NOT NULL,
+    missing INTEGER NOT NULL,
+    missing_since_unix_nano INTEGER,
+    missing_until_unix_nano INTEGER,
+    silent_after_unix_nano INTEGER,
     state TEXT NOT NULL
+);
+
+CREATE INDEX streams_by_time ON streams (last_seen_unix_nano, stream_id);
+CREATE INDEX streams_unsettled ON streams (last_seen_unix_nano, stream_id) WHERE is_settled = 0;
+CREATE INDEX streams_with_gaps ON streams (last_seen_unix_nano, stream_id) WHERE missing > 0;
+CREATE INDEX streams_missing ON streams (missing_until_unix_nano, missing_since_unix_nano, missing) WHERE missing > 0;
+CREATE INDEX streams_silent ON streams (silent_after_unix_nano, last_seen_unix_nano)
+    WHERE silent_after_unix_nano IS NOT NULL;
+
+-- Sums over the settled streams, and over the others.
+CREATE TABLE stream_sums (
+    is_settled INTEGER PRIMARY KEY,
+    streams INTEGER NOT NULL,
+    received INTEGER NOT NULL,
+    explained INTEGER NOT NULL
 );
 
 -- One row per session: sums and latest values, whatever the order in which its records came. What the latest record tells

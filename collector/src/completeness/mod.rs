@@ -9,6 +9,7 @@
 
 mod announced;
 mod numbers;
+mod outlook;
 mod report;
 mod stream;
 
@@ -16,6 +17,7 @@ use std::collections::HashMap;
 
 pub use announced::{Announced, Event, Loss, StreamLimits};
 pub use numbers::Numbers;
+pub use outlook::Outlook;
 pub use report::{Gap, GapState, Life, LossReport, Moment, Report, Status, StreamReport};
 pub use stream::Stream;
 

@@ -8,6 +8,7 @@
 //! [`Entry::at`]: crate::ledger::entry::Entry::at
 
 mod context;
+mod cursor;
 mod exchange;
 mod follower;
 mod rows;
@@ -18,6 +19,7 @@ pub mod usage;
 
 use std::time::Duration;
 
+pub use cursor::SeenCursor;
 pub use follower::{Follower, SLICE, position};
 
 use crate::db::{Connection, DbError};
@@ -64,13 +66,8 @@ pub fn task(settings: Settings) -> Box<dyn BackgroundTask> {
 ///
 /// Those of the database.
 pub fn rebuild(connection: &mut dyn Connection) -> Result<(), DbError> {
-    for table in [
-        "streams",
-        "sessions",
-        "signals",
-        "usage_users",
-        "usage_buckets",
-    ] {
+    streams::clear(connection)?;
+    for table in ["sessions", "signals", "usage_users", "usage_buckets"] {
         connection.execute(&format!("DELETE FROM {table}"), &[])?;
     }
 

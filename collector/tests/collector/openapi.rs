@@ -128,6 +128,14 @@ async fn every_line_of_an_export_is_as_described() {
     }
 }
 
+/// A cursor that an answer of this path could give.
+fn cursor_of(path: &str) -> &'static str {
+    match path {
+        "/api/sessions" | "/api/streams" => "1-6161",
+        _ => "1-1",
+    }
+}
+
 #[tokio::test]
 async fn every_parameter_is_one_that_the_question_reads() {
     let (collector, document) = with_something_of_everything().await;
@@ -146,14 +154,8 @@ async fn every_parameter_is_one_that_the_question_reads() {
                     .map(|choice| choice.as_str().unwrap().to_owned())
                     .collect(),
                 (_, Some("integer")) => vec![schema["minimum"].to_string()],
-                _ if name == "cursor" => vec![
-                    if path == "/api/sessions" {
-                        "1-6161"
-                    } else {
-                        "1-1"
-                    }
-                    .to_owned(),
-                ],
+                (_, Some("boolean")) => vec![String::new(), "true".to_owned(), "false".to_owned()],
+                _ if name == "cursor" => vec![cursor_of(path).to_owned()],
                 _ => vec!["1h".to_owned()],
             };
 

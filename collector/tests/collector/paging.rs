@@ -103,6 +103,31 @@ async fn pages_of_sessions_are_the_whole() {
 }
 
 #[tokio::test]
+async fn pages_of_streams_are_the_whole() {
+    let collector = Collector::start().await;
+    let all: Vec<_> = (0..23)
+        .map(|number| {
+            let stream =
+                json!({"audit.stream.id": format!("streäm {number}"), "audit.sequence.number": 0});
+            record_at(&format!("aud_{number}"), 9, &stream)
+        })
+        .collect();
+    collector.keep(&all).await;
+
+    let found = pages(&collector, "/api/streams?limit=4", "streams", async || {}).await;
+    let whole = collector.get_ok("/api/streams?status=complete").await;
+    assert_eq!(json!(found), whole["streams"]);
+
+    let mut ids: Vec<_> = found
+        .iter()
+        .map(|stream| stream["stream_id"].as_str().unwrap())
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 23);
+}
+
+#[tokio::test]
 async fn the_records_of_a_session_come_in_pages() {
     let collector = Collector::start().await;
     let all: Vec<_> = (0..9)

@@ -19,12 +19,36 @@ fn numbered(number: i64) -> Value {
 async fn nothing_is_complete() {
     let expected = json!({
         "status": "complete", "records": 0, "explained_losses": 0, "open_numbers": 0, "unexplained_numbers": 0,
-        "conflicts": 0, "silent_streams": 0, "streams": [],
+        "conflicts": 0, "gap_streams": 0, "open_streams": 0, "complete_streams": 0, "silent_streams": 0,
+        "ended": {"streams": 0, "received": 0, "explained_losses": 0}, "next_cursor": null,
     });
-    assert_eq!(
-        Collector::start().await.get_ok("/api/streams").await,
-        expected
-    );
+    let collector = Collector::start().await;
+    assert_eq!(collector.get_ok("/api/streams?summary").await, expected);
+
+    let mut with_list = expected;
+    with_list["streams"] = json!([]);
+    assert_eq!(collector.get_ok("/api/streams").await, with_list);
+}
+
+#[tokio::test]
+async fn a_list_of_streams_is_refused_by_the_name_of_its_parameter() {
+    let collector = Collector::start().await;
+    for (query, message) in [
+        (
+            "status=lost",
+            "status must be one of gap, open, complete, silent, ended",
+        ),
+        ("summary=1", "summary must be true or false"),
+        (
+            "summary&limit=1",
+            "summary cannot be combined with status, limit or cursor",
+        ),
+        ("cursor=1", "cursor: not a cursor that an answer gave"),
+    ] {
+        collector
+            .assert_refused(&format!("/api/streams?{query}"), message)
+            .await;
+    }
 }
 
 #[tokio::test]
@@ -61,7 +85,8 @@ async fn a_stream_lists_missing_numbers_and_their_explanations() {
     let received = RECEIVED_AT.to_string();
     let expected = json!({
         "status": "open", "records": 5, "explained_losses": 2, "open_numbers": 2, "unexplained_numbers": 0, "conflicts": 1,
-        "silent_streams": 0,
+        "gap_streams": 0, "open_streams": 1, "complete_streams": 0, "silent_streams": 0,
+        "ended": {"streams": 0, "received": 0, "explained_losses": 0}, "next_cursor": null,
         "streams": [{
             "stream_id": "stream-1", "service": "shop", "status": "open", "received": 4,
             "first_number": 0, "last_number": 7, "next_number": 8,
@@ -75,7 +100,14 @@ async fn a_stream_lists_missing_numbers_and_their_explanations() {
     assert_eq!(collector.get_ok("/api/streams").await, expected);
 
     collector.keep(&[numbered(6), numbered(5)]).await;
-    assert_eq!(collector.get_ok("/api/streams").await["status"], "complete");
+    let answer = collector.get_ok("/api/streams").await;
+    let ended = json!({"streams": 1, "received": 6, "explained_losses": 2});
+    assert_eq!(
+        (&answer["status"], &answer["streams"], &answer["ended"]),
+        (&json!("complete"), &json!([]), &ended)
+    );
+    let answer = collector.get_ok("/api/streams?status=ended").await;
+    assert_eq!(answer["streams"][0]["stream_id"], "stream-1");
 }
 
 /// A batch of one record, with the next sequence number of the stream.

@@ -300,7 +300,8 @@ pub(crate) fn streams(status: &str, gaps: &Value, losses: &Value) -> Value {
         "gaps": gaps, "losses": losses,
     });
     json!({"status": status, "records": 100 - missing - lost, "explained_losses": lost, "open_numbers": open,
-        "unexplained_numbers": unexplained, "conflicts": 0, "silent_streams": 0, "streams": [stream]})
+        "unexplained_numbers": unexplained, "conflicts": 0, "gap_streams": 0, "open_streams": 0, "complete_streams": 0, "silent_streams": 0,
+        "ended": {"streams": 0, "received": 0, "explained_losses": 0}, "streams": [stream], "next_cursor": null})
 }
 
 impl World {

@@ -1,4 +1,5 @@
-//! The report on the streams, for `GET /api/streams` and `audit-collector verify`.
+//! The report on the streams: on one of them for `GET /api/streams`, on all for `audit-collector
+//! verify`.
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -141,8 +142,7 @@ pub struct StreamReport {
 }
 
 /// All streams.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Streams)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The worst of the streams.
     pub status: Status,
@@ -174,8 +174,13 @@ pub struct Moment {
 impl Moment {
     /// How far a time is from now, in either direction. A time in the future was received while the
     /// clock was ahead, so it is not recent.
-    fn distance(&self, time: i64) -> i64 {
+    fn distance(self, time: i64) -> i64 {
         self.now.saturating_sub(time).saturating_abs()
+    }
+
+    /// What is missing since then, or for longer, is unexplained.
+    pub fn long_ago(self) -> i64 {
+        self.now.saturating_sub(self.grace)
     }
 }
 
@@ -185,7 +190,7 @@ impl Streams {
         let mut streams: Vec<_> = self
             .by_id
             .iter()
-            .map(|(id, stream)| stream_report(id, stream, moment))
+            .map(|(id, stream)| StreamReport::new(id, stream, moment))
             .collect();
 
         streams.sort_by(|one, other| {
@@ -216,48 +221,49 @@ impl Streams {
     }
 }
 
-fn stream_report(id: &str, stream: &Stream, moment: Moment) -> StreamReport {
-    let mut gaps = gaps(stream, moment);
-    let numbers = |state: GapState| {
-        let counted = gaps.iter().filter(|gap| gap.state == state);
-        total(counted.map(|gap| length(gap.first_number, gap.last_number)))
-    };
-    let (open_numbers, unexplained_numbers) = (numbers(GapState::Open), numbers(GapState::Gap));
+impl StreamReport {
+    /// The report on one stream at `moment`.
+    pub fn new(id: &str, stream: &Stream, moment: Moment) -> Self {
+        let mut gaps = gaps(stream, moment);
+        let numbers = |state: GapState| {
+            let counted = gaps.iter().filter(|gap| gap.state == state);
+            total(counted.map(|gap| length(gap.first_number, gap.last_number)))
+        };
+        let (open_numbers, unexplained_numbers) = (numbers(GapState::Open), numbers(GapState::Gap));
 
-    gaps.truncate(MAX_LISTED);
-    let ranges = stream.received.ranges();
+        gaps.truncate(MAX_LISTED);
+        let ranges = stream.received.ranges();
 
-    StreamReport {
-        stream_id: id.to_owned(),
-        service: stream.service.clone(),
-        status: status(open_numbers, unexplained_numbers),
-        received: stream.received.count(),
-        first_number: ranges.first().map_or(0, |range| range.first),
-        last_number: ranges.last().map_or(0, |range| range.last),
-        next_number: stream.next.map(|(next, _)| next),
-        explained_losses: stream.explained_count(),
-        open_numbers,
-        unexplained_numbers,
-        started: stream.started,
-        ended: stream.ended,
-        life: life(stream, moment),
-        alive_interval_ms: stream.alive_interval_ms,
-        unknown_since_unix_nano: (!stream.is_over()).then_some(stream.made),
-        unknown_at_most: if stream.is_over() {
-            Some(0)
-        } else {
-            stream.buffer_records
-        },
-        first_seen_unix_nano: stream.first_seen,
-        last_seen_unix_nano: stream.last_seen,
-        gaps,
-        losses: losses(stream),
+        Self {
+            stream_id: id.to_owned(),
+            service: stream.service.clone(),
+            status: status(open_numbers, unexplained_numbers),
+            received: stream.received.count(),
+            first_number: ranges.first().map_or(0, |range| range.first),
+            last_number: ranges.last().map_or(0, |range| range.last),
+            next_number: stream.next.map(|(next, _)| next),
+            explained_losses: stream.explained_count(),
+            open_numbers,
+            unexplained_numbers,
+            started: stream.started,
+            ended: stream.ended,
+            life: life(stream, moment),
+            alive_interval_ms: stream.alive_interval_ms,
+            unknown_since_unix_nano: (!stream.is_over()).then_some(stream.made),
+            unknown_at_most: if stream.is_over() {
+                Some(0)
+            } else {
+                stream.buffer_records
+            },
+            first_seen_unix_nano: stream.first_seen,
+            last_seen_unix_nano: stream.last_seen,
+            gaps,
+            losses: losses(stream),
+        }
     }
 }
 
 fn life(stream: &Stream, moment: Moment) -> Life {
-    const NANOS_PER_MILLI: i64 = 1_000_000;
-
     if stream.is_over() {
         return if stream.crashed {
             Life::Crashed
@@ -266,11 +272,10 @@ fn life(stream: &Stream, moment: Moment) -> Life {
         };
     }
 
-    let Some(interval) = stream.alive_interval_ms.filter(|interval| *interval > 0) else {
+    let Some(patience) = stream.patience() else {
         return Life::Unknown;
     };
 
-    let patience = interval.saturating_mul(2 * NANOS_PER_MILLI);
     if moment.distance(stream.last_seen) <= patience {
         Life::Alive
     } else {

@@ -34,9 +34,30 @@ pub(super) enum Kind {
     Number(i64, i64),
     /// A cursor from an earlier answer.
     Cursor,
+    /// Nothing, or `true`; or `false`, as when it is absent.
+    Flag,
     /// One of these.
     Choice(&'static [&'static str]),
 }
+
+/// Most entries of a page.
+pub(super) const LIMIT: Parameter = Parameter {
+    name: "limit",
+    kind: Kind::Number(1, MAX_LIMIT),
+    description: "Most entries of the page; 100 when absent.",
+};
+
+/// Where a page begins.
+pub(super) const CURSOR: Parameter = Parameter {
+    name: "cursor",
+    kind: Kind::Cursor,
+    description: "The page after the one that gave this.",
+};
+
+/// Entries of a page when the client sets no limit.
+pub(super) const DEFAULT_LIMIT: i64 = 100;
+/// Most entries of a page, so that a browser can still show it.
+pub(super) const MAX_LIMIT: i64 = 1000;
 
 /// As axum extracts them.
 pub(super) type Sent = Result<Query<Vec<(String, String)>>, QueryRejection>;
@@ -76,6 +97,19 @@ impl Given {
 
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         self.values.remove(name)
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Refusal> {
+        let values = [("", true), ("true", true), ("false", false)];
+        match self.choice(name, &values) {
+            Ok(flag) => Ok(flag.unwrap_or_default()),
+            Err(_) => Err(Refusal::invalid(format!("{name} must be true or false"))),
+        }
+    }
+
+    /// Most entries of a page.
+    pub(super) fn limit(&self) -> Result<i64, Refusal> {
+        Ok(self.number("limit", 1, MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT))
     }
 
     pub(super) fn time(&self, name: &str) -> Result<Option<i64>, Refusal> {

@@ -17,11 +17,6 @@ use crate::time::Clock;
 
 pub(super) const PATH: &str = "/api/records";
 
-/// Records in an answer when the client sets no limit.
-pub(super) const DEFAULT_LIMIT: i64 = 100;
-/// Most records in an answer, so that a browser can still show it.
-pub(super) const MAX_LIMIT: i64 = 1000;
-
 const fn text(name: &'static str, description: &'static str) -> Parameter {
     Parameter {
         name,
@@ -110,10 +105,7 @@ pub(super) async fn get(
 }
 
 async fn page(ledger: &Ledger, given: &mut Given) -> Result<Records, Refusal> {
-    let limit = given
-        .number("limit", 1, MAX_LIMIT)?
-        .unwrap_or(DEFAULT_LIMIT);
-
+    let limit = given.limit()?;
     let start = match (given.number("after", 0, i64::MAX)?, given.cursor()?) {
         (Some(_), Some(_)) => return Err(Refusal::invalid("cursor cannot be combined with after")),
         (Some(position), None) => Start::After(position),

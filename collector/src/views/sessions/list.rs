@@ -1,7 +1,5 @@
 //! The filter for sessions, and the query that finds them.
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use super::fold::Fold;
@@ -10,8 +8,8 @@ use super::{EndedBy, Session};
 use crate::db::{Cell, Connection, DbError};
 use crate::ledger::conditions::Conditions;
 use crate::ledger::entry::searched;
-use crate::ledger::list::NoCursor;
 use crate::time::nanos;
+use crate::views::cursor::SeenCursor;
 
 /// Conditions that must all hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,45 +27,13 @@ pub struct SessionQuery {
     /// Last seen before this time.
     pub to: Option<i64>,
     /// The last session of the page before.
-    pub before: Option<SessionCursor>,
-}
-
-/// The place of a session in the order of the list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionCursor {
-    /// When it was last seen.
-    pub last_seen: i64,
-    /// Its key.
-    pub key: String,
-}
-
-impl fmt::Display for SessionCursor {
-    /// The key in hex, so that it needs no escaping in a URL.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}-{}", self.last_seen, hex::encode(&self.key))
-    }
-}
-
-impl FromStr for SessionCursor {
-    type Err = NoCursor;
-
-    fn from_str(text: &str) -> Result<Self, NoCursor> {
-        let (last_seen, key) = text.split_once('-').ok_or(NoCursor)?;
-        let key =
-            String::from_utf8(hex::decode(key).map_err(|_| NoCursor)?).map_err(|_| NoCursor)?;
-        let last_seen = last_seen.parse().map_err(|_| NoCursor)?;
-        if key.contains('\0') {
-            Err(NoCursor)
-        } else {
-            Ok(Self { last_seen, key })
-        }
-    }
+    pub before: Option<SeenCursor>,
 }
 
 impl Session {
     /// Its place in the order of the list.
-    pub fn cursor(&self) -> SessionCursor {
-        SessionCursor {
+    pub fn cursor(&self) -> SeenCursor {
+        SeenCursor {
             last_seen: self.last_seen,
             key: self.key.clone(),
         }
@@ -149,7 +115,7 @@ fn restrict<'a>(wanted: &'a SessionQuery, idle_since: i64, query: &mut Condition
     if let Some(to) = wanted.to {
         query.push(" AND last_seen_unix_nano < ", Cell::Integer(to));
     }
-    if let Some(SessionCursor { last_seen, key }) = &wanted.before {
+    if let Some(SeenCursor { last_seen, key }) = &wanted.before {
         query.push(
             " AND (last_seen_unix_nano, session_key) < (",
             Cell::Integer(*last_seen),

@@ -4,7 +4,7 @@ mod fold;
 mod list;
 mod row;
 
-pub use list::{SessionCursor, SessionQuery, list, one};
+pub use list::{SessionQuery, list, one};
 pub(super) use row::fold;
 
 use serde::Serialize;

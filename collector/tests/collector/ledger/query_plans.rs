@@ -5,9 +5,10 @@ use audit_collector::db::sqlite::SqliteDatabase;
 use audit_collector::db::{Cell, Connection, Database as _, DbError, EachRow, Table, open};
 use audit_collector::ledger::checkpoint::Checkpoint;
 use audit_collector::ledger::list::{Cursor, Filter, Start, list};
-use audit_collector::views::sessions::{self, SessionCursor, SessionQuery};
+use audit_collector::views::sessions::{self, SessionQuery};
+use audit_collector::views::streams::{StreamQuery, StreamStatus};
 use audit_collector::views::usage::{self, UsageQuery};
-use audit_collector::views::{signals, streams};
+use audit_collector::views::{SeenCursor, signals, streams};
 use tempfile::TempDir;
 
 /// Keeps the plan of each query.
@@ -190,7 +191,7 @@ fn a_live_tail_reads_what_is_new_whatever_it_looks_for() {
 fn every_list_of_sessions_is_read_from_an_index_in_its_order() {
     let some = || Some("x".to_owned());
     let any = SessionQuery::default;
-    let before = Some(SessionCursor {
+    let before = Some(SeenCursor {
         last_seen: 1,
         key: "x".to_owned(),
     });
@@ -293,13 +294,49 @@ fn usage_reads_the_wanted_range() {
     }
 }
 
+const MOMENT: Moment = Moment { now: 1, grace: 1 };
+
 #[test]
-fn the_state_of_the_streams_needs_no_look_at_the_records() {
-    let plans = plans(|connection| streams::report(connection, Moment { now: 1, grace: 1 }));
+fn the_summary_of_the_streams_is_read_from_indexes() {
+    let plans = plans(|connection| streams::summary(connection, MOMENT));
+    let of_streams: Vec<_> = plans
+        .iter()
+        .filter(|plan| plan.contains(" streams"))
+        .collect();
+    for (plan, index) in of_streams.iter().zip([
+        "COVERING INDEX streams_missing",
+        "INDEX streams_missing (missing_until_unix_nano>?)",
+        "COVERING INDEX streams_silent",
+    ]) {
+        assert!(plan.contains(index), "{plan}");
+    }
+    assert_eq!(of_streams.len(), 3, "{plans:?}");
     assert!(
         plans.iter().all(|plan| !plan.contains("records")),
         "{plans:?}"
     );
+}
+
+#[test]
+fn every_list_of_streams_is_read_from_an_index_in_its_order() {
+    let before = SeenCursor {
+        last_seen: 1,
+        key: "x".to_owned(),
+    };
+    for (status, index) in [
+        (None, "streams_unsettled"),
+        (Some(StreamStatus::Silent), "streams_unsettled"),
+        (Some(StreamStatus::Gap), "streams_with_gaps"),
+        (Some(StreamStatus::Open), "streams_with_gaps"),
+        (Some(StreamStatus::Complete), "streams_by_time"),
+        (Some(StreamStatus::Ended), "streams_by_time"),
+    ] {
+        for before in [None, Some(before.clone())] {
+            let query = StreamQuery { status, before };
+            let plans = plans(|connection| streams::list(connection, &query, MOMENT, 50));
+            assert_uses(&plans, index, &format!("{query:?}"));
+        }
+    }
 }
 
 #[test]

@@ -11,8 +11,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use super::types::FlatRecord;
-use super::{checkpoints, records, sessions, usage};
-use crate::completeness::Report;
+use super::{checkpoints, records, sessions, streams, usage};
 use crate::http::refusal::Error;
 
 pub(super) const PATH: &str = "/openapi.json";
@@ -56,7 +55,9 @@ fn components() -> ComponentsBuilder {
     let components = with::<sessions::Timeline>(with::<sessions::Sessions>(
         with::<records::Records>(components),
     ));
-    with::<checkpoints::Checkpoints>(with::<Report>(with::<usage::UsageAnswer>(components)))
+    with::<checkpoints::Checkpoints>(with::<streams::StreamsAnswer>(with::<usage::UsageAnswer>(
+        components,
+    )))
 }
 
 /// Adds the schema of an answer and those of its parts.

@@ -7,7 +7,6 @@ use utoipa::openapi::path::{
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Content, Ref, RefOr, Required, Response, ResponseBuilder, Schema};
 
-use crate::completeness::Report;
 use crate::http::api::parameters::{Kind, Parameter};
 use crate::http::api::types::FlatRecord;
 use crate::http::api::{checkpoints, records, sessions, streams, timestamp, usage};
@@ -82,7 +81,7 @@ fn of_usage() -> OperationBuilder {
 }
 
 fn of_streams() -> OperationBuilder {
-    let answer = found::<Report>("What has arrived");
+    let answer = found::<streams::StreamsAnswer>("What has arrived");
     operation("Completeness of the streams", streams::PARAMETERS, answer)
 }
 
@@ -128,6 +127,7 @@ fn described(parameter: &Parameter) -> ParameterBuilder {
         Kind::Number(least, i64::MAX) => (number(least), String::new()),
         Kind::Number(least, most) => (number(least).maximum(Some(most)), String::new()),
         Kind::Cursor => (text(Type::String), String::new()),
+        Kind::Flag => (text(Type::Boolean), String::new()),
         Kind::Choice(choices) => (
             text(Type::String).enum_values(Some(choices.iter().copied())),
             String::new(),

@@ -11,8 +11,8 @@ use axum::extract::{Path, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::parameters::{Given, Kind, Parameter, Sent};
-use super::records::{DEFAULT_LIMIT, MAX_LIMIT, next};
+use super::parameters::{CURSOR, Given, Kind, LIMIT, Parameter, Sent};
+use super::records::next;
 use super::types::FlatRecord;
 use crate::db::{Connection, DbError};
 use crate::http::refusal::Refusal;
@@ -26,17 +26,6 @@ use types::{SessionAnswer, SignalAnswer};
 
 pub(super) const PATH: &str = "/api/sessions";
 pub(super) const ONE: &str = "/api/sessions/{key}";
-
-const LIMIT: Parameter = Parameter {
-    name: "limit",
-    kind: Kind::Number(1, MAX_LIMIT),
-    description: "Most entries of the page; 100 when absent.",
-};
-const CURSOR: Parameter = Parameter {
-    name: "cursor",
-    kind: Kind::Cursor,
-    description: "The page after the one that gave this.",
-};
 
 pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter {
@@ -106,7 +95,7 @@ pub(super) async fn get(
 ) -> Result<Json<Sessions>, Refusal> {
     let now = now();
     let mut given = Given::read(sent, PARAMETERS, now)?;
-    let limit = limit(&given)?;
+    let limit = given.limit()?;
     let query = query(&mut given)?;
     let idle = views.idle;
 
@@ -138,7 +127,7 @@ pub(super) async fn get_one(
     let Path(key) = key.map_err(|_| Refusal::invalid("the key of the session cannot be read"))?;
     let now = now();
     let given = Given::read(sent, ONE_PARAMETERS, now)?;
-    let (limit, cursor) = (limit(&given)?, given.cursor()?);
+    let (limit, cursor) = (given.limit()?, given.cursor()?);
     let idle = views.idle;
 
     let found = ledger
@@ -183,12 +172,6 @@ fn find(
     let signals = signals::list(connection, &session.key)?;
     let records = list_records(connection, &filter, Start::Newest(cursor), limit)?;
     Ok(Some((session, signals, records)))
-}
-
-fn limit(given: &Given) -> Result<i64, Refusal> {
-    Ok(given
-        .number("limit", 1, MAX_LIMIT)?
-        .unwrap_or(DEFAULT_LIMIT))
 }
 
 fn query(given: &mut Given) -> Result<SessionQuery, Refusal> {
