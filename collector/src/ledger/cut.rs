@@ -25,10 +25,30 @@ pub struct Statement {
     pub hash_after: String,
     /// When it was made, in nanoseconds since the Unix epoch.
     pub made_at_unix_nano: i64,
+    /// When the latest of the rows had been received; statements of earlier versions have no such
+    /// time.
+    #[serde(default)]
+    pub received_until_unix_nano: Option<i64>,
     /// Id of the signing key.
     pub key_id: String,
     /// Stream data of the deleted rows.
     pub streams: BTreeMap<String, Stream>,
+}
+
+/// What a [`Statement`] has beside hashes and stream data, which can be large.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Hole {
+    /// See [`Statement::first_position`].
+    pub first_position: i64,
+    /// See [`Statement::last_position`].
+    pub last_position: i64,
+    /// See [`Statement::made_at_unix_nano`].
+    pub made_at_unix_nano: i64,
+    /// See [`Statement::received_until_unix_nano`].
+    #[serde(default)]
+    pub received_until_unix_nano: Option<i64>,
+    /// See [`Statement::key_id`].
+    pub key_id: String,
 }
 
 impl Statement {
@@ -59,6 +79,9 @@ impl Statement {
             hash_before: self.hash_before,
             hash_after: after.hash_after,
             made_at_unix_nano: self.made_at_unix_nano.max(after.made_at_unix_nano),
+            received_until_unix_nano: self
+                .received_until_unix_nano
+                .max(after.received_until_unix_nano),
             key_id: after.key_id,
             streams: streams.by_id.into_iter().collect(),
         }
@@ -127,6 +150,30 @@ impl Cut {
             "first_position >= $1 ORDER BY first_position",
             &[Cell::Integer(i64::MIN)],
         )
+    }
+
+    /// What the cuts that begin before a position are about, the last of them first, at most `limit`.
+    /// Damaged ones are left out; `verify` finds them.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub fn holes(
+        connection: &mut dyn Connection,
+        before: i64,
+        limit: i64,
+    ) -> Result<Vec<Hole>, DbError> {
+        const SELECT: &str = "SELECT statement FROM cuts WHERE first_position < $1 \
+            ORDER BY first_position DESC LIMIT $2";
+
+        let mut holes = Vec::new();
+        let cells = [Cell::Integer(before), Cell::Integer(limit)];
+        connection.query(SELECT, &cells, &mut |row| {
+            let text = row.text(0)?.unwrap_or_default();
+            holes.extend(serde_json::from_str::<Hole>(text).ok());
+            Ok(())
+        })?;
+        Ok(holes)
     }
 
     /// The cuts that match `conditions`, an SQL fragment.

@@ -116,7 +116,7 @@ pub const FLAGS: [&str; 3] = ["clock_skew", "conflict", "damaged"];
 
 /// A page takes no further record once it has this many bytes: one record can be as large as a
 /// request.
-const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const MAX_PAGE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Some of the matching records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,6 +8,7 @@ pub mod append;
 pub mod chain;
 pub mod checkpoint;
 pub(crate) mod conditions;
+pub mod conflicts;
 pub mod copy;
 pub mod cut;
 pub mod entry;

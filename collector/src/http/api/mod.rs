@@ -1,11 +1,14 @@
-//! The API for reading: records, sessions, usage, streams, checkpoints; and its description.
+//! The API for reading: records, sessions, usage, streams, checkpoints, conflicts and
+//! deletions; and its description.
 
 mod checkpoints;
+mod conflicts;
 mod csv;
 mod export;
 mod openapi;
 mod parameters;
 mod records;
+mod retention;
 mod sessions;
 mod streams;
 mod timestamp;
@@ -26,5 +29,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route(usage::PATH, get(usage::get))
         .route(streams::PATH, get(streams::get))
         .route(checkpoints::PATH, get(checkpoints::get))
+        .route(conflicts::PATH, get(conflicts::get))
+        .route(retention::PATH, get(retention::get))
         .route(openapi::PATH, get(openapi::get))
 }

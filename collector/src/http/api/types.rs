@@ -28,7 +28,13 @@ pub(super) struct FlatRecord(Map<String, Value>);
 
 impl FlatRecord {
     pub(super) fn all(kept: &[StoredEntry]) -> Vec<Self> {
-        kept.iter().map(|kept| Self(kept.flat())).collect()
+        kept.iter().map(Self::from).collect()
+    }
+}
+
+impl From<&StoredEntry> for FlatRecord {
+    fn from(kept: &StoredEntry) -> Self {
+        Self(kept.flat())
     }
 }
 

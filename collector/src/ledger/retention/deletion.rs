@@ -33,6 +33,7 @@ pub(super) fn cut(
         hash_before: hex::encode(before),
         hash_after: hex::encode(last.hash),
         made_at_unix_nano: now,
+        received_until_unix_nano: run.iter().map(|row| row.entry.received_at).max(),
         key_id: key.id().to_owned(),
         streams: streams.by_id.into_iter().collect(),
     };

@@ -12,6 +12,7 @@ mod stream_view;
 mod streams;
 mod tamper;
 mod verify;
+mod visible;
 
 /// Runs each test on both databases.
 macro_rules! on_both {

@@ -4,6 +4,7 @@ use audit_collector::completeness::Moment;
 use audit_collector::db::sqlite::SqliteDatabase;
 use audit_collector::db::{Cell, Connection, Database as _, DbError, EachRow, Table, open};
 use audit_collector::ledger::checkpoint::Checkpoint;
+use audit_collector::ledger::conflicts::{self, ConflictCursor};
 use audit_collector::ledger::list::{Cursor, Filter, Start, list};
 use audit_collector::views::sessions::{self, SessionQuery};
 use audit_collector::views::streams::{StreamQuery, StreamStatus};
@@ -336,6 +337,18 @@ fn every_list_of_streams_is_read_from_an_index_in_its_order() {
             let plans = plans(|connection| streams::list(connection, &query, MOMENT, 50));
             assert_uses(&plans, index, &format!("{query:?}"));
         }
+    }
+}
+
+#[test]
+fn conflicts_are_read_from_an_index() {
+    let before = ConflictCursor {
+        position: 9,
+        digest: "ab".to_owned(),
+    };
+    for before in [None, Some(&before)] {
+        let listed = plans(|connection| conflicts::page(connection, None, before, 5));
+        assert_uses(&listed, "sqlite_autoindex_conflicts_1", "conflicts");
     }
 }
 

@@ -9,7 +9,9 @@ use utoipa::openapi::{Content, Ref, RefOr, Required, Response, ResponseBuilder, 
 
 use crate::http::api::parameters::{Kind, Parameter};
 use crate::http::api::types::FlatRecord;
-use crate::http::api::{checkpoints, records, sessions, streams, timestamp, usage};
+use crate::http::api::{
+    checkpoints, conflicts, records, retention, sessions, streams, timestamp, usage,
+};
 use crate::http::refusal::Error;
 use crate::ledger::checkpoint::Line;
 
@@ -43,6 +45,8 @@ pub(super) fn all() -> Vec<(&'static str, HttpMethod, Operation)> {
         (usage::PATH, of_usage()),
         (streams::PATH, of_streams()),
         (checkpoints::PATH, of_checkpoints()),
+        (conflicts::PATH, of_conflicts()),
+        (retention::PATH, of_retention()),
     ];
 
     operations
@@ -89,6 +93,17 @@ fn of_checkpoints() -> OperationBuilder {
     let answer =
         found::<checkpoints::Checkpoints>("The latest, or all").content(NDJSON, content::<Line>());
     operation("Signed heads of the chain", checkpoints::PARAMETERS, answer)
+}
+
+fn of_conflicts() -> OperationBuilder {
+    let answer = found::<conflicts::Conflicts>("A page");
+    let summary = "Contents that came with the uid of another record";
+    operation(summary, conflicts::PARAMETERS, answer)
+}
+
+fn of_retention() -> OperationBuilder {
+    let answer = found::<retention::Retention>("A page");
+    operation("What retention has deleted", retention::PARAMETERS, answer)
 }
 
 fn operation(summary: &str, table: &[Parameter], answer: ResponseBuilder) -> OperationBuilder {
