@@ -114,7 +114,7 @@ CREATE TABLE stream_sums (
 -- One row per session: sums and latest values, whatever the order in which its records came. What the latest record tells
 -- of has the time of the record that told it; `user_name_of` is the user whose name it is.
 CREATE TABLE sessions (
-    session_key TEXT PRIMARY KEY,
+    session_key TEXT COLLATE "C" PRIMARY KEY,
     session_id TEXT,
     token_ref TEXT,
     token_at_unix_nano BIGINT,
@@ -166,4 +166,15 @@ CREATE TABLE usage_buckets (
     user_requests BIGINT NOT NULL,
     square_sum BIGINT NOT NULL,
     PRIMARY KEY (rule, bucket)
+);
+
+-- Words by which records are found, for suggestions: one row for each of the first words of a text, from that word on, in
+-- lower case. The user is '' when unknown, and for actions.
+CREATE TABLE terms (
+    kind TEXT NOT NULL,
+    term TEXT COLLATE "C" NOT NULL,
+    value TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    last_seen_unix_nano BIGINT NOT NULL,
+    PRIMARY KEY (kind, term, value, user_id)
 );

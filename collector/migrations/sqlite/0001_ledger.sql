@@ -167,3 +167,14 @@ CREATE TABLE usage_buckets (
     square_sum INTEGER NOT NULL,
     PRIMARY KEY (rule, bucket)
 ) WITHOUT ROWID;
+
+-- Words by which records are found, for suggestions: one row for each of the first words of a text, from that word on, in
+-- lower case. The user is '' when unknown, and for actions.
+CREATE TABLE terms (
+    kind TEXT NOT NULL,
+    term TEXT NOT NULL,
+    value TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    last_seen_unix_nano INTEGER NOT NULL,
+    PRIMARY KEY (kind, term, value, user_id)
+) WITHOUT ROWID;

@@ -1,7 +1,7 @@
 //! The background task that folds new rows of the ledger into the views.
 
 use super::exchange::Exchange;
-use super::{Settings, sessions, signals, streams, usage};
+use super::{Settings, sessions, signals, streams, terms, usage};
 use crate::db::{self, Cell, Connection, DbError};
 use crate::ledger::BackgroundTask;
 use crate::ledger::chain::head;
@@ -46,6 +46,7 @@ impl Follower {
     fn fold(&self, connection: &mut dyn Connection, rows: &[StoredEntry]) -> Result<(), DbError> {
         let exchanges: Vec<_> = rows.iter().filter_map(Exchange::read).collect();
         streams::fold(connection, rows)?;
+        terms::fold(connection, rows)?;
         sessions::fold(connection, &exchanges, &self.settings.logout_actions)?;
         signals::fold(connection, &exchanges, &self.settings.signals)?;
         usage::fold(connection, &exchanges)

@@ -15,6 +15,7 @@ mod rows;
 pub mod sessions;
 pub mod signals;
 pub mod streams;
+pub mod terms;
 pub mod usage;
 
 use std::time::Duration;
@@ -67,7 +68,13 @@ pub fn task(settings: Settings) -> Box<dyn BackgroundTask> {
 /// Those of the database.
 pub fn rebuild(connection: &mut dyn Connection) -> Result<(), DbError> {
     streams::clear(connection)?;
-    for table in ["sessions", "signals", "usage_users", "usage_buckets"] {
+    for table in [
+        "sessions",
+        "signals",
+        "usage_users",
+        "usage_buckets",
+        "terms",
+    ] {
         connection.execute(&format!("DELETE FROM {table}"), &[])?;
     }
 
@@ -89,6 +96,7 @@ pub fn rebuild(connection: &mut dyn Connection) -> Result<(), DbError> {
 ///
 /// Those of the database.
 pub fn expire(connection: &mut dyn Connection, before: i64) -> Result<(), DbError> {
+    terms::expire(connection, before)?;
     signals::expire(connection, before)?;
     sessions::expire(connection, before)?;
     usage::expire(connection, before)

@@ -14,6 +14,16 @@ pub(super) fn save(
     key: usize,
     cells: &[Cell<'_>],
 ) -> Result<(), DbError> {
+    upsert(connection, (table, key, ""), cells)
+}
+
+/// The same, but a known row is replaced only under a condition: an SQL fragment on it and on
+/// `excluded`, the new one.
+pub(super) fn upsert(
+    connection: &mut dyn Connection,
+    (table, key, condition): (&Table, usize, &str),
+    cells: &[Cell<'_>],
+) -> Result<(), DbError> {
     let width = table.columns.len();
     let mut left = cells;
 
@@ -24,7 +34,8 @@ pub(super) fn save(
             .split_at_checked(rows * width)
             .ok_or_else(|| DbError::failed("a row is not whole"))?;
 
-        connection.execute(&save_text(table, key, rows), now)?;
+        let text = save_text(table, key, rows);
+        connection.execute(&format!("{text}{condition}"), now)?;
         left = later;
     }
     Ok(())

@@ -30,6 +30,7 @@ mod refusals;
 mod rotation;
 mod rust_sdk;
 mod sdks;
+mod search_views;
 mod sessions;
 mod sockets;
 mod store_trouble;

@@ -1,5 +1,5 @@
-//! The API for reading: records, sessions, usage, streams, checkpoints, conflicts and
-//! deletions; and its description.
+//! The API for reading: records, sessions, usage, streams, checkpoints, conflicts, deletions, and
+//! suggestions; and its description.
 
 mod checkpoints;
 mod conflicts;
@@ -9,6 +9,7 @@ mod openapi;
 mod parameters;
 mod records;
 mod retention;
+mod search;
 mod sessions;
 mod streams;
 mod timestamp;
@@ -31,5 +32,6 @@ pub(crate) fn routes() -> Router<AppState> {
         .route(checkpoints::PATH, get(checkpoints::get))
         .route(conflicts::PATH, get(conflicts::get))
         .route(retention::PATH, get(retention::get))
+        .route(search::PATH, get(search::get))
         .route(openapi::PATH, get(openapi::get))
 }

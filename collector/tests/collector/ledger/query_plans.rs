@@ -9,7 +9,7 @@ use audit_collector::ledger::list::{Cursor, Filter, Start, list};
 use audit_collector::views::sessions::{self, SessionQuery};
 use audit_collector::views::streams::{StreamQuery, StreamStatus};
 use audit_collector::views::usage::{self, UsageQuery};
-use audit_collector::views::{SeenCursor, signals, streams};
+use audit_collector::views::{SeenCursor, signals, streams, terms};
 use tempfile::TempDir;
 
 /// Keeps the plan of each query.
@@ -341,7 +341,16 @@ fn every_list_of_streams_is_read_from_an_index_in_its_order() {
 }
 
 #[test]
-fn conflicts_are_read_from_an_index() {
+fn suggestions_and_conflicts_are_read_from_an_index() {
+    let suggested = plans(|connection| terms::suggestions(connection, "a", 5));
+    for plan in &suggested {
+        assert!(
+            plan.contains("term>?") || plan.contains("session_key>?"),
+            "{plan}"
+        );
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}");
+    }
+
     let before = ConflictCursor {
         position: 9,
         digest: "ab".to_owned(),

@@ -11,7 +11,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use super::types::FlatRecord;
-use super::{checkpoints, conflicts, records, retention, sessions, streams, usage};
+use super::{checkpoints, conflicts, records, retention, search, sessions, streams, usage};
 use crate::http::refusal::Error;
 
 pub(super) const PATH: &str = "/openapi.json";
@@ -55,7 +55,9 @@ fn components() -> ComponentsBuilder {
     let components = with::<sessions::Timeline>(with::<sessions::Sessions>(
         with::<records::Records>(components),
     ));
-    let components = with::<conflicts::Conflicts>(with::<retention::Retention>(components));
+    let components = with::<conflicts::Conflicts>(with::<retention::Retention>(with::<
+        search::Search,
+    >(components)));
     with::<checkpoints::Checkpoints>(with::<streams::StreamsAnswer>(with::<usage::UsageAnswer>(
         components,
     )))

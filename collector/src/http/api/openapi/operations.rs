@@ -10,7 +10,7 @@ use utoipa::openapi::{Content, Ref, RefOr, Required, Response, ResponseBuilder, 
 use crate::http::api::parameters::{Kind, Parameter};
 use crate::http::api::types::FlatRecord;
 use crate::http::api::{
-    checkpoints, conflicts, records, retention, sessions, streams, timestamp, usage,
+    checkpoints, conflicts, records, retention, search, sessions, streams, timestamp, usage,
 };
 use crate::http::refusal::Error;
 use crate::ledger::checkpoint::Line;
@@ -47,6 +47,7 @@ pub(super) fn all() -> Vec<(&'static str, HttpMethod, Operation)> {
         (checkpoints::PATH, of_checkpoints()),
         (conflicts::PATH, of_conflicts()),
         (retention::PATH, of_retention()),
+        (search::PATH, of_search()),
     ];
 
     operations
@@ -104,6 +105,12 @@ fn of_conflicts() -> OperationBuilder {
 fn of_retention() -> OperationBuilder {
     let answer = found::<retention::Retention>("A page");
     operation("What retention has deleted", retention::PARAMETERS, answer)
+}
+
+fn of_search() -> OperationBuilder {
+    let answer = found::<search::Search>("The suggestions");
+    let summary = "Suggestions while a person, a session or an action is typed";
+    operation(summary, search::PARAMETERS, answer)
 }
 
 fn operation(summary: &str, table: &[Parameter], answer: ResponseBuilder) -> OperationBuilder {
