@@ -206,6 +206,23 @@ async fn a_value_that_cannot_be_is_refused_by_the_name_of_its_parameter() {
 }
 
 #[tokio::test]
+async fn hostile_questions_have_one_clear_answer() {
+    let collector = Collector::start().await;
+    let many = |filter: &str| filter.repeat(10_000);
+    let cursor = format!("cursor=1-{}", "6".repeat(60_000));
+
+    for (query, message) in [
+        (many("q=a&"), "q must not be given twice"),
+        (many("a=&"), "unknown query parameter \"a\""),
+        (cursor, "cursor: not a cursor that an answer gave"),
+    ] {
+        let path = format!("/api/records?{query}");
+        collector.assert_refused(&path, message).await;
+    }
+    assert!(collector.list("q=%25").await.is_empty());
+}
+
+#[tokio::test]
 async fn a_time_range_takes_in_its_beginning_and_not_its_end() {
     let collector = Collector::start().await;
     let ago = |uid: &str, seconds: i64| record_at(uid, seconds, &json!({}));
