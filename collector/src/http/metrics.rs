@@ -58,6 +58,14 @@ struct RefusedLabels {
     reason: &'static str,
 }
 
+impl From<Reason> for RefusedLabels {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason: reason.label(),
+        }
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut inner = Inner {
@@ -175,15 +183,9 @@ impl Metrics {
         self.0.duration.observe(took.as_secs_f64());
     }
 
-    /// A request of any kind was refused. Returns how many there were for this reason.
-    pub(crate) fn refused(&self, reason: Reason) -> u64 {
-        self.0
-            .refused
-            .get_or_create(&RefusedLabels {
-                reason: reason.label(),
-            })
-            .inc()
-            + 1
+    /// A request of any kind was refused.
+    pub(crate) fn refused(&self, reason: Reason) {
+        self.0.refused.get_or_create(&reason.into()).inc();
     }
 
     /// A body of this many bytes came in.
@@ -217,9 +219,9 @@ impl Metrics {
         OpenConnection(self.0.connections.clone())
     }
 
-    /// A TLS handshake failed. Returns how many did.
-    pub fn handshake_failed(&self) -> u64 {
-        self.0.handshake_failures.inc() + 1
+    /// A TLS handshake failed.
+    pub fn handshake_failed(&self) {
+        self.0.handshake_failures.inc();
     }
 
     fn text(&self) -> Result<String, fmt::Error> {

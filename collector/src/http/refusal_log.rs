@@ -12,16 +12,15 @@ use crate::http::metrics::Metrics;
 use crate::http::refusal::{Reason, Refusal};
 use crate::logs::Throttle;
 
-/// When each reason of refusals was last logged.
+/// How often there was each reason of refusals, and when it was last logged.
 #[derive(Debug, Default)]
 pub struct RefusalLog([Throttle; Reason::ALL.len()]);
 
 impl RefusalLog {
-    fn is_due(&self, reason: Reason, now: Instant) -> bool {
+    fn count(&self, reason: Reason, now: Instant) -> Option<u64> {
         let mut throttles = Reason::ALL.iter().zip(&self.0);
-        throttles
-            .find(|(one, _)| **one == reason)
-            .is_some_and(|(_, throttle)| throttle.is_due(now))
+        let (_, throttle) = throttles.find(|(one, _)| **one == reason)?;
+        throttle.count(now)
     }
 }
 
@@ -36,8 +35,8 @@ pub(crate) async fn note_refusals(
 
     if let Some(refusal) = response.extensions().get::<Refusal>() {
         let reason = refusal.reason();
-        let count = metrics.refused(reason);
-        if log.is_due(reason, Instant::now()) {
+        metrics.refused(reason);
+        if let Some(count) = log.count(reason, Instant::now()) {
             let detail = refusal.detail();
             warn!(
                 reason = reason.label(),
@@ -60,7 +59,9 @@ mod tests {
     fn each_reason_is_logged_by_itself() {
         let log = RefusalLog::default();
         let now = Instant::now();
-        assert!(Reason::ALL.iter().all(|reason| log.is_due(*reason, now)));
-        assert!(!Reason::ALL.iter().any(|reason| log.is_due(*reason, now)));
+        for expected in [Some(1), None] {
+            let counts = Reason::ALL.map(|reason| log.count(reason, now));
+            assert_eq!(counts, [expected; Reason::ALL.len()]);
+        }
     }
 }

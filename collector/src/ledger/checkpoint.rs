@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::background::BackgroundTask;
 use super::chain::{self, Head, head};
 use super::signing::{Key, PublicKey};
-use super::writer::BackgroundTask;
 use crate::db::{self, Cell, Connection, DbError};
 use crate::time::{Clock, nanos};
 
@@ -257,6 +257,10 @@ impl CheckpointTask {
 }
 
 impl BackgroundTask for CheckpointTask {
+    fn name(&self) -> &'static str {
+        "checkpoints"
+    }
+
     fn step(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError> {
         let (position, made_at) = self.last(connection)?;
         let new = head(connection)?.position - position;

@@ -5,6 +5,7 @@
 //! run in parallel.
 
 pub mod append;
+mod background;
 pub mod chain;
 pub mod checkpoint;
 pub(crate) mod conditions;
@@ -30,11 +31,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 pub use append::Appended;
+pub use background::BackgroundTask;
 pub use list::{Cursor, FLAGS, Filter, Page, Start, StoredEntry};
-pub use writer::{AppendError, BackgroundTask};
+pub use writer::AppendError;
 
 use crate::db::{Connection, Database, DbError};
 use crate::time::Clock;
+use background::Background;
 use chain::continued;
 use checkpoint::{CheckpointTask, Schedule};
 use entry::{Entry, Skew};
@@ -110,7 +113,7 @@ impl Ledger {
             database,
             strict: settings.strict,
             acknowledged: acknowledged.clone(),
-            tasks,
+            background: Background::new(tasks),
         })?;
 
         let writer = Mutex::new(Some(Arc::new(writer)));

@@ -9,12 +9,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::append::{Appended, append};
+use super::background::Background;
 use super::chain::{Head, continued};
 use super::entry::Entry;
 use crate::db::{self, Connection, Database, DbError};
+use crate::logs::Outage;
 
 /// Most batches that wait for the writer. Their memory is bounded where requests are admitted.
 const QUEUE: usize = 1024;
@@ -32,30 +35,6 @@ const POST_COMMIT_IDLE: Duration = Duration::from_millis(20);
 /// Under load, background tasks get one step per this many transactions: they fall behind but do
 /// not stop.
 const LOADED_GROUPS: u32 = 32;
-
-/// Steps for which a task is skipped after a failure: some ten seconds while no batch arrives.
-const FAILED_PAUSE: u32 = 40;
-
-/// A background task of the writer: views, checkpoints, retention.
-pub trait BackgroundTask: Send {
-    /// Does a small part of the due work in a separate transaction. Returns whether more is due at
-    /// once.
-    ///
-    /// # Errors
-    ///
-    /// Those of the database; it is called again later.
-    fn step(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError>;
-
-    /// Does the work that must be done before the ledger is closed.
-    ///
-    /// # Errors
-    ///
-    /// Those of the database.
-    fn finish(&mut self, connection: &mut dyn Connection) -> Result<(), DbError> {
-        let _ = connection;
-        Ok(())
-    }
-}
 
 /// Why a batch was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -107,7 +86,7 @@ pub(super) struct Work {
     pub(super) database: Arc<dyn Database>,
     pub(super) strict: bool,
     pub(super) acknowledged: Arc<Acknowledged>,
-    pub(super) tasks: Vec<Box<dyn BackgroundTask>>,
+    pub(super) background: Background,
 }
 
 impl Writer {
@@ -116,13 +95,12 @@ impl Writer {
         let connection = work.database.connect()?;
         let (queue, jobs) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new().name("ledger".to_owned());
-        let pauses = vec![0; work.tasks.len()];
         let mut run = Run {
             connection,
             work,
             jobs,
             groups: 0,
-            pauses,
+            outage: Outage::default(),
             next: None,
             in_place: true,
         };
@@ -150,8 +128,8 @@ struct Run {
     work: Work,
     jobs: Receiver<Job>,
     groups: u32,
-    /// For each task, the number of steps for which it is skipped after a failure.
-    pauses: Vec<u32>,
+    /// Attempts to replace a lost connection.
+    outage: Outage,
     /// A batch that came while background tasks ran.
     next: Option<Job>,
     /// Whether the last step found the database in its place.
@@ -234,10 +212,21 @@ impl Run {
 
     /// Replaces a lost connection. When that fails, the next call returns the error.
     fn reconnect(&mut self) {
-        if self.connection.is_lost() {
-            match self.work.database.connect() {
-                Ok(connection) => self.connection = connection,
-                Err(error) => warn!("cannot reconnect: {error}"),
+        if !self.connection.is_lost() {
+            return;
+        }
+
+        match self.work.database.connect() {
+            Ok(connection) => {
+                self.connection = connection;
+                if self.outage.succeeded() {
+                    info!("connected to the database again");
+                }
+            }
+            Err(error) => {
+                if let Some(count) = self.outage.failed(Instant::now()) {
+                    warn!(count, "cannot reconnect to the database: {error}");
+                }
             }
         }
     }
@@ -260,28 +249,10 @@ impl Run {
     /// One step of each task; returns whether one of them has more to do.
     fn step(&mut self) -> bool {
         self.reconnect();
-        if !self.is_in_place() {
+        if self.connection.is_lost() || !self.is_in_place() {
             return false;
         }
-
-        let mut more = false;
-
-        for (task, pause) in self.work.tasks.iter_mut().zip(&mut self.pauses) {
-            if *pause > 0 {
-                *pause -= 1;
-                continue;
-            }
-
-            match task.step(&mut *self.connection) {
-                Ok(again) => more |= again,
-                Err(error) => {
-                    warn!("ledger maintenance failed: {error}");
-                    *pause = FAILED_PAUSE;
-                }
-            }
-        }
-
-        more
+        self.work.background.step(&mut *self.connection)
     }
 
     /// Whether the database is in its place; logs when that changes.
@@ -302,11 +273,7 @@ impl Run {
         if !self.is_in_place() {
             return;
         }
-        for task in &mut self.work.tasks {
-            if let Err(error) = task.finish(&mut *self.connection) {
-                error!("ledger maintenance failed at the end: {error}");
-            }
-        }
+        self.work.background.finish(&mut *self.connection);
     }
 }
 

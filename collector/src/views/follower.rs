@@ -54,6 +54,10 @@ impl Follower {
 }
 
 impl BackgroundTask for Follower {
+    fn name(&self) -> &'static str {
+        "views"
+    }
+
     /// Without new rows no transaction begins: an idle collector writes nothing.
     fn step(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError> {
         if head(connection)?.position <= position(connection)? {

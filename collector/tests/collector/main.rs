@@ -17,6 +17,7 @@ mod http2;
 mod ingest;
 mod ledger;
 mod list;
+mod log_lines;
 mod lost_file;
 mod metrics;
 mod nothing_taken;

@@ -20,16 +20,16 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(directory: &TempDir, flags: &[&str]) -> Self {
-        let mut child = command(&[
-            "--listen",
-            "127.0.0.1:0",
-            "--database",
-            &database_url(directory),
-        ])
-        .args(flags)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+        Self::start_on(&database_url(directory), flags)
+    }
+
+    /// Starts it on this database.
+    pub(crate) fn start_on(database: &str, flags: &[&str]) -> Self {
+        let mut child = command(&["--listen", "127.0.0.1:0", "--database", database])
+            .args(flags)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
 
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap())

@@ -126,8 +126,8 @@ async fn accept(
                 });
             }
             Err(error) => {
-                if trouble.is_due(Instant::now()) {
-                    warn!("cannot accept a connection: {error}");
+                if let Some(count) = trouble.count(Instant::now()) {
+                    warn!(count, "cannot accept a connection: {error}");
                 }
                 sleep(ACCEPT_PAUSE).await;
             }
@@ -194,8 +194,8 @@ impl Shared {
             _ = stopping.changed() => return None,
         };
 
-        let count = self.metrics.handshake_failed();
-        if self.handshake_log.is_due(Instant::now()) {
+        self.metrics.handshake_failed();
+        if let Some(count) = self.handshake_log.count(Instant::now()) {
             warn!(count, "TLS handshakes failed, the last one: {error}");
         }
         None

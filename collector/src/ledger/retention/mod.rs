@@ -1,6 +1,7 @@
 //! Deletes old rows, unless a tag holds them. A signed cut bridges every hole in the chain.
 
 mod deletion;
+mod progress;
 mod runs;
 
 use std::io;
@@ -8,13 +9,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
+
+use super::background::BackgroundTask;
 use super::export::ExportDirectory;
 use super::list::{self, Filter, Start};
 use super::signing::Key;
-use super::writer::BackgroundTask;
 use crate::db::{self, Connection, DbError};
 use crate::time::{Clock, nanos};
 use deletion::cut;
+use progress::Progress;
 use runs::runs;
 
 /// Rows that one transaction examines and, at most, deletes.
@@ -56,6 +60,7 @@ pub struct Retention {
     passed: Option<i64>,
     /// When the next pass begins.
     next: i64,
+    progress: Progress,
 }
 
 impl Retention {
@@ -76,7 +81,17 @@ impl Retention {
             expire,
             passed: None,
             next: i64::MIN,
+            progress: Progress::new(Counter::default()),
         })
+    }
+
+    /// The same, with a counter of the records that it deletes.
+    #[must_use]
+    pub fn with_counter(self, deleted: Counter) -> Self {
+        Self {
+            progress: Progress::new(deleted),
+            ..self
+        }
     }
 
     /// Handles the next rows; returns whether there may be more.
@@ -107,7 +122,9 @@ impl Retention {
                 .try_for_each(|run| cut(connection, run, key, now))
         })?;
 
-        self.passed = Some(last.position);
+        let (rows, end) = (runs.iter().map(Vec::len).sum(), last.position);
+        self.progress.add(rows, end);
+        self.passed = Some(end);
         Ok(true)
     }
 
@@ -117,6 +134,7 @@ impl Retention {
         now: i64,
         before: i64,
     ) -> Result<(), DbError> {
+        self.progress.log();
         self.passed = None;
         self.next = now.saturating_add(nanos(PAUSE));
         db::write(connection, |connection| (self.expire)(connection, before))
@@ -124,11 +142,23 @@ impl Retention {
 }
 
 impl BackgroundTask for Retention {
+    fn name(&self) -> &'static str {
+        "retention"
+    }
+
     fn step(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError> {
         match self.passed {
             None if (self.now)() < self.next => Ok(false),
-            None => self.slice(connection, 0),
+            None => {
+                self.progress.begin();
+                self.slice(connection, 0)
+            }
             Some(passed) => self.slice(connection, passed),
         }
+    }
+
+    fn finish(&mut self, _: &mut dyn Connection) -> Result<(), DbError> {
+        self.progress.log();
+        Ok(())
     }
 }
