@@ -75,6 +75,13 @@ CREATE TABLE cuts (
     signature BYTEA NOT NULL
 );
 
+-- One row, written to find out whether the database takes writes; nothing reads it.
+CREATE TABLE rehearsals (
+    id BIGINT PRIMARY KEY CHECK (id = 1),
+    number BIGINT NOT NULL,
+    content BYTEA NOT NULL
+);
+
 -- Views: folds over the ledger, which can be made anew from it at any time.
 
 -- Up to which position they have been made.

@@ -1,31 +1,25 @@
 //! The routes.
 
-use std::sync::Arc;
-
 use axum::Router;
-use axum::extract::State;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
-use crate::http::json::Json;
-use serde_json::{Value, json};
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
-use super::{api, ingest, page};
+use super::{api, ingest, page, probes};
 use crate::http::auth;
 use crate::http::metrics;
 use crate::http::refusal::{Reason, Refusal};
 use crate::http::refusal_log::note_refusals;
 use crate::http::state::AppState;
-use crate::ledger::Ledger;
 
 /// Builds the router of the collector.
 pub fn app(state: AppState) -> Router {
     Router::new()
         .merge(for_readers(&state))
         .route("/v1/logs", post(ingest::post_logs))
-        .route("/healthz", get(healthz))
+        .merge(probes::routes())
         .route("/metrics", get(metrics::show))
         .method_not_allowed_fallback(async || {
             Refusal::new(Reason::MethodNotAllowed, "the path has no such method")
@@ -44,9 +38,4 @@ fn for_readers(state: &AppState) -> Router<AppState> {
         .merge(page::router())
         .fallback(async || Refusal::not_found("there is no such path"))
         .layer(from_fn_with_state(state.clone(), auth::require_read))
-}
-
-async fn healthz(State(ledger): State<Arc<Ledger>>) -> Result<Json<Value>, Refusal> {
-    ledger.check().await?;
-    Ok(Json(json!({"status": "ok"})))
 }

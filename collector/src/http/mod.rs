@@ -8,6 +8,7 @@ mod ingest;
 pub(crate) mod json;
 pub mod metrics;
 pub mod page;
+mod probes;
 mod refusal;
 mod refusal_log;
 pub mod secrets;

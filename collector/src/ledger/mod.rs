@@ -17,6 +17,7 @@ pub mod export;
 pub mod list;
 mod question;
 mod readers;
+mod rehearsal;
 pub mod retention;
 pub mod signing;
 pub mod verify;
@@ -42,6 +43,7 @@ use chain::continued;
 use checkpoint::{CheckpointTask, Schedule};
 use entry::{Entry, Skew};
 use readers::{Claim, Readers};
+use rehearsal::{Rehearsed, Writable};
 use signing::Key;
 use writer::{Acknowledged, Work, Writer};
 
@@ -72,15 +74,19 @@ const MAX_SCANS: usize = 2;
 /// again.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long probes and metrics wait for the database.
+const PROBE_PATIENCE: Duration = Duration::from_secs(2);
+
 /// A ledger that is open.
 pub struct Ledger {
     settings: Settings,
     writer: Mutex<Option<Arc<Writer>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: Arc<Readers>,
-    /// Reserved for the health check, so that long queries of other callers cannot delay it.
-    health: Arc<Readers>,
+    /// For probes and metrics, so that long queries of other callers cannot delay them.
+    aside: Arc<Readers>,
     acknowledged: Arc<Acknowledged>,
+    writable: Arc<Writable>,
 }
 
 impl fmt::Debug for Ledger {
@@ -102,17 +108,19 @@ impl Ledger {
         mut tasks: Vec<Box<dyn BackgroundTask>>,
     ) -> Result<Self, DbError> {
         let readers = Arc::new(Readers::new(database.clone(), MAX_READERS, MAX_SCANS));
-        let health = Arc::new(Readers::new(database.clone(), 1, 1));
+        let aside = Arc::new(Readers::new(database.clone(), 1, 1));
 
         let checkpoints =
             CheckpointTask::new(settings.key.clone(), settings.checkpoints, settings.now);
         tasks.push(Box::new(checkpoints));
 
         let acknowledged = Arc::<Acknowledged>::default();
+        let writable = Arc::<Writable>::default();
         let (writer, thread) = Writer::start(Work {
             database,
             strict: settings.strict,
             acknowledged: acknowledged.clone(),
+            writable: writable.clone(),
             background: Background::new(tasks),
         })?;
 
@@ -122,8 +130,9 @@ impl Ledger {
             writer,
             thread: Mutex::new(Some(thread)),
             readers,
-            health,
+            aside,
             acknowledged,
+            writable,
         })
     }
 
@@ -139,20 +148,16 @@ impl Ledger {
     /// See [`AppendError`]; the call may be repeated. None of the new records is then kept. The
     /// exception is a database that did not answer for ten seconds: the outcome is then unknown.
     pub async fn append(&self, entries: Vec<Entry>) -> Result<Appended, AppendError> {
-        let writer = self
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-
-        let answer = writer.ok_or(AppendError::Closed)?.append(entries)?;
-        let late =
-            |_| AppendError::Database(Arc::new(DbError::Busy("it does not answer in time".into())));
-
+        let answer = self.writer()?.append(entries)?;
         timeout(PATIENCE, answer)
             .await
-            .map_err(late)?
+            .map_err(|_| late())?
             .map_err(|_| AppendError::Closed)?
+    }
+
+    fn writer(&self) -> Result<Arc<Writer>, AppendError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.clone().ok_or(AppendError::Closed)
     }
 
     /// The records that match `filter`, see [`list::list`].
@@ -212,28 +217,64 @@ impl Ledger {
         }
     }
 
-    /// Succeeds when the writer thread runs, and the database answers a query on the records and has
-    /// the last one that was acknowledged.
+    /// The same on a connection that [`Self::read`] does not use, for short queries of monitoring.
     ///
     /// # Errors
     ///
-    /// Those of the database.
-    pub async fn check(&self) -> Result<(), DbError> {
-        if self.has_ended() {
-            return Err(DbError::failed("the writer of the ledger has ended"));
+    /// See [`Ledger::read`]; it is late after two seconds.
+    pub async fn read_aside<T: Send + 'static>(
+        &self,
+        queries: impl FnOnce(&mut dyn Connection) -> Result<T, DbError> + Send + 'static,
+    ) -> Result<T, DbError> {
+        let claim = Claim {
+            limit: Some(PROBE_PATIENCE),
+            ..self.claim()
+        };
+        self.aside.read(claim, queries).await
+    }
+
+    /// Whether the writer thread runs; without it, only a restart helps.
+    pub fn is_alive(&self) -> bool {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Succeeds when a batch could be stored and a question answered: the database has the last
+    /// record that was acknowledged, and takes writes. Where nothing was written for five seconds,
+    /// or a batch was refused since, a row is written that nothing reads.
+    ///
+    /// # Errors
+    ///
+    /// See [`AppendError`].
+    pub async fn check(&self) -> Result<(), AppendError> {
+        if !self.is_alive() {
+            return Err(AppendError::Closed);
         }
+        let (answers, takes) = tokio::join!(self.check_answers(), self.check_writes());
+        answers?;
+        takes
+    }
+
+    async fn check_answers(&self) -> Result<(), AppendError> {
         // Read before the query's state of the database, which then includes it.
         let known = self.acknowledged.read();
         let query = move |connection: &mut dyn Connection| {
             continued(connection, known)?;
             connection.query("SELECT position FROM records LIMIT 1", &[], &mut |_| Ok(()))
         };
-        self.health.read(self.claim(), query).await
+        let answered = self.read_aside(query).await;
+        answered.map_err(|error| AppendError::Database(Arc::new(error)))
     }
 
-    fn has_ended(&self) -> bool {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        thread.as_ref().is_none_or(JoinHandle::is_finished)
+    async fn check_writes(&self) -> Result<(), AppendError> {
+        let rehearsed: Rehearsed = match self.writable.known() {
+            Some(known) => known,
+            None => timeout(PROBE_PATIENCE, self.writer()?.rehearse()?)
+                .await
+                .map_err(|_| late())?
+                .map_err(|_| AppendError::Closed)?,
+        };
+        rehearsed.map_err(AppendError::Database)
     }
 
     /// Waits for all accepted batches and for the background tasks; later calls fail.
@@ -243,7 +284,7 @@ impl Ledger {
     /// When the writer thread panicked.
     pub async fn close(&self) -> Result<(), DbError> {
         self.readers.close();
-        self.health.close();
+        self.aside.close();
 
         drop(
             self.writer
@@ -266,4 +307,9 @@ impl Ledger {
             .map_err(DbError::failed)?;
         joined.map_err(|_| DbError::failed("the writer of the ledger panicked"))
     }
+}
+
+/// The database does not answer; the outcome is unknown.
+fn late() -> AppendError {
+    AppendError::Database(Arc::new(DbError::Busy("it does not answer in time".into())))
 }

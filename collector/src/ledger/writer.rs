@@ -16,6 +16,7 @@ use super::append::{Appended, append};
 use super::background::Background;
 use super::chain::{Head, continued};
 use super::entry::Entry;
+use super::rehearsal::{Rehearsed, Writable, rehearse};
 use crate::db::{self, Connection, Database, DbError};
 use crate::logs::Outage;
 
@@ -50,7 +51,12 @@ pub enum AppendError {
     Database(Arc<DbError>),
 }
 
-struct Job {
+enum Job {
+    Append(Batch),
+    Rehearse(oneshot::Sender<Rehearsed>),
+}
+
+struct Batch {
     entries: Vec<Entry>,
     reply: oneshot::Sender<Result<Appended, AppendError>>,
 }
@@ -86,6 +92,7 @@ pub(super) struct Work {
     pub(super) database: Arc<dyn Database>,
     pub(super) strict: bool,
     pub(super) acknowledged: Arc<Acknowledged>,
+    pub(super) writable: Arc<Writable>,
     pub(super) background: Background,
 }
 
@@ -115,11 +122,22 @@ impl Writer {
         entries: Vec<Entry>,
     ) -> Result<oneshot::Receiver<Result<Appended, AppendError>>, AppendError> {
         let (reply, answer) = oneshot::channel();
-        match self.queue.try_send(Job { entries, reply }) {
-            Ok(()) => Ok(answer),
-            Err(TrySendError::Full(_)) => Err(AppendError::Full),
-            Err(TrySendError::Disconnected(_)) => Err(AppendError::Closed),
-        }
+        self.send(Job::Append(Batch { entries, reply }))?;
+        Ok(answer)
+    }
+
+    /// Queues a rehearsal. The receiver gets its result.
+    pub(super) fn rehearse(&self) -> Result<oneshot::Receiver<Rehearsed>, AppendError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Rehearse(reply))?;
+        Ok(answer)
+    }
+
+    fn send(&self, job: Job) -> Result<(), AppendError> {
+        self.queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => AppendError::Full,
+            TrySendError::Disconnected(_) => AppendError::Closed,
+        })
     }
 }
 
@@ -130,7 +148,7 @@ struct Run {
     groups: u32,
     /// Attempts to replace a lost connection.
     outage: Outage,
-    /// A batch that came while background tasks ran.
+    /// What came while background tasks ran, or behind the batches of a group.
     next: Option<Job>,
     /// Whether the last step found the database in its place.
     in_place: bool,
@@ -146,9 +164,13 @@ impl Run {
                 .map_or_else(|| self.jobs.recv_timeout(patience), Ok);
 
             match waiting {
-                Ok(first) => {
+                Ok(Job::Append(first)) => {
                     self.group(first);
                     patience = POST_COMMIT_IDLE;
+                }
+                Ok(Job::Rehearse(reply)) => {
+                    // The probe may be gone.
+                    let _ = reply.send(self.rehearse());
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     self.tasks();
@@ -161,13 +183,20 @@ impl Run {
         self.finish();
     }
 
-    fn group(&mut self, first: Job) {
+    fn group(&mut self, first: Batch) {
         let mut records = first.entries.len();
         let mut group = vec![first];
         while records < GROUP_RECORDS {
-            let Ok(job) = self.jobs.try_recv() else { break };
-            records += job.entries.len();
-            group.push(job);
+            match self.jobs.try_recv() {
+                Ok(Job::Append(batch)) => {
+                    records += batch.entries.len();
+                    group.push(batch);
+                }
+                other => {
+                    self.next = other.ok();
+                    break;
+                }
+            }
         }
 
         self.store(group);
@@ -178,19 +207,25 @@ impl Run {
     }
 
     /// One bad batch must not fail the others: when the group fails, each batch is tried alone.
-    fn store(&mut self, group: Vec<Job>) {
+    fn store(&mut self, group: Vec<Batch>) {
         self.reconnect();
-        let batches: Vec<_> = group.iter().map(|job| job.entries.as_slice()).collect();
+        let batches: Vec<_> = group.iter().map(|batch| batch.entries.as_slice()).collect();
 
         match self.transaction(&batches) {
             Ok(results) => {
-                for (job, result) in group.into_iter().zip(results) {
+                if results.iter().any(|result| result.stored > 0) {
+                    self.work.writable.stored();
+                }
+                for (batch, result) in group.into_iter().zip(results) {
                     // The sender may be gone.
-                    let _ = job.reply.send(Ok(result));
+                    let _ = batch.reply.send(Ok(result));
                 }
             }
-            Err(error) if group.len() == 1 || self.is_hopeless(&error) => refuse(group, error),
-            Err(_) => group.into_iter().for_each(|job| self.store(vec![job])),
+            Err(error) if group.len() == 1 || self.is_hopeless(&error) => {
+                self.work.writable.refused();
+                refuse(group, error);
+            }
+            Err(_) => group.into_iter().for_each(|batch| self.store(vec![batch])),
         }
     }
 
@@ -208,6 +243,22 @@ impl Run {
         })?;
         self.work.acknowledged.reach(head);
         Ok(results)
+    }
+
+    /// Writes a row that nothing reads, unless the latest writes show whether that succeeds.
+    fn rehearse(&mut self) -> Rehearsed {
+        if let Some(known) = self.work.writable.known() {
+            return known;
+        }
+
+        self.reconnect();
+        let known = self.work.acknowledged.read();
+        let content = self.work.writable.content();
+        let result = db::write(&mut *self.connection, |connection| {
+            continued(connection, known)?;
+            rehearse(connection, &content)
+        });
+        self.work.writable.rehearsed(result)
     }
 
     /// Replaces a lost connection. When that fails, the next call returns the error.
@@ -277,9 +328,9 @@ impl Run {
     }
 }
 
-fn refuse(group: Vec<Job>, error: DbError) {
+fn refuse(group: Vec<Batch>, error: DbError) {
     let error = Arc::new(error);
-    for job in group {
-        let _ = job.reply.send(Err(AppendError::Database(error.clone())));
+    for batch in group {
+        let _ = batch.reply.send(Err(AppendError::Database(error.clone())));
     }
 }

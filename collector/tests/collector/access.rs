@@ -115,7 +115,7 @@ async fn all_but_health_and_metrics_requires_the_token() {
         );
     }
 
-    for path in ["/healthz", "/metrics"] {
+    for path in ["/livez", "/readyz", "/healthz", "/metrics"] {
         assert_eq!(collector.get(path).await.status, 200, "{path}");
     }
 

@@ -64,7 +64,7 @@ async fn two_at_once(collector: &Arc<Collector>, second: (&str, &str)) -> [Answe
 
     let answer = collector.post_with(&[second], Vec::new()).await;
     assert_eq!(
-        collector.get("/healthz").await.status,
+        collector.get("/livez").await.status,
         200,
         "others are not counted"
     );

@@ -1,4 +1,4 @@
-//! `GET /api/records` and `GET /healthz`.
+//! `GET /api/records`.
 
 use serde_json::json;
 
@@ -308,11 +308,4 @@ async fn a_tail_gives_what_was_stored_later_in_that_order() {
         (vec!["aud_1"], &json!(null))
     );
     assert!(collector.list("after=3").await.is_empty());
-}
-
-#[tokio::test]
-async fn health_is_ok_while_the_store_answers() {
-    let collector = Collector::start().await;
-    let answer = collector.get("/healthz").await;
-    assert_eq!((answer.status, answer.body), (200, json!({"status": "ok"})));
 }

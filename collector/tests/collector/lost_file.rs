@@ -64,9 +64,10 @@ fn nothing_is_acknowledged_after_the_file_is_gone() {
         happens(&directory);
         let left = names(&directory);
         assert_eq!(post(&program, "aud_2"), 503, "{incident}");
-        for path in ["GET /healthz", "GET /api/records", "GET /api/streams"] {
+        for path in ["GET /readyz", "GET /api/records", "GET /api/streams"] {
             assert_eq!(program.exchange(path, "").0, 503, "{incident}: {path}");
         }
+        assert_eq!(program.exchange("GET /livez", "").0, 200, "{incident}");
         assert_eq!(post(&program, "aud_3"), 503, "{incident}");
         assert_eq!(names(&directory), left, "{incident}: a file was created");
 

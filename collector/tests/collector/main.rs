@@ -23,6 +23,7 @@ mod metrics;
 mod nothing_taken;
 mod openapi;
 mod paging;
+mod probes;
 mod process;
 mod program;
 mod questions;

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use testkit::collector::{Program, binary, flags};
@@ -12,6 +14,9 @@ use crate::load::Load;
 use crate::verify::verify;
 
 const ENOUGH: usize = 20;
+/// How often a probe is repeated, and after how long.
+const ATTEMPTS: usize = 200;
+const PAUSE: Duration = Duration::from_millis(50);
 /// Reached after a few seconds of load. SQLite moves its log into the database file at about 4 MB,
 /// so the log hits this limit.
 const MAX_FILE_BYTES: &str = "3000000";
@@ -27,11 +32,24 @@ fn full_and_room_again(load: &mut Load, program: &Program, make_room: impl FnOnc
         progress.wait_for_refused(ENOUGH)
     });
     load.check_new(program);
+    assert_eq!(probe(program, "/readyz"), 503);
+    assert_eq!(probe(program, "/livez"), 200);
+
     make_room();
+    // Without a batch: where a probe fails, none is sent.
+    let is_ready = || {
+        sleep(PAUSE);
+        probe(program, "/readyz") == 200
+    };
+    assert!((0..ATTEMPTS).any(|_| is_ready()));
     load.during(program.address, |progress| {
         progress.wait_for_acknowledged(ENOUGH)
     });
     load.check_all(program);
+}
+
+fn probe(program: &Program, path: &str) -> u16 {
+    program.client().get(path).unwrap().status
 }
 
 fn shell(namespace: &[&str], script: &str, argument: &str, database: &str) -> Command {

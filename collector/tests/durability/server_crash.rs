@@ -24,6 +24,8 @@ fn nothing_acknowledged_is_lost_by_a_crash_of_the_server() {
             thread::sleep(Duration::from_millis(50 + 70 * round));
             server.crash();
             progress.wait_for_refused(10);
+            let probe = |path| program.client().get(path).unwrap().status;
+            assert_eq!((probe("/readyz"), probe("/livez")), (503, 200));
             server.start_again();
             progress.wait_for_acknowledged(10);
         });
