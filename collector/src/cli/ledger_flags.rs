@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audit_collector::db::{self, OpenError, Opened};
+use audit_collector::http::metrics::Metrics;
 use audit_collector::ledger::checkpoint::{Checkpoint, Schedule};
 use audit_collector::ledger::entry::Skew;
 use audit_collector::ledger::retention::{Hold, Policy, Retention};
@@ -106,7 +107,7 @@ impl LedgerError {
 
 impl LedgerFlags {
     /// Opens database and key. May block.
-    pub(crate) fn open(self, now: Clock) -> Result<Ledger, LedgerError> {
+    pub(crate) fn open(self, now: Clock, metrics: &Metrics) -> Result<Ledger, LedgerError> {
         let opened = db::open(&self.database.url()?)?;
 
         let file = self
@@ -131,7 +132,7 @@ impl LedgerFlags {
         }
 
         let settings = self.settings(key, now);
-        let tasks = self.tasks(&settings)?;
+        let tasks = self.tasks(&settings, metrics)?;
         Ok(Ledger::open(opened.database, settings, tasks).map_err(OpenError::from)?)
     }
 
@@ -170,7 +171,11 @@ impl LedgerFlags {
         }
     }
 
-    fn tasks(self, settings: &Settings) -> Result<Vec<Box<dyn BackgroundTask>>, LedgerError> {
+    fn tasks(
+        self,
+        settings: &Settings,
+        metrics: &Metrics,
+    ) -> Result<Vec<Box<dyn BackgroundTask>>, LedgerError> {
         let mut tasks = vec![views::task(self.views())];
         if let Some(retain) = self.retain {
             let policy = Policy {
@@ -180,8 +185,9 @@ impl LedgerFlags {
             };
 
             let retention =
-                Retention::new(policy, settings.key.clone(), settings.now, views::expire);
-            tasks.push(Box::new(retention.map_err(LedgerError::Export)?));
+                Retention::new(policy, settings.key.clone(), settings.now, views::expire)
+                    .map_err(LedgerError::Export)?;
+            tasks.push(Box::new(retention.with_counter(metrics.records_deleted())));
         }
 
         Ok(tasks)

@@ -78,7 +78,9 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
     let (secrets, Current { access, tls }) =
         Secrets::read(flags.access.files(), flags.tls.files())?;
     let views = Arc::new(flags.ledger.views());
-    let opening = spawn_blocking(move || flags.ledger.open(now_unix_nano));
+    let metrics = Metrics::default();
+    let counts = metrics.clone();
+    let opening = spawn_blocking(move || flags.ledger.open(now_unix_nano, &counts));
     let ledger = Arc::new(opening.await.map_err(io::Error::other)??);
     let bound = TcpListener::bind(flags.listen).await;
     let listener = bound.map_err(|error| StartError::Listen(flags.listen, error))?;
@@ -88,7 +90,6 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
     announce(&listener, &access.borrow(), tls.is_some(), has_client_ca)?;
     tokio::spawn(secrets.keep_up(signals.hang_up));
 
-    let metrics = Metrics::default();
     let state = AppState {
         ledger: ledger.clone(),
         views,

@@ -20,6 +20,7 @@ mod list;
 mod log_lines;
 mod lost_file;
 mod metrics;
+mod metrics_formats;
 mod nothing_taken;
 mod openapi;
 mod paging;

@@ -1,16 +1,11 @@
 //! `GET /metrics`.
 
-use crate::common::{Collector, LIMITS, batch, gzip, record};
+use crate::common::{Collector, LIMITS, RECEIVED_AT, batch, gzip, record};
 use crate::encodings::{GOLDEN_RECORDS, JSON, NDJSON, PROTOBUF, golden};
 
 async fn lines(collector: &Collector) -> Vec<String> {
     let answer = collector.get("/metrics").await;
     assert_eq!(answer.status, 200);
-    assert_eq!(
-        answer.headers["content-type"],
-        "application/openmetrics-text; version=1.0.0; charset=utf-8"
-    );
-
     String::from_utf8(answer.bytes)
         .unwrap()
         .lines()
@@ -70,7 +65,6 @@ async fn what_came_in_is_counted() {
             "audit_collector_build_info{{version=\"{}\"}} 1",
             env!("CARGO_PKG_VERSION")
         ),
-        "# EOF",
     ];
 
     for line in expected {
@@ -109,4 +103,47 @@ async fn refusals_are_counted_by_their_reason() {
         &lines,
         "audit_collector_requests_total{encoding=\"other\",status=\"415\"} 1",
     );
+    assert_has(
+        &lines,
+        "audit_collector_refused_total{reason=\"timeout\"} 0",
+    );
+}
+
+#[tokio::test]
+async fn the_state_of_the_ledger_is_shown() {
+    let collector = Collector::start().await;
+    collector
+        .keep(&[record("aud_1", &[("user.id", "ann")])])
+        .await;
+    collector
+        .keep(&[record("aud_1", &[("user.id", "bob")])])
+        .await;
+
+    for line in [
+        "audit_collector_conflicts 1",
+        "audit_collector_views_lag_records 0",
+        "audit_collector_unsigned_records 1",
+        "audit_collector_records_deleted_total 0",
+    ] {
+        assert_has(&lines(&collector).await, line);
+    }
+
+    let collector = collector.restart().await;
+    let checkpoint = RECEIVED_AT / 1_000_000_000;
+    for line in [
+        "audit_collector_unsigned_records 0",
+        &format!("audit_collector_last_checkpoint_timestamp_seconds {checkpoint}"),
+    ] {
+        assert_has(&lines(&collector).await, line);
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_has_no_figures() {
+    let collector = Collector::start().await;
+    let other = collector.other_connection();
+    other.execute_batch("DROP TABLE conflicts").unwrap();
+    let lines = lines(&collector).await;
+    assert!(!lines.iter().any(|line| line.contains("views_lag")));
+    assert_has(&lines, "audit_collector_records_stored_total 0");
 }

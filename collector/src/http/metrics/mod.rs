@@ -1,11 +1,14 @@
 //! Counts and gauges for Prometheus, all named `audit_collector_*`.
 
+mod exposition;
+mod figures;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -17,9 +20,9 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::http::admission::Admission;
 use crate::http::refusal::Reason;
-
-/// The text format that the library writes; it is the first choice of Prometheus.
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+use crate::ledger::Ledger;
+use exposition::Format;
+use figures::Shown;
 
 /// Upper bounds of the buckets for durations, in seconds: from a single request to the wait for a
 /// lock.
@@ -41,6 +44,8 @@ struct Inner {
     stored: Counter,
     duplicate: Counter,
     conflict: Counter,
+    deleted: Counter,
+    ledger: Shown,
     connections: Gauge,
     handshake_failures: Counter,
     requests_in_flight: Gauge,
@@ -78,6 +83,8 @@ impl Default for Metrics {
             stored: Counter::default(),
             duplicate: Counter::default(),
             conflict: Counter::default(),
+            deleted: Counter::default(),
+            ledger: Shown::default(),
             connections: Gauge::default(),
             handshake_failures: Counter::default(),
             requests_in_flight: Gauge::default(),
@@ -125,6 +132,10 @@ impl Inner {
             self.body_bytes.clone(),
         );
 
+        // Each is there from the start: a rate needs a count before the first refusal.
+        for reason in Reason::ALL {
+            drop(self.refused.get_or_create(&reason.into()));
+        }
         registry.register(
             "refused",
             "Requests of any kind that were refused",
@@ -151,6 +162,12 @@ impl Inner {
         );
         let help = "Records whose uid was kept already with another content";
         registry.register("records_conflict", help, self.conflict.clone());
+        registry.register(
+            "records_deleted",
+            "Records that retention has deleted",
+            self.deleted.clone(),
+        );
+        registry.register_collector(Box::new(self.ledger.clone()));
     }
 
     fn register_connections(&mut self) {
@@ -213,6 +230,11 @@ impl Metrics {
         self.0.conflict.inc_by(records);
     }
 
+    /// The counter of records that retention deletes.
+    pub fn records_deleted(&self) -> Counter {
+        self.0.deleted.clone()
+    }
+
     /// A connection was accepted; it counts as open until the returned value is dropped.
     pub fn connection(&self) -> OpenConnection {
         self.0.connections.inc();
@@ -224,10 +246,10 @@ impl Metrics {
         self.0.handshake_failures.inc();
     }
 
-    fn text(&self) -> Result<String, fmt::Error> {
+    fn text(&self, format: Format) -> Result<String, fmt::Error> {
         let mut text = String::new();
         text::encode(&mut text, &self.0.registry)?;
-        Ok(text)
+        Ok(format.write(text))
     }
 }
 
@@ -244,12 +266,17 @@ impl Drop for OpenConnection {
 pub(crate) async fn show(
     State(metrics): State<Metrics>,
     State(admission): State<Admission>,
+    State(ledger): State<Arc<Ledger>>,
+    headers: HeaderMap,
 ) -> Response {
     let inner = &metrics.0;
     inner.requests_in_flight.set(gauge(admission.requests()));
     inner.bytes_in_flight.set(gauge(admission.bytes()));
-    match metrics.text() {
-        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+    inner.ledger.0.refresh(&ledger).await;
+
+    let format = Format::of(&headers);
+    match metrics.text(format) {
+        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
