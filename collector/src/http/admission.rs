@@ -20,8 +20,8 @@ pub struct Limits {
     /// Most requests at once whose bodies have arrived; more are answered with 429.
     pub max_requests: usize,
     /// Most bytes of the bodies of all requests at once that have arrived, also after
-    /// decompression; more is answered with 503. At least `max_body_bytes`, or a large body is
-    /// always refused.
+    /// decompression; more is answered with 503, and a body that alone needs more with 413. At
+    /// least `max_body_bytes`, or a large body is always refused.
     pub max_inflight_bytes: usize,
     /// How long a body may take to arrive; after that it is answered with 408.
     pub body_timeout: Duration,
@@ -112,6 +112,7 @@ impl Admission {
     pub(crate) fn reserve(&self) -> Reservation {
         Reservation {
             room: Arc::clone(&self.bytes),
+            limit: self.limits.max_inflight_bytes,
             held: None,
             shortage: Arc::clone(&self.shortage),
         }
@@ -132,6 +133,8 @@ impl Admission {
 #[derive(Debug)]
 pub(crate) struct Reservation {
     room: Arc<Semaphore>,
+    /// Of all requests together.
+    limit: usize,
     held: Option<OwnedSemaphorePermit>,
     shortage: Arc<Notify>,
 }
@@ -165,8 +168,16 @@ impl Reservation {
         }
     }
 
-    /// One call acquires at most `u32::MAX` permits.
+    /// One call acquires at most `u32::MAX` permits. More than the limit is never free: the sender
+    /// must not try again.
     fn missing(&self, bytes: usize) -> Result<u32, Refusal> {
+        if bytes > self.limit {
+            let message = "body takes more memory than all requests together may";
+            return Err(Refusal::too_large(format!(
+                "{message}, {} bytes",
+                self.limit
+            )));
+        }
         u32::try_from(bytes.saturating_sub(self.held())).map_err(|_| no_room())
     }
 
@@ -239,7 +250,7 @@ mod tests {
         assert_eq!(second.grow_to(41).unwrap_err().reason(), Reason::NoMemory);
 
         first.grow_to(80).unwrap();
-        assert!(first.grow_to(101).is_err());
+        assert_eq!(first.grow_to(101).unwrap_err().reason(), Reason::TooLarge);
         assert_eq!(admission.bytes(), 80, "who is refused keeps what it had");
 
         first.grow_to(10).unwrap();
@@ -251,7 +262,10 @@ mod tests {
 
         drop(first);
         assert_eq!(admission.bytes(), 0);
-        assert!(second.grow_to(usize::MAX).is_err());
+        assert_eq!(
+            second.grow_to(usize::MAX).unwrap_err().reason(),
+            Reason::TooLarge
+        );
     }
 
     #[tokio::test]
@@ -261,6 +275,8 @@ mod tests {
         first.grow_to(60).unwrap();
         let mut second = admission.reserve();
         assert!(second.wait_for(41).await.is_err(), "none is given back");
+        let refusal = second.wait_for(101).await.unwrap_err();
+        assert_eq!(refusal.reason(), Reason::TooLarge);
 
         let slow = async {
             admission.shortage().await;

@@ -168,7 +168,7 @@ async fn too_many_bytes_at_once_are_503_and_succeed_later() {
 }
 
 #[tokio::test]
-async fn inflated_bytes_need_room_too() {
+async fn inflated_bytes_that_never_have_room_are_413() {
     let collector = start(Limits {
         max_inflight_bytes: MAX_BODY_BYTES,
         ..LIMITS
@@ -180,9 +180,11 @@ async fn inflated_bytes_need_room_too() {
     let answer = collector
         .post_with(&[JSON, GZIP], gzip(sent.as_bytes()))
         .await;
+    let message = "body takes more memory than all requests together may, 65536 bytes";
     assert_eq!(
-        answer.status, 503,
-        "compressed and inflated are more together than there is room for"
+        (answer.status, answer.body),
+        (413, json!({"code": 8, "message": message})),
+        "compressed and inflated together"
     );
 
     let answer = collector.post_with(&[JSON], sent).await;
@@ -219,7 +221,7 @@ async fn a_body_made_to_cost_memory_counts_for_more_than_its_length() {
     .await;
     assert_eq!(
         small.post(body(2900)).await.status,
-        503,
+        413,
         "its 5800 objects count 32 bytes each"
     );
 }
