@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use audit_collector::http::admission;
@@ -52,9 +51,10 @@ pub(crate) enum Command {
 // No doc comments on these: clap would print them in place of that of the program.
 #[derive(Args)]
 pub(crate) struct ServeFlags {
-    /// Address and port to listen on; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:4318")]
-    pub(crate) listen: SocketAddr,
+    /// Address or name, and port, to listen on; of the addresses of a name the first that is free;
+    /// port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:4318", value_name = "HOST:PORT", value_parser = host_and_port)]
+    pub(crate) listen: String,
     #[command(flatten)]
     pub(crate) ledger: LedgerFlags,
     #[command(flatten)]
@@ -167,6 +167,15 @@ impl LogFlags {
             LogFormat::Json => Form::Json,
         }
     }
+}
+
+/// The name is resolved when the port is bound.
+fn host_and_port(text: &str) -> Result<String, String> {
+    let (host, port) = text.rsplit_once(':').unwrap_or_default();
+    if host.is_empty() || port.parse::<u16>().is_err() {
+        return Err("must be an address or a name, a colon and a port".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

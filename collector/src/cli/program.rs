@@ -41,7 +41,7 @@ pub(crate) enum StartError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error("cannot listen on {0}: {1}")]
-    Listen(SocketAddr, io::Error),
+    Listen(String, io::Error),
     #[error("cannot run: {0}")]
     Io(#[from] io::Error),
 }
@@ -82,7 +82,7 @@ async fn serve(flags: ServeFlags) -> Result<(), StartError> {
     let counts = metrics.clone();
     let opening = spawn_blocking(move || flags.ledger.open(now_unix_nano, &counts));
     let ledger = Arc::new(opening.await.map_err(io::Error::other)??);
-    let bound = TcpListener::bind(flags.listen).await;
+    let bound = TcpListener::bind(&flags.listen).await;
     let listener = bound.map_err(|error| StartError::Listen(flags.listen, error))?;
 
     // Before the address is printed: its reader may send a signal at once.

@@ -1,10 +1,11 @@
 //! Log lines: one for each change of state, and one in ten seconds while trouble lasts.
 
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use testkit::collector::Postgres;
+use testkit::now;
 
 use crate::common::{batch, record};
 use crate::process::Program;
@@ -36,7 +37,7 @@ fn a_server_that_is_down_makes_one_line_in_ten_seconds() {
     );
     assert_eq!(post(&program, "aud_1"), 200);
 
-    let begin = Instant::now();
+    let begin = now();
     server.crash();
     for index in 0..50 {
         assert_eq!(post(&program, &format!("aud_lost_{index}")), 503);
@@ -69,8 +70,8 @@ fn retention_logs_what_it_deletes() {
     assert!(!program.log().contains("retention"));
 
     // The first pass begins at once.
-    let expired = Instant::now() + Duration::from_secs(1);
-    poll(|| Instant::now() > expired);
+    let expired = now() + Duration::from_secs(1);
+    poll(|| now() > expired);
     let program = Program::start(&directory, &["--retain", "1s"]);
     poll(|| program.records().is_empty());
     let log = program.log();

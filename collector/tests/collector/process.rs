@@ -25,11 +25,14 @@ impl Program {
 
     /// Starts it on this database.
     pub(crate) fn start_on(database: &str, flags: &[&str]) -> Self {
-        let mut child = command(&["--listen", "127.0.0.1:0", "--database", database])
-            .args(flags)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = command(&["--listen", "127.0.0.1:0", "--database", database]);
+        command.args(flags);
+        Self::start_by(command)
+    }
+
+    /// Starts it by this command.
+    pub(crate) fn start_by(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
 
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap())

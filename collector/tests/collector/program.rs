@@ -242,9 +242,41 @@ fn a_database_that_cannot_be_opened_and_a_taken_port_end_the_start() {
 }
 
 #[test]
+fn a_name_is_resolved_to_an_address() {
+    let directory = TempDir::new().unwrap();
+    let database = database_url(&directory);
+    let program = Program::start_by(command(&[
+        "--listen",
+        "localhost:0",
+        "--database",
+        &database,
+    ]));
+    assert!(program.address.ip().is_loopback());
+    assert_eq!(program.exchange("GET /readyz", "").0, 200);
+
+    let unknown = [
+        "--listen",
+        "no-such-name.invalid:0",
+        "--database",
+        &database,
+    ];
+    let output = command(&unknown).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    let begin = "audit-collector: cannot listen on no-such-name.invalid:0: ";
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        message.starts_with(begin) && message.lines().count() == 1,
+        "{message}"
+    );
+}
+
+#[test]
 fn bad_flags_are_refused() {
     for flags in [
         ["--listen", "nowhere"],
+        ["--listen", "localhost"],
+        ["--listen", "localhost:http"],
+        ["--listen", ":4318"],
         ["--max-body-bytes", "many"],
         ["--colour", "red"],
     ] {
