@@ -7,6 +7,7 @@ mod numbers;
 mod protobuf;
 mod scan;
 mod surrogates;
+mod texts;
 mod unknown;
 
 use serde_json::Value;
@@ -55,8 +56,9 @@ impl Format {
     ///
     /// When it exceeds one of [`limits`], or cannot be parsed at all.
     pub fn check(self, body: &mut [u8]) -> Result<Checked<'_>, DecodeError> {
-        if self != Self::Protobuf {
-            surrogates::replace_halves(body);
+        match self {
+            Self::Json | Self::Ndjson => surrogates::replace_halves(body),
+            Self::Protobuf => texts::replace_halves(body),
         }
 
         let body = &*body;

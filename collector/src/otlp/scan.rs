@@ -9,11 +9,11 @@ use super::{DecodeError, excerpt};
 
 /// Most messages within each other. `prost` refuses deeper ones, too, but only after it has made
 /// the outer ones.
-const MAX_DEPTH: usize = 100;
+pub(super) const MAX_DEPTH: usize = 100;
 
 /// Messages of `logs.proto`, `common.proto` and `resource.proto` that can hold others.
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+pub(super) enum Kind {
     Logs,
     ResourceLogs,
     Resource,
@@ -31,7 +31,7 @@ enum Kind {
 
 impl Kind {
     /// The kind of content of a field; `None` when its memory does not grow with its number.
-    fn of_field(self, tag: u32) -> Option<Self> {
+    pub(super) fn of_field(self, tag: u32) -> Option<Self> {
         match (self, tag) {
             (Self::Logs, 1) => Some(Self::ResourceLogs),
             (Self::ResourceLogs, 1) => Some(Self::Resource),
@@ -50,6 +50,20 @@ impl Kind {
             (Self::AnyValue, 5) => Some(Self::ArrayValue),
             (Self::AnyValue, 6) => Some(Self::KeyValueList),
             _ => None,
+        }
+    }
+
+    /// Whether a field is a text, or a list of them.
+    pub(super) fn has_text(self, tag: u32) -> bool {
+        match self {
+            Self::ResourceLogs | Self::ScopeLogs => tag == 3,
+            Self::EntityRef => matches!(tag, 1..=4),
+            Self::Scope => matches!(tag, 1 | 2),
+            Self::LogRecord => matches!(tag, 3 | 12),
+            Self::KeyValue | Self::AnyValue => tag == 1,
+            Self::Logs | Self::Resource | Self::ArrayValue | Self::KeyValueList | Self::Text => {
+                false
+            }
         }
     }
 

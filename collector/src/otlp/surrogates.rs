@@ -41,8 +41,14 @@ fn replace_at(text: &mut [u8]) -> usize {
     ESCAPE
 }
 
-/// UTF-8 has no sequence that begins with these two bytes.
-fn replace_encoded(text: &mut [u8]) {
+/// Whether there may be a half that was encoded as if it were a character.
+pub(super) fn may_have_encoded(body: &[u8]) -> bool {
+    body.windows(2)
+        .any(|pair| matches!(pair, [0xed, 0xa0..=0xbf]))
+}
+
+/// Replaces those halves. UTF-8 has no sequence that begins with these two bytes.
+pub(super) fn replace_encoded(text: &mut [u8]) {
     let mut rest = text;
     while let Some(at) = rest.iter().position(|byte| *byte == 0xed) {
         rest = rest.get_mut(at..).unwrap_or_default();

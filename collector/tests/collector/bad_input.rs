@@ -327,6 +327,24 @@ async fn text_that_is_not_utf_8_is_refused_in_all_formats() {
     }
 }
 
+/// Half of an emoji, encoded as if it were a character.
+#[tokio::test]
+async fn half_surrogates_are_replaced_in_all_formats() {
+    for (format, mut body) in golden() {
+        let place = body
+            .windows(10)
+            .position(|part| part == b"GET /check")
+            .unwrap();
+        body[place + 5..place + 8].copy_from_slice(b"\xed\xa0\xbd");
+
+        let collector = Collector::start().await;
+        assert_eq!(collector.post_with(&[format], body).await.status, 200);
+        let records = collector.records().await;
+        let is_replaced = |record: &Value| record.to_string().contains("GET /\u{fffd}ck");
+        assert!(records.iter().any(is_replaced), "{format:?}: {records:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_body_cut_anywhere_is_refused_or_lacks_whole_records_only() {
     let [_, (_, body), _] = golden();
