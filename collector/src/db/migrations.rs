@@ -89,10 +89,9 @@ fn versions(
         return Ok(Some(done));
     }
 
-    match tables.iter().find(|name| *name == "records") {
-        Some(name) => Err(OpenError::Foreign(name.clone())),
-        None => Ok(None),
-    }
+    // SQLite keeps tables of its own.
+    let foreign = tables.into_iter().find(|name| !name.starts_with("sqlite_"));
+    foreign.map_or(Ok(None), |name| Err(OpenError::Foreign(name)))
 }
 
 /// Statements end with a semicolon at the end of a line.
@@ -117,14 +116,20 @@ mod tests {
     use crate::db::sqlite::SqliteDatabase;
 
     #[test]
-    fn a_table_of_somebody_else_is_left_alone() {
+    fn a_database_of_another_program_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", directory.path().join("audit.db").display());
-        let mut connection = SqliteDatabase::new(&url).unwrap().create().unwrap();
-        connection
-            .execute("CREATE TABLE records (id INTEGER PRIMARY KEY)", &[])
-            .unwrap();
-        assert!(matches!(open(&url).err(), Some(OpenError::Foreign(name)) if name == "records"));
+        for table in ["records", "bookmarks"] {
+            let file = directory.path().join(table);
+            let url = format!("sqlite://{}", file.display());
+            let mut connection = SqliteDatabase::new(&url).unwrap().create().unwrap();
+            let create = format!("CREATE TABLE {table} (id INTEGER PRIMARY KEY AUTOINCREMENT)");
+            connection.execute(&create, &[]).unwrap();
+            drop(connection);
+
+            let before = std::fs::read(&file).unwrap();
+            assert!(matches!(open(&url).err(), Some(OpenError::Foreign(name)) if name == table));
+            assert_eq!(std::fs::read(&file).unwrap(), before);
+        }
     }
 
     #[test]
