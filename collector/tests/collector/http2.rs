@@ -80,7 +80,7 @@ async fn http2_is_agreed_on_over_tls() {
     assert_eq!(answer, (200, json!({})));
 }
 
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let head = [
         length[1], length[2], length[3], kind, flags, 0, 0, 0, stream,

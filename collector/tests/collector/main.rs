@@ -36,6 +36,7 @@ mod sdks;
 mod search_views;
 mod sessions;
 mod sockets;
+mod stalled;
 mod store_trouble;
 mod streams;
 mod tls;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, Response};
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -21,6 +20,7 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::abandoned;
+use super::answers::Answers;
 use super::half_close::HalfClose;
 use super::socket::Socket;
 use super::{HEADER_TIMEOUT, MAX_BUFFER_BYTES};
@@ -32,6 +32,10 @@ const MAX_STREAMS: u32 = 64;
 /// when they are read.
 const WINDOW_BYTES: u32 = 256 * 1024;
 
+/// Most bytes of an answer that a connection buffers, and one piece more; its client may take none.
+/// All answers of a connection together have 2 MiB.
+const SEND_BUFFER_BYTES: usize = 16 * 1024;
+
 /// How long a client without open requests may take to confirm that a connection ends.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -39,6 +43,7 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 struct Requests {
     open: watch::Sender<usize>,
+    answers: Answers,
     /// A shutdown waits until it is dropped.
     _watcher: Arc<Watcher>,
 }
@@ -60,14 +65,10 @@ impl Requests {
         request: Request<Incoming>,
     ) -> Result<Response<Body>, JoinError> {
         let stores = request.method() == Method::POST;
+        let answers = open.0.answers.clone();
         let answering = async move {
             let response = abandoned::answer(router, request, socket).await;
-            response.map(|body| {
-                Body::new(body.map_frame(move |frame| {
-                    let _until_written = &open;
-                    frame
-                }))
-            })
+            response.map(|body| answers.body(body, open))
         };
 
         if stores {
@@ -84,8 +85,9 @@ impl Drop for OpenRequest {
     }
 }
 
-/// Serves until the client closes, the connection is idle for as long as one of HTTP/1.1 may be, or
-/// the server stops. Open requests are answered in each case.
+/// Serves until the client closes, takes nothing of an answer for too long, the connection is idle
+/// for as long as one of HTTP/1.1 may be, or the server stops. Open requests are answered in each
+/// case, as far as the client takes the answers.
 pub(super) async fn serve(
     (stream, socket): (impl AsyncRead + AsyncWrite + Unpin + Send + 'static, Socket),
     router: TowerToHyperService<Router>,
@@ -94,9 +96,11 @@ pub(super) async fn serve(
 ) {
     let requests = Requests {
         open: watch::Sender::new(0),
+        answers: Answers::default(),
         _watcher: Arc::new(watcher),
     };
     let open = requests.open.subscribe();
+    let answers = requests.answers.clone();
 
     // Counted before the answer is polled: the end of the input is held back while one is open.
     let service = service_fn(move |request| {
@@ -108,6 +112,7 @@ pub(super) async fn serve(
     let ended = tokio::select! {
         result = connection.as_mut() => Some(result),
         () = idle(open.clone(), HEADER_TIMEOUT) => None,
+        () = answers.stalled(|| 1) => None,
         _ = stopping.changed() => None,
     };
 
@@ -117,7 +122,8 @@ pub(super) async fn serve(
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 result = connection => result,
-                () = idle(open, FAREWELL_TIMEOUT) => Ok(()),
+                () = idle(open.clone(), FAREWELL_TIMEOUT) => Ok(()),
+                () = answers.stalled(|| (*open.borrow()).max(1)) => Ok(()),
             }
         }
     };
@@ -132,7 +138,7 @@ fn builder() -> http2::Builder<TokioExecutor> {
         .max_concurrent_streams(MAX_STREAMS)
         .initial_connection_window_size(WINDOW_BYTES)
         .initial_stream_window_size(WINDOW_BYTES)
-        .max_send_buf_size(MAX_BUFFER_BYTES)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
         .max_header_list_size(MAX_BUFFER_BYTES as u32);
     http
 }

@@ -2,6 +2,7 @@
 //! and a shutdown waits for open ones. HTTP/2 is found by its first bytes, or over TLS by ALPN.
 
 mod abandoned;
+mod answers;
 mod half_close;
 mod http2;
 mod socket;
@@ -18,6 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -39,6 +41,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may take nothing of an answer. Over HTTP/1.1 and below HTTP/2, TCP measures it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Most bytes of the headers of a request, and of data read ahead on a connection.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
@@ -119,6 +124,8 @@ async fn accept(
     while let Ok(place) = Arc::clone(places).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
+                // Without it, the client keeps its place for as long as its machine answers.
+                let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(WRITE_TIMEOUT));
                 let (shared, watcher) = (shared.clone(), connections.watcher());
                 tokio::spawn(async move {
                     shared.converse(stream, watcher).await;
