@@ -100,7 +100,9 @@ impl LedgerError {
     pub(crate) fn is_usage(&self) -> bool {
         !matches!(
             self,
-            Self::Database(OpenError::Failed(_) | OpenError::OrphanedLog(_)) | Self::Export(_)
+            Self::Database(
+                OpenError::Failed(_) | OpenError::OrphanedLog(_) | OpenError::ForeignLog(_)
+            ) | Self::Export(_)
         )
     }
 }

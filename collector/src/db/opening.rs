@@ -29,6 +29,9 @@ pub enum OpenError {
     /// The file was moved or removed, but its write-ahead log was left.
     #[error("{} holds changes, but its database is gone: put the database back, or move the log away", .0.display())]
     OrphanedLog(PathBuf),
+    /// The database was restored or replaced, but the write-ahead log of another one was left.
+    #[error("{} does not belong to its database: put the right database back, or move the log away", .0.display())]
+    ForeignLog(PathBuf),
     /// The database could not be opened or its schema could not be brought up to date.
     #[error("the database could not be opened: {0}")]
     Failed(#[from] DbError),
@@ -99,12 +102,19 @@ fn named(url: &str, rights: Rights) -> Result<(Opened, &'static Scripts), OpenEr
     Ok((opened, scripts))
 }
 
-/// A log without its database would be deleted by the next connection.
+/// A log without its database would be deleted by the next connection, and that of another database
+/// would be applied to this one.
 fn check_log(opened: &Opened) -> Result<(), OpenError> {
-    match opened.file.as_deref().and_then(sqlite::orphaned_log) {
-        Some(log) => Err(OpenError::OrphanedLog(log)),
-        None => Ok(()),
+    let Some(file) = opened.file.as_deref() else {
+        return Ok(());
+    };
+    if let Some(log) = sqlite::orphaned_log(file) {
+        return Err(OpenError::OrphanedLog(log));
     }
+    if sqlite::has_foreign_log(file, sqlite::DEFAULT_BUSY_TIMEOUT) {
+        return Err(OpenError::ForeignLog(sqlite::log_of(file)));
+    }
+    Ok(())
 }
 
 /// Opens a database that a collector has made, without changing it.

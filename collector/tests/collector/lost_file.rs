@@ -169,3 +169,102 @@ fn a_new_database_beside_an_old_key_is_warned_of() {
     assert!(log.contains(WARNING), "{log}");
     assert!(!Program::start(&directory, &[]).log().contains(WARNING));
 }
+
+/// Ends a collector as a crash does, so that its log stays.
+fn kill(program: Program) {
+    program.signal("KILL");
+    assert_eq!(program.exit_code(), None);
+}
+
+fn post_many(program: &Program, name: &str, number: usize) {
+    let record = |index| record(&format!("{name}_{index}"), &[]);
+    let records: Vec<_> = (0..number).map(record).collect();
+    assert_eq!(program.post(&batch(&records)).0, 200);
+}
+
+/// The log of another ledger, and that of a later state of the same one.
+#[test]
+fn a_log_of_another_database_is_refused_and_left_alone() {
+    let (directory, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let program = Program::start(&directory, &[]);
+    post_many(&program, "aud", 100);
+    program.signal("TERM");
+    assert_eq!(program.exit_code(), Some(0));
+    fs::copy(file(&directory, ""), file(&other, "")).unwrap();
+
+    let program = Program::start(&other, &[]);
+    post_many(&program, "aud_later", 300);
+    program.signal("TERM");
+    assert_eq!(program.exit_code(), Some(0));
+    let program = Program::start(&other, &[]);
+    post_many(&program, "aud_last", 1);
+    kill(program);
+
+    let another = TempDir::new().unwrap();
+    let program = Program::start(&another, &[]);
+    post_many(&program, "aud_another", 100);
+    kill(program);
+
+    for from in [&other, &another] {
+        fs::copy(file(from, "-wal"), file(&directory, "-wal")).unwrap();
+        let read = || ["", "-wal"].map(|suffix| fs::read(file(&directory, suffix)).unwrap());
+        let before = read();
+        for (arguments, code) in [
+            (vec!["--listen", "192.0.2.1:1"], 1),
+            (vec!["verify", "--no-signatures"], 2),
+        ] {
+            let mut refused = command(&arguments);
+            let database = database_url(&directory);
+            let output = refused.args(["--database", &database]).output().unwrap();
+            let message = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(code), "{message}");
+            assert!(
+                message.contains("does not belong to its database"),
+                "{message}"
+            );
+            assert_eq!(message.lines().count(), 1, "{message}");
+            assert!(read() == before, "nothing is changed");
+        }
+    }
+
+    for suffix in ["-wal", "-shm"] {
+        fs::remove_file(file(&directory, suffix)).unwrap();
+    }
+    assert_eq!(Program::start(&directory, &[]).records().len(), 100);
+    let restarted = Program::start(&other, &[]);
+    assert_eq!(
+        uids(&restarted.records())[0],
+        "aud_last_0",
+        "its own log is used"
+    );
+}
+
+/// Half a database, without a log.
+#[test]
+fn a_database_that_was_cut_off_is_refused_in_one_sentence() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(&directory, &[]);
+    post_many(&program, "aud", 300);
+    program.signal("TERM");
+    assert_eq!(program.exit_code(), Some(0));
+    let whole = fs::read(file(&directory, "")).unwrap();
+    let half = &whole[..whole.len() / 8192 * 4096];
+    fs::write(file(&directory, ""), half).unwrap();
+
+    let database = database_url(&directory);
+    for arguments in [
+        vec!["--listen", "192.0.2.1:1"],
+        vec!["verify", "--no-signatures"],
+    ] {
+        let mut refused = command(&arguments);
+        let output = refused.args(["--database", &database]).output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        assert!(
+            message.contains("database disk image is malformed"),
+            "{message}"
+        );
+        assert_eq!(message.lines().count(), 1, "{message}");
+        assert!(fs::read(file(&directory, "")).unwrap() == half);
+    }
+}

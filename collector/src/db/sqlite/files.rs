@@ -106,7 +106,12 @@ impl Known {
 /// The write-ahead log of a database that is missing or empty. SQLite would delete the log, with
 /// every change that is only there.
 pub(in crate::db) fn orphaned_log(database: &Path) -> Option<PathBuf> {
-    (!has_content(database) && has_log(database)).then(|| beside(database, WAL))
+    (!has_content(database) && has_log(database)).then(|| log_of(database))
+}
+
+/// The name of the write-ahead log.
+pub(in crate::db) fn log_of(database: &Path) -> PathBuf {
+    beside(database, WAL)
 }
 
 /// Whether there are changes that only the write-ahead log has.

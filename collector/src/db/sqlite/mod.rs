@@ -1,6 +1,7 @@
 //! One SQLite file, with a write-ahead log and a sync to disk for every commit.
 
 mod files;
+mod foreign_log;
 mod read_only;
 
 use std::path::{Path, PathBuf};
@@ -10,8 +11,9 @@ use std::time::Duration;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags, params_from_iter};
 
-pub(super) use files::orphaned_log;
 use files::{Files, Known};
+pub(super) use files::{log_of, orphaned_log};
+pub(super) use foreign_log::has_foreign_log;
 
 use super::{
     Cell, Connection, Database, DbError, EachRow, Interrupter, OpenError, Row, Table, parameters,

@@ -21,12 +21,18 @@ pub(super) fn open(file: &Path, busy_timeout: Duration) -> Result<Connection, Db
              write: copy both to a directory where you may write",
             file = file.display()
         ))),
-        _ => {
-            let flags = READ | OpenFlags::SQLITE_OPEN_URI;
-            let connection = Connection::open_with_flags(alone(file), flags)?;
-            Ok(prepare(connection, busy_timeout, PRAGMAS)?)
-        }
+        _ => Ok(open_alone(file, busy_timeout)?),
     }
+}
+
+/// Opens the file without its log, and without a lock.
+pub(super) fn open_alone(
+    file: &Path,
+    busy_timeout: Duration,
+) -> Result<Connection, rusqlite::Error> {
+    let flags = READ | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(alone(file), flags)?;
+    prepare(connection, busy_timeout, PRAGMAS)
 }
 
 const READ: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
