@@ -9,6 +9,7 @@ mod ledger;
 mod memory;
 mod page;
 mod rows;
+mod senders;
 mod verify;
 
 fn main() {
@@ -19,7 +20,8 @@ fn main() {
         Some("insert") => insert::run(),
         Some("memory") => memory::run(),
         Some("page") => page::run(),
+        Some("senders") => senders::run(),
         Some("verify") => verify::run(),
-        _ => panic!("the first word is insert, memory, page or verify"),
+        _ => panic!("the first word is insert, memory, page, senders or verify"),
     }
 }

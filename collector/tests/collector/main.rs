@@ -35,6 +35,7 @@ mod rust_sdk;
 mod sdks;
 mod search_views;
 mod sessions;
+mod slow_senders;
 mod sockets;
 mod stalled;
 mod store_trouble;
