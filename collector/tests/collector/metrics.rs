@@ -1,7 +1,15 @@
 //! `GET /metrics`.
 
-use crate::common::{Collector, LIMITS, RECEIVED_AT, batch, gzip, record};
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+use testkit::collector::Client;
+
+use crate::common::{Collector, LIMITS, RECEIVED_AT, batch, gzip, record, record_at};
 use crate::encodings::{GOLDEN_RECORDS, JSON, NDJSON, PROTOBUF, golden};
+use crate::process::Program;
 
 async fn lines(collector: &Collector) -> Vec<String> {
     let answer = collector.get("/metrics").await;
@@ -136,6 +144,44 @@ async fn the_state_of_the_ledger_is_shown() {
     ] {
         assert_has(&lines(&collector).await, line);
     }
+}
+
+#[tokio::test]
+async fn missing_numbers_are_open_at_first() {
+    let collector = Collector::start().await;
+    let numbered = |number: i64| {
+        let uid = format!("aud_{number}");
+        record_at(&uid, 0, &json!({"audit.sequence.number": number}))
+    };
+    collector.keep(&[numbered(0), numbered(5)]).await;
+    for line in [
+        "audit_collector_open_numbers 4",
+        "audit_collector_missing_numbers 0",
+        "audit_collector_streams_with_gaps 0",
+    ] {
+        assert_has(&lines(&collector).await, line);
+    }
+}
+
+/// Without a grace period.
+#[test]
+fn missing_numbers_are_a_gap_later() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(&directory, &["--grace", "0s"]);
+    let number = json!({"audit.sequence.number": 7});
+    let sent = batch(&[record_at("aud_1", 0, &number)]);
+    assert_eq!(program.post(&sent).0, 200);
+
+    let mut client = Client::connect(program.address).unwrap();
+    let has_gap = |_| {
+        sleep(Duration::from_millis(20));
+        let text = client.get("/metrics").unwrap().body;
+        let text = String::from_utf8(text).unwrap();
+        ["missing_numbers 7", "streams_with_gaps 1", "open_numbers 0"]
+            .iter()
+            .all(|line| text.contains(&format!("audit_collector_{line}\n")))
+    };
+    assert!((0..1000).any(has_gap));
 }
 
 #[tokio::test]

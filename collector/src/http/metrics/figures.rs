@@ -9,13 +9,13 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::time::{Instant, timeout};
 
+use crate::completeness::Moment;
 use crate::db::{Connection, DbError};
 use crate::ledger::Ledger;
-use crate::ledger::append::conflicts;
-use crate::ledger::chain::head;
 use crate::ledger::checkpoint::Checkpoint;
 use crate::time::SECOND;
 use crate::views;
+use crate::views::streams::{Summary, summary};
 
 /// How long figures are shown before they are read again.
 const FRESH: Duration = Duration::from_secs(1);
@@ -24,9 +24,9 @@ const FRESH: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Figures of a ledger. Each is read from an index or from one row.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Figures {
-    conflicts: i64,
+    streams: Summary,
     views_lag: i64,
     unsigned: i64,
     /// When the last checkpoint was made, in nanoseconds since the Unix epoch.
@@ -34,25 +34,46 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    fn read(connection: &mut dyn Connection) -> Result<Self, DbError> {
-        let position = head(connection)?.position;
+    fn read(connection: &mut dyn Connection, moment: Moment) -> Result<Self, DbError> {
+        let streams = summary(connection, moment)?;
+        let position = streams.records;
         let checkpoint = Checkpoint::latest(connection, 1)?.pop();
         let signed = checkpoint.as_ref().map_or(0, |last| last.head.position);
 
         Ok(Self {
-            conflicts: conflicts(connection)?,
             views_lag: position - views::position(connection)?,
             unsigned: position - signed,
             last_checkpoint: checkpoint.map(|last| last.made_at),
+            streams,
         })
     }
 
-    fn list(&self) -> [(&'static str, &'static str, i64); 3] {
+    fn list(&self) -> [(&'static str, &'static str, i64); 7] {
         [
+            (
+                "streams_with_gaps",
+                "Streams of which numbers are missing without an explanation",
+                self.streams.gap_streams,
+            ),
+            (
+                "missing_numbers",
+                "Numbers that are missing without an explanation, of all streams",
+                self.streams.unexplained_numbers,
+            ),
+            (
+                "open_numbers",
+                "Numbers that are missing for less than the grace period",
+                self.streams.open_numbers,
+            ),
+            (
+                "silent_streams",
+                "Streams without an end that have been silent for too long",
+                self.streams.silent_streams,
+            ),
             (
                 "conflicts",
                 "Contents kept beside a record that they contradict",
-                self.conflicts,
+                self.streams.conflicts,
             ),
             (
                 "views_lag_records",
@@ -84,13 +105,14 @@ pub(super) struct LedgerFigures {
 
 impl LedgerFigures {
     /// Reads them again, unless that was done a moment ago.
-    pub(super) async fn refresh(&self, ledger: &Ledger) {
+    pub(super) async fn refresh(&self, ledger: &Ledger, moment: Moment) {
         let mut read_at = self.reading.lock().await;
         if read_at.is_some_and(|read_at| read_at.elapsed() < FRESH) {
             return;
         }
 
-        let figures = timeout(PATIENCE, ledger.read_aside(Figures::read)).await;
+        let read = move |connection: &mut dyn Connection| Figures::read(connection, moment);
+        let figures = timeout(PATIENCE, ledger.read_aside(read)).await;
         let figures = figures.ok().and_then(Result::ok);
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = figures;
         *read_at = Some(Instant::now());
@@ -103,8 +125,10 @@ pub(super) struct Shown(pub(super) Arc<LedgerFigures>);
 
 impl Collector for Shown {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let latest = *self.0.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(figures) = latest else { return Ok(()) };
+        let latest = self.0.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(figures) = latest.as_ref() else {
+            return Ok(());
+        };
 
         let mut show = |name, help, value| {
             let gauge = ConstGauge::new(value);

@@ -18,9 +18,12 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::completeness::Moment;
 use crate::http::admission::Admission;
 use crate::http::refusal::Reason;
 use crate::ledger::Ledger;
+use crate::time::{Clock, nanos};
+use crate::views;
 use exposition::Format;
 use figures::Shown;
 
@@ -267,12 +270,18 @@ pub(crate) async fn show(
     State(metrics): State<Metrics>,
     State(admission): State<Admission>,
     State(ledger): State<Arc<Ledger>>,
+    State(views): State<Arc<views::Settings>>,
+    State(now_unix_nano): State<Clock>,
     headers: HeaderMap,
 ) -> Response {
+    let moment = Moment {
+        now: now_unix_nano(),
+        grace: nanos(views.grace),
+    };
     let inner = &metrics.0;
     inner.requests_in_flight.set(gauge(admission.requests()));
     inner.bytes_in_flight.set(gauge(admission.bytes()));
-    inner.ledger.0.refresh(&ledger).await;
+    inner.ledger.0.refresh(&ledger, moment).await;
 
     let format = Format::of(&headers);
     match metrics.text(format) {
