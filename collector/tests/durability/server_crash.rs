@@ -29,6 +29,7 @@ fn nothing_acknowledged_is_lost_by_a_crash_of_the_server() {
             server.start_again();
             progress.wait_for_acknowledged(10);
         });
+        assert_eq!(program.client().get("/readyz").unwrap().status, 200);
         load.check_new(&program);
         verify(&database);
     }
