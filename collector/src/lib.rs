@@ -6,6 +6,7 @@
 
 pub mod completeness;
 pub mod db;
+pub mod far_end;
 pub mod http;
 pub mod ledger;
 pub mod logs;

@@ -31,18 +31,33 @@ pub(super) fn text(body: &[u8]) -> Result<&str, DecodeError> {
 /// Reads the records of a checked body.
 pub(super) fn decode(body: &[u8]) -> Result<Vec<Record>, DecodeError> {
     let text = text(body)?;
-    let Message(logs) =
-        serde_json::from_str::<Message<Logs>>(text).map_err(|error| refusal(&error))?;
-    let groups = logs
-        .resource_logs
-        .into_iter()
-        .map(|Message(group)| group.into());
-
-    let decoded = super::records(groups.collect(), content)?;
+    let decoded = super::records(groups(text).map_err(|error| refusal(&error))?, content)?;
     if decoded.is_void {
         unknown::refuse(text)?;
     }
     Ok(decoded.records)
+}
+
+/// Calls `each` for every record of a request, which has no limit but its length. A request may be
+/// the bare list of its resources.
+pub(super) fn for_each(text: &str, mut each: impl FnMut(Content)) -> serde_json::Result<()> {
+    let groups = if text.trim_start().starts_with('[') {
+        serde_json::from_str::<Vec<Message<ResourceLogs>>>(text).map(into_groups)
+    } else {
+        groups(text)
+    };
+    super::for_each_content(groups?, content, |content, _| each(content));
+    Ok(())
+}
+
+fn groups(text: &str) -> serde_json::Result<Vec<Group<LogRecord>>> {
+    let Message(logs) = serde_json::from_str::<Message<Logs>>(text)?;
+    Ok(into_groups(logs.resource_logs))
+}
+
+fn into_groups(resources: Vec<Message<ResourceLogs>>) -> Vec<Group<LogRecord>> {
+    let groups = resources.into_iter();
+    groups.map(|Message(group)| group.into()).collect()
 }
 
 fn refusal(error: &serde_json::Error) -> DecodeError {

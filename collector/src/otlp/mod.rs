@@ -2,6 +2,7 @@
 
 mod json;
 pub mod limits;
+mod line;
 mod ndjson;
 mod numbers;
 mod protobuf;
@@ -11,6 +12,8 @@ mod texts;
 mod unknown;
 
 use serde_json::Value;
+
+pub use line::decode_line;
 
 use crate::record::{Attributes, Content, Record, Request};
 
@@ -125,26 +128,40 @@ struct Decoded {
     is_void: bool,
 }
 
-/// Adds the attributes of scope and resource to each record. For equal names, the record takes
-/// precedence over the scope, and the scope over the resource.
+/// Makes records of the logs within the limits of one request.
 fn records<L>(groups: Vec<Group<L>>, content: fn(L) -> Content) -> Result<Decoded, DecodeError> {
     limits::check_groups(&groups)?;
 
     let (mut request, mut records) = (Request::default(), Vec::new());
     let mut is_void = true;
+    for_each_content(groups, content, |content, is_empty| {
+        is_void &= is_empty;
+        records.push(request.record(content));
+    });
+    Ok(Decoded { records, is_void })
+}
+
+/// Adds the attributes of scope and resource to each record, one after the other. For equal names,
+/// the record takes precedence over the scope, and the scope over the resource. `each` also gets
+/// whether the record has no content of its own.
+fn for_each_content<L>(
+    groups: Vec<Group<L>>,
+    content: fn(L) -> Content,
+    mut each: impl FnMut(Content, bool),
+) {
     for Group { resource, scopes } in groups {
         for Scope { attributes, logs } in scopes {
-            records.extend(logs.into_iter().map(|log| {
+            for log in logs {
                 let mut content = content(log);
-                is_void &= content == Content::default();
+                let is_empty = content == Content::default();
+
                 let own = std::mem::replace(&mut content.attributes, resource.clone());
                 content.attributes.extend(attributes.clone());
                 content.attributes.extend(own);
-                request.record(content)
-            }));
+                each(content, is_empty);
+            }
         }
     }
-    Ok(Decoded { records, is_void })
 }
 
 /// OTLP requires that an invalid id is read as no id (`logs.proto`, `trace_id`); all zeros is

@@ -12,6 +12,7 @@ mod common;
 mod compression;
 mod encodings;
 mod export;
+mod far_end;
 mod golden;
 mod http2;
 mod ingest;

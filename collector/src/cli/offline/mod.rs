@@ -3,13 +3,16 @@
 pub(crate) mod backup;
 pub(crate) mod checkpoints;
 pub(crate) mod export;
+mod far_end;
 pub(crate) mod rebuild;
+mod unknown;
 pub(crate) mod verify;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use audit_collector::db::{self, DbError, OpenError, Opened};
+use audit_collector::far_end::LineError;
 use audit_collector::ledger::copy::CopyError;
 use audit_collector::ledger::signing::{Key, KeyError};
 
@@ -36,6 +39,8 @@ pub(crate) enum OfflineError {
     File(PathBuf, io::Error),
     #[error("{file}: line {line}: not a checkpoint", file = .0.display(), line = .1)]
     Checkpoint(PathBuf, usize),
+    #[error("{0}: {1}")]
+    Line(String, LineError),
     #[error("{} exists already, and a copy replaces nothing", .0.display())]
     Exists(PathBuf),
     #[error("{0}")]

@@ -1,9 +1,9 @@
 //! `audit-collector verify`: whether anything is missing or was tampered with.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use audit_collector::completeness::{Gap, GapState, Life, Moment, Report, StreamReport};
 use audit_collector::db::{self, Opened};
@@ -11,7 +11,10 @@ use audit_collector::ledger::signing::PublicKey;
 use audit_collector::ledger::verify::{Trust, Verification, verify};
 use audit_collector::time::nanos;
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 
+use super::far_end::{self, FromFlags};
+use super::unknown::Unknown;
 use super::{OfflineError, checkpoints, read_key, read_ledger};
 use crate::cli::database_flags::DatabaseFlags;
 use crate::cli::ledger_flags::{DEFAULT_GRACE, default_key_file};
@@ -21,6 +24,8 @@ use crate::cli::ledger_flags::{DEFAULT_GRACE, default_key_file};
 pub(crate) struct Flags {
     #[command(flatten)]
     database: DatabaseFlags,
+    #[command(flatten)]
+    from: FromFlags,
     /// How long a number may be missing before it counts as lost
     #[arg(long, default_value = DEFAULT_GRACE, value_name = "DURATION", value_parser = humantime::parse_duration)]
     grace: Duration,
@@ -50,24 +55,34 @@ enum Format {
 
 /// Prints the result; returns whether all is well.
 pub(crate) fn run(flags: Flags, now: i64) -> Result<bool, OfflineError> {
-    let opened = db::open_to_read(&flags.database.url()?)?;
-    let trust = trust(&flags, &opened)?;
     let grace = nanos(flags.grace);
-    let found = read_ledger(&opened, |connection| {
-        verify(connection, &trust, Moment { now, grace })
-    })?;
-
-    let mut out = io::stdout().lock();
-    match flags.format {
-        Format::Json => writeln!(
-            out,
-            "{}",
-            serde_json::to_string_pretty(&found).map_err(io::Error::other)?
-        )?,
-        Format::Text => print(&mut out, &found)?,
+    let moment = Moment { now, grace };
+    if let Some(found) = flags.from.read(moment)? {
+        report(flags.format, &found, far_end::print)?;
+        return Ok(found.is_complete());
     }
 
+    let opened = db::open_to_read(&flags.database.url()?)?;
+    let trust = trust(&flags, &opened)?;
+    let found = read_ledger(&opened, |connection| verify(connection, &trust, moment))?;
+    report(flags.format, &found, print)?;
     Ok(found.is_sound())
+}
+
+fn report<T: Serialize>(
+    format: Format,
+    found: &T,
+    print: fn(&mut dyn Write, &T) -> io::Result<()>,
+) -> Result<(), OfflineError> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match format {
+        Format::Json => {
+            let text = serde_json::to_string_pretty(found).map_err(io::Error::other)?;
+            writeln!(out, "{text}")?;
+        }
+        Format::Text => print(&mut out, found)?,
+    }
+    Ok(out.flush()?)
 }
 
 fn trust(flags: &Flags, opened: &Opened) -> Result<Trust, OfflineError> {
@@ -190,18 +205,6 @@ fn print_gaps(out: &mut dyn Write, stream: &StreamReport) -> io::Result<()> {
 
 fn print_silence(out: &mut dyn Write, stream: &StreamReport) -> io::Result<()> {
     let service = stream.service.as_deref().unwrap_or("unknown service");
-    let since =
-        u64::try_from(stream.unknown_since_unix_nano.unwrap_or_default()).unwrap_or_default();
-    let since = humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_nanos(since));
-
-    let bound = match stream.unknown_at_most {
-        Some(most) => format!("no more than {most} records"),
-        None => "it is not known how many records".to_owned(),
-    };
-
-    let id = &stream.stream_id;
-    writeln!(
-        out,
-        "  stream {id} ({service}): silent, {bound} that were made after {since} are unknown"
-    )
+    let (id, unknown) = (&stream.stream_id, Unknown(stream));
+    writeln!(out, "  stream {id} ({service}): silent, {unknown}")
 }

@@ -28,7 +28,12 @@ const OTLP_REQUESTS: [&str; 6] = [
 pub(super) fn decode(body: &[u8]) -> Result<Vec<Record>, DecodeError> {
     let mut request = Request::default();
     lines(body)
-        .map(|(number, line)| Ok(request.record(content(number, line)?)))
+        .map(|(number, line)| {
+            let content = content(line);
+            let content =
+                content.map_err(|why| DecodeError::Invalid(format!("line {number} is {why}")))?;
+            Ok(request.record(content))
+        })
         .collect()
 }
 
@@ -40,18 +45,20 @@ pub(super) fn lines(body: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
         .filter(|(_, line)| !line.trim_ascii().is_empty())
 }
 
-fn content(number: usize, line: &[u8]) -> Result<Content, DecodeError> {
-    let invalid = |why: String| DecodeError::Invalid(format!("line {number} is not {why}"));
-    let text = str::from_utf8(line).map_err(|error| invalid(format!("valid UTF-8: {error}")))?;
-    let Line(content) = serde_json::from_str(text).map_err(|error| invalid(reason(&error)))?;
+/// The content of a line. The error completes the sentence "line 1 is".
+pub(super) fn content(line: &[u8]) -> Result<Content, String> {
+    let text = str::from_utf8(line).map_err(|error| format!("not valid UTF-8: {error}"))?;
+    let Line(content) =
+        serde_json::from_str(text).map_err(|error| reason(&error, "not a record"))?;
     Ok(with_body(content))
 }
 
-fn reason(error: &serde_json::Error) -> String {
+/// What is wrong with a line, and where; `kind` is for JSON of another content.
+pub(super) fn reason(error: &serde_json::Error, kind: &str) -> String {
     let kind = if error.is_data() {
-        "a record"
+        kind
     } else {
-        "valid JSON"
+        "not valid JSON"
     };
     let place = format!(" at line {} column {}", error.line(), error.column());
     let message = excerpt(&error.to_string(), &place);
