@@ -51,7 +51,7 @@ impl<'i> Lines<'i> {
         }
     }
 
-    /// The next line with its end; `None` after the last one.
+    /// The next line without its end; `None` after the last one.
     pub(super) fn next_line(&mut self) -> Result<Option<&mut [u8]>, LineError> {
         // One byte more, to notice that the line goes on.
         const MOST: u64 = MAX_LINE_BYTES as u64 + 1;
@@ -65,6 +65,9 @@ impl<'i> Lines<'i> {
 
         if self.line.len() > MAX_LINE_BYTES {
             return Err(self.invalid(format!("longer than {MAX_LINE_BYTES} bytes")));
+        }
+        if self.line.ends_with(b"\n") {
+            self.line.pop();
         }
         Ok((read > 0).then_some(&mut self.line))
     }
@@ -91,10 +94,19 @@ mod tests {
         let (count, result) = read(good);
         assert!(result.is_ok() && count == 3, "{result:?}");
 
-        for bad in ["{\"a\"", "7", "\u{0}", "{}{}"] {
+        for (bad, why) in [
+            ("{\"a\"", "EOF while parsing an object at column 4"),
+            (
+                "7",
+                "invalid type: integer `7`, expected an object at column 1",
+            ),
+            ("\u{0}", "expected value at column 1"),
+            ("{}{}", "trailing characters at column 3"),
+        ] {
             let (count, result) = read(&[good, b"\n", bad.as_bytes(), b"\n{}"].concat());
             let message = result.unwrap_err().to_string();
             assert!(message.starts_with("line 5 is not "), "{message}");
+            assert!(message.ends_with(why), "{message}");
             assert_eq!(count, 3);
         }
     }

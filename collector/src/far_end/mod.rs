@@ -5,12 +5,14 @@
 //! the records. A pipeline may deliver a record more than once: the repeats are recognized by their
 //! numbers, and compared as far as [`Recent`] remembers the first one.
 
+mod clickhouse;
 mod lines;
 mod recent;
 
 use serde::Serialize;
 use serde_json::Value;
 
+pub use clickhouse::{Table, TableError, read_table};
 pub use lines::{LineError, MAX_LINE_BYTES, read_lines};
 
 use crate::completeness::{Moment, Report, Streams};

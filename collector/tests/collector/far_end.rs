@@ -22,7 +22,7 @@ fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
-fn golden_lines() -> Vec<String> {
+pub(crate) fn golden_lines() -> Vec<String> {
     let text = fs::read_to_string(fixture("batch.ndjson")).unwrap();
     text.lines().map(ToOwned::to_owned).collect()
 }

@@ -13,6 +13,7 @@ mod compression;
 mod encodings;
 mod export;
 mod far_end;
+mod far_end_clickhouse;
 mod golden;
 mod http2;
 mod ingest;

@@ -1,12 +1,15 @@
 //! `audit-collector verify --from`: whether anything is missing at the far end of a pipeline.
 
+use std::env;
 use std::fs::File;
 use std::io::{self, BufReader, Write};
 
 use audit_collector::completeness::{
     Gap, GapState, Life, LossReport, Moment, Status, StreamReport,
 };
-use audit_collector::far_end::{Contradiction, ContradictionKind, FarEnd, Findings, read_lines};
+use audit_collector::far_end::{
+    Contradiction, ContradictionKind, FarEnd, Findings, Table, read_lines, read_table,
+};
 use clap::{Args, ValueEnum};
 
 use super::OfflineError;
@@ -19,9 +22,18 @@ pub(crate) struct FromFlags {
     #[arg(long, value_name = "KIND", requires = "places", conflicts_with_all = ["database",
         "database_file", "public_key", "signing_key", "no_signatures", "checkpoints"])]
     from: Option<Kind>,
-    /// Where they are: files, or - for stdin
+    /// Where they are: files, or - for stdin; the address of ClickHouse's HTTP interface, with the
+    /// user and password in the variables CLICKHOUSE_USER and CLICKHOUSE_PASSWORD
     #[arg(value_name = "PLACE", requires = "from")]
     places: Vec<String>,
+    /// The table in ClickHouse, with or without the name of its database
+    #[arg(
+        long,
+        default_value = "otel_logs",
+        value_name = "NAME",
+        requires = "from"
+    )]
+    table: String,
 }
 
 /// In which form the records are.
@@ -29,6 +41,8 @@ pub(crate) struct FromFlags {
 enum Kind {
     /// Lines of JSON: the filter's NDJSON, an export of the collector, or OTLP requests
     Ndjson,
+    /// The table that the ClickHouse exporters of the OpenTelemetry Collector and of Rotel fill
+    Clickhouse,
 }
 
 impl FromFlags {
@@ -42,9 +56,21 @@ impl FromFlags {
         for place in &self.places {
             match kind {
                 Kind::Ndjson => ndjson(place, &mut far_end)?,
+                Kind::Clickhouse => self.clickhouse(place, &mut far_end)?,
             }
         }
         Ok(Some(far_end.findings(moment)))
+    }
+
+    fn clickhouse(&self, place: &str, far_end: &mut FarEnd) -> Result<(), OfflineError> {
+        let table = Table {
+            url: place.to_owned(),
+            name: self.table.clone(),
+            user: env::var("CLICKHOUSE_USER").ok(),
+            password: env::var("CLICKHOUSE_PASSWORD").ok(),
+        };
+        read_table(&table, |content| far_end.add(content))
+            .map_err(|error| OfflineError::Table(self.table.clone(), error))
     }
 }
 
