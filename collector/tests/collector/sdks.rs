@@ -1,19 +1,16 @@
 //! Real SDKs of OpenTelemetry as senders, and a real collector between them and this one. Each
 //! sender is run twice: the second run is a replay.
 
-use std::fs::File;
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::sync::OnceLock;
-use std::thread::sleep;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::tools;
 
-use crate::process::{DEADLINE, Program};
+use crate::process::Program;
+use crate::rotel::{Rotel, poll};
 
 /// Equal records that a sender makes at once.
 const EQUAL: usize = 25;
@@ -53,17 +50,6 @@ fn node(address: &str, encoding: &str, compression: &str) {
         .env("NODE_PACKAGES", node_packages())
         .arg(file("sender.mjs"))
         .args([&format!("http://{address}/v1/logs"), encoding, compression]));
-}
-
-fn poll(event: &str, has_happened: impl Fn() -> bool) {
-    const PAUSE: Duration = Duration::from_millis(20);
-    for _ in 0..DEADLINE.as_millis() / PAUSE.as_millis() {
-        if has_happened() {
-            return;
-        }
-        sleep(PAUSE);
-    }
-    panic!("in time, {event}");
 }
 
 /// Waits for so many records.
@@ -127,59 +113,11 @@ fn all_records_of_nodes_sdk_are_kept_once() {
     }
 }
 
-/// A real OTLP collector that forwards to another one; killed when dropped.
-struct Rotel {
-    process: Child,
-    address: String,
-    _directory: TempDir,
-}
-
-impl Rotel {
-    fn start(program: &Program) -> Self {
-        let directory = TempDir::new().unwrap();
-        let log = File::create(directory.path().join("log")).unwrap();
-        let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let addresses = listeners
-            .each_ref()
-            .map(|listener| listener.local_addr().unwrap().to_string());
-        drop(listeners);
-        let [address, grpc] = addresses;
-
-        let process = Command::new(tools::python_packages().join("rotel/rotel-agent"))
-            .args(["start", "--otlp-http-endpoint", &address])
-            .args(["--otlp-grpc-endpoint", &grpc, "--exporter", "otlp"])
-            .args(["--otlp-exporter-protocol", "http"])
-            .args([
-                "--otlp-exporter-endpoint",
-                &format!("http://{}", program.address),
-            ])
-            .current_dir(directory.path())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-
-        poll("Rotel listens", || TcpStream::connect(&address).is_ok());
-        Self {
-            process,
-            address,
-            _directory: directory,
-        }
-    }
-}
-
-impl Drop for Rotel {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
 #[test]
 fn records_that_come_through_a_collector_are_kept_once() {
     let directory = TempDir::new().unwrap();
     let program = Program::start(&directory, &[]);
-    let rotel = Rotel::start(&program);
+    let rotel = Rotel::start(&program.address.to_string());
     python(&rotel.address, "gzip");
     assert_pythons(&records(&program, EQUAL + 1));
 
