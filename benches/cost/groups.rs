@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 use testkit::bench::audit::{self, USER_HEADER, USER_JSON};
-use testkit::bench::measure::Group;
 use testkit::bench::requests::{Requests, Traffic};
 use testkit::bench::row::{Delivery, Row};
 
@@ -15,26 +14,39 @@ const BATCHES: [usize; 4] = [1, 10, 100, 1000];
 /// Enough for the longest batch.
 const BATCH_BYTES: u32 = 4 << 20;
 
-/// `plain` has requests without control headers; `http` and `grpc` have tracked requests.
+/// Rows to compare with each other.
+pub struct Group {
+    pub name: &'static str,
+    /// For the help.
+    pub about: &'static str,
+    /// Makes the rows, and builds the artefacts that they run.
+    pub rows: fn() -> Vec<Row>,
+}
+
 pub const ALL: [Group; 5] = [
     Group {
         name: "plain",
+        about: "requests without control headers, answered by Envoy",
         rows: plain,
     },
     Group {
         name: "http",
+        about: "tracked requests, answered by Envoy; with Envoy's own features",
         rows: http,
     },
     Group {
         name: "grpc",
+        about: "tracked gRPC calls",
         rows: grpc,
     },
     Group {
         name: "bare",
+        about: "tracked requests and calls: the host calls alone, step by step",
         rows: bare,
     },
     Group {
         name: "delivery",
+        about: "tracked requests, with batches of 1 to 1000 records",
         rows: delivery,
     },
 ];

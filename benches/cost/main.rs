@@ -11,26 +11,51 @@ mod ratios;
 
 use std::path::Path;
 
-use testkit::args::CommandLine;
 use testkit::bench::measure::{Measured, Size, measure};
-use testkit::bench::{artefacts, table};
+use testkit::bench::options::{Count, Program};
+use testkit::bench::{artefacts, machine, table};
 
 /// Size limit of the filter's file.
 const TARGET_BYTES: u64 = 409_600;
 
+const COUNTS: [Count; 3] = [
+    Count {
+        name: "--rounds",
+        default: 20,
+        meaning: "slices of each row",
+    },
+    Count {
+        name: "--requests",
+        default: 2000,
+        meaning: "requests of a slice",
+    },
+    Count {
+        name: "--repeat",
+        default: 1,
+        meaning: "measures each group so often, and prints how far the ratios are apart",
+    },
+];
+
 // One thread: load generator, sink and upstream share one core, Envoy has the other.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let (line, [rounds, requests, repeat]) =
-        CommandLine::of_benchmark([("--rounds", 20), ("--requests", 2000), ("--repeat", 1)]);
+    let groups = groups::ALL.map(|group| (group.name, group.about));
+    let program = Program {
+        name: "cost",
+        about: "Measures what the filter adds to a request on a real Envoy.",
+        groups: &groups,
+        counts: COUNTS,
+        texts: &[],
+    };
+    let (line, [rounds, requests, repeat]) = program.read();
     let size = Size { rounds, requests };
-    println!("{size}");
+    println!("{}\n{size}", machine::describe());
     print_sizes();
 
     for group in groups::ALL.iter().filter(|group| line.picks(group.name)) {
         let mut runs = Vec::new();
         for _ in 0..repeat {
-            let measured = measure(group, size).await;
+            let measured = measure(group.name, (group.rows)(), size).await;
             table::print(&measured);
             ratios::print(&measured);
             runs.push(measured);

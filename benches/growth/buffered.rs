@@ -15,6 +15,8 @@ use testkit::quantile;
 use testkit::upstream::Upstream;
 
 pub const NAME: &str = "buffered";
+/// For the help.
+pub const ABOUT: &str = "records in the buffer while the audit cluster hangs";
 
 /// Capacity of the buffer in records.
 const RECORDS: usize = 10_000;

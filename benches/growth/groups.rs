@@ -3,7 +3,6 @@
 
 use serde_json::json;
 use testkit::bench::audit::{self, USER_HEADER};
-use testkit::bench::measure::Group;
 use testkit::bench::requests::{Requests, Traffic};
 use testkit::bench::row::Row;
 
@@ -14,21 +13,34 @@ const SESSIONS: [u64; 4] = [1, 100, 10_000, u64::MAX];
 const CONTEXTS: [usize; 4] = [0, 512, 2048, 8192];
 const WORKERS: [usize; 2] = [1, 2];
 
+/// Rows to compare with each other.
+pub struct Group {
+    pub name: &'static str,
+    /// For the help.
+    pub about: &'static str,
+    /// Makes the rows, and builds the artefact that they run.
+    pub rows: fn() -> Vec<Row>,
+}
+
 pub const ALL: [Group; 4] = [
     Group {
         name: "rules",
+        about: "rules, none of which matches",
         rows: rules,
     },
     Group {
         name: "sessions",
+        about: "session ids over which the requests are spread",
         rows: sessions,
     },
     Group {
         name: "context",
+        about: "bytes of the context",
         rows: context,
     },
     Group {
         name: "workers",
+        about: "workers of Envoy, all on one core",
         rows: workers,
     },
 ];

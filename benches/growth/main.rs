@@ -7,20 +7,41 @@ mod buffered;
 mod curve;
 mod groups;
 
-use testkit::args::CommandLine;
 use testkit::bench::measure::{Size, measure};
-use testkit::bench::table;
+use testkit::bench::options::{Count, Program};
+use testkit::bench::{machine, table};
+
+const COUNTS: [Count; 2] = [
+    Count {
+        name: "--rounds",
+        default: 20,
+        meaning: "slices of each row",
+    },
+    Count {
+        name: "--requests",
+        default: 2000,
+        meaning: "requests of a slice; a slice of the group buffered has 1000",
+    },
+];
 
 // One thread: load generator, sink and upstream share one core, Envoy has the other.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let (line, [rounds, requests]) =
-        CommandLine::of_benchmark([("--rounds", 20), ("--requests", 2000)]);
+    let mut names = groups::ALL.map(|group| (group.name, group.about)).to_vec();
+    names.push((buffered::NAME, buffered::ABOUT));
+    let program = Program {
+        name: "growth",
+        about: "Measures how the cost of the filter on a real Envoy grows with one quantity.",
+        groups: &names,
+        counts: COUNTS,
+        texts: &[],
+    };
+    let (line, [rounds, requests]) = program.read();
     let size = Size { rounds, requests };
-    println!("{size}\n");
+    println!("{}\n{size}\n", machine::describe());
 
     for group in groups::ALL.iter().filter(|group| line.picks(group.name)) {
-        let measured = measure(group, size).await;
+        let measured = measure(group.name, (group.rows)(), size).await;
         table::print(&measured);
         curve::print(&measured);
     }

@@ -1,4 +1,4 @@
-//! The cost of an audit cluster that is down or hung, on a real Envoy: memory, CPU time, and users'
+//! The cost of an audit cluster that is down or hung, on a real Envoy: memory, CPU time, and clients'
 //! time. How to read it: `benches/README.md`.
 
 #![cfg(test)]
@@ -11,15 +11,46 @@ mod processor;
 mod subject;
 mod users;
 
-use testkit::args::CommandLine;
+use testkit::bench::machine;
 use testkit::bench::measure::Size;
+use testkit::bench::options::{Count, Program};
+
+const GROUPS: [(&str, &str); 3] = [
+    ("memory", "memory of Envoy while the audit cluster is down"),
+    ("cpu", "CPU time of a request while it is down or hangs"),
+    ("latency", "the client's time of a request while it hangs"),
+];
+const COUNTS: [Count; 3] = [
+    Count {
+        name: "--minutes",
+        default: 5,
+        meaning: "load of memory on one Envoy, with the buffer full",
+    },
+    Count {
+        name: "--rounds",
+        default: 60,
+        meaning: "slices of each row of cpu and latency",
+    },
+    Count {
+        name: "--requests",
+        default: 1000,
+        meaning: "requests of such a slice",
+    },
+];
 
 // One thread: load generator and audit clusters share one core, Envoy has the other.
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let (line, [minutes, rounds, requests]) =
-        CommandLine::of_benchmark([("--minutes", 5), ("--rounds", 60), ("--requests", 1000)]);
+    let program = Program {
+        name: "outage",
+        about: "Measures a real Envoy while the audit cluster is down or hangs.",
+        groups: &GROUPS,
+        counts: COUNTS,
+        texts: &[],
+    };
+    let (line, [minutes, rounds, requests]) = program.read();
     let size = Size { rounds, requests };
+    println!("{}\n", machine::describe());
 
     if line.picks("memory") {
         memory::run(minutes).await;

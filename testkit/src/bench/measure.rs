@@ -10,14 +10,6 @@ use crate::upstream::Upstream;
 /// Requests that warm up a row: V8 recompiles hot code while it runs.
 pub const WARM_UP: usize = 9000;
 
-/// Rows to compare with each other.
-pub struct Group {
-    /// Name of the group.
-    pub name: &'static str,
-    /// Makes the rows, and builds the artefacts that they run.
-    pub rows: fn() -> Vec<Row>,
-}
-
 /// Number of rounds and requests.
 #[derive(Clone, Copy)]
 pub struct Size {
@@ -65,22 +57,22 @@ pub struct Measured {
 
 /// Starts an Envoy for every row, and measures the rows in slices, round by round. Every other
 /// round runs in reverse order.
-pub async fn measure(group: &Group, size: Size) -> Measured {
+pub async fn measure(group: &'static str, rows: Vec<Row>, size: Size) -> Measured {
     let upstream = Upstream::start().await.unwrap();
     let mut running = Vec::new();
-    for row in (group.rows)() {
-        progress::show(&format!("{}: starting {}", group.name, row.name));
+    for row in rows {
+        progress::show(&format!("{group}: starting {}", row.name));
         running.push((Subject::start(row, upstream.grpc_addr()).await, Vec::new()));
     }
 
     let cores = cpu::part(running.iter().map(|(subject, _)| subject.envoy.pid()));
     for (subject, _) in &mut running {
-        progress::show(&format!("{}: warming up {}", group.name, subject.row.name));
+        progress::show(&format!("{group}: warming up {}", subject.row.name));
         subject.slice(WARM_UP).await;
     }
 
     progress::rounds(
-        group.name,
+        group,
         size.rounds,
         &mut running,
         async |(subject, slices)| {
@@ -96,7 +88,7 @@ pub async fn measure(group: &Group, size: Size) -> Measured {
     }
 
     Measured {
-        group: group.name,
+        group,
         cores,
         outcomes,
     }
