@@ -23,7 +23,7 @@ pub struct Group {
     pub rows: fn() -> Vec<Row>,
 }
 
-pub const ALL: [Group; 5] = [
+pub const ALL: [Group; 6] = [
     Group {
         name: "plain",
         about: "requests without control headers, answered by Envoy",
@@ -33,6 +33,11 @@ pub const ALL: [Group; 5] = [
         name: "http",
         about: "tracked requests, answered by Envoy; with Envoy's own features",
         rows: http,
+    },
+    Group {
+        name: "upstream",
+        about: "the same, answered by an upstream over HTTP/1.1, and HTTP/2 end to end",
+        rows: upstream,
     },
     Group {
         name: "grpc",
@@ -78,13 +83,30 @@ fn plain() -> Vec<Row> {
 fn http() -> Vec<Row> {
     let requests = Requests::new(Traffic::Tracked);
     let mut rows = recorded(requests);
+    rows.push(Row::audit(", hmac", requests, &audit::hmac()));
     rows.push(Row::by_route(requests, &audit::usual(USER_HEADER)));
     rows.extend(own::rows(requests));
     rows
 }
 
+fn upstream() -> Vec<Row> {
+    let of = |traffic| {
+        let requests = Requests::new(traffic);
+        let mut rows = recorded(requests);
+        rows.extend(own::main_rows(requests));
+        rows
+    };
+    [Traffic::TrackedUpstream, Traffic::TrackedHttp2]
+        .into_iter()
+        .flat_map(of)
+        .collect()
+}
+
 fn grpc() -> Vec<Row> {
-    recorded(Requests::new(Traffic::TrackedGrpc))
+    let requests = Requests::new(Traffic::TrackedGrpc);
+    let mut rows = recorded(requests);
+    rows.push(Row::audit(", hmac", requests, &audit::hmac()));
+    rows
 }
 
 /// The host calls alone, one step more per row; then the filter without and with a record.
@@ -128,7 +150,6 @@ fn recorded(requests: Requests) -> Vec<Row> {
     ];
 
     rows.push(Row::lean("", requests, &usual));
-    rows.push(Row::audit(", hmac", requests, &audit::hmac()));
     rows.extend(Row::other_build(requests, &usual));
     rows
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use testkit::bench::audit::{self, USER_HEADER};
 use testkit::bench::measure::WARM_UP;
+use testkit::bench::origin::Origin;
 use testkit::bench::progress;
 use testkit::bench::requests::{Requests, Traffic};
 use testkit::bench::row::Row;
@@ -12,7 +13,6 @@ use testkit::bench::subject::Subject;
 use testkit::cpu;
 use testkit::now;
 use testkit::quantile;
-use testkit::upstream::Upstream;
 
 pub const NAME: &str = "buffered";
 /// For the help.
@@ -35,10 +35,10 @@ type Steps = [Vec<f64>; STEPS];
 
 /// Fills the buffer this many times, and prints the measurements.
 pub async fn run(rounds: usize) {
-    let upstream = Upstream::start().await.unwrap();
+    let origin = Origin::start().await;
     let requests = Requests::new(Traffic::Tracked);
-    let mut none = Subject::start(Row::no_filter(requests), upstream.grpc_addr()).await;
-    let mut audit = Subject::start(row(requests), upstream.grpc_addr()).await;
+    let mut none = Subject::start(Row::no_filter(requests), &origin).await;
+    let mut audit = Subject::start(row(requests), &origin).await;
     let cores = cpu::part([none.envoy.pid(), audit.envoy.pid()]);
 
     for subject in [&mut none, &mut audit] {

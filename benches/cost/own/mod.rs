@@ -15,24 +15,39 @@ const FILE: &str = "access.log";
 
 /// All rows for these requests.
 pub fn rows(requests: Requests) -> Vec<Row> {
-    let lua = |name: &str, script: &str| Row::own(name, requests, &[lua(script)], &[]);
-    let log = |name: &str, log: Value| Row::own(name, requests, &[header_to_metadata()], &[log]);
-
-    vec![
-        lua("Lua, strips", include_str!("strip.lua")).delivering(Delivery::Nothing),
-        lua("Lua, strips and posts", include_str!("post.lua")),
-        log("OTel access log", otel(None)),
-        log("OTel access log, 64 KB", otel(Some(BATCH_BYTES))),
-        log("gRPC access log", grpc(None)),
-        log("gRPC access log, 64 KB", grpc(Some(BATCH_BYTES))),
-        log("file access log", file()).delivering(Delivery::File(FILE)),
+    let mut rows = vec![
         Row::own(
-            "ext_proc, observing",
+            "Lua, strips",
             requests,
-            &[ext_proc(), header_to_metadata()],
+            &[lua(include_str!("strip.lua"))],
             &[],
-        ),
+        )
+        .delivering(Delivery::Nothing),
+    ];
+    rows.extend(main_rows(requests));
+    rows.extend([
+        logged("OTel access log, 64 KB", requests, otel(Some(BATCH_BYTES))),
+        logged("gRPC access log, 64 KB", requests, grpc(Some(BATCH_BYTES))),
+        logged("file access log", requests, file()).delivering(Delivery::File(FILE)),
+    ]);
+
+    let filters = [ext_proc(), header_to_metadata()];
+    rows.push(Row::own("ext_proc, observing", requests, &filters, &[]));
+    rows
+}
+
+/// Those with which the filter is compared: with Envoy's default settings, and complete.
+pub fn main_rows(requests: Requests) -> Vec<Row> {
+    let post = [lua(include_str!("post.lua"))];
+    vec![
+        Row::own("Lua, strips and posts", requests, &post, &[]),
+        logged("OTel access log", requests, otel(None)),
+        logged("gRPC access log", requests, grpc(None)),
     ]
+}
+
+fn logged(name: &str, requests: Requests, log: Value) -> Row {
+    Row::own(name, requests, &[header_to_metadata()], &[log])
 }
 
 fn lua(script: &str) -> Value {

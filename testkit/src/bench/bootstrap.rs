@@ -12,13 +12,18 @@ use crate::envoy::bootstrap::Bootstrap;
 pub const AUDIT: &str = "audit";
 /// The same sink, over HTTP/2.
 pub const AUDIT_GRPC: &str = "audit_grpc";
+/// The options of a cluster that speaks HTTP/2.
+const PROTOCOL: &str = "typed_extension_protocol_options";
 /// More requests than in any slice.
 const MANY: u32 = 1_000_000;
+/// Headers of every HTTP answer.
+pub(crate) const ANSWER: [(&str, &str); 2] =
+    [("content-type", "application/json"), ("x-user-id", "4711")];
 /// The body of every HTTP answer.
-const BODY: &str =
+pub(crate) const BODY: &str =
     r#"{"UserId": 4711, "Identity": "alice@example.com", "Roles": ["1", "2"], "state": "open"}"#;
 
-/// As shipped: the filter that notes the peer, and the audit filter. Envoy itself answers HTTP.
+/// As shipped: the filter that notes the peer, and the audit filter.
 fn shipped(traffic: Traffic) -> Bootstrap {
     of(Bootstrap::shipped(), traffic)
 }
@@ -27,14 +32,18 @@ fn of(mut bootstrap: Bootstrap, traffic: Traffic) -> Bootstrap {
     bootstrap
         .listeners()
         .retain(|listener| listener["name"] == traffic.listener());
-    if traffic != Traffic::TrackedGrpc {
+    if traffic.is_answered_directly() {
         bootstrap.connection_managers().for_each(answer_directly);
+    }
+    if traffic == Traffic::TrackedHttp2 {
+        let options = bootstrap.cluster("demo_grpc")[PROTOCOL].clone();
+        bootstrap.cluster("demo_http")[PROTOCOL] = options;
     }
     bootstrap
 }
 
 fn answer_directly(manager: &mut Value) {
-    let header = |name: &str, value: &str| json!({"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"});
+    let header = |(name, value)| json!({"header": {"key": name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"});
 
     for route in manager["route_config"]["virtual_hosts"][0]["routes"]
         .as_array_mut()
@@ -42,10 +51,7 @@ fn answer_directly(manager: &mut Value) {
     {
         route.as_object_mut().unwrap().remove("route");
         route["direct_response"] = json!({"status": 200, "body": {"inline_string": BODY}});
-        route["response_headers_to_add"] = json!([
-            header("content-type", "application/json"),
-            header("x-user-id", "4711")
-        ]);
+        route["response_headers_to_add"] = json!(ANSWER.map(header));
     }
 }
 

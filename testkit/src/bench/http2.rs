@@ -1,4 +1,4 @@
-//! Unary gRPC calls on one HTTP/2 connection.
+//! Requests on one HTTP/2 connection.
 
 use std::net::SocketAddr;
 
@@ -11,20 +11,37 @@ use crate::wire::frame::{
 /// An empty gRPC message.
 const MESSAGE: &[u8] = &[0, 0, 0, 0, 0];
 
-/// One connection with one call at a time.
-pub(crate) struct Calls {
+/// One connection with one request at a time.
+pub(crate) struct Streams {
     wire: Wire,
     fields: Vec<u8>,
+    /// The body of every request.
+    body: Option<&'static [u8]>,
     next_stream: u32,
 }
 
-impl Calls {
-    pub(crate) async fn connect(addr: SocketAddr, path: &str, headers: &[(&str, String)]) -> Self {
+impl Streams {
+    /// For unary gRPC calls.
+    pub(crate) async fn grpc(addr: SocketAddr, path: &str, headers: &[(&str, String)]) -> Self {
+        Self::connect(addr, ["POST", path], headers, Some(MESSAGE)).await
+    }
+
+    /// For `GET`.
+    pub(crate) async fn get(addr: SocketAddr, path: &str, headers: &[(&str, String)]) -> Self {
+        Self::connect(addr, ["GET", path], headers, None).await
+    }
+
+    async fn connect(
+        addr: SocketAddr,
+        [method, path]: [&str; 2],
+        headers: &[(&str, String)],
+        body: Option<&'static [u8]>,
+    ) -> Self {
         let wire = Wire::connect(addr).await;
         wire.send(&[PREFACE, &settings()].concat()).await;
 
         let pseudo = [
-            (":method", "POST"),
+            (":method", method),
             (":scheme", "http"),
             (":path", path),
             (":authority", "bench.test"),
@@ -38,19 +55,25 @@ impl Calls {
         Self {
             wire,
             fields,
+            body,
             next_stream: 1,
         }
     }
 
-    /// One call, until the end of its answer.
+    /// One request, until the end of its answer.
     pub(crate) async fn exchange(&mut self) {
         let stream = self.next_stream;
         self.next_stream += 2;
-        let headers = frame(HEADERS, END_HEADERS, stream, &self.fields);
-        self.wire
-            .send(&[headers, frame(DATA, END_STREAM, stream, MESSAGE)].concat())
-            .await;
+        self.wire.send(&self.request(stream)).await;
         while !self.ends(stream).await {}
+    }
+
+    fn request(&self, stream: u32) -> Vec<u8> {
+        let head = |flags| frame(HEADERS, END_HEADERS | flags, stream, &self.fields);
+        match self.body {
+            Some(body) => [head(0), frame(DATA, END_STREAM, stream, body)].concat(),
+            None => head(END_STREAM),
+        }
     }
 
     /// Reads one frame; true when it ended the stream.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::bench::http2::Calls;
+use crate::bench::http2::Streams;
 use crate::bench::requests::{SESSION, SESSION_DIGITS};
 use crate::wire::Wire;
 use crate::wire::http1;
@@ -16,7 +16,7 @@ const CONNECTIONS: usize = 4;
 /// One connection and its requests.
 enum Connection {
     Http1(Http1),
-    Grpc(Calls),
+    Http2(Streams),
 }
 
 struct Http1 {
@@ -52,7 +52,7 @@ impl Connection {
             let start = Instant::now();
             match self {
                 Self::Http1(http1) => http1.exchange().await,
-                Self::Grpc(calls) => calls.exchange().await,
+                Self::Http2(streams) => streams.exchange().await,
             }
             times.push(start.elapsed().as_nanos() as f64 / 1000.0);
         }
@@ -92,11 +92,20 @@ impl Load {
         Self(connections)
     }
 
-    /// Calls over HTTP/2.
+    /// `GET` over HTTP/2.
+    pub async fn http2(addr: SocketAddr, path: &str, headers: &[(&str, String)]) -> Self {
+        Self::of(async || Streams::get(addr, path, headers).await).await
+    }
+
+    /// gRPC calls over HTTP/2.
     pub async fn grpc(addr: SocketAddr, path: &str, headers: &[(&str, String)]) -> Self {
+        Self::of(async || Streams::grpc(addr, path, headers).await).await
+    }
+
+    async fn of(connect: impl AsyncFn() -> Streams) -> Self {
         let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
-            connections.push(Connection::Grpc(Calls::connect(addr, path, headers).await));
+            connections.push(Connection::Http2(connect().await));
         }
         Self(connections)
     }

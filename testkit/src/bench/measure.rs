@@ -1,11 +1,11 @@
 //! Runs the rows of a group in alternating slices.
 
+use crate::bench::origin::Origin;
 use crate::bench::progress;
 use crate::bench::requests::Requests;
 use crate::bench::row::Row;
 use crate::bench::subject::{Slice, Subject};
 use crate::cpu;
-use crate::upstream::Upstream;
 
 /// Requests that warm up a row: V8 recompiles hot code while it runs.
 pub const WARM_UP: usize = 9000;
@@ -58,11 +58,11 @@ pub struct Measured {
 /// Starts an Envoy for every row, and measures the rows in slices, round by round. Every other
 /// round runs in reverse order.
 pub async fn measure(group: &'static str, rows: Vec<Row>, size: Size) -> Measured {
-    let upstream = Upstream::start().await.unwrap();
+    let origin = Origin::start().await;
     let mut running = Vec::new();
     for row in rows {
         progress::show(&format!("{group}: starting {}", row.name));
-        running.push((Subject::start(row, upstream.grpc_addr()).await, Vec::new()));
+        running.push((Subject::start(row, &origin).await, Vec::new()));
     }
 
     let cores = cpu::part(running.iter().map(|(subject, _)| subject.envoy.pid()));
@@ -77,7 +77,6 @@ pub async fn measure(group: &'static str, rows: Vec<Row>, size: Size) -> Measure
         &mut running,
         async |(subject, slices)| {
             slices.push(subject.slice(size.requests).await);
-            upstream.seen().clear();
         },
     )
     .await;

@@ -9,6 +9,7 @@ pub mod load;
 pub mod machine;
 pub mod measure;
 pub mod options;
+pub mod origin;
 pub mod progress;
 pub mod requests;
 pub mod row;

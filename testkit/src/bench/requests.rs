@@ -57,6 +57,10 @@ pub enum Traffic {
     Check,
     /// `GET /other` with control headers.
     Tracked,
+    /// The same, answered by an upstream over HTTP/1.1.
+    TrackedUpstream,
+    /// The same over HTTP/2 on both sides of Envoy.
+    TrackedHttp2,
     /// A gRPC call with control headers.
     TrackedGrpc,
 }
@@ -68,8 +72,15 @@ impl Traffic {
             Self::Untracked => "GET /other",
             Self::Check => "GET /check",
             Self::Tracked => "GET /other, tracked",
+            Self::TrackedUpstream => "tracked, upstream",
+            Self::TrackedHttp2 => "tracked, HTTP/2",
             Self::TrackedGrpc => "gRPC call, tracked",
         }
+    }
+
+    /// Whether Envoy itself answers (`direct_response`).
+    pub fn is_answered_directly(self) -> bool {
+        matches!(self, Self::Untracked | Self::Check | Self::Tracked)
     }
 
     /// The listener of `envoy/envoy.yaml` for these requests.
@@ -153,9 +164,10 @@ impl Requests {
         let headers = self.headers();
         match self.traffic {
             Traffic::Check => Load::http1(addr, "/check", &headers, self.sessions).await,
-            Traffic::Untracked | Traffic::Tracked => {
+            Traffic::Untracked | Traffic::Tracked | Traffic::TrackedUpstream => {
                 Load::http1(addr, "/other", &headers, self.sessions).await
             }
+            Traffic::TrackedHttp2 => Load::http2(addr, "/other", &headers).await,
             Traffic::TrackedGrpc => Load::grpc(addr, METHOD, &headers).await,
         }
     }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::wire::Wire;
 use crate::wire::frame::{
-    DATA, END_HEADERS, END_STREAM, Frame, HEADERS, PREFACE, field, frame, settings,
+    DATA, END_HEADERS, END_STREAM, Frame, HEADERS, field, frame, settings, take_preface,
 };
 use crate::wire::http1::read_message;
 
@@ -131,14 +131,10 @@ impl Connection {
     }
 
     async fn serve(mut self, hanging: watch::Receiver<bool>) {
-        let start = self
-            .wire
-            .find(|bytes| bytes.get(..3).map(|start| start == &PREFACE[..3]))
-            .await;
-        match start {
-            Some(true) => self.serve_streams().await,
-            Some(false) => self.serve_requests(hanging).await,
-            None => {}
+        if take_preface(&mut self.wire).await {
+            self.serve_streams().await;
+        } else {
+            self.serve_requests(hanging).await;
         }
     }
 
@@ -153,7 +149,6 @@ impl Connection {
     }
 
     async fn serve_streams(mut self) {
-        self.wire.take(PREFACE.len()).await;
         self.wire.send(&settings()).await;
 
         while let Some(frame) = Frame::read(&mut self.wire).await {

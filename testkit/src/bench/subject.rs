@@ -1,6 +1,5 @@
 //! A row under load: its Envoy, its audit cluster, and the cost of a slice of requests.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,6 +7,7 @@ use tokio::time::Instant;
 use crate::bench::awake::awake;
 use crate::bench::bootstrap::{AUDIT, AUDIT_GRPC};
 use crate::bench::load::Load;
+use crate::bench::origin::Origin;
 use crate::bench::requests::RECORD;
 use crate::bench::row::{Delivery, Row};
 use crate::bench::sink::Sink;
@@ -45,8 +45,8 @@ pub struct Slice {
 }
 
 impl Subject {
-    /// Starts the row. `grpc` is the upstream of gRPC calls.
-    pub async fn start(mut row: Row, grpc: SocketAddr) -> Self {
+    /// Starts the row. `origin` is the upstream of requests that Envoy does not answer itself.
+    pub async fn start(mut row: Row, origin: &Origin) -> Self {
         let mark = if let Delivery::Sink(mark) = row.delivery {
             mark
         } else {
@@ -57,7 +57,8 @@ impl Subject {
         for (cluster, addr) in [
             (AUDIT, sink.addr()),
             (AUDIT_GRPC, sink.addr()),
-            ("demo_grpc", grpc),
+            ("demo_http", origin.http()),
+            ("demo_grpc", origin.grpc()),
         ] {
             row.bootstrap.point(cluster, addr);
         }

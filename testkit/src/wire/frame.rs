@@ -65,6 +65,12 @@ pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8>
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
+/// Takes the client's connection preface. False when the peer speaks HTTP/1.1, or closes.
+pub(crate) async fn take_preface(wire: &mut Wire) -> bool {
+    let start = |bytes: &[u8]| bytes.get(..3).map(|start| start == &PREFACE[..3]);
+    wire.find(start).await == Some(true) && wire.take(PREFACE.len()).await.is_some()
+}
+
 /// The first frames of either side: they open the windows so far that no sender waits.
 pub(crate) fn settings() -> Vec<u8> {
     let window = [
