@@ -7,7 +7,7 @@ use testkit::bench::artefacts;
 use testkit::bench::audit::{self, USER_HEADER};
 use testkit::bench::bootstrap::{self, AUDIT};
 use testkit::bench::requests::{RECORD, Requests, Traffic};
-use testkit::bench::sink::Sink;
+use testkit::bench::sink::{Sink, Streams};
 use testkit::envoy::bootstrap::Bootstrap;
 
 /// The requests of every case, which are always recorded.
@@ -56,7 +56,7 @@ impl Clusters {
         let hung = Scripted::start().await;
         hung.answer_all(Some(Answer::Hang));
         Self {
-            up: Sink::start(RECORD).await,
+            up: Sink::start(RECORD, Streams::AtEnd).await,
             down: Scripted::start_down(),
             hung,
         }

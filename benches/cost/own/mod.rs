@@ -31,7 +31,12 @@ pub fn rows(requests: Requests) -> Vec<Row> {
         logged("file access log", requests, file()).delivering(Delivery::File(FILE)),
     ]);
 
-    let filters = [ext_proc(), header_to_metadata()];
+    let observing = [ext_proc(json!({
+        "observability_mode": true,
+        // Envoy would keep the streams for 5 seconds.
+        "deferred_close_timeout": "0.1s",
+    }))];
+    let filters = [&observing[..], &[header_to_metadata()]].concat();
     rows.push(Row::own("ext_proc, observing", requests, &filters, &[]));
     rows
 }
@@ -43,6 +48,7 @@ pub fn main_rows(requests: Requests) -> Vec<Row> {
         Row::own("Lua, strips and posts", requests, &post, &[]),
         logged("OTel access log", requests, otel(None)),
         logged("gRPC access log", requests, grpc(None)),
+        Row::own("ext_proc", requests, &[ext_proc(json!({}))], &[]).processed(),
     ]
 }
 
@@ -111,15 +117,15 @@ fn file() -> Value {
     }})
 }
 
-/// An external processor that gets the headers of request and response without being waited for.
-/// Its streams are closed soon; Envoy would keep them for 5 seconds.
-fn ext_proc() -> Value {
-    json!({"name": "envoy.filters.http.ext_proc", "typed_config": {
-        "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
-        "grpc_service": grpc_service(), "observability_mode": true, "deferred_close_timeout": "0.1s",
-        "failure_mode_allow": true,
-        "processing_mode": {"request_header_mode": "SEND", "response_header_mode": "SEND"},
-    }})
+/// An external processor that gets the headers of request and response. With nothing else set,
+/// Envoy waits for its answers, and the processor removes the control headers.
+fn ext_proc(mut settings: Value) -> Value {
+    settings["@type"] =
+        json!("type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor");
+    settings["grpc_service"] = grpc_service();
+    settings["processing_mode"] =
+        json!({"request_header_mode": "SEND", "response_header_mode": "SEND"});
+    json!({"name": "envoy.filters.http.ext_proc", "typed_config": settings})
 }
 
 fn grpc_service() -> Value {

@@ -10,6 +10,7 @@ pub mod machine;
 pub mod measure;
 pub mod options;
 pub mod origin;
+mod processor;
 pub mod progress;
 pub mod requests;
 pub mod row;

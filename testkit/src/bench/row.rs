@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::bench::audit;
 use crate::bench::requests::{RECORD, Requests, USER_AGENT};
+use crate::bench::sink::Streams;
 use crate::bench::{artefacts, bootstrap};
 use crate::envoy::bootstrap::Bootstrap;
 
@@ -29,6 +30,8 @@ pub struct Row {
     pub workers: usize,
     /// Where the records go.
     pub delivery: Delivery,
+    /// How the sink answers gRPC.
+    pub streams: Streams,
     /// The configuration of the Envoy.
     pub bootstrap: Bootstrap,
 }
@@ -40,6 +43,7 @@ impl Row {
             requests,
             workers: 1,
             delivery,
+            streams: Streams::AtEnd,
             bootstrap,
         }
     }
@@ -145,6 +149,14 @@ impl Row {
     /// The row with another place of delivery.
     pub fn delivering(self, delivery: Delivery) -> Self {
         Self { delivery, ..self }
+    }
+
+    /// The row with a sink that answers each message of a gRPC stream.
+    pub fn processed(self) -> Self {
+        Self {
+            streams: Streams::AtEachMessage,
+            ..self
+        }
     }
 
     /// The row with this number of workers.

@@ -1,5 +1,6 @@
-//! A cheap audit cluster for every delivery path. HTTP/1.1 requests are answered 200 at once, gRPC
-//! streams only when they end. Records are counted on demand.
+//! A cheap audit cluster for every delivery path. HTTP/1.1 requests are answered 200 at once. gRPC
+//! streams are answered when they end, or as an external processor does. Records are counted on
+//! demand.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::bench::processor::Processor;
 use crate::wire::Wire;
 use crate::wire::frame::{
     DATA, END_HEADERS, END_STREAM, Frame, HEADERS, field, frame, settings, take_preface,
@@ -15,6 +17,15 @@ use crate::wire::http1::read_message;
 
 const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+
+/// When a gRPC stream is answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Streams {
+    /// At its end, as a service for access logs.
+    AtEnd,
+    /// At each message, as an external processor that is waited for.
+    AtEachMessage,
+}
 
 /// A running sink; it ends with the runtime.
 pub struct Sink {
@@ -51,7 +62,7 @@ impl Arrived {
 
 impl Sink {
     /// Starts a sink that counts one record per occurrence of this text.
-    pub async fn start(mark: &'static str) -> Self {
+    pub async fn start(mark: &'static str, streams: Streams) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (addr, arrived) = (
             listener.local_addr().unwrap(),
@@ -59,7 +70,12 @@ impl Sink {
         );
 
         let (hangs, hanging) = watch::channel(false);
-        tokio::spawn(accept(listener, Arc::clone(&arrived), hanging));
+        let connections = Connections {
+            arrived: Arc::clone(&arrived),
+            hanging,
+            streams,
+        };
+        tokio::spawn(connections.accept(listener));
 
         Self {
             addr,
@@ -101,15 +117,20 @@ impl Sink {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
+/// What all connections have in common.
+struct Connections {
     arrived: Arc<Mutex<Arrived>>,
     hanging: watch::Receiver<bool>,
-) {
-    loop {
-        let (stream, _) = listener.accept().await.unwrap();
-        let connection = Connection::new(Wire::new(stream), &arrived);
-        tokio::spawn(connection.serve(hanging.clone()));
+    streams: Streams,
+}
+
+impl Connections {
+    async fn accept(self, listener: TcpListener) {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let connection = Connection::new(Wire::new(stream), &self.arrived);
+            tokio::spawn(connection.serve(self.hanging.clone(), self.streams));
+        }
     }
 }
 
@@ -130,9 +151,9 @@ impl Connection {
         }
     }
 
-    async fn serve(mut self, hanging: watch::Receiver<bool>) {
+    async fn serve(mut self, hanging: watch::Receiver<bool>, streams: Streams) {
         if take_preface(&mut self.wire).await {
-            self.serve_streams().await;
+            self.serve_streams(streams).await;
         } else {
             self.serve_requests(hanging).await;
         }
@@ -148,8 +169,9 @@ impl Connection {
         }
     }
 
-    async fn serve_streams(mut self) {
+    async fn serve_streams(mut self, streams: Streams) {
         self.wire.send(&settings()).await;
+        let mut processor = Processor::default();
 
         while let Some(frame) = Frame::read(&mut self.wire).await {
             if let Some(reply) = frame.reply() {
@@ -157,9 +179,16 @@ impl Connection {
             }
             if frame.kind == DATA {
                 self.keep(&frame.payload);
+                if streams == Streams::AtEachMessage {
+                    let answer = processor.answer(frame.stream, &frame.payload);
+                    self.wire.send(&answer).await;
+                }
             }
             if frame.ends_stream() {
-                self.wire.send(&end(frame.stream)).await;
+                let end = processor.end(frame.stream);
+                self.wire
+                    .send(&end.unwrap_or_else(|| whole(frame.stream)))
+                    .await;
             }
         }
     }
@@ -169,8 +198,8 @@ impl Connection {
     }
 }
 
-/// The answer to a stream: no message, and success.
-fn end(stream: u32) -> Vec<u8> {
+/// The whole answer to a stream: no message, and success.
+fn whole(stream: u32) -> Vec<u8> {
     let fields = [
         (":status", "200"),
         ("content-type", "application/grpc"),

@@ -53,7 +53,7 @@ impl Subject {
             RECORD
         };
 
-        let sink = Sink::start(mark).await;
+        let sink = Sink::start(mark, row.streams).await;
         for (cluster, addr) in [
             (AUDIT, sink.addr()),
             (AUDIT_GRPC, sink.addr()),
