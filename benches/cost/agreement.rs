@@ -41,7 +41,7 @@ pub fn print(runs: &[&Measured]) {
         }
     }
 
-    let rounds = runs[0].outcomes[0].slices.len();
+    let rounds = runs[0].outcomes[0].full.slices.len();
     println!(
         "{}: ratios of {} runs, and the largest over the smallest, of medians and lowest deciles",
         runs[0].group,

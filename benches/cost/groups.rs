@@ -1,7 +1,7 @@
 //! The rows, in groups that are measured in sequence. Only rows of one group are compared.
 
 use serde_json::{Value, json};
-use testkit::bench::audit::{self, USER_HEADER, USER_JSON};
+use testkit::bench::audit::{self, MAX_DELAY, USER_HEADER, USER_JSON};
 use testkit::bench::requests::{Requests, Traffic};
 use testkit::bench::row::{Delivery, Row};
 
@@ -167,6 +167,7 @@ fn delivery() -> Vec<Row> {
 
 fn batches_of(count: usize) -> Value {
     let mut configuration = audit::usual(USER_HEADER);
-    configuration["batch"] = json!({"max_records": count, "max_bytes": BATCH_BYTES});
+    configuration["batch"] =
+        json!({"max_records": count, "max_bytes": BATCH_BYTES, "max_delay": MAX_DELAY});
     configuration
 }

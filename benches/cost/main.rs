@@ -18,7 +18,7 @@ use testkit::bench::{artefacts, machine, table};
 /// Size limit of the filter's file.
 const TARGET_BYTES: u64 = 409_600;
 
-const COUNTS: [Count; 3] = [
+const COUNTS: [Count; 5] = [
     Count {
         name: "--rounds",
         default: 20,
@@ -27,7 +27,17 @@ const COUNTS: [Count; 3] = [
     Count {
         name: "--requests",
         default: 2000,
-        meaning: "requests of a slice",
+        meaning: "requests of a slice at full speed, for the CPU time",
+    },
+    Count {
+        name: "--paced",
+        default: 500,
+        meaning: "requests of a slice at 4000 a second, for the client's times",
+    },
+    Count {
+        name: "--again",
+        default: 5,
+        meaning: "how often at most a disturbed slice is taken again",
     },
     Count {
         name: "--repeat",
@@ -42,13 +52,18 @@ async fn main() {
     let groups = groups::ALL.map(|group| (group.name, group.about));
     let program = Program {
         name: "cost",
-        about: "Measures what the filter adds to a request on a real Envoy.",
+        about: "Measures what the filter adds to a request on a real Envoy: CPU time, and the client's time.",
         groups: &groups,
         counts: COUNTS,
         texts: &[],
     };
-    let (line, [rounds, requests, repeat]) = program.read();
-    let size = Size { rounds, requests };
+    let (line, [rounds, requests, paced, again, repeat]) = program.read();
+    let size = Size {
+        rounds,
+        requests,
+        paced,
+        again,
+    };
     println!("{}\n{size}", machine::describe());
     print_sizes();
 

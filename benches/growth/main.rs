@@ -11,7 +11,7 @@ use testkit::bench::measure::{Size, measure};
 use testkit::bench::options::{Count, Program};
 use testkit::bench::{machine, table};
 
-const COUNTS: [Count; 2] = [
+const COUNTS: [Count; 3] = [
     Count {
         name: "--rounds",
         default: 20,
@@ -21,6 +21,11 @@ const COUNTS: [Count; 2] = [
         name: "--requests",
         default: 2000,
         meaning: "requests of a slice; a slice of the group buffered has 1000",
+    },
+    Count {
+        name: "--again",
+        default: 5,
+        meaning: "how often at most a disturbed slice is taken again; none of buffered is",
     },
 ];
 
@@ -36,8 +41,13 @@ async fn main() {
         counts: COUNTS,
         texts: &[],
     };
-    let (line, [rounds, requests]) = program.read();
-    let size = Size { rounds, requests };
+    let (line, [rounds, requests, again]) = program.read();
+    let size = Size {
+        rounds,
+        requests,
+        paced: 0,
+        again,
+    };
     println!("{}\n{size}\n", machine::describe());
 
     for group in groups::ALL.iter().filter(|group| line.picks(group.name)) {

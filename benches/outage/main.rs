@@ -49,7 +49,12 @@ async fn main() {
         texts: &[],
     };
     let (line, [minutes, rounds, requests]) = program.read();
-    let size = Size { rounds, requests };
+    let size = Size {
+        rounds,
+        requests,
+        paced: 0,
+        again: 0,
+    };
     println!("{}\n", machine::describe());
 
     if line.picks("memory") {

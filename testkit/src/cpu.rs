@@ -14,22 +14,40 @@ const CORES: [u32; 2] = [0, 1];
 const QUIET: Duration = Duration::from_millis(300);
 const QUIET_NANOS: u64 = 6_000_000;
 
+/// The fields of `schedstat` (Linux, `Documentation/scheduler/sched-stats.rst`).
+const RAN: usize = 0;
+const WAITED: usize = 1;
+
 /// CPU time of all threads of a process that still exist. Exact for threads that are not running.
 pub fn of_process(id: u32) -> u64 {
-    let tasks = fs::read_dir(format!("/proc/{id}/task")).expect("the process runs, on Linux");
-    tasks.map(|task| read(&task.unwrap().path())).sum()
+    sum(id, RAN)
 }
 
 /// CPU time of this thread.
 pub fn of_this_thread() -> u64 {
-    read(Path::new("/proc/thread-self"))
+    read(Path::new("/proc/thread-self"), RAN)
 }
 
-/// The first field of `schedstat`; 0 for a thread that has just ended.
-fn read(task: &Path) -> u64 {
+/// The time for which threads of a process could run and had no core.
+pub fn waiting_of_process(id: u32) -> u64 {
+    sum(id, WAITED)
+}
+
+/// The time for which this thread could run and had no core.
+pub fn waiting_of_this_thread() -> u64 {
+    read(Path::new("/proc/thread-self"), WAITED)
+}
+
+fn sum(id: u32, field: usize) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{id}/task")).expect("the process runs, on Linux");
+    tasks.map(|task| read(&task.unwrap().path(), field)).sum()
+}
+
+/// A field of `schedstat`; 0 for a thread that has just ended.
+fn read(task: &Path, field: usize) -> u64 {
     let text = fs::read_to_string(task.join("schedstat")).unwrap_or_default();
     text.split(' ')
-        .next()
+        .nth(field)
         .and_then(|digits| digits.parse().ok())
         .unwrap_or(0)
 }

@@ -4,6 +4,7 @@
 mod fields;
 
 use serde_json::{Value, json};
+use testkit::bench::audit::MAX_DELAY;
 use testkit::bench::bootstrap::{AUDIT, AUDIT_GRPC};
 use testkit::bench::requests::{CONTROL, Requests};
 use testkit::bench::row::{Delivery, Row};
@@ -90,6 +91,7 @@ fn otel(buffer_size_bytes: Option<u32>) -> Value {
         "body": {"string_value": fields::BODY},
         "attributes": {"values": attributes},
         "buffer_size_bytes": buffer_size_bytes,
+        "buffer_flush_interval": MAX_DELAY,
     }})
 }
 
@@ -97,7 +99,7 @@ fn otel(buffer_size_bytes: Option<u32>) -> Value {
 fn grpc(buffer_size_bytes: Option<u32>) -> Value {
     let common = json!({
         "log_name": "audit", "transport_api_version": "V3", "grpc_service": grpc_service(),
-        "buffer_size_bytes": buffer_size_bytes,
+        "buffer_size_bytes": buffer_size_bytes, "buffer_flush_interval": MAX_DELAY,
     });
     json!({"name": "envoy.access_loggers.http_grpc", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig",

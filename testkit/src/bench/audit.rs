@@ -10,6 +10,10 @@ pub const USER_HEADER: &str = "response_header";
 /// The user from the response's body.
 pub const USER_JSON: &str = "response_json";
 
+/// When a batch or a buffer of a logger leaves that is not full: for Envoy's own loggers, too. The
+/// default of all is a second, for which every slice would wait.
+pub const MAX_DELAY: &str = "0.1s";
+
 /// A rule for `/check`, with the user from [`USER_HEADER`] or [`USER_JSON`], and one for tracked
 /// requests. All control headers are removed, as the compared filters do.
 pub fn usual(user: &str) -> Value {
@@ -63,6 +67,7 @@ fn with_rules(rules: &[Value]) -> Value {
     json!({
         "service": "bench",
         "audit_cluster": {"cluster": AUDIT},
+        "batch": {"max_delay": MAX_DELAY},
         "trust": {"cidrs": ["127.0.0.0/8"]},
         "tracking": {"strip_context": true},
         "rules": rules,

@@ -6,15 +6,30 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::bench::http2::Streams;
+use crate::bench::pace::Arrivals;
 use crate::bench::requests::{SESSION, SESSION_DIGITS};
 use crate::wire::Wire;
 use crate::wire::http1;
 
 /// Enough to keep Envoy's worker busy.
-const CONNECTIONS: usize = 4;
+pub(crate) const CONNECTIONS: usize = 4;
+
+/// When a connection's next request is sent.
+#[derive(Clone, Copy)]
+enum Pace {
+    /// At the end of the one before.
+    FullSpeed,
+    /// When it is due.
+    Arrivals,
+}
 
 /// One connection and its requests.
-enum Connection {
+struct Connection {
+    protocol: Protocol,
+    arrivals: Arrivals,
+}
+
+enum Protocol {
     Http1(Http1),
     Http2(Streams),
 }
@@ -45,19 +60,39 @@ impl Http1 {
 }
 
 impl Connection {
-    /// Returns the time of each request, in microseconds.
-    async fn run(&mut self, requests: usize) -> Vec<f64> {
-        let mut times = Vec::with_capacity(requests);
+    async fn exchange(&mut self) {
+        match &mut self.protocol {
+            Protocol::Http1(http1) => http1.exchange().await,
+            Protocol::Http2(streams) => streams.exchange().await,
+        }
+    }
+
+    /// Returns the times from when requests were due to their answers, in microseconds; none at full
+    /// speed.
+    async fn run(&mut self, requests: usize, pace: Pace) -> Vec<f64> {
+        let mut times = Vec::new();
+        let mut due = Instant::now();
+
         for _ in 0..requests {
-            let start = Instant::now();
-            match self {
-                Self::Http1(http1) => http1.exchange().await,
-                Self::Http2(streams) => streams.exchange().await,
+            match pace {
+                Pace::FullSpeed => self.exchange().await,
+                Pace::Arrivals => {
+                    due += self.arrivals.gap();
+                    until(due).await;
+                    self.exchange().await;
+                    times.push(due.elapsed().as_nanos() as f64 / 1000.0);
+                }
             }
-            times.push(start.elapsed().as_nanos() as f64 / 1000.0);
         }
 
         times
+    }
+}
+
+/// Waits without a timer, whose ticks are milliseconds.
+async fn until(due: Instant) {
+    while Instant::now() < due {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -65,7 +100,7 @@ impl Connection {
 pub struct Load(Vec<Connection>);
 
 impl Load {
-    /// With `sessions`, the request has a header for the session's id.
+    /// `GET` over HTTP/1.1. With `sessions`, the request has a header for the session's id.
     pub async fn http1(
         addr: SocketAddr,
         path: &str,
@@ -73,51 +108,59 @@ impl Load {
         sessions: Option<u64>,
     ) -> Self {
         let request = http1::get(path, headers);
-
-        let mut connections = Vec::new();
-        for next in 0..CONNECTIONS as u64 {
+        let connect = async |next| {
             let sessions = sessions.map(|count| Sessions {
                 at: session_at(&request),
                 count,
                 next,
             });
-            let wire = Wire::connect(addr).await;
-            connections.push(Connection::Http1(Http1 {
-                wire,
+            Protocol::Http1(Http1 {
+                wire: Wire::connect(addr).await,
                 request: request.clone(),
                 sessions,
-            }));
-        }
-
-        Self(connections)
+            })
+        };
+        Self::of(connect).await
     }
 
     /// `GET` over HTTP/2.
     pub async fn http2(addr: SocketAddr, path: &str, headers: &[(&str, String)]) -> Self {
-        Self::of(async || Streams::get(addr, path, headers).await).await
+        Self::of(async |_| Protocol::Http2(Streams::get(addr, path, headers).await)).await
     }
 
     /// gRPC calls over HTTP/2.
     pub async fn grpc(addr: SocketAddr, path: &str, headers: &[(&str, String)]) -> Self {
-        Self::of(async || Streams::grpc(addr, path, headers).await).await
+        Self::of(async |_| Protocol::Http2(Streams::grpc(addr, path, headers).await)).await
     }
 
-    async fn of(connect: impl AsyncFn() -> Streams) -> Self {
+    async fn of(connect: impl AsyncFn(u64) -> Protocol) -> Self {
         let mut connections = Vec::new();
-        for _ in 0..CONNECTIONS {
-            connections.push(Connection::Http2(connect().await));
+        for index in 0..CONNECTIONS as u64 {
+            connections.push(Connection {
+                protocol: connect(index).await,
+                arrivals: Arrivals::of_connection(index),
+            });
         }
         Self(connections)
     }
 
-    /// Sends this many requests in all, waits for their answers, and returns the time of each, in
-    /// microseconds.
-    pub async fn run(&mut self, requests: usize) -> Vec<f64> {
+    /// Sends this many requests in all at full speed, and waits for their answers.
+    pub async fn run(&mut self, requests: usize) {
+        self.spread(requests, Pace::FullSpeed).await;
+    }
+
+    /// Sends this many requests in all at the pace of [`crate::bench::pace`]. Returns the time of
+    /// each from when it was due to the end of its answer, in microseconds.
+    pub async fn run_paced(&mut self, requests: usize) -> Vec<f64> {
+        self.spread(requests, Pace::Arrivals).await
+    }
+
+    async fn spread(&mut self, requests: usize, pace: Pace) -> Vec<f64> {
         let mut running = JoinSet::new();
         for (index, mut connection) in self.0.drain(..).enumerate() {
             let share = (requests + index) / CONNECTIONS;
             running.spawn(async move {
-                let times = connection.run(share).await;
+                let times = connection.run(share, pace).await;
                 (connection, times)
             });
         }

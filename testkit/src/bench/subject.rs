@@ -32,16 +32,23 @@ pub struct Subject {
     sent: usize,
 }
 
-/// The measured cost of one slice of a row.
+/// The measured cost of one slice of a row at full speed.
 pub struct Slice {
     /// CPU time per request, in microseconds.
     pub micros: f64,
-    /// Share of the time in which Envoy used the CPU.
+    /// Share of the requests' time in which Envoy used the CPU.
     pub busy: f64,
+}
+
+/// The measured times of one slice of a row at a pace.
+pub struct Paced {
     /// Median time of the requests, in microseconds.
     pub p50: f64,
     /// 99th percentile of it.
     pub p99: f64,
+    /// Time for which Envoy's threads and the load could run and had no core, as a share of the
+    /// slice's.
+    pub waiting: f64,
 }
 
 impl Subject {
@@ -78,25 +85,46 @@ impl Subject {
         }
     }
 
-    /// Sends the requests, waits until their records are delivered, and measures the CPU time of
-    /// both.
+    /// Sends the requests at full speed, waits until their records are delivered, and measures the
+    /// CPU time of both.
     pub async fn slice(&mut self, requests: usize) -> Slice {
         let (before, start) = (cpu::of_process(self.envoy.pid()), Instant::now());
-        let times = awake(self.load.run(requests)).await;
-        let wall = start.elapsed();
-        self.sent += requests;
+        awake(self.load.run(requests)).await;
+        let (wall, served) = (start.elapsed(), cpu::of_process(self.envoy.pid()));
 
-        self.deliver().await;
-        tokio::time::sleep(SETTLE).await;
-
+        self.end(requests).await;
         let nanos = (cpu::of_process(self.envoy.pid()) - before) as f64;
-        let [p50, p99] = [0.5, 0.99].map(|share| quantile(&times, share));
         Slice {
             micros: nanos / 1000.0 / requests as f64,
-            busy: nanos / wall.as_nanos() as f64,
+            busy: (served - before) as f64 / wall.as_nanos() as f64,
+        }
+    }
+
+    /// Sends the requests at the pace of [`crate::bench::pace`], measures the time of each, and
+    /// waits until their records are delivered.
+    pub async fn paced(&mut self, requests: usize) -> Paced {
+        let (before, start) = (self.waiting(), Instant::now());
+        let times = awake(self.load.run_paced(requests)).await;
+        let (wall, waiting) = (start.elapsed(), self.waiting() - before);
+
+        self.end(requests).await;
+        let [p50, p99] = [0.5, 0.99].map(|share| quantile(&times, share));
+        Paced {
             p50,
             p99,
+            waiting: waiting as f64 / wall.as_nanos() as f64,
         }
+    }
+
+    fn waiting(&self) -> u64 {
+        cpu::waiting_of_process(self.envoy.pid()) + cpu::waiting_of_this_thread()
+    }
+
+    /// Ends a slice: all is delivered, and Envoy is idle.
+    async fn end(&mut self, requests: usize) {
+        self.sent += requests;
+        self.deliver().await;
+        tokio::time::sleep(SETTLE).await;
     }
 
     /// Waits until all records are delivered, unless the sink hangs.
