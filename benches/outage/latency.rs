@@ -1,13 +1,14 @@
-//! The time of a tracked request while the audit cluster hangs, in short alternating slices.
+//! The time of a tracked request at a pace while the audit cluster hangs, in short alternating
+//! slices.
 
 use testkit::bench::measure::Size;
+use testkit::bench::pace::RATE;
 use testkit::bench::progress;
 use testkit::cpu;
 use testkit::quantile;
 
 use super::case::{Case, Clusters};
 use super::subject::Subject;
-use super::users::Users;
 
 const CASES: [Case; 3] = [Case::NoFilter, Case::Up, Case::Hung];
 /// The percentiles of every slice.
@@ -16,7 +17,6 @@ const PERCENTILES: [(&str, f64); 2] = [("p50", 0.5), ("p99", 0.99)];
 /// One case, and the percentiles of its slices.
 struct Measured {
     subject: Subject,
-    users: Users,
     /// Microseconds: for each of [`PERCENTILES`] one list with one entry per round.
     micros: [Vec<f64>; PERCENTILES.len()],
 }
@@ -24,17 +24,14 @@ struct Measured {
 impl Measured {
     async fn start(mut subject: Subject, clusters: &Clusters) -> Self {
         subject.prepare(clusters).await;
-        let users = Users::connect(subject.addr).await;
         Self {
             subject,
-            users,
             micros: Default::default(),
         }
     }
 
     async fn slice(&mut self, requests: usize, clusters: &Clusters) {
-        let times = self.users.run(requests).await;
-        self.subject.sent += requests;
+        let times = self.subject.run_paced(requests).await;
         self.subject.settle(clusters).await;
         for (micros, (_, share)) in self.micros.iter_mut().zip(PERCENTILES) {
             micros.push(quantile(&times, share));
@@ -63,7 +60,7 @@ pub async fn run(size: Size) {
     )
     .await;
 
-    println!("Time of a tracked request, in microseconds; {size}; {cores}");
+    println!("Time of a tracked request at {RATE} a second, in microseconds; {size}; {cores}");
     print_times(&all);
     print_ratios(&all);
 }

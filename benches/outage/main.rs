@@ -9,7 +9,6 @@ mod latency;
 mod memory;
 mod processor;
 mod subject;
-mod users;
 
 use testkit::bench::machine;
 use testkit::bench::measure::Size;

@@ -1,7 +1,6 @@
 //! One case under load: its Envoy, and its counts of requests.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use testkit::bench::awake::awake;
@@ -25,7 +24,6 @@ const PUBLISHED: Duration = Duration::from_millis(300);
 pub struct Subject {
     pub case: Case,
     pub envoy: Envoy,
-    pub addr: SocketAddr,
     /// Requests so far.
     pub sent: usize,
     /// Their total time at full speed.
@@ -53,7 +51,6 @@ impl Subject {
         Self {
             case,
             envoy,
-            addr,
             sent: 0,
             loaded: Duration::ZERO,
             load: requests().load(addr).await,
@@ -74,6 +71,13 @@ impl Subject {
         awake(self.load.run(requests)).await;
         self.loaded += start.elapsed();
         self.sent += requests;
+    }
+
+    /// Sends this many requests at a pace, and returns the time of each, in microseconds.
+    pub async fn run_paced(&mut self, requests: usize) -> Vec<f64> {
+        let times = awake(self.load.run_paced(requests)).await;
+        self.sent += requests;
+        times
     }
 
     /// Brings it to its steady state: warm, and the buffer full where records pile up.
