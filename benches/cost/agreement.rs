@@ -66,7 +66,7 @@ pub fn print(runs: &[&Measured]) {
 }
 
 fn print_runs(runs: &Runs, rounds: usize) {
-    print!("  {:<44} {:<30}", runs.0[0].row, runs.0[0].against.title());
+    print!("  {:<54} {:<32}", runs.0[0].row, runs.0[0].against.title());
     for share in [0.5, 0.1] {
         let values: Vec<String> = runs
             .0
@@ -85,7 +85,7 @@ fn print_runs(runs: &Runs, rounds: usize) {
 
 /// For 5, 10, 20, … rounds and for all.
 fn print_growth(against: Against, ratios: &[&Runs], rounds: usize) {
-    print!("    {:<30}", against.title());
+    print!("    {:<32}", against.title());
     let marks = std::iter::successors(Some(5), |mark| Some(mark * 2))
         .take_while(|mark| *mark < rounds)
         .chain([rounds]);

@@ -1,6 +1,7 @@
 //! The rows, in groups that are measured in sequence. Only rows of one group are compared.
 
 use serde_json::{Value, json};
+use testkit::bench::artefacts::Build;
 use testkit::bench::audit::{self, MAX_DELAY, USER_HEADER, USER_JSON};
 use testkit::bench::requests::{Requests, Traffic};
 use testkit::bench::row::{Delivery, Row};
@@ -19,8 +20,8 @@ pub struct Group {
     pub name: &'static str,
     /// For the help.
     pub about: &'static str,
-    /// Makes the rows, and builds the artefacts that they run.
-    pub rows: fn() -> Vec<Row>,
+    /// Makes the rows, with those of the other builds, and builds the artefacts that they run.
+    pub rows: fn(&[Build]) -> Vec<Row>,
 }
 
 pub const ALL: [Group; 6] = [
@@ -56,43 +57,42 @@ pub const ALL: [Group; 6] = [
     },
 ];
 
-fn plain() -> Vec<Row> {
+fn plain(others: &[Build]) -> Vec<Row> {
     let [other, check] = [Traffic::Untracked, Traffic::Check].map(Requests::new);
-    let user = ", user of header";
     let mut rows = vec![
         Row::no_filter(other),
         Row::peer_note(other),
         Row::do_nothing(other),
     ];
 
-    rows.extend(RULES.map(|count| Row::rules(count, other)));
-    rows.extend(RULES.map(|count| Row::lean_rules(count, other)));
-
+    let builds = with_ours(others);
+    for build in &builds {
+        rows.extend(RULES.map(|count| Row::rules(build, count, other)));
+    }
     rows.push(Row::by_route(other, &audit::usual(USER_JSON)).delivering(Delivery::Nothing));
     rows.push(Row::audit(
         ", user of JSON",
         check,
         &audit::usual(USER_JSON),
     ));
-    rows.push(Row::audit(user, check, &audit::usual(USER_HEADER)));
-    rows.push(Row::lean(user, check, &audit::usual(USER_HEADER)));
+    rows.extend(of_builds(&builds, ", user of header", check));
 
     rows
 }
 
-fn http() -> Vec<Row> {
+fn http(others: &[Build]) -> Vec<Row> {
     let requests = Requests::new(Traffic::Tracked);
-    let mut rows = recorded(requests);
+    let mut rows = recorded(requests, others);
     rows.push(Row::audit(", hmac", requests, &audit::hmac()));
     rows.push(Row::by_route(requests, &audit::usual(USER_HEADER)));
     rows.extend(own::rows(requests));
     rows
 }
 
-fn upstream() -> Vec<Row> {
+fn upstream(others: &[Build]) -> Vec<Row> {
     let of = |traffic| {
         let requests = Requests::new(traffic);
-        let mut rows = recorded(requests);
+        let mut rows = recorded(requests, others);
         rows.extend(own::main_rows(requests));
         rows
     };
@@ -102,15 +102,15 @@ fn upstream() -> Vec<Row> {
         .collect()
 }
 
-fn grpc() -> Vec<Row> {
+fn grpc(others: &[Build]) -> Vec<Row> {
     let requests = Requests::new(Traffic::TrackedGrpc);
-    let mut rows = recorded(requests);
+    let mut rows = recorded(requests, others);
     rows.push(Row::audit(", hmac", requests, &audit::hmac()));
     rows
 }
 
 /// The host calls alone, one step more per row; then the filter without and with a record.
-fn bare() -> Vec<Row> {
+fn bare(_: &[Build]) -> Vec<Row> {
     [Traffic::Tracked, Traffic::TrackedGrpc]
         .map(Requests::new)
         .into_iter()
@@ -134,35 +134,43 @@ fn bare_of(requests: Requests) -> Vec<Row> {
             .map(|(step, name)| Row::bare_calls(name, requests, step)),
     );
 
-    let excluded = Row::lean(", excluded by its rule", requests, &audit::excluded());
+    let lean = Build::lean();
+    let name = ", excluded by its rule";
+    let excluded = Row::build(&lean, name, requests, &audit::excluded());
     rows.push(excluded.delivering(Delivery::Nothing));
-    rows.push(Row::lean("", requests, &audit::usual(USER_HEADER)));
+    rows.extend(of_builds(&[lean], "", requests));
     rows
 }
 
 /// The rows for every kind of tracked request.
-fn recorded(requests: Requests) -> Vec<Row> {
-    let usual = audit::usual(USER_HEADER);
-    let mut rows = vec![
-        Row::no_filter(requests),
-        Row::do_nothing(requests),
-        Row::audit("", requests, &usual),
-    ];
-
-    rows.push(Row::lean("", requests, &usual));
-    rows.extend(Row::other_build(requests, &usual));
+fn recorded(requests: Requests, others: &[Build]) -> Vec<Row> {
+    let mut rows = vec![Row::no_filter(requests), Row::do_nothing(requests)];
+    rows.extend(of_builds(&with_ours(others), "", requests));
     rows
 }
 
-fn delivery() -> Vec<Row> {
+fn delivery(others: &[Build]) -> Vec<Row> {
     let requests = Requests::new(Traffic::Tracked);
-    let batch = |count: usize| {
+    let builds = [&[Build::full()], others].concat();
+    let mut rows = vec![Row::no_filter(requests)];
+
+    for count in BATCHES {
         let name = format!(", batches of {count}");
-        Row::audit(&name, requests, &batches_of(count))
-    };
-    std::iter::once(Row::no_filter(requests))
-        .chain(BATCHES.map(batch))
-        .collect()
+        let row = |build| Row::build(build, &name, requests, &batches_of(count));
+        rows.extend(builds.iter().map(row));
+    }
+    rows
+}
+
+fn with_ours(others: &[Build]) -> Vec<Build> {
+    [&[Build::full(), Build::lean()], others].concat()
+}
+
+/// Every request is recorded, with the user of a header.
+fn of_builds(builds: &[Build], name: &str, requests: Requests) -> Vec<Row> {
+    let usual = audit::usual(USER_HEADER);
+    let row = |build| Row::build(build, name, requests, &usual);
+    builds.iter().map(row).collect()
 }
 
 fn batches_of(count: usize) -> Value {

@@ -9,14 +9,18 @@ mod groups;
 mod own;
 mod ratios;
 
-use std::path::Path;
+use std::fs;
 
+use testkit::bench::artefacts::{self, Build};
 use testkit::bench::measure::{Measured, Size, measure};
-use testkit::bench::options::{Count, Program};
-use testkit::bench::{artefacts, machine, table};
+use testkit::bench::options::{Count, Program, Text, fail};
+use testkit::bench::{machine, table};
 
 /// Size limit of the filter's file.
 const TARGET_BYTES: u64 = 409_600;
+/// Other builds in one run: more rows would make a round too long to compare its slices.
+const MOST_OTHERS: usize = 2;
+const AGAINST: &str = "--against";
 
 const COUNTS: [Count; 5] = [
     Count {
@@ -45,6 +49,11 @@ const COUNTS: [Count; 5] = [
         meaning: "measures each group so often, and prints how far the ratios are apart",
     },
 ];
+const TEXTS: [Text; 1] = [Text {
+    name: AGAINST,
+    value: "WASM",
+    meaning: "another build of the filter to compare with; may be given twice",
+}];
 
 // One thread: load generator, sink and upstream share one core, Envoy has the other.
 #[tokio::main(flavor = "current_thread")]
@@ -55,9 +64,10 @@ async fn main() {
         about: "Measures what the filter adds to a request on a real Envoy: CPU time, and the client's time.",
         groups: &groups,
         counts: COUNTS,
-        texts: &[],
+        texts: &TEXTS,
     };
     let (line, [rounds, requests, paced, again, repeat]) = program.read();
+    let others = others(line.values(AGAINST)).unwrap_or_else(|mistake| fail(&mistake));
     let size = Size {
         rounds,
         requests,
@@ -65,12 +75,12 @@ async fn main() {
         again,
     };
     println!("{}\n{size}", machine::describe());
-    print_sizes();
+    print_sizes(&others);
 
     for group in groups::ALL.iter().filter(|group| line.picks(group.name)) {
         let mut runs = Vec::new();
         for _ in 0..repeat {
-            let measured = measure(group.name, (group.rows)(), size).await;
+            let measured = measure(group.name, (group.rows)(&others), size).await;
             table::print(&measured);
             ratios::print(&measured);
             runs.push(measured);
@@ -81,16 +91,29 @@ async fn main() {
     }
 }
 
-fn print_sizes() {
-    let size = |path: &Path| std::fs::metadata(path).unwrap().len();
-    let [full, lean, do_nothing] = [
-        artefacts::full(),
-        artefacts::lean(),
-        artefacts::do_nothing(),
-    ]
-    .map(size);
+fn others<'a>(paths: impl Iterator<Item = &'a str>) -> Result<Vec<Build>, String> {
+    let builds: Vec<Build> = (1..)
+        .zip(paths)
+        .map(|(number, path)| Build::other(number, path))
+        .collect::<Result<_, _>>()
+        .map_err(|mistake| format!("{AGAINST} {mistake}"))?;
 
-    println!(
-        "audit: {full} bytes (target: at most {TARGET_BYTES}); lean: {lean} bytes; do-nothing: {do_nothing} bytes\n"
-    );
+    if builds.len() > MOST_OTHERS {
+        return Err(format!("{AGAINST} may be given {MOST_OTHERS} times"));
+    }
+    Ok(builds)
+}
+
+fn print_sizes(others: &[Build]) {
+    let do_nothing = Build {
+        name: "do-nothing".to_owned(),
+        wasm: artefacts::do_nothing().to_owned(),
+    };
+    println!("target of audit: at most {TARGET_BYTES} bytes");
+
+    for build in [&[Build::full(), Build::lean(), do_nothing], others].concat() {
+        let bytes = fs::metadata(&build.wasm).unwrap().len();
+        println!("{}: {bytes} bytes, {}", build.name, build.wasm.display());
+    }
+    println!();
 }

@@ -13,14 +13,47 @@ pub enum Against {
     OtelLog,
     /// With batches as long as the audit filter's.
     OtelLogLongBatches,
+    /// With Envoy's default settings.
+    GrpcLog,
+    Lua,
+    ExtProc,
+    /// The row of another build of the filter with the same configuration.
+    OtherBuild(Quantity),
+}
+
+/// What is compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Quantity {
+    Cpu,
+    /// Of the client's times.
+    P50,
+    P99,
+}
+
+impl Quantity {
+    const ALL: [Self; 3] = [Self::Cpu, Self::P50, Self::P99];
+
+    fn of(self, outcome: &Outcome) -> Vec<f64> {
+        match self {
+            Self::Cpu => outcome.micros(),
+            Self::P50 => outcome.p50(),
+            Self::P99 => outcome.p99(),
+        }
+    }
 }
 
 impl Against {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 10] = [
         Self::NoFilter,
         Self::DoNothing,
         Self::OtelLog,
         Self::OtelLogLongBatches,
+        Self::GrpcLog,
+        Self::Lua,
+        Self::ExtProc,
+        Self::OtherBuild(Quantity::Cpu),
+        Self::OtherBuild(Quantity::P50),
+        Self::OtherBuild(Quantity::P99),
     ];
 
     /// Numerator and denominator, for the table.
@@ -30,23 +63,33 @@ impl Against {
             Self::DoNothing => "added / do-nothing",
             Self::OtelLog => "added / OTel access log",
             Self::OtelLogLongBatches => "added / OTel access log, 64 KB",
+            Self::GrpcLog => "added / gRPC access log",
+            Self::Lua => "added / Lua, strips and posts",
+            Self::ExtProc => "added / ext_proc",
+            Self::OtherBuild(Quantity::Cpu) => "added, new / old: CPU time",
+            Self::OtherBuild(Quantity::P50) => "added, new / old: client's p50",
+            Self::OtherBuild(Quantity::P99) => "added, new / old: client's p99",
         }
     }
 
-    fn row(self) -> &'static str {
+    /// `None`: another one for each row.
+    fn row(self) -> Option<&'static str> {
         match self {
-            Self::NoFilter => "no filter",
-            Self::DoNothing => "do-nothing",
-            Self::OtelLog => "OTel access log",
-            Self::OtelLogLongBatches => "OTel access log, 64 KB",
+            Self::NoFilter => Some("no filter"),
+            Self::DoNothing => Some("do-nothing"),
+            Self::OtelLog => Some("OTel access log"),
+            Self::OtelLogLongBatches => Some("OTel access log, 64 KB"),
+            Self::GrpcLog => Some("gRPC access log"),
+            Self::Lua => Some("Lua, strips and posts"),
+            Self::ExtProc => Some("ext_proc"),
+            Self::OtherBuild(_) => None,
         }
     }
 
     /// The upper limit for the audit filter; `None`: no target.
     fn target(self, outcome: &Outcome) -> Option<f64> {
-        let is_ours = outcome.name.starts_with("audit") || outcome.name.starts_with("lean");
         match (self, outcome.requests.traffic) {
-            _ if !is_ours => None,
+            _ if !is_ours(outcome) => None,
             (Self::OtelLog, Traffic::Tracked) => Some(0.75),
             (Self::DoNothing, Traffic::Tracked) => Some(1.6),
             (Self::DoNothing, Traffic::TrackedGrpc) => Some(1.7),
@@ -61,69 +104,114 @@ impl Against {
     }
 }
 
+/// Of the builds under test.
+fn is_ours(outcome: &Outcome) -> bool {
+    outcome.name.starts_with("audit") || outcome.name.starts_with("lean")
+}
+
 /// One ratio of one row.
 pub struct Ratio {
     pub row: String,
     pub against: Against,
     /// `None`: no target.
     target: Option<f64>,
-    row_micros: Vec<f64>,
+    /// The numerator, in microseconds.
+    new: Vec<f64>,
     /// The row without a filter.
     none: Vec<f64>,
-    /// The row in the denominator.
-    other: Vec<f64>,
+    /// The denominator.
+    old: Vec<f64>,
 }
 
 impl Ratio {
     /// All ratios of a group.
     pub fn all(measured: &Measured) -> Vec<Self> {
         let of = |outcome| {
-            Against::ALL
+            let to_rows = Against::ALL
                 .into_iter()
-                .filter_map(move |against| Self::new(measured, outcome, against))
+                .filter_map(move |against| Self::to_row(measured, outcome, against));
+            to_rows.chain(Self::to_build(measured, outcome))
         };
         measured.outcomes.iter().flat_map(of).collect()
     }
 
-    fn new(measured: &Measured, outcome: &Outcome, against: Against) -> Option<Self> {
-        let other = measured.find(against.row(), outcome)?;
-        if std::ptr::eq(other, outcome) || outcome.name == Against::NoFilter.row() {
+    /// To the row of `against`. What others add is compared with our rows alone.
+    fn to_row(measured: &Measured, outcome: &Outcome, against: Against) -> Option<Self> {
+        let name = against.row()?;
+        let is_base = outcome.name == name;
+        if is_base || !(is_ours(outcome) || against == Against::NoFilter) {
             return None;
         }
 
+        let old = measured.find(name, outcome)?;
         Some(Self {
             row: format!("{}, {}", outcome.requests.traffic.name(), outcome.name),
-            against,
             target: against.target(outcome),
-            row_micros: outcome.micros(),
-            none: measured.base(outcome).micros(),
-            other: other.micros(),
+            ..Self::of(measured, outcome, old, against, Quantity::Cpu)
         })
+    }
+
+    /// Where `old` is of another build: of the row of this one with the same configuration.
+    fn to_build(measured: &Measured, old: &Outcome) -> Vec<Self> {
+        let Some(new) = old
+            .name
+            .split_once(|letter: char| letter.is_ascii_digit())
+            .filter(|(build, _)| *build == "other ")
+            .and_then(|(_, rest)| measured.twin(&format!("audit{rest}"), old))
+        else {
+            return Vec::new();
+        };
+
+        let ratio = |quantity| {
+            let against = Against::OtherBuild(quantity);
+            let has_values = !quantity.of(new).is_empty();
+            has_values.then(|| Self::of(measured, new, old, against, quantity))
+        };
+        Quantity::ALL.into_iter().filter_map(ratio).collect()
+    }
+
+    fn of(
+        measured: &Measured,
+        new: &Outcome,
+        old: &Outcome,
+        against: Against,
+        quantity: Quantity,
+    ) -> Self {
+        let traffic = new.requests.traffic.name();
+        let build = old.name.split(',').next().unwrap_or_default();
+        Self {
+            row: format!("{traffic}, {} / {build}", new.name),
+            against,
+            target: None,
+            new: quantity.of(new),
+            none: quantity.of(measured.base(new)),
+            old: quantity.of(old),
+        }
     }
 
     /// The ratio of the quantiles at `share` over the first `rounds` rounds.
     pub fn value(&self, share: f64, rounds: usize) -> f64 {
-        let [row, none, other] = [&self.row_micros, &self.none, &self.other]
-            .map(|micros| quantile(&micros[..rounds], share));
-        self.divide(row, none, other)
+        let [new, none, old] =
+            [&self.new, &self.none, &self.old].map(|values| quantile(&values[..rounds], share));
+        self.divide(new, none, old)
     }
 
     /// The ratio of each round.
     fn rounds(&self) -> Vec<f64> {
-        let both = self.none.iter().zip(&self.other);
-        self.row_micros
+        let both = self.none.iter().zip(&self.old);
+        self.new
             .iter()
             .zip(both)
-            .map(|(row, (none, other))| self.divide(*row, *none, *other))
+            .map(|(new, (none, old))| self.divide(*new, *none, *old))
             .collect()
     }
 
     /// Infinite where noise hides the cost added by the other row.
-    fn divide(&self, row: f64, none: f64, other: f64) -> f64 {
+    fn divide(&self, new: f64, none: f64, old: f64) -> f64 {
         match self.against {
-            Against::NoFilter => row / none,
-            _ if other <= none => f64::INFINITY,
-            _ => (row - none) / (other - none),
+            Against::NoFilter => new / none,
+            _ if old <= none => f64::INFINITY,
+            _ => (new - none) / (old - none),
         }
     }
 }
@@ -142,7 +230,7 @@ pub fn print(measured: &Measured) {
             .peekable();
         if rows.peek().is_some() {
             println!(
-                "  {:<46} {:^16}   {:^16}   target",
+                "  {:<56} {:^16}   {:^16}   target",
                 against.title(),
                 "",
                 "middle half"
@@ -169,7 +257,7 @@ fn print_ratio(ratio: &Ratio) {
     });
 
     println!(
-        "    {:<44} {median:>7.2} ({low:>5.2})   {first:>6.2} to {third:<6.2}   {verdict}",
+        "    {:<54} {median:>7.2} ({low:>5.2})   {first:>6.2} to {third:<6.2}   {verdict}",
         ratio.row
     );
 }

@@ -2,6 +2,7 @@
 //! the curve.
 
 use serde_json::json;
+use testkit::bench::artefacts::Build;
 use testkit::bench::audit::{self, USER_HEADER};
 use testkit::bench::requests::{Requests, Traffic};
 use testkit::bench::row::Row;
@@ -47,7 +48,8 @@ pub const ALL: [Group; 4] = [
 
 fn rules() -> Vec<Row> {
     let requests = Requests::new(Traffic::Untracked);
-    let with = RULES.map(|count| Row::rules(count, requests));
+    let build = Build::full();
+    let with = RULES.map(|count| Row::rules(&build, count, requests));
     std::iter::once(Row::no_filter(requests))
         .chain(with)
         .collect()

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::bench::audit;
+use crate::bench::artefacts::{self, Build};
 use crate::bench::requests::{RECORD, Requests, USER_AGENT};
 use crate::bench::sink::Streams;
-use crate::bench::{artefacts, bootstrap};
+use crate::bench::{audit, bootstrap};
 use crate::envoy::bootstrap::Bootstrap;
 
 /// Where the records of a row are delivered.
@@ -91,29 +91,18 @@ impl Row {
 
     /// The audit filter with this configuration; every request is recorded.
     pub fn audit(name: &str, requests: Requests, configuration: &Value) -> Self {
-        let bootstrap = bootstrap::audit(requests.traffic, artefacts::full(), configuration);
+        Self::build(&Build::full(), name, requests, configuration)
+    }
+
+    /// The same with this build of the filter. The row's name begins with that of the build.
+    pub fn build(build: &Build, name: &str, requests: Requests, configuration: &Value) -> Self {
+        let bootstrap = bootstrap::audit(requests.traffic, &build.wasm, configuration);
         Self::new(
-            &format!("audit{name}"),
+            &format!("{}{name}", build.name),
             requests,
             Delivery::Sink(RECORD),
             bootstrap,
         )
-    }
-
-    /// The same with the lean artefact.
-    pub fn lean(name: &str, requests: Requests, configuration: &Value) -> Self {
-        let mut row = Self::audit(name, requests, configuration);
-        row.name = format!("lean{name}");
-        row.bootstrap.run(artefacts::lean());
-        row
-    }
-
-    /// The same with another build of the filter, if the environment names one.
-    pub fn other_build(requests: Requests, configuration: &Value) -> Option<Self> {
-        let artefact = artefacts::other()?;
-        let mut row = Self::audit(", other build", requests, configuration);
-        row.bootstrap.run(&artefact);
-        Some(row)
     }
 
     /// The audit filter on the routes of requests that may need a record, and disabled on all
@@ -134,15 +123,11 @@ impl Row {
         Self::new(name, requests, Delivery::Sink(USER_AGENT), bootstrap)
     }
 
-    /// The audit filter with this many rules, none of which matches.
-    pub fn rules(count: usize, requests: Requests) -> Self {
-        let row = Self::audit(&rules(count), requests, &audit::unmatched(count));
-        row.delivering(Delivery::Nothing)
-    }
-
-    /// The same with the lean artefact.
-    pub fn lean_rules(count: usize, requests: Requests) -> Self {
-        let row = Self::lean(&rules(count), requests, &audit::unmatched(count));
+    /// The filter with this many rules, none of which matches.
+    pub fn rules(build: &Build, count: usize, requests: Requests) -> Self {
+        let plural = if count == 1 { "" } else { "s" };
+        let name = format!(", {count} rule{plural}");
+        let row = Self::build(build, &name, requests, &audit::unmatched(count));
         row.delivering(Delivery::Nothing)
     }
 
@@ -163,8 +148,4 @@ impl Row {
     pub fn with_workers(self, workers: usize) -> Self {
         Self { workers, ..self }
     }
-}
-
-fn rules(count: usize) -> String {
-    format!(", {count} rule{}", if count == 1 { "" } else { "s" })
 }
