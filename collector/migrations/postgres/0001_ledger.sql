@@ -180,8 +180,8 @@ CREATE TABLE usage_buckets (
 CREATE TABLE terms (
     kind TEXT NOT NULL,
     term TEXT COLLATE "C" NOT NULL,
-    value TEXT NOT NULL,
-    user_id TEXT NOT NULL,
+    value TEXT COLLATE "C" NOT NULL,
+    user_id TEXT COLLATE "C" NOT NULL,
     last_seen_unix_nano BIGINT NOT NULL,
     PRIMARY KEY (kind, term, value, user_id)
 );

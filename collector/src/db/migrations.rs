@@ -20,6 +20,9 @@ pub(super) const POSTGRES: &Scripts = &Scripts {
     list: &[include_str!("../../migrations/postgres/0001_ledger.sql")],
 };
 
+/// The table that the unreleased script got last: a database without it was made before.
+const NEWEST: &str = "terms";
+
 /// Brings the schema up to date, in one transaction. Returns whether there was none.
 pub(super) fn run(connection: &mut dyn Connection, scripts: &Scripts) -> Result<bool, OpenError> {
     db::write(connection, |connection| {
@@ -80,7 +83,14 @@ fn versions(
         Ok(())
     })?;
 
-    if tables.iter().any(|name| name == "schema_versions") {
+    let has = |table: &str| tables.iter().any(|name| name == table);
+    if has("schema_versions") && has("records") && !has(NEWEST) {
+        return Err(OpenError::Foreign(
+            "its schema is of an earlier, unreleased version".to_owned(),
+        ));
+    }
+
+    if has("schema_versions") {
         let mut done = 0;
         connection.query("SELECT COUNT(*) FROM schema_versions", &[], &mut |row| {
             done = usize::try_from(row.integer(0)?.unwrap_or_default()).unwrap_or(usize::MAX);
@@ -142,6 +152,18 @@ mod tests {
             .execute("INSERT INTO schema_versions VALUES (99)", &[])
             .unwrap();
         assert!(matches!(open(&url).err(), Some(OpenError::Foreign(_))));
+    }
+
+    #[test]
+    fn a_schema_of_an_earlier_unreleased_version_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("audit.db").display());
+        let opened = open(&url).unwrap();
+        let mut connection = opened.database.connect().unwrap();
+        connection.execute("DROP TABLE terms", &[]).unwrap();
+        for refused in [open(&url), open_existing(&url)] {
+            assert!(matches!(refused.err(), Some(OpenError::Foreign(_))));
+        }
     }
 
     #[test]
