@@ -1,6 +1,7 @@
 //! The background task that folds new rows of the ledger into the views.
 
 use super::exchange::Exchange;
+use super::terms::Recent;
 use super::{Settings, sessions, signals, streams, terms, usage};
 use crate::db::{self, Cell, Connection, DbError};
 use crate::ledger::BackgroundTask;
@@ -15,16 +16,28 @@ pub const SLICE: i64 = 1000;
 pub struct Follower {
     settings: Settings,
     slice: i64,
+    /// Where the last step ended.
+    reached: i64,
+    recent: Recent,
 }
 
 impl Follower {
     /// A follower that folds at most `slice` rows in one step.
     pub fn new(settings: Settings, slice: i64) -> Self {
-        Self { settings, slice }
+        Self {
+            settings,
+            slice,
+            reached: 0,
+            recent: Recent::default(),
+        }
     }
 
-    fn advance(&self, connection: &mut dyn Connection) -> Result<bool, DbError> {
+    fn advance(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError> {
         let begin = position(connection)?;
+        if begin < self.reached {
+            // The views were emptied.
+            self.recent.clear();
+        }
         let Page { rows, more } = list(
             connection,
             &Filter::default(),
@@ -40,13 +53,18 @@ impl Follower {
 
         self.fold(connection, &rows)?;
         set_position(connection, end)?;
+        self.reached = end;
         Ok(more)
     }
 
-    fn fold(&self, connection: &mut dyn Connection, rows: &[StoredEntry]) -> Result<(), DbError> {
+    fn fold(
+        &mut self,
+        connection: &mut dyn Connection,
+        rows: &[StoredEntry],
+    ) -> Result<(), DbError> {
         let exchanges: Vec<_> = rows.iter().filter_map(Exchange::read).collect();
         streams::fold(connection, rows)?;
-        terms::fold(connection, rows)?;
+        terms::fold(connection, rows, &mut self.recent)?;
         sessions::fold(connection, &exchanges, &self.settings.logout_actions)?;
         signals::fold(connection, &exchanges, &self.settings.signals)?;
         usage::fold(connection, &exchanges)
@@ -63,7 +81,11 @@ impl BackgroundTask for Follower {
         if head(connection)?.position <= position(connection)? {
             return Ok(false);
         }
-        db::write(connection, |connection| self.advance(connection))
+        let done = db::write(connection, |connection| self.advance(connection));
+        if done.is_err() {
+            self.recent.clear();
+        }
+        done
     }
 }
 

@@ -1,7 +1,9 @@
 //! Words by which records are found: users, their names and e-mails, and actions, for suggestions
 //! while one is typed.
 
-use std::collections::BTreeSet;
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeSet, HashSet};
+use std::hash::BuildHasher as _;
 
 use super::rows::upsert;
 use crate::db::{Cell, Column, Connection, DbError, Table};
@@ -30,7 +32,7 @@ const TERMS: Table = Table {
 const KEY: usize = 4;
 
 /// What a suggestion is; named as the parameter of `GET /api/records` that finds its records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TermKind {
     /// `user.id`.
     User,
@@ -68,8 +70,39 @@ pub struct Suggestion {
     pub user_id: Option<String>,
 }
 
-/// Adds the words of more records.
-pub(super) fn fold(connection: &mut dyn Connection, rows: &[StoredEntry]) -> Result<(), DbError> {
+/// Hashes of the texts that were written lately. Most texts of a slice are among them, and need no
+/// look at the database.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    hashes: HashSet<u64>,
+    state: RandomState,
+}
+
+/// Most texts that are remembered; 2 MB.
+const MAX_RECENT: usize = 100_000;
+
+impl Recent {
+    /// Whether the text is new on the day of `at`.
+    fn is_new(&mut self, text: (TermKind, &str, &str), at: i64) -> bool {
+        if self.hashes.len() >= MAX_RECENT {
+            self.clear();
+        }
+        self.hashes
+            .insert(self.state.hash_one((text, at.div_euclid(DAY))))
+    }
+
+    /// What was written is gone.
+    pub(super) fn clear(&mut self) {
+        self.hashes.clear();
+    }
+}
+
+/// Adds the words of more records; `recent` must be cleared when they are not kept.
+pub(super) fn fold(
+    connection: &mut dyn Connection,
+    rows: &[StoredEntry],
+    recent: &mut Recent,
+) -> Result<(), DbError> {
     let mut seen = BTreeSet::new();
     let mut latest = i64::MIN;
     for kept in rows {
@@ -80,7 +113,10 @@ pub(super) fn fold(connection: &mut dyn Connection, rows: &[StoredEntry]) -> Res
                 .user_id
                 .as_deref()
                 .filter(|_| kind != TermKind::Action);
-            seen.insert((kind, text, user.unwrap_or_default()));
+            let text = (kind, text, user.unwrap_or_default());
+            if recent.is_new(text, entry.at) {
+                seen.insert(text);
+            }
         }
     }
 
@@ -101,7 +137,6 @@ pub(super) fn fold(connection: &mut dyn Connection, rows: &[StoredEntry]) -> Res
         })
         .collect();
 
-    // Most words of a slice are known: an index is read then, and nothing is written.
     let is_newer =
         format!(" WHERE excluded.last_seen_unix_nano > terms.last_seen_unix_nano + {DAY}");
     upsert(connection, (&TERMS, KEY, &is_newer), &cells)

@@ -26,6 +26,10 @@ const USERS: (&str, usize) = (
     4,
 );
 const BUCKETS: (&str, usize) = ("SELECT * FROM usage_buckets ORDER BY rule, bucket", 6);
+const TERMS: (&str, usize) = (
+    "SELECT kind, term, value, user_id FROM terms ORDER BY kind, term, value, user_id",
+    4,
+);
 
 /// A ledger without a background task for its views, and a connection to its database.
 struct Room {
@@ -92,7 +96,7 @@ impl Room {
     }
 
     fn everything(&mut self) -> Value {
-        let tables = [SESSIONS, SIGNALS, USERS, BUCKETS].map(|table| self.dump(table));
+        let tables = [SESSIONS, SIGNALS, USERS, BUCKETS, TERMS].map(|table| self.dump(table));
         json!([tables, self.streams()])
     }
 }
@@ -250,7 +254,7 @@ proptest! {
         one.follow(slice);
         other.follow(1000);
 
-        for table in [SESSIONS, USERS, BUCKETS] {
+        for table in [SESSIONS, USERS, BUCKETS, TERMS] {
             prop_assert_eq!(one.dump(table), other.dump(table));
         }
     }
