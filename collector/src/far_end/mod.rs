@@ -3,10 +3,11 @@
 //!
 //! Each record is folded into the state of its stream, so memory grows with the streams and not with
 //! the records. A pipeline may deliver a record more than once: the repeats are recognized by their
-//! numbers, and compared as far as [`Recent`] remembers the first one.
+//! numbers, and compared with the first record of that number while that is remembered.
 
 mod clickhouse;
 mod lines;
+mod parquet;
 mod recent;
 
 use serde::Serialize;
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 pub use clickhouse::{Table, TableError, read_table};
 pub use lines::{LineError, MAX_LINE_BYTES, read_lines};
+pub use parquet::{FileError, read_parquet};
 
 use crate::completeness::{Moment, Report, Streams};
 use crate::ledger::entry::{Entry, Skew};

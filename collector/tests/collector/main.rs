@@ -14,6 +14,7 @@ mod encodings;
 mod export;
 mod far_end;
 mod far_end_clickhouse;
+mod far_end_parquet;
 mod far_end_rotel;
 mod golden;
 mod http2;

@@ -8,7 +8,7 @@ use audit_collector::completeness::{
     Gap, GapState, Life, LossReport, Moment, Status, StreamReport,
 };
 use audit_collector::far_end::{
-    Contradiction, ContradictionKind, FarEnd, Findings, Table, read_lines, read_table,
+    Contradiction, ContradictionKind, FarEnd, Findings, Table, read_lines, read_parquet, read_table,
 };
 use clap::{Args, ValueEnum};
 
@@ -41,6 +41,8 @@ pub(crate) struct FromFlags {
 enum Kind {
     /// Lines of JSON: the filter's NDJSON, an export of the collector, or OTLP requests
     Ndjson,
+    /// An export of the collector in Parquet
+    Parquet,
     /// The table that the ClickHouse exporters of the OpenTelemetry Collector and of Rotel fill
     Clickhouse,
 }
@@ -56,6 +58,7 @@ impl FromFlags {
         for place in &self.places {
             match kind {
                 Kind::Ndjson => ndjson(place, &mut far_end)?,
+                Kind::Parquet => parquet(place, &mut far_end)?,
                 Kind::Clickhouse => self.clickhouse(place, &mut far_end)?,
             }
         }
@@ -78,12 +81,20 @@ fn ndjson(place: &str, far_end: &mut FarEnd) -> Result<(), OfflineError> {
     let mut input: Box<dyn io::BufRead> = if place == "-" {
         Box::new(io::stdin().lock())
     } else {
-        let file = File::open(place).map_err(|error| OfflineError::File(place.into(), error))?;
-        Box::new(BufReader::with_capacity(1 << 18, file))
+        Box::new(BufReader::with_capacity(1 << 18, open(place)?))
     };
 
     read_lines(&mut *input, |content| far_end.add(content))
         .map_err(|error| OfflineError::Line(place.to_owned(), error))
+}
+
+fn parquet(place: &str, far_end: &mut FarEnd) -> Result<(), OfflineError> {
+    read_parquet(open(place)?, |content| far_end.add(content))
+        .map_err(|error| OfflineError::Parquet(place.to_owned(), error))
+}
+
+fn open(place: &str) -> Result<File, OfflineError> {
+    File::open(place).map_err(|error| OfflineError::File(place.into(), error))
 }
 
 /// Prints the findings: each stream, then the sums.

@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use audit_collector::db::{self, DbError, OpenError, Opened};
-use audit_collector::far_end::{LineError, TableError};
+use audit_collector::far_end::{FileError, LineError, TableError};
 use audit_collector::ledger::copy::CopyError;
 use audit_collector::ledger::signing::{Key, KeyError};
 
@@ -43,6 +43,8 @@ pub(crate) enum OfflineError {
     Line(String, LineError),
     #[error("{0}: {1}")]
     Table(String, TableError),
+    #[error("{0}: {1}")]
+    Parquet(String, FileError),
     #[error("{} exists already, and a copy replaces nothing", .0.display())]
     Exists(PathBuf),
     #[error("{0}")]

@@ -1,0 +1,87 @@
+//! An export of the collector in Parquet: a few columns, and all attributes as one JSON text.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use parquet::errors::ParquetError;
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
+use parquet::record::{Field, Row};
+use parquet::schema::types::Type;
+
+use super::RECEIVED_AT;
+use crate::record::Content;
+
+/// All attributes of a record, as a JSON object.
+const ATTRIBUTES: &str = "attributes";
+const EVENT_NAME: &str = "event_name";
+const TIME: &str = "time_unix_nano";
+
+/// The columns that are read. The others repeat attributes.
+const COLUMNS: [&str; 4] = [ATTRIBUTES, EVENT_NAME, TIME, RECEIVED_AT];
+
+/// Why a file could not be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It is no Parquet file, or a damaged one.
+    #[error("not a readable Parquet file: {0}")]
+    Parquet(#[from] ParquetError),
+    /// It is not an export of the collector.
+    #[error("it has no column {ATTRIBUTES}")]
+    Columns,
+    /// A row holds no record.
+    #[error("row {0}: {ATTRIBUTES} is not a JSON object: {1}")]
+    Row(u64, serde_json::Error),
+}
+
+/// Calls `each` for the records of a file. Pages are in memory one at a time for each column.
+///
+/// # Errors
+///
+/// See [`FileError`]. The records of the rows before are passed on.
+pub fn read_parquet(file: File, mut each: impl FnMut(Content)) -> Result<(), FileError> {
+    let reader = SerializedFileReader::new(file)?;
+    let columns = columns(reader.metadata().file_metadata().schema())?;
+
+    for (number, row) in (1..).zip(reader.get_row_iter(Some(columns))?) {
+        each(content(&row?).map_err(|cause| FileError::Row(number, cause))?);
+    }
+    Ok(())
+}
+
+/// Those of the columns that the file has.
+fn columns(schema: &Type) -> Result<Type, FileError> {
+    let fields = schema.get_fields().iter();
+    let read: Vec<Arc<Type>> = fields
+        .filter(|field| field.is_primitive() && COLUMNS.contains(&field.name()))
+        .cloned()
+        .collect();
+    if !read.iter().any(|field| field.name() == ATTRIBUTES) {
+        return Err(FileError::Columns);
+    }
+
+    let builder = Type::group_type_builder(schema.name()).with_fields(read);
+    Ok(builder.build()?)
+}
+
+/// A cell of another type than the export has counts as null.
+fn content(row: &Row) -> Result<Content, serde_json::Error> {
+    let mut content = Content::default();
+    let mut received_at = None;
+
+    for (name, field) in row.get_column_iter() {
+        match (name.as_str(), field) {
+            (ATTRIBUTES, Field::Str(text)) => content.attributes = serde_json::from_str(text)?,
+            (EVENT_NAME, Field::Str(text)) => content.event_name.clone_from(text),
+            (TIME, Field::Long(time)) => content.time_unix_nano = *time,
+            (RECEIVED_AT, Field::Long(time)) => received_at = Some(*time),
+            _ => {}
+        }
+    }
+
+    if let Some(time) = received_at {
+        content
+            .attributes
+            .insert(RECEIVED_AT.to_owned(), time.into());
+    }
+    Ok(content)
+}

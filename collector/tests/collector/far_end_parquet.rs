@@ -1,0 +1,158 @@
+//! `audit-collector verify --from parquet`, on files with the columns of the collector's own Parquet.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parquet::basic::Compression;
+use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
+use serde_json::{Map, Value};
+use tempfile::TempDir;
+
+use crate::far_end::golden_lines;
+use crate::process::command;
+
+/// Columns in the order in which [`write`] fills them. `trace_id` stands for those that are not read.
+const SCHEMA: &str = "message record {
+    OPTIONAL BYTE_ARRAY trace_id (STRING);
+    OPTIONAL INT64 time_unix_nano;
+    OPTIONAL INT64 received_at_unix_nano;
+    OPTIONAL BYTE_ARRAY event_name (STRING);
+    OPTIONAL BYTE_ARRAY attributes (STRING);
+}";
+
+/// Writes lines of the filter, two to a row group, with all keys as attributes.
+fn write(directory: &TempDir, schema: &str, lines: &[String]) -> PathBuf {
+    let path = directory.path().join("records.parquet");
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .build();
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let mut file = SerializedFileWriter::new(
+        File::create(&path).unwrap(),
+        schema.clone(),
+        Arc::new(properties),
+    )
+    .unwrap();
+
+    for part in lines.chunks(2) {
+        let records: Vec<Map<String, Value>> = part
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap_or_default())
+            .collect();
+        let there = vec![1; part.len()];
+        let mut group = file.next_row_group().unwrap();
+        for field in schema.get_fields() {
+            let mut column = group.next_column().unwrap().unwrap();
+            match field.name() {
+                "time_unix_nano" | "received_at_unix_nano" => {
+                    let times = records
+                        .iter()
+                        .map(|record| record["time_unix_nano"].as_i64().unwrap());
+                    let times: Vec<_> = times.collect();
+                    column
+                        .typed::<Int64Type>()
+                        .write_batch(&times, Some(&there), None)
+                        .unwrap();
+                }
+                "trace_id" => {
+                    let none = vec![0; part.len()];
+                    column
+                        .typed::<ByteArrayType>()
+                        .write_batch(&[], Some(&none), None)
+                        .unwrap();
+                }
+                _ => {
+                    let texts = records
+                        .iter()
+                        .zip(part)
+                        .map(|(record, line)| match field.name() {
+                            "event_name" => record["event_name"].as_str().unwrap().to_owned(),
+                            _ => line.clone(),
+                        });
+                    let texts: Vec<_> = texts
+                        .map(|text| ByteArray::from(text.into_bytes()))
+                        .collect();
+                    column
+                        .typed::<ByteArrayType>()
+                        .write_batch(&texts, Some(&there), None)
+                        .unwrap();
+                }
+            }
+            column.close().unwrap();
+        }
+        group.close().unwrap();
+    }
+    file.close().unwrap();
+    path
+}
+
+/// Exit code, output and errors.
+fn verify(file: &PathBuf) -> (Option<i32>, String, String) {
+    let output = command(&["verify", "--from", "parquet"])
+        .arg(file)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn the_rows_of_a_file_are_read_and_what_is_missing_is_named() {
+    let directory = TempDir::new().unwrap();
+    let mut lines = golden_lines();
+    let (code, text, _) = verify(&write(&directory, SCHEMA, &lines));
+    assert_eq!(code, Some(0), "{text}");
+    assert!(
+        text.starts_with("records: 14, repeated: 0, without a stream: 0\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains(
+            "complete, 0 to 13, ended\n    5 to 9 reported as lost: 3 records, buffer_full\n"
+        ),
+        "{text}"
+    );
+
+    lines.remove(3);
+    let (code, text, _) = verify(&write(&directory, SCHEMA, &lines));
+    assert!(
+        code == Some(1) && text.contains("    3 to 3 missing\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_no_file_of_records_is_named() {
+    let directory = TempDir::new().unwrap();
+    let other = "message record { OPTIONAL BYTE_ARRAY event_name (STRING); }";
+    let (code, _, error) = verify(&write(&directory, other, &golden_lines()));
+    assert!(
+        code == Some(2) && error.ends_with(": it has no column attributes\n"),
+        "{error}"
+    );
+
+    let schema = "message record { OPTIONAL BYTE_ARRAY attributes (STRING); }";
+    let path = write(
+        &directory,
+        schema,
+        &[golden_lines().remove(0), "7".to_owned()],
+    );
+    let (code, _, error) = verify(&path);
+    let row = ": row 2: attributes is not a JSON object: invalid type: integer `7`, expected a map";
+    assert!(code == Some(2) && error.contains(row), "{error}");
+
+    // Its end, which has the places of all columns, is cut off.
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, bytes.split_at(bytes.len() - 5).0).unwrap();
+    let (code, text, error) = verify(&path);
+    assert_eq!((code, &*text), (Some(2), ""));
+    assert!(error.contains("not a readable Parquet file: "), "{error}");
+}
