@@ -89,6 +89,11 @@ impl Streams {
         }
     }
 
+    /// See [`Stream::begin_late`].
+    pub fn begin_late(&mut self) {
+        self.by_id.values_mut().for_each(Stream::begin_late);
+    }
+
     /// Adds the stream data of deleted records.
     pub fn merge(&mut self, other: Self) {
         for (id, stream) in other.by_id {

@@ -140,6 +140,13 @@ impl FarEnd {
         }
     }
 
+    /// Looks for no number below the first one of a stream whose start is not among the records. To
+    /// be called once all are added, where they are a part only: a range of time, or what a TTL has
+    /// left.
+    pub fn begin_late(&mut self) {
+        self.streams.begin_late();
+    }
+
     /// The findings at `moment`, once all records are added.
     pub fn findings(mut self, moment: Moment) -> Findings {
         let (records, conflicts) = (self.found.records, self.found.contradiction_count);

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use crate::record::{Content, is_of_transport};
 
-/// Most records that are remembered, about 12 MB. Repeats come from retries, which are minutes long
+/// Most records that are remembered, about 15 MB. Repeats come from retries, which are minutes long
 /// and not days.
 const CAPACITY: usize = 1 << 18;
 

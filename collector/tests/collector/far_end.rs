@@ -107,6 +107,34 @@ fn what_is_missing_is_named_and_the_exit_code_is_1() {
 }
 
 #[test]
+fn records_that_begin_later_than_their_stream_are_complete_on_demand() {
+    let late = golden_lines().split_off(6);
+    let (code, text) = verify(&late, &[]);
+    assert!(
+        code == Some(1) && text.contains("    0 to 4 missing\n"),
+        "{text}"
+    );
+    let (code, text) = verify(&late, &["--partial"]);
+    assert!(code == Some(0) && text.ends_with("\ncomplete\n"), "{text}");
+
+    // What is missing behind the first one, or behind the start.
+    let mut lines = late;
+    lines.remove(5);
+    let (code, text) = verify(&lines, &["--partial"]);
+    assert!(
+        code == Some(1) && text.contains("    11 to 11 missing\n"),
+        "{text}"
+    );
+    let mut lines = golden_lines();
+    lines.drain(1..3);
+    let (code, text) = verify(&lines, &["--partial"]);
+    assert!(
+        code == Some(1) && text.contains("    1 to 2 missing\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn repeats_count_once_and_contradictions_are_named() {
     let mut lines = golden_lines();
     lines.extend(golden_lines());

@@ -26,6 +26,10 @@ pub(crate) struct FromFlags {
     /// user and password in the variables CLICKHOUSE_USER and CLICKHOUSE_PASSWORD
     #[arg(value_name = "PLACE", requires = "from")]
     places: Vec<String>,
+    /// The records begin later than their streams, as after a TTL or in a range of time: numbers
+    /// below the first one of a stream are missing only if its start is there
+    #[arg(long, requires = "from")]
+    partial: bool,
     /// The table in ClickHouse, with or without the name of its database
     #[arg(
         long,
@@ -61,6 +65,9 @@ impl FromFlags {
                 Kind::Parquet => parquet(place, &mut far_end)?,
                 Kind::Clickhouse => self.clickhouse(place, &mut far_end)?,
             }
+        }
+        if self.partial {
+            far_end.begin_late();
         }
         Ok(Some(far_end.findings(moment)))
     }

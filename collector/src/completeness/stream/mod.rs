@@ -46,6 +46,9 @@ pub struct Stream {
     pub first_seen: i64,
     /// When its last record was received.
     pub last_seen: i64,
+    /// Numbers below are not looked for, see [`Stream::begin_late`].
+    #[serde(skip)]
+    pub looked_for_from: i64,
 }
 
 impl Stream {
@@ -140,6 +143,16 @@ impl Stream {
         has_ended || self.crashed
     }
 
+    /// Looks for no number below the first one that is known, unless the start was received. For
+    /// records that begin later than their streams do.
+    pub fn begin_late(&mut self) {
+        if !self.started
+            && let Some(first) = self.covered().ranges().first()
+        {
+            self.looked_for_from = first.first;
+        }
+    }
+
     fn seen(&mut self, first: i64, last: i64) {
         self.first_seen = if self.last_seen == 0 {
             first
@@ -183,7 +196,7 @@ impl Stream {
             since,
         });
 
-        let mut expected = 0;
+        let mut expected = self.looked_for_from;
         let mut missing = Vec::new();
         for range in covered.ranges().iter().chain(&end) {
             if range.first > expected {
