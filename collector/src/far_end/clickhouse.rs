@@ -16,6 +16,9 @@ use crate::record::Content;
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// How long the server may take until it answers. The rows behind that may take any time.
+const ANSWER: Duration = Duration::from_secs(300);
+
 /// Most bytes of an error of the server that are repeated.
 const MAX_MESSAGE_BYTES: u64 = 500;
 
@@ -141,6 +144,7 @@ fn agent() -> Agent {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .timeout_connect(Some(CONNECT))
+        .timeout_recv_response(Some(ANSWER))
         .tls_config(tls.build());
     config.build().into()
 }
