@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::common::{Collector, RECEIVED_AT, record, record_at, uids};
 
+/// The formats that are text.
+const FORMATS: [&str; 2] = ["ndjson", "csv"];
+
 async fn export(collector: &Collector, query: &str) -> String {
     let answer = collector.get(&format!("/api/records?{query}")).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -48,9 +51,13 @@ async fn an_export_is_complete_and_in_order() {
     let expected: Vec<_> = (0..2500).map(|number| format!("aud_{number}")).collect();
     let found = lines(&collector, "").await;
     assert_eq!(uids(&found), expected);
+
+    let mut last = found[2499].clone();
+    last["flags"] = json!([]);
+    assert!(last.as_object_mut().unwrap().remove("time").is_some());
     assert_eq!(
-        found[2499..],
-        collector.list("limit=1").await,
+        [last],
+        *collector.list("limit=1").await,
         "a line is what the list shows"
     );
 
@@ -67,6 +74,70 @@ async fn an_export_is_complete_and_in_order() {
 
     let after = lines(&collector, "after=1200").await;
     assert_eq!(uids(&after), expected[1200..]);
+}
+
+#[tokio::test]
+async fn every_line_has_its_time_and_its_flags_as_text() {
+    let collector = Collector::start().await;
+    let contradiction = record_at("aud_3", 4, &json!({"user.id": "eve"}));
+    collector
+        .keep(&[
+            record_at("aud_1", 0, &json!({})),
+            record_at("aud_2", -3600, &json!({})),
+            record_at("aud_3", 5, &json!({"user.id": "ann"})),
+        ])
+        .await;
+    collector.keep(&[contradiction]).await;
+
+    let found = lines(&collector, "after=0").await;
+    let shown: Vec<_> = found
+        .iter()
+        .map(|line| (line["time"].as_str(), line["flags"].as_str()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (Some("2026-07-03T10:00:01.000000001Z"), Some("")),
+            (Some("2026-07-03T11:00:01.000000001Z"), Some("clock_skew")),
+            (Some("2026-07-03T09:59:56.000000001Z"), Some("conflict")),
+        ]
+    );
+}
+
+/// PostgreSQL takes NUL in no text and in no jsonb: one record could make a whole export unreadable.
+#[tokio::test]
+async fn an_export_has_no_nul() {
+    let collector = Collector::start().await;
+    let mut nul = record_at(
+        "aud\0",
+        1,
+        &json!({"user.id": "a\0b", "k\0": r"\u0000", "audit.rule": "\0"}),
+    );
+    nul["eventName"] = "audit\0http".into();
+    nul["body"] = json!({"stringValue": "body\0"});
+    let list = json!({"arrayValue": {"values": [{"stringValue": "\0"}]}});
+    let attributes = nul["attributes"].as_array_mut().unwrap();
+    attributes.push(json!({"key": "list", "value": list}));
+    collector.keep(&[nul]).await;
+
+    for format in FORMATS {
+        let text = export(&collector, &format!("format={format}")).await;
+        let escaped = text.replace(r"\\u0000", "");
+        assert!(
+            !text.contains('\0') && !escaped.contains(r"\u0000"),
+            "{format}: {text}"
+        );
+        assert!(text.contains("a\u{fffd}b"), "{format}: {text}");
+    }
+
+    let line = &lines(&collector, "").await[0];
+    assert_eq!(line["log.record.uid"], "aud\u{fffd}");
+    assert_eq!(
+        line["k\u{fffd}"], r"\u0000",
+        "what only looks like one is kept"
+    );
+    assert_eq!(line["list"], json!(["\u{fffd}"]));
+    assert_eq!(line["body"], "body\u{fffd}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write as _};
 
 use audit_collector::db;
-use audit_collector::ledger::export::write_all;
+use audit_collector::ledger::export::{Format, write_all};
 use clap::Args;
 
 use super::{OfflineError, read_ledger};
@@ -20,6 +20,8 @@ pub(crate) struct Flags {
 pub(crate) fn run(flags: &Flags) -> Result<(), OfflineError> {
     let opened = db::open_to_read(&flags.database.url()?)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    read_ledger(&opened, |connection| write_all(connection, &mut out))?;
+    read_ledger(&opened, |connection| {
+        Ok(write_all(connection, Format::Ndjson, &mut out))
+    })??;
     Ok(out.flush()?)
 }

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use audit_collector::db::{self, DbError, OpenError, Opened};
 use audit_collector::far_end::{FileError, LineError, TableError};
 use audit_collector::ledger::copy::CopyError;
+use audit_collector::ledger::export::ExportError;
 use audit_collector::ledger::signing::{Key, KeyError};
 
 use crate::cli::database_flags::DatabaseFileError;
@@ -51,6 +52,15 @@ pub(crate) enum OfflineError {
     Copy(CopyError),
     #[error("cannot write to stdout: {0}")]
     Stdout(#[from] io::Error),
+}
+
+impl From<ExportError> for OfflineError {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Read(error) => error.into(),
+            ExportError::Write(error) => error.into(),
+        }
+    }
 }
 
 /// Runs the closure on one state of the ledger; another program may continue to write.

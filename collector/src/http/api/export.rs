@@ -1,66 +1,31 @@
 //! All records that match a filter, oldest first, as a body that is written page by page.
 
+use std::io;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream::{self, Stream};
+use tokio::task::spawn_blocking;
 
-use super::csv;
 use crate::db::DbError;
 use crate::http::refusal::Refusal;
-use crate::ledger::export::write_row;
+use crate::ledger::export::{Encoder, Format, PAGE};
 use crate::ledger::{Filter, Ledger, Page, Start, StoredEntry};
 
-/// Records that are read and written at once.
-const PAGE: i64 = 1000;
-
-/// How a record is written.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum ExportFormat {
-    /// One flat object per line.
-    Ndjson,
-    /// See [`csv`](super::csv).
-    Csv,
-}
-
-impl ExportFormat {
-    fn content_type(self) -> &'static str {
-        match self {
-            Self::Ndjson => "application/x-ndjson",
-            Self::Csv => "text/csv; charset=utf-8; header=present",
-        }
-    }
-
-    fn disposition(self) -> &'static str {
-        match self {
-            Self::Ndjson => "attachment; filename=\"records.ndjson\"",
-            Self::Csv => "attachment; filename=\"records.csv\"",
-        }
-    }
-
-    fn head(self) -> Result<Vec<u8>, DbError> {
-        match self {
-            Self::Ndjson => Ok(Vec::new()),
-            Self::Csv => csv::head(),
-        }
-    }
-
-    fn write(self, rows: &[StoredEntry]) -> Result<Vec<u8>, DbError> {
-        match self {
-            Self::Ndjson => ndjson(rows),
-            Self::Csv => csv::write(rows),
-        }
+fn content_type(format: Format) -> &'static str {
+    match format {
+        Format::Ndjson => "application/x-ndjson",
+        Format::Csv => "text/csv; charset=utf-8; header=present",
     }
 }
 
-fn ndjson(rows: &[StoredEntry]) -> Result<Vec<u8>, DbError> {
-    let mut lines = Vec::new();
-    for row in rows {
-        write_row(&mut lines, row).map_err(DbError::failed)?;
+fn disposition(format: Format) -> &'static str {
+    match format {
+        Format::Ndjson => "attachment; filename=\"records.ndjson\"",
+        Format::Csv => "attachment; filename=\"records.csv\"",
     }
-    Ok(lines)
 }
 
 /// An export in progress.
@@ -70,7 +35,8 @@ struct Export {
     start: Start,
     /// Records that may still be written.
     left: i64,
-    format: ExportFormat,
+    /// `None` once the end is written.
+    encoder: Option<Box<dyn Encoder>>,
 }
 
 /// Answers with the first page, and with the others as they are read. A later error breaks the body
@@ -80,41 +46,56 @@ pub(super) async fn respond(
     filter: Filter,
     start: Start,
     limit: i64,
-    format: ExportFormat,
+    format: Format,
 ) -> Result<Response, Refusal> {
     let mut export = Export {
         ledger,
         filter,
         start,
         left: limit,
-        format,
+        encoder: Some(format.encoder()),
     };
 
-    let mut first = format.head()?;
-    first.extend(export.next().await?.unwrap_or_default());
-
+    let first = export.next().await?;
     let headers = [
-        (header::CONTENT_TYPE, format.content_type()),
-        (header::CONTENT_DISPOSITION, format.disposition()),
+        (header::CONTENT_TYPE, content_type(format)),
+        (header::CONTENT_DISPOSITION, disposition(format)),
     ];
-    Ok((headers, Body::from_stream(pages(first, export))).into_response())
+    Ok((headers, Body::from_stream(pieces(first, export))).into_response())
 }
 
-fn pages(first: Vec<u8>, export: Export) -> impl Stream<Item = Result<Bytes, DbError>> {
-    stream::try_unfold((Some(first), export), |(first, mut export)| async move {
-        let page = match first {
+fn pieces(first: Option<Bytes>, export: Export) -> impl Stream<Item = Result<Bytes, DbError>> {
+    stream::try_unfold((first, export), |(first, mut export)| async move {
+        let piece = match first {
             Some(first) => Some(first),
             None => export.next().await?,
         };
-        Ok(page.map(|page| (Bytes::from(page), (None, export))))
+        Ok(piece.map(|piece| (piece, (None, export))))
     })
 }
 
 impl Export {
-    async fn next(&mut self) -> Result<Option<Vec<u8>>, DbError> {
+    /// The next bytes, `None` after the last. Between two calls no connection of the database is in
+    /// use, however long the client takes.
+    async fn next(&mut self) -> Result<Option<Bytes>, DbError> {
+        while let Some(encoder) = self.encoder.take() {
+            let rows = self.page().await?;
+            let is_end = rows.is_empty();
+
+            let (encoder, bytes) = encoded(encoder, rows).await?;
+            self.encoder = Some(encoder).filter(|_| !is_end);
+            if !bytes.is_empty() {
+                return Ok(Some(bytes.into()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The next rows; none after the last.
+    async fn page(&mut self) -> Result<Vec<StoredEntry>, DbError> {
         let limit = self.left.min(PAGE);
         if limit == 0 {
-            return Ok(None);
+            return Ok(Vec::new());
         }
 
         let Page { rows, more } = self
@@ -122,7 +103,7 @@ impl Export {
             .list_for_export(self.filter.clone(), self.start, limit)
             .await?;
         let Some(last) = rows.last() else {
-            return Ok(None);
+            return Ok(rows);
         };
 
         self.start = match self.start {
@@ -136,6 +117,26 @@ impl Export {
             0
         };
 
-        self.format.write(&rows).map(Some)
+        Ok(rows)
     }
+}
+
+/// The bytes of some rows, or those of the end if there are none. They are made on a thread that may
+/// be busy for longer.
+async fn encoded(
+    mut encoder: Box<dyn Encoder>,
+    rows: Vec<StoredEntry>,
+) -> Result<(Box<dyn Encoder>, Vec<u8>), DbError> {
+    let encoding = spawn_blocking(move || {
+        let mut bytes = Vec::new();
+        if rows.is_empty() {
+            encoder.end(&mut bytes)?;
+        } else {
+            encoder.rows(&rows, &mut bytes)?;
+        }
+        Ok((encoder, bytes))
+    });
+
+    let result: io::Result<_> = encoding.await.map_err(DbError::failed)?;
+    result.map_err(DbError::failed)
 }

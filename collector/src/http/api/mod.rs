@@ -3,7 +3,6 @@
 
 mod checkpoints;
 mod conflicts;
-mod csv;
 mod export;
 mod openapi;
 mod parameters;

@@ -8,10 +8,11 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::export::{self, ExportFormat};
+use super::export;
 use super::parameters::{Given, Kind, Parameter, Sent};
 use super::types::FlatRecord;
 use crate::http::refusal::Refusal;
+use crate::ledger::export::Format;
 use crate::ledger::{Filter, Ledger, Page, Start};
 use crate::time::Clock;
 
@@ -90,8 +91,8 @@ pub(super) async fn get(
     let mut given = Given::read(sent, PARAMETERS, now())?;
     let format = [
         ("json", None),
-        ("ndjson", Some(ExportFormat::Ndjson)),
-        ("csv", Some(ExportFormat::Csv)),
+        ("ndjson", Some(Format::Ndjson)),
+        ("csv", Some(Format::Csv)),
     ];
 
     match given.choice("format", &format)?.flatten() {

@@ -78,13 +78,6 @@ fn rfc3339(text: &str) -> Result<i64, TimeError> {
     i64::try_from(time.unix_timestamp_nanos()).map_err(|_| TimeError::Range)
 }
 
-/// As in RFC 3339, in UTC.
-pub(super) fn text(unix_nano: i64) -> String {
-    let time = OffsetDateTime::from_unix_timestamp_nanos(unix_nano.into()).ok();
-    time.and_then(|time| time.format(&Rfc3339).ok())
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,10 +149,5 @@ mod tests {
         ] {
             assert_eq!(read(text, NOW), Err(TimeError::Range), "{text}");
         }
-    }
-
-    #[test]
-    fn a_time_is_written_with_all_its_digits() {
-        assert_eq!(text(NOW + 1), "2026-07-03T10:00:00.000000001Z");
     }
 }

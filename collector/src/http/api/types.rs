@@ -38,8 +38,8 @@ impl From<&StoredEntry> for FlatRecord {
     }
 }
 
-/// Fields that every record has.
-const ALWAYS: [(&str, Type); 9] = [
+/// Fields that every record has, beside `flags`.
+const ALWAYS: [(&str, Type); 8] = [
     ("position", Type::Integer),
     ("hash", Type::String),
     ("log.record.uid", Type::String),
@@ -48,39 +48,59 @@ const ALWAYS: [(&str, Type); 9] = [
     ("received_at_unix_nano", Type::String),
     ("severity_number", Type::Integer),
     ("event_name", Type::String),
-    ("flags", Type::Array),
 ];
+
+fn field(kind: Type) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(kind)
+}
+
+/// A record with `flags` of this schema.
+fn record(flags: impl Into<RefOr<Schema>>) -> ObjectBuilder {
+    let object = ObjectBuilder::new()
+        .description(Some(
+            "All attributes of resource and record under their names, and the fields of the record. Times are digits, \
+            nanoseconds since the Unix epoch.",
+        ))
+        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+        .property("flags", flags)
+        .required("flags");
+
+    let object = ALWAYS.into_iter().fold(object, |object, (name, kind)| {
+        object.property(name, field(kind)).required(name)
+    });
+    ["body", "trace_id", "span_id"]
+        .into_iter()
+        .fold(object, |object, name| {
+            object.property(name, field(Type::String))
+        })
+}
 
 impl PartialSchema for FlatRecord {
     fn schema() -> RefOr<Schema> {
-        let flag = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .enum_values(Some(FLAGS))
-            .build();
-        let field = |kind: &Type| match kind {
-            Type::Array => Schema::from(ArrayBuilder::new().items(flag.clone())),
-            kind => ObjectBuilder::new().schema_type(kind.clone()).into(),
-        };
-
-        let mut object = ObjectBuilder::new()
-            .description(Some(
-                "All attributes of resource and record under their names, and the fields of the record. Times are digits, \
-                nanoseconds since the Unix epoch.",
-            ))
-            .additional_properties(Some(AdditionalProperties::FreeForm(true)));
-
-        for (name, kind) in &ALWAYS {
-            object = object.property(*name, field(kind)).required(*name);
-        }
-        for name in ["body", "trace_id", "span_id"] {
-            object = object.property(name, field(&Type::String));
-        }
-        object.into()
+        let flag = field(Type::String).enum_values(Some(FLAGS));
+        record(ArrayBuilder::new().items(flag)).into()
     }
 }
 
 impl ToSchema for FlatRecord {
     fn name() -> Cow<'static, str> {
         "Record".into()
+    }
+}
+
+/// A record as a line of an export in NDJSON.
+pub(super) struct ExportedRecord;
+
+impl PartialSchema for ExportedRecord {
+    fn schema() -> RefOr<Schema> {
+        let flags = field(Type::String).description(Some("Names, with a space between them."));
+        let time = field(Type::String).description(Some("RFC 3339, in UTC, with nine decimals."));
+        record(flags).property("time", time).required("time").into()
+    }
+}
+
+impl ToSchema for ExportedRecord {
+    fn name() -> Cow<'static, str> {
+        "ExportedRecord".into()
     }
 }

@@ -10,7 +10,7 @@ use utoipa::openapi::schema::ComponentsBuilder;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
-use super::types::FlatRecord;
+use super::types::{ExportedRecord, FlatRecord};
 use super::{checkpoints, conflicts, records, retention, search, sessions, streams, usage};
 use crate::http::refusal::Error;
 
@@ -51,7 +51,8 @@ fn components() -> ComponentsBuilder {
         )
         .security_scheme("certificate", certificate);
 
-    let components = with::<Error>(with::<FlatRecord>(components));
+    let components = with::<ExportedRecord>(with::<FlatRecord>(components));
+    let components = with::<Error>(components);
     let components = with::<sessions::Timeline>(with::<sessions::Sessions>(
         with::<records::Records>(components),
     ));

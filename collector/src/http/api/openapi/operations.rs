@@ -8,7 +8,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Content, Ref, RefOr, Required, Response, ResponseBuilder, Schema};
 
 use crate::http::api::parameters::{Kind, Parameter};
-use crate::http::api::types::FlatRecord;
+use crate::http::api::types::ExportedRecord;
 use crate::http::api::{
     checkpoints, conflicts, records, retention, search, sessions, streams, timestamp, usage,
 };
@@ -58,7 +58,7 @@ pub(super) fn all() -> Vec<(&'static str, HttpMethod, Operation)> {
 
 fn of_records() -> OperationBuilder {
     let answer = found::<records::Records>("A page, or an export")
-        .content(NDJSON, content::<FlatRecord>())
+        .content(NDJSON, content::<ExportedRecord>())
         .content(CSV, Content::new(Some(text(Type::String))));
     operation("Records by what they say", records::PARAMETERS, answer)
 }

@@ -1,59 +1,23 @@
-//! Rows as newline-delimited JSON, one object per row, for storage elsewhere.
+//! Rows that retention is about to delete, in files of a directory.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
-use super::list::{self, Filter, Start, StoredEntry};
-use crate::db::{Connection, DbError};
-
-/// Rows per query.
-const PAGE: i64 = 1000;
-
-/// Writes one row as the API shows it, and a newline.
-///
-/// # Errors
-///
-/// When the line cannot be written.
-pub fn write_row(out: &mut dyn Write, row: &StoredEntry) -> io::Result<()> {
-    writeln!(out, "{}", Value::Object(row.flat()))
-}
-
-/// Writes all rows, in the order of the chain, within the transaction that `connection` is in.
-///
-/// # Errors
-///
-/// Those of the database and of `out`.
-pub fn write_all(connection: &mut dyn Connection, out: &mut dyn Write) -> Result<u64, DbError> {
-    let (mut position, mut written) = (0, 0);
-
-    loop {
-        let rows = list::list(connection, &Filter::default(), Start::After(position), PAGE)?.rows;
-        let Some(last) = rows.last() else {
-            return Ok(written);
-        };
-
-        for row in &rows {
-            write_row(out, row).map_err(DbError::failed)?;
-            written += 1;
-        }
-        position = last.position;
-    }
-}
+use super::ndjson::write_row;
+use crate::ledger::StoredEntry;
 
 /// Directory to which retention writes rows before it deletes them.
-pub(super) struct ExportDirectory<'p>(&'p Path);
+pub(in crate::ledger) struct ExportDirectory<'p>(&'p Path);
 
 impl<'p> ExportDirectory<'p> {
-    pub(super) fn new(directory: &'p Path) -> Self {
+    pub(in crate::ledger) fn new(directory: &'p Path) -> Self {
         Self(directory)
     }
 
     /// Writes `rows` to a new file named by their positions, and syncs it. A file of that name is
     /// from a run that stopped before it deleted the rows; it is overwritten.
-    pub(super) fn write<'r>(
+    pub(in crate::ledger) fn write<'r>(
         &self,
         rows: impl Iterator<Item = &'r StoredEntry> + Clone,
     ) -> io::Result<()> {

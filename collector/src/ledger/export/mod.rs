@@ -1,0 +1,95 @@
+//! Rows in formats that other tools read.
+
+mod csv;
+mod directory;
+mod line;
+mod ndjson;
+
+use std::io::{self, Write};
+
+use csv::Csv;
+pub(super) use directory::ExportDirectory;
+use ndjson::Ndjson;
+
+use super::list::{self, Filter, Start, StoredEntry};
+use crate::db::{Connection, DbError};
+
+/// Rows per query.
+pub const PAGE: i64 = 1000;
+
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One flat JSON object per line, as the API lists a record, with `time` in RFC 3339 and `flags`
+    /// as one text.
+    Ndjson,
+    /// A line of cells for each record, after one with the names of the columns.
+    Csv,
+}
+
+impl Format {
+    /// A writer of one export.
+    pub fn encoder(self) -> Box<dyn Encoder> {
+        match self {
+            Self::Ndjson => Box::new(Ndjson),
+            Self::Csv => Box::new(Csv::default()),
+        }
+    }
+}
+
+/// Writes the rows of one export: rows any number of times, and the end once.
+pub trait Encoder: Send {
+    /// Some rows. A format can keep them back, up to a bound of its own.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be written in this format.
+    fn rows(&mut self, rows: &[StoredEntry], out: &mut Vec<u8>) -> io::Result<()>;
+
+    /// What was kept back, and what comes after the last row.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written in this format.
+    fn end(&mut self, _out: &mut Vec<u8>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// An export ended before its last row.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The rows cannot be read.
+    #[error(transparent)]
+    Read(#[from] DbError),
+    /// They cannot be written.
+    #[error(transparent)]
+    Write(#[from] io::Error),
+}
+
+/// Writes all rows, in the order of the chain, within the transaction that `connection` is in.
+///
+/// # Errors
+///
+/// Those of the database and of `out`.
+pub fn write_all(
+    connection: &mut dyn Connection,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), ExportError> {
+    let (mut encoder, mut bytes) = (format.encoder(), Vec::new());
+    let mut position = 0;
+
+    loop {
+        let rows = list::list(connection, &Filter::default(), Start::After(position), PAGE)?.rows;
+        let Some(last) = rows.last() else {
+            encoder.end(&mut bytes)?;
+            return Ok(out.write_all(&bytes)?);
+        };
+
+        encoder.rows(&rows, &mut bytes)?;
+        out.write_all(&bytes)?;
+        bytes.clear();
+        position = last.position;
+    }
+}
