@@ -36,7 +36,7 @@ pub(crate) enum Command {
     Verify(offline::verify::Flags),
     /// Prints the signed checkpoints, one JSON object a line, to be kept elsewhere
     Checkpoints(offline::checkpoints::Flags),
-    /// Prints all records, one JSON object a line, in the order in which they were stored
+    /// Prints all records, in the order in which they were stored
     Export(offline::export::Flags),
     /// Copies the ledger to a new SQLite file and verifies the copy; a collector may write meanwhile
     Backup(offline::backup::BackupFlags),

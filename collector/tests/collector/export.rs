@@ -184,18 +184,35 @@ async fn an_export_is_a_file_of_its_kind() {
 #[tokio::test]
 async fn a_row_has_the_fields_and_all_attributes() {
     let collector = Collector::start().await;
-    let said = json!({"audit.action": "say \"a\",\nb; é", "audit.sequence.number": 7, "audit.header_conflict": true});
-    collector.keep(&[record_at("aud_1", 1, &said)]).await;
+    let said = json!({
+        "audit.action": "say \"a\",\nb; é", "audit.sequence.number": 7, "audit.header_conflict": true,
+        "user.email": "ann@example.com", "http.route": "/u/{id}", "server.address": "shop", "error.message": "no",
+    });
+    let mut record = record_at("aud_1", 0, &said);
+    record["timeUnixNano"] = "1783072800000000000".into();
+    record["observedTimeUnixNano"] = "1783072800000000010".into();
+    record["body"] = json!({"stringValue": "GET /"});
+    record["traceId"] = "0af7651916cd43dd8448eb211c80319c".into();
+    record["spanId"] = "b7ad6b7169203331".into();
+    collector.keep(&[record]).await;
 
     let [row] = rows(&collector, "").await.try_into().unwrap();
     for (column, expected) in [
         ("position", "1"),
-        ("time", "2026-07-03T10:00:00.000000001Z"),
-        ("time_unix_nano", &(RECEIVED_AT - 1_000_000_000).to_string()),
+        ("time", "2026-07-03T10:00:00.000000000Z"),
+        ("time_unix_nano", "1783072800000000000"),
+        ("observed_time_unix_nano", "1783072800000000010"),
+        ("received_at_unix_nano", &RECEIVED_AT.to_string()),
         ("audit.action", "say \"a\",\nb; é"),
         ("audit.sequence.number", "7"),
         ("service.name", "shop"),
         ("user.id", ""),
+        ("user.email", "ann@example.com"),
+        ("http.route", "/u/{id}"),
+        ("server.address", "shop"),
+        ("error.message", "no"),
+        ("body", "GET /"),
+        ("span_id", "b7ad6b7169203331"),
         ("flags", ""),
     ] {
         assert_eq!(row[column], expected, "{column}");
@@ -211,11 +228,15 @@ async fn a_row_has_the_fields_and_all_attributes() {
     );
 }
 
-#[tokio::test]
-async fn a_spreadsheet_takes_no_text_for_a_formula() {
+/// Texts that a spreadsheet would run, and others that look like what is made of them.
+const FORMULAS: [&str; 14] = [
+    "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠A", "'=1+1",
+    "''", "it's",
+];
+
+async fn with_formulas() -> Collector {
     let collector = Collector::start().await;
-    let evil = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"];
-    let all: Vec<_> = evil
+    let all: Vec<_> = FORMULAS
         .iter()
         .enumerate()
         .map(|(number, text)| {
@@ -226,19 +247,65 @@ async fn a_spreadsheet_takes_no_text_for_a_formula() {
         })
         .collect();
     collector.keep(&all).await;
+    collector
+}
 
+#[tokio::test]
+async fn a_spreadsheet_takes_no_text_for_a_formula_and_that_can_be_undone() {
+    let collector = with_formulas().await;
     let rows = rows(&collector, "").await;
-    for (row, text) in rows.iter().zip(evil) {
-        assert_eq!(
-            (&row["user.id"], &row["audit.action"]),
-            (&json!(format!("'{text}")), &json!(format!("'{text}")))
-        );
+    assert_eq!(rows.len(), FORMULAS.len());
+    for (row, text) in rows.iter().zip(FORMULAS) {
+        for column in ["user.id", "audit.action"] {
+            let cell = row[column].as_str().unwrap();
+            assert!(text == "it's" || cell.starts_with('\''), "{cell:?}");
+            assert_eq!(cell.strip_prefix('\'').unwrap_or(cell), text);
+        }
     }
 
-    assert_eq!(rows.len(), evil.len());
     assert_eq!(
         lines(&collector, "limit=1").await[0]["user.id"],
         "=1+1",
         "only what is made for spreadsheets is changed"
     );
+}
+
+#[tokio::test]
+async fn a_program_can_have_texts_as_they_are() {
+    let collector = with_formulas().await;
+    let rows = rows(&collector, "formulas=raw").await;
+    let texts: Vec<_> = rows.iter().map(|row| &row["user.id"]).collect();
+    assert_eq!(texts, FORMULAS);
+
+    for query in ["formulas=raw", "formulas=quoted&format=ndjson"] {
+        let path = format!("/api/records?{query}");
+        collector
+            .assert_refused(&path, "formulas needs format=csv")
+            .await;
+    }
+    collector
+        .assert_refused(
+            "/api/records?format=csv&formulas=no",
+            "formulas must be one of quoted, raw",
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn a_number_is_no_formula() {
+    let collector = Collector::start().await;
+    let numbers = json!({"audit.sequence.number": -1, "user.id": -7});
+    let mut record = record_at("aud_1", 1, &numbers);
+    let duration = json!({"key": "audit.duration_ms", "value": {"doubleValue": -1.5}});
+    record["attributes"].as_array_mut().unwrap().push(duration);
+    collector.keep(&[record]).await;
+
+    let row = &rows(&collector, "").await[0];
+    for (column, cell) in [
+        ("audit.sequence.number", "-1"),
+        ("user.id", "-7"),
+        ("audit.duration_ms", "-1.5"),
+    ] {
+        assert_eq!(row[column], cell, "{column}");
+    }
 }

@@ -50,6 +50,8 @@ pub(crate) enum OfflineError {
     Exists(PathBuf),
     #[error("{0}")]
     Copy(CopyError),
+    #[error("--raw-formulas needs --format csv")]
+    RawFormulas,
     #[error("cannot write to stdout: {0}")]
     Stdout(#[from] io::Error),
 }

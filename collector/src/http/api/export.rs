@@ -17,14 +17,14 @@ use crate::ledger::{Filter, Ledger, Page, Start, StoredEntry};
 fn content_type(format: Format) -> &'static str {
     match format {
         Format::Ndjson => "application/x-ndjson",
-        Format::Csv => "text/csv; charset=utf-8; header=present",
+        Format::Csv(_) => "text/csv; charset=utf-8; header=present",
     }
 }
 
 fn disposition(format: Format) -> &'static str {
     match format {
         Format::Ndjson => "attachment; filename=\"records.ndjson\"",
-        Format::Csv => "attachment; filename=\"records.csv\"",
+        Format::Csv(_) => "attachment; filename=\"records.csv\"",
     }
 }
 

@@ -12,7 +12,7 @@ use super::export;
 use super::parameters::{Given, Kind, Parameter, Sent};
 use super::types::FlatRecord;
 use crate::http::refusal::Refusal;
-use crate::ledger::export::Format;
+use crate::ledger::export::{Format, Formulas};
 use crate::ledger::{Filter, Ledger, Page, Start};
 use crate::time::Clock;
 
@@ -71,6 +71,11 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         kind: Kind::Choice(&["json", "ndjson", "csv"]),
         description: "`json`: a page, newest first. `ndjson`, `csv`: everything, oldest first, as a stream.",
     },
+    Parameter {
+        name: "formulas",
+        kind: Kind::Choice(&["quoted", "raw"]),
+        description: "`format=csv` only. `quoted`, when absent: a text that a spreadsheet would run as a formula, or that begins with `'`, gets a `'` before it. `raw`: no text is changed.",
+    },
 ];
 
 /// A page of records.
@@ -89,13 +94,7 @@ pub(super) async fn get(
     sent: Sent,
 ) -> Result<Response, Refusal> {
     let mut given = Given::read(sent, PARAMETERS, now())?;
-    let format = [
-        ("json", None),
-        ("ndjson", Some(Format::Ndjson)),
-        ("csv", Some(Format::Csv)),
-    ];
-
-    match given.choice("format", &format)?.flatten() {
+    match format(&given)? {
         None => Ok(Json(page(&ledger, &mut given).await?).into_response()),
         Some(format) => {
             let start = export_start(&given)?;
@@ -103,6 +102,24 @@ pub(super) async fn get(
             export::respond(ledger, filter(&mut given)?, start, limit, format).await
         }
     }
+}
+
+/// `None` for a page.
+fn format(given: &Given) -> Result<Option<Format>, Refusal> {
+    let formulas = [("quoted", Formulas::Quoted), ("raw", Formulas::Raw)];
+    let formulas = given.choice("formulas", &formulas)?;
+    let csv = Format::Csv(formulas.unwrap_or(Formulas::Quoted));
+
+    let formats = [
+        ("json", None),
+        ("ndjson", Some(Format::Ndjson)),
+        ("csv", Some(csv)),
+    ];
+    let format = given.choice("format", &formats)?.flatten();
+    if formulas.is_some() && format != Some(csv) {
+        return Err(Refusal::invalid("formulas needs format=csv"));
+    }
+    Ok(format)
 }
 
 async fn page(ledger: &Ledger, given: &mut Given) -> Result<Records, Refusal> {

@@ -6,45 +6,55 @@ use csv::Writer;
 use serde_json::Value;
 
 use super::Encoder;
+use super::columns::{ATTRIBUTES, COLUMNS};
 use super::line::Line;
 use crate::ledger::StoredEntry;
 
-/// The columns. A name with a dot is that of an attribute. `attributes` holds all of them as a JSON
-/// object.
-const COLUMNS: [&str; 28] = [
-    "position",
-    "log.record.uid",
-    "time",
-    "time_unix_nano",
-    "received_at_unix_nano",
-    "event_name",
-    "severity_number",
-    "service.name",
-    "audit.stream.id",
-    "audit.sequence.number",
-    "audit.rule",
-    "audit.action",
-    "audit.outcome",
-    "audit.duration_ms",
-    "user.id",
-    "user.name",
-    "session.id",
-    "session.token_ref",
-    "client.address",
-    "http.request.method",
-    "url.path",
-    "http.response.status_code",
-    "rpc.method",
-    "rpc.response.status_code",
-    "trace_id",
-    "flags",
-    "hash",
-    "attributes",
-];
+/// What happens to a text that a spreadsheet would run as a formula. Clients can choose texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Formulas {
+    /// It gets a `'` before it, and so does a text that begins with one. A reader has every text
+    /// again when it removes one `'` from the begin of each cell that has one.
+    Quoted,
+    /// It is left as it is, for programs.
+    Raw,
+}
 
-#[derive(Default)]
+/// Begins of formulas, in the full-width forms of East Asian keyboards, too. A tab or the end of a
+/// line is skipped before them.
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
 pub(super) struct Csv {
+    formulas: Formulas,
     has_head: bool,
+}
+
+impl Csv {
+    pub(super) fn new(formulas: Formulas) -> Self {
+        Self {
+            formulas,
+            has_head: false,
+        }
+    }
+
+    /// A number is no formula, and is left as it is.
+    fn cell(&self, line: &Line<'_>, column: &str) -> String {
+        match line.values.get(column) {
+            _ if column == ATTRIBUTES => self.text(&line.attributes()),
+            None => String::new(),
+            Some(Value::String(text)) => self.text(text),
+            Some(other) => other.to_string(),
+        }
+    }
+
+    fn text(&self, text: &str) -> String {
+        let is_marked = text.starts_with('\'') || text.starts_with(FORMULA);
+        if is_marked && self.formulas == Formulas::Quoted {
+            format!("'{text}")
+        } else {
+            text.to_owned()
+        }
+    }
 }
 
 impl Encoder for Csv {
@@ -56,30 +66,12 @@ impl Encoder for Csv {
 
         for row in rows {
             let line = Line::new(row);
-            writer.write_record(COLUMNS.map(|column| cell(&line, column)))?;
+            writer.write_record(COLUMNS.map(|column| self.cell(&line, column)))?;
         }
         writer.flush()
     }
 
     fn end(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
         self.rows(&[], out)
-    }
-}
-
-fn cell(line: &Line<'_>, column: &str) -> String {
-    match line.values.get(column) {
-        _ if column == "attributes" => harmless(&line.attributes()),
-        None => String::new(),
-        Some(Value::String(text)) => harmless(text),
-        Some(other) => other.to_string(),
-    }
-}
-
-/// A spreadsheet runs a text that begins so as a formula, and clients can choose the text.
-fn harmless(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
     }
 }

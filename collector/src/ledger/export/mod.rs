@@ -1,5 +1,6 @@
 //! Rows in formats that other tools read.
 
+mod columns;
 mod csv;
 mod directory;
 mod line;
@@ -8,6 +9,7 @@ mod ndjson;
 use std::io::{self, Write};
 
 use csv::Csv;
+pub use csv::Formulas;
 pub(super) use directory::ExportDirectory;
 use ndjson::Ndjson;
 
@@ -24,7 +26,7 @@ pub enum Format {
     /// as one text.
     Ndjson,
     /// A line of cells for each record, after one with the names of the columns.
-    Csv,
+    Csv(Formulas),
 }
 
 impl Format {
@@ -32,7 +34,7 @@ impl Format {
     pub fn encoder(self) -> Box<dyn Encoder> {
         match self {
             Self::Ndjson => Box::new(Ndjson),
-            Self::Csv => Box::new(Csv::default()),
+            Self::Csv(formulas) => Box::new(Csv::new(formulas)),
         }
     }
 }
