@@ -6,6 +6,7 @@ use axum::routing::{get, post};
 
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 
 use super::{api, ingest, page, probes};
 use crate::http::auth;
@@ -25,9 +26,17 @@ pub fn app(state: AppState) -> Router {
             Refusal::new(Reason::MethodNotAllowed, "the path has no such method")
         })
         .layer(from_fn_with_state(state.clone(), note_refusals))
-        // An export is compressed on a thread of the runtime, which has other requests.
-        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+        .layer(compression())
         .with_state(state)
+}
+
+/// An export is compressed on a thread of the runtime, which has other requests. Parquet is
+/// compressed already.
+fn compression() -> CompressionLayer<impl Predicate> {
+    let parquet = NotForContentType::const_new("application/vnd.apache.parquet");
+    CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(DefaultPredicate::new().and(parquet))
 }
 
 /// Routes that require the token of readers, if there is one. Unknown paths do too, so that other

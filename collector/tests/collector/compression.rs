@@ -65,6 +65,8 @@ async fn nothing_is_compressed_when_that_is_not_accepted() {
     let path = "/api/records?format=ndjson";
     let plain = collector.get(path).await;
     assert!(!plain.headers.contains_key("content-encoding"));
+    let parquet = get(&collector, "/api/records?format=parquet", "gzip").await;
+    assert!(!parquet.headers.contains_key("content-encoding"));
     for accepted in ["identity", "gzip;q=0", "br"] {
         let answer = get(&collector, path, accepted).await;
         assert!(!answer.headers.contains_key("content-encoding"));

@@ -169,6 +169,7 @@ async fn an_export_is_a_file_of_its_kind() {
     for (format, content_type) in [
         ("ndjson", "application/x-ndjson"),
         ("csv", "text/csv; charset=utf-8; header=present"),
+        ("parquet", "application/vnd.apache.parquet"),
     ] {
         let answer = collector
             .get(&format!("/api/records?format={format}"))

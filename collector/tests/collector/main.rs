@@ -12,6 +12,7 @@ mod common;
 mod compression;
 mod encodings;
 mod export;
+mod export_parquet;
 mod far_end;
 mod far_end_clickhouse;
 mod far_end_parquet;

@@ -29,6 +29,8 @@ enum Format {
     Ndjson,
     /// Comma-separated values
     Csv,
+    /// Apache Parquet
+    Parquet,
 }
 
 impl Flags {
@@ -43,6 +45,7 @@ impl Flags {
             Format::Csv => Ok(export::Format::Csv(formulas)),
             _ if self.raw_formulas => Err(OfflineError::RawFormulas),
             Format::Ndjson => Ok(export::Format::Ndjson),
+            Format::Parquet => Ok(export::Format::Parquet),
         }
     }
 }

@@ -18,6 +18,7 @@ fn content_type(format: Format) -> &'static str {
     match format {
         Format::Ndjson => "application/x-ndjson",
         Format::Csv(_) => "text/csv; charset=utf-8; header=present",
+        Format::Parquet => "application/vnd.apache.parquet",
     }
 }
 
@@ -25,6 +26,7 @@ fn disposition(format: Format) -> &'static str {
     match format {
         Format::Ndjson => "attachment; filename=\"records.ndjson\"",
         Format::Csv(_) => "attachment; filename=\"records.csv\"",
+        Format::Parquet => "attachment; filename=\"records.parquet\"",
     }
 }
 
@@ -53,7 +55,7 @@ pub(super) async fn respond(
         filter,
         start,
         left: limit,
-        encoder: Some(format.encoder()),
+        encoder: Some(format.encoder().map_err(DbError::failed)?),
     };
 
     let first = export.next().await?;

@@ -68,8 +68,8 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "format",
-        kind: Kind::Choice(&["json", "ndjson", "csv"]),
-        description: "`json`: a page, newest first. `ndjson`, `csv`: everything, oldest first, as a stream.",
+        kind: Kind::Choice(&["json", "ndjson", "csv", "parquet"]),
+        description: "`json`: a page, newest first. The others: everything, oldest first, as a stream.",
     },
     Parameter {
         name: "formulas",
@@ -114,6 +114,7 @@ fn format(given: &Given) -> Result<Option<Format>, Refusal> {
         ("json", None),
         ("ndjson", Some(Format::Ndjson)),
         ("csv", Some(csv)),
+        ("parquet", Some(Format::Parquet)),
     ];
     let format = given.choice("format", &formats)?.flatten();
     if formulas.is_some() && format != Some(csv) {

@@ -61,12 +61,12 @@ impl Encoder for Csv {
     fn rows(&mut self, rows: &[StoredEntry], out: &mut Vec<u8>) -> io::Result<()> {
         let mut writer = Writer::from_writer(out);
         if !std::mem::replace(&mut self.has_head, true) {
-            writer.write_record(COLUMNS)?;
+            writer.write_record(COLUMNS.map(|column| column.name))?;
         }
 
         for row in rows {
             let line = Line::new(row);
-            writer.write_record(COLUMNS.map(|column| self.cell(&line, column)))?;
+            writer.write_record(COLUMNS.map(|column| self.cell(&line, column.name)))?;
         }
         writer.flush()
     }

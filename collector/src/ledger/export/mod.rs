@@ -5,6 +5,7 @@ mod csv;
 mod directory;
 mod line;
 mod ndjson;
+mod parquet;
 
 use std::io::{self, Write};
 
@@ -12,6 +13,7 @@ use csv::Csv;
 pub use csv::Formulas;
 pub(super) use directory::ExportDirectory;
 use ndjson::Ndjson;
+use parquet::Parquet;
 
 use super::list::{self, Filter, Start, StoredEntry};
 use crate::db::{Connection, DbError};
@@ -27,15 +29,23 @@ pub enum Format {
     Ndjson,
     /// A line of cells for each record, after one with the names of the columns.
     Csv(Formulas),
+    /// Apache Parquet with the columns of CSV, typed: ids as strings, `time` as a timestamp of
+    /// nanoseconds in UTC. It is written in row groups, and its end names them all.
+    Parquet,
 }
 
 impl Format {
     /// A writer of one export.
-    pub fn encoder(self) -> Box<dyn Encoder> {
-        match self {
+    ///
+    /// # Errors
+    ///
+    /// When nothing can be written in this format.
+    pub fn encoder(self) -> io::Result<Box<dyn Encoder>> {
+        Ok(match self {
             Self::Ndjson => Box::new(Ndjson),
             Self::Csv(formulas) => Box::new(Csv::new(formulas)),
-        }
+            Self::Parquet => Box::new(Parquet::new()?),
+        })
     }
 }
 
@@ -79,7 +89,7 @@ pub fn write_all(
     format: Format,
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
-    let (mut encoder, mut bytes) = (format.encoder(), Vec::new());
+    let (mut encoder, mut bytes) = (format.encoder()?, Vec::new());
     let mut position = 0;
 
     loop {

@@ -18,6 +18,7 @@ use crate::ledger::checkpoint::Line;
 const JSON: &str = "application/json";
 const NDJSON: &str = "application/x-ndjson";
 const CSV: &str = "text/csv";
+const PARQUET: &str = "application/vnd.apache.parquet";
 
 /// Refusals that every route may return.
 const REFUSALS: [(&str, &str); 4] = [
@@ -59,7 +60,8 @@ pub(super) fn all() -> Vec<(&'static str, HttpMethod, Operation)> {
 fn of_records() -> OperationBuilder {
     let answer = found::<records::Records>("A page, or an export")
         .content(NDJSON, content::<ExportedRecord>())
-        .content(CSV, Content::new(Some(text(Type::String))));
+        .content(CSV, Content::new(Some(text(Type::String))))
+        .content(PARQUET, Content::default());
     operation("Records by what they say", records::PARAMETERS, answer)
 }
 

@@ -1,0 +1,198 @@
+//! Apache Parquet: the columns with types, in row groups of bounded size.
+
+use std::io;
+use std::sync::Arc;
+
+use parquet::basic::{Compression, LogicalType, Repetition, TimeUnit, Type as Physical};
+use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
+use parquet::errors::ParquetError;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
+use parquet::schema::types::Type;
+use serde_json::Value;
+
+use super::Encoder;
+use super::columns::{ATTRIBUTES, COLUMNS, Column, Kind};
+use super::line::Line;
+use crate::ledger::StoredEntry;
+
+/// A row group is written once its values have this many bytes: about 10,000 records of the filter.
+/// They are kept in memory until then. The footer grows by about 10 KiB with each.
+const MAX_GROUP_BYTES: usize = 16 * 1024 * 1024;
+
+pub(super) struct Parquet {
+    file: SerializedFileWriter<Vec<u8>>,
+    /// Of the row group that is not written yet, one for each column.
+    values: Vec<Values>,
+    bytes: usize,
+}
+
+impl Parquet {
+    pub(super) fn new() -> io::Result<Self> {
+        let properties = WriterProperties::builder()
+            .set_created_by(format!("audit-collector {}", env!("CARGO_PKG_VERSION")))
+            .set_compression(Compression::SNAPPY)
+            // Indexes of pages would be kept in memory until the end.
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_offset_index_disabled(true)
+            .build();
+        let fields = COLUMNS.map(|column| field(column).map(Arc::new));
+        let schema = Type::group_type_builder("record")
+            .with_fields(fields.into_iter().collect::<Result<_, _>>()?)
+            .build()?;
+
+        Ok(Self {
+            file: SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties))?,
+            values: no_values(),
+            bytes: 0,
+        })
+    }
+
+    fn write_group(&mut self) -> Result<(), ParquetError> {
+        let mut group = self.file.next_row_group()?;
+        for values in std::mem::replace(&mut self.values, no_values()) {
+            let Some(column) = group.next_column()? else {
+                break;
+            };
+            values.write(column)?;
+        }
+        group.close()?;
+
+        self.bytes = 0;
+        Ok(())
+    }
+
+    /// Moves the bytes of the file that are written and not yet in `out`.
+    fn take(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        self.file.flush()?;
+        out.append(self.file.inner_mut());
+        Ok(())
+    }
+}
+
+impl Encoder for Parquet {
+    fn rows(&mut self, rows: &[StoredEntry], out: &mut Vec<u8>) -> io::Result<()> {
+        for row in rows {
+            let line = Line::new(row);
+            for (values, column) in self.values.iter_mut().zip(COLUMNS) {
+                self.bytes += values.push(&line, column);
+            }
+
+            if self.bytes >= MAX_GROUP_BYTES {
+                self.write_group()?;
+                self.take(out)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        if self.bytes > 0 {
+            self.write_group()?;
+        }
+        self.file.finish()?;
+        self.take(out)
+    }
+}
+
+fn field(Column { name, kind }: Column) -> Result<Type, ParquetError> {
+    let time = LogicalType::timestamp(true, TimeUnit::NANOS);
+    let (physical, logical) = match kind {
+        Kind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+        Kind::Integer | Kind::Nanos => (Physical::INT64, None),
+        Kind::Time => (Physical::INT64, Some(time)),
+        Kind::Double => (Physical::DOUBLE, None),
+    };
+
+    Type::primitive_type_builder(name, physical)
+        .with_logical_type(logical)
+        .with_repetition(Repetition::OPTIONAL)
+        .build()
+}
+
+/// The cells of a column: those that are not null, and for each row whether its cell is one of them.
+struct Values {
+    cells: Cells,
+    is_there: Vec<i16>,
+}
+
+enum Cells {
+    Text(Vec<ByteArray>),
+    Integer(Vec<i64>),
+    Double(Vec<f64>),
+}
+
+fn no_values() -> Vec<Values> {
+    let none = |column: Column| Values {
+        cells: match column.kind {
+            Kind::Text => Cells::Text(Vec::new()),
+            Kind::Integer | Kind::Nanos | Kind::Time => Cells::Integer(Vec::new()),
+            Kind::Double => Cells::Double(Vec::new()),
+        },
+        is_there: Vec::new(),
+    };
+    COLUMNS.map(none).into()
+}
+
+impl Values {
+    /// Adds the cell of `line`, and returns about how many bytes it takes in memory. A value of
+    /// another type than that of the column is null here, and is among the attributes only.
+    fn push(&mut self, line: &Line<'_>, Column { name, kind }: Column) -> usize {
+        let value = line.values.get(name);
+        let before = self.cells.len();
+        let mut bytes = size_of::<ByteArray>();
+
+        match &mut self.cells {
+            Cells::Text(cells) => cells.extend(text(line, name).map(|text| {
+                bytes += text.len();
+                ByteArray::from(text.into_bytes())
+            })),
+            Cells::Integer(cells) => cells.extend(match kind {
+                Kind::Time => Some(line.row.entry.time),
+                Kind::Nanos => value
+                    .and_then(Value::as_str)
+                    .and_then(|text| text.parse().ok()),
+                _ => value.and_then(Value::as_i64),
+            }),
+            Cells::Double(cells) => cells.extend(value.and_then(Value::as_f64)),
+        }
+
+        self.is_there.push((self.cells.len() > before).into());
+        bytes
+    }
+
+    fn write(self, mut column: SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
+        let is_there = Some(self.is_there.as_slice());
+        match self.cells {
+            Cells::Text(cells) => column
+                .typed::<ByteArrayType>()
+                .write_batch(&cells, is_there, None)?,
+            Cells::Integer(cells) => column
+                .typed::<Int64Type>()
+                .write_batch(&cells, is_there, None)?,
+            Cells::Double(cells) => column
+                .typed::<DoubleType>()
+                .write_batch(&cells, is_there, None)?,
+        };
+        column.close()
+    }
+}
+
+impl Cells {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(cells) => cells.len(),
+            Self::Integer(cells) => cells.len(),
+            Self::Double(cells) => cells.len(),
+        }
+    }
+}
+
+fn text(line: &Line<'_>, name: &str) -> Option<String> {
+    match line.values.get(name) {
+        _ if name == ATTRIBUTES => Some(line.attributes().into_owned()),
+        None => None,
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(other) => Some(other.to_string()),
+    }
+}
