@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::common::{Collector, RECEIVED_AT, record, record_at, uids};
 
 /// The formats that are text.
-const FORMATS: [&str; 2] = ["ndjson", "csv"];
+const FORMATS: [&str; 4] = ["ndjson", "csv", "ocsf", "ecs"];
 
 async fn export(collector: &Collector, query: &str) -> String {
     let answer = collector.get(&format!("/api/records?{query}")).await;
@@ -166,10 +166,20 @@ async fn an_empty_export_has_its_head() {
 #[tokio::test]
 async fn an_export_is_a_file_of_its_kind() {
     let collector = Collector::start().await;
-    for (format, content_type) in [
-        ("ndjson", "application/x-ndjson"),
-        ("csv", "text/csv; charset=utf-8; header=present"),
-        ("parquet", "application/vnd.apache.parquet"),
+    for (format, content_type, file) in [
+        ("ndjson", "application/x-ndjson", "records.ndjson"),
+        (
+            "csv",
+            "text/csv; charset=utf-8; header=present",
+            "records.csv",
+        ),
+        (
+            "parquet",
+            "application/vnd.apache.parquet",
+            "records.parquet",
+        ),
+        ("ocsf", "application/x-ndjson", "records.ocsf.ndjson"),
+        ("ecs", "application/x-ndjson", "records.ecs.ndjson"),
     ] {
         let answer = collector
             .get(&format!("/api/records?format={format}"))
@@ -177,7 +187,7 @@ async fn an_export_is_a_file_of_its_kind() {
         assert_eq!(answer.headers["content-type"], content_type);
         assert_eq!(
             answer.headers["content-disposition"],
-            format!("attachment; filename=\"records.{format}\"")
+            format!("attachment; filename=\"{file}\"")
         );
     }
 }

@@ -167,7 +167,7 @@ async fn a_value_that_cannot_be_is_refused_by_the_name_of_its_parameter() {
         ),
         (
             "records?format=xml",
-            "format must be one of json, ndjson, csv, parquet".to_owned(),
+            "format must be one of json, ndjson, csv, parquet, ocsf, ecs".to_owned(),
         ),
         (
             "records?format=csv&limit=0",

@@ -31,6 +31,10 @@ enum Format {
     Csv,
     /// Apache Parquet
     Parquet,
+    /// OCSF 1.8.0, one event a line
+    Ocsf,
+    /// ECS 9.4.0, one document a line
+    Ecs,
 }
 
 impl Flags {
@@ -46,6 +50,8 @@ impl Flags {
             _ if self.raw_formulas => Err(OfflineError::RawFormulas),
             Format::Ndjson => Ok(export::Format::Ndjson),
             Format::Parquet => Ok(export::Format::Parquet),
+            Format::Ocsf => Ok(export::Format::Ocsf),
+            Format::Ecs => Ok(export::Format::Ecs),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::ledger::{Filter, Ledger, Page, Start, StoredEntry};
 
 fn content_type(format: Format) -> &'static str {
     match format {
-        Format::Ndjson => "application/x-ndjson",
+        Format::Ndjson | Format::Ocsf | Format::Ecs => "application/x-ndjson",
         Format::Csv(_) => "text/csv; charset=utf-8; header=present",
         Format::Parquet => "application/vnd.apache.parquet",
     }
@@ -27,6 +27,8 @@ fn disposition(format: Format) -> &'static str {
         Format::Ndjson => "attachment; filename=\"records.ndjson\"",
         Format::Csv(_) => "attachment; filename=\"records.csv\"",
         Format::Parquet => "attachment; filename=\"records.parquet\"",
+        Format::Ocsf => "attachment; filename=\"records.ocsf.ndjson\"",
+        Format::Ecs => "attachment; filename=\"records.ecs.ndjson\"",
     }
 }
 

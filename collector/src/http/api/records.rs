@@ -68,8 +68,8 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "format",
-        kind: Kind::Choice(&["json", "ndjson", "csv", "parquet"]),
-        description: "`json`: a page, newest first. The others: everything, oldest first, as a stream.",
+        kind: Kind::Choice(&["json", "ndjson", "csv", "parquet", "ocsf", "ecs"]),
+        description: "`json`: a page, newest first. The others: everything, oldest first, as a stream; `ocsf` (1.8.0) and `ecs` (9.4.0) as lines of JSON.",
     },
     Parameter {
         name: "formulas",
@@ -115,6 +115,8 @@ fn format(given: &Given) -> Result<Option<Format>, Refusal> {
         ("ndjson", Some(Format::Ndjson)),
         ("csv", Some(csv)),
         ("parquet", Some(Format::Parquet)),
+        ("ocsf", Some(Format::Ocsf)),
+        ("ecs", Some(Format::Ecs)),
     ];
     let format = given.choice("format", &formats)?.flatten();
     if formulas.is_some() && format != Some(csv) {

@@ -3,8 +3,11 @@
 mod columns;
 mod csv;
 mod directory;
+mod ecs;
+mod fields;
 mod line;
 mod ndjson;
+mod ocsf;
 mod parquet;
 
 use std::io::{self, Write};
@@ -12,7 +15,9 @@ use std::io::{self, Write};
 use csv::Csv;
 pub use csv::Formulas;
 pub(super) use directory::ExportDirectory;
+use ecs::Ecs;
 use ndjson::Ndjson;
+use ocsf::Ocsf;
 use parquet::Parquet;
 
 use super::list::{self, Filter, Start, StoredEntry};
@@ -32,6 +37,10 @@ pub enum Format {
     /// Apache Parquet with the columns of CSV, typed: ids as strings, `time` as a timestamp of
     /// nanoseconds in UTC. It is written in row groups, and its end names them all.
     Parquet,
+    /// One event of OCSF 1.8.0 per line, as JSON.
+    Ocsf,
+    /// One document of ECS 9.4.0 per line, as JSON.
+    Ecs,
 }
 
 impl Format {
@@ -45,6 +54,8 @@ impl Format {
             Self::Ndjson => Box::new(Ndjson),
             Self::Csv(formulas) => Box::new(Csv::new(formulas)),
             Self::Parquet => Box::new(Parquet::new()?),
+            Self::Ocsf => Box::new(Ocsf),
+            Self::Ecs => Box::new(Ecs),
         })
     }
 }

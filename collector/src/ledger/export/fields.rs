@@ -1,0 +1,79 @@
+//! The values of a line, taken one by one into another schema.
+
+use serde_json::{Map, Value};
+
+use super::line::Line;
+
+/// The values that have no place in the other schema yet. A value of another type than the place
+/// needs stays here.
+pub(super) struct Fields(Map<String, Value>);
+
+impl Fields {
+    pub(super) fn new(line: Line<'_>) -> Self {
+        Self(line.values)
+    }
+
+    /// Takes a text.
+    pub(super) fn text(&mut self, name: &str) -> Option<Value> {
+        self.take(name, Value::is_string)
+    }
+
+    /// Takes an integer.
+    pub(super) fn integer(&mut self, name: &str) -> Option<Value> {
+        self.take(name, Value::is_i64)
+    }
+
+    /// Takes a number.
+    pub(super) fn double(&mut self, name: &str) -> Option<f64> {
+        self.take(name, Value::is_number)?.as_f64()
+    }
+
+    /// Leaves out what the other schema has in another form.
+    pub(super) fn drop(&mut self, names: &[&str]) {
+        for name in names {
+            self.0.remove(*name);
+        }
+    }
+
+    /// A text that stays.
+    pub(super) fn see(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str)
+    }
+
+    /// An integer that stays.
+    pub(super) fn see_integer(&self, name: &str) -> Option<i64> {
+        self.0.get(name).and_then(Value::as_i64)
+    }
+
+    /// What was not taken.
+    pub(super) fn rest(self) -> Map<String, Value> {
+        self.0
+    }
+
+    fn take(&mut self, name: &str, has_type: impl Fn(&Value) -> bool) -> Option<Value> {
+        let value = self.0.get(name)?;
+        if has_type(value) {
+            self.0.remove(name)
+        } else {
+            None
+        }
+    }
+}
+
+/// Members of an object; those without a value are absent.
+pub(super) type Members<const N: usize> = [(&'static str, Option<Value>); N];
+
+/// Adds the members that have a value.
+pub(super) fn add<const N: usize>(object: &mut Map<String, Value>, members: Members<N>) {
+    let there = members
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    object.extend(there);
+}
+
+/// An object of the members that have a value; `None` when none has.
+pub(super) fn object<const N: usize>(members: Members<N>) -> Option<Value> {
+    let mut object = Map::new();
+    add(&mut object, members);
+    (!object.is_empty()).then_some(Value::Object(object))
+}
