@@ -4,6 +4,7 @@
 
 mod access;
 mod admission;
+mod analyse;
 mod bad_input;
 mod check_config;
 mod check_forms;
