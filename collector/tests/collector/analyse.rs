@@ -68,19 +68,19 @@ static EXPORT: LazyLock<PathBuf> = LazyLock::new(|| {
 
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("analyse");
     fs::create_dir_all(&directory).unwrap();
-    let url = database_url(&ledger);
-    for (format, flags) in [
-        ("ndjson", [].as_slice()),
-        ("csv", &["--raw-formulas"]),
-        ("parquet", &[]),
-    ] {
-        let out = File::create(directory.join(format!("records.{format}"))).unwrap();
-        let mut export = command(&["export", "--format", format, "--database", &url]);
-        let status = export.args(flags).stdout(out).status().unwrap();
-        assert!(status.success(), "{format}");
-    }
+    export(&ledger, "ndjson", &[], &directory);
+    export(&ledger, "csv", &["--raw-formulas"], &directory);
+    export(&ledger, "parquet", &[], &directory);
     directory
 });
+
+fn export(ledger: &TempDir, format: &str, flags: &[&str], directory: &Path) {
+    let out = File::create(directory.join(format!("records.{format}"))).unwrap();
+    let url = database_url(ledger);
+    let mut export = command(&["export", "--format", format, "--database", &url]);
+    let status = export.args(flags).stdout(out).status().unwrap();
+    assert!(status.success(), "{format}");
+}
 
 /// The blocks of the page for a tool: those whose second word is its name.
 fn blocks(tool: &str) -> Vec<String> {
@@ -110,25 +110,27 @@ fn assert_answers(tool: &str, block: &str, printed: &str) {
 /// Runs each block of a tool with a command that reads it from stdin.
 fn check(tool: &str, mut command: impl FnMut() -> Command) {
     for block in blocks(tool) {
-        let mut child = command()
-            .current_dir(&*EXPORT)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(block.as_bytes())
-            .unwrap();
-
-        let output = child.wait_with_output().unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{tool}: {block}\n{errors}");
-        assert_answers(tool, &block, &String::from_utf8_lossy(&output.stdout));
+        let printed = run(command().current_dir(&*EXPORT), &block);
+        assert_answers(tool, &block, &printed);
     }
+}
+
+/// What a command prints that reads `text` from stdin. It must succeed.
+fn run(command: &mut Command, text: &str) -> String {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(text.as_bytes()).unwrap();
+    drop(stdin);
+
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}\n{errors}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn python(packages: &Path, arguments: &[&str]) -> Command {
@@ -137,8 +139,17 @@ fn python(packages: &Path, arguments: &[&str]) -> Command {
     python
 }
 
+/// On a new database.
+fn psql() -> Command {
+    let url = Postgres::shared().new_database();
+    let mut psql = Command::new("psql");
+    psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
+        .args(["--set", "ON_ERROR_STOP=1", &url]);
+    psql
+}
+
 #[test]
-fn duckdb_reads_an_export() {
+fn duckdb_answers() {
     if let Some(packages) = packages("duckdb") {
         let script = file("run.py");
         check("duckdb", || {
@@ -148,7 +159,7 @@ fn duckdb_reads_an_export() {
 }
 
 #[test]
-fn clickhouse_reads_an_export() {
+fn clickhouse_answers() {
     if let Some(packages) = packages("chdb") {
         let script = file("run.py");
         check("clickhouse", || {
@@ -158,39 +169,83 @@ fn clickhouse_reads_an_export() {
 }
 
 #[test]
-fn polars_reads_an_export() {
+fn polars_answers() {
     if let Some(packages) = packages("polars") {
         check("polars", || python(&packages, &["-"]));
     }
 }
 
 #[test]
-fn pandas_reads_an_export() {
+fn pandas_answers() {
     if let Some(packages) = packages("pandas") {
         check("pandas", || python(&packages, &["-"]));
     }
 }
 
 #[test]
-fn postgresql_reads_an_export() {
+fn postgresql_answers() {
     if has_program("psql") {
-        let url = Postgres::shared().new_database();
-        check("postgresql", || {
-            let mut psql = Command::new("psql");
-            psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
-                .args(["--set", "ON_ERROR_STOP=1", &url]);
-            psql
-        });
+        check("postgresql", psql);
     }
 }
 
 #[test]
-fn sqlite_and_jq_read_an_export() {
+fn sqlite_and_jq_answer() {
     for tool in ["sqlite3", "jq"] {
         if has_program(tool) {
             check(tool, || Command::new("sh"));
         }
     }
+}
+
+/// PostgreSQL refuses NUL in every text and in jsonb, and with it the whole file.
+#[test]
+fn postgresql_takes_what_had_nul_in_every_field() {
+    if !has_program("psql") {
+        return;
+    }
+    let ledger = TempDir::new().unwrap();
+    let program = Program::start(&ledger, &[]);
+    let nul = json!({"stringValue": "\0"});
+    let names = [
+        "log.record.uid",
+        "user.id",
+        "user.name",
+        "audit.action",
+        "url.path",
+        "\0",
+        "error.message",
+    ];
+    let attributes: Vec<_> = names.map(|name| json!({"key": name, "value": nul})).into();
+    let list = json!({"arrayValue": {"values": [nul, {"kvlistValue": {"values": [{"key": "\0", "value": nul}]}}]}});
+    let mut record =
+        json!({"timeUnixNano": "1", "eventName": "\0", "severityText": "\0", "body": nul});
+    record["attributes"] = attributes.into();
+    record["attributes"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"key": "list", "value": list}));
+    assert_eq!(program.post(&batch(&[record])), (200, json!({})));
+
+    let directory = TempDir::new().unwrap();
+    let mut script = String::new();
+    for format in ["ndjson", "ocsf", "ecs"] {
+        export(&ledger, format, &[], directory.path());
+        script += &format!(
+            "CREATE TABLE {format} (line jsonb);\n\\copy {format} FROM 'records.{format}' CSV QUOTE E'\\x01' DELIMITER E'\\x02'\n"
+        );
+    }
+    export(&ledger, "csv", &[], directory.path());
+    let csv = fs::read_to_string(directory.path().join("records.csv")).unwrap();
+    let columns = csv.lines().next().unwrap().replace(',', "\" text, \"");
+    script += &format!(
+        "CREATE TABLE csv (\"{columns}\" text);\n\\copy csv FROM 'records.csv' CSV HEADER\n"
+    );
+    script +=
+        "SELECT line ->> 'user.id' FROM ndjson; SELECT attributes::jsonb ->> 'user.id' FROM csv;\n";
+
+    let printed = run(psql().current_dir(directory.path()), &script);
+    assert_eq!(printed, "\u{fffd}\n\u{fffd}\n");
 }
 
 /// The page and this test name the same answers.

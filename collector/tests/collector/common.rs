@@ -186,6 +186,15 @@ impl Collector {
         );
     }
 
+    /// The URL of its database.
+    pub(crate) fn url(&self) -> String {
+        if is_postgres() {
+            postgres_url(&self.directory)
+        } else {
+            database_url(&self.directory)
+        }
+    }
+
     /// A second connection to the same file.
     pub(crate) fn other_connection(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.directory.path().join("audit.db")).unwrap()
@@ -196,7 +205,7 @@ impl Collector {
 /// `COLLECTOR_TEST_DATABASE=postgres`: a database of a real PostgreSQL. Call it where blocking is
 /// allowed.
 pub(crate) fn database(directory: &TempDir) -> Arc<dyn Database> {
-    if std::env::var_os("COLLECTOR_TEST_DATABASE").is_some_and(|kind| kind == "postgres") {
+    if is_postgres() {
         return open(&postgres_url(directory)).unwrap().database;
     }
 
@@ -207,6 +216,10 @@ pub(crate) fn database(directory: &TempDir) -> Arc<dyn Database> {
             .unwrap()
             .with_busy_timeout(BUSY_TIMEOUT),
     )
+}
+
+fn is_postgres() -> bool {
+    std::env::var_os("COLLECTOR_TEST_DATABASE").is_some_and(|kind| kind == "postgres")
 }
 
 /// The same URL for each collector with the same directory.

@@ -87,6 +87,21 @@ async fn columns_have_types_and_what_has_another_type_is_null() {
 }
 
 #[tokio::test]
+async fn no_cell_has_nul() {
+    let collector = Collector::start().await;
+    let nul = json!({"user.id": "a\0b", "\0": "\0"});
+    collector.keep(&[record_at("aud\0", 1, &nul)]).await;
+    let reader = export(&collector, "").await;
+    for row in reader.get_row_iter(None).unwrap() {
+        for (name, cell) in row.unwrap().get_column_iter() {
+            let text = cell.to_string();
+            assert!(!text.contains('\0') && !text.contains(r"\u0000"), "{name}");
+        }
+    }
+    assert_eq!(cells(&reader, "user.id"), [text("a\u{fffd}b")]);
+}
+
+#[tokio::test]
 async fn an_export_without_records_has_its_columns() {
     let collector = Collector::start().await;
     let reader = export(&collector, "").await;

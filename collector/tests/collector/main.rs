@@ -13,6 +13,8 @@ mod common;
 mod compression;
 mod encodings;
 mod export;
+mod export_clients;
+mod export_command;
 mod export_parquet;
 mod export_schemas;
 mod far_end;

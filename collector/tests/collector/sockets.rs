@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::common::{batch, record, uids};
+use crate::export_clients::{FORMATS, records as large_records};
 use crate::process::{DEADLINE, Program, answer, command};
 
 const HEAD: &str = "POST /v1/logs HTTP/1.1\r\nhost: c\r\ncontent-type: application/json\r\n";
@@ -316,4 +317,43 @@ fn flags_that_do_not_go_together_and_files_that_hold_nothing_are_refused() {
             "{flags:?}"
         );
     }
+}
+
+/// Begins an export.
+fn begin_export(program: &Program, format: &str) -> TcpStream {
+    let mut client = program.connect();
+    let head = format!(
+        "GET /api/records?format={format} HTTP/1.1\r\nhost: c\r\nconnection: close\r\n\r\n"
+    );
+    client.write_all(head.as_bytes()).unwrap();
+    client
+}
+
+/// One of them goes on after all, and the others are there when the program ends.
+#[test]
+fn clients_that_read_nothing_do_no_harm() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(&directory, &[]);
+    for some in large_records(900).chunks(100) {
+        assert_eq!(program.post(&batch(some)).0, 200);
+    }
+
+    let stalled: Vec<_> = FORMATS
+        .iter()
+        .cycle()
+        .take(15)
+        .map(|format| begin_export(&program, format))
+        .collect();
+    let mut slow = begin_export(&program, "ndjson");
+    assert_eq!(program.exchange("GET /api/records?limit=1", "").0, 200);
+    assert_eq!(program.post(&batch(&large_records(1))), (200, json!({})));
+
+    let mut whole = Vec::new();
+    slow.read_to_end(&mut whole).unwrap();
+    assert!(whole.len() > 900 * 20_000);
+    assert!(whole.ends_with(b"0\r\n\r\n"), "the export is complete");
+
+    program.signal("TERM");
+    assert_eq!(program.exit_code(), Some(0));
+    drop(stalled);
 }

@@ -27,20 +27,28 @@ impl<'r> Line<'r> {
         }
 
         values.insert("time".to_owned(), rfc3339(row.entry.time).into());
-        values.insert("flags".to_owned(), row.flags().join(" ").into());
+        if let Some(flags) = values.get_mut("flags") {
+            *flags = joined(flags).into();
+        }
         Self { row, values }
     }
 
     /// All attributes as JSON text; as they are stored when they cannot be read.
     pub(super) fn attributes(&self) -> Cow<'r, str> {
         let text = &self.row.entry.attributes;
-        match serde_json::from_str(text) {
-            Ok(attributes) if text.contains(NUL) => {
-                Cow::Owned(Value::Object(without_nul(attributes)).to_string())
-            }
+        let read = text.contains(NUL).then(|| serde_json::from_str(text));
+        match read {
+            Some(Ok(attributes)) => Cow::Owned(Value::Object(without_nul(attributes)).to_string()),
             _ => Cow::Borrowed(text),
         }
     }
+}
+
+/// The names in a list, with a space between them.
+fn joined(list: &Value) -> String {
+    let names = list.as_array().into_iter().flatten();
+    let names: Vec<_> = names.filter_map(Value::as_str).collect();
+    names.join(" ")
 }
 
 fn without_nul(values: Map<String, Value>) -> Map<String, Value> {
