@@ -95,6 +95,16 @@ fn known() -> Vec<(Value, i64, i64, Value, Value)> {
             api.clone(),
             access.clone(),
         ),
+        // Values that the schemas do not list.
+        (
+            event(
+                json!({"http.request.method": "BREW", "server.port": 65_536, "url.path": "/pot"}),
+            ),
+            6003,
+            99,
+            api.clone(),
+            access.clone(),
+        ),
         // Values of types that no schema has, or that its patterns refuse.
         (
             event(json!({
@@ -121,6 +131,78 @@ async fn with_known() -> Collector {
     collector
 }
 
+/// Attributes that have a place in one of the schemas.
+const MAPPED: [&str; 27] = [
+    "audit.action",
+    "audit.duration_ms",
+    "audit.outcome",
+    "audit.request_id",
+    "audit.rule",
+    "audit.sequence.number",
+    "audit.session.event",
+    "audit.stage",
+    "audit.stream.id",
+    "client.address",
+    "error.message",
+    "http.request.method",
+    "http.response.status_code",
+    "network.protocol.version",
+    "rpc.response.status_code",
+    "server.address",
+    "server.port",
+    "service.instance.id",
+    "service.name",
+    "session.id",
+    "session.token_ref",
+    "telemetry.sdk.name",
+    "url.path",
+    "user.email",
+    "user.id",
+    "user.name",
+    "user_agent.original",
+];
+
+/// Each of them with values that fit some places and not others, in a call and in a login.
+fn odd() -> Vec<Value> {
+    let texts = [
+        "",
+        " ",
+        "a@b",
+        "a@b.c",
+        "é@b.c",
+        "@b.c",
+        "a@.c",
+        "1.2.3.4",
+        "::ffff:1.2.3.4",
+        "fe80::1%eth0",
+    ];
+    let texts = texts.map(|text| json!({"stringValue": text}));
+    let others = [
+        json!({"intValue": "-1"}),
+        json!({"intValue": i64::MAX.to_string()}),
+        json!({"doubleValue": -0.5}),
+        json!({"doubleValue": 1e300}),
+        json!({"boolValue": true}),
+        json!({"arrayValue": {"values": [{"stringValue": "a"}]}}),
+    ];
+
+    let mut records = Vec::new();
+    for (name, value) in MAPPED
+        .iter()
+        .flat_map(|name| texts.iter().chain(&others).map(move |value| (name, value)))
+    {
+        for event in ["", "start"] {
+            let uid = format!("odd_{}", records.len());
+            let mut record = record_at(&uid, 1, &json!({"audit.session.event": event}));
+            let attributes = record["attributes"].as_array_mut().unwrap();
+            attributes.retain(|attribute| attribute["key"] != *name);
+            attributes.push(json!({"key": name, "value": value}));
+            records.push(record);
+        }
+    }
+    records
+}
+
 /// The golden batch and everything above.
 async fn with_everything() -> Collector {
     let collector = with_known().await;
@@ -130,6 +212,7 @@ async fn with_everything() -> Collector {
     let mut foreign = record_at("foreign", 90 * 86_400, &json!({"a.b": 1, "a": "b"}));
     foreign.as_object_mut().unwrap().remove("eventName");
     collector.keep(&[foreign]).await;
+    collector.keep(&odd()).await;
     collector
 }
 
@@ -154,9 +237,12 @@ async fn every_event_is_valid_ocsf() {
             .args(classes.iter().map(i64::to_string)),
     );
     let schemas: BTreeMap<String, Value> = serde_json::from_str(&schemas).unwrap();
+    let validators: BTreeMap<_, _> = schemas
+        .iter()
+        .map(|(class, schema)| (class, jsonschema::validator_for(schema).unwrap()))
+        .collect();
     for event in &events {
-        let schema = &schemas[&event["class_uid"].to_string()];
-        let validator = jsonschema::validator_for(schema).unwrap();
+        let validator = &validators[&event["class_uid"].to_string()];
         let errors: Vec<_> = validator
             .iter_errors(event)
             .map(|error| format!("{}: {error}", error.instance_path()))
@@ -187,9 +273,10 @@ async fn the_class_of_an_event_is_that_of_its_record() {
     assert_eq!(events[1]["status_id"], 2);
     assert_eq!(events[4]["src_endpoint"], json!({"ip": "2001:db8::1"}));
     assert_eq!(events[5]["src_endpoint"], json!({"name": "not an address"}));
-    let (attributes, ..) = &known()[8];
+    assert_eq!(events[8]["unmapped"]["http.request.method"], "BREW");
+    let (attributes, ..) = &known()[9];
     for (name, value) in attributes.as_object().unwrap() {
-        assert_eq!(&events[8]["unmapped"][name], value, "kept as it was sent");
+        assert_eq!(&events[9]["unmapped"][name], value, "kept as it was sent");
     }
 }
 
@@ -308,7 +395,7 @@ async fn the_categories_of_a_document_are_those_of_its_record() {
     assert_eq!(documents[2]["event"]["outcome"], "unknown");
     assert_eq!(documents[4]["client"]["ip"], "2001:db8::1");
     assert_eq!(documents[5]["client"], json!({"address": "not an address"}));
-    assert_eq!(documents[8]["labels"]["user_id"], "7");
+    assert_eq!(documents[9]["labels"]["user_id"], "7");
     assert_eq!(
         documents[0]["event"]["start"],
         "2026-07-03T10:00:00.000000001Z"

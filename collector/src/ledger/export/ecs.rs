@@ -90,14 +90,11 @@ fn event(row: &StoredEntry, fields: &mut Fields) -> Option<Value> {
     ])
 }
 
-/// Categories and types that the schema expects together. A login or logout is what a rule calls so,
-/// once it has ended.
+/// Categories and types that the schema expects together.
 fn categories(event_name: &str, fields: &Fields) -> (Option<Vec<&'static str>>, Value) {
-    let has_ended = !matches!(fields.see("audit.stage"), Some("received" | "started"));
-    let session = fields.see("audit.session.event").filter(|_| has_ended);
     let login = || Some(vec!["authentication", "session"]);
 
-    match (event_name, session) {
+    match (event_name, fields.session_event()) {
         ("audit.http" | "audit.rpc", Some("start")) => (login(), json!(["start"])),
         ("audit.http" | "audit.rpc", Some("end")) => (login(), json!(["end"])),
         ("audit.http" | "audit.rpc", _) => {
@@ -151,7 +148,7 @@ fn exchange(fields: &mut Fields) -> [(&'static str, Option<Value>); 7] {
     ]);
     let server = object([
         ("address", fields.text("server.address")),
-        ("port", fields.integer("server.port")),
+        ("port", fields.port("server.port")),
     ]);
 
     let request = object([

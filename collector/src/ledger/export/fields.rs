@@ -18,9 +18,25 @@ impl Fields {
         self.take(name, Value::is_string)
     }
 
+    /// Takes a text that the other schema lists.
+    pub(super) fn text_of(&mut self, name: &str, list: &[&str]) -> Option<Value> {
+        self.take(name, |value| {
+            value.as_str().is_some_and(|text| list.contains(&text))
+        })
+    }
+
     /// Takes an integer.
     pub(super) fn integer(&mut self, name: &str) -> Option<Value> {
         self.take(name, Value::is_i64)
+    }
+
+    /// Takes the number of a port.
+    pub(super) fn port(&mut self, name: &str) -> Option<Value> {
+        self.take(name, |value| {
+            value
+                .as_i64()
+                .is_some_and(|port| u16::try_from(port).is_ok())
+        })
     }
 
     /// Takes a number.
@@ -43,6 +59,13 @@ impl Fields {
     /// An integer that stays.
     pub(super) fn see_integer(&self, name: &str) -> Option<i64> {
         self.0.get(name).and_then(Value::as_i64)
+    }
+
+    /// `start` or `end` when a rule calls the exchange a login or a logout, and the exchange has
+    /// ended: the record of an earlier stage would be a second one.
+    pub(super) fn session_event(&self) -> Option<&str> {
+        let has_ended = !matches!(self.see("audit.stage"), Some("received" | "started"));
+        self.see("audit.session.event").filter(|_| has_ended)
     }
 
     /// What was not taken.

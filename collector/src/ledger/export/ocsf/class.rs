@@ -50,11 +50,10 @@ pub(super) struct Activity {
 }
 
 impl Activity {
-    /// A login or logout is what a rule calls so, once it has ended: the record of an earlier stage
-    /// would be a second one. Every other exchange is a call of an API.
+    /// An exchange that is neither a login nor a logout is a call of an API.
     pub(super) fn of(event_name: &str, fields: &Fields) -> Self {
         let (class, id, name) = match event_name {
-            "audit.http" | "audit.rpc" => match session_event(fields) {
+            "audit.http" | "audit.rpc" => match fields.session_event() {
                 Some("start") => (AUTHENTICATION, 1, "Logon"),
                 Some("end") => (AUTHENTICATION, 2, "Logoff"),
                 _ => call(fields.see("http.request.method")),
@@ -72,11 +71,6 @@ impl Activity {
             name: name.to_owned(),
         }
     }
-}
-
-fn session_event(fields: &Fields) -> Option<&str> {
-    let has_ended = !matches!(fields.see("audit.stage"), Some("received" | "started"));
-    fields.see("audit.session.event").filter(|_| has_ended)
 }
 
 /// The methods whose meaning RFC 9110 fixes. What a POST or a call by gRPC does is not known.

@@ -11,6 +11,11 @@ use crate::ledger::export::fields::{Fields, object};
 /// In the place of a value that a class requires and the record does not have.
 const UNKNOWN: &str = "unknown";
 
+/// The methods of the schema; another one stays among what is unmapped.
+const METHODS: [&str; 9] = [
+    "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE",
+];
+
 /// The status of the call, else that of HTTP.
 pub(super) fn status_code(fields: &Fields) -> Option<Value> {
     let http = fields.see_integer("http.response.status_code");
@@ -124,7 +129,7 @@ pub(super) fn source(fields: &mut Fields) -> Value {
 pub(super) fn destination(fields: &mut Fields) -> Option<Value> {
     object([
         ("hostname", fields.text("server.address")),
-        ("port", fields.integer("server.port")),
+        ("port", fields.port("server.port")),
         ("svc_name", fields.text("service.name")),
     ])
 }
@@ -135,7 +140,10 @@ pub(super) fn http_request(fields: &mut Fields) -> Option<Value> {
     let url = path.and_then(|path| object([("path", Some(path)), ("hostname", host)]));
 
     object([
-        ("http_method", fields.text("http.request.method")),
+        (
+            "http_method",
+            fields.text_of("http.request.method", &METHODS),
+        ),
         ("url", url),
         ("version", fields.text("network.protocol.version")),
         ("user_agent", fields.text("user_agent.original")),
