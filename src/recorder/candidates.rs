@@ -69,13 +69,13 @@ impl Recorder {
             return Vec::new();
         }
 
-        let settings = &self.settings.tracking;
-        let hidden = context.presence.hidden(settings, context.trusted);
-        let visible = (!hidden.is_empty()).then(|| headers.without(&hidden));
+        let visible = self.visible(headers, context);
         let headers = visible.as_ref().unwrap_or(headers);
         let tracking = match marked {
             Some(tracking) => *tracking,
-            None if context.presence.has_control() => Tracking::read(headers, settings),
+            None if context.presence.has_control() => {
+                Tracking::read(headers, &self.settings.tracking)
+            }
             None => Tracking::default(),
         };
 
@@ -105,6 +105,14 @@ impl Recorder {
         )
     }
 
+    /// The headers without those that count as absent; `None` if all of them count.
+    fn visible<'h>(&self, headers: &Headers<'h>, context: RequestContext) -> Option<Headers<'h>> {
+        let hidden = context
+            .presence
+            .hidden(&self.settings.tracking, context.trusted);
+        (!hidden.is_empty()).then(|| headers.without(&hidden))
+    }
+
     fn begin_with<'s>(
         &'s self,
         first: (&'s Rc<Rule>, Readings),
@@ -117,13 +125,11 @@ impl Recorder {
         let mut candidates = Vec::with_capacity(1);
         for (rule, readings) in std::iter::once(first).chain(others) {
             if let Some(gateway) = arrival.gateway_of(rule, readings, exchange) {
+                let (settings, headers) = (&self.settings.tracking, arrival.head.headers);
+                set = gateway.headers(settings, headers, services.stream);
                 exchange.set_by_gateway();
-                set = gateway.headers(
-                    &self.settings.tracking,
-                    arrival.head.headers,
-                    services.stream,
-                );
             }
+
             match self.settings.refusal(rule, &arrival.tracking) {
                 Some(counter) => first_refusal = first_refusal.or(Some(counter)),
                 None => candidates.push(self.candidate(
@@ -144,13 +150,10 @@ impl Recorder {
         }
 
         let audited = self.audited(candidates, &mut arrival, exchange, services);
-        set.extend(
-            audited
-                .subject
-                .correlation
-                .into_iter()
-                .flat_map(|pair| self.correlation_headers(pair)),
-        );
+        if let Some(pair) = audited.subject.correlation {
+            set.extend(self.correlation_headers(pair));
+        }
+
         exchange.audit(audited);
         set
     }
@@ -201,8 +204,15 @@ impl Recorder {
         let correlates = candidates
             .iter()
             .any(|candidate| claim.expects(candidate.readings) && candidate.rule.correlate);
-        let correlates = correlates && context.on_request_path;
+        let correlation = if correlates && context.on_request_path {
+            services.correlator.next(&mut || fresh_id())
+        } else {
+            None
+        };
+
         let id = exchange.connection(stream);
+        let protocol = || stream.property(Property::Protocol);
+        let version = self.connections.version(id, protocol);
         let (session, conflict) = self.settings.session.read(head.headers);
         tracking.conflict |= conflict;
 
@@ -215,14 +225,8 @@ impl Recorder {
                 tracking: mem::take(tracking),
                 request: Request::read(head),
                 session,
-                correlation: if correlates {
-                    services.correlator.next(&mut || fresh_id())
-                } else {
-                    None
-                },
-                version: self
-                    .connections
-                    .version(id, || stream.property(Property::Protocol)),
+                correlation,
+                version,
                 started_number: None,
             },
             seen: Seen::default(),
