@@ -17,7 +17,7 @@ const GROUPS = [
 
 /** Attributes that the list can be filtered by, with the parameter for it. */
 const FILTERS = {
-  'user.id': 'user', 'session.id': 'session', 'session.token_ref': 'token_ref', 'audit.action': 'action',
+  'user.id': 'user', 'user.name': 'user_name', 'user.email': 'user_email', 'session.id': 'session', 'session.token_ref': 'token_ref', 'audit.action': 'action',
   'audit.rule': 'rule', 'audit.outcome': 'outcome', 'service.name': 'service', 'audit.stream.id': 'stream',
 };
 

@@ -5,12 +5,13 @@ import { OUTCOMES } from './records.js';
 import { changed, go, href, params } from './url.js';
 
 /** The parameters of the API that the page hands on as they stand in its URL. */
-export const NAMES = ['q', 'user', 'session', 'rule', 'outcome', 'from', 'to', 'action', 'token_ref', 'service', 'stream'];
+export const NAMES = ['q', 'user', 'session', 'rule', 'outcome', 'from', 'to', 'action', 'token_ref', 'service', 'stream',
+  'user_name', 'user_email'];
 
 const RANGES = [['', 'Any time'], ['15m', 'Last 15 minutes'], ['1h', 'Last hour'], ['6h', 'Last 6 hours'], ['1d', 'Last day'],
   ['7d', 'Last 7 days'], ['30d', 'Last 30 days']];
 /** Parameters without an input of their own: they come from links, and can be taken away. */
-const CHIPS = ['action', 'token_ref', 'service', 'stream'];
+const CHIPS = ['user_name', 'user_email', 'action', 'token_ref', 'service', 'stream'];
 /** Milliseconds without a key after which a text counts. */
 const TYPING = 350;
 

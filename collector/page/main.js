@@ -5,6 +5,7 @@ import { completeness } from './completeness.js';
 import { el, notice, show } from './dom.js';
 import { live } from './live.js';
 import { retryNow } from './poll.js';
+import { search } from './search.js';
 import { sessions } from './sessions.js';
 import { streams } from './streams.js';
 import { followLinks, onChange, params } from './url.js';
@@ -82,6 +83,7 @@ function tokenBanner(failure) {
 }
 
 followLinks();
+search();
 watchConnection();
 onChange(route);
 route();

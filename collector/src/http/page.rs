@@ -32,13 +32,15 @@ macro_rules! asset {
     };
 }
 
-const ASSETS: [Asset; 22] = [
+const ASSETS: [Asset; 25] = [
     asset!("/", "index.html", HTML),
     asset!("base.css", CSS),
+    asset!("search.css", CSS),
     asset!("records.css", CSS),
     asset!("views.css", CSS),
     asset!("icon.svg", SVG),
     asset!("api.js", JAVASCRIPT),
+    asset!("combobox.js", JAVASCRIPT),
     asset!("completeness.js", JAVASCRIPT),
     asset!("detail.js", JAVASCRIPT),
     asset!("dom.js", JAVASCRIPT),
@@ -49,6 +51,7 @@ const ASSETS: [Asset; 22] = [
     asset!("plot.js", JAVASCRIPT),
     asset!("poll.js", JAVASCRIPT),
     asset!("records.js", JAVASCRIPT),
+    asset!("search.js", JAVASCRIPT),
     asset!("sessions.js", JAVASCRIPT),
     asset!("streams.js", JAVASCRIPT),
     asset!("theme.js", JAVASCRIPT),

@@ -21,7 +21,7 @@ const VIEWS: [(&str, &str, &str); 6] = [
 
 /// Pairs of neighbouring elements that overlap.
 const OVERLAPS: &str = "(() => {
-  const groups = ['.top > *', '.status > *', '.top nav > *', '.filters > *', '.toolbar > *', '.records tbody tr:first-child > td',
+  const groups = ['.top > *', '#search [role=option]', '.status > *', '.top nav > *', '.filters > *', '.toolbar > *', '.records tbody tr:first-child > td',
     '.sessions tbody tr:first-child > td', '.facts-row > *', '.timeline li:nth-child(4) > *', '.stream header > *', '.field:first-of-type > *'];
   const found = [];
   for (const group of groups) {
@@ -152,6 +152,29 @@ async fn records_are_opened_and_closed_with_keys_alone() {
         "138",
         "the focus is where it was"
     );
+}
+
+#[tokio::test]
+async fn suggestions_fit_every_screen_and_have_contrast() {
+    let fake = world().await;
+    let browser = Browser::open(&fake.origin()).await;
+    for theme in ["light", "dark"] {
+        browser.theme(theme).await;
+        for width in [360, 768, 1024, 1600] {
+            browser.resize(width, 800).await;
+            browser.fill("#search-field", "a").await;
+            browser
+                .until("document.querySelectorAll('#search [role=option]').length === 4")
+                .await;
+            browser.press(&[key::DOWN]).await;
+
+            browser.assert_fits().await;
+            assert_eq!(browser.eval(OVERLAPS).await, json!([]), "{width}");
+            assert_eq!(browser.eval(PALE).await, json!([]), "{width}, {theme}");
+            browser.screenshot(&format!("search-{theme}-{width}")).await;
+            browser.press(&[key::ESCAPE, key::ESCAPE]).await;
+        }
+    }
 }
 
 #[tokio::test]

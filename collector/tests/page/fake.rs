@@ -125,6 +125,7 @@ fn router(world: Shared) -> Router {
                     Json(world.lock().unwrap().usage.clone())
                 }),
             )
+            .route("/api/search", get(suggestions))
             .route("/api/sessions", get(sessions))
             .route("/api/sessions/{key}", get(session))
             .layer(middleware::from_fn_with_state(world.clone(), refuse));
@@ -225,6 +226,14 @@ fn matches(record: &Value, query: &HashMap<String, String>) -> bool {
         && query
             .get("q")
             .is_none_or(|part| action.contains(&part.to_lowercase()))
+}
+
+async fn suggestions() -> Json<Value> {
+    let of_ada = |kind: &str, value: &str| json!({"kind": kind, "value": value, "user_id": "42"});
+    Json(json!({"suggestions": [
+        of_ada("user_name", "ada"), of_ada("user_email", "ada@example.com"), of_ada("session", "s-ada-1"),
+        {"kind": "action", "value": "a_long_name_of_an_action/that.has_many-parts/and.some-more", "user_id": null},
+    ]}))
 }
 
 async fn sessions(State(world): State<Shared>) -> Json<Value> {

@@ -1,7 +1,7 @@
 //! The page in a real browser: headless Chromium, driven through ChromeDriver.
 //!
-//! `journeys` runs on the complete product with a real Envoy; `states` on a fake collector, for
-//! rare answers. Screenshots are in `target/page-screenshots/`.
+//! `journeys` runs on the complete product with a real Envoy; `search` on a collector with records
+//! of its own; `states` on a fake collector, for rare answers. Screenshots are in `target/page-screenshots/`.
 #![cfg(test)]
 
 mod access;
@@ -9,7 +9,9 @@ mod browser;
 mod demo;
 mod fake;
 mod journeys;
+mod search;
 mod states;
+mod stored;
 mod supervised;
 mod token;
 mod webdriver;
