@@ -3,6 +3,7 @@
 import { get } from './api.js';
 import { breakable, el, icon, notice, show } from './dom.js';
 import { context, utc } from './format.js';
+import { personLink } from './person.js';
 import { action, flags, outcome, sessionKey, time } from './records.js';
 import { changed, go, href, params } from './url.js';
 
@@ -96,7 +97,7 @@ function content(record, close) {
   return [
     bar(action(record), close, copyButton(record)),
     el('p', { class: 'detail-summary' }, outcome(record), time(record.time_unix_nano), flags(record)),
-    sessionLink(record),
+    el('p', { class: 'links' }, sessionLink(record), record['user.id'] ? personLink(String(record['user.id'])) : null),
     fields && el('section', null, el('h3', null, 'Context, decoded'),
       el('dl', null, Object.entries(fields).map(([name, value]) => field(name, value)))),
     groups,
@@ -106,7 +107,7 @@ function content(record, close) {
 function sessionLink(record) {
   const key = sessionKey(record);
   if (key === null || params().get('key') === key) return null;
-  return el('p', null, el('a', { href: href({ view: 'sessions', key: String(key) }), 'data-link': true }, 'Timeline of this session'));
+  return el('a', { href: href({ view: 'sessions', key: String(key) }), 'data-link': true }, 'Timeline of this session');
 }
 
 function field(name, value) {

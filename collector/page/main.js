@@ -4,6 +4,7 @@ import { connection, useToken } from './api.js';
 import { completeness } from './completeness.js';
 import { el, notice, show } from './dom.js';
 import { live } from './live.js';
+import { person } from './person.js';
 import { retryNow } from './poll.js';
 import { search } from './search.js';
 import { sessions } from './sessions.js';
@@ -11,7 +12,9 @@ import { streams } from './streams.js';
 import { followLinks, onChange, params } from './url.js';
 import { usage } from './usage.js';
 
-const VIEWS = { live: ['Live', live], sessions: ['Sessions', sessions], usage: ['Usage', usage], streams: ['Streams', streams] };
+const VIEWS = {
+  live: ['Live', live], sessions: ['Sessions', sessions], person: ['Person', person], usage: ['Usage', usage], streams: ['Streams', streams],
+};
 
 const root = document.getElementById('view');
 let name = null;

@@ -27,9 +27,9 @@ function line({ kind, value, user_id: user }) {
   return [el('span', { class: 'suggestion-value' }, value), ' ', el('span', { class: 'muted' }, [KINDS[kind] ?? kind, owner].filter(Boolean).join(', '))];
 }
 
-/** Where a suggestion leads: to the sessions of a user, to the session, or to the records of what it is. */
+/** Where a suggestion leads: to the person, to the session, or to the records of what it is. */
 function target({ kind, value, user_id: user }) {
   if (kind === 'session') return href({ view: 'sessions', key: value });
-  if (kind !== 'action' && user !== null) return href({ view: 'sessions', user });
+  if (kind !== 'action' && user !== null) return href({ view: 'person', user });
   return href({ [kind]: value });
 }

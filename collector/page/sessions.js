@@ -1,11 +1,10 @@
 // The sessions, and the way to the timeline of one.
 
 import { get } from './api.js';
-import { el, icon, notice, show } from './dom.js';
+import { el, notice, show } from './dom.js';
 import { choice } from './filters.js';
-import { counted, short, span } from './format.js';
 import { repeat } from './poll.js';
-import { OUTCOMES, time } from './records.js';
+import { renew, sessionRow, sessionTable } from './session.js';
 import { timeline } from './timeline.js';
 import { changed, go, href, params } from './url.js';
 
@@ -37,10 +36,7 @@ function query() {
 
 function list(root) {
   const form = filterForm();
-  const body = el('tbody');
-  const heads = ['User', 'Session', 'Start', 'Duration', 'Events', 'Last action', 'State'];
-  const whole = el('table', { class: 'sessions', 'aria-label': 'Sessions, last seen first', hidden: true },
-    el('thead', null, el('tr', null, heads.map((text) => el('th', { scope: 'col' }, text)))), body);
+  const { whole, body } = sessionTable('Sessions, last seen first');
   const state = el('div', { class: 'list-state' }, notice('loading', 'Loading'));
   const older = el('button', { type: 'button', class: 'button older', hidden: true }, 'Older sessions');
   let cursor = null;
@@ -52,11 +48,9 @@ function list(root) {
     if (pages > 1) return;
     try {
       const answer = await get('/api/sessions', { ...query(), limit: PAGE }, signal);
-      const focused = body.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
       pages = 1;
-      body.replaceChildren(...answer.sessions.map(line));
+      renew(body, answer.sessions.map(sessionRow));
       settle(answer.next_cursor);
-      if (focused) [...body.querySelectorAll('a')].find((link) => link.getAttribute('href') === focused)?.focus();
     } catch (error) {
       if (!signal.aborted && pages === 0) show(state, notice('error', 'The sessions cannot be shown', error.message));
       throw error;
@@ -76,7 +70,7 @@ function list(root) {
       const answer = await get('/api/sessions', { ...query(), limit: PAGE, cursor });
       if (mine !== cursor) return;
       pages += 1;
-      body.append(...answer.sessions.map(line));
+      body.append(...answer.sessions.map(sessionRow));
       settle(answer.next_cursor);
     } catch (error) {
       show(state, notice('error', 'No older sessions can be shown', error.message));
@@ -97,30 +91,6 @@ function list(root) {
   const polling = repeat(EVERY, look);
   polling.now();
   return { update, stop: polling.stop };
-}
-
-function line(session) {
-  const address = href({ view: 'sessions', key: session.key });
-  return el('tr', { on: { click: (event) => { if (!event.target.closest('a')) go(address); } } },
-    el('td', { class: 'c-user' }, session.user_name ?? session.user_id ?? el('span', { class: 'muted' }, 'unknown')),
-    el('td', { class: 'c-key' }, el('a', { class: 'mono', href: address, 'data-link': true, title: session.key }, short(session.key))),
-    el('td', { class: 'c-start' }, time(session.start_unix_nano, false)),
-    el('td', { class: 'c-span' }, span(session.duration_ms)),
-    el('td', { class: 'c-events' }, session.events),
-    el('td', { class: 'c-last' }, lastAction(session)),
-    el('td', { class: 'c-state' }, sessionState(session)));
-}
-
-function lastAction(session) {
-  const known = OUTCOMES.includes(session.last_outcome);
-  return [known ? el('span', { class: `outcome outcome-${session.last_outcome}`, title: session.last_outcome }, icon(session.last_outcome),
-    el('span', { class: 'hidden' }, session.last_outcome)) : null, ' ', session.last_action];
-}
-
-/** Whether a session goes on, and what has ended it. */
-export function sessionState(session) {
-  const words = session.state === 'open' ? 'open' : `ended${session.ended_by ? ` by ${session.ended_by}` : ''}`;
-  return el('span', { class: 'state', 'data-state': session.state }, words);
 }
 
 function filterForm() {
@@ -146,9 +116,4 @@ function filterForm() {
   const whole = el('form', { class: 'filters', role: 'search', 'aria-label': 'Filter the sessions', on: { submit: (event) => event.preventDefault() } },
     el('div', { class: 'filter' }, el('label', { for: 'filter-user' }, 'User id'), user), state.whole, range.whole);
   return { whole, update };
-}
-
-/** "12 events in 3 m 4 s" */
-export function extent(session) {
-  return `${counted(session.events, 'event')} in ${span(session.duration_ms) || '0 ms'}`;
 }

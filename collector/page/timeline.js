@@ -4,9 +4,10 @@ import { get } from './api.js';
 import { detailPanel } from './detail.js';
 import { breakable, el, icon, notice, show } from './dom.js';
 import { millis, span } from './format.js';
+import { personLink } from './person.js';
 import { repeat } from './poll.js';
 import { action, flags, outcome, place, status, time } from './records.js';
-import { extent, sessionState } from './sessions.js';
+import { extent, sessionState } from './session.js';
 import { href } from './url.js';
 
 const EVERY = 5000;
@@ -84,7 +85,8 @@ function summary(session, signals) {
       fact(session.end_unix_nano ? 'End' : 'Last seen', time(session.end_unix_nano ?? session.last_seen_unix_nano, false)),
       fact('Extent', extent(session)),
       [...now.values()].map((signal) => fact(signal.name.replaceAll('_', ' '), String(signal.value)))),
-    el('p', null, el('a', { href: href(filter), 'data-link': true }, 'Its records in the live view')),
+    el('p', { class: 'links' }, el('a', { href: href(filter), 'data-link': true }, 'Its records in the live view'),
+      session.user_id ? personLink(session.user_id) : null),
   ];
 }
 

@@ -32,12 +32,13 @@ macro_rules! asset {
     };
 }
 
-const ASSETS: [Asset; 25] = [
+const ASSETS: [Asset; 29] = [
     asset!("/", "index.html", HTML),
     asset!("base.css", CSS),
     asset!("search.css", CSS),
     asset!("records.css", CSS),
     asset!("views.css", CSS),
+    asset!("person.css", CSS),
     asset!("icon.svg", SVG),
     asset!("api.js", JAVASCRIPT),
     asset!("combobox.js", JAVASCRIPT),
@@ -48,14 +49,17 @@ const ASSETS: [Asset; 25] = [
     asset!("format.js", JAVASCRIPT),
     asset!("live.js", JAVASCRIPT),
     asset!("main.js", JAVASCRIPT),
+    asset!("person.js", JAVASCRIPT),
     asset!("plot.js", JAVASCRIPT),
     asset!("poll.js", JAVASCRIPT),
     asset!("records.js", JAVASCRIPT),
     asset!("search.js", JAVASCRIPT),
+    asset!("session.js", JAVASCRIPT),
     asset!("sessions.js", JAVASCRIPT),
     asset!("streams.js", JAVASCRIPT),
     asset!("theme.js", JAVASCRIPT),
     asset!("timeline.js", JAVASCRIPT),
+    asset!("traits.js", JAVASCRIPT),
     asset!("url.js", JAVASCRIPT),
     asset!("usage.js", JAVASCRIPT),
 ];

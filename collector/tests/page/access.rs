@@ -6,7 +6,7 @@ use crate::browser::{Browser, key};
 use crate::fake::{Fake, World, ago, streams};
 
 /// Each view, with a selector and a text that prove that it is shown.
-const VIEWS: [(&str, &str, &str); 6] = [
+const VIEWS: [(&str, &str, &str); 7] = [
     ("live", "/?q=c", ".records tbody tr"),
     ("detail", "/?record=138", ".detail h3"),
     ("sessions", "/?view=sessions", ".sessions tbody tr"),
@@ -15,6 +15,7 @@ const VIEWS: [(&str, &str, &str); 6] = [
         "/?view=sessions&key=s-ada-1",
         ".timeline li.event",
     ),
+    ("person", "/?view=person&user=42", ".trait tbody tr"),
     ("usage", "/?view=usage", ".plot svg"),
     ("streams", "/?view=streams", ".stream .holes"),
 ];
@@ -22,7 +23,7 @@ const VIEWS: [(&str, &str, &str); 6] = [
 /// Pairs of neighbouring elements that overlap.
 const OVERLAPS: &str = "(() => {
   const groups = ['.top > *', '#search [role=option]', '.status > *', '.top nav > *', '.filters > *', '.toolbar > *', '.records tbody tr:first-child > td',
-    '.sessions tbody tr:first-child > td', '.facts-row > *', '.timeline li:nth-child(4) > *', '.stream header > *', '.field:first-of-type > *'];
+    '.sessions tbody tr:first-child > td', '.facts-row > *', '.links > *', '.traits > *', '.trait:first-child tbody tr:first-child > *', '.timeline li:nth-child(4) > *', '.stream header > *', '.field:first-of-type > *'];
   const found = [];
   for (const group of groups) {
     const boxes = [...document.querySelectorAll(group)].map((node) => [node, node.getBoundingClientRect()]).filter(([, box]) => box.width * box.height > 0);

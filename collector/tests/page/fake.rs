@@ -236,8 +236,15 @@ async fn suggestions() -> Json<Value> {
     ]}))
 }
 
-async fn sessions(State(world): State<Shared>) -> Json<Value> {
-    Json(json!({"sessions": world.lock().unwrap().sessions, "next_cursor": null}))
+async fn sessions(
+    State(world): State<Shared>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Json<Value> {
+    let world = world.lock().unwrap();
+    let user = query.get("user");
+    let of_user = |session: &&Value| user.is_none_or(|user| session["user_id"] == **user);
+    let sessions: Vec<_> = world.sessions.iter().filter(of_user).collect();
+    Json(json!({"sessions": sessions, "next_cursor": null}))
 }
 
 async fn session(State(world): State<Shared>, Path(key): Path<String>) -> Response {

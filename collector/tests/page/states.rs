@@ -242,6 +242,8 @@ async fn text_from_records_is_never_markup() {
     world.session["records"] = json!([record(1, 1, &more)]);
     world.session["signals"][0]["value"] = json!(MARKUP);
     world.sessions[0]["user_name"] = json!(MARKUP);
+    world.sessions[0]["user_id"] = json!("evil");
+    world.sessions[0]["key"] = json!("evil");
     world.usage["users"][0]["user_id"] = json!(MARKUP);
 
     let fake = Fake::start(world).await;
@@ -250,14 +252,18 @@ async fn text_from_records_is_never_markup() {
         "/?record=1",
         "/?view=sessions",
         "/?view=sessions&key=evil",
+        "/?view=person&user=evil",
         "/?view=usage",
     ];
+    let shown = [
+        ".detail dl",
+        ".sessions tbody",
+        ".timeline",
+        ".traits",
+        "table.users",
+    ];
 
-    for (view, shown) in
-        views
-            .into_iter()
-            .zip([".detail dl", ".sessions tbody", ".timeline", "table.users"])
-    {
+    for (view, shown) in views.into_iter().zip(shown) {
         browser.go(view).await;
         browser.until_text(shown, MARKUP).await;
         assert_eq!(
