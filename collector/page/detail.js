@@ -5,6 +5,7 @@ import { breakable, el, icon, notice, show } from './dom.js';
 import { context, utc } from './format.js';
 import { personLink } from './person.js';
 import { action, flags, outcome, sessionKey, time } from './records.js';
+import { endOf } from './stages.js';
 import { changed, go, href, params } from './url.js';
 
 const GROUPS = [
@@ -93,15 +94,28 @@ function content(record, close) {
     names.forEach((name) => rest.delete(name));
     return rows.length === 0 ? null : el('section', null, el('h3', null, title), el('dl', null, rows));
   });
+  const isStart = record['audit.stage'] === 'started';
   const fields = context(String(record['audit.session.context'] ?? ''));
   return [
     bar(action(record), close, copyButton(record)),
-    el('p', { class: 'detail-summary' }, outcome(record), time(record.time_unix_nano), flags(record)),
+    el('p', { class: 'detail-summary' }, isStart ? el('span', { class: 'outcome' }, 'started') : outcome(record), time(record.time_unix_nano), flags(record)),
+    isStart ? progress(record) : null,
     el('p', { class: 'links' }, sessionLink(record), record['user.id'] ? personLink(String(record['user.id'])) : null),
     fields && el('section', null, el('h3', null, 'Context, decoded'),
       el('dl', null, Object.entries(fields).map(([name, value]) => field(name, value)))),
     groups,
   ];
+}
+
+/** Whether the exchange has ended, and the way to the record of its end. */
+function progress(record) {
+  const line = el('p', { class: 'progress' }, 'Its end is being looked up.');
+  endOf(record).then((end) => {
+    if (end === undefined) return show(line, 'Still going on: no record of its end has arrived.');
+    const address = href(changed({ record: String(end.position) }));
+    show(line, 'It has ended: ', el('a', { href: address, 'data-link': true }, outcome(end).textContent));
+  }, (error) => show(line, `Whether it has ended is not known: ${error.message}`));
+  return line;
 }
 
 function sessionLink(record) {

@@ -7,6 +7,7 @@ import { filterForm, query } from './filters.js';
 import { counted } from './format.js';
 import { repeat } from './poll.js';
 import { keepReachable, row, table } from './records.js';
+import { markEnded } from './stages.js';
 
 const PAGE = 100;
 /** Milliseconds between two looks for new records. */
@@ -14,6 +15,8 @@ const EVERY = 2000;
 /** More new records than these at once, or rows in all, and the list starts anew with the newest. */
 const MOST_NEW = 500;
 const MOST_ROWS = 3000;
+/** Filters that can match one stage of an exchange and not another: the answer can change the user, the rule and the action. */
+const STAGED = ['q', 'user', 'user_name', 'user_email', 'rule', 'action'];
 
 export function live(root) {
   const { whole, body } = table('Records, newest first');
@@ -87,6 +90,7 @@ export function live(root) {
   function settle() {
     keepReachable(body);
     detail.mark();
+    markEnded(body, records.values(), !STAGED.some((name) => query()[name]));
     older.hidden = cursor === null;
     whole.hidden = records.size === 0;
     const filtered = Object.keys(query()).length > 0;

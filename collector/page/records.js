@@ -2,6 +2,7 @@
 
 import { breakable, el, icon } from './dom.js';
 import { clock, counted, short, span, utc } from './format.js';
+import { stage, termination } from './stages.js';
 
 /** The outcomes, with what they are called. */
 export const OUTCOMES = ['success', 'failure', 'denied', 'aborted'];
@@ -50,17 +51,17 @@ export function status(record) {
   return String(record['rpc.response.status_code'] ?? record['http.response.status_code'] ?? '');
 }
 
-/** Mark and word of an outcome; events of the filter have none. */
+/** Mark and word of an outcome; an exchange before its end has none, nor have events of the filter. */
 export function outcome(record) {
   const name = record['audit.outcome'];
-  if (!name) return el('span', { class: 'outcome outcome-event' }, icon('event'), 'event');
+  if (!name) return stage(record);
   const known = OUTCOMES.includes(name) ? name : 'event';
   return el('span', { class: `outcome outcome-${known}` }, icon(known), String(name));
 }
 
-/** What the collector found odd about a record. */
+/** How an answer was cut short, and what the collector found odd about a record. */
 export function flags(record) {
-  return (record.flags ?? []).map((flag) => el('span', { class: 'flag' }, String(flag).replaceAll('_', ' ')));
+  return [termination(record), ...(record.flags ?? []).map((flag) => el('span', { class: 'flag' }, String(flag).replaceAll('_', ' ')))];
 }
 
 /** A time that shows UTC when pointed at. */

@@ -8,6 +8,7 @@ import { personLink } from './person.js';
 import { repeat } from './poll.js';
 import { action, flags, outcome, place, status, time } from './records.js';
 import { extent, sessionState } from './session.js';
+import { markEnded } from './stages.js';
 import { href } from './url.js';
 
 const EVERY = 5000;
@@ -51,6 +52,7 @@ export function timeline(root, key) {
     const focused = line.contains(document.activeElement) ? document.activeElement.closest('[data-position]')?.dataset.position : null;
     show(line, items([...records.values()], signals, detail.open));
     detail.mark();
+    markEnded(line, records.values());
     if (focused) line.querySelector(`[data-position="${Number(focused)}"] button`)?.focus();
   }
 

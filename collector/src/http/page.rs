@@ -32,7 +32,7 @@ macro_rules! asset {
     };
 }
 
-const ASSETS: [Asset; 29] = [
+const ASSETS: [Asset; 31] = [
     asset!("/", "index.html", HTML),
     asset!("base.css", CSS),
     asset!("search.css", CSS),
@@ -56,6 +56,8 @@ const ASSETS: [Asset; 29] = [
     asset!("search.js", JAVASCRIPT),
     asset!("session.js", JAVASCRIPT),
     asset!("sessions.js", JAVASCRIPT),
+    asset!("stages.js", JAVASCRIPT),
+    asset!("stream.js", JAVASCRIPT),
     asset!("streams.js", JAVASCRIPT),
     asset!("theme.js", JAVASCRIPT),
     asset!("timeline.js", JAVASCRIPT),

@@ -1,7 +1,7 @@
 //! The page in a real browser: headless Chromium, driven through ChromeDriver.
 //!
-//! `journeys` runs on the complete product with a real Envoy; `search` and `person` on a collector
-//! with records of its own; `states` on a fake collector, for rare answers. Screenshots are in `target/page-screenshots/`.
+//! `journeys` runs on the complete product with a real Envoy; `search`, `person` and
+//! `stages` on a collector with records of their own; `states` on a fake collector, for rare answers. Screenshots are in `target/page-screenshots/`.
 #![cfg(test)]
 
 mod access;
@@ -11,6 +11,7 @@ mod fake;
 mod journeys;
 mod person;
 mod search;
+mod stages;
 mod states;
 mod stored;
 mod supervised;

@@ -84,10 +84,7 @@ async fn a_silent_stream_is_shown_with_its_bound() {
     browser.click("#completeness").await;
 
     browser
-        .until_text(
-            ".stream .silence",
-            "No more than 10,000 records that it made after",
-        )
+        .until_text(".stream .silence", "No more than 10,000 records after")
         .await;
 
     browser
@@ -96,6 +93,12 @@ async fn a_silent_stream_is_shown_with_its_bound() {
     fake.change(|world| world.streams = streams("complete", &json!([]), &json!([])));
     browser
         .until("document.querySelector('.silence') === null")
+        .await;
+    browser
+        .until_text(".stream .facts", "alive, at least every 30.0 s")
+        .await;
+    browser
+        .until_text(".stream .unknown", "No more than 10,000 records after")
         .await;
     browser.assert_clean().await;
 }
