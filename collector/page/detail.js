@@ -1,6 +1,7 @@
 // Everything that is known of one record, beside the list it was opened from.
 
 import { get } from './api.js';
+import { copyButton } from './clipboard.js';
 import { breakable, el, icon, notice, show } from './dom.js';
 import { context, utc } from './format.js';
 import { personLink } from './person.js';
@@ -9,7 +10,7 @@ import { endOf } from './stages.js';
 import { changed, go, href, params } from './url.js';
 
 const GROUPS = [
-  ['What', (name) => /^(audit\.(action|outcome|rule|stage|duration_ms|priority|header_conflict)|event_name|body|severity_number|error\.)/.test(name)],
+  ['What', (name) => /^(audit\.(action|outcome|rule|stage|started|termination|duration_ms|priority|header_conflict)|event_name|body|severity_number|error\.)/.test(name)],
   ['Who', (name) => /^(user\.|client\.|audit\.(identity|auth|peer)|user_agent)/.test(name)],
   ['Session', (name) => /^(session\.|audit\.session)/.test(name)],
   ['Request and answer', (name) => /^(http\.|rpc\.|url\.|server\.|network\.|audit\.(rpc|response|request_id|upstream|capture)|trace_id|span_id)/.test(name)],
@@ -97,7 +98,7 @@ function content(record, close) {
   const isStart = record['audit.stage'] === 'started';
   const fields = context(String(record['audit.session.context'] ?? ''));
   return [
-    bar(action(record), close, copyButton(record)),
+    bar(action(record), close, copyButton('Copy JSON', 'copy', () => JSON.stringify(record, null, 2))),
     el('p', { class: 'detail-summary' }, isStart ? el('span', { class: 'outcome' }, 'started') : outcome(record), time(record.time_unix_nano), flags(record)),
     isStart ? progress(record) : null,
     el('p', { class: 'links' }, sessionLink(record), record['user.id'] ? personLink(String(record['user.id'])) : null),
@@ -133,29 +134,4 @@ function field(name, value) {
       el('span', { class: 'value' }, text === '' ? '(empty)' : text),
       name.endsWith('_unix_nano') ? el('span', { class: 'muted' }, utc(text)) : null,
       parameter ? el('a', { href: href({ [parameter]: text }), 'data-link': true, class: 'only', 'aria-label': `Only ${name} ${text}` }, 'only this') : null));
-}
-
-function copyButton(record) {
-  const button = el('button', { type: 'button', class: 'button copy' }, 'Copy JSON');
-  button.addEventListener('click', async () => {
-    button.textContent = await copied(JSON.stringify(record, null, 2)) ? 'Copied' : 'Not copied';
-    setTimeout(() => { button.textContent = 'Copy JSON'; }, 2000);
-  });
-  return button;
-}
-
-/** The clipboard is for secure contexts only; elsewhere the old way works. */
-async function copied(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = el('textarea', { class: 'hidden', 'aria-hidden': 'true' });
-    area.value = text;
-    document.body.append(area);
-    area.select();
-    const done = document.execCommand('copy');
-    area.remove();
-    return done;
-  }
 }

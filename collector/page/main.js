@@ -8,6 +8,7 @@ import { person } from './person.js';
 import { retryNow } from './poll.js';
 import { search } from './search.js';
 import { sessions } from './sessions.js';
+import { share } from './share.js';
 import { streams } from './streams.js';
 import { followLinks, onChange, params } from './url.js';
 import { usage } from './usage.js';
@@ -87,6 +88,7 @@ function tokenBanner(failure) {
 
 followLinks();
 search();
+share();
 watchConnection();
 onChange(route);
 route();

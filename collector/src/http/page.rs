@@ -32,7 +32,7 @@ macro_rules! asset {
     };
 }
 
-const ASSETS: [Asset; 31] = [
+const ASSETS: [Asset; 33] = [
     asset!("/", "index.html", HTML),
     asset!("base.css", CSS),
     asset!("search.css", CSS),
@@ -41,6 +41,7 @@ const ASSETS: [Asset; 31] = [
     asset!("person.css", CSS),
     asset!("icon.svg", SVG),
     asset!("api.js", JAVASCRIPT),
+    asset!("clipboard.js", JAVASCRIPT),
     asset!("combobox.js", JAVASCRIPT),
     asset!("completeness.js", JAVASCRIPT),
     asset!("detail.js", JAVASCRIPT),
@@ -56,6 +57,7 @@ const ASSETS: [Asset; 31] = [
     asset!("search.js", JAVASCRIPT),
     asset!("session.js", JAVASCRIPT),
     asset!("sessions.js", JAVASCRIPT),
+    asset!("share.js", JAVASCRIPT),
     asset!("stages.js", JAVASCRIPT),
     asset!("stream.js", JAVASCRIPT),
     asset!("streams.js", JAVASCRIPT),

@@ -1,7 +1,8 @@
 //! The page in a real browser: headless Chromium, driven through ChromeDriver.
 //!
 //! `journeys` runs on the complete product with a real Envoy; `search`, `person` and
-//! `stages` on a collector with records of their own; `states` on a fake collector, for rare answers. Screenshots are in `target/page-screenshots/`.
+//! `stages` on a collector with records of their own; `states`, `access` and `share` on a fake
+//! collector, for rare answers and for those that stay the same. Screenshots are in `target/page-screenshots/`.
 #![cfg(test)]
 
 mod access;
@@ -11,6 +12,7 @@ mod fake;
 mod journeys;
 mod person;
 mod search;
+mod share;
 mod stages;
 mod states;
 mod stored;
