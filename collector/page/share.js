@@ -4,7 +4,7 @@ import { copyButton } from './clipboard.js';
 
 /** Puts the button into the header. */
 export function share() {
-  document.getElementById('share').append(copyButton('Copy link', 'share', link));
+  document.getElementById('share').append(copyButton('Copy link', 'copy-link', link));
 }
 
 /** The address of the view. It has no name and no password, which the page's own address may have. */

@@ -241,14 +241,16 @@ impl Browser {
         std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
     }
 
-    /// No element is wider than the screen. Waits until the page has processed the resize event.
+    /// No element is wider than the screen, no button too small for its words. Waits until the page
+    /// has processed the resize event.
     pub(crate) async fn assert_fits(&self) {
         let wide = "[...document.querySelectorAll('body *')].filter((node) => {
               const box = node.getBoundingClientRect();
               return box.width > 0 && box.right > innerWidth + 1 && !node.closest('.hidden, thead');
             })";
+        let tight = "[...document.querySelectorAll('button')].filter((button) => button.scrollWidth > button.clientWidth + 1)";
         self.until(&format!(
-            "document.documentElement.scrollWidth <= innerWidth && {wide}.length === 0"
+            "document.documentElement.scrollWidth <= innerWidth && [...{wide}, ...{tight}].length === 0"
         ))
         .await;
     }
