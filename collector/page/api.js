@@ -19,7 +19,7 @@ export class Failure extends Error {
 }
 
 /** The bearer token, where the collector asks for one; it is forgotten with the tab. */
-export function token() {
+function token() {
   try { return sessionStorage.getItem(TOKEN_KEY); } catch { return null; }
 }
 
@@ -44,15 +44,20 @@ export async function get(path, parameters, signal) {
   return JSON.parse(await response.text(), exact);
 }
 
-/** `GET` of a file, for which a link cannot carry the token. */
-export async function file(url) {
-  return (await fetched(url)).blob();
+/** The bytes of a `GET`, as they come and for as long as they do. Throws as `get` does, also when they break off. */
+export async function* pieces(url, signal) {
+  const reader = (await fetched(url, signal, [])).body.getReader();
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
+  } catch (error) {
+    throw signal.aborted ? error : new Failure('offline', 'The answer broke off.');
+  }
 }
 
-async function fetched(url, signal) {
+async function fetched(url, signal, deadline = [AbortSignal.timeout(PATIENCE)]) {
   const secret = token();
   const headers = secret ? { authorization: `Bearer ${secret}` } : {};
-  const limits = [AbortSignal.timeout(PATIENCE), signal].filter(Boolean);
+  const limits = [...deadline, signal].filter(Boolean);
   try {
     // The origin has no name and password in it, as the page's own address may; with them browsers refuse to ask.
     const response = await fetch(new URL(url, location.origin), { headers, signal: AbortSignal.any(limits) });

@@ -52,6 +52,13 @@ export function count(number) {
   return Number(number).toLocaleString('en');
 }
 
+/** A size: "12.3 kB" */
+export function bytes(number) {
+  const power = Math.max(0, Math.min(3, Math.floor(Math.log10(Math.max(number, 1)) / 3)));
+  const digits = power === 0 ? 0 : 1;
+  return `${(number / 1000 ** power).toFixed(digits)} ${['bytes', 'kB', 'MB', 'GB'][power]}`;
+}
+
 /** A count with its noun: "1 record", "2 records". */
 export function counted(number, noun) {
   return `${count(number)} ${noun}${Number(number) === 1 ? '' : 's'}`;

@@ -1,8 +1,9 @@
 // The live view: the newest records, more on top as they come, older ones on demand.
 
-import { address, file, get, token } from './api.js';
+import { get } from './api.js';
 import { el, icon, notice, show } from './dom.js';
 import { detailPanel } from './detail.js';
+import { exportForm } from './exports.js';
 import { filterForm, query } from './filters.js';
 import { counted } from './format.js';
 import { repeat } from './poll.js';
@@ -24,7 +25,7 @@ export function live(root) {
   const older = el('button', { type: 'button', class: 'button older', hidden: true }, 'Older records');
   const pause = el('button', { type: 'button', class: 'button pause', 'aria-pressed': 'false' });
   const summary = el('span', { class: 'muted summary' });
-  const exports = el('span', { class: 'exports' });
+  const exports = exportForm(query);
   const filters = filterForm();
   const records = new Map();
   const detail = detailPanel((position) => records.get(position));
@@ -128,7 +129,6 @@ export function live(root) {
     clear();
     older.hidden = whole.hidden = true;
     show(state, notice('loading', 'Loading'));
-    show(exports, 'Export ', exportLink('csv'), exportLink('ndjson'));
     polling.now();
   }
 
@@ -139,28 +139,15 @@ export function live(root) {
   });
   older.addEventListener('click', showOlder);
   show(root, el('h1', { class: 'hidden' }, 'Live records'), filters.form,
-    el('div', { class: 'toolbar' }, pause, filters.toggle, summary, exports),
+    el('div', { class: 'toolbar' }, pause, filters.toggle, summary, exports.form),
     el('div', { class: 'split' }, el('div', { class: 'list' }, whole, state, older), detail.panel));
   describe();
   const polling = repeat(EVERY, look);
   update();
-  return { update, stop: () => { polling.stop(); detail.stop(); } };
+  return { update, stop: () => { polling.stop(); detail.stop(); exports.stop(); } };
 }
 
 function isNewer(one, other) {
   const difference = BigInt(one.time_unix_nano) - BigInt(other.time_unix_nano);
   return difference > 0n || (difference === 0n && one.position > other.position);
-}
-
-function exportLink(format) {
-  const url = address('/api/records', { ...query(), format });
-  const link = el('a', { href: url, download: `audit.${format}` }, format.toUpperCase());
-  link.addEventListener('click', async (event) => {
-    if (!token()) return;
-    event.preventDefault();
-    const blob = URL.createObjectURL(await file(url));
-    el('a', { href: blob, download: `audit.${format}` }).click();
-    setTimeout(() => URL.revokeObjectURL(blob), 60000);
-  });
-  return link;
 }

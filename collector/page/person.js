@@ -2,6 +2,7 @@
 
 import { get } from './api.js';
 import { el, notice, show } from './dom.js';
+import { exportForm } from './exports.js';
 import { counted } from './format.js';
 import { repeat } from './poll.js';
 import { time } from './records.js';
@@ -44,6 +45,7 @@ function one(root, user) {
   const { whole, body } = sessionTable('Sessions of this person, last seen first');
   const state = el('div', { class: 'list-state' }, notice('loading', 'Loading'));
   const older = el('button', { type: 'button', class: 'button older', hidden: true }, 'Older sessions');
+  const exports = exportForm(() => ({ user }));
   const readSignals = signalReader();
   let pages = 1;
 
@@ -73,10 +75,10 @@ function one(root, user) {
     polling.now();
   });
   const sources = `Devices and countries are those of the sessions below, the others those of the latest ${RECORDS} records.`;
-  show(root, head, groups, el('p', { class: 'muted lead' }, sources), el('h2', null, 'Sessions'), whole, state, older);
+  show(root, head, exports.form, groups, el('p', { class: 'muted lead' }, sources), el('h2', null, 'Sessions'), whole, state, older);
   const polling = repeat(EVERY, look);
   polling.now();
-  return { stop: polling.stop };
+  return { stop: () => { polling.stop(); exports.stop(); } };
 }
 
 /** The newest `pages` pages of sessions, and whether there are more. */

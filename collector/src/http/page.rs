@@ -32,7 +32,7 @@ macro_rules! asset {
     };
 }
 
-const ASSETS: [Asset; 33] = [
+const ASSETS: [Asset; 35] = [
     asset!("/", "index.html", HTML),
     asset!("base.css", CSS),
     asset!("search.css", CSS),
@@ -46,6 +46,7 @@ const ASSETS: [Asset; 33] = [
     asset!("completeness.js", JAVASCRIPT),
     asset!("detail.js", JAVASCRIPT),
     asset!("dom.js", JAVASCRIPT),
+    asset!("exports.js", JAVASCRIPT),
     asset!("filters.js", JAVASCRIPT),
     asset!("format.js", JAVASCRIPT),
     asset!("live.js", JAVASCRIPT),
@@ -61,6 +62,7 @@ const ASSETS: [Asset; 33] = [
     asset!("stages.js", JAVASCRIPT),
     asset!("stream.js", JAVASCRIPT),
     asset!("streams.js", JAVASCRIPT),
+    asset!("tally.js", JAVASCRIPT),
     asset!("theme.js", JAVASCRIPT),
     asset!("timeline.js", JAVASCRIPT),
     asset!("traits.js", JAVASCRIPT),

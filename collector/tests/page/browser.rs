@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::supervised::{End, Supervised};
 use crate::webdriver::Session;
+pub(crate) use crate::webdriver::key;
 
 /// How long a test waits for an effect before it fails.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -32,16 +33,6 @@ const FLAGS: [&str; 11] = [
     "--lang=en",
 ];
 
-/// Keys in WebDriver's encoding.
-pub(crate) mod key {
-    pub(crate) const TAB: &str = "\u{e004}";
-    pub(crate) const ENTER: &str = "\u{e007}";
-    pub(crate) const ESCAPE: &str = "\u{e00c}";
-    pub(crate) const LEFT: &str = "\u{e012}";
-    pub(crate) const UP: &str = "\u{e013}";
-    pub(crate) const DOWN: &str = "\u{e015}";
-}
-
 /// A browser; it and all its processes end when this is dropped.
 pub(crate) struct Browser {
     session: Session,
@@ -49,7 +40,7 @@ pub(crate) struct Browser {
     // Dropped in this order: the profile directory is removed after the last process that writes to
     // it.
     _driver: Supervised,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 impl Browser {
@@ -70,7 +61,7 @@ impl Browser {
             session,
             origin: origin.to_owned(),
             _driver: driver,
-            _profile: profile,
+            profile,
         };
 
         browser.resize(1280, 800).await;
@@ -207,6 +198,37 @@ impl Browser {
     /// Chooses an option of a select by its value.
     pub(crate) async fn choose(&self, css: &str, value: &str) {
         self.click(&format!("{css} option[value='{value}']")).await;
+    }
+
+    /// Keeps what the page saves, for `saved`.
+    pub(crate) async fn keep_downloads(&self) {
+        let folder = self.downloads();
+        let behaviour = json!({"behavior": "allow", "downloadPath": folder});
+        self.devtools("Browser.setDownloadBehavior", behaviour)
+            .await;
+    }
+
+    /// Waits for the file that the page saves, and takes it away: its name and its bytes.
+    pub(crate) async fn saved(&self) -> (String, Vec<u8>) {
+        let end = now() + DEADLINE;
+        loop {
+            let files = std::fs::read_dir(self.downloads()).into_iter().flatten();
+            let mut names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+            // While the browser writes a file, its name ends otherwise.
+            if let Some(name) = names.find(|name| !name.ends_with(".crdownload")) {
+                let path = self.downloads().join(&name);
+                let bytes = std::fs::read(&path).unwrap();
+                std::fs::remove_file(path).unwrap();
+                return (name, bytes);
+            }
+
+            assert!(now() < end, "nothing was saved");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn downloads(&self) -> PathBuf {
+        self.profile.path().join("downloads")
     }
 
     /// Presses keys in order, at the current focus.

@@ -11,6 +11,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The key of element references in WebDriver's JSON.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
+/// Keys in WebDriver's encoding.
+pub(crate) mod key {
+    pub(crate) const TAB: &str = "\u{e004}";
+    pub(crate) const ENTER: &str = "\u{e007}";
+    pub(crate) const ESCAPE: &str = "\u{e00c}";
+    pub(crate) const LEFT: &str = "\u{e012}";
+    pub(crate) const UP: &str = "\u{e013}";
+    pub(crate) const DOWN: &str = "\u{e015}";
+}
+
 /// A session with one browser window.
 pub(crate) struct Session {
     driver: SocketAddr,
