@@ -49,7 +49,7 @@ export function card(stream) {
 function unknown(stream) {
   if (stream.unknown_since_unix_nano === null) return null;
   const since = clock(stream.unknown_since_unix_nano, false);
-  const most = stream.unknown_at_most === null ? 'It is not known how many records' : `No more than ${counted(stream.unknown_at_most, 'record')}`;
+  const most = stream.unknown_at_most === null ? 'Any number of records' : `No more than ${counted(stream.unknown_at_most, 'record')}`;
   const isSilent = stream.life === 'silent';
   const reason = isSilent ? 'Killed, or it cannot reach the collector. ' : '';
   return el('p', { class: isSilent ? 'silence' : 'unknown muted' }, isSilent ? icon('open') : null, `${reason}${most} after ${since} are unknown.`);

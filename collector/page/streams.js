@@ -5,6 +5,7 @@ import { explained } from './completeness.js';
 import { el, notice, show } from './dom.js';
 import { choice } from './filters.js';
 import { count, counted } from './format.js';
+import { history } from './history.js';
 import { repeat } from './poll.js';
 import { badge, card, legend } from './stream.js';
 import { changed, go, href, params } from './url.js';
@@ -18,6 +19,7 @@ export function streams(root) {
   const body = el('div', null, notice('loading', 'Loading'));
   const status = choice('status', 'Show', STATUSES);
   const older = el('button', { type: 'button', class: 'button older', hidden: true }, 'Older streams');
+  const past = history();
   let pages = 1;
   let asked = null;
   let have = false;
@@ -50,10 +52,10 @@ export function streams(root) {
   });
   show(root, el('h1', null, 'Streams'),
     el('p', { class: 'muted lead' }, 'Each worker of a proxy numbers its records without gaps, so that a number that is missing can be told.'),
-    el('form', { class: 'filters', 'aria-label': 'Which streams', on: { submit: (event) => event.preventDefault() } }, status.whole), body, older);
+    el('form', { class: 'filters', 'aria-label': 'Which streams', on: { submit: (event) => event.preventDefault() } }, status.whole), body, older, past.node);
   const polling = repeat(EVERY, look);
   update();
-  return { update, stop: polling.stop };
+  return { update, stop: () => { polling.stop(); past.stop(); } };
 }
 
 /** The sums, and the first `pages` pages of the streams. */

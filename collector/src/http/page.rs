@@ -32,7 +32,7 @@ macro_rules! asset {
     };
 }
 
-const ASSETS: [Asset; 35] = [
+const ASSETS: [Asset; 36] = [
     asset!("/", "index.html", HTML),
     asset!("base.css", CSS),
     asset!("search.css", CSS),
@@ -49,6 +49,7 @@ const ASSETS: [Asset; 35] = [
     asset!("exports.js", JAVASCRIPT),
     asset!("filters.js", JAVASCRIPT),
     asset!("format.js", JAVASCRIPT),
+    asset!("history.js", JAVASCRIPT),
     asset!("live.js", JAVASCRIPT),
     asset!("main.js", JAVASCRIPT),
     asset!("person.js", JAVASCRIPT),

@@ -110,25 +110,16 @@ impl Drop for Fake {
 }
 
 fn router(world: Shared) -> Router {
-    let api =
-        Router::new()
-            .route("/api/records", get(records))
-            .route(
-                "/api/streams",
-                get(|State(world): State<Shared>| async move {
-                    Json(world.lock().unwrap().streams.clone())
-                }),
-            )
-            .route(
-                "/api/usage",
-                get(|State(world): State<Shared>| async move {
-                    Json(world.lock().unwrap().usage.clone())
-                }),
-            )
-            .route("/api/search", get(suggestions))
-            .route("/api/sessions", get(sessions))
-            .route("/api/sessions/{key}", get(session))
-            .layer(middleware::from_fn_with_state(world.clone(), refuse));
+    let api = Router::new()
+        .route("/api/records", get(records))
+        .route("/api/streams", get(all_streams))
+        .route("/api/usage", get(usage))
+        .route("/api/search", get(suggestions))
+        .route("/api/conflicts", get(conflicts))
+        .route("/api/retention", get(retention))
+        .route("/api/sessions", get(sessions))
+        .route("/api/sessions/{key}", get(session))
+        .layer(middleware::from_fn_with_state(world.clone(), refuse));
 
     api.merge(page::router())
         .layer(middleware::map_response(close))
@@ -213,9 +204,8 @@ fn matches(record: &Value, query: &HashMap<String, String>) -> bool {
     ];
 
     let wants = |(parameter, attribute): (&str, &str)| {
-        query
-            .get(parameter)
-            .is_none_or(|wanted| record[attribute] == *wanted)
+        let wanted = query.get(parameter);
+        wanted.is_none_or(|wanted| record[attribute] == *wanted)
     };
     let action = record["audit.action"]
         .as_str()
@@ -228,6 +218,18 @@ fn matches(record: &Value, query: &HashMap<String, String>) -> bool {
             .is_none_or(|part| action.contains(&part.to_lowercase()))
 }
 
+async fn all_streams(State(world): State<Shared>) -> Json<Value> {
+    Json(world.lock().unwrap().streams.clone())
+}
+
+async fn usage(State(world): State<Shared>) -> Json<Value> {
+    Json(world.lock().unwrap().usage.clone())
+}
+
+async fn conflicts() -> Json<Value> {
+    Json(json!({"conflicts": [], "next_cursor": null}))
+}
+
 async fn suggestions() -> Json<Value> {
     let of_ada = |kind: &str, value: &str| json!({"kind": kind, "value": value, "user_id": "42"});
     Json(json!({"suggestions": [
@@ -236,14 +238,20 @@ async fn suggestions() -> Json<Value> {
     ]}))
 }
 
+async fn retention() -> Json<Value> {
+    let cut = json!({"first_position": 1, "last_position": 1200, "records": 1200, "key_id": "5e5e",
+        "deleted_at_unix_nano": "1783072801000000001", "received_until_unix_nano": null});
+    Json(json!({"cuts": [cut], "next_cursor": "1"}))
+}
+
 async fn sessions(
     State(world): State<Shared>,
     Query(query): Query<HashMap<String, String>>,
 ) -> Json<Value> {
     let world = world.lock().unwrap();
     let user = query.get("user");
-    let of_user = |session: &&Value| user.is_none_or(|user| session["user_id"] == **user);
-    let sessions: Vec<_> = world.sessions.iter().filter(of_user).collect();
+    let mut sessions = world.sessions.clone();
+    sessions.retain(|session| user.is_none_or(|user| session["user_id"] == **user));
     Json(json!({"sessions": sessions, "next_cursor": null}))
 }
 

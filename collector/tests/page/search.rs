@@ -170,3 +170,20 @@ async fn a_late_answer_to_an_earlier_text_is_not_shown() {
         "the list belongs to what is typed"
     );
 }
+
+#[tokio::test]
+async fn a_suggestion_is_never_markup() {
+    let name = "<img src=x onerror=\"window.harmed = true\">";
+    let stored = Stored::start(&[line(0, 1, &json!({"user.name": name}))]).await;
+    let browser = Browser::open(&stored.origin()).await;
+    browser.until_text(".records", name).await;
+    suggested(&browser, "<img", 1).await;
+    browser.until_text("#search [role=option]", name).await;
+    assert_eq!(
+        browser
+            .eval("[document.images.length, window.harmed ?? 'unharmed']")
+            .await,
+        json!([0, "unharmed"])
+    );
+    browser.assert_clean().await;
+}

@@ -21,7 +21,7 @@ const STEPS: [(&str, &str); 8] = [
     ("nav [data-view=sessions]", ".sessions tbody tr"),
     ("nav [data-view=usage]", ".plot svg"),
     (".users a", "main:has(.chips:empty) .records tbody tr"),
-    ("nav [data-view=streams]", ".stream"),
+    ("nav [data-view=streams]", "main:has(.stream) .history li"),
 ];
 
 /// Presses the button, and yields the path and the query of the copied address.

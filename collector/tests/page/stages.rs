@@ -1,4 +1,5 @@
-//! Exchanges that go on, how answers were cut short, and streams that send signs of life.
+//! Exchanges that go on, how answers were cut short, streams that send signs of life, and records
+//! that contradict each other.
 
 use serde_json::json;
 
@@ -130,5 +131,35 @@ async fn a_stream_shows_how_much_of_it_can_be_unknown() {
     assert_eq!(browser.address().await, "/?view=streams&status=gap");
     browser.back().await;
     browser.until_text(".stream .facts", "alive").await;
+    browser.assert_clean().await;
+}
+
+#[tokio::test]
+async fn a_conflict_is_shown_with_what_differs() {
+    let more = |action: &str| {
+        json!({"log.record.uid": "aud_same", "audit.action": action, "time_unix_nano": "1783072801000000001",
+        "observed_time_unix_nano": "1783072801000000001", "app.note": (action == "second").then_some("<b>bold</b>")})
+    };
+    let stored = Stored::start(&[line(0, 1, &more("first"))]).await;
+    stored.send(&[line(0, 1, &more("second"))]).await;
+
+    let browser = Browser::open(&stored.origin()).await;
+    browser.go("/?view=streams").await;
+    browser.until_text(".history", "Record 1 came again").await;
+    let lines = "[...document.querySelectorAll('.history li li')].map((line) => line.textContent)";
+    assert_eq!(
+        browser.eval(lines).await,
+        json!([
+            "audit.action: stored first, then second",
+            "body: stored first success, then second success",
+            "app.note: stored (none), then <b>bold</b>"
+        ])
+    );
+    browser.until_text(".history", "Nothing was deleted.").await;
+    browser.screenshot("conflict").await;
+
+    browser.click(".history a").await;
+    browser.until_text(".detail h2", "first").await;
+    assert_eq!(browser.address().await, "/?record=1");
     browser.assert_clean().await;
 }

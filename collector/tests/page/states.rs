@@ -43,6 +43,15 @@ async fn a_gap_is_described_and_links_to_the_missing_numbers() {
         "the mark stands where the numbers are missing"
     );
 
+    browser
+        .until_text(
+            ".history",
+            "1,200 records, positions 1 to 1,200, deleted at",
+        )
+        .await;
+    browser
+        .until_text(".history", "Only the latest 20 are shown.")
+        .await;
     browser.screenshot("gap-light").await;
     browser.theme("dark").await;
     browser.screenshot("gap-dark").await;
