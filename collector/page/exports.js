@@ -9,6 +9,10 @@ import { csvRecords, lines } from './tally.js';
 const FORMATS = [
   ['csv', 'CSV, for spreadsheets', 'records.csv', { format: 'csv' }, csvRecords],
   ['ndjson', 'NDJSON, a line of JSON each', 'records.ndjson', { format: 'ndjson' }, lines],
+  ['csv-raw', 'CSV, no text changed', 'records.csv', { format: 'csv', formulas: 'raw' }, csvRecords],
+  ['parquet', 'Parquet', 'records.parquet', { format: 'parquet' }, null],
+  ['ocsf', 'OCSF, a line of JSON each', 'records.ocsf.ndjson', { format: 'ocsf' }, lines],
+  ['ecs', 'ECS, a line of JSON each', 'records.ecs.ndjson', { format: 'ecs' }, lines],
 ];
 /** Bytes that are handed to the browser as one piece, which may put it on a disk. */
 const PIECE = 4 * 1024 * 1024;
