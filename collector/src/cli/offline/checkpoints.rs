@@ -19,13 +19,21 @@ pub(crate) struct Flags {
     /// Only those after this position
     #[arg(long, default_value_t = 0, value_name = "POSITION")]
     after: i64,
+    /// Only so many of the latest: one covers all rows before it
+    #[arg(long, value_name = "N", conflicts_with = "after", value_parser = clap::value_parser!(i64).range(1..))]
+    latest: Option<i64>,
 }
 
 /// Prints one JSON object a line, oldest first.
 pub(crate) fn run(flags: &Flags) -> Result<(), OfflineError> {
     let opened = db::open_to_read(&flags.database.url()?)?;
-    let list = read_ledger(&opened, |connection| {
-        Checkpoint::list(connection, flags.after, i64::MAX)
+    let list = read_ledger(&opened, |connection| match flags.latest {
+        Some(count) => {
+            let mut list = Checkpoint::latest(connection, count)?;
+            list.reverse();
+            Ok(list)
+        }
+        None => Checkpoint::list(connection, flags.after, i64::MAX),
     })?;
 
     let mut out = io::stdout().lock();

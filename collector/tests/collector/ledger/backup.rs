@@ -104,6 +104,12 @@ async fn a_backup_has_all_and_can_be_restored_to_either_database(fixture: Fixtur
     assert!(original.0.contains("\"fault_count\": 0"), "{}", original.0);
     assert_eq!(state(&format!("sqlite://{backup}")).await, original);
 
+    let checkpoints: Vec<&str> = original.2.lines().collect();
+    assert!(checkpoints.len() > 1, "{checkpoints:?}");
+    let latest = ["checkpoints", "--latest", "1", "--database", &fixture.url];
+    let latest = succeed(&latest).await;
+    assert_eq!(Some(&latest.trim_end()), checkpoints.last());
+
     for target in [Fixture::sqlite(), Fixture::postgres()] {
         succeed(&["restore", "--from", &backup, "--database", &target.url]).await;
         assert_eq!(state(&target.url).await, original);
