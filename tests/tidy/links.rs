@@ -5,13 +5,16 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// Folders with documents, the top of the repository included.
-const FOLDERS: [&str; 7] = [
+const FOLDERS: [&str; 10] = [
     "",
     "docs",
     "docs/decisions",
     "envoy",
     "benches",
     "collector",
+    "deploy/envoy-gateway",
+    "deploy/istio",
+    "deploy/kubernetes",
     "findings",
 ];
 
