@@ -123,17 +123,33 @@ pub fn hash(bytes: Option<&[u8]>) -> Result<Hash, DbError> {
 ///
 /// # Errors
 ///
-/// Those of the database.
+/// Those of the database; also when the row holds what no collector writes.
 pub fn head(connection: &mut dyn Connection) -> Result<Head, DbError> {
     let mut head = Head::START;
-    connection.query("SELECT position, hash FROM head", &[], &mut |row| {
-        head = Head {
-            position: row.integer(0)?.unwrap_or_default(),
-            hash: hash(row.bytes(1)?)?,
-        };
+    connection.query(HEAD, &[], &mut |row| {
+        head = read_head(row)?;
         Ok(())
     })?;
     Ok(head)
+}
+
+/// The same for a verification: `None` when the row holds what no collector writes.
+pub(super) fn readable_head(connection: &mut dyn Connection) -> Result<Option<Head>, DbError> {
+    let mut head = Some(Head::START);
+    connection.query(HEAD, &[], &mut |row| {
+        head = read_head(row).ok();
+        Ok(())
+    })?;
+    Ok(head)
+}
+
+const HEAD: &str = "SELECT position, hash FROM head";
+
+fn read_head(row: &dyn Row) -> Result<Head, DbError> {
+    Ok(Head {
+        position: row.integer(0)?.unwrap_or_default(),
+        hash: hash(row.bytes(1)?)?,
+    })
 }
 
 /// The end of the chain, which must continue from `known`.

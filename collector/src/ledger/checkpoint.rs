@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::background::BackgroundTask;
 use super::chain::{self, Head, head};
 use super::signing::{Key, PublicKey};
-use crate::db::{self, Cell, Connection, DbError};
+use crate::db::{self, Cell, Connection, DbError, Row};
 use crate::time::{Clock, nanos};
 
 /// A checkpoint as it is kept.
@@ -90,6 +90,37 @@ impl Checkpoint {
         read(connection, LATEST, &[Cell::Integer(limit)])
     }
 
+    /// All checkpoints, oldest first, and the positions of those that hold what no collector writes.
+    pub(super) fn list_with_damaged(
+        connection: &mut dyn Connection,
+    ) -> Result<(Vec<Self>, Vec<i64>), DbError> {
+        const ALL: &str = "SELECT position, hash, made_at_unix_nano, key_id, signature FROM checkpoints \
+            ORDER BY position, key_id";
+
+        let (mut list, mut damaged) = (Vec::new(), Vec::new());
+        connection.query(ALL, &[], &mut |row| {
+            match Self::read(row) {
+                Ok(checkpoint) => list.push(checkpoint),
+                Err(_) => damaged.push(row.integer(0).ok().flatten().unwrap_or_default()),
+            }
+            Ok(())
+        })?;
+        Ok((list, damaged))
+    }
+
+    /// Reads a row of position, hash, time, key and signature.
+    fn read(row: &dyn Row) -> Result<Self, DbError> {
+        Ok(Self {
+            head: Head {
+                position: row.integer(0)?.unwrap_or_default(),
+                hash: chain::hash(row.bytes(1)?)?,
+            },
+            made_at: row.integer(2)?.unwrap_or_default(),
+            key_id: row.text(3)?.unwrap_or_default().to_owned(),
+            signature: row.bytes(4)?.unwrap_or_default().to_vec(),
+        })
+    }
+
     fn keep(&self, connection: &mut dyn Connection) -> Result<(), DbError> {
         const KEEP: &str = "INSERT INTO checkpoints (position, key_id, hash, made_at_unix_nano, signature) \
             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (position, key_id) DO NOTHING";
@@ -108,7 +139,7 @@ impl Checkpoint {
     }
 }
 
-/// Rows of position, hash, time, key and signature.
+/// The checkpoints that a query returns.
 fn read(
     connection: &mut dyn Connection,
     sql: &str,
@@ -117,15 +148,7 @@ fn read(
     let mut list = Vec::new();
 
     connection.query(sql, cells, &mut |row| {
-        list.push(Checkpoint {
-            head: Head {
-                position: row.integer(0)?.unwrap_or_default(),
-                hash: chain::hash(row.bytes(1)?)?,
-            },
-            made_at: row.integer(2)?.unwrap_or_default(),
-            key_id: row.text(3)?.unwrap_or_default().to_owned(),
-            signature: row.bytes(4)?.unwrap_or_default().to_vec(),
-        });
+        list.push(Checkpoint::read(row)?);
         Ok(())
     })?;
 

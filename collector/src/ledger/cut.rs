@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::chain::Hash;
 use super::signing::{Key, PublicKey};
 use crate::completeness::{Stream, Streams};
-use crate::db::{Cell, Connection, DbError};
+use crate::db::{Cell, Connection, DbError, Row};
 
 /// The signed statement, as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -152,6 +152,35 @@ impl Cut {
         )
     }
 
+    /// All cuts in the order of the chain, and the first positions of those that hold what no
+    /// collector writes.
+    pub(super) fn list_with_damaged(
+        connection: &mut dyn Connection,
+    ) -> Result<(Vec<Self>, Vec<i64>), DbError> {
+        const ALL: &str = "SELECT first_position, statement, key_id, signature FROM cuts \
+            ORDER BY first_position";
+
+        let (mut list, mut damaged) = (Vec::new(), Vec::new());
+        connection.query(ALL, &[], &mut |row| {
+            match Self::read(row) {
+                Ok(cut) => list.push(cut),
+                Err(_) => damaged.push(row.integer(0).ok().flatten().unwrap_or_default()),
+            }
+            Ok(())
+        })?;
+        Ok((list, damaged))
+    }
+
+    /// Reads a row of first position, statement, key and signature.
+    fn read(row: &dyn Row) -> Result<Self, DbError> {
+        Ok(Self {
+            first_position: row.integer(0)?.unwrap_or_default(),
+            text: row.text(1)?.unwrap_or_default().to_owned(),
+            key_id: row.text(2)?.unwrap_or_default().to_owned(),
+            signature: row.bytes(3)?.unwrap_or_default().to_vec(),
+        })
+    }
+
     /// What the cuts that begin before a position are about, the last of them first, at most `limit`.
     /// Damaged ones are left out; `verify` finds them.
     ///
@@ -188,12 +217,7 @@ impl Cut {
 
         let mut list = Vec::new();
         connection.query(&text, cells, &mut |row| {
-            list.push(Self {
-                first_position: row.integer(0)?.unwrap_or_default(),
-                text: row.text(1)?.unwrap_or_default().to_owned(),
-                key_id: row.text(2)?.unwrap_or_default().to_owned(),
-                signature: row.bytes(3)?.unwrap_or_default().to_vec(),
-            });
+            list.push(Self::read(row)?);
             Ok(())
         })?;
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 pub use fault::Fault;
 
 use super::append::conflicts;
-use super::chain::head;
+use super::chain::readable_head;
 use super::checkpoint::Checkpoint;
 use super::entry::RECORDS;
 use super::signing::PublicKey;
@@ -121,8 +121,9 @@ fn walk(
         }
     }
 
-    let head = head(connection)?;
-    walk.compare_views(views_position(connection)?, head);
+    let head = readable_head(connection)?;
+    let head_position = head.map_or(0, |head| head.position);
+    walk.compare_views(views_position(connection)?, head_position);
     let conflicts = conflicts(connection)?;
     Ok(walk.end(head, moment, conflicts))
 }

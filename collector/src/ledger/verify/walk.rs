@@ -12,6 +12,9 @@ use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::cut::{Cut, Statement};
 use crate::ledger::signing::PublicKey;
 
+/// Position of the first row of a chain.
+const FIRST: i64 = 1;
+
 /// A walk over the ledger, row by row.
 pub(super) struct Walk {
     hasher: Hasher,
@@ -38,8 +41,8 @@ const STEP_BACK: i64 = 60_000_000_000;
 impl Walk {
     /// Loads cuts and checkpoints, and checks their signatures.
     pub(super) fn begin(connection: &mut dyn Connection, trust: &Trust) -> Result<Self, DbError> {
-        let cuts = Cut::list(connection)?;
-        let mut checkpoints = Checkpoint::list(connection, 0, i64::MAX)?;
+        let (cuts, damaged_cuts) = Cut::list_with_damaged(connection)?;
+        let (mut checkpoints, damaged_checkpoints) = Checkpoint::list_with_damaged(connection)?;
         checkpoints.extend(trust.checkpoints.iter().cloned());
 
         let mut walk = Self {
@@ -58,14 +61,23 @@ impl Walk {
             },
         };
 
+        for first_position in damaged_cuts {
+            walk.fault(Fault::Cut { first_position });
+        }
+        for position in damaged_checkpoints {
+            walk.fault(Fault::Checkpoint { position });
+        }
         walk.check_signatures(&cuts, &checkpoints, &trust.keys);
         walk.result.checkpoints = i64::try_from(checkpoints.len()).unwrap_or(i64::MAX);
 
-        for checkpoint in checkpoints {
-            walk.checkpoints
-                .entry(checkpoint.head.position)
-                .or_default()
-                .push(checkpoint.head.hash);
+        for Checkpoint { head, .. } in checkpoints {
+            if head.position < FIRST {
+                walk.fault(Fault::Checkpoint {
+                    position: head.position,
+                });
+            }
+            let hashes = walk.checkpoints.entry(head.position).or_default();
+            hashes.push(head.hash);
         }
 
         walk.cuts = cuts.into_iter().peekable();
@@ -111,8 +123,7 @@ impl Walk {
             self.result.rows_after_last_checkpoint += 1;
         }
 
-        if position <= 0 {
-            // Positions of a chain begin at 1.
+        if position < FIRST {
             self.row_fault(position, row);
             return Ok(());
         }
@@ -127,7 +138,8 @@ impl Walk {
                 first_position: next,
                 last_position: position - 1,
             });
-        } else if kept.is_none()
+        } else if position < next
+            || kept.is_none()
             || self.hasher.kept_row(&self.reached.hash, position, row).ok() != kept
         {
             self.row_fault(position, row);
@@ -251,21 +263,26 @@ impl Walk {
     }
 
     /// Views are made of rows, so they cannot be ahead of them.
-    pub(super) fn compare_views(&mut self, views_position: i64, head: Head) {
-        if views_position > head.position {
+    pub(super) fn compare_views(&mut self, views_position: i64, head_position: i64) {
+        if views_position > head_position {
             self.fault(Fault::Views {
                 views_position,
-                head_position: head.position,
+                head_position,
             });
         }
     }
 
     /// The result, once all rows are processed.
-    pub(super) fn end(mut self, head: Head, moment: Moment, conflicts: i64) -> Verification {
+    pub(super) fn end(
+        mut self,
+        head: Option<Head>,
+        moment: Moment,
+        conflicts: i64,
+    ) -> Verification {
         self.cross_cuts(i64::MAX);
-        if self.reached != head {
+        if head != Some(self.reached) {
             self.fault(Fault::Head {
-                head_position: head.position,
+                head_position: head.map_or(0, |head| head.position),
                 last_position: self.reached.position,
             });
         }

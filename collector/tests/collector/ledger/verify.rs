@@ -1,12 +1,15 @@
 //! What `verify` finds beside changed rows: damage of the file, views ahead of the ledger, numbers
 //! that occur twice, clocks that were set back, and rows that no signature proves.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
 
+use audit_collector::db::Cell;
+use audit_collector::ledger::cut::{Cut, Statement};
 use audit_collector::ledger::verify::Fault;
 
-use crate::ledger::fixture::{Fixture, NOW, SECOND, entries, entry, entry_at};
+use crate::ledger::fixture::{Fixture, NOW, SECOND, entries, entry, entry_at, rows};
 use crate::ledger::on_both;
 
 const DAY: i64 = 24 * 3600 * SECOND;
@@ -21,6 +24,8 @@ on_both![
     a_number_that_occurs_twice_is_a_fault,
     receipts_that_run_backwards_are_counted,
     a_gap_that_is_known_since_a_time_to_come_is_a_gap,
+    what_no_collector_writes_is_a_fault_and_no_failure,
+    a_row_within_a_cut_is_a_fault,
 ];
 
 async fn filled(fixture: &Fixture) {
@@ -108,6 +113,60 @@ async fn a_gap_that_is_known_since_a_time_to_come_is_a_gap(fixture: Fixture) {
     }
     ledger.close().await.unwrap();
     assert_eq!(fixture.verify().await.completeness.unexplained_numbers, 2);
+}
+
+async fn what_no_collector_writes_is_a_fault_and_no_failure(fixture: Fixture) {
+    filled(&fixture).await;
+    let checkpoint = |position| Fault::Checkpoint { position };
+    fixture.change("UPDATE checkpoints SET position = 0").await;
+    let faults = fixture.verify().await.faults;
+    assert!(faults.contains(&checkpoint(0)), "{faults:?}");
+
+    fixture.change("UPDATE checkpoints SET position = 10").await;
+    for shorten in [
+        "UPDATE checkpoints SET hash = $1",
+        "UPDATE head SET hash = $1",
+    ] {
+        fixture
+            .with(move |connection| connection.execute(shorten, &[Cell::Bytes(&[0])]))
+            .await;
+    }
+    let head = Fault::Head {
+        head_position: 0,
+        last_position: 10,
+    };
+    assert_eq!(fixture.verify().await.faults, [checkpoint(10), head]);
+}
+
+async fn a_row_within_a_cut_is_a_fault(fixture: Fixture) {
+    filled(&fixture).await;
+    let hash = rows(&fixture.ledger().await).await[2].hash;
+    fixture
+        .change("DELETE FROM records WHERE position <= 3")
+        .await;
+
+    // A correct cut of rows 1 to 3, and one of the same hash that also covers row 4.
+    for (last_position, fault) in [(3, None), (4, Some(4))] {
+        let statement = Statement {
+            kind: Statement::KIND.to_owned(),
+            first_position: 1,
+            last_position,
+            hash_before: "00".repeat(32),
+            hash_after: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            made_at_unix_nano: NOW,
+            received_until_unix_nano: None,
+            key_id: fixture.key().id().to_owned(),
+            streams: BTreeMap::new(),
+        };
+        let cut = Cut::sign(&statement, &fixture.key()).unwrap();
+        fixture.with(move |connection| cut.keep(connection)).await;
+
+        let row = fault.map(|position| Fault::Row {
+            position,
+            uid: format!("aud_{}", position - 1),
+        });
+        assert_eq!(fixture.verify().await.faults, Vec::from_iter(row));
+    }
 }
 
 /// Overwrites the first page of a table or an index, behind the back of SQLite.
