@@ -8,6 +8,7 @@ mod query_plans;
 mod questions;
 mod retention;
 mod set_back;
+mod stranger;
 mod stream_view;
 mod streams;
 mod tamper;

@@ -1,0 +1,222 @@
+//! Every kind of tampering is named, and both agree that the ledger is not sound.
+
+use audit_collector::db::Kind;
+use audit_collector::ledger::entry::{RECORDS, UNHASHED};
+
+use super::{Case, PACKAGES, assert_named, assert_sound, filled};
+use crate::process::command;
+
+#[tokio::test]
+async fn a_change_in_each_hashed_column_is_named() {
+    let fixture = filled().await;
+    let case = Case::of(&fixture).await;
+    for column in RECORDS.columns.iter().skip(UNHASHED) {
+        let (name, value) = match column.kind {
+            Kind::Text => (column.name, "'forged'"),
+            _ => (column.name, "7777"),
+        };
+        let change = format!("UPDATE records SET {name} = {value} WHERE position = 14");
+        let found = case.by_both(&case.change(&fixture, &[&change]));
+        assert_named(&found, "records 14 hash: does not match the row (", &change);
+        assert!(found.1.contains("faults: 1\n"), "{change}: {}", found.1);
+
+        // What attributes repeat can be named.
+        if column.name.contains("user") || column.name.contains("stream") {
+            assert!(found.1.contains(&format!(": {name} and ")), "{}", found.1);
+        }
+
+        let change = format!("UPDATE records SET {name} = x'00' WHERE position = 14");
+        let found = case.by_both(&case.change(&fixture, &[&change]));
+        assert_named(&found, &format!("records 14 {name}: holds bytes"), &change);
+    }
+}
+
+/// What is changed, and how the line begins that names it.
+const TAMPERED: &[(&[&str], &str)] = &[
+    (
+        &["DELETE FROM records WHERE position = 14"],
+        "records 14-14 position: the rows are missing",
+    ),
+    (
+        &["DELETE FROM records WHERE position > 14"],
+        "head 18 position: the chain ends at 14",
+    ),
+    (
+        &[
+            "DELETE FROM records WHERE position > 14",
+            "UPDATE head SET position = 14, hash = (SELECT hash FROM records WHERE position = 14)",
+        ],
+        "checkpoints 18 position: the chain ends at 14",
+    ),
+    (
+        &[
+            "UPDATE records SET position = 100 WHERE position = 13",
+            "UPDATE records SET position = 13 WHERE position = 15",
+            "UPDATE records SET position = 15 WHERE position = 100",
+        ],
+        "records 13 hash: does not match the row (aud_16)",
+    ),
+    (
+        &[
+            "UPDATE records SET position = position + 100 WHERE position > 13",
+            "UPDATE records SET position = position - 99 WHERE position > 100",
+        ],
+        "records 14-14 position: the rows are missing",
+    ),
+    (
+        &[
+            "DELETE FROM records WHERE position = 14",
+            "UPDATE records SET position = position + 100 WHERE position > 14",
+            "UPDATE records SET position = position - 101 WHERE position > 100",
+        ],
+        "records 14 hash: does not match the row (aud_16)",
+    ),
+    (
+        &["UPDATE records SET hash = x'00' WHERE position = 14"],
+        "records 14 hash: is not 32 bytes long",
+    ),
+    (
+        &["UPDATE records SET hash = zeroblob(32) WHERE position = 14"],
+        "records 14 hash: does not match",
+    ),
+    (
+        &["UPDATE checkpoints SET hash = zeroblob(32) WHERE position = 14"],
+        "checkpoints 14 hash: differs from that of the row",
+    ),
+    (
+        &["UPDATE checkpoints SET position = 15 WHERE position = 14"],
+        "checkpoints 15 hash: differs from that of the row",
+    ),
+    (
+        &["UPDATE checkpoints SET position = 99 WHERE position = 14"],
+        "checkpoints 99 position: the chain ends at 18",
+    ),
+    (
+        &["UPDATE head SET hash = zeroblob(32)"],
+        "head 18 hash: differs from that of the last row",
+    ),
+    (
+        &["UPDATE head SET position = 17"],
+        "head 17 position: the chain ends at 18",
+    ),
+    (
+        &["DELETE FROM head"],
+        "head 0 position: the chain ends at 18",
+    ),
+    (
+        &["DELETE FROM cuts"],
+        "records 1-10 position: the rows are missing",
+    ),
+    (
+        &[
+            "UPDATE cuts SET statement = replace(statement, 'hash_before\":\"0', 'hash_before\":\"1')",
+        ],
+        "cuts 1 statement: does not continue the chain before it",
+    ),
+    (
+        &[
+            "UPDATE cuts SET statement = replace(statement, 'last_position\":10', 'last_position\":11')",
+        ],
+        "records 11 position: lies within a cut",
+    ),
+    (
+        &["UPDATE cuts SET statement = replace(statement, 'hash_after\":\"', 'hash_after\":\"0')"],
+        "cuts 1 statement: is not one of a cut",
+    ),
+    (
+        &["UPDATE cuts SET statement = x'00'"],
+        "cuts 1 statement: holds bytes, not str",
+    ),
+    (
+        &["UPDATE checkpoints SET hash = x'00' WHERE position = 14"],
+        "checkpoints 14 hash: is not 32 bytes long",
+    ),
+    (
+        &["UPDATE checkpoints SET made_at_unix_nano = 'forged' WHERE position = 14"],
+        "checkpoints 14 made_at_unix_nano: holds str, not int",
+    ),
+    (
+        &["UPDATE checkpoints SET position = 0 WHERE position = 14"],
+        "checkpoints 0 position: a chain begins at 1",
+    ),
+    (
+        &["UPDATE head SET hash = x'00'"],
+        "head 18 hash: is not 32 bytes long",
+    ),
+    (
+        &["UPDATE cuts SET statement = '{}'"],
+        "cuts 1 statement: is not one of a cut",
+    ),
+    (
+        &["UPDATE cuts SET first_position = 2"],
+        "cuts 2 statement: is not one of a cut",
+    ),
+    (
+        &["INSERT INTO views (id, position) VALUES (1, 19)"],
+        "views 19 position: it is beyond that of the head",
+    ),
+];
+
+/// The same for what only a signature shows.
+const FORGED: &[(&[&str], &str)] = &[
+    (
+        &["UPDATE checkpoints SET signature = zeroblob(64) WHERE position = 14"],
+        "checkpoints 14 signature: not of a trusted key",
+    ),
+    (
+        &["UPDATE checkpoints SET made_at_unix_nano = 7 WHERE position = 14"],
+        "checkpoints 14 signature: not of a trusted key",
+    ),
+    (
+        &["UPDATE checkpoints SET key_id = 'another' WHERE position = 14"],
+        "checkpoints 14 signature: not of a trusted key, but of another",
+    ),
+    (
+        &["UPDATE cuts SET signature = zeroblob(64)"],
+        "cuts 1 signature: not of a trusted key",
+    ),
+    (
+        &["UPDATE cuts SET key_id = 'another'"],
+        "cuts 1 signature: not of a trusted key",
+    ),
+    (
+        &["UPDATE cuts SET statement = replace(statement, '[0,9,', '[0,13,')"],
+        "cuts 1 signature: not of a trusted key",
+    ),
+];
+
+#[tokio::test]
+async fn each_kind_of_tampering_is_named() {
+    let fixture = filled().await;
+    let case = Case::of(&fixture).await;
+    let forged = FORGED.iter().filter(|_| PACKAGES.is_some());
+    for (changes, line) in TAMPERED.iter().chain(forged) {
+        let found = case.by_both(&case.change(&fixture, changes));
+        assert_named(&found, line, &changes.join("; "));
+    }
+}
+
+#[tokio::test]
+async fn a_shortened_ledger_contradicts_checkpoints_from_elsewhere() {
+    let fixture = filled().await;
+    let mut case = Case::of(&fixture).await;
+    let checkpoints = command(&["checkpoints", "--database", &fixture.url]).output();
+    let elsewhere = case.file("elsewhere.ndjson");
+    std::fs::write(&elsewhere, checkpoints.unwrap().stdout).unwrap();
+
+    let shortened = [
+        "DELETE FROM records WHERE position > 14",
+        "UPDATE head SET position = 14, hash = (SELECT hash FROM records WHERE position = 14)",
+        "DELETE FROM checkpoints WHERE position > 14",
+    ];
+    let file = case.change(&fixture, &shortened);
+    let found = case.by_page(&[&file]);
+    assert!(found.1.contains("faults: 0\n"), "{}", found.1);
+    assert_eq!(case.by_both(&file).0, Some(1), "the number 12 is missing");
+
+    case.flags = vec!["--checkpoints".to_owned(), elsewhere.display().to_string()];
+    let found = case.by_both(&file);
+    let line = "checkpoints 18 position: the chain ends at 14";
+    assert_named(&found, line, "a shortened ledger");
+    assert_sound(&case.by_both(&case.change(&fixture, &[])));
+}

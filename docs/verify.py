@@ -1,0 +1,488 @@
+#!/usr/bin/env python3
+"""Verifies a ledger of audit-collector, or an export of one. Made from ledger.md, without its code.
+
+    verify.py audit.db --public-key 3f5a... --checkpoints kept-elsewhere.ndjson
+    verify.py records.ndjson --public-key 3f5a... --checkpoints kept-elsewhere.ndjson
+
+Prints a line for each fault: table, position, column, and what is wrong. Exit code: 0 sound, 1 not
+sound, 2 something cannot be read or checked. Needs Python 3.11, and `cryptography` for signatures.
+"""
+
+import argparse
+import hashlib
+import json
+import pathlib
+import sqlite3
+import struct
+import sys
+import time
+from bisect import bisect_left, bisect_right
+
+try:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+except ImportError:
+    Ed25519PublicKey = None
+
+# The hashed columns in their order, those that repeat an attribute, and those that can be NULL.
+HASHED = {
+    "uid": str, "received_at_unix_nano": int, "at_unix_nano": int, "time_unix_nano": int,
+    "observed_time_unix_nano": int, "severity_number": int, "flags": int, "event_name": str,
+    "stream_id": str, "sequence_number": int, "service_name": str, "rule": str, "action": str,
+    "outcome": str, "user_id": str, "user_name": str, "user_email": str, "session_id": str,
+    "token_ref": str, "trace_id": str, "span_id": str, "body": str, "attributes": str,
+}
+REPEATED = {
+    "stream_id": "audit.stream.id", "sequence_number": "audit.sequence.number",
+    "service_name": "service.name", "rule": "audit.rule", "action": "audit.action",
+    "outcome": "audit.outcome", "user_id": "user.id", "user_name": "user.name",
+    "user_email": "user.email", "session_id": "session.id", "token_ref": "session.token_ref",
+}
+OPTIONAL = {*REPEATED, "trace_id", "span_id", "body"}
+HEAD = {"position": int, "hash": bytes}
+RECORD = HEAD | HASHED
+CHECKPOINT = HEAD | {"made_at_unix_nano": int, "key_id": str, "signature": bytes}
+CUT = {"first_position": int, "statement": str, "key_id": str, "signature": bytes}
+GENESIS, LARGEST, UID = bytes(32), 2**63 - 1, "log.record.uid"
+
+
+class Unreadable(Exception):
+    """The input is no ledger and no export."""
+
+
+def integer(value):
+    return value if type(value) is int and -LARGEST <= value <= LARGEST else None
+
+
+def json_object(text):
+    """A JSON object; an empty one when the text is none."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    return value if isinstance(value, dict) else {}
+
+
+def row_hash(previous, row):
+    parts = [b"audit-ledger-row-v1", previous, struct.pack(">q", row["position"])]
+    for name in HASHED:
+        value = row[name]
+        if value is None:
+            parts.append(b"\0")
+        elif isinstance(value, int):
+            parts.append(b"\1" + struct.pack(">q", value))
+        else:
+            parts.append(b"\2" + struct.pack(">Q", len(value.encode())) + value.encode())
+    return hashlib.sha256(b"".join(parts)).digest()
+
+
+def repeated(attributes):
+    """The columns that repeat attributes. Their texts end at 256 bytes and have no NUL."""
+    row = {}
+    for column, name in REPEATED.items():
+        value = attributes.get(name)
+        if HASHED[column] is int:
+            row[column] = integer(value)
+        else:
+            text = value.replace("\0", "\ufffd") if isinstance(value, str) else None
+            row[column] = text and text.encode()[:256].decode("utf-8", "ignore")
+    return row
+
+
+def ordering_time(row):
+    is_believed = row["time_unix_nano"] != 0 and row["flags"] == 0
+    return row["time_unix_nano" if is_believed else "received_at_unix_nano"]
+
+
+def wrong_cells(row, kinds):
+    """By column, what no collector writes there."""
+    wrong = {}
+    for name, kind in kinds.items():
+        value = row[name]
+        if type(value) is not kind and not (value is None and name in OPTIONAL):
+            wrong[name] = f"holds {type(value).__name__}, not {kind.__name__}"
+        elif kind is str and value and any("\ud800" <= letter <= "\udfff" for letter in value):
+            wrong[name] = "is not UTF-8"
+        elif name == "hash" and len(value) != 32:
+            wrong[name] = "is not 32 bytes long"
+    return wrong
+
+
+class Database:
+    """A SQLite file in one state, opened read-only."""
+
+    def __init__(self, file):
+        # Without a log, the file alone is the database, and nothing is created beside it.
+        is_in_use = any(pathlib.Path(f"{file}{end}").exists() for end in ("-wal", "-shm"))
+        uri = pathlib.Path(file).absolute().as_uri() + ("?mode=ro" if is_in_use else "?immutable=1")
+        self.connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+        self.connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+        self.connection.execute("BEGIN")
+
+    def select(self, table, columns):
+        names = ", ".join(columns)
+        order = next(iter(columns))
+        for cells in self.connection.execute(f"SELECT {names} FROM {table} ORDER BY {order}"):
+            yield dict(zip(columns, cells))
+
+    def damage(self):
+        try:
+            found = self.connection.execute("PRAGMA integrity_check(100)").fetchall()
+        except sqlite3.DatabaseError as error:
+            found = [(str(error),)]
+        return [text for (text,) in found if text != "ok"]
+
+
+class Export:
+    """Lines of NDJSON, in the order of positions. They have neither head nor cuts."""
+
+    FIELDS = {"position", "hash", "flags", "time", "time_unix_nano", "observed_time_unix_nano",
+              "received_at_unix_nano", "severity_number", "event_name", "body", "trace_id",
+              "span_id"}
+
+    def __init__(self, files):
+        self.files = files
+
+    def damage(self):
+        return []
+
+    def select(self, table, _columns):
+        return self.rows() if table == "records" else iter(())
+
+    def rows(self):
+        for file in self.files:
+            with open(file, encoding="utf-8", newline="\n") as lines:
+                for number, line in enumerate(lines, 1):
+                    try:
+                        yield self.row(line.rstrip("\n"))
+                    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+                        raise Unreadable(f"{file}, line {number}: no row of an export: {error!r}")
+
+    def row(self, line):
+        """The row of a line. The text of the attributes is put together from those in the line."""
+        decoder, values, texts, at = json.JSONDecoder(), {}, {}, 1
+        while line[at:] != "}":
+            name, end = decoder.raw_decode(line, at)
+            values[name], end = decoder.raw_decode(line, end + 1)
+            texts[name] = line[at:end]
+            at = end + (line[end] == ",")
+
+        row = repeated(values)
+        row |= {name: values.get(name) for name in ("trace_id", "span_id", "body")}
+        row |= {name: values[name] for name in ("position", "severity_number", "event_name")}
+        row |= {name: int(values[name]) for name in self.FIELDS if name.endswith("_unix_nano")}
+        row |= {"uid": values[UID], "hash": bytes.fromhex(values["hash"])}
+        row["flags"] = int("clock_skew" in values["flags"].split(" "))
+        row["at_unix_nano"] = ordering_time(row)
+
+        names = sorted(values.keys() - self.FIELDS)
+        row["attributes"] = "{" + ",".join(texts[name] for name in names) + "}"
+        if row["uid"].startswith("sha256:"):
+            # The collector has derived it, so it is no attribute.
+            row["attributes without uid"] = (
+                "{" + ",".join(texts[name] for name in names if name != UID) + "}")
+        return row
+
+
+def add(ranges, first, last, since):
+    """Adds numbers to ascending ranges (first, last, since) with a hole between any two."""
+    if 0 <= first <= last:
+        start = bisect_left(ranges, first - 1, key=lambda known: known[1])
+        end = bisect_right(ranges, last + 1, key=lambda known: known[0])
+        firsts, lasts, times = zip((first, last, since), *ranges[start:end])
+        ranges[start:end] = [(min(firsts), max(lasts), min(times))]
+
+
+class Stream:
+    """Which numbers of a stream were received, reported as lost, and given out."""
+
+    def __init__(self):
+        self.received, self.explained, self.next = [], [], (0, 0)
+
+    def has(self, number):
+        index = bisect_right(self.received, number, key=lambda known: known[0])
+        return index > 0 and number <= self.received[index - 1][1]
+
+    def merge(self, received, explained, following):
+        for known in received:
+            add(self.received, *known)
+        for known in explained:
+            add(self.explained, *known)
+        # The highest one counts; among equal ones, the first received.
+        self.next = max(self.next, following or (0, 0), key=lambda next: (next[0], -next[1]))
+
+    def see(self, row):
+        number, since = row["sequence_number"], row["received_at_unix_nano"]
+        attributes = json_object(row["attributes"])
+        first, last, following = (
+            integer(attributes.get(f"audit.{name}"))
+            for name in ("loss.first_number", "loss.last_number", "sequence.next"))
+        is_loss = row["event_name"] == "audit.loss" and None not in (first, last)
+        # A loss is reported after the fact.
+        lost = [(first, last, since)] if is_loss and last < number else []
+        self.merge([(number, number, since)], lost, (following or 0, since))
+
+    def covered(self):
+        covered = list(self.received)
+        for known in self.explained:
+            add(covered, *known)
+        return covered
+
+    def lost(self):
+        """How many numbers were reported as lost, and not received."""
+        covered, received = (sum(last - first + 1 for first, last, _ in ranges)
+                             for ranges in (self.covered(), self.received))
+        return covered - received
+
+    def missing(self):
+        expected = 0
+        for first, last, since in [*self.covered(), (self.next[0], self.next[0], self.next[1])]:
+            if first > expected:
+                yield expected, first - 1, since
+            expected = max(expected, last + 1)
+
+
+class Verification:
+    def __init__(self, source, flags):
+        self.source, self.flags, self.streams = source, flags, {}
+        self.position, self.hash = 0, GENESIS
+        self.faults = self.rows = self.deleted = self.left_out = self.unproved = self.signed_to = 0
+        self.keys = {hashlib.sha256(key).hexdigest()[:16]: key for key in flags.public_key}
+        self.checks_signatures = bool(self.keys) and Ed25519PublicKey is not None
+
+    def fault(self, table, position, column, text):
+        self.faults += 1
+        print(f"{table} {position} {column}: {text}")
+
+    def well_typed(self, table, rows, kinds):
+        for row in rows:
+            wrong = wrong_cells(row, kinds)
+            for column, text in wrong.items():
+                self.fault(table, row[next(iter(kinds))], column, text)
+            if not wrong:
+                yield row
+
+    def is_signed(self, table, position, row, statement):
+        """Whether a trusted key has signed it; without keys, that is not checked."""
+        if not self.checks_signatures:
+            return True
+        try:
+            key = Ed25519PublicKey.from_public_bytes(self.keys[row["key_id"]])
+            key.verify(row["signature"], statement.encode())
+            return True
+        except (KeyError, ValueError, InvalidSignature):
+            text = f"not of a trusted key, but of {row['key_id']}"
+            self.fault(table, position, "signature", text)
+            return False
+
+    def run(self):
+        for text in self.source.damage():
+            self.fault("file", "-", "-", text)
+        self.load()
+        for row in self.source.select("records", RECORD):
+            self.check_row(row)
+        self.cross_cuts(LARGEST)
+        for position in self.waiting:
+            self.fault("checkpoints", position, "position", f"the chain ends at {self.position}")
+        if isinstance(self.source, Database):
+            self.check_head()
+        return self.check_streams()
+
+    def load(self):
+        self.checkpoints, self.count = {}, 0
+        rows = [*self.source.select("checkpoints", CHECKPOINT), *self.flags.checkpoints]
+        for row in self.well_typed("checkpoints", rows, CHECKPOINT):
+            position, made, key_id = row["position"], row["made_at_unix_nano"], row["key_id"]
+            digits = row["hash"].hex()
+            statement = f"audit-checkpoint-v1\n{position}\n{digits}\n{made}\n{key_id}\n"
+            if self.is_signed("checkpoints", position, row, statement):
+                self.signed_to = max(self.signed_to, position)
+            if position < 1:
+                self.fault("checkpoints", position, "position", "a chain begins at 1")
+            self.checkpoints.setdefault(position, []).append(row["hash"])
+            self.count += 1
+        self.waiting = sorted(self.checkpoints)
+
+        self.cuts = list(self.well_typed("cuts", self.source.select("cuts", CUT), CUT))
+        for row in self.cuts:
+            self.is_signed("cuts", row["first_position"], row, row["statement"])
+
+    def check_row(self, row):
+        position = row["position"]
+        self.rows += 1
+        self.unproved += position > self.signed_to
+        self.cross_cuts(position)
+        wrong = wrong_cells(row, RECORD)
+        for column, text in wrong.items():
+            self.fault("records", position, column, text)
+
+        if position > self.position + 1:
+            self.missing(position - 1)
+        elif position <= self.position:
+            self.fault("records", position, "position", "lies within a cut, or behind a later row")
+        elif not wrong and not self.matches(row):
+            text = f"does not match the row ({row['uid']}){hint(row)}"
+            self.fault("records", position, "hash", text)
+        self.reach(position, GENESIS if "hash" in wrong else row["hash"])
+        if not wrong and row["stream_id"] is not None and row["sequence_number"] is not None:
+            self.see(row)
+
+    def matches(self, row):
+        if row_hash(self.hash, row) == row["hash"]:
+            return True
+        other = row.get("attributes without uid")
+        return other and row_hash(self.hash, row | {"attributes": other}) == row["hash"]
+
+    def see(self, row):
+        id, number = row["stream_id"], row["sequence_number"]
+        stream = self.streams.setdefault(id, Stream())
+        if stream.has(number):
+            text = f"an earlier row has {number} of stream {id}, too"
+            self.fault("records", row["position"], "sequence_number", text)
+        stream.see(row)
+
+    def cross_cuts(self, position):
+        while self.cuts and self.cuts[0]["first_position"] < position:
+            row = self.cuts.pop(0)
+            try:
+                self.cross(row["first_position"], json_object(row["statement"]))
+            except (KeyError, TypeError, ValueError, AttributeError):
+                self.fault("cuts", row["first_position"], "statement", "is not one of a cut")
+
+    def cross(self, first, statement):
+        last, of = integer(statement["last_position"]), statement["first_position"]
+        before, after = (bytes.fromhex(statement[f"hash_{end}"]) for end in ("before", "after"))
+        is_cut = statement["kind"] == "audit-cut-v1" and of == first and len(after) == 32
+        if not is_cut or not 1 <= first <= last:
+            raise ValueError("not a cut")
+        if first > self.position + 1:
+            self.missing(first - 1)
+        elif first <= self.position or before != self.hash:
+            self.fault("cuts", first, "statement", "does not continue the chain before it")
+        for id, state in statement["streams"].items():
+            known = [state.get(name) for name in ("received", "explained", "next")]
+            self.streams.setdefault(id, Stream()).merge(known[0] or [], known[1] or [], known[2])
+        self.deleted += last - first + 1
+        self.reach(last, after)
+
+    def missing(self, last):
+        if self.flags.partial:
+            self.left_out += last - self.position
+        else:
+            rows = f"{self.position + 1}-{last}"
+            self.fault("records", rows, "position", "the rows are missing, and no cut covers them")
+
+    def reach(self, position, kept):
+        """Moves on, and compares checkpoints. Those of rows that are gone cannot be compared."""
+        self.position, self.hash = position, kept
+        while self.waiting and self.waiting[0] <= position:
+            passed = self.waiting.pop(0)
+            if passed == position and {*self.checkpoints[passed]} != {kept}:
+                self.fault("checkpoints", passed, "hash", "differs from that of the row")
+
+    def check_head(self):
+        head = {"position": 0, "hash": GENESIS}
+        for head in self.source.select("head", head):
+            for column, text in wrong_cells(head, HEAD).items():
+                self.fault("head", head["position"], column, text)
+        if head["position"] != self.position:
+            self.fault("head", head["position"], "position", f"the chain ends at {self.position}")
+        elif head["hash"] != self.hash:
+            self.fault("head", head["position"], "hash", "differs from that of the last row")
+        for views in self.source.select("views", ["position"]):
+            if (integer(views["position"]) or 0) > (integer(head["position"]) or 0):
+                self.fault("views", views["position"], "position", "it is beyond that of the head")
+
+    def check_streams(self):
+        now, numbers = time.time_ns(), {"open": 0, "missing": 0}
+        for id, stream in sorted(self.streams.items()):
+            for first, last, since in stream.missing():
+                state = "open" if abs(now - since) < self.flags.grace * 10**9 else "missing"
+                numbers[state] += last - first + 1
+                print(f"stream {id} sequence_number: {first} to {last} {state}")
+        return numbers
+
+
+def hint(row):
+    """The columns that contradict others of the row, after a colon."""
+    attributes = json_object(row["attributes"])
+    made = repeated(attributes) | {"at_unix_nano": ordering_time(row)}
+    made["uid"] = attributes.get(UID) or row["uid"]
+    columns = ", ".join(name for name, value in made.items() if value != row[name])
+    return columns and f": {columns} and the columns that it repeats differ"
+
+
+def read_checkpoints(file):
+    for number, line in enumerate(open(file, encoding="utf-8"), 1):
+        try:
+            row = json.loads(line)
+            for name in ("hash", "signature"):
+                row[name] = bytes.fromhex(row[name])
+            row["made_at_unix_nano"] = int(row["made_at_unix_nano"])
+            yield {name: row[name] for name in CHECKPOINT}
+        except (ValueError, KeyError, TypeError) as error:
+            raise Unreadable(f"{file}, line {number}: no checkpoint: {error!r}")
+
+
+def public_key(text):
+    key = bytes.fromhex(text)
+    if len(key) != 32:
+        raise ValueError
+    return key
+
+
+def parse_flags():
+    parser = argparse.ArgumentParser(description="Verifies a ledger of audit-collector.")
+    parser.add_argument("files", nargs="+", help="a SQLite file, or NDJSON exports in their order")
+    parser.add_argument("--public-key", action="append", default=[], type=public_key, metavar="HEX",
+                        help="a trusted key; may be given several times")
+    parser.add_argument("--checkpoints", metavar="FILE", help="checkpoints kept elsewhere")
+    parser.add_argument("--grace", type=float, default=300, metavar="SECONDS",
+                        help="how long a number may be missing before it counts as lost")
+    parser.add_argument("--partial", action="store_true",
+                        help="an export has some rows only: rows and numbers between are no fault")
+    flags = parser.parse_args()
+    flags.checkpoints = list(read_checkpoints(flags.checkpoints)) if flags.checkpoints else []
+    return flags
+
+
+def open_source(flags):
+    with open(flags.files[0], "rb") as file:
+        is_database = file.read(16) == b"SQLite format 3\0"
+    if is_database and (len(flags.files) > 1 or flags.partial):
+        raise Unreadable("a database is verified alone and whole")
+    return Database(flags.files[0]) if is_database else Export(flags.files)
+
+
+def main():
+    flags = parse_flags()
+    verification = Verification(open_source(flags), flags)
+    try:
+        numbers = verification.run()
+    except sqlite3.DatabaseError:
+        # The file is damaged, which is a fault already.
+        if verification.faults:
+            return 1
+        raise
+
+    is_sound = verification.faults == 0 and (numbers["missing"] == 0 or flags.partial)
+    left_out = f", {verification.left_out} left out" if flags.partial else ""
+    print(f"rows: {verification.rows}, {verification.deleted} deleted by retention{left_out}")
+    print(f"checkpoints: {verification.count}, rows after the last one: {verification.unproved}")
+    lost = sum(map(Stream.lost, verification.streams.values()))
+    print(f"streams: {len(verification.streams)}, numbers reported as lost: {lost}, "
+          f"open: {numbers['open']}, missing: {numbers['missing']}")
+    if not verification.checks_signatures:
+        reason = "the package cryptography is missing" if verification.keys else "no --public-key"
+        print(f"signatures: NOT checked, {reason}")
+    print(f"faults: {verification.faults}", "sound" if is_sound else "NOT SOUND", sep="\n")
+    could_check = verification.checks_signatures or not verification.keys
+    return (0 if could_check else 2) if is_sound else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (OSError, UnicodeDecodeError, sqlite3.Error, Unreadable) as error:
+        print(f"cannot be read: {error}", file=sys.stderr)
+        sys.exit(2)
