@@ -49,7 +49,7 @@ async fn filled() -> Fixture {
     let policy = Policy {
         retain: Duration::from_secs(3600),
         holds: Vec::new(),
-        export: None,
+        export: Some(fixture.directory.path().to_owned()),
     };
     let ledger = fixture.ledger_with_retention(policy, later).await;
     eventually(async || rows(&ledger).await.is_empty()).await;
@@ -243,6 +243,7 @@ async fn what_cannot_be_read_is_neither_sound_nor_unsound() {
         vec![other],
         vec![write("text", "no ledger\n")],
         vec![write("line", "{\"position\":1,\"hash\":\"00\"}\n")],
+        vec![write("twice", "{\"body\":\"a\",\"body\":\"b\"}\n")],
         vec![sound.clone(), "--checkpoints".to_owned(), no_checkpoint],
         vec![sound.clone(), "--public-key".to_owned(), "3f".to_owned()],
         vec![sound.clone(), "--partial".to_owned()],

@@ -96,6 +96,14 @@ const TAMPERED: &[(&[&str], &str)] = &[
         "head 18 hash: differs from that of the last row",
     ),
     (
+        &[r#"UPDATE records SET attributes = '{"user.id":"\ud800"}' WHERE position = 14"#],
+        "records 14 hash: does not match the row (aud_15): stream_id,",
+    ),
+    (
+        &["UPDATE records SET uid = 'x' || char(10) || 'sound' WHERE position = 14"],
+        r"records 14 hash: does not match the row (x\nsound)",
+    ),
+    (
         &["UPDATE head SET position = 17"],
         "head 17 position: the chain ends at 18",
     ),
