@@ -15,9 +15,24 @@ use crate::record::Content;
 const ATTRIBUTES: &str = "attributes";
 const EVENT_NAME: &str = "event_name";
 const TIME: &str = "time_unix_nano";
+const OBSERVED_TIME: &str = "observed_time_unix_nano";
+const SEVERITY: &str = "severity_number";
+const TRACE_ID: &str = "trace_id";
+const SPAN_ID: &str = "span_id";
+const BODY: &str = "body";
 
 /// The columns that are read. The others repeat attributes.
-const COLUMNS: [&str; 4] = [ATTRIBUTES, EVENT_NAME, TIME, RECEIVED_AT];
+const COLUMNS: [&str; 9] = [
+    ATTRIBUTES,
+    EVENT_NAME,
+    TIME,
+    OBSERVED_TIME,
+    RECEIVED_AT,
+    SEVERITY,
+    TRACE_ID,
+    SPAN_ID,
+    BODY,
+];
 
 /// Why a file could not be read to its end.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +88,13 @@ fn content(row: &Row) -> Result<Content, serde_json::Error> {
             (ATTRIBUTES, Field::Str(text)) => content.attributes = serde_json::from_str(text)?,
             (EVENT_NAME, Field::Str(text)) => content.event_name.clone_from(text),
             (TIME, Field::Long(time)) => content.time_unix_nano = *time,
+            (OBSERVED_TIME, Field::Long(time)) => content.observed_time_unix_nano = *time,
+            (SEVERITY, Field::Long(severity)) => {
+                content.severity_number = i32::try_from(*severity).unwrap_or_default();
+            }
+            (TRACE_ID, Field::Str(text)) => content.trace_id = Some(text.clone()),
+            (SPAN_ID, Field::Str(text)) => content.span_id = Some(text.clone()),
+            (BODY, Field::Str(text)) => content.body = Some(text.clone()),
             (RECEIVED_AT, Field::Long(time)) => received_at = Some(*time),
             _ => {}
         }

@@ -11,7 +11,7 @@ const CAPACITY: usize = 1 << 18;
 
 /// Begins of the names that the filter gives to the attributes of records. Pipelines add others,
 /// such as their own time of receipt, which differ between repeats.
-const OF_THE_FILTER: [&str; 12] = [
+const OF_THE_FILTER: [&str; 13] = [
     "audit.",
     "client.",
     "error.",
@@ -20,6 +20,7 @@ const OF_THE_FILTER: [&str; 12] = [
     "network.",
     "rpc.",
     "server.",
+    "service.name",
     "session.",
     "url.",
     "user.",
@@ -80,6 +81,7 @@ pub(super) fn fingerprint(content: &Content) -> u64 {
     let mut hasher = DefaultHasher::new();
     let times = (content.time_unix_nano, content.observed_time_unix_nano);
     (times, content.severity_number, &content.event_name).hash(&mut hasher);
+    (&content.trace_id, &content.span_id, &content.body).hash(&mut hasher);
     for attribute in attributes {
         attribute.hash(&mut hasher);
     }

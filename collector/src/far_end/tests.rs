@@ -180,3 +180,24 @@ fn a_store_of_texts_gives_the_same_findings() {
         (vec![(5, 5)], Life::Ended)
     );
 }
+
+#[test]
+fn what_the_filter_wrote_is_compared_in_all_parts() {
+    let whole = json!({"trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": "b7ad6b7169203331",
+        "body": "GET / success", "severity_number": 9});
+    for other in [
+        json!({"trace_id": "1af7651916cd43dd8448eb211c80319c"}),
+        json!({"span_id": "c7ad6b7169203331"}),
+        json!({"body": "GET / failure"}),
+        json!({"severity_number": 13}),
+        json!({"service.name": "other"}),
+    ] {
+        let mut repeat = record(0, &whole);
+        repeat
+            .as_object_mut()
+            .unwrap()
+            .extend(other.as_object().unwrap().clone());
+        let found = findings(&[record(0, &whole), repeat], LATER);
+        assert_eq!(found.contradiction_count, 1, "{other}");
+    }
+}
