@@ -101,21 +101,25 @@ impl FarEnd {
         let fingerprint = recent::fingerprint(&content);
         let entry = entry(content);
         match (&entry.stream_id, entry.sequence_number) {
-            (Some(stream), Some(number)) if self.streams.has_received(stream, number) => {
-                self.found.repeated_records += 1;
-                let repeat = self
-                    .recent
-                    .compare((stream, number), &entry.uid, fingerprint);
-                self.repeated(repeat, &entry);
-            }
             (Some(stream), Some(number)) => {
-                self.recent
-                    .insert((stream, number), &entry.uid, fingerprint);
-                self.streams.add(&entry);
+                self.numbered(&entry, (stream, number), fingerprint);
             }
             (None, None) => self.found.other_records += 1,
             _ => self.found.damaged_records += 1,
         }
+    }
+
+    /// Repeats are added to their stream, too: each delivery announces a next number of its own, and
+    /// the order of the records must not decide which of them counts.
+    fn numbered(&mut self, entry: &Entry, number: (&str, i64), fingerprint: u64) {
+        if self.streams.has_received(number.0, number.1) {
+            self.found.repeated_records += 1;
+            let repeat = self.recent.compare(number, &entry.uid, fingerprint);
+            self.repeated(repeat, entry);
+        } else {
+            self.recent.insert(number, &entry.uid, fingerprint);
+        }
+        self.streams.add(entry);
     }
 
     fn repeated(&mut self, repeat: Repeat, entry: &Entry) {

@@ -1,5 +1,6 @@
 //! Findings on records that came out at the far end.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -179,6 +180,46 @@ fn a_store_of_texts_gives_the_same_findings() {
         (gaps(&found), found.completeness.streams[0].life),
         (vec![(5, 5)], Life::Ended)
     );
+}
+
+#[test]
+fn the_highest_announced_number_of_repeats_counts_whatever_the_order() {
+    let sealed = |next: i64| record(0, &json!({"audit.sequence.next": next}));
+    for order in [[1, 10], [10, 1]] {
+        let found = findings(&order.map(sealed), LATER);
+        assert_eq!(gaps(&found), [(1, 9)], "{order:?}");
+    }
+}
+
+/// A record as each delivery of it may come.
+fn delivery(number: i64, next: i64) -> Value {
+    let event = match number {
+        0 => json!({"event_name": "audit.stream.start", "audit.stream.alive_interval_ms": 30_000}),
+        6 => json!({"event_name": "audit.loss", "audit.loss.first_number": 2,
+            "audit.loss.last_number": 4, "audit.loss.count": 3, "audit.loss.reason": "buffer_full"}),
+        _ => json!({}),
+    };
+    let mut delivered = record(number, &event);
+    delivered["audit.sequence.next"] = next.into();
+    delivered["received_at_unix_nano"] = (MADE + next * SECOND).to_string().into();
+    delivered
+}
+
+proptest! {
+    #[test]
+    fn the_order_of_the_lines_changes_nothing(
+        (lines, other) in prop::collection::vec((0_i64..9, 1_i64..12), 1..24)
+            .prop_flat_map(|lines| (Just(lines.clone()), Just(lines).prop_shuffle()))
+    ) {
+        let found = |lines: &[(i64, i64)]| {
+            let records: Vec<_> = lines
+                .iter()
+                .map(|(number, next)| delivery(*number, *next))
+                .collect();
+            findings(&records, LATER)
+        };
+        prop_assert_eq!(found(&lines), found(&other));
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub struct Stream {
     pub received: Numbers,
     /// Numbers that the filter reported as lost.
     pub explained: Numbers,
-    /// The first 100 of these reports.
+    /// Those of these reports with the 100 lowest numbers, in ascending order.
     pub losses: Vec<Loss>,
     /// Whether its start was received.
     pub started: bool,
@@ -118,8 +118,9 @@ impl Stream {
         self.service = self.service.take().or(other.service);
         self.received.add_all(&other.received);
         self.explained.add_all(&other.explained);
-        self.losses.extend(other.losses);
-        self.losses.truncate(MAX_LOSSES);
+        for loss in other.losses {
+            self.list(loss);
+        }
 
         self.started |= other.started;
         self.ended |= other.ended;
@@ -169,8 +170,25 @@ impl Stream {
             last: loss.last,
             since: loss.since,
         });
-        if self.losses.len() < MAX_LOSSES {
-            self.losses.push(loss);
+        self.list(loss);
+    }
+
+    /// Lists each loss once, by its numbers, so that neither the order of the reports nor a repeat
+    /// changes the list.
+    fn list(&mut self, loss: Loss) {
+        match self
+            .losses
+            .binary_search_by(|known| rank(known).cmp(&rank(&loss)))
+        {
+            Ok(known) => {
+                if let Some(known) = self.losses.get_mut(known) {
+                    known.since = known.since.min(loss.since);
+                }
+            }
+            Err(place) => {
+                self.losses.insert(place, loss);
+                self.losses.truncate(MAX_LOSSES);
+            }
         }
     }
 
@@ -211,6 +229,11 @@ impl Stream {
 
         missing
     }
+}
+
+/// All of a loss but the time of its receipt.
+fn rank(loss: &Loss) -> (i64, i64, i64, &str) {
+    (loss.first, loss.last, loss.count, &loss.reason)
 }
 
 #[cfg(test)]
