@@ -118,7 +118,7 @@ impl StreamAttributes {
             .and_then(Value::as_i64)
             .unwrap_or_else(|| length(first, last));
 
-        (first <= last).then(|| Loss {
+        (first <= last && lost >= 0).then(|| Loss {
             first,
             last,
             count: lost,

@@ -58,8 +58,8 @@ pub struct Findings {
     pub not_compared: i64,
     /// Records without stream and number: they are from other senders.
     pub other_records: i64,
-    /// Records with a stream and no number, or the other way round: the pipeline has dropped or
-    /// changed an attribute.
+    /// Records with a stream and no number, or the other way round, and those with a negative
+    /// number or count of losses: the pipeline has dropped or changed an attribute.
     pub damaged_records: i64,
     /// The first 100 contradictions between records.
     pub contradictions: Vec<Contradiction>,
@@ -99,9 +99,10 @@ impl FarEnd {
         restore(&mut content);
 
         let fingerprint = recent::fingerprint(&content);
+        self.found.damaged_records += i64::from(loses_less_than_nothing(&content));
         let entry = entry(content);
         match (&entry.stream_id, entry.sequence_number) {
-            (Some(stream), Some(number)) => {
+            (Some(stream), Some(number)) if number >= 0 => {
                 self.numbered(&entry, (stream, number), fingerprint);
             }
             (None, None) => self.found.other_records += 1,
@@ -194,6 +195,12 @@ fn restore(content: &mut Content) {
     {
         content.event_name.clone_from(body);
     }
+}
+
+/// Whether `audit.loss.count` is negative. Such a record explains no gap.
+fn loses_less_than_nothing(content: &Content) -> bool {
+    let count = content.integer("audit.loss.count");
+    count.is_some_and(|count| count < 0)
 }
 
 /// The row that the collector would have stored. Where nothing shows when the record was received,

@@ -242,3 +242,15 @@ fn what_the_filter_wrote_is_compared_in_all_parts() {
         assert_eq!(found.contradiction_count, 1, "{other}");
     }
 }
+
+#[test]
+fn a_negative_number_is_damage() {
+    let found = findings(&[record(0, &json!({})), record(-1, &json!({}))], LATER);
+    assert_eq!((found.damaged_records, found.is_complete()), (1, false));
+
+    let loss = json!({"event_name": "audit.loss", "audit.loss.first_number": 0,
+        "audit.loss.last_number": 2, "audit.loss.count": -3, "audit.loss.reason": "buffer_full"});
+    let found = findings(&[record(3, &loss)], LATER);
+    assert_eq!((found.damaged_records, gaps(&found)), (1, vec![(0, 2)]));
+    assert_eq!(found.completeness.streams[0].losses, []);
+}

@@ -191,7 +191,7 @@ fn what_proves_nothing_is_not_called_complete() {
     let mut lines = golden_lines();
     lines[1] = without("audit.stream.id");
     let (code, text) = verify(&lines, &[]);
-    let damaged = "records with a number or a stream and without the other one: 1\n";
+    let damaged = "without the other one, or with a negative number: 1\n";
     assert!(code == Some(1) && text.contains(damaged), "{text}");
 }
 

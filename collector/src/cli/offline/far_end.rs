@@ -128,7 +128,8 @@ pub(super) fn print(out: &mut dyn Write, found: &Findings) -> io::Result<()> {
     if *damaged > 0 {
         writeln!(
             out,
-            "records with a number or a stream and without the other one: {damaged}"
+            "records with a number or a stream and without the other one, or with a negative number: \
+             {damaged}"
         )?;
     }
 
