@@ -105,12 +105,39 @@ fn rows(answer: &mut dyn BufRead, mut each: impl FnMut(Content)) -> Result<(), T
     while let Some(line) = lines.next_line()? {
         // ClickHouse answers 200 first, and reports what fails later behind the rows.
         if !line.starts_with(b"{") {
-            let rest = excerpt(line);
-            return Err(TableError::Refused(rest));
+            let begin = line.to_vec();
+            return Err(TableError::Refused(exception(begin, &mut lines)?));
         }
         decode_line(line, &mut each).map_err(|why| lines.invalid(why))?;
     }
     Ok(())
+}
+
+/// The error behind the rows. Newer servers write it as a block: `__exception__`, a tag, the text,
+/// its length, the tag, `__exception__`.
+fn exception(mut text: Vec<u8>, lines: &mut Lines<'_>) -> Result<String, LineError> {
+    let most = usize::try_from(MAX_MESSAGE_BYTES).unwrap_or_default();
+    while text.len() < most
+        && let Some(line) = lines.next_line()?
+    {
+        text.push(b' ');
+        text.extend_from_slice(line);
+    }
+
+    let text = excerpt(&text);
+    let mut words = text.split_whitespace().peekable();
+    if words.next_if_eq(&"__exception__").is_none() {
+        return Ok(words.collect::<Vec<_>>().join(" "));
+    }
+    let tag = words.next();
+    let mut message: Vec<_> = words
+        .by_ref()
+        .take_while(|word| Some(*word) != tag)
+        .collect();
+    if words.next().is_some() {
+        message.pop();
+    }
+    Ok(message.join(" "))
 }
 
 fn message(body: &mut Body) -> Result<String, TableError> {

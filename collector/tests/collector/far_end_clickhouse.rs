@@ -133,6 +133,8 @@ fn an_answer_that_is_not_complete_is_an_error() {
         "{}Code: 241. DB::Exception: Memory limit exceeded\n",
         rows()
     );
+    let block = "\r\n__exception__\r\nabcdefghijklmnop\r\nCode: 395. DB::Exception:\nout of luck\n41 \
+                 abcdefghijklmnop\r\n__exception__\r\n";
     let broken =
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\n{\"a\":\"1\"}\r\n".to_owned();
     for (answer, expected) in [
@@ -147,6 +149,10 @@ fn an_answer_that_is_not_complete_is_an_error() {
         (
             answer("200 OK", "{\"a\":\"1\"}\n{\"a\"\n"),
             "otel_logs: line 2 is not valid JSON: EOF while parsing an object at column 4\n",
+        ),
+        (
+            answer("200 OK", &(rows() + block)),
+            "otel_logs: ClickHouse answers: Code: 395. DB::Exception: out of luck\n",
         ),
         (broken, "otel_logs: line 1: "),
     ] {
