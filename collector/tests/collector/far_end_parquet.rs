@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parquet::basic::Compression;
+use parquet::basic::{Compression, GzipLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -26,10 +26,12 @@ const SCHEMA: &str = "message record {
 
 /// Writes lines of the filter, two to a row group, with all keys as attributes.
 fn write(directory: &TempDir, schema: &str, lines: &[String]) -> PathBuf {
+    write_with(Compression::SNAPPY, directory, schema, lines)
+}
+
+fn write_with(codec: Compression, directory: &TempDir, schema: &str, lines: &[String]) -> PathBuf {
     let path = directory.path().join("records.parquet");
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::SNAPPY)
-        .build();
+    let properties = WriterProperties::builder().set_compression(codec).build();
     let schema = Arc::new(parse_message_type(schema).unwrap());
     let mut file = SerializedFileWriter::new(
         File::create(&path).unwrap(),
@@ -155,4 +157,13 @@ fn what_is_no_file_of_records_is_named() {
     let (code, text, error) = verify(&path);
     assert_eq!((code, &*text), (Some(2), ""));
     assert!(error.contains("not a readable Parquet file: "), "{error}");
+}
+
+#[test]
+fn a_file_that_another_tool_wrote_with_gzip_is_read() {
+    let directory = TempDir::new().unwrap();
+    let codec = Compression::GZIP(GzipLevel::default());
+    let path = write_with(codec, &directory, SCHEMA, &golden_lines());
+    let (code, text, error) = verify(&path);
+    assert_eq!(code, Some(0), "{text}{error}");
 }
