@@ -167,3 +167,13 @@ fn a_file_that_another_tool_wrote_with_gzip_is_read() {
     let (code, text, error) = verify(&path);
     assert_eq!(code, Some(0), "{text}{error}");
 }
+
+#[test]
+fn stdin_is_no_parquet_file() {
+    let (code, _, error) = verify(&PathBuf::from("-"));
+    assert_eq!(code, Some(2));
+    assert!(
+        error.ends_with("-: --from parquet reads files, and not stdin\n"),
+        "{error}"
+    );
+}

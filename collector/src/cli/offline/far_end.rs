@@ -22,8 +22,9 @@ pub(crate) struct FromFlags {
     #[arg(long, value_name = "KIND", requires = "places", conflicts_with_all = ["database",
         "database_file", "public_key", "signing_key", "no_signatures", "checkpoints"])]
     from: Option<Kind>,
-    /// Where they are: files, or - for stdin; the address of ClickHouse's HTTP interface, with the
-    /// user and password in the variables CLICKHOUSE_USER and CLICKHOUSE_PASSWORD
+    /// Where they are: files, and with ndjson also - for stdin; the address of ClickHouse's HTTP
+    /// interface, with the user and password in the variables CLICKHOUSE_USER and
+    /// CLICKHOUSE_PASSWORD
     #[arg(value_name = "PLACE", requires = "from")]
     places: Vec<String>,
     /// The records begin later than their streams, as after a TTL or in a range of time: numbers
@@ -96,6 +97,10 @@ fn ndjson(place: &str, far_end: &mut FarEnd) -> Result<(), OfflineError> {
 }
 
 fn parquet(place: &str, far_end: &mut FarEnd) -> Result<(), OfflineError> {
+    // The end of a file has the places of its columns, and is read first.
+    if place == "-" {
+        return Err(OfflineError::Stdin);
+    }
     read_parquet(open(place)?, |content| far_end.add(content))
         .map_err(|error| OfflineError::Parquet(place.to_owned(), error))
 }

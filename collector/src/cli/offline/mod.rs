@@ -46,6 +46,8 @@ pub(crate) enum OfflineError {
     Table(String, TableError),
     #[error("{0}: {1}")]
     Parquet(String, FileError),
+    #[error("-: --from parquet reads files, and not stdin")]
+    Stdin,
     #[error("{} exists already, and a copy replaces nothing", .0.display())]
     Exists(PathBuf),
     #[error("{0}")]
