@@ -4,6 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::record::{Field, Row};
 use parquet::schema::types::Type;
@@ -40,6 +41,9 @@ pub enum FileError {
     /// It is no Parquet file, or a damaged one.
     #[error("not a readable Parquet file: {0}")]
     Parquet(#[from] ParquetError),
+    /// The place of a column is outside the file.
+    #[error("not a readable Parquet file: row group {0} has a column outside the file")]
+    Place(usize),
     /// It is not an export of the collector.
     #[error("it has no column {ATTRIBUTES}")]
     Columns,
@@ -54,11 +58,35 @@ pub enum FileError {
 ///
 /// See [`FileError`]. The records of the rows before are passed on.
 pub fn read_parquet(file: File, mut each: impl FnMut(Content)) -> Result<(), FileError> {
+    let length = file.metadata().map_err(ParquetError::from)?.len();
     let reader = SerializedFileReader::new(file)?;
+    check_places(reader.metadata(), length)?;
     let columns = columns(reader.metadata().file_metadata().schema())?;
 
     for (number, row) in (1..).zip(reader.get_row_iter(Some(columns))?) {
         each(content(&row?).map_err(|cause| FileError::Row(number, cause))?);
+    }
+    Ok(())
+}
+
+/// The reader checks neither places nor lengths: it panics at negative ones.
+fn check_places(metadata: &ParquetMetaData, length: u64) -> Result<(), FileError> {
+    let is_inside = |column: &ColumnChunkMetaData| {
+        let first = column
+            .dictionary_page_offset()
+            .unwrap_or(column.data_page_offset());
+        let first = u64::try_from(first).ok();
+        let bytes = u64::try_from(column.compressed_size()).ok();
+        let end = first
+            .zip(bytes)
+            .and_then(|(first, bytes)| first.checked_add(bytes));
+        end.is_some_and(|end| end <= length)
+    };
+
+    for (number, group) in (1..).zip(metadata.row_groups()) {
+        if !group.columns().iter().all(is_inside) {
+            return Err(FileError::Place(number));
+        }
     }
     Ok(())
 }

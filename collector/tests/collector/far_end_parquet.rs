@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use audit_collector::far_end::{FileError, read_parquet};
 use parquet::basic::{Compression, GzipLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::properties::WriterProperties;
@@ -176,4 +177,27 @@ fn stdin_is_no_parquet_file() {
         error.ends_with("-: --from parquet reads files, and not stdin\n"),
         "{error}"
     );
+}
+
+/// The metadata at the end have the places of the columns, as varints whose lowest bit is the sign.
+#[test]
+fn a_place_that_is_damaged_is_an_error_and_no_panic() {
+    const FOOTER: usize = 8;
+    let directory = TempDir::new().unwrap();
+    let path = write(&directory, SCHEMA, &golden_lines()[..2]);
+    let whole = fs::read(&path).unwrap();
+    let end = whole.len() - FOOTER;
+    let length = u32::from_le_bytes(whole[end..end + 4].try_into().unwrap());
+
+    let mut places = 0;
+    for place in end - usize::try_from(length).unwrap()..end {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        if let Err(FileError::Place(group)) = read_parquet(File::open(&path).unwrap(), |_| ()) {
+            assert_eq!(group, 1);
+            places += 1;
+        }
+    }
+    assert!(places >= 4, "{places}");
 }
