@@ -16,7 +16,7 @@ mod stream;
 use std::collections::HashMap;
 
 pub use announced::{Announced, Event, Loss, StreamLimits};
-pub use numbers::Numbers;
+pub use numbers::{Bound, Numbers};
 pub use outlook::Outlook;
 pub use report::{Gap, GapState, Life, LossReport, Moment, Report, Status, StreamReport};
 pub use stream::Stream;
@@ -43,6 +43,8 @@ pub struct Sighting<'a> {
 pub struct Streams {
     /// See [`Stream`].
     pub by_id: HashMap<String, Stream>,
+    /// Of the numbers of each stream that is added.
+    pub bound: Bound,
 }
 
 impl Streams {
@@ -50,6 +52,12 @@ impl Streams {
     pub fn has_received(&self, stream: &str, number: i64) -> bool {
         let known = self.by_id.get(stream);
         known.is_some_and(|known| known.received.contains(number))
+    }
+
+    /// Whether numbers of the stream may have been left out, see [`Numbers::is_full`].
+    pub fn is_full(&self, stream: &str) -> bool {
+        let known = self.by_id.get(stream);
+        known.is_some_and(|known| known.received.is_full() || known.explained.is_full())
     }
 
     /// Adds one more record of the ledger; a record without a stream or a number is ignored.
@@ -84,7 +92,7 @@ impl Streams {
             None => self
                 .by_id
                 .entry(stream.to_owned())
-                .or_default()
+                .or_insert_with(|| Stream::bounded(self.bound))
                 .see(sighting),
         }
     }

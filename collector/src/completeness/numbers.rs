@@ -36,29 +36,60 @@ pub(super) fn total(counts: impl Iterator<Item = i64>) -> i64 {
     counts.fold(0, i64::saturating_add)
 }
 
-/// Most ranges of a set. A stream of a filter has a handful.
-const MAX_RANGES: usize = 10_000;
+/// Most ranges of a set; each has 24 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound(pub usize);
+
+impl Default for Bound {
+    /// 10,000. A stream of a filter has a handful.
+    fn default() -> Self {
+        Self(10_000)
+    }
+}
 
 /// A set of non-negative numbers; the ranges ascend, with a hole between any two.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Numbers(Vec<Range>);
+pub struct Numbers {
+    ranges: Vec<Range>,
+    #[serde(skip)]
+    bound: Bound,
+}
 
 impl Numbers {
+    /// An empty set with another bound.
+    pub fn bounded(bound: Bound) -> Self {
+        Self {
+            bound,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the set has as many ranges as its bound: numbers may have been left out.
+    pub fn is_full(&self) -> bool {
+        self.ranges.len() >= self.bound.0
+    }
+
     /// The ranges in ascending order.
     pub fn ranges(&self) -> &[Range] {
-        &self.0
+        &self.ranges
     }
 
     /// How many numbers there are.
     pub fn count(&self) -> i64 {
-        total(self.0.iter().map(|range| length(range.first, range.last)))
+        total(
+            self.ranges
+                .iter()
+                .map(|range| length(range.first, range.last)),
+        )
     }
 
     /// Whether the number is in the set.
     pub fn contains(&self, number: i64) -> bool {
-        let after = self.0.partition_point(|range| range.first <= number);
-        let range = after.checked_sub(1).and_then(|index| self.0.get(index));
+        let after = self.ranges.partition_point(|range| range.first <= number);
+        let range = after
+            .checked_sub(1)
+            .and_then(|index| self.ranges.get(index));
         range.is_some_and(|range| number <= range.last)
     }
 
@@ -73,7 +104,7 @@ impl Numbers {
 
     /// Adds all numbers of another set.
     pub fn add_all(&mut self, other: &Self) {
-        for range in &other.0 {
+        for range in &other.ranges {
             self.add_range(*range);
         }
     }
@@ -85,7 +116,7 @@ impl Numbers {
         }
 
         // Fast path: almost every number belongs to the last range.
-        if let Some(last) = self.0.last_mut()
+        if let Some(last) = self.ranges.last_mut()
             && range.first >= last.first
             && range.first - 1 <= last.last
         {
@@ -94,22 +125,27 @@ impl Numbers {
             return;
         }
 
-        let from = self.0.partition_point(|other| other.last < range.first - 1);
+        let from = self
+            .ranges
+            .partition_point(|other| other.last < range.first - 1);
         let to = self
-            .0
+            .ranges
             .partition_point(|other| other.first - 1 <= range.last)
             .max(from);
 
-        let joined = self.0.drain(from..to).fold(range, |joined, other| Range {
-            first: joined.first.min(other.first),
-            last: joined.last.max(other.last),
-            since: joined.since.min(other.since),
-        });
+        let joined = self
+            .ranges
+            .drain(from..to)
+            .fold(range, |joined, other| Range {
+                first: joined.first.min(other.first),
+                last: joined.last.max(other.last),
+                since: joined.since.min(other.since),
+            });
 
         // A number left out counts as missing and is reported. Without the bound, a stream of holes
         // would use all memory.
-        if from < to || self.0.len() < MAX_RANGES {
-            self.0.insert(from, joined);
+        if from < to || !self.is_full() {
+            self.ranges.insert(from, joined);
         }
     }
 }
@@ -194,7 +230,7 @@ mod tests {
         for number in 0..30_000 {
             numbers.add(number * 2, 1);
         }
-        assert_eq!(numbers.ranges().len(), MAX_RANGES);
+        assert_eq!(numbers.ranges().len(), Bound::default().0);
         numbers.add(1, 1);
         assert_eq!(bounds(&numbers)[0], (0, 2), "what joins is still taken");
     }

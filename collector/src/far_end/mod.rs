@@ -17,13 +17,17 @@ pub use clickhouse::{Table, TableError, read_table};
 pub use lines::{LineError, MAX_LINE_BYTES, read_lines};
 pub use parquet::{FileError, read_parquet};
 
-use crate::completeness::{Moment, Report, Streams};
+use crate::completeness::{Bound, Moment, Report, Streams};
 use crate::ledger::entry::{Entry, Skew};
 use crate::record::{Content, Record};
 use recent::{Recent, Repeat};
 
 /// Most contradictions that are named; all are counted.
 const MAX_NAMED: usize = 100;
+
+/// Most ranges of numbers in a stream, or of losses, while records are added: 2.4 MB each. Files in
+/// which every other number is missing until the next one is read have 200,000 records then.
+const MAX_RANGES: Bound = Bound(100_000);
 
 /// Attributes that are whole numbers. Stores whose attributes are all text return digits.
 const NUMBERS: [&str; 7] = [
@@ -40,11 +44,34 @@ const NUMBERS: [&str; 7] = [
 const RECEIVED_AT: &str = "received_at_unix_nano";
 
 /// Records that came out at the far end, in any order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FarEnd {
     streams: Streams,
     recent: Recent,
     found: Findings,
+    unproved: Option<Unproved>,
+}
+
+/// Completeness cannot be proved: a stream had more holes at once than are kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "completeness cannot be proved: stream {0} has {limit} separate ranges of numbers; give \
+     the files in the order of their records", limit = MAX_RANGES.0
+)]
+pub struct Unproved(String);
+
+impl Default for FarEnd {
+    fn default() -> Self {
+        Self {
+            streams: Streams {
+                bound: MAX_RANGES,
+                ..Streams::default()
+            },
+            recent: Recent::default(),
+            found: Findings::default(),
+            unproved: None,
+        }
+    }
 }
 
 /// What came out at the far end.
@@ -95,6 +122,10 @@ pub enum ContradictionKind {
 impl FarEnd {
     /// Adds one record.
     pub fn add(&mut self, mut content: Content) {
+        if self.unproved.is_some() {
+            return;
+        }
+
         self.found.records += 1;
         restore(&mut content);
 
@@ -121,6 +152,9 @@ impl FarEnd {
             self.recent.insert(number, &entry.uid, fingerprint);
         }
         self.streams.add(entry);
+        if self.streams.is_full(number.0) {
+            self.unproved = Some(Unproved(number.0.to_owned()));
+        }
     }
 
     fn repeated(&mut self, repeat: Repeat, entry: &Entry) {
@@ -153,10 +187,19 @@ impl FarEnd {
     }
 
     /// The findings at `moment`, once all records are added.
-    pub fn findings(mut self, moment: Moment) -> Findings {
+    ///
+    /// # Errors
+    ///
+    /// When a stream had more than 100,000 ranges of numbers at a time: some were left out, and
+    /// would be named as missing.
+    pub fn findings(mut self, moment: Moment) -> Result<Findings, Unproved> {
+        if let Some(unproved) = self.unproved {
+            return Err(unproved);
+        }
+
         let (records, conflicts) = (self.found.records, self.found.contradiction_count);
         self.found.completeness = self.streams.report(moment, records, conflicts);
-        self.found
+        Ok(self.found)
     }
 }
 

@@ -30,6 +30,10 @@ fn record(number: i64, more: &Value) -> Value {
 }
 
 fn findings(records: &[Value], moment: Moment) -> Findings {
+    proof(records, moment).unwrap()
+}
+
+fn proof(records: &[Value], moment: Moment) -> Result<Findings, Unproved> {
     let mut far_end = FarEnd::default();
     let lines: Vec<_> = records.iter().map(Value::to_string).collect();
     read_lines(&mut lines.join("\n").as_bytes(), |content| {
@@ -203,6 +207,23 @@ fn delivery(number: i64, next: i64) -> Value {
     delivered["audit.sequence.next"] = next.into();
     delivered["received_at_unix_nano"] = (MADE + next * SECOND).to_string().into();
     delivered
+}
+
+#[test]
+fn all_records_of_two_files_are_there_whatever_the_holes_in_between() {
+    let halves = (0..40_000).step_by(2).chain((1..40_000).step_by(2));
+    let records: Vec<_> = halves.map(|number| record(number, &json!({}))).collect();
+    let found = findings(&records, LATER);
+    assert_eq!((found.is_complete(), gaps(&found)), (true, vec![]));
+}
+
+#[test]
+fn more_holes_than_are_kept_are_no_gaps_but_an_error() {
+    let even = (0..=200_000).step_by(2);
+    let records: Vec<_> = even.map(|number| record(number, &json!({}))).collect();
+    let error = proof(&records, LATER).unwrap_err().to_string();
+    let expected = "completeness cannot be proved: stream s has 100000 separate ranges of numbers";
+    assert!(error.starts_with(expected), "{error}");
 }
 
 proptest! {

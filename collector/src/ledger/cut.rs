@@ -91,6 +91,7 @@ impl Statement {
     pub fn streams(&self) -> Streams {
         Streams {
             by_id: self.streams.clone().into_iter().collect(),
+            ..Streams::default()
         }
     }
 }

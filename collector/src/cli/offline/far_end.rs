@@ -70,7 +70,7 @@ impl FromFlags {
         if self.partial {
             far_end.begin_late();
         }
-        Ok(Some(far_end.findings(moment)))
+        Ok(Some(far_end.findings(moment)?))
     }
 
     fn clickhouse(&self, place: &str, far_end: &mut FarEnd) -> Result<(), OfflineError> {

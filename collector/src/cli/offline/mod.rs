@@ -12,7 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use audit_collector::db::{self, DbError, OpenError, Opened};
-use audit_collector::far_end::{FileError, LineError, TableError};
+use audit_collector::far_end::{FileError, LineError, TableError, Unproved};
 use audit_collector::ledger::copy::CopyError;
 use audit_collector::ledger::export::ExportError;
 use audit_collector::ledger::signing::{Key, KeyError};
@@ -46,6 +46,8 @@ pub(crate) enum OfflineError {
     Table(String, TableError),
     #[error("{0}: {1}")]
     Parquet(String, FileError),
+    #[error(transparent)]
+    Unproved(#[from] Unproved),
     #[error("-: --from parquet reads files, and not stdin")]
     Stdin,
     #[error("{} exists already, and a copy replaces nothing", .0.display())]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Sighting;
 use super::announced::{Announced, Event, Loss, StreamLimits};
-use super::numbers::{Numbers, Range};
+use super::numbers::{Bound, Numbers, Range};
 
 /// The reason of the loss that ends a stream after a crash of its VM.
 const VM_CRASH: &str = "vm_crash";
@@ -52,6 +52,15 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// A stream without records, whose sets of numbers have this bound.
+    pub fn bounded(bound: Bound) -> Self {
+        Self {
+            received: Numbers::bounded(bound),
+            explained: Numbers::bounded(bound),
+            ..Self::default()
+        }
+    }
+
     /// Adds one record.
     pub fn see(&mut self, sighting: Sighting<'_>) {
         self.seen(sighting.received_at, sighting.received_at);
@@ -194,7 +203,9 @@ impl Stream {
 
     /// All numbers that are received or explained.
     fn covered(&self) -> Numbers {
-        let mut covered = self.received.clone();
+        // Both are bounded, and together no more than twice as large.
+        let mut covered = Numbers::bounded(Bound(usize::MAX));
+        covered.add_all(&self.received);
         covered.add_all(&self.explained);
         covered
     }
