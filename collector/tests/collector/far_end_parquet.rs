@@ -201,3 +201,17 @@ fn a_place_that_is_damaged_is_an_error_and_no_panic() {
     }
     assert!(places >= 4, "{places}");
 }
+
+/// [`write`] fills the body with the whole line.
+#[test]
+fn a_repeat_with_another_body_is_a_conflict() {
+    let directory = TempDir::new().unwrap();
+    let mut lines = golden_lines();
+    lines.push(lines[1].replacen('{', r#"{"pod":"p","#, 1));
+    let (code, text, _) = verify(&write(&directory, SCHEMA, &lines));
+    assert_eq!(code, Some(0), "{text}");
+
+    let with_body = SCHEMA.replace('}', "OPTIONAL BYTE_ARRAY body (STRING); }");
+    let (code, text, _) = verify(&write(&directory, &with_body, &lines));
+    assert!(code == Some(1) && text.contains("conflicts: 1\n"), "{text}");
+}
