@@ -13,7 +13,7 @@ use crate::process::{Program, command};
 /// A name, and what is done to the files of `audit.db`.
 type Incident = (&'static str, fn(&TempDir));
 
-const INCIDENTS: [Incident; 6] = [
+const INCIDENTS: [Incident; 8] = [
     ("all removed", |directory| {
         for suffix in ["", "-wal", "-shm"] {
             fs::remove_file(file(directory, suffix)).unwrap();
@@ -29,6 +29,14 @@ const INCIDENTS: [Incident; 6] = [
         let copy = directory.path().join("copy.db");
         fs::copy(file(directory, ""), &copy).unwrap();
         fs::rename(copy, file(directory, "")).unwrap();
+    }),
+    ("database truncated", |directory| {
+        fs::write(file(directory, ""), "").unwrap();
+    }),
+    ("database overwritten", |directory| {
+        let copy = directory.path().join("copy.db");
+        fs::copy(file(directory, ""), &copy).unwrap();
+        fs::copy(copy, file(directory, "")).unwrap();
     }),
     ("log removed", |directory| {
         fs::remove_file(file(directory, "-wal")).unwrap();
@@ -72,7 +80,7 @@ fn nothing_is_acknowledged_after_the_file_is_gone() {
         assert_eq!(names(&directory), left, "{incident}: a file was created");
 
         let log = program.log();
-        let place = "was removed, moved or replaced while it was in use";
+        let place = "was removed, moved, replaced or overwritten while it was in use";
         assert!(log.contains(place), "{incident}: {log}");
         assert_eq!(log.matches("ERROR").count(), 1, "{incident}: {log}");
     }
@@ -110,6 +118,39 @@ fn a_moved_database_keeps_its_log() {
 
     fs::rename(directory.path().join("old.db"), file(&directory, "")).unwrap();
     assert_eq!(uids(&Program::start(&directory, &[]).records()), ["aud_1"]);
+}
+
+/// SQLite would delete the log with its next connection, or at the stop.
+#[test]
+fn a_database_that_was_emptied_keeps_its_log() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(&directory, &[]);
+    post_many(&program, "aud", 50);
+    let before = fs::read(file(&directory, "")).unwrap();
+
+    fs::write(file(&directory, ""), "").unwrap();
+    for path in ["GET /readyz", "GET /api/records", "GET /api/streams"] {
+        assert_eq!(program.exchange(path, "").0, 503, "{path}");
+    }
+    program.signal("TERM");
+    assert_eq!(program.exit_code(), Some(0));
+
+    fs::write(file(&directory, ""), before).unwrap();
+    assert_eq!(Program::start(&directory, &[]).records().len(), 50);
+}
+
+/// The checkpoints of the collector itself change the file, while questions are answered.
+#[test]
+fn own_changes_of_the_file_are_none_of_another_program() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(&directory, &[]);
+    let length = || fs::metadata(file(&directory, "")).unwrap().len();
+    let before = length();
+    for round in 0..20 {
+        post_many(&program, &format!("aud_{round}"), 500);
+        assert_eq!(program.exchange("GET /readyz", "").0, 200);
+    }
+    assert!(length() > before, "there was a checkpoint");
 }
 
 /// SQLite would delete the log, and with it all that only the log has.

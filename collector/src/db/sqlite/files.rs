@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::DbError;
 
@@ -25,9 +25,27 @@ struct Place {
     id: Option<Id>,
 }
 
+/// Length and time of the last change of the database itself. Only checkpoints change it, and while
+/// the collector runs, only its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Content {
+    length: u64,
+    changed: (i64, i64),
+}
+
+/// What is known of the content. While a connection writes, it may change.
+#[derive(Debug)]
+struct Watch {
+    last: Option<Content>,
+    is_writing: bool,
+}
+
 /// The files that the open connections of a database use.
 #[derive(Debug)]
-pub(super) struct Files([Place; 3]);
+pub(super) struct Files {
+    places: [Place; 3],
+    content: Mutex<Watch>,
+}
 
 impl Place {
     fn find(path: PathBuf) -> Self {
@@ -43,32 +61,104 @@ impl Place {
     }
 }
 
+impl Content {
+    fn find(database: &Path) -> Option<Self> {
+        let found = fs::metadata(database).ok()?;
+        Some(Self {
+            length: found.len(),
+            changed: (found.mtime(), found.mtime_nsec()),
+        })
+    }
+}
+
+impl Watch {
+    fn new(last: Option<Content>) -> Mutex<Self> {
+        Mutex::new(Self {
+            last,
+            is_writing: false,
+        })
+    }
+
+    /// Whether nothing but an own checkpoint can have made what is `found`. None makes the file
+    /// shorter.
+    fn allows(&self, found: Option<Content>) -> bool {
+        match (self.last, found) {
+            (Some(last), Some(found)) if self.is_writing => found.length >= last.length,
+            (Some(last), found) => found == Some(last),
+            (None, _) => true,
+        }
+    }
+}
+
 impl Files {
     /// The files that the names lead to now.
     pub(super) fn find(database: &Path) -> Self {
-        Self(SUFFIXES.map(|suffix| Place::find(beside(database, suffix))))
+        Self {
+            places: SUFFIXES.map(|suffix| Place::find(beside(database, suffix))),
+            content: Watch::new(Content::find(database)),
+        }
     }
 
-    /// The same without those that SQLite removes with its last connection.
+    /// The same without those that SQLite removes with its last connection. That one changes the
+    /// content.
     pub(super) fn lasting(&self) -> Self {
-        let mut lasting = Self(self.0.clone());
-        for place in lasting.0.iter_mut().skip(1) {
+        let mut places = self.places.clone();
+        for place in places.iter_mut().skip(1) {
             place.id = None;
         }
-        lasting
+        Self {
+            places,
+            content: Watch::new(None),
+        }
     }
 
-    /// Fails unless every name leads to the same file as before: what is written to another one is
-    /// lost, and a log that is applied to another database destroys it.
+    /// The content may change from now on. Called with the lock for writing.
+    pub(super) fn begin_change(&self) -> Result<(), DbError> {
+        self.check()?;
+        self.watch().is_writing = true;
+        Ok(())
+    }
+
+    /// The content may have changed, and no longer does.
+    pub(super) fn end_change(&self) {
+        let mut watch = self.watch();
+        let found = self.content();
+        if watch.allows(found) {
+            watch.last = found;
+        }
+        watch.is_writing = false;
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn content(&self) -> Option<Content> {
+        let [database, ..] = &self.places;
+        Content::find(&database.path)
+    }
+
+    /// Fails unless every name leads to the same file as before, and only the collector changed the
+    /// database: what is written to another one is lost, and a log that is applied to another
+    /// database destroys it.
     pub(super) fn check(&self) -> Result<(), DbError> {
-        match self.0.iter().find(|place| !place.is_unchanged()) {
+        let [database, ..] = &self.places;
+        let moved = self.places.iter().find(|place| !place.is_unchanged());
+        let changed = moved.or_else(|| (!self.is_own_content()).then_some(database));
+        match changed {
             None => Ok(()),
             Some(place) => Err(DbError::failed(format!(
-                "{} was removed, moved or replaced while it was in use: put it back, or restart the \
-                 collector",
+                "{} was removed, moved, replaced or overwritten while it was in use: put it back, \
+                 or restart the collector",
                 place.path.display()
             ))),
         }
+    }
+
+    /// The lock is held while the file is looked at, so that no checkpoint begins meanwhile.
+    fn is_own_content(&self) -> bool {
+        let watch = self.watch();
+        watch.allows(self.content())
     }
 }
 
@@ -107,6 +197,16 @@ impl Known {
 /// every change that is only there.
 pub(in crate::db) fn orphaned_log(database: &Path) -> Option<PathBuf> {
     (!has_content(database) && has_log(database)).then(|| log_of(database))
+}
+
+/// Fails when the first read of a new connection would delete a log.
+pub(super) fn check_log(database: &Path) -> Result<(), DbError> {
+    orphaned_log(database).map_or(Ok(()), |log| {
+        Err(DbError::failed(format!(
+            "{} holds changes, but its database is gone",
+            log.display()
+        )))
+    })
 }
 
 /// The name of the write-ahead log.

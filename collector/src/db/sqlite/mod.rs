@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{ErrorCode, OpenFlags, params_from_iter};
 
-use files::{Files, Known};
+use files::{Files, Known, check_log};
 pub(super) use files::{log_of, orphaned_log};
 pub(super) use foreign_log::has_foreign_log;
 
@@ -100,17 +101,20 @@ impl SqliteDatabase {
     fn open(&self, flags: OpenFlags) -> Result<Box<dyn Connection>, DbError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.check()?;
+        check_log(&self.file)?;
         let connection = if self.is_read_only {
             read_only::open(&self.file, self.busy_timeout)?
         } else {
             let connection = rusqlite::Connection::open_with_flags(&self.file, flags)?;
             // Nothing is read yet, so the log is untouched.
             known.check()?;
+            check_log(&self.file)?;
             prepare(connection, self.busy_timeout, PRAGMAS)?
         };
 
         Ok(Box::new(SqliteConnection {
             files: known.share(&self.file)?,
+            is_writing: false,
             connection,
         }))
     }
@@ -141,7 +145,29 @@ impl Database for SqliteDatabase {
 struct SqliteConnection {
     /// Dropped before the connection, which may remove the log when it is the last one.
     files: Arc<Files>,
+    /// Whether its transaction writes.
+    is_writing: bool,
     connection: rusqlite::Connection,
+}
+
+impl SqliteConnection {
+    fn end_change(&mut self) {
+        if std::mem::take(&mut self.is_writing) {
+            self.files.end_change();
+        }
+    }
+}
+
+impl Drop for SqliteConnection {
+    /// The last connection moves the log into the database and deletes it: not into another one.
+    fn drop(&mut self) {
+        self.end_change();
+        if self.check_place().is_err() {
+            let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            // Fails for an unknown option only.
+            let _ = self.connection.set_db_config(keep_log, true);
+        }
+    }
 }
 
 impl Connection for SqliteConnection {
@@ -173,7 +199,10 @@ impl Connection for SqliteConnection {
     fn begin_write(&mut self) -> Result<(), DbError> {
         self.check_place()?;
         // Takes the write lock at once, to wait for it here instead of failing halfway.
-        Ok(self.connection.execute_batch("BEGIN IMMEDIATE")?)
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        self.files.begin_change()?;
+        self.is_writing = true;
+        Ok(())
     }
 
     fn begin_read(&mut self) -> Result<(), DbError> {
@@ -182,7 +211,10 @@ impl Connection for SqliteConnection {
     }
 
     fn commit(&mut self) -> Result<(), DbError> {
+        // While the content may change, only what makes the file shorter is seen.
+        self.check_place()?;
         self.connection.execute_batch("COMMIT")?;
+        self.end_change();
         // A file that was moved meanwhile has the changes, but a restart would not find them.
         self.check_place()
     }
@@ -190,6 +222,7 @@ impl Connection for SqliteConnection {
     fn rollback(&mut self) {
         // A failed statement may have ended the transaction already.
         let _ = self.connection.execute_batch("ROLLBACK");
+        self.end_change();
     }
 
     fn is_lost(&self) -> bool {
