@@ -89,6 +89,22 @@ async fn a_locked_database_is_not_ready() {
     assert_eq!(collector.get("/livez").await.status, 200);
 }
 
+/// The question of a probe never ends here.
+#[tokio::test]
+async fn a_database_that_hangs_is_not_ready() {
+    let collector = Collector::start().await;
+    let endless = "ALTER TABLE records RENAME TO kept; \
+                   CREATE VIEW records AS WITH RECURSIVE numbers (position) AS \
+                   (SELECT 1 UNION ALL SELECT position + 1 FROM numbers) \
+                   SELECT position FROM numbers WHERE position < 0";
+    let other = collector.other_connection();
+    other.execute_batch(endless).unwrap();
+
+    let answer = collector.get("/readyz").await;
+    let body = json!({"code": 14, "message": "the store is busy"});
+    assert_eq!((answer.status, answer.body), (503, body));
+}
+
 #[tokio::test]
 async fn a_probe_waits_for_no_question() {
     let collector = Arc::new(Collector::start().await);
