@@ -70,9 +70,9 @@ const MAX_READERS: usize = 4;
 /// Most of them that may read all rows: the others stay for questions that an index answers.
 const MAX_SCANS: usize = 2;
 
-/// How long a batch waits for the database. By then the sender has given up; it sends the batch
-/// again.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a batch waits for the database: the filter waits 5 s for an answer. The batch may be
+/// stored after all; sent again, it is then a duplicate.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How long probes and metrics wait for the database.
 const PROBE_PATIENCE: Duration = Duration::from_secs(2);
@@ -146,7 +146,7 @@ impl Ledger {
     /// # Errors
     ///
     /// See [`AppendError`]; the call may be repeated. None of the new records is then kept. The
-    /// exception is a database that did not answer for ten seconds: the outcome is then unknown.
+    /// exception is a database that did not answer for four seconds: the outcome is then unknown.
     pub async fn append(&self, entries: Vec<Entry>) -> Result<Appended, AppendError> {
         let answer = self.writer()?.append(entries)?;
         timeout(PATIENCE, answer)

@@ -2,12 +2,16 @@
 //! the answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use audit_collector::db::sqlite::SqliteDatabase;
 use audit_collector::db::{OpenError, open};
+use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use crate::common::{Answer, Collector, batch, database_url, ledger, record, router, send, uids};
 
@@ -35,6 +39,35 @@ async fn a_locked_store_is_503_and_the_same_request_succeeds_later() {
     other.execute_batch("COMMIT").unwrap();
     assert_eq!(collector.post(sent).await.status, 200);
     assert_eq!(uids(&collector.records().await), ["aud_1"]);
+}
+
+async fn post(router: &Router, body: String) -> Answer {
+    let request = Request::post("/v1/logs").header("content-type", "application/json");
+    send(router, request.body(Body::from(body)).unwrap()).await
+}
+
+/// The filter waits 5 s for an answer. The database itself waits much longer here.
+#[tokio::test]
+async fn a_store_that_hangs_is_answered_before_the_sender_gives_up() {
+    let directory = TempDir::new().unwrap();
+    let url = database_url(&directory);
+    open(&url).unwrap();
+    let hanging = SqliteDatabase::new(&url).unwrap();
+    let hanging = hanging.with_busy_timeout(Duration::from_secs(60));
+    let router = router(Arc::new(ledger(Arc::new(hanging), &directory)));
+    let other = rusqlite::Connection::open(directory.path().join("audit.db")).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+
+    let sent = batch(&[record("aud_1", &[])]);
+    let sending = timeout(Duration::from_secs(5), post(&router, sent.clone()));
+    assert_unavailable(&sending.await.unwrap(), "the store is busy");
+
+    // The first attempt comes through after all; the second one is its duplicate.
+    other.execute_batch("COMMIT").unwrap();
+    assert_eq!(post(&router, sent).await.status, 200);
+    let request = Request::get("/api/records").body(Body::empty()).unwrap();
+    let records = send(&router, request).await.body["records"].clone();
+    assert_eq!(uids(records.as_array().unwrap()), ["aud_1"]);
 }
 
 #[tokio::test]
