@@ -12,7 +12,7 @@ use crate::ledger::entry::{Entry, searched};
 use crate::time::SECOND;
 
 /// Most rows of a text: one for each of its first words, at which a search may begin.
-const MAX_WORDS: usize = 4;
+const MAX_WORDS: usize = 8;
 
 /// A row is written again when it was last seen this much earlier.
 const DAY: i64 = 86_400 * SECOND;
@@ -154,14 +154,21 @@ fn texts(entry: &Entry) -> impl Iterator<Item = (TermKind, &str)> {
     .filter_map(|(kind, text)| Some((kind, text.as_deref()?)))
 }
 
-/// The text from each of its words on, in lower case.
+/// Whether a word begins behind it, as in `orders.create/0` and `O'Brien`.
+fn separates(letter: char) -> bool {
+    letter.is_whitespace() || "./-_':".contains(letter)
+}
+
+/// The text from each of its words on, in lower case. A separator before a word is part of no word,
+/// but what follows white space is found with it, as `/check` is.
 fn words(kind: TermKind, text: &str) -> impl Iterator<Item = String> {
     let has_words = matches!(kind, TermKind::UserName | TermKind::Action);
     let starts = text
         .char_indices()
-        .scan(true, |is_start, (place, letter)| {
-            let starts =
-                std::mem::replace(is_start, letter.is_whitespace()) && !letter.is_whitespace();
+        .scan(' ', |before, (place, letter)| {
+            let before = std::mem::replace(before, letter);
+            let starts = !separates(letter) && separates(before)
+                || !letter.is_whitespace() && before.is_whitespace();
             Some(starts.then_some(place))
         })
         .flatten();
@@ -282,13 +289,20 @@ mod tests {
                 "ann  maria smith-étoile a b",
                 "maria smith-étoile a b",
                 "smith-étoile a b",
-                "a b"
+                "étoile a b",
+                "a b",
+                "b"
             ]
         );
         assert_eq!(
             found(TermKind::Action, "GET /check"),
-            ["get /check", "/check"]
+            ["get /check", "/check", "check"]
         );
+        assert_eq!(
+            found(TermKind::Action, "orders.create/0"),
+            ["orders.create/0", "create/0", "0"]
+        );
+        assert_eq!(found(TermKind::UserName, "O'Brien"), ["o'brien", "brien"]);
         assert_eq!(found(TermKind::User, "Ann Smith"), ["ann smith"]);
         assert!(found(TermKind::UserName, " ").is_empty());
     }

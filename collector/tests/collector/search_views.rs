@@ -73,6 +73,7 @@ async fn what_is_typed_finds_users_names_mails_sessions_and_actions() {
                 "user_email | Ann@Example.com | u1",
                 "user_email | ann@example.com | -",
                 "user_email | ann@example.com | u1",
+                "action | GET /annual | -",
             ],
         ),
         ("q=an-", vec!["session | an-1 | u1", "session | an-2 | u1"]),
