@@ -401,3 +401,26 @@ async fn the_categories_of_a_document_are_those_of_its_record() {
         "2026-07-03T10:00:00.000000001Z"
     );
 }
+
+#[tokio::test]
+async fn no_attribute_is_lost_and_no_duration_is_negative() {
+    let collector = Collector::start().await;
+    let odd = json!({"a.b": "dot", "a_b": "line"});
+    let mut record = record_at("aud_1", 9, &odd);
+    let duration = json!({"key": "audit.duration_ms", "value": {"doubleValue": -1.5}});
+    record["attributes"].as_array_mut().unwrap().push(duration);
+    collector.keep(&[record]).await;
+
+    let document = &export(&collector, "ecs").await[0];
+    let labels = &document["labels"];
+    assert_eq!(
+        (&labels["a_b"], &labels["a_b_2"]),
+        (&json!("dot"), &json!("line"))
+    );
+    assert_eq!(labels["audit_duration_ms"], "-1.5");
+    assert!(document["event"].get("duration").is_none(), "{document}");
+
+    let event = &export(&collector, "ocsf").await[0];
+    assert!(event.get("duration").is_none(), "{event}");
+    assert_eq!(event["unmapped"]["audit.duration_ms"], -1.5);
+}

@@ -57,7 +57,7 @@ fn event(row: &StoredEntry, fields: &mut Fields) -> Option<Value> {
     let entry = &row.entry;
     let (category, kind) = categories(&entry.event_name, fields);
     let nanos = fields
-        .double("audit.duration_ms")
+        .duration("audit.duration_ms")
         .map(|ms| (ms * 1e6).round() as i64);
     let outcome = fields.text("audit.outcome");
     let outcome = outcome.as_ref().and_then(Value::as_str);
@@ -178,12 +178,26 @@ fn exchange(fields: &mut Fields) -> [(&'static str, Option<Value>); 7] {
     ]
 }
 
-/// Labels are keywords, and their names have no dots. Of two names that differ in dots and
-/// underscores only, the label of the later one in byte order counts.
+/// Labels are keywords, and their names have no dots. Of names that differ in dots and underscores
+/// only, the later ones in byte order get a number.
 fn labels(fields: Fields) -> Value {
-    let label = |(name, value): (String, Value)| match value {
-        Value::String(_) => (name.replace('.', "_"), value),
-        other => (name.replace('.', "_"), other.to_string().into()),
-    };
-    Value::Object(fields.rest().into_iter().map(label).collect())
+    let mut labels = Map::new();
+    for (name, value) in fields.rest() {
+        let value = match value {
+            Value::String(_) => value,
+            other => other.to_string().into(),
+        };
+        labels.insert(free_name(&labels, name.replace('.', "_")), value);
+    }
+    Value::Object(labels)
+}
+
+fn free_name(labels: &Map<String, Value>, name: String) -> String {
+    let mut free = name.clone();
+    let mut number = 1;
+    while labels.contains_key(&free) {
+        number += 1;
+        free = format!("{name}_{number}");
+    }
+    free
 }

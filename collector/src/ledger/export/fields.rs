@@ -39,9 +39,10 @@ impl Fields {
         })
     }
 
-    /// Takes a number.
-    pub(super) fn double(&mut self, name: &str) -> Option<f64> {
-        self.take(name, Value::is_number)?.as_f64()
+    /// Takes a duration; a negative one stays.
+    pub(super) fn duration(&mut self, name: &str) -> Option<f64> {
+        let is_duration = |value: &Value| value.as_f64().is_some_and(|number| number >= 0.0);
+        self.take(name, is_duration)?.as_f64()
     }
 
     /// Leaves out what the other schema has in another form.

@@ -74,7 +74,7 @@ fn describe(event: &mut Map<String, Value>, row: &StoredEntry, fields: &mut Fiel
     let (severity_id, severity) = severity(row.entry.severity);
     let (status_id, status) = status(fields.see("audit.outcome"));
     // A duration beyond the largest integer becomes that.
-    let duration = fields.double("audit.duration_ms");
+    let duration = fields.duration("audit.duration_ms");
     let duration = duration.map(|duration| duration.round() as i64);
 
     add(
