@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::DbError;
 
@@ -25,26 +26,13 @@ struct Place {
     id: Option<Id>,
 }
 
-/// Length and time of the last change of the database itself. Only checkpoints change it, and while
-/// the collector runs, only its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Content {
-    length: u64,
-    changed: (i64, i64),
-}
-
-/// What is known of the content. While a connection writes, it may change.
-#[derive(Debug)]
-struct Watch {
-    last: Option<Content>,
-    is_writing: bool,
-}
-
 /// The files that the open connections of a database use.
 #[derive(Debug)]
 pub(super) struct Files {
     places: [Place; 3],
-    content: Mutex<Watch>,
+    /// The greatest length of the database itself, in bytes. Checkpoints make it longer, those of
+    /// another process too, and nothing that uses SQLite makes it shorter.
+    longest: AtomicU64,
 }
 
 impl Place {
@@ -61,46 +49,16 @@ impl Place {
     }
 }
 
-impl Content {
-    fn find(database: &Path) -> Option<Self> {
-        let found = fs::metadata(database).ok()?;
-        Some(Self {
-            length: found.len(),
-            changed: (found.mtime(), found.mtime_nsec()),
-        })
-    }
-}
-
-impl Watch {
-    fn new(last: Option<Content>) -> Mutex<Self> {
-        Mutex::new(Self {
-            last,
-            is_writing: false,
-        })
-    }
-
-    /// Whether nothing but an own checkpoint can have made what is `found`. None makes the file
-    /// shorter.
-    fn allows(&self, found: Option<Content>) -> bool {
-        match (self.last, found) {
-            (Some(last), Some(found)) if self.is_writing => found.length >= last.length,
-            (Some(last), found) => found == Some(last),
-            (None, _) => true,
-        }
-    }
-}
-
 impl Files {
     /// The files that the names lead to now.
     pub(super) fn find(database: &Path) -> Self {
         Self {
             places: SUFFIXES.map(|suffix| Place::find(beside(database, suffix))),
-            content: Watch::new(Content::find(database)),
+            longest: AtomicU64::new(length(database)),
         }
     }
 
-    /// The same without those that SQLite removes with its last connection. That one changes the
-    /// content.
+    /// The same without those that SQLite removes with its last connection.
     pub(super) fn lasting(&self) -> Self {
         let mut places = self.places.clone();
         for place in places.iter_mut().skip(1) {
@@ -108,58 +66,36 @@ impl Files {
         }
         Self {
             places,
-            content: Watch::new(None),
+            longest: AtomicU64::new(self.longest.load(Ordering::Relaxed)),
         }
     }
 
-    /// The content may change from now on. Called with the lock for writing.
-    pub(super) fn begin_change(&self) -> Result<(), DbError> {
-        self.check()?;
-        self.watch().is_writing = true;
-        Ok(())
-    }
-
-    /// The content may have changed, and no longer does.
-    pub(super) fn end_change(&self) {
-        let mut watch = self.watch();
-        let found = self.content();
-        if watch.allows(found) {
-            watch.last = found;
-        }
-        watch.is_writing = false;
-    }
-
-    fn watch(&self) -> MutexGuard<'_, Watch> {
-        self.content.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn content(&self) -> Option<Content> {
-        let [database, ..] = &self.places;
-        Content::find(&database.path)
-    }
-
-    /// Fails unless every name leads to the same file as before, and only the collector changed the
-    /// database: what is written to another one is lost, and a log that is applied to another
+    /// Fails unless every name leads to the same file as before, and the database is not shorter
+    /// than it was: what is written to another one is lost, and a log that is applied to another
     /// database destroys it.
     pub(super) fn check(&self) -> Result<(), DbError> {
         let [database, ..] = &self.places;
         let moved = self.places.iter().find(|place| !place.is_unchanged());
-        let changed = moved.or_else(|| (!self.is_own_content()).then_some(database));
-        match changed {
+        match moved.or_else(|| self.is_cut().then_some(database)) {
             None => Ok(()),
             Some(place) => Err(DbError::failed(format!(
-                "{} was removed, moved, replaced or overwritten while it was in use: put it back, \
-                 or restart the collector",
+                "{} was removed, moved, replaced or cut while it was in use: put it back, or \
+                 restart the collector",
                 place.path.display()
             ))),
         }
     }
 
-    /// The lock is held while the file is looked at, so that no checkpoint begins meanwhile.
-    fn is_own_content(&self) -> bool {
-        let watch = self.watch();
-        watch.allows(self.content())
+    fn is_cut(&self) -> bool {
+        let [database, ..] = &self.places;
+        let found = length(&database.path);
+        found < self.longest.fetch_max(found, Ordering::Relaxed)
     }
+}
+
+/// Bytes of a file; 0 if there is none.
+fn length(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |found| found.len())
 }
 
 /// The files in use, and the database's own file for the time in which no connection is open.

@@ -114,7 +114,6 @@ impl SqliteDatabase {
 
         Ok(Box::new(SqliteConnection {
             files: known.share(&self.file)?,
-            is_writing: false,
             connection,
         }))
     }
@@ -145,23 +144,12 @@ impl Database for SqliteDatabase {
 struct SqliteConnection {
     /// Dropped before the connection, which may remove the log when it is the last one.
     files: Arc<Files>,
-    /// Whether its transaction writes.
-    is_writing: bool,
     connection: rusqlite::Connection,
-}
-
-impl SqliteConnection {
-    fn end_change(&mut self) {
-        if std::mem::take(&mut self.is_writing) {
-            self.files.end_change();
-        }
-    }
 }
 
 impl Drop for SqliteConnection {
     /// The last connection moves the log into the database and deletes it: not into another one.
     fn drop(&mut self) {
-        self.end_change();
         if self.check_place().is_err() {
             let keep_log = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
             // Fails for an unknown option only.
@@ -199,10 +187,7 @@ impl Connection for SqliteConnection {
     fn begin_write(&mut self) -> Result<(), DbError> {
         self.check_place()?;
         // Takes the write lock at once, to wait for it here instead of failing halfway.
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        self.files.begin_change()?;
-        self.is_writing = true;
-        Ok(())
+        Ok(self.connection.execute_batch("BEGIN IMMEDIATE")?)
     }
 
     fn begin_read(&mut self) -> Result<(), DbError> {
@@ -211,10 +196,8 @@ impl Connection for SqliteConnection {
     }
 
     fn commit(&mut self) -> Result<(), DbError> {
-        // While the content may change, only what makes the file shorter is seen.
         self.check_place()?;
         self.connection.execute_batch("COMMIT")?;
-        self.end_change();
         // A file that was moved meanwhile has the changes, but a restart would not find them.
         self.check_place()
     }
@@ -222,7 +205,6 @@ impl Connection for SqliteConnection {
     fn rollback(&mut self) {
         // A failed statement may have ended the transaction already.
         let _ = self.connection.execute_batch("ROLLBACK");
-        self.end_change();
     }
 
     fn is_lost(&self) -> bool {
