@@ -5,18 +5,34 @@ use crate::db;
 
 /// The scripts of one database, oldest first; a script is never changed once it was released.
 pub(super) struct Scripts {
-    /// Query for the names of the existing tables.
-    tables: &'static str,
+    /// Query for the names of what the database holds.
+    names: &'static str,
+    /// Whether others may have tables beside those of the ledger. A schema of PostgreSQL also holds
+    /// what extensions make; a file of SQLite belongs to one program.
+    has_neighbours: bool,
     list: &'static [&'static str],
 }
 
+impl Scripts {
+    /// Whether a script makes a table of this name.
+    fn make(&self, name: &str) -> bool {
+        let statement = format!("CREATE TABLE {name} (");
+        self.list.iter().any(|script| script.contains(&statement))
+    }
+}
+
 pub(super) const SQLITE: &Scripts = &Scripts {
-    tables: "SELECT name FROM sqlite_master WHERE type = 'table'",
+    // SQLite keeps tables of its own. Another program may have marked a file before it makes tables.
+    names: "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\' \
+        UNION ALL SELECT 'application_id ' || application_id FROM pragma_application_id \
+        WHERE application_id <> 0",
+    has_neighbours: false,
     list: &[include_str!("../../migrations/sqlite/0001_ledger.sql")],
 };
 
 pub(super) const POSTGRES: &Scripts = &Scripts {
-    tables: "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = current_schema()",
+    names: "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = current_schema()",
+    has_neighbours: true,
     list: &[include_str!("../../migrations/postgres/0001_ledger.sql")],
 };
 
@@ -77,13 +93,13 @@ fn versions(
     connection: &mut dyn Connection,
     scripts: &Scripts,
 ) -> Result<Option<usize>, OpenError> {
-    let mut tables = Vec::new();
-    connection.query(scripts.tables, &[], &mut |row| {
-        tables.extend(row.text(0)?.map(ToOwned::to_owned));
+    let mut names = Vec::new();
+    connection.query(scripts.names, &[], &mut |row| {
+        names.extend(row.text(0)?.map(ToOwned::to_owned));
         Ok(())
     })?;
 
-    let has = |table: &str| tables.iter().any(|name| name == table);
+    let has = |table: &str| names.iter().any(|name| name == table);
     if has("schema_versions") && has("records") && !has(NEWEST) {
         return Err(OpenError::Foreign(
             "its schema is of an earlier, unreleased version".to_owned(),
@@ -99,8 +115,8 @@ fn versions(
         return Ok(Some(done));
     }
 
-    // SQLite keeps tables of its own.
-    let foreign = tables.into_iter().find(|name| !name.starts_with("sqlite_"));
+    let is_foreign = |name: &String| !scripts.has_neighbours || scripts.make(name);
+    let foreign = names.into_iter().find(is_foreign);
     foreign.map_or(Ok(None), |name| Err(OpenError::Foreign(name)))
 }
 
@@ -128,18 +144,35 @@ mod tests {
     #[test]
     fn a_database_of_another_program_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
-        for table in ["records", "bookmarks"] {
-            let file = directory.path().join(table);
+        for (found, made_by) in [
+            (
+                "records",
+                "CREATE TABLE records (id INTEGER PRIMARY KEY AUTOINCREMENT)",
+            ),
+            (
+                "bookmarks",
+                "CREATE TABLE bookmarks (id INTEGER PRIMARY KEY)",
+            ),
+            ("latest", "CREATE VIEW latest AS SELECT 1"),
+            ("application_id 1234", "PRAGMA application_id = 1234"),
+        ] {
+            let file = directory.path().join(found);
             let url = format!("sqlite://{}", file.display());
             let mut connection = SqliteDatabase::new(&url).unwrap().create().unwrap();
-            let create = format!("CREATE TABLE {table} (id INTEGER PRIMARY KEY AUTOINCREMENT)");
-            connection.execute(&create, &[]).unwrap();
+            connection.execute(made_by, &[]).unwrap();
             drop(connection);
 
             let before = std::fs::read(&file).unwrap();
-            assert!(matches!(open(&url).err(), Some(OpenError::Foreign(name)) if name == table));
+            assert!(matches!(open(&url).err(), Some(OpenError::Foreign(name)) if name == found));
             assert_eq!(std::fs::read(&file).unwrap(), before);
         }
+    }
+
+    #[test]
+    fn only_tables_of_the_ledger_collide_in_a_schema_with_others() {
+        let ours = super::POSTGRES;
+        assert!(ours.has_neighbours && ours.make("records") && ours.make("head"));
+        assert!(!ours.make("spatial_ref_sys") && !ours.make("record"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod append;
 mod auditor;
 mod backup;
 mod fixture;
+mod neighbours;
 mod query_plans;
 mod questions;
 mod retention;
