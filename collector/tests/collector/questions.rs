@@ -44,21 +44,30 @@ fn get(program: &Program, path: &str) -> (u16, Value) {
     answer(sent(program, path))
 }
 
-/// Waits until no further scan is taken.
-fn until_full(program: &Program) {
+/// Sends scans until one is refused, and yields those that are not.
+fn fill(program: &Program, path: &str) -> Vec<TcpStream> {
     let begin = Instant::now();
+    let mut taken = Vec::new();
     loop {
-        let mut probe = sent(program, SCAN);
-        // A place was left, when nothing arrives. The probe gives it back.
-        probe
-            .set_read_timeout(Some(Duration::from_secs(4)))
-            .unwrap();
-        let mut line = [0; 12];
-        if probe.read_exact(&mut line).is_ok() && &line == b"HTTP/1.1 503" {
-            return;
+        let mut scan = sent(program, path);
+        // Longer than a question waits for a place.
+        if is_refused(&mut scan, Duration::from_secs(4)) {
+            break;
         }
+        taken.push(scan);
         assert!(begin.elapsed() < DEADLINE);
     }
+
+    // A busy machine may have refused one only after it was waited for.
+    taken.retain_mut(|scan| !is_refused(scan, Duration::from_millis(50)));
+    taken
+}
+
+/// Whether the answer begins with 503, within this time. A scan that goes on has no answer.
+fn is_refused(scan: &mut TcpStream, within: Duration) -> bool {
+    scan.set_read_timeout(Some(within)).unwrap();
+    let mut line = [0; 12];
+    scan.read_exact(&mut line).is_ok() && &line == b"HTTP/1.1 503"
 }
 
 #[test]
@@ -82,8 +91,8 @@ fn scans_leave_room_for_others_and_end_with_their_clients() {
     let database = database(&directory);
     database.execute_batch(ENDLESS).unwrap();
 
-    let mut scans = vec![sent(&program, SCAN), sent(&program, SCAN)];
-    until_full(&program);
+    let mut scans = fill(&program, SCAN);
+    assert_eq!(scans.len(), 2);
     for path in ["/api/checkpoints", "/api/sessions", "/api/streams"] {
         assert_eq!(get(&program, path).0, 200, "{path}");
     }
@@ -107,8 +116,8 @@ fn an_export_ends_with_its_client() {
     let program = Program::start(&directory, &["--query-timeout", "1ms"]);
     let database = database(&directory);
     database.execute_batch(ENDLESS).unwrap();
-    let scans = [(); 2].map(|()| sent(&program, "/api/records?q=nothing&format=ndjson"));
-    until_full(&program);
+    let scans = fill(&program, "/api/records?q=nothing&format=ndjson");
+    assert_eq!(scans.len(), 2);
 
     database.execute_batch(PLAIN).unwrap();
     drop(scans);
@@ -134,11 +143,18 @@ fn a_cursor_of_a_megabyte_is_refused_and_others_are_served() {
     assert_eq!(get(&program, "/api/records?q=%25").0, 200);
 }
 
+/// A quick answer, or a refusal where the machine is too busy for one; never a broken connection.
 #[test]
-fn a_client_that_closes_its_side_gets_a_quick_answer() {
+fn a_client_that_closes_its_side_gets_an_answer() {
     let directory = TempDir::new().unwrap();
     let program = Program::start(&directory, &[]);
-    let stream = sent(&program, "/healthz");
+    let stream = sent(&program, "/livez");
     stream.shutdown(Shutdown::Write).unwrap();
-    assert_eq!(answer(stream), (200, json!({"status": "ok"})));
+
+    let (status, body) = answer(stream);
+    if status == 200 {
+        assert_eq!(body, json!({"status": "ok"}));
+    } else {
+        assert_eq!(status, 408, "{body}");
+    }
 }
