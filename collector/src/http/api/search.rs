@@ -24,7 +24,7 @@ pub(super) const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "q",
         kind: Kind::Text,
-        description: "The beginning of a user, a name, an e-mail, a session or an action, or of one of the first four words \
+        description: "The beginning of a user, a name, an e-mail, a session or an action, or of one of the first eight words \
             of a name or an action; required. The case of letters matters in sessions only.",
     },
     Parameter {
