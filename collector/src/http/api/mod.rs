@@ -5,6 +5,7 @@ mod checkpoints;
 mod conflicts;
 mod export;
 mod openapi;
+mod paging;
 mod parameters;
 mod records;
 mod retention;

@@ -7,9 +7,9 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::paging::{page, with_next};
 use super::parameters::{CURSOR, Given, LIMIT, Parameter, Sent};
 use super::types::Nanos;
-use crate::db::{Connection, DbError};
 use crate::http::json::Json;
 use crate::http::refusal::Refusal;
 use crate::ledger::Ledger;
@@ -83,23 +83,13 @@ pub(super) async fn get(
     let before: Option<CutCursor> = given.cursor()?;
     let limit = given.limit()?;
     let before = before.map_or(i64::MAX, |CutCursor(position)| position);
-    Ok(Json(
-        ledger
-            .read(move |connection| page(connection, before, limit))
-            .await?,
-    ))
-}
+    let holes = ledger
+        .read(move |connection| Cut::holes(connection, before, with_next(limit)))
+        .await?;
+    let (holes, next_cursor) = page(holes, limit, |last| last.first_position.to_string());
 
-/// One cut beyond the limit shows that there is a next page.
-fn page(connection: &mut dyn Connection, before: i64, limit: i64) -> Result<Retention, DbError> {
-    let mut holes = Cut::holes(connection, before, limit.saturating_add(1))?;
-    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = holes.len() > wanted;
-    holes.truncate(wanted);
-
-    let last = holes.last().filter(|_| more);
-    Ok(Retention {
-        next_cursor: last.map(|last| last.first_position.to_string()),
+    Ok(Json(Retention {
         cuts: holes.into_iter().map(CutAnswer::from).collect(),
-    })
+        next_cursor,
+    }))
 }

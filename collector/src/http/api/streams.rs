@@ -7,6 +7,7 @@ use axum::extract::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::paging::{page, with_next};
 use super::parameters::{CURSOR, Given, Kind, LIMIT, Parameter, Sent};
 use crate::completeness::{Moment, Status, StreamReport};
 use crate::http::refusal::Refusal;
@@ -146,12 +147,12 @@ pub(super) async fn get(
     let limit = given.limit()?;
     let (summary, found) = ledger
         .read(move |connection| {
-            let found = list(connection, &query, moment, limit.saturating_add(1))?;
+            let found = list(connection, &query, moment, with_next(limit))?;
             Ok((summary(connection, moment)?, found))
         })
         .await?;
 
-    let (streams, next_cursor) = page(found, limit);
+    let (streams, next_cursor) = page(found, limit, cursor);
     Ok(Json(StreamsAnswer {
         streams: Some(streams),
         next_cursor,
@@ -159,19 +160,10 @@ pub(super) async fn get(
     }))
 }
 
-/// A page and its cursor: one stream beyond the limit shows that there is a next one.
-fn page(mut streams: Vec<StreamReport>, limit: i64) -> (Vec<StreamReport>, Option<String>) {
-    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = streams.len() > wanted;
-    streams.truncate(wanted);
-
-    let last = streams.last().filter(|_| more);
-    let next_cursor = last.map(|last| {
-        SeenCursor {
-            last_seen: last.last_seen_unix_nano,
-            key: last.stream_id.clone(),
-        }
-        .to_string()
-    });
-    (streams, next_cursor)
+fn cursor(stream: &StreamReport) -> String {
+    SeenCursor {
+        last_seen: stream.last_seen_unix_nano,
+        key: stream.stream_id.clone(),
+    }
+    .to_string()
 }

@@ -11,6 +11,7 @@ use axum::extract::{Path, State};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::paging::{page, with_next};
 use super::parameters::{CURSOR, Given, Kind, LIMIT, Parameter, Sent};
 use super::records::next;
 use super::types::FlatRecord;
@@ -99,17 +100,10 @@ pub(super) async fn get(
     let query = query(&mut given)?;
     let idle = views.idle;
 
-    let mut found = ledger
-        .read(move |connection| list(connection, &query, (now, idle), limit.saturating_add(1)))
+    let found = ledger
+        .read(move |connection| list(connection, &query, (now, idle), with_next(limit)))
         .await?;
-
-    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = found.len() > wanted;
-    found.truncate(wanted);
-    let next_cursor = found
-        .last()
-        .filter(|_| more)
-        .map(|last| last.cursor().to_string());
+    let (found, next_cursor) = page(found, limit, |last| last.cursor().to_string());
 
     Ok(Json(Sessions {
         sessions: found.into_iter().map(SessionAnswer::from).collect(),
