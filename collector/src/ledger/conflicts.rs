@@ -136,18 +136,11 @@ fn read(
     query: &Conditions<'_>,
     limit: i64,
 ) -> Result<ConflictPage, DbError> {
-    let (limit, mut bytes) = (usize::try_from(limit).unwrap_or(usize::MAX), 0);
-    let mut page = ConflictPage::default();
-
-    let read = connection.query(&query.text, &query.cells, &mut |row| {
-        if page.conflicts.len() >= limit || bytes >= MAX_PAGE_BYTES {
-            page.more = true;
-            return Err(DbError::failed("the page is full"));
-        }
+    let mut conflicts = Vec::new();
+    let more = list::read_page(connection, query, limit, &mut |row| {
         let text = |column| Ok::<_, DbError>(row.text(column)?.unwrap_or_default().to_owned());
         let content = text(4)?;
-        bytes += content.len();
-        page.conflicts.push(ConflictEntry {
+        conflicts.push(ConflictEntry {
             position: row.integer(0)?.unwrap_or_default(),
             digest: text(1)?,
             uid: text(2)?,
@@ -155,14 +148,9 @@ fn read(
             content: serde_json::from_str(&content).map_err(DbError::failed)?,
             stored: None,
         });
-        Ok(())
-    });
-
-    if page.more {
-        Ok(page)
-    } else {
-        read.map(|()| page)
-    }
+        Ok(content.len())
+    })?;
+    Ok(ConflictPage { conflicts, more })
 }
 
 fn stored(connection: &mut dyn Connection, position: i64) -> Result<Option<StoredEntry>, DbError> {

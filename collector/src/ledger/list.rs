@@ -7,7 +7,7 @@ use super::chain::{self, Hash};
 pub use super::conditions::Filter;
 use super::conditions::{Columns, Conditions};
 use super::entry::{CLOCK_SKEW, Entry, RECORDS, UNHASHED};
-use crate::db::{Cell, Connection, DbError};
+use crate::db::{Cell, Connection, DbError, Row};
 use crate::record::UID;
 use serde_json::{Map, Value};
 
@@ -149,29 +149,43 @@ pub fn list(
     // One more row shows whether there is a next page.
     query.push(" LIMIT ", Cell::Integer(limit.saturating_add(1)));
 
-    let (limit, mut bytes) = (usize::try_from(limit).unwrap_or(usize::MAX), 0);
-    let mut page = Page::default();
+    let mut rows = Vec::new();
+    let more = read_page(connection, &query, limit, &mut |row| {
+        let entry = Entry::read(row, UNHASHED)?;
+        let size = entry.size();
+        rows.push(StoredEntry {
+            position: row.integer(0)?.unwrap_or_default(),
+            hash: chain::hash(row.bytes(1)?)?,
+            entry,
+            conflict: row.integer(RECORDS.columns.len())?.unwrap_or_default() > 0,
+        });
+        Ok(size)
+    })?;
+    Ok(Page { rows, more })
+}
+
+/// Reads at most `limit` rows, and no further one once they take [`MAX_PAGE_BYTES`]. `each` yields
+/// the size of a row in bytes. Returns whether there are more of them.
+pub(super) fn read_page(
+    connection: &mut dyn Connection,
+    query: &Conditions<'_>,
+    limit: i64,
+    each: &mut dyn FnMut(&dyn Row) -> Result<usize, DbError>,
+) -> Result<bool, DbError> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let (mut rows, mut bytes, mut more) = (0, 0, false);
     let read = connection.query(&query.text, &query.cells, &mut |row| {
-        if page.rows.len() >= limit || bytes >= MAX_PAGE_BYTES {
-            page.more = true;
+        if rows >= limit || bytes >= MAX_PAGE_BYTES {
+            more = true;
             return Err(DbError::failed("the page is full"));
         }
 
-        page.rows.push(StoredEntry {
-            position: row.integer(0)?.unwrap_or_default(),
-            hash: chain::hash(row.bytes(1)?)?,
-            entry: Entry::read(row, UNHASHED)?,
-            conflict: row.integer(RECORDS.columns.len())?.unwrap_or_default() > 0,
-        });
-        bytes += page.rows.last().map_or(0, |row| row.entry.size());
+        bytes += each(row)?;
+        rows += 1;
         Ok(())
     });
 
-    if page.more {
-        Ok(page)
-    } else {
-        read.map(|()| page)
-    }
+    if more { Ok(true) } else { read.map(|()| false) }
 }
 
 /// The columns of a [`StoredEntry`], of all records.
