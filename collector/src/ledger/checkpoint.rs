@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::background::BackgroundTask;
 use super::chain::{self, Head, head};
+use super::damaged;
 use super::signing::{Key, PublicKey};
 use crate::db::{self, Cell, Connection, DbError, Row};
 use crate::time::{Clock, nanos};
@@ -97,15 +98,7 @@ impl Checkpoint {
         const ALL: &str = "SELECT position, hash, made_at_unix_nano, key_id, signature FROM checkpoints \
             ORDER BY position, key_id";
 
-        let (mut list, mut damaged) = (Vec::new(), Vec::new());
-        connection.query(ALL, &[], &mut |row| {
-            match Self::read(row) {
-                Ok(checkpoint) => list.push(checkpoint),
-                Err(_) => damaged.push(row.integer(0).ok().flatten().unwrap_or_default()),
-            }
-            Ok(())
-        })?;
-        Ok((list, damaged))
+        damaged::list(connection, ALL, Self::read)
     }
 
     /// Reads a row of position, hash, time, key and signature.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::chain::Hash;
+use super::damaged;
 use super::signing::{Key, PublicKey};
 use crate::completeness::{Stream, Streams};
 use crate::db::{Cell, Connection, DbError, Row};
@@ -161,15 +162,7 @@ impl Cut {
         const ALL: &str = "SELECT first_position, statement, key_id, signature FROM cuts \
             ORDER BY first_position";
 
-        let (mut list, mut damaged) = (Vec::new(), Vec::new());
-        connection.query(ALL, &[], &mut |row| {
-            match Self::read(row) {
-                Ok(cut) => list.push(cut),
-                Err(_) => damaged.push(row.integer(0).ok().flatten().unwrap_or_default()),
-            }
-            Ok(())
-        })?;
-        Ok((list, damaged))
+        damaged::list(connection, ALL, Self::read)
     }
 
     /// Reads a row of first position, statement, key and signature.

@@ -12,6 +12,7 @@ pub(crate) mod conditions;
 pub mod conflicts;
 pub mod copy;
 pub mod cut;
+mod damaged;
 pub mod entry;
 pub mod export;
 pub mod list;
