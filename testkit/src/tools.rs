@@ -98,7 +98,8 @@ pub fn python_packages() -> &'static Path {
     PATH.get_or_init(|| PathBuf::from(last_line("tests/get-python.sh")))
 }
 
-fn last_line(script: &str) -> String {
+/// The last line that a script of the repository prints: the path of what it has found or fetched.
+pub fn last_line(script: &str) -> String {
     last_line_of(script, &[])
 }
 

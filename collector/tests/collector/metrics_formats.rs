@@ -2,7 +2,6 @@
 //! the strict parser of its client for Python.
 
 use std::io::Write as _;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use axum::body::Body;
@@ -48,19 +47,6 @@ fn read_by(command: &mut Command, input: &[u8]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn promtool() -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/get-promtool.sh");
-    let output = Command::new(script)
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "there is no promtool; why stands above"
-    );
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
 #[tokio::test]
 async fn promtool_finds_nothing_to_criticise() {
     let collector = busy().await;
@@ -69,7 +55,8 @@ async fn promtool_finds_nothing_to_criticise() {
         assert_eq!(answer.headers["content-type"], TEXT, "{accept}");
 
         let output = read_by(
-            Command::new(promtool()).args(["check", "metrics"]),
+            Command::new(tools::last_line("collector/tests/support/get-promtool.sh"))
+                .args(["check", "metrics"]),
             &answer.bytes,
         );
         let found = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -302,6 +302,14 @@ impl Browser {
         assert_eq!(elsewhere, Vec::<String>::new(), "requests to other origins");
     }
 
+    /// Fails if a stored text became an element or ran as a script.
+    pub(crate) async fn assert_no_markup(&self) {
+        let found = self
+            .eval("[document.images.length, window.harmed ?? 'unharmed']")
+            .await;
+        assert_eq!(found, json!([0, "unharmed"]));
+    }
+
     fn is_own(&self, url: &str) -> bool {
         url.strip_prefix(&self.origin)
             .is_some_and(|rest| rest.starts_with('/'))
