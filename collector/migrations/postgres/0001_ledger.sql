@@ -57,13 +57,14 @@ CREATE TABLE conflicts (
     PRIMARY KEY (position, digest)
 );
 
--- Signed heads of the chain.
+-- Signed heads of the chain. `root` is that of the tree up to there.
 CREATE TABLE checkpoints (
     position BIGINT NOT NULL,
     key_id TEXT NOT NULL,
     hash BYTEA NOT NULL,
     made_at_unix_nano BIGINT NOT NULL,
     signature BYTEA NOT NULL,
+    root BYTEA,
     PRIMARY KEY (position, key_id)
 );
 
@@ -73,6 +74,15 @@ CREATE TABLE cuts (
     statement TEXT NOT NULL,
     key_id TEXT NOT NULL,
     signature BYTEA NOT NULL
+);
+
+-- Nodes of the Merkle tree over the hashes of all rows. One at `level` covers the 2^level rows that end with
+-- `last_position`. Levels 8, 16, 24 and so on are complete; lower ones are kept for deleted rows.
+CREATE TABLE tree (
+    level BIGINT NOT NULL,
+    last_position BIGINT NOT NULL,
+    hash BYTEA NOT NULL,
+    PRIMARY KEY (level, last_position)
 );
 
 -- One row, written to find out whether the database takes writes; nothing reads it.

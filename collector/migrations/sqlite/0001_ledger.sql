@@ -57,13 +57,14 @@ CREATE TABLE conflicts (
     PRIMARY KEY (position, digest)
 );
 
--- Signed heads of the chain.
+-- Signed heads of the chain. `root` is that of the tree up to there.
 CREATE TABLE checkpoints (
     position INTEGER NOT NULL,
     key_id TEXT NOT NULL,
     hash BLOB NOT NULL,
     made_at_unix_nano INTEGER NOT NULL,
     signature BLOB NOT NULL,
+    root BLOB,
     PRIMARY KEY (position, key_id)
 );
 
@@ -74,6 +75,15 @@ CREATE TABLE cuts (
     key_id TEXT NOT NULL,
     signature BLOB NOT NULL
 );
+
+-- Nodes of the Merkle tree over the hashes of all rows. One at `level` covers the 2^level rows that end with
+-- `last_position`. Levels 8, 16, 24 and so on are complete; lower ones are kept for deleted rows.
+CREATE TABLE tree (
+    level INTEGER NOT NULL,
+    last_position INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (level, last_position)
+) WITHOUT ROWID;
 
 -- One row, written to find out whether the database takes writes; nothing reads it.
 CREATE TABLE rehearsals (

@@ -37,7 +37,7 @@ pub(super) const POSTGRES: &Scripts = &Scripts {
 };
 
 /// The table that the unreleased script got last: a database without it was made before.
-const NEWEST: &str = "rehearsals";
+const NEWEST: &str = "tree";
 
 /// Brings the schema up to date, in one transaction. Returns whether there was none.
 pub(super) fn run(connection: &mut dyn Connection, scripts: &Scripts) -> Result<bool, OpenError> {
@@ -193,7 +193,7 @@ mod tests {
         let url = format!("sqlite://{}", directory.path().join("audit.db").display());
         let opened = open(&url).unwrap();
         let mut connection = opened.database.connect().unwrap();
-        connection.execute("DROP TABLE rehearsals", &[]).unwrap();
+        connection.execute("DROP TABLE tree", &[]).unwrap();
         for refused in [open(&url), open_existing(&url)] {
             assert!(matches!(refused.err(), Some(OpenError::Foreign(_))));
         }

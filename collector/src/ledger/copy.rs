@@ -1,8 +1,9 @@
-//! Copies a ledger into an empty database, of the same kind or another: every row, checkpoint, cut
-//! and conflict, with their places and hashes. Views are not copied; they are made anew.
+//! Copies a ledger into an empty database, of the same kind or another: every row, checkpoint, cut,
+//! conflict and node of the tree, with their places and hashes. Views are not copied; they are made anew.
 
 use super::chain::{Head, head};
 use super::entry::RECORDS;
+use super::tree::TREE;
 use crate::db::{Cell, Column, Connection, DbError, Kind, Row, Table};
 
 /// Rows per query, and per insertion.
@@ -36,6 +37,7 @@ const CHECKPOINTS: Table = Table {
         Column::bytes("hash"),
         Column::integer("made_at_unix_nano"),
         Column::bytes("signature"),
+        Column::bytes("root"),
     ],
 };
 
@@ -67,14 +69,14 @@ pub enum CopyError {
 ///
 /// See [`CopyError`]; the transaction of `to` must then be rolled back.
 pub fn copy(from: &mut dyn Connection, to: &mut dyn Connection) -> Result<Head, CopyError> {
-    for table in [&RECORDS, &HEAD, &CONFLICTS, &CHECKPOINTS, &CUTS] {
+    for table in [&RECORDS, &HEAD, &CONFLICTS, &CHECKPOINTS, &CUTS, &TREE] {
         if has_rows(to, table)? {
             return Err(CopyError::NotEmpty);
         }
     }
 
     copy_records(from, to)?;
-    for table in [&HEAD, &CONFLICTS, &CHECKPOINTS, &CUTS] {
+    for table in [&HEAD, &CONFLICTS, &CHECKPOINTS, &CUTS, &TREE] {
         let select = format!("SELECT {} FROM {}", table.names(), table.name);
         copy_rows(from, to, table, (&select, &[]))?;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::chain::Hash;
+use super::chain::{self, GENESIS, Hash};
 use super::damaged;
 use super::signing::{Key, PublicKey};
 use crate::completeness::{Stream, Streams};
@@ -199,8 +199,34 @@ impl Cut {
         Ok(holes)
     }
 
+    /// The last cut that begins before a position.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub(super) fn before(
+        connection: &mut dyn Connection,
+        position: i64,
+    ) -> Result<Option<Self>, DbError> {
+        const BEFORE: &str = "first_position < $1 ORDER BY first_position DESC LIMIT 1";
+        Ok(Self::list_where(connection, BEFORE, &[Cell::Integer(position)])?.pop())
+    }
+
+    /// The first cut that begins at a position or after it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub(super) fn from(
+        connection: &mut dyn Connection,
+        position: i64,
+    ) -> Result<Option<Self>, DbError> {
+        const FROM: &str = "first_position >= $1 ORDER BY first_position LIMIT 1";
+        Ok(Self::list_where(connection, FROM, &[Cell::Integer(position)])?.pop())
+    }
+
     /// The cuts that match `conditions`, an SQL fragment.
-    pub(super) fn list_where(
+    fn list_where(
         connection: &mut dyn Connection,
         conditions: &str,
         cells: &[Cell<'_>],
@@ -239,4 +265,30 @@ impl Cut {
         )?;
         Ok(())
     }
+}
+
+/// The hash before a position: of the row before it, of the end of a cut, or [`GENESIS`]; `None`
+/// when the row is missing.
+pub(super) fn hash_before(
+    connection: &mut dyn Connection,
+    position: i64,
+) -> Result<Option<Hash>, DbError> {
+    const ROW: &str = "SELECT hash FROM records WHERE position = $1";
+
+    if position == 1 {
+        return Ok(Some(GENESIS));
+    }
+
+    let mut before = None;
+    connection.query(ROW, &[Cell::Integer(position - 1)], &mut |row| {
+        before = Some(chain::hash(row.bytes(0)?)?);
+        Ok(())
+    })?;
+    if before.is_some() {
+        return Ok(before);
+    }
+
+    let cut = Cut::before(connection, position)?.and_then(|cut| cut.statement());
+    let statement = cut.filter(|statement| statement.last_position == position - 1);
+    Ok(statement.and_then(|statement| statement.after()))
 }

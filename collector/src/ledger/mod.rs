@@ -21,6 +21,7 @@ mod readers;
 mod rehearsal;
 pub mod retention;
 pub mod signing;
+pub mod tree;
 pub mod verify;
 mod writer;
 

@@ -3,8 +3,8 @@
 use crate::completeness::Streams;
 use crate::db::{Cell, Connection, DbError};
 use crate::ledger::StoredEntry;
-use crate::ledger::chain::{self, GENESIS, Hash, Hasher};
-use crate::ledger::cut::{Cut, Statement};
+use crate::ledger::chain::{Hash, Hasher};
+use crate::ledger::cut::{Cut, Statement, hash_before};
 use crate::ledger::signing::{Key, PublicKey};
 
 /// Deletes a run of rows and stores a cut for it, joined with the cuts right before and after it.
@@ -18,7 +18,12 @@ pub(super) fn cut(
         return Ok(());
     };
 
-    let before = hash_before(connection, first.position)?;
+    let before = hash_before(connection, first.position)?.ok_or_else(|| {
+        let position = first.position;
+        DbError::failed(format!(
+            "the row before row {position} is missing, and nothing is deleted from there on"
+        ))
+    })?;
     check(before, run)?;
 
     let mut streams = Streams::default();
@@ -85,37 +90,6 @@ fn delete(connection: &mut dyn Connection, run: &[&StoredEntry]) -> Result<(), D
     ))
 }
 
-/// The hash before a position: of the row before it, of the end of a cut, or [`GENESIS`].
-fn hash_before(connection: &mut dyn Connection, position: i64) -> Result<Hash, DbError> {
-    const ROW: &str = "SELECT hash FROM records WHERE position = $1";
-
-    if position == 1 {
-        return Ok(GENESIS);
-    }
-
-    let mut before = None;
-    connection.query(ROW, &[Cell::Integer(position - 1)], &mut |row| {
-        before = Some(chain::hash(row.bytes(0)?)?);
-        Ok(())
-    })?;
-    if let Some(hash) = before {
-        return Ok(hash);
-    }
-
-    let cut = neighbour(connection, BEFORE, position)?.and_then(|cut| cut.statement());
-    let statement = cut.filter(|statement| statement.last_position == position - 1);
-    statement
-        .and_then(|statement| statement.after())
-        .ok_or_else(|| {
-            DbError::failed(format!(
-                "the row before row {position} is missing, and nothing is deleted from there on"
-            ))
-        })
-}
-
-const BEFORE: &str = "first_position < $1 ORDER BY first_position DESC";
-const FROM: &str = "first_position >= $1 ORDER BY first_position";
-
 /// Joins a cut with adjacent ones, so that their number does not grow with time. A cut that is not
 /// signed by `key` stays separate: joining it would give it a valid signature.
 fn joined(
@@ -128,13 +102,13 @@ fn joined(
             .and_then(|cut| cut.statement())
     };
 
-    let before = signed(neighbour(connection, BEFORE, cut.first_position)?);
+    let before = signed(Cut::before(connection, cut.first_position)?);
     let cut = match before {
         Some(before) if before.last_position + 1 == cut.first_position => before.join(cut),
         _ => cut,
     };
 
-    let after = signed(neighbour(connection, FROM, cut.last_position + 1)?);
+    let after = signed(Cut::from(connection, cut.last_position + 1)?);
     match after {
         Some(after) if after.first_position == cut.last_position + 1 => {
             let place = [Cell::Integer(after.first_position)];
@@ -143,18 +117,6 @@ fn joined(
         }
         _ => Ok(cut),
     }
-}
-
-fn neighbour(
-    connection: &mut dyn Connection,
-    place: &str,
-    position: i64,
-) -> Result<Option<Cut>, DbError> {
-    Ok(
-        Cut::list_where(connection, place, &[Cell::Integer(position)])?
-            .into_iter()
-            .next(),
-    )
 }
 
 #[cfg(test)]

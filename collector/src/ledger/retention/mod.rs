@@ -15,6 +15,7 @@ use super::background::BackgroundTask;
 use super::export::ExportDirectory;
 use super::list::{self, Filter, Start};
 use super::signing::Key;
+use super::tree::keep_nodes;
 use crate::db::{self, Connection, DbError};
 use crate::time::{Clock, nanos};
 use deletion::cut;
@@ -117,9 +118,12 @@ impl Retention {
         }
 
         let key = &self.key;
+        let deleted = runs.iter().flatten();
+        let deleted: Vec<_> = deleted.map(|row| (row.position, row.hash)).collect();
         db::write(connection, |connection| {
             runs.iter()
-                .try_for_each(|run| cut(connection, run, key, now))
+                .try_for_each(|run| cut(connection, run, key, now))?;
+            keep_nodes(connection, &deleted)
         })?;
 
         let (rows, end) = (runs.iter().map(Vec::len).sum(), last.position);

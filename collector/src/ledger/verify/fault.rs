@@ -49,6 +49,23 @@ pub enum Fault {
         /// Its position.
         position: i64,
     },
+    /// The root of a checkpoint is not that of the rows before it: a node of rows that were deleted was
+    /// changed, or the checkpoint was. Further ones are faults only after one that fits.
+    #[error("the root of the checkpoint at row {position} is not that of the rows")]
+    Root {
+        /// Its position.
+        position: i64,
+    },
+    /// A node of the tree is missing, is not that of its rows, or is none that a collector keeps.
+    #[error(
+        "the tree is damaged: the node of rows {first_position} to {last_position} is missing, wrong or surplus"
+    )]
+    Tree {
+        /// First row that it covers.
+        first_position: i64,
+        /// Last row that it covers.
+        last_position: i64,
+    },
     /// A checkpoint or a cut is not signed by a trusted key.
     #[error(
         "the checkpoint or cut at row {position} is not signed by a trusted key (it names key {key_id})"

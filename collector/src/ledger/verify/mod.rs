@@ -1,6 +1,8 @@
-//! Walks the whole ledger: every hash, every signature, every number of every stream.
+//! Walks the whole ledger: every hash, every signature, every node of the tree, every number of every
+//! stream.
 
 mod fault;
+mod tree;
 mod walk;
 
 use serde::Serialize;
@@ -14,6 +16,7 @@ use super::entry::RECORDS;
 use super::signing::PublicKey;
 use crate::completeness::{Moment, Report};
 use crate::db::{Cell, Connection, DbError};
+use tree::TreeWalk;
 use walk::Walk;
 
 /// Most faults that are named; all are counted.
@@ -107,6 +110,7 @@ fn walk(
 ) -> Result<Verification, DbError> {
     let mut walk = Walk::begin(connection, trust)?;
     damage.iter().for_each(|text| walk.result.damaged(text));
+    let mut tree = TreeWalk::new(walk.rooted_up_to());
 
     loop {
         let before = walk.rows;
@@ -117,9 +121,15 @@ fn walk(
             &mut |row| walk.row(row),
         )?;
         if walk.rows == before {
+            walk.cross_last_cuts();
+        }
+
+        tree.follow(connection, walk.take_trail(), &mut walk.result)?;
+        if walk.rows == before {
             break;
         }
     }
+    tree.end(connection, &mut walk.result)?;
 
     let head = readable_head(connection)?;
     let head_position = head.map_or(0, |head| head.position);

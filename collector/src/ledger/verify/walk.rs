@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
+use super::tree::Step;
 use super::{Fault, Trust, Verification};
 use crate::completeness::{Announced, Moment, Sighting, Streams};
 use crate::db::{Connection, DbError, Row};
@@ -23,7 +24,11 @@ pub(super) struct Walk {
     /// Position of the last row.
     pub(super) read_up_to: i64,
     cuts: Peekable<IntoIter<Cut>>,
-    checkpoints: BTreeMap<i64, Vec<Hash>>,
+    checkpoints: BTreeMap<i64, Vec<(Hash, Option<Hash>)>>,
+    /// What the tree is made of, since it was taken last.
+    trail: Vec<Step>,
+    /// Position of the last checkpoint with a root.
+    rooted_up_to: i64,
     streams: Streams,
     /// Rows that were read.
     pub(super) rows: i64,
@@ -51,6 +56,8 @@ impl Walk {
             read_up_to: i64::MIN,
             cuts: Vec::new().into_iter().peekable(),
             checkpoints: BTreeMap::new(),
+            trail: Vec::new(),
+            rooted_up_to: 0,
             streams: Streams::default(),
             rows: 0,
             signed_up_to: signed_up_to(&checkpoints, &trust.keys),
@@ -70,14 +77,17 @@ impl Walk {
         walk.check_signatures(&cuts, &checkpoints, &trust.keys);
         walk.result.checkpoints = i64::try_from(checkpoints.len()).unwrap_or(i64::MAX);
 
-        for Checkpoint { head, .. } in checkpoints {
+        for Checkpoint { head, root, .. } in checkpoints {
             if head.position < FIRST {
                 walk.fault(Fault::Checkpoint {
                     position: head.position,
                 });
             }
             let hashes = walk.checkpoints.entry(head.position).or_default();
-            hashes.push(head.hash);
+            hashes.push((head.hash, root));
+            if root.is_some() {
+                walk.rooted_up_to = walk.rooted_up_to.max(head.position);
+            }
         }
 
         walk.cuts = cuts.into_iter().peekable();
@@ -145,6 +155,7 @@ impl Walk {
             self.row_fault(position, row);
         }
 
+        self.trail.push(Step::Row(position, kept));
         self.reach(Head {
             position,
             hash: kept.unwrap_or_default(),
@@ -195,6 +206,10 @@ impl Walk {
         self.result.deleted_rows = self.result.deleted_rows.saturating_add(deleted);
         self.streams.merge(statement.streams());
 
+        self.trail.push(Step::Hole {
+            first: cut.first_position,
+            last: statement.last_position,
+        });
         self.reach(Head {
             position: statement.last_position,
             hash: after,
@@ -211,10 +226,34 @@ impl Walk {
                 return;
             }
             let (position, hashes) = entry.remove_entry();
-            if position == head.position && hashes.iter().any(|hash| *hash != head.hash) {
-                self.fault(Fault::Checkpoint { position });
+            if position != head.position {
+                continue;
             }
+
+            // With another hash, the root is that of other rows, too.
+            if hashes.iter().any(|(hash, _)| *hash != head.hash) {
+                self.fault(Fault::Checkpoint { position });
+                continue;
+            }
+            let roots = hashes.into_iter().filter_map(|(_, root)| root);
+            self.trail
+                .extend(roots.map(|root| Step::Root(position, root)));
         }
+    }
+
+    /// Follows the cuts after the last row.
+    pub(super) fn cross_last_cuts(&mut self) {
+        self.cross_cuts(i64::MAX);
+    }
+
+    /// What the tree is made of, since the last call.
+    pub(super) fn take_trail(&mut self) -> Vec<Step> {
+        std::mem::take(&mut self.trail)
+    }
+
+    /// Position of the last checkpoint with a root.
+    pub(super) fn rooted_up_to(&self) -> i64 {
+        self.rooted_up_to
     }
 
     fn see(&mut self, position: i64, row: &dyn Row) -> Result<(), DbError> {
@@ -272,14 +311,13 @@ impl Walk {
         }
     }
 
-    /// The result, once all rows are processed.
+    /// The result, once all rows and cuts are processed.
     pub(super) fn end(
         mut self,
         head: Option<Head>,
         moment: Moment,
         conflicts: i64,
     ) -> Verification {
-        self.cross_cuts(i64::MAX);
         if head != Some(self.reached) {
             self.fault(Fault::Head {
                 head_position: head.map_or(0, |head| head.position),

@@ -13,6 +13,7 @@ mod stranger;
 mod stream_view;
 mod streams;
 mod tamper;
+mod tree;
 mod verify;
 mod visible;
 

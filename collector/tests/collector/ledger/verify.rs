@@ -7,6 +7,7 @@ use std::os::unix::fs::FileExt as _;
 
 use audit_collector::db::Cell;
 use audit_collector::ledger::cut::{Cut, Statement};
+use audit_collector::ledger::tree::{TREE, join, leaf};
 use audit_collector::ledger::verify::Fault;
 
 use crate::ledger::fixture::{Fixture, NOW, SECOND, entries, entry, entry_at, rows};
@@ -140,10 +141,23 @@ async fn what_no_collector_writes_is_a_fault_and_no_failure(fixture: Fixture) {
 
 async fn a_row_within_a_cut_is_a_fault(fixture: Fixture) {
     filled(&fixture).await;
-    let hash = rows(&fixture.ledger().await).await[2].hash;
+    let ledger = fixture.ledger().await;
+    let rows = rows(&ledger).await;
+    ledger.close().await.unwrap();
+    let hash = rows[2].hash;
     fixture
         .change("DELETE FROM records WHERE position <= 3")
         .await;
+
+    let pair = join(&leaf(&rows[0].hash), &leaf(&rows[1].hash));
+    for (level, last, node) in [(1, 2, pair), (0, 3, leaf(&hash))] {
+        fixture
+            .with(move |connection| {
+                let place = [Cell::Integer(level), Cell::Integer(last)];
+                connection.insert(&TREE, &[&place[..], &[Cell::Bytes(&node)]].concat())
+            })
+            .await;
+    }
 
     // A correct cut of rows 1 to 3, and one of the same hash that also covers row 4.
     for (last_position, fault) in [(3, None), (4, Some(4))] {
@@ -161,11 +175,19 @@ async fn a_row_within_a_cut_is_a_fault(fixture: Fixture) {
         let cut = Cut::sign(&statement, &fixture.key()).unwrap();
         fixture.with(move |connection| cut.keep(connection)).await;
 
-        let row = fault.map(|position| Fault::Row {
-            position,
-            uid: format!("aud_{}", position - 1),
+        let faults = fault.map(|position| {
+            let row = Fault::Row {
+                position,
+                uid: format!("aud_{}", position - 1),
+            };
+            let node = Fault::Tree {
+                first_position: position,
+                last_position: position,
+            };
+            [row, node]
         });
-        assert_eq!(fixture.verify().await.faults, Vec::from_iter(row));
+        let faults: Vec<_> = faults.into_iter().flatten().collect();
+        assert_eq!(fixture.verify().await.faults, faults);
     }
 }
 
