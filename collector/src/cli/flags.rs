@@ -36,6 +36,9 @@ pub(crate) enum Command {
     Verify(offline::verify::Flags),
     /// Prints the signed checkpoints, one JSON object a line, to be kept elsewhere
     Checkpoints(offline::checkpoints::Flags),
+    /// Prints a document that proves one record to a reader without the ledger; docs/verify.py checks
+    /// it
+    Prove(offline::prove::Flags),
     /// Prints all records, in the order in which they were stored
     Export(offline::export::Flags),
     /// Copies the ledger to a new SQLite file and verifies the copy; a collector may write meanwhile

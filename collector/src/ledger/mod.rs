@@ -16,6 +16,7 @@ mod damaged;
 pub mod entry;
 pub mod export;
 pub mod list;
+pub mod proof;
 mod question;
 mod readers;
 mod rehearsal;

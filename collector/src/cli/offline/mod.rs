@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod checkpoints;
 pub(crate) mod export;
 mod far_end;
+pub(crate) mod prove;
 pub(crate) mod rebuild;
 mod unknown;
 pub(crate) mod verify;
@@ -15,6 +16,7 @@ use audit_collector::db::{self, DbError, OpenError, Opened};
 use audit_collector::far_end::{FileError, LineError, TableError, Unproved};
 use audit_collector::ledger::copy::CopyError;
 use audit_collector::ledger::export::ExportError;
+use audit_collector::ledger::proof::ProofError;
 use audit_collector::ledger::signing::{Key, KeyError};
 
 use crate::cli::database_flags::DatabaseFileError;
@@ -54,6 +56,8 @@ pub(crate) enum OfflineError {
     Exists(PathBuf),
     #[error("{0}")]
     Copy(CopyError),
+    #[error(transparent)]
+    Proof(#[from] ProofError),
     #[error("--raw-formulas needs --format csv")]
     RawFormulas,
     #[error("cannot write to stdout: {0}")]

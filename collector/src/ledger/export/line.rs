@@ -8,7 +8,7 @@ use crate::ledger::StoredEntry;
 use crate::time::rfc3339;
 
 /// How JSON writes the character that many databases take in no text.
-const NUL: &str = "\\u0000";
+pub(super) const NUL: &str = "\\u0000";
 
 /// A row with one shape for each of its fields. In every text and name, NUL is replaced by U+FFFD,
 /// as in the columns of the ledger: a database that refuses it would refuse the whole export.

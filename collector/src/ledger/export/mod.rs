@@ -116,3 +116,8 @@ pub fn write_all(
         position = last.position;
     }
 }
+
+/// The line of a row in [`Format::Ndjson`], if the hash of the row can be computed from it.
+pub(super) fn whole_line(row: &StoredEntry) -> Option<String> {
+    ndjson::whole_line(row)
+}

@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Encoder;
-use super::line::Line;
+use super::line::{Line, NUL};
 use crate::ledger::StoredEntry;
+use crate::record::{DERIVED_UID_PREFIX, UID};
 
 pub(super) struct Ndjson;
 
@@ -23,4 +24,37 @@ impl Encoder for Ndjson {
 /// When the line cannot be written.
 pub(super) fn write_row(out: &mut dyn Write, row: &StoredEntry) -> io::Result<()> {
     writeln!(out, "{}", Value::Object(Line::new(row).values))
+}
+
+/// The keys of a line that are no attributes; the uid can be either.
+const FIELDS: [&str; 12] = [
+    "position",
+    "hash",
+    "flags",
+    "time",
+    "time_unix_nano",
+    "observed_time_unix_nano",
+    "received_at_unix_nano",
+    "severity_number",
+    "event_name",
+    "body",
+    "trace_id",
+    "span_id",
+];
+
+/// The line of a row, if the hash of the row can be computed from it: no attribute has the name of a
+/// field or holds NUL, and the uid is that of the sender unless none was sent.
+pub(super) fn whole_line(row: &StoredEntry) -> Option<String> {
+    let text = &row.entry.attributes;
+    let attributes: Map<String, Value> = serde_json::from_str(text).ok()?;
+    let has_uid = match attributes.get(UID) {
+        Some(uid) => uid == row.entry.uid.as_str(),
+        None => row.entry.uid.starts_with(DERIVED_UID_PREFIX),
+    };
+
+    let is_hidden = FIELDS.iter().any(|name| attributes.contains_key(*name));
+    let written = Value::Object(attributes).to_string();
+    let is_plain = !text.contains(NUL) && written == *text;
+    let is_whole = has_uid && !is_hidden && is_plain;
+    is_whole.then(|| Value::Object(Line::new(row).values).to_string())
 }

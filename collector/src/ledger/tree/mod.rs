@@ -12,6 +12,7 @@ mod feed;
 mod grow;
 mod keep;
 mod nodes;
+mod path;
 mod peaks;
 mod rows;
 
@@ -19,8 +20,11 @@ pub(super) use grow::{Broken, Growth, grow};
 pub(super) use keep::keep_nodes;
 pub use nodes::TREE;
 pub(super) use nodes::{NodeRow, WINDOW, strays, window};
+pub use path::root_of_path;
+pub(super) use path::{PathError, path};
 pub(super) use peaks::width;
 pub use peaks::{Join, Node, Peaks, join, leaf};
+pub(super) use rows::position_of;
 
 /// Levels between two kept ones: a node has 2^8 = 256 of those below it. With fewer, the table is
 /// larger; with more, a proof reads more rows.

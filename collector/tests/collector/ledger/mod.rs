@@ -5,6 +5,7 @@ mod auditor;
 mod backup;
 mod fixture;
 mod neighbours;
+mod prove;
 mod query_plans;
 mod questions;
 mod retention;
