@@ -52,6 +52,7 @@ fn run(CommandLine { command, flags }: CommandLine) -> Result<bool, RunError> {
         }
         Some(Command::Checkpoints(flags)) => offline::checkpoints::run(&flags)?,
         Some(Command::Prove(flags)) => offline::prove::run(&flags)?,
+        Some(Command::Compare(flags)) => return Ok(offline::compare::run(&flags)?),
         Some(Command::Export(flags)) => offline::export::run(&flags)?,
         Some(Command::Backup(flags)) => {
             return Ok(offline::backup::backup(&flags, now_unix_nano())?);

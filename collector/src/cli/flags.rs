@@ -39,6 +39,9 @@ pub(crate) enum Command {
     /// Prints a document that proves one record to a reader without the ledger; docs/verify.py checks
     /// it
     Prove(offline::prove::Flags),
+    /// States whether two ledgers have the same rows or one is the beginning of the other; exit code
+    /// 1 if they differ
+    Compare(offline::compare::Flags),
     /// Prints all records, in the order in which they were stored
     Export(offline::export::Flags),
     /// Copies the ledger to a new SQLite file and verifies the copy; a collector may write meanwhile

@@ -8,6 +8,7 @@ pub mod append;
 mod background;
 pub mod chain;
 pub mod checkpoint;
+pub mod compare;
 pub(crate) mod conditions;
 pub mod conflicts;
 pub mod copy;

@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod checkpoints;
+pub(crate) mod compare;
 pub(crate) mod export;
 mod far_end;
 pub(crate) mod prove;
@@ -58,6 +59,8 @@ pub(crate) enum OfflineError {
     Copy(CopyError),
     #[error(transparent)]
     Proof(#[from] ProofError),
+    #[error("{0}")]
+    Incomparable(String),
     #[error("--raw-formulas needs --format csv")]
     RawFormulas,
     #[error("cannot write to stdout: {0}")]

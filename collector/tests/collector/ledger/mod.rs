@@ -3,6 +3,7 @@
 mod append;
 mod auditor;
 mod backup;
+mod compare;
 mod fixture;
 mod neighbours;
 mod prove;

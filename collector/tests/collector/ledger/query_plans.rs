@@ -5,14 +5,19 @@ use audit_collector::completeness::Moment;
 use audit_collector::db::sqlite::SqliteDatabase;
 use audit_collector::db::{Cell, Connection, Database as _, DbError, EachRow, Table, open};
 use audit_collector::ledger::checkpoint::Checkpoint;
+use audit_collector::ledger::compare::compare;
 use audit_collector::ledger::conflicts::{self, ConflictCursor};
 use audit_collector::ledger::list::{Cursor, Filter, Start, list};
+use audit_collector::ledger::proof::prove;
 use audit_collector::views::sessions::{self, SessionQuery};
 use audit_collector::views::streams::{StreamQuery, StreamStatus};
 use audit_collector::views::usage::{self, UsageQuery};
 use audit_collector::views::{SeenCursor, signals, streams, terms};
 use tempfile::TempDir;
 use testkit::collector::Postgres;
+
+use crate::ledger::fixture::{Fixture, entries};
+use crate::ledger::tree::append;
 
 /// Keeps the plan of each query.
 struct Planner {
@@ -403,4 +408,34 @@ fn suggestions_and_conflicts_are_read_from_an_index() {
 fn the_latest_checkpoints_are_read_from_their_key() {
     let plans = plans(|connection| Checkpoint::latest(connection, 100));
     assert_uses(&plans, "sqlite_autoindex_checkpoints_1", "checkpoints");
+}
+
+#[tokio::test]
+async fn proofs_and_comparisons_read_by_key() {
+    let fixture = Fixture::sqlite();
+    append(&fixture, entries(0..600)).await;
+    append(&fixture, entries(600..650)).await;
+    let mut planners = [(); 2].map(|()| Planner {
+        explain: ("EXPLAIN QUERY PLAN", 3),
+        inner: SqliteDatabase::new(&fixture.url)
+            .unwrap()
+            .connect()
+            .unwrap(),
+        plans: Vec::new(),
+        _directory: None,
+    });
+
+    let [first, second] = &mut planners;
+    let mut plans = first.plans(|connection| {
+        prove(connection, "aud_300", None).unwrap();
+        Ok(())
+    });
+    assert!(plans.len() > 5, "{plans:?}");
+    compare(first, second).unwrap();
+    plans.append(&mut first.plans);
+
+    for plan in plans {
+        let scans = plan.contains("SCAN records") || plan.contains("SCAN tree");
+        assert!(!scans && !plan.contains("SCAN checkpoints"), "{plan}");
+    }
 }
