@@ -3,6 +3,7 @@
 
     verify.py audit.db --public-key 3f5a... --checkpoints kept-elsewhere.ndjson
     verify.py records.ndjson --public-key 3f5a... --checkpoints kept-elsewhere.ndjson
+    verify.py --proof proof.json --public-key 3f5a...
 
 Prints a line for each fault: table, position, column, and what is wrong. Exit code: 0 sound, 1 not
 sound, 2 something cannot be read or checked. Needs Python 3.11, and `cryptography` for signatures.
@@ -40,10 +41,11 @@ REPEATED = {
     "outcome": "audit.outcome", "user_id": "user.id", "user_name": "user.name",
     "user_email": "user.email", "session_id": "session.id", "token_ref": "session.token_ref",
 }
-OPTIONAL = {*REPEATED, "trace_id", "span_id", "body"}
+OPTIONAL = {*REPEATED, "trace_id", "span_id", "body", "root"}
 HEAD = {"position": int, "hash": bytes}
 RECORD = HEAD | HASHED
-CHECKPOINT = HEAD | {"made_at_unix_nano": int, "key_id": str, "signature": bytes}
+CHECKPOINT = HEAD | {"root": bytes, "made_at_unix_nano": int, "key_id": str, "signature": bytes}
+TREE = {"last_position": int, "level": int, "hash": bytes}
 CUT = {"first_position": int, "statement": str, "key_id": str, "signature": bytes}
 GENESIS, LARGEST, UID = bytes(32), 2**63 - 1, "log.record.uid"
 
@@ -83,6 +85,39 @@ def row_hash(previous, row):
     return hashlib.sha256(b"".join(parts)).digest()
 
 
+def leaf_hash(row):
+    return hashlib.sha256(b"\0" + row).digest()
+
+
+def node_hash(left, right):
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def root_of_path(position, size, leaf, path):
+    """Where a path leads from a leaf (RFC 9162, section 2.1.3.2)."""
+    index, last = position - 1, size - 1
+    for sibling in path:
+        if last == 0:
+            return None
+        if index % 2 == 1 or index == last:
+            leaf = node_hash(sibling, leaf)
+            # Levels at which the node has no sibling.
+            while index % 2 == 0:
+                index, last = index // 2, last // 2
+        else:
+            leaf = node_hash(leaf, sibling)
+        index, last = index // 2, last // 2
+    return leaf if last == 0 and position >= 1 else None
+
+
+def checkpoint_statement(row):
+    root = row["root"]
+    lines = ["audit-checkpoint-v2" if root else "audit-checkpoint-v1", row["position"],
+             row["hash"].hex(), *([root.hex()] if root else []), row["made_at_unix_nano"],
+             row["key_id"]]
+    return "".join(f"{line}\n" for line in lines)
+
+
 def repeated(attributes):
     """The columns that repeat attributes. Their texts end at 256 bytes and have no NUL."""
     row = {}
@@ -112,7 +147,7 @@ def wrong_cells(row, kinds):
             wrong[name] = "has more than 64 bits"
         elif kind is str and value and any("\ud800" <= letter <= "\udfff" for letter in value):
             wrong[name] = "is not UTF-8"
-        elif name == "hash" and len(value) != 32:
+        elif name in ("hash", "root") and value is not None and len(value) != 32:
             wrong[name] = "is not 32 bytes long"
     return wrong
 
@@ -258,6 +293,87 @@ class Stream:
             expected = max(expected, last + 1)
 
 
+class Tree:
+    """The Merkle tree over the hashes of the rows, while it grows (RFC 9162, section 2.1).
+
+    Nodes of deleted rows are taken as they are stored. The next root shows whether they are right.
+    """
+
+    def __init__(self, fault):
+        self.fault, self.size, self.peaks = fault, 0, []
+        # The stored nodes, by level and last row; an export has none.
+        self.nodes, self.rooted_to = None, 0
+        self.is_lost, self.hole_end, self.hole_roots, self.fits = False, 0, [], True
+
+    def row(self, position, kept):
+        self.fill()
+        self.is_lost = self.is_lost or position != self.size + 1 or kept is None
+        if not self.is_lost:
+            self.push(0, leaf_hash(kept))
+
+    def hole(self, first, last):
+        """Rows that a cut covers. Holes that touch are one: a node can cover rows of both."""
+        self.is_lost = self.is_lost or first != max(self.size, self.hole_end) + 1
+        self.hole_end, self.hole_roots = last, []
+
+    def root(self, position, root):
+        if self.hole_end > self.size:
+            self.hole_roots.append(root)
+        elif not self.is_lost:
+            self.compare(position, root)
+
+    def push(self, level, kept):
+        self.size += 1 << level
+        while self.peaks and self.peaks[-1][0] == level:
+            kept, level = node_hash(self.peaks.pop()[1], kept), level + 1
+            if level % 8 == 0 and self.nodes is not None:
+                self.compare_node(level, kept)
+        self.peaks.append((level, kept))
+
+    def compare_node(self, level, kept):
+        stored = self.nodes.pop((level, self.size), None)
+        if stored is None and self.size <= self.rooted_to:
+            self.fault("tree", self.size, "level", f"the node of level {level} is missing")
+        elif stored not in (None, kept):
+            text = f"the node of level {level} differs from that of the rows"
+            self.fault("tree", self.size, "hash", text)
+
+    def fill(self):
+        """Adds the stored nodes of a hole, the largest ones that fit."""
+        while not self.is_lost and self.size < self.hole_end:
+            for level in range(8, -1, -1):
+                end = self.size + (1 << level)
+                if self.size % (1 << level) == 0 and end <= self.hole_end:
+                    kept = (self.nodes or {}).pop((level, end), None)
+                    if kept is not None:
+                        self.push(level, kept)
+                        break
+            else:
+                self.is_lost = True
+                if self.rooted_to >= self.hole_end:
+                    rows = f"{self.size + 1}-{self.hole_end}"
+                    self.fault("tree", rows, "level", "the nodes of these deleted rows are missing")
+        if not self.is_lost:
+            for root in self.hole_roots:
+                self.compare(self.size, root)
+        self.hole_roots = []
+
+    def compare(self, position, root):
+        computed = self.peaks[-1][1]
+        for _, left in self.peaks[-2::-1]:
+            computed = node_hash(left, computed)
+        # One wrong node makes all later roots wrong.
+        if computed != root and self.fits:
+            self.fault("checkpoints", position, "root", "differs from that of the rows")
+        self.fits = computed == root
+
+    def finish(self):
+        self.fill()
+        if not self.is_lost:
+            for level, last in self.nodes or ():
+                self.fault("tree", last, "level", f"a node of level {level} is surplus")
+
+
 class Verification:
     def __init__(self, source, flags):
         self.source, self.flags, self.streams = source, flags, {}
@@ -265,6 +381,7 @@ class Verification:
         self.faults = self.rows = self.deleted = self.left_out = self.unproved = self.signed_to = 0
         self.keys = {hashlib.sha256(key).hexdigest()[:16]: key for key in flags.public_key}
         self.checks_signatures = bool(self.keys) and Ed25519PublicKey is not None
+        self.tree = Tree(self.fault)
 
     def fault(self, table, position, column, text):
         self.faults += 1
@@ -298,6 +415,7 @@ class Verification:
         for row in self.source.select("records", RECORD):
             self.check_row(row)
         self.cross_cuts(LARGEST)
+        self.tree.finish()
         for position in self.waiting:
             self.fault("checkpoints", position, "position", f"the chain ends at {self.position}")
         if isinstance(self.source, Database):
@@ -308,20 +426,24 @@ class Verification:
         self.checkpoints, self.count = {}, 0
         rows = [*self.source.select("checkpoints", CHECKPOINT), *self.flags.checkpoints]
         for row in self.well_typed("checkpoints", rows, CHECKPOINT):
-            position, made, key_id = row["position"], row["made_at_unix_nano"], row["key_id"]
-            digits = row["hash"].hex()
-            statement = f"audit-checkpoint-v1\n{position}\n{digits}\n{made}\n{key_id}\n"
-            if self.is_signed("checkpoints", position, row, statement):
+            position = row["position"]
+            if self.is_signed("checkpoints", position, row, checkpoint_statement(row)):
                 self.signed_to = max(self.signed_to, position)
             if position < 1:
                 self.fault("checkpoints", position, "position", "a chain begins at 1")
-            self.checkpoints.setdefault(position, []).append(row["hash"])
+            self.checkpoints.setdefault(position, []).append((row["hash"], row["root"]))
+            if row["root"] is not None:
+                self.tree.rooted_to = max(self.tree.rooted_to, position)
             self.count += 1
         self.waiting = deque(sorted(self.checkpoints))
 
         self.cuts = deque(self.well_typed("cuts", self.source.select("cuts", CUT), CUT))
         for row in self.cuts:
             self.is_signed("cuts", row["first_position"], row, row["statement"])
+
+        if isinstance(self.source, Database):
+            nodes = self.well_typed("tree", self.source.select("tree", TREE), TREE)
+            self.tree.nodes = {(row["level"], row["last_position"]): row["hash"] for row in nodes}
 
     def check_row(self, row):
         position = row["position"]
@@ -342,6 +464,7 @@ class Verification:
         elif not wrong and not self.matches(row):
             text = f"does not match the row ({row['uid']}){hint(row)}"
             self.fault("records", position, "hash", text)
+        self.tree.row(position, None if "hash" in wrong else row["hash"])
         self.reach(position, GENESIS if "hash" in wrong else row["hash"])
         if not wrong and row["stream_id"] is not None and row["sequence_number"] is not None:
             self.see(row)
@@ -382,6 +505,7 @@ class Verification:
             known = [state.get(name) for name in ("received", "explained", "next")]
             self.streams.setdefault(id, Stream()).merge(known[0] or [], known[1] or [], known[2])
         self.deleted += last - first + 1
+        self.tree.hole(first, last)
         self.reach(last, after)
 
     def missing(self, last):
@@ -396,8 +520,14 @@ class Verification:
         self.position, self.hash = position, kept
         while self.waiting and self.waiting[0] <= position:
             passed = self.waiting.popleft()
-            if passed == position and {*self.checkpoints[passed]} != {kept}:
+            if passed != position:
+                continue
+            signed = self.checkpoints[passed]
+            if {head for head, _ in signed} != {kept}:
                 self.fault("checkpoints", passed, "hash", "differs from that of the row")
+                continue
+            for root in (root for _, root in signed if root is not None):
+                self.tree.root(position, root)
 
     def check_head(self):
         head = {"position": 0, "hash": GENESIS}
@@ -411,6 +541,31 @@ class Verification:
         for views in self.source.select("views", ["position"]):
             if (integer(views["position"]) or 0) > (integer(head["position"]) or 0):
                 self.fault("views", views["position"], "position", "it is beyond that of the head")
+
+    def check_proof(self, proof):
+        """Names its faults. Returns whether its root could be compared with a signature or a copy."""
+        row, signed = proof["record"], proof["checkpoint"]
+        position, self.hash = row["position"], proof["before"]
+        if proof["position"] != position:
+            self.fault("proof", position, "position", "differs from that of the record")
+        if not self.matches(row):
+            text = f"does not match its hash ({row['uid']}){hint(row)}"
+            self.fault("proof", position, "record", text)
+        if not row["is time right"]:
+            self.fault("proof", position, "time", "is not that of time_unix_nano")
+
+        root = root_of_path(position, signed["position"], leaf_hash(row["hash"]), proof["path"])
+        if root is None or root != signed["root"]:
+            text = f"does not lead to the root of the checkpoint at {signed['position']}"
+            self.fault("proof", position, "path", text)
+        self.is_signed("proof", position, signed, checkpoint_statement(signed))
+
+        kept = self.flags.checkpoints
+        is_kept = any(known["position"] == signed["position"] and known["root"] == root
+                      for known in kept)
+        if kept and not is_kept:
+            self.fault("proof", position, "checkpoint", "is not one of those kept elsewhere")
+        return self.checks_signatures or is_kept
 
     def check_streams(self):
         now, numbers = time.time_ns(), {"open": 0, "missing": 0}
@@ -436,15 +591,36 @@ def hint(row):
     return columns and f": {columns} and the columns that it repeats differ"
 
 
+def checkpoint(line):
+    row = {name: line[name] for name in CHECKPOINT if name != "root"}
+    row |= {name: bytes.fromhex(line[name]) for name in ("hash", "signature")}
+    row["root"] = bytes.fromhex(line["root"]) if "root" in line else None
+    return row | {"made_at_unix_nano": int(line["made_at_unix_nano"])}
+
+
+def read_proof(file):
+    try:
+        with open(file, encoding="utf-8") as text:
+            proof = json.load(text)
+        if proof["kind"] != "audit-proof-v1":
+            raise ValueError("of another kind")
+        read = {"record": Export([]).row(proof["record"]), "position": proof["position"]}
+        read["before"] = bytes.fromhex(proof["hash_before"])
+        read["path"] = [bytes.fromhex(digits) for digits in proof["path"]]
+        read["checkpoint"] = checkpoint(proof["checkpoint"])
+        for row, kinds in ((read["record"], RECORD), (read["checkpoint"], CHECKPOINT)):
+            for column, text in wrong_cells(row, kinds).items():
+                raise ValueError(f"{column} {text}")
+        return read
+    except NOT_OF_THE_FORMAT as error:
+        raise Unreadable(f"{file}: no proof: {error!r}")
+
+
 def read_checkpoints(file):
     for number, line in enumerate(open(file, encoding="utf-8"), 1):
         try:
-            row = json.loads(line)
-            for name in ("hash", "signature"):
-                row[name] = bytes.fromhex(row[name])
-            row["made_at_unix_nano"] = int(row["made_at_unix_nano"])
-            yield {name: row[name] for name in CHECKPOINT}
-        except (ValueError, KeyError, TypeError) as error:
+            yield checkpoint(json.loads(line))
+        except NOT_OF_THE_FORMAT as error:
             raise Unreadable(f"{file}, line {number}: no checkpoint: {error!r}")
 
 
@@ -457,7 +633,9 @@ def public_key(text):
 
 def parse_flags():
     parser = argparse.ArgumentParser(description="Verifies a ledger of audit-collector.")
-    parser.add_argument("files", nargs="+", help="a SQLite file, or NDJSON exports in their order")
+    parser.add_argument("files", nargs="*", help="a SQLite file, or NDJSON exports in their order")
+    parser.add_argument("--proof", metavar="FILE",
+                        help="instead of a ledger, the proof of one record")
     parser.add_argument("--public-key", action="append", default=[], type=public_key, metavar="HEX",
                         help="a trusted key; may be given several times")
     parser.add_argument("--checkpoints", metavar="FILE", help="checkpoints kept elsewhere")
@@ -466,6 +644,8 @@ def parse_flags():
     parser.add_argument("--partial", action="store_true",
                         help="an export has some rows only: rows and numbers between are no fault")
     flags = parser.parse_args()
+    if bool(flags.files) == bool(flags.proof):
+        parser.error("give a ledger, or --proof")
     flags.checkpoints = list(read_checkpoints(flags.checkpoints)) if flags.checkpoints else []
     return flags
 
@@ -478,9 +658,37 @@ def open_source(flags):
     return Database(flags.files[0]) if is_database else Export(flags.files)
 
 
+def in_utc(nanos):
+    return (datetime(1970, 1, 1) + timedelta(seconds=nanos // 10**9)).isoformat() + "Z"
+
+
+def prove(flags):
+    proof = read_proof(flags.proof)
+    row, signed = proof["record"], proof["checkpoint"]
+    verification = Verification(None, flags)
+    is_anchored = verification.check_proof(proof)
+
+    received, made = in_utc(row["received_at_unix_nano"]), in_utc(signed["made_at_unix_nano"])
+    show(f"record: {row['uid']}, row {row['position']}, received {received}")
+    show(f"checkpoint: rows 1 to {signed['position']}, signed {made} by key {signed['key_id']}")
+    print(f"path: {len(proof['path'])} hashes")
+    print(f"faults: {verification.faults}")
+    if verification.faults:
+        print("NOT PROVED")
+        return 1
+    if not is_anchored:
+        missing = "the package cryptography" if verification.keys else "--public-key"
+        print(f"NOT PROVED: the signature is not checked without {missing}")
+        return 2
+    print("PROVED: the record is this row of the ledger that was signed")
+    return 0
+
+
 def main():
     sys.stdout.reconfigure(errors="backslashreplace")
     flags = parse_flags()
+    if flags.proof:
+        return prove(flags)
     verification = Verification(open_source(flags), flags)
     try:
         numbers = verification.run()

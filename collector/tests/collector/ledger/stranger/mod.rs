@@ -2,6 +2,7 @@
 //! kind of tampering by table, position and column, and agrees with `audit-collector verify`.
 
 mod lines;
+mod proof;
 mod tampered;
 
 use std::fs;

@@ -4,6 +4,8 @@ use audit_collector::db::Kind;
 use audit_collector::ledger::entry::{RECORDS, UNHASHED};
 
 use super::{Case, PACKAGES, assert_named, assert_sound, filled};
+use crate::ledger::fixture::{Fixture, entries};
+use crate::ledger::tree::append;
 use crate::process::command;
 
 #[tokio::test]
@@ -160,6 +162,42 @@ const TAMPERED: &[(&[&str], &str)] = &[
         "cuts 2 statement: is not one of a cut",
     ),
     (
+        &["UPDATE checkpoints SET root = zeroblob(32) WHERE position = 14"],
+        "checkpoints 14 root: differs from that of the rows",
+    ),
+    (
+        &["UPDATE checkpoints SET root = x'00' WHERE position = 14"],
+        "checkpoints 14 root: is not 32 bytes long",
+    ),
+    (
+        &["UPDATE tree SET hash = zeroblob(32) WHERE last_position = 8"],
+        "checkpoints 10 root: differs from that of the rows",
+    ),
+    (
+        &["DELETE FROM tree WHERE last_position = 8"],
+        "tree 1-10 level: the nodes of these deleted rows are missing",
+    ),
+    (
+        &["UPDATE tree SET level = 2 WHERE last_position = 8"],
+        "tree 1-10 level: the nodes of these deleted rows are missing",
+    ),
+    (
+        &["UPDATE tree SET hash = 'forged' WHERE last_position = 8"],
+        "tree 8 hash: holds str, not bytes",
+    ),
+    (
+        &["INSERT INTO tree SELECT 1, 12, hash FROM head"],
+        "tree 12 level: a node of level 1 is surplus",
+    ),
+    (
+        &["INSERT INTO tree SELECT 8, 256, hash FROM head"],
+        "tree 256 level: a node of level 8 is surplus",
+    ),
+    (
+        &["INSERT INTO tree SELECT 'forged', 8, hash FROM head"],
+        "tree 8 level: holds str, not int",
+    ),
+    (
         &["INSERT INTO views (id, position) VALUES (1, 19)"],
         "views 19 position: it is beyond that of the head",
     ),
@@ -173,6 +211,10 @@ const FORGED: &[(&[&str], &str)] = &[
     ),
     (
         &["UPDATE checkpoints SET made_at_unix_nano = 7 WHERE position = 14"],
+        "checkpoints 14 signature: not of a trusted key",
+    ),
+    (
+        &["UPDATE checkpoints SET root = NULL WHERE position = 14"],
         "checkpoints 14 signature: not of a trusted key",
     ),
     (
@@ -227,4 +269,40 @@ async fn a_shortened_ledger_contradicts_checkpoints_from_elsewhere() {
     let line = "checkpoints 18 position: the chain ends at 14";
     assert_named(&found, line, "a shortened ledger");
     assert_sound(&case.by_both(&case.change(&fixture, &[])));
+}
+
+#[tokio::test]
+async fn a_changed_node_over_rows_is_named() {
+    let fixture = Fixture::sqlite();
+    append(&fixture, entries(0..600)).await;
+    let case = Case::of(&fixture).await;
+    assert_sound(&case.by_both(&case.change(&fixture, &[])));
+    for (change, line) in [
+        (
+            "UPDATE tree SET hash = zeroblob(32) WHERE last_position = 512",
+            "tree 512 hash: the node of level 8 differs from that of the rows",
+        ),
+        (
+            "DELETE FROM tree WHERE last_position = 256",
+            "tree 256 level: the node of level 8 is missing",
+        ),
+        (
+            "INSERT INTO tree SELECT 16, 512, hash FROM head",
+            "tree 512 level: a node of level 16 is surplus",
+        ),
+        (
+            "INSERT INTO tree SELECT 8, 768, hash FROM head",
+            "tree 768 level: a node of level 8 is surplus",
+        ),
+        (
+            "UPDATE records SET hash = zeroblob(32) WHERE position = 300",
+            "tree 512 hash: the node of level 8 differs from that of the rows",
+        ),
+    ] {
+        assert_named(
+            &case.by_both(&case.change(&fixture, &[change])),
+            line,
+            change,
+        );
+    }
 }
