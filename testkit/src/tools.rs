@@ -103,7 +103,8 @@ pub fn last_line(script: &str) -> String {
     last_line_of(script, &[])
 }
 
-fn last_line_of(script: &str, arguments: &[&str]) -> String {
+/// The same for a script with arguments.
+pub fn last_line_of(script: &str, arguments: &[&str]) -> String {
     let output = Command::new("bash")
         .arg(root().join(script))
         .args(arguments)

@@ -37,6 +37,12 @@ impl Client {
         })
     }
 
+    /// Waits this long for each answer instead of [`DEADLINE`].
+    pub fn patient(self, deadline: Duration) -> io::Result<Self> {
+        self.stream.get_ref().set_read_timeout(Some(deadline))?;
+        Ok(self)
+    }
+
     /// Sends a `GET`, and reads the answer.
     pub fn get(&mut self, path: &str) -> io::Result<Answer> {
         self.exchange(format!("GET {path} HTTP/1.1\r\nhost: collector\r\n\r\n").as_bytes())

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,8 +16,8 @@ const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../collector/tests/s
 /// A server on a free port of 127.0.0.1 with production settings: fsync, passwords, a language's
 /// collation.
 ///
-/// A script supervises it, and removes it when the pipe from this process closes: on drop, and
-/// after any kind of exit.
+/// A script supervises it, and ends and removes it when the pipe from this process closes: on drop,
+/// and after any kind of exit.
 #[derive(Debug)]
 pub struct Postgres {
     supervisor: Child,
@@ -29,8 +30,19 @@ pub struct Postgres {
 impl Postgres {
     /// A private server; takes about three seconds.
     pub fn start() -> Self {
+        Self::supervised(&[])
+    }
+
+    /// A server with its data in this folder, which it leaves there when it ends. The user of
+    /// PostgreSQL must be able to reach the folder.
+    pub fn kept_in(folder: &Path) -> Self {
+        Self::supervised(&[folder])
+    }
+
+    fn supervised(folder: &[&Path]) -> Self {
         let mut supervisor = Command::new(format!("{SCRIPTS}/serve-postgres.sh"))
             .arg(programs())
+            .args(folder)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Ctrl-C must not reach the supervisor, which still has to clean up.
@@ -77,6 +89,18 @@ impl Postgres {
         })
         .join()
         .unwrap();
+        format!("{}/{name}", self.url)
+    }
+
+    /// The URL of the database with this name, which is created when it is missing. Not from async
+    /// code.
+    pub fn database(&self, name: &str) -> String {
+        let mut admin = Client::connect(&format!("{}/postgres", self.url), NoTls).unwrap();
+        let known = "SELECT FROM pg_database WHERE datname = $1";
+        if admin.query_opt(known, &[&name]).unwrap().is_none() {
+            let statement = format!("CREATE DATABASE {name}");
+            admin.batch_execute(&statement).unwrap();
+        }
         format!("{}/{name}", self.url)
     }
 
