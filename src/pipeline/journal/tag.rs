@@ -15,6 +15,9 @@ const WHOLE_BYTES: usize = 4096;
 /// Words of a block that is folded at once. As many secret words are derived from a key.
 const BLOCK_WORDS: usize = 64;
 
+/// Words that are folded without a loop between them.
+const GROUP_WORDS: usize = 8;
+
 const KEY_BYTES: usize = 32;
 
 /// Checksum bytes behind a key in the list of keys, which show whether it was overwritten.
@@ -148,7 +151,14 @@ impl Tagger {
     fn folded(&self, block: &[u8]) -> u64 {
         let (words, tail) = block.as_chunks();
         let mut sum = 0_u64;
-        for (word, secret) in words.iter().zip(&self.fold) {
+        let (groups, others) = words.as_chunks();
+        let (secret_groups, _) = self.fold.as_chunks();
+        for (group, secrets) in groups.iter().zip(secret_groups) {
+            sum = sum.wrapping_add(products(group, secrets));
+        }
+
+        let secrets = self.fold.iter().skip(GROUP_WORDS * groups.len());
+        for (word, secret) in others.iter().zip(secrets) {
             sum = sum.wrapping_add(product(*word, *secret));
         }
 
@@ -164,7 +174,24 @@ impl Tagger {
     }
 }
 
+/// The sum of the products of a group, without a loop.
+#[inline(never)]
+fn products(
+    [a, b, c, d, e, f, g, h]: &[[u8; 8]; GROUP_WORDS],
+    [k, l, m, n, o, p, q, r]: &[[u32; 2]; GROUP_WORDS],
+) -> u64 {
+    product(*a, *k)
+        .wrapping_add(product(*b, *l))
+        .wrapping_add(product(*c, *m))
+        .wrapping_add(product(*d, *n))
+        .wrapping_add(product(*e, *o))
+        .wrapping_add(product(*f, *p))
+        .wrapping_add(product(*g, *q))
+        .wrapping_add(product(*h, *r))
+}
+
 /// The sums of the halves, multiplied.
+#[inline(always)]
 fn product(word: [u8; 8], [low, high]: [u32; 2]) -> u64 {
     let [a, b, c, d, e, f, g, h] = word;
     let first = u32::from_le_bytes([a, b, c, d]).wrapping_add(low);
