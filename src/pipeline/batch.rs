@@ -6,6 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::buffer::Encoded;
+use super::journal;
 use super::lane::Lane;
 use super::trial::Trial;
 use crate::record::Loss;
@@ -32,6 +33,7 @@ pub struct Batch {
     pub trial: Trial,
     /// Whether it was cut from a larger batch.
     pub is_piece: bool,
+    /// The journal's room, then the body.
     bytes: Vec<u8>,
     items: Vec<Item>,
 }
@@ -110,6 +112,7 @@ impl Batch {
             origin,
             progress.next,
             id,
+            journal::room(records.len()),
             records.iter().map(|(record, _)| &*record.fragment),
         );
         let item = |((record, content), range): (&(Encoded, Content), Range<usize>)| Item {
@@ -139,7 +142,13 @@ impl Batch {
     /// The request body.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        let room = journal::room(self.items.len());
+        self.bytes.get(room.before..).unwrap_or_default()
+    }
+
+    /// Its bytes with the journal's room before them, and its records.
+    pub(super) fn value_mut(&mut self) -> (&mut Vec<u8>, &[Item]) {
+        (&mut self.bytes, &self.items)
     }
 
     /// Its records.
@@ -214,7 +223,7 @@ impl Batch {
     fn records(&self, items: &[Item]) -> Vec<(Encoded, Content)> {
         let record = |item: &Item| {
             let fragment = self
-                .bytes
+                .bytes()
                 .get(item.range.clone())
                 .unwrap_or_default()
                 .into();

@@ -115,10 +115,28 @@ pub struct Numbered<'e> {
 /// The body of a batch and the position of its records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
-    /// The bytes to send, the same at every attempt.
+    /// The [`Room`] before the body, then the bytes to send, the same at every attempt.
     pub bytes: Vec<u8>,
-    /// The byte range of each fragment, in the given order.
+    /// The byte range of each fragment in the bytes to send, in the given order.
     pub fragments: Vec<Range<usize>>,
+}
+
+/// Bytes around a body that its owner fills later, so that the body is not copied for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Zeros before the body.
+    pub before: usize,
+    /// Spare capacity after it.
+    pub after: usize,
+}
+
+impl Room {
+    /// The zeros before a body of this length, with capacity for the rest.
+    fn open(self, length: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.before + length + self.after);
+        bytes.resize(self.before, 0);
+        bytes
+    }
 }
 
 /// Encodes records and batches.
@@ -159,14 +177,15 @@ impl Encoder {
         self.scratch.as_bytes().into()
     }
 
-    /// Joins fragments to the body of one batch. `next` becomes `audit.sequence.next`: all lower
-    /// numbers of the stream were given out before.
+    /// Joins fragments to the body of one batch, with `room` around it. `next` becomes
+    /// `audit.sequence.next`: all lower numbers of the stream were given out before.
     #[must_use]
     pub fn batch<'f>(
         &self,
         origin: Origin,
         next: u64,
         batch_id: Uuid,
+        room: Room,
         fragments: impl Iterator<Item = &'f [u8]> + Clone,
     ) -> Body {
         let resource = &self.resource;
@@ -177,9 +196,9 @@ impl Encoder {
         };
 
         match self.format {
-            Format::OtlpProtobuf => otlp_protobuf::batch(resource, &scope, fragments),
-            Format::OtlpJson => otlp_json::frame(resource, &scope).around(fragments),
-            Format::Ndjson => ndjson::frame(resource, &scope).around(fragments),
+            Format::OtlpProtobuf => otlp_protobuf::batch(resource, &scope, room, fragments),
+            Format::OtlpJson => otlp_json::frame(resource, &scope).around(room, fragments),
+            Format::Ndjson => ndjson::frame(resource, &scope).around(room, fragments),
         }
     }
 }
@@ -192,14 +211,14 @@ struct Frame {
 }
 
 impl Frame {
-    fn around<'f>(&self, fragments: impl Iterator<Item = &'f [u8]> + Clone) -> Body {
+    fn around<'f>(&self, room: Room, fragments: impl Iterator<Item = &'f [u8]> + Clone) -> Body {
         let [prefix, separator, suffix] =
             [&self.prefix, &self.separator, &self.suffix].map(Writer::as_bytes);
         let length: usize = fragments
             .clone()
             .map(|fragment| fragment.len() + separator.len())
             .sum();
-        let mut bytes = Vec::with_capacity(prefix.len() + length + suffix.len());
+        let mut bytes = room.open(prefix.len() + length + suffix.len());
         bytes.extend_from_slice(prefix);
 
         let mut ranges = Vec::with_capacity(fragments.clone().count());
@@ -207,9 +226,9 @@ impl Frame {
             if !ranges.is_empty() {
                 bytes.extend_from_slice(separator);
             }
-            let start = bytes.len();
+            let start = bytes.len() - room.before;
             bytes.extend_from_slice(fragment);
-            ranges.push(start..bytes.len());
+            ranges.push(start..start + fragment.len());
         }
 
         bytes.extend_from_slice(suffix);

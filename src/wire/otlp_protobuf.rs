@@ -10,7 +10,7 @@ use super::protobuf::{
     push_head,
 };
 use super::sink::{Sink, utf8};
-use super::{Body, Numbered, Resource, SDK_NAME, SDK_VERSION, Scope};
+use super::{Body, Numbered, Resource, Room, SDK_NAME, SDK_VERSION, Scope};
 use crate::record::{Event, TraceContext};
 use crate::writer::Writer;
 
@@ -55,6 +55,7 @@ const EVENT_NAME: u8 = key(12, LENGTH_DELIMITED);
 pub(super) fn batch<'f>(
     resource: &Resource,
     scope: &Scope,
+    room: Room,
     fragments: impl Iterator<Item = &'f [u8]> + Clone,
 ) -> Body {
     let (of_resource, of_scope) = (resource_message(resource), scope_message(scope));
@@ -65,7 +66,7 @@ pub(super) fn batch<'f>(
     let scope_logs = field_length(of_scope.len()) + records;
     let resource_logs = field_length(of_resource.len()) + field_length(scope_logs);
 
-    let mut bytes = Vec::with_capacity(field_length(resource_logs));
+    let mut bytes = room.open(field_length(resource_logs));
     let head = |bytes: &mut Vec<u8>, key, length| {
         bytes.extend_from_slice(Field::head(key, length).as_bytes())
     };
@@ -80,9 +81,9 @@ pub(super) fn batch<'f>(
     let mut ranges = Vec::with_capacity(fragments.clone().count());
     for fragment in fragments {
         head(&mut bytes, LOG_RECORDS, fragment.len());
-        let start = bytes.len();
+        let start = bytes.len() - room.before;
         bytes.extend_from_slice(fragment);
-        ranges.push(start..bytes.len());
+        ranges.push(start..start + fragment.len());
     }
 
     Body {

@@ -23,7 +23,7 @@ use audit_filter::pipeline::journal::{Authenticated, Key, StreamOwner};
 use audit_filter::record::{Action, Event, ExchangeRecord, Loss, LossReason, Stage, StreamLimits};
 use audit_filter::recorder::tracking::Context;
 use audit_filter::time::Now;
-use audit_filter::wire::{Encoder, Format, Numbered, Origin, Resource};
+use audit_filter::wire::{Encoder, Format, Numbered, Origin, Resource, Room};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use prost::Message as _;
 use serde_json::{Value, json};
@@ -209,7 +209,13 @@ fn batch(format: Format) -> Vec<u8> {
             })
         })
         .collect();
-    let body = encoder.batch(OWN, NEXT, BATCH, fragments.iter().map(AsRef::as_ref));
+    let body = encoder.batch(
+        OWN,
+        NEXT,
+        BATCH,
+        Room::default(),
+        fragments.iter().map(AsRef::as_ref),
+    );
 
     for (fragment, range) in fragments.iter().zip(body.fragments) {
         assert_eq!(body.bytes.get(range), Some(fragment.as_ref()));
@@ -317,6 +323,7 @@ fn otlp_follows_the_contract() {
         RECOVERED,
         1,
         BATCH,
+        Room::default(),
         std::iter::once(b"{}".as_slice()),
     );
     let body: Value = serde_json::from_slice(&body.bytes).unwrap();
@@ -558,7 +565,13 @@ fn one(format: Format, event: &Event) -> Vec<u8> {
     let fragment = encoder.record(&numbered);
 
     encoder
-        .batch(RECOVERED, NEXT, BATCH, std::iter::once(&*fragment))
+        .batch(
+            RECOVERED,
+            NEXT,
+            BATCH,
+            Room::default(),
+            std::iter::once(&*fragment),
+        )
         .bytes
 }
 

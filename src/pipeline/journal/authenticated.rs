@@ -185,20 +185,22 @@ impl Keyed<'_> {
         Some(self.of.shared.get(&self.whole_name(name))?.0.is_empty())
     }
 
-    /// Sets a value without copying it, if its capacity has [`TAG_BYTES`] to spare.
-    pub(super) fn put(&self, name: &str, value: Vec<u8>) {
-        let name = self.whole_name(name);
-        self.of.shared.set(&name, &self.tagged(&name, value));
+    /// Sets a value without copying it, if its capacity has [`TAG_BYTES`] to spare. The value is
+    /// left as it was.
+    pub(super) fn put(&self, name: &str, value: &mut Vec<u8>) {
+        let (name, length) = (self.whole_name(name), value.len());
+        self.add_tag(&name, value);
+        self.of.shared.set(&name, value);
+        value.truncate(length);
     }
 
-    fn tagged(&self, name: &str, mut value: Vec<u8>) -> Vec<u8> {
+    fn add_tag(&self, name: &str, value: &mut Vec<u8>) {
         // An empty value carries no information, so it needs no tag.
         if !value.is_empty() {
-            let tag = self.tagger.tag(name, self.owner, &value);
+            let tag = self.tagger.tag(name, self.owner, value);
             value.reserve_exact(TAG_BYTES);
             value.extend_from_slice(&tag);
         }
-        value
     }
 }
 
@@ -210,14 +212,13 @@ impl SharedData for Keyed<'_> {
     }
 
     fn set(&self, name: &str, value: &[u8]) {
-        self.put(name, value.to_vec());
+        self.put(name, &mut value.to_vec());
     }
 
     fn replace(&self, name: &str, value: &[u8], version: Option<u32>) -> bool {
-        let name = self.whole_name(name);
-        self.of
-            .shared
-            .replace(&name, &self.tagged(&name, value.to_vec()), version)
+        let (name, mut value) = (self.whole_name(name), value.to_vec());
+        self.add_tag(&name, &mut value);
+        self.of.shared.replace(&name, &value, version)
     }
 }
 

@@ -5,10 +5,11 @@ use std::ops::Range;
 use uuid::Uuid;
 
 use super::TAG_BYTES;
-use crate::pipeline::batch::{Batch, Content, Progress};
+use crate::pipeline::batch::{Batch, Content, Item, Progress};
 use crate::pipeline::lane::Lane;
 use crate::record::{Loss, LossReason};
 use crate::stats::Gauges;
+use crate::wire::Room;
 
 /// The journal's summary of a stream at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,40 +85,67 @@ pub(super) fn read_checkpoint(mut bytes: &[u8]) -> Option<Checkpoint> {
     })
 }
 
-/// Id, stream, progress, lane, number of records; for each record its number, lane, range and
-/// content; then the batch's bytes.
-pub(super) fn write_batch(batch: &Batch) -> Vec<u8> {
-    let bytes = batch.bytes();
-    let mut out = Vec::with_capacity(72 + batch.items().len() * 64 + bytes.len() + TAG_BYTES);
-    out.extend_from_slice(batch.id.as_bytes());
-    out.extend_from_slice(batch.origin.stream_id.as_bytes());
-    let Progress {
-        next,
-        oldest,
-        returns,
-    } = batch.progress;
-    push(
-        &mut out,
-        [
+/// Numbers at the start of a batch: id, stream, progress, lane, number of records.
+const BATCH_NUMBERS: usize = 9;
+/// Numbers of each record: its own, lane, range, content.
+const RECORD_NUMBERS: usize = 8;
+
+/// The room around a batch's bytes for what the journal adds to them.
+pub(in crate::pipeline) fn room(records: usize) -> Room {
+    Room {
+        before: size_of::<u64>() * (BATCH_NUMBERS + RECORD_NUMBERS * records),
+        after: TAG_BYTES,
+    }
+}
+
+/// A batch as a value, without copying its bytes: id, stream, progress, lane, number of records;
+/// for each record its number, lane, range and content; then the batch's bytes. The tag follows.
+pub(super) fn write_batch(batch: &mut Batch) -> &mut Vec<u8> {
+    let [id, stream] = [batch.id, batch.origin.stream_id].map(words);
+    let (progress, lane) = (batch.progress, lane_code(batch.lane));
+    let (value, items) = batch.value_mut();
+    let (places, _) = value.as_chunks_mut();
+
+    if let Some((of_batch, of_records)) = places.split_first_chunk_mut::<BATCH_NUMBERS>() {
+        let Progress {
             next,
             oldest,
             returns,
-            lane_code(batch.lane),
-            batch.items().len() as u64,
-        ],
-    );
+        } = progress;
+        let count = items.len() as u64;
+        let ([id, id_end], [stream, stream_end]) = (id, stream);
+        *of_batch = [
+            id, id_end, stream, stream_end, next, oldest, returns, lane, count,
+        ]
+        .map(u64::to_le_bytes);
 
-    for item in batch.items() {
-        let Range { start, end } = item.range();
-        push(
-            &mut out,
-            [item.number, lane_code(item.lane), start as u64, end as u64],
-        );
-        push(&mut out, content_code(&item.content));
+        for (place, item) in of_records.as_chunks_mut().0.iter_mut().zip(items) {
+            *place = numbers_of(item).map(u64::to_le_bytes);
+        }
     }
 
-    out.extend_from_slice(bytes);
-    out
+    value
+}
+
+/// An id as two numbers, so that its bytes are the same.
+fn words(id: Uuid) -> [u64; 2] {
+    let (high, low) = id.as_u64_pair();
+    [high, low].map(u64::swap_bytes)
+}
+
+fn numbers_of(item: &Item) -> [u64; RECORD_NUMBERS] {
+    let Range { start, end } = item.range();
+    let [content, count, first, last] = content_code(&item.content);
+    [
+        item.number,
+        lane_code(item.lane),
+        start as u64,
+        end as u64,
+        content,
+        count,
+        first,
+        last,
+    ]
 }
 
 /// `None`: empty, or cut short.
@@ -254,10 +282,6 @@ fn lane_of(code: u64) -> Lane {
     }
 }
 
-fn push<const N: usize>(out: &mut Vec<u8>, numbers: [u64; N]) {
-    out.extend_from_slice(numbers.map(u64::to_le_bytes).as_flattened());
-}
-
 fn next_number(bytes: &mut &[u8]) -> Option<u64> {
     bytes
         .split_off(..8)?
@@ -326,12 +350,15 @@ mod tests {
                 oldest: 16,
                 returns: 3,
             };
-            let bytes = write_batch(&Batch::seal(id, origin, progress, lane, &records, &encoder));
-
+            let mut batch = Batch::seal(id, origin, progress, lane, &records, &encoder);
+            let body = batch.bytes().to_vec();
+            let value = write_batch(&mut batch);
             assert!(
-                bytes.capacity() >= bytes.len() + TAG_BYTES,
+                value.capacity() >= value.len() + TAG_BYTES,
                 "the tag needs no other piece of memory"
             );
+            let saved = read_batch(value);
+            assert_eq!(batch.bytes(), body, "the body is left as it was");
 
             let expected = records.iter().cloned().map(
                 |(
@@ -353,7 +380,7 @@ mod tests {
             );
 
             assert_eq!(
-                read_batch(&bytes),
+                saved,
                 Some(Saved {
                     id,
                     stream,

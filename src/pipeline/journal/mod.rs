@@ -78,7 +78,7 @@ use crate::wire::Origin;
 pub use authenticated::Authenticated;
 use authenticated::Keyed;
 use cell::BatchCell;
-pub(super) use codec::{Checkpoint, Saved, SavedRecord};
+pub(super) use codec::{Checkpoint, Saved, SavedRecord, room};
 use directory::Directory;
 pub(super) use directory::{Entry, Listing};
 pub(super) use orphans::{Damage, Orphan, Slot};
@@ -154,8 +154,8 @@ impl Journal {
         }
         self.checkpoint = checkpoint;
         if let Some(slot) = self.acquire() {
-            self.own()
-                .put(&checkpoint_name(slot), codec::write_checkpoint(&checkpoint));
+            let mut value = codec::write_checkpoint(&checkpoint);
+            self.own().put(&checkpoint_name(slot), &mut value);
         }
     }
 

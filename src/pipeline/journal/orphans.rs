@@ -175,10 +175,9 @@ impl Journal {
         checkpoint: Checkpoint,
     ) {
         if let Some(slot) = slot {
-            self.of(*key, *stream).put(
-                &checkpoint_name(*slot),
-                codec::write_checkpoint(&checkpoint),
-            );
+            let mut value = codec::write_checkpoint(&checkpoint);
+            self.of(*key, *stream)
+                .put(&checkpoint_name(*slot), &mut value);
         }
     }
 
