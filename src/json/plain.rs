@@ -59,7 +59,7 @@ fn copy_plain_end(to: &mut [u8], from: &[u8]) -> bool {
         return false;
     };
     let both = u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last));
-    is_plain(both) && copy_ends::<4>(to, from)
+    is_plain(both) && copy_ends::<4>(to, from).is_some()
 }
 
 #[cfg(test)]

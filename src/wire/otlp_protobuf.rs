@@ -6,11 +6,12 @@
 
 use super::attributes;
 use super::protobuf::{
-    FIXED64, Field, LENGTH_DELIMITED, STRING_VALUE, VARINT, field_length, key, push_field,
-    push_head,
+    FIXED64, Field, LENGTH_DELIMITED, MAX_SHORT, STRING_VALUE, VARINT, field_length, key, push,
+    push_field, push_head, push_word,
 };
 use super::sink::{Sink, utf8};
 use super::{Body, Numbered, Resource, Room, SDK_NAME, SDK_VERSION, Scope};
+use crate::copy::{copy, copy_ascii};
 use crate::record::{Event, TraceContext};
 use crate::writer::Writer;
 
@@ -116,15 +117,11 @@ pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
         Field::fixed64(OBSERVED_TIME, record.observed_unix_nanos),
         Field::varint(SEVERITY, severity.number()),
     ] {
-        out.push_bytes(field.as_bytes());
+        push(out, &field);
     }
 
-    push_field(out, SEVERITY_TEXT, severity.text().as_bytes());
-    push_field(
-        out,
-        EVENT_NAME,
-        attributes::event_name(record.event).as_bytes(),
-    );
+    push_word(out, SEVERITY_TEXT, severity.text());
+    push_word(out, EVENT_NAME, attributes::event_name(record.event));
     push_body(record.event, out);
     attributes::list(record, &mut Sink::record(out));
 
@@ -138,6 +135,10 @@ pub(super) fn record(record: &Numbered<'_>, out: &mut Writer) {
 /// `AnyValue` of `<action> <outcome>`.
 fn push_body(event: &Event, out: &mut Writer) {
     let [action, space, word] = attributes::body(event);
+    if push_short_body(out, action, space, word) {
+        return;
+    }
+
     let action = utf8(action);
     let length = action.len() + space.len() + word.len();
     push_head(out, BODY, field_length(length));
@@ -145,6 +146,44 @@ fn push_body(event: &Event, out: &mut Writer) {
     out.push_bytes(&action);
     out.push_bytes(space);
     out.push_bytes(word);
+}
+
+/// Writes a body of ASCII whose length is one byte. False: it is not such a one, and nothing is
+/// written.
+fn push_short_body(out: &mut Writer, action: &[u8], space: &[u8], word: &[u8]) -> bool {
+    let length = action.len() + space.len() + word.len();
+    let bytes = BODY_HEAD + length;
+    if bytes - 2 > MAX_SHORT {
+        return false;
+    }
+
+    let head = [BODY, length as u8 + 2, STRING_VALUE, length as u8];
+    let written = out.fill(bytes, |room| {
+        let is_put = put_body(room, head, [action, space, word]);
+        if is_put == Some(true) { bytes } else { 0 }
+    });
+    written > 0
+}
+
+/// Bytes before the text of a short body.
+const BODY_HEAD: usize = 4;
+
+/// Fills the room for a short body. Yields whether the action is ASCII; `None`: the room is too
+/// small.
+#[inline(always)]
+fn put_body(
+    room: &mut [u8],
+    head: [u8; BODY_HEAD],
+    [action, space, word]: [&[u8]; 3],
+) -> Option<bool> {
+    let (start, room) = room.split_first_chunk_mut()?;
+    *start = head;
+    let (text, room) = room.split_at_mut_checked(action.len())?;
+    let (between, end) = room.split_at_mut_checked(space.len())?;
+    copy(between, space);
+    copy(end, word);
+
+    Some(copy_ascii(text, action))
 }
 
 /// In protobuf, ids are bytes.

@@ -2,6 +2,7 @@
 //!
 //! All field numbers are below 16, so a key is one byte.
 
+use crate::copy::copy;
 use crate::writer::Writer;
 
 /// Wire type of a variable-length integer.
@@ -32,33 +33,43 @@ pub(super) const fn field_length(length: usize) -> usize {
 }
 
 /// A numeric field, or the head of a length-delimited one: the key, and the bytes directly after
-/// it.
+/// it. Then anything.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field {
-    bytes: [u8; 1 + MAX_VARINT],
+    bytes: [u8; PADDED],
     length: usize,
 }
+
+/// The longest field, rounded up to words.
+const PADDED: usize = (1 + MAX_VARINT).next_multiple_of(8);
 
 impl Field {
     /// A variable-length integer; a boolean is 0 or 1.
     pub(super) fn varint(key: u8, value: u64) -> Self {
-        let (mut bytes, mut rest, length) =
-            ([key; 1 + MAX_VARINT], value, 1 + varint_length(value));
-        for byte in bytes.iter_mut().take(length).skip(1) {
-            *byte = rest as u8 | 0x80;
+        let mut bytes = [0; PADDED];
+        let (mut rest, mut length) = (value, 0);
+        let [first, others @ ..] = &mut bytes;
+        *first = key;
+
+        for byte in others {
+            length += 1;
+            *byte = rest as u8 & 0x7f;
             rest >>= 7;
+            if rest == 0 {
+                break;
+            }
+            *byte |= 0x80;
         }
 
-        if let Some(last) = bytes.get_mut(length - 1) {
-            *last &= 0x7f;
+        Self {
+            bytes,
+            length: 1 + length,
         }
-
-        Self { bytes, length }
     }
 
     /// Eight bytes.
     pub(super) fn fixed64(key: u8, value: u64) -> Self {
-        let mut bytes = [key; 1 + MAX_VARINT];
+        let mut bytes = [key; PADDED];
         if let Some(room) = bytes.get_mut(1..).and_then(<[u8]>::first_chunk_mut) {
             *room = value.to_le_bytes();
         }
@@ -77,11 +88,31 @@ impl Field {
     pub(super) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
+
+    /// Number of encoded bytes.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// The encoded bytes and what follows them: to copy all needs no loop.
+    pub(super) fn padded(&self) -> [u8; PADDED] {
+        self.bytes
+    }
 }
 
 /// Writes the key and the length of a field whose bytes follow.
 pub(super) fn push_head(out: &mut Writer, key: u8, length: usize) {
-    out.push_bytes(Field::head(key, length).as_bytes());
+    push(out, &Field::head(key, length));
+}
+
+/// Writes a number, or a head.
+pub(super) fn push(out: &mut Writer, field: &Field) {
+    out.fill(PADDED, |room| {
+        if let Some(room) = room.first_chunk_mut() {
+            *room = field.bytes;
+        }
+        field.length
+    });
 }
 
 /// Writes a length-delimited field.
@@ -90,6 +121,20 @@ pub(super) fn push_field(out: &mut Writer, key: u8, bytes: &[u8]) {
     push_head(out, key, bytes.len());
     out.push_bytes(bytes);
 }
+
+/// Writes a word as a length-delimited field.
+pub(super) fn push_word(out: &mut Writer, key: u8, word: &'static str) {
+    out.fill(2 + word.len(), |room| {
+        if let Some((head, room)) = room.split_first_chunk_mut() {
+            *head = [key, word.len() as u8];
+            copy(room, word.as_bytes());
+        }
+        2 + word.len()
+    });
+}
+
+/// Largest length that is one byte in protobuf.
+pub(super) const MAX_SHORT: usize = 0x7f;
 
 /// `KeyValue.key`
 pub(super) const KEY: u8 = key(1, LENGTH_DELIMITED);
@@ -114,7 +159,7 @@ pub(super) fn push_text(out: &mut Writer, list: u8, name: [&str; 2], text: &[u8]
 /// Like [`push_text`] with a number or boolean, given as an encoded `AnyValue`.
 pub(super) fn push_number(out: &mut Writer, list: u8, name: [&str; 2], value: &Field) {
     push_name(out, list, name, value.as_bytes().len());
-    out.push_bytes(value.as_bytes());
+    push(out, value);
 }
 
 /// `any_length` is the length of the `AnyValue` that follows.

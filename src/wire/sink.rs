@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::name::{Name, RECORD_ATTRIBUTES};
-use super::protobuf::{self, Field, STRING_VALUE, bool_value, double_value, int_value};
+use super::name::{MAX_PIECE, Name, RECORD_ATTRIBUTES};
+use super::protobuf::{self, Field, MAX_SHORT, STRING_VALUE, bool_value, double_value, int_value};
 use super::value::{Value, push_attribute, push_member};
 use crate::copy::copy_ascii;
 use crate::time::nanos;
@@ -14,9 +14,6 @@ use crate::writer::{UUID_LENGTH, Writer, uuid_text};
 
 /// Longest prefix of a UUID.
 const MAX_UUID_PREFIX: usize = 4;
-
-/// Largest length that is one byte in protobuf.
-const MAX_SHORT: usize = 0x7f;
 
 /// Format of the attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,19 +76,17 @@ impl<'o> Sink<'o> {
     }
 
     /// A string from raw bytes.
-    #[inline(always)]
-    pub(super) fn text<const N: usize>(&mut self, name: Name<N>, value: &[u8]) {
-        self.string(name, value, Value::Text);
+    pub(super) fn text(&mut self, name: &'static Name, value: &[u8]) {
+        self.string(name, value, false);
     }
 
     /// A string that needs no escaping.
-    #[inline(always)]
-    pub(super) fn word<const N: usize>(&mut self, name: Name<N>, value: &str) {
-        self.string(name, value.as_bytes(), Value::Word);
+    pub(super) fn word(&mut self, name: &'static Name, value: &str) {
+        self.string(name, value.as_bytes(), true);
     }
 
     /// A UUID with a prefix of at most four characters.
-    pub(super) fn uuid<const N: usize>(&mut self, name: Name<N>, prefix: &str, value: Uuid) {
+    pub(super) fn uuid(&mut self, name: &'static Name, prefix: &str, value: Uuid) {
         let mut text = [0; MAX_UUID_PREFIX + UUID_LENGTH];
         let length = prefix.len() + UUID_LENGTH;
         if let Some((before, digits)) = text.split_at_mut_checked(prefix.len()) {
@@ -100,32 +95,22 @@ impl<'o> Sink<'o> {
                 *digits = uuid_text(value.as_u128());
             }
         }
-        self.string(name, text.get(..length).unwrap_or_default(), Value::Word);
+        self.string(name, text.get(..length).unwrap_or_default(), true);
     }
 
     /// An integer.
-    #[inline(always)]
-    pub(super) fn int<const N: usize>(&mut self, name: Name<N>, value: u64) {
-        if self.opens(&name) {
-            self.close_int(N, value);
-        } else {
-            self.put(["", name.plain], Value::Int(value));
-        }
+    pub(super) fn int(&mut self, name: &'static Name, value: u64) {
+        self.number(name, Value::Int(value));
     }
 
     /// A boolean.
-    pub(super) fn flag<const N: usize>(&mut self, name: Name<N>, value: bool) {
+    pub(super) fn flag(&mut self, name: &'static Name, value: bool) {
         self.put(["", name.plain], Value::Flag(value));
     }
 
     /// A duration in milliseconds, exact to the microsecond.
-    pub(super) fn millis<const N: usize>(&mut self, name: Name<N>, value: Duration) {
-        let micros = nanos(value) / 1000;
-        if self.opens(&name) {
-            self.close_number(N, &milliseconds(micros));
-        } else {
-            self.put(["", name.plain], Value::Micros(micros));
-        }
+    pub(super) fn millis(&mut self, name: &'static Name, value: Duration) {
+        self.number(name, Value::Micros(nanos(value) / 1000));
     }
 
     /// A string from raw bytes, with a configured name in two parts. The name needs no escaping.
@@ -135,7 +120,7 @@ impl<'o> Sink<'o> {
 
     /// A string if there is one.
     #[inline(always)]
-    pub(super) fn optional<const N: usize>(&mut self, name: Name<N>, value: Option<&[u8]>) {
+    pub(super) fn optional(&mut self, name: &'static Name, value: Option<&[u8]>) {
         if let Some(value) = value {
             self.text(name, value);
         }
@@ -143,75 +128,28 @@ impl<'o> Sink<'o> {
 
     /// A string if it is not empty.
     #[inline(always)]
-    pub(super) fn present<const N: usize>(&mut self, name: Name<N>, value: &[u8]) {
+    pub(super) fn present(&mut self, name: &'static Name, value: &[u8]) {
         self.optional(name, Some(value).filter(|value| !value.is_empty()));
     }
 
-    /// A string; `kind` wraps its bytes.
-    #[inline(always)]
-    fn string<'v, const N: usize>(
-        &mut self,
-        name: Name<N>,
-        text: &'v [u8],
-        kind: fn(&'v [u8]) -> Value<'v>,
-    ) {
-        if self.opens(&name) {
-            self.close_text(name.plain, text);
-        } else {
+    /// A string; `is_word`: it needs no escaping.
+    #[inline(never)]
+    fn string(&mut self, name: &'static Name, text: &[u8], is_word: bool) {
+        let is_put = self.form == Form::Record && put_short(self.out, name, text);
+        if !is_put {
+            let kind = if is_word { Value::Word } else { Value::Text };
             self.put(["", name.plain], kind(text));
         }
     }
 
-    /// Writes the prefix of the value, if the attribute is one of a protobuf record.
-    #[inline(always)]
-    fn opens<const N: usize>(&mut self, name: &Name<N>) -> bool {
-        let is_record = self.form == Form::Record;
-        if is_record {
-            self.out.push_piece(&name.piece);
-        }
-        is_record
-    }
-
-    /// Writes a string after its name.
     #[inline(never)]
-    fn close_text(&mut self, name: &str, text: &[u8]) {
-        const HEAD: usize = 3;
-
-        // Bytes after the total length: key, length and text of the name, key of the value.
-        let open = 3 + name.len();
-        let pair = open + HEAD + text.len();
-        let mut is_ascii = false;
-        if pair <= MAX_SHORT {
-            self.out.fill(HEAD + text.len(), |room| {
-                if let Some((head, room)) = room.split_first_chunk_mut::<HEAD>() {
-                    *head = [text.len() as u8 + 2, STRING_VALUE, text.len() as u8];
-                    is_ascii = copy_ascii(room, text);
-                }
-                HEAD + text.len()
-            });
+    fn number(&mut self, name: &'static Name, value: Value<'_>) {
+        match number_value(value) {
+            Some(number) if self.form == Form::Record => {
+                put_number(self.out, name, &number);
+            }
+            _ => self.put(["", name.plain], value),
         }
-
-        if is_ascii {
-            self.out.replace_back(pair + 1, pair as u8);
-        } else {
-            let written = if pair <= MAX_SHORT { pair } else { open };
-            self.out.take_back(written + 2);
-            self.put(["", name], Value::Text(text));
-        }
-    }
-
-    #[inline(never)]
-    fn close_int(&mut self, piece: usize, number: u64) {
-        self.close_number(piece, &int_value(number));
-    }
-
-    /// Writes a number after its name.
-    fn close_number(&mut self, piece: usize, number: &Field) {
-        let any = number.as_bytes();
-        self.out.push(any.len() as u8);
-        self.out.push_bytes(any);
-        let pair = piece - 2 + 1 + any.len();
-        self.out.replace_back(pair + 1, pair as u8);
     }
 
     /// Names need no escaping.
@@ -232,14 +170,76 @@ impl<'o> Sink<'o> {
 }
 
 fn put_protobuf(out: &mut Writer, list: u8, name: [&str; 2], value: Value<'_>) {
-    let number = match value {
-        Value::Text(bytes) => return protobuf::push_text(out, list, name, &utf8(bytes)),
-        Value::Word(word) => return protobuf::push_text(out, list, name, word),
-        Value::Int(number) => int_value(number),
-        Value::Flag(flag) => bool_value(flag),
-        Value::Micros(micros) => milliseconds(micros),
-    };
-    protobuf::push_number(out, list, name, &number);
+    match value {
+        Value::Text(bytes) => protobuf::push_text(out, list, name, &utf8(bytes)),
+        Value::Word(word) => protobuf::push_text(out, list, name, word),
+        Value::Int(_) | Value::Flag(_) | Value::Micros(_) => {
+            if let Some(number) = number_value(value) {
+                protobuf::push_number(out, list, name, &number);
+            }
+        }
+    }
+}
+
+/// Writes a short attribute of a record: one of ASCII whose length is one byte. False: it is not
+/// such a one, and nothing is written.
+fn put_short(out: &mut Writer, name: &Name, text: &[u8]) -> bool {
+    const HEAD: usize = 3;
+    let bytes = name.length + HEAD + text.len();
+    if bytes - 2 > MAX_SHORT {
+        return false;
+    }
+
+    let written = out.fill(MAX_PIECE + HEAD + text.len(), |room| {
+        let head = [text.len() as u8 + 2, STRING_VALUE, text.len() as u8];
+        let value = put_head(room, name, bytes, head);
+        let room = value.and_then(|value| value.get_mut(..text.len()));
+        let is_ascii = room.is_some_and(|room| copy_ascii(room, text));
+        if is_ascii { bytes } else { 0 }
+    });
+    written > 0
+}
+
+/// Writes a number of a record, an encoded `AnyValue`.
+fn put_number(out: &mut Writer, name: &Name, any: &Field) {
+    let bytes = name.length + 1 + any.length();
+
+    out.fill(MAX_PIECE + 1 + any.padded().len(), |room| {
+        let head = [any.length() as u8];
+        if let Some(room) = put_head(room, name, bytes, head).and_then(<[u8]>::first_chunk_mut) {
+            *room = any.padded();
+        }
+        bytes
+    });
+}
+
+/// Writes the prefix of an attribute with this many bytes in all, and the start of its value.
+/// Returns the room for the rest.
+#[inline(always)]
+fn put_head<'r, const H: usize>(
+    room: &'r mut [u8],
+    name: &Name,
+    bytes: usize,
+    head: [u8; H],
+) -> Option<&'r mut [u8]> {
+    let piece = room.first_chunk_mut()?;
+    *piece = name.piece;
+    let [_, length, ..] = piece;
+    *length = bytes as u8 - 2;
+
+    let (start, value) = room.get_mut(name.length..)?.split_first_chunk_mut()?;
+    *start = head;
+    Some(value)
+}
+
+/// An encoded `AnyValue` of what is not text.
+fn number_value(value: Value<'_>) -> Option<Field> {
+    match value {
+        Value::Text(_) | Value::Word(_) => None,
+        Value::Int(number) => Some(int_value(number)),
+        Value::Flag(flag) => Some(bool_value(flag)),
+        Value::Micros(micros) => Some(milliseconds(micros)),
+    }
 }
 
 fn milliseconds(micros: u64) -> Field {

@@ -30,23 +30,6 @@ impl Writer {
         self.length = self.length.min(length);
     }
 
-    /// Removes the last `bytes` bytes.
-    pub(crate) fn take_back(&mut self, bytes: usize) {
-        self.truncate(self.length.saturating_sub(bytes));
-    }
-
-    /// Replaces the byte at this distance from the end; 1 is the last one.
-    #[inline(always)]
-    pub(crate) fn replace_back(&mut self, places: usize, byte: u8) {
-        if let Some(place) = self
-            .length
-            .checked_sub(places)
-            .and_then(|at| self.bytes.get_mut(at))
-        {
-            *place = byte;
-        }
-    }
-
     /// Lets `write` fill room of this size, and appends as many bytes as it returns.
     #[inline(always)]
     pub(crate) fn fill(&mut self, bytes: usize, write: impl FnOnce(&mut [u8]) -> usize) -> usize {
