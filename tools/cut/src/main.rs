@@ -2,13 +2,16 @@
 //!
 //! The SDK exports every callback of the proxy-wasm ABI, and Envoy makes each one for every stream.
 //! The full module keeps those that some configuration needs. The lean one has none on the headers
-//! and the body of a response. A byte of the module shows the filter which of both it is.
+//! and the body of a response. A byte of the module shows the filter which of both it is. Host calls
+//! of the SDK that nothing makes are left out, too, and in the end all names.
+
+mod unused;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use walrus::ir::Value;
-use walrus::{ConstExpr, DataKind, ExportItem, GlobalKind, Module};
+use walrus::{ConstExpr, DataKind, ExportItem, GlobalKind, Module, ModuleConfig};
 
 /// The callbacks that the filter handles (`src/adapter/`).
 const CALLBACKS: [&str; 12] = [
@@ -64,7 +67,10 @@ fn failed(problem: &str) -> ExitCode {
 }
 
 fn cut(is_lean: bool, linked: &Path, out: &Path) -> Result<(), String> {
-    let mut module = Module::from_file(linked).map_err(|error| format!("{error:#}"))?;
+    let mut config = ModuleConfig::new();
+    config.generate_name_section(false);
+    let mut module =
+        Module::from_file_with_config(linked, &config).map_err(|error| format!("{error:#}"))?;
 
     for replaced in REPLACED {
         replace(&mut module, replaced)?;
@@ -78,6 +84,7 @@ fn cut(is_lean: bool, linked: &Path, out: &Path) -> Result<(), String> {
         ON_RESPONSES.as_slice()
     };
     keep(&mut module, &[&CALLBACKS, on_responses].concat())?;
+    unused::remove(&mut module)?;
 
     walrus::passes::gc::run(&mut module);
     module
