@@ -121,6 +121,17 @@ impl Allocator {
     }
 }
 
+/// A piece of the system. Out of line, since it has a stack frame.
+///
+/// # Safety
+/// As for [`GlobalAlloc::alloc`].
+#[cold]
+#[inline(never)]
+unsafe fn of_system(layout: Layout) -> *mut u8 {
+    // SAFETY: guaranteed by the caller.
+    unsafe { System.alloc(layout) }
+}
+
 /// Puts a piece into a list.
 ///
 /// # Safety
@@ -140,7 +151,7 @@ unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some(list) = self.list(layout) else {
             // SAFETY: guaranteed by the caller.
-            return unsafe { System.alloc(layout) };
+            return unsafe { of_system(layout) };
         };
 
         let first = list.get();

@@ -14,10 +14,13 @@ pub struct Now {
 /// A duration in whole nanoseconds; 584 years at most, longer ones are cut there.
 #[must_use]
 pub fn nanos(duration: Duration) -> u64 {
-    duration
-        .as_secs()
-        .saturating_mul(1_000_000_000)
-        .saturating_add(u64::from(duration.subsec_nanos()))
+    const PER_SECOND: u64 = 1_000_000_000;
+    let (seconds, nanos) = (duration.as_secs(), u64::from(duration.subsec_nanos()));
+    // `saturating_mul` multiplies in 128 bits.
+    if seconds > u64::MAX / PER_SECOND {
+        return u64::MAX;
+    }
+    (seconds * PER_SECOND).saturating_add(nanos)
 }
 
 #[cfg(test)]

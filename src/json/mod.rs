@@ -84,7 +84,7 @@ impl Writer {
             b'\r' => self.push_str("\\r"),
             b'\t' => self.push_str("\\t"),
             _ => {
-                let digits = hex(u32::from(byte));
+                let digits = hex([0, 0, 0, byte]);
                 self.push_str("\\u");
                 self.push_bytes(digits.last_chunk::<4>().unwrap_or(b"0000"));
             }

@@ -92,7 +92,7 @@ impl<'o> Sink<'o> {
         if let Some((before, digits)) = text.split_at_mut_checked(prefix.len()) {
             before.copy_from_slice(prefix.as_bytes());
             if let Some(digits) = digits.first_chunk_mut() {
-                *digits = uuid_text(value.as_u128());
+                *digits = uuid_text(value.into_bytes());
             }
         }
         self.string(name, text.get(..length).unwrap_or_default(), true);
@@ -137,9 +137,15 @@ impl<'o> Sink<'o> {
     fn string(&mut self, name: &'static Name, text: &[u8], is_word: bool) {
         let is_put = self.form == Form::Record && put_short(self.out, name, text);
         if !is_put {
-            let kind = if is_word { Value::Word } else { Value::Text };
-            self.put(["", name.plain], kind(text));
+            self.put_string(name.plain, text, is_word);
         }
+    }
+
+    /// Out of line, since it has a stack frame.
+    #[inline(never)]
+    fn put_string(&mut self, name: &str, text: &[u8], is_word: bool) {
+        let kind = if is_word { Value::Word } else { Value::Text };
+        self.put(["", name], kind(text));
     }
 
     #[inline(never)]

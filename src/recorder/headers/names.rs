@@ -42,7 +42,9 @@ impl<const N: usize> Names<N, String> {
 impl<const N: usize, S: AsRef<str>> Names<N, S> {
     pub(super) fn note(&self, pair: &Pair<'_>, found: &mut [bool; N]) {
         for ((mark, name), found) in self.marks.iter().zip(&self.names).zip(found) {
-            *found |= *mark == pair.mark && is_same(pair.name, name.as_ref().as_bytes());
+            if *mark == pair.mark && is_same(pair.name, name.as_ref().as_bytes()) {
+                *found = true;
+            }
         }
     }
 }

@@ -81,23 +81,22 @@ impl Presence {
         }
 
         let [track, operation, context] = self.control;
-        let context = context && (settings.strip_context || !trusted);
-        let control = settings
-            .control_headers()
-            .into_iter()
-            .zip([track, operation, context]);
+        let [session_id, sequence] = self.correlation;
+        let [first, second] = &settings.correlation_headers;
+        let mut add = |name, remove: bool| {
+            if remove {
+                names.push(name);
+            }
+        };
 
-        let correlation = settings
-            .correlation_headers
-            .iter()
-            .map(String::as_str)
-            .zip(self.correlation);
-
-        names.extend(
-            control
-                .chain(correlation)
-                .filter_map(|(name, remove)| remove.then_some(name)),
+        add(settings.track_header.as_str(), track);
+        add(&settings.operation_header, operation);
+        add(
+            &settings.context_header,
+            context && (settings.strip_context || !trusted),
         );
+        add(first, session_id);
+        add(second, sequence);
         names
     }
 }
