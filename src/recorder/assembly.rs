@@ -248,24 +248,28 @@ fn of_request(
         None
     };
 
-    Some(Box::new(ExchangeRecord {
-        action,
-        dialect: read.dialect,
-        rpc_method: read.rpc_method,
-        context: tracking.context.take(),
-        header_conflict: tracking.conflict,
-        session: mem::take(&mut subject.session),
-        correlation: subject.correlation,
-        tags: (!rule.tags.is_empty()).then(|| Rc::clone(&rule.tags)),
-        route: rule.route().map(str::to_owned),
-        peer_uri_san: peer_uri_san.map(|value| bounded(&value)),
-        port: request.tunnel.as_ref().and_then(|tunnel| tunnel.port),
-        request: recorded_text(request),
-        trace: request.trace.take(),
-        protocol_version: subject.version.take(),
-        client_address,
-        ..ExchangeRecord::new(Rc::clone(&rule.name), read.protocol, None)
-    }))
+    // Filled in its box: a record is too large to be moved for nothing.
+    let mut record = Box::new(ExchangeRecord::new(
+        Rc::clone(&rule.name),
+        read.protocol,
+        None,
+    ));
+    record.action = action;
+    record.dialect = read.dialect;
+    record.rpc_method = read.rpc_method;
+    record.context = tracking.context.take();
+    record.header_conflict = tracking.conflict;
+    record.session = mem::take(&mut subject.session);
+    record.correlation = subject.correlation;
+    record.tags = (!rule.tags.is_empty()).then(|| Rc::clone(&rule.tags));
+    record.route = rule.route().map(str::to_owned);
+    record.peer_uri_san = peer_uri_san.map(|value| bounded(&value));
+    record.port = request.tunnel.as_ref().and_then(|tunnel| tunnel.port);
+    record.request = recorded_text(request);
+    record.trace = request.trace.take();
+    record.protocol_version = subject.version.take();
+    record.client_address = client_address;
+    Some(record)
 }
 
 /// Takes the texts of a request. The target of a tunnel is its host.
