@@ -6,8 +6,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::buffer::Encoded;
-use super::journal;
 use super::lane::Lane;
+use super::room::room;
 use super::trial::Trial;
 use crate::record::Loss;
 use crate::wire::{Encoder, Origin};
@@ -112,7 +112,7 @@ impl Batch {
             origin,
             progress.next,
             id,
-            journal::room(records.len()),
+            room(records.len()),
             records.iter().map(|(record, _)| &*record.fragment),
         );
         let item = |((record, content), range): (&(Encoded, Content), Range<usize>)| Item {
@@ -142,8 +142,9 @@ impl Batch {
     /// The request body.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        let room = journal::room(self.items.len());
-        self.bytes.get(room.before..).unwrap_or_default()
+        self.bytes
+            .get(room(self.items.len()).before..)
+            .unwrap_or_default()
     }
 
     /// Its bytes with the journal's room before them, and its records.

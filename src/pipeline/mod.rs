@@ -27,6 +27,7 @@ pub mod loss;
 pub mod notices;
 mod partial_success;
 mod predecessor;
+mod room;
 mod sequence;
 pub mod settings;
 mod slots;

@@ -15,8 +15,9 @@ use std::rc::Rc;
 
 use uuid::Uuid;
 
-use super::tag::{Key, TAG_BYTES, Tagger};
+use super::tag::{Key, Tagger};
 use crate::host::SharedData;
+use crate::pipeline::room::TAG_BYTES;
 
 /// Prefix of every name in shared data. The number is the version of the format: data of other
 /// versions is neither read nor changed.

@@ -4,12 +4,11 @@ use std::ops::Range;
 
 use uuid::Uuid;
 
-use super::TAG_BYTES;
 use crate::pipeline::batch::{Batch, Content, Item, Progress};
 use crate::pipeline::lane::Lane;
+use crate::pipeline::room::{BATCH_NUMBERS, RECORD_NUMBERS};
 use crate::record::{Loss, LossReason};
 use crate::stats::Gauges;
-use crate::wire::Room;
 
 /// The journal's summary of a stream at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,19 +82,6 @@ pub(super) fn read_checkpoint(mut bytes: &[u8]) -> Option<Checkpoint> {
         returns,
         gauges,
     })
-}
-
-/// Numbers at the start of a batch: id, stream, progress, lane, number of records.
-const BATCH_NUMBERS: usize = 9;
-/// Numbers of each record: its own, lane, range, content.
-const RECORD_NUMBERS: usize = 8;
-
-/// The room around a batch's bytes for what the journal adds to them.
-pub(in crate::pipeline) fn room(records: usize) -> Room {
-    Room {
-        before: size_of::<u64>() * (BATCH_NUMBERS + RECORD_NUMBERS * records),
-        after: TAG_BYTES,
-    }
 }
 
 /// A batch as a value, without copying its bytes: id, stream, progress, lane, number of records;
@@ -300,6 +286,7 @@ mod tests {
 
     use super::*;
     use crate::pipeline::buffer::Encoded;
+    use crate::pipeline::room::TAG_BYTES;
     use crate::wire::{Encoder, Format, Origin, Resource};
 
     #[test]

@@ -78,13 +78,12 @@ use crate::wire::Origin;
 pub use authenticated::Authenticated;
 use authenticated::Keyed;
 use cell::BatchCell;
-pub(super) use codec::{Checkpoint, Saved, SavedRecord, room};
+pub(super) use codec::{Checkpoint, Saved, SavedRecord};
 use directory::Directory;
 pub(super) use directory::{Entry, Listing};
 pub(super) use orphans::{Damage, Orphan, Slot};
 pub use owner::StreamOwner;
 pub use tag::Key;
-use tag::TAG_BYTES;
 
 /// Numbers that a stream may give out between two checkpoints. The next checkpoint is written when
 /// they are used up, so a crash leaves no number beyond the last one.

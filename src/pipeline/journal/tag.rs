@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use uuid::Uuid;
 
-pub(super) const TAG_BYTES: usize = 16;
+use crate::pipeline::room::TAG_BYTES;
 
 /// Bytes at the start of a value that SipHash reads directly: ids and numbers of a batch. SipHash
 /// over the whole value would triple the cost of a record's delivery, so the rest is folded first.
