@@ -115,7 +115,7 @@ fn a_record_in_a_batch_of_a_hundred_is_delivered_for_little() {
 }
 
 /// Fuel of dispatch and answer.
-const RECORD_OF_A_HUNDRED: u64 = 6_900;
+const RECORD_OF_A_HUNDRED: u64 = 4_600;
 
 #[test]
 fn a_batch_of_a_hundred_compresses_well() {
