@@ -17,6 +17,8 @@ import sqlite3
 import struct
 import sys
 import time
+import uuid
+import zlib
 from bisect import bisect_left, bisect_right
 from collections import deque
 from datetime import datetime, timedelta
@@ -42,6 +44,25 @@ REPEATED = {
     "user_email": "user.email", "session_id": "session.id", "token_ref": "session.token_ref",
 }
 OPTIONAL = {*REPEATED, "trace_id", "span_id", "body", "root"}
+# The stored columns, and which column each key is of.
+STORED = {
+    "position": int, "at_unix_nano": int, "received_at_unix_nano": int, "time_unix_nano": int,
+    "observed_time_unix_nano": int, "flags": int, "shape_id": int, "user_key": int,
+    "name_key": int, "email_key": int, "session_key": int, "token_key": int, "stream_key": int,
+    "hash": bytes, "uid": bytes, "trace_id": bytes, "span_id": bytes, "body": str,
+    "attribute_values": str,
+}
+KEYS = {
+    "user_key": "user_id", "name_key": "user_name", "email_key": "user_email",
+    "session_key": "session_id", "token_key": "token_ref", "stream_key": "stream_id",
+}
+OPTIONAL |= {"time_unix_nano", *KEYS}
+SHAPE = {
+    "segment": int, "id": int, "event_name": str, "severity_number": int, "service_name": str,
+    "rule": str, "action": str, "outcome": str, "is_open": int, "template": str,
+}
+TEXT = {"segment": int, "id": int, "text": str}
+SEGMENT = {"segment": int, "first_at_unix_nano": int, "last_at_unix_nano": int}
 HEAD = {"position": int, "hash": bytes}
 RECORD = HEAD | HASHED
 CHECKPOINT = HEAD | {"root": bytes, "made_at_unix_nano": int, "key_id": str, "signature": bytes}
@@ -131,6 +152,36 @@ def repeated(attributes):
     return row
 
 
+def members(text):
+    """The members of a JSON object: name, value, and the text of both as it stands there."""
+    decoder, at = json.JSONDecoder(), 1
+    if text[:1] != "{":
+        raise ValueError("no object")
+    while text[at] != "}":
+        name, colon = decoder.raw_decode(text, at)
+        value, end = decoder.raw_decode(text, colon + 1)
+        yield name, value, text[at:colon], text[colon + 1:end]
+        at = end + (text[end] == ",")
+    if at + 1 != len(text):
+        raise ValueError("more than one object")
+
+
+def uid_text(stored):
+    form, content = stored[0], stored[1:]
+    if form == 1 and len(content) == 16:
+        return f"aud_{uuid.UUID(bytes=content)}"
+    if form == 2 and len(content) == 32:
+        return f"sha256:{content.hex()}"
+    if form == 0:
+        return content.decode()
+    raise ValueError("of no known form")
+
+
+def key_of(text):
+    """CRC-32 as a number with a sign."""
+    return None if text is None else (zlib.crc32(text.encode()) ^ 2**31) - 2**31
+
+
 def ordering_time(row):
     is_believed = row["time_unix_nano"] != 0 and row["flags"] == 0
     return row["time_unix_nano" if is_believed else "received_at_unix_nano"]
@@ -164,9 +215,29 @@ class Database:
         self.connection.execute("BEGIN")
 
     def select(self, table, columns):
+        if table == "records":
+            return self.rows()
+        return self.cells(table, columns)
+
+    def rows(self):
+        """The rows with the columns that are hashed. `wrong` and `differing` have what is wrong with
+        the stored columns, by column: with `wrong`, the row cannot be read."""
+        segment = None
+        for stored in self.cells("records", STORED):
+            wrong = wrong_cells(stored, STORED)
+            number = (integer(stored["position"]) or 0) // 65536
+            if segment is None or segment.number != number:
+                segment = Segment(self, number)
+            row = {"position": stored["position"], "hash": stored["hash"], "wrong": wrong}
+            if not wrong:
+                row |= segment.row(stored)
+            yield row
+
+    def cells(self, table, columns, where=""):
         names = ", ".join(columns)
         order = next(iter(columns))
-        for cells in self.connection.execute(f"SELECT {names} FROM {table} ORDER BY {order}"):
+        select = f"SELECT {names} FROM {table} {where} ORDER BY {order}"
+        for cells in self.connection.execute(select):
             yield dict(zip(columns, cells))
 
     def damage(self):
@@ -175,6 +246,79 @@ class Database:
         except sqlite3.DatabaseError as error:
             found = [(str(error),)]
         return [text for (text,) in found if text != "ok"]
+
+
+class Segment:
+    """The dictionary of the rows of 65536 positions."""
+
+    def __init__(self, database, number):
+        where = f"WHERE segment = {number}"
+        self.number, self.shapes, self.texts, self.times = number, {}, {}, None
+        for row in database.cells("shapes", SHAPE, where):
+            self.shapes[row["id"]] = row
+        for row in database.cells("texts", TEXT, where):
+            self.texts[row["id"]] = row["text"]
+        for row in database.cells("segments", SEGMENT, where):
+            self.times = row
+
+    def row(self, stored):
+        """A stored row as it is hashed."""
+        try:
+            uid = uid_text(stored["uid"])
+        except (ValueError, IndexError):
+            return {"wrong": {"uid": "is of no known form"}}
+        shape = self.shapes.get(stored["shape_id"])
+        if shape is None:
+            return {"wrong": {"shape_id": f"segment {self.number} has no such shape"}}
+        try:
+            event_name, severity, attributes = self.content(shape, stored["attribute_values"], uid)
+        except NOT_OF_THE_FORMAT as error:
+            text = f"does not fit shape {shape['id']} and the texts of segment {self.number}"
+            return {"wrong": {"attribute_values": f"{text}: {error!r}"}}
+
+        row = {name: stored[name] for name in ("received_at_unix_nano", "at_unix_nano",
+                                               "observed_time_unix_nano", "flags", "body")}
+        time = stored["time_unix_nano"]
+        row["time_unix_nano"] = stored["at_unix_nano"] if time is None else time
+        row |= {name: stored[name] and stored[name].hex() for name in ("trace_id", "span_id")}
+        row |= {"uid": uid, "event_name": event_name, "severity_number": severity}
+        row |= {"attributes": attributes} | repeated(json_object(attributes))
+        row["differing"] = dict(self.differing(stored, shape, row))
+        return row
+
+    def content(self, shape, values, uid):
+        if shape["template"] == "":
+            event_name, severity, attributes = values.split("\n", 2)
+            return json.loads(event_name), int(severity), attributes
+        lines = deque(values.split("\n") if values else [])
+        parts = []
+        for _, _, name, value in members(shape["template"]):
+            parts.append(f"{name}:{self.value(lines.popleft(), uid) if value == 'null' else value}")
+        if lines:
+            raise ValueError(f"{len(lines)} lines too many")
+        return shape["event_name"], shape["severity_number"], "{" + ",".join(parts) + "}"
+
+    def value(self, line, uid):
+        if line == "[]":
+            return json.dumps(uid, ensure_ascii=False)
+        is_text = line[0] == "[" and line[-1] == "]" and line[1:-1].isdecimal()
+        return self.texts[int(line[1:-1])] if is_text else line
+
+    def differing(self, stored, shape, row):
+        """What a search relies on, and does not follow from the record."""
+        for key, column in KEYS.items():
+            if stored[key] != key_of(row[column]):
+                yield key, f"is not that of {column}"
+        if row["at_unix_nano"] != ordering_time(row):
+            yield "at_unix_nano", "is neither the time nor, where it cannot be believed, the receipt"
+        if self.times is None or not (
+                self.times["first_at_unix_nano"] <= row["at_unix_nano"]
+                <= self.times["last_at_unix_nano"]):
+            yield "at_unix_nano", f"is not among the times of segment {self.number}"
+        if not shape["is_open"]:
+            for column in ("service_name", "rule", "action", "outcome"):
+                if shape[column] != row[column]:
+                    yield "shape_id", f"{column} of shape {shape['id']} is not that of its rows"
 
 
 class Export:
@@ -204,16 +348,11 @@ class Export:
 
     def row(self, line):
         """The row of a line. The text of the attributes is put together from those in the line."""
-        decoder, values, texts, at = json.JSONDecoder(), {}, {}, 1
-        while line[at] != "}":
-            name, end = decoder.raw_decode(line, at)
+        values, texts = {}, {}
+        for name, value, *text in members(line):
             if name in values:
                 raise ValueError(f"{name} occurs twice")
-            values[name], end = decoder.raw_decode(line, end + 1)
-            texts[name] = line[at:end]
-            at = end + (line[end] == ",")
-        if at + 1 != len(line):
-            raise ValueError("more than one object")
+            values[name], texts[name] = value, ":".join(text)
 
         row = repeated(values)
         row |= {name: values.get(name) for name in ("trace_id", "span_id", "body")}
@@ -450,8 +589,8 @@ class Verification:
         self.rows += 1
         self.unproved += position > self.signed_to
         self.cross_cuts(position)
-        wrong = wrong_cells(row, RECORD)
-        for column, text in wrong.items():
+        wrong = row.get("wrong") or wrong_cells(row, RECORD)
+        for column, text in {**wrong, **row.get("differing", {})}.items():
             self.fault("records", position, column, text)
 
         if not row.get("is time right", True):

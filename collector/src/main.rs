@@ -60,6 +60,9 @@ fn run(CommandLine { command, flags }: CommandLine) -> Result<bool, RunError> {
         Some(Command::Restore(flags)) => {
             return Ok(offline::backup::restore(&flags, now_unix_nano())?);
         }
+        Some(Command::Migrate(flags)) => {
+            return Ok(offline::migrate::run(&flags, now_unix_nano())?);
+        }
         Some(Command::RebuildViews(flags)) => offline::rebuild::run(&flags)?,
         None => program::run(flags)?,
     }

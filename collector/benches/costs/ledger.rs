@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use audit_collector::db::{Cell, Connection, open};
 use audit_collector::ledger::chain::Head;
-use audit_collector::ledger::entry::RECORDS as TABLE;
+use audit_collector::ledger::store::encoder::Encoder;
 use testkit::collector::Program;
 use testkit::{cpu, now};
 
@@ -56,7 +56,7 @@ pub fn build(url: &str, records: u64) {
     let start = now();
     let mut connection = open(url).unwrap().database.connect().unwrap();
     let texts = Batches::new(SPAN, records / STREAMS);
-    let mut head = Head::START;
+    let (mut head, mut encoder) = (Head::START, Encoder::default());
     let batches = records / RECORDS;
 
     for first in (0..batches).step_by(BATCHES_AT_ONCE as usize) {
@@ -65,7 +65,7 @@ pub fn build(url: &str, records: u64) {
         for index in first..last {
             // The streams take turns, as the workers of a proxy do.
             let rows = Rows::follow(&mut head, &texts.body(index % STREAMS, index / STREAMS));
-            connection.insert(&TABLE, &rows.cells()).unwrap();
+            rows.store(&mut *connection, &mut encoder);
         }
         set_head(&mut *connection, head);
         connection.commit().unwrap();

@@ -1,44 +1,121 @@
--- The ledger: one row per audit record, each with a hash over itself and over the hash before it. `attributes` holds all
--- attributes of resource and record as one JSON object; the columns between `event_name` and `span_id` repeat those that are
--- searched for, cut to 256 bytes. `at_unix_nano` is `time_unix_nano`, or the time of receipt where that cannot be believed.
+-- The ledger: one row per audit record, each with a hash over its content and over the hash before it. How the content is
+-- put together from a row, its shape and the texts of its segment is in docs/ledger.md. A segment has the rows of 65536
+-- positions. Times are nanoseconds since the Unix epoch; `time_unix_nano` is NULL where it is `at_unix_nano`. A key is the
+-- CRC-32 of a searched text.
 CREATE TABLE records (
     position BIGINT PRIMARY KEY CHECK (position > 0),
-    hash BYTEA NOT NULL,
-    uid TEXT NOT NULL UNIQUE,
-    received_at_unix_nano BIGINT NOT NULL,
     at_unix_nano BIGINT NOT NULL,
-    time_unix_nano BIGINT NOT NULL,
+    received_at_unix_nano BIGINT NOT NULL,
+    time_unix_nano BIGINT,
     observed_time_unix_nano BIGINT NOT NULL,
-    severity_number BIGINT NOT NULL,
-    flags BIGINT NOT NULL,
+    flags INTEGER NOT NULL,
+    shape_id INTEGER NOT NULL,
+    user_key INTEGER,
+    name_key INTEGER,
+    email_key INTEGER,
+    session_key INTEGER,
+    token_key INTEGER,
+    stream_key INTEGER,
+    hash BYTEA NOT NULL,
+    uid BYTEA NOT NULL UNIQUE,
+    trace_id BYTEA,
+    span_id BYTEA,
+    body TEXT,
+    attribute_values TEXT NOT NULL
+);
+
+CREATE INDEX records_by_time ON records (at_unix_nano);
+CREATE INDEX records_by_shape ON records (CAST(position / 65536 AS INTEGER), shape_id);
+CREATE INDEX records_by_user ON records (CAST(position / 65536 AS INTEGER), user_key) WHERE user_key IS NOT NULL;
+CREATE INDEX records_by_name ON records (CAST(position / 65536 AS INTEGER), name_key) WHERE name_key IS NOT NULL;
+CREATE INDEX records_by_email ON records (CAST(position / 65536 AS INTEGER), email_key) WHERE email_key IS NOT NULL;
+CREATE INDEX records_by_session ON records (CAST(position / 65536 AS INTEGER), session_key) WHERE session_key IS NOT NULL;
+CREATE INDEX records_by_token ON records (CAST(position / 65536 AS INTEGER), token_key) WHERE token_key IS NOT NULL;
+CREATE INDEX records_by_stream ON records (CAST(position / 65536 AS INTEGER), stream_key) WHERE stream_key IS NOT NULL;
+
+-- What rows of one kind in a segment have in common. In `template`, an object, null stands for what each row has for itself.
+-- Where `is_open` is 1, a row can have one of the four searched columns for itself.
+CREATE TABLE shapes (
+    segment INTEGER NOT NULL,
+    id INTEGER NOT NULL,
     event_name TEXT NOT NULL,
-    stream_id TEXT,
-    sequence_number BIGINT,
+    severity_number BIGINT NOT NULL,
     service_name TEXT,
     rule TEXT,
     action TEXT COLLATE "C",
     outcome TEXT,
-    user_id TEXT,
-    user_name TEXT,
-    user_email TEXT,
-    session_id TEXT,
-    token_ref TEXT,
-    trace_id TEXT,
-    span_id TEXT,
-    body TEXT,
-    attributes TEXT NOT NULL
+    is_open INTEGER NOT NULL,
+    template TEXT NOT NULL,
+    PRIMARY KEY (segment, id)
 );
 
-CREATE INDEX records_by_time ON records (at_unix_nano);
-CREATE INDEX records_by_stream ON records (stream_id, at_unix_nano);
-CREATE INDEX records_by_rule ON records (rule, at_unix_nano);
-CREATE INDEX records_by_action ON records (action, at_unix_nano);
-CREATE INDEX records_by_outcome ON records (outcome, at_unix_nano);
-CREATE INDEX records_by_user ON records (user_id, at_unix_nano) WHERE user_id IS NOT NULL;
-CREATE INDEX records_by_name ON records (user_name, at_unix_nano) WHERE user_name IS NOT NULL;
-CREATE INDEX records_by_email ON records (user_email, at_unix_nano) WHERE user_email IS NOT NULL;
-CREATE INDEX records_by_session ON records (session_id, at_unix_nano) WHERE session_id IS NOT NULL;
-CREATE INDEX records_by_token ON records (token_ref, at_unix_nano) WHERE token_ref IS NOT NULL;
+-- A search reads these alone: templates are long.
+CREATE INDEX shapes_by_kind ON shapes (action, service_name, rule, outcome, segment, id);
+CREATE INDEX shapes_open ON shapes (segment, id) WHERE is_open = 1;
+
+-- Values that rows of a segment share, as JSON.
+CREATE TABLE texts (
+    segment INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (segment, id)
+);
+
+-- The times of the rows of each segment, how often its dictionary was swept, and whether it was since the last deletion.
+CREATE TABLE segments (
+    segment INTEGER PRIMARY KEY,
+    first_at_unix_nano BIGINT NOT NULL,
+    last_at_unix_nano BIGINT NOT NULL,
+    generation BIGINT NOT NULL,
+    is_swept BIGINT NOT NULL
+);
+
+-- The records as they were sent, for readers without the program. `attributes` has all attributes.
+CREATE VIEW records_view AS
+WITH parts AS (
+    SELECT records.*, shapes.template, shapes.event_name, shapes.severity_number,
+        CASE get_byte(uid, 0)
+            WHEN 1 THEN 'aud_' || CAST(CAST(encode(substr(uid, 2), 'hex') AS uuid) AS text)
+            WHEN 2 THEN 'sha256:' || encode(substr(uid, 2), 'hex')
+            ELSE convert_from(substr(uid, 2), 'UTF8')
+        END AS uid_text,
+        CASE WHEN shapes.template = '' THEN string_to_array(attribute_values, chr(10)) END AS whole_lines
+    FROM records
+    JOIN shapes ON shapes.segment = records.position / 65536 AND shapes.id = records.shape_id
+), whole AS (
+    SELECT *, CASE WHEN template = '' THEN array_to_string(whole_lines[3:], chr(10)) ELSE (
+        SELECT '{' || COALESCE(string_agg(CAST(to_json(members.key) AS text) || ':'
+            || CASE WHEN members.is_open THEN lines.value ELSE members.constant END, ',' ORDER BY members.n), '') || '}'
+        FROM (
+            SELECT key, n, CAST(value AS text) AS constant, CAST(value AS text) = 'null' AS is_open,
+                SUM(CASE WHEN CAST(value AS text) = 'null' THEN 1 ELSE 0 END) OVER (ORDER BY n) AS line
+            FROM json_each(CAST(template AS json)) WITH ORDINALITY AS member (key, value, n)
+        ) AS members
+        LEFT JOIN (
+            SELECT n AS line, CASE
+                WHEN line = '[]' THEN CAST(to_json(uid_text) AS text)
+                WHEN line ~ '^\[[0-9]+\]$' THEN (SELECT texts.text FROM texts
+                    WHERE texts.segment = position / 65536 AND texts.id = CAST(trim(line, '[]') AS integer))
+                ELSE line
+            END AS value
+            FROM unnest(string_to_array(attribute_values, chr(10))) WITH ORDINALITY AS open_lines (line, n)
+        ) AS lines ON members.is_open AND lines.line = members.line
+    ) END AS attributes
+    FROM parts
+)
+SELECT position, hash, uid_text AS uid, received_at_unix_nano, at_unix_nano,
+    COALESCE(time_unix_nano, at_unix_nano) AS time_unix_nano, observed_time_unix_nano,
+    CASE WHEN template = '' THEN CAST(whole_lines[2] AS bigint) ELSE severity_number END AS severity_number, flags,
+    CASE WHEN template = '' THEN CAST(whole_lines[1] AS json) #>> '{}' ELSE event_name END AS event_name,
+    CAST(attributes AS json) ->> 'audit.stream.id' AS stream_id,
+    CAST(CAST(attributes AS json) ->> 'audit.sequence.number' AS bigint) AS sequence_number,
+    CAST(attributes AS json) ->> 'service.name' AS service_name, CAST(attributes AS json) ->> 'audit.rule' AS rule,
+    CAST(attributes AS json) ->> 'audit.action' AS action, CAST(attributes AS json) ->> 'audit.outcome' AS outcome,
+    CAST(attributes AS json) ->> 'user.id' AS user_id, CAST(attributes AS json) ->> 'user.name' AS user_name,
+    CAST(attributes AS json) ->> 'user.email' AS user_email, CAST(attributes AS json) ->> 'session.id' AS session_id,
+    CAST(attributes AS json) ->> 'session.token_ref' AS token_ref, encode(trace_id, 'hex') AS trace_id,
+    encode(span_id, 'hex') AS span_id, body, attributes
+FROM whole;
 
 -- Where the chain ends: position and hash of the newest row, also when that row was deleted.
 CREATE TABLE head (

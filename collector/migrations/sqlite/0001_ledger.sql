@@ -1,44 +1,122 @@
--- The ledger: one row per audit record, each with a hash over itself and over the hash before it. `attributes` holds all
--- attributes of resource and record as one JSON object; the columns between `event_name` and `span_id` repeat those that are
--- searched for, cut to 256 bytes. `at_unix_nano` is `time_unix_nano`, or the time of receipt where that cannot be believed.
+-- The ledger: one row per audit record, each with a hash over its content and over the hash before it. How the content is
+-- put together from a row, its shape and the texts of its segment is in docs/ledger.md. A segment has the rows of 65536
+-- positions. Times are nanoseconds since the Unix epoch; `time_unix_nano` is NULL where it is `at_unix_nano`. A key is the
+-- CRC-32 of a searched text.
 CREATE TABLE records (
     position INTEGER PRIMARY KEY CHECK (position > 0),
-    hash BLOB NOT NULL,
-    uid TEXT NOT NULL UNIQUE,
-    received_at_unix_nano INTEGER NOT NULL,
     at_unix_nano INTEGER NOT NULL,
-    time_unix_nano INTEGER NOT NULL,
+    received_at_unix_nano INTEGER NOT NULL,
+    time_unix_nano INTEGER,
     observed_time_unix_nano INTEGER NOT NULL,
-    severity_number INTEGER NOT NULL,
     flags INTEGER NOT NULL,
+    shape_id INTEGER NOT NULL,
+    user_key INTEGER,
+    name_key INTEGER,
+    email_key INTEGER,
+    session_key INTEGER,
+    token_key INTEGER,
+    stream_key INTEGER,
+    hash BLOB NOT NULL,
+    uid BLOB NOT NULL UNIQUE,
+    trace_id BLOB,
+    span_id BLOB,
+    body TEXT,
+    attribute_values TEXT NOT NULL
+);
+
+CREATE INDEX records_by_time ON records (at_unix_nano);
+CREATE INDEX records_by_shape ON records (CAST(position / 65536 AS INTEGER), shape_id);
+CREATE INDEX records_by_user ON records (CAST(position / 65536 AS INTEGER), user_key) WHERE user_key IS NOT NULL;
+CREATE INDEX records_by_name ON records (CAST(position / 65536 AS INTEGER), name_key) WHERE name_key IS NOT NULL;
+CREATE INDEX records_by_email ON records (CAST(position / 65536 AS INTEGER), email_key) WHERE email_key IS NOT NULL;
+CREATE INDEX records_by_session ON records (CAST(position / 65536 AS INTEGER), session_key) WHERE session_key IS NOT NULL;
+CREATE INDEX records_by_token ON records (CAST(position / 65536 AS INTEGER), token_key) WHERE token_key IS NOT NULL;
+CREATE INDEX records_by_stream ON records (CAST(position / 65536 AS INTEGER), stream_key) WHERE stream_key IS NOT NULL;
+
+-- What rows of one kind in a segment have in common. In `template`, an object, null stands for what each row has for itself.
+-- Where `is_open` is 1, a row can have one of the four searched columns for itself.
+CREATE TABLE shapes (
+    segment INTEGER NOT NULL,
+    id INTEGER NOT NULL,
     event_name TEXT NOT NULL,
-    stream_id TEXT,
-    sequence_number INTEGER,
+    severity_number INTEGER NOT NULL,
     service_name TEXT,
     rule TEXT,
     action TEXT,
     outcome TEXT,
-    user_id TEXT,
-    user_name TEXT,
-    user_email TEXT,
-    session_id TEXT,
-    token_ref TEXT,
-    trace_id TEXT,
-    span_id TEXT,
-    body TEXT,
-    attributes TEXT NOT NULL
+    is_open INTEGER NOT NULL,
+    template TEXT NOT NULL,
+    PRIMARY KEY (segment, id)
+) WITHOUT ROWID;
+
+-- A search reads these alone: templates are long.
+CREATE INDEX shapes_by_kind ON shapes (action, service_name, rule, outcome, segment, id);
+CREATE INDEX shapes_open ON shapes (segment, id) WHERE is_open = 1;
+
+-- Values that rows of a segment share, as JSON.
+CREATE TABLE texts (
+    segment INTEGER NOT NULL,
+    id INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (segment, id)
+) WITHOUT ROWID;
+
+-- The times of the rows of each segment, how often its dictionary was swept, and whether it was since the last deletion.
+CREATE TABLE segments (
+    segment INTEGER PRIMARY KEY,
+    first_at_unix_nano INTEGER NOT NULL,
+    last_at_unix_nano INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    is_swept INTEGER NOT NULL
 );
 
-CREATE INDEX records_by_time ON records (at_unix_nano);
-CREATE INDEX records_by_stream ON records (stream_id, at_unix_nano);
-CREATE INDEX records_by_rule ON records (rule, at_unix_nano);
-CREATE INDEX records_by_action ON records (action, at_unix_nano);
-CREATE INDEX records_by_outcome ON records (outcome, at_unix_nano);
-CREATE INDEX records_by_user ON records (user_id, at_unix_nano) WHERE user_id IS NOT NULL;
-CREATE INDEX records_by_name ON records (user_name, at_unix_nano) WHERE user_name IS NOT NULL;
-CREATE INDEX records_by_email ON records (user_email, at_unix_nano) WHERE user_email IS NOT NULL;
-CREATE INDEX records_by_session ON records (session_id, at_unix_nano) WHERE session_id IS NOT NULL;
-CREATE INDEX records_by_token ON records (token_ref, at_unix_nano) WHERE token_ref IS NOT NULL;
+-- The records as they were sent, for readers without the program. `attributes` has all attributes.
+CREATE VIEW records_view AS
+WITH parts AS (
+    SELECT records.*, shapes.template, shapes.event_name, shapes.severity_number,
+        substr(attribute_values, instr(attribute_values, char(10)) + 1) AS behind_name,
+        CASE hex(substr(uid, 1, 1))
+            WHEN '01' THEN 'aud_' || lower(substr(hex(uid), 3, 8) || '-' || substr(hex(uid), 11, 4) || '-'
+                || substr(hex(uid), 15, 4) || '-' || substr(hex(uid), 19, 4) || '-' || substr(hex(uid), 23))
+            WHEN '02' THEN 'sha256:' || lower(substr(hex(uid), 3))
+            ELSE CAST(substr(uid, 2) AS TEXT)
+        END AS uid_text
+    FROM records
+    JOIN shapes ON shapes.segment = records.position / 65536 AND shapes.id = records.shape_id
+), whole AS (
+    SELECT *, CASE WHEN template = '' THEN substr(behind_name, instr(behind_name, char(10)) + 1) ELSE (
+        WITH members AS (
+            SELECT id, key, template -> fullkey AS constant, type,
+                SUM(type = 'null') OVER (ORDER BY id) - 1 AS line
+            FROM json_each(template)
+        ), lines AS (
+            SELECT lines.key AS line, CASE
+                WHEN lines.type = 'array' AND lines.value = '[]' THEN json_quote(uid_text)
+                WHEN lines.type = 'array' AND lines.value NOT GLOB '[[]*[^0-9]*]' THEN
+                    (SELECT text FROM texts WHERE segment = position / 65536 AND id = lines.value ->> 0)
+                ELSE ('[' || replace(attribute_values, char(10), ',') || ']') -> lines.fullkey
+            END AS value
+            FROM json_each('[' || replace(attribute_values, char(10), ',') || ']') AS lines
+        )
+        SELECT json_group_object(members.key, json(CASE WHEN members.type = 'null' THEN lines.value ELSE constant END))
+        FROM members LEFT JOIN lines ON members.type = 'null' AND lines.line = members.line
+    ) END AS attributes
+    FROM parts
+)
+SELECT position, hash, uid_text AS uid, received_at_unix_nano, at_unix_nano,
+    COALESCE(time_unix_nano, at_unix_nano) AS time_unix_nano, observed_time_unix_nano,
+    CASE WHEN template = '' THEN CAST(behind_name AS INTEGER) ELSE severity_number END AS severity_number, flags,
+    CASE WHEN template = '' THEN json_extract(substr(attribute_values, 1, instr(attribute_values, char(10)) - 1), '$')
+        ELSE event_name END AS event_name,
+    attributes ->> '$."audit.stream.id"' AS stream_id, attributes ->> '$."audit.sequence.number"' AS sequence_number,
+    attributes ->> '$."service.name"' AS service_name, attributes ->> '$."audit.rule"' AS rule,
+    attributes ->> '$."audit.action"' AS action, attributes ->> '$."audit.outcome"' AS outcome,
+    attributes ->> '$."user.id"' AS user_id, attributes ->> '$."user.name"' AS user_name,
+    attributes ->> '$."user.email"' AS user_email, attributes ->> '$."session.id"' AS session_id,
+    attributes ->> '$."session.token_ref"' AS token_ref, NULLIF(lower(hex(trace_id)), '') AS trace_id,
+    NULLIF(lower(hex(span_id)), '') AS span_id,
+    body, attributes
+FROM whole;
 
 -- Where the chain ends: position and hash of the newest row, also when that row was deleted.
 CREATE TABLE head (

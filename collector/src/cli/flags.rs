@@ -49,6 +49,9 @@ pub(crate) enum Command {
     /// Copies such a file to a new SQLite file or to an empty PostgreSQL database, and verifies the
     /// copy
     Restore(offline::backup::RestoreFlags),
+    /// Carries a ledger of the earlier format over to a new database, and verifies it; goes on where it
+    /// was ended
+    Migrate(offline::migrate::Flags),
     /// Empties the views (sessions, signals, usage, streams), so that the collector makes them anew
     /// from the records
     RebuildViews(offline::rebuild::Flags),

@@ -76,6 +76,25 @@ struct StreamAttributes {
 }
 
 impl Announced {
+    /// That of an exchange, or of an unknown event, whose `audit.sequence.next` is known.
+    pub fn of_other(next: Option<i64>) -> Self {
+        Self {
+            next: next.filter(|number| *number >= 0),
+            event: Event::Other,
+        }
+    }
+
+    /// Whether an event with this name has more than a number.
+    pub fn has_more(event_name: &str) -> bool {
+        const MORE: [&str; 4] = [
+            "audit.stream.start",
+            "audit.stream.alive",
+            STREAM_END,
+            "audit.loss",
+        ];
+        MORE.contains(&event_name)
+    }
+
     /// Parses the attributes, a JSON object, of a record with this event name. Damaged attributes
     /// count as absent.
     pub fn read(event_name: &str, attributes: &str, received_at: i64) -> Self {

@@ -37,7 +37,7 @@ pub(super) const POSTGRES: &Scripts = &Scripts {
 };
 
 /// The table that the unreleased script got last: a database without it was made before.
-const NEWEST: &str = "tree";
+const NEWEST: &str = "segments";
 
 /// Brings the schema up to date, in one transaction. Returns whether there was none.
 pub(super) fn run(connection: &mut dyn Connection, scripts: &Scripts) -> Result<bool, OpenError> {
@@ -48,6 +48,20 @@ pub(super) fn run(connection: &mut dyn Connection, scripts: &Scripts) -> Result<
         }
         Ok(missing.len() == scripts.list.len())
     })
+}
+
+/// Fails unless the schema is that of the format before.
+pub(super) fn check_earlier(
+    connection: &mut dyn Connection,
+    scripts: &Scripts,
+) -> Result<(), OpenError> {
+    match versions(connection, scripts) {
+        Err(OpenError::Earlier) => Ok(()),
+        Ok(_) => Err(OpenError::Foreign(
+            "it is not of the earlier format".to_owned(),
+        )),
+        Err(other) => Err(other),
+    }
 }
 
 /// Fails unless the schema is up to date.
@@ -101,9 +115,7 @@ fn versions(
 
     let has = |table: &str| names.iter().any(|name| name == table);
     if has("schema_versions") && has("records") && !has(NEWEST) {
-        return Err(OpenError::Foreign(
-            "its schema is of an earlier, unreleased version".to_owned(),
-        ));
+        return Err(OpenError::Earlier);
     }
 
     if has("schema_versions") {
@@ -193,10 +205,11 @@ mod tests {
         let url = format!("sqlite://{}", directory.path().join("audit.db").display());
         let opened = open(&url).unwrap();
         let mut connection = opened.database.connect().unwrap();
-        connection.execute("DROP TABLE tree", &[]).unwrap();
+        connection.execute("DROP TABLE segments", &[]).unwrap();
         for refused in [open(&url), open_existing(&url)] {
-            assert!(matches!(refused.err(), Some(OpenError::Foreign(_))));
+            assert!(matches!(refused.err(), Some(OpenError::Earlier)));
         }
+        assert!(open_earlier(&url).is_ok());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The interface to a database: statements in, rows out, one transaction at a time.
 //!
 //! All SQL of the collector is written once, for both databases. Parameters are `$1`, `$2`, ... in
-//! the order of their first use, and numbers are `BIGINT`. Text never holds NUL, which PostgreSQL
+//! the order of their first use, and numbers are `BIGINT` or `INTEGER`. Text never holds NUL, which PostgreSQL
 //! refuses.
 
 use std::error::Error;
@@ -13,7 +13,7 @@ pub mod postgres;
 mod select_in;
 pub mod sqlite;
 
-pub use opening::{OpenError, Opened, file, open, open_existing, open_to_read};
+pub use opening::{OpenError, Opened, file, open, open_earlier, open_existing, open_to_read};
 pub(crate) use select_in::{parameters, select_in};
 
 /// A value given to a statement.
@@ -27,6 +27,24 @@ pub enum Cell<'a> {
     Text(&'a str),
     /// `BLOB`, `BYTEA`.
     Bytes(&'a [u8]),
+}
+
+impl From<i64> for Cell<'_> {
+    fn from(number: i64) -> Self {
+        Self::Integer(number)
+    }
+}
+
+impl<'a> From<&'a str> for Cell<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Cell<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Bytes(bytes)
+    }
 }
 
 impl From<Option<i64>> for Cell<'_> {
@@ -90,6 +108,14 @@ impl Column {
         }
     }
 
+    /// A column of numbers of 32 bits.
+    pub const fn small(name: &'static str) -> Self {
+        Self {
+            name,
+            kind: Kind::Small,
+        }
+    }
+
     /// A column of text.
     pub const fn text(name: &'static str) -> Self {
         Self {
@@ -120,6 +146,8 @@ impl Table {
 pub enum Kind {
     /// [`Cell::Integer`].
     Integer,
+    /// [`Cell::Integer`] within 32 bits, with a sign.
+    Small,
     /// [`Cell::Text`].
     Text,
     /// [`Cell::Bytes`].

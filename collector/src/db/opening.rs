@@ -23,6 +23,12 @@ pub enum OpenError {
     /// The file belongs to another program, or to a version that kept no chain.
     #[error("the database holds tables that this version did not make: {0}")]
     Foreign(String),
+    /// The database is of the format before.
+    #[error(
+        "the database has an earlier format: carry it over to a new one with `audit-collector migrate \
+            --database OLD --to NEW`"
+    )]
+    Earlier,
     /// There is no such file.
     #[error("there is no file {}", .0.display())]
     Missing(PathBuf),
@@ -133,6 +139,21 @@ pub fn open_existing(url: &str) -> Result<Opened, OpenError> {
 /// See [`open_existing`].
 pub fn open_to_read(url: &str) -> Result<Opened, OpenError> {
     existing(url, Rights::Read)
+}
+
+/// Opens a database of the format before, for reading only.
+///
+/// # Errors
+///
+/// See [`OpenError`]; also when it has another format.
+pub fn open_earlier(url: &str) -> Result<Opened, OpenError> {
+    let (opened, scripts) = named(url, Rights::Read)?;
+    if let Some(file) = opened.file.as_ref().filter(|file| !file.exists()) {
+        return Err(OpenError::Missing(file.clone()));
+    }
+    check_log(&opened)?;
+    migrations::check_earlier(&mut *opened.database.connect()?, scripts)?;
+    Ok(opened)
 }
 
 fn existing(url: &str, rights: Rights) -> Result<Opened, OpenError> {

@@ -214,6 +214,7 @@ impl From<Kind> for Type {
     fn from(kind: Kind) -> Self {
         match kind {
             Kind::Integer => Self::INT8,
+            Kind::Small => Self::INT4,
             Kind::Text => Self::TEXT,
             Kind::Bytes => Self::BYTEA,
         }
@@ -221,9 +222,12 @@ impl From<Kind> for Type {
 }
 
 impl ToSql for Cell<'_> {
-    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, super::Cause> {
+    fn to_sql(&self, kind: &Type, out: &mut BytesMut) -> Result<IsNull, super::Cause> {
         match *self {
             Cell::Null => Ok(IsNull::Yes),
+            Cell::Integer(number) if *kind == Type::INT4 => {
+                i32::try_from(number)?.to_sql(&Type::INT4, out)
+            }
             Cell::Integer(number) => number.to_sql(&Type::INT8, out),
             Cell::Text(text) => text.to_sql(&Type::TEXT, out),
             Cell::Bytes(bytes) => bytes.to_sql(&Type::BYTEA, out),
@@ -231,7 +235,10 @@ impl ToSql for Cell<'_> {
     }
 
     fn accepts(kind: &Type) -> bool {
-        matches!(*kind, Type::INT8 | Type::TEXT | Type::VARCHAR | Type::BYTEA)
+        matches!(
+            *kind,
+            Type::INT4 | Type::INT8 | Type::TEXT | Type::VARCHAR | Type::BYTEA
+        )
     }
 
     to_sql_checked!();
@@ -239,6 +246,13 @@ impl ToSql for Cell<'_> {
 
 impl Row for postgres::Row {
     fn integer(&self, column: usize) -> Result<Option<i64>, DbError> {
+        let is_small = self
+            .columns()
+            .get(column)
+            .is_some_and(|column| *column.type_() == Type::INT4);
+        if is_small {
+            return Ok(self.try_get::<_, Option<i32>>(column)?.map(i64::from));
+        }
         Ok(self.try_get(column)?)
     }
 

@@ -14,19 +14,24 @@ const MAX_KEYS: usize = 1024;
 /// # Errors
 ///
 /// Those of the database.
-pub(crate) fn select_in(
+pub(crate) fn select_in<'k, K: Copy + Into<Cell<'k>>>(
     connection: &mut dyn Connection,
-    (select, fixed): (&str, &[Cell<'_>]),
-    keys: &[&str],
+    (select, fixed): (&str, &[Cell<'k>]),
+    keys: &[K],
     each: EachRow<'_>,
 ) -> Result<(), DbError> {
     for keys in keys.chunks(MAX_KEYS) {
         let number = keys.len().next_power_of_two();
-        let last = keys.last().copied().unwrap_or_default();
+        let Some(last) = keys.last().copied() else {
+            return Ok(());
+        };
         let padded = keys.iter().copied().chain(std::iter::repeat(last));
 
-        let listed = padded.take(number).map(Cell::Text);
-        let cells: Vec<_> = fixed.iter().copied().chain(listed).collect();
+        let cells: Vec<_> = fixed
+            .iter()
+            .copied()
+            .chain(padded.take(number).map(Into::into))
+            .collect();
         let text = format!("{select} {}", parameters(fixed.len() + 1, number));
         connection.query(&text, &cells, each)?;
     }

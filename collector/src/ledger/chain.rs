@@ -2,8 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::entry::{RECORDS, UNHASHED};
-use crate::db::{Cell, Connection, DbError, Kind, Row};
+use crate::db::{Cell, Connection, DbError, Row};
 
 /// SHA-256.
 pub type Hash = [u8; 32];
@@ -54,41 +53,55 @@ impl Hasher {
         for cell in cells {
             self.push(cell);
         }
-
-        Sha256::digest(&self.bytes).into()
+        self.end()
     }
 
-    /// The same for a row that was read with all columns of [`RECORDS`].
-    ///
-    /// # Errors
-    ///
-    /// When a column holds another type.
-    pub fn kept_row(
-        &mut self,
-        previous: &Hash,
-        position: i64,
-        row: &dyn Row,
-    ) -> Result<Hash, DbError> {
-        self.begin(previous, position);
-        for (index, column) in RECORDS.columns.iter().enumerate().skip(UNHASHED) {
-            self.push(match column.kind {
-                Kind::Integer => row.integer(index)?.into(),
-                Kind::Text => row.text(index)?.into(),
-                Kind::Bytes => row.bytes(index)?.into(),
-            });
-        }
-
-        Ok(Sha256::digest(&self.bytes).into())
-    }
-
-    fn begin(&mut self, previous: &Hash, position: i64) {
+    /// Begins a row, whose cells follow by [`Self::push`] and the like.
+    pub(super) fn begin(&mut self, previous: &Hash, position: i64) {
         self.bytes.clear();
         self.bytes.extend_from_slice(DOMAIN);
         self.bytes.extend_from_slice(previous);
         self.bytes.extend_from_slice(&position.to_be_bytes());
     }
 
-    fn push(&mut self, cell: Cell<'_>) {
+    /// The hash of the row that was begun.
+    pub(super) fn end(&self) -> Hash {
+        Sha256::digest(&self.bytes).into()
+    }
+
+    /// A text that is there in pieces: `pieces` calls its argument with each of them, `length` bytes
+    /// in all. Returns the text.
+    pub(super) fn push_pieces(
+        &mut self,
+        length: usize,
+        pieces: impl FnOnce(&mut dyn FnMut(&str)),
+    ) -> &str {
+        self.push_head(2, length);
+        let start = self.bytes.len();
+        pieces(&mut |piece| self.bytes.extend_from_slice(piece.as_bytes()));
+        self.bytes
+            .get(start..)
+            .and_then(|text| str::from_utf8(text).ok())
+            .unwrap_or_default()
+    }
+
+    /// The text of an id.
+    pub(super) fn push_hex(&mut self, id: Option<&[u8]>) {
+        let Some(id) = id else {
+            return self.push(Cell::Null);
+        };
+        let length = 2 * id.len();
+        self.push_head(2, length);
+        let start = self.bytes.len();
+        self.bytes.resize(start + length, 0);
+        if let Some(digits) = self.bytes.get_mut(start..) {
+            // The slice has two digits for each byte.
+            let _ = hex::encode_to_slice(id, digits);
+        }
+    }
+
+    /// Adds a cell to the row that was begun.
+    pub(super) fn push(&mut self, cell: Cell<'_>) {
         match cell {
             Cell::Null => self.bytes.push(0),
             Cell::Integer(number) => {
@@ -101,10 +114,14 @@ impl Hasher {
     }
 
     fn push_bytes(&mut self, kind: u8, bytes: &[u8]) {
-        let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        self.push_head(kind, bytes.len());
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn push_head(&mut self, kind: u8, length: usize) {
+        let length = u64::try_from(length).unwrap_or(u64::MAX);
         self.bytes.push(kind);
         self.bytes.extend_from_slice(&length.to_be_bytes());
-        self.bytes.extend_from_slice(bytes);
     }
 }
 

@@ -5,8 +5,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use super::conditions::Conditions;
-use super::list::{self, Filter, MAX_PAGE_BYTES, NoCursor, Start, StoredEntry};
+use super::list::{self, Conditions, Filter, MAX_PAGE_BYTES, NoCursor, Start, StoredEntry};
 use crate::db::{Cell, Connection, DbError};
 
 /// A contradiction to a stored record.

@@ -2,7 +2,7 @@
 //! conflict and node of the tree, with their places and hashes. Views are not copied; they are made anew.
 
 use super::chain::{Head, head};
-use super::entry::RECORDS;
+use super::store::table::{RECORDS, SEGMENTS, SHAPES, TEXTS};
 use super::tree::TREE;
 use crate::db::{Cell, Column, Connection, DbError, Kind, Row, Table};
 
@@ -51,6 +51,33 @@ const CUTS: Table = Table {
     ],
 };
 
+/// All tables beside that of the rows.
+const OTHERS: [&Table; 8] = [
+    &SHAPES,
+    &TEXTS,
+    &SEGMENTS,
+    &HEAD,
+    &CONFLICTS,
+    &CHECKPOINTS,
+    &CUTS,
+    &TREE,
+];
+
+/// Checkpoints of the earlier format: they sign no root.
+const EARLIER_CHECKPOINTS: Table = Table {
+    name: "checkpoints",
+    columns: &[
+        Column::integer("position"),
+        Column::text("key_id"),
+        Column::bytes("hash"),
+        Column::integer("made_at_unix_nano"),
+        Column::bytes("signature"),
+    ],
+};
+
+/// What the earlier format has beside rows and their end.
+const EARLIER: [&Table; 3] = [&CONFLICTS, &EARLIER_CHECKPOINTS, &CUTS];
+
 /// Why a ledger was not copied.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
@@ -69,18 +96,31 @@ pub enum CopyError {
 ///
 /// See [`CopyError`]; the transaction of `to` must then be rolled back.
 pub fn copy(from: &mut dyn Connection, to: &mut dyn Connection) -> Result<Head, CopyError> {
-    for table in [&RECORDS, &HEAD, &CONFLICTS, &CHECKPOINTS, &CUTS, &TREE] {
+    for table in [&RECORDS].into_iter().chain(OTHERS) {
         if has_rows(to, table)? {
             return Err(CopyError::NotEmpty);
         }
     }
 
     copy_records(from, to)?;
-    for table in [&HEAD, &CONFLICTS, &CHECKPOINTS, &CUTS, &TREE] {
+    for table in OTHERS {
         let select = format!("SELECT {} FROM {}", table.names(), table.name);
         copy_rows(from, to, table, (&select, &[]))?;
     }
     Ok(head(to)?)
+}
+
+/// Copies checkpoints, cuts and conflicts of the earlier format, in place of those of `to`.
+pub(super) fn copy_earlier(
+    from: &mut dyn Connection,
+    to: &mut dyn Connection,
+) -> Result<(), DbError> {
+    for table in EARLIER {
+        to.execute(&format!("DELETE FROM {}", table.name), &[])?;
+        let select = format!("SELECT {} FROM {}", table.names(), table.name);
+        copy_rows(from, to, table, (&select, &[]))?;
+    }
+    Ok(())
 }
 
 fn has_rows(connection: &mut dyn Connection, table: &Table) -> Result<bool, DbError> {
@@ -144,7 +184,7 @@ enum Value {
 impl Value {
     fn read(row: &dyn Row, column: usize, kind: Kind) -> Result<Self, DbError> {
         let value = match kind {
-            Kind::Integer => row.integer(column)?.map(Self::Integer),
+            Kind::Integer | Kind::Small => row.integer(column)?.map(Self::Integer),
             Kind::Text => row.text(column)?.map(|text| Self::Text(text.to_owned())),
             Kind::Bytes => row.bytes(column)?.map(|bytes| Self::Bytes(bytes.to_vec())),
         };

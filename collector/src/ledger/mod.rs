@@ -9,20 +9,23 @@ mod background;
 pub mod chain;
 pub mod checkpoint;
 pub mod compare;
-pub(crate) mod conditions;
 pub mod conflicts;
 pub mod copy;
 pub mod cut;
 mod damaged;
+mod earlier;
 pub mod entry;
 pub mod export;
 pub mod list;
+pub mod migrate;
 pub mod proof;
 mod question;
 mod readers;
 mod rehearsal;
 pub mod retention;
 pub mod signing;
+pub mod store;
+mod stored;
 pub mod tree;
 pub mod verify;
 mod writer;
@@ -49,6 +52,7 @@ use entry::{Entry, Skew};
 use readers::{Claim, Readers};
 use rehearsal::{Rehearsed, Writable};
 use signing::Key;
+use store::decoder::Decoder;
 use writer::{Acknowledged, Work, Writer};
 
 /// How a ledger is kept.
@@ -179,23 +183,27 @@ impl Ledger {
         self.readers.read(claim, list).await
     }
 
-    /// The same without a deadline: an export takes as long as its client waits.
+    /// The same without a deadline: an export takes as long as its client waits. The decoder is given
+    /// from page to page.
     ///
     /// # Errors
     ///
     /// See [`Ledger::read`].
     pub async fn list_for_export(
         &self,
+        mut decoder: Decoder,
         filter: Filter,
         start: Start,
         limit: i64,
-    ) -> Result<Page, DbError> {
+    ) -> Result<(Page, Decoder), DbError> {
         let claim = Claim {
             scans: filter.scans(start.by_position()),
             limit: None,
         };
-        let list =
-            move |connection: &mut dyn Connection| list::list(connection, &filter, start, limit);
+        let list = move |connection: &mut dyn Connection| {
+            let page = list::list_with(connection, &mut decoder, &filter, start, limit)?;
+            Ok((page, decoder))
+        };
         self.readers.read(claim, list).await
     }
 

@@ -7,7 +7,8 @@ use super::chain::{Hash, Hasher};
 use super::checkpoint::{Checkpoint, Line};
 use super::cut::{Cut, hash_before};
 use super::export::whole_line;
-use super::list::{self, Filter, Start, StoredEntry};
+use super::list::StoredEntry;
+use super::store::rows_of_uids;
 use super::tree::{self, PathError, leaf, root_of_path};
 use crate::db::{Connection, DbError};
 
@@ -142,13 +143,7 @@ fn damaged(row: &StoredEntry, checkpoint: &Checkpoint) -> ProofError {
 }
 
 fn stored(connection: &mut dyn Connection, uid: &str) -> Result<StoredEntry, ProofError> {
-    let position = tree::position_of(connection, uid)?;
-    let start = position.map(|position| Start::After(position.saturating_sub(1)));
-    let page = match start {
-        Some(start) => list::list(connection, &Filter::default(), start, 1)?.rows,
-        None => Vec::new(),
-    };
-    if let Some(row) = page.into_iter().next() {
+    if let Some(row) = rows_of_uids(connection, &[uid])?.into_iter().next() {
         return Ok(row);
     }
 

@@ -17,6 +17,7 @@ use super::background::Background;
 use super::chain::{Head, continued};
 use super::entry::Entry;
 use super::rehearsal::{Rehearsed, Writable, rehearse};
+use super::store::encoder::Encoder;
 use crate::db::{self, Connection, Database, DbError};
 use crate::logs::Outage;
 
@@ -108,6 +109,7 @@ impl Writer {
             jobs,
             groups: 0,
             outage: Outage::default(),
+            encoder: Encoder::default(),
             next: None,
             in_place: true,
         };
@@ -148,6 +150,7 @@ struct Run {
     groups: u32,
     /// Attempts to replace a lost connection.
     outage: Outage,
+    encoder: Encoder,
     /// What came while background tasks ran, or behind the batches of a group.
     next: Option<Job>,
     /// Whether the last step found the database in its place.
@@ -237,9 +240,10 @@ impl Run {
     fn transaction(&mut self, batches: &[&[Entry]]) -> Result<Vec<Appended>, DbError> {
         let strict = self.work.strict;
         let known = self.work.acknowledged.read();
+        let encoder = &mut self.encoder;
         let (results, head) = db::write(&mut *self.connection, |connection| {
             let head = continued(connection, known)?;
-            append(connection, head, batches, strict)
+            append(connection, encoder, head, batches, strict)
         })?;
         self.work.acknowledged.reach(head);
         Ok(results)

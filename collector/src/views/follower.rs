@@ -6,7 +6,8 @@ use super::{Settings, sessions, signals, streams, terms, usage};
 use crate::db::{self, Cell, Connection, DbError};
 use crate::ledger::BackgroundTask;
 use crate::ledger::chain::head;
-use crate::ledger::list::{Filter, Page, Start, StoredEntry, list};
+use crate::ledger::list::{Filter, Page, Start, StoredEntry, list_with};
+use crate::ledger::store::decoder::Decoder;
 
 /// Rows folded in one transaction: few enough that a batch does not wait long for its turn.
 pub const SLICE: i64 = 1000;
@@ -19,6 +20,7 @@ pub struct Follower {
     /// Where the last step ended.
     reached: i64,
     recent: Recent,
+    decoder: Decoder,
 }
 
 impl Follower {
@@ -29,6 +31,7 @@ impl Follower {
             slice,
             reached: 0,
             recent: Recent::default(),
+            decoder: Decoder::default(),
         }
     }
 
@@ -38,8 +41,9 @@ impl Follower {
             // The views were emptied.
             self.recent.clear();
         }
-        let Page { rows, more } = list(
+        let Page { rows, more } = list_with(
             connection,
+            &mut self.decoder,
             &Filter::default(),
             Start::After(begin),
             self.slice,

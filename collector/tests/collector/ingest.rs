@@ -90,7 +90,7 @@ async fn the_columns_hold_what_is_searched_for() {
     let found: (String, i64) = collector
         .other_connection()
         .query_row(
-            &format!("SELECT concat_ws('|', {columns}), sequence_number FROM records"),
+            &format!("SELECT concat_ws('|', {columns}), sequence_number FROM records_view"),
             (),
             |row| Ok((row.get(0)?, row.get(1)?)),
         )

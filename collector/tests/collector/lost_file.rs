@@ -141,7 +141,7 @@ fn own_changes_of_the_file_are_none_of_another_program() {
     let program = Program::start(&directory, &[]);
     let length = || fs::metadata(file(&directory, "")).unwrap().len();
     let before = length();
-    for round in 0..20 {
+    for round in 0..60 {
         post_many(&program, &format!("aud_{round}"), 500);
         assert_eq!(program.exchange("GET /readyz", "").0, 200);
     }

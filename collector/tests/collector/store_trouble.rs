@@ -73,7 +73,7 @@ async fn a_store_that_hangs_is_answered_before_the_sender_gives_up() {
 #[tokio::test]
 async fn a_failure_halfway_stores_nothing_and_reveals_no_detail() {
     let collector = Collector::start().await;
-    let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON records WHEN NEW.uid = 'aud_2' \
+    let trigger = "CREATE TRIGGER refuse BEFORE INSERT ON records WHEN NEW.uid = x'006175645f32' \
                    BEGIN SELECT RAISE(ABORT, 'inner detail'); END";
     let other = collector.other_connection();
     other.execute_batch(trigger).unwrap();

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use testkit::args::CommandLine;
 use testkit::collector::{Postgres, Program};
 
-use self::bare::{Bare, Way};
+use self::bare::Bare;
 use self::load::CONNECTIONS;
 use self::report::Round;
 use crate::batch::{Batches, RECORDS};
@@ -40,26 +40,18 @@ pub fn run() {
 fn on_sqlite(size: Size) {
     let directory = TempDir::new().unwrap();
     let url = |name: &str| format!("sqlite://{}/{name}.db", directory.path().display());
-    measure(
-        "SQLite",
-        size,
-        &url("collector"),
-        &mut [Bare::new("prepared INSERT", Way::Batch, &url("bare"))],
-    );
+    measure("SQLite", size, &url("collector"), Bare::new(&url("bare")));
 }
 
 fn on_postgres(size: Size) {
     let server = Postgres::start();
-    let mut bare = [
-        Bare::new("COPY", Way::Batch, &server.new_database()),
-        Bare::new("prepared INSERT", Way::Single, &server.new_database()),
-    ];
-    measure("PostgreSQL", size, &server.new_database(), &mut bare);
+    let bare = Bare::new(&server.new_database());
+    measure("PostgreSQL", size, &server.new_database(), bare);
 }
 
-/// Alternates one round of load and one of each bare loop, so that a busy neighbour affects all
+/// Alternates one round of load and one of the bare loop, so that a busy neighbour affects all
 /// alike. The first round is not counted.
-fn measure(name: &str, size: Size, database: &str, bare: &mut [Bare]) {
+fn measure(name: &str, size: Size, database: &str, mut bare: Bare) {
     let texts = Batches::new(
         Duration::from_secs(3600),
         (size.rounds + 1) * size.batches * RECORDS,
@@ -72,17 +64,15 @@ fn measure(name: &str, size: Size, database: &str, bare: &mut [Bare]) {
     for round in 0..=size.rounds {
         let first = round * size.batches;
         let rows = rows(&mut head, &texts, first, size.batches);
-        let batches: Vec<_> = rows.iter().map(Rows::cells).collect();
         let load = load::round(&program, &texts, first, size.batches);
         rounds.push(Round {
             load,
-            bare: bare.iter_mut().map(|bare| bare.round(&batches)).collect(),
+            bare: bare.round(&rows),
         });
     }
 
     let records = CONNECTIONS * size.batches * RECORDS;
-    let names: Vec<_> = bare.iter().map(|bare| bare.name).collect();
-    report::print(name, records, &names, rounds.get(1..).unwrap_or_default());
+    report::print(name, records, rounds.get(1..).unwrap_or_default());
 }
 
 /// The rows of the batches that the load sends: at each turn, one connection after the other.

@@ -5,6 +5,7 @@ pub(crate) mod checkpoints;
 pub(crate) mod compare;
 pub(crate) mod export;
 mod far_end;
+pub(crate) mod migrate;
 pub(crate) mod prove;
 pub(crate) mod rebuild;
 mod unknown;
@@ -17,6 +18,7 @@ use audit_collector::db::{self, DbError, OpenError, Opened};
 use audit_collector::far_end::{FileError, LineError, TableError, Unproved};
 use audit_collector::ledger::copy::CopyError;
 use audit_collector::ledger::export::ExportError;
+use audit_collector::ledger::migrate::MigrateError;
 use audit_collector::ledger::proof::ProofError;
 use audit_collector::ledger::signing::{Key, KeyError};
 
@@ -61,6 +63,8 @@ pub(crate) enum OfflineError {
     Proof(#[from] ProofError),
     #[error("{0}")]
     Incomparable(String),
+    #[error("{0}; `migrate` can be repeated")]
+    Migrate(MigrateError),
     #[error("--raw-formulas needs --format csv")]
     RawFormulas,
     #[error("cannot write to stdout: {0}")]

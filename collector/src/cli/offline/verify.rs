@@ -8,7 +8,7 @@ use std::time::Duration;
 use audit_collector::completeness::{Gap, GapState, Life, Moment, Report, StreamReport};
 use audit_collector::db::{self, Opened};
 use audit_collector::ledger::signing::PublicKey;
-use audit_collector::ledger::verify::{Trust, Verification, verify};
+use audit_collector::ledger::verify::{Trust, Verification, verify_beside};
 use audit_collector::time::nanos;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -64,7 +64,9 @@ pub(crate) fn run(flags: Flags, now: i64) -> Result<bool, OfflineError> {
 
     let opened = db::open_to_read(&flags.database.url()?)?;
     let trust = trust(&flags, &opened)?;
-    let found = read_ledger(&opened, |connection| verify(connection, &trust, moment))?;
+    let found = read_ledger(&opened, |connection| {
+        verify_beside(&*opened.database, connection, &trust, moment)
+    })?;
     report(flags.format, &found, print)?;
     Ok(found.is_sound())
 }

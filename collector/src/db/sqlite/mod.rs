@@ -2,6 +2,7 @@
 
 mod files;
 mod foreign_log;
+mod indexes;
 mod read_only;
 
 use std::path::{Path, PathBuf};
@@ -27,9 +28,9 @@ pub const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Prepared statements per connection; more than the collector has.
 const PREPARED: usize = 128;
 
-/// Journal and durability: a commit is synced before it returns. A cache of 64 MiB keeps the upper
-/// levels of the indexes.
-const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; \
+/// Journal and durability: a commit is synced before it returns. A cache of 24 MiB keeps what
+/// the newest segment changes, and the upper levels of the indexes; a ledger has five connections.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -24576; \
     PRAGMA journal_size_limit = 67108864; \
     PRAGMA temp_store = MEMORY";
 
@@ -218,12 +219,8 @@ impl Connection for SqliteConnection {
 
     fn damage(&mut self) -> Result<Vec<String>, DbError> {
         let mut found = Vec::new();
-        let checked = self.query("PRAGMA integrity_check(100)", &[], &mut |row| {
-            found.extend(
-                row.text(0)?
-                    .filter(|text| *text != "ok")
-                    .map(ToOwned::to_owned),
-            );
+        let checked = self.check_pages(&mut found).and_then(|()| {
+            found.extend(indexes::damaged(&self.connection)?);
             Ok(())
         });
 
@@ -236,6 +233,30 @@ impl Connection for SqliteConnection {
 
     fn check_place(&self) -> Result<(), DbError> {
         self.files.check()
+    }
+}
+
+impl SqliteConnection {
+    /// Adds what is wrong with pages, and with the indexes of all tables but the records.
+    fn check_pages(&mut self, found: &mut Vec<String>) -> Result<(), DbError> {
+        const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table' \
+            AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND name <> 'records'";
+
+        let mut checks = vec!["PRAGMA quick_check(100)".to_owned()];
+        self.query(TABLES, &[], &mut |row| {
+            let table = row.text(0)?.unwrap_or_default();
+            checks.push(format!("PRAGMA integrity_check('{table}')"));
+            Ok(())
+        })?;
+
+        for check in checks {
+            self.query(&check, &[], &mut |row| {
+                let text = row.text(0)?.filter(|text| *text != "ok");
+                found.extend(text.map(ToOwned::to_owned));
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 }
 

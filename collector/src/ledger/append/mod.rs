@@ -8,7 +8,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::chain::{Hash, Head, set_head};
-use super::entry::{Entry, RECORDS};
+use super::entry::Entry;
+use super::store::encoder::Encoder;
 use crate::db::{Cell, Connection, DbError};
 use plan::{Conflict, Plan};
 use rows::Rows;
@@ -40,6 +41,7 @@ pub const MAX_NAMED: usize = 10;
 /// Those of the database; the transaction must then be rolled back.
 pub(super) fn append(
     connection: &mut dyn Connection,
+    encoder: &mut Encoder,
     head: Head,
     batches: &[&[Entry]],
     strict: bool,
@@ -52,7 +54,7 @@ pub(super) fn append(
 
     let rows = Rows::follow(head, &plan.new);
     if !plan.new.is_empty() {
-        connection.insert(&RECORDS, &rows.cells())?;
+        encoder.store(connection, head, &rows.placed)?;
         set_head(connection, rows.head)?;
     }
 

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::content::same;
 use super::{Appended, MAX_NAMED};
-use crate::db::{Connection, DbError, select_in};
-use crate::ledger::entry::{Entry, RECORDS, UNHASHED};
+use crate::db::{Connection, DbError};
+use crate::ledger::entry::Entry;
+use crate::ledger::store::rows_of_uids;
 
 /// Records that are kept, or new in this transaction, by uid.
 #[derive(Default)]
@@ -22,20 +23,10 @@ impl Known<'_> {
             .map(|entry| entry.uid.as_str())
             .collect();
 
-        let columns = RECORDS.columns.iter().skip(UNHASHED);
-        let names: Vec<_> = columns.map(|column| column.name).collect();
-        let select = format!(
-            "SELECT position, {} FROM records WHERE uid IN",
-            names.join(", ")
-        );
-
-        let mut kept = HashMap::new();
-        select_in(connection, (&select, &[]), &uids, &mut |row| {
-            let entry = Entry::read(row, 1)?;
-            let position = row.integer(0)?.unwrap_or_default();
-            kept.insert(entry.uid.clone(), (position, entry));
-            Ok(())
-        })?;
+        let kept = rows_of_uids(connection, &uids)?
+            .into_iter()
+            .map(|row| (row.entry.uid.clone(), (row.position, row.entry)))
+            .collect();
 
         Ok(Self {
             kept,

@@ -1,13 +1,12 @@
 //! New rows of the ledger, with their places in the chain.
 
 use super::plan::Original;
-use crate::db::Cell;
 use crate::ledger::chain::{Hasher, Head};
-use crate::ledger::entry::{Entry, HASHED, UNHASHED};
+use crate::ledger::entry::Entry;
 
 /// The new rows with their places in the chain.
 pub(super) struct Rows<'b> {
-    placed: Vec<(Head, &'b Entry)>,
+    pub(super) placed: Vec<(Head, &'b Entry)>,
     /// The end of the chain with them.
     pub(super) head: Head,
 }
@@ -28,17 +27,6 @@ impl<'b> Rows<'b> {
         }
 
         Self { placed, head }
-    }
-
-    /// All cells, one row after the other.
-    pub(super) fn cells(&self) -> Vec<Cell<'_>> {
-        let mut cells = Vec::with_capacity(self.placed.len() * (UNHASHED + HASHED));
-        for (place, entry) in &self.placed {
-            cells.push(Cell::Integer(place.position));
-            cells.push(Cell::Bytes(&place.hash));
-            cells.extend(entry.cells());
-        }
-        cells
     }
 
     /// The position of a record that is in the ledger, or one of these rows.

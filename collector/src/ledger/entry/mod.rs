@@ -4,7 +4,7 @@ mod columns;
 
 use serde_json::{Map, Value};
 
-pub use columns::{HASHED, RECORDS, UNHASHED};
+pub use columns::HASHED;
 
 use crate::db::DbError;
 use crate::record::{Attributes, Content, Record};
@@ -149,6 +149,15 @@ impl Entry {
         };
 
         content.flat()
+    }
+
+    /// What [`Self::at`] follows from: the time when it can be believed, else the time of receipt.
+    pub(crate) fn ordering_time(&self) -> i64 {
+        if self.time != 0 && self.flags & CLOCK_SKEW == 0 {
+            self.time
+        } else {
+            self.received_at
+        }
     }
 
     /// Bytes of the columns that can be large.

@@ -6,6 +6,9 @@ use crate::ledger::StoredEntry;
 use crate::ledger::chain::{Hash, Hasher};
 use crate::ledger::cut::{Cut, Statement, hash_before};
 use crate::ledger::signing::{Key, PublicKey};
+use crate::ledger::store::segment_of;
+
+use super::sweep::mark;
 
 /// Deletes a run of rows and stores a cut for it, joined with the cuts right before and after it.
 pub(super) fn cut(
@@ -53,7 +56,8 @@ fn check(mut before: Hash, run: &[&StoredEntry]) -> Result<(), DbError> {
     let mut hasher = Hasher::default();
 
     for row in run {
-        if hasher.row(&before, row.position, row.entry.cells()) != row.hash {
+        let hash = hasher.row(&before, row.position, row.entry.cells());
+        if hash != row.hash || row.is_damaged {
             let position = row.position;
             return Err(DbError::failed(format!(
                 "row {position} does not match its hash and is not deleted"
@@ -80,6 +84,11 @@ fn delete(connection: &mut dyn Connection, run: &[&StoredEntry]) -> Result<(), D
     let deleted = connection.execute(
         "DELETE FROM records WHERE position >= $1 AND position <= $2",
         &range,
+    )?;
+    mark(
+        connection,
+        segment_of(first.position),
+        segment_of(last.position),
     )?;
 
     if usize::try_from(deleted) == Ok(run.len()) {
@@ -127,6 +136,7 @@ mod tests {
     use crate::ledger::chain::Head;
     use crate::ledger::entry::{Entry, Skew};
     use crate::ledger::list::{self, Filter, Start};
+    use crate::ledger::store::encoder::Encoder;
     use crate::record::{Attributes, Content, Record, UID};
 
     fn entry(number: i64) -> Entry {
@@ -150,7 +160,13 @@ mod tests {
 
         let entries: Vec<_> = (0..4).map(entry).collect();
         db::write(connection, |connection| {
-            append(connection, Head::START, &[&entries], false)
+            append(
+                connection,
+                &mut Encoder::default(),
+                Head::START,
+                &[&entries],
+                false,
+            )
         })
         .unwrap();
 

@@ -3,6 +3,7 @@
 mod deletion;
 mod progress;
 mod runs;
+mod sweep;
 
 use std::io;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::time::{Clock, nanos};
 use deletion::cut;
 use progress::Progress;
 use runs::runs;
+use sweep::sweep;
 
 /// Rows that one transaction examines and, at most, deletes.
 const SLICE: i64 = 1000;
@@ -61,6 +63,8 @@ pub struct Retention {
     passed: Option<i64>,
     /// When the next pass begins.
     next: i64,
+    /// Whether a dictionary may hold what no row does.
+    is_swept: bool,
     progress: Progress,
 }
 
@@ -82,6 +86,7 @@ impl Retention {
             expire,
             passed: None,
             next: i64::MIN,
+            is_swept: false,
             progress: Progress::new(Counter::default()),
         })
     }
@@ -126,10 +131,18 @@ impl Retention {
             keep_nodes(connection, &deleted)
         })?;
 
+        self.is_swept = false;
         let (rows, end) = (runs.iter().map(Vec::len).sum(), last.position);
         self.progress.add(rows, end);
         self.passed = Some(end);
         Ok(true)
+    }
+
+    fn sweep(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError> {
+        if !self.is_swept {
+            self.is_swept = !db::write(connection, sweep)?;
+        }
+        Ok(!self.is_swept)
     }
 
     fn pause(
@@ -152,7 +165,7 @@ impl BackgroundTask for Retention {
 
     fn step(&mut self, connection: &mut dyn Connection) -> Result<bool, DbError> {
         match self.passed {
-            None if (self.now)() < self.next => Ok(false),
+            None if (self.now)() < self.next => self.sweep(connection),
             None => {
                 self.progress.begin();
                 self.slice(connection, 0)

@@ -24,7 +24,6 @@ pub use path::root_of_path;
 pub(super) use path::{PathError, path};
 pub(super) use peaks::width;
 pub use peaks::{Join, Node, Peaks, join, leaf};
-pub(super) use rows::position_of;
 
 /// Levels between two kept ones: a node has 2^8 = 256 of those below it. With fewer, the table is
 /// larger; with more, a proof reads more rows.

@@ -26,18 +26,3 @@ pub(super) fn hashes(
     })?;
     Ok(hashes)
 }
-
-/// Position of the record with this uid.
-pub(in crate::ledger) fn position_of(
-    connection: &mut dyn Connection,
-    uid: &str,
-) -> Result<Option<i64>, DbError> {
-    const POSITION: &str = "SELECT position FROM records WHERE uid = $1";
-
-    let mut position = None;
-    connection.query(POSITION, &[Cell::Text(uid)], &mut |row| {
-        position = row.integer(0)?;
-        Ok(())
-    })?;
-    Ok(position)
-}

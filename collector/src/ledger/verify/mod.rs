@@ -2,6 +2,7 @@
 //! stream.
 
 mod fault;
+mod times;
 mod tree;
 mod walk;
 
@@ -12,18 +13,15 @@ pub use fault::Fault;
 use super::append::conflicts;
 use super::chain::readable_head;
 use super::checkpoint::Checkpoint;
-use super::entry::RECORDS;
 use super::signing::PublicKey;
+use super::store::scan::{Scanned, Visitor, scan};
 use crate::completeness::{Moment, Report};
-use crate::db::{Cell, Connection, DbError};
+use crate::db::{Connection, Database, DbError};
 use tree::TreeWalk;
 use walk::Walk;
 
 /// Most faults that are named; all are counted.
 pub const MAX_NAMED: usize = 100;
-
-/// Rows per query; PostgreSQL sends all of them before the first can be processed.
-const CHUNK: i64 = 20_000;
 
 /// Trusted keys, and checkpoints from elsewhere.
 #[derive(Clone, Debug, Default)]
@@ -91,44 +89,71 @@ pub fn verify(
     moment: Moment,
 ) -> Result<Verification, DbError> {
     let damage = connection.damage()?;
-    match walk(connection, trust, moment, &damage) {
+    with_damage(&damage, walk(connection, trust, moment))
+}
+
+/// The same with the check of the file beside the walk, on a connection of its own: it sees the file
+/// as it is then, also when a collector writes.
+///
+/// # Errors
+///
+/// See [`verify`].
+pub fn verify_beside(
+    database: &dyn Database,
+    connection: &mut dyn Connection,
+    trust: &Trust,
+    moment: Moment,
+) -> Result<Verification, DbError> {
+    std::thread::scope(|scope| {
+        let check = scope.spawn(|| database.connect()?.damage());
+        let walked = walk(connection, trust, moment);
+        let damage = check
+            .join()
+            .unwrap_or_else(|_| Err(DbError::failed("the check of the file panicked")))?;
+        with_damage(&damage, walked)
+    })
+}
+
+/// Both together: what is wrong with the file comes first.
+fn with_damage(
+    damage: &[String],
+    walked: Result<Verification, DbError>,
+) -> Result<Verification, DbError> {
+    let walked = match walked {
         // The rows cannot be read: the reason is known.
-        Err(DbError::Failed(_)) if !damage.is_empty() => {
-            let mut found = Verification::default();
-            damage.iter().for_each(|text| found.damaged(text));
-            Ok(found)
-        }
-        found => found,
+        Err(DbError::Failed(_)) if !damage.is_empty() => Verification::default(),
+        walked => walked?,
+    };
+    if damage.is_empty() {
+        return Ok(walked);
     }
+
+    let mut found = Verification::default();
+    damage.iter().for_each(|text| found.damaged(text));
+    let named = MAX_NAMED.saturating_sub(found.faults.len());
+    found
+        .faults
+        .extend(walked.faults.iter().take(named).cloned());
+    Ok(Verification {
+        fault_count: found.fault_count + walked.fault_count,
+        faults: found.faults,
+        ..walked
+    })
 }
 
 fn walk(
     connection: &mut dyn Connection,
     trust: &Trust,
     moment: Moment,
-    damage: &[String],
 ) -> Result<Verification, DbError> {
-    let mut walk = Walk::begin(connection, trust)?;
-    damage.iter().for_each(|text| walk.result.damaged(text));
-    let mut tree = TreeWalk::new(walk.rooted_up_to());
+    let walk = Walk::begin(connection, trust)?;
+    let tree = TreeWalk::new(walk.rooted_up_to());
+    let mut both = Both { walk, tree };
+    scan(connection, &mut both)?;
 
-    loop {
-        let before = walk.rows;
-        let after = walk.read_up_to;
-        connection.query(
-            &chunk(),
-            &[Cell::Integer(after), Cell::Integer(CHUNK)],
-            &mut |row| walk.row(row),
-        )?;
-        if walk.rows == before {
-            walk.cross_last_cuts();
-        }
-
-        tree.follow(connection, walk.take_trail(), &mut walk.result)?;
-        if walk.rows == before {
-            break;
-        }
-    }
+    let Both { mut walk, mut tree } = both;
+    walk.cross_last_cuts();
+    tree.follow(connection, walk.take_trail(), &mut walk.result)?;
     tree.end(connection, &mut walk.result)?;
 
     let head = readable_head(connection)?;
@@ -138,6 +163,23 @@ fn walk(
     Ok(walk.end(head, moment, conflicts))
 }
 
+/// Rows and tree are followed together.
+struct Both {
+    walk: Walk,
+    tree: TreeWalk,
+}
+
+impl Visitor for Both {
+    fn row(&mut self, row: &Scanned<'_>) {
+        self.walk.row(row);
+    }
+
+    fn pause(&mut self, connection: &mut dyn Connection) -> Result<(), DbError> {
+        let trail = self.walk.take_trail();
+        self.tree.follow(connection, trail, &mut self.walk.result)
+    }
+}
+
 fn views_position(connection: &mut dyn Connection) -> Result<i64, DbError> {
     let mut position = 0;
     connection.query("SELECT position FROM views", &[], &mut |row| {
@@ -145,11 +187,4 @@ fn views_position(connection: &mut dyn Connection) -> Result<i64, DbError> {
         Ok(())
     })?;
     Ok(position)
-}
-
-fn chunk() -> String {
-    format!(
-        "SELECT {} FROM records WHERE position > $1 ORDER BY position LIMIT $2",
-        RECORDS.names()
-    )
 }

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::vec::IntoIter;
 
+use super::times::Times;
 use super::tree::Step;
 use super::{Fault, Trust, Verification};
 use crate::completeness::{Announced, Moment, Sighting, Streams};
-use crate::db::{Connection, DbError, Row};
-use crate::ledger::chain::{self, Hash, Hasher, Head};
+use crate::db::{Connection, DbError};
+use crate::ledger::chain::{Hash, Hasher, Head};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::cut::{Cut, Statement};
 use crate::ledger::signing::PublicKey;
+use crate::ledger::store::content::Content;
+use crate::ledger::store::scan::Scanned;
 
 /// Position of the first row of a chain.
 const FIRST: i64 = 1;
@@ -21,8 +24,6 @@ pub(super) struct Walk {
     hasher: Hasher,
     /// Last place reached, by a row or by a cut.
     reached: Head,
-    /// Position of the last row.
-    pub(super) read_up_to: i64,
     cuts: Peekable<IntoIter<Cut>>,
     checkpoints: BTreeMap<i64, Vec<(Hash, Option<Hash>)>>,
     /// What the tree is made of, since it was taken last.
@@ -30,6 +31,7 @@ pub(super) struct Walk {
     /// Position of the last checkpoint with a root.
     rooted_up_to: i64,
     streams: Streams,
+    times: Times,
     /// Rows that were read.
     pub(super) rows: i64,
     /// Position of the last checkpoint that a trusted key has signed.
@@ -53,12 +55,12 @@ impl Walk {
         let mut walk = Self {
             hasher: Hasher::default(),
             reached: Head::START,
-            read_up_to: i64::MIN,
             cuts: Vec::new().into_iter().peekable(),
             checkpoints: BTreeMap::new(),
             trail: Vec::new(),
             rooted_up_to: 0,
             streams: Streams::default(),
+            times: Times::load(connection)?,
             rows: 0,
             signed_up_to: signed_up_to(&checkpoints, &trust.keys),
             last_receipt: i64::MIN,
@@ -124,50 +126,51 @@ impl Walk {
         self.result.fault(fault);
     }
 
-    /// Processes the next row in the order of positions; its columns are those of the table.
-    pub(super) fn row(&mut self, row: &dyn Row) -> Result<(), DbError> {
-        let position = row.integer(0)?.unwrap_or_default();
+    /// Processes the next row in the order of positions.
+    pub(super) fn row(&mut self, row: &Scanned<'_>) {
+        let position = row.position;
         self.rows += 1;
-        self.read_up_to = position;
         if position > self.signed_up_to {
             self.result.rows_after_last_checkpoint += 1;
         }
 
         if position < FIRST {
-            self.row_fault(position, row);
-            return Ok(());
+            self.row_fault(row);
+            return;
         }
 
         self.cross_cuts(position);
         let next = self.reached.position.saturating_add(1);
-        // A column of another type counts as a change.
-        let kept = row.bytes(1).and_then(chain::hash).ok();
-
         if position > next {
             self.fault(Fault::Missing {
                 first_position: next,
                 last_position: position - 1,
             });
-        } else if position < next
-            || kept.is_none()
-            || self.hasher.kept_row(&self.reached.hash, position, row).ok() != kept
-        {
-            self.row_fault(position, row);
+        } else if position < next || !self.is_as_hashed(row) {
+            self.row_fault(row);
         }
 
-        self.trail.push(Step::Row(position, kept));
+        self.trail.push(Step::Row(position, row.hash));
         self.reach(Head {
             position,
-            hash: kept.unwrap_or_default(),
+            hash: row.hash.unwrap_or_default(),
         });
-
-        // Fails for a column of another type; the row is a fault already.
-        let _ = self.see(position, row);
-        Ok(())
+        self.see(row);
     }
 
-    fn row_fault(&mut self, position: i64, row: &dyn Row) {
-        let uid = row.text(UID).ok().flatten().unwrap_or_default().to_owned();
+    fn is_as_hashed(&mut self, row: &Scanned<'_>) -> bool {
+        let Some(content) = &row.content else {
+            return false;
+        };
+        let texts = content.texts();
+        let hash = row.hash_behind(&self.reached.hash, content, &texts, &mut self.hasher);
+        row.hash == Some(hash)
+            && row.is_consistent(&texts)
+            && self.times.include(row.position, row.at)
+    }
+
+    fn row_fault(&mut self, row: &Scanned<'_>) {
+        let (position, uid) = (row.position, row.uid.clone());
         self.fault(Fault::Row { position, uid });
     }
 
@@ -256,41 +259,33 @@ impl Walk {
         self.rooted_up_to
     }
 
-    fn see(&mut self, position: i64, row: &dyn Row) -> Result<(), DbError> {
-        self.follow_clock(position, row.integer(RECEIVED_AT)?.unwrap_or_default());
-        let (Some(stream), Some(number)) = (row.text(STREAM)?, row.integer(NUMBER)?) else {
-            return Ok(());
+    fn see(&mut self, row: &Scanned<'_>) {
+        let position = row.position;
+        self.follow_clock(position, row.received_at);
+        let Some(content) = &row.content else {
+            return;
+        };
+        let [stream, service, ..] = content.texts();
+        let (Some(stream), Some(number)) = (stream, content.sequence_number()) else {
+            return;
         };
 
-        if self.streams.has_received(stream, number) {
+        if self.streams.has_received(&stream, number) {
             self.result.fault(Fault::Number {
                 position,
-                stream_id: stream.to_owned(),
+                stream_id: stream.clone().into_owned(),
                 number,
             });
         }
 
-        let received_at = row.integer(RECEIVED_AT)?.unwrap_or_default();
-        let observed_at = row.integer(OBSERVED_AT)?.unwrap_or_default();
-        let event_name = row.text(EVENT_NAME)?.unwrap_or_default();
-        let announced = Announced::read(
-            event_name,
-            row.text(ATTRIBUTES)?.unwrap_or_default(),
-            received_at,
-        );
-
-        self.streams.see(
-            stream,
-            Sighting {
-                service: row.text(SERVICE)?,
-                number,
-                received_at,
-                observed_at,
-                announced,
-            },
-        );
-
-        Ok(())
+        let sighting = Sighting {
+            service: service.as_deref(),
+            number,
+            received_at: row.received_at,
+            observed_at: row.observed_time,
+            announced: announced(content, row.received_at),
+        };
+        self.streams.see(&stream, sighting);
     }
 
     fn follow_clock(&mut self, position: i64, received_at: i64) {
@@ -340,6 +335,15 @@ impl Walk {
     }
 }
 
+fn announced(content: &Content<'_>, received_at: i64) -> Announced {
+    if !Announced::has_more(&content.event_name) {
+        return Announced::of_other(content.next_number());
+    }
+    let mut attributes = String::new();
+    content.attributes(|text| attributes.push_str(text));
+    Announced::read(&content.event_name, &attributes, received_at)
+}
+
 /// Without keys, every checkpoint counts.
 fn signed_up_to(checkpoints: &[Checkpoint], keys: &[PublicKey]) -> i64 {
     let signed = checkpoints.iter().filter(|checkpoint| {
@@ -349,38 +353,4 @@ fn signed_up_to(checkpoints: &[Checkpoint], keys: &[PublicKey]) -> i64 {
         .map(|checkpoint| checkpoint.head.position)
         .max()
         .unwrap_or_default()
-}
-
-/// Columns of [`RECORDS`](crate::ledger::entry::RECORDS).
-const UID: usize = 2;
-const RECEIVED_AT: usize = 3;
-const OBSERVED_AT: usize = 6;
-const EVENT_NAME: usize = 9;
-const STREAM: usize = 10;
-const NUMBER: usize = 11;
-const SERVICE: usize = 12;
-const ATTRIBUTES: usize = 24;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ledger::entry::RECORDS;
-
-    #[test]
-    fn the_columns_are_where_they_are_looked_for() {
-        let names = [
-            (UID, "uid"),
-            (RECEIVED_AT, "received_at_unix_nano"),
-            (OBSERVED_AT, "observed_time_unix_nano"),
-            (EVENT_NAME, "event_name"),
-            (STREAM, "stream_id"),
-            (NUMBER, "sequence_number"),
-            (SERVICE, "service_name"),
-            (ATTRIBUTES, "attributes"),
-        ];
-
-        for (index, name) in names {
-            assert_eq!(RECORDS.columns[index].name, name);
-        }
-    }
 }

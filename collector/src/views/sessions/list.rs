@@ -6,8 +6,8 @@ use super::fold::Fold;
 use super::row::{read, select};
 use super::{EndedBy, Session};
 use crate::db::{Cell, Connection, DbError};
-use crate::ledger::conditions::Conditions;
 use crate::ledger::entry::searched;
+use crate::ledger::list::Conditions;
 use crate::time::nanos;
 use crate::views::cursor::SeenCursor;
 

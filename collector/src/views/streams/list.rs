@@ -3,7 +3,7 @@
 use super::row::read;
 use crate::completeness::{Moment, StreamReport};
 use crate::db::{Cell, Connection, DbError};
-use crate::ledger::conditions::Conditions;
+use crate::ledger::list::Conditions;
 use crate::views::cursor::SeenCursor;
 
 /// Which streams are listed.

@@ -7,7 +7,7 @@ use crate::completeness::{Moment, Status, StreamReport};
 use crate::db::{Cell, Connection, DbError};
 use crate::ledger::append::conflicts;
 use crate::ledger::chain::head;
-use crate::ledger::conditions::Conditions;
+use crate::ledger::list::Conditions;
 
 /// All streams together. Numbers of a single stream count as 10^12 at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

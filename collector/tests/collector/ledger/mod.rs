@@ -5,6 +5,7 @@ mod auditor;
 mod backup;
 mod compare;
 mod fixture;
+mod migrate;
 mod neighbours;
 mod prove;
 mod query_plans;

@@ -185,7 +185,7 @@ async fn one_line_names_why_there_is_no_proof(fixture: Fixture) {
 async fn nothing_is_proved_by_a_damaged_ledger(fixture: Fixture) {
     append(&fixture, entries(0..600)).await;
     for change in [
-        "UPDATE records SET user_id = 'forged' WHERE position = 300",
+        "UPDATE records SET observed_time_unix_nano = 7 WHERE position = 300",
         "UPDATE records SET hash = (SELECT hash FROM head) WHERE position = 299",
         "UPDATE records SET hash = (SELECT hash FROM head) WHERE position = 301",
         "UPDATE tree SET hash = (SELECT hash FROM head) WHERE last_position = 256",

@@ -17,6 +17,7 @@ use crate::ledger::on_both;
 on_both![
     old_rows_go_and_the_chain_can_still_be_followed,
     everything_can_go,
+    what_no_row_holds_any_more_is_forgotten,
     a_held_row_stays_until_the_hold_is_lifted,
     rows_are_exported_before_they_go,
     a_row_that_was_changed_is_not_deleted,
@@ -97,6 +98,41 @@ async fn old_rows_go_and_the_chain_can_still_be_followed(fixture: Fixture) {
         1,
         "cuts that touch are joined"
     );
+}
+
+async fn what_no_row_holds_any_more_is_forgotten(fixture: Fixture) {
+    const FORGOTTEN: &str = "SELECT COUNT(*) FROM texts WHERE text LIKE '%Forgotten%'";
+    static CLOCK: Clock = Clock::new();
+    let _turn = CLOCK.turn().await;
+    let ledger = fixture
+        .ledger_with_retention(policy(), || CLOCK.read())
+        .await;
+    let named = |numbers: std::ops::Range<i64>, name: &str| {
+        let name = [("user.name", json!(name))];
+        let entry = |number| entry_at(CLOCK.read(), &format!("aud_{number}"), number, &name);
+        numbers.map(entry).collect()
+    };
+
+    ledger.append(named(0..4, "Mrs Forgotten")).await.unwrap();
+    assert_eq!(fixture.count(FORGOTTEN).await, 1);
+    CLOCK.advance(7200 * SECOND);
+    ledger.append(named(4..8, "Mr Remembered")).await.unwrap();
+    eventually(async || fixture.count(FORGOTTEN).await == 0).await;
+
+    // The ledger still had the text at hand.
+    ledger.append(named(8..10, "Mrs Forgotten")).await.unwrap();
+    let left = rows(&ledger).await;
+    let names: Vec<_> = left
+        .iter()
+        .map(|row| row.entry.user_name.as_deref().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [["Mr Remembered"; 4].as_slice(), &["Mrs Forgotten"; 2]].concat()
+    );
+
+    ledger.close().await.unwrap();
+    assert!(fixture.verify().await.is_sound());
 }
 
 async fn everything_can_go(fixture: Fixture) {
@@ -208,7 +244,7 @@ async fn a_row_that_was_changed_is_not_deleted(fixture: Fixture) {
     ledger.append(entries(0..5)).await.unwrap();
     ledger.close().await.unwrap();
     fixture
-        .change("UPDATE records SET user_id = 'forged' WHERE position = 3")
+        .change("UPDATE records SET user_key = 7777 WHERE position = 3")
         .await;
 
     let directory = fixture.directory.path().join("export");

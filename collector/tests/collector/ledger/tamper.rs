@@ -4,14 +4,19 @@
 use audit_collector::db::{Cell, Kind};
 use audit_collector::ledger::chain::Hasher;
 use audit_collector::ledger::checkpoint::Checkpoint;
-use audit_collector::ledger::entry::{Entry, RECORDS, UNHASHED};
+use audit_collector::ledger::entry::Entry;
+use audit_collector::ledger::list::list;
+use audit_collector::ledger::store::table::RECORDS;
 use audit_collector::ledger::verify::{Fault, verify};
+use audit_collector::ledger::{Filter, Start};
 
 use crate::ledger::fixture::{Fixture, LATER, entries, rows};
 use crate::ledger::on_both;
 
 on_both![
     every_column_counts,
+    a_change_in_the_dictionary_is_found_in_its_rows,
+    a_wrong_time_of_a_segment_is_found,
     a_removed_row_is_missing,
     removed_rows_at_the_end_contradict_the_head,
     rows_that_are_exchanged_are_both_named,
@@ -48,18 +53,14 @@ async fn every_column_counts(fixture: Fixture) {
 
     fixture
         .with(move |connection| {
-            for column in RECORDS.columns.iter().skip(UNHASHED) {
-                let value = if column.kind == Kind::Text {
-                    "'forged'"
-                } else {
-                    "7777"
-                };
-                let change = format!(
-                    "UPDATE records SET {} = {value} WHERE position = 4",
-                    column.name
-                );
+            for column in RECORDS
+                .columns
+                .iter()
+                .filter(|column| !PLACE.contains(&column.name))
+            {
+                let change = format!("UPDATE records SET {} = $1 WHERE position = 4", column.name);
                 connection.begin_write()?;
-                assert_eq!(connection.execute(&change, &[])?, 1);
+                assert_eq!(connection.execute(&change, &[forged(column.kind)])?, 1);
 
                 let found = verify(connection, &trust, LATER)?;
                 connection.rollback();
@@ -79,6 +80,63 @@ async fn every_column_counts(fixture: Fixture) {
         fixture.verify().await.is_sound(),
         "nothing of it has stayed"
     );
+}
+
+/// Columns that other tests change.
+const PLACE: [&str; 2] = ["position", "hash"];
+
+fn forged(kind: Kind) -> Cell<'static> {
+    match kind {
+        Kind::Integer | Kind::Small => Cell::Integer(7777),
+        Kind::Text => Cell::Text("forged"),
+        Kind::Bytes => Cell::Bytes(b"\0forged"),
+    }
+}
+
+/// Changes to the dictionary, each of which all ten rows feel.
+const DICTIONARY: [&str; 9] = [
+    "UPDATE texts SET text = '\"forged\"'",
+    "UPDATE texts SET id = id + 1000",
+    "DELETE FROM texts",
+    "DELETE FROM shapes",
+    "UPDATE shapes SET event_name = 'forged'",
+    "UPDATE shapes SET severity_number = 1",
+    "UPDATE shapes SET action = 'forged'",
+    "UPDATE shapes SET template = replace(template, 'GET', 'PUT')",
+    "UPDATE shapes SET template = substr(template, 1, 40)",
+];
+
+async fn a_change_in_the_dictionary_is_found_in_its_rows(fixture: Fixture) {
+    filled(&fixture).await;
+    let trust = fixture.trust(Vec::new());
+
+    fixture
+        .with(move |connection| {
+            for change in DICTIONARY {
+                connection.begin_write()?;
+                assert!(connection.execute(change, &[])? > 0, "{change}");
+                let found = verify(connection, &trust, LATER)?;
+                let listed = list(connection, &Filter::default(), Start::After(0), 100)?;
+                connection.rollback();
+
+                // The first rows with a text hold it themselves.
+                assert!(found.fault_count >= 8, "{change}: {found:?}");
+                let is_row = |fault: &Fault| matches!(fault, Fault::Row { .. });
+                assert!(found.faults.iter().all(is_row), "{change}: {found:?}");
+                assert_eq!(listed.rows.len(), 10, "{change}");
+            }
+            Ok(())
+        })
+        .await;
+}
+
+async fn a_wrong_time_of_a_segment_is_found(fixture: Fixture) {
+    filled(&fixture).await;
+    fixture
+        .change("UPDATE segments SET first_at_unix_nano = last_at_unix_nano + 1")
+        .await;
+    let found = fixture.verify().await;
+    assert_eq!(found.fault_count, 10, "{found:?}");
 }
 
 async fn a_removed_row_is_missing(fixture: Fixture) {
@@ -143,20 +201,23 @@ async fn rows_that_are_exchanged_are_both_named(fixture: Fixture) {
     );
 }
 
+/// All columns but those that must be unique.
+fn other_columns() -> String {
+    let names = RECORDS.columns.iter().map(|column| column.name);
+    let others: Vec<_> = names
+        .filter(|name| !["position", "uid"].contains(name))
+        .collect();
+    others.join(", ")
+}
+
 async fn an_inserted_row_is_found(fixture: Fixture) {
     filled(&fixture).await;
-    let names: Vec<_> = RECORDS
-        .columns
-        .iter()
-        .skip(3)
-        .map(|column| column.name)
-        .collect();
-    let names = names.join(", ");
+    let names = other_columns();
     let insert = format!(
-        "INSERT INTO records (position, hash, uid, {names}) SELECT 11, hash, 'aud_x', {names} FROM records WHERE position = 10"
+        "INSERT INTO records (position, uid, {names}) SELECT 11, $1, {names} FROM records WHERE position = 10"
     );
     fixture
-        .with(move |connection| connection.execute(&insert, &[]))
+        .with(move |connection| connection.execute(&insert, &[Cell::Bytes(b"\0aud_x")]))
         .await;
 
     let found = fixture.verify().await;
@@ -201,13 +262,13 @@ async fn rewrite(fixture: &Fixture, from: i64) {
 
             for row in rows.into_iter().filter(|row| row.position >= from) {
                 let entry = Entry {
-                    user_id: Some("somebody else".to_owned()),
+                    observed_time: 7,
                     ..row.entry
                 };
                 previous = hasher.row(&previous, row.position, entry.cells());
                 let cells = [Cell::Bytes(&previous), Cell::Integer(row.position)];
                 connection.execute(
-                    "UPDATE records SET user_id = 'somebody else', hash = $1 WHERE position = $2",
+                    "UPDATE records SET observed_time_unix_nano = 7, hash = $1 WHERE position = $2",
                     &cells,
                 )?;
             }
@@ -315,22 +376,16 @@ async fn a_row_before_the_first_is_found(fixture: Fixture) {
         false => "PRAGMA ignore_check_constraints = ON",
     };
 
-    let names: Vec<_> = RECORDS
-        .columns
-        .iter()
-        .skip(3)
-        .map(|column| column.name)
-        .collect();
-    let names = names.join(", ");
+    let names = other_columns();
     let insert = format!(
-        "INSERT INTO records (position, hash, uid, {names}) SELECT -1, hash, 'aud_x', {names} FROM records WHERE position = 1"
+        "INSERT INTO records (position, uid, {names}) SELECT -1, $1, {names} FROM records WHERE position = 1"
     );
 
     fixture
         .with(move |connection| {
             // For SQLite, one of them is a query.
             connection.query(allow, &[], &mut |_| Ok(()))?;
-            connection.execute(&insert, &[])
+            connection.execute(&insert, &[Cell::Bytes(b"\0aud_x")])
         })
         .await;
 
@@ -349,7 +404,7 @@ async fn a_row_before_the_first_is_found(fixture: Fixture) {
 async fn a_damaged_row_is_listed_and_flagged(fixture: Fixture) {
     filled(&fixture).await;
     fixture
-        .change("UPDATE records SET attributes = '[]' WHERE position = 4")
+        .change("UPDATE records SET attribute_values = '[]' WHERE position = 4")
         .await;
 
     let ledger = fixture.ledger().await;

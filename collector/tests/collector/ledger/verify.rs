@@ -220,3 +220,41 @@ async fn a_damaged_file_is_a_fault_and_no_failure() {
         assert!(!found.is_sound(), "{root}");
     }
 }
+
+/// An index whose entries were made for other rows: a search would miss those that are there.
+#[tokio::test]
+async fn an_index_that_does_not_hold_what_the_rows_do_is_found() {
+    for (index, expression) in [
+        ("records_by_user", "user_key + 1"),
+        ("records_by_shape", "shape_id + 1"),
+        ("records_by_time", "at_unix_nano + 1"),
+    ] {
+        let fixture = Fixture::sqlite();
+        let ledger = fixture.ledger().await;
+        ledger.append(entries(0..10)).await.unwrap();
+        ledger.close().await.unwrap();
+
+        let file = fixture.directory.path().join("audit.db");
+        let connection = rusqlite::Connection::open(&file).unwrap();
+        let select = "SELECT sql FROM sqlite_master WHERE name = ?1";
+        let sql: String = connection
+            .query_row(select, [index], |row| row.get(0))
+            .unwrap();
+        let column = expression.split(' ').next().unwrap();
+        let forged = sql.replacen(&format!("{column})"), &format!("{expression})"), 1);
+        assert_ne!(forged, sql);
+
+        connection
+            .execute_batch(&format!(
+                "DROP INDEX {index}; {forged}; PRAGMA writable_schema = ON"
+            ))
+            .unwrap();
+        let restore = "UPDATE sqlite_master SET sql = ?1 WHERE name = ?2";
+        assert_eq!(connection.execute(restore, [&sql, index]).unwrap(), 1);
+        drop(connection);
+
+        let found = fixture.verify().await;
+        let message = format!("index {index} does not hold what the rows do");
+        assert_eq!(found.faults, [Fault::File { message }]);
+    }
+}
