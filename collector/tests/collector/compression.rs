@@ -22,7 +22,8 @@ fn gunzip(bytes: &[u8]) -> Vec<u8> {
 /// More records than an export reads at once.
 async fn with_records() -> Collector {
     let collector = Collector::start().await;
-    let records: Vec<_> = (0..1200)
+    // Three pages of an export.
+    let records: Vec<_> = (0..2400)
         .map(|index| record(&format!("aud_{index}"), &[("user.id", "ann")]))
         .collect();
     for some in records.chunks(300) {

@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use crate::db::DbError;
 use crate::http::refusal::Refusal;
 use crate::ledger::export::{Encoder, Format, PAGE};
+use crate::ledger::store::decoder::Decoder;
 use crate::ledger::{Filter, Ledger, Page, Start, StoredEntry};
 
 fn content_type(format: Format) -> &'static str {
@@ -37,8 +38,11 @@ struct Export {
     ledger: Arc<Ledger>,
     filter: Filter,
     start: Start,
-    /// Records that may still be written.
+    /// Records that may still be read.
     left: i64,
+    /// Read, and not yet written.
+    ahead: Option<Vec<StoredEntry>>,
+    decoder: Decoder,
     /// `None` once the end is written.
     encoder: Option<Box<dyn Encoder>>,
 }
@@ -57,6 +61,8 @@ pub(super) async fn respond(
         filter,
         start,
         left: limit,
+        ahead: None,
+        decoder: Decoder::default(),
         encoder: Some(format.encoder().map_err(DbError::failed)?),
     };
 
@@ -83,10 +89,16 @@ impl Export {
     /// use, however long the client takes.
     async fn next(&mut self) -> Result<Option<Bytes>, DbError> {
         while let Some(encoder) = self.encoder.take() {
-            let rows = self.page().await?;
+            let rows = match self.ahead.take() {
+                Some(rows) => rows,
+                None => self.page().await?,
+            };
             let is_end = rows.is_empty();
 
-            let (encoder, bytes) = encoded(encoder, rows).await?;
+            // The next page is read while this one is written.
+            let (written, ahead) = tokio::join!(encoded(encoder, rows), self.page());
+            let (encoder, bytes) = written?;
+            self.ahead = Some(ahead?);
             self.encoder = Some(encoder).filter(|_| !is_end);
             if !bytes.is_empty() {
                 return Ok(Some(bytes.into()));
@@ -102,10 +114,12 @@ impl Export {
             return Ok(Vec::new());
         }
 
-        let Page { rows, more } = self
+        let decoder = std::mem::take(&mut self.decoder);
+        let (Page { rows, more }, decoder) = self
             .ledger
-            .list_for_export(self.filter.clone(), self.start, limit)
+            .list_for_export(decoder, self.filter.clone(), self.start, limit)
             .await?;
+        self.decoder = decoder;
         let Some(last) = rows.last() else {
             return Ok(rows);
         };

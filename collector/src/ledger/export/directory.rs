@@ -1,7 +1,7 @@
 //! Rows that retention is about to delete, in files of a directory.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::ndjson::write_row;
@@ -33,14 +33,14 @@ impl<'p> ExportDirectory<'p> {
         ));
 
         let unfinished = unfinished(&file);
-        let mut out = io::BufWriter::new(create(&unfinished)?);
+        let mut lines = Vec::new();
         for row in rows {
-            write_row(&mut out, row)?;
+            write_row(&mut lines, row)?;
         }
 
-        out.into_inner()
-            .map_err(io::IntoInnerError::into_error)?
-            .sync_all()?;
+        let mut out = create(&unfinished)?;
+        out.write_all(&lines)?;
+        out.sync_all()?;
 
         std::fs::rename(&unfinished, &file)?;
         File::open(self.0)?.sync_all()

@@ -1,10 +1,12 @@
 //! Rows in formats that other tools read.
 
+mod cells;
 mod columns;
 mod csv;
 mod directory;
 mod ecs;
 mod fields;
+mod flat;
 mod line;
 mod ndjson;
 mod ocsf;
@@ -21,6 +23,7 @@ use ocsf::Ocsf;
 use parquet::Parquet;
 
 use super::list::{self, Filter, Start, StoredEntry};
+use super::store::decoder::Decoder;
 use crate::db::{Connection, DbError};
 
 /// Rows per query.
@@ -101,10 +104,11 @@ pub fn write_all(
     out: &mut dyn Write,
 ) -> Result<(), ExportError> {
     let (mut encoder, mut bytes) = (format.encoder()?, Vec::new());
-    let mut position = 0;
+    let (mut decoder, mut position) = (Decoder::default(), 0);
 
     loop {
-        let rows = list::list(connection, &Filter::default(), Start::After(position), PAGE)?.rows;
+        let start = Start::After(position);
+        let rows = list::list_with(connection, &mut decoder, &Filter::default(), start, PAGE)?.rows;
         let Some(last) = rows.last() else {
             encoder.end(&mut bytes)?;
             return Ok(out.write_all(&bytes)?);

@@ -1,11 +1,11 @@
 //! Newline-delimited JSON: one flat object per line.
 
-use std::io::{self, Write};
+use std::io;
 
 use serde_json::{Map, Value};
 
-use super::Encoder;
 use super::line::{Line, NUL};
+use super::{Encoder, flat};
 use crate::ledger::StoredEntry;
 use crate::record::{DERIVED_UID_PREFIX, UID};
 
@@ -22,8 +22,12 @@ impl Encoder for Ndjson {
 /// # Errors
 ///
 /// When the line cannot be written.
-pub(super) fn write_row(out: &mut dyn Write, row: &StoredEntry) -> io::Result<()> {
-    writeln!(out, "{}", Value::Object(Line::new(row).values))
+pub(super) fn write_row(out: &mut Vec<u8>, row: &StoredEntry) -> io::Result<()> {
+    if !flat::write(out, row)? {
+        serde_json::to_writer(&mut *out, &Value::Object(Line::new(row).values))?;
+    }
+    out.push(b'\n');
+    Ok(())
 }
 
 /// The keys of a line that are no attributes; the uid can be either.

@@ -8,17 +8,30 @@ use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
-use parquet::schema::types::Type;
-use serde_json::Value;
+use parquet::schema::types::{ColumnPath, Type};
 
 use super::Encoder;
+use super::cells::{Cell, Cells};
 use super::columns::{ATTRIBUTES, COLUMNS, Column, Kind};
-use super::line::Line;
 use crate::ledger::StoredEntry;
+use crate::record::UID;
 
 /// A row group is written once its values have this many bytes: about 10,000 records of the filter.
 /// They are kept in memory until then. The footer grows by about 10 KiB with each.
 const MAX_GROUP_BYTES: usize = 16 * 1024 * 1024;
+
+/// Columns of which no two rows have the same value: a dictionary would be built in vain.
+const UNIQUE: [&str; 9] = [
+    "position",
+    UID,
+    "time",
+    "time_unix_nano",
+    "observed_time_unix_nano",
+    "trace_id",
+    "span_id",
+    "hash",
+    ATTRIBUTES,
+];
 
 pub(super) struct Parquet {
     file: SerializedFileWriter<Vec<u8>>,
@@ -29,20 +42,27 @@ pub(super) struct Parquet {
 
 impl Parquet {
     pub(super) fn new() -> io::Result<Self> {
-        let properties = WriterProperties::builder()
+        let mut properties = WriterProperties::builder()
             .set_created_by(format!("audit-collector {}", env!("CARGO_PKG_VERSION")))
             .set_compression(Compression::SNAPPY)
             // Indexes of pages would be kept in memory until the end.
             .set_statistics_enabled(EnabledStatistics::Chunk)
-            .set_offset_index_disabled(true)
-            .build();
+            .set_offset_index_disabled(true);
+        for name in UNIQUE {
+            let path = ColumnPath::new(vec![name.to_owned()]);
+            properties = properties.set_column_dictionary_enabled(path, false);
+        }
         let fields = COLUMNS.map(|column| field(column).map(Arc::new));
         let schema = Type::group_type_builder("record")
             .with_fields(fields.into_iter().collect::<Result<_, _>>()?)
             .build()?;
 
         Ok(Self {
-            file: SerializedFileWriter::new(Vec::new(), Arc::new(schema), Arc::new(properties))?,
+            file: SerializedFileWriter::new(
+                Vec::new(),
+                Arc::new(schema),
+                Arc::new(properties.build()),
+            )?,
             values: no_values(),
             bytes: 0,
         })
@@ -73,9 +93,9 @@ impl Parquet {
 impl Encoder for Parquet {
     fn rows(&mut self, rows: &[StoredEntry], out: &mut Vec<u8>) -> io::Result<()> {
         for row in rows {
-            let line = Line::new(row);
-            for (values, column) in self.values.iter_mut().zip(COLUMNS) {
-                self.bytes += values.push(&line, column);
+            let cells = Cells::of(row);
+            for (place, values) in self.values.iter_mut().enumerate() {
+                self.bytes += values.push(cells.get(place));
             }
 
             if self.bytes >= MAX_GROUP_BYTES {
@@ -112,11 +132,11 @@ fn field(Column { name, kind }: Column) -> Result<Type, ParquetError> {
 
 /// The cells of a column: those that are not null, and for each row whether its cell is one of them.
 struct Values {
-    cells: Cells,
+    list: List,
     is_there: Vec<i16>,
 }
 
-enum Cells {
+enum List {
     Text(Vec<ByteArray>),
     Integer(Vec<i64>),
     Double(Vec<f64>),
@@ -124,10 +144,10 @@ enum Cells {
 
 fn no_values() -> Vec<Values> {
     let none = |column: Column| Values {
-        cells: match column.kind {
-            Kind::Text => Cells::Text(Vec::new()),
-            Kind::Integer | Kind::Nanos | Kind::Time => Cells::Integer(Vec::new()),
-            Kind::Double => Cells::Double(Vec::new()),
+        list: match column.kind {
+            Kind::Text => List::Text(Vec::new()),
+            Kind::Integer | Kind::Nanos | Kind::Time => List::Integer(Vec::new()),
+            Kind::Double => List::Double(Vec::new()),
         },
         is_there: Vec::new(),
     };
@@ -135,42 +155,36 @@ fn no_values() -> Vec<Values> {
 }
 
 impl Values {
-    /// Adds the cell of `line`, and returns about how many bytes it takes in memory. A value of
-    /// another type than that of the column is null here, and is among the attributes only.
-    fn push(&mut self, line: &Line<'_>, Column { name, kind }: Column) -> usize {
-        let value = line.values.get(name);
-        let before = self.cells.len();
+    /// Adds a cell, and returns about how many bytes it takes in memory. A value of another type than
+    /// that of the column is null here, and is among the attributes only.
+    fn push(&mut self, cell: Option<&Cell<'_>>) -> usize {
+        let before = self.list.len();
         let mut bytes = size_of::<ByteArray>();
 
-        match &mut self.cells {
-            Cells::Text(cells) => cells.extend(text(line, name).map(|text| {
+        match &mut self.list {
+            List::Text(list) => list.extend(cell.map(|cell| {
+                let text = cell.text();
                 bytes += text.len();
-                ByteArray::from(text.into_bytes())
+                ByteArray::from(text.as_bytes().to_vec())
             })),
-            Cells::Integer(cells) => cells.extend(match kind {
-                Kind::Time => Some(line.row.entry.time),
-                Kind::Nanos => value
-                    .and_then(Value::as_str)
-                    .and_then(|text| text.parse().ok()),
-                _ => value.and_then(Value::as_i64),
-            }),
-            Cells::Double(cells) => cells.extend(value.and_then(Value::as_f64)),
+            List::Integer(list) => list.extend(cell.and_then(Cell::integer)),
+            List::Double(list) => list.extend(cell.and_then(Cell::double)),
         }
 
-        self.is_there.push((self.cells.len() > before).into());
+        self.is_there.push((self.list.len() > before).into());
         bytes
     }
 
     fn write(self, mut column: SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
         let is_there = Some(self.is_there.as_slice());
-        match self.cells {
-            Cells::Text(cells) => column
+        match self.list {
+            List::Text(cells) => column
                 .typed::<ByteArrayType>()
                 .write_batch(&cells, is_there, None)?,
-            Cells::Integer(cells) => column
+            List::Integer(cells) => column
                 .typed::<Int64Type>()
                 .write_batch(&cells, is_there, None)?,
-            Cells::Double(cells) => column
+            List::Double(cells) => column
                 .typed::<DoubleType>()
                 .write_batch(&cells, is_there, None)?,
         };
@@ -178,21 +192,12 @@ impl Values {
     }
 }
 
-impl Cells {
+impl List {
     fn len(&self) -> usize {
         match self {
             Self::Text(cells) => cells.len(),
             Self::Integer(cells) => cells.len(),
             Self::Double(cells) => cells.len(),
         }
-    }
-}
-
-fn text(line: &Line<'_>, name: &str) -> Option<String> {
-    match line.values.get(name) {
-        _ if name == ATTRIBUTES => Some(line.attributes().into_owned()),
-        None => None,
-        Some(Value::String(text)) => Some(text.clone()),
-        Some(other) => Some(other.to_string()),
     }
 }
