@@ -51,11 +51,18 @@ fn remove(file: &Path) {
     }
 }
 
-/// Fills the new database at `url`.
+/// Fills the new database at `url`, and makes its views.
 pub fn build(url: &str, records: u64) {
     let start = now();
+    fill(url, records);
+    make_views(url);
+    eprintln!("in {} s", start.elapsed().as_secs());
+}
+
+/// Fills the new database at `url` with rows alone.
+pub fn fill(url: &str, records: u64) {
     let mut connection = open(url).unwrap().database.connect().unwrap();
-    let texts = Batches::new(SPAN, records / STREAMS);
+    let texts = Batches::new(SPAN, (records / STREAMS).max(RECORDS));
     let (mut head, mut encoder) = (Head::START, Encoder::default());
     let batches = records / RECORDS;
 
@@ -72,10 +79,6 @@ pub fn build(url: &str, records: u64) {
         eprint!("\rbuilding: {} of {records} records ", last * RECORDS);
         std::io::stderr().flush().unwrap();
     }
-
-    drop(connection);
-    make_views(url);
-    eprintln!("in {} s", start.elapsed().as_secs());
 }
 
 fn set_head(connection: &mut dyn Connection, head: Head) {

@@ -4,6 +4,7 @@
 #![expect(unreachable_pub, reason = "a program has no public items")]
 
 mod batch;
+mod checkpoint;
 mod insert;
 mod ledger;
 mod memory;
@@ -17,11 +18,12 @@ fn main() {
         .skip(1)
         .filter(|word| !word.starts_with('-'));
     match words.next().as_deref() {
+        Some("checkpoint") => checkpoint::run(),
         Some("insert") => insert::run(),
         Some("memory") => memory::run(),
         Some("page") => page::run(),
         Some("senders") => senders::run(),
         Some("verify") => verify::run(),
-        _ => panic!("the first word is insert, memory, page, senders or verify"),
+        _ => panic!("the first word is checkpoint, insert, memory, page, senders or verify"),
     }
 }

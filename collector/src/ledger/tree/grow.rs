@@ -6,7 +6,7 @@ use super::{BLOCK, BLOCK_LEVEL, Join, Node, Peaks, is_complete};
 use crate::db::{Connection, DbError};
 use crate::ledger::chain::Hash;
 
-/// Most rows by which one call extends the tree: some tenths of a second, for which batches wait.
+/// Most rows by which one call extends the tree: less than a second, for which batches wait.
 const MOST: i64 = 1024 * BLOCK;
 
 /// Result of extending the tree.
