@@ -76,13 +76,20 @@ impl Dictionary {
 
     /// What is stored of a segment.
     pub(super) fn load(connection: &mut dyn Connection, segment: i64) -> Result<Self, DbError> {
-        const SHAPES: &str =
-            "SELECT id, event_name, severity_number, template FROM shapes WHERE segment = $1";
-        const TEXTS: &str = "SELECT id, text FROM texts WHERE segment = $1";
-
         let mut loaded = Self::new(segment);
         loaded.generation = generation(connection, segment)?;
-        connection.query(SHAPES, &[Cell::Integer(segment)], &mut |row| {
+        loaded.catch_up(connection)?;
+        Ok(loaded)
+    }
+
+    /// Reads what was stored since.
+    pub(super) fn catch_up(&mut self, connection: &mut dyn Connection) -> Result<(), DbError> {
+        const SHAPES: &str = "SELECT id, event_name, severity_number, template FROM shapes \
+            WHERE segment = $1 AND id >= $2";
+        const TEXTS: &str = "SELECT id, text FROM texts WHERE segment = $1 AND id >= $2";
+
+        let shapes = [self.segment, self.next_shape].map(Cell::Integer);
+        connection.query(SHAPES, &shapes, &mut |row| {
             let text = |column| Ok::<_, DbError>(row.text(column)?.unwrap_or_default().to_owned());
             let id = row.integer(0)?.unwrap_or_default();
             let kind = Kind {
@@ -90,20 +97,19 @@ impl Dictionary {
                 severity: row.integer(2)?.unwrap_or_default(),
                 template: text(3)?,
             };
-            loaded.shapes.insert(kind, id);
-            loaded.next_shape = loaded.next_shape.max(id + 1);
+            self.shapes.insert(kind, id);
+            self.next_shape = self.next_shape.max(id + 1);
             Ok(())
         })?;
 
-        connection.query(TEXTS, &[Cell::Integer(segment)], &mut |row| {
+        let texts = [self.segment, self.next_text].map(Cell::Integer);
+        connection.query(TEXTS, &texts, &mut |row| {
             let id = row.integer(0)?.unwrap_or_default();
-            loaded
-                .texts
+            self.texts
                 .insert(row.text(1)?.unwrap_or_default().into(), id);
-            loaded.next_text = loaded.next_text.max(id + 1);
+            self.next_text = self.next_text.max(id + 1);
             Ok(())
-        })?;
-        Ok(loaded)
+        })
     }
 
     /// The id of the shape of a record with these attributes, and the lines of its values.

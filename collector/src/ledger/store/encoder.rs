@@ -12,8 +12,8 @@ use crate::ledger::entry::Entry;
 
 /// Stores rows at the end of the ledger, and keeps the dictionary of the last segment in between.
 ///
-/// It is right for any state of the database: what it keeps counts only while the chain ends where its
-/// last row is, and the dictionary was not swept.
+/// It is right for any state of the database: what it keeps counts only while the chain has its last
+/// row, and the dictionary was not swept.
 #[derive(Default)]
 pub struct Encoder {
     kept: Option<(Head, Dictionary)>,
@@ -60,15 +60,35 @@ impl Encoder {
         head: Head,
         segment: i64,
     ) -> Result<Dictionary, DbError> {
-        if let Some((end, dictionary)) = self.kept.take()
-            && end == head
+        if let Some((end, mut dictionary)) = self.kept.take()
             && dictionary.segment == segment
             && generation(connection, segment)? == dictionary.generation
         {
-            return Ok(dictionary);
+            if end == head {
+                return Ok(dictionary);
+            }
+            // Another collector has added to it.
+            if is_stored(connection, end)? {
+                dictionary.catch_up(connection)?;
+                return Ok(dictionary);
+            }
         }
         Dictionary::load(connection, segment)
     }
+}
+
+/// Whether the ledger has this row: the transaction that stored it has come to its end.
+fn is_stored(connection: &mut dyn Connection, place: Head) -> Result<bool, DbError> {
+    let mut hash = None;
+    connection.query(
+        "SELECT hash FROM records WHERE position = $1",
+        &[Cell::Integer(place.position)],
+        &mut |row| {
+            hash = row.bytes(0)?.map(<[u8]>::to_vec);
+            Ok(())
+        },
+    )?;
+    Ok(hash.as_deref() == Some(&place.hash))
 }
 
 /// A row as it is stored.

@@ -22,6 +22,7 @@ on_both![
     a_refused_batch_leaves_its_uids_to_others,
     many_writers_make_one_dense_chain,
     two_ledgers_on_one_database_make_one_chain,
+    ledgers_that_take_turns_share_a_dictionary,
     the_chain_goes_on_after_a_restart,
     hostile_text_is_kept,
     closing_makes_a_checkpoint,
@@ -231,6 +232,37 @@ async fn two_ledgers_on_one_database_make_one_chain(fixture: Fixture) {
     let found = fixture.verify().await;
     assert!(found.is_sound(), "{found:?}");
     assert_eq!(found.rows, 400);
+}
+
+async fn ledgers_that_take_turns_share_a_dictionary(fixture: Fixture) {
+    const REPEATED: &str = "SELECT COUNT(*) - COUNT(DISTINCT text) FROM texts";
+    let ledgers = [fixture.ledger().await, fixture.ledger().await];
+    let name = |number: i64| format!("Person of number {}", number / 4);
+    for turn in 0..6 {
+        // Two of them have a text that the other ledger has added.
+        let numbers = turn * 4 - 2..turn * 4 + 2;
+        let batch = numbers
+            .filter(|number| *number >= 0)
+            .map(|number| {
+                entry(
+                    &format!("aud_{number}"),
+                    number,
+                    &[("user.name", json!(name(number)))],
+                )
+            })
+            .collect();
+        let ledger = &ledgers[usize::try_from(turn % 2).unwrap()];
+        ledger.append(batch).await.unwrap();
+    }
+
+    let kept = rows(&ledgers[0]).await;
+    assert_eq!(kept.len(), 22);
+    for row in kept {
+        let number = row.entry.sequence_number.unwrap();
+        assert_eq!(row.entry.user_name, Some(name(number)), "{number}");
+    }
+    assert_eq!(fixture.count(REPEATED).await, 0);
+    assert!(fixture.verify().await.is_sound());
 }
 
 async fn the_chain_goes_on_after_a_restart(fixture: Fixture) {

@@ -10,6 +10,7 @@ mod neighbours;
 mod prove;
 mod query_plans;
 mod questions;
+mod readable;
 mod retention;
 mod set_back;
 mod stranger;
