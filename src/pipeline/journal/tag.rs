@@ -237,6 +237,21 @@ mod tests {
         assert_ne!(one.mark, other.mark);
     }
 
+    #[test]
+    fn groups_fold_as_their_words_do() {
+        let tagger = tagger("key");
+        let block: Vec<u8> = (0..512_u32).map(|index| (index * 7 % 251) as u8).collect();
+        for length in [0, 5, 8, 127, 128, 136, 255, 384, 509, 512] {
+            let mut padded = block[..length].to_vec();
+            padded.resize(length.next_multiple_of(8), 0);
+            let sum = (padded.as_chunks().0.iter().zip(&tagger.fold))
+                .fold(0_u64, |sum, (word, secret)| {
+                    sum.wrapping_add(product(*word, *secret))
+                });
+            assert_eq!(tagger.folded(&block[..length]), sum, "{length}");
+        }
+    }
+
     /// Four words at equal distances, two of which grow and two shrink by the same amount. A fold
     /// with secrets at equal steps would miss this.
     #[test]
