@@ -46,7 +46,9 @@ impl Build {
     pub fn program(&mut self) -> &Program {
         let (path, url, key) = (&self.program, self.database.url(), &self.key);
         self.running.get_or_insert_with(|| {
-            let mut command = Command::new(path);
+            // It ends with this process, however that ends: the next run needs the ledger.
+            let mut command = Command::new("setpriv");
+            command.args(["--pdeathsig", "KILL"]).arg(path);
             command.args(["--listen", "127.0.0.1:0", "--log-level", "error"]);
             // The records are older than a sender's would be, and a question may take long.
             command.args(["--skew-behind", "3650d", "--query-timeout", "1h"]);

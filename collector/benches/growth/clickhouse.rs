@@ -1,6 +1,6 @@
 //! The same records in a table of ClickHouse, from the export of a collector.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -54,6 +54,7 @@ impl ClickHouse {
             self.run(&["load", self.lines.to_str().unwrap()]);
             done += some;
             state.set(DONE, done as f64);
+            fs::remove_file(&self.lines).unwrap();
         }
 
         let sizes = self.run(&["size"]);
@@ -83,7 +84,9 @@ impl ClickHouse {
     }
 
     fn run(&self, arguments: &[&str]) -> String {
-        let output = Command::new("python3")
+        // As the collector, it ends with this process.
+        let output = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "python3"])
             .env("PYTHONPATH", &self.packages)
             .arg(root().join(SCRIPT))
             .arg(&self.folder)

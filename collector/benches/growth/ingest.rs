@@ -1,21 +1,18 @@
 //! Growth of the ledgers to a size, by slices in which the builds take turns.
 
 use std::ops::Range;
-use std::time::Duration;
 
-use testkit::{cpu, now};
+use testkit::{cpu, now, quantile};
 
 use crate::build::Build;
 use crate::database::Kind;
 use crate::load;
 use crate::progress::Progress;
+use crate::records::OF_BATCH;
 use crate::sizes::{self, EXTRA};
 use crate::state::State;
 
-/// A slice that a kill has interrupted is measured from here behind the last stored record on:
-/// of the batches in flight, later ones can be stored and earlier ones not.
-const MARGIN: u64 = 10_000;
-/// Fewer records are not measured.
+/// Fewer records of a slice, after a kill, are not measured.
 const LEAST: u64 = 20_000;
 
 /// Loads the slices between two sizes into the ledgers of all builds.
@@ -49,7 +46,8 @@ pub fn grow(state: &mut State, builds: &mut [Build], kind: Kind, sizes: Range<u6
     }
 }
 
-/// Sends what the ledger lacks of a slice, and waits until the collector rests.
+/// Sends a slice, and waits until the collector rests. What is stored already, because a kill has
+/// interrupted the slice, is sent before the clock starts: it contains batches that were in flight.
 fn take(
     state: &mut State,
     build: &mut Build,
@@ -60,31 +58,32 @@ fn take(
     let stored = build.records();
     assert!(stored >= slice.start, "the ledger has lost records");
     let known = stored.min(slice.end) - slice.start;
-    let skipped = known.saturating_sub(MARGIN);
-    let length = slice.end - slice.start;
-    let batches = requests.len() as u64;
-    let (before, rest) = requests.split_at((skipped * batches / length) as usize);
+    let (before, rest) = requests.split_at((known / OF_BATCH) as usize);
 
     let address = build.program().address;
     load::send(address, before);
     let took = load::send(address, rest);
     let lag = load::catch_up(&mut build.client(), slice.end);
-    let settled = cpu::settle(build.program().id());
+    let settled = lag + cpu::settle(build.program().id());
     assert!(build.records() >= slice.end, "not all records were stored");
 
-    let measured = length - skipped;
+    let (measured, peak) = (rest.len() as u64 * OF_BATCH, build.peak());
     let mut keep = |measure: &str, value| state.set(&build.key(kind, slice.end, measure), value);
-    if known == 0 || measured >= LEAST {
+    if measured >= LEAST {
         keep("rate", measured as f64 / took.as_secs_f64());
         keep("lag", lag.as_secs_f64());
-        keep("settled", (lag + settled).as_secs_f64());
+        keep("settled", settled.as_secs_f64());
     }
+    keep("peak", peak as f64);
     keep("loaded", slice.end as f64);
 }
 
-/// Milliseconds of each batch that one sender sends to all builds by turns, behind a size.
+/// The median time of the batches that one sender sends to all builds by turns, behind a size.
 pub fn alone(state: &mut State, builds: &mut [Build], kind: Kind, size: u64) {
     let requests = load::requests(state.clock(), size..size + EXTRA);
+    // More than none when a kill has interrupted this.
+    let stored = builds.iter_mut().map(|build| build.records() - size).max();
+    let stored = (stored.unwrap_or_default() / OF_BATCH) as usize;
     let mut clients: Vec<_> = builds.iter_mut().map(Build::client).collect();
     let mut times = vec![Vec::new(); builds.len()];
 
@@ -93,22 +92,18 @@ pub fn alone(state: &mut State, builds: &mut [Build], kind: Kind, size: u64) {
             let index = (place + turn) % builds.len();
             let start = now();
             load::store(&mut clients[index], request);
-            times[index].push(millis(start.elapsed()));
+            if turn >= stored {
+                times[index].push(start.elapsed().as_secs_f64() * 1000.0);
+            }
         }
     }
 
-    for (build, times) in builds.iter().zip(&times) {
-        state.set(
-            &build.key(kind, size, "batch"),
-            testkit::quantile(times, 0.5),
-        );
-    }
-    for build in builds {
+    for (build, times) in builds.iter_mut().zip(&times) {
         load::catch_up(&mut build.client(), size + EXTRA);
         cpu::settle(build.program().id());
+        if !times.is_empty() {
+            state.set(&build.key(kind, size, "batch"), quantile(times, 0.5));
+        }
+        state.set(&build.key(kind, size, "alone"), EXTRA as f64);
     }
-}
-
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
 }

@@ -103,7 +103,7 @@ const STEPS: [Step; 5] = [
     ("verify", "verify", |run, size| {
         measures::verify(run.state, &mut run.builds, run.kind, size);
     }),
-    ("one sender", "batch", |run, size| {
+    ("one sender", "alone", |run, size| {
         ingest::alone(run.state, &mut run.builds, run.kind, size);
     }),
 ];

@@ -53,12 +53,7 @@ fn rows() -> Vec<Row> {
     let exports = FORMATS.map(|format| Row::new(&format!("{format}, records/s"), format, 1.0, 0));
     rows.extend(exports);
     rows.extend([
-        Row::new(
-            "peak memory under load, MiB",
-            "peak under load",
-            MEBIBYTE,
-            0,
-        ),
+        Row::new("peak memory under load, MiB", "peak", MEBIBYTE, 0),
         Row::new(
             "peak memory of questions and exports, MiB",
             "peak of questions",
@@ -80,25 +75,29 @@ struct Column<'a> {
 
 impl Column<'_> {
     fn get(&self, size: u64, measure: &str) -> Option<f64> {
-        if measure == "rate" {
-            return self.rate(size);
+        match measure {
+            "rate" => {
+                let rates = self.of_slices(size, measure);
+                let last = rates.get(rates.len().saturating_sub(SLICES)..)?;
+                (!last.is_empty()).then(|| last.iter().sum::<f64>() / last.len() as f64)
+            }
+            "peak" => self.of_slices(size, measure).into_iter().reduce(f64::max),
+            _ => self.at(size, measure),
         }
+    }
+
+    fn at(&self, size: u64, measure: &str) -> Option<f64> {
         self.state
             .get(&key(self.kind.name(), self.build, size, measure))
     }
 
-    /// The mean of the last slices before this size.
-    fn rate(&self, size: u64) -> Option<f64> {
+    /// Of each slice between the size before and this one.
+    fn of_slices(&self, size: u64, measure: &str) -> Vec<f64> {
         let before = self.sizes.iter().filter(|other| **other < size).max();
         let start = before.map_or(0, |before| before + sizes::EXTRA);
-        let slices = sizes::slices(start, size).into_iter().rev().take(SLICES);
-
-        let get = |end| {
-            self.state
-                .get(&key(self.kind.name(), self.build, end, "rate"))
-        };
-        let rates: Vec<f64> = slices.filter_map(|slice| get(slice.end)).collect();
-        (!rates.is_empty()).then(|| rates.iter().sum::<f64>() / rates.len() as f64)
+        let slices = sizes::slices(start, size);
+        let values = slices.iter().map(|slice| self.at(slice.end, measure));
+        values.flatten().collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Finished measurements in a file of the folder, so that a second start goes on where the first
 //! one stopped.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,6 +20,8 @@ const SPAN: Duration = Duration::from_secs(35 * 24 * 3600);
 pub struct State {
     file: PathBuf,
     values: Map<String, Value>,
+    /// Held until the end of the process.
+    _lock: File,
 }
 
 impl State {
@@ -29,12 +31,18 @@ impl State {
     /// When the folder holds measurements of other builds, or of fewer records.
     pub fn open(options: &Options) -> Self {
         fs::create_dir_all(&options.folder).unwrap();
+        let lock = File::create(options.folder.join("lock")).unwrap();
+        if lock.try_lock().is_err() {
+            eprintln!("another run still uses the folder");
+            lock.lock().unwrap();
+        }
         let file = options.folder.join("measured.json");
         let values = fs::read(&file).ok();
         let values = values.map(|bytes| serde_json::from_slice(&bytes).unwrap());
         let mut state = Self {
             file,
             values: values.unwrap_or_default(),
+            _lock: lock,
         };
 
         state.hold("build", &digest(&binary()));
