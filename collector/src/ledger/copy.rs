@@ -51,28 +51,19 @@ const CUTS: Table = Table {
     ],
 };
 
-/// All tables beside that of the rows.
-const OTHERS: [&Table; 8] = [
-    &SHAPES,
-    &TEXTS,
-    &SEGMENTS,
-    &HEAD,
-    &CONFLICTS,
-    &CHECKPOINTS,
-    &CUTS,
-    &TREE,
-];
+/// The dictionaries.
+const DICTIONARIES: [&Table; 2] = [&SHAPES, &TEXTS];
+
+/// The tables that are small beside the rows.
+const OTHERS: [&Table; 6] = [&SEGMENTS, &HEAD, &CONFLICTS, &CHECKPOINTS, &CUTS, &TREE];
 
 /// Checkpoints of the earlier format: they sign no root.
 const EARLIER_CHECKPOINTS: Table = Table {
     name: "checkpoints",
-    columns: &[
-        Column::integer("position"),
-        Column::text("key_id"),
-        Column::bytes("hash"),
-        Column::integer("made_at_unix_nano"),
-        Column::bytes("signature"),
-    ],
+    columns: match CHECKPOINTS.columns {
+        [earlier @ .., _root] => earlier,
+        [] => &[],
+    },
 };
 
 /// What the earlier format has beside rows and their end.
@@ -96,16 +87,18 @@ pub enum CopyError {
 ///
 /// See [`CopyError`]; the transaction of `to` must then be rolled back.
 pub fn copy(from: &mut dyn Connection, to: &mut dyn Connection) -> Result<Head, CopyError> {
-    for table in [&RECORDS].into_iter().chain(OTHERS) {
+    for table in [&RECORDS].into_iter().chain(DICTIONARIES).chain(OTHERS) {
         if has_rows(to, table)? {
             return Err(CopyError::NotEmpty);
         }
     }
 
     copy_records(from, to)?;
+    for table in DICTIONARIES {
+        copy_segments(from, to, table)?;
+    }
     for table in OTHERS {
-        let select = format!("SELECT {} FROM {}", table.names(), table.name);
-        copy_rows(from, to, table, (&select, &[]))?;
+        copy_table(from, to, table)?;
     }
     Ok(head(to)?)
 }
@@ -117,10 +110,44 @@ pub(super) fn copy_earlier(
 ) -> Result<(), DbError> {
     for table in EARLIER {
         to.execute(&format!("DELETE FROM {}", table.name), &[])?;
-        let select = format!("SELECT {} FROM {}", table.names(), table.name);
-        copy_rows(from, to, table, (&select, &[]))?;
+        copy_table(from, to, table)?;
     }
     Ok(())
+}
+
+fn copy_table(
+    from: &mut dyn Connection,
+    to: &mut dyn Connection,
+    table: &Table,
+) -> Result<(), DbError> {
+    let select = format!("SELECT {} FROM {}", table.names(), table.name);
+    copy_rows(from, to, table, (&select, &[]))?;
+    Ok(())
+}
+
+/// One segment after the other: all of them together have about as many texts as half of the rows.
+fn copy_segments(
+    from: &mut dyn Connection,
+    to: &mut dyn Connection,
+    table: &Table,
+) -> Result<(), DbError> {
+    let next = format!("SELECT MIN(segment) FROM {} WHERE segment > $1", table.name);
+    let names = table.names();
+    let select = format!("SELECT {names} FROM {} WHERE segment = $1", table.name);
+
+    let mut after = i64::from(i32::MIN);
+    loop {
+        let mut segment = None;
+        from.query(&next, &[Cell::Integer(after)], &mut |row| {
+            segment = row.integer(0)?;
+            Ok(())
+        })?;
+        let Some(segment) = segment else {
+            return Ok(());
+        };
+        copy_rows(from, to, table, (&select, &[Cell::Integer(segment)]))?;
+        after = segment;
+    }
 }
 
 fn has_rows(connection: &mut dyn Connection, table: &Table) -> Result<bool, DbError> {
