@@ -92,21 +92,17 @@ impl Entry {
     pub fn new(record: Record, received_at: i64, skew: Skew) -> Self {
         let content = record.content;
         let searched = |name: &str| content.text(name).map(searched);
-        let skewed = is_skewed(content.time_unix_nano, received_at, skew);
-        let believed = content.time_unix_nano != 0 && !skewed;
+        let is_skewed = is_skewed(content.time_unix_nano, received_at, skew);
+        let flags = if is_skewed { CLOCK_SKEW } else { 0 };
 
         Self {
             uid: without_nul(record.uid),
             received_at,
-            at: if believed {
-                content.time_unix_nano
-            } else {
-                received_at
-            },
+            at: ordering_time(content.time_unix_nano, received_at, flags),
             time: content.time_unix_nano,
             observed_time: content.observed_time_unix_nano,
             severity: content.severity_number.into(),
-            flags: if skewed { CLOCK_SKEW } else { 0 },
+            flags,
             stream_id: searched("audit.stream.id"),
             sequence_number: content.integer("audit.sequence.number"),
             service_name: searched("service.name"),
@@ -153,11 +149,7 @@ impl Entry {
 
     /// What [`Self::at`] follows from: the time when it can be believed, else the time of receipt.
     pub(crate) fn ordering_time(&self) -> i64 {
-        if self.time != 0 && self.flags & CLOCK_SKEW == 0 {
-            self.time
-        } else {
-            self.received_at
-        }
+        ordering_time(self.time, self.received_at, self.flags)
     }
 
     /// Bytes of the columns that can be large.
@@ -168,6 +160,15 @@ impl Entry {
     /// Key of the session views: the id of the session, or the reference of its token.
     pub fn session_key(&self) -> Option<&str> {
         self.session_id.as_deref().or(self.token_ref.as_deref())
+    }
+}
+
+/// See [`Entry::ordering_time`].
+pub(crate) fn ordering_time(time: i64, received_at: i64, flags: i64) -> i64 {
+    if time != 0 && flags & CLOCK_SKEW == 0 {
+        time
+    } else {
+        received_at
     }
 }
 

@@ -8,7 +8,7 @@ use crate::record::UID;
 use crate::time::rfc3339;
 
 /// The fields of a line in the order of their names.
-const FIELDS: [&str; 13] = [
+pub(super) const FIELDS: [&str; 13] = [
     "body",
     "event_name",
     "flags",

@@ -30,22 +30,6 @@ pub(super) fn write_row(out: &mut Vec<u8>, row: &StoredEntry) -> io::Result<()> 
     Ok(())
 }
 
-/// The keys of a line that are no attributes; the uid can be either.
-const FIELDS: [&str; 12] = [
-    "position",
-    "hash",
-    "flags",
-    "time",
-    "time_unix_nano",
-    "observed_time_unix_nano",
-    "received_at_unix_nano",
-    "severity_number",
-    "event_name",
-    "body",
-    "trace_id",
-    "span_id",
-];
-
 /// The line of a row, if the hash of the row can be computed from it: no attribute has the name of a
 /// field or holds NUL, and the uid is that of the sender unless none was sent.
 pub(super) fn whole_line(row: &StoredEntry) -> Option<String> {
@@ -56,7 +40,9 @@ pub(super) fn whole_line(row: &StoredEntry) -> Option<String> {
         None => row.entry.uid.starts_with(DERIVED_UID_PREFIX),
     };
 
-    let is_hidden = FIELDS.iter().any(|name| attributes.contains_key(*name));
+    // The uid can be an attribute, too.
+    let mut fields = flat::FIELDS.iter().filter(|name| **name != UID);
+    let is_hidden = fields.any(|name| attributes.contains_key(*name));
     let written = Value::Object(attributes).to_string();
     let is_plain = !text.contains(NUL) && written == *text;
     let is_whole = has_uid && !is_hidden && is_plain;

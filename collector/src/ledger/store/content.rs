@@ -33,7 +33,8 @@ enum Parts<'t> {
 pub(crate) type Texts<'c> = [Option<Cow<'c, str>>; 10];
 
 impl<'t> Content<'t> {
-    /// The content of a row with this uid; `text` yields the texts of its segment. `None` when they do not fit together.
+    /// The content of a row with this uid; `text` yields the texts of its segment. `None` when they do
+    /// not fit together.
     pub(super) fn read(
         shape: &'t Shape,
         values: &'t str,

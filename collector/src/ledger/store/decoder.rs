@@ -11,7 +11,7 @@ use super::raw::Raw;
 use super::shape::Shape;
 use super::values::{Line, lines, read};
 use super::{keys, segment_of, uid};
-use crate::db::{Cell, Connection, DbError, Row, select_in};
+use crate::db::{Cell, Connection, DbError, EachRow, Row, select_in};
 use crate::ledger::entry::Entry;
 use crate::ledger::stored::StoredEntry;
 
@@ -230,9 +230,7 @@ impl Dictionary {
         ids: &BTreeSet<i64>,
     ) -> Result<(), DbError> {
         self.shapes.extend(ids.iter().map(|id| (*id, None)));
-        let (select, keys) = (format!("{SHAPES} AND id IN"), listed(ids));
-        let fixed = [Cell::Integer(segment)];
-        select_in(connection, (&select, &fixed), &keys, &mut |row| {
+        with_ids(connection, SHAPES, segment, ids, &mut |row| {
             self.add_shape(row)
         })
     }
@@ -244,9 +242,7 @@ impl Dictionary {
         ids: &BTreeSet<i64>,
     ) -> Result<(), DbError> {
         self.texts.extend(ids.iter().map(|id| (*id, None)));
-        let (select, keys) = (format!("{TEXTS} AND id IN"), listed(ids));
-        let fixed = [Cell::Integer(segment)];
-        select_in(connection, (&select, &fixed), &keys, &mut |row| {
+        with_ids(connection, TEXTS, segment, ids, &mut |row| {
             self.add_text(row)
         })
     }
@@ -289,6 +285,20 @@ const SHAPES: &str = "SELECT id, event_name, severity_number, template, is_open,
     action, outcome FROM shapes WHERE segment = $1";
 const TEXTS: &str = "SELECT id, text FROM texts WHERE segment = $1";
 
-fn listed(ids: &BTreeSet<i64>) -> Vec<i64> {
-    ids.iter().copied().collect()
+/// Runs `select` for the entries of a segment that have these ids.
+fn with_ids(
+    connection: &mut dyn Connection,
+    select: &str,
+    segment: i64,
+    ids: &BTreeSet<i64>,
+    each: EachRow<'_>,
+) -> Result<(), DbError> {
+    let select = format!("{select} AND id IN");
+    let keys: Vec<_> = ids.iter().copied().collect();
+    select_in(
+        connection,
+        (&select, &[Cell::Integer(segment)]),
+        &keys,
+        each,
+    )
 }

@@ -28,11 +28,10 @@ pub mod table;
 mod uid;
 mod values;
 
-use crate::db::{Connection, DbError, select_in};
+use crate::db::{Connection, DbError};
 use crate::ledger::stored::StoredEntry;
 use decoder::Decoder;
 pub(crate) use decoder::references as referenced_texts;
-use raw::Raw;
 pub(crate) use split::members;
 
 /// Positions of a segment: the first one has one less, because the first position is 1.
@@ -54,12 +53,6 @@ pub(crate) fn rows_of_uids(
 ) -> Result<Vec<StoredEntry>, DbError> {
     let uids: Vec<_> = uids.iter().map(|uid| uid::encode(uid)).collect();
     let keys: Vec<_> = uids.iter().map(Vec::as_slice).collect();
-    let select = format!("{} AND uid IN", raw::select());
-
-    let mut rows = Vec::new();
-    select_in(connection, (&select, &[]), &keys, &mut |row| {
-        rows.push(Raw::read(row));
-        Ok(())
-    })?;
+    let rows = raw::with_keys(connection, "uid", &keys)?;
     Decoder::default().decode(connection, rows)
 }

@@ -2,7 +2,7 @@
 
 use super::keys;
 use super::table::RECORDS;
-use crate::db::{Connection, DbError, Row, select_in};
+use crate::db::{Cell, Connection, DbError, Row, select_in};
 use crate::ledger::chain::{self, Hash};
 use crate::ledger::stored::Cursor;
 
@@ -44,10 +44,19 @@ pub(crate) fn at(
     positions: impl Iterator<Item = i64>,
 ) -> Result<Vec<Raw>, DbError> {
     let positions: Vec<_> = positions.collect();
-    let select = format!("{} AND position IN", select());
+    with_keys(connection, "position", &positions)
+}
+
+/// The rows that have one of these keys in a column, in any order.
+pub(super) fn with_keys<'k, K: Copy + Into<Cell<'k>>>(
+    connection: &mut dyn Connection,
+    column: &str,
+    keys: &[K],
+) -> Result<Vec<Raw>, DbError> {
+    let select = format!("{} AND {column} IN", select());
 
     let mut rows = Vec::new();
-    select_in(connection, (&select, &[]), &positions, &mut |row| {
+    select_in(connection, (&select, &[]), keys, &mut |row| {
         rows.push(Raw::read(row));
         Ok(())
     })?;

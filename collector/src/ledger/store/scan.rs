@@ -7,7 +7,7 @@ use super::table::RECORDS;
 use super::{SEGMENT_ROWS, keys, segment_of, uid};
 use crate::db::{Cell, Connection, DbError, Kind, Row};
 use crate::ledger::chain::{self, Hash, Hasher};
-use crate::ledger::entry::CLOCK_SKEW;
+use crate::ledger::entry::ordering_time;
 
 /// Rows per query; PostgreSQL sends all of them before the first can be processed.
 const CHUNK: i64 = 8192;
@@ -134,12 +134,7 @@ impl<'r> Scanned<'r> {
 
     /// Whether what a search relies on follows from the content.
     pub(crate) fn is_consistent(&self, texts: &Texts<'_>) -> bool {
-        let is_believed = self.time != 0 && self.flags & CLOCK_SKEW == 0;
-        let at = if is_believed {
-            self.time
-        } else {
-            self.received_at
-        };
+        let at = ordering_time(self.time, self.received_at, self.flags);
         self.at == at && self.keys == keys::of_texts(texts)
     }
 

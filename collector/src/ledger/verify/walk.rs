@@ -13,8 +13,11 @@ use crate::ledger::chain::{Hash, Hasher, Head};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::cut::{Cut, Statement};
 use crate::ledger::signing::PublicKey;
-use crate::ledger::store::content::Content;
+use crate::ledger::store::content::{Content, Texts};
 use crate::ledger::store::scan::Scanned;
+
+/// What a row holds, with its searched texts.
+type Readable<'c> = (&'c Content<'c>, Texts<'c>);
 
 /// Position of the first row of a chain.
 const FIRST: i64 = 1;
@@ -140,13 +143,17 @@ impl Walk {
         }
 
         self.cross_cuts(position);
+        let content = row
+            .content
+            .as_ref()
+            .map(|content| (content, content.texts()));
         let next = self.reached.position.saturating_add(1);
         if position > next {
             self.fault(Fault::Missing {
                 first_position: next,
                 last_position: position - 1,
             });
-        } else if position < next || !self.is_as_hashed(row) {
+        } else if position < next || !self.is_as_hashed(row, content.as_ref()) {
             self.row_fault(row);
         }
 
@@ -155,17 +162,16 @@ impl Walk {
             position,
             hash: row.hash.unwrap_or_default(),
         });
-        self.see(row);
+        self.see(row, content);
     }
 
-    fn is_as_hashed(&mut self, row: &Scanned<'_>) -> bool {
-        let Some(content) = &row.content else {
+    fn is_as_hashed(&mut self, row: &Scanned<'_>, content: Option<&Readable<'_>>) -> bool {
+        let Some((content, texts)) = content else {
             return false;
         };
-        let texts = content.texts();
-        let hash = row.hash_behind(&self.reached.hash, content, &texts, &mut self.hasher);
+        let hash = row.hash_behind(&self.reached.hash, content, texts, &mut self.hasher);
         row.hash == Some(hash)
-            && row.is_consistent(&texts)
+            && row.is_consistent(texts)
             && self.times.include(row.position, row.at)
     }
 
@@ -259,13 +265,12 @@ impl Walk {
         self.rooted_up_to
     }
 
-    fn see(&mut self, row: &Scanned<'_>) {
+    fn see(&mut self, row: &Scanned<'_>, content: Option<Readable<'_>>) {
         let position = row.position;
         self.follow_clock(position, row.received_at);
-        let Some(content) = &row.content else {
+        let Some((content, [stream, service, ..])) = content else {
             return;
         };
-        let [stream, service, ..] = content.texts();
         let (Some(stream), Some(number)) = (stream, content.sequence_number()) else {
             return;
         };
