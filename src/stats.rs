@@ -46,6 +46,9 @@ pub enum Counter {
     HeadersStripped,
     /// Control headers from peers that are not trusted.
     HeadersSpoofed,
+    /// Requests that reached the filter, at their begin or, refused by an earlier filter, at their
+    /// end. Compared with Envoy's count, they show requests that bypass the filter.
+    RequestsSeen,
     /// Requests refused by `require_audit`.
     RequestsRefused,
     /// Entries of the journal in shared data that are damaged, or of another plugin.
@@ -54,7 +57,7 @@ pub enum Counter {
 
 impl Counter {
     /// All counters with their names in Envoy, in the order of the enum.
-    pub const ALL: [(Self, &'static str); 21] = [
+    pub const ALL: [(Self, &'static str); 22] = [
         (Self::Captured, "audit_filter.records.captured"),
         (Self::Acknowledged, "audit_filter.records.acknowledged"),
         (Self::Rejected, "audit_filter.records.rejected"),
@@ -95,6 +98,7 @@ impl Counter {
         (Self::BatchesFailed, "audit_filter.batches.failed"),
         (Self::HeadersStripped, "audit_filter.headers.stripped"),
         (Self::HeadersSpoofed, "audit_filter.headers.spoofed"),
+        (Self::RequestsSeen, "audit_filter.requests.seen"),
         (Self::RequestsRefused, "audit_filter.requests.refused"),
         (Self::JournalRefused, "audit_filter.journal.refused"),
     ];

@@ -32,6 +32,16 @@ impl Recorder {
         headers: &Headers<'_>,
         services: &mut Services<'_>,
     ) -> Instructions<'_> {
+        services.stats.add(Counter::RequestsSeen, 1);
+        self.take_request(exchange, headers, services)
+    }
+
+    fn take_request(
+        &self,
+        exchange: &mut Exchange,
+        headers: &Headers<'_>,
+        services: &mut Services<'_>,
+    ) -> Instructions<'_> {
         let (presence, trusted) = self.evaluate_trust(exchange, headers, services);
         let remove = self.removals(presence, trusted, services.stats);
         let set = self.begin(
@@ -63,7 +73,7 @@ impl Recorder {
         services: &mut Services<'_>,
     ) -> Instructions<'_> {
         if !exchange.is_decided() {
-            return self.handle_request_headers(exchange, headers, services);
+            return self.take_request(exchange, headers, services);
         }
 
         // The control headers are still present if an earlier filter responded to the first stream.
@@ -113,6 +123,7 @@ impl Recorder {
         headers: &Headers<'_>,
         services: &mut Services<'_>,
     ) {
+        services.stats.add(Counter::RequestsSeen, 1);
         let (presence, trusted) = self.evaluate_trust(exchange, headers, services);
 
         self.begin(

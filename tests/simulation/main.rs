@@ -22,12 +22,13 @@ use world::World;
 const DEFAULT_SEEDS: u64 = 10_000;
 const STEPS: usize = 100;
 /// Counters of the recorder, which the simulation does not run.
-const OF_REQUESTS: [Counter; 6] = [
+const OF_REQUESTS: [Counter; 7] = [
     Counter::Excluded,
     Counter::Ambiguous,
     Counter::SkippedEmptyContext,
     Counter::HeadersStripped,
     Counter::HeadersSpoofed,
+    Counter::RequestsSeen,
     Counter::JournalRefused,
 ];
 

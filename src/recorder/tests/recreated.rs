@@ -319,3 +319,28 @@ fn only_what_may_succeed_or_break_off_is_watched() {
         &json!({"rules": [{"name": "r"}], "stages": {"started_after": "0s"}})
     ));
 }
+
+#[test]
+fn each_request_is_seen_once() {
+    let seen = |case: Case| case.run().stats.counter(Counter::RequestsSeen);
+    assert_eq!(seen(Case::new("GET", "/nothing/matches")), 1);
+    assert_eq!(seen(Case::new("POST", "/login").headers(&[TRACK])), 1);
+    assert_eq!(seen(Case::new("POST", "/login").unseen()), 1);
+
+    let stats = Stats::default();
+    let case = Case::new("GET", "/target");
+    let mut correlator = Correlator::new(Scope::Worker, STREAM, Rc::new(NoSharedData));
+    let mut services = Services {
+        stream: &case.stream,
+        clock: &|| START,
+        fresh_id: &|| Some(FRESH),
+        correlator: &mut correlator,
+        stats: &stats,
+    };
+    let headers = owned(&[(":method", "GET"), (":path", "/target")]);
+    let mut exchange = Exchange::default();
+    let _ = case
+        .recorder
+        .handle_recreated_request(&mut exchange, &view(&headers), &mut services);
+    assert_eq!(stats.counter(Counter::RequestsSeen), 0);
+}
