@@ -1,5 +1,8 @@
 //! The work of the writer beside appending: views, checkpoints, retention.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
@@ -33,6 +36,26 @@ pub trait BackgroundTask: Send {
     }
 }
 
+/// A background task as monitoring shows it.
+#[derive(Clone, Debug)]
+pub struct TaskState {
+    /// See [`BackgroundTask::name`].
+    pub name: &'static str,
+    is_failing: Arc<AtomicBool>,
+}
+
+impl TaskState {
+    /// Whether its last step failed. Steps follow one another in ten seconds at most, unless the
+    /// writer is loaded or has lost its database.
+    pub fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    fn set_failing(&self, is_failing: bool) {
+        self.is_failing.store(is_failing, Ordering::Relaxed);
+    }
+}
+
 /// The tasks of a ledger, and their failures.
 pub(super) struct Background(Vec<Scheduled>);
 
@@ -41,16 +64,26 @@ struct Scheduled {
     /// Steps for which it is still skipped.
     pause: u32,
     outage: Outage,
+    state: TaskState,
 }
 
 impl Background {
     pub(super) fn new(tasks: Vec<Box<dyn BackgroundTask>>) -> Self {
-        let scheduled = |task| Scheduled {
+        let scheduled = |task: Box<dyn BackgroundTask>| Scheduled {
+            state: TaskState {
+                name: task.name(),
+                is_failing: Arc::default(),
+            },
             task,
             pause: 0,
             outage: Outage::default(),
         };
         Self(tasks.into_iter().map(scheduled).collect())
+    }
+
+    /// The state of each task, now and later.
+    pub(super) fn states(&self) -> Vec<TaskState> {
+        self.0.iter().map(|one| one.state.clone()).collect()
     }
 
     /// One step of each task; returns whether one of them has more to do. Ends early when the
@@ -87,6 +120,7 @@ impl Scheduled {
         let task = self.task.name();
         match self.task.step(connection) {
             Ok(more) => {
+                self.state.set_failing(false);
                 if self.outage.succeeded() {
                     info!(task, "ledger maintenance goes on");
                 }
@@ -95,6 +129,7 @@ impl Scheduled {
             Err(_) if connection.is_lost() => false,
             Err(error) => {
                 self.pause = FAILED_PAUSE;
+                self.state.set_failing(true);
                 if let Some(count) = self.outage.failed(Instant::now()) {
                     warn!(task, count, "ledger maintenance failed: {error}");
                 }

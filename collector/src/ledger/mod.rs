@@ -39,7 +39,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 pub use append::Appended;
-pub use background::BackgroundTask;
+pub use background::{BackgroundTask, TaskState};
 pub use list::{Cursor, FLAGS, Filter, Page, Start, StoredEntry};
 pub use writer::AppendError;
 
@@ -95,6 +95,7 @@ pub struct Ledger {
     aside: Arc<Readers>,
     acknowledged: Arc<Acknowledged>,
     writable: Arc<Writable>,
+    tasks: Vec<TaskState>,
 }
 
 impl fmt::Debug for Ledger {
@@ -122,6 +123,8 @@ impl Ledger {
             CheckpointTask::new(settings.key.clone(), settings.checkpoints, settings.now);
         tasks.push(Box::new(checkpoints));
 
+        let background = Background::new(tasks);
+        let tasks = background.states();
         let acknowledged = Arc::<Acknowledged>::default();
         let writable = Arc::<Writable>::default();
         let (writer, thread) = Writer::start(Work {
@@ -129,7 +132,7 @@ impl Ledger {
             strict: settings.strict,
             acknowledged: acknowledged.clone(),
             writable: writable.clone(),
-            background: Background::new(tasks),
+            background,
         })?;
 
         let writer = Mutex::new(Some(Arc::new(writer)));
@@ -141,6 +144,7 @@ impl Ledger {
             aside,
             acknowledged,
             writable,
+            tasks,
         })
     }
 
@@ -243,6 +247,11 @@ impl Ledger {
             ..self.claim()
         };
         self.aside.read(claim, queries).await
+    }
+
+    /// The background tasks.
+    pub fn tasks(&self) -> &[TaskState] {
+        &self.tasks
     }
 
     /// Whether the writer thread runs; without it, only a restart helps.

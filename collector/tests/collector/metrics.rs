@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::collector::Client;
 
@@ -141,6 +141,8 @@ async fn the_state_of_the_ledger_is_shown() {
     for line in [
         "audit_collector_unsigned_records 0",
         &format!("audit_collector_last_checkpoint_timestamp_seconds {checkpoint}"),
+        "audit_collector_last_checkpoint_has_root 1",
+        "audit_collector_background_failing{task=\"checkpoints\"} 0",
     ] {
         assert_has(&lines(&collector).await, line);
     }
@@ -149,11 +151,8 @@ async fn the_state_of_the_ledger_is_shown() {
 #[tokio::test]
 async fn missing_numbers_are_open_at_first() {
     let collector = Collector::start().await;
-    let numbered = |number: i64| {
-        let uid = format!("aud_{number}");
-        record_at(&uid, 0, &json!({"audit.sequence.number": number}))
-    };
-    collector.keep(&[numbered(0), numbered(5)]).await;
+    let sent = [0, 5].map(|number| numbered(number, &json!({})));
+    collector.keep(&sent).await;
     for line in [
         "audit_collector_open_numbers 4",
         "audit_collector_missing_numbers 0",
@@ -163,25 +162,88 @@ async fn missing_numbers_are_open_at_first() {
     }
 }
 
-/// Without a grace period.
-#[test]
-fn missing_numbers_are_a_gap_later() {
-    let directory = TempDir::new().unwrap();
-    let program = Program::start(&directory, &["--grace", "0s"]);
-    let number = json!({"audit.sequence.number": 7});
-    let sent = batch(&[record_at("aud_1", 0, &number)]);
-    assert_eq!(program.post(&sent).0, 200);
+/// A record of `stream-1` with this number and further attributes.
+fn numbered(number: i64, others: &Value) -> Value {
+    let mut attributes = others.clone();
+    attributes["audit.sequence.number"] = number.into();
+    record_at(&format!("aud_{number}"), 0, &attributes)
+}
 
+/// Waits until the metrics have all of these lines, without their common prefix.
+fn wait_for(program: &Program, expected: &[&str]) {
     let mut client = Client::connect(program.address).unwrap();
-    let has_gap = |_| {
+    let mut text = String::new();
+    let mut has_all = |_| {
         sleep(Duration::from_millis(20));
-        let text = client.get("/metrics").unwrap().body;
-        let text = String::from_utf8(text).unwrap();
-        ["missing_numbers 7", "streams_with_gaps 1", "open_numbers 0"]
+        text = String::from_utf8(client.get("/metrics").unwrap().body).unwrap();
+        expected
             .iter()
             .all(|line| text.contains(&format!("audit_collector_{line}\n")))
     };
-    assert!((0..1000).any(has_gap));
+    assert!((0..1000).any(&mut has_all), "{expected:?}\n{text}");
+}
+
+/// Without a grace period.
+#[test]
+fn a_gap_counts_until_its_numbers_arrive_or_a_loss_explains_them() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(&directory, &["--grace", "0s"]);
+    let keep = |record| assert_eq!(program.post(&batch(&[record])).0, 200);
+
+    keep(numbered(7, &json!({})));
+    wait_for(
+        &program,
+        &["missing_numbers 7", "streams_with_gaps 1", "open_numbers 0"],
+    );
+
+    let mut loss = numbered(
+        8,
+        &json!({"audit.loss.first_number": 0, "audit.loss.last_number": 4, "audit.loss.count": 5,
+            "audit.loss.reason": "buffer_full"}),
+    );
+    loss["eventName"] = "audit.loss".into();
+    keep(loss);
+    wait_for(
+        &program,
+        &[
+            "missing_numbers 2",
+            "streams_with_gaps 1",
+            "explained_losses 5",
+        ],
+    );
+
+    keep(numbered(5, &json!({})));
+    keep(numbered(6, &json!({})));
+    wait_for(
+        &program,
+        &[
+            "missing_numbers 0",
+            "streams_with_gaps 0",
+            "explained_losses 5",
+        ],
+    );
+}
+
+#[test]
+fn a_row_that_retention_refuses_to_delete_is_a_task_that_fails() {
+    let directory = TempDir::new().unwrap();
+    let program = Program::start(&directory, &[]);
+    assert_eq!(program.post(&batch(&[numbered(0, &json!({}))])).0, 200);
+    drop(program);
+
+    let database = rusqlite::Connection::open(directory.path().join("audit.db")).unwrap();
+    database
+        .execute("UPDATE records SET received_at_unix_nano = 1", [])
+        .unwrap();
+    let program = Program::start(&directory, &["--retain", "90d"]);
+    wait_for(
+        &program,
+        &[
+            "background_failing{task=\"retention\"} 1",
+            "background_failing{task=\"views\"} 0",
+            "records_deleted_total 0",
+        ],
+    );
 }
 
 #[tokio::test]

@@ -29,8 +29,7 @@ pub(super) struct Figures {
     streams: Summary,
     views_lag: i64,
     unsigned: i64,
-    /// When the last checkpoint was made, in nanoseconds since the Unix epoch.
-    last_checkpoint: Option<i64>,
+    last_checkpoint: Option<Checkpoint>,
 }
 
 impl Figures {
@@ -43,12 +42,12 @@ impl Figures {
         Ok(Self {
             views_lag: position - views::position(connection)?,
             unsigned: position - signed,
-            last_checkpoint: checkpoint.map(|last| last.made_at),
+            last_checkpoint: checkpoint,
             streams,
         })
     }
 
-    fn list(&self) -> [(&'static str, &'static str, i64); 7] {
+    fn list(&self) -> [(&'static str, &'static str, i64); 8] {
         [
             (
                 "streams_with_gaps",
@@ -64,6 +63,11 @@ impl Figures {
                 "open_numbers",
                 "Numbers that are missing for less than the grace period",
                 self.streams.open_numbers,
+            ),
+            (
+                "explained_losses",
+                "Numbers that loss records explain, of all streams",
+                self.streams.explained_losses,
             ),
             (
                 "silent_streams",
@@ -88,12 +92,6 @@ impl Figures {
         ]
     }
 }
-
-/// In seconds since the Unix epoch; absent before the first one.
-const LAST_CHECKPOINT: (&str, &str) = (
-    "last_checkpoint_timestamp_seconds",
-    "When the end of the chain was last signed",
-);
 
 /// The latest figures, for one reader at a time.
 #[derive(Debug, Default)]
@@ -137,12 +135,19 @@ impl Collector for Shown {
         for (name, help, value) in figures.list() {
             show(name, help, value)?;
         }
-        match figures.last_checkpoint {
-            None => Ok(()),
-            Some(made_at) => {
-                let (name, help) = LAST_CHECKPOINT;
-                show(name, help, made_at / SECOND)
-            }
-        }
+        // Absent before the first one.
+        let Some(last) = &figures.last_checkpoint else {
+            return Ok(());
+        };
+        show(
+            "last_checkpoint_timestamp_seconds",
+            "When the end of the chain was last signed",
+            last.made_at / SECOND,
+        )?;
+        show(
+            "last_checkpoint_has_root",
+            "Whether the last checkpoint signs a root, so that single records can be proved",
+            last.root.is_some().into(),
+        )
     }
 }

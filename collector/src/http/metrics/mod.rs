@@ -48,6 +48,7 @@ struct Inner {
     duplicate: Counter,
     conflict: Counter,
     deleted: Counter,
+    failing: Family<TaskLabels, Gauge>,
     ledger: Shown,
     connections: Gauge,
     handshake_failures: Counter,
@@ -64,6 +65,11 @@ struct RequestLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RefusedLabels {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TaskLabels {
+    task: &'static str,
 }
 
 impl From<Reason> for RefusedLabels {
@@ -87,6 +93,7 @@ impl Default for Metrics {
             duplicate: Counter::default(),
             conflict: Counter::default(),
             deleted: Counter::default(),
+            failing: Family::default(),
             ledger: Shown::default(),
             connections: Gauge::default(),
             handshake_failures: Counter::default(),
@@ -170,6 +177,8 @@ impl Inner {
             "Records that retention has deleted",
             self.deleted.clone(),
         );
+        let help = "Whether the last step of a background task failed";
+        registry.register("background_failing", help, self.failing.clone());
         registry.register_collector(Box::new(self.ledger.clone()));
     }
 
@@ -281,6 +290,11 @@ pub(crate) async fn show(
     let inner = &metrics.0;
     inner.requests_in_flight.set(gauge(admission.requests()));
     inner.bytes_in_flight.set(gauge(admission.bytes()));
+    for task in ledger.tasks() {
+        let labels = TaskLabels { task: task.name };
+        let failing = inner.failing.get_or_create(&labels);
+        failing.set(task.is_failing().into());
+    }
     inner.ledger.0.refresh(&ledger, moment).await;
 
     let format = Format::of(&headers);
