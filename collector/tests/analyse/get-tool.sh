@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Prints the directory that holds the Python packages of <name>.txt, and nothing else on stdout:
-#   get-tool.sh duckdb|polars|pandas|chdb|ocsf|cryptography
+#   get-tool.sh duckdb|polars|pandas|chdb|ocsf|cryptography|grafana
 # Installs them once into target/tools/; several processes may call it at once. With
 # AUDIT_TESTS_INSTALL=no it installs nothing and fails.
 set -euo pipefail

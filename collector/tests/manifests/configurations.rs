@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::documents::{self, Manifest, manifest, manifests, root};
+use crate::documents::{self, manifest, manifests, root};
 
 const KINDS: [&str; 3] = ["EnvoyExtensionPolicy", "TrafficExtension", "WasmPlugin"];
 
@@ -54,10 +54,11 @@ pub(crate) fn assert_documented(platform: &str, findings: &[(String, String)]) {
 #[test]
 fn the_filter_accepts_each_configuration() {
     let mut checked = 0;
-    for Manifest { file, value } in manifests("") {
-        if !KINDS.contains(&value["kind"].as_str().unwrap()) {
+    for manifest in manifests("") {
+        if !KINDS.contains(&manifest.kind()) {
             continue;
         }
+        let file = manifest.file;
         let text = fs::read_to_string(root().join(&file)).unwrap();
         let platform = file.split('/').next().unwrap();
         assert_documented(platform, &findings(&text));

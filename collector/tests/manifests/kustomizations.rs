@@ -91,6 +91,7 @@ fn kubectl_builds_each_of_them() {
             "--database=sqlite:///data/audit.db",
         ),
         ("kubernetes/overlays/postgres", "replicas: 2"),
+        ("monitoring", "kind: PrometheusRule"),
     ] {
         let Some(text) = built(folder) else { return };
         assert!(text.contains(expected), "{folder}: {text}");

@@ -33,6 +33,10 @@ fn each_manifest_has_the_schema_of_its_kind() {
 
     let mut checked = 0;
     for manifest in manifests("") {
+        // Of Prometheus itself, which has neither groups nor kinds.
+        if manifest.file == "monitoring/alerts.yaml" {
+            continue;
+        }
         let group = manifest.text("/apiVersion").split('/').next().unwrap();
         let Some(schema) = schemas.of(&manifest.value) else {
             assert!(
