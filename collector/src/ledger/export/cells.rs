@@ -1,7 +1,6 @@
 //! The cells of a row in the columns of a table: what no column needs is not parsed.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::columns::{ATTRIBUTES, COLUMNS};
@@ -21,10 +20,14 @@ pub(super) enum Cell<'r> {
 /// The cells of a row, in the order of the columns.
 pub(super) struct Cells<'r>([Option<Cell<'r>>; COLUMNS.len()]);
 
-/// The places of the columns by their names.
-static PLACES: LazyLock<HashMap<&str, usize>> = LazyLock::new(|| {
-    let places = COLUMNS.iter().enumerate();
-    places.map(|(place, column)| (column.name, place)).collect()
+/// The columns and their places in the order of their names.
+static BY_NAME: LazyLock<Vec<(&str, usize)>> = LazyLock::new(|| {
+    let columns = COLUMNS.iter().enumerate();
+    let mut by_name: Vec<_> = columns
+        .map(|(place, column)| (column.name, place))
+        .collect();
+    by_name.sort_unstable();
+    by_name
 });
 
 impl<'r> Cells<'r> {
@@ -36,8 +39,8 @@ impl<'r> Cells<'r> {
         self.0.get(place)?.as_ref()
     }
 
-    /// From the texts of the row. `None` when they need a closer look: where a name has escapes, or a
-    /// text has NUL.
+    /// From the texts of the row. `None` when they need a closer look: where a name has escapes or is
+    /// not behind the one before, or a text has NUL.
     fn at_hand(row: &'r StoredEntry) -> Option<Self> {
         let text = row.entry.attributes.as_str();
         if text.contains("\\u0000") {
@@ -45,11 +48,18 @@ impl<'r> Cells<'r> {
         }
 
         let mut cells = Self([const { None }; COLUMNS.len()]);
-        for (name, value) in members(text)? {
-            if name.contains('\\') {
+        let (mut columns, mut before) = (BY_NAME.iter().peekable(), None);
+        for (quoted, value) in members(text)? {
+            let name = quoted.trim_matches('"');
+            if name.contains('\\') || before >= Some(name) {
                 return None;
             }
-            cells.set(name.trim_matches('"'), Cell::Json(Cow::Borrowed(value)));
+            before = Some(name);
+
+            while columns.next_if(|(column, _)| *column < name).is_some() {}
+            if let Some((_, place)) = columns.next_if(|(column, _)| *column == name) {
+                cells.put(*place, Cell::Json(Cow::Borrowed(value)));
+            }
         }
         cells.set_fields(row);
         Some(cells)
@@ -85,7 +95,14 @@ impl<'r> Cells<'r> {
     }
 
     fn set(&mut self, name: &str, cell: Cell<'r>) {
-        if let Some(place) = PLACES.get(name).and_then(|place| self.0.get_mut(*place)) {
+        let found = BY_NAME.binary_search_by_key(&name, |(column, _)| column);
+        if let Some((_, place)) = found.ok().and_then(|found| BY_NAME.get(found)) {
+            self.put(*place, cell);
+        }
+    }
+
+    fn put(&mut self, place: usize, cell: Cell<'r>) {
+        if let Some(place) = self.0.get_mut(place) {
             *place = Some(cell);
         }
     }
@@ -138,4 +155,55 @@ fn string(value: &str) -> Option<Cow<'_, str>> {
         return Some(Cow::Borrowed(inner));
     }
     serde_json::from_str(value).ok().map(Cow::Owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::entry::{Entry, Skew};
+    use crate::record::{Content, Record};
+
+    fn row(attributes: &str) -> StoredEntry {
+        let mut entry = Entry::new(Record::from(Content::default()), 5, Skew::default());
+        entry.attributes = attributes.to_owned();
+        StoredEntry {
+            position: 7,
+            hash: [9; 32],
+            entry,
+            conflict: false,
+            is_damaged: false,
+        }
+    }
+
+    fn texts(cells: &Cells<'_>) -> Vec<Option<String>> {
+        let places = 0..COLUMNS.len();
+        let text = |place| cells.get(place).map(|cell| cell.text().into_owned());
+        places.map(text).collect()
+    }
+
+    #[test]
+    fn cells_at_hand_are_those_of_parsed_attributes() {
+        for attributes in [
+            "{}",
+            r#"{"a":1,"audit.action":"login","audit.duration_ms":1.5,"user.id":"\u00e9\n","z":[]}"#,
+            r#"{"audit.actio":1,"audit.action":2,"audit.actionx":3,"position":4,"url.path":"/"}"#,
+        ] {
+            let row = row(attributes);
+            let at_hand = Cells::at_hand(&row).unwrap();
+            assert_eq!(texts(&at_hand), texts(&Cells::parsed(&row)), "{attributes}");
+        }
+    }
+
+    #[test]
+    fn names_out_of_order_need_a_closer_look() {
+        for attributes in [
+            r#"{"user.id":"a","audit.action":"login"}"#,
+            r#"{"user.id":"a","user.id":"b"}"#,
+            r#"{"user\"id":"a"}"#,
+            r#"{"user.id":"\u0000"}"#,
+        ] {
+            let row = row(attributes);
+            assert!(Cells::at_hand(&row).is_none(), "{attributes}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parquet::basic::{Compression, LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
@@ -137,15 +138,23 @@ struct Values {
 }
 
 enum List {
-    Text(Vec<ByteArray>),
+    Text(Texts),
     Integer(Vec<i64>),
     Double(Vec<f64>),
+}
+
+/// Texts one after the other: an allocation for each would take longer than all else.
+#[derive(Default)]
+struct Texts {
+    bytes: Vec<u8>,
+    /// Where each text ends.
+    ends: Vec<usize>,
 }
 
 fn no_values() -> Vec<Values> {
     let none = |column: Column| Values {
         list: match column.kind {
-            Kind::Text => List::Text(Vec::new()),
+            Kind::Text => List::Text(Texts::default()),
             Kind::Integer | Kind::Nanos | Kind::Time => List::Integer(Vec::new()),
             Kind::Double => List::Double(Vec::new()),
         },
@@ -162,11 +171,7 @@ impl Values {
         let mut bytes = size_of::<ByteArray>();
 
         match &mut self.list {
-            List::Text(list) => list.extend(cell.map(|cell| {
-                let text = cell.text();
-                bytes += text.len();
-                ByteArray::from(text.as_bytes().to_vec())
-            })),
+            List::Text(list) => bytes += cell.map_or(0, |cell| list.push(&cell.text())),
             List::Integer(list) => list.extend(cell.and_then(Cell::integer)),
             List::Double(list) => list.extend(cell.and_then(Cell::double)),
         }
@@ -178,9 +183,11 @@ impl Values {
     fn write(self, mut column: SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
         let is_there = Some(self.is_there.as_slice());
         match self.list {
-            List::Text(cells) => column
-                .typed::<ByteArrayType>()
-                .write_batch(&cells, is_there, None)?,
+            List::Text(texts) => {
+                column
+                    .typed::<ByteArrayType>()
+                    .write_batch(&texts.cells(), is_there, None)?
+            }
             List::Integer(cells) => column
                 .typed::<Int64Type>()
                 .write_batch(&cells, is_there, None)?,
@@ -195,9 +202,25 @@ impl Values {
 impl List {
     fn len(&self) -> usize {
         match self {
-            Self::Text(cells) => cells.len(),
+            Self::Text(texts) => texts.ends.len(),
             Self::Integer(cells) => cells.len(),
             Self::Double(cells) => cells.len(),
         }
+    }
+}
+
+impl Texts {
+    /// Adds a text, and returns its length.
+    fn push(&mut self, text: &str) -> usize {
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.ends.push(self.bytes.len());
+        text.len()
+    }
+
+    /// The texts; they share their bytes.
+    fn cells(self) -> Vec<ByteArray> {
+        let (bytes, mut start) = (Bytes::from(self.bytes), 0);
+        let cell = |end| bytes.slice(std::mem::replace(&mut start, end)..end).into();
+        self.ends.into_iter().map(cell).collect()
     }
 }

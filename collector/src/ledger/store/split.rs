@@ -1,5 +1,7 @@
 //! Splits JSON without parsing it: numbers keep their digits, and texts their escapes.
 
+use memchr::memchr2;
+
 /// The members of an object, each with the text of its name and of its value. `None` unless the text
 /// is an object as `serde_json` writes it, without a space.
 pub(crate) fn members(text: &str) -> Option<Vec<(&str, &str)>> {
@@ -51,14 +53,13 @@ impl<'t> Rest<'t> {
         let start = self.at;
         self.take(b'"')?;
         loop {
-            match self.peek()? {
-                b'"' => break,
-                b'\\' => self.at += 2,
-                _ => self.at += 1,
+            let rest = self.text.as_bytes().get(self.at..)?;
+            self.at += memchr2(b'"', b'\\', rest)?;
+            if self.take(b'"').is_some() {
+                return self.since(start);
             }
+            self.at += 2;
         }
-        self.at += 1;
-        self.since(start)
     }
 
     fn value(&mut self) -> Option<&'t str> {
