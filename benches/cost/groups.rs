@@ -24,7 +24,7 @@ pub struct Group {
     pub rows: fn(&[Build]) -> Vec<Row>,
 }
 
-pub const ALL: [Group; 6] = [
+pub const ALL: [Group; 7] = [
     Group {
         name: "plain",
         about: "requests without control headers, answered by Envoy",
@@ -34,6 +34,11 @@ pub const ALL: [Group; 6] = [
         name: "http",
         about: "tracked requests, answered by Envoy; with Envoy's own features",
         rows: http,
+    },
+    Group {
+        name: "sidecar",
+        about: "the same in the shape of a sidecar of Istio, beside that of envoy.yaml",
+        rows: sidecar,
     },
     Group {
         name: "upstream",
@@ -87,6 +92,17 @@ fn http(others: &[Build]) -> Vec<Row> {
     rows.push(Row::by_route(requests, &audit::usual(USER_HEADER)));
     rows.extend(own::rows(requests));
     rows
+}
+
+fn sidecar(others: &[Build]) -> Vec<Row> {
+    let of = |traffic| {
+        let requests = Requests::new(traffic);
+        let mut rows = vec![Row::no_filter(requests)];
+        rows.extend(of_builds(&with_ours(others), "", requests));
+        rows
+    };
+    let shaped = of(Traffic::TrackedSidecar).into_iter().map(Row::as_sidecar);
+    of(Traffic::Tracked).into_iter().chain(shaped).collect()
 }
 
 fn upstream(others: &[Build]) -> Vec<Row> {

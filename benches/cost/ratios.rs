@@ -17,6 +17,8 @@ pub enum Against {
     GrpcLog,
     Lua,
     ExtProc,
+    /// The same build in the shape of `envoy/envoy.yaml`.
+    EnvoyYaml,
     /// The row of another build of the filter with the same configuration.
     OtherBuild(Quantity),
 }
@@ -43,7 +45,7 @@ impl Quantity {
 }
 
 impl Against {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoFilter,
         Self::DoNothing,
         Self::OtelLog,
@@ -51,6 +53,7 @@ impl Against {
         Self::GrpcLog,
         Self::Lua,
         Self::ExtProc,
+        Self::EnvoyYaml,
         Self::OtherBuild(Quantity::Cpu),
         Self::OtherBuild(Quantity::P50),
         Self::OtherBuild(Quantity::P99),
@@ -66,6 +69,7 @@ impl Against {
             Self::GrpcLog => "added / gRPC access log",
             Self::Lua => "added / Lua, strips and posts",
             Self::ExtProc => "added / ext_proc",
+            Self::EnvoyYaml => "added, sidecar / envoy.yaml",
             Self::OtherBuild(Quantity::Cpu) => "added, new / old: CPU time",
             Self::OtherBuild(Quantity::P50) => "added, new / old: client's p50",
             Self::OtherBuild(Quantity::P99) => "added, new / old: client's p99",
@@ -82,7 +86,7 @@ impl Against {
             Self::GrpcLog => Some("gRPC access log"),
             Self::Lua => Some("Lua, strips and posts"),
             Self::ExtProc => Some("ext_proc"),
-            Self::OtherBuild(_) => None,
+            Self::EnvoyYaml | Self::OtherBuild(_) => None,
         }
     }
 
@@ -90,6 +94,7 @@ impl Against {
     fn target(self, outcome: &Outcome) -> Option<f64> {
         match (self, outcome.requests.traffic) {
             _ if !is_ours(outcome) => None,
+            (Self::EnvoyYaml, _) => Some(1.1),
             (Self::OtelLog, Traffic::Tracked) => Some(0.75),
             (Self::DoNothing, Traffic::Tracked) => Some(1.6),
             (Self::DoNothing, Traffic::TrackedGrpc) => Some(1.7),
@@ -121,6 +126,8 @@ pub struct Ratio {
     none: Vec<f64>,
     /// The denominator.
     old: Vec<f64>,
+    /// The row without a filter that has the requests of the denominator.
+    none_of_old: Vec<f64>,
 }
 
 impl Ratio {
@@ -130,7 +137,9 @@ impl Ratio {
             let to_rows = Against::ALL
                 .into_iter()
                 .filter_map(move |against| Self::to_row(measured, outcome, against));
-            to_rows.chain(Self::to_build(measured, outcome))
+            to_rows
+                .chain(Self::to_envoy_yaml(measured, outcome))
+                .chain(Self::to_build(measured, outcome))
         };
         measured.outcomes.iter().flat_map(of).collect()
     }
@@ -146,6 +155,25 @@ impl Ratio {
         let old = measured.find(name, outcome)?;
         Some(Self {
             row: format!("{}, {}", outcome.requests.traffic.name(), outcome.name),
+            target: against.target(outcome),
+            ..Self::of(measured, outcome, old, against, Quantity::Cpu)
+        })
+    }
+
+    /// To the row of the same build with the same requests, but for the sidecar's shape.
+    fn to_envoy_yaml(measured: &Measured, outcome: &Outcome) -> Option<Self> {
+        let is_shaped = outcome.requests.traffic == Traffic::TrackedSidecar;
+        if !is_shaped || !is_ours(outcome) {
+            return None;
+        }
+
+        let mut others = measured.outcomes.iter();
+        let old = others.find(|other| {
+            other.name == outcome.name && other.requests.traffic == Traffic::Tracked
+        })?;
+        let against = Against::EnvoyYaml;
+        Some(Self {
+            row: outcome.name.clone(),
             target: against.target(outcome),
             ..Self::of(measured, outcome, old, against, Quantity::Cpu)
         })
@@ -186,32 +214,29 @@ impl Ratio {
             new: quantity.of(new),
             none: quantity.of(measured.base(new)),
             old: quantity.of(old),
+            none_of_old: quantity.of(measured.base(old)),
         }
     }
 
     /// The ratio of the quantiles at `share` over the first `rounds` rounds.
     pub fn value(&self, share: f64, rounds: usize) -> f64 {
-        let [new, none, old] =
-            [&self.new, &self.none, &self.old].map(|values| quantile(&values[..rounds], share));
-        self.divide(new, none, old)
+        let series = [&self.new, &self.none, &self.old, &self.none_of_old];
+        self.divide(series.map(|values| quantile(&values[..rounds], share)))
     }
 
     /// The ratio of each round.
     fn rounds(&self) -> Vec<f64> {
-        let both = self.none.iter().zip(&self.old);
-        self.new
-            .iter()
-            .zip(both)
-            .map(|(new, (none, old))| self.divide(*new, *none, *old))
-            .collect()
+        let series = [&self.new, &self.none, &self.old, &self.none_of_old];
+        let round = |index: usize| self.divide(series.map(|values| values[index]));
+        (0..self.new.len()).map(round).collect()
     }
 
     /// Infinite where noise hides the cost added by the other row.
-    fn divide(&self, new: f64, none: f64, old: f64) -> f64 {
+    fn divide(&self, [new, none, old, none_of_old]: [f64; 4]) -> f64 {
         match self.against {
             Against::NoFilter => new / none,
-            _ if old <= none => f64::INFINITY,
-            _ => (new - none) / (old - none),
+            _ if old <= none_of_old => f64::INFINITY,
+            _ => (new - none) / (old - none_of_old),
         }
     }
 }

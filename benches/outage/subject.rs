@@ -53,7 +53,7 @@ impl Subject {
             envoy,
             sent: 0,
             loaded: Duration::ZERO,
-            load: requests().load(addr).await,
+            load: requests().load(addr, None).await,
         }
     }
 

@@ -37,7 +37,7 @@ impl Streams {
         headers: &[(&str, String)],
         body: Option<&'static [u8]>,
     ) -> Self {
-        let wire = Wire::connect(addr).await;
+        let mut wire = Wire::connect(addr).await;
         wire.send(&[PREFACE, &settings()].concat()).await;
 
         let pseudo = [

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::bench::http2::Streams;
 use crate::bench::pace::Arrivals;
 use crate::bench::requests::{SESSION, SESSION_DIGITS};
+use crate::envoy::tls::Peer;
 use crate::wire::Wire;
 use crate::wire::http1;
 
@@ -100,12 +101,14 @@ async fn until(due: Instant) {
 pub struct Load(Vec<Connection>);
 
 impl Load {
-    /// `GET` over HTTP/1.1. With `sessions`, the request has a header for the session's id.
+    /// `GET` over HTTP/1.1, over TLS if there is a `peer`. With `sessions`, the request has a header
+    /// for the session's id.
     pub async fn http1(
         addr: SocketAddr,
         path: &str,
         headers: &[(&str, String)],
         sessions: Option<u64>,
+        peer: Option<&Peer>,
     ) -> Self {
         let request = http1::get(path, headers);
         let connect = async |next| {
@@ -114,8 +117,12 @@ impl Load {
                 count,
                 next,
             });
+            let wire = match peer {
+                Some(peer) => Wire::connect_as(addr, peer).await,
+                None => Wire::connect(addr).await,
+            };
             Protocol::Http1(Http1 {
-                wire: Wire::connect(addr).await,
+                wire,
                 request: request.clone(),
                 sessions,
             })

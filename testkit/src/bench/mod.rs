@@ -16,6 +16,7 @@ pub mod progress;
 pub mod quiet;
 pub mod requests;
 pub mod row;
+pub mod sidecar;
 pub mod sink;
 pub mod subject;
 pub mod table;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::bench::load::Load;
 use crate::envoy::mesh::METHOD;
+use crate::envoy::tls::Peer;
 
 type Headers = [(&'static str, &'static str)];
 
@@ -43,6 +44,8 @@ pub const CONTROL: [&str; 3] = [
 ];
 const CONTEXT: &str =
     "eyJzdWIiOiJhbGljZSIsInNpZCI6IjZmMWQ4MmMwIiwidGVuYW50IjoiYWNtZSIsImFtciI6WyJwd2QiLCJvdHAiXX0";
+/// The client behind the gateway, whose requests a sidecar gets.
+const FORWARDED: &str = "198.51.100.7";
 /// The header with the session's id, which has [`SESSION_DIGITS`] digits.
 pub const SESSION: &str = "x-session-id";
 /// Digits of a session's id, leading zeros included.
@@ -57,7 +60,10 @@ pub enum Traffic {
     Check,
     /// `GET /other` with control headers.
     Tracked,
-    /// The same, answered by an upstream over HTTP/1.1.
+    /// The same in the sidecar's shape: mutual TLS, and another client's address in
+    /// `x-forwarded-for`.
+    TrackedSidecar,
+    /// As [`Self::Tracked`], answered by an upstream over HTTP/1.1.
     TrackedUpstream,
     /// The same over HTTP/2 on both sides of Envoy.
     TrackedHttp2,
@@ -72,6 +78,7 @@ impl Traffic {
             Self::Untracked => "GET /other",
             Self::Check => "GET /check",
             Self::Tracked => "GET /other, tracked",
+            Self::TrackedSidecar => "tracked, sidecar",
             Self::TrackedUpstream => "tracked, upstream",
             Self::TrackedHttp2 => "tracked, HTTP/2",
             Self::TrackedGrpc => "gRPC call, tracked",
@@ -80,7 +87,10 @@ impl Traffic {
 
     /// Whether Envoy itself answers (`direct_response`).
     pub fn is_answered_directly(self) -> bool {
-        matches!(self, Self::Untracked | Self::Check | Self::Tracked)
+        matches!(
+            self,
+            Self::Untracked | Self::Check | Self::Tracked | Self::TrackedSidecar
+        )
     }
 
     /// The listener of `envoy/envoy.yaml` for these requests.
@@ -141,7 +151,10 @@ impl Requests {
             .map(|(name, value)| (*name, (*value).to_owned()));
 
         let session = self.sessions.map(|_| (SESSION, "0".repeat(SESSION_DIGITS)));
-        ordinary.chain(self.control()).chain(session).collect()
+        let forwarded = (self.traffic == Traffic::TrackedSidecar).then(|| FORWARDED.to_owned());
+        let forwarded = forwarded.map(|client| ("x-forwarded-for", client));
+        let more = session.into_iter().chain(forwarded);
+        ordinary.chain(self.control()).chain(more).collect()
     }
 
     fn control(self) -> Vec<(&'static str, String)> {
@@ -159,13 +172,16 @@ impl Requests {
             .collect()
     }
 
-    /// Opens the connections for these requests.
-    pub async fn load(self, addr: SocketAddr) -> Load {
+    /// Opens the connections for these requests, over TLS if there is a `peer`.
+    pub async fn load(self, addr: SocketAddr, peer: Option<&Peer>) -> Load {
         let headers = self.headers();
         match self.traffic {
-            Traffic::Check => Load::http1(addr, "/check", &headers, self.sessions).await,
-            Traffic::Untracked | Traffic::Tracked | Traffic::TrackedUpstream => {
-                Load::http1(addr, "/other", &headers, self.sessions).await
+            Traffic::Check => Load::http1(addr, "/check", &headers, self.sessions, peer).await,
+            Traffic::Untracked
+            | Traffic::Tracked
+            | Traffic::TrackedSidecar
+            | Traffic::TrackedUpstream => {
+                Load::http1(addr, "/other", &headers, self.sessions, peer).await
             }
             Traffic::TrackedHttp2 => Load::http2(addr, "/other", &headers).await,
             Traffic::TrackedGrpc => Load::grpc(addr, METHOD, &headers).await,

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::bench::artefacts::{self, Build};
 use crate::bench::requests::{RECORD, Requests, USER_AGENT};
+use crate::bench::sidecar::Sidecar;
 use crate::bench::sink::Streams;
 use crate::bench::{audit, bootstrap};
 use crate::envoy::bootstrap::Bootstrap;
@@ -34,6 +35,8 @@ pub struct Row {
     pub streams: Streams,
     /// The configuration of the Envoy.
     pub bootstrap: Bootstrap,
+    /// What belongs to the sidecar's shape, if the row has it.
+    pub sidecar: Option<Sidecar>,
 }
 
 impl Row {
@@ -45,7 +48,14 @@ impl Row {
             delivery,
             streams: Streams::AtEnd,
             bootstrap,
+            sidecar: None,
         }
+    }
+
+    /// The row in the shape of a sidecar of Istio.
+    pub fn as_sidecar(mut self) -> Self {
+        self.sidecar = Some(Sidecar::shape(&mut self.bootstrap));
+        self
     }
 
     /// Envoy with nothing but the router.

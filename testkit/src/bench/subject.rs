@@ -10,6 +10,7 @@ use crate::bench::load::Load;
 use crate::bench::origin::Origin;
 use crate::bench::requests::RECORD;
 use crate::bench::row::{Delivery, Row};
+use crate::bench::sidecar::Sidecar;
 use crate::bench::sink::Sink;
 use crate::cpu;
 use crate::envoy::process::Envoy;
@@ -71,10 +72,9 @@ impl Subject {
         }
 
         let envoy = Envoy::start(&row.bootstrap, row.workers).await;
-        let load = row
-            .requests
-            .load(envoy.listener(row.requests.traffic.listener()).await)
-            .await;
+        let listener = envoy.listener(row.requests.traffic.listener()).await;
+        let peer = row.sidecar.as_ref().map(Sidecar::peer);
+        let load = row.requests.load(listener, peer.as_ref()).await;
 
         Self {
             row,

@@ -87,7 +87,7 @@ impl Crowd {
     /// Sends `requests` requests on one more connection.
     pub async fn join(&mut self, addr: SocketAddr, requests: usize, kind: RequestKind) {
         assert!(requests <= MOST_STREAMS);
-        let wire = Wire::new(TcpStream::connect(addr).await.unwrap());
+        let mut wire = Wire::new(TcpStream::connect(addr).await.unwrap());
         let mut out = [PREFACE, &frame(SETTINGS, 0, 0, &NO_WINDOW)].concat();
 
         for request in 0..requests {

@@ -11,6 +11,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
@@ -109,6 +110,27 @@ pub fn demand_certificate(listener: &mut Value, server: &Authority, validation: 
     });
 }
 
+/// A client of such a listener.
+pub struct Peer(TlsConnector);
+
+impl Peer {
+    /// With this certificate, for HTTP/2 or HTTP/1.1 (`protocol` as in ALPN).
+    pub fn new(server: &Authority, identity: Option<&Identity>, protocol: &str) -> Self {
+        Self(TlsConnector::from(Arc::new(client(
+            server, identity, protocol,
+        ))))
+    }
+
+    /// Begins TLS on this connection.
+    ///
+    /// # Errors
+    /// When the listener refuses the handshake.
+    pub async fn handshake(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let name = ServerName::try_from(SERVER).unwrap();
+        self.0.connect(name, stream).await
+    }
+}
+
 /// A TLS tunnel for plaintext clients: each connection is forwarded over a separate TLS connection,
 /// all with the same certificate. Closed when dropped.
 pub struct Tunnel {
@@ -128,10 +150,10 @@ impl Tunnel {
     ) -> Self {
         let entrance = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let addr = entrance.local_addr().unwrap();
-        let connector = TlsConnector::from(Arc::new(client(server, identity, protocol)));
+        let peer = Arc::new(Peer::new(server, identity, protocol));
         let server = tokio::spawn(async move {
             while let Ok((plain, _)) = entrance.accept().await {
-                tokio::spawn(forward(plain, connector.clone(), listener, source));
+                tokio::spawn(forward(plain, Arc::clone(&peer), listener, source));
             }
         });
         Self { addr, server }
@@ -170,17 +192,14 @@ fn client(server: &Authority, identity: Option<&Identity>, protocol: &str) -> Cl
 /// If the listener refuses the handshake, the plaintext connection is closed without an answer.
 async fn forward(
     mut plain: TcpStream,
-    connector: TlsConnector,
+    peer: Arc<Peer>,
     listener: SocketAddr,
     source: Ipv4Addr,
 ) -> io::Result<()> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((IpAddr::V4(source), 0).into())?;
 
-    let stream = socket.connect(listener).await?;
-    let mut tls = connector
-        .connect(ServerName::try_from(SERVER).unwrap(), stream)
-        .await?;
+    let mut tls = peer.handshake(socket.connect(listener).await?).await?;
     copy_bidirectional(&mut plain, &mut tls).await?;
     Ok(())
 }

@@ -7,7 +7,11 @@ pub mod http1;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::client::TlsStream;
+
+use crate::envoy::tls::Peer;
 
 /// Bytes requested in one read.
 const CHUNK: usize = 16 * 1024;
@@ -17,36 +21,49 @@ const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
 /// A connection, and the bytes that were read but not yet taken.
 pub struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     unread: Vec<u8>,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Wire {
     /// Connects as a remote client does. For a client from 127.0.0.1, Envoy adds an address other
     /// than the client's to `x-forwarded-for` (Envoy `source/common/http/conn_manager_utility.cc`).
     pub async fn connect(addr: SocketAddr) -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind((ELSEWHERE, 0).into()).unwrap();
-        Self::new(socket.connect(addr).await.unwrap())
+        Self::new(connected(addr).await)
+    }
+
+    /// The same over TLS, with the certificate of `peer`.
+    pub async fn connect_as(addr: SocketAddr, peer: &Peer) -> Self {
+        let stream = connected(addr).await;
+        stream.set_nodelay(true).unwrap();
+        let stream = peer.handshake(stream).await.unwrap();
+        Self {
+            stream: Stream::Tls(Box::new(stream)),
+            unread: Vec::new(),
+        }
     }
 
     /// A connection on this stream.
     pub fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         Self {
-            stream,
+            stream: Stream::Plain(stream),
             unread: Vec::new(),
         }
     }
 
     /// Sends all bytes. Panics if the connection breaks.
-    pub async fn send(&self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            self.stream.writable().await.unwrap();
-            match self.stream.try_write(bytes) {
-                Ok(written) => bytes = &bytes[written..],
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) => panic!("the connection broke while sending: {error}"),
+    pub async fn send(&mut self, bytes: &[u8]) {
+        match &mut self.stream {
+            Stream::Plain(stream) => send_plain(stream, bytes).await,
+            Stream::Tls(stream) => {
+                stream.write_all(bytes).await.unwrap();
+                stream.flush().await.unwrap();
             }
         }
     }
@@ -71,19 +88,42 @@ impl Wire {
     }
 
     async fn fill(&mut self) -> Option<()> {
-        loop {
-            self.stream.readable().await.ok()?;
-            let mut chunk = [0; CHUNK];
+        let mut chunk = [0; CHUNK];
+        let read = match &mut self.stream {
+            Stream::Plain(stream) => read_plain(stream, &mut chunk).await?,
+            Stream::Tls(stream) => stream.read(&mut chunk).await.ok()?,
+        };
 
-            match self.stream.try_read(&mut chunk) {
-                Ok(0) => return None,
-                Ok(read) => {
-                    self.unread.extend_from_slice(&chunk[..read]);
-                    return Some(());
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_) => return None,
-            }
+        self.unread.extend_from_slice(&chunk[..read]);
+        (read > 0).then_some(())
+    }
+}
+
+async fn connected(addr: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((ELSEWHERE, 0).into()).unwrap();
+    socket.connect(addr).await.unwrap()
+}
+
+async fn send_plain(stream: &TcpStream, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        stream.writable().await.unwrap();
+        match stream.try_write(bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => panic!("the connection broke while sending: {error}"),
+        }
+    }
+}
+
+/// Number of bytes; 0 when the peer has closed.
+async fn read_plain(stream: &TcpStream, chunk: &mut [u8]) -> Option<usize> {
+    loop {
+        stream.readable().await.ok()?;
+        match stream.try_read(chunk) {
+            Ok(read) => return Some(read),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => return None,
         }
     }
 }
