@@ -234,12 +234,12 @@ fn trust_of_istio(plugin: &Plugin, place: Place, add: &mut impl FnMut(usize, Str
 
     let sentence = match place {
         Place::Waypoint if !has("filter_state") => {
-            "trust: a waypoint sees no address and no certificate of the client: name principals in \
-             trust.filter_state, in io.istio.peer_principal"
+            "trust: a waypoint sees no certificate of the client, and its address only without x-forwarded-for: name \
+             principals in trust.filter_state, in io.istio.peer_principal"
         }
         Place::Gateway if !["filter_state", "uri_sans", "cidrs"].into_iter().any(has) => {
-            "trust: if this Gateway is a waypoint, it sees no address and no certificate of the client: name principals \
-             in trust.filter_state, in io.istio.peer_principal"
+            "trust: if this Gateway is a waypoint, it sees no certificate of the client, and its address only without \
+             x-forwarded-for: name principals in trust.filter_state, in io.istio.peer_principal"
         }
         Place::Sidecars | Place::Anywhere if !has("uri_sans") && !has("filter_state") => {
             "trust: behind a gateway Istio's sidecars take the address from x-forwarded-for, so that no network is \

@@ -69,6 +69,10 @@ fn a_manifest_for_another_version_is_refused() {
     assert_eq!(refused.len(), 1, "{refused:#?}");
     assert!(refused[0].starts_with("/spec/failStrategy: \"FAIL_RELOAD\""));
 
+    let page = std::fs::read_to_string(documents::root().join("../docs/operations.md")).unwrap();
+    let printed = r#"`spec.failStrategy: Unsupported value: "FAIL_RELOAD"`"#;
+    assert!(page.contains(printed), "what kubectl prints");
+
     let mut closing = plugin.clone();
     closing["spec"]["failStrategy"] = json!("FAIL_CLOSE");
     assert!(refusals(&older, &closing).is_empty());

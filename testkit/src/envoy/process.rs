@@ -36,9 +36,19 @@ impl Envoy {
 
     /// The same with this binary.
     pub async fn run(binary: &Path, bootstrap: &Bootstrap, concurrency: usize) -> Self {
+        Self::run_with(binary, bootstrap, concurrency, &bootstrap.environment()).await
+    }
+
+    /// The same with these variables in its environment, for filters that are discovered.
+    pub async fn run_with(
+        binary: &Path,
+        bootstrap: &Bootstrap,
+        concurrency: usize,
+        variables: &[String],
+    ) -> Self {
         let directory = TempDir::with_prefix("audit-filter-envoy-").unwrap();
         let admin_path = directory.path().join("admin");
-        let mut process = command(binary, directory.path(), bootstrap)
+        let mut process = command(binary, directory.path(), bootstrap, variables)
             .args([
                 "--concurrency",
                 &concurrency.to_string(),
@@ -84,7 +94,8 @@ impl Envoy {
     /// Runs `envoy --mode validate`.
     pub fn validate(bootstrap: &Bootstrap) -> Validation {
         let directory = TempDir::with_prefix("audit-filter-validate-").unwrap();
-        let status = command(tools::envoy(), directory.path(), bootstrap)
+        let variables = bootstrap.environment();
+        let status = command(tools::envoy(), directory.path(), bootstrap, &variables)
             .args(["--mode", "validate"])
             .status()
             .unwrap();
@@ -106,22 +117,22 @@ impl Envoy {
         *listeners.get(name).or(only).expect("the listener exists")
     }
 
-    /// The bound addresses of all listeners by their names.
+    /// The bound addresses of all listeners by their names. Internal listeners have none.
     pub async fn listeners(&self) -> BTreeMap<String, SocketAddr> {
         let status: Value =
             serde_json::from_str(&self.admin_get("/listeners?format=json").await).unwrap();
         let entry = |entry: &Value| {
             let address = &entry["local_address"]["socket_address"];
-            let port = address["port_value"].as_u64().unwrap().try_into().unwrap();
+            let port = address["port_value"].as_u64()?.try_into().unwrap();
             let addr = SocketAddr::new(address["address"].as_str().unwrap().parse().unwrap(), port);
-            (entry["name"].as_str().unwrap().to_owned(), addr)
+            Some((entry["name"].as_str().unwrap().to_owned(), addr))
         };
 
         status["listener_statuses"]
             .as_array()
             .unwrap()
             .iter()
-            .map(entry)
+            .filter_map(entry)
             .collect()
     }
 
@@ -219,7 +230,12 @@ pub fn variable(name: &str) -> String {
     format!("{name} as all scenarios have it")
 }
 
-fn command(binary: &Path, directory: &Path, bootstrap: &Bootstrap) -> Command {
+fn command(
+    binary: &Path,
+    directory: &Path,
+    bootstrap: &Bootstrap,
+    variables: &[String],
+) -> Command {
     let config = directory.join("bootstrap.json");
     fs::write(&config, serde_json::to_vec_pretty(&bootstrap.0).unwrap()).unwrap();
     let log = File::create(log_path(directory)).unwrap();
@@ -235,12 +251,7 @@ fn command(binary: &Path, directory: &Path, bootstrap: &Bootstrap) -> Command {
             "--component-log-level",
             "wasm:info",
         ])
-        .envs(
-            bootstrap
-                .environment()
-                .iter()
-                .map(|name| (name, variable(name))),
-        )
+        .envs(variables.iter().map(|name| (name, variable(name))))
         .current_dir(directory)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
