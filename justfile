@@ -28,6 +28,14 @@ e2e-postgres:
 e2e-lean:
     .ci/run lean
 
+# What is deployed and released: manifests, quick starts, images, alerts.
+deploy:
+    .ci/run deploy
+
+# What is released, in target/dist/.
+dist:
+    ./dist.sh
+
 # Both modules and their sizes.
 wasm:
     .ci/run modules

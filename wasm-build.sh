@@ -32,18 +32,16 @@ fi
 # What is built depends on this repository alone: `.cargo/config.toml` has the flags.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS
 
-# No path of this machine goes into the module: it would make it larger, and different on every machine. The sources are
-# fetched first, so that it is known where they are.
-cargo fetch --quiet --locked --target "$target"
-paths=
-for root in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/ "$PWD/"; do
-    paths+="\"--remap-path-prefix=$root=\", "
-done
+# No path of this machine goes into the module: it would make it larger, and different on every machine.
+paths=$(tools/remapped-paths.sh "$target")
 
-# The workspace's own target directory, whatever the caller's environment says, so that the path below holds.
+# The workspace's own target directory, whatever the caller's environment says, so that the path below holds. The
+# messages list what was linked, for the bill of materials.
+mkdir -p "$home"
 CARGO_TARGET_DIR=$home cargo build --quiet --locked --release --package audit-filter --lib --target "$target" \
-    --config "target.$target.rustflags = [$paths]" \
-    ${features[@]+"${features[@]}"} >&2
+    --config "target.$target.rustflags = [$paths]" --message-format json-render-diagnostics \
+    ${features[@]+"${features[@]}"} >"$home/audit_filter.build.$$"
+mv "$home/audit_filter.build.$$" "$home/audit_filter.build.json"
 
 # Replaced in one step: an Envoy that reads the file never sees half of it.
 shape=full

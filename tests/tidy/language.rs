@@ -37,7 +37,7 @@ const WORDS: [&str; 29] = [
 ];
 
 /// Folders with Rust code.
-const FOLDERS: [&str; 7] = [
+const FOLDERS: [&str; 8] = [
     "src",
     "tests",
     "benches",
@@ -45,6 +45,7 @@ const FOLDERS: [&str; 7] = [
     "testkit",
     "collector/src",
     "collector/tests",
+    "tools",
 ];
 
 fn root() -> &'static Path {
