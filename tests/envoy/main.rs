@@ -13,6 +13,7 @@ mod budgets;
 mod capabilities;
 mod captures;
 mod check;
+mod compose;
 mod configuration;
 mod correlation;
 mod crash;

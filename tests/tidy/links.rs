@@ -5,13 +5,14 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 /// Folders with documents, the top of the repository included.
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 11] = [
     "",
     "docs",
     "docs/decisions",
     "envoy",
     "benches",
     "collector",
+    "deploy/compose",
     "deploy/envoy-gateway",
     "deploy/istio",
     "deploy/kubernetes",

@@ -28,7 +28,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy")
 }
 
-/// All documents of all files, or of those below a folder.
+/// All documents for Kubernetes of all files, or of those below a folder.
 pub(crate) fn manifests(folder: &str) -> Vec<Manifest> {
     let files = files(folder, "yaml");
     assert!(!files.is_empty(), "no file in {folder}");
@@ -42,6 +42,7 @@ pub(crate) fn manifests(folder: &str) -> Vec<Manifest> {
                 value,
             })
         })
+        .filter(|manifest| !manifest.value["apiVersion"].is_null())
         .collect()
 }
 

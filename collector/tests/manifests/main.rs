@@ -2,10 +2,12 @@
 //! together. No cluster has run it.
 #![cfg(test)]
 
+mod compose;
 mod configurations;
 mod documents;
 mod kustomizations;
 mod pods;
+mod quick_starts;
 mod schemas;
 
 use serde_json::json;

@@ -107,6 +107,7 @@ fn annotations_have_the_versions_that_are_tested() {
     };
     let tested = [
         envoy("requirements-envoy-1.36.4.txt"),
+        envoy("requirements-envoy-1.38.2.txt"),
         envoy("requirements-envoy.txt"),
     ];
 
